@@ -1,0 +1,438 @@
+//! What was measured: one snapshot of the machine, section by section, and samples over time.
+//!
+//! A section is measured or it is missing with a reason; it is never zero because it could not be read. The
+//! same holds inside a section: an `Option` that is `None` was not to be had.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// A part of a snapshot: measured, or missing with the reason.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "status", rename_all = "lowercase")]
+pub enum Section<T> {
+    /// Measured.
+    Present {
+        /// What was measured.
+        value: T,
+    },
+    /// Not to be had on this machine, now.
+    Missing {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl<T> Section<T> {
+    /// The measurement, if there is one.
+    pub fn value(&self) -> Option<&T> {
+        match self {
+            Self::Present { value } => Some(value),
+            Self::Missing { .. } => None,
+        }
+    }
+
+    /// Missing for this reason.
+    pub fn missing(reason: impl Into<String>) -> Self {
+        Self::Missing { reason: reason.into() }
+    }
+}
+
+impl<T> From<T> for Section<T> {
+    fn from(value: T) -> Self {
+        Self::Present { value }
+    }
+}
+
+impl<T> Default for Section<T> {
+    fn default() -> Self {
+        Self::missing("no source for it is registered")
+    }
+}
+
+/// What one metric source contributes to a snapshot.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SnapshotPart {
+    /// Everything of [`HostMetrics`].
+    Host(Box<HostMetrics>),
+    /// Pressure stall information.
+    Pressure(PressureMetrics),
+    /// The control group that this process lives in.
+    Cgroup(CgroupMetrics),
+    /// Containers of one engine.
+    Containers(ContainerMetrics),
+    /// GPUs.
+    Gpus(Vec<GpuMetrics>),
+    /// What an embedder's own source measured: its name and a JSON value.
+    Custom(String, Value),
+}
+
+/// The machine at one instant.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// When.
+    pub taken_at: DateTime<Utc>,
+    /// CPU, memory, disks, network, processes.
+    pub host: Section<Box<HostMetrics>>,
+    /// Pressure stall information.
+    pub pressure: Section<PressureMetrics>,
+    /// The control group that this process lives in.
+    pub cgroup: Section<CgroupMetrics>,
+    /// Containers.
+    pub containers: Section<ContainerMetrics>,
+    /// GPUs.
+    pub gpus: Section<Vec<GpuMetrics>>,
+    /// Sections of an embedder's own sources, by source name.
+    #[serde(default)]
+    pub custom: BTreeMap<String, Section<Value>>,
+}
+
+impl Snapshot {
+    /// A snapshot in which everything is still missing.
+    pub fn empty(taken_at: DateTime<Utc>) -> Self {
+        Self {
+            taken_at,
+            host: Section::default(),
+            pressure: Section::default(),
+            cgroup: Section::default(),
+            containers: Section::default(),
+            gpus: Section::default(),
+            custom: BTreeMap::new(),
+        }
+    }
+
+    /// Puts a measured part in its section.
+    pub fn add(&mut self, part: SnapshotPart) {
+        match part {
+            SnapshotPart::Host(value) => self.host = value.into(),
+            SnapshotPart::Pressure(value) => self.pressure = value.into(),
+            SnapshotPart::Cgroup(value) => self.cgroup = value.into(),
+            SnapshotPart::Containers(value) => self.containers = value.into(),
+            SnapshotPart::Gpus(value) => self.gpus = value.into(),
+            SnapshotPart::Custom(name, value) => {
+                self.custom.insert(name, value.into());
+            }
+        }
+    }
+}
+
+/// CPU, memory, disks, network and processes of the machine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HostMetrics {
+    /// Host name.
+    pub hostname: String,
+    /// Kernel release.
+    pub kernel: String,
+    /// Seconds since boot.
+    pub uptime_seconds: u64,
+    /// Processor time.
+    pub cpu: CpuMetrics,
+    /// Main memory.
+    pub memory: MemoryMetrics,
+    /// Swap space.
+    pub swap: SwapMetrics,
+    /// File systems on real disks, by mount point.
+    pub disks: Vec<DiskMetrics>,
+    /// Block devices.
+    pub devices: Vec<DeviceMetrics>,
+    /// Network interfaces, loopback left out.
+    pub networks: Vec<NetworkMetrics>,
+    /// Processes.
+    pub processes: ProcessMetrics,
+    /// Temperatures, where sensors can be read.
+    pub temperatures: Vec<TemperatureMetrics>,
+    /// Open files of the whole machine.
+    pub files: Option<FileMetrics>,
+    /// How far the system clock may be off, where the kernel says so.
+    pub clock: Option<ClockMetrics>,
+}
+
+/// Processor time over the sampling interval.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CpuMetrics {
+    /// Logical processors.
+    pub cores: u32,
+    /// Busy share of all of them, 0 to 100.
+    pub used_percent: f64,
+    /// Busy share of each, 0 to 100.
+    pub per_core_percent: Vec<f64>,
+    /// Share waiting for disks, 0 to 100.
+    pub iowait_percent: f64,
+    /// Share taken by the hypervisor, 0 to 100.
+    pub steal_percent: f64,
+    /// Run queue averages over 1, 5 and 15 minutes.
+    pub load: [f64; 3],
+    /// Length of the sampling interval in seconds.
+    pub interval_seconds: f64,
+}
+
+/// Main memory in bytes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MemoryMetrics {
+    /// All of it.
+    pub total_bytes: u64,
+    /// `MemTotal - MemAvailable`.
+    pub used_bytes: u64,
+    /// `MemAvailable`: what can be had without swapping.
+    pub available_bytes: u64,
+    /// Used share, 0 to 100.
+    pub used_percent: f64,
+    /// Processes killed for want of memory since boot (`oom_kill` of `/proc/vmstat`).
+    pub oom_kills: Option<u64>,
+}
+
+/// Swap space.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SwapMetrics {
+    /// All of it, in bytes; 0 where there is none.
+    pub total_bytes: u64,
+    /// In use, in bytes.
+    pub used_bytes: u64,
+    /// Used share, 0 to 100; 0 where there is none.
+    pub used_percent: f64,
+    /// Bytes a second read back from swap over the sampling interval.
+    pub in_bytes_per_second: f64,
+    /// Bytes a second written to swap over the sampling interval.
+    pub out_bytes_per_second: f64,
+}
+
+/// One mounted file system.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DiskMetrics {
+    /// Mount point.
+    pub mount: String,
+    /// Device or source.
+    pub device: String,
+    /// File-system type.
+    pub filesystem: String,
+    /// Size in bytes.
+    pub total_bytes: u64,
+    /// In use, in bytes.
+    pub used_bytes: u64,
+    /// Free for ordinary users, in bytes.
+    pub available_bytes: u64,
+    /// `used / (used + available)`, as `df` counts, 0 to 100.
+    pub used_percent: f64,
+    /// Inodes in use, 0 to 100, where the file system counts them.
+    pub inodes_used_percent: Option<f64>,
+    /// Mounted read-only.
+    pub read_only: bool,
+}
+
+/// One block device over the sampling interval.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DeviceMetrics {
+    /// Kernel name, such as `sda`.
+    pub name: String,
+    /// Bytes a second read.
+    pub read_bytes_per_second: f64,
+    /// Bytes a second written.
+    pub written_bytes_per_second: f64,
+    /// Requests ended a second.
+    pub operations_per_second: f64,
+    /// Mean time a request took, in milliseconds; none when there was no request.
+    pub latency_ms: Option<f64>,
+    /// Share of the time with a request under way, 0 to 100.
+    pub busy_percent: f64,
+}
+
+/// One network interface.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NetworkMetrics {
+    /// Its name.
+    pub interface: String,
+    /// Bytes a second received over the sampling interval.
+    pub received_bytes_per_second: f64,
+    /// Bytes a second sent over the sampling interval.
+    pub sent_bytes_per_second: f64,
+    /// Packets since boot, both ways.
+    pub packets: u64,
+    /// Faulty packets since boot, both ways.
+    pub errors: u64,
+    /// Packets dropped since boot, both ways.
+    pub drops: u64,
+}
+
+/// Processes of the machine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProcessMetrics {
+    /// How many there are.
+    pub count: u32,
+    /// How many have ended but were not waited for.
+    pub zombies: u32,
+    /// How many wait in the kernel and cannot be interrupted (state D).
+    pub blocked: u32,
+    /// Those that use most processor time and most memory, at most ten, most memory first.
+    pub top: Vec<ProcessInfo>,
+}
+
+/// One process.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProcessInfo {
+    /// Its number.
+    pub pid: u32,
+    /// Its name as the kernel has it. Untrusted text: any program may set it.
+    pub name: String,
+    /// Share of one processor over the sampling interval; over 100 with several threads.
+    pub cpu_percent: f64,
+    /// Resident memory in bytes.
+    pub memory_bytes: u64,
+    /// Open file descriptors, where they can be counted.
+    pub open_files: Option<u64>,
+    /// Its limit of open file descriptors.
+    pub open_files_limit: Option<u64>,
+    /// Seconds since it began.
+    pub age_seconds: u64,
+}
+
+/// One temperature sensor.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TemperatureMetrics {
+    /// What is measured.
+    pub label: String,
+    /// Degrees Celsius.
+    pub celsius: f64,
+    /// From where the maker calls it critical, where the sensor says so.
+    pub critical_celsius: Option<f64>,
+}
+
+/// Open files of the whole machine (`/proc/sys/fs/file-nr`).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FileMetrics {
+    /// Open now.
+    pub open: u64,
+    /// The kernel's limit.
+    pub limit: u64,
+}
+
+/// What the kernel says of its clock (`adjtimex(2)`).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClockMetrics {
+    /// Whether a time service keeps it in step.
+    pub synchronized: bool,
+    /// The greatest error the kernel reckons with, in milliseconds.
+    pub max_error_ms: f64,
+}
+
+/// Pressure stall information (`/proc/pressure`), by resource.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PressureMetrics {
+    /// Processor.
+    pub cpu: Pressure,
+    /// Memory.
+    pub memory: Pressure,
+    /// Input and output.
+    pub io: Pressure,
+}
+
+/// Share of the time in which work was stalled for want of one resource.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Pressure {
+    /// At least one task stalled, mean over 10 seconds, 0 to 100.
+    pub some_avg10: f64,
+    /// At least one task stalled, mean over 60 seconds, 0 to 100.
+    pub some_avg60: f64,
+    /// All tasks stalled at once, mean over 10 seconds, 0 to 100; the kernel has none for the processor.
+    pub full_avg10: Option<f64>,
+    /// All tasks stalled at once, mean over 60 seconds, 0 to 100.
+    pub full_avg60: Option<f64>,
+}
+
+/// The control group that this process lives in.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CgroupMetrics {
+    /// 1 or 2.
+    pub version: u8,
+    /// Path of the group.
+    pub path: String,
+    /// Processors it may use, such as 1.5; none: no limit.
+    pub cpu_limit_cores: Option<f64>,
+    /// Scheduling periods in which it was throttled, since it began.
+    pub throttled_periods: Option<u64>,
+    /// Scheduling periods since it began.
+    pub periods: Option<u64>,
+    /// Memory it may use, in bytes; none: no limit.
+    pub memory_limit_bytes: Option<u64>,
+    /// Memory in use, in bytes, page cache that can be dropped left out.
+    pub memory_used_bytes: Option<u64>,
+    /// Processes of it killed for want of memory.
+    pub oom_kills: Option<u64>,
+    /// Processes it may have; none: no limit.
+    pub pids_limit: Option<u64>,
+    /// Processes it has.
+    pub pids: Option<u64>,
+}
+
+/// Containers of one engine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ContainerMetrics {
+    /// The engine and its version.
+    pub engine: String,
+    /// How many run.
+    pub running: u32,
+    /// How many there are.
+    pub total: u32,
+    /// Each one, running ones first.
+    pub containers: Vec<ContainerInfo>,
+}
+
+/// One container.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ContainerInfo {
+    /// The first 12 characters of its id.
+    pub id: String,
+    /// Its name. Untrusted text: whoever started it chose it.
+    pub name: String,
+    /// Its image. Untrusted text.
+    pub image: String,
+    /// `running`, `exited`, `restarting`, `paused` ...
+    pub state: String,
+    /// `healthy`, `unhealthy`, `starting`, where it has a health check.
+    pub health: Option<String>,
+    /// Share of one processor over the sampling interval; over 100 with several.
+    pub cpu_percent: Option<f64>,
+    /// Processors it may use; none: no limit.
+    pub cpu_limit_cores: Option<f64>,
+    /// Memory in use, in bytes, as `docker stats` counts.
+    pub memory_used_bytes: Option<u64>,
+    /// Memory it may use, in bytes; none: no limit.
+    pub memory_limit_bytes: Option<u64>,
+    /// Used share of its limit, 0 to 100; none without a limit.
+    pub memory_used_percent: Option<f64>,
+    /// How often the engine has started it again.
+    pub restarts: u64,
+    /// Its latest run was ended for want of memory.
+    pub oom_killed: bool,
+    /// Exit code of its latest run, once ended.
+    pub exit_code: Option<i64>,
+}
+
+/// One GPU.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GpuMetrics {
+    /// Position on the bus, from 0.
+    pub index: u32,
+    /// What the driver calls it.
+    pub name: String,
+    /// Busy share, 0 to 100.
+    pub used_percent: f64,
+    /// Its memory in bytes.
+    pub memory_total_bytes: u64,
+    /// Memory in use, in bytes.
+    pub memory_used_bytes: u64,
+    /// Degrees Celsius.
+    pub celsius: Option<f64>,
+}
+
+/// One point of one series over time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MetricSample {
+    /// The series, as a metric path such as `host.memory.used_percent` or `host.disks[/].used_bytes`.
+    pub series: String,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Its value, in the unit of the path.
+    pub value: f64,
+}

@@ -1,0 +1,27 @@
+//! Plain values that every part of the project speaks of. No IO, no async.
+
+pub mod agent;
+pub mod chat;
+pub mod event;
+pub mod finding;
+pub mod id;
+pub mod metric;
+pub mod outcome;
+pub mod report;
+pub mod status;
+pub mod task;
+pub mod user;
+
+pub use agent::{AgentDescriptor, Step};
+pub use chat::{
+    ChatMessage, Constraint, FinishReason, GenerateRequest, ModelEvent, ModelInfo, ModelUsage, Role,
+};
+pub use event::{EventKind, NewEvent, TaskEvent};
+pub use finding::{Evidence, Finding, Remedy, Severity};
+pub use id::{MessageId, SessionId, TaskId, UserId, WorkerId};
+pub use metric::{MetricSample, Section, Snapshot, SnapshotPart};
+pub use outcome::{Finish, Outcome, TaskError};
+pub use report::{Analysis, GeneratedBy, Grounding, ModelUse, PriorityLevel, Recommendation};
+pub use status::TaskStatus;
+pub use task::{Claim, ClaimKey, NewTask, Task, TaskPage, TaskQuery};
+pub use user::{Caller, NewUser, Session, User, UserRole};

@@ -1,0 +1,22 @@
+//! The heart of SutazAI: what a task, an agent, a model and a finding are, and the engine that runs them.
+//!
+//! This crate knows no database, HTTP, Python or operating-system library. Everything outside is reached
+//! through the traits in [`ports`]; adapters for them live in the crates beside this one.
+//!
+//! * [`domain`]: plain values,
+//! * [`ports`]: one trait a file, each with a `# Contract` that its conformance suite proves,
+//! * [`engine`]: the inbound API and the workers,
+//! * [`identity`]: register, login, refresh, roles,
+//! * [`memory`]: reference adapters over std collections,
+//! * [`testing`] (feature `testing`): suites, mocks.
+
+pub mod domain;
+pub mod engine;
+pub mod error;
+pub mod identity;
+pub mod memory;
+pub mod ports;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use error::{Error, ErrorKind, Result};

@@ -1,0 +1,9 @@
+//! Reference adapters over std collections: for tests, examples, and embedders that need no durability.
+
+mod identity_store;
+mod metric_store;
+mod task_store;
+
+pub use identity_store::MemoryIdentityStore;
+pub use metric_store::MemoryMetricStore;
+pub use task_store::MemoryTaskStore;

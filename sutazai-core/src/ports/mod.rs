@@ -1,0 +1,24 @@
+//! The ports: one trait a file. Each doc has a `# Contract`; each of its bullets is a test of the port's
+//! conformance suite in `testing`.
+//!
+//! All are object-safe, `Debug + Send + Sync + 'static`, take `&self` and are used as `Arc<dyn Port>`.
+
+pub mod agent;
+pub mod clock;
+pub mod identity_store;
+pub mod metric_source;
+pub mod metric_store;
+pub mod model_backend;
+pub mod password_hasher;
+pub mod task_store;
+pub mod token_signer;
+
+pub use agent::{Agent, AgentContext, EventSink, collect_snapshot};
+pub use clock::{Clock, SystemClock};
+pub use identity_store::IdentityStore;
+pub use metric_source::MetricSource;
+pub use metric_store::{MetricStore, SeriesQuery};
+pub use model_backend::{ModelBackend, ModelBackendExt, ModelStream, PullProgress, PullStream};
+pub use password_hasher::PasswordHasher;
+pub use task_store::{ClaimRequest, LeaseState, TaskStore, WakeUp};
+pub use token_signer::{AccessClaims, TokenSigner};

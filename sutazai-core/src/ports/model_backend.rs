@@ -1,0 +1,86 @@
+//! Language models.
+
+use std::fmt::Debug;
+use std::pin::Pin;
+
+use async_trait::async_trait;
+use futures::{Stream, StreamExt};
+
+use crate::domain::{Constraint, GenerateRequest, ModelEvent, ModelInfo, ModelUsage};
+use crate::error::{Error, Result};
+
+/// A streamed answer: text pieces, then exactly one `Done`; or an error, then nothing. Dropping it stops the model.
+pub type ModelStream = Pin<Box<dyn Stream<Item = Result<ModelEvent>> + Send>>;
+
+/// How far a pull has got.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PullProgress {
+    /// What is being done.
+    pub status: String,
+    /// Bytes that are there.
+    pub completed_bytes: Option<u64>,
+    /// Bytes that there will be.
+    pub total_bytes: Option<u64>,
+}
+
+/// The progress of a pull; ends when the model is there, or with an error.
+pub type PullStream = Pin<Box<dyn Stream<Item = Result<PullProgress>> + Send>>;
+
+/// Something that runs language models.
+///
+/// # Contract
+/// - `models` lists what is really there; a backend that cannot be reached is `Unavailable`.
+/// - `generate` streams text pieces and then exactly one `Done`, which names the backend and the model and counts the tokens.
+/// - `max_tokens` bounds the answer, and the finish reason then is `Length`.
+/// - An unknown model is `NotFound` and names what there is.
+/// - A JSON Schema is enforced, or the answer is an error: what ends with `Stop` fits the schema.
+/// - A constraint that `supports` denies is `Unsupported`.
+/// - When the request's timeout runs out the stream ends with `Timeout`.
+/// - Dropping the stream stops the model; the backend serves the next request.
+/// - Several requests at once all end.
+#[cfg_attr(feature = "testing", mockall::automock)]
+#[async_trait]
+pub trait ModelBackend: Debug + Send + Sync + 'static {
+    /// Its name: the technology, or whatever the operator called it.
+    fn name(&self) -> &str;
+
+    /// Whether it can enforce such a constraint.
+    fn supports(&self, constraint: &Constraint) -> bool;
+
+    /// The models that are there, in its own order of preference.
+    async fn models(&self) -> Result<Vec<ModelInfo>>;
+
+    /// Begins to write.
+    async fn generate(&self, request: GenerateRequest) -> Result<ModelStream>;
+
+    /// The embedding of each text; all of one length.
+    async fn embed(&self, model: Option<String>, texts: &[String]) -> Result<Vec<Vec<f32>>> {
+        let _ = (model, texts);
+        Err(Error::unsupported(format!("{} has no embeddings", self.name())))
+    }
+
+    /// Fetches a model that is not there yet.
+    async fn pull(&self, model: &str) -> Result<PullStream> {
+        let _ = model;
+        Err(Error::unsupported(format!("{} cannot pull models", self.name())))
+    }
+}
+
+/// Conveniences over a [`ModelBackend`].
+#[async_trait]
+pub trait ModelBackendExt: ModelBackend {
+    /// The whole answer at once.
+    async fn complete(&self, request: GenerateRequest) -> Result<(String, ModelUsage)> {
+        let mut stream = self.generate(request).await?;
+        let mut text = String::new();
+        while let Some(event) = stream.next().await {
+            match event? {
+                ModelEvent::Text(piece) => text.push_str(&piece),
+                ModelEvent::Done(usage) => return Ok((text, usage)),
+            }
+        }
+        Err(Error::unavailable(format!("{} ended its answer without saying so", self.name())))
+    }
+}
+
+impl<T: ModelBackend + ?Sized> ModelBackendExt for T {}

@@ -1,0 +1,119 @@
+//! Where tasks live: the queue, the record and the events, in one place so that they change in one transaction.
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use tokio::sync::broadcast;
+
+use crate::domain::{
+    Claim, ClaimKey, Finish, NewEvent, Task, TaskEvent, TaskId, TaskPage, TaskQuery, WorkerId,
+};
+use crate::error::Result;
+
+/// Which tasks a worker wants.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClaimRequest {
+    /// Who will hold them.
+    pub worker: WorkerId,
+    /// Only tasks of these agents.
+    pub agents: Vec<String>,
+    /// At most so many.
+    pub limit: u32,
+    /// How long the lease lasts from `now`.
+    pub lease: Duration,
+    /// The time.
+    pub now: DateTime<Utc>,
+}
+
+/// What became of a lease at a heartbeat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeaseState {
+    /// Prolonged.
+    Held,
+    /// Prolonged, but somebody asked for the task to stop.
+    CancelRequested,
+    /// Not this worker's any more: stop, and record nothing.
+    Lost,
+}
+
+/// Says that there may be something new; carries no data, read again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WakeUp {
+    /// A task may be due.
+    Queue,
+    /// This task has new events.
+    Task(TaskId),
+}
+
+/// The task store.
+///
+/// # Contract
+/// - An enqueued task is pending, can be read back whole, and has one event: `pending`, sequence 1.
+/// - Enqueueing the same idempotency key of the same owner again gives the first task and adds nothing; the same key of another owner is another task.
+/// - A batch is enqueued whole or not at all.
+/// - Claims come by priority (9 first), then by `run_at`, then by key; never before `run_at`, never for an agent that was not asked for, never while waiting for children.
+/// - A task is claimed by one worker at a time, however many ask at once; the claim counts an attempt, sets the lease and adds the event `processing`.
+/// - `renew` prolongs a held lease, tells of a requested cancellation, and tells that a spent or foreign claim is lost.
+/// - `finish` under a good claim records the outcome and its event in one step; under a spent claim it is `Conflict` and changes nothing; one bad entry of a batch does not hinder the others.
+/// - `Completed`, `Failed` and `Cancelled` end the task and set `finished_at`; `Retry` makes it pending at its time and counts a failure; `HandBack` makes it pending at once and counts none.
+/// - `Wait` enqueues the children and makes the parent pending but not claimable; when the last child has ended it is due, and its claim carries the children in order and the state. Ending the parent for good cancels children that have not ended.
+/// - `expire` makes tasks whose lease ran out pending again and counts a failure; with no failure left it ends them as failed (kind `timeout`); with a cancellation requested it ends them as cancelled.
+/// - `cancel` ends a pending task at once (and its children), marks a running one, leaves an ended one as it is and says `Conflict`.
+/// - `retry` makes a failed task pending with no failures counted; any other status is `Conflict`.
+/// - `delete` removes an ended task with its events; one that has not ended is `Conflict`; an unknown one `NotFound`.
+/// - Event sequences are 1, 2, 3 ... without gaps within a task, whoever appends; `append` under a spent claim is `Conflict` and adds nothing.
+/// - `list` is newest first, filters by every field of the query, and pages without losing or doubling a task while others are added.
+/// - A subscriber hears `Queue` after an enqueue, a retry and a hand-back, and `Task` after every new event.
+#[cfg_attr(feature = "testing", mockall::automock)]
+#[async_trait]
+pub trait TaskStore: Debug + Send + Sync + 'static {
+    /// Adds these tasks with their first event, all or none, and gives them as they stand: for a known
+    /// idempotency key that is the earlier task.
+    async fn enqueue(&self, tasks: Vec<Task>) -> Result<Vec<Task>>;
+
+    /// The task, if there is one.
+    async fn get(&self, id: TaskId) -> Result<Option<Task>>;
+
+    /// A page of the tasks that fit the query.
+    async fn list(&self, query: &TaskQuery) -> Result<TaskPage>;
+
+    /// Takes due tasks under a lease.
+    async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claim>>;
+
+    /// Heartbeat: prolongs these leases to `lease_until`; one answer for each, in order.
+    async fn renew(
+        &self,
+        claims: &[ClaimKey],
+        lease_until: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<LeaseState>>;
+
+    /// Records outcomes; one answer for each, in order. Acknowledged means durable.
+    async fn finish(&self, finished: Vec<Finish>, now: DateTime<Utc>) -> Result<Vec<Result<()>>>;
+
+    /// Takes back what dead workers held; tells how many tasks that were.
+    async fn expire(&self, now: DateTime<Utc>) -> Result<u64>;
+
+    /// When the next pending task is due or the next lease runs out, if there is one: how long a worker may sleep.
+    async fn next_due(&self, agents: &[String]) -> Result<Option<DateTime<Utc>>>;
+
+    /// Asks for a task to stop; gives it as it stands.
+    async fn cancel(&self, id: TaskId, now: DateTime<Utc>) -> Result<Task>;
+
+    /// Puts a failed task back into the queue; gives it as it stands.
+    async fn retry(&self, id: TaskId, now: DateTime<Utc>) -> Result<Task>;
+
+    /// Removes an ended task and its events.
+    async fn delete(&self, id: TaskId) -> Result<()>;
+
+    /// Appends events of a running task under its claim.
+    async fn append(&self, claim: &ClaimKey, events: Vec<NewEvent>) -> Result<()>;
+
+    /// Events of a task with a sequence over `after`, in order, at most `limit`.
+    async fn events_after(&self, id: TaskId, after: u64, limit: u32) -> Result<Vec<TaskEvent>>;
+
+    /// A stream of wake-ups from now on. One that lags behind has missed some: read everything again.
+    fn subscribe(&self) -> broadcast::Receiver<WakeUp>;
+}

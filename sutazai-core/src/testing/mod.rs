@@ -1,0 +1,35 @@
+//! For tests: one conformance suite a port, mocks of every port, a scripted model and a manual clock.
+//!
+//! A suite is a module of `pub async fn`s, one for each bullet of the port's `# Contract`, and `run_all`, which
+//! runs them against what a factory makes. An adapter is proven by one test:
+//!
+//! ```ignore
+//! #[tokio::test]
+//! async fn conforms() {
+//!     sutazai_core::testing::task_store::run_all(|| async { Arc::new(MyTaskStore::new()) }).await;
+//! }
+//! ```
+
+pub mod agent;
+pub mod identity_store;
+mod manual_clock;
+pub mod metric_source;
+pub mod metric_store;
+pub mod model_backend;
+pub mod password_hasher;
+mod scripted_model;
+pub mod task_store;
+pub mod token_signer;
+
+pub use manual_clock::ManualClock;
+pub use scripted_model::ScriptedModelBackend;
+
+pub use crate::ports::agent::MockAgent;
+pub use crate::ports::clock::MockClock;
+pub use crate::ports::identity_store::MockIdentityStore;
+pub use crate::ports::metric_source::MockMetricSource;
+pub use crate::ports::metric_store::MockMetricStore;
+pub use crate::ports::model_backend::MockModelBackend;
+pub use crate::ports::password_hasher::MockPasswordHasher;
+pub use crate::ports::task_store::MockTaskStore;
+pub use crate::ports::token_signer::MockTokenSigner;
