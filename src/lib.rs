@@ -1,1 +1,2 @@
-//! wip
+//! In the making.
+pub mod config;

@@ -1,2 +1,24 @@
-//! The binary.
-fn main() {}
+//! The `sutazai` binary: parses the command line and runs one command.
+
+mod cli;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use cli::arguments::{Cli, Command};
+pub(crate) use sutazai::config;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let settings = &cli.settings;
+    let ended = match &cli.command {
+        Command::Analyze(command) => cli::analyze::run(settings, command).await,
+        Command::Serve(command) => cli::serve::run(settings, command).await,
+        Command::Migrate(command) => cli::migrate::run(settings, command).await,
+        Command::Models(command) => cli::models::run(settings, command).await,
+        Command::Config(_) => cli::config::run(settings),
+        Command::Admin(command) => cli::admin::run(settings, command).await,
+    };
+    ended.unwrap_or_else(|error| cli::exit::failed(&error))
+}

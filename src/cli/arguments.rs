@@ -1,0 +1,193 @@
+//! What the command line understands.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::Layers;
+
+/// An embeddable, local-first engine for AI agent tasks.
+///
+/// Looks at this machine, has a local model write recommendations, and checks every number in them against
+/// what was measured. Nothing leaves the machine but what you configure.
+#[derive(Debug, Parser)]
+#[command(
+    name = "sutazai",
+    version,
+    propagate_version = true,
+    arg_required_else_help = true,
+    after_help = "\
+Examples:
+  sutazai analyze                          what this machine needs, as a report
+  sutazai analyze --json | jq .findings    the same for programs
+  sutazai --model-backends llama-cpp=/models/small.gguf analyze
+  sutazai serve --listen 127.0.0.1:10010   the HTTP server
+  sutazai config check                     every setting, and what is wrong with it
+
+Exit codes: 0 done, 1 a fault of the program, 2 wrong usage or configuration, 3 something needed cannot be
+reached, 4 not found, 5 refused (conflict, not allowed), 130 interrupted."
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) settings: SettingFlags,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Settings that every command understands; each goes over its environment variable and the file.
+#[derive(Debug, Args)]
+pub(crate) struct SettingFlags {
+    /// TOML file with settings, named as the environment variables in lower case
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where tasks, users and history live [env: DATABASE_URL]
+    #[arg(long = "database", global = true, value_name = "URL")]
+    database_url: Option<String>,
+    /// Model backends in order of preference [env: MODEL_BACKENDS]
+    #[arg(long, global = true, value_name = "NAME=ADDRESS,...")]
+    model_backends: Option<String>,
+    /// The model to use when it is there [env: DEFAULT_MODEL]
+    #[arg(long, global = true, value_name = "NAME")]
+    default_model: Option<String>,
+    /// Which log lines there are, such as debug [env: LOG_LEVEL]
+    #[arg(long, global = true, value_name = "FILTER")]
+    log_level: Option<String>,
+}
+
+impl SettingFlags {
+    /// Environment, file and these flags, with `more` flags of one command.
+    pub(crate) fn layers(&self, more: &[(&'static str, Option<String>)]) -> Layers {
+        let mut flags = vec![
+            ("DATABASE_URL", self.database_url.clone()),
+            ("MODEL_BACKENDS", self.model_backends.clone()),
+            ("DEFAULT_MODEL", self.default_model.clone()),
+            ("LOG_LEVEL", self.log_level.clone()),
+        ];
+        flags.extend_from_slice(more);
+        Layers::read(|name| std::env::var(name).ok(), self.config.as_deref(), &flags)
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Look at this machine and say what it needs
+    Analyze(Analyze),
+    /// Run the HTTP server and its workers
+    Serve(Serve),
+    /// Bring the database's schema forward or back
+    #[command(subcommand)]
+    Migrate(Migrate),
+    /// See and fetch models
+    #[command(subcommand)]
+    Models(Models),
+    /// See the effective configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Things only an operator may do
+    #[command(subcommand)]
+    Admin(Admin),
+}
+
+/// Look at this machine and say what it needs
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sutazai analyze                 a report, with progress while the model writes
+  sutazai analyze --no-model      the rules' own words, in a second
+  sutazai analyze --watch 60      again every minute, until Ctrl-C
+  sutazai analyze --exit-code     10 for medium, 11 for high, 12 for critical, 0 for low")]
+pub(crate) struct Analyze {
+    /// Print one JSON object to standard output, and nothing else there
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Use the rules' own words
+    #[arg(long)]
+    pub(crate) no_model: bool,
+    /// Do it again every so many seconds, until Ctrl-C
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) watch: Option<u64>,
+    /// Tell the priority level by the exit code
+    #[arg(long, conflicts_with = "watch")]
+    pub(crate) exit_code: bool,
+}
+
+/// Run the HTTP server and its workers
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sutazai serve
+  sutazai serve --listen 0.0.0.0:8080 --database sqlite:///var/lib/sutazai/sutazai.db")]
+pub(crate) struct Serve {
+    /// Address and port [env: LISTEN]
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) listen: Option<String>,
+    /// How many tasks run at once [env: WORKERS]
+    #[arg(long, value_name = "N")]
+    pub(crate) workers: Option<String>,
+    /// text or json [env: LOG_FORMAT]
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) log_format: Option<String>,
+}
+
+/// Bring the database's schema forward or back
+#[derive(Debug, Subcommand)]
+pub(crate) enum Migrate {
+    /// Apply what is missing
+    Up,
+    /// Take the latest back; the data of what is taken back is lost
+    Down {
+        /// How many
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+        steps: u32,
+    },
+    /// Show what is applied
+    Status,
+}
+
+/// See and fetch models
+#[derive(Debug, Subcommand)]
+pub(crate) enum Models {
+    /// The models that are really there
+    List {
+        /// Print a JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// Fetch a model through the first backend that can
+    Pull {
+        /// Its name, as the backend knows it
+        name: String,
+    },
+}
+
+/// See the effective configuration
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Print every setting with its origin, secrets hidden, and what is wrong
+    Check,
+}
+
+/// Things only an operator may do
+#[derive(Debug, Subcommand)]
+pub(crate) enum Admin {
+    /// Add a user; the password is asked for, or read from a file or standard input
+    #[command(after_help = "\
+Examples:
+  sutazai admin create-user --username ada --email ada@example.org --admin
+  sutazai admin create-user --username ada --email ada@example.org --password-file /run/secrets/ada
+  pwgen 20 1 | sutazai admin create-user --username ada --email ada@example.org --password-file -")]
+    CreateUser {
+        /// 3 to 50 of A-Z, a-z, 0-9 and _
+        #[arg(long)]
+        username: String,
+        /// E-mail address
+        #[arg(long)]
+        email: String,
+        /// File with the password; - for standard input
+        #[arg(long, value_name = "FILE")]
+        password_file: Option<PathBuf>,
+        /// May do everything
+        #[arg(long)]
+        admin: bool,
+    },
+}

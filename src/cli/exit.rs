@@ -1,0 +1,27 @@
+//! How a command ends: the exit code that a script can use, and the words on standard error.
+
+use std::process::ExitCode;
+
+use sutazai_core::{Error, ErrorKind};
+
+/// Prints the error with what lies below it, and gives the code of its kind.
+pub(crate) fn failed(error: &Error) -> ExitCode {
+    eprintln!("sutazai: {error}");
+    let mut below = std::error::Error::source(error);
+    while let Some(source) = below {
+        eprintln!("  because: {source}");
+        below = source.source();
+    }
+    ExitCode::from(code(error.kind()))
+}
+
+fn code(kind: ErrorKind) -> u8 {
+    match kind {
+        ErrorKind::Internal => 1,
+        ErrorKind::InvalidInput | ErrorKind::Unsupported => 2,
+        ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Busy | ErrorKind::RateLimited => 3,
+        ErrorKind::NotFound => 4,
+        ErrorKind::Conflict | ErrorKind::Unauthenticated | ErrorKind::Forbidden => 5,
+        ErrorKind::Cancelled => 130,
+    }
+}

@@ -1,0 +1,12 @@
+//! The command line: one file a command. `main.rs` parses, these run.
+
+pub(crate) mod admin;
+pub(crate) mod analyze;
+pub(crate) mod arguments;
+pub(crate) mod config;
+pub(crate) mod exit;
+pub(crate) mod migrate;
+pub(crate) mod models;
+pub(crate) mod progress;
+mod report;
+pub(crate) mod serve;

@@ -1,0 +1,327 @@
+//! An analysis as a person reads it: bars, findings worst first, what to do, and how far it was checked.
+//!
+//! `sutazai analyze` prints what [`render`] gives; with colours on a terminal, plain when piped.
+
+use std::fmt::Write;
+
+use console::{Style, measure_text_width};
+use sutazai_core::domain::metric::{HostMetrics, Section, Snapshot};
+use sutazai_core::domain::{Analysis, GeneratedBy, PriorityLevel, Recommendation, Severity};
+
+/// How the report looks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Look {
+    /// With colours.
+    pub(crate) colours: bool,
+    /// Columns to fill.
+    pub(crate) width: usize,
+}
+
+/// The whole report, ending in a line break.
+pub(crate) fn render(analysis: &Analysis, look: Look) -> String {
+    let page = Page { look };
+    let mut out = String::new();
+    page.machine(&mut out, &analysis.metrics);
+    page.verdict(&mut out, analysis);
+    for (recommendation, finding) in analysis.recommendations.iter().zip(&analysis.findings) {
+        page.recommendation(&mut out, recommendation, &finding.summary);
+    }
+    page.origin(&mut out, analysis);
+    out
+}
+
+struct Page {
+    look: Look,
+}
+
+const LABEL: usize = 12;
+
+impl Page {
+    fn paint(&self, style: Style, text: &str) -> String {
+        style.force_styling(self.look.colours).apply_to(text).to_string()
+    }
+
+    fn dim(&self, text: &str) -> String {
+        self.paint(Style::new().dim(), text)
+    }
+
+    fn bold(&self, text: &str) -> String {
+        self.paint(Style::new().bold(), text)
+    }
+
+    fn machine(&self, out: &mut String, snapshot: &Snapshot) {
+        let taken = snapshot.taken_at.format("%Y-%m-%d %H:%M:%S UTC");
+        match &snapshot.host {
+            Section::Present { value: host } => {
+                let up = duration(host.uptime_seconds);
+                let line = format!("Linux {}, up {up}, {taken}", host.kernel);
+                let _ = writeln!(out, "{}  {}\n", self.bold(&host.hostname), self.dim(&line));
+                self.host(out, host);
+            }
+            Section::Missing { reason } => {
+                let _ = writeln!(out, "{}\n", self.dim(&format!("{taken}; host metrics are missing: {reason}")));
+            }
+        }
+        match &snapshot.pressure {
+            Section::Present { value } => {
+                let text = format!(
+                    "cpu {:.1} %, memory {:.1} %, io {:.1} % of the last 10 s stalled",
+                    value.cpu.some_avg10, value.memory.some_avg10, value.io.some_avg10
+                );
+                self.line(out, "pressure", &text);
+            }
+            Section::Missing { reason } => self.missing(out, "pressure", reason),
+        }
+        match &snapshot.containers {
+            Section::Present { value } => {
+                self.line(out, "containers", &format!("{} running of {}, {}", value.running, value.total, value.engine));
+            }
+            Section::Missing { reason } => self.missing(out, "containers", reason),
+        }
+        match &snapshot.gpus {
+            Section::Present { value } => {
+                for gpu in value {
+                    let percent = share(gpu.memory_used_bytes, gpu.memory_total_bytes);
+                    let note = format!("{} of {}", bytes(gpu.memory_used_bytes), bytes(gpu.memory_total_bytes));
+                    self.bar(out, &format!("gpu {}", gpu.index), percent, &note);
+                }
+            }
+            Section::Missing { reason } => self.missing(out, "gpus", reason),
+        }
+        for (name, section) in &snapshot.custom {
+            match section {
+                Section::Present { value } => self.line(out, name, &value.to_string()),
+                Section::Missing { reason } => self.missing(out, name, reason),
+            }
+        }
+        out.push('\n');
+    }
+
+    fn host(&self, out: &mut String, host: &HostMetrics) {
+        let [one, five, fifteen] = host.cpu.load;
+        let load = format!("{} cores, load {one:.2} {five:.2} {fifteen:.2}", host.cpu.cores);
+        self.bar(out, "cpu", host.cpu.used_percent, &load);
+        let memory = &host.memory;
+        let note = format!("{} of {}", bytes(memory.used_bytes), bytes(memory.total_bytes));
+        self.bar(out, "memory", memory.used_percent, &note);
+        if host.swap.total_bytes > 0 {
+            let note = format!("{} of {}", bytes(host.swap.used_bytes), bytes(host.swap.total_bytes));
+            self.bar(out, "swap", host.swap.used_percent, &note);
+        }
+        for disk in &host.disks {
+            let note = format!("{} free of {}", bytes(disk.available_bytes), bytes(disk.total_bytes));
+            self.bar(out, &printable(&disk.mount), disk.used_percent, &note);
+        }
+        let processes = &host.processes;
+        let top = processes.top.first();
+        let most = top.map_or_else(String::new, |process| {
+            format!(", most memory: {} ({})", printable(&process.name), bytes(process.memory_bytes))
+        });
+        self.line(out, "processes", &format!("{}{most}", processes.count));
+    }
+
+    fn verdict(&self, out: &mut String, analysis: &Analysis) {
+        let level = analysis.priority_level;
+        let style = match level {
+            PriorityLevel::Critical => Style::new().red().bold(),
+            PriorityLevel::High => Style::new().red(),
+            PriorityLevel::Medium => Style::new().yellow(),
+            PriorityLevel::Low => Style::new().green(),
+        };
+        let found = match analysis.findings.len() {
+            0 => "nothing found that needs attention".to_owned(),
+            1 => "1 finding".to_owned(),
+            n => format!("{n} findings"),
+        };
+        let _ = writeln!(out, "{} {}: {found}", self.bold("Priority"), self.paint(style, level.as_str()));
+    }
+
+    fn recommendation(&self, out: &mut String, recommendation: &Recommendation, summary: &str) {
+        let (mark, style) = match recommendation.severity {
+            Severity::Critical => ("critical", Style::new().red().bold()),
+            Severity::Warning => ("warning ", Style::new().yellow()),
+            Severity::Info => ("info    ", Style::new().cyan()),
+        };
+        let by = match recommendation.text_by {
+            GeneratedBy::Model => "written by the model",
+            GeneratedBy::Rules => "written by the rules",
+        };
+        let title = format!("{}  {}", self.paint(style, mark), self.bold(&printable(&recommendation.resource)));
+        let _ = writeln!(out, "\n{title}  {}", self.dim(by));
+        if recommendation.text_by == GeneratedBy::Model {
+            self.wrapped(out, &printable(summary), true);
+        }
+        self.wrapped(out, &printable(&recommendation.text), false);
+        for command in &recommendation.commands {
+            let _ = writeln!(out, "    {} {}", self.dim("$"), self.paint(Style::new().cyan(), &printable(command)));
+        }
+    }
+
+    fn origin(&self, out: &mut String, analysis: &Analysis) {
+        out.push('\n');
+        if let Some(model) = &analysis.model {
+            let seconds = model.duration_ms as f64 / 1_000.0;
+            let text = format!(
+                "{} ({}) wrote {} tokens in {seconds:.1} s.",
+                model.name, model.backend, model.completion_tokens
+            );
+            let _ = writeln!(out, "{}", self.dim(&text));
+            if let Some(why) = &model.degraded {
+                let _ = writeln!(out, "{}", self.dim(&format!("Degraded: {why}.")));
+            }
+        }
+        if let Some(why) = &analysis.degraded {
+            let _ = writeln!(out, "{}", self.dim(&format!("Without a model: {why}.")));
+        }
+        let grounding = analysis.grounding;
+        let text = format!(
+            "{} of {} claims in the texts are supported by what was measured; {} written again, {} replaced.",
+            grounding.supported, grounding.claims, grounding.rewritten, grounding.replaced
+        );
+        let _ = writeln!(out, "{}", self.dim(&text));
+    }
+
+    fn bar(&self, out: &mut String, label: &str, percent: f64, note: &str) {
+        const CELLS: usize = 24;
+        let full = ((percent / 100.0 * CELLS as f64).round().max(0.0) as usize).min(CELLS);
+        let style = match percent {
+            p if p > 90.0 => Style::new().red(),
+            p if p > 70.0 => Style::new().yellow(),
+            _ => Style::new().green(),
+        };
+        let bar = format!("{}{}", self.paint(style, &"█".repeat(full)), self.dim(&"░".repeat(CELLS - full)));
+        let _ = writeln!(out, "{} {bar} {percent:5.1} %  {}", pad(label), self.dim(note));
+    }
+
+    fn line(&self, out: &mut String, label: &str, text: &str) {
+        let _ = writeln!(out, "{} {text}", pad(label));
+    }
+
+    fn missing(&self, out: &mut String, label: &str, reason: &str) {
+        let _ = writeln!(out, "{} {}", pad(label), self.dim(&format!("missing: {reason}")));
+    }
+
+    fn wrapped(&self, out: &mut String, text: &str, dim: bool) {
+        let room = self.look.width.saturating_sub(2).max(40);
+        let mut line = String::new();
+        let flush = |line: &mut String, out: &mut String| {
+            let shown = if dim { self.dim(line) } else { line.clone() };
+            let _ = writeln!(out, "  {shown}");
+            line.clear();
+        };
+        for word in text.split_whitespace() {
+            if !line.is_empty() && measure_text_width(&line) + 1 + measure_text_width(word) > room {
+                flush(&mut line, out);
+            }
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+        if !line.is_empty() {
+            flush(&mut line, out);
+        }
+    }
+}
+
+/// Names of processes, mounts and containers are untrusted: control characters could steer the terminal.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+fn pad(label: &str) -> String {
+    let fill = LABEL.saturating_sub(measure_text_width(label));
+    format!("{label}{}", " ".repeat(fill))
+}
+
+fn share(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 * 100.0 }
+}
+
+/// Bytes in binary units (IEC 80000-13), with one decimal from KiB on.
+fn bytes(n: u64) -> String {
+    const UNITS: [&str; 6] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+    let mut value = n as f64;
+    let mut unit = 0;
+    while value >= 1_024.0 && unit + 1 < UNITS.len() {
+        value /= 1_024.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{n} B") } else { format!("{value:.1} {}", UNITS[unit]) }
+}
+
+fn duration(seconds: u64) -> String {
+    match (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60) {
+        (0, 0, minutes) => format!("{minutes} min"),
+        (0, hours, minutes) => format!("{hours} h {minutes} min"),
+        (days, hours, _) => format!("{days} d {hours} h"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{TimeZone, Utc};
+    use sutazai_core::domain::{Finding, Grounding, ModelUse};
+
+    use super::*;
+
+    fn analysis() -> Analysis {
+        let at = Utc.with_ymd_and_hms(2026, 1, 2, 3, 4, 5).unwrap();
+        Analysis {
+            metrics: Snapshot::empty(at),
+            findings: vec![Finding {
+                id: "memory_use".into(),
+                rule: "memory_use".into(),
+                severity: Severity::Critical,
+                resource: "process \u{1b}[2Jevil".into(),
+                summary: "Memory is 93 % used.".into(),
+                evidence: vec![],
+                remedies: vec![],
+            }],
+            recommendations: vec![Recommendation {
+                finding_id: "memory_use".into(),
+                severity: Severity::Critical,
+                resource: "process \u{1b}[2Jevil".into(),
+                text: "Look at what holds the memory and end what is not needed. ".repeat(4),
+                text_by: GeneratedBy::Model,
+                commands: vec!["ps aux --sort=-rss | head".into()],
+            }],
+            priority_level: PriorityLevel::Critical,
+            generated_by: GeneratedBy::Model,
+            model: Some(ModelUse {
+                backend: "llama-cpp".into(),
+                name: "small".into(),
+                duration_ms: 1_840,
+                prompt_tokens: 90,
+                completion_tokens: 41,
+                degraded: None,
+            }),
+            degraded: None,
+            grounding: Grounding { claims: 3, supported: 3, rewritten: 1, replaced: 0 },
+            generated_at: at,
+        }
+    }
+
+    #[test]
+    fn plain_output_has_no_escape_codes_even_from_hostile_names() {
+        let text = render(&analysis(), Look { colours: false, width: 60 });
+        assert!(!text.contains('\u{1b}'), "{text:?}");
+        assert!(text.contains("$ ps aux --sort=-rss | head"), "{text}");
+        assert!(text.contains("3 of 3 claims"), "{text}");
+        assert!(text.lines().filter(|l| l.starts_with("  Look") || l.starts_with("  ")).all(|l| l.chars().count() <= 62), "{text}");
+    }
+
+    #[test]
+    fn colours_only_where_asked() {
+        assert!(render(&analysis(), Look { colours: true, width: 60 }).contains("\u{1b}["));
+    }
+
+    #[test]
+    fn units() {
+        assert_eq!(bytes(512), "512 B");
+        assert_eq!(bytes(1_536), "1.5 KiB");
+        assert_eq!(bytes(25_769_803_776), "24.0 GiB");
+        assert_eq!(duration(90_061), "1 d 1 h");
+        assert_eq!(duration(3_720), "1 h 2 min");
+    }
+}
