@@ -11,6 +11,7 @@
 //! ```
 
 pub mod agent;
+pub mod clock;
 pub mod identity_store;
 mod manual_clock;
 pub mod metric_source;
