@@ -1,0 +1,12 @@
+# Sourced by every script: where builds, models and Python packages are kept, outside the checkout.
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cache=${SUTAZAI_CACHE:-$HOME/.cache/sutazai}
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$cache/target}
+[ -d "$HOME/.cargo/bin" ] && export PATH="$HOME/.cargo/bin:$PATH"
+# The C++ of llama.cpp is the longest part of a build: keep its objects between profiles and clones.
+if command -v ccache >/dev/null; then
+    export CMAKE_C_COMPILER_LAUNCHER=ccache CMAKE_CXX_COMPILER_LAUNCHER=ccache
+fi
+mkdir -p "$cache"
+say() { printf '\033[1m%s\033[0m\n' "$*" >&2; }

@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# Installs the Debian packages and the Rust toolchain that are missing: `install.sh run` or `install.sh test`.
+# Without root it says exactly what to install and ends with 1.
+. "$(dirname "$0")/env.sh"
+
+build=(build-essential ca-certificates ccache cmake libclang-dev pkg-config python3 python3-pip python3-venv)
+test=(docker.io iproute2 jq procps psmisc strace stress-ng util-linux)
+case "${1:-run}" in
+run) wanted=("${build[@]}") ;;
+test) wanted=("${build[@]}" "${test[@]}") ;;
+*) echo "usage: install.sh run|test" >&2; exit 2 ;;
+esac
+
+if ! command -v dpkg-query >/dev/null; then
+    echo "This is no Debian machine. Install what is like these packages: ${wanted[*]}" >&2
+    exit 1
+fi
+missing=()
+for package in "${wanted[@]}"; do
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
+done
+command -v cargo >/dev/null || missing+=(rustup)
+
+as_root=()
+if [ "$(id -u)" != 0 ]; then
+    if sudo -n true 2>/dev/null; then
+        as_root=(sudo -n)
+    elif [ ${#missing[@]} -gt 0 ]; then
+        echo "Packages are missing, and installing them needs root. Please run:" >&2
+        echo "  sudo apt-get update && sudo apt-get install -y --no-install-recommends ${missing[*]}" >&2
+        exit 1
+    fi
+fi
+if [ ${#missing[@]} -gt 0 ]; then
+    say "Installing ${missing[*]}"
+    "${as_root[@]}" apt-get update -qq
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -qq --no-install-recommends "${missing[@]}" >"$cache/apt.log" 2>&1 ||
+        { tail -20 "$cache/apt.log" >&2; exit 1; }
+fi
+
+if ! cargo --version >/dev/null 2>&1; then
+    say "Installing the Rust toolchain"
+    rustup default stable
+fi
+needed=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$root/Cargo.toml")
+have=$(rustc --version | cut -d' ' -f2)
+if [ "$(printf '%s\n' "$needed" "$have" | sort -V | head -1)" != "$needed" ]; then
+    echo "Rust $needed or later is needed, and $have is here. Please run: rustup update stable" >&2
+    exit 1
+fi

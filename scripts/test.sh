@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# `make test`: brings what the tests need, runs all of them, leaves nothing running.
+. "$(dirname "$0")/env.sh"
+cd "$root"
+
+scripts/install.sh test
+SUTAZAI_TEST_MODEL=$(scripts/model.sh)
+SUTAZAI_TEST_PYTHON=$(scripts/python-env.sh)
+export SUTAZAI_TEST_MODEL SUTAZAI_TEST_PYTHON
+
+say "Rust"
+cargo test --workspace --all-features --no-fail-fast
+say "Python"
+scripts/python-package.sh
+"$SUTAZAI_TEST_PYTHON" -m pytest -q sutazai-py/tests

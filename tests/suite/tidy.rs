@@ -1,0 +1,196 @@
+//! The invariants of ARCHITECTURE.md, read off the sources.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+/// Every Rust file below `folder`, in order.
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut waiting = vec![folder.to_path_buf()];
+    while let Some(folder) = waiting.pop() {
+        let Ok(entries) = fs::read_dir(&folder) else { continue };
+        for entry in entries {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                waiting.push(path);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn sources() -> Vec<PathBuf> {
+    ["src", "sutazai-core/src", "sutazai-agent/src", "sutazai-store/src", "sutazai-http/src", "sutazai-py/src"]
+        .iter()
+        .flat_map(|folder| rust_files(&root().join(folder)))
+        .collect()
+}
+
+/// The part of a file before its inline tests.
+fn without_tests(text: &str) -> &str {
+    match text.find("#[cfg(test)]\nmod tests") {
+        Some(at) => &text[..at],
+        None => text,
+    }
+}
+
+fn code_lines(text: &str) -> usize {
+    text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//")).count()
+}
+
+fn manifest(package: &str) -> toml::Table {
+    read(&root().join(package).join("Cargo.toml")).parse().unwrap()
+}
+
+fn dependencies(package: &str) -> BTreeSet<String> {
+    manifest(package)["dependencies"].as_table().unwrap().keys().cloned().collect()
+}
+
+#[test]
+fn core_knows_no_io_library() {
+    let allowed = [
+        "async-trait", "chrono", "futures", "jsonschema", "mockall", "rand", "serde", "serde_json", "sha2", "thiserror",
+        "tokio", "tokio-util", "tracing", "uuid",
+    ];
+    for dependency in dependencies("sutazai-core") {
+        assert!(allowed.contains(&dependency.as_str()), "sutazai-core depends on {dependency}");
+    }
+}
+
+#[test]
+fn adapter_crates_never_depend_on_each_other() {
+    for package in ["sutazai-agent", "sutazai-store", "sutazai-http"] {
+        let ours: Vec<_> = dependencies(package).into_iter().filter(|d| d.starts_with("sutazai")).collect();
+        assert_eq!(ours, ["sutazai-core"], "{package}");
+    }
+}
+
+#[test]
+fn agents_import_neither_models_nor_metrics() {
+    for path in rust_files(&root().join("sutazai-agent/src/agents")) {
+        let text = read(&path);
+        for word in ["crate::models", "crate::metrics"] {
+            assert!(!without_tests(&text).contains(word), "{} names {word}", path.display());
+        }
+    }
+}
+
+#[test]
+fn agents_touch_no_store_spawn_nothing_and_sleep_on_nothing() {
+    for path in rust_files(&root().join("sutazai-agent/src/agents")) {
+        let text = read(&path);
+        for word in ["TaskStore", "IdentityStore", "tokio::spawn", "spawn_blocking", "sleep(", "Engine"] {
+            assert!(!without_tests(&text).contains(word), "{} names {word}", path.display());
+        }
+    }
+}
+
+#[test]
+fn time_comes_from_the_clock_port_only() {
+    let rules = read(&root().join("clippy.toml"));
+    for method in ["std::time::SystemTime::now", "chrono::Utc::now", "tokio::time::sleep", "std::thread::sleep"] {
+        assert!(rules.contains(&format!("path = \"{method}\"")), "clippy.toml allows {method}");
+    }
+    for path in sources() {
+        if path.ends_with("ports/clock.rs") {
+            continue;
+        }
+        let text = read(&path);
+        assert!(!without_tests(&text).contains("disallowed_methods"), "{} lifts the rule", path.display());
+    }
+}
+
+#[test]
+fn every_adapter_runs_its_ports_suite() {
+    let ports = [
+        ("Clock", "clock"),
+        ("IdentityStore", "identity_store"),
+        ("MetricSource", "metric_source"),
+        ("MetricStore", "metric_store"),
+        ("ModelBackend", "model_backend"),
+        ("PasswordHasher", "password_hasher"),
+        ("TaskStore", "task_store"),
+        ("TokenSigner", "token_signer"),
+        ("Agent", "agent"),
+    ];
+    let mut proofs = Vec::new();
+    for folder in ["sutazai-core", "sutazai-agent", "sutazai-store", "sutazai-http", "tests"] {
+        proofs.extend(rust_files(&root().join(folder)).iter().map(|path| read(path)));
+    }
+    let mut checked = 0;
+    for path in sources() {
+        let text = read(&path);
+        for line in without_tests(&text).lines() {
+            let Some(rest) = line.strip_prefix("impl ") else { continue };
+            for (port, suite) in ports {
+                let Some(name) = rest.strip_prefix(port).and_then(|r| r.strip_prefix(" for ")) else { continue };
+                let name = name.split([' ', '<', '{']).next().unwrap();
+                let call = format!("{suite}::run_all");
+                let own = format!("testing/{suite}.rs");
+                let proven = proofs.iter().any(|text| text.contains(&call) && text.contains(name))
+                    || read_if_there(&root().join("sutazai-core/src").join(own)).contains(name);
+                assert!(proven, "{name} ({}) is not held against testing::{suite}", path.display());
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked >= 12, "only {checked} adapters were found: has the form of their impl lines changed?");
+}
+
+fn read_if_there(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_default()
+}
+
+#[test]
+fn every_file_is_listed_in_its_registry() {
+    for folder in ["agents", "models", "metrics"] {
+        let folder = root().join("sutazai-agent/src").join(folder);
+        let registry = read(&folder.join("mod.rs"));
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+            if name != "mod" {
+                assert!(registry.contains(&format!("mod {name};")), "{} is not in mod.rs", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn no_file_is_longer_than_500_code_lines() {
+    for path in sources() {
+        let text = read(&path);
+        let lines = code_lines(without_tests(&text));
+        assert!(lines <= 500, "{} has {lines} code lines: split it by role", path.display());
+    }
+}
+
+#[test]
+fn no_file_is_called_utils() {
+    for path in sources() {
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        assert!(!["util", "utils", "helper", "helpers", "common", "misc"].contains(&name.as_str()), "{}", path.display());
+    }
+}
+
+#[test]
+fn every_example_is_under_100_lines() {
+    let examples = rust_files(&root().join("examples"));
+    assert!(examples.len() >= 6, "{examples:?}");
+    for path in examples {
+        let lines = read(&path).lines().count();
+        assert!(lines < 100, "{} has {lines} lines", path.display());
+    }
+}
