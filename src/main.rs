@@ -6,7 +6,6 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use cli::arguments::{Cli, Command};
-pub(crate) use sutazai::config;
 
 #[tokio::main]
 async fn main() -> ExitCode {

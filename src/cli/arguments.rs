@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::Layers;
+use sutazai::config::{Config, Layers};
+use sutazai_core::{Error, Result};
 
 /// An embeddable, local-first engine for AI agent tasks.
 ///
@@ -65,6 +66,18 @@ impl SettingFlags {
         ];
         flags.extend_from_slice(more);
         Layers::read(|name| std::env::var(name).ok(), self.config.as_deref(), &flags)
+    }
+
+    /// The configuration of a command.
+    ///
+    /// # Errors
+    /// The last thing that is wrong; those before it are on standard error then.
+    pub(crate) fn load(&self, more: &[(&'static str, Option<String>)]) -> Result<Config> {
+        self.layers(more).check().map_err(|mut problems| {
+            let last = problems.pop().unwrap_or_else(|| Error::internal("the configuration could not be read"));
+            problems.iter().for_each(|problem| eprintln!("sutazai: {problem}"));
+            last
+        })
     }
 }
 

@@ -8,5 +8,6 @@ pub(crate) mod exit;
 pub(crate) mod migrate;
 pub(crate) mod models;
 pub(crate) mod progress;
+pub(crate) mod logging;
 mod report;
 pub(crate) mod serve;

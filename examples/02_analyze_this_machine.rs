@@ -1,0 +1,43 @@
+//! The hardware-optimizer on this machine, with the rules' own words or a model's.
+//!
+//! Run it: `cargo run --example 02_analyze_this_machine`, or with a model:
+//! `MODEL_BACKENDS=llama-cpp=/path/model.gguf cargo run --features llama-cpp --example 02_analyze_this_machine`
+
+use std::time::Duration;
+
+use serde_json::json;
+use sutazai::Result;
+use sutazai::config::Config;
+use sutazai::domain::{Analysis, Caller, NewTask, TaskStatus};
+use sutazai::setup::Service;
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let config = Config::from_env()?;
+    let use_model = !config.model_backends.is_empty();
+    let service = Service::open(&config).await?;
+    service.start();
+
+    let task = NewTask::new("hardware-optimizer", json!({ "use_model": use_model }));
+    let engine = service.engine();
+    let id = engine.submit(&Caller::System, task).await?.id;
+    let done = engine.wait(&Caller::System, id).await?;
+
+    if done.status == TaskStatus::Completed {
+        let analysis: Analysis = serde_json::from_value(done.result.unwrap_or_default())?;
+        println!("priority: {}", analysis.priority_level.as_str());
+        for (finding, recommendation) in analysis.findings.iter().zip(&analysis.recommendations) {
+            println!("\n{} ({})\n  {}", finding.id, finding.severity.as_str(), finding.summary);
+            println!("  {}", recommendation.text);
+            for command in &recommendation.commands {
+                println!("  $ {command}");
+            }
+        }
+        let grounding = analysis.grounding;
+        println!("\n{} of {} claims are supported by what was measured", grounding.supported, grounding.claims);
+    } else {
+        println!("{}: {:?}", done.status, done.error);
+    }
+    service.shutdown(Duration::from_secs(1)).await;
+    Ok(())
+}

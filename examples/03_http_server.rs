@@ -1,0 +1,38 @@
+//! SutazAI inside somebody's own axum service: our router nested under a prefix, beside their own routes.
+//!
+//! Run it: `cargo run --example 03_http_server`, then open the addresses that it prints.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::get;
+use sutazai::config::Config;
+use sutazai::setup::Service;
+use sutazai::{Error, Result, http};
+use tokio::net::TcpListener;
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let config = Config::from_env()?;
+    let service = Service::open(&config).await?;
+    service.start();
+
+    let app = Router::new()
+        .route("/", get(|| async { "my own service" }))
+        .nest("/ai", http::router(service.app()));
+
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .map_err(|e| Error::unavailable(format!("cannot listen on {}: {e}", config.listen)))?;
+    let address = listener.local_addr().map_err(|e| Error::internal("the listener has no address").with_source(e))?;
+    println!("mine:  http://{address}/");
+    println!("ours:  http://{address}/ai/health and http://{address}/ai/api/v1/...");
+
+    let stop = async {
+        // Without a handler for Ctrl-C there is nothing to wait for: the process ends by the signal itself.
+        let _ = tokio::signal::ctrl_c().await;
+    };
+    http::serve(listener, app, stop).await?;
+    service.shutdown(Duration::from_secs(5)).await;
+    Ok(())
+}

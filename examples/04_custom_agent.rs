@@ -1,0 +1,89 @@
+//! An agent of one's own that reports progress, uses the metrics, and hands parts of its work to other tasks.
+//!
+//! Run it: `cargo run --example 04_custom_agent`
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use serde_json::{Value, json};
+use sutazai::domain::{AgentDescriptor, Caller, EventKind, NewTask, Step};
+use sutazai::engine::Engine;
+use sutazai::memory::MemoryTaskStore;
+use sutazai::ports::{Agent, AgentContext};
+use sutazai::{Result, agent};
+
+/// Measures twice in child tasks, then compares. It holds no worker while the children run.
+#[derive(Debug)]
+struct Compare;
+
+/// Measures once.
+#[derive(Debug)]
+struct Measure;
+
+fn descriptor(name: &str, description: &str) -> AgentDescriptor {
+    let input_schema = json!({ "type": "object", "additionalProperties": false });
+    AgentDescriptor {
+        name: name.into(),
+        description: description.into(),
+        capabilities: vec!["memory".into()],
+        input_schema,
+    }
+}
+
+#[async_trait]
+impl Agent for Measure {
+    fn descriptor(&self) -> AgentDescriptor {
+        descriptor("measure", "Reads how much memory is in use.")
+    }
+
+    async fn run(&self, context: &AgentContext) -> Result<Step> {
+        context.progress(0.5, "measuring");
+        let snapshot = context.snapshot().await;
+        let used = snapshot.host.value().map(|host| host.memory.used_bytes);
+        Ok(Step::Done(json!({ "used_bytes": used })))
+    }
+}
+
+#[async_trait]
+impl Agent for Compare {
+    fn descriptor(&self) -> AgentDescriptor {
+        descriptor("compare", "Tells how much memory came or went between two measurements.")
+    }
+
+    async fn run(&self, context: &AgentContext) -> Result<Step> {
+        if context.children.is_empty() {
+            let children = vec![NewTask::new("measure", json!({})), NewTask::new("measure", json!({}))];
+            return Ok(Step::Wait { children, state: Value::Null });
+        }
+        let used: Vec<_> = context
+            .children
+            .iter()
+            .filter_map(|child| child.result.as_ref().and_then(|result| result["used_bytes"].as_i64()))
+            .collect();
+        Ok(Step::Done(json!({ "measured": used, "difference": used.first().zip(used.get(1)).map(|(a, b)| b - a) })))
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let mut builder = Engine::builder().task_store(Arc::new(MemoryTaskStore::new()));
+    for source in agent::metrics::all() {
+        builder = builder.metric_source(source);
+    }
+    let engine = builder.agent(Arc::new(Measure)).agent(Arc::new(Compare)).workers(1).build()?;
+    engine.start();
+
+    let id = engine.submit(&Caller::System, NewTask::new("compare", json!({}))).await?.id;
+    let mut events = engine.events(&Caller::System, id, 0).await?;
+    while let Some(event) = events.next().await {
+        let event = event?;
+        if let EventKind::Status { status, attempt, .. } = event.kind {
+            println!("{}: {status} (attempt {attempt})", event.sequence);
+        }
+    }
+    println!("{}", engine.task(&Caller::System, id).await?.result.unwrap_or_default());
+    engine.shutdown(Duration::from_secs(1)).await;
+    Ok(())
+}

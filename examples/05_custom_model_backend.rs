@@ -1,0 +1,77 @@
+//! A model backend of one's own, held against the port's conformance suite, used by an agent's context.
+//!
+//! The "model" here is a Markov chain over a text: small enough to read, and it really writes.
+//! Run it: `cargo run --features testing --example 05_custom_model_backend`
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::stream;
+use sutazai::domain::{
+    ChatMessage, Constraint, FinishReason, GenerateRequest, ModelEvent, ModelInfo, ModelUsage,
+};
+use sutazai::ports::{ModelBackend, ModelBackendExt, ModelStream};
+use sutazai::{Error, Result, testing};
+
+const TEXT: &str = "the task waits for a worker and the worker takes the task under a lease and the lease runs out \
+                    when the worker is gone and another worker takes the task";
+
+#[derive(Debug, Clone)]
+struct MarkovModelBackend;
+
+#[async_trait]
+impl ModelBackend for MarkovModelBackend {
+    fn name(&self) -> &str {
+        "markov"
+    }
+
+    fn supports(&self, _: &Constraint) -> bool {
+        false
+    }
+
+    async fn models(&self) -> Result<Vec<ModelInfo>> {
+        let name = "lease-chain".to_owned();
+        let size = Some(TEXT.len() as u64);
+        Ok(vec![ModelInfo { name, backend: "markov".into(), size_bytes: size, parameters: None, context_length: None }])
+    }
+
+    async fn generate(&self, request: GenerateRequest) -> Result<ModelStream> {
+        if request.constraint.is_some() {
+            return Err(Error::unsupported("markov cannot follow a grammar or a schema"));
+        }
+        if let Some(model) = request.model.as_deref().filter(|model| *model != "lease-chain") {
+            return Err(Error::not_found(format!("model {model}; there is lease-chain")));
+        }
+        let words: Vec<&str> = TEXT.split(' ').collect();
+        let prompt = request.messages.iter().map(|m| m.content.split(' ').count()).sum::<usize>();
+        let mut at = prompt % words.len();
+        let mut events = Vec::new();
+        for turn in 0..request.max_tokens as usize {
+            events.push(Ok(ModelEvent::Text(format!("{} ", words[at]))));
+            let next: Vec<usize> =
+                (1..words.len()).filter(|i| words[i - 1] == words[at]).collect();
+            at = next[(turn + prompt) % next.len().max(1)..].first().copied().unwrap_or(0);
+        }
+        events.push(Ok(ModelEvent::Done(ModelUsage {
+            backend: "markov".into(),
+            model: "lease-chain".into(),
+            prompt_tokens: prompt as u32,
+            completion_tokens: request.max_tokens,
+            finish_reason: FinishReason::Length,
+            degraded: None,
+        })));
+        Ok(Box::pin(stream::iter(events)))
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    testing::model_backend::run_all(|| async { Arc::new(MarkovModelBackend) as Arc<dyn ModelBackend> }).await;
+    println!("it conforms");
+
+    let mut request = GenerateRequest::new(vec![ChatMessage::user("what happens to a task?")]);
+    request.max_tokens = 16;
+    let (text, usage) = MarkovModelBackend.complete(request).await?;
+    println!("{} wrote: {}", usage.model, text.trim());
+    Ok(())
+}

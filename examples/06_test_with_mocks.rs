@@ -1,0 +1,65 @@
+//! How an embedder tests code of their own: mocks of the ports, a scripted model, a clock that stands still.
+//!
+//! Run the test: `cargo test --features testing --example 06_test_with_mocks`
+
+use std::sync::Arc;
+
+use sutazai::domain::{NewTask, Task};
+use sutazai::ports::{Clock, TaskStore};
+use sutazai::{Error, Result};
+
+/// The embedder's own code: asks for a nightly analysis, but not twice a day.
+pub struct NightWatch {
+    store: Arc<dyn TaskStore>,
+    clock: Arc<dyn Clock>,
+}
+
+impl NightWatch {
+    /// Submits the analysis of today; the key of the day makes a second call harmless.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn tonight(&self) -> Result<Task> {
+        let now = self.clock.now();
+        let mut new = NewTask::new("hardware-optimizer", serde_json::json!({ "use_model": false }));
+        new.idempotency_key = Some(format!("night-watch-{}", now.format("%Y-%m-%d")));
+        let stored = self.store.enqueue(vec![Task::pending(new, None, None, now)]).await?;
+        stored.into_iter().next().ok_or_else(|| Error::internal("the store gave no task"))
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let store = Arc::new(sutazai::memory::MemoryTaskStore::new());
+    let watch = NightWatch { store, clock: Arc::new(sutazai::ports::SystemClock) };
+    let (first, second) = (watch.tonight().await?, watch.tonight().await?);
+    println!("asked twice, one task: {}", first.id == second.id);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use sutazai::testing::{ManualClock, MockTaskStore};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_key_is_the_day() {
+        let mut store = MockTaskStore::new();
+        store
+            .expect_enqueue()
+            .withf(|tasks| tasks[0].idempotency_key.as_deref() == Some("night-watch-2026-01-01"))
+            .times(1)
+            .returning(Ok);
+        let watch = NightWatch { store: Arc::new(store), clock: Arc::new(ManualClock::new()) };
+        assert_eq!(watch.tonight().await.unwrap().agent, "hardware-optimizer");
+    }
+
+    #[tokio::test]
+    async fn a_store_that_is_away_is_told() {
+        let mut store = MockTaskStore::new();
+        store.expect_enqueue().returning(|_| Err(Error::unavailable("no disk")));
+        let watch = NightWatch { store: Arc::new(store), clock: Arc::new(ManualClock::new()) };
+        assert_eq!(watch.tonight().await.unwrap_err().to_string(), "no disk");
+    }
+}

@@ -1,0 +1,53 @@
+//! `sutazai admin create-user`.
+
+use std::io::Read;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use sutazai::setup;
+use sutazai_core::domain::{NewUser, UserRole};
+use sutazai_core::ports::SystemClock;
+use sutazai_core::{Error, Result};
+
+use super::arguments::{Admin, SettingFlags};
+
+/// Adds a user.
+pub(crate) async fn run(settings: &SettingFlags, command: &Admin) -> Result<ExitCode> {
+    let Admin::CreateUser { username, email, password_file, admin } = command;
+    let config = settings.load(&[])?;
+    let stores = setup::stores(&config).await?;
+    let identity = setup::identity(&config, &stores, Arc::new(SystemClock))?;
+    let password = match password_file {
+        Some(path) => read_password(path)?,
+        None => ask_password()?,
+    };
+    let role = if *admin { UserRole::Admin } else { UserRole::User };
+    let new = NewUser { username: username.clone(), email: email.clone(), password };
+    let user = identity.create_user(new, role).await?;
+    println!("{}  {}  {}", user.id, user.username, user.role.as_str());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read_password(path: &Path) -> Result<String> {
+    let read = if path == Path::new("-") {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).map(|_| text)
+    } else {
+        std::fs::read_to_string(path)
+    };
+    let text = read.map_err(|e| Error::invalid("--password-file", format!("cannot read {}: {e}", path.display())))?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+fn ask_password() -> Result<String> {
+    let ask = |prompt: &str| {
+        rpassword::prompt_password(prompt)
+            .map_err(|e| Error::invalid("--password-file", format!("no terminal to ask on ({e}); name a file or -")))
+    };
+    let password = ask("Password: ")?;
+    if ask("Again: ")? != password {
+        return Err(Error::invalid("password", "the two entries differ"));
+    }
+    Ok(password)
+}

@@ -1,0 +1,72 @@
+//! `sutazai analyze`: one look at this machine, without a queue or a server in between.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use console::Term;
+use sutazai::agent::agents::hardware_optimizer;
+use sutazai::setup;
+use sutazai_core::domain::{Analysis, PriorityLevel};
+use sutazai_core::ports::EventSink;
+use sutazai_core::{ErrorKind, Result};
+
+use super::arguments::{Analyze, SettingFlags};
+use super::progress::AgentProgress;
+use super::report::{Look, render};
+
+/// Analyses once, or again and again.
+pub(crate) async fn run(settings: &SettingFlags, command: &Analyze) -> Result<ExitCode> {
+    let config = settings.load(&[])?;
+    super::logging::start(&config, "warn");
+    let mut context = setup::analysis_context(&config, !command.no_model, Arc::new(AgentProgress::new())).await?;
+    let cancellation = context.cancellation.clone();
+    tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            cancellation.cancel();
+        }
+    });
+    loop {
+        let progress = Arc::new(AgentProgress::new());
+        context.events = progress.clone() as Arc<dyn EventSink>;
+        let analysis = hardware_optimizer::analyze(&context).await;
+        progress.clear();
+        let analysis = match analysis {
+            Err(e) if e.kind() == ErrorKind::Cancelled && command.watch.is_some() => return Ok(ExitCode::SUCCESS),
+            other => other?,
+        };
+        setup::remember(context.metric_store.as_deref(), &analysis.metrics).await;
+        print(&analysis, command)?;
+        let Some(seconds) = command.watch else {
+            return Ok(if command.exit_code { level_code(analysis.priority_level) } else { ExitCode::SUCCESS });
+        };
+        tokio::select! {
+            () = context.clock.sleep(Duration::from_secs(seconds)) => {}
+            () = context.cancellation.cancelled() => return Ok(ExitCode::SUCCESS),
+        }
+    }
+}
+
+fn print(analysis: &Analysis, command: &Analyze) -> Result<()> {
+    let terminal = Term::stdout();
+    if command.json {
+        println!("{}", serde_json::to_string(analysis)?);
+        return Ok(());
+    }
+    if command.watch.is_some() && terminal.is_term() {
+        // A terminal that cannot be cleared scrolls instead.
+        let _ = terminal.clear_screen();
+    }
+    let width = if terminal.is_term() { usize::from(terminal.size().1).min(100) } else { 100 };
+    print!("{}", render(analysis, Look { colours: console::colors_enabled(), width }));
+    Ok(())
+}
+
+fn level_code(level: PriorityLevel) -> ExitCode {
+    ExitCode::from(match level {
+        PriorityLevel::Low => 0,
+        PriorityLevel::Medium => 10,
+        PriorityLevel::High => 11,
+        PriorityLevel::Critical => 12,
+    })
+}

@@ -1,0 +1,32 @@
+//! `sutazai migrate up|down|status`.
+
+use std::process::ExitCode;
+
+use sutazai::store::migrations;
+use sutazai_core::Result;
+
+use super::arguments::{Migrate, SettingFlags};
+
+/// Brings the schema forward or back, or shows where it stands.
+pub(crate) async fn run(settings: &SettingFlags, command: &Migrate) -> Result<ExitCode> {
+    let url = settings.load(&[])?.database_url;
+    let changed = match command {
+        Migrate::Up => migrations::up(&url).await?,
+        Migrate::Down { steps } => migrations::down(&url, *steps).await?,
+        Migrate::Status => {
+            for migration in migrations::status(&url).await? {
+                let state = if migration.applied { "applied" } else { "pending" };
+                println!("{:04}  {state}  {}", migration.version, migration.name);
+            }
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
+    let verb = if matches!(command, Migrate::Up) { "applied" } else { "taken back" };
+    for migration in &changed {
+        println!("{:04}  {verb}  {}", migration.version, migration.name);
+    }
+    if changed.is_empty() {
+        println!("Nothing to do.");
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,82 @@
+//! What a person sees on standard error while something long goes on; nothing where that is no terminal.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use sutazai_core::domain::{EventKind, NewEvent};
+use sutazai_core::ports::{EventSink, PullProgress};
+
+/// An agent's progress and the text its model writes, on one line.
+#[derive(Debug)]
+pub(crate) struct AgentProgress {
+    bar: ProgressBar,
+}
+
+impl AgentProgress {
+    /// A line that moves until [`clear`](Self::clear); hidden when standard error is no terminal.
+    pub(crate) fn new() -> Self {
+        let bar = ProgressBar::new(100);
+        bar.set_style(style("{spinner} {bar:20} {msg} {prefix:.dim}"));
+        bar.enable_steady_tick(Duration::from_millis(100));
+        Self { bar }
+    }
+
+    /// Takes the line away.
+    pub(crate) fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+impl EventSink for AgentProgress {
+    fn emit(&self, event: NewEvent) {
+        match event.kind {
+            EventKind::Progress { fraction, message } => {
+                self.bar.set_position((f64::from(fraction) * 100.0) as u64);
+                self.bar.set_message(message);
+                self.bar.set_prefix("");
+            }
+            EventKind::Text { text } => {
+                let written = format!("{}{text}", self.bar.prefix()).replace('\n', " ");
+                let start = written.char_indices().rev().nth(47).map_or(0, |(at, _)| at);
+                self.bar.set_prefix(written[start..].to_owned());
+            }
+            EventKind::Status { .. } => {}
+        }
+    }
+}
+
+/// How far the fetching of a model is.
+pub(crate) struct PullBar {
+    bar: ProgressBar,
+}
+
+impl PullBar {
+    /// A bar named after the model.
+    pub(crate) fn new(model: &str) -> Self {
+        let bar = ProgressBar::no_length();
+        bar.set_style(style("{prefix} {bar:30} {bytes}/{total_bytes} {msg}"));
+        bar.set_prefix(model.to_owned());
+        Self { bar }
+    }
+
+    /// Shows one report of the backend.
+    pub(crate) fn show(&self, progress: &PullProgress) {
+        if let Some(total) = progress.total_bytes {
+            self.bar.set_length(total);
+        }
+        if let Some(completed) = progress.completed_bytes {
+            self.bar.set_position(completed);
+        }
+        self.bar.set_message(progress.status.clone());
+    }
+
+    /// Takes the bar away.
+    pub(crate) fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// A template that does not parse gives indicatif's own look: never a reason to stop.
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}

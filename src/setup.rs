@@ -1,0 +1,208 @@
+//! From a [`Config`] to a ready service: the only wiring place.
+//!
+//! Everything that chooses an adapter stands here; everything else takes ports. [`Service::open`] is what the
+//! binary and the Python package use; an embedder who wants other parts builds an
+//! [`Engine`](sutazai_core::engine::Engine) itself or hands [`Service::open_with`] a closure.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::RngCore;
+use sutazai_agent::metrics::History;
+use sutazai_agent::models::{self, ModelManager};
+use sutazai_agent::{agents, metrics};
+use serde_json::json;
+use sutazai_core::domain::{NewTask, Snapshot, Task};
+use sutazai_core::engine::{Engine, EngineBuilder};
+use sutazai_core::identity::{Identity, IdentityConfig};
+use sutazai_core::ports::{AgentContext, Clock, EventSink, MetricSource, MetricStore, SystemClock};
+use sutazai_core::{Error, Result};
+use sutazai_http::App;
+use sutazai_http::auth::{Argon2PasswordHasher, JwtTokenSigner};
+use sutazai_store::Stores;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::{Config, Environment, Secret};
+
+/// An engine with its stores, models, metrics and identity, as the configuration says.
+#[derive(Debug)]
+pub struct Service {
+    engine: Engine,
+    identity: Option<Identity>,
+    history: Arc<History>,
+    stop: CancellationToken,
+    background: TaskTracker,
+}
+
+impl Service {
+    /// Opens the stores, loads the models, registers the built-in agents. Nothing runs before [`start`](Self::start).
+    ///
+    /// # Errors
+    /// `InvalidInput` naming the setting, or `Unavailable` naming what cannot be reached.
+    pub async fn open(config: &Config) -> Result<Self> {
+        Self::open_with(config, |builder| builder).await
+    }
+
+    /// The same, with more agents, sources or another model backend added to the engine.
+    pub async fn open_with(config: &Config, more: impl FnOnce(EngineBuilder) -> EngineBuilder) -> Result<Self> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let stores = stores(config).await?;
+        let identity = config.enable_auth.then(|| identity(config, &stores, clock.clone())).transpose()?;
+        let mut builder = Engine::builder()
+            .task_store(stores.tasks.clone())
+            .metric_store(stores.metrics.clone())
+            .clock(clock.clone())
+            .workers(config.workers);
+        if let Some(manager) = models(config, clock.clone()).await? {
+            builder = builder.model(manager);
+        }
+        for source in metric_sources() {
+            builder = builder.metric_source(source);
+        }
+        for agent in agents::all() {
+            builder = builder.agent(agent);
+        }
+        let engine = more(builder).build()?;
+        let history = Arc::new(History::new(stores.metrics, clock).interval(config.history_interval).keep(config.history_keep));
+        Ok(Self { engine, identity, history, stop: CancellationToken::new(), background: TaskTracker::new() })
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// What the HTTP server needs.
+    pub fn app(&self) -> App {
+        App::new(self.engine.clone(), self.identity.clone())
+    }
+
+    /// Starts the workers and the metric history.
+    pub fn start(&self) {
+        self.engine.start();
+        let (history, stop) = (self.history.clone(), self.stop.clone());
+        self.background.spawn(async move { history.run(&metric_sources(), stop).await });
+    }
+
+    /// Stops: running tasks get `grace` to finish, then they are handed back.
+    pub async fn shutdown(&self, grace: Duration) {
+        self.stop.cancel();
+        self.engine.shutdown(grace).await;
+        self.background.close();
+        self.background.wait().await;
+    }
+}
+
+/// Opens the stores that `DATABASE_URL` names.
+pub async fn stores(config: &Config) -> Result<Stores> {
+    sutazai_store::open(&config.database_url).await
+}
+
+/// Connects the backends that `MODEL_BACKENDS` names; none when it names none.
+///
+/// # Errors
+/// `InvalidInput` for an entry that cannot be understood, or a model file that is none.
+pub async fn models(config: &Config, clock: Arc<dyn Clock>) -> Result<Option<Arc<ModelManager>>> {
+    if config.model_backends.trim().is_empty() {
+        return Ok(None);
+    }
+    let specs = config.model_backends.clone();
+    let key = config.openai_api_key.as_ref().map(|key| key.expose().to_owned());
+    let backends = tokio::task::spawn_blocking(move || models::connect_all(&specs, key.as_deref()))
+        .await
+        .map_err(|e| Error::internal("connecting the model backends failed").with_source(e))??;
+    Ok(Some(Arc::new(ModelManager::new(backends, &config.default_model, clock))))
+}
+
+/// The use cases of identity over these stores.
+pub fn identity(config: &Config, stores: &Stores, clock: Arc<dyn Clock>) -> Result<Identity> {
+    let secret = match &config.jwt_secret_key {
+        Some(secret) => secret.clone(),
+        None => kept_secret(config)?,
+    };
+    let hasher = Arc::new(Argon2PasswordHasher::default());
+    let signer = Arc::new(JwtTokenSigner::new(secret.expose().as_bytes())?);
+    let lifetimes = IdentityConfig { access_ttl: config.access_ttl, refresh_ttl: config.refresh_ttl };
+    Ok(Identity::new(stores.identity.clone(), hasher, signer, clock, lifetimes))
+}
+
+/// Every metric source that is built in.
+pub fn metric_sources() -> Vec<Arc<dyn MetricSource>> {
+    metrics::all()
+}
+
+/// What the hardware-optimizer may use for one look at this machine, without a queue in between. A history that
+/// cannot be opened is told in the log: the analysis then speaks of no trends.
+///
+/// # Errors
+/// Those of [`models`], when `use_model` is set.
+pub async fn analysis_context(config: &Config, use_model: bool, events: Arc<dyn EventSink>) -> Result<AgentContext> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let model = if use_model { models(config, clock.clone()).await? } else { None };
+    let metric_store = match stores(config).await {
+        Ok(stores) => Some(stores.metrics),
+        Err(e) => {
+            tracing::warn!(error = %e, "no history, so no trends");
+            None
+        }
+    };
+    let new = NewTask::new("hardware-optimizer", json!({ "use_model": use_model }));
+    Ok(AgentContext {
+        task: Task::pending(new, None, None, clock.now()),
+        children: Vec::new(),
+        model: model.map(|manager| manager as _),
+        metric_sources: metric_sources(),
+        metric_store,
+        clock,
+        cancellation: CancellationToken::new(),
+        events,
+    })
+}
+
+/// Adds a snapshot to the history; a history that cannot be written is told in the log, since the analysis stands.
+pub async fn remember(store: Option<&dyn MetricStore>, snapshot: &Snapshot) {
+    let Some(store) = store else { return };
+    if let Err(e) = store.append(&History::samples(snapshot)).await {
+        tracing::warn!(error = %e, "the snapshot could not be added to the history");
+    }
+}
+
+/// In development: the signing key beside the database, made at the first start, readable by its owner only.
+fn kept_secret(config: &Config) -> Result<Secret> {
+    if config.environment == Environment::Production {
+        return Err(Error::invalid("JWT_SECRET_KEY", "must be set when ENVIRONMENT is production"));
+    }
+    let database = config.database_url.strip_prefix("sqlite://").map(PathBuf::from);
+    let folder = database.as_deref().and_then(Path::parent).ok_or_else(|| {
+        Error::invalid("JWT_SECRET_KEY", "must be set when DATABASE_URL is not an SQLite file to keep one beside")
+    })?;
+    let path = folder.join("jwt_secret_key");
+    let failed = |e: std::io::Error| {
+        Error::unavailable(format!("cannot keep a signing key in {}: {e}", path.display())).with_field("JWT_SECRET_KEY")
+    };
+    match owner_only(&path) {
+        Ok(mut file) => {
+            let mut bytes = [0_u8; 32];
+            rand::rng().fill_bytes(&mut bytes);
+            let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            file.write_all(text.as_bytes()).map_err(failed)?;
+            Ok(Secret::new(text))
+        }
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
+            fs::read_to_string(&path).map(|text| Secret::new(text.trim())).map_err(failed)
+        }
+        Err(e) => Err(failed(e)),
+    }
+}
+
+fn owner_only(path: &Path) -> std::io::Result<fs::File> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
