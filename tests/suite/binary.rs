@@ -1,0 +1,189 @@
+//! The binary as a script and a person see it: outputs, exit codes, what is on which stream.
+
+use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use crate::support::{Place, text};
+
+#[test]
+fn analyze_json_prints_one_object_and_nothing_else() {
+    let place = Place::new();
+    let output = place.run(&["analyze", "--json", "--no-model"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let result: Value = serde_json::from_slice(&output.stdout).unwrap();
+    for key in ["metrics", "findings", "recommendations", "priority_level", "grounding", "generated_at"] {
+        assert!(!result[key].is_null(), "{key} is missing");
+    }
+    assert_eq!(result["generated_by"], "rules");
+    assert_eq!(result["metrics"]["host"]["status"], "present");
+    let cores = std::thread::available_parallelism().unwrap().get() as u64;
+    assert_eq!(result["metrics"]["host"]["value"]["cpu"]["cores"], cores);
+}
+
+#[test]
+fn analyze_with_the_embedded_model_is_grounded() {
+    let place = Place::new();
+    let output = place.sutazai(&place.with_model(), &["analyze", "--json"]).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let result: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(result["grounding"]["claims"], result["grounding"]["supported"]);
+    let findings = result["findings"].as_array().unwrap().len();
+    assert_eq!(result["recommendations"].as_array().unwrap().len(), findings);
+    if result["generated_by"] == "model" {
+        assert_eq!(result["model"]["backend"], "llama-cpp");
+    }
+}
+
+#[test]
+fn a_piped_report_is_plain() {
+    let output = Place::new().run(&["analyze", "--no-model"]);
+    let report = text(&output.stdout);
+    assert!(output.status.success());
+    assert!(!report.contains('\u{1b}'), "{report}");
+    assert!(report.contains("memory") && report.contains("Priority"), "{report}");
+    assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
+}
+
+#[test]
+fn exit_code_tells_the_level() {
+    let output = Place::new().run(&["analyze", "--no-model", "--exit-code", "--json"]);
+    let level = serde_json::from_slice::<Value>(&output.stdout).unwrap()["priority_level"].clone();
+    let expected = match level.as_str().unwrap() {
+        "low" => 0,
+        "medium" => 10,
+        "high" => 11,
+        _ => 12,
+    };
+    assert_eq!(output.status.code(), Some(expected));
+}
+
+#[test]
+fn wrong_usage_and_wrong_settings_end_with_2() {
+    let place = Place::new();
+    for arguments in [&["analyse"][..], &["analyze", "--watch", "0"], &["migrate", "sideways"]] {
+        assert_eq!(place.run(arguments).status.code(), Some(2), "{arguments:?}");
+    }
+    let mut settings = place.settings();
+    settings.push(("WORKERS".into(), "none".into()));
+    settings.push(("LOG_FORMAT".into(), "xml".into()));
+    let output = place.sutazai(&settings, &["serve"]).output().unwrap();
+    let errors = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(errors.contains("WORKERS: expected") && errors.contains("LOG_FORMAT: expected"), "{errors}");
+}
+
+#[test]
+fn a_bad_model_file_is_named() {
+    let place = Place::new();
+    let file = place.path("broken.gguf");
+    std::fs::write(&file, b"GGUF but not really").unwrap();
+    let backends = format!("llama-cpp={}", file.display());
+    let output = place.run(&["--model-backends", &backends, "analyze"]);
+    let errors = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{errors}");
+    assert!(errors.contains("broken.gguf"), "{errors}");
+}
+
+#[test]
+fn a_database_that_cannot_be_opened_is_named() {
+    let place = Place::new();
+    std::fs::write(place.path("file"), b"").unwrap();
+    let url = format!("sqlite://{}/below.db", place.path("file").display());
+    let output = place.run(&["--database", &url, "serve"]);
+    let errors = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{errors}");
+    assert!(errors.contains("below.db"), "{errors}");
+    let output = place.run(&["--database", "mysql://there/x", "migrate", "status"]);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+}
+
+#[test]
+fn migrations_go_forward_and_back() {
+    let place = Place::new();
+    let pending = text(&place.run(&["migrate", "status"]).stdout);
+    assert!(pending.contains("pending") && !pending.contains("applied"), "{pending}");
+    let up = place.run(&["migrate", "up"]);
+    assert!(up.status.success(), "{}", text(&up.stderr));
+    assert!(!text(&place.run(&["migrate", "status"]).stdout).contains("pending"));
+    assert!(text(&place.run(&["migrate", "up"]).stdout).contains("Nothing to do"));
+    let down = place.run(&["migrate", "down"]);
+    assert!(text(&down.stdout).contains("taken back"), "{}", text(&down.stderr));
+    assert!(text(&place.run(&["migrate", "status"]).stdout).contains("pending"));
+    assert!(place.run(&["migrate", "up"]).status.success());
+}
+
+#[test]
+fn users_are_made_at_the_command_line() {
+    let place = Place::new();
+    let password = place.path("password");
+    std::fs::write(&password, "correct horse battery\n").unwrap();
+    let file = password.display().to_string();
+    let create = ["admin", "create-user", "--username", "ada", "--email", "ada@example.org", "--password-file", &file, "--admin"];
+    let output = place.run(&create);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("ada  admin"), "{}", text(&output.stdout));
+    let again = place.run(&create);
+    assert_eq!(again.status.code(), Some(5), "{}", text(&again.stderr));
+    assert!(!text(&again.stderr).contains("correct horse"));
+    let mut short = create;
+    short[3] = "x";
+    assert_eq!(place.run(&short).status.code(), Some(2));
+    let key = std::fs::metadata(place.path("jwt_secret_key")).unwrap();
+    assert_eq!(key.permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn config_check_hides_secrets_and_names_what_is_wrong() {
+    let place = Place::new();
+    let mut settings = place.settings();
+    settings.push(("JWT_SECRET_KEY".into(), "0123456789abcdef0123456789abcdef".into()));
+    let good = place.sutazai(&settings, &["config", "check"]).output().unwrap();
+    let shown = text(&good.stdout);
+    assert!(good.status.success());
+    assert!(shown.contains("(hidden)") && !shown.contains("0123456789abcdef"), "{shown}");
+    settings.push(("ENABLE_AUTH".into(), "perhaps".into()));
+    let bad = place.sutazai(&settings, &["config", "check"]).output().unwrap();
+    assert_eq!(bad.status.code(), Some(2));
+    assert!(text(&bad.stderr).contains("ENABLE_AUTH: expected one of"), "{}", text(&bad.stderr));
+}
+
+#[test]
+fn models_are_listed_as_they_are() {
+    let place = Place::new();
+    let none = place.run(&["models", "list"]);
+    assert_eq!(none.status.code(), Some(2));
+    assert!(text(&none.stderr).contains("MODEL_BACKENDS"), "{}", text(&none.stderr));
+    let listed = place.sutazai(&place.with_model(), &["models", "list", "--json"]).output().unwrap();
+    let models: Value = serde_json::from_slice(&listed.stdout).unwrap();
+    assert_eq!(models[0]["backend"], "llama-cpp");
+    assert!(models[0]["size_bytes"].as_u64().unwrap() > 90_000_000, "{models}");
+}
+
+#[test]
+fn watch_goes_on_until_interrupted() {
+    let place = Place::new();
+    let mut child = place
+        .sutazai(&place.settings(), &["analyze", "--no-model", "--json", "--watch", "1"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
+    for _ in 0..2 {
+        let line = lines.next().unwrap().unwrap();
+        assert!(serde_json::from_str::<Value>(&line).is_ok(), "{line}");
+    }
+    let sent = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn help_has_examples() {
+    for arguments in [&["--help"][..], &["analyze", "--help"], &["serve", "--help"], &["admin", "create-user", "--help"]] {
+        let output = Place::new().run(arguments);
+        assert!(output.status.success());
+        assert!(text(&output.stdout).contains("Examples:"), "{arguments:?}");
+    }
+}
