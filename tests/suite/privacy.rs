@@ -96,7 +96,8 @@ async fn serving_connects_to_nothing_outside() {
     let address = "127.0.0.1:18081".to_owned();
     let mut command = Command::new("strace");
     command
-        .args(["-f", "-e", "trace=connect", "-o"])
+        // With -D the server itself is our child, so that ending the child ends the server.
+        .args(["-D", "-f", "-e", "trace=connect", "-o"])
         .arg(&trace)
         .args([binary(), "serve", "--listen", &address])
         .env_clear()
