@@ -1,5 +1,127 @@
-//! [`crate::ports::TaskStore`] over std collections.
+//! [`crate::ports::TaskStore`] over std collections: one lock, no durability.
 
-/// In the making.
-#[derive(Debug, Default)]
-pub struct MemoryTaskStore;
+mod queue;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use queue::Queue;
+use tokio::sync::broadcast;
+
+use crate::domain::{Claim, ClaimKey, Finish, NewEvent, Task, TaskEvent, TaskId, TaskPage, TaskQuery};
+use crate::error::{Error, Result};
+use crate::ports::{ClaimRequest, LeaseState, TaskStore, WakeUp};
+
+/// Tasks in memory: gone with the process. For tests, examples, and embedders that need no durability.
+#[derive(Debug)]
+pub struct MemoryTaskStore {
+    queue: Mutex<Queue>,
+    wake_ups: broadcast::Sender<WakeUp>,
+}
+
+impl MemoryTaskStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self { queue: Mutex::default(), wake_ups: broadcast::Sender::new(1_024) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs a change and sends its wake-ups once the lock is free again.
+    fn change<T>(&self, change: impl FnOnce(&mut Queue) -> T) -> T {
+        let (result, wake_ups) = {
+            let mut queue = self.lock();
+            let result = change(&mut queue);
+            (result, queue.take_wake_ups())
+        };
+        for wake_up in wake_ups {
+            // Nobody listening is no error: whoever comes later reads the store.
+            let _ = self.wake_ups.send(wake_up);
+        }
+        result
+    }
+}
+
+impl Default for MemoryTaskStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[async_trait]
+impl TaskStore for MemoryTaskStore {
+    async fn enqueue(&self, tasks: Vec<Task>) -> Result<Vec<Task>> {
+        self.change(|queue| {
+            if let Some(known) = tasks.iter().find(|task| queue.contains(task.id)) {
+                return Err(Error::conflict(format!("there is already a task {}", known.id)));
+            }
+            let ids: Vec<TaskId> = tasks.into_iter().map(|task| queue.enqueue(task)).collect();
+            Ok(ids.into_iter().filter_map(|id| queue.get(id)).collect())
+        })
+    }
+
+    async fn get(&self, id: TaskId) -> Result<Option<Task>> {
+        Ok(self.lock().get(id))
+    }
+
+    async fn list(&self, query: &TaskQuery) -> Result<TaskPage> {
+        Ok(self.lock().list(query))
+    }
+
+    async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claim>> {
+        Ok(self.change(|queue| queue.claim(request)))
+    }
+
+    async fn renew(
+        &self,
+        claims: &[ClaimKey],
+        lease_until: DateTime<Utc>,
+        _now: DateTime<Utc>,
+    ) -> Result<Vec<LeaseState>> {
+        Ok(self.change(|queue| claims.iter().map(|claim| queue.renew(claim, lease_until)).collect()))
+    }
+
+    async fn finish(&self, finished: Vec<Finish>, now: DateTime<Utc>) -> Result<Vec<Result<()>>> {
+        Ok(self.change(|queue| {
+            finished.into_iter().map(|finish| queue.finish(&finish.claim, finish.outcome, now)).collect()
+        }))
+    }
+
+    async fn expire(&self, now: DateTime<Utc>) -> Result<u64> {
+        Ok(self.change(|queue| queue.expire(now)))
+    }
+
+    async fn next_due(&self, agents: &[String]) -> Result<Option<DateTime<Utc>>> {
+        Ok(self.lock().next_due(agents))
+    }
+
+    async fn cancel(&self, id: TaskId, now: DateTime<Utc>) -> Result<Task> {
+        self.change(|queue| queue.cancel(id, now))
+    }
+
+    async fn retry(&self, id: TaskId, now: DateTime<Utc>) -> Result<Task> {
+        self.change(|queue| queue.retry(id, now))
+    }
+
+    async fn delete(&self, id: TaskId) -> Result<()> {
+        self.change(|queue| queue.delete(id))
+    }
+
+    async fn append(&self, claim: &ClaimKey, events: Vec<NewEvent>) -> Result<()> {
+        self.change(|queue| {
+            queue.held(claim)?;
+            events.into_iter().try_for_each(|event| queue.append(claim, event.kind, event.at))
+        })
+    }
+
+    async fn events_after(&self, id: TaskId, after: u64, limit: u32) -> Result<Vec<TaskEvent>> {
+        Ok(self.lock().events_after(id, after, limit))
+    }
+
+    fn subscribe(&self) -> broadcast::Receiver<WakeUp> {
+        self.wake_ups.subscribe()
+    }
+}

@@ -1,0 +1,342 @@
+//! The state behind the memory task store: records, the ready queue, leases and links, changed under one lock.
+//!
+//! Every change of a status goes through [`Queue::enter`], so that the event, the ready queue, the leases and the
+//! wake-ups can never disagree with the record.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use chrono::{DateTime, Utc};
+
+use crate::domain::{
+    Claim, ClaimKey, EventKind, Outcome, Task, TaskError, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatus, UserId,
+};
+use crate::error::{Error, ErrorKind, Result};
+use crate::ports::{ClaimRequest, LeaseState, WakeUp};
+
+type ReadyKey = (Reverse<u8>, DateTime<Utc>, TaskId);
+
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    tasks: BTreeMap<TaskId, Task>,
+    events: HashMap<TaskId, Vec<TaskEvent>>,
+    /// Pending and waiting for no child, in the order in which they are claimed.
+    ready: BTreeSet<ReadyKey>,
+    /// Processing, by the end of the lease.
+    leases: BTreeSet<(DateTime<Utc>, TaskId)>,
+    keys: HashMap<(Option<UserId>, String), TaskId>,
+    /// Parent to the children it waits or waited for, in the order asked for.
+    children: HashMap<TaskId, Vec<TaskId>>,
+    /// Child to those who wait for it.
+    waiters: HashMap<TaskId, Vec<TaskId>>,
+    wake_ups: Vec<WakeUp>,
+}
+
+impl Queue {
+    /// The wake-ups that the changes since the last call give.
+    pub(super) fn take_wake_ups(&mut self) -> Vec<WakeUp> {
+        std::mem::take(&mut self.wake_ups)
+    }
+
+    /// Adds a task, or gives the one that its idempotency key already names.
+    pub(super) fn enqueue(&mut self, task: Task) -> TaskId {
+        let key = task.idempotency_key.clone().map(|key| (task.owner, key));
+        if let Some(known) = key.as_ref().and_then(|key| self.keys.get(key)) {
+            return *known;
+        }
+        let (id, at) = (task.id, task.created_at);
+        if let Some(key) = key {
+            self.keys.insert(key, id);
+        }
+        self.tasks.insert(id, task);
+        self.enter(id, TaskStatus::Pending, None, at);
+        id
+    }
+
+    pub(super) fn contains(&self, id: TaskId) -> bool {
+        self.tasks.contains_key(&id)
+    }
+
+    pub(super) fn get(&self, id: TaskId) -> Option<Task> {
+        self.tasks.get(&id).cloned()
+    }
+
+    pub(super) fn list(&self, query: &TaskQuery) -> TaskPage {
+        let limit = query.limit.clamp(1, 100) as usize;
+        let older = query.before.map_or_else(|| self.tasks.range(..), |before| self.tasks.range(..before));
+        let mut items: Vec<Task> =
+            older.rev().map(|(_, task)| task).filter(|task| fits(task, query)).take(limit + 1).cloned().collect();
+        let more = items.len() > limit;
+        items.truncate(limit);
+        let next = if more { items.last().map(|task| task.id) } else { None };
+        TaskPage { items, next }
+    }
+
+    pub(super) fn claim(&mut self, request: &ClaimRequest) -> Vec<Claim> {
+        let due: Vec<TaskId> = self
+            .ready
+            .iter()
+            .filter(|(_, run_at, _)| *run_at <= request.now)
+            .map(|(_, _, id)| *id)
+            .filter(|id| self.tasks.get(id).is_some_and(|task| request.agents.contains(&task.agent)))
+            .take(request.limit as usize)
+            .collect();
+        due.into_iter().filter_map(|id| self.claim_one(id, request)).collect()
+    }
+
+    fn claim_one(&mut self, id: TaskId, request: &ClaimRequest) -> Option<Claim> {
+        let task = self.tasks.get_mut(&id)?;
+        task.attempt += 1;
+        task.worker = Some(request.worker);
+        task.lease_until = Some(request.now + request.lease);
+        task.started_at = Some(request.now);
+        self.enter(id, TaskStatus::Processing, None, request.now);
+        let children = self.children.get(&id).into_iter().flatten().filter_map(|child| self.get(*child)).collect();
+        Some(Claim { task: self.get(id)?, children })
+    }
+
+    pub(super) fn renew(&mut self, claim: &ClaimKey, lease_until: DateTime<Utc>) -> LeaseState {
+        let Ok(task) = self.held(claim) else { return LeaseState::Lost };
+        let before = task.lease_until.replace(lease_until);
+        let state = if task.cancel_requested { LeaseState::CancelRequested } else { LeaseState::Held };
+        if let Some(before) = before {
+            self.leases.remove(&(before, claim.task));
+        }
+        self.leases.insert((lease_until, claim.task));
+        state
+    }
+
+    pub(super) fn finish(&mut self, claim: &ClaimKey, outcome: Outcome, now: DateTime<Utc>) -> Result<()> {
+        let task = self.held(claim)?;
+        let stop = task.cancel_requested;
+        match outcome {
+            Outcome::Completed(result) => {
+                task.result = Some(result);
+                task.error = None;
+                self.enter(claim.task, TaskStatus::Completed, None, now);
+            }
+            Outcome::Failed(error) => {
+                task.failures += 1;
+                self.enter(claim.task, TaskStatus::Failed, Some(error), now);
+            }
+            Outcome::Cancelled => self.enter(claim.task, TaskStatus::Cancelled, None, now),
+            _ if stop => self.enter(claim.task, TaskStatus::Cancelled, None, now),
+            Outcome::Retry { at, error } => {
+                task.failures += 1;
+                task.run_at = at;
+                self.enter(claim.task, TaskStatus::Pending, Some(error), now);
+            }
+            Outcome::HandBack => self.enter(claim.task, TaskStatus::Pending, None, now),
+            Outcome::Wait { children, state } => {
+                task.state = Some(state);
+                self.wait(claim.task, children, now);
+            }
+        }
+        Ok(())
+    }
+
+    fn wait(&mut self, parent: TaskId, children: Vec<Task>, now: DateTime<Utc>) {
+        let children: Vec<TaskId> = children
+            .into_iter()
+            .map(|mut child| {
+                child.parent = Some(parent);
+                self.enqueue(child)
+            })
+            .collect();
+        let mut open: Vec<TaskId> = children
+            .iter()
+            .copied()
+            .filter(|child| self.tasks.get(child).is_some_and(|task| !task.status.has_ended()))
+            .collect();
+        open.sort_unstable();
+        open.dedup();
+        if let Some(task) = self.tasks.get_mut(&parent) {
+            task.waiting_for = open.len() as u32;
+        }
+        for child in open {
+            self.waiters.entry(child).or_default().push(parent);
+        }
+        self.children.insert(parent, children);
+        self.enter(parent, TaskStatus::Pending, None, now);
+    }
+
+    pub(super) fn expire(&mut self, now: DateTime<Utc>) -> u64 {
+        let lost: Vec<TaskId> =
+            self.leases.iter().take_while(|(until, _)| *until <= now).map(|(_, id)| *id).collect();
+        for id in &lost {
+            let Some(task) = self.tasks.get_mut(id) else { continue };
+            task.failures += 1;
+            let error = TaskError { kind: ErrorKind::Timeout, message: "the worker's lease ran out".into() };
+            let status = match (task.cancel_requested, task.failures < task.max_attempts) {
+                (true, _) => TaskStatus::Cancelled,
+                (false, true) => TaskStatus::Pending,
+                (false, false) => TaskStatus::Failed,
+            };
+            let error = (status != TaskStatus::Cancelled).then_some(error);
+            self.enter(*id, status, error, now);
+        }
+        lost.len() as u64
+    }
+
+    pub(super) fn next_due(&self, agents: &[String]) -> Option<DateTime<Utc>> {
+        let pending = self
+            .ready
+            .iter()
+            .filter(|(_, _, id)| self.tasks.get(id).is_some_and(|task| agents.contains(&task.agent)))
+            .map(|(_, run_at, _)| *run_at)
+            .min();
+        let lease = self.leases.first().map(|(until, _)| *until);
+        pending.into_iter().chain(lease).min()
+    }
+
+    pub(super) fn cancel(&mut self, id: TaskId, now: DateTime<Utc>) -> Result<Task> {
+        let task = self.known(id)?;
+        match task.status {
+            TaskStatus::Pending => self.enter(id, TaskStatus::Cancelled, None, now),
+            TaskStatus::Processing => {
+                task.cancel_requested = true;
+                task.updated_at = now;
+                self.wake_ups.push(WakeUp::Task(id));
+            }
+            ended => return Err(Error::conflict(format!("the task has already ended: {ended}"))),
+        }
+        self.known(id).cloned()
+    }
+
+    pub(super) fn retry(&mut self, id: TaskId, now: DateTime<Utc>) -> Result<Task> {
+        let task = self.known(id)?;
+        if task.status != TaskStatus::Failed {
+            return Err(Error::conflict(format!("only a failed task can be retried, and this one is {}", task.status)));
+        }
+        task.failures = 0;
+        task.run_at = now;
+        task.finished_at = None;
+        self.enter(id, TaskStatus::Pending, None, now);
+        self.known(id).cloned()
+    }
+
+    pub(super) fn delete(&mut self, id: TaskId) -> Result<()> {
+        let task = self.known(id)?;
+        if !task.status.has_ended() {
+            return Err(Error::conflict(format!("only an ended task can be deleted, and this one is {}", task.status)));
+        }
+        if let Some(key) = task.idempotency_key.clone() {
+            let owner = task.owner;
+            self.keys.remove(&(owner, key));
+        }
+        self.tasks.remove(&id);
+        self.events.remove(&id);
+        self.children.remove(&id);
+        self.waiters.remove(&id);
+        Ok(())
+    }
+
+    pub(super) fn append(&mut self, claim: &ClaimKey, kind: EventKind, at: DateTime<Utc>) -> Result<()> {
+        self.held(claim)?;
+        self.record(claim.task, kind, at);
+        Ok(())
+    }
+
+    pub(super) fn events_after(&self, id: TaskId, after: u64, limit: u32) -> Vec<TaskEvent> {
+        let events = self.events.get(&id).into_iter().flatten();
+        events.filter(|event| event.sequence > after).take(limit as usize).cloned().collect()
+    }
+
+    /// The task under this claim, if the claim is still good.
+    pub(super) fn held(&mut self, claim: &ClaimKey) -> Result<&mut Task> {
+        self.tasks
+            .get_mut(&claim.task)
+            .filter(|task| {
+                task.status == TaskStatus::Processing
+                    && task.attempt == claim.attempt
+                    && task.worker == Some(claim.worker)
+            })
+            .ok_or_else(|| Error::conflict(format!("the claim on task {} is spent", claim.task)))
+    }
+
+    fn known(&mut self, id: TaskId) -> Result<&mut Task> {
+        self.tasks.get_mut(&id).ok_or_else(|| Error::not_found(format!("task {id}")))
+    }
+
+    /// Puts a task into a status: record, event, queue, leases, those who wait for it, wake-ups.
+    fn enter(&mut self, id: TaskId, status: TaskStatus, error: Option<TaskError>, at: DateTime<Utc>) {
+        let Some(task) = self.tasks.get_mut(&id) else { return };
+        self.ready.remove(&(Reverse(task.priority), task.run_at, id));
+        if status != TaskStatus::Processing {
+            task.worker = None;
+            if let Some(until) = task.lease_until.take() {
+                self.leases.remove(&(until, id));
+            }
+        }
+        task.status = status;
+        task.updated_at = at;
+        if error.is_some() {
+            task.error.clone_from(&error);
+        }
+        let attempt = task.attempt;
+        match status {
+            TaskStatus::Pending if task.waiting_for == 0 => {
+                self.ready.insert((Reverse(task.priority), task.run_at, id));
+                self.wake_ups.push(WakeUp::Queue);
+            }
+            TaskStatus::Pending => {}
+            TaskStatus::Processing => {
+                self.leases.extend(task.lease_until.map(|until| (until, id)));
+            }
+            TaskStatus::Completed | TaskStatus::Failed | TaskStatus::Cancelled => {
+                task.finished_at = Some(at);
+                task.waiting_for = 0;
+                task.cancel_requested = false;
+            }
+        }
+        self.record(id, EventKind::Status { status, attempt, error }, at);
+        if status.has_ended() {
+            self.settle(id, at);
+        }
+    }
+
+    /// Tells those who wait that this one has ended, and cancels its own children that have not.
+    fn settle(&mut self, id: TaskId, at: DateTime<Utc>) {
+        for parent in self.waiters.remove(&id).unwrap_or_default() {
+            let Some(task) = self.tasks.get_mut(&parent) else { continue };
+            if task.status != TaskStatus::Pending || task.waiting_for == 0 {
+                continue;
+            }
+            task.waiting_for -= 1;
+            task.updated_at = at;
+            if task.waiting_for == 0 {
+                self.ready.insert((Reverse(task.priority), task.run_at, parent));
+                self.wake_ups.push(WakeUp::Queue);
+            }
+        }
+        for child in self.children.get(&id).cloned().unwrap_or_default() {
+            let Some(task) = self.tasks.get_mut(&child) else { continue };
+            if task.parent != Some(id) {
+                continue;
+            }
+            match task.status {
+                TaskStatus::Pending => self.enter(child, TaskStatus::Cancelled, None, at),
+                TaskStatus::Processing => {
+                    task.cancel_requested = true;
+                    self.wake_ups.push(WakeUp::Task(child));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn record(&mut self, id: TaskId, kind: EventKind, at: DateTime<Utc>) {
+        let events = self.events.entry(id).or_default();
+        events.push(TaskEvent { task_id: id, sequence: events.len() as u64 + 1, at, kind });
+        self.wake_ups.push(WakeUp::Task(id));
+    }
+}
+
+fn fits(task: &Task, query: &TaskQuery) -> bool {
+    query.owner.is_none_or(|owner| task.owner == Some(owner))
+        && query.status.is_none_or(|status| task.status == status)
+        && query.agent.as_ref().is_none_or(|agent| task.agent == *agent)
+        && query.parent.is_none_or(|parent| task.parent == Some(parent))
+        && query.created_after.is_none_or(|after| task.created_at >= after)
+        && query.created_before.is_none_or(|before| task.created_at < before)
+}
