@@ -1,1 +1,84 @@
-//! In the making.
+//! The suite of [`PasswordHasher`].
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::ports::PasswordHasher;
+
+const PASSWORD: &str = "correct horse battery";
+
+/// Every bullet of the contract.
+pub async fn run_all<H, F>(make: impl Fn() -> F)
+where
+    H: PasswordHasher + ?Sized,
+    F: Future<Output = Arc<H>>,
+{
+    a_password_verifies_against_its_own_hash_only(&*make().await).await;
+    two_hashes_differ(&*make().await).await;
+    a_hash_never_contains_the_password(&*make().await).await;
+    no_hash_costs_as_much(&*make().await).await;
+}
+
+/// A password verifies against its own hash and against no other.
+pub async fn a_password_verifies_against_its_own_hash_only<H: PasswordHasher + ?Sized>(hasher: &H) {
+    for password in [PASSWORD, "pässwörter, 長い", " spaces at both ends ", &"x".repeat(1_024)] {
+        let hash = hasher.hash(password).await.unwrap();
+        assert!(hasher.verify(password, Some(hash.clone())).await.unwrap());
+        for other in [
+            "",
+            "Correct horse battery",
+            &format!("{password} "),
+            password.trim_end_matches(['y', 'x', ' ', '長', 'い']),
+        ] {
+            assert!(
+                !hasher.verify(other, Some(hash.clone())).await.unwrap(),
+                "{other:?} is not {password:?}"
+            );
+        }
+    }
+    let other = hasher.hash("another password").await.unwrap();
+    assert!(!hasher.verify(PASSWORD, Some(other)).await.unwrap());
+    // A record that holds no hash at all is a fault of ours, or at the very least opens nothing.
+    for broken in ["", "no hash", PASSWORD, "$argon2id$v=19$"] {
+        assert!(!hasher.verify(PASSWORD, Some(broken.into())).await.unwrap_or(false), "{broken:?}");
+    }
+}
+
+/// Two hashes of one password differ (salt).
+pub async fn two_hashes_differ<H: PasswordHasher + ?Sized>(hasher: &H) {
+    let (one, two) = (hasher.hash(PASSWORD).await.unwrap(), hasher.hash(PASSWORD).await.unwrap());
+    assert_ne!(one, two);
+    assert!(
+        hasher.verify(PASSWORD, Some(one)).await.unwrap()
+            && hasher.verify(PASSWORD, Some(two)).await.unwrap()
+    );
+}
+
+/// A hash never contains the password.
+pub async fn a_hash_never_contains_the_password<H: PasswordHasher + ?Sized>(hasher: &H) {
+    let hash = hasher.hash(PASSWORD).await.unwrap();
+    assert!(hash.starts_with('$'), "not in PHC form: {hash}");
+    assert!(!hash.contains(PASSWORD));
+}
+
+/// `verify` against no hash costs as much as against one, and is false.
+pub async fn no_hash_costs_as_much<H: PasswordHasher + ?Sized>(hasher: &H) {
+    let hash = hasher.hash(PASSWORD).await.unwrap();
+    let (mut with, mut without) = (Vec::new(), Vec::new());
+    // The two take turns, so that whatever else the machine does meets both alike.
+    for _ in 0..15 {
+        for (hash, times) in [(Some(hash.clone()), &mut with), (None, &mut without)] {
+            let begun = Instant::now();
+            assert!(!hasher.verify("wrong password", hash).await.unwrap());
+            times.push(begun.elapsed());
+        }
+    }
+    let (with, without) = (median(with), median(without));
+    assert!(without > with / 2 && without < with * 2, "with a hash {with:?}, without {without:?}");
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times[times.len() / 2]
+}

@@ -1,1 +1,102 @@
-//! In the making.
+//! The suite of [`TokenSigner`].
+
+use std::sync::Arc;
+
+use crate::domain::{SessionId, UserId, UserRole};
+use crate::error::ErrorKind;
+use crate::ports::{AccessClaims, TokenSigner};
+
+/// 2026-01-01 00:00:00 UTC.
+const NOW: i64 = 1_767_225_600;
+
+/// Every bullet of the contract. `make` gives a signer with a key of its own at each call; `forge` signs claims that
+/// are good with the key of the given signer but for what their header or type says, so that only that can be the
+/// reason for a refusal: tokens of another algorithm, of none, and of another type.
+pub fn run_all<T: TokenSigner + ?Sized>(
+    make: impl Fn() -> Arc<T>,
+    forge: impl Fn(&AccessClaims) -> (Arc<T>, Vec<String>),
+) {
+    what_was_signed_verifies(&*make());
+    a_changed_token_does_not_verify(&*make());
+    a_token_of_another_key_does_not_verify(&*make(), &*make());
+    let (signer, forged) = forge(&claims());
+    a_forged_token_does_not_verify(&*signer, &forged);
+    an_expired_token_does_not_verify(&*make());
+    another_type_does_not_verify(&*make());
+}
+
+/// What was signed verifies and says the same.
+pub fn what_was_signed_verifies<T: TokenSigner + ?Sized>(signer: &T) {
+    for role in [UserRole::User, UserRole::Admin] {
+        let claims = AccessClaims { role, ..claims() };
+        assert_eq!(signer.verify(&signer.sign(&claims).unwrap(), NOW).unwrap(), claims);
+    }
+}
+
+/// A token that was changed in any byte does not verify.
+pub fn a_changed_token_does_not_verify<T: TokenSigner + ?Sized>(signer: &T) {
+    let token = signer.sign(&claims()).unwrap();
+    for position in 0..token.len() {
+        for replacement in [b'A', b'z', b'.', b'='] {
+            let mut changed = token.clone().into_bytes();
+            if changed[position] != replacement {
+                changed[position] = replacement;
+                refuse(signer, &String::from_utf8(changed).unwrap(), "a changed byte");
+            }
+        }
+        refuse(signer, &token[..position], "a token cut short");
+    }
+    refuse(signer, &format!("{token}A"), "a byte more");
+    refuse(signer, &format!("{token}.{token}"), "two tokens");
+}
+
+/// A token of another key does not verify.
+pub fn a_token_of_another_key_does_not_verify<T: TokenSigner + ?Sized>(signer: &T, other: &T) {
+    refuse(signer, &other.sign(&claims()).unwrap(), "another key");
+}
+
+/// A token of another algorithm or of none does not verify.
+pub fn a_forged_token_does_not_verify<T: TokenSigner + ?Sized>(signer: &T, forged: &[String]) {
+    assert!(!forged.is_empty(), "nothing was forged");
+    for token in forged {
+        refuse(signer, token, "a forged token");
+    }
+}
+
+/// An expired token does not verify, as the caller's `now` tells it.
+pub fn an_expired_token_does_not_verify<T: TokenSigner + ?Sized>(signer: &T) {
+    let claims = claims();
+    let token = signer.sign(&claims).unwrap();
+    assert!(signer.verify(&token, claims.exp - 1).is_ok());
+    for now in [claims.exp, claims.exp + 1, claims.exp + 1_000_000] {
+        assert_eq!(signer.verify(&token, now).unwrap_err().kind(), ErrorKind::Unauthenticated, "now {now}");
+    }
+}
+
+/// A token whose type is not `access` does not verify.
+pub fn another_type_does_not_verify<T: TokenSigner + ?Sized>(signer: &T) {
+    for kind in ["refresh", "", "Access", "access "] {
+        let token = signer.sign(&AccessClaims { kind: kind.into(), ..claims() }).unwrap();
+        refuse(signer, &token, "another type");
+    }
+}
+
+fn refuse<T: TokenSigner + ?Sized>(signer: &T, token: &str, what: &str) {
+    match signer.verify(token, NOW) {
+        Ok(_) => panic!("{what} was accepted: {token}"),
+        Err(e) => assert_eq!(e.kind(), ErrorKind::Unauthenticated, "{what}: {e}"),
+    }
+}
+
+fn claims() -> AccessClaims {
+    let session = SessionId::new();
+    AccessClaims {
+        sub: UserId::new(),
+        exp: NOW + 1_800,
+        iat: NOW,
+        jti: format!("{session}.1"),
+        sid: session,
+        kind: "access".into(),
+        role: UserRole::User,
+    }
+}
