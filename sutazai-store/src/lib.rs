@@ -1,1 +1,76 @@
-//! wip
+//! Stores of SutazAI: where tasks, users and metrics outlive the process.
+//!
+//! [`open`] looks at the address and gives the three stores of one database; which technology is behind them
+//! is not visible from outside. [`migrations`] brings its schema forward and back.
+
+pub mod migrations;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+
+use std::sync::Arc;
+
+use sutazai_core::ports::{IdentityStore, MetricStore, TaskStore};
+use sutazai_core::{Error, Result};
+
+/// The stores of one database.
+#[derive(Debug, Clone)]
+pub struct Stores {
+    /// The queue, the tasks and their events.
+    pub tasks: Arc<dyn TaskStore>,
+    /// Users and sessions.
+    pub identity: Arc<dyn IdentityStore>,
+    /// Metrics over time.
+    pub metrics: Arc<dyn MetricStore>,
+}
+
+/// Opens the stores at a `DATABASE_URL`, makes the database if there is none, and brings its schema up to date.
+///
+/// `sqlite:///absolute/path.db` is a file of the embedded SQLite; it and its directory are made for this user
+/// only.
+///
+/// # Errors
+/// `InvalidInput` for an address that cannot be understood, `Unsupported` for a technology that is not built
+/// in, `Unavailable` for a file that cannot be opened or is no database, `Conflict` for a database that a
+/// newer program has written.
+pub async fn open(url: &str) -> Result<Stores> {
+    match scheme(url)? {
+        #[cfg(feature = "sqlite")]
+        "sqlite" => sqlite::open(&sqlite::path(url)?).await,
+        other => Err(not_built(other)),
+    }
+}
+
+/// The part of the address that names the technology.
+fn scheme(url: &str) -> Result<&str> {
+    url.split_once("://").map(|(scheme, _)| scheme).ok_or_else(|| {
+        Error::invalid("DATABASE_URL", "expected an address such as sqlite:///absolute/path.db")
+    })
+}
+
+fn not_built(scheme: &str) -> Error {
+    Error::unsupported(format!(
+        "no store for {scheme:?} is built in; expected sqlite:///absolute/path.db"
+    ))
+    .with_field("DATABASE_URL")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sutazai_core::ErrorKind;
+
+    #[tokio::test]
+    async fn an_address_that_does_not_fit_names_the_setting() {
+        for (url, kind) in [
+            ("/var/lib/x.db", ErrorKind::InvalidInput),
+            ("sqlite://relative.db", ErrorKind::InvalidInput),
+            ("sqlite:///", ErrorKind::InvalidInput),
+            ("sqlite:///x.db?mode=ro", ErrorKind::InvalidInput),
+            ("postgres://somewhere/x", ErrorKind::Unsupported),
+        ] {
+            let e = open(url).await.unwrap_err();
+            assert_eq!((e.kind(), e.field()), (kind, Some("DATABASE_URL")), "{url}: {e}");
+            assert!(e.to_string().contains("sqlite:///absolute/path.db"), "{e}");
+        }
+    }
+}

@@ -1,0 +1,52 @@
+-- The queue, the record and the events. Instants are nanoseconds since 1970, keys are the 16 bytes of a UUID.
+CREATE TABLE tasks (
+    id               BLOB    NOT NULL PRIMARY KEY,
+    -- No reference to users: an embedder may have owners of its own.
+    owner            BLOB,
+    agent            TEXT    NOT NULL,
+    title            TEXT    NOT NULL,
+    description      TEXT    NOT NULL,
+    payload          TEXT    NOT NULL,
+    priority         INTEGER NOT NULL CHECK (priority BETWEEN 0 AND 9),
+    timeout_seconds  INTEGER NOT NULL,
+    max_attempts     INTEGER NOT NULL,
+    run_at           INTEGER NOT NULL,
+    idempotency_key  TEXT,
+    status           TEXT    NOT NULL CHECK (status IN ('pending', 'processing', 'completed', 'failed', 'cancelled')),
+    attempt          INTEGER NOT NULL,
+    failures         INTEGER NOT NULL,
+    result           TEXT,
+    error            TEXT,
+    state            TEXT,
+    parent_id        BLOB REFERENCES tasks (id) ON DELETE SET NULL,
+    waiting_for      INTEGER NOT NULL,
+    cancel_requested INTEGER NOT NULL CHECK (cancel_requested IN (0, 1)),
+    worker           BLOB,
+    lease_until      INTEGER,
+    created_at       INTEGER NOT NULL,
+    updated_at       INTEGER NOT NULL,
+    started_at       INTEGER,
+    finished_at      INTEGER,
+    -- The sequence of the latest event: the next one takes the number after it, so there are no gaps.
+    last_sequence    INTEGER NOT NULL,
+    -- Order in which the parent asked for its children; 0 without a parent.
+    child_index      INTEGER NOT NULL
+) STRICT;
+
+-- What a worker may claim, in the order in which it is claimed.
+CREATE INDEX tasks_queue ON tasks (priority, run_at, id, agent) WHERE status = 'pending' AND waiting_for = 0;
+-- What dead workers hold.
+CREATE INDEX tasks_leases ON tasks (lease_until) WHERE status = 'processing';
+-- A user's listing, newest first.
+CREATE INDEX tasks_owner ON tasks (owner, id) WHERE owner IS NOT NULL;
+CREATE INDEX tasks_parent ON tasks (parent_id, child_index) WHERE parent_id IS NOT NULL;
+CREATE UNIQUE INDEX tasks_idempotency ON tasks (ifnull(owner, x''), idempotency_key)
+    WHERE idempotency_key IS NOT NULL;
+
+CREATE TABLE task_events (
+    task_id  BLOB    NOT NULL REFERENCES tasks (id) ON DELETE CASCADE,
+    sequence INTEGER NOT NULL,
+    at       INTEGER NOT NULL,
+    kind     TEXT    NOT NULL,
+    PRIMARY KEY (task_id, sequence)
+) STRICT, WITHOUT ROWID;

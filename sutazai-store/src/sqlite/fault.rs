@@ -1,0 +1,105 @@
+//! The one place where errors of the library become ours.
+//!
+//! Inside this folder everything fails with [`Fault`]; at the border (a read, a write, an opening) it becomes
+//! an [`Error`] that names the database file.
+
+use std::path::Path;
+
+use sutazai_core::{Error, ErrorKind};
+
+/// `Result` with [`Fault`].
+pub(super) type Outcome<T> = std::result::Result<T, Fault>;
+
+/// What can go wrong between the port and the file.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// The rules forbid it, or a value cannot be understood.
+    Ours(Error),
+    /// The database failed.
+    Database(sqlx::Error),
+}
+
+impl Fault {
+    /// The error for the caller.
+    pub(super) fn into_error(self, path: &Path) -> Error {
+        match self {
+            Self::Ours(error) => error,
+            Self::Database(error) => translate(error, path),
+        }
+    }
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Self::Ours(error)
+    }
+}
+
+impl From<sqlx::Error> for Fault {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl From<serde_json::Error> for Fault {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Ours(error.into())
+    }
+}
+
+impl From<sqlx::error::BoxDynError> for Fault {
+    fn from(error: sqlx::error::BoxDynError) -> Self {
+        Self::Database(sqlx::Error::Encode(error))
+    }
+}
+
+/// Result codes: <https://www.sqlite.org/rescode.html>; the low byte of an extended code is the primary one.
+fn translate(error: sqlx::Error, path: &Path) -> Error {
+    let file = path.display();
+    let text = error.to_string();
+    let primary = error
+        .as_database_error()
+        .and_then(|e| e.code())
+        .and_then(|code| code.parse::<u32>().ok())
+        .map(|code| code & 0xff);
+    let (kind, message) = match primary {
+        Some(5 | 6) => (ErrorKind::Busy, format!("the database {file} is locked by another process")),
+        Some(8) => (ErrorKind::Unavailable, format!("the database {file} cannot be written: it is read-only")),
+        Some(10) => (ErrorKind::Unavailable, format!("the database {file} could not be read or written: {text}")),
+        Some(11) => (ErrorKind::Unavailable, format!("the database {file} is damaged")),
+        Some(13) => (ErrorKind::Unavailable, format!("the disk that holds the database {file} is full")),
+        Some(14) => (ErrorKind::Unavailable, format!("the database {file} cannot be opened")),
+        Some(19) => return constraint(&text).with_source(error),
+        Some(26) => (ErrorKind::Unavailable, format!("{file} is not an SQLite database")),
+        _ => match error {
+            sqlx::Error::PoolTimedOut => (ErrorKind::Busy, format!("no connection to the database {file} became free")),
+            _ => (ErrorKind::Internal, format!("the database {file} failed: {text}")),
+        },
+    };
+    Error::new(kind, message).with_source(error)
+}
+
+/// A broken constraint, with the field it is about: `... constraint failed: users.email_key` is about `email`.
+fn constraint(text: &str) -> Error {
+    let column = text.rsplit_once("constraint failed: ").and_then(|(_, columns)| {
+        let first = columns.split(',').next()?;
+        let column = first.rsplit('.').next()?.trim();
+        Some(column.strip_suffix("_key").unwrap_or(column).to_owned())
+    });
+    match column {
+        Some(field) => Error::conflict("is taken, or does not fit what is there").with_field(field),
+        None => Error::conflict("does not fit what is there"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broken_constraint_names_the_field() {
+        let e = constraint("(code: 2067) UNIQUE constraint failed: users.email_key");
+        assert_eq!((e.kind(), e.field()), (ErrorKind::Conflict, Some("email")));
+        assert_eq!(constraint("(code: 787) FOREIGN KEY constraint failed").field(), None);
+    }
+}

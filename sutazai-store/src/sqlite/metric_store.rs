@@ -1,0 +1,122 @@
+//! [`MetricStore`] over SQLite.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use sqlx::Row;
+use sutazai_core::Result;
+use sutazai_core::domain::MetricSample;
+use sutazai_core::ports::{MetricStore, SeriesQuery};
+
+use super::database::Database;
+use super::fault::Outcome;
+use super::statement::{bulk, instant, nanos};
+use super::writer::Transaction;
+
+/// Samples in an SQLite file.
+#[derive(Debug)]
+pub(super) struct SqliteMetricStore {
+    database: Database,
+}
+
+impl SqliteMetricStore {
+    /// Over this database, whose schema is up to date.
+    pub(super) fn new(database: Database) -> Self {
+        Self { database }
+    }
+
+    /// Stretches of equal length between the first and the last sample that fit, each as its mean.
+    async fn stretch(&self, query: &SeriesQuery) -> Outcome<Vec<MetricSample>> {
+        const RANGE: &str = "\
+            WITH found AS (
+                SELECT at, value, row_number() OVER (ORDER BY at) - 1 AS place, count(*) OVER () AS total
+                FROM metric_samples
+                WHERE series_id = (SELECT id FROM metric_series WHERE name = ?1) AND at >= ?2 AND at < ?3
+            )
+            SELECT min(at), avg(value) FROM found
+            GROUP BY CASE WHEN total <= ?4 THEN place ELSE place * ?4 / total END ORDER BY 1";
+        let rows = sqlx::query(RANGE)
+            .bind(&query.series)
+            .bind(nanos(query.from))
+            .bind(nanos(query.to))
+            .bind(query.max_points)
+            .fetch_all(self.database.readers())
+            .await?;
+        let sample = |row: &sqlx::sqlite::SqliteRow| -> Outcome<MetricSample> {
+            Ok(MetricSample { series: query.series.clone(), at: instant(row.try_get(0)?), value: row.try_get(1)? })
+        };
+        rows.iter().map(sample).collect()
+    }
+
+    async fn names(&self, prefix: &str) -> Outcome<Vec<String>> {
+        const NAMES: &str = "SELECT name FROM metric_series WHERE substr(name, 1, length(?1)) = ?1 \
+                             AND EXISTS (SELECT 1 FROM metric_samples WHERE series_id = id) ORDER BY name";
+        let rows = sqlx::query(NAMES).bind(prefix).fetch_all(self.database.readers()).await?;
+        rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    }
+
+    fn read<T>(&self, outcome: Outcome<T>) -> Result<T> {
+        outcome.map_err(|fault| fault.into_error(self.database.path()))
+    }
+}
+
+#[async_trait]
+impl MetricStore for SqliteMetricStore {
+    async fn append(&self, samples: &[MetricSample]) -> Result<()> {
+        let samples = samples.to_vec();
+        self.database.writer().run(|tx| Box::pin(insert(tx, samples))).await
+    }
+
+    async fn range(&self, query: &SeriesQuery) -> Result<Vec<MetricSample>> {
+        self.read(self.stretch(query).await)
+    }
+
+    async fn series(&self, prefix: &str) -> Result<Vec<String>> {
+        self.read(self.names(prefix).await)
+    }
+
+    async fn compact(&self, fine_until: DateTime<Utc>, keep_from: DateTime<Utc>) -> Result<u64> {
+        self.database.writer().run(move |tx| Box::pin(thin_out(tx, fine_until, keep_from))).await
+    }
+}
+
+async fn insert(tx: &mut Transaction, samples: Vec<MetricSample>) -> Outcome<()> {
+    let connection = &mut tx.connection;
+    let mut names: Vec<&str> = samples.iter().map(|sample| sample.series.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let series = ("INSERT OR IGNORE INTO metric_series (name) VALUES", 1, "");
+    bulk(connection, series, &names, |name, to| Ok(sqlx::Arguments::add(to, *name)?)).await?;
+    let head = "INSERT OR REPLACE INTO metric_samples (series_id, at, value) \
+                SELECT id, column2, column3 FROM (VALUES";
+    let tail = ") JOIN metric_series ON name = column1";
+    bulk(connection, (head, 3, tail), &samples, |sample, to| {
+        sqlx::Arguments::add(to, sample.series.as_str())?;
+        sqlx::Arguments::add(to, nanos(sample.at))?;
+        sqlx::Arguments::add(to, sample.value)?;
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}
+
+/// Old minutes become one sample each; what is older than `keep_from` goes.
+async fn thin_out(tx: &mut Transaction, fine_until: DateTime<Utc>, keep_from: DateTime<Utc>) -> Outcome<u64> {
+    const FORGET: &str = "DELETE FROM metric_samples WHERE at < ?";
+    const MEANS: &str = "\
+        CREATE TEMP TABLE minutes AS
+        SELECT series_id, at / 60000000000 AS minute, min(at) AS at, avg(value) AS value, count(*) AS samples
+        FROM metric_samples WHERE at < ? GROUP BY 1, 2 HAVING count(*) > 1";
+    const CLEAR: &str = "DELETE FROM metric_samples WHERE at < ? \
+                         AND (series_id, at / 60000000000) IN (SELECT series_id, minute FROM minutes)";
+    const KEEP: &str = "INSERT INTO metric_samples (series_id, at, value) SELECT series_id, at, value FROM minutes";
+    const NAMELESS: &str = "DELETE FROM metric_series WHERE NOT EXISTS \
+                            (SELECT 1 FROM metric_samples WHERE series_id = metric_series.id)";
+    let connection = &mut tx.connection;
+    let forgotten = sqlx::query(FORGET).bind(nanos(keep_from)).execute(&mut *connection).await?.rows_affected();
+    sqlx::query(MEANS).bind(nanos(fine_until)).execute(&mut *connection).await?;
+    let cleared = sqlx::query(CLEAR).bind(nanos(fine_until)).execute(&mut *connection).await?.rows_affected();
+    let kept = sqlx::query(KEEP).execute(&mut *connection).await?.rows_affected();
+    sqlx::query("DROP TABLE minutes").execute(&mut *connection).await?;
+    sqlx::query(NAMELESS).execute(&mut *connection).await?;
+    Ok(forgotten + cleared - kept)
+}

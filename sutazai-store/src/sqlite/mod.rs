@@ -1,0 +1,26 @@
+//! The embedded SQLite store.
+//!
+//! * `database`: the file, its connections, what opens it,
+//! * `schema`: the migrations,
+//! * `writer`: the one thread that writes, and the group commit,
+//! * `statement`: statements over many rows, and how values stand in columns,
+//! * `record`: a task as a row,
+//! * `changes`: tasks that one write changes, and the rules of changing them,
+//! * `queue`: the writes of the queue,
+//! * `task_store`, `identity_store`, `metric_store`: the ports,
+//! * `fault`: the one place where errors of the library become ours.
+
+mod changes;
+mod database;
+mod fault;
+mod identity_store;
+mod metric_store;
+mod queue;
+mod record;
+mod schema;
+mod statement;
+mod task_store;
+mod writer;
+
+pub(crate) use database::{open, path};
+pub(crate) use schema::{migrate_down, migrate_up, migration_status};

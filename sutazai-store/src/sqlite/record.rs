@@ -1,0 +1,188 @@
+//! A task as a row.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::{Arguments, Row};
+use sutazai_core::domain::{EventKind, Task, TaskEvent, TaskId, UserId, WorkerId};
+use uuid::Uuid;
+
+use super::fault::Outcome;
+use super::statement::{instant, nanos};
+
+/// A task with what only the store knows of it.
+#[derive(Debug, Clone)]
+pub(super) struct Record {
+    /// The task.
+    pub(super) task: Task,
+    /// The sequence of its latest event.
+    pub(super) last_sequence: u64,
+    /// Its place among the children of its parent.
+    pub(super) child_index: u32,
+}
+
+/// The columns of a task, in the order of [`Record::decode`] and [`Record::bind`].
+macro_rules! columns {
+    () => {
+        "id, owner, agent, title, description, payload, priority, timeout_seconds, max_attempts, run_at, \
+         idempotency_key, status, attempt, failures, result, error, state, parent_id, waiting_for, \
+         cancel_requested, worker, lease_until, created_at, updated_at, started_at, finished_at, \
+         last_sequence, child_index"
+    };
+}
+pub(super) use columns;
+
+/// How many columns that are.
+const COLUMNS: usize = 28;
+
+/// Adds rows.
+pub(super) const INSERT: (&str, usize, &str) =
+    (concat!("INSERT INTO tasks (", columns!(), ") VALUES"), COLUMNS, "");
+
+/// Writes the columns that change in the life of a task.
+pub(super) const UPDATE: (&str, usize, &str) = (
+    "UPDATE tasks SET run_at = column2, status = column3, attempt = column4, failures = column5, \
+     result = column6, error = column7, state = column8, waiting_for = column9, cancel_requested = column10, \
+     worker = column11, lease_until = column12, updated_at = column13, started_at = column14, \
+     finished_at = column15, last_sequence = column16 FROM (VALUES",
+    16,
+    ") AS new WHERE tasks.id = new.column1",
+);
+
+/// Adds events.
+pub(super) const INSERT_EVENTS: (&str, usize, &str) =
+    ("INSERT INTO task_events (task_id, sequence, at, kind) VALUES", 4, "");
+
+impl Record {
+    /// A task that is not in the store yet.
+    pub(super) fn new(task: Task) -> Self {
+        Self { task, last_sequence: 0, child_index: 0 }
+    }
+
+    /// Reads a row of `columns!()`.
+    pub(super) fn decode(row: &SqliteRow) -> Outcome<Self> {
+        let mut at = Cursor { row, next: 0 };
+        let task = Task {
+            id: TaskId(at.get()?),
+            owner: at.get::<Option<Uuid>>()?.map(UserId),
+            agent: at.get()?,
+            title: at.get()?,
+            description: at.get()?,
+            payload: serde_json::from_str(at.get()?)?,
+            priority: at.get()?,
+            timeout_seconds: at.get()?,
+            max_attempts: at.get()?,
+            run_at: instant(at.get()?),
+            idempotency_key: at.get()?,
+            status: at.get::<&str>()?.parse()?,
+            attempt: at.get()?,
+            failures: at.get()?,
+            result: at.json()?,
+            error: at.json()?,
+            state: at.json()?,
+            parent: at.get::<Option<Uuid>>()?.map(TaskId),
+            waiting_for: at.get()?,
+            cancel_requested: at.get()?,
+            worker: at.get::<Option<Uuid>>()?.map(WorkerId),
+            lease_until: at.get::<Option<i64>>()?.map(instant),
+            created_at: instant(at.get()?),
+            updated_at: instant(at.get()?),
+            started_at: at.get::<Option<i64>>()?.map(instant),
+            finished_at: at.get::<Option<i64>>()?.map(instant),
+        };
+        Ok(Self { task, last_sequence: at.get::<i64>()?.unsigned_abs(), child_index: at.get()? })
+    }
+
+    /// Adds the values of all columns.
+    pub(super) fn bind(&self, to: &mut SqliteArguments) -> Outcome<()> {
+        let task = &self.task;
+        to.add(task.id.0)?;
+        to.add(task.owner.map(|owner| owner.0))?;
+        to.add(task.agent.as_str())?;
+        to.add(task.title.as_str())?;
+        to.add(task.description.as_str())?;
+        to.add(serde_json::to_string(&task.payload)?)?;
+        to.add(task.priority)?;
+        to.add(task.timeout_seconds)?;
+        to.add(task.max_attempts)?;
+        to.add(nanos(task.run_at))?;
+        to.add(task.idempotency_key.as_deref())?;
+        to.add(task.status.as_str())?;
+        to.add(task.attempt)?;
+        to.add(task.failures)?;
+        to.add(text(task.result.as_ref())?)?;
+        to.add(text(task.error.as_ref())?)?;
+        to.add(text(task.state.as_ref())?)?;
+        to.add(task.parent.map(|parent| parent.0))?;
+        to.add(task.waiting_for)?;
+        to.add(task.cancel_requested)?;
+        to.add(task.worker.map(|worker| worker.0))?;
+        to.add(task.lease_until.map(nanos))?;
+        to.add(nanos(task.created_at))?;
+        to.add(nanos(task.updated_at))?;
+        to.add(task.started_at.map(nanos))?;
+        to.add(task.finished_at.map(nanos))?;
+        to.add(self.last_sequence.cast_signed())?;
+        to.add(self.child_index)?;
+        Ok(())
+    }
+
+    /// Adds the key and the values of [`UPDATE`].
+    pub(super) fn bind_changes(&self, to: &mut SqliteArguments) -> Outcome<()> {
+        let task = &self.task;
+        to.add(task.id.0)?;
+        to.add(nanos(task.run_at))?;
+        to.add(task.status.as_str())?;
+        to.add(task.attempt)?;
+        to.add(task.failures)?;
+        to.add(text(task.result.as_ref())?)?;
+        to.add(text(task.error.as_ref())?)?;
+        to.add(text(task.state.as_ref())?)?;
+        to.add(task.waiting_for)?;
+        to.add(task.cancel_requested)?;
+        to.add(task.worker.map(|worker| worker.0))?;
+        to.add(task.lease_until.map(nanos))?;
+        to.add(nanos(task.updated_at))?;
+        to.add(task.started_at.map(nanos))?;
+        to.add(task.finished_at.map(nanos))?;
+        to.add(self.last_sequence.cast_signed())?;
+        Ok(())
+    }
+}
+
+/// Adds the values of [`INSERT_EVENTS`].
+pub(super) fn bind_event(event: &TaskEvent, to: &mut SqliteArguments) -> Outcome<()> {
+    to.add(event.task_id.0)?;
+    to.add(event.sequence.cast_signed())?;
+    to.add(nanos(event.at))?;
+    to.add(serde_json::to_string(&event.kind)?)?;
+    Ok(())
+}
+
+/// Reads a row of `sequence, at, kind`.
+pub(super) fn decode_event(task_id: TaskId, row: &SqliteRow) -> Outcome<TaskEvent> {
+    let kind: EventKind = serde_json::from_str(row.try_get(2)?)?;
+    Ok(TaskEvent { task_id, sequence: row.try_get::<i64, _>(0)?.unsigned_abs(), at: instant(row.try_get(1)?), kind })
+}
+
+/// Reads the columns of a row one after the other.
+struct Cursor<'r> {
+    row: &'r SqliteRow,
+    next: usize,
+}
+
+impl<'r> Cursor<'r> {
+    fn get<T: sqlx::Decode<'r, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>>(&mut self) -> Outcome<T> {
+        self.next += 1;
+        Ok(self.row.try_get(self.next - 1)?)
+    }
+
+    fn json<T: DeserializeOwned>(&mut self) -> Outcome<Option<T>> {
+        let text: Option<&str> = self.get()?;
+        Ok(text.map(serde_json::from_str).transpose()?)
+    }
+}
+
+fn text<T: Serialize>(value: Option<&T>) -> Outcome<Option<String>> {
+    Ok(value.map(serde_json::to_string).transpose()?)
+}

@@ -1,0 +1,113 @@
+//! The migrations of the SQLite schema.
+//!
+//! `PRAGMA user_version`, a number in the file's header that a transaction covers, is the count of the steps
+//! that the database has.
+
+use std::path::Path;
+
+use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection};
+use sutazai_core::{Error, Result};
+
+use super::database::make;
+use super::fault::{Fault, Outcome};
+use super::statement::connect_options;
+use crate::migrations::Migration;
+
+struct Step {
+    name: &'static str,
+    up: &'static str,
+    down: &'static str,
+}
+
+macro_rules! step {
+    ($file:literal, $name:literal) => {
+        Step {
+            name: $name,
+            up: include_str!(concat!("../../migrations/sqlite/", $file, "_", $name, ".up.sql")),
+            down: include_str!(concat!("../../migrations/sqlite/", $file, "_", $name, ".down.sql")),
+        }
+    };
+}
+
+/// All steps, in order; the first is version 1. Only ever append.
+const STEPS: &[Step] = &[step!("0001", "identity"), step!("0002", "tasks"), step!("0003", "metrics")];
+
+/// Takes every step that the database has not; makes the database if there is none.
+pub(crate) async fn migrate_up(path: &Path) -> Result<Vec<Migration>> {
+    make(path)?;
+    migrate(path, STEPS.len()).await
+}
+
+/// Takes the latest `steps` back.
+pub(crate) async fn migrate_down(path: &Path, steps: u32) -> Result<Vec<Migration>> {
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let applied = migration_status(path).await?.iter().filter(|migration| migration.applied).count();
+    migrate(path, applied.saturating_sub(steps as usize)).await
+}
+
+/// Where the database stands.
+pub(crate) async fn migration_status(path: &Path) -> Result<Vec<Migration>> {
+    let applied = if path.exists() {
+        let fail = |fault: Fault| fault.into_error(path);
+        let mut connection = connect(path).await.map_err(fail)?;
+        let version = version(&mut connection, path).await.map_err(fail)?;
+        connection.close().await.map_err(|e| fail(e.into()))?;
+        version
+    } else {
+        0
+    };
+    Ok((0..STEPS.len()).map(|index| migration(index, index < applied)).collect())
+}
+
+/// Steps up or down until the database is at `target`.
+async fn migrate(path: &Path, target: usize) -> Result<Vec<Migration>> {
+    let fail = |fault: Fault| fault.into_error(path);
+    let mut connection = connect(path).await.map_err(fail)?;
+    let mut taken = Vec::new();
+    while let Some(migration) = step(&mut connection, path, target).await.map_err(fail)? {
+        taken.push(migration);
+    }
+    connection.close().await.map_err(|e| fail(e.into()))?;
+    Ok(taken)
+}
+
+/// One step towards `target` in a transaction; none when the database is there. Another process may do the
+/// same at the same time: the version is read under the write lock.
+async fn step(connection: &mut SqliteConnection, path: &Path, target: usize) -> Outcome<Option<Migration>> {
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    let current = version(&mut transaction, path).await?;
+    let (index, next) = match current.cmp(&target) {
+        std::cmp::Ordering::Equal => return Ok(None),
+        std::cmp::Ordering::Less => (current, current + 1),
+        std::cmp::Ordering::Greater => (current - 1, current - 1),
+    };
+    let script = if next > current { STEPS[index].up } else { STEPS[index].down };
+    sqlx::raw_sql(script).execute(&mut *transaction).await?;
+    sqlx::raw_sql(AssertSqlSafe(format!("PRAGMA user_version = {next}"))).execute(&mut *transaction).await?;
+    transaction.commit().await?;
+    Ok(Some(migration(index, next > current)))
+}
+
+/// How many steps the database has.
+async fn version(connection: &mut SqliteConnection, path: &Path) -> Outcome<usize> {
+    let row = sqlx::query("PRAGMA user_version").fetch_one(connection).await?;
+    let version = row.try_get::<i64, _>(0)?;
+    match usize::try_from(version) {
+        Ok(version) if version <= STEPS.len() => Ok(version),
+        _ => Err(Error::conflict(format!(
+            "the database {} has schema version {version}, but this program knows only {}: a newer one wrote it",
+            path.display(),
+            STEPS.len()
+        )))?,
+    }
+}
+
+async fn connect(path: &Path) -> Outcome<SqliteConnection> {
+    Ok(SqliteConnection::connect_with(&connect_options(path)).await?)
+}
+
+fn migration(index: usize, applied: bool) -> Migration {
+    Migration { version: index as u32 + 1, name: STEPS[index].name, applied }
+}

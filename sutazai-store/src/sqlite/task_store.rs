@@ -1,0 +1,161 @@
+//! [`TaskStore`] over SQLite: reads go to the pool of readers, writes to the one writer.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use sqlx::{AssertSqlSafe, QueryBuilder, Row, Sqlite};
+use sutazai_core::Result;
+use sutazai_core::domain::{
+    Claim, ClaimKey, Finish, NewEvent, Task, TaskEvent, TaskId, TaskPage, TaskQuery,
+};
+use sutazai_core::ports::{ClaimRequest, LeaseState, TaskStore, WakeUp};
+use tokio::sync::broadcast;
+
+use super::database::Database;
+use super::fault::{Fault, Outcome};
+use super::queue;
+use super::record::{Record, columns, decode_event};
+use super::statement::{instant, nanos};
+
+/// Tasks in an SQLite file.
+#[derive(Debug)]
+pub(super) struct SqliteTaskStore {
+    database: Database,
+}
+
+impl SqliteTaskStore {
+    /// Over this database, whose schema is up to date.
+    pub(super) fn new(database: Database) -> Self {
+        Self { database }
+    }
+
+    async fn find(&self, id: TaskId) -> Outcome<Option<Task>> {
+        const GET: &str = concat!("SELECT ", columns!(), " FROM tasks WHERE id = ?");
+        let row = sqlx::query(GET).bind(id.0).fetch_optional(self.database.readers()).await?;
+        Ok(row.map(|row| Record::decode(&row)).transpose()?.map(|record| record.task))
+    }
+
+    async fn page(&self, query: &TaskQuery) -> Outcome<TaskPage> {
+        let mut sql: QueryBuilder<Sqlite> = QueryBuilder::new(concat!("SELECT ", columns!(), " FROM tasks WHERE true"));
+        if let Some(owner) = query.owner {
+            sql.push(" AND owner = ").push_bind(owner.0);
+        }
+        if let Some(status) = query.status {
+            sql.push(" AND status = ").push_bind(status.as_str());
+        }
+        if let Some(agent) = &query.agent {
+            sql.push(" AND agent = ").push_bind(agent);
+        }
+        if let Some(parent) = query.parent {
+            sql.push(" AND parent_id = ").push_bind(parent.0);
+        }
+        if let Some(after) = query.created_after {
+            sql.push(" AND created_at >= ").push_bind(nanos(after));
+        }
+        if let Some(before) = query.created_before {
+            sql.push(" AND created_at < ").push_bind(nanos(before));
+        }
+        if let Some(before) = query.before {
+            sql.push(" AND id < ").push_bind(before.0);
+        }
+        // One more than asked for tells whether there is a next page.
+        sql.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(query.limit) + 1);
+        let rows = sql.build().fetch_all(self.database.readers()).await?;
+        let shown = rows.iter().take(query.limit as usize);
+        let items = shown.map(|row| Record::decode(row).map(|record| record.task)).collect::<Outcome<Vec<_>>>()?;
+        let more = rows.len() > items.len();
+        Ok(TaskPage { next: items.last().filter(|_| more).map(|task| task.id), items })
+    }
+
+    async fn due(&self, agents: &[String]) -> Outcome<Option<DateTime<Utc>>> {
+        let row = sqlx::query(AssertSqlSafe(Arc::clone(&queue::NEXT_DUE)))
+            .bind(serde_json::to_string(agents)?)
+            .fetch_one(self.database.readers())
+            .await?;
+        Ok(row.try_get::<Option<i64>, _>(0)?.map(instant))
+    }
+
+    async fn events(&self, id: TaskId, after: u64, limit: u32) -> Outcome<Vec<TaskEvent>> {
+        const EVENTS: &str = "SELECT sequence, at, kind FROM task_events WHERE task_id = ? AND sequence > ? \
+                              ORDER BY sequence LIMIT ?";
+        let rows = sqlx::query(EVENTS)
+            .bind(id.0)
+            .bind(i64::try_from(after).unwrap_or(i64::MAX))
+            .bind(limit)
+            .fetch_all(self.database.readers())
+            .await?;
+        rows.iter().map(|row| decode_event(id, row)).collect()
+    }
+
+    fn read<T>(&self, outcome: Outcome<T>) -> Result<T> {
+        outcome.map_err(|fault: Fault| fault.into_error(self.database.path()))
+    }
+}
+
+#[async_trait]
+impl TaskStore for SqliteTaskStore {
+    async fn enqueue(&self, tasks: Vec<Task>) -> Result<Vec<Task>> {
+        self.database.writer().run(|tx| Box::pin(queue::enqueue(tx, tasks))).await
+    }
+
+    async fn get(&self, id: TaskId) -> Result<Option<Task>> {
+        self.read(self.find(id).await)
+    }
+
+    async fn list(&self, query: &TaskQuery) -> Result<TaskPage> {
+        self.read(self.page(query).await)
+    }
+
+    async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claim>> {
+        let request = request.clone();
+        self.database.writer().run(|tx| Box::pin(queue::claim(tx, request))).await
+    }
+
+    async fn renew(
+        &self,
+        claims: &[ClaimKey],
+        lease_until: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<LeaseState>> {
+        let claims = claims.to_vec();
+        self.database.writer().run(move |tx| Box::pin(queue::renew(tx, claims, lease_until, now))).await
+    }
+
+    async fn finish(&self, finished: Vec<Finish>, now: DateTime<Utc>) -> Result<Vec<Result<()>>> {
+        self.database.writer().run(move |tx| Box::pin(queue::finish(tx, finished, now))).await
+    }
+
+    async fn expire(&self, now: DateTime<Utc>) -> Result<u64> {
+        self.database.writer().run(move |tx| Box::pin(queue::expire(tx, now))).await
+    }
+
+    async fn next_due(&self, agents: &[String]) -> Result<Option<DateTime<Utc>>> {
+        self.read(self.due(agents).await)
+    }
+
+    async fn cancel(&self, id: TaskId, now: DateTime<Utc>) -> Result<Task> {
+        self.database.writer().run(move |tx| Box::pin(queue::cancel(tx, id, now))).await
+    }
+
+    async fn retry(&self, id: TaskId, now: DateTime<Utc>) -> Result<Task> {
+        self.database.writer().run(move |tx| Box::pin(queue::retry(tx, id, now))).await
+    }
+
+    async fn delete(&self, id: TaskId) -> Result<()> {
+        self.database.writer().run(move |tx| Box::pin(queue::delete(tx, id))).await
+    }
+
+    async fn append(&self, claim: &ClaimKey, events: Vec<NewEvent>) -> Result<()> {
+        let claim = *claim;
+        self.database.writer().run(move |tx| Box::pin(queue::append(tx, claim, events))).await
+    }
+
+    async fn events_after(&self, id: TaskId, after: u64, limit: u32) -> Result<Vec<TaskEvent>> {
+        self.read(self.events(id, after, limit).await)
+    }
+
+    fn subscribe(&self) -> broadcast::Receiver<WakeUp> {
+        self.database.writer().subscribe()
+    }
+}
