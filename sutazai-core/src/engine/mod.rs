@@ -1,1 +1,23 @@
-//! In the making.
+//! The engine: the inbound API on one side, the workers on the other. They share only the store.
+//!
+//! * [`Engine`] and [`EngineBuilder`]: what an embedder calls,
+//! * `claimer`: takes due tasks and starts them as slots become free,
+//! * `worker`: runs one claim and says how it ended,
+//! * `finisher`: records outcomes, many to a transaction,
+//! * `heartbeat`: prolongs leases, brings cancellations, gives up what is lost,
+//! * `events`: the stream of a task's events, and the batching of those that agents report.
+
+mod api;
+mod builder;
+mod claimer;
+mod events;
+mod finisher;
+mod heartbeat;
+mod registry;
+mod retry;
+mod running;
+mod worker;
+
+pub use api::Engine;
+pub use builder::EngineBuilder;
+pub use events::EventStream;

@@ -1,0 +1,242 @@
+//! The inbound API: what embedders, the HTTP server and the command line call.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::builder::EngineBuilder;
+use super::events::{EventStream, stream, wait_for_end};
+use super::registry::Registry;
+use super::running::{Running, StopReason};
+use super::{claimer, finisher, heartbeat};
+use crate::domain::{
+    AgentDescriptor, Caller, Finish, NewTask, Snapshot, Task, TaskId, TaskPage, TaskQuery, WorkerId,
+};
+use crate::error::{Error, Result};
+use crate::ports::{Clock, MetricSource, MetricStore, ModelBackend, TaskStore, collect_snapshot};
+
+/// What the engine and its workers share.
+#[derive(Debug)]
+pub(super) struct Parts {
+    pub(super) store: Arc<dyn TaskStore>,
+    pub(super) metric_store: Option<Arc<dyn MetricStore>>,
+    pub(super) model: Option<Arc<dyn ModelBackend>>,
+    pub(super) metric_sources: Vec<Arc<dyn MetricSource>>,
+    pub(super) registry: Registry,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) workers: usize,
+    pub(super) lease: Duration,
+}
+
+/// The parts with what runs over them.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) parts: Parts,
+    pub(super) worker: WorkerId,
+    pub(super) running: Running,
+    pub(super) slots: Arc<Semaphore>,
+    /// Fires when no more tasks are to be claimed.
+    pub(super) closing: CancellationToken,
+    /// Fires when nothing is held any more.
+    pub(super) closed: CancellationToken,
+    pub(super) tracker: TaskTracker,
+    started: AtomicBool,
+    outcomes: Mutex<Option<mpsc::Sender<Finish>>>,
+}
+
+/// Submits tasks, tells how they stand, and runs them.
+///
+/// Cheap to clone; all clones are one engine.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    shared: Arc<Shared>,
+}
+
+impl Engine {
+    /// Begins to put an engine together.
+    pub fn builder() -> EngineBuilder {
+        EngineBuilder::new()
+    }
+
+    pub(super) fn new(parts: Parts) -> Self {
+        let slots = Arc::new(Semaphore::new(parts.workers));
+        Self {
+            shared: Arc::new(Shared {
+                parts,
+                worker: WorkerId::new(),
+                running: Running::default(),
+                slots,
+                closing: CancellationToken::new(),
+                closed: CancellationToken::new(),
+                tracker: TaskTracker::new(),
+                started: AtomicBool::new(false),
+                outcomes: Mutex::new(None),
+            }),
+        }
+    }
+
+    /// Adds a task to the queue; it is durable when this returns.
+    ///
+    /// # Errors
+    /// `InvalidInput` naming the field that does not fit; `Conflict` when the idempotency key names a task that asks
+    /// for something else.
+    pub async fn submit(&self, caller: &Caller, new: NewTask) -> Result<Task> {
+        let mut stored = self.submit_all(caller, vec![new]).await?;
+        stored.pop().ok_or_else(|| Error::internal("the store gave back no task"))
+    }
+
+    /// Adds tasks to the queue, all or none.
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit).
+    pub async fn submit_all(&self, caller: &Caller, new: Vec<NewTask>) -> Result<Vec<Task>> {
+        let parts = &self.shared.parts;
+        new.iter().try_for_each(|new| parts.registry.check(new))?;
+        let now = parts.clock.now();
+        let tasks: Vec<Task> =
+            new.into_iter().map(|new| Task::pending(new, caller.owner(), None, now)).collect();
+        let asked: Vec<_> = tasks.iter().map(|task| (task.agent.clone(), task.payload.clone())).collect();
+        let stored = parts.store.enqueue(tasks).await?;
+        for (task, (agent, payload)) in stored.iter().zip(&asked) {
+            if task.agent != *agent || task.payload != *payload {
+                let why = format!("it already names task {}, which asks for something else", task.id);
+                return Err(Error::conflict(why).with_field("idempotency_key"));
+            }
+        }
+        Ok(stored)
+    }
+
+    /// A task.
+    ///
+    /// # Errors
+    /// `NotFound`, also for a task that is not the caller's.
+    pub async fn task(&self, caller: &Caller, id: TaskId) -> Result<Task> {
+        let task = self.shared.parts.store.get(id).await?;
+        task.filter(|task| caller.may_touch(task.owner)).ok_or_else(|| Error::not_found(format!("task {id}")))
+    }
+
+    /// A page of tasks, newest first; a user's own only.
+    ///
+    /// # Errors
+    /// `InvalidInput` naming `limit` when it is not 1 to 100.
+    pub async fn tasks(&self, caller: &Caller, mut query: TaskQuery) -> Result<TaskPage> {
+        if !(1..=100).contains(&query.limit) {
+            return Err(Error::invalid("limit", format!("expected 1 to 100, got {}", query.limit)));
+        }
+        if !caller.may_touch(query.owner) {
+            query.owner = caller.owner();
+        }
+        self.shared.parts.store.list(&query).await
+    }
+
+    /// Asks for a task to stop: a pending one ends at once, a running one as soon as its agent heeds it.
+    ///
+    /// # Errors
+    /// `NotFound`, or `Conflict` when it has already ended.
+    pub async fn cancel(&self, caller: &Caller, id: TaskId) -> Result<Task> {
+        self.task(caller, id).await?;
+        let task = self.shared.parts.store.cancel(id, self.shared.parts.clock.now()).await?;
+        if task.cancel_requested {
+            // It may run here: no need to wait for the heartbeat.
+            self.shared.running.cancel(id);
+        }
+        Ok(task)
+    }
+
+    /// Puts a failed task back into the queue.
+    ///
+    /// # Errors
+    /// `NotFound`, or `Conflict` when it has not failed.
+    pub async fn retry(&self, caller: &Caller, id: TaskId) -> Result<Task> {
+        self.task(caller, id).await?;
+        self.shared.parts.store.retry(id, self.shared.parts.clock.now()).await
+    }
+
+    /// Removes an ended task and its events.
+    ///
+    /// # Errors
+    /// `NotFound`, or `Conflict` when it has not ended.
+    pub async fn delete(&self, caller: &Caller, id: TaskId) -> Result<()> {
+        self.task(caller, id).await?;
+        self.shared.parts.store.delete(id).await
+    }
+
+    /// The events of a task with a sequence over `after`: those that are there, then those that come. Ends when the
+    /// task has ended and its last event was given.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn events(&self, caller: &Caller, id: TaskId, after: u64) -> Result<EventStream> {
+        self.task(caller, id).await?;
+        Ok(stream(self.shared.parts.store.clone(), self.shared.parts.clock.clone(), id, after))
+    }
+
+    /// Waits until a task has ended.
+    ///
+    /// # Errors
+    /// `NotFound`, also when it is deleted meanwhile.
+    pub async fn wait(&self, caller: &Caller, id: TaskId) -> Result<Task> {
+        self.task(caller, id).await?;
+        wait_for_end(self.shared.parts.store.as_ref(), self.shared.parts.clock.as_ref(), id).await
+    }
+
+    /// What the registered agents say of themselves.
+    pub fn agents(&self) -> Vec<AgentDescriptor> {
+        self.shared.parts.registry.descriptors()
+    }
+
+    /// Measures everything now.
+    pub async fn snapshot(&self) -> Snapshot {
+        collect_snapshot(&self.shared.parts.metric_sources, self.shared.parts.clock.as_ref()).await
+    }
+
+    /// Where text comes from, if anywhere.
+    pub fn model(&self) -> Option<Arc<dyn ModelBackend>> {
+        self.shared.parts.model.clone()
+    }
+
+    /// Where the metric history lives, if anywhere.
+    pub fn metric_store(&self) -> Option<Arc<dyn MetricStore>> {
+        self.shared.parts.metric_store.clone()
+    }
+
+    /// Where time comes from.
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        self.shared.parts.clock.clone()
+    }
+
+    /// Starts the workers. Must be called in a tokio runtime; a second call does nothing.
+    pub fn start(&self) {
+        if self.shared.started.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let (sender, receiver) = mpsc::channel(finisher::CAPACITY);
+        *self.shared.outcomes.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender.clone());
+        let tracker = &self.shared.tracker;
+        tracker.spawn(finisher::run(self.shared.clone(), receiver));
+        tracker.spawn(heartbeat::run(self.shared.clone()));
+        tracker.spawn(claimer::run(self.shared.clone(), sender));
+    }
+
+    /// Stops: claims nothing more, hands back what has not begun, gives what runs `grace` to end, then asks it to
+    /// stop and hands it back. Nothing of the engine runs any more when this returns.
+    pub async fn shutdown(&self, grace: Duration) {
+        let shared = &self.shared;
+        shared.closing.cancel();
+        if shared.started.load(Ordering::SeqCst) {
+            let all = u32::try_from(shared.parts.workers).unwrap_or(u32::MAX);
+            tokio::select! {
+                _ = shared.slots.acquire_many(all) => {}
+                () = shared.parts.clock.sleep(grace) => shared.running.stop_all(StopReason::Shutdown),
+            }
+            // The finisher ends when the claimer, the last worker and this hold no sender any more.
+            shared.outcomes.lock().unwrap_or_else(PoisonError::into_inner).take();
+        }
+        shared.tracker.close();
+        shared.tracker.wait().await;
+    }
+}

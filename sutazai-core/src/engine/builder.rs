@@ -1,0 +1,113 @@
+//! Puts an engine together from its ports.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::api::{Engine, Parts};
+use super::registry::Registry;
+use crate::error::{Error, Result};
+use crate::ports::{Agent, Clock, MetricSource, MetricStore, ModelBackend, SystemClock, TaskStore};
+
+/// Collects what an [`Engine`] needs. Only the task store is required.
+#[derive(Debug)]
+pub struct EngineBuilder {
+    task_store: Option<Arc<dyn TaskStore>>,
+    metric_store: Option<Arc<dyn MetricStore>>,
+    model: Option<Arc<dyn ModelBackend>>,
+    metric_sources: Vec<Arc<dyn MetricSource>>,
+    agents: Vec<Arc<dyn Agent>>,
+    clock: Arc<dyn Clock>,
+    workers: usize,
+    lease: Duration,
+}
+
+impl EngineBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            task_store: None,
+            metric_store: None,
+            model: None,
+            metric_sources: Vec::new(),
+            agents: Vec::new(),
+            clock: Arc::new(SystemClock),
+            workers: std::thread::available_parallelism().map_or(1, usize::from),
+            lease: Duration::from_secs(15),
+        }
+    }
+
+    /// Where tasks live.
+    pub fn task_store(mut self, store: Arc<dyn TaskStore>) -> Self {
+        self.task_store = Some(store);
+        self
+    }
+
+    /// Where the metric history lives; without it agents see no trends.
+    pub fn metric_store(mut self, store: Arc<dyn MetricStore>) -> Self {
+        self.metric_store = Some(store);
+        self
+    }
+
+    /// Where text comes from; without it agents do without.
+    pub fn model(mut self, model: Arc<dyn ModelBackend>) -> Self {
+        self.model = Some(model);
+        self
+    }
+
+    /// One more source of metrics.
+    pub fn metric_source(mut self, source: Arc<dyn MetricSource>) -> Self {
+        self.metric_sources.push(source);
+        self
+    }
+
+    /// One more agent.
+    pub fn agent(mut self, agent: Arc<dyn Agent>) -> Self {
+        self.agents.push(agent);
+        self
+    }
+
+    /// Where time comes from; default: the machine's clock.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// How many tasks run at once; default: the number of processors.
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = workers;
+        self
+    }
+
+    /// How long a claim lasts without a heartbeat; default 15 s. A dead worker's task is taken over after that.
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
+        self
+    }
+
+    /// The engine; nothing runs before [`Engine::start`].
+    ///
+    /// # Errors
+    /// `InvalidInput` when there is no task store, no worker, a lease under one second, or an agent that does not
+    /// fit: its name is not kebab case or taken, its schema is none.
+    pub fn build(self) -> Result<Engine> {
+        let store =
+            self.task_store.ok_or_else(|| Error::invalid("task_store", "expected a store, got none"))?;
+        if self.workers == 0 {
+            return Err(Error::invalid("workers", "expected at least 1, got 0"));
+        }
+        if self.lease < Duration::from_secs(1) {
+            return Err(Error::invalid("lease", format!("expected at least 1 s, got {:?}", self.lease)));
+        }
+        let mut registry = Registry::default();
+        self.agents.into_iter().try_for_each(|agent| registry.add(agent))?;
+        Ok(Engine::new(Parts {
+            store,
+            metric_store: self.metric_store,
+            model: self.model,
+            metric_sources: self.metric_sources,
+            registry,
+            clock: self.clock,
+            workers: self.workers,
+            lease: self.lease,
+        }))
+    }
+}

@@ -1,0 +1,116 @@
+//! The agents that this process has, and whether a payload fits them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use jsonschema::Validator;
+use serde_json::Value;
+
+use crate::domain::{AgentDescriptor, NewTask};
+use crate::error::{Error, Result};
+use crate::ports::Agent;
+
+struct Entry {
+    agent: Arc<dyn Agent>,
+    descriptor: AgentDescriptor,
+    schema: Validator,
+}
+
+/// Agents by name, each with its compiled input schema.
+#[derive(Default)]
+pub(super) struct Registry {
+    entries: BTreeMap<String, Entry>,
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.entries.keys()).finish()
+    }
+}
+
+impl Registry {
+    /// Adds an agent.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a name that is not kebab case or taken, or a schema that is none.
+    pub(super) fn add(&mut self, agent: Arc<dyn Agent>) -> Result<()> {
+        let descriptor = agent.descriptor();
+        let name = descriptor.name.clone();
+        if !is_kebab_case(&name) {
+            return Err(Error::invalid(
+                "agent.name",
+                format!("expected kebab case such as word-counter, got {name:?}"),
+            ));
+        }
+        if self.entries.contains_key(&name) {
+            return Err(Error::invalid("agent.name", format!("there is already an agent {name}")));
+        }
+        let schema = jsonschema::validator_for(&descriptor.input_schema)
+            .map_err(|e| Error::invalid("agent.input_schema", format!("{name}: not a JSON Schema: {e}")))?;
+        self.entries.insert(name, Entry { agent, descriptor, schema });
+        Ok(())
+    }
+
+    /// The agent of this name.
+    pub(super) fn agent(&self, name: &str) -> Option<Arc<dyn Agent>> {
+        self.entries.get(name).map(|entry| entry.agent.clone())
+    }
+
+    /// Their names, in order.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.entries.keys().cloned().collect()
+    }
+
+    /// What they say of themselves, in the order of their names.
+    pub(super) fn descriptors(&self) -> Vec<AgentDescriptor> {
+        self.entries.values().map(|entry| entry.descriptor.clone()).collect()
+    }
+
+    /// Checks a request: its bounds, its agent, its payload.
+    ///
+    /// # Errors
+    /// `InvalidInput` naming the field.
+    pub(super) fn check(&self, new: &NewTask) -> Result<()> {
+        new.validate()?;
+        let entry = self.entries.get(&new.agent).ok_or_else(|| {
+            Error::invalid(
+                "agent",
+                format!("expected one of {}, got {:?}", self.names().join(", "), new.agent),
+            )
+        })?;
+        check_payload(&entry.schema, &new.payload)
+    }
+}
+
+fn check_payload(schema: &Validator, payload: &Value) -> Result<()> {
+    match schema.iter_errors(payload).next() {
+        None => Ok(()),
+        Some(e) => {
+            let path = e.instance_path().as_str().replace('/', ".");
+            Err(Error::invalid(format!("payload{path}"), e.to_string()))
+        }
+    }
+}
+
+fn is_kebab_case(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.split('-').all(|part| {
+            !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kebab_case() {
+        for good in ["echo", "hardware-optimizer", "a1-b2"] {
+            assert!(is_kebab_case(good), "{good}");
+        }
+        for bad in ["", "Echo", "1a", "a--b", "-a", "a-", "a_b", "a b"] {
+            assert!(!is_kebab_case(bad), "{bad}");
+        }
+    }
+}

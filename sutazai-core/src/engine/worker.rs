@@ -1,0 +1,125 @@
+//! Runs one claim: the agent under its time limit, its events on their way, its end as an outcome.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::api::Shared;
+use super::events::EventBuffer;
+use super::retry;
+use super::running::{Stop, StopReason};
+use crate::domain::{Claim, ClaimKey, Finish, Outcome, Step, Task, TaskError};
+use crate::error::{Error, ErrorKind, Result};
+use crate::ports::{AgentContext, EventSink};
+
+/// How long an agent that was asked to stop may take before it is cut off.
+const TO_STOP: Duration = Duration::from_secs(5);
+
+/// Runs the claim and sends its outcome to the finisher, unless the lease was lost.
+pub(super) async fn run(shared: Arc<Shared>, outcomes: mpsc::Sender<Finish>, claim: Claim, stop: Stop) {
+    let key = claim.key();
+    let task = claim.task.clone();
+    let events = Arc::new(EventBuffer::default());
+    let result = {
+        let attempt = attempt(&shared, claim, &stop, events.clone());
+        tokio::select! {
+            biased;
+            result = attempt => result,
+            () = events.flush_as_they_come(&shared.parts, &key) => Err(Error::internal("the events ended first")),
+        }
+    };
+    if stop.reason() == Some(StopReason::Lost) {
+        tracing::warn!(task = %key.task, attempt = key.attempt, "the lease was lost; nothing is recorded");
+        shared.running.remove(&key);
+        return;
+    }
+    events.flush(&shared.parts, &key).await;
+    let finish = Finish { claim: key, outcome: outcome(&shared, &task, stop.reason(), result) };
+    if outcomes.send(finish).await.is_err() {
+        tracing::error!(task = %key.task, "the finisher is gone; the task is left to its lease");
+        shared.running.remove(&key);
+    }
+}
+
+/// Runs the agent in a task of its own, so that a panic ends this attempt and nothing else.
+async fn attempt(shared: &Shared, claim: Claim, stop: &Stop, events: Arc<dyn EventSink>) -> Result<Step> {
+    let key = claim.key();
+    let agent = shared.parts.registry.agent(&claim.task.agent).ok_or_else(|| {
+        Error::internal(format!("agent {} was claimed for but is not here", claim.task.agent))
+    })?;
+    let limit = claim.task.timeout();
+    let timed_out = stop.token().child_token();
+    let context = AgentContext {
+        task: claim.task,
+        children: claim.children,
+        model: shared.parts.model.clone(),
+        metric_sources: shared.parts.metric_sources.clone(),
+        metric_store: shared.parts.metric_store.clone(),
+        clock: shared.parts.clock.clone(),
+        cancellation: timed_out.clone(),
+        events,
+    };
+    let mut run = tokio::spawn(async move { agent.run(&context).await });
+    let clock = &shared.parts.clock;
+    let stopped = stop.token();
+    let ended = tokio::select! {
+        biased;
+        ended = &mut run => return joined(&key, ended),
+        () = stopped.cancelled() => Error::cancelled("the task was asked to stop"),
+        () = clock.sleep(limit) => Error::timeout(format!("the attempt took longer than {} s", limit.as_secs())),
+    };
+    timed_out.cancel();
+    tokio::select! {
+        biased;
+        finished = &mut run => match (ended.kind(), joined(&key, finished)) {
+            // What an agent finished in spite of being asked to stop is not thrown away.
+            (ErrorKind::Cancelled, Ok(step @ Step::Done(_))) => Ok(step),
+            _ => Err(ended),
+        },
+        () = clock.sleep(TO_STOP) => {
+            run.abort();
+            tracing::warn!(task = %key.task, "the agent did not stop when it was asked to and was cut off");
+            Err(ended)
+        }
+    }
+}
+
+fn joined(key: &ClaimKey, ended: std::result::Result<Result<Step>, tokio::task::JoinError>) -> Result<Step> {
+    ended.unwrap_or_else(|e| {
+        tracing::error!(task = %key.task, attempt = key.attempt, error = %e, "the agent panicked");
+        Err(Error::internal("the agent panicked"))
+    })
+}
+
+fn outcome(shared: &Shared, task: &Task, stopped: Option<StopReason>, result: Result<Step>) -> Outcome {
+    match (result, stopped) {
+        (Ok(Step::Done(value)), _) => Outcome::Completed(value),
+        (_, Some(StopReason::CancelRequested)) => Outcome::Cancelled,
+        (_, Some(_)) => Outcome::HandBack,
+        (Ok(Step::Wait { children, state }), None) => match children_of(shared, task, children) {
+            Ok(children) => Outcome::Wait { children, state },
+            Err(e) => failed(shared, task, &e),
+        },
+        (Err(e), None) => failed(shared, task, &e),
+    }
+}
+
+fn children_of(shared: &Shared, task: &Task, children: Vec<crate::domain::NewTask>) -> Result<Vec<Task>> {
+    if children.is_empty() {
+        return Err(Error::invalid("children", "expected at least one task to wait for, got none"));
+    }
+    children.iter().try_for_each(|child| shared.parts.registry.check(child))?;
+    let now = shared.parts.clock.now();
+    Ok(children.into_iter().map(|child| Task::pending(child, task.owner, Some(task.id), now)).collect())
+}
+
+fn failed(shared: &Shared, task: &Task, error: &Error) -> Outcome {
+    let failures = task.failures + 1;
+    let recorded = TaskError::from(error);
+    if error.kind().is_temporary() && failures < task.max_attempts {
+        Outcome::Retry { at: shared.parts.clock.now() + retry::wait(failures, error), error: recorded }
+    } else {
+        Outcome::Failed(recorded)
+    }
+}
