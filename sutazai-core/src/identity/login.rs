@@ -1,0 +1,59 @@
+//! Signing in: a name and a password are exchanged for a session and its two tokens.
+
+use crate::domain::{Session, SessionId, User};
+use crate::error::{Error, ErrorKind, Result};
+use crate::identity::refresh_token::RefreshToken;
+use crate::identity::{Identity, SignedIn, password};
+
+impl Identity {
+    /// Signs in by username or e-mail. An unknown user and a wrong password get the same answer after the same work.
+    ///
+    /// # Errors
+    /// `Unauthenticated`; `Forbidden` for a disabled user who knows the password; `Busy`.
+    pub async fn login(&self, login: &str, password: &str) -> Result<SignedIn> {
+        password::check_length(password)?;
+        let user = self.store.user_by_login(login).await?;
+        let hash = user.as_ref().map(|user| user.password_hash.clone());
+        let fits = self.hasher.verify(password, hash).await?;
+        match user {
+            Some(user) if fits && user.disabled => {
+                tracing::info!(user_id = %user.id, "a disabled user tried to sign in");
+                Err(Error::new(ErrorKind::Forbidden, "this user is disabled"))
+            }
+            Some(user) if fits => self.begin_session(user).await,
+            user => {
+                // The name is not logged: people type passwords there.
+                tracing::info!(user_id = user.map(|user| user.id.to_string()), "a sign-in was refused");
+                Err(Error::new(
+                    ErrorKind::Unauthenticated,
+                    "the username, the e-mail or the password is wrong",
+                ))
+            }
+        }
+    }
+
+    /// Begins a session for somebody who has proven who they are by other means: by registering just now, or by an
+    /// embedder's own sign-in.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn begin_session(&self, mut user: User) -> Result<SignedIn> {
+        let now = self.clock.now();
+        let id = SessionId::new();
+        let token = RefreshToken::generate(id);
+        let session = Session {
+            id,
+            user: user.id,
+            refresh_hash: token.hash(),
+            created_at: now,
+            refreshed_at: now,
+            expires_at: now + self.config.refresh_ttl,
+            revoked_at: None,
+        };
+        self.store.create_session(&session).await?;
+        self.store.record_login(user.id, now).await?;
+        user.last_login_at = Some(now);
+        tracing::info!(user_id = %user.id, "a user signed in");
+        self.signed_in(user, token)
+    }
+}

@@ -1,0 +1,204 @@
+//! Which passwords are refused: too short, too long, or among the first that anybody would try
+//! (NIST SP 800-63B, 5.1.1.2; there are no rules about kinds of characters, as it advises).
+
+use crate::domain::NewUser;
+use crate::error::{Error, Result};
+
+/// The shortest password, in characters.
+const MIN_CHARACTERS: usize = 8;
+/// The longest password, in bytes: far beyond what anybody types, and a bound on the work of hashing.
+pub(super) const MAX_BYTES: usize = 1_024;
+
+/// The words of the commonest passwords. With digits or signs around them they are still the same words.
+const COMMON_WORDS: &[&str] = &[
+    "password",
+    "passw0rd",
+    "p@ssword",
+    "p@ssw0rd",
+    "passwort",
+    "pass",
+    "qwerty",
+    "qwertyuiop",
+    "qwertz",
+    "qwertzuiop",
+    "azerty",
+    "asdfgh",
+    "asdfghjkl",
+    "zxcvbn",
+    "zxcvbnm",
+    "1q2w3e4r",
+    "1q2w3e4r5t",
+    "1qaz2wsx",
+    "q1w2e3r4",
+    "qazwsx",
+    "qazwsxedc",
+    "iloveyou",
+    "letmein",
+    "welcome",
+    "w3lcome",
+    "monkey",
+    "dragon",
+    "football",
+    "baseball",
+    "basketball",
+    "sunshine",
+    "princess",
+    "superman",
+    "batman",
+    "master",
+    "shadow",
+    "michael",
+    "jennifer",
+    "jordan",
+    "trustno",
+    "starwars",
+    "whatever",
+    "computer",
+    "internet",
+    "administrator",
+    "admin",
+    "root",
+    "toor",
+    "user",
+    "guest",
+    "test",
+    "testtest",
+    "changeme",
+    "change",
+    "secret",
+    "default",
+    "login",
+    "access",
+    "hello",
+    "freedom",
+    "liverpool",
+    "chocolate",
+    "pokemon",
+    "charlie",
+    "sutazai",
+    "abc",
+    "abcd",
+];
+
+/// Whether a new user's password will do.
+pub(super) fn check(new: &NewUser) -> Result<()> {
+    let password = new.password.as_str();
+    let refuse = |why: String| Err(Error::invalid("password", why));
+    if password.chars().count() < MIN_CHARACTERS {
+        return refuse(format!("expected at least {MIN_CHARACTERS} characters"));
+    }
+    check_length(password)?;
+    let password = password.to_lowercase();
+    let (email, username) = (new.email.to_lowercase(), new.username.to_lowercase());
+    let mailbox = email.split('@').next().unwrap_or_default();
+    if [email.as_str(), mailbox, username.as_str()].contains(&password.as_str()) {
+        return refuse("expected something other than the username or the e-mail address".into());
+    }
+    let word = password.trim_matches(|c: char| !c.is_alphabetic());
+    if is_run(&password) || word.is_empty() && is_run_twice(&password) || is_common(&password) {
+        return refuse("expected a password that is not among the commonest".into());
+    }
+    Ok(())
+}
+
+/// A password that cannot be anybody's is refused before work is spent on it.
+pub(super) fn check_length(password: &str) -> Result<()> {
+    if password.len() > MAX_BYTES {
+        return Err(Error::invalid(
+            "password",
+            format!("expected at most {MAX_BYTES} bytes, got {}", password.len()),
+        ));
+    }
+    Ok(())
+}
+
+/// A common word, alone or with digits and signs before and after it.
+fn is_common(password: &str) -> bool {
+    let digit_or_sign = |c: char| !c.is_alphabetic();
+    COMMON_WORDS.iter().any(|word| {
+        password.find(word).is_some_and(|at| {
+            let (before, after) = (&password[..at], &password[at + word.len()..]);
+            before.chars().all(digit_or_sign) && after.chars().all(digit_or_sign)
+        })
+    })
+}
+
+/// `aaaaaaaa`, `12345678`, `hgfedcba`: each character follows the one before it by the same step of -1, 0 or 1.
+/// After 9 comes 0.
+fn is_run(text: &str) -> bool {
+    let steps = |step: i64| {
+        text.chars().zip(text.chars().skip(1)).all(|(one, two)| {
+            let distance = i64::from(u32::from(two)) - i64::from(u32::from(one));
+            distance == step || (one, two, step) == ('9', '0', 1) || (one, two, step) == ('0', '9', -1)
+        })
+    };
+    (-1..=1).any(steps)
+}
+
+/// `11112222`, `12341234`: two runs of one length.
+fn is_run_twice(digits: &str) -> bool {
+    let half = digits.len() / 2;
+    digits.is_char_boundary(half) && is_run(&digits[..half]) && is_run(&digits[half..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tried(password: &str) -> Result<()> {
+        check(&NewUser {
+            username: "Ada_Lovelace".into(),
+            email: "countess@example.org".into(),
+            password: password.into(),
+        })
+    }
+
+    #[test]
+    fn good_ones() {
+        for good in [
+            "correct horse battery",
+            "tr0ub4dor&3",
+            "pässwörter",
+            "passwordless-sign-in",
+            "94817263",
+            &"xy".repeat(512),
+        ] {
+            assert!(tried(good).is_ok(), "{good}");
+        }
+    }
+
+    #[test]
+    fn weak_ones() {
+        for weak in [
+            "",
+            "short",
+            "1234567",
+            "ääääää",
+            "aaaaaaaa",
+            "12345678",
+            "1234567890",
+            "87654321",
+            "hgfedcba",
+            "11112222",
+            "12341234",
+            "password",
+            "Password1!",
+            "2024welcome",
+            "qwerty123",
+            "iloveyou",
+            "letmein!!",
+            "administrator",
+            "ada_lovelace",
+            "COUNTESS",
+            "countess@example.org",
+        ] {
+            assert_eq!(tried(weak).unwrap_err().field(), Some("password"), "{weak}");
+        }
+        assert!(tried(&"xy".repeat(513)).is_err());
+    }
+
+    #[test]
+    fn the_error_does_not_repeat_the_password() {
+        assert!(!tried("Password1!").unwrap_err().to_string().contains("Password1!"));
+    }
+}

@@ -1,0 +1,112 @@
+//! The refresh token: which session it belongs to, and 256 random bits that only its holder knows.
+
+use std::fmt;
+
+use rand::RngCore;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::domain::SessionId;
+
+/// Bytes of the secret half.
+const SECRET_BYTES: usize = 32;
+
+/// A refresh token as its holder has it. Only its hash is ever stored.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct RefreshToken {
+    session: SessionId,
+    secret: [u8; SECRET_BYTES],
+}
+
+impl RefreshToken {
+    /// A fresh one for this session, from the operating system's random numbers by way of a cryptographic generator.
+    pub(super) fn generate(session: SessionId) -> Self {
+        let mut secret = [0; SECRET_BYTES];
+        rand::rng().fill_bytes(&mut secret);
+        Self { session, secret }
+    }
+
+    /// Reads what [`expose`](Self::expose) wrote.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (session, secret) = text.split_once('.')?;
+        // `Uuid` reads several spellings; a token has one.
+        let session =
+            Uuid::try_parse(session).ok().filter(|id| id.simple().to_string() == session).map(SessionId)?;
+        Some(Self { session, secret: from_hex(secret)? })
+    }
+
+    /// The session it claims to belong to.
+    pub(super) fn session(&self) -> SessionId {
+        self.session
+    }
+
+    /// The text that its holder keeps.
+    pub(super) fn expose(&self) -> String {
+        format!("{}.{}", self.session.0.simple(), hex(&self.secret))
+    }
+
+    /// What the store keeps: SHA-256 in hexadecimal. With 256 random bits below it there is nothing to guess, so no
+    /// slow hash is needed.
+    pub(super) fn hash(&self) -> String {
+        hex(&Sha256::digest(self.expose()))
+    }
+}
+
+impl fmt::Debug for RefreshToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RefreshToken").field("session", &self.session).finish_non_exhaustive()
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn from_hex(text: &str) -> Option<[u8; SECRET_BYTES]> {
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    let mut bytes = [0; SECRET_BYTES];
+    if text.len() != 2 * SECRET_BYTES {
+        return None;
+    }
+    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_reads_what_it_wrote_and_nothing_else() {
+        let token = RefreshToken::generate(SessionId::new());
+        let text = token.expose();
+        assert_eq!(RefreshToken::parse(&text), Some(token.clone()));
+        assert_ne!(RefreshToken::generate(token.session()), token);
+        let hyphens = format!("{}.{}", token.session(), hex(&token.secret));
+        for bad in [
+            "",
+            ".",
+            &text[..text.len() - 1],
+            &format!("{text}0"),
+            &text.to_uppercase(),
+            &text.replace('.', ""),
+            &hyphens,
+        ] {
+            assert_eq!(RefreshToken::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_hash_is_sha_256_and_debug_hides_the_secret() {
+        let token = RefreshToken { session: SessionId(Uuid::nil()), secret: [7; SECRET_BYTES] };
+        // printf '%032d.%s' 0 $(printf '07%.0s' {1..32}) | sha256sum
+        assert_eq!(token.hash(), "26fc16170abe8a661dd233e8dc12c032ed1e7ad3712d6aa2dea4f58e0af42972");
+        assert!(!format!("{token:?}").contains("0707"));
+    }
+}

@@ -1,0 +1,120 @@
+//! A new user: its names and its password are checked, then it is stored.
+
+use crate::domain::{NewUser, User, UserId, UserRole};
+use crate::error::{Error, Result};
+use crate::identity::{Identity, password};
+
+/// The longest address that mail can be sent to (RFC 5321, 4.5.3.1.3, without the angle brackets).
+const MAX_EMAIL: usize = 254;
+/// The longest part before the `@` (RFC 5321, 4.5.3.1.1).
+const MAX_EMAIL_LOCAL: usize = 64;
+/// The longest label of a domain name (RFC 1035, 2.3.4).
+const MAX_DOMAIN_LABEL: usize = 63;
+
+impl Identity {
+    /// Adds a user who may do what users may.
+    ///
+    /// # Errors
+    /// `InvalidInput` naming the field that does not fit, `Conflict` naming the one that is taken, `Busy`.
+    pub async fn register(&self, new: NewUser) -> Result<User> {
+        self.create_user(new, UserRole::User).await
+    }
+
+    /// Adds a user with this role.
+    ///
+    /// # Errors
+    /// Those of [`register`](Self::register).
+    pub async fn create_user(&self, new: NewUser, role: UserRole) -> Result<User> {
+        check_username(&new.username)?;
+        check_email(&new.email)?;
+        password::check(&new)?;
+        // Hashed before the store is asked: a name that is taken costs as much time as one that is free.
+        let password_hash = self.hasher.hash(&new.password).await?;
+        let user = User {
+            id: UserId::new(),
+            username: new.username,
+            email: new.email,
+            password_hash,
+            role,
+            disabled: false,
+            created_at: self.clock.now(),
+            last_login_at: None,
+        };
+        self.store.create_user(&user).await?;
+        tracing::info!(user_id = %user.id, role = role.as_str(), "a user was added");
+        Ok(user)
+    }
+}
+
+fn check_username(username: &str) -> Result<()> {
+    let fits = (3..=50).contains(&username.len())
+        && username.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    if fits { Ok(()) } else { Err(Error::invalid("username", "expected 3 to 50 of A-Z, a-z, 0-9 and _")) }
+}
+
+/// The common form of an address. Only ASCII, so that "the same whatever its case" means the same in every store;
+/// whether somebody reads what is sent there only sending can tell.
+fn check_email(email: &str) -> Result<()> {
+    let fits = email.len() <= MAX_EMAIL
+        && email.rsplit_once('@').is_some_and(|(local, domain)| {
+            let label = |label: &str| {
+                (1..=MAX_DOMAIN_LABEL).contains(&label.len())
+                    && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+                    && !label.starts_with('-')
+                    && !label.ends_with('-')
+            };
+            let atom = |atom: &str| {
+                !atom.is_empty()
+                    && atom.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&b))
+            };
+            local.len() <= MAX_EMAIL_LOCAL && local.split('.').all(atom) && domain.split('.').all(label)
+        });
+    if fits {
+        Ok(())
+    } else {
+        Err(Error::invalid("email", "expected an e-mail address such as ada@example.org"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn usernames() {
+        for good in ["abc", "Ada_Lovelace_1815", &"x".repeat(50)] {
+            assert!(check_username(good).is_ok(), "{good}");
+        }
+        for bad in ["", "ab", &"x".repeat(51), "a b", "ada@b", "adä", "ada\n", "a-b"] {
+            assert_eq!(check_username(bad).unwrap_err().field(), Some("username"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn emails() {
+        for good in ["ada@example.org", "a.b+tag@sub.example-host.org", "root@localhost", "o'neil@x.ie"] {
+            assert!(check_email(good).is_ok(), "{good}");
+        }
+        let long = format!("{}@example.org", "x".repeat(65));
+        let longer = format!("a@{}org", "abcdefgh.".repeat(28));
+        for bad in [
+            "",
+            "ada",
+            "@example.org",
+            "ada@",
+            "ada@.org",
+            "ada@example..org",
+            "a da@example.org",
+            "a@b@c.org",
+            "ada@exa_mple.org",
+            "ada@-example.org",
+            "ada.@example.org",
+            "ada@example.org\n",
+            "adä@example.org",
+            &long,
+            &longer,
+        ] {
+            assert_eq!(check_email(bad).unwrap_err().field(), Some("email"), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! The sessions that were ended in this process and whose access tokens may still be alive.
+
+use std::collections::HashMap;
+use std::sync::{PoisonError, RwLock};
+
+use chrono::{DateTime, Utc};
+
+use crate::domain::SessionId;
+
+/// A set of sessions, each forgotten once no access token of it can be good any more; so it never holds more than
+/// were ended within one life of an access token.
+#[derive(Debug, Default)]
+pub(super) struct RevokedSessions {
+    until: RwLock<HashMap<SessionId, DateTime<Utc>>>,
+}
+
+impl RevokedSessions {
+    /// Remembers a session until the given time, and forgets those whose time has passed.
+    pub(super) fn add(&self, session: SessionId, now: DateTime<Utc>, until: DateTime<Utc>) {
+        let mut map = self.until.write().unwrap_or_else(PoisonError::into_inner);
+        map.retain(|_, until| *until > now);
+        map.insert(session, until);
+    }
+
+    /// Whether the session was ended here.
+    pub(super) fn contains(&self, session: SessionId) -> bool {
+        self.until.read().unwrap_or_else(PoisonError::into_inner).contains_key(&session)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{Duration, TimeZone};
+
+    use super::*;
+
+    #[test]
+    fn it_forgets_what_has_expired() {
+        let set = RevokedSessions::default();
+        let now = Utc.timestamp_opt(1_767_225_600, 0).unwrap();
+        let (old, new) = (SessionId::new(), SessionId::new());
+        set.add(old, now, now + Duration::minutes(30));
+        assert!(set.contains(old) && !set.contains(new));
+        let later = now + Duration::minutes(31);
+        set.add(new, later, later + Duration::minutes(30));
+        assert!(set.contains(new) && !set.contains(old));
+    }
+}

@@ -1,0 +1,88 @@
+//! The type that all use cases of identity are methods of; each has a file of its own beside this one.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::domain::{Caller, User, UserId};
+use crate::error::{Error, Result};
+use crate::identity::revoked::RevokedSessions;
+use crate::ports::{AccessClaims, Clock, IdentityStore, PasswordHasher, TokenSigner};
+
+/// How long tokens live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IdentityConfig {
+    /// The life of an access token; default 30 minutes.
+    pub access_ttl: Duration,
+    /// The life of a refresh token, counted anew at each refresh; default 7 days.
+    pub refresh_ttl: Duration,
+}
+
+impl Default for IdentityConfig {
+    fn default() -> Self {
+        Self { access_ttl: Duration::from_secs(30 * 60), refresh_ttl: Duration::from_secs(7 * 24 * 3_600) }
+    }
+}
+
+/// Somebody who has just signed in, or whose session was prolonged.
+#[derive(Clone, PartialEq)]
+pub struct SignedIn {
+    /// Who.
+    pub user: User,
+    /// Proves it at each request.
+    pub access_token: String,
+    /// Good for one refresh.
+    pub refresh_token: String,
+    /// How long the access token lives.
+    pub expires_in: Duration,
+}
+
+impl fmt::Debug for SignedIn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SignedIn")
+            .field("user", &self.user)
+            .field("expires_in", &self.expires_in)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whom an access token proves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Authenticated {
+    /// As the engine knows them.
+    pub caller: Caller,
+    /// All that the token says.
+    pub claims: AccessClaims,
+}
+
+/// The use cases of identity. Cheap to clone; all clones are one.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    pub(super) store: Arc<dyn IdentityStore>,
+    pub(super) hasher: Arc<dyn PasswordHasher>,
+    pub(super) signer: Arc<dyn TokenSigner>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) config: IdentityConfig,
+    pub(super) revoked: Arc<RevokedSessions>,
+}
+
+impl Identity {
+    /// Identity over these ports.
+    pub fn new(
+        store: Arc<dyn IdentityStore>,
+        hasher: Arc<dyn PasswordHasher>,
+        signer: Arc<dyn TokenSigner>,
+        clock: Arc<dyn Clock>,
+        config: IdentityConfig,
+    ) -> Self {
+        Self { store, hasher, signer, clock, config, revoked: Arc::default() }
+    }
+
+    /// The user.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn user(&self, id: UserId) -> Result<User> {
+        self.store.user(id).await?.ok_or_else(|| Error::not_found("user"))
+    }
+}
