@@ -1,2 +1,3 @@
+DROP TABLE task_waits;
 DROP TABLE task_events;
 DROP TABLE tasks;

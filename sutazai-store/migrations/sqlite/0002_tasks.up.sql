@@ -29,8 +29,8 @@ CREATE TABLE tasks (
     finished_at      INTEGER,
     -- The sequence of the latest event: the next one takes the number after it, so there are no gaps.
     last_sequence    INTEGER NOT NULL,
-    -- Order in which the parent asked for its children; 0 without a parent.
-    child_index      INTEGER NOT NULL
+    -- Another task waits for this one: it has open rows in task_waits.
+    awaited          INTEGER NOT NULL CHECK (awaited IN (0, 1))
 ) STRICT;
 
 -- What a worker may claim, in the order in which it is claimed.
@@ -39,7 +39,7 @@ CREATE INDEX tasks_queue ON tasks (priority, run_at, id, agent) WHERE status = '
 CREATE INDEX tasks_leases ON tasks (lease_until) WHERE status = 'processing';
 -- A user's listing, newest first.
 CREATE INDEX tasks_owner ON tasks (owner, id) WHERE owner IS NOT NULL;
-CREATE INDEX tasks_parent ON tasks (parent_id, child_index) WHERE parent_id IS NOT NULL;
+CREATE INDEX tasks_parent ON tasks (parent_id, id) WHERE parent_id IS NOT NULL;
 CREATE UNIQUE INDEX tasks_idempotency ON tasks (ifnull(owner, x''), idempotency_key)
     WHERE idempotency_key IS NOT NULL;
 
@@ -50,3 +50,14 @@ CREATE TABLE task_events (
     kind     TEXT    NOT NULL,
     PRIMARY KEY (task_id, sequence)
 ) STRICT, WITHOUT ROWID;
+
+-- What a task waits for, or waited for last, in the order in which it asked.
+CREATE TABLE task_waits (
+    parent_id BLOB    NOT NULL REFERENCES tasks (id) ON DELETE CASCADE,
+    position  INTEGER NOT NULL,
+    child_id  BLOB    NOT NULL REFERENCES tasks (id) ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED,
+    open      INTEGER NOT NULL CHECK (open IN (0, 1)),
+    PRIMARY KEY (parent_id, position)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX task_waits_child ON task_waits (child_id);

@@ -6,12 +6,10 @@
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
-use sqlx::Row;
+use sqlx::{Arguments, Row};
 use sutazai_core::Error;
-use sutazai_core::domain::{ClaimKey, EventKind, Task, TaskError, TaskEvent, TaskId, TaskStatus};
+use sutazai_core::domain::{ClaimKey, EventKind, Task, TaskError, TaskEvent, TaskId, TaskStatus, UserId};
 use sutazai_core::ports::WakeUp;
-use uuid::Uuid;
 
 use super::fault::Outcome;
 use super::record::{INSERT, INSERT_EVENTS, Record, UPDATE, bind_event, columns};
@@ -25,8 +23,12 @@ pub(super) struct Changes<'t> {
     /// Changed ones, in the order of their first change.
     changed: Vec<TaskId>,
     added: Vec<TaskId>,
+    /// Idempotency keys of the added ones.
+    keys: HashMap<(Option<UserId>, String), TaskId>,
     seen: HashSet<TaskId>,
     events: Vec<TaskEvent>,
+    /// Tasks of which there is news without an event.
+    told: Vec<TaskId>,
     queue: bool,
 }
 
@@ -38,15 +40,12 @@ impl<'t> Changes<'t> {
             records: HashMap::new(),
             changed: Vec::new(),
             added: Vec::new(),
+            keys: HashMap::new(),
             seen: HashSet::new(),
             events: Vec::new(),
+            told: Vec::new(),
             queue: false,
         }
-    }
-
-    /// The transaction below.
-    pub(super) fn transaction(&mut self) -> &mut Transaction {
-        self.transaction
     }
 
     /// Loads these, as far as they exist and are not loaded yet.
@@ -55,7 +54,7 @@ impl<'t> Changes<'t> {
         let missing: Vec<TaskId> = ids.into_iter().filter(|id| !known.contains_key(id)).collect();
         const BY_KEY: &str = concat!("SELECT ", columns!(), " FROM tasks WHERE id IN (VALUES");
         let found = bulk(&mut self.transaction.connection, (BY_KEY, 1, ")"), &missing, |id, to| {
-            Ok(sqlx::Arguments::add(to, id.0)?)
+            Ok(to.add(id.0)?)
         })
         .await?;
         for row in &found {
@@ -133,118 +132,171 @@ impl<'t> Changes<'t> {
         }
     }
 
-    /// Adds a task with its first event.
-    pub(super) fn add(&mut self, task: Task, child_index: u32) {
+    /// Adds a task with its first event, or gives the earlier one that its idempotency key names.
+    pub(super) async fn add(&mut self, task: Task) -> Outcome<TaskId> {
         let (id, at) = (task.id, task.created_at);
-        self.queue |= task.waiting_for == 0;
+        if let Some(key) = &task.idempotency_key {
+            if let Some(known) = self.with_key(task.owner, key).await? {
+                self.load([known]).await?;
+                return Ok(known);
+            }
+            self.keys.insert((task.owner, key.clone()), id);
+        }
         self.seen.insert(id);
         self.added.push(id);
-        self.records.insert(id, Record { child_index, ..Record::new(task) });
+        self.records.insert(id, Record::new(task));
+        self.queue = true;
         self.status_event(id, at, None);
+        Ok(id)
     }
 
-    /// Makes a loaded task pending from `run_at` on, held by nobody.
-    pub(super) fn requeue(&mut self, id: TaskId, now: DateTime<Utc>, run_at: DateTime<Utc>, error: Option<TaskError>) {
+    /// Makes a loaded task pending, held by nobody; due at its `run_at`, unless it waits for children.
+    pub(super) fn requeue(&mut self, id: TaskId, now: DateTime<Utc>, error: Option<TaskError>) {
+        let mut due = false;
         self.change(id, now, |task| {
             task.status = TaskStatus::Pending;
-            task.run_at = run_at;
             task.worker = None;
             task.lease_until = None;
-            task.cancel_requested = false;
             if error.is_some() {
-                task.error = error.clone();
+                task.error.clone_from(&error);
             }
+            due = task.waiting_for == 0;
         });
         self.status_event(id, now, error);
-        self.queue = true;
+        self.queue |= due;
     }
 
-    /// Ends a loaded task for good: cancels what it still waits for, and counts it off at its parent.
+    /// Ends a loaded task for good: counts it off where it is waited for, and cancels what it still waits for.
     pub(super) async fn end(
         &mut self,
         id: TaskId,
         now: DateTime<Utc>,
         status: TaskStatus,
-        result: Option<Value>,
         error: Option<TaskError>,
     ) -> Outcome<()> {
-        let mut ending = vec![(id, status, result, error)];
-        while let Some((id, status, result, error)) = ending.pop() {
-            let Some(task) = self.task(id) else { continue };
-            let (parent, has_children) = (task.parent, task.state.is_some());
+        let mut ending = vec![(id, status, error)];
+        while let Some((id, status, error)) = ending.pop() {
             self.change(id, now, |task| {
                 task.status = status;
-                task.result = result;
-                task.error = error.clone().or(task.error.take().filter(|_| status != TaskStatus::Completed));
+                if error.is_some() {
+                    task.error.clone_from(&error);
+                }
                 task.waiting_for = 0;
+                task.cancel_requested = false;
                 task.worker = None;
                 task.lease_until = None;
                 task.finished_at = Some(now);
             });
             self.status_event(id, now, error);
-            if let Some(parent) = parent {
-                self.count_off(parent, now).await?;
-            }
-            if has_children {
-                for child in self.children_not_ended(id).await? {
-                    if self.task(child).is_some_and(|task| task.status == TaskStatus::Processing) {
-                        self.change(child, now, |task| task.cancel_requested = true);
-                    } else {
-                        ending.push((child, TaskStatus::Cancelled, None, None));
-                    }
+            self.count_off(id, now).await?;
+            for child in self.open_children(id).await? {
+                if self.task(child).is_some_and(|task| task.status == TaskStatus::Processing) {
+                    self.change(child, now, |task| task.cancel_requested = true);
+                    self.tell(child);
+                } else {
+                    ending.push((child, TaskStatus::Cancelled, None));
                 }
             }
         }
         Ok(())
     }
 
-    /// One child less to wait for; the last one makes the parent due.
-    async fn count_off(&mut self, parent: TaskId, now: DateTime<Utc>) -> Outcome<()> {
-        self.load([parent]).await?;
-        let Some(waiting_for) = self.task(parent).map(|task| task.waiting_for).filter(|n| *n > 0) else {
-            return Ok(());
-        };
-        self.change(parent, now, |task| {
-            task.waiting_for = waiting_for - 1;
-            if task.waiting_for == 0 {
-                task.run_at = now;
+    /// Makes a loaded task wait for `children`, new ones or known ones, and pending.
+    pub(super) async fn wait(&mut self, id: TaskId, children: Vec<Task>, now: DateTime<Utc>) -> Outcome<()> {
+        let mut asked = Vec::with_capacity(children.len());
+        for child in children {
+            asked.push(self.add(Task { parent: Some(id), ..child }).await?);
+        }
+        let mut open: HashSet<TaskId> = asked.iter().copied().collect();
+        open.retain(|child| self.task(*child).is_some_and(|task| !task.status.has_ended()));
+        for child in &open {
+            self.change(*child, now, |_| {});
+            if let Some(record) = self.records.get_mut(child) {
+                record.awaited = true;
             }
-        });
-        self.queue |= waiting_for == 1;
+        }
+        let connection = &mut self.transaction.connection;
+        sqlx::query("DELETE FROM task_waits WHERE parent_id = ?").bind(id.0).execute(&mut *connection).await?;
+        let rows: Vec<(u32, TaskId)> = (0..).zip(asked).collect();
+        let insert = ("INSERT INTO task_waits (parent_id, position, child_id, open) VALUES", 4, "");
+        bulk(connection, insert, &rows, |(position, child), to| {
+            to.add(id.0)?;
+            to.add(*position)?;
+            to.add(child.0)?;
+            to.add(open.contains(child))?;
+            Ok(())
+        })
+        .await?;
+        self.change(id, now, |task| task.waiting_for = u32::try_from(open.len()).unwrap_or(u32::MAX));
+        self.requeue(id, now, None);
         Ok(())
     }
 
-    /// The children of a task that have not ended, loaded.
-    async fn children_not_ended(&mut self, parent: TaskId) -> Outcome<Vec<TaskId>> {
-        const CHILDREN: &str = concat!("SELECT ", columns!(), " FROM tasks WHERE parent_id = ? ORDER BY child_index");
-        let rows = sqlx::query(CHILDREN).bind(parent.0).fetch_all(&mut self.transaction.connection).await?;
-        let mut ids = Vec::with_capacity(rows.len());
-        for row in &rows {
-            let record = Record::decode(row)?;
-            ids.push(record.task.id);
-            self.keep(record);
-        }
-        ids.retain(|id| self.task(*id).is_some_and(|task| !task.status.has_ended()));
-        Ok(ids)
+    /// What these tasks asked for last, in order: pairs of a task and its child, the children loaded.
+    pub(super) async fn children(&mut self, parents: &[TaskId]) -> Outcome<Vec<(TaskId, TaskId)>> {
+        const WAITS: &str = "SELECT parent_id, child_id FROM task_waits WHERE parent_id IN (VALUES";
+        let sql = (WAITS, 1, ") ORDER BY parent_id, position");
+        let rows = bulk(&mut self.transaction.connection, sql, parents, |id, to| Ok(to.add(id.0)?)).await?;
+        let pairs = rows
+            .iter()
+            .map(|row| Ok((TaskId(row.try_get(0)?), TaskId(row.try_get(1)?))))
+            .collect::<Outcome<Vec<_>>>()?;
+        self.load(pairs.iter().map(|(_, child)| *child)).await?;
+        Ok(pairs)
     }
 
-    /// The first free place among the children of a task.
-    pub(super) async fn next_child_index(&mut self, parent: TaskId) -> Outcome<u32> {
-        const NEXT: &str = "SELECT ifnull(max(child_index) + 1, 0) FROM tasks WHERE parent_id = ?";
-        let row = sqlx::query(NEXT).bind(parent.0).fetch_one(&mut self.transaction.connection).await?;
-        Ok(row.try_get(0)?)
+    /// Those who wait for a task wait for one less; the last one makes them due.
+    async fn count_off(&mut self, child: TaskId, now: DateTime<Utc>) -> Outcome<()> {
+        let Some(record) = self.records.get_mut(&child).filter(|record| record.awaited) else { return Ok(()) };
+        record.awaited = false;
+        const COUNT_OFF: &str = "UPDATE task_waits SET open = 0 WHERE child_id = ? AND open = 1 RETURNING parent_id";
+        let rows = sqlx::query(COUNT_OFF).bind(child.0).fetch_all(&mut self.transaction.connection).await?;
+        let parents = rows.iter().map(|row| Ok(TaskId(row.try_get(0)?))).collect::<Outcome<HashSet<_>>>()?;
+        self.load(parents.iter().copied()).await?;
+        for parent in parents {
+            let mut last = false;
+            if self.task(parent).is_some_and(|task| task.status == TaskStatus::Pending && task.waiting_for > 0) {
+                self.change(parent, now, |task| {
+                    task.waiting_for -= 1;
+                    last = task.waiting_for == 0;
+                });
+            }
+            self.queue |= last;
+        }
+        Ok(())
+    }
+
+    /// The children of its own that a loaded task waited for last and that have not ended, loaded.
+    async fn open_children(&mut self, id: TaskId) -> Outcome<Vec<TaskId>> {
+        if self.task(id).is_none_or(|task| task.state.is_none()) {
+            return Ok(Vec::new());
+        }
+        let mut children: Vec<TaskId> = self.children(&[id]).await?.into_iter().map(|(_, child)| child).collect();
+        children.retain(|child| {
+            self.task(*child).is_some_and(|task| task.parent == Some(id) && !task.status.has_ended())
+        });
+        Ok(children)
+    }
+
+    /// Lets the subscribers know of a task, even without an event.
+    pub(super) fn tell(&mut self, id: TaskId) {
+        self.told.push(id);
     }
 
     /// The earlier task of this owner with this idempotency key.
-    pub(super) async fn with_key(&mut self, owner: Option<Uuid>, key: &str) -> Outcome<Option<TaskId>> {
+    async fn with_key(&mut self, owner: Option<UserId>, key: &str) -> Outcome<Option<TaskId>> {
+        if let Some(id) = self.keys.get(&(owner, key.to_owned())) {
+            return Ok(Some(*id));
+        }
         const BY_KEY: &str = "SELECT id FROM tasks WHERE ifnull(owner, x'') = ifnull(?, x'') AND idempotency_key = ?";
-        let row = sqlx::query(BY_KEY).bind(owner).bind(key).fetch_optional(&mut self.transaction.connection).await?;
+        let query = sqlx::query(BY_KEY).bind(owner.map(|owner| owner.0)).bind(key);
+        let row = query.fetch_optional(&mut self.transaction.connection).await?;
         Ok(row.map(|row| row.try_get(0)).transpose()?.map(TaskId))
     }
 
     /// Writes everything and leaves the wake-ups for after the commit.
     pub(super) async fn flush(self) -> Outcome<()> {
-        let Self { transaction, records, changed, added, events, queue, .. } = self;
+        let Self { transaction, records, changed, added, events, told, queue, .. } = self;
         let connection = &mut transaction.connection;
         let rows = |ids: &[TaskId]| ids.iter().filter_map(|id| records.get(id)).collect::<Vec<_>>();
         bulk(connection, INSERT, &rows(&added), |record, to| record.bind(to)).await?;
@@ -253,8 +305,8 @@ impl<'t> Changes<'t> {
         if queue {
             transaction.wake_ups.push(WakeUp::Queue);
         }
-        let mut told = HashSet::new();
-        let news = events.iter().map(|event| event.task_id).filter(|id| told.insert(*id));
+        let mut heard = HashSet::new();
+        let news = events.iter().map(|event| event.task_id).chain(told).filter(|id| heard.insert(*id));
         transaction.wake_ups.extend(news.map(WakeUp::Task));
         Ok(())
     }

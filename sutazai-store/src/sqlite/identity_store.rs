@@ -130,10 +130,7 @@ async fn insert_user(tx: &mut Transaction, user: User) -> Outcome<()> {
 
 async fn update_login(tx: &mut Transaction, id: UserId, at: DateTime<Utc>) -> Outcome<()> {
     const LOGIN: &str = "UPDATE users SET last_login_at = ? WHERE id = ?";
-    let done = sqlx::query(LOGIN).bind(nanos(at)).bind(id.0).execute(&mut tx.connection).await?;
-    if done.rows_affected() == 0 {
-        Err(Error::not_found(format!("user {id}")))?;
-    }
+    sqlx::query(LOGIN).bind(nanos(at)).bind(id.0).execute(&mut tx.connection).await?;
     Ok(())
 }
 
@@ -179,10 +176,7 @@ async fn exchange(
 
 async fn end_session(tx: &mut Transaction, id: SessionId, now: DateTime<Utc>) -> Outcome<()> {
     const END: &str = "UPDATE user_sessions SET revoked_at = ifnull(revoked_at, ?) WHERE id = ?";
-    let done = sqlx::query(END).bind(nanos(now)).bind(id.0).execute(&mut tx.connection).await?;
-    if done.rows_affected() == 0 {
-        Err(Error::not_found(format!("session {id}")))?;
-    }
+    sqlx::query(END).bind(nanos(now)).bind(id.0).execute(&mut tx.connection).await?;
     Ok(())
 }
 

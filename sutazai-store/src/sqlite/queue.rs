@@ -15,7 +15,7 @@ use sutazai_core::{Error, ErrorKind};
 use super::changes::Changes;
 use super::fault::Outcome;
 use super::record::{Record, columns};
-use super::statement::{bulk, nanos};
+use super::statement::nanos;
 use super::writer::Transaction;
 
 /// Due tasks in the order in which they are claimed: `?1` now, `?2` agents as JSON, `?3` how many.
@@ -40,25 +40,8 @@ pub(super) static DUE: LazyLock<Arc<String>> = LazyLock::new(|| {
 pub(super) async fn enqueue(transaction: &mut Transaction, tasks: Vec<Task>) -> Outcome<Vec<Task>> {
     let mut changes = Changes::new(transaction);
     let mut given = Vec::with_capacity(tasks.len());
-    let mut keys = HashMap::new();
     for task in tasks {
-        let id = match &task.idempotency_key {
-            None => None,
-            Some(key) => match keys.get(&(task.owner, key.clone())) {
-                Some(id) => Some(*id),
-                None => changes.with_key(task.owner.map(|owner| owner.0), key).await?,
-            },
-        };
-        if let Some(id) = id {
-            changes.load([id]).await?;
-            given.push(id);
-            continue;
-        }
-        if let Some(key) = &task.idempotency_key {
-            keys.insert((task.owner, key.clone()), task.id);
-        }
-        given.push(task.id);
-        changes.add(task, 0);
+        given.push(changes.add(task).await?);
     }
     let stored = given.iter().filter_map(|id| changes.task(*id).cloned()).collect();
     changes.flush().await?;
@@ -93,28 +76,15 @@ pub(super) async fn claim(transaction: &mut Transaction, request: ClaimRequest) 
         changes.status_event(*id, request.now, None);
     }
     let tasks: Vec<Task> = due.iter().filter_map(|(_, _, id)| changes.task(*id).cloned()).collect();
-    let mut children = children(changes.transaction(), &tasks).await?;
+    // Only who has waited before has a state.
+    let parents: Vec<TaskId> = tasks.iter().filter(|task| task.state.is_some()).map(|task| task.id).collect();
+    let mut children: HashMap<TaskId, Vec<Task>> = HashMap::new();
+    for (parent, child) in changes.children(&parents).await? {
+        children.entry(parent).or_default().extend(changes.task(child).cloned());
+    }
     changes.flush().await?;
     let claims = tasks.into_iter().map(|task| Claim { children: children.remove(&task.id).unwrap_or_default(), task });
     Ok(claims.collect())
-}
-
-/// The children of those tasks that had asked for some, in order.
-async fn children(transaction: &mut Transaction, tasks: &[Task]) -> Outcome<HashMap<TaskId, Vec<Task>>> {
-    const CHILDREN: &str = concat!("SELECT ", columns!(), " FROM tasks WHERE parent_id IN (VALUES");
-    let parents: Vec<TaskId> = tasks.iter().filter(|task| task.state.is_some()).map(|task| task.id).collect();
-    let rows = bulk(&mut transaction.connection, (CHILDREN, 1, ") ORDER BY child_index"), &parents, |id, to| {
-        Ok(sqlx::Arguments::add(to, id.0)?)
-    })
-    .await?;
-    let mut children: HashMap<TaskId, Vec<Task>> = HashMap::new();
-    for row in &rows {
-        let child = Record::decode(row)?.task;
-        if let Some(parent) = child.parent {
-            children.entry(parent).or_default().push(child);
-        }
-    }
-    Ok(children)
 }
 
 /// Prolongs leases.
@@ -122,18 +92,17 @@ pub(super) async fn renew(
     transaction: &mut Transaction,
     claims: Vec<ClaimKey>,
     lease_until: DateTime<Utc>,
-    now: DateTime<Utc>,
 ) -> Outcome<Vec<LeaseState>> {
     let mut changes = Changes::new(transaction);
     changes.load(claims.iter().map(|claim| claim.task)).await?;
     let mut states = Vec::with_capacity(claims.len());
     for claim in &claims {
-        if !changes.holds(claim) {
+        let held = changes.task(claim.task).filter(|_| changes.holds(claim));
+        let Some((asked, updated_at)) = held.map(|task| (task.cancel_requested, task.updated_at)) else {
             states.push(LeaseState::Lost);
             continue;
-        }
-        changes.change(claim.task, now, |task| task.lease_until = Some(lease_until));
-        let asked = changes.task(claim.task).is_some_and(|task| task.cancel_requested);
+        };
+        changes.change(claim.task, updated_at, |task| task.lease_until = Some(lease_until));
         states.push(if asked { LeaseState::CancelRequested } else { LeaseState::Held });
     }
     changes.flush().await?;
@@ -162,35 +131,37 @@ pub(super) async fn finish(
 
 /// Records one outcome of a task that is held.
 async fn record(changes: &mut Changes<'_>, id: TaskId, outcome: Ended, now: DateTime<Utc>) -> Outcome<()> {
+    let stop = changes.task(id).is_some_and(|task| task.cancel_requested);
     match outcome {
-        Ended::Completed(result) => changes.end(id, now, TaskStatus::Completed, Some(result), None).await,
+        Ended::Completed(result) => {
+            changes.change(id, now, |task| {
+                task.result = Some(result);
+                task.error = None;
+            });
+            changes.end(id, now, TaskStatus::Completed, None).await
+        }
         Ended::Failed(error) => {
             changes.change(id, now, |task| task.failures += 1);
-            changes.end(id, now, TaskStatus::Failed, None, Some(error)).await
+            changes.end(id, now, TaskStatus::Failed, Some(error)).await
         }
-        Ended::Cancelled => changes.end(id, now, TaskStatus::Cancelled, None, None).await,
+        Ended::Cancelled => changes.end(id, now, TaskStatus::Cancelled, None).await,
+        // It would run again, but somebody asked for it to stop.
+        _ if stop => changes.end(id, now, TaskStatus::Cancelled, None).await,
         Ended::Retry { at, error } => {
-            changes.change(id, now, |task| task.failures += 1);
-            changes.requeue(id, now, at, Some(error));
+            changes.change(id, now, |task| {
+                task.failures += 1;
+                task.run_at = at;
+            });
+            changes.requeue(id, now, Some(error));
             Ok(())
         }
         Ended::HandBack => {
-            changes.requeue(id, now, now, None);
+            changes.requeue(id, now, None);
             Ok(())
         }
         Ended::Wait { children, state } => {
-            let first = changes.next_child_index(id).await?;
-            let count = u32::try_from(children.len()).unwrap_or(u32::MAX);
-            changes.change(id, now, |task| {
-                task.state = Some(state);
-                task.waiting_for = count;
-            });
-            changes.requeue(id, now, now, None);
-            for (index, mut child) in (first..).zip(children) {
-                child.parent = Some(id);
-                changes.add(child, index);
-            }
-            Ok(())
+            changes.change(id, now, |task| task.state = Some(state));
+            changes.wait(id, children, now).await
         }
     }
 }
@@ -209,17 +180,14 @@ pub(super) async fn expire(transaction: &mut Transaction, now: DateTime<Utc>) ->
         let (id, cancelled) = (record.task.id, record.task.cancel_requested);
         let spent = record.task.failures + 1 >= record.task.max_attempts;
         changes.keep(record);
-        let error = TaskError {
-            kind: ErrorKind::Timeout,
-            message: "the worker that held the task was lost: its lease ran out".into(),
-        };
+        let error = TaskError { kind: ErrorKind::Timeout, message: "the worker's lease ran out".into() };
         changes.change(id, now, |task| task.failures += 1);
         if cancelled {
-            changes.end(id, now, TaskStatus::Cancelled, None, None).await?;
+            changes.end(id, now, TaskStatus::Cancelled, None).await?;
         } else if spent {
-            changes.end(id, now, TaskStatus::Failed, None, Some(error)).await?;
+            changes.end(id, now, TaskStatus::Failed, Some(error)).await?;
         } else {
-            changes.requeue(id, now, now, Some(error));
+            changes.requeue(id, now, Some(error));
         }
     }
     changes.flush().await?;
@@ -230,9 +198,12 @@ pub(super) async fn expire(transaction: &mut Transaction, now: DateTime<Utc>) ->
 pub(super) async fn cancel(transaction: &mut Transaction, id: TaskId, now: DateTime<Utc>) -> Outcome<Task> {
     let mut changes = Changes::new(transaction);
     match changes.existing(id).await?.status {
-        TaskStatus::Pending => changes.end(id, now, TaskStatus::Cancelled, None, None).await?,
-        TaskStatus::Processing => changes.change(id, now, |task| task.cancel_requested = true),
-        ended => Err(Error::conflict(format!("task {id} is {ended} and cannot be cancelled")))?,
+        TaskStatus::Pending => changes.end(id, now, TaskStatus::Cancelled, None).await?,
+        TaskStatus::Processing => {
+            changes.change(id, now, |task| task.cancel_requested = true);
+            changes.tell(id);
+        }
+        ended => Err(Error::conflict(format!("the task has already ended: {ended}")))?,
     }
     let task = changes.existing(id).await?;
     changes.flush().await?;
@@ -242,22 +213,16 @@ pub(super) async fn cancel(transaction: &mut Transaction, id: TaskId, now: DateT
 /// Puts a failed task back into the queue.
 pub(super) async fn retry(transaction: &mut Transaction, id: TaskId, now: DateTime<Utc>) -> Outcome<Task> {
     let mut changes = Changes::new(transaction);
-    let task = changes.existing(id).await?;
-    if task.status != TaskStatus::Failed {
-        Err(Error::conflict(format!("task {id} is {}; only a failed one can be retried", task.status)))?;
+    let status = changes.existing(id).await?.status;
+    if status != TaskStatus::Failed {
+        Err(Error::conflict(format!("only a failed task can be retried, and this one is {status}")))?;
     }
     changes.change(id, now, |task| {
         task.failures = 0;
+        task.run_at = now;
         task.finished_at = None;
     });
-    changes.requeue(id, now, now, None);
-    if let Some(parent) = task.parent {
-        // A parent that still waits, waits for this one again.
-        changes.load([parent]).await?;
-        if changes.task(parent).is_some_and(|parent| parent.waiting_for > 0) {
-            changes.change(parent, now, |parent| parent.waiting_for += 1);
-        }
-    }
+    changes.requeue(id, now, None);
     let task = changes.existing(id).await?;
     changes.flush().await?;
     Ok(task)
@@ -265,9 +230,9 @@ pub(super) async fn retry(transaction: &mut Transaction, id: TaskId, now: DateTi
 
 /// Removes an ended task; its events go with it.
 pub(super) async fn delete(transaction: &mut Transaction, id: TaskId) -> Outcome<()> {
-    let task = Changes::new(transaction).existing(id).await?;
-    if !task.status.has_ended() {
-        Err(Error::conflict(format!("task {id} is {}; only an ended one can be deleted", task.status)))?;
+    let status = Changes::new(transaction).existing(id).await?.status;
+    if !status.has_ended() {
+        Err(Error::conflict(format!("only an ended task can be deleted, and this one is {status}")))?;
     }
     sqlx::query("DELETE FROM tasks WHERE id = ?").bind(id.0).execute(&mut transaction.connection).await?;
     Ok(())
@@ -302,3 +267,38 @@ pub(super) static NEXT_DUE: LazyLock<Arc<String>> = LazyLock::new(|| {
     sql.push_str("SELECT min(lease_until) FROM tasks INDEXED BY tasks_leases WHERE status = 'processing')");
     Arc::new(sql)
 });
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sqlx::{Connection, Row, SqliteConnection};
+
+    /// How SQLite means to run a statement.
+    async fn plan(sql: &str) -> String {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("plan.db");
+        super::super::migrate_up(&path).await.unwrap();
+        let options = super::super::statement::connect_options(&path);
+        let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+        let query = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}")));
+        let rows = query.bind(0_i64).bind("[]").bind(1_i64).fetch_all(&mut connection).await.unwrap();
+        rows.iter().map(|row| row.get::<String, _>(3)).collect::<Vec<_>>().join("\n")
+    }
+
+    #[tokio::test]
+    async fn due_tasks_are_searched_and_never_scanned() {
+        let plan = plan(&DUE).await;
+        let searches = plan.matches("SEARCH tasks USING COVERING INDEX tasks_queue (priority=? AND run_at<?)");
+        assert_eq!(searches.count(), 10, "{plan}");
+        assert!(!plan.contains("SCAN tasks") && !plan.contains("TEMP B-TREE"), "{plan}");
+    }
+
+    #[tokio::test]
+    async fn the_next_due_task_is_searched_and_never_scanned() {
+        let plan = plan(&NEXT_DUE.replace("?1", "?2")).await;
+        let searches = plan.matches("SEARCH tasks USING COVERING INDEX tasks_queue (priority=?)");
+        assert_eq!(searches.count(), 10, "{plan}");
+        assert!(plan.contains("USING COVERING INDEX tasks_leases"), "{plan}");
+        assert!(!plan.contains("TEMP B-TREE"), "{plan}");
+    }
+}

@@ -17,8 +17,8 @@ pub(super) struct Record {
     pub(super) task: Task,
     /// The sequence of its latest event.
     pub(super) last_sequence: u64,
-    /// Its place among the children of its parent.
-    pub(super) child_index: u32,
+    /// Whether another task waits for it.
+    pub(super) awaited: bool,
 }
 
 /// The columns of a task, in the order of [`Record::decode`] and [`Record::bind`].
@@ -27,7 +27,7 @@ macro_rules! columns {
         "id, owner, agent, title, description, payload, priority, timeout_seconds, max_attempts, run_at, \
          idempotency_key, status, attempt, failures, result, error, state, parent_id, waiting_for, \
          cancel_requested, worker, lease_until, created_at, updated_at, started_at, finished_at, \
-         last_sequence, child_index"
+         last_sequence, awaited"
     };
 }
 pub(super) use columns;
@@ -44,8 +44,8 @@ pub(super) const UPDATE: (&str, usize, &str) = (
     "UPDATE tasks SET run_at = column2, status = column3, attempt = column4, failures = column5, \
      result = column6, error = column7, state = column8, waiting_for = column9, cancel_requested = column10, \
      worker = column11, lease_until = column12, updated_at = column13, started_at = column14, \
-     finished_at = column15, last_sequence = column16 FROM (VALUES",
-    16,
+     finished_at = column15, last_sequence = column16, awaited = column17 FROM (VALUES",
+    17,
     ") AS new WHERE tasks.id = new.column1",
 );
 
@@ -56,7 +56,7 @@ pub(super) const INSERT_EVENTS: (&str, usize, &str) =
 impl Record {
     /// A task that is not in the store yet.
     pub(super) fn new(task: Task) -> Self {
-        Self { task, last_sequence: 0, child_index: 0 }
+        Self { task, last_sequence: 0, awaited: false }
     }
 
     /// Reads a row of `columns!()`.
@@ -90,7 +90,7 @@ impl Record {
             started_at: at.get::<Option<i64>>()?.map(instant),
             finished_at: at.get::<Option<i64>>()?.map(instant),
         };
-        Ok(Self { task, last_sequence: at.get::<i64>()?.unsigned_abs(), child_index: at.get()? })
+        Ok(Self { task, last_sequence: at.get::<i64>()?.unsigned_abs(), awaited: at.get()? })
     }
 
     /// Adds the values of all columns.
@@ -123,7 +123,7 @@ impl Record {
         to.add(task.started_at.map(nanos))?;
         to.add(task.finished_at.map(nanos))?;
         to.add(self.last_sequence.cast_signed())?;
-        to.add(self.child_index)?;
+        to.add(self.awaited)?;
         Ok(())
     }
 
@@ -146,6 +146,7 @@ impl Record {
         to.add(task.started_at.map(nanos))?;
         to.add(task.finished_at.map(nanos))?;
         to.add(self.last_sequence.cast_signed())?;
+        to.add(self.awaited)?;
         Ok(())
     }
 }

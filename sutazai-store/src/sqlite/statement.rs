@@ -1,7 +1,7 @@
 //! Statements over many rows, and how values stand in columns.
 //!
 //! A statement costs a trip to the connection's thread and back, so many rows go into one. Its text depends on
-//! the number of rows; rows go in groups of 64, 32, 16 ... 1, so that few texts are ever prepared.
+//! the number of rows; rows go in groups of 128, 64, 32 ... 1, so that few texts are ever prepared.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::fault::Outcome;
 
 /// At most so many rows in one statement; a power of two.
-const GROUP: usize = 64;
+const GROUP: usize = 128;
 
 /// Runs `{head} (?, ...), (?, ...) ... {tail}` over `rows` with as many `?` a row as `bind` adds; gives the
 /// rows that come back.

@@ -59,10 +59,11 @@ impl SqliteTaskStore {
         if let Some(before) = query.before {
             sql.push(" AND id < ").push_bind(before.0);
         }
+        let limit = query.limit.clamp(1, 100);
         // One more than asked for tells whether there is a next page.
-        sql.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(query.limit) + 1);
+        sql.push(" ORDER BY id DESC LIMIT ").push_bind(limit + 1);
         let rows = sql.build().fetch_all(self.database.readers()).await?;
-        let shown = rows.iter().take(query.limit as usize);
+        let shown = rows.iter().take(limit as usize);
         let items = shown.map(|row| Record::decode(row).map(|record| record.task)).collect::<Outcome<Vec<_>>>()?;
         let more = rows.len() > items.len();
         Ok(TaskPage { next: items.last().filter(|_| more).map(|task| task.id), items })
@@ -116,10 +117,10 @@ impl TaskStore for SqliteTaskStore {
         &self,
         claims: &[ClaimKey],
         lease_until: DateTime<Utc>,
-        now: DateTime<Utc>,
+        _now: DateTime<Utc>,
     ) -> Result<Vec<LeaseState>> {
         let claims = claims.to_vec();
-        self.database.writer().run(move |tx| Box::pin(queue::renew(tx, claims, lease_until, now))).await
+        self.database.writer().run(move |tx| Box::pin(queue::renew(tx, claims, lease_until))).await
     }
 
     async fn finish(&self, finished: Vec<Finish>, now: DateTime<Utc>) -> Result<Vec<Result<()>>> {

@@ -1,0 +1,26 @@
+//! The suites of the ports, each part against a new file.
+
+use std::sync::{Arc, Mutex};
+
+use sutazai_core::testing::identity_store;
+use sutazai_store::Stores;
+
+use crate::place::Place;
+
+/// Opens new databases and keeps their directories until the test has ended.
+#[derive(Default)]
+struct Places(Mutex<Vec<Arc<Place>>>);
+
+impl Places {
+    async fn open(&self) -> Stores {
+        let place = Arc::new(Place::new());
+        self.0.lock().unwrap().push(place.clone());
+        place.open().await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn identity_store_conforms() {
+    let places = Places::default();
+    identity_store::run_all(|| async { places.open().await.identity }).await;
+}

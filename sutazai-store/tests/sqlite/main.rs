@@ -1,0 +1,11 @@
+//! The SQLite store from outside: the suites of its ports, its migrations, a full disk, a killed process.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test that cannot go on says so by ending
+
+mod conformance;
+mod disk_full;
+mod killed;
+mod migrations;
+mod opening;
+mod place;
+mod writes;

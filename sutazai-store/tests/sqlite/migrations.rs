@@ -1,0 +1,99 @@
+//! The schema forward, back and forward again.
+
+use serde_json::json;
+use sqlx::{Connection, Row, SqliteConnection};
+use sutazai_core::ErrorKind;
+use sutazai_core::domain::{NewTask, Task};
+use sutazai_core::ports::{Clock, SystemClock};
+use sutazai_store::migrations::{down, status, up};
+
+use crate::place::Place;
+
+fn task() -> Task {
+    Task::pending(NewTask::new("echo", json!({})), None, None, SystemClock.now())
+}
+
+async fn connect(place: &Place) -> SqliteConnection {
+    SqliteConnection::connect(&format!("sqlite://{}?mode=rwc", place.file().display())).await.unwrap()
+}
+
+#[tokio::test]
+async fn forward_back_and_forward() {
+    let place = Place::new();
+    let url = place.url();
+    assert!(status(&url).await.unwrap().iter().all(|migration| !migration.applied));
+    assert!(!place.file().exists(), "asking for the status made a file");
+
+    let taken = up(&url).await.unwrap();
+    assert_eq!(taken.iter().map(|m| m.version).collect::<Vec<_>>(), [1, 2, 3]);
+    assert!(up(&url).await.unwrap().is_empty());
+    let schema = schema(&place).await;
+    let stores = place.open().await;
+    let kept = stores.tasks.enqueue(vec![task()]).await.unwrap();
+    assert_eq!(stores.tasks.get(kept[0].id).await.unwrap(), Some(kept[0].clone()));
+    drop(stores);
+
+    let back = down(&url, 2).await.unwrap();
+    assert_eq!(back.iter().map(|m| m.version).collect::<Vec<_>>(), [3, 2]);
+    let applied: Vec<bool> = status(&url).await.unwrap().iter().map(|m| m.applied).collect();
+    assert_eq!(applied, [true, false, false]);
+    assert_eq!(down(&url, 9).await.unwrap().len(), 1);
+    assert!(self::schema(&place).await.is_empty(), "something was left behind");
+
+    up(&url).await.unwrap();
+    assert_eq!(self::schema(&place).await, schema);
+    assert_eq!(place.open().await.tasks.get(kept[0].id).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_newer_database_is_refused_and_left_alone() {
+    let place = Place::new();
+    up(&place.url()).await.unwrap();
+    let mut connection = connect(&place).await;
+    sqlx::raw_sql("PRAGMA user_version = 99").execute(&mut connection).await.unwrap();
+    for e in [
+        sutazai_store::open(&place.url()).await.unwrap_err(),
+        up(&place.url()).await.unwrap_err(),
+        down(&place.url(), 1).await.unwrap_err(),
+    ] {
+        assert_eq!(e.kind(), ErrorKind::Conflict, "{e}");
+        assert!(e.to_string().contains("99") && e.to_string().contains("sutazai.db"), "{e}");
+    }
+    let row = sqlx::query("PRAGMA user_version").fetch_one(&mut connection).await.unwrap();
+    assert_eq!(row.get::<i64, _>(0), 99);
+}
+
+#[tokio::test]
+async fn every_foreign_key_has_an_index() {
+    let place = Place::new();
+    up(&place.url()).await.unwrap();
+    let mut connection = connect(&place).await;
+    let keys = sqlx::query(
+        "SELECT m.name, f.\"from\" FROM sqlite_schema m, pragma_foreign_key_list(m.name) f WHERE m.type = 'table'",
+    )
+    .fetch_all(&mut connection)
+    .await
+    .unwrap();
+    assert!(keys.len() >= 6, "{}", keys.len());
+    for key in keys {
+        let (table, column): (String, String) = (key.get(0), key.get(1));
+        let found = sqlx::query(
+            "SELECT 1 FROM pragma_index_list(?) l, pragma_index_info(l.name) i WHERE i.seqno = 0 AND i.name = ?",
+        )
+        .bind(&table)
+        .bind(&column)
+        .fetch_optional(&mut connection)
+        .await
+        .unwrap();
+        assert!(found.is_some(), "{table}.{column} has no index");
+    }
+}
+
+/// Everything in the schema, in order.
+async fn schema(place: &Place) -> Vec<String> {
+    let rows = sqlx::query("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name")
+        .fetch_all(&mut connect(place).await)
+        .await
+        .unwrap();
+    rows.iter().map(|row| row.get(0)).collect()
+}

@@ -1,0 +1,42 @@
+//! How a database is made, and what cannot be opened.
+
+use std::os::unix::fs::PermissionsExt;
+
+use sutazai_core::ErrorKind;
+
+use crate::place::Place;
+
+#[tokio::test]
+async fn the_file_and_its_directory_are_for_this_user_only() {
+    let place = Place::new();
+    let directory = place.file().parent().unwrap().join("made").join("here");
+    let file = directory.join("x.db");
+    let stores = sutazai_store::open(&format!("sqlite://{}", file.display())).await.unwrap();
+    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&directory), 0o700);
+    for entry in std::fs::read_dir(&directory).unwrap() {
+        let path = entry.unwrap().path();
+        assert_eq!(mode(&path), 0o600, "{}", path.display());
+    }
+    drop(stores);
+}
+
+#[tokio::test]
+async fn what_is_no_database_is_named_and_left_alone() {
+    let place = Place::new();
+    let text = "A letter to somebody, long enough to be taken for a header of one hundred bytes. ".repeat(60);
+    std::fs::write(place.file(), &text).unwrap();
+    let e = sutazai_store::open(&place.url()).await.unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::Unavailable, "{e}");
+    assert!(e.to_string().contains("sutazai.db is not an SQLite database"), "{e}");
+    assert_eq!(std::fs::read_to_string(place.file()).unwrap(), text);
+}
+
+#[tokio::test]
+async fn a_directory_that_cannot_be_made_is_named() {
+    let place = Place::new();
+    std::fs::write(place.file(), b"").unwrap();
+    let e = sutazai_store::open(&format!("{}/below.db", place.url())).await.unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::Unavailable, "{e}");
+    assert!(e.to_string().contains("below.db"), "{e}");
+}
