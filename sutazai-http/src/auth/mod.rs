@@ -1,0 +1,7 @@
+//! The adapters of identity: password hashing and token signing.
+
+mod argon2;
+mod jwt;
+
+pub use self::argon2::{Argon2Cost, Argon2PasswordHasher};
+pub use jwt::JwtTokenSigner;

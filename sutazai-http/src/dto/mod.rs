@@ -1,0 +1,4 @@
+//! The JSON that goes over the wire, apart from the domain: fields are added here when callers are to see them.
+
+pub(crate) mod auth;
+pub(crate) mod task;

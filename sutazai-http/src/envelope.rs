@@ -1,0 +1,92 @@
+//! The one form that every answer has.
+//!
+//! Routes do not write it. They answer with a [`Reply`] or an [`ApiError`], which travel as [`Content`] beside the
+//! response until `middleware::envelope` knows the trace id and writes both alike.
+
+use axum::body::Bytes;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::Serialize;
+use serde_json::json;
+use sutazai_core::Error;
+
+use crate::error::ApiError;
+
+/// What an answer says, before the envelope is around it.
+#[derive(Debug, Clone)]
+pub(crate) enum Content {
+    /// `data`, already JSON.
+    Data(Bytes),
+    /// `error`.
+    Failure(ApiError),
+}
+
+/// A good answer: its status and its data.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    status: StatusCode,
+    data: Result<Bytes, Error>,
+}
+
+impl Reply {
+    /// 200 with this data.
+    pub(crate) fn ok(data: &impl Serialize) -> Self {
+        Self::of(StatusCode::OK, data)
+    }
+
+    /// 201: it was made.
+    pub(crate) fn created(data: &impl Serialize) -> Self {
+        Self::of(StatusCode::CREATED, data)
+    }
+
+    /// 202: it will be done.
+    pub(crate) fn accepted(data: &impl Serialize) -> Self {
+        Self::of(StatusCode::ACCEPTED, data)
+    }
+
+    /// 200 with data that is JSON already.
+    pub(crate) fn json(data: Bytes) -> Self {
+        Self { status: StatusCode::OK, data: Ok(data) }
+    }
+
+    fn of(status: StatusCode, data: &impl Serialize) -> Self {
+        Self { status, data: serde_json::to_vec(data).map(Bytes::from).map_err(Error::from) }
+    }
+}
+
+impl IntoResponse for Reply {
+    fn into_response(self) -> Response {
+        match self.data {
+            Ok(data) => {
+                let mut response = self.status.into_response();
+                response.extensions_mut().insert(Content::Data(data));
+                response
+            }
+            Err(e) => ApiError::from(e).into_response(),
+        }
+    }
+}
+
+/// The whole body: `{"status", "data" | "error", "metadata": {"timestamp", "version", "trace_id"}}`.
+pub(crate) fn write(content: &Content, now: DateTime<Utc>, trace_id: &str) -> Vec<u8> {
+    let metadata = json!({
+        "timestamp": now.to_rfc3339_opts(SecondsFormat::Millis, true),
+        "version": env!("CARGO_PKG_VERSION"),
+        "trace_id": trace_id,
+    });
+    match content {
+        // The data is JSON already: reading it only to write it again would cost as much as all else together.
+        Content::Data(data) => [
+            br#"{"status":"success","data":"#,
+            &data[..],
+            br#","metadata":"#,
+            metadata.to_string().as_bytes(),
+            b"}",
+        ]
+        .concat(),
+        Content::Failure(e) => {
+            json!({ "status": "error", "error": e.body(), "metadata": metadata }).to_string().into_bytes()
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! What a caller is told when something went wrong: the status table stands here and nowhere else.
+
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use axum::http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value, json};
+use sutazai_core::{Error, ErrorKind};
+
+use crate::envelope::Content;
+
+/// An error as the caller sees it; the envelope is put around it on its way out.
+#[derive(Debug, Clone)]
+pub(crate) struct ApiError {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+    field: Option<String>,
+    retry_after: Option<Duration>,
+}
+
+impl ApiError {
+    /// JSON that is none, as opposed to JSON that does not fit.
+    pub(crate) fn malformed(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "malformed", message)
+    }
+
+    /// A body whose content type is not the expected one.
+    pub(crate) fn unsupported_media_type() -> Self {
+        let message = "expected a body of content type application/json";
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
+    }
+
+    /// What a bare status says: those of axum itself (no such path, no such method, a body that is too large).
+    pub(crate) fn of_status(status: StatusCode) -> Self {
+        match status {
+            StatusCode::NOT_FOUND => Self::new(status, "not_found", "there is nothing at this path"),
+            StatusCode::METHOD_NOT_ALLOWED => Self::new(
+                status,
+                "method_not_allowed",
+                "this path does not know this method; see the Allow header",
+            ),
+            StatusCode::PAYLOAD_TOO_LARGE => Self::new(
+                status,
+                "payload_too_large",
+                format!("expected a body of at most {} bytes", crate::router::MAX_BODY),
+            ),
+            status if status.is_server_error() => {
+                Self::from(Error::internal(format!("a bare answer of {status}")))
+            }
+            status => Self::new(
+                status,
+                "malformed",
+                status.canonical_reason().unwrap_or("the request cannot be read"),
+            ),
+        }
+    }
+
+    fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into(), field: None, retry_after: None }
+    }
+
+    /// The `error` of the envelope.
+    pub(crate) fn body(&self) -> Value {
+        let mut details = Map::new();
+        if let Some(field) = &self.field {
+            details.insert("field".into(), json!(field));
+        }
+        if let Some(after) = self.retry_after {
+            details.insert("retry_after_seconds".into(), json!(whole_seconds(after)));
+        }
+        json!({ "code": self.code, "message": self.message, "details": details })
+    }
+}
+
+impl From<Error> for ApiError {
+    fn from(e: Error) -> Self {
+        let status = status(e.kind());
+        let (message, field) = if e.kind() == ErrorKind::Internal {
+            tracing::error!(error = %chain(&e), "a request failed");
+            ("something went wrong on our side; the log has more under this trace_id".to_owned(), None)
+        } else {
+            (e.message().to_owned(), e.field().map(str::to_owned))
+        };
+        Self { status, code: e.kind().as_str(), message, field, retry_after: e.retry_after() }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        let headers = response.headers_mut();
+        if let Some(after) = self.retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(after)));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response.extensions_mut().insert(Content::Failure(self));
+        response
+    }
+}
+
+/// 422 is for values that do not fit; a body that cannot even be read is 400.
+fn status(kind: ErrorKind) -> StatusCode {
+    match kind {
+        ErrorKind::InvalidInput => StatusCode::UNPROCESSABLE_ENTITY,
+        ErrorKind::NotFound => StatusCode::NOT_FOUND,
+        ErrorKind::Conflict | ErrorKind::Cancelled => StatusCode::CONFLICT,
+        ErrorKind::Unauthenticated => StatusCode::UNAUTHORIZED,
+        ErrorKind::Forbidden => StatusCode::FORBIDDEN,
+        ErrorKind::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+        ErrorKind::Busy | ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorKind::Timeout => StatusCode::GATEWAY_TIMEOUT,
+        ErrorKind::Unsupported => StatusCode::NOT_IMPLEMENTED,
+        ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// Rounded up, at least 1: a caller that waits so long has waited long enough.
+fn whole_seconds(after: Duration) -> u64 {
+    after.as_millis().div_ceil(1_000).try_into().unwrap_or(u64::MAX).max(1)
+}
+
+/// The error and everything below it, for the log.
+fn chain(e: &Error) -> String {
+    let mut text = e.to_string();
+    let mut below = std::error::Error::source(e);
+    while let Some(e) = below {
+        text.push_str(&format!(": {e}"));
+        below = e.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_of_an_internal_error_is_not_sent() {
+        let source = std::io::Error::other("disk /dev/secret");
+        let e = ApiError::from(Error::internal("row 7 of users").with_field("users").with_source(source));
+        let body = e.body().to_string();
+        assert!(!body.contains("row 7") && !body.contains("secret") && !body.contains("users"), "{body}");
+    }
+
+    #[test]
+    fn retry_after_is_in_the_header_and_in_the_details() {
+        let e = Error::new(ErrorKind::Busy, "later").with_retry_after(Duration::from_millis(1_200));
+        let e = ApiError::from(e);
+        assert_eq!(e.body()["details"]["retry_after_seconds"], 2);
+        let response = e.into_response();
+        assert_eq!(
+            (response.status().as_u16(), &response.headers()[RETRY_AFTER]),
+            (503, &HeaderValue::from(2))
+        );
+    }
+}

@@ -1,0 +1,49 @@
+//! Writes the envelope around every answer, whoever gave it: a route, axum itself, or a panic.
+
+use std::panic::AssertUnwindSafe;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures::FutureExt;
+use sutazai_core::Error;
+
+use crate::app::App;
+use crate::envelope::{self, Content};
+use crate::error::ApiError;
+use crate::middleware::trace::TraceId;
+
+/// Puts the envelope around what the inner services answer. A stream passes as it is.
+pub(crate) async fn wrap(State(app): State<App>, request: Request, next: Next) -> Response {
+    let trace_id = request.extensions().get::<TraceId>().map(|id| id.0.clone()).unwrap_or_default();
+    let mut response = match AssertUnwindSafe(next.run(request)).catch_unwind().await {
+        Ok(response) => response,
+        Err(panic) => ApiError::from(Error::internal(format!("panicked: {}", said(&*panic)))).into_response(),
+    };
+    let status = response.status();
+    let mut content = response.extensions_mut().remove::<Content>();
+    if content.is_none() && (status.is_client_error() || status.is_server_error()) {
+        content = Some(Content::Failure(ApiError::of_status(status)));
+    }
+    let headers = response.headers_mut();
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    // Answers are about one caller at one moment.
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    if let Some(content) = content {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.remove(CONTENT_LENGTH);
+        *response.body_mut() = Body::from(envelope::write(&content, app.engine().clock().now(), &trace_id));
+    }
+    response
+}
+
+/// The words of a panic, for the log.
+fn said(panic: &(dyn std::any::Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("without words")
+}

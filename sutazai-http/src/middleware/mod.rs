@@ -1,0 +1,6 @@
+//! What every request goes through on its way to a route and back.
+
+pub(crate) mod authenticate;
+pub(crate) mod envelope;
+pub(crate) mod timeout;
+pub(crate) mod trace;

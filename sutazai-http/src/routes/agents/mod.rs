@@ -1,0 +1,4 @@
+//! What can do tasks.
+
+pub(crate) mod analyze;
+pub(crate) mod list;

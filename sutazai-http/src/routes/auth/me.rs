@@ -1,0 +1,25 @@
+//! `GET /api/v1/auth/me`: who the caller is.
+
+use axum::Extension;
+use axum::extract::State;
+use sutazai_core::domain::Caller;
+use sutazai_core::{Error, ErrorKind};
+
+use crate::app::App;
+use crate::dto::auth::UserView;
+use crate::envelope::Reply;
+use crate::error::ApiError;
+
+/// 200 with the user.
+pub(crate) async fn handle(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Reply, ApiError> {
+    let identity = app.require_identity()?;
+    let gone = || Error::new(ErrorKind::Unauthenticated, "there is no such user any more");
+    let user = identity.user(caller.owner().ok_or_else(gone)?).await.map_err(|e| match e.kind() {
+        ErrorKind::NotFound => gone(),
+        _ => e,
+    })?;
+    Ok(Reply::ok(&UserView::from(user)))
+}

@@ -1,0 +1,3 @@
+//! Whether the server is alive.
+
+pub(crate) mod show;

@@ -1,0 +1,7 @@
+//! The routes: a folder a noun, a file a verb, each with one `handle`.
+
+pub(crate) mod agents;
+pub(crate) mod auth;
+pub(crate) mod health;
+pub(crate) mod system;
+pub(crate) mod tasks;

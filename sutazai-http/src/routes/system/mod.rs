@@ -1,0 +1,3 @@
+//! The machine below.
+
+pub(crate) mod metrics;

@@ -1,0 +1,21 @@
+//! `GET /api/v1/tasks`: the caller's tasks, newest first.
+
+use axum::Extension;
+use axum::extract::State;
+use sutazai_core::domain::Caller;
+
+use crate::app::App;
+use crate::dto::task::{ListTasks, TaskList};
+use crate::envelope::Reply;
+use crate::error::ApiError;
+use crate::extract::Query;
+
+/// 200 with one page. Pages neither lose nor double a task while others are added.
+pub(crate) async fn handle(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Query(list): Query<ListTasks>,
+) -> Result<Reply, ApiError> {
+    let page = app.engine().tasks(&caller, list.query()?).await?;
+    Ok(Reply::ok(&TaskList::from(page)))
+}
