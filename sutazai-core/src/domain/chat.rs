@@ -5,6 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::error::{Error, Result};
+
 /// Who speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -61,6 +63,24 @@ pub enum Constraint {
     JsonSchema(Value),
     /// A text of this grammar in GBNF, llama.cpp's notation; its start symbol is `root`.
     Grammar(String),
+}
+
+impl Constraint {
+    /// Whether a finished text conforms. Backends whose model may stray from a schema ask here before they say that
+    /// an answer ended well. A grammar is not read here: only a backend that samples by it supports one.
+    ///
+    /// # Errors
+    /// `InvalidInput` when the schema is none; `Unavailable` when the text does not fit, for another attempt may.
+    pub fn check(&self, text: &str) -> Result<()> {
+        let Self::JsonSchema(schema) = self else { return Ok(()) };
+        let validator = jsonschema::validator_for(schema)
+            .map_err(|e| Error::invalid("constraint", format!("expected a JSON Schema: {e}")))?;
+        let misfit =
+            |e: String| Error::unavailable(format!("the model's answer does not fit the JSON Schema: {e}"));
+        let value: Value = serde_json::from_str(text).map_err(|e| misfit(format!("it is no JSON: {e}")))?;
+        // Masked: what a model wrote may be long.
+        validator.validate(&value).map_err(|e| misfit(e.masked_with("a value").to_string()))
+    }
 }
 
 /// A request for text.
@@ -152,4 +172,24 @@ pub struct ModelInfo {
     pub parameters: Option<u64>,
     /// The longest conversation in tokens, where known.
     pub context_length: Option<u32>,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::error::ErrorKind;
+
+    #[test]
+    fn a_text_is_checked_against_the_schema() {
+        let constraint = Constraint::JsonSchema(json!({ "type": "object", "required": ["n"] }));
+        assert!(constraint.check(r#" {"n": 1} "#).is_ok());
+        for bad in ["", "{", "[1]", "{}", "{\"n\": 1} and more"] {
+            assert_eq!(constraint.check(bad).unwrap_err().kind(), ErrorKind::Unavailable, "{bad}");
+        }
+        let none = Constraint::JsonSchema(json!({ "type": "nonsense" }));
+        assert_eq!(none.check("1").unwrap_err().field(), Some("constraint"));
+        assert!(Constraint::Grammar("root ::= \"a\"".into()).check("anything").is_ok());
+    }
 }

@@ -23,7 +23,7 @@ pub mod task_store;
 pub mod token_signer;
 
 pub use manual_clock::ManualClock;
-pub use scripted_model::ScriptedModelBackend;
+pub use scripted_model::{ScriptedAnswer, ScriptedModelBackend};
 
 pub use crate::ports::agent::MockAgent;
 pub use crate::ports::clock::MockClock;

@@ -1,5 +1,319 @@
-//! In the making.
+//! A model whose answers a test writes down beforehand.
+//!
+//! For tests of agents and of an embedder's code. Everything around the answers is what the port demands: text comes
+//! word by word, `max_tokens`, stop texts, timeouts, constraints and unknown models do what they do with a real model.
 
-/// In the making.
-#[derive(Debug)]
-pub struct ScriptedModelBackend;
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use futures::{StreamExt, stream};
+
+use crate::domain::{Constraint, FinishReason, GenerateRequest, ModelEvent, ModelInfo, ModelUsage};
+use crate::error::{Error, ErrorKind, Result};
+use crate::ports::{Clock, ModelBackend, ModelStream, SystemClock};
+
+/// One answer of a script.
+#[derive(Debug, Clone)]
+pub enum ScriptedAnswer {
+    /// This text, word by word, then the end.
+    Text(String),
+    /// This error instead of an answer.
+    Error(Error),
+    /// This text, word by word, then this error.
+    Broken(String, Error),
+    /// This text, word by word, then silence, until the request's timeout runs out.
+    Stall(String),
+}
+
+impl<T: Into<String>> From<T> for ScriptedAnswer {
+    fn from(text: T) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl From<Error> for ScriptedAnswer {
+    fn from(e: Error) -> Self {
+        Self::Error(e)
+    }
+}
+
+type Reply = dyn Fn(&GenerateRequest) -> ScriptedAnswer + Send + Sync;
+
+/// A [`ModelBackend`] that answers by a script and remembers what it was asked.
+pub struct ScriptedModelBackend {
+    name: String,
+    models: Vec<String>,
+    json_schema: bool,
+    grammar: bool,
+    clock: Arc<dyn Clock>,
+    queue: Mutex<VecDeque<ScriptedAnswer>>,
+    reply: Option<Box<Reply>>,
+    requests: Mutex<Vec<GenerateRequest>>,
+}
+
+impl ScriptedModelBackend {
+    /// Gives these answers in order. Asked once more than there are answers, it is `Unavailable` and says so.
+    pub fn new<A: Into<ScriptedAnswer>>(answers: impl IntoIterator<Item = A>) -> Self {
+        Self {
+            name: "scripted".into(),
+            models: vec!["scripted-model".into()],
+            json_schema: true,
+            grammar: true,
+            clock: Arc::new(SystemClock),
+            queue: Mutex::new(answers.into_iter().map(Into::into).collect()),
+            reply: None,
+            requests: Mutex::default(),
+        }
+    }
+
+    /// Answers each request as `reply` says.
+    pub fn replying<A: Into<ScriptedAnswer>>(
+        reply: impl Fn(&GenerateRequest) -> A + Send + Sync + 'static,
+    ) -> Self {
+        let mut backend = Self::new(Vec::<ScriptedAnswer>::new());
+        backend.reply = Some(Box::new(move |request| reply(request).into()));
+        backend
+    }
+
+    /// Under another name than `scripted`.
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// With other models than `scripted-model`; the first answers where a request names none.
+    pub fn with_models<N: Into<String>>(mut self, models: impl IntoIterator<Item = N>) -> Self {
+        self.models = models.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Whether it takes JSON Schemas (then a text that does not fit ends with an error) and grammars (then the
+    /// script is trusted to keep to them). It takes both unless told otherwise.
+    pub fn supporting(mut self, json_schema: bool, grammar: bool) -> Self {
+        (self.json_schema, self.grammar) = (json_schema, grammar);
+        self
+    }
+
+    /// Measures a request's timeout by this clock.
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Adds an answer at the end of the script.
+    pub fn push(&self, answer: impl Into<ScriptedAnswer>) {
+        lock(&self.queue).push_back(answer.into());
+    }
+
+    /// What it was asked so far, in order.
+    pub fn requests(&self) -> Vec<GenerateRequest> {
+        lock(&self.requests).clone()
+    }
+
+    fn model(&self, wanted: Option<&str>) -> Result<String> {
+        let found = match wanted {
+            None => self.models.first(),
+            Some(name) => self.models.iter().find(|model| *model == name),
+        };
+        found.cloned().ok_or_else(|| {
+            let (wanted, there) = (wanted.unwrap_or("at all"), self.models.join(", "));
+            Error::new(ErrorKind::NotFound, format!("no model {wanted}: {} has {there}", self.name))
+        })
+    }
+
+    fn next_answer(&self, request: &GenerateRequest) -> ScriptedAnswer {
+        match &self.reply {
+            Some(reply) => reply(request),
+            None => lock(&self.queue).pop_front().unwrap_or_else(|| {
+                Error::unavailable(format!("the script of {} has ended", self.name)).into()
+            }),
+        }
+    }
+}
+
+impl fmt::Debug for ScriptedModelBackend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScriptedModelBackend")
+            .field("name", &self.name)
+            .field("models", &self.models)
+            .field("queue", &self.queue)
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl ModelBackend for ScriptedModelBackend {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn supports(&self, constraint: &Constraint) -> bool {
+        match constraint {
+            Constraint::JsonSchema(_) => self.json_schema,
+            Constraint::Grammar(_) => self.grammar,
+        }
+    }
+
+    async fn models(&self) -> Result<Vec<ModelInfo>> {
+        let info = |name: &String| ModelInfo {
+            name: name.clone(),
+            backend: self.name.clone(),
+            size_bytes: None,
+            parameters: None,
+            context_length: None,
+        };
+        Ok(self.models.iter().map(info).collect())
+    }
+
+    async fn generate(&self, request: GenerateRequest) -> Result<ModelStream> {
+        lock(&self.requests).push(request.clone());
+        let model = self.model(request.model.as_deref())?;
+        if request.constraint.as_ref().is_some_and(|constraint| !self.supports(constraint)) {
+            return Err(Error::unsupported(format!("{} does not take such a constraint", self.name)));
+        }
+        let (text, ending) = match self.next_answer(&request) {
+            ScriptedAnswer::Text(text) => (text, Ending::Done),
+            ScriptedAnswer::Error(e) => return Err(e),
+            ScriptedAnswer::Broken(text, e) => (text, Ending::Error(e)),
+            ScriptedAnswer::Stall(text) => (text, Ending::Silence),
+        };
+        let (words, reason) = cut(&text, &request);
+        let ending = match (ending, reason, &request.constraint) {
+            (Ending::Done, FinishReason::Stop, Some(constraint)) => {
+                constraint.check(&words.concat()).map_or_else(Ending::Error, |()| Ending::Done)
+            }
+            (ending, ..) => ending,
+        };
+        let usage = ModelUsage {
+            backend: self.name.clone(),
+            model,
+            prompt_tokens: count(
+                request.messages.iter().map(|message| message.content.split_whitespace().count()),
+            ),
+            completion_tokens: count([words.len()]),
+            finish_reason: reason,
+            degraded: None,
+        };
+        let (clock, timeout) = (self.clock.clone(), request.timeout);
+        let begun = clock.now();
+        let last = stream::once(async move {
+            match ending {
+                Ending::Done => Ok(ModelEvent::Done(usage)),
+                Ending::Error(e) => Err(e),
+                Ending::Silence => {
+                    let Some(timeout) = timeout else { std::future::pending().await };
+                    let spent = (clock.now() - begun).to_std().unwrap_or_default();
+                    clock.sleep(timeout.saturating_sub(spent)).await;
+                    Err(Error::timeout(format!("no answer within {timeout:?}")))
+                }
+            }
+        });
+        let words = stream::iter(words).then(|word| async move {
+            // As a model does, let others run between two words.
+            tokio::task::yield_now().await;
+            Ok(ModelEvent::Text(word))
+        });
+        Ok(words.chain(last).boxed())
+    }
+}
+
+enum Ending {
+    Done,
+    Error(Error),
+    Silence,
+}
+
+/// The words of the text, each with the space behind it, up to the first stop text and the token limit: here a word
+/// counts as a token.
+fn cut(text: &str, request: &GenerateRequest) -> (Vec<String>, FinishReason) {
+    let end = request.stop.iter().filter_map(|stop| text.find(stop.as_str())).min().unwrap_or(text.len());
+    let mut words: Vec<String> = text[..end].split_inclusive(' ').map(str::to_owned).collect();
+    let limit = request.max_tokens as usize;
+    let reason = if words.len() > limit { FinishReason::Length } else { FinishReason::Stop };
+    words.truncate(limit);
+    (words, reason)
+}
+
+fn count(parts: impl IntoIterator<Item = usize>) -> u32 {
+    u32::try_from(parts.into_iter().sum::<usize>()).unwrap_or(u32::MAX)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::ChatMessage;
+    use crate::ports::ModelBackendExt;
+    use crate::testing::{ManualClock, model_backend};
+
+    fn ask(prompt: &str) -> GenerateRequest {
+        GenerateRequest::new(vec![ChatMessage::user(prompt)])
+    }
+
+    #[tokio::test]
+    async fn conforms() {
+        let writer = || {
+            ScriptedModelBackend::replying(|request| match &request.constraint {
+                None => "and the ship sailed on ".repeat(500),
+                Some(Constraint::JsonSchema(_)) => json!({ "name": "Tom", "legs": 4 }).to_string(),
+                Some(Constraint::Grammar(_)) => "yes".into(),
+            })
+        };
+        model_backend::run_all(|| async { Arc::new(writer()) }).await;
+        model_backend::run_all(|| async { Arc::new(writer().supporting(false, false)) }).await;
+    }
+
+    #[tokio::test]
+    async fn answers_come_in_order_and_requests_are_kept() {
+        let away = Error::unavailable("away");
+        let backend = ScriptedModelBackend::new([ScriptedAnswer::from("one two. three"), away.into()]);
+        let request = GenerateRequest { stop: vec![".".into()], ..ask("first") };
+        let (text, usage) = backend.complete(request.clone()).await.unwrap();
+        assert_eq!(
+            (text.as_str(), usage.completion_tokens, usage.finish_reason),
+            ("one two", 2, FinishReason::Stop)
+        );
+        assert_eq!(backend.complete(ask("second")).await.unwrap_err().message(), "away");
+        backend.push("late");
+        assert_eq!(backend.complete(ask("third")).await.unwrap().0, "late");
+        assert!(backend.complete(ask("fourth")).await.unwrap_err().message().contains("has ended"));
+        assert_eq!(backend.requests()[0], request);
+        assert_eq!(backend.requests().len(), 4);
+    }
+
+    #[tokio::test]
+    async fn text_that_does_not_fit_the_schema_ends_with_an_error() {
+        let backend = ScriptedModelBackend::new(["just words"]);
+        let constraint = Some(Constraint::JsonSchema(json!({ "type": "object" })));
+        let mut stream = backend.generate(GenerateRequest { constraint, ..ask("json") }).await.unwrap();
+        assert_eq!(stream.next().await.unwrap().unwrap(), ModelEvent::Text("just ".into()));
+        stream.next().await.unwrap().unwrap();
+        assert_eq!(stream.next().await.unwrap().unwrap_err().kind(), ErrorKind::Unavailable);
+        assert!(stream.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn half_an_answer_then_silence_or_an_error() {
+        let clock = Arc::new(ManualClock::new());
+        let broken = ScriptedAnswer::Broken("half an".into(), Error::unavailable("cut"));
+        let backend = ScriptedModelBackend::new([ScriptedAnswer::Stall("half".into()), broken])
+            .with_clock(clock.clone());
+        let request = GenerateRequest { timeout: Some(Duration::from_secs(9)), ..ask("stall") };
+        let mut stream = backend.generate(request.clone()).await.unwrap();
+        assert_eq!(stream.next().await.unwrap().unwrap(), ModelEvent::Text("half".into()));
+        let mut end = stream.next();
+        assert!(futures::poll!(&mut end).is_pending());
+        clock.advance(Duration::from_secs(9));
+        assert_eq!(end.await.unwrap().unwrap_err().kind(), ErrorKind::Timeout);
+        assert_eq!(backend.complete(request).await.unwrap_err().message(), "cut");
+    }
+}
