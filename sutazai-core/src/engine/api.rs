@@ -1,7 +1,7 @@
 //! The inbound API: what embedders, the HTTP server and the command line call.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc};
@@ -10,11 +10,11 @@ use tokio_util::task::TaskTracker;
 
 use super::builder::EngineBuilder;
 use super::events::{EventStream, stream, wait_for_end};
-use super::registry::Registry;
+use super::registry::AgentRegistry;
 use super::running::{Running, StopReason};
 use super::{claimer, finisher, heartbeat};
 use crate::domain::{
-    AgentDescriptor, Caller, Finish, NewTask, Snapshot, Task, TaskId, TaskPage, TaskQuery, WorkerId,
+    AgentDescriptor, Caller, NewTask, Snapshot, Task, TaskId, TaskPage, TaskQuery, WorkerId,
 };
 use crate::error::{Error, Result};
 use crate::ports::{Clock, MetricSource, MetricStore, ModelBackend, TaskStore, collect_snapshot};
@@ -26,7 +26,7 @@ pub(super) struct Parts {
     pub(super) metric_store: Option<Arc<dyn MetricStore>>,
     pub(super) model: Option<Arc<dyn ModelBackend>>,
     pub(super) metric_sources: Vec<Arc<dyn MetricSource>>,
-    pub(super) registry: Registry,
+    pub(super) registry: AgentRegistry,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) workers: usize,
     pub(super) lease: Duration,
@@ -45,7 +45,6 @@ pub(super) struct Shared {
     pub(super) closed: CancellationToken,
     pub(super) tracker: TaskTracker,
     started: AtomicBool,
-    outcomes: Mutex<Option<mpsc::Sender<Finish>>>,
 }
 
 /// Submits tasks, tells how they stand, and runs them.
@@ -74,7 +73,6 @@ impl Engine {
                 closed: CancellationToken::new(),
                 tracker: TaskTracker::new(),
                 started: AtomicBool::new(false),
-                outcomes: Mutex::new(None),
             }),
         }
     }
@@ -209,13 +207,13 @@ impl Engine {
         self.shared.parts.clock.clone()
     }
 
-    /// Starts the workers. Must be called in a tokio runtime; a second call does nothing.
+    /// Starts the workers. Must be called in a tokio runtime; a second call does nothing, nor does one
+    /// after the shutdown.
     pub fn start(&self) {
-        if self.shared.started.swap(true, Ordering::SeqCst) {
+        if self.shared.closing.is_cancelled() || self.shared.started.swap(true, Ordering::SeqCst) {
             return;
         }
         let (sender, receiver) = mpsc::channel(finisher::CAPACITY);
-        *self.shared.outcomes.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender.clone());
         let tracker = &self.shared.tracker;
         tracker.spawn(finisher::run(self.shared.clone(), receiver));
         tracker.spawn(heartbeat::run(self.shared.clone()));
@@ -227,15 +225,12 @@ impl Engine {
     pub async fn shutdown(&self, grace: Duration) {
         let shared = &self.shared;
         shared.closing.cancel();
-        if shared.started.load(Ordering::SeqCst) {
-            let all = u32::try_from(shared.parts.workers).unwrap_or(u32::MAX);
-            tokio::select! {
-                _ = shared.slots.acquire_many(all) => {}
-                () = shared.parts.clock.sleep(grace) => shared.running.stop_all(StopReason::Shutdown),
-            }
-            // The finisher ends when the claimer, the last worker and this hold no sender any more.
-            shared.outcomes.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let all = u32::try_from(shared.parts.workers).unwrap_or(u32::MAX);
+        tokio::select! {
+            _ = shared.slots.acquire_many(all) => {}
+            () = shared.parts.clock.sleep(grace) => shared.running.stop_all(StopReason::Shutdown),
         }
+        // The finisher ends when the claimer and the last worker hold no sender any more.
         shared.tracker.close();
         shared.tracker.wait().await;
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::api::{Engine, Parts};
-use super::registry::Registry;
+use super::registry::AgentRegistry;
 use crate::error::{Error, Result};
 use crate::ports::{Agent, Clock, MetricSource, MetricStore, ModelBackend, SystemClock, TaskStore};
 
@@ -97,7 +97,7 @@ impl EngineBuilder {
         if self.lease < Duration::from_secs(1) {
             return Err(Error::invalid("lease", format!("expected at least 1 s, got {:?}", self.lease)));
         }
-        let mut registry = Registry::default();
+        let mut registry = AgentRegistry::default();
         self.agents.into_iter().try_for_each(|agent| registry.add(agent))?;
         Ok(Engine::new(Parts {
             store,

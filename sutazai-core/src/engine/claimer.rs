@@ -1,12 +1,12 @@
 //! Takes due tasks from the store and starts them as slots become free: one claimer a process.
 //!
 //! Wake-ups come first and cost no timer; polling is the fallback for those that were lost. When tasks are so short
-//! that the slots run dry between two claims, more are taken at once; when they are long, none is taken in advance,
-//! so that other processes get their share.
+//! that the slots run dry between two claims, more are taken in advance; when they are long, none is, and what was
+//! taken too soon goes back, so that other processes get their share.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures::FutureExt;
@@ -23,10 +23,14 @@ use crate::ports::{ClaimRequest, WakeUp};
 
 /// Looks at the queue at least so often, whatever the wake-ups say.
 const POLL: Duration = Duration::from_secs(5);
+/// Waits so long after a claim that failed.
+const AFTER_FAILURE: Duration = Duration::from_secs(1);
 /// The most that is taken in advance.
 const MOST_AHEAD: usize = 512;
 /// Slots that ran dry sooner than this after a claim are fed more at once.
 const SHORT: Duration = Duration::from_millis(100);
+/// What was taken in advance and has not begun after so long goes back.
+const STALE: Duration = Duration::from_secs(1);
 
 type Claiming = BoxFuture<'static, Result<Vec<Claim>>>;
 
@@ -36,58 +40,70 @@ struct Claimer {
     agents: Vec<String>,
     /// Claimed and not begun.
     waiting: VecDeque<(Claim, Stop)>,
+    /// How many may wait beside those that run.
     ahead: usize,
-    claimed_at: Instant,
+    /// There may be tasks that have not been asked for.
+    more: bool,
+    /// The store could not be asked: leave it alone for a while.
+    failed: bool,
+    asked_for: usize,
+    /// The last claim gave as many as were asked for.
+    full: bool,
+    claimed_at: DateTime<Utc>,
     expired_at: DateTime<Utc>,
 }
 
 /// Claims until the engine closes, then hands back what has not begun.
 pub(super) async fn run(shared: Arc<Shared>, outcomes: mpsc::Sender<Finish>) {
     let mut wake_ups = shared.parts.store.subscribe();
-    let agents = shared.parts.registry.names();
-    let expired_at = shared.parts.clock.now();
-    let waiting = VecDeque::new();
-    let mut claimer =
-        Claimer { shared, outcomes, agents, waiting, ahead: 0, claimed_at: Instant::now(), expired_at };
+    let closing = shared.closing.clone();
+    let slots = shared.slots.clone();
+    let clock = shared.parts.clock.clone();
+    let mut claimer = Claimer::new(shared, outcomes);
     let mut claiming: Option<Claiming> = None;
-    let mut more = true;
-    let closing = claimer.shared.closing.clone();
     loop {
         claimer.begin();
-        claimer.take_over(false).await;
-        more |= drain(&mut wake_ups);
-        if more && claiming.is_none() && claimer.wants() > 0 {
-            more = false;
+        claimer.take_over_now_and_then().await;
+        claimer.more |= heard_of_queue(&mut wake_ups);
+        if claimer.more && claiming.is_none() && claimer.wants() > 0 {
             claiming = Some(claimer.claim());
         }
-        let slots = claimer.shared.slots.clone();
-        let clock = claimer.shared.parts.clock.clone();
-        let pause = if claiming.is_none() && !more { claimer.pause().await } else { POLL };
+        let needs_slot = !claimer.waiting.is_empty() || (claimer.more && claiming.is_none() && !claimer.failed);
+        let pause = if claiming.is_none() { claimer.pause().await } else { POLL };
         tokio::select! {
             biased;
             () = closing.cancelled() => break,
-            claimed = async { match claiming.as_mut() { Some(claim) => claim.await, None => std::future::pending().await } } => {
+            claimed = answer(&mut claiming) => {
                 claiming = None;
-                more = claimer.take(claimed).await;
+                claimer.take(claimed);
             }
-            // A slot that becomes free is taken by `begin`, or lets more be claimed.
-            permit = slots.acquire(), if claimer.shared.slots.available_permits() == 0 => drop(permit),
-            () = queue_wake_up(&mut wake_ups) => more = true,
+            // `begin` takes the slot, or `wants` counts it: nothing else takes slots before the engine closes.
+            slot = slots.acquire(), if needs_slot => drop(slot),
+            () = until_queue(&mut wake_ups) => claimer.more = true,
             () = clock.sleep(pause) => {
-                claimer.take_over(true).await;
-                more = true;
+                claimer.hand_back_stale().await;
+                claimer.take_over().await;
+                claimer.more = true;
+                claimer.failed = false;
             }
         }
     }
     if let Some(claiming) = claiming {
         // Cutting a claim off in the middle could leave tasks claimed that nobody knows of.
-        claimer.take(claiming.await).await;
+        claimer.take(claiming.await);
     }
     claimer.hand_back().await;
 }
 
+async fn answer(claiming: &mut Option<Claiming>) -> Result<Vec<Claim>> {
+    match claiming {
+        Some(claiming) => claiming.await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Waits for a wake-up that speaks of the queue, or for the loss of some.
-async fn queue_wake_up(wake_ups: &mut broadcast::Receiver<WakeUp>) {
+async fn until_queue(wake_ups: &mut broadcast::Receiver<WakeUp>) {
     loop {
         match wake_ups.recv().await {
             Ok(WakeUp::Task(_)) => {}
@@ -98,7 +114,7 @@ async fn queue_wake_up(wake_ups: &mut broadcast::Receiver<WakeUp>) {
 }
 
 /// Empties the wake-ups that have already come; whether one of them spoke of the queue.
-fn drain(wake_ups: &mut broadcast::Receiver<WakeUp>) -> bool {
+fn heard_of_queue(wake_ups: &mut broadcast::Receiver<WakeUp>) -> bool {
     let mut queue = false;
     loop {
         match wake_ups.try_recv() {
@@ -110,9 +126,27 @@ fn drain(wake_ups: &mut broadcast::Receiver<WakeUp>) -> bool {
 }
 
 impl Claimer {
+    fn new(shared: Arc<Shared>, outcomes: mpsc::Sender<Finish>) -> Self {
+        let agents = shared.parts.registry.names();
+        let now = shared.parts.clock.now();
+        Self {
+            shared,
+            outcomes,
+            agents,
+            waiting: VecDeque::new(),
+            ahead: 0,
+            more: true,
+            failed: false,
+            asked_for: 0,
+            full: false,
+            claimed_at: now,
+            expired_at: now,
+        }
+    }
+
     /// Starts what waits, as far as there are free slots.
     fn begin(&mut self) {
-        while !self.waiting.is_empty() {
+        while !self.waiting.is_empty() && !self.shared.closing.is_cancelled() {
             let Ok(slot) = self.shared.slots.clone().try_acquire_owned() else { return };
             let Some((claim, stop)) = self.waiting.pop_front() else { return };
             let (shared, outcomes) = (self.shared.clone(), self.outcomes.clone());
@@ -123,19 +157,22 @@ impl Claimer {
         }
     }
 
-    /// Takes back what dead workers held: now, or when half a lease has passed since the last time.
-    async fn take_over(&mut self, now_in_any_case: bool) {
-        let parts = &self.shared.parts;
-        let now = parts.clock.now();
-        if !now_in_any_case
-            && now - self.expired_at < chrono::Duration::from_std(parts.lease / 2).unwrap_or_default()
-        {
-            return;
+    /// Takes back what dead workers held when half a lease has passed since the last time.
+    async fn take_over_now_and_then(&mut self) {
+        if self.since(self.expired_at) >= self.shared.parts.lease / 2 {
+            self.take_over().await;
         }
+    }
+
+    async fn take_over(&mut self) {
+        let now = self.shared.parts.clock.now();
         self.expired_at = now;
-        match parts.store.expire(now).await {
+        match self.shared.parts.store.expire(now).await {
             Ok(0) => {}
-            Ok(n) => tracing::warn!(tasks = n, "leases ran out; their tasks are taken back"),
+            Ok(n) => {
+                tracing::warn!(tasks = n, "leases ran out; their tasks are taken back");
+                self.more = true;
+            }
             Err(e) => tracing::warn!(error = %e, "leases that ran out could not be looked for"),
         }
     }
@@ -145,66 +182,95 @@ impl Claimer {
         let room = self.shared.slots.available_permits() + self.ahead;
         let missing = room.saturating_sub(self.waiting.len());
         // Small refills of a large stock cost a transaction each: wait until half of it is used up.
-        if missing * 2 < room { 0 } else { missing }
+        if self.failed || missing * 2 < room { 0 } else { missing }
     }
 
     fn claim(&mut self) -> Claiming {
-        let dry = self.waiting.is_empty();
-        match self.claimed_at.elapsed() {
-            elapsed if elapsed < SHORT && dry => {
-                self.ahead = (self.ahead * 2).max(self.shared.parts.workers).min(MOST_AHEAD)
-            }
-            elapsed if elapsed > SHORT * 5 => self.ahead /= 2,
-            _ => {}
-        }
-        self.claimed_at = Instant::now();
+        self.adapt();
+        let now = self.shared.parts.clock.now();
+        self.more = false;
+        self.claimed_at = now;
+        self.asked_for = self.wants();
         let request = ClaimRequest {
             worker: self.shared.worker,
             agents: self.agents.clone(),
-            limit: u32::try_from(self.wants()).unwrap_or(u32::MAX),
+            limit: u32::try_from(self.asked_for).unwrap_or(u32::MAX),
             lease: self.shared.parts.lease,
-            now: self.shared.parts.clock.now(),
+            now,
         };
         let store = self.shared.parts.store.clone();
         async move { store.claim(&request).await }.boxed()
     }
 
-    /// Keeps what was claimed; whether there may be more.
-    async fn take(&mut self, claimed: Result<Vec<Claim>>) -> bool {
+    /// Takes more in advance when a whole batch was used up in no time, less when it lasts.
+    fn adapt(&mut self) {
+        let lasted = self.since(self.claimed_at);
+        if self.full && lasted < SHORT && self.waiting.is_empty() {
+            self.ahead = (self.ahead * 2).max(self.shared.parts.workers).min(MOST_AHEAD);
+        } else if lasted > SHORT * 5 {
+            self.ahead /= 2;
+        }
+    }
+
+    /// Keeps what was claimed. As many as were asked for: there may be more.
+    fn take(&mut self, claimed: Result<Vec<Claim>>) {
         match claimed {
             Ok(claims) => {
-                let some = !claims.is_empty();
+                self.full = claims.len() >= self.asked_for;
+                self.more |= self.full;
                 for claim in claims {
                     let stop = self.shared.running.add(&claim);
                     self.waiting.push_back((claim, stop));
                 }
-                some
             }
             Err(e) => {
                 tracing::warn!(error = %e, "tasks could not be claimed; trying again");
-                self.shared.parts.clock.sleep(Duration::from_secs(1)).await;
-                false
+                self.failed = true;
             }
         }
     }
 
-    /// How long to wait when nothing is due: until something is, but no longer than the poll.
+    /// How long to wait when nothing happens: until something is due, but no longer than the poll.
     async fn pause(&self) -> Duration {
-        if self.wants() == 0 {
+        if self.failed {
+            return AFTER_FAILURE;
+        }
+        if !self.waiting.is_empty() {
+            return STALE.saturating_sub(self.since(self.claimed_at)).max(SHORT);
+        }
+        if self.more || self.shared.slots.available_permits() == 0 {
             return POLL;
         }
-        let now = self.shared.parts.clock.now();
         match self.shared.parts.store.next_due(&self.agents).await {
-            Ok(Some(due)) => (due - now).to_std().unwrap_or_default().clamp(SHORT, POLL),
-            _ => POLL,
+            Ok(Some(due)) => {
+                let now = self.shared.parts.clock.now();
+                (due - now).to_std().unwrap_or_default().clamp(SHORT, POLL)
+            }
+            Ok(None) => POLL,
+            Err(e) => {
+                tracing::warn!(error = %e, "when the next task is due could not be read");
+                POLL
+            }
         }
     }
 
-    async fn hand_back(self) {
-        for (claim, _) in self.waiting {
+    /// Gives other processes what was taken in advance and then had to wait after all.
+    async fn hand_back_stale(&mut self) {
+        if !self.waiting.is_empty() && self.since(self.claimed_at) >= STALE {
+            self.ahead = 0;
+            self.hand_back().await;
+        }
+    }
+
+    async fn hand_back(&mut self) {
+        for (claim, _) in self.waiting.drain(..) {
             let finish = Finish { claim: claim.key(), outcome: Outcome::HandBack };
             // A finisher that has gone leaves the task to its lease.
             let _ = self.outcomes.send(finish).await;
         }
+    }
+
+    fn since(&self, then: DateTime<Utc>) -> Duration {
+        (self.shared.parts.clock.now() - then).to_std().unwrap_or_default()
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::{Stream, stream};
@@ -12,7 +12,7 @@ use tokio::sync::broadcast::{self, error::RecvError};
 
 use super::api::Parts;
 use crate::domain::{ClaimKey, EventKind, NewEvent, Task, TaskEvent, TaskId};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::ports::{Clock, EventSink, TaskStore, WakeUp};
 
 /// The events of one task, in order.
@@ -20,58 +20,92 @@ pub type EventStream = Pin<Box<dyn Stream<Item = Result<TaskEvent>> + Send>>;
 
 /// How long reported events gather before they are appended.
 const GATHER: Duration = Duration::from_millis(200);
-/// Reported events that may wait; then progress reports take each other's place.
+/// Reported events that may wait.
 const MOST_WAITING: usize = 256;
+/// Reported text that may wait, in bytes.
+const MOST_TEXT: usize = 1 << 20;
 /// Reads again so often, for wake-ups that were lost or came in another process.
 const POLL: Duration = Duration::from_secs(1);
 const PAGE: u32 = 256;
 
-/// Events that an agent has reported and that are not in the store yet.
+/// Events that an agent has reported and that are not in the store yet. Never more than so many events and so much
+/// text: what an agent says faster than the store takes it is thinned out, so that the agent never waits.
 #[derive(Debug, Default)]
 pub(super) struct EventBuffer {
-    waiting: Mutex<Vec<NewEvent>>,
+    waiting: Mutex<Waiting>,
     some: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    events: Vec<NewEvent>,
+    text_bytes: usize,
+    /// Left out since the last append.
+    left_out: u64,
 }
 
 impl EventSink for EventBuffer {
     fn emit(&self, event: NewEvent) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let full = waiting.len() >= MOST_WAITING;
-        match (waiting.last_mut(), event.kind) {
-            (Some(NewEvent { kind: EventKind::Text { text }, .. }), EventKind::Text { text: more }) => {
-                text.push_str(&more)
-            }
-            (Some(last), kind @ EventKind::Progress { .. })
-                if full && matches!(last.kind, EventKind::Progress { .. }) =>
-            {
-                *last = NewEvent { at: event.at, kind };
-            }
-            (_, kind) => waiting.push(NewEvent { at: event.at, kind }),
-        }
-        drop(waiting);
+        self.lock().add(event);
         self.some.notify_one();
     }
 }
 
-impl EventBuffer {
-    /// Appends what is reported, a few times a second; never ends by itself.
-    pub(super) async fn flush_as_they_come(&self, parts: &Parts, claim: &ClaimKey) {
-        loop {
-            self.some.notified().await;
-            parts.clock.sleep(GATHER).await;
-            self.flush(parts, claim).await;
+impl Waiting {
+    fn add(&mut self, event: NewEvent) {
+        if let EventKind::Text { text } = &event.kind {
+            if self.text_bytes + text.len() > MOST_TEXT {
+                self.left_out += 1;
+                return;
+            }
+            self.text_bytes += text.len();
+            if let Some(NewEvent { kind: EventKind::Text { text: before }, .. }) = self.events.last_mut() {
+                before.push_str(text);
+                return;
+            }
         }
+        if self.events.len() >= MOST_WAITING {
+            let progress = |event: &NewEvent| matches!(event.kind, EventKind::Progress { .. });
+            match self.events.iter().position(progress) {
+                // The oldest report of progress says least.
+                Some(oldest) => drop(self.events.remove(oldest)),
+                None => return self.left_out += 1,
+            }
+            self.left_out += 1;
+        }
+        self.events.push(event);
+    }
+}
+
+impl EventBuffer {
+    /// Waits until something is reported and a little longer, so that more can gather.
+    pub(super) async fn gathered(&self, clock: &dyn Clock) {
+        self.some.notified().await;
+        clock.sleep(GATHER).await;
     }
 
-    /// Appends what waits. An append that fails is told in the log and keeps nobody from working.
+    /// Appends what waits. What a store out of reach does not take waits for the next time.
     pub(super) async fn flush(&self, parts: &Parts, claim: &ClaimKey) {
-        let events = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        let Waiting { events, left_out, .. } = std::mem::take(&mut *self.lock());
+        if left_out > 0 {
+            tracing::warn!(task = %claim.task, events = left_out, "events came faster than they could be appended");
+        }
         if events.is_empty() {
             return;
         }
-        if let Err(e) = parts.store.append(claim, events).await {
+        if let Err(e) = parts.store.append(claim, events.clone()).await {
             tracing::warn!(task = %claim.task, error = %e, "events could not be appended");
+            if e.kind() == ErrorKind::Unavailable {
+                let mut waiting = self.lock();
+                let later = std::mem::take(&mut *waiting).events;
+                events.into_iter().chain(later).for_each(|event| waiting.add(event));
+                self.some.notify_one();
+            }
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

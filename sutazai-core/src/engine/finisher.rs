@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::api::Shared;
-use crate::domain::Finish;
-use crate::error::ErrorKind;
+use crate::domain::{ClaimKey, Finish};
+use crate::error::{Error, ErrorKind, Result};
 
 /// How many outcomes may wait; then workers wait.
 pub(super) const CAPACITY: usize = 4_096;
@@ -29,24 +29,12 @@ pub(super) async fn run(shared: Arc<Shared>, mut outcomes: mpsc::Receiver<Finish
 async fn record(shared: &Shared, mut batch: Vec<Finish>) {
     let mut pause = Duration::from_millis(50);
     loop {
-        let now = shared.parts.clock.now();
-        match shared.parts.store.finish(batch.clone(), now).await {
+        match shared.parts.store.finish(batch.clone(), shared.parts.clock.now()).await {
             Ok(results) => {
-                for (finish, result) in batch.iter().zip(results) {
-                    shared.running.remove(&finish.claim);
-                    match result {
-                        Err(e) if e.kind() == ErrorKind::Conflict => {
-                            tracing::warn!(task = %finish.claim.task, attempt = finish.claim.attempt, "the claim was spent; the outcome is not recorded");
-                        }
-                        Err(e) => {
-                            tracing::error!(task = %finish.claim.task, error = %e, "the outcome could not be recorded")
-                        }
-                        Ok(()) => {}
-                    }
-                }
+                batch.iter().zip(results).for_each(|(finish, result)| recorded(shared, finish, result));
                 return;
             }
-            Err(e) => {
+            Err(e) if can_pass(e.kind()) => {
                 tracing::warn!(error = %e, outcomes = batch.len(), "outcomes could not be recorded; trying again");
                 shared.parts.clock.sleep(pause).await;
                 pause = (pause * 2).min(Duration::from_secs(2));
@@ -55,6 +43,36 @@ async fn record(shared: &Shared, mut batch: Vec<Finish>) {
                     return;
                 }
             }
+            Err(e) => return record_each(shared, batch, &e).await,
         }
     }
+}
+
+/// The store refuses the batch: only the outcome that it cannot bear is to be lost.
+async fn record_each(shared: &Shared, batch: Vec<Finish>, refused: &Error) {
+    let alone = batch.len() == 1;
+    for finish in batch {
+        if alone {
+            recorded(shared, &finish, Err(refused.clone()));
+        } else {
+            Box::pin(record(shared, vec![finish])).await;
+        }
+    }
+}
+
+fn recorded(shared: &Shared, finish: &Finish, result: Result<()>) {
+    let ClaimKey { task, attempt, .. } = finish.claim;
+    shared.running.remove(&finish.claim);
+    match result {
+        Ok(()) => {}
+        Err(e) if e.kind() == ErrorKind::Conflict => {
+            tracing::warn!(%task, attempt, "the claim was spent; the outcome is not recorded");
+        }
+        // Not held any more, its lease runs out, which counts as a failure: it cannot go on for ever.
+        Err(e) => tracing::error!(%task, attempt, error = %e, "the outcome could not be recorded"),
+    }
+}
+
+fn can_pass(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::Unavailable | ErrorKind::Busy | ErrorKind::Timeout)
 }

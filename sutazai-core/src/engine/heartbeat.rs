@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use super::api::Shared;
 use super::running::StopReason;
+use crate::domain::ClaimKey;
+use crate::error::Error;
 use crate::ports::LeaseState;
 
 /// Beats three times a lease, until the finisher has recorded the last outcome.
@@ -24,7 +26,12 @@ async fn beat(shared: &Shared) {
     }
     let now = shared.parts.clock.now();
     let until = now + shared.parts.lease;
-    match shared.parts.store.renew(&keys, until, now).await {
+    let renewed = tokio::select! {
+        biased;
+        renewed = shared.parts.store.renew(&keys, until, now) => renewed,
+        () = shared.parts.clock.sleep(shared.parts.lease / 3) => Err(Error::timeout("the store did not answer")),
+    };
+    match renewed {
         Ok(states) => {
             for (key, state) in keys.iter().zip(states) {
                 match state {
@@ -39,12 +46,13 @@ async fn beat(shared: &Shared) {
         }
         Err(e) => {
             tracing::warn!(error = %e, leases = keys.len(), "leases could not be prolonged");
+            let now = shared.parts.clock.now();
             shared.running.run_out(now).iter().for_each(|key| lose(shared, key));
         }
     }
 }
 
-fn lose(shared: &Shared, key: &crate::domain::ClaimKey) {
+fn lose(shared: &Shared, key: &ClaimKey) {
     shared.running.stop(key, StopReason::Lost);
     shared.running.remove(key);
 }

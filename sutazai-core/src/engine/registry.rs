@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use jsonschema::Validator;
+use jsonschema::error::ValidationErrorKind;
+use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
 
 use crate::domain::{AgentDescriptor, NewTask};
@@ -19,17 +20,17 @@ struct Entry {
 
 /// Agents by name, each with its compiled input schema.
 #[derive(Default)]
-pub(super) struct Registry {
+pub(super) struct AgentRegistry {
     entries: BTreeMap<String, Entry>,
 }
 
-impl fmt::Debug for Registry {
+impl fmt::Debug for AgentRegistry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.entries.keys()).finish()
     }
 }
 
-impl Registry {
+impl AgentRegistry {
     /// Adds an agent.
     ///
     /// # Errors
@@ -86,10 +87,21 @@ impl Registry {
 fn check_payload(schema: &Validator, payload: &Value) -> Result<()> {
     match schema.iter_errors(payload).next() {
         None => Ok(()),
-        Some(e) => {
-            let path = e.instance_path().as_str().replace('/', ".");
-            Err(Error::invalid(format!("payload{path}"), e.to_string()))
+        // Masked: what the caller sent is not repeated, it may be long or secret.
+        Some(e) => Err(Error::invalid(field_of(&e), e.masked_with("the value").to_string())),
+    }
+}
+
+/// Where in the payload it does not fit, down to the property that is missing or should not be there.
+fn field_of(e: &ValidationError<'_>) -> String {
+    let path = format!("payload{}", e.instance_path().as_str().replace('/', "."));
+    match e.kind() {
+        ValidationErrorKind::Required { property: Value::String(name) } => format!("{path}.{name}"),
+        ValidationErrorKind::AdditionalProperties { unexpected }
+        | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
+            unexpected.first().map_or_else(|| path.clone(), |name| format!("{path}.{name}"))
         }
+        _ => path,
     }
 }
 

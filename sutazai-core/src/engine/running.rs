@@ -58,12 +58,15 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// Adds a claim and gives the means to stop it.
+    /// Adds a claim and gives the means to stop it. An earlier attempt at the same task that still runs here has
+    /// lost it.
     pub(super) fn add(&self, claim: &Claim) -> Stop {
         let stop = Stop::default();
         let lease_until = claim.task.lease_until.unwrap_or(claim.task.updated_at);
         let held = Held { key: claim.key(), lease_until, stop: stop.clone() };
-        self.lock().insert(claim.task.id, held);
+        if let Some(earlier) = self.lock().insert(claim.task.id, held) {
+            earlier.stop.ask(StopReason::Lost);
+        }
         stop
     }
 

@@ -9,7 +9,7 @@ use super::api::Shared;
 use super::events::EventBuffer;
 use super::retry;
 use super::running::{Stop, StopReason};
-use crate::domain::{Claim, ClaimKey, Finish, Outcome, Step, Task, TaskError};
+use crate::domain::{Claim, ClaimKey, Finish, NewTask, Outcome, Step, Task, TaskError};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::{AgentContext, EventSink};
 
@@ -21,12 +21,21 @@ pub(super) async fn run(shared: Arc<Shared>, outcomes: mpsc::Sender<Finish>, cla
     let key = claim.key();
     let task = claim.task.clone();
     let events = Arc::new(EventBuffer::default());
-    let result = {
-        let attempt = attempt(&shared, claim, &stop, events.clone());
-        tokio::select! {
-            biased;
-            result = attempt => result,
-            () = events.flush_as_they_come(&shared.parts, &key) => Err(Error::internal("the events ended first")),
+    let result = match stop.reason() {
+        // Asked to stop before it began.
+        Some(_) => Err(Error::cancelled("the task was asked to stop")),
+        None => {
+            let attempt = attempt(&shared, claim, &stop, events.clone());
+            tokio::pin!(attempt);
+            loop {
+                tokio::select! {
+                    biased;
+                    result = &mut attempt => break result,
+                    () = events.gathered(shared.parts.clock.as_ref()) => {}
+                }
+                // Outside of the select: an append that is cut off could be lost.
+                events.flush(&shared.parts, &key).await;
+            }
         }
     };
     if stop.reason() == Some(StopReason::Lost) {
@@ -105,7 +114,7 @@ fn outcome(shared: &Shared, task: &Task, stopped: Option<StopReason>, result: Re
     }
 }
 
-fn children_of(shared: &Shared, task: &Task, children: Vec<crate::domain::NewTask>) -> Result<Vec<Task>> {
+fn children_of(shared: &Shared, task: &Task, children: Vec<NewTask>) -> Result<Vec<Task>> {
     if children.is_empty() {
         return Err(Error::invalid("children", "expected at least one task to wait for, got none"));
     }
