@@ -55,8 +55,8 @@ impl Default for MemoryTaskStore {
 impl TaskStore for MemoryTaskStore {
     async fn enqueue(&self, tasks: Vec<Task>) -> Result<Vec<Task>> {
         self.change(|queue| {
-            if let Some(known) = tasks.iter().find(|task| queue.contains(task.id)) {
-                return Err(Error::conflict(format!("there is already a task {}", known.id)));
+            if let Some(id) = queue.taken(&tasks) {
+                return Err(Error::conflict(format!("there is already a task {id}")));
             }
             let ids: Vec<TaskId> = tasks.into_iter().map(|task| queue.enqueue(task)).collect();
             Ok(ids.into_iter().filter_map(|id| queue.get(id)).collect())
@@ -123,5 +123,20 @@ impl TaskStore for MemoryTaskStore {
 
     fn subscribe(&self) -> broadcast::Receiver<WakeUp> {
         self.wake_ups.subscribe()
+    }
+}
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn conforms() {
+        crate::testing::task_store::run_all(|| async {
+            Arc::new(MemoryTaskStore::new()) as Arc<dyn TaskStore>
+        })
+        .await;
     }
 }

@@ -1,1 +1,92 @@
-//! In the making.
+//! The suite of [`Agent`]: what can be proven of an agent alone. That a payload which does not fit never reaches
+//! `run` is the engine's part, and its tests prove it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use super::ManualClock;
+use crate::domain::{NewEvent, NewTask, Task};
+use crate::ports::{Agent, AgentContext, Clock, EventSink};
+
+/// How soon an agent must end after its cancellation. Generous: a loaded machine is no fault of the agent.
+const SOON: Duration = Duration::from_secs(5);
+
+/// Every bullet of the contract that an agent alone can keep; `payload` fits its schema.
+pub async fn run_all(agent: Arc<dyn Agent>, payload: serde_json::Value) {
+    its_descriptor_is_good(agent.as_ref());
+    its_schema_takes_the_payload(agent.as_ref(), &payload);
+    run_ends_soon_after_cancellation(agent, payload).await;
+}
+
+/// Its descriptor has a name in kebab case, at least one capability and an input schema that is a valid JSON Schema.
+pub fn its_descriptor_is_good(agent: &dyn Agent) {
+    let descriptor = agent.descriptor();
+    let name = &descriptor.name;
+    let word =
+        |word: &str| !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+    assert!(name.split('-').all(word) && name.len() <= 100, "not kebab case: {name:?}");
+    assert!(!descriptor.description.trim().is_empty(), "{name} has no description");
+    assert!(!descriptor.capabilities.is_empty(), "{name} has no capability");
+    for capability in &descriptor.capabilities {
+        assert!(capability.split('_').all(word), "not snake case: {capability:?} of {name}");
+    }
+    if let Err(e) = jsonschema::meta::validate(&descriptor.input_schema) {
+        panic!("the input schema of {name} is no JSON Schema: {e}");
+    }
+    assert_eq!(agent.descriptor(), descriptor, "the descriptor of {name} changes");
+}
+
+/// The schema takes the payload it is tried with, and refuses what is no object.
+pub fn its_schema_takes_the_payload(agent: &dyn Agent, payload: &serde_json::Value) {
+    let descriptor = agent.descriptor();
+    let schema = jsonschema::validator_for(&descriptor.input_schema).unwrap();
+    if let Err(e) = schema.validate(payload) {
+        panic!("{} refuses {payload}: {e}", descriptor.name);
+    }
+    for none in [json!(null), json!([1]), json!("text")] {
+        assert!(!schema.is_valid(&none), "{} takes {none}", descriptor.name);
+    }
+}
+
+/// `run` ends soon after the context is cancelled.
+pub async fn run_ends_soon_after_cancellation(agent: Arc<dyn Agent>, payload: serde_json::Value) {
+    let descriptor = agent.descriptor();
+    for cancelled_first in [true, false] {
+        let clock = Arc::new(ManualClock::new());
+        let task = Task::pending(NewTask::new(&descriptor.name, payload.clone()), None, None, clock.now());
+        let context = AgentContext {
+            task,
+            children: Vec::new(),
+            model: None,
+            metric_sources: Vec::new(),
+            metric_store: None,
+            clock,
+            cancellation: CancellationToken::new(),
+            events: Arc::new(Ignored),
+        };
+        let cancellation = context.cancellation.clone();
+        if cancelled_first {
+            cancellation.cancel();
+        }
+        let agent = agent.clone();
+        let run = tokio::spawn(async move { agent.run(&context).await });
+        tokio::task::yield_now().await;
+        cancellation.cancel();
+        let ended = tokio::time::timeout(SOON, run).await;
+        // Whether it ends with a result or an error is its own choice; a panic is not.
+        ended
+            .unwrap_or_else(|_| panic!("{} runs on after its cancellation", descriptor.name))
+            .unwrap_or_else(|e| panic!("{} panicked: {e}", descriptor.name))
+            .ok();
+    }
+}
+
+#[derive(Debug)]
+struct Ignored;
+
+impl EventSink for Ignored {
+    fn emit(&self, _event: NewEvent) {}
+}

@@ -1,1 +1,52 @@
-//! In the making.
+//! The suite of [`TaskStore`]: every bullet of its contract, each against a store of its own.
+//!
+//! Times are given, never asked for, so a store passes or fails the same way on every machine. Run it on a
+//! multi-thread runtime: several parts let many tasks call at once.
+
+mod claims;
+mod outcomes;
+mod reading;
+mod stage;
+mod users;
+mod waiting;
+
+use std::future::Future;
+use std::sync::Arc;
+
+pub use claims::{
+    a_task_is_claimed_by_one_worker, claims_come_in_order, expire_takes_back_what_ran_out,
+    renew_prolongs_a_held_lease,
+};
+pub use outcomes::{finish_is_fenced, outcomes_end_or_requeue_the_task};
+pub use reading::{a_subscriber_hears, event_sequences_have_no_gaps, list_pages_without_losing_or_doubling};
+pub use users::{
+    a_batch_is_enqueued_whole_or_not_at_all, an_enqueued_task_is_pending, an_idempotency_key_names_one_task,
+    cancel_ends_or_marks, delete_removes_an_ended_task, retry_makes_a_failed_task_pending,
+};
+pub use waiting::wait_holds_the_parent_until_the_last_child_has_ended;
+
+use crate::ports::TaskStore;
+
+/// Every bullet of the contract; `make` gives an empty store each time.
+pub async fn run_all<F, Fut>(make: F)
+where
+    F: Fn() -> Fut,
+    Fut: Future<Output = Arc<dyn TaskStore>>,
+{
+    an_enqueued_task_is_pending(make().await).await;
+    an_idempotency_key_names_one_task(make().await).await;
+    a_batch_is_enqueued_whole_or_not_at_all(make().await).await;
+    claims_come_in_order(make().await).await;
+    a_task_is_claimed_by_one_worker(make().await).await;
+    renew_prolongs_a_held_lease(make().await).await;
+    finish_is_fenced(make().await).await;
+    outcomes_end_or_requeue_the_task(make().await).await;
+    wait_holds_the_parent_until_the_last_child_has_ended(make().await).await;
+    expire_takes_back_what_ran_out(make().await).await;
+    cancel_ends_or_marks(make().await).await;
+    retry_makes_a_failed_task_pending(make().await).await;
+    delete_removes_an_ended_task(make().await).await;
+    event_sequences_have_no_gaps(make().await).await;
+    list_pages_without_losing_or_doubling(make().await).await;
+    a_subscriber_hears(make().await).await;
+}

@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use chrono::{DateTime, Utc};
 
 use crate::domain::{
-    Claim, ClaimKey, EventKind, Outcome, Task, TaskError, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatus, UserId,
+    Claim, ClaimKey, EventKind, Outcome, Task, TaskError, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatus,
+    UserId,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::{ClaimRequest, LeaseState, WakeUp};
@@ -20,7 +21,9 @@ type ReadyKey = (Reverse<u8>, DateTime<Utc>, TaskId);
 pub(super) struct Queue {
     tasks: BTreeMap<TaskId, Task>,
     events: HashMap<TaskId, Vec<TaskEvent>>,
-    /// Pending and waiting for no child, in the order in which they are claimed.
+    /// Pending and waiting for no child, not known to be due yet, by the time at which they will be.
+    later: BTreeSet<(DateTime<Utc>, TaskId)>,
+    /// Those that were due at some claim, in the order in which they are claimed.
     ready: BTreeSet<ReadyKey>,
     /// Processing, by the end of the lease.
     leases: BTreeSet<(DateTime<Utc>, TaskId)>,
@@ -53,8 +56,14 @@ impl Queue {
         id
     }
 
-    pub(super) fn contains(&self, id: TaskId) -> bool {
-        self.tasks.contains_key(&id)
+    /// The first of these whose id is taken, unless its idempotency key makes it a known task.
+    pub(super) fn taken(&self, tasks: &[Task]) -> Option<TaskId> {
+        let (mut ids, mut keys) = (BTreeSet::new(), BTreeSet::new());
+        let mut added = tasks.iter().filter(|task| {
+            let key = task.idempotency_key.clone().map(|key| (task.owner, key));
+            key.is_none_or(|key| !self.keys.contains_key(&key) && keys.insert(key))
+        });
+        added.find(|task| self.tasks.contains_key(&task.id) || !ids.insert(task.id)).map(|task| task.id)
     }
 
     pub(super) fn get(&self, id: TaskId) -> Option<Task> {
@@ -64,8 +73,13 @@ impl Queue {
     pub(super) fn list(&self, query: &TaskQuery) -> TaskPage {
         let limit = query.limit.clamp(1, 100) as usize;
         let older = query.before.map_or_else(|| self.tasks.range(..), |before| self.tasks.range(..before));
-        let mut items: Vec<Task> =
-            older.rev().map(|(_, task)| task).filter(|task| fits(task, query)).take(limit + 1).cloned().collect();
+        let mut items: Vec<Task> = older
+            .rev()
+            .map(|(_, task)| task)
+            .filter(|task| fits(task, query))
+            .take(limit + 1)
+            .cloned()
+            .collect();
         let more = items.len() > limit;
         items.truncate(limit);
         let next = if more { items.last().map(|task| task.id) } else { None };
@@ -73,6 +87,11 @@ impl Queue {
     }
 
     pub(super) fn claim(&mut self, request: &ClaimRequest) -> Vec<Claim> {
+        while let Some((run_at, id)) = self.later.first().copied().filter(|(at, _)| *at <= request.now) {
+            self.later.remove(&(run_at, id));
+            let priority = self.tasks.get(&id).map(|task| (Reverse(task.priority), run_at, id));
+            self.ready.extend(priority);
+        }
         let due: Vec<TaskId> = self
             .ready
             .iter()
@@ -91,7 +110,8 @@ impl Queue {
         task.lease_until = Some(request.now + request.lease);
         task.started_at = Some(request.now);
         self.enter(id, TaskStatus::Processing, None, request.now);
-        let children = self.children.get(&id).into_iter().flatten().filter_map(|child| self.get(*child)).collect();
+        let children =
+            self.children.get(&id).into_iter().flatten().filter_map(|child| self.get(*child)).collect();
         Some(Claim { task: self.get(id)?, children })
     }
 
@@ -128,6 +148,10 @@ impl Queue {
             }
             Outcome::HandBack => self.enter(claim.task, TaskStatus::Pending, None, now),
             Outcome::Wait { children, state } => {
+                if let Some(id) = self.taken(&children) {
+                    return Err(Error::conflict(format!("there is already a task {id}")));
+                }
+                let task = self.held(claim)?;
                 task.state = Some(state);
                 self.wait(claim.task, children, now);
             }
@@ -179,14 +203,11 @@ impl Queue {
     }
 
     pub(super) fn next_due(&self, agents: &[String]) -> Option<DateTime<Utc>> {
-        let pending = self
-            .ready
-            .iter()
-            .filter(|(_, _, id)| self.tasks.get(id).is_some_and(|task| agents.contains(&task.agent)))
-            .map(|(_, run_at, _)| *run_at)
-            .min();
+        let wanted = |id: &TaskId| self.tasks.get(id).is_some_and(|task| agents.contains(&task.agent));
+        let ready = self.ready.iter().find(|(_, _, id)| wanted(id)).map(|(_, run_at, _)| *run_at);
+        let later = self.later.iter().find(|(_, id)| wanted(id)).map(|(run_at, _)| *run_at);
         let lease = self.leases.first().map(|(until, _)| *until);
-        pending.into_iter().chain(lease).min()
+        [ready, later, lease].into_iter().flatten().min()
     }
 
     pub(super) fn cancel(&mut self, id: TaskId, now: DateTime<Utc>) -> Result<Task> {
@@ -206,7 +227,10 @@ impl Queue {
     pub(super) fn retry(&mut self, id: TaskId, now: DateTime<Utc>) -> Result<Task> {
         let task = self.known(id)?;
         if task.status != TaskStatus::Failed {
-            return Err(Error::conflict(format!("only a failed task can be retried, and this one is {}", task.status)));
+            return Err(Error::conflict(format!(
+                "only a failed task can be retried, and this one is {}",
+                task.status
+            )));
         }
         task.failures = 0;
         task.run_at = now;
@@ -218,7 +242,10 @@ impl Queue {
     pub(super) fn delete(&mut self, id: TaskId) -> Result<()> {
         let task = self.known(id)?;
         if !task.status.has_ended() {
-            return Err(Error::conflict(format!("only an ended task can be deleted, and this one is {}", task.status)));
+            return Err(Error::conflict(format!(
+                "only an ended task can be deleted, and this one is {}",
+                task.status
+            )));
         }
         if let Some(key) = task.idempotency_key.clone() {
             let owner = task.owner;
@@ -261,7 +288,9 @@ impl Queue {
     /// Puts a task into a status: record, event, queue, leases, those who wait for it, wake-ups.
     fn enter(&mut self, id: TaskId, status: TaskStatus, error: Option<TaskError>, at: DateTime<Utc>) {
         let Some(task) = self.tasks.get_mut(&id) else { return };
+        // A task in the queue has kept its `run_at` since it entered it; one that is changed was claimed before.
         self.ready.remove(&(Reverse(task.priority), task.run_at, id));
+        self.later.remove(&(task.run_at, id));
         if status != TaskStatus::Processing {
             task.worker = None;
             if let Some(until) = task.lease_until.take() {
@@ -276,7 +305,7 @@ impl Queue {
         let attempt = task.attempt;
         match status {
             TaskStatus::Pending if task.waiting_for == 0 => {
-                self.ready.insert((Reverse(task.priority), task.run_at, id));
+                self.later.insert((task.run_at, id));
                 self.wake_ups.push(WakeUp::Queue);
             }
             TaskStatus::Pending => {}
@@ -305,7 +334,7 @@ impl Queue {
             task.waiting_for -= 1;
             task.updated_at = at;
             if task.waiting_for == 0 {
-                self.ready.insert((Reverse(task.priority), task.run_at, parent));
+                self.later.insert((task.run_at, parent));
                 self.wake_ups.push(WakeUp::Queue);
             }
         }

@@ -1,0 +1,179 @@
+//! The bullets about holding a task: claim, renew, expire.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use chrono::Duration;
+use futures::future::join_all;
+
+use super::stage::{
+    LEASE, all_of, at, claim, claimed, due, enqueue, events, finish, history, read, request, task, task_with,
+};
+use crate::domain::{ClaimKey, EventKind, Outcome, Task, TaskId, TaskStatus, WorkerId};
+use crate::error::ErrorKind;
+use crate::ports::{ClaimRequest, LeaseState, TaskStore};
+
+/// Claims come by priority (9 first), then by `run_at`, then by key; never before `run_at`, never for an agent that was not asked for, never while waiting for children.
+pub async fn claims_come_in_order(store: Arc<dyn TaskStore>) {
+    let of = |priority: u8, second: i64, agent: &str| Task {
+        priority,
+        run_at: at(second),
+        agent: agent.into(),
+        ..task()
+    };
+    // In the order in which they must be claimed at second 10; `task` makes ever greater keys.
+    let ordered = [
+        of(9, 10, "echo"),
+        of(8, -50, "echo"),
+        of(8, 2, "upper"),
+        of(8, 3, "echo"),
+        of(8, 3, "echo"),
+        of(8, 3, "echo"),
+        of(1, -99, "echo"),
+        of(0, 0, "echo"),
+    ];
+    let later = of(9, 11, "echo");
+    let foreign = of(9, 0, "other");
+    let mut shuffled = [ordered.to_vec(), vec![later.clone(), foreign.clone()]].concat();
+    shuffled.reverse();
+    shuffled.swap(1, 6);
+    for task in shuffled {
+        enqueue(&*store, task).await;
+    }
+    let both = |limit, second| ClaimRequest {
+        agents: vec!["upper".into(), "echo".into()],
+        ..request(limit, second)
+    };
+    assert_eq!(store.next_due(&both(1, 0).agents).await.unwrap(), Some(at(-99)));
+    assert_eq!(store.claim(&ClaimRequest { agents: Vec::new(), ..request(9, 10) }).await.unwrap(), []);
+    let mut got = Vec::new();
+    for limit in [1, 3, 4] {
+        let claims = store.claim(&both(limit, 10)).await.unwrap();
+        assert_eq!(claims.len(), limit as usize, "a claim takes as many as it may");
+        got.extend(claims.into_iter().map(|claim| claim.task.id));
+    }
+    assert_eq!(got, ordered.map(|task| task.id));
+    assert_eq!(
+        store.claim(&both(9, 10)).await.unwrap(),
+        [],
+        "before its time or for an agent nobody asked for"
+    );
+    let lease_end = at(10) + Duration::seconds(LEASE);
+    assert_eq!(store.next_due(&both(1, 0).agents).await.unwrap(), Some(at(11)));
+    assert_eq!(due(&*store, 11).await, [later.id]);
+    let other = ["other".to_owned()];
+    assert_eq!(store.next_due(&other).await.unwrap(), Some(at(0)));
+    let request = ClaimRequest { agents: other.to_vec(), ..request(9, 12) };
+    assert_eq!(store.claim(&request).await.unwrap()[0].task.id, foreign.id);
+    assert_eq!(
+        store.next_due(&both(1, 0).agents).await.unwrap(),
+        Some(lease_end),
+        "the next lease to run out"
+    );
+}
+
+/// A task is claimed by one worker at a time, however many ask at once; the claim counts an attempt, sets the lease and adds the event `processing`.
+pub async fn a_task_is_claimed_by_one_worker(store: Arc<dyn TaskStore>) {
+    const TASKS: usize = 300;
+    let tasks: Vec<Task> = (0..TASKS).map(|_| task()).collect();
+    let mut left: HashSet<TaskId> = tasks.iter().map(|task| task.id).collect();
+    let workers = join_all((0..16).map(|_| {
+        let store = store.clone();
+        tokio::spawn(async move {
+            let mine = request(3, 1);
+            let (mut claims, mut empty) = (Vec::new(), 0);
+            // The tasks come while the workers already ask.
+            while empty < 50 {
+                let some = store.claim(&mine).await.unwrap();
+                empty = if some.is_empty() { empty + 1 } else { 0 };
+                assert!(some.len() <= 3, "more than was asked for");
+                claims.extend(some);
+                tokio::task::yield_now().await;
+            }
+            (mine.worker, claims)
+        })
+    }));
+    let (_, workers) = tokio::join!(store.enqueue(tasks), workers);
+    let mut claims: Vec<_> = workers.into_iter().map(|worker| worker.unwrap()).collect();
+    let rest = request(1_000, 1);
+    claims.push((rest.worker, store.claim(&rest).await.unwrap()));
+    for (worker, claim) in
+        claims.iter().flat_map(|(worker, claims)| claims.iter().map(move |claim| (worker, claim)))
+    {
+        let task = &claim.task;
+        assert!(left.remove(&task.id), "claimed twice: {}", task.id);
+        assert_eq!((task.status, task.attempt, task.failures), (TaskStatus::Processing, 1, 0));
+        assert_eq!((task.worker, task.started_at), (Some(*worker), Some(at(1))));
+        assert_eq!(task.lease_until, Some(at(1) + Duration::seconds(LEASE)));
+        assert_eq!((claim.children.len(), claim.key().worker), (0, *worker));
+        assert_eq!(read(&*store, task.id).await, *task);
+        assert_eq!(history(&*store, task.id).await, [(TaskStatus::Pending, 0), (TaskStatus::Processing, 1)]);
+    }
+    assert!(left.is_empty(), "{} tasks were never claimed", left.len());
+}
+
+/// `renew` prolongs a held lease, tells of a requested cancellation, and tells that a spent or foreign claim is lost.
+pub async fn renew_prolongs_a_held_lease(store: Arc<dyn TaskStore>) {
+    let held = claimed(&*store, task()).await;
+    let asked = claimed(&*store, task()).await;
+    let spent = claimed(&*store, task()).await;
+    store.cancel(asked.task.id, at(1)).await.unwrap();
+    finish(&*store, &spent, Outcome::HandBack, 1).await.unwrap();
+    let again = claim(&*store, 1).await;
+    assert_eq!(again.task.id, spent.task.id);
+
+    let good = held.key();
+    let foreign = ClaimKey { worker: WorkerId::new(), ..good };
+    let future = ClaimKey { attempt: good.attempt + 1, ..good };
+    let unknown = ClaimKey { task: TaskId::new(), ..good };
+    let before = all_of(&*store, again.task.id).await;
+    let keys = [spent.key(), good, foreign, asked.key(), future, unknown];
+    use LeaseState::{CancelRequested, Held, Lost};
+    let states = store.renew(&keys, at(100), at(20)).await.unwrap();
+    assert_eq!(states, [Lost, Held, Lost, CancelRequested, Lost, Lost]);
+    assert_eq!(all_of(&*store, again.task.id).await, before, "a lost claim changed something");
+    for claim in [&held, &asked] {
+        assert_eq!(read(&*store, claim.task.id).await.lease_until, Some(at(100)));
+        assert_eq!(events(&*store, claim.task.id).await.len(), 2, "a heartbeat is no event");
+    }
+    assert_eq!(store.renew(&[], at(100), at(20)).await.unwrap(), []);
+
+    assert_eq!(store.expire(at(99)).await.unwrap(), 1, "only the one whose lease was not prolonged");
+    assert_eq!(store.renew(&[again.key(), good], at(200), at(99)).await.unwrap(), [Lost, Held]);
+    assert_eq!(store.expire(at(150)).await.unwrap(), 1, "the one that was asked to stop");
+    finish(&*store, &held, Outcome::Cancelled, 150).await.unwrap();
+    assert_eq!(store.renew(&[good], at(300), at(150)).await.unwrap(), [Lost]);
+}
+
+/// `expire` makes tasks whose lease ran out pending again and counts a failure; with no failure left it ends them as failed (kind `timeout`); with a cancellation requested it ends them as cancelled.
+pub async fn expire_takes_back_what_ran_out(store: Arc<dyn TaskStore>) {
+    let twice = claimed(&*store, task_with(|new| new.max_attempts = 2, None)).await;
+    let stopped = claimed(&*store, task()).await;
+    store.cancel(stopped.task.id, at(1)).await.unwrap();
+    let id = twice.task.id;
+    assert_eq!(store.expire(at(LEASE - 1)).await.unwrap(), 0, "no lease has run out yet");
+    assert_eq!(store.expire(at(LEASE)).await.unwrap(), 2);
+    assert_eq!(store.expire(at(LEASE)).await.unwrap(), 0, "taken back twice");
+
+    let back = read(&*store, id).await;
+    assert_eq!((back.status, back.failures, back.attempt), (TaskStatus::Pending, 1, 1));
+    assert_eq!((back.worker, back.lease_until, back.finished_at), (None, None, None));
+    assert_eq!(back.error.map(|error| error.kind), Some(ErrorKind::Timeout));
+    let ended = read(&*store, stopped.task.id).await;
+    assert_eq!((ended.status, ended.finished_at), (TaskStatus::Cancelled, Some(at(LEASE))));
+
+    let late = finish(&*store, &twice, Outcome::Completed(1.into()), LEASE).await.unwrap_err();
+    assert_eq!(late.kind(), ErrorKind::Conflict, "an outcome that came after the lease was taken back");
+    let second = claim(&*store, LEASE).await;
+    assert_eq!((second.task.id, second.task.attempt), (id, 2));
+    assert_eq!(store.expire(at(LEASE * 2)).await.unwrap(), 1);
+    let dead = read(&*store, id).await;
+    assert_eq!((dead.status, dead.failures, dead.finished_at), (TaskStatus::Failed, 2, Some(at(LEASE * 2))));
+    assert_eq!(dead.error.as_ref().map(|error| error.kind), Some(ErrorKind::Timeout));
+    assert_eq!((dead.worker, dead.lease_until), (None, None));
+    let last = events(&*store, id).await.pop().unwrap();
+    let kind = EventKind::Status { status: TaskStatus::Failed, attempt: 2, error: dead.error };
+    assert_eq!((last.kind, last.at), (kind, at(LEASE * 2)));
+    assert_eq!(due(&*store, 1_000).await, []);
+    assert_eq!(store.next_due(&["echo".to_owned()]).await.unwrap(), None);
+}

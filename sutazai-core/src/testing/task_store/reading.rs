@@ -1,0 +1,217 @@
+//! The bullets about what can be read: events, listings, wake-ups.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use serde_json::json;
+use tokio::sync::broadcast;
+
+use super::stage::{
+    LEASE, all_of, at, claim, claimed, enqueue, error, events, finish, read, task, task_with,
+};
+use crate::domain::{
+    ClaimKey, EventKind, NewEvent, Outcome, Task, TaskId, TaskQuery, TaskStatus, UserId, WorkerId,
+};
+use crate::error::ErrorKind;
+use crate::ports::{TaskStore, WakeUp};
+
+/// Event sequences are 1, 2, 3 ... without gaps within a task, whoever appends; `append` under a spent claim is `Conflict` and adds nothing.
+pub async fn event_sequences_have_no_gaps(store: Arc<dyn TaskStore>) {
+    let held = claimed(&*store, task()).await;
+    let other = claimed(&*store, task()).await;
+    let (id, key) = (held.task.id, held.key());
+    let text = |text: String| NewEvent { at: at(2), kind: EventKind::Text { text } };
+    let progress = NewEvent { at: at(1), kind: EventKind::Progress { fraction: 0.25, message: "¼".into() } };
+    store.append(&key, vec![progress.clone(), text("a".into())]).await.unwrap();
+    store.append(&key, Vec::new()).await.unwrap();
+    let so_far = events(&*store, id).await;
+    assert_eq!((so_far.len(), &so_far[2].kind, so_far[2].at), (4, &progress.kind, at(1)));
+
+    let writers = (0..8).map(|writer| {
+        let (store, key) = (store.clone(), if writer == 7 { other.key() } else { key });
+        tokio::spawn(async move {
+            for n in 0..20 {
+                let pair = vec![text(format!("{writer}/{n}a")), text(format!("{writer}/{n}b"))];
+                store.append(&key, pair).await.unwrap();
+            }
+        })
+    });
+    let beside = store.clone();
+    let users = tokio::spawn(async move { beside.cancel(id, at(2)).await.unwrap() });
+    join_all(writers.chain([tokio::spawn(async move {
+        users.await.unwrap();
+    })]))
+    .await
+    .into_iter()
+    .for_each(|writer| writer.unwrap());
+    let all = events(&*store, id).await;
+    let texts: Vec<&str> = all
+        .iter()
+        .filter_map(|event| match &event.kind {
+            EventKind::Text { text } => Some(text.as_str()),
+            EventKind::Status { .. } | EventKind::Progress { .. } => None,
+        })
+        .collect();
+    assert_eq!((all.len(), texts.len()), (4 + 7 * 40, 1 + 7 * 40), "an event was lost");
+    for writer in 0..7 {
+        let mine: Vec<&str> =
+            texts.iter().copied().filter(|text| text.starts_with(&format!("{writer}/"))).collect();
+        let expected: Vec<String> =
+            (0..20).flat_map(|n| [format!("{writer}/{n}a"), format!("{writer}/{n}b")]).collect();
+        assert_eq!(mine, expected, "the events of one writer in its order");
+    }
+    assert_eq!(events(&*store, other.task.id).await.len(), 2 + 40, "each task counts for itself");
+
+    let page = store.events_after(id, 100, 7).await.unwrap();
+    assert_eq!(page, all[100..107]);
+    assert_eq!(store.events_after(id, all.len() as u64, 7).await.unwrap(), []);
+    finish(&*store, &held, Outcome::HandBack, 3).await.unwrap();
+    let before = all_of(&*store, id).await;
+    let foreign = ClaimKey { worker: WorkerId::new(), ..other.key() };
+    for spent in [key, foreign, ClaimKey { task: TaskId::new(), ..key }] {
+        for late in [vec![text("late".into()), progress.clone()], Vec::new()] {
+            assert_eq!(store.append(&spent, late).await.unwrap_err().kind(), ErrorKind::Conflict);
+        }
+    }
+    assert_eq!(all_of(&*store, id).await, before);
+    assert_eq!(events(&*store, other.task.id).await.len(), 2 + 40);
+}
+
+/// `list` is newest first, filters by every field of the query, and pages without losing or doubling a task while others are added.
+pub async fn list_pages_without_losing_or_doubling(store: Arc<dyn TaskStore>) {
+    let (ada, eve) = (UserId::new(), UserId::new());
+    let mut tasks = Vec::new();
+    for n in 0..45_i64 {
+        let owner = [None, Some(ada), Some(eve)][n as usize % 3];
+        let agent = ["echo", "upper"][n as usize % 2];
+        tasks.push(Task { created_at: at(n), agent: agent.into(), ..task_with(|_| {}, owner) });
+    }
+    store.enqueue(tasks.clone()).await.unwrap();
+    // One parent with two children, one running, one ended.
+    let held = claim(&*store, 100).await;
+    let children: Vec<Task> = (0..2).map(|_| Task { priority: 9, created_at: at(50), ..task() }).collect();
+    finish(&*store, &held, Outcome::Wait { children: children.clone(), state: json!(0) }, 100).await.unwrap();
+    let ended = claim(&*store, 100).await;
+    finish(&*store, &ended, Outcome::Completed(json!(1)), 100).await.unwrap();
+    let mut expected = Vec::new();
+    for task in tasks.iter().chain(&children).rev() {
+        expected.push(read(&*store, task.id).await);
+    }
+
+    let all = TaskQuery { limit: 10, ..TaskQuery::default() };
+    let parent = TaskQuery { parent: Some(held.task.id), ..all.clone() };
+    let queries: [(TaskQuery, &dyn Fn(&Task) -> bool); 8] = [
+        (all.clone(), &|_| true),
+        (TaskQuery { owner: Some(ada), ..all.clone() }, &|task| task.owner == Some(ada)),
+        (TaskQuery { status: Some(TaskStatus::Completed), ..all.clone() }, &|task| {
+            task.status == TaskStatus::Completed
+        }),
+        (TaskQuery { agent: Some("upper".into()), ..all.clone() }, &|task| task.agent == "upper"),
+        (parent.clone(), &|task| task.parent.is_some()),
+        (TaskQuery { created_after: Some(at(20)), ..all.clone() }, &|task| task.created_at >= at(20)),
+        (TaskQuery { created_before: Some(at(20)), ..all.clone() }, &|task| task.created_at < at(20)),
+        (
+            TaskQuery {
+                owner: Some(eve),
+                agent: Some("echo".into()),
+                status: Some(TaskStatus::Pending),
+                created_after: Some(at(5)),
+                created_before: Some(at(30)),
+                limit: 3,
+                ..all.clone()
+            },
+            &|task| {
+                (task.owner, task.agent.as_str(), task.status) == (Some(eve), "echo", TaskStatus::Pending)
+                    && (at(5)..at(30)).contains(&task.created_at)
+            },
+        ),
+    ];
+    for (query, fits) in &queries {
+        let wanted: Vec<Task> = expected.iter().filter(|task| fits(task)).cloned().collect();
+        assert!(!wanted.is_empty(), "the query finds nothing to prove: {query:?}");
+        assert_eq!(pages(&*store, query, false).await, wanted, "{query:?}");
+    }
+    let completed = TaskQuery { status: Some(TaskStatus::Completed), ..parent };
+    assert_eq!(pages(&*store, &completed, false).await.len(), 1);
+    let nobody = TaskQuery { owner: Some(UserId::new()), ..all.clone() };
+    assert_eq!(pages(&*store, &nobody, false).await, []);
+    assert_eq!(pages(&*store, &TaskQuery { limit: 47, ..all.clone() }, false).await.len(), 47);
+    assert_eq!(pages(&*store, &all, true).await, expected, "what came in between shifted the pages");
+}
+
+/// All pages one after the other; with `busy`, new tasks come in between.
+async fn pages(store: &dyn TaskStore, query: &TaskQuery, busy: bool) -> Vec<Task> {
+    let (mut found, mut query) = (Vec::new(), query.clone());
+    let mut seen = HashSet::new();
+    loop {
+        let page = store.list(&query).await.unwrap();
+        assert!(page.items.len() <= query.limit as usize, "a page longer than its limit");
+        assert!(page.next.is_none() || !page.items.is_empty(), "an empty page with another after it");
+        for task in page.items {
+            assert!(seen.insert(task.id), "a task came twice: {}", task.id);
+            found.push(task);
+        }
+        let Some(next) = page.next else { return found };
+        query.before = Some(next);
+        if busy {
+            store.enqueue(vec![task(), task(), task()]).await.unwrap();
+        }
+    }
+}
+
+/// A subscriber hears `Queue` after an enqueue, a retry and a hand-back, and `Task` after every new event.
+pub async fn a_subscriber_hears(store: Arc<dyn TaskStore>) {
+    let store = &*store;
+    let (mut wake_ups, mut second) = (store.subscribe(), store.subscribe());
+    let id = enqueue(store, task()).await;
+    hears(&mut wake_ups, &[WakeUp::Queue, WakeUp::Task(id)], "enqueue").await;
+    let held = claim(store, 0).await;
+    hears(&mut wake_ups, &[WakeUp::Task(id)], "claim").await;
+    let progress =
+        NewEvent { at: at(1), kind: EventKind::Progress { fraction: 0.5, message: String::new() } };
+    store.append(&held.key(), vec![progress]).await.unwrap();
+    hears(&mut wake_ups, &[WakeUp::Task(id)], "append").await;
+    finish(store, &held, Outcome::Retry { at: at(1), error: error("once") }, 1).await.unwrap();
+    hears(&mut wake_ups, &[WakeUp::Queue, WakeUp::Task(id)], "a retry by the worker").await;
+    let held = claim(store, 1).await;
+    hears(&mut wake_ups, &[WakeUp::Task(id)], "claim").await;
+    finish(store, &held, Outcome::HandBack, 1).await.unwrap();
+    hears(&mut wake_ups, &[WakeUp::Queue, WakeUp::Task(id)], "hand-back").await;
+    claim(store, 1).await;
+    hears(&mut wake_ups, &[WakeUp::Task(id)], "claim").await;
+    store.expire(at(1 + LEASE)).await.unwrap();
+    hears(&mut wake_ups, &[WakeUp::Queue, WakeUp::Task(id)], "expire").await;
+
+    let held = claim(store, 1 + LEASE).await;
+    hears(&mut wake_ups, &[WakeUp::Task(id)], "claim").await;
+    let child = task();
+    let wait = Outcome::Wait { children: vec![child.clone()], state: json!(0) };
+    finish(store, &held, wait, 40).await.unwrap();
+    hears(&mut wake_ups, &[WakeUp::Queue, WakeUp::Task(id), WakeUp::Task(child.id)], "wait").await;
+    let running = claim(store, 40).await;
+    hears(&mut wake_ups, &[WakeUp::Task(child.id)], "claim").await;
+    finish(store, &running, Outcome::Completed(json!(0)), 41).await.unwrap();
+    hears(&mut wake_ups, &[WakeUp::Queue, WakeUp::Task(child.id)], "the end of the last child").await;
+    let held = claim(store, 41).await;
+    hears(&mut wake_ups, &[WakeUp::Task(id)], "claim").await;
+    finish(store, &held, Outcome::Failed(error("no")), 42).await.unwrap();
+    hears(&mut wake_ups, &[WakeUp::Task(id)], "failed").await;
+    store.retry(id, at(43)).await.unwrap();
+    hears(&mut wake_ups, &[WakeUp::Queue, WakeUp::Task(id)], "a retry by a user").await;
+    store.cancel(id, at(44)).await.unwrap();
+    hears(&mut wake_ups, &[WakeUp::Task(id)], "cancel").await;
+    hears(&mut second, &[WakeUp::Queue, WakeUp::Task(id), WakeUp::Task(child.id)], "everything").await;
+}
+
+/// Waits for these wake-ups, among others, and then for silence, so that none of them answers for a later one.
+async fn hears(wake_ups: &mut broadcast::Receiver<WakeUp>, expected: &[WakeUp], after: &str) {
+    let mut missing = expected.to_vec();
+    while !missing.is_empty() {
+        let heard = tokio::time::timeout(Duration::from_secs(10), wake_ups.recv()).await;
+        let heard = heard.unwrap_or_else(|_| panic!("after {after} nobody heard {missing:?}")).unwrap();
+        missing.retain(|wake_up| *wake_up != heard);
+    }
+    while wake_ups.try_recv().is_ok() {}
+}

@@ -1,0 +1,228 @@
+//! The bullets about what users do: enqueue, cancel, retry, delete.
+
+use std::sync::Arc;
+
+use futures::future::join_all;
+use serde_json::json;
+
+use super::stage::{
+    all_of, at, claim, claimed, due, enqueue, error, events, finish, history, read, task, task_with,
+};
+use crate::domain::{EventKind, Outcome, Task, TaskEvent, TaskId, TaskStatus, UserId};
+use crate::error::ErrorKind;
+use crate::ports::{LeaseState, TaskStore};
+
+/// An enqueued task is pending, can be read back whole, and has one event: `pending`, sequence 1.
+pub async fn an_enqueued_task_is_pending(store: Arc<dyn TaskStore>) {
+    let plain = task();
+    let full = task_with(
+        |new| {
+            new.title = "Title with 'quotes' and \0 inside".into();
+            new.description = "日本語\n\ttext".into();
+            new.priority = 0;
+            new.timeout_seconds = 86_400;
+            new.max_attempts = 100;
+            new.run_at = Some(at(-7_000_000));
+            new.idempotency_key = Some("key; DROP TABLE tasks".into());
+        },
+        Some(UserId::new()),
+    );
+    for task in [plain, full] {
+        let added = store.enqueue(vec![task.clone()]).await.unwrap();
+        assert_eq!(added, [task.clone()]);
+        assert_eq!(read(&*store, task.id).await, task);
+        let kind = EventKind::Status { status: TaskStatus::Pending, attempt: 0, error: None };
+        let first = TaskEvent { task_id: task.id, sequence: 1, at: at(0), kind };
+        assert_eq!(events(&*store, task.id).await, [first]);
+    }
+    assert_eq!(store.get(TaskId::new()).await.unwrap(), None);
+    assert_eq!(store.enqueue(Vec::new()).await.unwrap(), []);
+}
+
+/// Enqueueing the same idempotency key of the same owner again gives the first task and adds nothing; the same key of another owner is another task.
+pub async fn an_idempotency_key_names_one_task(store: Arc<dyn TaskStore>) {
+    let keyed = |owner| task_with(|new| new.idempotency_key = Some("once".into()), owner);
+    let owners = [None, Some(UserId::new()), Some(UserId::new())];
+    let mut firsts = Vec::new();
+    for owner in owners {
+        let first = keyed(owner);
+        assert_eq!(store.enqueue(vec![first.clone()]).await.unwrap(), [first.clone()]);
+        let again = Task { payload: json!("other"), priority: 9, ..keyed(owner) };
+        assert_eq!(store.enqueue(vec![again.clone()]).await.unwrap(), [first.clone()]);
+        assert_eq!(store.get(again.id).await.unwrap(), None, "the second task was added");
+        assert_eq!(
+            store.enqueue(vec![first.clone()]).await.unwrap(),
+            [first.clone()],
+            "sent again unchanged"
+        );
+        firsts.push(first.id);
+    }
+    let twin = |n: u32| {
+        let mut task = task_with(|new| new.idempotency_key = Some("twin".into()), owners[1]);
+        task.payload = json!(n);
+        task
+    };
+    let batch = store.enqueue(vec![twin(1), task(), twin(2)]).await.unwrap();
+    assert_eq!((batch[0].id, &batch[2].payload), (batch[2].id, &json!(1)), "a key twice in one batch");
+
+    let racing = join_all((0..32).map(|_| {
+        let (store, task) = (store.clone(), task_with(|new| new.idempotency_key = Some("race".into()), None));
+        tokio::spawn(async move { store.enqueue(vec![task]).await.unwrap().remove(0).id })
+    }))
+    .await;
+    let winner = *racing[0].as_ref().unwrap();
+    assert!(racing.iter().all(|id| *id.as_ref().unwrap() == winner), "of enqueues at once one must win");
+
+    let mut due = due(&*store, 0).await;
+    let mut expected = [firsts, vec![batch[0].id, batch[1].id, winner]].concat();
+    (due.sort_unstable(), expected.sort_unstable());
+    assert_eq!(due, expected);
+    // An ended task still is the answer to its key.
+    let ended = keyed(owners[2]);
+    assert_eq!(store.enqueue(vec![ended]).await.unwrap()[0].status, TaskStatus::Processing);
+}
+
+/// A batch is enqueued whole or not at all.
+pub async fn a_batch_is_enqueued_whole_or_not_at_all(store: Arc<dyn TaskStore>) {
+    let batch: Vec<Task> = (0..250).map(|_| task()).collect();
+    assert_eq!(store.enqueue(batch.clone()).await.unwrap(), batch, "the answer has the order of the batch");
+    let before = all_of(&*store, batch[100].id).await;
+
+    let taken = batch[100].clone();
+    let fresh: Vec<Task> =
+        (0..20).map(|_| task_with(|new| new.idempotency_key = Some("k".into()), None)).collect();
+    let mut bad: Vec<Task> = (0..20).map(|_| task()).collect();
+    bad.insert(3, fresh[0].clone());
+    bad.insert(15, taken);
+    store.enqueue(bad.clone()).await.expect_err("the id of one of them was taken");
+    let twice = task();
+    store.enqueue(vec![task(), twice.clone(), twice.clone()]).await.expect_err("one of them came twice");
+
+    for task in bad.iter().filter(|task| task.id != batch[100].id).chain([&twice]) {
+        assert_eq!(store.get(task.id).await.unwrap(), None, "a part of a refused batch was added");
+        assert_eq!(store.events_after(task.id, 0, 10).await.unwrap(), []);
+    }
+    assert_eq!(all_of(&*store, batch[100].id).await, before);
+    let keyed = fresh[1].clone();
+    assert_eq!(store.enqueue(vec![keyed.clone()]).await.unwrap(), [keyed], "a refused batch left its key");
+    assert_eq!(due(&*store, 0).await.len(), 251);
+}
+
+/// `cancel` ends a pending task at once (and its children), marks a running one, leaves an ended one as it is and says `Conflict`.
+pub async fn cancel_ends_or_marks(store: Arc<dyn TaskStore>) {
+    let id = enqueue(&*store, task()).await;
+    let cancelled = store.cancel(id, at(2)).await.unwrap();
+    assert_eq!((cancelled.status, cancelled.finished_at), (TaskStatus::Cancelled, Some(at(2))));
+    assert_eq!(read(&*store, id).await, cancelled);
+    assert_eq!(history(&*store, id).await, [(TaskStatus::Pending, 0), (TaskStatus::Cancelled, 0)]);
+    assert_eq!(due(&*store, 100).await, []);
+
+    let running = claimed(&*store, task()).await;
+    let (id, key) = (running.task.id, running.key());
+    for _ in 0..2 {
+        let marked = store.cancel(id, at(3)).await.unwrap();
+        assert_eq!((marked.status, marked.cancel_requested), (TaskStatus::Processing, true));
+    }
+    assert_eq!(history(&*store, id).await, [(TaskStatus::Pending, 0), (TaskStatus::Processing, 1)]);
+    assert_eq!(store.renew(&[key], at(50), at(4)).await.unwrap(), [LeaseState::CancelRequested]);
+    finish(&*store, &running, Outcome::Cancelled, 5).await.unwrap();
+
+    // A worker that did not hear of it in time: nothing that was asked to stop begins again.
+    let retry = Outcome::Retry { at: at(6), error: error("not yet") };
+    let wait = Outcome::Wait { children: vec![task()], state: json!(1) };
+    for outcome in [Outcome::HandBack, retry, wait] {
+        let running = claimed(&*store, task()).await;
+        store.cancel(running.task.id, at(5)).await.unwrap();
+        finish(&*store, &running, outcome, 6).await.unwrap();
+        assert_eq!(read(&*store, running.task.id).await.status, TaskStatus::Cancelled);
+        assert_eq!(due(&*store, 100).await, [], "a task or a child of it began after its cancellation");
+    }
+
+    let done = claimed(&*store, task()).await;
+    store.cancel(done.task.id, at(5)).await.unwrap();
+    finish(&*store, &done, Outcome::Completed(json!("just in time")), 6).await.unwrap();
+    let failed = claimed(&*store, task()).await;
+    finish(&*store, &failed, Outcome::Failed(error("no")), 6).await.unwrap();
+    for id in [id, done.task.id, failed.task.id] {
+        let before = all_of(&*store, id).await;
+        assert!(!before.0.cancel_requested, "an ended task still waits for its cancellation");
+        assert_eq!(store.cancel(id, at(9)).await.unwrap_err().kind(), ErrorKind::Conflict);
+        assert_eq!(all_of(&*store, id).await, before);
+    }
+    assert_eq!(store.cancel(TaskId::new(), at(9)).await.unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+/// `retry` makes a failed task pending with no failures counted; any other status is `Conflict`.
+pub async fn retry_makes_a_failed_task_pending(store: Arc<dyn TaskStore>) {
+    let first = claimed(&*store, task_with(|new| new.max_attempts = 1, None)).await;
+    let id = first.task.id;
+    finish(&*store, &first, Outcome::Failed(error("no")), 1).await.unwrap();
+    let again = store.retry(id, at(7)).await.unwrap();
+    assert_eq!((again.status, again.failures, again.attempt), (TaskStatus::Pending, 0, 1));
+    assert_eq!((again.run_at, again.finished_at, again.worker), (at(7), None, None));
+    assert_eq!(read(&*store, id).await, again);
+    assert_eq!(due(&*store, 6).await, []);
+    assert_eq!(store.retry(id, at(8)).await.unwrap_err().kind(), ErrorKind::Conflict, "pending");
+
+    let second = claim(&*store, 7).await;
+    assert_eq!((second.task.id, second.task.attempt), (id, 2), "the attempt goes on: it is the fence");
+    assert_eq!(store.retry(id, at(8)).await.unwrap_err().kind(), ErrorKind::Conflict, "processing");
+    assert_eq!(finish(&*store, &first, Outcome::HandBack, 8).await.unwrap_err().kind(), ErrorKind::Conflict);
+    finish(&*store, &second, Outcome::Completed(json!(2)), 9).await.unwrap();
+    let done = all_of(&*store, id).await;
+    assert_eq!((done.0.error.as_ref(), done.0.finished_at), (None, Some(at(9))));
+    assert_eq!(store.retry(id, at(8)).await.unwrap_err().kind(), ErrorKind::Conflict, "completed");
+    assert_eq!(all_of(&*store, id).await, done);
+    use TaskStatus::{Completed, Failed, Pending, Processing};
+    let whole = [(Pending, 0), (Processing, 1), (Failed, 1), (Pending, 1), (Processing, 2), (Completed, 2)];
+    assert_eq!(history(&*store, id).await, whole);
+
+    let cancelled = enqueue(&*store, task()).await;
+    store.cancel(cancelled, at(1)).await.unwrap();
+    assert_eq!(store.retry(cancelled, at(8)).await.unwrap_err().kind(), ErrorKind::Conflict, "cancelled");
+    assert_eq!(store.retry(TaskId::new(), at(8)).await.unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+/// `delete` removes an ended task with its events; one that has not ended is `Conflict`; an unknown one `NotFound`.
+pub async fn delete_removes_an_ended_task(store: Arc<dyn TaskStore>) {
+    let keyed = || task_with(|new| new.idempotency_key = Some("again".into()), None);
+    let other = enqueue(&*store, Task { run_at: at(500), ..task() }).await;
+    let id = enqueue(&*store, keyed()).await;
+    assert_eq!(store.delete(id).await.unwrap_err().kind(), ErrorKind::Conflict, "pending");
+    let running = claim(&*store, 0).await;
+    assert_eq!(running.task.id, id);
+    assert_eq!(store.delete(id).await.unwrap_err().kind(), ErrorKind::Conflict, "processing");
+    finish(&*store, &running, Outcome::Completed(json!(1)), 1).await.unwrap();
+    store.delete(id).await.unwrap();
+
+    assert_eq!(store.get(id).await.unwrap(), None);
+    assert_eq!(store.events_after(id, 0, 10).await.unwrap(), []);
+    for kind in [
+        store.delete(id).await.unwrap_err().kind(),
+        store.cancel(id, at(2)).await.unwrap_err().kind(),
+        store.retry(id, at(2)).await.unwrap_err().kind(),
+    ] {
+        assert_eq!(kind, ErrorKind::NotFound);
+    }
+    assert_eq!(
+        finish(&*store, &running, Outcome::HandBack, 2).await.unwrap_err().kind(),
+        ErrorKind::Conflict
+    );
+    let anew = keyed();
+    assert_eq!(
+        store.enqueue(vec![anew.clone()]).await.unwrap()[0].id,
+        anew.id,
+        "the key of a deleted task is free"
+    );
+    assert_eq!(due(&*store, 2).await, [anew.id]);
+    assert_eq!(events(&*store, other).await.len(), 1);
+
+    let failed = claimed(&*store, task()).await;
+    finish(&*store, &failed, Outcome::Failed(error("no")), 3).await.unwrap();
+    let stopped = enqueue(&*store, task()).await;
+    store.cancel(stopped, at(3)).await.unwrap();
+    for id in [failed.task.id, stopped] {
+        store.delete(id).await.unwrap();
+        assert_eq!(store.get(id).await.unwrap(), None);
+    }
+}
