@@ -1,5 +1,102 @@
-//! [`crate::ports::MetricStore`] over std collections.
+//! [`MetricStore`] over std collections: one lock, no durability.
 
-/// In the making.
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+
+use crate::domain::MetricSample;
+use crate::error::Result;
+use crate::ports::{MetricStore, SeriesQuery};
+
+type Series = BTreeMap<DateTime<Utc>, f64>;
+
+/// Samples in memory: gone with the process. For tests, examples, and embedders that need no durability.
 #[derive(Debug, Default)]
-pub struct MemoryMetricStore;
+pub struct MemoryMetricStore {
+    series: Mutex<BTreeMap<String, Series>>,
+}
+
+impl MemoryMetricStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Series>> {
+        self.series.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl MetricStore for MemoryMetricStore {
+    async fn append(&self, samples: &[MetricSample]) -> Result<()> {
+        let mut all = self.lock();
+        for sample in samples {
+            all.entry(sample.series.clone()).or_default().insert(sample.at, sample.value);
+        }
+        Ok(())
+    }
+
+    async fn range(&self, query: &SeriesQuery) -> Result<Vec<MetricSample>> {
+        let all = self.lock();
+        let Some(series) = all.get(&query.series).filter(|_| query.from < query.to) else {
+            return Ok(Vec::new());
+        };
+        let found: Vec<(DateTime<Utc>, f64)> =
+            series.range(query.from..query.to).map(|(at, value)| (*at, *value)).collect();
+        let points = found.len().min(query.max_points as usize);
+        let stretch = |point: usize| &found[point * found.len() / points..(point + 1) * found.len() / points];
+        Ok((0..points)
+            .map(|point| {
+                let stretch = stretch(point);
+                MetricSample { series: query.series.clone(), at: stretch[0].0, value: mean(stretch) }
+            })
+            .collect())
+    }
+
+    async fn series(&self, prefix: &str) -> Result<Vec<String>> {
+        let all = self.lock();
+        let from = all.range(prefix.to_owned()..).map(|(name, _)| name);
+        Ok(from.take_while(|name| name.starts_with(prefix)).cloned().collect())
+    }
+
+    async fn compact(&self, fine_until: DateTime<Utc>, keep_from: DateTime<Utc>) -> Result<u64> {
+        let mut all = self.lock();
+        let before: usize = all.values().map(Series::len).sum();
+        for series in all.values_mut() {
+            *series = series.split_off(&keep_from);
+            let fine = series.split_off(&fine_until);
+            *series = by_minute(series);
+            series.extend(fine);
+        }
+        all.retain(|_, series| !series.is_empty());
+        let after: usize = all.values().map(Series::len).sum();
+        Ok((before - after) as u64)
+    }
+}
+
+/// One sample a minute: the mean of the minute, at the time of its first sample.
+fn by_minute(series: &Series) -> Series {
+    let minute = |at: &DateTime<Utc>| at.duration_trunc(TimeDelta::minutes(1)).unwrap_or(*at);
+    let samples: Vec<(DateTime<Utc>, f64)> = series.iter().map(|(at, value)| (*at, *value)).collect();
+    let minutes = samples.chunk_by(|one, next| minute(&one.0) == minute(&next.0));
+    minutes.map(|samples| (samples[0].0, mean(samples))).collect()
+}
+
+fn mean(samples: &[(DateTime<Utc>, f64)]) -> f64 {
+    samples.iter().map(|(_, value)| value).sum::<f64>() / samples.len() as f64
+}
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn conforms() {
+        crate::testing::metric_store::run_all(|| async { Arc::new(MemoryMetricStore::new()) }).await;
+    }
+}

@@ -1,1 +1,125 @@
-//! In the making.
+//! The suite of [`MetricStore`].
+
+use std::future::Future;
+use std::sync::Arc;
+
+use chrono::{DateTime, Duration, TimeZone, Utc};
+
+use crate::domain::MetricSample;
+use crate::ports::{MetricStore, SeriesQuery};
+
+/// Every bullet of the contract, each against a store of its own.
+pub async fn run_all<S, F>(make: impl Fn() -> F)
+where
+    S: MetricStore + ?Sized,
+    F: Future<Output = Arc<S>>,
+{
+    samples_read_back_in_order(make().await).await;
+    more_samples_than_points_are_means(make().await).await;
+    a_second_sample_replaces_the_first(make().await).await;
+    compact_keeps_one_a_minute(make().await).await;
+    series_lists_by_prefix(make().await).await;
+}
+
+/// Samples read back in the order of their time, from `from` up to but not with `to`.
+pub async fn samples_read_back_in_order<S: MetricStore + ?Sized>(store: Arc<S>) {
+    let samples: Vec<_> = [30, 10, 0, 40, 20].map(|second| sample("a", second, second as f64 + 0.25)).into();
+    store.append(&samples[..2]).await.unwrap();
+    store.append(&samples[2..]).await.unwrap();
+    store.append(&[sample("b", 15, 99.0)]).await.unwrap();
+    store.append(&[]).await.unwrap();
+    let read = read(&*store, "a", 10, 40, 100).await;
+    let expected: Vec<_> = [10, 20, 30].map(|second| sample("a", second, second as f64 + 0.25)).into();
+    assert_eq!(read, expected);
+    assert_eq!(self::read(&*store, "a", 11, 20, 100).await, []);
+    assert_eq!(self::read(&*store, "a", 40, 10, 100).await, [], "an interval that ends before it begins");
+    assert_eq!(self::read(&*store, "nobody's", 0, 100, 100).await, []);
+}
+
+/// With more samples than `max_points` the answer has at most `max_points`, each the mean of its stretch.
+pub async fn more_samples_than_points_are_means<S: MetricStore + ?Sized>(store: Arc<S>) {
+    let samples: Vec<_> = (0..120).map(|second| sample("a", second, second as f64)).collect();
+    store.append(&samples).await.unwrap();
+    assert_eq!(read(&*store, "a", 0, 120, 120).await, samples, "as many samples as points stay as they are");
+
+    let points = read(&*store, "a", 0, 120, 12).await;
+    assert_eq!(points.len(), 12);
+    for (stretch, point) in points.iter().enumerate() {
+        let first = stretch as i64 * 10;
+        assert!(point.at >= at(first) && point.at < at(first + 10), "{point:?} lies outside its stretch");
+        assert!((point.value - (first as f64 + 4.5)).abs() < 1e-9, "{point:?} is not the mean of its stretch");
+    }
+
+    for max_points in [1, 7, 100, 119] {
+        let points = read(&*store, "a", 0, 120, max_points).await;
+        assert!(!points.is_empty() && points.len() <= max_points as usize, "{} points", points.len());
+        assert!(points.is_sorted_by(|one, next| one.at < next.at && one.value < next.value), "{points:?}");
+    }
+    assert!((read(&*store, "a", 0, 120, 1).await[0].value - 59.5).abs() < 1e-9);
+}
+
+/// A second sample of the same series and instant replaces the first.
+pub async fn a_second_sample_replaces_the_first<S: MetricStore + ?Sized>(store: Arc<S>) {
+    store.append(&[sample("a", 5, 1.0), sample("b", 5, 2.0)]).await.unwrap();
+    store.append(&[sample("a", 5, 3.0)]).await.unwrap();
+    assert_eq!(read(&*store, "a", 0, 10, 10).await, [sample("a", 5, 3.0)]);
+    assert_eq!(read(&*store, "b", 0, 10, 10).await, [sample("b", 5, 2.0)]);
+    store.append(&[sample("a", 6, 4.0), sample("a", 6, 5.0)]).await.unwrap();
+    assert_eq!(read(&*store, "a", 6, 10, 10).await, [sample("a", 6, 5.0)], "of two in one call the last stays");
+}
+
+/// `compact` replaces samples older than `fine_until` by one a minute (their mean), and removes those older than `keep_from`.
+pub async fn compact_keeps_one_a_minute<S: MetricStore + ?Sized>(store: Arc<S>) {
+    // Four minutes, a sample every ten seconds; the first minute is to go, the last to stay fine.
+    let samples: Vec<_> = (0..24).map(|i| sample("a", i * 10, i as f64)).collect();
+    store.append(&samples).await.unwrap();
+    store.append(&[sample("old", 10, 1.0)]).await.unwrap();
+    let removed = store.compact(at(180), at(60)).await.unwrap();
+    assert_eq!(removed, 6 + 5 + 5 + 1);
+
+    let left = read(&*store, "a", 0, 240, 100).await;
+    assert_eq!(left.len(), 2 + 6, "{left:?}");
+    for (coarse, minute, mean) in [(&left[0], 60, 8.5), (&left[1], 120, 14.5)] {
+        assert!(coarse.at >= at(minute) && coarse.at < at(minute + 60), "{coarse:?} left its minute");
+        assert!((coarse.value - mean).abs() < 1e-9, "{coarse:?} is not the mean of its minute");
+    }
+    assert_eq!(left[2..], samples[18..], "a fine sample was changed");
+    assert_eq!(store.series("").await.unwrap(), ["a"], "a series without samples was kept");
+    assert_eq!(store.compact(at(180), at(60)).await.unwrap(), 0, "compacting again removed something");
+    assert_eq!(read(&*store, "a", 0, 240, 100).await, left);
+}
+
+/// `series` lists each series once that has the prefix, in order.
+pub async fn series_lists_by_prefix<S: MetricStore + ?Sized>(store: Arc<S>) {
+    let names =
+        ["host.disks[/].used_bytes", "host.cpu.used_percent", "host.disks[/a%_b].used_bytes", "Host", "hostx"];
+    for second in 0..3 {
+        let samples: Vec<_> = names.iter().map(|name| sample(name, second, 1.0)).collect();
+        store.append(&samples).await.unwrap();
+    }
+    let with = |prefix: &'static str| async { store.series(prefix).await.unwrap() };
+    assert_eq!(with("host.").await, [names[1], names[0], names[2]]);
+    assert_eq!(with("host.disks[/a%_").await, [names[2]]);
+    assert_eq!(with("host.disks[/a__").await, [] as [&str; 0], "the prefix was taken for a pattern");
+    assert_eq!(with("").await, ["Host", names[1], names[0], names[2], "hostx"]);
+}
+
+async fn read<S: MetricStore + ?Sized>(
+    store: &S,
+    series: &str,
+    from: i64,
+    to: i64,
+    max_points: u32,
+) -> Vec<MetricSample> {
+    let query = SeriesQuery { series: series.to_owned(), from: at(from), to: at(to), max_points };
+    store.range(&query).await.unwrap()
+}
+
+fn sample(series: &str, second: i64, value: f64) -> MetricSample {
+    MetricSample { series: series.to_owned(), at: at(second), value }
+}
+
+/// So many seconds into 2026, on a whole minute at 0.
+fn at(second: i64) -> DateTime<Utc> {
+    Utc.timestamp_opt(1_767_225_600, 0).unwrap() + Duration::seconds(second)
+}
