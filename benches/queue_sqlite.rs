@@ -49,7 +49,11 @@ impl Agent for Nothing {
     }
 }
 
-async fn engine(directory: &Path, workers: usize, tasks: usize) -> Result<(Engine, Arc<Nothing>, mpsc::UnboundedReceiver<Instant>)> {
+async fn engine(
+    directory: &Path,
+    workers: usize,
+    tasks: usize,
+) -> Result<(Engine, Arc<Nothing>, mpsc::UnboundedReceiver<Instant>)> {
     let url = format!("sqlite://{}", directory.join(format!("{workers}-{tasks}.db")).display());
     let (began, begun) = mpsc::unbounded_channel();
     let agent = Arc::new(Nothing { began, left: AtomicUsize::new(tasks), last: Notify::new() });

@@ -32,14 +32,18 @@ impl Agent for WordCounter {
     }
 
     async fn run(&self, context: &AgentContext) -> Result<Step> {
-        let text = context.task.payload["text"].as_str().ok_or_else(|| Error::invalid("text", "expected a text"))?;
+        let text =
+            context.task.payload["text"].as_str().ok_or_else(|| Error::invalid("text", "expected a text"))?;
         Ok(Step::Done(json!({ "words": text.split_whitespace().count() })))
     }
 }
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let engine = Engine::builder().task_store(Arc::new(MemoryTaskStore::new())).agent(Arc::new(WordCounter)).build()?;
+    let engine = Engine::builder()
+        .task_store(Arc::new(MemoryTaskStore::new()))
+        .agent(Arc::new(WordCounter))
+        .build()?;
     engine.start();
 
     let task = NewTask::new("word-counter", json!({ "text": "nothing leaves the machine" }));
@@ -48,7 +52,10 @@ async fn main() -> Result<()> {
     println!("{}: {}", done.status, done.result.unwrap_or_default());
 
     let refused = engine.submit(&Caller::System, NewTask::new("word-counter", json!({ "txt": "?" }))).await;
-    println!("a payload that does not fit is refused: {}", refused.err().map(|e| e.to_string()).unwrap_or_default());
+    println!(
+        "a payload that does not fit is refused: {}",
+        refused.err().map(|e| e.to_string()).unwrap_or_default()
+    );
 
     engine.shutdown(std::time::Duration::from_secs(1)).await;
     Ok(())

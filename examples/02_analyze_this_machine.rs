@@ -34,7 +34,10 @@ async fn main() -> Result<()> {
             }
         }
         let grounding = analysis.grounding;
-        println!("\n{} of {} claims are supported by what was measured", grounding.supported, grounding.claims);
+        println!(
+            "\n{} of {} claims are supported by what was measured",
+            grounding.supported, grounding.claims
+        );
     } else {
         println!("{}: {:?}", done.status, done.error);
     }

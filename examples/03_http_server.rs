@@ -17,14 +17,14 @@ async fn main() -> Result<()> {
     let service = Service::open(&config).await?;
     service.start();
 
-    let app = Router::new()
-        .route("/", get(|| async { "my own service" }))
-        .nest("/ai", http::router(service.app()));
+    let app =
+        Router::new().route("/", get(|| async { "my own service" })).nest("/ai", http::router(service.app()));
 
     let listener = TcpListener::bind(config.listen)
         .await
         .map_err(|e| Error::unavailable(format!("cannot listen on {}: {e}", config.listen)))?;
-    let address = listener.local_addr().map_err(|e| Error::internal("the listener has no address").with_source(e))?;
+    let address =
+        listener.local_addr().map_err(|e| Error::internal("the listener has no address").with_source(e))?;
     println!("mine:  http://{address}/");
     println!("ours:  http://{address}/ai/health and http://{address}/ai/api/v1/...");
 

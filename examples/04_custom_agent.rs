@@ -62,7 +62,9 @@ impl Agent for Compare {
             .iter()
             .filter_map(|child| child.result.as_ref().and_then(|result| result["used_bytes"].as_i64()))
             .collect();
-        Ok(Step::Done(json!({ "measured": used, "difference": used.first().zip(used.get(1)).map(|(a, b)| b - a) })))
+        Ok(Step::Done(
+            json!({ "measured": used, "difference": used.first().zip(used.get(1)).map(|(a, b)| b - a) }),
+        ))
     }
 }
 

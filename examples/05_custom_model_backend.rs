@@ -32,7 +32,13 @@ impl ModelBackend for MarkovModelBackend {
     async fn models(&self) -> Result<Vec<ModelInfo>> {
         let name = "lease-chain".to_owned();
         let size = Some(TEXT.len() as u64);
-        Ok(vec![ModelInfo { name, backend: "markov".into(), size_bytes: size, parameters: None, context_length: None }])
+        Ok(vec![ModelInfo {
+            name,
+            backend: "markov".into(),
+            size_bytes: size,
+            parameters: None,
+            context_length: None,
+        }])
     }
 
     async fn generate(&self, request: GenerateRequest) -> Result<ModelStream> {
@@ -48,8 +54,7 @@ impl ModelBackend for MarkovModelBackend {
         let mut events = Vec::new();
         for turn in 0..request.max_tokens as usize {
             events.push(Ok(ModelEvent::Text(format!("{} ", words[at]))));
-            let next: Vec<usize> =
-                (1..words.len()).filter(|i| words[i - 1] == words[at]).collect();
+            let next: Vec<usize> = (1..words.len()).filter(|i| words[i - 1] == words[at]).collect();
             at = next[(turn + prompt) % next.len().max(1)..].first().copied().unwrap_or(0);
         }
         events.push(Ok(ModelEvent::Done(ModelUsage {

@@ -103,21 +103,91 @@ pub struct Setting {
 
 /// Every setting that is understood.
 pub const SETTINGS: &[Setting] = &[
-    Setting { name: "DATABASE_URL", secret: false, help: "where tasks, users and history live", default: || Some(default_database()) },
-    Setting { name: "MODEL_BACKENDS", secret: false, help: "backends in order: llama-cpp=/model.gguf,ollama=http://127.0.0.1:11434,openai=http://127.0.0.1:8080/v1", default: || None },
-    Setting { name: "DEFAULT_MODEL", secret: false, help: "the model to use when it is there", default: || Some("tinyllama".into()) },
-    Setting { name: "OPENAI_API_KEY", secret: true, help: "bearer key for OpenAI-compatible servers", default: || None },
-    Setting { name: "JWT_SECRET_KEY", secret: true, help: "key that access tokens are signed with, at least 32 bytes", default: || None },
-    Setting { name: "ACCESS_TOKEN_EXPIRE_MINUTES", secret: false, help: "lifetime of an access token, 1 to 1440", default: || Some("30".into()) },
-    Setting { name: "REFRESH_TOKEN_EXPIRE_DAYS", secret: false, help: "lifetime of a refresh token, 1 to 365", default: || Some("7".into()) },
-    Setting { name: "LISTEN", secret: false, help: "address and port of the server", default: || Some("127.0.0.1:10010".into()) },
-    Setting { name: "ENABLE_AUTH", secret: false, help: "whether callers must sign in; off only on a loopback address", default: || Some("true".into()) },
-    Setting { name: "WORKERS", secret: false, help: "how many tasks run at once, 1 to 1024", default: || Some(cores().to_string()) },
-    Setting { name: "HISTORY_INTERVAL_SECONDS", secret: false, help: "time between two samples of the metric history, 1 to 3600", default: || Some("60".into()) },
-    Setting { name: "HISTORY_KEEP_DAYS", secret: false, help: "how long the metric history is kept, 1 to 3650", default: || Some("30".into()) },
+    Setting {
+        name: "DATABASE_URL",
+        secret: false,
+        help: "where tasks, users and history live",
+        default: || Some(default_database()),
+    },
+    Setting {
+        name: "MODEL_BACKENDS",
+        secret: false,
+        help: "backends in order: llama-cpp=/model.gguf,ollama=http://127.0.0.1:11434,openai=http://127.0.0.1:8080/v1",
+        default: || None,
+    },
+    Setting {
+        name: "DEFAULT_MODEL",
+        secret: false,
+        help: "the model to use when it is there",
+        default: || Some("tinyllama".into()),
+    },
+    Setting {
+        name: "OPENAI_API_KEY",
+        secret: true,
+        help: "bearer key for OpenAI-compatible servers",
+        default: || None,
+    },
+    Setting {
+        name: "JWT_SECRET_KEY",
+        secret: true,
+        help: "key that access tokens are signed with, at least 32 bytes",
+        default: || None,
+    },
+    Setting {
+        name: "ACCESS_TOKEN_EXPIRE_MINUTES",
+        secret: false,
+        help: "lifetime of an access token, 1 to 1440",
+        default: || Some("30".into()),
+    },
+    Setting {
+        name: "REFRESH_TOKEN_EXPIRE_DAYS",
+        secret: false,
+        help: "lifetime of a refresh token, 1 to 365",
+        default: || Some("7".into()),
+    },
+    Setting {
+        name: "LISTEN",
+        secret: false,
+        help: "address and port of the server",
+        default: || Some("127.0.0.1:10010".into()),
+    },
+    Setting {
+        name: "ENABLE_AUTH",
+        secret: false,
+        help: "whether callers must sign in; off only on a loopback address",
+        default: || Some("true".into()),
+    },
+    Setting {
+        name: "WORKERS",
+        secret: false,
+        help: "how many tasks run at once, 1 to 1024",
+        default: || Some(cores().to_string()),
+    },
+    Setting {
+        name: "HISTORY_INTERVAL_SECONDS",
+        secret: false,
+        help: "time between two samples of the metric history, 1 to 3600",
+        default: || Some("60".into()),
+    },
+    Setting {
+        name: "HISTORY_KEEP_DAYS",
+        secret: false,
+        help: "how long the metric history is kept, 1 to 3650",
+        default: || Some("30".into()),
+    },
     Setting { name: "LOG_FORMAT", secret: false, help: "text or json", default: || Some("text".into()) },
-    Setting { name: "LOG_LEVEL", secret: false, help: "a level or a filter such as info,sutazai=debug", default: || Some("info".into()) },
-    Setting { name: "ENVIRONMENT", secret: false, help: "development or production", default: || Some("development".into()) },
+    Setting {
+        name: "LOG_LEVEL",
+        secret: false,
+        help: "a level or a filter such as info,sutazai=debug",
+        default: || Some("info".into()),
+    },
+    Setting {
+        name: "ENVIRONMENT",
+        secret: false,
+        help: "development or production",
+        default: || Some("development".into()),
+    },
 ];
 
 /// Values as they were found, with where each came from; not yet checked.
@@ -183,10 +253,14 @@ impl Layers {
 
     fn from_environment(&mut self, setting: &'static Setting, lookup: &impl Fn(&str) -> Option<String>) {
         let file_variable = format!("{}_FILE", setting.name);
-        if setting.secret && let Some(path) = lookup(&file_variable).filter(|path| !path.is_empty()) {
+        if setting.secret
+            && let Some(path) = lookup(&file_variable).filter(|path| !path.is_empty())
+        {
             match std::fs::read_to_string(&path) {
                 Ok(text) => self.put(setting, text.trim_end().to_owned(), format!("{file_variable}={path}")),
-                Err(e) => self.problems.push(Error::invalid(file_variable, format!("cannot read {path}: {e}"))),
+                Err(e) => {
+                    self.problems.push(Error::invalid(file_variable, format!("cannot read {path}: {e}")))
+                }
             }
         } else if let Some(value) = lookup(setting.name).filter(|value| !value.is_empty()) {
             self.put(setting, value, "environment".to_owned());
@@ -197,11 +271,15 @@ impl Layers {
         let shown = path.display().to_string();
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
-            Err(e) => return self.problems.push(Error::invalid("--config", format!("cannot read {shown}: {e}"))),
+            Err(e) => {
+                return self.problems.push(Error::invalid("--config", format!("cannot read {shown}: {e}")));
+            }
         };
         let table = match text.parse::<toml::Table>() {
             Ok(table) => table,
-            Err(e) => return self.problems.push(Error::invalid("--config", format!("{shown}: {}", e.message()))),
+            Err(e) => {
+                return self.problems.push(Error::invalid("--config", format!("{shown}: {}", e.message())));
+            }
         };
         for (key, value) in table {
             let text = match value {
@@ -210,7 +288,8 @@ impl Layers {
                 toml::Value::Boolean(flag) => flag.to_string(),
                 other => {
                     let got = other.type_str();
-                    let wanted = format!("{shown}: expected a string, a whole number or a boolean, got {got}");
+                    let wanted =
+                        format!("{shown}: expected a string, a whole number or a boolean, got {got}");
                     self.problems.push(Error::invalid(key, wanted));
                     continue;
                 }
@@ -236,7 +315,10 @@ impl Layers {
         let text = self.text(name)?;
         let number = text.parse::<T>().ok().filter(|number| (&min..=&max).contains(&number));
         if number.is_none() {
-            problems.push(Error::invalid(name, format!("expected a whole number from {min} to {max}, got {text:?}")));
+            problems.push(Error::invalid(
+                name,
+                format!("expected a whole number from {min} to {max}, got {text:?}"),
+            ));
         }
         number
     }
@@ -246,14 +328,16 @@ impl Layers {
         let chosen = of.iter().find(|(word, _)| *word == text.to_lowercase()).map(|(_, value)| *value);
         if chosen.is_none() {
             let words: Vec<_> = of.iter().map(|(word, _)| *word).collect();
-            problems.push(Error::invalid(name, format!("expected one of {}, got {text:?}", words.join(", "))));
+            problems
+                .push(Error::invalid(name, format!("expected one of {}, got {text:?}", words.join(", "))));
         }
         chosen
     }
 
     /// Parses every setting before it gives up, so that `problems` holds all that is wrong.
     fn parse(&self, problems: &mut Vec<Error>) -> Option<Config> {
-        let switch = [("true", true), ("false", false), ("1", true), ("0", false), ("on", true), ("off", false)];
+        let switch =
+            [("true", true), ("false", false), ("1", true), ("0", false), ("on", true), ("off", false)];
         let access = self.number("ACCESS_TOKEN_EXPIRE_MINUTES", (1_u64, 1_440), problems);
         let refresh = self.number("REFRESH_TOKEN_EXPIRE_DAYS", (1_u64, 365), problems);
         let workers = self.number("WORKERS", (1_usize, 1_024), problems);
@@ -262,7 +346,8 @@ impl Layers {
         let enable_auth = self.choice("ENABLE_AUTH", &switch, problems);
         let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
         let log_format = self.choice("LOG_FORMAT", &formats, problems);
-        let environments = [("development", Environment::Development), ("production", Environment::Production)];
+        let environments =
+            [("development", Environment::Development), ("production", Environment::Production)];
         let environment = self.choice("ENVIRONMENT", &environments, problems);
         let listen = self.text("LISTEN").and_then(|text| {
             let address = text.parse::<SocketAddr>().ok();
@@ -276,11 +361,16 @@ impl Layers {
         match &jwt_secret_key {
             Some(key) if key.expose().len() < 32 => {
                 let length = key.expose().len();
-                problems.push(Error::invalid("JWT_SECRET_KEY", format!("expected at least 32 bytes, got {length}")));
+                problems.push(Error::invalid(
+                    "JWT_SECRET_KEY",
+                    format!("expected at least 32 bytes, got {length}"),
+                ));
             }
-            None if environment == Some(Environment::Production) && enable_auth == Some(true) => problems.push(
-                Error::invalid("JWT_SECRET_KEY", "must be set (or JWT_SECRET_KEY_FILE) when ENVIRONMENT is production"),
-            ),
+            None if environment == Some(Environment::Production) && enable_auth == Some(true) => problems
+                .push(Error::invalid(
+                    "JWT_SECRET_KEY",
+                    "must be set (or JWT_SECRET_KEY_FILE) when ENVIRONMENT is production",
+                )),
             _ => {}
         }
         if let (Some(false), Some(listen)) = (enable_auth, listen)
@@ -330,7 +420,8 @@ fn cores() -> usize {
 
 /// `sutazai/sutazai.db` in the user's data folder (XDG Base Directory Specification).
 fn default_database() -> String {
-    let variable = |name: &str| std::env::var(name).ok().filter(|value| value.starts_with('/')).map(PathBuf::from);
+    let variable =
+        |name: &str| std::env::var(name).ok().filter(|value| value.starts_with('/')).map(PathBuf::from);
     let data = variable("XDG_DATA_HOME").or_else(|| variable("HOME").map(|home| home.join(".local/share")));
     let path = data.unwrap_or_else(|| PathBuf::from("/var/lib")).join("sutazai/sutazai.db");
     format!("sqlite://{}", path.display())
@@ -356,7 +447,11 @@ fn hide_password(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn read(variables: &[(&str, &str)], file: Option<&Path>, flags: &[(&'static str, Option<String>)]) -> Layers {
+    fn read(
+        variables: &[(&str, &str)],
+        file: Option<&Path>,
+        flags: &[(&'static str, Option<String>)],
+    ) -> Layers {
         let lookup = |name: &str| variables.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
         Layers::read(lookup, file, flags)
     }
@@ -387,7 +482,12 @@ mod tests {
 
     #[test]
     fn everything_that_is_wrong_is_named_at_once() {
-        let found = problems(&[("WORKERS", "0"), ("LISTEN", "here"), ("LOG_FORMAT", "xml"), ("JWT_SECRET_KEY", "short")]);
+        let found = problems(&[
+            ("WORKERS", "0"),
+            ("LISTEN", "here"),
+            ("LOG_FORMAT", "xml"),
+            ("JWT_SECRET_KEY", "short"),
+        ]);
         for name in ["WORKERS", "LISTEN", "LOG_FORMAT", "JWT_SECRET_KEY"] {
             assert!(found.iter().any(|p| p.starts_with(name)), "{name} in {found:?}");
         }
@@ -407,7 +507,11 @@ mod tests {
         let file = folder.path().join("key");
         std::fs::write(&file, "0123456789abcdef0123456789abcdef\n").unwrap();
         let path = file.display().to_string();
-        let layers = read(&[("JWT_SECRET_KEY_FILE", &path), ("DATABASE_URL", "postgres://me:hunter2@db/x")], None, &[]);
+        let layers = read(
+            &[("JWT_SECRET_KEY_FILE", &path), ("DATABASE_URL", "postgres://me:hunter2@db/x")],
+            None,
+            &[],
+        );
         let shown = format!("{:?} {:?} {:?}", layers, layers.effective(), layers.check());
         assert!(!shown.contains("0123456789abcdef"), "{shown}");
         let database = layers.effective().into_iter().find(|(name, ..)| *name == "DATABASE_URL").unwrap();

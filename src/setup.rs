@@ -11,10 +11,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rand::RngCore;
+use serde_json::json;
 use sutazai_agent::metrics::History;
 use sutazai_agent::models::{self, ModelManager};
 use sutazai_agent::{agents, metrics};
-use serde_json::json;
 use sutazai_core::domain::{NewTask, Snapshot, Task};
 use sutazai_core::engine::{Engine, EngineBuilder};
 use sutazai_core::identity::{Identity, IdentityConfig};
@@ -48,7 +48,10 @@ impl Service {
     }
 
     /// The same, with more agents, sources or another model backend added to the engine.
-    pub async fn open_with(config: &Config, more: impl FnOnce(EngineBuilder) -> EngineBuilder) -> Result<Self> {
+    pub async fn open_with(
+        config: &Config,
+        more: impl FnOnce(EngineBuilder) -> EngineBuilder,
+    ) -> Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let stores = stores(config).await?;
         let identity = config.enable_auth.then(|| identity(config, &stores, clock.clone())).transpose()?;
@@ -67,7 +70,9 @@ impl Service {
             builder = builder.agent(agent);
         }
         let engine = more(builder).build()?;
-        let history = Arc::new(History::new(stores.metrics, clock).interval(config.history_interval).keep(config.history_keep));
+        let history = Arc::new(
+            History::new(stores.metrics, clock).interval(config.history_interval).keep(config.history_keep),
+        );
         Ok(Self { engine, identity, history, stop: CancellationToken::new(), background: TaskTracker::new() })
     }
 
@@ -140,7 +145,11 @@ pub fn metric_sources() -> Vec<Arc<dyn MetricSource>> {
 ///
 /// # Errors
 /// Those of [`models`], when `use_model` is set.
-pub async fn analysis_context(config: &Config, use_model: bool, events: Arc<dyn EventSink>) -> Result<AgentContext> {
+pub async fn analysis_context(
+    config: &Config,
+    use_model: bool,
+    events: Arc<dyn EventSink>,
+) -> Result<AgentContext> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let model = if use_model { models(config, clock.clone()).await? } else { None };
     let metric_store = match stores(config).await {
@@ -178,11 +187,15 @@ fn kept_secret(config: &Config) -> Result<Secret> {
     }
     let database = config.database_url.strip_prefix("sqlite://").map(PathBuf::from);
     let folder = database.as_deref().and_then(Path::parent).ok_or_else(|| {
-        Error::invalid("JWT_SECRET_KEY", "must be set when DATABASE_URL is not an SQLite file to keep one beside")
+        Error::invalid(
+            "JWT_SECRET_KEY",
+            "must be set when DATABASE_URL is not an SQLite file to keep one beside",
+        )
     })?;
     let path = folder.join("jwt_secret_key");
     let failed = |e: std::io::Error| {
-        Error::unavailable(format!("cannot keep a signing key in {}: {e}", path.display())).with_field("JWT_SECRET_KEY")
+        Error::unavailable(format!("cannot keep a signing key in {}: {e}", path.display()))
+            .with_field("JWT_SECRET_KEY")
     };
     match owner_only(&path) {
         Ok(mut file) => {

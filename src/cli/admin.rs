@@ -36,14 +36,16 @@ fn read_password(path: &Path) -> Result<String> {
     } else {
         std::fs::read_to_string(path)
     };
-    let text = read.map_err(|e| Error::invalid("--password-file", format!("cannot read {}: {e}", path.display())))?;
+    let text =
+        read.map_err(|e| Error::invalid("--password-file", format!("cannot read {}: {e}", path.display())))?;
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 fn ask_password() -> Result<String> {
     let ask = |prompt: &str| {
-        rpassword::prompt_password(prompt)
-            .map_err(|e| Error::invalid("--password-file", format!("no terminal to ask on ({e}); name a file or -")))
+        rpassword::prompt_password(prompt).map_err(|e| {
+            Error::invalid("--password-file", format!("no terminal to ask on ({e}); name a file or -"))
+        })
     };
     let password = ask("Password: ")?;
     if ask("Again: ")? != password {

@@ -19,7 +19,8 @@ use super::report::{Look, render};
 pub(crate) async fn run(settings: &SettingFlags, command: &Analyze) -> Result<ExitCode> {
     let config = settings.load(&[])?;
     super::logging::start(&config, "warn");
-    let mut context = setup::analysis_context(&config, !command.no_model, Arc::new(AgentProgress::new())).await?;
+    let mut context =
+        setup::analysis_context(&config, !command.no_model, Arc::new(AgentProgress::new())).await?;
     let cancellation = context.cancellation.clone();
     tokio::spawn(async move {
         if tokio::signal::ctrl_c().await.is_ok() {
@@ -32,13 +33,19 @@ pub(crate) async fn run(settings: &SettingFlags, command: &Analyze) -> Result<Ex
         let analysis = hardware_optimizer::analyze(&context).await;
         progress.clear();
         let analysis = match analysis {
-            Err(e) if e.kind() == ErrorKind::Cancelled && command.watch.is_some() => return Ok(ExitCode::SUCCESS),
+            Err(e) if e.kind() == ErrorKind::Cancelled && command.watch.is_some() => {
+                return Ok(ExitCode::SUCCESS);
+            }
             other => other?,
         };
         setup::remember(context.metric_store.as_deref(), &analysis.metrics).await;
         print(&analysis, command)?;
         let Some(seconds) = command.watch else {
-            return Ok(if command.exit_code { level_code(analysis.priority_level) } else { ExitCode::SUCCESS });
+            return Ok(if command.exit_code {
+                level_code(analysis.priority_level)
+            } else {
+                ExitCode::SUCCESS
+            });
         };
         tokio::select! {
             () = context.clock.sleep(Duration::from_secs(seconds)) => {}

@@ -74,7 +74,8 @@ impl SettingFlags {
     /// The last thing that is wrong; those before it are on standard error then.
     pub(crate) fn load(&self, more: &[(&'static str, Option<String>)]) -> Result<Config> {
         self.layers(more).check().map_err(|mut problems| {
-            let last = problems.pop().unwrap_or_else(|| Error::internal("the configuration could not be read"));
+            let last =
+                problems.pop().unwrap_or_else(|| Error::internal("the configuration could not be read"));
             problems.iter().for_each(|problem| eprintln!("sutazai: {problem}"));
             last
         })

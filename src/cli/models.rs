@@ -16,7 +16,10 @@ pub(crate) async fn run(settings: &SettingFlags, command: &Models) -> Result<Exi
     let config = settings.load(&[])?;
     super::logging::start(&config, "warn");
     let manager = setup::models(&config, Arc::new(SystemClock)).await?.ok_or_else(|| {
-        Error::invalid("MODEL_BACKENDS", "expected at least one backend, such as llama-cpp=/models/small.gguf; none is set")
+        Error::invalid(
+            "MODEL_BACKENDS",
+            "expected at least one backend, such as llama-cpp=/models/small.gguf; none is set",
+        )
     })?;
     match command {
         Models::List { json } => {
@@ -27,7 +30,9 @@ pub(crate) async fn run(settings: &SettingFlags, command: &Models) -> Result<Exi
             }
             for model in models {
                 let size = model.size_bytes.map_or_else(String::new, |n| format!("{:.0} MB", n as f64 / 1e6));
-                let parameters = model.parameters.map_or_else(String::new, |n| format!("{:.0} M parameters", n as f64 / 1e6));
+                let parameters = model
+                    .parameters
+                    .map_or_else(String::new, |n| format!("{:.0} M parameters", n as f64 / 1e6));
                 println!("{:<40} {:<12} {size:>10}  {parameters}", model.name, model.backend);
             }
         }

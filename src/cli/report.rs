@@ -59,7 +59,8 @@ impl Page {
                 self.host(out, host);
             }
             Section::Missing { reason } => {
-                let _ = writeln!(out, "{}\n", self.dim(&format!("{taken}; host metrics are missing: {reason}")));
+                let _ =
+                    writeln!(out, "{}\n", self.dim(&format!("{taken}; host metrics are missing: {reason}")));
             }
         }
         match &snapshot.pressure {
@@ -74,7 +75,11 @@ impl Page {
         }
         match &snapshot.containers {
             Section::Present { value } => {
-                self.line(out, "containers", &format!("{} running of {}, {}", value.running, value.total, value.engine));
+                self.line(
+                    out,
+                    "containers",
+                    &format!("{} running of {}, {}", value.running, value.total, value.engine),
+                );
             }
             Section::Missing { reason } => self.missing(out, "containers", reason),
         }
@@ -82,7 +87,8 @@ impl Page {
             Section::Present { value } => {
                 for gpu in value {
                     let percent = share(gpu.memory_used_bytes, gpu.memory_total_bytes);
-                    let note = format!("{} of {}", bytes(gpu.memory_used_bytes), bytes(gpu.memory_total_bytes));
+                    let note =
+                        format!("{} of {}", bytes(gpu.memory_used_bytes), bytes(gpu.memory_total_bytes));
                     self.bar(out, &format!("gpu {}", gpu.index), percent, &note);
                 }
             }
@@ -146,14 +152,20 @@ impl Page {
             GeneratedBy::Model => "written by the model",
             GeneratedBy::Rules => "written by the rules",
         };
-        let title = format!("{}  {}", self.paint(style, mark), self.bold(&printable(&recommendation.resource)));
+        let title =
+            format!("{}  {}", self.paint(style, mark), self.bold(&printable(&recommendation.resource)));
         let _ = writeln!(out, "\n{title}  {}", self.dim(by));
         if recommendation.text_by == GeneratedBy::Model {
             self.wrapped(out, &printable(summary), true);
         }
         self.wrapped(out, &printable(&recommendation.text), false);
         for command in &recommendation.commands {
-            let _ = writeln!(out, "    {} {}", self.dim("$"), self.paint(Style::new().cyan(), &printable(command)));
+            let _ = writeln!(
+                out,
+                "    {} {}",
+                self.dim("$"),
+                self.paint(Style::new().cyan(), &printable(command))
+            );
         }
     }
 
@@ -308,7 +320,12 @@ mod tests {
         assert!(!text.contains('\u{1b}'), "{text:?}");
         assert!(text.contains("$ ps aux --sort=-rss | head"), "{text}");
         assert!(text.contains("3 of 3 claims"), "{text}");
-        assert!(text.lines().filter(|l| l.starts_with("  Look") || l.starts_with("  ")).all(|l| l.chars().count() <= 62), "{text}");
+        assert!(
+            text.lines()
+                .filter(|l| l.starts_with("  Look") || l.starts_with("  "))
+                .all(|l| l.chars().count() <= 62),
+            "{text}"
+        );
     }
 
     #[test]

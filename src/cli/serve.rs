@@ -23,9 +23,9 @@ pub(crate) async fn run(settings: &SettingFlags, command: &Serve) -> Result<Exit
     ])?;
     super::logging::start(&config, "info");
     let service = Service::open(&config).await?;
-    let listener = TcpListener::bind(config.listen)
-        .await
-        .map_err(|e| Error::unavailable(format!("cannot listen on {}: {e}", config.listen)).with_field("LISTEN"))?;
+    let listener = TcpListener::bind(config.listen).await.map_err(|e| {
+        Error::unavailable(format!("cannot listen on {}: {e}", config.listen)).with_field("LISTEN")
+    })?;
     service.start();
     tracing::info!(address = %config.listen, workers = config.workers, auth = config.enable_auth, "listening");
     http::serve(listener, http::router(service.app()), asked_to_stop()?).await?;

@@ -12,7 +12,12 @@ use sutazai::domain::{Analysis, NewEvent};
 use sutazai::ports::EventSink;
 use sutazai::{Result, setup};
 
-create_exception!(_sutazai, SutazaiError, PyException, "Something went wrong; the message says what and where.");
+create_exception!(
+    _sutazai,
+    SutazaiError,
+    PyException,
+    "Something went wrong; the message says what and where."
+);
 
 /// Events go nowhere: the call gives its result at the end.
 #[derive(Debug)]

@@ -48,10 +48,8 @@ fn scheme(url: &str) -> Result<&str> {
 }
 
 fn not_built(scheme: &str) -> Error {
-    Error::unsupported(format!(
-        "no store for {scheme:?} is built in; expected sqlite:///absolute/path.db"
-    ))
-    .with_field("DATABASE_URL")
+    Error::unsupported(format!("no store for {scheme:?} is built in; expected sqlite:///absolute/path.db"))
+        .with_field("DATABASE_URL")
 }
 
 #[cfg(test)]

@@ -120,7 +120,17 @@ fn users_are_made_at_the_command_line() {
     let password = place.path("password");
     std::fs::write(&password, "correct horse battery\n").unwrap();
     let file = password.display().to_string();
-    let create = ["admin", "create-user", "--username", "ada", "--email", "ada@example.org", "--password-file", &file, "--admin"];
+    let create = [
+        "admin",
+        "create-user",
+        "--username",
+        "ada",
+        "--email",
+        "ada@example.org",
+        "--password-file",
+        &file,
+        "--admin",
+    ];
     let output = place.run(&create);
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert!(text(&output.stdout).contains("ada  admin"), "{}", text(&output.stdout));
@@ -181,7 +191,9 @@ fn watch_goes_on_until_interrupted() {
 
 #[test]
 fn help_has_examples() {
-    for arguments in [&["--help"][..], &["analyze", "--help"], &["serve", "--help"], &["admin", "create-user", "--help"]] {
+    for arguments in
+        [&["--help"][..], &["analyze", "--help"], &["serve", "--help"], &["admin", "create-user", "--help"]]
+    {
         let output = Place::new().run(arguments);
         assert!(output.status.success());
         assert!(text(&output.stdout).contains("Examples:"), "{arguments:?}");

@@ -11,7 +11,11 @@ use crate::support::{Place, text};
 fn example(name: &str) -> PathBuf {
     let binary = PathBuf::from(env!("CARGO_BIN_EXE_sutazai"));
     let path = binary.with_file_name("examples").join(name);
-    assert!(path.is_file(), "{} is not built: run the tests with --all-targets or through make test", path.display());
+    assert!(
+        path.is_file(),
+        "{} is not built: run the tests with --all-targets or through make test",
+        path.display()
+    );
     path
 }
 
@@ -40,7 +44,8 @@ fn http_server() {
     let place = Place::new();
     let mut settings = place.settings();
     settings.push(("LISTEN".into(), "127.0.0.1:0".into()));
-    let mut child = place.program(&example("03_http_server"), &settings, &[]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        place.program(&example("03_http_server"), &settings, &[]).stdout(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     let address = line.trim().strip_prefix("mine:  http://").unwrap().trim_end_matches('/').to_owned();

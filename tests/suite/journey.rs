@@ -36,7 +36,9 @@ async fn events(client: &Client, server: &Server, token: &str, task: &str) -> Ve
         block.lines().find_map(|line| line.strip_prefix(name)).map(|value| value.trim().to_owned())
     };
     text.split("\n\n")
-        .filter_map(|block| Some((field(block, "event:")?, serde_json::from_str(&field(block, "data:")?).unwrap())))
+        .filter_map(|block| {
+            Some((field(block, "event:")?, serde_json::from_str(&field(block, "data:")?).unwrap()))
+        })
         .collect()
 }
 
@@ -90,7 +92,8 @@ async fn what_was_submitted_survives_kill_9_of_the_server() {
     let mut tasks = Vec::new();
     for _ in 0..5 {
         let url = server.url("/api/v1/agents/hardware-optimizer/analyze");
-        let answer = client.post(url).bearer_auth(&token).json(&json!({ "use_model": false })).send().await.unwrap();
+        let answer =
+            client.post(url).bearer_auth(&token).json(&json!({ "use_model": false })).send().await.unwrap();
         let answer: Value = answer.json().await.unwrap();
         tasks.push(answer["data"]["task_id"].as_str().unwrap().to_owned());
     }

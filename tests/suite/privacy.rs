@@ -63,7 +63,9 @@ fn a_whole_journey_works_with_loopback_only() {
 fn outside(trace: &str) -> Vec<&str> {
     trace
         .lines()
-        .filter(|line| line.contains("AF_INET") && !line.contains(r#"inet_addr("127."#) && !line.contains(r#""::1""#))
+        .filter(|line| {
+            line.contains("AF_INET") && !line.contains(r#"inet_addr("127."#) && !line.contains(r#""::1""#)
+        })
         .collect()
 }
 

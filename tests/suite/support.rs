@@ -54,7 +54,12 @@ impl Place {
         self.program(Path::new(env!("CARGO_BIN_EXE_sutazai")), settings, arguments)
     }
 
-    pub(crate) fn program(&self, program: &Path, settings: &[(String, String)], arguments: &[&str]) -> Command {
+    pub(crate) fn program(
+        &self,
+        program: &Path,
+        settings: &[(String, String)],
+        arguments: &[&str],
+    ) -> Command {
         let mut command = Command::new(program);
         command.env_clear().envs(settings.iter().cloned()).args(arguments).stdin(Stdio::null());
         command
@@ -109,7 +114,8 @@ impl Server {
     }
 
     pub(crate) fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
+        let sent =
+            Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
         assert!(sent.success());
     }
 

@@ -32,10 +32,17 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
 }
 
 fn sources() -> Vec<PathBuf> {
-    ["src", "sutazai-core/src", "sutazai-agent/src", "sutazai-store/src", "sutazai-http/src", "sutazai-py/src"]
-        .iter()
-        .flat_map(|folder| rust_files(&root().join(folder)))
-        .collect()
+    [
+        "src",
+        "sutazai-core/src",
+        "sutazai-agent/src",
+        "sutazai-store/src",
+        "sutazai-http/src",
+        "sutazai-py/src",
+    ]
+    .iter()
+    .flat_map(|folder| rust_files(&root().join(folder)))
+    .collect()
 }
 
 /// The part of a file before its inline tests.
@@ -61,8 +68,20 @@ fn dependencies(package: &str) -> BTreeSet<String> {
 #[test]
 fn core_knows_no_io_library() {
     let allowed = [
-        "async-trait", "chrono", "futures", "jsonschema", "mockall", "rand", "serde", "serde_json", "sha2", "thiserror",
-        "tokio", "tokio-util", "tracing", "uuid",
+        "async-trait",
+        "chrono",
+        "futures",
+        "jsonschema",
+        "mockall",
+        "rand",
+        "serde",
+        "serde_json",
+        "sha2",
+        "thiserror",
+        "tokio",
+        "tokio-util",
+        "tracing",
+        "uuid",
     ];
     for dependency in dependencies("sutazai-core") {
         assert!(allowed.contains(&dependency.as_str()), "sutazai-core depends on {dependency}");
@@ -100,7 +119,9 @@ fn agents_touch_no_store_spawn_nothing_and_sleep_on_nothing() {
 #[test]
 fn time_comes_from_the_clock_port_only() {
     let rules = read(&root().join("clippy.toml"));
-    for method in ["std::time::SystemTime::now", "chrono::Utc::now", "tokio::time::sleep", "std::thread::sleep"] {
+    for method in
+        ["std::time::SystemTime::now", "chrono::Utc::now", "tokio::time::sleep", "std::thread::sleep"]
+    {
         assert!(rules.contains(&format!("path = \"{method}\"")), "clippy.toml allows {method}");
     }
     for path in sources() {
@@ -135,7 +156,9 @@ fn every_adapter_runs_its_ports_suite() {
         for line in without_tests(&text).lines() {
             let Some(rest) = line.strip_prefix("impl ") else { continue };
             for (port, suite) in ports {
-                let Some(name) = rest.strip_prefix(port).and_then(|r| r.strip_prefix(" for ")) else { continue };
+                let Some(name) = rest.strip_prefix(port).and_then(|r| r.strip_prefix(" for ")) else {
+                    continue;
+                };
                 let name = name.split([' ', '<', '{']).next().unwrap();
                 let call = format!("{suite}::run_all");
                 let own = format!("testing/{suite}.rs");
@@ -181,7 +204,11 @@ fn no_file_is_longer_than_500_code_lines() {
 fn no_file_is_called_utils() {
     for path in sources() {
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
-        assert!(!["util", "utils", "helper", "helpers", "common", "misc"].contains(&name.as_str()), "{}", path.display());
+        assert!(
+            !["util", "utils", "helper", "helpers", "common", "misc"].contains(&name.as_str()),
+            "{}",
+            path.display()
+        );
     }
 }
 

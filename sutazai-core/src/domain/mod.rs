@@ -19,7 +19,12 @@ pub use chat::{
 pub use event::{EventKind, NewEvent, TaskEvent};
 pub use finding::{Evidence, Finding, Remedy, Severity};
 pub use id::{MessageId, SessionId, TaskId, UserId, WorkerId};
-pub use metric::{MetricSample, Section, Snapshot, SnapshotPart};
+pub use metric::{
+    CgroupMetrics, ClockMetrics, ContainerInfo, ContainerMetrics, CpuMetrics, DeviceMetrics, DiskMetrics,
+    FileMetrics, GpuMetrics, HostMetrics, MemoryMetrics, MetricSample, NetworkMetrics, Pressure,
+    PressureMetrics, ProcessInfo, ProcessMetrics, Section, Snapshot, SnapshotPart, SwapMetrics,
+    TemperatureMetrics,
+};
 pub use outcome::{Finish, Outcome, TaskError};
 pub use report::{Analysis, GeneratedBy, Grounding, ModelUse, PriorityLevel, Recommendation};
 pub use status::TaskStatus;

@@ -68,7 +68,8 @@ pub(super) async fn run(shared: Arc<Shared>, outcomes: mpsc::Sender<Finish>) {
         if claimer.more && claiming.is_none() && claimer.wants() > 0 {
             claiming = Some(claimer.claim());
         }
-        let needs_slot = !claimer.waiting.is_empty() || (claimer.more && claiming.is_none() && !claimer.failed);
+        let needs_slot =
+            !claimer.waiting.is_empty() || (claimer.more && claiming.is_none() && !claimer.failed);
         let pause = if claiming.is_none() { claimer.pause().await } else { POLL };
         tokio::select! {
             biased;

@@ -182,3 +182,43 @@ async fn woken(wake_ups: &mut broadcast::Receiver<WakeUp>, clock: &dyn Clock, id
         () = clock.sleep(POLL) => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::DateTime;
+
+    fn say(buffer: &EventBuffer, kind: EventKind) {
+        buffer.emit(NewEvent { at: DateTime::UNIX_EPOCH, kind });
+    }
+
+    fn progress(percent: usize) -> EventKind {
+        EventKind::Progress { fraction: percent as f32 / 100.0, message: percent.to_string() }
+    }
+
+    #[test]
+    fn pieces_of_text_are_joined_and_keep_their_place() {
+        let buffer = EventBuffer::default();
+        for word in ["one ", "two "] {
+            say(&buffer, EventKind::Text { text: word.into() });
+        }
+        say(&buffer, progress(50));
+        say(&buffer, EventKind::Text { text: "three".into() });
+        let kinds: Vec<_> = buffer.lock().events.iter().map(|event| event.kind.clone()).collect();
+        let text = |text: &str| EventKind::Text { text: text.into() };
+        assert_eq!(kinds, [text("one two "), progress(50), text("three")]);
+    }
+
+    #[test]
+    fn an_agent_that_never_stops_talking_takes_bounded_memory() {
+        let buffer = EventBuffer::default();
+        for i in 0..5_000 {
+            say(&buffer, progress(i));
+            say(&buffer, EventKind::Text { text: "x".repeat(1_000) });
+        }
+        let waiting = buffer.lock();
+        assert!(waiting.events.len() <= MOST_WAITING, "{}", waiting.events.len());
+        assert!(waiting.text_bytes <= MOST_TEXT, "{}", waiting.text_bytes);
+        assert!(waiting.left_out > 0);
+    }
+}

@@ -115,6 +115,30 @@ fn is_kebab_case(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_does_not_fit_is_named_and_not_repeated() {
+        let schema = json!({
+            "type": "object",
+            "properties": {
+                "use_model": { "type": "boolean" },
+                "files": { "type": "array", "items": { "type": "object", "required": ["path"] } }
+            },
+            "additionalProperties": false
+        });
+        let schema = jsonschema::validator_for(&schema).unwrap();
+        for (payload, field, says) in [
+            (json!({ "use_model": "s3cret" }), "payload.use_model", "boolean"),
+            (json!({ "files": [{ "path": "a" }, {}] }), "payload.files.1.path", "required"),
+            (json!({ "usemodel": true }), "payload.usemodel", "unexpected"),
+            (json!(["s3cret"]), "payload", "object"),
+        ] {
+            let e = check_payload(&schema, &payload).unwrap_err();
+            assert_eq!(e.field(), Some(field), "{e}");
+            assert!(e.message().contains(says) && !e.message().contains("s3cret"), "{e}");
+        }
+    }
 
     #[test]
     fn kebab_case() {

@@ -24,7 +24,10 @@ pub fn now_never_goes_back(clock: &dyn Clock) {
 }
 
 /// `sleep` ends no earlier than the given time after its call, as `now` tells it.
-pub async fn sleep_ends_no_earlier<F: Future<Output = ()>>(clock: Arc<dyn Clock>, go_on: impl Fn(Duration) -> F) {
+pub async fn sleep_ends_no_earlier<F: Future<Output = ()>>(
+    clock: Arc<dyn Clock>,
+    go_on: impl Fn(Duration) -> F,
+) {
     let span = Duration::from_millis(20);
     let begun = clock.now();
     tokio::join!(clock.sleep(span), go_on(span));

@@ -47,7 +47,10 @@ pub async fn more_samples_than_points_are_means<S: MetricStore + ?Sized>(store: 
     for (stretch, point) in points.iter().enumerate() {
         let first = stretch as i64 * 10;
         assert!(point.at >= at(first) && point.at < at(first + 10), "{point:?} lies outside its stretch");
-        assert!((point.value - (first as f64 + 4.5)).abs() < 1e-9, "{point:?} is not the mean of its stretch");
+        assert!(
+            (point.value - (first as f64 + 4.5)).abs() < 1e-9,
+            "{point:?} is not the mean of its stretch"
+        );
     }
 
     for max_points in [1, 7, 100, 119] {
@@ -65,7 +68,11 @@ pub async fn a_second_sample_replaces_the_first<S: MetricStore + ?Sized>(store: 
     assert_eq!(read(&*store, "a", 0, 10, 10).await, [sample("a", 5, 3.0)]);
     assert_eq!(read(&*store, "b", 0, 10, 10).await, [sample("b", 5, 2.0)]);
     store.append(&[sample("a", 6, 4.0), sample("a", 6, 5.0)]).await.unwrap();
-    assert_eq!(read(&*store, "a", 6, 10, 10).await, [sample("a", 6, 5.0)], "of two in one call the last stays");
+    assert_eq!(
+        read(&*store, "a", 6, 10, 10).await,
+        [sample("a", 6, 5.0)],
+        "of two in one call the last stays"
+    );
 }
 
 /// `compact` replaces samples older than `fine_until` by one a minute (their mean), and removes those older than `keep_from`.
@@ -91,8 +98,13 @@ pub async fn compact_keeps_one_a_minute<S: MetricStore + ?Sized>(store: Arc<S>) 
 
 /// `series` lists each series once that has the prefix, in order.
 pub async fn series_lists_by_prefix<S: MetricStore + ?Sized>(store: Arc<S>) {
-    let names =
-        ["host.disks[/].used_bytes", "host.cpu.used_percent", "host.disks[/a%_b].used_bytes", "Host", "hostx"];
+    let names = [
+        "host.disks[/].used_bytes",
+        "host.cpu.used_percent",
+        "host.disks[/a%_b].used_bytes",
+        "Host",
+        "hostx",
+    ];
     for second in 0..3 {
         let samples: Vec<_> = names.iter().map(|name| sample(name, second, 1.0)).collect();
         store.append(&samples).await.unwrap();

@@ -20,6 +20,7 @@ pub mod metric_source;
 pub mod metric_store;
 pub mod model_backend;
 pub mod password_hasher;
+pub mod schedules;
 mod scripted_model;
 pub mod task_store;
 pub mod token_signer;

@@ -53,10 +53,9 @@ impl<'t> Changes<'t> {
         let known = &self.records;
         let missing: Vec<TaskId> = ids.into_iter().filter(|id| !known.contains_key(id)).collect();
         const BY_KEY: &str = concat!("SELECT ", columns!(), " FROM tasks WHERE id IN (VALUES");
-        let found = bulk(&mut self.transaction.connection, (BY_KEY, 1, ")"), &missing, |id, to| {
-            Ok(to.add(id.0)?)
-        })
-        .await?;
+        let found =
+            bulk(&mut self.transaction.connection, (BY_KEY, 1, ")"), &missing, |id, to| Ok(to.add(id.0)?))
+                .await?;
         for row in &found {
             self.keep(Record::decode(row)?);
         }
@@ -99,7 +98,10 @@ impl<'t> Changes<'t> {
         if self.holds(claim) {
             return Ok(());
         }
-        Err(Error::conflict(format!("attempt {} of task {} is not held by this worker any more", claim.attempt, claim.task)))
+        Err(Error::conflict(format!(
+            "attempt {} of task {} is not held by this worker any more",
+            claim.attempt, claim.task
+        )))
     }
 
     /// Changes a loaded task and notes when.
@@ -216,7 +218,10 @@ impl<'t> Changes<'t> {
             }
         }
         let connection = &mut self.transaction.connection;
-        sqlx::query("DELETE FROM task_waits WHERE parent_id = ?").bind(id.0).execute(&mut *connection).await?;
+        sqlx::query("DELETE FROM task_waits WHERE parent_id = ?")
+            .bind(id.0)
+            .execute(&mut *connection)
+            .await?;
         let rows: Vec<(u32, TaskId)> = (0..).zip(asked).collect();
         let insert = ("INSERT INTO task_waits (parent_id, position, child_id, open) VALUES", 4, "");
         bulk(connection, insert, &rows, |(position, child), to| {
@@ -247,15 +252,21 @@ impl<'t> Changes<'t> {
 
     /// Those who wait for a task wait for one less; the last one makes them due.
     async fn count_off(&mut self, child: TaskId, now: DateTime<Utc>) -> Outcome<()> {
-        let Some(record) = self.records.get_mut(&child).filter(|record| record.awaited) else { return Ok(()) };
+        let Some(record) = self.records.get_mut(&child).filter(|record| record.awaited) else {
+            return Ok(());
+        };
         record.awaited = false;
-        const COUNT_OFF: &str = "UPDATE task_waits SET open = 0 WHERE child_id = ? AND open = 1 RETURNING parent_id";
+        const COUNT_OFF: &str =
+            "UPDATE task_waits SET open = 0 WHERE child_id = ? AND open = 1 RETURNING parent_id";
         let rows = sqlx::query(COUNT_OFF).bind(child.0).fetch_all(&mut self.transaction.connection).await?;
         let parents = rows.iter().map(|row| Ok(TaskId(row.try_get(0)?))).collect::<Outcome<HashSet<_>>>()?;
         self.load(parents.iter().copied()).await?;
         for parent in parents {
             let mut last = false;
-            if self.task(parent).is_some_and(|task| task.status == TaskStatus::Pending && task.waiting_for > 0) {
+            if self
+                .task(parent)
+                .is_some_and(|task| task.status == TaskStatus::Pending && task.waiting_for > 0)
+            {
                 self.change(parent, now, |task| {
                     task.waiting_for -= 1;
                     last = task.waiting_for == 0;
@@ -271,7 +282,8 @@ impl<'t> Changes<'t> {
         if self.task(id).is_none_or(|task| task.state.is_none()) {
             return Ok(Vec::new());
         }
-        let mut children: Vec<TaskId> = self.children(&[id]).await?.into_iter().map(|(_, child)| child).collect();
+        let mut children: Vec<TaskId> =
+            self.children(&[id]).await?.into_iter().map(|(_, child)| child).collect();
         children.retain(|child| {
             self.task(*child).is_some_and(|task| task.parent == Some(id) && !task.status.has_ended())
         });
@@ -288,7 +300,8 @@ impl<'t> Changes<'t> {
         if let Some(id) = self.keys.get(&(owner, key.to_owned())) {
             return Ok(Some(*id));
         }
-        const BY_KEY: &str = "SELECT id FROM tasks WHERE ifnull(owner, x'') = ifnull(?, x'') AND idempotency_key = ?";
+        const BY_KEY: &str =
+            "SELECT id FROM tasks WHERE ifnull(owner, x'') = ifnull(?, x'') AND idempotency_key = ?";
         let query = sqlx::query(BY_KEY).bind(owner.map(|owner| owner.0)).bind(key);
         let row = query.fetch_optional(&mut self.transaction.connection).await?;
         Ok(row.map(|row| row.try_get(0)).transpose()?.map(TaskId))

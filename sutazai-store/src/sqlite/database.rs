@@ -91,6 +91,12 @@ pub(super) fn make(path: &Path) -> Result<()> {
     if let Some(directory) = path.parent() {
         DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(unavailable)?;
     }
-    OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path).map_err(unavailable)?;
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map_err(unavailable)?;
     Ok(())
 }

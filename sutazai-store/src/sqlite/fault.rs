@@ -64,15 +64,21 @@ fn translate(error: sqlx::Error, path: &Path) -> Error {
         .map(|code| code & 0xff);
     let (kind, message) = match primary {
         Some(5 | 6) => (ErrorKind::Busy, format!("the database {file} is locked by another process")),
-        Some(8) => (ErrorKind::Unavailable, format!("the database {file} cannot be written: it is read-only")),
-        Some(10) => (ErrorKind::Unavailable, format!("the database {file} could not be read or written: {text}")),
+        Some(8) => {
+            (ErrorKind::Unavailable, format!("the database {file} cannot be written: it is read-only"))
+        }
+        Some(10) => {
+            (ErrorKind::Unavailable, format!("the database {file} could not be read or written: {text}"))
+        }
         Some(11) => (ErrorKind::Unavailable, format!("the database {file} is damaged")),
         Some(13) => (ErrorKind::Unavailable, format!("the disk that holds the database {file} is full")),
         Some(14) => (ErrorKind::Unavailable, format!("the database {file} cannot be opened")),
         Some(19) => return constraint(&text).with_source(error),
         Some(26) => (ErrorKind::Unavailable, format!("{file} is not an SQLite database")),
         _ => match error {
-            sqlx::Error::PoolTimedOut => (ErrorKind::Busy, format!("no connection to the database {file} became free")),
+            sqlx::Error::PoolTimedOut => {
+                (ErrorKind::Busy, format!("no connection to the database {file} became free"))
+            }
             _ => (ErrorKind::Internal, format!("the database {file} failed: {text}")),
         },
     };

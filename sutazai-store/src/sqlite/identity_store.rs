@@ -46,7 +46,8 @@ impl SqliteIdentityStore {
     async fn find_login(&self, login: &str) -> Outcome<Option<User>> {
         const BY_LOGIN: &str =
             concat!("SELECT ", user_columns!(), " FROM users WHERE username_key = ?1 OR email_key = ?1");
-        let row = sqlx::query(BY_LOGIN).bind(login.to_lowercase()).fetch_optional(self.database.readers()).await?;
+        let row =
+            sqlx::query(BY_LOGIN).bind(login.to_lowercase()).fetch_optional(self.database.readers()).await?;
         row.map(|row| decode_user(&row)).transpose()
     }
 

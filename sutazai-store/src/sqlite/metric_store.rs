@@ -42,7 +42,11 @@ impl SqliteMetricStore {
             .fetch_all(self.database.readers())
             .await?;
         let sample = |row: &sqlx::sqlite::SqliteRow| -> Outcome<MetricSample> {
-            Ok(MetricSample { series: query.series.clone(), at: instant(row.try_get(0)?), value: row.try_get(1)? })
+            Ok(MetricSample {
+                series: query.series.clone(),
+                at: instant(row.try_get(0)?),
+                value: row.try_get(1)?,
+            })
         };
         rows.iter().map(sample).collect()
     }
@@ -108,11 +112,13 @@ async fn thin_out(tx: &mut Transaction, fine_until: DateTime<Utc>, keep_from: Da
         FROM metric_samples WHERE at < ? GROUP BY 1, 2 HAVING count(*) > 1";
     const CLEAR: &str = "DELETE FROM metric_samples WHERE at < ? \
                          AND (series_id, at / 60000000000) IN (SELECT series_id, minute FROM minutes)";
-    const KEEP: &str = "INSERT INTO metric_samples (series_id, at, value) SELECT series_id, at, value FROM minutes";
+    const KEEP: &str =
+        "INSERT INTO metric_samples (series_id, at, value) SELECT series_id, at, value FROM minutes";
     const NAMELESS: &str = "DELETE FROM metric_series WHERE NOT EXISTS \
                             (SELECT 1 FROM metric_samples WHERE series_id = metric_series.id)";
     let connection = &mut tx.connection;
-    let forgotten = sqlx::query(FORGET).bind(nanos(keep_from)).execute(&mut *connection).await?.rows_affected();
+    let forgotten =
+        sqlx::query(FORGET).bind(nanos(keep_from)).execute(&mut *connection).await?.rows_affected();
     sqlx::query(MEANS).bind(nanos(fine_until)).execute(&mut *connection).await?;
     let cleared = sqlx::query(CLEAR).bind(nanos(fine_until)).execute(&mut *connection).await?.rows_affected();
     let kept = sqlx::query(KEEP).execute(&mut *connection).await?.rows_affected();

@@ -83,7 +83,8 @@ pub(super) async fn claim(transaction: &mut Transaction, request: ClaimRequest) 
         children.entry(parent).or_default().extend(changes.task(child).cloned());
     }
     changes.flush().await?;
-    let claims = tasks.into_iter().map(|task| Claim { children: children.remove(&task.id).unwrap_or_default(), task });
+    let claims =
+        tasks.into_iter().map(|task| Claim { children: children.remove(&task.id).unwrap_or_default(), task });
     Ok(claims.collect())
 }
 
@@ -288,7 +289,8 @@ mod tests {
     #[tokio::test]
     async fn due_tasks_are_searched_and_never_scanned() {
         let plan = plan(&DUE).await;
-        let searches = plan.matches("SEARCH tasks USING COVERING INDEX tasks_queue (priority=? AND run_at<?)");
+        let searches =
+            plan.matches("SEARCH tasks USING COVERING INDEX tasks_queue (priority=? AND run_at<?)");
         assert_eq!(searches.count(), 10, "{plan}");
         assert!(!plan.contains("SCAN tasks") && !plan.contains("TEMP B-TREE"), "{plan}");
     }

@@ -163,7 +163,12 @@ pub(super) fn bind_event(event: &TaskEvent, to: &mut SqliteArguments) -> Outcome
 /// Reads a row of `sequence, at, kind`.
 pub(super) fn decode_event(task_id: TaskId, row: &SqliteRow) -> Outcome<TaskEvent> {
     let kind: EventKind = serde_json::from_str(row.try_get(2)?)?;
-    Ok(TaskEvent { task_id, sequence: row.try_get::<i64, _>(0)?.unsigned_abs(), at: instant(row.try_get(1)?), kind })
+    Ok(TaskEvent {
+        task_id,
+        sequence: row.try_get::<i64, _>(0)?.unsigned_abs(),
+        at: instant(row.try_get(1)?),
+        kind,
+    })
 }
 
 /// Reads the columns of a row one after the other.

@@ -6,9 +6,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, QueryBuilder, Row, Sqlite};
 use sutazai_core::Result;
-use sutazai_core::domain::{
-    Claim, ClaimKey, Finish, NewEvent, Task, TaskEvent, TaskId, TaskPage, TaskQuery,
-};
+use sutazai_core::domain::{Claim, ClaimKey, Finish, NewEvent, Task, TaskEvent, TaskId, TaskPage, TaskQuery};
 use sutazai_core::ports::{ClaimRequest, LeaseState, TaskStore, WakeUp};
 use tokio::sync::broadcast;
 
@@ -37,7 +35,8 @@ impl SqliteTaskStore {
     }
 
     async fn page(&self, query: &TaskQuery) -> Outcome<TaskPage> {
-        let mut sql: QueryBuilder<Sqlite> = QueryBuilder::new(concat!("SELECT ", columns!(), " FROM tasks WHERE true"));
+        let mut sql: QueryBuilder<Sqlite> =
+            QueryBuilder::new(concat!("SELECT ", columns!(), " FROM tasks WHERE true"));
         if let Some(owner) = query.owner {
             sql.push(" AND owner = ").push_bind(owner.0);
         }
@@ -64,7 +63,8 @@ impl SqliteTaskStore {
         sql.push(" ORDER BY id DESC LIMIT ").push_bind(limit + 1);
         let rows = sql.build().fetch_all(self.database.readers()).await?;
         let shown = rows.iter().take(limit as usize);
-        let items = shown.map(|row| Record::decode(row).map(|record| record.task)).collect::<Outcome<Vec<_>>>()?;
+        let items =
+            shown.map(|row| Record::decode(row).map(|record| record.task)).collect::<Outcome<Vec<_>>>()?;
         let more = rows.len() > items.len();
         Ok(TaskPage { next: items.last().filter(|_| more).map(|task| task.id), items })
     }

@@ -44,7 +44,8 @@ impl Writer {
             .map_err(|e| Fault::from(e).into_error(path))?;
         let (jobs, waiting) = mpsc::channel(1024);
         let (wake_ups, _) = broadcast::channel(WAKE_UPS);
-        let unavailable = |e| Error::unavailable("the thread that writes the database could not start").with_source(e);
+        let unavailable =
+            |e| Error::unavailable("the thread that writes the database could not start").with_source(e);
         // Its own runtime: the store outlives the runtime that opened it, as an embedder's may.
         let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(unavailable)?;
         let (sender, place) = (wake_ups.clone(), path.to_owned());
@@ -65,7 +66,8 @@ impl Writer {
         F: for<'t> FnOnce(&'t mut Transaction) -> BoxFuture<'t, Outcome<T>> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let gone = |_| Error::unavailable(format!("the thread that writes {} has ended", self.path.display()));
+        let gone =
+            |_| Error::unavailable(format!("the thread that writes {} has ended", self.path.display()));
         let job = Call { work: Some(work), value: None, reply };
         self.jobs.send(Box::new(job)).await.map_err(|_| gone(()))?;
         answer.await.map_err(|_| gone(()))?

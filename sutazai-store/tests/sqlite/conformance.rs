@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use sutazai_core::testing::identity_store;
+use sutazai_core::testing::{identity_store, metric_store, task_store};
 use sutazai_store::Stores;
 
 use crate::place::Place;
@@ -20,7 +20,19 @@ impl Places {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn task_store_conforms() {
+    let places = Places::default();
+    task_store::run_all(|| async { places.open().await.tasks }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn identity_store_conforms() {
     let places = Places::default();
     identity_store::run_all(|| async { places.open().await.identity }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metric_store_conforms() {
+    let places = Places::default();
+    metric_store::run_all(|| async { places.open().await.metrics }).await;
 }

@@ -16,7 +16,8 @@ const DIRECTORY: &str = "SUTAZAI_SMALL_DISK";
 #[test]
 fn a_full_disk_is_named_and_survived() {
     let directory = tempfile::tempdir().unwrap();
-    let root = String::from_utf8(Command::new("id").arg("-u").output().unwrap().stdout).unwrap().trim() == "0";
+    let root =
+        String::from_utf8(Command::new("id").arg("-u").output().unwrap().stdout).unwrap().trim() == "0";
     let script = format!(
         "mount -t tmpfs -o size=2m tmpfs \"${DIRECTORY}\" && exec \"$0\" --exact disk_full::on_the_small_disk --ignored --nocapture"
     );

@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use serde_json::json;
 use sutazai_core::Result;
-use sutazai_core::domain::{AgentDescriptor, Caller, EventKind, NewTask, Step, TaskId, TaskQuery, TaskStatus};
+use sutazai_core::domain::{
+    AgentDescriptor, Caller, EventKind, NewTask, Step, TaskId, TaskQuery, TaskStatus,
+};
 use sutazai_core::engine::Engine;
 use sutazai_core::ports::{Agent, AgentContext, Clock, SystemClock, TaskStore};
 
@@ -34,7 +36,8 @@ async fn every_acknowledged_task_ends_once() {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(std::result::Result::ok);
+        let mut lines =
+            BufReader::new(child.stdout.take().unwrap()).lines().map_while(std::result::Result::ok);
         let mut began = None;
         for line in lines.by_ref() {
             if let Some(id) = line.strip_prefix("acknowledged ") {
@@ -51,7 +54,8 @@ async fn every_acknowledged_task_ends_once() {
             }
         }
         // What it acknowledged before it was killed counts, read or not.
-        acknowledged.extend(lines.filter_map(|line| line.strip_prefix("acknowledged ")?.parse::<TaskId>().ok()));
+        acknowledged
+            .extend(lines.filter_map(|line| line.strip_prefix("acknowledged ")?.parse::<TaskId>().ok()));
         let status = child.wait().unwrap();
         assert!(round < KILLS || status.success(), "{status}");
     }
@@ -63,13 +67,17 @@ async fn every_acknowledged_task_ends_once() {
     for id in all(&*store).await {
         acknowledged.remove(&id);
         let task = store.get(id).await.unwrap().unwrap();
-        assert_eq!((task.status, &task.result), (TaskStatus::Completed, &Some(task.payload.clone())), "{task:?}");
+        assert_eq!(
+            (task.status, &task.result),
+            (TaskStatus::Completed, &Some(task.payload.clone())),
+            "{task:?}"
+        );
         taken_over += usize::from(task.attempt > 1);
         let events = store.events_after(id, 0, 1_000).await.unwrap();
         let gapless = events.iter().zip(1..).all(|(event, sequence)| event.sequence == sequence);
-        let ends = events.iter().filter(|event| {
-            matches!(event.kind, EventKind::Status { status, .. } if status.has_ended())
-        });
+        let ends = events
+            .iter()
+            .filter(|event| matches!(event.kind, EventKind::Status { status, .. } if status.has_ended()));
         assert!(gapless && ends.count() == 1, "{events:#?}");
         // Pending, then for each attempt processing and its end.
         assert_eq!(events.len() as u32, 1 + 2 * task.attempt, "{events:#?}");
@@ -127,10 +135,8 @@ async fn a_process_to_kill() {
         .unwrap();
     engine.start();
     for first in (submitted..TASKS).step_by(50) {
-        let batch = (first..TASKS.min(first + 50)).map(|n| NewTask {
-            max_attempts: 100,
-            ..NewTask::new("echo", json!({ "n": n }))
-        });
+        let batch = (first..TASKS.min(first + 50))
+            .map(|n| NewTask { max_attempts: 100, ..NewTask::new("echo", json!({ "n": n })) });
         for task in engine.submit_all(&Caller::System, batch.collect()).await.unwrap() {
             say(&format!("acknowledged {}", task.id));
         }

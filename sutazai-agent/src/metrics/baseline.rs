@@ -1,0 +1,65 @@
+//! What rates are counted from: the counters of an earlier reading.
+//!
+//! The last two readings are kept. Who collects right after somebody else is measured against the reading before
+//! last, so that a rate never covers so short a time that it says nothing.
+
+use std::time::{Duration, Instant};
+
+/// Shorter intervals give no rate worth the name: the kernel counts processor time in ticks of 10 ms.
+const SHORTEST: Duration = Duration::from_millis(100);
+
+/// How long the first collection waits between two readings of its own.
+pub(super) const FIRST_INTERVAL: Duration = Duration::from_millis(250);
+
+/// The counters of the last two readings, with their times.
+#[derive(Debug)]
+pub(super) struct Baseline<T> {
+    before_last: Option<(Instant, T)>,
+    last: Option<(Instant, T)>,
+}
+
+impl<T> Default for Baseline<T> {
+    fn default() -> Self {
+        Self { before_last: None, last: None }
+    }
+}
+
+impl<T> Baseline<T> {
+    /// The latest reading that is old enough at `now`, and the seconds since.
+    pub(super) fn at(&self, now: Instant) -> Option<(&T, f64)> {
+        [&self.last, &self.before_last].into_iter().flatten().find_map(|(then, counters)| {
+            let since = now.saturating_duration_since(*then);
+            (since >= SHORTEST).then_some((counters, since.as_secs_f64()))
+        })
+    }
+
+    /// Keeps a reading, unless the last one is so fresh that it is still needed as the next baseline.
+    pub(super) fn push(&mut self, now: Instant, counters: T) {
+        if self.last.as_ref().is_none_or(|(then, _)| now.saturating_duration_since(*then) >= SHORTEST) {
+            self.before_last = self.last.replace((now, counters));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_never_covers_less_than_the_shortest_interval() {
+        let (start, ms) = (Instant::now(), Duration::from_millis);
+        let mut baseline = Baseline::default();
+        assert!(baseline.at(start).is_none());
+        baseline.push(start, 1);
+        assert!(baseline.at(start + ms(99)).is_none());
+        assert_eq!(baseline.at(start + ms(250)), Some((&1, 0.25)));
+        baseline.push(start + ms(250), 2);
+        assert_eq!(
+            baseline.at(start + ms(300)),
+            Some((&1, 0.3)),
+            "50 ms after a reading the one before counts"
+        );
+        baseline.push(start + ms(300), 3);
+        assert_eq!(baseline.at(start + ms(350)), Some((&2, 0.1)), "a reading too early was kept");
+    }
+}

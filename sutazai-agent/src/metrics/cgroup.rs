@@ -1,0 +1,293 @@
+//! The section `cgroup`: what the control group of this process may use, and uses (the kernel's
+//! `Documentation/admin-guide/cgroup-v1` and `cgroup-v2.rst`).
+//!
+//! Limits hold for a group and everything below it, so the one that counts is the tightest on the way up to the root;
+//! use is told of the group that sets it, since that is what runs into it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use sutazai_core::domain::{CgroupMetrics, SnapshotPart};
+use sutazai_core::ports::MetricSource;
+use sutazai_core::{Error, Result};
+
+/// Above that a memory limit of version 1 means none: its `unlimited` is the largest count of whole pages.
+const UNLIMITED: u64 = 1 << 60;
+
+/// The control group that this process lives in.
+#[derive(Debug)]
+pub struct CgroupMetricSource {
+    membership: PathBuf,
+    mount: PathBuf,
+}
+
+impl CgroupMetricSource {
+    /// Over `/proc` and `/sys/fs/cgroup`.
+    pub fn new() -> Self {
+        Self::with_roots("/proc", "/sys/fs/cgroup")
+    }
+
+    /// Over trees laid out like `/proc` and `/sys/fs/cgroup`.
+    pub fn with_roots(proc: impl AsRef<Path>, cgroup: impl AsRef<Path>) -> Self {
+        Self { membership: proc.as_ref().join("self/cgroup"), mount: cgroup.as_ref().to_owned() }
+    }
+
+    fn read(&self) -> Result<CgroupMetrics> {
+        let path = self.membership.display();
+        let membership = fs::read_to_string(&self.membership)
+            .map_err(|e| Error::unavailable(format!("no control groups: {path} cannot be read: {e}")))?;
+        let groups: Vec<Membership> = membership.lines().filter_map(Membership::parse).collect();
+        let v1 = |controller| groups.iter().find(|group| group.controllers.contains(&controller));
+        match (v1("memory").or(v1("cpu")), groups.iter().find(|group| group.controllers.is_empty())) {
+            (Some(first), _) => {
+                let chain = |controller| v1(controller).map_or_else(Vec::new, |group| self.chain_v1(group));
+                version_1(first.path, &chain("cpu"), &chain("memory"), &chain("pids"))
+            }
+            (None, Some(group)) => version_2(group.path, &chain(&self.mount, group.path)),
+            (None, None) => None,
+        }
+        .ok_or_else(|| {
+            Error::unavailable(format!("no control group with limits under {}", self.mount.display()))
+        })
+    }
+
+    /// Controllers that share a hierarchy are mounted under their joined name, or each under its own.
+    fn chain_v1(&self, group: &Membership) -> Vec<PathBuf> {
+        let names = std::iter::once(group.controllers.join(","))
+            .chain(group.controllers.iter().map(|name| name.to_string()));
+        let mount = names.map(|name| self.mount.join(name)).find(|mount| mount.is_dir());
+        mount.map_or_else(Vec::new, |mount| chain(&mount, group.path))
+    }
+}
+
+impl Default for CgroupMetricSource {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[async_trait]
+impl MetricSource for CgroupMetricSource {
+    fn name(&self) -> &str {
+        "cgroup"
+    }
+
+    /// A dozen small reads from the kernel's memory; they do not hold up a thread.
+    async fn collect(&self) -> Result<SnapshotPart> {
+        self.read().map(SnapshotPart::Cgroup)
+    }
+}
+
+/// One line of `/proc/self/cgroup`: `4:memory:/a/b` in version 1, `0::/a/b` in version 2.
+struct Membership<'a> {
+    controllers: Vec<&'a str>,
+    path: &'a str,
+}
+
+impl<'a> Membership<'a> {
+    fn parse(line: &'a str) -> Option<Self> {
+        let mut fields = line.splitn(3, ':').skip(1);
+        let controllers = fields.next()?.split(',').filter(|name| !name.is_empty()).collect();
+        Some(Self { controllers, path: fields.next()? })
+    }
+}
+
+/// The group's folder and those above it, innermost first. Inside a container the path may name a folder that is not
+/// mounted there: then what is mounted is the group itself.
+fn chain(mount: &Path, path: &str) -> Vec<PathBuf> {
+    let inner = mount.join(path.trim_start_matches('/'));
+    let inner = if inner.is_dir() { inner } else { mount.to_owned() };
+    inner.ancestors().take_while(|folder| folder.starts_with(mount)).map(Path::to_owned).collect()
+}
+
+fn version_1(path: &str, cpu: &[PathBuf], memory: &[PathBuf], pids: &[PathBuf]) -> Option<CgroupMetrics> {
+    let (cpu_limit, cpu_group) = tightest(cpu, |group| {
+        let quota = number(group, "cpu.cfs_quota_us")?;
+        Some(quota as f64 / number(group, "cpu.cfs_period_us")? as f64)
+    })?;
+    let (memory_limit, memory_group) =
+        tightest(memory, |group| number(group, "memory.limit_in_bytes").filter(|limit| *limit < UNLIMITED))?;
+    let pids_limit = tightest(pids, |group| number(group, "pids.max"));
+    let dropped = keyed(memory_group, "memory.stat", "total_inactive_file").unwrap_or(0);
+    Some(CgroupMetrics {
+        version: 1,
+        path: path.to_owned(),
+        cpu_limit_cores: cpu_limit,
+        throttled_periods: keyed(cpu_group, "cpu.stat", "nr_throttled"),
+        periods: keyed(cpu_group, "cpu.stat", "nr_periods"),
+        memory_limit_bytes: memory_limit,
+        memory_used_bytes: number(memory_group, "memory.usage_in_bytes")
+            .map(|used| used.saturating_sub(dropped)),
+        oom_kills: keyed(memory_group, "memory.oom_control", "oom_kill"),
+        pids_limit: pids_limit.and_then(|(limit, _)| limit),
+        pids: pids_limit.and_then(|(_, group)| number(group, "pids.current")),
+    })
+}
+
+fn version_2(path: &str, groups: &[PathBuf]) -> Option<CgroupMetrics> {
+    // The mount of a hierarchy that no controller uses has this file too, with nothing in it.
+    let controllers = fs::read_to_string(groups.last()?.join("cgroup.controllers")).ok()?;
+    if controllers.trim().is_empty() {
+        return None;
+    }
+    let (cpu_limit, cpu_group) = tightest(groups, |group| {
+        let line = text(group, "cpu.max")?;
+        let (quota, period) = line.split_once(' ')?;
+        Some(quota.parse::<f64>().ok()? / period.parse::<f64>().ok()?)
+    })?;
+    let (memory_limit, memory_group) = tightest(groups, |group| number(group, "memory.max"))?;
+    let (pids_limit, pids_group) = tightest(groups, |group| number(group, "pids.max"))?;
+    let dropped = keyed(memory_group, "memory.stat", "inactive_file").unwrap_or(0);
+    Some(CgroupMetrics {
+        version: 2,
+        path: path.to_owned(),
+        cpu_limit_cores: cpu_limit,
+        throttled_periods: keyed(cpu_group, "cpu.stat", "nr_throttled"),
+        periods: keyed(cpu_group, "cpu.stat", "nr_periods"),
+        memory_limit_bytes: memory_limit,
+        memory_used_bytes: number(memory_group, "memory.current").map(|used| used.saturating_sub(dropped)),
+        oom_kills: keyed(memory_group, "memory.events", "oom_kill"),
+        pids_limit,
+        pids: number(pids_group, "pids.current"),
+    })
+}
+
+/// The smallest limit among the groups and the group that sets it; without any, no limit and the innermost group.
+fn tightest<T: PartialOrd + Copy>(
+    groups: &[PathBuf],
+    limit: impl Fn(&Path) -> Option<T>,
+) -> Option<(Option<T>, &Path)> {
+    let mut found = (None, groups.first()?.as_path());
+    for group in groups {
+        if let Some(limit) = limit(group)
+            && found.0.is_none_or(|other| limit < other)
+        {
+            found = (Some(limit), group);
+        }
+    }
+    Some(found)
+}
+
+fn text(group: &Path, file: &str) -> Option<String> {
+    Some(fs::read_to_string(group.join(file)).ok()?.trim().to_owned())
+}
+
+/// The file's only number; `max` and `-1`, which mean no limit, are none.
+fn number(group: &Path, file: &str) -> Option<u64> {
+    text(group, file)?.parse().ok()
+}
+
+/// The number behind a key at the start of a line.
+fn keyed(group: &Path, file: &str, key: &str) -> Option<u64> {
+    let text = text(group, file)?;
+    let value = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' '));
+    value?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A machine with these files; folders are made as needed.
+    fn machine(files: &[(&str, &str)]) -> (tempfile::TempDir, CgroupMetricSource) {
+        let root = tempfile::tempdir().unwrap();
+        for (path, content) in files {
+            let path = root.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, content).unwrap();
+        }
+        let source = CgroupMetricSource::with_roots(root.path().join("proc"), root.path().join("cgroup"));
+        (root, source)
+    }
+
+    #[test]
+    fn version_2_takes_the_tightest_limit_on_the_way_up() {
+        let (_root, source) = machine(&[
+            ("proc/self/cgroup", "0::/app.slice/web.service\n"),
+            ("cgroup/cgroup.controllers", "cpu memory pids\n"),
+            ("cgroup/app.slice/memory.max", "1000000\n"),
+            ("cgroup/app.slice/memory.current", "700000\n"),
+            ("cgroup/app.slice/memory.stat", "anon 5\ninactive_file_x 9\ninactive_file 200000\n"),
+            ("cgroup/app.slice/memory.events", "low 0\noom 9\noom_kill 3\noom_group_kill 0\n"),
+            ("cgroup/app.slice/cpu.max", "max 100000\n"),
+            ("cgroup/app.slice/pids.max", "max\n"),
+            ("cgroup/app.slice/web.service/memory.max", "max\n"),
+            ("cgroup/app.slice/web.service/memory.current", "1\n"),
+            ("cgroup/app.slice/web.service/cpu.max", "150000 100000\n"),
+            ("cgroup/app.slice/web.service/cpu.stat", "usage_usec 1\nnr_periods 50\nnr_throttled 7\n"),
+            ("cgroup/app.slice/web.service/pids.max", "100\n"),
+            ("cgroup/app.slice/web.service/pids.current", "12\n"),
+        ]);
+        let expected = CgroupMetrics {
+            version: 2,
+            path: "/app.slice/web.service".into(),
+            cpu_limit_cores: Some(1.5),
+            throttled_periods: Some(7),
+            periods: Some(50),
+            memory_limit_bytes: Some(1_000_000),
+            memory_used_bytes: Some(500_000),
+            oom_kills: Some(3),
+            pids_limit: Some(100),
+            pids: Some(12),
+        };
+        assert_eq!(source.read().unwrap(), expected);
+    }
+
+    #[test]
+    fn version_1_reads_each_controller_where_it_is_mounted() {
+        let (_root, source) = machine(&[
+            (
+                "proc/self/cgroup",
+                "5:pids:/x\n4:memory:/docker/abc\n3:cpu,cpuacct:/docker/abc\n1:name=systemd:/\n0::/\n",
+            ),
+            ("cgroup/cpu,cpuacct/docker/abc/cpu.cfs_quota_us", "50000\n"),
+            ("cgroup/cpu,cpuacct/docker/abc/cpu.cfs_period_us", "100000\n"),
+            ("cgroup/cpu,cpuacct/docker/abc/cpu.stat", "nr_periods 10\nnr_throttled 4\nthrottled_time 1\n"),
+            ("cgroup/cpu,cpuacct/cpu.cfs_quota_us", "-1\n"),
+            // As a container sees it: the group itself is mounted, and the path leads nowhere.
+            ("cgroup/memory/memory.limit_in_bytes", "4096000\n"),
+            ("cgroup/memory/memory.usage_in_bytes", "3000000\n"),
+            ("cgroup/memory/memory.stat", "inactive_file 1\ntotal_inactive_file 1000000\n"),
+            ("cgroup/memory/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n"),
+        ]);
+        let expected = CgroupMetrics {
+            version: 1,
+            path: "/docker/abc".into(),
+            cpu_limit_cores: Some(0.5),
+            throttled_periods: Some(4),
+            periods: Some(10),
+            memory_limit_bytes: Some(4_096_000),
+            memory_used_bytes: Some(2_000_000),
+            oom_kills: Some(2),
+            pids_limit: None,
+            pids: None,
+        };
+        assert_eq!(source.read().unwrap(), expected);
+    }
+
+    #[test]
+    fn no_limit_is_none_and_no_group_is_missing() {
+        let (_root, source) = machine(&[
+            ("proc/self/cgroup", "4:memory:/\n3:cpu:/\n"),
+            ("cgroup/cpu/cpu.cfs_quota_us", "-1\n"),
+            ("cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n"),
+            ("cgroup/memory/memory.usage_in_bytes", "5\n"),
+        ]);
+        let group = source.read().unwrap();
+        assert_eq!(
+            (group.cpu_limit_cores, group.memory_limit_bytes, group.memory_used_bytes),
+            (None, None, Some(5))
+        );
+
+        for files in [
+            vec![],
+            vec![("proc/self/cgroup", "0::/\n")],
+            vec![("proc/self/cgroup", "0::/\n"), ("cgroup/cgroup.controllers", "\n")],
+        ] {
+            let (_root, source) = machine(&files);
+            let e = source.read().unwrap_err();
+            assert!(e.message().starts_with("no control group"), "{e}");
+        }
+    }
+}

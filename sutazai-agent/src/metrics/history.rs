@@ -1,0 +1,247 @@
+//! Metrics over time: a snapshot becomes samples in a [`MetricStore`], so that findings can speak of trends.
+//!
+//! The series, each named by where its value stands in a snapshot:
+//!
+//! | series | unit |
+//! |---|---|
+//! | `host.cpu.used_percent`, `host.cpu.iowait_percent`, `host.cpu.steal_percent` | percent |
+//! | `host.cpu.load[1]` | tasks |
+//! | `host.memory.used_percent`, `host.memory.used_bytes` | percent, bytes |
+//! | `host.swap.used_percent`, `host.swap.used_bytes` | percent, bytes |
+//! | `host.disks[<mount>].used_percent`, `.used_bytes`, `.inodes_used_percent` | percent, bytes, percent |
+//! | `host.processes[<name>:<pid>].memory_bytes`, for the processes that stand out | bytes |
+//! | `pressure.cpu.some_avg60`, `pressure.memory.some_avg60`, `pressure.io.some_avg60` | percent |
+//! | `cgroup.memory_used_bytes` | bytes |
+//! | `containers[<name>].memory_used_bytes`, `containers[<name>].cpu_percent` | bytes, percent |
+//! | `gpus[<index>].memory_used_bytes` | bytes |
+//!
+//! What is missing in a snapshot gives no sample.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use sutazai_core::Result;
+use sutazai_core::domain::{HostMetrics, MetricSample, Snapshot};
+use sutazai_core::ports::{Clock, MetricSource, MetricStore, collect_snapshot};
+use tokio_util::sync::CancellationToken;
+
+/// How often old samples are thinned out.
+const COMPACT_EVERY: Duration = Duration::from_secs(3600);
+
+/// Takes a snapshot at each interval and keeps its samples: all of them for a day, then one a minute.
+#[derive(Debug)]
+pub struct History {
+    store: Arc<dyn MetricStore>,
+    clock: Arc<dyn Clock>,
+    interval: Duration,
+    fine: Duration,
+    keep: Duration,
+}
+
+impl History {
+    /// A sample a minute, all of them for 24 hours, forgotten after 30 days.
+    pub fn new(store: Arc<dyn MetricStore>, clock: Arc<dyn Clock>) -> Self {
+        let hours = |hours: u64| Duration::from_secs(hours * 3600);
+        Self { store, clock, interval: Duration::from_secs(60), fine: hours(24), keep: hours(30 * 24) }
+    }
+
+    /// Time between two snapshots.
+    pub fn interval(mut self, interval: Duration) -> Self {
+        self.interval = interval;
+        self
+    }
+
+    /// How long every sample is kept, before they are thinned out to one a minute.
+    pub fn fine(mut self, fine: Duration) -> Self {
+        self.fine = fine;
+        self
+    }
+
+    /// After how long samples are forgotten.
+    pub fn keep(mut self, keep: Duration) -> Self {
+        self.keep = keep;
+        self
+    }
+
+    /// Samples now and at each interval until `stop` fires. A store that fails is told in the log and tried again at
+    /// the next interval.
+    pub async fn run(&self, sources: &[Arc<dyn MetricSource>], stop: CancellationToken) {
+        let mut compacted: Option<DateTime<Utc>> = None;
+        let sampling = async {
+            loop {
+                if let Err(e) = self.sample(sources).await {
+                    tracing::warn!(error = %e, "the metric history could not be written");
+                }
+                let now = self.clock.now();
+                if compacted
+                    .is_none_or(|then| (now - then).to_std().is_ok_and(|since| since >= COMPACT_EVERY))
+                {
+                    match self.compact().await {
+                        Ok(_) => compacted = Some(now),
+                        Err(e) => tracing::warn!(error = %e, "the metric history could not be thinned out"),
+                    }
+                }
+                self.clock.sleep(self.interval).await;
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = sampling => {}
+        }
+    }
+
+    /// The samples of one snapshot, in the series that the module's documentation lists.
+    pub fn samples(snapshot: &Snapshot) -> Vec<MetricSample> {
+        let mut samples = Vec::new();
+        let mut add = |series: String, value: f64| {
+            samples.push(MetricSample { series, at: snapshot.taken_at, value });
+        };
+        if let Some(host) = snapshot.host.value() {
+            host_samples(host, &mut add);
+        }
+        if let Some(pressure) = snapshot.pressure.value() {
+            let resources = [("cpu", &pressure.cpu), ("memory", &pressure.memory), ("io", &pressure.io)];
+            for (resource, pressure) in resources {
+                add(format!("pressure.{resource}.some_avg60"), pressure.some_avg60);
+            }
+        }
+        if let Some(used) = snapshot.cgroup.value().and_then(|group| group.memory_used_bytes) {
+            add("cgroup.memory_used_bytes".into(), used as f64);
+        }
+        for container in snapshot.containers.value().iter().flat_map(|engine| &engine.containers) {
+            if let Some(used) = container.memory_used_bytes {
+                add(format!("containers[{}].memory_used_bytes", container.name), used as f64);
+            }
+            if let Some(percent) = container.cpu_percent {
+                add(format!("containers[{}].cpu_percent", container.name), percent);
+            }
+        }
+        for gpu in snapshot.gpus.value().into_iter().flatten() {
+            add(format!("gpus[{}].memory_used_bytes", gpu.index), gpu.memory_used_bytes as f64);
+        }
+        samples
+    }
+
+    async fn sample(&self, sources: &[Arc<dyn MetricSource>]) -> Result<()> {
+        let snapshot = collect_snapshot(sources, self.clock.as_ref()).await;
+        self.store.append(&Self::samples(&snapshot)).await
+    }
+
+    async fn compact(&self) -> Result<u64> {
+        let now = self.clock.now();
+        self.store.compact(now - self.fine, now - self.keep).await
+    }
+}
+
+fn host_samples(host: &HostMetrics, add: &mut impl FnMut(String, f64)) {
+    let single = [
+        ("cpu.used_percent", host.cpu.used_percent),
+        ("cpu.iowait_percent", host.cpu.iowait_percent),
+        ("cpu.steal_percent", host.cpu.steal_percent),
+        ("cpu.load[1]", host.cpu.load[0]),
+        ("memory.used_percent", host.memory.used_percent),
+        ("memory.used_bytes", host.memory.used_bytes as f64),
+        ("swap.used_percent", host.swap.used_percent),
+        ("swap.used_bytes", host.swap.used_bytes as f64),
+    ];
+    for (path, value) in single {
+        add(format!("host.{path}"), value);
+    }
+    for disk in &host.disks {
+        add(format!("host.disks[{}].used_percent", disk.mount), disk.used_percent);
+        add(format!("host.disks[{}].used_bytes", disk.mount), disk.used_bytes as f64);
+        if let Some(percent) = disk.inodes_used_percent {
+            add(format!("host.disks[{}].inodes_used_percent", disk.mount), percent);
+        }
+    }
+    for process in &host.processes.top {
+        add(
+            format!("host.processes[{}:{}].memory_bytes", process.name, process.pid),
+            process.memory_bytes as f64,
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+    use sutazai_core::domain::{Pressure, PressureMetrics, SnapshotPart};
+    use sutazai_core::memory::MemoryMetricStore;
+    use sutazai_core::ports::SeriesQuery;
+    use sutazai_core::testing::{ManualClock, MockMetricSource};
+
+    use super::*;
+
+    fn source() -> Arc<dyn MetricSource> {
+        let pressure =
+            |some_avg60| Pressure { some_avg10: 0.0, some_avg60, full_avg10: None, full_avg60: None };
+        let part = PressureMetrics { cpu: pressure(1.0), memory: pressure(2.0), io: pressure(3.0) };
+        let mut source = MockMetricSource::new();
+        source.expect_name().return_const("pressure".to_owned());
+        source.expect_collect().returning(move || Ok(SnapshotPart::Pressure(part.clone())));
+        Arc::new(source)
+    }
+
+    async fn points(store: &MemoryMetricStore, clock: &ManualClock) -> Vec<(i64, f64)> {
+        let (from, to) = (clock.now() - TimeDelta::days(365), clock.now() + TimeDelta::seconds(1));
+        let query = SeriesQuery { series: "pressure.io.some_avg60".into(), from, to, max_points: 1_000_000 };
+        let samples = store.range(&query).await.unwrap();
+        samples.iter().map(|sample| ((clock.now() - sample.at).num_seconds(), sample.value)).collect()
+    }
+
+    /// Lets the history go on as far as it can while the clock stands still.
+    async fn settle() {
+        for _ in 0..50 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn samples_at_each_interval_until_it_is_stopped() {
+        let (store, clock) = (Arc::new(MemoryMetricStore::new()), Arc::new(ManualClock::new()));
+        let history = History::new(store.clone(), clock.clone()).interval(Duration::from_secs(20));
+        let stop = CancellationToken::new();
+        let running = tokio::spawn({
+            let stop = stop.clone();
+            async move { history.run(&[source()], stop).await }
+        });
+        settle().await;
+        assert_eq!(points(&store, &clock).await, [(0, 3.0)], "the first sample is taken at once");
+        clock.advance(Duration::from_secs(19));
+        settle().await;
+        assert_eq!(points(&store, &clock).await.len(), 1);
+        clock.advance(Duration::from_secs(1));
+        settle().await;
+        assert_eq!(points(&store, &clock).await, [(20, 3.0), (0, 3.0)]);
+        stop.cancel();
+        running.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn old_samples_are_thinned_out_and_forgotten() {
+        let (store, clock) = (Arc::new(MemoryMetricStore::new()), Arc::new(ManualClock::new()));
+        let ago = |seconds| MetricSample {
+            series: "pressure.io.some_avg60".into(),
+            at: clock.now() - TimeDelta::seconds(seconds),
+            value: 1.0,
+        };
+        let hour = 3600;
+        store
+            .append(&[ago(50 * hour), ago(3 * hour), ago(3 * hour - 10), ago(hour), ago(hour - 10)])
+            .await
+            .unwrap();
+        let hours = |hours: u64| Duration::from_secs(hours * 3600);
+        let history = History::new(store.clone(), clock.clone()).fine(hours(2)).keep(hours(48));
+        let stop = CancellationToken::new();
+        let running = tokio::spawn({
+            let stop = stop.clone();
+            async move { history.run(&[source()], stop).await }
+        });
+        settle().await;
+        let seconds: Vec<i64> = points(&store, &clock).await.into_iter().map(|(ago, _)| ago).collect();
+        assert_eq!(seconds, [3 * hour, hour, hour - 10, 0]);
+        stop.cancel();
+        running.await.unwrap();
+    }
+}

@@ -1,0 +1,49 @@
+//! Metric sources: one file each, every one an implementation of [`MetricSource`], listed in [`all`].
+//!
+//! A source measures one section of a snapshot. What is not to be had on this machine is `Unavailable` with its
+//! reason, and the snapshot shows the section as missing. [`History`] keeps what they measured over time.
+
+use std::sync::Arc;
+
+use sutazai_core::ports::MetricSource;
+
+mod baseline;
+#[cfg(all(feature = "system", unix))]
+mod cgroup;
+#[cfg(all(feature = "docker", unix))]
+mod docker;
+#[cfg(feature = "gpu")]
+mod gpu;
+mod history;
+#[cfg(all(feature = "system", unix))]
+mod pressure;
+#[cfg(all(feature = "system", unix))]
+mod system;
+
+#[cfg(all(feature = "system", unix))]
+pub use cgroup::CgroupMetricSource;
+#[cfg(all(feature = "docker", unix))]
+pub use docker::DockerMetricSource;
+#[cfg(feature = "gpu")]
+pub use gpu::GpuMetricSource;
+pub use history::History;
+#[cfg(all(feature = "system", unix))]
+pub use pressure::PressureMetricSource;
+#[cfg(all(feature = "system", unix))]
+pub use system::SystemMetricSource;
+
+/// Every source that is built in, each over this machine's usual places.
+pub fn all() -> Vec<Arc<dyn MetricSource>> {
+    vec![
+        #[cfg(all(feature = "system", unix))]
+        Arc::new(SystemMetricSource::new()),
+        #[cfg(all(feature = "system", unix))]
+        Arc::new(PressureMetricSource::new()),
+        #[cfg(all(feature = "system", unix))]
+        Arc::new(CgroupMetricSource::new()),
+        #[cfg(all(feature = "docker", unix))]
+        Arc::new(DockerMetricSource::new()),
+        #[cfg(feature = "gpu")]
+        Arc::new(GpuMetricSource::new()),
+    ]
+}

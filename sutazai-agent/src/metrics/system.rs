@@ -1,0 +1,208 @@
+//! The section `host`: processor, memory, disks, network, processes, read from `/proc` and `/sys`.
+//!
+//! The files are opened once and read again at each collection (`proc_file`); each topic parses its own in a file of
+//! its own. Reading blocks, so it happens off the asynchronous threads. On a machine without `/proc` the source is
+//! `Unavailable`.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use async_trait::async_trait;
+use sutazai_core::domain::{HostMetrics, SnapshotPart};
+use sutazai_core::ports::{Clock, MetricSource, SystemClock};
+use sutazai_core::{Error, Result};
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+use super::baseline::{Baseline, FIRST_INTERVAL};
+use cpu::CpuCounters;
+use devices::DeviceCounters;
+use memory::SwapCounters;
+use networks::NetworkCounters;
+use proc_file::ProcFile;
+use processes::ProcessCounters;
+
+mod cpu;
+mod devices;
+mod disks;
+mod memory;
+mod networks;
+mod proc_file;
+mod processes;
+mod sensors;
+
+/// This machine's processor, memory, disks, network and processes.
+#[derive(Debug)]
+pub struct SystemMetricSource {
+    reader: Arc<Mutex<Reader>>,
+}
+
+impl SystemMetricSource {
+    /// Over `/proc` and `/sys`.
+    pub fn new() -> Self {
+        Self::with_roots("/proc", "/sys")
+    }
+
+    /// Over trees laid out like `/proc` and `/sys`.
+    pub fn with_roots(proc: impl AsRef<Path>, sys: impl AsRef<Path>) -> Self {
+        Self { reader: Arc::new(Mutex::new(Reader::new(proc.as_ref(), sys.as_ref()))) }
+    }
+}
+
+impl Default for SystemMetricSource {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[async_trait]
+impl MetricSource for SystemMetricSource {
+    fn name(&self) -> &str {
+        "host"
+    }
+
+    async fn collect(&self) -> Result<SnapshotPart> {
+        let mut reader = self.reader.clone().lock_owned().await;
+        if reader.baseline.at(Instant::now()).is_none() {
+            reader = blocking(reader, |reader| reader.begin()).await?.0;
+            SystemClock.sleep(FIRST_INTERVAL).await;
+        }
+        let (_, host) = blocking(reader, Reader::measure).await?;
+        Ok(SnapshotPart::Host(Box::new(host)))
+    }
+}
+
+/// Runs blocking work of the reader on a thread made for that, and hands the reader back.
+async fn blocking<T: Send + 'static>(
+    mut reader: OwnedMutexGuard<Reader>,
+    work: impl FnOnce(&mut Reader) -> Result<T> + Send + 'static,
+) -> Result<(OwnedMutexGuard<Reader>, T)> {
+    let work = move || work(&mut reader).map(|result| (reader, result));
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|e| Error::internal("reading the machine's metrics failed").with_source(e))?
+}
+
+/// The open files and what was counted before.
+#[derive(Debug)]
+struct Reader {
+    proc: PathBuf,
+    sys: PathBuf,
+    hostname: ProcFile,
+    kernel: ProcFile,
+    uptime: ProcFile,
+    stat: ProcFile,
+    load: ProcFile,
+    meminfo: ProcFile,
+    vmstat: ProcFile,
+    mounts: ProcFile,
+    diskstats: ProcFile,
+    networks: ProcFile,
+    files: ProcFile,
+    baseline: Baseline<Counters>,
+}
+
+/// Everything that only grows, at one reading.
+#[derive(Debug)]
+struct Counters {
+    cpu: CpuCounters,
+    swap: SwapCounters,
+    devices: DeviceCounters,
+    networks: NetworkCounters,
+    processes: ProcessCounters,
+}
+
+impl Reader {
+    fn new(proc: &Path, sys: &Path) -> Self {
+        let file = |path: &str| ProcFile::new(proc.join(path));
+        Self {
+            proc: proc.to_owned(),
+            sys: sys.to_owned(),
+            hostname: file("sys/kernel/hostname"),
+            kernel: file("sys/kernel/osrelease"),
+            uptime: file("uptime"),
+            stat: file("stat"),
+            load: file("loadavg"),
+            meminfo: file("meminfo"),
+            vmstat: file("vmstat"),
+            mounts: file("self/mountinfo"),
+            diskstats: file("diskstats"),
+            networks: file("net/dev"),
+            files: file("sys/fs/file-nr"),
+            baseline: Baseline::default(),
+        }
+    }
+
+    /// Takes the reading that the first rates are counted from.
+    fn begin(&mut self) -> Result<()> {
+        let now = Instant::now();
+        let (counters, _) = self.count()?;
+        self.baseline.push(now, counters);
+        Ok(())
+    }
+
+    fn count(&mut self) -> Result<(Counters, Vec<processes::Process>)> {
+        let processes = processes::list(&self.proc)?;
+        let counters = Counters {
+            cpu: cpu::count(&self.stat.read()?)?,
+            swap: memory::count_swap(&self.vmstat.read()?),
+            // Neither is there in every sandbox; without them there is nothing to list.
+            devices: self.diskstats.read().map(|text| devices::count(&text, &self.sys)).unwrap_or_default(),
+            networks: self.networks.read().map(|text| networks::count(&text)).unwrap_or_default(),
+            processes: processes::count(&processes),
+        };
+        Ok((counters, processes))
+    }
+
+    fn measure(&mut self) -> Result<HostMetrics> {
+        let now = Instant::now();
+        let (counters, processes) = self.count()?;
+        let uptime = first_number(&self.uptime.read()?)?;
+        let (before, seconds) = self
+            .baseline
+            .at(now)
+            .ok_or_else(|| Error::internal("metrics were collected before their counters were read once"))?;
+        let (memory, swap_space) = memory::parse(&self.meminfo.read()?, &self.vmstat.read()?)?;
+        let host = HostMetrics {
+            hostname: self.hostname.read()?.trim().to_owned(),
+            kernel: self.kernel.read()?.trim().to_owned(),
+            uptime_seconds: uptime as u64,
+            cpu: cpu::rates(&before.cpu, &counters.cpu, load(&self.load.read()?)?, seconds),
+            memory,
+            swap: memory::swap_rates(swap_space, &before.swap, &counters.swap, seconds),
+            disks: disks::measure(&self.mounts.read()?),
+            devices: devices::rates(&before.devices, &counters.devices, seconds),
+            networks: networks::rates(&before.networks, &counters.networks, seconds),
+            processes: processes::summary(&self.proc, processes, &before.processes, uptime, seconds),
+            temperatures: sensors::temperatures(&self.sys),
+            files: self.files.read().ok().and_then(|text| sensors::files(&text)),
+            // The kernel tells it through `adjtimex(2)` only, for which no safe call is at hand.
+            clock: None,
+        };
+        self.baseline.push(now, counters);
+        Ok(host)
+    }
+}
+
+fn first_number(text: &str) -> Result<f64> {
+    let number = text.split_whitespace().next().and_then(|number| number.parse().ok());
+    number.ok_or_else(|| Error::unavailable("/proc/uptime holds no number"))
+}
+
+fn load(text: &str) -> Result<[f64; 3]> {
+    let mut numbers = text.split_whitespace().map_while(|number| number.parse().ok());
+    match [numbers.next(), numbers.next(), numbers.next()] {
+        [Some(one), Some(five), Some(fifteen)] => Ok([one, five, fifteen]),
+        _ => Err(Error::unavailable("/proc/loadavg holds no three numbers")),
+    }
+}
+
+/// `part` of `whole` in percent, 0 to 100; 0 of nothing.
+fn percent(part: f64, whole: f64) -> f64 {
+    if whole > 0.0 { (part / whole * 100.0).clamp(0.0, 100.0) } else { 0.0 }
+}
+
+/// What a counter grew by a second; 0 when it began anew in between.
+fn per_second(before: u64, now: u64, seconds: f64) -> f64 {
+    now.saturating_sub(before) as f64 / seconds
+}

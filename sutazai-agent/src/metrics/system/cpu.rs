@@ -1,0 +1,100 @@
+//! Processor time: the lines `cpu` and `cpuN` of `/proc/stat` (proc_stat(5)).
+
+use sutazai_core::domain::CpuMetrics;
+use sutazai_core::{Error, Result};
+
+use super::percent;
+
+/// Ticks since boot of the whole machine and of each processor.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct CpuCounters {
+    total: Ticks,
+    cores: Vec<(u32, Ticks)>,
+}
+
+/// Ticks of one line. Guest time is left out: the kernel counts it in `user` and `nice` already.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct Ticks {
+    all: u64,
+    idle: u64,
+    iowait: u64,
+    steal: u64,
+}
+
+/// Reads the counters.
+pub(super) fn count(stat: &str) -> Result<CpuCounters> {
+    let mut lines = stat.lines().take_while(|line| line.starts_with("cpu"));
+    let missing = || Error::unavailable("/proc/stat has no line `cpu` of at least 8 numbers");
+    let total = lines.next().and_then(|line| ticks(line.strip_prefix("cpu ")?)).ok_or_else(missing)?;
+    let core = |line: &str| {
+        let (number, rest) = line.strip_prefix("cpu")?.split_once(' ')?;
+        Some((number.parse().ok()?, ticks(rest)?))
+    };
+    Ok(CpuCounters { total, cores: lines.filter_map(core).collect() })
+}
+
+/// Shares between two readings. Waiting for disks counts as idle, as in `top` and psutil.
+pub(super) fn rates(before: &CpuCounters, now: &CpuCounters, load: [f64; 3], seconds: f64) -> CpuMetrics {
+    let core_before =
+        |number| before.cores.iter().find(|(other, _)| *other == number).map(|(_, ticks)| *ticks);
+    let core = |(number, ticks): &(u32, Ticks)| ticks.since(&core_before(*number).unwrap_or_default()).used();
+    let total = now.total.since(&before.total);
+    let share = |ticks: u64| percent(ticks as f64, total.all as f64);
+    CpuMetrics {
+        cores: now.cores.len().max(1) as u32,
+        used_percent: total.used(),
+        per_core_percent: now.cores.iter().map(core).collect(),
+        iowait_percent: share(total.iowait),
+        steal_percent: share(total.steal),
+        load,
+        interval_seconds: seconds,
+    }
+}
+
+impl Ticks {
+    /// Idle and waiting time may go back a little (proc_stat(5)); that counts as none.
+    fn since(&self, before: &Ticks) -> Ticks {
+        Ticks {
+            all: self.all.saturating_sub(before.all),
+            idle: self.idle.saturating_sub(before.idle),
+            iowait: self.iowait.saturating_sub(before.iowait),
+            steal: self.steal.saturating_sub(before.steal),
+        }
+    }
+
+    fn used(&self) -> f64 {
+        percent(self.all.saturating_sub(self.idle + self.iowait) as f64, self.all as f64)
+    }
+}
+
+fn ticks(numbers: &str) -> Option<Ticks> {
+    let numbers: Vec<u64> = numbers.split_whitespace().map_while(|number| number.parse().ok()).collect();
+    let [_user, _nice, _system, idle, iowait, _irq, _softirq, steal] = *numbers.first_chunk()?;
+    Some(Ticks { all: numbers[..8].iter().sum(), idle, iowait, steal })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_counted_between_two_readings() {
+        let before =
+            count("cpu  100 0 100 700 50 0 0 50 10 0\ncpu0 50 0 50 350 25 0 0 25\nintr 1 2\n").unwrap();
+        let now =
+            count("cpu  150 0 110 720 60 0 0 60 99 0\ncpu0 100 0 50 350 25 0 0 25\ncpu7 1 0 0 3 0 0 0 0\n");
+        let cpu = rates(&before, &now.unwrap(), [1.0, 2.0, 3.0], 0.5);
+        assert_eq!((cpu.used_percent, cpu.iowait_percent, cpu.steal_percent), (70.0, 10.0, 10.0));
+        assert_eq!(cpu.per_core_percent, [100.0, 25.0], "a processor switched on in between counts from 0");
+        assert_eq!((cpu.cores, cpu.interval_seconds), (2, 0.5));
+    }
+
+    #[test]
+    fn counters_that_go_back_are_no_use_of_the_processor() {
+        let before = count("cpu 100 0 100 700 50 0 0 0\n").unwrap();
+        let now = count("cpu 110 0 100 790 40 0 0 0\n").unwrap();
+        assert_eq!(rates(&before, &now, [0.0; 3], 1.0).used_percent, 0.0);
+        assert_eq!(rates(&now, &now, [0.0; 3], 1.0).used_percent, 0.0);
+        assert!(count("cpu 1 2 3\n").is_err());
+    }
+}

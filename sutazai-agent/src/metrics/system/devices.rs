@@ -1,0 +1,94 @@
+//! Block devices: `/proc/diskstats` (the kernel's `Documentation/admin-guide/iostats.rst`).
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use sutazai_core::domain::DeviceMetrics;
+
+use super::{per_second, percent};
+
+/// The kernel counts sectors of this size whatever the device has.
+const SECTOR: f64 = 512.0;
+
+/// The counters of each device since boot, by name.
+pub(super) type DeviceCounters = BTreeMap<String, Requests>;
+
+/// What one device did since boot.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Requests {
+    ended: u64,
+    sectors_read: u64,
+    sectors_written: u64,
+    /// Summed over all requests, in milliseconds.
+    waited_ms: u64,
+    /// With at least one request under way, in milliseconds.
+    busy_ms: u64,
+}
+
+/// Reads the counters of whole devices that ever did something. Partitions and loop devices are left out: what they do
+/// is counted at the disk below.
+pub(super) fn count(diskstats: &str, sys: &Path) -> DeviceCounters {
+    let whole = |name: &str| sys.join("block").join(name.replace('/', "!")).exists();
+    let lines = diskstats.lines().filter_map(parse);
+    lines.filter(|(name, _)| !name.starts_with("loop") && !name.starts_with("ram") && whole(name)).collect()
+}
+
+/// What each device did between two readings; one that was not there before is left out.
+pub(super) fn rates(before: &DeviceCounters, now: &DeviceCounters, seconds: f64) -> Vec<DeviceMetrics> {
+    let device = |(name, now): (&String, &Requests)| {
+        let before = before.get(name)?;
+        let ended = now.ended.saturating_sub(before.ended);
+        let waited = now.waited_ms.saturating_sub(before.waited_ms) as f64;
+        Some(DeviceMetrics {
+            name: name.clone(),
+            read_bytes_per_second: per_second(before.sectors_read, now.sectors_read, seconds) * SECTOR,
+            written_bytes_per_second: per_second(before.sectors_written, now.sectors_written, seconds)
+                * SECTOR,
+            operations_per_second: ended as f64 / seconds,
+            latency_ms: (ended > 0).then(|| waited / ended as f64),
+            busy_percent: percent(per_second(before.busy_ms, now.busy_ms, seconds), 1000.0),
+        })
+    };
+    now.iter().filter_map(device).collect()
+}
+
+fn parse(line: &str) -> Option<(String, Requests)> {
+    let mut words = line.split_whitespace().skip(2);
+    let name = words.next()?.to_owned();
+    let numbers: Vec<u64> = words.map_while(|number| number.parse().ok()).collect();
+    let [reads, _, sectors_read, read_ms, writes, _, sectors_written, write_ms, _, busy_ms] =
+        *numbers.first_chunk()?;
+    let requests = Requests {
+        ended: reads + writes,
+        sectors_read,
+        sectors_written,
+        waited_ms: read_ms + write_ms,
+        busy_ms,
+    };
+    (requests.ended > 0).then_some((name, requests))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_is_rated_between_two_readings() {
+        let sys = tempfile::tempdir().unwrap();
+        for name in ["vda", "vdb", "loop0", "cciss!c0d0"] {
+            std::fs::create_dir_all(sys.path().join("block").join(name)).unwrap();
+        }
+        let first = "254 0 vda 100 0 1000 50 10 0 100 50 0 500 100\n254 1 vda1 9 0 9 9 9 0 9 9 0 9 9\n\
+                     7 0 loop0 5 0 5 5 0 0 0 0 0 5 5\n8 0 vdb 0 0 0 0 0 0 0 0 0 0 0\n104 0 cciss/c0d0 1 0 8 1 0 0 0 0 0 1 1\n";
+        let then =
+            "254 0 vda 110 0 1200 100 20 0 300 100 0 1500 100\n104 0 cciss/c0d0 1 0 8 1 0 0 0 0 0 1 1\n";
+        let before = count(first, sys.path());
+        let devices = rates(&before, &count(then, sys.path()), 2.0);
+        let names: Vec<_> = devices.iter().map(|device| device.name.as_str()).collect();
+        assert_eq!(names, ["cciss/c0d0", "vda"]);
+        let vda = &devices[1];
+        assert_eq!((vda.read_bytes_per_second, vda.written_bytes_per_second), (51_200.0, 51_200.0));
+        assert_eq!((vda.operations_per_second, vda.latency_ms, vda.busy_percent), (10.0, Some(5.0), 50.0));
+        assert_eq!(devices[0].latency_ms, None, "no request, no latency");
+    }
+}

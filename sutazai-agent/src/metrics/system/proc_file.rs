@@ -1,0 +1,50 @@
+//! A file under `/proc`: opened once, read from its start each time.
+
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::{self, Read, Seek};
+use std::path::PathBuf;
+
+use sutazai_core::{Error, Result};
+
+/// A file that the kernel writes anew for each reader who begins at its start.
+#[derive(Debug)]
+pub(super) struct ProcFile {
+    path: PathBuf,
+    file: Option<File>,
+    content: Vec<u8>,
+}
+
+impl ProcFile {
+    /// Opened at the first reading.
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self { path, file: None, content: Vec::new() }
+    }
+
+    /// Its content now.
+    ///
+    /// # Errors
+    /// `Unavailable`, naming the file; it is then opened anew next time.
+    pub(super) fn read(&mut self) -> Result<Cow<'_, str>> {
+        match self.read_again() {
+            Ok(()) => Ok(String::from_utf8_lossy(&self.content)),
+            Err(e) => {
+                self.file = None;
+                Err(Error::unavailable(format!("{} cannot be read: {e}", self.path.display())))
+            }
+        }
+    }
+
+    fn read_again(&mut self) -> io::Result<()> {
+        let file = match &mut self.file {
+            Some(file) => {
+                file.rewind()?;
+                file
+            }
+            none => none.insert(File::open(&self.path)?),
+        };
+        self.content.clear();
+        file.read_to_end(&mut self.content)?;
+        Ok(())
+    }
+}

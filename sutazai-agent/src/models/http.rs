@@ -1,0 +1,228 @@
+//! The way to a model server: requests, and the one place where what goes wrong on it becomes an [`Error`].
+//!
+//! It speaks to the configured address and to no other: no proxy of the surroundings, no redirects.
+
+use std::time::Duration;
+
+use futures::{Stream, StreamExt, stream};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use sutazai_core::{Error, ErrorKind, Result};
+
+/// How long a server may keep silent. Loading a large model from a slow disk falls in here.
+const IDLE: Duration = Duration::from_secs(120);
+
+/// A server that does not take a connection within this is not there.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// The longest answer that is read as a whole: some thousand embeddings.
+const BODY_LIMIT: usize = 64 * 1024 * 1024;
+
+/// When to come back to a server that is busy and does not say.
+const BUSY: Duration = Duration::from_secs(1);
+
+/// A client of one server. Its key, if it has one, shows in no `Debug` output.
+#[derive(Debug)]
+pub(super) struct HttpClient {
+    client: Client,
+    base: String,
+    backend: &'static str,
+    idle: Duration,
+}
+
+impl HttpClient {
+    /// For the server at this address, with this bearer key. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// `InvalidInput` naming `MODEL_BACKENDS` or `OPENAI_API_KEY`.
+    pub(super) fn new(backend: &'static str, base: &str, key: Option<&str>) -> Result<Self> {
+        let invalid = |what: &str| Error::invalid("MODEL_BACKENDS", format!("{backend}: expected {what}"));
+        let url = Url::parse(base).map_err(|_| invalid("an address such as http://127.0.0.1:11434"))?;
+        if !["http", "https"].contains(&url.scheme()) || !url.has_host() {
+            return Err(invalid("an address that begins with http:// or https://"));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(invalid("an address without a user name or a password"));
+        }
+        let mut headers = HeaderMap::new();
+        if let Some(key) = key {
+            let mut value = HeaderValue::try_from(format!("Bearer {key}"))
+                .map_err(|_| Error::invalid("OPENAI_API_KEY", "expected visible ASCII characters only"))?;
+            value.set_sensitive(true);
+            headers.insert(AUTHORIZATION, value);
+        }
+        let client = Client::builder()
+            .default_headers(headers)
+            .connect_timeout(CONNECT)
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(|e| Error::internal("the HTTP client could not be made").with_source(e))?;
+        Ok(Self { client, base: base.trim_end_matches('/').to_owned(), backend, idle: IDLE })
+    }
+
+    /// The server may keep silent for so long.
+    pub(super) fn set_idle(&mut self, idle: Duration) {
+        self.idle = idle;
+    }
+
+    /// Reads a JSON document.
+    pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        self.json(self.client.get(self.url(path))).await
+    }
+
+    /// Sends a JSON document and reads one.
+    pub(super) async fn post<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<T> {
+        self.json(self.client.post(self.url(path)).json(body)).await
+    }
+
+    /// Sends a JSON document and gives the body of the answer as it comes. Dropping it closes the connection, which
+    /// tells the server to stop.
+    pub(super) async fn stream(
+        &self,
+        path: &str,
+        body: &Value,
+    ) -> Result<impl Stream<Item = Result<impl AsRef<[u8]> + use<>>> + Send + use<>> {
+        let response = self.send(self.client.post(self.url(path)).json(body)).await?;
+        Ok(pieces(response, self.backend, self.idle))
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}/{path}", self.base)
+    }
+
+    async fn json<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T> {
+        let response = self.send(request).await?;
+        let body = whole(response, self.backend, self.idle, BODY_LIMIT).await?;
+        serde_json::from_slice(&body).map_err(|e| {
+            Error::unavailable(format!("{} gave an answer that is not of its protocol", self.backend))
+                .with_source(e)
+        })
+    }
+
+    /// The answer's head; an answer that is no success is an error.
+    async fn send(&self, request: RequestBuilder) -> Result<Response> {
+        let sent = tokio::time::timeout(self.idle, request.send()).await;
+        let response = sent.map_err(|_| silent(self.backend, self.idle))?.map_err(|e| self.broken(e))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let after =
+            response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+        let body = whole(response, self.backend, self.idle, 64 * 1024).await.unwrap_or_default();
+        Err(self.refused(status, after.map(Duration::from_secs), &complaint(&body)))
+    }
+
+    fn broken(&self, e: reqwest::Error) -> Error {
+        let how = if e.is_connect() { "cannot be reached" } else { "broke off the connection" };
+        Error::unavailable(format!("{} at {} {how}", self.backend, self.base)).with_source(e.without_url())
+    }
+
+    /// The server's refusal as an error.
+    fn refused(&self, status: StatusCode, after: Option<Duration>, complaint: &str) -> Error {
+        let backend = self.backend;
+        let says = format!("{backend} answered {status}: {complaint}");
+        let error = |kind| Error::new(kind, says.clone());
+        match status.as_u16() {
+            400 | 413 | 422 => error(ErrorKind::InvalidInput),
+            // The caller of ours has done nothing wrong: what is refused is the operator's key.
+            401 | 403 => Error::unavailable(format!("{backend} at {} refuses the key ({status})", self.base)),
+            404 => error(ErrorKind::NotFound),
+            408 | 504 => error(ErrorKind::Timeout),
+            429 => error(ErrorKind::RateLimited).with_retry_after(after.unwrap_or(BUSY)),
+            503 => error(ErrorKind::Busy).with_retry_after(after.unwrap_or(BUSY)),
+            _ => error(ErrorKind::Unavailable),
+        }
+    }
+}
+
+/// The sentence of an error envelope: Ollama has `{"error": "..."}`, OpenAI has `{"error": {"message": "..."}}`.
+pub(super) fn sentence(error: &Value) -> String {
+    let text = error.as_str().or_else(|| error.get("message")?.as_str());
+    text.map_or_else(|| error.to_string(), str::to_owned)
+}
+
+/// What an error's body says.
+fn complaint(body: &[u8]) -> String {
+    let envelope = serde_json::from_slice::<Value>(body).ok();
+    let text = envelope.as_ref().and_then(|envelope| envelope.get("error")).map(sentence);
+    let text = text.unwrap_or_else(|| String::from_utf8_lossy(body).into_owned());
+    text.chars().take(500).collect()
+}
+
+/// The pieces of a body, each within the limit of silence.
+fn pieces(
+    response: Response,
+    backend: &'static str,
+    idle: Duration,
+) -> impl Stream<Item = Result<impl AsRef<[u8]> + use<>>> + Send + use<> {
+    stream::unfold(response.bytes_stream().boxed(), move |mut body| async move {
+        let piece = match tokio::time::timeout(idle, body.next()).await {
+            Err(_) => Err(silent(backend, idle)),
+            Ok(piece) => piece?.map_err(|e| {
+                Error::unavailable(format!("{backend} broke off its answer")).with_source(e.without_url())
+            }),
+        };
+        Some((piece, body))
+    })
+}
+
+async fn whole(response: Response, backend: &'static str, idle: Duration, limit: usize) -> Result<Vec<u8>> {
+    let mut body = Vec::new();
+    let mut pieces = std::pin::pin!(pieces(response, backend, idle));
+    while let Some(piece) = pieces.next().await {
+        let piece = piece?;
+        if body.len() + piece.as_ref().len() > limit {
+            return Err(Error::unavailable(format!("{backend} gave an answer of more than {limit} bytes")));
+        }
+        body.extend_from_slice(piece.as_ref());
+    }
+    Ok(body)
+}
+
+fn silent(backend: &str, idle: Duration) -> Error {
+    Error::timeout(format!("{backend} kept silent for {idle:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn complaints_are_found_in_either_envelope_and_kept_short() {
+        for body in [json!({ "error": "no room" }), json!({ "error": { "message": "no room", "code": 1 } })] {
+            assert_eq!(complaint(body.to_string().as_bytes()), "no room");
+        }
+        assert_eq!(complaint(b"<html>").len(), 6);
+        assert_eq!(complaint(&[b'x'; 9_000]).len(), 500);
+    }
+
+    #[test]
+    fn the_key_is_not_shown() {
+        let client = HttpClient::new("openai", "http://127.0.0.1:1/v1", Some("sk-very-secret")).unwrap();
+        assert!(!format!("{client:?}").contains("very-secret"));
+        let e = HttpClient::new("openai", "http://127.0.0.1:1", Some("sk-very-secret\n")).unwrap_err();
+        assert_eq!(e.field(), Some("OPENAI_API_KEY"));
+        assert!(!format!("{e:?}").contains("very-secret"));
+    }
+
+    #[test]
+    fn statuses_have_kinds() {
+        let client = HttpClient::new("openai", "http://127.0.0.1:1/v1", None).unwrap();
+        let kind = |status| client.refused(StatusCode::from_u16(status).unwrap(), None, "").kind();
+        assert_eq!(kind(400), ErrorKind::InvalidInput);
+        assert_eq!(kind(401), ErrorKind::Unavailable);
+        assert_eq!(kind(404), ErrorKind::NotFound);
+        assert_eq!(kind(429), ErrorKind::RateLimited);
+        assert_eq!(kind(500), ErrorKind::Unavailable);
+        assert_eq!(kind(503), ErrorKind::Busy);
+        assert_eq!(kind(504), ErrorKind::Timeout);
+        let after = client.refused(StatusCode::TOO_MANY_REQUESTS, Some(Duration::from_secs(7)), "");
+        assert_eq!(after.retry_after(), Some(Duration::from_secs(7)));
+    }
+}

@@ -1,0 +1,97 @@
+//! How `MODEL_BACKENDS` is written, `technology=address` separated by commas, and how models are named.
+
+use sutazai_core::domain::ModelInfo;
+use sutazai_core::{Error, ErrorKind, Result};
+
+/// The technologies there are, each with the feature of the same name and an example of its address.
+const TECHNOLOGIES: [(&str, &str); 3] = [
+    ("ollama", "http://127.0.0.1:11434"),
+    ("openai", "http://127.0.0.1:8080/v1"),
+    ("llama-cpp", "/models/small.gguf"),
+];
+
+/// The entries of the list.
+///
+/// # Errors
+/// `InvalidInput` when it is empty.
+pub(super) fn entries(list: &str) -> Result<Vec<&str>> {
+    let entries: Vec<_> = list.split(',').map(str::trim).filter(|entry| !entry.is_empty()).collect();
+    if entries.is_empty() { Err(invalid("an empty list")) } else { Ok(entries) }
+}
+
+/// The technology and the address of an entry.
+///
+/// # Errors
+/// `InvalidInput` when one of them is missing.
+pub(super) fn split(entry: &str) -> Result<(&str, &str)> {
+    match entry.split_once('=').map(|(technology, address)| (technology.trim(), address.trim())) {
+        Some((technology, address)) if !technology.is_empty() && !address.is_empty() => {
+            Ok((technology, address))
+        }
+        _ => Err(invalid(&format!("{entry:?}"))),
+    }
+}
+
+/// Why there is no such technology: it needs a feature, or nobody knows it.
+pub(super) fn unknown(technology: &str) -> Error {
+    if TECHNOLOGIES.iter().any(|(known, _)| *known == technology) {
+        let message = format!("{technology} is not in this build: it needs the feature `{technology}`");
+        return Error::new(ErrorKind::Unsupported, message).with_field("MODEL_BACKENDS");
+    }
+    invalid(&format!("{technology:?}"))
+}
+
+/// Why a backend cannot take this model: it has others.
+pub(super) fn no_such_model(backend: &str, model: &str, there: &[ModelInfo]) -> Error {
+    let names: Vec<_> = there.iter().map(|model| model.name.as_str()).collect();
+    let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    Error::new(ErrorKind::NotFound, format!("no model {model}: {backend} has {names}"))
+}
+
+fn invalid(got: &str) -> Error {
+    let examples: Vec<_> = TECHNOLOGIES.iter().map(|(name, address)| format!("{name}={address}")).collect();
+    Error::invalid(
+        "MODEL_BACKENDS",
+        format!("expected entries such as {}, separated by commas, got {got}", examples.join(" or ")),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{connect, connect_all};
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_understood_says_what_was_expected() {
+        for bad in
+            ["", " , ", "ollama", "ollama=", "=http://127.0.0.1", "gopher=there", "http://127.0.0.1:11434"]
+        {
+            let e = connect_all(bad, None).unwrap_err();
+            assert_eq!((e.kind(), e.field()), (ErrorKind::InvalidInput, Some("MODEL_BACKENDS")), "{bad}");
+            assert!(e.message().contains("ollama=http://127.0.0.1:11434"), "{e}");
+        }
+    }
+
+    #[test]
+    #[cfg(all(feature = "ollama", feature = "openai"))]
+    fn the_list_keeps_its_order() {
+        let list = "openai=http://127.0.0.1:1/v1, ollama=http://127.0.0.1:2,";
+        let names: Vec<_> = connect_all(list, None).unwrap().iter().map(|b| b.name().to_owned()).collect();
+        assert_eq!(names, ["openai", "ollama"]);
+        for bad in ["not a url", "ftp://there", "http://user:secret@there"] {
+            for technology in ["ollama", "openai"] {
+                let e = connect(&format!("{technology}={bad}"), None).unwrap_err();
+                assert_eq!(e.field(), Some("MODEL_BACKENDS"), "{bad}");
+                assert!(!e.to_string().contains("secret"), "{e}");
+            }
+        }
+    }
+
+    #[test]
+    #[cfg(not(feature = "llama-cpp"))]
+    fn a_missing_feature_is_named() {
+        let e = connect("llama-cpp=/models/small.gguf", None).unwrap_err();
+        assert_eq!((e.kind(), e.field()), (ErrorKind::Unsupported, Some("MODEL_BACKENDS")));
+        assert!(e.message().contains("feature `llama-cpp`"), "{e}");
+    }
+}

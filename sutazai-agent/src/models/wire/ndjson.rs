@@ -1,0 +1,106 @@
+//! One JSON document a line, as Ollama streams (`application/x-ndjson`).
+
+use std::marker::PhantomData;
+
+use serde::de::DeserializeOwned;
+use sutazai_core::{Error, Result};
+
+use super::decoder::Decoder;
+use super::lines::Lines;
+
+/// Reads each line as a `T`; blank lines are passed over.
+#[derive(Debug)]
+pub(in crate::models) struct NdjsonDecoder<T> {
+    lines: Lines,
+    item: PhantomData<fn() -> T>,
+}
+
+impl<T> Default for NdjsonDecoder<T> {
+    fn default() -> Self {
+        Self { lines: Lines::default(), item: PhantomData }
+    }
+}
+
+impl<T: DeserializeOwned + Send + 'static> Decoder for NdjsonDecoder<T> {
+    type Item = T;
+
+    fn push(&mut self, bytes: &[u8]) {
+        self.lines.push(bytes);
+    }
+
+    fn next(&mut self) -> Result<Option<T>> {
+        while let Some(line) = self.lines.next()? {
+            if !line.trim_ascii().is_empty() {
+                return serde_json::from_slice(line).map(Some).map_err(|e| {
+                    Error::unavailable("the server sent a line that is not of its protocol").with_source(e)
+                });
+            }
+        }
+        Ok(None)
+    }
+
+    fn end(&mut self) -> Result<Option<T>> {
+        let rest = self.lines.rest().trim_ascii();
+        if rest.is_empty() {
+            return Ok(None);
+        }
+        // The last line feed may be missing; the last line may not.
+        serde_json::from_slice(rest).map(Some).map_err(|e| {
+            Error::unavailable("the connection was closed in the middle of a line").with_source(e)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+    use sutazai_core::ErrorKind;
+
+    use super::super::decoder::decode_pieces;
+    use super::super::lines::LINE_LIMIT;
+    use super::*;
+
+    fn read(pieces: &[&[u8]]) -> Result<Vec<Value>> {
+        decode_pieces(NdjsonDecoder::default(), pieces)
+    }
+
+    #[test]
+    fn the_last_line_feed_may_be_missing_but_not_the_last_line() {
+        assert_eq!(
+            read(&[b"{\"a\":1}\r\n\n{\"a\"", b":2}"]).unwrap(),
+            [json!({ "a": 1 }), json!({ "a": 2 })]
+        );
+        for broken in [&b"{\"a\":1}\n{\"a\":"[..], b"{\"a\":1}\n{\"a\":}\n", b"\xff\xfe\n"] {
+            assert_eq!(read(&[broken]).unwrap_err().kind(), ErrorKind::Unavailable);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn it_does_not_matter_where_the_body_is_cut(
+            texts in prop::collection::vec(".{0,20}", 0..8),
+            cuts in prop::collection::vec(0_usize..400, 0..20),
+        ) {
+            let items: Vec<Value> = texts.iter().map(|text| json!({ "text": text })).collect();
+            let body: String = items.iter().map(|item| format!("{item}\n")).collect();
+            let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(body.len())).chain([0, body.len()]).collect();
+            cuts.sort_unstable();
+            let pieces: Vec<&[u8]> = cuts.windows(2).map(|pair| &body.as_bytes()[pair[0]..pair[1]]).collect();
+            prop_assert_eq!(read(&pieces).unwrap(), items);
+        }
+
+        #[test]
+        fn arbitrary_bytes_do_no_harm(pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..200), 0..8)) {
+            let mut decoder = NdjsonDecoder::<Value>::default();
+            for piece in &pieces {
+                decoder.push(piece);
+                while let Ok(Some(_)) = decoder.next() {}
+                prop_assert!(decoder.lines.rest().len() <= LINE_LIMIT);
+            }
+            if let Err(e) = decoder.end() {
+                prop_assert_eq!(e.kind(), ErrorKind::Unavailable);
+            }
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Random schedules over a task store: workers that crash, pause and repeat themselves, users who cancel, retry and
+//! delete, wake-ups that get lost, and a model that says what must come of each call.
+//!
+//! A schedule is drawn from its seed, so a failing one is replayed by its number. Time stands on a manual clock;
+//! calls come one after the other, in any order, which covers every interleaving of a store whose calls are atomic
+//! (that they are is the suite's part).
+
+mod checks;
+mod model;
+mod users;
+mod workers;
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use checks::check_history;
+use chrono::{DateTime, Utc};
+use model::Model;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use workers::Worker;
+
+use super::ManualClock;
+use crate::domain::TaskId;
+use crate::ports::{Clock, TaskStore};
+
+/// How long the leases of the schedules last.
+const LEASE: Duration = Duration::from_secs(10);
+/// The agents there are; not every worker has both.
+const AGENTS: [&str; 2] = ["echo", "upper"];
+/// So many of the latest calls are told with a fault.
+const TOLD: usize = 60;
+
+/// Nothing, or what went wrong.
+type Check = Result<(), String>;
+
+/// Plays the schedule of this seed on an empty store.
+///
+/// # Errors
+/// The first thing that was not as it must be, with the calls before it.
+pub async fn run<F, Fut>(make: F, seed: u64) -> Result<(), String>
+where
+    F: Fn() -> Fut,
+    Fut: Future<Output = Arc<dyn TaskStore>>,
+{
+    let mut world = World::new(make().await, seed);
+    let played = match world.play().await {
+        Ok(()) => world.come_to_rest().await,
+        fault => fault,
+    };
+    played.map_err(|fault| {
+        let told = world.told.len().saturating_sub(TOLD);
+        format!("seed {seed}: {fault}\nthe calls before it:\n  {}", world.told[told..].join("\n  "))
+    })
+}
+
+/// Everything that a schedule moves.
+struct World {
+    store: Arc<dyn TaskStore>,
+    model: Model,
+    rng: StdRng,
+    clock: ManualClock,
+    workers: Vec<Worker>,
+    /// Changed since they were last compared.
+    touched: BTreeSet<TaskId>,
+    told: Vec<String>,
+    /// No user calls any more: what there is must come to its end.
+    resting: bool,
+}
+
+impl World {
+    fn new(store: Arc<dyn TaskStore>, seed: u64) -> Self {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let count = rng.random_range(1..=4);
+        let workers = (0..count).map(|n| Worker::new(store.as_ref(), n == 0 || rng.random())).collect();
+        Self {
+            store,
+            model: Model::default(),
+            rng,
+            clock: ManualClock::new(),
+            workers,
+            touched: BTreeSet::new(),
+            told: Vec::new(),
+            resting: false,
+        }
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    /// True once in `n` times.
+    fn one_in(&mut self, n: u32) -> bool {
+        self.rng.random_range(0..n) == 0
+    }
+
+    fn tell(&mut self, what: impl Into<String>) {
+        self.told.push(what.into());
+    }
+
+    /// One of the known tasks.
+    fn any_task(&mut self) -> Option<TaskId> {
+        let known = self.model.entries.len();
+        (known > 0)
+            .then(|| self.rng.random_range(0..known))
+            .and_then(|n| self.model.entries.keys().nth(n).copied())
+    }
+
+    async fn play(&mut self) -> Check {
+        let steps = self.rng.random_range(30..150);
+        for step in 0..steps {
+            let worker = self.rng.random_range(0..self.workers.len());
+            match self.rng.random_range(0..30) {
+                0..=3 => self.submit().await?,
+                4..=8 => self.claim(worker).await?,
+                9..=11 => self.append(worker).await?,
+                12..=17 => self.finish(worker).await?,
+                18..=19 => self.renew(worker).await?,
+                20..=22 => self.let_time_pass(),
+                23 => self.expire().await?,
+                24..=25 => self.cancel().await?,
+                26 => self.retry().await?,
+                27 => self.delete().await?,
+                28 => self.crash(worker),
+                _ => self.lose_wake_ups(worker),
+            }
+            if step % 16 == 0 {
+                self.touched.extend(self.model.entries.keys().copied());
+            }
+            self.compare().await?;
+        }
+        Ok(())
+    }
+
+    /// Sleeps no longer than `next_due` says until every task has ended: one that the store does not name there
+    /// would never be done.
+    async fn come_to_rest(&mut self) -> Check {
+        self.resting = true;
+        let agents = AGENTS.map(str::to_owned);
+        for _ in 0..2_000 {
+            let due = self.store.next_due(&agents).await.map_err(|e| format!("next_due: {e}"))?;
+            let Some(due) = due else { return self.all_have_ended().await };
+            if let Ok(wait) = (due - self.now()).to_std() {
+                self.clock.advance(wait);
+            }
+            self.expire().await?;
+            for worker in 0..self.workers.len() {
+                self.claim(worker).await?;
+                self.finish(worker).await?;
+            }
+            self.compare().await?;
+        }
+        Err("the tasks do not come to their end".into())
+    }
+
+    async fn all_have_ended(&mut self) -> Check {
+        self.touched.extend(self.model.entries.keys().copied());
+        self.compare().await?;
+        match self.model.entries.values().find(|entry| !entry.task.status.has_ended()) {
+            Some(entry) => Err(format!("nothing is due, but task {} is {}", entry.number, entry.task.status)),
+            None => Ok(()),
+        }
+    }
+
+    fn let_time_pass(&mut self) {
+        let by = LEASE.mul_f64(self.rng.random_range(0.0..0.7));
+        self.clock.advance(by);
+        self.tell(format!("{} ms pass", by.as_millis()));
+    }
+
+    async fn expire(&mut self) -> Check {
+        let now = self.now();
+        let expected = self.model.expire(now, &mut self.touched);
+        self.tell(format!("expire: {expected}"));
+        match self.store.expire(now).await {
+            Ok(n) if n == expected => Ok(()),
+            other => Err(format!("expire: expected {expected}, got {other:?}")),
+        }
+    }
+}

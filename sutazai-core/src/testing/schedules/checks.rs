@@ -1,0 +1,99 @@
+//! What must hold at any time, whatever the schedule.
+
+use super::model::{Entry, Told};
+use super::{Check, World};
+use crate::domain::{EventKind, Task, TaskEvent, TaskStatus};
+
+impl World {
+    /// Compares what was touched with the model, and proves what must hold of any task.
+    pub(super) async fn compare(&mut self) -> Check {
+        for id in std::mem::take(&mut self.touched) {
+            let Some(entry) = self.model.entries.get_mut(&id) else { continue };
+            let number = entry.number;
+            let task = self.store.get(id).await.map_err(|e| format!("get: {e}"))?;
+            let Some(task) = task else { return Err(format!("task {number} is lost")) };
+            // Of each event and its sequence only one can be new: reading from the last known one shows it.
+            let after = entry.seen.len() as u64;
+            let new = self.store.events_after(id, after, 10_000).await.map_err(|e| format!("events: {e}"))?;
+            entry.seen.extend(new);
+            check_history(&task, &entry.seen)
+                .and_then(|()| same(entry, task))
+                .map_err(|fault| format!("task {number}: {fault}"))?;
+        }
+        Ok(())
+    }
+}
+
+/// Proves what must hold of a task and all its events in any schedule: a sequence without gaps, only transitions of
+/// the table, attempts that count up by claims, no second end, a record that agrees with its history.
+///
+/// # Errors
+/// What does not hold.
+pub fn check_history(task: &Task, events: &[TaskEvent]) -> Result<(), String> {
+    let (mut before, mut attempts) = (None, 0);
+    for (event, expected) in events.iter().zip(1..) {
+        if (event.sequence, event.task_id) != (expected, task.id) {
+            return Err(format!("expected the event {expected}, got {event:?}"));
+        }
+        match (&event.kind, before) {
+            (EventKind::Status { status: TaskStatus::Pending, attempt: 0, .. }, None) => {}
+            (EventKind::Status { status, attempt, .. }, Some(from)) => {
+                if !TaskStatus::may_become(from, *status) {
+                    return Err(format!("it went from {from} to {status}"));
+                }
+                attempts += u32::from(*status == TaskStatus::Processing);
+                if *attempt != attempts {
+                    return Err(format!("event {expected} names attempt {attempt} instead of {attempts}"));
+                }
+            }
+            (_, Some(TaskStatus::Processing)) => {}
+            _ => return Err(format!("{event:?} while it is {before:?}")),
+        }
+        if let EventKind::Status { status, .. } = event.kind {
+            before = Some(status);
+        }
+    }
+    if before != Some(task.status) || task.attempt != attempts {
+        return Err(format!("its history ends with {before:?}, attempt {attempts}, but it is {task:?}"));
+    }
+    let status = task.status;
+    let holds = [
+        ("a worker", task.worker.is_some(), status == TaskStatus::Processing),
+        ("a lease", task.lease_until.is_some(), status == TaskStatus::Processing),
+        ("an end", task.finished_at.is_some(), status.has_ended()),
+        ("a result", task.result.is_some(), status == TaskStatus::Completed),
+    ];
+    if let Some((what, has, _)) = holds.into_iter().find(|(_, has, must)| has != must) {
+        return Err(format!("it is {status} and has {what}: {has}"));
+    }
+    if task.failures > task.max_attempts {
+        return Err(format!("{} failures of at most {}", task.failures, task.max_attempts));
+    }
+    if task.waiting_for > 0 && status != TaskStatus::Pending {
+        return Err(format!("it is {status} and waits for {} children", task.waiting_for));
+    }
+    Ok(())
+}
+
+/// Whether the store shows what the model expects, but for the text of errors and the time of the last change.
+fn same(entry: &Entry, got: Task) -> Check {
+    let expected = &entry.task;
+    let got = Task { updated_at: expected.updated_at, error: expected.error.clone(), ..got };
+    if got != *expected {
+        return Err(format!("expected {expected:?},\n got {got:?}"));
+    }
+    let events: Vec<Told> = entry
+        .seen
+        .iter()
+        .map(|event| match &event.kind {
+            EventKind::Status { status, attempt, .. } => Told::Status(*status, *attempt),
+            EventKind::Text { text } => Told::Text(text.clone()),
+            EventKind::Progress { message, .. } => Told::Text(message.clone()),
+        })
+        .collect();
+    if events == entry.events {
+        Ok(())
+    } else {
+        Err(format!("expected the events {:?},\n got {events:?}", entry.events))
+    }
+}

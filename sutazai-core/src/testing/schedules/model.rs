@@ -1,0 +1,240 @@
+//! What a task store must do, said as plainly as it can be: every call looks through everything.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use chrono::{DateTime, Utc};
+
+use crate::domain::{ClaimKey, Outcome, Task, TaskEvent, TaskId, TaskStatus};
+use crate::ports::{ClaimRequest, LeaseState};
+
+/// An event as the model knows it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Told {
+    Status(TaskStatus, u32),
+    Text(String),
+}
+
+/// A task as it must stand.
+#[derive(Debug)]
+pub(super) struct Entry {
+    /// The number it is told by.
+    pub(super) number: usize,
+    pub(super) task: Task,
+    pub(super) events: Vec<Told>,
+    /// What the store showed last; it may only grow.
+    pub(super) seen: Vec<TaskEvent>,
+    pub(super) children: Vec<TaskId>,
+    /// The children that have not ended since it asked for them.
+    open: BTreeSet<TaskId>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Model {
+    pub(super) entries: BTreeMap<TaskId, Entry>,
+    keys: HashMap<String, TaskId>,
+    count: usize,
+}
+
+type Touched = BTreeSet<TaskId>;
+
+impl Model {
+    pub(super) fn enqueue(&mut self, task: Task, touched: &mut Touched) -> TaskId {
+        if let Some(key) = &task.idempotency_key {
+            let known = *self.keys.entry(key.clone()).or_insert(task.id);
+            if known != task.id {
+                return known;
+            }
+        }
+        self.count += 1;
+        let (id, number) = (task.id, self.count);
+        let events = vec![Told::Status(TaskStatus::Pending, 0)];
+        let entry =
+            Entry { number, task, events, seen: Vec::new(), children: Vec::new(), open: BTreeSet::new() };
+        self.entries.insert(id, entry);
+        touched.insert(id);
+        id
+    }
+
+    /// What a claim must give, in order.
+    pub(super) fn claim(&mut self, request: &ClaimRequest, touched: &mut Touched) -> Vec<TaskId> {
+        let mut due: Vec<_> = self
+            .entries
+            .values()
+            .filter(|entry| entry.task.status == TaskStatus::Pending && entry.open.is_empty())
+            .filter(|entry| entry.task.run_at <= request.now && request.agents.contains(&entry.task.agent))
+            .map(|entry| (Reverse(entry.task.priority), entry.task.run_at, entry.task.id))
+            .collect();
+        due.sort_unstable();
+        due.truncate(request.limit as usize);
+        for (_, _, id) in &due {
+            if let Some(entry) = self.entries.get_mut(id) {
+                entry.task.attempt += 1;
+                entry.task.worker = Some(request.worker);
+                entry.task.lease_until = Some(request.now + request.lease);
+                entry.task.started_at = Some(request.now);
+            }
+            self.enter(*id, TaskStatus::Processing, request.now, touched);
+        }
+        due.into_iter().map(|(_, _, id)| id).collect()
+    }
+
+    /// The task under this claim, if the claim is good.
+    pub(super) fn held(&mut self, claim: &ClaimKey) -> Option<&mut Entry> {
+        self.entries.get_mut(&claim.task).filter(|entry| {
+            let task = &entry.task;
+            (task.status, task.attempt, task.worker)
+                == (TaskStatus::Processing, claim.attempt, Some(claim.worker))
+        })
+    }
+
+    pub(super) fn renew(
+        &mut self,
+        claim: &ClaimKey,
+        until: DateTime<Utc>,
+        touched: &mut Touched,
+    ) -> LeaseState {
+        let Some(entry) = self.held(claim) else { return LeaseState::Lost };
+        entry.task.lease_until = Some(until);
+        touched.insert(claim.task);
+        if entry.task.cancel_requested { LeaseState::CancelRequested } else { LeaseState::Held }
+    }
+
+    /// Whether the outcome is recorded.
+    pub(super) fn finish(
+        &mut self,
+        claim: &ClaimKey,
+        outcome: Outcome,
+        now: DateTime<Utc>,
+        touched: &mut Touched,
+    ) -> bool {
+        let Some(entry) = self.held(claim) else { return false };
+        let task = &mut entry.task;
+        let stop = task.cancel_requested;
+        let status = match outcome {
+            Outcome::Completed(result) => {
+                task.result = Some(result);
+                TaskStatus::Completed
+            }
+            Outcome::Failed(_) => {
+                task.failures += 1;
+                TaskStatus::Failed
+            }
+            Outcome::Cancelled => TaskStatus::Cancelled,
+            Outcome::Retry { .. } | Outcome::HandBack | Outcome::Wait { .. } if stop => TaskStatus::Cancelled,
+            Outcome::Retry { at, .. } => {
+                (task.failures, task.run_at) = (task.failures + 1, at);
+                TaskStatus::Pending
+            }
+            Outcome::HandBack => TaskStatus::Pending,
+            Outcome::Wait { children, state } => {
+                task.state = Some(state);
+                self.wait(claim.task, children, touched);
+                TaskStatus::Pending
+            }
+        };
+        self.enter(claim.task, status, now, touched);
+        true
+    }
+
+    fn wait(&mut self, parent: TaskId, children: Vec<Task>, touched: &mut Touched) {
+        let children: Vec<TaskId> = children
+            .into_iter()
+            .map(|child| self.enqueue(Task { parent: Some(parent), ..child }, touched))
+            .collect();
+        let open =
+            children.iter().copied().filter(|child| !self.entries[child].task.status.has_ended()).collect();
+        if let Some(entry) = self.entries.get_mut(&parent) {
+            (entry.children, entry.open) = (children, open);
+            entry.task.waiting_for = entry.open.len() as u32;
+        }
+    }
+
+    /// How many leases must have run out.
+    pub(super) fn expire(&mut self, now: DateTime<Utc>, touched: &mut Touched) -> u64 {
+        let run_out = |entry: &&Entry| entry.task.lease_until.is_some_and(|until| until <= now);
+        let mut lost: Vec<_> = self
+            .entries
+            .values()
+            .filter(run_out)
+            .map(|entry| (entry.task.lease_until, entry.task.id))
+            .collect();
+        lost.sort_unstable();
+        for (_, id) in &lost {
+            let Some(entry) = self.entries.get_mut(id) else { continue };
+            entry.task.failures += 1;
+            let status = if entry.task.cancel_requested {
+                TaskStatus::Cancelled
+            } else if entry.task.failures >= entry.task.max_attempts {
+                TaskStatus::Failed
+            } else {
+                TaskStatus::Pending
+            };
+            self.enter(*id, status, now, touched);
+        }
+        lost.len() as u64
+    }
+
+    /// Whether there was something to cancel.
+    pub(super) fn cancel(&mut self, id: TaskId, now: DateTime<Utc>, touched: &mut Touched) -> bool {
+        let Some(entry) = self.entries.get_mut(&id) else { return false };
+        match entry.task.status {
+            TaskStatus::Pending => self.enter(id, TaskStatus::Cancelled, now, touched),
+            TaskStatus::Processing => entry.task.cancel_requested = true,
+            TaskStatus::Completed | TaskStatus::Failed | TaskStatus::Cancelled => return false,
+        }
+        touched.insert(id);
+        true
+    }
+
+    /// Whether there was something to try again.
+    pub(super) fn retry(&mut self, id: TaskId, now: DateTime<Utc>, touched: &mut Touched) -> bool {
+        let failed = |entry: &&mut Entry| entry.task.status == TaskStatus::Failed;
+        let Some(entry) = self.entries.get_mut(&id).filter(failed) else { return false };
+        (entry.task.failures, entry.task.run_at, entry.task.finished_at) = (0, now, None);
+        self.enter(id, TaskStatus::Pending, now, touched);
+        true
+    }
+
+    /// Whether there was something to delete.
+    pub(super) fn delete(&mut self, id: TaskId) -> bool {
+        let ended = self.entries.get(&id).is_some_and(|entry| entry.task.status.has_ended());
+        if ended {
+            self.entries.remove(&id);
+            self.keys.retain(|_, known| *known != id);
+            for entry in self.entries.values_mut() {
+                entry.children.retain(|child| *child != id);
+            }
+        }
+        ended
+    }
+
+    fn enter(&mut self, id: TaskId, status: TaskStatus, now: DateTime<Utc>, touched: &mut Touched) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        entry.task.status = status;
+        entry.events.push(Told::Status(status, entry.task.attempt));
+        touched.insert(id);
+        if status != TaskStatus::Processing {
+            (entry.task.worker, entry.task.lease_until) = (None, None);
+        }
+        if !status.has_ended() {
+            return;
+        }
+        entry.task.finished_at = Some(now);
+        entry.task.cancel_requested = false;
+        entry.task.waiting_for = 0;
+        entry.open.clear();
+        let children = entry.children.clone();
+        for (parent, entry) in &mut self.entries {
+            if entry.open.remove(&id) {
+                entry.task.waiting_for -= 1;
+                touched.insert(*parent);
+            }
+        }
+        for child in children {
+            if self.entries.get(&child).is_some_and(|entry| entry.task.parent == Some(id)) {
+                self.cancel(child, now, touched);
+            }
+        }
+    }
+}

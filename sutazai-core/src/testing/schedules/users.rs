@@ -1,0 +1,102 @@
+//! What users do in a schedule: submit, cancel, retry, delete.
+
+use rand::Rng;
+use serde_json::json;
+
+use super::{AGENTS, Check, World};
+use crate::domain::{NewTask, Task, TaskId, TaskStatus};
+use crate::error::{ErrorKind, Result};
+
+/// No more tasks than this are asked for, so that a schedule stays small.
+const MOST: usize = 40;
+/// Tasks so deep ask for no children.
+pub(super) const DEEPEST: u64 = 3;
+
+impl World {
+    /// A task so deep in a graph. Its idempotency key names its depth, so that no graph has a circle.
+    pub(super) fn draw_task(&mut self, depth: u64) -> Task {
+        let mut new = NewTask::new(AGENTS[self.rng.random_range(0..2)], json!({ "depth": depth }));
+        new.priority = self.rng.random_range(0..10);
+        new.max_attempts = self.rng.random_range(1..4);
+        let now = self.now();
+        new.run_at = self
+            .one_in(4)
+            .then(|| now + chrono::Duration::milliseconds(self.rng.random_range(-5_000..15_000)));
+        if self.one_in(4) {
+            new.idempotency_key = Some(format!("{depth}-{}", self.rng.random_range(0..3)));
+        }
+        Task::pending(new, None, None, now)
+    }
+
+    /// Whether there may be more tasks.
+    pub(super) fn has_room(&self) -> bool {
+        !self.resting && self.model.entries.len() < MOST
+    }
+
+    pub(super) async fn submit(&mut self) -> Check {
+        if !self.has_room() {
+            return Ok(());
+        }
+        let batch: Vec<Task> = (0..self.rng.random_range(1..4))
+            .map(|_| {
+                let depth = self.rng.random_range(0..=DEEPEST);
+                self.draw_task(depth)
+            })
+            .collect();
+        let expected: Vec<TaskId> =
+            batch.iter().map(|task| self.model.enqueue(task.clone(), &mut self.touched)).collect();
+        self.tell(format!("submit {:?}", expected.iter().map(|id| self.number(*id)).collect::<Vec<_>>()));
+        let added = self.store.enqueue(batch).await.map_err(|e| format!("enqueue: {e}"))?;
+        let added: Vec<TaskId> = added.iter().map(|task| task.id).collect();
+        if added == expected { Ok(()) } else { Err(format!("enqueue: expected {expected:?}, got {added:?}")) }
+    }
+
+    pub(super) async fn cancel(&mut self) -> Check {
+        let Some(id) = self.any_task() else { return Ok(()) };
+        let now = self.now();
+        let expected = self.model.cancel(id, now, &mut self.touched);
+        self.tell(format!("cancel {}: {expected}", self.number(id)));
+        let got = self.store.cancel(id, now).await;
+        self.answered("cancel", id, expected, got)
+    }
+
+    pub(super) async fn retry(&mut self) -> Check {
+        let failed = |id: &TaskId| self.model.entries[id].task.status == TaskStatus::Failed;
+        let first = self.model.entries.keys().copied().find(failed);
+        let any = self.any_task();
+        let Some(id) = first.filter(|_| any.is_some() && self.rng.random()).or(any) else { return Ok(()) };
+        let now = self.now();
+        let expected = self.model.retry(id, now, &mut self.touched);
+        self.tell(format!("retry {}: {expected}", self.number(id)));
+        let got = self.store.retry(id, now).await;
+        self.answered("retry", id, expected, got)
+    }
+
+    pub(super) async fn delete(&mut self) -> Check {
+        let Some(id) = self.any_task() else { return Ok(()) };
+        let number = self.number(id);
+        let expected = self.model.delete(id);
+        self.tell(format!("delete {number}: {expected}"));
+        let got = self.store.delete(id).await;
+        self.touched.insert(id);
+        self.answered("delete", id, expected, got)?;
+        match self.store.get(id).await {
+            Ok(task) if task.is_none() == expected => Ok(()),
+            other => Err(format!("delete of task {number} was {expected}, and now it is {other:?}")),
+        }
+    }
+
+    /// Either it was to be done, or it was to be a conflict.
+    fn answered<T: std::fmt::Debug>(&self, what: &str, id: TaskId, expected: bool, got: Result<T>) -> Check {
+        match (expected, &got) {
+            (true, Ok(_)) => Ok(()),
+            (false, Err(e)) if e.kind() == ErrorKind::Conflict => Ok(()),
+            _ => Err(format!("{what} of task {}: expected {expected}, got {got:?}", self.number(id))),
+        }
+    }
+
+    /// The number that a task is told by; 0 once it is deleted.
+    pub(super) fn number(&self, id: TaskId) -> usize {
+        self.model.entries.get(&id).map_or(0, |entry| entry.number)
+    }
+}

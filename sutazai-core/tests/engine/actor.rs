@@ -1,0 +1,82 @@
+//! The agent of these tests.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+use sutazai_core::domain::{AgentDescriptor, NewTask, Step};
+use sutazai_core::ports::{Agent, AgentContext};
+use sutazai_core::{Error, Result};
+
+/// Does what its payload's `do` says.
+#[derive(Debug, Default)]
+pub(crate) struct Actor {
+    pub(crate) runs: AtomicU32,
+}
+
+#[async_trait]
+impl Agent for Actor {
+    fn descriptor(&self) -> AgentDescriptor {
+        AgentDescriptor {
+            name: "actor".into(),
+            description: "Does what its payload says.".into(),
+            capabilities: vec!["act".into()],
+            input_schema: json!({
+                "type": "object",
+                "properties": { "do": { "type": "string" }, "depth": { "type": "integer", "minimum": 0 } },
+                "additionalProperties": false
+            }),
+        }
+    }
+
+    async fn run(&self, context: &AgentContext) -> Result<Step> {
+        let run = self.runs.fetch_add(1, Ordering::SeqCst) + 1;
+        let payload = &context.task.payload;
+        match payload["do"].as_str().unwrap_or("finish") {
+            "fail-twice" if context.task.failures < 2 => Err(Error::unavailable("not yet")),
+            "fail" => Err(Error::unavailable("never")),
+            "refuse" => Err(Error::invalid("payload.do", "expected something else")),
+            "panic" => panic!("as asked"),
+            "hang" => {
+                context.cancellation.cancelled().await;
+                Err(Error::cancelled("stopped"))
+            }
+            // Does not heed its cancellation.
+            "stubborn" => std::future::pending().await,
+            "poison" => Ok(Step::Done(json!("poison"))),
+            "think-aloud" => {
+                context.text("let me see");
+                context.cancellation.cancelled().await;
+                Err(Error::cancelled("stopped"))
+            }
+            "talk" => {
+                for word in ["one ", "two ", "three"] {
+                    context.text(word);
+                }
+                context.progress(0.5, "half");
+                Ok(Step::Done(json!("said")))
+            }
+            "tree" => {
+                let depth = payload["depth"].as_u64().unwrap_or(0);
+                if depth == 0 {
+                    return Ok(Step::Done(json!(1)));
+                }
+                if context.children.is_empty() {
+                    let child = NewTask::new("actor", json!({ "do": "tree", "depth": depth - 1 }));
+                    return Ok(Step::Wait {
+                        children: vec![child.clone(), child],
+                        state: json!({ "asked": depth }),
+                    });
+                }
+                assert_eq!(context.task.state, Some(json!({ "asked": depth })));
+                let sum: u64 =
+                    context.children.iter().filter_map(|child| child.result.as_ref()?.as_u64()).sum();
+                Ok(Step::Done(json!(sum + 1)))
+            }
+            "bad-child" => {
+                Ok(Step::Wait { children: vec![NewTask::new("nobody", json!({}))], state: Value::Null })
+            }
+            _ => Ok(Step::Done(json!({ "run": run }))),
+        }
+    }
+}

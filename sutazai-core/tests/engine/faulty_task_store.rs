@@ -1,0 +1,85 @@
+//! The memory store, out of reach now and then.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use serde_json::json;
+use sutazai_core::domain::{
+    Claim, ClaimKey, Finish, NewEvent, Outcome, Task, TaskEvent, TaskId, TaskPage, TaskQuery,
+};
+use sutazai_core::memory::MemoryTaskStore;
+use sutazai_core::ports::{ClaimRequest, LeaseState, TaskStore, WakeUp};
+use sutazai_core::{Error, Result};
+
+/// The memory store behind a line that fails as often as it is told to, and that cannot bear the result `"poison"`.
+#[derive(Debug)]
+pub(crate) struct FaultyTaskStore {
+    pub(crate) store: Arc<MemoryTaskStore>,
+    pub(crate) faults: AtomicU32,
+}
+
+impl FaultyTaskStore {
+    fn fault(&self) -> Result<()> {
+        let left = self.faults.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        left.map_or(Ok(()), |_| Err(Error::unavailable("the line is cut")))
+    }
+}
+
+#[async_trait]
+impl TaskStore for FaultyTaskStore {
+    async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claim>> {
+        self.fault()?;
+        self.store.claim(request).await
+    }
+    async fn renew(
+        &self,
+        keys: &[ClaimKey],
+        until: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<LeaseState>> {
+        self.fault()?;
+        self.store.renew(keys, until, now).await
+    }
+    async fn finish(&self, finished: Vec<Finish>, now: DateTime<Utc>) -> Result<Vec<Result<()>>> {
+        self.fault()?;
+        if finished.iter().any(|finish| finish.outcome == Outcome::Completed(json!("poison"))) {
+            return Err(Error::internal("the store chokes on it"));
+        }
+        self.store.finish(finished, now).await
+    }
+    async fn append(&self, claim: &ClaimKey, events: Vec<NewEvent>) -> Result<()> {
+        self.store.append(claim, events).await
+    }
+    async fn expire(&self, now: DateTime<Utc>) -> Result<u64> {
+        self.store.expire(now).await
+    }
+    async fn next_due(&self, agents: &[String]) -> Result<Option<DateTime<Utc>>> {
+        self.store.next_due(agents).await
+    }
+    async fn enqueue(&self, tasks: Vec<Task>) -> Result<Vec<Task>> {
+        self.store.enqueue(tasks).await
+    }
+    async fn get(&self, id: TaskId) -> Result<Option<Task>> {
+        self.store.get(id).await
+    }
+    async fn list(&self, query: &TaskQuery) -> Result<TaskPage> {
+        self.store.list(query).await
+    }
+    async fn cancel(&self, id: TaskId, now: DateTime<Utc>) -> Result<Task> {
+        self.store.cancel(id, now).await
+    }
+    async fn retry(&self, id: TaskId, now: DateTime<Utc>) -> Result<Task> {
+        self.store.retry(id, now).await
+    }
+    async fn delete(&self, id: TaskId) -> Result<()> {
+        self.store.delete(id).await
+    }
+    async fn events_after(&self, id: TaskId, after: u64, limit: u32) -> Result<Vec<TaskEvent>> {
+        self.store.events_after(id, after, limit).await
+    }
+    fn subscribe(&self) -> tokio::sync::broadcast::Receiver<WakeUp> {
+        self.store.subscribe()
+    }
+}

@@ -1,0 +1,11 @@
+//! The engine over the memory store: everything that can become of a task. Time stands on a manual clock where it
+//! matters; nothing sleeps.
+
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
+mod actor;
+mod faulty_task_store;
+mod requests;
+mod running;
+mod stage;
+mod stopping;

@@ -1,0 +1,85 @@
+//! What the engine takes and refuses.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use sutazai_core::ErrorKind;
+use sutazai_core::domain::{Caller, NewTask, TaskQuery, UserId, UserRole};
+use sutazai_core::engine::Engine;
+use sutazai_core::memory::MemoryTaskStore;
+
+use super::actor::Actor;
+use super::stage::{ME, Stage};
+
+#[tokio::test]
+async fn bad_requests_name_the_field_and_add_nothing() {
+    let stage = Stage::new(1);
+    for (new, field) in [
+        (NewTask::new("nobody", json!({})), "agent"),
+        (NewTask::new("actor", json!({ "do": 5 })), "payload.do"),
+        (NewTask::new("actor", json!({ "depth": -1 })), "payload.depth"),
+        (NewTask::new("actor", json!({ "more": 1 })), "payload.more"),
+        (NewTask::new("actor", json!([])), "payload"),
+        (NewTask { priority: 10, ..NewTask::new("actor", json!({})) }, "priority"),
+    ] {
+        let error =
+            stage.engine.submit_all(&ME, vec![NewTask::new("actor", json!({})), new]).await.unwrap_err();
+        assert_eq!((error.kind(), error.field()), (ErrorKind::InvalidInput, Some(field)), "{error}");
+    }
+    let all = stage.engine.tasks(&ME, TaskQuery { limit: 100, ..TaskQuery::default() }).await.unwrap();
+    assert!(all.items.is_empty());
+}
+
+#[tokio::test]
+async fn foreign_tasks_are_not_there() {
+    let stage = Stage::new(1);
+    let user = |role| Caller::User { id: UserId::new(), role };
+    let (ada, eve, admin) = (user(UserRole::User), user(UserRole::User), user(UserRole::Admin));
+    let task = stage.engine.submit(&ada, NewTask::new("actor", json!({}))).await.unwrap();
+    let id = task.id;
+    let engine = &stage.engine;
+    for error in [
+        engine.task(&eve, id).await.unwrap_err(),
+        engine.cancel(&eve, id).await.unwrap_err(),
+        engine.retry(&eve, id).await.unwrap_err(),
+        engine.delete(&eve, id).await.unwrap_err(),
+        engine.wait(&eve, id).await.unwrap_err(),
+        engine.events(&eve, id, 0).await.err().unwrap(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+    }
+    let query = TaskQuery { limit: 10, ..TaskQuery::default() };
+    let stolen = TaskQuery { owner: ada.owner(), ..query.clone() };
+    assert!(engine.tasks(&eve, stolen).await.unwrap().items.is_empty());
+    assert_eq!(engine.tasks(&ada, query.clone()).await.unwrap().items.len(), 1);
+    assert_eq!(engine.tasks(&admin, query).await.unwrap().items.len(), 1);
+    assert_eq!(engine.task(&admin, id).await.unwrap().id, id);
+}
+
+#[tokio::test]
+async fn one_key_is_one_task_and_asks_for_one_thing() {
+    let stage = Stage::new(1);
+    let keyed = |what: &str| NewTask {
+        idempotency_key: Some("k".into()),
+        ..NewTask::new("actor", json!({ "do": what }))
+    };
+    let first = stage.engine.submit(&ME, keyed("finish")).await.unwrap();
+    assert_eq!(stage.engine.submit(&ME, keyed("finish")).await.unwrap().id, first.id);
+    let error = stage.engine.submit(&ME, keyed("talk")).await.unwrap_err();
+    assert_eq!((error.kind(), error.field()), (ErrorKind::Conflict, Some("idempotency_key")));
+}
+
+#[test]
+fn an_engine_that_cannot_work_is_not_built() {
+    let store = || Arc::new(MemoryTaskStore::new());
+    let actor = || Arc::new(Actor::default());
+    for (builder, field) in [
+        (Engine::builder(), "task_store"),
+        (Engine::builder().task_store(store()).workers(0), "workers"),
+        (Engine::builder().task_store(store()).lease(Duration::from_millis(10)), "lease"),
+        (Engine::builder().task_store(store()).agent(actor()).agent(actor()), "agent.name"),
+    ] {
+        assert_eq!(builder.build().unwrap_err().field(), Some(field));
+    }
+}

@@ -1,0 +1,129 @@
+//! How tasks run to their end.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures::StreamExt;
+use serde_json::json;
+use sutazai_core::ErrorKind;
+use sutazai_core::domain::TaskStatus::{Cancelled, Completed, Failed, Pending, Processing};
+use sutazai_core::domain::{EventKind, NewTask};
+
+use super::stage::{ME, Stage, settle};
+
+#[tokio::test]
+async fn a_submitted_task_runs_though_the_clock_stands_still() {
+    let stage = Stage::new(1);
+    stage.engine.start();
+    let task = stage.submit("finish").await;
+    let ended = stage.engine.wait(&ME, task.id).await.unwrap();
+    assert_eq!((ended.status, ended.result), (Completed, Some(json!({ "run": 1 }))));
+    assert_eq!(stage.statuses(&task).await, [Pending, Processing, Completed]);
+    let later = stage.submit("finish").await;
+    assert_eq!(stage.engine.wait(&ME, later.id).await.unwrap().status, Completed);
+}
+
+#[tokio::test]
+async fn temporary_errors_are_tried_again_later() {
+    let stage = Stage::new(1);
+    stage.engine.start();
+    let task = stage.submit("fail-twice").await;
+    let ended = stage.until_ended(&task).await;
+    assert_eq!((ended.status, ended.failures, ended.attempt), (Completed, 2, 3));
+    assert_eq!(
+        stage.statuses(&task).await,
+        [Pending, Processing, Pending, Processing, Pending, Processing, Completed]
+    );
+}
+
+#[tokio::test]
+async fn after_the_last_attempt_it_is_a_dead_letter_and_can_be_retried() {
+    let stage = Stage::new(1);
+    stage.engine.start();
+    let task = stage.submit("fail").await;
+    let ended = stage.until_ended(&task).await;
+    assert_eq!((ended.status, ended.failures), (Failed, 3));
+    assert_eq!(ended.error.unwrap().kind, ErrorKind::Unavailable);
+    assert_eq!(stage.engine.retry(&ME, task.id).await.unwrap().failures, 0);
+    assert_eq!(stage.until_ended(&task).await.failures, 3);
+    assert_eq!(stage.actor.runs.load(Ordering::SeqCst), 6);
+}
+
+#[tokio::test]
+async fn lasting_errors_are_not_tried_again() {
+    let stage = Stage::new(1);
+    stage.engine.start();
+    for (what, kind) in [("refuse", ErrorKind::InvalidInput), ("bad-child", ErrorKind::InvalidInput)] {
+        let task = stage.submit(what).await;
+        let ended = stage.engine.wait(&ME, task.id).await.unwrap();
+        assert_eq!((ended.status, ended.failures, ended.error.unwrap().kind), (Failed, 1, kind), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_panic_ends_the_attempt_and_nothing_else() {
+    let stage = Stage::new(1);
+    stage.engine.start();
+    let task = stage.submit("panic").await;
+    let ended = stage.until_ended(&task).await;
+    assert_eq!((ended.status, ended.error.unwrap().kind), (Failed, ErrorKind::Internal));
+    let next = stage.submit("finish").await;
+    assert_eq!(stage.engine.wait(&ME, next.id).await.unwrap().status, Completed);
+}
+
+#[tokio::test]
+async fn one_worker_runs_any_graph() {
+    let stage = Stage::new(1);
+    stage.engine.start();
+    let task =
+        stage.engine.submit(&ME, NewTask::new("actor", json!({ "do": "tree", "depth": 3 }))).await.unwrap();
+    let ended = stage.engine.wait(&ME, task.id).await.unwrap();
+    assert_eq!((ended.status, ended.result, ended.failures), (Completed, Some(json!(15)), 0));
+}
+
+#[tokio::test]
+async fn what_an_agent_says_comes_in_order_before_its_end() {
+    let stage = Stage::new(1);
+    stage.engine.start();
+    let task = stage.submit("talk").await;
+    let events: Vec<_> =
+        stage.engine.events(&ME, task.id, 0).await.unwrap().map(|event| event.unwrap().kind).collect().await;
+    let names: Vec<_> = events.iter().map(EventKind::name).collect();
+    assert_eq!(names, ["status", "status", "text", "progress", "status"]);
+    assert_eq!(events[2], EventKind::Text { text: "one two three".into() });
+    let resumed: Vec<_> = stage.engine.events(&ME, task.id, 3).await.unwrap().collect().await;
+    assert_eq!(resumed.iter().map(|event| event.as_ref().unwrap().sequence).collect::<Vec<_>>(), [4, 5]);
+}
+
+#[tokio::test]
+async fn text_can_be_read_while_the_agent_still_writes() {
+    let stage = Stage::new(1);
+    stage.engine.start();
+    let task = stage.submit("think-aloud").await;
+    let mut events = stage.engine.events(&ME, task.id, 2).await.unwrap();
+    stage.until_processing(&task).await;
+    settle().await;
+    stage.clock.advance(Duration::from_millis(200));
+    let first = events.next().await.unwrap().unwrap();
+    assert_eq!((first.sequence, first.kind), (3, EventKind::Text { text: "let me see".into() }));
+    assert_eq!(stage.engine.task(&ME, task.id).await.unwrap().status, Processing);
+    stage.engine.cancel(&ME, task.id).await.unwrap();
+    let last = events.next().await.unwrap().unwrap();
+    assert!(matches!(last.kind, EventKind::Status { status: Cancelled, .. }), "{last:?}");
+    assert!(events.next().await.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_thousand_tasks_end_once_each() {
+    let stage = Stage::new(8);
+    stage.engine.start();
+    let new = vec![NewTask::new("actor", json!({})); 10_000];
+    let tasks = stage.engine.submit_all(&ME, new).await.unwrap();
+    for task in &tasks {
+        assert_eq!(stage.engine.wait(&ME, task.id).await.unwrap().status, Completed);
+    }
+    assert_eq!(stage.actor.runs.load(Ordering::SeqCst), 10_000);
+    for task in &tasks {
+        assert_eq!(stage.statuses(task).await, [Pending, Processing, Completed]);
+    }
+}

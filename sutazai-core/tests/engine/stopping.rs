@@ -1,0 +1,178 @@
+//! What stops a task or the engine: cancellation, time, shutdown, lost leases, a store out of reach.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use serde_json::json;
+use sutazai_core::ErrorKind;
+use sutazai_core::domain::TaskStatus::{Cancelled, Completed, Failed, Pending, Processing};
+use sutazai_core::domain::{EventKind, NewTask};
+use sutazai_core::memory::MemoryTaskStore;
+use sutazai_core::ports::{Clock, TaskStore};
+
+use super::faulty_task_store::FaultyTaskStore;
+use super::stage::{ME, Stage, settle};
+
+#[tokio::test]
+async fn an_attempt_that_takes_too_long_is_a_timeout() {
+    let stage = Stage::new(1);
+    stage.engine.start();
+    let mut new = NewTask::new("actor", json!({ "do": "hang" }));
+    (new.timeout_seconds, new.max_attempts) = (7, 1);
+    let task = stage.engine.submit(&ME, new).await.unwrap();
+    let begun = stage.clock.now();
+    let ended = stage.until_ended(&task).await;
+    assert_eq!((ended.status, ended.error.unwrap().kind), (Failed, ErrorKind::Timeout));
+    assert!((stage.clock.now() - begun).num_seconds() >= 7);
+}
+
+#[tokio::test]
+async fn a_running_task_is_cancelled_at_once() {
+    let stage = Stage::new(1);
+    stage.engine.start();
+    let task = stage.submit("hang").await;
+    stage.until_processing(&task).await;
+    assert!(stage.engine.cancel(&ME, task.id).await.unwrap().cancel_requested);
+    assert_eq!(stage.engine.wait(&ME, task.id).await.unwrap().status, Cancelled);
+    let again = stage.engine.cancel(&ME, task.id).await.unwrap_err();
+    assert_eq!(again.kind(), ErrorKind::Conflict);
+}
+
+#[tokio::test]
+async fn a_cancellation_in_another_process_comes_with_the_heartbeat() {
+    let stage = Stage::new(1);
+    stage.engine.start();
+    let task = stage.submit("hang").await;
+    stage.until_processing(&task).await;
+    stage.store.cancel(task.id, stage.clock.now()).await.unwrap();
+    assert_eq!(stage.until_ended(&task).await.status, Cancelled);
+}
+
+#[tokio::test]
+async fn shutdown_hands_back_what_runs() {
+    let stage = Stage::new(2);
+    stage.engine.start();
+    let mut tasks = Vec::new();
+    for _ in 0..2 {
+        let task = stage.submit("hang").await;
+        stage.until_processing(&task).await;
+        tasks.push(task);
+    }
+    stage.shut_down(Duration::from_secs(3)).await;
+    assert_eq!(tokio::runtime::Handle::current().metrics().num_alive_tasks(), 0, "something still runs");
+    for task in tasks {
+        let left = stage.engine.task(&ME, task.id).await.unwrap();
+        assert_eq!((left.status, left.failures), (Pending, 0));
+        assert!(left.worker.is_none());
+    }
+}
+
+#[tokio::test]
+async fn shutdown_hands_back_what_was_claimed_in_advance() {
+    let stage = Stage::new(1);
+    let tasks = stage.filled(50).await;
+    stage.shut_down(Duration::ZERO).await;
+    assert_eq!(stage.in_status(&tasks, Pending).await, 50);
+    assert_eq!(stage.actor.runs.load(Ordering::SeqCst), 501, "something began after the shutdown");
+}
+
+#[tokio::test]
+async fn shutdown_lets_end_what_ends_in_time() {
+    let stage = Stage::new(1);
+    stage.engine.start();
+    let task = stage.submit("hang").await;
+    stage.until_processing(&task).await;
+    let shutdown = stage.engine.shutdown(Duration::from_secs(60));
+    let (_, cancelled) = tokio::join!(shutdown, stage.engine.cancel(&ME, task.id));
+    assert!(cancelled.unwrap().cancel_requested);
+    assert_eq!(stage.engine.task(&ME, task.id).await.unwrap().status, Cancelled);
+}
+
+#[tokio::test]
+async fn what_was_claimed_in_advance_and_cannot_begin_goes_back() {
+    let stage = Stage::new(1);
+    let tasks = stage.filled(50).await;
+    // The last of them has been claimed and has not begun.
+    let mut claimed = tasks.clone();
+    for task in tasks.iter().rev() {
+        if stage.engine.task(&ME, task.id).await.unwrap().status == Processing {
+            break;
+        }
+        claimed.pop();
+    }
+    let cancelled = claimed.last().unwrap();
+    assert!(stage.engine.cancel(&ME, cancelled.id).await.unwrap().cancel_requested);
+    stage.clock.advance(Duration::from_secs(1));
+    assert_eq!(stage.engine.wait(&ME, cancelled.id).await.unwrap().status, Cancelled);
+    settle().await;
+    assert_eq!(stage.in_status(&tasks, Processing).await, 1);
+    assert_eq!(stage.in_status(&tasks, Pending).await, 48);
+    assert_eq!(stage.actor.runs.load(Ordering::SeqCst), 501);
+}
+
+#[tokio::test]
+async fn an_agent_that_does_not_stop_is_cut_off() {
+    let stage = Stage::new(1);
+    stage.engine.start();
+    let task = stage.submit("stubborn").await;
+    stage.until_processing(&task).await;
+    stage.engine.cancel(&ME, task.id).await.unwrap();
+    assert_eq!(stage.until_ended(&task).await.status, Cancelled);
+    let next = stage.submit("finish").await;
+    assert_eq!(stage.engine.wait(&ME, next.id).await.unwrap().status, Completed);
+}
+
+#[tokio::test]
+async fn a_store_out_of_reach_loses_no_outcome() {
+    let store = Arc::new(MemoryTaskStore::new());
+    let faulty = Arc::new(FaultyTaskStore { store: store.clone(), faults: AtomicU32::new(4) });
+    let stage = Stage::over(store, faulty.clone(), 2);
+    stage.engine.start();
+    let task = stage.submit("finish").await;
+    assert_eq!(stage.until_ended(&task).await.status, Completed);
+    assert_eq!(faulty.faults.load(Ordering::SeqCst), 0, "claims were to fail");
+    let task = stage.submit("think-aloud").await;
+    stage.until_processing(&task).await;
+    faulty.faults.store(4, Ordering::SeqCst);
+    stage.engine.cancel(&ME, task.id).await.unwrap();
+    assert_eq!(stage.until_ended(&task).await.status, Cancelled);
+    assert_eq!(faulty.faults.load(Ordering::SeqCst), 0, "outcomes were to fail");
+    assert_eq!(stage.actor.runs.load(Ordering::SeqCst), 2, "an attempt was done twice");
+    let said = stage.store.events_after(task.id, 2, 1).await.unwrap();
+    assert!(matches!(said[0].kind, EventKind::Text { .. }), "{said:?}");
+}
+
+#[tokio::test]
+async fn an_outcome_that_the_store_cannot_bear_hinders_no_other() {
+    let store = Arc::new(MemoryTaskStore::new());
+    let faulty = Arc::new(FaultyTaskStore { store: store.clone(), faults: AtomicU32::new(0) });
+    let stage = Stage::over(store, faulty, 8);
+    let mut all = Vec::new();
+    for what in ["finish", "finish", "poison", "finish"] {
+        all.push(NewTask { max_attempts: 1, ..NewTask::new("actor", json!({ "do": what })) });
+    }
+    let tasks = stage.engine.submit_all(&ME, all).await.unwrap();
+    stage.engine.start();
+    for (task, status) in tasks.iter().zip([Completed, Completed, Failed, Completed]) {
+        assert_eq!(stage.until_ended(task).await.status, status);
+    }
+}
+
+#[tokio::test]
+async fn a_lost_lease_records_nothing() {
+    let stage = Stage::new(1);
+    stage.engine.start();
+    let task = stage.submit("hang").await;
+    stage.until_processing(&task).await;
+    // As if this process had been stopped for longer than its lease.
+    stage.store.expire(stage.clock.now() + Duration::from_secs(3_600)).await.unwrap();
+    stage.store.cancel(task.id, stage.clock.now()).await.unwrap();
+    for _ in 0..20 {
+        stage.clock.advance(Duration::from_secs(1));
+        settle().await;
+    }
+    assert_eq!(stage.statuses(&task).await, [Pending, Processing, Pending, Cancelled]);
+    let next = stage.submit("finish").await;
+    assert_eq!(stage.engine.wait(&ME, next.id).await.unwrap().status, Completed);
+}

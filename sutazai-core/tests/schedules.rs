@@ -1,0 +1,33 @@
+//! Thousands of random schedules over the memory store.
+//!
+//! `SUTAZAI_SCHEDULES=n` sets how many; `SUTAZAI_SCHEDULE_SEED=n` replays the one that a failure named.
+
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
+use std::sync::Arc;
+
+use sutazai_core::memory::MemoryTaskStore;
+use sutazai_core::ports::TaskStore;
+use sutazai_core::testing::schedules;
+
+/// The seeds to play: the one that is asked for, or so many from a number that differs at each run.
+fn seeds(default_count: u64) -> std::ops::Range<u64> {
+    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
+    match number("SUTAZAI_SCHEDULE_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => {
+            let first = u64::from(rand::random::<u32>());
+            first..first + number("SUTAZAI_SCHEDULES").unwrap_or(default_count)
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_memory_store_bears_every_schedule() {
+    for seed in seeds(3_000) {
+        let make = || async { Arc::new(MemoryTaskStore::new()) as Arc<dyn TaskStore> };
+        if let Err(fault) = schedules::run(make, seed).await {
+            panic!("{fault}\nreplay it with SUTAZAI_SCHEDULE_SEED={seed}");
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Registering, signing in, and tokens that are not what they seem.
+
+use std::time::Duration;
+
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use reqwest::{Method, Response};
+use serde_json::{Value, json};
+
+use crate::support::{PASSWORD, SECRET, Server, failure, names, success};
+
+async fn post(server: &Server, path: &str, body: &Value) -> Response {
+    server.request(Method::POST, &format!("/api/v1/auth/{path}")).json(body).send().await.unwrap()
+}
+
+fn registration(username: &str, email: &str, password: &str) -> Value {
+    json!({ "username": username, "email": email, "password": password })
+}
+
+#[tokio::test]
+async fn registrations_that_do_not_fit() {
+    let server = Server::start().await;
+    server.user("ada").await;
+    let mail = "new@example.org";
+    for (field, body) in [
+        ("username", registration("ab", mail, PASSWORD)),
+        ("username", registration("a b", mail, PASSWORD)),
+        ("email", registration("new", "new", PASSWORD)),
+        ("password", registration("new", mail, "short")),
+        ("password", registration("new", mail, "password1")),
+        ("password", registration("newcomer", mail, "Newcomer")),
+        ("password", registration("new", mail, &"x y".repeat(400))),
+        ("password", json!({ "username": "new", "email": mail })),
+        ("role", json!({ "username": "new", "email": mail, "password": PASSWORD, "role": "admin" })),
+    ] {
+        names(post(&server, "register", &body).await, 422, "invalid_input", field).await;
+    }
+    for (field, body) in [
+        ("username", registration("ADA", mail, PASSWORD)),
+        ("email", registration("new", "Ada@Example.org", PASSWORD)),
+    ] {
+        names(post(&server, "register", &body).await, 409, "conflict", field).await;
+    }
+    success(post(&server, "register", &registration("new", mail, PASSWORD)).await, 201).await;
+}
+
+#[tokio::test]
+async fn signing_in() {
+    let server = Server::start().await;
+    server.user("ada").await;
+    for login in ["ada", "ADA", "ada@example.org", "Ada@Example.ORG"] {
+        let data =
+            success(post(&server, "login", &json!({ "login": login, "password": PASSWORD })).await, 200)
+                .await;
+        assert_eq!((&data["user"]["username"], &data["token_type"]), (&json!("ada"), &json!("bearer")));
+    }
+    let mut answers = Vec::new();
+    for (login, password) in
+        [("ada", "wrong password"), ("nobody", PASSWORD), ("", ""), ("ada", ""), ("ada'--", "x")]
+    {
+        let answer = post(&server, "login", &json!({ "login": login, "password": password })).await;
+        answers.push(failure(answer, 401, "unauthenticated").await);
+    }
+    assert!(
+        answers.iter().all(|answer| *answer == answers[0]),
+        "an unknown user can be told from a wrong password"
+    );
+    let long = "x".repeat(1_025);
+    names(
+        post(&server, "login", &json!({ "login": "ada", "password": long })).await,
+        422,
+        "invalid_input",
+        "password",
+    )
+    .await;
+    names(
+        post(&server, "login", &json!({ "username": "ada", "password": PASSWORD })).await,
+        422,
+        "invalid_input",
+        "username",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_refresh_token_is_good_once_and_its_reuse_ends_the_session() {
+    let server = Server::start().await;
+    let ada = server.user("ada").await;
+    let other =
+        success(post(&server, "login", &json!({ "login": "ada", "password": PASSWORD })).await, 200).await;
+    let refresh = async |token: &Value| post(&server, "refresh", &json!({ "refresh_token": token })).await;
+    let first = &ada.signed_in["refresh_token"];
+    let second = success(refresh(first).await, 200).await;
+    assert_ne!(&second["refresh_token"], first);
+    assert_eq!(second["user"]["username"], "ada");
+    let me = async |token: &Value| {
+        server
+            .request(Method::GET, "/api/v1/auth/me")
+            .bearer_auth(token.as_str().unwrap())
+            .send()
+            .await
+            .unwrap()
+    };
+    success(me(&second["access_token"]).await, 200).await;
+
+    failure(refresh(first).await, 401, "unauthenticated").await;
+    failure(refresh(&second["refresh_token"]).await, 401, "unauthenticated").await;
+    failure(me(&second["access_token"]).await, 401, "unauthenticated").await;
+    success(me(&other["access_token"]).await, 200).await;
+    success(refresh(&other["refresh_token"]).await, 200).await;
+    for bad in ["", "nonsense", &ada.token] {
+        failure(refresh(&json!(bad)).await, 401, "unauthenticated").await;
+    }
+}
+
+#[tokio::test]
+async fn logout_spends_both_tokens() {
+    let server = Server::start().await;
+    let ada = server.user("ada").await;
+    success(ada.post("/api/v1/auth/logout", &json!({})).await, 200).await;
+    failure(ada.get("/api/v1/tasks").await, 401, "unauthenticated").await;
+    let refresh = json!({ "refresh_token": ada.signed_in["refresh_token"] });
+    failure(post(&server, "refresh", &refresh).await, 401, "unauthenticated").await;
+}
+
+#[tokio::test]
+async fn forged_tokens() {
+    let server = Server::start().await;
+    let ada = server.user("ada").await;
+    let good = serde_json::to_value(server.identity.authenticate(&ada.token).unwrap().claims).unwrap();
+    let with = |field: &str, value: Value| {
+        let mut claims = good.clone();
+        claims[field] = value;
+        claims
+    };
+    let sign = |claims: &Value, algorithm: Algorithm, key: &[u8]| {
+        encode(&Header::new(algorithm), claims, &EncodingKey::from_secret(key)).unwrap()
+    };
+    let me = async |token: &str| {
+        server.request(Method::GET, "/api/v1/auth/me").bearer_auth(token).send().await.unwrap()
+    };
+    // The forger's tools work: with the right key and claims it is let in.
+    success(me(&sign(&good, Algorithm::HS256, SECRET)).await, 200).await;
+
+    let parts: Vec<&str> = ada.token.split('.').collect();
+    let admin = sign(&with("role", json!("admin")), Algorithm::HS256, SECRET);
+    let admin = admin.split('.').nth(1).unwrap();
+    let past = good["iat"].as_i64().unwrap() - 1;
+    let refresh_token = ada.signed_in["refresh_token"].as_str().unwrap().to_owned();
+    for (what, token) in [
+        ("another key", sign(&good, Algorithm::HS256, b"another secret of thirty-two by.")),
+        ("another algorithm", sign(&good, Algorithm::HS512, SECRET)),
+        ("no algorithm", format!("eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.{}.", parts[1])),
+        ("no signature", format!("{}.{}.", parts[0], parts[1])),
+        ("another role under the old signature", format!("{}.{admin}.{}", parts[0], parts[2])),
+        ("expired", sign(&with("exp", json!(past)), Algorithm::HS256, SECRET)),
+        ("no end", sign(&with("exp", Value::Null), Algorithm::HS256, SECRET)),
+        ("another type", sign(&with("type", json!("refresh")), Algorithm::HS256, SECRET)),
+        ("an unknown role", sign(&with("role", json!("root")), Algorithm::HS256, SECRET)),
+        ("a refresh token", refresh_token),
+    ] {
+        let answer = me(&token).await;
+        assert_eq!(answer.status(), 401, "{what}");
+        failure(answer, 401, "unauthenticated").await;
+    }
+    let nobody = sign(&with("sub", json!("0195f3a0-0000-7000-8000-000000000000")), Algorithm::HS256, SECRET);
+    failure(me(&nobody).await, 401, "unauthenticated").await;
+}
+
+#[tokio::test]
+async fn many_at_once_are_served_or_told_to_come_back() {
+    let server = Server::start().await;
+    server.user("ada").await;
+    let body = json!({ "login": "ada", "password": PASSWORD });
+    let answers = futures::future::join_all((0..200).map(|_| post(&server, "login", &body))).await;
+    let mut served = 0;
+    for answer in answers {
+        match answer.status().as_u16() {
+            200 => served += 1,
+            _ => {
+                let after: u64 = answer.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+                assert!((1..=5).contains(&after));
+                let error = failure(answer, 503, "busy").await;
+                assert_eq!(error["details"]["retry_after_seconds"], after);
+            }
+        }
+    }
+    assert!(served > 0);
+    let again = tokio::time::timeout(Duration::from_secs(5), post(&server, "login", &body)).await.unwrap();
+    success(again, 200).await;
+}

@@ -1,0 +1,230 @@
+//! Every error has the same form, names what does not fit, and tells nothing that it should not.
+
+use std::sync::Arc;
+
+use reqwest::Method;
+use reqwest::header::{ALLOW, CONTENT_TYPE, WWW_AUTHENTICATE};
+use serde_json::{Value, json};
+
+use crate::support::{Panicking, Server, failure, names, success};
+
+#[tokio::test]
+async fn paths_and_methods() {
+    let server = Server::start().await;
+    let ada = server.user("ada").await;
+    for path in [
+        "/",
+        "/api",
+        "/api/v1/nothing",
+        "/api/v1/tasks/",
+        "/health/",
+        "/api/v1/agents/worker/analyze",
+        "/%ff",
+    ] {
+        failure(ada.get(path).await, 404, "not_found").await;
+    }
+    for (method, path, allowed) in [
+        (Method::DELETE, "/health", "GET,HEAD"),
+        (Method::GET, "/api/v1/auth/login", "POST"),
+        (Method::PATCH, "/api/v1/tasks", "GET,HEAD,POST"),
+        (Method::PUT, "/api/v1/tasks/1", "GET,HEAD,DELETE"),
+    ] {
+        let answer = ada.request(method, path).send().await.unwrap();
+        assert_eq!(answer.headers()[ALLOW], allowed, "{path}");
+        failure(answer, 405, "method_not_allowed").await;
+    }
+    names(ada.get("/api/v1/tasks/1").await, 422, "invalid_input", "task_id").await;
+    failure(ada.get("/api/v1/tasks/%ff").await, 400, "malformed").await;
+}
+
+#[tokio::test]
+async fn bodies_that_cannot_be_read() {
+    let server = Server::start().await;
+    let ada = server.user("ada").await;
+    let post = |content_type: &'static str, body: &str| {
+        ada.request(Method::POST, "/api/v1/tasks")
+            .header(CONTENT_TYPE, content_type)
+            .body(body.to_owned())
+            .send()
+    };
+    let good = r#"{"agent": "worker", "payload": {"mode": "echo"}}"#;
+    success(post("application/json; charset=utf-8", good).await.unwrap(), 202).await;
+    for other in ["text/plain", "application/x-www-form-urlencoded", "application/jsonp", ""] {
+        failure(post(other, good).await.unwrap(), 415, "unsupported_media_type").await;
+    }
+    let bare = ada.request(Method::POST, "/api/v1/tasks").send().await.unwrap();
+    failure(bare, 415, "unsupported_media_type").await;
+    let deep = "[".repeat(10_000);
+    for body in ["", "{", "nonsense", r#"{"agent": "worker"} more"#, r#"{"agent": "\ud800"}"#, &deep] {
+        failure(post("application/json", body).await.unwrap(), 400, "malformed").await;
+    }
+}
+
+#[tokio::test]
+async fn bodies_that_do_not_fit_name_the_field() {
+    let server = Server::start().await;
+    let ada = server.user("ada").await;
+    let payload = json!({ "mode": "echo" });
+    for (field, body) in [
+        ("agent", json!({ "payload": payload })),
+        ("agent", json!({ "agent": 7 })),
+        ("agent", json!({ "agent": "nobody", "payload": payload })),
+        ("agent", json!({ "agent": "" })),
+        ("prio", json!({ "agent": "worker", "payload": payload, "prio": 3 })),
+        ("priority", json!({ "agent": "worker", "payload": payload, "priority": "high" })),
+        ("priority", json!({ "agent": "worker", "payload": payload, "priority": 10 })),
+        ("priority", json!({ "agent": "worker", "payload": payload, "priority": -1 })),
+        ("timeout_seconds", json!({ "agent": "worker", "payload": payload, "timeout_seconds": 0 })),
+        ("run_at", json!({ "agent": "worker", "payload": payload, "run_at": "tomorrow" })),
+        ("title", json!({ "agent": "worker", "payload": payload, "title": "x".repeat(201) })),
+        ("payload.mode", json!({ "agent": "worker", "payload": { "mode": "dance" } })),
+        ("body", json!([])),
+        ("body", Value::Null),
+    ] {
+        let answer = ada.post("/api/v1/tasks", &body).await;
+        let error = failure(answer, 422, "invalid_input").await;
+        assert_eq!(error["details"]["field"], field, "{body}: {error}");
+        let message = error["message"].as_str().unwrap();
+        assert!(!message.contains(" at line "), "{message}");
+    }
+    let twice = r#"{"agent": "worker", "agent": "worker"}"#;
+    let request =
+        ada.request(Method::POST, "/api/v1/tasks").header(CONTENT_TYPE, "application/json").body(twice);
+    names(request.send().await.unwrap(), 422, "invalid_input", "agent").await;
+    let answer = ada.post("/api/v1/agents/hardware-optimizer/analyze", &json!({ "use_models": true })).await;
+    names(answer, 422, "invalid_input", "use_models").await;
+    let answer = ada.post("/api/v1/agents/hardware-optimizer/analyze", &json!({ "use_model": "no" })).await;
+    names(answer, 422, "invalid_input", "use_model").await;
+}
+
+#[tokio::test]
+async fn queries_that_do_not_fit_name_the_parameter() {
+    let server = Server::start().await;
+    let ada = server.user("ada").await;
+    for (query, field) in [
+        ("limit=0", "limit"),
+        ("limit=101", "limit"),
+        ("limit=many", "limit"),
+        ("limit=-1", "limit"),
+        ("limit=5&limit=6", "limit"),
+        ("status=done", "status"),
+        ("created_after=yesterday", "created_after"),
+        ("created_before=", "created_before"),
+        ("cursor=AAAA", "cursor"),
+        ("cursor=0195F3A0-0000-7000-8000-000000000000", "cursor"),
+        ("page=2", "page"),
+    ] {
+        names(ada.get(&format!("/api/v1/tasks?{query}")).await, 422, "invalid_input", field).await;
+    }
+}
+
+#[tokio::test]
+async fn the_body_limit() {
+    let server = Server::start().await;
+    let ada = server.user("ada").await;
+    let body = |size: usize| {
+        let frame = r#"{"agent": "worker", "payload": {"mode": "echo", "text": ""}}"#;
+        let text = "x".repeat(size - frame.len());
+        format!(r#"{{"agent": "worker", "payload": {{"mode": "echo", "text": "{text}"}}}}"#)
+    };
+    let post = |size| {
+        ada.request(Method::POST, "/api/v1/tasks")
+            .header(CONTENT_TYPE, "application/json")
+            .body(body(size))
+            .send()
+    };
+    success(post(10_000_000).await.unwrap(), 202).await;
+    failure(post(10_000_001).await.unwrap(), 413, "payload_too_large").await;
+    success(ada.get("/api/v1/auth/me").await, 200).await;
+}
+
+#[tokio::test]
+async fn every_route_but_the_open_ones_asks_who_is_there() {
+    let server = Server::start().await;
+    let id = "0195f3a0-0000-7000-8000-000000000000";
+    for (method, path) in [
+        (Method::POST, "/api/v1/auth/logout".to_owned()),
+        (Method::GET, "/api/v1/auth/me".to_owned()),
+        (Method::GET, "/api/v1/agents".to_owned()),
+        (Method::POST, "/api/v1/agents/hardware-optimizer/analyze".to_owned()),
+        (Method::GET, "/api/v1/tasks".to_owned()),
+        (Method::POST, "/api/v1/tasks".to_owned()),
+        (Method::GET, format!("/api/v1/tasks/{id}")),
+        (Method::DELETE, format!("/api/v1/tasks/{id}")),
+        (Method::POST, format!("/api/v1/tasks/{id}/cancel")),
+        (Method::POST, format!("/api/v1/tasks/{id}/retry")),
+        (Method::GET, format!("/api/v1/tasks/{id}/events")),
+        (Method::GET, "/api/v1/system/metrics".to_owned()),
+    ] {
+        for value in [
+            None,
+            Some("Bearer"),
+            Some("Bearer "),
+            Some("Bearer nonsense"),
+            Some("Basic YTpi"),
+            Some("nonsense"),
+        ] {
+            let request = server.request(method.clone(), &path);
+            let request = match value {
+                Some(value) => request.header("authorization", value),
+                None => request,
+            };
+            let answer = request.send().await.unwrap();
+            assert_eq!(answer.headers()[WWW_AUTHENTICATE], "Bearer", "{method} {path}");
+            failure(answer, 401, "unauthenticated").await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_panic_is_told_without_its_words_and_ends_nothing_else() {
+    let server = Server::start_with(vec![Arc::new(Panicking)], true, |router| router).await;
+    let ada = server.user("ada").await;
+    for _ in 0..2 {
+        let error = failure(ada.get("/api/v1/system/metrics").await, 500, "internal").await;
+        assert!(!error.to_string().contains("secret plan"), "{error}");
+    }
+    success(ada.get("/api/v1/auth/me").await, 200).await;
+}
+
+#[tokio::test]
+async fn the_text_of_an_internal_error_stays_in_the_log() {
+    let server = Server::start().await;
+    let ada = server.user("ada").await;
+    let body = json!({ "agent": "worker", "payload": { "mode": "break" }, "max_attempts": 1 });
+    let task = success(ada.post("/api/v1/tasks", &body).await, 202).await;
+    let id = task["id"].as_str().unwrap();
+    let events = ada.events(id, 0).await;
+    let done = ada.task(id).await;
+    assert_eq!((&done["status"], &done["error"]["kind"]), (&json!("failed"), &json!("internal")));
+    assert_eq!(events.last().unwrap().data["error"]["kind"], "internal");
+    assert!(!format!("{done} {events:?}").contains("secret plan"), "{done} {events:?}");
+}
+
+#[tokio::test]
+async fn an_agent_that_is_not_there_is_not_found() {
+    let server = Server::start().await;
+    let ada = server.user("ada").await;
+    let answer = ada.request(Method::POST, "/api/v1/agents/hardware-optimizer/analyze").send().await.unwrap();
+    failure(answer, 404, "not_found").await;
+}
+
+#[tokio::test]
+async fn a_sane_request_id_is_kept_and_any_other_replaced() {
+    let server = Server::start().await;
+    let ask = async |id: &str| {
+        let answer = server.request(Method::GET, "/health").header("x-request-id", id).send().await.unwrap();
+        let header = answer.headers()["x-request-id"].to_str().unwrap().to_owned();
+        success(answer, 200).await; // which holds the header against the metadata
+        header
+    };
+    let longest = "x".repeat(64);
+    for good in ["7f3e", "a-b_c.D9", &longest] {
+        assert_eq!(ask(good).await, good);
+    }
+    for bad in ["", "two words", "quote\"", "<b>", "x".repeat(65).as_str()] {
+        let made = ask(bad).await;
+        assert!(made.len() == 32 && made.bytes().all(|b| b.is_ascii_hexdigit()), "{bad}: {made}");
+    }
+    assert_ne!(ask("").await, ask("").await);
+}

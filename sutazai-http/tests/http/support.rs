@@ -1,0 +1,312 @@
+//! A server of its own for each test, an agent that does as it is told, and a user's view of the API.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::Router;
+use futures::StreamExt;
+use reqwest::{Client, Method, RequestBuilder, Response};
+use serde_json::{Value, json};
+use sutazai_core::domain::{AgentDescriptor, SnapshotPart, Step};
+use sutazai_core::engine::Engine;
+use sutazai_core::identity::{Identity, IdentityConfig};
+use sutazai_core::memory::{MemoryIdentityStore, MemoryTaskStore};
+use sutazai_core::ports::{Agent, AgentContext, MetricSource, SystemClock};
+use sutazai_core::{Error, Result};
+use sutazai_http::auth::{Argon2Cost, Argon2PasswordHasher, JwtTokenSigner};
+use sutazai_http::{App, router, serve};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+pub const SECRET: &[u8] = b"a secret of thirty-two bytes ...";
+pub const PASSWORD: &str = "correct horse battery";
+
+/// Does what its payload says: `mode` is `echo`, `gate` (report, then wait until the test opens the gate), `refuse`
+/// (an error that no retry helps) or `break` (an error of ours).
+#[derive(Debug)]
+struct Worker {
+    gate: Arc<Semaphore>,
+}
+
+#[async_trait]
+impl Agent for Worker {
+    fn descriptor(&self) -> AgentDescriptor {
+        AgentDescriptor {
+            name: "worker".into(),
+            description: "Does what its payload says.".into(),
+            capabilities: vec!["testing".into()],
+            input_schema: json!({
+                "type": "object",
+                "properties": { "mode": { "enum": ["echo", "gate", "refuse", "break"] }, "text": { "type": "string" } },
+                "required": ["mode"],
+                "additionalProperties": false
+            }),
+        }
+    }
+
+    async fn run(&self, context: &AgentContext) -> Result<Step> {
+        match context.task.payload["mode"].as_str().unwrap_or_default() {
+            "gate" => {
+                context.progress(0.5, "at the gate");
+                tokio::select! {
+                    opened = self.gate.acquire() => opened.unwrap().forget(),
+                    () = context.cancellation.cancelled() => context.check_cancelled()?,
+                }
+            }
+            "refuse" => return Err(Error::invalid("text", "expected something else")),
+            "break" => return Err(Error::internal("the secret plan of the disk")),
+            _ => {}
+        }
+        Ok(Step::Done(json!({ "echo": context.task.payload["text"] })))
+    }
+}
+
+/// A source that is broken in the worst way.
+#[derive(Debug)]
+pub struct Panicking;
+
+#[async_trait]
+impl MetricSource for Panicking {
+    fn name(&self) -> &str {
+        "panicking"
+    }
+
+    async fn collect(&self) -> Result<SnapshotPart> {
+        panic!("the secret plan of the source")
+    }
+}
+
+/// A server on a port of its own. It ends with the test.
+pub struct Server {
+    pub address: SocketAddr,
+    pub identity: Identity,
+    pub client: Client,
+    gate: Arc<Semaphore>,
+    stop: CancellationToken,
+    running: Option<JoinHandle<Result<()>>>,
+}
+
+impl Server {
+    pub async fn start() -> Self {
+        Self::start_with(vec![], true, |router| router).await
+    }
+
+    pub async fn start_with(
+        sources: Vec<Arc<dyn MetricSource>>,
+        with_users: bool,
+        placed: impl FnOnce(Router) -> Router,
+    ) -> Self {
+        let gate = Arc::new(Semaphore::new(0));
+        let mut builder = Engine::builder()
+            .task_store(Arc::new(MemoryTaskStore::new()))
+            .agent(Arc::new(Worker { gate: gate.clone() }))
+            .workers(4);
+        for source in sources {
+            builder = builder.metric_source(source);
+        }
+        let engine = builder.build().unwrap();
+        engine.start();
+        let identity = identity();
+        let app = App::new(engine, with_users.then(|| identity.clone()));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        let running = tokio::spawn(serve(listener, placed(router(app)), stop.clone().cancelled_owned()));
+        Self { address, identity, client: Client::new(), gate, stop, running: Some(running) }
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, self.url(path))
+    }
+
+    /// Lets one task through the gate.
+    pub fn open_gate(&self) {
+        self.gate.add_permits(1);
+    }
+
+    /// Asks the server to stop.
+    pub fn stop(&self) {
+        self.stop.cancel();
+    }
+
+    /// Waits until it has stopped.
+    pub async fn stopped(&mut self) {
+        let running = self.running.take().unwrap();
+        tokio::time::timeout(Duration::from_secs(5), running).await.unwrap().unwrap().unwrap();
+    }
+
+    /// Registers somebody.
+    pub async fn user(&self, name: &str) -> User<'_> {
+        let body = json!({ "username": name, "email": format!("{name}@example.org"), "password": PASSWORD });
+        let answer = self.request(Method::POST, "/api/v1/auth/register").json(&body).send().await.unwrap();
+        let data = success(answer, 201).await;
+        User { server: self, token: data["access_token"].as_str().unwrap().into(), signed_in: data }
+    }
+}
+
+/// Identity over memory, with hashes that cost next to nothing.
+fn identity() -> Identity {
+    let cost = Argon2Cost { memory_kib: 64, iterations: 1, parallelism: 1 };
+    Identity::new(
+        Arc::new(MemoryIdentityStore::new()),
+        Arc::new(Argon2PasswordHasher::new(cost).unwrap()),
+        Arc::new(JwtTokenSigner::new(SECRET).unwrap()),
+        Arc::new(SystemClock),
+        IdentityConfig::default(),
+    )
+}
+
+/// Somebody who has signed in.
+pub struct User<'a> {
+    pub server: &'a Server,
+    pub token: String,
+    pub signed_in: Value,
+}
+
+impl User<'_> {
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.server.request(method, path).bearer_auth(&self.token)
+    }
+
+    pub async fn get(&self, path: &str) -> Response {
+        self.request(Method::GET, path).send().await.unwrap()
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> Response {
+        self.request(Method::POST, path).json(body).send().await.unwrap()
+    }
+
+    /// Submits a task and gives its id.
+    pub async fn submit(&self, mode: &str) -> String {
+        let body = json!({ "agent": "worker", "payload": { "mode": mode, "text": "hello" } });
+        let task = success(self.post("/api/v1/tasks", &body).await, 202).await;
+        task["id"].as_str().unwrap().to_owned()
+    }
+
+    pub async fn task(&self, id: &str) -> Value {
+        success(self.get(&format!("/api/v1/tasks/{id}")).await, 200).await
+    }
+
+    /// Follows the events after this one until the stream ends.
+    pub async fn events(&self, id: &str, after: u64) -> Vec<SentEvent> {
+        let request = self.request(Method::GET, &format!("/api/v1/tasks/{id}/events"));
+        let answer = request.header("last-event-id", after.to_string()).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        EventReader::new(answer).rest().await
+    }
+
+    /// Waits for the end of a task and gives it.
+    pub async fn ended(&self, id: &str) -> Value {
+        self.events(id, 0).await;
+        self.task(id).await
+    }
+}
+
+/// Checks that a good answer is in the envelope, and opens it.
+pub async fn success(answer: Response, status: u16) -> Value {
+    let (found, body) = open(answer).await;
+    assert_eq!(found, status, "{body}");
+    assert_eq!(body["status"], "success", "{body}");
+    assert_eq!(body.as_object().unwrap().len(), 3, "{body}");
+    body["data"].clone()
+}
+
+/// Checks that an error is in the envelope, and gives its `error`.
+pub async fn failure(answer: Response, status: u16, code: &str) -> Value {
+    let (found, body) = open(answer).await;
+    assert_eq!(found, status, "{body}");
+    assert_eq!(body["status"], "error", "{body}");
+    assert_eq!(body["error"]["code"], code, "{body}");
+    assert!(body["error"]["message"].as_str().is_some_and(|message| !message.is_empty()), "{body}");
+    assert!(body["error"]["details"].is_object(), "{body}");
+    assert_eq!((body.as_object().unwrap().len(), body["error"].as_object().unwrap().len()), (3, 3), "{body}");
+    body["error"].clone()
+}
+
+/// Checks that an error names this field.
+pub async fn names(answer: Response, status: u16, code: &str, field: &str) {
+    let error = failure(answer, status, code).await;
+    assert_eq!(error["details"]["field"], field, "{error}");
+}
+
+async fn open(answer: Response) -> (u16, Value) {
+    let status = answer.status().as_u16();
+    let headers = answer.headers().clone();
+    let text = answer.text().await.unwrap();
+    let body: Value =
+        serde_json::from_str(&text).unwrap_or_else(|e| panic!("{status}, not JSON: {e}: {text:?}"));
+    assert_eq!(headers["content-type"], "application/json");
+    assert_eq!(headers["x-content-type-options"], "nosniff");
+    assert_eq!(headers["cache-control"], "no-store");
+    let metadata = &body["metadata"];
+    assert_eq!(metadata["trace_id"].as_str().unwrap(), headers["x-request-id"], "{body}");
+    assert_eq!(metadata["version"], env!("CARGO_PKG_VERSION"));
+    let timestamp = metadata["timestamp"].as_str().unwrap();
+    assert!(
+        chrono::DateTime::parse_from_rfc3339(timestamp).is_ok() && timestamp.ends_with('Z'),
+        "{timestamp}"
+    );
+    (status, body)
+}
+
+/// One server-sent event.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SentEvent {
+    pub id: u64,
+    pub name: String,
+    pub data: Value,
+}
+
+/// Reads server-sent events as they come.
+pub struct EventReader {
+    bytes: futures::stream::BoxStream<'static, reqwest::Result<bytes::Bytes>>,
+    text: String,
+}
+
+impl EventReader {
+    pub fn new(answer: Response) -> Self {
+        assert_eq!(answer.headers()["content-type"], "text/event-stream");
+        Self { bytes: answer.bytes_stream().boxed(), text: String::new() }
+    }
+
+    /// The next event, or none at the end of the stream. Fails after some seconds of nothing.
+    pub async fn next(&mut self) -> Option<SentEvent> {
+        loop {
+            if let Some((block, rest)) = self.text.split_once("\n\n") {
+                let event = Self::read(block);
+                self.text = rest.to_owned();
+                match event {
+                    Some(event) => return Some(event),
+                    None => continue, // a comment
+                }
+            }
+            let piece = tokio::time::timeout(Duration::from_secs(10), self.bytes.next()).await.unwrap()?;
+            self.text.push_str(std::str::from_utf8(&piece.unwrap()).unwrap());
+        }
+    }
+
+    pub async fn rest(mut self) -> Vec<SentEvent> {
+        let mut events = Vec::new();
+        while let Some(event) = self.next().await {
+            events.push(event);
+        }
+        events
+    }
+
+    fn read(block: &str) -> Option<SentEvent> {
+        let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+        Some(SentEvent {
+            id: field("id:")?.parse().unwrap(),
+            name: field("event:")?.to_owned(),
+            data: serde_json::from_str(field("data:")?).unwrap(),
+        })
+    }
+}

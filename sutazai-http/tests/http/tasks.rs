@@ -1,0 +1,123 @@
+//! Asking for tasks, listing them, stopping them.
+
+use std::collections::HashSet;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::{Server, User, failure, names, success};
+
+async fn ids(user: &User<'_>, query: &str) -> Vec<String> {
+    let page = success(user.get(&format!("/api/v1/tasks?{query}")).await, 200).await;
+    page["items"].as_array().unwrap().iter().map(|task| task["id"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn pages_neither_lose_nor_double_a_task_while_others_are_added() {
+    let server = Server::start().await;
+    let ada = server.user("ada").await;
+    let mut before = Vec::new();
+    for _ in 0..25 {
+        before.push(ada.submit("echo").await);
+    }
+    before.reverse();
+    let (mut seen, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = success(ada.get(&format!("/api/v1/tasks?limit=10{cursor}")).await, 200).await;
+        seen.extend(
+            page["items"].as_array().unwrap().iter().map(|task| task["id"].as_str().unwrap().to_owned()),
+        );
+        ada.submit("echo").await;
+        match &page["next_cursor"] {
+            Value::String(next) => cursor = format!("&cursor={next}"),
+            end => break assert_eq!(end, &Value::Null),
+        }
+    }
+    assert_eq!(seen, before);
+    assert_eq!(ids(&ada, "").await.len(), 20, "the default page");
+    assert_eq!(ids(&ada, "limit=100").await.len(), 28);
+}
+
+#[tokio::test]
+async fn filters() {
+    let server = Server::start().await;
+    let ada = server.user("ada").await;
+    let good = ada.submit("echo").await;
+    ada.ended(&good).await;
+    let bad = ada.submit("refuse").await;
+    ada.ended(&bad).await;
+    assert_eq!(ids(&ada, "status=completed").await, [good.clone()]);
+    assert_eq!(ids(&ada, "status=failed").await, [bad.clone()]);
+    assert_eq!(ids(&ada, "status=pending").await, [""; 0]);
+    assert_eq!(ids(&ada, "agent=worker").await, [bad.clone(), good.clone()]);
+    assert_eq!(ids(&ada, "agent=other").await, [""; 0]);
+    let between = ada.task(&bad).await["created_at"].as_str().unwrap().replace('+', "%2B");
+    assert_eq!(ids(&ada, &format!("created_after={between}")).await, [bad]);
+    assert_eq!(ids(&ada, &format!("created_before={between}&status=completed")).await, [good]);
+}
+
+#[tokio::test]
+async fn the_same_key_gives_the_same_task() {
+    let server = Server::start().await;
+    let ada = server.user("ada").await;
+    let post = async |key: &str, body: &Value| {
+        ada.request(Method::POST, "/api/v1/tasks")
+            .header("Idempotency-Key", key)
+            .json(body)
+            .send()
+            .await
+            .unwrap()
+    };
+    let body = json!({ "agent": "worker", "payload": { "mode": "echo" } });
+    let mut tasks = HashSet::new();
+    for _ in 0..3 {
+        let task = success(post("once", &body).await, 202).await;
+        assert_eq!(task["idempotency_key"], "once");
+        tasks.insert(task["id"].to_string());
+    }
+    assert_eq!(tasks.len(), 1);
+    let other = json!({ "agent": "worker", "payload": { "mode": "echo", "text": "other" } });
+    names(post("once", &other).await, 409, "conflict", "idempotency_key").await;
+    success(post("twice", &other).await, 202).await;
+    assert_eq!(ids(&ada, "").await.len(), 2);
+
+    let both = json!({ "agent": "worker", "payload": { "mode": "echo" }, "idempotency_key": "inside" });
+    names(post("outside", &both).await, 422, "invalid_input", "idempotency-key").await;
+    success(post("inside", &both).await, 202).await;
+    for bad in ["", &"x".repeat(201)] {
+        names(post(bad, &body).await, 422, "invalid_input", "idempotency_key").await;
+    }
+}
+
+#[tokio::test]
+async fn a_running_task_is_cancelled() {
+    let server = Server::start().await;
+    let ada = server.user("ada").await;
+    let id = ada.submit("gate").await;
+    while ada.task(&id).await["status"] != "processing" {
+        tokio::task::yield_now().await;
+    }
+    let delete = ada.request(Method::DELETE, &format!("/api/v1/tasks/{id}"));
+    failure(delete.send().await.unwrap(), 409, "conflict").await;
+    let asked = success(ada.post(&format!("/api/v1/tasks/{id}/cancel"), &json!({})).await, 200).await;
+    assert!(asked["cancel_requested"] == true || asked["status"] == "cancelled", "{asked}");
+    let done = ada.ended(&id).await;
+    assert_eq!((&done["status"], &done["result"]), (&json!("cancelled"), &Value::Null));
+    failure(ada.post(&format!("/api/v1/tasks/{id}/cancel"), &json!({})).await, 409, "conflict").await;
+}
+
+#[tokio::test]
+async fn a_failed_task_is_tried_again() {
+    let server = Server::start().await;
+    let ada = server.user("ada").await;
+    let id = ada.submit("refuse").await;
+    let failed = ada.ended(&id).await;
+    assert_eq!((&failed["status"], &failed["error"]["kind"]), (&json!("failed"), &json!("invalid_input")));
+    let again = success(ada.post(&format!("/api/v1/tasks/{id}/retry"), &json!({})).await, 200).await;
+    assert_eq!((&again["status"], &again["failures"]), (&json!("pending"), &json!(0)));
+    let failed = ada.ended(&id).await;
+    assert_eq!((&failed["status"], &failed["attempt"]), (&json!("failed"), &json!(2)));
+    let good = ada.submit("echo").await;
+    ada.ended(&good).await;
+    failure(ada.post(&format!("/api/v1/tasks/{good}/retry"), &json!({})).await, 409, "conflict").await;
+}
