@@ -56,6 +56,10 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    // Serde would take an array for an object, field by field in the order of the source.
+    if body.trim_ascii_start().starts_with(b"[") {
+        return Err(Error::invalid("body", "expected a JSON object, got an array").into());
+    }
     let mut json = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|e| {
         let field = field_of(&e);

@@ -55,8 +55,11 @@ async fn bodies_that_cannot_be_read() {
     let bare = ada.request(Method::POST, "/api/v1/tasks").send().await.unwrap();
     failure(bare, 415, "unsupported_media_type").await;
     let deep = "[".repeat(10_000);
-    for body in ["", "{", "nonsense", r#"{"agent": "worker"} more"#, r#"{"agent": "\ud800"}"#, &deep] {
+    for body in ["", "{", "nonsense", r#"{"agent": "worker"} more"#, r#"{"agent": "\ud800"}"#] {
         failure(post("application/json", body).await.unwrap(), 400, "malformed").await;
+    }
+    for body in [deep.as_str(), r#"["worker", {"mode": "echo"}]"#, "7", "null"] {
+        failure(post("application/json", body).await.unwrap(), 422, "invalid_input").await;
     }
 }
 
