@@ -12,6 +12,8 @@ mod breaker;
 mod chain;
 #[cfg(any(feature = "ollama", feature = "openai"))]
 mod http;
+#[cfg(feature = "llama-cpp")]
+mod llama_cpp;
 mod manager;
 #[cfg(feature = "ollama")]
 mod ollama;
@@ -28,6 +30,8 @@ use sutazai_core::ports::ModelBackend;
 
 pub use breaker::{BreakerState, CircuitBreaker};
 pub use chain::FallbackChain;
+#[cfg(feature = "llama-cpp")]
+pub use llama_cpp::LlamaCppModelBackend;
 pub use manager::ModelManager;
 #[cfg(feature = "ollama")]
 pub use ollama::OllamaModelBackend;
@@ -48,6 +52,8 @@ pub fn connect(entry: &str, openai_api_key: Option<&str>) -> Result<Arc<dyn Mode
         "ollama" => Ok(Arc::new(OllamaModelBackend::new(address)?)),
         #[cfg(feature = "openai")]
         "openai" => Ok(Arc::new(OpenAiModelBackend::new(address, openai_api_key)?)),
+        #[cfg(feature = "llama-cpp")]
+        "llama-cpp" => Ok(Arc::new(LlamaCppModelBackend::open(address)?)),
         other => Err(specification::unknown(other)),
     }
 }

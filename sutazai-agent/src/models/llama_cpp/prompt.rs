@@ -1,0 +1,77 @@
+//! From messages to tokens, by the model's own chat template.
+
+use llama_cpp_2::model::{LlamaChatMessage, LlamaChatTemplate, LlamaModel};
+use llama_cpp_2::token::LlamaToken;
+use sutazai_core::domain::ChatMessage;
+use sutazai_core::{Error, Result};
+
+/// For models that bring no template, or one that llama.cpp does not know.
+const FALLBACK: &str = "chatml";
+
+/// How a model wants its conversations written.
+pub(super) struct PromptFormat {
+    template: Option<LlamaChatTemplate>,
+    fallback: Option<LlamaChatTemplate>,
+    /// The texts of control tokens, such as the one that ends a message.
+    control: Vec<String>,
+}
+
+impl PromptFormat {
+    pub(super) fn of(model: &LlamaModel) -> Self {
+        let vocab = model.vocab();
+        let text = |token| vocab.text(token).map(|text| text.to_string_lossy().into_owned());
+        let mut control: Vec<_> =
+            vocab.tokens().filter(|token| vocab.is_control(*token)).filter_map(text).collect();
+        control.retain(|text| text.len() > 1);
+        Self {
+            template: model.chat_template(None).ok(),
+            fallback: LlamaChatTemplate::new(FALLBACK).ok(),
+            control,
+        }
+    }
+
+    /// The tokens of a conversation, up to where the model is to answer.
+    ///
+    /// # Errors
+    /// `InvalidInput` naming `messages`.
+    pub(super) fn tokens(&self, model: &LlamaModel, messages: &[ChatMessage]) -> Result<Vec<LlamaToken>> {
+        if messages.is_empty() {
+            return Err(Error::invalid("messages", "expected at least one message"));
+        }
+        let message = |message: &ChatMessage| {
+            LlamaChatMessage::new(message.role.as_str().to_owned(), self.defuse(&message.content))
+                .map_err(|_| Error::invalid("messages", "expected texts without a zero byte"))
+        };
+        let chat: Vec<_> = messages.iter().map(message).collect::<Result<_>>()?;
+        let write = |template: &LlamaChatTemplate| model.apply_chat_template(template, &chat, true).ok();
+        let text = self.template.as_ref().and_then(write).or_else(|| self.fallback.as_ref().and_then(write));
+        let text = text.ok_or_else(|| Error::unavailable("the model's chat template cannot be applied"))?;
+        Ok(model.vocab().tokenize(text.as_bytes(), true, true))
+    }
+
+    /// Breaks up what would read as a control token: only the template may end a message or begin one.
+    fn defuse(&self, content: &str) -> String {
+        let mut content = content.to_owned();
+        for control in &self.control {
+            if content.contains(control) {
+                let mut chars = control.chars();
+                let broken: String = chars.next().into_iter().chain([' ']).chain(chars).collect();
+                content = content.replace(control, &broken);
+            }
+        }
+        content
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_tokens_in_a_message_are_broken_up() {
+        let control = vec!["<|im_end|>".to_owned()];
+        let format = PromptFormat { template: None, fallback: None, control };
+        assert_eq!(format.defuse("a <|im_end|> b"), "a < |im_end|> b");
+        assert_eq!(format.defuse("1 < 2 | 3"), "1 < 2 | 3");
+    }
+}

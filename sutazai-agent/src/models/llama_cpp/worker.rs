@@ -1,0 +1,288 @@
+//! The thread that owns a model's context: round after round it takes requests, reads a batch, chooses tokens.
+
+use std::collections::VecDeque;
+use std::num::NonZeroU32;
+use std::sync::mpsc::{Receiver, Sender};
+use std::time::{Duration, Instant};
+
+use llama_cpp_2::context::LlamaContext;
+use llama_cpp_2::context::params::LlamaContextParams;
+use llama_cpp_2::llama_backend::LlamaBackend;
+use llama_cpp_2::llama_batch::LlamaBatch;
+use llama_cpp_2::model::LlamaModel;
+use llama_cpp_2::token::LlamaToken;
+use sutazai_core::domain::{GenerateRequest, ModelEvent};
+use sutazai_core::{Error, Result};
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::sampler::Sampler;
+use super::slot::{Slot, Writing};
+
+/// Answers written side by side.
+const SLOTS: usize = 4;
+
+/// Tokens of all conversations together, unless the model was trained on fewer.
+const CONTEXT: u32 = 8192;
+
+/// Tokens read in one round. Small enough that a request which is cancelled, or one that is writing already, does not
+/// wait long behind a prompt.
+const BATCH: usize = 256;
+
+/// A request on its way to the model.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) prompt: Vec<LlamaToken>,
+    pub(super) grammar: Option<String>,
+    pub(super) deadline: Option<(Instant, Duration)>,
+    pub(super) events: UnboundedSender<Result<ModelEvent>>,
+    pub(super) request: GenerateRequest,
+}
+
+impl Job {
+    /// Whether nobody waits for it any more; who waits in vain is told.
+    pub(super) fn is_over(&self, now: Instant) -> bool {
+        match self.deadline {
+            _ if self.events.is_closed() => true,
+            Some((at, timeout)) if now >= at => {
+                let _ = self.events.send(Err(Error::timeout(format!("no answer within {timeout:?}"))));
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+/// What the thread works with.
+pub(super) struct Worker<'a> {
+    model: &'a LlamaModel,
+    name: &'a str,
+    context: LlamaContext<'a>,
+    slots: Vec<Slot>,
+    waiting: VecDeque<Job>,
+    /// Whether a part of a sequence can be kept; recurrent models have one state for the whole.
+    keeps_prefixes: bool,
+}
+
+impl<'a> Worker<'a> {
+    /// Makes the context, says whether that went well, and works until nobody can send jobs any more.
+    pub(super) fn run(
+        backend: &LlamaBackend,
+        model: &'a LlamaModel,
+        name: &'a str,
+        jobs: &Receiver<Job>,
+        ready: &Sender<Result<()>>,
+    ) {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = i32::try_from(threads).unwrap_or(1);
+        let params = LlamaContextParams::default()
+            .with_n_ctx(NonZeroU32::new(CONTEXT.min(model.n_ctx_train())))
+            .with_n_batch(BATCH as u32)
+            .with_n_ubatch(BATCH as u32)
+            .with_n_seq_max(SLOTS as u32)
+            .with_kv_unified(true)
+            .with_n_threads(threads)
+            .with_n_threads_batch(threads);
+        let context = match model.new_context(backend, params) {
+            Ok(context) => context,
+            Err(e) => {
+                let e =
+                    Error::unavailable("there is not enough memory for the model's context").with_source(e);
+                let _ = ready.send(Err(e));
+                return;
+            }
+        };
+        let _ = ready.send(Ok(()));
+        let keeps_prefixes = !model.is_recurrent() && !model.is_hybrid();
+        let slots = (0..SLOTS).map(|_| Slot::default()).collect();
+        let mut worker = Self { model, name, context, slots, waiting: VecDeque::new(), keeps_prefixes };
+        let mut batch = LlamaBatch::new(BATCH, 1);
+        while worker.take(jobs) {
+            worker.admit();
+            worker.round(&mut batch);
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.slots.iter().all(|slot| slot.writing.is_none())
+    }
+
+    /// Takes what is in the queue; waits for it when there is nothing else to do. False when the backend was dropped:
+    /// what is under way is then left.
+    fn take(&mut self, jobs: &Receiver<Job>) -> bool {
+        use std::sync::mpsc::TryRecvError::{Disconnected, Empty};
+        if self.is_idle() {
+            match jobs.recv() {
+                Ok(job) => self.waiting.push_back(job),
+                Err(_) => return false,
+            }
+        }
+        // No more than there are slots: the rest stays in the queue, whose length is bounded.
+        while self.waiting.len() < SLOTS {
+            match jobs.try_recv() {
+                Ok(job) => self.waiting.push_back(job),
+                Err(Empty) => return true,
+                Err(Disconnected) => return false,
+            }
+        }
+        true
+    }
+
+    /// Gives up what nobody waits for, and puts waiting jobs into free slots, in their order.
+    fn admit(&mut self) {
+        let now = Instant::now();
+        for slot in &mut self.slots {
+            if slot.writing.as_ref().is_some_and(|writing| writing.job.is_over(now)) {
+                slot.writing = None;
+                slot.idle_since = Some(now);
+            }
+        }
+        self.waiting.retain(|job| !job.is_over(now));
+        while let Some(job) = self.waiting.pop_front() {
+            if let Some(job) = self.begin(job) {
+                self.waiting.push_front(job);
+                return;
+            }
+        }
+    }
+
+    /// Begins an answer; gives the job back when there is no room yet.
+    fn begin(&mut self, job: Job) -> Option<Job> {
+        let context = self.context.n_ctx() as usize;
+        let prompt = job.prompt.len();
+        if prompt >= context {
+            let message = format!("expected at most {} tokens, got {prompt}", context - 1);
+            let _ = job.events.send(Err(Error::invalid("messages", message)));
+            return None;
+        }
+        let limit = job.request.max_tokens.max(1).min((context - prompt) as u32);
+        let free = |(_, slot): &(usize, &Slot)| slot.writing.is_none();
+        let best =
+            |(_, slot): &(usize, &Slot)| (slot.shared(&job.prompt), std::cmp::Reverse(slot.idle_since));
+        let Some((at, _)) = self.slots.iter().enumerate().filter(free).max_by_key(best) else {
+            return Some(job);
+        };
+        if !self.make_room(at, prompt + limit as usize) {
+            return Some(job);
+        }
+        let sampler = match Sampler::new(self.model, &job.request, job.grammar.as_deref()) {
+            Ok(sampler) => sampler,
+            Err(e) => {
+                let _ = job.events.send(Err(e));
+                return None;
+            }
+        };
+        let kept = self.keep_prefix(at, &job.prompt);
+        let slot = &mut self.slots[at];
+        slot.cached.truncate(kept);
+        slot.writing = Some(Writing::new(job, sampler, kept, limit));
+        None
+    }
+
+    /// Makes sure that so many cells are free beside the slot's own: idle conversations are forgotten, the longest
+    /// idle first.
+    fn make_room(&mut self, at: usize, cells: usize) -> bool {
+        let context = self.context.n_ctx() as usize;
+        loop {
+            let others = self.slots.iter().enumerate().filter(|(i, _)| *i != at);
+            let taken: usize = others.clone().map(|(_, slot)| slot.cells()).sum();
+            if taken + cells <= context {
+                return true;
+            }
+            let idle = others.filter(|(_, slot)| slot.writing.is_none() && !slot.cached.is_empty());
+            let Some((oldest, _)) = idle.min_by_key(|(_, slot)| slot.idle_since) else { return false };
+            self.forget(oldest, 0);
+        }
+    }
+
+    /// Leaves in the slot what it shares with the prompt; takes it from another slot that shares more. Gives how much.
+    fn keep_prefix(&mut self, at: usize, prompt: &[LlamaToken]) -> usize {
+        if !self.keeps_prefixes {
+            self.forget(at, 0);
+            return 0;
+        }
+        let own = self.slots[at].shared(prompt);
+        let shares = |(i, slot): (usize, &Slot)| (slot.shared(prompt), i);
+        let (most, from) = self.slots.iter().enumerate().map(shares).max().unwrap_or((0, at));
+        if most <= own || from == at {
+            return self.forget(at, own);
+        }
+        self.forget(at, 0);
+        let (from_id, to_id) = (from as i32, at as i32);
+        match self.context.copy_kv_cache_seq(from_id, to_id, Some(0), Some(most as u32)) {
+            Ok(()) => {
+                self.slots[at].cached = prompt[..most].to_vec();
+                most
+            }
+            Err(_) => 0,
+        }
+    }
+
+    /// Drops what the cache has of a slot after its first tokens; gives how many are left.
+    fn forget(&mut self, at: usize, keep: usize) -> usize {
+        let slot = &mut self.slots[at];
+        let keep = keep.min(slot.cached.len());
+        let removed = self.context.clear_kv_cache_seq(Some(at as u32), Some(keep as u32), None);
+        let keep = if matches!(removed, Ok(true)) { keep } else { 0 };
+        if keep == 0 {
+            let _ = self.context.clear_kv_cache_seq(Some(at as u32), None, None);
+        }
+        slot.cached.truncate(keep);
+        keep
+    }
+
+    /// Reads one batch with something of every answer under way, and chooses their next tokens.
+    fn round(&mut self, batch: &mut LlamaBatch<'_>) {
+        batch.clear();
+        self.fill(batch);
+        if batch.n_tokens() == 0 {
+            return;
+        }
+        if let Err(e) = self.context.decode(batch) {
+            let e = Error::unavailable("the model could not read on").with_source(e);
+            for at in 0..self.slots.len() {
+                if let Some(writing) = self.slots[at].writing.take() {
+                    writing.fail(e.clone());
+                    self.forget(at, 0);
+                }
+            }
+            return;
+        }
+        for slot in &mut self.slots {
+            let Some(writing) = &mut slot.writing else { continue };
+            let Some(index) = writing.index.take() else { continue };
+            if writing.go_on(&self.context, self.model, self.name, index) {
+                slot.writing = None;
+                slot.idle_since = Some(Instant::now());
+            }
+        }
+    }
+
+    /// Those that write have one token each to be read; what room is left goes to prompts.
+    fn fill(&mut self, batch: &mut LlamaBatch<'_>) {
+        let mut room = BATCH;
+        let unread = |slot: &Slot| slot.writing.as_ref().map_or(0, |writing| writing.unread.len());
+        let mut order: Vec<usize> = (0..self.slots.len()).filter(|at| unread(&self.slots[*at]) > 0).collect();
+        order.sort_by_key(|at| unread(&self.slots[*at]));
+        for at in order {
+            let slot = &mut self.slots[at];
+            let Some(writing) = &mut slot.writing else { continue };
+            let now: Vec<_> = writing.unread.drain(..writing.unread.len().min(room)).collect();
+            let is_last = writing.unread.is_empty();
+            for (i, token) in now.iter().enumerate() {
+                let wanted = is_last && i + 1 == now.len();
+                let position = slot.cached.len() as i32;
+                if batch.add(*token, position, &[at as i32], wanted).is_err() {
+                    return;
+                }
+                if wanted {
+                    writing.index = Some(batch.n_tokens() - 1);
+                }
+                slot.cached.push(*token);
+            }
+            room -= now.len();
+            if room == 0 {
+                return;
+            }
+        }
+    }
+}
