@@ -44,7 +44,10 @@ async fn a_grammar_cannot_be_broken() {
     for (text, allowed) in [
         (r#"root ::= "yes" | "no""#, &["yes", "no"][..]),
         (r#"root ::= "Zürich " ("7" | "93") " %""#, &["Zürich 7 %", "Zürich 93 %"]),
-        (r#"root ::= "`docker update --memory 512m ab12cd34ef56`""#, &["`docker update --memory 512m ab12cd34ef56`"]),
+        (
+            r#"root ::= "`docker update --memory 512m ab12cd34ef56`""#,
+            &["`docker update --memory 512m ab12cd34ef56`"],
+        ),
     ] {
         for temperature in [0.0, 0.7, 2.0] {
             let mut request = ask("Write a story about a cat.", 60);
@@ -58,7 +61,9 @@ async fn a_grammar_cannot_be_broken() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_grammar_that_is_none_is_named() {
-    for text in ["", "root ::= missing", "nonsense", "other ::= \"a\"", "root ::= root \"a\"", "root ::= \"\0\""] {
+    for text in
+        ["", "root ::= missing", "nonsense", "other ::= \"a\"", "root ::= root \"a\"", "root ::= \"\0\""]
+    {
         let mut request = ask("Hello", 8);
         request.constraint = grammar(text);
         let e = BACKEND.complete(request).await.unwrap_err();

@@ -1,0 +1,44 @@
+//! The analysis as an agent: a task in, a result out.
+
+use async_trait::async_trait;
+use serde_json::json;
+use sutazai_core::Result;
+use sutazai_core::domain::{AgentDescriptor, Step};
+use sutazai_core::ports::{Agent, AgentContext};
+
+use super::analysis::analyze;
+
+/// Looks at the machine and recommends what to do. Its payload is `{"use_model": bool}`, true unless told otherwise;
+/// its result an [`Analysis`](sutazai_core::domain::Analysis).
+#[derive(Debug, Clone, Copy, Default)]
+pub struct HardwareOptimizer;
+
+#[async_trait]
+impl Agent for HardwareOptimizer {
+    fn descriptor(&self) -> AgentDescriptor {
+        AgentDescriptor {
+            name: "hardware-optimizer".to_owned(),
+            description:
+                "Measures this machine, finds what is past its bounds and recommends what to do about it."
+                    .to_owned(),
+            capabilities: vec!["measure_hardware".to_owned(), "recommend_optimizations".to_owned()],
+            input_schema: json!({
+                "$schema": "https://json-schema.org/draft/2020-12/schema",
+                "type": "object",
+                "properties": {
+                    "use_model": {
+                        "type": "boolean",
+                        "default": true,
+                        "description": "Whether a model writes the recommendations; the rules' own sentences stand otherwise.",
+                    },
+                },
+                "additionalProperties": false,
+            }),
+        }
+    }
+
+    async fn run(&self, context: &AgentContext) -> Result<Step> {
+        let analysis = analyze(context).await?;
+        Ok(Step::Done(serde_json::to_value(analysis)?))
+    }
+}

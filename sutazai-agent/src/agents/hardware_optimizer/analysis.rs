@@ -1,0 +1,66 @@
+//! One analysis from the snapshot to the result.
+
+use sutazai_core::Result;
+use sutazai_core::domain::{Analysis, Finding, GeneratedBy, PriorityLevel, Recommendation, Snapshot};
+use sutazai_core::ports::AgentContext;
+
+use super::rules::{self, Trends};
+use super::support::Support;
+use super::writer::{self, Written};
+
+/// Measures, finds and writes. `use_model` of the task's payload says whether a model is asked.
+///
+/// # Errors
+/// `Cancelled` once the context is cancelled. What cannot be measured or written is told in the result instead.
+pub async fn analyze(context: &AgentContext) -> Result<Analysis> {
+    context.progress(0.05, "measuring the machine");
+    let snapshot = context.snapshot().await;
+    context.check_cancelled()?;
+    let trends = Trends::read(context.metric_store.as_deref(), &snapshot).await;
+    let findings = rules::find(&snapshot, &trends);
+    let noun = if findings.len() == 1 { "finding" } else { "findings" };
+    context.progress(0.2, format!("{} {noun}", findings.len()));
+    let supports: Vec<_> =
+        findings.iter().map(|finding| Support::of(finding, rules::meaning(&finding.rule))).collect();
+    let written = writer::write(context, &supports).await?;
+    Ok(result(context, snapshot, findings, written))
+}
+
+fn result(context: &AgentContext, snapshot: Snapshot, findings: Vec<Finding>, written: Written) -> Analysis {
+    let recommendations: Vec<_> = findings
+        .iter()
+        .zip(written.texts)
+        .map(|(finding, text)| Recommendation {
+            finding_id: finding.id.clone(),
+            severity: finding.severity,
+            resource: finding.resource.clone(),
+            text: text.text,
+            text_by: text.by,
+            commands: finding.remedies.iter().filter_map(|remedy| remedy.command.clone()).collect(),
+        })
+        .collect();
+    let by_model = recommendations.iter().any(|recommendation| recommendation.text_by == GeneratedBy::Model);
+    Analysis {
+        priority_level: priority(&snapshot, &findings),
+        metrics: snapshot,
+        findings,
+        recommendations,
+        generated_by: if by_model { GeneratedBy::Model } else { GeneratedBy::Rules },
+        model: written.model,
+        degraded: written.degraded,
+        grounding: written.grounding,
+        generated_at: context.clock.now(),
+    }
+}
+
+/// By the fullest of processor, memory and disks, and by the worst finding.
+fn priority(snapshot: &Snapshot, findings: &[Finding]) -> PriorityLevel {
+    let host = snapshot.host.value();
+    let percents = host.into_iter().flat_map(|host| {
+        let disks = host.disks.iter().map(|disk| disk.used_percent);
+        disks.chain([host.cpu.used_percent, host.memory.used_percent])
+    });
+    let measured = PriorityLevel::from_percent(percents.fold(0.0, f64::max));
+    let found = findings.iter().map(|finding| PriorityLevel::at_least_for(finding.severity));
+    found.fold(measured, PriorityLevel::max)
+}

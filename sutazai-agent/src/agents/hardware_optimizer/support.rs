@@ -1,0 +1,199 @@
+//! What a text about one finding may claim.
+
+use std::collections::BTreeSet;
+
+use sutazai_core::domain::{Evidence, Finding, Severity};
+
+use super::claims::{Figure, figures};
+use super::lexicon;
+
+/// The figures, names, commands and words that one finding supports.
+#[derive(Debug, Clone)]
+pub(super) struct Support {
+    /// The rules' sentence with the figures.
+    pub(super) summary: String,
+    /// Why it matters, by the rule.
+    pub(super) meaning: &'static str,
+    /// What may be done.
+    pub(super) remedies: Vec<String>,
+    /// The resource as a whole: `container web`.
+    pub(super) resource: String,
+    /// Names of it, longest first: `container web`, `web`.
+    pub(super) names: Vec<String>,
+    /// Commands of the remedies, longest first.
+    pub(super) commands: Vec<String>,
+    /// Figures of the summary, in its order.
+    pub(super) stated: Vec<Figure>,
+    /// Other roundings of the evidence.
+    pub(super) rounded: Vec<Figure>,
+    pub(super) severity: Severity,
+    /// The words of the rule's own sentences, in lower case, names left out.
+    words: BTreeSet<String>,
+    /// Negations with the word that follows them, in the rule's own sentences.
+    negated: BTreeSet<(String, String)>,
+}
+
+impl Support {
+    /// That of a finding, whose rule says this about why it matters.
+    pub(super) fn of(finding: &Finding, meaning: &'static str) -> Self {
+        let mut commands: Vec<_> =
+            finding.remedies.iter().filter_map(|remedy| remedy.command.clone()).collect();
+        commands.sort_by_key(|command| std::cmp::Reverse(command.len()));
+        let names = names(&finding.resource);
+        let bare = mask(&finding.summary, &names);
+        let remedies: Vec<_> = finding.remedies.iter().map(|remedy| remedy.text.clone()).collect();
+        let own = std::iter::once(bare.as_str()).chain([meaning]).chain(remedies.iter().map(String::as_str));
+        let own: Vec<Vec<String>> =
+            own.map(|text| words(text).map(|word| word.to_lowercase()).collect()).collect();
+        let pairs = own.iter().flat_map(|words| words.windows(2));
+        let negated = pairs.filter_map(|pair| match pair {
+            [a, b] if lexicon::contains(lexicon::NEGATIONS, a) => Some((a.clone(), b.clone())),
+            _ => None,
+        });
+        let stated = figures(&bare).into_iter().map(|placed| placed.figure).collect();
+        Self {
+            summary: finding.summary.clone(),
+            meaning,
+            resource: finding.resource.clone(),
+            commands,
+            stated,
+            rounded: finding.evidence.iter().take(1).flat_map(roundings).collect(),
+            severity: finding.severity,
+            negated: negated.collect(),
+            words: own.iter().flatten().cloned().collect(),
+            names,
+            remedies,
+        }
+    }
+
+    /// Whether the rule's own sentences have this word, in lower case.
+    pub(super) fn has_word(&self, word: &str) -> bool {
+        self.words.contains(word)
+    }
+
+    /// Whether the rule itself says so: `no longer`.
+    pub(super) fn has_negation(&self, negation: &str, next: &str) -> bool {
+        self.negated.contains(&(negation.to_owned(), next.to_owned()))
+    }
+
+    /// The words of the rule's own sentences.
+    pub(super) fn own_words(&self) -> impl Iterator<Item = &str> {
+        self.words.iter().map(String::as_str)
+    }
+
+    /// Negations of the rule's own sentences, each with the word that follows.
+    pub(super) fn own_negations(&self) -> impl Iterator<Item = String> + '_ {
+        self.negated.iter().map(|(negation, next)| format!("{negation} {next}"))
+    }
+
+    /// Whether a figure was measured.
+    pub(super) fn has_figure(&self, figure: &Figure) -> bool {
+        self.stated.contains(figure) || self.rounded.contains(figure)
+    }
+
+    /// The sentence that stands where no model's text does.
+    pub(super) fn rules_text(&self) -> String {
+        match self.remedies.first() {
+            Some(remedy) => format!("{} {remedy}", self.summary),
+            None => self.summary.clone(),
+        }
+    }
+}
+
+/// The words of a text, as they are written.
+pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
+    let inner = |c: char| c.is_alphanumeric() || c == '\'';
+    text.split(move |c: char| !inner(c)).map(|word| word.trim_matches('\'')).filter(|word| !word.is_empty())
+}
+
+/// The text with each of these names blanked out, so that bytes keep their places.
+pub(super) fn mask(text: &str, names: &[String]) -> String {
+    let mut text = text.to_owned();
+    for name in names {
+        let places: Vec<_> = occurrences(&text, name).collect();
+        for start in places {
+            text.replace_range(start..start + name.len(), &" ".repeat(name.len()));
+        }
+    }
+    text
+}
+
+/// Where a name stands by itself, not as a part of a longer one. Case does not matter.
+pub(super) fn occurrences<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = usize> + 'a {
+    let joins = |c: char| c.is_alphanumeric() || matches!(c, '/' | '_' | '-' | '@' | '+');
+    let (folded, wanted) = (text.to_ascii_lowercase(), name.to_ascii_lowercase());
+    let starts: Vec<usize> = folded.match_indices(&wanted).map(|(at, _)| at).collect();
+    starts.into_iter().filter(move |at| {
+        let before = text[..*at].chars().next_back();
+        let mut after = text[at + name.len()..].chars();
+        let (next, second) = (after.next(), after.next());
+        // A full stop ends a sentence, or goes on with the name.
+        let goes_on = next.is_some_and(joins)
+            || (matches!(next, Some('.' | ':')) && second.is_some_and(char::is_alphanumeric));
+        !before.is_some_and(joins) && !goes_on
+    })
+}
+
+/// What the resource may be called: as a whole, and by its own name where that cannot be read as a statement.
+fn names(resource: &str) -> Vec<String> {
+    let mut names = vec![resource.to_owned()];
+    let Some((_, name)) = resource.split_once(' ') else { return names };
+    let own = name.rsplit_once(" (").map_or(name, |(own, _)| own);
+    for name in [name, own] {
+        let speaks = words(name).any(|word| is_plain_or_claim(&word.to_lowercase()));
+        if !speaks && !names.iter().any(|known| known == name) {
+            names.push(name.to_owned());
+        }
+    }
+    names
+}
+
+/// Whether a word is one of the language: a name made of such words, `healthy`, would make a claim of them that
+/// nobody checks.
+fn is_plain_or_claim(word: &str) -> bool {
+    use lexicon::{
+        ACTIONS, ALARMING, COMMANDS, NEGATIONS, NUMBERS, PLAIN, PROMPTING, REASSURING, RESOURCES, UNITS,
+    };
+    [PLAIN, ACTIONS, ALARMING, COMMANDS, NEGATIONS, NUMBERS, PROMPTING, REASSURING, RESOURCES, UNITS]
+        .iter()
+        .any(|list| lexicon::contains(list, word))
+}
+
+/// A value of the evidence as it may be written: rounded to a whole and to a tenth.
+fn roundings(evidence: &Evidence) -> Vec<Figure> {
+    const SIZES: [(&str, &str, f64); 4] = [
+        ("TiB", "TiB/s", 1_099_511_627_776.0),
+        ("GiB", "GiB/s", 1_073_741_824.0),
+        ("MiB", "MiB/s", 1_048_576.0),
+        ("KiB", "KiB/s", 1024.0),
+    ];
+    let value = evidence.value;
+    if !value.is_finite() {
+        return Vec::new();
+    }
+    let (scaled, unit) = match evidence.unit.as_str() {
+        "percent" => (value, "%"),
+        "ms" => (value, "ms"),
+        "celsius" => (value, "°C"),
+        "hours" => (value, "hours"),
+        "days" => (value, "days"),
+        "seconds" => (value, "seconds"),
+        unit @ ("bytes" | "bytes/s") => {
+            let size = SIZES.iter().find(|(_, _, size)| value >= *size);
+            size.map_or((value, "bytes"), |(plain, rate, size)| {
+                (value / size, if unit == "bytes" { *plain } else { *rate })
+            })
+        }
+        _ => (value, ""),
+    };
+    let mut figures = vec![Figure { number: format!("{scaled:.0}"), unit }];
+    let tenth = Figure { number: format!("{scaled:.1}"), unit };
+    if !tenth.number.ends_with(".0") {
+        figures.push(tenth);
+    }
+    // Twelve and a half rounded to a whole is a fair thing to say; a ratio of 1.4 rounded to 1 is not.
+    if scaled.abs() < 10.0 && figures.len() > 1 {
+        figures.remove(0);
+    }
+    figures
+}

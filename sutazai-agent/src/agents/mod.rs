@@ -1,0 +1,17 @@
+//! Agents: one file or folder each, every one an implementation of [`Agent`], listed in [`all`].
+//!
+//! An agent's only way out is the [`AgentContext`](sutazai_core::ports::AgentContext) it is given: it imports no model
+//! backend and no metric source.
+
+use std::sync::Arc;
+
+use sutazai_core::ports::Agent;
+
+pub mod hardware_optimizer;
+
+pub use hardware_optimizer::HardwareOptimizer;
+
+/// Every agent that is built in.
+pub fn all() -> Vec<Arc<dyn Agent>> {
+    vec![Arc::new(HardwareOptimizer)]
+}
