@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
 # A Docker engine of the tests' own: `dockerd.sh start FOLDER` starts one that keeps everything under FOLDER and prints
-# its address, `dockerd.sh stop FOLDER` ends exactly that one. It has no network, so that it runs everywhere.
+# its address, `dockerd.sh stop FOLDER` ends exactly that one with its containers. It has no network, so that it runs
+# everywhere, and where no overlay can be mounted it copies (vfs).
 . "$(dirname "$0")/env.sh"
 
 usage() { echo "usage: dockerd.sh start|stop FOLDER" >&2; exit 2; }
 [ $# = 2 ] || usage
 folder=$2 pidfile=$2/docker.pid log=$2/dockerd.log address=unix://$2/docker.sock
 
-alive() { [ -s "$pidfile" ] && kill -0 "$(cat "$pidfile")" 2>/dev/null; }
+# A number may have been given to another process since.
+alive() { [ -s "$pidfile" ] && [ "$(cat "/proc/$(cat "$pidfile")/comm" 2>/dev/null)" = dockerd ]; }
 
 fail() {
     echo "$1" >&2
@@ -15,33 +17,50 @@ fail() {
     exit 1
 }
 
-start() {
-    [ "$(id -u)" = 0 ] || fail "A Docker engine of its own needs root."
-    command -v dockerd >/dev/null || "$root/scripts/install.sh" test
-    mkdir -p "$folder"
+# Whether an engine with these options came up.
+try() {
     setsid dockerd --data-root "$folder/data" --exec-root "$folder/exec" --pidfile "$pidfile" --host "$address" \
-        --bridge=none --iptables=false --ip6tables=false >"$log" 2>&1 </dev/null &
+        --bridge=none --iptables=false --ip6tables=false "$@" >"$log" 2>&1 </dev/null &
     local started=$!
     for _ in $(seq 300); do
-        docker --host "$address" version >/dev/null 2>&1 && { echo "$address"; return; }
-        kill -0 "$started" 2>/dev/null || fail "dockerd ended at once:"
+        timeout 5 docker --host "$address" version >/dev/null 2>&1 && return
+        kill -0 "$started" 2>/dev/null || return 1
         sleep 0.1
     done
     kill "$started" 2>/dev/null || true
     fail "dockerd did not answer within 30 seconds:"
 }
 
+start() {
+    [ "$(id -u)" = 0 ] || fail "A Docker engine of its own needs root."
+    command -v dockerd >/dev/null || "$root/scripts/install.sh" test
+    mkdir -p "$folder"
+    try || try --storage-driver vfs || fail "dockerd ended at once:"
+    echo "$address"
+}
+
+# The processes that serve this engine's containers; they outlive an engine that was killed.
+shims() { pgrep -f -- "-address $folder/exec/containerd/" || true; }
+
 stop() {
-    alive || return 0
-    local pid
-    pid=$(cat "$pidfile")
-    kill "$pid"
-    # It ends its containerd and its containers first.
-    for _ in $(seq 300); do
-        kill -0 "$pid" 2>/dev/null || break
-        sleep 0.1
+    if alive; then
+        local pid
+        pid=$(cat "$pidfile")
+        kill -CONT "$pid"
+        # The containers first: an engine waits long for programs that do not end when asked.
+        timeout 20 docker --host "$address" ps --all --quiet 2>/dev/null |
+            timeout 20 xargs -r docker --host "$address" rm --force >/dev/null 2>&1 || true
+        kill "$pid" 2>/dev/null || true
+        for _ in $(seq 300); do
+            kill -0 "$pid" 2>/dev/null || break
+            sleep 0.1
+        done
+        kill -9 "$pid" 2>/dev/null || true
+    fi
+    for shim in $(shims); do
+        pgrep -P "$shim" | xargs -r kill -9 2>/dev/null || true
+        kill -9 "$shim" 2>/dev/null || true
     done
-    kill -9 "$pid" 2>/dev/null || true
     # What a killed engine leaves mounted would keep the folder from being removed.
     awk -v under="$folder/" 'index($2, under) == 1 { print $2 }' /proc/mounts | sort -r | xargs -r umount -l
 }

@@ -1,0 +1,16 @@
+//! The sources of metrics held against the truth: psutil, `docker stats`, `/sys/fs/cgroup`.
+//!
+//! Docker needs root and the packages of `scripts/install.sh test`. What is started here is ended here, also when a
+//! test fails.
+
+mod cgroup;
+mod conformance;
+mod containers;
+mod engine;
+mod engine_faults;
+mod host;
+mod load;
+mod missing;
+mod network;
+mod psutil;
+mod swap;
