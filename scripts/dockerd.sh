@@ -8,8 +8,17 @@ usage() { echo "usage: dockerd.sh start|stop FOLDER" >&2; exit 2; }
 [ $# = 2 ] || usage
 folder=$2 pidfile=$2/docker.pid log=$2/dockerd.log address=unix://$2/docker.sock
 
-# A number may have been given to another process since.
-alive() { [ -s "$pidfile" ] && [ "$(cat "/proc/$(cat "$pidfile")/comm" 2>/dev/null)" = dockerd ]; }
+# The number may have been given to another process since; one that has ended runs no program.
+alive() { [ -s "$pidfile" ] && [[ $(readlink "/proc/$(cat "$pidfile")/exe") == */dockerd* ]]; }
+
+# Whether it ended within this many tenths of a second.
+ended() {
+    for _ in $(seq "$1"); do
+        alive || return 0
+        sleep 0.1
+    done
+    return 1
+}
 
 fail() {
     echo "$1" >&2
@@ -35,6 +44,9 @@ start() {
     [ "$(id -u)" = 0 ] || fail "A Docker engine of its own needs root."
     command -v dockerd >/dev/null || "$root/scripts/install.sh" test
     mkdir -p "$folder"
+    # One that was killed takes a moment to be gone, and leaves its number behind.
+    ended 50 || fail "A Docker engine runs in $folder already."
+    rm -f "$pidfile"
     try || try --storage-driver vfs || fail "dockerd ended at once:"
     echo "$address"
 }
@@ -51,11 +63,7 @@ stop() {
         timeout 20 docker --host "$address" ps --all --quiet 2>/dev/null |
             timeout 20 xargs -r docker --host "$address" rm --force >/dev/null 2>&1 || true
         kill "$pid" 2>/dev/null || true
-        for _ in $(seq 300); do
-            kill -0 "$pid" 2>/dev/null || break
-            sleep 0.1
-        done
-        kill -9 "$pid" 2>/dev/null || true
+        ended 300 || kill -9 "$pid" 2>/dev/null || true
     fi
     for shim in $(shims); do
         pgrep -P "$shim" | xargs -r kill -9 2>/dev/null || true

@@ -55,6 +55,18 @@ pub(crate) fn memory_in_use(group: &Path) -> u64 {
     file(group, usage).unwrap() - dropped.parse::<u64>().unwrap()
 }
 
+/// Waits until a process's group has used so much, and gives its folder.
+pub(crate) async fn grown(pid: u32, mib: u64) -> PathBuf {
+    let group = of_process(pid, "memory");
+    for _ in 0..100 {
+        if memory_in_use(&group) >= mib << 20 {
+            return group;
+        }
+        SystemClock.sleep(Duration::from_millis(100)).await;
+    }
+    panic!("{} uses only {} bytes", group.display(), memory_in_use(&group));
+}
+
 /// The number in a file; none where there is no file, or no number for want of a limit.
 fn file(group: &Path, name: &str) -> Option<u64> {
     fs::read_to_string(group.join(name)).ok()?.trim().parse().ok()
@@ -85,11 +97,13 @@ async fn the_group_of_this_process_is_as_the_kernel_has_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_group_of_a_container_has_its_limits() {
+    let _machine = super::MACHINE.read().await;
     let engine = Engine::start();
     engine.import("load", &[]);
     let limits = ["--memory", "64m", "--memory-swap", "64m", "--cpus", "0.25", "--pids-limit", "40"];
     engine.run("bounded", &limits, "load", &["eat", "30"]);
-    let pid = engine.inspect("bounded")["State"]["Pid"].as_u64().unwrap() as u32;
+    let pid = engine.pid("bounded");
+    let group = grown(pid, 30).await;
     // As the source sees it that runs as this very process.
     let proc = tempfile::tempdir().unwrap();
     symlink(format!("/proc/{pid}"), proc.path().join("self")).unwrap();
@@ -100,8 +114,7 @@ async fn the_group_of_a_container_has_its_limits() {
     assert_eq!(before.memory_limit_bytes, Some(64 << 20));
     assert_eq!((before.pids_limit, before.pids), (Some(40), Some(1)));
     assert_eq!(before.oom_kills, Some(0));
-    let (ours, theirs) =
-        (before.memory_used_bytes.unwrap() as f64, memory_in_use(&of_process(pid, "memory")) as f64);
+    let (ours, theirs) = (before.memory_used_bytes.unwrap() as f64, memory_in_use(&group) as f64);
     assert!((ours - theirs).abs() <= theirs * 0.02, "ours {ours}, theirs {theirs}");
     assert!((30.0..34.0).contains(&(ours / f64::from(1 << 20))), "30 MiB are eaten: {ours}");
     println!("memory: ours {ours}, theirs {theirs}");

@@ -43,6 +43,7 @@ async fn the_cgroup_source_conforms() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_docker_source_conforms() {
+    let _machine = super::MACHINE.read().await;
     let engine = Engine::start();
     engine.import("load", &[]);
     engine.run("burning", &["--cpus", "0.2"], "load", &["burn"]);

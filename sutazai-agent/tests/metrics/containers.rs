@@ -7,7 +7,7 @@ use sutazai_agent::metrics::DockerMetricSource;
 use sutazai_core::domain::{ContainerInfo, ContainerMetrics, SnapshotPart};
 use sutazai_core::ports::MetricSource;
 
-use super::cgroup::{memory_in_use, of_process};
+use super::cgroup::{grown, memory_in_use, of_process};
 use super::engine::Engine;
 use super::psutil::Comparison;
 
@@ -30,6 +30,7 @@ const MIB: f64 = 1_048_576.0;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn containers_are_as_docker_and_the_kernel_see_them() {
+    let _machine = super::MACHINE.read().await;
     let engine = Engine::start();
     engine.import("load", &[]);
     engine.import("ailing", &[r#"HEALTHCHECK --interval=1s --retries=1 CMD ["/load", "exit", "1"]"#]);
@@ -51,6 +52,9 @@ async fn containers_are_as_docker_and_the_kernel_see_them() {
     engine.until("unhealthy", |one| one["State"]["Health"]["Status"] == "unhealthy").await;
     engine.until("healthy", |one| one["State"]["Health"]["Status"] == "healthy").await;
     engine.until("again", |one| one["RestartCount"].as_u64() >= Some(3)).await;
+
+    grown(engine.pid("limited"), 40).await;
+    grown(engine.pid("unlimited"), 25).await;
 
     let source = DockerMetricSource::with_host(engine.host());
     figures(&engine, &source).await;
@@ -80,8 +84,7 @@ async fn figures(engine: &Engine, source: &DockerMetricSource) {
             let floor = if ours.health.is_some() { MIB } else { 0.0 };
             let bytes = ours.memory_used_bytes.unwrap() as f64;
             comparison.near(&format!("{name}.memory (docker stats)"), bytes, used, floor);
-            let pid = engine.inspect(name)["State"]["Pid"].as_u64().unwrap();
-            let kernel = memory_in_use(&of_process(pid as u32, "memory")) as f64;
+            let kernel = memory_in_use(&of_process(engine.pid(name), "memory")) as f64;
             comparison.near(&format!("{name}.memory (kernel)"), bytes, kernel, floor);
         }
         tables = format!("{tables}\n\n{}", comparison.table());

@@ -85,6 +85,11 @@ impl Engine {
         all.remove(0)
     }
 
+    /// The first process of a running container.
+    pub(crate) fn pid(&self, name: &str) -> u32 {
+        self.inspect(name)["State"]["Pid"].as_u64().unwrap() as u32
+    }
+
     /// Waits until a container is as it should be.
     pub(crate) async fn until(&self, name: &str, holds: impl Fn(&Value) -> bool) {
         for _ in 0..300 {

@@ -2,10 +2,11 @@
 //! the engine is.
 
 use std::os::unix::net::UnixListener;
+use std::time::Duration;
 
 use sutazai_agent::metrics::DockerMetricSource;
 use sutazai_core::ErrorKind;
-use sutazai_core::ports::MetricSource;
+use sutazai_core::ports::{Clock, MetricSource, SystemClock};
 use sutazai_core::testing::metric_source::nothing_to_measure_is_unavailable;
 
 use super::containers::collect;
@@ -45,11 +46,13 @@ async fn something_else_at_the_socket_is_unavailable() {
     let source = DockerMetricSource::with_host(format!("unix://{}", socket.display()));
     let reason = reason(&source).await;
     assert!(reason.starts_with("the Docker engine does not answer as it should: "), "{reason}");
+    assert!(reason.contains("HTTP"), "what was wrong with the answer? {reason}");
     talking.abort();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_engine_that_hangs_or_dies_is_unavailable_until_it_is_back() {
+    let _machine = super::MACHINE.read().await;
     let engine = Engine::start();
     engine.import("load", &[]);
     engine.run("sleeping", &[], "load", &["sleep"]);
@@ -63,7 +66,15 @@ async fn an_engine_that_hangs_or_dies_is_unavailable_until_it_is_back() {
     assert_eq!(collect(&source).await.running, 1, "it goes on, and so does the source");
 
     engine.signal("-KILL");
-    let dead = reason(&source).await;
+    // While it dies it takes a call, and never answers.
+    let mut dead = reason(&source).await;
+    for _ in 0..50 {
+        if dead.starts_with("no Docker engine listens at ") {
+            break;
+        }
+        SystemClock.sleep(Duration::from_millis(100)).await;
+        dead = reason(&source).await;
+    }
     assert!(dead.starts_with("no Docker engine listens at "), "{dead}");
     engine.start_again();
     assert_eq!(collect(&source).await.total, 1, "it was started again, and so is the source");

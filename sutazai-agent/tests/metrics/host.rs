@@ -31,6 +31,7 @@ pub(crate) async fn collect(source: &SystemMetricSource) -> HostMetrics {
 /// three times at most.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_host_is_as_psutil_sees_it() {
+    let _alone = super::MACHINE.write().await;
     let burning = Load::start(&["burn"]);
     let eating = Load::start(&["eat", "300"]);
     let _zombie = Zombie::new();

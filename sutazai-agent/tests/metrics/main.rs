@@ -14,3 +14,6 @@ mod missing;
 mod network;
 mod psutil;
 mod swap;
+
+/// Who loads the machine reads it, who measures the whole of it writes.
+static MACHINE: tokio::sync::RwLock<()> = tokio::sync::RwLock::const_new(());

@@ -48,7 +48,8 @@ impl Drop for SwapFile {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn swap_is_as_psutil_sees_it() {
-    let swap = SwapFile::on(128);
+    let _machine = super::MACHINE.read().await;
+    let _swap = SwapFile::on(128);
     let engine = Engine::start();
     engine.import("load", &[]);
     engine.run("churning", &["--memory", "24m", "--memory-swap", "120m"], "load", &["churn", "60"]);
@@ -87,6 +88,4 @@ async fn swap_is_as_psutil_sees_it() {
     assert!(ours.total_bytes >= 127 * MIB && ours.used_bytes > 20 * MIB, "{ours:?}");
     let least = ours.in_bytes_per_second.min(ours.out_bytes_per_second) * seconds;
     assert!(least > 8.0 * MIB as f64, "60 MiB churn in 24: {ours:?}");
-    drop(engine);
-    drop(swap);
 }
