@@ -26,7 +26,7 @@ fail() {
     exit 1
 }
 
-# Whether an engine with these options came up.
+# Whether an engine with these options came up; what ended it is in the log.
 try() {
     setsid dockerd --data-root "$folder/data" --exec-root "$folder/exec" --pidfile "$pidfile" --host "$address" \
         --bridge=none --iptables=false --ip6tables=false "$@" >"$log" 2>&1 </dev/null &
@@ -40,19 +40,26 @@ try() {
     fail "dockerd did not answer within 30 seconds:"
 }
 
+# Ends and removes what outlives an engine that was killed: the shims, their containers, containerd, and the numbers
+# of those who are no more, for which the next engine would wait.
+clear() {
+    for one in $(pgrep -f -- "-address $folder/exec/containerd/|--config $folder/exec/containerd/"); do
+        pgrep -P "$one" | xargs -r kill -9 2>/dev/null || true
+        kill -9 "$one" 2>/dev/null || true
+    done
+    rm -f "$pidfile" "$folder/exec/containerd/containerd.pid"
+}
+
 start() {
     [ "$(id -u)" = 0 ] || fail "A Docker engine of its own needs root."
     command -v dockerd >/dev/null || "$root/scripts/install.sh" test
     mkdir -p "$folder"
     # One that was killed takes a moment to be gone, and leaves its number behind.
     ended 50 || fail "A Docker engine runs in $folder already."
-    rm -f "$pidfile"
-    try || try --storage-driver vfs || fail "dockerd ended at once:"
+    clear
+    try || { grep -q graphdriver "$log" && try --storage-driver vfs; } || fail "dockerd ended at once:"
     echo "$address"
 }
-
-# The processes that serve this engine's containers; they outlive an engine that was killed.
-shims() { pgrep -f -- "-address $folder/exec/containerd/" || true; }
 
 stop() {
     if alive; then
@@ -65,10 +72,7 @@ stop() {
         kill "$pid" 2>/dev/null || true
         ended 300 || kill -9 "$pid" 2>/dev/null || true
     fi
-    for shim in $(shims); do
-        pgrep -P "$shim" | xargs -r kill -9 2>/dev/null || true
-        kill -9 "$shim" 2>/dev/null || true
-    done
+    clear
     # What a killed engine leaves mounted would keep the folder from being removed.
     awk -v under="$folder/" 'index($2, under) == 1 { print $2 }' /proc/mounts | sort -r | xargs -r umount -l
 }

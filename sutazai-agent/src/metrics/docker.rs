@@ -200,9 +200,9 @@ async fn reading(docker: &Docker, id: &str) -> Option<ContainerStatsResponse> {
     std::pin::pin!(docker.stats(id, Some(options))).next().await?.ok()
 }
 
-/// With what is behind it: the client's own words are no more than that a request failed.
+/// With what is at the bottom of it: the client's own words are no more than that a request failed.
 fn unavailable(e: bollard::errors::Error) -> Error {
-    let causes = std::iter::successors(std::error::Error::source(&e), |cause| cause.source());
-    let causes: String = causes.map(|cause| format!(": {cause}")).collect();
-    Error::unavailable(format!("the Docker engine does not answer as it should: {e}{causes}"))
+    let cause = std::iter::successors(std::error::Error::source(&e), |cause| cause.source()).last();
+    let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
+    Error::unavailable(format!("the Docker engine does not answer as it should: {e}{cause}"))
 }

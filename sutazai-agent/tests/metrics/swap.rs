@@ -62,8 +62,10 @@ async fn swap_is_as_psutil_sees_it() {
         SystemClock.sleep(Duration::from_millis(100)).await;
     }
 
-    // It stands still at both ends of the interval, so that nothing moves between our reading and theirs.
+    // It stands still at both ends of the interval, so that nothing moves between our reading and theirs, and long
+    // enough at its beginning that this is where the interval begins (`metrics::baseline`).
     engine.docker(&["pause", "churning"]);
+    SystemClock.sleep(Duration::from_millis(200)).await;
     let mut psutil = Psutil::start();
     collect(&source).await;
     let before = psutil.read(&[]);
