@@ -86,7 +86,8 @@ impl DockerMetricSource {
         let socket = self.socket()?;
         answers(&socket).await?;
         let connect = || async {
-            Docker::connect_with_unix(&self.host, TIME_LIMIT.as_secs(), API_DEFAULT_VERSION)
+            // Its own limit must not come before ours, which has a sentence for it.
+            Docker::connect_with_unix(&self.host, 2 * TIME_LIMIT.as_secs(), API_DEFAULT_VERSION)
                 .map_err(unavailable)?
                 .negotiate_version()
                 .await
@@ -157,7 +158,7 @@ impl Asked {
             oom_killed: state.and_then(|state| state.oom_killed).unwrap_or(false),
             exit_code: state
                 .and_then(|state| state.exit_code)
-                .filter(|_| status != "running" && status != "created"),
+                .filter(|_| ["exited", "dead", "restarting"].contains(&status.as_str())),
             state: status,
         }
     }
@@ -199,6 +200,9 @@ async fn reading(docker: &Docker, id: &str) -> Option<ContainerStatsResponse> {
     std::pin::pin!(docker.stats(id, Some(options))).next().await?.ok()
 }
 
+/// With what is at the bottom of it: the client's own words are no more than that a request failed.
 fn unavailable(e: bollard::errors::Error) -> Error {
-    Error::unavailable(format!("the Docker engine does not answer as it should: {e}"))
+    let cause = std::iter::successors(std::error::Error::source(&e), |cause| cause.source()).last();
+    let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
+    Error::unavailable(format!("the Docker engine does not answer as it should: {e}{cause}"))
 }

@@ -166,10 +166,11 @@ fn host_samples(host: &HostMetrics, add: &mut impl FnMut(String, f64)) {
 #[cfg(test)]
 mod tests {
     use chrono::TimeDelta;
+    use sutazai_core::Error;
     use sutazai_core::domain::{Pressure, PressureMetrics, SnapshotPart};
     use sutazai_core::memory::MemoryMetricStore;
     use sutazai_core::ports::SeriesQuery;
-    use sutazai_core::testing::{ManualClock, MockMetricSource};
+    use sutazai_core::testing::{ManualClock, MockMetricSource, MockMetricStore};
 
     use super::*;
 
@@ -216,6 +217,40 @@ mod tests {
         assert_eq!(points(&store, &clock).await, [(20, 3.0), (0, 3.0)]);
         stop.cancel();
         running.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_failing_store_is_told_and_tried_again() {
+        let full = || Error::unavailable("the disk is full");
+        let mut store = MockMetricStore::new();
+        store.expect_append().times(1).returning(move |_| Err(full()));
+        store.expect_compact().times(1).returning(move |_, _| Err(full()));
+        store.expect_append().times(2).withf(|samples| samples.len() == 3).returning(|_| Ok(()));
+        store.expect_compact().times(1).returning(|_, _| Ok(0));
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let writer = Arc::new(log.reopen().unwrap());
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(writer).finish();
+        let _log = tracing::subscriber::set_default(subscriber);
+        let clock = Arc::new(ManualClock::new());
+        let history = History::new(Arc::new(store), clock.clone()).interval(Duration::from_secs(20));
+        let stop = CancellationToken::new();
+        let running = tokio::spawn({
+            let stop = stop.clone();
+            async move { history.run(&[source()], stop).await }
+        });
+        for _ in 0..2 {
+            settle().await;
+            clock.advance(Duration::from_secs(20));
+        }
+        settle().await;
+        stop.cancel();
+        running.await.unwrap();
+        let log = std::fs::read_to_string(log.path()).unwrap();
+        let lines: Vec<&str> = log.lines().collect();
+        assert_eq!(lines.len(), 2, "{log}");
+        for (line, failed) in lines.into_iter().zip(["could not be written", "could not be thinned out"]) {
+            assert!(line.contains(failed) && line.contains("the disk is full"), "{line}");
+        }
     }
 
     #[tokio::test]

@@ -1,4 +1,5 @@
-//! Processes: `/proc/<pid>/stat` of each, and open files of the few that stand out (proc_pid_stat(5)).
+//! Processes: `/proc/<pid>/stat` of each (proc_pid_stat(5)); exact memory and open files of the few that
+//! stand out.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
@@ -24,6 +25,8 @@ pub(super) struct Process {
     ticks: u64,
     /// In ticks since boot.
     began: u64,
+    /// Good enough to tell the large from the small: the kernel adds up what each processor has counted only when
+    /// enough has come together, some MiB on a machine with many.
     resident_pages: u64,
 }
 
@@ -64,7 +67,7 @@ pub(super) fn summary(
         pid: process.pid,
         name: process.name,
         cpu_percent: ticks as f64 / ticks_per_second / seconds * 100.0,
-        memory_bytes: process.resident_pages * page,
+        memory_bytes: resident_pages(proc, process.pid).unwrap_or(process.resident_pages) * page,
         age_seconds: (uptime - process.began as f64 / ticks_per_second).max(0.0) as u64,
     });
     ProcessMetrics { count, zombies, blocked, top: top.collect() }
@@ -87,6 +90,11 @@ fn stand_out(processes: Vec<Process>, before: &ProcessCounters) -> Vec<(Process,
     all.truncate(TOP);
     all.sort_by_key(|(process, _)| std::cmp::Reverse((process.resident_pages, process.pid)));
     all
+}
+
+/// The exact count (proc_pid_statm(5)), which costs the kernel more than that of `stat`.
+fn resident_pages(proc: &Path, pid: u32) -> Option<u64> {
+    fs::read_to_string(proc.join(pid.to_string()).join("statm")).ok()?.split(' ').nth(1)?.parse().ok()
 }
 
 fn open_files(proc: &Path, pid: u32) -> Option<u64> {
@@ -163,6 +171,7 @@ mod tests {
         assert!(list(proc).unwrap().iter().any(|process| process.pid == me));
         assert!(open_files(proc, me).unwrap() >= 5);
         assert!(open_files_limit(proc, me).unwrap() >= 16);
-        assert_eq!(open_files(proc, u32::MAX), None);
+        assert!(resident_pages(proc, me).unwrap() > 0);
+        assert_eq!((open_files(proc, u32::MAX), resident_pages(proc, u32::MAX)), (None, None));
     }
 }
