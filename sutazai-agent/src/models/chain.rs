@@ -45,6 +45,11 @@ impl FallbackChain {
         Self { links: backends.into_iter().map(link).collect() }
     }
 
+    /// Whether there is no backend at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.links.is_empty()
+    }
+
     /// What each backend has, in the order of the chain; asked side by side.
     pub(super) async fn listings(&self) -> Vec<Result<Vec<ModelInfo>>> {
         join_all(self.links.iter().map(|link| async {
@@ -54,7 +59,10 @@ impl FallbackChain {
             };
             let listed =
                 tokio::time::timeout(LISTING, link.backend.models()).await.unwrap_or_else(|_| Err(late()));
-            permit.settle(listed.as_ref().err().map(Error::kind));
+            // Who lists models proves no more than that it can do that: only an answer closes a circuit.
+            if let Err(e) = &listed {
+                permit.settle(Some(e.kind()));
+            }
             listed
         }))
         .await

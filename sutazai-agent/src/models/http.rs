@@ -68,9 +68,18 @@ impl HttpClient {
         self.idle = idle;
     }
 
-    /// Reads a JSON document.
+    /// Reads a JSON document that every server of this protocol has.
+    ///
+    /// # Errors
+    /// `Unavailable` when there is none: something else listens at this address.
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
-        self.json(self.client.get(self.url(path))).await
+        self.json(self.client.get(self.url(path))).await.map_err(|e| match e.kind() {
+            ErrorKind::NotFound => {
+                let (backend, url) = (self.backend, self.url(path));
+                Error::unavailable(format!("no {backend} server: there is no {url}")).with_source(e)
+            }
+            _ => e,
+        })
     }
 
     /// Sends a JSON document and reads one.
@@ -132,6 +141,7 @@ impl HttpClient {
             401 | 403 => Error::unavailable(format!("{backend} at {} refuses the key ({status})", self.base)),
             404 => error(ErrorKind::NotFound),
             408 | 504 => error(ErrorKind::Timeout),
+            501 => error(ErrorKind::Unsupported),
             429 => error(ErrorKind::RateLimited).with_retry_after(after.unwrap_or(BUSY)),
             503 => error(ErrorKind::Busy).with_retry_after(after.unwrap_or(BUSY)),
             _ => error(ErrorKind::Unavailable),
@@ -220,6 +230,7 @@ mod tests {
         assert_eq!(kind(404), ErrorKind::NotFound);
         assert_eq!(kind(429), ErrorKind::RateLimited);
         assert_eq!(kind(500), ErrorKind::Unavailable);
+        assert_eq!(kind(501), ErrorKind::Unsupported);
         assert_eq!(kind(503), ErrorKind::Busy);
         assert_eq!(kind(504), ErrorKind::Timeout);
         let after = client.refused(StatusCode::TOO_MANY_REQUESTS, Some(Duration::from_secs(7)), "");

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use sutazai_core::Result;
 use sutazai_core::domain::{Constraint, GenerateRequest, ModelInfo};
 use sutazai_core::ports::{Clock, ModelBackend, ModelStream, PullStream};
+use sutazai_core::{Error, ErrorKind, Result};
 
 use super::chain::{Attempt, FallbackChain};
 
@@ -23,17 +23,17 @@ impl ModelManager {
         Self { chain: FallbackChain::new(backends, clock), default_model: default_model.to_owned() }
     }
 
-    /// What to try in which order: backends with the default model, then the others with their first model. And what
-    /// is amiss, for the end of the answer.
+    /// What to try in which order: backends with the default model, then the others with their first model, then those
+    /// that did not list any. And what is amiss, for the end of the answer.
     async fn plan(&self) -> (Vec<Attempt>, Vec<String>) {
-        let (mut attempts, mut others, mut notes) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut attempts, mut others, mut unlisted, mut notes) = (vec![], vec![], vec![], vec![]);
         for (link, listed) in self.chain.listings().await.into_iter().enumerate() {
             let models = match listed {
                 Ok(models) => models,
                 Err(e) => {
                     notes.push(e.to_string());
                     // Asked all the same if nobody else can answer: it may have come back meanwhile.
-                    others.push(Attempt { link, model: Some(self.default_model.clone()) });
+                    unlisted.push(Attempt { link, model: Some(self.default_model.clone()) });
                     continue;
                 }
             };
@@ -48,6 +48,7 @@ impl ModelManager {
             notes.push(format!("no backend has the model {}", self.default_model));
         }
         attempts.extend(others);
+        attempts.extend(unlisted);
         (attempts, notes)
     }
 }
@@ -71,6 +72,10 @@ impl ModelBackend for ModelManager {
             return self.chain.generate(request).await;
         }
         let (attempts, notes) = self.plan().await;
+        if attempts.is_empty() && !self.chain.is_empty() {
+            let message = format!("no model {}: the backends have none at all", self.default_model);
+            return Err(Error::new(ErrorKind::NotFound, message));
+        }
         self.chain.run(attempts, request, notes).await
     }
 

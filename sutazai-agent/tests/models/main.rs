@@ -1,0 +1,64 @@
+//! The network backends of models and what makes them one, against servers that run: an Ollama server that keeps to
+//! the published API, and llama.cpp's own `llama-server` with a real model.
+
+mod chain;
+mod llama_server;
+mod manager;
+mod ollama;
+mod ollama_server;
+mod openai;
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use futures::StreamExt;
+use sutazai_core::Error;
+use sutazai_core::domain::{ChatMessage, GenerateRequest, ModelEvent};
+use sutazai_core::ports::{ModelBackend, ModelStream};
+
+/// What must not show in any error.
+const PRIVATE: &str = "my-private-words";
+
+/// A question that ends within its time limit, whatever happens.
+fn ask() -> GenerateRequest {
+    GenerateRequest {
+        max_tokens: 6,
+        timeout: Some(Duration::from_secs(20)),
+        ..GenerateRequest::new(vec![ChatMessage::user(format!("Tell a long story of {PRIVATE}."))])
+    }
+}
+
+/// The error that an answer ends with, and how much text came before it.
+async fn failure(backend: &dyn ModelBackend, request: GenerateRequest) -> (usize, Error) {
+    match backend.generate(request).await {
+        Ok(stream) => read_failure(stream).await,
+        Err(e) => (0, private(e)),
+    }
+}
+
+async fn read_failure(mut stream: ModelStream) -> (usize, Error) {
+    let mut pieces = 0;
+    while let Some(event) = stream.next().await {
+        match event {
+            Ok(ModelEvent::Text(_)) => pieces += 1,
+            Ok(ModelEvent::Done(usage)) => panic!("the answer ended well: {usage:?}"),
+            Err(e) => {
+                assert!(stream.next().await.is_none(), "something came after the error");
+                return (pieces, private(e));
+            }
+        }
+    }
+    panic!("the stream ended after {pieces} pieces without saying so")
+}
+
+/// The error, when it keeps to itself what was asked.
+fn private(e: Error) -> Error {
+    assert!(!format!("{e} {e:?}").contains(PRIVATE), "{e:?}");
+    e
+}
+
+/// An address at which nobody listens.
+fn nowhere() -> String {
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    format!("http://{address}")
+}

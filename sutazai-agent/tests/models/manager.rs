@@ -1,0 +1,151 @@
+//! The model manager: the port's suite, which model it chooses, and what it says about its choice.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sutazai_agent::models::{ModelManager, OllamaModelBackend};
+use sutazai_core::ErrorKind;
+use sutazai_core::domain::GenerateRequest;
+use sutazai_core::ports::{ModelBackend, ModelBackendExt, SystemClock};
+use sutazai_core::testing::{ManualClock, model_backend};
+
+use crate::chain::{failing, writer};
+use crate::ollama_server::{Fault, OllamaServer};
+use crate::{ask, failure, nowhere};
+
+fn manager(backends: Vec<Arc<dyn ModelBackend>>) -> ModelManager {
+    ModelManager::new(backends, "tinyllama", Arc::new(SystemClock))
+}
+
+#[tokio::test]
+async fn conforms() {
+    let scripted = || async {
+        Arc::new(manager(vec![
+            Arc::new(writer("first")),
+            Arc::new(writer("second").with_models(["tinyllama", "other"])),
+        ]))
+    };
+    model_backend::run_all(scripted).await;
+
+    let server = OllamaServer::start(&["smollm2:135m", "tinyllama:latest"]).await;
+    model_backend::run_all(|| async { Arc::new(manager(vec![Arc::new(server.backend())])) }).await;
+
+    let away = || Arc::new(OllamaModelBackend::new(&nowhere()).unwrap());
+    let nobody = manager(vec![away(), away()]);
+    model_backend::a_backend_out_of_reach_is_unavailable(&nobody).await;
+}
+
+#[tokio::test]
+async fn the_default_model_is_chosen_wherever_it_is() {
+    let server = OllamaServer::start(&["smollm2:135m", "tinyllama:latest"]).await;
+    let first = Arc::new(writer("first"));
+    let manager = manager(vec![first.clone(), Arc::new(server.backend())]);
+    let (_, usage) = manager.complete(ask()).await.unwrap();
+    assert_eq!((usage.backend.as_str(), usage.model.as_str()), ("ollama", "tinyllama:latest"));
+    assert_eq!(usage.degraded, None);
+    assert!(first.requests().is_empty());
+
+    // A request that names a model gets that one.
+    let request = GenerateRequest { model: Some("model-of-first".into()), ..ask() };
+    let (_, usage) = manager.complete(request).await.unwrap();
+    assert_eq!((usage.backend.as_str(), usage.model.as_str()), ("first", "model-of-first"));
+    let request = GenerateRequest { model: Some("llama3".into()), ..ask() };
+    let (_, e) = failure(&manager, request).await;
+    assert_eq!(e.kind(), ErrorKind::NotFound);
+    for there in ["llama3", "model-of-first", "smollm2:135m", "tinyllama:latest"] {
+        assert!(e.message().contains(there), "{e}");
+    }
+}
+
+#[tokio::test]
+async fn another_tag_is_another_model() {
+    for (listed, degraded) in [("tinyllama:latest", false), ("tinyllama", false), ("tinyllama:1.1b", true)] {
+        let only = Arc::new(writer("only").with_models(["mistral", listed]));
+        let (_, usage) = manager(vec![only]).complete(ask()).await.unwrap();
+        assert_eq!(usage.model, if degraded { "mistral" } else { listed });
+        assert_eq!(usage.degraded.is_some(), degraded);
+    }
+}
+
+#[tokio::test]
+async fn without_the_default_the_first_there_is_answers_and_says_so() {
+    let away = Arc::new(OllamaModelBackend::new(&nowhere()).unwrap());
+    let (empty, server) =
+        (OllamaServer::start(&[]).await, OllamaServer::start(&["smollm2:135m", "b:1"]).await);
+    let manager = manager(vec![away, Arc::new(empty.backend()), Arc::new(server.backend())]);
+    let (_, usage) = manager.complete(ask()).await.unwrap();
+    assert_eq!((usage.backend.as_str(), usage.model.as_str()), ("ollama", "smollm2:135m"));
+    let degraded = usage.degraded.unwrap();
+    assert!(degraded.contains("no backend has the model tinyllama"), "{degraded}");
+    assert_eq!(degraded.matches("cannot be reached").count(), 1, "{degraded}");
+    assert!(empty.posted("/api/chat").is_empty());
+}
+
+#[tokio::test]
+async fn a_pulled_default_is_used_from_then_on() {
+    let server = OllamaServer::start(&["smollm2:135m"]).await;
+    let manager = manager(vec![Arc::new(server.backend())]);
+    assert_eq!(manager.complete(ask()).await.unwrap().1.model, "smollm2:135m");
+    let steps = manager.pull("tinyllama").await.unwrap();
+    futures::StreamExt::for_each(steps, |step| async { drop(step.unwrap()) }).await;
+    let (_, usage) = manager.complete(ask()).await.unwrap();
+    assert_eq!((usage.model.as_str(), usage.degraded), ("tinyllama:latest", None));
+}
+
+#[tokio::test]
+async fn with_nobody_there_each_is_named() {
+    let (one, two) = (nowhere(), nowhere());
+    let away = |url: &str| Arc::new(OllamaModelBackend::new(url).unwrap());
+    let (_, e) = failure(&manager(vec![away(&one), away(&two)]), ask()).await;
+    assert_eq!(e.kind(), ErrorKind::Unavailable);
+    assert!(e.message().contains(&one) && e.message().contains(&two), "{e}");
+
+    let empty = OllamaServer::start(&[]).await;
+    let (_, e) = failure(&manager(vec![Arc::new(empty.backend())]), ask()).await;
+    assert_eq!(e.kind(), ErrorKind::NotFound, "{e}");
+    assert!(e.message().contains("tinyllama"), "{e}");
+}
+
+#[tokio::test]
+async fn who_lists_models_and_never_answers_is_left_alone() {
+    let clock = Arc::new(ManualClock::new());
+    let first = Arc::new(failing("first", ErrorKind::Unavailable).with_models(["tinyllama"]));
+    let backends: Vec<Arc<dyn ModelBackend>> = vec![first.clone(), Arc::new(writer("second"))];
+    let manager = ModelManager::new(backends, "tinyllama", clock.clone());
+    for _ in 0..10 {
+        let (_, usage) = manager.complete(ask()).await.unwrap();
+        assert_eq!(usage.backend, "second");
+        assert!(usage.degraded.unwrap().contains("first"));
+    }
+    assert_eq!(first.requests().len(), 5);
+    clock.advance(Duration::from_secs(30));
+    for _ in 0..3 {
+        manager.complete(ask()).await.unwrap();
+    }
+    assert_eq!(first.requests().len(), 6);
+}
+
+#[tokio::test]
+async fn who_does_not_list_in_time_is_passed_over() {
+    // Takes connections and never answers.
+    let stuck = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", stuck.local_addr().unwrap());
+    let stuck = Arc::new(OllamaModelBackend::new(&url).unwrap());
+    let begun = Instant::now();
+    let second = Arc::new(writer("second").with_models(["tinyllama"]));
+    let (_, usage) = manager(vec![stuck, second]).complete(ask()).await.unwrap();
+    assert_eq!(usage.backend, "second");
+    assert!(usage.degraded.unwrap().contains("did not list its models within 3s"));
+    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn a_model_that_breaks_down_is_replaced_by_another() {
+    let server = OllamaServer::start(&["tinyllama:latest"]).await;
+    let manager = manager(vec![Arc::new(server.backend()), Arc::new(writer("second"))]);
+    server.fail(Fault::Refuse(503, r#"{"error":"server busy, please try again."}"#, None));
+    let (_, usage) = manager.complete(ask()).await.unwrap();
+    assert_eq!((usage.backend.as_str(), usage.model.as_str()), ("second", "model-of-second"));
+    assert!(usage.degraded.unwrap().contains("server busy"));
+    assert_eq!(manager.complete(ask()).await.unwrap().1.degraded, None);
+}

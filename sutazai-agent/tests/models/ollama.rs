@@ -1,0 +1,330 @@
+//! The Ollama backend: the port's suite, what it sends, and every way in which a server can fail it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use futures::future::join_all;
+use serde_json::json;
+use sutazai_agent::models::OllamaModelBackend;
+use sutazai_core::ErrorKind;
+use sutazai_core::domain::{ChatMessage, Constraint, FinishReason, GenerateRequest};
+use sutazai_core::ports::{ModelBackend, ModelBackendExt};
+use sutazai_core::testing::model_backend;
+
+use crate::ollama_server::{Fault, OllamaServer};
+use crate::{ask, failure, nowhere, private};
+
+const MODELS: [&str; 2] = ["tinyllama:latest", "smollm2:135m"];
+
+#[tokio::test]
+async fn conforms() {
+    let server = OllamaServer::start(&MODELS).await;
+    model_backend::run_all(|| async { Arc::new(server.backend()) }).await;
+    let away = OllamaModelBackend::new(&nowhere()).unwrap();
+    model_backend::a_backend_out_of_reach_is_unavailable(&away).await;
+}
+
+#[tokio::test]
+async fn sends_what_was_asked_for() {
+    let server = OllamaServer::start(&MODELS).await;
+    let schema = json!({ "type": "object", "properties": { "name": { "type": "string" } } });
+    let request = GenerateRequest {
+        model: Some("smollm2:135m".into()),
+        messages: vec![ChatMessage::system("Be short."), ChatMessage::user("Who?")],
+        max_tokens: 7,
+        temperature: 0.5,
+        repeat_penalty: 1.5,
+        seed: Some(42),
+        stop: vec!["END".into()],
+        constraint: Some(Constraint::JsonSchema(schema.clone())),
+        timeout: None,
+    };
+    let (text, _) = server.backend().complete(request).await.unwrap();
+    assert_eq!(text, r#"{"name":"x"}"#);
+    let expected = json!({
+        "model": "smollm2:135m",
+        "messages": [{ "role": "system", "content": "Be short." }, { "role": "user", "content": "Who?" }],
+        "options": { "num_predict": 7, "temperature": 0.5, "repeat_penalty": 1.5, "seed": 42, "stop": ["END"] },
+        "format": schema,
+        "stream": true,
+    });
+    assert_eq!(server.posted("/api/chat"), [expected]);
+}
+
+#[tokio::test]
+async fn says_what_there_is_and_what_it_cost() {
+    let server = OllamaServer::start(&MODELS).await;
+    let listed = server.backend().models().await.unwrap();
+    assert_eq!(listed.iter().map(|model| model.name.as_str()).collect::<Vec<_>>(), MODELS);
+    assert_eq!((listed[0].size_bytes, listed[0].parameters), (Some(637_699_456), Some(1_100_000_000)));
+
+    let request = GenerateRequest { max_tokens: 100, stop: vec!["island".into()], ..ask() };
+    let (text, usage) = server.backend().complete(request).await.unwrap();
+    assert_eq!(text, "Once the ship Überfahrt 船 sailed out 🚢 with a naïve crew and came to an ");
+    assert_eq!((usage.backend.as_str(), usage.model.as_str()), ("ollama", MODELS[0]));
+    assert_eq!((usage.prompt_tokens, usage.completion_tokens), (6, 16));
+    assert_eq!((usage.finish_reason, usage.degraded), (FinishReason::Stop, None));
+
+    let e = OllamaServer::start(&[]).await.backend().complete(ask()).await.unwrap_err();
+    assert_eq!((e.kind(), e.message()), (ErrorKind::NotFound, "ollama has no model"));
+}
+
+#[tokio::test]
+async fn characters_cut_in_the_middle_arrive_whole() {
+    let server = OllamaServer::start(&MODELS).await;
+    let request = GenerateRequest { max_tokens: 40, ..ask() };
+    let (whole, _) = server.backend().complete(request.clone()).await.unwrap();
+    assert!(whole.contains('船') && whole.contains('🚢'));
+    for size in [1, 3, 1_000] {
+        server.fail(Fault::Shred(size));
+        assert_eq!(server.backend().complete(request.clone()).await.unwrap().0, whole);
+    }
+}
+
+#[tokio::test]
+async fn refusals_have_their_kinds_and_say_why() {
+    let server = OllamaServer::start(&MODELS).await;
+    let backend = server.backend();
+    for (status, body, kind, says) in [
+        (400, r#"{"error":"invalid options"}"#, ErrorKind::InvalidInput, "invalid options"),
+        (429, r#"{"error":"slow down"}"#, ErrorKind::RateLimited, "slow down"),
+        (
+            500,
+            r#"{"error":"model requires more system memory"}"#,
+            ErrorKind::Unavailable,
+            "more system memory",
+        ),
+        (502, "<html>bad gateway</html>", ErrorKind::Unavailable, "502 Bad Gateway"),
+        (504, "", ErrorKind::Timeout, "504 Gateway Timeout"),
+        (302, "", ErrorKind::Unavailable, "302 Found"),
+    ] {
+        server.fail(Fault::Refuse(status, body, None));
+        let (_, e) = failure(&backend, ask()).await;
+        assert_eq!(e.kind(), kind, "{e}");
+        assert!(e.message().starts_with("ollama") && e.message().contains(says), "{e}");
+    }
+    server.fail(Fault::Refuse(503, "{}", Some("7")));
+    let (_, e) = failure(&backend, ask()).await;
+    assert_eq!((e.kind(), e.retry_after()), (ErrorKind::Busy, Some(Duration::from_secs(7))));
+
+    let (_, e) = failure(&backend, GenerateRequest { model: Some("llama3".into()), ..ask() }).await;
+    assert_eq!(
+        (e.kind(), e.message()),
+        (ErrorKind::NotFound, "no model llama3: ollama has tinyllama:latest, smollm2:135m")
+    );
+    let (_, e) = failure(&backend, GenerateRequest { repeat_penalty: -1.0, ..ask() }).await;
+    assert_eq!(
+        (e.kind(), e.message()),
+        (ErrorKind::InvalidInput, "ollama answered 400 Bad Request: invalid option")
+    );
+}
+
+#[tokio::test]
+async fn a_full_queue_is_busy_and_says_when_to_come_back() {
+    let server = OllamaServer::with_queue(&MODELS, 1, 1).await;
+    let backend = server.backend();
+    server.fail(Fault::Stall(1));
+    let mut writing = backend.generate(ask()).await.unwrap();
+    writing.next().await.unwrap().unwrap();
+    let mut waiting = Box::pin(backend.complete(ask()));
+    let mut refused = Box::pin(backend.complete(ask()));
+    // Which of the two comes first is not said, but one of them finds the queue full.
+    let (e, waiting) = tokio::select! {
+        first = &mut waiting => (first.unwrap_err(), refused),
+        second = &mut refused => (second.unwrap_err(), waiting),
+    };
+    assert_eq!(e.kind(), ErrorKind::Busy, "{e}");
+    assert!(e.retry_after().is_some() && e.message().contains("maximum pending requests exceeded"), "{e}");
+    drop(writing);
+    waiting.await.unwrap();
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_says_how() {
+    let server = OllamaServer::start(&MODELS).await;
+    let backend = server.backend();
+    for (fault, says) in [
+        (Fault::ErrorLine(3, "llama runner process has terminated"), "runner process has terminated"),
+        (Fault::Garbage(3, "<html>\n"), "not of its protocol"),
+        (Fault::Garbage(3, "{\"message\":\"text\"}\n"), "not of its protocol"),
+        (Fault::Half(3), "in the middle of a line"),
+        (Fault::Cut(3), "broke off"),
+        (Fault::Garbage(3, ""), "before its answer ended"),
+    ] {
+        server.fail(fault.clone());
+        let (pieces, e) = failure(&backend, ask()).await;
+        assert_eq!((pieces, e.kind()), (3, ErrorKind::Unavailable), "{fault:?}: {e}");
+        assert!(e.message().contains(says), "{fault:?}: {e}");
+    }
+    // The next answer is whole again.
+    backend.complete(ask()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_model_that_strays_from_the_schema_is_no_answer() {
+    let server = OllamaServer::start(&MODELS).await;
+    let constraint = Some(Constraint::JsonSchema(json!({ "type": "object", "required": ["name"] })));
+    for text in ["Sure! {}", "{}", r#"{"name":"#] {
+        server.fail(Fault::Says(text));
+        let (_, e) =
+            failure(&server.backend(), GenerateRequest { constraint: constraint.clone(), ..ask() }).await;
+        assert_eq!(e.kind(), ErrorKind::Unavailable, "{text}: {e}");
+        assert!(e.message().contains("does not fit the JSON Schema"), "{e}");
+    }
+}
+
+#[tokio::test]
+async fn a_stalled_connection_ends_by_the_idle_timeout() {
+    let server = OllamaServer::start(&MODELS).await;
+    let backend = server.backend().with_idle_timeout(Duration::from_millis(300));
+    for (fault, pieces) in [(Fault::Silence, 0), (Fault::Stall(0), 0), (Fault::Stall(4), 4)] {
+        server.fail(fault);
+        let begun = Instant::now();
+        let (got, e) = failure(&backend, ask()).await;
+        assert_eq!(
+            (got, e.kind(), e.message()),
+            (pieces, ErrorKind::Timeout, "ollama kept silent for 300ms")
+        );
+        assert!(begun.elapsed() < Duration::from_secs(5));
+    }
+}
+
+#[tokio::test]
+async fn a_stalled_connection_ends_by_the_time_limit_of_the_request() {
+    let server = OllamaServer::start(&MODELS).await;
+    let request = GenerateRequest { timeout: Some(Duration::from_millis(300)), ..ask() };
+    for (fault, pieces) in [(Fault::Silence, 0), (Fault::Stall(4), 4)] {
+        server.fail(fault);
+        let begun = Instant::now();
+        let (got, e) = failure(&server.backend(), request.clone()).await;
+        assert_eq!((got, e.kind(), e.message()), (pieces, ErrorKind::Timeout, "no answer within 300ms"));
+        assert!(begun.elapsed() < Duration::from_secs(5));
+    }
+    // Not only silence counts: a model that goes on and on is too late as well.
+    let begun = Instant::now();
+    let (pieces, e) = failure(&server.backend(), GenerateRequest { max_tokens: 3_000, ..request }).await;
+    assert_eq!(e.kind(), ErrorKind::Timeout, "{e}");
+    assert!(pieces > 10 && begun.elapsed() < Duration::from_secs(5), "{pieces} pieces");
+}
+
+#[tokio::test]
+async fn a_dropped_answer_closes_the_connection() {
+    let server = OllamaServer::start(&MODELS).await;
+    let backend = server.backend();
+    server.fail(Fault::Stall(2));
+    let request = GenerateRequest { max_tokens: 3_000, ..ask() };
+    for _ in 0..2 {
+        let mut stream = backend.generate(request.clone()).await.unwrap();
+        stream.next().await.unwrap().unwrap();
+        server.until_writing(1).await;
+        drop(stream);
+        server.until_writing(0).await;
+    }
+    // A caller that goes away before the first word, too.
+    server.fail(Fault::Stall(0));
+    let waiting = async {
+        let mut stream = backend.generate(request).await.unwrap();
+        stream.next().await
+    };
+    tokio::select! {
+        event = waiting => panic!("{event:?}"),
+        () = server.until_writing(1) => {}
+    }
+    server.until_writing(0).await;
+}
+
+#[tokio::test]
+async fn fifty_answers_at_once_are_not_mixed_up() {
+    let server = OllamaServer::with_queue(&MODELS, 8, 64).await;
+    let backend = server.backend();
+    let answers = (1..=50).map(|max_tokens| backend.complete(GenerateRequest { max_tokens, ..ask() }));
+    let (longest, _) = backend.complete(GenerateRequest { max_tokens: 50, ..ask() }).await.unwrap();
+    for (answer, tokens) in join_all(answers).await.into_iter().zip(1..) {
+        let (text, usage) = answer.unwrap();
+        assert_eq!(usage.completion_tokens, tokens);
+        assert!(longest.starts_with(&text), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn embeddings_come_one_a_text() {
+    let server = OllamaServer::start(&MODELS).await;
+    let backend = server.backend();
+    let embeddings = backend.embed(None, &["one".into(), "two".into(), "one".into()]).await.unwrap();
+    assert_eq!(embeddings.len(), 3);
+    assert!(embeddings[0] == embeddings[2] && embeddings[0] != embeddings[1]);
+    assert_eq!(server.posted("/api/embed"), [json!({ "model": MODELS[0], "input": ["one", "two", "one"] })]);
+    let e = backend.embed(Some("nomic".into()), &["one".into()]).await.unwrap_err();
+    assert_eq!(
+        (e.kind(), e.message()),
+        (ErrorKind::NotFound, "no model nomic: ollama has tinyllama:latest, smollm2:135m")
+    );
+}
+
+#[tokio::test]
+async fn a_pull_shows_its_progress_and_ends() {
+    let server = OllamaServer::start(&[]).await;
+    let backend = server.backend();
+    let steps: Vec<_> = backend.pull("tinyllama").await.unwrap().map(Result::unwrap).collect().await;
+    assert_eq!((steps[0].status.as_str(), steps[0].total_bytes), ("pulling manifest", None));
+    let bytes: Vec<_> = steps.iter().filter_map(|step| step.completed_bytes).collect();
+    assert_eq!(bytes, [159_424_864, 318_849_728, 478_274_592, 637_699_456]);
+    let loading = steps.iter().filter(|step| step.status == "pulling 2af3b81862c6");
+    assert!(loading.clone().all(|step| step.total_bytes == Some(637_699_456)) && loading.count() == 5);
+    assert_eq!(steps.last().unwrap().status, "success");
+    assert_eq!(backend.complete(ask()).await.unwrap().1.model, "tinyllama:latest");
+}
+
+#[tokio::test]
+async fn a_pull_that_fails_says_why() {
+    let server = OllamaServer::start(&[]).await;
+    let backend = server.backend();
+    for (fault, model, kind, says) in [
+        (
+            None,
+            "no-such-model",
+            ErrorKind::NotFound,
+            "cannot pull no-such-model: pull model manifest: file does not exist",
+        ),
+        (None, "", ErrorKind::InvalidInput, "400 Bad Request"),
+        (
+            Some(Fault::ErrorLine(2, "write blob: no space left on device")),
+            "m",
+            ErrorKind::Unavailable,
+            "no space left",
+        ),
+        (Some(Fault::Half(3)), "m", ErrorKind::Unavailable, "in the middle of a line"),
+        (Some(Fault::Cut(3)), "m", ErrorKind::Unavailable, "broke off"),
+        (Some(Fault::Garbage(4, "")), "m", ErrorKind::Unavailable, "before the pull was done"),
+        (Some(Fault::Stall(2)), "m", ErrorKind::Timeout, "kept silent"),
+    ] {
+        let backend = server.backend().with_idle_timeout(Duration::from_millis(300));
+        fault.into_iter().for_each(|fault| server.fail(fault));
+        let e = match backend.pull(model).await {
+            Err(e) => e,
+            Ok(steps) => {
+                let mut steps: Vec<_> = steps.collect().await;
+                steps.pop().unwrap().unwrap_err()
+            }
+        };
+        assert_eq!(private(e.clone()).kind(), kind, "{e}");
+        assert!(e.message().contains(says), "{e}");
+    }
+    assert!(backend.models().await.unwrap().is_empty());
+    // Who gives up waiting, stops the pull.
+    server.fail(Fault::Stall(2));
+    let mut steps = backend.pull("m").await.unwrap();
+    steps.next().await.unwrap().unwrap();
+    drop(steps);
+    server.until_writing(0).await;
+}
+
+#[tokio::test]
+async fn an_address_of_something_else_is_named() {
+    let server = OllamaServer::start(&MODELS).await;
+    let backend = OllamaModelBackend::new(&format!("{}/v1", server.url())).unwrap();
+    let e = backend.models().await.unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::Unavailable, "{e}");
+    assert!(e.message().contains("/v1") && e.message().contains("api/tags"), "{e}");
+}

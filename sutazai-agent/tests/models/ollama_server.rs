@@ -1,0 +1,461 @@
+//! An Ollama server for tests: its published API (docs.ollama.com/api) over a model that tells an endless story.
+//!
+//! It is stricter than the real one: a field that it does not know, or of the wrong type, is a 400, so that a wrong
+//! request cannot pass for a right one. Beside that it fails as the real one does, when a test says so.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use futures::{StreamExt, stream};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use sutazai_agent::models::OllamaModelBackend;
+use sutazai_core::ports::{Clock, SystemClock};
+use tokio::net::TcpListener;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+/// Has characters of one to four bytes, so that a cut may fall into the middle of one.
+const STORY: &str = "Once the ship Überfahrt 船 sailed out 🚢 with a naïve crew and came to an island; ";
+
+/// The words of the whole story; a word counts as a token.
+const STORY_WORDS: usize = 3_000;
+
+/// A digest and its size, as the library has them for a small model.
+const DIGEST: &str = "sha256:2af3b81862c6be03c769683af18efdadb2c33f60ff32ab6f83e42c043d6c7816";
+const SIZE: u64 = 637_699_456;
+
+/// What goes wrong with the next answer.
+#[derive(Debug, Clone)]
+pub(crate) enum Fault {
+    /// This status and this body instead of an answer, with this `Retry-After`.
+    Refuse(u16, &'static str, Option<&'static str>),
+    /// Nothing at all, not even a head.
+    Silence,
+    /// So many lines, then an error in a line, then the end.
+    ErrorLine(usize, &'static str),
+    /// So many lines, then these bytes.
+    Garbage(usize, &'static str),
+    /// So many lines, then silence.
+    Stall(usize),
+    /// So many lines and half of another, then the connection is cut.
+    Cut(usize),
+    /// So many lines and half of another, then a proper end of the body.
+    Half(usize),
+    /// The whole answer, in pieces of so many bytes.
+    Shred(usize),
+    /// The model strays from the schema and says this.
+    Says(&'static str),
+}
+
+/// A running server; its listener closes when it is dropped.
+#[derive(Debug)]
+pub(crate) struct OllamaServer {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    serving: tokio::task::JoinHandle<()>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    models: Mutex<Vec<String>>,
+    faults: Mutex<VecDeque<Fault>>,
+    requests: Mutex<Vec<(String, Value)>>,
+    /// Answers that are being written.
+    writing: watch::Sender<usize>,
+    /// Places of the answers that are written side by side, and of those that wait for a place.
+    places: Arc<Semaphore>,
+    queue: Arc<Semaphore>,
+}
+
+impl OllamaServer {
+    /// With these models; up to four answers are written side by side, and many more wait.
+    pub(crate) async fn start(models: &[&str]) -> Self {
+        Self::with_queue(models, 4, 512).await
+    }
+
+    /// As `OLLAMA_NUM_PARALLEL` and `OLLAMA_MAX_QUEUE` say.
+    pub(crate) async fn with_queue(models: &[&str], parallel: usize, queue: usize) -> Self {
+        let shared = Arc::new(Shared {
+            models: Mutex::new(models.iter().map(|model| (*model).to_owned()).collect()),
+            faults: Mutex::default(),
+            requests: Mutex::default(),
+            writing: watch::Sender::new(0),
+            places: Arc::new(Semaphore::new(parallel)),
+            queue: Arc::new(Semaphore::new(parallel + queue)),
+        });
+        let router = Router::new()
+            .route("/api/tags", get(tags))
+            .route("/api/chat", post(chat))
+            .route("/api/embed", post(embed))
+            .route("/api/pull", post(pull))
+            .with_state(shared.clone());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self { address, shared, serving }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub(crate) fn backend(&self) -> OllamaModelBackend {
+        OllamaModelBackend::new(&self.url()).unwrap()
+    }
+
+    /// The next chat or pull fails so; several are taken in order.
+    pub(crate) fn fail(&self, fault: Fault) {
+        lock(&self.shared.faults).push_back(fault);
+    }
+
+    /// What was posted to this path so far, in order.
+    pub(crate) fn posted(&self, path: &str) -> Vec<Value> {
+        let requests = lock(&self.shared.requests);
+        requests.iter().filter(|(to, _)| to == path).map(|(_, body)| body.clone()).collect()
+    }
+
+    /// Returns when so many answers are being written; fails when it takes too long.
+    pub(crate) async fn until_writing(&self, answers: usize) {
+        let mut writing = self.shared.writing.subscribe();
+        let reached = writing.wait_for(|now| *now == answers);
+        let reached = tokio::time::timeout(Duration::from_secs(5), reached).await;
+        assert!(reached.is_ok(), "{} answers are being written", *self.shared.writing.borrow());
+    }
+}
+
+impl Drop for OllamaServer {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChatRequest {
+    model: String,
+    messages: Vec<Message>,
+    #[serde(default)]
+    options: Options,
+    format: Option<Value>,
+    stream: Option<bool>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Message {
+    role: String,
+    content: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Options {
+    num_predict: Option<i64>,
+    temperature: Option<f32>,
+    repeat_penalty: Option<f32>,
+    #[serde(rename = "seed")]
+    _seed: Option<i64>,
+    #[serde(default)]
+    stop: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EmbedRequest {
+    model: String,
+    input: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PullRequest {
+    model: String,
+    stream: Option<bool>,
+}
+
+type Answer = Result<Response, (StatusCode, String)>;
+
+async fn tags(State(shared): State<Arc<Shared>>) -> Response {
+    let model = |name: &String| {
+        json!({
+            "name": name, "model": name, "modified_at": "2026-05-04T17:37:44.706015396-07:00",
+            "size": SIZE, "digest": DIGEST,
+            "details": {
+                "parent_model": "", "format": "gguf", "family": "llama", "families": ["llama"],
+                "parameter_size": "1.1B", "quantization_level": "Q4_0",
+            },
+        })
+    };
+    let models: Vec<_> = lock(&shared.models).iter().map(model).collect();
+    axum::Json(json!({ "models": models })).into_response()
+}
+
+async fn chat(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
+    answer(tell(shared, &body).await)
+}
+
+async fn tell(shared: Arc<Shared>, body: &[u8]) -> Answer {
+    let request: ChatRequest = shared.read("/api/chat", body)?;
+    let options = &request.options;
+    for message in &request.messages {
+        if !["system", "user", "assistant", "tool"].contains(&message.role.as_str()) {
+            return Err(bad(format!("invalid role: {}", message.role)));
+        }
+    }
+    if request.stream == Some(false) || request.messages.is_empty() {
+        return Err(bad("this server only streams answers to messages"));
+    }
+    if options.temperature.is_some_and(|t| t < 0.0) || options.repeat_penalty.is_some_and(|p| p <= 0.0) {
+        return Err(bad("invalid option"));
+    }
+    if request.format.as_ref().is_some_and(|format| !format.is_object() && format != "json") {
+        return Err(bad("invalid format: expected \"json\" or a JSON schema"));
+    }
+    let fault = lock(&shared.faults).pop_front();
+    if let Some(Fault::Refuse(status, body, after)) = fault {
+        return Ok(refusal(status, body, after));
+    }
+    let model = shared.known(&request.model, |name| format!("model '{name}' not found"))?;
+    let queued = shared.queue.clone().try_acquire_owned().map_err(|_| {
+        let busy = "server busy, please try again.  maximum pending requests exceeded";
+        (StatusCode::SERVICE_UNAVAILABLE, busy.to_owned())
+    })?;
+    let place = shared.places.clone().acquire_owned().await.unwrap();
+    if matches!(fault, Some(Fault::Silence)) {
+        std::future::pending::<()>().await;
+    }
+
+    let text = match (&fault, &request.format) {
+        (Some(Fault::Says(text)), _) => (*text).to_owned(),
+        (_, Some(schema)) => fitting(schema).to_string(),
+        _ => STORY.split_inclusive(' ').cycle().take(STORY_WORDS).collect(),
+    };
+    let end = options.stop.iter().filter_map(|stop| text.find(stop.as_str())).min().unwrap_or(text.len());
+    let limit = options.num_predict.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
+    let words: Vec<&str> = text[..end].split_inclusive(' ').collect();
+    let reason = if words.len() > limit { "length" } else { "stop" };
+    let read: usize = request.messages.iter().map(|m| m.content.split_whitespace().count()).sum();
+    let line = |content: &str, done: bool| {
+        json!({
+            "model": model, "created_at": SystemClock.now().to_rfc3339(),
+            "message": { "role": "assistant", "content": content }, "done": done,
+        })
+    };
+    let mut lines: Vec<Value> = words.iter().take(limit).map(|word| line(word, false)).collect();
+    let mut last = line("", true);
+    for (key, value) in [
+        ("done_reason", json!(reason)),
+        ("total_duration", json!(174_560_334_u64)),
+        ("load_duration", json!(101_397_084_u64)),
+        ("prompt_eval_count", json!(read)),
+        ("prompt_eval_duration", json!(13_074_791_u64)),
+        ("eval_count", json!(lines.len())),
+        ("eval_duration", json!(52_479_709_u64)),
+    ] {
+        last[key] = value;
+    }
+    lines.push(last);
+    Ok(shared.write(lines, fault, Some((queued, place))))
+}
+
+async fn embed(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
+    let embed = || -> Answer {
+        let request: EmbedRequest = shared.read("/api/embed", &body)?;
+        let missing = |name: &str| format!("model \"{name}\" not found, try pulling it first");
+        let model = shared.known(&request.model, missing)?;
+        // No meaning, but another vector for another text.
+        let sum =
+            |text: &String, weight: u32| text.bytes().map(|b| u32::from(b) % weight).sum::<u32>() as f32;
+        let embeddings: Vec<_> =
+            request.input.iter().map(|text| [sum(text, 7), sum(text, 11), sum(text, 13)]).collect();
+        Ok(axum::Json(json!({
+            "model": model, "embeddings": embeddings, "total_duration": 14_143_917_u64,
+            "load_duration": 1_019_500_u64, "prompt_eval_count": 8,
+        }))
+        .into_response())
+    };
+    answer(embed())
+}
+
+/// Everything is in the library but what begins with `no-`.
+async fn pull(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
+    let pull = || -> Answer {
+        let request: PullRequest = shared.read("/api/pull", &body)?;
+        if request.model.is_empty() || request.stream == Some(false) {
+            return Err(bad("this server only streams pulls of a model that has a name"));
+        }
+        let fault = lock(&shared.faults).pop_front();
+        if let Some(Fault::Refuse(status, body, after)) = fault {
+            return Ok(refusal(status, body, after));
+        }
+        let mut lines = vec![json!({ "status": "pulling manifest" })];
+        if request.model.starts_with("no-") {
+            lines.push(json!({ "error": "pull model manifest: file does not exist" }));
+            return Ok(shared.write(lines, fault, None));
+        }
+        let status = format!("pulling {}", &DIGEST[7..19]);
+        lines.push(json!({ "status": status, "digest": DIGEST, "total": SIZE }));
+        for quarter in 1..=4 {
+            let completed = SIZE / 4 * quarter;
+            lines.push(json!({ "status": status, "digest": DIGEST, "total": SIZE, "completed": completed }));
+        }
+        for status in ["verifying sha256 digest", "writing manifest", "success"] {
+            lines.push(json!({ "status": status }));
+        }
+        if fault.is_none() {
+            lock(&shared.models).push(tagged(&request.model));
+        }
+        Ok(shared.write(lines, fault, None))
+    };
+    answer(pull())
+}
+
+impl Shared {
+    /// The body, when it is as it should be.
+    fn read<T: DeserializeOwned>(&self, path: &str, body: &[u8]) -> Result<T, (StatusCode, String)> {
+        let request = serde_json::from_slice(body).map_err(|e| bad(e.to_string()))?;
+        lock(&self.requests).push((path.to_owned(), serde_json::from_slice(body).unwrap()));
+        Ok(request)
+    }
+
+    /// The model, by its name with or without `:latest`.
+    fn known(&self, name: &str, missing: impl Fn(&str) -> String) -> Result<String, (StatusCode, String)> {
+        if lock(&self.models).contains(&tagged(name)) {
+            return Ok(name.to_owned());
+        }
+        Err((StatusCode::NOT_FOUND, missing(name)))
+    }
+
+    /// A body of lines, at the pace of a fast model, with what goes wrong in it.
+    fn write(
+        self: &Arc<Self>,
+        lines: Vec<Value>,
+        fault: Option<Fault>,
+        place: Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)>,
+    ) -> Response {
+        let mut pieces: Vec<Vec<u8>> = lines.iter().map(|line| format!("{line}\n").into_bytes()).collect();
+        let mut ending = Ending::Close;
+        match fault {
+            Some(Fault::ErrorLine(at, error)) => {
+                pieces.truncate(at);
+                pieces.push(format!("{}\n", json!({ "error": error })).into_bytes());
+            }
+            Some(Fault::Garbage(at, garbage)) => {
+                pieces.truncate(at);
+                pieces.push(garbage.as_bytes().to_vec());
+            }
+            Some(Fault::Stall(at)) => {
+                pieces.truncate(at);
+                ending = Ending::Silence;
+            }
+            Some(Fault::Cut(at)) => {
+                halve(&mut pieces, at);
+                ending = Ending::Cut;
+            }
+            Some(Fault::Half(at)) => halve(&mut pieces, at),
+            Some(Fault::Shred(size)) => {
+                pieces = pieces.concat().chunks(size).map(<[u8]>::to_vec).collect();
+            }
+            _ => {}
+        }
+        let writing = Writing::begin(self.clone(), place);
+        let written = stream::iter(pieces).then(|piece| async {
+            SystemClock.sleep(Duration::from_millis(1)).await;
+            Ok::<_, std::io::Error>(piece)
+        });
+        let end = stream::once(async move {
+            let _writing = writing;
+            match ending {
+                Ending::Close => None,
+                Ending::Cut => Some(Err(std::io::ErrorKind::ConnectionAborted.into())),
+                Ending::Silence => std::future::pending().await,
+            }
+        });
+        let body = Body::from_stream(written.chain(end.filter_map(std::future::ready)));
+        ([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response()
+    }
+}
+
+enum Ending {
+    Close,
+    Cut,
+    Silence,
+}
+
+/// An answer that is being written; dropped with the connection.
+struct Writing {
+    shared: Arc<Shared>,
+    _place: Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)>,
+}
+
+impl Writing {
+    fn begin(shared: Arc<Shared>, place: Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)>) -> Self {
+        shared.writing.send_modify(|now| *now += 1);
+        Self { shared, _place: place }
+    }
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        self.shared.writing.send_modify(|now| *now -= 1);
+    }
+}
+
+fn answer(answer: Answer) -> Response {
+    answer.unwrap_or_else(|(status, error)| (status, axum::Json(json!({ "error": error }))).into_response())
+}
+
+fn refusal(status: u16, body: &'static str, after: Option<&'static str>) -> Response {
+    let mut response = (StatusCode::from_u16(status).unwrap(), body).into_response();
+    if let Some(after) = after {
+        response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static(after));
+    }
+    response
+}
+
+fn bad(error: impl Into<String>) -> (StatusCode, String) {
+    (StatusCode::BAD_REQUEST, error.into())
+}
+
+fn tagged(name: &str) -> String {
+    if name.contains(':') { name.to_owned() } else { format!("{name}:latest") }
+}
+
+/// Keeps so many pieces and half of the next.
+fn halve(pieces: &mut Vec<Vec<u8>>, at: usize) {
+    pieces.truncate(at + 1);
+    let last = pieces.last_mut().unwrap();
+    last.truncate(last.len() / 2);
+}
+
+/// A document that fits the schema, as constrained sampling gives one.
+fn fitting(schema: &Value) -> Value {
+    let least = |key: &str| schema[key].as_u64().unwrap_or(0) as usize;
+    if let Some(first) = schema["enum"].get(0) {
+        return first.clone();
+    }
+    match schema["type"].as_str() {
+        Some("object") => {
+            let properties = schema["properties"].as_object().into_iter().flatten();
+            properties.map(|(name, schema)| (name.clone(), fitting(schema))).collect()
+        }
+        Some("array") => (0..least("minItems").max(1)).map(|_| fitting(&schema["items"])).collect(),
+        Some("string") => "x".repeat(least("minLength").max(1)).into(),
+        Some("integer" | "number") => schema["minimum"].as_i64().unwrap_or(0).into(),
+        Some("boolean") => true.into(),
+        _ => Value::Null,
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap()
+}

@@ -1,0 +1,215 @@
+//! The OpenAI backend, against a real `llama-server`; and against a server that fails in ways which that one does not.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use futures::{StreamExt, stream};
+use serde_json::json;
+use sutazai_agent::models::OpenAiModelBackend;
+use sutazai_core::ErrorKind;
+use sutazai_core::domain::{ChatMessage, Constraint, FinishReason, GenerateRequest};
+use sutazai_core::ports::{ModelBackend, ModelBackendExt};
+use sutazai_core::testing::model_backend;
+use tokio::net::TcpListener;
+
+use crate::llama_server::LlamaServer;
+use crate::{ask, failure, nowhere};
+
+const KEY: &str = "sk-very-secret-0123456789";
+
+#[tokio::test]
+async fn conforms_with_llama_server() {
+    let mut server = LlamaServer::start(&[]);
+    let begun = Instant::now();
+    let refused = server.ready(None).await;
+    println!("llama-server answered after {:?} and {refused:?}", begun.elapsed());
+    assert!(
+        refused.iter().all(|kind| [ErrorKind::Unavailable, ErrorKind::Busy].contains(kind)),
+        "{refused:?}"
+    );
+    model_backend::run_all(|| async { Arc::new(server.backend(None)) }).await;
+    println!("the suite passed after {:?}", begun.elapsed());
+
+    let listed = server.backend(None).models().await.unwrap();
+    assert_eq!((listed.len(), listed[0].name.as_str(), listed[0].backend.as_str()), (1, "smollm2", "openai"));
+    assert!(listed[0].parameters.unwrap() > 100_000_000 && listed[0].size_bytes.unwrap() > 50_000_000);
+
+    a_schema_is_enforced(&server.backend(None)).await;
+    a_stop_text_ends_the_answer(&server.backend(None)).await;
+    a_seed_makes_answers_repeatable(&server.backend(None)).await;
+    refusals_say_why(&server.backend(None)).await;
+}
+
+/// The model has no choice: an answer of enough tokens ends by itself and fits.
+async fn a_schema_is_enforced(backend: &OpenAiModelBackend) {
+    let constraint = Constraint::JsonSchema(json!({
+        "type": "object",
+        "properties": { "verdict": { "enum": ["healthy", "ill"] }, "degrees": { "type": "boolean" } },
+        "required": ["verdict", "degrees"],
+        "additionalProperties": false,
+    }));
+    let messages = vec![ChatMessage::user("How is the patient?")];
+    let request =
+        GenerateRequest { max_tokens: 64, constraint: Some(constraint), ..GenerateRequest::new(messages) };
+    let (text, usage) = backend.complete(request).await.unwrap();
+    assert_eq!(usage.finish_reason, FinishReason::Stop);
+    assert!(text.contains("healthy") || text.contains("ill"), "{text}");
+}
+
+async fn a_stop_text_ends_the_answer(backend: &OpenAiModelBackend) {
+    let messages =
+        vec![ChatMessage::user("Count: one, two, three, four, five, six, seven, eight, nine, ten.")];
+    let whole = GenerateRequest { max_tokens: 24, temperature: 0.0, ..GenerateRequest::new(messages) };
+    let (text, _) = backend.complete(whole.clone()).await.unwrap();
+    let stop = text.split_whitespace().nth(4).unwrap().to_owned();
+    let (cut, usage) = backend.complete(GenerateRequest { stop: vec![stop.clone()], ..whole }).await.unwrap();
+    assert_eq!(usage.finish_reason, FinishReason::Stop);
+    assert_eq!(cut, text[..text.find(&stop).unwrap()]);
+}
+
+async fn a_seed_makes_answers_repeatable(backend: &OpenAiModelBackend) {
+    let mut texts = Vec::new();
+    for seed in [7, 7, 8] {
+        let request = GenerateRequest { seed: Some(seed), temperature: 1.5, max_tokens: 16, ..ask() };
+        texts.push(backend.complete(request).await.unwrap().0);
+    }
+    assert!(texts[0] == texts[1] && texts[0] != texts[2], "{texts:?}");
+}
+
+async fn refusals_say_why(backend: &OpenAiModelBackend) {
+    let long = GenerateRequest { messages: vec![ChatMessage::user("word ".repeat(5_000))], ..ask() };
+    let (_, e) = failure(backend, long).await;
+    assert_eq!(e.kind(), ErrorKind::InvalidInput, "{e}");
+    assert!(e.message().contains("context size"), "{e}");
+
+    let e = backend.embed(None, &["a text".into()]).await.unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::Unsupported, "{e}");
+    assert!(e.message().contains("--embeddings"), "{e}");
+
+    let unknown = GenerateRequest { model: Some("gpt-4".into()), ..ask() };
+    let (_, e) = failure(backend, unknown).await;
+    assert_eq!((e.kind(), e.message()), (ErrorKind::NotFound, "no model gpt-4: openai has smollm2"));
+}
+
+#[tokio::test]
+async fn llama_server_takes_the_key_and_gives_embeddings() {
+    let mut server = LlamaServer::start(&["--api-key", KEY, "--embeddings", "--pooling", "mean"]);
+    server.ready(Some(KEY)).await;
+    let texts = ["the disk is full".to_owned(), "a cat".to_owned(), "the disk is full".to_owned()];
+    let embeddings = server.backend(Some(KEY)).embed(None, &texts).await.unwrap();
+    assert!(embeddings.len() == 3 && embeddings.iter().all(|embedding| embedding.len() == 576));
+    let apart = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f32>().sqrt();
+    let (same, other) = (apart(&embeddings[0], &embeddings[2]), apart(&embeddings[0], &embeddings[1]));
+    assert!(same < 0.01 && other > 5.0 * same.max(0.001), "the same text: {same}, another: {other}");
+
+    for key in [None, Some("sk-another-secret")] {
+        let (_, e) = failure(&server.backend(key), ask()).await;
+        assert_eq!(e.kind(), ErrorKind::Unavailable, "{e}");
+        assert!(e.message().contains("refuses the key"), "{e}");
+        assert!(!format!("{e} {e:?}").contains("secret"), "{e:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_out_of_reach_is_unavailable() {
+    let backend = OpenAiModelBackend::new(&format!("{}/v1", nowhere()), Some(KEY)).unwrap();
+    model_backend::a_backend_out_of_reach_is_unavailable(&backend).await;
+    let (_, e) = failure(&backend, ask()).await;
+    assert!(e.message().contains("cannot be reached") && !format!("{e} {e:?}").contains(KEY), "{e:?}");
+}
+
+#[tokio::test]
+async fn a_refused_key_is_not_repeated() {
+    let complaint =
+        json!({ "error": { "message": format!("Incorrect API key provided: {KEY}") } }).to_string();
+    let headers = Arc::new(Mutex::new(Vec::new()));
+    let seen = headers.clone();
+    let refuse = move |headers: HeaderMap| {
+        seen.lock().unwrap().push(headers);
+        let answer = (StatusCode::UNAUTHORIZED, complaint);
+        async move { answer }
+    };
+    let url = serve(Router::new().route("/v1/models", get(refuse))).await;
+    let backend = OpenAiModelBackend::new(&url, Some(KEY)).unwrap();
+    let (_, e) = failure(&backend, ask()).await;
+    assert_eq!(e.kind(), ErrorKind::Unavailable);
+    assert!(e.message().contains("refuses the key") && e.message().contains("401"), "{e}");
+    assert!(!format!("{e} {e:?} {backend:?}").contains("secret"), "{e:?}");
+    assert_eq!(headers.lock().unwrap()[0][header::AUTHORIZATION], format!("Bearer {KEY}"));
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_says_how() {
+    let text = r#"data: {"choices":[{"index":0,"delta":{"content":"half"},"finish_reason":null}]}"#;
+    let error = r#"data: {"error":{"code":500,"message":"out of memory","type":"server_error"}}"#;
+    for (body, end, says) in [
+        (format!("{text}\n\n{error}\n\n"), End::Close, "out of memory"),
+        (format!("{text}\n\ndata: {{\"choices\":[\n\n"), End::Close, "not of its protocol"),
+        (format!("{text}\n\ndata: [DONE]\n\n"), End::Close, "without a reason"),
+        (format!("{text}\n\n"), End::Close, "before its answer ended"),
+        (format!("{text}\n\n: alive\n\n{}", &text[..30]), End::Cut, "broke off"),
+        (format!("{text}\n\n"), End::Silence, "kept silent for 300ms"),
+    ] {
+        let backend = OpenAiModelBackend::new(&streaming(body, end).await, None).unwrap();
+        let (pieces, e) = failure(&backend.with_idle_timeout(Duration::from_millis(300)), ask()).await;
+        let kind = if end == End::Silence { ErrorKind::Timeout } else { ErrorKind::Unavailable };
+        assert_eq!((pieces, e.kind()), (1, kind), "{says}: {e}");
+        assert!(e.message().contains(says), "{says}: {e}");
+    }
+}
+
+#[tokio::test]
+async fn a_silent_answer_ends_by_the_time_limit_of_the_request() {
+    let url = streaming(": alive\n\n".into(), End::Silence).await;
+    let request = GenerateRequest { timeout: Some(Duration::from_millis(300)), ..ask() };
+    let (_, e) = failure(&OpenAiModelBackend::new(&url, None).unwrap(), request).await;
+    assert_eq!((e.kind(), e.message()), (ErrorKind::Timeout, "no answer within 300ms"));
+}
+
+/// What comes after a body.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum End {
+    Close,
+    Cut,
+    Silence,
+}
+
+/// A server with one model, which always answers with this body.
+async fn streaming(body: String, end: End) -> String {
+    let models = json!({ "object": "list", "data": [{ "id": "m", "object": "model", "owned_by": "us" }] });
+    let answer = move || {
+        let body = body.clone();
+        async move { sse(body, end) }
+    };
+    let router = Router::new()
+        .route("/v1/models", get(async move || axum::Json(models.clone())))
+        .route("/v1/chat/completions", post(answer));
+    serve(router).await
+}
+
+fn sse(body: String, end: End) -> Response {
+    let end = stream::once(async move {
+        match end {
+            End::Close => None,
+            End::Cut => Some(Err(std::io::Error::from(std::io::ErrorKind::ConnectionAborted))),
+            End::Silence => std::future::pending().await,
+        }
+    });
+    // One byte at a time: events and characters are cut wherever they can be.
+    let bytes = stream::iter(body.into_bytes()).map(|byte| Ok(vec![byte]));
+    let body = Body::from_stream(bytes.chain(end.filter_map(std::future::ready)));
+    ([(header::CONTENT_TYPE, "text/event-stream")], body).into_response()
+}
+
+/// The address of a server which runs as long as the test.
+async fn serve(router: Router) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    format!("http://{address}/v1")
+}
