@@ -22,8 +22,8 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-pub const SECRET: &[u8] = b"a secret of thirty-two bytes ...";
-pub const PASSWORD: &str = "correct horse battery";
+pub(crate) const SECRET: &[u8] = b"a secret of thirty-two bytes ...";
+pub(crate) const PASSWORD: &str = "correct horse battery";
 
 /// Does what its payload says: `mode` is `echo`, `gate` (report, then wait until the test opens the gate), `refuse`
 /// (an error that no retry helps) or `break` (an error of ours).
@@ -67,7 +67,7 @@ impl Agent for Worker {
 
 /// A source that is broken in the worst way.
 #[derive(Debug)]
-pub struct Panicking;
+pub(crate) struct Panicking;
 
 #[async_trait]
 impl MetricSource for Panicking {
@@ -81,7 +81,7 @@ impl MetricSource for Panicking {
 }
 
 /// A server on a port of its own. It ends with the test.
-pub struct Server {
+pub(crate) struct Server {
     pub address: SocketAddr,
     pub identity: Identity,
     pub client: Client,
@@ -91,11 +91,11 @@ pub struct Server {
 }
 
 impl Server {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::start_with(vec![], true, |router| router).await
     }
 
-    pub async fn start_with(
+    pub(crate) async fn start_with(
         sources: Vec<Arc<dyn MetricSource>>,
         with_users: bool,
         placed: impl FnOnce(Router) -> Router,
@@ -119,32 +119,32 @@ impl Server {
         Self { address, identity, client: Client::new(), gate, stop, running: Some(running) }
     }
 
-    pub fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
-    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, self.url(path))
     }
 
     /// Lets one task through the gate.
-    pub fn open_gate(&self) {
+    pub(crate) fn open_gate(&self) {
         self.gate.add_permits(1);
     }
 
     /// Asks the server to stop.
-    pub fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.stop.cancel();
     }
 
     /// Waits until it has stopped.
-    pub async fn stopped(&mut self) {
+    pub(crate) async fn stopped(&mut self) {
         let running = self.running.take().unwrap();
         tokio::time::timeout(Duration::from_secs(5), running).await.unwrap().unwrap().unwrap();
     }
 
     /// Registers somebody.
-    pub async fn user(&self, name: &str) -> User<'_> {
+    pub(crate) async fn user(&self, name: &str) -> User<'_> {
         let body = json!({ "username": name, "email": format!("{name}@example.org"), "password": PASSWORD });
         let answer = self.request(Method::POST, "/api/v1/auth/register").json(&body).send().await.unwrap();
         let data = success(answer, 201).await;
@@ -165,38 +165,38 @@ fn identity() -> Identity {
 }
 
 /// Somebody who has signed in.
-pub struct User<'a> {
+pub(crate) struct User<'a> {
     pub server: &'a Server,
     pub token: String,
     pub signed_in: Value,
 }
 
 impl User<'_> {
-    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.server.request(method, path).bearer_auth(&self.token)
     }
 
-    pub async fn get(&self, path: &str) -> Response {
+    pub(crate) async fn get(&self, path: &str) -> Response {
         self.request(Method::GET, path).send().await.unwrap()
     }
 
-    pub async fn post(&self, path: &str, body: &Value) -> Response {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Response {
         self.request(Method::POST, path).json(body).send().await.unwrap()
     }
 
     /// Submits a task and gives its id.
-    pub async fn submit(&self, mode: &str) -> String {
+    pub(crate) async fn submit(&self, mode: &str) -> String {
         let body = json!({ "agent": "worker", "payload": { "mode": mode, "text": "hello" } });
         let task = success(self.post("/api/v1/tasks", &body).await, 202).await;
         task["id"].as_str().unwrap().to_owned()
     }
 
-    pub async fn task(&self, id: &str) -> Value {
+    pub(crate) async fn task(&self, id: &str) -> Value {
         success(self.get(&format!("/api/v1/tasks/{id}")).await, 200).await
     }
 
     /// Follows the events after this one until the stream ends.
-    pub async fn events(&self, id: &str, after: u64) -> Vec<SentEvent> {
+    pub(crate) async fn events(&self, id: &str, after: u64) -> Vec<SentEvent> {
         let request = self.request(Method::GET, &format!("/api/v1/tasks/{id}/events"));
         let answer = request.header("last-event-id", after.to_string()).send().await.unwrap();
         assert_eq!(answer.status(), 200);
@@ -204,14 +204,14 @@ impl User<'_> {
     }
 
     /// Waits for the end of a task and gives it.
-    pub async fn ended(&self, id: &str) -> Value {
+    pub(crate) async fn ended(&self, id: &str) -> Value {
         self.events(id, 0).await;
         self.task(id).await
     }
 }
 
 /// Checks that a good answer is in the envelope, and opens it.
-pub async fn success(answer: Response, status: u16) -> Value {
+pub(crate) async fn success(answer: Response, status: u16) -> Value {
     let (found, body) = open(answer).await;
     assert_eq!(found, status, "{body}");
     assert_eq!(body["status"], "success", "{body}");
@@ -220,7 +220,7 @@ pub async fn success(answer: Response, status: u16) -> Value {
 }
 
 /// Checks that an error is in the envelope, and gives its `error`.
-pub async fn failure(answer: Response, status: u16, code: &str) -> Value {
+pub(crate) async fn failure(answer: Response, status: u16, code: &str) -> Value {
     let (found, body) = open(answer).await;
     assert_eq!(found, status, "{body}");
     assert_eq!(body["status"], "error", "{body}");
@@ -232,7 +232,7 @@ pub async fn failure(answer: Response, status: u16, code: &str) -> Value {
 }
 
 /// Checks that an error names this field.
-pub async fn names(answer: Response, status: u16, code: &str, field: &str) {
+pub(crate) async fn names(answer: Response, status: u16, code: &str, field: &str) {
     let error = failure(answer, status, code).await;
     assert_eq!(error["details"]["field"], field, "{error}");
 }
@@ -259,26 +259,26 @@ async fn open(answer: Response) -> (u16, Value) {
 
 /// One server-sent event.
 #[derive(Debug, Clone, PartialEq)]
-pub struct SentEvent {
+pub(crate) struct SentEvent {
     pub id: u64,
     pub name: String,
     pub data: Value,
 }
 
 /// Reads server-sent events as they come.
-pub struct EventReader {
+pub(crate) struct EventReader {
     bytes: futures::stream::BoxStream<'static, reqwest::Result<bytes::Bytes>>,
     text: String,
 }
 
 impl EventReader {
-    pub fn new(answer: Response) -> Self {
+    pub(crate) fn new(answer: Response) -> Self {
         assert_eq!(answer.headers()["content-type"], "text/event-stream");
         Self { bytes: answer.bytes_stream().boxed(), text: String::new() }
     }
 
     /// The next event, or none at the end of the stream. Fails after some seconds of nothing.
-    pub async fn next(&mut self) -> Option<SentEvent> {
+    pub(crate) async fn next(&mut self) -> Option<SentEvent> {
         loop {
             if let Some((block, rest)) = self.text.split_once("\n\n") {
                 let event = Self::read(block);
@@ -293,7 +293,7 @@ impl EventReader {
         }
     }
 
-    pub async fn rest(mut self) -> Vec<SentEvent> {
+    pub(crate) async fn rest(mut self) -> Vec<SentEvent> {
         let mut events = Vec::new();
         while let Some(event) = self.next().await {
             events.push(event);
