@@ -1,0 +1,195 @@
+//! Rules of the control group that this process lives in: a container or a service with limits of its own.
+
+use sutazai_core::domain::{CgroupMetrics, Finding, Severity};
+
+use super::bounds::{self, Bounds};
+use super::draft::Draft;
+use super::figures::{bytes, count, decimal, percent};
+use super::rule::{Facts, Rule};
+
+/// Throttled periods in percent of all: the Kubernetes monitoring mixin alerts at 25 %.
+const THROTTLED: Bounds = Bounds::new(25.0, 75.0);
+/// Fewer periods (a tenth of a second each) say nothing.
+const LEAST_PERIODS: u64 = 100;
+/// Used share of the memory limit in percent; our choice, a little before a customary 90 %.
+const MEMORY: Bounds = Bounds::new(85.0, 95.0);
+/// Used share of the process limit in percent; customary bounds of monitoring checks.
+const PIDS: Bounds = Bounds::new(80.0, 95.0);
+
+const RESOURCE: &str = "control group";
+const MEMBERSHIP: (&str, &str) = ("See which control group this is.", "cat /proc/self/cgroup");
+const TOP: (&str, &str) = ("See what each control group uses.", "systemd-cgtop -b -n 1");
+
+/// The group is held back by its processor limit.
+pub(super) const CPU_THROTTLED: Rule = Rule {
+    name: "cpu_throttled",
+    meaning: "A processor limit stops the work again and again although processors may be free.",
+    check: |facts| Vec::from_iter(group(facts).and_then(throttled)),
+};
+
+/// The group is near its memory limit.
+pub(super) const CGROUP_MEMORY_NEAR_LIMIT: Rule = Rule {
+    name: "cgroup_memory_near_limit",
+    meaning: "The control group is near its memory limit, and the kernel ends processes that go over it.",
+    check: |facts| Vec::from_iter(group(facts).and_then(|group| memory(facts, group))),
+};
+
+/// Processes of the group were killed at its memory limit.
+pub(super) const CGROUP_OOM_KILLS: Rule = Rule {
+    name: "cgroup_oom_kills",
+    meaning: "Processes of the control group were ended by force because they reached its memory limit.",
+    check: |facts| Vec::from_iter(group(facts).and_then(oom_kills)),
+};
+
+/// The group may start few more processes.
+pub(super) const PIDS_NEAR_LIMIT: Rule = Rule {
+    name: "pids_near_limit",
+    meaning: "The control group has nearly as many processes as it may have, and soon none can start.",
+    check: |facts| Vec::from_iter(group(facts).and_then(pids)),
+};
+
+fn group<'a>(facts: &Facts<'a>) -> Option<&'a CgroupMetrics> {
+    facts.snapshot.cgroup.value()
+}
+
+fn throttled(group: &CgroupMetrics) -> Option<Finding> {
+    let periods = group.periods.filter(|periods| *periods >= LEAST_PERIODS)?;
+    let throttled = group.throttled_periods?;
+    let share = bounds::percent(throttled as f64, periods as f64);
+    let (severity, bound) = THROTTLED.grade(share)?;
+    let mut draft = Draft::new(&CPU_THROTTLED, severity, RESOURCE)
+        .judged("cgroup.throttled_percent", share, "percent", bound)
+        .context("cgroup.throttled_periods", throttled as f64, "count")
+        .context("cgroup.periods", periods as f64, "count");
+    let mut limit = String::new();
+    if let Some(cores) = group.cpu_limit_cores {
+        draft = draft.context("cgroup.cpu_limit_cores", cores, "cores");
+        limit = format!(" of {} cores", decimal(cores));
+    }
+    let draft = draft
+        .command(TOP.0, TOP.1)
+        .command(MEMBERSHIP.0, MEMBERSHIP.1)
+        .advice("Raise the processor limit or run fewer threads.");
+    Some(
+        draft.says(format!(
+            "The processor limit{limit} stopped the work in {} of the periods.",
+            percent(share)
+        )),
+    )
+}
+
+fn memory(facts: &Facts<'_>, group: &CgroupMetrics) -> Option<Finding> {
+    let (used, limit) = (group.memory_used_bytes? as f64, group.memory_limit_bytes? as f64);
+    let share = bounds::percent(used, limit);
+    let (severity, bound) = MEMORY.grade(share)?;
+    let draft = Draft::new(&CGROUP_MEMORY_NEAR_LIMIT, severity, RESOURCE)
+        .judged("cgroup.memory_used_percent", share, "percent", bound)
+        .since(facts.trends.over_since("cgroup.memory_used_bytes", bound / 100.0 * limit))
+        .context("cgroup.memory_used_bytes", used, "bytes")
+        .context("cgroup.memory_limit_bytes", limit, "bytes")
+        .command("See which processes hold the most memory.", "ps aux --sort=-rss | head")
+        .command(MEMBERSHIP.0, MEMBERSHIP.1)
+        .advice("Raise the memory limit or run less in this group.");
+    Some(draft.says(format!(
+        "The control group uses {} of the {} of memory it may have, {} of its limit.",
+        bytes(used),
+        bytes(limit),
+        percent(share),
+    )))
+}
+
+fn oom_kills(group: &CgroupMetrics) -> Option<Finding> {
+    let kills = group.oom_kills.filter(|kills| *kills > 0)?;
+    let draft = Draft::new(&CGROUP_OOM_KILLS, Severity::Warning, RESOURCE)
+        .judged("cgroup.oom_kills", kills as f64, "count", 0.0)
+        .command("Read which processes were ended and when.", "journalctl -k --grep 'Memory cgroup' | tail")
+        .command(MEMBERSHIP.0, MEMBERSHIP.1)
+        .advice("Raise the memory limit or run less in this group.");
+    let were = count(kills, "process was", "processes were");
+    Some(draft.says(format!("{were} killed at the memory limit of the control group.")))
+}
+
+fn pids(group: &CgroupMetrics) -> Option<Finding> {
+    let (used, limit) = (group.pids? as f64, group.pids_limit? as f64);
+    let share = bounds::percent(used, limit);
+    let (severity, bound) = PIDS.grade(share)?;
+    let draft = Draft::new(&PIDS_NEAR_LIMIT, severity, RESOURCE)
+        .judged("cgroup.pids_percent", share, "percent", bound)
+        .context("cgroup.pids", used, "count")
+        .context("cgroup.pids_limit", limit, "count")
+        .command("See which programs have the most threads.", "ps -eo nlwp,pid,comm --sort=-nlwp | head")
+        .command(MEMBERSHIP.0, MEMBERSHIP.1)
+        .advice("Raise the limit of processes or look for a program that starts too many.");
+    Some(draft.says(format!("The control group has {used} of the {limit} processes it may have.")))
+}
+
+#[cfg(test)]
+mod tests {
+    use sutazai_core::domain::Severity::{Critical, Warning};
+
+    use super::super::rule::tests::grade;
+    use super::super::sample::{cgroup, healthy};
+    use super::*;
+
+    #[test]
+    fn throttling_is_a_share_of_enough_periods() {
+        for (throttled, periods, expected) in [
+            (250, 1000, None),
+            (251, 1000, Some(Warning)),
+            (750, 1000, Some(Warning)),
+            (751, 1000, Some(Critical)),
+            (99, 99, None),
+            (100, 100, Some(Critical)),
+            (0, 0, None),
+        ] {
+            let mut snapshot = healthy();
+            let group = cgroup(&mut snapshot);
+            (group.throttled_periods, group.periods) = (Some(throttled), Some(periods));
+            assert_eq!(grade(&CPU_THROTTLED, &snapshot), expected, "{throttled} of {periods}");
+            cgroup(&mut snapshot).periods = None;
+            assert_eq!(grade(&CPU_THROTTLED, &snapshot), None);
+        }
+    }
+
+    #[test]
+    fn shares_of_the_limits_have_their_bounds() {
+        type Set = fn(&mut CgroupMetrics, u64, Option<u64>);
+        let rules: [(&Rule, Set, [u64; 2]); 2] = [
+            (
+                &CGROUP_MEMORY_NEAR_LIMIT,
+                |group, used, limit| {
+                    (group.memory_used_bytes, group.memory_limit_bytes) = (Some(used), limit)
+                },
+                [850, 950],
+            ),
+            (
+                &PIDS_NEAR_LIMIT,
+                |group, used, limit| (group.pids, group.pids_limit) = (Some(used), limit),
+                [800, 950],
+            ),
+        ];
+        for (rule, set, [warning, critical]) in rules {
+            for (used, limit, expected) in [
+                (warning, Some(1000), None),
+                (warning + 1, Some(1000), Some(Warning)),
+                (critical, Some(1000), Some(Warning)),
+                (critical + 1, Some(1000), Some(Critical)),
+                (5000, None, None),
+                (0, Some(0), None),
+            ] {
+                let mut snapshot = healthy();
+                set(cgroup(&mut snapshot), used, limit);
+                assert_eq!(grade(rule, &snapshot), expected, "{} {used} of {limit:?}", rule.name);
+            }
+        }
+    }
+
+    #[test]
+    fn one_kill_is_a_warning() {
+        for (kills, expected) in [(None, None), (Some(0), None), (Some(1), Some(Warning))] {
+            let mut snapshot = healthy();
+            cgroup(&mut snapshot).oom_kills = kills;
+            assert_eq!(grade(&CGROUP_OOM_KILLS, &snapshot), expected, "{kills:?}");
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! How figures stand in the sentences of the rules: rounded to what a reader can use, always with their unit.
+
+const KIB: f64 = 1024.0;
+const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+
+/// `93.4 %`; at most one decimal.
+pub(super) fn percent(value: f64) -> String {
+    format!("{} %", decimal(value))
+}
+
+/// `1.5 GiB`; at most one decimal, in the largest unit that leaves at least one.
+pub(super) fn bytes(value: f64) -> String {
+    if value.abs() < KIB {
+        return format!("{value:.0} bytes");
+    }
+    let mut scaled = value / KIB;
+    let mut unit = 0;
+    while scaled.abs() >= KIB && unit + 1 < UNITS.len() {
+        scaled /= KIB;
+        unit += 1;
+    }
+    format!("{} {}", decimal(scaled), UNITS[unit])
+}
+
+/// `12.3 MiB/s`.
+pub(super) fn rate(bytes_per_second: f64) -> String {
+    format!("{}/s", bytes(bytes_per_second))
+}
+
+/// `1 process`, `3 processes`.
+pub(super) fn count(number: u64, one: &str, many: &str) -> String {
+    if number == 1 { format!("1 {one}") } else { format!("{number} {many}") }
+}
+
+/// `3.5 hours`, and minutes below one hour.
+pub(super) fn hours(value: f64) -> String {
+    match value {
+        v if v < 1.0 => format!("{:.0} minutes", v * 60.0),
+        v => format!("{} hours", decimal(v)),
+    }
+}
+
+/// At most one decimal, and none where it would be a zero.
+pub(super) fn decimal(value: f64) -> String {
+    let text = format!("{value:.1}");
+    text.strip_suffix(".0").map_or(text.clone(), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_short() {
+        let seen = [
+            percent(93.44),
+            percent(93.04),
+            bytes(0.0),
+            bytes(1023.0),
+            bytes(1536.0),
+            bytes(8.0 * KIB * KIB * KIB),
+            bytes(f64::MAX).split_once(' ').unwrap().1.to_owned(),
+            rate(1.25 * KIB * KIB),
+            count(1, "process", "processes"),
+            count(0, "process", "processes"),
+            hours(0.5),
+            hours(1.0 + 1.0 / 3.0),
+            hours(12.0),
+        ];
+        let expected = [
+            "93.4 %",
+            "93 %",
+            "0 bytes",
+            "1023 bytes",
+            "1.5 KiB",
+            "8 GiB",
+            "PiB",
+            "1.2 MiB/s",
+            "1 process",
+            "0 processes",
+            "30 minutes",
+            "1.3 hours",
+            "12 hours",
+        ];
+        assert_eq!(seen, expected);
+    }
+}

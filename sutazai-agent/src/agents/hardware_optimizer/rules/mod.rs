@@ -1,0 +1,80 @@
+//! The rules: what may be wrong with a machine, each judged from a snapshot and its history alone.
+//!
+//! `find` asks every rule of the list and gives the findings, worst first; a model later only puts them into words.
+//! What was not measured is never judged. `docs/rules.md` says for each rule what it means, its bounds and where they
+//! come from. A new rule is a constant and a function in the file of its subject, a line here and a section there.
+
+pub(super) use names::clean_name;
+pub(super) use rule::{Facts, Rule, find, meaning};
+pub(super) use trends::Trends;
+
+mod bounds;
+mod cgroup;
+mod container_states;
+mod containers;
+mod cpu;
+mod device;
+mod disk;
+mod draft;
+mod figures;
+mod files;
+mod gpu;
+mod headroom;
+mod memory;
+mod names;
+mod network;
+mod processes;
+mod rule;
+#[cfg(test)]
+pub(super) mod sample;
+mod sensors;
+#[cfg(test)]
+mod tests;
+mod trends;
+
+/// Every rule; findings of one severity stand in this order.
+pub(super) const RULES: &[Rule] = &[
+    memory::MEMORY_PRESSURE,
+    memory::MEMORY_LOW,
+    memory::OOM_KILLS,
+    memory::SWAP_TRAFFIC,
+    memory::SWAP_FULL,
+    cpu::CPU_SATURATION,
+    cpu::CPU_PRESSURE,
+    cpu::HIGH_LOAD,
+    cpu::STEAL,
+    cpu::IOWAIT,
+    disk::DISK_SPACE,
+    disk::DISK_TREND_FULL,
+    disk::INODES,
+    disk::DISK_READ_ONLY,
+    device::DISK_SLOW,
+    device::IO_PRESSURE,
+    cgroup::CGROUP_MEMORY_NEAR_LIMIT,
+    cgroup::CGROUP_OOM_KILLS,
+    cgroup::CPU_THROTTLED,
+    cgroup::PIDS_NEAR_LIMIT,
+    container_states::CONTAINER_OOM_KILLED,
+    container_states::CONTAINER_RESTARTING,
+    container_states::CONTAINER_UNHEALTHY,
+    containers::CONTAINER_NEAR_LIMIT,
+    containers::CONTAINER_CPU_NEAR_LIMIT,
+    containers::CONTAINER_NO_LIMIT,
+    container_states::CONTAINER_EXITED,
+    processes::PROCESS_GROWS,
+    processes::BLOCKED_PROCESSES,
+    processes::ZOMBIES,
+    files::OPEN_FILES_MACHINE,
+    files::OPEN_FILES_PROCESS,
+    network::NETWORK_ERRORS,
+    network::NETWORK_DROPS,
+    sensors::HIGH_TEMPERATURE,
+    gpu::GPU_TEMPERATURE,
+    gpu::GPU_MEMORY,
+    sensors::CLOCK_UNSYNCHRONIZED,
+    sensors::CLOCK_SKEW,
+    processes::PROCESS_HOGS_MEMORY,
+    processes::PROCESS_HOGS_CPU,
+    memory::NO_SWAP,
+    headroom::HEADROOM,
+];

@@ -1,0 +1,120 @@
+//! What a rule is, and how all of them are asked.
+
+use std::cmp::Reverse;
+use std::collections::HashSet;
+
+use sutazai_core::domain::{Finding, Severity, Snapshot};
+
+use super::RULES;
+use super::draft::Draft;
+use super::trends::Trends;
+
+/// Looks at a snapshot for one thing that may be wrong.
+pub(in crate::agents::hardware_optimizer) struct Rule {
+    /// Its name in snake case; does not change.
+    pub(in crate::agents::hardware_optimizer) name: &'static str,
+    /// Why it matters: one plain sentence without digits, names or commands, fit for a model's prompt.
+    pub(in crate::agents::hardware_optimizer) meaning: &'static str,
+    /// What it finds. What was not measured gives no finding.
+    pub(in crate::agents::hardware_optimizer) check: fn(&Facts<'_>) -> Vec<Finding>,
+}
+
+/// What the rules may look at.
+#[derive(Clone, Copy)]
+pub(in crate::agents::hardware_optimizer) struct Facts<'a> {
+    /// The machine now.
+    pub(in crate::agents::hardware_optimizer) snapshot: &'a Snapshot,
+    /// The machine over the last day.
+    pub(in crate::agents::hardware_optimizer) trends: &'a Trends,
+}
+
+/// What all rules find: worst first, then in the order of the rules; every id once.
+pub(in crate::agents::hardware_optimizer) fn find(snapshot: &Snapshot, trends: &Trends) -> Vec<Finding> {
+    let facts = Facts { snapshot, trends };
+    let mut found: Vec<Finding> = RULES.iter().flat_map(|rule| (rule.check)(&facts)).collect();
+    // A figure that is no number can neither be told nor be written as JSON.
+    found.retain(|finding| finding.evidence.iter().all(|evidence| evidence.value.is_finite()));
+    found.sort_by_key(|finding| Reverse(finding.severity));
+    let mut seen = HashSet::new();
+    for finding in &mut found {
+        let id = finding.id.clone();
+        let numbered = (2..).map(|number| format!("{id}:{number}"));
+        let mut ids = std::iter::once(id.clone()).chain(numbered);
+        if let Some(free) = ids.find(|id| !seen.contains(id)) {
+            seen.insert(free.clone());
+            finding.id = free;
+        }
+    }
+    found
+}
+
+/// Why the rule of this name matters; empty where there is no such rule.
+pub(in crate::agents::hardware_optimizer) fn meaning(rule: &str) -> &'static str {
+    RULES.iter().find(|known| known.name == rule).map_or("", |rule| rule.meaning)
+}
+
+/// Most findings of one rule.
+const MOST: usize = 5;
+
+/// What stands for the findings of a rule that are left out because there are too many.
+pub(super) struct Rest {
+    /// Where the things stand in the snapshot.
+    pub(super) metric: &'static str,
+    /// What the things are.
+    pub(super) things: &'static str,
+    /// What is the matter with them: how the sentence "many more things are" ends.
+    pub(super) are: &'static str,
+    /// What may be done about all of them.
+    pub(super) text: &'static str,
+    /// A command that shows all of them.
+    pub(super) command: &'static str,
+}
+
+impl Rule {
+    /// The worst findings, and one for the rest where there are too many to be read.
+    pub(super) fn worst(&self, mut found: Vec<Finding>, rest: &Rest) -> Vec<Finding> {
+        found.sort_by(|one, other| {
+            (other.severity.cmp(&one.severity)).then(excess(other).total_cmp(&excess(one)))
+        });
+        if found.len() <= MOST {
+            return found;
+        }
+        let left = found.split_off(MOST - 1);
+        let severity = left.iter().map(|finding| finding.severity).max().unwrap_or(Severity::Info);
+        let resource = format!("{} more {}", left.len(), rest.things);
+        let summary = format!("{resource} are {}.", rest.are);
+        let draft = Draft::new(self, severity, resource)
+            .about("more")
+            .context(rest.metric, left.len() as f64, "count")
+            .command(rest.text, rest.command);
+        found.push(draft.says(summary));
+        found
+    }
+}
+
+/// How far past its bound the decisive value is, on whichever side; the value itself where there is no bound.
+fn excess(finding: &Finding) -> f64 {
+    let Some(evidence) = finding.evidence.first() else { return 0.0 };
+    match evidence.threshold {
+        Some(bound) if bound > 0.0 => (evidence.value / bound).max(bound / evidence.value),
+        _ => evidence.value,
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// How bad this rule alone finds the snapshot; none where it finds nothing.
+    pub(in super::super) fn grade(rule: &Rule, snapshot: &Snapshot) -> Option<Severity> {
+        grade_with(rule, snapshot, &Trends::default())
+    }
+
+    pub(in super::super) fn grade_with(
+        rule: &Rule,
+        snapshot: &Snapshot,
+        trends: &Trends,
+    ) -> Option<Severity> {
+        (rule.check)(&Facts { snapshot, trends }).iter().map(|finding| finding.severity).max()
+    }
+}

@@ -1,0 +1,161 @@
+//! Rules of temperatures and of the clock.
+
+use sutazai_core::domain::{ClockMetrics, Finding, Severity, TemperatureMetrics};
+
+use super::bounds::Bounds;
+use super::draft::Draft;
+use super::figures::decimal;
+use super::names::clean_name;
+use super::rule::{Facts, Rest, Rule};
+
+/// Degrees below what the maker calls critical; our choice.
+const BELOW_CRITICAL: [f64; 2] = [10.0, 5.0];
+/// Degrees Celsius where the sensor names no critical one: processors throttle at 95 to 105.
+const UNKNOWN_CRITICAL: Bounds = Bounds::new(85.0, 95.0);
+/// What a sensor may say; anything else is a sensor that is not connected.
+const PLAUSIBLE: std::ops::RangeInclusive<f64> = 1.0..=150.0;
+/// What a maker may call critical; below that it is a placeholder.
+const PLAUSIBLE_CRITICAL: std::ops::RangeInclusive<f64> = 40.0..=150.0;
+/// Greatest error in milliseconds at which a clock counts as lost: the kernel counts no further (`NTP_PHASE_LIMIT`).
+const LOST_MS: f64 = 16_000.0;
+/// Greatest error in milliseconds of a clock that is kept in step: systemd-timesyncd refuses a server beyond 5 s.
+const SKEW_MS: f64 = 5_000.0;
+
+/// Something is hot.
+pub(super) const HIGH_TEMPERATURE: Rule = Rule {
+    name: "high_temperature",
+    meaning: "A part of the machine is hot, which slows it down and shortens its life.",
+    check: temperatures,
+};
+
+/// No time service keeps the clock in step.
+pub(super) const CLOCK_UNSYNCHRONIZED: Rule = Rule {
+    name: "clock_unsynchronized",
+    meaning: "No time service keeps the clock in step, so log times and certificates may not fit.",
+    check: |facts| Vec::from_iter(clock(facts).and_then(unsynchronized)),
+};
+
+/// The clock is kept in step but may be far off.
+pub(super) const CLOCK_SKEW: Rule = Rule {
+    name: "clock_skew",
+    meaning: "The clock may be seconds off although a time service keeps it in step.",
+    check: |facts| Vec::from_iter(clock(facts).and_then(skew)),
+};
+
+fn temperatures(facts: &Facts<'_>) -> Vec<Finding> {
+    let sensors = facts.snapshot.host.value().into_iter().flat_map(|host| &host.temperatures);
+    let rest = Rest {
+        metric: "host.temperatures",
+        things: "sensors",
+        are: "hot",
+        text: "See all temperatures.",
+        command: "sensors",
+    };
+    HIGH_TEMPERATURE.worst(sensors.filter_map(hot).collect(), &rest)
+}
+
+fn hot(sensor: &TemperatureMetrics) -> Option<Finding> {
+    let critical = sensor.critical_celsius.filter(|critical| PLAUSIBLE_CRITICAL.contains(critical));
+    let bounds = critical.map_or(UNKNOWN_CRITICAL, |critical| {
+        let [warning, grave] = BELOW_CRITICAL;
+        Bounds::new(critical - warning, critical - grave)
+    });
+    let celsius = sensor.celsius;
+    let (severity, bound) = bounds.grade(celsius).filter(|_| PLAUSIBLE.contains(&celsius))?;
+    let label = clean_name(&sensor.label);
+    let path = |figure: &str| format!("host.temperatures[{label}].{figure}");
+    let mut draft = Draft::new(&HIGH_TEMPERATURE, severity, format!("sensor {label}")).about(&label).judged(
+        path("celsius"),
+        celsius,
+        "celsius",
+        bound,
+    );
+    let mut end = String::new();
+    if let Some(critical) = critical {
+        draft = draft.context(path("critical_celsius"), critical, "celsius");
+        end = format!("; its maker calls {} °C critical", decimal(critical));
+    }
+    let draft = draft
+        .command("See all temperatures.", "sensors")
+        .advice("Check the fans, the dust and the air around the machine.");
+    Some(draft.says(format!("Sensor {label} shows {} °C{end}.", decimal(celsius))))
+}
+
+fn clock<'a>(facts: &Facts<'a>) -> Option<&'a ClockMetrics> {
+    facts.snapshot.host.value()?.clock.as_ref()
+}
+
+fn unsynchronized(clock: &ClockMetrics) -> Option<Finding> {
+    if clock.synchronized {
+        return None;
+    }
+    let lost = clock.max_error_ms >= LOST_MS;
+    let severity = if lost { Severity::Warning } else { Severity::Info };
+    let draft = Draft::new(&CLOCK_UNSYNCHRONIZED, severity, "clock")
+        .judged("host.clock.max_error_ms", clock.max_error_ms, "ms", LOST_MS)
+        .command("See whether a time service runs.", "timedatectl status")
+        .advice("Install and start a time service.");
+    Some(draft.says(format!(
+        "No time service keeps the clock in step; the kernel reckons with an error of up to {} ms.",
+        decimal(clock.max_error_ms)
+    )))
+}
+
+fn skew(clock: &ClockMetrics) -> Option<Finding> {
+    let error = clock.max_error_ms;
+    if !clock.synchronized || !error.is_finite() || error <= SKEW_MS {
+        return None;
+    }
+    let draft = Draft::new(&CLOCK_SKEW, Severity::Warning, "clock")
+        .judged("host.clock.max_error_ms", error, "ms", SKEW_MS)
+        .command("See how the time service fares.", "timedatectl timesync-status")
+        .advice("Use a time server that is nearer or answers more reliably.");
+    Some(draft.says(format!("The clock may be up to {} ms off.", decimal(error))))
+}
+
+#[cfg(test)]
+mod tests {
+    use sutazai_core::domain::Severity::{Critical, Info, Warning};
+
+    use super::super::rule::tests::grade;
+    use super::super::sample::{around, healthy, host};
+    use super::*;
+
+    #[test]
+    fn temperatures_are_held_against_what_the_maker_says() {
+        for (critical, bounds) in [
+            (Some(100.0), [90.0, 95.0]),
+            (Some(60.0), [50.0, 55.0]),
+            (None, [85.0, 95.0]),
+            (Some(0.0), [85.0, 95.0]),
+        ] {
+            for (value, expected) in around(bounds[0], bounds[1]) {
+                let mut snapshot = healthy();
+                let sensor = &mut host(&mut snapshot).temperatures[0];
+                (sensor.celsius, sensor.critical_celsius) = (value, critical);
+                assert_eq!(grade(&HIGH_TEMPERATURE, &snapshot), expected, "{value} of {critical:?}");
+            }
+        }
+        for (celsius, expected) in [(150.0, Some(Critical)), (150.1, None), (f64::NAN, None)] {
+            let mut snapshot = healthy();
+            host(&mut snapshot).temperatures[0].celsius = celsius;
+            assert_eq!(grade(&HIGH_TEMPERATURE, &snapshot), expected, "{celsius}");
+        }
+    }
+
+    #[test]
+    fn a_clock_is_lost_or_may_be_off() {
+        for (synchronized, error, unsynchronized, skew) in [
+            (true, 5000.0, None, None),
+            (true, 5000.1, None, Some(Warning)),
+            (false, 15_999.0, Some(Info), None),
+            (false, 16_000.0, Some(Warning), None),
+            (true, f64::INFINITY, None, None),
+        ] {
+            let mut snapshot = healthy();
+            host(&mut snapshot).clock = Some(ClockMetrics { synchronized, max_error_ms: error });
+            assert_eq!(grade(&CLOCK_UNSYNCHRONIZED, &snapshot), unsynchronized, "{synchronized} {error}");
+            assert_eq!(grade(&CLOCK_SKEW, &snapshot), skew, "{synchronized} {error}");
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! What holds for all rules together.
+
+use std::collections::HashSet;
+
+use proptest::prelude::*;
+use sutazai_core::domain::{Evidence, Finding, Severity, Snapshot};
+
+use super::sample::{cgroup, containers, gpus, healthy, host, pressure, sick};
+use super::*;
+
+const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/rules.md");
+
+fn found(snapshot: &Snapshot) -> Vec<Finding> {
+    find(snapshot, &Trends::default())
+}
+
+#[test]
+fn every_rule_is_documented_and_says_why_it_matters() {
+    let docs = std::fs::read_to_string(DOCS).unwrap();
+    let entries: Vec<&str> =
+        docs.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    let names: HashSet<&str> = RULES.iter().map(|rule| rule.name).collect();
+    assert_eq!(names.len(), RULES.len(), "a name stands twice");
+    assert_eq!(entries.iter().copied().collect::<HashSet<_>>(), names, "docs/rules.md has other rules");
+    assert_eq!(entries.len(), names.len(), "docs/rules.md has a rule twice");
+    assert!(RULES.len() >= 26);
+    for rule in RULES {
+        assert!(rule.name.chars().all(|c| c.is_ascii_lowercase() || c == '_'), "{}", rule.name);
+        let words = rule.meaning.split_whitespace().count();
+        assert!((6..=20).contains(&words), "{}: {words} words", rule.name);
+        let plain = |c: char| c.is_ascii_alphabetic() || " ,;-.".contains(c);
+        assert!(rule.meaning.chars().all(plain) && rule.meaning.ends_with('.'), "{}", rule.name);
+        assert_eq!(meaning(rule.name), rule.meaning);
+    }
+    assert_eq!(meaning("no_such_rule"), "");
+}
+
+#[test]
+fn what_is_missing_is_not_judged() {
+    assert_eq!(found(&Snapshot::empty(healthy().taken_at)), []);
+}
+
+#[test]
+fn a_sick_machine_has_every_finding_that_one_snapshot_can_show() {
+    let found = found(&sick());
+    let rules: HashSet<&str> = found.iter().map(|finding| finding.rule.as_str()).collect();
+    let left: Vec<&str> = RULES.iter().map(|rule| rule.name).filter(|name| !rules.contains(name)).collect();
+    // Two need history, three exclude what is there: a clock kept in step, no swap, nothing that presses.
+    assert_eq!(left, ["disk_trend_full", "process_grows", "clock_skew", "no_swap", "headroom"]);
+    assert_eq!(found[0].severity, Severity::Critical);
+    sound(&found);
+}
+
+#[test]
+fn what_is_recommended_is_safe_and_clean() {
+    for finding in found(&sick()).iter().chain(&found(&healthy())) {
+        assert!((1..=3).contains(&finding.remedies.len()), "{}", finding.id);
+        for remedy in &finding.remedies {
+            let text = &remedy.text;
+            assert!(text.ends_with('.') && !text.contains(|c: char| c.is_ascii_digit()), "{text}");
+            if let Some(command) = &remedy.command {
+                assert!(is_safe(command), "{}: {command}", finding.id);
+            }
+        }
+        let texts = [&finding.id, &finding.resource, &finding.summary];
+        for text in texts.into_iter().chain(finding.evidence.iter().map(|evidence| &evidence.metric)) {
+            let plain = |c: char| c.is_ascii_alphanumeric() || " ._/:@+-%()[],;°".contains(c);
+            assert!(text.chars().all(plain), "{text:?}");
+        }
+    }
+}
+
+#[test]
+fn every_figure_of_a_sentence_stands_in_the_evidence() {
+    for finding in found(&sick()).iter().chain(&found(&healthy())) {
+        // A name may hold digits of its own.
+        let name = finding.resource.split_once(' ').map_or(finding.resource.as_str(), |(_, name)| name);
+        let figures = finding.summary.replace(name, " ");
+        let figures =
+            figures.split(|c: char| !c.is_ascii_digit() && c != '.').map(|word| word.trim_matches('.'));
+        for figure in figures.filter(|word| !word.is_empty()) {
+            let stands = finding.evidence.iter().any(|evidence| stands_for(figure, evidence));
+            assert!(stands, "{figure} in {:?}: {:?}", finding.summary, finding.evidence);
+        }
+    }
+}
+
+/// Whether the figure is the value in one of the units and roundings that the rules use.
+fn stands_for(figure: &str, evidence: &Evidence) -> bool {
+    let scaled = (0..5).map(|power| evidence.value / 1024f64.powi(power));
+    scaled.chain([evidence.value * 60.0]).any(|value| {
+        let decimal = figures::decimal(value);
+        figure == decimal || figure == format!("{value:.0}")
+    })
+}
+
+/// Reads and settings only, each part of a pipe begun by a known word, nothing that a shell would act upon.
+fn is_safe(command: &str) -> bool {
+    const READERS: [&str; 28] = [
+        "cat",
+        "df",
+        "du",
+        "findmnt",
+        "free",
+        "grep",
+        "head",
+        "iostat",
+        "journalctl",
+        "lsof",
+        "nvidia-smi",
+        "pidstat",
+        "ps",
+        "sensors",
+        "sort",
+        "swapon --show",
+        "systemd-cgtop",
+        "tail",
+        "timedatectl status",
+        "timedatectl timesync-status",
+        "top",
+        "vmstat",
+        "ip -s link",
+        "docker stats",
+        "docker ps",
+        "docker inspect",
+        "docker logs",
+        "docker update --memory",
+    ];
+    let part = |part: &str| {
+        let part = part.trim();
+        let reads = READERS.iter().any(|reader| part == *reader || part.starts_with(&format!("{reader} ")));
+        reads || (part.starts_with("find /") && !part.contains("-exec") && !part.contains("-delete"))
+    };
+    !command.contains([';', '&', '$', '`', '<', '>', '\n', '"', '(', '{']) && command.split('|').all(part)
+}
+
+/// What must hold whatever was measured.
+fn sound(found: &[Finding]) {
+    let ids: HashSet<&str> = found.iter().map(|finding| finding.id.as_str()).collect();
+    assert_eq!(ids.len(), found.len(), "an id stands twice");
+    assert!(found.is_sorted_by(|one, next| one.severity >= next.severity), "not worst first");
+    for rule in RULES {
+        assert!(found.iter().filter(|finding| finding.rule == rule.name).count() <= 5, "{}", rule.name);
+    }
+    for finding in found {
+        assert!(!finding.summary.is_empty() && !finding.evidence.is_empty(), "{finding:?}");
+        let metrics: HashSet<&str> = finding.evidence.iter().map(|one| one.metric.as_str()).collect();
+        assert_eq!(metrics.len(), finding.evidence.len(), "a metric stands twice: {finding:?}");
+    }
+    let text = serde_json::to_string(found).unwrap();
+    let again: Vec<Finding> = serde_json::from_str(&text).unwrap();
+    assert_eq!(again.len(), found.len());
+}
+
+fn number() -> impl Strategy<Value = f64> {
+    prop_oneof![
+        Just(f64::NAN),
+        Just(f64::INFINITY),
+        Just(f64::NEG_INFINITY),
+        Just(0.0),
+        Just(f64::MAX),
+        0.0..200.0,
+        any::<f64>()
+    ]
+}
+
+fn whole() -> impl Strategy<Value = u64> {
+    prop_oneof![Just(0), Just(1), Just(u64::MAX), 0..2000u64, any::<u64>()]
+}
+
+proptest! {
+    #[test]
+    fn any_figures_and_names_are_taken(
+        numbers in proptest::collection::vec(number(), 24),
+        wholes in proptest::collection::vec(whole(), 24),
+        name in any::<String>(),
+        copies in 0..20usize,
+    ) {
+        let mut snapshot = sick();
+        let (n, w) = (&numbers, &wholes);
+        let machine = host(&mut snapshot);
+        machine.cpu.cores = w[0] as u32;
+        (machine.cpu.used_percent, machine.cpu.load) = (n[0], [n[1], n[2], n[3]]);
+        (machine.cpu.iowait_percent, machine.cpu.steal_percent) = (n[4], n[5]);
+        let memory = &mut machine.memory;
+        (memory.total_bytes, memory.available_bytes, memory.used_percent) = (w[1], w[2], n[6]);
+        memory.oom_kills = Some(w[3]);
+        let swap = &mut machine.swap;
+        (swap.total_bytes, swap.used_percent, swap.in_bytes_per_second) = (w[4], n[7], n[8]);
+        let mut disk = machine.disks[0].clone();
+        (disk.mount, disk.used_percent, disk.inodes_used_percent) = (name.clone(), n[9], Some(n[10]));
+        (disk.available_bytes, disk.total_bytes) = (w[5], w[6]);
+        machine.disks = vec![disk; copies];
+        let device = &mut machine.devices[0];
+        (device.name, device.latency_ms, device.operations_per_second) = (name.clone(), Some(n[11]), n[12]);
+        let network = &mut machine.networks[0];
+        (network.interface, network.packets) = (name.clone(), w[7]);
+        (network.errors, network.drops) = (w[8], w[9]);
+        let mut process = machine.processes.top[0].clone();
+        (process.name, process.memory_bytes, process.cpu_percent) = (name.clone(), w[10], n[13]);
+        (process.open_files, process.open_files_limit) = (Some(w[11]), Some(w[12]));
+        machine.processes.top = vec![process; copies];
+        let sensor = &mut machine.temperatures[0];
+        (sensor.label, sensor.celsius, sensor.critical_celsius) = (name.clone(), n[14], Some(n[15]));
+        machine.clock.as_mut().unwrap().max_error_ms = n[16];
+        let stalled = pressure(&mut snapshot);
+        (stalled.cpu.some_avg60, stalled.memory.some_avg60, stalled.io.some_avg60) = (n[17], n[18], n[19]);
+        (stalled.memory.full_avg60, stalled.memory.some_avg10) = (Some(n[20]), n[21]);
+        let group = cgroup(&mut snapshot);
+        (group.periods, group.throttled_periods) = (Some(w[13]), Some(w[14]));
+        (group.memory_limit_bytes, group.memory_used_bytes) = (Some(w[15]), Some(w[16]));
+        let mut container = containers(&mut snapshot)[1].clone();
+        (container.name, container.id) = (name.clone(), name.clone());
+        (container.memory_used_percent, container.cpu_percent) = (Some(n[22]), Some(n[23]));
+        (container.memory_used_bytes, container.memory_limit_bytes) = (Some(w[17]), Some(w[18]));
+        let unlimited = sutazai_core::domain::ContainerInfo { memory_limit_bytes: None, ..container.clone() };
+        *containers(&mut snapshot) = vec![container; copies];
+        containers(&mut snapshot).push(unlimited);
+        let gpu = &mut gpus(&mut snapshot)[0];
+        (gpu.name, gpu.memory_used_bytes, gpu.memory_total_bytes) = (name, w[19], w[20]);
+        sound(&found(&snapshot));
+    }
+}
