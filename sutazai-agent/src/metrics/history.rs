@@ -7,6 +7,7 @@
 //! | `host.cpu.used_percent`, `host.cpu.iowait_percent`, `host.cpu.steal_percent` | percent |
 //! | `host.cpu.load[1]` | tasks |
 //! | `host.memory.used_percent`, `host.memory.used_bytes` | percent, bytes |
+//! | `host.memory.oom_kills` | count since boot |
 //! | `host.swap.used_percent`, `host.swap.used_bytes` | percent, bytes |
 //! | `host.disks[<mount>].used_percent`, `.used_bytes`, `.inodes_used_percent` | percent, bytes, percent |
 //! | `host.processes[<name>:<pid>].memory_bytes`, for the processes that stand out | bytes |
@@ -147,6 +148,9 @@ fn host_samples(host: &HostMetrics, add: &mut impl FnMut(String, f64)) {
     ];
     for (path, value) in single {
         add(format!("host.{path}"), value);
+    }
+    if let Some(kills) = host.memory.oom_kills {
+        add("host.memory.oom_kills".into(), kills as f64);
     }
     for disk in &host.disks {
         add(format!("host.disks[{}].used_percent", disk.mount), disk.used_percent);

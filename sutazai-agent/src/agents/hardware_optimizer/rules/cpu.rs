@@ -32,7 +32,7 @@ pub(super) const CPU_SATURATION: Rule = Rule {
     check: |facts| Vec::from_iter(saturation(facts)),
 };
 
-/// The load over five minutes is more than the processors can run.
+/// The load over five minutes is more than the processors can run, and it is not told as saturation already.
 pub(super) const HIGH_LOAD: Rule = Rule {
     name: "high_load",
     meaning: "More tasks want to run or wait for disks than the machine has processors for.",
@@ -82,6 +82,9 @@ fn saturation(facts: &Facts<'_>) -> Option<Finding> {
 }
 
 fn load(facts: &Facts<'_>) -> Option<Finding> {
+    if saturation(facts).is_some() {
+        return None;
+    }
     let cpu = cpu(facts)?;
     let (severity, bound) = LOAD.times(f64::from(cpu.cores)).grade(cpu.load[1])?;
     let draft = Draft::new(&HIGH_LOAD, severity, RESOURCE)
@@ -135,7 +138,7 @@ fn iowait(facts: &Facts<'_>) -> Option<Finding> {
             "See which tasks wait for disks.",
             "ps -eo state,pid,user,wchan,comm --sort=state | head -n 30",
         )
-        .command("Watch how busy each disk is.", "iostat -x 1 5")
+        .command("Watch how busy each disk is, with the package sysstat.", "iostat -x 1 5")
         .advice("Move heavy reading and writing to a faster disk or to another time.");
     Some(draft.says(format!("The processors spent {} of the time idle, waiting for disks.", percent(share))))
 }

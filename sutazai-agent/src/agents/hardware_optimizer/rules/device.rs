@@ -42,8 +42,8 @@ fn slow(facts: &Facts<'_>) -> Vec<Finding> {
             .judged(path("latency_ms"), latency, "ms", bound)
             .context(path("operations_per_second"), device.operations_per_second, "1/s")
             .context(path("busy_percent"), device.busy_percent, "percent")
-            .command("Watch how busy each disk is.", "iostat -x 1 5")
-            .command("See which processes read and write the most.", "pidstat -d 1 5")
+            .command("Watch how busy each disk is, with the package sysstat.", "iostat -x 1 5")
+            .command("See which processes wait for disks now.", "ps -eo state,pid,wchan,comm | grep ^D")
             .advice("Move heavy reading and writing to a faster disk or to another time.");
         Some(draft.says(format!(
             "A request to device {name} takes {} ms on average, at {} requests a second.",
@@ -55,7 +55,7 @@ fn slow(facts: &Facts<'_>) -> Vec<Finding> {
         metric: "host.devices",
         things: "devices",
         are: "slow to answer",
-        text: "Watch how busy each disk is.",
+        text: "Watch how busy each disk is, with the package sysstat.",
         command: "iostat -x 1 5",
     };
     DISK_SLOW.worst(judged.collect(), &rest)
@@ -72,8 +72,8 @@ fn pressure(facts: &Facts<'_>) -> Option<Finding> {
         draft = draft.context("pressure.io.full_avg60", full, "percent");
     }
     let draft = draft
-        .command("See which processes read and write the most.", "pidstat -d 1 5")
-        .command("Watch how busy each disk is.", "iostat -x 1 5")
+        .command("See which processes wait for disks now.", "ps -eo state,pid,wchan,comm | grep ^D")
+        .command("Watch how busy each disk is, with the package sysstat.", "iostat -x 1 5")
         .advice("Move heavy reading and writing to a faster disk or to another time.");
     Some(draft.says(format!("Tasks waited for disks during {} of the last minute.", percent(io.some_avg60))))
 }

@@ -1,5 +1,6 @@
 //! Rules of file systems: space, inodes, the time until one is full, and those that can no longer be written.
 
+use chrono::TimeDelta;
 use sutazai_core::domain::{DiskMetrics, Finding, Severity};
 
 use super::bounds::Bounds;
@@ -17,6 +18,8 @@ const INODES_BOUNDS: Bounds = Bounds::new(85.0, 95.0);
 /// Hours until full: the forecasts of the node-exporter's well-known alerts (a day, four hours).
 const FULL_SOON: f64 = 24.0;
 const FULL_NOW: f64 = 4.0;
+/// The time that those forecasts look at.
+const TREND_SPAN: TimeDelta = TimeDelta::hours(6);
 /// How well a straight line must fit before its end is told; our choice.
 const FIT: f64 = 0.8;
 /// Below that share of used space a forecast is left out: files just written are no trend to full; our choice.
@@ -95,7 +98,7 @@ fn space(facts: &Facts<'_>, disk: &DiskMetrics) -> Option<Finding> {
 }
 
 fn trend(facts: &Facts<'_>, disk: &DiskMetrics) -> Option<Finding> {
-    let growth = facts.trends.growth(&format!("host.disks[{}].used_bytes", disk.mount))?;
+    let growth = facts.trends.growth(&format!("host.disks[{}].used_bytes", disk.mount), TREND_SPAN)?;
     if disk.read_only || growth.per_hour <= 0.0 || growth.fit < FIT || disk.used_percent <= TREND_FROM_PERCENT
     {
         return None;

@@ -55,7 +55,7 @@ fn processes(facts: &Facts<'_>) -> Vec<Finding> {
             .judged(path("open_files_percent"), share, "percent", bound)
             .context(path("open_files"), open, "count")
             .context(path("open_files_limit"), limit, "count")
-            .command("See what the process has open.", format!("lsof -p {pid} | tail -n 30"))
+            .command("See what the process has open.", format!("ls -l /proc/{pid}/fd | tail -n 30"))
             .command("See the limits of the process.", format!("cat /proc/{pid}/limits"))
             .advice("Raise its limit of open files or look for files it does not close.");
         Some(draft.says(format!(

@@ -42,7 +42,7 @@ fn memory(facts: &Facts<'_>, gpu: &GpuMetrics) -> Option<Finding> {
     let share = bounds::percent(used, total);
     let (severity, bound) = MEMORY.grade(share)?;
     let series = path(gpu, "memory_used_bytes");
-    let draft = Draft::new(&GPU_MEMORY, severity, format!("GPU {}", gpu.index))
+    let draft = Draft::new(&GPU_MEMORY, severity, title(gpu))
         .about(&gpu.index.to_string())
         .judged(path(gpu, "memory_used_percent"), share, "percent", bound)
         .since(facts.trends.over_since(&series, bound / 100.0 * total))
@@ -51,9 +51,8 @@ fn memory(facts: &Facts<'_>, gpu: &GpuMetrics) -> Option<Finding> {
         .command(SHOW.0, SHOW.1)
         .advice("Use a smaller model or a smaller context, or end what no longer needs the GPU.");
     Some(draft.says(format!(
-        "GPU {} ({}) uses {} of {} of memory, {}.",
-        gpu.index,
-        clean_name(&gpu.name),
+        "{} uses {} of {} of memory, {}.",
+        title(gpu),
         bytes(used),
         bytes(total),
         percent(share),
@@ -63,19 +62,22 @@ fn memory(facts: &Facts<'_>, gpu: &GpuMetrics) -> Option<Finding> {
 fn temperature(_: &Facts<'_>, gpu: &GpuMetrics) -> Option<Finding> {
     let celsius = gpu.celsius?;
     let (severity, bound) = HOT.grade(celsius)?;
-    let draft = Draft::new(&GPU_TEMPERATURE, severity, format!("GPU {}", gpu.index))
+    let draft = Draft::new(&GPU_TEMPERATURE, severity, title(gpu))
         .about(&gpu.index.to_string())
         .judged(path(gpu, "celsius"), celsius, "celsius", bound)
         .context(path(gpu, "used_percent"), gpu.used_percent, "percent")
         .command(SHOW.0, SHOW.1)
         .advice("Check the fans and the air around the GPU, or lower its power limit.");
     Some(draft.says(format!(
-        "GPU {} ({}) is {} °C hot at {} use.",
-        gpu.index,
-        clean_name(&gpu.name),
+        "{} is {} °C hot at {} use.",
+        title(gpu),
         decimal(celsius),
         percent(gpu.used_percent),
     )))
+}
+
+fn title(gpu: &GpuMetrics) -> String {
+    format!("GPU {} ({})", gpu.index, clean_name(&gpu.name))
 }
 
 fn path(gpu: &GpuMetrics, figure: &str) -> String {

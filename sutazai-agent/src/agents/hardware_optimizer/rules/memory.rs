@@ -177,12 +177,17 @@ fn swap_full(facts: &Facts<'_>) -> Option<Finding> {
 
 fn oom_kills(facts: &Facts<'_>) -> Option<Finding> {
     const PATH: &str = "host.memory.oom_kills";
-    let kills = facts.snapshot.host.value()?.memory.oom_kills.filter(|kills| *kills > 0)?;
+    let host = facts.snapshot.host.value()?;
+    let kills = host.memory.oom_kills.filter(|kills| *kills > 0)?;
+    let young = host.uptime_seconds < KILLED_LATELY.num_seconds().unsigned_abs();
     let rise = |within| facts.trends.rise(PATH, within, kills as f64).filter(|rise| *rise >= 1.0);
     let (severity, recent, when) = match (rise(KILLED_NOW), rise(KILLED_LATELY)) {
         (Some(now), _) => (Severity::Critical, now, "within the last hour"),
         (None, Some(lately)) => (Severity::Warning, lately, "within the last day"),
-        (None, None) => (Severity::Info, kills as f64, "since the machine was started"),
+        (None, None) => {
+            let severity = if young { Severity::Warning } else { Severity::Info };
+            (severity, kills as f64, "since the machine was started")
+        }
     };
     let draft = Draft::new(&OOM_KILLS, severity, RESOURCE)
         .judged(PATH, recent, "count", 0.0)
@@ -283,6 +288,11 @@ mod tests {
             let mut snapshot = healthy();
             host(&mut snapshot).memory.oom_kills = kills;
             assert_eq!(grade(&OOM_KILLS, &snapshot), expected, "{kills:?}");
+        }
+        for (uptime, expected) in [(86_399, Warning), (86_400, Info)] {
+            let mut snapshot = healthy();
+            (host(&mut snapshot).memory.oom_kills, host(&mut snapshot).uptime_seconds) = (Some(1), uptime);
+            assert_eq!(grade(&OOM_KILLS, &snapshot), Some(expected), "{uptime}");
         }
         let mut snapshot = healthy();
         host(&mut snapshot).memory.oom_kills = Some(3);

@@ -1,5 +1,6 @@
 //! Rules of processes: those that ended and were not waited for, those stuck in the kernel, those that stand out.
 
+use chrono::TimeDelta;
 use sutazai_core::domain::{Finding, HostMetrics, ProcessInfo, Severity};
 
 use super::bounds::{self, Bounds};
@@ -15,6 +16,8 @@ const BLOCKED: Bounds = Bounds::new(5.0, 20.0);
 /// A process that only grows: by so much and by such a share in the time that history covers. Our choice.
 const GROWN_BYTES: f64 = 64.0 * 1024.0 * 1024.0;
 const GROWN_SHARE: f64 = 0.2;
+/// Looked at for growth.
+const SPAN: TimeDelta = TimeDelta::hours(24);
 /// Share of steps that must not fall, so that work that comes and goes is no growth.
 const NOT_FALLING: f64 = 0.95;
 /// If the free memory lasts for fewer hours at this rate, it is critical (as for disks).
@@ -101,7 +104,7 @@ fn blocked(host: &HostMetrics) -> Option<Finding> {
 
 fn grows(facts: &Facts<'_>, host: &HostMetrics, process: &ProcessInfo) -> Option<Finding> {
     let series = format!("host.processes[{}:{}].memory_bytes", process.name, process.pid);
-    let growth = facts.trends.growth(&series)?;
+    let growth = facts.trends.growth(&series, SPAN)?;
     let grown = growth.last - growth.first;
     let steady = growth.not_falling >= NOT_FALLING && growth.per_hour > 0.0;
     if !steady || grown <= GROWN_BYTES || grown <= growth.first * GROWN_SHARE {
@@ -115,7 +118,7 @@ fn grows(facts: &Facts<'_>, host: &HostMetrics, process: &ProcessInfo) -> Option
         .judged(path(process, "memory_growth"), grown, "bytes", bound)
         .context(path(process, "memory_bytes"), process.memory_bytes as f64, "bytes")
         .context(path(process, "observed_hours"), growth.hours, "hours")
-        .command("Watch the memory of the process.", format!("pidstat -r -p {} 60 5", process.pid))
+        .command("See how much memory it holds.", format!("grep Rss /proc/{}/status", process.pid))
         .command("See how its memory is divided.", format!("cat /proc/{}/smaps_rollup", process.pid))
         .advice("Plan a restart of the service and look for a leak in it.");
     Some(draft.says(format!(

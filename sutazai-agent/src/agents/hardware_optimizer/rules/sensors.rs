@@ -48,7 +48,7 @@ fn temperatures(facts: &Facts<'_>) -> Vec<Finding> {
         metric: "host.temperatures",
         things: "sensors",
         are: "hot",
-        text: "See all temperatures.",
+        text: "See all temperatures, with the package lm-sensors.",
         command: "sensors",
     };
     HIGH_TEMPERATURE.worst(sensors.filter_map(hot).collect(), &rest)
@@ -76,7 +76,7 @@ fn hot(sensor: &TemperatureMetrics) -> Option<Finding> {
         end = format!("; its maker calls {} °C critical", decimal(critical));
     }
     let draft = draft
-        .command("See all temperatures.", "sensors")
+        .command("See all temperatures, with the package lm-sensors.", "sensors")
         .advice("Check the fans, the dust and the air around the machine.");
     Some(draft.says(format!("Sensor {label} shows {} °C{end}.", decimal(celsius))))
 }
@@ -89,15 +89,19 @@ fn unsynchronized(clock: &ClockMetrics) -> Option<Finding> {
     if clock.synchronized {
         return None;
     }
-    let lost = clock.max_error_ms >= LOST_MS;
-    let severity = if lost { Severity::Warning } else { Severity::Info };
-    let draft = Draft::new(&CLOCK_UNSYNCHRONIZED, severity, "clock")
-        .judged("host.clock.max_error_ms", clock.max_error_ms, "ms", LOST_MS)
+    const PATH: &str = "host.clock.max_error_ms";
+    let error = clock.max_error_ms;
+    let draft = if error >= LOST_MS {
+        Draft::new(&CLOCK_UNSYNCHRONIZED, Severity::Warning, "clock").judged(PATH, error, "ms", LOST_MS)
+    } else {
+        Draft::new(&CLOCK_UNSYNCHRONIZED, Severity::Info, "clock").context(PATH, error, "ms")
+    };
+    let draft = draft
         .command("See whether a time service runs.", "timedatectl status")
         .advice("Install and start a time service.");
     Some(draft.says(format!(
         "No time service keeps the clock in step; the kernel reckons with an error of up to {} ms.",
-        decimal(clock.max_error_ms)
+        decimal(error)
     )))
 }
 

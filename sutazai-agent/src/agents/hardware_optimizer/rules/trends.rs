@@ -22,6 +22,9 @@ const GAP: TimeDelta = TimeDelta::minutes(30);
 const LEAST_POINTS: usize = 12;
 const LEAST_HOURS: f64 = 1.0;
 
+/// Below that used share of its limit, in percent, no rule asks since when a container is near it.
+const NEAR_LIMIT: f64 = 80.0;
+
 type Points = Vec<(DateTime<Utc>, f64)>;
 
 /// The last day of the machine; the default is no history at all.
@@ -87,9 +90,10 @@ impl Trends {
         since
     }
 
-    /// How the series went; none where there is too little of it.
-    pub(super) fn growth(&self, series: &str) -> Option<Growth> {
+    /// How the series went within this time; none where there is too little of it.
+    pub(super) fn growth(&self, series: &str, within: TimeDelta) -> Option<Growth> {
         let points = self.fresh(series)?;
+        let points = &points[points.partition_point(|(at, _)| self.now - *at > within)..];
         let (first, last) = (points.first()?, points.last()?);
         let hours = hours(last.0 - first.0);
         if points.len() < LEAST_POINTS || hours < LEAST_HOURS {
@@ -142,7 +146,7 @@ fn wanted(snapshot: &Snapshot) -> Vec<String> {
     }
     names.extend(snapshot.cgroup.value().map(|_| "cgroup.memory_used_bytes".to_owned()));
     let containers = snapshot.containers.value().into_iter().flat_map(|engine| &engine.containers);
-    let limited = containers.filter(|one| one.memory_used_percent.is_some());
+    let limited = containers.filter(|one| one.memory_used_percent.is_some_and(|used| used > NEAR_LIMIT));
     names.extend(limited.map(|one| format!("containers[{}].memory_used_bytes", one.name)));
     let gpus = snapshot.gpus.value().into_iter().flatten();
     names.extend(gpus.map(|gpu| format!("gpus[{}].memory_used_bytes", gpu.index)));
@@ -219,11 +223,14 @@ pub(super) mod tests {
     async fn growth_needs_an_hour_and_a_dozen_points() {
         let snapshot = healthy();
         let rising: Vec<f64> = (0..13).map(|n| 100.0 + f64::from(n)).collect();
-        assert_eq!(trends(&snapshot, CPU, &rising[1..]).await.growth(CPU), None);
-        let growth = trends(&snapshot, CPU, &rising).await.growth(CPU).unwrap();
+        assert_eq!(trends(&snapshot, CPU, &rising[1..]).await.growth(CPU, SPAN), None);
+        let growth = trends(&snapshot, CPU, &rising).await.growth(CPU, SPAN).unwrap();
         assert!((growth.per_hour - 12.0).abs() < 1e-9 && (growth.fit - 1.0).abs() < 1e-9, "{growth:?}");
         assert_eq!((growth.first, growth.last, growth.not_falling), (100.0, 112.0, 1.0));
-        let level = trends(&snapshot, CPU, &[5.0; 20]).await.growth(CPU).unwrap();
+        let long = [vec![500.0; 30], rising].concat();
+        let lately = trends(&snapshot, CPU, &long).await.growth(CPU, TimeDelta::minutes(65)).unwrap();
+        assert_eq!(lately, growth, "what was before does not count");
+        let level = trends(&snapshot, CPU, &[5.0; 20]).await.growth(CPU, SPAN).unwrap();
         assert_eq!((level.per_hour, level.fit), (0.0, 0.0));
     }
 
