@@ -54,10 +54,13 @@ async fn the_docker_source_conforms() {
 #[cfg(feature = "gpu")]
 #[tokio::test]
 async fn the_gpu_source_conforms() {
+    use sutazai_core::ports::MetricSource;
     let source = Arc::new(sutazai_agent::metrics::GpuMetricSource::new());
     if std::path::Path::new("/proc/driver/nvidia/version").exists() {
         run_all(source).await;
     } else {
-        nothing_to_measure_is_unavailable(source).await;
+        nothing_to_measure_is_unavailable(source.clone()).await;
+        let reason = source.collect().await.unwrap_err();
+        assert!(reason.message().contains("NVIDIA driver"), "{reason}");
     }
 }

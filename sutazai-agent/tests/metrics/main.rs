@@ -3,6 +3,8 @@
 //! Docker needs root and the packages of `scripts/install.sh test`. What is started here is ended here, also when a
 //! test fails.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)] // a test that cannot go on says so by ending
+
 mod cgroup;
 mod conformance;
 mod containers;
@@ -12,6 +14,7 @@ mod host;
 mod load;
 mod missing;
 mod network;
+mod pressure;
 mod psutil;
 mod swap;
 

@@ -25,7 +25,7 @@ struct Mount {
 
 /// Space and inodes of each file system, by mount point. One that cannot be asked is left out.
 pub(super) fn measure(mountinfo: &str) -> Vec<DiskMetrics> {
-    real(mountinfo).into_iter().filter(|mount| Path::new(&mount.point).is_dir()).filter_map(space).collect()
+    real(mountinfo, |point| Path::new(point).is_dir()).into_iter().filter_map(space).collect()
 }
 
 fn space(mount: Mount) -> Option<DiskMetrics> {
@@ -46,12 +46,13 @@ fn space(mount: Mount) -> Option<DiskMetrics> {
     })
 }
 
-/// The mounts worth asking: of one source the shortest mount point, of one mount point the mount on top.
-fn real(mountinfo: &str) -> Vec<Mount> {
+/// The mounts worth asking: of one source the shortest mount point, of one mount point the mount on top. Single files
+/// can be mounted too, as `/etc/hosts` of a container is: they stand for nothing that a folder of that source does not.
+fn real(mountinfo: &str, is_folder: impl Fn(&str) -> bool) -> Vec<Mount> {
     let mut found: Vec<Mount> = Vec::new();
     for mount in mountinfo.lines().filter_map(parse) {
         found.retain(|other| other.point != mount.point);
-        if can_fill_up(&mount) {
+        if can_fill_up(&mount) && is_folder(&mount.point) {
             found.push(mount);
         }
     }
@@ -120,10 +121,18 @@ mod tests {
 
     #[test]
     fn only_what_can_fill_up_is_listed_and_once() {
-        let points: Vec<String> = real(MOUNTINFO).into_iter().map(|mount| mount.point).collect();
+        let points: Vec<String> = real(MOUNTINFO, |_| true).into_iter().map(|mount| mount.point).collect();
         assert_eq!(points, ["/", "/mnt/my disk", "/tank"]);
-        let container = real("1 0 0:5 / / rw - overlay overlay rw\n2 1 0:6 / /dev rw - tmpfs tmpfs rw\n");
-        assert_eq!(container.len(), 1, "the root of a container is an overlay, and it can fill up");
+    }
+
+    #[test]
+    fn a_container_has_its_root_and_its_volumes() {
+        let container = "1 0 0:5 / / rw - overlay overlay rw\n2 1 0:6 / /dev rw - tmpfs tmpfs rw\n\
+                         3 1 254:0 /docker/hosts /etc/hosts rw - ext4 /dev/vda1 rw\n\
+                         4 1 254:0 /volumes/a /var/lib/data rw - ext4 /dev/vda1 rw\n";
+        let points: Vec<String> =
+            real(container, |point| point != "/etc/hosts").into_iter().map(|mount| mount.point).collect();
+        assert_eq!(points, ["/", "/var/lib/data"], "a mounted file hides no volume");
     }
 
     #[test]
