@@ -191,6 +191,7 @@ mod tests {
             ("exited", Some(0), false, None),
             ("exited", Some(1), false, Some(Info)),
             ("dead", Some(1), false, Some(Info)),
+            ("exited", Some(130), false, None),
             ("exited", Some(137), false, None),
             ("exited", Some(143), false, None),
             ("exited", Some(1), true, None),

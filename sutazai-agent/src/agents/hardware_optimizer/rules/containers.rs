@@ -186,17 +186,17 @@ mod tests {
 
         let one = ContainerInfo {
             state: "running".into(),
-            memory_used_bytes: Some(100 << 20),
+            memory_used_bytes: Some(70 << 20),
             ..containers(&mut snapshot)[0].clone()
         };
         *containers(&mut snapshot) = vec![one; 500];
         let found = (CONTAINER_NO_LIMIT.check)(&Facts { snapshot: &snapshot, trends: &Trends::default() });
         assert_eq!(
             found[0].summary,
-            "500 containers of 500 running have no memory limit; the largest, web, uses 100 MiB."
+            "500 containers of 500 running have no memory limit; the largest, web, uses 70 MiB."
         );
         let command = found[0].remedies[1].command.as_deref();
-        assert_eq!(command, Some("docker update --memory 256m --memory-swap 256m 0123456789ab"));
+        assert_eq!(command, Some("docker update --memory 192m --memory-swap 192m 0123456789ab"));
     }
 
     #[test]

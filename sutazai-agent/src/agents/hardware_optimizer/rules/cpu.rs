@@ -163,7 +163,7 @@ mod tests {
     fn saturation_takes_use_and_a_queue() {
         for (used, load, expected) in [
             (100.0, 4.0, None),
-            (100.0, 4.1, Some(Warning)),
+            (100.0, 4.01, Some(Warning)),
             (100.0, 16.0, Some(Warning)),
             (100.0, 16.1, Some(Critical)),
             (90.0, 50.0, None),

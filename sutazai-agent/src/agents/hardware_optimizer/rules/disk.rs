@@ -241,6 +241,14 @@ mod tests {
             let history = trends(&snapshot, "host.disks[/].used_bytes", &saw).await;
             assert_eq!(grade_with(&DISK_TREND_FULL, &snapshot, &history), None, "no straight line");
         }
+        // A line with a saw upon it: it fits with 0.8045 and 0.796.
+        for (saw, expected) in [(1.85, Some(Critical)), (1.90, None)] {
+            let snapshot = with(|disk| (disk.used_percent, disk.available_bytes) = (60.0, 1 << 20));
+            let tooth = |n: u32| if n.is_multiple_of(2) { saw } else { -saw };
+            let uneven: Vec<f64> = (0..13).map(|n| 1e9 + (f64::from(n) + tooth(n)) * MIB).collect();
+            let history = trends(&snapshot, "host.disks[/].used_bytes", &uneven).await;
+            assert_eq!(grade_with(&DISK_TREND_FULL, &snapshot, &history), expected, "{saw}");
+        }
         for (used, expected) in [(50.0, None), (50.1, Some(Critical))] {
             let snapshot = with(|disk| (disk.used_percent, disk.available_bytes) = (used, 1 << 20));
             let history = trends(&snapshot, "host.disks[/].used_bytes", &rising).await;

@@ -200,28 +200,32 @@ mod tests {
         }
     }
 
-    /// Memory in MiB over an hour, five minutes apart, against what is available.
+    /// Memory in MiB in twenty steps of five minutes, against what is available.
     async fn growing(mib: impl Fn(u32) -> f64, available_mib: u64) -> Option<Severity> {
         let mut snapshot: Snapshot = healthy();
         host(&mut snapshot).memory.available_bytes = available_mib << 20;
         let process = &host(&mut snapshot).processes.top[0];
         let series = format!("host.processes[{}:{}].memory_bytes", process.name, process.pid);
-        let values: Vec<f64> = (0..13).map(|n| mib(n) * 1_048_576.0).collect();
+        let values: Vec<f64> = (0..21).map(|n| mib(n) * 1_048_576.0).collect();
         let trends = trends(&snapshot, &series, &values).await;
         grade_with(&PROCESS_GROWS, &snapshot, &trends)
     }
 
     #[tokio::test]
     async fn only_steady_growth_by_enough_counts() {
-        let by = |start: f64, total: f64| move |n: u32| start + f64::from(n) * total / 12.0;
+        let by = |start: f64, total: f64| move |n: u32| start + f64::from(n) * total / 20.0;
         assert_eq!(growing(by(100.0, 64.0), 100_000).await, None, "not over 64 MiB");
         assert_eq!(growing(by(100.0, 65.0), 100_000).await, Some(Warning));
         assert_eq!(growing(by(1000.0, 200.0), 100_000).await, None, "not over a fifth");
         assert_eq!(growing(by(1000.0, 201.0), 100_000).await, Some(Warning));
-        assert_eq!(growing(by(100.0, 120.0), 481).await, Some(Warning), "lasts four hours");
-        assert_eq!(growing(by(100.0, 120.0), 479).await, Some(Critical));
-        let saw = |n: u32| if n % 4 == 3 { 100.0 } else { 100.0 + f64::from(n) * 50.0 };
-        assert_eq!(growing(saw, 100_000).await, None, "it gives memory back");
+        assert_eq!(growing(by(100.0, 120.0), 289).await, Some(Warning), "lasts four hours");
+        assert_eq!(growing(by(100.0, 120.0), 287).await, Some(Critical));
+        // Of twenty steps one may fall, for two it gives memory back.
+        let dips = |at: &'static [u32]| {
+            move |n: u32| 100.0 + f64::from(n) * 10.0 - if at.contains(&n) { 30.0 } else { 0.0 }
+        };
+        assert_eq!(growing(dips(&[5]), 100_000).await, Some(Warning));
+        assert_eq!(growing(dips(&[5, 9]), 100_000).await, None);
         assert_eq!(growing(|_| 500.0, 100_000).await, None);
     }
 

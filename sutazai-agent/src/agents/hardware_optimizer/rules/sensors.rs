@@ -131,7 +131,10 @@ mod tests {
             (Some(100.0), [90.0, 95.0]),
             (Some(60.0), [50.0, 55.0]),
             (None, [85.0, 95.0]),
-            (Some(0.0), [85.0, 95.0]),
+            (Some(40.0), [30.0, 35.0]),
+            (Some(39.9), [85.0, 95.0]),
+            (Some(150.0), [140.0, 145.0]),
+            (Some(150.1), [85.0, 95.0]),
         ] {
             for (value, expected) in around(bounds[0], bounds[1]) {
                 let mut snapshot = healthy();

@@ -211,12 +211,18 @@ pub(super) mod tests {
             at: snapshot.taken_at - TimeDelta::minutes(minutes),
             value: 99.0,
         };
-        store.append(&[at(50), at(45)]).await.unwrap();
-        let old = Trends::read(Some(store.as_ref()), &snapshot).await;
-        assert_eq!(old.over_since(CPU, 1.0), None, "it ended too long ago");
-        store.append(&[at(10)]).await.unwrap();
-        let gap = Trends::read(Some(store.as_ref()), &snapshot).await;
-        assert_eq!(gap.over_since(CPU, 1.0), Some(snapshot.taken_at - TimeDelta::minutes(10)));
+        let since = async || {
+            let trends = Trends::read(Some(store.as_ref()), &snapshot).await;
+            trends.over_since(CPU, 1.0).map(|since| (snapshot.taken_at - since).num_minutes())
+        };
+        store.append(&[at(51), at(21)]).await.unwrap();
+        assert_eq!(since().await, None, "it ended too long ago");
+        store.append(&[at(20)]).await.unwrap();
+        assert_eq!(since().await, Some(51));
+        store.append(&[at(82)]).await.unwrap();
+        assert_eq!(since().await, Some(51), "a gap of more than half an hour");
+        store.append(&[at(81)]).await.unwrap();
+        assert_eq!(since().await, Some(82));
     }
 
     #[tokio::test]
