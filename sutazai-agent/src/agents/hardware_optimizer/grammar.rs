@@ -63,7 +63,7 @@ struct Statement {
 
 impl Statement {
     fn of(support: &Support) -> Self {
-        let bare = mask(&support.summary, &support.names);
+        let bare = mask(&support.summary, &support.called);
         let placed = figures(&bare);
         let Some(first) = placed.first() else {
             return Self { lead: String::new(), figures: BTreeSet::new() };

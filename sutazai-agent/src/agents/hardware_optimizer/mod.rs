@@ -20,6 +20,8 @@ mod prompt;
 mod rules;
 mod slots;
 mod support;
+#[cfg(test)]
+mod tests;
 mod usefulness;
 mod writer;
 

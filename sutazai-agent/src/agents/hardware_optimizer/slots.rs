@@ -11,7 +11,7 @@ pub(super) struct Slots(Vec<(String, String)>);
 impl Slots {
     pub(super) fn of(support: &Support) -> Self {
         let mut slots = vec![("resource".to_owned(), support.resource.clone())];
-        let bare = mask(&support.summary, &support.names);
+        let bare = mask(&support.summary, &support.called);
         let mut values: Vec<&str> = Vec::new();
         for placed in figures(&bare) {
             let value = &support.summary[placed.start..placed.end];

@@ -18,8 +18,10 @@ pub(super) struct Support {
     pub(super) remedies: Vec<String>,
     /// The resource as a whole: `container web`.
     pub(super) resource: String,
-    /// Names of it, longest first: `container web`, `web`.
+    /// Names that a text may use: `container web`, `web`.
     pub(super) names: Vec<String>,
+    /// All names in the finding, longest first, also those that read as a statement.
+    pub(super) called: Vec<String>,
     /// Commands of the remedies, longest first.
     pub(super) commands: Vec<String>,
     /// Figures of the summary, in its order.
@@ -39,8 +41,8 @@ impl Support {
         let mut commands: Vec<_> =
             finding.remedies.iter().filter_map(|remedy| remedy.command.clone()).collect();
         commands.sort_by_key(|command| std::cmp::Reverse(command.len()));
-        let names = names(&finding.resource);
-        let bare = mask(&finding.summary, &names);
+        let called = called(finding);
+        let bare = mask(&finding.summary, &called);
         let remedies: Vec<_> = finding.remedies.iter().map(|remedy| remedy.text.clone()).collect();
         let own = std::iter::once(bare.as_str()).chain([meaning]).chain(remedies.iter().map(String::as_str));
         let own: Vec<Vec<String>> =
@@ -61,7 +63,12 @@ impl Support {
             severity: finding.severity,
             negated: negated.collect(),
             words: own.iter().flatten().cloned().collect(),
-            names,
+            names: called
+                .iter()
+                .filter(|name| **name == finding.resource || !speaks(name))
+                .cloned()
+                .collect(),
+            called,
             remedies,
         }
     }
@@ -134,22 +141,26 @@ pub(super) fn occurrences<'a>(text: &'a str, name: &'a str) -> impl Iterator<Ite
     })
 }
 
-/// What the resource may be called: as a whole, and by its own name where that cannot be read as a statement.
-fn names(resource: &str) -> Vec<String> {
-    let mut names = vec![resource.to_owned()];
-    let Some((_, name)) = resource.split_once(' ') else { return names };
-    let own = name.rsplit_once(" (").map_or(name, |(own, _)| own);
-    for name in [name, own] {
-        let speaks = words(name).any(|word| is_plain_or_claim(&word.to_lowercase()));
-        if !speaks && !names.iter().any(|known| known == name) {
-            names.push(name.to_owned());
-        }
+/// Every name in a finding, longest first: the resource as a whole, its own name, and those of its evidence, as in
+/// `containers[web].memory_used_bytes`.
+fn called(finding: &Finding) -> Vec<String> {
+    let mut names = vec![finding.resource.clone()];
+    if let Some((_, name)) = finding.resource.split_once(' ') {
+        names.push(name.to_owned());
+        names.extend(name.rsplit_once(" (").map(|(own, _)| own.to_owned()));
     }
+    let bracketed = |metric: &str| Some(metric.split_once('[')?.1.rsplit_once(']')?.0.to_owned());
+    names.extend(finding.evidence.iter().filter_map(|evidence| bracketed(&evidence.metric)));
+    names.sort_by_key(|name| std::cmp::Reverse(name.len()));
+    names.dedup();
     names
 }
 
-/// Whether a word is one of the language: a name made of such words, `healthy`, would make a claim of them that
-/// nobody checks.
+/// Whether a name has a word of the language in it. `healthy` by itself would make a claim that nobody checks.
+fn speaks(name: &str) -> bool {
+    words(name).any(|word| is_plain_or_claim(&word.to_lowercase()))
+}
+
 fn is_plain_or_claim(word: &str) -> bool {
     use lexicon::{
         ACTIONS, ALARMING, COMMANDS, NEGATIONS, NUMBERS, PLAIN, PROMPTING, REASSURING, RESOURCES, UNITS,

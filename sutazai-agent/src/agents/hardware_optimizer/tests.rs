@@ -1,0 +1,258 @@
+//! The way from findings to texts, with a scripted model: what is true passes, what is not never reaches the result.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use sutazai_core::Error;
+use sutazai_core::domain::{
+    Analysis, GeneratedBy, HostMetrics, NewEvent, NewTask, Snapshot, SnapshotPart, Task,
+};
+use sutazai_core::ports::{AgentContext, Clock, EventSink, MetricSource, ModelBackend};
+use sutazai_core::testing::{ManualClock, ScriptedAnswer, ScriptedModelBackend};
+
+use super::rules::sample::{containers, healthy, host, sick};
+use super::rules::{self, Trends};
+use super::support::Support;
+use super::{analyze, grammar, grounding};
+
+mod lies;
+
+#[derive(Debug)]
+struct Silent;
+
+impl EventSink for Silent {
+    fn emit(&self, _: NewEvent) {}
+}
+
+/// A source that has measured this already.
+#[derive(Debug)]
+struct Recorded(&'static str, SnapshotPart);
+
+#[async_trait::async_trait]
+impl MetricSource for Recorded {
+    fn name(&self) -> &str {
+        self.0
+    }
+
+    async fn collect(&self) -> sutazai_core::Result<SnapshotPart> {
+        Ok(self.1.clone())
+    }
+}
+
+fn context(snapshot: &Snapshot, model: Option<Arc<dyn ModelBackend>>) -> AgentContext {
+    let clock: Arc<dyn Clock> = Arc::new(ManualClock::new());
+    let mut sources: Vec<Arc<dyn MetricSource>> = Vec::new();
+    if let Some(host) = snapshot.host.value() {
+        sources.push(Arc::new(Recorded("host", SnapshotPart::Host(host.clone()))));
+    }
+    if let Some(pressure) = snapshot.pressure.value() {
+        sources.push(Arc::new(Recorded("pressure", SnapshotPart::Pressure(pressure.clone()))));
+    }
+    if let Some(engine) = snapshot.containers.value() {
+        sources.push(Arc::new(Recorded("containers", SnapshotPart::Containers(engine.clone()))));
+    }
+    AgentContext {
+        task: Task::pending(NewTask::new("hardware-optimizer", json!({})), None, None, clock.now()),
+        children: Vec::new(),
+        model,
+        metric_sources: sources,
+        metric_store: None,
+        clock,
+        cancellation: Default::default(),
+        events: Arc::new(Silent),
+    }
+}
+
+/// An analysis in which the model answers every request with this.
+async fn told(snapshot: &Snapshot, answer: impl Into<ScriptedAnswer>) -> Analysis {
+    let answer = answer.into();
+    let model = ScriptedModelBackend::replying(move |_| answer.clone()).supporting(false, true);
+    analyze(&context(snapshot, Some(Arc::new(model)))).await.unwrap()
+}
+
+/// The same from a backend that takes JSON Schemas only; the text may have slots.
+async fn told_in_json(snapshot: &Snapshot, text: &str) -> Analysis {
+    let answer = json!({ "text": text }).to_string();
+    let model = ScriptedModelBackend::replying(move |_| answer.clone()).supporting(true, false);
+    analyze(&context(snapshot, Some(Arc::new(model)))).await.unwrap()
+}
+
+/// Memory is 93.2 % used; nothing else is found.
+fn full_memory() -> Snapshot {
+    let mut snapshot = healthy();
+    let memory = &mut host(&mut snapshot).memory;
+    memory.total_bytes = 16 << 30;
+    memory.available_bytes = (16 << 30) / 1000 * 68;
+    memory.used_bytes = memory.total_bytes - memory.available_bytes;
+    memory.used_percent = 93.2;
+    snapshot
+}
+
+/// The disk /var is 96.4 % full; nothing else is found.
+fn full_disk() -> Snapshot {
+    let mut snapshot = healthy();
+    let host: &mut HostMetrics = host(&mut snapshot);
+    let mut disk = host.disks[0].clone();
+    disk.mount = "/var".into();
+    disk.total_bytes = 100 << 30;
+    disk.available_bytes = (36 << 30) / 10;
+    disk.used_bytes = disk.total_bytes - disk.available_bytes;
+    disk.used_percent = 96.4;
+    host.disks.push(disk);
+    snapshot
+}
+
+/// The container of this name uses 498.0 MiB of its 512.0 MiB; nothing else is found.
+fn full_container(name: &str) -> Snapshot {
+    let mut snapshot = healthy();
+    let container = &mut containers(&mut snapshot)[0];
+    container.name = name.into();
+    container.memory_limit_bytes = Some(512 << 20);
+    container.memory_used_bytes = Some(498 << 20);
+    container.memory_used_percent = Some(498.0 / 512.0 * 100.0);
+    snapshot
+}
+
+fn support(snapshot: &Snapshot) -> Support {
+    let findings = rules::find(snapshot, &Trends::default());
+    assert_eq!(findings.len(), 1, "{findings:#?}");
+    Support::of(&findings[0], rules::meaning(&findings[0].rule))
+}
+
+#[tokio::test]
+async fn what_is_true_is_told_in_the_models_words() {
+    for (snapshot, text) in [
+        (
+            full_memory(),
+            "Memory is 93.2 % used, so see which processes hold the most of it with `ps aux --sort=-rss | head`.",
+        ),
+        (full_memory(), "The memory is 93 % used. Run `free -h` to see how it is divided."),
+        (
+            full_memory(),
+            "At 93% the memory of this server is nearly used up, and one more large job may slow down others.",
+        ),
+        (full_disk(), "Disk /var is 96.4 % full, so look at what takes the most space soon."),
+        (full_disk(), "The disk /var is 96 percent full and programs may fail when they write."),
+        (
+            full_container("web"),
+            "Container web uses 498.0 MiB of its 512.0 MiB, so it may soon reach the limit.",
+        ),
+        (
+            full_container("web"),
+            "The container web is at 97.3 % of its memory limit. Find out why it needs so much memory.",
+        ),
+    ] {
+        let analysis = told(&snapshot, text).await;
+        let recommendation = &analysis.recommendations[0];
+        assert_eq!((recommendation.text.as_str(), recommendation.text_by), (text, GeneratedBy::Model));
+        assert_eq!(analysis.generated_by, GeneratedBy::Model);
+        let grounding = analysis.grounding;
+        assert!(grounding.claims >= 2 && grounding.claims == grounding.supported, "{text}: {grounding:?}");
+        assert_eq!((grounding.rewritten, grounding.replaced), (0, 0));
+        assert_eq!(analysis.model.unwrap().name, "scripted-model");
+    }
+}
+
+#[tokio::test]
+async fn slots_are_filled_in() {
+    for (text, expected) in [
+        (
+            "{resource} is {figure} used, so programs may have to wait. Run {command} to see who holds it.",
+            "Memory is 93.2 % used, so programs may have to wait. Run `ps aux --sort=-rss | head` to see who holds it.",
+        ),
+        (
+            "The {resource} is {figure} used. Run `{command_b}` to see how.",
+            "The memory is 93.2 % used. Run `free -h` to see how.",
+        ),
+    ] {
+        let analysis = told_in_json(&full_memory(), text).await;
+        assert_eq!(analysis.recommendations[0].text, expected);
+        assert_eq!(analysis.recommendations[0].text_by, GeneratedBy::Model);
+    }
+    for text in [
+        "Memory is 93.2 % used, so look at what holds it.",
+        "{resource} is {percent} used, so look at it now.",
+    ] {
+        let analysis = told_in_json(&full_memory(), text).await;
+        assert_eq!(analysis.recommendations[0].text_by, GeneratedBy::Rules, "{text}");
+        assert_eq!((analysis.grounding.rewritten, analysis.grounding.replaced), (1, 1));
+    }
+}
+
+#[tokio::test]
+async fn a_refused_text_is_written_again_once() {
+    let model = ScriptedModelBackend::new([
+        "Memory is 12 % used, so look at what holds the most of it.",
+        "Memory is 93.2 % used, so look at what holds the most of it.",
+    ])
+    .supporting(false, true);
+    let analysis = analyze(&context(&full_memory(), Some(Arc::new(model)))).await.unwrap();
+    assert_eq!(analysis.recommendations[0].text_by, GeneratedBy::Model);
+    assert_eq!((analysis.grounding.rewritten, analysis.grounding.replaced), (1, 0));
+}
+
+#[tokio::test]
+async fn without_a_model_the_rules_speak_and_say_why() {
+    let none = analyze(&context(&full_memory(), None)).await.unwrap();
+    assert!(none.degraded.unwrap().contains("no model backend"));
+    let dead = told(&full_memory(), Error::unavailable("the model server is down")).await;
+    assert!(dead.degraded.unwrap().contains("the model server is down"));
+    for analysis in [none.recommendations, dead.recommendations] {
+        assert_eq!(analysis[0].text_by, GeneratedBy::Rules);
+        assert!(analysis[0].text.contains("93.2 %"), "{}", analysis[0].text);
+    }
+    let mut context = context(&full_memory(), None);
+    context.task.payload = json!({ "use_model": false });
+    assert_eq!(analyze(&context).await.unwrap().degraded, None);
+}
+
+#[tokio::test]
+async fn a_dead_model_is_asked_once_not_for_every_finding() {
+    let model =
+        Arc::new(ScriptedModelBackend::replying(|_| Error::unavailable("down")).supporting(false, true));
+    let analysis = analyze(&context(&sick(), Some(model.clone()))).await.unwrap();
+    assert!(analysis.findings.len() > 20);
+    assert!(model.requests().len() <= 4, "{}", model.requests().len());
+}
+
+#[tokio::test]
+async fn a_cancelled_analysis_ends() {
+    let model =
+        ScriptedModelBackend::replying(|_| ScriptedAnswer::Stall("Memory is".into())).supporting(false, true);
+    let context = context(&full_memory(), Some(Arc::new(model)));
+    let cancellation = context.cancellation.clone();
+    let (result, ()) = tokio::join!(analyze(&context), async move {
+        tokio::task::yield_now().await;
+        cancellation.cancel();
+    });
+    assert_eq!(result.unwrap_err().kind(), sutazai_core::ErrorKind::Cancelled);
+}
+
+#[test]
+fn every_sentence_of_the_rules_is_supported_by_its_own_evidence() {
+    for snapshot in [sick(), healthy(), full_memory(), full_disk(), full_container("web")] {
+        for finding in rules::find(&snapshot, &Trends::default()) {
+            let support = Support::of(&finding, rules::meaning(&finding.rule));
+            let text = support.rules_text();
+            let claims = grounding::check(&text, &support);
+            assert!(claims.is_ok(), "{}: {text}\n{}", finding.id, claims.unwrap_err());
+        }
+    }
+}
+
+#[test]
+fn a_grammar_has_no_digit_and_no_command_but_those_of_the_finding() {
+    for finding in rules::find(&sick(), &Trends::default()) {
+        let support = Support::of(&finding, rules::meaning(&finding.rule));
+        let mut grammar = grammar::grammar(&support);
+        for own in ["lead ::=", "figure ::=", "name ::=", "command ::="] {
+            grammar = grammar.lines().filter(|line| !line.starts_with(own)).collect::<Vec<_>>().join("\n");
+        }
+        let rest = grammar.replace(|c: char| "{},".contains(c), " ");
+        let words: Vec<_> = rest.split('"').skip(1).step_by(2).collect();
+        assert!(
+            words.iter().all(|word| !word.contains(|c: char| c.is_ascii_digit() || "`/$|;".contains(c))),
+            "{words:?}"
+        );
+    }
+}
