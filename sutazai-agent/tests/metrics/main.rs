@@ -3,7 +3,7 @@
 //! Docker needs root and the packages of `scripts/install.sh test`. What is started here is ended here, also when a
 //! test fails.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)] // a test that cannot go on says so by ending
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)] // a test that cannot go on says so by ending
 
 mod cgroup;
 mod conformance;

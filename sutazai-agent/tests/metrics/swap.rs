@@ -52,11 +52,11 @@ async fn swap_is_as_psutil_sees_it() {
     let _swap = SwapFile::on(128);
     let engine = Engine::start();
     engine.import("load", &[]);
-    engine.run("churning", &["--memory", "24m", "--memory-swap", "120m"], "load", &["churn", "60"]);
+    engine.run("churning", &["--memory", "40m", "--memory-swap", "140m"], "load", &["churn", "60"]);
     let used = async |source: &SystemMetricSource| collect(source).await.swap.used_bytes;
     let source = SystemMetricSource::new();
     for _ in 0..100 {
-        if used(&source).await > 20 * MIB {
+        if used(&source).await > 10 * MIB {
             break;
         }
         SystemClock.sleep(Duration::from_millis(100)).await;
@@ -87,7 +87,7 @@ async fn swap_is_as_psutil_sees_it() {
     comparison.near("swap.out_bytes", ours.out_bytes_per_second * seconds, grown("sout"), floor);
     println!("{}", comparison.table());
     assert!(comparison.holds(), "{}", comparison.table());
-    assert!(ours.total_bytes >= 127 * MIB && ours.used_bytes > 20 * MIB, "{ours:?}");
+    assert!(ours.total_bytes >= 127 * MIB && ours.used_bytes > 10 * MIB, "{ours:?}");
     let least = ours.in_bytes_per_second.min(ours.out_bytes_per_second) * seconds;
-    assert!(least > 8.0 * MIB as f64, "60 MiB churn in 24: {ours:?}");
+    assert!(least > 4.0 * MIB as f64, "60 MiB churn in 40: {ours:?}");
 }

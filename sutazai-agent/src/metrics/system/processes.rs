@@ -33,13 +33,13 @@ pub(super) struct Process {
 /// Every process that could be read; one that ends in between is not there.
 pub(super) fn list(proc: &Path) -> Result<Vec<Process>> {
     let unreadable = |e| Error::unavailable(format!("{} cannot be listed: {e}", proc.display()));
-    let mut stat = Vec::with_capacity(512);
+    // One read has all of it: 52 numbers and a name of 64 bytes at most.
+    let mut stat = [0; 2048];
     let mut found = Vec::new();
     for entry in fs::read_dir(proc).map_err(unreadable)?.flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-        stat.clear();
-        let read = File::open(entry.path().join("stat")).and_then(|mut file| file.read_to_end(&mut stat));
-        found.extend(read.ok().and_then(|_| parse(pid, &String::from_utf8_lossy(&stat))));
+        let read = File::open(entry.path().join("stat")).and_then(|mut file| file.read(&mut stat));
+        found.extend(read.ok().and_then(|length| parse(pid, &String::from_utf8_lossy(&stat[..length]))));
     }
     Ok(found)
 }
