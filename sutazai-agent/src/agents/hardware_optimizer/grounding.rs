@@ -4,23 +4,28 @@
 //! the finding's own. What is left must be words, and none that makes a claim which the finding's own sentences do not
 //! make.
 
-use sutazai_core::domain::Severity;
+use sutazai_core::domain::{GeneratedBy, Severity};
 
 use super::claims::{Fault, Figure, figures};
 use super::lexicon;
 use super::support::{Support, mask, occurrences};
 
-/// How many claims a text makes, all of them supported; or what is wrong with it.
+/// How many claims a text makes, all of them supported; or what is wrong with it. The rules' own sentences put names
+/// where names belong, so that one which reads as a statement is still a name.
 ///
 /// # Errors
 /// The first fault.
-pub(super) fn check(text: &str, support: &Support) -> Result<u32, Fault> {
+pub(super) fn check(text: &str, by: GeneratedBy, support: &Support) -> Result<u32, Fault> {
     if let Some(odd) = text.chars().find(|c| !is_readable(*c)) {
         return Err(Fault::Name(odd.to_string()));
     }
     let mut claims = 0;
     let text = take_commands(text, support, &mut claims)?;
-    let text = take_names(&text, support, &mut claims);
+    let names = match by {
+        GeneratedBy::Model => &support.names,
+        GeneratedBy::Rules => &support.called,
+    };
+    let text = take_names(&text, names, &mut claims);
     let text = take_figures(&text, support, &mut claims)?;
     check_words(&text, support)?;
     Ok(claims)
@@ -35,8 +40,14 @@ fn is_readable(c: char) -> bool {
 fn take_commands(text: &str, support: &Support, claims: &mut u32) -> Result<String, Fault> {
     let mut text = text.to_owned();
     for command in &support.commands {
-        while let Some(at) = text.find(command.as_str()) {
+        let mut from = 0;
+        while let Some(at) = text[from..].find(command.as_str()).map(|at| from + at) {
             let (mut start, mut end) = (at, at + command.len());
+            from = end;
+            // Within a longer word it is no command: `sensors` in `lm-sensors`.
+            if text[..start].ends_with(|c: char| c.is_alphanumeric() || "/-_=".contains(c)) {
+                continue;
+            }
             let quoted = text[..start].ends_with('`') && text[end..].starts_with('`');
             if quoted {
                 (start, end) = (start - 1, end + 1);
@@ -44,7 +55,7 @@ fn take_commands(text: &str, support: &Support, claims: &mut u32) -> Result<Stri
             // A command that goes on is another command.
             let goes_on = text[end..].starts_with(|c: char| c.is_alphanumeric() || "/-_=|;&><".contains(c))
                 || text[end..].trim_start().starts_with(['|', ';', '&', '>', '<', '-'])
-                || text[..start].ends_with(|c: char| c.is_alphanumeric() || "/-_=|;&><".contains(c));
+                || text[..start].trim_end().ends_with(['|', ';', '&', '>', '<', '`', '$']);
             if goes_on {
                 return Err(Fault::Command(text[start..].chars().take(80).collect()));
             }
@@ -58,9 +69,9 @@ fn take_commands(text: &str, support: &Support, claims: &mut u32) -> Result<Stri
     }
 }
 
-fn take_names(text: &str, support: &Support, claims: &mut u32) -> String {
+fn take_names(text: &str, names: &[String], claims: &mut u32) -> String {
     let mut text = text.to_owned();
-    for name in &support.names {
+    for name in names {
         *claims += occurrences(&text, name).count() as u32;
         text = mask(&text, std::slice::from_ref(name));
     }
@@ -99,6 +110,7 @@ fn take_figures(text: &str, support: &Support, claims: &mut u32) -> Result<Strin
 /// What is left are words and the marks of sentences.
 fn check_words(text: &str, support: &Support) -> Result<(), Fault> {
     let mut negation: Option<String> = None;
+    let mut before = String::new();
     let mut begins = true;
     for token in text.split(' ').filter(|token| !token.is_empty()) {
         let word =
@@ -127,6 +139,13 @@ fn check_words(text: &str, support: &Support) -> Result<(), Fault> {
         {
             return Err(Fault::Contradiction(format!("{negation} {lower}")));
         }
+        for (thing, name) in [(&before, &lower), (&lower, &before)] {
+            let known = name.is_empty() || support.has_word(name) || lexicon::is_of_the_language(name);
+            if lexicon::contains(lexicon::NAMED, thing) && !known {
+                return Err(Fault::Name(name.clone()));
+            }
+        }
+        before.clone_from(&lower);
         if lexicon::contains(lexicon::NEGATIONS, &lower) {
             negation = Some(lower);
         }

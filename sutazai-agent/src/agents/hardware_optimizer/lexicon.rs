@@ -23,21 +23,25 @@ pub(super) const PLAIN: &str = "\
     reducing related remain remains report require requires resolve resource resources respond response responsible \
     result results review right rise rises rising risk room run running runs same schedule see seems sees serious serve \
     server serves service services set setting settings several share should show shows since situation slow slower \
-    slowly slows so some something sometimes soon source space spend spends spread start started starting starts state \
+    slowly slows so some something sometimes soon source space speed spend spends spread start started starting starts state \
     stay stays steadily still stop stopped stops such system systems take taken takes taking tell tells than that the \
     their them then there these they thing things this those through thus time times to together too top total touch \
-    toward turn under understand unit until unusual up upon use used useful user users uses using usual usually value \
+    toward turn under understand unit until unusual up upon usage use used useful utilization user users uses using usual usually value \
     very view wait waiting waits want wants was watch way ways well were what when where whether which while who whole \
     whose why will with within work working workload workloads works worth would write writing you your";
+
+/// Things that have names: a word beside one of these that is none of the language's is taken for such a name.
+pub(super) const NAMED: &str = "\
+    container process interface device service host image volume sensor disk pod server user owner machine program";
 
 /// Words on which no sentence ends.
 pub(super) const OPENING: &str = "\
     a about an and any are as at be because become becoming between but by can cause causes causing could do does each either \
     every few for from further get gets getting give gives has have having how if in into is its keep keeps kept lead leads \
-    least less let like likely made make makes many may means might more most much must near nearly need needs new next of \
-    often on only onto or other our over own per quite rather should since so some such take takes than that the their then \
-    there these this those through to too toward under until upon use uses using usual very was were what when where whether \
-    which while who whole whose why will with within would your you they it we i he she";
+    least less let like likely made make makes many may means might more most much must near nearly new next of \
+    often on only onto or other our over own per quite rather should since so some such take takes than the their then \
+    through to too toward under until upon use uses using usual very was were what when where whether \
+    which while who whole whose why will with within would your you ";
 
 /// Numbers in words.
 pub(super) const NUMBERS: &str = "\
@@ -119,6 +123,13 @@ pub(super) const PROMPTING: &str = "\
 /// Whether a word, in lower case, is in one of these lists.
 pub(super) fn contains(list: &str, word: &str) -> bool {
     list.split_ascii_whitespace().any(|entry| entry == word)
+}
+
+/// Whether a word, in lower case, is one of the language rather than a name.
+pub(super) fn is_of_the_language(word: &str) -> bool {
+    [PLAIN, ACTIONS, ALARMING, COMMANDS, NEGATIONS, NUMBERS, PROMPTING, REASSURING, RESOURCES, UNITS]
+        .iter()
+        .any(|list| contains(list, word))
 }
 
 #[cfg(test)]

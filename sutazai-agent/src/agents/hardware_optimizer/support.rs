@@ -158,16 +158,7 @@ fn called(finding: &Finding) -> Vec<String> {
 
 /// Whether a name has a word of the language in it. `healthy` by itself would make a claim that nobody checks.
 fn speaks(name: &str) -> bool {
-    words(name).any(|word| is_plain_or_claim(&word.to_lowercase()))
-}
-
-fn is_plain_or_claim(word: &str) -> bool {
-    use lexicon::{
-        ACTIONS, ALARMING, COMMANDS, NEGATIONS, NUMBERS, PLAIN, PROMPTING, REASSURING, RESOURCES, UNITS,
-    };
-    [PLAIN, ACTIONS, ALARMING, COMMANDS, NEGATIONS, NUMBERS, PROMPTING, REASSURING, RESOURCES, UNITS]
-        .iter()
-        .any(|list| lexicon::contains(list, word))
+    words(name).any(|word| lexicon::is_of_the_language(&word.to_lowercase()))
 }
 
 /// A value of the evidence as it may be written: rounded to a whole and to a tenth.

@@ -8,12 +8,12 @@ use sutazai_core::domain::{
     Analysis, GeneratedBy, HostMetrics, NewEvent, NewTask, Snapshot, SnapshotPart, Task,
 };
 use sutazai_core::ports::{AgentContext, Clock, EventSink, MetricSource, ModelBackend};
-use sutazai_core::testing::{ManualClock, ScriptedAnswer, ScriptedModelBackend};
+use sutazai_core::testing::{ManualClock, ScriptedAnswer, ScriptedModelBackend, agent};
 
 use super::rules::sample::{containers, healthy, host, sick};
 use super::rules::{self, Trends};
 use super::support::Support;
-use super::{analyze, grammar, grounding};
+use super::{HardwareOptimizer, analyze, grammar, grounding};
 
 mod lies;
 
@@ -102,7 +102,7 @@ fn full_disk() -> Snapshot {
     snapshot
 }
 
-/// The container of this name uses 498.0 MiB of its 512.0 MiB; nothing else is found.
+/// The container of this name uses 498 MiB of its 512 MiB; nothing else is found.
 fn full_container(name: &str) -> Snapshot {
     let mut snapshot = healthy();
     let container = &mut containers(&mut snapshot)[0];
@@ -120,6 +120,11 @@ fn support(snapshot: &Snapshot) -> Support {
 }
 
 #[tokio::test]
+async fn conforms() {
+    agent::run_all(Arc::new(HardwareOptimizer), json!({ "use_model": false })).await;
+}
+
+#[tokio::test]
 async fn what_is_true_is_told_in_the_models_words() {
     for (snapshot, text) in [
         (
@@ -133,10 +138,7 @@ async fn what_is_true_is_told_in_the_models_words() {
         ),
         (full_disk(), "Disk /var is 96.4 % full, so look at what takes the most space soon."),
         (full_disk(), "The disk /var is 96 percent full and programs may fail when they write."),
-        (
-            full_container("web"),
-            "Container web uses 498.0 MiB of its 512.0 MiB, so it may soon reach the limit.",
-        ),
+        (full_container("web"), "Container web uses 498 MiB of its 512 MiB, so it may soon reach the limit."),
         (
             full_container("web"),
             "The container web is at 97.3 % of its memory limit. Find out why it needs so much memory.",
@@ -161,8 +163,8 @@ async fn slots_are_filled_in() {
             "Memory is 93.2 % used, so programs may have to wait. Run `ps aux --sort=-rss | head` to see who holds it.",
         ),
         (
-            "The {resource} is {figure} used. Run `{command_b}` to see how.",
-            "The memory is 93.2 % used. Run `free -h` to see how.",
+            "The {resource} is {figure} used. Run `{command_b}` to see how it is divided.",
+            "The memory is 93.2 % used. Run `free -h` to see how it is divided.",
         ),
     ] {
         let analysis = told_in_json(&full_memory(), text).await;
@@ -234,7 +236,7 @@ fn every_sentence_of_the_rules_is_supported_by_its_own_evidence() {
         for finding in rules::find(&snapshot, &Trends::default()) {
             let support = Support::of(&finding, rules::meaning(&finding.rule));
             let text = support.rules_text();
-            let claims = grounding::check(&text, &support);
+            let claims = grounding::check(&text, GeneratedBy::Rules, &support);
             assert!(claims.is_ok(), "{}: {text}\n{}", finding.id, claims.unwrap_err());
         }
     }

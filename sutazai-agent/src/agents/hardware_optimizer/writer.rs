@@ -86,15 +86,15 @@ pub(super) async fn write(context: &AgentContext, supports: &[Support]) -> Resul
             Some(text) => (text, GeneratedBy::Model),
             None => (support.rules_text(), GeneratedBy::Rules),
         };
-        count(&text, support, &mut grounding);
+        count(&text, by, support, &mut grounding);
         texts.push(Text { text, by });
     }
     Ok(Written { texts, grounding, model, degraded })
 }
 
 /// Checks once more what stands in the result, whoever wrote it.
-fn count(text: &str, support: &Support, grounding: &mut Grounding) {
-    match grounding::check(text, support) {
+fn count(text: &str, by: GeneratedBy, support: &Support, grounding: &mut Grounding) {
+    match grounding::check(text, by, support) {
         Ok(claims) => {
             grounding.claims += claims;
             grounding.supported += claims;
@@ -236,7 +236,7 @@ fn request(
         Some(slots) => {
             let schema = Constraint::JsonSchema(json!({
                 "type": "object",
-                "properties": { "text": { "type": "string", "minLength": 20, "maxLength": 500 } },
+                "properties": { "text": { "type": "string" } },
                 "required": ["text"],
                 "additionalProperties": false,
             }));
@@ -269,7 +269,7 @@ fn accept(answer: &str, support: &Support, slots: Option<&Slots>) -> Result<Stri
             slots.fill(&plain(&answer))?
         }
     };
-    let claims = grounding::check(&text, support)?;
+    let claims = grounding::check(&text, GeneratedBy::Model, support)?;
     usefulness::check(&text, claims, &prompt::instructions())?;
     Ok(text)
 }

@@ -64,7 +64,6 @@ mod tests {
     use super::super::rule::find;
     use super::super::sample::{healthy, host};
     use super::super::trends::Trends;
-    use super::*;
 
     #[test]
     fn a_healthy_machine_gets_one_honest_word() {

@@ -189,12 +189,12 @@ const DISK: &[&str] = &[
     "Disk /var is 96.4 % full, see ticket ABC-123 for what takes the most.",
 ];
 
-/// About the container web that uses 498.0 of 512.0 MiB.
+/// About the container web that uses 498.0 of 512 MiB.
 const CONTAINER: &[&str] = &[
-    "Container db uses 498.0 MiB of its 512.0 MiB, so it may soon reach the limit.",
-    "Container web-2 uses 498.0 MiB of its 512.0 MiB, so it may soon reach the limit.",
-    "Container web uses 512.0 MiB of its 498.0 MiB, so it may soon reach the limit.",
-    "Container web uses 498.0 GiB of its 512.0 GiB, so it may soon reach the limit.",
+    "Container db uses 498 MiB of its 512 MiB, so it may soon reach the limit.",
+    "Container web-2 uses 498 MiB of its 512 MiB, so it may soon reach the limit.",
+    "Container web uses 512 MiB of its 498 MiB, so it may soon reach the limit.",
+    "Container web uses 498 GiB of its 512 GiB, so it may soon reach the limit.",
     "Container web uses 3 % of its memory limit, so it may soon reach the limit.",
     "Container web has been started again 5 times, so it may soon reach the limit.",
     "Container web was started from nginx and is at 97.3 % of its memory limit.",
