@@ -73,7 +73,7 @@ async fn says_what_there_is_and_what_it_cost() {
 #[tokio::test]
 async fn characters_cut_in_the_middle_arrive_whole() {
     let server = OllamaServer::start(&MODELS).await;
-    let request = GenerateRequest { max_tokens: 40, ..ask() };
+    let request = GenerateRequest { max_tokens: 20, ..ask() };
     let (whole, _) = server.backend().complete(request.clone()).await.unwrap();
     assert!(whole.contains('船') && whole.contains('🚢'));
     for size in [1, 3, 1_000] {
@@ -147,7 +147,7 @@ async fn an_answer_that_breaks_off_says_how() {
     for (fault, says) in [
         (Fault::ErrorLine(3, "llama runner process has terminated"), "runner process has terminated"),
         (Fault::Garbage(3, "<html>\n"), "not of its protocol"),
-        (Fault::Garbage(3, "{\"message\":\"text\"}\n"), "not of its protocol"),
+        (Fault::Garbage(3, "{\"message\":\"my-private-words\"}\n"), "not of its protocol"),
         (Fault::Half(3), "in the middle of a line"),
         (Fault::Cut(3), "broke off"),
         (Fault::Garbage(3, ""), "before its answer ended"),

@@ -344,6 +344,7 @@ impl Shared {
     ) -> Response {
         let mut pieces: Vec<Vec<u8>> = lines.iter().map(|line| format!("{line}\n").into_bytes()).collect();
         let mut ending = Ending::Close;
+        let mut pace = Duration::from_millis(1);
         match fault {
             Some(Fault::ErrorLine(at, error)) => {
                 pieces.truncate(at);
@@ -363,13 +364,18 @@ impl Shared {
             }
             Some(Fault::Half(at)) => halve(&mut pieces, at),
             Some(Fault::Shred(size)) => {
+                pace = Duration::ZERO;
                 pieces = pieces.concat().chunks(size).map(<[u8]>::to_vec).collect();
             }
             _ => {}
         }
         let writing = Writing::begin(self.clone(), place);
-        let written = stream::iter(pieces).then(|piece| async {
-            SystemClock.sleep(Duration::from_millis(1)).await;
+        let written = stream::iter(pieces).then(move |piece| async move {
+            if pace.is_zero() {
+                tokio::task::yield_now().await;
+            } else {
+                SystemClock.sleep(pace).await;
+            }
             Ok::<_, std::io::Error>(piece)
         });
         let end = stream::once(async move {

@@ -98,14 +98,15 @@ async fn refusals_say_why(backend: &OpenAiModelBackend) {
 
 #[tokio::test]
 async fn llama_server_takes_the_key_and_gives_embeddings() {
-    let mut server = LlamaServer::start(&["--api-key", KEY, "--embeddings", "--pooling", "mean"]);
+    // By the last token: the mean comes out otherwise when this server works at two texts at once.
+    let mut server = LlamaServer::start(&["--api-key", KEY, "--embeddings", "--pooling", "last"]);
     server.ready(Some(KEY)).await;
     let texts = ["the disk is full".to_owned(), "a cat".to_owned(), "the disk is full".to_owned()];
     let embeddings = server.backend(Some(KEY)).embed(None, &texts).await.unwrap();
     assert!(embeddings.len() == 3 && embeddings.iter().all(|embedding| embedding.len() == 576));
     let apart = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f32>().sqrt();
     let (same, other) = (apart(&embeddings[0], &embeddings[2]), apart(&embeddings[0], &embeddings[1]));
-    assert!(same < 0.01 && other > 5.0 * same.max(0.001), "the same text: {same}, another: {other}");
+    assert!(same < 0.01 && other > 0.1, "the same text: {same}, another: {other}");
 
     for key in [None, Some("sk-another-secret")] {
         let (_, e) = failure(&server.backend(key), ask()).await;
