@@ -11,7 +11,8 @@ use sutazai_core::ports::{ModelBackend, ModelBackendExt, SystemClock};
 use sutazai_core::testing::{ManualClock, ScriptedAnswer, ScriptedModelBackend, model_backend};
 use sutazai_core::{Error, ErrorKind};
 
-use crate::ollama_server::{Fault, OllamaServer};
+use crate::fault::Fault;
+use crate::ollama_server::OllamaServer;
 use crate::{ask, failure, nowhere};
 
 /// Answers everything in the way of a model that has no end.

@@ -12,7 +12,8 @@ use sutazai_core::domain::{ChatMessage, Constraint, FinishReason, GenerateReques
 use sutazai_core::ports::{ModelBackend, ModelBackendExt};
 use sutazai_core::testing::model_backend;
 
-use crate::ollama_server::{Fault, OllamaServer};
+use crate::fault::Fault;
+use crate::ollama_server::OllamaServer;
 use crate::{ask, failure, nowhere, private};
 
 const MODELS: [&str; 2] = ["tinyllama:latest", "smollm2:135m"];
