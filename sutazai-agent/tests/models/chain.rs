@@ -203,10 +203,10 @@ async fn the_time_limit_is_for_all_together() {
     let chain = FallbackChain::new(vec![link(), link(), link()], Arc::new(SystemClock));
     (0..3).for_each(|_| server.fail(Fault::Stall(0)));
     let begun = std::time::Instant::now();
-    let request = GenerateRequest { timeout: Some(Duration::from_millis(400)), ..ask() };
+    let request = GenerateRequest { timeout: Some(Duration::from_secs(1)), ..ask() };
     let (_, e) = failure(&chain, request).await;
     assert_eq!(e.kind(), ErrorKind::Timeout, "{e}");
-    assert!(begun.elapsed() < Duration::from_millis(1_100), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_millis(1_900), "{:?}", begun.elapsed());
 }
 
 #[tokio::test]

@@ -187,7 +187,7 @@ async fn a_stalled_connection_ends_by_the_idle_timeout() {
             (got, e.kind(), e.message()),
             (pieces, ErrorKind::Timeout, "ollama kept silent for 300ms")
         );
-        assert!(begun.elapsed() < Duration::from_secs(5));
+        assert!(begun.elapsed() < Duration::from_secs(15));
     }
 }
 
@@ -200,13 +200,13 @@ async fn a_stalled_connection_ends_by_the_time_limit_of_the_request() {
         let begun = Instant::now();
         let (got, e) = failure(&server.backend(), request.clone()).await;
         assert_eq!((got, e.kind(), e.message()), (pieces, ErrorKind::Timeout, "no answer within 300ms"));
-        assert!(begun.elapsed() < Duration::from_secs(5));
+        assert!(begun.elapsed() < Duration::from_secs(15));
     }
     // Not only silence counts: a model that goes on and on is too late as well.
     let begun = Instant::now();
     let (pieces, e) = failure(&server.backend(), GenerateRequest { max_tokens: 3_000, ..request }).await;
     assert_eq!(e.kind(), ErrorKind::Timeout, "{e}");
-    assert!(pieces > 10 && begun.elapsed() < Duration::from_secs(5), "{pieces} pieces");
+    assert!(pieces > 0 && begun.elapsed() < Duration::from_secs(15), "{pieces} pieces");
 }
 
 #[tokio::test]

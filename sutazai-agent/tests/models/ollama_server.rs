@@ -105,7 +105,7 @@ impl OllamaServer {
     pub(crate) async fn until_writing(&self, answers: usize) {
         let mut writing = self.shared.writing.subscribe();
         let reached = writing.wait_for(|now| *now == answers);
-        let reached = tokio::time::timeout(Duration::from_secs(5), reached).await;
+        let reached = tokio::time::timeout(Duration::from_secs(20), reached).await;
         assert!(reached.is_ok(), "{} answers are being written", *self.shared.writing.borrow());
     }
 }
