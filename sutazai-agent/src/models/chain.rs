@@ -104,7 +104,8 @@ impl ModelBackend for FallbackChain {
         "chain"
     }
 
-    /// Whether the first backend that calls go through to can enforce it.
+    /// Whether the first backend that calls go through to can enforce it: callers choose their constraint by the answer,
+    /// and the order of the backends is the operator's. One that is denied here goes to a later backend that can.
     fn supports(&self, constraint: &Constraint) -> bool {
         let open = |link: &&Link| link.breaker.state() == BreakerState::Open;
         let link = self.links.iter().find(|link| !open(link)).or(self.links.first());

@@ -11,6 +11,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sutazai_core::{Error, ErrorKind, Result};
 
+use super::wire::read_json;
+
 /// How long a server may keep silent. Loading a large model from a slow disk falls in here.
 const IDLE: Duration = Duration::from_secs(120);
 
@@ -105,10 +107,7 @@ impl HttpClient {
     async fn json<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T> {
         let response = self.send(request).await?;
         let body = whole(response, self.backend, self.idle, BODY_LIMIT).await?;
-        serde_json::from_slice(&body).map_err(|e| {
-            Error::unavailable(format!("{} gave an answer that is not of its protocol", self.backend))
-                .with_source(e)
-        })
+        read_json(&body, &format!("{} gave an answer that is not of its protocol", self.backend))
     }
 
     /// The answer's head; an answer that is no success is an error.

@@ -16,7 +16,7 @@ use sutazai_core::{Error, ErrorKind, Result};
 
 use super::answer::{self, Deadline, Piece};
 use super::http::HttpClient;
-use super::wire::{SseDecoder, decode};
+use super::wire::{SseDecoder, decode, read_json};
 
 /// The name of the backend and of its feature.
 const NAME: &str = "openai";
@@ -168,9 +168,7 @@ impl ChunkReader {
             let Usage { prompt_tokens, completion_tokens } = usage;
             return Ok(Some(Piece::End { prompt_tokens, completion_tokens, finish_reason }));
         }
-        let chunk: Chunk = serde_json::from_str(data).map_err(|e| {
-            Error::unavailable("openai sent a chunk that is not of its protocol").with_source(e)
-        })?;
+        let chunk: Chunk = read_json(data.as_bytes(), "openai sent a chunk that is not of its protocol")?;
         if let Some(error) = chunk.error {
             return Err(Error::unavailable(format!("openai broke off: {}", super::http::sentence(&error))));
         }

@@ -34,7 +34,8 @@ impl LlamaServer {
             .arg("--model")
             .arg(model)
             .args(["--host", "127.0.0.1", "--port", &port.to_string(), "--alias", "smollm2"])
-            .args(["--ctx-size", "2048", "--parallel", "2", "--threads", "2"])
+            // One thread: several wait for each other at every step, which takes long where the processor is shared.
+            .args(["--ctx-size", "2048", "--parallel", "2", "--threads", "1"])
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())

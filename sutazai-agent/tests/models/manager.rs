@@ -10,7 +10,8 @@ use sutazai_core::ports::{ModelBackend, ModelBackendExt, SystemClock};
 use sutazai_core::testing::{ManualClock, model_backend};
 
 use crate::chain::{failing, writer};
-use crate::ollama_server::{Fault, OllamaServer};
+use crate::fault::Fault;
+use crate::ollama_server::OllamaServer;
 use crate::{ask, failure, nowhere};
 
 fn manager(backends: Vec<Arc<dyn ModelBackend>>) -> ModelManager {

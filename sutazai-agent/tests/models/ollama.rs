@@ -12,7 +12,8 @@ use sutazai_core::domain::{ChatMessage, Constraint, FinishReason, GenerateReques
 use sutazai_core::ports::{ModelBackend, ModelBackendExt};
 use sutazai_core::testing::model_backend;
 
-use crate::ollama_server::{Fault, OllamaServer};
+use crate::fault::Fault;
+use crate::ollama_server::OllamaServer;
 use crate::{ask, failure, nowhere, private};
 
 const MODELS: [&str; 2] = ["tinyllama:latest", "smollm2:135m"];
@@ -73,7 +74,7 @@ async fn says_what_there_is_and_what_it_cost() {
 #[tokio::test]
 async fn characters_cut_in_the_middle_arrive_whole() {
     let server = OllamaServer::start(&MODELS).await;
-    let request = GenerateRequest { max_tokens: 40, ..ask() };
+    let request = GenerateRequest { max_tokens: 20, ..ask() };
     let (whole, _) = server.backend().complete(request.clone()).await.unwrap();
     assert!(whole.contains('船') && whole.contains('🚢'));
     for size in [1, 3, 1_000] {
@@ -147,7 +148,7 @@ async fn an_answer_that_breaks_off_says_how() {
     for (fault, says) in [
         (Fault::ErrorLine(3, "llama runner process has terminated"), "runner process has terminated"),
         (Fault::Garbage(3, "<html>\n"), "not of its protocol"),
-        (Fault::Garbage(3, "{\"message\":\"text\"}\n"), "not of its protocol"),
+        (Fault::Garbage(3, "{\"message\":\"my-private-words\"}\n"), "not of its protocol"),
         (Fault::Half(3), "in the middle of a line"),
         (Fault::Cut(3), "broke off"),
         (Fault::Garbage(3, ""), "before its answer ended"),
@@ -186,7 +187,7 @@ async fn a_stalled_connection_ends_by_the_idle_timeout() {
             (got, e.kind(), e.message()),
             (pieces, ErrorKind::Timeout, "ollama kept silent for 300ms")
         );
-        assert!(begun.elapsed() < Duration::from_secs(5));
+        assert!(begun.elapsed() < Duration::from_secs(15));
     }
 }
 
@@ -199,13 +200,13 @@ async fn a_stalled_connection_ends_by_the_time_limit_of_the_request() {
         let begun = Instant::now();
         let (got, e) = failure(&server.backend(), request.clone()).await;
         assert_eq!((got, e.kind(), e.message()), (pieces, ErrorKind::Timeout, "no answer within 300ms"));
-        assert!(begun.elapsed() < Duration::from_secs(5));
+        assert!(begun.elapsed() < Duration::from_secs(15));
     }
     // Not only silence counts: a model that goes on and on is too late as well.
     let begun = Instant::now();
     let (pieces, e) = failure(&server.backend(), GenerateRequest { max_tokens: 3_000, ..request }).await;
     assert_eq!(e.kind(), ErrorKind::Timeout, "{e}");
-    assert!(pieces > 10 && begun.elapsed() < Duration::from_secs(5), "{pieces} pieces");
+    assert!(pieces > 0 && begun.elapsed() < Duration::from_secs(15), "{pieces} pieces");
 }
 
 #[tokio::test]

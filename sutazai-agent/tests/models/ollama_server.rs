@@ -9,12 +9,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use futures::{StreamExt, stream};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -22,6 +21,8 @@ use sutazai_agent::models::OllamaModelBackend;
 use sutazai_core::ports::{Clock, SystemClock};
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+use crate::fault::{self, Fault};
 
 /// Has characters of one to four bytes, so that a cut may fall into the middle of one.
 const STORY: &str = "Once the ship Überfahrt 船 sailed out 🚢 with a naïve crew and came to an island; ";
@@ -32,29 +33,6 @@ const STORY_WORDS: usize = 3_000;
 /// A digest and its size, as the library has them for a small model.
 const DIGEST: &str = "sha256:2af3b81862c6be03c769683af18efdadb2c33f60ff32ab6f83e42c043d6c7816";
 const SIZE: u64 = 637_699_456;
-
-/// What goes wrong with the next answer.
-#[derive(Debug, Clone)]
-pub(crate) enum Fault {
-    /// This status and this body instead of an answer, with this `Retry-After`.
-    Refuse(u16, &'static str, Option<&'static str>),
-    /// Nothing at all, not even a head.
-    Silence,
-    /// So many lines, then an error in a line, then the end.
-    ErrorLine(usize, &'static str),
-    /// So many lines, then these bytes.
-    Garbage(usize, &'static str),
-    /// So many lines, then silence.
-    Stall(usize),
-    /// So many lines and half of another, then the connection is cut.
-    Cut(usize),
-    /// So many lines and half of another, then a proper end of the body.
-    Half(usize),
-    /// The whole answer, in pieces of so many bytes.
-    Shred(usize),
-    /// The model strays from the schema and says this.
-    Says(&'static str),
-}
 
 /// A running server; its listener closes when it is dropped.
 #[derive(Debug)]
@@ -127,7 +105,7 @@ impl OllamaServer {
     pub(crate) async fn until_writing(&self, answers: usize) {
         let mut writing = self.shared.writing.subscribe();
         let reached = writing.wait_for(|now| *now == answers);
-        let reached = tokio::time::timeout(Duration::from_secs(5), reached).await;
+        let reached = tokio::time::timeout(Duration::from_secs(20), reached).await;
         assert!(reached.is_ok(), "{} answers are being written", *self.shared.writing.borrow());
     }
 }
@@ -222,7 +200,7 @@ async fn tell(shared: Arc<Shared>, body: &[u8]) -> Answer {
     }
     let fault = lock(&shared.faults).pop_front();
     if let Some(Fault::Refuse(status, body, after)) = fault {
-        return Ok(refusal(status, body, after));
+        return Ok(fault::refusal(status, body, after));
     }
     let model = shared.known(&request.model, |name| format!("model '{name}' not found"))?;
     let queued = shared.queue.clone().try_acquire_owned().map_err(|_| {
@@ -295,7 +273,7 @@ async fn pull(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
         }
         let fault = lock(&shared.faults).pop_front();
         if let Some(Fault::Refuse(status, body, after)) = fault {
-            return Ok(refusal(status, body, after));
+            return Ok(fault::refusal(status, body, after));
         }
         let mut lines = vec![json!({ "status": "pulling manifest" })];
         if request.model.starts_with("no-") {
@@ -335,60 +313,17 @@ impl Shared {
         Err((StatusCode::NOT_FOUND, missing(name)))
     }
 
-    /// A body of lines, at the pace of a fast model, with what goes wrong in it.
+    /// A body of lines with what goes wrong in it.
     fn write(
         self: &Arc<Self>,
         lines: Vec<Value>,
         fault: Option<Fault>,
         place: Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)>,
     ) -> Response {
-        let mut pieces: Vec<Vec<u8>> = lines.iter().map(|line| format!("{line}\n").into_bytes()).collect();
-        let mut ending = Ending::Close;
-        match fault {
-            Some(Fault::ErrorLine(at, error)) => {
-                pieces.truncate(at);
-                pieces.push(format!("{}\n", json!({ "error": error })).into_bytes());
-            }
-            Some(Fault::Garbage(at, garbage)) => {
-                pieces.truncate(at);
-                pieces.push(garbage.as_bytes().to_vec());
-            }
-            Some(Fault::Stall(at)) => {
-                pieces.truncate(at);
-                ending = Ending::Silence;
-            }
-            Some(Fault::Cut(at)) => {
-                halve(&mut pieces, at);
-                ending = Ending::Cut;
-            }
-            Some(Fault::Half(at)) => halve(&mut pieces, at),
-            Some(Fault::Shred(size)) => {
-                pieces = pieces.concat().chunks(size).map(<[u8]>::to_vec).collect();
-            }
-            _ => {}
-        }
-        let writing = Writing::begin(self.clone(), place);
-        let written = stream::iter(pieces).then(|piece| async {
-            SystemClock.sleep(Duration::from_millis(1)).await;
-            Ok::<_, std::io::Error>(piece)
-        });
-        let end = stream::once(async move {
-            let _writing = writing;
-            match ending {
-                Ending::Close => None,
-                Ending::Cut => Some(Err(std::io::ErrorKind::ConnectionAborted.into())),
-                Ending::Silence => std::future::pending().await,
-            }
-        });
-        let body = Body::from_stream(written.chain(end.filter_map(std::future::ready)));
+        let lines = lines.iter().map(|line| format!("{line}\n").into_bytes()).collect();
+        let body = fault::body(lines, fault, Writing::begin(self.clone(), place));
         ([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response()
     }
-}
-
-enum Ending {
-    Close,
-    Cut,
-    Silence,
 }
 
 /// An answer that is being written; dropped with the connection.
@@ -414,27 +349,12 @@ fn answer(answer: Answer) -> Response {
     answer.unwrap_or_else(|(status, error)| (status, axum::Json(json!({ "error": error }))).into_response())
 }
 
-fn refusal(status: u16, body: &'static str, after: Option<&'static str>) -> Response {
-    let mut response = (StatusCode::from_u16(status).unwrap(), body).into_response();
-    if let Some(after) = after {
-        response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static(after));
-    }
-    response
-}
-
 fn bad(error: impl Into<String>) -> (StatusCode, String) {
     (StatusCode::BAD_REQUEST, error.into())
 }
 
 fn tagged(name: &str) -> String {
     if name.contains(':') { name.to_owned() } else { format!("{name}:latest") }
-}
-
-/// Keeps so many pieces and half of the next.
-fn halve(pieces: &mut Vec<Vec<u8>>, at: usize) {
-    pieces.truncate(at + 1);
-    let last = pieces.last_mut().unwrap();
-    last.truncate(last.len() / 2);
 }
 
 /// A document that fits the schema, as constrained sampling gives one.

@@ -4,7 +4,6 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -17,6 +16,7 @@ use sutazai_core::ports::{ModelBackend, ModelBackendExt};
 use sutazai_core::testing::model_backend;
 use tokio::net::TcpListener;
 
+use crate::fault::{self, Ending};
 use crate::llama_server::LlamaServer;
 use crate::{ask, failure, nowhere};
 
@@ -98,14 +98,15 @@ async fn refusals_say_why(backend: &OpenAiModelBackend) {
 
 #[tokio::test]
 async fn llama_server_takes_the_key_and_gives_embeddings() {
-    let mut server = LlamaServer::start(&["--api-key", KEY, "--embeddings", "--pooling", "mean"]);
+    // By the last token: the mean comes out otherwise when this server works at two texts at once.
+    let mut server = LlamaServer::start(&["--api-key", KEY, "--embeddings", "--pooling", "last"]);
     server.ready(Some(KEY)).await;
     let texts = ["the disk is full".to_owned(), "a cat".to_owned(), "the disk is full".to_owned()];
     let embeddings = server.backend(Some(KEY)).embed(None, &texts).await.unwrap();
     assert!(embeddings.len() == 3 && embeddings.iter().all(|embedding| embedding.len() == 576));
     let apart = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f32>().sqrt();
     let (same, other) = (apart(&embeddings[0], &embeddings[2]), apart(&embeddings[0], &embeddings[1]));
-    assert!(same < 0.01 && other > 5.0 * same.max(0.001), "the same text: {same}, another: {other}");
+    assert!(same < 0.01 && other > 0.1, "the same text: {same}, another: {other}");
 
     for key in [None, Some("sk-another-secret")] {
         let (_, e) = failure(&server.backend(key), ask()).await;
@@ -147,17 +148,17 @@ async fn a_refused_key_is_not_repeated() {
 async fn an_answer_that_breaks_off_says_how() {
     let text = r#"data: {"choices":[{"index":0,"delta":{"content":"half"},"finish_reason":null}]}"#;
     let error = r#"data: {"error":{"code":500,"message":"out of memory","type":"server_error"}}"#;
-    for (body, end, says) in [
-        (format!("{text}\n\n{error}\n\n"), End::Close, "out of memory"),
-        (format!("{text}\n\ndata: {{\"choices\":[\n\n"), End::Close, "not of its protocol"),
-        (format!("{text}\n\ndata: [DONE]\n\n"), End::Close, "without a reason"),
-        (format!("{text}\n\n"), End::Close, "before its answer ended"),
-        (format!("{text}\n\n: alive\n\n{}", &text[..30]), End::Cut, "broke off"),
-        (format!("{text}\n\n"), End::Silence, "kept silent for 300ms"),
+    for (body, ending, says) in [
+        (format!("{text}\n\n{error}\n\n"), Ending::Close, "out of memory"),
+        (format!("{text}\n\ndata: {{\"choices\":[\n\n"), Ending::Close, "not of its protocol"),
+        (format!("{text}\n\ndata: [DONE]\n\n"), Ending::Close, "without a reason"),
+        (format!("{text}\n\n"), Ending::Close, "before its answer ended"),
+        (format!("{text}\n\n: alive\n\n{}", &text[..30]), Ending::Cut, "broke off"),
+        (format!("{text}\n\n"), Ending::Silence, "kept silent for 300ms"),
     ] {
-        let backend = OpenAiModelBackend::new(&streaming(body, end).await, None).unwrap();
+        let backend = OpenAiModelBackend::new(&streaming(body, ending).await, None).unwrap();
         let (pieces, e) = failure(&backend.with_idle_timeout(Duration::from_millis(300)), ask()).await;
-        let kind = if end == End::Silence { ErrorKind::Timeout } else { ErrorKind::Unavailable };
+        let kind = if ending == Ending::Silence { ErrorKind::Timeout } else { ErrorKind::Unavailable };
         assert_eq!((pieces, e.kind()), (1, kind), "{says}: {e}");
         assert!(e.message().contains(says), "{says}: {e}");
     }
@@ -165,26 +166,18 @@ async fn an_answer_that_breaks_off_says_how() {
 
 #[tokio::test]
 async fn a_silent_answer_ends_by_the_time_limit_of_the_request() {
-    let url = streaming(": alive\n\n".into(), End::Silence).await;
+    let url = streaming(": alive\n\n".into(), Ending::Silence).await;
     let request = GenerateRequest { timeout: Some(Duration::from_millis(300)), ..ask() };
     let (_, e) = failure(&OpenAiModelBackend::new(&url, None).unwrap(), request).await;
     assert_eq!((e.kind(), e.message()), (ErrorKind::Timeout, "no answer within 300ms"));
 }
 
-/// What comes after a body.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum End {
-    Close,
-    Cut,
-    Silence,
-}
-
 /// A server with one model, which always answers with this body.
-async fn streaming(body: String, end: End) -> String {
+async fn streaming(body: String, ending: Ending) -> String {
     let models = json!({ "object": "list", "data": [{ "id": "m", "object": "model", "owned_by": "us" }] });
     let answer = move || {
         let body = body.clone();
-        async move { sse(body, end) }
+        async move { sse(body, ending) }
     };
     let router = Router::new()
         .route("/v1/models", get(async move || axum::Json(models.clone())))
@@ -192,18 +185,10 @@ async fn streaming(body: String, end: End) -> String {
     serve(router).await
 }
 
-fn sse(body: String, end: End) -> Response {
-    let end = stream::once(async move {
-        match end {
-            End::Close => None,
-            End::Cut => Some(Err(std::io::Error::from(std::io::ErrorKind::ConnectionAborted))),
-            End::Silence => std::future::pending().await,
-        }
-    });
+fn sse(body: String, ending: Ending) -> Response {
     // One byte at a time: events and characters are cut wherever they can be.
-    let bytes = stream::iter(body.into_bytes()).map(|byte| Ok(vec![byte]));
-    let body = Body::from_stream(bytes.chain(end.filter_map(std::future::ready)));
-    ([(header::CONTENT_TYPE, "text/event-stream")], body).into_response()
+    let bytes = stream::iter(body.into_bytes()).map(|byte| vec![byte]);
+    ([(header::CONTENT_TYPE, "text/event-stream")], fault::ended(bytes, ending, ())).into_response()
 }
 
 /// The address of a server which runs as long as the test.

@@ -4,6 +4,7 @@
 //! [`LINE_LIMIT`](lines::LINE_LIMIT) bytes and one piece of the body.
 
 mod decoder;
+mod json;
 mod lines;
 #[cfg(feature = "ollama")]
 mod ndjson;
@@ -11,6 +12,7 @@ mod ndjson;
 mod sse;
 
 pub(super) use decoder::decode;
+pub(super) use json::read_json;
 #[cfg(feature = "ollama")]
 pub(super) use ndjson::NdjsonDecoder;
 #[cfg(feature = "openai")]

@@ -3,9 +3,10 @@
 use std::marker::PhantomData;
 
 use serde::de::DeserializeOwned;
-use sutazai_core::{Error, Result};
+use sutazai_core::Result;
 
 use super::decoder::Decoder;
+use super::json::read_json;
 use super::lines::Lines;
 
 /// Reads each line as a `T`; blank lines are passed over.
@@ -31,9 +32,7 @@ impl<T: DeserializeOwned + Send + 'static> Decoder for NdjsonDecoder<T> {
     fn next(&mut self) -> Result<Option<T>> {
         while let Some(line) = self.lines.next()? {
             if !line.trim_ascii().is_empty() {
-                return serde_json::from_slice(line).map(Some).map_err(|e| {
-                    Error::unavailable("the server sent a line that is not of its protocol").with_source(e)
-                });
+                return read_json(line, "the server sent a line that is not of its protocol").map(Some);
             }
         }
         Ok(None)
@@ -45,9 +44,7 @@ impl<T: DeserializeOwned + Send + 'static> Decoder for NdjsonDecoder<T> {
             return Ok(None);
         }
         // The last line feed may be missing; the last line may not.
-        serde_json::from_slice(rest).map(Some).map_err(|e| {
-            Error::unavailable("the connection was closed in the middle of a line").with_source(e)
-        })
+        read_json(rest, "the connection was closed in the middle of a line").map(Some)
     }
 }
 
