@@ -16,7 +16,7 @@ async fn main() -> ExitCode {
         Command::Serve(command) => cli::serve::run(settings, command).await,
         Command::Migrate(command) => cli::migrate::run(settings, command).await,
         Command::Models(command) => cli::models::run(settings, command).await,
-        Command::Config(_) => cli::config::run(settings),
+        Command::Config(_) => cli::config::run(settings).await,
         Command::Admin(command) => cli::admin::run(settings, command).await,
     };
     ended.unwrap_or_else(|error| cli::exit::failed(&error))
