@@ -30,7 +30,7 @@ const ATTEMPTS: u32 = 2;
 const MAX_TOKENS: u32 = 220;
 
 /// Near to greedy: plain sentences are wanted, not surprising ones.
-const TEMPERATURE: f32 = 0.3;
+const TEMPERATURE: f32 = 0.2;
 
 /// The texts of all findings and how they came about.
 #[derive(Debug)]

@@ -102,7 +102,8 @@ pub async fn list_pages_without_losing_or_doubling(store: Arc<dyn TaskStore>) {
 
     let all = TaskQuery { limit: 10, ..TaskQuery::default() };
     let parent = TaskQuery { parent: Some(held.task.id), ..all.clone() };
-    let queries: [(TaskQuery, &dyn Fn(&Task) -> bool); 8] = [
+    type Fits<'a> = &'a dyn Fn(&Task) -> bool;
+    let queries: [(TaskQuery, Fits<'_>); 8] = [
         (all.clone(), &|_| true),
         (TaskQuery { owner: Some(ada), ..all.clone() }, &|task| task.owner == Some(ada)),
         (TaskQuery { status: Some(TaskStatus::Completed), ..all.clone() }, &|task| {
