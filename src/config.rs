@@ -206,10 +206,10 @@ impl Layers {
     ) -> Self {
         let mut layers = Self::default();
         for setting in SETTINGS {
-            layers.from_environment(setting, &lookup);
+            layers.read_environment(setting, &lookup);
         }
         if let Some(path) = file {
-            layers.from_file(path);
+            layers.read_file(path);
         }
         for (name, value) in flags {
             if let (Some(setting), Some(value)) = (setting_named(name), value) {
@@ -251,7 +251,7 @@ impl Layers {
         self.found.insert(setting.name, (Secret(value), origin));
     }
 
-    fn from_environment(&mut self, setting: &'static Setting, lookup: &impl Fn(&str) -> Option<String>) {
+    fn read_environment(&mut self, setting: &'static Setting, lookup: &impl Fn(&str) -> Option<String>) {
         let file_variable = format!("{}_FILE", setting.name);
         if setting.secret
             && let Some(path) = lookup(&file_variable).filter(|path| !path.is_empty())
@@ -267,7 +267,7 @@ impl Layers {
         }
     }
 
-    fn from_file(&mut self, path: &Path) {
+    fn read_file(&mut self, path: &Path) {
         let shown = path.display().to_string();
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,

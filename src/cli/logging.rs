@@ -17,7 +17,7 @@ pub(crate) fn start(config: &Config, quiet: &str) -> Result<()> {
         .with_writer(stderr)
         .with_ansi(console::colors_enabled_stderr());
     match config.log_format {
-        LogFormat::Json => lines.json().flatten_event(true).init(),
+        LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).init(),
         LogFormat::Text => lines.init(),
     }
     Ok(())
