@@ -83,8 +83,8 @@ pub struct Config {
     pub history_keep: Duration,
     /// How log lines look.
     pub log_format: LogFormat,
-    /// Which log lines there are, as a filter such as `info,sutazai=debug`.
-    pub log_level: String,
+    /// Which log lines there are, as a filter such as `info,sutazai=debug`; where it is not set each command chooses.
+    pub log_level: Option<String>,
     /// How strict the start is.
     pub environment: Environment,
 }
@@ -179,8 +179,8 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "LOG_LEVEL",
         secret: false,
-        help: "a level or a filter such as info,sutazai=debug",
-        default: || Some("info".into()),
+        help: "a level or a filter such as info,sutazai=debug; not set: info for serve, warn for the rest",
+        default: || None,
     },
     Setting {
         name: "ENVIRONMENT",
@@ -393,7 +393,7 @@ impl Layers {
             history_interval: Duration::from_secs(interval?),
             history_keep: Duration::from_secs(keep? * 86_400),
             log_format: log_format?,
-            log_level: self.text("LOG_LEVEL")?,
+            log_level: self.text("LOG_LEVEL"),
             environment: environment?,
         })
     }

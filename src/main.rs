@@ -1,5 +1,7 @@
 //! The `sutazai` binary: parses the command line and runs one command.
 
+#![allow(clippy::print_stdout)] // what a command gives goes to standard output; logs and progress do not
+
 mod cli;
 
 use std::process::ExitCode;
@@ -21,7 +23,7 @@ async fn run(cli: &Cli) -> ExitCode {
         Command::Serve(command) => cli::serve::run(settings, command).await,
         Command::Migrate(command) => cli::migrate::run(settings, command).await,
         Command::Models(command) => cli::models::run(settings, command).await,
-        Command::Config(_) => cli::config::run(settings),
+        Command::Config(_) => cli::config::run(settings).await,
         Command::Admin(command) => cli::admin::run(settings, command).await,
     };
     ended.unwrap_or_else(|error| cli::exit::failed(&error))

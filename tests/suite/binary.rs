@@ -160,6 +160,26 @@ fn config_check_hides_secrets_and_names_what_is_wrong() {
 }
 
 #[test]
+fn config_check_looks_at_what_the_settings_name() {
+    let place = Place::new();
+    let mut settings = place.settings();
+    let none = place.path("none.gguf").display().to_string();
+    settings.push(("DATABASE_URL".into(), "mysql://localhost/tasks".into()));
+    settings.push(("MODEL_BACKENDS".into(), format!("llama-cpp={none}")));
+    settings.push(("LOG_LEVEL".into(), "a=b=c".into()));
+    let output = place.sutazai(&settings, &["config", "check"]).output().unwrap();
+    let errors = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{errors}");
+    for wrong in [
+        "DATABASE_URL: ",
+        "LOG_LEVEL: expected a level",
+        &format!("MODEL_BACKENDS: expected a GGUF model at {none}"),
+    ] {
+        assert!(errors.contains(wrong), "{wrong:?} in {errors}");
+    }
+}
+
+#[test]
 fn models_are_listed_as_they_are() {
     let place = Place::new();
     let none = place.run(&["models", "list"]);
