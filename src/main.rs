@@ -9,9 +9,14 @@ use std::process::ExitCode;
 use clap::Parser;
 use cli::arguments::{Cli, Command};
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let cli = Cli::parse();
+    cli::threads::wait_patiently();
+    run(&cli)
+}
+
+#[tokio::main]
+async fn run(cli: &Cli) -> ExitCode {
     let settings = &cli.settings;
     let ended = match &cli.command {
         Command::Analyze(command) => cli::analyze::run(settings, command).await,

@@ -11,3 +11,4 @@ pub(crate) mod models;
 pub(crate) mod progress;
 mod report;
 pub(crate) mod serve;
+pub(crate) mod threads;

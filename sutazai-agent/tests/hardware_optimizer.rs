@@ -1,5 +1,7 @@
 //! The hardware-optimizer with the real small model: on this machine, and on machines with much the matter.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test that cannot go on says so by ending
+
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock, Mutex};
 

@@ -33,20 +33,20 @@ pub(super) fn grammar(support: &Support) -> String {
     } else {
         rule("figure", &statement.figures);
         rule("lead", &[statement.lead].into());
-        "lead figure ((sep word){0,20} end | \".\")"
+        "lead figure ((sep word){0,14} end | \".\")"
     };
     let command = support.advice.as_ref().and_then(|remedy| remedy.command.as_ref());
     let second = if let Some(command) = command {
         rule("command", &[format!("`{command}`")].into());
-        "(\"Run \" | \"Use \" | \"Try \") command \" to\" (\" \" word){1,3} (sep word){0,16} end"
+        "(\"Run \" | \"Use \" | \"Try \") command \" to\" (\" \" word){1,3} (sep word){0,9} end"
     } else {
         rule("verb", &verbs(support));
-        "verb (\" \" word){1,4} (sep word){0,16} end"
+        "verb (\" \" word){1,4} (sep word){0,9} end"
     };
     let words = vocabulary(support);
     let closing = |word: &&String| {
         let own = support.has_word(word) && !lexicon::contains(lexicon::OPENING, word);
-        own || lexicon::contains(lexicon::CLOSING, word)
+        own || support.ends_on(word) || lexicon::contains(lexicon::CLOSING, word)
     };
     let last = words.iter().filter(closing).cloned().collect();
     format!(

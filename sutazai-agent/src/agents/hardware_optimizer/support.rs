@@ -81,6 +81,12 @@ impl Support {
         self.words.contains(word)
     }
 
+    /// Whether one of the rule's own sentences ends on this word, in lower case.
+    pub(super) fn ends_on(&self, word: &str) -> bool {
+        let own = self.remedies.iter().map(String::as_str).chain([self.meaning]);
+        own.filter_map(|sentence| words(sentence).last()).any(|last| last.eq_ignore_ascii_case(word))
+    }
+
     /// Whether the rule itself says so: `no longer`.
     pub(super) fn has_negation(&self, negation: &str, next: &str) -> bool {
         self.negated.contains(&(negation.to_owned(), next.to_owned()))
@@ -141,9 +147,9 @@ pub(super) fn occurrences<'a>(text: &'a str, name: &'a str) -> impl Iterator<Ite
         // A full stop ends a sentence, or goes on with the name.
         let goes_on = next.is_some_and(joins)
             || (matches!(next, Some('.' | ':')) && second.is_some_and(char::is_alphanumeric));
-        !last.is_some_and(joins)
-            && !(last == Some('.') && earlier.is_some_and(char::is_alphanumeric))
-            && !goes_on
+        let began_before =
+            last.is_some_and(joins) || (last == Some('.') && earlier.is_some_and(char::is_alphanumeric));
+        !(began_before || goes_on)
     })
 }
 

@@ -29,7 +29,7 @@ pub async fn an_enqueued_task_is_pending(store: Arc<dyn TaskStore>) {
     );
     for task in [plain, full] {
         let added = store.enqueue(vec![task.clone()]).await.unwrap();
-        assert_eq!(added, [task.clone()]);
+        assert_eq!(added, std::slice::from_ref(&task));
         assert_eq!(read(&*store, task.id).await, task);
         let kind = EventKind::Status { status: TaskStatus::Pending, attempt: 0, error: None };
         let first = TaskEvent { task_id: task.id, sequence: 1, at: at(0), kind };
