@@ -1,7 +1,5 @@
 //! The `sutazai` binary: parses the command line and runs one command.
 
-#![allow(clippy::print_stdout)] // what a command gives goes to standard output; logs and progress do not
-
 mod cli;
 
 use std::process::ExitCode;

@@ -10,12 +10,13 @@ use sutazai_core::{Error, Result};
 
 use super::arguments::SettingFlags;
 use super::logging;
+use super::output;
 
 /// Prints every setting with its value and origin, then every problem: of the settings, and of what they name.
 pub(crate) async fn run(settings: &SettingFlags) -> Result<ExitCode> {
     let layers = settings.layers(&[]);
     for (name, value, origin) in layers.effective() {
-        println!("{name:<28} {value}  ({origin})");
+        output::line(format_args!("{name:<28} {value}  ({origin})"))?;
     }
     let problems = match layers.check() {
         Ok(config) => unusable(&config).await,
@@ -23,7 +24,7 @@ pub(crate) async fn run(settings: &SettingFlags) -> Result<ExitCode> {
     };
     match problems.as_slice() {
         [] => {
-            println!("\nNothing is wrong with it.");
+            output::line(format_args!("\nNothing is wrong with it."))?;
             Ok(ExitCode::SUCCESS)
         }
         problems => {

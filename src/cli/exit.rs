@@ -6,6 +6,9 @@ use sutazai_core::{Error, ErrorKind};
 
 /// Prints the error with what lies below it, and gives the code of its kind.
 pub(crate) fn failed(error: &Error) -> ExitCode {
+    if super::output::is_closed(error) {
+        return ExitCode::SUCCESS;
+    }
     let mut said = error.to_string();
     eprintln!("sutazai: {said}");
     let mut below = std::error::Error::source(error);

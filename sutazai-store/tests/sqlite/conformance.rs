@@ -1,5 +1,5 @@
-//! `SqliteTaskStore`, `SqliteIdentityStore` and `SqliteMetricStore` against the suites of their ports, each part over a new
-//! file.
+//! `SqliteTaskStore`, `SqliteIdentityStore` and `SqliteMetricStore` against the suites of their ports, each part over a
+//! new file.
 
 use std::sync::{Arc, Mutex};
 
