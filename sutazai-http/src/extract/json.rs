@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use sutazai_core::Error;
 
 use crate::error::ApiError;
-use crate::extract::query::field_of;
+use crate::extract::query::{field_of, plain};
 
 /// A JSON body. 415 without `application/json`, 413 when it is too large, 400 when it is no JSON, 422 when it does
 /// not fit.
@@ -68,7 +68,7 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
             // The place in the text is of no use beside the field.
             let message = e.to_string();
             let message = message.split(" at line ").next().unwrap_or_default();
-            ApiError::from(Error::invalid(field, message))
+            ApiError::from(Error::invalid(field, plain(message)))
         } else {
             ApiError::malformed(format!("the body is not JSON: {e}"))
         }
