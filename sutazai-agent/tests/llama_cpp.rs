@@ -15,7 +15,7 @@ use sutazai_core::domain::{ChatMessage, Constraint, FinishReason, GenerateReques
 use sutazai_core::ports::{ModelBackend, ModelBackendExt};
 use sutazai_core::testing::model_backend;
 
-/// Loaded once: every test is another client of it.
+/// Loaded once: most tests are clients of it side by side. Those that need it for themselves load their own.
 static BACKEND: LazyLock<Arc<LlamaCppModelBackend>> =
     LazyLock::new(|| Arc::new(LlamaCppModelBackend::open(model_path()).unwrap()));
 
@@ -26,6 +26,10 @@ fn model_path() -> PathBuf {
     });
     assert!(path.is_file(), "there is no model at {}: run scripts/model.sh", path.display());
     path
+}
+
+fn own() -> LlamaCppModelBackend {
+    LlamaCppModelBackend::open(model_path()).unwrap()
 }
 
 fn ask(text: &str, max_tokens: u32) -> GenerateRequest {
@@ -104,9 +108,10 @@ async fn a_control_token_in_a_message_ends_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_seed_gives_the_same_text_alone_or_in_company() {
+    let backend = own();
     let request = |seed| GenerateRequest { seed: Some(seed), ..ask("Tell me about the sea.", 24) };
-    let alone = BACKEND.complete(request(7)).await.unwrap().0;
-    let texts = join_all((7..12).map(|seed| BACKEND.complete(request(seed)))).await;
+    let alone = backend.complete(request(7)).await.unwrap().0;
+    let texts = join_all((7..12).map(|seed| backend.complete(request(seed)))).await;
     let texts: Vec<_> = texts.into_iter().map(|text| text.unwrap().0).collect();
     assert!(texts.iter().skip(1).any(|text| *text != alone), "{texts:?}");
     // Batches are computed in another order, whose rounding may tip a choice: the beginning is the same.
@@ -115,13 +120,14 @@ async fn the_same_seed_gives_the_same_text_alone_or_in_company() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_prefix_that_was_read_is_not_read_again() {
+    let backend = own();
     let long = "The disk of this server holds logs, databases and backups of many years. ".repeat(40);
     let request = |end: &str| ask(&format!("{long}{end}"), 1);
     let begun = Instant::now();
-    BACKEND.complete(request("First.")).await.unwrap();
+    backend.complete(request("First.")).await.unwrap();
     let first = begun.elapsed();
     let begun = Instant::now();
-    let (_, usage) = BACKEND.complete(request("Second.")).await.unwrap();
+    let (_, usage) = backend.complete(request("Second.")).await.unwrap();
     let second = begun.elapsed();
     assert!(usage.prompt_tokens > 500, "{usage:?}");
     assert!(second * 3 < first, "{first:?}, then {second:?}");
@@ -129,7 +135,8 @@ async fn a_prefix_that_was_read_is_not_read_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn more_requests_than_slots_all_end_and_too_many_are_refused() {
-    let begun: Vec<_> = join_all((0..200).map(|_| BACKEND.generate(ask("Count.", 2)))).await;
+    let backend = own();
+    let begun: Vec<_> = join_all((0..200).map(|_| backend.generate(ask("Count.", 2)))).await;
     let busy = begun.iter().filter_map(|stream| stream.as_ref().err()).collect::<Vec<_>>();
     assert!(!busy.is_empty());
     for e in busy {
@@ -152,13 +159,14 @@ async fn a_conversation_that_is_too_long_is_refused_and_one_that_just_fits_ends(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dropped_request_frees_the_model_between_tokens() {
+    let backend = own();
     let mut streams = Vec::new();
     for _ in 0..8 {
-        streams.push(BACKEND.generate(ask("Write a very long story.", 4_000)).await.unwrap());
+        streams.push(backend.generate(ask("Write a very long story.", 4_000)).await.unwrap());
     }
     assert!(matches!(streams[0].next().await, Some(Ok(ModelEvent::Text(_)))));
     drop(streams);
-    let answer = tokio::time::timeout(Duration::from_secs(20), BACKEND.complete(ask("Hello", 2))).await;
+    let answer = tokio::time::timeout(Duration::from_secs(20), backend.complete(ask("Hello", 2))).await;
     assert!(answer.expect("the dropped requests are still being written").is_ok());
 }
 
