@@ -1,8 +1,9 @@
 //! How the embedded model's threads wait for each other.
 //!
-//! By default OpenMP's wait in a busy loop. On a machine whose processors are taken that is ruinous: one thread burns the
-//! time in which the other could have gone on. OpenMP reads its settings when the program is loaded, before any line of
-//! it runs, so the program starts itself once more with the one that matters (GNU libgomp manual, OMP_WAIT_POLICY).
+//! By default OpenMP's wait in a busy loop for a long time. On a machine whose processors are taken that is ruinous: one
+//! thread burns the time in which the other could have gone on. OpenMP reads its settings when the program is loaded,
+//! before any line of it runs, so the program starts itself once more with the one that matters (GNU libgomp manual,
+//! GOMP_SPINCOUNT): long enough for the usual wait between two steps of a small model, then the thread sleeps.
 
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -10,7 +11,10 @@ use std::process::Command;
 /// Settings by which an operator may have decided already.
 const DECIDED: [&str; 2] = ["OMP_WAIT_POLICY", "GOMP_SPINCOUNT"];
 
-/// Goes on in the same process with threads that sleep while they wait. Where that cannot be done they wait busily.
+/// Turns of the loop before a thread sleeps.
+const SPINS: &str = "2000";
+
+/// Goes on in the same process with threads that soon sleep while they wait. Where that cannot be done they wait busily.
 pub(crate) fn wait_patiently() {
     if !cfg!(feature = "llama-cpp") || DECIDED.iter().any(|name| std::env::var_os(name).is_some()) {
         return;
@@ -18,7 +22,7 @@ pub(crate) fn wait_patiently() {
     let Ok(program) = std::env::current_exe() else { return };
     let mut arguments = std::env::args_os();
     let mut again = Command::new(program);
-    again.arg0(arguments.next().unwrap_or_default()).args(arguments).env("OMP_WAIT_POLICY", "passive");
+    again.arg0(arguments.next().unwrap_or_default()).args(arguments).env("GOMP_SPINCOUNT", SPINS);
     // Returns only when it fails.
     let e = again.exec();
     tracing::debug!(error = %e, "the threads of the model wait busily");

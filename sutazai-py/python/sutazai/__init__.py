@@ -10,10 +10,10 @@ Settings are environment variables, the same as those of the binary: DATABASE_UR
 
 import os as _os
 
-# The model's threads sleep while they wait for each other, unless the surroundings say otherwise. OpenMP reads this when
-# the extension is loaded.
-if "GOMP_SPINCOUNT" not in _os.environ:
-    _os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# The model's threads soon sleep while they wait for each other, unless the surroundings say otherwise. OpenMP reads this
+# when the extension is loaded.
+if "OMP_WAIT_POLICY" not in _os.environ:
+    _os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
 from ._sutazai import SutazaiError, __version__, analyze
 
