@@ -49,6 +49,7 @@ impl Identity {
             refreshed_at: now,
             expires_at: now + self.config.refresh_ttl,
             revoked_at: None,
+            user_agent: None,
         };
         self.store.create_session(&session).await?;
         self.store.record_login(user.id, now).await?;
