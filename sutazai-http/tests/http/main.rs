@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test that cannot go on says so by ending
 
+mod account;
+mod admin;
 mod auth;
 mod errors;
 mod events;

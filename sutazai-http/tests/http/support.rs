@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use sutazai_core::domain::{AgentDescriptor, SnapshotPart, Step};
 use sutazai_core::engine::Engine;
 use sutazai_core::identity::{Identity, IdentityConfig};
-use sutazai_core::memory::{MemoryIdentityStore, MemoryTaskStore};
+use sutazai_core::memory::{MemoryApiKeyStore, MemoryIdentityStore, MemoryTaskStore};
 use sutazai_core::ports::{Agent, AgentContext, MetricSource, SystemClock};
 use sutazai_core::{Error, Result};
 use sutazai_http::auth::{Argon2Cost, Argon2PasswordHasher, JwtTokenSigner};
@@ -157,6 +157,7 @@ fn identity() -> Identity {
     let cost = Argon2Cost { memory_kib: 64, iterations: 1, parallelism: 1 };
     Identity::new(
         Arc::new(MemoryIdentityStore::new()),
+        Arc::new(MemoryApiKeyStore::new()),
         Arc::new(Argon2PasswordHasher::new(cost).unwrap()),
         Arc::new(JwtTokenSigner::new(SECRET).unwrap()),
         Arc::new(SystemClock),
