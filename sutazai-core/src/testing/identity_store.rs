@@ -169,7 +169,8 @@ pub async fn change_user_ends_what_may_not_outlive_it<S: IdentityStore + ?Sized>
         assert_eq!((&changed.user, &read(&*store, ada.id).await), (&ada, &ada), "{change:?}");
         let mut expected: Vec<SessionId> = open.iter().copied().filter(|id| !kept.contains(id)).collect();
         let mut ended = changed.ended;
-        (expected.sort(), ended.sort());
+        expected.sort();
+        ended.sort();
         assert_eq!(ended, expected, "{change:?}");
         for id in ended {
             assert_eq!(store.session(id).await.unwrap().unwrap().revoked_at, Some(at(30 + step)));

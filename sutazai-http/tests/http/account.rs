@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
+use sutazai_core::domain::{Caller, UserRole};
+use sutazai_core::ports::{Clock, SystemClock};
 
 use crate::support::{PASSWORD, Server, User, failure, names, success};
 
@@ -182,8 +184,7 @@ async fn a_key_may_do_what_its_scopes_say() {
     let ada = server.user("ada").await;
     // Whatever the scopes: no key signs anybody in, changes passwords, makes keys or governs. Not an admin's either.
     let id = ada.signed_in["user"]["id"].as_str().unwrap().parse().unwrap();
-    let system = sutazai_core::domain::Caller::System;
-    server.identity.set_role(&system, id, sutazai_core::domain::UserRole::Admin).await.unwrap();
+    server.identity.set_role(&Caller::System, id, UserRole::Admin).await.unwrap();
     let ada = sign_in(&server, "ada", PASSWORD, "laptop").await;
     let mut keys = Vec::new();
     for scope in ["tasks:read", "tasks:write", "metrics:read"] {
@@ -281,13 +282,13 @@ async fn keys_that_do_not_fit() {
 async fn a_key_ends_with_its_time() {
     let server = Server::start().await;
     let ada = server.user("ada").await;
-    let end = chrono::Utc::now() + Duration::from_millis(1_500);
+    let end = SystemClock.now() + Duration::from_millis(1_500);
     let body = json!({ "name": "short", "scopes": ["tasks:read"], "expires_at": end });
     let (_, key) = make_key(&ada, &body).await;
     let ask = async || with_key(&server, Method::GET, "/api/v1/tasks", &key).send().await.unwrap();
     success(ask().await, 200).await;
-    while chrono::Utc::now() < end {
-        tokio::time::sleep(Duration::from_millis(50)).await;
+    while SystemClock.now() < end {
+        SystemClock.sleep(Duration::from_millis(50)).await;
     }
     failure(ask().await, 401, "unauthenticated").await;
 }

@@ -1,8 +1,11 @@
 //! What admins see and do, and that nobody else does.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 use sutazai_core::domain::{Caller, UserRole};
+use sutazai_core::ports::{Clock, SystemClock};
 
 use crate::support::{PASSWORD, Server, User, failure, names, success};
 
@@ -259,7 +262,7 @@ async fn statistics() {
     assert_eq!(found, expected);
     // Four gates hold all workers, so the fifth task waits.
     let held: Vec<String> = futures::future::join_all((0..5).map(|_| ada.submit("gate"))).await;
-    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    SystemClock.sleep(Duration::from_millis(300)).await;
     let found = success(root.get("/api/v1/admin/statistics").await, 200).await;
     let age = found["queue"]["oldest_age_seconds"].as_f64().unwrap();
     assert!((0.25..30.0).contains(&age), "{found}");

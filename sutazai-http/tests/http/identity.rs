@@ -293,7 +293,8 @@ async fn the_first_admin_is_made_once() {
     let new =
         || NewUser { username: "root_1".into(), email: "root_1@localhost".into(), password: PASSWORD.into() };
     let (one, two) = tokio::join!(parts.identity.ensure_admin(new()), parts.identity.ensure_admin(new()));
-    (one.unwrap(), two.unwrap());
+    one.unwrap();
+    two.unwrap();
     let made = parts.identity.login("root_1", PASSWORD, None).await.unwrap().user;
     assert_eq!(made.role, UserRole::Admin);
     let other = NewUser { password: "another good password".into(), ..new() };

@@ -8,6 +8,7 @@ mod admin;
 mod auth;
 mod errors;
 mod events;
+mod faults;
 mod identity;
 mod isolation;
 mod journey;

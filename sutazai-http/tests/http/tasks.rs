@@ -46,8 +46,8 @@ async fn filters() {
     ada.ended(&good).await;
     let bad = ada.submit("refuse").await;
     ada.ended(&bad).await;
-    assert_eq!(ids(&ada, "status=completed").await, [good.clone()]);
-    assert_eq!(ids(&ada, "status=failed").await, [bad.clone()]);
+    assert_eq!(ids(&ada, "status=completed").await, std::slice::from_ref(&good));
+    assert_eq!(ids(&ada, "status=failed").await, std::slice::from_ref(&bad));
     assert_eq!(ids(&ada, "status=pending").await, [""; 0]);
     assert_eq!(ids(&ada, "agent=worker").await, [bad.clone(), good.clone()]);
     assert_eq!(ids(&ada, "agent=other").await, [""; 0]);
