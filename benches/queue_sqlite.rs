@@ -4,6 +4,8 @@
 //! clock runs from the start of the workers to the last recorded outcome. Latency: 500 tasks one after the other
 //! on an idle engine, from the call of `submit` to the first line of the agent.
 
+#![allow(clippy::print_stdout)] // what a benchmark is for
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

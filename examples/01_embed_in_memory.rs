@@ -2,6 +2,8 @@
 //!
 //! Run it: `cargo run --example 01_embed_in_memory`
 
+#![allow(clippy::print_stdout)] // an example shows what it does
+
 use std::sync::Arc;
 
 use async_trait::async_trait;

@@ -3,6 +3,8 @@
 //! Run it: `cargo run --example 02_analyze_this_machine`, or with a model:
 //! `MODEL_BACKENDS=llama-cpp=/path/model.gguf cargo run --features llama-cpp --example 02_analyze_this_machine`
 
+#![allow(clippy::print_stdout)] // an example shows what it does
+
 use std::time::Duration;
 
 use serde_json::json;

@@ -2,6 +2,8 @@
 //!
 //! Run it: `cargo run --example 03_http_server`, then open the addresses that it prints.
 
+#![allow(clippy::print_stdout)] // an example shows what it does
+
 use std::time::Duration;
 
 use axum::Router;

@@ -2,6 +2,8 @@
 //!
 //! Run it: `cargo run --example 04_custom_agent`
 
+#![allow(clippy::print_stdout)] // an example shows what it does
+
 use std::sync::Arc;
 use std::time::Duration;
 

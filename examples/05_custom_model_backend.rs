@@ -3,6 +3,8 @@
 //! The "model" here is a Markov chain over a text: small enough to read, and it really writes.
 //! Run it: `cargo run --features testing --example 05_custom_model_backend`
 
+#![allow(clippy::print_stdout)] // an example shows what it does
+
 use std::sync::Arc;
 
 use async_trait::async_trait;

@@ -2,6 +2,8 @@
 //!
 //! Run the test: `cargo test --features testing --example 06_test_with_mocks`
 
+#![allow(clippy::print_stdout)] // an example shows what it does
+
 use std::sync::Arc;
 
 use sutazai::domain::{NewTask, Task};

@@ -9,7 +9,11 @@ say "Building (some minutes the first time, seconds after that)"
 cargo build --release --features full
 sutazai=$CARGO_TARGET_DIR/release/sutazai
 
-export MODEL_BACKENDS=${MODEL_BACKENDS:-llama-cpp=$model}
+if [ -z "${MODEL_BACKENDS:-}" ]; then
+    export MODEL_BACKENDS=llama-cpp=$model
+    DEFAULT_MODEL=${DEFAULT_MODEL:-$(basename "$model" .gguf)}
+    export DEFAULT_MODEL
+fi
 log=$cache/serve.log
 "$sutazai" serve >"$log" 2>&1 &
 server=$!

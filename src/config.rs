@@ -97,8 +97,8 @@ pub struct Config {
     pub history_keep: Duration,
     /// How log lines look.
     pub log_format: LogFormat,
-    /// Which log lines there are, as a filter such as `info,sutazai=debug`.
-    pub log_level: String,
+    /// Which log lines there are, as a filter such as `info,sutazai=debug`; where it is not set each command chooses.
+    pub log_level: Option<String>,
     /// How strict the start is.
     pub environment: Environment,
 }
@@ -130,10 +130,10 @@ impl Layers {
     ) -> Self {
         let mut layers = Self::default();
         for setting in SETTINGS {
-            layers.from_environment(setting, &lookup);
+            layers.read_environment(setting, &lookup);
         }
         if let Some(path) = file {
-            layers.from_file(path);
+            layers.read_file(path);
         }
         for (name, value) in flags {
             if let (Some(setting), Some(value)) = (setting_named(name), value) {
@@ -175,7 +175,7 @@ impl Layers {
         self.found.insert(setting.name, (Secret(value), origin));
     }
 
-    fn from_environment(&mut self, setting: &'static Setting, lookup: &impl Fn(&str) -> Option<String>) {
+    fn read_environment(&mut self, setting: &'static Setting, lookup: &impl Fn(&str) -> Option<String>) {
         let file_variable = format!("{}_FILE", setting.name);
         if setting.secret
             && let Some(path) = lookup(&file_variable).filter(|path| !path.is_empty())
@@ -191,7 +191,7 @@ impl Layers {
         }
     }
 
-    fn from_file(&mut self, path: &Path) {
+    fn read_file(&mut self, path: &Path) {
         let shown = path.display().to_string();
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
@@ -354,7 +354,7 @@ impl Layers {
             history_interval: Duration::from_secs(interval?),
             history_keep: Duration::from_secs(keep? * 86_400),
             log_format: log_format?,
-            log_level: self.text("LOG_LEVEL")?,
+            log_level: self.text("LOG_LEVEL"),
             environment: environment?,
         })
     }

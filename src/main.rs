@@ -7,16 +7,21 @@ use std::process::ExitCode;
 use clap::Parser;
 use cli::arguments::{Cli, Command};
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let cli = Cli::parse();
+    cli::threads::wait_patiently();
+    run(&cli)
+}
+
+#[tokio::main]
+async fn run(cli: &Cli) -> ExitCode {
     let settings = &cli.settings;
     let ended = match &cli.command {
         Command::Analyze(command) => cli::analyze::run(settings, command).await,
         Command::Serve(command) => cli::serve::run(settings, command).await,
         Command::Migrate(command) => cli::migrate::run(settings, command).await,
         Command::Models(command) => cli::models::run(settings, command).await,
-        Command::Config(_) => cli::config::run(settings),
+        Command::Config(_) => cli::config::run(settings).await,
         Command::Admin(command) => cli::admin::run(settings, command).await,
     };
     ended.unwrap_or_else(|error| cli::exit::failed(&error))

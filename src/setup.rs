@@ -2,7 +2,7 @@
 //!
 //! Everything that chooses an adapter stands here; everything else takes ports. [`Service::open`] is what the
 //! binary and the Python package use; an embedder who wants other parts builds an
-//! [`Engine`](sutazai_core::engine::Engine) itself or hands [`Service::open_with`] a closure.
+//! [`Engine`] itself or hands [`Service::open_with`] a closure.
 
 use std::fs;
 use std::io::Write;
@@ -174,7 +174,7 @@ pub fn metric_sources() -> Vec<Arc<dyn MetricSource>> {
 /// cannot be opened is told in the log: the analysis then speaks of no trends.
 ///
 /// # Errors
-/// Those of [`models`], when `use_model` is set.
+/// Those of [`models()`], when `use_model` is set.
 pub async fn analysis_context(
     config: &Config,
     use_model: bool,

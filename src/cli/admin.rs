@@ -11,6 +11,7 @@ use sutazai_core::ports::SystemClock;
 use sutazai_core::{Error, Result};
 
 use super::arguments::{Admin, SettingFlags};
+use super::output;
 
 /// Adds a user.
 pub(crate) async fn run(settings: &SettingFlags, command: &Admin) -> Result<ExitCode> {
@@ -25,7 +26,7 @@ pub(crate) async fn run(settings: &SettingFlags, command: &Admin) -> Result<Exit
     let role = if *admin { UserRole::Admin } else { UserRole::User };
     let new = NewUser { username: username.clone(), email: email.clone(), password };
     let user = identity.create_user(new, role).await?;
-    println!("{}  {}  {}", user.id, user.username, user.role.as_str());
+    output::line(format_args!("{}  {}  {}", user.id, user.username, user.role.as_str()))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -12,13 +12,14 @@ use sutazai_core::ports::EventSink;
 use sutazai_core::{ErrorKind, Result};
 
 use super::arguments::{Analyze, SettingFlags};
+use super::output;
 use super::progress::AgentProgress;
 use super::report::{Look, render};
 
 /// Analyses once, or again and again.
 pub(crate) async fn run(settings: &SettingFlags, command: &Analyze) -> Result<ExitCode> {
     let config = settings.load(&[])?;
-    super::logging::start(&config, "warn");
+    super::logging::start(&config, "warn")?;
     let mut context =
         setup::analysis_context(&config, !command.no_model, Arc::new(AgentProgress::new())).await?;
     let cancellation = context.cancellation.clone();
@@ -57,7 +58,7 @@ pub(crate) async fn run(settings: &SettingFlags, command: &Analyze) -> Result<Ex
 fn print(analysis: &Analysis, command: &Analyze) -> Result<()> {
     let terminal = Term::stdout();
     if command.json {
-        println!("{}", serde_json::to_string(analysis)?);
+        output::line(format_args!("{}", serde_json::to_string(analysis)?))?;
         return Ok(());
     }
     if command.watch.is_some() && terminal.is_term() {
@@ -65,7 +66,7 @@ fn print(analysis: &Analysis, command: &Analyze) -> Result<()> {
         let _ = terminal.clear_screen();
     }
     let width = if terminal.is_term() { usize::from(terminal.size().1).min(100) } else { 100 };
-    print!("{}", render(analysis, Look { colours: console::colors_enabled(), width }));
+    output::write(format_args!("{}", render(analysis, Look { colours: console::colors_enabled(), width })))?;
     Ok(())
 }
 

@@ -9,8 +9,8 @@ use sutazai_core::{Error, Result};
 
 /// An embeddable, local-first engine for AI agent tasks.
 ///
-/// Looks at this machine, has a local model write recommendations, and checks every number in them against
-/// what was measured. Nothing leaves the machine but what you configure.
+/// Looks at this machine, has a local model write recommendations, and checks every number in them against what was
+/// measured. Nothing leaves the machine but what you configure.
 #[derive(Debug, Parser)]
 #[command(
     name = "sutazai",
@@ -25,8 +25,9 @@ Examples:
   sutazai serve --listen 127.0.0.1:10010   the HTTP server
   sutazai config check                     every setting, and what is wrong with it
 
-Exit codes: 0 done, 1 a fault of the program, 2 wrong usage or configuration, 3 something needed cannot be
-reached, 4 not found, 5 refused (conflict, not allowed), 130 interrupted."
+Exit codes: 0 done, 1 a fault of the program, 2 wrong usage or configuration,
+3 something needed cannot be reached, 4 not found, 5 refused (conflict, not
+allowed), 130 interrupted; those of analyze --exit-code are in its help."
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -37,6 +38,7 @@ pub(crate) struct Cli {
 
 /// Settings that every command understands; each goes over its environment variable and the file.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Settings")]
 pub(crate) struct SettingFlags {
     /// TOML file with settings, named as the environment variables in lower case
     #[arg(long, global = true, value_name = "FILE")]

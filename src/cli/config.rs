@@ -1,23 +1,33 @@
 //! `sutazai config check`.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use sutazai_core::Result;
+use sutazai::config::Config;
+use sutazai::{setup, store};
+use sutazai_core::ports::SystemClock;
+use sutazai_core::{Error, Result};
 
 use super::arguments::SettingFlags;
+use super::logging;
+use super::output;
 
-/// Prints every setting with its value and origin, then every problem.
-pub(crate) fn run(settings: &SettingFlags) -> Result<ExitCode> {
+/// Prints every setting with its value and origin, then every problem: of the settings, and of what they name.
+pub(crate) async fn run(settings: &SettingFlags) -> Result<ExitCode> {
     let layers = settings.layers(&[]);
     for (name, value, origin) in layers.effective() {
-        println!("{name:<28} {value}  ({origin})");
+        output::line(format_args!("{name:<28} {value}  ({origin})"))?;
     }
-    match layers.check() {
-        Ok(_) => {
-            println!("\nNothing is wrong with it.");
+    let problems = match layers.check() {
+        Ok(config) => unusable(&config).await,
+        Err(problems) => problems,
+    };
+    match problems.as_slice() {
+        [] => {
+            output::line(format_args!("\nNothing is wrong with it."))?;
             Ok(ExitCode::SUCCESS)
         }
-        Err(problems) => {
+        problems => {
             eprintln!();
             for problem in problems {
                 eprintln!("sutazai: {problem}");
@@ -25,4 +35,13 @@ pub(crate) fn run(settings: &SettingFlags) -> Result<ExitCode> {
             Ok(ExitCode::from(2))
         }
     }
+}
+
+/// What each setting says well, and what it names is not to be had: the database, the log filter, the model files.
+/// Servers are not asked: they may be started later.
+async fn unusable(config: &Config) -> Vec<Error> {
+    let database = store::migrations::status(&config.database_url).await.map(|_| ());
+    let filter = config.log_level.as_deref().map_or(Ok(()), |level| logging::filter(level).map(|_| ()));
+    let models = setup::models(config, Arc::new(SystemClock)).await.map(|_| ());
+    [database, filter, models].into_iter().filter_map(Result::err).collect()
 }

@@ -6,10 +6,19 @@ use sutazai_core::{Error, ErrorKind};
 
 /// Prints the error with what lies below it, and gives the code of its kind.
 pub(crate) fn failed(error: &Error) -> ExitCode {
-    eprintln!("sutazai: {error}");
+    if super::output::is_closed(error) {
+        return ExitCode::SUCCESS;
+    }
+    let mut said = error.to_string();
+    eprintln!("sutazai: {said}");
     let mut below = std::error::Error::source(error);
     while let Some(source) = below {
-        eprintln!("  because: {source}");
+        let text = source.to_string();
+        // Libraries like to repeat the error below in their own.
+        if !said.contains(&text) {
+            eprintln!("  because: {text}");
+            said = text;
+        }
         below = source.source();
     }
     ExitCode::from(code(error.kind()))

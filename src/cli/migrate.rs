@@ -6,6 +6,7 @@ use sutazai::store::migrations;
 use sutazai_core::Result;
 
 use super::arguments::{Migrate, SettingFlags};
+use super::output;
 
 /// Brings the schema forward or back, or shows where it stands.
 pub(crate) async fn run(settings: &SettingFlags, command: &Migrate) -> Result<ExitCode> {
@@ -16,17 +17,17 @@ pub(crate) async fn run(settings: &SettingFlags, command: &Migrate) -> Result<Ex
         Migrate::Status => {
             for migration in migrations::status(&url).await? {
                 let state = if migration.applied { "applied" } else { "pending" };
-                println!("{:04}  {state}  {}", migration.version, migration.name);
+                output::line(format_args!("{:04}  {state}  {}", migration.version, migration.name))?;
             }
             return Ok(ExitCode::SUCCESS);
         }
     };
     let verb = if matches!(command, Migrate::Up) { "applied" } else { "taken back" };
     for migration in &changed {
-        println!("{:04}  {verb}  {}", migration.version, migration.name);
+        output::line(format_args!("{:04}  {verb}  {}", migration.version, migration.name))?;
     }
     if changed.is_empty() {
-        println!("Nothing to do.");
+        output::line(format_args!("Nothing to do."))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -8,6 +8,8 @@ pub(crate) mod exit;
 pub(crate) mod logging;
 pub(crate) mod migrate;
 pub(crate) mod models;
+mod output;
 pub(crate) mod progress;
 mod report;
 pub(crate) mod serve;
+pub(crate) mod threads;

@@ -9,12 +9,13 @@ use sutazai_core::ports::{ModelBackend, SystemClock};
 use sutazai_core::{Error, Result};
 
 use super::arguments::{Models, SettingFlags};
+use super::output;
 use super::progress::PullBar;
 
 /// Lists what is there, or fetches one.
 pub(crate) async fn run(settings: &SettingFlags, command: &Models) -> Result<ExitCode> {
     let config = settings.load(&[])?;
-    super::logging::start(&config, "warn");
+    super::logging::start(&config, "warn")?;
     let manager = setup::models(&config, Arc::new(SystemClock)).await?.ok_or_else(|| {
         Error::invalid(
             "MODEL_BACKENDS",
@@ -25,7 +26,7 @@ pub(crate) async fn run(settings: &SettingFlags, command: &Models) -> Result<Exi
         Models::List { json } => {
             let models = manager.models().await?;
             if *json {
-                println!("{}", serde_json::to_string(&models)?);
+                output::line(format_args!("{}", serde_json::to_string(&models)?))?;
                 return Ok(ExitCode::SUCCESS);
             }
             for model in models {
@@ -33,7 +34,10 @@ pub(crate) async fn run(settings: &SettingFlags, command: &Models) -> Result<Exi
                 let parameters = model
                     .parameters
                     .map_or_else(String::new, |n| format!("{:.0} M parameters", n as f64 / 1e6));
-                println!("{:<40} {:<12} {size:>10}  {parameters}", model.name, model.backend);
+                output::line(format_args!(
+                    "{:<40} {:<12} {size:>10}  {parameters}",
+                    model.name, model.backend
+                ))?;
             }
         }
         Models::Pull { name } => {
@@ -43,7 +47,7 @@ pub(crate) async fn run(settings: &SettingFlags, command: &Models) -> Result<Exi
                 bar.show(&progress?);
             }
             bar.clear();
-            println!("{name} is there.");
+            output::line(format_args!("{name} is there."))?;
         }
     }
     Ok(ExitCode::SUCCESS)

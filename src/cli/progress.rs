@@ -6,6 +6,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use sutazai_core::domain::{EventKind, NewEvent};
 use sutazai_core::ports::{EventSink, PullProgress};
 
+/// So many characters of the text are shown: with the bar and the message the line fits 80 columns.
+const TAIL: usize = 24;
+
 /// An agent's progress and the text its model writes, on one line.
 #[derive(Debug)]
 pub(crate) struct AgentProgress {
@@ -16,7 +19,7 @@ impl AgentProgress {
     /// A line that moves until [`clear`](Self::clear); hidden when standard error is no terminal.
     pub(crate) fn new() -> Self {
         let bar = ProgressBar::new(100);
-        bar.set_style(style("{spinner} {bar:20} {msg} {prefix:.dim}"));
+        bar.set_style(style("{spinner} {bar:16} {msg} {prefix:.dim}"));
         bar.enable_steady_tick(Duration::from_millis(100));
         Self { bar }
     }
@@ -37,7 +40,7 @@ impl EventSink for AgentProgress {
             }
             EventKind::Text { text } => {
                 let written = format!("{}{text}", self.bar.prefix()).replace('\n', " ");
-                let start = written.char_indices().rev().nth(47).map_or(0, |(at, _)| at);
+                let start = written.char_indices().rev().nth(TAIL - 1).map_or(0, |(at, _)| at);
                 self.bar.set_prefix(written[start..].to_owned());
             }
             EventKind::Status { .. } => {}

@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use console::{Style, measure_text_width};
 use sutazai_core::domain::metric::{HostMetrics, Section, Snapshot};
-use sutazai_core::domain::{Analysis, GeneratedBy, PriorityLevel, Recommendation, Severity};
+use sutazai_core::domain::{Analysis, Finding, GeneratedBy, PriorityLevel, Recommendation, Severity};
 
 /// How the report looks.
 #[derive(Debug, Clone, Copy)]
@@ -24,7 +24,7 @@ pub(crate) fn render(analysis: &Analysis, look: Look) -> String {
     page.machine(&mut out, &analysis.metrics);
     page.verdict(&mut out, analysis);
     for (recommendation, finding) in analysis.recommendations.iter().zip(&analysis.findings) {
-        page.recommendation(&mut out, recommendation, &finding.summary);
+        page.recommendation(&mut out, recommendation, finding);
     }
     page.origin(&mut out, analysis);
     out
@@ -142,7 +142,7 @@ impl Page {
         let _ = writeln!(out, "{} {}: {found}", self.bold("Priority"), self.paint(style, level.as_str()));
     }
 
-    fn recommendation(&self, out: &mut String, recommendation: &Recommendation, summary: &str) {
+    fn recommendation(&self, out: &mut String, recommendation: &Recommendation, finding: &Finding) {
         let (mark, style) = match recommendation.severity {
             Severity::Critical => ("critical", Style::new().red().bold()),
             Severity::Warning => ("warning ", Style::new().yellow()),
@@ -155,8 +155,10 @@ impl Page {
         let title =
             format!("{}  {}", self.paint(style, mark), self.bold(&printable(&recommendation.resource)));
         let _ = writeln!(out, "\n{title}  {}", self.dim(by));
-        if recommendation.text_by == GeneratedBy::Model {
-            self.wrapped(out, &printable(summary), true);
+        // The model mostly begins with the finding; where it does not, the finding stands before its advice.
+        let begins = |text: &str| text.split(' ').take(3).map(str::to_owned).collect::<Vec<_>>();
+        if begins(&recommendation.text) != begins(&finding.summary) {
+            self.wrapped(out, &printable(&finding.summary), true);
         }
         self.wrapped(out, &printable(&recommendation.text), false);
         for command in &recommendation.commands {
@@ -179,11 +181,11 @@ impl Page {
             );
             let _ = writeln!(out, "{}", self.dim(&text));
             if let Some(why) = &model.degraded {
-                let _ = writeln!(out, "{}", self.dim(&format!("Degraded: {why}.")));
+                let _ = writeln!(out, "{}", self.dim(&format!("Not as configured: {why}.")));
             }
         }
         if let Some(why) = &analysis.degraded {
-            let _ = writeln!(out, "{}", self.dim(&format!("Without a model: {why}.")));
+            let _ = writeln!(out, "{}", self.dim(&format!("Not all by the model: {why}.")));
         }
         let grounding = analysis.grounding;
         let text = format!(

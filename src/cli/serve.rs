@@ -21,7 +21,7 @@ pub(crate) async fn run(settings: &SettingFlags, command: &Serve) -> Result<Exit
         ("WORKERS", command.workers.clone()),
         ("LOG_FORMAT", command.log_format.clone()),
     ])?;
-    super::logging::start(&config, "info");
+    super::logging::start(&config, "info")?;
     let service = Service::open(&config).await?;
     let listener = TcpListener::bind(config.listen).await.map_err(|e| {
         Error::unavailable(format!("cannot listen on {}: {e}", config.listen)).with_field("LISTEN")

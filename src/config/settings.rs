@@ -134,8 +134,8 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "LOG_LEVEL",
         secret: false,
-        help: "a level or a filter such as info,sutazai=debug",
-        default: || Some("info".into()),
+        help: "a level or a filter such as info,sutazai=debug; not set: info for serve, warn for the rest",
+        default: || None,
     },
     Setting {
         name: "ENVIRONMENT",

@@ -159,6 +159,44 @@ fn config_check_hides_secrets_and_names_what_is_wrong() {
     assert!(text(&bad.stderr).contains("ENABLE_AUTH: expected one of"), "{}", text(&bad.stderr));
 }
 
+/// As in `sutazai config check | head -1`, and on a disk that is full.
+#[test]
+fn a_reader_who_leaves_ends_the_command_and_a_full_disk_is_told() {
+    let place = Place::new();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let closed = place.sutazai(&place.settings(), &["config", "check"]).stdout(writer).output().unwrap();
+    assert_eq!((closed.status.code(), text(&closed.stderr)), (Some(0), String::new()));
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let full = place.sutazai(&place.settings(), &["config", "check"]).stdout(full).output().unwrap();
+    assert_eq!(full.status.code(), Some(3));
+    assert!(
+        text(&full.stderr).starts_with("sutazai: standard output: cannot be written"),
+        "{}",
+        text(&full.stderr)
+    );
+}
+
+#[test]
+fn config_check_looks_at_what_the_settings_name() {
+    let place = Place::new();
+    let mut settings = place.settings();
+    let none = place.path("none.gguf").display().to_string();
+    settings.push(("DATABASE_URL".into(), "mysql://localhost/tasks".into()));
+    settings.push(("MODEL_BACKENDS".into(), format!("llama-cpp={none}")));
+    settings.push(("LOG_LEVEL".into(), "a=b=c".into()));
+    let output = place.sutazai(&settings, &["config", "check"]).output().unwrap();
+    let errors = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{errors}");
+    for wrong in [
+        "DATABASE_URL: ",
+        "LOG_LEVEL: expected a level",
+        &format!("MODEL_BACKENDS: expected a GGUF model at {none}"),
+    ] {
+        assert!(errors.contains(wrong), "{wrong:?} in {errors}");
+    }
+}
+
 #[test]
 fn models_are_listed_as_they_are() {
     let place = Place::new();

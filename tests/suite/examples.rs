@@ -47,7 +47,9 @@ fn http_server() {
     let mut child =
         place.program(&example("03_http_server"), &settings, &[]).stdout(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    // Kept until the end: who prints for nobody fails.
+    let mut shown = BufReader::new(child.stdout.take().unwrap());
+    shown.read_line(&mut line).unwrap();
     let address = line.trim().strip_prefix("mine:  http://").unwrap().trim_end_matches('/').to_owned();
     let get = |path: &str| {
         let mut stream = TcpStream::connect(&address).unwrap();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sutazai_agent::metrics::{
     CgroupMetricSource, DockerMetricSource, PressureMetricSource, SystemMetricSource, all,
 };
-use sutazai_core::testing::metric_source::{nothing_to_measure_is_unavailable, run_all};
+use sutazai_core::testing::metric_source::{self, nothing_to_measure_is_unavailable};
 
 use super::engine::Engine;
 
@@ -22,7 +22,7 @@ fn every_source_is_listed_here() {
 
 #[tokio::test]
 async fn the_system_source_conforms() {
-    run_all(Arc::new(SystemMetricSource::new())).await;
+    metric_source::run_all(Arc::new(SystemMetricSource::new())).await;
 }
 
 /// A kernel may be built without it; then this must be said.
@@ -30,7 +30,7 @@ async fn the_system_source_conforms() {
 async fn the_pressure_source_conforms() {
     let source = Arc::new(PressureMetricSource::new());
     if std::fs::read_to_string("/proc/pressure/cpu").is_ok() {
-        run_all(source).await;
+        metric_source::run_all(source).await;
     } else {
         nothing_to_measure_is_unavailable(source).await;
     }
@@ -38,7 +38,7 @@ async fn the_pressure_source_conforms() {
 
 #[tokio::test]
 async fn the_cgroup_source_conforms() {
-    run_all(Arc::new(CgroupMetricSource::new())).await;
+    metric_source::run_all(Arc::new(CgroupMetricSource::new())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -47,7 +47,7 @@ async fn the_docker_source_conforms() {
     let engine = Engine::start();
     engine.import("load", &[]);
     engine.run("burning", &["--cpus", "0.2"], "load", &["burn"]);
-    run_all(Arc::new(DockerMetricSource::with_host(engine.host()))).await;
+    metric_source::run_all(Arc::new(DockerMetricSource::with_host(engine.host()))).await;
 }
 
 /// Where there is a driver there is its library; else its absence must be said.
@@ -57,7 +57,7 @@ async fn the_gpu_source_conforms() {
     use sutazai_core::ports::MetricSource;
     let source = Arc::new(sutazai_agent::metrics::GpuMetricSource::new());
     if std::path::Path::new("/proc/driver/nvidia/version").exists() {
-        run_all(source).await;
+        metric_source::run_all(source).await;
     } else {
         nothing_to_measure_is_unavailable(source.clone()).await;
         let reason = source.collect().await.unwrap_err();

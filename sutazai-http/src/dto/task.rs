@@ -1,7 +1,8 @@
 //! Tasks and their events.
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use sutazai_core::domain::{
     EventKind, Task, TaskError, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatus, UserId,
@@ -91,8 +92,17 @@ pub(crate) struct ListTasks {
     cursor: Option<String>,
     status: Option<TaskStatus>,
     agent: Option<String>,
+    #[serde(default, deserialize_with = "time")]
     created_after: Option<DateTime<Utc>>,
+    #[serde(default, deserialize_with = "time")]
     created_before: Option<DateTime<Utc>>,
+}
+
+/// A time of RFC 3339; what is none is told what was expected.
+fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let expected = |_| D::Error::custom("expected a time such as 2026-01-31T12:00:00Z");
+    DateTime::parse_from_rfc3339(&text).map(|time| Some(time.to_utc())).map_err(expected)
 }
 
 fn default_limit() -> u32 {

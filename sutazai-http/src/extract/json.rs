@@ -10,7 +10,7 @@ use serde_json::Value;
 use sutazai_core::Error;
 
 use crate::error::ApiError;
-use crate::extract::query::field_of;
+use crate::extract::query::{field_of, plain};
 
 /// A JSON body. 415 without `application/json`, 413 when it is too large, 400 when it is no JSON, 422 when it does
 /// not fit.
@@ -69,7 +69,7 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
             // The place in the text is of no use beside the field.
             let message = e.to_string();
             let message = message.split(" at line ").next().unwrap_or_default();
-            ApiError::from(Error::invalid(field, message))
+            ApiError::from(Error::invalid(field, plain(message)))
         } else if serde_json::from_slice::<Value>(body).is_ok() {
             // Where one of several words is expected, serde_json takes any other type for a fault of the text.
             ApiError::from(Error::invalid(field, "expected a value of another type"))

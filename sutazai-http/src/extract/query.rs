@@ -20,7 +20,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
         let pairs = form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes());
         serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(pairs))
             .map(Self)
-            .map_err(|e| ApiError::from(Error::invalid(field_of(&e), e.into_inner().to_string())))
+            .map_err(|e| ApiError::from(Error::invalid(field_of(&e), plain(&e.into_inner().to_string()))))
     }
 }
 
@@ -37,5 +37,33 @@ pub(super) fn field_of<E: Display>(e: &serde_path_to_error::Error<E>) -> String 
         (".", None) => "body".to_owned(),
         (path, Some(name)) if path.rsplit('.').next() != Some(name) => format!("{path}.{name}"),
         (path, _) => path.to_owned(),
+    }
+}
+
+/// Serde's message without the names of Rust's types.
+pub(super) fn plain(message: &str) -> String {
+    let types = ["u8", "u16", "u32", "u64", "i8", "i16", "i32", "i64", "usize"];
+    match message.rsplit_once("expected ") {
+        Some((before, last)) if types.contains(&last) => format!("{before}expected a whole number"),
+        _ => message.replace("invalid digit found in string", "expected a whole number"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_are_told_in_plain_words() {
+        for (serde, told) in [
+            (
+                "invalid type: string \"high\", expected u8",
+                "invalid type: string \"high\", expected a whole number",
+            ),
+            ("invalid digit found in string", "expected a whole number"),
+            ("invalid type: integer `7`, expected a string", "invalid type: integer `7`, expected a string"),
+        ] {
+            assert_eq!(plain(serde), told);
+        }
     }
 }

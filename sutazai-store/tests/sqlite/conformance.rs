@@ -1,4 +1,5 @@
-//! The suites of the ports, each part against a new file.
+//! `SqliteTaskStore`, `SqliteIdentityStore`, `SqliteApiKeyStore` and `SqliteMetricStore` against the suites of their
+//! ports, each part over a new file.
 
 use std::sync::{Arc, Mutex};
 

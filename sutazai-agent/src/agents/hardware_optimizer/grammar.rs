@@ -35,15 +35,19 @@ pub(super) fn grammar(support: &Support) -> String {
         rule("lead", &[statement.lead].into());
         "lead figure ((sep word){0,14} end | \".\")"
     };
-    let second = if support.commands.is_empty() {
-        rule("verb", &verbs(support));
-        "verb (\" \" word){1,4} (sep word){0,10} end"
+    let command = support.advice.as_ref().and_then(|remedy| remedy.command.as_ref());
+    let second = if let Some(command) = command {
+        rule("command", &[format!("`{command}`")].into());
+        "(\"Run \" | \"Use \" | \"Try \") command \" to\" (\" \" word){1,3} (sep word){0,9} end"
     } else {
-        rule("command", &support.commands.iter().map(|command| format!("`{command}`")).collect());
-        "(\"Run \" | \"Use \" | \"Try \") command \" to\" (\" \" word){1,3} (sep word){0,10} end"
+        rule("verb", &verbs(support));
+        "verb (\" \" word){1,4} (sep word){0,9} end"
     };
     let words = vocabulary(support);
-    let closing = |word: &&String| !lexicon::contains(lexicon::OPENING, word);
+    let closing = |word: &&String| {
+        let own = support.has_word(word) && !lexicon::contains(lexicon::OPENING, word);
+        own || support.ends_on(word) || lexicon::contains(lexicon::CLOSING, word)
+    };
     let last = words.iter().filter(closing).cloned().collect();
     format!(
         "root ::= first \" \" second\nfirst ::= {first}\nsecond ::= {second}\nsep ::= \" \" | \", \"\nend ::= sep last \
@@ -78,29 +82,22 @@ impl Statement {
                 rounded.map(|figure| format!("{} {}", figure.number, figure.unit).trim_end().to_owned()),
             );
         }
-        let (next, clause) = what_follows(&support.summary[end..], &bare[end..]);
+        let (rest, bare) = (&support.summary[end..], &bare[end..]);
         let mut figures = BTreeSet::new();
         for way in ways {
-            figures.extend(clause.map(|clause| format!("{way}{clause}")));
-            figures.extend(next.map(|next| format!("{way}{next}")));
-            if next.is_none() && clause.is_none() {
-                figures.insert(way);
-            }
+            figures.extend(breaks(bare).map(|at| format!("{way}{}", &rest[..at])));
         }
         Self { lead: support.summary[..first.start].to_owned(), figures }
     }
 }
 
-/// What goes on after a figure: the next word, unless it needs another after it, and the rest of the clause.
-fn what_follows<'a>(summary: &'a str, bare: &str) -> (Option<&'a str>, Option<&'a str>) {
-    let ends = |c: char| matches!(c, ',' | '.' | ';' | ':' | '(') || c.is_ascii_digit();
-    let clause = summary[..bare.find(ends).unwrap_or(bare.len())].trim_end();
-    let cut_by_figure = bare[clause.len()..].trim_start().starts_with(|c: char| c.is_ascii_digit());
-    let word = clause.trim_start().split(' ').next().filter(|word| !word.is_empty());
-    let next =
-        word.filter(|word| !lexicon::contains(lexicon::OPENING, word)).map(|word| &clause[..=word.len()]);
-    let whole = Some(clause).filter(|clause| !cut_by_figure && clause.starts_with(' '));
-    (next.filter(|_| clause.starts_with(' ')), whole)
+/// Where what follows a figure may be broken off: at its marks, and before its last full stop.
+fn breaks(rest: &str) -> impl Iterator<Item = usize> {
+    let whole = rest.trim_end_matches('.').len();
+    let marks = rest.match_indices([',', ';']).map(|(at, _)| at).filter(move |at| *at < whole);
+    // A comma within a number is no mark.
+    let bytes = rest.as_bytes();
+    marks.filter(|at| bytes.get(at + 1) == Some(&b' ')).chain([whole])
 }
 
 /// How advice without a command begins: as the remedies do.

@@ -39,7 +39,9 @@ fn is_readable(c: char) -> bool {
 /// Blanks out the remedies' commands. Whatever else stands between backquotes is a command that is no remedy.
 fn take_commands(text: &str, support: &Support, claims: &mut u32) -> Result<String, Fault> {
     let mut text = text.to_owned();
-    for command in &support.commands {
+    let mut commands: Vec<_> = support.commands.iter().collect();
+    commands.sort_by_key(|command| std::cmp::Reverse(command.len()));
+    for command in commands {
         let mut from = 0;
         while let Some(at) = text[from..].find(command.as_str()).map(|at| from + at) {
             let (mut start, mut end) = (at, at + command.len());

@@ -34,6 +34,13 @@ pub(super) const PLAIN: &str = "\
 pub(super) const NAMED: &str = "\
     container process interface device service host image volume sensor disk pod server user owner machine program";
 
+/// Plain words on which a sentence may end, beside the finding's own.
+pub(super) const CLOSING: &str = "\
+    again all already also away before best better carefully closely down during early everything faster further \
+    here high itself large later level limit longer now often others owner performance place problem problems quickly \
+    room server service services setting settings slow slower slowly soon space start state still system systems then there \
+    time times together too total unit use used user users value well work workload workloads";
+
 /// Words on which no sentence ends.
 pub(super) const OPENING: &str = "\
     a about an and any are as at be because become becoming between but by can cause causes causing could do does each either \
@@ -142,6 +149,9 @@ mod tests {
             NUMBERS, UNITS, RESOURCES, PROGRAMS, COMMANDS, ACTIONS, REASSURING, ALARMING, NEGATIONS,
             PROMPTING,
         ];
+        for word in CLOSING.split_ascii_whitespace() {
+            assert!(contains(PLAIN, word), "{word}");
+        }
         for word in PLAIN.split_ascii_whitespace() {
             assert!(word.bytes().all(|b| b.is_ascii_lowercase()), "{word}");
             for list in claims {

@@ -28,17 +28,16 @@ pub(super) fn for_grammar(support: &Support) -> Vec<ChatMessage> {
             "Swap is 81 % used, so programs wait while their memory is read back from the disk. Run `smem -s swap` to \
              see which processes were swapped out.",
         ),
-        ChatMessage::user(facts(support, &support.summary, support.commands.first().map(String::as_str))),
+        ChatMessage::user(facts(support, &support.summary, |command| format!("`{command}`"))),
     ]
 }
 
 /// The messages for a model that writes slots.
 pub(super) fn for_slots(support: &Support, slots: &Slots) -> Vec<ChatMessage> {
-    let command = (!support.commands.is_empty()).then_some("{command}");
     let known: Vec<_> = slots.iter().map(|(slot, value)| format!("{{{slot}}} stands for {value}")).collect();
     let facts = format!(
         "{}\nSlots:\n{}",
-        facts(support, &slots.emptied(&support.summary), command),
+        facts(support, &slots.emptied(&support.summary), |_| "{command}".to_owned()),
         known.join("\n")
     );
     vec![
@@ -61,20 +60,16 @@ pub(super) fn instructions() -> String {
     format!("{INSTRUCTIONS}{SLOT_INSTRUCTIONS}")
 }
 
-fn facts(support: &Support, summary: &str, command: Option<&str>) -> String {
+fn facts(support: &Support, summary: &str, command: impl Fn(&str) -> String) -> String {
     let severity = match support.severity {
         Severity::Info => "worth knowing",
         Severity::Warning => "warning",
         Severity::Critical => "critical",
     };
     let mut facts = format!("Finding ({severity}): {summary}\nWhy it matters: {}", support.meaning);
-    if let Some(remedy) = support.remedies.first() {
-        facts.push_str(&format!("\nRemedy: {remedy}"));
-    }
-    match command {
-        Some(command) if command.starts_with('{') => facts.push_str(&format!("\nCommand: {command}")),
-        Some(command) => facts.push_str(&format!("\nCommand: `{command}`")),
-        None => {}
+    if let Some(remedy) = &support.advice {
+        facts.push_str(&format!("\nRemedy: {}", remedy.text));
+        facts.extend(remedy.command.iter().map(|own| format!("\nCommand: {}", command(own))));
     }
     facts
 }

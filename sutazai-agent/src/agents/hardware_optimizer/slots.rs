@@ -21,7 +21,10 @@ impl Slots {
         }
         slots
             .extend(values.iter().enumerate().map(|(i, value)| (numbered("figure", i), (*value).to_owned())));
-        let commands = support.commands.iter().enumerate();
+        let first = support.advice.iter().filter_map(|remedy| remedy.command.as_ref());
+        let mut commands: Vec<_> = first.chain(&support.commands).collect();
+        commands.dedup();
+        let commands = commands.into_iter().enumerate();
         slots.extend(commands.map(|(i, command)| (numbered("command", i), format!("`{command}`"))));
         Self(slots)
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use sutazai_core::domain::{Evidence, Finding, Severity};
+use sutazai_core::domain::{Evidence, Finding, Remedy, Severity};
 
 use super::claims::{Figure, figures};
 use super::lexicon;
@@ -22,8 +22,10 @@ pub(super) struct Support {
     pub(super) names: Vec<String>,
     /// All names in the finding, longest first, also those that read as a statement.
     pub(super) called: Vec<String>,
-    /// Commands of the remedies, longest first.
+    /// Commands of the remedies, in their order.
     pub(super) commands: Vec<String>,
+    /// What a text proposes first: the safest remedy that has a command, or else the safest.
+    pub(super) advice: Option<Remedy>,
     /// Figures of the summary, in its order.
     pub(super) stated: Vec<Figure>,
     /// Other roundings of the evidence.
@@ -38,9 +40,9 @@ pub(super) struct Support {
 impl Support {
     /// That of a finding, whose rule says this about why it matters.
     pub(super) fn of(finding: &Finding, meaning: &'static str) -> Self {
-        let mut commands: Vec<_> =
-            finding.remedies.iter().filter_map(|remedy| remedy.command.clone()).collect();
-        commands.sort_by_key(|command| std::cmp::Reverse(command.len()));
+        let commands: Vec<_> = finding.remedies.iter().filter_map(|remedy| remedy.command.clone()).collect();
+        let advice =
+            finding.remedies.iter().find(|remedy| remedy.command.is_some()).or(finding.remedies.first());
         let called = called(finding);
         let bare = mask(&finding.summary, &called);
         let remedies: Vec<_> = finding.remedies.iter().map(|remedy| remedy.text.clone()).collect();
@@ -58,6 +60,7 @@ impl Support {
             meaning,
             resource: finding.resource.clone(),
             commands,
+            advice: advice.cloned(),
             stated,
             rounded: finding.evidence.iter().take(1).flat_map(roundings).collect(),
             severity: finding.severity,
@@ -76,6 +79,12 @@ impl Support {
     /// Whether the rule's own sentences have this word, in lower case.
     pub(super) fn has_word(&self, word: &str) -> bool {
         self.words.contains(word)
+    }
+
+    /// Whether one of the rule's own sentences ends on this word, in lower case.
+    pub(super) fn ends_on(&self, word: &str) -> bool {
+        let own = self.remedies.iter().map(String::as_str).chain([self.meaning]);
+        own.filter_map(|sentence| words(sentence).last()).any(|last| last.eq_ignore_ascii_case(word))
     }
 
     /// Whether the rule itself says so: `no longer`.
@@ -131,13 +140,16 @@ pub(super) fn occurrences<'a>(text: &'a str, name: &'a str) -> impl Iterator<Ite
     let (folded, wanted) = (text.to_ascii_lowercase(), name.to_ascii_lowercase());
     let starts: Vec<usize> = folded.match_indices(&wanted).map(|(at, _)| at).collect();
     starts.into_iter().filter(move |at| {
-        let before = text[..*at].chars().next_back();
+        let mut before = text[..*at].chars().rev();
+        let (last, earlier) = (before.next(), before.next());
         let mut after = text[at + name.len()..].chars();
         let (next, second) = (after.next(), after.next());
         // A full stop ends a sentence, or goes on with the name.
         let goes_on = next.is_some_and(joins)
             || (matches!(next, Some('.' | ':')) && second.is_some_and(char::is_alphanumeric));
-        !before.is_some_and(joins) && !goes_on
+        let began_before =
+            last.is_some_and(joins) || (last == Some('.') && earlier.is_some_and(char::is_alphanumeric));
+        !(began_before || goes_on)
     })
 }
 
@@ -150,7 +162,9 @@ fn called(finding: &Finding) -> Vec<String> {
         names.extend(name.rsplit_once(" (").map(|(own, _)| own.to_owned()));
     }
     let bracketed = |metric: &str| Some(metric.split_once('[')?.1.rsplit_once(']')?.0.to_owned());
-    names.extend(finding.evidence.iter().filter_map(|evidence| bracketed(&evidence.metric)));
+    let evidence = finding.evidence.iter().filter_map(|evidence| bracketed(&evidence.metric));
+    // A place in a list is no name.
+    names.extend(evidence.filter(|name| !name.bytes().all(|b| b.is_ascii_digit())));
     names.sort_by_key(|name| std::cmp::Reverse(name.len()));
     names.dedup();
     names

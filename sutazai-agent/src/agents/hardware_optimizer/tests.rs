@@ -16,6 +16,8 @@ use super::support::Support;
 use super::{HardwareOptimizer, analyze, grammar, grounding};
 
 mod lies;
+#[path = "../../../tests/fixtures/varied.rs"]
+mod varied;
 
 #[derive(Debug)]
 struct Silent;
@@ -232,7 +234,8 @@ async fn a_cancelled_analysis_ends() {
 
 #[test]
 fn every_sentence_of_the_rules_is_supported_by_its_own_evidence() {
-    for snapshot in [sick(), healthy(), full_memory(), full_disk(), full_container("web")] {
+    let made = [sick(), healthy(), full_memory(), full_disk(), full_container("web"), varied::recorded()];
+    for snapshot in made.into_iter().chain((0..300).map(varied::varied)) {
         for finding in rules::find(&snapshot, &Trends::default()) {
             let support = Support::of(&finding, rules::meaning(&finding.rule));
             let text = support.rules_text();

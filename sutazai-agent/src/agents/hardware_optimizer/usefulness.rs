@@ -21,11 +21,17 @@ const MOST_OF_ONE_WORD: f64 = 0.34;
 /// So many words in a row of the request make a text a repetition of it.
 const COPIED_RUN: usize = 9;
 
-/// Looks at a text that makes `claims` claims; `request` is what the model was told beside the finding's own sentences.
+/// Looks at a text that makes `claims` claims; `request` is what the model was told beside the finding's own sentences,
+/// which may end on words that no other does.
 ///
 /// # Errors
 /// `Useless` with the reason.
-pub(super) fn check(text: &str, claims: u32, request: &str) -> Result<(), Fault> {
+pub(super) fn check(
+    text: &str,
+    claims: u32,
+    request: &str,
+    may_end_on: impl Fn(&str) -> bool,
+) -> Result<(), Fault> {
     let useless = |why| Err(Fault::Useless(why));
     let said: Vec<String> = words(text).map(str::to_lowercase).collect();
     if said.len() < FEWEST_WORDS {
@@ -39,7 +45,7 @@ pub(super) fn check(text: &str, claims: u32, request: &str) -> Result<(), Fault>
     }
     let dangles = |sentence: &str| {
         let last = words(sentence).last().map(str::to_lowercase);
-        last.is_some_and(|word| lexicon::contains(lexicon::OPENING, &word))
+        last.is_some_and(|word| lexicon::contains(lexicon::OPENING, &word) && !may_end_on(&word))
             && sentence.ends_with(|c: char| c.is_alphabetic())
     };
     if text.split(['.', '!', '?']).any(dangles) {
@@ -93,14 +99,14 @@ mod tests {
             ("The process of a process is the process that waits for the process.", "loops"),
             ("I write short advice for the owner of a server, as asked.", "repeats the request"),
         ] {
-            match check(text, 2, request) {
+            match check(text, 2, request, |_| false) {
                 Err(Fault::Useless(says)) => assert!(says.contains(why), "{text}: {says}"),
                 other => panic!("{text}: {other:?}"),
             }
         }
         let good = "Memory is almost full, so look at which processes hold the most of it.";
-        assert_eq!(check(good, 1, request), Ok(()));
-        assert_eq!(check(good, 0, request), Err(Fault::Useless("says nothing about the finding")));
-        assert!(check(&format!("{good} {}.", "x ".repeat(400)), 1, request).is_err());
+        assert_eq!(check(good, 1, request, |_| false), Ok(()));
+        assert_eq!(check(good, 0, request, |_| false), Err(Fault::Useless("says nothing about the finding")));
+        assert!(check(&format!("{good} {}.", "x ".repeat(400)), 1, request, |_| false).is_err());
     }
 }

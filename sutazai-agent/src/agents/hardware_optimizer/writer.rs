@@ -21,7 +21,7 @@ use super::{grammar, grounding, prompt, usefulness};
 const AT_ONCE: usize = 4;
 
 /// All texts together take no longer; the worst findings come first.
-const BUDGET: Duration = Duration::from_secs(60);
+const BUDGET: Duration = Duration::from_secs(25);
 
 /// How often a text is written before the rules' sentence stands.
 const ATTEMPTS: u32 = 2;
@@ -30,7 +30,7 @@ const ATTEMPTS: u32 = 2;
 const MAX_TOKENS: u32 = 220;
 
 /// Near to greedy: plain sentences are wanted, not surprising ones.
-const TEMPERATURE: f32 = 0.3;
+const TEMPERATURE: f32 = 0.2;
 
 /// The texts of all findings and how they came about.
 #[derive(Debug)]
@@ -270,7 +270,7 @@ fn accept(answer: &str, support: &Support, slots: Option<&Slots>) -> Result<Stri
         }
     };
     let claims = grounding::check(&text, GeneratedBy::Model, support)?;
-    usefulness::check(&text, claims, &prompt::instructions())?;
+    usefulness::check(&text, claims, &prompt::instructions(), |word| support.ends_on(word))?;
     Ok(text)
 }
 

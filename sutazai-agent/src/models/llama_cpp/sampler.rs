@@ -1,12 +1,13 @@
 //! Chooses the next token.
 //!
-//! A grammar is asked about the most probable tokens only; about the whole vocabulary just when none of them fits,
-//! since that costs as much as the model itself.
+//! A grammar is asked about the most probable tokens first, and about more of them only while none fits: to ask about
+//! the whole vocabulary costs many times what the model itself does.
 
 use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::sampling::LlamaSampler;
 use llama_cpp_2::token::LlamaToken;
+use llama_cpp_2::token::data::LlamaTokenData;
 use llama_cpp_2::token::data_array::LlamaTokenDataArray;
 use sutazai_core::domain::GenerateRequest;
 use sutazai_core::{Error, Result};
@@ -16,6 +17,9 @@ const PENALTY_WINDOW: i32 = 64;
 
 /// Of so many most probable tokens one is drawn.
 const TOP_K: i32 = 40;
+
+/// Of how many most probable tokens a grammar is asked when none of the first fits; then of all.
+const WIDER: [i32; 3] = [400, 4_000, i32::MAX];
 
 /// Of those, the most probable that make up this share.
 const TOP_P: f32 = 0.95;
@@ -27,7 +31,6 @@ const MIN_P: f32 = 0.05;
 #[derive(Debug)]
 pub(super) struct Sampler {
     penalties: LlamaSampler,
-    top_k: LlamaSampler,
     draw: LlamaSampler,
     grammar: Option<LlamaSampler>,
 }
@@ -59,7 +62,7 @@ impl Sampler {
         };
         let penalty = if request.repeat_penalty > 0.0 { request.repeat_penalty } else { 1.0 };
         let penalties = LlamaSampler::penalties(model.n_vocab(), PENALTY_WINDOW, penalty, 0.0, 0.0);
-        Ok(Self { penalties, top_k: LlamaSampler::top_k(TOP_K), draw, grammar })
+        Ok(Self { penalties, draw, grammar })
     }
 
     /// The next token after the batch's token at `index`.
@@ -67,20 +70,13 @@ impl Sampler {
     /// # Errors
     /// `Unavailable` when the grammar leaves no token: it demands what this model's vocabulary cannot write.
     pub(super) fn next(&mut self, context: &LlamaContext<'_>, index: i32) -> Result<LlamaToken> {
-        let mut candidates = context.token_data_array_ith(index);
-        candidates.apply_sampler(&mut self.penalties);
-        candidates.apply_sampler(&mut self.top_k);
-        if let Some(grammar) = &mut self.grammar {
-            candidates.apply_sampler(grammar);
-            if !any_is_left(&candidates) {
-                candidates = context.token_data_array_ith(index);
-                candidates.apply_sampler(&mut self.penalties);
-                candidates.apply_sampler(grammar);
+        let mut candidates = self.most_probable(context, index, TOP_K);
+        if self.grammar.is_some() {
+            let mut wider = WIDER.iter();
+            while self.fitting(&mut candidates).is_empty() {
+                let Some(k) = wider.next() else { break };
+                candidates = self.most_probable(context, index, *k);
             }
-            // What the grammar forbids stays in the list with no probability at all: the draw must not see it.
-            candidates.data.retain(|candidate| candidate.logit().is_finite());
-            candidates.sorted = false;
-            candidates.selected = None;
         }
         let stuck = || Error::unavailable("the grammar leaves this model no token to go on with");
         if candidates.data.is_empty() {
@@ -94,8 +90,21 @@ impl Sampler {
         }
         Ok(token)
     }
-}
 
-fn any_is_left(candidates: &LlamaTokenDataArray) -> bool {
-    candidates.data.iter().any(|candidate| candidate.logit().is_finite())
+    fn most_probable(&mut self, context: &LlamaContext<'_>, index: i32, k: i32) -> LlamaTokenDataArray {
+        let mut candidates = context.token_data_array_ith(index);
+        candidates.apply_sampler(&mut self.penalties);
+        candidates.apply_sampler(&mut LlamaSampler::top_k(k));
+        candidates
+    }
+
+    /// Leaves those that fit the grammar. It gives the others no probability at all; the draw must not see them.
+    fn fitting<'a>(&mut self, candidates: &'a mut LlamaTokenDataArray) -> &'a [LlamaTokenData] {
+        if let Some(grammar) = &mut self.grammar {
+            candidates.apply_sampler(grammar);
+        }
+        candidates.data.retain(|candidate| candidate.logit().is_finite());
+        candidates.selected = None;
+        &candidates.data
+    }
 }

@@ -18,9 +18,6 @@ use crate::domain::{
 use crate::error::ErrorKind;
 use crate::ports::{TaskStore, WakeUp};
 
-/// Whether a query is to find a task.
-type Fits<'a> = &'a dyn Fn(&Task) -> bool;
-
 /// Event sequences are 1, 2, 3 ... without gaps within a task, whoever appends; `append` under a spent claim is `Conflict` and adds nothing.
 pub async fn event_sequences_have_no_gaps(store: Arc<dyn TaskStore>) {
     let held = claimed(&*store, task()).await;
@@ -106,6 +103,7 @@ pub async fn list_pages_without_losing_or_doubling(store: Arc<dyn TaskStore>) {
 
     let all = TaskQuery { limit: 10, ..TaskQuery::default() };
     let parent = TaskQuery { parent: Some(held.task.id), ..all.clone() };
+    type Fits<'a> = &'a dyn Fn(&Task) -> bool;
     let queries: [(TaskQuery, Fits<'_>); 8] = [
         (all.clone(), &|_| true),
         (TaskQuery { owner: Some(ada), ..all.clone() }, &|task| task.owner == Some(ada)),

@@ -1,6 +1,5 @@
 //! The bullets about what users do: enqueue, cancel, retry, delete.
 
-use std::slice::from_ref;
 use std::sync::Arc;
 
 use futures::future::join_all;
@@ -30,7 +29,7 @@ pub async fn an_enqueued_task_is_pending(store: Arc<dyn TaskStore>) {
     );
     for task in [plain, full] {
         let added = store.enqueue(vec![task.clone()]).await.unwrap();
-        assert_eq!(added, from_ref(&task));
+        assert_eq!(added, std::slice::from_ref(&task));
         assert_eq!(read(&*store, task.id).await, task);
         let kind = EventKind::Status { status: TaskStatus::Pending, attempt: 0, error: None };
         let first = TaskEvent { task_id: task.id, sequence: 1, at: at(0), kind };
@@ -47,13 +46,13 @@ pub async fn an_idempotency_key_names_one_task(store: Arc<dyn TaskStore>) {
     let mut firsts = Vec::new();
     for owner in owners {
         let first = keyed(owner);
-        assert_eq!(store.enqueue(vec![first.clone()]).await.unwrap(), from_ref(&first));
+        assert_eq!(store.enqueue(vec![first.clone()]).await.unwrap(), std::slice::from_ref(&first));
         let again = Task { payload: json!("other"), priority: 9, ..keyed(owner) };
-        assert_eq!(store.enqueue(vec![again.clone()]).await.unwrap(), from_ref(&first));
+        assert_eq!(store.enqueue(vec![again.clone()]).await.unwrap(), std::slice::from_ref(&first));
         assert_eq!(store.get(again.id).await.unwrap(), None, "the second task was added");
         assert_eq!(
             store.enqueue(vec![first.clone()]).await.unwrap(),
-            from_ref(&first),
+            std::slice::from_ref(&first),
             "sent again unchanged"
         );
         firsts.push(first.id);

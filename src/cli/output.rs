@@ -1,0 +1,33 @@
+//! Standard output: what a command gives, and nothing else.
+
+use std::fmt::Arguments;
+use std::io::{ErrorKind, Write, stdout};
+
+use sutazai_core::{Error, Result};
+
+const FIELD: &str = "standard output";
+
+/// Writes one line, and sees that it is out.
+///
+/// # Errors
+/// `Unavailable` when it cannot be written: the disk behind it is full, or nobody reads any more.
+pub(crate) fn line(text: Arguments<'_>) -> Result<()> {
+    write(format_args!("{text}\n"))
+}
+
+/// The same without a line break at the end.
+///
+/// # Errors
+/// Those of [`line`].
+pub(crate) fn write(text: Arguments<'_>) -> Result<()> {
+    let mut out = stdout().lock();
+    out.write_fmt(text)
+        .and_then(|()| out.flush())
+        .map_err(|e| Error::unavailable(format!("cannot be written: {e}")).with_field(FIELD).with_source(e))
+}
+
+/// Whether the command ended because its reader did, as in `| head -1`: that one has seen enough.
+pub(crate) fn is_closed(error: &Error) -> bool {
+    let below = std::error::Error::source(error).and_then(|below| below.downcast_ref::<std::io::Error>());
+    error.field() == Some(FIELD) && below.is_some_and(|e| e.kind() == ErrorKind::BrokenPipe)
+}

@@ -1,0 +1,89 @@
+//! Tokens a second of a model inside the process beside the same model in a `llama-server`, both through the port, in
+//! turns, one request at a time and four at once. `benches/llama.sh` starts the server and this.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)] // a bench that cannot go on ends
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures::StreamExt;
+use futures::future::join_all;
+use sutazai_agent::models::{LlamaCppModelBackend, OpenAiModelBackend};
+use sutazai_core::domain::{ChatMessage, GenerateRequest, ModelEvent};
+use sutazai_core::ports::ModelBackend;
+
+const TOKENS: u32 = 128;
+const ROUNDS: usize = 9;
+const AT_ONCE: usize = 4;
+
+/// Seconds to the first text, and tokens a second after it.
+async fn one(backend: &Arc<dyn ModelBackend>) -> (f64, f64) {
+    let request = GenerateRequest {
+        max_tokens: TOKENS,
+        temperature: 0.0,
+        repeat_penalty: 1.0,
+        seed: Some(1),
+        ..GenerateRequest::new(vec![
+            ChatMessage::system("You explain how computers work."),
+            ChatMessage::user("Explain at length how an operating system shares memory between programs."),
+        ])
+    };
+    let begun = Instant::now();
+    let mut stream = backend.generate(request).await.unwrap();
+    let mut first = None;
+    while let Some(event) = stream.next().await {
+        match event.unwrap() {
+            ModelEvent::Text(_) => drop(first.get_or_insert_with(Instant::now)),
+            ModelEvent::Done(usage) => {
+                let first = first.unwrap();
+                let rest = f64::from(usage.completion_tokens - 1) / first.elapsed().as_secs_f64();
+                return ((first - begun).as_secs_f64(), rest);
+            }
+        }
+    }
+    panic!("the answer did not end");
+}
+
+/// Tokens a second of several at once, all together.
+async fn several(backend: &Arc<dyn ModelBackend>) -> f64 {
+    let begun = Instant::now();
+    join_all((0..AT_ONCE).map(|_| one(backend))).await;
+    (AT_ONCE as f64 * f64::from(TOKENS)) / begun.elapsed().as_secs_f64()
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+#[tokio::main]
+async fn main() {
+    let path = std::env::var("SUTAZAI_TEST_MODEL").expect("SUTAZAI_TEST_MODEL names a GGUF file");
+    let url = std::env::var("LLAMA_SERVER_URL").expect("LLAMA_SERVER_URL is where llama-server listens");
+    let ours: Arc<dyn ModelBackend> = Arc::new(LlamaCppModelBackend::open(path).unwrap());
+    let theirs: Arc<dyn ModelBackend> = Arc::new(OpenAiModelBackend::new(&url, None).unwrap());
+    let backends = [("in the process", ours), ("llama-server", theirs)];
+    for (_, backend) in &backends {
+        one(backend).await; // both have read the prompt before
+    }
+    let mut figures = [(); 2].map(|()| (Vec::new(), Vec::new(), Vec::new()));
+    for _ in 0..ROUNDS {
+        for ((_, backend), (first, rest, together)) in backends.iter().zip(&mut figures) {
+            let (to_first, a_second) = one(backend).await;
+            first.push(to_first * 1e3);
+            rest.push(a_second);
+            together.push(several(backend).await);
+        }
+    }
+    let [ours, theirs] =
+        figures.map(|(first, rest, together)| (median(first), median(rest), median(together)));
+    println!("medians of {ROUNDS} rounds in turns, {TOKENS} tokens each");
+    println!("{:<28}{:>16}{:>16}{:>10}", "", backends[0].0, backends[1].0, "ratio");
+    for (what, ours, theirs) in [
+        ("tokens/s, one request", ours.1, theirs.1),
+        ("tokens/s, four at once", ours.2, theirs.2),
+        ("ms to the first text", ours.0, theirs.0),
+    ] {
+        println!("{what:<28}{ours:>16.1}{theirs:>16.1}{:>10.2}", ours / theirs);
+    }
+}
