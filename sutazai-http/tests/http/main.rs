@@ -12,6 +12,7 @@ mod faults;
 mod identity;
 mod isolation;
 mod journey;
+mod load;
 mod nesting;
 mod support;
 mod tasks;
