@@ -138,6 +138,7 @@ impl IdentityStore for MemoryIdentityStore {
         if state.users.get(&session.user).is_none_or(|user| user.disabled) {
             return Err(Error::conflict("the user is disabled or gone"));
         }
+        state.sessions.retain(|_, old| old.user != session.user || old.expires_at > session.created_at);
         state.sessions.insert(session.id, session.clone());
         Ok(())
     }

@@ -19,7 +19,7 @@ use crate::error::Result;
 /// - `users` is newest first, finds text in username and e-mail whatever its case, and pages without losing or doubling a user.
 /// - `change_user` sets what it names and nothing else, and ends in the same step the sessions that may not outlive it: at a new password all but the kept one, at a new role and at disabling all, at enabling none; an unknown user is `NotFound`.
 /// - `count_users` counts all, the disabled, and those with a session that has not ended and was refreshed since a time.
-/// - A created session can be read by its id; one of a disabled or unknown user is `Conflict`.
+/// - A created session can be read by its id; one of a disabled or unknown user is `Conflict`; with it those of the same user are forgotten that had expired by then.
 /// - `sessions` gives a user's sessions that are neither revoked nor expired, newest first.
 /// - `rotate` exchanges the hash once: of two calls with the same expected hash one succeeds and the other is `Conflict`.
 /// - `revoke` keeps the first time of revocation; a revoked session does not rotate.

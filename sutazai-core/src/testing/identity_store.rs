@@ -197,7 +197,7 @@ pub async fn count_users_counts<S: IdentityStore + ?Sized>(store: Arc<S>) {
     }
 }
 
-/// A created session can be read by its id; one of a disabled or unknown user is `Conflict`.
+/// A created session can be read by its id; one of a disabled or unknown user is `Conflict`; with it those of the same user are forgotten that had expired by then.
 pub async fn a_created_session_can_be_read<S: IdentityStore + ?Sized>(store: Arc<S>) {
     let session = begin(&*store).await;
     let other = Session { id: SessionId::new(), refresh_hash: hash('b'), ..session.clone() };
@@ -211,6 +211,15 @@ pub async fn a_created_session_can_be_read<S: IdentityStore + ?Sized>(store: Arc
         let refused = self::session(nobody);
         assert_eq!(store.create_session(&refused).await.unwrap_err().kind(), ErrorKind::Conflict);
         assert_eq!(store.session(refused.id).await.unwrap(), None, "a refused session was kept");
+    }
+    let theirs = begin_as(&*store, "bob").await;
+    let mine = begin_as(&*store, "dan").await;
+    for (created, kept) in [(799, true), (800, false)] {
+        let next = Session { created_at: at(created), expires_at: at(1_600), ..self::session(mine.user) };
+        store.create_session(&next).await.unwrap();
+        assert_eq!(store.session(mine.id).await.unwrap().is_some(), kept, "created at {created}");
+        assert_eq!(store.session(next.id).await.unwrap(), Some(next));
+        assert_eq!(store.session(theirs.id).await.unwrap().as_ref(), Some(&theirs));
     }
 }
 

@@ -241,6 +241,7 @@ async fn insert_session(tx: &mut Transaction, session: Session) -> Outcome<()> {
         session_columns!(),
         ") SELECT ?, id, ?, ?, ?, ?, ?, ? FROM users WHERE id = ? AND disabled = 0"
     );
+    const FORGET: &str = "DELETE FROM user_sessions WHERE user_id = ? AND expires_at <= ?";
     let done = sqlx::query(INSERT)
         .bind(session.id.0)
         .bind(&session.refresh_hash)
@@ -255,6 +256,8 @@ async fn insert_session(tx: &mut Transaction, session: Session) -> Outcome<()> {
     if done.rows_affected() == 0 {
         Err(Error::conflict("the user is disabled or gone"))?;
     }
+    let forget = sqlx::query(FORGET).bind(session.user.0).bind(nanos(session.created_at));
+    forget.execute(&mut tx.connection).await?;
     Ok(())
 }
 
