@@ -39,8 +39,9 @@ impl Identity {
     /// embedder's own sign-in.
     ///
     /// # Errors
-    /// `Forbidden` for a user who is disabled by now; those of the store.
-    pub async fn begin_session(&self, mut user: User, user_agent: Option<&str>) -> Result<SignedIn> {
+    /// `Forbidden` for a user who is disabled by now, `Unauthenticated` for one who has another password or role by now;
+    /// those of the store.
+    pub async fn begin_session(&self, user: User, user_agent: Option<&str>) -> Result<SignedIn> {
         let now = self.clock.now();
         let id = SessionId::new();
         let token = RefreshToken::generate(id);
@@ -59,9 +60,16 @@ impl Identity {
             _ => e,
         })?;
         self.store.record_login(user.id, now).await?;
-        user.last_login_at = Some(now);
+        // A change of password or of role ends the sessions that are there. Had it come after the user was read and
+        // before the session was, this one would have escaped it.
+        let current = self.user(user.id).await?;
+        if (&current.password_hash, current.role) != (&user.password_hash, user.role) {
+            self.logout(id).await?;
+            let why = "the user was changed meanwhile; sign in again";
+            return Err(Error::new(ErrorKind::Unauthenticated, why));
+        }
         tracing::info!(user_id = %user.id, "a user signed in");
-        self.signed_in(user, token)
+        self.signed_in(current, token)
     }
 }
 

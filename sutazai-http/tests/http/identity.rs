@@ -224,6 +224,28 @@ async fn a_disabled_user_cannot_sign_in_until_enabled() {
 }
 
 #[tokio::test]
+async fn a_change_between_the_check_of_the_password_and_the_session_is_not_escaped() {
+    let parts = Parts::new();
+    let before = parts.register("ada", UserRole::Admin).await;
+    let signed = parts.identity.begin_session(before.clone(), None).await.unwrap();
+    let session = parts.identity.authenticate(&signed.access_token).unwrap().claims.sid;
+    let open = async || parts.identity.sessions(before.id).await.unwrap().len();
+    let stale = async |user: &User| match parts.identity.begin_session(user.clone(), None).await {
+        Ok(_) => false,
+        Err(e) => e.kind() == ErrorKind::Unauthenticated,
+    };
+    parts.identity.change_password(before.id, session, PASSWORD, "another good password").await.unwrap();
+    assert!(stale(&before).await);
+    assert_eq!(open().await, 1, "the session of the old password was left open");
+    let between = parts.identity.user(before.id).await.unwrap();
+    parts.identity.set_role(&Caller::System, before.id, UserRole::User).await.unwrap();
+    assert!(stale(&between).await);
+    assert_eq!(open().await, 0, "the session of the old role was left open");
+    let now = parts.identity.user(before.id).await.unwrap();
+    assert!(parts.identity.begin_session(now, None).await.is_ok());
+}
+
+#[tokio::test]
 async fn a_key_is_looked_up_twice_a_minute_and_its_use_recorded_once() {
     let parts = Parts::new();
     let ada = parts.register("ada", UserRole::Admin).await;
