@@ -5,14 +5,18 @@
 //! also be given as `NAME_FILE`, the path of a file that holds it. Nothing here opens a database or a model:
 //! [`crate::setup`] does that with the finished [`Config`].
 
+mod settings;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
 use sutazai_core::{Error, Result};
+
+pub use settings::{SETTINGS, Setting};
 
 /// A text that is never shown.
 #[derive(Clone, PartialEq, Eq)]
@@ -67,6 +71,16 @@ pub struct Config {
     pub openai_api_key: Option<Secret>,
     /// Key that access tokens are signed with, at least 32 bytes.
     pub jwt_secret_key: Option<Secret>,
+    /// The key of before a change of keys: its tokens are taken still.
+    pub jwt_previous_secret_key: Option<Secret>,
+    /// Memory of one password hash in KiB.
+    pub argon2_memory_kib: u32,
+    /// Passes of one password hash over its memory.
+    pub argon2_iterations: u32,
+    /// Lanes of one password hash.
+    pub argon2_parallelism: u32,
+    /// Who is made an admin at the start, if there is nobody of that name.
+    pub first_admin: Option<FirstAdmin>,
     /// Lifetime of an access token.
     pub access_ttl: Duration,
     /// Lifetime of a refresh token.
@@ -89,106 +103,16 @@ pub struct Config {
     pub environment: Environment,
 }
 
-/// One setting that is understood.
-#[derive(Debug)]
-pub struct Setting {
-    /// Its name, as an environment variable.
-    pub name: &'static str,
-    /// Whether its value is hidden.
-    pub secret: bool,
-    /// One line for people.
-    pub help: &'static str,
-    default: fn() -> Option<String>,
+/// Who is made an admin at the start.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FirstAdmin {
+    /// The name to sign in with.
+    pub username: String,
+    /// The e-mail address.
+    pub email: String,
+    /// The password to begin with.
+    pub password: Secret,
 }
-
-/// Every setting that is understood.
-pub const SETTINGS: &[Setting] = &[
-    Setting {
-        name: "DATABASE_URL",
-        secret: false,
-        help: "where tasks, users and history live",
-        default: || Some(default_database()),
-    },
-    Setting {
-        name: "MODEL_BACKENDS",
-        secret: false,
-        help: "backends in order: llama-cpp=/model.gguf,ollama=http://127.0.0.1:11434,openai=http://127.0.0.1:8080/v1",
-        default: || None,
-    },
-    Setting {
-        name: "DEFAULT_MODEL",
-        secret: false,
-        help: "the model to use when it is there",
-        default: || Some("tinyllama".into()),
-    },
-    Setting {
-        name: "OPENAI_API_KEY",
-        secret: true,
-        help: "bearer key for OpenAI-compatible servers",
-        default: || None,
-    },
-    Setting {
-        name: "JWT_SECRET_KEY",
-        secret: true,
-        help: "key that access tokens are signed with, at least 32 bytes",
-        default: || None,
-    },
-    Setting {
-        name: "ACCESS_TOKEN_EXPIRE_MINUTES",
-        secret: false,
-        help: "lifetime of an access token, 1 to 1440",
-        default: || Some("30".into()),
-    },
-    Setting {
-        name: "REFRESH_TOKEN_EXPIRE_DAYS",
-        secret: false,
-        help: "lifetime of a refresh token, 1 to 365",
-        default: || Some("7".into()),
-    },
-    Setting {
-        name: "LISTEN",
-        secret: false,
-        help: "address and port of the server",
-        default: || Some("127.0.0.1:10010".into()),
-    },
-    Setting {
-        name: "ENABLE_AUTH",
-        secret: false,
-        help: "whether callers must sign in; off only on a loopback address",
-        default: || Some("true".into()),
-    },
-    Setting {
-        name: "WORKERS",
-        secret: false,
-        help: "how many tasks run at once, 1 to 1024",
-        default: || Some(cores().to_string()),
-    },
-    Setting {
-        name: "HISTORY_INTERVAL_SECONDS",
-        secret: false,
-        help: "time between two samples of the metric history, 1 to 3600",
-        default: || Some("60".into()),
-    },
-    Setting {
-        name: "HISTORY_KEEP_DAYS",
-        secret: false,
-        help: "how long the metric history is kept, 1 to 3650",
-        default: || Some("30".into()),
-    },
-    Setting { name: "LOG_FORMAT", secret: false, help: "text or json", default: || Some("text".into()) },
-    Setting {
-        name: "LOG_LEVEL",
-        secret: false,
-        help: "a level or a filter such as info,sutazai=debug; not set: info for serve, warn for the rest",
-        default: || None,
-    },
-    Setting {
-        name: "ENVIRONMENT",
-        secret: false,
-        help: "development or production",
-        default: || Some("development".into()),
-    },
-];
 
 /// Values as they were found, with where each came from; not yet checked.
 #[derive(Debug, Clone, Default)]
@@ -334,6 +258,38 @@ impl Layers {
         chosen
     }
 
+    /// A key that tokens are signed with.
+    fn signing_key(&self, name: &'static str, problems: &mut Vec<Error>) -> Option<Secret> {
+        let key = self.text(name).map(Secret)?;
+        let length = key.expose().len();
+        if length < 32 {
+            problems.push(Error::invalid(name, format!("expected at least 32 bytes, got {length}")));
+        }
+        Some(key)
+    }
+
+    /// Name and password belong together.
+    fn first_admin(&self, problems: &mut Vec<Error>) -> Option<FirstAdmin> {
+        match (self.text("ADMIN_USERNAME"), self.text("ADMIN_PASSWORD")) {
+            (Some(username), Some(password)) => Some(FirstAdmin {
+                email: self.text("ADMIN_EMAIL").unwrap_or_else(|| format!("{username}@localhost")),
+                username,
+                password: Secret(password),
+            }),
+            (Some(_), None) => {
+                let why = "must be set (or ADMIN_PASSWORD_FILE) when ADMIN_USERNAME is";
+                problems.push(Error::invalid("ADMIN_PASSWORD", why));
+                None
+            }
+            (None, Some(_)) => {
+                let why = "must be set when ADMIN_PASSWORD is";
+                problems.push(Error::invalid("ADMIN_USERNAME", why));
+                None
+            }
+            (None, None) => None,
+        }
+    }
+
     /// Parses every setting before it gives up, so that `problems` holds all that is wrong.
     fn parse(&self, problems: &mut Vec<Error>) -> Option<Config> {
         let switch =
@@ -357,22 +313,22 @@ impl Layers {
             }
             address
         });
-        let jwt_secret_key = self.text("JWT_SECRET_KEY").map(Secret);
-        match &jwt_secret_key {
-            Some(key) if key.expose().len() < 32 => {
-                let length = key.expose().len();
-                problems.push(Error::invalid(
-                    "JWT_SECRET_KEY",
-                    format!("expected at least 32 bytes, got {length}"),
-                ));
-            }
-            None if environment == Some(Environment::Production) && enable_auth == Some(true) => problems
-                .push(Error::invalid(
-                    "JWT_SECRET_KEY",
-                    "must be set (or JWT_SECRET_KEY_FILE) when ENVIRONMENT is production",
-                )),
-            _ => {}
+        let argon2_memory_kib = self.number("ARGON2_MEMORY_KIB", (7_168, 2_097_152), problems);
+        let argon2_iterations = self.number("ARGON2_ITERATIONS", (1, 100), problems);
+        let argon2_parallelism = self.number("ARGON2_PARALLELISM", (1, 64), problems);
+        let jwt_secret_key = self.signing_key("JWT_SECRET_KEY", problems);
+        let jwt_previous_secret_key = self.signing_key("JWT_PREVIOUS_SECRET_KEY", problems);
+        if jwt_secret_key.is_none()
+            && (environment, enable_auth) == (Some(Environment::Production), Some(true))
+        {
+            let why = "must be set (or JWT_SECRET_KEY_FILE) when ENVIRONMENT is production";
+            problems.push(Error::invalid("JWT_SECRET_KEY", why));
         }
+        if jwt_secret_key.is_some() && jwt_secret_key == jwt_previous_secret_key {
+            let why = "expected another key than JWT_SECRET_KEY";
+            problems.push(Error::invalid("JWT_PREVIOUS_SECRET_KEY", why));
+        }
+        let first_admin = self.first_admin(problems);
         if let (Some(false), Some(listen)) = (enable_auth, listen)
             && !listen.ip().is_loopback()
         {
@@ -385,6 +341,11 @@ impl Layers {
             default_model: self.text("DEFAULT_MODEL")?,
             openai_api_key: self.text("OPENAI_API_KEY").map(Secret),
             jwt_secret_key,
+            jwt_previous_secret_key,
+            argon2_memory_kib: argon2_memory_kib?,
+            argon2_iterations: argon2_iterations?,
+            argon2_parallelism: argon2_parallelism?,
+            first_admin,
             access_ttl: Duration::from_secs(access? * 60),
             refresh_ttl: Duration::from_secs(refresh? * 86_400),
             listen: listen?,
@@ -412,19 +373,6 @@ impl Config {
 
 fn setting_named(name: &str) -> Option<&'static Setting> {
     SETTINGS.iter().find(|setting| setting.name == name)
-}
-
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-/// `sutazai/sutazai.db` in the user's data folder (XDG Base Directory Specification).
-fn default_database() -> String {
-    let variable =
-        |name: &str| std::env::var(name).ok().filter(|value| value.starts_with('/')).map(PathBuf::from);
-    let data = variable("XDG_DATA_HOME").or_else(|| variable("HOME").map(|home| home.join(".local/share")));
-    let path = data.unwrap_or_else(|| PathBuf::from("/var/lib")).join("sutazai/sutazai.db");
-    format!("sqlite://{}", path.display())
 }
 
 /// Hides what stands between `//user:` and `@` of an address, in each of several that commas separate.
@@ -466,7 +414,11 @@ mod tests {
         assert_eq!(config.listen, "127.0.0.1:10010".parse().unwrap());
         assert_eq!(config.default_model, "tinyllama");
         assert_eq!(config.access_ttl, Duration::from_secs(1_800));
-        assert_eq!(config.workers, cores());
+        assert!(config.workers >= 1);
+        assert_eq!(
+            (config.argon2_memory_kib, config.argon2_iterations, config.argon2_parallelism),
+            (19_456, 2, 1)
+        );
     }
 
     #[test]
@@ -487,8 +439,19 @@ mod tests {
             ("LISTEN", "here"),
             ("LOG_FORMAT", "xml"),
             ("JWT_SECRET_KEY", "short"),
+            ("ARGON2_MEMORY_KIB", "64"),
+            ("ARGON2_ITERATIONS", "0"),
+            ("ARGON2_PARALLELISM", "many"),
         ]);
-        for name in ["WORKERS", "LISTEN", "LOG_FORMAT", "JWT_SECRET_KEY"] {
+        for name in [
+            "WORKERS",
+            "LISTEN",
+            "LOG_FORMAT",
+            "JWT_SECRET_KEY",
+            "ARGON2_MEMORY_KIB",
+            "ARGON2_ITERATIONS",
+            "ARGON2_PARALLELISM",
+        ] {
             assert!(found.iter().any(|p| p.starts_with(name)), "{name} in {found:?}");
         }
         assert!(!found.iter().any(|p| p.contains("short")), "a secret was shown: {found:?}");
@@ -499,6 +462,35 @@ mod tests {
         assert!(problems(&[("ENVIRONMENT", "production")])[0].starts_with("JWT_SECRET_KEY: must be set"));
         let open = [("ENABLE_AUTH", "false"), ("LISTEN", "0.0.0.0:80")];
         assert!(problems(&open)[0].starts_with("ENABLE_AUTH: may be off only"));
+    }
+
+    #[test]
+    fn keys_can_be_changed() {
+        let [new, old] = ["n", "o"].map(|letter| letter.repeat(32));
+        let pair = [("JWT_SECRET_KEY", new.as_str()), ("JWT_PREVIOUS_SECRET_KEY", old.as_str())];
+        let config = read(&pair, None, &[]).check().unwrap();
+        assert_eq!(config.jwt_previous_secret_key, Some(Secret::new(&old)));
+        let same = [("JWT_SECRET_KEY", new.as_str()), ("JWT_PREVIOUS_SECRET_KEY", new.as_str())];
+        assert!(problems(&same)[0].starts_with("JWT_PREVIOUS_SECRET_KEY: expected another key"));
+        let short = problems(&[("JWT_PREVIOUS_SECRET_KEY", "short")]);
+        assert_eq!(short, ["JWT_PREVIOUS_SECRET_KEY: expected at least 32 bytes, got 5"]);
+    }
+
+    #[test]
+    fn the_first_admin_has_a_name_and_a_password() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("password");
+        std::fs::write(&file, "correct horse battery\n").unwrap();
+        let path = file.display().to_string();
+        let both = [("ADMIN_USERNAME", "root_1"), ("ADMIN_PASSWORD_FILE", path.as_str())];
+        let config = read(&both, None, &[]).check().unwrap();
+        let admin = config.first_admin.clone().unwrap();
+        assert_eq!((admin.username.as_str(), admin.email.as_str()), ("root_1", "root_1@localhost"));
+        assert_eq!(admin.password.expose(), "correct horse battery");
+        assert!(!format!("{config:?}").contains("horse"));
+        assert!(problems(&both[..1])[0].starts_with("ADMIN_PASSWORD: must be set"));
+        assert!(problems(&both[1..])[0].starts_with("ADMIN_USERNAME: must be set"));
+        assert_eq!(read(&[], None, &[]).check().unwrap().first_admin, None);
     }
 
     #[test]

@@ -15,18 +15,18 @@ use serde_json::json;
 use sutazai_agent::metrics::History;
 use sutazai_agent::models::{self, ModelManager};
 use sutazai_agent::{agents, metrics};
-use sutazai_core::domain::{NewTask, Snapshot, Task};
+use sutazai_core::domain::{NewTask, NewUser, Snapshot, Task};
 use sutazai_core::engine::{Engine, EngineBuilder};
 use sutazai_core::identity::{Identity, IdentityConfig};
 use sutazai_core::ports::{AgentContext, Clock, EventSink, MetricSource, MetricStore, SystemClock};
 use sutazai_core::{Error, Result};
 use sutazai_http::App;
-use sutazai_http::auth::{Argon2PasswordHasher, JwtTokenSigner};
+use sutazai_http::auth::{Argon2Cost, Argon2PasswordHasher, JwtTokenSigner};
 use sutazai_store::Stores;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::{Config, Environment, Secret};
+use crate::config::{Config, Environment, FirstAdmin, Secret};
 
 /// An engine with its stores, models, metrics and identity, as the configuration says.
 #[derive(Debug)]
@@ -55,6 +55,9 @@ impl Service {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let stores = stores(config).await?;
         let identity = config.enable_auth.then(|| identity(config, &stores, clock.clone())).transpose()?;
+        if let (Some(identity), Some(admin)) = (&identity, &config.first_admin) {
+            first_admin(identity, admin).await?;
+        }
         let mut builder = Engine::builder()
             .task_store(stores.tasks.clone())
             .metric_store(stores.metrics.clone())
@@ -86,11 +89,15 @@ impl Service {
         App::new(self.engine.clone(), self.identity.clone())
     }
 
-    /// Starts the workers and the metric history.
+    /// Starts the workers, the metric history, and the look for sessions that ended elsewhere.
     pub fn start(&self) {
         self.engine.start();
         let (history, stop) = (self.history.clone(), self.stop.clone());
         self.background.spawn(async move { history.run(&metric_sources(), stop).await });
+        if let Some(identity) = self.identity.clone() {
+            let stop = self.stop.clone();
+            self.background.spawn(async move { identity.follow_ended_sessions(stop).await });
+        }
     }
 
     /// Stops: running tasks get `grace` to finish, then they are handed back.
@@ -129,10 +136,33 @@ pub fn identity(config: &Config, stores: &Stores, clock: Arc<dyn Clock>) -> Resu
         Some(secret) => secret.clone(),
         None => kept_secret(config)?,
     };
-    let hasher = Arc::new(Argon2PasswordHasher::default());
-    let signer = Arc::new(JwtTokenSigner::new(secret.expose().as_bytes())?);
+    let hasher = Arc::new(Argon2PasswordHasher::new(Argon2Cost {
+        memory_kib: config.argon2_memory_kib,
+        iterations: config.argon2_iterations,
+        parallelism: config.argon2_parallelism,
+    })?);
+    let mut signer = JwtTokenSigner::new(secret.expose().as_bytes())?;
+    if let Some(previous) = &config.jwt_previous_secret_key {
+        signer = signer.accept_previous(previous.expose().as_bytes())?;
+    }
     let lifetimes = IdentityConfig { access_ttl: config.access_ttl, refresh_ttl: config.refresh_ttl };
-    Ok(Identity::new(stores.identity.clone(), hasher, signer, clock, lifetimes))
+    let (users, keys) = (stores.identity.clone(), stores.api_keys.clone());
+    Ok(Identity::new(users, keys, hasher, Arc::new(signer), clock, lifetimes))
+}
+
+/// Makes the first admin, unless there is somebody of that name.
+async fn first_admin(identity: &Identity, admin: &FirstAdmin) -> Result<()> {
+    let new = NewUser {
+        username: admin.username.clone(),
+        email: admin.email.clone(),
+        password: admin.password.expose().to_owned(),
+    };
+    identity.ensure_admin(new).await.map_err(|e| match e.field() {
+        Some("username") => e.with_field("ADMIN_USERNAME"),
+        Some("email") => e.with_field("ADMIN_EMAIL"),
+        Some("password") => e.with_field("ADMIN_PASSWORD"),
+        _ => e,
+    })
 }
 
 /// Every metric source that is built in.
@@ -218,4 +248,59 @@ fn owner_only(path: &Path) -> std::io::Result<fs::File> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Layers;
+
+    async fn open(folder: &Path, more: &[(&str, &str)]) -> Result<Service> {
+        let database = format!("sqlite://{}/sutazai.db", folder.display());
+        let lookup = |name: &str| match name {
+            "DATABASE_URL" => Some(database.clone()),
+            name => more.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned()),
+        };
+        Service::open(&Layers::read(lookup, None, &[]).check().unwrap()).await
+    }
+
+    #[tokio::test]
+    async fn the_first_admin_is_there_after_the_start_and_kept_as_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let begin = [
+            ("ADMIN_USERNAME", "root_1"),
+            ("ADMIN_PASSWORD", "correct horse battery"),
+            ("ARGON2_MEMORY_KIB", "8192"),
+            ("ARGON2_ITERATIONS", "3"),
+        ];
+        let identity = open(folder.path(), &begin).await.unwrap().identity.unwrap();
+        let user = identity.login("root_1", "correct horse battery", None).await.unwrap().user;
+        assert_eq!((user.role.as_str(), user.email.as_str()), ("admin", "root_1@localhost"));
+        assert!(user.password_hash.starts_with("$argon2id$v=19$m=8192,t=3,p=1$"), "{}", user.password_hash);
+        let again = [("ADMIN_USERNAME", "root_1"), ("ADMIN_PASSWORD", "another good password")];
+        let identity = open(folder.path(), &again).await.unwrap().identity.unwrap();
+        identity.login("root_1", "correct horse battery", None).await.unwrap();
+        for (setting, settings) in [
+            ("ADMIN_PASSWORD", [("ADMIN_USERNAME", "root_2"), ("ADMIN_PASSWORD", "password1")]),
+            ("ADMIN_USERNAME", [("ADMIN_USERNAME", "a b"), ("ADMIN_PASSWORD", "correct horse battery")]),
+        ] {
+            assert_eq!(open(folder.path(), &settings).await.unwrap_err().field(), Some(setting));
+        }
+    }
+
+    #[tokio::test]
+    async fn tokens_of_the_previous_key_are_taken_after_a_change_of_keys() {
+        let folder = tempfile::tempdir().unwrap();
+        let [old, new] = ["o", "n"].map(|letter| letter.repeat(32));
+        let admin = [("ADMIN_USERNAME", "root_1"), ("ADMIN_PASSWORD", "correct horse battery")];
+        let before = [&admin[..], &[("JWT_SECRET_KEY", old.as_str())]].concat();
+        let identity = open(folder.path(), &before).await.unwrap().identity.unwrap();
+        let token = identity.login("root_1", "correct horse battery", None).await.unwrap().access_token;
+        let after = [("JWT_SECRET_KEY", new.as_str())];
+        let during = [&after[..], &[("JWT_PREVIOUS_SECRET_KEY", old.as_str())]].concat();
+        for (settings, good) in [(&during[..], true), (&after[..], false)] {
+            let identity = open(folder.path(), settings).await.unwrap().identity.unwrap();
+            assert_eq!(identity.authenticate(&token).is_ok(), good);
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Stores of SutazAI: where tasks, users and metrics outlive the process.
 //!
-//! [`open`] looks at the address and gives the three stores of one database; which technology is behind them
+//! [`open`] looks at the address and gives the stores of one database; which technology is behind them
 //! is not visible from outside. [`migrations`] brings its schema forward and back.
 
 pub mod migrations;
@@ -9,7 +9,7 @@ mod sqlite;
 
 use std::sync::Arc;
 
-use sutazai_core::ports::{IdentityStore, MetricStore, TaskStore};
+use sutazai_core::ports::{ApiKeyStore, IdentityStore, MetricStore, TaskStore};
 use sutazai_core::{Error, Result};
 
 /// The stores of one database.
@@ -19,6 +19,8 @@ pub struct Stores {
     pub tasks: Arc<dyn TaskStore>,
     /// Users and sessions.
     pub identity: Arc<dyn IdentityStore>,
+    /// API keys.
+    pub api_keys: Arc<dyn ApiKeyStore>,
     /// Metrics over time.
     pub metrics: Arc<dyn MetricStore>,
 }

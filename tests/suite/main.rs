@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test that cannot go on says so by ending
 
+mod accounts;
 mod binary;
 mod examples;
 mod journey;

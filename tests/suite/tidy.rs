@@ -136,6 +136,7 @@ fn time_comes_from_the_clock_port_only() {
 #[test]
 fn every_adapter_runs_its_ports_suite() {
     let ports = [
+        ("ApiKeyStore", "api_key_store"),
         ("Clock", "clock"),
         ("IdentityStore", "identity_store"),
         ("MetricSource", "metric_source"),

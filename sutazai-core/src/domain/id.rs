@@ -60,6 +60,11 @@ id!(
     "session_id"
 );
 id!(
+    /// An API key.
+    ApiKeyId,
+    "api_key_id"
+);
+id!(
     /// A message between agents.
     MessageId,
     "message_id"

@@ -1,6 +1,8 @@
 //! Plain values that every part of the project speaks of. No IO, no async.
 
 pub mod agent;
+pub mod api_key;
+pub mod caller;
 pub mod chat;
 pub mod event;
 pub mod finding;
@@ -13,12 +15,14 @@ pub mod task;
 pub mod user;
 
 pub use agent::{AgentDescriptor, Step};
+pub use api_key::{ApiKey, NewApiKey, Scope};
+pub use caller::{Caller, Permission};
 pub use chat::{
     ChatMessage, Constraint, FinishReason, GenerateRequest, ModelEvent, ModelInfo, ModelUsage, Role,
 };
 pub use event::{EventKind, NewEvent, TaskEvent};
 pub use finding::{Evidence, Finding, Remedy, Severity};
-pub use id::{MessageId, SessionId, TaskId, UserId, WorkerId};
+pub use id::{ApiKeyId, MessageId, SessionId, TaskId, UserId, WorkerId};
 pub use metric::{
     CgroupMetrics, ClockMetrics, ContainerInfo, ContainerMetrics, CpuMetrics, DeviceMetrics, DiskMetrics,
     FileMetrics, GpuMetrics, HostMetrics, MemoryMetrics, MetricSample, NetworkMetrics, Pressure,
@@ -28,5 +32,5 @@ pub use metric::{
 pub use outcome::{Finish, Outcome, TaskError};
 pub use report::{Analysis, GeneratedBy, Grounding, ModelUse, PriorityLevel, Recommendation};
 pub use status::TaskStatus;
-pub use task::{Claim, ClaimKey, NewTask, Task, TaskPage, TaskQuery};
-pub use user::{Caller, NewUser, Session, User, UserRole};
+pub use task::{Claim, ClaimKey, NewTask, Task, TaskCount, TaskPage, TaskQuery, TaskStatistics};
+pub use user::{ChangedUser, NewUser, Session, User, UserChange, UserCounts, UserPage, UserQuery, UserRole};

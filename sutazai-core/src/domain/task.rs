@@ -266,6 +266,27 @@ pub struct TaskPage {
     pub next: Option<TaskId>,
 }
 
+/// How many tasks of one agent stand in one status.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TaskCount {
+    /// The agent.
+    pub agent: String,
+    /// The status.
+    pub status: TaskStatus,
+    /// How many; never 0.
+    pub count: u64,
+}
+
+/// What is in the task store.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TaskStatistics {
+    /// By agent, then by status.
+    pub counts: Vec<TaskCount>,
+    /// Since when the pending task that has waited longest could have been claimed, or will be; those that wait for
+    /// children are not meant.
+    pub oldest_pending: Option<DateTime<Utc>>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,4 +1,4 @@
-//! Users, sessions, and who is calling.
+//! Users, their sessions, and how both are found and changed.
 
 use std::fmt;
 
@@ -92,8 +92,10 @@ pub struct Session {
     pub refreshed_at: DateTime<Utc>,
     /// When the refresh token ends.
     pub expires_at: DateTime<Utc>,
-    /// When it was ended by logout or by the reuse of a spent token.
+    /// When it was ended: by its user, by an admin, or by the reuse of a spent token.
     pub revoked_at: Option<DateTime<Utc>>,
+    /// What the program that signed in calls itself.
+    pub user_agent: Option<String>,
 }
 
 impl fmt::Debug for Session {
@@ -106,34 +108,70 @@ impl fmt::Debug for Session {
     }
 }
 
-/// Who is calling the engine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Caller {
-    /// The embedder itself, or an operator at the command line: sees everything; its tasks have no owner.
-    System,
-    /// A signed-in user: sees what is theirs; an admin sees everything.
-    User {
-        /// Who.
-        id: UserId,
-        /// What they may do.
-        role: UserRole,
-    },
+/// Which users to list. Newest first; every set field narrows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UserQuery {
+    /// Only those whose username or e-mail contains this text, whatever the case.
+    pub search: Option<String>,
+    /// Only those older than this key: where the page before ended.
+    pub before: Option<UserId>,
+    /// At most so many, 1 to 100.
+    pub limit: u32,
 }
 
-impl Caller {
-    /// The owner that tasks of this caller get.
-    pub fn owner(&self) -> Option<UserId> {
-        match self {
-            Self::System => None,
-            Self::User { id, .. } => Some(*id),
-        }
-    }
+/// One page of users.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UserPage {
+    /// Newest first.
+    pub items: Vec<User>,
+    /// Hand this back as `before` for the next page; none at the end.
+    pub next: Option<UserId>,
+}
 
-    /// The one permission check: whether this caller may see and touch what belongs to `owner`.
-    pub fn may_touch(&self, owner: Option<UserId>) -> bool {
+/// How many users there are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct UserCounts {
+    /// All of them.
+    pub total: u64,
+    /// Those that cannot sign in.
+    pub disabled: u64,
+    /// Those with a session that has not ended and was begun or refreshed of late.
+    pub active: u64,
+}
+
+/// A change of one user.
+#[derive(Clone, PartialEq, Eq)]
+pub enum UserChange {
+    /// A new password; one session outlives it.
+    Password {
+        /// Its hash in PHC form.
+        hash: String,
+        /// The session in which it was changed.
+        keep: SessionId,
+    },
+    /// Whether the user is disabled.
+    Disabled(bool),
+    /// What the user may do.
+    Role(UserRole),
+}
+
+impl fmt::Debug for UserChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::System => true,
-            Self::User { id, role } => *role == UserRole::Admin || owner == Some(*id),
+            Self::Password { keep, .. } => {
+                f.debug_struct("Password").field("keep", keep).finish_non_exhaustive()
+            }
+            Self::Disabled(disabled) => f.debug_tuple("Disabled").field(disabled).finish(),
+            Self::Role(role) => f.debug_tuple("Role").field(role).finish(),
         }
     }
+}
+
+/// A user after a change.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChangedUser {
+    /// As it stands now.
+    pub user: User,
+    /// The sessions that ended with the change.
+    pub ended: Vec<SessionId>,
 }

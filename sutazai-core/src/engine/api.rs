@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures::future::join_all;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -14,9 +15,10 @@ use super::registry::AgentRegistry;
 use super::running::{Running, StopReason};
 use super::{claimer, finisher, heartbeat};
 use crate::domain::{
-    AgentDescriptor, Caller, NewTask, Snapshot, Task, TaskId, TaskPage, TaskQuery, WorkerId,
+    AgentDescriptor, Caller, NewTask, Snapshot, Task, TaskId, TaskPage, TaskQuery, TaskStatistics,
+    TaskStatus, WorkerId,
 };
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::ports::{Clock, MetricSource, MetricStore, ModelBackend, TaskStore, collect_snapshot};
 
 /// What the engine and its workers share.
@@ -152,6 +154,40 @@ impl Engine {
     pub async fn retry(&self, caller: &Caller, id: TaskId) -> Result<Task> {
         self.task(caller, id).await?;
         self.shared.parts.store.retry(id, self.shared.parts.clock.now()).await
+    }
+
+    /// Puts every failed task of the caller back into the queue, or those of one agent; gives how many that were. A
+    /// task that somebody else retries or deletes meanwhile is passed over.
+    ///
+    /// # Errors
+    /// Those of the store; what was retried until then stays so, and another call goes on with the rest.
+    pub async fn retry_failed(&self, caller: &Caller, agent: Option<String>) -> Result<u64> {
+        let failed = Some(TaskStatus::Failed);
+        let mut query = TaskQuery { status: failed, agent, limit: 100, ..TaskQuery::default() };
+        let mut retried = 0;
+        loop {
+            let page = self.tasks(caller, query.clone()).await?;
+            // At once, so that a store can write them in one transaction.
+            for outcome in join_all(page.items.iter().map(|task| self.retry(caller, task.id))).await {
+                match outcome {
+                    Ok(_) => retried += 1,
+                    Err(e) if matches!(e.kind(), ErrorKind::Conflict | ErrorKind::NotFound) => {}
+                    Err(e) => return Err(e),
+                }
+            }
+            match page.next {
+                Some(next) => query.before = Some(next),
+                None => return Ok(retried),
+            }
+        }
+    }
+
+    /// How many tasks there are, of everybody, and how long the queue is behind.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn statistics(&self) -> Result<TaskStatistics> {
+        self.shared.parts.store.statistics().await
     }
 
     /// Removes an ended task and its events.

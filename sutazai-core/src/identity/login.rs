@@ -5,12 +5,15 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::identity::refresh_token::RefreshToken;
 use crate::identity::{Identity, SignedIn, password};
 
+/// So many characters of what a program calls itself are kept.
+const MAX_USER_AGENT: usize = 200;
+
 impl Identity {
-    /// Signs in by username or e-mail. An unknown user and a wrong password get the same answer after the same work.
+    /// Signs in by username or e-mail; the session remembers what the user's program calls itself. An unknown user and a wrong password get the same answer after the same work.
     ///
     /// # Errors
     /// `Unauthenticated`; `Forbidden` for a disabled user who knows the password; `Busy`.
-    pub async fn login(&self, login: &str, password: &str) -> Result<SignedIn> {
+    pub async fn login(&self, login: &str, password: &str, user_agent: Option<&str>) -> Result<SignedIn> {
         password::check_length(password)?;
         let user = self.store.user_by_login(login).await?;
         let hash = user.as_ref().map(|user| user.password_hash.clone());
@@ -18,9 +21,9 @@ impl Identity {
         match user {
             Some(user) if fits && user.disabled => {
                 tracing::info!(user_id = %user.id, "a disabled user tried to sign in");
-                Err(Error::new(ErrorKind::Forbidden, "this user is disabled"))
+                Err(disabled())
             }
-            Some(user) if fits => self.begin_session(user).await,
+            Some(user) if fits => self.begin_session(user, user_agent).await,
             user => {
                 // The name is not logged: people type passwords there.
                 tracing::info!(user_id = user.map(|user| user.id.to_string()), "a sign-in was refused");
@@ -36,8 +39,9 @@ impl Identity {
     /// embedder's own sign-in.
     ///
     /// # Errors
-    /// Those of the store.
-    pub async fn begin_session(&self, mut user: User) -> Result<SignedIn> {
+    /// `Forbidden` for a user who is disabled by now, `Unauthenticated` for one who has another password or role by now;
+    /// those of the store.
+    pub async fn begin_session(&self, user: User, user_agent: Option<&str>) -> Result<SignedIn> {
         let now = self.clock.now();
         let id = SessionId::new();
         let token = RefreshToken::generate(id);
@@ -49,11 +53,26 @@ impl Identity {
             refreshed_at: now,
             expires_at: now + self.config.refresh_ttl,
             revoked_at: None,
+            user_agent: user_agent.map(|text| text.chars().take(MAX_USER_AGENT).collect()),
         };
-        self.store.create_session(&session).await?;
+        self.store.create_session(&session).await.map_err(|e| match e.kind() {
+            ErrorKind::Conflict => disabled(),
+            _ => e,
+        })?;
         self.store.record_login(user.id, now).await?;
-        user.last_login_at = Some(now);
+        // A change of password or of role ends the sessions that are there. Had it come after the user was read and
+        // before the session was, this one would have escaped it.
+        let current = self.user(user.id).await?;
+        if (&current.password_hash, current.role) != (&user.password_hash, user.role) {
+            self.logout(id).await?;
+            let why = "the user was changed meanwhile; sign in again";
+            return Err(Error::new(ErrorKind::Unauthenticated, why));
+        }
         tracing::info!(user_id = %user.id, "a user signed in");
-        self.signed_in(user, token)
+        self.signed_in(current, token)
     }
+}
+
+fn disabled() -> Error {
+    Error::new(ErrorKind::Forbidden, "this user is disabled")
 }

@@ -1,20 +1,32 @@
-//! Users, their sessions and their tokens: the use cases over [`crate::ports::IdentityStore`],
-//! [`crate::ports::PasswordHasher`] and [`crate::ports::TokenSigner`].
+//! Users, their sessions, tokens and keys: the use cases over [`crate::ports::IdentityStore`],
+//! [`crate::ports::ApiKeyStore`], [`crate::ports::PasswordHasher`] and [`crate::ports::TokenSigner`].
 //!
 //! Somebody who signs in gets two tokens. The *access token* is signed, short-lived and checked without a look at
 //! any store. The *refresh token* is a random number whose SHA-256 stands in the session; each use replaces it, and
 //! a token that comes back after it was replaced has been stolen from one side or the other: it ends the session.
 //!
-//! A session that was ended in this process is refused at once. In another process its access token is good for the
-//! rest of its life, at most `access_ttl`.
+//! A session that ends in this process is refused at once. One that ends in another process is refused once
+//! [`Identity::follow_ended_sessions`] has heard of it, within 20 seconds; a server that does not run it lets the access
+//! token live on, for at most `access_ttl`.
+//!
+//! An *API key* is a random number too, for programs; it is looked up once in half a minute.
 
+mod administer;
+mod api_key_text;
+mod api_keys;
 mod authenticate;
+mod change_password;
+mod follow;
+mod known_keys;
 mod login;
 mod password;
 mod refresh;
 mod refresh_token;
 mod register;
 mod revoked;
+mod secret;
 mod service;
+mod sessions;
 
+pub use api_keys::CreatedApiKey;
 pub use service::{Authenticated, Identity, IdentityConfig, SignedIn};

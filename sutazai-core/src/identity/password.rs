@@ -1,7 +1,6 @@
 //! Which passwords are refused: too short, too long, or among the first that anybody would try
 //! (NIST SP 800-63B, 5.1.1.2; there are no rules about kinds of characters, as it advises).
 
-use crate::domain::NewUser;
 use crate::error::{Error, Result};
 
 /// The shortest password, in characters.
@@ -80,16 +79,15 @@ const COMMON_WORDS: &[&str] = &[
     "abcd",
 ];
 
-/// Whether a new user's password will do.
-pub(super) fn check(new: &NewUser) -> Result<()> {
-    let password = new.password.as_str();
+/// Whether this password will do for a user of these names.
+pub(super) fn check(password: &str, username: &str, email: &str) -> Result<()> {
     let refuse = |why: String| Err(Error::invalid("password", why));
     if password.chars().count() < MIN_CHARACTERS {
         return refuse(format!("expected at least {MIN_CHARACTERS} characters"));
     }
     check_length(password)?;
     let password = password.to_lowercase();
-    let (email, username) = (new.email.to_lowercase(), new.username.to_lowercase());
+    let (email, username) = (email.to_lowercase(), username.to_lowercase());
     let mailbox = email.split('@').next().unwrap_or_default();
     if [email.as_str(), mailbox, username.as_str()].contains(&password.as_str()) {
         return refuse("expected something other than the username or the e-mail address".into());
@@ -146,11 +144,7 @@ mod tests {
     use super::*;
 
     fn tried(password: &str) -> Result<()> {
-        check(&NewUser {
-            username: "Ada_Lovelace".into(),
-            email: "countess@example.org".into(),
-            password: password.into(),
-        })
+        check(password, "Ada_Lovelace", "countess@example.org")
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Prolonging a session and ending one.
+//! Prolonging a session.
 
 use crate::domain::{SessionId, User};
 use crate::error::{Error, ErrorKind, Result};
@@ -28,18 +28,6 @@ impl Identity {
             Err(e) if e.kind() == ErrorKind::Conflict => self.end_reused(session.id).await,
             Err(e) => Err(e),
         }
-    }
-
-    /// Ends a session: its refresh token is spent, its access tokens are refused by this process from now on, and by
-    /// others once they expire.
-    ///
-    /// # Errors
-    /// Those of the store.
-    pub async fn logout(&self, session: SessionId) -> Result<()> {
-        let now = self.clock.now();
-        self.store.revoke(session, now).await?;
-        self.revoked.add(session, now, now + self.config.access_ttl);
-        Ok(())
     }
 
     async fn end_reused(&self, session: SessionId) -> Result<SignedIn> {

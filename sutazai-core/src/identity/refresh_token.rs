@@ -2,14 +2,10 @@
 
 use std::fmt;
 
-use rand::RngCore;
-use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::domain::SessionId;
-
-/// Bytes of the secret half.
-const SECRET_BYTES: usize = 32;
+use crate::identity::secret::{SECRET_BYTES, from_hex, hex, random, sha256};
 
 /// A refresh token as its holder has it. Only its hash is ever stored.
 #[derive(Clone, PartialEq, Eq)]
@@ -19,11 +15,9 @@ pub(super) struct RefreshToken {
 }
 
 impl RefreshToken {
-    /// A fresh one for this session, from the operating system's random numbers by way of a cryptographic generator.
+    /// A fresh one for this session.
     pub(super) fn generate(session: SessionId) -> Self {
-        let mut secret = [0; SECRET_BYTES];
-        rand::rng().fill_bytes(&mut secret);
-        Self { session, secret }
+        Self { session, secret: random() }
     }
 
     /// Reads what [`expose`](Self::expose) wrote.
@@ -48,7 +42,7 @@ impl RefreshToken {
     /// What the store keeps: SHA-256 in hexadecimal. With 256 random bits below it there is nothing to guess, so no
     /// slow hash is needed.
     pub(super) fn hash(&self) -> String {
-        hex(&Sha256::digest(self.expose()))
+        sha256(&self.expose())
     }
 }
 
@@ -56,26 +50,6 @@ impl fmt::Debug for RefreshToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RefreshToken").field("session", &self.session).finish_non_exhaustive()
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn from_hex(text: &str) -> Option<[u8; SECRET_BYTES]> {
-    let digit = |byte: u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    };
-    let mut bytes = [0; SECRET_BYTES];
-    if text.len() != 2 * SECRET_BYTES {
-        return None;
-    }
-    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]

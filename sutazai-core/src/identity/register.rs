@@ -27,7 +27,7 @@ impl Identity {
     pub async fn create_user(&self, new: NewUser, role: UserRole) -> Result<User> {
         check_username(&new.username)?;
         check_email(&new.email)?;
-        password::check(&new)?;
+        password::check(&new.password, &new.username, &new.email)?;
         // Hashed before the store is asked: a name that is taken costs as much time as one that is free.
         let password_hash = self.hasher.hash(&new.password).await?;
         let user = User {

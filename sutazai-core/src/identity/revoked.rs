@@ -1,4 +1,4 @@
-//! The sessions that were ended in this process and whose access tokens may still be alive.
+//! The sessions that have ended, as far as this process knows, and whose access tokens may still be alive.
 
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
@@ -15,14 +15,14 @@ pub(super) struct RevokedSessions {
 }
 
 impl RevokedSessions {
-    /// Remembers a session until the given time, and forgets those whose time has passed.
-    pub(super) fn add(&self, session: SessionId, now: DateTime<Utc>, until: DateTime<Utc>) {
+    /// Remembers sessions until the given time, and forgets those whose time has passed.
+    pub(super) fn add(&self, sessions: &[SessionId], now: DateTime<Utc>, until: DateTime<Utc>) {
         let mut map = self.until.write().unwrap_or_else(PoisonError::into_inner);
         map.retain(|_, until| *until > now);
-        map.insert(session, until);
+        map.extend(sessions.iter().map(|session| (*session, until)));
     }
 
-    /// Whether the session was ended here.
+    /// Whether the session has ended.
     pub(super) fn contains(&self, session: SessionId) -> bool {
         self.until.read().unwrap_or_else(PoisonError::into_inner).contains_key(&session)
     }
@@ -39,10 +39,10 @@ mod tests {
         let set = RevokedSessions::default();
         let now = Utc.timestamp_opt(1_767_225_600, 0).unwrap();
         let (old, new) = (SessionId::new(), SessionId::new());
-        set.add(old, now, now + Duration::minutes(30));
+        set.add(&[old], now, now + Duration::minutes(30));
         assert!(set.contains(old) && !set.contains(new));
         let later = now + Duration::minutes(31);
-        set.add(new, later, later + Duration::minutes(30));
+        set.add(&[new], later, later + Duration::minutes(30));
         assert!(set.contains(new) && !set.contains(old));
     }
 }

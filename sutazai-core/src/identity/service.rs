@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use crate::domain::{Caller, User, UserId};
 use crate::error::{Error, Result};
+use crate::identity::known_keys::KnownKeys;
 use crate::identity::revoked::RevokedSessions;
-use crate::ports::{AccessClaims, Clock, IdentityStore, PasswordHasher, TokenSigner};
+use crate::ports::{AccessClaims, ApiKeyStore, Clock, IdentityStore, PasswordHasher, TokenSigner};
 
 /// How long tokens live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,23 +60,27 @@ pub struct Authenticated {
 #[derive(Debug, Clone)]
 pub struct Identity {
     pub(super) store: Arc<dyn IdentityStore>,
+    pub(super) keys: Arc<dyn ApiKeyStore>,
     pub(super) hasher: Arc<dyn PasswordHasher>,
     pub(super) signer: Arc<dyn TokenSigner>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) config: IdentityConfig,
     pub(super) revoked: Arc<RevokedSessions>,
+    pub(super) known_keys: Arc<KnownKeys>,
 }
 
 impl Identity {
     /// Identity over these ports.
     pub fn new(
         store: Arc<dyn IdentityStore>,
+        keys: Arc<dyn ApiKeyStore>,
         hasher: Arc<dyn PasswordHasher>,
         signer: Arc<dyn TokenSigner>,
         clock: Arc<dyn Clock>,
         config: IdentityConfig,
     ) -> Self {
-        Self { store, hasher, signer, clock, config, revoked: Arc::default() }
+        let (revoked, known_keys) = (Arc::default(), Arc::default());
+        Self { store, keys, hasher, signer, clock, config, revoked, known_keys }
     }
 
     /// The user.

@@ -1,12 +1,14 @@
 //! [`IdentityStore`] over std collections: one lock, no durability.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use crate::domain::{Session, SessionId, User, UserId};
+use crate::domain::{
+    ChangedUser, Session, SessionId, User, UserChange, UserCounts, UserId, UserPage, UserQuery,
+};
 use crate::error::{Error, Result};
 use crate::ports::IdentityStore;
 
@@ -18,10 +20,10 @@ pub struct MemoryIdentityStore {
 
 #[derive(Debug, Default)]
 struct State {
-    users: HashMap<UserId, User>,
+    users: BTreeMap<UserId, User>,
     /// User names and e-mail addresses in lower case; a user name cannot be an address, so the two do not meet.
     logins: HashMap<String, UserId>,
-    sessions: HashMap<SessionId, Session>,
+    sessions: BTreeMap<SessionId, Session>,
 }
 
 impl MemoryIdentityStore {
@@ -32,6 +34,19 @@ impl MemoryIdentityStore {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Ends the user's sessions but for one.
+    fn end(&mut self, user: UserId, keep: Option<SessionId>, now: DateTime<Utc>) -> Vec<SessionId> {
+        let open = self.sessions.values_mut().filter(|s| s.user == user && s.revoked_at.is_none());
+        open.filter(|session| Some(session.id) != keep)
+            .map(|session| {
+                session.revoked_at = Some(now);
+                session.id
+            })
+            .collect()
     }
 }
 
@@ -60,6 +75,57 @@ impl IdentityStore for MemoryIdentityStore {
         Ok(state.logins.get(&login.to_lowercase()).and_then(|id| state.users.get(id)).cloned())
     }
 
+    async fn users(&self, query: &UserQuery) -> Result<UserPage> {
+        let state = self.lock();
+        let search = query.search.as_deref().unwrap_or_default().to_lowercase();
+        let limit = query.limit.clamp(1, 100) as usize;
+        let mut items: Vec<User> = match query.before {
+            Some(before) => state.users.range(..before),
+            None => state.users.range(..),
+        }
+        .rev()
+        .map(|(_, user)| user)
+        .filter(|user| [&user.username, &user.email].iter().any(|t| t.to_lowercase().contains(&search)))
+        .take(limit + 1)
+        .cloned()
+        .collect();
+        let more = items.len() > limit;
+        items.truncate(limit);
+        Ok(UserPage { next: items.last().filter(|_| more).map(|user| user.id), items })
+    }
+
+    async fn change_user(&self, id: UserId, change: &UserChange, now: DateTime<Utc>) -> Result<ChangedUser> {
+        let mut state = self.lock();
+        let user = state.users.get_mut(&id).ok_or_else(|| Error::not_found(format!("user {id}")))?;
+        match change {
+            UserChange::Password { hash, .. } => user.password_hash.clone_from(hash),
+            UserChange::Disabled(disabled) => user.disabled = *disabled,
+            UserChange::Role(role) => user.role = *role,
+        }
+        let user = user.clone();
+        let ended = match change {
+            UserChange::Password { keep, .. } => state.end(id, Some(*keep), now),
+            UserChange::Disabled(true) | UserChange::Role(_) => state.end(id, None, now),
+            UserChange::Disabled(false) => Vec::new(),
+        };
+        Ok(ChangedUser { user, ended })
+    }
+
+    async fn count_users(&self, active_since: DateTime<Utc>, now: DateTime<Utc>) -> Result<UserCounts> {
+        let state = self.lock();
+        let active: HashSet<UserId> = state
+            .sessions
+            .values()
+            .filter(|s| is_good(s, now) && s.refreshed_at >= active_since)
+            .map(|session| session.user)
+            .collect();
+        Ok(UserCounts {
+            total: state.users.len() as u64,
+            disabled: state.users.values().filter(|user| user.disabled).count() as u64,
+            active: active.len() as u64,
+        })
+    }
+
     async fn record_login(&self, id: UserId, at: DateTime<Utc>) -> Result<()> {
         if let Some(user) = self.lock().users.get_mut(&id) {
             user.last_login_at = Some(at);
@@ -68,12 +134,23 @@ impl IdentityStore for MemoryIdentityStore {
     }
 
     async fn create_session(&self, session: &Session) -> Result<()> {
-        self.lock().sessions.insert(session.id, session.clone());
+        let mut state = self.lock();
+        if state.users.get(&session.user).is_none_or(|user| user.disabled) {
+            return Err(Error::conflict("the user is disabled or gone"));
+        }
+        state.sessions.retain(|_, old| old.user != session.user || old.expires_at > session.created_at);
+        state.sessions.insert(session.id, session.clone());
         Ok(())
     }
 
     async fn session(&self, id: SessionId) -> Result<Option<Session>> {
         Ok(self.lock().sessions.get(&id).cloned())
+    }
+
+    async fn sessions(&self, user: UserId, now: DateTime<Utc>) -> Result<Vec<Session>> {
+        let state = self.lock();
+        let good = state.sessions.values().rev().filter(|s| s.user == user && is_good(s, now));
+        Ok(good.cloned().collect())
     }
 
     async fn rotate(
@@ -101,6 +178,20 @@ impl IdentityStore for MemoryIdentityStore {
         }
         Ok(())
     }
+
+    async fn revoke_all(&self, user: UserId, now: DateTime<Utc>) -> Result<Vec<SessionId>> {
+        Ok(self.lock().end(user, None, now))
+    }
+
+    async fn revoked_since(&self, since: DateTime<Utc>) -> Result<Vec<SessionId>> {
+        let state = self.lock();
+        let ended = state.sessions.values().filter(|s| s.revoked_at.is_some_and(|at| at >= since));
+        Ok(ended.map(|session| session.id).collect())
+    }
+}
+
+fn is_good(session: &Session, now: DateTime<Utc>) -> bool {
+    session.revoked_at.is_none() && session.expires_at > now
 }
 
 #[cfg(all(test, feature = "testing"))]

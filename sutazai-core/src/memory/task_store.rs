@@ -9,7 +9,9 @@ use chrono::{DateTime, Utc};
 use queue::Queue;
 use tokio::sync::broadcast;
 
-use crate::domain::{Claim, ClaimKey, Finish, NewEvent, Task, TaskEvent, TaskId, TaskPage, TaskQuery};
+use crate::domain::{
+    Claim, ClaimKey, Finish, NewEvent, Task, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatistics,
+};
 use crate::error::{Error, Result};
 use crate::ports::{ClaimRequest, LeaseState, TaskStore, WakeUp};
 
@@ -69,6 +71,10 @@ impl TaskStore for MemoryTaskStore {
 
     async fn list(&self, query: &TaskQuery) -> Result<TaskPage> {
         Ok(self.lock().list(query))
+    }
+
+    async fn statistics(&self) -> Result<TaskStatistics> {
+        Ok(self.lock().statistics())
     }
 
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claim>> {

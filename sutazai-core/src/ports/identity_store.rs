@@ -1,11 +1,13 @@
-//! Where users and their sessions live.
+//! Where users and their sessions live: in one place, because a change of a user ends sessions in the same step.
 
 use std::fmt::Debug;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use crate::domain::{Session, SessionId, User, UserId};
+use crate::domain::{
+    ChangedUser, Session, SessionId, User, UserChange, UserCounts, UserId, UserPage, UserQuery,
+};
 use crate::error::Result;
 
 /// The identity store.
@@ -14,9 +16,15 @@ use crate::error::Result;
 /// - A created user can be read by id, by username and by e-mail, the latter two whatever their case.
 /// - A second user of the same username or e-mail, whatever its case, is `Conflict` naming the field, and changes nothing.
 /// - `record_login` sets the time of the latest login and nothing else.
-/// - A created session can be read by its id.
+/// - `users` is newest first, finds text in username and e-mail whatever its case, and pages without losing or doubling a user.
+/// - `change_user` sets what it names and nothing else, and ends in the same step the sessions that may not outlive it: at a new password all but the kept one, at a new role and at disabling all, at enabling none; an unknown user is `NotFound`.
+/// - `count_users` counts all, the disabled, and those with a session that has not ended and was refreshed since a time.
+/// - A created session can be read by its id; one of a disabled or unknown user is `Conflict`; with it those of the same user are forgotten that had expired by then.
+/// - `sessions` gives a user's sessions that are neither revoked nor expired, newest first.
 /// - `rotate` exchanges the hash once: of two calls with the same expected hash one succeeds and the other is `Conflict`.
 /// - `revoke` keeps the first time of revocation; a revoked session does not rotate.
+/// - `revoke_all` ends all sessions of one user and gives those that had not ended before.
+/// - `revoked_since` gives the sessions of all users that ended at or after a time, by whatever means.
 #[cfg_attr(feature = "testing", mockall::automock)]
 #[async_trait]
 pub trait IdentityStore: Debug + Send + Sync + 'static {
@@ -29,6 +37,15 @@ pub trait IdentityStore: Debug + Send + Sync + 'static {
     /// The user with this username or e-mail, if there is one.
     async fn user_by_login(&self, login: &str) -> Result<Option<User>>;
 
+    /// A page of the users that fit the query.
+    async fn users(&self, query: &UserQuery) -> Result<UserPage>;
+
+    /// Changes a user.
+    async fn change_user(&self, id: UserId, change: &UserChange, now: DateTime<Utc>) -> Result<ChangedUser>;
+
+    /// How many users there are; active are those whose session was begun or refreshed at or after `active_since`.
+    async fn count_users(&self, active_since: DateTime<Utc>, now: DateTime<Utc>) -> Result<UserCounts>;
+
     /// Sets the time of the latest login.
     async fn record_login(&self, id: UserId, at: DateTime<Utc>) -> Result<()>;
 
@@ -37,6 +54,9 @@ pub trait IdentityStore: Debug + Send + Sync + 'static {
 
     /// The session, if there is one.
     async fn session(&self, id: SessionId) -> Result<Option<Session>>;
+
+    /// The user's sessions that are good at `now`.
+    async fn sessions(&self, user: UserId, now: DateTime<Utc>) -> Result<Vec<Session>>;
 
     /// Puts `new_hash` in the place of `expected_hash` and moves the end of the session.
     async fn rotate(
@@ -50,4 +70,10 @@ pub trait IdentityStore: Debug + Send + Sync + 'static {
 
     /// Ends a session.
     async fn revoke(&self, id: SessionId, now: DateTime<Utc>) -> Result<()>;
+
+    /// Ends all sessions of a user.
+    async fn revoke_all(&self, user: UserId, now: DateTime<Utc>) -> Result<Vec<SessionId>>;
+
+    /// The sessions that ended at or after `since`.
+    async fn revoked_since(&self, since: DateTime<Utc>) -> Result<Vec<SessionId>>;
 }

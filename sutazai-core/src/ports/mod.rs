@@ -4,6 +4,7 @@
 //! All are object-safe, `Debug + Send + Sync + 'static`, take `&self` and are used as `Arc<dyn Port>`.
 
 pub mod agent;
+pub mod api_key_store;
 pub mod clock;
 pub mod identity_store;
 pub mod metric_source;
@@ -14,6 +15,7 @@ pub mod task_store;
 pub mod token_signer;
 
 pub use agent::{Agent, AgentContext, EventSink, collect_snapshot};
+pub use api_key_store::ApiKeyStore;
 pub use clock::{Clock, SystemClock};
 pub use identity_store::IdentityStore;
 pub use metric_source::MetricSource;

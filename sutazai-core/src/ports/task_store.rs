@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use tokio::sync::broadcast;
 
 use crate::domain::{
-    Claim, ClaimKey, Finish, NewEvent, Task, TaskEvent, TaskId, TaskPage, TaskQuery, WorkerId,
+    Claim, ClaimKey, Finish, NewEvent, Task, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatistics, WorkerId,
 };
 use crate::error::Result;
 
@@ -65,6 +65,7 @@ pub enum WakeUp {
 /// - `delete` removes an ended task with its events; one that has not ended is `Conflict`; an unknown one `NotFound`.
 /// - Event sequences are 1, 2, 3 ... without gaps within a task, whoever appends; `append` under a spent claim is `Conflict` and adds nothing.
 /// - `list` is newest first, filters by every field of the query, and pages without losing or doubling a task while others are added.
+/// - `statistics` counts tasks by agent and status, and tells since when the oldest pending task that waits for no child is due.
 /// - A subscriber hears `Queue` after an enqueue, a retry and a hand-back, and `Task` after every new event.
 #[cfg_attr(feature = "testing", mockall::automock)]
 #[async_trait]
@@ -78,6 +79,9 @@ pub trait TaskStore: Debug + Send + Sync + 'static {
 
     /// A page of the tasks that fit the query.
     async fn list(&self, query: &TaskQuery) -> Result<TaskPage>;
+
+    /// How many tasks there are, and how long the queue is behind.
+    async fn statistics(&self) -> Result<TaskStatistics>;
 
     /// Takes due tasks under a lease.
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claim>>;

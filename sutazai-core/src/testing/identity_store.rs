@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Duration, TimeZone, Utc};
 
-use crate::domain::{Session, SessionId, User, UserId, UserRole};
+use crate::domain::{Session, SessionId, User, UserChange, UserCounts, UserId, UserQuery, UserRole};
 use crate::error::ErrorKind;
 use crate::ports::IdentityStore;
 
@@ -18,9 +18,15 @@ where
     a_created_user_can_be_read(make().await).await;
     a_second_user_of_the_same_name_is_a_conflict(make().await).await;
     record_login_sets_nothing_else(make().await).await;
+    users_is_newest_first_and_finds_text(make().await).await;
+    change_user_ends_what_may_not_outlive_it(make().await).await;
+    count_users_counts(make().await).await;
     a_created_session_can_be_read(make().await).await;
+    sessions_gives_what_is_good(make().await).await;
     rotate_exchanges_the_hash_once(make().await).await;
     a_revoked_session_does_not_rotate(make().await).await;
+    revoke_all_ends_the_sessions_of_one_user(make().await).await;
+    revoked_since_gives_what_ended(make().await).await;
 }
 
 /// A created user can be read by id, by username and by e-mail, the latter two whatever their case.
@@ -80,7 +86,118 @@ pub async fn record_login_sets_nothing_else<S: IdentityStore + ?Sized>(store: Ar
     assert_eq!(read(&*store, eve.id).await, eve);
 }
 
-/// A created session can be read by its id.
+/// `users` is newest first, finds text in username and e-mail whatever its case, and pages without losing or doubling a user.
+pub async fn users_is_newest_first_and_finds_text<S: IdentityStore + ?Sized>(store: Arc<S>) {
+    let all: Vec<User> =
+        (0..7).map(|n| user(&format!("User_{n}"), &format!("Mail{}@example.org", n % 2))).collect();
+    let all: Vec<User> = all
+        .into_iter()
+        .enumerate()
+        .map(|(n, user)| User { email: format!("{n}{}", user.email), ..user })
+        .collect();
+    for user in &all {
+        store.create_user(user).await.unwrap();
+    }
+    let newest_first: Vec<UserId> = all.iter().rev().map(|user| user.id).collect();
+    let find = async |search: &str| {
+        let query = UserQuery { search: Some(search.into()), limit: 100, ..UserQuery::default() };
+        let page = store.users(&query).await.unwrap();
+        assert_eq!(page.next, None);
+        page.items.iter().map(|user| user.id).collect::<Vec<_>>()
+    };
+    assert_eq!(find("").await, newest_first);
+    assert_eq!(find("user_").await, newest_first);
+    assert_eq!(find("R_3").await, [all[3].id]);
+    assert_eq!(find("MAIL1@").await, [all[5].id, all[3].id, all[1].id]);
+    // Nothing in the text is a pattern.
+    for nothing in ["user%", "user__", "nobody", "' OR 1=1 --"] {
+        assert_eq!(find(nothing).await, [], "{nothing}");
+    }
+    let mut query = UserQuery { limit: 3, ..UserQuery::default() };
+    let mut seen = Vec::new();
+    loop {
+        let page = store.users(&query).await.unwrap();
+        seen.extend(page.items.iter().map(|user| user.id));
+        store
+            .create_user(&user(&format!("late{}", seen.len()), &format!("{}@x.org", seen.len())))
+            .await
+            .unwrap();
+        match page.next {
+            Some(next) => query.before = Some(next),
+            None => break,
+        }
+    }
+    assert_eq!(seen, newest_first);
+}
+
+/// `change_user` sets what it names and nothing else, and ends in the same step the sessions that may not outlive it: at a new password all but the kept one, at a new role and at disabling all, at enabling none; an unknown user is `NotFound`.
+pub async fn change_user_ends_what_may_not_outlive_it<S: IdentityStore + ?Sized>(store: Arc<S>) {
+    let (mut ada, eve) = (user("ada", "ada@example.org"), user("eve", "eve@example.org"));
+    store.create_user(&ada).await.unwrap();
+    store.create_user(&eve).await.unwrap();
+    let theirs = session(eve.id);
+    store.create_session(&theirs).await.unwrap();
+    let mut open = Vec::new();
+    for step in 0..4 {
+        if !ada.disabled {
+            for _ in 0..2 {
+                let session = session(ada.id);
+                store.create_session(&session).await.unwrap();
+                open.push(session.id);
+            }
+        }
+        let (change, kept) = match step {
+            0 => {
+                ada.password_hash = "$argon2id$another".into();
+                let keep = open[1];
+                (UserChange::Password { hash: ada.password_hash.clone(), keep }, vec![keep])
+            }
+            1 => {
+                ada.role = UserRole::Admin;
+                (UserChange::Role(UserRole::Admin), vec![])
+            }
+            2 => {
+                ada.disabled = true;
+                (UserChange::Disabled(true), vec![])
+            }
+            _ => {
+                ada.disabled = false;
+                (UserChange::Disabled(false), vec![])
+            }
+        };
+        let changed = store.change_user(ada.id, &change, at(30 + step)).await.unwrap();
+        assert_eq!((&changed.user, &read(&*store, ada.id).await), (&ada, &ada), "{change:?}");
+        let mut expected: Vec<SessionId> = open.iter().copied().filter(|id| !kept.contains(id)).collect();
+        let mut ended = changed.ended;
+        expected.sort();
+        ended.sort();
+        assert_eq!(ended, expected, "{change:?}");
+        for id in ended {
+            assert_eq!(store.session(id).await.unwrap().unwrap().revoked_at, Some(at(30 + step)));
+        }
+        open = kept;
+    }
+    assert_eq!(read(&*store, eve.id).await, eve);
+    assert_eq!(store.session(theirs.id).await.unwrap(), Some(theirs));
+    let e = store.change_user(UserId::new(), &UserChange::Disabled(true), at(50)).await.unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::NotFound);
+}
+
+/// `count_users` counts all, the disabled, and those with a session that has not ended and was refreshed since a time.
+pub async fn count_users_counts<S: IdentityStore + ?Sized>(store: Arc<S>) {
+    assert_eq!(store.count_users(at(0), at(1)).await.unwrap(), UserCounts::default());
+    let session = begin(&*store).await;
+    store.create_session(&Session { id: SessionId::new(), ..session.clone() }).await.unwrap();
+    let ended = begin_as(&*store, "bob").await;
+    store.revoke(ended.id, at(11)).await.unwrap();
+    store.create_user(&User { disabled: true, ..user("eve", "eve@example.org") }).await.unwrap();
+    for (since, now, active) in [(10, 20, 1), (11, 20, 0), (10, 799, 1), (10, 800, 0)] {
+        let counts = store.count_users(at(since), at(now)).await.unwrap();
+        assert_eq!(counts, UserCounts { total: 3, disabled: 1, active }, "since {since} at {now}");
+    }
+}
+
+/// A created session can be read by its id; one of a disabled or unknown user is `Conflict`; with it those of the same user are forgotten that had expired by then.
 pub async fn a_created_session_can_be_read<S: IdentityStore + ?Sized>(store: Arc<S>) {
     let session = begin(&*store).await;
     let other = Session { id: SessionId::new(), refresh_hash: hash('b'), ..session.clone() };
@@ -88,6 +205,39 @@ pub async fn a_created_session_can_be_read<S: IdentityStore + ?Sized>(store: Arc
     assert_eq!(store.session(session.id).await.unwrap(), Some(session));
     assert_eq!(store.session(other.id).await.unwrap(), Some(other));
     assert_eq!(store.session(SessionId::new()).await.unwrap(), None);
+    let eve = User { disabled: true, ..user("eve", "eve@example.org") };
+    store.create_user(&eve).await.unwrap();
+    for nobody in [eve.id, UserId::new()] {
+        let refused = self::session(nobody);
+        assert_eq!(store.create_session(&refused).await.unwrap_err().kind(), ErrorKind::Conflict);
+        assert_eq!(store.session(refused.id).await.unwrap(), None, "a refused session was kept");
+    }
+    let theirs = begin_as(&*store, "bob").await;
+    let mine = begin_as(&*store, "dan").await;
+    for (created, kept) in [(799, true), (800, false)] {
+        let next = Session { created_at: at(created), expires_at: at(1_600), ..self::session(mine.user) };
+        store.create_session(&next).await.unwrap();
+        assert_eq!(store.session(mine.id).await.unwrap().is_some(), kept, "created at {created}");
+        assert_eq!(store.session(next.id).await.unwrap(), Some(next));
+        assert_eq!(store.session(theirs.id).await.unwrap().as_ref(), Some(&theirs));
+    }
+}
+
+/// `sessions` gives a user's sessions that are neither revoked nor expired, newest first.
+pub async fn sessions_gives_what_is_good<S: IdentityStore + ?Sized>(store: Arc<S>) {
+    let first = begin(&*store).await;
+    let theirs = begin_as(&*store, "eve").await;
+    let [ended, expired, last] = [(), (), ()].map(|()| Session { id: SessionId::new(), ..first.clone() });
+    let expired = Session { expires_at: at(20), ..expired };
+    let last = Session { user_agent: None, ..last };
+    for session in [&last, &ended, &expired] {
+        store.create_session(session).await.unwrap();
+    }
+    store.revoke(ended.id, at(15)).await.unwrap();
+    assert_eq!(store.sessions(first.user, at(20)).await.unwrap(), [last.clone(), first.clone()]);
+    assert_eq!(store.sessions(first.user, at(19)).await.unwrap(), [last, expired, first]);
+    assert_eq!(store.sessions(theirs.user, at(20)).await.unwrap(), [theirs]);
+    assert_eq!(store.sessions(UserId::new(), at(20)).await.unwrap(), []);
 }
 
 /// `rotate` exchanges the hash once: of two calls with the same expected hash one succeeds and the other is `Conflict`.
@@ -135,6 +285,46 @@ pub async fn a_revoked_session_does_not_rotate<S: IdentityStore + ?Sized>(store:
     assert_eq!(store.session(other.id).await.unwrap(), Some(other), "revoking one session changed another");
 }
 
+/// `revoke_all` ends all sessions of one user and gives those that had not ended before.
+pub async fn revoke_all_ends_the_sessions_of_one_user<S: IdentityStore + ?Sized>(store: Arc<S>) {
+    let first = begin(&*store).await;
+    let theirs = begin_as(&*store, "eve").await;
+    let [before, other] = [(), ()].map(|()| Session { id: SessionId::new(), ..first.clone() });
+    store.create_session(&before).await.unwrap();
+    store.create_session(&other).await.unwrap();
+    store.revoke(before.id, at(15)).await.unwrap();
+    let mut ended = store.revoke_all(first.user, at(20)).await.unwrap();
+    ended.sort();
+    assert_eq!(ended, [first.id, other.id]);
+    for (id, when) in [(first.id, at(20)), (before.id, at(15)), (other.id, at(20))] {
+        assert_eq!(store.session(id).await.unwrap().unwrap().revoked_at, Some(when));
+    }
+    assert_eq!(store.session(theirs.id).await.unwrap(), Some(theirs));
+    assert_eq!(store.revoke_all(first.user, at(30)).await.unwrap(), []);
+}
+
+/// `revoked_since` gives the sessions of all users that ended at or after a time, by whatever means.
+pub async fn revoked_since_gives_what_ended<S: IdentityStore + ?Sized>(store: Arc<S>) {
+    let one = begin(&*store).await;
+    let two = begin_as(&*store, "eve").await;
+    let three = begin_as(&*store, "bob").await;
+    begin_as(&*store, "dan").await;
+    assert_eq!(store.revoked_since(at(0)).await.unwrap(), []);
+    store.revoke(one.id, at(20)).await.unwrap();
+    store.revoke_all(two.user, at(30)).await.unwrap();
+    store.change_user(three.user, &UserChange::Disabled(true), at(40)).await.unwrap();
+    for (since, expected) in [(20, &[one.id, two.id, three.id][..]), (21, &[two.id, three.id]), (41, &[])] {
+        let mut found = store.revoked_since(at(since)).await.unwrap();
+        found.sort();
+        assert_eq!(found, expected, "since {since}");
+    }
+}
+
+/// A user of this name who has just registered.
+pub fn user_named(name: &str) -> User {
+    user(name, &format!("{name}@example.org"))
+}
+
 /// A user made by nothing else than its names.
 fn user(username: &str, email: &str) -> User {
     User {
@@ -149,21 +339,31 @@ fn user(username: &str, email: &str) -> User {
     }
 }
 
-/// A user with a session, whose hash is `hash('a')`.
+/// A user `ada` with a session, whose hash is `hash('a')`.
 async fn begin<S: IdentityStore + ?Sized>(store: &S) -> Session {
-    let ada = user("ada", "ada@example.org");
-    store.create_user(&ada).await.unwrap();
-    let session = Session {
+    begin_as(store, "ada").await
+}
+
+async fn begin_as<S: IdentityStore + ?Sized>(store: &S, name: &str) -> Session {
+    let user = user_named(name);
+    store.create_user(&user).await.unwrap();
+    let session = session(user.id);
+    store.create_session(&session).await.unwrap();
+    session
+}
+
+/// A session from `at(10)` to `at(800)`, not yet stored.
+fn session(user: UserId) -> Session {
+    Session {
         id: SessionId::new(),
-        user: ada.id,
+        user,
         refresh_hash: hash('a'),
         created_at: at(10),
         refreshed_at: at(10),
         expires_at: at(800),
         revoked_at: None,
-    };
-    store.create_session(&session).await.unwrap();
-    session
+        user_agent: Some("browser/1.0".into()),
+    }
 }
 
 async fn read<S: IdentityStore + ?Sized>(store: &S, id: UserId) -> User {

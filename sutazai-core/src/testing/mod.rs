@@ -13,6 +13,7 @@
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used)] // a suite fails by panicking, as a test does
 
 pub mod agent;
+pub mod api_key_store;
 pub mod clock;
 pub mod identity_store;
 mod manual_clock;
@@ -29,6 +30,7 @@ pub use manual_clock::ManualClock;
 pub use scripted_model::{ScriptedAnswer, ScriptedModelBackend};
 
 pub use crate::ports::agent::MockAgent;
+pub use crate::ports::api_key_store::MockApiKeyStore;
 pub use crate::ports::clock::MockClock;
 pub use crate::ports::identity_store::MockIdentityStore;
 pub use crate::ports::metric_source::MockMetricSource;

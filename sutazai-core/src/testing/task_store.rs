@@ -18,7 +18,10 @@ pub use claims::{
     renew_prolongs_a_held_lease,
 };
 pub use outcomes::{finish_is_fenced, outcomes_end_or_requeue_the_task};
-pub use reading::{a_subscriber_hears, event_sequences_have_no_gaps, list_pages_without_losing_or_doubling};
+pub use reading::{
+    a_subscriber_hears, event_sequences_have_no_gaps, list_pages_without_losing_or_doubling,
+    statistics_counts,
+};
 pub use users::{
     a_batch_is_enqueued_whole_or_not_at_all, an_enqueued_task_is_pending, an_idempotency_key_names_one_task,
     cancel_ends_or_marks, delete_removes_an_ended_task, retry_makes_a_failed_task_pending,
@@ -48,5 +51,6 @@ where
     delete_removes_an_ended_task(make().await).await;
     event_sequences_have_no_gaps(make().await).await;
     list_pages_without_losing_or_doubling(make().await).await;
+    statistics_counts(make().await).await;
     a_subscriber_hears(make().await).await;
 }

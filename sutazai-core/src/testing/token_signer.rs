@@ -88,7 +88,8 @@ fn refuse<T: TokenSigner + ?Sized>(signer: &T, token: &str, what: &str) {
     }
 }
 
-fn claims() -> AccessClaims {
+/// Claims that are good for half an hour from their `iat` on.
+pub fn claims() -> AccessClaims {
     let session = SessionId::new();
     AccessClaims {
         sub: UserId::new(),

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde_json::json;
 use sutazai_core::domain::{
-    Claim, ClaimKey, Finish, NewEvent, Outcome, Task, TaskEvent, TaskId, TaskPage, TaskQuery,
+    Claim, ClaimKey, Finish, NewEvent, Outcome, Task, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatistics,
 };
 use sutazai_core::memory::MemoryTaskStore;
 use sutazai_core::ports::{ClaimRequest, LeaseState, TaskStore, WakeUp};
@@ -29,6 +29,9 @@ impl FaultyTaskStore {
 
 #[async_trait]
 impl TaskStore for FaultyTaskStore {
+    async fn statistics(&self) -> Result<TaskStatistics> {
+        self.store.statistics().await
+    }
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claim>> {
         self.fault()?;
         self.store.claim(request).await

@@ -5,9 +5,13 @@ use std::time::Duration;
 
 use serde_json::json;
 use sutazai_core::ErrorKind;
-use sutazai_core::domain::{Caller, NewTask, TaskQuery, UserId, UserRole};
+use sutazai_core::domain::{
+    Caller, Finish, NewTask, Outcome, Task, TaskCount, TaskError, TaskQuery, TaskStatus, UserId, UserRole,
+    WorkerId,
+};
 use sutazai_core::engine::Engine;
 use sutazai_core::memory::MemoryTaskStore;
+use sutazai_core::ports::{ClaimRequest, Clock, TaskStore};
 
 use super::actor::Actor;
 use super::stage::{ME, Stage};
@@ -55,6 +59,48 @@ async fn foreign_tasks_are_not_there() {
     assert_eq!(engine.tasks(&ada, query.clone()).await.unwrap().items.len(), 1);
     assert_eq!(engine.tasks(&admin, query).await.unwrap().items.len(), 1);
     assert_eq!(engine.task(&admin, id).await.unwrap().id, id);
+}
+
+#[tokio::test]
+async fn all_failed_tasks_are_retried_but_for_those_of_others() {
+    let stage = Stage::new(1);
+    let user = |role| Caller::User { id: UserId::new(), role };
+    let (ada, eve, admin) = (user(UserRole::User), user(UserRole::User), user(UserRole::Admin));
+    let new = |agent: &str| Task::pending(NewTask::new(agent, json!({})), None, None, stage.clock.now());
+    for (owner, agent, count) in [(&ada, "actor", 130), (&ada, "gone", 1), (&eve, "actor", 120)] {
+        let tasks = (0..count).map(|_| Task { owner: owner.owner(), ..new(agent) }).collect();
+        stage.store.enqueue(tasks).await.unwrap();
+    }
+    let good = stage.store.enqueue(vec![new("other")]).await.unwrap().remove(0);
+    let request = ClaimRequest {
+        worker: WorkerId::new(),
+        agents: vec!["actor".into(), "gone".into()],
+        limit: 1_000,
+        lease: Duration::from_secs(30),
+        now: stage.clock.now(),
+    };
+    let fail = async || {
+        let error = TaskError { kind: ErrorKind::Internal, message: "no".into() };
+        let claims = stage.store.claim(&request).await.unwrap();
+        let finished =
+            claims.iter().map(|claim| Finish { claim: claim.key(), outcome: Outcome::Failed(error.clone()) });
+        stage.store.finish(finished.collect(), stage.clock.now()).await.unwrap();
+        claims.len()
+    };
+    let retried = async |caller: &Caller, agent: Option<&str>| {
+        stage.engine.retry_failed(caller, agent.map(str::to_owned)).await.unwrap()
+    };
+    assert_eq!(fail().await, 251);
+    assert_eq!(retried(&ada, Some("nobody")).await, 0);
+    assert_eq!(retried(&ada, Some("actor")).await, 130);
+    assert_eq!(fail().await, 130);
+    assert_eq!(retried(&eve, None).await, 120);
+    assert_eq!(retried(&eve, None).await, 0);
+    assert_eq!(retried(&admin, None).await, 131);
+    let counts = stage.engine.statistics().await.unwrap().counts;
+    let pending = |agent: &str, count| TaskCount { agent: agent.into(), status: TaskStatus::Pending, count };
+    assert_eq!(counts, [pending("actor", 250), pending("gone", 1), pending("other", 1)]);
+    assert_eq!(stage.engine.task(&ME, good.id).await.unwrap().failures, 0);
 }
 
 #[tokio::test]

@@ -1,4 +1,7 @@
 //! The JSON that goes over the wire, apart from the domain: fields are added here when callers are to see them.
 
+pub(crate) mod account;
+pub(crate) mod admin;
 pub(crate) mod auth;
+pub(crate) mod cursor;
 pub(crate) mod task;

@@ -7,11 +7,9 @@ use serde_json::Value;
 use sutazai_core::domain::{
     EventKind, Task, TaskError, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatus, UserId,
 };
-use sutazai_core::{Error, ErrorKind, Result};
-use uuid::Uuid;
+use sutazai_core::{ErrorKind, Result};
 
-/// How many tasks a page has when the caller does not say.
-const DEFAULT_LIMIT: u32 = 20;
+use crate::dto::cursor::{DEFAULT_LIMIT, read_cursor, write_cursor};
 
 /// A task as its owner sees it; how the workers hold it is not theirs to know.
 #[derive(Debug, Serialize)]
@@ -120,7 +118,7 @@ impl ListTasks {
             agent: self.agent,
             created_after: self.created_after,
             created_before: self.created_before,
-            before: self.cursor.as_deref().map(read_cursor).transpose()?,
+            before: self.cursor.as_deref().map(read_cursor).transpose()?.map(TaskId),
             limit: self.limit,
             ..TaskQuery::default()
         })
@@ -139,16 +137,7 @@ impl From<TaskPage> for TaskList {
     fn from(page: TaskPage) -> Self {
         Self {
             items: page.items.into_iter().map(TaskView::from).collect(),
-            next_cursor: page.next.map(|id| id.0.simple().to_string()),
+            next_cursor: page.next.map(|id| write_cursor(id.0)),
         }
     }
-}
-
-/// Callers hand back what they were given and read nothing into it; a spelling of their own is refused.
-fn read_cursor(cursor: &str) -> Result<TaskId> {
-    Uuid::try_parse(cursor)
-        .ok()
-        .filter(|id| id.simple().to_string() == cursor)
-        .map(TaskId)
-        .ok_or_else(|| Error::invalid("cursor", "expected the next_cursor of the page before"))
 }

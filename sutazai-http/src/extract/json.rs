@@ -6,6 +6,7 @@ use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use sutazai_core::Error;
 
 use crate::error::ApiError;
@@ -69,6 +70,9 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
             let message = e.to_string();
             let message = message.split(" at line ").next().unwrap_or_default();
             ApiError::from(Error::invalid(field, plain(message)))
+        } else if serde_json::from_slice::<Value>(body).is_ok() {
+            // Where one of several words is expected, serde_json takes any other type for a fault of the text.
+            ApiError::from(Error::invalid(field, "expected a value of another type"))
         } else {
             ApiError::malformed(format!("the body is not JSON: {e}"))
         }

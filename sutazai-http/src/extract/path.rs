@@ -1,16 +1,18 @@
 //! Paths.
 
+use std::str::FromStr;
+
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
-use sutazai_core::domain::TaskId;
+use sutazai_core::Error;
 
 use crate::error::ApiError;
 
-/// The task whose id stands in the path; 422 when that is no id.
+/// The id that stands in the path; 422 naming it when it is none.
 #[derive(Debug)]
-pub(crate) struct TaskPath(pub(crate) TaskId);
+pub(crate) struct IdPath<T>(pub(crate) T);
 
-impl<S: Send + Sync> FromRequestParts<S> for TaskPath {
+impl<T: FromStr<Err = Error>, S: Send + Sync> FromRequestParts<S> for IdPath<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {

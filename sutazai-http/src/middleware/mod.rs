@@ -2,5 +2,6 @@
 
 pub(crate) mod authenticate;
 pub(crate) mod envelope;
+pub(crate) mod permit;
 pub(crate) mod timeout;
 pub(crate) mod trace;

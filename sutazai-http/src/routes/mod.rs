@@ -1,5 +1,6 @@
 //! The routes: a folder a noun, a file a verb, each with one `handle`.
 
+pub(crate) mod admin;
 pub(crate) mod agents;
 pub(crate) mod auth;
 pub(crate) mod health;

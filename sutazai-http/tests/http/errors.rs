@@ -148,6 +148,13 @@ async fn every_route_but_the_open_ones_asks_who_is_there() {
     for (method, path) in [
         (Method::POST, "/api/v1/auth/logout".to_owned()),
         (Method::GET, "/api/v1/auth/me".to_owned()),
+        (Method::POST, "/api/v1/auth/logout-all".to_owned()),
+        (Method::POST, "/api/v1/auth/password".to_owned()),
+        (Method::GET, "/api/v1/auth/sessions".to_owned()),
+        (Method::DELETE, format!("/api/v1/auth/sessions/{id}")),
+        (Method::GET, "/api/v1/auth/api-keys".to_owned()),
+        (Method::POST, "/api/v1/auth/api-keys".to_owned()),
+        (Method::DELETE, format!("/api/v1/auth/api-keys/{id}")),
         (Method::GET, "/api/v1/agents".to_owned()),
         (Method::POST, "/api/v1/agents/hardware-optimizer/analyze".to_owned()),
         (Method::GET, "/api/v1/tasks".to_owned()),

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sutazai_core::ErrorKind;
-use sutazai_core::domain::{Caller, NewUser, User, UserRole};
-use sutazai_core::identity::{Identity, IdentityConfig};
-use sutazai_core::memory::MemoryIdentityStore;
-use sutazai_core::ports::{Clock, IdentityStore};
-use sutazai_core::testing::ManualClock;
+use sutazai_core::domain::{Caller, NewApiKey, NewUser, Scope, User, UserRole};
+use sutazai_core::identity::{Identity, IdentityConfig, SignedIn};
+use sutazai_core::memory::{MemoryApiKeyStore, MemoryIdentityStore};
+use sutazai_core::ports::{ApiKeyStore, Clock, IdentityStore};
+use sutazai_core::testing::{ManualClock, MockApiKeyStore, MockIdentityStore};
+use sutazai_core::{Error, ErrorKind};
 use sutazai_http::auth::{Argon2Cost, Argon2PasswordHasher, JwtTokenSigner};
+
+use tokio_util::sync::CancellationToken;
 
 use crate::support::{PASSWORD, SECRET};
 
@@ -19,6 +21,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 struct Parts {
     store: Arc<MemoryIdentityStore>,
+    keys: Arc<MemoryApiKeyStore>,
     clock: Arc<ManualClock>,
     identity: Identity,
 }
@@ -26,20 +29,14 @@ struct Parts {
 impl Parts {
     fn new() -> Self {
         let (store, clock) = (Arc::new(MemoryIdentityStore::new()), Arc::new(ManualClock::new()));
-        let identity = Self::process(&store, &clock);
-        Self { store, clock, identity }
+        let keys = Arc::new(MemoryApiKeyStore::new());
+        let identity = process(store.clone(), keys.clone(), &clock);
+        Self { store, keys, clock, identity }
     }
 
-    /// Identity as another process would have it: the same store and secret, its own memory.
-    fn process(store: &Arc<MemoryIdentityStore>, clock: &Arc<ManualClock>) -> Identity {
-        let cost = Argon2Cost { memory_kib: 64, iterations: 1, parallelism: 1 };
-        Identity::new(
-            store.clone(),
-            Arc::new(Argon2PasswordHasher::new(cost).unwrap()),
-            Arc::new(JwtTokenSigner::new(SECRET).unwrap()),
-            clock.clone(),
-            IdentityConfig { access_ttl: ACCESS, refresh_ttl: REFRESH },
-        )
+    /// Identity as another process would have it: the same stores and secret, its own memory.
+    fn elsewhere(&self) -> Identity {
+        process(self.store.clone(), self.keys.clone(), &self.clock)
     }
 
     async fn register(&self, name: &str, role: UserRole) -> User {
@@ -52,12 +49,31 @@ impl Parts {
     }
 }
 
+fn process(store: Arc<dyn IdentityStore>, keys: Arc<dyn ApiKeyStore>, clock: &Arc<ManualClock>) -> Identity {
+    let cost = Argon2Cost { memory_kib: 64, iterations: 1, parallelism: 1 };
+    Identity::new(
+        store,
+        keys,
+        Arc::new(Argon2PasswordHasher::new(cost).unwrap()),
+        Arc::new(JwtTokenSigner::new(SECRET).unwrap()),
+        clock.clone(),
+        IdentityConfig { access_ttl: ACCESS, refresh_ttl: REFRESH },
+    )
+}
+
+/// Lets what was spawned go on until it waits.
+async fn settle() {
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+}
+
 #[tokio::test]
 async fn an_access_token_says_who_and_ends_on_the_second() {
     let parts = Parts::new();
     for (name, role) in [("ada", UserRole::User), ("root_1", UserRole::Admin)] {
         let user = parts.register(name, role).await;
-        let signed_in = parts.identity.login(name, PASSWORD).await.unwrap();
+        let signed_in = parts.identity.login(name, PASSWORD, None).await.unwrap();
         assert_eq!((signed_in.expires_in, signed_in.user.last_login_at), (ACCESS, Some(parts.clock.now())));
         let found = parts.identity.authenticate(&signed_in.access_token).unwrap();
         assert_eq!(found.caller, Caller::User { id: user.id, role });
@@ -65,7 +81,7 @@ async fn an_access_token_says_who_and_ends_on_the_second() {
         assert_ne!(
             parts
                 .identity
-                .authenticate(&parts.identity.login(name, PASSWORD).await.unwrap().access_token)
+                .authenticate(&parts.identity.login(name, PASSWORD, None).await.unwrap().access_token)
                 .unwrap()
                 .claims
                 .jti,
@@ -83,7 +99,7 @@ async fn an_access_token_says_who_and_ends_on_the_second() {
 async fn each_refresh_prolongs_the_session_and_a_pause_ends_it() {
     let parts = Parts::new();
     parts.register("ada", UserRole::User).await;
-    let mut signed_in = parts.identity.login("ada", PASSWORD).await.unwrap();
+    let mut signed_in = parts.identity.login("ada", PASSWORD, None).await.unwrap();
     for _ in 0..5 {
         parts.clock.advance(REFRESH - SECOND);
         signed_in = parts.identity.refresh(&signed_in.refresh_token).await.unwrap();
@@ -98,7 +114,7 @@ async fn each_refresh_prolongs_the_session_and_a_pause_ends_it() {
 async fn of_two_refreshes_at_once_one_wins_and_the_session_ends() {
     let parts = Parts::new();
     parts.register("ada", UserRole::User).await;
-    let signed_in = parts.identity.login("ada", PASSWORD).await.unwrap();
+    let signed_in = parts.identity.login("ada", PASSWORD, None).await.unwrap();
     let token = &signed_in.refresh_token;
     let (one, two) = tokio::join!(parts.identity.refresh(token), parts.identity.refresh(token));
     assert!(one.is_ok() != two.is_ok(), "{one:?} {two:?}");
@@ -108,55 +124,239 @@ async fn of_two_refreshes_at_once_one_wins_and_the_session_ends() {
 }
 
 #[tokio::test]
-async fn a_session_ended_elsewhere_is_refused_at_its_next_refresh() {
+async fn what_ended_elsewhere_is_refused_within_a_minute() {
     let parts = Parts::new();
-    parts.register("ada", UserRole::User).await;
-    let signed_in = parts.identity.login("ada", PASSWORD).await.unwrap();
-    let session = parts.identity.authenticate(&signed_in.access_token).unwrap().claims.sid;
-    let elsewhere = Parts::process(&parts.store, &parts.clock);
+    let mut tokens = Vec::new();
+    for name in ["ada", "eve", "bob", "dan"] {
+        let user = parts.register(name, UserRole::User).await;
+        tokens.push((user, parts.identity.login(name, PASSWORD, None).await.unwrap()));
+    }
+    let elsewhere = parts.elsewhere();
+    let stop = CancellationToken::new();
+    let following = tokio::spawn({
+        let (identity, stop) = (parts.identity.clone(), stop.clone());
+        async move { identity.follow_ended_sessions(stop).await }
+    });
+    settle().await;
+    let session = parts.identity.authenticate(&tokens[0].1.access_token).unwrap().claims.sid;
     elsewhere.logout(session).await.unwrap();
-    assert!(elsewhere.authenticate(&signed_in.access_token).is_err());
-    assert!(parts.identity.authenticate(&signed_in.access_token).is_ok(), "for the rest of its life");
-    assert!(parts.identity.refresh(&signed_in.refresh_token).await.is_err());
+    elsewhere.set_disabled(&Caller::System, tokens[1].0.id, true).await.unwrap();
+    elsewhere.set_role(&Caller::System, tokens[2].0.id, UserRole::Admin).await.unwrap();
+    let good = |identity: &Identity| {
+        tokens
+            .iter()
+            .map(|(_, signed)| identity.authenticate(&signed.access_token).is_ok())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(good(&elsewhere), [false, false, false, true]);
+    assert_eq!(good(&parts.identity), [true; 4], "it cannot know yet");
+    for _ in 0..3 {
+        parts.clock.advance(20 * SECOND);
+        settle().await;
+    }
+    assert_eq!(good(&parts.identity), [false, false, false, true]);
+    for (_, signed) in &tokens[..3] {
+        assert!(parts.identity.refresh(&signed.refresh_token).await.is_err());
+    }
+    // A process that starts later knows at once, since it asks for all that an access token may still be alive of.
+    let late = parts.elsewhere();
+    let beginning = tokio::spawn({
+        let (late, stop) = (late.clone(), stop.clone());
+        async move { late.follow_ended_sessions(stop).await }
+    });
+    settle().await;
+    assert_eq!(good(&late), [false, false, false, true]);
+    stop.cancel();
+    following.await.unwrap();
+    beginning.await.unwrap();
 }
 
 #[tokio::test]
-async fn a_disabled_user_cannot_sign_in() {
+async fn a_store_out_of_reach_delays_the_news_and_loses_none() {
+    let parts = Parts::new();
+    parts.register("ada", UserRole::User).await;
+    let signed = parts.identity.login("ada", PASSWORD, None).await.unwrap();
+    let session = parts.identity.authenticate(&signed.access_token).unwrap().claims.sid;
+    let begun = parts.clock.now();
+    let mut store = MockIdentityStore::new();
+    let mut turns = [Ok(vec![]), Err("cut"), Err("cut"), Ok(vec![session])].into_iter();
+    store.expect_revoked_since().times(4).returning(move |since| {
+        assert!(since <= begun, "it would have missed what ended while the line was cut");
+        turns.next().unwrap().map_err(Error::unavailable)
+    });
+    let identity = process(Arc::new(store), parts.keys.clone(), &parts.clock);
+    let stop = CancellationToken::new();
+    let following = tokio::spawn({
+        let (identity, stop) = (identity.clone(), stop.clone());
+        async move { identity.follow_ended_sessions(stop).await }
+    });
+    settle().await;
+    for _ in 0..3 {
+        assert!(identity.authenticate(&signed.access_token).is_ok());
+        parts.clock.advance(20 * SECOND);
+        settle().await;
+    }
+    assert!(identity.authenticate(&signed.access_token).is_err());
+    stop.cancel();
+    following.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_disabled_user_cannot_sign_in_until_enabled() {
+    let parts = Parts::new();
+    let eve = parts.register("eve", UserRole::User).await;
+    let before = parts.identity.login("eve", PASSWORD, None).await.unwrap();
+    let disabled = parts.identity.set_disabled(&Caller::System, eve.id, true).await.unwrap();
+    assert!(disabled.disabled);
+    let refused = |result: Result<_, Error>| result.map(|_: SignedIn| ()).unwrap_err().kind();
+    assert_eq!(refused(parts.identity.login("eve", PASSWORD, None).await), ErrorKind::Forbidden);
+    assert_eq!(
+        refused(parts.identity.login("eve", "wrong password", None).await),
+        ErrorKind::Unauthenticated
+    );
+    // Somebody whose password was checked just before.
+    assert_eq!(refused(parts.identity.begin_session(eve.clone(), None).await), ErrorKind::Forbidden);
+    assert_eq!(refused(parts.identity.refresh(&before.refresh_token).await), ErrorKind::Unauthenticated);
+    assert!(parts.identity.authenticate(&before.access_token).is_err());
+    parts.identity.set_disabled(&Caller::System, eve.id, false).await.unwrap();
+    assert!(parts.identity.login("eve", PASSWORD, None).await.is_ok());
+    assert!(parts.identity.authenticate(&before.access_token).is_err(), "ended sessions do not come back");
+}
+
+#[tokio::test]
+async fn a_change_between_the_check_of_the_password_and_the_session_is_not_escaped() {
+    let parts = Parts::new();
+    let before = parts.register("ada", UserRole::Admin).await;
+    let signed = parts.identity.begin_session(before.clone(), None).await.unwrap();
+    let session = parts.identity.authenticate(&signed.access_token).unwrap().claims.sid;
+    let open = async || parts.identity.sessions(before.id).await.unwrap().len();
+    let stale = async |user: &User| match parts.identity.begin_session(user.clone(), None).await {
+        Ok(_) => false,
+        Err(e) => e.kind() == ErrorKind::Unauthenticated,
+    };
+    parts.identity.change_password(before.id, session, PASSWORD, "another good password").await.unwrap();
+    assert!(stale(&before).await);
+    assert_eq!(open().await, 1, "the session of the old password was left open");
+    let between = parts.identity.user(before.id).await.unwrap();
+    parts.identity.set_role(&Caller::System, before.id, UserRole::User).await.unwrap();
+    assert!(stale(&between).await);
+    assert_eq!(open().await, 0, "the session of the old role was left open");
+    let now = parts.identity.user(before.id).await.unwrap();
+    assert!(parts.identity.begin_session(now, None).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_key_is_looked_up_twice_a_minute_and_its_use_recorded_once() {
+    let parts = Parts::new();
+    let ada = parts.register("ada", UserRole::Admin).await;
+    let new = NewApiKey {
+        name: "backup".into(),
+        scopes: vec![Scope::TasksWrite, Scope::TasksRead, Scope::TasksWrite],
+        expires_at: Some(parts.clock.now() + 3_600 * SECOND),
+    };
+    let made = parts.identity.create_api_key(ada.id, new).await.unwrap();
+    let used = async || parts.keys.find(&made.key.hash).await.unwrap().unwrap().last_used_at;
+    let begun = parts.clock.now();
+    let caller = Caller::Key { user: ada.id, scopes: vec![Scope::TasksRead, Scope::TasksWrite] };
+    assert_eq!(used().await, None);
+    for (wait, recorded) in [(0, 0), (1, 0), (58, 0), (1, 60), (59, 60), (1, 120)] {
+        parts.clock.advance(wait * SECOND);
+        assert_eq!(parts.identity.authenticate_key(&made.text).await.unwrap(), caller);
+        assert_eq!(used().await, Some(begun + recorded * SECOND));
+    }
+    // What happens elsewhere is known within a minute.
+    let elsewhere = parts.elsewhere();
+    assert!(elsewhere.authenticate_key(&made.text).await.is_ok());
+    parts.identity.set_disabled(&Caller::System, ada.id, true).await.unwrap();
+    let refused = async |identity: &Identity| match identity.authenticate_key(&made.text).await {
+        Ok(_) => false,
+        Err(e) => e.kind() == ErrorKind::Unauthenticated,
+    };
+    assert!(refused(&parts.identity).await && !refused(&elsewhere).await);
+    parts.clock.advance(30 * SECOND);
+    assert!(refused(&elsewhere).await);
+    parts.identity.set_disabled(&Caller::System, ada.id, false).await.unwrap();
+    assert!(!refused(&parts.identity).await && !refused(&elsewhere).await);
+    parts.identity.delete_api_key(ada.id, made.key.id).await.unwrap();
+    assert!(refused(&parts.identity).await && !refused(&elsewhere).await);
+    parts.clock.advance(30 * SECOND);
+    assert!(refused(&elsewhere).await);
+}
+
+#[tokio::test]
+async fn a_key_ends_on_the_second_and_works_while_its_use_cannot_be_recorded() {
     let parts = Parts::new();
     let ada = parts.register("ada", UserRole::User).await;
-    // The port cannot disable yet, so a user is stored who is disabled from the start.
-    let eve = User {
-        id: sutazai_core::domain::UserId::new(),
-        username: "eve".into(),
-        email: "e@x.org".into(),
-        disabled: true,
-        ..ada
-    };
-    parts.store.create_user(&eve).await.unwrap();
-    assert_eq!(parts.identity.login("eve", PASSWORD).await.unwrap_err().kind(), ErrorKind::Forbidden);
-    assert_eq!(
-        parts.identity.login("eve", "wrong password").await.unwrap_err().kind(),
-        ErrorKind::Unauthenticated
+    let end = Some(parts.clock.now() + 25 * SECOND);
+    let new = NewApiKey { name: "backup".into(), scopes: vec![Scope::TasksRead], expires_at: end };
+    let made = parts.identity.create_api_key(ada.id, new).await.unwrap();
+    let mut keys = MockApiKeyStore::new();
+    let key = made.key.clone();
+    keys.expect_find().times(1).returning(move |_| Ok(Some(key.clone())));
+    keys.expect_record_use().times(1).returning(|_, _| Err(Error::unavailable("the disk is full")));
+    let identity = process(parts.store.clone(), Arc::new(keys), &parts.clock);
+    assert!(identity.authenticate_key(&made.text).await.is_ok());
+    parts.clock.advance(24 * SECOND);
+    assert!(
+        identity.authenticate_key(&made.text).await.is_ok(),
+        "remembered, so neither asked nor told again"
     );
-    let session = parts.identity.begin_session(eve).await.unwrap();
-    assert_eq!(
-        parts.identity.refresh(&session.refresh_token).await.unwrap_err().kind(),
-        ErrorKind::Unauthenticated
-    );
+    parts.clock.advance(SECOND);
+    assert_eq!(identity.authenticate_key(&made.text).await.unwrap_err().kind(), ErrorKind::Unauthenticated);
+    let mut keys = MockApiKeyStore::new();
+    keys.expect_find().returning(|_| Err(Error::unavailable("the line is cut")));
+    let identity = process(parts.store.clone(), Arc::new(keys), &parts.clock);
+    assert_eq!(identity.authenticate_key(&made.text).await.unwrap_err().kind(), ErrorKind::Unavailable);
+}
+
+#[tokio::test]
+async fn the_first_admin_is_made_once() {
+    let parts = Parts::new();
+    let new =
+        || NewUser { username: "root_1".into(), email: "root_1@localhost".into(), password: PASSWORD.into() };
+    let (one, two) = tokio::join!(parts.identity.ensure_admin(new()), parts.identity.ensure_admin(new()));
+    one.unwrap();
+    two.unwrap();
+    let made = parts.identity.login("root_1", PASSWORD, None).await.unwrap().user;
+    assert_eq!(made.role, UserRole::Admin);
+    let other = NewUser { password: "another good password".into(), ..new() };
+    parts.identity.ensure_admin(other).await.unwrap();
+    assert!(parts.identity.login("root_1", PASSWORD, None).await.is_ok(), "its password was changed");
+    parts.register("ada", UserRole::User).await;
+    parts.identity.ensure_admin(NewUser { username: "ada".into(), ..new() }).await.unwrap();
+    let ada = parts.identity.login("ada", PASSWORD, None).await.unwrap().user;
+    assert_eq!(ada.role, UserRole::User, "somebody who registered that name became an admin");
+    let weak = NewUser { username: "root_2".into(), password: "short".into(), ..new() };
+    assert_eq!(parts.identity.ensure_admin(weak).await.unwrap_err().field(), Some("password"));
 }
 
 #[tokio::test]
 async fn secrets_are_stored_as_hashes_and_shown_nowhere() {
     let parts = Parts::new();
     let ada = parts.register("ada", UserRole::User).await;
-    let signed_in = parts.identity.login("ada", PASSWORD).await.unwrap();
+    let signed_in = parts.identity.login("ada", PASSWORD, None).await.unwrap();
     let session = parts.identity.authenticate(&signed_in.access_token).unwrap().claims.sid;
     let stored = parts.store.session(session).await.unwrap().unwrap();
     let secret = signed_in.refresh_token.split('.').nth(1).unwrap();
     assert!(!stored.refresh_hash.contains(secret) && stored.refresh_hash.len() == 64);
     assert!(ada.password_hash.starts_with("$argon2id$"));
-    let shown = format!("{signed_in:?} {ada:?} {stored:?} {:?}", parts.identity);
-    for hidden in [secret, &signed_in.access_token, &ada.password_hash, &stored.refresh_hash, PASSWORD] {
+    let new = NewApiKey { name: "backup".into(), scopes: vec![Scope::TasksRead], expires_at: None };
+    let key = parts.identity.create_api_key(ada.id, new).await.unwrap();
+    parts.identity.authenticate_key(&key.text).await.unwrap();
+    let stored_key = parts.keys.find(&key.key.hash).await.unwrap().unwrap();
+    assert!(
+        !format!("{} {} {}", stored_key.hash, stored_key.prefix, stored_key.name).contains(&key.text[13..])
+    );
+    let shown = format!("{signed_in:?} {ada:?} {stored:?} {key:?} {stored_key:?} {:?}", parts.identity);
+    for hidden in [
+        secret,
+        &key.text[13..],
+        &key.key.hash,
+        &signed_in.access_token,
+        &ada.password_hash,
+        &stored.refresh_hash,
+        PASSWORD,
+    ] {
         assert!(!shown.contains(hidden), "{shown}");
     }
 }

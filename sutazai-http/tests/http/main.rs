@@ -3,12 +3,16 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test that cannot go on says so by ending
 
+mod account;
+mod admin;
 mod auth;
 mod errors;
 mod events;
+mod faults;
 mod identity;
 mod isolation;
 mod journey;
+mod load;
 mod nesting;
 mod support;
 mod tasks;

@@ -10,9 +10,9 @@ use futures::StreamExt;
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 use sutazai_core::domain::{AgentDescriptor, SnapshotPart, Step};
-use sutazai_core::engine::Engine;
+use sutazai_core::engine::{Engine, EngineBuilder};
 use sutazai_core::identity::{Identity, IdentityConfig};
-use sutazai_core::memory::{MemoryIdentityStore, MemoryTaskStore};
+use sutazai_core::memory::{MemoryApiKeyStore, MemoryIdentityStore, MemoryTaskStore};
 use sutazai_core::ports::{Agent, AgentContext, MetricSource, SystemClock};
 use sutazai_core::{Error, Result};
 use sutazai_http::auth::{Argon2Cost, Argon2PasswordHasher, JwtTokenSigner};
@@ -108,9 +108,25 @@ impl Server {
         for source in sources {
             builder = builder.metric_source(source);
         }
-        let engine = builder.build().unwrap();
-        engine.start();
         let identity = identity();
+        Self::serve(builder, identity, with_users, gate, placed).await
+    }
+
+    /// A server over this identity.
+    pub(crate) async fn start_over(identity: Identity) -> Self {
+        let engine = Engine::builder().task_store(Arc::new(MemoryTaskStore::new()));
+        Self::serve(engine, identity, true, Arc::new(Semaphore::new(0)), |router| router).await
+    }
+
+    async fn serve(
+        engine: EngineBuilder,
+        identity: Identity,
+        with_users: bool,
+        gate: Arc<Semaphore>,
+        placed: impl FnOnce(Router) -> Router,
+    ) -> Self {
+        let engine = engine.build().unwrap();
+        engine.start();
         let app = App::new(engine, with_users.then(|| identity.clone()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -157,6 +173,7 @@ fn identity() -> Identity {
     let cost = Argon2Cost { memory_kib: 64, iterations: 1, parallelism: 1 };
     Identity::new(
         Arc::new(MemoryIdentityStore::new()),
+        Arc::new(MemoryApiKeyStore::new()),
         Arc::new(Argon2PasswordHasher::new(cost).unwrap()),
         Arc::new(JwtTokenSigner::new(SECRET).unwrap()),
         Arc::new(SystemClock),

@@ -9,6 +9,7 @@ use sqlx::SqlitePool;
 use sqlx::sqlite::SqlitePoolOptions;
 use sutazai_core::{Error, Result};
 
+use super::api_key_store::SqliteApiKeyStore;
 use super::fault::Fault;
 use super::identity_store::SqliteIdentityStore;
 use super::metric_store::SqliteMetricStore;
@@ -63,6 +64,7 @@ pub(crate) async fn open(path: &Path) -> Result<Stores> {
     Ok(Stores {
         tasks: Arc::new(SqliteTaskStore::new(database.clone())),
         identity: Arc::new(SqliteIdentityStore::new(database.clone())),
+        api_keys: Arc::new(SqliteApiKeyStore::new(database.clone())),
         metrics: Arc::new(SqliteMetricStore::new(database)),
     })
 }

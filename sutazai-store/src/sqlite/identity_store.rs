@@ -2,9 +2,11 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
-use sutazai_core::domain::{Session, SessionId, User, UserId, UserRole};
+use sqlx::{QueryBuilder, Row, Sqlite};
+use sutazai_core::domain::{
+    ChangedUser, Session, SessionId, User, UserChange, UserCounts, UserId, UserPage, UserQuery, UserRole,
+};
 use sutazai_core::ports::IdentityStore;
 use sutazai_core::{Error, Result};
 
@@ -27,7 +29,7 @@ macro_rules! user_columns {
 
 macro_rules! session_columns {
     () => {
-        "id, user_id, refresh_hash, created_at, refreshed_at, expires_at, revoked_at"
+        "id, user_id, refresh_hash, created_at, refreshed_at, expires_at, revoked_at, user_agent"
     };
 }
 
@@ -57,6 +59,54 @@ impl SqliteIdentityStore {
         row.map(|row| decode_session(&row)).transpose()
     }
 
+    async fn user_page(&self, query: &UserQuery) -> Outcome<UserPage> {
+        let mut sql: QueryBuilder<Sqlite> =
+            QueryBuilder::new(concat!("SELECT ", user_columns!(), " FROM users WHERE true"));
+        if let Some(search) = query.search.as_ref().map(|text| text.to_lowercase()) {
+            // `instr` and not `LIKE`: nothing in the text is a pattern.
+            sql.push(" AND (instr(username_key, ").push_bind(search.clone()).push(") > 0");
+            sql.push(" OR instr(email_key, ").push_bind(search).push(") > 0)");
+        }
+        if let Some(before) = query.before {
+            sql.push(" AND id < ").push_bind(before.0);
+        }
+        let limit = query.limit.clamp(1, 100);
+        // One more than asked for tells whether there is a next page.
+        sql.push(" ORDER BY id DESC LIMIT ").push_bind(limit + 1);
+        let rows = sql.build().fetch_all(self.database.readers()).await?;
+        let items = rows.iter().take(limit as usize).map(decode_user).collect::<Outcome<Vec<_>>>()?;
+        let more = rows.len() > items.len();
+        Ok(UserPage { next: items.last().filter(|_| more).map(|user| user.id), items })
+    }
+
+    async fn counted(&self, active_since: DateTime<Utc>, now: DateTime<Utc>) -> Outcome<UserCounts> {
+        const COUNTS: &str = "SELECT count(*), coalesce(sum(disabled), 0), \
+            (SELECT count(DISTINCT user_id) FROM user_sessions \
+             WHERE revoked_at IS NULL AND expires_at > ? AND refreshed_at >= ?) FROM users";
+        let row = sqlx::query(COUNTS)
+            .bind(nanos(now))
+            .bind(nanos(active_since))
+            .fetch_one(self.database.readers())
+            .await?;
+        Ok(UserCounts { total: row.try_get(0)?, disabled: row.try_get(1)?, active: row.try_get(2)? })
+    }
+
+    async fn good_sessions(&self, user: UserId, now: DateTime<Utc>) -> Outcome<Vec<Session>> {
+        const GOOD: &str = concat!(
+            "SELECT ",
+            session_columns!(),
+            " FROM user_sessions WHERE user_id = ? AND revoked_at IS NULL AND expires_at > ? ORDER BY id DESC"
+        );
+        let query = sqlx::query(GOOD).bind(user.0).bind(nanos(now));
+        query.fetch_all(self.database.readers()).await?.iter().map(decode_session).collect()
+    }
+
+    async fn ended_since(&self, since: DateTime<Utc>) -> Outcome<Vec<SessionId>> {
+        const ENDED: &str = "SELECT id FROM user_sessions WHERE revoked_at >= ?";
+        let rows = sqlx::query(ENDED).bind(nanos(since)).fetch_all(self.database.readers()).await?;
+        session_ids(&rows)
+    }
+
     fn read<T>(&self, outcome: Outcome<T>) -> Result<T> {
         outcome.map_err(|fault| fault.into_error(self.database.path()))
     }
@@ -77,6 +127,19 @@ impl IdentityStore for SqliteIdentityStore {
         self.read(self.find_login(login).await)
     }
 
+    async fn users(&self, query: &UserQuery) -> Result<UserPage> {
+        self.read(self.user_page(query).await)
+    }
+
+    async fn change_user(&self, id: UserId, change: &UserChange, now: DateTime<Utc>) -> Result<ChangedUser> {
+        let change = change.clone();
+        self.database.writer().run(move |tx| Box::pin(update_user(tx, id, change, now))).await
+    }
+
+    async fn count_users(&self, active_since: DateTime<Utc>, now: DateTime<Utc>) -> Result<UserCounts> {
+        self.read(self.counted(active_since, now).await)
+    }
+
     async fn record_login(&self, id: UserId, at: DateTime<Utc>) -> Result<()> {
         self.database.writer().run(move |tx| Box::pin(update_login(tx, id, at))).await
     }
@@ -88,6 +151,10 @@ impl IdentityStore for SqliteIdentityStore {
 
     async fn session(&self, id: SessionId) -> Result<Option<Session>> {
         self.read(self.find_session(id).await)
+    }
+
+    async fn sessions(&self, user: UserId, now: DateTime<Utc>) -> Result<Vec<Session>> {
+        self.read(self.good_sessions(user, now).await)
     }
 
     async fn rotate(
@@ -104,6 +171,14 @@ impl IdentityStore for SqliteIdentityStore {
 
     async fn revoke(&self, id: SessionId, now: DateTime<Utc>) -> Result<()> {
         self.database.writer().run(move |tx| Box::pin(end_session(tx, id, now))).await
+    }
+
+    async fn revoke_all(&self, user: UserId, now: DateTime<Utc>) -> Result<Vec<SessionId>> {
+        self.database.writer().run(move |tx| Box::pin(end_all(tx, user, None, now))).await
+    }
+
+    async fn revoked_since(&self, since: DateTime<Utc>) -> Result<Vec<SessionId>> {
+        self.read(self.ended_since(since).await)
     }
 }
 
@@ -135,19 +210,54 @@ async fn update_login(tx: &mut Transaction, id: UserId, at: DateTime<Utc>) -> Ou
     Ok(())
 }
 
+async fn update_user(
+    tx: &mut Transaction,
+    id: UserId,
+    change: UserChange,
+    now: DateTime<Utc>,
+) -> Outcome<ChangedUser> {
+    const PASSWORD: &str =
+        concat!("UPDATE users SET password_hash = ? WHERE id = ? RETURNING ", user_columns!());
+    const DISABLED: &str = concat!("UPDATE users SET disabled = ? WHERE id = ? RETURNING ", user_columns!());
+    const ROLE: &str = concat!("UPDATE users SET role = ? WHERE id = ? RETURNING ", user_columns!());
+    let update = match &change {
+        UserChange::Password { hash, .. } => sqlx::query(PASSWORD).bind(hash.clone()),
+        UserChange::Disabled(disabled) => sqlx::query(DISABLED).bind(*disabled),
+        UserChange::Role(role) => sqlx::query(ROLE).bind(role.as_str()),
+    };
+    let row = update.bind(id.0).fetch_optional(&mut tx.connection).await?;
+    let user = decode_user(&row.ok_or_else(|| Error::not_found(format!("user {id}")))?)?;
+    let ended = match change {
+        UserChange::Password { keep, .. } => end_all(tx, id, Some(keep), now).await?,
+        UserChange::Disabled(true) | UserChange::Role(_) => end_all(tx, id, None, now).await?,
+        UserChange::Disabled(false) => Vec::new(),
+    };
+    Ok(ChangedUser { user, ended })
+}
+
 async fn insert_session(tx: &mut Transaction, session: Session) -> Outcome<()> {
-    const INSERT: &str =
-        concat!("INSERT INTO user_sessions (", session_columns!(), ") VALUES (?, ?, ?, ?, ?, ?, ?)");
-    sqlx::query(INSERT)
+    const INSERT: &str = concat!(
+        "INSERT INTO user_sessions (",
+        session_columns!(),
+        ") SELECT ?, id, ?, ?, ?, ?, ?, ? FROM users WHERE id = ? AND disabled = 0"
+    );
+    const FORGET: &str = "DELETE FROM user_sessions WHERE user_id = ? AND expires_at <= ?";
+    let done = sqlx::query(INSERT)
         .bind(session.id.0)
-        .bind(session.user.0)
         .bind(&session.refresh_hash)
         .bind(nanos(session.created_at))
         .bind(nanos(session.refreshed_at))
         .bind(nanos(session.expires_at))
         .bind(session.revoked_at.map(nanos))
+        .bind(&session.user_agent)
+        .bind(session.user.0)
         .execute(&mut tx.connection)
         .await?;
+    if done.rows_affected() == 0 {
+        Err(Error::conflict("the user is disabled or gone"))?;
+    }
+    let forget = sqlx::query(FORGET).bind(session.user.0).bind(nanos(session.created_at));
+    forget.execute(&mut tx.connection).await?;
     Ok(())
 }
 
@@ -181,6 +291,22 @@ async fn end_session(tx: &mut Transaction, id: SessionId, now: DateTime<Utc>) ->
     Ok(())
 }
 
+async fn end_all(
+    tx: &mut Transaction,
+    user: UserId,
+    keep: Option<SessionId>,
+    now: DateTime<Utc>,
+) -> Outcome<Vec<SessionId>> {
+    const END: &str = "UPDATE user_sessions SET revoked_at = ? \
+                       WHERE user_id = ? AND revoked_at IS NULL AND id IS NOT ? RETURNING id";
+    let query = sqlx::query(END).bind(nanos(now)).bind(user.0).bind(keep.map(|id| id.0));
+    session_ids(&query.fetch_all(&mut tx.connection).await?)
+}
+
+fn session_ids(rows: &[SqliteRow]) -> Outcome<Vec<SessionId>> {
+    rows.iter().map(|row| Ok(SessionId(row.try_get(0)?))).collect()
+}
+
 fn decode_user(row: &SqliteRow) -> Outcome<User> {
     let role = match row.try_get(4)? {
         "admin" => UserRole::Admin,
@@ -207,5 +333,6 @@ fn decode_session(row: &SqliteRow) -> Outcome<Session> {
         refreshed_at: instant(row.try_get(4)?),
         expires_at: instant(row.try_get(5)?),
         revoked_at: row.try_get::<Option<i64>, _>(6)?.map(instant),
+        user_agent: row.try_get(7)?,
     })
 }

@@ -4,9 +4,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, QueryBuilder, Row, Sqlite};
 use sutazai_core::Result;
-use sutazai_core::domain::{Claim, ClaimKey, Finish, NewEvent, Task, TaskEvent, TaskId, TaskPage, TaskQuery};
+use sutazai_core::domain::{
+    Claim, ClaimKey, Finish, NewEvent, Task, TaskCount, TaskEvent, TaskId, TaskPage, TaskQuery,
+    TaskStatistics,
+};
 use sutazai_core::ports::{ClaimRequest, LeaseState, TaskStore, WakeUp};
 use tokio::sync::broadcast;
 
@@ -69,6 +73,24 @@ impl SqliteTaskStore {
         Ok(TaskPage { next: items.last().filter(|_| more).map(|task| task.id), items })
     }
 
+    async fn counted(&self) -> Outcome<TaskStatistics> {
+        const COUNTS: &str = "SELECT agent, status, count(*) FROM tasks GROUP BY agent, status";
+        const OLDEST: &str = "SELECT min(run_at) FROM tasks WHERE status = 'pending' AND waiting_for = 0";
+        let rows = sqlx::query(COUNTS).fetch_all(self.database.readers()).await?;
+        let count = |row: &SqliteRow| -> Outcome<TaskCount> {
+            Ok(TaskCount {
+                agent: row.try_get(0)?,
+                status: row.try_get::<&str, _>(1)?.parse()?,
+                count: row.try_get(2)?,
+            })
+        };
+        let mut counts = rows.iter().map(count).collect::<Outcome<Vec<_>>>()?;
+        counts.sort_by(|one, other| (&one.agent, one.status).cmp(&(&other.agent, other.status)));
+        let oldest = sqlx::query(OLDEST).fetch_one(self.database.readers()).await?;
+        let oldest_pending = oldest.try_get::<Option<i64>, _>(0)?.map(instant);
+        Ok(TaskStatistics { counts, oldest_pending })
+    }
+
     async fn due(&self, agents: &[String]) -> Outcome<Option<DateTime<Utc>>> {
         let row = sqlx::query(AssertSqlSafe(Arc::clone(&queue::NEXT_DUE)))
             .bind(serde_json::to_string(agents)?)
@@ -106,6 +128,10 @@ impl TaskStore for SqliteTaskStore {
 
     async fn list(&self, query: &TaskQuery) -> Result<TaskPage> {
         self.read(self.page(query).await)
+    }
+
+    async fn statistics(&self) -> Result<TaskStatistics> {
+        self.read(self.counted().await)
     }
 
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claim>> {

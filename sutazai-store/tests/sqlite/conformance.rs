@@ -1,9 +1,9 @@
-//! `SqliteTaskStore`, `SqliteIdentityStore` and `SqliteMetricStore` against the suites of their ports, each part over a
-//! new file.
+//! `SqliteTaskStore`, `SqliteIdentityStore`, `SqliteApiKeyStore` and `SqliteMetricStore` against the suites of their
+//! ports, each part over a new file.
 
 use std::sync::{Arc, Mutex};
 
-use sutazai_core::testing::{identity_store, metric_store, task_store};
+use sutazai_core::testing::{api_key_store, identity_store, metric_store, task_store};
 use sutazai_store::Stores;
 
 use crate::place::Place;
@@ -30,6 +30,19 @@ async fn task_store_conforms() {
 async fn identity_store_conforms() {
     let places = Places::default();
     identity_store::run_all(|| async { places.open().await.identity }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn api_key_store_conforms() {
+    let places = Places::default();
+    api_key_store::run_all(|| async {
+        let stores = places.open().await;
+        let [ada, eve] = ["ada", "eve"].map(identity_store::user_named);
+        stores.identity.create_user(&ada).await.unwrap();
+        stores.identity.create_user(&eve).await.unwrap();
+        (stores.api_keys, ada.id, eve.id)
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use chrono::{DateTime, Utc};
 
 use crate::domain::{
-    Claim, ClaimKey, EventKind, Outcome, Task, TaskError, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatus,
-    UserId,
+    Claim, ClaimKey, EventKind, Outcome, Task, TaskCount, TaskError, TaskEvent, TaskId, TaskPage, TaskQuery,
+    TaskStatistics, TaskStatus, UserId,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::{ClaimRequest, LeaseState, WakeUp};
@@ -84,6 +84,22 @@ impl Queue {
         items.truncate(limit);
         let next = if more { items.last().map(|task| task.id) } else { None };
         TaskPage { items, next }
+    }
+
+    pub(super) fn statistics(&self) -> TaskStatistics {
+        let mut counts = BTreeMap::new();
+        for task in self.tasks.values() {
+            *counts.entry((&task.agent, task.status)).or_default() += 1;
+        }
+        let counts = counts.into_iter();
+        let due =
+            self.tasks.values().filter(|task| task.status == TaskStatus::Pending && task.waiting_for == 0);
+        TaskStatistics {
+            counts: counts
+                .map(|((agent, status), count)| TaskCount { agent: agent.clone(), status, count })
+                .collect(),
+            oldest_pending: due.map(|task| task.run_at).min(),
+        }
     }
 
     pub(super) fn claim(&mut self, request: &ClaimRequest) -> Vec<Claim> {

@@ -6,11 +6,17 @@ use crate::app::App;
 use crate::dto::auth::{Login, SignedInView};
 use crate::envelope::Reply;
 use crate::error::ApiError;
-use crate::extract::Json;
+use crate::extract::{Json, UserAgent};
 
-/// 200 with the user and their tokens; 401 for an unknown user and for a wrong password alike; 503 when too many
+/// 200 with the user and their tokens; 401 for an unknown user and for a wrong password alike; 403 for
+/// a disabled user; 503 when too many
 /// sign in at once.
-pub(crate) async fn handle(State(app): State<App>, Json(body): Json<Login>) -> Result<Reply, ApiError> {
-    let signed_in = app.require_identity()?.login(&body.login, &body.password).await?;
+pub(crate) async fn handle(
+    State(app): State<App>,
+    UserAgent(user_agent): UserAgent,
+    Json(body): Json<Login>,
+) -> Result<Reply, ApiError> {
+    let identity = app.require_identity()?;
+    let signed_in = identity.login(&body.login, &body.password, user_agent.as_deref()).await?;
     Ok(Reply::ok(&SignedInView::from(signed_in)))
 }

@@ -1,7 +1,11 @@
-//! Who is calling.
+//! Who is calling, and what they sign in with.
 
+pub(crate) mod api_keys;
 pub(crate) mod login;
 pub(crate) mod logout;
+pub(crate) mod logout_all;
 pub(crate) mod me;
+pub(crate) mod password;
 pub(crate) mod refresh;
 pub(crate) mod register;
+pub(crate) mod sessions;

@@ -7,12 +7,16 @@ use crate::app::App;
 use crate::dto::auth::SignedInView;
 use crate::envelope::Reply;
 use crate::error::ApiError;
-use crate::extract::Json;
+use crate::extract::{Json, UserAgent};
 
 /// 201 with the user and their tokens; 409 naming the field that is taken, 422 naming the one that does not fit.
-pub(crate) async fn handle(State(app): State<App>, Json(new): Json<NewUser>) -> Result<Reply, ApiError> {
+pub(crate) async fn handle(
+    State(app): State<App>,
+    UserAgent(user_agent): UserAgent,
+    Json(new): Json<NewUser>,
+) -> Result<Reply, ApiError> {
     let identity = app.require_identity()?;
     let user = identity.register(new).await?;
-    let signed_in = identity.begin_session(user).await?;
+    let signed_in = identity.begin_session(user, user_agent.as_deref()).await?;
     Ok(Reply::created(&SignedInView::from(signed_in)))
 }

@@ -3,18 +3,18 @@
 use axum::Extension;
 use axum::extract::State;
 use serde_json::json;
-use sutazai_core::domain::Caller;
+use sutazai_core::domain::{Caller, TaskId};
 
 use crate::app::App;
 use crate::envelope::Reply;
 use crate::error::ApiError;
-use crate::extract::TaskPath;
+use crate::extract::IdPath;
 
 /// 200 with the id of what is gone; 409 when it has not ended.
 pub(crate) async fn handle(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
-    TaskPath(id): TaskPath,
+    IdPath(id): IdPath<TaskId>,
 ) -> Result<Reply, ApiError> {
     app.engine().delete(&caller, id).await?;
     Ok(Reply::ok(&json!({ "id": id })))

@@ -9,12 +9,12 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::{StreamExt, future};
 use sutazai_core::Error;
-use sutazai_core::domain::{Caller, TaskEvent};
+use sutazai_core::domain::{Caller, TaskEvent, TaskId};
 
 use crate::app::App;
 use crate::dto::task::event_view;
 use crate::error::ApiError;
-use crate::extract::TaskPath;
+use crate::extract::IdPath;
 use crate::server::Closing;
 
 const LAST_EVENT_ID: &str = "last-event-id";
@@ -27,7 +27,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 pub(crate) async fn handle(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
-    TaskPath(id): TaskPath,
+    IdPath(id): IdPath<TaskId>,
     headers: HeaderMap,
     closing: Option<Extension<Closing>>,
 ) -> Result<Response, ApiError> {

@@ -2,19 +2,19 @@
 
 use axum::Extension;
 use axum::extract::State;
-use sutazai_core::domain::Caller;
+use sutazai_core::domain::{Caller, TaskId};
 
 use crate::app::App;
 use crate::dto::task::TaskView;
 use crate::envelope::Reply;
 use crate::error::ApiError;
-use crate::extract::TaskPath;
+use crate::extract::IdPath;
 
 /// 200 with the task; 404 also for the task of somebody else.
 pub(crate) async fn handle(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
-    TaskPath(id): TaskPath,
+    IdPath(id): IdPath<TaskId>,
 ) -> Result<Reply, ApiError> {
     let task = app.engine().task(&caller, id).await?;
     Ok(Reply::ok(&TaskView::from(task)))

@@ -1,0 +1,159 @@
+//! The names, the defaults and a line about each of all settings.
+
+use std::path::PathBuf;
+
+/// One setting that is understood.
+#[derive(Debug)]
+pub struct Setting {
+    /// Its name, as an environment variable.
+    pub name: &'static str,
+    /// Whether its value is hidden.
+    pub secret: bool,
+    /// One line for people.
+    pub help: &'static str,
+    pub(super) default: fn() -> Option<String>,
+}
+
+/// Every setting that is understood.
+pub const SETTINGS: &[Setting] = &[
+    Setting {
+        name: "DATABASE_URL",
+        secret: false,
+        help: "where tasks, users and history live",
+        default: || Some(default_database()),
+    },
+    Setting {
+        name: "MODEL_BACKENDS",
+        secret: false,
+        help: "backends in order: llama-cpp=/model.gguf,ollama=http://127.0.0.1:11434,openai=http://127.0.0.1:8080/v1",
+        default: || None,
+    },
+    Setting {
+        name: "DEFAULT_MODEL",
+        secret: false,
+        help: "the model to use when it is there",
+        default: || Some("tinyllama".into()),
+    },
+    Setting {
+        name: "OPENAI_API_KEY",
+        secret: true,
+        help: "bearer key for OpenAI-compatible servers",
+        default: || None,
+    },
+    Setting {
+        name: "JWT_SECRET_KEY",
+        secret: true,
+        help: "key that access tokens are signed with, at least 32 bytes",
+        default: || None,
+    },
+    Setting {
+        name: "JWT_PREVIOUS_SECRET_KEY",
+        secret: true,
+        help: "the key of before a change of keys: its tokens are taken still",
+        default: || None,
+    },
+    Setting {
+        name: "ARGON2_MEMORY_KIB",
+        secret: false,
+        help: "memory of one password hash in KiB, 7168 to 2097152",
+        default: || Some("19456".into()),
+    },
+    Setting {
+        name: "ARGON2_ITERATIONS",
+        secret: false,
+        help: "passes of one password hash over its memory, 1 to 100",
+        default: || Some("2".into()),
+    },
+    Setting {
+        name: "ARGON2_PARALLELISM",
+        secret: false,
+        help: "lanes of one password hash, 1 to 64",
+        default: || Some("1".into()),
+    },
+    Setting {
+        name: "ADMIN_USERNAME",
+        secret: false,
+        help: "who is made an admin at the start, if there is nobody of that name",
+        default: || None,
+    },
+    Setting {
+        name: "ADMIN_EMAIL",
+        secret: false,
+        help: "the e-mail address of that admin; NAME@localhost if not set",
+        default: || None,
+    },
+    Setting {
+        name: "ADMIN_PASSWORD",
+        secret: true,
+        help: "the password of that admin to begin with",
+        default: || None,
+    },
+    Setting {
+        name: "ACCESS_TOKEN_EXPIRE_MINUTES",
+        secret: false,
+        help: "lifetime of an access token, 1 to 1440",
+        default: || Some("30".into()),
+    },
+    Setting {
+        name: "REFRESH_TOKEN_EXPIRE_DAYS",
+        secret: false,
+        help: "lifetime of a refresh token, 1 to 365",
+        default: || Some("7".into()),
+    },
+    Setting {
+        name: "LISTEN",
+        secret: false,
+        help: "address and port of the server",
+        default: || Some("127.0.0.1:10010".into()),
+    },
+    Setting {
+        name: "ENABLE_AUTH",
+        secret: false,
+        help: "whether callers must sign in; off only on a loopback address",
+        default: || Some("true".into()),
+    },
+    Setting {
+        name: "WORKERS",
+        secret: false,
+        help: "how many tasks run at once, 1 to 1024",
+        default: || Some(cores().to_string()),
+    },
+    Setting {
+        name: "HISTORY_INTERVAL_SECONDS",
+        secret: false,
+        help: "time between two samples of the metric history, 1 to 3600",
+        default: || Some("60".into()),
+    },
+    Setting {
+        name: "HISTORY_KEEP_DAYS",
+        secret: false,
+        help: "how long the metric history is kept, 1 to 3650",
+        default: || Some("30".into()),
+    },
+    Setting { name: "LOG_FORMAT", secret: false, help: "text or json", default: || Some("text".into()) },
+    Setting {
+        name: "LOG_LEVEL",
+        secret: false,
+        help: "a level or a filter such as info,sutazai=debug; not set: info for serve, warn for the rest",
+        default: || None,
+    },
+    Setting {
+        name: "ENVIRONMENT",
+        secret: false,
+        help: "development or production",
+        default: || Some("development".into()),
+    },
+];
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// `sutazai/sutazai.db` in the user's data folder (XDG Base Directory Specification).
+fn default_database() -> String {
+    let variable =
+        |name: &str| std::env::var(name).ok().filter(|value| value.starts_with('/')).map(PathBuf::from);
+    let data = variable("XDG_DATA_HOME").or_else(|| variable("HOME").map(|home| home.join(".local/share")));
+    let path = data.unwrap_or_else(|| PathBuf::from("/var/lib")).join("sutazai/sutazai.db");
+    format!("sqlite://{}", path.display())
+}

@@ -1,0 +1,102 @@
+//! API keys: how programs call in a user's name without the user's password.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::id::{ApiKeyId, UserId};
+
+/// One thing that a key may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Scope {
+    /// See its user's tasks, and the agents.
+    #[serde(rename = "tasks:read")]
+    TasksRead,
+    /// Submit, stop, retry and delete its user's tasks.
+    #[serde(rename = "tasks:write")]
+    TasksWrite,
+    /// See how the machine is doing.
+    #[serde(rename = "metrics:read")]
+    MetricsRead,
+}
+
+impl Scope {
+    /// All of them, in order.
+    pub const ALL: [Self; 3] = [Self::TasksRead, Self::TasksWrite, Self::MetricsRead];
+
+    /// As it stands in JSON and in databases.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::TasksRead => "tasks:read",
+            Self::TasksWrite => "tasks:write",
+            Self::MetricsRead => "metrics:read",
+        }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// An API key as it stands in the store.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ApiKey {
+    /// Its key in the store; not a secret.
+    pub id: ApiKeyId,
+    /// Whose it is.
+    pub user: UserId,
+    /// What its user calls it, 1 to 100 characters.
+    pub name: String,
+    /// How the key begins, so that its user knows it again.
+    pub prefix: String,
+    /// SHA-256 of the whole key, in hexadecimal.
+    pub hash: String,
+    /// What it may do; sorted, none twice.
+    pub scopes: Vec<Scope>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// From when on it is refused.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// When it was used last, to about a minute.
+    pub last_used_at: Option<DateTime<Utc>>,
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiKey")
+            .field("id", &self.id)
+            .field("user", &self.user)
+            .field("prefix", &self.prefix)
+            .field("scopes", &self.scopes)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A request for an API key.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewApiKey {
+    /// What its user calls it, 1 to 100 characters.
+    pub name: String,
+    /// What it may do; at least one.
+    pub scopes: Vec<Scope>,
+    /// From when on it is refused; default: never.
+    #[serde(default)]
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scope_is_spelt_the_same_everywhere() {
+        for scope in Scope::ALL {
+            assert_eq!(serde_json::to_value(scope).unwrap(), scope.as_str());
+            assert_eq!(serde_json::from_value::<Scope>(scope.as_str().into()).unwrap(), scope);
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! An API key as its holder has it: a prefix by which people and secret scanners know it, and 256 random bits.
+
+use std::fmt;
+
+use crate::identity::secret::{SECRET_BYTES, from_hex, hex, random, sha256};
+
+/// How every key begins.
+const PREFIX: &str = "sutz_";
+/// How much of a key its user is shown later: the prefix and 32 of the 256 bits.
+const SHOWN: usize = PREFIX.len() + 8;
+
+/// An API key. Only its hash is ever stored.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct ApiKeyText([u8; SECRET_BYTES]);
+
+impl ApiKeyText {
+    /// A fresh one.
+    pub(super) fn generate() -> Self {
+        Self(random())
+    }
+
+    /// Reads what [`expose`](Self::expose) wrote.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        from_hex(text.strip_prefix(PREFIX)?).map(Self)
+    }
+
+    /// Whether this text means to be a key, and no token.
+    pub(super) fn is_meant(text: &str) -> bool {
+        text.starts_with(PREFIX)
+    }
+
+    /// The text that its holder keeps.
+    pub(super) fn expose(&self) -> String {
+        format!("{PREFIX}{}", hex(&self.0))
+    }
+
+    /// How it begins.
+    pub(super) fn beginning(&self) -> String {
+        self.expose().chars().take(SHOWN).collect()
+    }
+
+    /// What the store keeps.
+    pub(super) fn hash(&self) -> String {
+        sha256(&self.expose())
+    }
+}
+
+impl fmt::Debug for ApiKeyText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ApiKeyText(hidden)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_reads_what_it_wrote_and_nothing_else() {
+        let key = ApiKeyText::generate();
+        let text = key.expose();
+        assert_eq!((text.len(), ApiKeyText::parse(&text)), (69, Some(key.clone())));
+        assert_ne!(ApiKeyText::generate(), key);
+        for bad in ["", "sutz_", &text[5..], &text[..68], &format!("{text}0"), &text.to_uppercase()] {
+            assert_eq!(ApiKeyText::parse(bad), None, "{bad}");
+        }
+        assert!(ApiKeyText::is_meant("sutz_") && !ApiKeyText::is_meant("eyJhbGciOi"));
+    }
+
+    #[test]
+    fn the_hash_is_sha_256_and_debug_hides_the_secret() {
+        let key = ApiKeyText([7; SECRET_BYTES]);
+        // printf 'sutz_%s' $(printf '07%.0s' {1..32}) | sha256sum
+        assert_eq!(key.hash(), "79b02338181968b4ce5775877ae4f6fb5ade460e8b502ea34ff66c2f92b00f22");
+        assert_eq!(key.beginning(), "sutz_07070707");
+        assert_eq!(format!("{key:?}"), "ApiKeyText(hidden)");
+    }
+}

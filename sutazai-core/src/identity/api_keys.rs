@@ -1,0 +1,137 @@
+//! API keys: making one, listing and removing them, and telling from one who is calling.
+
+use std::fmt;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use crate::domain::{ApiKey, ApiKeyId, Caller, NewApiKey, Scope, UserId};
+use crate::error::{Error, ErrorKind, Result};
+use crate::identity::Identity;
+use crate::identity::api_key_text::ApiKeyText;
+
+/// The longest name, in characters.
+const MAX_NAME: usize = 100;
+/// So many keys a user can have.
+const MAX_KEYS: usize = 50;
+
+/// A key that was just made: the one time that its text is seen.
+#[derive(Clone, PartialEq, Eq)]
+pub struct CreatedApiKey {
+    /// As it stands in the store.
+    pub key: ApiKey,
+    /// What its holder sends.
+    pub text: String,
+}
+
+impl fmt::Debug for CreatedApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CreatedApiKey").field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
+impl Identity {
+    /// Makes a key for a user.
+    ///
+    /// # Errors
+    /// `InvalidInput` naming the field that does not fit; `Conflict` when the user has 50.
+    pub async fn create_api_key(&self, user: UserId, new: NewApiKey) -> Result<CreatedApiKey> {
+        let now = self.clock.now();
+        let scopes = check(&new, now)?;
+        if self.keys.api_keys(user).await?.len() >= MAX_KEYS {
+            let why = format!("there are already {MAX_KEYS} API keys; remove one first");
+            return Err(Error::conflict(why));
+        }
+        let text = ApiKeyText::generate();
+        let key = ApiKey {
+            id: ApiKeyId::new(),
+            user,
+            name: new.name,
+            prefix: text.beginning(),
+            hash: text.hash(),
+            scopes,
+            created_at: now,
+            expires_at: new.expires_at,
+            last_used_at: None,
+        };
+        self.keys.create(&key).await?;
+        tracing::info!(user_id = %user, api_key_id = %key.id, "an API key was made");
+        Ok(CreatedApiKey { key, text: text.expose() })
+    }
+
+    /// A user's keys, newest first.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn api_keys(&self, user: UserId) -> Result<Vec<ApiKey>> {
+        self.keys.api_keys(user).await
+    }
+
+    /// Removes a user's key: refused at once by this process, by others within half a minute.
+    ///
+    /// # Errors
+    /// `NotFound`, also for a key of somebody else.
+    pub async fn delete_api_key(&self, user: UserId, id: ApiKeyId) -> Result<()> {
+        self.keys.delete(user, id).await?;
+        self.known_keys.forget(id);
+        tracing::info!(user_id = %user, api_key_id = %id, "an API key was removed");
+        Ok(())
+    }
+
+    /// Whether this text means to be an API key, and no access token.
+    pub fn is_api_key(text: &str) -> bool {
+        ApiKeyText::is_meant(text)
+    }
+
+    /// Who is calling with this key. The store is asked once in half a minute for a key in use.
+    ///
+    /// # Errors
+    /// `Unauthenticated`, without saying why; those of the store.
+    pub async fn authenticate_key(&self, text: &str) -> Result<Caller> {
+        let now = self.clock.now();
+        let hash = ApiKeyText::parse(text).ok_or_else(refused)?.hash();
+        let key = match self.known_keys.get(&hash, now) {
+            Some(key) => key,
+            None => self.look_up(&hash, now).await?,
+        };
+        if key.expires_at.is_some_and(|end| end <= now) {
+            return Err(refused());
+        }
+        if self.known_keys.counts(&hash, now)
+            && let Err(e) = self.keys.record_use(key.id, now).await
+        {
+            tracing::warn!(api_key_id = %key.id, error = %e, "the use of an API key could not be recorded");
+        }
+        Ok(Caller::Key { user: key.user, scopes: key.scopes.clone() })
+    }
+
+    async fn look_up(&self, hash: &str, now: DateTime<Utc>) -> Result<Arc<ApiKey>> {
+        let key = self.keys.find(hash).await?.ok_or_else(refused)?;
+        self.store.user(key.user).await?.filter(|user| !user.disabled).ok_or_else(refused)?;
+        let key = Arc::new(key);
+        self.known_keys.add(key.clone(), now);
+        Ok(key)
+    }
+}
+
+/// Checks all fields; gives the scopes sorted, none twice.
+fn check(new: &NewApiKey, now: DateTime<Utc>) -> Result<Vec<Scope>> {
+    let length = new.name.chars().count();
+    if !(1..=MAX_NAME).contains(&length) || new.name.chars().any(char::is_control) {
+        return Err(Error::invalid("name", format!("expected 1 to {MAX_NAME} printable characters")));
+    }
+    if new.scopes.is_empty() {
+        return Err(Error::invalid("scopes", "expected at least one scope"));
+    }
+    if new.expires_at.is_some_and(|end| end <= now) {
+        return Err(Error::invalid("expires_at", "expected a time in the future"));
+    }
+    let mut scopes = new.scopes.clone();
+    scopes.sort_unstable();
+    scopes.dedup();
+    Ok(scopes)
+}
+
+fn refused() -> Error {
+    Error::new(ErrorKind::Unauthenticated, "the API key is not good")
+}

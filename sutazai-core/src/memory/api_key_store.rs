@@ -1,0 +1,77 @@
+//! [`ApiKeyStore`] over std collections: one lock, no durability.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use crate::domain::{ApiKey, ApiKeyId, UserId};
+use crate::error::{Error, Result};
+use crate::ports::ApiKeyStore;
+
+/// API keys in memory: gone with the process. For tests, examples, and embedders that need no durability.
+#[derive(Debug, Default)]
+pub struct MemoryApiKeyStore {
+    keys: Mutex<BTreeMap<ApiKeyId, ApiKey>>,
+}
+
+impl MemoryApiKeyStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<ApiKeyId, ApiKey>> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl ApiKeyStore for MemoryApiKeyStore {
+    async fn create(&self, key: &ApiKey) -> Result<()> {
+        let mut keys = self.lock();
+        if keys.values().any(|other| other.hash == key.hash) {
+            return Err(Error::conflict("there is already a key of this hash"));
+        }
+        keys.insert(key.id, key.clone());
+        Ok(())
+    }
+
+    async fn find(&self, hash: &str) -> Result<Option<ApiKey>> {
+        Ok(self.lock().values().find(|key| key.hash == hash).cloned())
+    }
+
+    async fn api_keys(&self, user: UserId) -> Result<Vec<ApiKey>> {
+        Ok(self.lock().values().rev().filter(|key| key.user == user).cloned().collect())
+    }
+
+    async fn record_use(&self, id: ApiKeyId, at: DateTime<Utc>) -> Result<()> {
+        if let Some(key) = self.lock().get_mut(&id) {
+            key.last_used_at = key.last_used_at.max(Some(at));
+        }
+        Ok(())
+    }
+
+    async fn delete(&self, user: UserId, id: ApiKeyId) -> Result<()> {
+        let mut keys = self.lock();
+        if keys.get(&id).is_none_or(|key| key.user != user) {
+            return Err(Error::not_found(format!("API key {id}")));
+        }
+        keys.remove(&id);
+        Ok(())
+    }
+}
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn conforms() {
+        let make = || async { (Arc::new(MemoryApiKeyStore::new()), UserId::new(), UserId::new()) };
+        crate::testing::api_key_store::run_all(make).await;
+    }
+}

@@ -1,0 +1,124 @@
+//! The suite of [`ApiKeyStore`].
+
+use std::future::Future;
+use std::sync::Arc;
+
+use chrono::{DateTime, Duration, TimeZone, Utc};
+
+use crate::domain::{ApiKey, ApiKeyId, Scope, UserId};
+use crate::error::ErrorKind;
+use crate::ports::ApiKeyStore;
+
+/// Every bullet of the contract, each against an empty store of its own and two users whom the store knows.
+pub async fn run_all<S, F>(make: impl Fn() -> F)
+where
+    S: ApiKeyStore + ?Sized,
+    F: Future<Output = (Arc<S>, UserId, UserId)>,
+{
+    let (store, ada, _) = make().await;
+    a_created_key_is_found_by_its_hash(&*store, ada).await;
+    let (store, ada, eve) = make().await;
+    a_second_key_of_the_same_hash_is_a_conflict(&*store, ada, eve).await;
+    let (store, ada, eve) = make().await;
+    api_keys_gives_one_users_keys(&*store, ada, eve).await;
+    let (store, ada, _) = make().await;
+    record_use_sets_nothing_else(&*store, ada).await;
+    let (store, ada, eve) = make().await;
+    delete_removes_a_key_of_this_user(&*store, ada, eve).await;
+}
+
+/// A created key is found by its hash, whole; an unknown hash finds none.
+pub async fn a_created_key_is_found_by_its_hash<S: ApiKeyStore + ?Sized>(store: &S, ada: UserId) {
+    let one = key(ada, 'a');
+    let other = ApiKey {
+        name: "grüezi 🦀".into(),
+        scopes: vec![Scope::MetricsRead],
+        expires_at: Some(at(900)),
+        last_used_at: Some(at(3)),
+        ..key(ada, 'b')
+    };
+    store.create(&one).await.unwrap();
+    store.create(&other).await.unwrap();
+    assert_eq!(store.find(&one.hash).await.unwrap(), Some(one.clone()));
+    assert_eq!(store.find(&other.hash).await.unwrap(), Some(other));
+    for unknown in ["", &hash('c'), &one.hash[..63], "' OR 1=1 --"] {
+        assert_eq!(store.find(unknown).await.unwrap(), None, "{unknown}");
+    }
+}
+
+/// A second key of the same hash is `Conflict` and changes nothing.
+pub async fn a_second_key_of_the_same_hash_is_a_conflict<S: ApiKeyStore + ?Sized>(
+    store: &S,
+    ada: UserId,
+    eve: UserId,
+) {
+    let first = key(ada, 'a');
+    store.create(&first).await.unwrap();
+    assert_eq!(store.create(&key(eve, 'a')).await.unwrap_err().kind(), ErrorKind::Conflict);
+    assert_eq!(store.find(&first.hash).await.unwrap(), Some(first));
+    assert_eq!(store.api_keys(eve).await.unwrap(), []);
+}
+
+/// `api_keys` gives one user's keys, newest first.
+pub async fn api_keys_gives_one_users_keys<S: ApiKeyStore + ?Sized>(store: &S, ada: UserId, eve: UserId) {
+    let [old, theirs, new] = [key(ada, 'a'), key(eve, 'b'), key(ada, 'c')];
+    for key in [&new, &old, &theirs] {
+        store.create(key).await.unwrap();
+    }
+    assert_eq!(store.api_keys(ada).await.unwrap(), [new, old]);
+    assert_eq!(store.api_keys(eve).await.unwrap(), [theirs]);
+    assert_eq!(store.api_keys(UserId::new()).await.unwrap(), []);
+}
+
+/// `record_use` sets the time of the latest use and nothing else, and never sets it back.
+pub async fn record_use_sets_nothing_else<S: ApiKeyStore + ?Sized>(store: &S, ada: UserId) {
+    let (used, other) = (key(ada, 'a'), key(ada, 'b'));
+    store.create(&used).await.unwrap();
+    store.create(&other).await.unwrap();
+    for (second, latest) in [(70, 70), (60, 70), (90, 90)] {
+        store.record_use(used.id, at(second)).await.unwrap();
+        let expected = ApiKey { last_used_at: Some(at(latest)), ..used.clone() };
+        assert_eq!(store.find(&used.hash).await.unwrap(), Some(expected));
+    }
+    assert_eq!(store.find(&other.hash).await.unwrap(), Some(other));
+    store.record_use(ApiKeyId::new(), at(1)).await.unwrap();
+}
+
+/// `delete` removes a key of this user; one of somebody else, or one that is not there, is `NotFound` and stays.
+pub async fn delete_removes_a_key_of_this_user<S: ApiKeyStore + ?Sized>(store: &S, ada: UserId, eve: UserId) {
+    let (one, other) = (key(ada, 'a'), key(ada, 'b'));
+    store.create(&one).await.unwrap();
+    store.create(&other).await.unwrap();
+    for (user, id) in [(eve, one.id), (ada, ApiKeyId::new())] {
+        assert_eq!(store.delete(user, id).await.unwrap_err().kind(), ErrorKind::NotFound);
+    }
+    assert_eq!(store.api_keys(ada).await.unwrap().len(), 2, "a refused removal removed something");
+    store.delete(ada, one.id).await.unwrap();
+    assert_eq!(store.find(&one.hash).await.unwrap(), None);
+    assert_eq!(store.delete(ada, one.id).await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(store.api_keys(ada).await.unwrap(), [other]);
+}
+
+fn key(user: UserId, letter: char) -> ApiKey {
+    ApiKey {
+        id: ApiKeyId::new(),
+        user,
+        name: "backup".into(),
+        prefix: "sutz_0123abcd".into(),
+        hash: hash(letter),
+        scopes: vec![Scope::TasksRead, Scope::TasksWrite],
+        created_at: at(0),
+        expires_at: None,
+        last_used_at: None,
+    }
+}
+
+/// As long as a SHA-256 in hexadecimal.
+fn hash(letter: char) -> String {
+    letter.to_string().repeat(64)
+}
+
+/// So many seconds into 2026, with a fraction that a store must keep: microseconds.
+fn at(second: i64) -> DateTime<Utc> {
+    Utc.timestamp_opt(1_767_225_600 + second, 0).unwrap() + Duration::microseconds(123_456)
+}

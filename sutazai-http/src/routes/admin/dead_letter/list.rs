@@ -1,0 +1,22 @@
+//! `GET /api/v1/admin/dead-letter`: failed tasks, newest first.
+
+use axum::Extension;
+use axum::extract::State;
+use sutazai_core::domain::Caller;
+
+use crate::app::App;
+use crate::dto::admin::ListDeadLetter;
+use crate::dto::task::TaskList;
+use crate::envelope::Reply;
+use crate::error::ApiError;
+use crate::extract::Query;
+
+/// 200 with one page.
+pub(crate) async fn handle(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Query(list): Query<ListDeadLetter>,
+) -> Result<Reply, ApiError> {
+    let page = app.engine().tasks(&caller, list.query()?).await?;
+    Ok(Reply::ok(&TaskList::from(page)))
+}

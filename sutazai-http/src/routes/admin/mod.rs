@@ -1,0 +1,6 @@
+//! What only admins may do.
+
+pub(crate) mod dead_letter;
+pub(crate) mod sessions;
+pub(crate) mod statistics;
+pub(crate) mod users;

@@ -1,0 +1,4 @@
+//! Somebody's sessions.
+
+pub(crate) mod end;
+pub(crate) mod list;

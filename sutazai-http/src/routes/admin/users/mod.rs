@@ -1,0 +1,6 @@
+//! Everybody's accounts.
+
+pub(crate) mod disable;
+pub(crate) mod enable;
+pub(crate) mod list;
+pub(crate) mod role;

@@ -1,0 +1,4 @@
+//! The caller's own sessions.
+
+pub(crate) mod end;
+pub(crate) mod list;

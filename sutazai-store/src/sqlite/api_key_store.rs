@@ -1,0 +1,121 @@
+//! [`ApiKeyStore`] over SQLite.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+use sutazai_core::domain::{ApiKey, ApiKeyId, UserId};
+use sutazai_core::ports::ApiKeyStore;
+use sutazai_core::{Error, Result};
+
+use super::database::Database;
+use super::fault::Outcome;
+use super::statement::{instant, nanos};
+use super::writer::Transaction;
+
+/// API keys in an SQLite file.
+#[derive(Debug)]
+pub(super) struct SqliteApiKeyStore {
+    database: Database,
+}
+
+macro_rules! key_columns {
+    () => {
+        "id, user_id, name, prefix, hash, scopes, created_at, expires_at, last_used_at"
+    };
+}
+
+impl SqliteApiKeyStore {
+    /// Over this database, whose schema is up to date.
+    pub(super) fn new(database: Database) -> Self {
+        Self { database }
+    }
+
+    async fn by_hash(&self, hash: &str) -> Outcome<Option<ApiKey>> {
+        const BY_HASH: &str = concat!("SELECT ", key_columns!(), " FROM api_keys WHERE hash = ?");
+        let row = sqlx::query(BY_HASH).bind(hash).fetch_optional(self.database.readers()).await?;
+        row.map(|row| decode(&row)).transpose()
+    }
+
+    async fn of_user(&self, user: UserId) -> Outcome<Vec<ApiKey>> {
+        const OF_USER: &str =
+            concat!("SELECT ", key_columns!(), " FROM api_keys WHERE user_id = ? ORDER BY id DESC");
+        let rows = sqlx::query(OF_USER).bind(user.0).fetch_all(self.database.readers()).await?;
+        rows.iter().map(decode).collect()
+    }
+
+    fn read<T>(&self, outcome: Outcome<T>) -> Result<T> {
+        outcome.map_err(|fault| fault.into_error(self.database.path()))
+    }
+}
+
+#[async_trait]
+impl ApiKeyStore for SqliteApiKeyStore {
+    async fn create(&self, key: &ApiKey) -> Result<()> {
+        let key = key.clone();
+        self.database.writer().run(|tx| Box::pin(insert(tx, key))).await
+    }
+
+    async fn find(&self, hash: &str) -> Result<Option<ApiKey>> {
+        self.read(self.by_hash(hash).await)
+    }
+
+    async fn api_keys(&self, user: UserId) -> Result<Vec<ApiKey>> {
+        self.read(self.of_user(user).await)
+    }
+
+    async fn record_use(&self, id: ApiKeyId, at: DateTime<Utc>) -> Result<()> {
+        self.database.writer().run(move |tx| Box::pin(update_use(tx, id, at))).await
+    }
+
+    async fn delete(&self, user: UserId, id: ApiKeyId) -> Result<()> {
+        self.database.writer().run(move |tx| Box::pin(remove(tx, user, id))).await
+    }
+}
+
+async fn insert(tx: &mut Transaction, key: ApiKey) -> Outcome<()> {
+    const INSERT: &str =
+        concat!("INSERT INTO api_keys (", key_columns!(), ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)");
+    sqlx::query(INSERT)
+        .bind(key.id.0)
+        .bind(key.user.0)
+        .bind(&key.name)
+        .bind(&key.prefix)
+        .bind(&key.hash)
+        .bind(serde_json::to_string(&key.scopes)?)
+        .bind(nanos(key.created_at))
+        .bind(key.expires_at.map(nanos))
+        .bind(key.last_used_at.map(nanos))
+        .execute(&mut tx.connection)
+        .await?;
+    Ok(())
+}
+
+async fn update_use(tx: &mut Transaction, id: ApiKeyId, at: DateTime<Utc>) -> Outcome<()> {
+    const USE: &str = "UPDATE api_keys SET last_used_at = max(ifnull(last_used_at, ?1), ?1) WHERE id = ?2";
+    sqlx::query(USE).bind(nanos(at)).bind(id.0).execute(&mut tx.connection).await?;
+    Ok(())
+}
+
+async fn remove(tx: &mut Transaction, user: UserId, id: ApiKeyId) -> Outcome<()> {
+    const DELETE: &str = "DELETE FROM api_keys WHERE id = ? AND user_id = ?";
+    let done = sqlx::query(DELETE).bind(id.0).bind(user.0).execute(&mut tx.connection).await?;
+    if done.rows_affected() == 0 {
+        Err(Error::not_found(format!("API key {id}")))?;
+    }
+    Ok(())
+}
+
+fn decode(row: &SqliteRow) -> Outcome<ApiKey> {
+    Ok(ApiKey {
+        id: ApiKeyId(row.try_get(0)?),
+        user: UserId(row.try_get(1)?),
+        name: row.try_get(2)?,
+        prefix: row.try_get(3)?,
+        hash: row.try_get(4)?,
+        scopes: serde_json::from_str(row.try_get(5)?)?,
+        created_at: instant(row.try_get(6)?),
+        expires_at: row.try_get::<Option<i64>, _>(7)?.map(instant),
+        last_used_at: row.try_get::<Option<i64>, _>(8)?.map(instant),
+    })
+}
