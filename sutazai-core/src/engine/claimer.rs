@@ -1,8 +1,8 @@
 //! Takes due tasks from the store and starts them as slots become free: one claimer a process.
 //!
-//! Wake-ups come first and cost no timer; polling is the fallback for those that were lost. When tasks are so short
-//! that the slots run dry between two claims, more are taken in advance; when they are long, none is, and what was
-//! taken too soon goes back, so that other processes get their share.
+//! Wake-ups come first and cost no timer; polling is the fallback for those that were lost. What the slots use up in a
+//! moment is taken in advance: many short tasks at once, and no long ones. What was taken too soon goes back, so that
+//! other processes get their share.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -27,8 +27,10 @@ const POLL: Duration = Duration::from_secs(5);
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 /// The most that is taken in advance.
 const MOST_AHEAD: usize = 512;
-/// Slots that ran dry sooner than this after a claim are fed more at once.
-const SHORT: Duration = Duration::from_millis(100);
+/// Work of so long is taken in advance, by the pace since the last claim.
+const AHEAD: Duration = Duration::from_millis(100);
+/// A pace is not reckoned over less than this.
+const INSTANT: Duration = Duration::from_micros(100);
 /// What was taken in advance and has not begun after so long goes back.
 const STALE: Duration = Duration::from_secs(1);
 
@@ -42,6 +44,8 @@ struct Claimer {
     waiting: VecDeque<(Claim, Stop)>,
     /// How many may wait beside those that run.
     ahead: usize,
+    /// How many have begun since the last claim.
+    begun: usize,
     /// There may be tasks that have not been asked for.
     more: bool,
     /// The store could not be asked: leave it alone for a while.
@@ -136,6 +140,7 @@ impl Claimer {
             agents,
             waiting: VecDeque::new(),
             ahead: 0,
+            begun: 0,
             more: true,
             failed: false,
             asked_for: 0,
@@ -150,6 +155,7 @@ impl Claimer {
         while !self.waiting.is_empty() && !self.shared.closing.is_cancelled() {
             let Ok(slot) = self.shared.slots.clone().try_acquire_owned() else { return };
             let Some((claim, stop)) = self.waiting.pop_front() else { return };
+            self.begun += 1;
             let (shared, outcomes) = (self.shared.clone(), self.outcomes.clone());
             self.shared.tracker.spawn(async move {
                 worker::run(shared, outcomes, claim, stop).await;
@@ -203,14 +209,17 @@ impl Claimer {
         async move { store.claim(&request).await }.boxed()
     }
 
-    /// Takes more in advance when a whole batch was used up in no time, less when it lasts.
+    /// Where there is more than was asked for, takes in advance what the slots use up in a moment: hundreds of short
+    /// tasks, none of long ones.
     fn adapt(&mut self) {
-        let lasted = self.since(self.claimed_at);
-        if self.full && lasted < SHORT && self.waiting.is_empty() {
-            self.ahead = (self.ahead * 2).max(self.shared.parts.workers).min(MOST_AHEAD);
-        } else if lasted > SHORT * 5 {
+        let lasted = self.since(self.claimed_at).max(INSTANT);
+        if self.full {
+            let a_moment = self.begun as f64 * AHEAD.as_secs_f64() / lasted.as_secs_f64();
+            self.ahead = (a_moment as usize).min(MOST_AHEAD);
+        } else if lasted > AHEAD * 5 {
             self.ahead /= 2;
         }
+        self.begun = 0;
     }
 
     /// Keeps what was claimed. As many as were asked for: there may be more.
@@ -237,7 +246,7 @@ impl Claimer {
             return AFTER_FAILURE;
         }
         if !self.waiting.is_empty() {
-            return STALE.saturating_sub(self.since(self.claimed_at)).max(SHORT);
+            return STALE.saturating_sub(self.since(self.claimed_at)).max(AHEAD);
         }
         if self.more || self.shared.slots.available_permits() == 0 {
             return POLL;
@@ -245,7 +254,7 @@ impl Claimer {
         match self.shared.parts.store.next_due(&self.agents).await {
             Ok(Some(due)) => {
                 let now = self.shared.parts.clock.now();
-                (due - now).to_std().unwrap_or_default().clamp(SHORT, POLL)
+                (due - now).to_std().unwrap_or_default().clamp(AHEAD, POLL)
             }
             Ok(None) => POLL,
             Err(e) => {
