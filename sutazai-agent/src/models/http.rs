@@ -58,6 +58,9 @@ impl HttpClient {
         let client = Client::builder()
             .default_headers(headers)
             .connect_timeout(CONNECT)
+            // A server may close a kept connection just as the next request goes out on it, and a request that was
+            // perhaps read cannot be sent twice. To connect anew costs nothing beside what a model takes.
+            .pool_max_idle_per_host(0)
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .build()
