@@ -3,7 +3,8 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=${SUTAZAI_CACHE:-$HOME/.cache/sutazai}
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$cache/target}
-[ -d "$HOME/.cargo/bin" ] && export PATH="$HOME/.cargo/bin:$PATH"
+# Also where the toolchain is not there yet: a script that installs it goes on with it.
+export PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
 # The C++ of llama.cpp is the longest part of a build: keep its objects between profiles and clones.
 if command -v ccache >/dev/null; then
     export CMAKE_C_COMPILER_LAUNCHER=ccache CMAKE_CXX_COMPILER_LAUNCHER=ccache

@@ -23,7 +23,16 @@ missing=()
 for package in "${wanted[@]}"; do
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
 done
-command -v cargo >/dev/null || missing+=(rustup)
+rustup_by_hand=
+if ! command -v cargo >/dev/null && ! command -v rustup >/dev/null; then
+    # Debian has rustup from 13 on.
+    if [ -n "$(apt-cache policy rustup 2>/dev/null | sed -n '/Candidate: [^(]/p')" ]; then
+        missing+=(rustup)
+    else
+        rustup_by_hand=yes
+        command -v curl >/dev/null || missing+=(curl)
+    fi
+fi
 
 as_root=()
 if [ "$(id -u)" != 0 ]; then
@@ -43,6 +52,13 @@ if [ ${#missing[@]} -gt 0 ]; then
         { tail -20 "$cache/apt.log" >&2; exit 1; }
 fi
 
+if [ -n "$rustup_by_hand" ]; then
+    say "Installing rustup"
+    curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --quiet --no-modify-path >&2 || {
+        echo "rustup cannot be fetched. Please install Rust (https://rustup.rs) and try again." >&2
+        exit 1
+    }
+fi
 if ! cargo --version >/dev/null 2>&1; then
     say "Installing the Rust toolchain"
     rustup default stable
