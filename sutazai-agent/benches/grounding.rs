@@ -9,10 +9,9 @@ use std::time::Instant;
 use serde_json::json;
 use sutazai_agent::agents::hardware_optimizer::analyze;
 use sutazai_agent::models::LlamaCppModelBackend;
-use sutazai_core::domain::{
-    Analysis, GeneratedBy, Grounding, NewEvent, NewTask, Section, SnapshotPart, Task,
-};
-use sutazai_core::ports::{AgentContext, Clock, EventSink, MetricSource, ModelBackend, SystemClock};
+use sutazai_core::domain::{Analysis, GeneratedBy, Grounding};
+use sutazai_core::ports::{ModelBackend, SystemClock};
+use sutazai_core::testing::{agent_context, sources_of};
 
 #[path = "../tests/fixtures/varied.rs"]
 mod varied;
@@ -20,50 +19,11 @@ mod varied;
 const RUNS: u64 = 100;
 const SAMPLES: usize = 20;
 
-#[derive(Debug)]
-struct Silent;
-
-impl EventSink for Silent {
-    fn emit(&self, _: NewEvent) {}
-}
-
-#[derive(Debug)]
-struct Recorded(&'static str, SnapshotPart);
-
-#[async_trait::async_trait]
-impl MetricSource for Recorded {
-    fn name(&self) -> &str {
-        self.0
-    }
-
-    async fn collect(&self) -> sutazai_core::Result<SnapshotPart> {
-        Ok(self.1.clone())
-    }
-}
-
 async fn analysis(model: &Arc<dyn ModelBackend>, seed: u64) -> Analysis {
     let snapshot = if seed == 0 { varied::recorded() } else { varied::varied(seed) };
-    let mut sources: Vec<Arc<dyn MetricSource>> = Vec::new();
-    if let Section::Present { value } = snapshot.host {
-        sources.push(Arc::new(Recorded("host", SnapshotPart::Host(value))));
-    }
-    if let Section::Present { value } = snapshot.pressure {
-        sources.push(Arc::new(Recorded("pressure", SnapshotPart::Pressure(value))));
-    }
-    if let Section::Present { value } = snapshot.containers {
-        sources.push(Arc::new(Recorded("containers", SnapshotPart::Containers(value))));
-    }
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let context = AgentContext {
-        task: Task::pending(NewTask::new("hardware-optimizer", json!({})), None, None, clock.now()),
-        children: Vec::new(),
-        model: Some(model.clone()),
-        metric_sources: sources,
-        metric_store: None,
-        clock,
-        cancellation: Default::default(),
-        events: Arc::new(Silent),
-    };
+    let (mut context, _) = agent_context("hardware-optimizer", json!({}), Arc::new(SystemClock));
+    context.model = Some(model.clone());
+    context.metric_sources = sources_of(snapshot);
     analyze(&context).await.unwrap()
 }
 
@@ -79,6 +39,7 @@ async fn main() {
         let begun = Instant::now();
         let analysis = analysis(&model, seed).await;
         took.push(begun.elapsed().as_secs_f64());
+        eprint!("\r{} of {RUNS}", seed + 1);
         let grounding = analysis.grounding;
         whole += usize::from(grounding.claims == grounding.supported && analysis.degraded.is_none());
         sum.claims += grounding.claims;
@@ -93,6 +54,7 @@ async fn main() {
             }
         }
     }
+    eprintln!();
     took.sort_by(f64::total_cmp);
     println!(
         "{whole} of {RUNS} results fully supported; {} of {} claims; {} texts written again, {} replaced",

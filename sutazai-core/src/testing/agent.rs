@@ -5,11 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use tokio_util::sync::CancellationToken;
 
-use super::ManualClock;
-use crate::domain::{NewEvent, NewTask, Task};
-use crate::ports::{Agent, AgentContext, Clock, EventSink};
+use super::{ManualClock, agent_context};
+use crate::ports::Agent;
 
 /// How soon an agent must end after its cancellation. Generous: a loaded machine is no fault of the agent.
 const SOON: Duration = Duration::from_secs(5);
@@ -56,17 +54,7 @@ pub async fn run_ends_soon_after_cancellation(agent: Arc<dyn Agent>, payload: se
     let descriptor = agent.descriptor();
     for cancelled_first in [true, false] {
         let clock = Arc::new(ManualClock::new());
-        let task = Task::pending(NewTask::new(&descriptor.name, payload.clone()), None, None, clock.now());
-        let context = AgentContext {
-            task,
-            children: Vec::new(),
-            model: None,
-            metric_sources: Vec::new(),
-            metric_store: None,
-            clock,
-            cancellation: CancellationToken::new(),
-            events: Arc::new(Ignored),
-        };
+        let (context, _) = agent_context(&descriptor.name, payload.clone(), clock);
         let cancellation = context.cancellation.clone();
         if cancelled_first {
             cancellation.cancel();
@@ -82,11 +70,4 @@ pub async fn run_ends_soon_after_cancellation(agent: Arc<dyn Agent>, payload: se
             .unwrap_or_else(|e| panic!("{} panicked: {e}", descriptor.name))
             .ok();
     }
-}
-
-#[derive(Debug)]
-struct Ignored;
-
-impl EventSink for Ignored {
-    fn emit(&self, _event: NewEvent) {}
 }

@@ -15,6 +15,7 @@
 pub mod agent;
 pub mod api_key_store;
 pub mod clock;
+mod context;
 pub mod identity_store;
 mod manual_clock;
 pub mod metric_source;
@@ -26,6 +27,7 @@ mod scripted_model;
 pub mod task_store;
 pub mod token_signer;
 
+pub use context::{KeptEvents, agent_context, sources_of};
 pub use manual_clock::ManualClock;
 pub use scripted_model::{ScriptedAnswer, ScriptedModelBackend};
 

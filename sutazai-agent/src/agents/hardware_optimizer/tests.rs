@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use serde_json::json;
 use sutazai_core::Error;
-use sutazai_core::domain::{
-    Analysis, GeneratedBy, HostMetrics, NewEvent, NewTask, Snapshot, SnapshotPart, Task,
+use sutazai_core::domain::{Analysis, GeneratedBy, HostMetrics, Snapshot};
+use sutazai_core::ports::{AgentContext, ModelBackend};
+use sutazai_core::testing::{
+    ManualClock, ScriptedAnswer, ScriptedModelBackend, agent, agent_context, sources_of,
 };
-use sutazai_core::ports::{AgentContext, Clock, EventSink, MetricSource, ModelBackend};
-use sutazai_core::testing::{ManualClock, ScriptedAnswer, ScriptedModelBackend, agent};
 
 use super::rules::sample::{containers, healthy, host, sick};
 use super::rules::{self, Trends};
@@ -19,50 +19,11 @@ mod lies;
 #[path = "../../../tests/fixtures/varied.rs"]
 mod varied;
 
-#[derive(Debug)]
-struct Silent;
-
-impl EventSink for Silent {
-    fn emit(&self, _: NewEvent) {}
-}
-
-/// A source that has measured this already.
-#[derive(Debug)]
-struct Recorded(&'static str, SnapshotPart);
-
-#[async_trait::async_trait]
-impl MetricSource for Recorded {
-    fn name(&self) -> &str {
-        self.0
-    }
-
-    async fn collect(&self) -> sutazai_core::Result<SnapshotPart> {
-        Ok(self.1.clone())
-    }
-}
-
 fn context(snapshot: &Snapshot, model: Option<Arc<dyn ModelBackend>>) -> AgentContext {
-    let clock: Arc<dyn Clock> = Arc::new(ManualClock::new());
-    let mut sources: Vec<Arc<dyn MetricSource>> = Vec::new();
-    if let Some(host) = snapshot.host.value() {
-        sources.push(Arc::new(Recorded("host", SnapshotPart::Host(host.clone()))));
-    }
-    if let Some(pressure) = snapshot.pressure.value() {
-        sources.push(Arc::new(Recorded("pressure", SnapshotPart::Pressure(pressure.clone()))));
-    }
-    if let Some(engine) = snapshot.containers.value() {
-        sources.push(Arc::new(Recorded("containers", SnapshotPart::Containers(engine.clone()))));
-    }
-    AgentContext {
-        task: Task::pending(NewTask::new("hardware-optimizer", json!({})), None, None, clock.now()),
-        children: Vec::new(),
-        model,
-        metric_sources: sources,
-        metric_store: None,
-        clock,
-        cancellation: Default::default(),
-        events: Arc::new(Silent),
-    }
+    let (mut context, _) = agent_context("hardware-optimizer", json!({}), Arc::new(ManualClock::new()));
+    context.metric_sources = sources_of(snapshot.clone());
+    context.model = model;
+    context
 }
 
 /// An analysis in which the model answers every request with this.

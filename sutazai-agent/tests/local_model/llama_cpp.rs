@@ -1,8 +1,5 @@
 //! Models inside the process, with a real one.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test that cannot go on says so by ending
-
-use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
@@ -15,18 +12,11 @@ use sutazai_core::domain::{ChatMessage, Constraint, FinishReason, GenerateReques
 use sutazai_core::ports::{ModelBackend, ModelBackendExt};
 use sutazai_core::testing::model_backend;
 
+use crate::model_path;
+
 /// Loaded once: most tests are clients of it side by side. Those that need it for themselves load their own.
 static BACKEND: LazyLock<Arc<LlamaCppModelBackend>> =
     LazyLock::new(|| Arc::new(LlamaCppModelBackend::open(model_path()).unwrap()));
-
-fn model_path() -> PathBuf {
-    let path = std::env::var_os("SUTAZAI_TEST_MODEL").map(PathBuf::from).unwrap_or_else(|| {
-        let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
-        home.join(".cache/sutazai/models/SmolLM2-135M-Instruct.Q4_1.gguf")
-    });
-    assert!(path.is_file(), "there is no model at {}: run scripts/model.sh", path.display());
-    path
-}
 
 fn own() -> LlamaCppModelBackend {
     LlamaCppModelBackend::open(model_path()).unwrap()

@@ -1,19 +1,17 @@
 //! The hardware-optimizer with the real small model: on this machine, and on machines with much the matter.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test that cannot go on says so by ending
-
-use std::path::PathBuf;
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, LazyLock};
 
 use serde_json::json;
 use sutazai_agent::agents::hardware_optimizer::analyze;
 use sutazai_agent::models::LlamaCppModelBackend;
-use sutazai_core::domain::{
-    Analysis, EventKind, GeneratedBy, NewEvent, NewTask, Section, Snapshot, SnapshotPart, Task,
-};
-use sutazai_core::ports::{AgentContext, Clock, EventSink, MetricSource, ModelBackend, SystemClock};
+use sutazai_core::domain::{Analysis, EventKind, GeneratedBy, NewEvent};
+use sutazai_core::ports::{MetricSource, ModelBackend, SystemClock};
+use sutazai_core::testing::{agent_context, sources_of};
 
-#[path = "fixtures/varied.rs"]
+use crate::model_path;
+
+#[path = "../fixtures/varied.rs"]
 mod varied;
 
 /// Snapshots that the model writes about here; the bench `grounding` takes a hundred.
@@ -22,68 +20,12 @@ const RUNS: u64 = 6;
 static MODEL: LazyLock<Arc<dyn ModelBackend>> =
     LazyLock::new(|| Arc::new(LlamaCppModelBackend::open(model_path()).unwrap()));
 
-fn model_path() -> PathBuf {
-    let path = std::env::var_os("SUTAZAI_TEST_MODEL").map(PathBuf::from).unwrap_or_else(|| {
-        let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
-        home.join(".cache/sutazai/models/SmolLM2-135M-Instruct.Q4_1.gguf")
-    });
-    assert!(path.is_file(), "there is no model at {}: run scripts/model.sh", path.display());
-    path
-}
-
-#[derive(Debug, Default)]
-struct Events(Mutex<Vec<NewEvent>>);
-
-impl EventSink for Events {
-    fn emit(&self, event: NewEvent) {
-        self.0.lock().unwrap().push(event);
-    }
-}
-
-#[derive(Debug)]
-struct Recorded(&'static str, SnapshotPart);
-
-#[async_trait::async_trait]
-impl MetricSource for Recorded {
-    fn name(&self) -> &str {
-        self.0
-    }
-
-    async fn collect(&self) -> sutazai_core::Result<SnapshotPart> {
-        Ok(self.1.clone())
-    }
-}
-
-fn sources(snapshot: Snapshot) -> Vec<Arc<dyn MetricSource>> {
-    let mut sources: Vec<Arc<dyn MetricSource>> = Vec::new();
-    if let Section::Present { value } = snapshot.host {
-        sources.push(Arc::new(Recorded("host", SnapshotPart::Host(value))));
-    }
-    if let Section::Present { value } = snapshot.pressure {
-        sources.push(Arc::new(Recorded("pressure", SnapshotPart::Pressure(value))));
-    }
-    if let Section::Present { value } = snapshot.containers {
-        sources.push(Arc::new(Recorded("containers", SnapshotPart::Containers(value))));
-    }
-    sources
-}
-
 async fn analysis_of(sources: Vec<Arc<dyn MetricSource>>) -> (Analysis, Vec<NewEvent>) {
-    let events = Arc::new(Events::default());
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let context = AgentContext {
-        task: Task::pending(NewTask::new("hardware-optimizer", json!({})), None, None, clock.now()),
-        children: Vec::new(),
-        model: Some(MODEL.clone()),
-        metric_sources: sources,
-        metric_store: None,
-        clock,
-        cancellation: Default::default(),
-        events: events.clone(),
-    };
+    let (mut context, events) = agent_context("hardware-optimizer", json!({}), Arc::new(SystemClock));
+    context.model = Some(MODEL.clone());
+    context.metric_sources = sources;
     let analysis = analyze(&context).await.unwrap();
-    let events = std::mem::take(&mut *events.0.lock().unwrap());
-    (analysis, events)
+    (analysis, events.all())
 }
 
 fn sound(analysis: &Analysis) {
@@ -126,7 +68,7 @@ async fn this_machine_is_analysed() {
 async fn machines_with_much_the_matter_get_true_sentences() {
     let (mut texts, mut by_model) = (0, 0);
     for seed in 0..RUNS {
-        let (analysis, _) = analysis_of(sources(varied::varied(seed))).await;
+        let (analysis, _) = analysis_of(sources_of(varied::varied(seed))).await;
         sound(&analysis);
         texts += analysis.recommendations.len();
         by_model += analysis.recommendations.iter().filter(|r| r.text_by == GeneratedBy::Model).count();

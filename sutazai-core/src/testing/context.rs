@@ -1,0 +1,91 @@
+//! What an agent is given, for tests of agents: a context that measures what the test says and keeps what is emitted.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::{NewEvent, NewTask, Section, Snapshot, SnapshotPart, Task};
+use crate::error::Result;
+use crate::ports::{AgentContext, Clock, EventSink, MetricSource};
+
+/// The context of a first attempt at a task of this agent with this payload: no model, no metrics, no history, and a
+/// sink that keeps its events. Fill in what the test is about.
+pub fn agent_context(agent: &str, payload: Value, clock: Arc<dyn Clock>) -> (AgentContext, Arc<KeptEvents>) {
+    let events = Arc::new(KeptEvents::default());
+    let context = AgentContext {
+        task: Task::pending(NewTask::new(agent, payload), None, None, clock.now()),
+        children: Vec::new(),
+        model: None,
+        metric_sources: Vec::new(),
+        metric_store: None,
+        clock,
+        cancellation: CancellationToken::new(),
+        events: events.clone(),
+    };
+    (context, events)
+}
+
+/// An [`EventSink`] that keeps everything.
+#[derive(Debug, Default)]
+pub struct KeptEvents(Mutex<Vec<NewEvent>>);
+
+impl KeptEvents {
+    /// What was emitted so far, in order.
+    pub fn all(&self) -> Vec<NewEvent> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<NewEvent>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl EventSink for KeptEvents {
+    fn emit(&self, event: NewEvent) {
+        self.lock().push(event);
+    }
+}
+
+/// Sources that have measured this snapshot already, one for each section that is present.
+pub fn sources_of(snapshot: Snapshot) -> Vec<Arc<dyn MetricSource>> {
+    let Snapshot { host, pressure, cgroup, containers, gpus, custom, taken_at: _ } = snapshot;
+    let mut parts = Vec::new();
+    let mut add =
+        |name: &str, part: Option<SnapshotPart>| parts.extend(part.map(|part| (name.to_owned(), part)));
+    add("host", present(host).map(SnapshotPart::Host));
+    add("pressure", present(pressure).map(SnapshotPart::Pressure));
+    add("cgroup", present(cgroup).map(SnapshotPart::Cgroup));
+    add("containers", present(containers).map(SnapshotPart::Containers));
+    add("gpus", present(gpus).map(SnapshotPart::Gpus));
+    for (name, section) in custom {
+        add(&name, present(section).map(|value| SnapshotPart::Custom(name.clone(), value)));
+    }
+    let measured = |(name, part)| Arc::new(Measured { name, part }) as Arc<dyn MetricSource>;
+    parts.into_iter().map(measured).collect()
+}
+
+fn present<T>(section: Section<T>) -> Option<T> {
+    match section {
+        Section::Present { value } => Some(value),
+        Section::Missing { .. } => None,
+    }
+}
+
+#[derive(Debug)]
+struct Measured {
+    name: String,
+    part: SnapshotPart,
+}
+
+#[async_trait]
+impl MetricSource for Measured {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    async fn collect(&self) -> Result<SnapshotPart> {
+        Ok(self.part.clone())
+    }
+}
