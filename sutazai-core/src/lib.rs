@@ -6,6 +6,7 @@
 //! * [`domain`]: plain values,
 //! * [`ports`]: one trait a file, each with a `# Contract` that its conformance suite proves,
 //! * [`engine`]: the inbound API and the workers,
+//! * [`model_gate`]: who may use the model, and when,
 //! * [`identity`]: register, login, refresh, roles,
 //! * [`memory`]: reference adapters over std collections,
 //! * [`testing`] (feature `testing`): suites, mocks.
@@ -15,6 +16,7 @@ pub mod engine;
 pub mod error;
 pub mod identity;
 pub mod memory;
+pub mod model_gate;
 pub mod ports;
 #[cfg(feature = "testing")]
 pub mod testing;

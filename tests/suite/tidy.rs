@@ -72,6 +72,7 @@ fn core_knows_no_io_library() {
         "chrono",
         "futures",
         "jsonschema",
+        "metrics",
         "mockall",
         "rand",
         "serde",

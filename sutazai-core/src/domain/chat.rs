@@ -94,6 +94,8 @@ pub struct GenerateRequest {
     pub max_tokens: u32,
     /// 0.0 is greedy.
     pub temperature: f32,
+    /// Draws from the most probable tokens that make up this share, 0.0 to 1.0; none: the backend's own choice.
+    pub top_p: Option<f32>,
     /// How strongly tokens that were just used are avoided; 1.0 is not at all.
     pub repeat_penalty: f32,
     /// Makes sampling repeatable, where the backend can.
@@ -114,6 +116,7 @@ impl GenerateRequest {
             messages,
             max_tokens: 512,
             temperature: 0.7,
+            top_p: None,
             repeat_penalty: 1.1,
             seed: None,
             stop: Vec::new(),

@@ -19,6 +19,7 @@ use crate::domain::{
     TaskStatus, WorkerId,
 };
 use crate::error::{Error, ErrorKind, Result};
+use crate::model_gate::{ModelGate, Urgency};
 use crate::ports::{Clock, MetricSource, MetricStore, ModelBackend, TaskStore, collect_snapshot};
 
 /// What the engine and its workers share.
@@ -26,7 +27,7 @@ use crate::ports::{Clock, MetricSource, MetricStore, ModelBackend, TaskStore, co
 pub(super) struct Parts {
     pub(super) store: Arc<dyn TaskStore>,
     pub(super) metric_store: Option<Arc<dyn MetricStore>>,
-    pub(super) model: Option<Arc<dyn ModelBackend>>,
+    pub(super) model: Option<ModelGate>,
     pub(super) metric_sources: Vec<Arc<dyn MetricSource>>,
     pub(super) registry: AgentRegistry,
     pub(super) clock: Arc<dyn Clock>,
@@ -228,9 +229,10 @@ impl Engine {
         collect_snapshot(&self.shared.parts.metric_sources, self.shared.parts.clock.as_ref()).await
     }
 
-    /// Where text comes from, if anywhere.
-    pub fn model(&self) -> Option<Arc<dyn ModelBackend>> {
-        self.shared.parts.model.clone()
+    /// Where text comes from, if anywhere, for somebody who waits for it: in line with everybody else.
+    pub fn model_for(&self, caller: &Caller) -> Option<Arc<dyn ModelBackend>> {
+        let gate = self.shared.parts.model.as_ref();
+        gate.map(|gate| gate.model_for(caller.owner(), Urgency::Interactive))
     }
 
     /// Where the metric history lives, if anywhere.
