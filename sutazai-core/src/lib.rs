@@ -3,6 +3,7 @@
 //! This crate knows no database, HTTP, Python or operating-system library. Everything outside is reached
 //! through the traits in [`ports`]; adapters for them live in the crates beside this one.
 //!
+//! * [`chat`]: conversations with a model,
 //! * [`domain`]: plain values,
 //! * [`ports`]: one trait a file, each with a `# Contract` that its conformance suite proves,
 //! * [`engine`]: the inbound API and the workers,
@@ -11,6 +12,7 @@
 //! * [`memory`]: reference adapters over std collections,
 //! * [`testing`] (feature `testing`): suites, mocks.
 
+pub mod chat;
 pub mod domain;
 pub mod engine;
 pub mod error;

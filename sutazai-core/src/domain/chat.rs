@@ -1,5 +1,6 @@
 //! What is asked of a model and what comes back.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,17 @@ impl Role {
             Self::User => "user",
             Self::Assistant => "assistant",
         }
+    }
+}
+
+impl FromStr for Role {
+    type Err = Error;
+
+    fn from_str(s: &str) -> Result<Self> {
+        [Self::System, Self::User, Self::Assistant]
+            .into_iter()
+            .find(|role| role.as_str() == s)
+            .ok_or_else(|| Error::invalid("role", "expected system, user or assistant"))
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::{StreamExt, stream};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use super::limits::Limits;
 use super::line::{Share, Ticket};
@@ -152,29 +152,10 @@ impl ModelBackend for GatedModelBackend {
     async fn generate(&self, request: GenerateRequest) -> Result<ModelStream> {
         let mut measurement = self.measure(request.model.clone());
         let (place, answer) = self.begin(request).await.inspect_err(|e| measurement.failed(e))?;
-        let under_way = Some((place, answer, measurement));
-        Ok(stream::unfold(under_way, |under_way| async {
-            let (place, mut answer, mut measurement) = under_way?;
-            match answer.next().await {
-                Some(Ok(ModelEvent::Text(text))) => {
-                    measurement.text();
-                    Some((Ok(ModelEvent::Text(text)), Some((place, answer, measurement))))
-                }
-                // The slot is free before the end is told.
-                Some(Ok(ModelEvent::Done(usage))) => {
-                    measurement.done(&usage);
-                    Some((Ok(ModelEvent::Done(usage)), None))
-                }
-                Some(Err(e)) => {
-                    measurement.failed(&e);
-                    Some((Err(e), None))
-                }
-                None => {
-                    let e = Error::unavailable("the model ended its answer without saying so");
-                    measurement.failed(&e);
-                    Some((Err(e), None))
-                }
-            }
+        let (sender, receiver) = mpsc::unbounded_channel();
+        tokio::spawn(pass_on(place, answer, measurement, sender));
+        Ok(stream::unfold(receiver, |mut receiver| async {
+            receiver.recv().await.map(|event| (event, receiver))
         })
         .boxed())
     }
@@ -196,6 +177,43 @@ impl ModelBackend for GatedModelBackend {
     async fn pull(&self, model: &str) -> Result<PullStream> {
         self.shared.model.pull(model).await
     }
+}
+
+/// Takes what the model writes as it comes, so that a reader who is slow, or stands still, does not keep the slot: what is
+/// not read yet is bounded by the request's `max_tokens`. Stops the model when the reader has gone away.
+async fn pass_on(
+    place: Place,
+    mut answer: ModelStream,
+    mut measurement: Measurement,
+    reader: mpsc::UnboundedSender<Result<ModelEvent>>,
+) {
+    let end = loop {
+        let event = tokio::select! {
+            biased;
+            () = reader.closed() => return,
+            event = answer.next() => event,
+        };
+        match event {
+            Some(Ok(text @ ModelEvent::Text(_))) => {
+                measurement.text();
+                if reader.send(Ok(text)).is_err() {
+                    return;
+                }
+            }
+            Some(Ok(ModelEvent::Done(usage))) => {
+                measurement.done(&usage);
+                break Ok(ModelEvent::Done(usage));
+            }
+            Some(Err(e)) => break Err(e),
+            None => break Err(Error::unavailable("the model ended its answer without saying so")),
+        }
+    };
+    if let Err(e) = &end {
+        measurement.failed(e);
+    }
+    // The slot is free before the end is told.
+    drop((place, answer));
+    let _ = reader.send(end);
 }
 
 impl Shared {
