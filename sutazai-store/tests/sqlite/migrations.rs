@@ -25,7 +25,7 @@ async fn forward_back_and_forward() {
     assert!(!place.file().exists(), "asking for the status made a file");
 
     let taken = up(&url).await.unwrap();
-    assert_eq!(taken.iter().map(|m| m.version).collect::<Vec<_>>(), [1, 2, 3, 4]);
+    assert_eq!(taken.iter().map(|m| m.version).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
     assert!(up(&url).await.unwrap().is_empty());
     let schema = schema(&place).await;
     let stores = place.open().await;
@@ -34,7 +34,7 @@ async fn forward_back_and_forward() {
     drop(stores);
 
     let back = down(&url, 3).await.unwrap();
-    assert_eq!(back.iter().map(|m| m.version).collect::<Vec<_>>(), [4, 3, 2]);
+    assert_eq!(back.iter().map(|m| m.version).collect::<Vec<_>>(), [5, 4, 3]);
     let applied: Vec<bool> = status(&url).await.unwrap().iter().map(|m| m.applied).collect();
     assert_eq!(applied, [true, false, false, false]);
     assert_eq!(down(&url, 9).await.unwrap().len(), 1);
