@@ -14,6 +14,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use sutazai_core::Result;
+use sutazai_core::model_gate::ModelGateConfig;
 
 pub use layers::Layers;
 pub use secret::Secret;
@@ -70,6 +71,8 @@ pub struct Config {
     pub enable_auth: bool,
     /// How many tasks run at once.
     pub workers: usize,
+    /// How much the gate in front of the models lets through.
+    pub model_gate: ModelGateConfig,
     /// Time between two samples of the metric history.
     pub history_interval: Duration,
     /// How long the metric history is kept.
@@ -159,6 +162,8 @@ mod tests {
             ("ARGON2_MEMORY_KIB", "64"),
             ("ARGON2_ITERATIONS", "0"),
             ("ARGON2_PARALLELISM", "many"),
+            ("MODEL_SLOTS", "0"),
+            ("MODEL_REQUESTS_PER_MINUTE", "-1"),
         ]);
         for name in [
             "WORKERS",
@@ -168,6 +173,8 @@ mod tests {
             "ARGON2_MEMORY_KIB",
             "ARGON2_ITERATIONS",
             "ARGON2_PARALLELISM",
+            "MODEL_SLOTS",
+            "MODEL_REQUESTS_PER_MINUTE",
         ] {
             assert!(found.iter().any(|p| p.starts_with(name)), "{name} in {found:?}");
         }

@@ -15,7 +15,8 @@ use serde_json::json;
 use sutazai_agent::metrics::History;
 use sutazai_agent::models::{self, ModelManager};
 use sutazai_agent::{agents, metrics};
-use sutazai_core::domain::{NewTask, NewUser, Snapshot, Task};
+use sutazai_core::chat::Chat;
+use sutazai_core::domain::{Caller, NewTask, NewUser, Snapshot, Task};
 use sutazai_core::engine::{Engine, EngineBuilder};
 use sutazai_core::identity::{Identity, IdentityConfig};
 use sutazai_core::ports::{
@@ -35,6 +36,7 @@ use crate::config::{Config, Environment, FirstAdmin, Secret};
 pub struct Service {
     engine: Engine,
     identity: Option<Identity>,
+    chat: Chat,
     history: Arc<History>,
     stop: CancellationToken,
     background: TaskTracker,
@@ -64,7 +66,8 @@ impl Service {
             .task_store(stores.tasks.clone())
             .metric_store(stores.metrics.clone())
             .clock(clock.clone())
-            .workers(config.workers);
+            .workers(config.workers)
+            .model_gate(config.model_gate.clone());
         if let Some(manager) = models(config, clock.clone()).await? {
             builder = builder.model(manager);
         }
@@ -75,10 +78,12 @@ impl Service {
             builder = builder.agent(agent);
         }
         let engine = more(builder).build()?;
+        let chat = Chat::new(stores.conversations, engine.clone());
         let history = Arc::new(
             History::new(stores.metrics, clock).interval(config.history_interval).keep(config.history_keep),
         );
-        Ok(Self { engine, identity, history, stop: CancellationToken::new(), background: TaskTracker::new() })
+        let (stop, background) = (CancellationToken::new(), TaskTracker::new());
+        Ok(Self { engine, identity, chat, history, stop, background })
     }
 
     /// The engine.
@@ -88,14 +93,14 @@ impl Service {
 
     /// What the HTTP server needs.
     pub fn app(&self) -> App {
-        App::new(self.engine.clone(), self.identity.clone())
+        App::new(self.engine.clone(), self.identity.clone()).with_chat(self.chat.clone())
     }
 
     /// Starts the workers, the metric history, and the look for sessions that ended elsewhere, and has the model loaded
     /// that answers by default.
     pub fn start(&self) {
         self.engine.start();
-        if let Some(model) = self.engine.model() {
+        if let Some(model) = self.engine.model_for(&Caller::System) {
             let stop = self.stop.clone();
             self.background.spawn(async move { stop.run_until_cancelled(load(&*model)).await });
         }
@@ -111,6 +116,7 @@ impl Service {
     pub async fn shutdown(&self, grace: Duration) {
         self.stop.cancel();
         self.engine.shutdown(grace).await;
+        self.chat.finish().await;
         self.background.close();
         self.background.wait().await;
     }

@@ -4,8 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
+use sutazai_core::chat::Chat;
+use sutazai_core::domain::Caller;
 use sutazai_core::engine::Engine;
 use sutazai_core::identity::Identity;
+use sutazai_core::ports::ModelBackend;
 use sutazai_core::{Error, ErrorKind, Result};
 use tokio::sync::Mutex;
 
@@ -17,6 +20,7 @@ const SNAPSHOT_LIFE: Duration = Duration::from_secs(1);
 pub struct App {
     engine: Engine,
     identity: Option<Identity>,
+    chat: Option<Chat>,
     started: Instant,
     snapshot: Arc<Mutex<Option<(Instant, Bytes)>>>,
 }
@@ -25,7 +29,13 @@ impl App {
     /// With `identity`, callers sign in and see what is theirs. Without, everybody who reaches the server may do
     /// everything: for loopback addresses only.
     pub fn new(engine: Engine, identity: Option<Identity>) -> Self {
-        Self { engine, identity, started: Instant::now(), snapshot: Arc::default() }
+        Self { engine, identity, chat: None, started: Instant::now(), snapshot: Arc::default() }
+    }
+
+    /// Keeps conversations with models.
+    pub fn with_chat(mut self, chat: Chat) -> Self {
+        self.chat = Some(chat);
+        self
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -40,6 +50,18 @@ impl App {
     /// Identity, for the routes that are about nothing else.
     pub(crate) fn require_identity(&self) -> Result<&Identity> {
         self.identity().ok_or_else(|| Error::new(ErrorKind::Unsupported, "this server runs without users"))
+    }
+
+    /// Conversations, for the routes that are about nothing else.
+    pub(crate) fn chat(&self) -> Result<&Chat> {
+        let missing = || Error::new(ErrorKind::Unsupported, "this server keeps no conversations");
+        self.chat.as_ref().ok_or_else(missing)
+    }
+
+    /// The models, for this caller.
+    pub(crate) fn model_for(&self, caller: &Caller) -> Result<Arc<dyn ModelBackend>> {
+        let missing = || Error::unavailable("no model backend is configured");
+        self.engine.model_for(caller).ok_or_else(missing)
     }
 
     /// How long this app has existed.

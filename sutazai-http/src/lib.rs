@@ -18,6 +18,7 @@ mod dto;
 mod envelope;
 mod error;
 mod extract;
+mod gateway;
 mod middleware;
 mod router;
 mod routes;

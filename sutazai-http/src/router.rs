@@ -9,11 +9,11 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
-use crate::document::{access, api, envelope as envelope_schema};
+use crate::document::{access, api, envelope as envelope_schema, gateway as gateway_document};
 use crate::error::ApiError;
-use crate::middleware::{authenticate, envelope, permit, timeout, trace};
+use crate::middleware::{authenticate, envelope, openai, permit, timeout, trace};
 use crate::routes::document::show::Document;
-use crate::routes::{admin, agents, auth, document, health, system, tasks};
+use crate::routes::{admin, agents, auth, conversations, document, gateway, health, models, system, tasks};
 
 /// The largest body in bytes that is read: 10 MB.
 pub(crate) const MAX_BODY: usize = 10 * 1_000 * 1_000;
@@ -26,11 +26,16 @@ pub fn router(app: App) -> Router {
         .merge(permitted(Permission::Administer, about_users(users()).merge(operation())))
         .merge(permitted(Permission::ReadTasks, task_reads()))
         .merge(permitted(Permission::WriteTasks, task_writes()))
-        .merge(permitted(Permission::ReadMetrics, metrics()));
-    let signed_in = signed_in(&app, timed(quick).merge(permitted(Permission::ReadTasks, task_streams())));
+        .merge(permitted(Permission::ReadMetrics, metrics()))
+        .merge(permitted(Permission::UseModels, models().merge(conversations())))
+        .merge(permitted(Permission::Administer, model_changes()));
+    let streams =
+        permitted(Permission::ReadTasks, task_streams()).merge(permitted(Permission::UseModels, answers()));
+    let signed_in = signed_in(&app, timed(quick).merge(streams));
     let bare = OpenApiRouter::new().routes(routes!(document::show::handle));
     let (router, document) = OpenApiRouter::with_openapi(api::frame())
         .merge(enveloped(open.merge(signed_in)))
+        .merge(by_protocol(self::signed_in(&app, permitted(Permission::UseModels, gateway()))))
         .merge(bare)
         .split_for_parts();
     router
@@ -112,6 +117,36 @@ fn metrics() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(system::metrics::handle))
 }
 
+fn models() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(models::list::handle))
+}
+
+fn model_changes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(models::pull::handle))
+}
+
+fn conversations() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(conversations::list::handle))
+        .routes(routes!(conversations::create::handle))
+        .routes(routes!(conversations::show::handle))
+        .routes(routes!(conversations::delete::handle))
+}
+
+/// A model takes its time; the gate in front of it has a limit of its own.
+fn answers() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(conversations::say::handle))
+}
+
+/// Here too the gate has the limit.
+fn gateway() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(gateway::complete::handle))
+        .routes(routes!(gateway::embed::handle))
+        .routes(routes!(gateway::list_models::handle))
+        .routes(routes!(gateway::show_model::handle))
+}
+
 /// These routes, for callers who have this permission.
 fn permitted(permission: Permission, mut routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
     access::permitted(routes.get_openapi_mut(), permission);
@@ -140,4 +175,10 @@ fn about_users(mut routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
 fn enveloped(mut routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
     envelope_schema::wrap(routes.get_openapi_mut());
     routes
+}
+
+/// These routes, as they are once `middleware::openai` has written their answers.
+fn by_protocol(mut routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
+    gateway_document::describe(routes.get_openapi_mut());
+    routes.route_layer(from_fn(openai::write))
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::serve::ListenerExt;
 use axum::{Extension, Router};
+use futures::{Stream, StreamExt, future};
 use sutazai_core::{Error, Result};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -16,6 +17,22 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// Tells a stream that the server is about to stop. Requests carry it when [`serve`] runs them.
 #[derive(Debug, Clone)]
 pub(crate) struct Closing(pub(crate) CancellationToken);
+
+/// Comments so often keep the connection of a stream from looking dead to whatever lies between.
+pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// The stream, until the server is about to stop.
+pub(crate) fn until_closing<S: Stream + Send>(
+    stream: S,
+    closing: Option<Extension<Closing>>,
+) -> impl Stream<Item = S::Item> + Send {
+    stream.take_until(Box::pin(async move {
+        match closing {
+            Some(Extension(closing)) => closing.0.cancelled_owned().await,
+            None => future::pending().await,
+        }
+    }))
+}
 
 /// Serves until `shutdown` ends; then takes no new connection, ends event streams, and gives requests that are under
 /// way ten seconds.

@@ -1,10 +1,8 @@
 //! Conversations with a model, as they are kept.
 
-use chrono::{DateTime, Utc};
-use serde::Deserialize;
-
 use super::chat::{ChatMessage, ModelUsage, Role};
 use super::id::{ConversationId, MessageId, UserId};
+use chrono::{DateTime, Utc};
 
 /// A conversation, without its messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,12 +24,11 @@ pub struct Conversation {
 }
 
 /// A request for a conversation.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NewConversation {
     /// What it is about, at most 200 characters.
     pub title: String,
-    /// The model that is to answer; default: the one that answers by default.
+    /// The model that is to answer; none: the one that answers by default.
     pub model: Option<String>,
     /// Instructions to stand before everything else, at most 10,000 characters.
     pub system: Option<String>,
@@ -63,25 +60,21 @@ impl StoredMessage {
 }
 
 /// What somebody says in a conversation, and how the model is to answer.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct NewMessage {
     /// The text, 1 to 100,000 characters.
     pub content: String,
     /// The answer has at most so many tokens, 1 to 32,768.
-    #[serde(default = "default_max_tokens")]
     pub max_tokens: u32,
     /// How freely the model chooses, 0.0 to 2.0.
-    #[serde(default = "default_temperature")]
     pub temperature: f32,
 }
 
-fn default_max_tokens() -> u32 {
-    512
-}
-
-fn default_temperature() -> f32 {
-    0.7
+impl NewMessage {
+    /// This text, for an answer of at most 512 tokens at temperature 0.7.
+    pub fn new(content: impl Into<String>) -> Self {
+        Self { content: content.into(), max_tokens: 512, temperature: 0.7 }
+    }
 }
 
 /// Which conversations to list.

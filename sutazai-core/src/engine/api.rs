@@ -83,8 +83,8 @@ impl Engine {
     /// Adds a task to the queue; it is durable when this returns.
     ///
     /// # Errors
-    /// `InvalidInput` naming the field that does not fit; `Conflict` when the idempotency key names a task that asks
-    /// for something else.
+    /// `InvalidInput` naming the field that does not fit; `Forbidden` when the agent is not for this caller; `Conflict`
+    /// when the idempotency key names a task that asks for something else.
     pub async fn submit(&self, caller: &Caller, new: NewTask) -> Result<Task> {
         let mut stored = self.submit_all(caller, vec![new]).await?;
         stored.pop().ok_or_else(|| Error::internal("the store gave back no task"))
@@ -96,7 +96,7 @@ impl Engine {
     /// As [`submit`](Self::submit).
     pub async fn submit_all(&self, caller: &Caller, new: Vec<NewTask>) -> Result<Vec<Task>> {
         let parts = &self.shared.parts;
-        new.iter().try_for_each(|new| parts.registry.check(new))?;
+        new.iter().try_for_each(|new| parts.registry.check_for(caller, new))?;
         let now = parts.clock.now();
         let tasks: Vec<Task> =
             new.into_iter().map(|new| Task::pending(new, caller.owner(), None, now)).collect();

@@ -174,6 +174,10 @@ impl ModelBackend for GatedModelBackend {
         Ok(made)
     }
 
+    async fn load(&self, model: Option<String>) -> Result<()> {
+        self.shared.model.load(model).await
+    }
+
     async fn pull(&self, model: &str) -> Result<PullStream> {
         self.shared.model.pull(model).await
     }

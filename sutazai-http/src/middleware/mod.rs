@@ -2,6 +2,7 @@
 
 pub(crate) mod authenticate;
 pub(crate) mod envelope;
+pub(crate) mod openai;
 pub(crate) mod permit;
 pub(crate) mod timeout;
 pub(crate) mod trace;

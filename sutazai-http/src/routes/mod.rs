@@ -3,7 +3,10 @@
 pub(crate) mod admin;
 pub(crate) mod agents;
 pub(crate) mod auth;
+pub(crate) mod conversations;
 pub(crate) mod document;
+pub(crate) mod gateway;
 pub(crate) mod health;
+pub(crate) mod models;
 pub(crate) mod system;
 pub(crate) mod tasks;

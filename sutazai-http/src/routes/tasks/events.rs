@@ -1,13 +1,11 @@
 //! `GET /api/v1/tasks/{id}/events`: what happens to a task, as it happens (server-sent events).
 
-use std::time::Duration;
-
 use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use futures::{StreamExt, future};
+use futures::StreamExt;
 use sutazai_core::Error;
 use sutazai_core::domain::{Caller, TaskEvent, TaskId};
 
@@ -15,11 +13,9 @@ use crate::app::App;
 use crate::dto::task::event_view;
 use crate::error::ApiError;
 use crate::extract::IdPath;
-use crate::server::Closing;
+use crate::server::{Closing, KEEP_ALIVE, until_closing};
 
 const LAST_EVENT_ID: &str = "last-event-id";
-/// Comments keep the connection from looking dead to whatever lies between.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// Follow a task (server-sent events).
 ///
@@ -52,19 +48,12 @@ pub(crate) async fn handle(
     if after.is_some() && task.status.has_ended() && std::pin::Pin::new(&mut events).peek().await.is_none() {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let closed = async move {
-        match closing {
-            Some(Extension(closing)) => closing.0.cancelled_owned().await,
-            None => future::pending().await,
-        }
-    };
     // An error cannot be told in the middle of a stream: it ends, and the caller resumes where it was.
-    let stream =
-        events.take_until(Box::pin(closed)).map(|event| event.and_then(sent)).inspect(move |event| {
-            if let Err(e) = event {
-                tracing::warn!(task_id = %id, error = %e, "an event stream broke off");
-            }
-        });
+    let stream = until_closing(events, closing).map(|event| event.and_then(sent)).inspect(move |event| {
+        if let Err(e) = event {
+            tracing::warn!(task_id = %id, error = %e, "an event stream broke off");
+        }
+    });
     Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response())
 }
 
