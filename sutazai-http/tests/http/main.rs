@@ -6,10 +6,13 @@
 mod account;
 mod admin;
 mod auth;
+mod conversations;
 mod document;
+mod endless;
 mod errors;
 mod events;
 mod faults;
+mod gateway;
 mod identity;
 mod isolation;
 mod journey;
