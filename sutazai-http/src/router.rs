@@ -9,7 +9,7 @@ use sutazai_core::domain::Permission;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::middleware::{authenticate, envelope, permit, timeout, trace};
-use crate::routes::{admin, agents, auth, health, system, tasks};
+use crate::routes::{admin, agents, auth, events, health, system, tasks};
 
 /// The largest body in bytes that is read: 10 MB.
 pub(crate) const MAX_BODY: usize = 10 * 1_000 * 1_000;
@@ -28,14 +28,15 @@ pub fn router(app: App) -> Router {
         .merge(permitted(Permission::ReadTasks, task_reads()))
         .merge(permitted(Permission::WriteTasks, task_writes()))
         .merge(permitted(Permission::ReadMetrics, metrics()));
-    // A stream lasts as long as its task.
-    let streams = Router::new().route("/api/v1/tasks/{id}/events", get(tasks::events::handle));
     let signed_in = signed_in
         .route_layer(from_fn(timeout::limit))
-        .merge(permitted(Permission::ReadTasks, streams))
         .route_layer(from_fn_with_state(app.clone(), authenticate::require));
+    // Streams have no time limit, and browsers cannot open them with a header.
+    let streams = permitted(Permission::ReadTasks, streams())
+        .route_layer(from_fn_with_state(app.clone(), authenticate::require_or_ticket));
     open.route_layer(from_fn(timeout::limit))
         .merge(signed_in)
+        .merge(streams)
         .fallback(|| async { ApiError::of_status(axum::http::StatusCode::NOT_FOUND) })
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn_with_state(app.clone(), envelope::wrap))
@@ -75,6 +76,7 @@ fn administration() -> Router<App> {
 
 fn task_reads() -> Router<App> {
     Router::new()
+        .route("/api/v1/auth/ticket", post(auth::ticket::handle))
         .route("/api/v1/agents", get(agents::list::handle))
         .route("/api/v1/tasks", get(tasks::list::handle))
         .route("/api/v1/tasks/{id}", get(tasks::show::handle))
@@ -87,6 +89,13 @@ fn task_writes() -> Router<App> {
         .route("/api/v1/tasks/{id}", delete(tasks::delete::handle))
         .route("/api/v1/tasks/{id}/cancel", post(tasks::cancel::handle))
         .route("/api/v1/tasks/{id}/retry", post(tasks::retry::handle))
+}
+
+fn streams() -> Router<App> {
+    Router::new()
+        .route("/api/v1/events", get(events::stream::handle))
+        .route("/api/v1/tasks/{id}/events", get(tasks::events::handle))
+        .route("/api/v1/ws", get(events::socket::handle))
 }
 
 fn metrics() -> Router<App> {

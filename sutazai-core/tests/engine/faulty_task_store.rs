@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde_json::json;
 use sutazai_core::domain::{
-    Claim, ClaimKey, Finish, NewEvent, Outcome, Task, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatistics,
+    Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Outcome, Task, TaskEvent, TaskId, TaskPage,
+    TaskQuery, TaskStatistics, UserId,
 };
 use sutazai_core::memory::MemoryTaskStore;
 use sutazai_core::ports::{ClaimRequest, LeaseState, TaskStore, WakeUp};
@@ -81,6 +82,18 @@ impl TaskStore for FaultyTaskStore {
     }
     async fn events_after(&self, id: TaskId, after: u64, limit: u32) -> Result<Vec<TaskEvent>> {
         self.store.events_after(id, after, limit).await
+    }
+    async fn feed_after(
+        &self,
+        owner: Option<UserId>,
+        after: EventPosition,
+        limit: u32,
+    ) -> Result<Vec<FeedEvent>> {
+        self.fault()?;
+        self.store.feed_after(owner, after, limit).await
+    }
+    async fn feed_end(&self) -> Result<EventPosition> {
+        self.store.feed_end().await
     }
     fn subscribe(&self) -> tokio::sync::broadcast::Receiver<WakeUp> {
         self.store.subscribe()
