@@ -40,7 +40,11 @@ impl ApiError {
             StatusCode::BAD_REQUEST => StatusCode::UPGRADE_REQUIRED,
             status => status,
         };
-        Self::new(status, "malformed", format!("expected the opening handshake of a WebSocket: {}", e.body_text()))
+        Self::new(
+            status,
+            "malformed",
+            format!("expected the opening handshake of a WebSocket: {}", e.body_text()),
+        )
     }
 
     /// What a bare status says: those of axum itself (no such path, no such method, a body that is too large).

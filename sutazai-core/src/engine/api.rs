@@ -16,8 +16,8 @@ use super::registry::AgentRegistry;
 use super::running::{Running, StopReason};
 use super::{claimer, finisher, heartbeat};
 use crate::domain::{
-    AgentDescriptor, Caller, EventPosition, NewTask, Snapshot, Task, TaskId, TaskPage, TaskQuery, TaskStatistics,
-    TaskStatus, WorkerId,
+    AgentDescriptor, Caller, EventPosition, NewTask, Snapshot, Task, TaskId, TaskPage, TaskQuery,
+    TaskStatistics, TaskStatus, WorkerId,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::{Clock, MetricSource, MetricStore, ModelBackend, TaskStore, collect_snapshot};

@@ -101,7 +101,10 @@ pub(super) async fn open(
     let end = shared.parts.store.feed_end().await?;
     let after = after.unwrap_or(end);
     if after > end {
-        return Err(Error::invalid("after", "expected the id of an event of this server; there is none so late"));
+        return Err(Error::invalid(
+            "after",
+            "expected the id of an event of this server; there is none so late",
+        ));
     }
     let following = Following { shared, owner, after, live, behind: true, read: VecDeque::new() };
     let events = stream::try_unfold(following, |mut following| async move {

@@ -10,8 +10,8 @@ use queue::Queue;
 use tokio::sync::broadcast;
 
 use crate::domain::{
-    Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Task, TaskEvent, TaskId, TaskPage, TaskQuery,
-    TaskStatistics, UserId,
+    Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Task, TaskEvent, TaskId, TaskPage,
+    TaskQuery, TaskStatistics, UserId,
 };
 use crate::error::{Error, Result};
 use crate::ports::{ClaimRequest, LeaseState, TaskStore, WakeUp};

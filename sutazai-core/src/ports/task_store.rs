@@ -8,8 +8,8 @@ use chrono::{DateTime, Utc};
 use tokio::sync::broadcast;
 
 use crate::domain::{
-    Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Task, TaskEvent, TaskId, TaskPage, TaskQuery,
-    TaskStatistics, UserId, WorkerId,
+    Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Task, TaskEvent, TaskId, TaskPage,
+    TaskQuery, TaskStatistics, UserId, WorkerId,
 };
 use crate::error::Result;
 

@@ -19,9 +19,14 @@ use sutazai_core::{Error, Result};
 pub(crate) struct FaultyTaskStore {
     pub(crate) store: Arc<MemoryTaskStore>,
     pub(crate) faults: AtomicU32,
+    pub(crate) feed_readings: AtomicU32,
 }
 
 impl FaultyTaskStore {
+    pub(crate) fn new(store: Arc<MemoryTaskStore>, faults: u32) -> Arc<Self> {
+        Arc::new(Self { store, faults: AtomicU32::new(faults), feed_readings: AtomicU32::new(0) })
+    }
+
     fn fault(&self) -> Result<()> {
         let left = self.faults.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
         left.map_or(Ok(()), |_| Err(Error::unavailable("the line is cut")))
@@ -89,6 +94,7 @@ impl TaskStore for FaultyTaskStore {
         after: EventPosition,
         limit: u32,
     ) -> Result<Vec<FeedEvent>> {
+        self.feed_readings.fetch_add(1, Ordering::SeqCst);
         self.fault()?;
         self.store.feed_after(owner, after, limit).await
     }

@@ -73,7 +73,10 @@ impl Tickets {
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
         let good = out.remove(&hash(ticket)).filter(|ticket| ticket.until > now);
         good.map(|ticket| ticket.credential).ok_or_else(|| {
-            Error::new(ErrorKind::Unauthenticated, "the ticket is not good: each is good once, for 30 seconds")
+            Error::new(
+                ErrorKind::Unauthenticated,
+                "the ticket is not good: each is good once, for 30 seconds",
+            )
         })
     }
 }

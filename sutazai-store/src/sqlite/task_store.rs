@@ -8,8 +8,8 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, QueryBuilder, Row, Sqlite};
 use sutazai_core::Result;
 use sutazai_core::domain::{
-    Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Task, TaskCount, TaskEvent, TaskId, TaskPage,
-    TaskQuery, TaskStatistics, UserId,
+    Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Task, TaskCount, TaskEvent, TaskId,
+    TaskPage, TaskQuery, TaskStatistics, UserId,
 };
 use sutazai_core::ports::{ClaimRequest, LeaseState, TaskStore, WakeUp};
 use tokio::sync::broadcast;
@@ -237,13 +237,16 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("plan.db");
         super::super::migrate_up(&path).await.unwrap();
-        let pool = sqlx::SqlitePool::connect_with(super::super::statement::connect_options(&path)).await.unwrap();
+        let pool =
+            sqlx::SqlitePool::connect_with(super::super::statement::connect_options(&path)).await.unwrap();
         for (sql, search) in [
             (FEED, "SEARCH task_events USING INTEGER PRIMARY KEY (rowid>?)"),
             (FEED_OF_OWNER, "SEARCH task_events USING INDEX task_events_owner (owner=? AND rowid>?)"),
         ] {
-            let rows =
-                sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"))).fetch_all(&pool).await.unwrap();
+            let rows = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}")))
+                .fetch_all(&pool)
+                .await
+                .unwrap();
             let plan: Vec<String> = rows.iter().map(|row| row.get(3)).collect();
             assert_eq!(plan, [search]);
         }

@@ -38,13 +38,12 @@ pub(crate) async fn handle(
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     // An error cannot be told in the middle of a stream: it ends, and the caller resumes where it was.
-    let stream = events.take_until(Box::pin(ending.come())).map(|event| event.and_then(sent)).inspect(
-        move |event| {
+    let stream =
+        events.take_until(Box::pin(ending.come())).map(|event| event.and_then(sent)).inspect(move |event| {
             if let Err(e) = event {
                 tracing::warn!(task_id = %id, error = %e, "an event stream broke off");
             }
-        },
-    );
+        });
     Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response())
 }
 
