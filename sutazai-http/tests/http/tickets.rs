@@ -154,10 +154,8 @@ async fn it_stands_in_no_log() {
     }
     let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert!(text.contains("/api/v1/ws") && text.contains("/api/v1/events") && text.contains("401"), "{text}");
-    let answered = text.lines().filter(|line| line.contains("sutazai_http"));
-    for line in answered {
-        for secret in [&stream_ticket, &socket_ticket, &ada.token] {
-            assert!(!line.contains(secret.as_str()), "{line}");
-        }
+    for secret in [&stream_ticket, &socket_ticket, &ada.token] {
+        let told = text.lines().find(|line| line.contains(secret.as_str()));
+        assert_eq!(told, None);
     }
 }

@@ -61,7 +61,11 @@ impl Client {
     pub(crate) async fn closed(&mut self) -> u16 {
         loop {
             match self.next().await {
-                Some(Message::Close(Some(frame))) => return frame.code.into(),
+                Some(Message::Close(Some(frame))) => {
+                    // The library answers the close when it is asked for what comes after it.
+                    assert!(self.next().await.is_none());
+                    return frame.code.into();
+                }
                 Some(Message::Text(_)) => {}
                 other => panic!("{other:?}"),
             }
