@@ -33,6 +33,8 @@ const PING_EVERY: Duration = Duration::from_secs(20);
 const SEND_LIMIT: Duration = Duration::from_secs(10);
 /// How long the other side gets to answer a close.
 const PART_LIMIT: Duration = Duration::from_secs(5);
+/// How long it gets to read one that it cannot answer.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// A WebSocket with what its client has subscribed to.
 pub(crate) struct Connection {
@@ -78,6 +80,10 @@ impl Connection {
             // Until the other side has closed too: a connection that is dropped before loses what is on its way.
             if socket.send(Frame::Close(Some(close))).await.is_ok() {
                 while let Some(Ok(_)) = socket.recv().await {}
+            }
+            if matches!(code, close_code::SIZE | close_code::PROTOCOL) {
+                // Nothing more can be read here, so the other side's close will not be seen.
+                clock.sleep(LINGER).await;
             }
         };
         tokio::select! {

@@ -1,11 +1,10 @@
 //! The JSON of a WebSocket's messages.
 
 use serde::{Deserialize, Serialize, Serializer};
-use serde_json::Value;
 use sutazai_core::Error;
 use sutazai_core::domain::{TaskEvent, TaskId};
 
-use crate::error::ApiError;
+use crate::error::{ApiError, ErrorBody};
 use crate::extract::read_json;
 
 /// What a client asks for.
@@ -42,7 +41,7 @@ pub(crate) enum Message {
     Error {
         #[serde(skip_serializing_if = "Option::is_none")]
         subscription: Option<Subscription>,
-        error: Value,
+        error: ErrorBody,
     },
     /// The answer to a ping.
     Pong,

@@ -1,16 +1,12 @@
 //! Many who follow at once cost little.
 
-use std::process::Command;
-
 use futures::future::join_all;
 use serde_json::json;
 
-use crate::support::{EventReader, Server};
+use crate::support::{EventReader, Server, is_alone};
 use crate::wire::{Mute, TEXT};
 
 const STREAMS: usize = 200;
-/// Set where the test runs by itself: other tests of the same process would be measured too.
-const ALONE: &str = "SUTAZAI_TEST_ALONE";
 
 /// The memory of this process in KiB: the server's and that of its clients (proc(5), VmRSS).
 fn resident() -> u64 {
@@ -21,11 +17,8 @@ fn resident() -> u64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_streams_of_each_kind_are_cheap() {
-    if std::env::var_os(ALONE).is_none() {
-        let name = "many_streams::two_hundred_streams_of_each_kind_are_cheap";
-        let mut alone = Command::new(std::env::current_exe().unwrap());
-        alone.args([name, "--exact", "--nocapture"]).env(ALONE, "1");
-        return assert!(alone.status().unwrap().success());
+    if !is_alone("many_streams::two_hundred_streams_of_each_kind_are_cheap") {
+        return;
     }
     let server = Server::start().await;
     let ada = server.user("ada").await;

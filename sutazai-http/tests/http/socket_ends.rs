@@ -58,7 +58,7 @@ async fn who_does_not_read_is_cut_off() {
         client
     };
     // Until what lies between the two is full.
-    SystemClock.sleep(Duration::from_millis(700)).await;
+    SystemClock.sleep(Duration::from_secs(2)).await;
     clock.advance(Duration::from_secs(10));
     SystemClock.sleep(Duration::from_millis(100)).await;
     let (mut events, mut bytes) = (0, 0);

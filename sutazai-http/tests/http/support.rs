@@ -245,6 +245,17 @@ impl User<'_> {
     }
 }
 
+/// Runs this test again in a process of its own, where no other test runs beside it; gives whether this is that process.
+pub(crate) fn is_alone(test: &str) -> bool {
+    const ALONE: &str = "SUTAZAI_TEST_ALONE";
+    if std::env::var_os(ALONE).is_some() {
+        return true;
+    }
+    let mut alone = std::process::Command::new(std::env::current_exe().unwrap());
+    assert!(alone.args([test, "--exact", "--nocapture"]).env(ALONE, "1").status().unwrap().success());
+    false
+}
+
 /// Checks that a good answer is in the envelope, and opens it.
 pub(crate) async fn success(answer: Response, status: u16) -> Value {
     let (found, body) = open(answer).await;

@@ -3,17 +3,29 @@
 use axum::Extension;
 use axum::extract::State;
 use axum::http::HeaderMap;
-use serde_json::json;
 use sutazai_core::domain::Caller;
 
 use crate::app::App;
 use crate::auth::credential::Credential;
 use crate::auth::tickets::LIFE;
+use crate::dto::ticket::TicketView;
 use crate::envelope::Reply;
 use crate::error::ApiError;
 
-/// 201 with a ticket that stands for the caller's token or key, once, on a stream opened within 30 seconds; 429 when too
-/// many of theirs are unused.
+/// Make a ticket for a stream.
+///
+/// It stands for the caller's token or key, once, in the address of a stream that is opened within 30 seconds.
+#[utoipa::path(
+    post,
+    path = "/api/v1/auth/ticket",
+    operation_id = "create_ticket",
+    tag = "auth",
+    responses(
+        (status = 201, description = "The ticket.", body = TicketView),
+        (status = 429, description = "Too many of the caller's tickets are unused."),
+        (status = 503, description = "Too many tickets are unused."),
+    ),
+)]
 pub(crate) async fn handle(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
@@ -22,5 +34,5 @@ pub(crate) async fn handle(
     app.require_identity()?;
     let credential = Credential::of(&headers)?;
     let ticket = app.tickets().issue(caller.owner(), credential, app.engine().clock().now())?;
-    Ok(Reply::created(&json!({ "ticket": ticket, "expires_in": LIFE.as_secs() })))
+    Ok(Reply::created(&TicketView { ticket, expires_in: LIFE.as_secs() }))
 }

@@ -16,7 +16,19 @@ use crate::live::ending::Ending;
 /// Of a connection's buffers: most have little to say.
 const BUFFER: usize = 4 * 1_024;
 
-/// 101, and then messages both ways; 400 or 426 when the request is no opening handshake (RFC 6455, 4.2.1).
+/// Follow tasks over a WebSocket.
+///
+/// After the opening handshake of RFC 6455 (4.2.1) both sides send JSON texts.
+#[utoipa::path(
+    get,
+    path = "/api/v1/ws",
+    operation_id = "open_socket",
+    tag = "events",
+    responses(
+        (status = 101, description = "The connection is a WebSocket from here on."),
+        (status = 426, description = "The request is no opening handshake."),
+    ),
+)]
 pub(crate) async fn handle(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,

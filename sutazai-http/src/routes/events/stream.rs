@@ -15,9 +15,24 @@ use crate::live::ending::Ending;
 use crate::live::resume::Resume;
 use crate::routes::tasks::events::KEEP_ALIVE;
 
-/// 200 and a stream without an end: `id` is where the event stands among all, `event` the kind, `data` the event as JSON.
-/// It begins with what comes now, or after the event that `Last-Event-ID` or `after` names. The first id comes at once
-/// and without an event, so that who is cut off before one comes can resume too (HTML, 9.2.6).
+/// Follow all the caller's tasks (server-sent events).
+///
+/// What happens from now on, or after the event that is named. `id` is where the event stands among all, `event` its
+/// kind, `data` the event as JSON. The first id comes at once and without an event, so that who is cut off before one
+/// comes can resume too (HTML, 9.2.6).
+#[utoipa::path(
+    get,
+    path = "/api/v1/events",
+    operation_id = "follow_all_tasks",
+    tag = "events",
+    params(
+        ("Last-Event-ID" = Option<String>, Header, nullable = false, pattern = "^[0-9]{1,39}$", description = "Only what comes after this event."),
+        ("after" = Option<String>, Query, nullable = false, pattern = "^[0-9]{1,39}$", description = "The same, where no header can be set."),
+    ),
+    responses(
+        (status = 200, description = "A stream without an end.", content_type = "text/event-stream", body = String),
+    ),
+)]
 pub(crate) async fn handle(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
