@@ -12,6 +12,8 @@ use sutazai_core::ports::ModelBackend;
 use sutazai_core::{Error, ErrorKind, Result};
 use tokio::sync::Mutex;
 
+use crate::auth::tickets::Tickets;
+
 /// How long one measurement of the machine is shown to everybody who asks.
 const SNAPSHOT_LIFE: Duration = Duration::from_secs(1);
 
@@ -21,6 +23,7 @@ pub struct App {
     engine: Engine,
     identity: Option<Identity>,
     chat: Option<Chat>,
+    tickets: Arc<Tickets>,
     started: Instant,
     snapshot: Arc<Mutex<Option<(Instant, Bytes)>>>,
 }
@@ -29,7 +32,8 @@ impl App {
     /// With `identity`, callers sign in and see what is theirs. Without, everybody who reaches the server may do
     /// everything: for loopback addresses only.
     pub fn new(engine: Engine, identity: Option<Identity>) -> Self {
-        Self { engine, identity, chat: None, started: Instant::now(), snapshot: Arc::default() }
+        let (tickets, snapshot) = (Arc::default(), Arc::default());
+        Self { engine, identity, chat: None, tickets, started: Instant::now(), snapshot }
     }
 
     /// Keeps conversations with models.
@@ -62,6 +66,11 @@ impl App {
     pub(crate) fn model_for(&self, caller: &Caller) -> Result<Arc<dyn ModelBackend>> {
         let missing = || Error::unavailable("no model backend is configured");
         self.engine.model_for(caller).ok_or_else(missing)
+    }
+
+    /// The tickets that are out.
+    pub(crate) fn tickets(&self) -> &Tickets {
+        &self.tickets
     }
 
     /// How long this app has existed.

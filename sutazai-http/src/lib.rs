@@ -4,7 +4,8 @@
 //! until it is asked to stop. A request goes through these, from the outside to the inside:
 //!
 //! 1. `middleware::trace`: a trace id, a log line,
-//! 2. `middleware::envelope`: the one form that every answer has; panics end here,
+//! 2. `middleware::envelope`: the one form that every answer has; panics end here; under `/v1` `middleware::openai` gives
+//!    answers the form of that protocol,
 //! 3. `middleware::timeout` (not around streams),
 //! 4. `middleware::authenticate` (not around health, register, login and refresh),
 //! 5. `middleware::permit`: what the caller may do at all,
@@ -17,8 +18,10 @@ mod document;
 mod dto;
 mod envelope;
 mod error;
+mod etag;
 mod extract;
 mod gateway;
+mod live;
 mod middleware;
 mod router;
 mod routes;

@@ -24,7 +24,7 @@ pub use chat::{
 pub use conversation::{
     Conversation, ConversationPage, ConversationQuery, NewConversation, NewMessage, StoredMessage,
 };
-pub use event::{EventKind, NewEvent, TaskEvent};
+pub use event::{EventKind, EventPosition, FeedEvent, NewEvent, TaskEvent};
 pub use finding::{Evidence, Finding, Remedy, Severity};
 pub use id::{ApiKeyId, ConversationId, MessageId, SessionId, TaskId, UserId, WorkerId};
 pub use metric::{

@@ -12,3 +12,4 @@ pub(crate) mod model;
 pub(crate) mod openai;
 pub(crate) mod snapshot;
 pub(crate) mod task;
+pub(crate) mod ticket;

@@ -14,7 +14,8 @@ use crate::app::App;
 use crate::dto::conversation::{CreateMessage, DoneEvent, TextEvent};
 use crate::error::ApiError;
 use crate::extract::{IdPath, Json};
-use crate::server::{Closing, KEEP_ALIVE, until_closing};
+use crate::live::ending::Ending;
+use crate::routes::tasks::events::KEEP_ALIVE;
 
 /// Say something in a conversation.
 ///
@@ -39,12 +40,12 @@ pub(crate) async fn handle(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
     IdPath(id): IdPath<ConversationId>,
-    closing: Option<Extension<Closing>>,
+    ending: Ending,
     Json(body): Json<CreateMessage>,
 ) -> Result<Response, ApiError> {
     let (said, answer) = app.chat()?.say(&caller, id, body.into()).await?;
     let events = answer.map(move |event| sent(event, said.id));
-    let events = until_closing(events, closing);
+    let events = events.take_until(Box::pin(ending.come()));
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response())
 }
 

@@ -18,7 +18,8 @@ use crate::envelope::Reply;
 use crate::error::ApiError;
 use crate::extract::ProtocolJson;
 use crate::gateway::{checked_answer, named};
-use crate::server::{Closing, KEEP_ALIVE, until_closing};
+use crate::live::ending::Ending;
+use crate::routes::tasks::events::KEEP_ALIVE;
 
 /// Complete a chat, for OpenAI's clients.
 ///
@@ -40,7 +41,7 @@ use crate::server::{Closing, KEEP_ALIVE, until_closing};
 pub(crate) async fn handle(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
-    closing: Option<Extension<Closing>>,
+    ending: Ending,
     ProtocolJson(body): ProtocolJson<CreateChatCompletion>,
 ) -> Result<Response, ApiError> {
     let wanted = body.wanted()?;
@@ -52,7 +53,7 @@ pub(crate) async fn handle(
     }
     let chunks = Chunks::new(wanted.model.clone(), wanted.include_usage, now);
     let events = events(&*model, wanted).await.map_err(named)?;
-    let sent = until_closing(sent(events, chunks), closing);
+    let sent = sent(events, chunks).take_until(Box::pin(ending.come()));
     Ok(Sse::new(sent).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response())
 }
 
