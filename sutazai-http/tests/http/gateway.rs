@@ -268,12 +268,14 @@ async fn who_goes_away_stops_the_model_and_frees_its_slot() {
 
 #[tokio::test]
 async fn an_answer_that_nobody_reads_does_not_keep_the_slot() {
-    let model = Arc::new(ScriptedModelBackend::replying(|_| "word ".repeat(200_000)));
+    let model =
+        Arc::new(ScriptedModelBackend::replying(|_| format!("{} ", "w".repeat(10_000)).repeat(3_000)));
     let gate =
         ModelGateConfig { slots: Some(1), queue: 0, per_minute: 1_000_000, ..ModelGateConfig::default() };
     let server = Server::start_with_model(model, gate).await;
     let ada = server.user("ada").await;
-    let long = ask(json!({ "stream": true, "max_tokens": 1_000_000 }));
+    // 30 MB: more than the connection holds.
+    let long = ask(json!({ "stream": true, "max_tokens": 3_000 }));
     let unread = ada.post(PATH, &long).await;
     let short = ask(json!({ "max_tokens": 1 }));
     let in_time = async { while ada.post(PATH, &short).await.status() != 200 {} };
