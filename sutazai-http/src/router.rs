@@ -8,7 +8,9 @@ use sutazai_core::domain::Permission;
 
 use crate::app::App;
 use crate::error::ApiError;
-use crate::middleware::{authenticate, envelope, permit, timeout, trace};
+use crate::middleware::{
+    authenticate, browser, compress, envelope, permit, rate_limit, slow_body, timeout, trace,
+};
 use crate::routes::{admin, agents, auth, health, system, tasks};
 
 /// The largest body in bytes that is read: 10 MB.
@@ -16,14 +18,15 @@ pub(crate) const MAX_BODY: usize = 10 * 1_000 * 1_000;
 
 /// All of the API. It can be nested under any prefix: it holds no absolute link.
 pub fn router(app: App) -> Router {
-    let open = Router::new()
-        .route("/health", get(health::show::handle))
+    let sign_in = Router::new()
         .route("/api/v1/auth/register", post(auth::register::handle))
         .route("/api/v1/auth/login", post(auth::login::handle))
-        .route("/api/v1/auth/refresh", post(auth::refresh::handle));
+        .route("/api/v1/auth/refresh", post(auth::refresh::handle))
+        .route_layer(from_fn_with_state(app.clone(), rate_limit::sign_in));
+    let open = Router::new().route("/health", get(health::show::handle)).merge(sign_in);
     let signed_in = Router::new()
         .route("/api/v1/auth/me", get(auth::me::handle))
-        .merge(permitted(Permission::ManageAccount, account()))
+        .merge(permitted(Permission::ManageAccount, account(&app)))
         .merge(permitted(Permission::Administer, administration()))
         .merge(permitted(Permission::ReadTasks, task_reads()))
         .merge(permitted(Permission::WriteTasks, task_writes()))
@@ -31,23 +34,31 @@ pub fn router(app: App) -> Router {
     // A stream lasts as long as its task.
     let streams = Router::new().route("/api/v1/tasks/{id}/events", get(tasks::events::handle));
     let signed_in = signed_in
-        .route_layer(from_fn(timeout::limit))
+        .route_layer(from_fn_with_state(app.clone(), timeout::limit))
         .merge(permitted(Permission::ReadTasks, streams))
+        .route_layer(from_fn_with_state(app.clone(), rate_limit::calls))
         .route_layer(from_fn_with_state(app.clone(), authenticate::require));
-    open.route_layer(from_fn(timeout::limit))
+    open.route_layer(from_fn_with_state(app.clone(), timeout::limit))
         .merge(signed_in)
         .fallback(|| async { ApiError::of_status(axum::http::StatusCode::NOT_FOUND) })
         .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(from_fn_with_state(app.clone(), slow_body::limit))
         .layer(from_fn_with_state(app.clone(), envelope::wrap))
+        .layer(compress::layer())
+        .layer(browser::cross_origin(&app.protection().cors_origins))
+        .layer(from_fn(browser::secure))
         .layer(from_fn(trace::follow))
         .with_state(app)
 }
 
-fn account() -> Router<App> {
-    Router::new()
+fn account(app: &App) -> Router<App> {
+    // Here a password can be guessed at with a token that was found.
+    let password = Router::new()
+        .route("/api/v1/auth/password", post(auth::password::handle))
+        .route_layer(from_fn_with_state(app.clone(), rate_limit::sign_in));
+    password
         .route("/api/v1/auth/logout", post(auth::logout::handle))
         .route("/api/v1/auth/logout-all", post(auth::logout_all::handle))
-        .route("/api/v1/auth/password", post(auth::password::handle))
         .route("/api/v1/auth/sessions", get(auth::sessions::list::handle))
         .route("/api/v1/auth/sessions/{id}", delete(auth::sessions::end::handle))
         .route(
