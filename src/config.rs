@@ -50,7 +50,7 @@ pub struct Config {
     pub default_model: String,
     /// Bearer key for OpenAI-compatible servers.
     pub openai_api_key: Option<Secret>,
-    /// Key that access tokens are signed with, at least 32 bytes.
+    /// Key that access tokens are signed with: at least 32 bytes, or PEM of an Ed25519 private key.
     pub jwt_secret_key: Option<Secret>,
     /// The key of before a change of keys: its tokens are taken still.
     pub jwt_previous_secret_key: Option<Secret>,

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use sutazai_core::Error;
+use sutazai_http::auth::JwtTokenSigner;
 
 use super::layers::Layers;
 use super::secret::Secret;
@@ -23,9 +24,8 @@ impl Layers {
     /// A key that tokens are signed with.
     fn signing_key(&self, name: &'static str, problems: &mut Vec<Error>) -> Option<Secret> {
         let key = self.text(name).map(Secret::new)?;
-        let length = key.expose().len();
-        if length < 32 {
-            problems.push(Error::invalid(name, format!("expected at least 32 bytes, got {length}")));
+        if let Err(e) = JwtTokenSigner::new(key.expose().as_bytes()) {
+            problems.push(e.with_field(name));
         }
         Some(key)
     }

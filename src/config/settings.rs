@@ -43,7 +43,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "JWT_SECRET_KEY",
         secret: true,
-        help: "key that access tokens are signed with, at least 32 bytes",
+        help: "key that access tokens are signed with: at least 32 bytes, or PEM of an Ed25519 private key",
         default: || None,
     },
     Setting {
