@@ -19,6 +19,9 @@ const PEM: &[u8] = b"-----BEGIN";
 /// The type of an access token.
 const ACCESS: &str = "access";
 
+/// Seconds that the clock of the server that signed may be ahead.
+const SKEW: i64 = 60;
+
 /// Hexadecimal digits of a key's id.
 const KEY_ID_DIGITS: usize = 16;
 
@@ -115,7 +118,7 @@ impl TokenSigner for JwtTokenSigner {
 
     fn verify(&self, token: &str, now: i64) -> Result<AccessClaims> {
         self.claims(token)
-            .filter(|claims| claims.kind == ACCESS && claims.exp > now)
+            .filter(|claims| claims.kind == ACCESS && claims.exp > now && claims.iat <= now.saturating_add(SKEW))
             .ok_or_else(|| Error::new(ErrorKind::Unauthenticated, "the access token is not good"))
     }
 }

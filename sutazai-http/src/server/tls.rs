@@ -124,3 +124,55 @@ fn read(files: &TlsFiles, clock: &dyn Clock) -> Result<CertifiedKey> {
         e => Error::invalid(KEY, format!("expected a private key that can be used in {key}: {e}")),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use sutazai_core::testing::ManualClock;
+
+    use super::*;
+
+    fn write(folder: &Path) -> TlsFiles {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let files = TlsFiles { certificate: folder.join("cert.pem"), key: folder.join("key.pem") };
+        fs::write(&files.certificate, made.cert.pem()).unwrap();
+        fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
+        files
+    }
+
+    /// Time passes, and whatever was to happen then has happened.
+    async fn a_minute_later(clock: &ManualClock) {
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        clock.advance(LOOK);
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_renewed_certificate_is_taken_and_a_broken_one_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = write(folder.path());
+        let clock = Arc::new(ManualClock::new());
+        let tls = Tls::open(&files, clock.clone()).unwrap();
+        let given = || tls.current.0.read().unwrap().clone();
+        let first = given();
+        let watch = tokio::spawn(tls.renew());
+        a_minute_later(&clock).await;
+        assert!(Arc::ptr_eq(&first, &given()), "nothing was renewed");
+        write(folder.path());
+        a_minute_later(&clock).await;
+        let second = given();
+        assert_ne!(first.cert, second.cert);
+        fs::write(&files.certificate, "half a file").unwrap();
+        a_minute_later(&clock).await;
+        assert!(Arc::ptr_eq(&second, &given()));
+        write(folder.path());
+        a_minute_later(&clock).await;
+        assert_ne!(second.cert, given().cert, "after a broken one nothing was renewed");
+        watch.abort();
+    }
+}

@@ -5,14 +5,21 @@
 
 mod account;
 mod admin;
+mod attacks;
 mod auth;
+mod browsers;
+mod connections;
+mod enumeration;
 mod errors;
 mod events;
 mod faults;
 mod identity;
 mod isolation;
 mod journey;
+mod limits;
 mod load;
+mod logs;
 mod nesting;
 mod support;
 mod tasks;
+mod tls;
