@@ -208,7 +208,10 @@ mod tests {
     fn strangers_are_limited_by_default() {
         let config = read(&[], None, &[]).check().unwrap();
         assert_eq!(config.rate_limits, Some(RequestsPerMinute { sign_in: 5, calls: 60 }));
-        assert_eq!((config.request_timeout, config.body_timeout), (Duration::from_secs(30), Duration::from_secs(20)));
+        assert_eq!(
+            (config.request_timeout, config.body_timeout),
+            (Duration::from_secs(30), Duration::from_secs(20))
+        );
         assert_eq!(config.server, ServerConfig::default());
         assert_eq!((config.trusted_proxies, config.cors_origins), Default::default());
         let free = read(&[("ENABLE_RATE_LIMITING", "off")], None, &[]).check().unwrap();

@@ -182,7 +182,11 @@ pub async fn change_user_ends_what_may_not_outlive_it<S: IdentityStore + ?Sized>
         open = kept;
     }
     let late = UserChange::Rehash { from: "$argon2id$another".into(), to: "$argon2id$late".into() };
-    assert_eq!(store.change_user(ada.id, &late, at(40)).await.unwrap().user, ada, "a newer password was lost");
+    assert_eq!(
+        store.change_user(ada.id, &late, at(40)).await.unwrap().user,
+        ada,
+        "a newer password was lost"
+    );
     assert_eq!(read(&*store, eve.id).await, eve);
     assert_eq!(store.session(theirs.id).await.unwrap(), Some(theirs));
     let e = store.change_user(UserId::new(), &UserChange::Disabled(true), at(50)).await.unwrap_err();

@@ -118,7 +118,9 @@ impl TokenSigner for JwtTokenSigner {
 
     fn verify(&self, token: &str, now: i64) -> Result<AccessClaims> {
         self.claims(token)
-            .filter(|claims| claims.kind == ACCESS && claims.exp > now && claims.iat <= now.saturating_add(SKEW))
+            .filter(|claims| {
+                claims.kind == ACCESS && claims.exp > now && claims.iat <= now.saturating_add(SKEW)
+            })
             .ok_or_else(|| Error::new(ErrorKind::Unauthenticated, "the access token is not good"))
     }
 }
@@ -167,7 +169,8 @@ mod tests {
             let parts: Vec<&str> = good.split('.').collect();
             // Where the token may choose, the public key that everybody knows signs as a secret.
             let pair = rcgen::KeyPair::from_pem(&pem).unwrap();
-            let [raw, text] = [rcgen::PublicKeyData::der_bytes(&pair).to_vec(), pair.public_key_pem().into_bytes()];
+            let [raw, text] =
+                [rcgen::PublicKeyData::der_bytes(&pair).to_vec(), pair.public_key_pem().into_bytes()];
             let as_secret = [raw, text].map(|public| {
                 encode(&Header::new(Algorithm::HS256), claims, &EncodingKey::from_secret(&public)).unwrap()
             });
@@ -181,7 +184,7 @@ mod tests {
         // `openssl genpkey -algorithm ed25519`: PKCS#8 without the public key; RFC 8410, 10.3.
         let openssl = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n-----END PRIVATE KEY-----\n";
         let claims = sutazai_core::testing::token_signer::claims();
-        let signer = JwtTokenSigner::new(openssl.as_bytes()).unwrap();
+        let signer = JwtTokenSigner::new(openssl.trim_end().as_bytes()).unwrap(); // as secrets from files are
         assert_eq!(signer.verify(&signer.sign(&claims).unwrap(), claims.iat).unwrap(), claims);
         let p256 = rcgen::KeyPair::generate().unwrap();
         for other in [p256.serialize_pem(), p256.public_key_pem(), openssl.replace("MC4C", "MC4D")] {

@@ -51,7 +51,8 @@ pub async fn serve_with(
     let tls = config.tls.as_ref().map(|files| Tls::open(files, clock.clone())).transpose()?;
     let (closing, cut) = (CancellationToken::new(), CancellationToken::new());
     let (open, places) = (TaskTracker::new(), Arc::new(Semaphore::new(config.max_connections)));
-    let renewal = tls.as_ref().map(|tls| tokio::spawn(closing.clone().run_until_cancelled_owned(tls.renew())));
+    let renewal =
+        tls.as_ref().map(|tls| tokio::spawn(closing.clone().run_until_cancelled_owned(tls.renew())));
     let mut shutdown = pin!(shutdown);
     loop {
         let accepted = tokio::select! {

@@ -99,7 +99,9 @@ fn read(files: &TlsFiles, clock: &dyn Clock) -> Result<CertifiedKey> {
     let (certificate, key) = (files.certificate.display(), files.key.display());
     let chain = CertificateDer::pem_file_iter(&files.certificate)
         .and_then(Iterator::collect::<std::result::Result<Vec<_>, _>>)
-        .map_err(|e| Error::invalid(CERTIFICATE, format!("expected PEM certificates in {certificate}: {e}")))?;
+        .map_err(|e| {
+            Error::invalid(CERTIFICATE, format!("expected PEM certificates in {certificate}: {e}"))
+        })?;
     let first = chain.first();
     let first = first.ok_or_else(|| {
         Error::invalid(CERTIFICATE, format!("expected a PEM certificate in {certificate}, found none"))

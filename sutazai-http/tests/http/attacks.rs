@@ -17,7 +17,7 @@ const TEXTS: [&str; 10] = [
     "{{7*7}} ${7*7} %s%n %00",
     "../../../../etc/passwd",
     "line one\r\nset-cookie: a=b",
-    "a\u{0}b\u{202e}c\u{feff}",
+    "nothing\u{0} backwards\u{202e} and no width\u{feff}",
 ];
 
 /// Checks that this is an answer of ours, no fault, and nothing that a browser would run; gives its status.
@@ -41,9 +41,7 @@ async fn names_and_passwords() {
     let server = Server::start().await;
     let ada = server.user("ada").await;
     for (number, text) in TEXTS.into_iter().enumerate() {
-        let account = |username: &str, email: &str, password: &str| {
-            json!({ "username": username, "email": email, "password": password })
-        };
+        let account = |username: &str, email: &str, password: &str| json!({ "username": username, "email": email, "password": password });
         for (field, body) in [
             ("username", account(text, "new@example.org", PASSWORD)),
             ("email", account("new", text, PASSWORD)),
@@ -57,9 +55,12 @@ async fn names_and_passwords() {
         let name = format!("user_{number}");
         let body = account(&name, &format!("{name}@example.org"), text);
         assert_eq!(post(&ada, "/api/v1/auth/register", &body, text).await.0, 201, "{text}");
-        for (login, password, expected) in
-            [(name.as_str(), text, 200), (&name, &format!("{text} "), 401), (text, PASSWORD, 401), ("ada", text, 401)]
-        {
+        for (login, password, expected) in [
+            (name.as_str(), text, 200),
+            (&name, &format!("{text} "), 401),
+            (text, PASSWORD, 401),
+            ("ada", text, 401),
+        ] {
             let body = json!({ "login": login, "password": password });
             assert_eq!(post(&ada, "/api/v1/auth/login", &body, text).await.0, expected, "{login} {password}");
         }
@@ -81,13 +82,14 @@ async fn what_is_kept_comes_back_to_the_letter() {
         let key = json!({ "name": text, "scopes": ["tasks:read"] });
         let (status, key) = post(&ada, "/api/v1/auth/api-keys", &key, text).await;
         assert!(status == 422 || (status, &key["name"]) == (201, &json!(text)), "{status} {key}");
-        for (status, body) in [
-            (404, json!({ "agent": text, "payload": {} })),
-            (422, json!({ "agent": "worker", "payload": { "mode": text } })),
-            (422, json!({ "agent": "worker", "payload": { "mode": "echo", (text): 1 } })),
-            (422, json!({ "agent": "worker", "payload": { "mode": "echo" }, (text): 1 })),
+        let (status, _) = post(&ada, "/api/v1/tasks", &json!({ "agent": text, "payload": {} }), text).await;
+        assert!(matches!(status, 404 | 422), "{text}: {status}");
+        for body in [
+            json!({ "agent": "worker", "payload": { "mode": text } }),
+            json!({ "agent": "worker", "payload": { "mode": "echo", (text): 1 } }),
+            json!({ "agent": "worker", "payload": { "mode": "echo" }, (text): 1 }),
         ] {
-            assert_eq!(post(&ada, "/api/v1/tasks", &body, text).await.0, status, "{body}");
+            assert_eq!(post(&ada, "/api/v1/tasks", &body, text).await.0, 422, "{body}");
         }
     }
 }
@@ -116,7 +118,11 @@ async fn queries_paths_and_headers() {
             assert!(status == 422 || data["items"] == json!([]), "{parameter}={text}: {status} {data}");
         }
         let encoded: String = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
-        for path in [format!("/api/v1/tasks/{encoded}"), format!("/{encoded}"), format!("/api/v1/admin/users/{encoded}/role")] {
+        for path in [
+            format!("/api/v1/tasks/{encoded}"),
+            format!("/{encoded}"),
+            format!("/api/v1/admin/users/{encoded}/role"),
+        ] {
             let (status, _) = sane(root.get(&path).await, text).await;
             assert!((400..500).contains(&status), "{path}: {status}");
         }
@@ -124,7 +130,10 @@ async fn queries_paths_and_headers() {
         for header in ["authorization", "x-api-key", "x-request-id", "user-agent", "last-event-id"] {
             let request = server.request(Method::GET, "/api/v1/tasks").header(header, &printable);
             let answer = request.send().await.unwrap();
-            assert!(!answer.headers()["x-request-id"].to_str().unwrap().contains(['<', '\'', '"', ' ']), "{text}");
+            assert!(
+                !answer.headers()["x-request-id"].to_str().unwrap().contains(['<', '\'', '"', ' ']),
+                "{text}"
+            );
             assert_eq!(sane(answer, text).await.0, 401);
         }
     }

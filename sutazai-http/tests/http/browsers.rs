@@ -38,10 +38,16 @@ async fn pages_of_named_origins_may_call_and_others_not() {
         assert!(told(answer.headers(), "access-control-expose-headers").contains("retry-after"));
         assert!(told(answer.headers(), "vary").contains("origin"));
         // Errors too: else a page could not read why.
-        let answer = server.request(Method::GET, "/api/v1/tasks").header("origin", origin).send().await.unwrap();
-        assert_eq!((answer.status().as_u16(), told(answer.headers(), "access-control-allow-origin")), (401, origin));
+        let answer =
+            server.request(Method::GET, "/api/v1/tasks").header("origin", origin).send().await.unwrap();
+        assert_eq!(
+            (answer.status().as_u16(), told(answer.headers(), "access-control-allow-origin")),
+            (401, origin)
+        );
     }
-    for origin in ["https://evil.example.org", "https://app.example.org.evil.com", "null", "http://app.example.org"] {
+    for origin in
+        ["https://evil.example.org", "https://app.example.org.evil.com", "null", "http://app.example.org"]
+    {
         let answer = preflight(&server, origin).await;
         assert!(!answer.headers().contains_key("access-control-allow-origin"), "{origin}");
     }
@@ -97,7 +103,12 @@ async fn long_answers_are_made_shorter_and_nothing_else() {
     assert_eq!(told(short.headers(), "content-encoding"), "gzip");
     assert!(told(short.headers(), "vary").contains("accept-encoding"));
     let short = short.bytes().await.unwrap();
-    assert!(short.starts_with(&[0x1f, 0x8b]) && short.len() * 10 < whole.len(), "{} of {}", short.len(), whole.len());
+    assert!(
+        short.starts_with(&[0x1f, 0x8b]) && short.len() * 10 < whole.len(),
+        "{} of {}",
+        short.len(),
+        whole.len()
+    );
     let small = zipped("/health", "gzip").await;
     assert!(!small.headers().contains_key("content-encoding"));
     success(small, 200).await;

@@ -47,7 +47,12 @@ fn trimmed_mean(times: &[Duration]) -> f64 {
 }
 
 /// Asks both in turn, so that whatever else the machine does meets both alike.
-async fn take_the_same_time(server: &Server, path: &str, known: (u16, impl Fn(usize) -> Value), unknown: (u16, impl Fn(usize) -> Value)) {
+async fn take_the_same_time(
+    server: &Server,
+    path: &str,
+    known: (u16, impl Fn(usize) -> Value),
+    unknown: (u16, impl Fn(usize) -> Value),
+) {
     let (mut with, mut without) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS {
         for number in round * TRIES..(round + 1) * TRIES {
@@ -73,7 +78,13 @@ async fn signing_in() {
     let server = server().await;
     server.user("ada").await;
     let try_as = |name: String| json!({ "login": name, "password": "a wrong password" });
-    take_the_same_time(&server, "login", (401, |_| try_as("ada".into())), (401, |n| try_as(format!("nobody_{n}")))).await;
+    take_the_same_time(
+        &server,
+        "login",
+        (401, |_| try_as("ada".into())),
+        (401, |n| try_as(format!("nobody_{n}"))),
+    )
+    .await;
 }
 
 #[tokio::test]

@@ -86,7 +86,10 @@ async fn behind_a_proxy_each_caller_is_counted_alone() {
     for caller in ["198.51.100.1", "2001:db8:0:1::1"] {
         for _ in 0..5 {
             // What the caller wrote before the proxy did.
-            assert_eq!(login(&server, ("x-forwarded-for", &format!("6.6.6.6, {caller}"))).await.status(), 401);
+            assert_eq!(
+                login(&server, ("x-forwarded-for", &format!("6.6.6.6, {caller}"))).await.status(),
+                401
+            );
         }
         assert_eq!(login(&server, ("x-forwarded-for", caller)).await.status(), 429, "{caller}");
     }

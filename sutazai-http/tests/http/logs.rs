@@ -57,7 +57,8 @@ async fn secrets_are_in_no_log() {
         assert!(post("login", &body).await.status().is_client_error());
     }
     let cut = format!("{{\"login\": \"ada\", \"password\": \"{wrong}");
-    let request = server.request(Method::POST, "/api/v1/auth/login").header("content-type", "application/json");
+    let request =
+        server.request(Method::POST, "/api/v1/auth/login").header("content-type", "application/json");
     assert_eq!(request.body(cut).send().await.unwrap().status(), 400);
     let refresh = json!({ "refresh_token": ada.signed_in["refresh_token"] });
     let second = success(post("refresh", &refresh).await, 200).await;
@@ -75,7 +76,8 @@ async fn secrets_are_in_no_log() {
 
     let log = String::from_utf8_lossy(&kept.0.lock().unwrap()).into_owned();
     assert!(log.contains("TRACE") && log.contains("a sign-in was refused") && log.contains("answered"));
-    let mut secrets = vec![PASSWORD.to_owned(), wrong.into(), typed_as_name.into(), new.into(), secret(&key, "key")];
+    let mut secrets =
+        vec![PASSWORD.to_owned(), wrong.into(), typed_as_name.into(), new.into(), secret(&key, "key")];
     for signed_in in [&ada.signed_in, &second] {
         secrets.extend(["access_token", "refresh_token"].map(|field| secret(signed_in, field)));
         secrets.push(secret(signed_in, "refresh_token").split('.').nth(1).unwrap().to_owned());

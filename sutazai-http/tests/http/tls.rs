@@ -65,7 +65,12 @@ fn what_cannot_be_used_is_named() {
         ("TLS_CERT", "found none", &key, &key),
         ("TLS_KEY", "expected a PEM private key", &good, &good),
         ("TLS_CERT", "expected", &"nonsense".to_owned(), &key),
-        ("TLS_KEY", "expected", &good, &"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n".to_owned()),
+        (
+            "TLS_KEY",
+            "expected",
+            &good,
+            &"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n".to_owned(),
+        ),
     ] {
         let e = files(folder.path(), certificate, key).check().unwrap_err();
         assert_eq!((e.kind(), e.field()), (ErrorKind::InvalidInput, Some(setting)), "{e}");
