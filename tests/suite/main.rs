@@ -5,6 +5,7 @@
 mod accounts;
 mod binary;
 mod examples;
+mod exposed;
 mod journey;
 mod privacy;
 mod support;
