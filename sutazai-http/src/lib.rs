@@ -6,7 +6,7 @@
 //! 1. `middleware::trace`: a trace id, a log line,
 //! 2. `middleware::envelope`: the one form that every answer has; panics end here,
 //! 3. `middleware::timeout` (not around streams),
-//! 4. `middleware::authenticate` (not around health, register, login and refresh),
+//! 4. `middleware::authenticate` (not around health, register, login and refresh; on streams a ticket will do),
 //! 5. `middleware::permit`: what the caller may do at all,
 //! 6. `routes`: one file a verb; they read with `extract` and `dto`, call the engine, and answer with a `Reply` or an
 //!    `ApiError`.
