@@ -18,7 +18,7 @@ use crate::server::Closing;
 const LOOK: Duration = Duration::from_secs(15);
 
 /// Why a stream has to end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Reason {
     /// The server stops.
     Stop,
