@@ -9,6 +9,7 @@ use sutazai_core::identity::Identity;
 use sutazai_core::{Error, ErrorKind, Result};
 use tokio::sync::Mutex;
 
+use crate::auth::tickets::Tickets;
 use crate::protection::Protection;
 
 /// How long one measurement of the machine is shown to everybody who asks.
@@ -19,6 +20,7 @@ const SNAPSHOT_LIFE: Duration = Duration::from_secs(1);
 pub struct App {
     engine: Engine,
     identity: Option<Identity>,
+    tickets: Arc<Tickets>,
     started: Instant,
     snapshot: Arc<Mutex<Option<(Instant, Bytes)>>>,
     protection: Arc<Protection>,
@@ -28,8 +30,8 @@ impl App {
     /// With `identity`, callers sign in and see what is theirs. Without, everybody who reaches the server may do
     /// everything: for loopback addresses only.
     pub fn new(engine: Engine, identity: Option<Identity>) -> Self {
-        let (snapshot, protection) = Default::default();
-        Self { engine, identity, started: Instant::now(), snapshot, protection }
+        let (tickets, snapshot, protection) = Default::default();
+        Self { engine, identity, tickets, started: Instant::now(), snapshot, protection }
     }
 
     /// The same, protected like this.
@@ -53,6 +55,11 @@ impl App {
     /// Identity, for the routes that are about nothing else.
     pub(crate) fn require_identity(&self) -> Result<&Identity> {
         self.identity().ok_or_else(|| Error::new(ErrorKind::Unsupported, "this server runs without users"))
+    }
+
+    /// The tickets that are out.
+    pub(crate) fn tickets(&self) -> &Tickets {
+        &self.tickets
     }
 
     /// How long this app has existed.

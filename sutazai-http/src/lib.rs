@@ -17,10 +17,13 @@
 
 mod app;
 pub mod auth;
+mod document;
 mod dto;
 mod envelope;
 mod error;
+mod etag;
 mod extract;
+mod live;
 mod middleware;
 mod protection;
 mod router;

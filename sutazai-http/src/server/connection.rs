@@ -18,6 +18,7 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 /// The longest head of a request in bytes, its first line included; 431 above that.
 const MAX_HEAD: usize = 32 * 1_024;
@@ -29,8 +30,13 @@ const MAX_BUFFER: usize = 64 * 1_024;
 const SILENCE: Duration = Duration::from_secs(60);
 
 /// Tells a stream that the server is about to stop. Requests carry it when a server of ours runs them.
-#[derive(Debug, Clone)]
-pub(crate) struct Closing(pub(crate) CancellationToken);
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Closing {
+    /// Fires when the server is asked to stop.
+    pub(crate) asked: CancellationToken,
+    /// What the server waits for before it has stopped: its connections, and whatever a request hands on to others.
+    pub(crate) open: TaskTracker,
+}
 
 /// Requests that came over TLS carry it.
 #[derive(Debug, Clone, Copy)]
@@ -71,7 +77,7 @@ pub(super) async fn run<I>(
 ) where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let closed = closing.0.clone();
+    let closed = closing.asked.clone();
     let service = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: Request<Incoming>| {
         let extensions = request.extensions_mut();
