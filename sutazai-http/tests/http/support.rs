@@ -58,7 +58,7 @@ impl Agent for Worker {
                     () = context.cancellation.cancelled() => context.check_cancelled()?,
                 }
             }
-            "flood" => context.text(&"x".repeat(1_000_000)),
+            "flood" => context.text("x".repeat(1_000_000)),
             "refuse" => return Err(Error::invalid("text", "expected something else")),
             "break" => return Err(Error::internal("the secret plan of the disk")),
             _ => {}
