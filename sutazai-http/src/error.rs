@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use sutazai_core::{Error, ErrorKind};
 
 use crate::envelope::Content;
+use crate::readiness::Report;
 
 /// An error as the caller sees it; the envelope is put around it on its way out.
 #[derive(Debug, Clone)]
@@ -18,6 +19,7 @@ pub(crate) struct ApiError {
     message: String,
     field: Option<String>,
     retry_after: Option<Duration>,
+    details: Map<String, Value>,
 }
 
 impl ApiError {
@@ -57,13 +59,23 @@ impl ApiError {
         }
     }
 
+    /// The server cannot do its work now; the report says why.
+    pub(crate) fn unready(report: &Report) -> Self {
+        let message = "the server cannot do its work now";
+        let mut e = Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message);
+        if let Ok(Value::Object(details)) = serde_json::to_value(report) {
+            e.details = details;
+        }
+        e
+    }
+
     fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), field: None, retry_after: None }
+        Self { status, code, message: message.into(), field: None, retry_after: None, details: Map::new() }
     }
 
     /// The `error` of the envelope.
     pub(crate) fn body(&self) -> Value {
-        let mut details = Map::new();
+        let mut details = self.details.clone();
         if let Some(field) = &self.field {
             details.insert("field".into(), json!(field));
         }
@@ -83,7 +95,7 @@ impl From<Error> for ApiError {
         } else {
             (e.message().to_owned(), e.field().map(str::to_owned))
         };
-        Self { status, code: e.kind().as_str(), message, field, retry_after: e.retry_after() }
+        Self { status, code: e.kind().as_str(), message, field, retry_after: e.retry_after(), details: Map::new() }
     }
 }
 

@@ -3,7 +3,7 @@
 //! [`router`] gives a router that can be nested under any prefix of somebody's own axum service; [`serve`] runs one
 //! until it is asked to stop. A request goes through these, from the outside to the inside:
 //!
-//! 1. `middleware::trace`: a trace id, a log line,
+//! 1. `middleware::trace`: the trace that the request belongs to, a log line, a count,
 //! 2. `middleware::envelope`: the one form that every answer has; panics end here,
 //! 3. `middleware::timeout` (not around streams),
 //! 4. `middleware::authenticate` (not around health, register, login and refresh),
@@ -18,10 +18,13 @@ mod envelope;
 mod error;
 mod extract;
 mod middleware;
+mod monitoring;
+mod readiness;
 mod router;
 mod routes;
 mod server;
 
 pub use app::App;
+pub use monitoring::Monitoring;
 pub use router::router;
 pub use server::serve;

@@ -9,7 +9,7 @@ use sutazai_core::domain::Permission;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::middleware::{authenticate, envelope, permit, timeout, trace};
-use crate::routes::{admin, agents, auth, health, system, tasks};
+use crate::routes::{admin, agents, auth, health, metrics as figures, system, tasks};
 
 /// The largest body in bytes that is read: 10 MB.
 pub(crate) const MAX_BODY: usize = 10 * 1_000 * 1_000;
@@ -18,6 +18,8 @@ pub(crate) const MAX_BODY: usize = 10 * 1_000 * 1_000;
 pub fn router(app: App) -> Router {
     let open = Router::new()
         .route("/health", get(health::show::handle))
+        .route("/health/ready", get(health::ready::handle))
+        .route("/metrics", get(figures::show::handle))
         .route("/api/v1/auth/register", post(auth::register::handle))
         .route("/api/v1/auth/login", post(auth::login::handle))
         .route("/api/v1/auth/refresh", post(auth::refresh::handle));
@@ -39,7 +41,7 @@ pub fn router(app: App) -> Router {
         .fallback(|| async { ApiError::of_status(axum::http::StatusCode::NOT_FOUND) })
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn_with_state(app.clone(), envelope::wrap))
-        .layer(from_fn(trace::follow))
+        .layer(from_fn_with_state(app.clone(), trace::follow))
         .with_state(app)
 }
 

@@ -1,6 +1,7 @@
 //! Runs a router on a listener until it is asked to stop.
 
 use std::future::{Future, IntoFuture};
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -29,6 +30,7 @@ pub async fn serve(
 ) -> Result<()> {
     let closing = CancellationToken::new();
     let app = router.layer(Extension(Closing(closing.clone())));
+    let app = app.into_make_service_with_connect_info::<SocketAddr>();
     let asked = closing.clone();
     // Answers are small and complete: waiting for more to send would only delay them.
     let listener = listener.tap_io(|stream| {

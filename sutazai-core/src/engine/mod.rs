@@ -5,11 +5,13 @@
 //! * `worker`: runs one claim and says how it ended,
 //! * `finisher`: records outcomes, many to a transaction,
 //! * `heartbeat`: prolongs leases, brings cancellations, gives up what is lost,
+//! * `counts`: figures about tasks,
 //! * `events`: the stream of a task's events, and the batching of those that agents report.
 
 mod api;
 mod builder;
 mod claimer;
+mod counts;
 mod events;
 mod finisher;
 mod heartbeat;

@@ -13,6 +13,7 @@ pub mod model_backend;
 pub mod password_hasher;
 pub mod task_store;
 pub mod token_signer;
+pub mod tracer;
 
 pub use agent::{Agent, AgentContext, EventSink, collect_snapshot};
 pub use api_key_store::ApiKeyStore;
@@ -24,3 +25,4 @@ pub use model_backend::{ModelBackend, ModelBackendExt, ModelStream, PullProgress
 pub use password_hasher::PasswordHasher;
 pub use task_store::{ClaimRequest, LeaseState, TaskStore, WakeUp};
 pub use token_signer::{AccessClaims, TokenSigner};
+pub use tracer::{SilentTracer, Tracer};

@@ -4,5 +4,6 @@ pub(crate) mod admin;
 pub(crate) mod agents;
 pub(crate) mod auth;
 pub(crate) mod health;
+pub(crate) mod metrics;
 pub(crate) mod system;
 pub(crate) mod tasks;

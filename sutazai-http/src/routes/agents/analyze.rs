@@ -12,6 +12,7 @@ use crate::dto::task::TaskView;
 use crate::envelope::Reply;
 use crate::error::ApiError;
 use crate::extract::OptionalJson;
+use crate::monitoring::counts;
 
 const AGENT: &str = "hardware-optimizer";
 
@@ -43,5 +44,6 @@ pub(crate) async fn handle(
         ..NewTask::new(AGENT, json!({ "use_model": body.use_model }))
     };
     let task = app.engine().submit(&caller, new).await?;
+    counts::requested(&task.agent);
     Ok(Reply::accepted(&json!({ "task_id": task.id, "task": TaskView::from(task) })))
 }

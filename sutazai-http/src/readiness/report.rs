@@ -1,0 +1,45 @@
+//! What is said of the server's health.
+
+use serde::Serialize;
+
+/// How well something does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Health {
+    /// As it should.
+    Healthy,
+    /// The server works, but not as configured, or not for much longer.
+    Degraded,
+    /// The server cannot do its work.
+    Unhealthy,
+}
+
+/// One thing that the server needs.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Check {
+    /// What: `database`, `model`, `disk` or `memory`.
+    pub(crate) name: &'static str,
+    /// How well it does.
+    pub(crate) status: Health,
+    /// How long it took to find out, in milliseconds.
+    pub(crate) duration_ms: f64,
+    /// Why it is not healthy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<&'static str>,
+}
+
+/// All of it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Report {
+    /// The worst of the checks.
+    pub(crate) status: Health,
+    /// What was tried; what this server does not use is not listed.
+    pub(crate) checks: Vec<Check>,
+}
+
+impl Report {
+    pub(super) fn new(checks: Vec<Check>) -> Self {
+        let status = checks.iter().map(|check| check.status).max().unwrap_or(Health::Healthy);
+        Self { status, checks }
+    }
+}

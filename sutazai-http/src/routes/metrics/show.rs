@@ -1,0 +1,55 @@
+//! `GET /metrics`: the figures of this server, for Prometheus.
+//!
+//! They tell how many people work here and how well the machine bears it, so they are not for everybody: with a token,
+//! for who bears it; without, for programs on this machine that ask directly. A proxy on this machine speaks for
+//! others, and says so in its headers.
+
+use std::net::SocketAddr;
+
+use axum::Extension;
+use axum::extract::{ConnectInfo, State};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, FORWARDED};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use sutazai_core::{Error, ErrorKind};
+
+use crate::app::App;
+use crate::error::ApiError;
+use crate::monitoring::Monitoring;
+
+/// The text format of Prometheus.
+const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// 200 with all metrics as text; 401 without the token where there is one; 403 for those elsewhere where there is none;
+/// 404 where monitoring is switched off.
+pub(crate) async fn handle(
+    State(app): State<App>,
+    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let monitoring = app.shown_metrics().ok_or_else(|| ApiError::of_status(StatusCode::NOT_FOUND))?;
+    let peer = peer.map(|Extension(ConnectInfo(address))| address);
+    may_read(monitoring, peer, &headers)?;
+    app.refresh_metrics().await;
+    Ok(([(CONTENT_TYPE, TEXT)], monitoring.render()).into_response())
+}
+
+fn may_read(monitoring: &Monitoring, peer: Option<SocketAddr>, headers: &HeaderMap) -> Result<(), Error> {
+    if monitoring.has_token() {
+        let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let token = given.and_then(|value| value.split_once(' ')).map(|(_, token)| token.trim());
+        return match token {
+            Some(token) if monitoring.accepts(token) => Ok(()),
+            _ => Err(Error::new(
+                ErrorKind::Unauthenticated,
+                "expected the header `Authorization: Bearer <METRICS_TOKEN>`",
+            )),
+        };
+    }
+    let forwarded = headers.keys().any(|name| *name == FORWARDED || name.as_str().starts_with("x-forwarded-"));
+    if !forwarded && peer.is_some_and(|peer| peer.ip().to_canonical().is_loopback()) {
+        return Ok(());
+    }
+    let why = "the metrics are shown on this machine only, as long as METRICS_TOKEN is not set";
+    Err(Error::new(ErrorKind::Forbidden, why))
+}
