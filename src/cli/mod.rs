@@ -5,6 +5,7 @@ pub(crate) mod analyze;
 pub(crate) mod arguments;
 pub(crate) mod config;
 pub(crate) mod exit;
+mod json_lines;
 pub(crate) mod logging;
 pub(crate) mod migrate;
 pub(crate) mod models;

@@ -34,7 +34,7 @@ pub(crate) async fn follow(State(app): State<App>, mut request: Request, next: N
     // The template, never the path as sent: paths and queries may hold what does not belong in a log.
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let method = request.method().clone();
-    let span = span(&request, &trace_id, route.as_deref());
+    let span = span(&request, &trace_id, request_id.as_deref(), route.as_deref());
     let tracer = app.engine().tracer();
     let begun = Instant::now();
     let mut response = trace::run(tracer.as_ref(), span.clone(), place, next.run(request)).await;
@@ -54,12 +54,10 @@ pub(crate) async fn follow(State(app): State<App>, mut request: Request, next: N
 }
 
 /// Fields without a dot are for log lines; those with one are for traces, by OpenTelemetry's conventions for HTTP. The
-/// level lets the ids through whatever the log's filter is. `url.path` is the template too: paths hold ids of people's
-/// things.
-fn span(request: &Request, trace_id: &str, route: Option<&str>) -> Span {
+/// level lets the ids through whatever the log's filter is. A path that leads nowhere is left out: it may hold anything.
+fn span(request: &Request, trace_id: &str, request_id: Option<&str>, route: Option<&str>) -> Span {
     let method = request.method();
     let name = route.map_or_else(|| method.to_string(), |route| format!("{method} {route}"));
-    let request_id = text(request.headers(), &REQUEST_ID).filter(|id| *id == trace_id);
     error_span!(
         "request",
         trace_id,
@@ -70,11 +68,11 @@ fn span(request: &Request, trace_id: &str, route: Option<&str>) -> Span {
         otel.kind = "server",
         otel.status_code = Empty,
         http.request.method = %method,
-        http.request.header.x_request_id = request_id,
+        "http.request.header.x-request-id" = request_id,
         http.route = route,
         http.response.status_code = Empty,
         url.scheme = "http",
-        url.path = route,
+        url.path = route.map(|_| request.uri().path()),
         error.type = Empty,
     )
 }
