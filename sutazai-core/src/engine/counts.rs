@@ -15,11 +15,15 @@ pub(super) fn entered(agent: &str, status: TaskStatus) {
 /// An attempt ended so, after so long.
 pub(super) fn attempted(agent: &str, outcome: &Outcome, took: Duration) {
     histogram!("task_duration_seconds", "agent" => agent.to_owned()).record(took.as_secs_f64());
-    let status = match outcome {
+    entered(agent, status(outcome));
+}
+
+/// The status that a task enters by it.
+pub(super) fn status(outcome: &Outcome) -> TaskStatus {
+    match outcome {
         Outcome::Completed(_) => TaskStatus::Completed,
         Outcome::Failed(_) => TaskStatus::Failed,
         Outcome::Cancelled => TaskStatus::Cancelled,
         Outcome::Retry { .. } | Outcome::Wait { .. } | Outcome::HandBack => TaskStatus::Pending,
-    };
-    entered(agent, status);
+    }
 }

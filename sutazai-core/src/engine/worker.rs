@@ -83,7 +83,10 @@ async fn perform(shared: Arc<Shared>, outcomes: mpsc::Sender<Finish>, claim: Cla
         Span::current().record("error.type", e.kind().as_str());
     }
     let outcome = outcome(&shared, &task, stop.reason(), result);
-    counts::attempted(&task.agent, &outcome, begun.elapsed());
+    let took = begun.elapsed();
+    counts::attempted(&task.agent, &outcome, took);
+    let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    tracing::info!(attempt = key.attempt, status = counts::status(&outcome).as_str(), milliseconds, "an attempt ended");
     let finish = Finish { claim: key, outcome };
     if outcomes.send(finish).await.is_err() {
         tracing::error!(task = %key.task, "the finisher is gone; the task is left to its lease");

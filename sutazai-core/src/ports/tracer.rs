@@ -9,10 +9,9 @@ use crate::domain::TraceContext;
 /// Records spans elsewhere.
 ///
 /// # Contract
-/// - A span that is started continues the trace of its parent.
-/// - Two spans that are started with one parent stand at different places.
-/// - What is started stands in the trace of the current context where its parent has no span yet.
-/// - The request id of the parent is kept.
+/// - What is started continues the trace of its parent, also of one that has no span yet, and keeps its request id.
+/// - Two recorded spans with one parent stand at different places, and neither at that of the parent.
+#[cfg_attr(feature = "testing", mockall::automock)]
 pub trait Tracer: Debug + Send + Sync + 'static {
     /// Starts `span`, which was not entered yet, as a child of `parent`; gives the place from which what is done
     /// within it continues. Called where [`trace::current`](crate::trace::current) is `parent`.

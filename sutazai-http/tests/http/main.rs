@@ -13,6 +13,8 @@ mod identity;
 mod isolation;
 mod journey;
 mod load;
+mod metrics;
 mod nesting;
+mod readiness;
 mod support;
 mod tasks;

@@ -128,6 +128,20 @@ impl Server {
         let engine = engine.build().unwrap();
         engine.start();
         let app = App::new(engine, with_users.then(|| identity.clone()));
+        Self::of(app, identity, gate, placed).await
+    }
+
+    /// A server of this app, which has no users.
+    pub(crate) async fn of_app(app: App) -> Self {
+        Self::of(app, identity(), Arc::new(Semaphore::new(0)), |router| router).await
+    }
+
+    async fn of(
+        app: App,
+        identity: Identity,
+        gate: Arc<Semaphore>,
+        placed: impl FnOnce(Router) -> Router,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
