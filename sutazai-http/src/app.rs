@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 
 use crate::monitoring::refresh::{Refreshed, refresh};
 use crate::monitoring::Monitoring;
-use crate::readiness::{Readiness, Report};
+use crate::readiness::{Readiness, ReadinessReport};
 
 /// How long one measurement of the machine is shown to everybody who asks.
 const SNAPSHOT_LIFE: Duration = Duration::from_secs(1);
@@ -67,7 +67,7 @@ impl App {
     }
 
     /// Whether the server can do its work.
-    pub(crate) async fn readiness(&self) -> Report {
+    pub(crate) async fn readiness(&self) -> ReadinessReport {
         self.readiness.report(&self.engine).await
     }
 

@@ -5,11 +5,12 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use axum::http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::response::{IntoResponse, Response};
-use serde_json::{Map, Value, json};
+use serde::Serialize;
 use sutazai_core::{Error, ErrorKind};
+use utoipa::ToSchema;
 
 use crate::envelope::Content;
-use crate::readiness::Report;
+use crate::readiness::{HealthStatus, ReadinessCheck, ReadinessReport};
 
 /// An error as the caller sees it; the envelope is put around it on its way out.
 #[derive(Debug, Clone)]
@@ -19,7 +20,39 @@ pub(crate) struct ApiError {
     message: String,
     field: Option<String>,
     retry_after: Option<Duration>,
-    details: Map<String, Value>,
+    readiness: Option<ReadinessReport>,
+}
+
+/// The `error` of the envelope.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ErrorBody {
+    /// What kind of error it is, for programs.
+    #[schema(example = "invalid_input")]
+    code: &'static str,
+    /// What went wrong, for people.
+    message: String,
+    details: ErrorDetails,
+}
+
+/// More about an error, for programs.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ErrorDetails {
+    /// The field, parameter or header that does not fit, with dots between the levels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    field: Option<String>,
+    /// After how many seconds it may be tried again; also in the header `Retry-After`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    retry_after_seconds: Option<u64>,
+    /// How the server is, where that is what was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    status: Option<HealthStatus>,
+    /// What of it is not as it should be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    checks: Option<Vec<ReadinessCheck>>,
 }
 
 impl ApiError {
@@ -60,29 +93,25 @@ impl ApiError {
     }
 
     /// The server cannot do its work now; the report says why.
-    pub(crate) fn unready(report: &Report) -> Self {
+    pub(crate) fn unready(report: ReadinessReport) -> Self {
         let message = "the server cannot do its work now";
-        let mut e = Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message);
-        if let Ok(Value::Object(details)) = serde_json::to_value(report) {
-            e.details = details;
-        }
-        e
+        let e = Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message);
+        Self { readiness: Some(report), ..e }
     }
 
     fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), field: None, retry_after: None, details: Map::new() }
+        Self { status, code, message: message.into(), field: None, retry_after: None, readiness: None }
     }
 
     /// The `error` of the envelope.
-    pub(crate) fn body(&self) -> Value {
-        let mut details = self.details.clone();
-        if let Some(field) = &self.field {
-            details.insert("field".into(), json!(field));
-        }
-        if let Some(after) = self.retry_after {
-            details.insert("retry_after_seconds".into(), json!(whole_seconds(after)));
-        }
-        json!({ "code": self.code, "message": self.message, "details": details })
+    pub(crate) fn body(&self) -> ErrorBody {
+        let details = ErrorDetails {
+            field: self.field.clone(),
+            retry_after_seconds: self.retry_after.map(whole_seconds),
+            status: self.readiness.as_ref().map(|report| report.status),
+            checks: self.readiness.as_ref().map(|report| report.checks.clone()),
+        };
+        ErrorBody { code: self.code, message: self.message.clone(), details }
     }
 }
 
@@ -95,7 +124,7 @@ impl From<Error> for ApiError {
         } else {
             (e.message().to_owned(), e.field().map(str::to_owned))
         };
-        Self { status, code: e.kind().as_str(), message, field, retry_after: e.retry_after(), details: Map::new() }
+        Self { status, code: e.kind().as_str(), message, field, retry_after: e.retry_after(), readiness: None }
     }
 }
 
@@ -154,7 +183,7 @@ mod tests {
     fn the_text_of_an_internal_error_is_not_sent() {
         let source = std::io::Error::other("disk /dev/secret");
         let e = ApiError::from(Error::internal("row 7 of users").with_field("users").with_source(source));
-        let body = e.body().to_string();
+        let body = serde_json::to_string(&e.body()).unwrap();
         assert!(!body.contains("row 7") && !body.contains("secret") && !body.contains("users"), "{body}");
     }
 
@@ -162,7 +191,7 @@ mod tests {
     fn retry_after_is_in_the_header_and_in_the_details() {
         let e = Error::new(ErrorKind::Busy, "later").with_retry_after(Duration::from_millis(1_200));
         let e = ApiError::from(e);
-        assert_eq!(e.body()["details"]["retry_after_seconds"], 2);
+        assert_eq!(e.body().details.retry_after_seconds, Some(2));
         let response = e.into_response();
         assert_eq!(
             (response.status().as_u16(), &response.headers()[RETRY_AFTER]),

@@ -137,7 +137,7 @@ async fn a_task_and_its_children_continue_the_trace_of_the_request() {
     let stage = Stage::new(1);
     stage.engine.start();
     let place = TraceContext::of_request("order-17").unwrap();
-    let new = NewTask::new("actor", json!({ "depth": 1 }));
+    let new = NewTask::new("actor", json!({ "do": "tree", "depth": 1 }));
     let submitted = stage.engine.submit(&ME, new.clone());
     let task = trace::run(&SilentTracer, Span::none(), place.clone(), submitted).await.unwrap();
     assert_eq!(task.trace, Some(place.clone()));

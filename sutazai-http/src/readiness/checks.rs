@@ -8,7 +8,7 @@ use sutazai_core::domain::HostMetrics;
 use sutazai_core::engine::Engine;
 use tokio::sync::Mutex;
 
-use super::report::{Check, Health, Report};
+use super::report::{ReadinessCheck, HealthStatus, ReadinessReport};
 
 /// One answer is shown to everybody who asks within this: anybody may ask, and some checks cost something.
 const LIFE: Duration = Duration::from_secs(1);
@@ -34,12 +34,12 @@ pub(crate) struct Readiness {
     /// The folder whose file system must have space; the root's if none.
     data_folder: Option<PathBuf>,
     /// Held while somebody looks, so that nobody else does.
-    latest: Mutex<Option<(Instant, Report)>>,
+    latest: Mutex<Option<(Instant, ReadinessReport)>>,
 }
 
-type Finding = (Health, Option<&'static str>);
+type Finding = (HealthStatus, Option<&'static str>);
 
-const HEALTHY: Finding = (Health::Healthy, None);
+const HEALTHY: Finding = (HealthStatus::Healthy, None);
 
 impl Readiness {
     /// Looks for space where this folder is.
@@ -48,7 +48,7 @@ impl Readiness {
     }
 
     /// The report, at most a second old. Takes as long as the slowest limit at most.
-    pub(crate) async fn report(&self, engine: &Engine) -> Report {
+    pub(crate) async fn report(&self, engine: &Engine) -> ReadinessReport {
         let mut latest = self.latest.lock().await;
         if let Some((at, report)) = latest.as_ref()
             && at.elapsed() < LIFE
@@ -56,24 +56,24 @@ impl Readiness {
             return report.clone();
         }
         let (database, model, machine) = tokio::join!(
-            check("database", DATABASE_LIMIT, Health::Unhealthy, database(engine)),
+            check("database", DATABASE_LIMIT, HealthStatus::Unhealthy, database(engine)),
             model(engine),
             self.machine(engine),
         );
         let checks = [database].into_iter().chain(model).chain(machine).collect();
-        let report = Report::new(checks);
+        let report = ReadinessReport::new(checks);
         *latest = Some((Instant::now(), report.clone()));
         report
     }
 
     /// Disk and memory, measured together; nothing where this server does not measure.
-    async fn machine(&self, engine: &Engine) -> Vec<Check> {
+    async fn machine(&self, engine: &Engine) -> Vec<ReadinessCheck> {
         let begun = Instant::now();
         let measured = tokio::time::timeout(MACHINE_LIMIT, engine.snapshot_of(&["host"])).await.ok();
         let took = begun.elapsed();
         let hung = Some("could not be measured in time");
         let judged = match &measured {
-            None => vec![("disk", (Health::Degraded, hung)), ("memory", (Health::Degraded, hung))],
+            None => vec![("disk", (HealthStatus::Degraded, hung)), ("memory", (HealthStatus::Degraded, hung))],
             Some(snapshot) => match snapshot.host.value() {
                 None => Vec::new(),
                 Some(host) => {
@@ -92,25 +92,25 @@ async fn database(engine: &Engine) -> Finding {
         Ok(()) => HEALTHY,
         Err(e) => {
             tracing::warn!(error = %e, "the database cannot be reached");
-            (Health::Unhealthy, Some("cannot be reached"))
+            (HealthStatus::Unhealthy, Some("cannot be reached"))
         }
     }
 }
 
 /// Without a model the rules write, so a model that is away degrades; none is configured: nothing to check.
-async fn model(engine: &Engine) -> Option<Check> {
+async fn model(engine: &Engine) -> Option<ReadinessCheck> {
     let model = engine.model()?;
     let listed = async move {
         match model.models().await {
-            Ok(models) if models.is_empty() => (Health::Degraded, Some("has no models")),
+            Ok(models) if models.is_empty() => (HealthStatus::Degraded, Some("has no models")),
             Ok(_) => HEALTHY,
             Err(e) => {
                 tracing::warn!(error = %e, "no model can be reached");
-                (Health::Degraded, Some("cannot be reached"))
+                (HealthStatus::Degraded, Some("cannot be reached"))
             }
         }
     };
-    Some(check("model", MODEL_LIMIT, Health::Degraded, listed).await)
+    Some(check("model", MODEL_LIMIT, HealthStatus::Degraded, listed).await)
 }
 
 /// The file system that the folder is on: the one mounted at the longest of its ancestors.
@@ -118,16 +118,16 @@ fn disk(host: &HostMetrics, folder: &Path) -> Option<Finding> {
     let on = host.disks.iter().filter(|disk| folder.starts_with(&disk.mount));
     let disk = on.max_by_key(|disk| disk.mount.len())?;
     Some(match disk.available_bytes {
-        left if left < NO_SPACE => (Health::Unhealthy, Some("no space left for the database")),
-        left if left < LITTLE_SPACE => (Health::Degraded, Some("little space left for the database")),
+        left if left < NO_SPACE => (HealthStatus::Unhealthy, Some("no space left for the database")),
+        left if left < LITTLE_SPACE => (HealthStatus::Degraded, Some("little space left for the database")),
         _ => HEALTHY,
     })
 }
 
 fn memory(host: &HostMetrics) -> Finding {
     match host.memory.available_bytes as f64 / (host.memory.total_bytes.max(1) as f64) {
-        share if share < NO_MEMORY => (Health::Unhealthy, Some("no memory left")),
-        share if share < LITTLE_MEMORY => (Health::Degraded, Some("little memory left")),
+        share if share < NO_MEMORY => (HealthStatus::Unhealthy, Some("no memory left")),
+        share if share < LITTLE_MEMORY => (HealthStatus::Degraded, Some("little memory left")),
         _ => HEALTHY,
     }
 }
@@ -136,14 +136,14 @@ fn memory(host: &HostMetrics) -> Finding {
 async fn check(
     name: &'static str,
     limit: Duration,
-    late: Health,
+    late: HealthStatus,
     finding: impl Future<Output = Finding>,
-) -> Check {
+) -> ReadinessCheck {
     let begun = Instant::now();
     let found = tokio::time::timeout(limit, finding).await;
     finished(name, found.unwrap_or((late, Some("did not answer in time"))), begun.elapsed())
 }
 
-fn finished(name: &'static str, (status, reason): Finding, took: Duration) -> Check {
-    Check { name, status, duration_ms: (took.as_secs_f64() * 1e6).round() / 1e3, reason }
+fn finished(name: &'static str, (status, reason): Finding, took: Duration) -> ReadinessCheck {
+    ReadinessCheck { name, status, duration_ms: (took.as_secs_f64() * 1e6).round() / 1e3, reason }
 }

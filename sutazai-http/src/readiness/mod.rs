@@ -7,4 +7,4 @@ mod checks;
 mod report;
 
 pub(crate) use checks::Readiness;
-pub(crate) use report::{Health, Report};
+pub(crate) use report::{HealthStatus, ReadinessCheck, ReadinessReport};

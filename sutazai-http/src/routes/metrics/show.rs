@@ -20,8 +20,22 @@ use crate::monitoring::Monitoring;
 /// The text format of Prometheus.
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// 200 with all metrics as text; 401 without the token where there is one; 403 for those elsewhere where there is none;
-/// 404 where monitoring is switched off.
+/// Read the figures of this server.
+///
+/// The text format of Prometheus, without the envelope. With `METRICS_TOKEN` for who bears it, without for programs on
+/// the server's machine.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    operation_id = "show_figures",
+    tag = "health",
+    responses(
+        (status = 200, description = "All figures.", body = String, content_type = "text/plain"),
+        (status = 401, description = "There is a token, and this is another one or none."),
+        (status = 403, description = "There is no token, and the request is not from the server's machine."),
+        (status = 404, description = "Monitoring is switched off."),
+    ),
+)]
 pub(crate) async fn handle(
     State(app): State<App>,
     peer: Option<Extension<ConnectInfo<SocketAddr>>>,
