@@ -193,7 +193,8 @@ mod tests {
     fn monitoring_is_on_and_traces_are_off_unless_set() {
         let config = read(&[], None, &[]).check().unwrap();
         assert_eq!((config.enable_monitoring, config.otlp_endpoint), (true, None));
-        let found = problems(&[("METRICS_TOKEN", "short"), ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318")]);
+        let found =
+            problems(&[("METRICS_TOKEN", "short"), ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318")]);
         assert_eq!(found[0], "METRICS_TOKEN: expected at least 16 bytes, got 5");
         assert!(found[1].starts_with("OTEL_EXPORTER_OTLP_ENDPOINT: expected an address"), "{found:?}");
     }

@@ -22,8 +22,8 @@ use sutazai_core::ports::{
     AgentContext, Clock, EventSink, MetricSource, MetricStore, ModelBackend, SystemClock,
 };
 use sutazai_core::{Error, Result};
-use sutazai_http::{App, Monitoring};
 use sutazai_http::auth::{Argon2Cost, Argon2PasswordHasher, JwtTokenSigner};
+use sutazai_http::{App, Monitoring};
 use sutazai_store::Stores;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;

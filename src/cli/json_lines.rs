@@ -57,7 +57,8 @@ where
             ("target", Value::from(event.metadata().target())),
         ];
         let rest = fields.iter().map(|(name, value)| (name.as_str(), value));
-        for (index, (name, value)) in first.iter().map(|(name, value)| (*name, value)).chain(rest).enumerate() {
+        for (index, (name, value)) in first.iter().map(|(name, value)| (*name, value)).chain(rest).enumerate()
+        {
             let before = if index == 0 { '{' } else { ',' };
             write!(writer, "{before}{}:{value}", Value::from(name))?;
         }

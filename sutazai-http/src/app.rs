@@ -10,8 +10,8 @@ use sutazai_core::identity::Identity;
 use sutazai_core::{Error, ErrorKind, Result};
 use tokio::sync::Mutex;
 
-use crate::monitoring::refresh::{Refreshed, refresh};
 use crate::monitoring::Monitoring;
+use crate::monitoring::refresh::{Refreshed, refresh};
 use crate::readiness::{Readiness, ReadinessReport};
 
 /// How long one measurement of the machine is shown to everybody who asks.

@@ -124,7 +124,14 @@ impl From<Error> for ApiError {
         } else {
             (e.message().to_owned(), e.field().map(str::to_owned))
         };
-        Self { status, code: e.kind().as_str(), message, field, retry_after: e.retry_after(), readiness: None }
+        Self {
+            status,
+            code: e.kind().as_str(),
+            message,
+            field,
+            retry_after: e.retry_after(),
+            readiness: None,
+        }
     }
 }
 

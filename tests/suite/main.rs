@@ -4,8 +4,12 @@
 
 mod accounts;
 mod binary;
+mod collector;
 mod examples;
 mod journey;
+mod log_lines;
 mod privacy;
+mod prometheus;
 mod support;
 mod tidy;
+mod traces;

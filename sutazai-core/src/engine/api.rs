@@ -111,7 +111,8 @@ impl Engine {
         );
         let place = trace::current().unwrap_or_else(TraceContext::generate);
         let place = trace::start(parts.tracer.as_ref(), &span, place);
-        let pending = |new| Task { trace: Some(place.clone()), ..Task::pending(new, caller.owner(), None, now) };
+        let pending =
+            |new| Task { trace: Some(place.clone()), ..Task::pending(new, caller.owner(), None, now) };
         let tasks: Vec<Task> = new.into_iter().map(pending).collect();
         let asked: Vec<_> =
             tasks.iter().map(|task| (task.id, task.agent.clone(), task.payload.clone())).collect();

@@ -86,7 +86,12 @@ async fn perform(shared: Arc<Shared>, outcomes: mpsc::Sender<Finish>, claim: Cla
     let took = begun.elapsed();
     counts::attempted(&task.agent, &outcome, took);
     let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    tracing::info!(attempt = key.attempt, status = counts::status(&outcome).as_str(), milliseconds, "an attempt ended");
+    tracing::info!(
+        attempt = key.attempt,
+        status = counts::status(&outcome).as_str(),
+        milliseconds,
+        "an attempt ended"
+    );
     let finish = Finish { claim: key, outcome };
     if outcomes.send(finish).await.is_err() {
         tracing::error!(task = %key.task, "the finisher is gone; the task is left to its lease");
@@ -173,7 +178,8 @@ fn children_of(shared: &Shared, task: &Task, children: Vec<NewTask>) -> Result<V
     }
     children.iter().try_for_each(|child| shared.parts.registry.check(child))?;
     let now = shared.parts.clock.now();
-    let child_of = |new| Task { trace: trace::current(), ..Task::pending(new, task.owner, Some(task.id), now) };
+    let child_of =
+        |new| Task { trace: trace::current(), ..Task::pending(new, task.owner, Some(task.id), now) };
     Ok(children.into_iter().map(child_of).collect())
 }
 

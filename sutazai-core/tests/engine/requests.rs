@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde_json::json;
 use sutazai_core::ErrorKind;
 use sutazai_core::domain::{
-    Caller, Finish, NewTask, Outcome, Task, TaskCount, TaskError, TaskQuery, TaskStatus, TraceContext, UserId,
-    UserRole, WorkerId,
+    Caller, Finish, NewTask, Outcome, Task, TaskCount, TaskError, TaskQuery, TaskStatus, TraceContext,
+    UserId, UserRole, WorkerId,
 };
 use sutazai_core::engine::Engine;
 use sutazai_core::memory::MemoryTaskStore;
@@ -154,7 +154,8 @@ async fn a_task_and_its_children_continue_the_trace_of_the_request() {
 
 #[test]
 fn callers_cannot_set_the_trace() {
-    let text = json!({ "agent": "actor", "trace": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01" });
+    let text =
+        json!({ "agent": "actor", "trace": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01" });
     let error = serde_json::from_value::<NewTask>(text).unwrap_err();
     assert!(error.to_string().contains("unknown field `trace`"), "{error}");
 }

@@ -55,9 +55,9 @@ impl Process {
             start_seconds: boot.zip(field(22)).map(|(boot, start)| boot + start as f64 / ticks),
             // One of them is the folder that is being read.
             open_fds: fs::read_dir("/proc/self/fd").ok().map(|open| open.count().saturating_sub(1)),
-            max_fds: limits
-                .lines()
-                .find_map(|line| line.strip_prefix("Max open files")?.split_whitespace().next()?.parse().ok()),
+            max_fds: limits.lines().find_map(|line| {
+                line.strip_prefix("Max open files")?.split_whitespace().next()?.parse().ok()
+            }),
         }
     }
 }

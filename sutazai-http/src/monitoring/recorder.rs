@@ -11,8 +11,7 @@ use sutazai_core::{Error, Result};
 use super::{counts, process};
 
 /// Bounds in seconds for answers: from a read in memory to the time limit of a request.
-const ANSWERS: &[f64] =
-    &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+const ANSWERS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 /// Bounds in seconds for attempts: from an agent without a model to one that takes an hour.
 const ATTEMPTS: &[f64] =
     &[0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_800.0, 3_600.0];

@@ -8,7 +8,7 @@ use sutazai_core::domain::HostMetrics;
 use sutazai_core::engine::Engine;
 use tokio::sync::Mutex;
 
-use super::report::{ReadinessCheck, HealthStatus, ReadinessReport};
+use super::report::{HealthStatus, ReadinessCheck, ReadinessReport};
 
 /// One answer is shown to everybody who asks within this: anybody may ask, and some checks cost something.
 const LIFE: Duration = Duration::from_secs(1);
@@ -73,7 +73,9 @@ impl Readiness {
         let took = begun.elapsed();
         let hung = Some("could not be measured in time");
         let judged = match &measured {
-            None => vec![("disk", (HealthStatus::Degraded, hung)), ("memory", (HealthStatus::Degraded, hung))],
+            None => {
+                vec![("disk", (HealthStatus::Degraded, hung)), ("memory", (HealthStatus::Degraded, hung))]
+            }
             Some(snapshot) => match snapshot.host.value() {
                 None => Vec::new(),
                 Some(host) => {

@@ -60,7 +60,8 @@ fn may_read(monitoring: &Monitoring, peer: Option<SocketAddr>, headers: &HeaderM
             )),
         };
     }
-    let forwarded = headers.keys().any(|name| *name == FORWARDED || name.as_str().starts_with("x-forwarded-"));
+    let forwarded =
+        headers.keys().any(|name| *name == FORWARDED || name.as_str().starts_with("x-forwarded-"));
     if !forwarded && peer.is_some_and(|peer| peer.ip().to_canonical().is_loopback()) {
         return Ok(());
     }
