@@ -53,7 +53,8 @@ async fn who(identity: &Identity, headers: &HeaderMap) -> Result<(Caller, Option
     Ok((authenticated.caller.clone(), Some(authenticated)))
 }
 
-fn bearer(value: &str) -> Option<&str> {
+/// The token of an `Authorization` header (RFC 6750, 2.1).
+pub(crate) fn bearer(value: &str) -> Option<&str> {
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }

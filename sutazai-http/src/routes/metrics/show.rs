@@ -15,6 +15,7 @@ use sutazai_core::{Error, ErrorKind};
 
 use crate::app::App;
 use crate::error::ApiError;
+use crate::middleware::authenticate::bearer;
 use crate::monitoring::Monitoring;
 
 /// The text format of Prometheus.
@@ -51,8 +52,7 @@ pub(crate) async fn handle(
 fn may_read(monitoring: &Monitoring, peer: Option<SocketAddr>, headers: &HeaderMap) -> Result<(), Error> {
     if monitoring.has_token() {
         let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let token = given.and_then(|value| value.split_once(' ')).map(|(_, token)| token.trim());
-        return match token {
+        return match given.and_then(bearer) {
             Some(token) if monitoring.accepts(token) => Ok(()),
             _ => Err(Error::new(
                 ErrorKind::Unauthenticated,
