@@ -10,6 +10,7 @@ use sutazai_core::identity::Identity;
 use sutazai_core::{Error, ErrorKind, Result};
 use tokio::sync::Mutex;
 
+use crate::auth::tickets::Tickets;
 use crate::monitoring::Monitoring;
 use crate::monitoring::refresh::{Refreshed, refresh};
 use crate::readiness::{Readiness, ReadinessReport};
@@ -22,6 +23,7 @@ const SNAPSHOT_LIFE: Duration = Duration::from_secs(1);
 pub struct App {
     engine: Engine,
     identity: Option<Identity>,
+    tickets: Arc<Tickets>,
     started: Instant,
     snapshot: Arc<Mutex<Option<(Instant, Bytes)>>>,
     monitoring: Option<Monitoring>,
@@ -36,6 +38,7 @@ impl App {
         Self {
             engine,
             identity,
+            tickets: Arc::default(),
             started: Instant::now(),
             snapshot: Arc::default(),
             monitoring: None,
@@ -83,6 +86,11 @@ impl App {
     /// Identity, for the routes that are about nothing else.
     pub(crate) fn require_identity(&self) -> Result<&Identity> {
         self.identity().ok_or_else(|| Error::new(ErrorKind::Unsupported, "this server runs without users"))
+    }
+
+    /// The tickets that are out.
+    pub(crate) fn tickets(&self) -> &Tickets {
+        &self.tickets
     }
 
     /// How long this app has existed.

@@ -12,12 +12,13 @@ use tracing::{Instrument, info_span};
 
 use super::builder::EngineBuilder;
 use super::events::{EventStream, stream, wait_for_end};
+use super::feed::{self, Feed, Relay};
 use super::registry::AgentRegistry;
 use super::running::{Running, StopReason};
 use super::{claimer, counts, finisher, heartbeat};
 use crate::domain::{
-    AgentDescriptor, Caller, NewTask, Snapshot, Task, TaskId, TaskPage, TaskQuery, TaskStatistics,
-    TaskStatus, TraceContext, WorkerId,
+    AgentDescriptor, Caller, EventPosition, NewTask, Snapshot, Task, TaskId, TaskPage, TaskQuery,
+    TaskStatistics, TaskStatus, TraceContext, WorkerId,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::{Clock, MetricSource, MetricStore, ModelBackend, TaskStore, Tracer, collect_snapshot};
@@ -44,6 +45,7 @@ pub(super) struct Shared {
     pub(super) worker: WorkerId,
     pub(super) running: Running,
     pub(super) slots: Arc<Semaphore>,
+    pub(super) relay: Relay,
     /// Fires when no more tasks are to be claimed.
     pub(super) closing: CancellationToken,
     /// Fires when nothing is held any more.
@@ -74,6 +76,7 @@ impl Engine {
                 worker: WorkerId::new(),
                 running: Running::default(),
                 slots,
+                relay: Relay::default(),
                 closing: CancellationToken::new(),
                 closed: CancellationToken::new(),
                 tracker: TaskTracker::new(),
@@ -114,14 +117,16 @@ impl Engine {
         let pending =
             |new| Task { trace: Some(place.clone()), ..Task::pending(new, caller.owner(), None, now) };
         let tasks: Vec<Task> = new.into_iter().map(pending).collect();
-        let asked: Vec<_> =
-            tasks.iter().map(|task| (task.id, task.agent.clone(), task.payload.clone())).collect();
+        let ids: Vec<TaskId> = tasks.iter().map(|task| task.id).collect();
+        // Only a task that was there before can differ.
+        let keyed: Vec<Option<Task>> =
+            tasks.iter().map(|task| task.idempotency_key.is_some().then(|| task.clone())).collect();
         let stored = parts.store.enqueue(tasks).instrument(span).await?;
-        for (task, (id, agent, payload)) in stored.iter().zip(&asked) {
-            if task.id == *id {
-                counts::entered(agent, TaskStatus::Pending);
-            }
-            if task.agent != *agent || task.payload != *payload {
+        for task in stored.iter().zip(&ids).filter(|(task, id)| task.id == **id).map(|(task, _)| task) {
+            counts::entered(&task.agent, TaskStatus::Pending);
+        }
+        for (task, asked) in stored.iter().zip(&keyed) {
+            if asked.as_ref().is_some_and(|asked| !same_request(task, asked)) {
                 let why = format!("it already names task {}, which asks for something else", task.id);
                 return Err(Error::conflict(why).with_field("idempotency_key"));
             }
@@ -230,6 +235,16 @@ impl Engine {
         Ok(stream(self.shared.parts.store.clone(), self.shared.parts.clock.clone(), id, after))
     }
 
+    /// The feed after this position, or from now on: the events of all the caller's tasks, of everybody's for who may see
+    /// all. Those that are there come first, then those that come; it ends with the [`shutdown`](Self::shutdown).
+    ///
+    /// # Errors
+    /// `InvalidInput` naming `after` when this store never gave such a position.
+    pub async fn feed(&self, caller: &Caller, after: Option<EventPosition>) -> Result<Feed> {
+        let owner = if caller.may_touch(None) { None } else { caller.owner() };
+        feed::open(self.shared.clone(), owner, after).await
+    }
+
     /// Waits until a task has ended.
     ///
     /// # Errors
@@ -311,4 +326,22 @@ impl Engine {
         shared.tracker.close();
         shared.tracker.wait().await;
     }
+}
+
+/// Whether `known` was asked for with the request that `asked` was made of. When it is to run is compared until it has
+/// begun to: a retry gives it another time.
+fn same_request(known: &Task, asked: &Task) -> bool {
+    // Left out, it is the instant of the request, which is another each time. Stores may keep microseconds only.
+    let run_at = |task: &Task| {
+        let at = task.run_at.timestamp_micros();
+        (at != task.created_at.timestamp_micros()).then_some(at)
+    };
+    known.agent == asked.agent
+        && known.payload == asked.payload
+        && known.title == asked.title
+        && known.description == asked.description
+        && known.priority == asked.priority
+        && known.timeout_seconds == asked.timeout_seconds
+        && known.max_attempts == asked.max_attempts
+        && (known.attempt > 0 || run_at(known) == run_at(asked))
 }

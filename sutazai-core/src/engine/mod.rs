@@ -5,6 +5,7 @@
 //! * `worker`: runs one claim and says how it ended,
 //! * `finisher`: records outcomes, many to a transaction,
 //! * `heartbeat`: prolongs leases, brings cancellations, gives up what is lost,
+//! * `feed`: the events of all tasks in one stream, read once for all who follow it,
 //! * `counts`: figures about tasks,
 //! * `events`: the stream of a task's events, and the batching of those that agents report.
 
@@ -13,6 +14,7 @@ mod builder;
 mod claimer;
 mod counts;
 mod events;
+mod feed;
 mod finisher;
 mod heartbeat;
 mod registry;
@@ -23,3 +25,4 @@ mod worker;
 pub use api::Engine;
 pub use builder::EngineBuilder;
 pub use events::EventStream;
+pub use feed::{Feed, FeedStream};

@@ -35,7 +35,8 @@ const STEPS: &[Step] = &[
     step!("0002", "tasks"),
     step!("0003", "metrics"),
     step!("0004", "access"),
-    step!("0005", "trace"),
+    step!("0005", "feed"),
+    step!("0006", "trace"),
 ];
 
 /// Takes every step that the database has not; makes the database if there is none.

@@ -14,8 +14,8 @@ use axum::response::{IntoResponse, Response};
 use sutazai_core::{Error, ErrorKind};
 
 use crate::app::App;
+use crate::auth::credential::bearer;
 use crate::error::ApiError;
-use crate::middleware::authenticate::bearer;
 use crate::monitoring::Monitoring;
 
 /// The text format of Prometheus.
