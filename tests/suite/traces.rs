@@ -10,7 +10,7 @@ use sutazai::engine::Engine;
 use sutazai::http::{App, router, serve};
 use sutazai::memory::MemoryTaskStore;
 use sutazai::ports::{Agent, AgentContext, ModelBackendExt, SystemClock};
-use sutazai::telemetry::Telemetry;
+use sutazai::telemetry::{OpenTelemetryTracer, Telemetry};
 use sutazai::{Result, testing};
 use tracing_subscriber::layer::SubscriberExt;
 
@@ -93,7 +93,7 @@ async fn a_trace_shows_request_task_agent_and_model() {
     let telemetry = Telemetry::start(&collector.address, "sutazai-test").unwrap();
     let subscriber = tracing_subscriber::registry().with(telemetry.layer());
     tracing::subscriber::set_global_default(subscriber).unwrap();
-    testing::tracer::run_all(telemetry.tracer().as_ref());
+    testing::tracer::run_all(&OpenTelemetryTracer);
     let (address, engine) = server(&telemetry).await;
 
     let above = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
