@@ -4,9 +4,13 @@
 
 mod accounts;
 mod binary;
+mod collector;
 mod examples;
 mod exposed;
 mod journey;
+mod log_lines;
 mod privacy;
+mod prometheus;
 mod support;
 mod tidy;
+mod traces;
