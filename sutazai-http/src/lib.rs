@@ -19,6 +19,8 @@ mod envelope;
 mod error;
 mod extract;
 mod middleware;
+#[cfg(feature = "docs")]
+mod pages;
 mod router;
 mod routes;
 mod server;

@@ -12,6 +12,8 @@ use crate::app::App;
 use crate::document::{access, api, envelope as envelope_schema};
 use crate::error::ApiError;
 use crate::middleware::{authenticate, envelope, permit, timeout, trace};
+#[cfg(feature = "docs")]
+use crate::pages;
 use crate::routes::document::show::Document;
 use crate::routes::{admin, agents, auth, document, health, system, tasks};
 
@@ -33,6 +35,8 @@ pub fn router(app: App) -> Router {
         .merge(enveloped(open.merge(signed_in)))
         .merge(bare)
         .split_for_parts();
+    #[cfg(feature = "docs")]
+    let router = router.merge(pages::swagger_ui::router()).merge(pages::redoc::router());
     router
         .fallback(|| async { ApiError::of_status(axum::http::StatusCode::NOT_FOUND) })
         .layer(Extension(Document(Bytes::from(document.to_json().unwrap_or_default()))))

@@ -5,6 +5,7 @@ pub(crate) mod admin;
 pub(crate) mod agent;
 pub(crate) mod auth;
 pub(crate) mod cursor;
+pub(crate) mod event;
 pub(crate) mod gone;
 pub(crate) mod health;
 pub(crate) mod snapshot;

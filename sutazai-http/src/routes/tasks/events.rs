@@ -12,6 +12,7 @@ use sutazai_core::Error;
 use sutazai_core::domain::{Caller, TaskEvent, TaskId};
 
 use crate::app::App;
+use crate::dto::event::SentEvent;
 use crate::dto::task::event_view;
 use crate::error::ApiError;
 use crate::extract::IdPath;
@@ -35,7 +36,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
         ("Last-Event-ID" = Option<u64>, Header, nullable = false, description = "Only what comes after this event."),
     ),
     responses(
-        (status = 200, description = "A stream that ends with the task.", content_type = "text/event-stream", body = String),
+        (status = 200, description = "A stream that ends with the task.", content_type = "text/event-stream", body = SentEvent),
         (status = 204, description = "The task has ended and nothing comes after `Last-Event-ID`."),
     ),
 )]
@@ -77,6 +78,7 @@ fn sent(event: TaskEvent) -> Result<Event, Error> {
 fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, Error> {
     let Some(value) = headers.get(LAST_EVENT_ID) else { return Ok(None) };
     let number = value.to_str().ok().filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
-    let number = number.and_then(|text| text.parse().ok());
+    // Signed, as the document and the stores count.
+    let number = number.and_then(|text| text.parse::<i64>().ok()).and_then(|number| number.try_into().ok());
     number.map(Some).ok_or_else(|| Error::invalid(LAST_EVENT_ID, "expected the id of an event: 0, 1, 2 ..."))
 }
