@@ -8,5 +8,6 @@ pub(crate) mod cursor;
 pub(crate) mod event;
 pub(crate) mod gone;
 pub(crate) mod health;
+pub(crate) mod measured;
 pub(crate) mod snapshot;
 pub(crate) mod task;

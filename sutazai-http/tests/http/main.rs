@@ -15,5 +15,7 @@ mod isolation;
 mod journey;
 mod load;
 mod nesting;
+#[cfg(feature = "docs")]
+mod pages;
 mod support;
 mod tasks;
