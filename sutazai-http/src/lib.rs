@@ -17,7 +17,9 @@ mod document;
 mod dto;
 mod envelope;
 mod error;
+mod etag;
 mod extract;
+mod live;
 mod middleware;
 #[cfg(feature = "docs")]
 mod pages;

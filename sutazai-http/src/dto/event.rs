@@ -15,7 +15,7 @@ impl PartialSchema for SentEvent {
         let text = |what: &str| ObjectBuilder::new().schema_type(Type::String).description(Some(what));
         ObjectBuilder::new()
             .description(Some("One server-sent event."))
-            .property("id", text("The number of the event within its task: 1, 2, 3 ..."))
+            .property("id", text("Where it stands in this stream; hand it back as `Last-Event-ID`."))
             .required("id")
             .property("event", text("What kind it is.").enum_values(Some(["status", "progress", "text"])))
             .required("event")

@@ -11,3 +11,4 @@ pub(crate) mod health;
 pub(crate) mod measured;
 pub(crate) mod snapshot;
 pub(crate) mod task;
+pub(crate) mod ticket;

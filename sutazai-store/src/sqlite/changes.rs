@@ -26,7 +26,7 @@ pub(super) struct Changes<'t> {
     /// Idempotency keys of the added ones.
     keys: HashMap<(Option<UserId>, String), TaskId>,
     seen: HashSet<TaskId>,
-    events: Vec<TaskEvent>,
+    events: Vec<(Option<UserId>, TaskEvent)>,
     /// Tasks of which there is news without an event.
     told: Vec<TaskId>,
     queue: bool,
@@ -119,7 +119,8 @@ impl<'t> Changes<'t> {
     pub(super) fn event(&mut self, id: TaskId, at: DateTime<Utc>, kind: EventKind) {
         if let Some(record) = self.records.get_mut(&id) {
             record.last_sequence += 1;
-            self.events.push(TaskEvent { task_id: id, sequence: record.last_sequence, at, kind });
+            let event = TaskEvent { task_id: id, sequence: record.last_sequence, at, kind };
+            self.events.push((record.task.owner, event));
             if self.seen.insert(id) {
                 self.changed.push(id);
             }
@@ -319,7 +320,7 @@ impl<'t> Changes<'t> {
             transaction.wake_ups.push(WakeUp::Queue);
         }
         let mut heard = HashSet::new();
-        let news = events.iter().map(|event| event.task_id).chain(told).filter(|id| heard.insert(*id));
+        let news = events.iter().map(|(_, event)| event.task_id).chain(told).filter(|id| heard.insert(*id));
         transaction.wake_ups.extend(news.map(WakeUp::Task));
         Ok(())
     }
