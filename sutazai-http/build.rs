@@ -4,6 +4,10 @@
 
 fn main() {
     println!("cargo::rustc-check-cfg=cfg(redoc)");
+    if std::env::var_os("CARGO_FEATURE_DOCS").is_none() {
+        println!("cargo::rerun-if-changed=build.rs");
+        return;
+    }
     println!("cargo::rerun-if-env-changed=SUTAZAI_REDOC");
     if let Ok(path) = std::env::var("SUTAZAI_REDOC") {
         println!("cargo::rerun-if-changed={path}");
