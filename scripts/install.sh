@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs the Debian packages and the Rust toolchain that are missing: `install.sh run` or `install.sh test`.
+# Installs the Debian packages and the Rust toolchain that are missing: `install.sh run`, `install.sh test` or
+# `install.sh bench`.
 # Without root it says exactly what to install and ends with 1.
 . "$(dirname "$0")/env.sh"
 
@@ -12,7 +13,8 @@ fi
 case "${1:-run}" in
 run) wanted=("${build[@]}") ;;
 test) wanted=("${build[@]}" "${test[@]}") ;;
-*) echo "usage: install.sh run|test" >&2; exit 2 ;;
+bench) wanted=("${build[@]}" curl wrk) ;;
+*) echo "usage: install.sh run|test|bench" >&2; exit 2 ;;
 esac
 
 if ! command -v dpkg-query >/dev/null; then

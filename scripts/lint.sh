@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Formatting, lints and docs, all without a warning.
+# Formatting, lints, docs and dependencies, all without a warning.
 . "$(dirname "$0")/env.sh"
 cd "$root"
 scripts/install.sh run
@@ -8,3 +8,4 @@ export SUTAZAI_REDOC
 cargo fmt --all --check
 cargo clippy --workspace --all-targets --all-features -- -D warnings
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --all-features --no-deps
+scripts/deny.sh

@@ -6,6 +6,7 @@
 //! [`crate::setup`] does that with the finished [`Config`].
 
 mod check;
+mod exposure;
 mod layers;
 mod secret;
 mod settings;
@@ -14,6 +15,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use sutazai_core::Result;
+use sutazai_http::{CorsOrigins, ServerConfig, TrustedProxies};
 
 pub use layers::Layers;
 pub use secret::Secret;
@@ -48,7 +50,7 @@ pub struct Config {
     pub default_model: String,
     /// Bearer key for OpenAI-compatible servers.
     pub openai_api_key: Option<Secret>,
-    /// Key that access tokens are signed with, at least 32 bytes.
+    /// Key that access tokens are signed with: at least 32 bytes, or PEM of an Ed25519 private key.
     pub jwt_secret_key: Option<Secret>,
     /// The key of before a change of keys: its tokens are taken still.
     pub jwt_previous_secret_key: Option<Secret>,
@@ -68,6 +70,18 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Whether callers must sign in; off only on a loopback address.
     pub enable_auth: bool,
+    /// How the server treats its connections: TLS, time limits, how many.
+    pub server: ServerConfig,
+    /// How often callers may ask; none: as often as they like.
+    pub rate_limits: Option<RequestsPerMinute>,
+    /// Whose word about a caller's address is taken.
+    pub trusted_proxies: TrustedProxies,
+    /// Pages of which origins may call from a browser.
+    pub cors_origins: CorsOrigins,
+    /// How long a request may take.
+    pub request_timeout: Duration,
+    /// How long the body of a request may take to arrive.
+    pub body_timeout: Duration,
     /// How many tasks run at once.
     pub workers: usize,
     /// Time between two samples of the metric history.
@@ -80,6 +94,15 @@ pub struct Config {
     pub log_level: Option<String>,
     /// How strict the start is.
     pub environment: Environment,
+}
+
+/// How often callers may ask in a minute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestsPerMinute {
+    /// Where passwords and refresh tokens can be guessed at, by address.
+    pub sign_in: u32,
+    /// Everything else, by user.
+    pub calls: u32,
 }
 
 /// Who is made an admin at the start.
@@ -179,6 +202,45 @@ mod tests {
         assert!(problems(&[("ENVIRONMENT", "production")])[0].starts_with("JWT_SECRET_KEY: must be set"));
         let open = [("ENABLE_AUTH", "false"), ("LISTEN", "0.0.0.0:80")];
         assert!(problems(&open)[0].starts_with("ENABLE_AUTH: may be off only"));
+    }
+
+    #[test]
+    fn strangers_are_limited_by_default() {
+        let config = read(&[], None, &[]).check().unwrap();
+        assert_eq!(config.rate_limits, Some(RequestsPerMinute { sign_in: 5, calls: 60 }));
+        assert_eq!(
+            (config.request_timeout, config.body_timeout),
+            (Duration::from_secs(30), Duration::from_secs(20))
+        );
+        assert_eq!(config.server, ServerConfig::default());
+        assert_eq!((config.trusted_proxies, config.cors_origins), Default::default());
+        let free = read(&[("ENABLE_RATE_LIMITING", "off")], None, &[]).check().unwrap();
+        assert_eq!(free.rate_limits, None);
+        let found = problems(&[
+            ("RATE_LIMIT_AUTH_PER_MINUTE", "0"),
+            ("RATE_LIMIT_PER_MINUTE", "many"),
+            ("TRUSTED_PROXIES", "10.0.0.0/8,proxy"),
+            ("CORS_ORIGINS", "https://app.example.org/"),
+            ("REQUEST_TIMEOUT_SECONDS", "0"),
+            ("BODY_TIMEOUT_SECONDS", "-1"),
+            ("HEADER_TIMEOUT_SECONDS", "forever"),
+            ("MAX_CONNECTIONS", "0"),
+            ("TLS_CERT", "/cert.pem"),
+        ]);
+        for name in [
+            "RATE_LIMIT_AUTH_PER_MINUTE: expected",
+            "RATE_LIMIT_PER_MINUTE: expected",
+            "TRUSTED_PROXIES: expected networks",
+            "CORS_ORIGINS: expected * or origins",
+            "REQUEST_TIMEOUT_SECONDS: expected",
+            "BODY_TIMEOUT_SECONDS: expected",
+            "HEADER_TIMEOUT_SECONDS: expected",
+            "MAX_CONNECTIONS: expected",
+            "TLS_KEY: must be set when TLS_CERT is",
+        ] {
+            assert!(found.iter().any(|p| p.starts_with(name)), "{name} in {found:?}");
+        }
+        assert_eq!(found.len(), 9, "{found:?}");
     }
 
     #[test]

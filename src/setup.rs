@@ -22,8 +22,8 @@ use sutazai_core::ports::{
     AgentContext, Clock, EventSink, MetricSource, MetricStore, ModelBackend, SystemClock,
 };
 use sutazai_core::{Error, Result};
-use sutazai_http::App;
 use sutazai_http::auth::{Argon2Cost, Argon2PasswordHasher, JwtTokenSigner};
+use sutazai_http::{App, Protection, RateLimits};
 use sutazai_store::Stores;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -35,6 +35,7 @@ use crate::config::{Config, Environment, FirstAdmin, Secret};
 pub struct Service {
     engine: Engine,
     identity: Option<Identity>,
+    protection: Protection,
     history: Arc<History>,
     stop: CancellationToken,
     background: TaskTracker,
@@ -75,10 +76,12 @@ impl Service {
             builder = builder.agent(agent);
         }
         let engine = more(builder).build()?;
+        let protection = protection(config, &clock);
         let history = Arc::new(
             History::new(stores.metrics, clock).interval(config.history_interval).keep(config.history_keep),
         );
-        Ok(Self { engine, identity, history, stop: CancellationToken::new(), background: TaskTracker::new() })
+        let (stop, background) = (CancellationToken::new(), TaskTracker::new());
+        Ok(Self { engine, identity, protection, history, stop, background })
     }
 
     /// The engine.
@@ -88,7 +91,7 @@ impl Service {
 
     /// What the HTTP server needs.
     pub fn app(&self) -> App {
-        App::new(self.engine.clone(), self.identity.clone())
+        App::new(self.engine.clone(), self.identity.clone()).protected(self.protection.clone())
     }
 
     /// Starts the workers, the metric history, and the look for sessions that ended elsewhere, and has the model loaded
@@ -155,6 +158,18 @@ pub fn identity(config: &Config, stores: &Stores, clock: Arc<dyn Clock>) -> Resu
     let lifetimes = IdentityConfig { access_ttl: config.access_ttl, refresh_ttl: config.refresh_ttl };
     let (users, keys) = (stores.identity.clone(), stores.api_keys.clone());
     Ok(Identity::new(users, keys, hasher, Arc::new(signer), clock, lifetimes))
+}
+
+/// How the API treats strangers.
+fn protection(config: &Config, clock: &Arc<dyn Clock>) -> Protection {
+    let limits = config.rate_limits.map(|limits| RateLimits::per_minute(limits.sign_in, limits.calls, clock));
+    Protection {
+        rate_limits: limits,
+        trusted_proxies: config.trusted_proxies.clone(),
+        cors_origins: config.cors_origins.clone(),
+        request_timeout: config.request_timeout,
+        body_timeout: config.body_timeout,
+    }
 }
 
 /// Makes the first admin, unless there is somebody of that name.

@@ -4,6 +4,7 @@ pub(crate) mod admin;
 pub(crate) mod analyze;
 pub(crate) mod arguments;
 pub(crate) mod config;
+mod descriptors;
 pub(crate) mod exit;
 pub(crate) mod logging;
 pub(crate) mod migrate;

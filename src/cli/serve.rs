@@ -22,13 +22,16 @@ pub(crate) async fn run(settings: &SettingFlags, command: &Serve) -> Result<Exit
         ("LOG_FORMAT", command.log_format.clone()),
     ])?;
     super::logging::start(&config, "info")?;
+    config.server.check()?;
+    super::descriptors::make_room_for(config.server.max_connections);
     let service = Service::open(&config).await?;
     let listener = TcpListener::bind(config.listen).await.map_err(|e| {
         Error::unavailable(format!("cannot listen on {}: {e}", config.listen)).with_field("LISTEN")
     })?;
     service.start();
-    tracing::info!(address = %config.listen, workers = config.workers, auth = config.enable_auth, "listening");
-    http::serve(listener, http::router(service.app()), asked_to_stop()?).await?;
+    let tls = config.server.tls.is_some();
+    tracing::info!(address = %config.listen, tls, workers = config.workers, auth = config.enable_auth, "listening");
+    http::serve_with(&config.server, listener, http::router(service.app()), asked_to_stop()?).await?;
     tracing::info!("stopping");
     service.shutdown(GRACE).await;
     Ok(ExitCode::SUCCESS)

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use sutazai_core::Error;
+use sutazai_http::auth::JwtTokenSigner;
 
 use super::layers::Layers;
 use super::secret::Secret;
@@ -23,9 +24,8 @@ impl Layers {
     /// A key that tokens are signed with.
     fn signing_key(&self, name: &'static str, problems: &mut Vec<Error>) -> Option<Secret> {
         let key = self.text(name).map(Secret::new)?;
-        let length = key.expose().len();
-        if length < 32 {
-            problems.push(Error::invalid(name, format!("expected at least 32 bytes, got {length}")));
+        if let Err(e) = JwtTokenSigner::new(key.expose().as_bytes()) {
+            problems.push(e.with_field(name));
         }
         Some(key)
     }
@@ -62,6 +62,12 @@ impl Layers {
         let interval = self.number("HISTORY_INTERVAL_SECONDS", (1_u64, 3_600), problems);
         let keep = self.number("HISTORY_KEEP_DAYS", (1_u64, 3_650), problems);
         let enable_auth = self.choice("ENABLE_AUTH", &switch, problems);
+        let server = self.server(problems);
+        let rate_limits = self.rate_limits(&switch, problems);
+        let trusted_proxies = self.list("TRUSTED_PROXIES", problems);
+        let cors_origins = self.list("CORS_ORIGINS", problems);
+        let request_timeout = self.seconds("REQUEST_TIMEOUT_SECONDS", problems);
+        let body_timeout = self.seconds("BODY_TIMEOUT_SECONDS", problems);
         let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
         let log_format = self.choice("LOG_FORMAT", &formats, problems);
         let environments =
@@ -112,6 +118,12 @@ impl Layers {
             refresh_ttl: Duration::from_secs(refresh? * 86_400),
             listen: listen?,
             enable_auth: enable_auth?,
+            server: server?,
+            rate_limits: rate_limits?,
+            trusted_proxies: trusted_proxies?,
+            cors_origins: cors_origins?,
+            request_timeout: request_timeout?,
+            body_timeout: body_timeout?,
             workers: workers?,
             history_interval: Duration::from_secs(interval?),
             history_keep: Duration::from_secs(keep? * 86_400),

@@ -10,6 +10,7 @@ use sutazai_core::{Error, ErrorKind, Result};
 use tokio::sync::Mutex;
 
 use crate::auth::tickets::Tickets;
+use crate::protection::Protection;
 
 /// How long one measurement of the machine is shown to everybody who asks.
 const SNAPSHOT_LIFE: Duration = Duration::from_secs(1);
@@ -22,14 +23,24 @@ pub struct App {
     tickets: Arc<Tickets>,
     started: Instant,
     snapshot: Arc<Mutex<Option<(Instant, Bytes)>>>,
+    protection: Arc<Protection>,
 }
 
 impl App {
     /// With `identity`, callers sign in and see what is theirs. Without, everybody who reaches the server may do
     /// everything: for loopback addresses only.
     pub fn new(engine: Engine, identity: Option<Identity>) -> Self {
-        let (tickets, snapshot) = (Arc::default(), Arc::default());
-        Self { engine, identity, tickets, started: Instant::now(), snapshot }
+        let (tickets, snapshot, protection) = Default::default();
+        Self { engine, identity, tickets, started: Instant::now(), snapshot, protection }
+    }
+
+    /// The same, protected like this.
+    pub fn protected(self, protection: Protection) -> Self {
+        Self { protection: Arc::new(protection), ..self }
+    }
+
+    pub(crate) fn protection(&self) -> &Protection {
+        &self.protection
     }
 
     pub(crate) fn engine(&self) -> &Engine {

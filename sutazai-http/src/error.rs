@@ -72,6 +72,12 @@ impl ApiError {
         )
     }
 
+    /// A body that has not arrived in time.
+    pub(crate) fn slow_body(limit: Duration) -> Self {
+        let message = format!("expected the whole body within {} seconds", limit.as_secs());
+        Self::new(StatusCode::REQUEST_TIMEOUT, "timeout", message)
+    }
+
     /// What a bare status says: those of axum itself (no such path, no such method, a body that is too large).
     pub(crate) fn of_status(status: StatusCode) -> Self {
         match status {

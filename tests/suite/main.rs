@@ -6,6 +6,7 @@ mod accounts;
 mod api;
 mod binary;
 mod examples;
+mod exposed;
 mod journey;
 mod privacy;
 mod support;

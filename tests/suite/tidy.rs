@@ -143,6 +143,7 @@ fn every_adapter_runs_its_ports_suite() {
         ("MetricStore", "metric_store"),
         ("ModelBackend", "model_backend"),
         ("PasswordHasher", "password_hasher"),
+        ("RateLimiter", "rate_limiter"),
         ("TaskStore", "task_store"),
         ("TokenSigner", "token_signer"),
         ("Agent", "agent"),

@@ -11,6 +11,7 @@ pub mod metric_source;
 pub mod metric_store;
 pub mod model_backend;
 pub mod password_hasher;
+pub mod rate_limiter;
 pub mod task_store;
 pub mod token_signer;
 
@@ -22,5 +23,6 @@ pub use metric_source::MetricSource;
 pub use metric_store::{MetricStore, SeriesQuery};
 pub use model_backend::{ModelBackend, ModelBackendExt, ModelStream, PullProgress, PullStream};
 pub use password_hasher::PasswordHasher;
+pub use rate_limiter::{Allowance, Quota, RateKey, RateLimiter};
 pub use task_store::{ClaimRequest, LeaseState, TaskStore, WakeUp};
 pub use token_signer::{AccessClaims, TokenSigner};

@@ -134,6 +134,15 @@ impl PasswordHasher for Argon2PasswordHasher {
         })
         .await
     }
+
+    fn is_outdated(&self, hash: &str) -> bool {
+        let of = PasswordHash::new(hash).ok().and_then(|hash| {
+            let kind = (hash.algorithm.as_str(), hash.version);
+            Params::try_from(&hash).ok().filter(|_| kind == ("argon2id", Some(Version::V0x13.into())))
+        });
+        let cost = |params: &Params| (params.m_cost(), params.t_cost(), params.p_cost());
+        of.is_none_or(|params| cost(&params) != cost(self.argon2.params()))
+    }
 }
 
 fn failed(e: impl fmt::Display) -> Error {
@@ -158,6 +167,7 @@ mod tests {
         let hash = Argon2PasswordHasher::new(cost).unwrap().hash("correct horse").await.unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=64,t=3,p=2$"), "{hash}");
         let other = Argon2PasswordHasher::default();
+        assert!(other.is_outdated(&hash) && !Argon2PasswordHasher::new(cost).unwrap().is_outdated(&hash));
         assert!(
             other.verify("correct horse", Some(hash)).await.unwrap(),
             "a hash of another cost still verifies"

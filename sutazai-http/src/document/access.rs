@@ -50,6 +50,17 @@ pub(crate) fn about_users(document: &mut OpenApi) {
     }
 }
 
+/// How often these operations may be called is limited.
+pub(crate) fn limited(document: &mut OpenApi) {
+    for operation in all(document) {
+        may_answer(
+            operation,
+            StatusCode::TOO_MANY_REQUESTS,
+            "Too many requests; `Retry-After` says when to come back.",
+        );
+    }
+}
+
 /// These operations have a time limit.
 pub(crate) fn timed(document: &mut OpenApi) {
     for operation in all(document) {

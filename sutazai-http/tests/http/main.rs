@@ -5,8 +5,12 @@
 
 mod account;
 mod admin;
+mod attacks;
 mod auth;
+mod browsers;
+mod connections;
 mod document;
+mod enumeration;
 mod errors;
 mod events;
 mod events_of_all;
@@ -14,7 +18,9 @@ mod faults;
 mod identity;
 mod isolation;
 mod journey;
+mod limits;
 mod load;
+mod logs;
 mod many_streams;
 mod nesting;
 #[cfg(feature = "docs")]
@@ -24,4 +30,5 @@ mod socket_ends;
 mod support;
 mod tasks;
 mod tickets;
+mod tls;
 mod wire;
