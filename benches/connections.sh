@@ -13,14 +13,14 @@ server=
 trap '[ -z "$server" ] || kill "$server" 2>/dev/null; rm -rf "$work"' EXIT
 ulimit -n "$(ulimit -Hn)"
 address=127.0.0.1:18090
-DATABASE_URL=sqlite://$work/sutazai.db LOG_LEVEL=warn "$CARGO_TARGET_DIR/release/sutazai" serve --listen $address &
+DATABASE_URL=sqlite://$work/sutazai.db LOG_LEVEL=warn "$CARGO_TARGET_DIR/release/sutazai" serve --listen $address 2>"$work/log" &
 server=$!
 for _ in $(seq 100); do curl -sf http://$address/health >/dev/null && break; sleep 0.1; done
+kill -0 "$server" || { cat "$work/log" >&2; exit 1; }
 curl -sf http://$address/api/v1/auth/register -H 'content-type: application/json' \
     -d '{"username": "ada", "email": "ada@example.org", "password": "correct horse battery"}' >"$work/ada"
 token=$(sed -E 's/.*"access_token":"([^"]+)".*/\1/' "$work/ada")
 cat >"$work/mixed.lua" <<'LUA'
-local turn, good, limited, other = 0, 0, 0, 0
 local threads = {}
 function setup(thread) table.insert(threads, thread) end
 function init(args)

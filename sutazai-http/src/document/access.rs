@@ -50,21 +50,21 @@ pub(crate) fn about_users(document: &mut OpenApi) {
     }
 }
 
-/// How often these operations may be called is limited.
-pub(crate) fn limited(document: &mut OpenApi) {
-    for operation in all(document) {
-        may_answer(
-            operation,
-            StatusCode::TOO_MANY_REQUESTS,
-            "Too many requests; `Retry-After` says when to come back.",
-        );
-    }
-}
-
 /// These operations have a time limit.
 pub(crate) fn timed(document: &mut OpenApi) {
     for operation in all(document) {
         may_answer(operation, StatusCode::GATEWAY_TIMEOUT, "It was not done in time.");
+    }
+}
+
+/// These operations may be asked so often, and their bodies have to arrive in time.
+pub(crate) fn limited(document: &mut OpenApi) {
+    for operation in all(document) {
+        let why = "Too many requests; `Retry-After` says when the next may come.";
+        may_answer(operation, StatusCode::TOO_MANY_REQUESTS, why);
+        if operation.request_body.is_some() {
+            may_answer(operation, StatusCode::REQUEST_TIMEOUT, "The body did not arrive in time.");
+        }
     }
 }
 
