@@ -26,6 +26,8 @@ mod extract;
 mod live;
 mod middleware;
 mod monitoring;
+#[cfg(feature = "docs")]
+mod pages;
 mod protection;
 mod readiness;
 mod router;

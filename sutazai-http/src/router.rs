@@ -14,6 +14,8 @@ use crate::error::ApiError;
 use crate::middleware::{
     authenticate, browser, compress, envelope, permit, rate_limit, slow_body, timeout, trace,
 };
+#[cfg(feature = "docs")]
+use crate::pages;
 use crate::routes::document::show::Document;
 use crate::routes::{admin, agents, auth, document, events, health, metrics as figures, system, tasks};
 
@@ -37,6 +39,8 @@ pub fn router(app: App) -> Router {
         .merge(enveloped(open.merge(signed_in).merge(streams)))
         .merge(bare)
         .split_for_parts();
+    #[cfg(feature = "docs")]
+    let router = router.merge(pages::swagger_ui::router()).merge(pages::redoc::router());
     router
         .fallback(|| async { ApiError::of_status(axum::http::StatusCode::NOT_FOUND) })
         .layer(Extension(Document(Bytes::from(document.to_json().unwrap_or_default()))))

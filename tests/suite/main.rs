@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // a test that cannot go on says so by ending
 
 mod accounts;
+mod api;
 mod binary;
 mod collector;
 mod examples;

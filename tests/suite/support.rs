@@ -21,6 +21,17 @@ pub(crate) fn model() -> PathBuf {
     path
 }
 
+/// The Python that has what `scripts/python-env.sh` installs; the tools of its packages stand beside it.
+pub(crate) fn python() -> PathBuf {
+    if let Some(named) = std::env::var_os("SUTAZAI_TEST_PYTHON") {
+        return named.into();
+    }
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/python-env.sh");
+    let made = Command::new(script).stderr(Stdio::inherit()).output().unwrap();
+    assert!(made.status.success(), "{script} ended with {}", made.status);
+    text(&made.stdout).trim().into()
+}
+
 /// A place with its own database and no settings of the surroundings.
 pub(crate) struct Place {
     folder: TempDir,

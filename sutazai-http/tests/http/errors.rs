@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use reqwest::Method;
-use reqwest::header::{ALLOW, CONTENT_TYPE, WWW_AUTHENTICATE};
+use reqwest::header::{ALLOW, CONTENT_TYPE};
 use serde_json::{Value, json};
 
 use crate::support::{Panicking, Server, failure, names, success};
@@ -139,51 +139,6 @@ async fn the_body_limit() {
     success(post(10_000_000).await.unwrap(), 202).await;
     failure(post(10_000_001).await.unwrap(), 413, "payload_too_large").await;
     success(ada.get("/api/v1/auth/me").await, 200).await;
-}
-
-#[tokio::test]
-async fn every_route_but_the_open_ones_asks_who_is_there() {
-    let server = Server::start().await;
-    let id = "0195f3a0-0000-7000-8000-000000000000";
-    for (method, path) in [
-        (Method::POST, "/api/v1/auth/logout".to_owned()),
-        (Method::GET, "/api/v1/auth/me".to_owned()),
-        (Method::POST, "/api/v1/auth/logout-all".to_owned()),
-        (Method::POST, "/api/v1/auth/password".to_owned()),
-        (Method::GET, "/api/v1/auth/sessions".to_owned()),
-        (Method::DELETE, format!("/api/v1/auth/sessions/{id}")),
-        (Method::GET, "/api/v1/auth/api-keys".to_owned()),
-        (Method::POST, "/api/v1/auth/api-keys".to_owned()),
-        (Method::DELETE, format!("/api/v1/auth/api-keys/{id}")),
-        (Method::GET, "/api/v1/agents".to_owned()),
-        (Method::POST, "/api/v1/agents/hardware-optimizer/analyze".to_owned()),
-        (Method::GET, "/api/v1/tasks".to_owned()),
-        (Method::POST, "/api/v1/tasks".to_owned()),
-        (Method::GET, format!("/api/v1/tasks/{id}")),
-        (Method::DELETE, format!("/api/v1/tasks/{id}")),
-        (Method::POST, format!("/api/v1/tasks/{id}/cancel")),
-        (Method::POST, format!("/api/v1/tasks/{id}/retry")),
-        (Method::GET, format!("/api/v1/tasks/{id}/events")),
-        (Method::GET, "/api/v1/system/metrics".to_owned()),
-    ] {
-        for value in [
-            None,
-            Some("Bearer"),
-            Some("Bearer "),
-            Some("Bearer nonsense"),
-            Some("Basic YTpi"),
-            Some("nonsense"),
-        ] {
-            let request = server.request(method.clone(), &path);
-            let request = match value {
-                Some(value) => request.header("authorization", value),
-                None => request,
-            };
-            let answer = request.send().await.unwrap();
-            assert_eq!(answer.headers()[WWW_AUTHENTICATE], "Bearer", "{method} {path}");
-            failure(answer, 401, "unauthenticated").await;
-        }
-    }
 }
 
 #[tokio::test]

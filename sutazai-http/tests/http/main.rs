@@ -25,6 +25,8 @@ mod many_streams;
 mod metrics;
 mod nesting;
 mod readiness;
+#[cfg(feature = "docs")]
+mod pages;
 mod socket;
 mod socket_ends;
 mod support;
