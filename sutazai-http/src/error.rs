@@ -58,12 +58,6 @@ impl ApiError {
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
     }
 
-    /// A body that has not arrived in time.
-    pub(crate) fn slow_body(limit: Duration) -> Self {
-        let message = format!("expected the whole body within {} seconds", limit.as_secs());
-        Self::new(StatusCode::REQUEST_TIMEOUT, "timeout", message)
-    }
-
     /// A request that does not open a WebSocket.
     pub(crate) fn no_handshake(e: &WebSocketUpgradeRejection) -> Self {
         let status = match e.status() {
@@ -76,6 +70,12 @@ impl ApiError {
             "malformed",
             format!("expected the opening handshake of a WebSocket: {}", e.body_text()),
         )
+    }
+
+    /// A body that has not arrived in time.
+    pub(crate) fn slow_body(limit: Duration) -> Self {
+        let message = format!("expected the whole body within {} seconds", limit.as_secs());
+        Self::new(StatusCode::REQUEST_TIMEOUT, "timeout", message)
     }
 
     /// What a bare status says: those of axum itself (no such path, no such method, a body that is too large).

@@ -8,7 +8,7 @@
 //! 2. `middleware::browser` and `middleware::compress`: headers for browsers; long answers made shorter,
 //! 3. `middleware::envelope`: the one form that every answer has; panics end here,
 //! 4. `middleware::slow_body`: a body arrives in time,
-//! 5. `middleware::authenticate` (not around health, register, login and refresh),
+//! 5. `middleware::authenticate` (not around health, register, login and refresh; on streams a ticket will do),
 //! 6. `middleware::rate_limit`: how often an address may try to sign in, and a user may call,
 //! 7. `middleware::timeout` (not around streams),
 //! 8. `middleware::permit`: what the caller may do at all,

@@ -22,15 +22,16 @@ pub(crate) const MAX_BODY: usize = 10 * 1_000 * 1_000;
 
 /// All of the API. It can be nested under any prefix: it holds no absolute link.
 pub fn router(app: App) -> Router {
-    let open = timed(&app, health().merge(guarded(&app, about_users(sign_in()))));
+    let open = timed(&app, health().merge(limited_by_address(&app, about_users(sign_in()))));
     let quick = about_users(me())
-        .merge(permitted(Permission::ManageAccount, about_users(account().merge(guarded(&app, password())))))
+        .merge(permitted(Permission::ManageAccount, about_users(account().merge(password(&app)))))
         .merge(permitted(Permission::Administer, about_users(users()).merge(operation())))
         .merge(permitted(Permission::ReadTasks, about_users(tickets()).merge(task_reads())))
         .merge(permitted(Permission::WriteTasks, task_writes()))
         .merge(permitted(Permission::ReadMetrics, metrics()));
-    let signed_in = signed_in(&app, timed(&app, quick));
-    let streams = signed_in_or_ticket(&app, permitted(Permission::ReadTasks, streams()));
+    let signed_in = signed_in(&app, limited_by_user(&app, timed(&app, quick)));
+    let streams = limited_by_user(&app, permitted(Permission::ReadTasks, streams()));
+    let streams = signed_in_or_ticket(&app, streams);
     let bare = OpenApiRouter::new().routes(routes!(document::show::handle));
     let (router, document) = OpenApiRouter::with_openapi(api::frame())
         .merge(enveloped(open.merge(signed_in).merge(streams)))
@@ -76,8 +77,8 @@ fn account() -> OpenApiRouter<App> {
 }
 
 /// Here a password can be guessed at with a token that was found.
-fn password() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(auth::password::handle))
+fn password(app: &App) -> OpenApiRouter<App> {
+    limited_by_address(app, OpenApiRouter::new().routes(routes!(auth::password::handle)))
 }
 
 fn users() -> OpenApiRouter<App> {
@@ -139,18 +140,14 @@ fn permitted(permission: Permission, mut routes: OpenApiRouter<App>) -> OpenApiR
 /// These routes, for callers who have signed in.
 fn signed_in(app: &App, mut routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
     access::signed_in(routes.get_openapi_mut());
-    access::limited(routes.get_openapi_mut());
-    let counted = routes.route_layer(from_fn_with_state(app.clone(), rate_limit::calls));
-    counted.route_layer(from_fn_with_state(app.clone(), authenticate::require))
+    routes.route_layer(from_fn_with_state(app.clone(), authenticate::require))
 }
 
 /// These routes, for callers who have signed in or have a ticket: browsers cannot open a stream with a header.
 fn signed_in_or_ticket(app: &App, mut routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
     access::signed_in(routes.get_openapi_mut());
     access::ticketed(routes.get_openapi_mut());
-    access::limited(routes.get_openapi_mut());
-    let counted = routes.route_layer(from_fn_with_state(app.clone(), rate_limit::calls));
-    counted.route_layer(from_fn_with_state(app.clone(), authenticate::require_or_ticket))
+    routes.route_layer(from_fn_with_state(app.clone(), authenticate::require_or_ticket))
 }
 
 /// These routes, with a limit to the time that a request takes.
@@ -159,10 +156,16 @@ fn timed(app: &App, mut routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
     routes.route_layer(from_fn_with_state(app.clone(), timeout::limit))
 }
 
-/// These routes, where passwords and refresh tokens can be guessed at, with a limit to how often an address may try.
-fn guarded(app: &App, mut routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
+/// These routes, as often as an address may call those that a secret can be guessed at with.
+fn limited_by_address(app: &App, mut routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
     access::limited(routes.get_openapi_mut());
     routes.route_layer(from_fn_with_state(app.clone(), rate_limit::sign_in))
+}
+
+/// These routes, as often as a user may call.
+fn limited_by_user(app: &App, mut routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
+    access::limited(routes.get_openapi_mut());
+    routes.route_layer(from_fn_with_state(app.clone(), rate_limit::calls))
 }
 
 /// These routes, which a server without users refuses.

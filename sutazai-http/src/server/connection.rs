@@ -18,7 +18,6 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 /// The longest head of a request in bytes, its first line included; 431 above that.
 const MAX_HEAD: usize = 32 * 1_024;
@@ -30,13 +29,8 @@ const MAX_BUFFER: usize = 64 * 1_024;
 const SILENCE: Duration = Duration::from_secs(60);
 
 /// Tells a stream that the server is about to stop. Requests carry it when a server of ours runs them.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Closing {
-    /// Fires when the server is asked to stop.
-    pub(crate) asked: CancellationToken,
-    /// What the server waits for before it has stopped: its connections, and whatever a request hands on to others.
-    pub(crate) open: TaskTracker,
-}
+#[derive(Debug, Clone)]
+pub(crate) struct Closing(pub(crate) CancellationToken);
 
 /// Requests that came over TLS carry it.
 #[derive(Debug, Clone, Copy)]
@@ -77,7 +71,7 @@ pub(super) async fn run<I>(
 ) where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let closed = closing.asked.clone();
+    let closed = closing.0.clone();
     let service = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: Request<Incoming>| {
         let extensions = request.extensions_mut();

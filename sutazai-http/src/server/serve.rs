@@ -13,6 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::ServerConfig;
 use super::connection::{self, Closing, Held};
@@ -23,7 +24,7 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// How long to wait when the machine has no room for another connection.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Serves until `shutdown` ends; then takes no new connection, ends event streams and WebSockets, and gives requests that are under
+/// Serves until `shutdown` ends; then takes no new connection, ends event streams, and gives requests that are under
 /// way ten seconds.
 ///
 /// # Errors
@@ -48,10 +49,10 @@ pub async fn serve_with(
 ) -> Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let tls = config.tls.as_ref().map(|files| Tls::open(files, clock.clone())).transpose()?;
-    let (closing, cut) = (Closing::default(), CancellationToken::new());
-    let places = Arc::new(Semaphore::new(config.max_connections));
-    let asked = closing.asked.clone();
-    let renewal = tls.as_ref().map(|tls| tokio::spawn(asked.run_until_cancelled_owned(tls.renew())));
+    let (closing, cut) = (CancellationToken::new(), CancellationToken::new());
+    let (open, places) = (TaskTracker::new(), Arc::new(Semaphore::new(config.max_connections)));
+    let renewal =
+        tls.as_ref().map(|tls| tokio::spawn(closing.clone().run_until_cancelled_owned(tls.renew())));
     let mut shutdown = pin!(shutdown);
     loop {
         let accepted = tokio::select! {
@@ -63,8 +64,8 @@ pub async fn serve_with(
             tracing::debug!(error = %e, "a connection was gone before it began");
             continue;
         }
-        let held = (place, closing.open.token());
-        let (router, closing, cut) = (router.clone(), closing.clone(), cut.clone());
+        let held = (place, open.token());
+        let (router, closing, cut) = (router.clone(), Closing(closing.clone()), cut.clone());
         let (tls, patience) = (tls.as_ref().map(Tls::acceptor), config.header_timeout);
         tokio::spawn(cut.run_until_cancelled_owned(async move {
             let stream = Held::new(stream, held);
@@ -81,9 +82,9 @@ pub async fn serve_with(
         }));
     }
     drop(listener);
-    closing.asked.cancel();
-    closing.open.close();
-    if timeout(DRAIN, closing.open.wait()).await.is_err() {
+    closing.cancel();
+    open.close();
+    if timeout(DRAIN, open.wait()).await.is_err() {
         tracing::warn!("some requests did not end in time; they are cut off");
         cut.cancel();
     }

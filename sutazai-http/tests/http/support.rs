@@ -110,8 +110,7 @@ impl Server {
         for source in sources {
             builder = builder.metric_source(source);
         }
-        let parts = (Protection::default(), ServerConfig::default());
-        Self::serve(builder, identity(), with_users, gate, parts, placed).await
+        Self::serve(builder, identity(), with_users, gate, Default::default(), placed).await
     }
 
     /// A server that strangers can reach.
@@ -130,15 +129,14 @@ impl Server {
             .task_store(Arc::new(MemoryTaskStore::new()))
             .clock(clock)
             .agent(Arc::new(Worker { gate: gate.clone() }));
-        let parts = (Protection::default(), ServerConfig::default());
-        Self::serve(builder, identity(), true, gate, parts, |router| router).await
+        Self::serve(builder, identity(), true, gate, Default::default(), |router| router).await
     }
 
     /// A server over this identity.
     pub(crate) async fn start_over(identity: Identity) -> Self {
         let engine = Engine::builder().task_store(Arc::new(MemoryTaskStore::new()));
-        let parts = (Protection::default(), ServerConfig::default());
-        Self::serve(engine, identity, true, Arc::new(Semaphore::new(0)), parts, |router| router).await
+        Self::serve(engine, identity, true, Arc::new(Semaphore::new(0)), Default::default(), |router| router)
+            .await
     }
 
     async fn serve(
