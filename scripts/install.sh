@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Installs the Debian packages and the Rust toolchain that are missing: `install.sh run` or `install.sh test`.
+# Installs the Debian packages and the Rust toolchain that are missing: `install.sh run`, `install.sh test` or
+# `install.sh bench`.
 # Without root it says exactly what to install and ends with 1.
 . "$(dirname "$0")/env.sh"
 
 build=(build-essential ca-certificates ccache cmake libclang-dev pkg-config python3 python3-pip python3-venv)
-test=(docker.io iproute2 jq mount procps psmisc strace stress-ng util-linux)
+test=(docker.io iproute2 jq mount procps prometheus psmisc strace stress-ng util-linux)
 # Debian ships the client of Docker by itself since version 13; testing has no number.
 if (. /etc/os-release && [ "$ID" = debian ] && [ "${VERSION_ID:-13}" -ge 13 ]) 2>/dev/null; then
     test+=(docker-cli)
@@ -12,7 +13,8 @@ fi
 case "${1:-run}" in
 run) wanted=("${build[@]}") ;;
 test) wanted=("${build[@]}" "${test[@]}") ;;
-*) echo "usage: install.sh run|test" >&2; exit 2 ;;
+bench) wanted=("${build[@]}" curl wrk) ;;
+*) echo "usage: install.sh run|test|bench" >&2; exit 2 ;;
 esac
 
 if ! command -v dpkg-query >/dev/null; then

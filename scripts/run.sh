@@ -5,6 +5,8 @@ cd "$root"
 
 scripts/install.sh run
 model=$(scripts/model.sh)
+SUTAZAI_REDOC=$(scripts/redoc.sh)
+export SUTAZAI_REDOC
 say "Building (some minutes the first time, seconds after that)"
 cargo build --release --features full
 sutazai=$CARGO_TARGET_DIR/release/sutazai

@@ -7,7 +7,8 @@ scripts/install.sh test
 SUTAZAI_TEST_MODEL=$(scripts/model.sh)
 SUTAZAI_TEST_LLAMA_SERVER=$(scripts/llama-server.sh)
 SUTAZAI_TEST_PYTHON=$(scripts/python-env.sh)
-export SUTAZAI_TEST_MODEL SUTAZAI_TEST_LLAMA_SERVER SUTAZAI_TEST_PYTHON
+SUTAZAI_REDOC=$(scripts/redoc.sh)
+export SUTAZAI_REDOC SUTAZAI_TEST_MODEL SUTAZAI_TEST_LLAMA_SERVER SUTAZAI_TEST_PYTHON
 
 say "Rust"
 cargo test --workspace --all-features --no-fail-fast

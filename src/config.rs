@@ -6,6 +6,7 @@
 //! [`crate::setup`] does that with the finished [`Config`].
 
 mod check;
+mod exposure;
 mod layers;
 mod secret;
 mod settings;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use sutazai_core::Result;
 use sutazai_core::model_gate::ModelGateConfig;
+use sutazai_http::{CorsOrigins, ServerConfig, TrustedProxies};
 
 pub use layers::Layers;
 pub use secret::Secret;
@@ -49,7 +51,7 @@ pub struct Config {
     pub default_model: String,
     /// Bearer key for OpenAI-compatible servers.
     pub openai_api_key: Option<Secret>,
-    /// Key that access tokens are signed with, at least 32 bytes.
+    /// Key that access tokens are signed with: at least 32 bytes, or PEM of an Ed25519 private key.
     pub jwt_secret_key: Option<Secret>,
     /// The key of before a change of keys: its tokens are taken still.
     pub jwt_previous_secret_key: Option<Secret>,
@@ -69,6 +71,18 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Whether callers must sign in; off only on a loopback address.
     pub enable_auth: bool,
+    /// How the server treats its connections: TLS, time limits, how many.
+    pub server: ServerConfig,
+    /// How often callers may ask; none: as often as they like.
+    pub rate_limits: Option<RequestsPerMinute>,
+    /// Whose word about a caller's address is taken.
+    pub trusted_proxies: TrustedProxies,
+    /// Pages of which origins may call from a browser.
+    pub cors_origins: CorsOrigins,
+    /// How long a request may take.
+    pub request_timeout: Duration,
+    /// How long the body of a request may take to arrive.
+    pub body_timeout: Duration,
     /// How many tasks run at once.
     pub workers: usize,
     /// How much the gate in front of the models lets through.
@@ -77,12 +91,29 @@ pub struct Config {
     pub history_interval: Duration,
     /// How long the metric history is kept.
     pub history_keep: Duration,
+    /// Whether `/metrics` shows figures.
+    pub enable_monitoring: bool,
+    /// Who bears it may read the figures; without, programs on this machine may.
+    pub metrics_token: Option<Secret>,
+    /// The collector that traces are sent to; without, none are.
+    pub otlp_endpoint: Option<String>,
+    /// What this server is called in log lines and traces.
+    pub service_name: String,
     /// How log lines look.
     pub log_format: LogFormat,
     /// Which log lines there are, as a filter such as `info,sutazai=debug`; where it is not set each command chooses.
     pub log_level: Option<String>,
     /// How strict the start is.
     pub environment: Environment,
+}
+
+/// How often callers may ask in a minute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestsPerMinute {
+    /// Where passwords and refresh tokens can be guessed at, by address.
+    pub sign_in: u32,
+    /// Everything else, by user.
+    pub calls: u32,
 }
 
 /// Who is made an admin at the start.
@@ -186,6 +217,55 @@ mod tests {
         assert!(problems(&[("ENVIRONMENT", "production")])[0].starts_with("JWT_SECRET_KEY: must be set"));
         let open = [("ENABLE_AUTH", "false"), ("LISTEN", "0.0.0.0:80")];
         assert!(problems(&open)[0].starts_with("ENABLE_AUTH: may be off only"));
+    }
+
+    #[test]
+    fn strangers_are_limited_by_default() {
+        let config = read(&[], None, &[]).check().unwrap();
+        assert_eq!(config.rate_limits, Some(RequestsPerMinute { sign_in: 5, calls: 60 }));
+        assert_eq!(
+            (config.request_timeout, config.body_timeout),
+            (Duration::from_secs(30), Duration::from_secs(20))
+        );
+        assert_eq!(config.server, ServerConfig::default());
+        assert_eq!((config.trusted_proxies, config.cors_origins), Default::default());
+        let free = read(&[("ENABLE_RATE_LIMITING", "off")], None, &[]).check().unwrap();
+        assert_eq!(free.rate_limits, None);
+        let found = problems(&[
+            ("RATE_LIMIT_AUTH_PER_MINUTE", "0"),
+            ("RATE_LIMIT_PER_MINUTE", "many"),
+            ("TRUSTED_PROXIES", "10.0.0.0/8,proxy"),
+            ("CORS_ORIGINS", "https://app.example.org/"),
+            ("REQUEST_TIMEOUT_SECONDS", "0"),
+            ("BODY_TIMEOUT_SECONDS", "-1"),
+            ("HEADER_TIMEOUT_SECONDS", "forever"),
+            ("MAX_CONNECTIONS", "0"),
+            ("TLS_CERT", "/cert.pem"),
+        ]);
+        for name in [
+            "RATE_LIMIT_AUTH_PER_MINUTE: expected",
+            "RATE_LIMIT_PER_MINUTE: expected",
+            "TRUSTED_PROXIES: expected networks",
+            "CORS_ORIGINS: expected * or origins",
+            "REQUEST_TIMEOUT_SECONDS: expected",
+            "BODY_TIMEOUT_SECONDS: expected",
+            "HEADER_TIMEOUT_SECONDS: expected",
+            "MAX_CONNECTIONS: expected",
+            "TLS_KEY: must be set when TLS_CERT is",
+        ] {
+            assert!(found.iter().any(|p| p.starts_with(name)), "{name} in {found:?}");
+        }
+        assert_eq!(found.len(), 9, "{found:?}");
+    }
+
+    #[test]
+    fn monitoring_is_on_and_traces_are_off_unless_set() {
+        let config = read(&[], None, &[]).check().unwrap();
+        assert_eq!((config.enable_monitoring, config.otlp_endpoint), (true, None));
+        let found =
+            problems(&[("METRICS_TOKEN", "short"), ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318")]);
+        assert_eq!(found[0], "METRICS_TOKEN: expected at least 16 bytes, got 5");
+        assert!(found[1].starts_with("OTEL_EXPORTER_OTLP_ENDPOINT: expected an address"), "{found:?}");
     }
 
     #[test]

@@ -23,8 +23,8 @@ use sutazai_core::ports::{
     AgentContext, Clock, EventSink, MetricSource, MetricStore, ModelBackend, SystemClock,
 };
 use sutazai_core::{Error, Result};
-use sutazai_http::App;
 use sutazai_http::auth::{Argon2Cost, Argon2PasswordHasher, JwtTokenSigner};
+use sutazai_http::{App, Monitoring, Protection, RateLimits};
 use sutazai_store::Stores;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -37,7 +37,10 @@ pub struct Service {
     engine: Engine,
     identity: Option<Identity>,
     chat: Chat,
+    protection: Protection,
     history: Arc<History>,
+    monitoring: Option<Monitoring>,
+    data_folder: Option<PathBuf>,
     stop: CancellationToken,
     background: TaskTracker,
 }
@@ -56,6 +59,8 @@ impl Service {
         config: &Config,
         more: impl FnOnce(EngineBuilder) -> EngineBuilder,
     ) -> Result<Self> {
+        // First: what is opened below has figures of its own.
+        let monitoring = config.enable_monitoring.then(|| monitoring(config)).transpose()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let stores = stores(config).await?;
         let identity = config.enable_auth.then(|| identity(config, &stores, clock.clone())).transpose()?;
@@ -79,11 +84,21 @@ impl Service {
         }
         let engine = more(builder).build()?;
         let chat = Chat::new(stores.conversations, engine.clone());
+        let protection = protection(config, &clock);
         let history = Arc::new(
             History::new(stores.metrics, clock).interval(config.history_interval).keep(config.history_keep),
         );
-        let (stop, background) = (CancellationToken::new(), TaskTracker::new());
-        Ok(Self { engine, identity, chat, history, stop, background })
+        Ok(Self {
+            engine,
+            identity,
+            chat,
+            history,
+            protection,
+            monitoring,
+            data_folder: data_folder(config),
+            stop: CancellationToken::new(),
+            background: TaskTracker::new(),
+        })
     }
 
     /// The engine.
@@ -93,11 +108,19 @@ impl Service {
 
     /// What the HTTP server needs.
     pub fn app(&self) -> App {
-        App::new(self.engine.clone(), self.identity.clone()).with_chat(self.chat.clone())
+        let app = App::new(self.engine.clone(), self.identity.clone()).with_chat(self.chat.clone());
+        let mut app = app.protected(self.protection.clone());
+        if let Some(monitoring) = self.monitoring.clone() {
+            app = app.monitoring(monitoring);
+        }
+        if let Some(folder) = &self.data_folder {
+            app = app.data_folder(folder);
+        }
+        app
     }
 
-    /// Starts the workers, the metric history, and the look for sessions that ended elsewhere, and has the model loaded
-    /// that answers by default.
+    /// Starts the workers, the metric history, the upkeep of the figures, and the look for sessions that ended
+    /// elsewhere, and has the model loaded that answers by default.
     pub fn start(&self) {
         self.engine.start();
         if let Some(model) = self.engine.model_for(&Caller::System) {
@@ -106,6 +129,14 @@ impl Service {
         }
         let (history, stop) = (self.history.clone(), self.stop.clone());
         self.background.spawn(async move { history.run(&metric_sources(), stop).await });
+        if let Some(monitoring) = self.monitoring.clone() {
+            let (clock, stop) = (self.engine.clock(), self.stop.clone());
+            self.background.spawn(async move {
+                while stop.run_until_cancelled(clock.sleep(Monitoring::UPKEEP)).await.is_some() {
+                    monitoring.upkeep();
+                }
+            });
+        }
         if let Some(identity) = self.identity.clone() {
             let stop = self.stop.clone();
             self.background.spawn(async move { identity.follow_ended_sessions(stop).await });
@@ -120,6 +151,21 @@ impl Service {
         self.background.close();
         self.background.wait().await;
     }
+}
+
+/// The figures of this process, for who may read them.
+fn monitoring(config: &Config) -> Result<Monitoring> {
+    let monitoring = Monitoring::install()?;
+    Ok(match &config.metrics_token {
+        Some(token) => monitoring.token(token.expose()),
+        None => monitoring,
+    })
+}
+
+/// The folder of the database, where it is a file.
+fn data_folder(config: &Config) -> Option<PathBuf> {
+    let file = config.database_url.strip_prefix("sqlite://").map(PathBuf::from);
+    file.as_deref().and_then(Path::parent).map(Path::to_path_buf)
 }
 
 /// Opens the stores that `DATABASE_URL` names.
@@ -161,6 +207,18 @@ pub fn identity(config: &Config, stores: &Stores, clock: Arc<dyn Clock>) -> Resu
     let lifetimes = IdentityConfig { access_ttl: config.access_ttl, refresh_ttl: config.refresh_ttl };
     let (users, keys) = (stores.identity.clone(), stores.api_keys.clone());
     Ok(Identity::new(users, keys, hasher, Arc::new(signer), clock, lifetimes))
+}
+
+/// How the API treats strangers.
+fn protection(config: &Config, clock: &Arc<dyn Clock>) -> Protection {
+    let limits = config.rate_limits.map(|limits| RateLimits::per_minute(limits.sign_in, limits.calls, clock));
+    Protection {
+        rate_limits: limits,
+        trusted_proxies: config.trusted_proxies.clone(),
+        cors_origins: config.cors_origins.clone(),
+        request_timeout: config.request_timeout,
+        body_timeout: config.body_timeout,
+    }
 }
 
 /// Makes the first admin, unless there is somebody of that name.
@@ -235,8 +293,7 @@ fn kept_secret(config: &Config) -> Result<Secret> {
     if config.environment == Environment::Production {
         return Err(Error::invalid("JWT_SECRET_KEY", "must be set when ENVIRONMENT is production"));
     }
-    let database = config.database_url.strip_prefix("sqlite://").map(PathBuf::from);
-    let folder = database.as_deref().and_then(Path::parent).ok_or_else(|| {
+    let folder = data_folder(config).ok_or_else(|| {
         Error::invalid(
             "JWT_SECRET_KEY",
             "must be set when DATABASE_URL is not an SQLite file to keep one beside",

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sutazai_core::Error;
 use sutazai_core::model_gate::ModelGateConfig;
+use sutazai_http::auth::JwtTokenSigner;
 
 use super::layers::Layers;
 use super::secret::Secret;
@@ -24,11 +25,34 @@ impl Layers {
     /// A key that tokens are signed with.
     fn signing_key(&self, name: &'static str, problems: &mut Vec<Error>) -> Option<Secret> {
         let key = self.text(name).map(Secret::new)?;
-        let length = key.expose().len();
-        if length < 32 {
-            problems.push(Error::invalid(name, format!("expected at least 32 bytes, got {length}")));
+        if let Err(e) = JwtTokenSigner::new(key.expose().as_bytes()) {
+            problems.push(e.with_field(name));
         }
         Some(key)
+    }
+
+    /// A secret of at least so many bytes.
+    fn secret(&self, name: &'static str, least: usize, problems: &mut Vec<Error>) -> Option<Secret> {
+        let secret = self.text(name).map(Secret::new)?;
+        let length = secret.expose().len();
+        if length < least {
+            problems.push(Error::invalid(name, format!("expected at least {least} bytes, got {length}")));
+        }
+        Some(secret)
+    }
+
+    /// Where traces go.
+    fn otlp_endpoint(&self, problems: &mut Vec<Error>) -> Option<String> {
+        let name = "OTEL_EXPORTER_OTLP_ENDPOINT";
+        let address = self.text(name)?;
+        let host = address.strip_prefix("http://").or_else(|| address.strip_prefix("https://"));
+        if host.is_none_or(str::is_empty) {
+            let wanted = format!("expected an address such as http://127.0.0.1:4318, got {address:?}");
+            problems.push(Error::invalid(name, wanted));
+        } else if cfg!(not(feature = "otel")) {
+            problems.push(Error::unsupported("this build has no feature otel").with_field(name));
+        }
+        Some(address)
     }
 
     /// Name and password belong together.
@@ -78,6 +102,12 @@ impl Layers {
         let interval = self.number("HISTORY_INTERVAL_SECONDS", (1_u64, 3_600), problems);
         let keep = self.number("HISTORY_KEEP_DAYS", (1_u64, 3_650), problems);
         let enable_auth = self.choice("ENABLE_AUTH", &switch, problems);
+        let server = self.server(problems);
+        let rate_limits = self.rate_limits(&switch, problems);
+        let trusted_proxies = self.list("TRUSTED_PROXIES", problems);
+        let cors_origins = self.list("CORS_ORIGINS", problems);
+        let request_timeout = self.seconds("REQUEST_TIMEOUT_SECONDS", problems);
+        let body_timeout = self.seconds("BODY_TIMEOUT_SECONDS", problems);
         let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
         let log_format = self.choice("LOG_FORMAT", &formats, problems);
         let environments =
@@ -107,6 +137,9 @@ impl Layers {
             problems.push(Error::invalid("JWT_PREVIOUS_SECRET_KEY", why));
         }
         let first_admin = self.first_admin(problems);
+        let enable_monitoring = self.choice("ENABLE_MONITORING", &switch, problems);
+        let metrics_token = self.secret("METRICS_TOKEN", 16, problems);
+        let otlp_endpoint = self.otlp_endpoint(problems);
         if let (Some(false), Some(listen)) = (enable_auth, listen)
             && !listen.ip().is_loopback()
         {
@@ -128,10 +161,20 @@ impl Layers {
             refresh_ttl: Duration::from_secs(refresh? * 86_400),
             listen: listen?,
             enable_auth: enable_auth?,
+            server: server?,
+            rate_limits: rate_limits?,
+            trusted_proxies: trusted_proxies?,
+            cors_origins: cors_origins?,
+            request_timeout: request_timeout?,
+            body_timeout: body_timeout?,
             workers: workers?,
             model_gate: model_gate?,
             history_interval: Duration::from_secs(interval?),
             history_keep: Duration::from_secs(keep? * 86_400),
+            enable_monitoring: enable_monitoring?,
+            metrics_token,
+            otlp_endpoint,
+            service_name: self.text("OTEL_SERVICE_NAME")?,
             log_format: log_format?,
             log_level: self.text("LOG_LEVEL"),
             environment: environment?,

@@ -43,7 +43,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "JWT_SECRET_KEY",
         secret: true,
-        help: "key that access tokens are signed with, at least 32 bytes",
+        help: "key that access tokens are signed with: at least 32 bytes, or PEM of an Ed25519 private key",
         default: || None,
     },
     Setting {
@@ -113,6 +113,72 @@ pub const SETTINGS: &[Setting] = &[
         default: || Some("true".into()),
     },
     Setting {
+        name: "TLS_CERT",
+        secret: false,
+        help: "PEM file of the server's certificate and those up to its root; makes it speak TLS only",
+        default: || None,
+    },
+    Setting {
+        name: "TLS_KEY",
+        secret: false,
+        help: "PEM file of the certificate's private key",
+        default: || None,
+    },
+    Setting {
+        name: "ENABLE_RATE_LIMITING",
+        secret: false,
+        help: "whether callers are counted",
+        default: || Some("true".into()),
+    },
+    Setting {
+        name: "RATE_LIMIT_AUTH_PER_MINUTE",
+        secret: false,
+        help: "registrations, sign-ins and refreshes a minute from one address, 1 to 1000000",
+        default: || Some("5".into()),
+    },
+    Setting {
+        name: "RATE_LIMIT_PER_MINUTE",
+        secret: false,
+        help: "other requests a minute of one user, 1 to 1000000",
+        default: || Some("60".into()),
+    },
+    Setting {
+        name: "TRUSTED_PROXIES",
+        secret: false,
+        help: "networks whose Forwarded or X-Forwarded-For is believed, such as 10.0.0.0/8,::1",
+        default: || None,
+    },
+    Setting {
+        name: "CORS_ORIGINS",
+        secret: false,
+        help: "origins whose pages may call from a browser, such as https://app.example.org, or *",
+        default: || None,
+    },
+    Setting {
+        name: "REQUEST_TIMEOUT_SECONDS",
+        secret: false,
+        help: "how long a request may take, 1 to 3600",
+        default: || Some("30".into()),
+    },
+    Setting {
+        name: "BODY_TIMEOUT_SECONDS",
+        secret: false,
+        help: "how long the body of a request may take to arrive, 1 to 3600",
+        default: || Some("20".into()),
+    },
+    Setting {
+        name: "HEADER_TIMEOUT_SECONDS",
+        secret: false,
+        help: "how long a connection may take to begin its next request, 1 to 3600",
+        default: || Some("30".into()),
+    },
+    Setting {
+        name: "MAX_CONNECTIONS",
+        secret: false,
+        help: "how many connections there may be at once, 1 to 1000000",
+        default: || Some("10000".into()),
+    },
+    Setting {
         name: "WORKERS",
         secret: false,
         help: "how many tasks run at once, 1 to 1024",
@@ -159,6 +225,30 @@ pub const SETTINGS: &[Setting] = &[
         secret: false,
         help: "how long the metric history is kept, 1 to 3650",
         default: || Some("30".into()),
+    },
+    Setting {
+        name: "ENABLE_MONITORING",
+        secret: false,
+        help: "whether GET /metrics shows figures for Prometheus",
+        default: || Some("true".into()),
+    },
+    Setting {
+        name: "METRICS_TOKEN",
+        secret: true,
+        help: "bearer token for GET /metrics, at least 16 bytes; not set: only programs on this machine may read",
+        default: || None,
+    },
+    Setting {
+        name: "OTEL_EXPORTER_OTLP_ENDPOINT",
+        secret: false,
+        help: "collector that traces are sent to, such as http://127.0.0.1:4318; not set: none are",
+        default: || None,
+    },
+    Setting {
+        name: "OTEL_SERVICE_NAME",
+        secret: false,
+        help: "what this server is called in log lines and traces",
+        default: || Some("sutazai".into()),
     },
     Setting { name: "LOG_FORMAT", secret: false, help: "text or json", default: || Some("text".into()) },
     Setting {

@@ -9,6 +9,7 @@
 //! * [`engine`]: the inbound API and the workers,
 //! * [`model_gate`]: who may use the model, and when,
 //! * [`identity`]: register, login, refresh, roles,
+//! * [`trace`]: the trace that the running code belongs to,
 //! * [`memory`]: reference adapters over std collections,
 //! * [`testing`] (feature `testing`): suites, mocks.
 
@@ -22,5 +23,6 @@ pub mod model_gate;
 pub mod ports;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod trace;
 
 pub use error::{Error, ErrorKind, Result};

@@ -11,10 +11,15 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::document::{access, api, envelope as envelope_schema, gateway as gateway_document};
 use crate::error::ApiError;
-use crate::middleware::{authenticate, envelope, openai, permit, timeout, trace};
+use crate::middleware::{
+    authenticate, browser, compress, envelope, openai, permit, rate_limit, slow_body, timeout, trace,
+};
+#[cfg(feature = "docs")]
+use crate::pages;
 use crate::routes::document::show::Document;
 use crate::routes::{
-    admin, agents, auth, conversations, document, events, gateway, health, models, system, tasks,
+    admin, agents, auth, conversations, document, events, gateway, health, metrics as figures, models,
+    system, tasks,
 };
 
 /// The largest body in bytes that is read: 10 MB.
@@ -22,9 +27,9 @@ pub(crate) const MAX_BODY: usize = 10 * 1_000 * 1_000;
 
 /// All of the API. It can be nested under any prefix: it holds no absolute link.
 pub fn router(app: App) -> Router {
-    let open = timed(health().merge(about_users(sign_in())));
+    let open = timed(&app, health().merge(limited_by_address(&app, about_users(sign_in()))));
     let quick = about_users(me())
-        .merge(permitted(Permission::ManageAccount, about_users(account())))
+        .merge(permitted(Permission::ManageAccount, about_users(account().merge(password(&app)))))
         .merge(permitted(Permission::Administer, about_users(users()).merge(operation())))
         .merge(permitted(Permission::ReadTasks, about_users(tickets()).merge(task_reads())))
         .merge(permitted(Permission::WriteTasks, task_writes()))
@@ -32,26 +37,37 @@ pub fn router(app: App) -> Router {
         .merge(permitted(Permission::UseModels, models().merge(conversations())))
         .merge(permitted(Permission::Administer, model_changes()));
     let answers = permitted(Permission::UseModels, answers());
-    let signed_in = signed_in(&app, timed(quick).merge(answers));
-    let streams = signed_in_or_ticket(&app, permitted(Permission::ReadTasks, streams()));
-    let gateway = by_protocol(self::signed_in(&app, permitted(Permission::UseModels, gateway())));
+    let signed_in = self::signed_in(&app, limited_by_user(&app, timed(&app, quick).merge(answers)));
+    let streams = limited_by_user(&app, permitted(Permission::ReadTasks, streams()));
+    let streams = signed_in_or_ticket(&app, streams);
+    let gateway = limited_by_user(&app, permitted(Permission::UseModels, gateway()));
+    let gateway = by_protocol(self::signed_in(&app, gateway));
     let bare = OpenApiRouter::new().routes(routes!(document::show::handle));
     let (router, document) = OpenApiRouter::with_openapi(api::frame())
         .merge(enveloped(open.merge(signed_in).merge(streams)))
         .merge(gateway)
         .merge(bare)
         .split_for_parts();
+    #[cfg(feature = "docs")]
+    let router = router.merge(pages::swagger_ui::router()).merge(pages::redoc::router());
     router
         .fallback(|| async { ApiError::of_status(axum::http::StatusCode::NOT_FOUND) })
         .layer(Extension(Document(Bytes::from(document.to_json().unwrap_or_default()))))
         .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(from_fn_with_state(app.clone(), slow_body::limit))
         .layer(from_fn_with_state(app.clone(), envelope::wrap))
-        .layer(from_fn(trace::follow))
+        .layer(compress::layer())
+        .layer(browser::cross_origin(&app.protection().cors_origins))
+        .layer(from_fn(browser::secure))
+        .layer(from_fn_with_state(app.clone(), trace::follow))
         .with_state(app)
 }
 
 fn health() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(health::show::handle))
+    OpenApiRouter::new()
+        .routes(routes!(health::show::handle))
+        .routes(routes!(health::ready::handle))
+        .routes(routes!(figures::show::handle))
 }
 
 fn sign_in() -> OpenApiRouter<App> {
@@ -69,12 +85,16 @@ fn account() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(auth::logout::handle))
         .routes(routes!(auth::logout_all::handle))
-        .routes(routes!(auth::password::handle))
         .routes(routes!(auth::sessions::list::handle))
         .routes(routes!(auth::sessions::end::handle))
         .routes(routes!(auth::api_keys::list::handle))
         .routes(routes!(auth::api_keys::create::handle))
         .routes(routes!(auth::api_keys::delete::handle))
+}
+
+/// Here a password can be guessed at with a token that was found.
+fn password(app: &App) -> OpenApiRouter<App> {
+    limited_by_address(app, OpenApiRouter::new().routes(routes!(auth::password::handle)))
 }
 
 fn users() -> OpenApiRouter<App> {
@@ -177,9 +197,21 @@ fn signed_in_or_ticket(app: &App, mut routes: OpenApiRouter<App>) -> OpenApiRout
 }
 
 /// These routes, with a limit to the time that a request takes.
-fn timed(mut routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
+fn timed(app: &App, mut routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
     access::timed(routes.get_openapi_mut());
-    routes.route_layer(from_fn(timeout::limit))
+    routes.route_layer(from_fn_with_state(app.clone(), timeout::limit))
+}
+
+/// These routes, as often as an address may call those that a secret can be guessed at with.
+fn limited_by_address(app: &App, mut routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
+    access::limited(routes.get_openapi_mut());
+    routes.route_layer(from_fn_with_state(app.clone(), rate_limit::sign_in))
+}
+
+/// These routes, as often as a user may call.
+fn limited_by_user(app: &App, mut routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
+    access::limited(routes.get_openapi_mut());
+    routes.route_layer(from_fn_with_state(app.clone(), rate_limit::calls))
 }
 
 /// These routes, which a server without users refuses.

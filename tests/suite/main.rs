@@ -3,9 +3,15 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // a test that cannot go on says so by ending
 
 mod accounts;
+mod api;
 mod binary;
+mod collector;
 mod examples;
+mod exposed;
 mod journey;
+mod log_lines;
 mod privacy;
+mod prometheus;
 mod support;
 mod tidy;
+mod traces;

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -18,6 +19,17 @@ pub(crate) fn model() -> PathBuf {
     );
     assert!(path.is_file(), "no model at {}: run scripts/model.sh", path.display());
     path
+}
+
+/// The Python that has what `scripts/python-env.sh` installs; the tools of its packages stand beside it.
+pub(crate) fn python() -> PathBuf {
+    if let Some(named) = std::env::var_os("SUTAZAI_TEST_PYTHON") {
+        return named.into();
+    }
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/python-env.sh");
+    let made = Command::new(script).stderr(Stdio::inherit()).output().unwrap();
+    assert!(made.status.success(), "{script} ended with {}", made.status);
+    text(&made.stdout).trim().into()
 }
 
 /// A place with its own database and no settings of the surroundings.
@@ -40,6 +52,8 @@ impl Place {
             ("PATH".into(), std::env::var("PATH").unwrap_or_default()),
             ("HOME".into(), home.clone()),
             ("DATABASE_URL".into(), format!("sqlite://{home}/sutazai.db")),
+            // A test asks more often in a minute than people do.
+            ("ENABLE_RATE_LIMITING".into(), "false".into()),
         ]
     }
 
@@ -78,6 +92,7 @@ pub(crate) fn text(bytes: &[u8]) -> String {
 pub(crate) struct Server {
     child: Child,
     pub(crate) address: String,
+    log: Option<JoinHandle<String>>,
 }
 
 impl Server {
@@ -101,12 +116,18 @@ impl Server {
                 break;
             }
         }
-        std::thread::spawn(move || {
+        let log = std::thread::spawn(move || {
             // Read to the end, so that the server never waits for its log to be read.
             let mut rest = Vec::new();
             let _ = log.read_to_end(&mut rest);
+            seen + &text(&rest)
         });
-        Self { child, address }
+        Self { child, address, log: Some(log) }
+    }
+
+    /// All that a server has logged which has ended.
+    pub(crate) fn log(&mut self) -> String {
+        self.log.take().unwrap().join().unwrap()
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

@@ -144,8 +144,10 @@ fn every_adapter_runs_its_ports_suite() {
         ("MetricStore", "metric_store"),
         ("ModelBackend", "model_backend"),
         ("PasswordHasher", "password_hasher"),
+        ("RateLimiter", "rate_limiter"),
         ("TaskStore", "task_store"),
         ("TokenSigner", "token_signer"),
+        ("Tracer", "tracer"),
         ("Agent", "agent"),
     ];
     let mut proofs = Vec::new();

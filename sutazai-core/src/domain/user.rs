@@ -152,6 +152,13 @@ pub enum UserChange {
         /// The session in which it was changed.
         keep: SessionId,
     },
+    /// The same password under a hash of another cost; nothing if it was changed meanwhile.
+    Rehash {
+        /// The hash that it was verified against.
+        from: String,
+        /// The hash in its place.
+        to: String,
+    },
     /// Whether the user is disabled.
     Disabled(bool),
     /// What the user may do.
@@ -164,6 +171,7 @@ impl fmt::Debug for UserChange {
             Self::Password { keep, .. } => {
                 f.debug_struct("Password").field("keep", keep).finish_non_exhaustive()
             }
+            Self::Rehash { .. } => f.debug_struct("Rehash").finish_non_exhaustive(),
             Self::Disabled(disabled) => f.debug_tuple("Disabled").field(disabled).finish(),
             Self::Role(role) => f.debug_tuple("Role").field(role).finish(),
         }

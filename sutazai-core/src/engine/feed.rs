@@ -30,8 +30,8 @@ pub struct Feed {
 }
 
 /// So many events a follower may be behind the relay before it reads the store itself.
-const RING: usize = 512;
-const PAGE: u32 = 128;
+const RING: usize = 256;
+const PAGE: u32 = 64;
 
 /// Reads the feed for all who follow it, while there are any.
 #[derive(Debug, Default)]

@@ -1,6 +1,6 @@
 //! Signing in: a name and a password are exchanged for a session and its two tokens.
 
-use crate::domain::{Session, SessionId, User};
+use crate::domain::{Session, SessionId, User, UserChange};
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::refresh_token::RefreshToken;
 use crate::identity::{Identity, SignedIn, password};
@@ -23,7 +23,10 @@ impl Identity {
                 tracing::info!(user_id = %user.id, "a disabled user tried to sign in");
                 Err(disabled())
             }
-            Some(user) if fits => self.begin_session(user, user_agent).await,
+            Some(user) if fits => {
+                let user = self.with_current_hash(user, password).await;
+                self.begin_session(user, user_agent).await
+            }
             user => {
                 // The name is not logged: people type passwords there.
                 tracing::info!(user_id = user.map(|user| user.id.to_string()), "a sign-in was refused");
@@ -31,6 +34,29 @@ impl Identity {
                     ErrorKind::Unauthenticated,
                     "the username, the e-mail or the password is wrong",
                 ))
+            }
+        }
+    }
+
+    /// Hashes the password anew when the cost of a hash was changed since. Where that fails the old hash stays, and the
+    /// sign-in goes on with it.
+    async fn with_current_hash(&self, user: User, password: &str) -> User {
+        if !self.hasher.is_outdated(&user.password_hash) {
+            return user;
+        }
+        let renewed = async {
+            let to = self.hasher.hash(password).await?;
+            let change = UserChange::Rehash { from: user.password_hash.clone(), to: to.clone() };
+            let changed = self.store.change_user(user.id, &change, self.clock.now()).await?;
+            // A password that was changed meanwhile stays, and makes the session be refused.
+            Ok::<_, Error>((changed.user.password_hash == to).then_some(to))
+        };
+        match renewed.await {
+            Ok(Some(password_hash)) => User { password_hash, ..user },
+            Ok(None) => user,
+            Err(e) => {
+                tracing::warn!(user_id = %user.id, error = %e, "a password keeps its hash of the old cost");
+                user
             }
         }
     }
@@ -68,6 +94,8 @@ impl Identity {
             let why = "the user was changed meanwhile; sign in again";
             return Err(Error::new(ErrorKind::Unauthenticated, why));
         }
+        // The request is theirs from here on.
+        tracing::Span::current().record("user_id", tracing::field::display(user.id));
         tracing::info!(user_id = %user.id, "a user signed in");
         self.signed_in(current, token)
     }

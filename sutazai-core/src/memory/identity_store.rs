@@ -99,6 +99,10 @@ impl IdentityStore for MemoryIdentityStore {
         let user = state.users.get_mut(&id).ok_or_else(|| Error::not_found(format!("user {id}")))?;
         match change {
             UserChange::Password { hash, .. } => user.password_hash.clone_from(hash),
+            UserChange::Rehash { from, to } if user.password_hash == *from => {
+                user.password_hash.clone_from(to);
+            }
+            UserChange::Rehash { .. } => {}
             UserChange::Disabled(disabled) => user.disabled = *disabled,
             UserChange::Role(role) => user.role = *role,
         }
@@ -106,7 +110,7 @@ impl IdentityStore for MemoryIdentityStore {
         let ended = match change {
             UserChange::Password { keep, .. } => state.end(id, Some(*keep), now),
             UserChange::Disabled(true) | UserChange::Role(_) => state.end(id, None, now),
-            UserChange::Disabled(false) => Vec::new(),
+            UserChange::Disabled(false) | UserChange::Rehash { .. } => Vec::new(),
         };
         Ok(ChangedUser { user, ended })
     }

@@ -17,7 +17,7 @@ use crate::error::Result;
 /// - A second user of the same username or e-mail, whatever its case, is `Conflict` naming the field, and changes nothing.
 /// - `record_login` sets the time of the latest login and nothing else.
 /// - `users` is newest first, finds text in username and e-mail whatever its case, and pages without losing or doubling a user.
-/// - `change_user` sets what it names and nothing else, and ends in the same step the sessions that may not outlive it: at a new password all but the kept one, at a new role and at disabling all, at enabling none; an unknown user is `NotFound`.
+/// - `change_user` sets what it names and nothing else, and ends in the same step the sessions that may not outlive it: at a new password all but the kept one, at a new role and at disabling all, at enabling and at a new hash of the same password none; an unknown user is `NotFound`.
 /// - `count_users` counts all, the disabled, and those with a session that has not ended and was refreshed since a time.
 /// - A created session can be read by its id; one of a disabled or unknown user is `Conflict`; with it those of the same user are forgotten that had expired by then.
 /// - `sessions` gives a user's sessions that are neither revoked nor expired, newest first.

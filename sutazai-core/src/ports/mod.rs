@@ -12,8 +12,10 @@ pub mod metric_source;
 pub mod metric_store;
 pub mod model_backend;
 pub mod password_hasher;
+pub mod rate_limiter;
 pub mod task_store;
 pub mod token_signer;
+pub mod tracer;
 
 pub use agent::{Agent, AgentContext, EventSink, collect_snapshot};
 pub use api_key_store::ApiKeyStore;
@@ -24,5 +26,7 @@ pub use metric_source::MetricSource;
 pub use metric_store::{MetricStore, SeriesQuery};
 pub use model_backend::{ModelBackend, ModelBackendExt, ModelStream, PullProgress, PullStream};
 pub use password_hasher::PasswordHasher;
+pub use rate_limiter::{Allowance, Quota, RateKey, RateLimiter};
 pub use task_store::{ClaimRequest, LeaseState, TaskStore, WakeUp};
 pub use token_signer::{AccessClaims, TokenSigner};
+pub use tracer::{SilentTracer, Tracer};

@@ -12,6 +12,7 @@ use crate::error::Result;
 /// - A password verifies against its own hash and against no other.
 /// - Two hashes of one password differ (salt).
 /// - A hash never contains the password.
+/// - A hash of one's own is not outdated; what is none of one's own is.
 /// - `verify` against no hash costs as much as against one, and is false.
 #[cfg_attr(feature = "testing", mockall::automock)]
 #[async_trait]
@@ -24,4 +25,7 @@ pub trait PasswordHasher: Debug + Send + Sync + 'static {
 
     /// Whether the password fits the hash; for an unknown user (`None`) the same work is done in vain.
     async fn verify(&self, password: &str, hash: Option<String>) -> Result<bool>;
+
+    /// Whether a hash is of another cost or kind than [`hash`](Self::hash) makes now.
+    fn is_outdated(&self, hash: &str) -> bool;
 }

@@ -34,6 +34,7 @@ pub struct AccessClaims {
 /// - A token that was changed in any byte does not verify.
 /// - A token of another key, of another algorithm or of none does not verify.
 /// - An expired token does not verify, as the caller's `now` tells it.
+/// - A token that begins more than a minute after that `now` does not verify; a minute is what the clocks of two servers may differ by.
 /// - A token whose type is not `access` does not verify.
 #[cfg_attr(feature = "testing", mockall::automock)]
 pub trait TokenSigner: Debug + Send + Sync + 'static {

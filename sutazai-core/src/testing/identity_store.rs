@@ -130,7 +130,7 @@ pub async fn users_is_newest_first_and_finds_text<S: IdentityStore + ?Sized>(sto
     assert_eq!(seen, newest_first);
 }
 
-/// `change_user` sets what it names and nothing else, and ends in the same step the sessions that may not outlive it: at a new password all but the kept one, at a new role and at disabling all, at enabling none; an unknown user is `NotFound`.
+/// `change_user` sets what it names and nothing else, and ends in the same step the sessions that may not outlive it: at a new password all but the kept one, at a new role and at disabling all, at enabling and at a new hash of the same password none; an unknown user is `NotFound`.
 pub async fn change_user_ends_what_may_not_outlive_it<S: IdentityStore + ?Sized>(store: Arc<S>) {
     let (mut ada, eve) = (user("ada", "ada@example.org"), user("eve", "eve@example.org"));
     store.create_user(&ada).await.unwrap();
@@ -138,7 +138,7 @@ pub async fn change_user_ends_what_may_not_outlive_it<S: IdentityStore + ?Sized>
     let theirs = session(eve.id);
     store.create_session(&theirs).await.unwrap();
     let mut open = Vec::new();
-    for step in 0..4 {
+    for step in 0..5 {
         if !ada.disabled {
             for _ in 0..2 {
                 let session = session(ada.id);
@@ -160,9 +160,13 @@ pub async fn change_user_ends_what_may_not_outlive_it<S: IdentityStore + ?Sized>
                 ada.disabled = true;
                 (UserChange::Disabled(true), vec![])
             }
-            _ => {
+            3 => {
                 ada.disabled = false;
                 (UserChange::Disabled(false), vec![])
+            }
+            _ => {
+                let from = std::mem::replace(&mut ada.password_hash, "$argon2id$dearer".into());
+                (UserChange::Rehash { from, to: ada.password_hash.clone() }, open.clone())
             }
         };
         let changed = store.change_user(ada.id, &change, at(30 + step)).await.unwrap();
@@ -177,6 +181,12 @@ pub async fn change_user_ends_what_may_not_outlive_it<S: IdentityStore + ?Sized>
         }
         open = kept;
     }
+    let late = UserChange::Rehash { from: "$argon2id$another".into(), to: "$argon2id$late".into() };
+    assert_eq!(
+        store.change_user(ada.id, &late, at(40)).await.unwrap().user,
+        ada,
+        "a newer password was lost"
+    );
     assert_eq!(read(&*store, eve.id).await, eve);
     assert_eq!(store.session(theirs.id).await.unwrap(), Some(theirs));
     let e = store.change_user(UserId::new(), &UserChange::Disabled(true), at(50)).await.unwrap_err();

@@ -17,6 +17,7 @@ where
     a_password_verifies_against_its_own_hash_only(&*make().await).await;
     two_hashes_differ(&*make().await).await;
     a_hash_never_contains_the_password(&*make().await).await;
+    a_hash_of_ones_own_is_not_outdated(&*make().await).await;
     no_hash_costs_as_much(&*make().await).await;
 }
 
@@ -60,6 +61,14 @@ pub async fn a_hash_never_contains_the_password<H: PasswordHasher + ?Sized>(hash
     let hash = hasher.hash(PASSWORD).await.unwrap();
     assert!(hash.starts_with('$'), "not in PHC form: {hash}");
     assert!(!hash.contains(PASSWORD));
+}
+
+/// A hash of one's own is not outdated; what is none of one's own is.
+pub async fn a_hash_of_ones_own_is_not_outdated<H: PasswordHasher + ?Sized>(hasher: &H) {
+    assert!(!hasher.is_outdated(&hasher.hash(PASSWORD).await.unwrap()));
+    for other in ["", "no hash", "$2b$12$C6UzMDM.H6dfI/f/IKcEeO7ZbNcPrNWu5cPjMOZbTMCs7RGQWzZ5K"] {
+        assert!(hasher.is_outdated(other), "{other:?}");
+    }
 }
 
 /// `verify` against no hash costs as much as against one, and is false.

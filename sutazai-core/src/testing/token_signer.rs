@@ -22,6 +22,7 @@ pub fn run_all<T: TokenSigner + ?Sized>(
     let (signer, forged) = forge(&claims());
     a_forged_token_does_not_verify(&*signer, &forged);
     an_expired_token_does_not_verify(&*make());
+    a_token_of_the_future_does_not_verify(&*make());
     another_type_does_not_verify(&*make());
 }
 
@@ -69,6 +70,16 @@ pub fn an_expired_token_does_not_verify<T: TokenSigner + ?Sized>(signer: &T) {
     let token = signer.sign(&claims).unwrap();
     assert!(signer.verify(&token, claims.exp - 1).is_ok());
     for now in [claims.exp, claims.exp + 1, claims.exp + 1_000_000] {
+        assert_eq!(signer.verify(&token, now).unwrap_err().kind(), ErrorKind::Unauthenticated, "now {now}");
+    }
+}
+
+/// A token that begins more than a minute after that `now` does not verify; a minute is what the clocks of two servers may differ by.
+pub fn a_token_of_the_future_does_not_verify<T: TokenSigner + ?Sized>(signer: &T) {
+    let claims = claims();
+    let token = signer.sign(&claims).unwrap();
+    assert!(signer.verify(&token, claims.iat - 60).is_ok());
+    for now in [claims.iat - 61, claims.iat - 1_000_000, 0] {
         assert_eq!(signer.verify(&token, now).unwrap_err().kind(), ErrorKind::Unauthenticated, "now {now}");
     }
 }

@@ -10,12 +10,15 @@ use std::time::Duration;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version};
 use async_trait::async_trait;
+use metrics::gauge;
 use sutazai_core::ports::PasswordHasher;
 use sutazai_core::{Error, ErrorKind, Result};
 use tokio::sync::Semaphore;
 
 /// How many may wait for each core.
 const QUEUE_PER_CORE: usize = 16;
+/// How many wait.
+const QUEUE_DEPTH: &str = "argon2_queue_depth";
 /// About how long a full queue takes to run empty.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -86,7 +89,9 @@ impl Argon2PasswordHasher {
             Error::new(ErrorKind::Busy, "too many people sign in at once").with_retry_after(RETRY_AFTER)
         })?;
         let stopped = |_| Error::unavailable("the server is stopping");
+        let waiting = Waiting::begin();
         let core = self.cores.clone().acquire_owned().await.map_err(stopped)?;
+        drop(waiting);
         let argon2 = self.argon2.clone();
         // The permits go along: a caller that goes away does not free a core that is still at work.
         let done = tokio::task::spawn_blocking(move || {
@@ -94,6 +99,22 @@ impl Argon2PasswordHasher {
             work(&argon2)
         });
         done.await.map_err(|e| Error::internal("hashing a password failed").with_source(e))?
+    }
+}
+
+/// Somebody in the queue, also when they give up.
+struct Waiting;
+
+impl Waiting {
+    fn begin() -> Self {
+        gauge!(QUEUE_DEPTH).increment(1.0);
+        Self
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        gauge!(QUEUE_DEPTH).decrement(1.0);
     }
 }
 
@@ -134,6 +155,15 @@ impl PasswordHasher for Argon2PasswordHasher {
         })
         .await
     }
+
+    fn is_outdated(&self, hash: &str) -> bool {
+        let of = PasswordHash::new(hash).ok().and_then(|hash| {
+            let kind = (hash.algorithm.as_str(), hash.version);
+            Params::try_from(&hash).ok().filter(|_| kind == ("argon2id", Some(Version::V0x13.into())))
+        });
+        let cost = |params: &Params| (params.m_cost(), params.t_cost(), params.p_cost());
+        of.is_none_or(|params| cost(&params) != cost(self.argon2.params()))
+    }
 }
 
 fn failed(e: impl fmt::Display) -> Error {
@@ -158,6 +188,7 @@ mod tests {
         let hash = Argon2PasswordHasher::new(cost).unwrap().hash("correct horse").await.unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=64,t=3,p=2$"), "{hash}");
         let other = Argon2PasswordHasher::default();
+        assert!(other.is_outdated(&hash) && !Argon2PasswordHasher::new(cost).unwrap().is_outdated(&hash));
         assert!(
             other.verify("correct horse", Some(hash)).await.unwrap(),
             "a hash of another cost still verifies"

@@ -1,54 +1,61 @@
-//! [`TokenSigner`] with JSON Web Tokens (RFC 7519), signed by HMAC-SHA-256.
+//! [`TokenSigner`] with JSON Web Tokens (RFC 7519), signed by HMAC-SHA-256 or Ed25519 (RFC 8037).
+//!
+//! The key says which of the two, and nothing else: what a token says about itself chooses no algorithm.
 
 use std::fmt;
 
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, decode_header, encode};
 use sha2::{Digest, Sha256};
 use sutazai_core::ports::{AccessClaims, TokenSigner};
 use sutazai_core::{Error, ErrorKind, Result};
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
 
 /// The shortest secret in bytes: as long as the hash (RFC 7518, 3.2).
 const MIN_SECRET: usize = 32;
-/// The only algorithm that is signed with and accepted; what a token's header says cannot choose another.
-const ALGORITHM: Algorithm = Algorithm::HS256;
+/// How PEM begins (RFC 7468).
+const PEM: &[u8] = b"-----BEGIN";
 /// The type of an access token.
 const ACCESS: &str = "access";
+
+/// Seconds that the clock of the server that signed may be ahead.
+const SKEW: i64 = 60;
 
 /// Hexadecimal digits of a key's id.
 const KEY_ID_DIGITS: usize = 16;
 
-/// Signs with one secret, and verifies with that and, while keys are changed, with the one before it.
+/// Signs with one key, and verifies with that and, while keys are changed, with the one before it.
 pub struct JwtTokenSigner {
     current: Key,
     previous: Option<Key>,
-    validation: Validation,
 }
 
 struct Key {
-    /// The beginning of the secret's SHA-256: the header's `kid` (RFC 7515, 4.1.4) says which key to verify with.
+    /// The beginning of the SHA-256 of the secret or of the public key: the header's `kid` (RFC 7515, 4.1.4) says which
+    /// key to verify with.
     id: String,
+    validation: Validation,
+    algorithm: Algorithm,
     encoding: EncodingKey,
     decoding: DecodingKey,
 }
 
 impl JwtTokenSigner {
-    /// A signer with this secret.
+    /// A signer with this key: a secret for HS256, or an Ed25519 private key in PEM (PKCS#8) for EdDSA.
     ///
     /// # Errors
-    /// `InvalidInput` naming `JWT_SECRET_KEY` when it is shorter than 32 bytes.
-    pub fn new(secret: &[u8]) -> Result<Self> {
-        let mut validation = Validation::new(ALGORITHM);
-        // The end is checked against the caller's time, not against the machine's.
-        validation.validate_exp = false;
-        Ok(Self { current: Key::new(secret, "JWT_SECRET_KEY")?, previous: None, validation })
+    /// `InvalidInput` naming `JWT_SECRET_KEY` when it is a secret of less than 32 bytes, or PEM of anything else.
+    pub fn new(key: &[u8]) -> Result<Self> {
+        Ok(Self { current: Key::new(key, "JWT_SECRET_KEY")?, previous: None })
     }
 
-    /// Takes tokens of this secret too, so that a change of keys signs nobody out.
+    /// Takes tokens of this key too, so that a change of keys, or of the algorithm, signs nobody out.
     ///
     /// # Errors
-    /// `InvalidInput` naming `JWT_PREVIOUS_SECRET_KEY` when it is shorter than 32 bytes.
-    pub fn accept_previous(mut self, secret: &[u8]) -> Result<Self> {
-        self.previous = Some(Key::new(secret, "JWT_PREVIOUS_SECRET_KEY")?);
+    /// Those of [`new`](Self::new), naming `JWT_PREVIOUS_SECRET_KEY`.
+    pub fn accept_previous(mut self, key: &[u8]) -> Result<Self> {
+        self.previous = Some(Key::new(key, "JWT_PREVIOUS_SECRET_KEY")?);
         Ok(self)
     }
 
@@ -57,24 +64,42 @@ impl JwtTokenSigner {
         let keys = [Some(&self.current), self.previous.as_ref()].into_iter().flatten();
         // A token that names no key was signed by somebody else who has the secret.
         keys.filter(|key| named.as_ref().is_none_or(|named| *named == key.id))
-            .find_map(|key| decode::<AccessClaims>(token, &key.decoding, &self.validation).ok())
+            .find_map(|key| decode::<AccessClaims>(token, &key.decoding, &key.validation).ok())
             .map(|token| token.claims)
     }
 }
 
 impl Key {
-    fn new(secret: &[u8], setting: &str) -> Result<Self> {
-        if secret.len() < MIN_SECRET {
-            let message = format!("expected at least {MIN_SECRET} bytes, got {}", secret.len());
+    fn new(key: &[u8], setting: &str) -> Result<Self> {
+        if key.trim_ascii_start().starts_with(PEM) {
+            return Self::ed25519(key).ok_or_else(|| {
+                Error::invalid(setting, "expected PEM of an Ed25519 private key (PKCS#8), got other PEM")
+            });
+        }
+        if key.len() < MIN_SECRET {
+            let message = format!("expected at least {MIN_SECRET} bytes, got {}", key.len());
             return Err(Error::invalid(setting, message));
         }
-        let mut id: String = Sha256::digest(secret).iter().map(|byte| format!("{byte:02x}")).collect();
+        let (encoding, decoding) = (EncodingKey::from_secret(key), DecodingKey::from_secret(key));
+        Ok(Self::of(key, Algorithm::HS256, encoding, decoding))
+    }
+
+    fn ed25519(pem: &[u8]) -> Option<Self> {
+        let der = PrivateKeyDer::from_pem_slice(pem).ok()?;
+        let pair = Ed25519KeyPair::from_pkcs8(der.secret_der()).ok()?;
+        let public = pair.public_key().as_ref();
+        let (encoding, decoding) =
+            (EncodingKey::from_ed_der(der.secret_der()), DecodingKey::from_ed_der(public));
+        Some(Self::of(public, Algorithm::EdDSA, encoding, decoding))
+    }
+
+    fn of(named_by: &[u8], algorithm: Algorithm, encoding: EncodingKey, decoding: DecodingKey) -> Self {
+        let mut validation = Validation::new(algorithm);
+        // The end is checked against the caller's time, not against the machine's.
+        validation.validate_exp = false;
+        let mut id: String = Sha256::digest(named_by).iter().map(|byte| format!("{byte:02x}")).collect();
         id.truncate(KEY_ID_DIGITS);
-        Ok(Self {
-            id,
-            encoding: EncodingKey::from_secret(secret),
-            decoding: DecodingKey::from_secret(secret),
-        })
+        Self { id, validation, algorithm, encoding, decoding }
     }
 }
 
@@ -86,14 +111,16 @@ impl fmt::Debug for JwtTokenSigner {
 
 impl TokenSigner for JwtTokenSigner {
     fn sign(&self, claims: &AccessClaims) -> Result<String> {
-        let header = Header { kid: Some(self.current.id.clone()), ..Header::new(ALGORITHM) };
+        let header = Header { kid: Some(self.current.id.clone()), ..Header::new(self.current.algorithm) };
         encode(&header, claims, &self.current.encoding)
             .map_err(|e| Error::internal("a token could not be signed").with_source(e))
     }
 
     fn verify(&self, token: &str, now: i64) -> Result<AccessClaims> {
         self.claims(token)
-            .filter(|claims| claims.kind == ACCESS && claims.exp > now)
+            .filter(|claims| {
+                claims.kind == ACCESS && claims.exp > now && claims.iat <= now.saturating_add(SKEW)
+            })
             .ok_or_else(|| Error::new(ErrorKind::Unauthenticated, "the access token is not good"))
     }
 }
@@ -125,6 +152,57 @@ mod tests {
             let bare = [format!("{}.{}.", parts[0], parts[1]), format!("{}.{}", parts[0], parts[1])];
             (signer, none.into_iter().flatten().chain(other).chain(bare).collect())
         });
+    }
+
+    fn ed25519() -> String {
+        rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap().serialize_pem()
+    }
+
+    #[test]
+    fn conforms_with_ed25519() {
+        let make = || Arc::new(JwtTokenSigner::new(ed25519().as_bytes()).unwrap());
+        sutazai_core::testing::token_signer::run_all(make, |claims| {
+            let pem = ed25519();
+            let signer = Arc::new(JwtTokenSigner::new(pem.as_bytes()).unwrap());
+            let good = signer.sign(claims).unwrap();
+            assert_eq!(decode_header(&good).unwrap().alg, Algorithm::EdDSA);
+            let parts: Vec<&str> = good.split('.').collect();
+            // Where the token may choose, the public key that everybody knows signs as a secret.
+            let pair = rcgen::KeyPair::from_pem(&pem).unwrap();
+            let [raw, text] =
+                [rcgen::PublicKeyData::der_bytes(&pair).to_vec(), pair.public_key_pem().into_bytes()];
+            let as_secret = [raw, text].map(|public| {
+                encode(&Header::new(Algorithm::HS256), claims, &EncodingKey::from_secret(&public)).unwrap()
+            });
+            let none = format!("eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.{}.", parts[1]);
+            (signer, as_secret.into_iter().chain([none]).collect())
+        });
+    }
+
+    #[test]
+    fn a_key_of_openssl_signs_and_other_pem_is_refused() {
+        // `openssl genpkey -algorithm ed25519`: PKCS#8 without the public key; RFC 8410, 10.3.
+        let openssl = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n-----END PRIVATE KEY-----\n";
+        let claims = sutazai_core::testing::token_signer::claims();
+        let signer = JwtTokenSigner::new(openssl.trim_end().as_bytes()).unwrap(); // as secrets from files are
+        assert_eq!(signer.verify(&signer.sign(&claims).unwrap(), claims.iat).unwrap(), claims);
+        let p256 = rcgen::KeyPair::generate().unwrap();
+        for other in [p256.serialize_pem(), p256.public_key_pem(), openssl.replace("MC4C", "MC4D")] {
+            let e = JwtTokenSigner::new(other.as_bytes()).unwrap_err();
+            assert_eq!((e.kind(), e.field()), (ErrorKind::InvalidInput, Some("JWT_SECRET_KEY")));
+        }
+    }
+
+    #[test]
+    fn a_change_of_the_algorithm_signs_nobody_out() {
+        let claims = sutazai_core::testing::token_signer::claims();
+        let (secret, pem) = ([1; 32], ed25519());
+        let before = JwtTokenSigner::new(&secret).unwrap();
+        let during = JwtTokenSigner::new(pem.as_bytes()).unwrap().accept_previous(&secret).unwrap();
+        let after = JwtTokenSigner::new(pem.as_bytes()).unwrap();
+        let (old, new) = (before.sign(&claims).unwrap(), during.sign(&claims).unwrap());
+        assert!(during.verify(&old, claims.iat).is_ok() && during.verify(&new, claims.iat).is_ok());
+        assert!(after.verify(&old, claims.iat).is_err() && after.verify(&new, claims.iat).is_ok());
     }
 
     #[test]

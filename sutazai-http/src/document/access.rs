@@ -57,6 +57,17 @@ pub(crate) fn timed(document: &mut OpenApi) {
     }
 }
 
+/// These operations may be asked so often, and their bodies have to arrive in time.
+pub(crate) fn limited(document: &mut OpenApi) {
+    for operation in all(document) {
+        let why = "Too many requests; `Retry-After` says when the next may come.";
+        may_answer(operation, StatusCode::TOO_MANY_REQUESTS, why);
+        if operation.request_body.is_some() {
+            may_answer(operation, StatusCode::REQUEST_TIMEOUT, "The body did not arrive in time.");
+        }
+    }
+}
+
 fn requirement(scheme: &str, role: Option<&str>) -> SecurityRequirement {
     SecurityRequirement::new(scheme, role)
 }

@@ -61,6 +61,7 @@ fn add_errors_of_reading(operation: &mut Operation) {
         may_answer(operation, StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body is no `application/json`.");
     }
     may_answer(operation, StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong on our side.");
+    may_answer(operation, StatusCode::SERVICE_UNAVAILABLE, "Something that is needed cannot be reached now.");
 }
 
 /// The envelope around this schema, under a name of its own where the data has one.

@@ -1,10 +1,15 @@
-//! The machine at one instant. The engine's own snapshot goes over the wire as it is; its schema stands here.
+//! The machine at one instant, as the document tells it. The engine's own snapshot goes over the wire as it is, kept for a
+//! second as text; its form stands here, and `tests/suite/api.rs` holds a real one against it.
 
 use std::borrow::Cow;
 
-use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, OneOfBuilder, Schema, Type};
-use utoipa::openapi::{KnownFormat, Object, RefOr, SchemaFormat};
+use utoipa::openapi::schema::{
+    AdditionalProperties, Object, ObjectBuilder, OneOfBuilder, Schema, SchemaType, Type,
+};
+use utoipa::openapi::{KnownFormat, RefOr, SchemaFormat};
 use utoipa::{PartialSchema, ToSchema};
+
+use super::measured::{Kind, SECTIONS, TYPES};
 
 /// Stands for `Snapshot` in the document.
 #[derive(Debug)]
@@ -15,14 +20,18 @@ impl PartialSchema for SnapshotView {
         let time = ObjectBuilder::new()
             .schema_type(Type::String)
             .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)));
-        let sections = ["host", "pressure", "cgroup", "containers", "gpus"];
         let custom = ObjectBuilder::new()
-            .schema_type(Type::Object)
-            .additional_properties(Some(AdditionalProperties::from(RefOr::T(section()))));
-        let object = ObjectBuilder::new().property("taken_at", time).required("taken_at");
-        sections
-            .into_iter()
-            .fold(object, |object, name| object.property(name, section()).required(name))
+            .description(Some("Sections of an embedder's own sources, by source."))
+            .additional_properties(Some(AdditionalProperties::from(section(any().into()))));
+        let object = ObjectBuilder::new()
+            .description(Some("The machine at one instant. What could not be measured says why."))
+            .property("taken_at", time)
+            .required("taken_at");
+        SECTIONS
+            .iter()
+            .fold(object, |object, (name, kind)| {
+                object.property(*name, section(kind.schema())).required(*name)
+            })
             .property("custom", custom)
             .required("custom")
             .into()
@@ -33,25 +42,44 @@ impl ToSchema for SnapshotView {
     fn name() -> Cow<'static, str> {
         "Snapshot".into()
     }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        for (name, description, fields) in TYPES {
+            let object = ObjectBuilder::new().description(Some(*description));
+            let object = fields.iter().fold(object, |object, (field, kind, description)| {
+                object.property(*field, described(kind.schema(), description)).required(*field)
+            });
+            schemas.push(((*name).to_owned(), object.into()));
+        }
+    }
 }
 
-/// Present with a value, or missing with the reason.
-fn section() -> Schema {
-    let word = |word: &str| ObjectBuilder::new().schema_type(Type::String).enum_values(Some([word])).build();
-    let one = |status: &str, what: &str, value: Object| {
-        ObjectBuilder::new()
-            .property("status", word(status))
-            .required("status")
-            .property(what, value)
-            .required(what)
+/// Present with this value, or missing with the reason.
+fn section(value: RefOr<Schema>) -> Schema {
+    let word = |word: &str| ObjectBuilder::new().schema_type(Type::String).enum_values(Some([word]));
+    let one = |status: &str, what: &str, value: RefOr<Schema>| {
+        let object = ObjectBuilder::new().property("status", word(status)).required("status");
+        object.property(what, value).required(what)
     };
-    let reason = ObjectBuilder::new().schema_type(Type::String).build();
     OneOfBuilder::new()
-        .item(one(
-            "present",
-            "value",
-            ObjectBuilder::new().schema_type(utoipa::openapi::schema::SchemaType::AnyValue).build(),
-        ))
-        .item(one("missing", "reason", reason))
+        .item(one("present", "value", value))
+        .item(one("missing", "reason", Kind::Text.schema()))
         .into()
+}
+
+/// Any JSON.
+fn any() -> Object {
+    ObjectBuilder::new().schema_type(SchemaType::AnyValue).build()
+}
+
+fn described(mut schema: RefOr<Schema>, description: &str) -> RefOr<Schema> {
+    let description = Some(description.to_owned());
+    match &mut schema {
+        RefOr::Ref(reference) => reference.description = description.unwrap_or_default(),
+        RefOr::T(Schema::Object(object)) => object.description = description,
+        RefOr::T(Schema::Array(array)) => array.description = description,
+        RefOr::T(Schema::OneOf(one_of)) => one_of.description = description,
+        RefOr::T(_) => {}
+    }
+    schema
 }

@@ -17,7 +17,7 @@ use crate::extract::query::{field_of, plain};
 #[derive(Debug)]
 pub(crate) struct Json<T>(pub(crate) T);
 
-/// The same, but no body at all is the default.
+/// The same, but no body at all and `null` are the default.
 #[derive(Debug)]
 pub(crate) struct OptionalJson<T>(pub(crate) T);
 
@@ -40,7 +40,7 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalJ
         let body = bytes(request, state).await?;
         match (body.is_empty(), is_json) {
             (true, _) => Ok(Self(T::default())),
-            (false, true) => read(&body).map(Self),
+            (false, true) => read(&body).map(|read: Option<T>| Self(read.unwrap_or_default())),
             (false, false) => Err(ApiError::unsupported_media_type()),
         }
     }

@@ -8,7 +8,6 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use sutazai_core::ErrorKind;
 use sutazai_core::domain::Caller;
-use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::app::App;
 use crate::auth::credential::Credential;
@@ -19,7 +18,7 @@ use crate::server::Closing;
 const LOOK: Duration = Duration::from_secs(15);
 
 /// Why a stream has to end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Reason {
     /// The server stops.
     Stop,
@@ -42,7 +41,7 @@ impl Ending {
         let Self { app, closing, caller, credential } = self;
         let stop = async {
             match closing {
-                Some(closing) => closing.asked.cancelled_owned().await,
+                Some(closing) => closing.0.cancelled_owned().await,
                 None => future::pending().await,
             }
         };
@@ -50,11 +49,6 @@ impl Ending {
             () = stop => Reason::Stop,
             () = refused(&app, caller, credential) => Reason::Access,
         }
-    }
-
-    /// What the server waits for before it has stopped, as long as it is held.
-    pub(crate) fn hold(&self) -> Option<TaskTrackerToken> {
-        self.closing.as_ref().map(|closing| closing.sockets.token())
     }
 }
 

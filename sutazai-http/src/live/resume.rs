@@ -37,12 +37,13 @@ impl<T: FromStr, S: Send + Sync> FromRequestParts<S> for Resume<T> {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let Query(StreamParameters { after, .. }) = Query::from_request_parts(parts, state).await?;
-        let (text, field) = match parts.headers.get(LAST_EVENT_ID) {
-            Some(value) => (Some(value.to_str().unwrap_or_default().to_owned()), LAST_EVENT_ID),
-            None => (after, AFTER),
-        };
-        let after = text.map(|text| read_id(&text, field)).transpose()?;
-        Ok(Self { after, field })
+        // Both are read, so that neither is wrong without a word.
+        let after = after.map(|text| read_id(&text, AFTER)).transpose()?;
+        let last = parts.headers.get(LAST_EVENT_ID).map(|value| value.to_str().unwrap_or_default());
+        Ok(match last {
+            Some(text) => Self { after: Some(read_id(text, LAST_EVENT_ID)?), field: LAST_EVENT_ID },
+            None => Self { after, field: AFTER },
+        })
     }
 }
 

@@ -1,23 +1,20 @@
 //! Ends requests that take too long.
 
-use std::time::Duration;
-
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use sutazai_core::Error;
 
+use crate::app::App;
 use crate::error::ApiError;
 
-/// How long a request may take, its body included.
-const LIMIT: Duration = Duration::from_secs(30);
-
 /// Answers 504 when the inner services have not answered in time; what they were doing is dropped.
-pub(crate) async fn limit(request: Request, next: Next) -> Response {
-    match tokio::time::timeout(LIMIT, next.run(request)).await {
+pub(crate) async fn limit(State(app): State<App>, request: Request, next: Next) -> Response {
+    let limit = app.protection().request_timeout;
+    match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
         Err(_) => {
-            let message = format!("the request was not done within {} seconds", LIMIT.as_secs());
+            let message = format!("the request was not done within {} seconds", limit.as_secs());
             ApiError::from(Error::timeout(message)).into_response()
         }
     }

@@ -8,6 +8,7 @@ pub(crate) mod document;
 pub(crate) mod events;
 pub(crate) mod gateway;
 pub(crate) mod health;
+pub(crate) mod metrics;
 pub(crate) mod models;
 pub(crate) mod system;
 pub(crate) mod tasks;

@@ -153,6 +153,7 @@ async fn forged_tokens() {
         ("no signature", format!("{}.{}.", parts[0], parts[1])),
         ("another role under the old signature", format!("{}.{admin}.{}", parts[0], parts[2])),
         ("expired", sign(&with("exp", json!(past)), Algorithm::HS256, SECRET)),
+        ("not yet valid", sign(&with("iat", json!(past + 3_600)), Algorithm::HS256, SECRET)),
         ("no end", sign(&with("exp", Value::Null), Algorithm::HS256, SECRET)),
         ("another type", sign(&with("type", json!("refresh")), Algorithm::HS256, SECRET)),
         ("an unknown role", sign(&with("role", json!("root")), Algorithm::HS256, SECRET)),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use reqwest::Method;
-use reqwest::header::{ALLOW, CONTENT_TYPE, WWW_AUTHENTICATE};
+use reqwest::header::{ALLOW, CONTENT_TYPE};
 use serde_json::{Value, json};
 
 use crate::support::{Panicking, Server, failure, names, success};
@@ -142,51 +142,6 @@ async fn the_body_limit() {
 }
 
 #[tokio::test]
-async fn every_route_but_the_open_ones_asks_who_is_there() {
-    let server = Server::start().await;
-    let id = "0195f3a0-0000-7000-8000-000000000000";
-    for (method, path) in [
-        (Method::POST, "/api/v1/auth/logout".to_owned()),
-        (Method::GET, "/api/v1/auth/me".to_owned()),
-        (Method::POST, "/api/v1/auth/logout-all".to_owned()),
-        (Method::POST, "/api/v1/auth/password".to_owned()),
-        (Method::GET, "/api/v1/auth/sessions".to_owned()),
-        (Method::DELETE, format!("/api/v1/auth/sessions/{id}")),
-        (Method::GET, "/api/v1/auth/api-keys".to_owned()),
-        (Method::POST, "/api/v1/auth/api-keys".to_owned()),
-        (Method::DELETE, format!("/api/v1/auth/api-keys/{id}")),
-        (Method::GET, "/api/v1/agents".to_owned()),
-        (Method::POST, "/api/v1/agents/hardware-optimizer/analyze".to_owned()),
-        (Method::GET, "/api/v1/tasks".to_owned()),
-        (Method::POST, "/api/v1/tasks".to_owned()),
-        (Method::GET, format!("/api/v1/tasks/{id}")),
-        (Method::DELETE, format!("/api/v1/tasks/{id}")),
-        (Method::POST, format!("/api/v1/tasks/{id}/cancel")),
-        (Method::POST, format!("/api/v1/tasks/{id}/retry")),
-        (Method::GET, format!("/api/v1/tasks/{id}/events")),
-        (Method::GET, "/api/v1/system/metrics".to_owned()),
-    ] {
-        for value in [
-            None,
-            Some("Bearer"),
-            Some("Bearer "),
-            Some("Bearer nonsense"),
-            Some("Basic YTpi"),
-            Some("nonsense"),
-        ] {
-            let request = server.request(method.clone(), &path);
-            let request = match value {
-                Some(value) => request.header("authorization", value),
-                None => request,
-            };
-            let answer = request.send().await.unwrap();
-            assert_eq!(answer.headers()[WWW_AUTHENTICATE], "Bearer", "{method} {path}");
-            failure(answer, 401, "unauthenticated").await;
-        }
-    }
-}
-
-#[tokio::test]
 async fn a_panic_is_told_without_its_words_and_ends_nothing_else() {
     let server = Server::start_with(vec![Arc::new(Panicking)], true, |router| router).await;
     let ada = server.user("ada").await;
@@ -237,4 +192,26 @@ async fn a_sane_request_id_is_kept_and_any_other_replaced() {
         assert!(made.len() == 32 && made.bytes().all(|b| b.is_ascii_hexdigit()), "{bad}: {made}");
     }
     assert_ne!(ask("").await, ask("").await);
+}
+
+#[tokio::test]
+async fn the_trace_of_the_caller_is_continued() {
+    let server = Server::start().await;
+    let trace = "0af7651916cd43dd8448eb211c80319c";
+    let ask = async |parent: &str, name: Option<&str>| {
+        let mut request = server.request(Method::GET, "/health").header("traceparent", parent);
+        if let Some(name) = name {
+            request = request.header("x-request-id", name);
+        }
+        let answer = request.send().await.unwrap();
+        let header = answer.headers()["x-request-id"].to_str().unwrap().to_owned();
+        let body: serde_json::Value = answer.json().await.unwrap();
+        (body["metadata"]["trace_id"].as_str().unwrap().to_owned(), header)
+    };
+    let good = format!("00-{trace}-b7ad6b7169203331-01");
+    assert_eq!(ask(&good, None).await, (trace.to_owned(), trace.to_owned()));
+    assert_eq!(ask(&good, Some("order-17")).await, (trace.to_owned(), "order-17".to_owned()));
+    let (trace_id, header) = ask("00-nonsense", None).await;
+    assert!(trace_id == header && trace_id.len() == 32 && trace_id != trace, "{trace_id}");
+    assert_eq!(ask("00-nonsense", Some("order-17")).await, ("order-17".to_owned(), "order-17".to_owned()));
 }

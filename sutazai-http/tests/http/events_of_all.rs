@@ -93,6 +93,8 @@ async fn positions_that_were_never_given_are_refused() {
     for path in [EVENTS.to_owned(), format!("/api/v1/tasks/{task}/events")] {
         names(ada.get(&format!("{path}?since=1")).await, 422, "invalid_input", "since").await;
         names(ada.get(&format!("{path}?after=x")).await, 422, "invalid_input", "after").await;
+        let both = ada.request(Method::GET, &format!("{path}?after=x")).header("Last-Event-ID", "1");
+        names(both.send().await.unwrap(), 422, "invalid_input", "after").await;
     }
     let rest = EventReader::new(ada.get(&format!("/api/v1/tasks/{task}/events?after=1")).await).rest().await;
     assert_eq!(rest[0].id, 2);

@@ -5,10 +5,14 @@
 
 mod account;
 mod admin;
+mod attacks;
 mod auth;
+mod browsers;
+mod connections;
 mod conversations;
 mod document;
 mod endless;
+mod enumeration;
 mod errors;
 mod events;
 mod events_of_all;
@@ -17,12 +21,19 @@ mod gateway;
 mod identity;
 mod isolation;
 mod journey;
+mod limits;
 mod load;
+mod logs;
 mod many_streams;
+mod metrics;
 mod nesting;
+#[cfg(feature = "docs")]
+mod pages;
+mod readiness;
 mod socket;
 mod socket_ends;
 mod support;
 mod tasks;
 mod tickets;
+mod tls;
 mod wire;

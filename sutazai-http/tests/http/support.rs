@@ -21,7 +21,7 @@ use sutazai_core::ports::{Agent, AgentContext, MetricSource, ModelBackend, Syste
 use sutazai_core::testing::ManualClock;
 use sutazai_core::{Error, Result};
 use sutazai_http::auth::{Argon2Cost, Argon2PasswordHasher, JwtTokenSigner};
-use sutazai_http::{App, router, serve};
+use sutazai_http::{App, Protection, ServerConfig, router, serve_with};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -62,7 +62,7 @@ impl Agent for Worker {
                     () = context.cancellation.cancelled() => context.check_cancelled()?,
                 }
             }
-            "flood" => context.text(&"x".repeat(1_000_000)),
+            "flood" => context.text("x".repeat(1_000_000)),
             "refuse" => return Err(Error::invalid("text", "expected something else")),
             "break" => return Err(Error::internal("the secret plan of the disk")),
             _ => {}
@@ -114,8 +114,16 @@ impl Server {
         for source in sources {
             builder = builder.metric_source(source);
         }
-        let identity = identity();
-        Self::serve(builder, identity, with_users, gate, placed).await
+        Self::serve(builder, identity(), with_users, gate, Default::default(), placed).await
+    }
+
+    /// A server that strangers can reach.
+    pub(crate) async fn start_exposed(protection: Protection, config: ServerConfig) -> Self {
+        let gate = Arc::new(Semaphore::new(0));
+        let engine = Engine::builder()
+            .task_store(Arc::new(MemoryTaskStore::new()))
+            .agent(Arc::new(Worker { gate: gate.clone() }));
+        Self::serve(engine, identity(), true, gate, (protection, config), |router| router).await
     }
 
     /// A server whose streams go by this clock.
@@ -125,20 +133,24 @@ impl Server {
             .task_store(Arc::new(MemoryTaskStore::new()))
             .clock(clock)
             .agent(Arc::new(Worker { gate: gate.clone() }));
-        Self::serve(builder, identity(), true, gate, |router| router).await
+        Self::serve(builder, identity(), true, gate, Default::default(), |router| router).await
     }
 
     /// A server over this identity.
     pub(crate) async fn start_over(identity: Identity) -> Self {
         let engine = Engine::builder().task_store(Arc::new(MemoryTaskStore::new()));
-        Self::serve(engine, identity, true, Arc::new(Semaphore::new(0)), |router| router).await
+        Self::serve(engine, identity, true, Arc::new(Semaphore::new(0)), Default::default(), |router| router)
+            .await
     }
 
     /// A server with this model behind this gate.
     pub(crate) async fn start_with_model(model: Arc<dyn ModelBackend>, gate: ModelGateConfig) -> Self {
         let engine = Engine::builder().task_store(Arc::new(MemoryTaskStore::new()));
         let engine = engine.model(model).model_gate(gate);
-        Self::serve(engine, identity(), true, Arc::new(Semaphore::new(0)), |router| router).await
+        Self::serve(engine, identity(), true, Arc::new(Semaphore::new(0)), Default::default(), |router| {
+            router
+        })
+        .await
     }
 
     async fn serve(
@@ -146,16 +158,34 @@ impl Server {
         identity: Identity,
         with_users: bool,
         gate: Arc<Semaphore>,
+        (protection, config): (Protection, ServerConfig),
         placed: impl FnOnce(Router) -> Router,
     ) -> Self {
         let engine = engine.build().unwrap();
         engine.start();
         let chat = Chat::new(Arc::new(MemoryConversationStore::new()), engine.clone());
-        let app = App::new(engine, with_users.then(|| identity.clone())).with_chat(chat);
+        let app =
+            App::new(engine, with_users.then(|| identity.clone())).with_chat(chat).protected(protection);
+        Self::of(app, identity, gate, config, placed).await
+    }
+
+    /// A server of this app, which has no users.
+    pub(crate) async fn of_app(app: App) -> Self {
+        Self::of(app, identity(), Arc::new(Semaphore::new(0)), ServerConfig::default(), |router| router).await
+    }
+
+    async fn of(
+        app: App,
+        identity: Identity,
+        gate: Arc<Semaphore>,
+        config: ServerConfig,
+        placed: impl FnOnce(Router) -> Router,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
-        let running = tokio::spawn(serve(listener, placed(router(app)), stop.clone().cancelled_owned()));
+        let (app, asked) = (placed(router(app)), stop.clone().cancelled_owned());
+        let running = tokio::spawn(async move { serve_with(&config, listener, app, asked).await });
         Self { address, identity, client: Client::new(), gate, stop, running: Some(running) }
     }
 

@@ -218,10 +218,15 @@ async fn update_user(
 ) -> Outcome<ChangedUser> {
     const PASSWORD: &str =
         concat!("UPDATE users SET password_hash = ? WHERE id = ? RETURNING ", user_columns!());
+    const REHASH: &str = concat!(
+        "UPDATE users SET password_hash = iif(password_hash = ?, ?, password_hash) WHERE id = ? RETURNING ",
+        user_columns!()
+    );
     const DISABLED: &str = concat!("UPDATE users SET disabled = ? WHERE id = ? RETURNING ", user_columns!());
     const ROLE: &str = concat!("UPDATE users SET role = ? WHERE id = ? RETURNING ", user_columns!());
     let update = match &change {
         UserChange::Password { hash, .. } => sqlx::query(PASSWORD).bind(hash.clone()),
+        UserChange::Rehash { from, to } => sqlx::query(REHASH).bind(from.clone()).bind(to.clone()),
         UserChange::Disabled(disabled) => sqlx::query(DISABLED).bind(*disabled),
         UserChange::Role(role) => sqlx::query(ROLE).bind(role.as_str()),
     };
@@ -230,7 +235,7 @@ async fn update_user(
     let ended = match change {
         UserChange::Password { keep, .. } => end_all(tx, id, Some(keep), now).await?,
         UserChange::Disabled(true) | UserChange::Role(_) => end_all(tx, id, None, now).await?,
-        UserChange::Disabled(false) => Vec::new(),
+        UserChange::Disabled(false) | UserChange::Rehash { .. } => Vec::new(),
     };
     Ok(ChangedUser { user, ended })
 }

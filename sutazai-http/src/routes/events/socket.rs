@@ -36,18 +36,11 @@ pub(crate) async fn handle(
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, ApiError> {
     let upgrade = upgrade.map_err(|e| ApiError::no_handshake(&e))?;
-    let held = ending.hold();
     let span = tracing::Span::current();
     let upgrade = upgrade
         .max_message_size(MAX_MESSAGE)
         .max_frame_size(MAX_MESSAGE)
         .read_buffer_size(BUFFER)
         .write_buffer_size(BUFFER);
-    Ok(upgrade.on_upgrade(move |socket| {
-        let conversation = async move {
-            Connection::new(app, caller, socket).run(ending).await;
-            drop(held);
-        };
-        conversation.instrument(span)
-    }))
+    Ok(upgrade.on_upgrade(move |socket| Connection::new(app, caller, socket).run(ending).instrument(span)))
 }

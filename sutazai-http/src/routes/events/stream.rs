@@ -9,6 +9,7 @@ use sutazai_core::Error;
 use sutazai_core::domain::{Caller, EventPosition, FeedEvent};
 
 use crate::app::App;
+use crate::dto::event::SentEvent;
 use crate::dto::task::event_view;
 use crate::error::ApiError;
 use crate::live::ending::Ending;
@@ -30,7 +31,7 @@ use crate::routes::tasks::events::KEEP_ALIVE;
         ("after" = Option<String>, Query, nullable = false, pattern = "^[0-9]{1,39}$", description = "The same, where no header can be set."),
     ),
     responses(
-        (status = 200, description = "A stream without an end.", content_type = "text/event-stream", body = String),
+        (status = 200, description = "A stream without an end.", content_type = "text/event-stream", body = SentEvent),
     ),
 )]
 pub(crate) async fn handle(

@@ -12,6 +12,7 @@ use sutazai_core::Error;
 use sutazai_core::domain::{Caller, TaskEvent, TaskId};
 
 use crate::app::App;
+use crate::dto::event::SentEvent;
 use crate::dto::task::event_view;
 use crate::error::ApiError;
 use crate::extract::IdPath;
@@ -37,7 +38,7 @@ pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(15);
         ("after" = Option<u64>, Query, nullable = false, description = "The same, where no header can be set."),
     ),
     responses(
-        (status = 200, description = "A stream that ends with the task.", content_type = "text/event-stream", body = String),
+        (status = 200, description = "A stream that ends with the task.", content_type = "text/event-stream", body = SentEvent),
         (status = 204, description = "The task has ended and nothing comes after the given event."),
     ),
 )]
@@ -45,11 +46,13 @@ pub(crate) async fn handle(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
     IdPath(id): IdPath<TaskId>,
-    resume: Resume<u64>,
+    // Signed, as the document and the stores count.
+    resume: Resume<i64>,
     ending: Ending,
 ) -> Result<Response, ApiError> {
     let task = app.engine().task(&caller, id).await?;
-    let mut events = app.engine().events(&caller, id, resume.after.unwrap_or(0)).await?.peekable();
+    let mut events =
+        app.engine().events(&caller, id, resume.after.unwrap_or(0).unsigned_abs()).await?.peekable();
     let resumed = resume.after.is_some();
     if resumed && task.status.has_ended() && std::pin::Pin::new(&mut events).peek().await.is_none() {
         return Ok(StatusCode::NO_CONTENT.into_response());

@@ -1,0 +1,66 @@
+//! The settings about who can reach the server, and how it treats strangers.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use sutazai_core::Error;
+use sutazai_http::{ServerConfig, TlsFiles};
+
+use super::RequestsPerMinute;
+use super::layers::Layers;
+
+impl Layers {
+    /// How the server treats its connections.
+    pub(super) fn server(&self, problems: &mut Vec<Error>) -> Option<ServerConfig> {
+        let header_timeout = self.seconds("HEADER_TIMEOUT_SECONDS", problems);
+        let max_connections = self.number("MAX_CONNECTIONS", (1, 1_000_000), problems);
+        let tls = match (self.text("TLS_CERT"), self.text("TLS_KEY")) {
+            (Some(certificate), Some(key)) => {
+                Some(TlsFiles { certificate: PathBuf::from(certificate), key: PathBuf::from(key) })
+            }
+            (Some(_), None) => {
+                problems.push(Error::invalid("TLS_KEY", "must be set when TLS_CERT is"));
+                None
+            }
+            (None, Some(_)) => {
+                problems.push(Error::invalid("TLS_CERT", "must be set when TLS_KEY is"));
+                None
+            }
+            (None, None) => None,
+        };
+        Some(ServerConfig { tls, header_timeout: header_timeout?, max_connections: max_connections? })
+    }
+
+    /// How often callers may ask; the inner `None` is as often as they like.
+    pub(super) fn rate_limits(
+        &self,
+        switch: &[(&str, bool)],
+        problems: &mut Vec<Error>,
+    ) -> Option<Option<RequestsPerMinute>> {
+        let enabled = self.choice("ENABLE_RATE_LIMITING", switch, problems);
+        let sign_in = self.number("RATE_LIMIT_AUTH_PER_MINUTE", (1, 1_000_000), problems);
+        let calls = self.number("RATE_LIMIT_PER_MINUTE", (1, 1_000_000), problems);
+        let limits = RequestsPerMinute { sign_in: sign_in?, calls: calls? };
+        Some(enabled?.then_some(limits))
+    }
+
+    pub(super) fn seconds(&self, name: &'static str, problems: &mut Vec<Error>) -> Option<Duration> {
+        self.number(name, (1_u64, 3_600), problems).map(Duration::from_secs)
+    }
+
+    /// A list that its type can read; empty when it is not set.
+    pub(super) fn list<T: FromStr<Err = Error> + Default>(
+        &self,
+        name: &'static str,
+        problems: &mut Vec<Error>,
+    ) -> Option<T> {
+        match self.text(name).unwrap_or_default().parse::<T>() {
+            Ok(list) => Some(list),
+            Err(e) => {
+                problems.push(e.with_field(name));
+                None
+            }
+        }
+    }
+}

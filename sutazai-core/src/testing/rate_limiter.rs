@@ -1,0 +1,121 @@
+//! The suite of [`RateLimiter`].
+
+use std::future::Future;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+
+use super::ManualClock;
+use crate::domain::UserId;
+use crate::ports::{Allowance, Quota, RateKey, RateLimiter};
+
+/// One comes back every 12 seconds.
+const QUOTA: Quota = Quota { limit: 5, window: Duration::from_secs(60) };
+const ONE_BACK: Duration = Duration::from_secs(12);
+const A_LITTLE: Duration = Duration::from_millis(10);
+
+/// Every bullet of the contract; `make` gives a limiter of this quota that goes by this clock.
+pub async fn run_all<L, F>(make: impl Fn(Quota, Arc<ManualClock>) -> F)
+where
+    L: RateLimiter + ?Sized,
+    F: Future<Output = Arc<L>>,
+{
+    let fresh = async || {
+        let clock = Arc::new(ManualClock::new());
+        (make(QUOTA, clock.clone()).await, clock)
+    };
+    let (limiter, _) = fresh().await;
+    as_many_pass_as_the_quota_says(&*limiter).await;
+    let (limiter, clock) = fresh().await;
+    what_was_used_comes_back_evenly(&*limiter, &clock).await;
+    let (limiter, clock) = fresh().await;
+    a_refused_request_passes_after_the_time_it_was_told(&*limiter, &clock).await;
+    let (limiter, clock) = fresh().await;
+    a_refused_request_uses_nothing_up(&*limiter, &clock).await;
+    let (limiter, _) = fresh().await;
+    one_key_takes_nothing_from_another(&*limiter).await;
+    let (limiter, _) = fresh().await;
+    requests_at_the_same_time_get_no_more(&*limiter).await;
+}
+
+/// Of one key as many requests pass at once as the quota says, and no more.
+pub async fn as_many_pass_as_the_quota_says<L: RateLimiter + ?Sized>(limiter: &L) {
+    assert_eq!(limiter.quota(), QUOTA);
+    let key = address(1);
+    for used in 1..=QUOTA.limit {
+        let Allowance::Granted { remaining, whole_after } = limiter.take(&key).await.unwrap() else {
+            panic!("request {used} of {} was refused", QUOTA.limit);
+        };
+        assert_eq!(remaining, QUOTA.limit - used);
+        assert!(whole_after <= QUOTA.window && whole_after + A_LITTLE >= ONE_BACK * used, "{whole_after:?}");
+    }
+    let Allowance::Refused { retry_after } = limiter.take(&key).await.unwrap() else {
+        panic!("request {} passed", QUOTA.limit + 1);
+    };
+    assert!(retry_after > Duration::ZERO && retry_after <= ONE_BACK, "{retry_after:?}");
+}
+
+/// What was used comes back evenly over the window, and never more than the quota.
+pub async fn what_was_used_comes_back_evenly<L: RateLimiter + ?Sized>(limiter: &L, clock: &ManualClock) {
+    let key = address(1);
+    assert_eq!(granted(limiter, &key, 10).await, QUOTA.limit);
+    for (pause, back) in [(ONE_BACK, 1), (ONE_BACK * 3, 3), (QUOTA.window, 5), (QUOTA.window * 100, 5)] {
+        clock.advance(pause + A_LITTLE);
+        assert_eq!(granted(limiter, &key, 10).await, back, "after {pause:?}");
+    }
+}
+
+/// A refused request passes after the time it was told, and not before.
+pub async fn a_refused_request_passes_after_the_time_it_was_told<L: RateLimiter + ?Sized>(
+    limiter: &L,
+    clock: &ManualClock,
+) {
+    let key = address(1);
+    granted(limiter, &key, QUOTA.limit).await;
+    let Allowance::Refused { retry_after } = limiter.take(&key).await.unwrap() else {
+        panic!("more passed than the quota says");
+    };
+    clock.advance(retry_after - A_LITTLE);
+    assert_eq!(granted(limiter, &key, 1).await, 0);
+    clock.advance(A_LITTLE);
+    assert_eq!(granted(limiter, &key, 1).await, 1);
+}
+
+/// A refused request uses nothing up.
+pub async fn a_refused_request_uses_nothing_up<L: RateLimiter + ?Sized>(limiter: &L, clock: &ManualClock) {
+    let key = address(1);
+    granted(limiter, &key, 100).await;
+    clock.advance(ONE_BACK + A_LITTLE);
+    assert_eq!(granted(limiter, &key, 1).await, 1);
+}
+
+/// What one key uses takes nothing from another.
+pub async fn one_key_takes_nothing_from_another<L: RateLimiter + ?Sized>(limiter: &L) {
+    let users = [UserId::new(), UserId::new()].map(RateKey::User);
+    for key in [address(1), address(2), users[0], users[1]] {
+        assert_eq!(granted(limiter, &key, 10).await, QUOTA.limit, "{key}");
+    }
+}
+
+/// Requests of one key at the same time get no more than those one after the other.
+pub async fn requests_at_the_same_time_get_no_more<L: RateLimiter + ?Sized>(limiter: &L) {
+    let key = address(1);
+    let all = join_all((0..50).map(|_| limiter.take(&key))).await;
+    let passed = all.into_iter().filter(|one| matches!(one, Ok(Allowance::Granted { .. }))).count();
+    assert_eq!(passed, 5);
+}
+
+/// How many of so many requests pass.
+async fn granted<L: RateLimiter + ?Sized>(limiter: &L, key: &RateKey, requests: u32) -> u32 {
+    let mut passed = 0;
+    for _ in 0..requests {
+        passed += u32::from(matches!(limiter.take(key).await.unwrap(), Allowance::Granted { .. }));
+    }
+    passed
+}
+
+fn address(last: u8) -> RateKey {
+    RateKey::Address(IpAddr::V4(Ipv4Addr::new(192, 0, 2, last)))
+}

@@ -1,0 +1,318 @@
+//! What the sections of a snapshot hold: the types of `domain::metric`, as the document tells them.
+
+use utoipa::openapi::schema::{Array, ObjectBuilder, OneOfBuilder, Schema, Type};
+use utoipa::openapi::{Ref, RefOr};
+
+use Kind::{Flag, List, Maybe, Number, One, Signed, Text, Whole};
+
+/// What a field holds.
+pub(super) enum Kind {
+    Text,
+    /// From 0 on.
+    Whole,
+    Signed,
+    Number,
+    Flag,
+    /// One of [`TYPES`].
+    One(&'static str),
+    List(&'static Kind),
+    /// Null when it is not to be had.
+    Maybe(&'static Kind),
+}
+
+impl Kind {
+    pub(super) fn schema(&self) -> RefOr<Schema> {
+        let of = |kind: Type| ObjectBuilder::new().schema_type(kind);
+        match self {
+            Text => of(Type::String).into(),
+            Whole => of(Type::Integer).minimum(Some(0)).into(),
+            Signed => of(Type::Integer).into(),
+            Number => of(Type::Number).into(),
+            Flag => of(Type::Boolean).into(),
+            One(name) => Ref::from_schema_name(*name).into(),
+            List(kind) => Array::new(kind.schema()).into(),
+            Maybe(kind) => OneOfBuilder::new().item(kind.schema()).item(of(Type::Null)).into(),
+        }
+    }
+}
+
+/// The sections of a snapshot.
+pub(super) const SECTIONS: &[(&str, Kind)] = &[
+    ("host", One("HostMetrics")),
+    ("pressure", One("PressureMetrics")),
+    ("cgroup", One("CgroupMetrics")),
+    ("containers", One("ContainerMetrics")),
+    ("gpus", List(&One("GpuMetrics"))),
+];
+
+/// A field: its name, what it holds, what it is.
+type Field = (&'static str, Kind, &'static str);
+
+/// A type: its name, what it is, its fields.
+type Fields = (&'static str, &'static str, &'static [Field]);
+
+/// All types that a section is made of.
+pub(super) const TYPES: &[Fields] = &[
+    (
+        "HostMetrics",
+        "CPU, memory, disks, network and processes of the machine.",
+        &[
+            ("hostname", Text, "Host name."),
+            ("kernel", Text, "Kernel release."),
+            ("uptime_seconds", Whole, "Seconds since boot."),
+            ("cpu", One("CpuMetrics"), "Processor time."),
+            ("memory", One("MemoryMetrics"), "Main memory."),
+            ("swap", One("SwapMetrics"), "Swap space."),
+            ("disks", List(&One("DiskMetrics")), "File systems on real disks, by mount point."),
+            ("devices", List(&One("DeviceMetrics")), "Block devices."),
+            ("networks", List(&One("NetworkMetrics")), "Network interfaces, loopback left out."),
+            ("processes", One("ProcessMetrics"), "Processes."),
+            ("temperatures", List(&One("TemperatureMetrics")), "Temperatures, where sensors can be read."),
+            ("files", Maybe(&One("FileMetrics")), "Open files of the whole machine."),
+            (
+                "clock",
+                Maybe(&One("ClockMetrics")),
+                "How far the system clock may be off, where the kernel says so.",
+            ),
+        ],
+    ),
+    (
+        "CpuMetrics",
+        "Processor time over the sampling interval.",
+        &[
+            ("cores", Whole, "Logical processors."),
+            ("used_percent", Number, "Busy share of all of them, 0 to 100."),
+            ("per_core_percent", List(&Number), "Busy share of each, 0 to 100."),
+            ("iowait_percent", Number, "Share waiting for disks, 0 to 100."),
+            ("steal_percent", Number, "Share taken by the hypervisor, 0 to 100."),
+            ("load", List(&Number), "Run queue averages over 1, 5 and 15 minutes."),
+            ("interval_seconds", Number, "Length of the sampling interval in seconds."),
+        ],
+    ),
+    (
+        "MemoryMetrics",
+        "Main memory in bytes.",
+        &[
+            ("total_bytes", Whole, "All of it."),
+            ("used_bytes", Whole, "`MemTotal - MemAvailable`."),
+            ("available_bytes", Whole, "`MemAvailable`: what can be had without swapping."),
+            ("used_percent", Number, "Used share, 0 to 100."),
+            (
+                "oom_kills",
+                Maybe(&Whole),
+                "Processes killed for want of memory since boot (`oom_kill` of `/proc/vmstat`).",
+            ),
+        ],
+    ),
+    (
+        "SwapMetrics",
+        "Swap space.",
+        &[
+            ("total_bytes", Whole, "All of it, in bytes; 0 where there is none."),
+            ("used_bytes", Whole, "In use, in bytes."),
+            ("used_percent", Number, "Used share, 0 to 100; 0 where there is none."),
+            ("in_bytes_per_second", Number, "Bytes a second read back from swap over the sampling interval."),
+            ("out_bytes_per_second", Number, "Bytes a second written to swap over the sampling interval."),
+        ],
+    ),
+    (
+        "DiskMetrics",
+        "One mounted file system.",
+        &[
+            ("mount", Text, "Mount point."),
+            ("device", Text, "Device or source."),
+            ("filesystem", Text, "File-system type."),
+            ("total_bytes", Whole, "Size in bytes."),
+            ("used_bytes", Whole, "In use, in bytes."),
+            ("available_bytes", Whole, "Free for ordinary users, in bytes."),
+            ("used_percent", Number, "`used / (used + available)`, as `df` counts, 0 to 100."),
+            (
+                "inodes_used_percent",
+                Maybe(&Number),
+                "Inodes in use, 0 to 100, where the file system counts them.",
+            ),
+            ("read_only", Flag, "Mounted read-only."),
+        ],
+    ),
+    (
+        "DeviceMetrics",
+        "One block device over the sampling interval.",
+        &[
+            ("name", Text, "Kernel name, such as `sda`."),
+            ("read_bytes_per_second", Number, "Bytes a second read."),
+            ("written_bytes_per_second", Number, "Bytes a second written."),
+            ("operations_per_second", Number, "Requests ended a second."),
+            (
+                "latency_ms",
+                Maybe(&Number),
+                "Mean time a request took, in milliseconds; none when there was no request.",
+            ),
+            ("busy_percent", Number, "Share of the time with a request under way, 0 to 100."),
+        ],
+    ),
+    (
+        "NetworkMetrics",
+        "One network interface.",
+        &[
+            ("interface", Text, "Its name."),
+            ("received_bytes_per_second", Number, "Bytes a second received over the sampling interval."),
+            ("sent_bytes_per_second", Number, "Bytes a second sent over the sampling interval."),
+            ("packets", Whole, "Packets since boot, both ways."),
+            ("errors", Whole, "Faulty packets since boot, both ways."),
+            ("drops", Whole, "Packets dropped since boot, both ways."),
+        ],
+    ),
+    (
+        "ProcessMetrics",
+        "Processes of the machine.",
+        &[
+            ("count", Whole, "How many there are."),
+            ("zombies", Whole, "How many have ended but were not waited for."),
+            ("blocked", Whole, "How many wait in the kernel and cannot be interrupted (state D)."),
+            (
+                "top",
+                List(&One("ProcessInfo")),
+                "Those that use most processor time and most memory, at most ten, most memory first.",
+            ),
+        ],
+    ),
+    (
+        "ProcessInfo",
+        "One process.",
+        &[
+            ("pid", Whole, "Its number."),
+            ("name", Text, "Its name as the kernel has it. Untrusted text: any program may set it."),
+            (
+                "cpu_percent",
+                Number,
+                "Share of one processor over the sampling interval; over 100 with several threads.",
+            ),
+            ("memory_bytes", Whole, "Resident memory in bytes."),
+            ("open_files", Maybe(&Whole), "Open file descriptors, where they can be counted."),
+            ("open_files_limit", Maybe(&Whole), "Its limit of open file descriptors."),
+            ("age_seconds", Whole, "Seconds since it began."),
+        ],
+    ),
+    (
+        "TemperatureMetrics",
+        "One temperature sensor.",
+        &[
+            ("label", Text, "What is measured."),
+            ("celsius", Number, "Degrees Celsius."),
+            (
+                "critical_celsius",
+                Maybe(&Number),
+                "From where the maker calls it critical, where the sensor says so.",
+            ),
+        ],
+    ),
+    (
+        "FileMetrics",
+        "Open files of the whole machine (`/proc/sys/fs/file-nr`).",
+        &[("open", Whole, "Open now."), ("limit", Whole, "The kernel's limit.")],
+    ),
+    (
+        "ClockMetrics",
+        "What the kernel says of its clock (`adjtimex(2)`).",
+        &[
+            ("synchronized", Flag, "Whether a time service keeps it in step."),
+            ("max_error_ms", Number, "The greatest error the kernel reckons with, in milliseconds."),
+        ],
+    ),
+    (
+        "PressureMetrics",
+        "Pressure stall information (`/proc/pressure`), by resource.",
+        &[
+            ("cpu", One("Pressure"), "Processor."),
+            ("memory", One("Pressure"), "Memory."),
+            ("io", One("Pressure"), "Input and output."),
+        ],
+    ),
+    (
+        "Pressure",
+        "Share of the time in which work was stalled for want of one resource.",
+        &[
+            ("some_avg10", Number, "At least one task stalled, mean over 10 seconds, 0 to 100."),
+            ("some_avg60", Number, "At least one task stalled, mean over 60 seconds, 0 to 100."),
+            (
+                "full_avg10",
+                Maybe(&Number),
+                "All tasks stalled at once, mean over 10 seconds, 0 to 100; the kernel has none for the processor.",
+            ),
+            ("full_avg60", Maybe(&Number), "All tasks stalled at once, mean over 60 seconds, 0 to 100."),
+        ],
+    ),
+    (
+        "CgroupMetrics",
+        "The control group that this process lives in.",
+        &[
+            ("version", Whole, "1 or 2."),
+            ("path", Text, "Path of the group."),
+            ("cpu_limit_cores", Maybe(&Number), "Processors it may use, such as 1.5; none: no limit."),
+            (
+                "throttled_periods",
+                Maybe(&Whole),
+                "Scheduling periods in which it was throttled, since it began.",
+            ),
+            ("periods", Maybe(&Whole), "Scheduling periods since it began."),
+            ("memory_limit_bytes", Maybe(&Whole), "Memory it may use, in bytes; none: no limit."),
+            (
+                "memory_used_bytes",
+                Maybe(&Whole),
+                "Memory in use, in bytes, page cache that can be dropped left out.",
+            ),
+            ("oom_kills", Maybe(&Whole), "Processes of it killed for want of memory."),
+            ("pids_limit", Maybe(&Whole), "Processes it may have; none: no limit."),
+            ("pids", Maybe(&Whole), "Processes it has."),
+        ],
+    ),
+    (
+        "ContainerMetrics",
+        "Containers of one engine.",
+        &[
+            ("engine", Text, "The engine and its version."),
+            ("running", Whole, "How many run."),
+            ("total", Whole, "How many there are."),
+            ("containers", List(&One("ContainerInfo")), "Each one, running ones first."),
+        ],
+    ),
+    (
+        "ContainerInfo",
+        "One container.",
+        &[
+            ("id", Text, "The first 12 characters of its id."),
+            ("name", Text, "Its name. Untrusted text: whoever started it chose it."),
+            ("image", Text, "Its image. Untrusted text."),
+            ("state", Text, "`running`, `exited`, `restarting`, `paused` ..."),
+            ("health", Maybe(&Text), "`healthy`, `unhealthy`, `starting`, where it has a health check."),
+            (
+                "cpu_percent",
+                Maybe(&Number),
+                "Share of one processor over the sampling interval; over 100 with several.",
+            ),
+            ("cpu_limit_cores", Maybe(&Number), "Processors it may use; none: no limit."),
+            ("memory_used_bytes", Maybe(&Whole), "Memory in use, in bytes, as `docker stats` counts."),
+            ("memory_limit_bytes", Maybe(&Whole), "Memory it may use, in bytes; none: no limit."),
+            (
+                "memory_used_percent",
+                Maybe(&Number),
+                "Used share of its limit, 0 to 100; none without a limit.",
+            ),
+            ("restarts", Whole, "How often the engine has started it again."),
+            ("oom_killed", Flag, "Its latest run was ended for want of memory."),
+            ("exit_code", Maybe(&Signed), "Exit code of its latest run, once ended."),
+        ],
+    ),
+    (
+        "GpuMetrics",
+        "One GPU.",
+        &[
+            ("index", Whole, "Position on the bus, from 0."),
+            ("name", Text, "What the driver calls it."),
+            ("used_percent", Number, "Busy share, 0 to 100."),
+            ("memory_total_bytes", Whole, "Its memory in bytes."),
+            ("memory_used_bytes", Whole, "Memory in use, in bytes."),
+            ("celsius", Maybe(&Number), "Degrees Celsius."),
+        ],
+    ),
+];

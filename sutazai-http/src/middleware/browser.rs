@@ -1,0 +1,72 @@
+//! What browsers are told: which pages may call (CORS), and what they may do with an answer. An answer that is a page
+//! says itself what it needs; what it says stays.
+
+use std::time::Duration;
+
+use axum::extract::Request;
+use axum::http::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName, IF_NONE_MATCH, LOCATION,
+    REFERRER_POLICY, RETRY_AFTER, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use axum::http::{HeaderValue, Method};
+use axum::middleware::Next;
+use axum::response::Response;
+use tower_http::cors::{AllowOrigin, CorsLayer};
+
+use crate::protection::CorsOrigins;
+use crate::server::OverTls;
+
+/// How long browsers may remember what they may send.
+const PREFLIGHT_AGE: Duration = Duration::from_secs(3_600);
+/// What the API answers is data: nothing in it is to be run, loaded, or shown inside another page.
+const NOTHING: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+/// Two years, as the lists of browsers ask for; names below ours are their owners' business.
+const TWO_YEARS: HeaderValue = HeaderValue::from_static("max-age=63072000");
+
+/// Lets pages of these origins call; without origins it says nothing, and browsers let nobody. There are no cookies, so
+/// nothing is sent in a user's name that the page does not have itself.
+pub(crate) fn cross_origin(origins: &CorsOrigins) -> CorsLayer {
+    let name = HeaderName::from_static;
+    let layer = CorsLayer::new()
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
+        .allow_headers([
+            ACCEPT,
+            AUTHORIZATION,
+            CONTENT_TYPE,
+            IF_NONE_MATCH,
+            name("idempotency-key"),
+            name("last-event-id"),
+            name("x-api-key"),
+            name("x-request-id"),
+        ])
+        .expose_headers([
+            ETAG,
+            LOCATION,
+            RETRY_AFTER,
+            name("ratelimit"),
+            name("ratelimit-policy"),
+            name("x-request-id"),
+        ])
+        .max_age(PREFLIGHT_AGE);
+    if origins.all() {
+        layer.allow_origin(AllowOrigin::any())
+    } else {
+        layer.allow_origin(AllowOrigin::list(origins.0.clone()))
+    }
+}
+
+/// Adds the security headers that an answer does not have yet.
+pub(crate) async fn secure(request: Request, next: Next) -> Response {
+    let over_tls = request.extensions().get::<OverTls>().is_some();
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    let word = HeaderValue::from_static;
+    headers.insert(X_CONTENT_TYPE_OPTIONS, word("nosniff"));
+    headers.entry(CONTENT_SECURITY_POLICY).or_insert(NOTHING);
+    headers.entry(X_FRAME_OPTIONS).or_insert(word("DENY"));
+    headers.entry(REFERRER_POLICY).or_insert(word("no-referrer"));
+    if over_tls {
+        headers.entry(STRICT_TRANSPORT_SECURITY).or_insert(TWO_YEARS);
+    }
+    response
+}

@@ -1,0 +1,186 @@
+//! Where a request comes from. Behind a proxy that is the address that the proxy was called from, as it says in
+//! `Forwarded` (RFC 7239) or `X-Forwarded-For`; anybody else may write there what they like.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::str::FromStr;
+
+use axum::extract::{ConnectInfo, Request};
+use axum::http::HeaderMap;
+use axum::http::header::{FORWARDED, HeaderName};
+use ipnet::IpNet;
+use sutazai_core::Error;
+use sutazai_core::ports::RateKey;
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// The networks whose word about the address of a caller is taken; by default none. As text: networks or addresses,
+/// separated by commas.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TrustedProxies(Vec<IpNet>);
+
+impl FromStr for TrustedProxies {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let network = |part: &str| {
+            part.parse().or_else(|_| part.parse::<IpAddr>().map(IpNet::from)).map_err(|_| {
+                let expected = "expected networks such as 10.0.0.0/8 or ::1, separated by commas";
+                Error::invalid("trusted_proxies", format!("{expected}, got {part:?}"))
+            })
+        };
+        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+        parts.map(network).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+impl TrustedProxies {
+    /// Who is counted together with the caller of this request: those of the same IPv4 address or of the same IPv6 /64,
+    /// which is what one customer has (RFC 6177). Where the server did not note the address, all callers are one.
+    pub(crate) fn key(&self, request: &Request) -> RateKey {
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+        let peer = peer.map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |peer| peer.0.ip().to_canonical());
+        RateKey::Address(match self.client(peer, request.headers()) {
+            IpAddr::V4(address) => IpAddr::V4(address),
+            IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),
+        })
+    }
+
+    /// The first address, from the near end, that is none of our proxies.
+    fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        if !self.trusts(peer) {
+            return peer;
+        }
+        let values = |name| headers.get_all(name).iter().map(|value| value.to_str().unwrap_or_default());
+        let standard = values(&FORWARDED).flat_map(|value| value.split(',')).map(forwarded_for);
+        let usual = values(&X_FORWARDED_FOR).flat_map(|value| value.split(',')).map(node);
+        let (standard, usual): (Vec<_>, Vec<_>) = (standard.collect(), usual.collect());
+        match (standard.is_empty(), usual.is_empty()) {
+            (true, _) => self.nearest_stranger(peer, &usual),
+            (_, true) => self.nearest_stranger(peer, &standard),
+            // A proxy writes one of the two and may let the caller's own line in the other pass: where they tell
+            // different stories neither is believed.
+            _ => {
+                let told = self.nearest_stranger(peer, &standard);
+                if told == self.nearest_stranger(peer, &usual) { told } else { peer }
+            }
+        }
+    }
+
+    fn nearest_stranger(&self, peer: IpAddr, hops: &[Option<IpAddr>]) -> IpAddr {
+        let mut nearest = peer;
+        for hop in hops.iter().rev() {
+            match hop {
+                Some(address) => nearest = *address,
+                // Not an address: what lies beyond it cannot be trusted either.
+                None => break,
+            }
+            if !self.trusts(nearest) {
+                break;
+            }
+        }
+        nearest
+    }
+
+    fn trusts(&self, address: IpAddr) -> bool {
+        self.0.iter().any(|network| network.contains(&address))
+    }
+}
+
+/// The `for` of one element of `Forwarded`.
+fn forwarded_for(element: &str) -> Option<IpAddr> {
+    let pairs = element.split(';').filter_map(|pair| pair.split_once('='));
+    let mut of = pairs.filter(|(name, _)| name.trim().eq_ignore_ascii_case("for"));
+    node(of.next()?.1.trim().trim_matches('"'))
+}
+
+/// An address, alone or with a port.
+fn node(text: &str) -> Option<IpAddr> {
+    let text = text.trim();
+    let address = text.parse::<IpAddr>().ok();
+    let with_port = || text.parse::<SocketAddr>().ok().map(|address| address.ip());
+    let in_brackets = || text.strip_prefix('[')?.strip_suffix(']')?.parse::<IpAddr>().ok();
+    address.or_else(with_port).or_else(in_brackets).map(|address| address.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(proxies: &str, peer: &str, lines: &[(&'static str, &str)]) -> String {
+        let proxies: TrustedProxies = proxies.parse().unwrap();
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(*name, value.parse().unwrap());
+        }
+        proxies.client(peer.parse().unwrap(), &headers).to_string()
+    }
+
+    #[test]
+    fn nobody_is_believed_by_default() {
+        for lines in [&[("x-forwarded-for", "1.2.3.4")][..], &[("forwarded", "for=1.2.3.4")], &[]] {
+            assert_eq!(client("", "192.0.2.1", lines), "192.0.2.1");
+            assert_eq!(client("10.0.0.0/8", "192.0.2.1", lines), "192.0.2.1");
+        }
+    }
+
+    #[test]
+    fn the_nearest_that_is_no_proxy_counts() {
+        let own = "10.0.0.0/8,fd00::/8";
+        for (told, expected) in [
+            ("1.2.3.4", "1.2.3.4"),
+            ("6.6.6.6, 1.2.3.4", "1.2.3.4"),
+            ("6.6.6.6, 1.2.3.4, 10.0.0.2", "1.2.3.4"),
+            ("10.0.0.3, 10.0.0.2", "10.0.0.3"),
+            ("6.6.6.6, nonsense, 10.0.0.2", "10.0.0.2"),
+            ("nonsense", "10.0.0.1"),
+            ("1.2.3.4:5678", "1.2.3.4"),
+            ("2001:db8::1", "2001:db8::1"),
+            ("::ffff:1.2.3.4", "1.2.3.4"),
+            ("", "10.0.0.1"),
+        ] {
+            assert_eq!(client(own, "10.0.0.1", &[("x-forwarded-for", told)]), expected, "{told}");
+        }
+        let two_lines = [("x-forwarded-for", "6.6.6.6"), ("x-forwarded-for", "1.2.3.4")];
+        assert_eq!(client(own, "10.0.0.1", &two_lines), "1.2.3.4");
+        for (told, expected) in [
+            ("for=1.2.3.4;proto=https;by=10.0.0.1", "1.2.3.4"),
+            ("for=6.6.6.6, For=\"1.2.3.4:80\"", "1.2.3.4"),
+            ("for=\"[2001:db8::1]:4711\"", "2001:db8::1"),
+            ("for=\"[2001:db8::1]\"", "2001:db8::1"),
+            ("for=6.6.6.6, for=_hidden", "10.0.0.1"),
+            ("for=6.6.6.6, proto=https", "10.0.0.1"),
+        ] {
+            assert_eq!(client(own, "10.0.0.1", &[("forwarded", told)]), expected, "{told}");
+        }
+    }
+
+    #[test]
+    fn two_stories_are_none() {
+        let both = |standard, usual| [("forwarded", standard), ("x-forwarded-for", usual)];
+        assert_eq!(client("10.0.0.1", "10.0.0.1", &both("for=6.6.6.6", "1.2.3.4")), "10.0.0.1");
+        assert_eq!(client("10.0.0.1", "10.0.0.1", &both("for=1.2.3.4", "6.6.6.6, 1.2.3.4")), "1.2.3.4");
+    }
+
+    #[test]
+    fn ipv6_is_counted_by_the_network_of_one_customer() {
+        let key = |address: &str| {
+            let mut request = Request::default();
+            request.extensions_mut().insert(ConnectInfo(SocketAddr::new(address.parse().unwrap(), 1)));
+            TrustedProxies::default().key(&request)
+        };
+        assert_eq!(key("2001:db8:1:2:3::4"), key("2001:db8:1:2:ffff::1"));
+        assert_ne!(key("2001:db8:1:2::"), key("2001:db8:1:3::"));
+        assert_eq!(key("::ffff:192.0.2.1"), key("192.0.2.1"));
+        assert_ne!(key("192.0.2.1"), key("192.0.2.2"));
+    }
+
+    #[test]
+    fn networks_are_read_and_what_is_none_is_named() {
+        let text = "10.0.0.0/8, 192.0.2.1,2001:db8::/32";
+        let proxies: TrustedProxies = text.parse().unwrap();
+        let networks: Vec<_> = proxies.0.iter().map(ToString::to_string).collect();
+        assert_eq!(networks, ["10.0.0.0/8", "192.0.2.1/32", "2001:db8::/32"]);
+        let e = "10.0.0.0/8,proxy".parse::<TrustedProxies>().unwrap_err();
+        assert!(e.to_string().contains("got \"proxy\""), "{e}");
+    }
+}

@@ -1,0 +1,183 @@
+//! [`RateLimiter`] in the memory of this process, by the generic cell rate algorithm (ITU-T I.371) of the crate
+//! `governor`: one atomic number a key, in a map of many shards, so that callers do not wait for each other.
+//!
+//! A key whose quota is whole again says nothing and is forgotten. That bounds the map by the number of callers in one
+//! window; against somebody who has whole networks of addresses, those are counted by network while the map is full.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use governor::clock::Clock as GovernorClock;
+use governor::middleware::StateInformationMiddleware;
+use governor::state::keyed::DashMapStateStore;
+use sutazai_core::Result;
+use sutazai_core::ports::{Allowance, Clock, Quota, RateKey, RateLimiter};
+
+/// Above so many keys addresses are counted by network; about 10 MB.
+const MANY: usize = 100_000;
+/// What is not needed any more is forgotten once in so many requests.
+const FORGET_EVERY: u32 = 1_024;
+
+type Limiter =
+    governor::RateLimiter<RateKey, DashMapStateStore<RateKey>, PortClock, StateInformationMiddleware>;
+
+/// Counts in this process.
+pub struct GovernorRateLimiter {
+    quota: Quota,
+    clock: PortClock,
+    limiter: Limiter,
+    many: usize,
+    requests: AtomicU32,
+    full: AtomicBool,
+}
+
+impl GovernorRateLimiter {
+    /// Counts against this quota, with the time of this clock. A limit of 0 counts as 1.
+    pub fn new(quota: Quota, clock: Arc<dyn Clock>) -> Self {
+        Self::of_size(quota, clock, MANY)
+    }
+
+    fn of_size(quota: Quota, clock: Arc<dyn Clock>, many: usize) -> Self {
+        let clock = PortClock(clock);
+        let limit = NonZeroU32::new(quota.limit).unwrap_or(NonZeroU32::MIN);
+        let one = quota.window.max(Duration::from_nanos(limit.get().into())) / limit.get();
+        let counted = governor::Quota::with_period(one)
+            .unwrap_or(governor::Quota::per_minute(limit))
+            .allow_burst(limit);
+        let limiter = Limiter::new(counted, DashMapStateStore::default(), clock.clone());
+        Self {
+            quota: Quota { limit: limit.get(), ..quota },
+            clock,
+            limiter,
+            many,
+            requests: AtomicU32::new(0),
+            full: AtomicBool::new(false),
+        }
+    }
+
+    /// Forgets what says nothing, from time to time.
+    fn forget(&self) {
+        if self.requests.fetch_add(1, Ordering::Relaxed) % FORGET_EVERY == FORGET_EVERY - 1 {
+            self.limiter.retain_recent();
+            let full = self.limiter.len() >= self.many;
+            if full && !self.full.swap(true, Ordering::Relaxed) {
+                tracing::warn!("requests come from very many addresses; they are counted by network");
+            } else if !full {
+                self.full.store(false, Ordering::Relaxed);
+                self.limiter.shrink_to_fit();
+            }
+        }
+    }
+}
+
+impl fmt::Debug for GovernorRateLimiter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GovernorRateLimiter").field("quota", &self.quota).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl RateLimiter for GovernorRateLimiter {
+    fn quota(&self) -> Quota {
+        self.quota
+    }
+
+    async fn take(&self, key: &RateKey) -> Result<Allowance> {
+        self.forget();
+        let key = if self.full.load(Ordering::Relaxed) { coarser(key) } else { *key };
+        Ok(match self.limiter.check_key(&key) {
+            Ok(state) => {
+                let remaining = state.remaining_burst_capacity();
+                let one = self.quota.window / self.quota.limit;
+                Allowance::Granted { remaining, whole_after: one * (self.quota.limit - remaining) }
+            }
+            Err(until) => Allowance::Refused { retry_after: until.wait_time_from(self.clock.now()) },
+        })
+    }
+}
+
+/// The network that an address is in: of a size that few people have one of, and nobody thousands.
+fn coarser(key: &RateKey) -> RateKey {
+    match key {
+        RateKey::Address(IpAddr::V4(address)) => {
+            RateKey::Address(IpAddr::V4(Ipv4Addr::from_bits(address.to_bits() & (u32::MAX << 16))))
+        }
+        RateKey::Address(IpAddr::V6(address)) => {
+            RateKey::Address(IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 96))))
+        }
+        RateKey::User(user) => RateKey::User(*user),
+    }
+}
+
+/// The port's time, in the form that `governor` wants it.
+#[derive(Clone)]
+struct PortClock(Arc<dyn Clock>);
+
+impl GovernorClock for PortClock {
+    type Instant = Duration;
+
+    /// Since 1970; a time before that counts as 1970.
+    fn now(&self) -> Duration {
+        let nanoseconds = self.0.now().timestamp_nanos_opt().unwrap_or_default();
+        Duration::from_nanos(nanoseconds.try_into().unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sutazai_core::domain::UserId;
+    use sutazai_core::testing::ManualClock;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn conforms() {
+        sutazai_core::testing::rate_limiter::run_all(|quota, clock| async move {
+            Arc::new(GovernorRateLimiter::new(quota, clock))
+        })
+        .await;
+    }
+
+    fn address(number: u32) -> RateKey {
+        RateKey::Address(IpAddr::V4(Ipv4Addr::from_bits(number)))
+    }
+
+    #[tokio::test]
+    async fn who_has_not_asked_for_a_window_is_forgotten() {
+        let clock = Arc::new(ManualClock::new());
+        let limiter = GovernorRateLimiter::new(Quota::per_minute(5), clock.clone());
+        for number in 0..20_000 {
+            limiter.take(&address(number)).await.unwrap();
+        }
+        assert_eq!(limiter.limiter.len(), 20_000);
+        clock.advance(Duration::from_secs(61));
+        for _ in 0..FORGET_EVERY {
+            limiter.take(&address(1)).await.unwrap();
+        }
+        assert_eq!(limiter.limiter.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_flood_of_addresses_is_counted_by_network_and_users_are_not() {
+        let clock = Arc::new(ManualClock::new());
+        let limiter = GovernorRateLimiter::of_size(Quota::per_minute(5), clock.clone(), 1_000);
+        for number in 0..100_000 {
+            limiter.take(&address(number)).await.unwrap();
+        }
+        assert!(limiter.limiter.len() < 1_000 + 2 * FORGET_EVERY as usize, "{}", limiter.limiter.len());
+        assert!(matches!(limiter.take(&address(7)).await.unwrap(), Allowance::Refused { .. }));
+        for key in [address(0xc000_0201), RateKey::User(UserId::new()), RateKey::User(UserId::new())] {
+            assert!(matches!(limiter.take(&key).await.unwrap(), Allowance::Granted { remaining: 4, .. }));
+        }
+        clock.advance(Duration::from_secs(61));
+        for _ in 0..FORGET_EVERY {
+            limiter.take(&RateKey::User(UserId::new())).await.unwrap();
+        }
+        assert!(!limiter.full.load(Ordering::Relaxed) || limiter.limiter.len() >= 1_000);
+    }
+}

@@ -1,0 +1,12 @@
+//! What a router defends itself with once strangers can reach it: who is counted together, how often they may ask,
+//! and which web pages may call.
+
+mod client_address;
+mod cors_origins;
+mod governor;
+mod settings;
+
+pub use client_address::TrustedProxies;
+pub use cors_origins::CorsOrigins;
+pub use governor::GovernorRateLimiter;
+pub use settings::{Protection, RateLimits};

@@ -1,0 +1,53 @@
+//! How a router is protected.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sutazai_core::ports::{Clock, Quota, RateLimiter};
+
+use super::{CorsOrigins, GovernorRateLimiter, TrustedProxies};
+
+/// The protection of a router. By default nobody is counted, no proxy is believed and no page of another origin may
+/// call: a router inside somebody's own service has that service's protection.
+#[derive(Debug, Clone)]
+pub struct Protection {
+    /// How often callers may ask; none: as often as they like.
+    pub rate_limits: Option<RateLimits>,
+    /// Whose word about a caller's address is taken.
+    pub trusted_proxies: TrustedProxies,
+    /// Which pages may call from a browser.
+    pub cors_origins: CorsOrigins,
+    /// How long a request may take, its body included; default 30 seconds. Streams have no limit.
+    pub request_timeout: Duration,
+    /// How long the body of a request may take to arrive; default 20 seconds.
+    pub body_timeout: Duration,
+}
+
+impl Default for Protection {
+    fn default() -> Self {
+        Self {
+            rate_limits: None,
+            trusted_proxies: TrustedProxies::default(),
+            cors_origins: CorsOrigins::default(),
+            request_timeout: Duration::from_secs(30),
+            body_timeout: Duration::from_secs(20),
+        }
+    }
+}
+
+/// The two limits.
+#[derive(Debug, Clone)]
+pub struct RateLimits {
+    /// For what passwords and refresh tokens can be guessed at, by address.
+    pub sign_in: Arc<dyn RateLimiter>,
+    /// For everything that a caller who is known asks for, by user.
+    pub calls: Arc<dyn RateLimiter>,
+}
+
+impl RateLimits {
+    /// So many a minute of each, counted in this process.
+    pub fn per_minute(sign_in: u32, calls: u32, clock: &Arc<dyn Clock>) -> Self {
+        let limiter = |limit| Arc::new(GovernorRateLimiter::new(Quota::per_minute(limit), clock.clone()));
+        Self { sign_in: limiter(sign_in), calls: limiter(calls) }
+    }
+}

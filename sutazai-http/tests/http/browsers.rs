@@ -1,0 +1,119 @@
+//! What browsers are told: who may call, and what they may do with an answer; and answers made shorter.
+
+use reqwest::header::HeaderMap;
+use reqwest::{Method, Response};
+use serde_json::json;
+use sutazai_http::{Protection, ServerConfig};
+
+use crate::support::{EventReader, Server, success};
+
+async fn open_to(origins: &str) -> Server {
+    let protection = Protection { cors_origins: origins.parse().unwrap(), ..Protection::default() };
+    Server::start_exposed(protection, ServerConfig::default()).await
+}
+
+async fn preflight(server: &Server, origin: &str) -> Response {
+    let request = server.request(Method::OPTIONS, "/api/v1/tasks").header("origin", origin);
+    let request = request.header("access-control-request-method", "POST");
+    request.header("access-control-request-headers", "authorization,content-type").send().await.unwrap()
+}
+
+fn told<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
+    headers.get(name).map_or("", |value| value.to_str().unwrap())
+}
+
+#[tokio::test]
+async fn pages_of_named_origins_may_call_and_others_not() {
+    let server = open_to("https://app.example.org,http://localhost:3000").await;
+    for origin in ["https://app.example.org", "http://localhost:3000"] {
+        let answer = preflight(&server, origin).await;
+        assert_eq!(answer.status(), 200);
+        assert_eq!(told(answer.headers(), "access-control-allow-origin"), origin);
+        assert!(told(answer.headers(), "access-control-allow-methods").contains("POST"));
+        let allowed = told(answer.headers(), "access-control-allow-headers");
+        assert!(allowed.contains("authorization") && allowed.contains("content-type"), "{allowed}");
+        assert!(!answer.headers().contains_key("access-control-allow-credentials"));
+        let answer = server.request(Method::GET, "/health").header("origin", origin).send().await.unwrap();
+        assert_eq!(told(answer.headers(), "access-control-allow-origin"), origin);
+        assert!(told(answer.headers(), "access-control-expose-headers").contains("retry-after"));
+        assert!(told(answer.headers(), "vary").contains("origin"));
+        // Errors too: else a page could not read why.
+        let answer =
+            server.request(Method::GET, "/api/v1/tasks").header("origin", origin).send().await.unwrap();
+        assert_eq!(
+            (answer.status().as_u16(), told(answer.headers(), "access-control-allow-origin")),
+            (401, origin)
+        );
+    }
+    for origin in
+        ["https://evil.example.org", "https://app.example.org.evil.com", "null", "http://app.example.org"]
+    {
+        let answer = preflight(&server, origin).await;
+        assert!(!answer.headers().contains_key("access-control-allow-origin"), "{origin}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_may_by_default_and_everybody_when_told_so() {
+    let server = Server::start().await;
+    let answer = preflight(&server, "https://app.example.org").await;
+    assert!(!answer.headers().contains_key("access-control-allow-origin"));
+    let answer = preflight(&open_to("*").await, "https://app.example.org").await;
+    assert_eq!(told(answer.headers(), "access-control-allow-origin"), "*");
+}
+
+#[tokio::test]
+async fn every_answer_says_what_it_may_be_used_for() {
+    let server = Server::start().await;
+    let ada = server.user("ada").await;
+    let id = ada.submit("echo").await;
+    for (answer, status) in [
+        (server.request(Method::GET, "/health").send().await.unwrap(), 200),
+        (server.request(Method::GET, "/nowhere").send().await.unwrap(), 404),
+        (server.request(Method::GET, "/api/v1/tasks").send().await.unwrap(), 401),
+        (ada.get(&format!("/api/v1/tasks/{id}/events")).await, 200),
+    ] {
+        let headers = answer.headers();
+        assert_eq!(answer.status(), status);
+        assert_eq!(told(headers, "content-security-policy"), "default-src 'none'; frame-ancestors 'none'");
+        assert_eq!(told(headers, "x-content-type-options"), "nosniff");
+        assert_eq!(told(headers, "x-frame-options"), "DENY");
+        assert_eq!(told(headers, "referrer-policy"), "no-referrer");
+        assert!(!headers.contains_key("strict-transport-security"), "over plain HTTP it means nothing");
+        assert!(!headers.contains_key("server"));
+    }
+}
+
+#[tokio::test]
+async fn long_answers_are_made_shorter_and_nothing_else() {
+    let server = Server::start().await;
+    let ada = server.user("ada").await;
+    let text = "the same again and again ".repeat(200);
+    let body = json!({ "agent": "worker", "payload": { "mode": "echo", "text": text } });
+    let task = success(ada.post("/api/v1/tasks", &body).await, 202).await;
+    let path = format!("/api/v1/tasks/{}", task["id"].as_str().unwrap());
+    ada.ended(task["id"].as_str().unwrap()).await;
+    let zipped = async |path: &str, accepted: &str| {
+        ada.request(Method::GET, path).header("accept-encoding", accepted).send().await.unwrap()
+    };
+    let whole = zipped(&path, "identity").await;
+    assert!(!whole.headers().contains_key("content-encoding"));
+    let whole = whole.bytes().await.unwrap();
+    let short = zipped(&path, "gzip, deflate, br").await;
+    assert_eq!(told(short.headers(), "content-encoding"), "gzip");
+    assert!(told(short.headers(), "vary").contains("accept-encoding"));
+    let short = short.bytes().await.unwrap();
+    assert!(
+        short.starts_with(&[0x1f, 0x8b]) && short.len() * 10 < whole.len(),
+        "{} of {}",
+        short.len(),
+        whole.len()
+    );
+    let small = zipped("/health", "gzip").await;
+    assert!(!small.headers().contains_key("content-encoding"));
+    success(small, 200).await;
+    // A stream is what it was, however long.
+    let stream = zipped(&format!("{path}/events"), "gzip").await;
+    assert!(!stream.headers().contains_key("content-encoding"));
+    assert!(!EventReader::new(stream).rest().await.is_empty());
+}

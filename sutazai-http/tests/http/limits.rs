@@ -1,0 +1,162 @@
+//! How often callers may ask, and by which address they are known.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use reqwest::header::HeaderMap;
+use reqwest::{Method, Response};
+use serde_json::json;
+use sutazai_core::ports::{Allowance, Clock, Quota, RateKey, RateLimiter};
+use sutazai_core::testing::ManualClock;
+use sutazai_core::{Error, Result};
+use sutazai_http::{Protection, RateLimits, ServerConfig};
+
+use crate::support::{PASSWORD, Server, User, failure, success};
+
+async fn limited(sign_in: u32, calls: u32, proxies: &str) -> (Server, Arc<ManualClock>) {
+    let clock = Arc::new(ManualClock::new());
+    let shared: Arc<dyn Clock> = clock.clone();
+    let protection = Protection {
+        rate_limits: Some(RateLimits::per_minute(sign_in, calls, &shared)),
+        trusted_proxies: proxies.parse().unwrap(),
+        ..Protection::default()
+    };
+    (Server::start_exposed(protection, ServerConfig::default()).await, clock)
+}
+
+async fn login(server: &Server, header: (&str, &str)) -> Response {
+    let body = json!({ "login": "ada", "password": "wrong password" });
+    let request = server.request(Method::POST, "/api/v1/auth/login").header(header.0, header.1);
+    request.json(&body).send().await.unwrap()
+}
+
+fn told<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
+    headers.get(name).map_or("", |value| value.to_str().unwrap())
+}
+
+#[tokio::test]
+async fn passwords_are_tried_five_times_a_minute() {
+    let (server, clock) = limited(5, 60, "").await;
+    for remaining in (0..5).rev() {
+        let answer = login(&server, ("x-a", "b")).await;
+        assert_eq!(answer.status(), 401);
+        assert_eq!(told(answer.headers(), "ratelimit-policy"), "\"sign-in\";q=5;w=60");
+        let whole = 60 - remaining * 12;
+        assert_eq!(told(answer.headers(), "ratelimit"), format!("\"sign-in\";r={remaining};t={whole}"));
+    }
+    let answer = login(&server, ("x-a", "b")).await;
+    assert_eq!(told(answer.headers(), "retry-after"), "12");
+    assert_eq!(told(answer.headers(), "ratelimit"), "\"sign-in\";r=0;t=12");
+    let error = failure(answer, 429, "rate_limited").await;
+    assert_eq!(error["details"]["retry_after_seconds"], 12);
+    // Registering and refreshing are counted with it; what needs no secret is not.
+    for (path, body) in [
+        ("register", json!({ "username": "eve", "email": "e@example.org", "password": PASSWORD })),
+        ("refresh", json!({ "refresh_token": "x" })),
+    ] {
+        let request = server.request(Method::POST, &format!("/api/v1/auth/{path}")).json(&body);
+        failure(request.send().await.unwrap(), 429, "rate_limited").await;
+    }
+    let health = server.request(Method::GET, "/health").send().await.unwrap();
+    assert!(!health.headers().contains_key("ratelimit"));
+    success(health, 200).await;
+    clock.advance(Duration::from_secs(12));
+    assert_eq!(login(&server, ("x-a", "b")).await.status(), 401);
+    assert_eq!(login(&server, ("x-a", "b")).await.status(), 429);
+}
+
+#[tokio::test]
+async fn a_forged_header_changes_nothing() {
+    let (server, _) = limited(5, 60, "").await;
+    let mut statuses = Vec::new();
+    for number in 0..8 {
+        let forged = format!("198.51.100.{number}");
+        let name = ["x-forwarded-for", "x-real-ip", "cf-connecting-ip", "true-client-ip"][number % 4];
+        statuses.push(login(&server, (name, &forged)).await.status().as_u16());
+        statuses.push(login(&server, ("forwarded", &format!("for={forged}"))).await.status().as_u16());
+    }
+    assert_eq!(statuses[..5], [401; 5]);
+    assert_eq!(statuses[5..], [429; 11]);
+}
+
+#[tokio::test]
+async fn behind_a_proxy_each_caller_is_counted_alone() {
+    let (server, _) = limited(5, 60, "127.0.0.0/8").await;
+    for caller in ["198.51.100.1", "2001:db8:0:1::1"] {
+        for _ in 0..5 {
+            // What the caller wrote before the proxy did.
+            assert_eq!(
+                login(&server, ("x-forwarded-for", &format!("6.6.6.6, {caller}"))).await.status(),
+                401
+            );
+        }
+        assert_eq!(login(&server, ("x-forwarded-for", caller)).await.status(), 429, "{caller}");
+    }
+    assert_eq!(login(&server, ("x-forwarded-for", "2001:db8:0:1:ffff::9")).await.status(), 429);
+    assert_eq!(login(&server, ("x-forwarded-for", "2001:db8:0:2::1")).await.status(), 401);
+}
+
+#[tokio::test]
+async fn a_user_is_counted_by_token_and_key_together() {
+    let (server, clock) = limited(100, 6, "").await;
+    let (ada, eve) = (server.user("ada").await, server.user("eve").await);
+    let new = json!({ "name": "a", "scopes": ["tasks:read"] });
+    let key = success(ada.post("/api/v1/auth/api-keys", &new).await, 201).await["key"].clone();
+    let by_key = async || {
+        let request = server.request(Method::GET, "/api/v1/tasks").header("x-api-key", key.as_str().unwrap());
+        request.send().await.unwrap()
+    };
+    let second = User { server: &server, token: ada.token.clone(), signed_in: ada.signed_in.clone() };
+    for _ in 0..2 {
+        assert_eq!(ada.get("/api/v1/tasks").await.status(), 200);
+        assert_eq!(by_key().await.status(), 200);
+    }
+    let last = second.get("/api/v1/auth/me").await;
+    assert_eq!(told(last.headers(), "ratelimit-policy"), "\"calls\";q=6;w=60");
+    assert_eq!(told(last.headers(), "ratelimit"), "\"calls\";r=0;t=60");
+    for answer in [ada.get("/api/v1/tasks").await, by_key().await, second.get("/api/v1/agents").await] {
+        assert_eq!(told(answer.headers(), "retry-after"), "10");
+        failure(answer, 429, "rate_limited").await;
+    }
+    success(eve.get("/api/v1/tasks").await, 200).await;
+    clock.advance(Duration::from_secs(10));
+    success(ada.get("/api/v1/tasks").await, 200).await;
+}
+
+#[tokio::test]
+async fn a_found_token_does_not_help_to_guess_the_password() {
+    let (server, _) = limited(5, 60, "").await;
+    let ada = server.user("ada").await; // the first of five
+    let guess = json!({ "current_password": "a wrong password", "new_password": "another good password" });
+    for _ in 0..4 {
+        failure(ada.post("/api/v1/auth/password", &guess).await, 403, "forbidden").await;
+    }
+    failure(ada.post("/api/v1/auth/password", &guess).await, 429, "rate_limited").await;
+}
+
+/// A limiter whose store has gone.
+#[derive(Debug)]
+struct OutOfReach;
+
+#[async_trait]
+impl RateLimiter for OutOfReach {
+    fn quota(&self) -> Quota {
+        Quota::per_minute(1)
+    }
+
+    async fn take(&self, _: &RateKey) -> Result<Allowance> {
+        Err(Error::unavailable("the line is cut"))
+    }
+}
+
+#[tokio::test]
+async fn who_cannot_be_counted_is_served() {
+    let limits = RateLimits { sign_in: Arc::new(OutOfReach), calls: Arc::new(OutOfReach) };
+    let protection = Protection { rate_limits: Some(limits), ..Protection::default() };
+    let server = Server::start_exposed(protection, ServerConfig::default()).await;
+    let ada = server.user("ada").await;
+    for _ in 0..3 {
+        success(ada.get("/api/v1/tasks").await, 200).await;
+    }
+}

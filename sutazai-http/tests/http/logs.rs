@@ -1,0 +1,89 @@
+//! What is secret is in no log line, at the most talkative level, of ours or of any library below.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use tracing::Level;
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::support::{PASSWORD, Server, success};
+
+#[derive(Clone, Default)]
+struct Kept(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Kept {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Kept {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+fn secret(of: &Value, field: &str) -> String {
+    of[field].as_str().unwrap().to_owned()
+}
+
+/// On one thread, so that all of it, server and client, writes to our log.
+#[tokio::test]
+async fn secrets_are_in_no_log() {
+    let kept = Kept::default();
+    let lines = tracing_subscriber::fmt().with_max_level(Level::TRACE).with_writer(kept.clone()).finish();
+    let _here = tracing::subscriber::set_default(lines);
+    let server = Server::start().await;
+    let ada = server.user("ada").await;
+    let post = async |path: &str, body: &Value| {
+        server.request(Method::POST, &format!("/api/v1/auth/{path}")).json(body).send().await.unwrap()
+    };
+    let (wrong, typed_as_name, new) = ("mistyped secret", "typed in the wrong field", "my second secret 42");
+    for body in [
+        json!({ "login": "ada", "password": wrong }),
+        json!({ "login": typed_as_name, "password": wrong }),
+        json!({ "login": "ada", "password": wrong, "passwort": typed_as_name }),
+        json!({ "login": "ada", "password": [wrong] }),
+    ] {
+        assert!(post("login", &body).await.status().is_client_error());
+    }
+    let cut = format!("{{\"login\": \"ada\", \"password\": \"{wrong}");
+    let request =
+        server.request(Method::POST, "/api/v1/auth/login").header("content-type", "application/json");
+    assert_eq!(request.body(cut).send().await.unwrap().status(), 400);
+    let refresh = json!({ "refresh_token": ada.signed_in["refresh_token"] });
+    let second = success(post("refresh", &refresh).await, 200).await;
+    let change = json!({ "current_password": PASSWORD, "new_password": new });
+    success(ada.post("/api/v1/auth/password", &change).await, 200).await;
+    let key = json!({ "name": "backup", "scopes": ["tasks:read"] });
+    let key = success(ada.post("/api/v1/auth/api-keys", &key).await, 201).await;
+    let with_key = server.request(Method::GET, "/api/v1/tasks").header("x-api-key", secret(&key, "key"));
+    success(with_key.send().await.unwrap(), 200).await;
+    let in_query = format!("/api/v1/tasks?token={}", ada.token);
+    assert_eq!(ada.get(&in_query).await.status(), 422);
+    let id = ada.submit("echo").await;
+    ada.ended(&id).await;
+    assert_eq!(post("refresh", &refresh).await.status(), 401, "a spent token");
+
+    let log = String::from_utf8_lossy(&kept.0.lock().unwrap()).into_owned();
+    assert!(log.contains("TRACE") && log.contains("a sign-in was refused") && log.contains("answered"));
+    let mut secrets =
+        vec![PASSWORD.to_owned(), wrong.into(), typed_as_name.into(), new.into(), secret(&key, "key")];
+    for signed_in in [&ada.signed_in, &second] {
+        secrets.extend(["access_token", "refresh_token"].map(|field| secret(signed_in, field)));
+        secrets.push(secret(signed_in, "refresh_token").split('.').nth(1).unwrap().to_owned());
+    }
+    for secret in secrets {
+        let line = log.lines().find(|line| line.contains(&secret));
+        assert_eq!(line, None, "{secret}");
+    }
+}

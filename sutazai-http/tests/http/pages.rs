@@ -1,0 +1,78 @@
+//! The pages that show the document: whole within this server, under a policy that keeps them there.
+
+use axum::Router;
+use reqwest::{Response, Url};
+
+use crate::support::{Server, failure};
+
+/// Gets a page or one of its files, and checks its policy.
+async fn shown(url: Url, content_type: &str) -> String {
+    let answer = reqwest::get(url).await.unwrap();
+    assert_eq!(answer.status(), 200, "{}", answer.url());
+    assert!(
+        answer.headers()["content-type"].to_str().unwrap().starts_with(content_type),
+        "{:?}",
+        answer.headers()
+    );
+    let policy = answer.headers()["content-security-policy"].to_str().unwrap().to_owned();
+    assert!(policy.contains("default-src 'none'") && policy.contains("script-src 'self';"), "{policy}");
+    assert!(!policy.contains("http"), "{policy}");
+    answer.text().await.unwrap()
+}
+
+/// What a page loads: no word of it leads elsewhere, and no script stands in the page itself.
+fn loaded(page: &str) -> Vec<String> {
+    assert_eq!(page.matches("<script").count(), page.matches("<script src=").count(), "{page}");
+    let after = |mark: &str| {
+        let values = page.split(mark).skip(1).map(|rest| rest.split('"').next().unwrap().to_owned());
+        values.collect::<Vec<_>>()
+    };
+    let all = [after("src=\""), after("href=\"")].concat();
+    for one in &all {
+        assert!(!one.contains("//") && !one.starts_with('/'), "{one}");
+    }
+    all
+}
+
+async fn nested() -> Server {
+    Server::start_with(vec![], true, |ours| Router::new().nest("/deep/down", ours)).await
+}
+
+#[tokio::test]
+async fn swagger_ui_comes_whole_from_here_also_under_a_prefix() {
+    let server = nested().await;
+    let answer: Response = reqwest::get(server.url("/deep/down/api/docs")).await.unwrap();
+    let at = answer.url().clone();
+    assert_eq!(at.path(), "/deep/down/api/docs/");
+    let page = shown(at.clone(), "text/html").await;
+    let files = loaded(&page);
+    assert!(files.len() >= 5, "{files:?}");
+    for file in files {
+        assert!(!shown(at.join(&file).unwrap(), "").await.is_empty() || file.ends_with(".png"), "{file}");
+    }
+    let start = shown(at.join("swagger-initializer.js").unwrap(), "text/javascript").await;
+    assert!(
+        start.contains(r#""url": "../openapi.json""#) && start.contains(r#""validatorUrl": "none""#),
+        "{start}"
+    );
+    let document = reqwest::get(at.join("../openapi.json").unwrap()).await.unwrap();
+    assert_eq!(document.status(), 200);
+    failure(reqwest::get(at.join("nothing.js").unwrap()).await.unwrap(), 404, "not_found").await;
+}
+
+#[tokio::test]
+async fn redoc_comes_whole_from_here_where_the_build_had_it() {
+    let server = nested().await;
+    let at: Url = server.url("/deep/down/api/redoc").parse().unwrap();
+    if option_env!("SUTAZAI_REDOC").is_none() {
+        let error = failure(reqwest::get(at).await.unwrap(), 404, "not_found").await;
+        assert!(error["message"].as_str().unwrap().contains("SUTAZAI_REDOC"), "{error}");
+        return;
+    }
+    let page = shown(at.clone(), "text/html").await;
+    assert!(page.contains(r#"spec-url="openapi.json""#), "{page}");
+    let files = loaded(&page);
+    assert_eq!(files, ["redoc/redoc.standalone.js"]);
+    let script = shown(at.join(&files[0]).unwrap(), "text/javascript").await;
+    assert!(script.len() > 500_000 && script.contains("Redoc"), "{} bytes", script.len());
+}
