@@ -14,4 +14,4 @@ say "Rust"
 cargo test --workspace --all-features --no-fail-fast
 say "Python"
 scripts/python-package.sh
-"$SUTAZAI_TEST_PYTHON" -m pytest -q sutazai-py/tests
+"$SUTAZAI_TEST_PYTHON" -m pytest -q sutazai-py/tests tests/python

@@ -15,6 +15,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use sutazai_core::Result;
+use sutazai_core::model_gate::ModelGateConfig;
 use sutazai_http::{CorsOrigins, ServerConfig, TrustedProxies};
 
 pub use layers::Layers;
@@ -84,6 +85,8 @@ pub struct Config {
     pub body_timeout: Duration,
     /// How many tasks run at once.
     pub workers: usize,
+    /// How much the gate in front of the models lets through.
+    pub model_gate: ModelGateConfig,
     /// Time between two samples of the metric history.
     pub history_interval: Duration,
     /// How long the metric history is kept.
@@ -190,6 +193,8 @@ mod tests {
             ("ARGON2_MEMORY_KIB", "64"),
             ("ARGON2_ITERATIONS", "0"),
             ("ARGON2_PARALLELISM", "many"),
+            ("MODEL_SLOTS", "0"),
+            ("MODEL_REQUESTS_PER_MINUTE", "-1"),
         ]);
         for name in [
             "WORKERS",
@@ -199,6 +204,8 @@ mod tests {
             "ARGON2_MEMORY_KIB",
             "ARGON2_ITERATIONS",
             "ARGON2_PARALLELISM",
+            "MODEL_SLOTS",
+            "MODEL_REQUESTS_PER_MINUTE",
         ] {
             assert!(found.iter().any(|p| p.starts_with(name)), "{name} in {found:?}");
         }

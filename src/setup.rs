@@ -15,7 +15,8 @@ use serde_json::json;
 use sutazai_agent::metrics::History;
 use sutazai_agent::models::{self, ModelManager};
 use sutazai_agent::{agents, metrics};
-use sutazai_core::domain::{NewTask, NewUser, Snapshot, Task};
+use sutazai_core::chat::Chat;
+use sutazai_core::domain::{Caller, NewTask, NewUser, Snapshot, Task};
 use sutazai_core::engine::{Engine, EngineBuilder};
 use sutazai_core::identity::{Identity, IdentityConfig};
 use sutazai_core::ports::{
@@ -36,6 +37,7 @@ pub struct Service {
     engine: Engine,
     identity: Option<Identity>,
     protection: Protection,
+    chat: Chat,
     history: Arc<History>,
     monitoring: Option<Monitoring>,
     data_folder: Option<PathBuf>,
@@ -69,7 +71,8 @@ impl Service {
             .task_store(stores.tasks.clone())
             .metric_store(stores.metrics.clone())
             .clock(clock.clone())
-            .workers(config.workers);
+            .workers(config.workers)
+            .model_gate(config.model_gate.clone());
         if let Some(manager) = models(config, clock.clone()).await? {
             builder = builder.model(manager);
         }
@@ -81,12 +84,14 @@ impl Service {
         }
         let engine = more(builder).build()?;
         let protection = protection(config, &clock);
+        let chat = Chat::new(stores.conversations, engine.clone());
         let history = Arc::new(
             History::new(stores.metrics, clock).interval(config.history_interval).keep(config.history_keep),
         );
         Ok(Self {
             engine,
             identity,
+            chat,
             history,
             protection,
             monitoring,
@@ -103,7 +108,9 @@ impl Service {
 
     /// What the HTTP server needs.
     pub fn app(&self) -> App {
-        let mut app = App::new(self.engine.clone(), self.identity.clone()).protected(self.protection.clone());
+        let mut app = App::new(self.engine.clone(), self.identity.clone())
+            .protected(self.protection.clone())
+            .with_chat(self.chat.clone());
         if let Some(monitoring) = self.monitoring.clone() {
             app = app.monitoring(monitoring);
         }
@@ -117,7 +124,7 @@ impl Service {
     /// elsewhere, and has the model loaded that answers by default.
     pub fn start(&self) {
         self.engine.start();
-        if let Some(model) = self.engine.model() {
+        if let Some(model) = self.engine.model_for(&Caller::System) {
             let stop = self.stop.clone();
             self.background.spawn(async move { stop.run_until_cancelled(load(&*model)).await });
         }
@@ -141,6 +148,7 @@ impl Service {
     pub async fn shutdown(&self, grace: Duration) {
         self.stop.cancel();
         self.engine.shutdown(grace).await;
+        self.chat.finish().await;
         self.background.close();
         self.background.wait().await;
     }

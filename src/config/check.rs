@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use sutazai_core::Error;
+use sutazai_core::model_gate::ModelGateConfig;
 use sutazai_http::auth::JwtTokenSigner;
 
 use super::layers::Layers;
@@ -76,6 +77,20 @@ impl Layers {
         }
     }
 
+    /// How much the gate in front of the models lets through.
+    fn model_gate(&self, problems: &mut Vec<Error>) -> Option<ModelGateConfig> {
+        let slots = match self.text("MODEL_SLOTS") {
+            Some(_) => Some(self.number("MODEL_SLOTS", (1_usize, 1_024), problems)?),
+            None => None,
+        };
+        let queue = self.number("MODEL_QUEUE", (0_usize, 10_000), problems);
+        let per_user = self.number("MODEL_REQUESTS_PER_USER", (1_usize, 10_000), problems);
+        let per_minute = self.number("MODEL_REQUESTS_PER_MINUTE", (1_u32, 1_000_000), problems);
+        let timeout = self.number("MODEL_TIMEOUT_SECONDS", (1_u64, 86_400), problems);
+        let timeout = Duration::from_secs(timeout?);
+        Some(ModelGateConfig { slots, queue: queue?, per_user: per_user?, per_minute: per_minute?, timeout })
+    }
+
     /// Parses every setting before it gives up, so that `problems` holds all that is wrong.
     fn parse(&self, problems: &mut Vec<Error>) -> Option<Config> {
         let switch =
@@ -83,6 +98,7 @@ impl Layers {
         let access = self.number("ACCESS_TOKEN_EXPIRE_MINUTES", (1_u64, 1_440), problems);
         let refresh = self.number("REFRESH_TOKEN_EXPIRE_DAYS", (1_u64, 365), problems);
         let workers = self.number("WORKERS", (1_usize, 1_024), problems);
+        let model_gate = self.model_gate(problems);
         let interval = self.number("HISTORY_INTERVAL_SECONDS", (1_u64, 3_600), problems);
         let keep = self.number("HISTORY_KEEP_DAYS", (1_u64, 3_650), problems);
         let enable_auth = self.choice("ENABLE_AUTH", &switch, problems);
@@ -152,6 +168,7 @@ impl Layers {
             request_timeout: request_timeout?,
             body_timeout: body_timeout?,
             workers: workers?,
+            model_gate: model_gate?,
             history_interval: Duration::from_secs(interval?),
             history_keep: Duration::from_secs(keep? * 86_400),
             enable_monitoring: enable_monitoring?,

@@ -185,6 +185,36 @@ pub const SETTINGS: &[Setting] = &[
         default: || Some(cores().to_string()),
     },
     Setting {
+        name: "MODEL_SLOTS",
+        secret: false,
+        help: "answers that the models write at once, 1 to 1024; not set: as the first backend says, or 4",
+        default: || None,
+    },
+    Setting {
+        name: "MODEL_QUEUE",
+        secret: false,
+        help: "requests that may wait for the models, 0 to 10000",
+        default: || Some("64".into()),
+    },
+    Setting {
+        name: "MODEL_REQUESTS_PER_USER",
+        secret: false,
+        help: "requests to the models that one user may have under way, 1 to 10000",
+        default: || Some("8".into()),
+    },
+    Setting {
+        name: "MODEL_REQUESTS_PER_MINUTE",
+        secret: false,
+        help: "requests to the models that one user may begin in a minute, 1 to 1000000",
+        default: || Some("120".into()),
+    },
+    Setting {
+        name: "MODEL_TIMEOUT_SECONDS",
+        secret: false,
+        help: "how long an answer of the models may take, waiting included, 1 to 86400",
+        default: || Some("300".into()),
+    },
+    Setting {
         name: "HISTORY_INTERVAL_SECONDS",
         secret: false,
         help: "time between two samples of the metric history, 1 to 3600",

@@ -1,6 +1,6 @@
 //! What SutazAI's engine works with: agents, model backends and metric sources.
 //!
-//! - [`agents`]: what does tasks; the hardware-optimizer.
+//! - [`agents`]: what does tasks; the hardware-optimizer, the model-puller.
 //! - [`metrics`]: sources of what is measured on this machine, and its history.
 //! - [`models`]: backends of language models, and the manager that makes one of several.
 //!

@@ -3,19 +3,23 @@
 //! This crate knows no database, HTTP, Python or operating-system library. Everything outside is reached
 //! through the traits in [`ports`]; adapters for them live in the crates beside this one.
 //!
+//! * [`chat`]: conversations with a model,
 //! * [`domain`]: plain values,
 //! * [`ports`]: one trait a file, each with a `# Contract` that its conformance suite proves,
 //! * [`engine`]: the inbound API and the workers,
+//! * [`model_gate`]: who may use the model, and when,
 //! * [`identity`]: register, login, refresh, roles,
 //! * [`trace`]: the trace that the running code belongs to,
 //! * [`memory`]: reference adapters over std collections,
 //! * [`testing`] (feature `testing`): suites, mocks.
 
+pub mod chat;
 pub mod domain;
 pub mod engine;
 pub mod error;
 pub mod identity;
 pub mod memory;
+pub mod model_gate;
 pub mod ports;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -5,8 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
+use sutazai_core::chat::Chat;
+use sutazai_core::domain::Caller;
 use sutazai_core::engine::Engine;
 use sutazai_core::identity::Identity;
+use sutazai_core::ports::ModelBackend;
 use sutazai_core::{Error, ErrorKind, Result};
 use tokio::sync::Mutex;
 
@@ -24,6 +27,7 @@ const SNAPSHOT_LIFE: Duration = Duration::from_secs(1);
 pub struct App {
     engine: Engine,
     identity: Option<Identity>,
+    chat: Option<Chat>,
     tickets: Arc<Tickets>,
     started: Instant,
     snapshot: Arc<Mutex<Option<(Instant, Bytes)>>>,
@@ -40,6 +44,7 @@ impl App {
         Self {
             engine,
             identity,
+            chat: None,
             tickets: Arc::default(),
             started: Instant::now(),
             snapshot: Arc::default(),
@@ -57,6 +62,12 @@ impl App {
 
     pub(crate) fn protection(&self) -> &Protection {
         &self.protection
+    }
+
+    /// Keeps conversations with models.
+    pub fn with_chat(mut self, chat: Chat) -> Self {
+        self.chat = Some(chat);
+        self
     }
 
     /// Shows these figures at `/metrics`; without, there is nothing at that path.
@@ -98,6 +109,18 @@ impl App {
     /// Identity, for the routes that are about nothing else.
     pub(crate) fn require_identity(&self) -> Result<&Identity> {
         self.identity().ok_or_else(|| Error::new(ErrorKind::Unsupported, "this server runs without users"))
+    }
+
+    /// Conversations, for the routes that are about nothing else.
+    pub(crate) fn chat(&self) -> Result<&Chat> {
+        let missing = || Error::new(ErrorKind::Unsupported, "this server keeps no conversations");
+        self.chat.as_ref().ok_or_else(missing)
+    }
+
+    /// The models, for this caller.
+    pub(crate) fn model_for(&self, caller: &Caller) -> Result<Arc<dyn ModelBackend>> {
+        let missing = || Error::unavailable("no model backend is configured");
+        self.engine.model_for(caller).ok_or_else(missing)
     }
 
     /// The tickets that are out.

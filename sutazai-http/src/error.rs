@@ -124,6 +124,22 @@ impl ApiError {
         Self { status, code, message: message.into(), field: None, retry_after: None, readiness: None }
     }
 
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    pub(crate) fn code(&self) -> &'static str {
+        self.code
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    pub(crate) fn field(&self) -> Option<&str> {
+        self.field.as_deref()
+    }
+
     /// The `error` of the envelope.
     pub(crate) fn body(&self) -> ErrorBody {
         let details = ErrorDetails {

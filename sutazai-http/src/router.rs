@@ -9,15 +9,18 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
-use crate::document::{access, api, envelope as envelope_schema};
+use crate::document::{access, api, envelope as envelope_schema, gateway as gateway_document};
 use crate::error::ApiError;
 use crate::middleware::{
-    authenticate, browser, compress, envelope, permit, rate_limit, slow_body, timeout, trace,
+    authenticate, browser, compress, envelope, openai, permit, rate_limit, slow_body, timeout, trace,
 };
 #[cfg(feature = "docs")]
 use crate::pages;
 use crate::routes::document::show::Document;
-use crate::routes::{admin, agents, auth, document, events, health, metrics as figures, system, tasks};
+use crate::routes::{
+    admin, agents, auth, conversations, document, events, gateway, health, metrics as figures, models,
+    system, tasks,
+};
 
 /// The largest body in bytes that is read: 10 MB.
 pub(crate) const MAX_BODY: usize = 10 * 1_000 * 1_000;
@@ -30,13 +33,19 @@ pub fn router(app: App) -> Router {
         .merge(permitted(Permission::Administer, about_users(users()).merge(operation())))
         .merge(permitted(Permission::ReadTasks, about_users(tickets()).merge(task_reads())))
         .merge(permitted(Permission::WriteTasks, task_writes()))
-        .merge(permitted(Permission::ReadMetrics, metrics()));
-    let signed_in = signed_in(&app, limited_by_user(&app, timed(&app, quick)));
+        .merge(permitted(Permission::ReadMetrics, metrics()))
+        .merge(permitted(Permission::UseModels, models().merge(conversations())))
+        .merge(permitted(Permission::Administer, model_changes()));
+    let answers = permitted(Permission::UseModels, answers());
+    let signed_in = signed_in(&app, limited_by_user(&app, timed(&app, quick).merge(answers)));
     let streams = limited_by_user(&app, permitted(Permission::ReadTasks, streams()));
     let streams = signed_in_or_ticket(&app, streams);
+    let gateway = limited_by_user(&app, permitted(Permission::UseModels, gateway()));
+    let gateway = by_protocol(self::signed_in(&app, gateway));
     let bare = OpenApiRouter::new().routes(routes!(document::show::handle));
     let (router, document) = OpenApiRouter::with_openapi(api::frame())
         .merge(enveloped(open.merge(signed_in).merge(streams)))
+        .merge(gateway)
         .merge(bare)
         .split_for_parts();
     #[cfg(feature = "docs")]
@@ -138,6 +147,36 @@ fn metrics() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(system::metrics::handle))
 }
 
+fn models() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(models::list::handle))
+}
+
+fn model_changes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(models::pull::handle))
+}
+
+fn conversations() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(conversations::list::handle))
+        .routes(routes!(conversations::create::handle))
+        .routes(routes!(conversations::show::handle))
+        .routes(routes!(conversations::delete::handle))
+}
+
+/// A model takes its time; the gate in front of it has a limit of its own.
+fn answers() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(conversations::say::handle))
+}
+
+/// Here too the gate has the limit.
+fn gateway() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(gateway::complete::handle))
+        .routes(routes!(gateway::embed::handle))
+        .routes(routes!(gateway::list_models::handle))
+        .routes(routes!(gateway::show_model::handle))
+}
+
 /// These routes, for callers who have this permission.
 fn permitted(permission: Permission, mut routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
     access::permitted(routes.get_openapi_mut(), permission);
@@ -185,4 +224,10 @@ fn about_users(mut routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
 fn enveloped(mut routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
     envelope_schema::wrap(routes.get_openapi_mut());
     routes
+}
+
+/// These routes, as they are once `middleware::openai` has written their answers.
+fn by_protocol(mut routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
+    gateway_document::describe(routes.get_openapi_mut());
+    routes.route_layer(from_fn(openai::write))
 }

@@ -9,7 +9,7 @@ mod sqlite;
 
 use std::sync::Arc;
 
-use sutazai_core::ports::{ApiKeyStore, IdentityStore, MetricStore, TaskStore};
+use sutazai_core::ports::{ApiKeyStore, ConversationStore, IdentityStore, MetricStore, TaskStore};
 use sutazai_core::{Error, Result};
 
 /// The stores of one database.
@@ -21,6 +21,8 @@ pub struct Stores {
     pub identity: Arc<dyn IdentityStore>,
     /// API keys.
     pub api_keys: Arc<dyn ApiKeyStore>,
+    /// Conversations with models.
+    pub conversations: Arc<dyn ConversationStore>,
     /// Metrics over time.
     pub metrics: Arc<dyn MetricStore>,
 }

@@ -8,10 +8,12 @@ use std::sync::Arc;
 use sutazai_core::ports::Agent;
 
 pub mod hardware_optimizer;
+pub mod model_puller;
 
 pub use hardware_optimizer::HardwareOptimizer;
+pub use model_puller::ModelPuller;
 
 /// Every agent that is built in.
 pub fn all() -> Vec<Arc<dyn Agent>> {
-    vec![Arc::new(HardwareOptimizer)]
+    vec![Arc::new(HardwareOptimizer), Arc::new(ModelPuller)]
 }

@@ -135,6 +135,11 @@ impl ModelBackend for FallbackChain {
         link.is_some_and(|link| link.backend.supports(constraint))
     }
 
+    /// Those of the first backend that says so: it gets most of the requests.
+    fn slots(&self) -> Option<usize> {
+        self.links.iter().find_map(|link| link.backend.slots())
+    }
+
     async fn models(&self) -> Result<Vec<ModelInfo>> {
         let mut models = Vec::new();
         let mut failures = Vec::new();

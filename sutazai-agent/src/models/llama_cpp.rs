@@ -112,6 +112,10 @@ impl ModelBackend for LlamaCppModelBackend {
         true
     }
 
+    fn slots(&self) -> Option<usize> {
+        Some(worker::SLOTS)
+    }
+
     async fn models(&self) -> Result<Vec<ModelInfo>> {
         Ok(vec![self.info.clone()])
     }

@@ -67,6 +67,10 @@ impl ModelBackend for ModelManager {
         self.chain.supports(constraint)
     }
 
+    fn slots(&self) -> Option<usize> {
+        self.chain.slots()
+    }
+
     async fn models(&self) -> Result<Vec<ModelInfo>> {
         self.chain.models().await
     }

@@ -141,6 +141,9 @@ fn chat(model: &str, request: &GenerateRequest, format: Option<&Value>) -> Value
     if let Some(seed) = request.seed {
         options["seed"] = seed.into();
     }
+    if let Some(top_p) = request.top_p {
+        options["top_p"] = top_p.into();
+    }
     let mut body =
         json!({ "model": model, "messages": request.messages, "stream": true, "options": options });
     if let Some(schema) = format {

@@ -134,6 +134,9 @@ fn chat(model: &str, request: &GenerateRequest, schema: Option<&Value>) -> Value
     if let Some(seed) = request.seed {
         body["seed"] = seed.into();
     }
+    if let Some(top_p) = request.top_p {
+        body["top_p"] = top_p.into();
+    }
     // Some servers refuse an empty list.
     if !request.stop.is_empty() {
         body["stop"] = json!(request.stop);

@@ -19,11 +19,14 @@ pub enum Scope {
     /// See how the machine is doing.
     #[serde(rename = "metrics:read")]
     MetricsRead,
+    /// Ask models, and keep conversations with them.
+    #[serde(rename = "models:use")]
+    ModelsUse,
 }
 
 impl Scope {
     /// All of them, in order.
-    pub const ALL: [Self; 3] = [Self::TasksRead, Self::TasksWrite, Self::MetricsRead];
+    pub const ALL: [Self; 4] = [Self::TasksRead, Self::TasksWrite, Self::MetricsRead, Self::ModelsUse];
 
     /// As it stands in JSON and in databases.
     pub fn as_str(self) -> &'static str {
@@ -31,6 +34,7 @@ impl Scope {
             Self::TasksRead => "tasks:read",
             Self::TasksWrite => "tasks:write",
             Self::MetricsRead => "metrics:read",
+            Self::ModelsUse => "models:use",
         }
     }
 }

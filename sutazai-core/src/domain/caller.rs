@@ -35,6 +35,8 @@ pub enum Permission {
     WriteTasks,
     /// See how the machine is doing.
     ReadMetrics,
+    /// Ask models, and keep conversations with them.
+    UseModels,
     /// Manage one's own keys, sessions and password.
     ManageAccount,
     /// Manage everybody.
@@ -48,6 +50,7 @@ impl Permission {
             Self::ReadTasks => Some(Scope::TasksRead),
             Self::WriteTasks => Some(Scope::TasksWrite),
             Self::ReadMetrics => Some(Scope::MetricsRead),
+            Self::UseModels => Some(Scope::ModelsUse),
             Self::ManageAccount | Self::Administer => None,
         }
     }
@@ -96,10 +99,11 @@ impl Caller {
 mod tests {
     use super::*;
 
-    const ALL: [Permission; 5] = [
+    const ALL: [Permission; 6] = [
         Permission::ReadTasks,
         Permission::WriteTasks,
         Permission::ReadMetrics,
+        Permission::UseModels,
         Permission::ManageAccount,
         Permission::Administer,
     ];
@@ -114,8 +118,8 @@ mod tests {
         let key = |scopes: &[Scope]| Caller::Key { user: UserId::new(), scopes: scopes.to_vec() };
         assert_eq!(granted(&Caller::System), ALL);
         assert_eq!(granted(&user(UserRole::Admin)), ALL);
-        assert_eq!(granted(&user(UserRole::User)), ALL[..4]);
-        assert_eq!(granted(&key(&Scope::ALL)), ALL[..3]);
+        assert_eq!(granted(&user(UserRole::User)), ALL[..5]);
+        assert_eq!(granted(&key(&Scope::ALL)), ALL[..4]);
         assert_eq!(granted(&key(&[Scope::TasksWrite])), [Permission::WriteTasks]);
         assert_eq!(granted(&key(&[])), []);
         let e = key(&[Scope::TasksRead]).require(Permission::WriteTasks).unwrap_err();

@@ -1,7 +1,9 @@
 //! What is asked of a model and what comes back.
 
+use std::str::FromStr;
 use std::time::Duration;
 
+use jsonschema::Validator;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -20,6 +22,9 @@ pub enum Role {
 }
 
 impl Role {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::System, Self::User, Self::Assistant];
+
     /// In lower case, as chat protocols spell it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -27,6 +32,17 @@ impl Role {
             Self::User => "user",
             Self::Assistant => "assistant",
         }
+    }
+}
+
+impl FromStr for Role {
+    type Err = Error;
+
+    fn from_str(s: &str) -> Result<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|role| role.as_str() == s)
+            .ok_or_else(|| Error::invalid("role", "expected system, user or assistant"))
     }
 }
 
@@ -72,14 +88,26 @@ impl Constraint {
     /// # Errors
     /// `InvalidInput` when the schema is none; `Unavailable` when the text does not fit, for another attempt may.
     pub fn check(&self, text: &str) -> Result<()> {
-        let Self::JsonSchema(schema) = self else { return Ok(()) };
-        let validator = jsonschema::validator_for(schema)
-            .map_err(|e| Error::invalid("constraint", format!("expected a JSON Schema: {e}")))?;
+        let Some(validator) = self.validator()? else { return Ok(()) };
         let misfit =
             |e: String| Error::unavailable(format!("the model's answer does not fit the JSON Schema: {e}"));
         let value: Value = serde_json::from_str(text).map_err(|e| misfit(format!("it is no JSON: {e}")))?;
         // Masked: what a model wrote may be long.
         validator.validate(&value).map_err(|e| misfit(e.masked_with("a value").to_string()))
+    }
+
+    /// Whether the schema is one.
+    ///
+    /// # Errors
+    /// `InvalidInput` naming `constraint`.
+    pub fn check_schema(&self) -> Result<()> {
+        self.validator().map(|_| ())
+    }
+
+    fn validator(&self) -> Result<Option<Validator>> {
+        let Self::JsonSchema(schema) = self else { return Ok(None) };
+        let misfit = |e| Error::invalid("constraint", format!("expected a JSON Schema: {e}"));
+        jsonschema::validator_for(schema).map(Some).map_err(misfit)
     }
 }
 
@@ -94,6 +122,8 @@ pub struct GenerateRequest {
     pub max_tokens: u32,
     /// 0.0 is greedy.
     pub temperature: f32,
+    /// Draws from the most probable tokens that make up this share, 0.0 to 1.0; none: the backend's own choice.
+    pub top_p: Option<f32>,
     /// How strongly tokens that were just used are avoided; 1.0 is not at all.
     pub repeat_penalty: f32,
     /// Makes sampling repeatable, where the backend can.
@@ -114,6 +144,7 @@ impl GenerateRequest {
             messages,
             max_tokens: 512,
             temperature: 0.7,
+            top_p: None,
             repeat_penalty: 1.1,
             seed: None,
             stop: Vec::new(),
@@ -131,6 +162,19 @@ pub enum FinishReason {
     Stop,
     /// The token limit came first.
     Length,
+}
+
+impl FinishReason {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Stop, Self::Length];
+
+    /// In lower case, as chat protocols spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stop => "stop",
+            Self::Length => "length",
+        }
+    }
 }
 
 /// What a generation cost and who did it; the last event of every stream.

@@ -65,7 +65,12 @@ id!(
     "api_key_id"
 );
 id!(
-    /// A message between agents.
+    /// A conversation with a model.
+    ConversationId,
+    "conversation_id"
+);
+id!(
+    /// A message of a conversation.
     MessageId,
     "message_id"
 );

@@ -4,6 +4,7 @@ pub mod agent;
 pub mod api_key;
 pub mod caller;
 pub mod chat;
+pub mod conversation;
 pub mod event;
 pub mod finding;
 pub mod id;
@@ -21,9 +22,12 @@ pub use caller::{Caller, Permission};
 pub use chat::{
     ChatMessage, Constraint, FinishReason, GenerateRequest, ModelEvent, ModelInfo, ModelUsage, Role,
 };
+pub use conversation::{
+    Conversation, ConversationPage, ConversationQuery, NewConversation, NewMessage, StoredMessage,
+};
 pub use event::{EventKind, EventPosition, FeedEvent, NewEvent, TaskEvent};
 pub use finding::{Evidence, Finding, Remedy, Severity};
-pub use id::{ApiKeyId, MessageId, SessionId, TaskId, UserId, WorkerId};
+pub use id::{ApiKeyId, ConversationId, MessageId, SessionId, TaskId, UserId, WorkerId};
 pub use metric::{
     CgroupMetrics, ClockMetrics, ContainerInfo, ContainerMetrics, CpuMetrics, DeviceMetrics, DiskMetrics,
     FileMetrics, GpuMetrics, HostMetrics, MemoryMetrics, MetricSample, NetworkMetrics, Pressure,

@@ -21,6 +21,7 @@ use crate::domain::{
     TaskStatistics, TaskStatus, TraceContext, WorkerId,
 };
 use crate::error::{Error, ErrorKind, Result};
+use crate::model_gate::{ModelGate, Urgency};
 use crate::ports::{Clock, MetricSource, MetricStore, ModelBackend, TaskStore, Tracer, collect_snapshot};
 use crate::trace;
 
@@ -29,7 +30,7 @@ use crate::trace;
 pub(super) struct Parts {
     pub(super) store: Arc<dyn TaskStore>,
     pub(super) metric_store: Option<Arc<dyn MetricStore>>,
-    pub(super) model: Option<Arc<dyn ModelBackend>>,
+    pub(super) model: Option<ModelGate>,
     pub(super) metric_sources: Vec<Arc<dyn MetricSource>>,
     pub(super) registry: AgentRegistry,
     pub(super) clock: Arc<dyn Clock>,
@@ -88,8 +89,8 @@ impl Engine {
     /// Adds a task to the queue; it is durable when this returns.
     ///
     /// # Errors
-    /// `InvalidInput` naming the field that does not fit; `Conflict` when the idempotency key names a task that asks
-    /// for something else.
+    /// `InvalidInput` naming the field that does not fit; `Forbidden` when the agent is not for this caller; `Conflict`
+    /// when the idempotency key names a task that asks for something else.
     pub async fn submit(&self, caller: &Caller, new: NewTask) -> Result<Task> {
         let mut stored = self.submit_all(caller, vec![new]).await?;
         stored.pop().ok_or_else(|| Error::internal("the store gave back no task"))
@@ -101,7 +102,7 @@ impl Engine {
     /// As [`submit`](Self::submit).
     pub async fn submit_all(&self, caller: &Caller, new: Vec<NewTask>) -> Result<Vec<Task>> {
         let parts = &self.shared.parts;
-        new.iter().try_for_each(|new| parts.registry.check(new))?;
+        new.iter().try_for_each(|new| parts.registry.check_for(caller, new))?;
         let now = parts.clock.now();
         let span = info_span!(
             "publish",
@@ -279,9 +280,10 @@ impl Engine {
         collect_snapshot(&self.shared.parts.metric_sources, self.shared.parts.clock.as_ref()).await
     }
 
-    /// Where text comes from, if anywhere.
-    pub fn model(&self) -> Option<Arc<dyn ModelBackend>> {
-        self.shared.parts.model.clone()
+    /// Where text comes from, if anywhere, for somebody who waits for it: in line with everybody else.
+    pub fn model_for(&self, caller: &Caller) -> Option<Arc<dyn ModelBackend>> {
+        let gate = self.shared.parts.model.as_ref();
+        gate.map(|gate| gate.model_for(caller.owner(), Urgency::Interactive))
     }
 
     /// Where the metric history lives, if anywhere.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::api::{Engine, Parts};
 use super::registry::AgentRegistry;
 use crate::error::{Error, Result};
+use crate::model_gate::{ModelGate, ModelGateConfig};
 use crate::ports::{
     Agent, Clock, MetricSource, MetricStore, ModelBackend, SilentTracer, SystemClock, TaskStore, Tracer,
 };
@@ -16,6 +17,7 @@ pub struct EngineBuilder {
     task_store: Option<Arc<dyn TaskStore>>,
     metric_store: Option<Arc<dyn MetricStore>>,
     model: Option<Arc<dyn ModelBackend>>,
+    model_gate: ModelGateConfig,
     metric_sources: Vec<Arc<dyn MetricSource>>,
     agents: Vec<Arc<dyn Agent>>,
     clock: Arc<dyn Clock>,
@@ -30,6 +32,7 @@ impl EngineBuilder {
             task_store: None,
             metric_store: None,
             model: None,
+            model_gate: ModelGateConfig::default(),
             metric_sources: Vec::new(),
             agents: Vec::new(),
             clock: Arc::new(SystemClock),
@@ -54,6 +57,12 @@ impl EngineBuilder {
     /// Where text comes from; without it agents do without.
     pub fn model(mut self, model: Arc<dyn ModelBackend>) -> Self {
         self.model = Some(model);
+        self
+    }
+
+    /// How much the gate in front of the model lets through; see [`ModelGate`].
+    pub fn model_gate(mut self, config: ModelGateConfig) -> Self {
+        self.model_gate = config;
         self
     }
 
@@ -109,10 +118,11 @@ impl EngineBuilder {
         }
         let mut registry = AgentRegistry::default();
         self.agents.into_iter().try_for_each(|agent| registry.add(agent))?;
+        let gate = |model| ModelGate::new(model, self.clock.clone(), &self.model_gate);
         Ok(Engine::new(Parts {
             store,
             metric_store: self.metric_store,
-            model: self.model,
+            model: self.model.map(gate),
             metric_sources: self.metric_sources,
             registry,
             clock: self.clock,

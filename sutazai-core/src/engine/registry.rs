@@ -8,7 +8,7 @@ use jsonschema::error::ValidationErrorKind;
 use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
 
-use crate::domain::{AgentDescriptor, NewTask};
+use crate::domain::{AgentDescriptor, Caller, NewTask};
 use crate::error::{Error, Result};
 use crate::ports::Agent;
 
@@ -73,6 +73,18 @@ impl AgentRegistry {
     /// # Errors
     /// `InvalidInput` naming the field.
     pub(super) fn check(&self, new: &NewTask) -> Result<()> {
+        self.checked(new).map(|_| ())
+    }
+
+    /// The same, and whether this caller may ask for it.
+    ///
+    /// # Errors
+    /// `InvalidInput` naming the field, or `Forbidden`.
+    pub(super) fn check_for(&self, caller: &Caller, new: &NewTask) -> Result<()> {
+        caller.require(self.checked(new)?.agent.permission())
+    }
+
+    fn checked(&self, new: &NewTask) -> Result<&Entry> {
         new.validate()?;
         let entry = self.entries.get(&new.agent).ok_or_else(|| {
             Error::invalid(
@@ -80,7 +92,7 @@ impl AgentRegistry {
                 format!("expected one of {}, got {:?}", self.names().join(", "), new.agent),
             )
         })?;
-        check_payload(&entry.schema, &new.payload)
+        check_payload(&entry.schema, &new.payload).map(|()| entry)
     }
 }
 

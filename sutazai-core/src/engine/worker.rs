@@ -16,6 +16,7 @@ use crate::domain::{
     Claim, ClaimKey, Finish, NewTask, Outcome, Step, Task, TaskError, TaskStatus, TraceContext,
 };
 use crate::error::{Error, ErrorKind, Result};
+use crate::model_gate::Urgency;
 use crate::ports::{AgentContext, EventSink};
 use crate::trace;
 
@@ -107,10 +108,12 @@ async fn attempt(shared: &Shared, claim: Claim, stop: &Stop, events: Arc<dyn Eve
     })?;
     let limit = claim.task.timeout();
     let timed_out = stop.token().child_token();
+    let gate = shared.parts.model.as_ref();
+    let model = gate.map(|gate| gate.model_for(claim.task.owner, Urgency::Background));
     let context = AgentContext {
         task: claim.task,
         children: claim.children,
-        model: shared.parts.model.clone(),
+        model,
         metric_sources: shared.parts.metric_sources.clone(),
         metric_store: shared.parts.metric_store.clone(),
         clock: shared.parts.clock.clone(),

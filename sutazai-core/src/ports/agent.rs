@@ -8,7 +8,7 @@ use futures::future::join_all;
 use tokio_util::sync::CancellationToken;
 
 use super::{Clock, MetricSource, MetricStore, ModelBackend};
-use crate::domain::{AgentDescriptor, EventKind, NewEvent, Section, Snapshot, Step, Task};
+use crate::domain::{AgentDescriptor, EventKind, NewEvent, Permission, Section, Snapshot, Step, Task};
 use crate::error::{Error, Result};
 
 /// Something that does tasks.
@@ -22,6 +22,11 @@ use crate::error::{Error, Result};
 pub trait Agent: Debug + Send + Sync + 'static {
     /// What it says of itself; does not change.
     fn descriptor(&self) -> AgentDescriptor;
+
+    /// What a caller must be allowed to do to ask for a task of this agent; does not change.
+    fn permission(&self) -> Permission {
+        Permission::WriteTasks
+    }
 
     /// One step of a task: its payload is `context.task.payload`. It may be run again from the start after a
     /// crash, so what it does elsewhere must bear being done twice.

@@ -48,6 +48,11 @@ pub trait ModelBackend: Debug + Send + Sync + 'static {
     /// Whether it can enforce such a constraint.
     fn supports(&self, constraint: &Constraint) -> bool;
 
+    /// How many answers it writes at once; none where it does not know.
+    fn slots(&self) -> Option<usize> {
+        None
+    }
+
     /// The models that are there, in its own order of preference.
     async fn models(&self) -> Result<Vec<ModelInfo>>;
 

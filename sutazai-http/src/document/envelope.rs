@@ -96,7 +96,7 @@ fn word(word: &str) -> Object {
     ObjectBuilder::new().schema_type(Type::String).enum_values(Some([word])).build()
 }
 
-fn register<T: ToSchema>(components: &mut Components) {
+pub(super) fn register<T: ToSchema>(components: &mut Components) {
     let mut schemas = vec![(T::name().into_owned(), T::schema())];
     T::schemas(&mut schemas);
     components.schemas.extend(schemas);

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::marker::PhantomData;
 
 use sutazai_core::ErrorKind;
-use sutazai_core::domain::{Scope, TaskStatus, UserRole};
+use sutazai_core::domain::{FinishReason, Role, Scope, TaskStatus, UserRole};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
@@ -22,6 +22,10 @@ pub(crate) type RoleWord = Word<UserRole>;
 pub(crate) type ScopeWord = Word<Scope>;
 /// What kind of error it is.
 pub(crate) type KindWord = Word<ErrorKind>;
+/// Who speaks in a conversation.
+pub(crate) type RoleOfSpeakerWord = Word<Role>;
+/// Why an answer ended.
+pub(crate) type FinishReasonWord = Word<FinishReason>;
 
 /// A type of the domain whose values are words.
 pub(crate) trait Vocabulary {
@@ -50,6 +54,22 @@ impl Vocabulary for UserRole {
 
 impl Vocabulary for Scope {
     const NAME: &'static str = "Scope";
+
+    fn words() -> Vec<&'static str> {
+        Self::ALL.map(Self::as_str).into()
+    }
+}
+
+impl Vocabulary for Role {
+    const NAME: &'static str = "Speaker";
+
+    fn words() -> Vec<&'static str> {
+        Self::ALL.map(Self::as_str).into()
+    }
+}
+
+impl Vocabulary for FinishReason {
+    const NAME: &'static str = "FinishReason";
 
     fn words() -> Vec<&'static str> {
         Self::ALL.map(Self::as_str).into()

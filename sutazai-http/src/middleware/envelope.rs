@@ -18,15 +18,7 @@ use crate::middleware::trace::TraceId;
 /// Puts the envelope around what the inner services answer. A stream passes as it is.
 pub(crate) async fn wrap(State(app): State<App>, request: Request, next: Next) -> Response {
     let trace_id = request.extensions().get::<TraceId>().map(|id| id.0.clone()).unwrap_or_default();
-    let mut response = match AssertUnwindSafe(next.run(request)).catch_unwind().await {
-        Ok(response) => response,
-        Err(panic) => ApiError::from(Error::internal(format!("panicked: {}", said(&*panic)))).into_response(),
-    };
-    let status = response.status();
-    let mut content = response.extensions_mut().remove::<Content>();
-    if content.is_none() && (status.is_client_error() || status.is_server_error()) {
-        content = Some(Content::Failure(ApiError::of_status(status)));
-    }
+    let (mut response, content) = run(request, next).await;
     let headers = response.headers_mut();
     // Answers are about one caller at one moment.
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
@@ -36,6 +28,25 @@ pub(crate) async fn wrap(State(app): State<App>, request: Request, next: Next) -
         *response.body_mut() = Body::from(envelope::write(&content, app.engine().clock().now(), &trace_id));
     }
     response
+}
+
+/// Says that an inner layer has written the answer in a form of its own.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Written;
+
+/// The answer of the inner services, and what it says where nobody has written that yet.
+pub(super) async fn run(request: Request, next: Next) -> (Response, Option<Content>) {
+    let mut response = match AssertUnwindSafe(next.run(request)).catch_unwind().await {
+        Ok(response) => response,
+        Err(panic) => ApiError::from(Error::internal(format!("panicked: {}", said(&*panic)))).into_response(),
+    };
+    let status = response.status();
+    let mut content = response.extensions_mut().remove::<Content>();
+    let bare = content.is_none() && response.extensions().get::<Written>().is_none();
+    if bare && (status.is_client_error() || status.is_server_error()) {
+        content = Some(Content::Failure(ApiError::of_status(status)));
+    }
+    (response, content)
 }
 
 /// The words of a panic, for the log.

@@ -4,6 +4,7 @@ pub(crate) mod authenticate;
 pub(crate) mod browser;
 pub(crate) mod compress;
 pub(crate) mod envelope;
+pub(crate) mod openai;
 pub(crate) mod permit;
 pub(crate) mod rate_limit;
 pub(crate) mod slow_body;

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use sutazai_core::domain::HostMetrics;
+use sutazai_core::domain::{Caller, HostMetrics};
 use sutazai_core::engine::Engine;
 use tokio::sync::Mutex;
 
@@ -101,7 +101,7 @@ async fn database(engine: &Engine) -> Finding {
 
 /// Without a model the rules write, so a model that is away degrades; none is configured: nothing to check.
 async fn model(engine: &Engine) -> Option<ReadinessCheck> {
-    let model = engine.model()?;
+    let model = engine.model_for(&Caller::System)?;
     let listed = async move {
         match model.models().await {
             Ok(models) if models.is_empty() => (HealthStatus::Degraded, Some("has no models")),

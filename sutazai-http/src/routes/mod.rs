@@ -3,9 +3,12 @@
 pub(crate) mod admin;
 pub(crate) mod agents;
 pub(crate) mod auth;
+pub(crate) mod conversations;
 pub(crate) mod document;
 pub(crate) mod events;
+pub(crate) mod gateway;
 pub(crate) mod health;
 pub(crate) mod metrics;
+pub(crate) mod models;
 pub(crate) mod system;
 pub(crate) mod tasks;

@@ -9,11 +9,15 @@ use axum::Router;
 use futures::StreamExt;
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
+use sutazai_core::chat::Chat;
 use sutazai_core::domain::{AgentDescriptor, SnapshotPart, Step};
 use sutazai_core::engine::{Engine, EngineBuilder};
 use sutazai_core::identity::{Identity, IdentityConfig};
-use sutazai_core::memory::{MemoryApiKeyStore, MemoryIdentityStore, MemoryTaskStore};
-use sutazai_core::ports::{Agent, AgentContext, MetricSource, SystemClock};
+use sutazai_core::memory::{
+    MemoryApiKeyStore, MemoryConversationStore, MemoryIdentityStore, MemoryTaskStore,
+};
+use sutazai_core::model_gate::ModelGateConfig;
+use sutazai_core::ports::{Agent, AgentContext, MetricSource, ModelBackend, SystemClock};
 use sutazai_core::testing::ManualClock;
 use sutazai_core::{Error, Result};
 use sutazai_http::auth::{Argon2Cost, Argon2PasswordHasher, JwtTokenSigner};
@@ -139,6 +143,16 @@ impl Server {
             .await
     }
 
+    /// A server with this model behind this gate.
+    pub(crate) async fn start_with_model(model: Arc<dyn ModelBackend>, gate: ModelGateConfig) -> Self {
+        let engine = Engine::builder().task_store(Arc::new(MemoryTaskStore::new()));
+        let engine = engine.model(model).model_gate(gate);
+        Self::serve(engine, identity(), true, Arc::new(Semaphore::new(0)), Default::default(), |router| {
+            router
+        })
+        .await
+    }
+
     async fn serve(
         engine: EngineBuilder,
         identity: Identity,
@@ -149,7 +163,9 @@ impl Server {
     ) -> Self {
         let engine = engine.build().unwrap();
         engine.start();
-        let app = App::new(engine, with_users.then(|| identity.clone())).protected(protection);
+        let chat = Chat::new(Arc::new(MemoryConversationStore::new()), engine.clone());
+        let app =
+            App::new(engine, with_users.then(|| identity.clone())).protected(protection).with_chat(chat);
         Self::of(app, identity, gate, config, placed).await
     }
 

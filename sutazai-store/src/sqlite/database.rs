@@ -10,6 +10,7 @@ use sqlx::sqlite::SqlitePoolOptions;
 use sutazai_core::{Error, Result};
 
 use super::api_key_store::SqliteApiKeyStore;
+use super::conversation_store::SqliteConversationStore;
 use super::fault::Fault;
 use super::identity_store::SqliteIdentityStore;
 use super::metric_store::SqliteMetricStore;
@@ -65,6 +66,7 @@ pub(crate) async fn open(path: &Path) -> Result<Stores> {
         tasks: Arc::new(SqliteTaskStore::new(database.clone())),
         identity: Arc::new(SqliteIdentityStore::new(database.clone())),
         api_keys: Arc::new(SqliteApiKeyStore::new(database.clone())),
+        conversations: Arc::new(SqliteConversationStore::new(database.clone())),
         metrics: Arc::new(SqliteMetricStore::new(database)),
     })
 }

@@ -7,11 +7,13 @@
 //! * `record`: a task as a row,
 //! * `changes`: tasks that one write changes, and the rules of changing them,
 //! * `queue`: the writes of the queue,
-//! * `task_store`, `identity_store`, `api_key_store`, `metric_store`: the ports,
+//! * `task_store`, `identity_store`, `api_key_store`, `conversation_store`, `metric_store`: the
+//!   ports,
 //! * `fault`: the one place where errors of the library become ours.
 
 mod api_key_store;
 mod changes;
+mod conversation_store;
 mod database;
 mod fault;
 mod identity_store;

@@ -37,6 +37,7 @@ const STEPS: &[Step] = &[
     step!("0004", "access"),
     step!("0005", "feed"),
     step!("0006", "trace"),
+    step!("0007", "conversations"),
 ];
 
 /// Takes every step that the database has not; makes the database if there is none.

@@ -1,9 +1,8 @@
-//! `SqliteTaskStore`, `SqliteIdentityStore`, `SqliteApiKeyStore` and `SqliteMetricStore` against the suites of their
-//! ports, each part over a new file.
+//! The stores of SQLite against the suites of their ports, each part over a new file.
 
 use std::sync::{Arc, Mutex};
 
-use sutazai_core::testing::{api_key_store, identity_store, metric_store, task_store};
+use sutazai_core::testing::{api_key_store, conversation_store, identity_store, metric_store, task_store};
 use sutazai_store::Stores;
 
 use crate::place::Place;
@@ -41,6 +40,19 @@ async fn api_key_store_conforms() {
         stores.identity.create_user(&ada).await.unwrap();
         stores.identity.create_user(&eve).await.unwrap();
         (stores.api_keys, ada.id, eve.id)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn conversation_store_conforms() {
+    let places = Places::default();
+    conversation_store::run_all(|| async {
+        let stores = places.open().await;
+        let [ada, eve] = ["ada", "eve"].map(identity_store::user_named);
+        stores.identity.create_user(&ada).await.unwrap();
+        stores.identity.create_user(&eve).await.unwrap();
+        (stores.conversations, ada.id, eve.id)
     })
     .await;
 }

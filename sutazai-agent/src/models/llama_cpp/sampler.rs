@@ -25,7 +25,7 @@ const TOP_K: usize = 40;
 /// Of how many most probable tokens a grammar is asked when none of the first fits; then of all.
 const WIDER: [usize; 3] = [400, 4_000, usize::MAX];
 
-/// Of those, the most probable that make up this share.
+/// Of those, the most probable that make up this share, unless the request names another.
 const TOP_P: f32 = 0.95;
 
 /// Of those, none that is less probable than this share of the most probable.
@@ -58,7 +58,7 @@ impl Sampler {
             grammar.map(|text| LlamaSampler::grammar(model, text, "root").map_err(unreadable)).transpose()?;
         let draw = if request.temperature > 0.0 {
             LlamaSampler::chain_simple([
-                LlamaSampler::top_p(TOP_P, 1),
+                LlamaSampler::top_p(request.top_p.unwrap_or(TOP_P), 1),
                 LlamaSampler::min_p(MIN_P, 1),
                 LlamaSampler::temp(request.temperature),
                 LlamaSampler::dist(request.seed.unwrap_or_else(rand::random)),

@@ -19,7 +19,7 @@ use super::sampler::Sampler;
 use super::slot::{Slot, Writing};
 
 /// Answers written side by side.
-const SLOTS: usize = 4;
+pub(super) const SLOTS: usize = 4;
 
 /// Tokens of all conversations together, unless the model was trained on fewer.
 const CONTEXT: u32 = 8192;

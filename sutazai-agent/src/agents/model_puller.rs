@@ -1,0 +1,142 @@
+//! Fetches models: a task for an operator, whose events tell how far it is.
+
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use serde_json::json;
+use sutazai_core::domain::{AgentDescriptor, Permission, Step};
+use sutazai_core::ports::{Agent, AgentContext, PullProgress};
+use sutazai_core::{Error, Result};
+
+/// Servers report many times a second; events are kept for good.
+const BETWEEN_EVENTS: Duration = Duration::from_secs(1);
+
+/// Has a backend fetch a model that is not there yet. Its payload is `{"model": name}`, its result the same; only admins may
+/// ask for it, since models are large.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ModelPuller;
+
+#[async_trait]
+impl Agent for ModelPuller {
+    fn descriptor(&self) -> AgentDescriptor {
+        AgentDescriptor {
+            name: "model-puller".to_owned(),
+            description: "Has a model backend fetch a model that is not there yet. For admins.".to_owned(),
+            capabilities: vec!["pull_model".to_owned()],
+            input_schema: json!({
+                "$schema": "https://json-schema.org/draft/2020-12/schema",
+                "type": "object",
+                "properties": {
+                    "model": {
+                        "type": "string",
+                        "minLength": 1,
+                        "maxLength": 200,
+                        "description": "The model's name, as the backend knows it.",
+                    },
+                },
+                "required": ["model"],
+                "additionalProperties": false,
+            }),
+        }
+    }
+
+    fn permission(&self) -> Permission {
+        Permission::Administer
+    }
+
+    async fn run(&self, context: &AgentContext) -> Result<Step> {
+        let name = context.task.payload["model"].as_str().unwrap_or_default();
+        let model = context.model.as_ref().ok_or_else(|| {
+            Error::unsupported("no model backend is configured").with_field("MODEL_BACKENDS")
+        })?;
+        let pull = async {
+            let mut stream = model.pull(name).await?;
+            let mut latest = (String::new(), None);
+            while let Some(progress) = stream.next().await.transpose()? {
+                let (status, at) = &latest;
+                let soon = at.is_some_and(|at: Instant| at.elapsed() < BETWEEN_EVENTS);
+                if *status != progress.status || !soon {
+                    context.progress(fraction(&progress), progress.status.clone());
+                    latest = (progress.status, Some(Instant::now()));
+                }
+            }
+            Ok(Step::Done(json!({ "model": name })))
+        };
+        // Dropping the stream stops the fetching.
+        tokio::select! {
+            done = pull => done,
+            () = context.cancellation.cancelled() => Err(Error::cancelled("the task was asked to stop")),
+        }
+    }
+}
+
+/// How far it is; 0 where the backend does not tell.
+fn fraction(progress: &PullProgress) -> f32 {
+    match (progress.completed_bytes, progress.total_bytes) {
+        (Some(completed), Some(total)) if total > 0 => (completed as f64 / total as f64) as f32,
+        _ => 0.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use futures::stream;
+    use sutazai_core::ErrorKind;
+    use sutazai_core::domain::EventKind;
+    use sutazai_core::ports::ModelBackend;
+    use sutazai_core::testing::{KeptEvents, ManualClock, MockModelBackend, agent, agent_context};
+
+    use super::*;
+
+    fn context(model: Option<Arc<dyn ModelBackend>>) -> (AgentContext, Arc<KeptEvents>) {
+        let payload = json!({ "model": "small" });
+        let (mut context, events) = agent_context("model-puller", payload, Arc::new(ManualClock::new()));
+        context.model = model;
+        (context, events)
+    }
+
+    #[tokio::test]
+    async fn conforms() {
+        agent::run_all(Arc::new(ModelPuller), json!({ "model": "small" })).await;
+    }
+
+    #[tokio::test]
+    async fn progress_becomes_events_but_not_too_many() {
+        let mut model = MockModelBackend::new();
+        model.expect_pull().withf(|name| name == "small").return_once(|_| {
+            let step = |status: &str, completed_bytes| {
+                Ok(PullProgress { status: status.into(), completed_bytes, total_bytes: Some(200) })
+            };
+            let many = (0..100).map(move |i| step("fetching", Some(i)));
+            Ok(stream::iter(
+                [step("looking", None)].into_iter().chain(many).chain([step("checking", Some(200))]),
+            )
+            .boxed())
+        });
+        let (context, events) = context(Some(Arc::new(model)));
+        let Step::Done(result) = ModelPuller.run(&context).await.unwrap() else { panic!("it waits") };
+        assert_eq!(result, json!({ "model": "small" }));
+        let told: Vec<_> = events.all().into_iter().map(|event| event.kind).collect();
+        let expected = [(0.0, "looking"), (0.0, "fetching"), (1.0, "checking")];
+        let expected =
+            expected.map(|(fraction, message)| EventKind::Progress { fraction, message: message.into() });
+        assert_eq!(told, expected);
+    }
+
+    #[tokio::test]
+    async fn a_failure_is_the_tasks_and_cancelling_stops_the_fetching() {
+        let mut model = MockModelBackend::new();
+        let cut = || Ok(stream::iter([Err(Error::unavailable("cut"))]).boxed());
+        model.expect_pull().times(1).return_once(move |_| cut());
+        model.expect_pull().return_once(|_| Ok(stream::pending().boxed()));
+        let (context, _) = context(Some(Arc::new(model)));
+        assert_eq!(ModelPuller.run(&context).await.unwrap_err().kind(), ErrorKind::Unavailable);
+        context.cancellation.cancel();
+        assert_eq!(ModelPuller.run(&context).await.unwrap_err().kind(), ErrorKind::Cancelled);
+        let (context, _) = self::context(None);
+        assert_eq!(ModelPuller.run(&context).await.unwrap_err().field(), Some("MODEL_BACKENDS"));
+    }
+}

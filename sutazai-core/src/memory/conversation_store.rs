@@ -1,0 +1,105 @@
+//! [`ConversationStore`] over std collections: one lock, no durability.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+
+use crate::domain::{
+    Conversation, ConversationId, ConversationPage, ConversationQuery, MessageId, StoredMessage,
+};
+use crate::error::{Error, Result};
+use crate::ports::ConversationStore;
+
+/// Conversations in memory: gone with the process. For tests, examples, and embedders that need no durability.
+#[derive(Debug, Default)]
+pub struct MemoryConversationStore {
+    kept: Mutex<BTreeMap<ConversationId, Kept>>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    conversation: Conversation,
+    messages: BTreeMap<MessageId, StoredMessage>,
+}
+
+impl MemoryConversationStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<ConversationId, Kept>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl ConversationStore for MemoryConversationStore {
+    async fn create(&self, conversation: &Conversation) -> Result<()> {
+        let kept = Kept { conversation: conversation.clone(), messages: BTreeMap::new() };
+        self.lock().insert(conversation.id, kept);
+        Ok(())
+    }
+
+    async fn get(&self, id: ConversationId) -> Result<Option<Conversation>> {
+        Ok(self.lock().get(&id).map(|kept| kept.conversation.clone()))
+    }
+
+    async fn list(&self, query: &ConversationQuery) -> Result<ConversationPage> {
+        let kept = self.lock();
+        let conversations = kept.values().rev().map(|kept| &kept.conversation);
+        let mut wanted = conversations
+            .filter(|conversation| query.owner.is_none() || conversation.owner == query.owner)
+            .filter(|conversation| query.before.is_none_or(|before| conversation.id < before));
+        let items: Vec<_> = wanted.by_ref().take(query.limit as usize).cloned().collect();
+        let next = wanted.next().and(items.last()).map(|last| last.id);
+        Ok(ConversationPage { items, next })
+    }
+
+    async fn append(&self, message: &StoredMessage) -> Result<()> {
+        let mut kept = self.lock();
+        let kept = kept.get_mut(&message.conversation);
+        let kept = kept.ok_or_else(|| Error::not_found(format!("conversation {}", message.conversation)))?;
+        let updated_at = &mut kept.conversation.updated_at;
+        *updated_at = message.created_at.max(*updated_at);
+        kept.messages.insert(message.id, message.clone());
+        Ok(())
+    }
+
+    async fn messages(
+        &self,
+        conversation: ConversationId,
+        before: Option<MessageId>,
+        limit: u32,
+    ) -> Result<Vec<StoredMessage>> {
+        let kept = self.lock();
+        let messages = kept.get(&conversation).into_iter().flat_map(|kept| kept.messages.values().rev());
+        let mut latest: Vec<_> = messages
+            .filter(|message| before.is_none_or(|before| message.id < before))
+            .take(limit as usize)
+            .cloned()
+            .collect();
+        latest.reverse();
+        Ok(latest)
+    }
+
+    async fn delete(&self, id: ConversationId) -> Result<()> {
+        let gone = self.lock().remove(&id);
+        gone.map(|_| ()).ok_or_else(|| Error::not_found(format!("conversation {id}")))
+    }
+}
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::domain::UserId;
+
+    #[tokio::test]
+    async fn conforms() {
+        let make = || async { (Arc::new(MemoryConversationStore::new()), UserId::new(), UserId::new()) };
+        crate::testing::conversation_store::run_all(make).await;
+    }
+}

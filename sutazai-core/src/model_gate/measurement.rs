@@ -1,0 +1,95 @@
+//! What is counted about each request to a model, however it ends.
+//!
+//! Through the `metrics` facade: without a recorder it costs next to nothing.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::{DateTime, Utc};
+use metrics::{counter, histogram};
+
+use crate::domain::ModelUsage;
+use crate::error::Error;
+use crate::ports::Clock;
+
+/// Who answered to which name. A request that fails is counted under who answered to its name before: names that callers
+/// make up never become labels.
+#[derive(Debug, Default)]
+pub(super) struct Answered(Mutex<BTreeMap<Option<String>, (String, String)>>);
+
+impl Answered {
+    fn remember(&self, wanted: &Option<String>, usage: &ModelUsage) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let labels = (usage.backend.clone(), usage.model.clone());
+        if known.get(wanted) != Some(&labels) {
+            known.insert(wanted.clone(), labels);
+        }
+    }
+
+    fn labels(&self, wanted: &Option<String>) -> (String, String) {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(wanted).cloned().unwrap_or_else(|| ("none".into(), "none".into()))
+    }
+}
+
+/// One request on its way. Dropped before it was settled, its caller has gone away: it counts as cancelled.
+#[derive(Debug)]
+pub(super) struct Measurement {
+    answered: Arc<Answered>,
+    clock: Arc<dyn Clock>,
+    wanted: Option<String>,
+    begun: DateTime<Utc>,
+    first_text: Option<DateTime<Utc>>,
+    settled: bool,
+}
+
+impl Measurement {
+    /// Begins now, for a request that names this model.
+    pub(super) fn begin(answered: Arc<Answered>, clock: Arc<dyn Clock>, wanted: Option<String>) -> Self {
+        let begun = clock.now();
+        Self { answered, clock, wanted, begun, first_text: None, settled: false }
+    }
+
+    /// Some text came.
+    pub(super) fn text(&mut self) {
+        self.first_text.get_or_insert_with(|| self.clock.now());
+    }
+
+    /// It ended well.
+    pub(super) fn done(&mut self, usage: &ModelUsage) {
+        self.answered.remember(&self.wanted, usage);
+        let (backend, model) = (usage.backend.clone(), usage.model.clone());
+        for (kind, tokens) in [("prompt", usage.prompt_tokens), ("completion", usage.completion_tokens)] {
+            counter!("model_tokens_total", "backend" => backend.clone(), "model" => model.clone(), "kind" => kind)
+                .increment(tokens.into());
+        }
+        if let Some(first) = self.first_text {
+            histogram!("model_time_to_first_token_seconds", "backend" => backend, "model" => model)
+                .record((first - self.begun).as_seconds_f64());
+        }
+        self.count((usage.backend.clone(), usage.model.clone()), "completed");
+    }
+
+    /// Embeddings were made; nobody tells by whom or of how many tokens.
+    pub(super) fn embedded(&mut self) {
+        self.count(self.answered.labels(&self.wanted), "completed");
+    }
+
+    /// It failed, or was refused.
+    pub(super) fn failed(&mut self, e: &Error) {
+        self.count(self.answered.labels(&self.wanted), e.kind().as_str());
+    }
+
+    fn count(&mut self, (backend, model): (String, String), outcome: &'static str) {
+        if !std::mem::replace(&mut self.settled, true) {
+            counter!("model_requests_total", "backend" => backend, "model" => model, "outcome" => outcome)
+                .increment(1);
+        }
+    }
+}
+
+impl Drop for Measurement {
+    fn drop(&mut self) {
+        self.count(self.answered.labels(&self.wanted), "cancelled");
+    }
+}

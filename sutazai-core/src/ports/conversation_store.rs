@@ -1,0 +1,46 @@
+//! Where conversations live.
+
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+
+use crate::domain::{
+    Conversation, ConversationId, ConversationPage, ConversationQuery, MessageId, StoredMessage,
+};
+use crate::error::Result;
+
+/// The conversation store.
+///
+/// # Contract
+/// - A created conversation is found by its id, whole; an unknown id finds none.
+/// - `list` gives one owner's conversations, or everybody's, newest first, page by page.
+/// - `append` adds a message, whole, and sets when its conversation was used last, never back.
+/// - `append` to a conversation that is not there is `NotFound`.
+/// - `messages` gives the latest messages of one conversation, or the latest before one of them, oldest first.
+/// - `delete` removes a conversation with its messages and no other; one that is not there is `NotFound`.
+#[cfg_attr(feature = "testing", mockall::automock)]
+#[async_trait]
+pub trait ConversationStore: Debug + Send + Sync + 'static {
+    /// Adds a conversation.
+    async fn create(&self, conversation: &Conversation) -> Result<()>;
+
+    /// The conversation, if there is one.
+    async fn get(&self, id: ConversationId) -> Result<Option<Conversation>>;
+
+    /// A page of conversations.
+    async fn list(&self, query: &ConversationQuery) -> Result<ConversationPage>;
+
+    /// Adds a message at the end of its conversation.
+    async fn append(&self, message: &StoredMessage) -> Result<()>;
+
+    /// At most `limit` messages of a conversation.
+    async fn messages(
+        &self,
+        conversation: ConversationId,
+        before: Option<MessageId>,
+        limit: u32,
+    ) -> Result<Vec<StoredMessage>>;
+
+    /// Removes a conversation and its messages.
+    async fn delete(&self, id: ConversationId) -> Result<()>;
+}

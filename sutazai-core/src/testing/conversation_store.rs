@@ -1,0 +1,172 @@
+//! The suite of [`ConversationStore`].
+
+use std::future::Future;
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeZone, Utc};
+
+use crate::domain::{
+    ChatMessage, Conversation, ConversationId, ConversationQuery, FinishReason, ModelUsage, Role,
+    StoredMessage, UserId,
+};
+use crate::error::ErrorKind;
+use crate::ports::ConversationStore;
+
+/// Every bullet of the contract, each against an empty store of its own and two users whom the store knows.
+pub async fn run_all<S, F>(make: impl Fn() -> F)
+where
+    S: ConversationStore + ?Sized,
+    F: Future<Output = (Arc<S>, UserId, UserId)>,
+{
+    let (store, ada, _) = make().await;
+    a_created_conversation_is_found_by_its_id(&*store, ada).await;
+    let (store, ada, eve) = make().await;
+    list_gives_conversations_page_by_page(&*store, ada, eve).await;
+    let (store, ada, _) = make().await;
+    append_adds_a_message(&*store, ada).await;
+    let (store, ada, _) = make().await;
+    append_to_what_is_not_there_is_not_found(&*store, ada).await;
+    let (store, ada, _) = make().await;
+    messages_gives_the_latest_oldest_first(&*store, ada).await;
+    let (store, ada, _) = make().await;
+    delete_removes_a_conversation_with_its_messages(&*store, ada).await;
+}
+
+/// A created conversation is found by its id, whole; an unknown id finds none.
+pub async fn a_created_conversation_is_found_by_its_id<S: ConversationStore + ?Sized>(
+    store: &S,
+    ada: UserId,
+) {
+    let plain = conversation(Some(ada));
+    let full = Conversation {
+        title: "grüezi 🦀 'quoted'".into(),
+        model: Some("a-model:latest".into()),
+        system: Some("Be brief.\nAlways.".into()),
+        updated_at: at(9),
+        ..conversation(None)
+    };
+    for conversation in [&plain, &full] {
+        store.create(conversation).await.unwrap();
+        assert_eq!(store.get(conversation.id).await.unwrap().as_ref(), Some(conversation));
+    }
+    assert_eq!(store.get(ConversationId::new()).await.unwrap(), None);
+}
+
+/// `list` gives one owner's conversations, or everybody's, newest first, page by page.
+pub async fn list_gives_conversations_page_by_page<S: ConversationStore + ?Sized>(
+    store: &S,
+    ada: UserId,
+    eve: UserId,
+) {
+    let of = [Some(ada), Some(eve), Some(ada), None, Some(ada)].map(conversation);
+    for conversation in &of {
+        store.create(conversation).await.unwrap();
+    }
+    let [old, theirs, middle, nobodys, new] = of;
+    let query = |owner, before, limit| ConversationQuery { owner, before, limit };
+    let first = store.list(&query(Some(ada), None, 2)).await.unwrap();
+    assert_eq!(first.items, [new.clone(), middle.clone()]);
+    // One that comes in between two pages moves nothing.
+    store.create(&conversation(Some(ada))).await.unwrap();
+    let second = store.list(&query(Some(ada), first.next, 2)).await.unwrap();
+    assert_eq!((second.items, second.next), (vec![old.clone()], None));
+    let all = store.list(&query(None, Some(new.id), 100)).await.unwrap();
+    assert_eq!((all.items, all.next), (vec![nobodys, middle, theirs, old], None));
+    let exact = store.list(&query(Some(eve), None, 1)).await.unwrap();
+    assert_eq!((exact.items.len(), exact.next), (1, None));
+    assert_eq!(store.list(&query(Some(UserId::new()), None, 10)).await.unwrap().items, []);
+}
+
+/// `append` adds a message, whole, and sets when its conversation was used last, never back.
+pub async fn append_adds_a_message<S: ConversationStore + ?Sized>(store: &S, ada: UserId) {
+    let conversation = conversation(Some(ada));
+    store.create(&conversation).await.unwrap();
+    let question = message(conversation.id, 10);
+    let usage = ModelUsage {
+        backend: "llama-cpp".into(),
+        model: "small".into(),
+        prompt_tokens: 12,
+        completion_tokens: 34,
+        finish_reason: FinishReason::Length,
+        degraded: Some("another was away".into()),
+    };
+    let answer = StoredMessage {
+        message: ChatMessage::assistant("42 🦀\n\t\"yes\" <b>'; DROP TABLE messages; --"),
+        usage: Some(usage),
+        ..message(conversation.id, 20)
+    };
+    let broken =
+        StoredMessage { message: ChatMessage::assistant(""), cut: true, ..message(conversation.id, 15) };
+    for message in [&question, &answer, &broken] {
+        store.append(message).await.unwrap();
+    }
+    assert_eq!(store.messages(conversation.id, None, 10).await.unwrap(), [question, answer, broken]);
+    let expected = Conversation { updated_at: at(20), ..conversation };
+    assert_eq!(store.get(expected.id).await.unwrap(), Some(expected));
+}
+
+/// `append` to a conversation that is not there is `NotFound`.
+pub async fn append_to_what_is_not_there_is_not_found<S: ConversationStore + ?Sized>(store: &S, ada: UserId) {
+    let nowhere = message(ConversationId::new(), 1);
+    assert_eq!(store.append(&nowhere).await.unwrap_err().kind(), ErrorKind::NotFound);
+    let gone = conversation(Some(ada));
+    store.create(&gone).await.unwrap();
+    store.delete(gone.id).await.unwrap();
+    assert_eq!(store.append(&message(gone.id, 1)).await.unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+/// `messages` gives the latest messages of one conversation, or the latest before one of them, oldest first.
+pub async fn messages_gives_the_latest_oldest_first<S: ConversationStore + ?Sized>(store: &S, ada: UserId) {
+    let [one, other] = [conversation(Some(ada)), conversation(Some(ada))];
+    store.create(&one).await.unwrap();
+    store.create(&other).await.unwrap();
+    let mut said: Vec<StoredMessage> = Vec::new();
+    for second in 0..5 {
+        said.push(message(one.id, second));
+        store.append(&said[said.len() - 1]).await.unwrap();
+        store.append(&message(other.id, second)).await.unwrap();
+    }
+    assert_eq!(store.messages(one.id, None, 100).await.unwrap(), said);
+    assert_eq!(store.messages(one.id, None, 2).await.unwrap(), said[3..]);
+    assert_eq!(store.messages(one.id, Some(said[3].id), 2).await.unwrap(), said[1..3]);
+    assert_eq!(store.messages(one.id, Some(said[0].id), 2).await.unwrap(), []);
+    assert_eq!(store.messages(ConversationId::new(), None, 2).await.unwrap(), []);
+}
+
+/// `delete` removes a conversation with its messages and no other; one that is not there is `NotFound`.
+pub async fn delete_removes_a_conversation_with_its_messages<S: ConversationStore + ?Sized>(
+    store: &S,
+    ada: UserId,
+) {
+    let [one, other] = [conversation(Some(ada)), conversation(Some(ada))];
+    for conversation in [&one, &other] {
+        store.create(conversation).await.unwrap();
+        store.append(&message(conversation.id, 1)).await.unwrap();
+    }
+    store.delete(one.id).await.unwrap();
+    assert_eq!(store.get(one.id).await.unwrap(), None);
+    assert_eq!(store.messages(one.id, None, 10).await.unwrap(), []);
+    assert_eq!(store.messages(other.id, None, 10).await.unwrap().len(), 1);
+    assert_eq!(store.delete(one.id).await.unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+fn conversation(owner: Option<UserId>) -> Conversation {
+    Conversation {
+        id: ConversationId::new(),
+        owner,
+        title: String::new(),
+        model: None,
+        system: None,
+        created_at: at(0),
+        updated_at: at(0),
+    }
+}
+
+fn message(conversation: ConversationId, second: i64) -> StoredMessage {
+    StoredMessage::new(conversation, Role::User, format!("said at {second}"), at(second))
+}
+
+/// A whole second of 2026: every store can keep it.
+fn at(second: i64) -> DateTime<Utc> {
+    Utc.timestamp_opt(1_767_225_600 + second, 0).unwrap()
+}

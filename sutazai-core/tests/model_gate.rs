@@ -1,0 +1,269 @@
+//! The gate in front of a model, as users, tasks and an operator's metrics see it. Time stands on a manual clock.
+
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
+use serde_json::json;
+use sutazai_core::domain::{
+    AgentDescriptor, Caller, ChatMessage, GenerateRequest, ModelEvent, NewTask, Step, TaskStatus, UserId,
+};
+use sutazai_core::engine::Engine;
+use sutazai_core::memory::MemoryTaskStore;
+use sutazai_core::model_gate::{ModelGate, ModelGateConfig, Urgency};
+use sutazai_core::ports::{Agent, AgentContext, ModelBackend, ModelBackendExt, ModelStream};
+use sutazai_core::testing::{ManualClock, ScriptedAnswer, ScriptedModelBackend};
+use sutazai_core::{Error, ErrorKind, Result};
+
+fn ask() -> GenerateRequest {
+    GenerateRequest::new(vec![ChatMessage::user("Tell me of the sea.")])
+}
+
+struct Stage {
+    gate: ModelGate,
+    model: Arc<ScriptedModelBackend>,
+    clock: Arc<ManualClock>,
+}
+
+/// A gate of one slot in front of a model that never ends by itself.
+fn stage(config: ModelGateConfig) -> Stage {
+    let clock = Arc::new(ManualClock::new());
+    let model = ScriptedModelBackend::replying(|_| ScriptedAnswer::Stall("Sea".into()));
+    let model = Arc::new(model.with_clock(clock.clone()));
+    let config = ModelGateConfig { slots: Some(1), ..config };
+    Stage { gate: ModelGate::new(model.clone(), clock.clone(), &config), model, clock }
+}
+
+impl Stage {
+    fn model_for(&self, user: UserId) -> Arc<dyn ModelBackend> {
+        self.gate.model_for(Some(user), Urgency::Interactive)
+    }
+}
+
+async fn first_text(stream: &mut ModelStream) -> String {
+    match stream.next().await.unwrap().unwrap() {
+        ModelEvent::Text(text) => text,
+        end => panic!("{end:?}"),
+    }
+}
+
+async fn settle() {
+    for _ in 0..50 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn dropping_an_answer_lets_the_next_one_in() {
+    let stage = stage(ModelGateConfig::default());
+    let ada = stage.model_for(UserId::new());
+    let mut first = ada.generate(ask()).await.unwrap();
+    first_text(&mut first).await;
+    let mut second = ada.generate(ask());
+    assert!(futures::poll!(&mut second).is_pending());
+    assert_eq!(stage.model.requests().len(), 1, "the second has not reached the model");
+    drop(first);
+    first_text(&mut second.await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn who_goes_away_in_line_is_passed_over() {
+    let stage = stage(ModelGateConfig::default());
+    let [ada, eve, tom] = [0; 3].map(|_| stage.model_for(UserId::new()));
+    let first = ada.generate(ask()).await.unwrap();
+    let mut impatient = eve.generate(ask());
+    let mut patient = tom.generate(ask());
+    assert!(futures::poll!(&mut impatient).is_pending());
+    assert!(futures::poll!(&mut patient).is_pending());
+    drop(impatient);
+    drop(first);
+    first_text(&mut patient.await.unwrap()).await;
+    assert_eq!(stage.model.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn a_slot_that_was_given_to_somebody_who_left_goes_on() {
+    let stage = stage(ModelGateConfig::default());
+    let [ada, eve, tom] = [0; 3].map(|_| stage.model_for(UserId::new()));
+    let first = ada.generate(ask()).await.unwrap();
+    let mut impatient = eve.generate(ask());
+    let mut patient = tom.generate(ask());
+    assert!(futures::poll!(&mut impatient).is_pending());
+    assert!(futures::poll!(&mut patient).is_pending());
+    // The slot is hers now, but she does not come to take it.
+    drop(first);
+    drop(impatient);
+    first_text(&mut patient.await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn time_in_line_is_part_of_the_time_limit() {
+    let stage = stage(ModelGateConfig::default());
+    let [ada, eve] = [0; 2].map(|_| stage.model_for(UserId::new()));
+    let request = GenerateRequest { timeout: Some(Duration::from_secs(10)), ..ask() };
+    let first = ada.generate(ask()).await.unwrap();
+    let mut in_time = eve.generate(request.clone());
+    let mut late = eve.generate(GenerateRequest { timeout: Some(Duration::from_secs(4)), ..ask() });
+    assert!(futures::poll!(&mut in_time).is_pending());
+    assert!(futures::poll!(&mut late).is_pending());
+    stage.clock.advance(Duration::from_secs(4));
+    assert_eq!(late.await.err().unwrap().kind(), ErrorKind::Timeout);
+    drop(first);
+    drop(in_time.await.unwrap());
+    assert_eq!(stage.model.requests()[1].timeout, Some(Duration::from_secs(6)));
+    // Four seconds is what an answer takes here: one that has three is refused while another runs.
+    let _second = ada.generate(ask()).await.unwrap();
+    let hasty = GenerateRequest { timeout: Some(Duration::from_secs(3)), ..ask() };
+    let e = eve.generate(hasty).await.err().unwrap();
+    assert_eq!(e.kind(), ErrorKind::Busy);
+    assert!(e.retry_after().is_some());
+}
+
+#[tokio::test]
+async fn a_request_without_a_limit_gets_that_of_the_gate() {
+    let stage = stage(ModelGateConfig { timeout: Duration::from_secs(7), ..ModelGateConfig::default() });
+    let mut answer = stage.gate.model_for(None, Urgency::Background).generate(ask()).await.unwrap();
+    first_text(&mut answer).await;
+    let mut end = answer.next();
+    assert!(futures::poll!(&mut end).is_pending());
+    stage.clock.advance(Duration::from_secs(7));
+    assert_eq!(end.await.unwrap().unwrap_err().kind(), ErrorKind::Timeout);
+}
+
+#[tokio::test]
+async fn a_user_is_held_to_the_limits_and_tasks_are_not() {
+    let stage = stage(ModelGateConfig { per_user: 2, per_minute: 3, ..ModelGateConfig::default() });
+    let user = UserId::new();
+    let model = stage.model_for(user);
+    let first = model.generate(ask()).await.unwrap();
+    let mut second = model.generate(ask());
+    assert!(futures::poll!(&mut second).is_pending());
+    assert_eq!(model.generate(ask()).await.err().unwrap().kind(), ErrorKind::RateLimited);
+    let for_tasks = stage.gate.model_for(Some(user), Urgency::Background);
+    let mut task = for_tasks.generate(ask());
+    assert!(futures::poll!(&mut task).is_pending());
+    drop((first, second, task));
+    drop(model.generate(ask()).await.unwrap());
+    let e = model.generate(ask()).await.err().unwrap();
+    assert_eq!((e.kind(), e.retry_after()), (ErrorKind::RateLimited, Some(Duration::from_secs(20))));
+    stage.clock.advance(Duration::from_secs(20));
+    drop(model.generate(ask()).await.unwrap());
+    drop(stage.model_for(UserId::new()).generate(ask()).await.unwrap());
+}
+
+/// Says what the model says.
+#[derive(Debug)]
+struct Speaker;
+
+#[async_trait]
+impl Agent for Speaker {
+    fn descriptor(&self) -> AgentDescriptor {
+        AgentDescriptor {
+            name: "speaker".into(),
+            description: "Says what the model says.".into(),
+            capabilities: vec!["speak".into()],
+            input_schema: json!({ "type": "object" }),
+        }
+    }
+
+    async fn run(&self, context: &AgentContext) -> Result<Step> {
+        let model = context.model.as_ref().ok_or_else(|| Error::unavailable("no model"))?;
+        let (text, _) = model.complete(ask()).await?;
+        Ok(Step::Done(json!(text)))
+    }
+}
+
+#[tokio::test]
+async fn agents_wait_in_the_same_line() {
+    let clock = Arc::new(ManualClock::new());
+    let answers = [ScriptedAnswer::Stall("first".into()), "second".into(), "third".into()];
+    let model = Arc::new(ScriptedModelBackend::new(answers).with_clock(clock.clone()));
+    let engine = Engine::builder()
+        .task_store(Arc::new(MemoryTaskStore::new()))
+        .clock(clock)
+        .agent(Arc::new(Speaker))
+        .model(model.clone())
+        .model_gate(ModelGateConfig { slots: Some(1), ..ModelGateConfig::default() })
+        .build()
+        .unwrap();
+    let me = Caller::System;
+    let mut held = engine.model_for(&me).unwrap().generate(ask()).await.unwrap();
+    first_text(&mut held).await;
+    engine.start();
+    let task = engine.submit(&me, NewTask::new("speaker", json!({}))).await.unwrap();
+    while engine.task(&me, task.id).await.unwrap().status != TaskStatus::Processing {
+        settle().await;
+    }
+    settle().await;
+    let model_for_me = engine.model_for(&me).unwrap();
+    let person = model_for_me.complete(ask());
+    tokio::pin!(person);
+    assert!(futures::poll!(&mut person).is_pending());
+    assert_eq!(model.requests().len(), 1);
+    drop(held);
+    assert_eq!(person.await.unwrap().0, "second", "the person came later and goes first");
+    assert_eq!(engine.wait(&me, task.id).await.unwrap().result, Some(json!("third")));
+}
+
+/// What was counted, by name and labels.
+fn counted(snapshotter: &Snapshotter) -> BTreeMap<String, u64> {
+    let shown = |(key, _, _, value): (metrics_util::CompositeKey, _, _, DebugValue)| {
+        let labels: Vec<_> = key.key().labels().map(|label| label.value().to_owned()).collect();
+        let count = match value {
+            DebugValue::Counter(count) => count,
+            DebugValue::Histogram(values) => {
+                assert!(values.iter().all(|seconds| seconds.0 == 3.0), "{values:?}");
+                values.len() as u64
+            }
+            DebugValue::Gauge(_) => panic!("no gauge was expected"),
+        };
+        (format!("{} {}", key.key().name(), labels.join(" ")), count)
+    };
+    snapshotter.snapshot().into_vec().into_iter().map(shown).collect()
+}
+
+#[test]
+fn each_request_is_counted_however_it_ends() {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    metrics::with_local_recorder(&recorder, || runtime.block_on(requests()));
+    let expected = [
+        ("model_requests_total none none not_found", 1),
+        ("model_requests_total scripted scripted-model cancelled", 1),
+        ("model_requests_total scripted scripted-model completed", 1),
+        ("model_requests_total scripted scripted-model rate_limited", 1),
+        ("model_requests_total scripted scripted-model unavailable", 1),
+        ("model_time_to_first_token_seconds scripted scripted-model", 1),
+        ("model_tokens_total scripted scripted-model completion", 2),
+        ("model_tokens_total scripted scripted-model prompt", 5),
+    ];
+    assert_eq!(counted(&snapshotter), expected.map(|(name, count)| (name.to_owned(), count)).into());
+}
+
+/// One that ends, one that breaks off, one that is dropped, one that is refused, one for no model.
+async fn requests() {
+    let clock = Arc::new(ManualClock::new());
+    let broken = ScriptedAnswer::Broken("The ".into(), Error::unavailable("cut"));
+    let answers = ["The sea".into(), broken, ScriptedAnswer::Stall("The".into())];
+    let model = Arc::new(ScriptedModelBackend::new(answers));
+    let config = ModelGateConfig { per_minute: 4, ..ModelGateConfig::default() };
+    let gate = ModelGate::new(model, clock.clone(), &config);
+    let model = gate.model_for(Some(UserId::new()), Urgency::Interactive);
+    let mut answer = model.generate(ask()).await.unwrap();
+    clock.advance(Duration::from_secs(3));
+    while let Some(event) = answer.next().await {
+        event.unwrap();
+    }
+    drop(answer);
+    model.complete(ask()).await.unwrap_err();
+    first_text(&mut model.generate(ask()).await.unwrap()).await;
+    let made_up = GenerateRequest { model: Some("made-up".into()), ..ask() };
+    model.generate(made_up).await.err().unwrap();
+    model.generate(ask()).await.err().unwrap();
+}

@@ -1,0 +1,54 @@
+//! Models.
+
+use serde::{Deserialize, Serialize};
+use sutazai_core::domain::ModelInfo;
+use utoipa::ToSchema;
+
+/// A model that is there.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Model)]
+pub(crate) struct ModelView {
+    /// Its name, as requests give it.
+    name: String,
+    /// The backend that has it.
+    backend: String,
+    /// Its size on disk, where known.
+    size_bytes: Option<u64>,
+    /// How many parameters it has, where known.
+    parameters: Option<u64>,
+    /// The longest conversation in tokens, where known.
+    context_length: Option<u32>,
+}
+
+impl From<ModelInfo> for ModelView {
+    fn from(model: ModelInfo) -> Self {
+        Self {
+            name: model.name,
+            backend: model.backend,
+            size_bytes: model.size_bytes,
+            parameters: model.parameters,
+            context_length: model.context_length,
+        }
+    }
+}
+
+/// All models that are there, in the order of preference.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ModelList {
+    items: Vec<ModelView>,
+}
+
+impl From<Vec<ModelInfo>> for ModelList {
+    fn from(models: Vec<ModelInfo>) -> Self {
+        Self { items: models.into_iter().map(ModelView::from).collect() }
+    }
+}
+
+/// A request for a model that is not there yet.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PullModel {
+    /// Its name, as the backend knows it.
+    #[schema(min_length = 1, max_length = 200, example = "tinyllama")]
+    pub(crate) model: String,
+}

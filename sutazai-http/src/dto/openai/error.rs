@@ -1,0 +1,65 @@
+//! Errors.
+
+use axum::http::StatusCode;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::error::ApiError;
+
+/// An error as OpenAI's clients read it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OpenAiError)]
+pub(crate) struct ProtocolError {
+    error: ProtocolErrorBody,
+    #[serde(skip)]
+    status: StatusCode,
+}
+
+/// What went wrong.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OpenAiErrorBody)]
+struct ProtocolErrorBody {
+    /// For people.
+    message: String,
+    /// What kind of error it is.
+    r#type: &'static str,
+    /// The parameter it is about.
+    param: Option<String>,
+    /// For programs.
+    code: &'static str,
+}
+
+impl From<&ApiError> for ProtocolError {
+    fn from(e: &ApiError) -> Self {
+        // The protocol knows one status for all that the caller should have sent otherwise.
+        let status = match e.status() {
+            StatusCode::UNPROCESSABLE_ENTITY | StatusCode::NOT_IMPLEMENTED => StatusCode::BAD_REQUEST,
+            status => status,
+        };
+        let code = match (status, e.code()) {
+            (StatusCode::UNAUTHORIZED, _) => "invalid_api_key",
+            (StatusCode::TOO_MANY_REQUESTS, _) => "rate_limit_exceeded",
+            (_, "not_found") => "model_not_found",
+            (_, code) => code,
+        };
+        let kind = match status {
+            StatusCode::FORBIDDEN => "permission_error",
+            StatusCode::TOO_MANY_REQUESTS => "rate_limit_error",
+            status if status.is_server_error() => "server_error",
+            _ => "invalid_request_error",
+        };
+        let (message, param) = (e.message().to_owned(), e.field().map(str::to_owned));
+        Self { error: ProtocolErrorBody { message, r#type: kind, param, code }, status }
+    }
+}
+
+impl ProtocolError {
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// Strings alone can always be written.
+    pub(crate) fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}

@@ -1,0 +1,29 @@
+//! `DELETE /api/v1/conversations/{id}`: removes a conversation and its messages.
+
+use axum::Extension;
+use axum::extract::State;
+use sutazai_core::domain::{Caller, ConversationId};
+
+use crate::app::App;
+use crate::dto::gone::Gone;
+use crate::envelope::Reply;
+use crate::error::ApiError;
+use crate::extract::IdPath;
+
+/// Remove a conversation and its messages.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/conversations/{id}",
+    operation_id = "delete_conversation",
+    tag = "conversations",
+    params(("id" = Uuid, Path)),
+    responses((status = 200, description = "It is gone.", body = Gone)),
+)]
+pub(crate) async fn handle(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    IdPath(id): IdPath<ConversationId>,
+) -> Result<Reply, ApiError> {
+    app.chat()?.delete(&caller, id).await?;
+    Ok(Reply::ok(&Gone { id: id.0 }))
+}

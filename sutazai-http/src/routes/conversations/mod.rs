@@ -1,0 +1,7 @@
+//! Conversations with a model.
+
+pub(crate) mod create;
+pub(crate) mod delete;
+pub(crate) mod list;
+pub(crate) mod say;
+pub(crate) mod show;

@@ -1,0 +1,87 @@
+//! `POST /v1/chat/completions`: an answer, whole or piece by piece.
+
+use axum::Extension;
+use axum::extract::State;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures::stream::{self, BoxStream};
+use futures::{Stream, StreamExt};
+use sutazai_core::domain::{Caller, ModelEvent};
+use sutazai_core::ports::ModelBackend;
+use sutazai_core::{Error, Result};
+
+use crate::app::App;
+use crate::dto::openai::chat::{CreateChatCompletion, Wanted};
+use crate::dto::openai::completion::{ChatCompletion, Chunks};
+use crate::dto::openai::error::ProtocolError;
+use crate::envelope::Reply;
+use crate::error::ApiError;
+use crate::extract::ProtocolJson;
+use crate::gateway::{checked_answer, named};
+use crate::live::ending::Ending;
+use crate::routes::tasks::events::KEEP_ALIVE;
+
+/// Complete a chat, for OpenAI's clients.
+///
+/// With `stream` the answer comes as server-sent events: chunks, then `[DONE]`. A JSON Schema in `response_format` is kept
+/// to, or the answer is an error; a stream then begins when the whole answer has been checked.
+#[utoipa::path(
+    post,
+    path = "/v1/chat/completions",
+    operation_id = "openai_create_chat_completion",
+    tag = "openai",
+    request_body = CreateChatCompletion,
+    responses(
+        (status = 200, description = "The answer.", content(
+            (ChatCompletion = "application/json"),
+            (String = "text/event-stream"),
+        )),
+    ),
+)]
+pub(crate) async fn handle(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    ending: Ending,
+    ProtocolJson(body): ProtocolJson<CreateChatCompletion>,
+) -> Result<Response, ApiError> {
+    let wanted = body.wanted()?;
+    let model = app.model_for(&caller)?;
+    let now = app.engine().clock().now();
+    if !wanted.stream {
+        let (text, usage) = checked_answer(&*model, wanted.request).await.map_err(named)?;
+        return Ok(Reply::ok(&ChatCompletion::new(text, usage, now)).into_response());
+    }
+    let chunks = Chunks::new(wanted.model.clone(), wanted.include_usage, now);
+    let events = events(&*model, wanted).await.map_err(named)?;
+    let sent = sent(events, chunks).take_until(Box::pin(ending.come()));
+    Ok(Sse::new(sent).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response())
+}
+
+/// The answer as it is written; under a constraint whole, and checked.
+async fn events(model: &dyn ModelBackend, wanted: Wanted) -> Result<BoxStream<'static, Result<ModelEvent>>> {
+    if wanted.request.constraint.is_none() {
+        return model.generate(wanted.request).await;
+    }
+    let (text, usage) = checked_answer(model, wanted.request).await?;
+    Ok(stream::iter([Ok(ModelEvent::Text(text)), Ok(ModelEvent::Done(usage))]).boxed())
+}
+
+/// As the protocol writes it: a chunk a piece, then `[DONE]`; or an error in a chunk's place, and nothing after it.
+fn sent(
+    events: BoxStream<'static, Result<ModelEvent>>,
+    chunks: Chunks,
+) -> impl Stream<Item = Result<Event, Error>> + Send {
+    let first = chunks.first();
+    let rest = events.flat_map(move |event| {
+        stream::iter(match event {
+            Ok(ModelEvent::Text(text)) => vec![chunks.text(&text)],
+            Ok(ModelEvent::Done(usage)) => {
+                let mut last = chunks.last(&usage);
+                last.push("[DONE]".into());
+                last
+            }
+            Err(e) => vec![ProtocolError::from(&ApiError::from(named(e))).to_json()],
+        })
+    });
+    stream::iter([first]).chain(rest).map(|data| Ok(Event::default().data(data)))
+}

@@ -1,0 +1,6 @@
+//! `/v1`: OpenAI's protocol in front of the models of this server.
+
+pub(crate) mod complete;
+pub(crate) mod embed;
+pub(crate) mod list_models;
+pub(crate) mod show_model;

@@ -1,0 +1,49 @@
+//! `POST /api/v1/models/pull`: fetches a model that is not there yet.
+
+use axum::Extension;
+use axum::extract::State;
+use serde_json::json;
+use sutazai_core::Error;
+use sutazai_core::domain::{Caller, NewTask};
+
+use crate::app::App;
+use crate::dto::model::PullModel;
+use crate::dto::task::TaskView;
+use crate::envelope::Reply;
+use crate::error::ApiError;
+use crate::extract::Json;
+
+const AGENT: &str = "model-puller";
+/// A model may have many gigabytes.
+const TIMEOUT_SECONDS: u32 = 86_400;
+
+/// Fetch a model that is not there yet.
+///
+/// The task's events tell how far it is.
+#[utoipa::path(
+    post,
+    path = "/api/v1/models/pull",
+    operation_id = "pull_model",
+    tag = "models",
+    request_body = PullModel,
+    responses(
+        (status = 202, description = "It will be fetched.", body = TaskView),
+        (status = 404, description = "This server has no such agent."),
+    ),
+)]
+pub(crate) async fn handle(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Json(body): Json<PullModel>,
+) -> Result<Reply, ApiError> {
+    if !app.engine().agents().iter().any(|agent| agent.name == AGENT) {
+        return Err(Error::not_found(format!("agent {AGENT}")).into());
+    }
+    let new = NewTask {
+        title: "Fetching a model".into(),
+        timeout_seconds: TIMEOUT_SECONDS,
+        ..NewTask::new(AGENT, json!({ "model": body.model }))
+    };
+    let task = app.engine().submit(&caller, new).await?;
+    Ok(Reply::accepted(&TaskView::from(task)))
+}

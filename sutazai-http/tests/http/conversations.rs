@@ -1,0 +1,221 @@
+//! Conversations, over models that do what a test wrote down.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use reqwest::{Method, Response};
+use serde_json::{Value, json};
+use sutazai_core::Error;
+use sutazai_core::domain::{ChatMessage, Role};
+use sutazai_core::model_gate::ModelGateConfig;
+use sutazai_core::testing::{ScriptedAnswer, ScriptedModelBackend};
+
+use crate::endless::Endless;
+use crate::support::{Server, User, failure, names, success};
+
+const PATH: &str = "/api/v1/conversations";
+
+async fn scripted<A: Into<ScriptedAnswer>>(
+    answers: impl IntoIterator<Item = A>,
+) -> (Server, Arc<ScriptedModelBackend>) {
+    let model = Arc::new(ScriptedModelBackend::new(answers));
+    (Server::start_with_model(model.clone(), ModelGateConfig::default()).await, model)
+}
+
+async fn begin(user: &User<'_>, body: Value) -> String {
+    let conversation = success(user.post(PATH, &body).await, 201).await;
+    conversation["id"].as_str().unwrap().to_owned()
+}
+
+async fn say(user: &User<'_>, id: &str, content: &str) -> Response {
+    user.post(&format!("{PATH}/{id}/messages"), &json!({ "content": content })).await
+}
+
+/// The name and the data of each event.
+async fn events(answer: Response) -> Vec<(String, Value)> {
+    assert_eq!(answer.headers()["content-type"], "text/event-stream");
+    let text = answer.text().await.unwrap();
+    let event = |block: &str| {
+        let (name, data) = block.split_once('\n')?;
+        let data = serde_json::from_str(data.strip_prefix("data: ")?).unwrap();
+        Some((name.strip_prefix("event: ")?.to_owned(), data))
+    };
+    text.split("\n\n").filter_map(event).collect()
+}
+
+async fn messages(user: &User<'_>, id: &str) -> Vec<Value> {
+    let shown = success(user.get(&format!("{PATH}/{id}")).await, 200).await;
+    shown["messages"].as_array().unwrap().clone()
+}
+
+#[tokio::test]
+async fn talking_and_being_remembered() {
+    let (server, model) = scripted(["It is salty.", "Because of rivers."]).await;
+    let ada = server.user("ada").await;
+    let id = begin(&ada, json!({ "title": "The sea", "system": "Be brief." })).await;
+    let told = events(say(&ada, &id, "How is the sea?").await).await;
+    let names: Vec<&str> = told.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["text", "text", "text", "done"]);
+    let text: String = told[..3].iter().map(|(_, data)| data["text"].as_str().unwrap()).collect();
+    assert_eq!(text, "It is salty.");
+    let done = &told[3].1;
+    assert_eq!(
+        (&done["message"]["content"], &done["message"]["cut"]),
+        (&json!("It is salty."), &json!(false))
+    );
+    assert_eq!(done["message"]["usage"]["completion_tokens"], 3);
+    events(say(&ada, &id, "Why?").await).await;
+    let kept = messages(&ada, &id).await;
+    let said: Vec<_> = kept
+        .iter()
+        .map(|message| (message["role"].as_str().unwrap(), message["content"].as_str().unwrap()))
+        .collect();
+    let expected = [
+        ("user", "How is the sea?"),
+        ("assistant", "It is salty."),
+        ("user", "Why?"),
+        ("assistant", "Because of rivers."),
+    ];
+    assert_eq!(said, expected);
+    assert_eq!(kept[1], done["message"]);
+    assert_eq!(kept[0]["id"], done["in_reply_to"]);
+    let asked = &model.requests()[1];
+    let roles: Vec<Role> = asked.messages.iter().map(|message| message.role).collect();
+    assert_eq!(asked.messages[0], ChatMessage::system("Be brief."));
+    assert_eq!(roles, [Role::System, Role::User, Role::Assistant, Role::User]);
+}
+
+#[tokio::test]
+async fn a_long_history_is_shown_as_far_as_it_fits() {
+    let model = Arc::new(Endless::default());
+    let server = Server::start_with_model(model.clone(), ModelGateConfig::default()).await;
+    let ada = server.user("ada").await;
+    let id = begin(&ada, json!({})).await;
+    for _ in 0..20 {
+        drop(say(&ada, &id, "A sentence of some words.").await);
+        model.until_writing(0).await;
+    }
+    // Half of the context of 64 tokens is the history's. A message takes 17 of them, half an answer 10 at the least.
+    assert!((1..=2).contains(&model.shown()), "{}", model.shown());
+}
+
+#[tokio::test]
+async fn of_an_answer_whose_reader_goes_away_the_rest_is_not_written() {
+    let model = Arc::new(Endless::default());
+    let server = Server::start_with_model(model.clone(), ModelGateConfig::default()).await;
+    let ada = server.user("ada").await;
+    let id = begin(&ada, json!({})).await;
+    let mut pieces = say(&ada, &id, "Go").await.bytes_stream();
+    pieces.next().await.unwrap().unwrap();
+    drop(pieces);
+    model.until_writing(0).await;
+    let kept = async {
+        loop {
+            let kept = messages(&ada, &id).await;
+            if kept.len() == 2 {
+                return kept;
+            }
+        }
+    };
+    let kept = tokio::time::timeout(Duration::from_secs(10), kept).await.unwrap();
+    assert_eq!((&kept[1]["cut"], &kept[1]["usage"]), (&json!(true), &Value::Null));
+    assert!(kept[1]["content"].as_str().unwrap().starts_with("on on "));
+}
+
+#[tokio::test]
+async fn what_was_said_stays_when_the_model_fails() {
+    let broken = ScriptedAnswer::Broken("It ".into(), Error::unavailable("cut"));
+    let (server, _) = scripted([Error::unavailable("away").into(), broken]).await;
+    let ada = server.user("ada").await;
+    let id = begin(&ada, json!({})).await;
+    failure(say(&ada, &id, "One?").await, 503, "unavailable").await;
+    let told = events(say(&ada, &id, "Two?").await).await;
+    assert_eq!((told[1].0.as_str(), &told[1].1["code"]), ("error", &json!("unavailable")));
+    let kept = messages(&ada, &id).await;
+    let said: Vec<_> = kept
+        .iter()
+        .map(|message| (message["content"].as_str().unwrap(), message["cut"].as_bool().unwrap()))
+        .collect();
+    assert_eq!(said, [("One?", false), ("Two?", false), ("It ", true)]);
+}
+
+#[tokio::test]
+async fn listing_page_by_page_and_deleting() {
+    let (server, _) = scripted(["a", "b", "c"]).await;
+    let ada = server.user("ada").await;
+    let mut ids = Vec::new();
+    for title in ["one", "two", "three"] {
+        ids.push(begin(&ada, json!({ "title": title })).await);
+    }
+    let first = success(ada.get(&format!("{PATH}?limit=2")).await, 200).await;
+    let cursor = first["next_cursor"].as_str().unwrap();
+    assert_eq!((&first["items"][0]["title"], &first["items"][1]["title"]), (&json!("three"), &json!("two")));
+    let second = success(ada.get(&format!("{PATH}?limit=2&cursor={cursor}")).await, 200).await;
+    assert_eq!((&second["items"][0]["title"], &second["next_cursor"]), (&json!("one"), &Value::Null));
+    for content in ["1", "2", "3"] {
+        events(say(&ada, &ids[0], content).await).await;
+    }
+    let path = format!("{PATH}/{}", ids[0]);
+    let latest = success(ada.get(&format!("{path}?limit=4")).await, 200).await;
+    assert_eq!(
+        (&latest["messages"][0]["content"], &latest["messages"][3]["content"]),
+        (&json!("2"), &json!("c"))
+    );
+    let cursor = latest["next_cursor"].as_str().unwrap();
+    let before = success(ada.get(&format!("{path}?limit=4&cursor={cursor}")).await, 200).await;
+    assert_eq!(
+        (&before["messages"][0]["content"], &before["messages"][1]["content"]),
+        (&json!("1"), &json!("a"))
+    );
+    assert_eq!(before["next_cursor"], Value::Null);
+    let gone = success(ada.request(Method::DELETE, &path).send().await.unwrap(), 200).await;
+    assert_eq!(gone["id"], ids[0].as_str());
+    failure(ada.get(&path).await, 404, "not_found").await;
+}
+
+#[tokio::test]
+async fn somebody_elses_are_not_there() {
+    let (server, model) = scripted(["secret"]).await;
+    let [ada, eve] = [server.user("ada").await, server.user("eve").await];
+    let id = begin(&ada, json!({ "title": "mine" })).await;
+    let path = format!("{PATH}/{id}");
+    failure(eve.get(&path).await, 404, "not_found").await;
+    failure(eve.request(Method::DELETE, &path).send().await.unwrap(), 404, "not_found").await;
+    failure(say(&eve, &id, "hello").await, 404, "not_found").await;
+    assert_eq!(success(eve.get(PATH).await, 200).await["items"], json!([]));
+    assert_eq!(model.requests().len(), 0);
+    assert_eq!(success(ada.get(&path).await, 200).await["messages"], json!([]));
+}
+
+#[tokio::test]
+async fn what_does_not_fit_is_named() {
+    let (server, model) = scripted(["x"]).await;
+    let ada = server.user("ada").await;
+    for (body, field) in [
+        (json!({ "title": "x".repeat(201) }), "title"),
+        (json!({ "system": "" }), "system"),
+        (json!({ "model": "a\u{0}b" }), "model"),
+        (json!({ "titel": "x" }), "titel"),
+    ] {
+        names(ada.post(PATH, &body).await, 422, "invalid_input", field).await;
+    }
+    let id = begin(&ada, json!({})).await;
+    let path = format!("{PATH}/{id}/messages");
+    for (body, field) in [
+        (json!({}), "content"),
+        (json!({ "content": "" }), "content"),
+        (json!({ "content": "x", "max_tokens": 0 }), "max_tokens"),
+        (json!({ "content": "x", "temperature": 2.5 }), "temperature"),
+    ] {
+        names(ada.post(&path, &body).await, 422, "invalid_input", field).await;
+    }
+    for query in ["limit=0", "limit=101"] {
+        names(ada.get(&format!("{PATH}?{query}")).await, 422, "invalid_input", "limit").await;
+        names(ada.get(&format!("{PATH}/{id}?{query}")).await, 422, "invalid_input", "limit").await;
+    }
+    names(ada.get(&format!("{PATH}?cursor=1")).await, 422, "invalid_input", "cursor").await;
+    assert_eq!((model.requests().len(), messages(&ada, &id).await.len()), (0, 0));
+    let unknown = begin(&ada, json!({ "model": "gpt-4" })).await;
+    failure(say(&ada, &unknown, "x").await, 404, "not_found").await;
+}

@@ -1,0 +1,75 @@
+//! A model that writes until it is stopped, and says when it is.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::{StreamExt, stream};
+use sutazai_core::Result;
+use sutazai_core::domain::{Constraint, GenerateRequest, ModelEvent, ModelInfo};
+use sutazai_core::ports::{ModelBackend, ModelStream};
+
+/// The model; how many answers it is writing.
+#[derive(Debug, Default)]
+pub(crate) struct Endless {
+    writing: Arc<AtomicUsize>,
+    shown: AtomicUsize,
+}
+
+impl Endless {
+    /// How many messages it was shown last.
+    pub(crate) fn shown(&self) -> usize {
+        self.shown.load(Ordering::SeqCst)
+    }
+
+    /// Waits until it writes so many answers.
+    pub(crate) async fn until_writing(&self, count: usize) {
+        let reached = async {
+            while self.writing.load(Ordering::SeqCst) != count {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), reached).await.unwrap();
+    }
+}
+
+struct Written(Arc<AtomicUsize>);
+
+impl Drop for Written {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[async_trait]
+impl ModelBackend for Endless {
+    fn name(&self) -> &str {
+        "endless"
+    }
+
+    fn supports(&self, _: &Constraint) -> bool {
+        false
+    }
+
+    async fn models(&self) -> Result<Vec<ModelInfo>> {
+        let (name, backend) = ("endless".into(), "endless".into());
+        Ok(vec![ModelInfo { name, backend, size_bytes: None, parameters: None, context_length: Some(64) }])
+    }
+
+    async fn generate(&self, request: GenerateRequest) -> Result<ModelStream> {
+        self.shown.store(request.messages.len(), Ordering::SeqCst);
+        self.writing.fetch_add(1, Ordering::SeqCst);
+        let words = stream::unfold(Written(self.writing.clone()), |written| async {
+            tokio::task::yield_now().await;
+            Some((Ok(ModelEvent::Text("on ".into())), written))
+        });
+        // Not so fast that the test's memory fills.
+        Ok(words.take(100_000).chain(stream::pending()).boxed())
+    }
+
+    /// The length of each text, twice.
+    async fn embed(&self, _: Option<String>, texts: &[String]) -> Result<Vec<Vec<f32>>> {
+        Ok(texts.iter().map(|text| vec![text.len() as f32, text.len() as f32 / 2.0]).collect())
+    }
+}

@@ -1,0 +1,349 @@
+//! The gateway in OpenAI's form, over models that do what a test wrote down.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use reqwest::{Method, Response};
+use serde_json::{Value, json};
+use sutazai_core::model_gate::ModelGateConfig;
+use sutazai_core::testing::{ScriptedAnswer, ScriptedModelBackend};
+use sutazai_core::{Error, ErrorKind};
+
+use crate::endless::Endless;
+use crate::support::{Server, User, names, success};
+
+const PATH: &str = "/v1/chat/completions";
+
+async fn scripted<A: Into<ScriptedAnswer>>(
+    answers: impl IntoIterator<Item = A>,
+) -> (Server, Arc<ScriptedModelBackend>) {
+    let model = Arc::new(ScriptedModelBackend::new(answers));
+    (Server::start_with_model(model.clone(), ModelGateConfig::default()).await, model)
+}
+
+fn ask(more: Value) -> Value {
+    let mut body =
+        json!({ "model": "scripted-model", "messages": [{ "role": "user", "content": "The sea?" }] });
+    body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    body
+}
+
+fn schema() -> Value {
+    let schema = json!({ "type": "object", "required": ["n"], "properties": { "n": { "type": "integer" } } });
+    json!({ "response_format": { "type": "json_schema", "json_schema": { "name": "n", "schema": schema } } })
+}
+
+/// Checks that an error is in OpenAI's form and nothing else, and gives it.
+async fn refused(answer: Response, status: u16, kind: &str, code: &str) -> Value {
+    assert_eq!(answer.headers()["content-type"], "application/json");
+    let (found, body) = (answer.status().as_u16(), answer.json::<Value>().await.unwrap());
+    assert_eq!(
+        (found, &body["error"]["type"], &body["error"]["code"]),
+        (status, &json!(kind), &json!(code)),
+        "{body}"
+    );
+    assert_eq!((body.as_object().unwrap().len(), body["error"].as_object().unwrap().len()), (1, 4), "{body}");
+    assert!(!body["error"]["message"].as_str().unwrap().is_empty());
+    body["error"].clone()
+}
+
+/// The data of each server-sent event.
+async fn sent(answer: Response) -> Vec<String> {
+    assert_eq!(answer.headers()["content-type"], "text/event-stream");
+    let text = answer.text().await.unwrap();
+    text.split("\n\n").filter_map(|block| block.strip_prefix("data: ")).map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn an_answer_as_a_whole() {
+    let (server, model) = scripted(["The sea is salty."]).await;
+    let ada = server.user("ada").await;
+    let more =
+        json!({ "max_tokens": 3, "seed": 7, "user": "somebody", "store": true, "n": 1, "logprobs": false });
+    let answer = ada.post(PATH, &ask(more)).await;
+    assert_eq!(answer.status(), 200);
+    let body: Value = answer.json().await.unwrap();
+    assert_eq!(body["object"], "chat.completion");
+    assert_eq!(body["model"], "scripted-model");
+    assert_eq!(
+        body["choices"][0]["message"],
+        json!({ "role": "assistant", "content": "The sea is ", "refusal": null })
+    );
+    assert_eq!(body["choices"][0]["finish_reason"], "length");
+    assert_eq!(body["usage"], json!({ "prompt_tokens": 2, "completion_tokens": 3, "total_tokens": 5 }));
+    assert!(body["id"].as_str().unwrap().starts_with("chatcmpl-"));
+    assert!(body.get("degraded").is_none());
+    assert_eq!(model.requests()[0].seed, Some(7));
+}
+
+#[tokio::test]
+async fn an_answer_piece_by_piece() {
+    let (server, _) = scripted(["The sea", "The sea"]).await;
+    let ada = server.user("ada").await;
+    let sent_plain = sent(ada.post(PATH, &ask(json!({ "stream": true }))).await).await;
+    let chunks: Vec<Value> =
+        sent_plain[..4].iter().map(|chunk| serde_json::from_str(chunk).unwrap()).collect();
+    let deltas: Vec<&Value> = chunks.iter().map(|chunk| &chunk["choices"][0]["delta"]).collect();
+    let expected = [
+        json!({ "role": "assistant", "content": "" }),
+        json!({ "content": "The " }),
+        json!({ "content": "sea" }),
+        json!({}),
+    ];
+    assert_eq!(deltas, expected.iter().collect::<Vec<_>>());
+    assert!(chunks.iter().all(|chunk| chunk["id"] == chunks[0]["id"] && chunk.get("usage").is_none()));
+    assert_eq!(
+        (&chunks[3]["choices"][0]["finish_reason"], sent_plain[4].as_str()),
+        (&json!("stop"), "[DONE]")
+    );
+    let with_usage = ask(json!({ "stream": true, "stream_options": { "include_usage": true } }));
+    let sent = sent(ada.post(PATH, &with_usage).await).await;
+    let count: Value = serde_json::from_str(&sent[4]).unwrap();
+    assert_eq!((&count["choices"], &count["usage"]["total_tokens"]), (&json!([]), &json!(4)));
+    assert!(sent[..4].iter().all(|chunk| chunk.contains("\"usage\":null")), "{sent:?}");
+}
+
+#[tokio::test]
+async fn a_stream_that_breaks_off_says_so_and_is_not_done() {
+    let broken = ScriptedAnswer::Broken("The ".into(), Error::unavailable("the server fell over"));
+    let (server, _) = scripted([broken]).await;
+    let sent = sent(server.user("ada").await.post(PATH, &ask(json!({ "stream": true }))).await).await;
+    let last: Value = serde_json::from_str(sent.last().unwrap()).unwrap();
+    assert_eq!((sent.len(), &last["error"]["type"]), (3, &json!("server_error")), "{sent:?}");
+    assert!(last["error"]["message"].as_str().unwrap().contains("fell over"));
+}
+
+#[tokio::test]
+async fn a_misfit_is_tried_again_once_and_never_passed_on() {
+    for stream in [false, true] {
+        let (server, model) = scripted(["no JSON", "{\"n\": 1}", "{\"n\": \"x\"}", "[]", "{\"n\": 2}"]).await;
+        let ada = server.user("ada").await;
+        let mut body = ask(schema());
+        body["stream"] = json!(stream);
+        body["seed"] = json!(5);
+        let good = ada.post(PATH, &body).await;
+        assert_eq!(good.status(), 200);
+        assert!(good.text().await.unwrap().contains(r#"{\"n\": 1}"#));
+        let seeds: Vec<_> = model.requests().iter().map(|request| request.seed).collect();
+        assert_eq!(seeds, [Some(5), None], "the same seed would give the same misfit");
+        let e = refused(ada.post(PATH, &body).await, 503, "server_error", "unavailable").await;
+        assert!(e["message"].as_str().unwrap().contains("does not fit"), "{e}");
+        assert_eq!(model.requests().len(), 4);
+    }
+}
+
+#[tokio::test]
+async fn json_that_did_not_end_is_no_answer() {
+    // The limit came first: no backend takes that for a misfit.
+    let (server, _) = scripted(["{\"n\": 1, \"m\": 2}"]).await;
+    let mut body = ask(schema());
+    body["max_tokens"] = json!(2);
+    let answer = server.user("ada").await.post(PATH, &body).await;
+    let e = refused(answer, 400, "invalid_request_error", "invalid_input").await;
+    assert_eq!(e["param"], "max_tokens");
+}
+
+#[tokio::test]
+async fn a_schema_is_refused_where_nobody_can_keep_to_it() {
+    let model = Arc::new(ScriptedModelBackend::new(["{}"]).supporting(false, false));
+    let server = Server::start_with_model(model.clone(), ModelGateConfig::default()).await;
+    let ada = server.user("ada").await;
+    for format in [json!({ "type": "json_object" }), schema()["response_format"].clone()] {
+        let answer = ada.post(PATH, &ask(json!({ "response_format": format }))).await;
+        let e = refused(answer, 400, "invalid_request_error", "unsupported").await;
+        assert_eq!(e["param"], "response_format");
+    }
+    assert_eq!(model.requests().len(), 0);
+}
+
+#[tokio::test]
+async fn what_would_change_the_answer_is_refused_by_name() {
+    let (server, model) = scripted(Vec::<String>::new()).await;
+    let ada = server.user("ada").await;
+    for (name, value) in [
+        ("n", json!(2)),
+        ("tools", json!([{ "type": "function", "function": { "name": "f" } }])),
+        ("tool_choice", json!("auto")),
+        ("logprobs", json!(true)),
+        ("presence_penalty", json!(0.5)),
+        ("logit_bias", json!({ "50256": -100 })),
+        ("temperature", json!(3)),
+        ("max_tokens", json!(-1)),
+        ("messages", json!([])),
+        ("no_such_parameter", json!(1)),
+    ] {
+        let answer = ada.post(PATH, &ask(json!({ name: value }))).await;
+        let e = refused(answer, 400, "invalid_request_error", "invalid_input").await;
+        assert_eq!(e["param"], name);
+    }
+    let bad_schema =
+        json!({ "type": "json_schema", "json_schema": { "name": "n", "schema": { "type": "nonsense" } } });
+    for (more, param) in [
+        (json!({ "messages": [{ "role": "tool", "content": "x" }] }), "messages[0].role"),
+        (
+            json!({ "messages": [{ "role": "user", "content": [{ "type": "image_url" }] }] }),
+            "messages[0].content",
+        ),
+        (json!({ "response_format": bad_schema }), "response_format"),
+    ] {
+        let e =
+            refused(ada.post(PATH, &ask(more)).await, 400, "invalid_request_error", "invalid_input").await;
+        assert_eq!(e["param"], param);
+    }
+    assert_eq!(model.requests().len(), 0);
+}
+
+#[tokio::test]
+async fn errors_of_every_kind_have_the_protocols_form() {
+    let (server, _) = scripted([Error::new(ErrorKind::Internal, "the secret plan")]).await;
+    let ada = server.user("ada").await;
+    let anonymous = server.request(Method::POST, PATH).json(&ask(json!({}))).send().await.unwrap();
+    refused(anonymous, 401, "invalid_request_error", "invalid_api_key").await;
+    let unknown = ada.post(PATH, &ask(json!({ "model": "gpt-4" }))).await;
+    refused(unknown, 404, "invalid_request_error", "model_not_found").await;
+    let e = refused(ada.post(PATH, &ask(json!({}))).await, 500, "server_error", "internal").await;
+    assert!(!e.to_string().contains("secret"));
+    let no_json = ada.request(Method::POST, PATH).header("content-type", "application/json").body("{").send();
+    refused(no_json.await.unwrap(), 400, "invalid_request_error", "malformed").await;
+    let text = ada.request(Method::POST, PATH).body("hello").send().await.unwrap();
+    refused(text, 415, "invalid_request_error", "unsupported_media_type").await;
+    let without = Server::start().await;
+    let answer = without.user("ada").await.post(PATH, &ask(json!({}))).await;
+    refused(answer, 503, "server_error", "unavailable").await;
+}
+
+async fn key<'a>(user: &User<'a>, scopes: Value) -> String {
+    let body = json!({ "name": "a program", "scopes": scopes });
+    let created = success(user.post("/api/v1/auth/api-keys", &body).await, 201).await;
+    created["key"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn an_api_key_needs_the_scope_and_its_user_is_held_to_the_limit() {
+    let model = Arc::new(ScriptedModelBackend::replying(|_| "yes"));
+    let limits = ModelGateConfig { per_minute: 2, ..ModelGateConfig::default() };
+    let server = Server::start_with_model(model, limits).await;
+    let ada = server.user("ada").await;
+    let ask_with = async |key: &str| {
+        server.request(Method::POST, PATH).bearer_auth(key).json(&ask(json!({}))).send().await.unwrap()
+    };
+    let other = key(&ada, json!(["tasks:read"])).await;
+    refused(ask_with(&other).await, 403, "permission_error", "forbidden").await;
+    let [one, two] = [key(&ada, json!(["models:use"])).await, key(&ada, json!(["models:use"])).await];
+    assert_eq!(ask_with(&one).await.status(), 200);
+    assert_eq!(ask_with(&two).await.status(), 200);
+    let third = ask_with(&one).await;
+    assert_eq!(third.headers()["retry-after"], "30");
+    refused(third, 429, "rate_limit_error", "rate_limit_exceeded").await;
+    assert_eq!(server.user("eve").await.post(PATH, &ask(json!({}))).await.status(), 200);
+}
+
+#[tokio::test]
+async fn who_goes_away_stops_the_model_and_frees_its_slot() {
+    let model = Arc::new(Endless::default());
+    let gate = ModelGateConfig { slots: Some(1), queue: 0, ..ModelGateConfig::default() };
+    let server = Server::start_with_model(model.clone(), gate).await;
+    let ada = server.user("ada").await;
+    for stream in [true, false] {
+        let body = ask(json!({ "model": "endless", "stream": stream }));
+        if stream {
+            let answer = ada.post(PATH, &body).await;
+            let mut pieces = answer.bytes_stream();
+            pieces.next().await.unwrap().unwrap();
+            model.until_writing(1).await;
+            let busy = ada.post(PATH, &body).await;
+            assert!(busy.headers().contains_key("retry-after"));
+            refused(busy, 503, "server_error", "busy").await;
+        } else {
+            let whole = ada.post(PATH, &body);
+            tokio::select! {
+                answer = whole => panic!("{answer:?}"),
+                () = model.until_writing(1) => {}
+            }
+        }
+        model.until_writing(0).await;
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_reads_does_not_keep_the_slot() {
+    let model =
+        Arc::new(ScriptedModelBackend::replying(|_| format!("{} ", "w".repeat(10_000)).repeat(3_000)));
+    let gate =
+        ModelGateConfig { slots: Some(1), queue: 0, per_minute: 1_000_000, ..ModelGateConfig::default() };
+    let server = Server::start_with_model(model, gate).await;
+    let ada = server.user("ada").await;
+    // 30 MB: more than the connection holds.
+    let long = ask(json!({ "stream": true, "max_tokens": 3_000 }));
+    let unread = ada.post(PATH, &long).await;
+    let short = ask(json!({ "max_tokens": 1 }));
+    let in_time = async { while ada.post(PATH, &short).await.status() != 200 {} };
+    tokio::time::timeout(Duration::from_secs(30), in_time).await.unwrap();
+    drop(unread);
+}
+
+#[tokio::test]
+async fn embeddings_as_numbers_and_as_base64() {
+    let server = Server::start_with_model(Arc::new(Endless::default()), ModelGateConfig::default()).await;
+    let ada = server.user("ada").await;
+    let embed = async |body: Value| ada.post("/v1/embeddings", &body).await;
+    let many = embed(json!({ "model": "endless", "input": ["abc", "four"], "user": "x" })).await;
+    let body: Value = many.json().await.unwrap();
+    assert_eq!(body["data"][0], json!({ "object": "embedding", "index": 0, "embedding": [3.0, 1.5] }));
+    assert_eq!(body["data"][1]["embedding"], json!([4.0, 2.0]));
+    let one = embed(json!({ "model": "endless", "input": "abc", "encoding_format": "base64" })).await;
+    assert_eq!(one.json::<Value>().await.unwrap()["data"][0]["embedding"], "AABAQAAAwD8=");
+    for (body, param) in [
+        (json!({ "model": "endless", "input": [] }), "input"),
+        (json!({ "model": "endless", "input": [1, 2] }), "input"),
+        (json!({ "model": "endless", "input": ["a", ""] }), "input"),
+        (json!({ "model": "endless", "input": "a", "dimensions": 3 }), "dimensions"),
+        (json!({ "model": "endless", "input": "a", "encoding_format": "hex" }), "encoding_format"),
+    ] {
+        let e = refused(embed(body).await, 400, "invalid_request_error", "invalid_input").await;
+        assert_eq!(e["param"], param);
+    }
+    let (scripted, _) = scripted(["x"]).await;
+    let none = scripted
+        .user("ada")
+        .await
+        .post("/v1/embeddings", &json!({ "model": "scripted-model", "input": "a" }))
+        .await;
+    refused(none, 400, "invalid_request_error", "unsupported").await;
+}
+
+#[tokio::test]
+async fn models_in_both_forms() {
+    let (server, _) = scripted(["x"]).await;
+    let ada = server.user("ada").await;
+    let expected = json!({ "id": "scripted-model", "object": "model", "created": 0, "owned_by": "scripted" });
+    let list: Value = ada.get("/v1/models").await.json().await.unwrap();
+    assert_eq!(list, json!({ "object": "list", "data": [expected] }));
+    let one: Value = ada.get("/v1/models/scripted-model").await.json().await.unwrap();
+    assert_eq!(one, expected);
+    refused(ada.get("/v1/models/gpt-4").await, 404, "invalid_request_error", "model_not_found").await;
+    let ours = success(ada.get("/api/v1/models").await, 200).await;
+    assert_eq!(
+        (&ours["items"][0]["name"], &ours["items"][0]["backend"]),
+        (&json!("scripted-model"), &json!("scripted"))
+    );
+}
+
+#[tokio::test]
+async fn only_admins_may_have_models_fetched() {
+    let (server, _) = scripted(["x"]).await;
+    let ada = server.user("ada").await;
+    crate::support::failure(
+        ada.post("/api/v1/models/pull", &json!({ "model": "x" })).await,
+        403,
+        "forbidden",
+    )
+    .await;
+    let without = Server::start_with(vec![], false, |router| router).await;
+    let pull = async |body: Value| {
+        without.request(Method::POST, "/api/v1/models/pull").json(&body).send().await.unwrap()
+    };
+    crate::support::failure(pull(json!({ "model": "x" })).await, 404, "not_found").await;
+    names(pull(json!({ "models": "x" })).await, 422, "invalid_input", "models").await;
+}

@@ -1,0 +1,26 @@
+-- Conversations with models and their messages.
+CREATE TABLE conversations (
+    id         BLOB    NOT NULL PRIMARY KEY,
+    -- None: the embedder's own.
+    owner      BLOB    REFERENCES users (id) ON DELETE CASCADE,
+    title      TEXT    NOT NULL,
+    model      TEXT,
+    system     TEXT,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX conversations_owner ON conversations (owner, id);
+
+CREATE TABLE messages (
+    id              BLOB    NOT NULL PRIMARY KEY,
+    conversation_id BLOB    NOT NULL REFERENCES conversations (id) ON DELETE CASCADE,
+    role            TEXT    NOT NULL,
+    content         TEXT    NOT NULL,
+    created_at      INTEGER NOT NULL,
+    cut             INTEGER NOT NULL,
+    -- JSON: who wrote it and what it cost.
+    usage           TEXT
+) STRICT;
+
+CREATE INDEX messages_conversation ON messages (conversation_id, id);

@@ -1,0 +1,203 @@
+//! [`ConversationStore`] over SQLite.
+
+use async_trait::async_trait;
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+use sutazai_core::domain::{
+    ChatMessage, Conversation, ConversationId, ConversationPage, ConversationQuery, MessageId, Role,
+    StoredMessage, UserId,
+};
+use sutazai_core::ports::ConversationStore;
+use sutazai_core::{Error, Result};
+
+use super::database::Database;
+use super::fault::Outcome;
+use super::statement::{instant, nanos};
+use super::writer::Transaction;
+
+/// Conversations in an SQLite file.
+#[derive(Debug)]
+pub(super) struct SqliteConversationStore {
+    database: Database,
+}
+
+macro_rules! conversation_columns {
+    () => {
+        "id, owner, title, model, system, created_at, updated_at"
+    };
+}
+
+macro_rules! message_columns {
+    () => {
+        "id, conversation_id, role, content, created_at, cut, usage"
+    };
+}
+
+impl SqliteConversationStore {
+    /// Over this database, whose schema is up to date.
+    pub(super) fn new(database: Database) -> Self {
+        Self { database }
+    }
+
+    async fn by_id(&self, id: ConversationId) -> Outcome<Option<Conversation>> {
+        const BY_ID: &str = concat!("SELECT ", conversation_columns!(), " FROM conversations WHERE id = ?");
+        let row = sqlx::query(BY_ID).bind(id.0).fetch_optional(self.database.readers()).await?;
+        row.map(|row| decode(&row)).transpose()
+    }
+
+    async fn page(&self, query: &ConversationQuery) -> Outcome<ConversationPage> {
+        const ALL: &str = concat!(
+            "SELECT ",
+            conversation_columns!(),
+            " FROM conversations WHERE (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3"
+        );
+        const OF_OWNER: &str = concat!(
+            "SELECT ",
+            conversation_columns!(),
+            " FROM conversations WHERE owner = ?1 AND (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3"
+        );
+        let rows = sqlx::query(if query.owner.is_some() { OF_OWNER } else { ALL })
+            .bind(query.owner.map(|owner| owner.0))
+            .bind(query.before.map(|before| before.0))
+            .bind(i64::from(query.limit) + 1)
+            .fetch_all(self.database.readers())
+            .await?;
+        let mut items = rows.iter().map(decode).collect::<Outcome<Vec<_>>>()?;
+        let more = items.len() > query.limit as usize;
+        items.truncate(query.limit as usize);
+        let next = items.last().filter(|_| more).map(|last| last.id);
+        Ok(ConversationPage { items, next })
+    }
+
+    async fn latest(
+        &self,
+        conversation: ConversationId,
+        before: Option<MessageId>,
+        limit: u32,
+    ) -> Outcome<Vec<StoredMessage>> {
+        const LATEST: &str = concat!(
+            "SELECT ",
+            message_columns!(),
+            " FROM messages WHERE conversation_id = ?1 AND (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3"
+        );
+        let rows = sqlx::query(LATEST)
+            .bind(conversation.0)
+            .bind(before.map(|before| before.0))
+            .bind(i64::from(limit))
+            .fetch_all(self.database.readers())
+            .await?;
+        rows.iter().rev().map(decode_message).collect()
+    }
+
+    fn read<T>(&self, outcome: Outcome<T>) -> Result<T> {
+        outcome.map_err(|fault| fault.into_error(self.database.path()))
+    }
+}
+
+#[async_trait]
+impl ConversationStore for SqliteConversationStore {
+    async fn create(&self, conversation: &Conversation) -> Result<()> {
+        let conversation = conversation.clone();
+        self.database.writer().run(|tx| Box::pin(insert(tx, conversation))).await
+    }
+
+    async fn get(&self, id: ConversationId) -> Result<Option<Conversation>> {
+        self.read(self.by_id(id).await)
+    }
+
+    async fn list(&self, query: &ConversationQuery) -> Result<ConversationPage> {
+        self.read(self.page(query).await)
+    }
+
+    async fn append(&self, message: &StoredMessage) -> Result<()> {
+        let message = message.clone();
+        self.database.writer().run(|tx| Box::pin(insert_message(tx, message))).await
+    }
+
+    async fn messages(
+        &self,
+        conversation: ConversationId,
+        before: Option<MessageId>,
+        limit: u32,
+    ) -> Result<Vec<StoredMessage>> {
+        self.read(self.latest(conversation, before, limit).await)
+    }
+
+    async fn delete(&self, id: ConversationId) -> Result<()> {
+        self.database.writer().run(move |tx| Box::pin(remove(tx, id))).await
+    }
+}
+
+async fn insert(tx: &mut Transaction, conversation: Conversation) -> Outcome<()> {
+    const INSERT: &str =
+        concat!("INSERT INTO conversations (", conversation_columns!(), ") VALUES (?, ?, ?, ?, ?, ?, ?)");
+    sqlx::query(INSERT)
+        .bind(conversation.id.0)
+        .bind(conversation.owner.map(|owner| owner.0))
+        .bind(&conversation.title)
+        .bind(&conversation.model)
+        .bind(&conversation.system)
+        .bind(nanos(conversation.created_at))
+        .bind(nanos(conversation.updated_at))
+        .execute(&mut tx.connection)
+        .await?;
+    Ok(())
+}
+
+async fn insert_message(tx: &mut Transaction, message: StoredMessage) -> Outcome<()> {
+    const TOUCH: &str = "UPDATE conversations SET updated_at = max(updated_at, ?) WHERE id = ?";
+    let touched = sqlx::query(TOUCH)
+        .bind(nanos(message.created_at))
+        .bind(message.conversation.0)
+        .execute(&mut tx.connection)
+        .await?;
+    if touched.rows_affected() == 0 {
+        Err(Error::not_found(format!("conversation {}", message.conversation)))?;
+    }
+    const INSERT: &str =
+        concat!("INSERT INTO messages (", message_columns!(), ") VALUES (?, ?, ?, ?, ?, ?, ?)");
+    sqlx::query(INSERT)
+        .bind(message.id.0)
+        .bind(message.conversation.0)
+        .bind(message.message.role.as_str())
+        .bind(&message.message.content)
+        .bind(nanos(message.created_at))
+        .bind(message.cut)
+        .bind(message.usage.as_ref().map(serde_json::to_string).transpose()?)
+        .execute(&mut tx.connection)
+        .await?;
+    Ok(())
+}
+
+async fn remove(tx: &mut Transaction, id: ConversationId) -> Outcome<()> {
+    const DELETE: &str = "DELETE FROM conversations WHERE id = ?";
+    let done = sqlx::query(DELETE).bind(id.0).execute(&mut tx.connection).await?;
+    if done.rows_affected() == 0 {
+        Err(Error::not_found(format!("conversation {id}")))?;
+    }
+    Ok(())
+}
+
+fn decode(row: &SqliteRow) -> Outcome<Conversation> {
+    Ok(Conversation {
+        id: ConversationId(row.try_get(0)?),
+        owner: row.try_get::<Option<_>, _>(1)?.map(UserId),
+        title: row.try_get(2)?,
+        model: row.try_get(3)?,
+        system: row.try_get(4)?,
+        created_at: instant(row.try_get(5)?),
+        updated_at: instant(row.try_get(6)?),
+    })
+}
+
+fn decode_message(row: &SqliteRow) -> Outcome<StoredMessage> {
+    let role: Role = row.try_get::<&str, _>(2)?.parse()?;
+    Ok(StoredMessage {
+        id: MessageId(row.try_get(0)?),
+        conversation: ConversationId(row.try_get(1)?),
+        message: ChatMessage { role, content: row.try_get(3)? },
+        created_at: instant(row.try_get(4)?),
+        cut: row.try_get(5)?,
+        usage: row.try_get::<Option<&str>, _>(6)?.map(serde_json::from_str).transpose()?,
+    })
+}

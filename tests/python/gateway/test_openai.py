@@ -1,0 +1,136 @@
+"""The official `openai` package against the gateway, with a real model behind it."""
+
+import json
+import time
+
+import openai
+import pytest
+
+SEA = [{"role": "user", "content": "Tell me about the sea."}]
+CAT = {
+    "type": "object",
+    "properties": {
+        "name": {"enum": ["Tom", "Mia"]},
+        "legs": {"enum": [3, 4]},
+    },
+    "required": ["name", "legs"],
+    "additionalProperties": False,
+}
+
+
+def ask(client, server, **more):
+    parameters = {"model": server.model, "messages": SEA, "max_tokens": 16, "temperature": 0, **more}
+    return client.chat.completions.create(**parameters)
+
+
+def test_models(client, server):
+    models = list(client.models.list())
+    assert [model.id for model in models] == [server.model]
+    assert client.models.retrieve(server.model).owned_by == "llama-cpp"
+    with pytest.raises(openai.NotFoundError):
+        client.models.retrieve("gpt-4")
+
+
+def test_an_answer_as_a_whole(client, server):
+    answer = ask(client, server)
+    choice = answer.choices[0]
+    assert choice.message.role == "assistant" and choice.message.content.strip()
+    assert choice.finish_reason == "length" and answer.usage.completion_tokens == 16
+    assert answer.usage.total_tokens == answer.usage.prompt_tokens + 16
+    assert ask(client, server).choices[0].message.content == choice.message.content
+    drawn = [ask(client, server, temperature=1.5, top_p=1, seed=seed).choices[0].message.content for seed in (1, 1, 2)]
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_an_answer_piece_by_piece(client, server):
+    whole = ask(client, server).choices[0].message.content
+    chunks = list(ask(client, server, stream=True, stream_options={"include_usage": True}))
+    text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+    assert text == whole and len(chunks) > 5
+    assert chunks[-2].choices[0].finish_reason == "length"
+    assert chunks[-1].choices == [] and chunks[-1].usage.completion_tokens == 16
+
+
+def test_stop(client, server):
+    whole = ask(client, server).choices[0].message.content
+    stop = whole.split()[3]
+    answer = ask(client, server, stop=[stop]).choices[0]
+    assert answer.finish_reason == "stop" and answer.message.content == whole[: whole.index(stop)]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_schema_is_kept_to(client, server, stream):
+    schema = {"type": "json_schema", "json_schema": {"name": "cat", "strict": True, "schema": CAT}}
+    for seed in range(3):
+        answer = ask(
+            client, server, response_format=schema, max_tokens=200, temperature=1.5, seed=seed, stream=stream
+        )
+        if stream:
+            text = "".join(chunk.choices[0].delta.content or "" for chunk in answer)
+        else:
+            text = answer.choices[0].message.content
+        cat = json.loads(text)
+        assert set(cat) == {"name", "legs"} and cat["name"] in ("Tom", "Mia") and cat["legs"] in (3, 4)
+
+
+def test_a_json_object(client, server):
+    try:
+        answer = ask(client, server, response_format={"type": "json_object"}, max_tokens=400)
+        assert isinstance(json.loads(answer.choices[0].message.content), dict)
+    except openai.BadRequestError as e:
+        # A small model may go on for ever; then it is no answer.
+        assert e.param == "max_tokens"
+
+
+def test_errors_have_their_classes(client, server):
+    with pytest.raises(openai.AuthenticationError) as e:
+        ask(server.client("sk-wrong"), server)
+    assert e.value.code == "invalid_api_key"
+    with pytest.raises(openai.PermissionDeniedError):
+        ask(server.client(server.new_key("tasks:read")), server)
+    with pytest.raises(openai.NotFoundError) as e:
+        ask(client, server, model="gpt-4")
+    assert e.value.code == "model_not_found" and server.model in str(e.value)
+    for more in ({"n": 2}, {"logprobs": True}, {"temperature": 3}, {"messages": []}):
+        with pytest.raises(openai.BadRequestError) as e:
+            ask(client, server, **more)
+        assert e.value.param == next(iter(more))
+    with pytest.raises(openai.BadRequestError) as e:
+        ask(client, server, messages=[{"role": "user", "content": "word " * 20_000}])
+    assert e.value.param == "messages"
+
+
+def test_the_embedded_model_has_no_embeddings_and_says_so(client, server):
+    with pytest.raises(openai.BadRequestError) as e:
+        client.embeddings.create(model=server.model, input="The sea.")
+    assert e.value.code == "unsupported"
+
+
+def test_closing_streams_early_stops_the_model_and_gives_back_what_the_user_may_use(client, server):
+    endless = {"max_tokens": 1500, "temperature": 1.0, "stream": True}
+    streams = [ask(client, server, **endless) for _ in range(2)]
+    for stream in streams:
+        next(stream)
+    with pytest.raises(openai.RateLimitError) as e:
+        ask(client, server)
+    assert e.value.code == "rate_limit_exceeded" and e.value.response.headers["retry-after"] == "1"
+    for stream in streams:
+        stream.close()
+    begun = time.monotonic()
+    while True:
+        try:
+            ask(client, server, max_tokens=1)
+            break
+        except openai.RateLimitError:
+            assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 5
+
+
+def test_what_cannot_be_pulled_fails_its_task(server):
+    task = server.call("POST", "/api/v1/models/pull", {"model": "tinyllama"})
+    for _ in range(200):
+        task = server.call("GET", f"/api/v1/tasks/{task['id']}")
+        if task["status"] == "failed":
+            break
+        time.sleep(0.05)
+    assert task["agent"] == "model-puller" and task["error"]["kind"] == "unsupported", task
