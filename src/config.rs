@@ -88,6 +88,14 @@ pub struct Config {
     pub history_interval: Duration,
     /// How long the metric history is kept.
     pub history_keep: Duration,
+    /// Whether `/metrics` shows figures.
+    pub enable_monitoring: bool,
+    /// Who bears it may read the figures; without, programs on this machine may.
+    pub metrics_token: Option<Secret>,
+    /// The collector that traces are sent to; without, none are.
+    pub otlp_endpoint: Option<String>,
+    /// What this server is called in log lines and traces.
+    pub service_name: String,
     /// How log lines look.
     pub log_format: LogFormat,
     /// Which log lines there are, as a filter such as `info,sutazai=debug`; where it is not set each command chooses.
@@ -241,6 +249,16 @@ mod tests {
             assert!(found.iter().any(|p| p.starts_with(name)), "{name} in {found:?}");
         }
         assert_eq!(found.len(), 9, "{found:?}");
+    }
+
+    #[test]
+    fn monitoring_is_on_and_traces_are_off_unless_set() {
+        let config = read(&[], None, &[]).check().unwrap();
+        assert_eq!((config.enable_monitoring, config.otlp_endpoint), (true, None));
+        let found =
+            problems(&[("METRICS_TOKEN", "short"), ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318")]);
+        assert_eq!(found[0], "METRICS_TOKEN: expected at least 16 bytes, got 5");
+        assert!(found[1].starts_with("OTEL_EXPORTER_OTLP_ENDPOINT: expected an address"), "{found:?}");
     }
 
     #[test]

@@ -4,6 +4,8 @@
 pub mod config;
 #[cfg(all(feature = "sqlite", feature = "http", feature = "system"))]
 pub mod setup;
+#[cfg(feature = "otel")]
+pub mod telemetry;
 
 pub use sutazai_agent as agent;
 #[cfg(feature = "http")]
@@ -13,4 +15,4 @@ pub use sutazai_store as store;
 
 #[cfg(feature = "testing")]
 pub use sutazai_core::testing;
-pub use sutazai_core::{Error, ErrorKind, Result, domain, engine, identity, memory, ports};
+pub use sutazai_core::{Error, ErrorKind, Result, domain, engine, identity, memory, ports, trace};

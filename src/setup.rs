@@ -23,7 +23,7 @@ use sutazai_core::ports::{
 };
 use sutazai_core::{Error, Result};
 use sutazai_http::auth::{Argon2Cost, Argon2PasswordHasher, JwtTokenSigner};
-use sutazai_http::{App, Protection, RateLimits};
+use sutazai_http::{App, Monitoring, Protection, RateLimits};
 use sutazai_store::Stores;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -37,6 +37,8 @@ pub struct Service {
     identity: Option<Identity>,
     protection: Protection,
     history: Arc<History>,
+    monitoring: Option<Monitoring>,
+    data_folder: Option<PathBuf>,
     stop: CancellationToken,
     background: TaskTracker,
 }
@@ -55,6 +57,8 @@ impl Service {
         config: &Config,
         more: impl FnOnce(EngineBuilder) -> EngineBuilder,
     ) -> Result<Self> {
+        // First: what is opened below has figures of its own.
+        let monitoring = config.enable_monitoring.then(|| monitoring(config)).transpose()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let stores = stores(config).await?;
         let identity = config.enable_auth.then(|| identity(config, &stores, clock.clone())).transpose()?;
@@ -80,8 +84,16 @@ impl Service {
         let history = Arc::new(
             History::new(stores.metrics, clock).interval(config.history_interval).keep(config.history_keep),
         );
-        let (stop, background) = (CancellationToken::new(), TaskTracker::new());
-        Ok(Self { engine, identity, protection, history, stop, background })
+        Ok(Self {
+            engine,
+            identity,
+            history,
+            protection,
+            monitoring,
+            data_folder: data_folder(config),
+            stop: CancellationToken::new(),
+            background: TaskTracker::new(),
+        })
     }
 
     /// The engine.
@@ -91,11 +103,18 @@ impl Service {
 
     /// What the HTTP server needs.
     pub fn app(&self) -> App {
-        App::new(self.engine.clone(), self.identity.clone()).protected(self.protection.clone())
+        let mut app = App::new(self.engine.clone(), self.identity.clone()).protected(self.protection.clone());
+        if let Some(monitoring) = self.monitoring.clone() {
+            app = app.monitoring(monitoring);
+        }
+        if let Some(folder) = &self.data_folder {
+            app = app.data_folder(folder);
+        }
+        app
     }
 
-    /// Starts the workers, the metric history, and the look for sessions that ended elsewhere, and has the model loaded
-    /// that answers by default.
+    /// Starts the workers, the metric history, the upkeep of the figures, and the look for sessions that ended
+    /// elsewhere, and has the model loaded that answers by default.
     pub fn start(&self) {
         self.engine.start();
         if let Some(model) = self.engine.model() {
@@ -104,6 +123,14 @@ impl Service {
         }
         let (history, stop) = (self.history.clone(), self.stop.clone());
         self.background.spawn(async move { history.run(&metric_sources(), stop).await });
+        if let Some(monitoring) = self.monitoring.clone() {
+            let (clock, stop) = (self.engine.clock(), self.stop.clone());
+            self.background.spawn(async move {
+                while stop.run_until_cancelled(clock.sleep(Monitoring::UPKEEP)).await.is_some() {
+                    monitoring.upkeep();
+                }
+            });
+        }
         if let Some(identity) = self.identity.clone() {
             let stop = self.stop.clone();
             self.background.spawn(async move { identity.follow_ended_sessions(stop).await });
@@ -117,6 +144,21 @@ impl Service {
         self.background.close();
         self.background.wait().await;
     }
+}
+
+/// The figures of this process, for who may read them.
+fn monitoring(config: &Config) -> Result<Monitoring> {
+    let monitoring = Monitoring::install()?;
+    Ok(match &config.metrics_token {
+        Some(token) => monitoring.token(token.expose()),
+        None => monitoring,
+    })
+}
+
+/// The folder of the database, where it is a file.
+fn data_folder(config: &Config) -> Option<PathBuf> {
+    let file = config.database_url.strip_prefix("sqlite://").map(PathBuf::from);
+    file.as_deref().and_then(Path::parent).map(Path::to_path_buf)
 }
 
 /// Opens the stores that `DATABASE_URL` names.
@@ -244,8 +286,7 @@ fn kept_secret(config: &Config) -> Result<Secret> {
     if config.environment == Environment::Production {
         return Err(Error::invalid("JWT_SECRET_KEY", "must be set when ENVIRONMENT is production"));
     }
-    let database = config.database_url.strip_prefix("sqlite://").map(PathBuf::from);
-    let folder = database.as_deref().and_then(Path::parent).ok_or_else(|| {
+    let folder = data_folder(config).ok_or_else(|| {
         Error::invalid(
             "JWT_SECRET_KEY",
             "must be set when DATABASE_URL is not an SQLite file to keep one beside",

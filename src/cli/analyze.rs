@@ -19,7 +19,7 @@ use super::report::{Look, render};
 /// Analyses once, or again and again.
 pub(crate) async fn run(settings: &SettingFlags, command: &Analyze) -> Result<ExitCode> {
     let config = settings.load(&[])?;
-    super::logging::start(&config, "warn")?;
+    super::logging::start(&config, "warn", None)?;
     let mut context =
         setup::analysis_context(&config, !command.no_model, Arc::new(AgentProgress::new())).await?;
     let cancellation = context.cancellation.clone();

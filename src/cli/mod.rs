@@ -6,6 +6,7 @@ pub(crate) mod arguments;
 pub(crate) mod config;
 mod descriptors;
 pub(crate) mod exit;
+mod json_lines;
 pub(crate) mod logging;
 pub(crate) mod migrate;
 pub(crate) mod models;

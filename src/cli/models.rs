@@ -15,7 +15,7 @@ use super::progress::PullBar;
 /// Lists what is there, or fetches one.
 pub(crate) async fn run(settings: &SettingFlags, command: &Models) -> Result<ExitCode> {
     let config = settings.load(&[])?;
-    super::logging::start(&config, "warn")?;
+    super::logging::start(&config, "warn", None)?;
     let manager = setup::models(&config, Arc::new(SystemClock)).await?.ok_or_else(|| {
         Error::invalid(
             "MODEL_BACKENDS",

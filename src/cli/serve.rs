@@ -3,8 +3,12 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+#[cfg(feature = "otel")]
+use sutazai::config::Config;
 use sutazai::http;
 use sutazai::setup::Service;
+#[cfg(feature = "otel")]
+use sutazai::telemetry::Telemetry;
 use sutazai_core::{Error, Result};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -21,10 +25,22 @@ pub(crate) async fn run(settings: &SettingFlags, command: &Serve) -> Result<Exit
         ("WORKERS", command.workers.clone()),
         ("LOG_FORMAT", command.log_format.clone()),
     ])?;
-    super::logging::start(&config, "info")?;
+    #[cfg(feature = "otel")]
+    let telemetry = telemetry(&config)?;
+    #[cfg(feature = "otel")]
+    super::logging::start(&config, "info", telemetry.as_ref().map(Telemetry::layer))?;
+    #[cfg(not(feature = "otel"))]
+    super::logging::start(&config, "info", None)?;
     config.server.check()?;
     super::descriptors::make_room_for(config.server.max_connections);
-    let service = Service::open(&config).await?;
+    let service = Service::open_with(&config, |builder| {
+        #[cfg(feature = "otel")]
+        if let Some(telemetry) = &telemetry {
+            return builder.tracer(telemetry.tracer());
+        }
+        builder
+    })
+    .await?;
     let listener = TcpListener::bind(config.listen).await.map_err(|e| {
         Error::unavailable(format!("cannot listen on {}: {e}", config.listen)).with_field("LISTEN")
     })?;
@@ -34,7 +50,29 @@ pub(crate) async fn run(settings: &SettingFlags, command: &Serve) -> Result<Exit
     http::serve_with(&config.server, listener, http::router(service.app()), asked_to_stop()?).await?;
     tracing::info!("stopping");
     service.shutdown(GRACE).await;
+    #[cfg(feature = "otel")]
+    if let Some(telemetry) = telemetry {
+        send_the_rest(telemetry).await;
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Traces, if they are to be sent anywhere.
+#[cfg(feature = "otel")]
+fn telemetry(config: &Config) -> Result<Option<Telemetry>> {
+    config
+        .otlp_endpoint
+        .as_deref()
+        .map(|endpoint| Telemetry::start(endpoint, &config.service_name))
+        .transpose()
+}
+
+/// Off the async threads: it waits for the collector.
+#[cfg(feature = "otel")]
+async fn send_the_rest(telemetry: Telemetry) {
+    if let Ok(Err(e)) = tokio::task::spawn_blocking(move || telemetry.shutdown()).await {
+        tracing::warn!(error = %e, "not all traces were sent");
+    }
 }
 
 /// Ends at the first SIGTERM or SIGINT.

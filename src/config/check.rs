@@ -30,6 +30,30 @@ impl Layers {
         Some(key)
     }
 
+    /// A secret of at least so many bytes.
+    fn secret(&self, name: &'static str, least: usize, problems: &mut Vec<Error>) -> Option<Secret> {
+        let secret = self.text(name).map(Secret::new)?;
+        let length = secret.expose().len();
+        if length < least {
+            problems.push(Error::invalid(name, format!("expected at least {least} bytes, got {length}")));
+        }
+        Some(secret)
+    }
+
+    /// Where traces go.
+    fn otlp_endpoint(&self, problems: &mut Vec<Error>) -> Option<String> {
+        let name = "OTEL_EXPORTER_OTLP_ENDPOINT";
+        let address = self.text(name)?;
+        let host = address.strip_prefix("http://").or_else(|| address.strip_prefix("https://"));
+        if host.is_none_or(str::is_empty) {
+            let wanted = format!("expected an address such as http://127.0.0.1:4318, got {address:?}");
+            problems.push(Error::invalid(name, wanted));
+        } else if cfg!(not(feature = "otel")) {
+            problems.push(Error::unsupported("this build has no feature otel").with_field(name));
+        }
+        Some(address)
+    }
+
     /// Name and password belong together.
     fn first_admin(&self, problems: &mut Vec<Error>) -> Option<FirstAdmin> {
         match (self.text("ADMIN_USERNAME"), self.text("ADMIN_PASSWORD")) {
@@ -97,6 +121,9 @@ impl Layers {
             problems.push(Error::invalid("JWT_PREVIOUS_SECRET_KEY", why));
         }
         let first_admin = self.first_admin(problems);
+        let enable_monitoring = self.choice("ENABLE_MONITORING", &switch, problems);
+        let metrics_token = self.secret("METRICS_TOKEN", 16, problems);
+        let otlp_endpoint = self.otlp_endpoint(problems);
         if let (Some(false), Some(listen)) = (enable_auth, listen)
             && !listen.ip().is_loopback()
         {
@@ -127,6 +154,10 @@ impl Layers {
             workers: workers?,
             history_interval: Duration::from_secs(interval?),
             history_keep: Duration::from_secs(keep? * 86_400),
+            enable_monitoring: enable_monitoring?,
+            metrics_token,
+            otlp_endpoint,
+            service_name: self.text("OTEL_SERVICE_NAME")?,
             log_format: log_format?,
             log_level: self.text("LOG_LEVEL"),
             environment: environment?,

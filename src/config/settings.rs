@@ -196,6 +196,30 @@ pub const SETTINGS: &[Setting] = &[
         help: "how long the metric history is kept, 1 to 3650",
         default: || Some("30".into()),
     },
+    Setting {
+        name: "ENABLE_MONITORING",
+        secret: false,
+        help: "whether GET /metrics shows figures for Prometheus",
+        default: || Some("true".into()),
+    },
+    Setting {
+        name: "METRICS_TOKEN",
+        secret: true,
+        help: "bearer token for GET /metrics, at least 16 bytes; not set: only programs on this machine may read",
+        default: || None,
+    },
+    Setting {
+        name: "OTEL_EXPORTER_OTLP_ENDPOINT",
+        secret: false,
+        help: "collector that traces are sent to, such as http://127.0.0.1:4318; not set: none are",
+        default: || None,
+    },
+    Setting {
+        name: "OTEL_SERVICE_NAME",
+        secret: false,
+        help: "what this server is called in log lines and traces",
+        default: || Some("sutazai".into()),
+    },
     Setting { name: "LOG_FORMAT", secret: false, help: "text or json", default: || Some("text".into()) },
     Setting {
         name: "LOG_LEVEL",

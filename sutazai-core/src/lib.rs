@@ -7,6 +7,7 @@
 //! * [`ports`]: one trait a file, each with a `# Contract` that its conformance suite proves,
 //! * [`engine`]: the inbound API and the workers,
 //! * [`identity`]: register, login, refresh, roles,
+//! * [`trace`]: the trace that the running code belongs to,
 //! * [`memory`]: reference adapters over std collections,
 //! * [`testing`] (feature `testing`): suites, mocks.
 
@@ -18,5 +19,6 @@ pub mod memory;
 pub mod ports;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod trace;
 
 pub use error::{Error, ErrorKind, Result};

@@ -1,5 +1,6 @@
 //! What the routes work on.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,10 @@ use sutazai_core::{Error, ErrorKind, Result};
 use tokio::sync::Mutex;
 
 use crate::auth::tickets::Tickets;
+use crate::monitoring::Monitoring;
+use crate::monitoring::refresh::{Refreshed, refresh};
 use crate::protection::Protection;
+use crate::readiness::{Readiness, ReadinessReport};
 
 /// How long one measurement of the machine is shown to everybody who asks.
 const SNAPSHOT_LIFE: Duration = Duration::from_secs(1);
@@ -24,14 +28,26 @@ pub struct App {
     started: Instant,
     snapshot: Arc<Mutex<Option<(Instant, Bytes)>>>,
     protection: Arc<Protection>,
+    monitoring: Option<Monitoring>,
+    refreshed: Arc<Refreshed>,
+    readiness: Arc<Readiness>,
 }
 
 impl App {
     /// With `identity`, callers sign in and see what is theirs. Without, everybody who reaches the server may do
     /// everything: for loopback addresses only.
     pub fn new(engine: Engine, identity: Option<Identity>) -> Self {
-        let (tickets, snapshot, protection) = Default::default();
-        Self { engine, identity, tickets, started: Instant::now(), snapshot, protection }
+        Self {
+            engine,
+            identity,
+            tickets: Arc::default(),
+            started: Instant::now(),
+            snapshot: Arc::default(),
+            monitoring: None,
+            refreshed: Arc::default(),
+            readiness: Arc::default(),
+            protection: Arc::default(),
+        }
     }
 
     /// The same, protected like this.
@@ -41,6 +57,33 @@ impl App {
 
     pub(crate) fn protection(&self) -> &Protection {
         &self.protection
+    }
+
+    /// Shows these figures at `/metrics`; without, there is nothing at that path.
+    pub fn monitoring(mut self, monitoring: Monitoring) -> Self {
+        self.monitoring = Some(monitoring);
+        self
+    }
+
+    /// The folder where the database grows: `/health/ready` looks for space there; default: where the root is.
+    pub fn data_folder(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.readiness = Arc::new(Readiness::of(folder.into()));
+        self
+    }
+
+    /// The figures, if they are shown.
+    pub(crate) fn shown_metrics(&self) -> Option<&Monitoring> {
+        self.monitoring.as_ref()
+    }
+
+    /// Asks for the figures that nobody counts, as far as they are some seconds old.
+    pub(crate) async fn refresh_metrics(&self) {
+        refresh(self, &self.refreshed).await;
+    }
+
+    /// Whether the server can do its work.
+    pub(crate) async fn readiness(&self) -> ReadinessReport {
+        self.readiness.report(&self.engine).await
     }
 
     pub(crate) fn engine(&self) -> &Engine {

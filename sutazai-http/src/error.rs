@@ -11,6 +11,7 @@ use sutazai_core::{Error, ErrorKind};
 use utoipa::ToSchema;
 
 use crate::envelope::Content;
+use crate::readiness::{HealthStatus, ReadinessCheck, ReadinessReport};
 
 /// An error as the caller sees it; the envelope is put around it on its way out.
 #[derive(Debug, Clone)]
@@ -20,6 +21,7 @@ pub(crate) struct ApiError {
     message: String,
     field: Option<String>,
     retry_after: Option<Duration>,
+    readiness: Option<ReadinessReport>,
 }
 
 /// The `error` of the envelope.
@@ -44,6 +46,14 @@ pub(crate) struct ErrorDetails {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     retry_after_seconds: Option<u64>,
+    /// How the server is, where that is what was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    status: Option<HealthStatus>,
+    /// What of it is not as it should be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    checks: Option<Vec<ReadinessCheck>>,
 }
 
 impl ApiError {
@@ -103,8 +113,15 @@ impl ApiError {
         }
     }
 
+    /// The server cannot do its work now; the report says why.
+    pub(crate) fn unready(report: ReadinessReport) -> Self {
+        let message = "the server cannot do its work now";
+        let e = Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message);
+        Self { readiness: Some(report), ..e }
+    }
+
     fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), field: None, retry_after: None }
+        Self { status, code, message: message.into(), field: None, retry_after: None, readiness: None }
     }
 
     /// The `error` of the envelope.
@@ -112,6 +129,8 @@ impl ApiError {
         let details = ErrorDetails {
             field: self.field.clone(),
             retry_after_seconds: self.retry_after.map(whole_seconds),
+            status: self.readiness.as_ref().map(|report| report.status),
+            checks: self.readiness.as_ref().map(|report| report.checks.clone()),
         };
         ErrorBody { code: self.code, message: self.message.clone(), details }
     }
@@ -126,7 +145,14 @@ impl From<Error> for ApiError {
         } else {
             (e.message().to_owned(), e.field().map(str::to_owned))
         };
-        Self { status, code: e.kind().as_str(), message, field, retry_after: e.retry_after() }
+        Self {
+            status,
+            code: e.kind().as_str(),
+            message,
+            field,
+            retry_after: e.retry_after(),
+            readiness: None,
+        }
     }
 }
 

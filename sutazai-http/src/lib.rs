@@ -4,7 +4,7 @@
 //! until it is asked to stop, and [`serve_with`] does so with TLS and other limits. A request goes through these, from
 //! the outside to the inside:
 //!
-//! 1. `middleware::trace`: a trace id, a log line,
+//! 1. `middleware::trace`: the trace that the request belongs to, a log line, a count,
 //! 2. `middleware::browser` and `middleware::compress`: headers for browsers; long answers made shorter,
 //! 3. `middleware::envelope`: the one form that every answer has; panics end here,
 //! 4. `middleware::slow_body`: a body arrives in time,
@@ -25,14 +25,17 @@ mod etag;
 mod extract;
 mod live;
 mod middleware;
+mod monitoring;
 #[cfg(feature = "docs")]
 mod pages;
 mod protection;
+mod readiness;
 mod router;
 mod routes;
 mod server;
 
 pub use app::App;
+pub use monitoring::Monitoring;
 pub use protection::{CorsOrigins, GovernorRateLimiter, Protection, RateLimits, TrustedProxies};
 pub use router::router;
 pub use server::{ServerConfig, TlsFiles, serve, serve_with};

@@ -17,7 +17,7 @@ use crate::middleware::{
 #[cfg(feature = "docs")]
 use crate::pages;
 use crate::routes::document::show::Document;
-use crate::routes::{admin, agents, auth, document, events, health, system, tasks};
+use crate::routes::{admin, agents, auth, document, events, health, metrics as figures, system, tasks};
 
 /// The largest body in bytes that is read: 10 MB.
 pub(crate) const MAX_BODY: usize = 10 * 1_000 * 1_000;
@@ -50,12 +50,15 @@ pub fn router(app: App) -> Router {
         .layer(compress::layer())
         .layer(browser::cross_origin(&app.protection().cors_origins))
         .layer(from_fn(browser::secure))
-        .layer(from_fn(trace::follow))
+        .layer(from_fn_with_state(app.clone(), trace::follow))
         .with_state(app)
 }
 
 fn health() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(health::show::handle))
+    OpenApiRouter::new()
+        .routes(routes!(health::show::handle))
+        .routes(routes!(health::ready::handle))
+        .routes(routes!(figures::show::handle))
 }
 
 fn sign_in() -> OpenApiRouter<App> {

@@ -5,9 +5,13 @@
 mod accounts;
 mod api;
 mod binary;
+mod collector;
 mod examples;
 mod exposed;
 mod journey;
+mod log_lines;
 mod privacy;
+mod prometheus;
 mod support;
 mod tidy;
+mod traces;

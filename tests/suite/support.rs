@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -91,6 +92,7 @@ pub(crate) fn text(bytes: &[u8]) -> String {
 pub(crate) struct Server {
     child: Child,
     pub(crate) address: String,
+    log: Option<JoinHandle<String>>,
 }
 
 impl Server {
@@ -114,12 +116,18 @@ impl Server {
                 break;
             }
         }
-        std::thread::spawn(move || {
+        let log = std::thread::spawn(move || {
             // Read to the end, so that the server never waits for its log to be read.
             let mut rest = Vec::new();
             let _ = log.read_to_end(&mut rest);
+            seen + &text(&rest)
         });
-        Self { child, address }
+        Self { child, address, log: Some(log) }
+    }
+
+    /// All that a server has logged which has ended.
+    pub(crate) fn log(&mut self) -> String {
+        self.log.take().unwrap().join().unwrap()
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

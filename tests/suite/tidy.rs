@@ -72,6 +72,7 @@ fn core_knows_no_io_library() {
         "chrono",
         "futures",
         "jsonschema",
+        "metrics",
         "mockall",
         "rand",
         "serde",
@@ -146,6 +147,7 @@ fn every_adapter_runs_its_ports_suite() {
         ("RateLimiter", "rate_limiter"),
         ("TaskStore", "task_store"),
         ("TokenSigner", "token_signer"),
+        ("Tracer", "tracer"),
         ("Agent", "agent"),
     ];
     let mut proofs = Vec::new();

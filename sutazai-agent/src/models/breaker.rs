@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use metrics::gauge;
 use sutazai_core::ports::Clock;
 use sutazai_core::{Error, ErrorKind};
 
@@ -31,6 +32,7 @@ pub enum BreakerState {
 /// there.
 #[derive(Debug)]
 pub struct CircuitBreaker {
+    backend: String,
     clock: Arc<dyn Clock>,
     inner: Mutex<Inner>,
 }
@@ -43,9 +45,11 @@ struct Inner {
 }
 
 impl CircuitBreaker {
-    /// A closed one: it opens after five failures in a row, for 30 seconds by this clock.
-    pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, inner: Mutex::default() }
+    /// A closed one before this backend: it opens after five failures in a row, for 30 seconds by this clock.
+    pub fn new(backend: &str, clock: Arc<dyn Clock>) -> Self {
+        let breaker = Self { backend: backend.to_owned(), clock, inner: Mutex::default() };
+        breaker.tell();
+        breaker
     }
 
     /// Whether calls go through now.
@@ -62,6 +66,7 @@ impl CircuitBreaker {
     /// # Errors
     /// `Unavailable`, with the time after which to ask again, while the circuit is open or another call is trying.
     pub fn permit(self: &Arc<Self>) -> Result<Permit, Error> {
+        self.tell();
         let mut inner = self.lock();
         let refused = |after| {
             Error::unavailable("it failed too often in a row and is left alone for a while")
@@ -74,6 +79,16 @@ impl CircuitBreaker {
             Some(remaining) => return Err(refused(remaining)),
         }
         Ok(Permit { breaker: self.clone(), tries: inner.trying, settled: false })
+    }
+
+    /// Shows the state to whoever collects metrics.
+    fn tell(&self) {
+        let state = match self.state() {
+            BreakerState::Closed => 0.0,
+            BreakerState::HalfOpen => 1.0,
+            BreakerState::Open => 2.0,
+        };
+        gauge!("circuit_breaker_state", "backend" => self.backend.clone()).set(state);
     }
 
     /// What is left of the cool-down; none when the circuit is closed.
@@ -114,6 +129,8 @@ impl Permit {
         } else {
             *inner = Inner::default();
         }
+        drop(inner);
+        self.breaker.tell();
     }
 }
 
@@ -133,7 +150,7 @@ mod tests {
 
     fn broken() -> (Arc<ManualClock>, Arc<CircuitBreaker>) {
         let clock = Arc::new(ManualClock::new());
-        let breaker = Arc::new(CircuitBreaker::new(clock.clone()));
+        let breaker = Arc::new(CircuitBreaker::new("test", clock.clone()));
         for _ in 0..THRESHOLD {
             assert_eq!(breaker.state(), BreakerState::Closed);
             breaker.permit().unwrap().settle(Some(ErrorKind::Unavailable));
@@ -178,7 +195,7 @@ mod tests {
 
     #[test]
     fn refusals_do_not_count() {
-        let breaker = Arc::new(CircuitBreaker::new(Arc::new(ManualClock::new())));
+        let breaker = Arc::new(CircuitBreaker::new("test", Arc::new(ManualClock::new())));
         for _ in 0..3 {
             for _ in 0..THRESHOLD - 1 {
                 breaker.permit().unwrap().settle(Some(ErrorKind::Busy));
@@ -191,7 +208,7 @@ mod tests {
     #[test]
     fn calls_from_before_the_opening_do_not_prolong_it() {
         let clock = Arc::new(ManualClock::new());
-        let breaker = Arc::new(CircuitBreaker::new(clock.clone()));
+        let breaker = Arc::new(CircuitBreaker::new("test", clock.clone()));
         let slow = breaker.permit().unwrap();
         for _ in 0..THRESHOLD {
             breaker.permit().unwrap().settle(Some(ErrorKind::Unavailable));

@@ -9,11 +9,13 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use futures::future::join_all;
 use futures::{StreamExt, stream};
-use sutazai_core::domain::{Constraint, GenerateRequest, ModelEvent, ModelInfo};
+use sutazai_core::domain::{Constraint, GenerateRequest, ModelEvent, ModelInfo, ModelUsage};
 use sutazai_core::ports::{Clock, ModelBackend, ModelStream, PullStream};
 use sutazai_core::{Error, ErrorKind, Result};
+use tracing::{Instrument, Span};
 
 use super::breaker::{BreakerState, CircuitBreaker, Permit};
+use super::spans;
 
 /// A server that does not list its models within this is passed over.
 const LISTING: Duration = Duration::from_secs(3);
@@ -41,7 +43,10 @@ pub(super) struct Attempt {
 impl FallbackChain {
     /// In this order of preference.
     pub fn new(backends: Vec<Arc<dyn ModelBackend>>, clock: Arc<dyn Clock>) -> Self {
-        let link = |backend| Link { backend, breaker: Arc::new(CircuitBreaker::new(clock.clone())) };
+        let link = |backend: Arc<dyn ModelBackend>| Link {
+            breaker: Arc::new(CircuitBreaker::new(backend.name(), clock.clone())),
+            backend,
+        };
         Self { links: backends.into_iter().map(link).collect() }
     }
 
@@ -84,7 +89,7 @@ impl FallbackChain {
                 *timeout = timeout.saturating_sub(begun.elapsed());
             }
             match link.begin(request).await {
-                Ok((first, rest, permit)) => return Ok(follow(first, rest, permit, notes)),
+                Ok((first, rest, call)) => return Ok(follow(first, rest, call, notes)),
                 Err(e) if matches!(e.kind(), ErrorKind::InvalidInput | ErrorKind::Cancelled) => {
                     return Err(e);
                 }
@@ -152,7 +157,9 @@ impl ModelBackend for FallbackChain {
             let answer = match link.permit() {
                 Err(e) => Err(e),
                 Ok(permit) => {
-                    let answer = link.backend.embed(model.clone(), texts).await;
+                    let span = spans::embeddings(link.backend.name(), model.as_deref());
+                    let embedding = link.backend.embed(model.clone(), texts).instrument(span.clone());
+                    let answer = embedding.await.inspect_err(|e| spans::failed(&span, e));
                     permit.settle(answer.as_ref().err().map(Error::kind));
                     answer
                 }
@@ -198,7 +205,7 @@ impl Link {
     }
 
     /// The first event of an answer, for only then is it known that there will be one.
-    async fn begin(&self, request: GenerateRequest) -> Result<(ModelEvent, ModelStream, Permit)> {
+    async fn begin(&self, request: GenerateRequest) -> Result<(ModelEvent, ModelStream, Call)> {
         if let Some(constraint) = &request.constraint
             && !self.backend.supports(constraint)
         {
@@ -208,45 +215,61 @@ impl Link {
             )));
         }
         let permit = self.permit()?;
+        let call = Call { permit, span: spans::chat(self.backend.name(), &request) };
         let begun = async {
             let mut stream = self.backend.generate(request).await?;
             let ended = || Error::unavailable(format!("{} gave no answer", self.backend.name()));
             let first = stream.next().await.ok_or_else(ended)??;
             Ok((first, stream))
         };
-        match begun.await {
-            Ok((first, rest)) => Ok((first, rest, permit)),
+        match begun.instrument(call.span.clone()).await {
+            Ok((first, rest)) => Ok((first, rest, call)),
             Err(e) => {
-                permit.settle(Some(Error::kind(&e)));
+                call.failed(&e);
                 Err(e)
             }
         }
     }
 }
 
-/// Passes the answer on, tells the breaker how it ended, and its end why it is not from the first choice.
-fn follow(first: ModelEvent, rest: ModelStream, permit: Permit, notes: Vec<String>) -> ModelStream {
-    let mut permit = Some(permit);
+/// A call that is under way: leave for it, and its place in the trace.
+struct Call {
+    permit: Permit,
+    span: Span,
+}
+
+impl Call {
+    fn answered(self, usage: &ModelUsage) {
+        spans::answered(&self.span, usage);
+        self.permit.settle(None);
+    }
+
+    fn failed(self, error: &Error) {
+        spans::failed(&self.span, error);
+        self.permit.settle(Some(error.kind()));
+    }
+}
+
+/// Passes the answer on, tells the breaker and the trace how it ended, and its end why it is not from the first choice.
+fn follow(first: ModelEvent, rest: ModelStream, call: Call, notes: Vec<String>) -> ModelStream {
+    let mut call = Some(call);
     let mut degraded = (!notes.is_empty()).then(|| notes.join("; "));
     stream::once(std::future::ready(Ok(first)))
         .chain(rest)
-        .map(move |event| {
-            let mut settle = |failure| {
-                if let Some(permit) = permit.take() {
-                    permit.settle(failure);
+        .map(move |event| match event {
+            Ok(ModelEvent::Done(mut usage)) => {
+                if let Some(call) = call.take() {
+                    call.answered(&usage);
                 }
-            };
-            match event {
-                Ok(ModelEvent::Done(mut usage)) => {
-                    settle(None);
-                    usage.degraded = degraded.take().or(usage.degraded);
-                    Ok(ModelEvent::Done(usage))
+                usage.degraded = degraded.take().or(usage.degraded);
+                Ok(ModelEvent::Done(usage))
+            }
+            Ok(text) => Ok(text),
+            Err(e) => {
+                if let Some(call) = call.take() {
+                    call.failed(&e);
                 }
-                Ok(text) => Ok(text),
-                Err(e) => {
-                    settle(Some(e.kind()));
-                    Err(e)
-                }
+                Err(e)
             }
         })
         .boxed()

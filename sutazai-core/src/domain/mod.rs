@@ -12,6 +12,7 @@ pub mod outcome;
 pub mod report;
 pub mod status;
 pub mod task;
+pub mod trace;
 pub mod user;
 
 pub use agent::{AgentDescriptor, Step};
@@ -33,4 +34,5 @@ pub use outcome::{Finish, Outcome, TaskError};
 pub use report::{Analysis, GeneratedBy, Grounding, ModelUse, PriorityLevel, Recommendation};
 pub use status::TaskStatus;
 pub use task::{Claim, ClaimKey, NewTask, Task, TaskCount, TaskPage, TaskQuery, TaskStatistics};
+pub use trace::TraceContext;
 pub use user::{ChangedUser, NewUser, Session, User, UserChange, UserCounts, UserPage, UserQuery, UserRole};

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::id::{TaskId, UserId, WorkerId};
 use super::outcome::TaskError;
 use super::status::TaskStatus;
+use super::trace::TraceContext;
 use crate::error::{Error, Result};
 
 /// A request for work: which agent, with what payload, and how urgently.
@@ -164,6 +165,9 @@ pub struct Task {
     pub started_at: Option<DateTime<Utc>>,
     /// When it ended.
     pub finished_at: Option<DateTime<Utc>>,
+    /// The trace that its work continues: that of the request which asked for it. Callers cannot set it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<TraceContext>,
 }
 
 impl Task {
@@ -196,6 +200,7 @@ impl Task {
             updated_at: now,
             started_at: None,
             finished_at: None,
+            trace: None,
         }
     }
 

@@ -8,19 +8,21 @@ use futures::future::join_all;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::{Instrument, info_span};
 
 use super::builder::EngineBuilder;
 use super::events::{EventStream, stream, wait_for_end};
 use super::feed::{self, Feed, Relay};
 use super::registry::AgentRegistry;
 use super::running::{Running, StopReason};
-use super::{claimer, finisher, heartbeat};
+use super::{claimer, counts, finisher, heartbeat};
 use crate::domain::{
     AgentDescriptor, Caller, EventPosition, NewTask, Snapshot, Task, TaskId, TaskPage, TaskQuery,
-    TaskStatistics, TaskStatus, WorkerId,
+    TaskStatistics, TaskStatus, TraceContext, WorkerId,
 };
 use crate::error::{Error, ErrorKind, Result};
-use crate::ports::{Clock, MetricSource, MetricStore, ModelBackend, TaskStore, collect_snapshot};
+use crate::ports::{Clock, MetricSource, MetricStore, ModelBackend, TaskStore, Tracer, collect_snapshot};
+use crate::trace;
 
 /// What the engine and its workers share.
 #[derive(Debug)]
@@ -31,6 +33,7 @@ pub(super) struct Parts {
     pub(super) metric_sources: Vec<Arc<dyn MetricSource>>,
     pub(super) registry: AgentRegistry,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) tracer: Arc<dyn Tracer>,
     pub(super) workers: usize,
     pub(super) lease: Duration,
 }
@@ -100,12 +103,28 @@ impl Engine {
         let parts = &self.shared.parts;
         new.iter().try_for_each(|new| parts.registry.check(new))?;
         let now = parts.clock.now();
-        let tasks: Vec<Task> =
-            new.into_iter().map(|new| Task::pending(new, caller.owner(), None, now)).collect();
+        let span = info_span!(
+            "publish",
+            otel.kind = "producer",
+            messaging.system = "sutazai",
+            messaging.operation.name = "publish",
+            messaging.operation.type = "send",
+            messaging.destination.name = new.first().map(|new| new.agent.as_str()),
+            messaging.batch.message_count = new.len(),
+        );
+        let place = trace::current().unwrap_or_else(TraceContext::generate);
+        let place = trace::start(parts.tracer.as_ref(), &span, place);
+        let pending =
+            |new| Task { trace: Some(place.clone()), ..Task::pending(new, caller.owner(), None, now) };
+        let tasks: Vec<Task> = new.into_iter().map(pending).collect();
+        let ids: Vec<TaskId> = tasks.iter().map(|task| task.id).collect();
         // Only a task that was there before can differ.
         let keyed: Vec<Option<Task>> =
             tasks.iter().map(|task| task.idempotency_key.is_some().then(|| task.clone())).collect();
-        let stored = parts.store.enqueue(tasks).await?;
+        let stored = parts.store.enqueue(tasks).instrument(span).await?;
+        for task in stored.iter().zip(&ids).filter(|(task, id)| task.id == **id).map(|(task, _)| task) {
+            counts::entered(&task.agent, TaskStatus::Pending);
+        }
         for (task, asked) in stored.iter().zip(&keyed) {
             if asked.as_ref().is_some_and(|asked| !same_request(task, asked)) {
                 let why = format!("it already names task {}, which asks for something else", task.id);
@@ -148,6 +167,8 @@ impl Engine {
         if task.cancel_requested {
             // It may run here: no need to wait for the heartbeat.
             self.shared.running.cancel(id);
+        } else {
+            counts::entered(&task.agent, task.status);
         }
         Ok(task)
     }
@@ -238,6 +259,21 @@ impl Engine {
         self.shared.parts.registry.descriptors()
     }
 
+    /// Asks the store for something small: an error when it cannot be reached.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn reach_store(&self) -> Result<()> {
+        self.shared.parts.store.get(TaskId::new()).await.map(|_| ())
+    }
+
+    /// Measures what the sources of these names measure, now.
+    pub async fn snapshot_of(&self, sources: &[&str]) -> Snapshot {
+        let wanted = |source: &&Arc<dyn MetricSource>| sources.contains(&source.name());
+        let sources: Vec<_> = self.shared.parts.metric_sources.iter().filter(wanted).cloned().collect();
+        collect_snapshot(&sources, self.shared.parts.clock.as_ref()).await
+    }
+
     /// Measures everything now.
     pub async fn snapshot(&self) -> Snapshot {
         collect_snapshot(&self.shared.parts.metric_sources, self.shared.parts.clock.as_ref()).await
@@ -256,6 +292,11 @@ impl Engine {
     /// Where time comes from.
     pub fn clock(&self) -> Arc<dyn Clock> {
         self.shared.parts.clock.clone()
+    }
+
+    /// What records spans.
+    pub fn tracer(&self) -> Arc<dyn Tracer> {
+        self.shared.parts.tracer.clone()
     }
 
     /// Starts the workers. Must be called in a tokio runtime; a second call does nothing, nor does one

@@ -6,7 +6,9 @@ use std::time::Duration;
 use super::api::{Engine, Parts};
 use super::registry::AgentRegistry;
 use crate::error::{Error, Result};
-use crate::ports::{Agent, Clock, MetricSource, MetricStore, ModelBackend, SystemClock, TaskStore};
+use crate::ports::{
+    Agent, Clock, MetricSource, MetricStore, ModelBackend, SilentTracer, SystemClock, TaskStore, Tracer,
+};
 
 /// Collects what an [`Engine`] needs. Only the task store is required.
 #[derive(Debug)]
@@ -17,6 +19,7 @@ pub struct EngineBuilder {
     metric_sources: Vec<Arc<dyn MetricSource>>,
     agents: Vec<Arc<dyn Agent>>,
     clock: Arc<dyn Clock>,
+    tracer: Arc<dyn Tracer>,
     workers: usize,
     lease: Duration,
 }
@@ -30,6 +33,7 @@ impl EngineBuilder {
             metric_sources: Vec::new(),
             agents: Vec::new(),
             clock: Arc::new(SystemClock),
+            tracer: Arc::new(SilentTracer),
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             lease: Duration::from_secs(15),
         }
@@ -71,6 +75,12 @@ impl EngineBuilder {
         self
     }
 
+    /// What records requests, tasks and agents as spans of traces; default: nothing does.
+    pub fn tracer(mut self, tracer: Arc<dyn Tracer>) -> Self {
+        self.tracer = tracer;
+        self
+    }
+
     /// How many tasks run at once; default: the number of processors.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = workers;
@@ -106,6 +116,7 @@ impl EngineBuilder {
             metric_sources: self.metric_sources,
             registry,
             clock: self.clock,
+            tracer: self.tracer,
             workers: self.workers,
             lease: self.lease,
         }))

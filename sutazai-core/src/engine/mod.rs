@@ -6,11 +6,13 @@
 //! * `finisher`: records outcomes, many to a transaction,
 //! * `heartbeat`: prolongs leases, brings cancellations, gives up what is lost,
 //! * `feed`: the events of all tasks in one stream, read once for all who follow it,
+//! * `counts`: figures about tasks,
 //! * `events`: the stream of a task's events, and the batching of those that agents report.
 
 mod api;
 mod builder;
 mod claimer;
+mod counts;
 mod events;
 mod feed;
 mod finisher;

@@ -1,25 +1,60 @@
 //! Runs one claim: the agent under its time limit, its events on their way, its end as an outcome.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
+use tracing::field::Empty;
+use tracing::{Span, error_span, info_span};
 
 use super::api::Shared;
+use super::counts;
 use super::events::EventBuffer;
 use super::retry;
 use super::running::{Stop, StopReason};
-use crate::domain::{Claim, ClaimKey, Finish, NewTask, Outcome, Step, Task, TaskError};
+use crate::domain::{
+    Claim, ClaimKey, Finish, NewTask, Outcome, Step, Task, TaskError, TaskStatus, TraceContext,
+};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::{AgentContext, EventSink};
+use crate::trace;
 
 /// How long an agent that was asked to stop may take before it is cut off.
 const TO_STOP: Duration = Duration::from_secs(5);
 
-/// Runs the claim and sends its outcome to the finisher, unless the lease was lost.
+/// Runs the claim and sends its outcome to the finisher, unless the lease was lost. All that is logged and recorded
+/// meanwhile belongs to the trace of the request that asked for the task.
 pub(super) async fn run(shared: Arc<Shared>, outcomes: mpsc::Sender<Finish>, claim: Claim, stop: Stop) {
+    let place = claim.task.trace.clone().unwrap_or_else(TraceContext::generate);
+    let (tracer, span) = (shared.parts.tracer.clone(), span_of(&claim.task, &place));
+    trace::run(tracer.as_ref(), span, place, perform(shared, outcomes, claim, stop)).await;
+}
+
+/// Fields without a dot are for log lines; those with one are for traces, by OpenTelemetry's conventions for messaging.
+/// The level lets the ids through whatever the log's filter is.
+fn span_of(task: &Task, place: &TraceContext) -> Span {
+    error_span!(
+        "task",
+        trace_id = place.id(),
+        user_id = task.owner.map(display),
+        task = %task.id,
+        agent = task.agent,
+        otel.name = format!("process {}", task.agent),
+        otel.kind = "consumer",
+        messaging.system = "sutazai",
+        messaging.operation.name = "process",
+        messaging.operation.type = "process",
+        messaging.destination.name = task.agent,
+        messaging.message.id = %task.id,
+        error.type = Empty,
+    )
+}
+
+async fn perform(shared: Arc<Shared>, outcomes: mpsc::Sender<Finish>, claim: Claim, stop: Stop) {
     let key = claim.key();
     let task = claim.task.clone();
+    let begun = Instant::now();
+    counts::entered(&task.agent, TaskStatus::Processing);
     let events = Arc::new(EventBuffer::default());
     let result = match stop.reason() {
         // Asked to stop before it began.
@@ -44,7 +79,20 @@ pub(super) async fn run(shared: Arc<Shared>, outcomes: mpsc::Sender<Finish>, cla
         return;
     }
     events.flush(&shared.parts, &key).await;
-    let finish = Finish { claim: key, outcome: outcome(&shared, &task, stop.reason(), result) };
+    if let Err(e) = &result {
+        Span::current().record("error.type", e.kind().as_str());
+    }
+    let outcome = outcome(&shared, &task, stop.reason(), result);
+    let took = begun.elapsed();
+    counts::attempted(&task.agent, &outcome, took);
+    let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    tracing::info!(
+        attempt = key.attempt,
+        status = counts::status(&outcome).as_str(),
+        milliseconds,
+        "an attempt ended"
+    );
+    let finish = Finish { claim: key, outcome };
     if outcomes.send(finish).await.is_err() {
         tracing::error!(task = %key.task, "the finisher is gone; the task is left to its lease");
         shared.running.remove(&key);
@@ -69,7 +117,17 @@ async fn attempt(shared: &Shared, claim: Claim, stop: &Stop, events: Arc<dyn Eve
         cancellation: timed_out.clone(),
         events,
     };
-    let mut run = tokio::spawn(async move { agent.run(&context).await });
+    let span = info_span!(
+        "invoke_agent",
+        otel.name = format!("invoke_agent {}", context.task.agent),
+        gen_ai.operation.name = "invoke_agent",
+        gen_ai.agent.name = context.task.agent,
+    );
+    let (tracer, place) = (shared.parts.tracer.clone(), trace::current());
+    let mut run = tokio::spawn(async move {
+        let place = place.unwrap_or_else(TraceContext::generate);
+        trace::run(tracer.as_ref(), span, place, agent.run(&context)).await
+    });
     let clock = &shared.parts.clock;
     let stopped = stop.token();
     let ended = tokio::select! {
@@ -120,7 +178,9 @@ fn children_of(shared: &Shared, task: &Task, children: Vec<NewTask>) -> Result<V
     }
     children.iter().try_for_each(|child| shared.parts.registry.check(child))?;
     let now = shared.parts.clock.now();
-    Ok(children.into_iter().map(|child| Task::pending(child, task.owner, Some(task.id), now)).collect())
+    let child_of =
+        |new| Task { trace: trace::current(), ..Task::pending(new, task.owner, Some(task.id), now) };
+    Ok(children.into_iter().map(child_of).collect())
 }
 
 fn failed(shared: &Shared, task: &Task, error: &Error) -> Outcome {

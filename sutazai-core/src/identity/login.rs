@@ -94,6 +94,8 @@ impl Identity {
             let why = "the user was changed meanwhile; sign in again";
             return Err(Error::new(ErrorKind::Unauthenticated, why));
         }
+        // The request is theirs from here on.
+        tracing::Span::current().record("user_id", tracing::field::display(user.id));
         tracing::info!(user_id = %user.id, "a user signed in");
         self.signed_in(current, token)
     }

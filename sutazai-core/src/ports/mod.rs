@@ -14,6 +14,7 @@ pub mod password_hasher;
 pub mod rate_limiter;
 pub mod task_store;
 pub mod token_signer;
+pub mod tracer;
 
 pub use agent::{Agent, AgentContext, EventSink, collect_snapshot};
 pub use api_key_store::ApiKeyStore;
@@ -26,3 +27,4 @@ pub use password_hasher::PasswordHasher;
 pub use rate_limiter::{Allowance, Quota, RateKey, RateLimiter};
 pub use task_store::{ClaimRequest, LeaseState, TaskStore, WakeUp};
 pub use token_signer::{AccessClaims, TokenSigner};
+pub use tracer::{SilentTracer, Tracer};

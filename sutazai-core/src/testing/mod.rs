@@ -27,6 +27,7 @@ pub mod schedules;
 mod scripted_model;
 pub mod task_store;
 pub mod token_signer;
+pub mod tracer;
 
 pub use context::{KeptEvents, agent_context, sources_of};
 pub use manual_clock::ManualClock;
@@ -43,3 +44,4 @@ pub use crate::ports::password_hasher::MockPasswordHasher;
 pub use crate::ports::rate_limiter::MockRateLimiter;
 pub use crate::ports::task_store::MockTaskStore;
 pub use crate::ports::token_signer::MockTokenSigner;
+pub use crate::ports::tracer::MockTracer;

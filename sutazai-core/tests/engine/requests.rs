@@ -6,12 +6,14 @@ use std::time::Duration;
 use serde_json::json;
 use sutazai_core::ErrorKind;
 use sutazai_core::domain::{
-    Caller, Finish, NewTask, Outcome, Task, TaskCount, TaskError, TaskQuery, TaskStatus, UserId, UserRole,
-    WorkerId,
+    Caller, Finish, NewTask, Outcome, Task, TaskCount, TaskError, TaskQuery, TaskStatus, TraceContext,
+    UserId, UserRole, WorkerId,
 };
 use sutazai_core::engine::Engine;
 use sutazai_core::memory::MemoryTaskStore;
-use sutazai_core::ports::{ClaimRequest, Clock, TaskStore};
+use sutazai_core::ports::{ClaimRequest, Clock, SilentTracer, TaskStore};
+use sutazai_core::trace;
+use tracing::Span;
 
 use super::actor::Actor;
 use super::stage::{ME, Stage};
@@ -156,4 +158,32 @@ fn an_engine_that_cannot_work_is_not_built() {
     ] {
         assert_eq!(builder.build().unwrap_err().field(), Some(field));
     }
+}
+
+#[tokio::test]
+async fn a_task_and_its_children_continue_the_trace_of_the_request() {
+    let stage = Stage::new(1);
+    stage.engine.start();
+    let place = TraceContext::of_request("order-17").unwrap();
+    let new = NewTask::new("actor", json!({ "do": "tree", "depth": 1 }));
+    let submitted = stage.engine.submit(&ME, new.clone());
+    let task = trace::run(&SilentTracer, Span::none(), place.clone(), submitted).await.unwrap();
+    assert_eq!(task.trace, Some(place.clone()));
+    stage.until_ended(&task).await;
+    let query = TaskQuery { parent: Some(task.id), limit: 10, ..TaskQuery::default() };
+    let children = stage.engine.tasks(&ME, query).await.unwrap().items;
+    assert!(!children.is_empty());
+    assert!(children.iter().all(|child| child.trace == Some(place.clone())), "{children:?}");
+
+    let [one, other] = [new.clone(), new].map(|new| stage.engine.submit(&ME, new));
+    let (one, other) = (one.await.unwrap(), other.await.unwrap());
+    assert!(one.trace.is_some() && one.trace != other.trace, "each begins a trace of its own");
+}
+
+#[test]
+fn callers_cannot_set_the_trace() {
+    let text =
+        json!({ "agent": "actor", "trace": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01" });
+    let error = serde_json::from_value::<NewTask>(text).unwrap_err();
+    assert!(error.to_string().contains("unknown field `trace`"), "{error}");
 }

@@ -1,45 +1,82 @@
-//! Gives each request a trace id, and a line in the log when it is answered.
+//! Puts each request into a trace, and a line into the log when it is answered.
 
 use std::time::Instant;
 
-use axum::extract::{MatchedPath, Request};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
-use tracing::Instrument;
+use sutazai_core::domain::TraceContext;
+use sutazai_core::trace;
 use tracing::field::Empty;
-use uuid::Uuid;
+use tracing::{Span, error_span};
+
+use crate::app::App;
+use crate::monitoring::counts;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// The longest id that is taken over from a caller.
-const MAX_LENGTH: usize = 64;
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
-/// What joins an answer, its log lines, and the caller's own records.
+/// What joins an answer, its log lines, its task, and the caller's own records.
 #[derive(Debug, Clone)]
 pub(crate) struct TraceId(pub(crate) String);
 
-/// Takes the id from `x-request-id` or makes one; the answer carries it back.
-pub(crate) async fn follow(mut request: Request, next: Next) -> Response {
-    let trace_id = given(request.headers()).unwrap_or_else(|| Uuid::now_v7().simple().to_string());
+/// Continues the trace of `traceparent`, or begins one that `x-request-id` names, or one of our own; the answer carries
+/// the request's own id back, or that of the trace.
+pub(crate) async fn follow(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    let named = text(headers, &REQUEST_ID).and_then(TraceContext::of_request);
+    let continued = text(headers, &TRACEPARENT).and_then(TraceContext::from_traceparent);
+    let request_id = named.as_ref().map(TraceContext::id);
+    let place = continued.or(named).unwrap_or_else(TraceContext::generate);
+    let trace_id = place.id();
     request.extensions_mut().insert(TraceId(trace_id.clone()));
     // The template, never the path as sent: paths and queries may hold what does not belong in a log.
-    let route = request.extensions().get::<MatchedPath>().map_or("-", MatchedPath::as_str).to_owned();
+    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let method = request.method().clone();
-    let span = tracing::info_span!("request", %trace_id, %method, route, user_id = Empty);
+    let span = span(&request, &trace_id, request_id.as_deref(), route.as_deref());
+    let tracer = app.engine().tracer();
     let begun = Instant::now();
-    let mut response = next.run(request).instrument(span.clone()).await;
-    let milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-    span.in_scope(|| tracing::info!(status = response.status().as_u16(), milliseconds, "answered"));
-    if let Ok(value) = HeaderValue::from_str(&trace_id) {
+    let mut response = trace::run(tracer.as_ref(), span.clone(), place, next.run(request)).await;
+    let (status, took) = (response.status(), begun.elapsed());
+    counts::answered(&method, route.as_deref(), status, took);
+    span.record("http.response.status_code", status.as_u16());
+    if status.is_server_error() {
+        span.record("error.type", status.as_str());
+        span.record("otel.status_code", "error");
+    }
+    let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    span.in_scope(|| tracing::info!(status = status.as_u16(), milliseconds, "answered"));
+    if let Ok(value) = HeaderValue::from_str(request_id.as_ref().unwrap_or(&trace_id)) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
     response
 }
 
-/// The caller's own id, if it is one that can stand in a log and a header without harm.
-fn given(headers: &HeaderMap) -> Option<String> {
-    let id = headers.get(REQUEST_ID)?.to_str().ok()?;
-    let sane = (1..=MAX_LENGTH).contains(&id.len())
-        && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
-    sane.then(|| id.to_owned())
+/// Fields without a dot are for log lines; those with one are for traces, by OpenTelemetry's conventions for HTTP. The
+/// level lets the ids through whatever the log's filter is. A path that leads nowhere is left out: it may hold anything.
+fn span(request: &Request, trace_id: &str, request_id: Option<&str>, route: Option<&str>) -> Span {
+    let method = request.method();
+    let name = route.map_or_else(|| method.to_string(), |route| format!("{method} {route}"));
+    error_span!(
+        "request",
+        trace_id,
+        %method,
+        route = route.unwrap_or("-"),
+        user_id = Empty,
+        otel.name = name,
+        otel.kind = "server",
+        otel.status_code = Empty,
+        http.request.method = %method,
+        "http.request.header.x-request-id" = request_id,
+        http.route = route,
+        http.response.status_code = Empty,
+        url.scheme = "http",
+        url.path = route.map(|_| request.uri().path()),
+        error.type = Empty,
+    )
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
+    headers.get(name)?.to_str().ok()
 }

@@ -6,5 +6,6 @@ pub(crate) mod auth;
 pub(crate) mod document;
 pub(crate) mod events;
 pub(crate) mod health;
+pub(crate) mod metrics;
 pub(crate) mod system;
 pub(crate) mod tasks;

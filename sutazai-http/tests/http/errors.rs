@@ -193,3 +193,25 @@ async fn a_sane_request_id_is_kept_and_any_other_replaced() {
     }
     assert_ne!(ask("").await, ask("").await);
 }
+
+#[tokio::test]
+async fn the_trace_of_the_caller_is_continued() {
+    let server = Server::start().await;
+    let trace = "0af7651916cd43dd8448eb211c80319c";
+    let ask = async |parent: &str, name: Option<&str>| {
+        let mut request = server.request(Method::GET, "/health").header("traceparent", parent);
+        if let Some(name) = name {
+            request = request.header("x-request-id", name);
+        }
+        let answer = request.send().await.unwrap();
+        let header = answer.headers()["x-request-id"].to_str().unwrap().to_owned();
+        let body: serde_json::Value = answer.json().await.unwrap();
+        (body["metadata"]["trace_id"].as_str().unwrap().to_owned(), header)
+    };
+    let good = format!("00-{trace}-b7ad6b7169203331-01");
+    assert_eq!(ask(&good, None).await, (trace.to_owned(), trace.to_owned()));
+    assert_eq!(ask(&good, Some("order-17")).await, (trace.to_owned(), "order-17".to_owned()));
+    let (trace_id, header) = ask("00-nonsense", None).await;
+    assert!(trace_id == header && trace_id.len() == 32 && trace_id != trace, "{trace_id}");
+    assert_eq!(ask("00-nonsense", Some("order-17")).await, ("order-17".to_owned(), "order-17".to_owned()));
+}

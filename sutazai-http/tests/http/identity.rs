@@ -360,3 +360,30 @@ async fn secrets_are_stored_as_hashes_and_shown_nowhere() {
         assert!(!shown.contains(hidden), "{shown}");
     }
 }
+
+#[tokio::test]
+async fn a_password_is_hashed_anew_when_the_cost_was_changed() {
+    let parts = Parts::new();
+    let ada = parts.register("ada", UserRole::User).await;
+    let before = parts.identity.login("ada", PASSWORD, None).await.unwrap();
+    let cost = Argon2Cost { memory_kib: 128, iterations: 2, parallelism: 1 };
+    let dearer = Identity::new(
+        parts.store.clone(),
+        parts.keys.clone(),
+        Arc::new(Argon2PasswordHasher::new(cost).unwrap()),
+        Arc::new(JwtTokenSigner::new(SECRET).unwrap()),
+        parts.clock.clone(),
+        IdentityConfig::default(),
+    );
+    let hash = async || parts.store.user(ada.id).await.unwrap().unwrap().password_hash;
+    assert!(dearer.login("ada", "a wrong password", None).await.is_err());
+    assert_eq!(hash().await, ada.password_hash, "a wrong password changes nothing");
+    let after = dearer.login("ada", PASSWORD, None).await.unwrap();
+    let renewed = hash().await;
+    assert!(renewed.starts_with("$argon2id$v=19$m=128,t=2,p=1$"), "{renewed}");
+    for session in [before, after] {
+        dearer.refresh(&session.refresh_token).await.unwrap();
+    }
+    dearer.login("ada", PASSWORD, None).await.unwrap();
+    assert_eq!(hash().await, renewed, "once is enough");
+}

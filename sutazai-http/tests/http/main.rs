@@ -22,7 +22,9 @@ mod limits;
 mod load;
 mod logs;
 mod many_streams;
+mod metrics;
 mod nesting;
+mod readiness;
 #[cfg(feature = "docs")]
 mod pages;
 mod socket;

@@ -150,6 +150,21 @@ impl Server {
         let engine = engine.build().unwrap();
         engine.start();
         let app = App::new(engine, with_users.then(|| identity.clone())).protected(protection);
+        Self::of(app, identity, gate, config, placed).await
+    }
+
+    /// A server of this app, which has no users.
+    pub(crate) async fn of_app(app: App) -> Self {
+        Self::of(app, identity(), Arc::new(Semaphore::new(0)), ServerConfig::default(), |router| router).await
+    }
+
+    async fn of(
+        app: App,
+        identity: Identity,
+        gate: Arc<Semaphore>,
+        config: ServerConfig,
+        placed: impl FnOnce(Router) -> Router,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();

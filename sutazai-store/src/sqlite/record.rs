@@ -4,7 +4,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Arguments, Row};
-use sutazai_core::domain::{EventKind, EventPosition, FeedEvent, Task, TaskEvent, TaskId, UserId, WorkerId};
+use sutazai_core::domain::{
+    EventKind, EventPosition, FeedEvent, Task, TaskEvent, TaskId, TraceContext, UserId, WorkerId,
+};
 use uuid::Uuid;
 
 use super::fault::Outcome;
@@ -27,13 +29,13 @@ macro_rules! columns {
         "id, owner, agent, title, description, payload, priority, timeout_seconds, max_attempts, run_at, \
          idempotency_key, status, attempt, failures, result, error, state, parent_id, waiting_for, \
          cancel_requested, worker, lease_until, created_at, updated_at, started_at, finished_at, \
-         last_sequence, awaited"
+         trace, last_sequence, awaited"
     };
 }
 pub(super) use columns;
 
 /// How many columns that are.
-const COLUMNS: usize = 28;
+const COLUMNS: usize = 29;
 
 /// Adds rows.
 pub(super) const INSERT: (&str, usize, &str) =
@@ -89,6 +91,7 @@ impl Record {
             updated_at: instant(at.get()?),
             started_at: at.get::<Option<i64>>()?.map(instant),
             finished_at: at.get::<Option<i64>>()?.map(instant),
+            trace: at.get::<Option<&str>>()?.map(str::parse).transpose()?,
         };
         Ok(Self { task, last_sequence: at.get::<i64>()?.unsigned_abs(), awaited: at.get()? })
     }
@@ -122,6 +125,7 @@ impl Record {
         to.add(nanos(task.updated_at))?;
         to.add(task.started_at.map(nanos))?;
         to.add(task.finished_at.map(nanos))?;
+        to.add(task.trace.as_ref().map(TraceContext::to_string))?;
         to.add(self.last_sequence.cast_signed())?;
         to.add(self.awaited)?;
         Ok(())

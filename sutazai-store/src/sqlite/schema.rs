@@ -36,6 +36,7 @@ const STEPS: &[Step] = &[
     step!("0003", "metrics"),
     step!("0004", "access"),
     step!("0005", "feed"),
+    step!("0006", "trace"),
 ];
 
 /// Takes every step that the database has not; makes the database if there is none.

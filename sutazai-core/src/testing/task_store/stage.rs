@@ -28,7 +28,8 @@ pub(super) fn task_with(change: impl FnOnce(&mut NewTask), owner: Option<UserId>
     let mut new =
         NewTask::new("echo", json!({ "say": "grüezi 🦀", "deep": { "list": [1, 2.5, null, true] } }));
     change(&mut new);
-    Task::pending(new, owner, None, at(0))
+    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01 order-17".parse().ok();
+    Task { trace, ..Task::pending(new, owner, None, at(0)) }
 }
 
 /// Adds a task and gives its id.

@@ -11,6 +11,7 @@ use crate::dto::agent::{AnalysisTask, Analyze};
 use crate::envelope::Reply;
 use crate::error::ApiError;
 use crate::extract::OptionalJson;
+use crate::monitoring::counts;
 
 const AGENT: &str = "hardware-optimizer";
 
@@ -41,5 +42,6 @@ pub(crate) async fn handle(
         ..NewTask::new(AGENT, json!({ "use_model": body.use_model }))
     };
     let task = app.engine().submit(&caller, new).await?;
+    counts::requested(&task.agent);
     Ok(Reply::accepted(&AnalysisTask::from(task)))
 }

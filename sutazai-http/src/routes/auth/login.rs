@@ -7,6 +7,7 @@ use crate::dto::auth::{Login, SignedInView};
 use crate::envelope::Reply;
 use crate::error::ApiError;
 use crate::extract::{Json, UserAgent};
+use crate::monitoring::counts;
 
 /// Sign in.
 ///
@@ -30,6 +31,7 @@ pub(crate) async fn handle(
     Json(body): Json<Login>,
 ) -> Result<Reply, ApiError> {
     let identity = app.require_identity()?;
-    let signed_in = identity.login(&body.login, &body.password, user_agent.as_deref()).await?;
-    Ok(Reply::ok(&SignedInView::from(signed_in)))
+    let signed_in = identity.login(&body.login, &body.password, user_agent.as_deref()).await;
+    counts::login(&signed_in);
+    Ok(Reply::ok(&SignedInView::from(signed_in?)))
 }

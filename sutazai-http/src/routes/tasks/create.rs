@@ -11,6 +11,7 @@ use crate::dto::task::{CreateTask, TaskView};
 use crate::envelope::Reply;
 use crate::error::ApiError;
 use crate::extract::Json;
+use crate::monitoring::counts;
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
@@ -46,5 +47,6 @@ pub(crate) async fn handle(
         }
     }
     let task = app.engine().submit(&caller, new).await?;
+    counts::requested(&task.agent);
     Ok(Reply::accepted(&TaskView::from(task)))
 }

@@ -1,0 +1,42 @@
+//! The suite of [`crate::ports::Tracer`]. To be run within the subscriber that the tracer belongs to.
+
+use tracing::info_span;
+
+use crate::domain::TraceContext;
+use crate::ports::Tracer;
+use crate::trace;
+
+/// Every bullet of the contract.
+pub fn run_all(tracer: &dyn Tracer) {
+    a_span_goes_on_with_the_trace_of_its_parent(tracer);
+    what_is_recorded_stands_at_a_place_of_its_own(tracer);
+}
+
+/// What is started continues the trace of its parent, also of one that has no span yet, and keeps its request id.
+pub fn a_span_goes_on_with_the_trace_of_its_parent(tracer: &dyn Tracer) {
+    let above = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let named = TraceContext::of_request("order-17").unwrap();
+    for parent in [TraceContext::from_traceparent(above).unwrap(), named, TraceContext::generate()] {
+        let place = trace::start(tracer, &info_span!("a"), parent.clone());
+        assert_eq!(place.trace_id(), parent.trace_id());
+        assert_eq!(place.id(), parent.id());
+    }
+}
+
+/// Two recorded spans with one parent stand at different places, and neither at that of the parent.
+pub fn what_is_recorded_stands_at_a_place_of_its_own(tracer: &dyn Tracer) {
+    let parent = TraceContext::generate();
+    let [a, b] = [info_span!("a"), info_span!("b")].map(|span| trace::start(tracer, &span, parent.clone()));
+    let nothing_is_recorded = a == parent && b == parent;
+    assert!(nothing_is_recorded || (a != b && a != parent && b != parent), "{parent} {a} {b}");
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::ports::SilentTracer;
+
+    #[test]
+    fn silence_keeps_the_contract() {
+        super::run_all(&SilentTracer);
+    }
+}

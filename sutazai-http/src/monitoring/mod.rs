@@ -1,0 +1,16 @@
+//! What Prometheus reads at `GET /metrics`.
+//!
+//! All crates count through the `metrics` facade; [`Monitoring`] is the recorder behind it. What nobody counts - how
+//! long the queue is, how the machine is - is asked for when somebody reads.
+//!
+//! * `recorder`: names, units and meanings of all metrics, and their text,
+//! * `refresh`: asks for what nobody counts,
+//! * `counts`: what this crate counts,
+//! * `process`: this process, from `/proc`.
+
+pub(crate) mod counts;
+mod process;
+mod recorder;
+pub(crate) mod refresh;
+
+pub use recorder::Monitoring;

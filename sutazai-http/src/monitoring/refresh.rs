@@ -1,0 +1,77 @@
+//! Asks for what nobody counts: the queue, the users, the machine.
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use metrics::gauge;
+use sutazai_core::domain::TaskStatus;
+use sutazai_core::{Error, Result};
+
+use crate::app::App;
+
+/// Asked for at most so often, however many read.
+const LIFE: Duration = Duration::from_secs(5);
+/// What does not answer within this is left out.
+const LIMIT: Duration = Duration::from_secs(2);
+
+/// When it was asked for last; held while somebody asks, so that nobody else does.
+#[derive(Debug, Default)]
+pub(crate) struct Refreshed(tokio::sync::Mutex<Option<Instant>>);
+
+/// Asks for everything that is older than some seconds. What cannot be had is `NaN`: unknown, not as it was.
+pub(crate) async fn refresh(app: &App, refreshed: &Refreshed) {
+    let mut last = refreshed.0.lock().await;
+    if last.is_some_and(|at| at.elapsed() < LIFE) {
+        return;
+    }
+    tokio::join!(queue(app), users(app), machine(app));
+    *last = Some(Instant::now());
+}
+
+async fn queue(app: &App) {
+    let (depth, age) = match within(app.engine().statistics()).await {
+        Ok(statistics) => {
+            let pending = statistics.counts.iter().filter(|count| count.status == TaskStatus::Pending);
+            let now = app.engine().clock().now();
+            let age = statistics.oldest_pending.map_or(0, |due| (now - due).num_milliseconds().max(0));
+            (pending.map(|count| count.count).sum::<u64>() as f64, age as f64 / 1_000.0)
+        }
+        Err(e) => {
+            tracing::warn!(error = %e, "the state of the queue is unknown");
+            (f64::NAN, f64::NAN)
+        }
+    };
+    gauge!("task_queue_depth").set(depth);
+    gauge!("task_queue_oldest_age_seconds").set(age);
+}
+
+async fn users(app: &App) {
+    let Some(identity) = app.identity() else { return };
+    let active = match within(identity.count_users()).await {
+        Ok(users) => users.active as f64,
+        Err(e) => {
+            tracing::warn!(error = %e, "the number of users is unknown");
+            f64::NAN
+        }
+    };
+    gauge!("active_users_count").set(active);
+}
+
+async fn machine(app: &App) {
+    let Ok(snapshot) = within(async { Ok(app.engine().snapshot_of(&["host"]).await) }).await else {
+        tracing::warn!("the machine could not be measured in time");
+        gauge!("cpu_usage_percent").set(f64::NAN);
+        gauge!("memory_usage_percent").set(f64::NAN);
+        return;
+    };
+    let Some(host) = snapshot.host.value() else { return };
+    gauge!("cpu_usage_percent").set(host.cpu.used_percent);
+    gauge!("memory_usage_percent").set(host.memory.used_percent);
+    for disk in &host.disks {
+        gauge!("disk_usage_percent", "mount" => disk.mount.clone()).set(disk.used_percent);
+    }
+}
+
+async fn within<T>(answer: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::time::timeout(LIMIT, answer).await.unwrap_or_else(|_| Err(Error::timeout("no answer in time")))
+}

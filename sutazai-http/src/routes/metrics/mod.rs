@@ -1,0 +1,3 @@
+//! Figures for Prometheus.
+
+pub(crate) mod show;

@@ -1,0 +1,94 @@
+//! `GET /metrics`: what it shows, how many series requests can make, and who may read.
+
+use std::sync::Arc;
+
+use reqwest::{Method, Response, StatusCode};
+use sutazai_core::engine::Engine;
+use sutazai_core::memory::MemoryTaskStore;
+use sutazai_http::{App, Monitoring};
+
+use crate::support::{Server, failure};
+
+const TOKEN: &str = "a token for the scraper";
+
+fn app() -> App {
+    App::new(Engine::builder().task_store(Arc::new(MemoryTaskStore::new())).build().unwrap(), None)
+}
+
+async fn monitored() -> Server {
+    Server::of_app(app().monitoring(Monitoring::install().unwrap())).await
+}
+
+async fn read(server: &Server, headers: &[(&str, &str)]) -> Response {
+    let request = server.request(Method::GET, "/metrics");
+    headers.iter().fold(request, |request, (name, value)| request.header(*name, *value)).send().await.unwrap()
+}
+
+#[tokio::test]
+async fn requests_are_counted_by_route_and_paths_that_lead_nowhere_together() {
+    let server = monitored().await;
+    for n in 0..30 {
+        server.request(Method::GET, &format!("/nowhere/{n}")).send().await.unwrap();
+        let verb = Method::from_bytes(format!("BREW{n}").as_bytes()).unwrap();
+        server.request(verb, "/health").send().await.unwrap();
+        server.request(Method::GET, &format!("/api/v1/tasks/0000000{n}")).send().await.unwrap();
+    }
+    let answer = read(&server, &[]).await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert_eq!(answer.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
+    let text = answer.text().await.unwrap();
+    for series in [
+        r#"http_requests_total{method="GET",endpoint="unknown",status="404"}"#,
+        r#"http_requests_total{method="other",endpoint="/health",status="405"}"#,
+        r#"http_requests_total{method="GET",endpoint="/api/v1/tasks/{id}",status="422"}"#,
+        r#"http_request_duration_seconds_bucket{method="GET",endpoint="/api/v1/tasks/{id}",le="0.001"}"#,
+        r#"user_login_total{outcome="refused"}"#,
+        "hardware_analysis_requests_total ",
+        "task_queue_depth ",
+        "task_queue_oldest_age_seconds ",
+        "argon2_queue_depth ",
+        "process_cpu_seconds_total ",
+        "process_resident_memory_bytes ",
+        "process_open_fds ",
+        "process_max_fds ",
+        "process_start_time_seconds ",
+    ] {
+        assert!(text.lines().any(|line| line.starts_with(series)), "{series} is not in\n{text}");
+    }
+    assert!(!text.contains("nowhere") && !text.contains("BREW") && !text.contains("tasks/0"), "{text}");
+}
+
+#[tokio::test]
+async fn without_a_token_only_programs_on_this_machine_read() {
+    let server = monitored().await;
+    assert_eq!(read(&server, &[]).await.status(), StatusCode::OK);
+    // What comes through a proxy on this machine is asked for by somebody else.
+    for header in ["forwarded", "x-forwarded-for", "x-forwarded-proto"] {
+        let error = failure(read(&server, &[(header, "for=203.0.113.9")]).await, 403, "forbidden").await;
+        assert!(error["message"].as_str().unwrap().contains("METRICS_TOKEN"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn with_a_token_only_who_bears_it_reads() {
+    let monitoring = Monitoring::install().unwrap().token(TOKEN);
+    let server = Server::of_app(app().monitoring(monitoring)).await;
+    let good = format!("Bearer {TOKEN}");
+    for headers in [
+        vec![],
+        vec![("authorization", "Bearer another token")],
+        vec![("authorization", TOKEN)],
+        vec![("authorization", "Basic YTpi")],
+        vec![("x-api-key", TOKEN)],
+    ] {
+        failure(read(&server, &headers).await, 401, "unauthenticated").await;
+    }
+    let through_a_proxy = [("authorization", good.as_str()), ("x-forwarded-for", "203.0.113.9")];
+    assert_eq!(read(&server, &through_a_proxy).await.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn there_is_nothing_where_monitoring_is_off() {
+    let server = Server::of_app(app()).await;
+    failure(read(&server, &[]).await, 404, "not_found").await;
+}

@@ -1,0 +1,119 @@
+//! `GET /health/ready`: what is tried, what hangs, and what nobody outside is told.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use reqwest::Method;
+use serde_json::{Value, json};
+use sutazai_core::domain::{Constraint, GenerateRequest, ModelInfo, SnapshotPart};
+use sutazai_core::engine::{Engine, EngineBuilder};
+use sutazai_core::memory::MemoryTaskStore;
+use sutazai_core::ports::{MetricSource, ModelBackend, ModelStream};
+use sutazai_core::testing::{MockModelBackend, MockTaskStore};
+use sutazai_core::{Error, Result};
+use sutazai_http::App;
+
+use crate::support::{Server, failure, success};
+
+/// Never answers.
+#[derive(Debug)]
+struct Hanging;
+
+#[async_trait]
+impl ModelBackend for Hanging {
+    fn name(&self) -> &str {
+        "hanging"
+    }
+
+    fn supports(&self, _: &Constraint) -> bool {
+        false
+    }
+
+    async fn models(&self) -> Result<Vec<ModelInfo>> {
+        pending().await
+    }
+
+    async fn generate(&self, _: GenerateRequest) -> Result<ModelStream> {
+        pending().await
+    }
+}
+
+#[async_trait]
+impl MetricSource for Hanging {
+    fn name(&self) -> &str {
+        "host"
+    }
+
+    async fn collect(&self) -> Result<SnapshotPart> {
+        pending().await
+    }
+}
+
+fn builder() -> EngineBuilder {
+    Engine::builder().task_store(Arc::new(MemoryTaskStore::new()))
+}
+
+async fn server(engine: EngineBuilder) -> Server {
+    Server::of_app(App::new(engine.build().unwrap(), None)).await
+}
+
+/// The status of each check, by name.
+fn statuses(report: &Value) -> Value {
+    let checks = report["checks"].as_array().unwrap().iter();
+    checks.map(|check| (check["name"].as_str().unwrap().to_owned(), check["status"].clone())).collect()
+}
+
+#[tokio::test]
+async fn what_is_not_used_is_not_listed() {
+    let server = server(builder()).await;
+    let answer = server.request(Method::GET, "/health/ready").send().await.unwrap();
+    let report = success(answer, 200).await;
+    assert_eq!(report["status"], "healthy");
+    assert_eq!(statuses(&report), json!({ "database": "healthy" }));
+    assert!(report["checks"][0]["duration_ms"].as_f64().unwrap() < 1_000.0, "{report}");
+}
+
+#[tokio::test]
+async fn what_hangs_does_not_hang_the_answer() {
+    let server = server(builder().model(Arc::new(Hanging)).metric_source(Arc::new(Hanging))).await;
+    let begun = Instant::now();
+    let answer = server.request(Method::GET, "/health/ready").send().await.unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
+    let report = success(answer, 200).await;
+    assert_eq!(report["status"], "degraded");
+    let expected =
+        json!({ "database": "healthy", "model": "degraded", "disk": "degraded", "memory": "degraded" });
+    assert_eq!(statuses(&report), expected);
+    assert_eq!(report["checks"][1]["reason"], "did not answer in time");
+}
+
+#[tokio::test]
+async fn a_database_that_is_away_makes_the_server_unfit_and_its_address_stays_inside() {
+    let mut store = MockTaskStore::new();
+    let away = || Error::unavailable("cannot connect to postgres://db.internal:5432");
+    store.expect_get().returning(move |_| Err(away()));
+    let mut model = MockModelBackend::new();
+    model.expect_models().returning(|| Err(Error::unavailable("no answer from http://10.0.0.7:11434")));
+    let engine = Engine::builder().task_store(Arc::new(store)).model(Arc::new(model));
+    let server = server(engine).await;
+    let answer = server.request(Method::GET, "/health/ready").send().await.unwrap();
+    let error = failure(answer, 503, "unavailable").await;
+    assert_eq!(error["details"]["status"], "unhealthy");
+    assert_eq!(statuses(&error["details"]), json!({ "database": "unhealthy", "model": "degraded" }));
+    assert!(!error.to_string().contains("internal") && !error.to_string().contains("10.0.0.7"), "{error}");
+    let alive = server.request(Method::GET, "/health").send().await.unwrap();
+    success(alive, 200).await;
+}
+
+#[tokio::test]
+async fn many_who_ask_at_once_share_one_look() {
+    let mut store = MockTaskStore::new();
+    store.expect_get().times(1).returning(|_| Ok(None));
+    let server = server(Engine::builder().task_store(Arc::new(store))).await;
+    let asked = (0..20).map(|_| server.request(Method::GET, "/health/ready").send());
+    for answer in futures::future::join_all(asked).await {
+        success(answer.unwrap(), 200).await;
+    }
+}

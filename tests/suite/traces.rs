@@ -1,0 +1,145 @@
+//! One trace from the request through the queue to the agent and the model, as a collector sees it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+use sutazai::agent::models::{ModelManager, connect_all};
+use sutazai::domain::{AgentDescriptor, Caller, ChatMessage, GenerateRequest, NewTask, Role, Step};
+use sutazai::engine::Engine;
+use sutazai::http::{App, router, serve};
+use sutazai::memory::MemoryTaskStore;
+use sutazai::ports::{Agent, AgentContext, ModelBackendExt, SystemClock};
+use sutazai::telemetry::{OpenTelemetryTracer, Telemetry};
+use sutazai::{Result, testing};
+use tracing_subscriber::layer::SubscriberExt;
+
+use crate::collector::{Collector, Seen, named};
+use crate::support::model;
+
+const PROMPT: &str = "Greet the captain of the Nautilus.";
+
+/// Hands its work to a child, which asks the model.
+#[derive(Debug)]
+struct Writer;
+
+#[async_trait]
+impl Agent for Writer {
+    fn descriptor(&self) -> AgentDescriptor {
+        AgentDescriptor {
+            name: "writer".into(),
+            description: "Writes.".into(),
+            capabilities: vec!["writing".into()],
+            input_schema: json!({ "type": "object" }),
+        }
+    }
+
+    async fn run(&self, context: &AgentContext) -> Result<Step> {
+        if context.task.payload["delegate"] == true && context.children.is_empty() {
+            let child = NewTask::new("writer", json!({ "prompt": context.task.payload["prompt"] }));
+            return Ok(Step::Wait { children: vec![child], state: json!({}) });
+        }
+        if let Some(child) = context.children.first() {
+            return Ok(Step::Done(child.result.clone().unwrap_or_default()));
+        }
+        let prompt = context.task.payload["prompt"].as_str().unwrap_or_default();
+        let message = ChatMessage { role: Role::User, content: prompt.into() };
+        let request = GenerateRequest { max_tokens: 8, ..GenerateRequest::new(vec![message]) };
+        let (text, _) = context.model.as_ref().unwrap().complete(request).await?;
+        Ok(Step::Done(Value::from(text)))
+    }
+}
+
+/// Where the server is, and its engine.
+async fn server(telemetry: &Telemetry) -> (String, Engine) {
+    let backends = connect_all(&format!("llama-cpp={}", model().display()), None).unwrap();
+    let engine = Engine::builder()
+        .task_store(Arc::new(MemoryTaskStore::new()))
+        .model(Arc::new(ModelManager::new(backends, "", Arc::new(SystemClock))))
+        .agent(Arc::new(Writer))
+        .tracer(telemetry.tracer())
+        .build()
+        .unwrap();
+    engine.start();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let app = App::new(engine.clone(), None);
+    tokio::spawn(serve(listener, router(app), std::future::pending()));
+    (address, engine)
+}
+
+/// Asks for a task, waits for its end, and gives the trace id of the answer.
+async fn ask(address: &str, engine: &Engine, payload: Value, parent: Option<&str>) -> String {
+    let client = reqwest::Client::new();
+    let mut request = client.post(format!("{address}/api/v1/tasks?"));
+    if let Some(parent) = parent {
+        request = request.header("traceparent", parent);
+    }
+    let body = json!({ "agent": "writer", "payload": payload });
+    let answer: Value = request.json(&body).send().await.unwrap().json().await.unwrap();
+    let id = serde_json::from_value(answer["data"]["id"].clone()).unwrap();
+    let task = engine.wait(&Caller::System, id).await.unwrap();
+    assert!(task.result.is_some(), "{task:?}");
+    answer["metadata"]["trace_id"].as_str().unwrap().to_owned()
+}
+
+fn attribute<'s>(span: &'s Seen, name: &str) -> &'s str {
+    span.attributes.get(name).unwrap_or_else(|| panic!("{name} in {span:#?}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trace_shows_request_task_agent_and_model() {
+    let collector = Collector::start().await;
+    let telemetry = Telemetry::start(&collector.address, "sutazai-test").unwrap();
+    let subscriber = tracing_subscriber::registry().with(telemetry.layer());
+    tracing::subscriber::set_global_default(subscriber).unwrap();
+    testing::tracer::run_all(&OpenTelemetryTracer);
+    let (address, engine) = server(&telemetry).await;
+
+    let above = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let continued = ask(&address, &engine, json!({ "prompt": PROMPT }), Some(above)).await;
+    let own = ask(&address, &engine, json!({ "prompt": PROMPT, "delegate": true }), None).await;
+    tokio::task::spawn_blocking(move || telemetry.shutdown()).await.unwrap().unwrap();
+
+    assert_eq!(continued, "0af7651916cd43dd8448eb211c80319c");
+    let spans = collector.trace(&continued);
+    let request = named(&spans, "POST /api/v1/tasks");
+    assert_eq!((request.kind, request.parent.as_str()), (2, "b7ad6b7169203331"));
+    for (name, value) in [
+        ("http.request.method", "POST"),
+        ("http.route", "/api/v1/tasks"),
+        ("http.response.status_code", "202"),
+        ("url.path", "/api/v1/tasks"),
+        ("url.scheme", "http"),
+    ] {
+        assert_eq!(attribute(request, name), value);
+    }
+    let publish = named(&spans, "publish");
+    assert_eq!((publish.kind, &publish.parent), (4, &request.id));
+    assert_eq!(attribute(publish, "messaging.destination.name"), "writer");
+    let process = named(&spans, "process writer");
+    assert_eq!((process.kind, &process.parent), (5, &publish.id));
+    assert_eq!(attribute(process, "messaging.operation.type"), "process");
+    let agent = named(&spans, "invoke_agent writer");
+    assert_eq!(agent.parent, process.id);
+    assert_eq!(attribute(agent, "gen_ai.agent.name"), "writer");
+    let chat = spans.iter().find(|span| span.name.starts_with("chat")).unwrap();
+    assert_eq!((chat.kind, &chat.parent), (3, &agent.id));
+    assert_eq!(attribute(chat, "gen_ai.operation.name"), "chat");
+    assert_eq!(attribute(chat, "gen_ai.provider.name"), "llama-cpp");
+    assert!(attribute(chat, "gen_ai.response.model").contains("SmolLM2"), "{chat:#?}");
+    assert!(attribute(chat, "gen_ai.usage.input_tokens").parse::<u32>().unwrap() > 5);
+    assert!(attribute(chat, "gen_ai.usage.output_tokens").parse::<u32>().unwrap() <= 8);
+
+    // A trace of our own begins with the request, and a child's work is below that of its parent.
+    let spans = collector.trace(&own);
+    let request = named(&spans, "POST /api/v1/tasks");
+    assert_eq!(request.parent, "", "it has a parent that nobody has seen");
+    let processed: Vec<&Seen> = spans.iter().filter(|span| span.name == "process writer").collect();
+    assert_eq!(processed.len(), 3, "the parent runs twice, the child once: {spans:#?}");
+    let below = |one: &&&Seen| processed.iter().any(|other| other.id == one.parent);
+    assert_eq!(processed.iter().filter(below).count(), 1, "{processed:#?}");
+
+    assert!(collector.services().iter().all(|name| name == "sutazai-test"));
+    assert!(!collector.has_heard("Nautilus"), "what was asked of the model was sent");
+}
