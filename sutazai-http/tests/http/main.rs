@@ -24,9 +24,9 @@ mod logs;
 mod many_streams;
 mod metrics;
 mod nesting;
-mod readiness;
 #[cfg(feature = "docs")]
 mod pages;
+mod readiness;
 mod socket;
 mod socket_ends;
 mod support;
