@@ -36,8 +36,8 @@ use crate::config::{Config, Environment, FirstAdmin, Secret};
 pub struct Service {
     engine: Engine,
     identity: Option<Identity>,
-    chat: Chat,
     protection: Protection,
+    chat: Chat,
     history: Arc<History>,
     monitoring: Option<Monitoring>,
     data_folder: Option<PathBuf>,
@@ -83,8 +83,8 @@ impl Service {
             builder = builder.agent(agent);
         }
         let engine = more(builder).build()?;
-        let chat = Chat::new(stores.conversations, engine.clone());
         let protection = protection(config, &clock);
+        let chat = Chat::new(stores.conversations, engine.clone());
         let history = Arc::new(
             History::new(stores.metrics, clock).interval(config.history_interval).keep(config.history_keep),
         );
@@ -108,8 +108,9 @@ impl Service {
 
     /// What the HTTP server needs.
     pub fn app(&self) -> App {
-        let app = App::new(self.engine.clone(), self.identity.clone()).with_chat(self.chat.clone());
-        let mut app = app.protected(self.protection.clone());
+        let mut app = App::new(self.engine.clone(), self.identity.clone())
+            .protected(self.protection.clone())
+            .with_chat(self.chat.clone());
         if let Some(monitoring) = self.monitoring.clone() {
             app = app.monitoring(monitoring);
         }

@@ -55,12 +55,6 @@ impl App {
         }
     }
 
-    /// Keeps conversations with models.
-    pub fn with_chat(mut self, chat: Chat) -> Self {
-        self.chat = Some(chat);
-        self
-    }
-
     /// The same, protected like this.
     pub fn protected(self, protection: Protection) -> Self {
         Self { protection: Arc::new(protection), ..self }
@@ -68,6 +62,12 @@ impl App {
 
     pub(crate) fn protection(&self) -> &Protection {
         &self.protection
+    }
+
+    /// Keeps conversations with models.
+    pub fn with_chat(mut self, chat: Chat) -> Self {
+        self.chat = Some(chat);
+        self
     }
 
     /// Shows these figures at `/metrics`; without, there is nothing at that path.

@@ -6,8 +6,8 @@
 //!
 //! 1. `middleware::trace`: the trace that the request belongs to, a log line, a count,
 //! 2. `middleware::browser` and `middleware::compress`: headers for browsers; long answers made shorter,
-//! 3. `middleware::envelope`: the one form that every answer has; panics end here; under `/v1`
-//!    `middleware::openai` gives answers the form of that protocol,
+//! 3. `middleware::envelope`: the one form that every answer has; panics end here; under `/v1` `middleware::openai` gives answers the
+//!    form of that protocol,
 //! 4. `middleware::slow_body`: a body arrives in time,
 //! 5. `middleware::authenticate` (not around health, register, login and refresh; on streams a ticket will do),
 //! 6. `middleware::rate_limit`: how often an address may try to sign in, and a user may call,

@@ -37,7 +37,7 @@ pub fn router(app: App) -> Router {
         .merge(permitted(Permission::UseModels, models().merge(conversations())))
         .merge(permitted(Permission::Administer, model_changes()));
     let answers = permitted(Permission::UseModels, answers());
-    let signed_in = self::signed_in(&app, limited_by_user(&app, timed(&app, quick).merge(answers)));
+    let signed_in = signed_in(&app, limited_by_user(&app, timed(&app, quick).merge(answers)));
     let streams = limited_by_user(&app, permitted(Permission::ReadTasks, streams()));
     let streams = signed_in_or_ticket(&app, streams);
     let gateway = limited_by_user(&app, permitted(Permission::UseModels, gateway()));

@@ -73,12 +73,12 @@ fn any() -> Object {
 }
 
 fn described(mut schema: RefOr<Schema>, description: &str) -> RefOr<Schema> {
-    let description = Some(description.to_owned());
+    let description = description.to_owned();
     match &mut schema {
-        RefOr::Ref(reference) => reference.description = description.unwrap_or_default(),
-        RefOr::T(Schema::Object(object)) => object.description = description,
-        RefOr::T(Schema::Array(array)) => array.description = description,
-        RefOr::T(Schema::OneOf(one_of)) => one_of.description = description,
+        RefOr::Ref(reference) => reference.description = description,
+        RefOr::T(Schema::Object(object)) => object.description = Some(description),
+        RefOr::T(Schema::Array(array)) => array.description = Some(description),
+        RefOr::T(Schema::OneOf(one_of)) => one_of.description = Some(description),
         RefOr::T(_) => {}
     }
     schema

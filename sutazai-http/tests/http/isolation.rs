@@ -10,9 +10,12 @@ use crate::support::{Server, User, failure, success};
 const NOBODYS: &str = "0195f3a0-0000-7000-8000-000000000000";
 
 /// The operations that nobody needs to sign in for.
-const OPEN: [&str; 5] = [
+const OPEN: [&str; 7] = [
     "GET /api/openapi.json",
     "GET /health",
+    "GET /health/ready",
+    // It asks for a token of its own, or for a program on the same machine.
+    "GET /metrics",
     "POST /api/v1/auth/login",
     "POST /api/v1/auth/refresh",
     "POST /api/v1/auth/register",

@@ -165,7 +165,7 @@ impl Server {
         engine.start();
         let chat = Chat::new(Arc::new(MemoryConversationStore::new()), engine.clone());
         let app =
-            App::new(engine, with_users.then(|| identity.clone())).with_chat(chat).protected(protection);
+            App::new(engine, with_users.then(|| identity.clone())).protected(protection).with_chat(chat);
         Self::of(app, identity, gate, config, placed).await
     }
 
