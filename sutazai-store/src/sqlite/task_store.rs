@@ -17,8 +17,9 @@ use tokio::sync::broadcast;
 use super::database::Database;
 use super::fault::{Fault, Outcome};
 use super::queue;
-use super::record::{Record, columns, decode_event};
+use super::record::{columns, decode_event};
 use super::statement::{instant, nanos};
+use crate::rows::Record;
 
 /// Tasks in an SQLite file.
 #[derive(Debug)]
