@@ -18,7 +18,9 @@ use sutazai_agent::{agents, metrics};
 use sutazai_core::domain::{NewTask, NewUser, Snapshot, Task};
 use sutazai_core::engine::{Engine, EngineBuilder};
 use sutazai_core::identity::{Identity, IdentityConfig};
-use sutazai_core::ports::{AgentContext, Clock, EventSink, MetricSource, MetricStore, SystemClock};
+use sutazai_core::ports::{
+    AgentContext, Clock, EventSink, MetricSource, MetricStore, ModelBackend, SystemClock,
+};
 use sutazai_core::{Error, Result};
 use sutazai_http::App;
 use sutazai_http::auth::{Argon2Cost, Argon2PasswordHasher, JwtTokenSigner};
@@ -89,9 +91,14 @@ impl Service {
         App::new(self.engine.clone(), self.identity.clone())
     }
 
-    /// Starts the workers, the metric history, and the look for sessions that ended elsewhere.
+    /// Starts the workers, the metric history, and the look for sessions that ended elsewhere, and has the model loaded
+    /// that answers by default.
     pub fn start(&self) {
         self.engine.start();
+        if let Some(model) = self.engine.model() {
+            let stop = self.stop.clone();
+            self.background.spawn(async move { stop.run_until_cancelled(load(&*model)).await });
+        }
         let (history, stop) = (self.history.clone(), self.stop.clone());
         self.background.spawn(async move { history.run(&metric_sources(), stop).await });
         if let Some(identity) = self.identity.clone() {
@@ -200,6 +207,13 @@ pub async fn analysis_context(
         cancellation: CancellationToken::new(),
         events,
     })
+}
+
+/// A model that cannot be loaded now is told in the log, since it may be there when it is asked.
+async fn load(model: &dyn ModelBackend) {
+    if let Err(e) = model.load(None).await {
+        tracing::warn!(error = %e, "the model is not loaded ahead of its first request");
+    }
 }
 
 /// Adds a snapshot to the history; a history that cannot be written is told in the log, since the analysis stands.

@@ -43,6 +43,22 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// All of them.
+    pub const ALL: [Self; 12] = [
+        Self::InvalidInput,
+        Self::NotFound,
+        Self::Conflict,
+        Self::Unauthenticated,
+        Self::Forbidden,
+        Self::RateLimited,
+        Self::Busy,
+        Self::Unavailable,
+        Self::Timeout,
+        Self::Cancelled,
+        Self::Unsupported,
+        Self::Internal,
+    ];
+
     /// Whether trying again later can help.
     pub fn is_temporary(self) -> bool {
         matches!(self, Self::RateLimited | Self::Busy | Self::Unavailable | Self::Timeout | Self::Internal)

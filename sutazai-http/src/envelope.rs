@@ -8,10 +8,32 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
-use serde_json::json;
 use sutazai_core::Error;
+use utoipa::ToSchema;
 
-use crate::error::ApiError;
+use crate::document::envelope::failure;
+use crate::error::{ApiError, ErrorBody};
+
+/// What every answer says beside its data or its error.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Metadata {
+    /// When it was answered.
+    #[schema(value_type = chrono::DateTime<Utc>)]
+    timestamp: String,
+    /// The version of the server.
+    version: &'static str,
+    /// Names this request in the log; also in the header `X-Request-Id`.
+    trace_id: String,
+}
+
+/// A bad answer, whole.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ErrorEnvelope {
+    #[schema(schema_with = failure)]
+    status: &'static str,
+    error: ErrorBody,
+    metadata: Metadata,
+}
 
 /// What an answer says, before the envelope is around it.
 #[derive(Debug, Clone)]
@@ -70,23 +92,22 @@ impl IntoResponse for Reply {
 
 /// The whole body: `{"status", "data" | "error", "metadata": {"timestamp", "version", "trace_id"}}`.
 pub(crate) fn write(content: &Content, now: DateTime<Utc>, trace_id: &str) -> Vec<u8> {
-    let metadata = json!({
-        "timestamp": now.to_rfc3339_opts(SecondsFormat::Millis, true),
-        "version": env!("CARGO_PKG_VERSION"),
-        "trace_id": trace_id,
-    });
+    let metadata = Metadata {
+        timestamp: now.to_rfc3339_opts(SecondsFormat::Millis, true),
+        version: env!("CARGO_PKG_VERSION"),
+        trace_id: trace_id.to_owned(),
+    };
     match content {
         // The data is JSON already: reading it only to write it again would cost as much as all else together.
-        Content::Data(data) => [
-            br#"{"status":"success","data":"#,
-            &data[..],
-            br#","metadata":"#,
-            metadata.to_string().as_bytes(),
-            b"}",
-        ]
-        .concat(),
-        Content::Failure(e) => {
-            json!({ "status": "error", "error": e.body(), "metadata": metadata }).to_string().into_bytes()
+        Content::Data(data) => {
+            [br#"{"status":"success","data":"#, &data[..], br#","metadata":"#, &json(&metadata), b"}"]
+                .concat()
         }
+        Content::Failure(e) => json(&ErrorEnvelope { status: "error", error: e.body(), metadata }),
     }
+}
+
+/// Strings and numbers alone can always be written.
+fn json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).unwrap_or_default()
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use axum::http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::response::{IntoResponse, Response};
-use serde_json::{Map, Value, json};
+use serde::Serialize;
 use sutazai_core::{Error, ErrorKind};
+use utoipa::ToSchema;
 
 use crate::envelope::Content;
 
@@ -18,6 +19,30 @@ pub(crate) struct ApiError {
     message: String,
     field: Option<String>,
     retry_after: Option<Duration>,
+}
+
+/// The `error` of the envelope.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ErrorBody {
+    /// What kind of error it is, for programs.
+    #[schema(example = "invalid_input")]
+    code: &'static str,
+    /// What went wrong, for people.
+    message: String,
+    details: ErrorDetails,
+}
+
+/// More about an error, for programs.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ErrorDetails {
+    /// The field, parameter or header that does not fit, with dots between the levels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    field: Option<String>,
+    /// After how many seconds it may be tried again; also in the header `Retry-After`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    retry_after_seconds: Option<u64>,
 }
 
 impl ApiError {
@@ -62,15 +87,12 @@ impl ApiError {
     }
 
     /// The `error` of the envelope.
-    pub(crate) fn body(&self) -> Value {
-        let mut details = Map::new();
-        if let Some(field) = &self.field {
-            details.insert("field".into(), json!(field));
-        }
-        if let Some(after) = self.retry_after {
-            details.insert("retry_after_seconds".into(), json!(whole_seconds(after)));
-        }
-        json!({ "code": self.code, "message": self.message, "details": details })
+    pub(crate) fn body(&self) -> ErrorBody {
+        let details = ErrorDetails {
+            field: self.field.clone(),
+            retry_after_seconds: self.retry_after.map(whole_seconds),
+        };
+        ErrorBody { code: self.code, message: self.message.clone(), details }
     }
 }
 
@@ -142,7 +164,7 @@ mod tests {
     fn the_text_of_an_internal_error_is_not_sent() {
         let source = std::io::Error::other("disk /dev/secret");
         let e = ApiError::from(Error::internal("row 7 of users").with_field("users").with_source(source));
-        let body = e.body().to_string();
+        let body = serde_json::to_string(&e.body()).unwrap();
         assert!(!body.contains("row 7") && !body.contains("secret") && !body.contains("users"), "{body}");
     }
 
@@ -150,7 +172,7 @@ mod tests {
     fn retry_after_is_in_the_header_and_in_the_details() {
         let e = Error::new(ErrorKind::Busy, "later").with_retry_after(Duration::from_millis(1_200));
         let e = ApiError::from(e);
-        assert_eq!(e.body()["details"]["retry_after_seconds"], 2);
+        assert_eq!(e.body().details.retry_after_seconds, Some(2));
         let response = e.into_response();
         assert_eq!(
             (response.status().as_u16(), &response.headers()[RETRY_AFTER]),

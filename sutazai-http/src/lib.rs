@@ -13,6 +13,7 @@
 
 mod app;
 pub mod auth;
+mod document;
 mod dto;
 mod envelope;
 mod error;

@@ -1,99 +1,143 @@
 //! Which path leads to which route, who may go there, and what lies around it.
 
-use axum::Router;
+use axum::body::Bytes;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{delete, get, post, put};
+use axum::{Extension, Router};
 use sutazai_core::domain::Permission;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::app::App;
+use crate::document::{access, api, envelope as envelope_schema};
 use crate::error::ApiError;
 use crate::middleware::{authenticate, envelope, permit, timeout, trace};
-use crate::routes::{admin, agents, auth, health, system, tasks};
+use crate::routes::document::show::Document;
+use crate::routes::{admin, agents, auth, document, health, system, tasks};
 
 /// The largest body in bytes that is read: 10 MB.
 pub(crate) const MAX_BODY: usize = 10 * 1_000 * 1_000;
 
 /// All of the API. It can be nested under any prefix: it holds no absolute link.
 pub fn router(app: App) -> Router {
-    let open = Router::new()
-        .route("/health", get(health::show::handle))
-        .route("/api/v1/auth/register", post(auth::register::handle))
-        .route("/api/v1/auth/login", post(auth::login::handle))
-        .route("/api/v1/auth/refresh", post(auth::refresh::handle));
-    let signed_in = Router::new()
-        .route("/api/v1/auth/me", get(auth::me::handle))
-        .merge(permitted(Permission::ManageAccount, account()))
-        .merge(permitted(Permission::Administer, administration()))
+    let open = timed(health().merge(about_users(sign_in())));
+    let quick = about_users(me())
+        .merge(permitted(Permission::ManageAccount, about_users(account())))
+        .merge(permitted(Permission::Administer, about_users(users()).merge(operation())))
         .merge(permitted(Permission::ReadTasks, task_reads()))
         .merge(permitted(Permission::WriteTasks, task_writes()))
         .merge(permitted(Permission::ReadMetrics, metrics()));
-    // A stream lasts as long as its task.
-    let streams = Router::new().route("/api/v1/tasks/{id}/events", get(tasks::events::handle));
-    let signed_in = signed_in
-        .route_layer(from_fn(timeout::limit))
-        .merge(permitted(Permission::ReadTasks, streams))
-        .route_layer(from_fn_with_state(app.clone(), authenticate::require));
-    open.route_layer(from_fn(timeout::limit))
-        .merge(signed_in)
+    let signed_in = signed_in(&app, timed(quick).merge(permitted(Permission::ReadTasks, task_streams())));
+    let bare = OpenApiRouter::new().routes(routes!(document::show::handle));
+    let (router, document) = OpenApiRouter::with_openapi(api::frame())
+        .merge(enveloped(open.merge(signed_in)))
+        .merge(bare)
+        .split_for_parts();
+    router
         .fallback(|| async { ApiError::of_status(axum::http::StatusCode::NOT_FOUND) })
+        .layer(Extension(Document(Bytes::from(document.to_json().unwrap_or_default()))))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn_with_state(app.clone(), envelope::wrap))
         .layer(from_fn(trace::follow))
         .with_state(app)
 }
 
-fn account() -> Router<App> {
-    Router::new()
-        .route("/api/v1/auth/logout", post(auth::logout::handle))
-        .route("/api/v1/auth/logout-all", post(auth::logout_all::handle))
-        .route("/api/v1/auth/password", post(auth::password::handle))
-        .route("/api/v1/auth/sessions", get(auth::sessions::list::handle))
-        .route("/api/v1/auth/sessions/{id}", delete(auth::sessions::end::handle))
-        .route(
-            "/api/v1/auth/api-keys",
-            get(auth::api_keys::list::handle).post(auth::api_keys::create::handle),
-        )
-        .route("/api/v1/auth/api-keys/{id}", delete(auth::api_keys::delete::handle))
+fn health() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(health::show::handle))
 }
 
-fn administration() -> Router<App> {
-    Router::new()
-        .route("/api/v1/admin/users", get(admin::users::list::handle))
-        .route("/api/v1/admin/users/{id}/disable", post(admin::users::disable::handle))
-        .route("/api/v1/admin/users/{id}/enable", post(admin::users::enable::handle))
-        .route("/api/v1/admin/users/{id}/role", put(admin::users::role::handle))
-        .route(
-            "/api/v1/admin/users/{id}/sessions",
-            get(admin::sessions::list::handle).delete(admin::sessions::end::handle),
-        )
-        .route("/api/v1/admin/dead-letter", get(admin::dead_letter::list::handle))
-        .route("/api/v1/admin/dead-letter/retry", post(admin::dead_letter::retry_all::handle))
-        .route("/api/v1/admin/dead-letter/{id}/retry", post(admin::dead_letter::retry::handle))
-        .route("/api/v1/admin/statistics", get(admin::statistics::handle))
+fn sign_in() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(auth::register::handle))
+        .routes(routes!(auth::login::handle))
+        .routes(routes!(auth::refresh::handle))
 }
 
-fn task_reads() -> Router<App> {
-    Router::new()
-        .route("/api/v1/agents", get(agents::list::handle))
-        .route("/api/v1/tasks", get(tasks::list::handle))
-        .route("/api/v1/tasks/{id}", get(tasks::show::handle))
+fn me() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(auth::me::handle))
 }
 
-fn task_writes() -> Router<App> {
-    Router::new()
-        .route("/api/v1/agents/hardware-optimizer/analyze", post(agents::analyze::handle))
-        .route("/api/v1/tasks", post(tasks::create::handle))
-        .route("/api/v1/tasks/{id}", delete(tasks::delete::handle))
-        .route("/api/v1/tasks/{id}/cancel", post(tasks::cancel::handle))
-        .route("/api/v1/tasks/{id}/retry", post(tasks::retry::handle))
+fn account() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(auth::logout::handle))
+        .routes(routes!(auth::logout_all::handle))
+        .routes(routes!(auth::password::handle))
+        .routes(routes!(auth::sessions::list::handle))
+        .routes(routes!(auth::sessions::end::handle))
+        .routes(routes!(auth::api_keys::list::handle))
+        .routes(routes!(auth::api_keys::create::handle))
+        .routes(routes!(auth::api_keys::delete::handle))
 }
 
-fn metrics() -> Router<App> {
-    Router::new().route("/api/v1/system/metrics", get(system::metrics::handle))
+fn users() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(admin::users::list::handle))
+        .routes(routes!(admin::users::disable::handle))
+        .routes(routes!(admin::users::enable::handle))
+        .routes(routes!(admin::users::role::handle))
+        .routes(routes!(admin::sessions::list::handle))
+        .routes(routes!(admin::sessions::end::handle))
+}
+
+fn operation() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(admin::dead_letter::list::handle))
+        .routes(routes!(admin::dead_letter::retry_all::handle))
+        .routes(routes!(admin::dead_letter::retry::handle))
+        .routes(routes!(admin::statistics::handle))
+}
+
+fn task_reads() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(agents::list::handle))
+        .routes(routes!(tasks::list::handle))
+        .routes(routes!(tasks::show::handle))
+}
+
+fn task_writes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(agents::analyze::handle))
+        .routes(routes!(tasks::create::handle))
+        .routes(routes!(tasks::delete::handle))
+        .routes(routes!(tasks::cancel::handle))
+        .routes(routes!(tasks::retry::handle))
+}
+
+/// A stream lasts as long as its task.
+fn task_streams() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(tasks::events::handle))
+}
+
+fn metrics() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(system::metrics::handle))
 }
 
 /// These routes, for callers who have this permission.
-fn permitted(permission: Permission, routes: Router<App>) -> Router<App> {
+fn permitted(permission: Permission, mut routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
+    access::permitted(routes.get_openapi_mut(), permission);
     routes.route_layer(from_fn_with_state(permission, permit::require))
+}
+
+/// These routes, for callers who have signed in.
+fn signed_in(app: &App, mut routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
+    access::signed_in(routes.get_openapi_mut());
+    routes.route_layer(from_fn_with_state(app.clone(), authenticate::require))
+}
+
+/// These routes, with a limit to the time that a request takes.
+fn timed(mut routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
+    access::timed(routes.get_openapi_mut());
+    routes.route_layer(from_fn(timeout::limit))
+}
+
+/// These routes, which a server without users refuses.
+fn about_users(mut routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
+    access::about_users(routes.get_openapi_mut());
+    routes
+}
+
+/// These routes, as they are once `middleware::envelope` has written the envelope around their answers.
+fn enveloped(mut routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
+    envelope_schema::wrap(routes.get_openapi_mut());
+    routes
 }

@@ -96,6 +96,24 @@ impl FallbackChain {
         }
         Err(all_failed(failures))
     }
+
+    /// Loads the model of the first attempt that can be.
+    pub(super) async fn load_first(&self, attempts: Vec<Attempt>) -> Result<()> {
+        let mut failures = Vec::new();
+        for attempt in attempts {
+            let Some(link) = self.links.get(attempt.link) else { continue };
+            match link.load(attempt.model).await {
+                Ok(()) => return Ok(()),
+                Err(e) => failures.push(e),
+            }
+        }
+        Err(all_failed(failures))
+    }
+
+    /// Every backend in order, with this model.
+    fn all(&self, model: Option<String>) -> Vec<Attempt> {
+        (0..self.links.len()).map(|link| Attempt { link, model: model.clone() }).collect()
+    }
 }
 
 #[async_trait]
@@ -125,8 +143,7 @@ impl ModelBackend for FallbackChain {
     }
 
     async fn generate(&self, request: GenerateRequest) -> Result<ModelStream> {
-        let attempts = (0..self.links.len()).map(|link| Attempt { link, model: request.model.clone() });
-        self.run(attempts.collect(), request, Vec::new()).await
+        self.run(self.all(request.model.clone()), request, Vec::new()).await
     }
 
     async fn embed(&self, model: Option<String>, texts: &[String]) -> Result<Vec<Vec<f32>>> {
@@ -148,6 +165,10 @@ impl ModelBackend for FallbackChain {
         Err(all_failed(failures))
     }
 
+    async fn load(&self, model: Option<String>) -> Result<()> {
+        self.load_first(self.all(model)).await
+    }
+
     /// By the first backend that can pull at all.
     async fn pull(&self, model: &str) -> Result<PullStream> {
         let mut failures = Vec::new();
@@ -167,6 +188,13 @@ impl Link {
             let after = e.retry_after().unwrap_or_default();
             Error::unavailable(format!("{}: {}", self.backend.name(), e.message())).with_retry_after(after)
         })
+    }
+
+    async fn load(&self, model: Option<String>) -> Result<()> {
+        let permit = self.permit()?;
+        let loaded = self.backend.load(model).await;
+        permit.settle(loaded.as_ref().err().map(Error::kind));
+        loaded
     }
 
     /// The first event of an answer, for only then is it known that there will be one.

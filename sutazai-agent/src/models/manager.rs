@@ -25,7 +25,7 @@ impl ModelManager {
 
     /// What to try in which order: backends with the default model, then the others with their first model, then those
     /// that did not list any. And what is amiss, for the end of the answer.
-    async fn plan(&self) -> (Vec<Attempt>, Vec<String>) {
+    async fn plan(&self) -> Result<(Vec<Attempt>, Vec<String>)> {
         let (mut attempts, mut others, mut unlisted, mut notes) = (vec![], vec![], vec![], vec![]);
         for (link, listed) in self.chain.listings().await.into_iter().enumerate() {
             let models = match listed {
@@ -49,7 +49,11 @@ impl ModelManager {
         }
         attempts.extend(others);
         attempts.extend(unlisted);
-        (attempts, notes)
+        if attempts.is_empty() && !self.chain.is_empty() {
+            let message = format!("no model {}: the backends have none at all", self.default_model);
+            return Err(Error::new(ErrorKind::NotFound, message));
+        }
+        Ok((attempts, notes))
     }
 }
 
@@ -71,16 +75,19 @@ impl ModelBackend for ModelManager {
         if request.model.is_some() {
             return self.chain.generate(request).await;
         }
-        let (attempts, notes) = self.plan().await;
-        if attempts.is_empty() && !self.chain.is_empty() {
-            let message = format!("no model {}: the backends have none at all", self.default_model);
-            return Err(Error::new(ErrorKind::NotFound, message));
-        }
+        let (attempts, notes) = self.plan().await?;
         self.chain.run(attempts, request, notes).await
     }
 
     async fn embed(&self, model: Option<String>, texts: &[String]) -> Result<Vec<Vec<f32>>> {
         self.chain.embed(model, texts).await
+    }
+
+    async fn load(&self, model: Option<String>) -> Result<()> {
+        match model {
+            Some(_) => self.chain.load(model).await,
+            None => self.chain.load_first(self.plan().await?.0).await,
+        }
     }
 
     async fn pull(&self, model: &str) -> Result<PullStream> {

@@ -1,5 +1,5 @@
-//! Models of an Ollama server, by its native API (docs.ollama.com/api): `/api/tags`, `/api/chat`, `/api/embed` and
-//! `/api/pull`, streamed as one JSON document a line.
+//! Models of an Ollama server, by its native API (docs.ollama.com/api): `/api/tags`, `/api/chat`, `/api/generate`,
+//! `/api/embed` and `/api/pull`, streamed as one JSON document a line.
 
 use std::time::Duration;
 
@@ -108,6 +108,16 @@ impl ModelBackend for OllamaModelBackend {
                 answer.embeddings.len(),
                 texts.len()
             ))),
+            Err(e) => Err(self.explain(e, &model).await),
+        }
+    }
+
+    /// Ollama loads a model at its first request. One of `/api/generate` without a prompt is for nothing else.
+    async fn load(&self, model: Option<String>) -> Result<()> {
+        let model = self.model(model).await?;
+        match self.http.post::<Loaded>("api/generate", &json!({ "model": model, "stream": false })).await {
+            Ok(Loaded { done: true }) => Ok(()),
+            Ok(Loaded { done: false }) => Err(Error::unavailable(format!("ollama did not load {model}"))),
             Err(e) => Err(self.explain(e, &model).await),
         }
     }
@@ -235,6 +245,11 @@ impl ChatLine {
 #[derive(Debug, Deserialize)]
 struct Embeddings {
     embeddings: Vec<Vec<f32>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Loaded {
+    done: bool,
 }
 
 #[derive(Debug, Deserialize)]

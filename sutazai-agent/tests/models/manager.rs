@@ -37,6 +37,18 @@ async fn conforms() {
 }
 
 #[tokio::test]
+async fn the_model_that_would_answer_is_loaded() {
+    let server = OllamaServer::start(&["smollm2:135m", "tinyllama:latest"]).await;
+    let manager = manager(vec![Arc::new(writer("first")), Arc::new(server.backend())]);
+    manager.load(None).await.unwrap();
+    manager.load(Some("smollm2:135m".into())).await.unwrap();
+    let loaded: Vec<_> = server.posted("/api/generate").iter().map(|body| body["model"].clone()).collect();
+    assert_eq!(loaded, ["tinyllama:latest", "smollm2:135m"]);
+    let e = manager.load(Some("llama3".into())).await.unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::NotFound, "{e}");
+}
+
+#[tokio::test]
 async fn the_default_model_is_chosen_wherever_it_is() {
     let server = OllamaServer::start(&["smollm2:135m", "tinyllama:latest"]).await;
     let first = Arc::new(writer("first"));

@@ -249,6 +249,21 @@ async fn fifty_answers_at_once_are_not_mixed_up() {
 }
 
 #[tokio::test]
+async fn a_model_is_loaded_by_a_request_without_a_prompt() {
+    let server = OllamaServer::start(&MODELS).await;
+    server.backend().load(Some(MODELS[1].into())).await.unwrap();
+    server.backend().load(None).await.unwrap();
+    let request = |model: &str| json!({ "model": model, "stream": false });
+    assert_eq!(server.posted("/api/generate"), [request(MODELS[1]), request(MODELS[0])]);
+
+    let refusal = "model requires more system memory (9.8 GiB) than is available (5.5 GiB)";
+    server.fail(Fault::Refuse(500, refusal, None));
+    let e = server.backend().load(None).await.unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::Unavailable);
+    assert!(e.message().contains(refusal), "{e}");
+}
+
+#[tokio::test]
 async fn embeddings_come_one_a_text() {
     let server = OllamaServer::start(&MODELS).await;
     let backend = server.backend();

@@ -73,6 +73,7 @@ impl OllamaServer {
         let router = Router::new()
             .route("/api/tags", get(tags))
             .route("/api/chat", post(chat))
+            .route("/api/generate", post(generate))
             .route("/api/embed", post(embed))
             .route("/api/pull", post(pull))
             .with_state(shared.clone());
@@ -114,6 +115,14 @@ impl Drop for OllamaServer {
     fn drop(&mut self) {
         self.serving.abort();
     }
+}
+
+/// Only what loads a model: this server writes no answer to a prompt.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LoadRequest {
+    model: String,
+    stream: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -243,6 +252,25 @@ async fn tell(shared: Arc<Shared>, body: &[u8]) -> Answer {
     }
     lines.push(last);
     Ok(shared.write(lines, fault, Some((queued, place))))
+}
+
+async fn generate(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
+    let load = || -> Answer {
+        let request: LoadRequest = shared.read("/api/generate", &body)?;
+        if request.stream {
+            return Err(bad("this server loads a model in one answer"));
+        }
+        if let Some(Fault::Refuse(status, body, after)) = lock(&shared.faults).pop_front() {
+            return Ok(fault::refusal(status, body, after));
+        }
+        let model = shared.known(&request.model, |name| format!("model '{name}' not found"))?;
+        Ok(axum::Json(json!({
+            "model": model, "created_at": SystemClock.now().to_rfc3339(), "response": "", "done": true,
+            "done_reason": "load",
+        }))
+        .into_response())
+    };
+    answer(load())
 }
 
 async fn embed(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {

@@ -41,6 +41,18 @@ pub enum Permission {
     Administer,
 }
 
+impl Permission {
+    /// The scope that gives it to an API key; none where no key may have it.
+    pub fn scope(self) -> Option<Scope> {
+        match self {
+            Self::ReadTasks => Some(Scope::TasksRead),
+            Self::WriteTasks => Some(Scope::TasksWrite),
+            Self::ReadMetrics => Some(Scope::MetricsRead),
+            Self::ManageAccount | Self::Administer => None,
+        }
+    }
+}
+
 impl Caller {
     /// The owner that tasks of this caller get.
     pub fn owner(&self) -> Option<UserId> {
@@ -71,21 +83,11 @@ impl Caller {
                 Permission::Administer if *role != UserRole::Admin => forbidden("only an admin may do this"),
                 _ => Ok(()),
             },
-            Self::Key { scopes, .. } => {
-                let needed = match permission {
-                    Permission::ReadTasks => Scope::TasksRead,
-                    Permission::WriteTasks => Scope::TasksWrite,
-                    Permission::ReadMetrics => Scope::MetricsRead,
-                    Permission::ManageAccount | Permission::Administer => {
-                        return forbidden("no API key may do this; sign in");
-                    }
-                };
-                if scopes.contains(&needed) {
-                    Ok(())
-                } else {
-                    forbidden(&format!("this API key lacks the scope {needed}"))
-                }
-            }
+            Self::Key { scopes, .. } => match permission.scope() {
+                None => forbidden("no API key may do this; sign in"),
+                Some(needed) if scopes.contains(&needed) => Ok(()),
+                Some(needed) => forbidden(&format!("this API key lacks the scope {needed}")),
+            },
         }
     }
 }

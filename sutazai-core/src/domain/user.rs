@@ -18,6 +18,9 @@ pub enum UserRole {
 }
 
 impl UserRole {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::User, Self::Admin];
+
     /// In lower case, as tokens and databases spell it.
     pub fn as_str(self) -> &'static str {
         match self {

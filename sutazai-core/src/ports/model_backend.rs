@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use futures::{Stream, StreamExt};
 
 use crate::domain::{Constraint, GenerateRequest, ModelEvent, ModelInfo, ModelUsage};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// A streamed answer: text pieces, then exactly one `Done`; or an error, then nothing. Dropping it stops the model.
 pub type ModelStream = Pin<Box<dyn Stream<Item = Result<ModelEvent>> + Send>>;
@@ -38,6 +38,7 @@ pub type PullStream = Pin<Box<dyn Stream<Item = Result<PullProgress>> + Send>>;
 /// - When the request's timeout runs out the stream ends with `Timeout`.
 /// - Dropping the stream stops the model; the backend serves the next request.
 /// - Several requests at once all end.
+/// - `load` of a model that is there succeeds and the model answers as before; of another it is `NotFound`.
 #[cfg_attr(feature = "testing", mockall::automock)]
 #[async_trait]
 pub trait ModelBackend: Debug + Send + Sync + 'static {
@@ -57,6 +58,18 @@ pub trait ModelBackend: Debug + Send + Sync + 'static {
     async fn embed(&self, model: Option<String>, texts: &[String]) -> Result<Vec<Vec<f32>>> {
         let _ = (model, texts);
         Err(Error::unsupported(format!("{} has no embeddings", self.name())))
+    }
+
+    /// Makes a model ready, so that its first request need not wait for that; the one that would answer when none is
+    /// named. Where models are ready all the time there is nothing to do but to see that it is there.
+    async fn load(&self, model: Option<String>) -> Result<()> {
+        let models = self.models().await?;
+        match model {
+            Some(model) if models.iter().all(|there| there.name != model) => {
+                Err(Error::new(ErrorKind::NotFound, format!("{} has no model {model}", self.name())))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Fetches a model that is not there yet.

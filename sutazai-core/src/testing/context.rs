@@ -89,3 +89,29 @@ impl MetricSource for Measured {
         Ok(self.part.clone())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use chrono::DateTime;
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::metric_source;
+
+    /// [`Measured`] holds the contract of its port.
+    #[tokio::test]
+    async fn every_section_has_a_source() {
+        let mut snapshot = Snapshot::empty(DateTime::UNIX_EPOCH);
+        snapshot.gpus = Section::Present { value: Vec::new() };
+        let fans = Section::Present { value: json!({ "rpm": 900 }) };
+        snapshot.custom = BTreeMap::from([("fans".to_owned(), fans)]);
+        let mut names = Vec::new();
+        for source in sources_of(snapshot) {
+            names.push(source.name().to_owned());
+            metric_source::run_all(source).await;
+        }
+        assert_eq!(names, ["gpus", "fans"]);
+    }
+}

@@ -40,6 +40,7 @@ where
     the_stream_ends_when_the_timeout_runs_out(&*make().await).await;
     a_dropped_stream_stops_the_model(&*make().await).await;
     several_requests_at_once_all_end(&*make().await).await;
+    a_loaded_model_answers_as_before(&*make().await).await;
 }
 
 /// `models` lists what is really there: each can be asked by its name, and answers by it.
@@ -171,6 +172,19 @@ pub async fn several_requests_at_once_all_end<B: ModelBackend + ?Sized>(backend:
         let (text, usage) = answer.unwrap();
         assert!(!text.is_empty() && usage.completion_tokens > 0, "{usage:?}");
     }
+}
+
+/// `load` of a model that is there succeeds and the model answers as before; of another it is `NotFound`.
+pub async fn a_loaded_model_answers_as_before<B: ModelBackend + ?Sized>(backend: &B) {
+    let first = backend.models().await.unwrap()[0].name.clone();
+    for model in [None, Some(first.clone())] {
+        in_time(backend.load(model)).await.unwrap();
+    }
+    let (_, usage) =
+        answer(backend, GenerateRequest { model: Some(first.clone()), ..story(2) }).await.unwrap();
+    assert_eq!(usage.model, first);
+    let e = in_time(backend.load(Some(NO_SUCH_MODEL.into()))).await.unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::NotFound, "{e}");
 }
 
 /// A schema whose every text is short.

@@ -4,14 +4,18 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use sutazai_core::domain::{ApiKey, ApiKeyId, Scope, Session, SessionId};
+use sutazai_core::domain::{ApiKey, ApiKeyId, NewApiKey, Scope, Session, SessionId};
 use sutazai_core::identity::CreatedApiKey;
+use utoipa::ToSchema;
 
-/// The body of a change of password.
-#[derive(Deserialize)]
+use crate::document::words::ScopeWord;
+
+/// A change of password.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ChangePassword {
     pub(crate) current_password: String,
+    #[schema(min_length = 8)]
     pub(crate) new_password: String,
 }
 
@@ -21,21 +25,24 @@ impl fmt::Debug for ChangePassword {
     }
 }
 
-/// A session as its user and admins see it.
-#[derive(Debug, Serialize)]
+/// Where a user is signed in.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Session)]
 struct SessionView {
+    #[schema(value_type = Uuid)]
     id: SessionId,
     created_at: DateTime<Utc>,
     /// To the life of an access token: the store hears of a session when it is refreshed.
     last_used_at: DateTime<Utc>,
     expires_at: DateTime<Utc>,
+    /// What the program that signed in calls itself.
     user_agent: Option<String>,
     /// Whether this very request belongs to it.
     current: bool,
 }
 
-/// Somebody's sessions.
-#[derive(Debug, Serialize)]
+/// Somebody's sessions, newest first.
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct SessionList {
     items: Vec<SessionView>,
 }
@@ -54,13 +61,45 @@ impl SessionList {
     }
 }
 
+/// Nothing more to say.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Nothing {}
+
+/// How many sessions have ended.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct EndedSessions {
+    pub(crate) ended: usize,
+}
+
+/// A request for an API key.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CreateApiKey {
+    /// What its user calls it.
+    #[schema(min_length = 1, max_length = 100, example = "nightly report")]
+    name: String,
+    #[schema(value_type = Vec<ScopeWord>, min_items = 1)]
+    scopes: Vec<Scope>,
+    /// From when on it is refused; null or left out: never.
+    expires_at: Option<DateTime<Utc>>,
+}
+
+impl From<CreateApiKey> for NewApiKey {
+    fn from(body: CreateApiKey) -> Self {
+        Self { name: body.name, scopes: body.scopes, expires_at: body.expires_at }
+    }
+}
+
 /// An API key as its user sees it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ApiKey)]
 pub(crate) struct ApiKeyView {
+    #[schema(value_type = Uuid)]
     id: ApiKeyId,
     name: String,
     /// How the key begins.
     prefix: String,
+    #[schema(value_type = Vec<ScopeWord>)]
     scopes: Vec<Scope>,
     created_at: DateTime<Utc>,
     expires_at: Option<DateTime<Utc>>,
@@ -81,11 +120,25 @@ impl From<ApiKey> for ApiKeyView {
     }
 }
 
+/// Somebody's API keys, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ApiKeyList {
+    items: Vec<ApiKeyView>,
+}
+
+impl From<Vec<ApiKey>> for ApiKeyList {
+    fn from(keys: Vec<ApiKey>) -> Self {
+        Self { items: keys.into_iter().map(ApiKeyView::from).collect() }
+    }
+}
+
 /// The one answer that holds a key.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = CreatedApiKey)]
 pub(crate) struct CreatedApiKeyView {
     #[serde(flatten)]
     view: ApiKeyView,
+    /// The key itself; it is never shown again.
     key: String,
 }
 

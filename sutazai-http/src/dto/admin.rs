@@ -8,16 +8,25 @@ use sutazai_core::Result;
 use sutazai_core::domain::{
     TaskId, TaskQuery, TaskStatistics, TaskStatus, User, UserCounts, UserId, UserPage, UserQuery, UserRole,
 };
+use utoipa::{IntoParams, ToSchema};
 
+use crate::document::words::RoleWord;
 use crate::dto::auth::UserView;
 use crate::dto::cursor::{DEFAULT_LIMIT, read_cursor, write_cursor};
 
 /// The parameters of a listing of users.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct ListUsers {
+    /// Users on a page.
+    #[param(nullable = false, minimum = 1, maximum = 100, default = 20)]
     limit: Option<u32>,
+    /// The `next_cursor` of the page before.
+    #[param(nullable = false, pattern = "^[0-9a-f]{32}$")]
     cursor: Option<String>,
+    /// What the username or the e-mail contains.
+    #[param(nullable = false)]
     search: Option<String>,
 }
 
@@ -34,10 +43,12 @@ impl ListUsers {
 }
 
 /// A user as an admin sees them.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ManagedUser)]
 pub(crate) struct ManagedUserView {
     #[serde(flatten)]
     user: UserView,
+    /// Whether the user is kept from signing in.
     disabled: bool,
 }
 
@@ -47,8 +58,8 @@ impl From<User> for ManagedUserView {
     }
 }
 
-/// One page of users.
-#[derive(Debug, Serialize)]
+/// One page of users, newest first.
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct UserList {
     items: Vec<ManagedUserView>,
     /// Hand it back as `cursor` for the next page; null at the end.
@@ -64,19 +75,27 @@ impl From<UserPage> for UserList {
     }
 }
 
-/// The body of a change of role.
-#[derive(Debug, Deserialize)]
+/// A change of role.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ChangeRole {
+    #[schema(value_type = RoleWord)]
     pub(crate) role: UserRole,
 }
 
 /// The parameters of a listing of failed tasks.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct ListDeadLetter {
+    /// Tasks on a page.
+    #[param(nullable = false, minimum = 1, maximum = 100, default = 20)]
     limit: Option<u32>,
+    /// The `next_cursor` of the page before.
+    #[param(nullable = false, pattern = "^[0-9a-f]{32}$")]
     cursor: Option<String>,
+    /// Only those of this agent.
+    #[param(nullable = false)]
     agent: Option<String>,
 }
 
@@ -94,31 +113,59 @@ impl ListDeadLetter {
     }
 }
 
-/// The body of a retry of all failed tasks.
-#[derive(Debug, Default, Deserialize)]
+/// Which failed tasks to try again.
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RetryAll {
-    /// Only those of this agent.
+    /// Only those of this agent; null or left out: all.
     pub(crate) agent: Option<String>,
 }
 
+/// How many tasks are in the queue again.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RetriedTasks {
+    pub(crate) retried: u64,
+}
+
 /// How the server is used.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Statistics)]
 pub(crate) struct StatisticsView {
     /// Null when the server runs without users.
-    users: Option<UserCounts>,
+    users: Option<UserNumbers>,
     tasks: TaskNumbers,
     queue: QueueNumbers,
 }
 
-#[derive(Debug, Serialize)]
+/// How many users there are.
+#[derive(Debug, Serialize, ToSchema)]
+struct UserNumbers {
+    total: u64,
+    /// Those that cannot sign in.
+    disabled: u64,
+    /// Those with a session that has not ended and was begun or refreshed of late.
+    active: u64,
+}
+
+impl From<UserCounts> for UserNumbers {
+    fn from(counts: UserCounts) -> Self {
+        Self { total: counts.total, disabled: counts.disabled, active: counts.active }
+    }
+}
+
+/// How many tasks there are.
+#[derive(Debug, Serialize, ToSchema)]
 struct TaskNumbers {
     total: u64,
+    #[schema(value_type = BTreeMap<String, u64>)]
     by_status: BTreeMap<TaskStatus, u64>,
+    /// By agent, then by status.
+    #[schema(value_type = BTreeMap<String, BTreeMap<String, u64>>)]
     by_agent: BTreeMap<String, BTreeMap<TaskStatus, u64>>,
 }
 
-#[derive(Debug, Serialize)]
+/// What waits.
+#[derive(Debug, Serialize, ToSchema)]
 struct QueueNumbers {
     /// Pending tasks, also those that are not due yet.
     depth: u64,
@@ -137,7 +184,7 @@ impl StatisticsView {
         }
         let waited = tasks.oldest_pending.map(|since| (now - since).to_std().unwrap_or_default());
         Self {
-            users,
+            users: users.map(UserNumbers::from),
             queue: QueueNumbers {
                 depth: by_status.get(&TaskStatus::Pending).copied().unwrap_or_default(),
                 oldest_age_seconds: waited.unwrap_or_default().as_secs_f64(),

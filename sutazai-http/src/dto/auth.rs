@@ -4,15 +4,45 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use sutazai_core::domain::{User, UserId, UserRole};
+use sutazai_core::domain::{NewUser, User, UserId, UserRole};
 use sutazai_core::identity::SignedIn;
+use utoipa::ToSchema;
 
-/// The body of a sign-in.
-#[derive(Deserialize)]
+use crate::document::words::RoleWord;
+
+/// A registration.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Register {
+    #[schema(min_length = 3, max_length = 50, pattern = "^[A-Za-z0-9_]{3,50}$", example = "ada")]
+    username: String,
+    #[schema(max_length = 254, example = "ada@example.org")]
+    email: String,
+    /// Not a well-known one, and nothing of the username.
+    #[schema(min_length = 8, example = "correct horse battery")]
+    password: String,
+}
+
+impl fmt::Debug for Register {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Register")
+    }
+}
+
+impl From<Register> for NewUser {
+    fn from(body: Register) -> Self {
+        Self { username: body.username, email: body.email, password: body.password }
+    }
+}
+
+/// A sign-in.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Login {
     /// A username or an e-mail address.
+    #[schema(example = "ada")]
     pub(crate) login: String,
+    #[schema(example = "correct horse battery")]
     pub(crate) password: String,
 }
 
@@ -22,10 +52,11 @@ impl fmt::Debug for Login {
     }
 }
 
-/// The body of a refresh.
-#[derive(Deserialize)]
+/// A refresh.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Refresh {
+    /// As the latest sign-in or refresh of the session gave it.
     pub(crate) refresh_token: String,
 }
 
@@ -36,11 +67,16 @@ impl fmt::Debug for Refresh {
 }
 
 /// A user as they see themselves.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = User)]
 pub(crate) struct UserView {
+    #[schema(value_type = Uuid)]
     id: UserId,
+    #[schema(example = "ada")]
     username: String,
+    #[schema(example = "ada@example.org")]
     email: String,
+    #[schema(value_type = RoleWord)]
     role: UserRole,
     created_at: DateTime<Utc>,
     last_login_at: Option<DateTime<Utc>>,
@@ -59,12 +95,16 @@ impl From<User> for UserView {
     }
 }
 
-/// The answer to register, login and refresh.
-#[derive(Serialize)]
+/// A user and their tokens.
+#[derive(Serialize, ToSchema)]
+#[schema(as = SignedIn)]
 pub(crate) struct SignedInView {
     user: UserView,
+    /// For the header `Authorization: Bearer ...`.
     access_token: String,
+    /// For one refresh.
     refresh_token: String,
+    #[schema(example = "bearer")]
     token_type: &'static str,
     /// Seconds that the access token lives.
     expires_in: u64,

@@ -2,6 +2,10 @@
 
 pub(crate) mod account;
 pub(crate) mod admin;
+pub(crate) mod agent;
 pub(crate) mod auth;
 pub(crate) mod cursor;
+pub(crate) mod gone;
+pub(crate) mod health;
+pub(crate) mod snapshot;
 pub(crate) mod task;

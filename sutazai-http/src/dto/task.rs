@@ -3,34 +3,97 @@
 use chrono::{DateTime, Utc};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use sutazai_core::domain::{
-    EventKind, Task, TaskError, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatus, UserId,
+    EventKind, NewTask, Task, TaskError, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatus, UserId,
 };
 use sutazai_core::{ErrorKind, Result};
+use utoipa::{IntoParams, ToSchema};
 
+use crate::document::words::{KindWord, StatusWord};
 use crate::dto::cursor::{DEFAULT_LIMIT, read_cursor, write_cursor};
 
+/// A request for work. What is null or left out has its default.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CreateTask {
+    /// Who does it, by name.
+    #[schema(min_length = 1, max_length = 100, example = "hardware-optimizer")]
+    agent: String,
+    /// What the agent gets; fits its `input_schema`. Default `{}`.
+    #[schema(value_type = Option<Object>, example = json!({ "use_model": false }))]
+    payload: Option<Value>,
+    /// Words for people.
+    #[schema(max_length = 200, example = "Morning look")]
+    title: Option<String>,
+    /// More words for people.
+    #[schema(max_length = 4000)]
+    description: Option<String>,
+    /// 0 (whenever) to 9 (before all others); default 5.
+    #[schema(minimum = 0, maximum = 9)]
+    priority: Option<u8>,
+    /// How long one attempt may run; default 300.
+    #[schema(minimum = 1, maximum = 86400)]
+    timeout_seconds: Option<u32>,
+    /// How many attempts may fail before the task does; default 3.
+    #[schema(minimum = 1, maximum = 100)]
+    max_attempts: Option<u32>,
+    /// Not before this instant; default: at once.
+    run_at: Option<DateTime<Utc>>,
+    /// The same key from the same user gives the same task; also as the header `Idempotency-Key`.
+    #[schema(min_length = 1, max_length = 200)]
+    idempotency_key: Option<String>,
+}
+
+impl From<CreateTask> for NewTask {
+    fn from(body: CreateTask) -> Self {
+        let default = Self::new(body.agent, body.payload.unwrap_or_else(|| Value::Object(Map::new())));
+        Self {
+            title: body.title.unwrap_or_default(),
+            description: body.description.unwrap_or_default(),
+            priority: body.priority.unwrap_or(default.priority),
+            timeout_seconds: body.timeout_seconds.unwrap_or(default.timeout_seconds),
+            max_attempts: body.max_attempts.unwrap_or(default.max_attempts),
+            run_at: body.run_at,
+            idempotency_key: body.idempotency_key,
+            ..default
+        }
+    }
+}
+
 /// A task as its owner sees it; how the workers hold it is not theirs to know.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Task)]
 pub(crate) struct TaskView {
+    #[schema(value_type = Uuid)]
     id: TaskId,
+    /// Whose it is; null when the server runs without users.
+    #[schema(value_type = Option<Uuid>)]
     owner: Option<UserId>,
     agent: String,
     title: String,
     description: String,
+    /// What the agent gets.
     payload: Value,
     priority: u8,
     timeout_seconds: u32,
     max_attempts: u32,
     run_at: DateTime<Utc>,
     idempotency_key: Option<String>,
+    #[schema(value_type = StatusWord)]
     status: TaskStatus,
+    /// How often it was begun.
     attempt: u32,
+    /// How many attempts have failed.
     failures: u32,
+    /// What the agent gave, once completed.
     result: Option<Value>,
-    error: Option<TaskError>,
+    /// What went wrong last, also while a retry is pending.
+    error: Option<TaskErrorView>,
+    /// The task that waits for this one.
+    #[schema(value_type = Option<Uuid>)]
     parent: Option<TaskId>,
+    /// Somebody asked it to stop; its agent heeds it soon.
     cancel_requested: bool,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
@@ -56,7 +119,7 @@ impl From<Task> for TaskView {
             attempt: task.attempt,
             failures: task.failures,
             result: task.result,
-            error: task.error.map(shown),
+            error: task.error.map(TaskErrorView::from),
             parent: task.parent,
             cancel_requested: task.cancel_requested,
             created_at: task.created_at,
@@ -64,6 +127,22 @@ impl From<Task> for TaskView {
             started_at: task.started_at,
             finished_at: task.finished_at,
         }
+    }
+}
+
+/// What went wrong with an attempt.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TaskError)]
+pub(crate) struct TaskErrorView {
+    #[schema(value_type = KindWord)]
+    kind: ErrorKind,
+    message: String,
+}
+
+impl From<TaskError> for TaskErrorView {
+    fn from(error: TaskError) -> Self {
+        let TaskError { kind, message } = shown(error);
+        Self { kind, message }
     }
 }
 
@@ -84,17 +163,30 @@ fn shown(error: TaskError) -> TaskError {
 }
 
 /// The parameters of a listing.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct ListTasks {
+    /// Tasks on a page.
     #[serde(default = "default_limit")]
+    #[param(minimum = 1, maximum = 100, default = 20)]
     limit: u32,
+    /// The `next_cursor` of the page before.
+    #[param(nullable = false, pattern = "^[0-9a-f]{32}$")]
     cursor: Option<String>,
+    /// Only in this status.
+    #[param(nullable = false, value_type = Option<StatusWord>)]
     status: Option<TaskStatus>,
+    /// Only of this agent.
+    #[param(nullable = false)]
     agent: Option<String>,
+    /// Only created at this instant or later.
     #[serde(default, deserialize_with = "time")]
+    #[param(nullable = false)]
     created_after: Option<DateTime<Utc>>,
+    /// Only created before this instant.
     #[serde(default, deserialize_with = "time")]
+    #[param(nullable = false)]
     created_before: Option<DateTime<Utc>>,
 }
 
@@ -125,8 +217,8 @@ impl ListTasks {
     }
 }
 
-/// One page of tasks.
-#[derive(Debug, Serialize)]
+/// One page of tasks, newest first.
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct TaskList {
     items: Vec<TaskView>,
     /// Hand it back as `cursor` for the next page; null at the end.

@@ -6,6 +6,7 @@
 mod account;
 mod admin;
 mod auth;
+mod document;
 mod errors;
 mod events;
 mod faults;

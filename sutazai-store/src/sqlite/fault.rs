@@ -56,7 +56,8 @@ fn constraint(text: &str) -> Error {
         Some(column.strip_suffix("_key").unwrap_or(column).to_owned())
     });
     match column {
-        Some(field) => Error::conflict("is taken, or does not fit what is there").with_field(field),
+        Some(field) if text.contains("UNIQUE") => Error::conflict("is already taken").with_field(field),
+        Some(field) => Error::conflict("does not fit what is there").with_field(field),
         None => Error::conflict("does not fit what is there"),
     }
 }
@@ -68,7 +69,10 @@ mod tests {
     #[test]
     fn a_broken_constraint_names_the_field() {
         let e = constraint("(code: 2067) UNIQUE constraint failed: users.email_key");
-        assert_eq!((e.kind(), e.field()), (ErrorKind::Conflict, Some("email")));
+        assert_eq!(
+            (e.kind(), e.field(), e.message()),
+            (ErrorKind::Conflict, Some("email"), "is already taken")
+        );
         assert_eq!(constraint("(code: 787) FOREIGN KEY constraint failed").field(), None);
     }
 }

@@ -7,7 +7,16 @@ use crate::dto::admin::StatisticsView;
 use crate::envelope::Reply;
 use crate::error::ApiError;
 
-/// 200 with the numbers of users, of tasks by status and by agent, and the age of the queue.
+/// Show how the server is used.
+#[utoipa::path(
+    get,
+    path = "/api/v1/admin/statistics",
+    operation_id = "show_statistics",
+    tag = "admin",
+    responses(
+        (status = 200, description = "The numbers of users and of tasks, and the age of the queue.", body = StatisticsView),
+    ),
+)]
 pub(crate) async fn handle(State(app): State<App>) -> Result<Reply, ApiError> {
     let users = match app.identity() {
         Some(identity) => Some(identity.count_users().await?),

@@ -2,34 +2,32 @@
 
 use axum::Extension;
 use axum::extract::State;
-use serde::Deserialize;
 use serde_json::json;
 use sutazai_core::Error;
 use sutazai_core::domain::{Caller, NewTask};
 
 use crate::app::App;
-use crate::dto::task::TaskView;
+use crate::dto::agent::{AnalysisTask, Analyze};
 use crate::envelope::Reply;
 use crate::error::ApiError;
 use crate::extract::OptionalJson;
 
 const AGENT: &str = "hardware-optimizer";
 
-/// The body; it may be left out.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Analyze {
-    /// Whether a model writes the recommendations; without, the rules do.
-    use_model: bool,
-}
-
-impl Default for Analyze {
-    fn default() -> Self {
-        Self { use_model: true }
-    }
-}
-
-/// 202 with the id of the task; 404 when this server has no such agent.
+/// Analyse this machine.
+///
+/// The main job in one call. Without a body a model writes the recommendations. The result is the task's.
+#[utoipa::path(
+    post,
+    path = "/api/v1/agents/hardware-optimizer/analyze",
+    operation_id = "analyze",
+    tag = "agents",
+    request_body = Option<Analyze>,
+    responses(
+        (status = 202, description = "It will be done.", body = AnalysisTask),
+        (status = 404, description = "This server has no such agent."),
+    ),
+)]
 pub(crate) async fn handle(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
@@ -43,5 +41,5 @@ pub(crate) async fn handle(
         ..NewTask::new(AGENT, json!({ "use_model": body.use_model }))
     };
     let task = app.engine().submit(&caller, new).await?;
-    Ok(Reply::accepted(&json!({ "task_id": task.id, "task": TaskView::from(task) })))
+    Ok(Reply::accepted(&AnalysisTask::from(task)))
 }

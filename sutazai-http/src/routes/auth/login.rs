@@ -8,9 +8,22 @@ use crate::envelope::Reply;
 use crate::error::ApiError;
 use crate::extract::{Json, UserAgent};
 
-/// 200 with the user and their tokens; 401 for an unknown user and for a wrong password alike; 403 for
-/// a disabled user; 503 when too many
-/// sign in at once.
+/// Sign in.
+///
+/// A name and a password for a pair of tokens. An unknown user and a wrong password are told apart by nothing.
+#[utoipa::path(
+    post,
+    path = "/api/v1/auth/login",
+    operation_id = "login",
+    tag = "auth",
+    request_body = Login,
+    responses(
+        (status = 200, description = "Signed in.", body = SignedInView),
+        (status = 401, description = "An unknown user or a wrong password."),
+        (status = 403, description = "The user is disabled."),
+        (status = 503, description = "Too many passwords are being checked; `Retry-After` says when to come again."),
+    ),
+)]
 pub(crate) async fn handle(
     State(app): State<App>,
     UserAgent(user_agent): UserAgent,

@@ -10,7 +10,16 @@ use crate::dto::auth::UserView;
 use crate::envelope::Reply;
 use crate::error::ApiError;
 
-/// 200 with the user.
+/// Show who is calling.
+#[utoipa::path(
+    get,
+    path = "/api/v1/auth/me",
+    operation_id = "show_me",
+    tag = "auth",
+    responses(
+        (status = 200, description = "The user.", body = UserView),
+    ),
+)]
 pub(crate) async fn handle(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,

@@ -1,18 +1,29 @@
 //! `POST /api/v1/auth/password`: a new password in the place of the old one.
 
-use serde_json::json;
-
-use crate::dto::account::ChangePassword;
+use crate::dto::account::{ChangePassword, EndedSessions};
 use crate::envelope::Reply;
 use crate::error::ApiError;
 use crate::extract::{Account, Json};
 
-/// 200 with the number of other sessions, which have ended; 403 when the current password is another; 422 when the new
-/// one will not do; 503 when too many sign in at once.
+/// Change the password.
+///
+/// All other sessions end.
+#[utoipa::path(
+    post,
+    path = "/api/v1/auth/password",
+    operation_id = "change_password",
+    tag = "auth",
+    request_body = ChangePassword,
+    responses(
+        (status = 200, description = "How many other sessions have ended.", body = EndedSessions),
+        (status = 403, description = "The current password is another one, or an API key was used."),
+        (status = 503, description = "Too many passwords are being checked; `Retry-After` says when to come again."),
+    ),
+)]
 pub(crate) async fn handle(account: Account, Json(body): Json<ChangePassword>) -> Result<Reply, ApiError> {
     let ended = account
         .identity
         .change_password(account.user, account.session, &body.current_password, &body.new_password)
         .await?;
-    Ok(Reply::ok(&json!({ "ended": ended })))
+    Ok(Reply::ok(&EndedSessions { ended }))
 }

@@ -3,10 +3,20 @@
 use axum::extract::State;
 
 use crate::app::App;
+use crate::dto::snapshot::SnapshotView;
 use crate::envelope::Reply;
 use crate::error::ApiError;
 
-/// 200 with a snapshot that is at most about a second old.
+/// Measure this machine.
+#[utoipa::path(
+    get,
+    path = "/api/v1/system/metrics",
+    operation_id = "show_metrics",
+    tag = "system",
+    responses(
+        (status = 200, description = "A snapshot that is at most about a second old.", body = SnapshotView),
+    ),
+)]
 pub(crate) async fn handle(State(app): State<App>) -> Result<Reply, ApiError> {
     Ok(Reply::json(app.snapshot().await?))
 }

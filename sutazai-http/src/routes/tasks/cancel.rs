@@ -10,7 +10,18 @@ use crate::envelope::Reply;
 use crate::error::ApiError;
 use crate::extract::IdPath;
 
-/// 200 with the task: ended, or running with `cancel_requested` until its agent heeds it. 409 when it has ended.
+/// Ask for a task to stop.
+#[utoipa::path(
+    post,
+    path = "/api/v1/tasks/{id}/cancel",
+    operation_id = "cancel_task",
+    tag = "tasks",
+    params(("id" = Uuid, Path)),
+    responses(
+        (status = 200, description = "The task: ended, or running with `cancel_requested` until its agent heeds it.", body = TaskView),
+        (status = 409, description = "It has ended."),
+    ),
+)]
 pub(crate) async fn handle(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,

@@ -7,21 +7,37 @@ use sutazai_core::Error;
 use sutazai_core::domain::{Caller, NewTask};
 
 use crate::app::App;
-use crate::dto::task::TaskView;
+use crate::dto::task::{CreateTask, TaskView};
 use crate::envelope::Reply;
 use crate::error::ApiError;
 use crate::extract::Json;
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
-/// 202 with the task, which is durable. The same `Idempotency-Key` with the same request gives the same task, with
-/// another request 409.
+/// Ask for a task.
+///
+/// It is on the disk once this is answered. The same `Idempotency-Key` with the same request gives the same task.
+#[utoipa::path(
+    post,
+    path = "/api/v1/tasks",
+    operation_id = "create_task",
+    tag = "tasks",
+    params(
+        ("Idempotency-Key" = Option<String>, Header, nullable = false, max_length = 200, description = "The same key from the same user gives the same task."),
+    ),
+    request_body = CreateTask,
+    responses(
+        (status = 202, description = "It will be done.", body = TaskView),
+        (status = 409, description = "The idempotency key names a task that asks for something else."),
+    ),
+)]
 pub(crate) async fn handle(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
     headers: HeaderMap,
-    Json(mut new): Json<NewTask>,
+    Json(body): Json<CreateTask>,
 ) -> Result<Reply, ApiError> {
+    let mut new = NewTask::from(body);
     if let Some(key) = headers.get(IDEMPOTENCY_KEY) {
         let refused = |why| Error::invalid(IDEMPOTENCY_KEY, why);
         let key = key.to_str().map_err(|_| refused("expected visible ASCII characters"))?.to_owned();

@@ -2,20 +2,31 @@
 
 use axum::Extension;
 use axum::extract::State;
-use serde_json::json;
 use sutazai_core::domain::{Caller, TaskId};
 
 use crate::app::App;
+use crate::dto::gone::Gone;
 use crate::envelope::Reply;
 use crate::error::ApiError;
 use crate::extract::IdPath;
 
-/// 200 with the id of what is gone; 409 when it has not ended.
+/// Remove an ended task and its events.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/tasks/{id}",
+    operation_id = "delete_task",
+    tag = "tasks",
+    params(("id" = Uuid, Path)),
+    responses(
+        (status = 200, description = "It is gone.", body = Gone),
+        (status = 409, description = "It has not ended."),
+    ),
+)]
 pub(crate) async fn handle(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
     IdPath(id): IdPath<TaskId>,
 ) -> Result<Reply, ApiError> {
     app.engine().delete(&caller, id).await?;
-    Ok(Reply::ok(&json!({ "id": id })))
+    Ok(Reply::ok(&Gone { id: id.0 }))
 }

@@ -21,9 +21,24 @@ const LAST_EVENT_ID: &str = "last-event-id";
 /// Comments keep the connection from looking dead to whatever lies between.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// 200 and a stream that ends with the task: `id` is the sequence number, `event` the kind, `data` the event as JSON.
-/// `Last-Event-ID` resumes after that event. 204 when there is nothing after it and never will be, which keeps
-/// browsers from asking again (HTML, 9.2).
+/// Follow a task (server-sent events).
+///
+/// What has happened, then what happens, until the task has ended. `id` is the number of the event, `event` its kind,
+/// `data` the event as JSON.
+#[utoipa::path(
+    get,
+    path = "/api/v1/tasks/{id}/events",
+    operation_id = "follow_task",
+    tag = "tasks",
+    params(
+        ("id" = Uuid, Path),
+        ("Last-Event-ID" = Option<u64>, Header, nullable = false, description = "Only what comes after this event."),
+    ),
+    responses(
+        (status = 200, description = "A stream that ends with the task.", content_type = "text/event-stream", body = String),
+        (status = 204, description = "The task has ended and nothing comes after `Last-Event-ID`."),
+    ),
+)]
 pub(crate) async fn handle(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,

@@ -10,7 +10,19 @@ use crate::envelope::Reply;
 use crate::error::ApiError;
 use crate::extract::Query;
 
-/// 200 with one page. Pages neither lose nor double a task while others are added.
+/// List the caller's tasks.
+///
+/// Pages neither lose nor double a task while others are added.
+#[utoipa::path(
+    get,
+    path = "/api/v1/tasks",
+    operation_id = "list_tasks",
+    tag = "tasks",
+    params(ListTasks),
+    responses(
+        (status = 200, description = "One page, newest first.", body = TaskList),
+    ),
+)]
 pub(crate) async fn handle(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,

@@ -11,7 +11,19 @@ use crate::envelope::Reply;
 use crate::error::ApiError;
 use crate::extract::Query;
 
-/// 200 with one page.
+/// List failed tasks.
+///
+/// Of all users.
+#[utoipa::path(
+    get,
+    path = "/api/v1/admin/dead-letter",
+    operation_id = "list_dead_letter",
+    tag = "admin",
+    params(ListDeadLetter),
+    responses(
+        (status = 200, description = "One page, newest first.", body = TaskList),
+    ),
+)]
 pub(crate) async fn handle(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,

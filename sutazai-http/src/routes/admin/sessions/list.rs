@@ -7,7 +7,17 @@ use crate::envelope::Reply;
 use crate::error::ApiError;
 use crate::extract::{Administration, IdPath};
 
-/// 200 with the sessions that have not ended, newest first; 404 for an unknown user.
+/// List a user's sessions.
+#[utoipa::path(
+    get,
+    path = "/api/v1/admin/users/{id}/sessions",
+    operation_id = "list_user_sessions",
+    tag = "admin",
+    params(("id" = Uuid, Path)),
+    responses(
+        (status = 200, description = "Those that have not ended, newest first.", body = SessionList),
+    ),
+)]
 pub(crate) async fn handle(admin: Administration, IdPath(id): IdPath<UserId>) -> Result<Reply, ApiError> {
     let user = admin.identity.user(id).await?;
     let sessions = admin.identity.sessions(user.id).await?;

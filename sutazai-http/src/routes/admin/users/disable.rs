@@ -7,7 +7,20 @@ use crate::envelope::Reply;
 use crate::error::ApiError;
 use crate::extract::{Administration, IdPath};
 
-/// 200 with the user; their sessions have ended and their API keys are refused. 404; 409 for oneself.
+/// Keep a user from signing in.
+///
+/// Their sessions end and their API keys are refused.
+#[utoipa::path(
+    post,
+    path = "/api/v1/admin/users/{id}/disable",
+    operation_id = "disable_user",
+    tag = "admin",
+    params(("id" = Uuid, Path)),
+    responses(
+        (status = 200, description = "The user.", body = ManagedUserView),
+        (status = 409, description = "Admins cannot do this to themselves."),
+    ),
+)]
 pub(crate) async fn handle(admin: Administration, IdPath(id): IdPath<UserId>) -> Result<Reply, ApiError> {
     let user = admin.identity.set_disabled(&admin.caller, id, true).await?;
     Ok(Reply::ok(&ManagedUserView::from(user)))

@@ -5,7 +5,17 @@ use crate::envelope::Reply;
 use crate::error::ApiError;
 use crate::extract::{Administration, Query};
 
-/// 200 with one page of those whose username or e-mail contains `search`.
+/// List all users.
+#[utoipa::path(
+    get,
+    path = "/api/v1/admin/users",
+    operation_id = "list_users",
+    tag = "admin",
+    params(ListUsers),
+    responses(
+        (status = 200, description = "One page, newest first.", body = UserList),
+    ),
+)]
 pub(crate) async fn handle(admin: Administration, Query(list): Query<ListUsers>) -> Result<Reply, ApiError> {
     let page = admin.identity.users(&list.query()?).await?;
     Ok(Reply::ok(&UserList::from(page)))

@@ -7,7 +7,21 @@ use crate::envelope::Reply;
 use crate::error::ApiError;
 use crate::extract::{Administration, IdPath, Json};
 
-/// 200 with the user, whose sessions have ended if the role is another than before. 404; 409 for oneself.
+/// Change what a user may do.
+///
+/// Their sessions end if the role is another than before.
+#[utoipa::path(
+    put,
+    path = "/api/v1/admin/users/{id}/role",
+    operation_id = "change_role",
+    tag = "admin",
+    params(("id" = Uuid, Path)),
+    request_body = ChangeRole,
+    responses(
+        (status = 200, description = "The user.", body = ManagedUserView),
+        (status = 409, description = "Admins cannot do this to themselves."),
+    ),
+)]
 pub(crate) async fn handle(
     admin: Administration,
     IdPath(id): IdPath<UserId>,

@@ -1,15 +1,21 @@
 //! `GET /api/v1/auth/api-keys`: the caller's API keys.
 
-use serde_json::json;
-
-use crate::dto::account::ApiKeyView;
+use crate::dto::account::ApiKeyList;
 use crate::envelope::Reply;
 use crate::error::ApiError;
 use crate::extract::Account;
 
-/// 200 with all of them, newest first, each without the key itself.
+/// List the caller's API keys.
+#[utoipa::path(
+    get,
+    path = "/api/v1/auth/api-keys",
+    operation_id = "list_api_keys",
+    tag = "auth",
+    responses(
+        (status = 200, description = "All of them, newest first, without the keys themselves.", body = ApiKeyList),
+    ),
+)]
 pub(crate) async fn handle(account: Account) -> Result<Reply, ApiError> {
     let keys = account.identity.api_keys(account.user).await?;
-    let items: Vec<ApiKeyView> = keys.into_iter().map(ApiKeyView::from).collect();
-    Ok(Reply::ok(&json!({ "items": items })))
+    Ok(Reply::ok(&ApiKeyList::from(keys)))
 }

@@ -5,7 +5,16 @@ use crate::envelope::Reply;
 use crate::error::ApiError;
 use crate::extract::Account;
 
-/// 200 with the sessions that have not ended, newest first.
+/// List the caller's sessions.
+#[utoipa::path(
+    get,
+    path = "/api/v1/auth/sessions",
+    operation_id = "list_sessions",
+    tag = "auth",
+    responses(
+        (status = 200, description = "Those that have not ended, newest first.", body = SessionList),
+    ),
+)]
 pub(crate) async fn handle(account: Account) -> Result<Reply, ApiError> {
     let sessions = account.identity.sessions(account.user).await?;
     Ok(Reply::ok(&SessionList::new(sessions, Some(account.session))))

@@ -1,5 +1,7 @@
 //! Models inside the process, with a real one.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test that cannot go on says so by ending
+
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
@@ -12,7 +14,10 @@ use sutazai_core::domain::{ChatMessage, Constraint, FinishReason, GenerateReques
 use sutazai_core::ports::{ModelBackend, ModelBackendExt};
 use sutazai_core::testing::model_backend;
 
-use crate::model_path;
+#[path = "fixtures/model.rs"]
+mod model;
+
+use model::model_path;
 
 /// Loaded once: most tests are clients of it side by side. Those that need it for themselves load their own.
 static BACKEND: LazyLock<Arc<LlamaCppModelBackend>> =

@@ -1,0 +1,55 @@
+//! What `router` asks of callers, as the document tells it.
+
+use axum::http::StatusCode;
+use sutazai_core::domain::Permission;
+use utoipa::openapi::OpenApi;
+use utoipa::openapi::security::SecurityRequirement;
+
+use super::api::{ACCESS_TOKEN, API_KEY};
+use super::operations::{all, may_answer};
+
+/// These operations need a sign-in; an API key is as good where no permission says otherwise.
+pub(crate) fn signed_in(document: &mut OpenApi) {
+    for operation in all(document) {
+        operation
+            .security
+            .get_or_insert_with(|| vec![requirement(ACCESS_TOKEN, None), requirement(API_KEY, None)]);
+        may_answer(operation, StatusCode::UNAUTHORIZED, "No token or key, or one that is not good.");
+    }
+}
+
+/// These operations need this permission.
+pub(crate) fn permitted(document: &mut OpenApi, permission: Permission) {
+    let scope = permission.scope();
+    let why = match (permission, scope) {
+        (_, Some(scope)) => format!("The API key lacks the scope `{scope}`."),
+        (Permission::Administer, None) => "Only admins may do this, and no API key.".to_owned(),
+        (_, None) => "No API key may do this.".to_owned(),
+    };
+    for operation in all(document) {
+        let mut ways = vec![requirement(ACCESS_TOKEN, None)];
+        if let Some(scope) = scope {
+            ways.push(requirement(API_KEY, Some(scope.as_str())));
+        }
+        operation.security = Some(ways);
+        may_answer(operation, StatusCode::FORBIDDEN, &why);
+    }
+}
+
+/// These operations are about users.
+pub(crate) fn about_users(document: &mut OpenApi) {
+    for operation in all(document) {
+        may_answer(operation, StatusCode::NOT_IMPLEMENTED, "This server runs without users.");
+    }
+}
+
+/// These operations have a time limit.
+pub(crate) fn timed(document: &mut OpenApi) {
+    for operation in all(document) {
+        may_answer(operation, StatusCode::GATEWAY_TIMEOUT, "It was not done in time.");
+    }
+}
+
+fn requirement(scheme: &str, role: Option<&str>) -> SecurityRequirement {
+    SecurityRequirement::new(scheme, role)
+}

@@ -1,0 +1,13 @@
+//! How the server is.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// That the server is alive.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Health {
+    #[schema(example = "healthy")]
+    pub(crate) status: &'static str,
+    pub(crate) version: &'static str,
+    pub(crate) uptime_seconds: u64,
+}

@@ -1,0 +1,3 @@
+//! The document that describes the API.
+
+pub(crate) mod show;
