@@ -1,14 +1,14 @@
 #![doc = include_str!("../README.md")]
 
-#[cfg(all(feature = "sqlite", feature = "http", feature = "system"))]
+#[cfg(all(any(feature = "sqlite", feature = "postgres"), feature = "http", feature = "system"))]
 pub mod config;
-#[cfg(all(feature = "sqlite", feature = "http", feature = "system"))]
+#[cfg(all(any(feature = "sqlite", feature = "postgres"), feature = "http", feature = "system"))]
 pub mod setup;
 
 pub use sutazai_agent as agent;
 #[cfg(feature = "http")]
 pub use sutazai_http as http;
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use sutazai_store as store;
 
 #[cfg(feature = "testing")]

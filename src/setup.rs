@@ -118,7 +118,7 @@ impl Service {
 
 /// Opens the stores that `DATABASE_URL` names.
 pub async fn stores(config: &Config) -> Result<Stores> {
-    sutazai_store::open(&config.database_url).await
+    sutazai_store::open(config.database_url.expose()).await
 }
 
 /// Connects the backends that `MODEL_BACKENDS` names; none when it names none.
@@ -229,7 +229,7 @@ fn kept_secret(config: &Config) -> Result<Secret> {
     if config.environment == Environment::Production {
         return Err(Error::invalid("JWT_SECRET_KEY", "must be set when ENVIRONMENT is production"));
     }
-    let database = config.database_url.strip_prefix("sqlite://").map(PathBuf::from);
+    let database = config.database_url.expose().strip_prefix("sqlite://").map(PathBuf::from);
     let folder = database.as_deref().and_then(Path::parent).ok_or_else(|| {
         Error::invalid(
             "JWT_SECRET_KEY",

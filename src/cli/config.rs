@@ -40,7 +40,7 @@ pub(crate) async fn run(settings: &SettingFlags) -> Result<ExitCode> {
 /// What each setting says well, and what it names is not to be had: the database, the log filter, the model files.
 /// Servers are not asked: they may be started later.
 async fn unusable(config: &Config) -> Vec<Error> {
-    let database = store::migrations::status(&config.database_url).await.map(|_| ());
+    let database = store::migrations::status(config.database_url.expose()).await.map(|_| ());
     let filter = config.log_level.as_deref().map_or(Ok(()), |level| logging::filter(level).map(|_| ()));
     let models = setup::models(config, Arc::new(SystemClock)).await.map(|_| ());
     [database, filter, models].into_iter().filter_map(Result::err).collect()
