@@ -15,10 +15,10 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use sutazai_core::{Error, Result};
 use sutazai_core::domain::{AgentDescriptor, Caller, NewTask, Step, TaskQuery, TaskStatus};
 use sutazai_core::engine::Engine;
 use sutazai_core::ports::{Agent, AgentContext};
+use sutazai_core::{Error, Result};
 use tokio::sync::{Notify, mpsc};
 
 const TASKS: usize = 20_000;
@@ -120,7 +120,8 @@ async fn latency(url: &str) -> Result<Vec<Duration>> {
 
 /// All measurements, each over a database of its own.
 async fn measure(name: &str, urls: &mut impl Iterator<Item = String>) -> Result<()> {
-    let mut next = || urls.next().ok_or_else(|| Error::invalid("SUTAZAI_BENCH_POSTGRES", "too few databases"));
+    let mut next =
+        || urls.next().ok_or_else(|| Error::invalid("SUTAZAI_BENCH_POSTGRES", "too few databases"));
     println!("{name}");
     for workers in WORKERS {
         let (submitted, run) = throughput(&next()?, workers).await?;

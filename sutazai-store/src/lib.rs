@@ -57,9 +57,9 @@ const EXPECTED: &str = "sqlite:///absolute/path.db or postgres://user:password@h
 
 /// The part of the address that names the technology.
 fn scheme(url: &str) -> Result<&str> {
-    url.split_once("://").map(|(scheme, _)| scheme).ok_or_else(|| {
-        Error::invalid("DATABASE_URL", format!("expected an address such as {EXPECTED}"))
-    })
+    url.split_once("://")
+        .map(|(scheme, _)| scheme)
+        .ok_or_else(|| Error::invalid("DATABASE_URL", format!("expected an address such as {EXPECTED}")))
 }
 
 fn not_built(scheme: &str) -> Error {

@@ -47,12 +47,8 @@ pub(crate) trait Rows: Send {
     async fn with_key(&mut self, owner: Option<UserId>, key: &str) -> Outcome<Option<TaskId>>;
 
     /// Puts what `parent` waits for in the place of what it waited for before; those not in `open` have ended.
-    async fn set_waits(
-        &mut self,
-        parent: TaskId,
-        children: &[TaskId],
-        open: &HashSet<TaskId>,
-    ) -> Outcome<()>;
+    async fn set_waits(&mut self, parent: TaskId, children: &[TaskId], open: &HashSet<TaskId>)
+    -> Outcome<()>;
 
     /// What these tasks asked for last, in order: pairs of a task and its child.
     async fn waits(&mut self, parents: &[TaskId]) -> Outcome<Vec<(TaskId, TaskId)>>;

@@ -6,6 +6,7 @@ mod accounts;
 mod binary;
 mod examples;
 mod journey;
+mod postgres;
 mod privacy;
 mod support;
 mod tidy;

@@ -95,9 +95,9 @@ impl IdentityStore for PostgresIdentityStore {
         expires_at: DateTime<Utc>,
     ) -> Result<()> {
         let hashes = [expected_hash, new_hash].map(str::to_owned);
-        let work = self.database.run(&hashes, |connection, hashes| {
-            Box::pin(exchange(connection, id, hashes, now, expires_at))
-        });
+        let work = self
+            .database
+            .run(&hashes, |connection, hashes| Box::pin(exchange(connection, id, hashes, now, expires_at)));
         work.await
     }
 
@@ -159,20 +159,24 @@ async fn user_page(connection: &mut PgConnection, query: &UserQuery) -> Outcome<
     Ok(UserPage { next: items.last().filter(|_| more).map(|user| user.id), items })
 }
 
-async fn counted(connection: &mut PgConnection, active_since: DateTime<Utc>, now: DateTime<Utc>) -> Outcome<UserCounts> {
+async fn counted(
+    connection: &mut PgConnection,
+    active_since: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Outcome<UserCounts> {
     const COUNTS: &str = "SELECT count(*), count(*) FILTER (WHERE disabled), \
         (SELECT count(DISTINCT user_id) FROM user_sessions \
          WHERE revoked_at IS NULL AND expires_at > $1 AND refreshed_at >= $2) FROM users";
-    let row = sqlx::query(COUNTS)
-        .bind(now)
-        .bind(active_since)
-        .fetch_one(connection)
-        .await?;
+    let row = sqlx::query(COUNTS).bind(now).bind(active_since).fetch_one(connection).await?;
     let count = |column: usize| row.try_get::<i64, _>(column).map(i64::unsigned_abs);
     Ok(UserCounts { total: count(0)?, disabled: count(1)?, active: count(2)? })
 }
 
-async fn good_sessions(connection: &mut PgConnection, user: UserId, now: DateTime<Utc>) -> Outcome<Vec<Session>> {
+async fn good_sessions(
+    connection: &mut PgConnection,
+    user: UserId,
+    now: DateTime<Utc>,
+) -> Outcome<Vec<Session>> {
     const GOOD: &str = concat!(
         "SELECT ",
         session_columns!(),
@@ -224,7 +228,8 @@ async fn update_user(
 ) -> Outcome<ChangedUser> {
     const PASSWORD: &str =
         concat!("UPDATE users SET password_hash = $1 WHERE id = $2 RETURNING ", user_columns!());
-    const DISABLED: &str = concat!("UPDATE users SET disabled = $1 WHERE id = $2 RETURNING ", user_columns!());
+    const DISABLED: &str =
+        concat!("UPDATE users SET disabled = $1 WHERE id = $2 RETURNING ", user_columns!());
     const ROLE: &str = concat!("UPDATE users SET role = $1 WHERE id = $2 RETURNING ", user_columns!());
     let update = match change {
         UserChange::Password { hash, .. } => sqlx::query(PASSWORD).bind(hash.clone()),
@@ -235,7 +240,9 @@ async fn update_user(
     let user = decode_user(&row.ok_or_else(|| Error::not_found(format!("user {id}")))?)?;
     let ended = match change {
         UserChange::Password { keep, .. } => end_all(transaction.connection, id, Some(*keep), now).await?,
-        UserChange::Disabled(true) | UserChange::Role(_) => end_all(transaction.connection, id, None, now).await?,
+        UserChange::Disabled(true) | UserChange::Role(_) => {
+            end_all(transaction.connection, id, None, now).await?
+        }
         UserChange::Disabled(false) => Vec::new(),
     };
     Ok(ChangedUser { user, ended })

@@ -73,16 +73,17 @@ pub(super) async fn enqueue(connection: &mut PgConnection, tasks: &[Task]) -> Ou
     if added.len() == records.len() {
         return Ok(records.into_iter().map(|record| (record.task, true)).collect());
     }
-    let known = with_keys(connection, records.iter().filter(|record| !added.contains(&record.task.id))).await?;
+    let known =
+        with_keys(connection, records.iter().filter(|record| !added.contains(&record.task.id))).await?;
     let mut stored = Vec::with_capacity(records.len());
     for Record { task, .. } in records {
         if added.contains(&task.id) {
             stored.push((task, true));
             continue;
         }
-        let earlier = known.iter().find(|known| {
-            (known.owner, &known.idempotency_key) == (task.owner, &task.idempotency_key)
-        });
+        let earlier = known
+            .iter()
+            .find(|known| (known.owner, &known.idempotency_key) == (task.owner, &task.idempotency_key));
         let gone = || Error::new(ErrorKind::Busy, "the earlier task was deleted at the same moment");
         stored.push((earlier.cloned().ok_or_else(gone)?, false));
     }
@@ -104,7 +105,10 @@ async fn with_keys<'r>(
     );
     let (owners, keys): (Vec<Uuid>, Vec<String>) = records
         .filter_map(|Record { task, .. }| {
-            Some((task.owner.map_or(Uuid::nil(), |owner| owner.0), kept(task.idempotency_key.as_deref()?).into_owned()))
+            Some((
+                task.owner.map_or(Uuid::nil(), |owner| owner.0),
+                kept(task.idempotency_key.as_deref()?).into_owned(),
+            ))
         })
         .unzip();
     let rows = sqlx::query(BY_KEYS).bind(owners).bind(keys).fetch_all(connection).await?;
@@ -121,24 +125,20 @@ pub(super) async fn claim(connection: &mut PgConnection, request: &ClaimRequest)
         .bind(i64::from(request.limit))
         .fetch_all(&mut *connection)
         .await?;
-    let mut tasks = rows
-        .iter()
-        .map(|row| decode(row).map(|record| record.task))
-        .collect::<Outcome<Vec<_>>>()?;
+    let mut tasks =
+        rows.iter().map(|row| decode(row).map(|record| record.task)).collect::<Outcome<Vec<_>>>()?;
     tasks.sort_unstable_by_key(|task| (std::cmp::Reverse(task.priority), task.run_at, task.id));
     // Only who has waited before has a state.
     let parents: Vec<TaskId> = tasks.iter().filter(|task| task.state.is_some()).map(|task| task.id).collect();
-    let mut children = if parents.is_empty() { HashMap::new() } else { children(connection, &parents).await? };
+    let mut children =
+        if parents.is_empty() { HashMap::new() } else { children(connection, &parents).await? };
     let claims =
         tasks.into_iter().map(|task| Claim { children: children.remove(&task.id).unwrap_or_default(), task });
     Ok(claims.collect())
 }
 
 /// What these tasks asked for last, in order.
-async fn children(
-    connection: &mut PgConnection,
-    parents: &[TaskId],
-) -> Outcome<HashMap<TaskId, Vec<Task>>> {
+async fn children(connection: &mut PgConnection, parents: &[TaskId]) -> Outcome<HashMap<TaskId, Vec<Task>>> {
     const CHILDREN: &str = concat!(
         "SELECT ",
         columns!(),
@@ -177,11 +177,12 @@ pub(super) async fn renew(
         let key: (Uuid, i32, Uuid) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
         held.insert(key, row.try_get::<bool, _>(3)?);
     }
-    let state = |claim: &ClaimKey| match held.get(&(claim.task.0, claim.attempt.cast_signed(), claim.worker.0)) {
-        Some(true) => LeaseState::CancelRequested,
-        Some(false) => LeaseState::Held,
-        None => LeaseState::Lost,
-    };
+    let state =
+        |claim: &ClaimKey| match held.get(&(claim.task.0, claim.attempt.cast_signed(), claim.worker.0)) {
+            Some(true) => LeaseState::CancelRequested,
+            Some(false) => LeaseState::Held,
+            None => LeaseState::Lost,
+        };
     Ok(claims.iter().map(state).collect())
 }
 
@@ -328,7 +329,11 @@ pub(super) async fn expire(transaction: &mut Transaction<'_>, now: DateTime<Utc>
 }
 
 /// Ends a pending task, asks a running one to stop.
-pub(super) async fn cancel(transaction: &mut Transaction<'_>, id: TaskId, now: DateTime<Utc>) -> Outcome<Task> {
+pub(super) async fn cancel(
+    transaction: &mut Transaction<'_>,
+    id: TaskId,
+    now: DateTime<Utc>,
+) -> Outcome<Task> {
     let mut changes = Changes::new(transaction);
     let task = changes.cancel(id, now).await?;
     changes.flush().await?;
@@ -336,7 +341,11 @@ pub(super) async fn cancel(transaction: &mut Transaction<'_>, id: TaskId, now: D
 }
 
 /// Puts a failed task back into the queue.
-pub(super) async fn retry(transaction: &mut Transaction<'_>, id: TaskId, now: DateTime<Utc>) -> Outcome<Task> {
+pub(super) async fn retry(
+    transaction: &mut Transaction<'_>,
+    id: TaskId,
+    now: DateTime<Utc>,
+) -> Outcome<Task> {
     let mut changes = Changes::new(transaction);
     let task = changes.retry(id, now).await?;
     changes.flush().await?;

@@ -29,7 +29,8 @@ impl Rows for Transaction<'_> {
         const BY_KEY: &str = "SELECT id FROM tasks WHERE idempotency_key = $2 \
             AND coalesce(owner, '00000000-0000-0000-0000-000000000000') = $1";
         let owner = owner.map_or(Uuid::nil(), |owner| owner.0);
-        let row = sqlx::query(BY_KEY).bind(owner).bind(kept(key)).fetch_optional(&mut *self.connection).await?;
+        let row =
+            sqlx::query(BY_KEY).bind(owner).bind(kept(key)).fetch_optional(&mut *self.connection).await?;
         Ok(row.map(|row| row.try_get(0)).transpose()?.map(TaskId))
     }
 

@@ -73,7 +73,8 @@ impl TaskStore for PostgresTaskStore {
     }
 
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claim>> {
-        let work = self.database.run(request, |connection, request| Box::pin(queue::claim(connection, request)));
+        let work =
+            self.database.run(request, |connection, request| Box::pin(queue::claim(connection, request)));
         let claims = work.await?;
         self.wake_ups.send(claims.iter().map(|claim| WakeUp::Task(claim.task.id)).collect());
         Ok(claims)
@@ -85,13 +86,15 @@ impl TaskStore for PostgresTaskStore {
         lease_until: DateTime<Utc>,
         _now: DateTime<Utc>,
     ) -> Result<Vec<LeaseState>> {
-        let renewed =
-            self.database.run(claims, |connection, claims| Box::pin(queue::renew(connection, claims, lease_until)));
+        let renewed = self
+            .database
+            .run(claims, |connection, claims| Box::pin(queue::renew(connection, claims, lease_until)));
         renewed.await
     }
 
     async fn finish(&self, finished: Vec<Finish>, now: DateTime<Utc>) -> Result<Vec<Result<()>>> {
-        let done = self.database.write(&finished[..], |tx, finished| Box::pin(queue::finish(tx, finished, now)));
+        let done =
+            self.database.write(&finished[..], |tx, finished| Box::pin(queue::finish(tx, finished, now)));
         done.await.map(|done| self.told(done))
     }
 
@@ -152,7 +155,9 @@ async fn enqueue_each(
     let alone = sizes.len() == 1;
     match outcome {
         Ok(mut stored) => sizes.into_iter().map(|size| Ok(stored.drain(..size).collect())).collect(),
-        Err(e) if alone || e.kind() == ErrorKind::Unavailable => sizes.iter().map(|_| Err(e.clone())).collect(),
+        Err(e) if alone || e.kind() == ErrorKind::Unavailable => {
+            sizes.iter().map(|_| Err(e.clone())).collect()
+        }
         Err(_) => {
             let mut outcomes = Vec::with_capacity(sizes.len());
             for size in sizes {

@@ -71,7 +71,9 @@ mod tests {
 
     #[test]
     fn every_text_comes_back_as_it_was() {
-        for text in ["", "plain", "\0", "a\0\0b", "\u{10ffff}", "\u{10ffff}0", "\0\u{10ffff}1\\u0000", "\\\0\"\n"] {
+        for text in
+            ["", "plain", "\0", "a\0\0b", "\u{10ffff}", "\u{10ffff}0", "\0\u{10ffff}1\\u0000", "\\\0\"\n"]
+        {
             let stored = kept(text);
             assert!(!stored.contains('\0'));
             assert_eq!(given(stored.into_owned()), text);

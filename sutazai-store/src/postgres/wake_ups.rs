@@ -97,8 +97,7 @@ impl WakeUps {
 impl Untold {
     /// What waits, as notifications: `<mark>;<queue>;<task>,<task>,...`, where `<queue>` is `q` or empty.
     fn take(&self, mark: &str) -> Vec<String> {
-        let mut waiting =
-            std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut waiting = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
         waiting.tasks.sort_unstable();
         waiting.tasks.dedup();
         let mut notifications: Vec<String> = waiting

@@ -32,7 +32,8 @@ async fn every_acknowledged_task_ends_once() {
         for first in 0..TASKS / KILLS / 50 {
             let new = |n: usize| NewTask { max_attempts: 100, ..NewTask::new("echo", json!({ "n": n })) };
             let batch = (first * 50..(first + 1) * 50).map(new).collect();
-            acknowledged.extend(engine.submit_all(&Caller::System, batch).await.unwrap().iter().map(|t| t.id));
+            acknowledged
+                .extend(engine.submit_all(&Caller::System, batch).await.unwrap().iter().map(|t| t.id));
         }
         let slot = kill % WORKERS;
         // One that is at work is killed in the middle of it.
@@ -50,7 +51,11 @@ async fn every_acknowledged_task_ends_once() {
     let mut taken_over = 0;
     for id in &acknowledged {
         let task = store.get(*id).await.unwrap().expect("an acknowledged task is lost");
-        assert_eq!((task.status, task.result.as_ref()), (TaskStatus::Completed, Some(&task.payload)), "{task:?}");
+        assert_eq!(
+            (task.status, task.result.as_ref()),
+            (TaskStatus::Completed, Some(&task.payload)),
+            "{task:?}"
+        );
         taken_over += usize::from(task.attempt > 1);
         let events = store.events_after(*id, 0, 1_000).await.unwrap();
         let gapless = events.iter().zip(1..).all(|(event, sequence)| event.sequence == sequence);

@@ -17,7 +17,10 @@ async fn forward_back_and_forward() {
     assert!(schema(&url).await.is_empty(), "asking for the status left something behind");
 
     let taken = up(&url).await.unwrap();
-    assert_eq!(taken.iter().map(|m| m.version).collect::<Vec<_>>(), (1..=taken.len() as u32).collect::<Vec<_>>());
+    assert_eq!(
+        taken.iter().map(|m| m.version).collect::<Vec<_>>(),
+        (1..=taken.len() as u32).collect::<Vec<_>>()
+    );
     assert!(taken.len() >= 4 && up(&url).await.unwrap().is_empty());
     let schema = schema(&url).await;
     let task = Task::pending(NewTask::new("echo", json!({})), None, None, SystemClock.now());
@@ -43,7 +46,8 @@ async fn forward_back_and_forward() {
 async fn ten_may_start_at_once() {
     let url = database().await;
     let taken = join_all((0..10).map(|_| up(&url))).await;
-    let mut versions: Vec<u32> = taken.into_iter().flat_map(|taken| taken.unwrap()).map(|m| m.version).collect();
+    let mut versions: Vec<u32> =
+        taken.into_iter().flat_map(|taken| taken.unwrap()).map(|m| m.version).collect();
     versions.sort_unstable();
     let all: Vec<u32> = status(&url).await.unwrap().iter().map(|m| m.version).collect();
     assert_eq!(versions, all, "each step must be taken once");

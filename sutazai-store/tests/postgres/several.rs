@@ -20,7 +20,13 @@ fn task(n: u32) -> Task {
 
 fn request(limit: u32) -> ClaimRequest {
     let lease = Duration::from_secs(30);
-    ClaimRequest { worker: WorkerId::new(), agents: vec!["echo".into()], limit, lease, now: SystemClock.now() }
+    ClaimRequest {
+        worker: WorkerId::new(),
+        agents: vec!["echo".into()],
+        limit,
+        lease,
+        now: SystemClock.now(),
+    }
 }
 
 fn completed(claim: &Claim) -> Finish {

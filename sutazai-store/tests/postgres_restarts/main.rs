@@ -60,10 +60,8 @@ async fn until_it_answers(store: &dyn TaskStore) -> u32 {
 async fn the_store_works_again_after_an_immediate_restart() {
     let server = Server::start(&["fsync=off"]);
     let url = server.database().await;
-    let (store, other) = (
-        sutazai_store::open(&url).await.unwrap().tasks,
-        sutazai_store::open(&url).await.unwrap().tasks,
-    );
+    let (store, other) =
+        (sutazai_store::open(&url).await.unwrap().tasks, sutazai_store::open(&url).await.unwrap().tasks);
     let agent = Arc::new(Count::default());
     let engine = Engine::builder().task_store(store.clone()).agent(agent.clone()).workers(4).build().unwrap();
     engine.start();
