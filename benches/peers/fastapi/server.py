@@ -45,13 +45,14 @@ class NewTask(BaseModel):
 
 
 async def prepare(connection: asyncpg.Connection) -> None:
-    await connection.set_type_codec(
-        "jsonb",
-        encoder=lambda value: b"\x01" + orjson.dumps(value),
-        decoder=lambda data: orjson.loads(data[1:]),
-        schema="pg_catalog",
-        format="binary",
-    )
+    def binary(name, encoder, decoder):
+        return connection.set_type_codec(
+            name, encoder=encoder, decoder=decoder, schema="pg_catalog", format="binary"
+        )
+
+    await binary("jsonb", lambda value: b"\x01" + orjson.dumps(value), lambda data: orjson.loads(data[1:]))
+    # orjson does not take asyncpg's own class.
+    await binary("uuid", lambda value: value.bytes, lambda data: uuid.UUID(bytes=bytes(data)))
 
 
 @asynccontextmanager
