@@ -9,6 +9,8 @@ use sutazai_core::identity::Identity;
 use sutazai_core::{Error, ErrorKind, Result};
 use tokio::sync::Mutex;
 
+use crate::auth::tickets::Tickets;
+
 /// How long one measurement of the machine is shown to everybody who asks.
 const SNAPSHOT_LIFE: Duration = Duration::from_secs(1);
 
@@ -17,6 +19,7 @@ const SNAPSHOT_LIFE: Duration = Duration::from_secs(1);
 pub struct App {
     engine: Engine,
     identity: Option<Identity>,
+    tickets: Arc<Tickets>,
     started: Instant,
     snapshot: Arc<Mutex<Option<(Instant, Bytes)>>>,
 }
@@ -25,7 +28,8 @@ impl App {
     /// With `identity`, callers sign in and see what is theirs. Without, everybody who reaches the server may do
     /// everything: for loopback addresses only.
     pub fn new(engine: Engine, identity: Option<Identity>) -> Self {
-        Self { engine, identity, started: Instant::now(), snapshot: Arc::default() }
+        let (tickets, snapshot) = (Arc::default(), Arc::default());
+        Self { engine, identity, tickets, started: Instant::now(), snapshot }
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -40,6 +44,11 @@ impl App {
     /// Identity, for the routes that are about nothing else.
     pub(crate) fn require_identity(&self) -> Result<&Identity> {
         self.identity().ok_or_else(|| Error::new(ErrorKind::Unsupported, "this server runs without users"))
+    }
+
+    /// The tickets that are out.
+    pub(crate) fn tickets(&self) -> &Tickets {
+        &self.tickets
     }
 
     /// How long this app has existed.

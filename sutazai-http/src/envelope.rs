@@ -72,6 +72,11 @@ impl Reply {
         Self { status: StatusCode::OK, data: Ok(data) }
     }
 
+    /// What it says, if that could be written.
+    pub(crate) fn data(&self) -> Option<&Bytes> {
+        self.data.as_ref().ok()
+    }
+
     fn of(status: StatusCode, data: &impl Serialize) -> Self {
         Self { status, data: serde_json::to_vec(data).map(Bytes::from).map_err(Error::from) }
     }

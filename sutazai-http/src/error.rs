@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::http::StatusCode;
 use axum::http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::response::{IntoResponse, Response};
@@ -55,6 +56,20 @@ impl ApiError {
     pub(crate) fn unsupported_media_type() -> Self {
         let message = "expected a body of content type application/json";
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
+    }
+
+    /// A request that does not open a WebSocket.
+    pub(crate) fn no_handshake(e: &WebSocketUpgradeRejection) -> Self {
+        let status = match e.status() {
+            // What came is a request in good order, but not of this protocol.
+            StatusCode::BAD_REQUEST => StatusCode::UPGRADE_REQUIRED,
+            status => status,
+        };
+        Self::new(
+            status,
+            "malformed",
+            format!("expected the opening handshake of a WebSocket: {}", e.body_text()),
+        )
     }
 
     /// What a bare status says: those of axum itself (no such path, no such method, a body that is too large).

@@ -13,7 +13,7 @@ use crate::document::{access, api, envelope as envelope_schema};
 use crate::error::ApiError;
 use crate::middleware::{authenticate, envelope, permit, timeout, trace};
 use crate::routes::document::show::Document;
-use crate::routes::{admin, agents, auth, document, health, system, tasks};
+use crate::routes::{admin, agents, auth, document, events, health, system, tasks};
 
 /// The largest body in bytes that is read: 10 MB.
 pub(crate) const MAX_BODY: usize = 10 * 1_000 * 1_000;
@@ -24,13 +24,14 @@ pub fn router(app: App) -> Router {
     let quick = about_users(me())
         .merge(permitted(Permission::ManageAccount, about_users(account())))
         .merge(permitted(Permission::Administer, about_users(users()).merge(operation())))
-        .merge(permitted(Permission::ReadTasks, task_reads()))
+        .merge(permitted(Permission::ReadTasks, about_users(tickets()).merge(task_reads())))
         .merge(permitted(Permission::WriteTasks, task_writes()))
         .merge(permitted(Permission::ReadMetrics, metrics()));
-    let signed_in = signed_in(&app, timed(quick).merge(permitted(Permission::ReadTasks, task_streams())));
+    let signed_in = signed_in(&app, timed(quick));
+    let streams = signed_in_or_ticket(&app, permitted(Permission::ReadTasks, streams()));
     let bare = OpenApiRouter::new().routes(routes!(document::show::handle));
     let (router, document) = OpenApiRouter::with_openapi(api::frame())
-        .merge(enveloped(open.merge(signed_in)))
+        .merge(enveloped(open.merge(signed_in).merge(streams)))
         .merge(bare)
         .split_for_parts();
     router
@@ -103,9 +104,16 @@ fn task_writes() -> OpenApiRouter<App> {
         .routes(routes!(tasks::retry::handle))
 }
 
-/// A stream lasts as long as its task.
-fn task_streams() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(tasks::events::handle))
+fn tickets() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(auth::ticket::handle))
+}
+
+/// They last, without a limit to the time that a request takes.
+fn streams() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(events::stream::handle))
+        .routes(routes!(tasks::events::handle))
+        .routes(routes!(events::socket::handle))
 }
 
 fn metrics() -> OpenApiRouter<App> {
@@ -122,6 +130,13 @@ fn permitted(permission: Permission, mut routes: OpenApiRouter<App>) -> OpenApiR
 fn signed_in(app: &App, mut routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
     access::signed_in(routes.get_openapi_mut());
     routes.route_layer(from_fn_with_state(app.clone(), authenticate::require))
+}
+
+/// These routes, for callers who have signed in or have a ticket: browsers cannot open a stream with a header.
+fn signed_in_or_ticket(app: &App, mut routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
+    access::signed_in(routes.get_openapi_mut());
+    access::ticketed(routes.get_openapi_mut());
+    routes.route_layer(from_fn_with_state(app.clone(), authenticate::require_or_ticket))
 }
 
 /// These routes, with a limit to the time that a request takes.

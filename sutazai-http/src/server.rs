@@ -9,15 +9,21 @@ use axum::{Extension, Router};
 use sutazai_core::{Error, Result};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 /// How long requests that are under way get to end once the server is asked to stop.
 const DRAIN: Duration = Duration::from_secs(10);
 
 /// Tells a stream that the server is about to stop. Requests carry it when [`serve`] runs them.
-#[derive(Debug, Clone)]
-pub(crate) struct Closing(pub(crate) CancellationToken);
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Closing {
+    /// Fires when the server is asked to stop.
+    pub(crate) asked: CancellationToken,
+    /// WebSockets, which are not requests any more; the server waits for them too.
+    pub(crate) sockets: TaskTracker,
+}
 
-/// Serves until `shutdown` ends; then takes no new connection, ends event streams, and gives requests that are under
+/// Serves until `shutdown` ends; then takes no new connection, ends event streams and WebSockets, and gives requests that are under
 /// way ten seconds.
 ///
 /// # Errors
@@ -27,9 +33,9 @@ pub async fn serve(
     router: Router,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<()> {
-    let closing = CancellationToken::new();
-    let app = router.layer(Extension(Closing(closing.clone())));
-    let asked = closing.clone();
+    let closing = Closing::default();
+    let app = router.layer(Extension(closing.clone()));
+    let asked = closing.asked.clone();
     // Answers are small and complete: waiting for more to send would only delay them.
     let listener = listener.tap_io(|stream| {
         if let Err(e) = stream.set_nodelay(true) {
@@ -40,10 +46,16 @@ pub async fn serve(
         shutdown.await;
         asked.cancel();
     });
-    let mut server = pin!(server.into_future());
+    let mut server = pin!(async {
+        let ended = server.into_future().await;
+        closing.asked.cancel();
+        closing.sockets.close();
+        closing.sockets.wait().await;
+        ended
+    });
     let ended = tokio::select! {
         ended = &mut server => Some(ended),
-        () = closing.cancelled() => tokio::time::timeout(DRAIN, server).await.ok(),
+        () = closing.asked.cancelled() => tokio::time::timeout(DRAIN, server).await.ok(),
     };
     match ended {
         Some(ended) => ended.map_err(|e| Error::internal("the HTTP server failed").with_source(e)),

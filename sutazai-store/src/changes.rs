@@ -26,7 +26,7 @@ pub(crate) struct Changes<'t, R> {
     /// Idempotency keys of the added ones.
     keys: HashMap<(Option<UserId>, String), TaskId>,
     seen: HashSet<TaskId>,
-    events: Vec<TaskEvent>,
+    events: Vec<(Option<UserId>, TaskEvent)>,
     /// Tasks of which there is news without an event.
     told: Vec<TaskId>,
     queue: bool,
@@ -112,7 +112,8 @@ impl<'t, R: Rows> Changes<'t, R> {
     pub(crate) fn event(&mut self, id: TaskId, at: DateTime<Utc>, kind: EventKind) {
         if let Some(record) = self.records.get_mut(&id) {
             record.last_sequence += 1;
-            self.events.push(TaskEvent { task_id: id, sequence: record.last_sequence, at, kind });
+            let event = TaskEvent { task_id: id, sequence: record.last_sequence, at, kind };
+            self.events.push((record.task.owner, event));
             if self.seen.insert(id) {
                 self.changed.push(id);
             }
@@ -372,7 +373,7 @@ impl<'t, R: Rows> Changes<'t, R> {
         let of = |ids: &[TaskId]| ids.iter().filter_map(|id| records.get(id)).collect::<Vec<_>>();
         rows.write(Flush { added: of(&added), changed: of(&changed), events: &events }).await?;
         let mut heard = HashSet::new();
-        let news = events.iter().map(|event| event.task_id).chain(told).filter(|id| heard.insert(*id));
+        let news = events.iter().map(|(_, event)| event.task_id).chain(told).filter(|id| heard.insert(*id));
         rows.wake(queue.then_some(WakeUp::Queue).into_iter().chain(news.map(WakeUp::Task)).collect());
         Ok(())
     }

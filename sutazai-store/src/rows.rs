@@ -33,8 +33,8 @@ pub(crate) struct Flush<'c> {
     pub(crate) added: Vec<&'c Record>,
     /// Tasks that are there.
     pub(crate) changed: Vec<&'c Record>,
-    /// In the order of their sequences within each task.
-    pub(crate) events: &'c [TaskEvent],
+    /// Each with the owner of its task; in the order of their sequences within each task.
+    pub(crate) events: &'c [(Option<UserId>, TaskEvent)],
 }
 
 /// The rows of an open transaction.

@@ -20,7 +20,7 @@ pub use caller::{Caller, Permission};
 pub use chat::{
     ChatMessage, Constraint, FinishReason, GenerateRequest, ModelEvent, ModelInfo, ModelUsage, Role,
 };
-pub use event::{EventKind, NewEvent, TaskEvent};
+pub use event::{EventKind, EventPosition, FeedEvent, NewEvent, TaskEvent};
 pub use finding::{Evidence, Finding, Remedy, Severity};
 pub use id::{ApiKeyId, MessageId, SessionId, TaskId, UserId, WorkerId};
 pub use metric::{

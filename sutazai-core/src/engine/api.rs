@@ -11,12 +11,13 @@ use tokio_util::task::TaskTracker;
 
 use super::builder::EngineBuilder;
 use super::events::{EventStream, stream, wait_for_end};
+use super::feed::{self, Feed, Relay};
 use super::registry::AgentRegistry;
 use super::running::{Running, StopReason};
 use super::{claimer, finisher, heartbeat};
 use crate::domain::{
-    AgentDescriptor, Caller, NewTask, Snapshot, Task, TaskId, TaskPage, TaskQuery, TaskStatistics,
-    TaskStatus, WorkerId,
+    AgentDescriptor, Caller, EventPosition, NewTask, Snapshot, Task, TaskId, TaskPage, TaskQuery,
+    TaskStatistics, TaskStatus, WorkerId,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::{Clock, MetricSource, MetricStore, ModelBackend, TaskStore, collect_snapshot};
@@ -41,6 +42,7 @@ pub(super) struct Shared {
     pub(super) worker: WorkerId,
     pub(super) running: Running,
     pub(super) slots: Arc<Semaphore>,
+    pub(super) relay: Relay,
     /// Fires when no more tasks are to be claimed.
     pub(super) closing: CancellationToken,
     /// Fires when nothing is held any more.
@@ -71,6 +73,7 @@ impl Engine {
                 worker: WorkerId::new(),
                 running: Running::default(),
                 slots,
+                relay: Relay::default(),
                 closing: CancellationToken::new(),
                 closed: CancellationToken::new(),
                 tracker: TaskTracker::new(),
@@ -99,10 +102,12 @@ impl Engine {
         let now = parts.clock.now();
         let tasks: Vec<Task> =
             new.into_iter().map(|new| Task::pending(new, caller.owner(), None, now)).collect();
-        let asked: Vec<_> = tasks.iter().map(|task| (task.agent.clone(), task.payload.clone())).collect();
+        // Only a task that was there before can differ.
+        let keyed: Vec<Option<Task>> =
+            tasks.iter().map(|task| task.idempotency_key.is_some().then(|| task.clone())).collect();
         let stored = parts.store.enqueue(tasks).await?;
-        for (task, (agent, payload)) in stored.iter().zip(&asked) {
-            if task.agent != *agent || task.payload != *payload {
+        for (task, asked) in stored.iter().zip(&keyed) {
+            if asked.as_ref().is_some_and(|asked| !same_request(task, asked)) {
                 let why = format!("it already names task {}, which asks for something else", task.id);
                 return Err(Error::conflict(why).with_field("idempotency_key"));
             }
@@ -209,6 +214,16 @@ impl Engine {
         Ok(stream(self.shared.parts.store.clone(), self.shared.parts.clock.clone(), id, after))
     }
 
+    /// The feed after this position, or from now on: the events of all the caller's tasks, of everybody's for who may see
+    /// all. Those that are there come first, then those that come; it ends with the [`shutdown`](Self::shutdown).
+    ///
+    /// # Errors
+    /// `InvalidInput` naming `after` when this store never gave such a position.
+    pub async fn feed(&self, caller: &Caller, after: Option<EventPosition>) -> Result<Feed> {
+        let owner = if caller.may_touch(None) { None } else { caller.owner() };
+        feed::open(self.shared.clone(), owner, after).await
+    }
+
     /// Waits until a task has ended.
     ///
     /// # Errors
@@ -270,4 +285,22 @@ impl Engine {
         shared.tracker.close();
         shared.tracker.wait().await;
     }
+}
+
+/// Whether `known` was asked for with the request that `asked` was made of. When it is to run is compared until it has
+/// begun to: a retry gives it another time.
+fn same_request(known: &Task, asked: &Task) -> bool {
+    // Left out, it is the instant of the request, which is another each time. Stores may keep microseconds only.
+    let run_at = |task: &Task| {
+        let at = task.run_at.timestamp_micros();
+        (at != task.created_at.timestamp_micros()).then_some(at)
+    };
+    known.agent == asked.agent
+        && known.payload == asked.payload
+        && known.title == asked.title
+        && known.description == asked.description
+        && known.priority == asked.priority
+        && known.timeout_seconds == asked.timeout_seconds
+        && known.max_attempts == asked.max_attempts
+        && (known.attempt > 0 || run_at(known) == run_at(asked))
 }

@@ -25,7 +25,7 @@ const MOST_WAITING: usize = 256;
 /// Reported text that may wait, in bytes.
 const MOST_TEXT: usize = 1 << 20;
 /// Reads again so often, for wake-ups that were lost or came in another process.
-const POLL: Duration = Duration::from_secs(1);
+pub(super) const POLL: Duration = Duration::from_secs(1);
 const PAGE: u32 = 256;
 
 /// Events that an agent has reported and that are not in the store yet. Never more than so many events and so much
@@ -147,7 +147,8 @@ impl Following {
                 if ended {
                     return Ok(None);
                 }
-                woken(&mut self.wake_ups, self.clock.as_ref(), self.task).await;
+                let task = self.task;
+                woken(&mut self.wake_ups, self.clock.as_ref(), |id| id == task).await;
             }
         }
     }
@@ -161,16 +162,20 @@ pub(super) async fn wait_for_end(store: &dyn TaskStore, clock: &dyn Clock, id: T
         if task.status.has_ended() {
             return Ok(task);
         }
-        woken(&mut wake_ups, clock, id).await;
+        woken(&mut wake_ups, clock, |task| task == id).await;
     }
 }
 
-/// Waits until there may be something new about this task.
-async fn woken(wake_ups: &mut broadcast::Receiver<WakeUp>, clock: &dyn Clock, id: TaskId) {
+/// Waits until there may be something new about one of these tasks.
+pub(super) async fn woken(
+    wake_ups: &mut broadcast::Receiver<WakeUp>,
+    clock: &dyn Clock,
+    meant: impl Fn(TaskId) -> bool,
+) {
     let heard = async {
         loop {
             match wake_ups.recv().await {
-                Ok(WakeUp::Task(task)) if task == id => return,
+                Ok(WakeUp::Task(task)) if meant(task) => return,
                 Ok(_) => {}
                 Err(RecvError::Lagged(_)) => return,
                 Err(RecvError::Closed) => std::future::pending().await,

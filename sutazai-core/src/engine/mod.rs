@@ -5,12 +5,14 @@
 //! * `worker`: runs one claim and says how it ended,
 //! * `finisher`: records outcomes, many to a transaction,
 //! * `heartbeat`: prolongs leases, brings cancellations, gives up what is lost,
+//! * `feed`: the events of all tasks in one stream, read once for all who follow it,
 //! * `events`: the stream of a task's events, and the batching of those that agents report.
 
 mod api;
 mod builder;
 mod claimer;
 mod events;
+mod feed;
 mod finisher;
 mod heartbeat;
 mod registry;
@@ -21,3 +23,4 @@ mod worker;
 pub use api::Engine;
 pub use builder::EngineBuilder;
 pub use events::EventStream;
+pub use feed::{Feed, FeedStream};

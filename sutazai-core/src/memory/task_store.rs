@@ -10,7 +10,8 @@ use queue::Queue;
 use tokio::sync::broadcast;
 
 use crate::domain::{
-    Claim, ClaimKey, Finish, NewEvent, Task, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatistics,
+    Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Task, TaskEvent, TaskId, TaskPage,
+    TaskQuery, TaskStatistics, UserId,
 };
 use crate::error::{Error, Result};
 use crate::ports::{ClaimRequest, LeaseState, TaskStore, WakeUp};
@@ -125,6 +126,19 @@ impl TaskStore for MemoryTaskStore {
 
     async fn events_after(&self, id: TaskId, after: u64, limit: u32) -> Result<Vec<TaskEvent>> {
         Ok(self.lock().events_after(id, after, limit))
+    }
+
+    async fn feed_after(
+        &self,
+        owner: Option<UserId>,
+        after: EventPosition,
+        limit: u32,
+    ) -> Result<Vec<FeedEvent>> {
+        Ok(self.lock().feed_after(owner, after, limit))
+    }
+
+    async fn feed_end(&self) -> Result<EventPosition> {
+        Ok(self.lock().feed_end())
     }
 
     fn subscribe(&self) -> broadcast::Receiver<WakeUp> {

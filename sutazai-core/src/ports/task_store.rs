@@ -8,7 +8,8 @@ use chrono::{DateTime, Utc};
 use tokio::sync::broadcast;
 
 use crate::domain::{
-    Claim, ClaimKey, Finish, NewEvent, Task, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatistics, WorkerId,
+    Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Task, TaskEvent, TaskId, TaskPage,
+    TaskQuery, TaskStatistics, UserId, WorkerId,
 };
 use crate::error::Result;
 
@@ -62,8 +63,9 @@ pub enum WakeUp {
 /// - `expire` makes tasks whose lease ran out pending again and counts a failure; with no failure left it ends them as failed (kind `timeout`); with a cancellation requested it ends them as cancelled.
 /// - `cancel` ends a pending task at once (and its children), marks a running one, leaves an ended one as it is and says `Conflict`.
 /// - `retry` makes a failed task pending with no failures counted; any other status is `Conflict`.
-/// - `delete` removes an ended task with its events; one that has not ended is `Conflict`; an unknown one `NotFound`.
+/// - `delete` removes an ended task with its events, and its children have no parent any more; one that has not ended is `Conflict`; an unknown one `NotFound`.
 /// - Event sequences are 1, 2, 3 ... without gaps within a task, whoever appends; `append` under a spent claim is `Conflict` and adds nothing.
+/// - The feed holds every event once, of one owner or of all: an event whose write began after another was acknowledged stands after it, and those written at the same time stand in either order. Who reads on after the last position that was given, or after `feed_end`, misses none and gets none twice, however many write; an event may come into the feed a moment later than into its task.
 /// - `list` is newest first, filters by every field of the query, and pages without losing or doubling a task while others are added.
 /// - `statistics` counts tasks by agent and status, and tells since when the oldest pending task that waits for no child is due.
 /// - A subscriber hears `Queue` after an enqueue, a retry and a hand-back, and `Task` after every new event.
@@ -117,6 +119,18 @@ pub trait TaskStore: Debug + Send + Sync + 'static {
 
     /// Events of a task with a sequence over `after`, in order, at most `limit`.
     async fn events_after(&self, id: TaskId, after: u64, limit: u32) -> Result<Vec<TaskEvent>>;
+
+    /// The part of the feed after this position, in its order, at most `limit`, fewer only at the end: the events of the
+    /// tasks of `owner`, or with none those of all tasks.
+    async fn feed_after(
+        &self,
+        owner: Option<UserId>,
+        after: EventPosition,
+        limit: u32,
+    ) -> Result<Vec<FeedEvent>>;
+
+    /// Where the feed ends now: no event was given at a later position, and those that come will be.
+    async fn feed_end(&self) -> Result<EventPosition>;
 
     /// A stream of wake-ups from now on. One that lags behind has missed some: read everything again.
     fn subscribe(&self) -> broadcast::Receiver<WakeUp>;

@@ -4,6 +4,7 @@
 //! multi-thread runtime: several parts let many tasks call at once.
 
 mod claims;
+mod feed;
 mod outcomes;
 mod reading;
 mod stage;
@@ -17,6 +18,7 @@ pub use claims::{
     a_task_is_claimed_by_one_worker, claims_come_in_order, expire_takes_back_what_ran_out,
     renew_prolongs_a_held_lease,
 };
+pub use feed::the_feed_holds_every_event_once;
 pub use outcomes::{finish_is_fenced, outcomes_end_or_requeue_the_task};
 pub use reading::{
     a_subscriber_hears, event_sequences_have_no_gaps, list_pages_without_losing_or_doubling,
@@ -50,6 +52,7 @@ where
     retry_makes_a_failed_task_pending(make().await).await;
     delete_removes_an_ended_task(make().await).await;
     event_sequences_have_no_gaps(make().await).await;
+    the_feed_holds_every_event_once(make().await).await;
     list_pages_without_losing_or_doubling(make().await).await;
     statistics_counts(make().await).await;
     a_subscriber_hears(make().await).await;

@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde_json::json;
 use sutazai_core::domain::{
-    Claim, ClaimKey, Finish, NewEvent, Outcome, Task, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatistics,
+    Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Outcome, Task, TaskEvent, TaskId, TaskPage,
+    TaskQuery, TaskStatistics, UserId,
 };
 use sutazai_core::memory::MemoryTaskStore;
 use sutazai_core::ports::{ClaimRequest, LeaseState, TaskStore, WakeUp};
@@ -18,9 +19,14 @@ use sutazai_core::{Error, Result};
 pub(crate) struct FaultyTaskStore {
     pub(crate) store: Arc<MemoryTaskStore>,
     pub(crate) faults: AtomicU32,
+    pub(crate) feed_readings: AtomicU32,
 }
 
 impl FaultyTaskStore {
+    pub(crate) fn new(store: Arc<MemoryTaskStore>, faults: u32) -> Arc<Self> {
+        Arc::new(Self { store, faults: AtomicU32::new(faults), feed_readings: AtomicU32::new(0) })
+    }
+
     fn fault(&self) -> Result<()> {
         let left = self.faults.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
         left.map_or(Ok(()), |_| Err(Error::unavailable("the line is cut")))
@@ -81,6 +87,19 @@ impl TaskStore for FaultyTaskStore {
     }
     async fn events_after(&self, id: TaskId, after: u64, limit: u32) -> Result<Vec<TaskEvent>> {
         self.store.events_after(id, after, limit).await
+    }
+    async fn feed_after(
+        &self,
+        owner: Option<UserId>,
+        after: EventPosition,
+        limit: u32,
+    ) -> Result<Vec<FeedEvent>> {
+        self.feed_readings.fetch_add(1, Ordering::SeqCst);
+        self.fault()?;
+        self.store.feed_after(owner, after, limit).await
+    }
+    async fn feed_end(&self) -> Result<EventPosition> {
+        self.store.feed_end().await
     }
     fn subscribe(&self) -> tokio::sync::broadcast::Receiver<WakeUp> {
         self.store.subscribe()

@@ -5,6 +5,7 @@
 
 mod actor;
 mod faulty_task_store;
+mod feed;
 mod requests;
 mod running;
 mod stage;

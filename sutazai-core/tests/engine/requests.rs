@@ -114,6 +114,34 @@ async fn one_key_is_one_task_and_asks_for_one_thing() {
     assert_eq!(stage.engine.submit(&ME, keyed("finish")).await.unwrap().id, first.id);
     let error = stage.engine.submit(&ME, keyed("talk")).await.unwrap_err();
     assert_eq!((error.kind(), error.field()), (ErrorKind::Conflict, Some("idempotency_key")));
+
+    let at = |seconds| Some(stage.clock.now() + Duration::from_secs(seconds));
+    let later = NewTask { run_at: at(600), idempotency_key: Some("later".into()), ..keyed("finish") };
+    let known = stage.engine.submit(&ME, later.clone()).await.unwrap();
+    for other in [
+        NewTask { title: "x".into(), ..later.clone() },
+        NewTask { description: "x".into(), ..later.clone() },
+        NewTask { priority: 6, ..later.clone() },
+        NewTask { timeout_seconds: 299, ..later.clone() },
+        NewTask { max_attempts: 2, ..later.clone() },
+        NewTask { run_at: at(601), ..later.clone() },
+        NewTask { run_at: None, ..later.clone() },
+        NewTask { run_at: at(600), ..keyed("finish") },
+    ] {
+        let error = stage.engine.submit(&ME, other).await.unwrap_err();
+        assert_eq!((error.kind(), error.field()), (ErrorKind::Conflict, Some("idempotency_key")));
+    }
+    stage.clock.advance(Duration::from_secs(5));
+    assert_eq!(stage.engine.submit(&ME, keyed("finish")).await.unwrap().id, first.id);
+    assert_eq!(stage.engine.submit(&ME, later.clone()).await.unwrap().id, known.id);
+
+    // A retry has another time; the request is still the same.
+    let keyed = NewTask { idempotency_key: Some("retried".into()), max_attempts: 1, ..keyed("fail") };
+    let task = stage.engine.submit(&ME, keyed.clone()).await.unwrap();
+    stage.engine.start();
+    stage.until_ended(&task).await;
+    stage.engine.retry(&ME, task.id).await.unwrap();
+    assert_eq!(stage.engine.submit(&ME, keyed).await.unwrap().id, task.id);
 }
 
 #[test]

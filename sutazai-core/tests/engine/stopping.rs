@@ -126,7 +126,7 @@ async fn an_agent_that_does_not_stop_is_cut_off() {
 #[tokio::test]
 async fn a_store_out_of_reach_loses_no_outcome() {
     let store = Arc::new(MemoryTaskStore::new());
-    let faulty = Arc::new(FaultyTaskStore { store: store.clone(), faults: AtomicU32::new(4) });
+    let faulty = FaultyTaskStore::new(store.clone(), 4);
     let stage = Stage::over(store, faulty.clone(), 2);
     stage.engine.start();
     let task = stage.submit("finish").await;
@@ -146,7 +146,7 @@ async fn a_store_out_of_reach_loses_no_outcome() {
 #[tokio::test]
 async fn an_outcome_that_the_store_cannot_bear_hinders_no_other() {
     let store = Arc::new(MemoryTaskStore::new());
-    let faulty = Arc::new(FaultyTaskStore { store: store.clone(), faults: AtomicU32::new(0) });
+    let faulty = FaultyTaskStore::new(store.clone(), 0);
     let stage = Stage::over(store, faulty, 8);
     let mut all = Vec::new();
     for what in ["finish", "finish", "poison", "finish"] {

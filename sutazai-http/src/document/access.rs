@@ -5,7 +5,7 @@ use sutazai_core::domain::Permission;
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::SecurityRequirement;
 
-use super::api::{ACCESS_TOKEN, API_KEY};
+use super::api::{ACCESS_TOKEN, API_KEY, TICKET};
 use super::operations::{all, may_answer};
 
 /// These operations need a sign-in; an API key is as good where no permission says otherwise.
@@ -15,6 +15,13 @@ pub(crate) fn signed_in(document: &mut OpenApi) {
             .security
             .get_or_insert_with(|| vec![requirement(ACCESS_TOKEN, None), requirement(API_KEY, None)]);
         may_answer(operation, StatusCode::UNAUTHORIZED, "No token or key, or one that is not good.");
+    }
+}
+
+/// A ticket is as good for these operations.
+pub(crate) fn ticketed(document: &mut OpenApi) {
+    for operation in all(document) {
+        operation.security.get_or_insert_default().push(requirement(TICKET, None));
     }
 }
 

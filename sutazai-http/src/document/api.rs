@@ -8,6 +8,8 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, Secur
 pub(super) const ACCESS_TOKEN: &str = "access_token";
 /// The scheme of API keys.
 pub(super) const API_KEY: &str = "api_key";
+/// The scheme of tickets.
+pub(super) const TICKET: &str = "ticket";
 
 #[derive(OpenApi)]
 #[openapi(
@@ -19,6 +21,7 @@ pub(super) const API_KEY: &str = "api_key";
         (name = "auth", description = "Who is calling, and what they sign in with."),
         (name = "agents", description = "What can be asked for."),
         (name = "tasks", description = "Asking for tasks, following them, stopping them."),
+        (name = "events", description = "What happens, as it happens."),
         (name = "system", description = "The machine below."),
         (name = "admin", description = "For admins: users, failed tasks, numbers."),
         (name = "health", description = "Whether the server is alive."),
@@ -41,5 +44,10 @@ pub(crate) fn frame() -> utoipa::openapi::OpenApi {
     schemes.insert(ACCESS_TOKEN.into(), SecurityScheme::Http(token).into());
     let key = ApiKeyValue::with_description("X-API-Key", "An API key; what it may do its scopes say.");
     schemes.insert(API_KEY.into(), SecurityScheme::ApiKey(ApiKey::Header(key)).into());
+    let ticket = ApiKeyValue::with_description(
+        "ticket",
+        "What `POST /api/v1/auth/ticket` gives: good for one stream.",
+    );
+    schemes.insert(TICKET.into(), SecurityScheme::ApiKey(ApiKey::Query(ticket)).into());
     document
 }

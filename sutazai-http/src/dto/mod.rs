@@ -9,3 +9,4 @@ pub(crate) mod gone;
 pub(crate) mod health;
 pub(crate) mod snapshot;
 pub(crate) mod task;
+pub(crate) mod ticket;

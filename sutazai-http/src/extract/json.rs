@@ -56,7 +56,8 @@ fn is_json(headers: &HeaderMap) -> bool {
     essence.eq_ignore_ascii_case("application/json")
 }
 
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+/// Reads JSON; an error names the field that does not fit.
+pub(crate) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     // Serde would take an array for an object, field by field in the order of the source.
     if body.trim_ascii_start().starts_with(b"[") {
         return Err(Error::invalid("body", "expected a JSON object, got an array").into());

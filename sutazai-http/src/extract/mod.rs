@@ -7,7 +7,7 @@ mod query;
 mod user_agent;
 
 pub(crate) use account::{Account, Administration};
-pub(crate) use json::{Json, OptionalJson};
+pub(crate) use json::{Json, OptionalJson, read as read_json};
 pub(crate) use path::IdPath;
 pub(crate) use query::Query;
 pub(crate) use user_agent::UserAgent;

@@ -1,59 +1,70 @@
 //! Finds out who is calling, before anything else of the request is looked at.
 
 use axum::extract::{Request, State};
-use axum::http::HeaderMap;
-use axum::http::header::AUTHORIZATION;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use sutazai_core::Result;
 use sutazai_core::domain::Caller;
-use sutazai_core::identity::{Authenticated, Identity};
-use sutazai_core::{Error, ErrorKind, Result};
+use sutazai_core::identity::Authenticated;
 
 use crate::app::App;
+use crate::auth::credential::Credential;
 use crate::error::ApiError;
 
-/// Where an API key may stand when there is no `Authorization`.
-const API_KEY: &str = "x-api-key";
+/// The parameter of the query string that holds a ticket.
+const TICKET: &str = "ticket";
 
-/// Lets a request pass whose bearer token (RFC 6750, 2.1) or API key is good, with a [`Caller`] and, for somebody who
-/// has signed in, an [`Authenticated`] in its extensions. Without identity everybody is the system.
-pub(crate) async fn require(State(app): State<App>, mut request: Request, next: Next) -> Response {
+/// Lets a request pass whose bearer token or API key is good, with a [`Caller`] and, for somebody who has signed in, an
+/// [`Authenticated`] in its extensions. Without identity everybody is the system.
+pub(crate) async fn require(State(app): State<App>, request: Request, next: Next) -> Response {
+    let credential = Credential::of(request.headers());
+    admit(&app, credential, request, next).await
+}
+
+/// The same for streams, where a ticket may stand in the address; with the [`Credential`] in the extensions, which has
+/// to be good as long as the stream lasts.
+pub(crate) async fn require_or_ticket(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let ticket = ticket(&request).filter(|_| app.identity().is_some());
+    let credential = match ticket {
+        Some(ticket) if !Credential::is_in(request.headers()) => {
+            app.tickets().redeem(&ticket, app.engine().clock().now())
+        }
+        _ => Credential::of(request.headers()),
+    };
+    if let Ok(credential) = &credential {
+        request.extensions_mut().insert(credential.clone());
+    }
+    admit(&app, credential, request, next).await
+}
+
+async fn admit(app: &App, credential: Result<Credential>, mut request: Request, next: Next) -> Response {
     let caller = match app.identity() {
         None => Caller::System,
-        Some(identity) => match who(identity, request.headers()).await {
-            Ok((caller, authenticated)) => {
-                if let Some(user) = caller.owner() {
-                    tracing::Span::current().record("user_id", tracing::field::display(user));
+        Some(identity) => {
+            let proved = match credential {
+                Ok(credential) => credential.prove(identity).await,
+                Err(e) => Err(e),
+            };
+            match proved {
+                Ok((caller, authenticated)) => {
+                    if let Some(user) = caller.owner() {
+                        tracing::Span::current().record("user_id", tracing::field::display(user));
+                    }
+                    if let Some(authenticated) = authenticated {
+                        request.extensions_mut().insert::<Authenticated>(authenticated);
+                    }
+                    caller
                 }
-                if let Some(authenticated) = authenticated {
-                    request.extensions_mut().insert::<Authenticated>(authenticated);
-                }
-                caller
+                Err(e) => return ApiError::from(e).into_response(),
             }
-            Err(e) => return ApiError::from(e).into_response(),
-        },
+        }
     };
     request.extensions_mut().insert(caller);
     next.run(request).await
 }
 
-async fn who(identity: &Identity, headers: &HeaderMap) -> Result<(Caller, Option<Authenticated>)> {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    if let (None, Some(key)) = (headers.get(AUTHORIZATION), text(API_KEY)) {
-        return Ok((identity.authenticate_key(key.trim()).await?, None));
-    }
-    let token = text(AUTHORIZATION.as_str()).and_then(bearer).ok_or_else(|| {
-        let expected = "expected the header `Authorization: Bearer <access token or API key>`";
-        Error::new(ErrorKind::Unauthenticated, expected)
-    })?;
-    if Identity::is_api_key(token) {
-        return Ok((identity.authenticate_key(token).await?, None));
-    }
-    let authenticated = identity.authenticate(token)?;
-    Ok((authenticated.caller.clone(), Some(authenticated)))
-}
-
-fn bearer(value: &str) -> Option<&str> {
-    let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+fn ticket(request: &Request) -> Option<String> {
+    let query = request.uri().query()?;
+    let mut pairs = form_urlencoded::parse(query.as_bytes());
+    pairs.find(|(name, _)| name == TICKET).map(|(_, ticket)| ticket.into_owned())
 }

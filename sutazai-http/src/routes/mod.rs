@@ -4,6 +4,7 @@ pub(crate) mod admin;
 pub(crate) mod agents;
 pub(crate) mod auth;
 pub(crate) mod document;
+pub(crate) mod events;
 pub(crate) mod health;
 pub(crate) mod system;
 pub(crate) mod tasks;

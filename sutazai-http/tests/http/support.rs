@@ -14,6 +14,7 @@ use sutazai_core::engine::{Engine, EngineBuilder};
 use sutazai_core::identity::{Identity, IdentityConfig};
 use sutazai_core::memory::{MemoryApiKeyStore, MemoryIdentityStore, MemoryTaskStore};
 use sutazai_core::ports::{Agent, AgentContext, MetricSource, SystemClock};
+use sutazai_core::testing::ManualClock;
 use sutazai_core::{Error, Result};
 use sutazai_http::auth::{Argon2Cost, Argon2PasswordHasher, JwtTokenSigner};
 use sutazai_http::{App, router, serve};
@@ -25,8 +26,8 @@ use tokio_util::sync::CancellationToken;
 pub(crate) const SECRET: &[u8] = b"a secret of thirty-two bytes ...";
 pub(crate) const PASSWORD: &str = "correct horse battery";
 
-/// Does what its payload says: `mode` is `echo`, `gate` (report, then wait until the test opens the gate), `refuse`
-/// (an error that no retry helps) or `break` (an error of ours).
+/// Does what its payload says: `mode` is `echo`, `gate` (report, then wait until the test opens the gate), `flood`
+/// (say a megabyte), `refuse` (an error that no retry helps) or `break` (an error of ours).
 #[derive(Debug)]
 struct Worker {
     gate: Arc<Semaphore>,
@@ -41,7 +42,7 @@ impl Agent for Worker {
             capabilities: vec!["testing".into()],
             input_schema: json!({
                 "type": "object",
-                "properties": { "mode": { "enum": ["echo", "gate", "refuse", "break"] }, "text": { "type": "string" } },
+                "properties": { "mode": { "enum": ["echo", "gate", "flood", "refuse", "break"] }, "text": { "type": "string" } },
                 "required": ["mode"],
                 "additionalProperties": false
             }),
@@ -57,6 +58,7 @@ impl Agent for Worker {
                     () = context.cancellation.cancelled() => context.check_cancelled()?,
                 }
             }
+            "flood" => context.text(&"x".repeat(1_000_000)),
             "refuse" => return Err(Error::invalid("text", "expected something else")),
             "break" => return Err(Error::internal("the secret plan of the disk")),
             _ => {}
@@ -110,6 +112,16 @@ impl Server {
         }
         let identity = identity();
         Self::serve(builder, identity, with_users, gate, placed).await
+    }
+
+    /// A server whose streams go by this clock.
+    pub(crate) async fn start_at(clock: Arc<ManualClock>) -> Self {
+        let gate = Arc::new(Semaphore::new(0));
+        let builder = Engine::builder()
+            .task_store(Arc::new(MemoryTaskStore::new()))
+            .clock(clock)
+            .agent(Arc::new(Worker { gate: gate.clone() }));
+        Self::serve(builder, identity(), true, gate, |router| router).await
     }
 
     /// A server over this identity.
@@ -208,6 +220,12 @@ impl User<'_> {
         task["id"].as_str().unwrap().to_owned()
     }
 
+    /// A ticket for one stream.
+    pub(crate) async fn ticket(&self) -> String {
+        let answer = self.request(Method::POST, "/api/v1/auth/ticket").send().await.unwrap();
+        success(answer, 201).await["ticket"].as_str().unwrap().to_owned()
+    }
+
     pub(crate) async fn task(&self, id: &str) -> Value {
         success(self.get(&format!("/api/v1/tasks/{id}")).await, 200).await
     }
@@ -225,6 +243,17 @@ impl User<'_> {
         self.events(id, 0).await;
         self.task(id).await
     }
+}
+
+/// Runs this test again in a process of its own, where no other test runs beside it; gives whether this is that process.
+pub(crate) fn is_alone(test: &str) -> bool {
+    const ALONE: &str = "SUTAZAI_TEST_ALONE";
+    if std::env::var_os(ALONE).is_some() {
+        return true;
+    }
+    let mut alone = std::process::Command::new(std::env::current_exe().unwrap());
+    assert!(alone.args([test, "--exact", "--nocapture"]).env(ALONE, "1").status().unwrap().success());
+    false
 }
 
 /// Checks that a good answer is in the envelope, and opens it.

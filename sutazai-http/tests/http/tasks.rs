@@ -78,6 +78,17 @@ async fn the_same_key_gives_the_same_task() {
     assert_eq!(tasks.len(), 1);
     let other = json!({ "agent": "worker", "payload": { "mode": "echo", "text": "other" } });
     names(post("once", &other).await, 409, "conflict", "idempotency_key").await;
+    for (field, value) in [
+        ("title", json!("x")),
+        ("description", json!("x")),
+        ("priority", json!(9)),
+        ("timeout_seconds", json!(1)),
+        ("max_attempts", json!(1)),
+    ] {
+        let mut changed = body.clone();
+        changed[field] = value;
+        names(post("once", &changed).await, 409, "conflict", "idempotency_key").await;
+    }
     success(post("twice", &other).await, 202).await;
     assert_eq!(ids(&ada, "").await.len(), 2);
 
@@ -87,6 +98,52 @@ async fn the_same_key_gives_the_same_task() {
     for bad in ["", &"x".repeat(201)] {
         names(post(bad, &body).await, 422, "invalid_input", "idempotency_key").await;
     }
+}
+
+#[tokio::test]
+async fn a_task_is_sent_again_only_when_it_has_changed() {
+    let server = Server::start().await;
+    let ada = server.user("ada").await;
+    let id = ada.submit("gate").await;
+    while ada.task(&id).await["status"] != "processing" {
+        tokio::task::yield_now().await;
+    }
+    let path = format!("/api/v1/tasks/{id}");
+    let tag_of = async || {
+        let answer = ada.get(&path).await;
+        let tag = answer.headers()["etag"].to_str().unwrap().to_owned();
+        success(answer, 200).await;
+        tag
+    };
+    let asked = async |known: &str| {
+        ada.request(Method::GET, &path).header("If-None-Match", known).send().await.unwrap()
+    };
+    let tag = tag_of().await;
+    assert!(tag.starts_with("W/\""), "{tag}");
+    assert_eq!(tag_of().await, tag);
+    let strong = tag.trim_start_matches("W/");
+    for known in [tag.clone(), strong.to_owned(), "*".into(), format!("\"a\", {tag} , W/\"b\"")] {
+        let answer = asked(&known).await;
+        assert_eq!(
+            (answer.status().as_u16(), answer.headers()["etag"].to_str().unwrap()),
+            (304, tag.as_str())
+        );
+        assert_eq!(answer.headers().get("content-type"), None);
+        assert_eq!(answer.bytes().await.unwrap().len(), 0);
+    }
+    for other in ["", "\"a\"", "W/\"\"", strong.trim_matches('"')] {
+        success(asked(other).await, 200).await;
+    }
+    success(ada.post(&format!("{path}/cancel"), &json!({})).await, 200).await;
+    success(asked(&tag).await, 200).await;
+    ada.ended(&id).await;
+    let last = tag_of().await;
+    assert_ne!(last, tag);
+    assert_eq!(asked(&last).await.status(), 304);
+    // What is not there, or not theirs, is told as always.
+    let eve = server.user("eve").await;
+    let foreign = eve.request(Method::GET, &path).header("If-None-Match", "*").send().await.unwrap();
+    failure(foreign, 404, "not_found").await;
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use sutazai_core::ports::{Clock, SystemClock};
 
 use super::database::Database;
 use super::queue::{CLAIM, NEXT_DUE};
+use super::task_store::{FEED, FEED_OF_OWNER};
 use place::database;
 
 #[path = "../../tests/postgres/place.rs"]
@@ -95,4 +96,22 @@ async fn a_claim_searches_the_queue_alone_before_and_after_100_000_finished_task
         .unwrap();
     }
     assert!(buffers[1] < buffers[0] + 200 && buffers[2] < buffers[0] + 200, "blocks read: {buffers:?}");
+}
+
+#[tokio::test]
+async fn the_feed_is_searched_and_never_read_whole() {
+    let url = database().await;
+    crate::migrations::up(&url).await.unwrap();
+    let mut connection = Database::new(&url).unwrap().take().await.unwrap();
+    for (sql, index) in [(FEED, "task_events_feed"), (FEED_OF_OWNER, "task_events_owner")] {
+        let explain = format!("EXPLAIN (FORMAT JSON) {sql}");
+        let mut query = sqlx::query(AssertSqlSafe(explain)).bind("7").bind(7_i64).bind(7_i64);
+        if sql == FEED_OF_OWNER {
+            query = query.bind(TaskId::new().0);
+        }
+        let plan = query.fetch_one(&mut *connection).await.unwrap().get::<Value, _>(0);
+        let nodes: Vec<&Value> = nodes(&plan).iter().map(|node| &node["Node Type"]).collect();
+        assert_eq!(nodes, ["Limit", "Index Scan"], "{plan:#}");
+        assert!(plan.to_string().contains(index), "{plan:#}");
+    }
 }

@@ -37,8 +37,8 @@ pub(super) const CLAIM: &str = concat!(
             ) AS due LIMIT $5))
         RETURNING *
     ), told AS (
-        INSERT INTO task_events (task_id, sequence, at, kind)
-        SELECT id, last_sequence, $1,
+        INSERT INTO task_events (task_id, sequence, owner, at, kind)
+        SELECT id, last_sequence, owner, $1,
             jsonb_build_object('type', 'status', 'status', 'processing', 'attempt', attempt)
         FROM claimed
     )
@@ -269,10 +269,10 @@ async fn finish_alone(
             WHERE tasks.id = new.id AND tasks.attempt = new.attempt AND tasks.worker = new.worker
                 AND tasks.status = 'processing' AND NOT tasks.awaited AND tasks.state IS NULL
                 AND NOT (tasks.cancel_requested AND new.status = 'pending')
-            RETURNING tasks.id, tasks.last_sequence, new.event
+            RETURNING tasks.id, tasks.last_sequence, tasks.owner, new.event
         ), told AS (
-            INSERT INTO task_events (task_id, sequence, at, kind)
-            SELECT id, last_sequence, $9, event::jsonb FROM ended
+            INSERT INTO task_events (task_id, sequence, owner, at, kind)
+            SELECT id, last_sequence, owner, $9, event::jsonb FROM ended
         )
         SELECT id FROM ended";
     let mut seen = HashSet::new();
@@ -370,10 +370,10 @@ pub(super) async fn append(
         WITH held AS (
             UPDATE tasks SET last_sequence = last_sequence + cardinality($4::timestamptz[])
             WHERE id = $1 AND attempt = $2 AND worker = $3 AND status = 'processing'
-            RETURNING last_sequence - cardinality($4::timestamptz[]) AS before
+            RETURNING last_sequence - cardinality($4::timestamptz[]) AS before, owner
         ), told AS (
-            INSERT INTO task_events (task_id, sequence, at, kind)
-            SELECT $1, before + position, at, kind::jsonb
+            INSERT INTO task_events (task_id, sequence, owner, at, kind)
+            SELECT $1, before + position, owner, at, kind::jsonb
             FROM held CROSS JOIN unnest($4::timestamptz[], $5::text[]) WITH ORDINALITY AS new (at, kind, position)
         )
         SELECT before FROM held";

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use sqlx::postgres::PgRow;
 use sqlx::types::Json;
 use sqlx::{PgConnection, Row};
-use sutazai_core::domain::{Task, TaskEvent, TaskId, UserId, WorkerId};
+use sutazai_core::domain::{EventPosition, FeedEvent, Task, TaskEvent, TaskId, UserId, WorkerId};
 use uuid::Uuid;
 
 use super::fault::Outcome;
@@ -69,6 +69,21 @@ pub(super) fn decode_event(task_id: TaskId, row: &PgRow) -> Outcome<TaskEvent> {
     })
 }
 
+/// Reads a row of `sequence, at, kind, transaction::text, number, task_id, owner`.
+pub(super) fn decode_feed_event(row: &PgRow) -> Outcome<FeedEvent> {
+    let number = row.try_get::<i64, _>(4)?.unsigned_abs();
+    Ok(FeedEvent {
+        position: position(row.try_get(3)?, number),
+        owner: row.try_get::<Option<Uuid>, _>(6)?.map(UserId),
+        event: decode_event(TaskId(row.try_get(5)?), row)?,
+    })
+}
+
+/// Where the event of this number stands that this transaction wrote; a transaction is a number of 64 bits.
+pub(super) fn position(transaction: &str, number: u64) -> EventPosition {
+    EventPosition(transaction.parse::<u128>().unwrap_or_default() << 64 | u128::from(number))
+}
+
 /// Adds new tasks, each with its first event; gives the ids of those whose idempotency key was not there yet.
 pub(super) async fn insert(connection: &mut PgConnection, added: &[&Record]) -> Outcome<Vec<TaskId>> {
     const INSERT: &str = "\
@@ -84,10 +99,10 @@ pub(super) async fn insert(connection: &mut PgConnection, added: &[&Record]) -> 
                         max_attempts, run_at, idempotency_key, created_at, awaited)
             ON CONFLICT (coalesce(owner, '00000000-0000-0000-0000-000000000000'), idempotency_key)
                 WHERE idempotency_key IS NOT NULL DO NOTHING
-            RETURNING id, created_at
+            RETURNING id, owner, created_at
         ), told AS (
-            INSERT INTO task_events (task_id, sequence, at, kind)
-            SELECT id, 1, created_at, '{\"type\": \"status\", \"status\": \"pending\", \"attempt\": 0}' FROM added
+            INSERT INTO task_events (task_id, sequence, owner, at, kind)
+            SELECT id, 1, owner, created_at, '{\"type\": \"status\", \"status\": \"pending\", \"attempt\": 0}' FROM added
         )
         SELECT id FROM added";
     let column = Columns(added);
@@ -150,16 +165,21 @@ pub(super) async fn update(connection: &mut PgConnection, changed: &[&Record]) -
 }
 
 /// Adds events.
-pub(super) async fn insert_events(connection: &mut PgConnection, events: &[&TaskEvent]) -> Outcome<()> {
+pub(super) async fn insert_events(
+    connection: &mut PgConnection,
+    events: &[&(Option<UserId>, TaskEvent)],
+) -> Outcome<()> {
     const INSERT: &str = "\
-        INSERT INTO task_events (task_id, sequence, at, kind)
-        SELECT task_id, sequence, at, kind::jsonb
-        FROM unnest($1::uuid[], $2::bigint[], $3::timestamptz[], $4::text[]) AS new (task_id, sequence, at, kind)";
+        INSERT INTO task_events (task_id, sequence, owner, at, kind)
+        SELECT task_id, sequence, owner, at, kind::jsonb
+        FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::timestamptz[], $5::text[])
+            AS new (task_id, sequence, owner, at, kind)";
     sqlx::query(INSERT)
-        .bind(events.iter().map(|event| event.task_id.0).collect::<Vec<_>>())
-        .bind(events.iter().map(|event| event.sequence.cast_signed()).collect::<Vec<_>>())
-        .bind(events.iter().map(|event| event.at).collect::<Vec<_>>())
-        .bind(events.iter().map(|event| json(&event.kind)).collect::<Outcome<Vec<_>>>()?)
+        .bind(events.iter().map(|(_, event)| event.task_id.0).collect::<Vec<_>>())
+        .bind(events.iter().map(|(_, event)| event.sequence.cast_signed()).collect::<Vec<_>>())
+        .bind(events.iter().map(|(owner, _)| owner.map(|owner| owner.0)).collect::<Vec<_>>())
+        .bind(events.iter().map(|(_, event)| event.at).collect::<Vec<_>>())
+        .bind(events.iter().map(|(_, event)| json(&event.kind)).collect::<Outcome<Vec<_>>>()?)
         .execute(connection)
         .await?;
     Ok(())

@@ -77,7 +77,7 @@ impl Rows for Transaction<'_> {
             update(self.connection, &flush.changed).await?;
         }
         // A task's first event is written with it.
-        let events: Vec<_> = flush.events.iter().filter(|event| event.sequence > 1).collect();
+        let events: Vec<_> = flush.events.iter().filter(|(_, event)| event.sequence > 1).collect();
         if !events.is_empty() {
             insert_events(self.connection, &events).await?;
         }

@@ -5,8 +5,8 @@ use chrono::{DateTime, Utc};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Postgres, QueryBuilder, Row};
 use sutazai_core::domain::{
-    Claim, ClaimKey, Finish, NewEvent, Task, TaskCount, TaskEvent, TaskId, TaskPage, TaskQuery,
-    TaskStatistics,
+    Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Task, TaskCount, TaskEvent, TaskId,
+    TaskPage, TaskQuery, TaskStatistics, UserId,
 };
 use sutazai_core::ports::{ClaimRequest, LeaseState, TaskStore, WakeUp};
 use sutazai_core::{ErrorKind, Result};
@@ -16,9 +16,25 @@ use super::database::Database;
 use super::fault::Outcome;
 use super::grouped::Grouped;
 use super::queue;
-use super::record::{columns, decode, decode_event};
+use super::record::{columns, decode, decode_event, decode_feed_event, position};
 use super::transaction::Transaction;
 use super::wake_ups::WakeUps;
+
+/// The feed of all: `$1` and `$2` transaction and number after which, `$3` how many.
+///
+/// A transaction may commit after one that began later. So only those are read that began before every transaction that
+/// is still open: nothing can come before them any more.
+pub(super) const FEED: &str = "\
+    SELECT sequence, at, kind, transaction::text, number, task_id, owner FROM task_events
+    WHERE (transaction, number) > ($1::text::xid8, $2)
+        AND transaction < pg_snapshot_xmin(pg_current_snapshot())
+    ORDER BY task_events.transaction, number LIMIT $3";
+/// The feed of `$4`.
+pub(super) const FEED_OF_OWNER: &str = "\
+    SELECT sequence, at, kind, transaction::text, number, task_id, owner FROM task_events
+    WHERE owner = $4 AND (transaction, number) > ($1::text::xid8, $2)
+        AND transaction < pg_snapshot_xmin(pg_current_snapshot())
+    ORDER BY task_events.transaction, number LIMIT $3";
 
 /// More tasks than this in one call are not sent together with those of others.
 const MANY: usize = 100;
@@ -134,6 +150,20 @@ impl TaskStore for PostgresTaskStore {
     async fn events_after(&self, id: TaskId, after: u64, limit: u32) -> Result<Vec<TaskEvent>> {
         let input = (id, after, limit);
         self.database.run(&input, |connection, input| Box::pin(events(connection, *input))).await
+    }
+
+    async fn feed_after(
+        &self,
+        owner: Option<UserId>,
+        after: EventPosition,
+        limit: u32,
+    ) -> Result<Vec<FeedEvent>> {
+        let input = (owner, after, limit);
+        self.database.run(&input, |connection, input| Box::pin(feed(connection, *input))).await
+    }
+
+    async fn feed_end(&self) -> Result<EventPosition> {
+        self.database.run(&(), |connection, ()| Box::pin(end_of_feed(connection))).await
     }
 
     fn subscribe(&self) -> broadcast::Receiver<WakeUp> {
@@ -259,4 +289,22 @@ async fn events(
         .fetch_all(connection)
         .await?;
     rows.iter().map(|row| decode_event(id, row)).collect()
+}
+
+async fn feed(
+    connection: &mut PgConnection,
+    (owner, after, limit): (Option<UserId>, EventPosition, u32),
+) -> Outcome<Vec<FeedEvent>> {
+    let number = i64::try_from(after.0 & u128::from(u64::MAX)).unwrap_or(i64::MAX);
+    let query = sqlx::query(if owner.is_some() { FEED_OF_OWNER } else { FEED });
+    let mut query = query.bind((after.0 >> 64).to_string()).bind(number).bind(i64::from(limit));
+    if let Some(owner) = owner {
+        query = query.bind(owner.0);
+    }
+    query.fetch_all(connection).await?.iter().map(decode_feed_event).collect()
+}
+
+async fn end_of_feed(connection: &mut PgConnection) -> Outcome<EventPosition> {
+    const END: &str = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text";
+    Ok(position(sqlx::query(END).fetch_one(connection).await?.try_get(0)?, 0))
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Arguments, Row};
-use sutazai_core::domain::{EventKind, Task, TaskEvent, TaskId, UserId, WorkerId};
+use sutazai_core::domain::{EventKind, EventPosition, FeedEvent, Task, TaskEvent, TaskId, UserId, WorkerId};
 use uuid::Uuid;
 
 use super::fault::Outcome;
@@ -41,7 +41,7 @@ pub(super) const UPDATE: (&str, usize, &str) = (
 
 /// Adds events.
 pub(super) const INSERT_EVENTS: (&str, usize, &str) =
-    ("INSERT INTO task_events (task_id, sequence, at, kind) VALUES", 4, "");
+    ("INSERT INTO task_events (task_id, sequence, owner, at, kind) VALUES", 5, "");
 
 impl Record {
     /// Reads a row of `columns!()`.
@@ -137,9 +137,13 @@ impl Record {
 }
 
 /// Adds the values of [`INSERT_EVENTS`].
-pub(super) fn bind_event(event: &TaskEvent, to: &mut SqliteArguments) -> Outcome<()> {
+pub(super) fn bind_event(
+    (owner, event): &(Option<UserId>, TaskEvent),
+    to: &mut SqliteArguments,
+) -> Outcome<()> {
     to.add(event.task_id.0)?;
     to.add(event.sequence.cast_signed())?;
+    to.add(owner.map(|owner| owner.0))?;
     to.add(nanos(event.at))?;
     to.add(serde_json::to_string(&event.kind)?)?;
     Ok(())
@@ -153,6 +157,15 @@ pub(super) fn decode_event(task_id: TaskId, row: &SqliteRow) -> Outcome<TaskEven
         sequence: row.try_get::<i64, _>(0)?.unsigned_abs(),
         at: instant(row.try_get(1)?),
         kind,
+    })
+}
+
+/// Reads a row of `sequence, at, kind, position, task_id, owner`.
+pub(super) fn decode_feed_event(row: &SqliteRow) -> Outcome<FeedEvent> {
+    Ok(FeedEvent {
+        position: EventPosition(row.try_get::<i64, _>(3)?.unsigned_abs().into()),
+        owner: row.try_get::<Option<Uuid>, _>(5)?.map(UserId),
+        event: decode_event(TaskId(row.try_get(4)?), row)?,
     })
 }
 

@@ -30,8 +30,13 @@ macro_rules! step {
 }
 
 /// All steps, in order; the first is version 1. Only ever append.
-const STEPS: &[Step] =
-    &[step!("0001", "identity"), step!("0002", "tasks"), step!("0003", "metrics"), step!("0004", "access")];
+const STEPS: &[Step] = &[
+    step!("0001", "identity"),
+    step!("0002", "tasks"),
+    step!("0003", "metrics"),
+    step!("0004", "access"),
+    step!("0005", "feed"),
+];
 
 /// Takes every step that the database has not; makes the database if there is none.
 pub(crate) async fn migrate_up(path: &Path) -> Result<Vec<Migration>> {

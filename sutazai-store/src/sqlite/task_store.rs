@@ -8,8 +8,8 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, QueryBuilder, Row, Sqlite};
 use sutazai_core::Result;
 use sutazai_core::domain::{
-    Claim, ClaimKey, Finish, NewEvent, Task, TaskCount, TaskEvent, TaskId, TaskPage, TaskQuery,
-    TaskStatistics,
+    Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Task, TaskCount, TaskEvent, TaskId,
+    TaskPage, TaskQuery, TaskStatistics, UserId,
 };
 use sutazai_core::ports::{ClaimRequest, LeaseState, TaskStore, WakeUp};
 use tokio::sync::broadcast;
@@ -17,9 +17,16 @@ use tokio::sync::broadcast;
 use super::database::Database;
 use super::fault::{Fault, Outcome};
 use super::queue;
-use super::record::{columns, decode_event};
+use super::record::{columns, decode_event, decode_feed_event};
 use super::statement::{instant, nanos};
 use crate::rows::Record;
+
+/// The feed of all: `?1` after, `?2` how many.
+const FEED: &str = "SELECT sequence, at, kind, position, task_id, owner FROM task_events WHERE position > ?1 \
+                    ORDER BY position LIMIT ?2";
+/// The feed of `?3`.
+const FEED_OF_OWNER: &str = "SELECT sequence, at, kind, position, task_id, owner FROM task_events \
+                             WHERE owner = ?3 AND position > ?1 ORDER BY position LIMIT ?2";
 
 /// Tasks in an SQLite file.
 #[derive(Debug)]
@@ -112,6 +119,27 @@ impl SqliteTaskStore {
         rows.iter().map(|row| decode_event(id, row)).collect()
     }
 
+    async fn feed(&self, owner: Option<UserId>, after: EventPosition, limit: u32) -> Outcome<Vec<FeedEvent>> {
+        let query = match owner {
+            None => sqlx::query(FEED),
+            Some(_) => sqlx::query(FEED_OF_OWNER),
+        };
+        let mut query = query.bind(i64::try_from(after.0).unwrap_or(i64::MAX)).bind(limit);
+        if let Some(owner) = owner {
+            query = query.bind(owner.0);
+        }
+        let rows = query.fetch_all(self.database.readers()).await?;
+        rows.iter().map(decode_feed_event).collect()
+    }
+
+    async fn end_of_feed(&self) -> Outcome<EventPosition> {
+        // Unlike the largest position it does not go back when the latest events are deleted.
+        const END: &str = "SELECT seq FROM sqlite_sequence WHERE name = 'task_events'";
+        let row = sqlx::query(END).fetch_optional(self.database.readers()).await?;
+        let end = row.map(|row| row.try_get::<i64, _>(0)).transpose()?;
+        Ok(EventPosition(end.unwrap_or_default().unsigned_abs().into()))
+    }
+
     fn read<T>(&self, outcome: Outcome<T>) -> Result<T> {
         outcome.map_err(|fault: Fault| fault.into_error(self.database.path()))
     }
@@ -183,7 +211,45 @@ impl TaskStore for SqliteTaskStore {
         self.read(self.events(id, after, limit).await)
     }
 
+    async fn feed_after(
+        &self,
+        owner: Option<UserId>,
+        after: EventPosition,
+        limit: u32,
+    ) -> Result<Vec<FeedEvent>> {
+        self.read(self.feed(owner, after, limit).await)
+    }
+
+    async fn feed_end(&self) -> Result<EventPosition> {
+        self.read(self.end_of_feed().await)
+    }
+
     fn subscribe(&self) -> broadcast::Receiver<WakeUp> {
         self.database.writer().subscribe()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_feed_is_searched_and_never_scanned() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("plan.db");
+        super::super::migrate_up(&path).await.unwrap();
+        let pool =
+            sqlx::SqlitePool::connect_with(super::super::statement::connect_options(&path)).await.unwrap();
+        for (sql, search) in [
+            (FEED, "SEARCH task_events USING INTEGER PRIMARY KEY (rowid>?)"),
+            (FEED_OF_OWNER, "SEARCH task_events USING INDEX task_events_owner (owner=? AND rowid>?)"),
+        ] {
+            let rows = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}")))
+                .fetch_all(&pool)
+                .await
+                .unwrap();
+            let plan: Vec<String> = rows.iter().map(|row| row.get(3)).collect();
+            assert_eq!(plan, [search]);
+        }
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 use sqlx::{Connection, Row, SqliteConnection};
 use sutazai_core::ErrorKind;
-use sutazai_core::domain::{NewTask, Task};
+use sutazai_core::domain::{EventPosition, NewTask, Task, UserId};
 use sutazai_core::ports::{Clock, SystemClock};
 use sutazai_store::migrations::{down, status, up};
 
@@ -25,7 +25,7 @@ async fn forward_back_and_forward() {
     assert!(!place.file().exists(), "asking for the status made a file");
 
     let taken = up(&url).await.unwrap();
-    assert_eq!(taken.iter().map(|m| m.version).collect::<Vec<_>>(), [1, 2, 3, 4]);
+    assert_eq!(taken.iter().map(|m| m.version).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
     assert!(up(&url).await.unwrap().is_empty());
     let schema = schema(&place).await;
     let stores = place.open().await;
@@ -33,10 +33,10 @@ async fn forward_back_and_forward() {
     assert_eq!(stores.tasks.get(kept[0].id).await.unwrap(), Some(kept[0].clone()));
     drop(stores);
 
-    let back = down(&url, 3).await.unwrap();
-    assert_eq!(back.iter().map(|m| m.version).collect::<Vec<_>>(), [4, 3, 2]);
+    let back = down(&url, 4).await.unwrap();
+    assert_eq!(back.iter().map(|m| m.version).collect::<Vec<_>>(), [5, 4, 3, 2]);
     let applied: Vec<bool> = status(&url).await.unwrap().iter().map(|m| m.applied).collect();
-    assert_eq!(applied, [true, false, false, false]);
+    assert_eq!(applied, [true, false, false, false, false]);
     assert_eq!(down(&url, 9).await.unwrap().len(), 1);
     assert!(self::schema(&place).await.is_empty(), "something was left behind");
 
@@ -89,9 +89,31 @@ async fn every_foreign_key_has_an_index() {
     }
 }
 
-/// Everything in the schema, in order.
+#[tokio::test]
+async fn events_keep_their_order_and_owner_when_they_get_positions() {
+    let place = Place::new();
+    let url = place.url();
+    let stores = place.open().await;
+    let owner = Some(UserId::new());
+    let tasks = (0..3).map(|n| Task { owner: owner.filter(|_| n != 1), ..task() }).collect();
+    let tasks = stores.tasks.enqueue(tasks).await.unwrap();
+    stores.tasks.cancel(tasks[0].id, SystemClock.now()).await.unwrap();
+    let before = stores.tasks.feed_after(None, EventPosition(0), 10).await.unwrap();
+    assert_eq!(before.len(), 4);
+    drop(stores);
+    assert_eq!(down(&url, 1).await.unwrap()[0].name, "feed");
+    let stores = place.open().await;
+    assert_eq!(stores.tasks.feed_after(None, EventPosition(0), 10).await.unwrap(), before);
+    assert_eq!(stores.tasks.feed_after(owner, EventPosition(0), 10).await.unwrap().len(), 3);
+    let end = stores.tasks.feed_end().await.unwrap();
+    assert_eq!(end, before[3].position);
+    stores.tasks.cancel(tasks[1].id, SystemClock.now()).await.unwrap();
+    assert_eq!(stores.tasks.feed_after(None, end, 10).await.unwrap()[0].event.task_id, tasks[1].id);
+}
+
+/// Everything in the schema, in order, but for SQLite's own tables, which stay for good.
 async fn schema(place: &Place) -> Vec<String> {
-    let rows = sqlx::query("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name")
+    let rows = sqlx::query("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite!_%' ESCAPE '!' ORDER BY name")
         .fetch_all(&mut connect(place).await)
         .await
         .unwrap();

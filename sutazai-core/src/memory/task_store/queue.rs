@@ -5,12 +5,13 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
 
 use chrono::{DateTime, Utc};
 
 use crate::domain::{
-    Claim, ClaimKey, EventKind, Outcome, Task, TaskCount, TaskError, TaskEvent, TaskId, TaskPage, TaskQuery,
-    TaskStatistics, TaskStatus, UserId,
+    Claim, ClaimKey, EventKind, EventPosition, FeedEvent, Outcome, Task, TaskCount, TaskError, TaskEvent,
+    TaskId, TaskPage, TaskQuery, TaskStatistics, TaskStatus, UserId,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::{ClaimRequest, LeaseState, WakeUp};
@@ -20,7 +21,10 @@ type ReadyKey = (Reverse<u8>, DateTime<Utc>, TaskId);
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     tasks: BTreeMap<TaskId, Task>,
-    events: HashMap<TaskId, Vec<TaskEvent>>,
+    feed: BTreeMap<EventPosition, FeedEvent>,
+    feed_end: EventPosition,
+    /// Where a task's events stand in the feed: sequence 1 first.
+    events: HashMap<TaskId, Vec<EventPosition>>,
     /// Pending and waiting for no child, not known to be due yet, by the time at which they will be.
     later: BTreeSet<(DateTime<Utc>, TaskId)>,
     /// Those that were due at some claim, in the order in which they are claimed.
@@ -268,9 +272,14 @@ impl Queue {
             self.keys.remove(&(owner, key));
         }
         self.tasks.remove(&id);
-        self.events.remove(&id);
+        for position in self.events.remove(&id).unwrap_or_default() {
+            self.feed.remove(&position);
+        }
         self.children.remove(&id);
         self.waiters.remove(&id);
+        for task in self.tasks.values_mut().filter(|task| task.parent == Some(id)) {
+            task.parent = None;
+        }
         Ok(())
     }
 
@@ -281,8 +290,24 @@ impl Queue {
     }
 
     pub(super) fn events_after(&self, id: TaskId, after: u64, limit: u32) -> Vec<TaskEvent> {
-        let events = self.events.get(&id).into_iter().flatten();
-        events.filter(|event| event.sequence > after).take(limit as usize).cloned().collect()
+        let positions = self.events.get(&id).into_iter().flatten();
+        let positions = positions.skip(usize::try_from(after).unwrap_or(usize::MAX)).take(limit as usize);
+        positions.filter_map(|position| self.feed.get(position)).map(|entry| entry.event.clone()).collect()
+    }
+
+    pub(super) fn feed_after(
+        &self,
+        owner: Option<UserId>,
+        after: EventPosition,
+        limit: u32,
+    ) -> Vec<FeedEvent> {
+        let later = self.feed.range((Bound::Excluded(after), Bound::Unbounded)).map(|(_, entry)| entry);
+        let wanted = later.filter(|entry| owner.is_none() || entry.owner == owner);
+        wanted.take(limit as usize).cloned().collect()
+    }
+
+    pub(super) fn feed_end(&self) -> EventPosition {
+        self.feed_end
     }
 
     /// The task under this claim, if the claim is still good.
@@ -372,7 +397,11 @@ impl Queue {
 
     fn record(&mut self, id: TaskId, kind: EventKind, at: DateTime<Utc>) {
         let events = self.events.entry(id).or_default();
-        events.push(TaskEvent { task_id: id, sequence: events.len() as u64 + 1, at, kind });
+        self.feed_end.0 += 1;
+        events.push(self.feed_end);
+        let event = TaskEvent { task_id: id, sequence: events.len() as u64, at, kind };
+        let owner = self.tasks.get(&id).and_then(|task| task.owner);
+        self.feed.insert(self.feed_end, FeedEvent { position: self.feed_end, owner, event });
         self.wake_ups.push(WakeUp::Task(id));
     }
 }

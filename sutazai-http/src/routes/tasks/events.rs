@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use axum::Extension;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use futures::{StreamExt, future};
+use futures::StreamExt;
 use sutazai_core::Error;
 use sutazai_core::domain::{Caller, TaskEvent, TaskId};
 
@@ -15,16 +15,17 @@ use crate::app::App;
 use crate::dto::task::event_view;
 use crate::error::ApiError;
 use crate::extract::IdPath;
-use crate::server::Closing;
+use crate::live::ending::Ending;
+use crate::live::resume::Resume;
 
-const LAST_EVENT_ID: &str = "last-event-id";
 /// Comments keep the connection from looking dead to whatever lies between.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// Follow a task (server-sent events).
 ///
 /// What has happened, then what happens, until the task has ended. `id` is the number of the event, `event` its kind,
-/// `data` the event as JSON.
+/// `data` the event as JSON. Nothing after the given id, of a task that has ended, is 204, which keeps browsers from asking
+/// again (HTML, 9.2).
 #[utoipa::path(
     get,
     path = "/api/v1/tasks/{id}/events",
@@ -33,34 +34,29 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
     params(
         ("id" = Uuid, Path),
         ("Last-Event-ID" = Option<u64>, Header, nullable = false, description = "Only what comes after this event."),
+        ("after" = Option<u64>, Query, nullable = false, description = "The same, where no header can be set."),
     ),
     responses(
         (status = 200, description = "A stream that ends with the task.", content_type = "text/event-stream", body = String),
-        (status = 204, description = "The task has ended and nothing comes after `Last-Event-ID`."),
+        (status = 204, description = "The task has ended and nothing comes after the given event."),
     ),
 )]
 pub(crate) async fn handle(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
     IdPath(id): IdPath<TaskId>,
-    headers: HeaderMap,
-    closing: Option<Extension<Closing>>,
+    resume: Resume<u64>,
+    ending: Ending,
 ) -> Result<Response, ApiError> {
-    let after = last_event_id(&headers)?;
     let task = app.engine().task(&caller, id).await?;
-    let mut events = app.engine().events(&caller, id, after.unwrap_or(0)).await?.peekable();
-    if after.is_some() && task.status.has_ended() && std::pin::Pin::new(&mut events).peek().await.is_none() {
+    let mut events = app.engine().events(&caller, id, resume.after.unwrap_or(0)).await?.peekable();
+    let resumed = resume.after.is_some();
+    if resumed && task.status.has_ended() && std::pin::Pin::new(&mut events).peek().await.is_none() {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let closed = async move {
-        match closing {
-            Some(Extension(closing)) => closing.0.cancelled_owned().await,
-            None => future::pending().await,
-        }
-    };
     // An error cannot be told in the middle of a stream: it ends, and the caller resumes where it was.
     let stream =
-        events.take_until(Box::pin(closed)).map(|event| event.and_then(sent)).inspect(move |event| {
+        events.take_until(Box::pin(ending.come())).map(|event| event.and_then(sent)).inspect(move |event| {
             if let Err(e) = event {
                 tracing::warn!(task_id = %id, error = %e, "an event stream broke off");
             }
@@ -72,11 +68,4 @@ fn sent(event: TaskEvent) -> Result<Event, Error> {
     let event = event_view(event);
     let data = serde_json::to_string(&event)?;
     Ok(Event::default().id(event.sequence.to_string()).event(event.kind.name()).data(data))
-}
-
-fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, Error> {
-    let Some(value) = headers.get(LAST_EVENT_ID) else { return Ok(None) };
-    let number = value.to_str().ok().filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
-    let number = number.and_then(|text| text.parse().ok());
-    number.map(Some).ok_or_else(|| Error::invalid(LAST_EVENT_ID, "expected the id of an event: 0, 1, 2 ..."))
 }

@@ -2,12 +2,15 @@
 
 use axum::Extension;
 use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
 use sutazai_core::domain::{Caller, TaskId};
 
 use crate::app::App;
 use crate::dto::task::TaskView;
 use crate::envelope::Reply;
 use crate::error::ApiError;
+use crate::etag::unless_known;
 use crate::extract::IdPath;
 
 /// Show a task.
@@ -16,16 +19,23 @@ use crate::extract::IdPath;
     path = "/api/v1/tasks/{id}",
     operation_id = "show_task",
     tag = "tasks",
-    params(("id" = Uuid, Path)),
+    params(
+        ("id" = Uuid, Path),
+        ("If-None-Match" = Option<String>, Header, nullable = false, description = "The `ETag` of what the caller has."),
+    ),
     responses(
-        (status = 200, description = "The task.", body = TaskView),
+        (status = 200, description = "The task.", body = TaskView, headers(
+            ("ETag" = String, description = "Changes when anything of the task does. Weak."),
+        )),
+        (status = 304, description = "The caller has it as it stands."),
     ),
 )]
 pub(crate) async fn handle(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
     IdPath(id): IdPath<TaskId>,
-) -> Result<Reply, ApiError> {
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
     let task = app.engine().task(&caller, id).await?;
-    Ok(Reply::ok(&TaskView::from(task)))
+    Ok(unless_known(Reply::ok(&TaskView::from(task)), &headers))
 }

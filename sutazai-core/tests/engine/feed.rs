@@ -1,0 +1,141 @@
+//! Following the events of all tasks.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::future::join_all;
+use serde_json::json;
+use sutazai_core::ErrorKind;
+use sutazai_core::domain::{Caller, EventPosition, FeedEvent, NewTask, Scope, UserId, UserRole};
+use sutazai_core::engine::{Engine, FeedStream};
+use sutazai_core::memory::MemoryTaskStore;
+
+use super::faulty_task_store::FaultyTaskStore;
+use super::stage::{ME, Stage, settle};
+
+const START: Option<EventPosition> = Some(EventPosition(0));
+
+async fn take(events: &mut FeedStream, count: usize) -> Vec<FeedEvent> {
+    let mut taken = Vec::new();
+    while taken.len() < count {
+        let next = tokio::time::timeout(Duration::from_secs(10), events.next()).await.unwrap();
+        taken.push(FeedEvent::clone(&*next.unwrap().unwrap()));
+    }
+    taken
+}
+
+async fn submit(engine: &Engine, caller: &Caller, count: usize) {
+    engine.submit_all(caller, vec![NewTask::new("actor", json!({})); count]).await.unwrap();
+}
+
+fn user(role: UserRole) -> Caller {
+    Caller::User { id: UserId::new(), role }
+}
+
+#[tokio::test]
+async fn everybody_follows_what_is_theirs_and_resumes_anywhere() {
+    let stage = Stage::new(1);
+    let engine = &stage.engine;
+    let (ada, eve, admin) = (user(UserRole::User), user(UserRole::User), user(UserRole::Admin));
+    let key = Caller::Key { user: ada.owner().unwrap(), scopes: vec![Scope::TasksRead] };
+    submit(engine, &ada, 2).await;
+    let mut live = engine.feed(&ada, None).await.unwrap();
+    submit(engine, &eve, 300).await;
+    submit(engine, &ada, 3).await;
+    submit(engine, &ME, 1).await;
+    let seen = take(&mut live.events, 3).await;
+    assert!(seen.iter().all(|entry| entry.owner == ada.owner() && entry.position > live.after));
+    for (caller, count) in [(&ada, 5), (&eve, 300), (&key, 5), (&admin, 306), (&ME, 306)] {
+        let mut all = engine.feed(caller, START).await.unwrap().events;
+        let taken = take(&mut all, count).await;
+        assert!(taken.iter().all(|entry| count == 306 || entry.owner == caller.owner()));
+        assert!(taken.windows(2).all(|pair| pair[0].position < pair[1].position));
+        let middle = &taken[count / 2];
+        let mut rest = engine.feed(caller, Some(middle.position)).await.unwrap().events;
+        assert_eq!(take(&mut rest, count - count / 2 - 1).await, taken[count / 2 + 1..]);
+    }
+    let end = engine.feed(&ada, None).await.unwrap().after;
+    let late = engine.feed(&ada, Some(EventPosition(end.0 + 1))).await.err().unwrap();
+    assert_eq!((late.kind(), late.field()), (ErrorKind::InvalidInput, Some("after")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn who_falls_behind_misses_nothing() {
+    let stage = Stage::new(1);
+    let (ada, eve) = (user(UserRole::User), user(UserRole::User));
+    let feeds = join_all((0..20).map(|_| stage.engine.feed(&ada, None))).await;
+    let mut slow = stage.engine.feed(&ada, None).await.unwrap().events;
+    let readers = feeds.into_iter().map(|feed| {
+        let mut events = feed.unwrap().events;
+        tokio::spawn(async move { take(&mut events, 2_000).await })
+    });
+    let readers: Vec<_> = readers.collect();
+    for _ in 0..200 {
+        submit(&stage.engine, &ada, 10).await;
+        submit(&stage.engine, &eve, 10).await;
+    }
+    let mut all = Vec::new();
+    for reader in readers {
+        all.push(reader.await.unwrap());
+    }
+    let late = take(&mut slow, 2_000).await;
+    assert!(late.iter().all(|entry| entry.owner == ada.owner()));
+    assert!(late.windows(2).all(|pair| pair[0].position < pair[1].position));
+    assert!(all.iter().all(|read| *read == late));
+}
+
+#[tokio::test]
+async fn a_store_out_of_reach_delays_those_who_follow() {
+    let store = Arc::new(MemoryTaskStore::new());
+    let faulty = FaultyTaskStore::new(store.clone(), 0);
+    let stage = Stage::over(store, faulty.clone(), 1);
+    let mut events = stage.engine.feed(&ME, None).await.unwrap().events;
+    submit(&stage.engine, &ME, 1).await;
+    take(&mut events, 1).await;
+    faulty.faults.store(2, Ordering::SeqCst);
+    submit(&stage.engine, &ME, 2).await;
+    let mut next = Box::pin(take(&mut events, 2));
+    loop {
+        tokio::select! {
+            biased;
+            taken = &mut next => break assert_eq!(taken.len(), 2),
+            () = settle() => stage.clock.advance(Duration::from_millis(500)),
+        }
+    }
+    assert_eq!(faulty.faults.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn one_reading_serves_many_and_none_goes_on_for_nobody() {
+    let store = Arc::new(MemoryTaskStore::new());
+    let faulty = FaultyTaskStore::new(store.clone(), 0);
+    let stage = Stage::over(store, faulty.clone(), 1);
+    let readings = || faulty.feed_readings.load(Ordering::SeqCst);
+    for _ in 0..3 {
+        let mut feeds = join_all((0..50).map(|_| stage.engine.feed(&ME, None))).await;
+        submit(&stage.engine, &ME, 1).await;
+        for feed in feeds.iter_mut().flatten() {
+            take(&mut feed.events, 1).await;
+        }
+        settle().await;
+        let before = readings();
+        submit(&stage.engine, &ME, 1).await;
+        for feed in feeds.iter_mut().flatten() {
+            take(&mut feed.events, 1).await;
+        }
+        assert!((1..5).contains(&(readings() - before)), "{} readings", readings() - before);
+        drop(feeds);
+        settle().await;
+        stage.clock.advance(Duration::from_secs(2));
+        settle().await;
+        let before = readings();
+        submit(&stage.engine, &ME, 1).await;
+        settle().await;
+        assert_eq!(readings(), before);
+    }
+    let mut feed = stage.engine.feed(&ME, None).await.unwrap();
+    stage.shut_down(Duration::ZERO).await;
+    assert!(feed.events.next().await.is_none(), "it ends with the engine");
+}

@@ -1,0 +1,66 @@
+//! What proves who is calling.
+
+use std::fmt;
+use std::sync::Arc;
+
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
+use sutazai_core::domain::Caller;
+use sutazai_core::identity::{Authenticated, Identity};
+use sutazai_core::{Error, ErrorKind, Result};
+
+/// Where an API key may stand when there is no `Authorization`.
+const API_KEY: &str = "x-api-key";
+
+/// A bearer token (RFC 6750, 2.1) or an API key, as it was sent.
+#[derive(Clone)]
+pub(crate) struct Credential(Arc<str>);
+
+impl Credential {
+    /// The one in these headers.
+    ///
+    /// # Errors
+    /// `Unauthenticated`, saying what was expected.
+    pub(crate) fn of(headers: &HeaderMap) -> Result<Self> {
+        let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        if let (None, Some(key)) = (headers.get(AUTHORIZATION), text(API_KEY).map(str::trim)) {
+            return match Identity::is_api_key(key) {
+                true => Ok(Self(key.into())),
+                false => Err(Error::new(ErrorKind::Unauthenticated, "the API key is not good")),
+            };
+        }
+        let token = text(AUTHORIZATION.as_str()).and_then(bearer).ok_or_else(|| {
+            let expected = "expected the header `Authorization: Bearer <access token or API key>`";
+            Error::new(ErrorKind::Unauthenticated, expected)
+        })?;
+        Ok(Self(token.into()))
+    }
+
+    /// Whether these headers claim to hold one.
+    pub(crate) fn is_in(headers: &HeaderMap) -> bool {
+        headers.contains_key(AUTHORIZATION) || headers.contains_key(API_KEY)
+    }
+
+    /// Whom it proves now.
+    ///
+    /// # Errors
+    /// `Unauthenticated` or `Forbidden` when it is not good any more; those of the store.
+    pub(crate) async fn prove(&self, identity: &Identity) -> Result<(Caller, Option<Authenticated>)> {
+        if Identity::is_api_key(&self.0) {
+            return Ok((identity.authenticate_key(&self.0).await?, None));
+        }
+        let authenticated = identity.authenticate(&self.0)?;
+        Ok((authenticated.caller.clone(), Some(authenticated)))
+    }
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credential")
+    }
+}
+
+fn bearer(value: &str) -> Option<&str> {
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}

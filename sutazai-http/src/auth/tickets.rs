@@ -1,0 +1,122 @@
+//! Tickets: what stands in the address of a stream for a credential, which browsers cannot send in a header there.
+//!
+//! They live in this process: a ticket is good on the server that gave it.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use rand::RngCore;
+use sha2::{Digest, Sha256};
+use sutazai_core::domain::UserId;
+use sutazai_core::{Error, ErrorKind, Result};
+
+use crate::auth::credential::Credential;
+
+/// How long a ticket is good.
+pub(crate) const LIFE: Duration = Duration::from_secs(30);
+/// Tickets of one user that may be out at once.
+const MOST_OF_A_USER: usize = 32;
+/// Tickets that may be out at once.
+const MOST: usize = 10_000;
+
+/// The tickets that are out. Each stands for the credential that asked for it, is good once, and for half a minute.
+#[derive(Debug, Default)]
+pub(crate) struct Tickets {
+    /// By their hash: how long a look-up takes tells nothing of the tickets themselves.
+    out: Mutex<HashMap<[u8; 32], Ticket>>,
+}
+
+#[derive(Debug)]
+struct Ticket {
+    user: Option<UserId>,
+    credential: Credential,
+    until: DateTime<Utc>,
+}
+
+impl Tickets {
+    /// A new ticket: 256 random bits in hexadecimal.
+    ///
+    /// # Errors
+    /// `RateLimited` when the user has too many that are unused, `Busy` when all together have.
+    pub(crate) fn issue(
+        &self,
+        user: Option<UserId>,
+        credential: Credential,
+        now: DateTime<Utc>,
+    ) -> Result<String> {
+        let mut secret = [0; 32];
+        rand::rng().fill_bytes(&mut secret);
+        let text: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
+        out.retain(|_, ticket| ticket.until > now);
+        let full = if out.values().filter(|ticket| ticket.user == user).count() >= MOST_OF_A_USER {
+            Some((ErrorKind::RateLimited, format!("{MOST_OF_A_USER} tickets of this user are unused")))
+        } else if out.len() >= MOST {
+            Some((ErrorKind::Busy, format!("{MOST} tickets are unused")))
+        } else {
+            None
+        };
+        if let Some((kind, why)) = full {
+            return Err(Error::new(kind, why).with_retry_after(LIFE));
+        }
+        out.insert(hash(&text), Ticket { user, credential, until: now + LIFE });
+        Ok(text)
+    }
+
+    /// What the ticket stands for; it is spent with this.
+    ///
+    /// # Errors
+    /// `Unauthenticated` when it was never given, is spent, or too old.
+    pub(crate) fn redeem(&self, ticket: &str, now: DateTime<Utc>) -> Result<Credential> {
+        let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
+        let good = out.remove(&hash(ticket)).filter(|ticket| ticket.until > now);
+        good.map(|ticket| ticket.credential).ok_or_else(|| {
+            Error::new(
+                ErrorKind::Unauthenticated,
+                "the ticket is not good: each is good once, for 30 seconds",
+            )
+        })
+    }
+}
+
+fn hash(ticket: &str) -> [u8; 32] {
+    Sha256::digest(ticket).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::{HeaderMap, HeaderValue};
+
+    use super::*;
+
+    #[test]
+    fn tickets_are_bounded_and_expire() {
+        let tickets = Tickets::default();
+        let headers = HeaderMap::from_iter([(
+            axum::http::header::AUTHORIZATION,
+            HeaderValue::from_static("Bearer secret"),
+        )]);
+        let credential = Credential::of(&headers).unwrap();
+        let now = DateTime::UNIX_EPOCH;
+        let mut first = String::new();
+        for _ in 0..MOST / MOST_OF_A_USER {
+            let user = Some(UserId::new());
+            for _ in 0..MOST_OF_A_USER {
+                first = tickets.issue(user, credential.clone(), now).unwrap();
+            }
+            let e = tickets.issue(user, credential.clone(), now).unwrap_err();
+            assert_eq!((e.kind(), e.retry_after()), (ErrorKind::RateLimited, Some(LIFE)));
+        }
+        assert!(!format!("{tickets:?}").contains("secret"));
+        while tickets.out.lock().unwrap().len() < MOST {
+            tickets.issue(Some(UserId::new()), credential.clone(), now).unwrap();
+        }
+        let e = tickets.issue(Some(UserId::new()), credential.clone(), now).unwrap_err();
+        assert_eq!(e.kind(), ErrorKind::Busy);
+        assert!(tickets.redeem(&first, now + LIFE).is_err(), "as old as it may be");
+        tickets.issue(None, credential, now + LIFE).unwrap();
+        assert_eq!(tickets.out.lock().unwrap().len(), 1, "what has expired is forgotten");
+    }
+}

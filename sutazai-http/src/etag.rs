@@ -1,0 +1,40 @@
+//! Answers that a caller may have already (RFC 9110, 8.8 and 13.1.2).
+
+use std::fmt::Write as _;
+
+use axum::http::header::{ETAG, HeaderName, HeaderValue, IF_NONE_MATCH};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use sha2::{Digest, Sha256};
+
+use crate::envelope::Reply;
+
+/// The answer with its `ETag`, or a bare 304 when the request's `If-None-Match` has it.
+///
+/// The tag is a hash of the data, so it changes when anything does that the caller can see. It is weak: the envelope
+/// around the data, with its time and trace id, is another each time.
+pub(crate) fn unless_known(reply: Reply, request: &HeaderMap) -> Response {
+    let Some(data) = reply.data() else { return reply.into_response() };
+    let mut tag = String::with_capacity(34);
+    tag.push('"');
+    for byte in &Sha256::digest(data)[..16] {
+        // Writing into a string cannot fail.
+        let _ = write!(tag, "{byte:02x}");
+    }
+    tag.push('"');
+    let header: Option<(HeaderName, HeaderValue)> =
+        HeaderValue::try_from(format!("W/{tag}")).ok().map(|value| (ETAG, value));
+    let header = HeaderMap::from_iter(header);
+    if is_known(&tag, request) {
+        (StatusCode::NOT_MODIFIED, header).into_response()
+    } else {
+        (header, reply).into_response()
+    }
+}
+
+/// Compares weakly, as `If-None-Match` wants it.
+fn is_known(tag: &str, request: &HeaderMap) -> bool {
+    let lists = request.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    let mut known = lists.flat_map(|list| list.split(',')).map(str::trim);
+    known.any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
+}

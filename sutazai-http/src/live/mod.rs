@@ -1,0 +1,11 @@
+//! Answers that last: what streams of server-sent events and WebSockets have in common, and what a WebSocket says.
+//!
+//! * `ending`: when one has to end, whoever reads it,
+//! * `resume`: where one goes on after it was cut off,
+//! * `message`: the JSON of a WebSocket's messages,
+//! * `connection`: one WebSocket from its opening to its close.
+
+pub(crate) mod connection;
+pub(crate) mod ending;
+pub(crate) mod message;
+pub(crate) mod resume;

@@ -1,0 +1,22 @@
+-- The events of all tasks in one order. A position is never given again (AUTOINCREMENT), also when the latest events are
+-- deleted: somebody may have read up to them. The owner is the task's, for the index.
+CREATE TABLE positioned_events (
+    position INTEGER PRIMARY KEY AUTOINCREMENT,
+    task_id  BLOB    NOT NULL REFERENCES tasks (id) ON DELETE CASCADE,
+    sequence INTEGER NOT NULL,
+    owner    BLOB,
+    at       INTEGER NOT NULL,
+    kind     TEXT    NOT NULL,
+    UNIQUE (task_id, sequence)
+) STRICT;
+
+INSERT INTO positioned_events (task_id, sequence, owner, at, kind)
+SELECT e.task_id, e.sequence, t.owner, e.at, e.kind
+FROM task_events e JOIN tasks t ON t.id = e.task_id
+ORDER BY e.at, e.task_id, e.sequence;
+
+DROP TABLE task_events;
+ALTER TABLE positioned_events RENAME TO task_events;
+
+-- Its entries end with the position.
+CREATE INDEX task_events_owner ON task_events (owner) WHERE owner IS NOT NULL;
