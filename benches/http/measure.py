@@ -28,6 +28,15 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def processor_time(pid):
+    """Seconds of processor time so far of a process and of those that it started, by their ids."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    times = {pid: (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")}
+    for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        times |= processor_time(int(child))
+    return times
+
+
 class Server:
     """A process that listens, until the end of the block."""
 
@@ -75,15 +84,18 @@ class Server:
     def wrk(self, script, path, token, seconds=SECONDS):
         command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}", "--latency", "-s", str(HERE / script)]
         command += ["-H", f"Authorization: Bearer {token}", f"http://127.0.0.1:{self.port}{path}"]
+        before = processor_time(self.process.pid)
         output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         line = next(line for line in output.splitlines() if line.startswith("RESULT "))
         rate, p50, p99, failed = (float(word) for word in line.split()[1:])
         if failed:
             sys.exit(f"{failed:.0f} requests of {path} failed:\n{output}")
-        return rate, p50, p99
+        after = processor_time(self.process.pid)
+        used = sum(after[pid] - before.get(pid, 0) for pid in after)
+        return rate, p50, p99, 1e6 * used / (rate * seconds)
 
     def measure(self, token):
-        """Rate, p50 and p99 in milliseconds of each route."""
+        """Rate, p50 and p99 in milliseconds, and microseconds of processor time a request, of each route."""
         task = {"agent": "hardware-optimizer", "run_at": "2099-01-01T00:00:00Z"}
         for _ in range(20):
             known = self.ask("/api/v1/tasks", task, token)["id"]
@@ -189,7 +201,7 @@ def main():
         bound = bounds(postgres, "ours")
 
     print(f"\n{os.cpu_count()} processors, wrk with {CONNECTIONS} connections, {SECONDS} s each, fsync on")
-    print(f"{'':<22}{'':<26}{'requests/s':>11}{'p50 ms':>9}{'p99 ms':>9}{'ratio':>7}")
+    print(f"{'':<22}{'':<26}{'requests/s':>11}{'p50 ms':>9}{'p99 ms':>9}{'ratio':>7}{'cpu us':>9}")
     for route in ROUTES:
         workers, best = max(((n, peer[route]) for n, peer in peers.items()), key=lambda pair: pair[1][0])
         rows = [
@@ -197,10 +209,13 @@ def main():
             ("sutazai, SQLite", over_sqlite[route]),
             (f"FastAPI, {workers} workers", best),
         ]
-        for name, (rate, p50, p99) in rows:
-            print(f"{route:<22}{name:<26}{rate:>11.0f}{p50:>9.2f}{p99:>9.2f}{rate / best[0]:>6.1f}x")
+        for name, (rate, p50, p99, used) in rows:
+            ratio = rate / best[0]
+            print(f"{route:<22}{name:<26}{rate:>11.0f}{p50:>9.2f}{p99:>9.2f}{ratio:>6.1f}x{used:>9.0f}")
         if route in bound:
-            print(f"{route:<22}{'pgbench, 8 clients':<26}{bound[route]:>11.0f}{'':>9}{'':>9}{bound[route] / best[0]:>6.1f}x")
+            print(f"{route:<22}{'pgbench, 8 clients':<26}{bound[route]:>11.0f}{'':>18}{bound[route] / best[0]:>6.1f}x")
+    load = os.getloadavg()[0]
+    print(f"cpu us: processor time of the server's processes a request, without PostgreSQL's. Load now: {load:.1f}")
 
 
 main()
