@@ -35,6 +35,7 @@ async fn sends_what_was_asked_for() {
         messages: vec![ChatMessage::system("Be short."), ChatMessage::user("Who?")],
         max_tokens: 7,
         temperature: 0.5,
+        top_p: Some(0.5),
         repeat_penalty: 1.5,
         seed: Some(42),
         stop: vec!["END".into()],
@@ -46,7 +47,7 @@ async fn sends_what_was_asked_for() {
     let expected = json!({
         "model": "smollm2:135m",
         "messages": [{ "role": "system", "content": "Be short." }, { "role": "user", "content": "Who?" }],
-        "options": { "num_predict": 7, "temperature": 0.5, "repeat_penalty": 1.5, "seed": 42, "stop": ["END"] },
+        "options": { "num_predict": 7, "temperature": 0.5, "top_p": 0.5, "repeat_penalty": 1.5, "seed": 42, "stop": ["END"] },
         "format": schema,
         "stream": true,
     });

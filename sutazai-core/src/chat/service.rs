@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 use super::answer::{Answer, Notebook};
 use super::history;
@@ -148,7 +149,7 @@ impl Chat {
         let stream = ask(&*model, &conversation, &history, request).await?;
         let notebook = Notebook { store: self.store.clone(), clock, conversation: id };
         let (answer, writing) = notebook.take_down(stream);
-        self.writing.spawn(writing);
+        self.writing.spawn(writing.in_current_span());
         Ok((said, answer))
     }
 

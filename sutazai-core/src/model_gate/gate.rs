@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::{StreamExt, stream};
 use tokio::sync::{mpsc, oneshot};
+use tracing::Instrument;
 
 use super::limits::Limits;
 use super::line::{Share, Ticket};
@@ -153,7 +154,7 @@ impl ModelBackend for GatedModelBackend {
         let mut measurement = self.measure(request.model.clone());
         let (place, answer) = self.begin(request).await.inspect_err(|e| measurement.failed(e))?;
         let (sender, receiver) = mpsc::unbounded_channel();
-        tokio::spawn(pass_on(place, answer, measurement, sender));
+        tokio::spawn(pass_on(place, answer, measurement, sender).in_current_span());
         Ok(stream::unfold(receiver, |mut receiver| async {
             receiver.recv().await.map(|event| (event, receiver))
         })
