@@ -44,7 +44,7 @@ pub enum LogFormat {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// Where tasks, users and history live, such as `sqlite:///var/lib/sutazai/sutazai.db`.
-    pub database_url: String,
+    pub database_url: Secret,
     /// Model backends in order of preference, as `name=address` separated by commas.
     pub model_backends: String,
     /// The model to use when it is there.

@@ -1,8 +1,8 @@
 #![doc = include_str!("../README.md")]
 
-#[cfg(all(feature = "sqlite", feature = "http", feature = "system"))]
+#[cfg(all(any(feature = "sqlite", feature = "postgres"), feature = "http", feature = "system"))]
 pub mod config;
-#[cfg(all(feature = "sqlite", feature = "http", feature = "system"))]
+#[cfg(all(any(feature = "sqlite", feature = "postgres"), feature = "http", feature = "system"))]
 pub mod setup;
 #[cfg(feature = "otel")]
 pub mod telemetry;
@@ -10,7 +10,7 @@ pub mod telemetry;
 pub use sutazai_agent as agent;
 #[cfg(feature = "http")]
 pub use sutazai_http as http;
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use sutazai_store as store;
 
 #[cfg(feature = "testing")]

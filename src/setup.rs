@@ -165,13 +165,13 @@ fn monitoring(config: &Config) -> Result<Monitoring> {
 
 /// The folder of the database, where it is a file.
 fn data_folder(config: &Config) -> Option<PathBuf> {
-    let file = config.database_url.strip_prefix("sqlite://").map(PathBuf::from);
+    let file = config.database_url.expose().strip_prefix("sqlite://").map(PathBuf::from);
     file.as_deref().and_then(Path::parent).map(Path::to_path_buf)
 }
 
 /// Opens the stores that `DATABASE_URL` names.
 pub async fn stores(config: &Config) -> Result<Stores> {
-    sutazai_store::open(&config.database_url).await
+    sutazai_store::open(config.database_url.expose()).await
 }
 
 /// Connects the backends that `MODEL_BACKENDS` names; none when it names none.

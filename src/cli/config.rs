@@ -41,7 +41,7 @@ pub(crate) async fn run(settings: &SettingFlags) -> Result<ExitCode> {
 /// the certificate.
 /// Servers are not asked: they may be started later.
 async fn unusable(config: &Config) -> Vec<Error> {
-    let database = store::migrations::status(&config.database_url).await.map(|_| ());
+    let database = store::migrations::status(config.database_url.expose()).await.map(|_| ());
     let filter = config.log_level.as_deref().map_or(Ok(()), |level| logging::filter(level).map(|_| ()));
     let models = setup::models(config, Arc::new(SystemClock)).await.map(|_| ());
     [database, filter, models, config.server.check()].into_iter().filter_map(Result::err).collect()

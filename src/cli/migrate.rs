@@ -11,11 +11,12 @@ use super::output;
 /// Brings the schema forward or back, or shows where it stands.
 pub(crate) async fn run(settings: &SettingFlags, command: &Migrate) -> Result<ExitCode> {
     let url = settings.load(&[])?.database_url;
+    let url = url.expose();
     let changed = match command {
-        Migrate::Up => migrations::up(&url).await?,
-        Migrate::Down { steps } => migrations::down(&url, *steps).await?,
+        Migrate::Up => migrations::up(url).await?,
+        Migrate::Down { steps } => migrations::down(url, *steps).await?,
         Migrate::Status => {
-            for migration in migrations::status(&url).await? {
+            for migration in migrations::status(url).await? {
                 let state = if migration.applied { "applied" } else { "pending" };
                 output::line(format_args!("{:04}  {state}  {}", migration.version, migration.name))?;
             }

@@ -3,7 +3,15 @@
 //! [`open`] looks at the address and gives the stores of one database; which technology is behind them
 //! is not visible from outside. [`migrations`] brings its schema forward and back.
 
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod changes;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod fault;
 pub mod migrations;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod rows;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
@@ -27,32 +35,37 @@ pub struct Stores {
     pub metrics: Arc<dyn MetricStore>,
 }
 
-/// Opens the stores at a `DATABASE_URL`, makes the database if there is none, and brings its schema up to date.
+/// Opens the stores at a `DATABASE_URL` and brings its schema up to date.
 ///
 /// `sqlite:///absolute/path.db` is a file of the embedded SQLite; it and its directory are made for this user
-/// only.
+/// only. `postgres://user:password@host:5432/database` is a database that is there; those stores must be opened in a
+/// tokio runtime that outlives them.
 ///
 /// # Errors
 /// `InvalidInput` for an address that cannot be understood, `Unsupported` for a technology that is not built
-/// in, `Unavailable` for a file that cannot be opened or is no database, `Conflict` for a database that a
-/// newer program has written.
+/// in, `Unavailable` for a file that cannot be opened or is no database or a server that cannot be reached or
+/// refuses, `Conflict` for a database that a newer program has written.
 pub async fn open(url: &str) -> Result<Stores> {
     match scheme(url)? {
         #[cfg(feature = "sqlite")]
         "sqlite" => sqlite::open(&sqlite::path(url)?).await,
+        #[cfg(feature = "postgres")]
+        "postgres" | "postgresql" => postgres::open(url).await,
         other => Err(not_built(other)),
     }
 }
 
+const EXPECTED: &str = "sqlite:///absolute/path.db or postgres://user:password@host:5432/database";
+
 /// The part of the address that names the technology.
 fn scheme(url: &str) -> Result<&str> {
-    url.split_once("://").map(|(scheme, _)| scheme).ok_or_else(|| {
-        Error::invalid("DATABASE_URL", "expected an address such as sqlite:///absolute/path.db")
-    })
+    url.split_once("://")
+        .map(|(scheme, _)| scheme)
+        .ok_or_else(|| Error::invalid("DATABASE_URL", format!("expected an address such as {EXPECTED}")))
 }
 
 fn not_built(scheme: &str) -> Error {
-    Error::unsupported(format!("no store for {scheme:?} is built in; expected sqlite:///absolute/path.db"))
+    Error::unsupported(format!("no store for {scheme:?} is built in; expected {EXPECTED}"))
         .with_field("DATABASE_URL")
 }
 
@@ -68,7 +81,7 @@ mod tests {
             ("sqlite://relative.db", ErrorKind::InvalidInput),
             ("sqlite:///", ErrorKind::InvalidInput),
             ("sqlite:///x.db?mode=ro", ErrorKind::InvalidInput),
-            ("postgres://somewhere/x", ErrorKind::Unsupported),
+            ("mysql://somewhere/x", ErrorKind::Unsupported),
         ] {
             let e = open(url).await.unwrap_err();
             assert_eq!((e.kind(), e.field()), (kind, Some("DATABASE_URL")), "{url}: {e}");

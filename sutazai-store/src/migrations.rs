@@ -18,7 +18,8 @@ pub struct Migration {
     pub applied: bool,
 }
 
-/// Brings the database at `url` up to date, makes it if there is none; gives the steps that were taken.
+/// Brings the database at `url` up to date, makes an SQLite file if there is none; gives the steps that were taken.
+/// Several processes may do so at once: one does it, the others wait.
 ///
 /// # Errors
 /// As [`crate::open`].
@@ -26,6 +27,8 @@ pub async fn up(url: &str) -> Result<Vec<Migration>> {
     match scheme(url)? {
         #[cfg(feature = "sqlite")]
         "sqlite" => crate::sqlite::migrate_up(&crate::sqlite::path(url)?).await,
+        #[cfg(feature = "postgres")]
+        "postgres" | "postgresql" => crate::postgres::migrate_up(url).await,
         other => Err(not_built(other)),
     }
 }
@@ -38,11 +41,14 @@ pub async fn down(url: &str, steps: u32) -> Result<Vec<Migration>> {
     match scheme(url)? {
         #[cfg(feature = "sqlite")]
         "sqlite" => crate::sqlite::migrate_down(&crate::sqlite::path(url)?, steps).await,
+        #[cfg(feature = "postgres")]
+        "postgres" | "postgresql" => crate::postgres::migrate_down(url, steps).await,
         other => Err(not_built(other)),
     }
 }
 
-/// All steps and whether the database at `url` has them. Changes nothing; a database that is not there has none.
+/// All steps and whether the database at `url` has them. Changes nothing; an SQLite file that is not there has
+/// none.
 ///
 /// # Errors
 /// As [`crate::open`].
@@ -50,6 +56,8 @@ pub async fn status(url: &str) -> Result<Vec<Migration>> {
     match scheme(url)? {
         #[cfg(feature = "sqlite")]
         "sqlite" => crate::sqlite::migration_status(&crate::sqlite::path(url)?).await,
+        #[cfg(feature = "postgres")]
+        "postgres" | "postgresql" => crate::postgres::migration_status(url).await,
         other => Err(not_built(other)),
     }
 }

@@ -10,6 +10,7 @@ mod examples;
 mod exposed;
 mod journey;
 mod log_lines;
+mod postgres;
 mod privacy;
 mod prometheus;
 mod support;

@@ -37,7 +37,7 @@ impl Prometheus {
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
-            .expect("prometheus: run scripts/install.sh test");
+            .unwrap_or_else(|e| panic!("prometheus: run scripts/install.sh test: {e}"));
         Self { child, address }
     }
 
@@ -83,7 +83,7 @@ fn promtool(metrics: &str) -> String {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .expect("promtool: run scripts/install.sh test");
+        .unwrap_or_else(|e| panic!("promtool: run scripts/install.sh test: {e}"));
     child.stdin.take().unwrap().write_all(metrics.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     text(&output.stdout) + &text(&output.stderr)

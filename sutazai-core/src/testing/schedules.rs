@@ -165,7 +165,8 @@ impl World {
     }
 
     fn let_time_pass(&mut self) {
-        let by = LEASE.mul_f64(self.rng.random_range(0.0..0.7));
+        // Whole milliseconds: a store need not keep more than microseconds.
+        let by = Duration::from_millis(self.rng.random_range(0..7_000));
         self.clock.advance(by);
         self.tell(format!("{} ms pass", by.as_millis()));
     }

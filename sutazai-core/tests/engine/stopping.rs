@@ -1,7 +1,7 @@
 //! What stops a task or the engine: cancellation, time, shutdown, lost leases, a store out of reach.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::json;

@@ -1,23 +1,10 @@
-//! The one place where errors of the library become ours.
-//!
-//! Inside this folder everything fails with [`Fault`]; at the border (a read, a write, an opening) it becomes
-//! an [`Error`] that names the database file.
+//! The one place where errors of the library become ours, naming the database file.
 
 use std::path::Path;
 
 use sutazai_core::{Error, ErrorKind};
 
-/// `Result` with [`Fault`].
-pub(super) type Outcome<T> = std::result::Result<T, Fault>;
-
-/// What can go wrong between the port and the file.
-#[derive(Debug)]
-pub(super) enum Fault {
-    /// The rules forbid it, or a value cannot be understood.
-    Ours(Error),
-    /// The database failed.
-    Database(sqlx::Error),
-}
+pub(super) use crate::fault::{Fault, Outcome};
 
 impl Fault {
     /// The error for the caller.
@@ -26,30 +13,6 @@ impl Fault {
             Self::Ours(error) => error,
             Self::Database(error) => translate(error, path),
         }
-    }
-}
-
-impl From<Error> for Fault {
-    fn from(error: Error) -> Self {
-        Self::Ours(error)
-    }
-}
-
-impl From<sqlx::Error> for Fault {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Database(error)
-    }
-}
-
-impl From<serde_json::Error> for Fault {
-    fn from(error: serde_json::Error) -> Self {
-        Self::Ours(error.into())
-    }
-}
-
-impl From<sqlx::error::BoxDynError> for Fault {
-    fn from(error: sqlx::error::BoxDynError) -> Self {
-        Self::Database(sqlx::Error::Encode(error))
     }
 }
 

@@ -5,14 +5,13 @@
 //! * `writer`: the one thread that writes, and the group commit,
 //! * `statement`: statements over many rows, and how values stand in columns,
 //! * `record`: a task as a row,
-//! * `changes`: tasks that one write changes, and the rules of changing them,
+//! * `rows`: what the rules of changing tasks need,
 //! * `queue`: the writes of the queue,
 //! * `task_store`, `identity_store`, `api_key_store`, `conversation_store`, `metric_store`: the
 //!   ports,
 //! * `fault`: the one place where errors of the library become ours.
 
 mod api_key_store;
-mod changes;
 mod conversation_store;
 mod database;
 mod fault;
@@ -20,6 +19,7 @@ mod identity_store;
 mod metric_store;
 mod queue;
 mod record;
+mod rows;
 mod schema;
 mod statement;
 mod task_store;

@@ -6,17 +6,16 @@ use std::sync::{Arc, LazyLock};
 
 use chrono::{DateTime, Utc};
 use sqlx::AssertSqlSafe;
-use sutazai_core::domain::{
-    Claim, ClaimKey, Finish, NewEvent, Outcome as Ended, Task, TaskError, TaskId, TaskStatus,
-};
+use sutazai_core::Error;
+use sutazai_core::domain::{Claim, ClaimKey, Finish, NewEvent, Task, TaskId, TaskStatus};
 use sutazai_core::ports::{ClaimRequest, LeaseState};
-use sutazai_core::{Error, ErrorKind};
 
-use super::changes::Changes;
 use super::fault::Outcome;
-use super::record::{Record, columns};
+use super::record::columns;
 use super::statement::nanos;
 use super::writer::Transaction;
+use crate::changes::Changes;
+use crate::rows::Record;
 
 /// Due tasks in the order in which they are claimed: `?1` now, `?2` agents as JSON, `?3` how many.
 ///
@@ -122,49 +121,12 @@ pub(super) async fn finish(
     for Finish { claim, outcome } in finished {
         let fence = changes.fence(&claim);
         if fence.is_ok() {
-            record(&mut changes, claim.task, outcome, now).await?;
+            changes.record(claim.task, outcome, now).await?;
         }
         answers.push(fence);
     }
     changes.flush().await?;
     Ok(answers)
-}
-
-/// Records one outcome of a task that is held.
-async fn record(changes: &mut Changes<'_>, id: TaskId, outcome: Ended, now: DateTime<Utc>) -> Outcome<()> {
-    let stop = changes.task(id).is_some_and(|task| task.cancel_requested);
-    match outcome {
-        Ended::Completed(result) => {
-            changes.change(id, now, |task| {
-                task.result = Some(result);
-                task.error = None;
-            });
-            changes.end(id, now, TaskStatus::Completed, None).await
-        }
-        Ended::Failed(error) => {
-            changes.change(id, now, |task| task.failures += 1);
-            changes.end(id, now, TaskStatus::Failed, Some(error)).await
-        }
-        Ended::Cancelled => changes.end(id, now, TaskStatus::Cancelled, None).await,
-        // It would run again, but somebody asked for it to stop.
-        _ if stop => changes.end(id, now, TaskStatus::Cancelled, None).await,
-        Ended::Retry { at, error } => {
-            changes.change(id, now, |task| {
-                task.failures += 1;
-                task.run_at = at;
-            });
-            changes.requeue(id, now, Some(error));
-            Ok(())
-        }
-        Ended::HandBack => {
-            changes.requeue(id, now, None);
-            Ok(())
-        }
-        Ended::Wait { children, state } => {
-            changes.change(id, now, |task| task.state = Some(state));
-            changes.wait(id, children, now).await
-        }
-    }
 }
 
 /// Takes back what dead workers held.
@@ -178,18 +140,9 @@ pub(super) async fn expire(transaction: &mut Transaction, now: DateTime<Utc>) ->
     let mut changes = Changes::new(transaction);
     for row in &rows {
         let record = Record::decode(row)?;
-        let (id, cancelled) = (record.task.id, record.task.cancel_requested);
-        let spent = record.task.failures + 1 >= record.task.max_attempts;
+        let id = record.task.id;
         changes.keep(record);
-        let error = TaskError { kind: ErrorKind::Timeout, message: "the worker's lease ran out".into() };
-        changes.change(id, now, |task| task.failures += 1);
-        if cancelled {
-            changes.end(id, now, TaskStatus::Cancelled, None).await?;
-        } else if spent {
-            changes.end(id, now, TaskStatus::Failed, Some(error)).await?;
-        } else {
-            changes.requeue(id, now, Some(error));
-        }
+        changes.take_back(id, now).await?;
     }
     changes.flush().await?;
     Ok(rows.len() as u64)
@@ -198,15 +151,7 @@ pub(super) async fn expire(transaction: &mut Transaction, now: DateTime<Utc>) ->
 /// Ends a pending task, asks a running one to stop.
 pub(super) async fn cancel(transaction: &mut Transaction, id: TaskId, now: DateTime<Utc>) -> Outcome<Task> {
     let mut changes = Changes::new(transaction);
-    match changes.existing(id).await?.status {
-        TaskStatus::Pending => changes.end(id, now, TaskStatus::Cancelled, None).await?,
-        TaskStatus::Processing => {
-            changes.change(id, now, |task| task.cancel_requested = true);
-            changes.tell(id);
-        }
-        ended => Err(Error::conflict(format!("the task has already ended: {ended}")))?,
-    }
-    let task = changes.existing(id).await?;
+    let task = changes.cancel(id, now).await?;
     changes.flush().await?;
     Ok(task)
 }
@@ -214,27 +159,14 @@ pub(super) async fn cancel(transaction: &mut Transaction, id: TaskId, now: DateT
 /// Puts a failed task back into the queue.
 pub(super) async fn retry(transaction: &mut Transaction, id: TaskId, now: DateTime<Utc>) -> Outcome<Task> {
     let mut changes = Changes::new(transaction);
-    let status = changes.existing(id).await?.status;
-    if status != TaskStatus::Failed {
-        Err(Error::conflict(format!("only a failed task can be retried, and this one is {status}")))?;
-    }
-    changes.change(id, now, |task| {
-        task.failures = 0;
-        task.run_at = now;
-        task.finished_at = None;
-    });
-    changes.requeue(id, now, None);
-    let task = changes.existing(id).await?;
+    let task = changes.retry(id, now).await?;
     changes.flush().await?;
     Ok(task)
 }
 
 /// Removes an ended task; its events go with it.
 pub(super) async fn delete(transaction: &mut Transaction, id: TaskId) -> Outcome<()> {
-    let status = Changes::new(transaction).existing(id).await?.status;
-    if !status.has_ended() {
-        Err(Error::conflict(format!("only an ended task can be deleted, and this one is {status}")))?;
-    }
+    Changes::new(transaction).deletable(id).await?;
     sqlx::query("DELETE FROM tasks WHERE id = ?").bind(id.0).execute(&mut transaction.connection).await?;
     Ok(())
 }

@@ -11,17 +11,7 @@ use uuid::Uuid;
 
 use super::fault::Outcome;
 use super::statement::{instant, nanos};
-
-/// A task with what only the store knows of it.
-#[derive(Debug, Clone)]
-pub(super) struct Record {
-    /// The task.
-    pub(super) task: Task,
-    /// The sequence of its latest event.
-    pub(super) last_sequence: u64,
-    /// Whether another task waits for it.
-    pub(super) awaited: bool,
-}
+use crate::rows::Record;
 
 /// The columns of a task, in the order of [`Record::decode`] and [`Record::bind`].
 macro_rules! columns {
@@ -56,11 +46,6 @@ pub(super) const INSERT_EVENTS: (&str, usize, &str) =
     ("INSERT INTO task_events (task_id, sequence, owner, at, kind) VALUES", 5, "");
 
 impl Record {
-    /// A task that is not in the store yet.
-    pub(super) fn new(task: Task) -> Self {
-        Self { task, last_sequence: 0, awaited: false }
-    }
-
     /// Reads a row of `columns!()`.
     pub(super) fn decode(row: &SqliteRow) -> Outcome<Self> {
         let mut at = Cursor { row, next: 0 };

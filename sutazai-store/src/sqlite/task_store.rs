@@ -17,8 +17,9 @@ use tokio::sync::broadcast;
 use super::database::Database;
 use super::fault::{Fault, Outcome};
 use super::queue;
-use super::record::{Record, columns, decode_event, decode_feed_event};
+use super::record::{columns, decode_event, decode_feed_event};
 use super::statement::{instant, nanos};
+use crate::rows::Record;
 
 /// The feed of all: `?1` after, `?2` how many.
 const FEED: &str = "SELECT sequence, at, kind, position, task_id, owner FROM task_events WHERE position > ?1 \

@@ -277,6 +277,9 @@ impl Queue {
         }
         self.children.remove(&id);
         self.waiters.remove(&id);
+        for task in self.tasks.values_mut().filter(|task| task.parent == Some(id)) {
+            task.parent = None;
+        }
         Ok(())
     }
 

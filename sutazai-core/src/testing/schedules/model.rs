@@ -204,6 +204,7 @@ impl Model {
             self.keys.retain(|_, known| *known != id);
             for entry in self.entries.values_mut() {
                 entry.children.retain(|child| *child != id);
+                entry.task.parent = entry.task.parent.filter(|parent| *parent != id);
             }
         }
         ended

@@ -184,7 +184,7 @@ pub async fn retry_makes_a_failed_task_pending(store: Arc<dyn TaskStore>) {
     assert_eq!(store.retry(TaskId::new(), at(8)).await.unwrap_err().kind(), ErrorKind::NotFound);
 }
 
-/// `delete` removes an ended task with its events; one that has not ended is `Conflict`; an unknown one `NotFound`.
+/// `delete` removes an ended task with its events, and its children have no parent any more; one that has not ended is `Conflict`; an unknown one `NotFound`.
 pub async fn delete_removes_an_ended_task(store: Arc<dyn TaskStore>) {
     let keyed = || task_with(|new| new.idempotency_key = Some("again".into()), None);
     let other = enqueue(&*store, Task { run_at: at(500), ..task() }).await;
@@ -226,4 +226,13 @@ pub async fn delete_removes_an_ended_task(store: Arc<dyn TaskStore>) {
         store.delete(id).await.unwrap();
         assert_eq!(store.get(id).await.unwrap(), None);
     }
+
+    let parent = claimed(&*store, task()).await;
+    let child = task();
+    let wait = Outcome::Wait { children: vec![child.clone()], state: json!(1) };
+    finish(&*store, &parent, wait, 4).await.unwrap();
+    assert_eq!(read(&*store, child.id).await.parent, Some(parent.task.id));
+    store.cancel(parent.task.id, at(4)).await.unwrap();
+    store.delete(parent.task.id).await.unwrap();
+    assert_eq!(read(&*store, child.id).await.parent, None);
 }

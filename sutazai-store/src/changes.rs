@@ -1,24 +1,24 @@
-//! The tasks that one write changes, and the rules of changing them.
+//! The tasks that one write changes, and the rules of changing them: the same over every database.
 //!
 //! A write loads what it needs, changes it here by the rules of the port, and flushes it in a few statements
-//! over many rows. There is one writer, so what was loaded is still true when it is written.
+//! over many rows. Nobody else changes what was loaded before the transaction ends, so it is still true when it is
+//! written.
 
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
-use sqlx::{Arguments, Row};
-use sutazai_core::Error;
-use sutazai_core::domain::{ClaimKey, EventKind, Task, TaskError, TaskEvent, TaskId, TaskStatus, UserId};
+use sutazai_core::domain::{
+    ClaimKey, EventKind, Outcome as Ended, Task, TaskError, TaskEvent, TaskId, TaskStatus, UserId,
+};
 use sutazai_core::ports::WakeUp;
+use sutazai_core::{Error, ErrorKind};
 
-use super::fault::Outcome;
-use super::record::{INSERT, INSERT_EVENTS, Record, UPDATE, bind_event, columns};
-use super::statement::bulk;
-use super::writer::Transaction;
+use crate::fault::Outcome;
+use crate::rows::{Flush, Record, Rows};
 
 /// Tasks under change.
-pub(super) struct Changes<'t> {
-    transaction: &'t mut Transaction,
+pub(crate) struct Changes<'t, R> {
+    rows: &'t mut R,
     records: HashMap<TaskId, Record>,
     /// Changed ones, in the order of their first change.
     changed: Vec<TaskId>,
@@ -32,11 +32,11 @@ pub(super) struct Changes<'t> {
     queue: bool,
 }
 
-impl<'t> Changes<'t> {
+impl<'t, R: Rows> Changes<'t, R> {
     /// Nothing loaded yet.
-    pub(super) fn new(transaction: &'t mut Transaction) -> Self {
+    pub(crate) fn new(rows: &'t mut R) -> Self {
         Self {
-            transaction,
+            rows,
             records: HashMap::new(),
             changed: Vec::new(),
             added: Vec::new(),
@@ -49,26 +49,22 @@ impl<'t> Changes<'t> {
     }
 
     /// Loads these, as far as they exist and are not loaded yet.
-    pub(super) async fn load(&mut self, ids: impl IntoIterator<Item = TaskId>) -> Outcome<()> {
+    pub(crate) async fn load(&mut self, ids: impl IntoIterator<Item = TaskId>) -> Outcome<()> {
         let known = &self.records;
         let missing: Vec<TaskId> = ids.into_iter().filter(|id| !known.contains_key(id)).collect();
-        const BY_KEY: &str = concat!("SELECT ", columns!(), " FROM tasks WHERE id IN (VALUES");
-        let found =
-            bulk(&mut self.transaction.connection, (BY_KEY, 1, ")"), &missing, |id, to| Ok(to.add(id.0)?))
-                .await?;
-        for row in &found {
-            self.keep(Record::decode(row)?);
+        if !missing.is_empty() {
+            self.rows.load(&missing).await?.into_iter().for_each(|record| self.keep(record));
         }
         Ok(())
     }
 
     /// Keeps a record that was read from its row.
-    pub(super) fn keep(&mut self, record: Record) {
+    pub(crate) fn keep(&mut self, record: Record) {
         self.records.entry(record.task.id).or_insert(record);
     }
 
     /// The task, if it was loaded and exists.
-    pub(super) fn task(&self, id: TaskId) -> Option<&Task> {
+    pub(crate) fn task(&self, id: TaskId) -> Option<&Task> {
         self.records.get(&id).map(|record| &record.task)
     }
 
@@ -76,13 +72,13 @@ impl<'t> Changes<'t> {
     ///
     /// # Errors
     /// `NotFound`.
-    pub(super) async fn existing(&mut self, id: TaskId) -> Outcome<Task> {
+    pub(crate) async fn existing(&mut self, id: TaskId) -> Outcome<Task> {
         self.load([id]).await?;
         Ok(self.task(id).cloned().ok_or_else(|| Error::not_found(format!("task {id}")))?)
     }
 
     /// Whether this claim still holds its task.
-    pub(super) fn holds(&self, claim: &ClaimKey) -> bool {
+    pub(crate) fn holds(&self, claim: &ClaimKey) -> bool {
         self.task(claim.task).is_some_and(|task| {
             task.status == TaskStatus::Processing
                 && task.attempt == claim.attempt
@@ -94,18 +90,15 @@ impl<'t> Changes<'t> {
     ///
     /// # Errors
     /// `Conflict` when the claim is spent.
-    pub(super) fn fence(&self, claim: &ClaimKey) -> Result<(), Error> {
+    pub(crate) fn fence(&self, claim: &ClaimKey) -> Result<(), Error> {
         if self.holds(claim) {
             return Ok(());
         }
-        Err(Error::conflict(format!(
-            "attempt {} of task {} is not held by this worker any more",
-            claim.attempt, claim.task
-        )))
+        Err(spent(claim))
     }
 
     /// Changes a loaded task and notes when.
-    pub(super) fn change(&mut self, id: TaskId, now: DateTime<Utc>, how: impl FnOnce(&mut Task)) {
+    pub(crate) fn change(&mut self, id: TaskId, now: DateTime<Utc>, how: impl FnOnce(&mut Task)) {
         if let Some(record) = self.records.get_mut(&id) {
             how(&mut record.task);
             record.task.updated_at = now;
@@ -116,7 +109,7 @@ impl<'t> Changes<'t> {
     }
 
     /// Numbers an event of a loaded task.
-    pub(super) fn event(&mut self, id: TaskId, at: DateTime<Utc>, kind: EventKind) {
+    pub(crate) fn event(&mut self, id: TaskId, at: DateTime<Utc>, kind: EventKind) {
         if let Some(record) = self.records.get_mut(&id) {
             record.last_sequence += 1;
             let event = TaskEvent { task_id: id, sequence: record.last_sequence, at, kind };
@@ -128,7 +121,7 @@ impl<'t> Changes<'t> {
     }
 
     /// The event that a loaded task has entered its status.
-    pub(super) fn status_event(&mut self, id: TaskId, at: DateTime<Utc>, error: Option<TaskError>) {
+    pub(crate) fn status_event(&mut self, id: TaskId, at: DateTime<Utc>, error: Option<TaskError>) {
         if let Some(task) = self.task(id) {
             let kind = EventKind::Status { status: task.status, attempt: task.attempt, error };
             self.event(id, at, kind);
@@ -136,7 +129,7 @@ impl<'t> Changes<'t> {
     }
 
     /// Adds a task with its first event, or gives the earlier one that its idempotency key names.
-    pub(super) async fn add(&mut self, task: Task) -> Outcome<TaskId> {
+    pub(crate) async fn add(&mut self, task: Task) -> Outcome<TaskId> {
         let (id, at) = (task.id, task.created_at);
         if let Some(key) = &task.idempotency_key {
             if let Some(known) = self.with_key(task.owner, key).await? {
@@ -154,7 +147,7 @@ impl<'t> Changes<'t> {
     }
 
     /// Makes a loaded task pending, held by nobody; due at its `run_at`, unless it waits for children.
-    pub(super) fn requeue(&mut self, id: TaskId, now: DateTime<Utc>, error: Option<TaskError>) {
+    fn requeue(&mut self, id: TaskId, now: DateTime<Utc>, error: Option<TaskError>) {
         let mut due = false;
         self.change(id, now, |task| {
             task.status = TaskStatus::Pending;
@@ -170,7 +163,7 @@ impl<'t> Changes<'t> {
     }
 
     /// Ends a loaded task for good: counts it off where it is waited for, and cancels what it still waits for.
-    pub(super) async fn end(
+    async fn end(
         &mut self,
         id: TaskId,
         now: DateTime<Utc>,
@@ -204,8 +197,101 @@ impl<'t> Changes<'t> {
         Ok(())
     }
 
+    /// Records how an attempt of a loaded task ended.
+    pub(crate) async fn record(&mut self, id: TaskId, outcome: Ended, now: DateTime<Utc>) -> Outcome<()> {
+        let stop = self.task(id).is_some_and(|task| task.cancel_requested);
+        match outcome {
+            Ended::Completed(result) => {
+                self.change(id, now, |task| {
+                    task.result = Some(result);
+                    task.error = None;
+                });
+                self.end(id, now, TaskStatus::Completed, None).await
+            }
+            Ended::Failed(error) => {
+                self.change(id, now, |task| task.failures += 1);
+                self.end(id, now, TaskStatus::Failed, Some(error)).await
+            }
+            Ended::Cancelled => self.end(id, now, TaskStatus::Cancelled, None).await,
+            // It would run again, but somebody asked for it to stop.
+            _ if stop => self.end(id, now, TaskStatus::Cancelled, None).await,
+            Ended::Retry { at, error } => {
+                self.change(id, now, |task| {
+                    task.failures += 1;
+                    task.run_at = at;
+                });
+                self.requeue(id, now, Some(error));
+                Ok(())
+            }
+            Ended::HandBack => {
+                self.requeue(id, now, None);
+                Ok(())
+            }
+            Ended::Wait { children, state } => {
+                self.change(id, now, |task| task.state = Some(state));
+                self.wait(id, children, now).await
+            }
+        }
+    }
+
+    /// Takes a loaded task back from a worker whose lease ran out.
+    pub(crate) async fn take_back(&mut self, id: TaskId, now: DateTime<Utc>) -> Outcome<()> {
+        let Some(task) = self.task(id) else { return Ok(()) };
+        let (cancelled, spent) = (task.cancel_requested, task.failures + 1 >= task.max_attempts);
+        let error = TaskError { kind: ErrorKind::Timeout, message: "the worker's lease ran out".into() };
+        self.change(id, now, |task| task.failures += 1);
+        if cancelled {
+            self.end(id, now, TaskStatus::Cancelled, None).await
+        } else if spent {
+            self.end(id, now, TaskStatus::Failed, Some(error)).await
+        } else {
+            self.requeue(id, now, Some(error));
+            Ok(())
+        }
+    }
+
+    /// Ends a pending task, asks a running one to stop; gives it as it stands.
+    pub(crate) async fn cancel(&mut self, id: TaskId, now: DateTime<Utc>) -> Outcome<Task> {
+        match self.existing(id).await?.status {
+            TaskStatus::Pending => self.end(id, now, TaskStatus::Cancelled, None).await?,
+            TaskStatus::Processing => {
+                self.change(id, now, |task| task.cancel_requested = true);
+                self.tell(id);
+            }
+            ended => Err(Error::conflict(format!("the task has already ended: {ended}")))?,
+        }
+        self.existing(id).await
+    }
+
+    /// Puts a failed task back into the queue; gives it as it stands.
+    pub(crate) async fn retry(&mut self, id: TaskId, now: DateTime<Utc>) -> Outcome<Task> {
+        let status = self.existing(id).await?.status;
+        if status != TaskStatus::Failed {
+            Err(Error::conflict(format!("only a failed task can be retried, and this one is {status}")))?;
+        }
+        self.change(id, now, |task| {
+            task.failures = 0;
+            task.run_at = now;
+            task.finished_at = None;
+        });
+        self.requeue(id, now, None);
+        self.existing(id).await
+    }
+
+    /// Whether a task may be deleted.
+    ///
+    /// # Errors
+    /// `NotFound`, or `Conflict` when it has not ended.
+    pub(crate) async fn deletable(&mut self, id: TaskId) -> Outcome<()> {
+        let status = self.existing(id).await?.status;
+        if status.has_ended() {
+            return Ok(());
+        }
+        Err(Error::conflict(format!("only an ended task can be deleted, and this one is {status}")))?
+    }
+
     /// Makes a loaded task wait for `children`, new ones or known ones, and pending.
-    pub(super) async fn wait(&mut self, id: TaskId, children: Vec<Task>, now: DateTime<Utc>) -> Outcome<()> {
+    async fn wait(&mut self, id: TaskId, children: Vec<Task>, now: DateTime<Utc>) -> Outcome<()> {
         let mut asked = Vec::with_capacity(children.len());
         for child in children {
             asked.push(self.add(Task { parent: Some(id), ..child }).await?);
@@ -218,35 +304,15 @@ impl<'t> Changes<'t> {
                 record.awaited = true;
             }
         }
-        let connection = &mut self.transaction.connection;
-        sqlx::query("DELETE FROM task_waits WHERE parent_id = ?")
-            .bind(id.0)
-            .execute(&mut *connection)
-            .await?;
-        let rows: Vec<(u32, TaskId)> = (0..).zip(asked).collect();
-        let insert = ("INSERT INTO task_waits (parent_id, position, child_id, open) VALUES", 4, "");
-        bulk(connection, insert, &rows, |(position, child), to| {
-            to.add(id.0)?;
-            to.add(*position)?;
-            to.add(child.0)?;
-            to.add(open.contains(child))?;
-            Ok(())
-        })
-        .await?;
+        self.rows.set_waits(id, &asked, &open).await?;
         self.change(id, now, |task| task.waiting_for = u32::try_from(open.len()).unwrap_or(u32::MAX));
         self.requeue(id, now, None);
         Ok(())
     }
 
     /// What these tasks asked for last, in order: pairs of a task and its child, the children loaded.
-    pub(super) async fn children(&mut self, parents: &[TaskId]) -> Outcome<Vec<(TaskId, TaskId)>> {
-        const WAITS: &str = "SELECT parent_id, child_id FROM task_waits WHERE parent_id IN (VALUES";
-        let sql = (WAITS, 1, ") ORDER BY parent_id, position");
-        let rows = bulk(&mut self.transaction.connection, sql, parents, |id, to| Ok(to.add(id.0)?)).await?;
-        let pairs = rows
-            .iter()
-            .map(|row| Ok((TaskId(row.try_get(0)?), TaskId(row.try_get(1)?))))
-            .collect::<Outcome<Vec<_>>>()?;
+    pub(crate) async fn children(&mut self, parents: &[TaskId]) -> Outcome<Vec<(TaskId, TaskId)>> {
+        let pairs = self.rows.waits(parents).await?;
         self.load(pairs.iter().map(|(_, child)| *child)).await?;
         Ok(pairs)
     }
@@ -257,10 +323,7 @@ impl<'t> Changes<'t> {
             return Ok(());
         };
         record.awaited = false;
-        const COUNT_OFF: &str =
-            "UPDATE task_waits SET open = 0 WHERE child_id = ? AND open = 1 RETURNING parent_id";
-        let rows = sqlx::query(COUNT_OFF).bind(child.0).fetch_all(&mut self.transaction.connection).await?;
-        let parents = rows.iter().map(|row| Ok(TaskId(row.try_get(0)?))).collect::<Outcome<HashSet<_>>>()?;
+        let parents = self.rows.close_waits(child).await?;
         self.load(parents.iter().copied()).await?;
         for parent in parents {
             let mut last = false;
@@ -292,7 +355,7 @@ impl<'t> Changes<'t> {
     }
 
     /// Lets the subscribers know of a task, even without an event.
-    pub(super) fn tell(&mut self, id: TaskId) {
+    fn tell(&mut self, id: TaskId) {
         self.told.push(id);
     }
 
@@ -301,27 +364,25 @@ impl<'t> Changes<'t> {
         if let Some(id) = self.keys.get(&(owner, key.to_owned())) {
             return Ok(Some(*id));
         }
-        const BY_KEY: &str =
-            "SELECT id FROM tasks WHERE ifnull(owner, x'') = ifnull(?, x'') AND idempotency_key = ?";
-        let query = sqlx::query(BY_KEY).bind(owner.map(|owner| owner.0)).bind(key);
-        let row = query.fetch_optional(&mut self.transaction.connection).await?;
-        Ok(row.map(|row| row.try_get(0)).transpose()?.map(TaskId))
+        self.rows.with_key(owner, key).await
     }
 
     /// Writes everything and leaves the wake-ups for after the commit.
-    pub(super) async fn flush(self) -> Outcome<()> {
-        let Self { transaction, records, changed, added, events, told, queue, .. } = self;
-        let connection = &mut transaction.connection;
-        let rows = |ids: &[TaskId]| ids.iter().filter_map(|id| records.get(id)).collect::<Vec<_>>();
-        bulk(connection, INSERT, &rows(&added), |record, to| record.bind(to)).await?;
-        bulk(connection, UPDATE, &rows(&changed), |record, to| record.bind_changes(to)).await?;
-        bulk(connection, INSERT_EVENTS, &events, bind_event).await?;
-        if queue {
-            transaction.wake_ups.push(WakeUp::Queue);
-        }
+    pub(crate) async fn flush(self) -> Outcome<()> {
+        let Self { rows, records, changed, added, events, told, queue, .. } = self;
+        let of = |ids: &[TaskId]| ids.iter().filter_map(|id| records.get(id)).collect::<Vec<_>>();
+        rows.write(Flush { added: of(&added), changed: of(&changed), events: &events }).await?;
         let mut heard = HashSet::new();
         let news = events.iter().map(|(_, event)| event.task_id).chain(told).filter(|id| heard.insert(*id));
-        transaction.wake_ups.extend(news.map(WakeUp::Task));
+        rows.wake(queue.then_some(WakeUp::Queue).into_iter().chain(news.map(WakeUp::Task)).collect());
         Ok(())
     }
+}
+
+/// The error of a claim that does not hold its task any more.
+pub(crate) fn spent(claim: &ClaimKey) -> Error {
+    Error::conflict(format!(
+        "attempt {} of task {} is not held by this worker any more",
+        claim.attempt, claim.task
+    ))
 }

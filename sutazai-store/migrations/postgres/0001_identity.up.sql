@@ -1,0 +1,25 @@
+-- Users and their signed-in sessions. The *_key columns hold the text in lower case: unique whatever the case.
+CREATE TABLE users (
+    id            uuid        NOT NULL CONSTRAINT users_id PRIMARY KEY,
+    username      text        NOT NULL,
+    username_key  text        NOT NULL CONSTRAINT users_username UNIQUE,
+    email         text        NOT NULL,
+    email_key     text        NOT NULL CONSTRAINT users_email UNIQUE,
+    password_hash text        NOT NULL,
+    role          text        NOT NULL CHECK (role IN ('user', 'admin')),
+    disabled      boolean     NOT NULL,
+    created_at    timestamptz NOT NULL,
+    last_login_at timestamptz
+);
+
+CREATE TABLE user_sessions (
+    id           uuid        NOT NULL CONSTRAINT user_sessions_id PRIMARY KEY,
+    user_id      uuid        NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    refresh_hash text        NOT NULL,
+    created_at   timestamptz NOT NULL,
+    refreshed_at timestamptz NOT NULL,
+    expires_at   timestamptz NOT NULL,
+    revoked_at   timestamptz
+);
+
+CREATE INDEX user_sessions_user ON user_sessions (user_id);

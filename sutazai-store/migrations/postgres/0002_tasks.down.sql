@@ -1,0 +1,4 @@
+DROP TABLE task_waits;
+DROP TABLE task_events;
+DROP TABLE tasks;
+DROP TYPE task_status;

@@ -1,0 +1,26 @@
+-- Conversations with models and their messages.
+CREATE TABLE conversations (
+    id         uuid        NOT NULL CONSTRAINT conversations_id PRIMARY KEY,
+    -- None: the embedder's own.
+    owner      uuid        REFERENCES users (id) ON DELETE CASCADE,
+    title      text        NOT NULL,
+    model      text,
+    system     text,
+    created_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL
+);
+
+CREATE INDEX conversations_owner ON conversations (owner, id);
+
+CREATE TABLE messages (
+    id              uuid        NOT NULL CONSTRAINT messages_id PRIMARY KEY,
+    conversation_id uuid        NOT NULL REFERENCES conversations (id) ON DELETE CASCADE,
+    role            text        NOT NULL,
+    content         text        NOT NULL,
+    created_at      timestamptz NOT NULL,
+    cut             boolean     NOT NULL,
+    -- Who wrote it and what it cost.
+    usage           jsonb
+);
+
+CREATE INDEX messages_conversation ON messages (conversation_id, id);

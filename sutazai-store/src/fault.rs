@@ -1,0 +1,42 @@
+//! What can go wrong between a port and its database.
+//!
+//! Inside an adapter everything fails with [`Fault`]; at its border (a read, a write, an opening) the adapter's
+//! own translation turns it into an [`Error`] that names the database.
+
+use sutazai_core::Error;
+
+/// `Result` with [`Fault`].
+pub(crate) type Outcome<T> = std::result::Result<T, Fault>;
+
+/// Why a read or a write failed.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// The rules forbid it, or a value cannot be understood.
+    Ours(Error),
+    /// The database failed.
+    Database(sqlx::Error),
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Self::Ours(error)
+    }
+}
+
+impl From<sqlx::Error> for Fault {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl From<serde_json::Error> for Fault {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Ours(error.into())
+    }
+}
+
+impl From<sqlx::error::BoxDynError> for Fault {
+    fn from(error: sqlx::error::BoxDynError) -> Self {
+        Self::Database(sqlx::Error::Encode(error))
+    }
+}

@@ -1,0 +1,116 @@
+//! [`ApiKeyStore`] over PostgreSQL.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use sqlx::postgres::PgRow;
+use sqlx::types::Json;
+use sqlx::{PgConnection, Row};
+use sutazai_core::domain::{ApiKey, ApiKeyId, UserId};
+use sutazai_core::ports::ApiKeyStore;
+use sutazai_core::{Error, Result};
+
+use super::database::Database;
+use super::fault::Outcome;
+
+/// API keys in a PostgreSQL database.
+#[derive(Debug)]
+pub(super) struct PostgresApiKeyStore {
+    database: Database,
+}
+
+macro_rules! key_columns {
+    () => {
+        "id, user_id, name, prefix, hash, scopes, created_at, expires_at, last_used_at"
+    };
+}
+
+impl PostgresApiKeyStore {
+    /// Over this database, whose schema is up to date.
+    pub(super) fn new(database: Database) -> Self {
+        Self { database }
+    }
+}
+
+#[async_trait]
+impl ApiKeyStore for PostgresApiKeyStore {
+    async fn create(&self, key: &ApiKey) -> Result<()> {
+        self.database.run(key, |connection, key| Box::pin(insert(connection, key))).await
+    }
+
+    async fn find(&self, hash: &str) -> Result<Option<ApiKey>> {
+        self.database.run(hash, |connection, hash| Box::pin(by_hash(connection, hash))).await
+    }
+
+    async fn api_keys(&self, user: UserId) -> Result<Vec<ApiKey>> {
+        self.database.run(&user, |connection, user| Box::pin(of_user(connection, *user))).await
+    }
+
+    async fn record_use(&self, id: ApiKeyId, at: DateTime<Utc>) -> Result<()> {
+        self.database.run(&id, |connection, id| Box::pin(update_use(connection, *id, at))).await
+    }
+
+    async fn delete(&self, user: UserId, id: ApiKeyId) -> Result<()> {
+        self.database.run(&id, |connection, id| Box::pin(remove(connection, user, *id))).await
+    }
+}
+
+async fn by_hash(connection: &mut PgConnection, hash: &str) -> Outcome<Option<ApiKey>> {
+    const BY_HASH: &str = concat!("SELECT ", key_columns!(), " FROM api_keys WHERE hash = $1");
+    let row = sqlx::query(BY_HASH).bind(hash).fetch_optional(connection).await?;
+    row.map(|row| decode(&row)).transpose()
+}
+
+async fn of_user(connection: &mut PgConnection, user: UserId) -> Outcome<Vec<ApiKey>> {
+    const OF_USER: &str =
+        concat!("SELECT ", key_columns!(), " FROM api_keys WHERE user_id = $1 ORDER BY id DESC");
+    let rows = sqlx::query(OF_USER).bind(user.0).fetch_all(connection).await?;
+    rows.iter().map(decode).collect()
+}
+
+async fn insert(connection: &mut PgConnection, key: &ApiKey) -> Outcome<()> {
+    const INSERT: &str =
+        concat!("INSERT INTO api_keys (", key_columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)");
+    sqlx::query(INSERT)
+        .bind(key.id.0)
+        .bind(key.user.0)
+        .bind(&key.name)
+        .bind(&key.prefix)
+        .bind(&key.hash)
+        .bind(Json(&key.scopes))
+        .bind(key.created_at)
+        .bind(key.expires_at)
+        .bind(key.last_used_at)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+async fn update_use(connection: &mut PgConnection, id: ApiKeyId, at: DateTime<Utc>) -> Outcome<()> {
+    // `greatest` passes over what is null.
+    const USE: &str = "UPDATE api_keys SET last_used_at = greatest(last_used_at, $1) WHERE id = $2";
+    sqlx::query(USE).bind(at).bind(id.0).execute(connection).await?;
+    Ok(())
+}
+
+async fn remove(connection: &mut PgConnection, user: UserId, id: ApiKeyId) -> Outcome<()> {
+    const DELETE: &str = "DELETE FROM api_keys WHERE id = $1 AND user_id = $2";
+    let done = sqlx::query(DELETE).bind(id.0).bind(user.0).execute(connection).await?;
+    if done.rows_affected() == 0 {
+        Err(Error::not_found(format!("API key {id}")))?;
+    }
+    Ok(())
+}
+
+fn decode(row: &PgRow) -> Outcome<ApiKey> {
+    Ok(ApiKey {
+        id: ApiKeyId(row.try_get(0)?),
+        user: UserId(row.try_get(1)?),
+        name: row.try_get(2)?,
+        prefix: row.try_get(3)?,
+        hash: row.try_get(4)?,
+        scopes: row.try_get::<Json<_>, _>(5)?.0,
+        created_at: row.try_get(6)?,
+        expires_at: row.try_get(7)?,
+        last_used_at: row.try_get(8)?,
+    })
+}

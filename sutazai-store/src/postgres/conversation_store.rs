@@ -1,0 +1,203 @@
+//! [`ConversationStore`] over PostgreSQL.
+
+use async_trait::async_trait;
+use serde_json::value::RawValue;
+use sqlx::postgres::PgRow;
+use sqlx::types::Json;
+use sqlx::{PgConnection, Row};
+use sutazai_core::domain::{
+    ChatMessage, Conversation, ConversationId, ConversationPage, ConversationQuery, MessageId, StoredMessage,
+    UserId,
+};
+use sutazai_core::ports::ConversationStore;
+use sutazai_core::{Error, Result};
+use uuid::Uuid;
+
+use super::database::Database;
+use super::fault::Outcome;
+use super::text::{from_json, given, json, kept};
+use super::transaction::Transaction;
+
+/// Conversations in a PostgreSQL database.
+#[derive(Debug)]
+pub(super) struct PostgresConversationStore {
+    database: Database,
+}
+
+macro_rules! conversation_columns {
+    () => {
+        "id, owner, title, model, system, created_at, updated_at"
+    };
+}
+
+macro_rules! message_columns {
+    () => {
+        "id, conversation_id, role, content, created_at, cut, usage"
+    };
+}
+
+impl PostgresConversationStore {
+    /// Over this database, whose schema is up to date.
+    pub(super) fn new(database: Database) -> Self {
+        Self { database }
+    }
+}
+
+#[async_trait]
+impl ConversationStore for PostgresConversationStore {
+    async fn create(&self, conversation: &Conversation) -> Result<()> {
+        self.database.run(conversation, |connection, new| Box::pin(insert(connection, new))).await
+    }
+
+    async fn get(&self, id: ConversationId) -> Result<Option<Conversation>> {
+        self.database.run(&id, |connection, id| Box::pin(by_id(connection, *id))).await
+    }
+
+    async fn list(&self, query: &ConversationQuery) -> Result<ConversationPage> {
+        self.database.run(query, |connection, query| Box::pin(page(connection, query))).await
+    }
+
+    async fn append(&self, message: &StoredMessage) -> Result<()> {
+        let add = self.database.write(message, |tx, message| Box::pin(insert_message(tx, message)));
+        add.await.map(|_| ())
+    }
+
+    async fn messages(
+        &self,
+        conversation: ConversationId,
+        before: Option<MessageId>,
+        limit: u32,
+    ) -> Result<Vec<StoredMessage>> {
+        let (of, limit) = (conversation, i64::from(limit));
+        self.database.run(&of, |connection, of| Box::pin(latest(connection, *of, before, limit))).await
+    }
+
+    async fn delete(&self, id: ConversationId) -> Result<()> {
+        self.database.run(&id, |connection, id| Box::pin(remove(connection, *id))).await
+    }
+}
+
+async fn insert(connection: &mut PgConnection, conversation: &Conversation) -> Outcome<()> {
+    const INSERT: &str = concat!(
+        "INSERT INTO conversations (",
+        conversation_columns!(),
+        ") VALUES ($1, $2, $3, $4, $5, $6, $7)"
+    );
+    sqlx::query(INSERT)
+        .bind(conversation.id.0)
+        .bind(conversation.owner.map(|owner| owner.0))
+        .bind(kept(&conversation.title))
+        .bind(&conversation.model)
+        .bind(conversation.system.as_deref().map(kept))
+        .bind(conversation.created_at)
+        .bind(conversation.updated_at)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+async fn by_id(connection: &mut PgConnection, id: ConversationId) -> Outcome<Option<Conversation>> {
+    const BY_ID: &str = concat!("SELECT ", conversation_columns!(), " FROM conversations WHERE id = $1");
+    let row = sqlx::query(BY_ID).bind(id.0).fetch_optional(connection).await?;
+    row.map(|row| decode(&row)).transpose()
+}
+
+async fn page(connection: &mut PgConnection, query: &ConversationQuery) -> Outcome<ConversationPage> {
+    const ALL: &str = concat!(
+        "SELECT ",
+        conversation_columns!(),
+        " FROM conversations WHERE id < $1 ORDER BY id DESC LIMIT $2"
+    );
+    const OF_OWNER: &str = concat!(
+        "SELECT ",
+        conversation_columns!(),
+        " FROM conversations WHERE id < $1 AND owner = $3 ORDER BY id DESC LIMIT $2"
+    );
+    let statement = sqlx::query(if query.owner.is_some() { OF_OWNER } else { ALL })
+        .bind(query.before.map_or(Uuid::max(), |before| before.0))
+        .bind(i64::from(query.limit) + 1);
+    let statement = match query.owner {
+        Some(owner) => statement.bind(owner.0),
+        None => statement,
+    };
+    let rows = statement.fetch_all(connection).await?;
+    let mut items = rows.iter().map(decode).collect::<Outcome<Vec<_>>>()?;
+    let more = items.len() > query.limit as usize;
+    items.truncate(query.limit as usize);
+    let next = items.last().filter(|_| more).map(|last| last.id);
+    Ok(ConversationPage { items, next })
+}
+
+async fn insert_message(transaction: &mut Transaction<'_>, message: &StoredMessage) -> Outcome<()> {
+    const TOUCH: &str = "UPDATE conversations SET updated_at = greatest(updated_at, $1) WHERE id = $2";
+    const INSERT: &str =
+        concat!("INSERT INTO messages (", message_columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb)");
+    let touch = sqlx::query(TOUCH).bind(message.created_at).bind(message.conversation.0);
+    if touch.execute(&mut *transaction.connection).await?.rows_affected() == 0 {
+        Err(Error::not_found(format!("conversation {}", message.conversation)))?;
+    }
+    sqlx::query(INSERT)
+        .bind(message.id.0)
+        .bind(message.conversation.0)
+        .bind(message.message.role.as_str())
+        .bind(kept(&message.message.content))
+        .bind(message.created_at)
+        .bind(message.cut)
+        .bind(message.usage.as_ref().map(json).transpose()?)
+        .execute(&mut *transaction.connection)
+        .await?;
+    Ok(())
+}
+
+async fn latest(
+    connection: &mut PgConnection,
+    conversation: ConversationId,
+    before: Option<MessageId>,
+    limit: i64,
+) -> Outcome<Vec<StoredMessage>> {
+    const LATEST: &str = concat!(
+        "SELECT ",
+        message_columns!(),
+        " FROM messages WHERE conversation_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3"
+    );
+    let rows = sqlx::query(LATEST)
+        .bind(conversation.0)
+        .bind(before.map_or(Uuid::max(), |before| before.0))
+        .bind(limit)
+        .fetch_all(connection)
+        .await?;
+    rows.iter().rev().map(decode_message).collect()
+}
+
+async fn remove(connection: &mut PgConnection, id: ConversationId) -> Outcome<()> {
+    const DELETE: &str = "DELETE FROM conversations WHERE id = $1";
+    let done = sqlx::query(DELETE).bind(id.0).execute(connection).await?;
+    if done.rows_affected() == 0 {
+        Err(Error::not_found(format!("conversation {id}")))?;
+    }
+    Ok(())
+}
+
+fn decode(row: &PgRow) -> Outcome<Conversation> {
+    Ok(Conversation {
+        id: ConversationId(row.try_get(0)?),
+        owner: row.try_get::<Option<_>, _>(1)?.map(UserId),
+        title: given(row.try_get(2)?),
+        model: row.try_get(3)?,
+        system: row.try_get::<Option<String>, _>(4)?.map(given),
+        created_at: row.try_get(5)?,
+        updated_at: row.try_get(6)?,
+    })
+}
+
+fn decode_message(row: &PgRow) -> Outcome<StoredMessage> {
+    let usage = row.try_get::<Option<Json<&RawValue>>, _>(6)?;
+    Ok(StoredMessage {
+        id: MessageId(row.try_get(0)?),
+        conversation: ConversationId(row.try_get(1)?),
+        message: ChatMessage { role: row.try_get::<&str, _>(2)?.parse()?, content: given(row.try_get(3)?) },
+        created_at: row.try_get(4)?,
+        cut: row.try_get(5)?,
+        usage: usage.map(|usage| from_json(usage.get())).transpose()?,
+    })
+}

@@ -1,0 +1,91 @@
+//! The one place where errors of the library become ours, naming the database without its password.
+
+use std::fmt::Display;
+
+use sqlx::postgres::PgDatabaseError;
+use sutazai_core::{Error, ErrorKind};
+
+pub(super) use crate::fault::{Fault, Outcome};
+
+/// The error for the caller; `place` is the database.
+pub(super) fn error(fault: Fault, place: &dyn Display) -> Error {
+    match fault {
+        Fault::Ours(error) => error,
+        Fault::Database(error) => translate(error, place),
+    }
+}
+
+/// Whether the connection cannot be used any more.
+pub(super) fn is_lost(fault: &Fault) -> bool {
+    match fault {
+        Fault::Ours(_) => false,
+        Fault::Database(error) => match database_error(error) {
+            // Class 57P: the server ends, and this connection with it.
+            Some(e) => e.code().starts_with("57P") || e.code().starts_with("08"),
+            None => !matches!(error, sqlx::Error::RowNotFound | sqlx::Error::ColumnDecode { .. }),
+        },
+    }
+}
+
+/// Whether the same transaction may pass when it is begun again: others were in its way.
+pub(super) fn may_pass(fault: &Fault) -> bool {
+    match fault {
+        Fault::Ours(error) => error.kind() == ErrorKind::Busy,
+        Fault::Database(error) => {
+            // serialization_failure, deadlock_detected
+            database_error(error).is_some_and(|e| matches!(e.code(), "40001" | "40P01"))
+        }
+    }
+}
+
+fn database_error(error: &sqlx::Error) -> Option<&PgDatabaseError> {
+    error.as_database_error().and_then(|e| e.try_downcast_ref())
+}
+
+/// SQLSTATE codes: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
+fn translate(error: sqlx::Error, place: &dyn Display) -> Error {
+    let Some(refused) = database_error(&error) else {
+        let (kind, message) = match &error {
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::WorkerCrashed => {
+                (ErrorKind::Unavailable, format!("the database {place} cannot be reached: {error}"))
+            }
+            _ => (ErrorKind::Internal, format!("the database {place} failed: {error}")),
+        };
+        return Error::new(kind, message).with_source(error);
+    };
+    let (code, text) = (refused.code(), refused.message());
+    let unavailable =
+        |why: &str| (ErrorKind::Unavailable, format!("the database {place} cannot be used: {why}{text}"));
+    let (kind, message) = match code {
+        "23505" | "23503" | "23514" => return constraint(refused).with_source(error),
+        "22008" => (ErrorKind::InvalidInput, "a time is out of the range that the database keeps".to_owned()),
+        "40001" | "40P01" | "55P03" => {
+            (ErrorKind::Busy, format!("other writers of the database {place} were in the way: {text}"))
+        }
+        "57014" => (ErrorKind::Timeout, format!("the database {place} took too long: {text}")),
+        "53100" => unavailable("its disk is full: "),
+        "3D000" => unavailable("make it first: "),
+        "42P01" | "42703" => unavailable("its schema is not up to date: "),
+        "25006" => unavailable("it is read-only: "),
+        "42501" => unavailable("a right is missing: "),
+        _ if ["08", "28", "53", "57P", "58"].iter().any(|class| code.starts_with(class)) => unavailable(""),
+        _ => (ErrorKind::Internal, format!("the database {place} failed: {text} ({code})")),
+    };
+    Error::new(kind, message).with_source(error)
+}
+
+/// A broken constraint, with the field it is about: `users_email` of `users` is about `email`.
+fn constraint(refused: &PgDatabaseError) -> Error {
+    let table = refused.table().unwrap_or_default();
+    let field = refused.constraint().and_then(|name| name.strip_prefix(table)?.strip_prefix('_'));
+    match field {
+        Some(field) if refused.code() == "23505" => {
+            Error::conflict("is taken, or does not fit what is there").with_field(field)
+        }
+        _ => Error::conflict("does not fit what is there"),
+    }
+}

@@ -1,0 +1,356 @@
+//! [`IdentityStore`] over PostgreSQL.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use sqlx::postgres::PgRow;
+use sqlx::{PgConnection, Postgres, QueryBuilder, Row};
+use sutazai_core::domain::{
+    ChangedUser, Session, SessionId, User, UserChange, UserCounts, UserId, UserPage, UserQuery, UserRole,
+};
+use sutazai_core::ports::IdentityStore;
+use sutazai_core::{Error, Result};
+
+use super::database::Database;
+use super::fault::Outcome;
+use super::text::kept;
+use super::transaction::Transaction;
+
+/// Users and sessions in a PostgreSQL database.
+#[derive(Debug)]
+pub(super) struct PostgresIdentityStore {
+    database: Database,
+}
+
+macro_rules! user_columns {
+    () => {
+        "id, username, email, password_hash, role, disabled, created_at, last_login_at"
+    };
+}
+
+macro_rules! session_columns {
+    () => {
+        "id, user_id, refresh_hash, created_at, refreshed_at, expires_at, revoked_at, user_agent"
+    };
+}
+
+impl PostgresIdentityStore {
+    /// Over this database, whose schema is up to date.
+    pub(super) fn new(database: Database) -> Self {
+        Self { database }
+    }
+}
+
+#[async_trait]
+impl IdentityStore for PostgresIdentityStore {
+    async fn create_user(&self, user: &User) -> Result<()> {
+        self.database.run(user, |connection, user| Box::pin(insert_user(connection, user))).await
+    }
+
+    async fn user(&self, id: UserId) -> Result<Option<User>> {
+        self.database.run(&id, |connection, id| Box::pin(find_user(connection, *id))).await
+    }
+
+    async fn user_by_login(&self, login: &str) -> Result<Option<User>> {
+        self.database.run(login, |connection, login| Box::pin(find_login(connection, login))).await
+    }
+
+    async fn users(&self, query: &UserQuery) -> Result<UserPage> {
+        self.database.run(query, |connection, query| Box::pin(user_page(connection, query))).await
+    }
+
+    async fn change_user(&self, id: UserId, change: &UserChange, now: DateTime<Utc>) -> Result<ChangedUser> {
+        let done = self.database.write(change, |tx, change| Box::pin(update_user(tx, id, change, now))).await;
+        done.map(|(changed, _)| changed)
+    }
+
+    async fn count_users(&self, active_since: DateTime<Utc>, now: DateTime<Utc>) -> Result<UserCounts> {
+        let counted =
+            self.database.run(&active_since, |connection, since| Box::pin(counted(connection, *since, now)));
+        counted.await
+    }
+
+    async fn record_login(&self, id: UserId, at: DateTime<Utc>) -> Result<()> {
+        self.database.run(&id, |connection, id| Box::pin(update_login(connection, *id, at))).await
+    }
+
+    async fn create_session(&self, session: &Session) -> Result<()> {
+        let done = self.database.write(session, |tx, session| Box::pin(insert_session(tx, session))).await;
+        done.map(|((), _)| ())
+    }
+
+    async fn session(&self, id: SessionId) -> Result<Option<Session>> {
+        self.database.run(&id, |connection, id| Box::pin(find_session(connection, *id))).await
+    }
+
+    async fn sessions(&self, user: UserId, now: DateTime<Utc>) -> Result<Vec<Session>> {
+        self.database.run(&user, |connection, user| Box::pin(good_sessions(connection, *user, now))).await
+    }
+
+    async fn rotate(
+        &self,
+        id: SessionId,
+        expected_hash: &str,
+        new_hash: &str,
+        now: DateTime<Utc>,
+        expires_at: DateTime<Utc>,
+    ) -> Result<()> {
+        let hashes = [expected_hash, new_hash].map(str::to_owned);
+        let work = self
+            .database
+            .run(&hashes, |connection, hashes| Box::pin(exchange(connection, id, hashes, now, expires_at)));
+        work.await
+    }
+
+    async fn revoke(&self, id: SessionId, now: DateTime<Utc>) -> Result<()> {
+        self.database.run(&id, |connection, id| Box::pin(end_session(connection, *id, now))).await
+    }
+
+    async fn revoke_all(&self, user: UserId, now: DateTime<Utc>) -> Result<Vec<SessionId>> {
+        self.database.run(&user, |connection, user| Box::pin(end_all(connection, *user, None, now))).await
+    }
+
+    async fn revoked_since(&self, since: DateTime<Utc>) -> Result<Vec<SessionId>> {
+        self.database.run(&since, |connection, since| Box::pin(ended_since(connection, *since))).await
+    }
+}
+
+async fn find_user(connection: &mut PgConnection, id: UserId) -> Outcome<Option<User>> {
+    const BY_ID: &str = concat!("SELECT ", user_columns!(), " FROM users WHERE id = $1");
+    let row = sqlx::query(BY_ID).bind(id.0).fetch_optional(connection).await?;
+    row.map(|row| decode_user(&row)).transpose()
+}
+
+async fn find_login(connection: &mut PgConnection, login: &str) -> Outcome<Option<User>> {
+    // A username is no e-mail address, so that at most one of the two finds somebody.
+    const BY_LOGIN: &str = concat!(
+        "SELECT ",
+        user_columns!(),
+        " FROM users WHERE username_key = $1 UNION ALL SELECT ",
+        user_columns!(),
+        " FROM users WHERE email_key = $1"
+    );
+    let row = sqlx::query(BY_LOGIN).bind(kept(&login.to_lowercase())).fetch_optional(connection).await?;
+    row.map(|row| decode_user(&row)).transpose()
+}
+
+async fn find_session(connection: &mut PgConnection, id: SessionId) -> Outcome<Option<Session>> {
+    const BY_ID: &str = concat!("SELECT ", session_columns!(), " FROM user_sessions WHERE id = $1");
+    let row = sqlx::query(BY_ID).bind(id.0).fetch_optional(connection).await?;
+    row.map(|row| decode_session(&row)).transpose()
+}
+
+async fn user_page(connection: &mut PgConnection, query: &UserQuery) -> Outcome<UserPage> {
+    let mut sql: QueryBuilder<Postgres> =
+        QueryBuilder::new(concat!("SELECT ", user_columns!(), " FROM users WHERE true"));
+    if let Some(search) = query.search.as_ref().map(|text| kept(&text.to_lowercase()).into_owned()) {
+        // `strpos` and not `LIKE`: nothing in the text is a pattern.
+        sql.push(" AND (strpos(username_key, ").push_bind(search.clone()).push(") > 0");
+        sql.push(" OR strpos(email_key, ").push_bind(search).push(") > 0)");
+    }
+    if let Some(before) = query.before {
+        sql.push(" AND id < ").push_bind(before.0);
+    }
+    let limit = query.limit.clamp(1, 100);
+    // One more than asked for tells whether there is a next page.
+    sql.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(limit) + 1);
+    let rows = sql.build().fetch_all(connection).await?;
+    let items = rows.iter().take(limit as usize).map(decode_user).collect::<Outcome<Vec<_>>>()?;
+    let more = rows.len() > items.len();
+    Ok(UserPage { next: items.last().filter(|_| more).map(|user| user.id), items })
+}
+
+async fn counted(
+    connection: &mut PgConnection,
+    active_since: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Outcome<UserCounts> {
+    const COUNTS: &str = "SELECT count(*), count(*) FILTER (WHERE disabled), \
+        (SELECT count(DISTINCT user_id) FROM user_sessions \
+         WHERE revoked_at IS NULL AND expires_at > $1 AND refreshed_at >= $2) FROM users";
+    let row = sqlx::query(COUNTS).bind(now).bind(active_since).fetch_one(connection).await?;
+    let count = |column: usize| row.try_get::<i64, _>(column).map(i64::unsigned_abs);
+    Ok(UserCounts { total: count(0)?, disabled: count(1)?, active: count(2)? })
+}
+
+async fn good_sessions(
+    connection: &mut PgConnection,
+    user: UserId,
+    now: DateTime<Utc>,
+) -> Outcome<Vec<Session>> {
+    const GOOD: &str = concat!(
+        "SELECT ",
+        session_columns!(),
+        " FROM user_sessions WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > $2 ORDER BY id DESC"
+    );
+    let query = sqlx::query(GOOD).bind(user.0).bind(now);
+    query.fetch_all(connection).await?.iter().map(decode_session).collect()
+}
+
+async fn ended_since(connection: &mut PgConnection, since: DateTime<Utc>) -> Outcome<Vec<SessionId>> {
+    const ENDED: &str = "SELECT id FROM user_sessions WHERE revoked_at >= $1";
+    let rows = sqlx::query(ENDED).bind(since).fetch_all(connection).await?;
+    session_ids(&rows)
+}
+
+async fn insert_user(connection: &mut PgConnection, user: &User) -> Outcome<()> {
+    const INSERT: &str = concat!(
+        "INSERT INTO users (",
+        user_columns!(),
+        ", username_key, email_key) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+    );
+    sqlx::query(INSERT)
+        .bind(user.id.0)
+        .bind(&user.username)
+        .bind(&user.email)
+        .bind(&user.password_hash)
+        .bind(user.role.as_str())
+        .bind(user.disabled)
+        .bind(user.created_at)
+        .bind(user.last_login_at)
+        .bind(user.username.to_lowercase())
+        .bind(user.email.to_lowercase())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+async fn update_login(connection: &mut PgConnection, id: UserId, at: DateTime<Utc>) -> Outcome<()> {
+    const LOGIN: &str = "UPDATE users SET last_login_at = $1 WHERE id = $2";
+    sqlx::query(LOGIN).bind(at).bind(id.0).execute(connection).await?;
+    Ok(())
+}
+
+async fn update_user(
+    transaction: &mut Transaction<'_>,
+    id: UserId,
+    change: &UserChange,
+    now: DateTime<Utc>,
+) -> Outcome<ChangedUser> {
+    const PASSWORD: &str =
+        concat!("UPDATE users SET password_hash = $1 WHERE id = $2 RETURNING ", user_columns!());
+    const REHASH: &str = concat!(
+        "UPDATE users SET password_hash = CASE password_hash WHEN $1 THEN $2 ELSE password_hash END \
+         WHERE id = $3 RETURNING ",
+        user_columns!()
+    );
+    const DISABLED: &str =
+        concat!("UPDATE users SET disabled = $1 WHERE id = $2 RETURNING ", user_columns!());
+    const ROLE: &str = concat!("UPDATE users SET role = $1 WHERE id = $2 RETURNING ", user_columns!());
+    let update = match change {
+        UserChange::Password { hash, .. } => sqlx::query(PASSWORD).bind(hash.clone()),
+        UserChange::Rehash { from, to } => sqlx::query(REHASH).bind(from.clone()).bind(to.clone()),
+        UserChange::Disabled(disabled) => sqlx::query(DISABLED).bind(*disabled),
+        UserChange::Role(role) => sqlx::query(ROLE).bind(role.as_str()),
+    };
+    let row = update.bind(id.0).fetch_optional(&mut *transaction.connection).await?;
+    let user = decode_user(&row.ok_or_else(|| Error::not_found(format!("user {id}")))?)?;
+    let ended = match change {
+        UserChange::Password { keep, .. } => end_all(transaction.connection, id, Some(*keep), now).await?,
+        UserChange::Disabled(true) | UserChange::Role(_) => {
+            end_all(transaction.connection, id, None, now).await?
+        }
+        UserChange::Disabled(false) | UserChange::Rehash { .. } => Vec::new(),
+    };
+    Ok(ChangedUser { user, ended })
+}
+
+async fn insert_session(transaction: &mut Transaction<'_>, session: &Session) -> Outcome<()> {
+    const INSERT: &str = concat!(
+        "INSERT INTO user_sessions (",
+        session_columns!(),
+        ") SELECT $1, id, $2, $3, $4, $5, $6, $7 FROM users WHERE id = $8 AND NOT disabled FOR SHARE"
+    );
+    const FORGET: &str = "DELETE FROM user_sessions WHERE user_id = $1 AND expires_at <= $2";
+    let done = sqlx::query(INSERT)
+        .bind(session.id.0)
+        .bind(&session.refresh_hash)
+        .bind(session.created_at)
+        .bind(session.refreshed_at)
+        .bind(session.expires_at)
+        .bind(session.revoked_at)
+        .bind(&session.user_agent)
+        .bind(session.user.0)
+        .execute(&mut *transaction.connection)
+        .await?;
+    if done.rows_affected() == 0 {
+        Err(Error::conflict("the user is disabled or gone"))?;
+    }
+    let forget = sqlx::query(FORGET).bind(session.user.0).bind(session.created_at);
+    forget.execute(&mut *transaction.connection).await?;
+    Ok(())
+}
+
+async fn exchange(
+    connection: &mut PgConnection,
+    id: SessionId,
+    [expected, new]: &[String; 2],
+    now: DateTime<Utc>,
+    expires_at: DateTime<Utc>,
+) -> Outcome<()> {
+    const EXCHANGE: &str = "UPDATE user_sessions SET refresh_hash = $1, refreshed_at = $2, expires_at = $3 \
+                            WHERE id = $4 AND refresh_hash = $5 AND revoked_at IS NULL";
+    let done = sqlx::query(EXCHANGE)
+        .bind(new)
+        .bind(now)
+        .bind(expires_at)
+        .bind(id.0)
+        .bind(expected)
+        .execute(connection)
+        .await?;
+    if done.rows_affected() == 0 {
+        Err(Error::conflict("the refresh token is spent or its session has ended"))?;
+    }
+    Ok(())
+}
+
+async fn end_session(connection: &mut PgConnection, id: SessionId, now: DateTime<Utc>) -> Outcome<()> {
+    const END: &str = "UPDATE user_sessions SET revoked_at = coalesce(revoked_at, $1) WHERE id = $2";
+    sqlx::query(END).bind(now).bind(id.0).execute(connection).await?;
+    Ok(())
+}
+
+async fn end_all(
+    connection: &mut PgConnection,
+    user: UserId,
+    keep: Option<SessionId>,
+    now: DateTime<Utc>,
+) -> Outcome<Vec<SessionId>> {
+    const END: &str = "UPDATE user_sessions SET revoked_at = $1 \
+                       WHERE user_id = $2 AND revoked_at IS NULL AND id IS DISTINCT FROM $3 RETURNING id";
+    let query = sqlx::query(END).bind(now).bind(user.0).bind(keep.map(|id| id.0));
+    session_ids(&query.fetch_all(connection).await?)
+}
+
+fn session_ids(rows: &[PgRow]) -> Outcome<Vec<SessionId>> {
+    rows.iter().map(|row| Ok(SessionId(row.try_get(0)?))).collect()
+}
+
+fn decode_user(row: &PgRow) -> Outcome<User> {
+    let role = match row.try_get(4)? {
+        "admin" => UserRole::Admin,
+        _ => UserRole::User,
+    };
+    Ok(User {
+        id: UserId(row.try_get(0)?),
+        username: row.try_get(1)?,
+        email: row.try_get(2)?,
+        password_hash: row.try_get(3)?,
+        role,
+        disabled: row.try_get(5)?,
+        created_at: row.try_get(6)?,
+        last_login_at: row.try_get(7)?,
+    })
+}
+
+fn decode_session(row: &PgRow) -> Outcome<Session> {
+    Ok(Session {
+        id: SessionId(row.try_get(0)?),
+        user: UserId(row.try_get(1)?),
+        refresh_hash: row.try_get(2)?,
+        created_at: row.try_get(3)?,
+        refreshed_at: row.try_get(4)?,
+        expires_at: row.try_get(5)?,
+        revoked_at: row.try_get(6)?,
+        user_agent: row.try_get(7)?,
+    })
+}

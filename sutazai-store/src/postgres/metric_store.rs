@@ -1,0 +1,142 @@
+//! [`MetricStore`] over PostgreSQL.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use sqlx::postgres::PgRow;
+use sqlx::{PgConnection, Row};
+use sutazai_core::domain::MetricSample;
+use sutazai_core::ports::{MetricStore, SeriesQuery};
+use sutazai_core::{Error, ErrorKind, Result};
+
+use super::database::Database;
+use super::fault::Outcome;
+use super::transaction::Transaction;
+
+/// Samples in a PostgreSQL database.
+#[derive(Debug)]
+pub(super) struct PostgresMetricStore {
+    database: Database,
+}
+
+impl PostgresMetricStore {
+    /// Over this database, whose schema is up to date.
+    pub(super) fn new(database: Database) -> Self {
+        Self { database }
+    }
+}
+
+#[async_trait]
+impl MetricStore for PostgresMetricStore {
+    async fn append(&self, samples: &[MetricSample]) -> Result<()> {
+        let done = self.database.write(samples, |tx, samples| Box::pin(insert(tx, samples))).await;
+        done.map(|((), _)| ())
+    }
+
+    async fn range(&self, query: &SeriesQuery) -> Result<Vec<MetricSample>> {
+        self.database.run(query, |connection, query| Box::pin(stretch(connection, query))).await
+    }
+
+    async fn series(&self, prefix: &str) -> Result<Vec<String>> {
+        self.database.run(prefix, |connection, prefix| Box::pin(names(connection, prefix))).await
+    }
+
+    async fn compact(&self, fine_until: DateTime<Utc>, keep_from: DateTime<Utc>) -> Result<u64> {
+        let done = self.database.write(&(), |tx, ()| Box::pin(thin_out(tx, fine_until, keep_from))).await;
+        done.map(|(removed, _)| removed)
+    }
+}
+
+/// Stretches of equal length between the first and the last sample that fit, each as its mean.
+async fn stretch(connection: &mut PgConnection, query: &SeriesQuery) -> Outcome<Vec<MetricSample>> {
+    const RANGE: &str = "\
+        WITH found AS (
+            SELECT at, value, row_number() OVER (ORDER BY at) - 1 AS place, count(*) OVER () AS total
+            FROM metric_samples
+            WHERE series_id = (SELECT id FROM metric_series WHERE name = $1) AND at >= $2 AND at < $3
+        )
+        SELECT min(at) AS first, avg(value) FROM found
+        GROUP BY CASE WHEN total <= $4 THEN place ELSE place * $4 / total END ORDER BY first";
+    let rows = sqlx::query(RANGE)
+        .bind(&query.series)
+        .bind(query.from)
+        .bind(query.to)
+        .bind(i64::from(query.max_points))
+        .fetch_all(connection)
+        .await?;
+    let sample = |row: &PgRow| -> Outcome<MetricSample> {
+        Ok(MetricSample { series: query.series.clone(), at: row.try_get(0)?, value: row.try_get(1)? })
+    };
+    rows.iter().map(sample).collect()
+}
+
+async fn names(connection: &mut PgConnection, prefix: &str) -> Outcome<Vec<String>> {
+    // Sorted by bytes, as elsewhere, whatever the database's language.
+    const NAMES: &str = "SELECT name FROM metric_series WHERE starts_with(name, $1) \
+        AND EXISTS (SELECT 1 FROM metric_samples WHERE series_id = id) ORDER BY name COLLATE \"C\"";
+    let rows = sqlx::query(NAMES).bind(prefix).fetch_all(connection).await?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
+async fn insert(transaction: &mut Transaction<'_>, samples: &[MetricSample]) -> Outcome<()> {
+    const SERIES: &str = "INSERT INTO metric_series (name) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING";
+    // Held, so that a compaction cannot remove one before it has its sample.
+    const IDS: &str = "SELECT name, id FROM metric_series WHERE name = ANY($1) FOR KEY SHARE";
+    const INSERT: &str = "\
+        INSERT INTO metric_samples (series_id, at, value)
+        SELECT series_id, at, value
+        FROM unnest($1::integer[], $2::timestamptz[], $3::float8[]) AS new (series_id, at, value)
+        ON CONFLICT (series_id, at) DO UPDATE SET value = excluded.value";
+    let connection = &mut *transaction.connection;
+    let mut names: Vec<&str> = samples.iter().map(|sample| sample.series.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    sqlx::query(SERIES).bind(&names).execute(&mut *connection).await?;
+    let rows = sqlx::query(IDS).bind(&names).fetch_all(&mut *connection).await?;
+    let mut ids = HashMap::with_capacity(rows.len());
+    for row in &rows {
+        ids.insert(row.try_get::<&str, _>(0)?, row.try_get::<i32, _>(1)?);
+    }
+    // One statement may not write the same row twice: of two samples the later one counts.
+    let mut latest = HashMap::with_capacity(samples.len());
+    for sample in samples {
+        let gone = || Error::new(ErrorKind::Busy, "a series was removed at the same moment");
+        let id = *ids.get(sample.series.as_str()).ok_or_else(gone)?;
+        latest.insert((id, sample.at.timestamp_micros()), (sample.at, sample.value));
+    }
+    sqlx::query(INSERT)
+        .bind(latest.keys().map(|(id, _)| *id).collect::<Vec<_>>())
+        .bind(latest.values().map(|(at, _)| *at).collect::<Vec<_>>())
+        .bind(latest.values().map(|(_, value)| *value).collect::<Vec<_>>())
+        .execute(&mut *connection)
+        .await?;
+    Ok(())
+}
+
+/// Old minutes become one sample each; what is older than `keep_from` goes.
+async fn thin_out(
+    transaction: &mut Transaction<'_>,
+    fine_until: DateTime<Utc>,
+    keep_from: DateTime<Utc>,
+) -> Outcome<u64> {
+    const FORGET: &str = "DELETE FROM metric_samples WHERE at < $1";
+    const MEANS: &str = "\
+        WITH minutes AS (
+            SELECT series_id, date_trunc('minute', at, 'UTC') AS minute, min(at) AS first, avg(value) AS mean
+            FROM metric_samples WHERE at < $1 GROUP BY 1, 2 HAVING count(*) > 1
+        ), kept AS (
+            UPDATE metric_samples SET value = mean FROM minutes
+            WHERE metric_samples.series_id = minutes.series_id AND at = first
+        )
+        DELETE FROM metric_samples USING minutes
+        WHERE metric_samples.series_id = minutes.series_id AND at > first AND at < $1
+            AND at < minute + interval '1 minute'";
+    const NAMELESS: &str = "DELETE FROM metric_series WHERE NOT EXISTS \
+                            (SELECT 1 FROM metric_samples WHERE series_id = metric_series.id)";
+    let connection = &mut *transaction.connection;
+    let forgotten = sqlx::query(FORGET).bind(keep_from).execute(&mut *connection).await?.rows_affected();
+    let thinned = sqlx::query(MEANS).bind(fine_until).execute(&mut *connection).await?.rows_affected();
+    sqlx::query(NAMELESS).execute(&mut *connection).await?;
+    Ok(forgotten + thinned)
+}

@@ -1,0 +1,117 @@
+//! How PostgreSQL means to run the hot statements: by the index of the queue, whatever else is in the table.
+
+use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, PgConnection, Row};
+use sutazai_core::domain::{NewTask, Task, TaskId};
+use sutazai_core::ports::{Clock, SystemClock};
+
+use super::database::Database;
+use super::queue::{CLAIM, NEXT_DUE};
+use super::task_store::{FEED, FEED_OF_OWNER};
+use place::database;
+
+#[path = "../../tests/postgres/place.rs"]
+mod place;
+
+const FINISHED: i32 = 100_000;
+
+/// The plan of a statement as JSON, having run it.
+async fn plan(connection: &mut PgConnection, explain: &str, claim: bool) -> Value {
+    let query = sqlx::query(AssertSqlSafe(explain.to_owned()));
+    let now = SystemClock.now();
+    let agents = vec!["echo".to_owned()];
+    let query = match claim {
+        true => query.bind(now).bind(agents).bind(TaskId::new().0).bind(now).bind(10_i64),
+        false => query.bind(agents),
+    };
+    query.fetch_one(connection).await.unwrap().get::<Value, _>(0)
+}
+
+/// Every node of a plan.
+fn nodes(plan: &Value) -> Vec<&Value> {
+    let mut found = Vec::new();
+    let mut waiting = vec![plan];
+    while let Some(value) = waiting.pop() {
+        match value {
+            Value::Object(fields) => {
+                if fields.contains_key("Node Type") {
+                    found.push(value);
+                }
+                waiting.extend(fields.values());
+            }
+            Value::Array(items) => waiting.extend(items),
+            _ => {}
+        }
+    }
+    found
+}
+
+/// The plan reads tasks by these indices only, and few rows of them.
+fn assert_searched(plan: &Value, indices: &[&str]) {
+    let mut seen = Vec::new();
+    for node in nodes(plan) {
+        assert_ne!(node["Node Type"], "Bitmap Heap Scan", "{plan:#}");
+        if node["Node Type"] == "Seq Scan" {
+            panic!("the table is read: {plan:#}");
+        }
+        if let Some(index) = node["Index Name"].as_str() {
+            assert!(indices.contains(&index), "{index}: {plan:#}");
+            assert!(node["Rows Removed by Filter"].as_f64().unwrap_or(0.0) < 1.0, "{plan:#}");
+            assert!(node["Actual Rows"].as_f64().unwrap() <= 100.0, "{plan:#}");
+            seen.push(index);
+        }
+    }
+    assert!(seen.contains(&"tasks_queue"), "{plan:#}");
+}
+
+#[tokio::test]
+async fn a_claim_searches_the_queue_alone_before_and_after_100_000_finished_tasks() {
+    let url = database().await;
+    let store = crate::open(&url).await.unwrap().tasks;
+    let connections = Database::new(&url).unwrap();
+    let new = |_| Task::pending(NewTask::new("echo", json!({})), None, None, SystemClock.now());
+    let claim = format!("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {CLAIM}");
+    let due = format!("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {NEXT_DUE}");
+    let mut buffers = Vec::new();
+    // The first plan is made over a table of which PostgreSQL knows nothing, the last one after it was analysed.
+    for statistics in [false, false, true] {
+        store.enqueue((0..100).map(new).collect()).await.unwrap();
+        let mut connection = connections.take().await.unwrap();
+        if statistics {
+            sqlx::raw_sql("VACUUM ANALYZE tasks").execute(&mut *connection).await.unwrap();
+        }
+        let plan_of_claim = plan(&mut connection, &claim, true).await;
+        assert_searched(&plan_of_claim, &["tasks_queue", "tasks_id"]);
+        buffers.push(plan_of_claim[0]["Plan"]["Shared Hit Blocks"].as_u64().unwrap());
+        assert_searched(&plan(&mut connection, &due, false).await, &["tasks_queue", "tasks_leases"]);
+        sqlx::query(
+            "INSERT INTO tasks (id, created_at, updated_at, run_at, timeout_seconds, max_attempts, status, priority,
+                 awaited, agent, title, description, payload)
+             SELECT gen_random_uuid(), now(), now(), now(), 300, 3, 'completed', 5, false, 'echo', '', '', '{}'
+             FROM generate_series(1, $1)",
+        )
+        .bind(FINISHED)
+        .execute(&mut *connection)
+        .await
+        .unwrap();
+    }
+    assert!(buffers[1] < buffers[0] + 200 && buffers[2] < buffers[0] + 200, "blocks read: {buffers:?}");
+}
+
+#[tokio::test]
+async fn the_feed_is_searched_and_never_read_whole() {
+    let url = database().await;
+    crate::migrations::up(&url).await.unwrap();
+    let mut connection = Database::new(&url).unwrap().take().await.unwrap();
+    for (sql, index) in [(FEED, "task_events_feed"), (FEED_OF_OWNER, "task_events_owner")] {
+        let explain = format!("EXPLAIN (FORMAT JSON) {sql}");
+        let mut query = sqlx::query(AssertSqlSafe(explain)).bind("7").bind(7_i64).bind(7_i64);
+        if sql == FEED_OF_OWNER {
+            query = query.bind(TaskId::new().0);
+        }
+        let plan = query.fetch_one(&mut *connection).await.unwrap().get::<Value, _>(0);
+        let nodes: Vec<&Value> = nodes(&plan).iter().map(|node| &node["Node Type"]).collect();
+        assert_eq!(nodes, ["Limit", "Index Scan"], "{plan:#}");
+        assert!(plan.to_string().contains(index), "{plan:#}");
+    }
+}

@@ -1,0 +1,393 @@
+//! The writes of the queue. What happens often is one statement over many tasks; what touches several tasks of one
+//! family loads them, changes them by the rules, and flushes.
+
+use std::collections::{HashMap, HashSet};
+
+use chrono::{DateTime, SubsecRound, Utc};
+use sqlx::{PgConnection, Row};
+use sutazai_core::domain::{
+    Claim, ClaimKey, EventKind, Finish, NewEvent, Outcome as Ended, Task, TaskError, TaskId, TaskStatus,
+};
+use sutazai_core::ports::{ClaimRequest, LeaseState, WakeUp};
+use sutazai_core::{Error, ErrorKind};
+use uuid::Uuid;
+
+use super::fault::Outcome;
+use super::record::{columns, decode, insert};
+use super::rows::keys;
+use super::text::{json, kept};
+use super::transaction::Transaction;
+use crate::changes::{Changes, spent};
+use crate::rows::Record;
+
+/// Takes due tasks: `$1` now, `$2` agents, `$3` the worker, `$4` the end of the lease, `$5` how many.
+///
+/// One search in the queue's index for each priority: tasks of a high priority that are due only later are never
+/// walked over. The `LIMIT` that decides over the plan is constant, and the keys come as an array, so that there is no
+/// plan in which the table is read.
+pub(super) const CLAIM: &str = concat!(
+    "WITH claimed AS (
+        UPDATE tasks SET status = 'processing', attempt = attempt + 1, worker = $3, lease_until = $4,
+            started_at = $1, updated_at = $1, last_sequence = last_sequence + 1
+        WHERE id = ANY(ARRAY(
+            SELECT due.id FROM generate_series(9, 0, -1) AS level CROSS JOIN LATERAL (
+                SELECT id FROM tasks WHERE status = 'pending' AND waiting_for = 0
+                    AND priority = level::smallint AND run_at <= $1 AND agent = ANY($2)
+                ORDER BY run_at, id LIMIT 1000 FOR UPDATE SKIP LOCKED
+            ) AS due LIMIT $5))
+        RETURNING *
+    ), told AS (
+        INSERT INTO task_events (task_id, sequence, owner, at, kind)
+        SELECT id, last_sequence, owner, $1,
+            jsonb_build_object('type', 'status', 'status', 'processing', 'attempt', attempt)
+        FROM claimed
+    )
+    SELECT ",
+    columns!(),
+    " FROM claimed"
+);
+
+/// When the next task of these agents (`$1`) is due or the next lease runs out.
+pub(super) const NEXT_DUE: &str = "\
+    SELECT min(due) FROM (
+        SELECT (
+            SELECT run_at FROM tasks WHERE status = 'pending' AND waiting_for = 0
+                AND priority = level::smallint AND agent = ANY($1) ORDER BY run_at LIMIT 1
+        ) AS due FROM generate_series(0, 9) AS level
+        UNION ALL SELECT min(lease_until) FROM tasks WHERE status = 'processing'
+    ) AS all_due";
+
+/// Adds tasks, all or none; known idempotency keys give the earlier task.
+pub(super) async fn enqueue(connection: &mut PgConnection, tasks: &[Task]) -> Outcome<Vec<(Task, bool)>> {
+    let mut records = Vec::with_capacity(tasks.len());
+    for task in tasks {
+        let mut task = task.clone();
+        // As precise as it is kept.
+        task.run_at = task.run_at.trunc_subsecs(6);
+        task.created_at = task.created_at.trunc_subsecs(6);
+        task.updated_at = task.created_at;
+        records.push(Record::new(task));
+    }
+    let added = insert(connection, &records.iter().collect::<Vec<_>>()).await?;
+    let added: HashSet<TaskId> = added.into_iter().collect();
+    if added.len() == records.len() {
+        return Ok(records.into_iter().map(|record| (record.task, true)).collect());
+    }
+    let known =
+        with_keys(connection, records.iter().filter(|record| !added.contains(&record.task.id))).await?;
+    let mut stored = Vec::with_capacity(records.len());
+    for Record { task, .. } in records {
+        if added.contains(&task.id) {
+            stored.push((task, true));
+            continue;
+        }
+        let earlier = known
+            .iter()
+            .find(|known| (known.owner, &known.idempotency_key) == (task.owner, &task.idempotency_key));
+        let gone = || Error::new(ErrorKind::Busy, "the earlier task was deleted at the same moment");
+        stored.push((earlier.cloned().ok_or_else(gone)?, false));
+    }
+    Ok(stored)
+}
+
+/// The tasks with the owners and idempotency keys of these.
+async fn with_keys<'r>(
+    connection: &mut PgConnection,
+    records: impl Iterator<Item = &'r Record>,
+) -> Outcome<Vec<Task>> {
+    const BY_KEYS: &str = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM tasks WHERE id = ANY(ARRAY(
+            SELECT known.id FROM unnest($1::uuid[], $2::text[]) AS wanted (owner, key) JOIN tasks AS known
+            ON coalesce(known.owner, '00000000-0000-0000-0000-000000000000') = wanted.owner
+            AND known.idempotency_key = wanted.key))"
+    );
+    let (owners, keys): (Vec<Uuid>, Vec<String>) = records
+        .filter_map(|Record { task, .. }| {
+            Some((
+                task.owner.map_or(Uuid::nil(), |owner| owner.0),
+                kept(task.idempotency_key.as_deref()?).into_owned(),
+            ))
+        })
+        .unzip();
+    let rows = sqlx::query(BY_KEYS).bind(owners).bind(keys).fetch_all(connection).await?;
+    rows.iter().map(|row| decode(row).map(|record| record.task)).collect()
+}
+
+/// Takes due tasks under a lease.
+pub(super) async fn claim(connection: &mut PgConnection, request: &ClaimRequest) -> Outcome<Vec<Claim>> {
+    let rows = sqlx::query(CLAIM)
+        .bind(request.now)
+        .bind(&request.agents)
+        .bind(request.worker.0)
+        .bind(request.now + request.lease)
+        .bind(i64::from(request.limit))
+        .fetch_all(&mut *connection)
+        .await?;
+    let mut tasks =
+        rows.iter().map(|row| decode(row).map(|record| record.task)).collect::<Outcome<Vec<_>>>()?;
+    tasks.sort_unstable_by_key(|task| (std::cmp::Reverse(task.priority), task.run_at, task.id));
+    // Only who has waited before has a state.
+    let parents: Vec<TaskId> = tasks.iter().filter(|task| task.state.is_some()).map(|task| task.id).collect();
+    let mut children =
+        if parents.is_empty() { HashMap::new() } else { children(connection, &parents).await? };
+    let claims =
+        tasks.into_iter().map(|task| Claim { children: children.remove(&task.id).unwrap_or_default(), task });
+    Ok(claims.collect())
+}
+
+/// What these tasks asked for last, in order.
+async fn children(connection: &mut PgConnection, parents: &[TaskId]) -> Outcome<HashMap<TaskId, Vec<Task>>> {
+    const CHILDREN: &str = concat!(
+        "SELECT ",
+        columns!(),
+        ", asked_by FROM (SELECT parent_id AS asked_by, position, child_id FROM task_waits
+            WHERE parent_id = ANY($1)) AS asked JOIN tasks ON id = child_id ORDER BY asked_by, position"
+    );
+    let rows = sqlx::query(CHILDREN).bind(keys(parents)).fetch_all(connection).await?;
+    let mut children: HashMap<TaskId, Vec<Task>> = HashMap::new();
+    for row in &rows {
+        children.entry(TaskId(row.try_get("asked_by")?)).or_default().push(decode(row)?.task);
+    }
+    Ok(children)
+}
+
+/// Prolongs leases.
+pub(super) async fn renew(
+    connection: &mut PgConnection,
+    claims: &[ClaimKey],
+    lease_until: DateTime<Utc>,
+) -> Outcome<Vec<LeaseState>> {
+    const RENEW: &str = "\
+        UPDATE tasks SET lease_until = $4
+        FROM unnest($1::uuid[], $2::integer[], $3::uuid[]) AS held (id, attempt, worker)
+        WHERE tasks.id = held.id AND tasks.attempt = held.attempt AND tasks.worker = held.worker
+            AND tasks.status = 'processing'
+        RETURNING tasks.id, tasks.attempt, tasks.worker, tasks.cancel_requested";
+    let rows = sqlx::query(RENEW)
+        .bind(claims.iter().map(|claim| claim.task.0).collect::<Vec<_>>())
+        .bind(claims.iter().map(|claim| claim.attempt.cast_signed()).collect::<Vec<_>>())
+        .bind(claims.iter().map(|claim| claim.worker.0).collect::<Vec<_>>())
+        .bind(lease_until)
+        .fetch_all(connection)
+        .await?;
+    let mut held = HashMap::with_capacity(rows.len());
+    for row in &rows {
+        let key: (Uuid, i32, Uuid) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        held.insert(key, row.try_get::<bool, _>(3)?);
+    }
+    let state =
+        |claim: &ClaimKey| match held.get(&(claim.task.0, claim.attempt.cast_signed(), claim.worker.0)) {
+            Some(true) => LeaseState::CancelRequested,
+            Some(false) => LeaseState::Held,
+            None => LeaseState::Lost,
+        };
+    Ok(claims.iter().map(state).collect())
+}
+
+/// Records outcomes; one answer for each. Those of tasks that stand alone go in one statement; what that leaves has a
+/// family, or is spent.
+pub(super) async fn finish(
+    transaction: &mut Transaction<'_>,
+    finished: &[Finish],
+    now: DateTime<Utc>,
+) -> Outcome<Vec<Result<(), Error>>> {
+    let alone = finish_alone(transaction, finished, now).await?;
+    let mut answers = Vec::with_capacity(finished.len());
+    let mut changes = Changes::new(transaction);
+    let rest = |index: &usize| !alone.contains(index);
+    changes.load((0..finished.len()).filter(rest).map(|index| finished[index].claim.task)).await?;
+    for (index, Finish { claim, outcome }) in finished.iter().enumerate() {
+        if alone.contains(&index) {
+            answers.push(Ok(()));
+            continue;
+        }
+        let fence = changes.fence(claim);
+        if fence.is_ok() {
+            changes.record(claim.task, outcome.clone(), now).await?;
+        }
+        answers.push(fence);
+    }
+    changes.flush().await?;
+    Ok(answers)
+}
+
+/// How the row of a task that stands alone changes with an outcome.
+struct Change {
+    index: usize,
+    claim: ClaimKey,
+    status: TaskStatus,
+    result: Option<String>,
+    error: Option<String>,
+    run_at: Option<DateTime<Utc>>,
+    event: String,
+}
+
+impl Change {
+    /// None for an outcome that always touches other tasks.
+    fn new(index: usize, Finish { claim, outcome }: &Finish) -> Outcome<Option<Self>> {
+        let (status, result, error, run_at): (_, _, Option<&TaskError>, _) = match outcome {
+            Ended::Completed(result) => (TaskStatus::Completed, Some(result), None, None),
+            Ended::Failed(error) => (TaskStatus::Failed, None, Some(error), None),
+            Ended::Cancelled => (TaskStatus::Cancelled, None, None, None),
+            Ended::Retry { at, error } => (TaskStatus::Pending, None, Some(error), Some(*at)),
+            Ended::HandBack => (TaskStatus::Pending, None, None, None),
+            Ended::Wait { .. } => return Ok(None),
+        };
+        let event = EventKind::Status { status, attempt: claim.attempt, error: error.cloned() };
+        Ok(Some(Self {
+            index,
+            claim: *claim,
+            status,
+            result: result.map(json).transpose()?,
+            error: error.map(json).transpose()?,
+            run_at,
+            event: json(&event)?,
+        }))
+    }
+}
+
+/// Records the outcomes of tasks that nobody waits for, that wait for nobody, and that are not to run again although
+/// somebody asked them to stop. Gives which of the outcomes are recorded.
+async fn finish_alone(
+    transaction: &mut Transaction<'_>,
+    finished: &[Finish],
+    now: DateTime<Utc>,
+) -> Outcome<HashSet<usize>> {
+    const FINISH: &str = "\
+        WITH ended AS (
+            UPDATE tasks SET status = new.status::task_status, result = coalesce(new.result::jsonb, tasks.result),
+                error = CASE WHEN new.status = 'completed' THEN NULL ELSE coalesce(new.error::jsonb, tasks.error) END,
+                failures = tasks.failures + (new.error IS NOT NULL)::integer,
+                run_at = coalesce(new.run_at, tasks.run_at), cancel_requested = false, worker = NULL,
+                lease_until = NULL, updated_at = $9, last_sequence = tasks.last_sequence + 1,
+                finished_at = CASE WHEN new.status = 'pending' THEN NULL ELSE $9 END
+            FROM unnest($1::uuid[], $2::integer[], $3::uuid[], $4::text[], $5::text[], $6::text[],
+                        $7::timestamptz[], $8::text[])
+                AS new (id, attempt, worker, status, result, error, run_at, event)
+            WHERE tasks.id = new.id AND tasks.attempt = new.attempt AND tasks.worker = new.worker
+                AND tasks.status = 'processing' AND NOT tasks.awaited AND tasks.state IS NULL
+                AND NOT (tasks.cancel_requested AND new.status = 'pending')
+            RETURNING tasks.id, tasks.last_sequence, tasks.owner, new.event
+        ), told AS (
+            INSERT INTO task_events (task_id, sequence, owner, at, kind)
+            SELECT id, last_sequence, owner, $9, event::jsonb FROM ended
+        )
+        SELECT id FROM ended";
+    let mut seen = HashSet::new();
+    let mut changes = Vec::with_capacity(finished.len());
+    for (index, finish) in finished.iter().enumerate() {
+        if seen.insert(finish.claim.task) {
+            changes.extend(Change::new(index, finish)?);
+        }
+    }
+    // In the order of the keys: who locks in one order waits, but never in a circle.
+    changes.sort_unstable_by_key(|change| change.claim.task);
+    if changes.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let rows = sqlx::query(FINISH)
+        .bind(changes.iter().map(|change| change.claim.task.0).collect::<Vec<_>>())
+        .bind(changes.iter().map(|change| change.claim.attempt.cast_signed()).collect::<Vec<_>>())
+        .bind(changes.iter().map(|change| change.claim.worker.0).collect::<Vec<_>>())
+        .bind(changes.iter().map(|change| change.status.as_str()).collect::<Vec<_>>())
+        .bind(changes.iter().map(|change| change.result.as_deref()).collect::<Vec<_>>())
+        .bind(changes.iter().map(|change| change.error.as_deref()).collect::<Vec<_>>())
+        .bind(changes.iter().map(|change| change.run_at).collect::<Vec<_>>())
+        .bind(changes.iter().map(|change| change.event.as_str()).collect::<Vec<_>>())
+        .bind(now)
+        .fetch_all(&mut *transaction.connection)
+        .await?;
+    let ended = rows.iter().map(|row| Ok(TaskId(row.try_get(0)?))).collect::<Outcome<HashSet<_>>>()?;
+    changes.retain(|change| ended.contains(&change.claim.task));
+    if changes.iter().any(|change| change.status == TaskStatus::Pending) {
+        transaction.wake_ups.push(WakeUp::Queue);
+    }
+    transaction.wake_ups.extend(changes.iter().map(|change| WakeUp::Task(change.claim.task)));
+    Ok(changes.iter().map(|change| change.index).collect())
+}
+
+/// Takes back what dead workers held.
+pub(super) async fn expire(transaction: &mut Transaction<'_>, now: DateTime<Utc>) -> Outcome<u64> {
+    // Who is locked is being finished, or taken back by another process.
+    const EXPIRED: &str = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM tasks WHERE status = 'processing' AND lease_until <= $1 ORDER BY id FOR UPDATE SKIP LOCKED"
+    );
+    let rows = sqlx::query(EXPIRED).bind(now).fetch_all(&mut *transaction.connection).await?;
+    let mut changes = Changes::new(transaction);
+    for row in &rows {
+        let record = decode(row)?;
+        let id = record.task.id;
+        changes.keep(record);
+        changes.take_back(id, now).await?;
+    }
+    changes.flush().await?;
+    Ok(rows.len() as u64)
+}
+
+/// Ends a pending task, asks a running one to stop.
+pub(super) async fn cancel(
+    transaction: &mut Transaction<'_>,
+    id: TaskId,
+    now: DateTime<Utc>,
+) -> Outcome<Task> {
+    let mut changes = Changes::new(transaction);
+    let task = changes.cancel(id, now).await?;
+    changes.flush().await?;
+    Ok(task)
+}
+
+/// Puts a failed task back into the queue.
+pub(super) async fn retry(
+    transaction: &mut Transaction<'_>,
+    id: TaskId,
+    now: DateTime<Utc>,
+) -> Outcome<Task> {
+    let mut changes = Changes::new(transaction);
+    let task = changes.retry(id, now).await?;
+    changes.flush().await?;
+    Ok(task)
+}
+
+/// Removes an ended task with its events.
+pub(super) async fn delete(transaction: &mut Transaction<'_>, id: TaskId) -> Outcome<()> {
+    Changes::new(transaction).deletable(id).await?;
+    for sql in ["DELETE FROM task_events WHERE task_id = $1", "DELETE FROM tasks WHERE id = $1"] {
+        sqlx::query(sql).bind(id.0).execute(&mut *transaction.connection).await?;
+    }
+    Ok(())
+}
+
+/// Appends events under a claim.
+pub(super) async fn append(
+    connection: &mut PgConnection,
+    (claim, events): &(ClaimKey, Vec<NewEvent>),
+) -> Outcome<()> {
+    const APPEND: &str = "\
+        WITH held AS (
+            UPDATE tasks SET last_sequence = last_sequence + cardinality($4::timestamptz[])
+            WHERE id = $1 AND attempt = $2 AND worker = $3 AND status = 'processing'
+            RETURNING last_sequence - cardinality($4::timestamptz[]) AS before, owner
+        ), told AS (
+            INSERT INTO task_events (task_id, sequence, owner, at, kind)
+            SELECT $1, before + position, owner, at, kind::jsonb
+            FROM held CROSS JOIN unnest($4::timestamptz[], $5::text[]) WITH ORDINALITY AS new (at, kind, position)
+        )
+        SELECT before FROM held";
+    let kinds = events.iter().map(|event| json(&event.kind)).collect::<Outcome<Vec<_>>>()?;
+    let held = sqlx::query(APPEND)
+        .bind(claim.task.0)
+        .bind(claim.attempt.cast_signed())
+        .bind(claim.worker.0)
+        .bind(events.iter().map(|event| event.at).collect::<Vec<_>>())
+        .bind(kinds)
+        .fetch_optional(connection)
+        .await?;
+    match held {
+        Some(_) => Ok(()),
+        None => Err(spent(claim))?,
+    }
+}

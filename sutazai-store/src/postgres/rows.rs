@@ -1,0 +1,95 @@
+//! [`Rows`] over an open transaction. What is loaded is locked until the transaction ends.
+
+use std::collections::HashSet;
+
+use async_trait::async_trait;
+use sqlx::Row;
+use sutazai_core::domain::{TaskId, UserId};
+use sutazai_core::ports::WakeUp;
+use sutazai_core::{Error, ErrorKind};
+use uuid::Uuid;
+
+use super::fault::Outcome;
+use super::record::{columns, decode, insert, insert_events, update};
+use super::text::kept;
+use super::transaction::Transaction;
+use crate::rows::{Flush, Record, Rows};
+
+#[async_trait]
+impl Rows for Transaction<'_> {
+    async fn load(&mut self, ids: &[TaskId]) -> Outcome<Vec<Record>> {
+        // In the order of the keys: who locks in one order waits, but never in a circle.
+        const BY_ID: &str =
+            concat!("SELECT ", columns!(), " FROM tasks WHERE id = ANY($1) ORDER BY id FOR UPDATE");
+        let found = sqlx::query(BY_ID).bind(keys(ids)).fetch_all(&mut *self.connection).await?;
+        found.iter().map(decode).collect()
+    }
+
+    async fn with_key(&mut self, owner: Option<UserId>, key: &str) -> Outcome<Option<TaskId>> {
+        const BY_KEY: &str = "SELECT id FROM tasks WHERE idempotency_key = $2 \
+            AND coalesce(owner, '00000000-0000-0000-0000-000000000000') = $1";
+        let owner = owner.map_or(Uuid::nil(), |owner| owner.0);
+        let row =
+            sqlx::query(BY_KEY).bind(owner).bind(kept(key)).fetch_optional(&mut *self.connection).await?;
+        Ok(row.map(|row| row.try_get(0)).transpose()?.map(TaskId))
+    }
+
+    async fn set_waits(
+        &mut self,
+        parent: TaskId,
+        children: &[TaskId],
+        open: &HashSet<TaskId>,
+    ) -> Outcome<()> {
+        const CLEAR: &str = "DELETE FROM task_waits WHERE parent_id = $1";
+        const INSERT: &str = "INSERT INTO task_waits (parent_id, position, child_id, open) \
+            SELECT $1, position - 1, child, open \
+            FROM unnest($2::uuid[], $3::boolean[]) WITH ORDINALITY AS new (child, open, position)";
+        sqlx::query(CLEAR).bind(parent.0).execute(&mut *self.connection).await?;
+        let still: Vec<bool> = children.iter().map(|child| open.contains(child)).collect();
+        let insert = sqlx::query(INSERT).bind(parent.0).bind(keys(children)).bind(still);
+        insert.execute(&mut *self.connection).await?;
+        Ok(())
+    }
+
+    async fn waits(&mut self, parents: &[TaskId]) -> Outcome<Vec<(TaskId, TaskId)>> {
+        const WAITS: &str = "SELECT parent_id, child_id FROM task_waits WHERE parent_id = ANY($1) \
+                             ORDER BY parent_id, position";
+        let rows = sqlx::query(WAITS).bind(keys(parents)).fetch_all(&mut *self.connection).await?;
+        rows.iter().map(|row| Ok((TaskId(row.try_get(0)?), TaskId(row.try_get(1)?)))).collect()
+    }
+
+    async fn close_waits(&mut self, child: TaskId) -> Outcome<HashSet<TaskId>> {
+        const CLOSE: &str =
+            "UPDATE task_waits SET open = false WHERE child_id = $1 AND open RETURNING parent_id";
+        let rows = sqlx::query(CLOSE).bind(child.0).fetch_all(&mut *self.connection).await?;
+        rows.iter().map(|row| Ok(TaskId(row.try_get(0)?))).collect()
+    }
+
+    async fn write(&mut self, flush: Flush<'_>) -> Outcome<()> {
+        if !flush.added.is_empty() {
+            let added = insert(self.connection, &flush.added).await?;
+            if added.len() < flush.added.len() {
+                let meanwhile = "a task with the same idempotency key was added at the same moment";
+                Err(Error::new(ErrorKind::Busy, meanwhile))?;
+            }
+        }
+        if !flush.changed.is_empty() {
+            update(self.connection, &flush.changed).await?;
+        }
+        // A task's first event is written with it.
+        let events: Vec<_> = flush.events.iter().filter(|(_, event)| event.sequence > 1).collect();
+        if !events.is_empty() {
+            insert_events(self.connection, &events).await?;
+        }
+        Ok(())
+    }
+
+    fn wake(&mut self, wake_ups: Vec<WakeUp>) {
+        self.wake_ups.extend(wake_ups);
+    }
+}
+
+/// Keys as PostgreSQL has them.
+pub(super) fn keys(ids: &[TaskId]) -> Vec<Uuid> {
+    ids.iter().map(|id| id.0).collect()
+}

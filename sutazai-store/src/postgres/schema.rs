@@ -1,0 +1,125 @@
+//! The migrations of the PostgreSQL schema.
+//!
+//! A table of one row holds the count of the steps that the database has. Each step runs in a transaction under an
+//! advisory lock, so that any number of processes may start at once.
+
+use sqlx::{PgConnection, Row};
+use sutazai_core::{Error, Result};
+
+use super::database::Database;
+use super::fault::Outcome;
+use super::transaction::Transaction;
+use crate::migrations::Migration;
+
+struct Step {
+    name: &'static str,
+    up: &'static str,
+    down: &'static str,
+}
+
+macro_rules! step {
+    ($file:literal, $name:literal) => {
+        Step {
+            name: $name,
+            up: include_str!(concat!("../../migrations/postgres/", $file, "_", $name, ".up.sql")),
+            down: include_str!(concat!("../../migrations/postgres/", $file, "_", $name, ".down.sql")),
+        }
+    };
+}
+
+/// All steps, in order; the first is version 1. Only ever append.
+const STEPS: &[Step] = &[
+    step!("0001", "identity"),
+    step!("0002", "tasks"),
+    step!("0003", "metrics"),
+    step!("0004", "access"),
+    step!("0005", "feed"),
+    step!("0006", "trace"),
+    step!("0007", "conversations"),
+];
+
+/// Takes every step that the database has not.
+pub(crate) async fn migrate_up(url: &str) -> Result<Vec<Migration>> {
+    migrate(&Database::new(url)?, STEPS.len()).await
+}
+
+/// Takes the latest `steps` back.
+pub(crate) async fn migrate_down(url: &str, steps: u32) -> Result<Vec<Migration>> {
+    let database = Database::new(url)?;
+    let applied = applied(&database).await?;
+    migrate(&database, applied.saturating_sub(steps as usize)).await
+}
+
+/// Where the database stands.
+pub(crate) async fn migration_status(url: &str) -> Result<Vec<Migration>> {
+    let applied = applied(&Database::new(url)?).await?;
+    Ok((0..STEPS.len()).map(|index| migration(index, index < applied)).collect())
+}
+
+async fn applied(database: &Database) -> Result<usize> {
+    database.run(&(), |connection, ()| Box::pin(version(connection))).await
+}
+
+/// Steps up or down until the database is at `target`.
+async fn migrate(database: &Database, target: usize) -> Result<Vec<Migration>> {
+    let mut taken = Vec::new();
+    // Who is there already takes no lock.
+    if applied(database).await? == target {
+        return Ok(taken);
+    }
+    while let (Some(migration), _) =
+        database.write(&target, |transaction, target| Box::pin(step(transaction, *target))).await?
+    {
+        taken.push(migration);
+    }
+    Ok(taken)
+}
+
+/// One step towards `target`; none when the database is there. The version is read under the lock.
+async fn step(transaction: &mut Transaction<'_>, target: usize) -> Outcome<Option<Migration>> {
+    // The number is any that other programs are not likely to take: "sutazai" in ASCII.
+    const LOCK: &str = "SELECT pg_advisory_xact_lock(x'00737574617a6169'::bigint)";
+    const KEEP: &str = "CREATE TABLE IF NOT EXISTS sutazai_schema (version integer NOT NULL)";
+    const FORGET: &str = "DROP TABLE sutazai_schema";
+    let connection = &mut *transaction.connection;
+    sqlx::raw_sql(LOCK).execute(&mut *connection).await?;
+    let current = version(connection).await?;
+    let (index, next) = match current.cmp(&target) {
+        std::cmp::Ordering::Equal => return Ok(None),
+        std::cmp::Ordering::Less => (current, current + 1),
+        std::cmp::Ordering::Greater => (current - 1, current - 1),
+    };
+    let script = if next > current { STEPS[index].up } else { STEPS[index].down };
+    sqlx::raw_sql(script).execute(&mut *connection).await?;
+    sqlx::raw_sql(if next == 0 { FORGET } else { KEEP }).execute(&mut *connection).await?;
+    if next > 0 {
+        sqlx::raw_sql("DELETE FROM sutazai_schema").execute(&mut *connection).await?;
+        let keep = sqlx::query("INSERT INTO sutazai_schema (version) VALUES ($1)").bind(next as i32);
+        keep.execute(&mut *connection).await?;
+    }
+    Ok(Some(migration(index, next > current)))
+}
+
+/// How many steps the database has.
+async fn version(connection: &mut PgConnection) -> Outcome<usize> {
+    // Not `to_regclass`: what it knows may be older than the lock.
+    const THERE: &str = "SELECT EXISTS (SELECT 1 FROM pg_tables \
+                         WHERE schemaname = current_schema() AND tablename = 'sutazai_schema')";
+    let there = sqlx::query(THERE).fetch_one(&mut *connection);
+    if !there.await?.try_get::<bool, _>(0)? {
+        return Ok(0);
+    }
+    let row = sqlx::query("SELECT version FROM sutazai_schema").fetch_one(connection).await?;
+    let version = row.try_get::<i32, _>(0)?;
+    match usize::try_from(version) {
+        Ok(version) if version <= STEPS.len() => Ok(version),
+        _ => Err(Error::conflict(format!(
+            "the database has schema version {version}, but this program knows only {}: a newer one wrote it",
+            STEPS.len()
+        )))?,
+    }
+}
+
+fn migration(index: usize, applied: bool) -> Migration {
+    Migration { version: index as u32 + 1, name: STEPS[index].name, applied }
+}

@@ -1,0 +1,310 @@
+//! [`TaskStore`] over PostgreSQL.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use sqlx::postgres::PgRow;
+use sqlx::{PgConnection, Postgres, QueryBuilder, Row};
+use sutazai_core::domain::{
+    Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Task, TaskCount, TaskEvent, TaskId,
+    TaskPage, TaskQuery, TaskStatistics, UserId,
+};
+use sutazai_core::ports::{ClaimRequest, LeaseState, TaskStore, WakeUp};
+use sutazai_core::{ErrorKind, Result};
+use tokio::sync::broadcast;
+
+use super::database::Database;
+use super::fault::Outcome;
+use super::grouped::Grouped;
+use super::queue;
+use super::record::{columns, decode, decode_event, decode_feed_event, position};
+use super::transaction::Transaction;
+use super::wake_ups::WakeUps;
+
+/// The feed of all: `$1` and `$2` transaction and number after which, `$3` how many.
+///
+/// A transaction may commit after one that began later. So only those are read that began before every transaction that
+/// is still open: nothing can come before them any more.
+pub(super) const FEED: &str = "\
+    SELECT sequence, at, kind, transaction::text, number, task_id, owner FROM task_events
+    WHERE (transaction, number) > ($1::text::xid8, $2)
+        AND transaction < pg_snapshot_xmin(pg_current_snapshot())
+    ORDER BY task_events.transaction, number LIMIT $3";
+/// The feed of `$4`.
+pub(super) const FEED_OF_OWNER: &str = "\
+    SELECT sequence, at, kind, transaction::text, number, task_id, owner FROM task_events
+    WHERE owner = $4 AND (transaction, number) > ($1::text::xid8, $2)
+        AND transaction < pg_snapshot_xmin(pg_current_snapshot())
+    ORDER BY task_events.transaction, number LIMIT $3";
+
+/// More tasks than this in one call are not sent together with those of others.
+const MANY: usize = 100;
+
+/// Tasks in a PostgreSQL database.
+#[derive(Debug)]
+pub(super) struct PostgresTaskStore {
+    database: Database,
+    wake_ups: WakeUps,
+    enqueues: Grouped<Vec<Task>, Vec<Task>>,
+}
+
+impl PostgresTaskStore {
+    /// Over this database, whose schema is up to date. Must be called in a tokio runtime, which has to outlive it.
+    pub(super) fn new(database: Database) -> Self {
+        let wake_ups = WakeUps::start(database.clone());
+        let (place, told) = (database.clone(), wake_ups.clone());
+        let enqueues = Grouped::start(move |calls| {
+            let (database, wake_ups) = (place.clone(), told.clone());
+            Box::pin(async move { enqueue_each(&database, &wake_ups, calls).await })
+        });
+        Self { database, wake_ups, enqueues }
+    }
+
+    /// Sends the wake-ups of a write.
+    fn told<T>(&self, (value, wake_ups): (T, Vec<WakeUp>)) -> T {
+        self.wake_ups.send(wake_ups);
+        value
+    }
+}
+
+#[async_trait]
+impl TaskStore for PostgresTaskStore {
+    async fn enqueue(&self, tasks: Vec<Task>) -> Result<Vec<Task>> {
+        if tasks.len() > MANY {
+            return enqueue(&self.database, &self.wake_ups, &tasks).await;
+        }
+        self.enqueues.call(tasks).await
+    }
+
+    async fn get(&self, id: TaskId) -> Result<Option<Task>> {
+        self.database.run(&id, |connection, id| Box::pin(find(connection, *id))).await
+    }
+
+    async fn list(&self, query: &TaskQuery) -> Result<TaskPage> {
+        self.database.run(query, |connection, query| Box::pin(page(connection, query))).await
+    }
+
+    async fn statistics(&self) -> Result<TaskStatistics> {
+        let counted = self.database.write(&(), |transaction, ()| Box::pin(counted(transaction))).await;
+        counted.map(|(statistics, _)| statistics)
+    }
+
+    async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claim>> {
+        let work =
+            self.database.run(request, |connection, request| Box::pin(queue::claim(connection, request)));
+        let claims = work.await?;
+        self.wake_ups.send(claims.iter().map(|claim| WakeUp::Task(claim.task.id)).collect());
+        Ok(claims)
+    }
+
+    async fn renew(
+        &self,
+        claims: &[ClaimKey],
+        lease_until: DateTime<Utc>,
+        _now: DateTime<Utc>,
+    ) -> Result<Vec<LeaseState>> {
+        let renewed = self
+            .database
+            .run(claims, |connection, claims| Box::pin(queue::renew(connection, claims, lease_until)));
+        renewed.await
+    }
+
+    async fn finish(&self, finished: Vec<Finish>, now: DateTime<Utc>) -> Result<Vec<Result<()>>> {
+        let done =
+            self.database.write(&finished[..], |tx, finished| Box::pin(queue::finish(tx, finished, now)));
+        done.await.map(|done| self.told(done))
+    }
+
+    async fn expire(&self, now: DateTime<Utc>) -> Result<u64> {
+        let expired = self.database.write(&now, |tx, now| Box::pin(queue::expire(tx, *now))).await;
+        expired.map(|done| self.told(done))
+    }
+
+    async fn next_due(&self, agents: &[String]) -> Result<Option<DateTime<Utc>>> {
+        self.database.run(agents, |connection, agents| Box::pin(due(connection, agents))).await
+    }
+
+    async fn cancel(&self, id: TaskId, now: DateTime<Utc>) -> Result<Task> {
+        let done = self.database.write(&id, |tx, id| Box::pin(queue::cancel(tx, *id, now))).await;
+        done.map(|done| self.told(done))
+    }
+
+    async fn retry(&self, id: TaskId, now: DateTime<Utc>) -> Result<Task> {
+        let done = self.database.write(&id, |tx, id| Box::pin(queue::retry(tx, *id, now))).await;
+        done.map(|done| self.told(done))
+    }
+
+    async fn delete(&self, id: TaskId) -> Result<()> {
+        let done = self.database.write(&id, |tx, id| Box::pin(queue::delete(tx, *id))).await;
+        done.map(|done| self.told(done))
+    }
+
+    async fn append(&self, claim: &ClaimKey, events: Vec<NewEvent>) -> Result<()> {
+        let input = (*claim, events);
+        self.database.run(&input, |connection, input| Box::pin(queue::append(connection, input))).await?;
+        if !input.1.is_empty() {
+            self.wake_ups.send(vec![WakeUp::Task(claim.task)]);
+        }
+        Ok(())
+    }
+
+    async fn events_after(&self, id: TaskId, after: u64, limit: u32) -> Result<Vec<TaskEvent>> {
+        let input = (id, after, limit);
+        self.database.run(&input, |connection, input| Box::pin(events(connection, *input))).await
+    }
+
+    async fn feed_after(
+        &self,
+        owner: Option<UserId>,
+        after: EventPosition,
+        limit: u32,
+    ) -> Result<Vec<FeedEvent>> {
+        let input = (owner, after, limit);
+        self.database.run(&input, |connection, input| Box::pin(feed(connection, *input))).await
+    }
+
+    async fn feed_end(&self) -> Result<EventPosition> {
+        self.database.run(&(), |connection, ()| Box::pin(end_of_feed(connection))).await
+    }
+
+    fn subscribe(&self) -> broadcast::Receiver<WakeUp> {
+        self.wake_ups.subscribe()
+    }
+}
+
+/// Adds the tasks of several calls in one statement; if that cannot be, each call's by themselves, so that only the one
+/// at fault is refused.
+async fn enqueue_each(
+    database: &Database,
+    wake_ups: &WakeUps,
+    calls: Vec<Vec<Task>>,
+) -> Vec<Result<Vec<Task>>> {
+    let sizes: Vec<usize> = calls.iter().map(Vec::len).collect();
+    let all: Vec<Task> = calls.into_iter().flatten().collect();
+    let outcome = enqueue(database, wake_ups, &all).await;
+    let mut rest = &all[..];
+    let alone = sizes.len() == 1;
+    match outcome {
+        Ok(mut stored) => sizes.into_iter().map(|size| Ok(stored.drain(..size).collect())).collect(),
+        Err(e) if alone || e.kind() == ErrorKind::Unavailable => {
+            sizes.iter().map(|_| Err(e.clone())).collect()
+        }
+        Err(_) => {
+            let mut outcomes = Vec::with_capacity(sizes.len());
+            for size in sizes {
+                let (tasks, after) = rest.split_at(size);
+                rest = after;
+                outcomes.push(enqueue(database, wake_ups, tasks).await);
+            }
+            outcomes
+        }
+    }
+}
+
+async fn enqueue(database: &Database, wake_ups: &WakeUps, tasks: &[Task]) -> Result<Vec<Task>> {
+    let work = database.run(tasks, |connection, tasks| Box::pin(queue::enqueue(connection, tasks)));
+    let stored = work.await?;
+    let mut news: Vec<WakeUp> =
+        stored.iter().filter(|(_, added)| *added).map(|(task, _)| WakeUp::Task(task.id)).collect();
+    if !news.is_empty() {
+        news.insert(0, WakeUp::Queue);
+    }
+    wake_ups.send(news);
+    Ok(stored.into_iter().map(|(task, _)| task).collect())
+}
+
+async fn find(connection: &mut PgConnection, id: TaskId) -> Outcome<Option<Task>> {
+    const GET: &str = concat!("SELECT ", columns!(), " FROM tasks WHERE id = $1");
+    let row = sqlx::query(GET).bind(id.0).fetch_optional(connection).await?;
+    Ok(row.map(|row| decode(&row)).transpose()?.map(|record| record.task))
+}
+
+async fn page(connection: &mut PgConnection, query: &TaskQuery) -> Outcome<TaskPage> {
+    let mut sql: QueryBuilder<Postgres> =
+        QueryBuilder::new(concat!("SELECT ", columns!(), " FROM tasks WHERE true"));
+    if let Some(owner) = query.owner {
+        sql.push(" AND owner = ").push_bind(owner.0);
+    }
+    if let Some(status) = query.status {
+        sql.push(" AND status = ").push_bind(status.as_str()).push("::task_status");
+    }
+    if let Some(agent) = &query.agent {
+        sql.push(" AND agent = ").push_bind(agent);
+    }
+    if let Some(parent) = query.parent {
+        sql.push(" AND parent_id = ").push_bind(parent.0);
+    }
+    if let Some(after) = query.created_after {
+        sql.push(" AND created_at >= ").push_bind(after);
+    }
+    if let Some(before) = query.created_before {
+        sql.push(" AND created_at < ").push_bind(before);
+    }
+    if let Some(before) = query.before {
+        sql.push(" AND id < ").push_bind(before.0);
+    }
+    let limit = query.limit.clamp(1, 100);
+    // One more than asked for tells whether there is a next page.
+    sql.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(limit) + 1);
+    let rows = sql.build().fetch_all(connection).await?;
+    let shown = rows.iter().take(limit as usize);
+    let items = shown.map(|row| decode(row).map(|record| record.task)).collect::<Outcome<Vec<_>>>()?;
+    let more = rows.len() > items.len();
+    Ok(TaskPage { next: items.last().filter(|_| more).map(|task| task.id), items })
+}
+
+async fn counted(transaction: &mut Transaction<'_>) -> Outcome<TaskStatistics> {
+    // The one statement that is about the whole table.
+    const READ_ALL: &str = "SET LOCAL enable_seqscan = on";
+    const COUNTS: &str = "SELECT agent, status::text, count(*) FROM tasks GROUP BY agent, status";
+    const OLDEST: &str = "SELECT min(run_at) FROM tasks WHERE status = 'pending' AND waiting_for = 0";
+    sqlx::raw_sql(READ_ALL).execute(&mut *transaction.connection).await?;
+    let rows = sqlx::query(COUNTS).fetch_all(&mut *transaction.connection).await?;
+    let count = |row: &PgRow| -> Outcome<TaskCount> {
+        Ok(TaskCount {
+            agent: row.try_get(0)?,
+            status: row.try_get::<&str, _>(1)?.parse()?,
+            count: row.try_get::<i64, _>(2)?.unsigned_abs(),
+        })
+    };
+    let mut counts = rows.iter().map(count).collect::<Outcome<Vec<_>>>()?;
+    counts.sort_by(|one, other| (&one.agent, one.status).cmp(&(&other.agent, other.status)));
+    let oldest = sqlx::query(OLDEST).fetch_one(&mut *transaction.connection).await?;
+    Ok(TaskStatistics { counts, oldest_pending: oldest.try_get(0)? })
+}
+
+async fn due(connection: &mut PgConnection, agents: &[String]) -> Outcome<Option<DateTime<Utc>>> {
+    Ok(sqlx::query(queue::NEXT_DUE).bind(agents).fetch_one(connection).await?.try_get(0)?)
+}
+
+async fn events(
+    connection: &mut PgConnection,
+    (id, after, limit): (TaskId, u64, u32),
+) -> Outcome<Vec<TaskEvent>> {
+    const EVENTS: &str = "SELECT sequence, at, kind FROM task_events WHERE task_id = $1 AND sequence > $2 \
+                          ORDER BY sequence LIMIT $3";
+    let rows = sqlx::query(EVENTS)
+        .bind(id.0)
+        .bind(i64::try_from(after).unwrap_or(i64::MAX))
+        .bind(i64::from(limit))
+        .fetch_all(connection)
+        .await?;
+    rows.iter().map(|row| decode_event(id, row)).collect()
+}
+
+async fn feed(
+    connection: &mut PgConnection,
+    (owner, after, limit): (Option<UserId>, EventPosition, u32),
+) -> Outcome<Vec<FeedEvent>> {
+    let number = i64::try_from(after.0 & u128::from(u64::MAX)).unwrap_or(i64::MAX);
+    let query = sqlx::query(if owner.is_some() { FEED_OF_OWNER } else { FEED });
+    let mut query = query.bind((after.0 >> 64).to_string()).bind(number).bind(i64::from(limit));
+    if let Some(owner) = owner {
+        query = query.bind(owner.0);
+    }
+    query.fetch_all(connection).await?.iter().map(decode_feed_event).collect()
+}
+
+async fn end_of_feed(connection: &mut PgConnection) -> Outcome<EventPosition> {
+    const END: &str = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text";
+    Ok(position(sqlx::query(END).fetch_one(connection).await?.try_get(0)?, 0))
+}

@@ -1,0 +1,68 @@
+//! A write of several statements: whole or not at all, and begun again when others were in its way.
+
+use futures::future::BoxFuture;
+use sqlx::PgConnection;
+use sutazai_core::Result;
+use sutazai_core::ports::WakeUp;
+
+use super::database::Database;
+use super::fault::{self, Fault, Outcome};
+
+/// So often a write is tried that others are in the way of.
+const TRIES: usize = 8;
+
+/// The open transaction, as a write sees it.
+pub(super) struct Transaction<'c> {
+    /// The connection.
+    pub(super) connection: &'c mut PgConnection,
+    /// For after the commit.
+    pub(super) wake_ups: Vec<WakeUp>,
+}
+
+impl Database {
+    /// Runs one write and gives what it gives and its wake-ups once it is committed. Two writers may each wait for what
+    /// the other holds: PostgreSQL ends one of them, which then tries again.
+    pub(super) async fn write<A, T, F>(&self, input: &A, work: F) -> Result<(T, Vec<WakeUp>)>
+    where
+        A: Sync + ?Sized,
+        F: for<'t> Fn(&'t mut Transaction<'_>, &'t A) -> BoxFuture<'t, Outcome<T>> + Send + Sync,
+    {
+        let mut tries = 1;
+        loop {
+            let mut lent = self.take().await?;
+            let mut transaction = Transaction { connection: &mut lent, wake_ups: Vec::new() };
+            let outcome = transaction.run(input, &work).await;
+            let wake_ups = std::mem::take(&mut transaction.wake_ups);
+            let again = outcome.as_ref().is_err_and(fault::may_pass) && tries < TRIES;
+            let settled = lent.settle(outcome);
+            if !again {
+                return settled.map(|value| (value, wake_ups));
+            }
+            tries += 1;
+        }
+    }
+}
+
+impl Transaction<'_> {
+    async fn run<A, T, F>(&mut self, input: &A, work: &F) -> Outcome<T>
+    where
+        A: Sync + ?Sized,
+        F: for<'t> Fn(&'t mut Transaction<'_>, &'t A) -> BoxFuture<'t, Outcome<T>> + Send + Sync,
+    {
+        self.execute("BEGIN").await?;
+        match work(self, input).await {
+            Ok(value) => self.execute("COMMIT").await.map(|()| value),
+            Err(fault) => {
+                if !fault::is_lost(&fault) {
+                    self.execute("ROLLBACK").await?;
+                }
+                Err(fault)
+            }
+        }
+    }
+
+    async fn execute(&mut self, sql: &'static str) -> Outcome<()> {
+        sqlx::raw_sql(sql).execute(&mut *self.connection).await.map_err(Fault::from)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,64 @@
+//! What the rules of changing tasks need of a database: each adapter has one implementation over an open transaction.
+
+use std::collections::HashSet;
+
+use async_trait::async_trait;
+use sutazai_core::domain::{Task, TaskEvent, TaskId, UserId};
+use sutazai_core::ports::WakeUp;
+
+use crate::fault::Outcome;
+
+/// A task with what only the store knows of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Record {
+    /// The task.
+    pub(crate) task: Task,
+    /// The sequence of its latest event.
+    pub(crate) last_sequence: u64,
+    /// Whether another task waits for it.
+    pub(crate) awaited: bool,
+}
+
+impl Record {
+    /// A task that is not in the store yet.
+    pub(crate) fn new(task: Task) -> Self {
+        Self { task, last_sequence: 0, awaited: false }
+    }
+}
+
+/// What one write is to change, all at once.
+#[derive(Debug)]
+pub(crate) struct Flush<'c> {
+    /// New tasks; their first events are among `events`.
+    pub(crate) added: Vec<&'c Record>,
+    /// Tasks that are there.
+    pub(crate) changed: Vec<&'c Record>,
+    /// Each with the owner of its task; in the order of their sequences within each task.
+    pub(crate) events: &'c [(Option<UserId>, TaskEvent)],
+}
+
+/// The rows of an open transaction.
+#[async_trait]
+pub(crate) trait Rows: Send {
+    /// These tasks, as far as they exist. Nobody else changes them before the transaction ends.
+    async fn load(&mut self, ids: &[TaskId]) -> Outcome<Vec<Record>>;
+
+    /// The task of this owner with this idempotency key.
+    async fn with_key(&mut self, owner: Option<UserId>, key: &str) -> Outcome<Option<TaskId>>;
+
+    /// Puts what `parent` waits for in the place of what it waited for before; those not in `open` have ended.
+    async fn set_waits(&mut self, parent: TaskId, children: &[TaskId], open: &HashSet<TaskId>)
+    -> Outcome<()>;
+
+    /// What these tasks asked for last, in order: pairs of a task and its child.
+    async fn waits(&mut self, parents: &[TaskId]) -> Outcome<Vec<(TaskId, TaskId)>>;
+
+    /// Notes that `child` is waited for no more; gives those who did.
+    async fn close_waits(&mut self, child: TaskId) -> Outcome<HashSet<TaskId>>;
+
+    /// Writes tasks and events.
+    async fn write(&mut self, flush: Flush<'_>) -> Outcome<()>;
+
+    /// Keeps these for after the commit.
+    fn wake(&mut self, wake_ups: Vec<WakeUp>);
+}

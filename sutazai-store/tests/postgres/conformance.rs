@@ -1,0 +1,62 @@
+//! `PostgresTaskStore`, `PostgresIdentityStore`, `PostgresApiKeyStore`, `PostgresConversationStore` and
+//! `PostgresMetricStore` against the suites of their ports, each part over a new database.
+
+use sutazai_core::testing::{
+    api_key_store, conversation_store, identity_store, metric_store, schedules, task_store,
+};
+use sutazai_store::Stores;
+
+use crate::place::database;
+
+async fn open() -> Stores {
+    sutazai_store::open(&database().await).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn task_store_conforms() {
+    task_store::run_all(|| async { open().await.tasks }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn identity_store_conforms() {
+    identity_store::run_all(|| async { open().await.identity }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn api_key_store_conforms() {
+    api_key_store::run_all(|| async {
+        let stores = open().await;
+        let [ada, eve] = ["ada", "eve"].map(identity_store::user_named);
+        stores.identity.create_user(&ada).await.unwrap();
+        stores.identity.create_user(&eve).await.unwrap();
+        (stores.api_keys, ada.id, eve.id)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn conversation_store_conforms() {
+    conversation_store::run_all(|| async {
+        let stores = open().await;
+        let [ada, eve] = ["ada", "eve"].map(identity_store::user_named);
+        stores.identity.create_user(&ada).await.unwrap();
+        stores.identity.create_user(&eve).await.unwrap();
+        (stores.conversations, ada.id, eve.id)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metric_store_conforms() {
+    metric_store::run_all(|| async { open().await.metrics }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_task_store_bears_random_schedules() {
+    let first = u64::from(rand::random::<u32>());
+    for seed in first..first + 25 {
+        if let Err(fault) = schedules::run(|| async { open().await.tasks }, seed).await {
+            panic!("{fault}");
+        }
+    }
+}

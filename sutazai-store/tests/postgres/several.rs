@@ -1,0 +1,177 @@
+//! Several servers and workers over one database: groups of writes, wake-ups between them, families under dispute.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use serde_json::json;
+use sutazai_core::ErrorKind;
+use sutazai_core::domain::{Claim, Finish, NewTask, Outcome, Task, TaskStatus, WorkerId};
+use sutazai_core::ports::{ClaimRequest, Clock, SystemClock, TaskStore, WakeUp};
+use tokio::sync::broadcast::Receiver;
+use tokio::time::timeout;
+
+use crate::place::database;
+
+fn task(n: u32) -> Task {
+    Task::pending(NewTask::new("echo", json!({ "n": n })), None, None, SystemClock.now())
+}
+
+fn request(limit: u32) -> ClaimRequest {
+    let lease = Duration::from_secs(30);
+    ClaimRequest {
+        worker: WorkerId::new(),
+        agents: vec!["echo".into()],
+        limit,
+        lease,
+        now: SystemClock.now(),
+    }
+}
+
+fn completed(claim: &Claim) -> Finish {
+    Finish { claim: claim.key(), outcome: Outcome::Completed(json!({})) }
+}
+
+async fn open(url: &str) -> Arc<dyn TaskStore> {
+    sutazai_store::open(url).await.unwrap().tasks
+}
+
+/// Waits for a wake-up.
+async fn hear(wake_ups: &mut Receiver<WakeUp>, wanted: WakeUp) {
+    let heard = async { while wake_ups.recv().await.unwrap() != wanted {} };
+    timeout(Duration::from_secs(5), heard).await.expect("the wake-up did not come");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_bad_write_of_a_group_hurts_no_other() {
+    let store = open(&database().await).await;
+    let known = store.enqueue(vec![task(0)]).await.unwrap().remove(0);
+    let writes = (1..=400).map(|n| {
+        let (store, known) = (store.clone(), known.clone());
+        // Every tenth brings a good task together with one that is there already: neither may be kept.
+        let batch = if n % 10 == 0 { vec![task(n), known] } else { vec![task(n)] };
+        tokio::spawn(async move { (batch[0].id, store.enqueue(batch).await) })
+    });
+    let mut good = 0;
+    for write in writes.collect::<Vec<_>>() {
+        let (id, outcome) = write.await.unwrap();
+        let kept = store.get(id).await.unwrap();
+        match outcome {
+            Ok(stored) => {
+                good += 1;
+                assert_eq!(stored, [kept.expect("an acknowledged task is not there")]);
+            }
+            Err(e) => {
+                assert_eq!(e.kind(), ErrorKind::Conflict, "{e}");
+                assert!(kept.is_none(), "a refused task was kept");
+            }
+        }
+    }
+    assert_eq!(good, 360);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idempotency_key_names_one_task_whoever_asks_at_once() {
+    let url = database().await;
+    let stores = [open(&url).await, open(&url).await];
+    let asked = (0..40).map(|n| {
+        let store = stores[n % 2].clone();
+        let task = Task { idempotency_key: Some(format!("key-{}", n / 20)), ..task(0) };
+        tokio::spawn(async move { store.enqueue(vec![task]).await.unwrap().remove(0).id })
+    });
+    let ids: HashSet<_> = join_all(asked).await.into_iter().map(Result::unwrap).collect();
+    assert_eq!(ids.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_store_hears_of_every_change() {
+    let url = database().await;
+    let (here, there) = (open(&url).await, open(&url).await);
+    let mut heard = there.subscribe();
+    // It listens from now on.
+    hear(&mut heard, WakeUp::Queue).await;
+    let id = here.enqueue(vec![task(1)]).await.unwrap()[0].id;
+    let mut news = Vec::new();
+    for _ in 0..2 {
+        let one = timeout(Duration::from_secs(5), heard.recv()).await;
+        news.push(one.expect("the wake-up did not come").unwrap());
+    }
+    assert_eq!(news, [WakeUp::Queue, WakeUp::Task(id)]);
+    let claim = here.claim(&request(1)).await.unwrap().remove(0);
+    hear(&mut heard, WakeUp::Task(id)).await;
+    here.finish(vec![completed(&claim)], SystemClock.now()).await.unwrap().remove(0).unwrap();
+    hear(&mut heard, WakeUp::Task(id)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn claims_of_many_never_meet() {
+    let url = database().await;
+    let stores = join_all((0..4).map(|_| open(&url))).await;
+    stores[0].enqueue((0..2_000).map(task).collect()).await.unwrap();
+    let workers = (0..12).map(|n| {
+        let store = stores[n % 4].clone();
+        tokio::spawn(async move {
+            let mut ids = Vec::new();
+            loop {
+                let claims = store.claim(&request(7)).await.unwrap();
+                if claims.is_empty() {
+                    return ids;
+                }
+                ids.extend(claims.iter().map(|claim| claim.task.id));
+                let finished = claims.iter().map(completed).collect();
+                let answers = store.finish(finished, SystemClock.now()).await.unwrap();
+                assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+            }
+        })
+    });
+    let ids: Vec<_> = join_all(workers).await.into_iter().flat_map(Result::unwrap).collect();
+    assert_eq!(ids.len(), 2_000);
+    assert_eq!(ids.iter().collect::<HashSet<_>>().len(), 2_000, "a task was claimed twice");
+}
+
+/// Siblings end, parents are cancelled and leases are renewed all at once: every transaction locks what others want in
+/// another order.
+#[tokio::test(flavor = "multi_thread")]
+async fn families_under_dispute_come_to_their_end() {
+    let url = database().await;
+    let stores = join_all((0..3).map(|_| open(&url))).await;
+    let parents = stores[0].enqueue((0..30).map(task).collect()).await.unwrap();
+    let claims = stores[0].claim(&request(30)).await.unwrap();
+    let wait = |claim: &Claim| Finish {
+        claim: claim.key(),
+        outcome: Outcome::Wait { children: (0..8).map(task).collect(), state: json!(1) },
+    };
+    let waits = stores[0].finish(claims.iter().map(wait).collect(), SystemClock.now()).await.unwrap();
+    assert!(waits.iter().all(Result::is_ok), "{waits:?}");
+    let children = stores[1].claim(&request(240)).await.unwrap();
+    assert_eq!(children.len(), 240);
+
+    let mut calls = Vec::new();
+    for (n, part) in children.chunks(9).enumerate() {
+        let (store, part) = (stores[n % 3].clone(), part.to_vec());
+        calls.push(tokio::spawn(async move {
+            let keys: Vec<_> = part.iter().rev().map(Claim::key).collect();
+            let until = SystemClock.now() + Duration::from_secs(60);
+            store.renew(&keys, until, SystemClock.now()).await.unwrap();
+            let finished = part.iter().rev().map(completed).collect();
+            let answers = store.finish(finished, SystemClock.now()).await.unwrap();
+            assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+        }));
+    }
+    for (n, parent) in parents.iter().enumerate().filter(|(n, _)| n % 3 == 0) {
+        let (store, id) = (stores[(n + 1) % 3].clone(), parent.id);
+        calls.push(tokio::spawn(async move {
+            store.cancel(id, SystemClock.now()).await.unwrap();
+        }));
+    }
+    for call in calls {
+        call.await.unwrap();
+    }
+    let due = stores[2].claim(&request(100)).await.unwrap();
+    assert_eq!(due.len(), 20, "the parents that were not cancelled are due");
+    assert!(due.iter().all(|claim| claim.children.len() == 8));
+    for parent in parents.iter().step_by(3) {
+        assert_eq!(stores[2].get(parent.id).await.unwrap().unwrap().status, TaskStatus::Cancelled);
+    }
+}

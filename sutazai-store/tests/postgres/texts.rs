@@ -1,0 +1,36 @@
+//! The one character that PostgreSQL has no place for is kept all the same.
+
+use std::time::Duration;
+
+use serde_json::json;
+use sutazai_core::domain::{EventKind, Finish, NewEvent, NewTask, Outcome, Task, WorkerId};
+use sutazai_core::ports::{ClaimRequest, Clock, SystemClock};
+
+use crate::place::database;
+
+#[tokio::test]
+async fn a_nul_comes_back_wherever_it_stood() {
+    let stores = sutazai_store::open(&database().await).await.unwrap();
+    let now = SystemClock.now();
+    let payload = json!({ "a\0": ["\0", "\\u0000", "\u{10ffff}"] });
+    let key = Some("\0key".to_owned());
+    let new =
+        NewTask { description: "\0".into(), idempotency_key: key, ..NewTask::new("echo", payload.clone()) };
+    let task =
+        stores.tasks.enqueue(vec![Task::pending(new.clone(), None, None, now)]).await.unwrap().remove(0);
+    assert_eq!((&task.description, &task.payload), (&new.description, &payload));
+    let again = stores.tasks.enqueue(vec![Task::pending(new, None, None, now)]).await.unwrap();
+    assert_eq!(again, std::slice::from_ref(&task));
+
+    let (worker, lease) = (WorkerId::new(), Duration::from_secs(9));
+    let request =
+        ClaimRequest { worker, agents: vec!["echo".into()], limit: 1, lease, now: SystemClock.now() };
+    let claim = stores.tasks.claim(&request).await.unwrap().remove(0).key();
+    let said = EventKind::Text { text: "one\0two".into() };
+    stores.tasks.append(&claim, vec![NewEvent { at: now, kind: said.clone() }]).await.unwrap();
+    let outcome = Outcome::Completed(payload.clone());
+    stores.tasks.finish(vec![Finish { claim, outcome }], now).await.unwrap().remove(0).unwrap();
+    assert_eq!(stores.tasks.get(task.id).await.unwrap().unwrap().result, Some(payload));
+    assert_eq!(stores.tasks.events_after(task.id, 2, 1).await.unwrap()[0].kind, said);
+    assert_eq!(stores.identity.user_by_login("ada\0").await.unwrap(), None);
+}
