@@ -148,6 +148,7 @@ struct Message {
 struct Options {
     num_predict: Option<i64>,
     temperature: Option<f32>,
+    top_p: Option<f32>,
     repeat_penalty: Option<f32>,
     #[serde(rename = "seed")]
     _seed: Option<i64>,
@@ -201,7 +202,10 @@ async fn tell(shared: Arc<Shared>, body: &[u8]) -> Answer {
     if request.stream == Some(false) || request.messages.is_empty() {
         return Err(bad("this server only streams answers to messages"));
     }
-    if options.temperature.is_some_and(|t| t < 0.0) || options.repeat_penalty.is_some_and(|p| p <= 0.0) {
+    if options.temperature.is_some_and(|t| t < 0.0)
+        || options.top_p.is_some_and(|p| !(0.0..=1.0).contains(&p))
+        || options.repeat_penalty.is_some_and(|p| p <= 0.0)
+    {
         return Err(bad("invalid option"));
     }
     if request.format.as_ref().is_some_and(|format| !format.is_object() && format != "json") {

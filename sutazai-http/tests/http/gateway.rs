@@ -35,7 +35,7 @@ fn schema() -> Value {
 }
 
 /// Checks that an error is in OpenAI's form and nothing else, and gives it.
-async fn refused(answer: Response, status: u16, kind: &str, code: &str) -> Value {
+pub(crate) async fn refused(answer: Response, status: u16, kind: &str, code: &str) -> Value {
     assert_eq!(answer.headers()["content-type"], "application/json");
     let (found, body) = (answer.status().as_u16(), answer.json::<Value>().await.unwrap());
     assert_eq!(

@@ -95,6 +95,7 @@ async fn a_database_that_is_away_makes_the_server_unfit_and_its_address_stays_in
     let away = || Error::unavailable("cannot connect to postgres://db.internal:5432");
     store.expect_get().returning(move |_| Err(away()));
     let mut model = MockModelBackend::new();
+    model.expect_slots().return_const(None);
     model.expect_models().returning(|| Err(Error::unavailable("no answer from http://10.0.0.7:11434")));
     let engine = Engine::builder().task_store(Arc::new(store)).model(Arc::new(model));
     let server = server(engine).await;

@@ -1,4 +1,4 @@
-//! `GET /v1/models/{model}`: one model.
+//! `GET /v1/models/{id}`: one model.
 
 use axum::Extension;
 use axum::extract::{Path, State};
@@ -13,10 +13,10 @@ use crate::error::ApiError;
 /// Show a model, for OpenAI's clients.
 #[utoipa::path(
     get,
-    path = "/v1/models/{model}",
+    path = "/v1/models/{id}",
     operation_id = "openai_show_model",
     tag = "openai",
-    params(("model" = String, Path, description = "Its name.")),
+    params(("id" = String, Path, description = "Its name.")),
     responses((status = 200, description = "The model.", body = ProtocolModel)),
 )]
 pub(crate) async fn handle(
