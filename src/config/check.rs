@@ -79,15 +79,16 @@ impl Layers {
 
     /// How much the gate in front of the models lets through.
     fn model_gate(&self, problems: &mut Vec<Error>) -> Option<ModelGateConfig> {
-        let slots = match self.text("MODEL_SLOTS") {
-            Some(_) => Some(self.number("MODEL_SLOTS", (1_usize, 1_024), problems)?),
-            None => None,
-        };
+        let slots = self.text("MODEL_SLOTS").map(|_| self.number("MODEL_SLOTS", (1_usize, 1_024), problems));
         let queue = self.number("MODEL_QUEUE", (0_usize, 10_000), problems);
         let per_user = self.number("MODEL_REQUESTS_PER_USER", (1_usize, 10_000), problems);
         let per_minute = self.number("MODEL_REQUESTS_PER_MINUTE", (1_u32, 1_000_000), problems);
         let timeout = self.number("MODEL_TIMEOUT_SECONDS", (1_u64, 86_400), problems);
         let timeout = Duration::from_secs(timeout?);
+        let slots = match slots {
+            Some(slots) => Some(slots?),
+            None => None,
+        };
         Some(ModelGateConfig { slots, queue: queue?, per_user: per_user?, per_minute: per_minute?, timeout })
     }
 

@@ -11,13 +11,14 @@ use futures::StreamExt;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use serde_json::json;
 use sutazai_core::domain::{
-    AgentDescriptor, Caller, ChatMessage, GenerateRequest, ModelEvent, NewTask, Step, TaskStatus, UserId,
+    AgentDescriptor, Caller, ChatMessage, Constraint, GenerateRequest, ModelEvent, NewTask, Step, TaskStatus,
+    UserId,
 };
 use sutazai_core::engine::Engine;
 use sutazai_core::memory::MemoryTaskStore;
 use sutazai_core::model_gate::{ModelGate, ModelGateConfig, Urgency};
-use sutazai_core::ports::{Agent, AgentContext, ModelBackend, ModelBackendExt, ModelStream};
-use sutazai_core::testing::{ManualClock, ScriptedAnswer, ScriptedModelBackend};
+use sutazai_core::ports::{Agent, AgentContext, ModelBackend, ModelBackendExt, ModelStream, SystemClock};
+use sutazai_core::testing::{ManualClock, ScriptedAnswer, ScriptedModelBackend, model_backend};
 use sutazai_core::{Error, ErrorKind, Result};
 
 fn ask() -> GenerateRequest {
@@ -56,6 +57,22 @@ async fn settle() {
     for _ in 0..50 {
         tokio::task::yield_now().await;
     }
+}
+
+/// `GatedModelBackend` holds the contract of its port.
+#[tokio::test]
+async fn conforms() {
+    model_backend::run_all(|| async {
+        let reply = |request: &GenerateRequest| match &request.constraint {
+            None => "and the ship sailed on ".repeat(500),
+            Some(Constraint::JsonSchema(_)) => json!({ "name": "Tom", "legs": 4 }).to_string(),
+            Some(Constraint::Grammar(_)) => "yes".into(),
+        };
+        let model = Arc::new(ScriptedModelBackend::replying(reply));
+        let gate = ModelGate::new(model, Arc::new(SystemClock), &ModelGateConfig::default());
+        gate.model_for(Some(UserId::new()), Urgency::Interactive)
+    })
+    .await;
 }
 
 #[tokio::test]

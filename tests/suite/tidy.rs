@@ -139,6 +139,7 @@ fn every_adapter_runs_its_ports_suite() {
     let ports = [
         ("ApiKeyStore", "api_key_store"),
         ("Clock", "clock"),
+        ("ConversationStore", "conversation_store"),
         ("IdentityStore", "identity_store"),
         ("MetricSource", "metric_source"),
         ("MetricStore", "metric_store"),

@@ -118,7 +118,7 @@ pub(crate) struct ListPage {
     #[param(minimum = 1, maximum = 100, default = 20)]
     pub(crate) limit: u32,
     /// The `next_cursor` of the page before.
-    #[param(nullable = false)]
+    #[param(nullable = false, pattern = "^[0-9a-f]{32}$")]
     cursor: Option<String>,
 }
 

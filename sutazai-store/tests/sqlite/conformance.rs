@@ -1,4 +1,5 @@
-//! The stores of SQLite against the suites of their ports, each part over a new file.
+//! `SqliteTaskStore`, `SqliteIdentityStore`, `SqliteApiKeyStore`, `SqliteConversationStore` and `SqliteMetricStore`
+//! against the suites of their ports, each part over a new file.
 
 use std::sync::{Arc, Mutex};
 

@@ -16,7 +16,7 @@ use crate::extract::OptionalJson;
     path = "/api/v1/conversations",
     operation_id = "create_conversation",
     tag = "conversations",
-    request_body(content = CreateConversation, description = "May be left out."),
+    request_body = Option<CreateConversation>,
     responses((status = 201, description = "It is there, without messages.", body = ConversationView)),
 )]
 pub(crate) async fn handle(
