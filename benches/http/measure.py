@@ -138,7 +138,12 @@ class Postgres:
             script.flush()
             command = [f"{self.programs}/pgbench", "-n", "-M", "prepared", "-c8", "-j1", f"-T{SECONDS}"]
             command += ["-f", script.name, f"{self.address}/{database}"]
-            output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+            # As our connections have it.
+            options = "-c enable_seqscan=off -c enable_bitmapscan=off -c jit=off"
+            environment = {**os.environ, "PGOPTIONS": options}
+            output = subprocess.run(
+                command, check=True, capture_output=True, text=True, env=environment
+            ).stdout
         return float(next(line for line in output.splitlines() if line.startswith("tps")).split()[2])
 
 
