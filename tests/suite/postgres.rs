@@ -23,10 +23,11 @@ impl Postgres {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut address = String::new();
-        BufReader::new(script.stdout.take().unwrap()).read_line(&mut address).unwrap();
+        // All that it says: it would end early if nobody listened to the rest.
+        let said = BufReader::new(script.stdout.take().unwrap()).lines().take(3);
+        let said: Vec<String> = said.collect::<Result<_, _>>().unwrap();
         let stdin = script.stdin.take();
-        Self { script, stdin, url: format!("{}/postgres", address.trim()) }
+        Self { script, stdin, url: format!("{}/postgres", said[0]) }
     }
 
     fn settings(&self, place: &Place) -> Vec<(String, String)> {

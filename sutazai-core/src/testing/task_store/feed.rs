@@ -69,6 +69,12 @@ async fn followed_while_many_write(store: Arc<dyn TaskStore>, owners: [UserId; 2
     for n in 0..6 {
         held.push(claimed(&*store, task_with(|_| {}, Some(owners[n % 2]))).await);
     }
+    // What is there already must not come later, as it may while something older is still being written elsewhere.
+    let last = held[5].task.id;
+    let there = |entry: &FeedEvent| (entry.event.task_id, entry.event.sequence) == (last, 2);
+    while !store.feed_after(None, START, 1_000).await.unwrap().iter().any(there) {
+        SystemClock.sleep(Duration::from_millis(2)).await;
+    }
     let end = store.feed_end().await.unwrap();
     let reader = |owner, count| {
         let store = store.clone();
