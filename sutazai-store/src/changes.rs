@@ -341,15 +341,18 @@ impl<'t, R: Rows> Changes<'t, R> {
         Ok(())
     }
 
-    /// The children of its own that a loaded task waited for last and that have not ended, loaded.
+    /// The children of its own that a loaded task waited for last and that have not ended, loaded; one that it asked for
+    /// twice is one.
     async fn open_children(&mut self, id: TaskId) -> Outcome<Vec<TaskId>> {
         if self.task(id).is_none_or(|task| task.state.is_none()) {
             return Ok(Vec::new());
         }
         let mut children: Vec<TaskId> =
             self.children(&[id]).await?.into_iter().map(|(_, child)| child).collect();
+        let mut met = HashSet::new();
         children.retain(|child| {
-            self.task(*child).is_some_and(|task| task.parent == Some(id) && !task.status.has_ended())
+            met.insert(*child)
+                && self.task(*child).is_some_and(|task| task.parent == Some(id) && !task.status.has_ended())
         });
         Ok(children)
     }
