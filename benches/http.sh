@@ -5,6 +5,7 @@
 cd "$root"
 
 scripts/install.sh test
+scripts/install.sh bench
 venv=$cache/peers/fastapi
 if ! cmp -s benches/peers/fastapi/requirements.txt "$venv/requirements.txt"; then
     say "Installing FastAPI"
