@@ -30,5 +30,5 @@ done
 
 say "Looking at this machine"
 "$sutazai" analyze
-say "The server listens on http://$address (API under /api/v1, log in $log). Ctrl-C ends it."
+say "The server listens on http://$address (API under /api/v1, shown at /api/docs; log in $log). Ctrl-C ends it."
 [ -n "${SUTAZAI_RUN_ONCE:-}" ] || wait "$server"
