@@ -1,6 +1,6 @@
 //! The recorder behind the `metrics` facade, and what it says of each metric.
 
-use std::sync::OnceLock;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
@@ -19,7 +19,7 @@ const ATTEMPTS: &[f64] =
 const FIRST_TOKENS: &[f64] = &[0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0];
 
 /// One a process: the facade knows one recorder, and all servers of a process share its figures.
-static INSTALLED: OnceLock<PrometheusHandle> = OnceLock::new();
+static INSTALLED: Mutex<Option<PrometheusHandle>> = Mutex::new(None);
 
 /// The figures of this process, and who may read them.
 #[derive(Debug, Clone)]
@@ -38,22 +38,18 @@ impl Monitoring {
     /// # Errors
     /// `Conflict` when the program has installed another recorder.
     pub fn install() -> Result<Self> {
-        let handle = match INSTALLED.get() {
+        // Held until it is installed: whoever comes at the same moment shall find it.
+        let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+        let handle = match &*installed {
             Some(handle) => handle.clone(),
             None => {
                 let recorder = builder()?.build_recorder();
                 let handle = recorder.handle();
-                match metrics::set_global_recorder(recorder) {
-                    Ok(()) => {
-                        describe();
-                        counts::begin();
-                        INSTALLED.get_or_init(|| handle).clone()
-                    }
-                    // Somebody else was faster: another thread of ours, or a recorder of the embedder.
-                    Err(_) => INSTALLED.get().cloned().ok_or_else(|| {
-                        Error::conflict("this process has another recorder of metrics already")
-                    })?,
-                }
+                metrics::set_global_recorder(recorder)
+                    .map_err(|_| Error::conflict("this process has another recorder of metrics already"))?;
+                describe();
+                counts::begin();
+                installed.insert(handle).clone()
             }
         };
         Ok(Self { handle, token: None })
