@@ -45,6 +45,8 @@ pub enum LogFormat {
 pub struct Config {
     /// Where tasks, users and history live, such as `sqlite:///var/lib/sutazai/sutazai.db`.
     pub database_url: Secret,
+    /// The same PostgreSQL server without the pooler that `database_url` leads to, to hear what other processes say.
+    pub database_listen_url: Option<Secret>,
     /// Model backends in order of preference, as `name=address` separated by commas.
     pub model_backends: String,
     /// The model to use when it is there.

@@ -61,8 +61,8 @@ impl Service {
     ) -> Result<Self> {
         // First: what is opened below has figures of its own.
         let monitoring = config.enable_monitoring.then(|| monitoring(config)).transpose()?;
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let stores = stores(config).await?;
+        let clock = stores.clock.clone();
         let identity = config.enable_auth.then(|| identity(config, &stores, clock.clone())).transpose()?;
         if let (Some(identity), Some(admin)) = (&identity, &config.first_admin) {
             first_admin(identity, admin).await?;
@@ -171,7 +171,8 @@ fn data_folder(config: &Config) -> Option<PathBuf> {
 
 /// Opens the stores that `DATABASE_URL` names.
 pub async fn stores(config: &Config) -> Result<Stores> {
-    sutazai_store::open(config.database_url.expose()).await
+    let listen_url = config.database_listen_url.as_ref().map(Secret::expose);
+    sutazai_store::open_listening(config.database_url.expose(), listen_url).await
 }
 
 /// Connects the backends that `MODEL_BACKENDS` names; none when it names none.
@@ -252,15 +253,14 @@ pub async fn analysis_context(
     use_model: bool,
     events: Arc<dyn EventSink>,
 ) -> Result<AgentContext> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let model = if use_model { models(config, clock.clone()).await? } else { None };
-    let metric_store = match stores(config).await {
-        Ok(stores) => Some(stores.metrics),
+    let (metric_store, clock) = match stores(config).await {
+        Ok(stores) => (Some(stores.metrics), stores.clock),
         Err(e) => {
             tracing::warn!(error = %e, "no history, so no trends");
-            None
+            (None, Arc::new(SystemClock) as Arc<dyn Clock>)
         }
     };
+    let model = if use_model { models(config, clock.clone()).await? } else { None };
     let new = NewTask::new("hardware-optimizer", json!({ "use_model": use_model }));
     Ok(AgentContext {
         task: Task::pending(new, None, None, clock.now()),

@@ -149,6 +149,7 @@ impl Layers {
         }
         Some(Config {
             database_url: self.text("DATABASE_URL").map(Secret::new)?,
+            database_listen_url: self.text("DATABASE_LISTEN_URL").map(Secret::new),
             model_backends: self.text("MODEL_BACKENDS").unwrap_or_default(),
             default_model: self.text("DEFAULT_MODEL")?,
             openai_api_key: self.text("OPENAI_API_KEY").map(Secret::new),

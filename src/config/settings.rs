@@ -23,6 +23,12 @@ pub const SETTINGS: &[Setting] = &[
         default: || Some(default_database()),
     },
     Setting {
+        name: "DATABASE_LISTEN_URL",
+        secret: true,
+        help: "the PostgreSQL server itself, where DATABASE_URL leads to a pooler: to hear what other processes say",
+        default: || None,
+    },
+    Setting {
         name: "MODEL_BACKENDS",
         secret: false,
         help: "backends in order: llama-cpp=/model.gguf,ollama=http://127.0.0.1:11434,openai=http://127.0.0.1:8080/v1",

@@ -23,6 +23,9 @@ use crate::trace;
 /// How long an agent that was asked to stop may take before it is cut off.
 const TO_STOP: Duration = Duration::from_secs(5);
 
+/// How soon events are appended again that could not be when the attempt had ended.
+const AFTER_FAILURE: Duration = Duration::from_millis(500);
+
 /// Runs the claim and sends its outcome to the finisher, unless the lease was lost. All that is logged and recorded
 /// meanwhile belongs to the trace of the request that asked for the task.
 pub(super) async fn run(shared: Arc<Shared>, outcomes: mpsc::Sender<Finish>, claim: Claim, stop: Stop) {
@@ -79,7 +82,9 @@ async fn perform(shared: Arc<Shared>, outcomes: mpsc::Sender<Finish>, claim: Cla
         shared.running.remove(&key);
         return;
     }
-    events.flush(&shared.parts, &key).await;
+    while !events.flush(&shared.parts, &key).await && shared.running.holds(&key) {
+        shared.parts.clock.sleep(AFTER_FAILURE).await;
+    }
     if let Err(e) = &result {
         Span::current().record("error.type", e.kind().as_str());
     }
@@ -140,6 +145,11 @@ async fn attempt(shared: &Shared, claim: Claim, stop: &Stop, events: Arc<dyn Eve
         () = clock.sleep(limit) => Error::timeout(format!("the attempt took longer than {} s", limit.as_secs())),
     };
     timed_out.cancel();
+    // A lost attempt is given up shortly before its lease ends, and has to be over by then.
+    let to_stop = match stop.reason() {
+        Some(StopReason::Lost) => TO_STOP.min(shared.parts.lease / 6),
+        _ => TO_STOP,
+    };
     tokio::select! {
         biased;
         finished = &mut run => match (ended.kind(), joined(&key, finished)) {
@@ -147,7 +157,7 @@ async fn attempt(shared: &Shared, claim: Claim, stop: &Stop, events: Arc<dyn Eve
             (ErrorKind::Cancelled, Ok(step @ Step::Done(_))) => Ok(step),
             _ => Err(ended),
         },
-        () = clock.sleep(TO_STOP) => {
+        () = clock.sleep(to_stop) => {
             run.abort();
             tracing::warn!(task = %key.task, "the agent did not stop when it was asked to and was cut off");
             Err(ended)

@@ -1,6 +1,8 @@
 //! The PostgreSQL store: many servers and workers over one database.
 //!
-//! * `database`: the address and the connections,
+//! * `address`: how an address names a database, `database`: its connections,
+//! * `limit`: how long a call may take, and what the server is told about it,
+//! * `clock`: the time, which all that share the database take from it,
 //! * `schema`: the migrations,
 //! * `transaction`: a write of several statements, begun again when others were in its way,
 //! * `grouped`: calls that are made at the same time, sent to the database together,
@@ -11,11 +13,14 @@
 //! * `task_store`, `identity_store`, `api_key_store`, `conversation_store`, `metric_store`: the ports,
 //! * `fault`: the one place where errors of the library become ours.
 
+mod address;
 mod api_key_store;
+mod clock;
 mod conversation_store;
 mod database;
 mod fault;
 mod grouped;
+mod limit;
 mod identity_store;
 mod metric_store;
 #[cfg(test)]

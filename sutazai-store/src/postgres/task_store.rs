@@ -1,5 +1,7 @@
 //! [`TaskStore`] over PostgreSQL.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use sqlx::postgres::PgRow;
@@ -15,6 +17,7 @@ use tokio::sync::broadcast;
 use super::database::Database;
 use super::fault::Outcome;
 use super::grouped::Grouped;
+use super::limit::Limit;
 use super::queue;
 use super::record::{columns, decode, decode_event, decode_feed_event, position};
 use super::transaction::Transaction;
@@ -70,7 +73,7 @@ impl PostgresTaskStore {
 impl TaskStore for PostgresTaskStore {
     async fn enqueue(&self, tasks: Vec<Task>) -> Result<Vec<Task>> {
         if tasks.len() > MANY {
-            return enqueue(&self.database, &self.wake_ups, &tasks).await;
+            return enqueue(&self.database, &self.wake_ups, &tasks, Limit::Long).await;
         }
         self.enqueues.call(tasks).await
     }
@@ -80,12 +83,16 @@ impl TaskStore for PostgresTaskStore {
     }
 
     async fn list(&self, query: &TaskQuery) -> Result<TaskPage> {
-        self.database.run(query, |connection, query| Box::pin(page(connection, query))).await
+        let read = self
+            .database
+            .run_within(Limit::Long, query, |connection, query| Box::pin(page(connection, query)));
+        read.await
     }
 
     async fn statistics(&self) -> Result<TaskStatistics> {
-        let counted = self.database.write(&(), |transaction, ()| Box::pin(counted(transaction))).await;
-        counted.map(|(statistics, _)| statistics)
+        let counted =
+            self.database.write_within(Limit::Long, &(), |transaction, ()| Box::pin(counted(transaction)));
+        counted.await.map(|(statistics, _)| statistics)
     }
 
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claim>> {
@@ -180,12 +187,13 @@ async fn enqueue_each(
 ) -> Vec<Result<Vec<Task>>> {
     let sizes: Vec<usize> = calls.iter().map(Vec::len).collect();
     let all: Vec<Task> = calls.into_iter().flatten().collect();
-    let outcome = enqueue(database, wake_ups, &all).await;
+    let outcome = enqueue(database, wake_ups, &all, Limit::Usual).await;
     let mut rest = &all[..];
     let alone = sizes.len() == 1;
     match outcome {
         Ok(mut stored) => sizes.into_iter().map(|size| Ok(stored.drain(..size).collect())).collect(),
-        Err(e) if alone || e.kind() == ErrorKind::Unavailable => {
+        // None is at fault when the database is.
+        Err(e) if alone || matches!(e.kind(), ErrorKind::Unavailable | ErrorKind::Timeout) => {
             sizes.iter().map(|_| Err(e.clone())).collect()
         }
         Err(_) => {
@@ -193,16 +201,31 @@ async fn enqueue_each(
             for size in sizes {
                 let (tasks, after) = rest.split_at(size);
                 rest = after;
-                outcomes.push(enqueue(database, wake_ups, tasks).await);
+                outcomes.push(enqueue(database, wake_ups, tasks, Limit::Usual).await);
             }
             outcomes
         }
     }
 }
 
-async fn enqueue(database: &Database, wake_ups: &WakeUps, tasks: &[Task]) -> Result<Vec<Task>> {
-    let work = database.run(tasks, |connection, tasks| Box::pin(queue::enqueue(connection, tasks)));
-    let stored = work.await?;
+async fn enqueue(
+    database: &Database,
+    wake_ups: &WakeUps,
+    tasks: &[Task],
+    limit: Limit,
+) -> Result<Vec<Task>> {
+    let add = || database.run_within(limit, tasks, |connection, tasks| Box::pin(queue::enqueue(connection, tasks)));
+    let stored = match add().await {
+        // The connection was lost, maybe with the answer only: the same tasks are not added twice.
+        Err(e) if e.kind() == ErrorKind::Unavailable => match add().await {
+            Err(e) if e.kind() == ErrorKind::Conflict => match added_before(database, tasks).await? {
+                Some(stored) => stored.into_iter().map(|task| (task, true)).collect(),
+                None => return Err(e),
+            },
+            again => again?,
+        },
+        once => once?,
+    };
     let mut news: Vec<WakeUp> =
         stored.iter().filter(|(_, added)| *added).map(|(task, _)| WakeUp::Task(task.id)).collect();
     if !news.is_empty() {
@@ -210,6 +233,13 @@ async fn enqueue(database: &Database, wake_ups: &WakeUps, tasks: &[Task]) -> Res
     }
     wake_ups.send(news);
     Ok(stored.into_iter().map(|(task, _)| task).collect())
+}
+
+/// These tasks as they stand, if all of them are there.
+async fn added_before(database: &Database, tasks: &[Task]) -> Result<Option<Vec<Task>>> {
+    let known = database.run(tasks, |connection, tasks| Box::pin(queue::with_ids(connection, tasks))).await?;
+    let mut known: HashMap<TaskId, Task> = known.into_iter().map(|task| (task.id, task)).collect();
+    Ok(tasks.iter().map(|task| known.remove(&task.id)).collect())
 }
 
 async fn find(connection: &mut PgConnection, id: TaskId) -> Outcome<Option<Task>> {

@@ -6,7 +6,12 @@
 mod conformance;
 mod killed;
 mod migrations;
+mod network;
 mod opening;
 mod place;
+mod pooled;
+mod pooler;
+mod proxy;
 mod several;
+mod skewed;
 mod texts;
