@@ -100,7 +100,7 @@ impl Ledger {
     }
 
     async fn sign_in(&self) {
-        let body = json!({ "username": "driver", "password": PASSWORD });
+        let body = json!({ "login": "driver", "password": PASSWORD });
         let answer = self.insist("auth/login", &body, None, &[StatusCode::OK]).await;
         *self.token.lock().unwrap() = answer["data"]["access_token"].as_str().unwrap().to_owned();
     }
