@@ -56,11 +56,14 @@ pub(crate) fn differences(ledger: &Ledger, cluster: &Cluster, tally: &Tally) -> 
     let rows: Vec<Row> = cluster.postgres.ask(RECORD).unwrap().iter().map(|line| Row::read(line)).collect();
     let entries = ledger.entries();
     let mut runs: HashMap<String, HashMap<u64, u64>> = HashMap::new();
-    for (id, attempt) in cluster.traces().lines().filter_map(|line| line.split_once(' ')) {
+    for line in cluster.traces().lines() {
+        let mut words = line.split(' ');
+        let (id, attempt) = words.next().zip(words.next()).unwrap();
         *runs.entry(id.to_owned()).or_default().entry(attempt.parse().unwrap()).or_default() += 1;
     }
     let mut differences = Vec::new();
-    let by_key: HashMap<&str, &Row> = rows.iter().filter(|row| !row.key.is_empty()).map(|row| (&*row.key, row)).collect();
+    let by_key: HashMap<&str, &Row> =
+        rows.iter().filter(|row| !row.key.is_empty()).map(|row| (&*row.key, row)).collect();
     for entry in &entries {
         match by_key.get(&*Entry::key(entry.n)) {
             None => differences.push(format!("task {} was acknowledged and is lost", entry.id)),
@@ -75,12 +78,14 @@ pub(crate) fn differences(ledger: &Ledger, cluster: &Cluster, tally: &Tally) -> 
     for entry in &entries {
         let there = of_parents.get(&*entry.id).copied().unwrap_or_default();
         if there != entry.children {
-            differences.push(format!("task {} has {there} children and should have {}", entry.id, entry.children));
+            differences
+                .push(format!("task {} has {there} children and should have {}", entry.id, entry.children));
         }
     }
     let without_parent = of_parents.get("").copied().unwrap_or_default();
     if without_parent != entries.len() as u64 {
-        differences.push(format!("{without_parent} tasks are there, and {} were acknowledged", entries.len()));
+        differences
+            .push(format!("{without_parent} tasks are there, and {} were acknowledged", entries.len()));
     }
     rows.iter().for_each(|row| differences.extend(in_itself(row, runs.get(&row.id))));
     let (_, again) = ledger.counts();
@@ -108,7 +113,10 @@ fn in_itself(row: &Row, runs: Option<&HashMap<u64, u64>>) -> Vec<String> {
     let [last, count, least, largest, claims, ends, place] = row.events;
     let mut wrong = Vec::new();
     if (least, largest, count) != (1, last, last) {
-        wrong.push(format!("task {}: events {least} to {largest}, {count} of them, and {last} by the task", row.id));
+        wrong.push(format!(
+            "task {}: events {least} to {largest}, {count} of them, and {last} by the task",
+            row.id
+        ));
     }
     if (ends, place) != (1, last) {
         wrong.push(format!("task {}: {ends} ends, the last at {place} of {last}", row.id));

@@ -18,26 +18,35 @@ pub(crate) struct Cluster {
     // Before the database, so that they end before it.
     pub(crate) nodes: Vec<Mutex<Node>>,
     addresses: Vec<SocketAddr>,
+    pub(crate) lease: Duration,
     pub(crate) postgres: Postgres,
     folder: TempDir,
 }
 
 impl Cluster {
     /// Starts the database and all nodes.
-    pub(crate) async fn start() -> Self {
+    pub(crate) async fn start(lease: Duration) -> Self {
         let folder = tempfile::Builder::new().prefix("sutazai-faults.").tempdir().unwrap();
         let postgres = Postgres::start();
         let (mut nodes, mut addresses) = (Vec::new(), Vec::new());
         for number in 0..SERVERS + WORKERS {
             let database = Proxy::before(postgres.socket()).await;
-            let mut settings = settings(&folder, &postgres.url_through(database.port));
+            let mut settings = settings(&folder, &postgres.url_through(database.port), lease);
             let node = if number < SERVERS {
                 let port = free_port();
                 let callers = Proxy::before(SocketAddr::from(([127, 0, 0, 1], port))).await;
                 addresses.push(SocketAddr::from(([127, 0, 0, 1], callers.port)));
                 settings.push(("LISTEN".into(), format!("127.0.0.1:{port}")));
-                settings.push(("WORKERS".into(), "1".into()));
-                Node::new(format!("server{number}"), "serve", folder.path(), database, Some(callers), settings)
+                // One that works too, and one that only serves.
+                settings.push(("WORKERS".into(), number.to_string()));
+                Node::new(
+                    format!("server{number}"),
+                    "serve",
+                    folder.path(),
+                    database,
+                    Some(callers),
+                    settings,
+                )
             } else {
                 settings.push(("WORKERS".into(), "4".into()));
                 let name = format!("worker{}", number - SERVERS);
@@ -48,7 +57,7 @@ impl Cluster {
         for node in &nodes {
             node.lock().await.start();
         }
-        Self { nodes, addresses, postgres, folder }
+        Self { nodes, addresses, lease, postgres, folder }
     }
 
     /// Where the servers are reached.
@@ -56,7 +65,7 @@ impl Cluster {
         self.addresses.clone()
     }
 
-    /// Each run of the agent: task and attempt.
+    /// Each run of the agent: task, attempt and process.
     pub(crate) fn traces(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("traces")).unwrap_or_default()
     }
@@ -101,7 +110,7 @@ impl Cluster {
     }
 }
 
-fn settings(folder: &TempDir, database: &str) -> Vec<(String, String)> {
+fn settings(folder: &TempDir, database: &str, lease: Duration) -> Vec<(String, String)> {
     let folder = folder.path().display().to_string();
     [
         ("PATH", std::env::var("PATH").unwrap_or_default().as_str()),
@@ -110,6 +119,8 @@ fn settings(folder: &TempDir, database: &str) -> Vec<(String, String)> {
         ("JWT_SECRET_KEY", "a key of the driver, as long as it has to be"),
         ("ENABLE_RATE_LIMITING", "false"),
         ("ENABLE_MONITORING", "false"),
+        ("LEASE_SECONDS", &lease.as_secs().to_string()),
+        ("SHUTDOWN_GRACE_SECONDS", "5"),
         ("LOG_LEVEL", "info"),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))

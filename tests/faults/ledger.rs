@@ -31,8 +31,8 @@ impl Entry {
         format!("entry-{n}")
     }
 
-    fn payload(n: u64) -> Value {
-        let mut payload = json!({ "n": n, "work_ms": n * 7 % 40 });
+    fn payload(n: u64, most_ms: u64) -> Value {
+        let mut payload = json!({ "n": n, "work_ms": n * 7 % most_ms });
         if n % 23 == 5 {
             payload["fail"] = json!(1);
         }
@@ -57,6 +57,8 @@ impl Entry {
 #[derive(Debug)]
 pub(crate) struct Ledger {
     client: Client,
+    /// No task takes longer, in milliseconds.
+    most_ms: u64,
     servers: Vec<SocketAddr>,
     next_server: AtomicUsize,
     token: Mutex<String>,
@@ -67,10 +69,11 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    pub(crate) fn new(servers: Vec<SocketAddr>) -> Self {
+    pub(crate) fn new(servers: Vec<SocketAddr>, most_ms: u64) -> Self {
         let client = Client::builder().timeout(Duration::from_secs(5)).build().unwrap();
         Self {
             client,
+            most_ms,
             servers,
             next_server: AtomicUsize::default(),
             token: Mutex::default(),
@@ -108,7 +111,8 @@ impl Ledger {
     /// Submits so many tasks, spread over the time.
     pub(crate) async fn submit(self: Arc<Self>, tasks: u64, limit: Duration) {
         let begun = Instant::now();
-        let callers: Vec<_> = (0..CALLERS).map(|_| tokio::spawn(self.clone().call(tasks, begun, limit))).collect();
+        let callers: Vec<_> =
+            (0..CALLERS).map(|_| tokio::spawn(self.clone().call(tasks, begun, limit))).collect();
         for caller in callers {
             caller.await.unwrap();
         }
@@ -122,7 +126,8 @@ impl Ledger {
             }
             let due = limit.mul_f64(n as f64 / tasks as f64);
             tokio::time::sleep(due.saturating_sub(begun.elapsed())).await;
-            let body = json!({ "agent": AGENT, "payload": Entry::payload(n), "max_attempts": 100 });
+            let body =
+                json!({ "agent": AGENT, "payload": Entry::payload(n, self.most_ms), "max_attempts": 100 });
             let answer = self.insist("tasks", &body, Some(&Entry::key(n)), &[StatusCode::ACCEPTED]).await;
             let id = answer["data"]["id"].as_str().unwrap().to_owned();
             let entry = Entry { n, id, children: Entry::children_of(n), doomed: Entry::is_doomed(n) };

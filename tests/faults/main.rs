@@ -2,11 +2,17 @@
 //! keeps a ledger of what was acknowledged, and meanwhile kills, stops, cuts off, restarts and sets clocks at random.
 //! At the end the ledger and the database must agree.
 //!
-//! `cargo test --test faults` is the short run; `--seconds`, `--tasks` and `--seed` after `--` make it another one. The
-//! same program is the driver and, started again by it, each of the processes (`node.rs`).
+//! `cargo test --test faults` is the short run; `--help` after `--` says how to make it another one. The same program is
+//! the driver and, started again by it, each of the processes (`node.rs`).
 
 // Real processes live in real time, a driver says how far it is, and one that cannot go on says so by ending.
-#![allow(clippy::disallowed_methods, clippy::print_stdout, clippy::unwrap_used, clippy::panic, clippy::expect_used)]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::expect_used
+)]
 
 mod agreement;
 mod cluster;
@@ -17,6 +23,7 @@ mod postgres;
 mod process;
 mod proxy;
 mod report;
+mod takeover;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -37,6 +44,12 @@ struct Arguments {
     /// How many tasks are submitted meanwhile
     #[arg(long, default_value_t = 9_000)]
     tasks: u64,
+    /// Only kill workers, so many times, while tasks of up to a second run
+    #[arg(long, value_name = "TIMES")]
+    kills: Option<u32>,
+    /// After how long a dead process's tasks are taken over: short, so that many leases run out in one run
+    #[arg(long, default_value_t = 3)]
+    lease_seconds: u64,
     /// What decides which plug is pulled when; drawn if not given
     #[arg(long)]
     seed: Option<u64>,
@@ -69,14 +82,18 @@ async fn drive(arguments: &Arguments) -> Vec<String> {
     let seed = arguments.seed.unwrap_or_else(rand::random);
     println!("faults: {} tasks in {} s, seed {seed}", arguments.tasks, arguments.seconds);
     let tally = Arc::new(Tally::default());
-    let cluster = Arc::new(Cluster::start().await);
-    let ledger = Arc::new(Ledger::new(cluster.addresses()));
+    let cluster = Arc::new(Cluster::start(Duration::from_secs(arguments.lease_seconds)).await);
+    let ledger =
+        Arc::new(Ledger::new(cluster.addresses(), if arguments.kills.is_some() { 1_000 } else { 40 }));
     ledger.sign_up().await;
 
     let limit = Duration::from_secs(arguments.seconds);
     let begun = Instant::now();
     let submitting = tokio::spawn(ledger.clone().submit(arguments.tasks, limit));
-    let pulling = tokio::spawn(plugs::pull(cluster.clone(), tally.clone(), seed, limit));
+    let pulling = match arguments.kills {
+        Some(times) => tokio::spawn(plugs::kill(cluster.clone(), tally.clone(), seed, times, limit)),
+        None => tokio::spawn(plugs::pull(cluster.clone(), tally.clone(), seed, limit)),
+    };
     let watching = tokio::spawn(report::watch(ledger.clone(), cluster.clone(), tally.clone(), begun));
     pulling.await.expect("the one who pulls plugs failed");
     println!("all plugs are in again after {:.0} s", begun.elapsed().as_secs_f64());
@@ -91,6 +108,7 @@ async fn drive(arguments: &Arguments) -> Vec<String> {
     if !settled {
         differences.insert(0, "some tasks had not ended in time".into());
     }
+    takeover::figures(&cluster, &tally);
     tally.print();
     differences
 }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use sutazai::config::Layers;
 use sutazai::domain::{AgentDescriptor, NewTask, Step};
 use sutazai::ports::{Agent, AgentContext};
-use sutazai::setup::Service;
+use sutazai::setup::{Service, Worker};
 use sutazai::{Error, Result, http};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -22,10 +22,10 @@ use tokio::signal::unix::{SignalKind, signal};
 pub(crate) const ROLE: &str = "SUTAZAI_FAULTS_ROLE";
 /// The file to which each run of the agent adds a line.
 pub(crate) const TRACES: &str = "SUTAZAI_FAULTS_TRACES";
+/// What the driver calls the process.
+pub(crate) const NAME: &str = "SUTAZAI_FAULTS_NAME";
 /// The agent's name.
 pub(crate) const AGENT: &str = "stamp";
-/// Short, so that many leases run out in one run.
-pub(crate) const LEASE: Duration = Duration::from_secs(3);
 
 /// Runs until SIGTERM, or until the driver is gone.
 pub(crate) async fn run(role: &str) {
@@ -33,34 +33,46 @@ pub(crate) async fn run(role: &str) {
         let _ = std::io::stdin().read(&mut [0]);
         std::process::exit(3);
     });
-    let config = Layers::read(|name| std::env::var(name).ok(), None, &[]).check().unwrap();
-    let traces = PathBuf::from(std::env::var_os(TRACES).unwrap());
-    let logged = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false);
-    logged.with_env_filter(config.log_level.as_deref().unwrap_or("info")).init();
+    let layers = Layers::read(|name| std::env::var(name).ok(), None, &[]);
+    let config = if role == "serve" { layers.check() } else { layers.check_worker() }.unwrap();
+    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false);
+    log.with_env_filter(config.log_level.as_deref().unwrap_or("info")).init();
     let mut stopped = signal(SignalKind::terminate()).unwrap();
-    let opened = || Service::open_with(&config, |builder| builder.agent(Arc::new(Stamp(traces.clone()))).lease(LEASE));
-    // The database may be away just now, which ends the binary: whoever runs it starts it again.
-    let service = loop {
-        match opened().await {
-            Ok(service) => break service,
+    let stopped = async move { stopped.recv().await.unwrap_or_default() };
+    let (traces, name) = (std::env::var_os(TRACES).unwrap().into(), std::env::var(NAME).unwrap());
+    let stamp = Arc::new(Stamp { traces, name });
+    if role == "serve" {
+        let service =
+            until_open(|| Service::open_with(&config, |builder| builder.agent(stamp.clone()))).await;
+        let listener = TcpListener::bind(config.listen).await.unwrap();
+        service.start();
+        http::serve_with(&config.server, listener, http::router(service.app()), stopped).await.unwrap();
+        service.shutdown(config.shutdown_grace).await;
+    } else {
+        let worker = until_open(|| Worker::open_with(&config, |builder| builder.agent(stamp.clone()))).await;
+        worker.start();
+        stopped.await;
+        worker.shutdown(config.shutdown_grace).await;
+    }
+}
+
+/// The database may be away just now. That ends the binary, and whoever runs it starts it again.
+async fn until_open<T>(open: impl AsyncFn() -> Result<T>) -> T {
+    loop {
+        match open().await {
+            Ok(opened) => return opened,
             Err(e) => eprintln!("not started yet: {e}"),
         }
         tokio::time::sleep(Duration::from_millis(300)).await;
-    };
-    service.start();
-    if role == "serve" {
-        let listener = TcpListener::bind(config.listen).await.unwrap();
-        let stop = async move { stopped.recv().await.unwrap_or_default() };
-        http::serve_with(&config.server, listener, http::router(service.app()), stop).await.unwrap();
-    } else {
-        stopped.recv().await;
     }
-    service.shutdown(Duration::from_secs(5)).await;
 }
 
-/// Adds a line with its task and attempt to a file at each run, then does as the payload says.
+/// Adds a line with task, attempt and process to a file at each run, then does as the payload says.
 #[derive(Debug)]
-struct Stamp(PathBuf);
+struct Stamp {
+    traces: PathBuf,
+    name: String,
+}
 
 #[derive(Debug, Deserialize)]
 struct Payload {
@@ -93,10 +105,14 @@ impl Agent for Stamp {
         let task = &context.task;
         let payload: Payload = serde_json::from_value(task.payload.clone())
             .map_err(|e| Error::invalid("payload", e.to_string()))?;
-        self.trace(&format!("{} {}\n", task.id, task.attempt))?;
+        self.trace(&format!("{} {} {}\n", task.id, task.attempt, self.name))?;
         if payload.children > 0 && context.children.is_empty() {
-            let child = |n| NewTask { max_attempts: 100, ..NewTask::new(AGENT, json!({ "n": n, "work_ms": 1 })) };
-            return Ok(Step::Wait { children: (0..payload.children).map(child).collect(), state: Value::Null });
+            let child =
+                |n| NewTask { max_attempts: 100, ..NewTask::new(AGENT, json!({ "n": n, "work_ms": 1 })) };
+            return Ok(Step::Wait {
+                children: (0..payload.children).map(child).collect(),
+                state: Value::Null,
+            });
         }
         context.progress(0.5, "half of it");
         let work = context.clock.sleep(Duration::from_millis(payload.work_ms));
@@ -117,8 +133,8 @@ impl Agent for Stamp {
 impl Stamp {
     /// One write for the line, so that those of several processes never mix.
     fn trace(&self, line: &str) -> Result<()> {
-        let file = OpenOptions::new().append(true).create(true).open(&self.0);
+        let file = OpenOptions::new().append(true).create(true).open(&self.traces);
         file.and_then(|mut file| file.write_all(line.as_bytes()))
-            .map_err(|e| Error::unavailable(format!("cannot write to {}: {e}", self.0.display())))
+            .map_err(|e| Error::unavailable(format!("cannot write to {}: {e}", self.traces.display())))
     }
 }

@@ -7,7 +7,6 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use crate::cluster::Cluster;
-use crate::node::LEASE;
 use crate::proxy::Line;
 use crate::report::Tally;
 
@@ -61,6 +60,22 @@ pub(crate) async fn pull(cluster: Arc<Cluster>, tally: Arc<Tally>, seed: u64, li
     cluster.heal().await;
 }
 
+/// Kills workers, so many times in the given time, each started again at once.
+pub(crate) async fn kill(cluster: Arc<Cluster>, tally: Arc<Tally>, seed: u64, times: u32, limit: Duration) {
+    let mut random = StdRng::seed_from_u64(seed);
+    let begun = Instant::now();
+    for time in 1..=times {
+        tokio::time::sleep((limit * time / times).saturating_sub(begun.elapsed())).await;
+        let node = loop {
+            let node = random.random_range(0..cluster.nodes.len());
+            if !cluster.nodes[node].lock().await.is_server() {
+                break node;
+            }
+        };
+        one(cluster.clone(), tally.clone(), node, Plug::Kill, Duration::ZERO).await;
+    }
+}
+
 /// Pulls one plug for a while. Of one node no two are pulled at once.
 async fn one(cluster: Arc<Cluster>, tally: Arc<Tally>, node: usize, plug: Plug, out: Duration) {
     if let Plug::Crash = plug {
@@ -79,13 +94,14 @@ async fn one(cluster: Arc<Cluster>, tally: Arc<Tally>, node: usize, plug: Plug, 
         Plug::Kill => {
             tally.pulled(&format!("kill -9 of a {kind}"));
             node.kill();
+            tally.killed(&node.name);
             tokio::time::sleep(out / 3).await;
             node.start();
         }
         Plug::Stop => {
             tally.pulled(&format!("SIGSTOP of a {kind} for longer than a lease"));
             node.signal("STOP");
-            tokio::time::sleep(LEASE + out / 2).await;
+            tokio::time::sleep(cluster.lease + out / 2).await;
             node.signal("CONT");
         }
         Plug::End => {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::node::{ROLE, TRACES};
+use crate::node::{NAME, ROLE, TRACES};
 use crate::proxy::Proxy;
 
 /// What of a node outlives its processes.
@@ -37,6 +37,7 @@ impl Node {
         settings.extend(
             [
                 (ROLE, role),
+                (NAME, &name),
                 (TRACES, &traces),
                 ("LD_PRELOAD", &faketime().display().to_string()),
                 ("FAKETIME_TIMESTAMP_FILE", &clock.display().to_string()),

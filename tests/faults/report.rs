@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
+
 use crate::cluster::Cluster;
 use crate::ledger::Ledger;
 
@@ -11,6 +13,8 @@ use crate::ledger::Ledger;
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     plugs: Mutex<BTreeMap<String, u64>>,
+    /// Which node was killed when.
+    kills: Mutex<Vec<(String, DateTime<Utc>)>>,
     figures: Mutex<Vec<(&'static str, u64)>>,
 }
 
@@ -18,6 +22,22 @@ impl Tally {
     /// One more of this kind.
     pub(crate) fn pulled(&self, plug: &str) {
         *self.plugs.lock().unwrap().entry(plug.to_owned()).or_default() += 1;
+    }
+
+    /// This one, just now.
+    pub(crate) fn killed(&self, node: &str) {
+        self.kills.lock().unwrap().push((node.to_owned(), Utc::now()));
+    }
+
+    /// When the node was killed that was at work at an instant, if it was before another.
+    pub(crate) fn kill_between(
+        &self,
+        node: &str,
+        from: DateTime<Utc>,
+        to: DateTime<Utc>,
+    ) -> Option<DateTime<Utc>> {
+        let kills = self.kills.lock().unwrap();
+        kills.iter().find(|(name, at)| name == node && *at >= from && *at <= to).map(|(_, at)| *at)
     }
 
     /// A figure of the end.
