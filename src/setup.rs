@@ -67,11 +67,24 @@ impl Service {
         if let (Some(identity), Some(admin)) = (&identity, &config.first_admin) {
             first_admin(identity, admin).await?;
         }
+        let protection = protection(config, &clock);
+        let service = Self::without_callers(config, stores, more).await?;
+        Ok(Self { identity, monitoring, protection, ..service })
+    }
+
+    /// All but what callers from outside need.
+    async fn without_callers(
+        config: &Config,
+        stores: Stores,
+        more: impl FnOnce(EngineBuilder) -> EngineBuilder,
+    ) -> Result<Self> {
+        let clock = stores.clock;
         let mut builder = Engine::builder()
             .task_store(stores.tasks.clone())
             .metric_store(stores.metrics.clone())
             .clock(clock.clone())
             .workers(config.workers)
+            .lease(config.lease)
             .model_gate(config.model_gate.clone());
         if let Some(manager) = models(config, clock.clone()).await? {
             builder = builder.model(manager);
@@ -83,18 +96,17 @@ impl Service {
             builder = builder.agent(agent);
         }
         let engine = more(builder).build()?;
-        let protection = protection(config, &clock);
         let chat = Chat::new(stores.conversations, engine.clone());
         let history = Arc::new(
             History::new(stores.metrics, clock).interval(config.history_interval).keep(config.history_keep),
         );
         Ok(Self {
             engine,
-            identity,
+            identity: None,
             chat,
             history,
-            protection,
-            monitoring,
+            protection: Protection::default(),
+            monitoring: None,
             data_folder: data_folder(config),
             stop: CancellationToken::new(),
             background: TaskTracker::new(),
@@ -151,6 +163,46 @@ impl Service {
         self.chat.finish().await;
         self.background.close();
         self.background.wait().await;
+    }
+}
+
+/// Workers without a server: what `sutazai worker` runs. It shares its store with servers and other workers, and takes
+/// the tasks of the agents that it has.
+#[derive(Debug)]
+pub struct Worker(Service);
+
+impl Worker {
+    /// Opens the stores, loads the models, registers the built-in agents. Nothing runs before [`start`](Self::start).
+    ///
+    /// # Errors
+    /// `InvalidInput` naming the setting, or `Unavailable` naming what cannot be reached.
+    pub async fn open(config: &Config) -> Result<Self> {
+        Self::open_with(config, |builder| builder).await
+    }
+
+    /// The same, with more agents, sources or another model backend added to the engine. Servers that take tasks for
+    /// these agents need them as well, to check payloads by their schemas.
+    pub async fn open_with(
+        config: &Config,
+        more: impl FnOnce(EngineBuilder) -> EngineBuilder,
+    ) -> Result<Self> {
+        let stores = stores(config).await?;
+        Service::without_callers(config, stores, more).await.map(Self)
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Engine {
+        &self.0.engine
+    }
+
+    /// Starts the workers and the metric history, and has the model loaded that answers by default.
+    pub fn start(&self) {
+        self.0.start();
+    }
+
+    /// Stops: running tasks get `grace` to finish, then they are handed back.
+    pub async fn shutdown(&self, grace: Duration) {
+        self.0.shutdown(grace).await;
     }
 }
 

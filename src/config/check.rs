@@ -12,10 +12,19 @@ use super::secret::Secret;
 use super::{Config, Environment, FirstAdmin, LogFormat};
 
 impl Layers {
-    /// The effective configuration, or everything that is wrong with it.
+    /// The effective configuration of a server, or everything that is wrong with it.
     pub fn check(&self) -> std::result::Result<Config, Vec<Error>> {
+        self.checked(true)
+    }
+
+    /// The same for a process of workers only: nobody calls it, so it needs no signing key, but it must have a worker.
+    pub fn check_worker(&self) -> std::result::Result<Config, Vec<Error>> {
+        self.checked(false)
+    }
+
+    fn checked(&self, serves: bool) -> std::result::Result<Config, Vec<Error>> {
         let mut problems = self.problems.clone();
-        let config = self.parse(&mut problems);
+        let config = self.parse(serves, &mut problems);
         match config {
             Some(config) if problems.is_empty() => Ok(config),
             _ => Err(problems),
@@ -93,12 +102,14 @@ impl Layers {
     }
 
     /// Parses every setting before it gives up, so that `problems` holds all that is wrong.
-    fn parse(&self, problems: &mut Vec<Error>) -> Option<Config> {
+    fn parse(&self, serves: bool, problems: &mut Vec<Error>) -> Option<Config> {
         let switch =
             [("true", true), ("false", false), ("1", true), ("0", false), ("on", true), ("off", false)];
         let access = self.number("ACCESS_TOKEN_EXPIRE_MINUTES", (1_u64, 1_440), problems);
         let refresh = self.number("REFRESH_TOKEN_EXPIRE_DAYS", (1_u64, 365), problems);
-        let workers = self.number("WORKERS", (1_usize, 1_024), problems);
+        let workers = self.number("WORKERS", (usize::from(!serves), 1_024), problems);
+        let lease = self.seconds("LEASE_SECONDS", problems);
+        let grace = self.number("SHUTDOWN_GRACE_SECONDS", (0_u64, 3_600), problems);
         let model_gate = self.model_gate(problems);
         let interval = self.number("HISTORY_INTERVAL_SECONDS", (1_u64, 3_600), problems);
         let keep = self.number("HISTORY_KEEP_DAYS", (1_u64, 3_650), problems);
@@ -127,7 +138,8 @@ impl Layers {
         let argon2_parallelism = self.number("ARGON2_PARALLELISM", (1, 64), problems);
         let jwt_secret_key = self.signing_key("JWT_SECRET_KEY", problems);
         let jwt_previous_secret_key = self.signing_key("JWT_PREVIOUS_SECRET_KEY", problems);
-        if jwt_secret_key.is_none()
+        if serves
+            && jwt_secret_key.is_none()
             && (environment, enable_auth) == (Some(Environment::Production), Some(true))
         {
             let why = "must be set (or JWT_SECRET_KEY_FILE) when ENVIRONMENT is production";
@@ -142,6 +154,7 @@ impl Layers {
         let metrics_token = self.secret("METRICS_TOKEN", 16, problems);
         let otlp_endpoint = self.otlp_endpoint(problems);
         if let (Some(false), Some(listen)) = (enable_auth, listen)
+            && serves
             && !listen.ip().is_loopback()
         {
             let why = format!("may be off only on a loopback address, and LISTEN is {listen}");
@@ -170,6 +183,8 @@ impl Layers {
             request_timeout: request_timeout?,
             body_timeout: body_timeout?,
             workers: workers?,
+            lease: lease?,
+            shutdown_grace: Duration::from_secs(grace?),
             model_gate: model_gate?,
             history_interval: Duration::from_secs(interval?),
             history_keep: Duration::from_secs(keep? * 86_400),

@@ -16,3 +16,4 @@ mod prometheus;
 mod support;
 mod tidy;
 mod traces;
+mod workers;

@@ -9,14 +9,14 @@ use serde_json::{Value, json};
 use crate::support::{Place, Server, text};
 
 /// A PostgreSQL server of the test's own, ended with it.
-struct Postgres {
+pub(crate) struct Postgres {
     script: Child,
     stdin: Option<ChildStdin>,
     url: String,
 }
 
 impl Postgres {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let mut script = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/postgres.sh"))
             .arg("fsync=off")
             .stdin(Stdio::piped())
@@ -30,7 +30,7 @@ impl Postgres {
         Self { script, stdin, url: format!("{}/postgres", said[0]) }
     }
 
-    fn settings(&self, place: &Place) -> Vec<(String, String)> {
+    pub(crate) fn settings(&self, place: &Place) -> Vec<(String, String)> {
         let mut settings = place.settings();
         settings.retain(|(name, _)| name != "DATABASE_URL");
         settings.push(("DATABASE_URL".into(), self.url.clone()));

@@ -260,6 +260,32 @@ impl Engine {
         self.shared.parts.registry.descriptors()
     }
 
+    /// Who this engine is in the leases of the tasks that it holds.
+    pub fn worker(&self) -> WorkerId {
+        self.shared.worker
+    }
+
+    /// How many tasks run at once here.
+    pub fn workers(&self) -> usize {
+        self.shared.parts.workers
+    }
+
+    /// How many tasks this process holds now: those that run, and those that were claimed in advance.
+    pub fn held(&self) -> usize {
+        self.shared.running.keys().len()
+    }
+
+    /// How long the task has been due that has waited longest for any worker, here or elsewhere; nothing when none is
+    /// due. A lease that ran out and that nobody took back counts too.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn overdue(&self) -> Result<Option<Duration>> {
+        let parts = &self.shared.parts;
+        let due = parts.store.next_due(&parts.registry.names()).await?;
+        Ok(due.and_then(|due| (parts.clock.now() - due).to_std().ok()))
+    }
+
     /// Asks the store for something small: an error when it cannot be reached.
     ///
     /// # Errors
@@ -301,10 +327,13 @@ impl Engine {
         self.shared.parts.tracer.clone()
     }
 
-    /// Starts the workers. Must be called in a tokio runtime; a second call does nothing, nor does one
-    /// after the shutdown.
+    /// Starts the workers, if there are to be any. Must be called in a tokio runtime; a second call does nothing, nor
+    /// does one after the shutdown.
     pub fn start(&self) {
-        if self.shared.closing.is_cancelled() || self.shared.started.swap(true, Ordering::SeqCst) {
+        if self.workers() == 0
+            || self.shared.closing.is_cancelled()
+            || self.shared.started.swap(true, Ordering::SeqCst)
+        {
             return;
         }
         let (sender, receiver) = mpsc::channel(finisher::CAPACITY);

@@ -38,7 +38,7 @@ impl EngineBuilder {
             clock: Arc::new(SystemClock),
             tracer: Arc::new(SilentTracer),
             workers: std::thread::available_parallelism().map_or(1, usize::from),
-            lease: Duration::from_secs(15),
+            lease: Duration::from_secs(10),
         }
     }
 
@@ -90,13 +90,14 @@ impl EngineBuilder {
         self
     }
 
-    /// How many tasks run at once; default: the number of processors.
+    /// How many tasks run at once; default: the number of processors. With 0 nothing runs here: what is submitted is
+    /// left to other processes that share the store.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = workers;
         self
     }
 
-    /// How long a claim lasts without a heartbeat; default 15 s. A dead worker's task is taken over after that.
+    /// How long a claim lasts without a heartbeat; default 10 s. A dead worker's task is taken over after that.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
         self
@@ -105,14 +106,11 @@ impl EngineBuilder {
     /// The engine; nothing runs before [`Engine::start`].
     ///
     /// # Errors
-    /// `InvalidInput` when there is no task store, no worker, a lease under one second, or an agent that does not
-    /// fit: its name is not kebab case or taken, its schema is none.
+    /// `InvalidInput` when there is no task store, a lease under one second, or an agent that does not fit: its name is
+    /// not kebab case or taken, its schema is none.
     pub fn build(self) -> Result<Engine> {
         let store =
             self.task_store.ok_or_else(|| Error::invalid("task_store", "expected a store, got none"))?;
-        if self.workers == 0 {
-            return Err(Error::invalid("workers", "expected at least 1, got 0"));
-        }
         if self.lease < Duration::from_secs(1) {
             return Err(Error::invalid("lease", format!("expected at least 1 s, got {:?}", self.lease)));
         }

@@ -34,6 +34,11 @@ fn patience(lease: Duration) -> Duration {
     lease / 5
 }
 
+/// How long an agent whose lease is given up may take to stop.
+pub(super) fn time_to_stop(lease: Duration) -> Duration {
+    lease / 6
+}
+
 /// Whether the store answered.
 async fn beat(shared: &Shared) -> bool {
     let keys = shared.running.keys();
@@ -64,8 +69,9 @@ async fn beat(shared: &Shared) -> bool {
         }
         Err(e) => {
             tracing::warn!(error = %e, leases = keys.len(), "leases could not be prolonged");
-            let next_answer = shared.parts.clock.now() + pause_after_failure(lease) + patience(lease);
-            shared.running.run_out(next_answer).iter().for_each(|key| lose(shared, key));
+            let next_answer = pause_after_failure(lease) + patience(lease);
+            let stopped = shared.parts.clock.now() + next_answer + time_to_stop(lease);
+            shared.running.run_out(stopped).iter().for_each(|key| lose(shared, key));
             false
         }
     }

@@ -10,6 +10,7 @@ use tracing::{Span, error_span, info_span};
 use super::api::Shared;
 use super::counts;
 use super::events::EventBuffer;
+use super::heartbeat::time_to_stop;
 use super::retry;
 use super::running::{Stop, StopReason};
 use crate::domain::{
@@ -145,9 +146,9 @@ async fn attempt(shared: &Shared, claim: Claim, stop: &Stop, events: Arc<dyn Eve
         () = clock.sleep(limit) => Error::timeout(format!("the attempt took longer than {} s", limit.as_secs())),
     };
     timed_out.cancel();
-    // A lost attempt is given up shortly before its lease ends, and has to be over by then.
+    // An attempt is given up shortly before its lease ends, and has to be over by then.
     let to_stop = match stop.reason() {
-        Some(StopReason::Lost) => TO_STOP.min(shared.parts.lease / 6),
+        Some(StopReason::Lost) => TO_STOP.min(time_to_stop(shared.parts.lease)),
         _ => TO_STOP,
     };
     tokio::select! {

@@ -26,7 +26,12 @@ pub(crate) struct FaultyTaskStore {
 
 impl FaultyTaskStore {
     pub(crate) fn new(store: Arc<MemoryTaskStore>, faults: u32) -> Arc<Self> {
-        Arc::new(Self { store, faults: AtomicU32::new(faults), feed_readings: AtomicU32::new(0), lost_answers: AtomicU32::new(0) })
+        Arc::new(Self {
+            store,
+            faults: AtomicU32::new(faults),
+            feed_readings: AtomicU32::new(0),
+            lost_answers: AtomicU32::new(0),
+        })
     }
 
     fn fault(&self) -> Result<()> {

@@ -14,6 +14,10 @@ use super::report::{HealthStatus, ReadinessCheck, ReadinessReport};
 const LIFE: Duration = Duration::from_secs(1);
 /// The database answers a look-up by key in well under this.
 const DATABASE_LIMIT: Duration = Duration::from_secs(2);
+/// The first entry of the queue's index.
+const QUEUE_LIMIT: Duration = Duration::from_secs(2);
+/// Longer than workers need to take over from one that died, at the usual lease.
+const OVERDUE: Duration = Duration::from_secs(60);
 /// Model servers get 3 seconds each, side by side, to list their models.
 const MODEL_LIMIT: Duration = Duration::from_secs(4);
 /// Measuring the machine takes milliseconds, unless a file system hangs.
@@ -55,12 +59,13 @@ impl Readiness {
         {
             return report.clone();
         }
-        let (database, model, machine) = tokio::join!(
+        let (database, workers, model, machine) = tokio::join!(
             check("database", DATABASE_LIMIT, HealthStatus::Unhealthy, database(engine)),
+            workers(engine),
             model(engine),
             self.machine(engine),
         );
-        let checks = [database].into_iter().chain(model).chain(machine).collect();
+        let checks = [database].into_iter().chain(workers).chain(model).chain(machine).collect();
         let report = ReadinessReport::new(checks);
         *latest = Some((Instant::now(), report.clone()));
         report
@@ -97,6 +102,24 @@ async fn database(engine: &Engine) -> Finding {
             (HealthStatus::Unhealthy, Some("cannot be reached"))
         }
     }
+}
+
+/// A server without workers of its own takes tasks that others are to do. That nobody does them shows by their waiting.
+async fn workers(engine: &Engine) -> Option<ReadinessCheck> {
+    if engine.workers() > 0 {
+        return None;
+    }
+    let overdue = async {
+        match engine.overdue().await {
+            Ok(Some(since)) if since > OVERDUE => {
+                tracing::warn!(seconds = since.as_secs(), "a task waits, and no worker takes it");
+                (HealthStatus::Degraded, Some("a task has waited for over a minute"))
+            }
+            Ok(_) => HEALTHY,
+            Err(_) => (HealthStatus::Degraded, Some("cannot be told")),
+        }
+    };
+    Some(check("workers", QUEUE_LIMIT, HealthStatus::Degraded, overdue).await)
 }
 
 /// Without a model the rules write, so a model that is away degrades; none is configured: nothing to check.

@@ -31,7 +31,7 @@ use crate::Stores;
 /// So many connections at once; one more listens. Ten processes stay below PostgreSQL's default of 100.
 const CONNECTIONS: usize = 8;
 /// How long a connection may take to be made, or to become free.
-const PATIENCE: Duration = Duration::from_secs(4);
+const PATIENCE: Duration = Duration::from_secs(3);
 /// How long an idle connection may take to show that it works.
 const PROBE: Duration = Duration::from_secs(1);
 /// A connection that was idle for so long is looked at before it is lent.

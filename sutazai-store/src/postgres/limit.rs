@@ -10,7 +10,7 @@ use std::time::Duration;
 /// How long a call may take, from its wish for a connection to its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Limit {
-    /// What concerns some rows. A third of the default lease: who holds tasks can try again before it is lost.
+    /// What concerns some rows. Less than half the default lease of 10 s: who holds tasks can try again before it ends.
     Usual,
     /// What concerns a whole table, or very many rows. Less than a request over HTTP may take by default.
     Long,
@@ -22,7 +22,7 @@ impl Limit {
     /// The limit itself.
     pub(super) fn duration(self) -> Duration {
         match self {
-            Self::Usual => Duration::from_secs(5),
+            Self::Usual => Duration::from_secs(4),
             Self::Long => Duration::from_secs(25),
             Self::Migration => Duration::from_secs(3_600),
         }
@@ -37,7 +37,7 @@ pub(super) const SETTINGS: [(&str, &str); 9] = [
     ("enable_bitmapscan", "off"),
     ("jit", "off"),
     ("statement_timeout", "25s"),
-    ("idle_in_transaction_session_timeout", "10s"),
+    ("idle_in_transaction_session_timeout", "5s"),
     ("tcp_keepalives_idle", "10"),
     ("tcp_keepalives_interval", "5"),
     ("tcp_keepalives_count", "3"),
@@ -49,7 +49,7 @@ macro_rules! begin_pooled {
     ($limit:literal) => {
         concat!(
             "BEGIN; SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL jit = off; \
-             SET LOCAL idle_in_transaction_session_timeout = '10s'; SET LOCAL statement_timeout = '",
+             SET LOCAL idle_in_transaction_session_timeout = '5s'; SET LOCAL statement_timeout = '",
             $limit,
             "'"
         )

@@ -20,8 +20,8 @@ mod conversation_store;
 mod database;
 mod fault;
 mod grouped;
-mod limit;
 mod identity_store;
+mod limit;
 mod metric_store;
 #[cfg(test)]
 mod plans;

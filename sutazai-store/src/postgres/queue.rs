@@ -117,9 +117,12 @@ async fn with_keys<'r>(
 
 /// The tasks among these that are there, as they stand.
 pub(super) async fn with_ids(connection: &mut PgConnection, tasks: &[Task]) -> Outcome<Vec<Task>> {
-    const BY_IDS: &str =
-        concat!("SELECT ", columns!(), " FROM tasks JOIN unnest($1::uuid[], $2::timestamptz[])
-            AS asked (id, created_at) USING (id, created_at)");
+    const BY_IDS: &str = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM tasks JOIN unnest($1::uuid[], $2::timestamptz[])
+            AS asked (id, created_at) USING (id, created_at)"
+    );
     let rows = sqlx::query(BY_IDS)
         .bind(tasks.iter().map(|task| task.id.0).collect::<Vec<_>>())
         .bind(tasks.iter().map(|task| task.created_at).collect::<Vec<_>>())

@@ -74,8 +74,9 @@ async fn migrate(database: &Database, target: usize) -> Result<Vec<Migration>> {
         return Ok(taken);
     }
     loop {
-        let step = database
-            .write_within(Limit::Migration, &target, |transaction, target| Box::pin(step(transaction, *target)));
+        let step = database.write_within(Limit::Migration, &target, |transaction, target| {
+            Box::pin(step(transaction, *target))
+        });
         match step.await? {
             (Some(migration), _) => taken.push(migration),
             (None, _) => return Ok(taken),

@@ -208,13 +208,9 @@ async fn enqueue_each(
     }
 }
 
-async fn enqueue(
-    database: &Database,
-    wake_ups: &WakeUps,
-    tasks: &[Task],
-    limit: Limit,
-) -> Result<Vec<Task>> {
-    let add = || database.run_within(limit, tasks, |connection, tasks| Box::pin(queue::enqueue(connection, tasks)));
+async fn enqueue(database: &Database, wake_ups: &WakeUps, tasks: &[Task], limit: Limit) -> Result<Vec<Task>> {
+    let add =
+        || database.run_within(limit, tasks, |connection, tasks| Box::pin(queue::enqueue(connection, tasks)));
     let stored = match add().await {
         // The connection was lost, maybe with the answer only: the same tasks are not added twice.
         Err(e) if e.kind() == ErrorKind::Unavailable => match add().await {

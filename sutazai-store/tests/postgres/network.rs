@@ -9,8 +9,8 @@ use futures::FutureExt;
 use futures::future::{BoxFuture, join_all};
 use serde_json::json;
 use sutazai_core::domain::{
-    AgentDescriptor, Caller, Claim, EventKind, EventPosition, Finish, NewTask, Outcome, Step, Task, TaskStatus,
-    WorkerId,
+    AgentDescriptor, Caller, Claim, EventKind, EventPosition, Finish, NewTask, Outcome, Step, Task,
+    TaskStatus, WorkerId,
 };
 use sutazai_core::engine::Engine;
 use sutazai_core::ports::{Agent, AgentContext, ClaimRequest, Clock, SystemClock, TaskStore, WakeUp};
@@ -48,7 +48,11 @@ async fn pause(milliseconds: u64) {
 
 /// Waits until it is so, which must not take long.
 async fn until(so: impl AsyncFn() -> bool) {
-    let looking = async { while !so().await { pause(5).await } };
+    let looking = async {
+        while !so().await {
+            pause(5).await
+        }
+    };
     timeout(Duration::from_secs(5), looking).await.expect("it never was so");
 }
 

@@ -112,8 +112,7 @@ async fn two_workers_drain_a_queue_while_the_pooler_is_restarted() {
     for task in &tasks {
         let events = direct.events_after(task.id, 0, 100).await.unwrap();
         let gapless = events.iter().zip(1..).all(|(event, sequence)| event.sequence == sequence);
-        let ended =
-            |kind: &EventKind| matches!(kind, EventKind::Status { status, .. } if status.has_ended());
+        let ended = |kind: &EventKind| matches!(kind, EventKind::Status { status, .. } if status.has_ended());
         assert!(gapless && events.iter().filter(|event| ended(&event.kind)).count() == 1, "{events:#?}");
     }
     for engine in engines {

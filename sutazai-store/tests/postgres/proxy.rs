@@ -144,7 +144,8 @@ async fn answer(
             Network::DeafToCommit => !committing.load(Ordering::SeqCst),
             Network::Silent | Network::Deaf | Network::Cut => false,
         };
-        if network.wait_for(heard).await.is_err() || read == 0 || to.write_all(&buffer[..read]).await.is_err() {
+        if network.wait_for(heard).await.is_err() || read == 0 || to.write_all(&buffer[..read]).await.is_err()
+        {
             return;
         }
     }
