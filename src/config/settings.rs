@@ -29,6 +29,12 @@ pub const SETTINGS: &[Setting] = &[
         default: || None,
     },
     Setting {
+        name: "REDIS_URL",
+        secret: true,
+        help: "Redis that servers share limits and caches in, such as redis://:password@127.0.0.1:6379/0",
+        default: || None,
+    },
+    Setting {
         name: "MODEL_BACKENDS",
         secret: false,
         help: "backends in order: llama-cpp=/model.gguf,ollama=http://127.0.0.1:11434,openai=http://127.0.0.1:8080/v1",

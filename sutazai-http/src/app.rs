@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
+use futures::FutureExt;
 use sutazai_core::chat::Chat;
 use sutazai_core::domain::Caller;
 use sutazai_core::engine::Engine;
@@ -78,7 +79,17 @@ impl App {
 
     /// The folder where the database grows: `/health/ready` looks for space there; default: where the root is.
     pub fn data_folder(mut self, folder: impl Into<PathBuf>) -> Self {
-        self.readiness = Arc::new(Readiness::of(folder.into()));
+        self.readiness = Arc::new(self.readiness.with_folder(folder.into()));
+        self
+    }
+
+    /// Has `/health/ready` look for one more thing, by this name, that the server uses and can do without for a while:
+    /// while it cannot be reached the server is degraded.
+    pub fn uses<F>(mut self, name: &'static str, reach: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<()>> + Send + 'static,
+    {
+        self.readiness = Arc::new(self.readiness.with_other(name, Arc::new(move || reach().boxed())));
         self
     }
 

@@ -2,6 +2,7 @@
 //!
 //! [`open`] looks at the address and gives the stores of one database; which technology is behind them
 //! is not visible from outside. [`migrations`] brings its schema forward and back.
+//! With the feature `redis`, servers share counts of requests and a cache in a Redis.
 
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod changes;
@@ -10,6 +11,8 @@ mod fault;
 pub mod migrations;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "redis")]
+pub mod redis;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod rows;
 #[cfg(feature = "sqlite")]
