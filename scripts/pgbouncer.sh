@@ -16,7 +16,7 @@ folder=$(mktemp -d "${TMPDIR:-/tmp}/sutazai-pgbouncer.XXXXXX")
 pid=
 end() {
     trap '' INT TERM HUP
-    [ -z "$pid" ] || kill -9 "$pid" 2>/dev/null || true
+    [ -z "$pid" ] || { kill -9 "$pid" && wait "$pid"; } 2>/dev/null || true
     rm -rf "$folder"
 }
 trap end EXIT

@@ -102,8 +102,9 @@ async fn connection(
         }
     };
     tokio::select! {
-        () = passing => {}
+        biased;
         _ = cut.changed() => {}
+        () = passing => {}
     }
 }
 
