@@ -8,5 +8,6 @@ mod killed;
 mod migrations;
 mod opening;
 mod place;
+mod reads;
 mod several;
 mod texts;
