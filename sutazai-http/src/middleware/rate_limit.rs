@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use axum::Extension;
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::Next;
@@ -31,13 +30,9 @@ pub(crate) async fn sign_in(State(app): State<App>, request: Request, next: Next
 }
 
 /// For routes whose caller is known: by user, whether with a token or a key. Where there are no users nobody is counted.
-pub(crate) async fn calls(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
-    request: Request,
-    next: Next,
-) -> Response {
-    match (&app.protection().rate_limits, caller.owner()) {
+pub(super) async fn calls(app: &App, request: Request, next: Next) -> Response {
+    let user = request.extensions().get::<Caller>().and_then(Caller::owner);
+    match (&app.protection().rate_limits, user) {
         (Some(limits), Some(user)) => {
             count(&*limits.calls, "calls", &RateKey::User(user), request, next).await
         }
