@@ -14,6 +14,8 @@ mod postgres;
 mod rows;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod traced;
 
 use std::sync::Arc;
 
@@ -48,9 +50,12 @@ pub struct Stores {
 pub async fn open(url: &str) -> Result<Stores> {
     match scheme(url)? {
         #[cfg(feature = "sqlite")]
-        "sqlite" => sqlite::open(&sqlite::path(url)?).await,
+        "sqlite" => {
+            let path = sqlite::path(url)?;
+            Ok(sqlite::traced(&path).stores(sqlite::open(&path).await?))
+        }
         #[cfg(feature = "postgres")]
-        "postgres" | "postgresql" => postgres::open(url).await,
+        "postgres" | "postgresql" => Ok(postgres::traced(url)?.stores(postgres::open(url).await?)),
         other => Err(not_built(other)),
     }
 }

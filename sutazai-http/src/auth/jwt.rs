@@ -123,6 +123,10 @@ impl TokenSigner for JwtTokenSigner {
             })
             .ok_or_else(|| Error::new(ErrorKind::Unauthenticated, "the access token is not good"))
     }
+
+    fn is_own(&self, token: &str) -> bool {
+        self.claims(token).is_some()
+    }
 }
 
 #[cfg(test)]

@@ -34,10 +34,11 @@ pub(crate) async fn follow(State(app): State<App>, mut request: Request, next: N
     // The template, never the path as sent: paths and queries may hold what does not belong in a log.
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let method = request.method().clone();
-    let span = span(&request, &trace_id, request_id.as_deref(), route.as_deref());
+    let scheme = app.protection().trusted_proxies.scheme(&request);
+    let span = span(&request, scheme, &trace_id, request_id.as_deref(), route.as_deref());
     let tracer = app.engine().tracer();
     let begun = Instant::now();
-    let mut response = trace::run(tracer.as_ref(), span.clone(), place, next.run(request)).await;
+    let mut response = trace::run(tracer, span.clone(), place, next.run(request)).await;
     let (status, took) = (response.status(), begun.elapsed());
     counts::answered(&method, route.as_deref(), status, took);
     span.record("http.response.status_code", status.as_u16());
@@ -55,7 +56,13 @@ pub(crate) async fn follow(State(app): State<App>, mut request: Request, next: N
 
 /// Fields without a dot are for log lines; those with one are for traces, by OpenTelemetry's conventions for HTTP. The
 /// level lets the ids through whatever the log's filter is. A path that leads nowhere is left out: it may hold anything.
-fn span(request: &Request, trace_id: &str, request_id: Option<&str>, route: Option<&str>) -> Span {
+fn span(
+    request: &Request,
+    scheme: &str,
+    trace_id: &str,
+    request_id: Option<&str>,
+    route: Option<&str>,
+) -> Span {
     let method = request.method();
     let name = route.map_or_else(|| method.to_string(), |route| format!("{method} {route}"));
     error_span!(
@@ -71,7 +78,7 @@ fn span(request: &Request, trace_id: &str, request_id: Option<&str>, route: Opti
         "http.request.header.x-request-id" = request_id,
         http.route = route,
         http.response.status_code = Empty,
-        url.scheme = "http",
+        url.scheme = scheme,
         url.path = route.map(|_| request.uri().path()),
         error.type = Empty,
     )

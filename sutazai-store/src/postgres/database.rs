@@ -24,6 +24,7 @@ use super::metric_store::PostgresMetricStore;
 use super::schema::migrate_up;
 use super::task_store::PostgresTaskStore;
 use crate::Stores;
+use crate::traced::TracedDatabase;
 
 /// So many connections at once; one more listens. Ten processes stay below PostgreSQL's default of 100.
 const CONNECTIONS: usize = 8;
@@ -200,6 +201,19 @@ impl DerefMut for Lent {
     fn deref_mut(&mut self) -> &mut PgConnection {
         &mut self.connection
     }
+}
+
+/// As traces name the database of `url`.
+///
+/// # Errors
+/// `InvalidInput` for an address that cannot be understood.
+pub(crate) fn traced(url: &str) -> Result<TracedDatabase> {
+    let options = options(url)?;
+    let name = options.get_database().unwrap_or_else(|| options.get_username()).to_owned();
+    let host = options
+        .get_socket()
+        .map_or_else(|| options.get_host().to_owned(), |folder| folder.display().to_string());
+    Ok(TracedDatabase::new("postgresql", name, Some((host, options.get_port()))))
 }
 
 /// How the address says to connect.
