@@ -151,7 +151,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "RATE_LIMIT_PER_MINUTE",
         secret: false,
-        help: "other requests a minute of one user, 1 to 1000000",
+        help: "other requests a minute of one user, or with one API key, 1 to 1000000",
         default: || Some("60".into()),
     },
     Setting {
@@ -229,7 +229,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "MODEL_REQUESTS_PER_MINUTE",
         secret: false,
-        help: "requests to the models that one user may begin in a minute, 1 to 1000000",
+        help: "requests to the models that one user, or one API key, may begin in a minute, 1 to 1000000",
         default: || Some("120".into()),
     },
     Setting {

@@ -18,6 +18,7 @@ use crate::auth::tickets::Tickets;
 use crate::monitoring::Monitoring;
 use crate::monitoring::refresh::{Refreshed, refresh};
 use crate::protection::Protection;
+use crate::protection::shut_out::ShutOut;
 use crate::readiness::{Readiness, ReadinessReport};
 
 /// How long one measurement of the machine is shown to everybody who asks.
@@ -36,6 +37,7 @@ struct Parts {
     identity: Option<Identity>,
     chat: Option<Chat>,
     tickets: Arc<Tickets>,
+    shut_out: Arc<ShutOut>,
     started: Instant,
     snapshot: Arc<Mutex<Option<(Instant, Bytes)>>>,
     protection: Arc<Protection>,
@@ -53,6 +55,7 @@ impl App {
             identity,
             chat: None,
             tickets: Arc::default(),
+            shut_out: Arc::default(),
             started: Instant::now(),
             snapshot: Arc::default(),
             monitoring: None,
@@ -141,6 +144,11 @@ impl App {
     /// The tickets that are out.
     pub(crate) fn tickets(&self) -> &Tickets {
         &self.parts.tickets
+    }
+
+    /// Who has guessed too often at tokens and keys.
+    pub(crate) fn shut_out(&self) -> &ShutOut {
+        &self.parts.shut_out
     }
 
     /// How long this app has existed.

@@ -17,6 +17,8 @@ pub mod redis;
 mod rows;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod traced;
 
 use std::sync::Arc;
 
@@ -62,13 +64,18 @@ pub async fn open(url: &str) -> Result<Stores> {
 pub async fn open_listening(url: &str, listen_url: Option<&str>) -> Result<Stores> {
     match (scheme(url)?, listen_url) {
         #[cfg(feature = "sqlite")]
-        ("sqlite", None) => sqlite::open(&sqlite::path(url)?).await,
+        ("sqlite", None) => {
+            let path = sqlite::path(url)?;
+            Ok(sqlite::traced(&path).stores(sqlite::open(&path).await?))
+        }
         #[cfg(feature = "sqlite")]
         ("sqlite", Some(_)) => {
             Err(Error::invalid("DATABASE_LISTEN_URL", "has no use where DATABASE_URL is a file of SQLite"))
         }
         #[cfg(feature = "postgres")]
-        ("postgres" | "postgresql", _) => postgres::open(url, listen_url).await,
+        ("postgres" | "postgresql", _) => {
+            Ok(postgres::traced(url)?.stores(postgres::open(url, listen_url).await?))
+        }
         (other, _) => Err(not_built(other)),
     }
 }

@@ -22,7 +22,7 @@ use crate::domain::{
     TaskStatistics, TaskStatus, TraceContext, WorkerId,
 };
 use crate::error::{Error, ErrorKind, Result};
-use crate::model_gate::{ModelGate, Urgency};
+use crate::model_gate::ModelGate;
 use crate::ports::{
     Cache, Clock, MetricSource, MetricStore, ModelBackend, TaskStore, Tracer, collect_snapshot,
 };
@@ -321,7 +321,7 @@ impl Engine {
     /// Where text comes from, if anywhere, for somebody who waits for it: in line with everybody else.
     pub fn model_for(&self, caller: &Caller) -> Option<Arc<dyn ModelBackend>> {
         let gate = self.shared.parts.model.as_ref();
-        gate.map(|gate| gate.model_for(caller.owner(), Urgency::Interactive))
+        gate.map(|gate| gate.model_for(caller))
     }
 
     /// Where the metric history lives, if anywhere.

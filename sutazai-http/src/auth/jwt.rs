@@ -131,6 +131,10 @@ impl TokenSigner for JwtTokenSigner {
         self.known.keep(token, &claims, now);
         Ok(claims)
     }
+
+    fn is_own(&self, token: &str) -> bool {
+        self.claims(token).is_some()
+    }
 }
 
 #[cfg(test)]

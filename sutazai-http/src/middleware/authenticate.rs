@@ -2,13 +2,14 @@
 
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
-use sutazai_core::Result;
 use sutazai_core::domain::Caller;
-use sutazai_core::identity::Authenticated;
+use sutazai_core::identity::{Authenticated, Identity};
+use sutazai_core::{ErrorKind, Result};
 
 use crate::app::App;
 use crate::auth::credential::Credential;
 use crate::error::ApiError;
+use crate::middleware::rate_limit::Guesses;
 
 /// The parameter of the query string that holds a ticket.
 const TICKET: &str = "ticket";
@@ -58,9 +59,10 @@ where
     let caller = match app.identity() {
         None => Caller::System,
         Some(identity) => {
+            let guesses = Guesses::of(app, &request);
             let proved = match credential {
-                Ok(credential) => credential.prove(identity).await,
-                Err(e) => Err(e),
+                Ok(credential) => prove(identity, &credential, guesses).await,
+                Err(e) => Err(ApiError::from(e).into_response()),
             };
             match proved {
                 Ok((caller, authenticated)) => {
@@ -72,12 +74,28 @@ where
                     }
                     caller
                 }
-                Err(e) => return ApiError::from(e).into_response(),
+                Err(refused) => return refused,
             }
         }
     };
     request.extensions_mut().insert(caller);
     inner(request).await
+}
+
+/// Whom the credential proves. One that nobody was given is counted, and not even looked at when there were too many.
+async fn prove(
+    identity: &Identity,
+    credential: &Credential,
+    guesses: Option<Guesses<'_>>,
+) -> Result<(Caller, Option<Authenticated>), Response> {
+    let guesses = guesses.filter(|_| credential.is_guess(identity));
+    if let Some(refusal) = guesses.as_ref().and_then(Guesses::refusal) {
+        return Err(refusal);
+    }
+    match (credential.prove(identity).await, guesses) {
+        (Err(e), Some(guesses)) if e.kind() == ErrorKind::Unauthenticated => Err(guesses.count(e).await),
+        (proved, _) => proved.map_err(|e| ApiError::from(e).into_response()),
+    }
 }
 
 fn ticket(request: &Request) -> Option<String> {

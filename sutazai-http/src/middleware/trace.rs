@@ -38,10 +38,11 @@ where
     let matched = request.extensions().get::<MatchedPath>().cloned();
     let route = matched.as_ref().map(MatchedPath::as_str);
     let method = request.method().clone();
-    let span = span(&request, &trace_id, request_id.as_deref(), route);
+    let scheme = app.protection().trusted_proxies.scheme(&request);
+    let span = span(&request, scheme, &trace_id, request_id.as_deref(), route);
     let tracer = app.engine().tracer();
     let begun = Instant::now();
-    let mut response = trace::run(tracer.as_ref(), span.clone(), place, inner(request)).await;
+    let mut response = trace::run(tracer, span.clone(), place, inner(request)).await;
     let (status, took) = (response.status(), begun.elapsed());
     counts::answered(&method, route, status, took);
     span.record("http.response.status_code", status.as_u16());
@@ -59,7 +60,13 @@ where
 
 /// Fields without a dot are for log lines; those with one are for traces, by OpenTelemetry's conventions for HTTP. The
 /// level lets the ids through whatever the log's filter is. A path that leads nowhere is left out: it may hold anything.
-fn span(request: &Request, trace_id: &str, request_id: Option<&str>, route: Option<&str>) -> Span {
+fn span(
+    request: &Request,
+    scheme: &str,
+    trace_id: &str,
+    request_id: Option<&str>,
+    route: Option<&str>,
+) -> Span {
     let method = request.method();
     error_span!(
         "request",
@@ -74,7 +81,7 @@ fn span(request: &Request, trace_id: &str, request_id: Option<&str>, route: Opti
         "http.request.header.x-request-id" = request_id,
         http.route = route,
         http.response.status_code = Empty,
-        url.scheme = "http",
+        url.scheme = scheme,
         url.path = route.map(|_| request.uri().path()),
         error.type = Empty,
     )

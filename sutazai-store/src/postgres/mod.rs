@@ -35,5 +35,5 @@ mod text;
 mod transaction;
 mod wake_ups;
 
-pub(crate) use database::open;
+pub(crate) use database::{open, traced};
 pub(crate) use schema::{migrate_down, migrate_up, migration_status};
