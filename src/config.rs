@@ -47,6 +47,8 @@ pub struct Config {
     pub database_url: Secret,
     /// The same PostgreSQL server without the pooler that `database_url` leads to, to hear what other processes say.
     pub database_listen_url: Option<Secret>,
+    /// The Redis that servers share limits and caches in; without, each has its own limits and no cache.
+    pub redis_url: Option<Secret>,
     /// Model backends in order of preference, as `name=address` separated by commas.
     pub model_backends: String,
     /// The model to use when it is there.
@@ -236,6 +238,18 @@ mod tests {
         assert!(problems(&[("ENVIRONMENT", "production")])[0].starts_with("JWT_SECRET_KEY: must be set"));
         let open = [("ENABLE_AUTH", "false"), ("LISTEN", "0.0.0.0:80")];
         assert!(problems(&open)[0].starts_with("ENABLE_AUTH: may be off only"));
+    }
+
+    #[test]
+    fn addresses_with_passwords_are_checked_and_hidden() {
+        let good = [("REDIS_URL", "redis://:hunter2@127.0.0.1:6379/0")];
+        let layers = read(&good, None, &[]);
+        let shown = format!("{:?} {:?} {:?}", layers, layers.effective(), layers.check());
+        assert!(!shown.contains("hunter2"), "{shown}");
+        for bad in ["hunter2", "redis://", "http://:hunter2@127.0.0.1"] {
+            let found = problems(&[("REDIS_URL", bad)]);
+            assert_eq!(found, ["REDIS_URL: expected an address such as redis://:password@127.0.0.1:6379/0"]);
+        }
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //! binary and the Python package use; an embedder who wants other parts builds an
 //! [`Engine`] itself or hands [`Service::open_with`] a closure.
 
+mod shared;
+
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -29,6 +31,8 @@ use sutazai_store::Stores;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use shared::SharedParts;
+
 use crate::config::{Config, Environment, FirstAdmin, Secret};
 
 /// An engine with its stores, models, metrics and identity, as the configuration says.
@@ -40,6 +44,7 @@ pub struct Service {
     chat: Chat,
     history: Arc<History>,
     monitoring: Option<Monitoring>,
+    shared: SharedParts,
     data_folder: Option<PathBuf>,
     stop: CancellationToken,
     background: TaskTracker,
@@ -63,12 +68,17 @@ impl Service {
         let monitoring = config.enable_monitoring.then(|| monitoring(config)).transpose()?;
         let stores = stores(config).await?;
         let clock = stores.clock.clone();
-        let identity = config.enable_auth.then(|| identity(config, &stores, clock.clone())).transpose()?;
+        let shared = SharedParts::open(config)?;
+        let mut identity =
+            config.enable_auth.then(|| identity(config, &stores, clock.clone())).transpose()?;
+        if let Some(cache) = shared.cache() {
+            identity = identity.map(|identity| identity.with_cache(cache));
+        }
         if let (Some(identity), Some(admin)) = (&identity, &config.first_admin) {
             first_admin(identity, admin).await?;
         }
-        let protection = protection(config, &clock);
-        let service = Self::without_callers(config, stores, more).await?;
+        let protection = protection(config, &shared, &clock);
+        let service = Self::without_callers(config, stores, shared, more).await?;
         Ok(Self { identity, monitoring, protection, ..service })
     }
 
@@ -76,6 +86,7 @@ impl Service {
     async fn without_callers(
         config: &Config,
         stores: Stores,
+        shared: SharedParts,
         more: impl FnOnce(EngineBuilder) -> EngineBuilder,
     ) -> Result<Self> {
         let clock = stores.clock;
@@ -88,6 +99,9 @@ impl Service {
             .model_gate(config.model_gate.clone());
         if let Some(manager) = models(config, clock.clone()).await? {
             builder = builder.model(manager);
+        }
+        if let Some(cache) = shared.cache() {
+            builder = builder.cache(cache);
         }
         for source in metric_sources() {
             builder = builder.metric_source(source);
@@ -107,6 +121,7 @@ impl Service {
             history,
             protection: Protection::default(),
             monitoring: None,
+            shared,
             data_folder: data_folder(config),
             stop: CancellationToken::new(),
             background: TaskTracker::new(),
@@ -129,7 +144,7 @@ impl Service {
         if let Some(folder) = &self.data_folder {
             app = app.data_folder(folder);
         }
-        app
+        self.shared.watched(app)
     }
 
     /// Starts the workers, the metric history, the upkeep of the figures, and the look for sessions that ended
@@ -187,7 +202,8 @@ impl Worker {
         more: impl FnOnce(EngineBuilder) -> EngineBuilder,
     ) -> Result<Self> {
         let stores = stores(config).await?;
-        Service::without_callers(config, stores, more).await.map(Self)
+        let shared = SharedParts::open(config)?;
+        Service::without_callers(config, stores, shared, more).await.map(Self)
     }
 
     /// The engine.
@@ -264,8 +280,11 @@ pub fn identity(config: &Config, stores: &Stores, clock: Arc<dyn Clock>) -> Resu
 }
 
 /// How the API treats strangers.
-fn protection(config: &Config, clock: &Arc<dyn Clock>) -> Protection {
-    let limits = config.rate_limits.map(|limits| RateLimits::per_minute(limits.sign_in, limits.calls, clock));
+fn protection(config: &Config, shared: &SharedParts, clock: &Arc<dyn Clock>) -> Protection {
+    let limits = config.rate_limits.map(|limits| RateLimits {
+        sign_in: shared.limiter("sign-in", limits.sign_in, clock),
+        calls: shared.limiter("calls", limits.calls, clock),
+    });
     Protection {
         rate_limits: limits,
         trusted_proxies: config.trusted_proxies.clone(),

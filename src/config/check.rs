@@ -50,6 +50,26 @@ impl Layers {
         Some(secret)
     }
 
+    /// The address of another server, which may hold a password and is not repeated.
+    fn address(
+        &self,
+        name: &'static str,
+        example: &str,
+        built: bool,
+        problems: &mut Vec<Error>,
+    ) -> Option<Secret> {
+        let address = self.text(name)?;
+        let scheme = example.split("://").next().unwrap_or_default();
+        let rest = address.strip_prefix(scheme).and_then(|rest| rest.strip_prefix("://"));
+        if rest.is_none_or(str::is_empty) {
+            problems.push(Error::invalid(name, format!("expected an address such as {example}")));
+        } else if !built {
+            let why = format!("this build has no feature {}", name.trim_end_matches("_URL").to_lowercase());
+            problems.push(Error::unsupported(why).with_field(name));
+        }
+        Some(Secret::new(address))
+    }
+
     /// Where traces go.
     fn otlp_endpoint(&self, problems: &mut Vec<Error>) -> Option<String> {
         let name = "OTEL_EXPORTER_OTLP_ENDPOINT";
@@ -149,6 +169,8 @@ impl Layers {
             let why = "expected another key than JWT_SECRET_KEY";
             problems.push(Error::invalid("JWT_PREVIOUS_SECRET_KEY", why));
         }
+        let example = "redis://:password@127.0.0.1:6379/0";
+        let redis_url = self.address("REDIS_URL", example, cfg!(feature = "redis"), problems);
         let first_admin = self.first_admin(problems);
         let enable_monitoring = self.choice("ENABLE_MONITORING", &switch, problems);
         let metrics_token = self.secret("METRICS_TOKEN", 16, problems);
@@ -163,6 +185,7 @@ impl Layers {
         Some(Config {
             database_url: self.text("DATABASE_URL").map(Secret::new)?,
             database_listen_url: self.text("DATABASE_LISTEN_URL").map(Secret::new),
+            redis_url,
             model_backends: self.text("MODEL_BACKENDS").unwrap_or_default(),
             default_model: self.text("DEFAULT_MODEL")?,
             openai_api_key: self.text("OPENAI_API_KEY").map(Secret::new),

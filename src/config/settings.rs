@@ -29,6 +29,12 @@ pub const SETTINGS: &[Setting] = &[
         default: || None,
     },
     Setting {
+        name: "REDIS_URL",
+        secret: true,
+        help: "Redis that servers share limits and caches in, such as redis://:password@127.0.0.1:6379/0",
+        default: || None,
+    },
+    Setting {
         name: "MODEL_BACKENDS",
         secret: false,
         help: "backends in order: llama-cpp=/model.gguf,ollama=http://127.0.0.1:11434,openai=http://127.0.0.1:8080/v1",
@@ -145,7 +151,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "RATE_LIMIT_PER_MINUTE",
         secret: false,
-        help: "other requests a minute of one user, 1 to 1000000",
+        help: "other requests a minute of one user, or with one API key, 1 to 1000000",
         default: || Some("60".into()),
     },
     Setting {
@@ -223,7 +229,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "MODEL_REQUESTS_PER_MINUTE",
         secret: false,
-        help: "requests to the models that one user may begin in a minute, 1 to 1000000",
+        help: "requests to the models that one user, or one API key, may begin in a minute, 1 to 1000000",
         default: || Some("120".into()),
     },
     Setting {

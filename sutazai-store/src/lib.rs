@@ -2,6 +2,7 @@
 //!
 //! [`open`] looks at the address and gives the stores of one database; which technology is behind them
 //! is not visible from outside. [`migrations`] brings its schema forward and back.
+//! With the feature `redis`, servers share counts of requests and a cache in a Redis.
 
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod changes;
@@ -10,10 +11,14 @@ mod fault;
 pub mod migrations;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "redis")]
+pub mod redis;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod rows;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod traced;
 
 use std::sync::Arc;
 
@@ -59,13 +64,18 @@ pub async fn open(url: &str) -> Result<Stores> {
 pub async fn open_listening(url: &str, listen_url: Option<&str>) -> Result<Stores> {
     match (scheme(url)?, listen_url) {
         #[cfg(feature = "sqlite")]
-        ("sqlite", None) => sqlite::open(&sqlite::path(url)?).await,
+        ("sqlite", None) => {
+            let path = sqlite::path(url)?;
+            Ok(sqlite::traced(&path).stores(sqlite::open(&path).await?))
+        }
         #[cfg(feature = "sqlite")]
         ("sqlite", Some(_)) => {
             Err(Error::invalid("DATABASE_LISTEN_URL", "has no use where DATABASE_URL is a file of SQLite"))
         }
         #[cfg(feature = "postgres")]
-        ("postgres" | "postgresql", _) => postgres::open(url, listen_url).await,
+        ("postgres" | "postgresql", _) => {
+            Ok(postgres::traced(url)?.stores(postgres::open(url, listen_url).await?))
+        }
         (other, _) => Err(not_built(other)),
     }
 }

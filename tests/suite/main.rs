@@ -15,6 +15,7 @@ mod privacy;
 mod prometheus;
 #[path = "../../sutazai-store/tests/postgres/proxy.rs"]
 mod proxy;
+mod redis;
 mod support;
 mod tidy;
 mod traces;

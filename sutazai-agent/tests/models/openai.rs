@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 
 use crate::fault::{self, Ending};
 use crate::llama_server::LlamaServer;
+use crate::model::embedding_model_path;
 use crate::{ask, failure, nowhere};
 
 const KEY: &str = "sk-very-secret-0123456789";
@@ -43,6 +44,18 @@ async fn conforms_with_llama_server() {
     a_stop_text_ends_the_answer(&server.backend(None)).await;
     a_seed_makes_answers_repeatable(&server.backend(None)).await;
     refusals_say_why(&server.backend(None)).await;
+}
+
+#[tokio::test]
+async fn embeddings_with_llama_server() {
+    let mut server = LlamaServer::start_with(&embedding_model_path(), "minilm", &["--embeddings"]);
+    server.embeds().await;
+    model_backend::run_embeddings(|| async { Arc::new(server.backend(None)) }).await;
+    let made = server.backend(None).embed(None, &["The cat sleeps.".into()]).await.unwrap();
+    let length: f64 = made.vectors[0].iter().map(|number| f64::from(*number).powi(2)).sum::<f64>().sqrt();
+    assert!((length - 1.0).abs() < 1e-3, "{length}");
+    // The end marks count, as with llama.cpp in the process.
+    assert_eq!((made.model.as_str(), made.vectors[0].len(), made.prompt_tokens), ("minilm", 384, Some(6)));
 }
 
 /// The model has no choice: an answer of enough tokens ends by itself and fits.
@@ -102,7 +115,7 @@ async fn llama_server_takes_the_key_and_gives_embeddings() {
     let mut server = LlamaServer::start(&["--api-key", KEY, "--embeddings", "--pooling", "last"]);
     server.ready(Some(KEY)).await;
     let texts = ["the disk is full".to_owned(), "a cat".to_owned(), "the disk is full".to_owned()];
-    let embeddings = server.backend(Some(KEY)).embed(None, &texts).await.unwrap();
+    let embeddings = server.backend(Some(KEY)).embed(None, &texts).await.unwrap().vectors;
     assert!(embeddings.len() == 3 && embeddings.iter().all(|embedding| embedding.len() == 576));
     let apart = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f32>().sqrt();
     let (same, other) = (apart(&embeddings[0], &embeddings[2]), apart(&embeddings[0], &embeddings[1]));

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use futures::future::join_all;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -15,14 +16,16 @@ use super::events::{EventStream, stream, wait_for_end};
 use super::feed::{self, Feed, Relay};
 use super::registry::AgentRegistry;
 use super::running::{Running, StopReason};
-use super::{claimer, counts, finisher, heartbeat};
+use super::{claimer, counts, finisher, heartbeat, remembered};
 use crate::domain::{
     AgentDescriptor, Caller, EventPosition, NewTask, Snapshot, Task, TaskId, TaskPage, TaskQuery,
     TaskStatistics, TaskStatus, TraceContext, WorkerId,
 };
 use crate::error::{Error, ErrorKind, Result};
-use crate::model_gate::{ModelGate, Urgency};
-use crate::ports::{Clock, MetricSource, MetricStore, ModelBackend, TaskStore, Tracer, collect_snapshot};
+use crate::model_gate::ModelGate;
+use crate::ports::{
+    Cache, Clock, MetricSource, MetricStore, ModelBackend, TaskStore, Tracer, collect_snapshot,
+};
 use crate::trace;
 
 /// What the engine and its workers share.
@@ -30,6 +33,7 @@ use crate::trace;
 pub(super) struct Parts {
     pub(super) store: Arc<dyn TaskStore>,
     pub(super) metric_store: Option<Arc<dyn MetricStore>>,
+    pub(super) cache: Option<Arc<dyn Cache>>,
     pub(super) model: Option<ModelGate>,
     pub(super) metric_sources: Vec<Arc<dyn MetricSource>>,
     pub(super) registry: AgentRegistry,
@@ -140,7 +144,7 @@ impl Engine {
     /// # Errors
     /// `NotFound`, also for a task that is not the caller's.
     pub async fn task(&self, caller: &Caller, id: TaskId) -> Result<Task> {
-        let task = self.shared.parts.store.get(id).await?;
+        let task = remembered::task(&self.shared, id).await?;
         task.filter(|task| caller.may_touch(task.owner)).ok_or_else(|| Error::not_found(format!("task {id}")))
     }
 
@@ -180,6 +184,7 @@ impl Engine {
     /// `NotFound`, or `Conflict` when it has not failed.
     pub async fn retry(&self, caller: &Caller, id: TaskId) -> Result<Task> {
         self.task(caller, id).await?;
+        remembered::changed(&self.shared, id).await;
         self.shared.parts.store.retry(id, self.shared.parts.clock.now()).await
     }
 
@@ -223,6 +228,7 @@ impl Engine {
     /// `NotFound`, or `Conflict` when it has not ended.
     pub async fn delete(&self, caller: &Caller, id: TaskId) -> Result<()> {
         self.task(caller, id).await?;
+        remembered::changed(&self.shared, id).await;
         self.shared.parts.store.delete(id).await
     }
 
@@ -286,6 +292,12 @@ impl Engine {
         Ok(due.and_then(|due| (parts.clock.now() - due).to_std().ok()))
     }
 
+    /// When somebody was last seen to work for each agent, in the order of [`agents`](Self::agents): in the last minute, or
+    /// not at all. Nothing where engines have no [`Cache`] in common, or it is away.
+    pub async fn agents_seen(&self) -> Option<Vec<Option<DateTime<Utc>>>> {
+        remembered::last_seen(&self.shared, &self.shared.parts.registry.names()).await
+    }
+
     /// Asks the store for something small: an error when it cannot be reached.
     ///
     /// # Errors
@@ -309,7 +321,7 @@ impl Engine {
     /// Where text comes from, if anywhere, for somebody who waits for it: in line with everybody else.
     pub fn model_for(&self, caller: &Caller) -> Option<Arc<dyn ModelBackend>> {
         let gate = self.shared.parts.model.as_ref();
-        gate.map(|gate| gate.model_for(caller.owner(), Urgency::Interactive))
+        gate.map(|gate| gate.model_for(caller))
     }
 
     /// Where the metric history lives, if anywhere.
@@ -340,6 +352,7 @@ impl Engine {
         let tracker = &self.shared.tracker;
         tracker.spawn(finisher::run(self.shared.clone(), receiver));
         tracker.spawn(heartbeat::run(self.shared.clone()));
+        tracker.spawn(remembered::give_signs(self.shared.clone()));
         tracker.spawn(claimer::run(self.shared.clone(), sender));
     }
 

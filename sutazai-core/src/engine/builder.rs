@@ -8,7 +8,8 @@ use super::registry::AgentRegistry;
 use crate::error::{Error, Result};
 use crate::model_gate::{ModelGate, ModelGateConfig};
 use crate::ports::{
-    Agent, Clock, MetricSource, MetricStore, ModelBackend, SilentTracer, SystemClock, TaskStore, Tracer,
+    Agent, Cache, Clock, MetricSource, MetricStore, ModelBackend, SilentTracer, SystemClock, TaskStore,
+    Tracer,
 };
 
 /// Collects what an [`Engine`] needs. Only the task store is required.
@@ -16,6 +17,7 @@ use crate::ports::{
 pub struct EngineBuilder {
     task_store: Option<Arc<dyn TaskStore>>,
     metric_store: Option<Arc<dyn MetricStore>>,
+    cache: Option<Arc<dyn Cache>>,
     model: Option<Arc<dyn ModelBackend>>,
     model_gate: ModelGateConfig,
     metric_sources: Vec<Arc<dyn MetricSource>>,
@@ -31,6 +33,7 @@ impl EngineBuilder {
         Self {
             task_store: None,
             metric_store: None,
+            cache: None,
             model: None,
             model_gate: ModelGateConfig::default(),
             metric_sources: Vec::new(),
@@ -51,6 +54,12 @@ impl EngineBuilder {
     /// Where the metric history lives; without it agents see no trends.
     pub fn metric_store(mut self, store: Arc<dyn MetricStore>) -> Self {
         self.metric_store = Some(store);
+        self
+    }
+
+    /// What several engines over one store remember together; without it each asks the store.
+    pub fn cache(mut self, cache: Arc<dyn Cache>) -> Self {
+        self.cache = Some(cache);
         self
     }
 
@@ -120,6 +129,7 @@ impl EngineBuilder {
         Ok(Engine::new(Parts {
             store,
             metric_store: self.metric_store,
+            cache: self.cache,
             model: self.model.map(gate),
             metric_sources: self.metric_sources,
             registry,

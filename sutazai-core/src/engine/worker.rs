@@ -17,7 +17,6 @@ use crate::domain::{
     Claim, ClaimKey, Finish, NewTask, Outcome, Step, Task, TaskError, TaskStatus, TraceContext,
 };
 use crate::error::{Error, ErrorKind, Result};
-use crate::model_gate::Urgency;
 use crate::ports::{AgentContext, EventSink};
 use crate::trace;
 
@@ -32,7 +31,7 @@ const AFTER_FAILURE: Duration = Duration::from_millis(500);
 pub(super) async fn run(shared: Arc<Shared>, outcomes: mpsc::Sender<Finish>, claim: Claim, stop: Stop) {
     let place = claim.task.trace.clone().unwrap_or_else(TraceContext::generate);
     let (tracer, span) = (shared.parts.tracer.clone(), span_of(&claim.task, &place));
-    trace::run(tracer.as_ref(), span, place, perform(shared, outcomes, claim, stop)).await;
+    trace::run(tracer, span, place, perform(shared, outcomes, claim, stop)).await;
 }
 
 /// Fields without a dot are for log lines; those with one are for traces, by OpenTelemetry's conventions for messaging.
@@ -115,7 +114,7 @@ async fn attempt(shared: &Shared, claim: Claim, stop: &Stop, events: Arc<dyn Eve
     let limit = claim.task.timeout();
     let timed_out = stop.token().child_token();
     let gate = shared.parts.model.as_ref();
-    let model = gate.map(|gate| gate.model_for(claim.task.owner, Urgency::Background));
+    let model = gate.map(|gate| gate.model_for_task(claim.task.owner));
     let context = AgentContext {
         task: claim.task,
         children: claim.children,
@@ -135,7 +134,7 @@ async fn attempt(shared: &Shared, claim: Claim, stop: &Stop, events: Arc<dyn Eve
     let (tracer, place) = (shared.parts.tracer.clone(), trace::current());
     let mut run = tokio::spawn(async move {
         let place = place.unwrap_or_else(TraceContext::generate);
-        trace::run(tracer.as_ref(), span, place, agent.run(&context)).await
+        trace::run(tracer, span, place, agent.run(&context)).await
     });
     let clock = &shared.parts.clock;
     let stopped = stop.token();

@@ -27,6 +27,7 @@ use super::schema::bring_up;
 use super::task_store::PostgresTaskStore;
 use super::transaction::{begin, end};
 use crate::Stores;
+use crate::traced::TracedDatabase;
 
 /// So many connections at once; one more listens. Ten processes stay below PostgreSQL's default of 100.
 const CONNECTIONS: usize = 8;
@@ -37,6 +38,8 @@ const PROBE: Duration = Duration::from_secs(1);
 /// A connection that was idle for so long is looked at before it is lent.
 const FRESH: Duration = Duration::from_secs(1);
 
+/// The setting that says where the database is.
+const URL: &str = "DATABASE_URL";
 /// The setting that says where wake-ups can be heard.
 const LISTEN_URL: &str = "DATABASE_LISTEN_URL";
 
@@ -91,7 +94,7 @@ impl Database {
 
     /// The same, with the address at which wake-ups can be heard.
     pub(super) fn listening(url: &str, listen_url: Option<&str>) -> Result<Self> {
-        let address = Address::read(url, "DATABASE_URL")?;
+        let address = Address::read(url, URL)?;
         let listening = match listen_url {
             Some(url) => Some(Address::read(url, LISTEN_URL)?),
             None => Some(address.clone()).filter(|address| address.framing == Framing::Direct),
@@ -241,4 +244,17 @@ impl DerefMut for Lent {
     fn deref_mut(&mut self) -> &mut PgConnection {
         &mut self.connection
     }
+}
+
+/// As traces name the database of `url`.
+///
+/// # Errors
+/// `InvalidInput` for an address that cannot be understood.
+pub(crate) fn traced(url: &str) -> Result<TracedDatabase> {
+    let options = Address::read(url, URL)?.options;
+    let name = options.get_database().unwrap_or_else(|| options.get_username()).to_owned();
+    let host = options
+        .get_socket()
+        .map_or_else(|| options.get_host().to_owned(), |folder| folder.display().to_string());
+    Ok(TracedDatabase::new("postgresql", name, Some((host, options.get_port()))))
 }

@@ -9,7 +9,7 @@
 //! * `wake_ups`: LISTEN and NOTIFY,
 //! * `record`: a task as a row, `text`: texts in it that PostgreSQL has no place for,
 //! * `rows`: what the rules of changing tasks need,
-//! * `queue`: the hot statements of the queue, and its other writes,
+//! * `reads`: the hot reads of tasks, `queue`: the hot statements of the queue, and its other writes,
 //! * `task_store`, `identity_store`, `api_key_store`, `conversation_store`, `metric_store`: the ports,
 //! * `fault`: the one place where errors of the library become ours.
 
@@ -26,6 +26,7 @@ mod metric_store;
 #[cfg(test)]
 mod plans;
 mod queue;
+mod reads;
 mod record;
 mod rows;
 mod schema;
@@ -34,5 +35,5 @@ mod text;
 mod transaction;
 mod wake_ups;
 
-pub(crate) use database::open;
+pub(crate) use database::{open, traced};
 pub(crate) use schema::{migrate_down, migrate_up, migration_status};

@@ -20,6 +20,7 @@ use super::statement::connect_options;
 use super::task_store::SqliteTaskStore;
 use super::writer::Writer;
 use crate::Stores;
+use crate::traced::TracedDatabase;
 
 /// So many reads run at once.
 const READERS: u32 = 4;
@@ -71,6 +72,12 @@ pub(crate) async fn open(path: &Path) -> Result<Stores> {
         metrics: Arc::new(SqliteMetricStore::new(database)),
         clock: Arc::new(SystemClock),
     })
+}
+
+/// As traces name the database at `path`.
+pub(crate) fn traced(path: &Path) -> TracedDatabase {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    TracedDatabase::new("sqlite", name, None)
 }
 
 /// The file that `sqlite:///absolute/path.db` names.

@@ -11,7 +11,6 @@ use sqlx::{Connection, SqliteConnection};
 use sutazai_core::ports::WakeUp;
 use sutazai_core::{Error, Result};
 use tokio::sync::{broadcast, mpsc, oneshot};
-use tracing::{Instrument, Span, debug_span};
 
 use super::fault::{Fault, Outcome};
 use super::statement::connect_options;
@@ -70,26 +69,14 @@ impl Writer {
         let gone =
             |_| Error::unavailable(format!("the thread that writes {} has ended", self.path.display()));
         let job = Call { work: Some(work), value: None, reply };
-        let written = async {
-            self.jobs.send(Box::new(job)).await.map_err(|_| gone(()))?;
-            answer.await.map_err(|_| gone(()))?
-        };
-        written.instrument(span()).await
+        self.jobs.send(Box::new(job)).await.map_err(|_| gone(()))?;
+        answer.await.map_err(|_| gone(()))?
     }
 
     /// Wake-ups from now on.
     pub(super) fn subscribe(&self) -> broadcast::Receiver<WakeUp> {
         self.wake_ups.subscribe()
     }
-}
-
-/// The write in the trace that asks for it, by OpenTelemetry's conventions for databases; from its place in the queue to
-/// the commit. What the engine does by itself belongs to no trace.
-fn span() -> Span {
-    if Span::current().is_none() {
-        return Span::none();
-    }
-    debug_span!("write", otel.kind = "client", db.system.name = "sqlite")
 }
 
 /// One write that waits for its turn.

@@ -12,6 +12,7 @@ mod place;
 mod pooled;
 mod pooler;
 mod proxy;
+mod reads;
 mod several;
 mod skewed;
 mod texts;
