@@ -9,14 +9,14 @@ use serde_json::{Value, json};
 use crate::support::{Place, Server, text};
 
 /// A PostgreSQL server of the test's own, ended with it.
-struct Postgres {
+pub(crate) struct Postgres {
     script: Child,
     stdin: Option<ChildStdin>,
-    url: String,
+    pub(crate) url: String,
 }
 
 impl Postgres {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let mut script = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/postgres.sh"))
             .arg("fsync=off")
             .stdin(Stdio::piped())

@@ -3,7 +3,8 @@
 use futures::future::BoxFuture;
 use sqlx::PgConnection;
 use sutazai_core::Result;
-use sutazai_core::ports::WakeUp;
+use sutazai_core::domain::TaskStatus;
+use sutazai_core::ports::{WakeUp, count_entered};
 
 use super::database::Database;
 use super::fault::{self, Fault, Outcome};
@@ -17,6 +18,8 @@ pub(super) struct Transaction<'c> {
     pub(super) connection: &'c mut PgConnection,
     /// For after the commit.
     pub(super) wake_ups: Vec<WakeUp>,
+    /// Counted after the commit: tasks of these agents have entered these statuses.
+    pub(super) entered: Vec<(String, TaskStatus)>,
 }
 
 impl Database {
@@ -30,11 +33,15 @@ impl Database {
         let mut tries = 1;
         loop {
             let mut lent = self.take().await?;
-            let mut transaction = Transaction { connection: &mut lent, wake_ups: Vec::new() };
+            let mut transaction =
+                Transaction { connection: &mut lent, wake_ups: Vec::new(), entered: Vec::new() };
             let outcome = transaction.run(input, &work).await;
-            let wake_ups = std::mem::take(&mut transaction.wake_ups);
+            let Transaction { wake_ups, entered, .. } = transaction;
             let again = outcome.as_ref().is_err_and(fault::may_pass) && tries < TRIES;
             let settled = lent.settle(outcome);
+            if settled.is_ok() {
+                entered.iter().for_each(|(agent, status)| count_entered(agent, *status));
+            }
             if !again {
                 return settled.map(|value| (value, wake_ups));
             }
