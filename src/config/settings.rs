@@ -23,6 +23,18 @@ pub const SETTINGS: &[Setting] = &[
         default: || Some(default_database()),
     },
     Setting {
+        name: "DATABASE_LISTEN_URL",
+        secret: true,
+        help: "the PostgreSQL server itself, where DATABASE_URL leads to a pooler: to hear what other processes say",
+        default: || None,
+    },
+    Setting {
+        name: "REDIS_URL",
+        secret: true,
+        help: "Redis that servers share limits and caches in, such as redis://:password@127.0.0.1:6379/0",
+        default: || None,
+    },
+    Setting {
         name: "MODEL_BACKENDS",
         secret: false,
         help: "backends in order: llama-cpp=/model.gguf,ollama=http://127.0.0.1:11434,openai=http://127.0.0.1:8080/v1",
@@ -181,8 +193,20 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "WORKERS",
         secret: false,
-        help: "how many tasks run at once, 1 to 1024",
+        help: "how many tasks run at once, 0 to 1024; 0: other processes do the work",
         default: || Some(cores().to_string()),
+    },
+    Setting {
+        name: "LEASE_SECONDS",
+        secret: false,
+        help: "after how long a dead process's tasks are taken over, 1 to 3600",
+        default: || Some("10".into()),
+    },
+    Setting {
+        name: "SHUTDOWN_GRACE_SECONDS",
+        secret: false,
+        help: "how long running tasks may go on after SIGTERM before they are handed back, 0 to 3600",
+        default: || Some("10".into()),
     },
     Setting {
         name: "MODEL_SLOTS",
@@ -254,7 +278,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "LOG_LEVEL",
         secret: false,
-        help: "a level or a filter such as info,sutazai=debug; not set: info for serve, warn for the rest",
+        help: "a level or a filter such as info,sutazai=debug; not set: info for serve and worker, warn for the rest",
         default: || None,
     },
     Setting {

@@ -13,6 +13,8 @@ mod log_lines;
 mod postgres;
 mod privacy;
 mod prometheus;
+mod redis;
 mod support;
 mod tidy;
 mod traces;
+mod workers;

@@ -30,7 +30,7 @@ impl Postgres {
         Self { script, stdin, url: format!("{}/postgres", said[0]) }
     }
 
-    fn settings(&self, place: &Place) -> Vec<(String, String)> {
+    pub(crate) fn settings(&self, place: &Place) -> Vec<(String, String)> {
         let mut settings = place.settings();
         settings.retain(|(name, _)| name != "DATABASE_URL");
         settings.push(("DATABASE_URL".into(), self.url.clone()));

@@ -10,6 +10,7 @@ use tracing::{Span, error_span, info_span};
 use super::api::Shared;
 use super::counts;
 use super::events::EventBuffer;
+use super::heartbeat::time_to_stop;
 use super::retry;
 use super::running::{Stop, StopReason};
 use crate::domain::{Claim, ClaimKey, Finish, NewTask, Outcome, Step, Task, TaskError, TraceContext};
@@ -19,6 +20,9 @@ use crate::trace;
 
 /// How long an agent that was asked to stop may take before it is cut off.
 const TO_STOP: Duration = Duration::from_secs(5);
+
+/// How soon events are appended again that could not be when the attempt had ended.
+const AFTER_FAILURE: Duration = Duration::from_millis(500);
 
 /// Runs the claim and sends its outcome to the finisher, unless the lease was lost. All that is logged and recorded
 /// meanwhile belongs to the trace of the request that asked for the task.
@@ -75,7 +79,9 @@ async fn perform(shared: Arc<Shared>, outcomes: mpsc::Sender<Finish>, claim: Cla
         shared.running.remove(&key);
         return;
     }
-    events.flush(&shared.parts, &key).await;
+    while !events.flush(&shared.parts, &key).await && shared.running.holds(&key) {
+        shared.parts.clock.sleep(AFTER_FAILURE).await;
+    }
     if let Err(e) = &result {
         Span::current().record("error.type", e.kind().as_str());
     }
@@ -136,6 +142,11 @@ async fn attempt(shared: &Shared, claim: Claim, stop: &Stop, events: Arc<dyn Eve
         () = clock.sleep(limit) => Error::timeout(format!("the attempt took longer than {} s", limit.as_secs())),
     };
     timed_out.cancel();
+    // An attempt is given up shortly before its lease ends, and has to be over by then.
+    let to_stop = match stop.reason() {
+        Some(StopReason::Lost) => TO_STOP.min(time_to_stop(shared.parts.lease)),
+        _ => TO_STOP,
+    };
     tokio::select! {
         biased;
         finished = &mut run => match (ended.kind(), joined(&key, finished)) {
@@ -143,7 +154,7 @@ async fn attempt(shared: &Shared, claim: Claim, stop: &Stop, events: Arc<dyn Eve
             (ErrorKind::Cancelled, Ok(step @ Step::Done(_))) => Ok(step),
             _ => Err(ended),
         },
-        () = clock.sleep(TO_STOP) => {
+        () = clock.sleep(to_stop) => {
             run.abort();
             tracing::warn!(task = %key.task, "the agent did not stop when it was asked to and was cut off");
             Err(ended)

@@ -5,6 +5,7 @@
 
 pub mod agent;
 pub mod api_key_store;
+pub mod cache;
 pub mod clock;
 pub mod conversation_store;
 pub mod identity_store;
@@ -19,6 +20,7 @@ pub mod tracer;
 
 pub use agent::{Agent, AgentContext, EventSink, collect_snapshot};
 pub use api_key_store::ApiKeyStore;
+pub use cache::Cache;
 pub use clock::{Clock, SystemClock};
 pub use conversation_store::ConversationStore;
 pub use identity_store::IdentityStore;

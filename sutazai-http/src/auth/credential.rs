@@ -54,7 +54,7 @@ impl Credential {
         if Identity::is_api_key(&self.0) {
             return Ok((identity.authenticate_key(&self.0).await?, None));
         }
-        let authenticated = identity.authenticate(&self.0)?;
+        let authenticated = identity.admit(&self.0).await?;
         Ok((authenticated.caller.clone(), Some(authenticated)))
     }
 }

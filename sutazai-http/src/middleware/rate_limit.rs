@@ -5,7 +5,6 @@ use std::future::Future;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use axum::Extension;
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::Next;
@@ -37,13 +36,9 @@ pub(crate) async fn sign_in(State(app): State<App>, request: Request, next: Next
 
 /// For routes whose caller is known: by API key, or by user whatever the session. Where there are no users nobody is
 /// counted.
-pub(crate) async fn calls(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
-    request: Request,
-    next: Next,
-) -> Response {
-    match (&app.protection().rate_limits, RateKey::of(&caller)) {
+pub(super) async fn calls(app: &App, request: Request, next: Next) -> Response {
+    let key = request.extensions().get::<Caller>().and_then(RateKey::of);
+    match (&app.protection().rate_limits, key) {
         (Some(limits), Some(key)) => count(&*limits.calls, "calls", &key, next.run(request)).await,
         _ => next.run(request).await,
     }

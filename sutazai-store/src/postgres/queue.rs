@@ -115,6 +115,22 @@ async fn with_keys<'r>(
     rows.iter().map(|row| decode(row).map(|record| record.task)).collect()
 }
 
+/// The tasks among these that are there, as they stand.
+pub(super) async fn with_ids(connection: &mut PgConnection, tasks: &[Task]) -> Outcome<Vec<Task>> {
+    const BY_IDS: &str = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM tasks JOIN unnest($1::uuid[], $2::timestamptz[])
+            AS asked (id, created_at) USING (id, created_at)"
+    );
+    let rows = sqlx::query(BY_IDS)
+        .bind(tasks.iter().map(|task| task.id.0).collect::<Vec<_>>())
+        .bind(tasks.iter().map(|task| task.created_at).collect::<Vec<_>>())
+        .fetch_all(connection)
+        .await?;
+    rows.iter().map(|row| decode(row).map(|record| record.task)).collect()
+}
+
 /// Takes due tasks under a lease.
 pub(super) async fn claim(connection: &mut PgConnection, request: &ClaimRequest) -> Outcome<Vec<Claim>> {
     let rows = sqlx::query(CLAIM)

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use sqlx::SqlitePool;
 use sqlx::sqlite::SqlitePoolOptions;
+use sutazai_core::ports::SystemClock;
 use sutazai_core::{Error, Result};
 
 use super::api_key_store::SqliteApiKeyStore;
@@ -69,6 +70,7 @@ pub(crate) async fn open(path: &Path) -> Result<Stores> {
         api_keys: Arc::new(SqliteApiKeyStore::new(database.clone())),
         conversations: Arc::new(SqliteConversationStore::new(database.clone())),
         metrics: Arc::new(SqliteMetricStore::new(database)),
+        clock: Arc::new(SystemClock),
     })
 }
 
