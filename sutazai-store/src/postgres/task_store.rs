@@ -234,19 +234,7 @@ async fn enqueue_each(
 }
 
 async fn enqueue(database: &Database, wake_ups: &WakeUps, tasks: &[Task], limit: Limit) -> Result<Vec<Task>> {
-    let add =
-        || database.run_within(limit, tasks, |connection, tasks| Box::pin(queue::enqueue(connection, tasks)));
-    let stored = match add().await {
-        // The connection was lost, maybe with the answer only: the same tasks are not added twice.
-        Err(e) if e.kind() == ErrorKind::Unavailable => match add().await {
-            Err(e) if e.kind() == ErrorKind::Conflict => match added_before(database, tasks).await? {
-                Some(stored) => stored.into_iter().map(|task| (task, true)).collect(),
-                None => return Err(e),
-            },
-            again => again?,
-        },
-        once => once?,
-    };
+    let stored = database.within(limit, add(database, tasks, limit)).await?;
     let added = || stored.iter().filter(|(_, added)| *added).map(|(task, _)| task);
     added().for_each(|task| count_entered(&task.agent, TaskStatus::Pending));
     let mut news: Vec<WakeUp> = added().map(|task| WakeUp::Task(task.id)).collect();
@@ -255,6 +243,23 @@ async fn enqueue(database: &Database, wake_ups: &WakeUps, tasks: &[Task], limit:
     }
     wake_ups.send(news);
     Ok(stored.into_iter().map(|(task, _)| task).collect())
+}
+
+/// Adds the tasks. Where the connection is lost, maybe with the answer only, they are not added twice.
+async fn add(database: &Database, tasks: &[Task], limit: Limit) -> Result<Vec<(Task, bool)>> {
+    let once =
+        || database.run_within(limit, tasks, |connection, tasks| Box::pin(queue::enqueue(connection, tasks)));
+    let again = match once().await {
+        Err(e) if e.kind() == ErrorKind::Unavailable => once().await,
+        answered => return answered,
+    };
+    match again {
+        Err(e) if e.kind() == ErrorKind::Conflict => {
+            let stored = added_before(database, tasks).await?.ok_or(e)?;
+            Ok(stored.into_iter().map(|task| (task, true)).collect())
+        }
+        answered => answered,
+    }
 }
 
 /// These tasks as they stand, if all of them are there.
