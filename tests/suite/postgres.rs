@@ -13,7 +13,7 @@ use crate::support::{Place, Server, text};
 pub(crate) struct Postgres {
     script: Child,
     stdin: Option<ChildStdin>,
-    url: String,
+    pub(crate) url: String,
 }
 
 impl Postgres {

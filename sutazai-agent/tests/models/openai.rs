@@ -9,12 +9,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use futures::{StreamExt, stream};
 use serde_json::json;
-use sutazai_agent::models::OpenAiModelBackend;
-use sutazai_core::ErrorKind;
-use sutazai_core::domain::{ChatMessage, Constraint, FinishReason, GenerateRequest};
-use sutazai_core::ports::{ModelBackend, ModelBackendExt};
+use sutazai_agent::models::{OllamaModelBackend, OpenAiModelBackend};
+use sutazai_core::domain::{ChatMessage, Constraint, FinishReason, GenerateRequest, TraceContext};
+use sutazai_core::ports::{ModelBackend, ModelBackendExt, SilentTracer};
 use sutazai_core::testing::model_backend;
+use sutazai_core::{ErrorKind, trace};
 use tokio::net::TcpListener;
+use tracing::Span;
 
 use crate::fault::{self, Ending};
 use crate::llama_server::LlamaServer;
@@ -155,6 +156,35 @@ async fn a_refused_key_is_not_repeated() {
     assert!(e.message().contains("refuses the key") && e.message().contains("401"), "{e}");
     assert!(!format!("{e} {e:?} {backend:?}").contains("secret"), "{e:?}");
     assert_eq!(headers.lock().unwrap()[0][header::AUTHORIZATION], format!("Bearer {KEY}"));
+}
+
+/// Also where nobody records traces, so that the ids join the logs of both.
+#[tokio::test]
+async fn the_server_is_told_the_trace() {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let seen = told.clone();
+    let refuse = move |headers: HeaderMap| {
+        seen.lock().unwrap().push(headers.get("traceparent").map(|value| value.to_str().unwrap().to_owned()));
+        async { StatusCode::SERVICE_UNAVAILABLE }
+    };
+    let url = serve(Router::new().fallback(refuse)).await;
+    let openai = OpenAiModelBackend::new(&url, None).unwrap();
+    let ollama = OllamaModelBackend::new(url.strip_suffix("/v1").unwrap()).unwrap();
+    let above = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    for backend in [&openai as &dyn ModelBackend, &ollama] {
+        let place = TraceContext::from_traceparent(above).unwrap();
+        let work = async { backend.models().await.unwrap_err() };
+        trace::run(Arc::new(SilentTracer), Span::none(), place, work).await;
+        let own = TraceContext::of_request("order-17").unwrap();
+        let trace_id = own.trace_id();
+        let work = trace::within(Span::none(), async { backend.models().await.unwrap_err() });
+        trace::run(Arc::new(SilentTracer), Span::none(), own, work).await;
+        backend.models().await.unwrap_err();
+        let said: Vec<_> = told.lock().unwrap().drain(..).collect();
+        assert_eq!((said.len(), said[0].as_deref(), &said[2]), (3, Some(above), &None));
+        let begun = TraceContext::from_traceparent(said[1].as_ref().unwrap()).unwrap();
+        assert_eq!(begun.trace_id(), trace_id);
+    }
 }
 
 #[tokio::test]

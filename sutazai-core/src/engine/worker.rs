@@ -13,9 +13,7 @@ use super::events::EventBuffer;
 use super::heartbeat::time_to_stop;
 use super::retry;
 use super::running::{Stop, StopReason};
-use crate::domain::{
-    Claim, ClaimKey, Finish, NewTask, Outcome, Step, Task, TaskError, TaskStatus, TraceContext,
-};
+use crate::domain::{Claim, ClaimKey, Finish, NewTask, Outcome, Step, Task, TaskError, TraceContext};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::{AgentContext, EventSink};
 use crate::trace;
@@ -58,7 +56,6 @@ async fn perform(shared: Arc<Shared>, outcomes: mpsc::Sender<Finish>, claim: Cla
     let key = claim.key();
     let task = claim.task.clone();
     let begun = Instant::now();
-    counts::entered(&task.agent, TaskStatus::Processing);
     let events = Arc::new(EventBuffer::default());
     let result = match stop.reason() {
         // Asked to stop before it began.
@@ -90,7 +87,7 @@ async fn perform(shared: Arc<Shared>, outcomes: mpsc::Sender<Finish>, claim: Cla
     }
     let outcome = outcome(&shared, &task, stop.reason(), result);
     let took = begun.elapsed();
-    counts::attempted(&task.agent, &outcome, took);
+    counts::attempted(&task.agent, took);
     let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     tracing::info!(
         attempt = key.attempt,

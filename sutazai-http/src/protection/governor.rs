@@ -199,7 +199,7 @@ mod tests {
             limiter.take(&key(limit)).await.unwrap();
         }
         assert_eq!(limiter.lower.read().unwrap().len(), 999);
-        clock.advance(Duration::from_secs(61));
+        clock.advance(Duration::from_secs(121));
         for _ in 0..FORGET_EVERY {
             limiter.take(&key(7)).await.unwrap();
         }

@@ -253,8 +253,7 @@ impl DerefMut for Lent {
 pub(crate) fn traced(url: &str) -> Result<TracedDatabase> {
     let options = Address::read(url, URL)?.options;
     let name = options.get_database().unwrap_or_else(|| options.get_username()).to_owned();
-    let host = options
-        .get_socket()
-        .map_or_else(|| options.get_host().to_owned(), |folder| folder.display().to_string());
+    let folder = options.get_socket().map(|folder| folder.display().to_string());
+    let host = folder.unwrap_or_else(|| options.get_host().to_owned());
     Ok(TracedDatabase::new("postgresql", name, Some((host, options.get_port()))))
 }

@@ -8,9 +8,9 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Postgres, QueryBuilder, Row};
 use sutazai_core::domain::{
     Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Task, TaskCount, TaskEvent, TaskId,
-    TaskPage, TaskQuery, TaskStatistics, UserId,
+    TaskPage, TaskQuery, TaskStatistics, TaskStatus, UserId,
 };
-use sutazai_core::ports::{ClaimRequest, LeaseState, TaskStore, WakeUp};
+use sutazai_core::ports::{ClaimRequest, LeaseState, TaskStore, WakeUp, count_entered};
 use sutazai_core::{ErrorKind, Result};
 use tokio::sync::broadcast;
 
@@ -123,6 +123,7 @@ impl TaskStore for PostgresTaskStore {
         let work =
             self.database.run(request, |connection, request| Box::pin(queue::claim(connection, request)));
         let claims = work.await?;
+        claims.iter().for_each(|claim| count_entered(&claim.task.agent, TaskStatus::Processing));
         self.wake_ups.send(claims.iter().map(|claim| WakeUp::Task(claim.task.id)).collect());
         Ok(claims)
     }
@@ -234,8 +235,9 @@ async fn enqueue_each(
 
 async fn enqueue(database: &Database, wake_ups: &WakeUps, tasks: &[Task], limit: Limit) -> Result<Vec<Task>> {
     let stored = database.within(limit, add(database, tasks, limit)).await?;
-    let mut news: Vec<WakeUp> =
-        stored.iter().filter(|(_, added)| *added).map(|(task, _)| WakeUp::Task(task.id)).collect();
+    let added = || stored.iter().filter(|(_, added)| *added).map(|(task, _)| task);
+    added().for_each(|task| count_entered(&task.agent, TaskStatus::Pending));
+    let mut news: Vec<WakeUp> = added().map(|task| WakeUp::Task(task.id)).collect();
     if !news.is_empty() {
         news.insert(0, WakeUp::Queue);
     }

@@ -3,7 +3,8 @@
 use futures::future::BoxFuture;
 use sqlx::PgConnection;
 use sutazai_core::Result;
-use sutazai_core::ports::WakeUp;
+use sutazai_core::domain::TaskStatus;
+use sutazai_core::ports::{WakeUp, count_entered};
 
 use super::database::Database;
 use super::fault::{self, Fault, Outcome};
@@ -18,6 +19,8 @@ pub(super) struct Transaction<'c> {
     pub(super) connection: &'c mut PgConnection,
     /// For after the commit.
     pub(super) wake_ups: Vec<WakeUp>,
+    /// Counted after the commit: tasks of these agents have entered these statuses.
+    pub(super) entered: Vec<(String, TaskStatus)>,
 }
 
 impl Database {
@@ -55,16 +58,20 @@ impl Database {
             let mut lent = self.take().await?;
             let outcome = async {
                 begin(&mut lent, self.framing(), limit).await?;
-                let mut transaction = Transaction { connection: &mut lent, wake_ups: Vec::new() };
+                let mut transaction =
+                    Transaction { connection: &mut lent, wake_ups: Vec::new(), entered: Vec::new() };
                 let outcome = work(&mut transaction, input).await;
-                let wake_ups = transaction.wake_ups;
-                end(&mut lent, self.framing(), outcome).await.map(|value| (value, wake_ups))
+                let Transaction { wake_ups, entered, .. } = transaction;
+                end(&mut lent, self.framing(), outcome).await.map(|value| (value, wake_ups, entered))
             }
             .await;
             let again = outcome.as_ref().is_err_and(fault::may_pass) && tries < TRIES;
             let settled = lent.settle(outcome);
             if !again {
-                return settled;
+                return settled.map(|(value, wake_ups, entered)| {
+                    entered.iter().for_each(|(agent, status)| count_entered(agent, *status));
+                    (value, wake_ups)
+                });
             }
             tries += 1;
         }

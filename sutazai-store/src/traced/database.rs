@@ -75,6 +75,9 @@ impl TracedDatabase {
             server.port = server.as_ref().map(|(_, port)| *port),
             error.type = Empty,
         );
+        if span.is_disabled() {
+            return work.await;
+        }
         let outcome = work.instrument(span.clone()).await;
         // That there is no such thing is an answer; that there is none is an error.
         if let Some(e) = outcome.as_ref().err().filter(|e| e.kind().is_temporary()) {
