@@ -82,7 +82,7 @@ async fn call(gate: ModelGate, n: u64) -> Option<Result<()>> {
         _ => gate.model_for(&Caller::User { id: UserId::new(), role: UserRole::User }),
     };
     let asking = model.embed(None, &[]);
-    if n % 2 == 0 {
+    if n.is_multiple_of(2) {
         return Some(asking.await.map(drop));
     }
     match select(asking, Box::pin(a_while())).await {
