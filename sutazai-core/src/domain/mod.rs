@@ -8,6 +8,7 @@ pub mod conversation;
 pub mod event;
 pub mod finding;
 pub mod id;
+pub mod limits;
 pub mod metric;
 pub mod outcome;
 pub mod report;
@@ -28,6 +29,7 @@ pub use conversation::{
 pub use event::{EventKind, EventPosition, FeedEvent, NewEvent, TaskEvent};
 pub use finding::{Evidence, Finding, Remedy, Severity};
 pub use id::{ApiKeyId, ConversationId, MessageId, SessionId, TaskId, UserId, WorkerId};
+pub use limits::{ConcurrencyLimits, Room};
 pub use metric::{
     CgroupMetrics, ClockMetrics, ContainerInfo, ContainerMetrics, CpuMetrics, DeviceMetrics, DiskMetrics,
     FileMetrics, GpuMetrics, HostMetrics, MemoryMetrics, MetricSample, NetworkMetrics, Pressure,
@@ -37,6 +39,6 @@ pub use metric::{
 pub use outcome::{Finish, Outcome, TaskError};
 pub use report::{Analysis, GeneratedBy, Grounding, ModelUse, PriorityLevel, Recommendation};
 pub use status::TaskStatus;
-pub use task::{Claim, ClaimKey, NewTask, Task, TaskCount, TaskPage, TaskQuery, TaskStatistics};
+pub use task::{AGEING, Claim, ClaimKey, NewTask, Task, TaskCount, TaskPage, TaskQuery, TaskStatistics, rank};
 pub use trace::TraceContext;
 pub use user::{ChangedUser, NewUser, Session, User, UserChange, UserCounts, UserPage, UserQuery, UserRole};

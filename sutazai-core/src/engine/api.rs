@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::future::join_all;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, info_span};
@@ -17,7 +17,7 @@ use super::registry::AgentRegistry;
 use super::running::{Running, StopReason};
 use super::{claimer, counts, finisher, heartbeat};
 use crate::domain::{
-    AgentDescriptor, Caller, EventPosition, NewTask, Snapshot, Task, TaskId, TaskPage, TaskQuery,
+    AgentDescriptor, Caller, ConcurrencyLimits, EventPosition, NewTask, Snapshot, Task, TaskId, TaskPage, TaskQuery,
     TaskStatistics, TaskStatus, TraceContext, WorkerId,
 };
 use crate::error::{Error, ErrorKind, Result};
@@ -37,6 +37,7 @@ pub(super) struct Parts {
     pub(super) tracer: Arc<dyn Tracer>,
     pub(super) workers: usize,
     pub(super) lease: Duration,
+    pub(super) limits: ConcurrencyLimits,
 }
 
 /// The parts with what runs over them.
@@ -46,6 +47,8 @@ pub(super) struct Shared {
     pub(super) worker: WorkerId,
     pub(super) running: Running,
     pub(super) slots: Arc<Semaphore>,
+    /// Told when outcomes are recorded.
+    pub(super) room: Arc<Notify>,
     pub(super) relay: Relay,
     /// Fires when no more tasks are to be claimed.
     pub(super) closing: CancellationToken,
@@ -77,6 +80,7 @@ impl Engine {
                 worker: WorkerId::new(),
                 running: Running::default(),
                 slots,
+                room: Arc::default(),
                 relay: Relay::default(),
                 closing: CancellationToken::new(),
                 closed: CancellationToken::new(),

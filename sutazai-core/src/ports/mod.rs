@@ -27,6 +27,6 @@ pub use metric_store::{MetricStore, SeriesQuery};
 pub use model_backend::{ModelBackend, ModelBackendExt, ModelStream, PullProgress, PullStream};
 pub use password_hasher::PasswordHasher;
 pub use rate_limiter::{Allowance, Quota, RateKey, RateLimiter};
-pub use task_store::{ClaimRequest, LeaseState, TaskStore, WakeUp};
+pub use task_store::{ClaimRequest, LeaseState, TaskStore, WakeUp, unique_key_taken};
 pub use token_signer::{AccessClaims, TokenSigner};
 pub use tracer::{SilentTracer, Tracer};

@@ -8,10 +8,10 @@ use chrono::{DateTime, Utc};
 use tokio::sync::broadcast;
 
 use crate::domain::{
-    Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Task, TaskEvent, TaskId, TaskPage,
+    Claim, ClaimKey, ConcurrencyLimits, EventPosition, FeedEvent, Finish, NewEvent, Task, TaskEvent, TaskId, TaskPage,
     TaskQuery, TaskStatistics, UserId, WorkerId,
 };
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Which tasks a worker wants.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +26,10 @@ pub struct ClaimRequest {
     pub lease: Duration,
     /// The time.
     pub now: DateTime<Utc>,
+    /// How many may run at once.
+    pub limits: ConcurrencyLimits,
+    /// Whose task was claimed last: the turn goes on after this owner.
+    pub after: Option<UserId>,
 }
 
 /// What became of a lease at a heartbeat.
@@ -53,8 +57,11 @@ pub enum WakeUp {
 /// # Contract
 /// - An enqueued task is pending, can be read back whole, and has one event: `pending`, sequence 1.
 /// - Enqueueing the same idempotency key of the same owner again gives the first task and adds nothing; the same key of another owner is another task.
+/// - While a task with a unique key is pending or processing, enqueueing the same key for the same owner and agent gives that task and adds nothing, however many ask at once; once it has ended, the key is free. `retry` of a failed task whose key another task has by now is `Conflict`.
 /// - A batch is enqueued whole or not at all.
-/// - Claims come by priority (9 first), then by `run_at`, then by key; never before `run_at`, never for an agent that was not asked for, never while waiting for children.
+/// - An owner's tasks are claimed in the order of their rank (by `run_at`, [`AGEING`](crate::domain::AGEING) earlier for each priority); never before `run_at`, never for an agent that was not asked for, never while waiting for children.
+/// - Owners take turns: in the order of their keys, beginning after `after`, each gives one task a round, until there are `limit` or nothing is due. The tasks of nobody are those of one owner, who comes before all others. The claims come in that order.
+/// - No claim makes more tasks of an owner or an agent run than `limits` allow, however many claim at once with the same limits; and it takes what they allow.
 /// - A task is claimed by one worker at a time, however many ask at once; the claim counts an attempt, sets the lease and adds the event `processing`.
 /// - `renew` prolongs a held lease, tells of a requested cancellation, and tells that a spent or foreign claim is lost.
 /// - `finish` under a good claim records the outcome and its event in one step; under a spent claim it is `Conflict` and changes nothing; one bad entry of a batch does not hinder the others.
@@ -73,7 +80,7 @@ pub enum WakeUp {
 #[async_trait]
 pub trait TaskStore: Debug + Send + Sync + 'static {
     /// Adds these tasks with their first event, all or none, and gives them as they stand: for a known
-    /// idempotency key that is the earlier task.
+    /// idempotency or unique key that is the earlier task.
     async fn enqueue(&self, tasks: Vec<Task>) -> Result<Vec<Task>>;
 
     /// The task, if there is one.
@@ -134,4 +141,9 @@ pub trait TaskStore: Debug + Send + Sync + 'static {
 
     /// A stream of wake-ups from now on. One that lags behind has missed some: read everything again.
     fn subscribe(&self) -> broadcast::Receiver<WakeUp>;
+}
+
+/// The error of a retry whose unique key this other task has by now; the same over every store.
+pub fn unique_key_taken(by: TaskId) -> Error {
+    Error::conflict(format!("task {by} has the same key and has not ended")).with_field("unique_key")
 }

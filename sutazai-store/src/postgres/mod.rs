@@ -7,11 +7,12 @@
 //! * `wake_ups`: LISTEN and NOTIFY,
 //! * `record`: a task as a row, `text`: texts in it that PostgreSQL has no place for,
 //! * `rows`: what the rules of changing tasks need,
-//! * `queue`: the hot statements of the queue, and its other writes,
+//! * `claim`: whose tasks a worker gets, `queue`: the other writes of the queue,
 //! * `task_store`, `identity_store`, `api_key_store`, `conversation_store`, `metric_store`: the ports,
 //! * `fault`: the one place where errors of the library become ours.
 
 mod api_key_store;
+mod claim;
 mod conversation_store;
 mod database;
 mod fault;

@@ -36,6 +36,8 @@ const STEPS: &[Step] = &[
     step!("0005", "feed"),
     step!("0006", "trace"),
     step!("0007", "conversations"),
+    step!("0020", "unique_keys"),
+    step!("0021", "turns"),
 ];
 
 /// Takes every step that the database has not.

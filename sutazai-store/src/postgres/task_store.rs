@@ -15,7 +15,7 @@ use tokio::sync::broadcast;
 use super::database::Database;
 use super::fault::Outcome;
 use super::grouped::Grouped;
-use super::queue;
+use super::{claim, queue};
 use super::record::{columns, decode, decode_event, decode_feed_event, position};
 use super::transaction::Transaction;
 use super::wake_ups::WakeUps;
@@ -89,9 +89,14 @@ impl TaskStore for PostgresTaskStore {
     }
 
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claim>> {
-        let work =
-            self.database.run(request, |connection, request| Box::pin(queue::claim(connection, request)));
-        let claims = work.await?;
+        let claims = if request.limits.are_set() {
+            let work = self.database.write(request, |tx, request| Box::pin(claim::claim_limited(tx, request)));
+            work.await?.0
+        } else {
+            let work =
+                self.database.run(request, |connection, request| Box::pin(claim::claim(connection, request)));
+            work.await?
+        };
         self.wake_ups.send(claims.iter().map(|claim| WakeUp::Task(claim.task.id)).collect());
         Ok(claims)
     }
@@ -120,7 +125,7 @@ impl TaskStore for PostgresTaskStore {
     }
 
     async fn next_due(&self, agents: &[String]) -> Result<Option<DateTime<Utc>>> {
-        self.database.run(agents, |connection, agents| Box::pin(due(connection, agents))).await
+        self.database.run(agents, |connection, agents| Box::pin(claim::next_due(connection, agents))).await
     }
 
     async fn cancel(&self, id: TaskId, now: DateTime<Utc>) -> Result<Task> {
@@ -201,6 +206,12 @@ async fn enqueue_each(
 }
 
 async fn enqueue(database: &Database, wake_ups: &WakeUps, tasks: &[Task]) -> Result<Vec<Task>> {
+    if tasks.iter().any(|task| task.unique_key.is_some()) {
+        let work = database.write(tasks, |tx, tasks| Box::pin(queue::enqueue_unique(tx, tasks)));
+        let (stored, news) = work.await?;
+        wake_ups.send(news);
+        return Ok(stored);
+    }
     let work = database.run(tasks, |connection, tasks| Box::pin(queue::enqueue(connection, tasks)));
     let stored = work.await?;
     let mut news: Vec<WakeUp> =
@@ -270,10 +281,6 @@ async fn counted(transaction: &mut Transaction<'_>) -> Outcome<TaskStatistics> {
     counts.sort_by(|one, other| (&one.agent, one.status).cmp(&(&other.agent, other.status)));
     let oldest = sqlx::query(OLDEST).fetch_one(&mut *transaction.connection).await?;
     Ok(TaskStatistics { counts, oldest_pending: oldest.try_get(0)? })
-}
-
-async fn due(connection: &mut PgConnection, agents: &[String]) -> Outcome<Option<DateTime<Utc>>> {
-    Ok(sqlx::query(queue::NEXT_DUE).bind(agents).fetch_one(connection).await?.try_get(0)?)
 }
 
 async fn events(

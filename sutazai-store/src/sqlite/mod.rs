@@ -6,6 +6,7 @@
 //! * `statement`: statements over many rows, and how values stand in columns,
 //! * `record`: a task as a row,
 //! * `rows`: what the rules of changing tasks need,
+//! * `lanes`: what the rules of taking turns need,
 //! * `queue`: the writes of the queue,
 //! * `task_store`, `identity_store`, `api_key_store`, `conversation_store`, `metric_store`: the
 //!   ports,
@@ -16,6 +17,7 @@ mod conversation_store;
 mod database;
 mod fault;
 mod identity_store;
+mod lanes;
 mod metric_store;
 mod queue;
 mod record;

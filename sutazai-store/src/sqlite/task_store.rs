@@ -1,11 +1,9 @@
 //! [`TaskStore`] over SQLite: reads go to the pool of readers, writes to the one writer.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use sqlx::sqlite::SqliteRow;
-use sqlx::{AssertSqlSafe, QueryBuilder, Row, Sqlite};
+use sqlx::{QueryBuilder, Row, Sqlite};
 use sutazai_core::Result;
 use sutazai_core::domain::{
     Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Task, TaskCount, TaskEvent, TaskId,
@@ -13,9 +11,11 @@ use sutazai_core::domain::{
 };
 use sutazai_core::ports::{ClaimRequest, LeaseState, TaskStore, WakeUp};
 use tokio::sync::broadcast;
+use uuid::Uuid;
 
 use super::database::Database;
 use super::fault::{Fault, Outcome};
+use super::lanes::NEXT_DUE;
 use super::queue;
 use super::record::{columns, decode_event, decode_feed_event};
 use super::statement::{instant, nanos};
@@ -100,7 +100,10 @@ impl SqliteTaskStore {
     }
 
     async fn due(&self, agents: &[String]) -> Outcome<Option<DateTime<Utc>>> {
-        let row = sqlx::query(AssertSqlSafe(Arc::clone(&queue::NEXT_DUE)))
+        let row = sqlx::query(NEXT_DUE)
+            .bind(Uuid::nil())
+            .bind("")
+            .bind(-1)
             .bind(serde_json::to_string(agents)?)
             .fetch_one(self.database.readers())
             .await?;
@@ -232,6 +235,7 @@ impl TaskStore for SqliteTaskStore {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sqlx::AssertSqlSafe;
 
     #[tokio::test]
     async fn the_feed_is_searched_and_never_scanned() {
