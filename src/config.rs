@@ -8,6 +8,7 @@
 mod check;
 mod exposure;
 mod layers;
+mod queue;
 mod secret;
 mod settings;
 
@@ -15,6 +16,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use sutazai_core::Result;
+use sutazai_core::domain::ConcurrencyLimits;
 use sutazai_core::model_gate::ModelGateConfig;
 use sutazai_http::{CorsOrigins, ServerConfig, TrustedProxies};
 
@@ -85,6 +87,8 @@ pub struct Config {
     pub body_timeout: Duration,
     /// How many tasks run at once.
     pub workers: usize,
+    /// How many tasks of one user and of an agent run at once, over all processes.
+    pub limits: ConcurrencyLimits,
     /// How much the gate in front of the models lets through.
     pub model_gate: ModelGateConfig,
     /// Time between two samples of the metric history.
@@ -195,6 +199,8 @@ mod tests {
             ("ARGON2_PARALLELISM", "many"),
             ("MODEL_SLOTS", "0"),
             ("MODEL_REQUESTS_PER_MINUTE", "-1"),
+            ("MAX_TASKS_PER_USER", "0"),
+            ("AGENT_CONCURRENCY", "hardware-optimizer=2,model-puller"),
         ]);
         for name in [
             "WORKERS",
@@ -206,10 +212,25 @@ mod tests {
             "ARGON2_PARALLELISM",
             "MODEL_SLOTS",
             "MODEL_REQUESTS_PER_MINUTE",
+            "MAX_TASKS_PER_USER",
+            "AGENT_CONCURRENCY",
         ] {
             assert!(found.iter().any(|p| p.starts_with(name)), "{name} in {found:?}");
         }
         assert!(!found.iter().any(|p| p.contains("short")), "a secret was shown: {found:?}");
+    }
+
+    #[test]
+    fn limits_to_what_runs_are_read() {
+        assert!(!read(&[], None, &[]).check().unwrap().limits.are_set());
+        let set = [("MAX_TASKS_PER_USER", "3"), ("AGENT_CONCURRENCY", "hardware-optimizer=2, model-puller=1")];
+        let limits = read(&set, None, &[]).check().unwrap().limits;
+        assert_eq!(limits.per_owner, Some(3));
+        let expected = [("hardware-optimizer".to_owned(), 2), ("model-puller".to_owned(), 1)];
+        assert_eq!(limits.per_agent, expected.into());
+        for bad in ["x", "x=", "x=0", "=1", "x=1,,y=1", "x=-1"] {
+            assert!(problems(&[("AGENT_CONCURRENCY", bad)])[0].contains("expected agent=1"), "{bad}");
+        }
     }
 
     #[test]

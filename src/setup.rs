@@ -72,6 +72,7 @@ impl Service {
             .metric_store(stores.metrics.clone())
             .clock(clock.clone())
             .workers(config.workers)
+            .limits(config.limits.clone())
             .model_gate(config.model_gate.clone());
         if let Some(manager) = models(config, clock.clone()).await? {
             builder = builder.model(manager);
@@ -82,7 +83,10 @@ impl Service {
         for agent in agents::all() {
             builder = builder.agent(agent);
         }
-        let engine = more(builder).build()?;
+        let engine = more(builder).build().map_err(|e| match e.field() {
+            Some("per_agent") => e.with_field("AGENT_CONCURRENCY"),
+            _ => e,
+        })?;
         let protection = protection(config, &clock);
         let chat = Chat::new(stores.conversations, engine.clone());
         let history = Arc::new(
@@ -364,6 +368,15 @@ mod tests {
         ] {
             assert_eq!(open(folder.path(), &settings).await.unwrap_err().field(), Some(setting));
         }
+    }
+
+    #[tokio::test]
+    async fn a_limit_of_an_agent_that_there_is_not_names_the_setting() {
+        let folder = tempfile::tempdir().unwrap();
+        open(folder.path(), &[("AGENT_CONCURRENCY", "hardware-optimizer=2")]).await.unwrap();
+        let error = open(folder.path(), &[("AGENT_CONCURRENCY", "hardware-optimiser=2")]).await.unwrap_err();
+        assert_eq!(error.field(), Some("AGENT_CONCURRENCY"), "{error}");
+        assert!(error.to_string().contains("hardware-optimizer"), "{error}");
     }
 
     #[tokio::test]

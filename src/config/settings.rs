@@ -185,6 +185,18 @@ pub const SETTINGS: &[Setting] = &[
         default: || Some(cores().to_string()),
     },
     Setting {
+        name: "MAX_TASKS_PER_USER",
+        secret: false,
+        help: "tasks of one user that run at once in all processes, 1 to 100000; not set: no limit",
+        default: || None,
+    },
+    Setting {
+        name: "AGENT_CONCURRENCY",
+        secret: false,
+        help: "tasks of an agent that run at once in all processes, such as hardware-optimizer=2,model-puller=1",
+        default: || None,
+    },
+    Setting {
         name: "MODEL_SLOTS",
         secret: false,
         help: "answers that the models write at once, 1 to 1024; not set: as the first backend says, or 4",

@@ -6,6 +6,7 @@
 mod actor;
 mod faulty_task_store;
 mod feed;
+mod limits;
 mod requests;
 mod running;
 mod stage;

@@ -29,7 +29,7 @@ pub(crate) struct CreateTask {
     /// More words for people.
     #[schema(max_length = 4000)]
     description: Option<String>,
-    /// 0 (whenever) to 9 (before all others); default 5.
+    /// 0 (whenever) to 9 (first) among the tasks of this user; default 5.
     #[schema(minimum = 0, maximum = 9)]
     priority: Option<u8>,
     /// How long one attempt may run; default 300.
