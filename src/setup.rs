@@ -16,12 +16,13 @@ use sutazai_agent::metrics::History;
 use sutazai_agent::models::{self, ModelManager};
 use sutazai_agent::{agents, metrics};
 use sutazai_core::chat::Chat;
-use sutazai_core::domain::{Caller, NewTask, NewUser, Snapshot, Task};
+use sutazai_core::domain::{Caller, KeepTasks, NewTask, NewUser, Snapshot, Task};
 use sutazai_core::engine::{Engine, EngineBuilder};
 use sutazai_core::identity::{Identity, IdentityConfig};
 use sutazai_core::ports::{
     AgentContext, Clock, EventSink, MetricSource, MetricStore, ModelBackend, SystemClock,
 };
+use sutazai_core::schedules::Schedules;
 use sutazai_core::{Error, Result};
 use sutazai_http::auth::{Argon2Cost, Argon2PasswordHasher, JwtTokenSigner};
 use sutazai_http::{App, Monitoring, Protection, RateLimits};
@@ -38,6 +39,8 @@ pub struct Service {
     identity: Option<Identity>,
     protection: Protection,
     chat: Chat,
+    schedules: Schedules,
+    keep_tasks: KeepTasks,
     history: Arc<History>,
     monitoring: Option<Monitoring>,
     data_folder: Option<PathBuf>,
@@ -89,6 +92,7 @@ impl Service {
         })?;
         let protection = protection(config, &clock);
         let chat = Chat::new(stores.conversations, engine.clone());
+        let schedules = Schedules::new(stores.schedules, engine.clone());
         let history = Arc::new(
             History::new(stores.metrics, clock).interval(config.history_interval).keep(config.history_keep),
         );
@@ -96,6 +100,8 @@ impl Service {
             engine,
             identity,
             chat,
+            schedules,
+            keep_tasks: config.keep_tasks,
             history,
             protection,
             monitoring,
@@ -114,7 +120,8 @@ impl Service {
     pub fn app(&self) -> App {
         let mut app = App::new(self.engine.clone(), self.identity.clone())
             .protected(self.protection.clone())
-            .with_chat(self.chat.clone());
+            .with_chat(self.chat.clone())
+            .with_schedules(self.schedules.clone());
         if let Some(monitoring) = self.monitoring.clone() {
             app = app.monitoring(monitoring);
         }
@@ -124,7 +131,7 @@ impl Service {
         app
     }
 
-    /// Starts the workers, the metric history, the upkeep of the figures, and the look for sessions that ended
+    /// Starts the workers, the schedules, the removal of old tasks, the metric history, the upkeep of the figures, and the look for sessions that ended
     /// elsewhere, and has the model loaded that answers by default.
     pub fn start(&self) {
         self.engine.start();
@@ -132,6 +139,10 @@ impl Service {
             let stop = self.stop.clone();
             self.background.spawn(async move { stop.run_until_cancelled(load(&*model)).await });
         }
+        let (schedules, stop) = (self.schedules.clone(), self.stop.clone());
+        self.background.spawn(async move { schedules.run(stop).await });
+        let (engine, keep, stop) = (self.engine.clone(), self.keep_tasks, self.stop.clone());
+        self.background.spawn(async move { engine.keep_tasks(keep, stop).await });
         let (history, stop) = (self.history.clone(), self.stop.clone());
         self.background.spawn(async move { history.run(&metric_sources(), stop).await });
         if let Some(monitoring) = self.monitoring.clone() {

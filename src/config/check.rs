@@ -100,6 +100,7 @@ impl Layers {
         let refresh = self.number("REFRESH_TOKEN_EXPIRE_DAYS", (1_u64, 365), problems);
         let workers = self.number("WORKERS", (1_usize, 1_024), problems);
         let limits = self.concurrency(problems);
+        let keep_tasks = self.keep_tasks(problems);
         let model_gate = self.model_gate(problems);
         let interval = self.number("HISTORY_INTERVAL_SECONDS", (1_u64, 3_600), problems);
         let keep = self.number("HISTORY_KEEP_DAYS", (1_u64, 3_650), problems);
@@ -171,6 +172,7 @@ impl Layers {
             body_timeout: body_timeout?,
             workers: workers?,
             limits: limits?,
+            keep_tasks,
             model_gate: model_gate?,
             history_interval: Duration::from_secs(interval?),
             history_keep: Duration::from_secs(keep? * 86_400),

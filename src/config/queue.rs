@@ -1,9 +1,10 @@
-//! What the queue lets run at once.
+//! What the queue lets run at once, and how long it keeps what has ended.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use sutazai_core::Error;
-use sutazai_core::domain::ConcurrencyLimits;
+use sutazai_core::domain::{ConcurrencyLimits, KeepTasks};
 
 use super::layers::Layers;
 
@@ -34,5 +35,14 @@ impl Layers {
             None => None,
         };
         Some(ConcurrencyLimits { per_owner, per_agent })
+    }
+
+    /// How long tasks are kept once they have ended.
+    pub(super) fn keep_tasks(&self, problems: &mut Vec<Error>) -> KeepTasks {
+        let mut days = |name| {
+            let days = self.text(name).and_then(|_| self.number(name, (1_u64, 3_650), problems));
+            days.map(|days| Duration::from_secs(days * 86_400))
+        };
+        KeepTasks { ended: days("TASKS_KEEP_DAYS"), failed: days("DEAD_LETTER_KEEP_DAYS") }
     }
 }

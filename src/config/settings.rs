@@ -239,6 +239,18 @@ pub const SETTINGS: &[Setting] = &[
         default: || Some("30".into()),
     },
     Setting {
+        name: "TASKS_KEEP_DAYS",
+        secret: false,
+        help: "how long tasks are kept after they were completed or cancelled, 1 to 3650; not set: for ever",
+        default: || None,
+    },
+    Setting {
+        name: "DEAD_LETTER_KEEP_DAYS",
+        secret: false,
+        help: "how long failed tasks are kept, 1 to 3650; not set: for ever",
+        default: || None,
+    },
+    Setting {
         name: "ENABLE_MONITORING",
         secret: false,
         help: "whether GET /metrics shows figures for Prometheus",

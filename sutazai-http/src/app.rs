@@ -10,6 +10,7 @@ use sutazai_core::domain::Caller;
 use sutazai_core::engine::Engine;
 use sutazai_core::identity::Identity;
 use sutazai_core::ports::ModelBackend;
+use sutazai_core::schedules::Schedules;
 use sutazai_core::{Error, ErrorKind, Result};
 use tokio::sync::Mutex;
 
@@ -28,6 +29,7 @@ pub struct App {
     engine: Engine,
     identity: Option<Identity>,
     chat: Option<Chat>,
+    schedules: Option<Schedules>,
     tickets: Arc<Tickets>,
     started: Instant,
     snapshot: Arc<Mutex<Option<(Instant, Bytes)>>>,
@@ -45,6 +47,7 @@ impl App {
             engine,
             identity,
             chat: None,
+            schedules: None,
             tickets: Arc::default(),
             started: Instant::now(),
             snapshot: Arc::default(),
@@ -67,6 +70,12 @@ impl App {
     /// Keeps conversations with models.
     pub fn with_chat(mut self, chat: Chat) -> Self {
         self.chat = Some(chat);
+        self
+    }
+
+    /// Keeps schedules. They fire where [`Schedules::run`] does.
+    pub fn with_schedules(mut self, schedules: Schedules) -> Self {
+        self.schedules = Some(schedules);
         self
     }
 
@@ -115,6 +124,12 @@ impl App {
     pub(crate) fn chat(&self) -> Result<&Chat> {
         let missing = || Error::new(ErrorKind::Unsupported, "this server keeps no conversations");
         self.chat.as_ref().ok_or_else(missing)
+    }
+
+    /// Schedules, for the routes that are about nothing else.
+    pub(crate) fn schedules(&self) -> Result<&Schedules> {
+        let missing = || Error::new(ErrorKind::Unsupported, "this server keeps no schedules");
+        self.schedules.as_ref().ok_or_else(missing)
     }
 
     /// The models, for this caller.

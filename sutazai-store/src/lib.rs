@@ -19,7 +19,9 @@ mod turns;
 
 use std::sync::Arc;
 
-use sutazai_core::ports::{ApiKeyStore, ConversationStore, IdentityStore, MetricStore, TaskStore};
+use sutazai_core::ports::{
+    ApiKeyStore, ConversationStore, IdentityStore, MetricStore, ScheduleStore, TaskStore,
+};
 use sutazai_core::{Error, Result};
 
 /// The stores of one database.
@@ -33,6 +35,8 @@ pub struct Stores {
     pub api_keys: Arc<dyn ApiKeyStore>,
     /// Conversations with models.
     pub conversations: Arc<dyn ConversationStore>,
+    /// Tasks that are asked for by the clock.
+    pub schedules: Arc<dyn ScheduleStore>,
     /// Metrics over time.
     pub metrics: Arc<dyn MetricStore>,
 }

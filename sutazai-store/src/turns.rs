@@ -69,8 +69,13 @@ pub(crate) trait Lanes: Send {
     async fn lanes_after(&mut self, key: &LaneKey) -> Outcome<Vec<Lane>>;
 
     /// At most `limit` tasks of this lane that are due by `now` and stand after `last`.
-    async fn due_in(&mut self, key: &LaneKey, last: Due, now: DateTime<Utc>, limit: usize)
-    -> Outcome<Vec<Due>>;
+    async fn due_in(
+        &mut self,
+        key: &LaneKey,
+        last: Due,
+        now: DateTime<Utc>,
+        limit: usize,
+    ) -> Outcome<Vec<Due>>;
 
     /// How many tasks run, by owner and agent.
     async fn running(&mut self) -> Outcome<Vec<(Option<UserId>, String, u32)>>;

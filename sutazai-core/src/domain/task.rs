@@ -235,7 +235,8 @@ impl Task {
 /// Where a task stands among the due tasks of its owner, the least first: by the time at which it was due, [`AGEING`]
 /// earlier for each priority; of two alike the one that waits longer.
 pub fn rank(priority: u8, run_at: DateTime<Utc>, id: TaskId) -> (DateTime<Utc>, DateTime<Utc>, TaskId) {
-    let aged = run_at.checked_sub_signed(TimeDelta::seconds(AGEING.as_secs().cast_signed() * i64::from(priority)));
+    let aged =
+        run_at.checked_sub_signed(TimeDelta::seconds(AGEING.as_secs().cast_signed() * i64::from(priority)));
     (aged.unwrap_or(run_at), run_at, id)
 }
 

@@ -18,6 +18,7 @@ mod feed;
 mod finisher;
 mod heartbeat;
 mod registry;
+mod retention;
 mod retry;
 mod running;
 mod worker;

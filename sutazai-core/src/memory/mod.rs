@@ -4,10 +4,12 @@ mod api_key_store;
 mod conversation_store;
 mod identity_store;
 mod metric_store;
+mod schedule_store;
 mod task_store;
 
 pub use api_key_store::MemoryApiKeyStore;
 pub use conversation_store::MemoryConversationStore;
 pub use identity_store::MemoryIdentityStore;
 pub use metric_store::MemoryMetricStore;
+pub use schedule_store::MemoryScheduleStore;
 pub use task_store::MemoryTaskStore;

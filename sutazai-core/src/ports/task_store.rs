@@ -8,8 +8,8 @@ use chrono::{DateTime, Utc};
 use tokio::sync::broadcast;
 
 use crate::domain::{
-    Claim, ClaimKey, ConcurrencyLimits, EventPosition, FeedEvent, Finish, NewEvent, Task, TaskEvent, TaskId, TaskPage,
-    TaskQuery, TaskStatistics, UserId, WorkerId,
+    Claim, ClaimKey, ConcurrencyLimits, EventPosition, FeedEvent, Finish, NewEvent, Prune, Pruned, Task,
+    TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatistics, UserId, WorkerId,
 };
 use crate::error::{Error, Result};
 
@@ -71,6 +71,7 @@ pub enum WakeUp {
 /// - `cancel` ends a pending task at once (and its children), marks a running one, leaves an ended one as it is and says `Conflict`.
 /// - `retry` makes a failed task pending with no failures counted; any other status is `Conflict`.
 /// - `delete` removes an ended task with its events, and its children have no parent any more; one that has not ended is `Conflict`; an unknown one `NotFound`.
+/// - `prune` removes tasks that ended before the given times, with their events, page by page in the order of their keys; none that has not ended, and none that another waits for which has not. `feed_begin` then stands after the last event that was removed.
 /// - Event sequences are 1, 2, 3 ... without gaps within a task, whoever appends; `append` under a spent claim is `Conflict` and adds nothing.
 /// - The feed holds every event once, of one owner or of all: an event whose write began after another was acknowledged stands after it, and those written at the same time stand in either order. Who reads on after the last position that was given, or after `feed_end`, misses none and gets none twice, however many write; an event may come into the feed a moment later than into its task.
 /// - `list` is newest first, filters by every field of the query, and pages without losing or doubling a task while others are added.
@@ -121,6 +122,10 @@ pub trait TaskStore: Debug + Send + Sync + 'static {
     /// Removes an ended task and its events.
     async fn delete(&self, id: TaskId) -> Result<()>;
 
+    /// Removes some of what ended long ago. Of several processes that do so at once one may do all of it; the others then
+    /// see nothing to do.
+    async fn prune(&self, look: &Prune) -> Result<Pruned>;
+
     /// Appends events of a running task under its claim.
     async fn append(&self, claim: &ClaimKey, events: Vec<NewEvent>) -> Result<()>;
 
@@ -138,6 +143,10 @@ pub trait TaskStore: Debug + Send + Sync + 'static {
 
     /// Where the feed ends now: no event was given at a later position, and those that come will be.
     async fn feed_end(&self) -> Result<EventPosition>;
+
+    /// Where the feed begins to be whole: earlier events may have been removed by [`prune`](Self::prune). The default
+    /// position when none was.
+    async fn feed_begin(&self) -> Result<EventPosition>;
 
     /// A stream of wake-ups from now on. One that lags behind has missed some: read everything again.
     fn subscribe(&self) -> broadcast::Receiver<WakeUp>;

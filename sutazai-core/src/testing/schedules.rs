@@ -78,7 +78,8 @@ impl World {
         let mut rng = StdRng::seed_from_u64(seed);
         let count = rng.random_range(1..=4);
         let workers = (0..count).map(|n| Worker::new(store.as_ref(), n == 0 || rng.random())).collect();
-        let owners = [vec![None], (0..rng.random_range(0..3)).map(|_| Some(UserId::new())).collect()].concat();
+        let owners =
+            [vec![None], (0..rng.random_range(0..3)).map(|_| Some(UserId::new())).collect()].concat();
         let mut limits = ConcurrencyLimits::default();
         if rng.random_range(0..3) == 0 {
             limits.per_owner = Some(rng.random_range(1..4));

@@ -8,6 +8,8 @@ mod faulty_task_store;
 mod feed;
 mod limits;
 mod requests;
+mod retention;
 mod running;
+mod schedules;
 mod stage;
 mod stopping;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde_json::json;
 use sutazai_core::ErrorKind;
 use sutazai_core::domain::{
-    Caller, ConcurrencyLimits, Finish, NewTask, Outcome, Task, TaskCount, TaskError, TaskQuery, TaskStatus, TraceContext,
-    UserId, UserRole, WorkerId,
+    Caller, ConcurrencyLimits, Finish, NewTask, Outcome, Task, TaskCount, TaskError, TaskQuery, TaskStatus,
+    TraceContext, UserId, UserRole, WorkerId,
 };
 use sutazai_core::engine::Engine;
 use sutazai_core::memory::MemoryTaskStore;

@@ -7,8 +7,8 @@
 //! * `wake_ups`: LISTEN and NOTIFY,
 //! * `record`: a task as a row, `text`: texts in it that PostgreSQL has no place for,
 //! * `rows`: what the rules of changing tasks need,
-//! * `claim`: whose tasks a worker gets, `queue`: the other writes of the queue,
-//! * `task_store`, `identity_store`, `api_key_store`, `conversation_store`, `metric_store`: the ports,
+//! * `claim`: whose tasks a worker gets, `queue`: the other writes of the queue, `prune`: what is forgotten,
+//! * `task_store`, `identity_store`, `api_key_store`, `conversation_store`, `schedule_store`, `metric_store`: the ports,
 //! * `fault`: the one place where errors of the library become ours.
 
 mod api_key_store;
@@ -21,9 +21,11 @@ mod identity_store;
 mod metric_store;
 #[cfg(test)]
 mod plans;
+mod prune;
 mod queue;
 mod record;
 mod rows;
+mod schedule_store;
 mod schema;
 mod task_store;
 mod text;

@@ -6,8 +6,8 @@ use sutazai_core::domain::{NewTask, Task, TaskId};
 use sutazai_core::ports::{Clock, SystemClock};
 use uuid::Uuid;
 
-use super::database::Database;
 use super::claim::{HEADS, NEXT_DUE, TAKE_FROM};
+use super::database::Database;
 use super::task_store::{FEED, FEED_OF_OWNER};
 use place::database;
 
@@ -22,9 +22,8 @@ const PENDING: i32 = 100_000;
 async fn plans(connection: &mut PgConnection) -> [Value; 3] {
     let now = SystemClock.now();
     let agents = vec!["echo".to_owned()];
-    let explain = |sql: &str| {
-        sqlx::query(AssertSqlSafe(format!("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql}")))
-    };
+    let explain =
+        |sql: &str| sqlx::query(AssertSqlSafe(format!("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql}")));
     let heads = explain(HEADS).bind(Uuid::nil()).bind("").bind(-1_i16).bind(256_i64);
     let due = explain(NEXT_DUE).bind(Uuid::nil()).bind("").bind(-1_i16).bind(&agents);
     let take = explain(TAKE_FROM)

@@ -26,10 +26,7 @@ fn precise(task: &Task) -> Task {
 }
 
 /// Adds tasks some of which have unique keys, all or none; known keys give the earlier task.
-pub(super) async fn enqueue_unique(
-    transaction: &mut Transaction<'_>,
-    tasks: &[Task],
-) -> Outcome<Vec<Task>> {
+pub(super) async fn enqueue_unique(transaction: &mut Transaction<'_>, tasks: &[Task]) -> Outcome<Vec<Task>> {
     let mut changes = Changes::new(transaction);
     let mut given = Vec::with_capacity(tasks.len());
     for task in tasks {
@@ -135,8 +132,7 @@ pub(super) async fn finish(
         Ended::Wait { children, .. } => children.iter().any(|child| child.unique_key.is_some()),
         _ => false,
     });
-    let alone =
-        if in_order { HashSet::new() } else { finish_alone(transaction, finished, now).await? };
+    let alone = if in_order { HashSet::new() } else { finish_alone(transaction, finished, now).await? };
     let mut answers = Vec::with_capacity(finished.len());
     let mut changes = Changes::new(transaction);
     let rest = |index: &usize| !alone.contains(index);

@@ -38,6 +38,8 @@ const STEPS: &[Step] = &[
     step!("0007", "conversations"),
     step!("0020", "unique_keys"),
     step!("0021", "turns"),
+    step!("0022", "schedules"),
+    step!("0023", "retention"),
 ];
 
 /// Takes every step that the database has not.

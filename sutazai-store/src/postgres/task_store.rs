@@ -5,8 +5,8 @@ use chrono::{DateTime, Utc};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Postgres, QueryBuilder, Row};
 use sutazai_core::domain::{
-    Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Task, TaskCount, TaskEvent, TaskId,
-    TaskPage, TaskQuery, TaskStatistics, UserId,
+    Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Prune, Pruned, Task, TaskCount, TaskEvent,
+    TaskId, TaskPage, TaskQuery, TaskStatistics, UserId,
 };
 use sutazai_core::ports::{ClaimRequest, LeaseState, TaskStore, WakeUp};
 use sutazai_core::{ErrorKind, Result};
@@ -15,10 +15,10 @@ use tokio::sync::broadcast;
 use super::database::Database;
 use super::fault::Outcome;
 use super::grouped::Grouped;
-use super::{claim, queue};
 use super::record::{columns, decode, decode_event, decode_feed_event, position};
 use super::transaction::Transaction;
 use super::wake_ups::WakeUps;
+use super::{claim, prune, queue};
 
 /// The feed of all: `$1` and `$2` transaction and number after which, `$3` how many.
 ///
@@ -90,7 +90,8 @@ impl TaskStore for PostgresTaskStore {
 
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claim>> {
         let claims = if request.limits.are_set() {
-            let work = self.database.write(request, |tx, request| Box::pin(claim::claim_limited(tx, request)));
+            let work =
+                self.database.write(request, |tx, request| Box::pin(claim::claim_limited(tx, request)));
             work.await?.0
         } else {
             let work =
@@ -143,6 +144,11 @@ impl TaskStore for PostgresTaskStore {
         done.map(|done| self.told(done))
     }
 
+    async fn prune(&self, look: &Prune) -> Result<Pruned> {
+        let done = self.database.write(look, |tx, look| Box::pin(prune::prune(tx, look))).await;
+        done.map(|(pruned, _)| pruned)
+    }
+
     async fn append(&self, claim: &ClaimKey, events: Vec<NewEvent>) -> Result<()> {
         let input = (*claim, events);
         self.database.run(&input, |connection, input| Box::pin(queue::append(connection, input))).await?;
@@ -169,6 +175,10 @@ impl TaskStore for PostgresTaskStore {
 
     async fn feed_end(&self) -> Result<EventPosition> {
         self.database.run(&(), |connection, ()| Box::pin(end_of_feed(connection))).await
+    }
+
+    async fn feed_begin(&self) -> Result<EventPosition> {
+        self.database.run(&(), |connection, ()| Box::pin(prune::feed_begin(connection))).await
     }
 
     fn subscribe(&self) -> broadcast::Receiver<WakeUp> {

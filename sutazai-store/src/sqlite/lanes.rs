@@ -126,7 +126,10 @@ mod tests {
             .await
             .unwrap();
         let plan: Vec<String> = rows.iter().map(|row| row.get(3)).collect();
-        assert!(!plan.iter().any(|line| line.contains("SCAN tasks") || line.contains("TEMP B-TREE")), "{plan:#?}");
+        assert!(
+            !plan.iter().any(|line| line.contains("SCAN tasks") || line.contains("TEMP B-TREE")),
+            "{plan:#?}"
+        );
         plan
     }
 
@@ -137,11 +140,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_step_to_the_next_lane_is_searched_and_never_scanned() {
-        let steps = [
-            "(<expr>=? AND agent=? AND priority>?)",
-            "(<expr>=? AND agent>?)",
-            "(<expr>>?)",
-        ];
+        let steps = ["(<expr>=? AND agent=? AND priority>?)", "(<expr>=? AND agent>?)", "(<expr>>?)"];
         let heads = plan(HEADS).await;
         assert_eq!(searches(&heads), steps);
         let next = plan(NEXT_DUE).await;

@@ -33,7 +33,8 @@ impl Rows for Transaction {
         const STANDING: &str = "SELECT id FROM tasks INDEXED BY tasks_unique_key \
             WHERE ifnull(owner, x'') = ifnull(?, x'') AND agent = ? AND unique_key = ? \
             AND status IN ('pending', 'processing')";
-        let query = sqlx::query(STANDING).bind(key.owner.map(|owner| owner.0)).bind(&key.agent).bind(&key.key);
+        let query =
+            sqlx::query(STANDING).bind(key.owner.map(|owner| owner.0)).bind(&key.agent).bind(&key.key);
         let row = query.fetch_optional(&mut self.connection).await?;
         Ok(row.map(|row| row.try_get(0)).transpose()?.map(TaskId))
     }

@@ -6,8 +6,8 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite};
 use sutazai_core::Result;
 use sutazai_core::domain::{
-    Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Task, TaskCount, TaskEvent, TaskId,
-    TaskPage, TaskQuery, TaskStatistics, UserId,
+    Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Prune, Pruned, Task, TaskCount, TaskEvent,
+    TaskId, TaskPage, TaskQuery, TaskStatistics, UserId,
 };
 use sutazai_core::ports::{ClaimRequest, LeaseState, TaskStore, WakeUp};
 use tokio::sync::broadcast;
@@ -16,9 +16,9 @@ use uuid::Uuid;
 use super::database::Database;
 use super::fault::{Fault, Outcome};
 use super::lanes::NEXT_DUE;
-use super::queue;
 use super::record::{columns, decode_event, decode_feed_event};
 use super::statement::{instant, nanos};
+use super::{prune, queue};
 use crate::rows::Record;
 
 /// The feed of all: `?1` after, `?2` how many.
@@ -205,6 +205,11 @@ impl TaskStore for SqliteTaskStore {
         self.database.writer().run(move |tx| Box::pin(queue::delete(tx, id))).await
     }
 
+    async fn prune(&self, look: &Prune) -> Result<Pruned> {
+        let look = look.clone();
+        self.database.writer().run(|tx| Box::pin(prune::prune(tx, look))).await
+    }
+
     async fn append(&self, claim: &ClaimKey, events: Vec<NewEvent>) -> Result<()> {
         let claim = *claim;
         self.database.writer().run(move |tx| Box::pin(queue::append(tx, claim, events))).await
@@ -225,6 +230,10 @@ impl TaskStore for SqliteTaskStore {
 
     async fn feed_end(&self) -> Result<EventPosition> {
         self.read(self.end_of_feed().await)
+    }
+
+    async fn feed_begin(&self) -> Result<EventPosition> {
+        self.read(prune::feed_begin(&self.database).await)
     }
 
     fn subscribe(&self) -> broadcast::Receiver<WakeUp> {

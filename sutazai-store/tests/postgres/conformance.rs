@@ -1,8 +1,8 @@
-//! `PostgresTaskStore`, `PostgresIdentityStore`, `PostgresApiKeyStore`, `PostgresConversationStore` and
-//! `PostgresMetricStore` against the suites of their ports, each part over a new database.
+//! `PostgresTaskStore`, `PostgresIdentityStore`, `PostgresApiKeyStore`, `PostgresConversationStore`,
+//! `PostgresScheduleStore` and `PostgresMetricStore` against the suites of their ports, each part over a new database.
 
 use sutazai_core::testing::{
-    api_key_store, conversation_store, identity_store, metric_store, schedules, task_store,
+    api_key_store, conversation_store, identity_store, metric_store, schedule_store, schedules, task_store,
 };
 use sutazai_store::Stores;
 
@@ -59,4 +59,9 @@ async fn the_task_store_bears_random_schedules() {
             panic!("{fault}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn schedule_store_conforms() {
+    schedule_store::run_all(|| async { open().await.schedules }).await;
 }

@@ -8,9 +8,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use serde_json::json;
 use sutazai_core::Result;
-use sutazai_core::domain::{
-    AgentDescriptor, Caller, EventKind, NewTask, Step, TaskId, TaskStatus,
-};
+use sutazai_core::domain::{AgentDescriptor, Caller, EventKind, NewTask, Step, TaskId, TaskStatus};
 use sutazai_core::engine::Engine;
 use sutazai_core::ports::{Agent, AgentContext, Clock, SystemClock};
 

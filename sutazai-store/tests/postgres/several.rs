@@ -7,7 +7,9 @@ use std::time::Duration;
 use futures::future::join_all;
 use serde_json::json;
 use sutazai_core::ErrorKind;
-use sutazai_core::domain::{Claim, ConcurrencyLimits, Finish, NewTask, Outcome, Task, TaskStatus, UserId, WorkerId};
+use sutazai_core::domain::{
+    Claim, ConcurrencyLimits, Finish, NewTask, Outcome, Task, TaskStatus, UserId, WorkerId,
+};
 use sutazai_core::ports::{ClaimRequest, Clock, SystemClock, TaskStore, WakeUp};
 use tokio::sync::broadcast::Receiver;
 use tokio::time::timeout;
@@ -112,7 +114,8 @@ async fn limits_hold_over_eight_stores_that_claim_at_once() {
     let url = database().await;
     let [ada, eve] = [(); 2].map(|()| Some(UserId::new()));
     let limits = ConcurrencyLimits { per_owner: Some(4), per_agent: [("echo".to_owned(), 6)].into() };
-    let tasks: Vec<Task> = (0..900).map(|n| Task { owner: [ada, eve, None][n % 3], ..task(n as u32) }).collect();
+    let tasks: Vec<Task> =
+        (0..900).map(|n| Task { owner: [ada, eve, None][n % 3], ..task(n as u32) }).collect();
     open(&url).await.enqueue(tasks).await.unwrap();
     let held: Arc<Mutex<HashMap<Option<UserId>, u32>>> = Arc::default();
     let workers = (0..8).map(|n| {
@@ -133,7 +136,9 @@ async fn limits_hold_over_eight_stores_that_claim_at_once() {
                 }
                 SystemClock.sleep(Duration::from_millis(1)).await;
                 // Before the outcomes are recorded, which is when others may claim again.
-                claims.iter().for_each(|claim| *held.lock().unwrap().get_mut(&claim.task.owner).unwrap() -= 1);
+                claims
+                    .iter()
+                    .for_each(|claim| *held.lock().unwrap().get_mut(&claim.task.owner).unwrap() -= 1);
                 done += claims.len();
                 store.finish(claims.iter().map(completed).collect(), SystemClock.now()).await.unwrap();
             }

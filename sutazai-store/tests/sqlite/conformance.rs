@@ -1,10 +1,10 @@
-//! `SqliteTaskStore`, `SqliteIdentityStore`, `SqliteApiKeyStore`, `SqliteConversationStore` and `SqliteMetricStore`
-//! against the suites of their ports, each part over a new file.
+//! `SqliteTaskStore`, `SqliteIdentityStore`, `SqliteApiKeyStore`, `SqliteConversationStore`,
+//! `SqliteScheduleStore` and `SqliteMetricStore` against the suites of their ports, each part over a new file.
 
 use std::sync::{Arc, Mutex};
 
 use sutazai_core::testing::{
-    api_key_store, conversation_store, identity_store, metric_store, schedules, task_store,
+    api_key_store, conversation_store, identity_store, metric_store, schedule_store, schedules, task_store,
 };
 use sutazai_store::Stores;
 
@@ -76,4 +76,10 @@ async fn the_task_store_bears_random_schedules() {
             panic!("{fault}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn schedule_store_conforms() {
+    let places = Places::default();
+    schedule_store::run_all(|| async { places.open().await.schedules }).await;
 }

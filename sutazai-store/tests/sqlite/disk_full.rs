@@ -65,7 +65,15 @@ async fn on_the_small_disk() {
     assert_whole(&*store, &acknowledged).await;
     let now = SystemClock.now();
     let (worker, lease) = (WorkerId::new(), Duration::from_secs(9));
-    let request = ClaimRequest { worker, agents: vec!["echo".into()], limit: 1, lease, now, limits: ConcurrencyLimits::default(), after: None };
+    let request = ClaimRequest {
+        worker,
+        agents: vec!["echo".into()],
+        limit: 1,
+        lease,
+        now,
+        limits: ConcurrencyLimits::default(),
+        after: None,
+    };
     let claim = store.claim(&request).await.unwrap().remove(0).key();
     let finish = Finish { claim, outcome: Outcome::Completed(json!(null)) };
     store.finish(vec![finish], now).await.unwrap().remove(0).unwrap();

@@ -9,8 +9,8 @@ use std::ops::Bound;
 use chrono::{DateTime, Utc};
 
 use crate::domain::{
-    Claim, ClaimKey, EventKind, EventPosition, FeedEvent, Outcome, Room, Task, TaskCount, TaskError, TaskEvent,
-    TaskId, TaskPage, TaskQuery, TaskStatistics, TaskStatus, UserId,
+    Claim, ClaimKey, EventKind, EventPosition, FeedEvent, Outcome, Prune, Pruned, Room, Task, TaskCount,
+    TaskError, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatistics, TaskStatus, UserId,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::{ClaimRequest, LeaseState, WakeUp, unique_key_taken};
@@ -23,6 +23,8 @@ pub(super) struct Queue {
     tasks: BTreeMap<TaskId, Task>,
     feed: BTreeMap<EventPosition, FeedEvent>,
     feed_end: EventPosition,
+    /// After the last event that was pruned.
+    feed_begin: EventPosition,
     /// Where a task's events stand in the feed: sequence 1 first.
     events: HashMap<TaskId, Vec<EventPosition>>,
     /// Pending and waiting for no child, not known to be due yet, by the time at which they will be.
@@ -71,8 +73,7 @@ impl Queue {
         let mut added = tasks.iter().filter(|task| {
             let key = task.idempotency_key.clone().map(|key| (task.owner, key));
             key.is_none_or(|key| !self.keys.contains_key(&key) && keys.insert(key))
-                && unique_key(task)
-                    .is_none_or(|key| !self.standing.contains_key(&key) && unique.insert(key))
+                && unique_key(task).is_none_or(|key| !self.standing.contains_key(&key) && unique.insert(key))
         });
         added.find(|task| self.tasks.contains_key(&task.id) || !ids.insert(task.id)).map(|task| task.id)
     }
@@ -139,10 +140,11 @@ impl Queue {
                     return false;
                 }
                 // What has no room now has none later in this claim.
-                let next = ready.by_ref().filter(|(_, run_at, _)| *run_at <= request.now).find_map(|(_, _, id)| {
-                    let task = self.tasks.get(id).filter(|task| request.agents.contains(&task.agent))?;
-                    room.has(*owner, &task.agent).then_some(task)
-                });
+                let next =
+                    ready.by_ref().filter(|(_, run_at, _)| *run_at <= request.now).find_map(|(_, _, id)| {
+                        let task = self.tasks.get(id).filter(|task| request.agents.contains(&task.agent))?;
+                        room.has(*owner, &task.agent).then_some(task)
+                    });
                 if let Some(task) = next {
                     room.take(*owner, &task.agent);
                     taken.push(task.id);
@@ -254,7 +256,8 @@ impl Queue {
 
     pub(super) fn next_due(&self, agents: &[String]) -> Option<DateTime<Utc>> {
         let wanted = |id: &TaskId| self.tasks.get(id).is_some_and(|task| agents.contains(&task.agent));
-        let ready = self.ready.values().flatten().filter(|(_, _, id)| wanted(id)).map(|(_, run_at, _)| *run_at);
+        let ready =
+            self.ready.values().flatten().filter(|(_, _, id)| wanted(id)).map(|(_, run_at, _)| *run_at);
         let later = self.later.iter().find(|(_, id)| wanted(id)).map(|(run_at, _)| *run_at);
         let lease = self.leases.first().map(|(until, _)| *until);
         [ready.min(), later, lease].into_iter().flatten().min()
@@ -315,6 +318,38 @@ impl Queue {
             task.parent = None;
         }
         Ok(())
+    }
+
+    pub(super) fn prune(&mut self, look: &Prune) -> Pruned {
+        let page: Vec<TaskId> = self
+            .tasks
+            .range((Bound::Excluded(look.after), Bound::Excluded(look.before)))
+            .take(look.limit as usize)
+            .map(|(id, _)| *id)
+            .collect();
+        let open = |id: &TaskId| self.tasks.get(id).is_some_and(|task| !task.status.has_ended());
+        let needed: BTreeSet<TaskId> = self
+            .children
+            .iter()
+            .filter(|(parent, _)| open(parent))
+            .flat_map(|(_, children)| children)
+            .copied()
+            .collect();
+        let mut removed = 0;
+        for id in page.iter().filter(|id| !needed.contains(id)) {
+            let old = self.tasks.get(id).is_some_and(|task| look.takes(task.status, task.finished_at));
+            let last = self.events.get(id).and_then(|events| events.last()).copied();
+            if old && self.delete(*id).is_ok() {
+                removed += 1;
+                self.feed_begin =
+                    self.feed_begin.max(last.map(|last| EventPosition(last.0 + 1)).unwrap_or_default());
+            }
+        }
+        Pruned { removed, next: page.last().copied().filter(|_| page.len() == look.limit as usize) }
+    }
+
+    pub(super) fn feed_begin(&self) -> EventPosition {
+        self.feed_begin
     }
 
     pub(super) fn append(&mut self, claim: &ClaimKey, kind: EventKind, at: DateTime<Utc>) -> Result<()> {

@@ -62,7 +62,8 @@ impl Model {
     fn standing(&self, task: &Task) -> Option<TaskId> {
         let key = |task: &Task| task.unique_key.clone().map(|key| (task.owner, task.agent.clone(), key));
         let wanted = key(task)?;
-        let open = |entry: &&Entry| !entry.task.status.has_ended() && key(&entry.task).as_ref() == Some(&wanted);
+        let open =
+            |entry: &&Entry| !entry.task.status.has_ended() && key(&entry.task).as_ref() == Some(&wanted);
         self.entries.values().find(open).map(|entry| entry.task.id)
     }
 
@@ -112,7 +113,8 @@ impl Model {
                 most.is_none_or(|most| running(&|other| other.agent == task.agent) < *most)
             });
         let ten_minutes_for_each = |task: &Task| chrono::TimeDelta::minutes(10 * i64::from(task.priority));
-        due.min_by_key(|task| (task.run_at - ten_minutes_for_each(task), task.run_at, task.id)).map(|task| task.id)
+        due.min_by_key(|task| (task.run_at - ten_minutes_for_each(task), task.run_at, task.id))
+            .map(|task| task.id)
     }
 
     /// The task under this claim, if the claim is good.

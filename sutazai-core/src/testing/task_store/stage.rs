@@ -4,8 +4,8 @@ use chrono::{DateTime, Duration, TimeZone, Utc};
 use serde_json::json;
 
 use crate::domain::{
-    Claim, ConcurrencyLimits, EventKind, Finish, NewTask, Outcome, Task, TaskError, TaskEvent, TaskId, TaskStatus, UserId,
-    WorkerId,
+    Claim, ConcurrencyLimits, EventKind, Finish, NewTask, Outcome, Task, TaskError, TaskEvent, TaskId,
+    TaskStatus, UserId, WorkerId,
 };
 use crate::error::{ErrorKind, Result};
 use crate::ports::{ClaimRequest, TaskStore};

@@ -120,7 +120,13 @@ pub async fn limits_hold(store: Arc<dyn TaskStore>) {
     // One limit alone.
     for (limits, count) in [
         (ConcurrencyLimits { per_owner: Some(5), ..ConcurrencyLimits::default() }, 9),
-        (ConcurrencyLimits { per_agent: [("upper".to_owned(), 10)].into(), ..ConcurrencyLimits::default() }, 50),
+        (
+            ConcurrencyLimits {
+                per_agent: [("upper".to_owned(), 10)].into(),
+                ..ConcurrencyLimits::default()
+            },
+            50,
+        ),
     ] {
         let claims = store.claim(&ClaimRequest { limits, limit: 50, ..limited() }).await.unwrap();
         assert_eq!(claims.len(), count);
