@@ -15,9 +15,9 @@ mod settings;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use sutazai_core::Result;
 use sutazai_core::domain::{ConcurrencyLimits, KeepTasks};
 use sutazai_core::model_gate::ModelGateConfig;
+use sutazai_core::{Error, Result};
 use sutazai_http::{CorsOrigins, ServerConfig, TrustedProxies};
 
 pub use layers::Layers;
@@ -47,6 +47,10 @@ pub enum LogFormat {
 pub struct Config {
     /// Where tasks, users and history live, such as `sqlite:///var/lib/sutazai/sutazai.db`.
     pub database_url: Secret,
+    /// The same PostgreSQL server without the pooler that `database_url` leads to, to hear what other processes say.
+    pub database_listen_url: Option<Secret>,
+    /// The Redis that servers share limits and caches in; without, each has its own limits and no cache.
+    pub redis_url: Option<Secret>,
     /// Model backends in order of preference, as `name=address` separated by commas.
     pub model_backends: String,
     /// The model to use when it is there.
@@ -85,12 +89,16 @@ pub struct Config {
     pub request_timeout: Duration,
     /// How long the body of a request may take to arrive.
     pub body_timeout: Duration,
-    /// How many tasks run at once.
+    /// How many tasks run at once; with 0 other processes do the work.
     pub workers: usize,
     /// How many tasks of one user and of an agent run at once, over all processes.
     pub limits: ConcurrencyLimits,
     /// How long tasks are kept once they have ended.
     pub keep_tasks: KeepTasks,
+    /// How long a claim lasts without a heartbeat.
+    pub lease: Duration,
+    /// How long running tasks may go on at the end before they are handed back.
+    pub shutdown_grace: Duration,
     /// How much the gate in front of the models lets through.
     pub model_gate: ModelGateConfig,
     /// Time between two samples of the metric history.
@@ -134,21 +142,34 @@ pub struct FirstAdmin {
 }
 
 impl Config {
-    /// The configuration of this process: its environment, and nothing over it.
+    /// The configuration of this process, a server: its environment, and nothing over it.
     ///
     /// # Errors
     /// `InvalidInput` naming the first setting that does not fit.
     pub fn from_env() -> Result<Self> {
-        let layers = Layers::read(|name| std::env::var(name).ok(), None, &[]);
-        layers.check().map_err(|mut problems| problems.swap_remove(0))
+        environment().check().map_err(first)
     }
+
+    /// The same of a process of workers only.
+    ///
+    /// # Errors
+    /// As [`from_env`](Self::from_env).
+    pub fn worker_from_env() -> Result<Self> {
+        environment().check_worker().map_err(first)
+    }
+}
+
+fn environment() -> Layers {
+    Layers::read(|name| std::env::var(name).ok(), None, &[])
+}
+
+fn first(mut problems: Vec<Error>) -> Error {
+    problems.swap_remove(0)
 }
 
 #[cfg(test)]
 mod tests {
     use std::path::Path;
-
-    use sutazai_core::Error;
 
     use super::*;
 
@@ -192,7 +213,7 @@ mod tests {
     #[test]
     fn everything_that_is_wrong_is_named_at_once() {
         let found = problems(&[
-            ("WORKERS", "0"),
+            ("WORKERS", "-1"),
             ("LISTEN", "here"),
             ("LOG_FORMAT", "xml"),
             ("JWT_SECRET_KEY", "short"),
@@ -252,6 +273,33 @@ mod tests {
         assert!(problems(&[("ENVIRONMENT", "production")])[0].starts_with("JWT_SECRET_KEY: must be set"));
         let open = [("ENABLE_AUTH", "false"), ("LISTEN", "0.0.0.0:80")];
         assert!(problems(&open)[0].starts_with("ENABLE_AUTH: may be off only"));
+    }
+
+    #[test]
+    fn addresses_with_passwords_are_checked_and_hidden() {
+        let good = [("REDIS_URL", "redis://:hunter2@127.0.0.1:6379/0")];
+        let layers = read(&good, None, &[]);
+        let shown = format!("{:?} {:?} {:?}", layers, layers.effective(), layers.check());
+        assert!(!shown.contains("hunter2"), "{shown}");
+        for bad in ["hunter2", "redis://", "http://:hunter2@127.0.0.1"] {
+            let found = problems(&[("REDIS_URL", bad)]);
+            assert_eq!(found, ["REDIS_URL: expected an address such as redis://:password@127.0.0.1:6379/0"]);
+        }
+    }
+
+    #[test]
+    fn a_process_of_workers_needs_workers_and_no_key() {
+        let production = [("ENVIRONMENT", "production"), ("LISTEN", "0.0.0.0:80"), ("WORKERS", "2")];
+        let layers = read(&production, None, &[]);
+        assert_eq!(layers.check_worker().unwrap().workers, 2);
+        assert!(layers.check().is_err());
+        let none = read(&[("WORKERS", "0")], None, &[]);
+        assert_eq!(none.check().unwrap().workers, 0);
+        let found = none.check_worker().unwrap_err();
+        assert_eq!(found[0].field(), Some("WORKERS"));
+        let found = problems(&[("LEASE_SECONDS", "0"), ("SHUTDOWN_GRACE_SECONDS", "-1")]);
+        assert!(found[0].starts_with("LEASE_SECONDS: expected"), "{found:?}");
+        assert!(found[1].starts_with("SHUTDOWN_GRACE_SECONDS: expected"), "{found:?}");
     }
 
     #[test]

@@ -19,6 +19,7 @@ async fn run(cli: &Cli) -> ExitCode {
     let ended = match &cli.command {
         Command::Analyze(command) => cli::analyze::run(settings, command).await,
         Command::Serve(command) => cli::serve::run(settings, command).await,
+        Command::Worker(command) => cli::worker::run(settings, command).await,
         Command::Migrate(command) => cli::migrate::run(settings, command).await,
         Command::Models(command) => cli::models::run(settings, command).await,
         Command::Config(_) => cli::config::run(settings).await,

@@ -4,6 +4,8 @@
 //! binary and the Python package use; an embedder who wants other parts builds an
 //! [`Engine`] itself or hands [`Service::open_with`] a closure.
 
+mod shared;
+
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -30,6 +32,8 @@ use sutazai_store::Stores;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use shared::SharedParts;
+
 use crate::config::{Config, Environment, FirstAdmin, Secret};
 
 /// An engine with its stores, models, metrics and identity, as the configuration says.
@@ -43,6 +47,7 @@ pub struct Service {
     keep_tasks: KeepTasks,
     history: Arc<History>,
     monitoring: Option<Monitoring>,
+    shared: SharedParts,
     data_folder: Option<PathBuf>,
     stop: CancellationToken,
     background: TaskTracker,
@@ -64,21 +69,43 @@ impl Service {
     ) -> Result<Self> {
         // First: what is opened below has figures of its own.
         let monitoring = config.enable_monitoring.then(|| monitoring(config)).transpose()?;
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let stores = stores(config).await?;
-        let identity = config.enable_auth.then(|| identity(config, &stores, clock.clone())).transpose()?;
+        let clock = stores.clock.clone();
+        let shared = SharedParts::open(config)?;
+        let mut identity =
+            config.enable_auth.then(|| identity(config, &stores, clock.clone())).transpose()?;
+        if let Some(cache) = shared.cache() {
+            identity = identity.map(|identity| identity.with_cache(cache));
+        }
         if let (Some(identity), Some(admin)) = (&identity, &config.first_admin) {
             first_admin(identity, admin).await?;
         }
+        let protection = protection(config, &shared, &clock);
+        let service = Self::without_callers(config, stores, shared, more).await?;
+        Ok(Self { identity, monitoring, protection, ..service })
+    }
+
+    /// All but what callers from outside need.
+    async fn without_callers(
+        config: &Config,
+        stores: Stores,
+        shared: SharedParts,
+        more: impl FnOnce(EngineBuilder) -> EngineBuilder,
+    ) -> Result<Self> {
+        let clock = stores.clock;
         let mut builder = Engine::builder()
             .task_store(stores.tasks.clone())
             .metric_store(stores.metrics.clone())
             .clock(clock.clone())
             .workers(config.workers)
             .limits(config.limits.clone())
+            .lease(config.lease)
             .model_gate(config.model_gate.clone());
         if let Some(manager) = models(config, clock.clone()).await? {
             builder = builder.model(manager);
+        }
+        if let Some(cache) = shared.cache() {
+            builder = builder.cache(cache);
         }
         for source in metric_sources() {
             builder = builder.metric_source(source);
@@ -90,7 +117,6 @@ impl Service {
             Some("per_agent") => e.with_field("AGENT_CONCURRENCY"),
             _ => e,
         })?;
-        let protection = protection(config, &clock);
         let chat = Chat::new(stores.conversations, engine.clone());
         let schedules = Schedules::new(stores.schedules, engine.clone());
         let history = Arc::new(
@@ -98,13 +124,14 @@ impl Service {
         );
         Ok(Self {
             engine,
-            identity,
+            identity: None,
             chat,
             schedules,
             keep_tasks: config.keep_tasks,
             history,
-            protection,
-            monitoring,
+            protection: Protection::default(),
+            monitoring: None,
+            shared,
             data_folder: data_folder(config),
             stop: CancellationToken::new(),
             background: TaskTracker::new(),
@@ -128,11 +155,11 @@ impl Service {
         if let Some(folder) = &self.data_folder {
             app = app.data_folder(folder);
         }
-        app
+        self.shared.watched(app)
     }
 
-    /// Starts the workers, the schedules, the removal of old tasks, the metric history, the upkeep of the figures, and the look for sessions that ended
-    /// elsewhere, and has the model loaded that answers by default.
+    /// Starts the workers, the schedules, the removal of old tasks, the metric history, the upkeep of the figures, and the
+    /// look for sessions that ended elsewhere, and has the model loaded that answers by default.
     pub fn start(&self) {
         self.engine.start();
         if let Some(model) = self.engine.model_for(&Caller::System) {
@@ -169,6 +196,47 @@ impl Service {
     }
 }
 
+/// Workers without a server: what `sutazai worker` runs. It shares its store with servers and other workers, and takes
+/// the tasks of the agents that it has.
+#[derive(Debug)]
+pub struct Worker(Service);
+
+impl Worker {
+    /// Opens the stores, loads the models, registers the built-in agents. Nothing runs before [`start`](Self::start).
+    ///
+    /// # Errors
+    /// `InvalidInput` naming the setting, or `Unavailable` naming what cannot be reached.
+    pub async fn open(config: &Config) -> Result<Self> {
+        Self::open_with(config, |builder| builder).await
+    }
+
+    /// The same, with more agents, sources or another model backend added to the engine. Servers that take tasks for
+    /// these agents need them as well, to check payloads by their schemas.
+    pub async fn open_with(
+        config: &Config,
+        more: impl FnOnce(EngineBuilder) -> EngineBuilder,
+    ) -> Result<Self> {
+        let stores = stores(config).await?;
+        let shared = SharedParts::open(config)?;
+        Service::without_callers(config, stores, shared, more).await.map(Self)
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Engine {
+        &self.0.engine
+    }
+
+    /// Starts the workers and the metric history, and has the model loaded that answers by default.
+    pub fn start(&self) {
+        self.0.start();
+    }
+
+    /// Stops: running tasks get `grace` to finish, then they are handed back.
+    pub async fn shutdown(&self, grace: Duration) {
+        self.0.shutdown(grace).await;
+    }
+}
+
 /// The figures of this process, for who may read them.
 fn monitoring(config: &Config) -> Result<Monitoring> {
     let monitoring = Monitoring::install()?;
@@ -186,7 +254,8 @@ fn data_folder(config: &Config) -> Option<PathBuf> {
 
 /// Opens the stores that `DATABASE_URL` names.
 pub async fn stores(config: &Config) -> Result<Stores> {
-    sutazai_store::open(config.database_url.expose()).await
+    let listen_url = config.database_listen_url.as_ref().map(Secret::expose);
+    sutazai_store::open_listening(config.database_url.expose(), listen_url).await
 }
 
 /// Connects the backends that `MODEL_BACKENDS` names; none when it names none.
@@ -226,8 +295,11 @@ pub fn identity(config: &Config, stores: &Stores, clock: Arc<dyn Clock>) -> Resu
 }
 
 /// How the API treats strangers.
-fn protection(config: &Config, clock: &Arc<dyn Clock>) -> Protection {
-    let limits = config.rate_limits.map(|limits| RateLimits::per_minute(limits.sign_in, limits.calls, clock));
+fn protection(config: &Config, shared: &SharedParts, clock: &Arc<dyn Clock>) -> Protection {
+    let limits = config.rate_limits.map(|limits| RateLimits {
+        sign_in: shared.limiter("sign-in", limits.sign_in, clock),
+        calls: shared.limiter("calls", limits.calls, clock),
+    });
     Protection {
         rate_limits: limits,
         trusted_proxies: config.trusted_proxies.clone(),
@@ -267,15 +339,14 @@ pub async fn analysis_context(
     use_model: bool,
     events: Arc<dyn EventSink>,
 ) -> Result<AgentContext> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let model = if use_model { models(config, clock.clone()).await? } else { None };
-    let metric_store = match stores(config).await {
-        Ok(stores) => Some(stores.metrics),
+    let (metric_store, clock) = match stores(config).await {
+        Ok(stores) => (Some(stores.metrics), stores.clock),
         Err(e) => {
             tracing::warn!(error = %e, "no history, so no trends");
-            None
+            (None, Arc::new(SystemClock) as Arc<dyn Clock>)
         }
     };
+    let model = if use_model { models(config, clock.clone()).await? } else { None };
     let new = NewTask::new("hardware-optimizer", json!({ "use_model": use_model }));
     Ok(AgentContext {
         task: Task::pending(new, None, None, clock.now()),

@@ -75,13 +75,23 @@ impl SettingFlags {
     /// # Errors
     /// The last thing that is wrong; those before it are on standard error then.
     pub(crate) fn load(&self, more: &[(&'static str, Option<String>)]) -> Result<Config> {
-        self.layers(more).check().map_err(|mut problems| {
-            let last =
-                problems.pop().unwrap_or_else(|| Error::internal("the configuration could not be read"));
-            problems.iter().for_each(|problem| eprintln!("sutazai: {problem}"));
-            last
-        })
+        self.layers(more).check().map_err(last)
     }
+
+    /// The same for a process of workers only.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub(crate) fn load_worker(&self, more: &[(&'static str, Option<String>)]) -> Result<Config> {
+        self.layers(more).check_worker().map_err(last)
+    }
+}
+
+/// The last problem; those before it are said on standard error.
+fn last(mut problems: Vec<Error>) -> Error {
+    let last = problems.pop().unwrap_or_else(|| Error::internal("the configuration could not be read"));
+    problems.iter().for_each(|problem| eprintln!("sutazai: {problem}"));
+    last
 }
 
 #[derive(Debug, Subcommand)]
@@ -90,6 +100,8 @@ pub(crate) enum Command {
     Analyze(Analyze),
     /// Run the HTTP server and its workers
     Serve(Serve),
+    /// Run workers without a server, for tasks that other processes take
+    Worker(Work),
     /// Bring the database's schema forward or back
     #[command(subcommand)]
     Migrate(Migrate),
@@ -132,11 +144,30 @@ pub(crate) struct Analyze {
 #[command(after_help = "\
 Examples:
   sutazai serve
-  sutazai serve --listen 0.0.0.0:8080 --database sqlite:///var/lib/sutazai/sutazai.db")]
+  sutazai serve --listen 0.0.0.0:8080 --database sqlite:///var/lib/sutazai/sutazai.db
+  sutazai serve --workers 0       takes tasks, and leaves them to `sutazai worker`")]
 pub(crate) struct Serve {
     /// Address and port [env: LISTEN]
     #[arg(long, value_name = "ADDR:PORT")]
     pub(crate) listen: Option<String>,
+    /// How many tasks run at once; 0 leaves them to other processes [env: WORKERS]
+    #[arg(long, value_name = "N")]
+    pub(crate) workers: Option<String>,
+    /// text or json [env: LOG_FORMAT]
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) log_format: Option<String>,
+}
+
+/// Run workers without a server, for tasks that other processes take
+///
+/// Any number of them, on any number of machines, share the work of one PostgreSQL database; no port is opened. On
+/// SIGTERM what runs gets SHUTDOWN_GRACE_SECONDS to end, and is then handed back for others.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sutazai worker --database postgres://sutazai@db.example.org/sutazai
+  sutazai worker --workers 16 --log-format json")]
+pub(crate) struct Work {
     /// How many tasks run at once [env: WORKERS]
     #[arg(long, value_name = "N")]
     pub(crate) workers: Option<String>,

@@ -14,4 +14,6 @@ mod output;
 pub(crate) mod progress;
 mod report;
 pub(crate) mod serve;
+mod service;
 pub(crate) mod threads;
+pub(crate) mod worker;

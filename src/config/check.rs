@@ -12,10 +12,19 @@ use super::secret::Secret;
 use super::{Config, Environment, FirstAdmin, LogFormat};
 
 impl Layers {
-    /// The effective configuration, or everything that is wrong with it.
+    /// The effective configuration of a server, or everything that is wrong with it.
     pub fn check(&self) -> std::result::Result<Config, Vec<Error>> {
+        self.checked(true)
+    }
+
+    /// The same for a process of workers only: nobody calls it, so it needs no signing key, but it must have a worker.
+    pub fn check_worker(&self) -> std::result::Result<Config, Vec<Error>> {
+        self.checked(false)
+    }
+
+    fn checked(&self, serves: bool) -> std::result::Result<Config, Vec<Error>> {
         let mut problems = self.problems.clone();
-        let config = self.parse(&mut problems);
+        let config = self.parse(serves, &mut problems);
         match config {
             Some(config) if problems.is_empty() => Ok(config),
             _ => Err(problems),
@@ -39,6 +48,26 @@ impl Layers {
             problems.push(Error::invalid(name, format!("expected at least {least} bytes, got {length}")));
         }
         Some(secret)
+    }
+
+    /// The address of another server, which may hold a password and is not repeated.
+    fn address(
+        &self,
+        name: &'static str,
+        example: &str,
+        built: bool,
+        problems: &mut Vec<Error>,
+    ) -> Option<Secret> {
+        let address = self.text(name)?;
+        let scheme = example.split("://").next().unwrap_or_default();
+        let rest = address.strip_prefix(scheme).and_then(|rest| rest.strip_prefix("://"));
+        if rest.is_none_or(str::is_empty) {
+            problems.push(Error::invalid(name, format!("expected an address such as {example}")));
+        } else if !built {
+            let why = format!("this build has no feature {}", name.trim_end_matches("_URL").to_lowercase());
+            problems.push(Error::unsupported(why).with_field(name));
+        }
+        Some(Secret::new(address))
     }
 
     /// Where traces go.
@@ -93,12 +122,14 @@ impl Layers {
     }
 
     /// Parses every setting before it gives up, so that `problems` holds all that is wrong.
-    fn parse(&self, problems: &mut Vec<Error>) -> Option<Config> {
+    fn parse(&self, serves: bool, problems: &mut Vec<Error>) -> Option<Config> {
         let switch =
             [("true", true), ("false", false), ("1", true), ("0", false), ("on", true), ("off", false)];
         let access = self.number("ACCESS_TOKEN_EXPIRE_MINUTES", (1_u64, 1_440), problems);
         let refresh = self.number("REFRESH_TOKEN_EXPIRE_DAYS", (1_u64, 365), problems);
-        let workers = self.number("WORKERS", (1_usize, 1_024), problems);
+        let workers = self.number("WORKERS", (usize::from(!serves), 1_024), problems);
+        let lease = self.seconds("LEASE_SECONDS", problems);
+        let grace = self.number("SHUTDOWN_GRACE_SECONDS", (0_u64, 3_600), problems);
         let limits = self.concurrency(problems);
         let keep_tasks = self.keep_tasks(problems);
         let model_gate = self.model_gate(problems);
@@ -129,7 +160,8 @@ impl Layers {
         let argon2_parallelism = self.number("ARGON2_PARALLELISM", (1, 64), problems);
         let jwt_secret_key = self.signing_key("JWT_SECRET_KEY", problems);
         let jwt_previous_secret_key = self.signing_key("JWT_PREVIOUS_SECRET_KEY", problems);
-        if jwt_secret_key.is_none()
+        if serves
+            && jwt_secret_key.is_none()
             && (environment, enable_auth) == (Some(Environment::Production), Some(true))
         {
             let why = "must be set (or JWT_SECRET_KEY_FILE) when ENVIRONMENT is production";
@@ -139,11 +171,14 @@ impl Layers {
             let why = "expected another key than JWT_SECRET_KEY";
             problems.push(Error::invalid("JWT_PREVIOUS_SECRET_KEY", why));
         }
+        let example = "redis://:password@127.0.0.1:6379/0";
+        let redis_url = self.address("REDIS_URL", example, cfg!(feature = "redis"), problems);
         let first_admin = self.first_admin(problems);
         let enable_monitoring = self.choice("ENABLE_MONITORING", &switch, problems);
         let metrics_token = self.secret("METRICS_TOKEN", 16, problems);
         let otlp_endpoint = self.otlp_endpoint(problems);
         if let (Some(false), Some(listen)) = (enable_auth, listen)
+            && serves
             && !listen.ip().is_loopback()
         {
             let why = format!("may be off only on a loopback address, and LISTEN is {listen}");
@@ -151,6 +186,8 @@ impl Layers {
         }
         Some(Config {
             database_url: self.text("DATABASE_URL").map(Secret::new)?,
+            database_listen_url: self.text("DATABASE_LISTEN_URL").map(Secret::new),
+            redis_url,
             model_backends: self.text("MODEL_BACKENDS").unwrap_or_default(),
             default_model: self.text("DEFAULT_MODEL")?,
             openai_api_key: self.text("OPENAI_API_KEY").map(Secret::new),
@@ -173,6 +210,8 @@ impl Layers {
             workers: workers?,
             limits: limits?,
             keep_tasks,
+            lease: lease?,
+            shutdown_grace: Duration::from_secs(grace?),
             model_gate: model_gate?,
             history_interval: Duration::from_secs(interval?),
             history_keep: Duration::from_secs(keep? * 86_400),

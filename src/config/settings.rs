@@ -23,6 +23,18 @@ pub const SETTINGS: &[Setting] = &[
         default: || Some(default_database()),
     },
     Setting {
+        name: "DATABASE_LISTEN_URL",
+        secret: true,
+        help: "the PostgreSQL server itself, where DATABASE_URL leads to a pooler: to hear what other processes say",
+        default: || None,
+    },
+    Setting {
+        name: "REDIS_URL",
+        secret: true,
+        help: "Redis that servers share limits and caches in, such as redis://:password@127.0.0.1:6379/0",
+        default: || None,
+    },
+    Setting {
         name: "MODEL_BACKENDS",
         secret: false,
         help: "backends in order: llama-cpp=/model.gguf,ollama=http://127.0.0.1:11434,openai=http://127.0.0.1:8080/v1",
@@ -139,7 +151,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "RATE_LIMIT_PER_MINUTE",
         secret: false,
-        help: "other requests a minute of one user, 1 to 1000000",
+        help: "other requests a minute of one user, or with one API key, 1 to 1000000",
         default: || Some("60".into()),
     },
     Setting {
@@ -181,7 +193,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "WORKERS",
         secret: false,
-        help: "how many tasks run at once, 1 to 1024",
+        help: "how many tasks run at once, 0 to 1024; 0: other processes do the work",
         default: || Some(cores().to_string()),
     },
     Setting {
@@ -195,6 +207,18 @@ pub const SETTINGS: &[Setting] = &[
         secret: false,
         help: "tasks of an agent that run at once in all processes, such as hardware-optimizer=2,model-puller=1",
         default: || None,
+    },
+    Setting {
+        name: "LEASE_SECONDS",
+        secret: false,
+        help: "after how long a dead process's tasks are taken over, 1 to 3600",
+        default: || Some("10".into()),
+    },
+    Setting {
+        name: "SHUTDOWN_GRACE_SECONDS",
+        secret: false,
+        help: "how long running tasks may go on after SIGTERM before they are handed back, 0 to 3600",
+        default: || Some("10".into()),
     },
     Setting {
         name: "MODEL_SLOTS",
@@ -217,7 +241,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "MODEL_REQUESTS_PER_MINUTE",
         secret: false,
-        help: "requests to the models that one user may begin in a minute, 1 to 1000000",
+        help: "requests to the models that one user, or one API key, may begin in a minute, 1 to 1000000",
         default: || Some("120".into()),
     },
     Setting {
@@ -278,7 +302,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "LOG_LEVEL",
         secret: false,
-        help: "a level or a filter such as info,sutazai=debug; not set: info for serve, warn for the rest",
+        help: "a level or a filter such as info,sutazai=debug; not set: info for serve and worker, warn for the rest",
         default: || None,
     },
     Setting {

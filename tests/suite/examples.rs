@@ -8,7 +8,7 @@ use std::process::Stdio;
 use crate::support::{Place, text};
 
 /// Cargo puts examples beside the folder of the tests.
-fn example(name: &str) -> PathBuf {
+pub(crate) fn example(name: &str) -> PathBuf {
     let binary = PathBuf::from(env!("CARGO_BIN_EXE_sutazai"));
     let path = binary.with_file_name("examples").join(name);
     assert!(

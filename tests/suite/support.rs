@@ -88,7 +88,7 @@ pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// A server that ends with the test.
+/// A server or a process of workers that ends with the test.
 pub(crate) struct Server {
     child: Child,
     pub(crate) address: String,
@@ -104,6 +104,12 @@ impl Server {
         Self::spawn(command, address)
     }
 
+    /// Starts `worker` and waits until it works.
+    pub(crate) fn worker(place: &Place, settings: &[(String, String)]) -> Self {
+        Self::spawn(place.sutazai(settings, &["worker"]), String::new())
+    }
+
+    /// Waits until the process says that it listens, or works.
     pub(crate) fn spawn(mut command: Command, address: String) -> Self {
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
@@ -112,7 +118,7 @@ impl Server {
             let mut line = String::new();
             assert!(log.read_line(&mut line).unwrap() > 0, "the server ended: {seen}");
             seen.push_str(&line);
-            if line.contains("listening") {
+            if line.contains("listening") || line.contains("working") {
                 break;
             }
         }

@@ -138,6 +138,7 @@ fn time_comes_from_the_clock_port_only() {
 fn every_adapter_runs_its_ports_suite() {
     let ports = [
         ("ApiKeyStore", "api_key_store"),
+        ("Cache", "cache"),
         ("Clock", "clock"),
         ("ConversationStore", "conversation_store"),
         ("IdentityStore", "identity_store"),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use futures::future::join_all;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -15,14 +16,16 @@ use super::events::{EventStream, stream, wait_for_end};
 use super::feed::{self, Feed, Relay};
 use super::registry::AgentRegistry;
 use super::running::{Running, StopReason};
-use super::{claimer, counts, finisher, heartbeat};
+use super::{claimer, finisher, heartbeat, remembered};
 use crate::domain::{
     AgentDescriptor, Caller, ConcurrencyLimits, EventPosition, NewTask, Snapshot, Task, TaskId, TaskPage,
     TaskQuery, TaskStatistics, TaskStatus, TraceContext, UserId, WorkerId,
 };
 use crate::error::{Error, ErrorKind, Result};
-use crate::model_gate::{ModelGate, Urgency};
-use crate::ports::{Clock, MetricSource, MetricStore, ModelBackend, TaskStore, Tracer, collect_snapshot};
+use crate::model_gate::ModelGate;
+use crate::ports::{
+    Cache, Clock, MetricSource, MetricStore, ModelBackend, TaskStore, Tracer, collect_snapshot,
+};
 use crate::trace;
 
 /// What the engine and its workers share.
@@ -30,6 +33,7 @@ use crate::trace;
 pub(super) struct Parts {
     pub(super) store: Arc<dyn TaskStore>,
     pub(super) metric_store: Option<Arc<dyn MetricStore>>,
+    pub(super) cache: Option<Arc<dyn Cache>>,
     pub(super) model: Option<ModelGate>,
     pub(super) metric_sources: Vec<Arc<dyn MetricSource>>,
     pub(super) registry: AgentRegistry,
@@ -159,11 +163,7 @@ impl Engine {
         let place = trace::current().unwrap_or_else(TraceContext::generate);
         let place = trace::start(parts.tracer.as_ref(), &span, place);
         tasks.iter_mut().for_each(|task| task.trace = Some(place.clone()));
-        let ids: Vec<TaskId> = tasks.iter().map(|task| task.id).collect();
         let stored = parts.store.enqueue(tasks).instrument(span).await?;
-        for task in stored.iter().zip(&ids).filter(|(task, id)| task.id == **id).map(|(task, _)| task) {
-            counts::entered(&task.agent, TaskStatus::Pending);
-        }
         Ok(stored)
     }
 
@@ -172,7 +172,7 @@ impl Engine {
     /// # Errors
     /// `NotFound`, also for a task that is not the caller's.
     pub async fn task(&self, caller: &Caller, id: TaskId) -> Result<Task> {
-        let task = self.shared.parts.store.get(id).await?;
+        let task = remembered::task(&self.shared, id).await?;
         task.filter(|task| caller.may_touch(task.owner)).ok_or_else(|| Error::not_found(format!("task {id}")))
     }
 
@@ -200,8 +200,6 @@ impl Engine {
         if task.cancel_requested {
             // It may run here: no need to wait for the heartbeat.
             self.shared.running.cancel(id);
-        } else {
-            counts::entered(&task.agent, task.status);
         }
         Ok(task)
     }
@@ -212,6 +210,7 @@ impl Engine {
     /// `NotFound`, or `Conflict` when it has not failed.
     pub async fn retry(&self, caller: &Caller, id: TaskId) -> Result<Task> {
         self.task(caller, id).await?;
+        remembered::changed(&self.shared, id).await;
         self.shared.parts.store.retry(id, self.shared.parts.clock.now()).await
     }
 
@@ -255,6 +254,7 @@ impl Engine {
     /// `NotFound`, or `Conflict` when it has not ended.
     pub async fn delete(&self, caller: &Caller, id: TaskId) -> Result<()> {
         self.task(caller, id).await?;
+        remembered::changed(&self.shared, id).await;
         self.shared.parts.store.delete(id).await
     }
 
@@ -293,6 +293,38 @@ impl Engine {
         self.shared.parts.registry.descriptors()
     }
 
+    /// Who this engine is in the leases of the tasks that it holds.
+    pub fn worker(&self) -> WorkerId {
+        self.shared.worker
+    }
+
+    /// How many tasks run at once here.
+    pub fn workers(&self) -> usize {
+        self.shared.parts.workers
+    }
+
+    /// How many tasks this process holds now: those that run, and those that were claimed in advance.
+    pub fn held(&self) -> usize {
+        self.shared.running.keys().len()
+    }
+
+    /// How long the task has been due that has waited longest for any worker, here or elsewhere; nothing when none is
+    /// due. A lease that ran out and that nobody took back counts too.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn overdue(&self) -> Result<Option<Duration>> {
+        let parts = &self.shared.parts;
+        let due = parts.store.next_due(&parts.registry.names()).await?;
+        Ok(due.and_then(|due| (parts.clock.now() - due).to_std().ok()))
+    }
+
+    /// When somebody was last seen to work for each agent, in the order of [`agents`](Self::agents): in the last minute, or
+    /// not at all. Nothing where engines have no [`Cache`] in common, or it is away.
+    pub async fn agents_seen(&self) -> Option<Vec<Option<DateTime<Utc>>>> {
+        remembered::last_seen(&self.shared, &self.shared.parts.registry.names()).await
+    }
+
     /// Asks the store for something small: an error when it cannot be reached.
     ///
     /// # Errors
@@ -316,7 +348,7 @@ impl Engine {
     /// Where text comes from, if anywhere, for somebody who waits for it: in line with everybody else.
     pub fn model_for(&self, caller: &Caller) -> Option<Arc<dyn ModelBackend>> {
         let gate = self.shared.parts.model.as_ref();
-        gate.map(|gate| gate.model_for(caller.owner(), Urgency::Interactive))
+        gate.map(|gate| gate.model_for(caller))
     }
 
     /// Where the metric history lives, if anywhere.
@@ -339,16 +371,20 @@ impl Engine {
         self.shared.parts.tracer.clone()
     }
 
-    /// Starts the workers. Must be called in a tokio runtime; a second call does nothing, nor does one
-    /// after the shutdown.
+    /// Starts the workers, if there are to be any. Must be called in a tokio runtime; a second call does nothing, nor
+    /// does one after the shutdown.
     pub fn start(&self) {
-        if self.shared.closing.is_cancelled() || self.shared.started.swap(true, Ordering::SeqCst) {
+        if self.workers() == 0
+            || self.shared.closing.is_cancelled()
+            || self.shared.started.swap(true, Ordering::SeqCst)
+        {
             return;
         }
         let (sender, receiver) = mpsc::channel(finisher::CAPACITY);
         let tracker = &self.shared.tracker;
         tracker.spawn(finisher::run(self.shared.clone(), receiver));
         tracker.spawn(heartbeat::run(self.shared.clone()));
+        tracker.spawn(remembered::give_signs(self.shared.clone()));
         tracker.spawn(claimer::run(self.shared.clone(), sender));
     }
 

@@ -9,7 +9,8 @@ use crate::domain::ConcurrencyLimits;
 use crate::error::{Error, Result};
 use crate::model_gate::{ModelGate, ModelGateConfig};
 use crate::ports::{
-    Agent, Clock, MetricSource, MetricStore, ModelBackend, SilentTracer, SystemClock, TaskStore, Tracer,
+    Agent, Cache, Clock, MetricSource, MetricStore, ModelBackend, SilentTracer, SystemClock, TaskStore,
+    Tracer,
 };
 
 /// Collects what an [`Engine`] needs. Only the task store is required.
@@ -17,6 +18,7 @@ use crate::ports::{
 pub struct EngineBuilder {
     task_store: Option<Arc<dyn TaskStore>>,
     metric_store: Option<Arc<dyn MetricStore>>,
+    cache: Option<Arc<dyn Cache>>,
     model: Option<Arc<dyn ModelBackend>>,
     model_gate: ModelGateConfig,
     metric_sources: Vec<Arc<dyn MetricSource>>,
@@ -33,6 +35,7 @@ impl EngineBuilder {
         Self {
             task_store: None,
             metric_store: None,
+            cache: None,
             model: None,
             model_gate: ModelGateConfig::default(),
             metric_sources: Vec::new(),
@@ -40,7 +43,7 @@ impl EngineBuilder {
             clock: Arc::new(SystemClock),
             tracer: Arc::new(SilentTracer),
             workers: std::thread::available_parallelism().map_or(1, usize::from),
-            lease: Duration::from_secs(15),
+            lease: Duration::from_secs(10),
             limits: ConcurrencyLimits::default(),
         }
     }
@@ -54,6 +57,12 @@ impl EngineBuilder {
     /// Where the metric history lives; without it agents see no trends.
     pub fn metric_store(mut self, store: Arc<dyn MetricStore>) -> Self {
         self.metric_store = Some(store);
+        self
+    }
+
+    /// What several engines over one store remember together; without it each asks the store.
+    pub fn cache(mut self, cache: Arc<dyn Cache>) -> Self {
+        self.cache = Some(cache);
         self
     }
 
@@ -93,13 +102,14 @@ impl EngineBuilder {
         self
     }
 
-    /// How many tasks run at once; default: the number of processors.
+    /// How many tasks run at once; default: the number of processors. With 0 nothing runs here: what is submitted is
+    /// left to other processes that share the store.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = workers;
         self
     }
 
-    /// How long a claim lasts without a heartbeat; default 15 s. A dead worker's task is taken over after that.
+    /// How long a claim lasts without a heartbeat; default 10 s. A dead worker's task is taken over after that.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
         self
@@ -115,15 +125,11 @@ impl EngineBuilder {
     /// The engine; nothing runs before [`Engine::start`].
     ///
     /// # Errors
-    /// `InvalidInput` when there is no task store, no worker, a lease under one second, a limit of 0 or
-    /// of an agent that there is not, or an agent that does not fit: its name is not kebab case or taken, its schema is
-    /// none.
+    /// `InvalidInput` when there is no task store, a lease under one second, a limit of 0 or of an agent that there is not,
+    /// or an agent that does not fit: its name is not kebab case or taken, its schema is none.
     pub fn build(self) -> Result<Engine> {
         let store =
             self.task_store.ok_or_else(|| Error::invalid("task_store", "expected a store, got none"))?;
-        if self.workers == 0 {
-            return Err(Error::invalid("workers", "expected at least 1, got 0"));
-        }
         if self.lease < Duration::from_secs(1) {
             return Err(Error::invalid("lease", format!("expected at least 1 s, got {:?}", self.lease)));
         }
@@ -139,6 +145,7 @@ impl EngineBuilder {
         Ok(Engine::new(Parts {
             store,
             metric_store: self.metric_store,
+            cache: self.cache,
             model: self.model.map(gate),
             metric_sources: self.metric_sources,
             registry,

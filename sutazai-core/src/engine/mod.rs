@@ -6,6 +6,7 @@
 //! * `finisher`: records outcomes, many to a transaction,
 //! * `heartbeat`: prolongs leases, brings cancellations, gives up what is lost,
 //! * `feed`: the events of all tasks in one stream, read once for all who follow it,
+//! * `remembered`: what servers remember together, so that not each asks the store,
 //! * `counts`: figures about tasks,
 //! * `events`: the stream of a task's events, and the batching of those that agents report.
 
@@ -18,6 +19,7 @@ mod feed;
 mod finisher;
 mod heartbeat;
 mod registry;
+mod remembered;
 mod retention;
 mod retry;
 mod running;

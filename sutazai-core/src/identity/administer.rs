@@ -73,7 +73,7 @@ impl Identity {
 
     async fn change(&self, id: UserId, change: &UserChange) -> Result<User> {
         let changed = self.store.change_user(id, change, self.clock.now()).await?;
-        self.refuse(&changed.ended);
+        self.refuse(&changed.ended).await;
         self.known_keys.forget_user(id);
         tracing::info!(user_id = %id, ?change, ended = changed.ended.len(), "a user was changed");
         Ok(changed.user)

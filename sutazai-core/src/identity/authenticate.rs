@@ -11,6 +11,18 @@ use crate::ports::AccessClaims;
 const ACCESS: &str = "access";
 
 impl Identity {
+    /// Who is calling, from the token, and from what other servers have said of its session in the cache, if there is one.
+    ///
+    /// # Errors
+    /// `Unauthenticated`, without saying why.
+    pub async fn admit(&self, access_token: &str) -> Result<Authenticated> {
+        let authenticated = self.authenticate(access_token)?;
+        if self.ended_elsewhere(authenticated.claims.sid).await {
+            return Err(refused());
+        }
+        Ok(authenticated)
+    }
+
     /// Who is calling, from the token alone.
     ///
     /// # Errors
@@ -19,7 +31,7 @@ impl Identity {
         let now = self.clock.now();
         let claims = self.signer.verify(access_token, now.timestamp())?;
         if self.revoked.contains(claims.sid) {
-            return Err(Error::new(ErrorKind::Unauthenticated, "the access token is not good"));
+            return Err(refused());
         }
         Ok(Authenticated { caller: Caller::User { id: claims.sub, role: claims.role }, claims })
     }
@@ -36,4 +48,8 @@ impl Identity {
             role: user.role,
         })
     }
+}
+
+fn refused() -> Error {
+    Error::new(ErrorKind::Unauthenticated, "the access token is not good")
 }

@@ -30,7 +30,7 @@ impl Identity {
         }
         let change = UserChange::Password { hash: self.hasher.hash(new).await?, keep: session };
         let changed = self.store.change_user(user.id, &change, self.clock.now()).await?;
-        self.refuse(&changed.ended);
+        self.refuse(&changed.ended).await;
         tracing::info!(user_id = %user.id, ended = changed.ended.len(), "a password was changed");
         Ok(changed.ended.len())
     }

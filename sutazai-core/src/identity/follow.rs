@@ -22,7 +22,7 @@ impl Identity {
             let asked_at = self.clock.now();
             match self.store.revoked_since(since).await {
                 Ok(ended) => {
-                    self.refuse(&ended);
+                    self.refuse_here(&ended);
                     since = asked_at - OVERLAP;
                 }
                 Err(e) => {

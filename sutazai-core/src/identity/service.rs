@@ -8,7 +8,7 @@ use crate::domain::{Caller, User, UserId};
 use crate::error::{Error, Result};
 use crate::identity::known_keys::KnownKeys;
 use crate::identity::revoked::RevokedSessions;
-use crate::ports::{AccessClaims, ApiKeyStore, Clock, IdentityStore, PasswordHasher, TokenSigner};
+use crate::ports::{AccessClaims, ApiKeyStore, Cache, Clock, IdentityStore, PasswordHasher, TokenSigner};
 
 /// How long tokens live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +67,7 @@ pub struct Identity {
     pub(super) config: IdentityConfig,
     pub(super) revoked: Arc<RevokedSessions>,
     pub(super) known_keys: Arc<KnownKeys>,
+    pub(super) cache: Option<Arc<dyn Cache>>,
 }
 
 impl Identity {
@@ -80,7 +81,12 @@ impl Identity {
         config: IdentityConfig,
     ) -> Self {
         let (revoked, known_keys) = (Arc::default(), Arc::default());
-        Self { store, keys, hasher, signer, clock, config, revoked, known_keys }
+        Self { store, keys, hasher, signer, clock, config, revoked, known_keys, cache: None }
+    }
+
+    /// Tells other servers through this cache at once which sessions have ended.
+    pub fn with_cache(self, cache: Arc<dyn Cache>) -> Self {
+        Self { cache: Some(cache), ..self }
     }
 
     /// The user.

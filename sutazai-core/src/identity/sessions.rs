@@ -1,8 +1,17 @@
 //! The sessions of a user: seeing them, and ending one or all.
 
+use std::time::Duration;
+
+use futures::future::join_all;
+
 use crate::domain::{Session, SessionId, UserId};
 use crate::error::{Error, Result};
 use crate::identity::Identity;
+
+/// What the cache holds of a session that has ended.
+const ENDED: &str = "ended";
+/// How long it does: by then every server has heard of it from the store.
+const LIFE: Duration = Duration::from_secs(3_600);
 
 impl Identity {
     /// A user's sessions that have not ended, newest first.
@@ -20,7 +29,7 @@ impl Identity {
     /// Those of the store.
     pub async fn logout(&self, session: SessionId) -> Result<()> {
         self.store.revoke(session, self.clock.now()).await?;
-        self.refuse(&[session]);
+        self.refuse(&[session]).await;
         Ok(())
     }
 
@@ -43,14 +52,38 @@ impl Identity {
     /// Those of the store.
     pub async fn logout_all(&self, user: UserId) -> Result<usize> {
         let ended = self.store.revoke_all(user, self.clock.now()).await?;
-        self.refuse(&ended);
+        self.refuse(&ended).await;
         tracing::info!(user_id = %user, sessions = ended.len(), "all sessions of a user were ended");
         Ok(ended.len())
     }
 
-    /// Refuses the access tokens of these sessions from now on.
-    pub(super) fn refuse(&self, sessions: &[SessionId]) {
+    /// Refuses the access tokens of these sessions from now on, and has other servers refuse them that share the cache.
+    pub(super) async fn refuse(&self, sessions: &[SessionId]) {
+        self.refuse_here(sessions);
+        if let Some(cache) = &self.cache {
+            let keys: Vec<String> = sessions.iter().map(key).collect();
+            // A cache that fails has said so itself; others hear of it from the store, a little later.
+            join_all(keys.iter().map(|key| cache.put(key, ENDED, LIFE))).await;
+        }
+    }
+
+    /// Refuses the access tokens of these sessions in this process from now on.
+    pub(super) fn refuse_here(&self, sessions: &[SessionId]) {
         let now = self.clock.now();
         self.revoked.add(sessions, now, now + self.config.access_ttl);
     }
+
+    /// Whether another server says that the session has ended.
+    pub(super) async fn ended_elsewhere(&self, session: SessionId) -> bool {
+        let Some(cache) = &self.cache else { return false };
+        let ended = matches!(cache.get(&key(&session)).await, Ok(Some(state)) if state == ENDED);
+        if ended {
+            self.refuse_here(&[session]);
+        }
+        ended
+    }
+}
+
+fn key(session: &SessionId) -> String {
+    format!("session:{session}")
 }

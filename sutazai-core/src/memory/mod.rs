@@ -1,6 +1,7 @@
 //! Reference adapters over std collections: for tests, examples, and embedders that need no durability.
 
 mod api_key_store;
+mod cache;
 mod conversation_store;
 mod identity_store;
 mod metric_store;
@@ -8,6 +9,7 @@ mod schedule_store;
 mod task_store;
 
 pub use api_key_store::MemoryApiKeyStore;
+pub use cache::MemoryCache;
 pub use conversation_store::MemoryConversationStore;
 pub use identity_store::MemoryIdentityStore;
 pub use metric_store::MemoryMetricStore;

@@ -5,6 +5,7 @@
 
 pub mod agent;
 pub mod api_key_store;
+pub mod cache;
 pub mod clock;
 pub mod conversation_store;
 pub mod identity_store;
@@ -20,6 +21,7 @@ pub mod tracer;
 
 pub use agent::{Agent, AgentContext, EventSink, collect_snapshot};
 pub use api_key_store::ApiKeyStore;
+pub use cache::Cache;
 pub use clock::{Clock, SystemClock};
 pub use conversation_store::ConversationStore;
 pub use identity_store::IdentityStore;
@@ -29,6 +31,6 @@ pub use model_backend::{ModelBackend, ModelBackendExt, ModelStream, PullProgress
 pub use password_hasher::PasswordHasher;
 pub use rate_limiter::{Allowance, Quota, RateKey, RateLimiter};
 pub use schedule_store::ScheduleStore;
-pub use task_store::{ClaimRequest, LeaseState, TaskStore, WakeUp, unique_key_taken};
+pub use task_store::{ClaimRequest, LeaseState, TaskStore, WakeUp, count_entered, unique_key_taken};
 pub use token_signer::{AccessClaims, TokenSigner};
 pub use tracer::{SilentTracer, Tracer};

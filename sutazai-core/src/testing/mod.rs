@@ -14,6 +14,7 @@
 
 pub mod agent;
 pub mod api_key_store;
+pub mod cache;
 pub mod clock;
 mod context;
 pub mod conversation_store;
@@ -37,6 +38,7 @@ pub use scripted_model::{ScriptedAnswer, ScriptedModelBackend};
 
 pub use crate::ports::agent::MockAgent;
 pub use crate::ports::api_key_store::MockApiKeyStore;
+pub use crate::ports::cache::MockCache;
 pub use crate::ports::clock::MockClock;
 pub use crate::ports::conversation_store::MockConversationStore;
 pub use crate::ports::identity_store::MockIdentityStore;

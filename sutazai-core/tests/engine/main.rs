@@ -7,6 +7,7 @@ mod actor;
 mod faulty_task_store;
 mod feed;
 mod limits;
+mod remembered;
 mod requests;
 mod retention;
 mod running;

@@ -12,6 +12,7 @@ use sutazai_core::domain::{
 use sutazai_core::engine::Engine;
 use sutazai_core::memory::MemoryTaskStore;
 use sutazai_core::ports::{ClaimRequest, Clock, SilentTracer, TaskStore};
+use sutazai_core::testing::ManualClock;
 use sutazai_core::trace;
 use tracing::Span;
 
@@ -154,11 +155,32 @@ fn an_engine_that_cannot_work_is_not_built() {
     let actor = || Arc::new(Actor::default());
     for (builder, field) in [
         (Engine::builder(), "task_store"),
-        (Engine::builder().task_store(store()).workers(0), "workers"),
         (Engine::builder().task_store(store()).lease(Duration::from_millis(10)), "lease"),
         (Engine::builder().task_store(store()).agent(actor()).agent(actor()), "agent.name"),
     ] {
         assert_eq!(builder.build().unwrap_err().field(), Some(field));
+    }
+}
+
+#[tokio::test]
+async fn an_engine_without_workers_leaves_tasks_to_others() {
+    let (store, clock) = (Arc::new(MemoryTaskStore::new()), Arc::new(ManualClock::new()));
+    let engine = |workers| {
+        let builder = Engine::builder().task_store(store.clone()).clock(clock.clone());
+        builder.agent(Arc::new(Actor::default())).workers(workers).build().unwrap()
+    };
+    let (idle, working) = (engine(0), engine(1));
+    idle.start();
+    assert_eq!(idle.overdue().await.unwrap(), None);
+    let task = idle.submit(&ME, NewTask::new("actor", json!({ "do": "finish" }))).await.unwrap();
+    clock.advance(Duration::from_secs(90));
+    assert_eq!(idle.overdue().await.unwrap(), Some(Duration::from_secs(90)));
+    assert_eq!((idle.held(), idle.task(&ME, task.id).await.unwrap().status), (0, TaskStatus::Pending));
+    working.start();
+    assert_eq!(idle.wait(&ME, task.id).await.unwrap().status, TaskStatus::Completed);
+    assert_eq!(idle.overdue().await.unwrap(), None);
+    for engine in [idle, working] {
+        engine.shutdown(Duration::ZERO).await;
     }
 }
 
@@ -169,7 +191,7 @@ async fn a_task_and_its_children_continue_the_trace_of_the_request() {
     let place = TraceContext::of_request("order-17").unwrap();
     let new = NewTask::new("actor", json!({ "do": "tree", "depth": 1 }));
     let submitted = stage.engine.submit(&ME, new.clone());
-    let task = trace::run(&SilentTracer, Span::none(), place.clone(), submitted).await.unwrap();
+    let task = trace::run(Arc::new(SilentTracer), Span::none(), place.clone(), submitted).await.unwrap();
     assert_eq!(task.trace, Some(place.clone()));
     stage.until_ended(&task).await;
     let query = TaskQuery { parent: Some(task.id), limit: 10, ..TaskQuery::default() };

@@ -41,6 +41,11 @@ impl Credential {
         headers.contains_key(AUTHORIZATION) || headers.contains_key(API_KEY)
     }
 
+    /// Whether nobody was given it, as far as that is known here.
+    pub(crate) fn is_guess(&self, identity: &Identity) -> bool {
+        identity.is_guess(&self.0)
+    }
+
     /// Whom it proves now.
     ///
     /// # Errors
@@ -49,7 +54,7 @@ impl Credential {
         if Identity::is_api_key(&self.0) {
             return Ok((identity.authenticate_key(&self.0).await?, None));
         }
-        let authenticated = identity.authenticate(&self.0)?;
+        let authenticated = identity.admit(&self.0).await?;
         Ok((authenticated.caller.clone(), Some(authenticated)))
     }
 }

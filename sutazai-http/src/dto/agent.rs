@@ -1,5 +1,6 @@
 //! Agents, and the main job in one call.
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sutazai_core::domain::{AgentDescriptor, Task};
@@ -20,6 +21,11 @@ struct AgentView {
     /// JSON Schema (2020-12) of what it takes as `payload`.
     #[schema(value_type = Object)]
     input_schema: Value,
+    /// Whether somebody has worked for it in the last minute; null where servers and workers share no Redis.
+    online: Option<bool>,
+    /// When somebody was last seen to.
+    #[schema(nullable)]
+    last_seen_at: Option<DateTime<Utc>>,
 }
 
 /// All agents of this server, by name.
@@ -28,15 +34,20 @@ pub(crate) struct AgentList {
     items: Vec<AgentView>,
 }
 
-impl From<Vec<AgentDescriptor>> for AgentList {
-    fn from(agents: Vec<AgentDescriptor>) -> Self {
-        let view = |agent: AgentDescriptor| AgentView {
+impl AgentList {
+    /// These agents, and when somebody was last seen to work for each, where that can be told.
+    pub(crate) fn new(agents: Vec<AgentDescriptor>, seen: Option<Vec<Option<DateTime<Utc>>>>) -> Self {
+        let told = seen.is_some();
+        let seen = seen.unwrap_or_default().into_iter().chain(std::iter::repeat(None));
+        let view = |(agent, last_seen_at): (AgentDescriptor, Option<DateTime<Utc>>)| AgentView {
             name: agent.name,
             description: agent.description,
             capabilities: agent.capabilities,
             input_schema: agent.input_schema,
+            online: told.then_some(last_seen_at.is_some()),
+            last_seen_at,
         };
-        Self { items: agents.into_iter().map(view).collect() }
+        Self { items: agents.into_iter().zip(seen).map(view).collect() }
     }
 }
 

@@ -1,9 +1,13 @@
 //! What is tried, side by side.
 
+use std::fmt;
 use std::future::Future;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::future::{BoxFuture, join_all};
+use sutazai_core::Result;
 use sutazai_core::domain::{Caller, HostMetrics};
 use sutazai_core::engine::Engine;
 use tokio::sync::Mutex;
@@ -14,6 +18,12 @@ use super::report::{HealthStatus, ReadinessCheck, ReadinessReport};
 const LIFE: Duration = Duration::from_secs(1);
 /// The database answers a look-up by key in well under this.
 const DATABASE_LIMIT: Duration = Duration::from_secs(2);
+/// The first entry of the queue's index.
+const QUEUE_LIMIT: Duration = Duration::from_secs(2);
+/// Longer than workers need to take over from one that died, at the usual lease.
+const OVERDUE: Duration = Duration::from_secs(60);
+/// What the server can do without answers at once or not at all.
+const OTHER_LIMIT: Duration = Duration::from_secs(2);
 /// Model servers get 3 seconds each, side by side, to list their models.
 const MODEL_LIMIT: Duration = Duration::from_secs(4);
 /// Measuring the machine takes milliseconds, unless a file system hangs.
@@ -28,9 +38,14 @@ const LITTLE_MEMORY: f64 = 0.05;
 /// Below this it does.
 const NO_MEMORY: f64 = 0.01;
 
+/// Whether something answers that the server can do without for a while.
+pub(crate) type Reach = Arc<dyn Fn() -> BoxFuture<'static, Result<()>> + Send + Sync>;
+
 /// What the checks found last.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Readiness {
+    /// What else this server uses, by name.
+    others: Vec<(&'static str, Reach)>,
     /// The folder whose file system must have space; the root's if none.
     data_folder: Option<PathBuf>,
     /// Held while somebody looks, so that nobody else does.
@@ -41,10 +56,22 @@ type Finding = (HealthStatus, Option<&'static str>);
 
 const HEALTHY: Finding = (HealthStatus::Healthy, None);
 
+impl fmt::Debug for Readiness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Readiness").field("data_folder", &self.data_folder).finish_non_exhaustive()
+    }
+}
+
 impl Readiness {
-    /// Looks for space where this folder is.
-    pub(crate) fn of(data_folder: PathBuf) -> Self {
-        Self { data_folder: Some(data_folder), latest: Mutex::default() }
+    /// The same, looking for space where this folder is.
+    pub(crate) fn with_folder(&self, folder: PathBuf) -> Self {
+        Self { others: self.others.clone(), data_folder: Some(folder), latest: Mutex::default() }
+    }
+
+    /// The same, looking for one more thing.
+    pub(crate) fn with_other(&self, name: &'static str, reach: Reach) -> Self {
+        let others = self.others.iter().cloned().chain([(name, reach)]).collect();
+        Self { others, data_folder: self.data_folder.clone(), latest: Mutex::default() }
     }
 
     /// The report, at most a second old. Takes as long as the slowest limit at most.
@@ -55,12 +82,15 @@ impl Readiness {
         {
             return report.clone();
         }
-        let (database, model, machine) = tokio::join!(
+        let (database, workers, others, model, machine) = tokio::join!(
             check("database", DATABASE_LIMIT, HealthStatus::Unhealthy, database(engine)),
+            workers(engine),
+            join_all(self.others.iter().map(|(name, reach)| other(name, reach))),
             model(engine),
             self.machine(engine),
         );
-        let checks = [database].into_iter().chain(model).chain(machine).collect();
+        let checks =
+            [database].into_iter().chain(workers).chain(others).chain(model).chain(machine).collect();
         let report = ReadinessReport::new(checks);
         *latest = Some((Instant::now(), report.clone()));
         report
@@ -97,6 +127,35 @@ async fn database(engine: &Engine) -> Finding {
             (HealthStatus::Unhealthy, Some("cannot be reached"))
         }
     }
+}
+
+/// A server without workers of its own takes tasks that others are to do. That nobody does them shows by their waiting.
+async fn workers(engine: &Engine) -> Option<ReadinessCheck> {
+    if engine.workers() > 0 {
+        return None;
+    }
+    let overdue = async {
+        match engine.overdue().await {
+            Ok(Some(since)) if since > OVERDUE => {
+                tracing::warn!(seconds = since.as_secs(), "a task waits, and no worker takes it");
+                (HealthStatus::Degraded, Some("a task has waited for over a minute"))
+            }
+            Ok(_) => HEALTHY,
+            Err(_) => (HealthStatus::Degraded, Some("cannot be told")),
+        }
+    };
+    Some(check("workers", QUEUE_LIMIT, HealthStatus::Degraded, overdue).await)
+}
+
+/// The server goes on without it, and has said in the log why it cannot be reached.
+async fn other(name: &'static str, reach: &Reach) -> ReadinessCheck {
+    let reached = async {
+        match reach().await {
+            Ok(()) => HEALTHY,
+            Err(_) => (HealthStatus::Degraded, Some("cannot be reached")),
+        }
+    };
+    check(name, OTHER_LIMIT, HealthStatus::Degraded, reached).await
 }
 
 /// Without a model the rules write, so a model that is away degrades; none is configured: nothing to check.

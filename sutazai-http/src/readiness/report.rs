@@ -18,7 +18,7 @@ pub(crate) enum HealthStatus {
 /// One thing that the server needs.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub(crate) struct ReadinessCheck {
-    /// What: `database`, `model`, `disk` or `memory`.
+    /// What: `database`, `workers`, `redis`, `model`, `disk` or `memory`.
     pub(crate) name: &'static str,
     /// How well it does.
     pub(crate) status: HealthStatus,

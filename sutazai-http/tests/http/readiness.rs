@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use sutazai_core::domain::{Constraint, GenerateRequest, ModelInfo, SnapshotPart};
 use sutazai_core::engine::{Engine, EngineBuilder};
 use sutazai_core::memory::MemoryTaskStore;
-use sutazai_core::ports::{MetricSource, ModelBackend, ModelStream};
+use sutazai_core::ports::{Clock, MetricSource, ModelBackend, ModelStream, SystemClock};
 use sutazai_core::testing::{MockModelBackend, MockTaskStore};
 use sutazai_core::{Error, Result};
 use sutazai_http::App;
@@ -116,5 +116,22 @@ async fn many_who_ask_at_once_share_one_look() {
     let asked = (0..20).map(|_| server.request(Method::GET, "/health/ready").send());
     for answer in futures::future::join_all(asked).await {
         success(answer.unwrap(), 200).await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_without_workers_says_when_nobody_works() {
+    for (seconds, status, reason) in
+        [(59, "healthy", Value::Null), (61, "degraded", json!("a task has waited for over a minute"))]
+    {
+        let mut store = MockTaskStore::new();
+        store.expect_get().returning(|_| Ok(None));
+        let due = SystemClock.now() - Duration::from_secs(seconds);
+        store.expect_next_due().returning(move |_| Ok(Some(due)));
+        let server = server(Engine::builder().task_store(Arc::new(store)).workers(0)).await;
+        let answer = server.request(Method::GET, "/health/ready").send().await.unwrap();
+        let report = success(answer, 200).await;
+        assert_eq!(statuses(&report), json!({ "database": "healthy", "workers": status }));
+        assert_eq!(report["checks"][1]["reason"], reason);
     }
 }

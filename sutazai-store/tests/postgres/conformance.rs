@@ -1,8 +1,10 @@
 //! `PostgresTaskStore`, `PostgresIdentityStore`, `PostgresApiKeyStore`, `PostgresConversationStore`,
-//! `PostgresScheduleStore` and `PostgresMetricStore` against the suites of their ports, each part over a new database.
+//! `PostgresScheduleStore`, `PostgresMetricStore` and `PostgresClock` against the suites of their ports, each part over a
+//! new database.
 
 use sutazai_core::testing::{
-    api_key_store, conversation_store, identity_store, metric_store, schedule_store, schedules, task_store,
+    api_key_store, clock, conversation_store, identity_store, metric_store, schedule_store, schedules,
+    task_store,
 };
 use sutazai_store::Stores;
 
@@ -49,6 +51,11 @@ async fn conversation_store_conforms() {
 #[tokio::test(flavor = "multi_thread")]
 async fn metric_store_conforms() {
     metric_store::run_all(|| async { open().await.metrics }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clock_conforms() {
+    clock::run_all(open().await.clock, |_| async {}).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

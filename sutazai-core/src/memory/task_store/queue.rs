@@ -13,7 +13,7 @@ use crate::domain::{
     TaskError, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatistics, TaskStatus, UserId,
 };
 use crate::error::{Error, ErrorKind, Result};
-use crate::ports::{ClaimRequest, LeaseState, WakeUp, unique_key_taken};
+use crate::ports::{ClaimRequest, LeaseState, WakeUp, count_entered, unique_key_taken};
 
 type UniqueKey = (Option<UserId>, String, String);
 type Rank = (DateTime<Utc>, DateTime<Utc>, TaskId);
@@ -413,6 +413,7 @@ impl Queue {
             }
         }
         task.status = status;
+        count_entered(&task.agent, status);
         task.updated_at = at;
         if let Some(key) = unique_key(task) {
             if status.has_ended() {

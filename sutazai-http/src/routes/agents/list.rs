@@ -19,5 +19,6 @@ use crate::envelope::Reply;
     ),
 )]
 pub(crate) async fn handle(State(app): State<App>) -> Reply {
-    Reply::ok(&AgentList::from(app.engine().agents()))
+    let engine = app.engine();
+    Reply::ok(&AgentList::new(engine.agents(), engine.agents_seen().await))
 }

@@ -1,0 +1,34 @@
+//! `sutazai worker`: workers and the metric history, without a server.
+
+use std::process::ExitCode;
+
+use sutazai::setup::Worker;
+use sutazai_core::Result;
+
+use super::arguments::{SettingFlags, Work};
+use super::service::{Observed, asked_to_stop};
+
+/// Works until SIGTERM or SIGINT, then finishes or hands back what runs.
+pub(crate) async fn run(settings: &SettingFlags, command: &Work) -> Result<ExitCode> {
+    let config = settings
+        .load_worker(&[("WORKERS", command.workers.clone()), ("LOG_FORMAT", command.log_format.clone())])?;
+    let observed = Observed::start(&config)?;
+    let worker = Worker::open_with(&config, |builder| observed.traced(builder)).await?;
+    let stop = asked_to_stop()?;
+    worker.start();
+    let engine = worker.engine();
+    let agents: Vec<_> = engine.agents().into_iter().map(|agent| agent.name).collect();
+    tracing::info!(
+        worker = %engine.worker(),
+        workers = config.workers,
+        agents = agents.join(","),
+        lease_seconds = config.lease.as_secs(),
+        "working"
+    );
+    stop.await;
+    tracing::info!(held = engine.held(), "stopping");
+    worker.shutdown(config.shutdown_grace).await;
+    tracing::info!("stopped");
+    observed.end().await;
+    Ok(ExitCode::SUCCESS)
+}

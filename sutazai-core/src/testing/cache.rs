@@ -1,0 +1,81 @@
+//! The suite of [`Cache`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use uuid::Uuid;
+
+use crate::ports::Cache;
+
+const LIFE: Duration = Duration::from_secs(60);
+const SHORT: Duration = Duration::from_millis(200);
+const A_LITTLE: Duration = Duration::from_millis(50);
+
+/// Every bullet of the contract; `pass` lets so much time pass by the clock of the cache. Keys of earlier runs may be
+/// there still.
+pub async fn run_all<C: Cache + ?Sized>(cache: Arc<C>, pass: impl AsyncFn(Duration)) {
+    get_gives_what_was_put_last(&*cache).await;
+    a_value_is_gone_after_its_lifetime(&*cache, &pass).await;
+    put_begins_a_new_lifetime(&*cache, &pass).await;
+    add_keeps_what_is_there(&*cache, &pass).await;
+    of_several_who_add_one_is_heard(&*cache).await;
+}
+
+/// `get` gives what was put last under this key, whole, and nothing under another.
+pub async fn get_gives_what_was_put_last<C: Cache + ?Sized>(cache: &C) {
+    let key = key();
+    assert_eq!(cache.get(&key).await.unwrap(), None);
+    for value in ["first", "", "a \u{0}\r\n$5 \u{10ffff}\"", &"long ".repeat(100_000)] {
+        cache.put(&key, value, LIFE).await.unwrap();
+        assert_eq!(cache.get(&key).await.unwrap().as_deref(), Some(value));
+    }
+    assert_eq!(cache.get(&format!("{key}:more")).await.unwrap(), None);
+}
+
+/// A value is gone after its lifetime, and not before.
+pub async fn a_value_is_gone_after_its_lifetime<C: Cache + ?Sized>(cache: &C, pass: &impl AsyncFn(Duration)) {
+    let (short, long) = (key(), key());
+    cache.put(&long, "long", LIFE).await.unwrap();
+    cache.put(&short, "short", SHORT).await.unwrap();
+    assert_eq!(cache.get(&short).await.unwrap().as_deref(), Some("short"));
+    pass(SHORT + A_LITTLE).await;
+    assert_eq!(cache.get(&short).await.unwrap(), None);
+    assert_eq!(cache.get(&long).await.unwrap().as_deref(), Some("long"));
+}
+
+/// `put` goes over what is there and begins a new lifetime.
+pub async fn put_begins_a_new_lifetime<C: Cache + ?Sized>(cache: &C, pass: &impl AsyncFn(Duration)) {
+    let key = key();
+    cache.put(&key, "old", SHORT).await.unwrap();
+    cache.put(&key, "new", LIFE).await.unwrap();
+    pass(SHORT + A_LITTLE).await;
+    assert_eq!(cache.get(&key).await.unwrap().as_deref(), Some("new"));
+}
+
+/// `add` keeps what is there, with its lifetime, and else does as `put`.
+pub async fn add_keeps_what_is_there<C: Cache + ?Sized>(cache: &C, pass: &impl AsyncFn(Duration)) {
+    let key = key();
+    cache.put(&key, "old", SHORT).await.unwrap();
+    cache.add(&key, "new", LIFE).await.unwrap();
+    assert_eq!(cache.get(&key).await.unwrap().as_deref(), Some("old"));
+    pass(SHORT + A_LITTLE).await;
+    assert_eq!(cache.get(&key).await.unwrap(), None);
+    cache.add(&key, "new", LIFE).await.unwrap();
+    assert_eq!(cache.get(&key).await.unwrap().as_deref(), Some("new"));
+}
+
+/// Of several who `add` at the same time one is heard.
+pub async fn of_several_who_add_one_is_heard<C: Cache + ?Sized>(cache: &C) {
+    let key = key();
+    let add = async |value: usize| {
+        cache.add(&key, &value.to_string(), LIFE).await.unwrap();
+        cache.get(&key).await.unwrap()
+    };
+    let seen = join_all((0..20).map(add)).await;
+    assert!(seen[0].is_some() && seen.iter().all(|one| *one == seen[0]), "{seen:?}");
+}
+
+fn key() -> String {
+    format!("test:{}", Uuid::now_v7())
+}

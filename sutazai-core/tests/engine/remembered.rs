@@ -1,0 +1,80 @@
+//! What engines over one store remember together, and that they do without.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use sutazai_core::domain::{NewTask, TaskStatus};
+use sutazai_core::engine::Engine;
+use sutazai_core::memory::{MemoryCache, MemoryTaskStore};
+use sutazai_core::ports::{Cache, TaskStore};
+use sutazai_core::testing::{ManualClock, MockCache};
+use sutazai_core::{Error, ErrorKind};
+
+use super::actor::Actor;
+use super::stage::ME;
+
+fn engine(store: &Arc<MemoryTaskStore>, cache: Arc<dyn Cache>, workers: usize) -> Engine {
+    let builder = Engine::builder().task_store(store.clone()).cache(cache).workers(workers);
+    builder.agent(Arc::new(Actor::default())).build().unwrap()
+}
+
+#[tokio::test]
+async fn an_ended_task_is_remembered_until_somebody_changes_it() {
+    let (store, clock) = (Arc::new(MemoryTaskStore::new()), Arc::new(ManualClock::new()));
+    let cache = Arc::new(MemoryCache::new(clock.clone()));
+    let (one, two) = (engine(&store, cache.clone(), 0), engine(&store, cache.clone(), 1));
+    assert_eq!(one.agents_seen().await, Some(vec![None]));
+    two.start();
+    let mut ended = Vec::new();
+    for what in ["finish", "finish", "refuse"] {
+        let task = one.submit(&ME, NewTask::new("actor", json!({ "do": what }))).await.unwrap();
+        ended.push(one.wait(&ME, task.id).await.unwrap());
+        assert_eq!(one.task(&ME, task.id).await.unwrap(), *ended.last().unwrap());
+    }
+    assert!(one.agents_seen().await.unwrap()[0].is_some());
+    two.shutdown(Duration::ZERO).await;
+
+    // Behind the engines' back: it is the remembered one that they give.
+    store.delete(ended[0].id).await.unwrap();
+    assert_eq!(two.task(&ME, ended[0].id).await.unwrap(), ended[0]);
+    clock.advance(Duration::from_secs(301));
+    assert_eq!(two.task(&ME, ended[0].id).await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(one.agents_seen().await, Some(vec![None]));
+
+    one.task(&ME, ended[1].id).await.unwrap();
+    two.delete(&ME, ended[1].id).await.unwrap();
+    assert_eq!(one.task(&ME, ended[1].id).await.unwrap_err().kind(), ErrorKind::NotFound);
+
+    assert_eq!(one.task(&ME, ended[2].id).await.unwrap().status, TaskStatus::Failed);
+    two.retry(&ME, ended[2].id).await.unwrap();
+    assert_eq!(one.task(&ME, ended[2].id).await.unwrap().status, TaskStatus::Pending);
+    // Who read it before and comes late does not bring it back.
+    let late = serde_json::to_string(&ended[2]).unwrap();
+    cache.add(&format!("task:result:{}", ended[2].id), &late, Duration::from_secs(300)).await.unwrap();
+    assert_eq!(one.task(&ME, ended[2].id).await.unwrap().status, TaskStatus::Pending);
+}
+
+#[tokio::test]
+async fn a_cache_that_is_away_or_holds_nonsense_hinders_nobody() {
+    let mut away = MockCache::new();
+    away.expect_get().returning(|_| Err(Error::unavailable("away")));
+    away.expect_put().returning(|_, _, _| Err(Error::unavailable("away")));
+    away.expect_add().returning(|_, _, _| Err(Error::unavailable("away")));
+    let mut odd = MockCache::new();
+    odd.expect_get().returning(|_| Ok(Some("{\"id\":".into())));
+    odd.expect_put().returning(|_, _, _| Ok(()));
+    for (cache, seen) in [(away, None), (odd, Some(vec![None]))] {
+        let store = Arc::new(MemoryTaskStore::new());
+        let engine = engine(&store, Arc::new(cache), 1);
+        engine.start();
+        let task = engine.submit(&ME, NewTask::new("actor", json!({ "do": "refuse" }))).await.unwrap();
+        assert_eq!(engine.wait(&ME, task.id).await.unwrap().status, TaskStatus::Failed);
+        assert_eq!(engine.task(&ME, task.id).await.unwrap().status, TaskStatus::Failed);
+        assert_eq!(engine.agents_seen().await, seen);
+        engine.retry(&ME, task.id).await.unwrap();
+        engine.wait(&ME, task.id).await.unwrap();
+        engine.delete(&ME, task.id).await.unwrap();
+        engine.shutdown(Duration::ZERO).await;
+    }
+}

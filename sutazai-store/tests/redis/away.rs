@@ -1,0 +1,81 @@
+//! Redis goes away, hangs, and comes back.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sutazai_core::ErrorKind;
+use sutazai_core::domain::UserId;
+use sutazai_core::ports::{Allowance, Cache, Clock, Quota, RateKey, RateLimiter, SystemClock};
+use sutazai_core::testing::MockRateLimiter;
+use sutazai_store::redis::{Redis, RedisCache, RedisRateLimiter};
+
+use crate::place::Server;
+
+/// Counts for itself: grants everything, with a mark that tells it apart.
+fn own() -> Arc<MockRateLimiter> {
+    let mut own = MockRateLimiter::new();
+    own.expect_quota().return_const(Quota::per_minute(1_000));
+    own.expect_take()
+        .returning(|_| Ok(Allowance::Granted { remaining: 77_777, whole_after: Duration::ZERO }));
+    Arc::new(own)
+}
+
+async fn counted_here(limiter: &RedisRateLimiter, key: &RateKey) -> bool {
+    matches!(limiter.take(key).await.unwrap(), Allowance::Granted { remaining: 77_777, .. })
+}
+
+async fn until_back(redis: &Redis) {
+    let begun = Instant::now();
+    while redis.reach().await.is_err() {
+        assert!(begun.elapsed() < Duration::from_secs(10), "Redis is there, and is not found again");
+        SystemClock.sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_fall_back_and_come_back_over_restarts_and_hangs() {
+    let mut server = Server::start(None);
+    let (port, redis) = (server.port.clone(), Redis::at(&server.url).unwrap());
+    let limiter = RedisRateLimiter::new(redis.clone(), "calls", own(), Arc::new(SystemClock));
+    let cache = RedisCache::new(redis.clone());
+    let key = RateKey::User(UserId::new());
+    assert!(!counted_here(&limiter, &key).await);
+
+    for round in 0..2 {
+        drop(server);
+        let begun = Instant::now();
+        for _ in 0..1_000 {
+            assert!(counted_here(&limiter, &key).await, "round {round}");
+        }
+        assert!(begun.elapsed() < Duration::from_secs(3), "{:?} for what is away", begun.elapsed());
+        assert_eq!(cache.get("x").await.unwrap_err().kind(), ErrorKind::Unavailable);
+        assert_eq!(redis.reach().await.unwrap_err().kind(), ErrorKind::Unavailable);
+        server = Server::start(Some(&port));
+        until_back(&redis).await;
+        // The script is not there any more, and is brought again.
+        assert!(!counted_here(&limiter, &key).await, "round {round}");
+        cache.put("x", "y", Duration::from_secs(60)).await.unwrap();
+    }
+
+    server.signal("STOP");
+    let begun = Instant::now();
+    for _ in 0..100 {
+        assert!(counted_here(&limiter, &key).await);
+    }
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?} for what hangs", begun.elapsed());
+    server.signal("CONT");
+    until_back(&redis).await;
+    assert!(!counted_here(&limiter, &key).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_is_not_there_yet_is_found_when_it_comes() {
+    let port = Server::start(None).port.clone();
+    let redis = Redis::at(&format!("redis://:correct-horse@127.0.0.1:{port}/0")).unwrap();
+    assert_eq!(redis.reach().await.unwrap_err().kind(), ErrorKind::Unavailable);
+    let _server = Server::start(Some(&port));
+    until_back(&redis).await;
+    let wrong = Redis::at(&format!("redis://:wrong-horse@127.0.0.1:{port}/0")).unwrap();
+    let e = wrong.reach().await.unwrap_err();
+    assert!(!format!("{e:?} {wrong:?}").contains("wrong-horse"), "{e:?}");
+}

@@ -1,0 +1,181 @@
+//! Two servers that share a Redis: one limit, sessions that end at once, results and agents that are known to both.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use reqwest::{Client, Method, StatusCode};
+use serde_json::{Value, json};
+use sutazai_core::ports::{Clock, SystemClock};
+
+use crate::postgres::Postgres;
+use crate::support::{Place, Server};
+
+const PASSWORD: &str = "correct horse battery";
+const REDIS_PASSWORD: &str = "a-password-of-redis";
+
+/// A Redis of the test's own, ended with it.
+pub(crate) struct Redis {
+    script: Child,
+    stdin: Option<ChildStdin>,
+    pub(crate) url: String,
+    port: String,
+}
+
+impl Redis {
+    pub(crate) fn start(port: Option<&str>) -> Self {
+        let mut script = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/redis.sh"))
+            .args(port)
+            .env("SUTAZAI_TEST_REDIS_PASSWORD", REDIS_PASSWORD)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // All that it says: it would end early if nobody listened to the rest.
+        let said = BufReader::new(script.stdout.take().unwrap()).lines().take(3);
+        let said: Vec<String> = said.collect::<Result<_, _>>().unwrap();
+        let [url, port, _] = said.try_into().unwrap();
+        let stdin = script.stdin.take();
+        Self { script, stdin, url, port }
+    }
+
+    /// What it holds under this key.
+    fn get(&self, key: &str) -> String {
+        let asked = Command::new("redis-cli")
+            .args(["-p", &self.port, "get", key])
+            .env("REDISCLI_AUTH", REDIS_PASSWORD)
+            .output()
+            .unwrap();
+        String::from_utf8(asked.stdout).unwrap()
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        drop(self.stdin.take());
+        let _ = self.script.wait();
+    }
+}
+
+async fn ask(server: &Server, method: Method, path: &str, token: &str, body: Value) -> (StatusCode, Value) {
+    let request = Client::new().request(method, server.url(path)).bearer_auth(token).json(&body);
+    let answer = request.send().await.unwrap();
+    let status = answer.status();
+    (status, answer.json::<Value>().await.unwrap()["data"].take())
+}
+
+async fn get(server: &Server, path: &str, token: &str) -> (StatusCode, Value) {
+    ask(server, Method::GET, path, token, json!({})).await
+}
+
+async fn redis_is(server: &Server, status: &str) -> Value {
+    let begun = Instant::now();
+    loop {
+        let (code, report) = get(server, "/health/ready", "").await;
+        assert_eq!(code, StatusCode::OK, "{report}");
+        let redis = report["checks"].as_array().unwrap().iter().find(|check| check["name"] == "redis");
+        if redis.unwrap()["status"] == status {
+            return report;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(15), "{report}");
+        SystemClock.sleep(Duration::from_millis(200)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_servers_are_as_one_and_go_on_alone_while_redis_is_away() {
+    let (place, postgres, redis) = (Place::new(), Postgres::start(), Redis::start(None));
+    let mut settings = postgres.settings(&place);
+    settings.retain(|(name, _)| !["ENABLE_AUTH", "ENABLE_RATE_LIMITING"].contains(&name.as_str()));
+    for (name, value) in [
+        ("REDIS_URL", redis.url.as_str()),
+        ("JWT_SECRET_KEY", &"k".repeat(32)),
+        ("RATE_LIMIT_PER_MINUTE", "30"),
+        ("LOG_FORMAT", "json"),
+    ] {
+        settings.push((name.into(), value.into()));
+    }
+    let without_workers = [settings.clone(), vec![("WORKERS".into(), "0".into())]].concat();
+    let (mut one, two) = (Server::start(&place, &without_workers), Server::start(&place, &settings));
+    redis_is(&one, "healthy").await;
+
+    let ada = json!({ "username": "ada", "email": "ada@example.org", "password": PASSWORD });
+    let (status, ada) = ask(&one, Method::POST, "/api/v1/auth/register", "", ada).await;
+    assert_eq!(status, StatusCode::CREATED);
+    let token = ada["access_token"].as_str().unwrap();
+
+    // What agents somebody works for is known to the server that has no workers.
+    let begun = Instant::now();
+    let (_, agents) = loop {
+        let listed = get(&one, "/api/v1/agents", token).await;
+        if listed.1["items"][0]["online"] == true {
+            break listed;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(10), "{}", listed.1);
+        SystemClock.sleep(Duration::from_millis(500)).await;
+    };
+    assert!(agents["items"][0]["last_seen_at"].is_string(), "{agents}");
+
+    // An ended task is remembered, until it is deleted at whichever server.
+    let new = json!({ "agent": "hardware-optimizer", "payload": { "use_model": false } });
+    let (_, task) = ask(&one, Method::POST, "/api/v1/tasks", token, new).await;
+    let path = format!("/api/v1/tasks/{}", task["id"].as_str().unwrap());
+    let events = Client::new().get(one.url(&format!("{path}/events"))).bearer_auth(token).send().await;
+    assert!(events.unwrap().text().await.unwrap().contains("completed"));
+    let (_, first) = get(&one, &path, token).await;
+    let key = format!("task:result:{}", task["id"].as_str().unwrap());
+    assert!(redis.get(&key).contains("\"completed\""), "{}", redis.get(&key));
+    assert_eq!(get(&two, &path, token).await, (StatusCode::OK, first));
+    assert_eq!(ask(&two, Method::DELETE, &path, token, json!({})).await.0, StatusCode::OK);
+    assert_eq!(get(&one, &path, token).await.0, StatusCode::NOT_FOUND);
+
+    // The limit is one for both.
+    let mut granted = 0;
+    for n in 0..60 {
+        let server = [&one, &two][n % 2];
+        granted += u32::from(get(server, "/api/v1/auth/me", token).await.0 == StatusCode::OK);
+    }
+    assert!((15..=30).contains(&granted), "{granted} of 60 passed");
+    assert_eq!(get(&two, "/api/v1/auth/me", token).await.0, StatusCode::TOO_MANY_REQUESTS);
+
+    // A session that ends at one server is refused by the other at its next request.
+    let eve = json!({ "username": "eve", "email": "eve@example.org", "password": PASSWORD });
+    let (_, eve) = ask(&one, Method::POST, "/api/v1/auth/register", "", eve).await;
+    let eve = eve["access_token"].as_str().unwrap();
+    assert_eq!(get(&two, "/api/v1/auth/me", eve).await.0, StatusCode::OK);
+    assert_eq!(ask(&one, Method::POST, "/api/v1/auth/logout", eve, json!({})).await.0, StatusCode::OK);
+    assert_eq!(get(&two, "/api/v1/auth/me", eve).await.0, StatusCode::UNAUTHORIZED);
+
+    // Without Redis each counts for itself, and the servers go on.
+    let port = redis.port.clone();
+    drop(redis);
+    let mut granted = 0;
+    for n in 0..60 {
+        let (status, _) = get([&one, &two][n % 2], "/api/v1/auth/me", token).await;
+        granted += u32::from(status == StatusCode::OK);
+    }
+    assert_eq!(granted, 60, "30 at each server");
+    let report = redis_is(&one, "degraded").await;
+    assert_eq!(report["status"], "degraded", "{report}");
+    assert_eq!(get(&one, "/api/v1/agents", "").await.0, StatusCode::UNAUTHORIZED);
+    let _again = Redis::start(Some(&port));
+    redis_is(&one, "healthy").await;
+    redis_is(&two, "healthy").await;
+    one.signal("TERM");
+    one.ended_within(Duration::from_secs(15));
+    let log = one.log();
+    assert_eq!(log.matches("Redis is away").count(), 1, "{log}");
+    assert_eq!(log.matches("Redis is back").count(), 1, "{log}");
+    assert!(!log.contains(REDIS_PASSWORD));
+}
+
+#[test]
+fn a_bad_address_of_redis_is_named_and_hidden() {
+    let place = Place::new();
+    let mut settings = place.settings();
+    settings.push(("REDIS_URL".into(), format!("redis:/:{REDIS_PASSWORD}@here")));
+    let output = place.sutazai(&settings, &["serve"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("REDIS_URL: expected an address") && !said.contains(REDIS_PASSWORD), "{said}");
+}
