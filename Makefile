@@ -1,11 +1,15 @@
 # The two commands: `make run` and `make test`. Both bring what is missing on a bare Debian machine.
-.PHONY: run test lint
+.PHONY: run test soak lint
 
 run:
 	@scripts/run.sh
 
 test:
 	@scripts/test.sh
+
+# An hour of pulled plugs.
+soak:
+	@scripts/soak.sh
 
 lint:
 	@scripts/lint.sh

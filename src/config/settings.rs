@@ -194,7 +194,7 @@ pub const SETTINGS: &[Setting] = &[
         name: "LEASE_SECONDS",
         secret: false,
         help: "after how long a dead process's tasks are taken over, 1 to 3600",
-        default: || Some("15".into()),
+        default: || Some("10".into()),
     },
     Setting {
         name: "SHUTDOWN_GRACE_SECONDS",

@@ -41,7 +41,7 @@ impl EngineBuilder {
             clock: Arc::new(SystemClock),
             tracer: Arc::new(SilentTracer),
             workers: std::thread::available_parallelism().map_or(1, usize::from),
-            lease: Duration::from_secs(15),
+            lease: Duration::from_secs(10),
         }
     }
 
@@ -106,7 +106,7 @@ impl EngineBuilder {
         self
     }
 
-    /// How long a claim lasts without a heartbeat; default 15 s. A dead worker's task is taken over after that.
+    /// How long a claim lasts without a heartbeat; default 10 s. A dead worker's task is taken over after that.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
         self

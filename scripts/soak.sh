@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# `make soak`: the faults driver for an hour over a million tasks; what is given goes to it, see `--help`.
+. "$(dirname "$0")/env.sh"
+cd "$root"
+
+scripts/install.sh test
+SUTAZAI_REDOC=$(scripts/redoc.sh)
+export SUTAZAI_REDOC
+[ $# -gt 0 ] || set -- --seconds 3600 --tasks 1000000
+exec cargo test --release --all-features --test faults -- "$@"

@@ -1,0 +1,140 @@
+//! One process of the cluster: a server with or without workers, or workers only, as the `sutazai` binary runs them,
+//! with the agent that leaves traces. Its settings are environment variables, as the binary's are.
+
+use std::fs::OpenOptions;
+use std::io::{Read, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use sutazai::config::Layers;
+use sutazai::domain::{AgentDescriptor, NewTask, Step};
+use sutazai::ports::{Agent, AgentContext};
+use sutazai::setup::{Service, Worker};
+use sutazai::{Error, Result, http};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// The variable that makes a process a node: `serve` or `worker`.
+pub(crate) const ROLE: &str = "SUTAZAI_FAULTS_ROLE";
+/// The file to which each run of the agent adds a line.
+pub(crate) const TRACES: &str = "SUTAZAI_FAULTS_TRACES";
+/// What the driver calls the process.
+pub(crate) const NAME: &str = "SUTAZAI_FAULTS_NAME";
+/// The agent's name.
+pub(crate) const AGENT: &str = "stamp";
+
+/// Runs until SIGTERM, or until the driver is gone.
+pub(crate) async fn run(role: &str) {
+    std::thread::spawn(|| {
+        let _ = std::io::stdin().read(&mut [0]);
+        std::process::exit(3);
+    });
+    let layers = Layers::read(|name| std::env::var(name).ok(), None, &[]);
+    let config = if role == "serve" { layers.check() } else { layers.check_worker() }.unwrap();
+    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false);
+    log.with_env_filter(config.log_level.as_deref().unwrap_or("info")).init();
+    let mut stopped = signal(SignalKind::terminate()).unwrap();
+    let stopped = async move { stopped.recv().await.unwrap_or_default() };
+    let (traces, name) = (std::env::var_os(TRACES).unwrap().into(), std::env::var(NAME).unwrap());
+    let stamp = Arc::new(Stamp { traces, name });
+    if role == "serve" {
+        let service =
+            until_open(|| Service::open_with(&config, |builder| builder.agent(stamp.clone()))).await;
+        let listener = TcpListener::bind(config.listen).await.unwrap();
+        service.start();
+        http::serve_with(&config.server, listener, http::router(service.app()), stopped).await.unwrap();
+        service.shutdown(config.shutdown_grace).await;
+    } else {
+        let worker = until_open(|| Worker::open_with(&config, |builder| builder.agent(stamp.clone()))).await;
+        worker.start();
+        stopped.await;
+        worker.shutdown(config.shutdown_grace).await;
+    }
+}
+
+/// The database may be away just now. That ends the binary, and whoever runs it starts it again.
+async fn until_open<T>(open: impl AsyncFn() -> Result<T>) -> T {
+    loop {
+        match open().await {
+            Ok(opened) => return opened,
+            Err(e) => eprintln!("not started yet: {e}"),
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+}
+
+/// Adds a line with task, attempt and process to a file at each run, then does as the payload says.
+#[derive(Debug)]
+struct Stamp {
+    traces: PathBuf,
+    name: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Payload {
+    n: u64,
+    /// How long it takes.
+    work_ms: u64,
+    /// How often it fails before it does not.
+    #[serde(default)]
+    fail: u32,
+    /// Whether it fails for good.
+    #[serde(default)]
+    doomed: bool,
+    /// How many other tasks it needs.
+    #[serde(default)]
+    children: u64,
+}
+
+#[async_trait]
+impl Agent for Stamp {
+    fn descriptor(&self) -> AgentDescriptor {
+        AgentDescriptor {
+            name: AGENT.into(),
+            description: "Leaves a trace of each run.".into(),
+            capabilities: vec!["test".into()],
+            input_schema: json!({ "type": "object", "required": ["n", "work_ms"] }),
+        }
+    }
+
+    async fn run(&self, context: &AgentContext) -> Result<Step> {
+        let task = &context.task;
+        let payload: Payload = serde_json::from_value(task.payload.clone())
+            .map_err(|e| Error::invalid("payload", e.to_string()))?;
+        self.trace(&format!("{} {} {}\n", task.id, task.attempt, self.name))?;
+        if payload.children > 0 && context.children.is_empty() {
+            let child =
+                |n| NewTask { max_attempts: 100, ..NewTask::new(AGENT, json!({ "n": n, "work_ms": 1 })) };
+            return Ok(Step::Wait {
+                children: (0..payload.children).map(child).collect(),
+                state: Value::Null,
+            });
+        }
+        context.progress(0.5, "half of it");
+        let work = context.clock.sleep(Duration::from_millis(payload.work_ms));
+        if context.cancellation.run_until_cancelled(work).await.is_none() {
+            return Err(Error::cancelled("the task was asked to stop"));
+        }
+        if payload.doomed {
+            return Err(Error::invalid("n", "this one fails for good"));
+        }
+        if task.failures < payload.fail {
+            return Err(Error::unavailable("not yet"));
+        }
+        let of_children: Vec<_> = context.children.iter().filter_map(|child| child.result.as_ref()).collect();
+        Ok(Step::Done(json!({ "square": payload.n * payload.n, "children": of_children.len() })))
+    }
+}
+
+impl Stamp {
+    /// One write for the line, so that those of several processes never mix.
+    fn trace(&self, line: &str) -> Result<()> {
+        let file = OpenOptions::new().append(true).create(true).open(&self.traces);
+        file.and_then(|mut file| file.write_all(line.as_bytes()))
+            .map_err(|e| Error::unavailable(format!("cannot write to {}: {e}", self.traces.display())))
+    }
+}

@@ -1,0 +1,77 @@
+//! The database server of a run (`scripts/postgres.sh`), and questions to it that take no code of ours.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, ChildStdin, Command, Stdio};
+
+#[derive(Debug)]
+pub(crate) struct Postgres {
+    script: Child,
+    /// The script ends the server when this is closed.
+    stdin: Option<ChildStdin>,
+    /// `postgres://user:password@host:port`
+    address: String,
+    data: String,
+    programs: String,
+}
+
+impl Postgres {
+    pub(crate) fn start() -> Self {
+        let mut script = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/postgres.sh"))
+            .arg("max_connections=200")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(script.stdout.take().unwrap()).lines();
+        let mut line = || lines.next().expect("scripts/postgres.sh could not start a server").unwrap();
+        let (address, data, programs) = (line(), line(), line());
+        let stdin = script.stdin.take();
+        Self { script, stdin, address, data, programs }
+    }
+
+    /// Where it listens.
+    pub(crate) fn socket(&self) -> SocketAddr {
+        self.address.rsplit_once('@').unwrap().1.parse().unwrap()
+    }
+
+    /// The address of the database for who comes through this port.
+    pub(crate) fn url_through(&self, port: u16) -> String {
+        let (user, _) = self.address.rsplit_once('@').unwrap();
+        format!("{user}@127.0.0.1:{port}/postgres")
+    }
+
+    /// Ends it as a crash would, and starts it again.
+    pub(crate) fn crash(&self) {
+        let owner = std::fs::metadata(&self.data).unwrap();
+        let mut command = Command::new(format!("{}/pg_ctl", self.programs));
+        command.args(["restart", "-m", "immediate", "-w", "-t", "60", "-D", &self.data, "-l"]);
+        command.arg(format!("{}/log", self.data)).stdout(Stdio::null()).current_dir("/");
+        if std::fs::metadata("/proc/self").unwrap().uid() != owner.uid() {
+            command.uid(owner.uid()).gid(owner.gid());
+        }
+        assert!(command.status().unwrap().success(), "the database server does not come back");
+    }
+
+    /// The rows that a query gives, tab between the columns; an error while the server is away.
+    pub(crate) fn ask(&self, sql: &str) -> Result<Vec<String>, String> {
+        let asked = Command::new(format!("{}/psql", self.programs))
+            .args([&format!("{}/postgres", self.address), "-XAtq", "-F", "\t", "-c", sql])
+            .output()
+            .unwrap();
+        if asked.status.success() {
+            Ok(String::from_utf8(asked.stdout).unwrap().lines().map(str::to_owned).collect())
+        } else {
+            Err(String::from_utf8_lossy(&asked.stderr).into_owned())
+        }
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        drop(self.stdin.take());
+        let _ = self.script.wait();
+    }
+}

@@ -1,0 +1,74 @@
+//! What a run says: how far it is, and what it did.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+
+use crate::cluster::Cluster;
+use crate::ledger::Ledger;
+
+/// What was counted.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    plugs: Mutex<BTreeMap<String, u64>>,
+    /// Which node was killed when.
+    kills: Mutex<Vec<(String, DateTime<Utc>)>>,
+    figures: Mutex<Vec<(&'static str, u64)>>,
+}
+
+impl Tally {
+    /// One more of this kind.
+    pub(crate) fn pulled(&self, plug: &str) {
+        *self.plugs.lock().unwrap().entry(plug.to_owned()).or_default() += 1;
+    }
+
+    /// This one, just now.
+    pub(crate) fn killed(&self, node: &str) {
+        self.kills.lock().unwrap().push((node.to_owned(), Utc::now()));
+    }
+
+    /// When the node was killed that was at work at an instant, if it was before another.
+    pub(crate) fn kill_between(
+        &self,
+        node: &str,
+        from: DateTime<Utc>,
+        to: DateTime<Utc>,
+    ) -> Option<DateTime<Utc>> {
+        let kills = self.kills.lock().unwrap();
+        kills.iter().find(|(name, at)| name == node && *at >= from && *at <= to).map(|(_, at)| *at)
+    }
+
+    /// A figure of the end.
+    pub(crate) fn figure(&self, name: &'static str, value: u64) {
+        self.figures.lock().unwrap().push((name, value));
+    }
+
+    /// How many plugs were pulled.
+    fn count(&self) -> u64 {
+        self.plugs.lock().unwrap().values().sum()
+    }
+
+    /// Everything, a line each.
+    pub(crate) fn print(&self) {
+        println!("plugs pulled:");
+        self.plugs.lock().unwrap().iter().for_each(|(plug, count)| println!("{count:>8}  {plug}"));
+        println!("record:");
+        self.figures.lock().unwrap().iter().for_each(|(name, value)| println!("{value:>8}  {name}"));
+    }
+}
+
+/// Says every ten seconds how far the run is.
+pub(crate) async fn watch(ledger: Arc<Ledger>, cluster: Arc<Cluster>, tally: Arc<Tally>, begun: Instant) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        let (acknowledged, again) = ledger.counts();
+        let open = cluster.open_tasks().map_or("?".into(), |open| open.to_string());
+        println!(
+            "{:>6.0} s  {acknowledged} acknowledged, {again} requests sent again, {open} open, {} plugs pulled",
+            begun.elapsed().as_secs_f64(),
+            tally.count()
+        );
+    }
+}
