@@ -24,6 +24,7 @@ use sutazai_core::identity::{Identity, IdentityConfig};
 use sutazai_core::ports::{
     AgentContext, Clock, EventSink, MetricSource, MetricStore, ModelBackend, SystemClock,
 };
+use sutazai_core::relay::Relay;
 use sutazai_core::{Error, Result};
 use sutazai_http::auth::{Argon2Cost, Argon2PasswordHasher, JwtTokenSigner};
 use sutazai_http::{App, Monitoring, Protection, RateLimits};
@@ -45,6 +46,7 @@ pub struct Service {
     history: Arc<History>,
     monitoring: Option<Monitoring>,
     shared: SharedParts,
+    relay: Option<Arc<Relay>>,
     data_folder: Option<PathBuf>,
     stop: CancellationToken,
     background: TaskTracker,
@@ -90,6 +92,10 @@ impl Service {
         clock: Arc<dyn Clock>,
         more: impl FnOnce(EngineBuilder) -> EngineBuilder,
     ) -> Result<Self> {
+        let relay = shared.relay(&stores, &clock);
+        if let Some(relay) = &relay {
+            relay.begin().await?;
+        }
         let mut builder = Engine::builder()
             .task_store(stores.tasks.clone())
             .metric_store(stores.metrics.clone())
@@ -122,6 +128,7 @@ impl Service {
             protection: Protection::default(),
             monitoring: None,
             shared,
+            relay,
             data_folder: data_folder(config),
             stop: CancellationToken::new(),
             background: TaskTracker::new(),
@@ -147,8 +154,8 @@ impl Service {
         self.shared.watched(app)
     }
 
-    /// Starts the workers, the metric history, the upkeep of the figures, and the look for sessions that ended
-    /// elsewhere, and has the model loaded that answers by default.
+    /// Starts the workers, the metric history, the upkeep of the figures, the relay to the message bus, and the look
+    /// for sessions that ended elsewhere, and has the model loaded that answers by default.
     pub fn start(&self) {
         self.engine.start();
         if let Some(model) = self.engine.model_for(&Caller::System) {
@@ -164,6 +171,10 @@ impl Service {
                     monitoring.upkeep();
                 }
             });
+        }
+        if let Some(relay) = self.relay.clone() {
+            let stop = self.stop.clone();
+            self.background.spawn(async move { relay.run(stop).await });
         }
         if let Some(identity) = self.identity.clone() {
             let stop = self.stop.clone();

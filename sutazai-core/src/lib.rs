@@ -8,6 +8,7 @@
 //! * [`ports`]: one trait a file, each with a `# Contract` that its conformance suite proves,
 //! * [`engine`]: the inbound API and the workers,
 //! * [`model_gate`]: who may use the model, and when,
+//! * [`relay`]: events on their way to a message bus,
 //! * [`identity`]: register, login, refresh, roles,
 //! * [`trace`]: the trace that the running code belongs to,
 //! * [`memory`]: reference adapters over std collections,
@@ -21,6 +22,7 @@ pub mod identity;
 pub mod memory;
 pub mod model_gate;
 pub mod ports;
+pub mod relay;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod trace;

@@ -2,7 +2,8 @@
 //!
 //! [`open`] looks at the address and gives the stores of one database; which technology is behind them
 //! is not visible from outside. [`migrations`] brings its schema forward and back.
-//! With the feature `redis`, servers share counts of requests and a cache in a Redis.
+//! With the feature `redis`, servers share counts of requests and a cache in a Redis; with `rabbitmq`, other programs hear of
+//! events over a RabbitMQ.
 
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod changes;
@@ -11,6 +12,8 @@ mod fault;
 pub mod migrations;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "rabbitmq")]
+pub mod rabbitmq;
 #[cfg(feature = "redis")]
 pub mod redis;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
@@ -20,7 +23,9 @@ mod sqlite;
 
 use std::sync::Arc;
 
-use sutazai_core::ports::{ApiKeyStore, ConversationStore, IdentityStore, MetricStore, TaskStore};
+use sutazai_core::ports::{
+    ApiKeyStore, ConversationStore, IdentityStore, MetricStore, RelayStore, TaskStore,
+};
 use sutazai_core::{Error, Result};
 
 /// The stores of one database.
@@ -36,6 +41,8 @@ pub struct Stores {
     pub conversations: Arc<dyn ConversationStore>,
     /// Metrics over time.
     pub metrics: Arc<dyn MetricStore>,
+    /// How far events have been passed on to a message bus.
+    pub relays: Arc<dyn RelayStore>,
 }
 
 /// Opens the stores at a `DATABASE_URL` and brings its schema up to date.

@@ -21,6 +21,7 @@ use super::conversation_store::PostgresConversationStore;
 use super::fault::{self, Fault, Outcome};
 use super::identity_store::PostgresIdentityStore;
 use super::metric_store::PostgresMetricStore;
+use super::relay_store::PostgresRelayStore;
 use super::schema::migrate_up;
 use super::task_store::PostgresTaskStore;
 use crate::Stores;
@@ -75,7 +76,8 @@ pub(crate) async fn open(url: &str) -> Result<Stores> {
         identity: Arc::new(PostgresIdentityStore::new(database.clone())),
         api_keys: Arc::new(PostgresApiKeyStore::new(database.clone())),
         conversations: Arc::new(PostgresConversationStore::new(database.clone())),
-        metrics: Arc::new(PostgresMetricStore::new(database)),
+        metrics: Arc::new(PostgresMetricStore::new(database.clone())),
+        relays: Arc::new(PostgresRelayStore::new(database)),
     })
 }
 

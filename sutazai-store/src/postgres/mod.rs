@@ -8,7 +8,7 @@
 //! * `record`: a task as a row, `text`: texts in it that PostgreSQL has no place for,
 //! * `rows`: what the rules of changing tasks need,
 //! * `queue`: the hot statements of the queue, and its other writes,
-//! * `task_store`, `identity_store`, `api_key_store`, `conversation_store`, `metric_store`: the ports,
+//! * `task_store`, `identity_store`, `api_key_store`, `conversation_store`, `metric_store`, `relay_store`: the ports,
 //! * `fault`: the one place where errors of the library become ours.
 
 mod api_key_store;
@@ -22,6 +22,7 @@ mod metric_store;
 mod plans;
 mod queue;
 mod record;
+mod relay_store;
 mod rows;
 mod schema;
 mod task_store;

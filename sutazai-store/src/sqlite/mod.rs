@@ -7,7 +7,7 @@
 //! * `record`: a task as a row,
 //! * `rows`: what the rules of changing tasks need,
 //! * `queue`: the writes of the queue,
-//! * `task_store`, `identity_store`, `api_key_store`, `conversation_store`, `metric_store`: the
+//! * `task_store`, `identity_store`, `api_key_store`, `conversation_store`, `metric_store`, `relay_store`: the
 //!   ports,
 //! * `fault`: the one place where errors of the library become ours.
 
@@ -19,6 +19,7 @@ mod identity_store;
 mod metric_store;
 mod queue;
 mod record;
+mod relay_store;
 mod rows;
 mod schema;
 mod statement;

@@ -1,10 +1,10 @@
-//! `SqliteTaskStore`, `SqliteIdentityStore`, `SqliteApiKeyStore`, `SqliteConversationStore` and `SqliteMetricStore`
-//! against the suites of their ports, each part over a new file.
+//! `SqliteTaskStore`, `SqliteIdentityStore`, `SqliteApiKeyStore`, `SqliteConversationStore`, `SqliteMetricStore` and
+//! `SqliteRelayStore` against the suites of their ports, each part over a new file.
 
 use std::sync::{Arc, Mutex};
 
 use sutazai_core::testing::{
-    api_key_store, conversation_store, identity_store, metric_store, schedules, task_store,
+    api_key_store, conversation_store, identity_store, metric_store, relay_store, schedules, task_store,
 };
 use sutazai_store::Stores;
 
@@ -64,6 +64,12 @@ async fn conversation_store_conforms() {
 async fn metric_store_conforms() {
     let places = Places::default();
     metric_store::run_all(|| async { places.open().await.metrics }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn relay_store_conforms() {
+    let places = Places::default();
+    relay_store::run_all(|| async { places.open().await.relays }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
