@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Our server, over PostgreSQL and over SQLite, beside one of FastAPI, uvicorn and asyncpg (benches/peers/fastapi) over the
-# same PostgreSQL with every commit synced: the same routes, rows and token check, on this machine, in this run.
+# same PostgreSQL with every commit synced: the same routes, rows and token check, on this machine, in turns; and beside a
+# handler of axum alone (benches/peers/axum). ROUNDS, SECONDS_EACH and WORKERS may be set. The medians go into
+# docs/performance.md.
 . "$(dirname "$0")/../scripts/env.sh"
 cd "$root"
 
@@ -15,4 +17,7 @@ if ! cmp -s benches/peers/fastapi/requirements.txt "$venv/requirements.txt"; the
 fi
 say "Building"
 cargo build --quiet --release --features cli,postgres --bin sutazai
-exec "$venv/bin/python" benches/http/measure.py "$CARGO_TARGET_DIR/release/sutazai" "$venv/bin/python"
+cargo build --quiet --release --manifest-path benches/peers/axum/Cargo.toml
+export PYTHONPATH=$root/benches
+exec "$venv/bin/python" benches/http/measure.py "$CARGO_TARGET_DIR/release/sutazai" "$venv/bin/python" \
+    "$CARGO_TARGET_DIR/release/bare-axum"

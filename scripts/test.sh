@@ -5,10 +5,11 @@ cd "$root"
 
 scripts/install.sh test
 SUTAZAI_TEST_MODEL=$(scripts/model.sh)
+SUTAZAI_TEST_EMBEDDING_MODEL=$(scripts/embedding-model.sh)
 SUTAZAI_TEST_LLAMA_SERVER=$(scripts/llama-server.sh)
 SUTAZAI_TEST_PYTHON=$(scripts/python-env.sh)
 SUTAZAI_REDOC=$(scripts/redoc.sh)
-export SUTAZAI_REDOC SUTAZAI_TEST_MODEL SUTAZAI_TEST_LLAMA_SERVER SUTAZAI_TEST_PYTHON
+export SUTAZAI_REDOC SUTAZAI_TEST_MODEL SUTAZAI_TEST_EMBEDDING_MODEL SUTAZAI_TEST_LLAMA_SERVER SUTAZAI_TEST_PYTHON
 
 say "Rust"
 cargo test --workspace --all-features --no-fail-fast

@@ -45,6 +45,8 @@ pub enum LogFormat {
 pub struct Config {
     /// Where tasks, users and history live, such as `sqlite:///var/lib/sutazai/sutazai.db`.
     pub database_url: Secret,
+    /// The same PostgreSQL server without the pooler that `database_url` leads to, to hear what other processes say.
+    pub database_listen_url: Option<Secret>,
     /// The Redis that servers share limits and caches in; without, each has its own limits and no cache.
     pub redis_url: Option<Secret>,
     /// The RabbitMQ that other programs hear of events over; without, they do not.

@@ -68,8 +68,8 @@ impl Service {
     ) -> Result<Self> {
         // First: what is opened below has figures of its own.
         let monitoring = config.enable_monitoring.then(|| monitoring(config)).transpose()?;
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let stores = stores(config).await?;
+        let clock = stores.clock.clone();
         let shared = SharedParts::open(config)?;
         let mut identity =
             config.enable_auth.then(|| identity(config, &stores, clock.clone())).transpose()?;
@@ -80,7 +80,7 @@ impl Service {
             first_admin(identity, admin).await?;
         }
         let protection = protection(config, &shared, &clock);
-        let service = Self::without_callers(config, stores, shared, clock, more).await?;
+        let service = Self::without_callers(config, stores, shared, more).await?;
         Ok(Self { identity, monitoring, protection, ..service })
     }
 
@@ -89,9 +89,9 @@ impl Service {
         config: &Config,
         stores: Stores,
         shared: SharedParts,
-        clock: Arc<dyn Clock>,
         more: impl FnOnce(EngineBuilder) -> EngineBuilder,
     ) -> Result<Self> {
+        let clock = stores.clock.clone();
         let relay = shared.relay(&stores, &clock);
         if let Some(relay) = &relay {
             relay.begin().await?;
@@ -214,7 +214,7 @@ impl Worker {
     ) -> Result<Self> {
         let stores = stores(config).await?;
         let shared = SharedParts::open(config)?;
-        Service::without_callers(config, stores, shared, Arc::new(SystemClock), more).await.map(Self)
+        Service::without_callers(config, stores, shared, more).await.map(Self)
     }
 
     /// The engine.
@@ -250,7 +250,8 @@ fn data_folder(config: &Config) -> Option<PathBuf> {
 
 /// Opens the stores that `DATABASE_URL` names.
 pub async fn stores(config: &Config) -> Result<Stores> {
-    sutazai_store::open(config.database_url.expose()).await
+    let listen_url = config.database_listen_url.as_ref().map(Secret::expose);
+    sutazai_store::open_listening(config.database_url.expose(), listen_url).await
 }
 
 /// Connects the backends that `MODEL_BACKENDS` names; none when it names none.
@@ -334,15 +335,14 @@ pub async fn analysis_context(
     use_model: bool,
     events: Arc<dyn EventSink>,
 ) -> Result<AgentContext> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let model = if use_model { models(config, clock.clone()).await? } else { None };
-    let metric_store = match stores(config).await {
-        Ok(stores) => Some(stores.metrics),
+    let (metric_store, clock) = match stores(config).await {
+        Ok(stores) => (Some(stores.metrics), stores.clock),
         Err(e) => {
             tracing::warn!(error = %e, "no history, so no trends");
-            None
+            (None, Arc::new(SystemClock) as Arc<dyn Clock>)
         }
     };
+    let model = if use_model { models(config, clock.clone()).await? } else { None };
     let new = NewTask::new("hardware-optimizer", json!({ "use_model": use_model }));
     Ok(AgentContext {
         task: Task::pending(new, None, None, clock.now()),

@@ -1,174 +1,75 @@
-"""Starts the database and one server after the other, asks each with wrk, and prints what came of it."""
+"""Starts the database, asks one server after the other with wrk, some rounds of it, and writes the medians into
+docs/performance.md."""
 
 import json
 import os
-import pathlib
-import secrets
-import signal
-import socket
+import statistics
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.error
-import urllib.request
 
-HERE = pathlib.Path(__file__).parent
-SUTAZAI, PYTHON = sys.argv[1:3]
-SECONDS = int(os.environ.get("SECONDS_EACH", "8"))
-CONNECTIONS = 50
-WORKERS = (1, 2, 3, 4)
+from servers import CONNECTIONS, bare, ours, theirs
+from stage import report
+from stage.postgres import Postgres
+
+SUTAZAI, PYTHON, BARE = sys.argv[1:4]
+SECONDS = int(os.environ.get("SECONDS_EACH", "5"))
+ROUNDS = int(os.environ.get("ROUNDS", "3"))
+WORKERS = [int(word) for word in os.environ.get("WORKERS", "1 2 3 4").split()]
+USERS = 20
+TASKS_EACH = 20
 ROUTES = ("POST /tasks", "GET /tasks/{id}", "GET /tasks?limit=10", "/health")
-SECRET = secrets.token_hex(32)
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def processor_time(pid):
-    """Seconds of processor time so far of a process and of those that it started, by their ids."""
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    times = {pid: (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")}
-    for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-        times |= processor_time(int(child))
-    return times
-
-
-class Server:
-    """A process that listens, until the end of the block."""
-
-    def __init__(self, command, environment, cwd=None):
-        self.port = free_port()
-        self.log = tempfile.TemporaryFile()
-        command = [word.replace("PORT", str(self.port)) for word in command]
-        self.process = subprocess.Popen(
-            command, env={**os.environ, **environment}, cwd=cwd, stdout=self.log, stderr=self.log,
-            start_new_session=True,
-        )
-
-    def __enter__(self):
-        for _ in range(300):
-            if self.process.poll() is not None:
-                break
-            try:
-                self.ask("/health")
-                return self
-            except OSError:
-                time.sleep(0.1)
-        self.__exit__()
-        self.log.seek(0)
-        sys.exit(self.log.read().decode())
-
-    def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            try:
-                self.process.wait(15)
-            except subprocess.TimeoutExpired:
-                os.killpg(self.process.pid, signal.SIGKILL)
-                self.process.wait()
-
-    def ask(self, path, body=None, token=None):
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}")
-        if body is not None:
-            request.data = json.dumps(body).encode()
-            request.add_header("Content-Type", "application/json")
-        if token:
-            request.add_header("Authorization", f"Bearer {token}")
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.load(answer)["data"]
-
-    def wrk(self, script, path, token, seconds=SECONDS):
-        command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}", "--latency", "-s", str(HERE / script)]
-        command += ["-H", f"Authorization: Bearer {token}", f"http://127.0.0.1:{self.port}{path}"]
-        before = processor_time(self.process.pid)
-        output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        line = next(line for line in output.splitlines() if line.startswith("RESULT "))
-        rate, p50, p99, failed = (float(word) for word in line.split()[1:])
-        if failed:
-            sys.exit(f"{failed:.0f} requests of {path} failed:\n{output}")
-        after = processor_time(self.process.pid)
-        used = sum(after[pid] - before.get(pid, 0) for pid in after)
-        return rate, p50, p99, 1e6 * used / (rate * seconds)
-
-    def measure(self, token):
-        """Rate, p50 and p99 in milliseconds, and microseconds of processor time a request, of each route."""
-        task = {"agent": "hardware-optimizer", "run_at": "2099-01-01T00:00:00Z"}
-        for _ in range(20):
-            known = self.ask("/api/v1/tasks", task, token)["id"]
-        self.wrk("read.lua", "/api/v1/tasks?limit=10", token, 1)
-        return {
-            "POST /tasks": self.wrk("create.lua", "/api/v1/tasks", token),
-            "GET /tasks/{id}": self.wrk("read.lua", f"/api/v1/tasks/{known}", token),
-            "GET /tasks?limit=10": self.wrk("read.lua", "/api/v1/tasks?limit=10", token),
-            "/health": self.wrk("read.lua", "/health", token),
-        }
-
-
-class Postgres:
-    """A server of its own, every commit synced, ended with the block."""
-
-    def __enter__(self):
-        script = HERE.parent.parent / "scripts" / "postgres.sh"
-        self.process = subprocess.Popen(
-            [script, "shared_buffers=256MB"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        self.address, _, self.programs = (self.process.stdout.readline().strip() for _ in range(3))
-        return self
-
-    def __exit__(self, *_):
-        self.process.stdin.close()
-        self.process.wait()
-
-    def database(self, name):
-        self.sql("postgres", f"CREATE DATABASE {name}")
-        return f"{self.address}/{name}"
-
-    def sql(self, database, text):
-        command = [f"{self.programs}/psql", "-qAtX", f"{self.address}/{database}", "-c", text]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-    def pgbench(self, database, text):
-        """Transactions a second of one statement or several, prepared, by as many clients as our server has."""
-        with tempfile.NamedTemporaryFile("w", suffix=".sql") as script:
-            script.write(text)
-            script.flush()
-            command = [f"{self.programs}/pgbench", "-n", "-M", "prepared", "-c8", "-j1", f"-T{SECONDS}"]
-            command += ["-f", script.name, f"{self.address}/{database}"]
-            # As our connections have it.
-            options = "-c enable_seqscan=off -c enable_bitmapscan=off -c jit=off"
-            environment = {**os.environ, "PGOPTIONS": options}
-            output = subprocess.run(
-                command, check=True, capture_output=True, text=True, env=environment
-            ).stdout
-        return float(next(line for line in output.splitlines() if line.startswith("tps")).split()[2])
-
-
-def ours(url, folder):
-    environment = {
-        "DATABASE_URL": url, "JWT_SECRET_KEY": SECRET, "LOG_LEVEL": "warn", "MODEL_BACKENDS": "",
-        "ENABLE_RATE_LIMITING": "false", "HISTORY_INTERVAL_SECONDS": "3600", "XDG_DATA_HOME": folder,
-    }
-    return Server([SUTAZAI, "serve", "--listen", "127.0.0.1:PORT"], environment)
-
-
-def theirs(url, workers):
-    command = [PYTHON, "-m", "uvicorn", "server:app", "--host", "127.0.0.1", "--port", "PORT", "--no-access-log"]
-    command += ["--log-level", "warning", "--workers", str(workers)]
-    environment = {"DATABASE_URL": url, "JWT_SECRET_KEY": SECRET}
-    return Server(command, environment, HERE.parent / "peers" / "fastapi")
+TASK = {
+    "agent": "hardware-optimizer", "payload": {"use_model": False}, "title": "One of many",
+    "run_at": "2099-01-01T00:00:00Z",
+}
+# What our connections ask of PostgreSQL, for pgbench.
+STEADY = "-c enable_seqscan=off -c enable_bitmapscan=off -c jit=off"
 
 
 def sign_in(server):
-    user = {"username": "bench_1", "email": "bench@example.org", "password": "correct horse battery"}
-    return server.ask("/api/v1/auth/register", user)["access_token"]
+    """The tokens of users, who are new, or not."""
+    tokens = []
+    for number in range(USERS):
+        user = {"username": f"bench_{number}", "email": f"bench{number}@example.org"}
+        user["password"] = "correct horse battery"
+        try:
+            tokens.append(server.ask("/api/v1/auth/register", user)["access_token"])
+        except urllib.error.HTTPError:
+            word = {"username": user["username"], "password": user["password"]}
+            tokens.append(server.ask("/api/v1/auth/login", word)["access_token"])
+    return tokens
+
+
+def measure(server, tokens, postgres=None):
+    """What comes of each route."""
+    known = [(token, server.ask("/api/v1/tasks", TASK, token)["id"]) for _ in range(TASKS_EACH) for token in tokens]
+    lists = [f"{token} /api/v1/tasks?limit=10" for token in tokens]
+    lines = {
+        "POST /tasks": [f"{token} /api/v1/tasks {json.dumps(TASK)}" for token in tokens],
+        "GET /tasks/{id}": [f"{token} /api/v1/tasks/{task}" for token, task in known],
+        "GET /tasks?limit=10": lists,
+        "/health": [f"{tokens[0]} /health"],
+    }
+    server.wrk(lists, 1)
+    return {route: server.wrk(lines[route], SECONDS, postgres) for route in ROUTES}
+
+
+def pgbench(postgres, database, text):
+    """How often a second PostgreSQL does this alone, prepared, asked by 8 clients without a server between."""
+    with tempfile.NamedTemporaryFile("w", suffix=".sql") as script:
+        script.write(text)
+        script.flush()
+        command = [f"{postgres.programs}/pgbench", "-n", "-M", "prepared", "-c8", "-j1", f"-T{SECONDS}"]
+        command += ["-f", script.name, f"{postgres.address}/{database}"]
+        environment = {**os.environ, "PGOPTIONS": STEADY}
+        output = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
+    return float(next(line for line in output.splitlines() if line.startswith("tps")).split()[2])
 
 
 def bounds(postgres, database):
-    """What PostgreSQL alone does with the same statements."""
+    """PostgreSQL alone with the same rows, one task or one page a statement."""
     insert = """\\set n random(1, 2000000000)
         BEGIN;
         INSERT INTO tasks (id, agent, title, description, payload, priority, timeout_seconds, max_attempts, run_at,
@@ -178,49 +79,64 @@ def bounds(postgres, database):
         INSERT INTO task_events VALUES (md5(:client_id || '-' || :n || clock_timestamp())::uuid, 1, now(),
             '{"type": "status", "status": "pending", "attempt": 0}');
         COMMIT;"""
-    known = postgres.sql(database, "SELECT id FROM tasks WHERE owner IS NOT NULL LIMIT 1").strip()
-    owner = postgres.sql(database, f"SELECT owner FROM tasks WHERE id = '{known}'").strip()
+    owner, known = postgres.sql(database, "SELECT owner, id FROM tasks WHERE owner IS NOT NULL LIMIT 1").split("|")
+    page = f"SELECT * FROM tasks WHERE owner = '{owner}' ORDER BY id DESC LIMIT 11;"
     return {
-        "POST /tasks": postgres.pgbench(database, insert),
-        "GET /tasks/{id}": postgres.pgbench(database, f"SELECT * FROM tasks WHERE id = '{known}';"),
-        "GET /tasks?limit=10": postgres.pgbench(
-            database, f"SELECT * FROM tasks WHERE owner = '{owner}' ORDER BY id DESC LIMIT 11;"
-        ),
+        "POST /tasks": pgbench(postgres, database, insert),
+        "GET /tasks/{id}": pgbench(postgres, database, f"SELECT * FROM tasks WHERE id = '{known}';"),
+        "GET /tasks?limit=10": pgbench(postgres, database, page),
     }
 
 
-def main():
-    with Postgres() as postgres, tempfile.TemporaryDirectory() as folder:
-        our_url, their_url = postgres.database("ours"), postgres.database("theirs")
-        with ours(our_url, folder) as server:
-            token = sign_in(server)
-            over_postgres = server.measure(token)
-        with ours(f"sqlite://{folder}/bench.db", folder) as server:
-            over_sqlite = server.measure(sign_in(server))
-        migrate = [SUTAZAI, "--database", their_url, "migrate", "up"]
-        subprocess.run(migrate, check=True, stdout=subprocess.DEVNULL)
-        peers = {}
-        for workers in WORKERS:
-            with theirs(their_url, workers) as server:
-                peers[workers] = server.measure(token)
-        bound = bounds(postgres, "ours")
+def rounds(postgres, folder):
+    """The medians of some rounds, by name and route; and how much of the machine others had."""
+    our_url, their_url = postgres.database("ours"), postgres.database("theirs")
+    subprocess.run([SUTAZAI, "--database", their_url, "migrate", "up"], check=True, stdout=subprocess.DEVNULL)
+    results, others = {}, []
 
-    print(f"\n{os.cpu_count()} processors, wrk with {CONNECTIONS} connections, {SECONDS} s each, fsync on")
-    print(f"{'':<22}{'':<26}{'requests/s':>11}{'p50 ms':>9}{'p99 ms':>9}{'ratio':>7}{'cpu us':>9}")
+    def note(name, measured):
+        for route, values in measured.items():
+            results.setdefault((name, route), []).append(values)
+            others.append(values[-1])
+
+    for _ in range(ROUNDS):
+        with ours(SUTAZAI, our_url, folder) as server:
+            tokens = sign_in(server)
+            note("SutazAI, PostgreSQL", measure(server, tokens, postgres))
+        with ours(SUTAZAI, f"sqlite://{folder}/bench.db", folder) as server:
+            note("SutazAI, SQLite", measure(server, sign_in(server)))
+        for workers in WORKERS:
+            with theirs(PYTHON, their_url, workers) as server:
+                note(f"FastAPI, {workers} workers", measure(server, tokens, postgres))
+        with bare(BARE) as server:
+            note("axum alone", {"/health": server.wrk(["- /health"], SECONDS)})
+    bound = [bounds(postgres, "ours") for _ in range(ROUNDS)]
+    for route in bound[0]:
+        results["pgbench, 8 clients", route] = [(each[route],) for each in bound]
+    medians = {key: [statistics.median(column) for column in zip(*all_)] for key, all_ in results.items()}
+    return medians, statistics.mean(others)
+
+
+def main():
+    with Postgres("shared_buffers=256MB") as postgres, tempfile.TemporaryDirectory() as folder:
+        version = postgres.version()
+        medians, others = rounds(postgres, folder)
+    rows = []
     for route in ROUTES:
-        workers, best = max(((n, peer[route]) for n, peer in peers.items()), key=lambda pair: pair[1][0])
-        rows = [
-            ("sutazai, PostgreSQL", over_postgres[route]),
-            ("sutazai, SQLite", over_sqlite[route]),
-            (f"FastAPI, {workers} workers", best),
-        ]
-        for name, (rate, p50, p99, used) in rows:
-            ratio = rate / best[0]
-            print(f"{route:<22}{name:<26}{rate:>11.0f}{p50:>9.2f}{p99:>9.2f}{ratio:>6.1f}x{used:>9.0f}")
-        if route in bound:
-            print(f"{route:<22}{'pgbench, 8 clients':<26}{bound[route]:>11.0f}{'':>18}{bound[route] / best[0]:>6.1f}x")
-    load = os.getloadavg()[0]
-    print(f"cpu us: processor time of the server's processes a request, without PostgreSQL's. Load now: {load:.1f}")
+        peers = [(medians[f"FastAPI, {n} workers", route][0], f"FastAPI, {n} workers") for n in WORKERS]
+        best, peer = max(peers)
+        names = ("SutazAI, PostgreSQL", "SutazAI, SQLite", peer, "axum alone", "pgbench, 8 clients")
+        for name in filter(lambda name: (name, route) in medians, names):
+            rate, *rest = (*medians[name, route], *[None] * 6)[:6]
+            figures = [report.figure(value) for value in rest]
+            rows.append([route, name, report.figure(rate), f"{rate / best:.1f}x", *figures])
+    head = ["", "", "requests/s", "ratio", "p50 ms", "p99 ms", "server us", "PostgreSQL us", "wrk us"]
+    about = (
+        f"{os.cpu_count()} processors for everything, wrk with {CONNECTIONS} connections of {USERS} users in turns, "
+        f"PostgreSQL {version} with fsync on; medians of {ROUNDS} rounds of {SECONDS} s. The last three columns are "
+        f"processor time a request. Meanwhile other programs of the machine had {others:.1f} of its processors."
+    )
+    report.write("http", f"{about}\n\n{report.table(head, rows)}")
 
 
 main()

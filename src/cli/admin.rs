@@ -3,11 +3,9 @@
 use std::io::Read;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use sutazai::setup;
 use sutazai_core::domain::{NewUser, UserRole};
-use sutazai_core::ports::SystemClock;
 use sutazai_core::{Error, Result};
 
 use super::arguments::{Admin, SettingFlags};
@@ -18,7 +16,7 @@ pub(crate) async fn run(settings: &SettingFlags, command: &Admin) -> Result<Exit
     let Admin::CreateUser { username, email, password_file, admin } = command;
     let config = settings.load(&[])?;
     let stores = setup::stores(&config).await?;
-    let identity = setup::identity(&config, &stores, Arc::new(SystemClock))?;
+    let identity = setup::identity(&config, &stores, stores.clock.clone())?;
     let password = match password_file {
         Some(path) => read_password(path)?,
         None => ask_password()?,

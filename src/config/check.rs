@@ -186,6 +186,7 @@ impl Layers {
         }
         Some(Config {
             database_url: self.text("DATABASE_URL").map(Secret::new)?,
+            database_listen_url: self.text("DATABASE_LISTEN_URL").map(Secret::new),
             redis_url,
             rabbitmq_url,
             model_backends: self.text("MODEL_BACKENDS").unwrap_or_default(),

@@ -23,6 +23,12 @@ pub const SETTINGS: &[Setting] = &[
         default: || Some(default_database()),
     },
     Setting {
+        name: "DATABASE_LISTEN_URL",
+        secret: true,
+        help: "the PostgreSQL server itself, where DATABASE_URL leads to a pooler: to hear what other processes say",
+        default: || None,
+    },
+    Setting {
         name: "REDIS_URL",
         secret: true,
         help: "Redis that servers share limits and caches in, such as redis://:password@127.0.0.1:6379/0",
@@ -151,7 +157,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "RATE_LIMIT_PER_MINUTE",
         secret: false,
-        help: "other requests a minute of one user, 1 to 1000000",
+        help: "other requests a minute of one user, or with one API key, 1 to 1000000",
         default: || Some("60".into()),
     },
     Setting {
@@ -229,7 +235,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "MODEL_REQUESTS_PER_MINUTE",
         secret: false,
-        help: "requests to the models that one user may begin in a minute, 1 to 1000000",
+        help: "requests to the models that one user, or one API key, may begin in a minute, 1 to 1000000",
         default: || Some("120".into()),
     },
     Setting {

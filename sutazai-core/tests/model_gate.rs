@@ -12,11 +12,11 @@ use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use serde_json::json;
 use sutazai_core::domain::{
     AgentDescriptor, Caller, ChatMessage, Constraint, GenerateRequest, ModelEvent, NewTask, Step, TaskStatus,
-    UserId,
+    UserId, UserRole,
 };
 use sutazai_core::engine::Engine;
 use sutazai_core::memory::MemoryTaskStore;
-use sutazai_core::model_gate::{ModelGate, ModelGateConfig, Urgency};
+use sutazai_core::model_gate::{ModelGate, ModelGateConfig};
 use sutazai_core::ports::{Agent, AgentContext, ModelBackend, ModelBackendExt, ModelStream, SystemClock};
 use sutazai_core::testing::{ManualClock, ScriptedAnswer, ScriptedModelBackend, model_backend};
 use sutazai_core::{Error, ErrorKind, Result};
@@ -42,7 +42,7 @@ fn stage(config: ModelGateConfig) -> Stage {
 
 impl Stage {
     fn model_for(&self, user: UserId) -> Arc<dyn ModelBackend> {
-        self.gate.model_for(Some(user), Urgency::Interactive)
+        self.gate.model_for(&Caller::User { id: user, role: UserRole::User })
     }
 }
 
@@ -70,7 +70,7 @@ async fn conforms() {
         };
         let model = Arc::new(ScriptedModelBackend::replying(reply));
         let gate = ModelGate::new(model, Arc::new(SystemClock), &ModelGateConfig::default());
-        gate.model_for(Some(UserId::new()), Urgency::Interactive)
+        gate.model_for(&Caller::User { id: UserId::new(), role: UserRole::User })
     })
     .await;
 }
@@ -144,7 +144,7 @@ async fn time_in_line_is_part_of_the_time_limit() {
 #[tokio::test]
 async fn a_request_without_a_limit_gets_that_of_the_gate() {
     let stage = stage(ModelGateConfig { timeout: Duration::from_secs(7), ..ModelGateConfig::default() });
-    let mut answer = stage.gate.model_for(None, Urgency::Background).generate(ask()).await.unwrap();
+    let mut answer = stage.gate.model_for_task(None).generate(ask()).await.unwrap();
     first_text(&mut answer).await;
     let mut end = answer.next();
     assert!(futures::poll!(&mut end).is_pending());
@@ -161,7 +161,7 @@ async fn a_user_is_held_to_the_limits_and_tasks_are_not() {
     let mut second = model.generate(ask());
     assert!(futures::poll!(&mut second).is_pending());
     assert_eq!(model.generate(ask()).await.err().unwrap().kind(), ErrorKind::RateLimited);
-    let for_tasks = stage.gate.model_for(Some(user), Urgency::Background);
+    let for_tasks = stage.gate.model_for_task(Some(user));
     let mut task = for_tasks.generate(ask());
     assert!(futures::poll!(&mut task).is_pending());
     drop((first, second, task));
@@ -271,7 +271,7 @@ async fn requests() {
     let model = Arc::new(ScriptedModelBackend::new(answers));
     let config = ModelGateConfig { per_minute: 4, ..ModelGateConfig::default() };
     let gate = ModelGate::new(model, clock.clone(), &config);
-    let model = gate.model_for(Some(UserId::new()), Urgency::Interactive);
+    let model = gate.model_for(&Caller::User { id: UserId::new(), role: UserRole::User });
     let mut answer = model.generate(ask()).await.unwrap();
     clock.advance(Duration::from_secs(3));
     while let Some(event) = answer.next().await {

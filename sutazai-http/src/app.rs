@@ -18,6 +18,7 @@ use crate::auth::tickets::Tickets;
 use crate::monitoring::Monitoring;
 use crate::monitoring::refresh::{Refreshed, refresh};
 use crate::protection::Protection;
+use crate::protection::shut_out::ShutOut;
 use crate::readiness::{Readiness, ReadinessReport};
 
 /// How long one measurement of the machine is shown to everybody who asks.
@@ -26,10 +27,17 @@ const SNAPSHOT_LIFE: Duration = Duration::from_secs(1);
 /// An engine, who may use it, and what the server itself remembers. Cheap to clone; all clones are one.
 #[derive(Debug, Clone)]
 pub struct App {
+    // Every layer around a route holds one, and is cloned with it for every request.
+    parts: Arc<Parts>,
+}
+
+#[derive(Debug, Clone)]
+struct Parts {
     engine: Engine,
     identity: Option<Identity>,
     chat: Option<Chat>,
     tickets: Arc<Tickets>,
+    shut_out: Arc<ShutOut>,
     started: Instant,
     snapshot: Arc<Mutex<Option<(Instant, Bytes)>>>,
     protection: Arc<Protection>,
@@ -42,79 +50,78 @@ impl App {
     /// With `identity`, callers sign in and see what is theirs. Without, everybody who reaches the server may do
     /// everything: for loopback addresses only.
     pub fn new(engine: Engine, identity: Option<Identity>) -> Self {
-        Self {
+        let parts = Parts {
             engine,
             identity,
             chat: None,
             tickets: Arc::default(),
+            shut_out: Arc::default(),
             started: Instant::now(),
             snapshot: Arc::default(),
             monitoring: None,
             refreshed: Arc::default(),
             readiness: Arc::default(),
             protection: Arc::default(),
-        }
+        };
+        Self { parts: Arc::new(parts) }
     }
 
     /// The same, protected like this.
     pub fn protected(self, protection: Protection) -> Self {
-        Self { protection: Arc::new(protection), ..self }
+        self.with(|parts| parts.protection = Arc::new(protection))
     }
 
     pub(crate) fn protection(&self) -> &Protection {
-        &self.protection
+        &self.parts.protection
     }
 
     /// Keeps conversations with models.
-    pub fn with_chat(mut self, chat: Chat) -> Self {
-        self.chat = Some(chat);
-        self
+    pub fn with_chat(self, chat: Chat) -> Self {
+        self.with(|parts| parts.chat = Some(chat))
     }
 
     /// Shows these figures at `/metrics`; without, there is nothing at that path.
-    pub fn monitoring(mut self, monitoring: Monitoring) -> Self {
-        self.monitoring = Some(monitoring);
-        self
+    pub fn monitoring(self, monitoring: Monitoring) -> Self {
+        self.with(|parts| parts.monitoring = Some(monitoring))
     }
 
     /// The folder where the database grows: `/health/ready` looks for space there; default: where the root is.
-    pub fn data_folder(mut self, folder: impl Into<PathBuf>) -> Self {
-        self.readiness = Arc::new(self.readiness.with_folder(folder.into()));
-        self
+    pub fn data_folder(self, folder: impl Into<PathBuf>) -> Self {
+        self.with(|parts| parts.readiness = Arc::new(parts.readiness.with_folder(folder.into())))
     }
 
     /// Has `/health/ready` look for one more thing, by this name, that the server uses and can do without for a while:
     /// while it cannot be reached the server is degraded.
-    pub fn uses<F>(mut self, name: &'static str, reach: impl Fn() -> F + Send + Sync + 'static) -> Self
+    pub fn uses<F>(self, name: &'static str, reach: impl Fn() -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Result<()>> + Send + 'static,
     {
-        self.readiness = Arc::new(self.readiness.with_other(name, Arc::new(move || reach().boxed())));
-        self
+        let reach = Arc::new(move || reach().boxed());
+        self.with(|parts| parts.readiness = Arc::new(parts.readiness.with_other(name, reach)))
     }
 
     /// The figures, if they are shown.
     pub(crate) fn shown_metrics(&self) -> Option<&Monitoring> {
-        self.monitoring.as_ref()
+        self.parts.monitoring.as_ref()
     }
 
     /// Asks for the figures that nobody counts, as far as they are some seconds old.
     pub(crate) async fn refresh_metrics(&self) {
-        refresh(self, &self.refreshed).await;
+        refresh(self, &self.parts.refreshed).await;
     }
 
     /// Whether the server can do its work.
     pub(crate) async fn readiness(&self) -> ReadinessReport {
-        self.readiness.report(&self.engine).await
+        self.parts.readiness.report(&self.parts.engine).await
     }
 
     pub(crate) fn engine(&self) -> &Engine {
-        &self.engine
+        &self.parts.engine
     }
 
     /// Identity, if callers sign in here.
     pub(crate) fn identity(&self) -> Option<&Identity> {
-        self.identity.as_ref()
+        self.parts.identity.as_ref()
     }
 
     /// Identity, for the routes that are about nothing else.
@@ -125,35 +132,45 @@ impl App {
     /// Conversations, for the routes that are about nothing else.
     pub(crate) fn chat(&self) -> Result<&Chat> {
         let missing = || Error::new(ErrorKind::Unsupported, "this server keeps no conversations");
-        self.chat.as_ref().ok_or_else(missing)
+        self.parts.chat.as_ref().ok_or_else(missing)
     }
 
     /// The models, for this caller.
     pub(crate) fn model_for(&self, caller: &Caller) -> Result<Arc<dyn ModelBackend>> {
         let missing = || Error::unavailable("no model backend is configured");
-        self.engine.model_for(caller).ok_or_else(missing)
+        self.parts.engine.model_for(caller).ok_or_else(missing)
     }
 
     /// The tickets that are out.
     pub(crate) fn tickets(&self) -> &Tickets {
-        &self.tickets
+        &self.parts.tickets
+    }
+
+    /// Who has guessed too often at tokens and keys.
+    pub(crate) fn shut_out(&self) -> &ShutOut {
+        &self.parts.shut_out
     }
 
     /// How long this app has existed.
     pub(crate) fn uptime(&self) -> Duration {
-        self.started.elapsed()
+        self.parts.started.elapsed()
     }
 
     /// The machine now, as JSON. However many ask, it is measured about once a second.
     pub(crate) async fn snapshot(&self) -> Result<Bytes> {
-        let mut kept = self.snapshot.lock().await;
+        let mut kept = self.parts.snapshot.lock().await;
         match kept.as_ref() {
             Some((taken, json)) if taken.elapsed() < SNAPSHOT_LIFE => Ok(json.clone()),
             _ => {
-                let json = Bytes::from(serde_json::to_vec(&self.engine.snapshot().await)?);
+                let json = Bytes::from(serde_json::to_vec(&self.parts.engine.snapshot().await)?);
                 *kept = Some((Instant::now(), json.clone()));
                 Ok(json)
             }
         }
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Parts)) -> Self {
+        change(Arc::make_mut(&mut self.parts));
+        self
     }
 }

@@ -11,9 +11,7 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::document::{access, api, envelope as envelope_schema, gateway as gateway_document};
 use crate::error::ApiError;
-use crate::middleware::{
-    authenticate, browser, compress, envelope, openai, permit, rate_limit, slow_body, timeout, trace,
-};
+use crate::middleware::{browser, compress, layers, openai, permit, rate_limit, timeout};
 #[cfg(feature = "docs")]
 use crate::pages;
 use crate::routes::document::show::Document;
@@ -37,11 +35,9 @@ pub fn router(app: App) -> Router {
         .merge(permitted(Permission::UseModels, models().merge(conversations())))
         .merge(permitted(Permission::Administer, model_changes()));
     let answers = permitted(Permission::UseModels, answers());
-    let signed_in = signed_in(&app, limited_by_user(&app, timed(&app, quick).merge(answers)));
-    let streams = limited_by_user(&app, permitted(Permission::ReadTasks, streams()));
-    let streams = signed_in_or_ticket(&app, streams);
-    let gateway = limited_by_user(&app, permitted(Permission::UseModels, gateway()));
-    let gateway = by_protocol(self::signed_in(&app, gateway));
+    let signed_in = signed_in(&app, timed(&app, quick).merge(answers));
+    let streams = signed_in_or_ticket(&app, permitted(Permission::ReadTasks, streams()));
+    let gateway = by_protocol(self::signed_in(&app, permitted(Permission::UseModels, gateway())));
     let bare = OpenApiRouter::new().routes(routes!(document::show::handle));
     let (router, document) = OpenApiRouter::with_openapi(api::frame())
         .merge(enveloped(open.merge(signed_in).merge(streams)))
@@ -52,14 +48,14 @@ pub fn router(app: App) -> Router {
     let router = router.merge(pages::swagger_ui::router()).merge(pages::redoc::router());
     router
         .fallback(|| async { ApiError::of_status(axum::http::StatusCode::NOT_FOUND) })
-        .layer(Extension(Document(Bytes::from(document.to_json().unwrap_or_default()))))
-        .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(from_fn_with_state(app.clone(), slow_body::limit))
-        .layer(from_fn_with_state(app.clone(), envelope::wrap))
-        .layer(compress::layer())
-        .layer(browser::cross_origin(&app.protection().cors_origins))
-        .layer(from_fn(browser::secure))
-        .layer(from_fn_with_state(app.clone(), trace::follow))
+        .layer((
+            from_fn_with_state(app.clone(), layers::outermost),
+            browser::cross_origin(&app.protection().cors_origins),
+            compress::layer(),
+            from_fn_with_state(app.clone(), layers::answered),
+            DefaultBodyLimit::max(MAX_BODY),
+            Extension(Document(Bytes::from(document.to_json().unwrap_or_default()))),
+        ))
         .with_state(app)
 }
 
@@ -183,17 +179,19 @@ fn permitted(permission: Permission, mut routes: OpenApiRouter<App>) -> OpenApiR
     routes.route_layer(from_fn_with_state(permission, permit::require))
 }
 
-/// These routes, for callers who have signed in.
+/// These routes, for callers who have signed in, as often as a user may call.
 fn signed_in(app: &App, mut routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
+    access::limited(routes.get_openapi_mut());
     access::signed_in(routes.get_openapi_mut());
-    routes.route_layer(from_fn_with_state(app.clone(), authenticate::require))
+    routes.route_layer(from_fn_with_state(app.clone(), layers::signed_in))
 }
 
-/// These routes, for callers who have signed in or have a ticket: browsers cannot open a stream with a header.
+/// The same for callers who have signed in or have a ticket: browsers cannot open a stream with a header.
 fn signed_in_or_ticket(app: &App, mut routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
+    access::limited(routes.get_openapi_mut());
     access::signed_in(routes.get_openapi_mut());
     access::ticketed(routes.get_openapi_mut());
-    routes.route_layer(from_fn_with_state(app.clone(), authenticate::require_or_ticket))
+    routes.route_layer(from_fn_with_state(app.clone(), layers::signed_in_or_ticket))
 }
 
 /// These routes, with a limit to the time that a request takes.
@@ -206,12 +204,6 @@ fn timed(app: &App, mut routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
 fn limited_by_address(app: &App, mut routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
     access::limited(routes.get_openapi_mut());
     routes.route_layer(from_fn_with_state(app.clone(), rate_limit::sign_in))
-}
-
-/// These routes, as often as a user may call.
-fn limited_by_user(app: &App, mut routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
-    access::limited(routes.get_openapi_mut());
-    routes.route_layer(from_fn_with_state(app.clone(), rate_limit::calls))
 }
 
 /// These routes, which a server without users refuses.

@@ -377,7 +377,14 @@ impl<'t, R: Rows> Changes<'t, R> {
         rows.write(Flush { added: of(&added), changed: of(&changed), events: &events }).await?;
         let mut heard = HashSet::new();
         let news = events.iter().map(|(_, event)| event.task_id).chain(told).filter(|id| heard.insert(*id));
-        rows.wake(queue.then_some(WakeUp::Queue).into_iter().chain(news.map(WakeUp::Task)).collect());
+        let entered = events.iter().filter_map(|(_, event)| match event.kind {
+            EventKind::Status { status, .. } => {
+                Some((records.get(&event.task_id)?.task.agent.clone(), status))
+            }
+            _ => None,
+        });
+        let woken = queue.then_some(WakeUp::Queue).into_iter().chain(news.map(WakeUp::Task));
+        rows.tell(woken.collect(), entered.collect());
         Ok(())
     }
 }

@@ -20,11 +20,13 @@ pub mod redis;
 mod rows;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod traced;
 
 use std::sync::Arc;
 
 use sutazai_core::ports::{
-    ApiKeyStore, ConversationStore, IdentityStore, MetricStore, RelayStore, TaskStore,
+    ApiKeyStore, Clock, ConversationStore, IdentityStore, MetricStore, RelayStore, TaskStore,
 };
 use sutazai_core::{Error, Result};
 
@@ -43,6 +45,8 @@ pub struct Stores {
     pub metrics: Arc<dyn MetricStore>,
     /// How far events have been passed on to a message bus.
     pub relays: Arc<dyn RelayStore>,
+    /// The time that all who share the database go by: the machine's own where that is a file, the server's otherwise.
+    pub clock: Arc<dyn Clock>,
 }
 
 /// Opens the stores at a `DATABASE_URL` and brings its schema up to date.
@@ -56,12 +60,30 @@ pub struct Stores {
 /// in, `Unavailable` for a file that cannot be opened or is no database or a server that cannot be reached or
 /// refuses, `Conflict` for a database that a newer program has written.
 pub async fn open(url: &str) -> Result<Stores> {
-    match scheme(url)? {
+    open_listening(url, None).await
+}
+
+/// The same, where `DATABASE_URL` leads to a pooler (`?pgbouncer=true`) and `listen_url`, the `DATABASE_LISTEN_URL`, to the
+/// server itself: what other processes say can be heard only there. Without it their changes are found by looking.
+///
+/// # Errors
+/// As [`open`]; also `InvalidInput` for a `listen_url` beside a database that is a file, or one that leads to a pooler.
+pub async fn open_listening(url: &str, listen_url: Option<&str>) -> Result<Stores> {
+    match (scheme(url)?, listen_url) {
         #[cfg(feature = "sqlite")]
-        "sqlite" => sqlite::open(&sqlite::path(url)?).await,
+        ("sqlite", None) => {
+            let path = sqlite::path(url)?;
+            Ok(sqlite::traced(&path).stores(sqlite::open(&path).await?))
+        }
+        #[cfg(feature = "sqlite")]
+        ("sqlite", Some(_)) => {
+            Err(Error::invalid("DATABASE_LISTEN_URL", "has no use where DATABASE_URL is a file of SQLite"))
+        }
         #[cfg(feature = "postgres")]
-        "postgres" | "postgresql" => postgres::open(url).await,
-        other => Err(not_built(other)),
+        ("postgres" | "postgresql", _) => {
+            Ok(postgres::traced(url)?.stores(postgres::open(url, listen_url).await?))
+        }
+        (other, _) => Err(not_built(other)),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use async_trait::async_trait;
-use sutazai_core::domain::{Task, TaskEvent, TaskId, UserId};
+use sutazai_core::domain::{Task, TaskEvent, TaskId, TaskStatus, UserId};
 use sutazai_core::ports::WakeUp;
 
 use crate::fault::Outcome;
@@ -59,6 +59,6 @@ pub(crate) trait Rows: Send {
     /// Writes tasks and events.
     async fn write(&mut self, flush: Flush<'_>) -> Outcome<()>;
 
-    /// Keeps these for after the commit.
-    fn wake(&mut self, wake_ups: Vec<WakeUp>);
+    /// Keeps these for after the commit: who is to be woken, and which statuses tasks of which agents have entered.
+    fn tell(&mut self, wake_ups: Vec<WakeUp>, entered: Vec<(String, TaskStatus)>);
 }

@@ -78,8 +78,8 @@ async fn one_trace_id_from_the_request_to_the_agent() {
     assert_eq!(named(&spans, "publish").parent, request.id);
     let publish = named(&spans, "publish");
     assert_eq!(named(&spans, "process hardware-optimizer").parent, publish.id);
-    let write = spans.iter().find(|span| span.name == "write" && span.parent == publish.id).unwrap();
-    assert_eq!(write.attributes["db.system.name"], "sqlite");
+    let insert = spans.iter().find(|span| span.name == "INSERT tasks" && span.parent == publish.id).unwrap();
+    assert_eq!(insert.attributes["db.system.name"], "sqlite");
     assert!(collector.services().iter().all(|service| service == "ship"));
     assert!(!collector.has_heard("correct horse"), "a password was sent");
 }

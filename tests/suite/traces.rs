@@ -1,20 +1,25 @@
 //! One trace from the request through the queue to the agent and the model, as a collector sees it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use axum::Router;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::{get, post};
 use serde_json::{Value, json};
 use sutazai::agent::models::{ModelManager, connect_all};
-use sutazai::domain::{AgentDescriptor, Caller, ChatMessage, GenerateRequest, NewTask, Role, Step};
+use sutazai::domain::{
+    AgentDescriptor, Caller, ChatMessage, GenerateRequest, NewTask, Role, Step, TraceContext,
+};
 use sutazai::engine::Engine;
 use sutazai::http::{App, router, serve};
-use sutazai::memory::MemoryTaskStore;
 use sutazai::ports::{Agent, AgentContext, ModelBackendExt, SystemClock};
 use sutazai::telemetry::{OpenTelemetryTracer, Telemetry};
 use sutazai::{Result, testing};
 use tracing_subscriber::layer::SubscriberExt;
 
 use crate::collector::{Collector, Seen, named};
+use crate::postgres::Postgres;
 use crate::support::model;
 
 const PROMPT: &str = "Greet the captain of the Nautilus.";
@@ -50,11 +55,41 @@ impl Agent for Writer {
     }
 }
 
+/// A model server that has a model and refuses to write; what requests said of their place in a trace.
+#[derive(Debug, Clone, Default)]
+struct Refusing {
+    told: Arc<Mutex<Vec<String>>>,
+}
+
+impl Refusing {
+    async fn start(&self) -> String {
+        let told = self.told.clone();
+        let refuse = move |headers: HeaderMap| {
+            told.lock().unwrap().push(headers["traceparent"].to_str().unwrap().to_owned());
+            async { StatusCode::SERVICE_UNAVAILABLE }
+        };
+        let models = async || axum::Json(json!({ "object": "list", "data": [{ "id": "away" }] }));
+        let router =
+            Router::new().route("/v1/models", get(models)).route("/v1/chat/completions", post(refuse));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/v1", listener.local_addr().unwrap());
+        tokio::spawn(axum::serve(listener, router).into_future());
+        url
+    }
+
+    /// The places of one trace that requests were sent from.
+    fn places(&self, trace: &str) -> Vec<String> {
+        let told = self.told.lock().unwrap();
+        let places = told.iter().filter_map(|header| header.strip_prefix(&format!("00-{trace}-")));
+        places.map(|place| place.strip_suffix("-01").unwrap().to_owned()).collect()
+    }
+}
+
 /// Where the server is, and its engine.
-async fn server(telemetry: &Telemetry) -> (String, Engine) {
-    let backends = connect_all(&format!("llama-cpp={}", model().display()), None).unwrap();
+async fn server(telemetry: &Telemetry, database: &str, models: &str) -> (String, Engine) {
+    let backends = connect_all(models, None).unwrap();
     let engine = Engine::builder()
-        .task_store(Arc::new(MemoryTaskStore::new()))
+        .task_store(sutazai::store::open(database).await.unwrap().tasks)
         .model(Arc::new(ModelManager::new(backends, "", Arc::new(SystemClock))))
         .agent(Arc::new(Writer))
         .tracer(telemetry.tracer())
@@ -80,6 +115,10 @@ async fn ask(address: &str, engine: &Engine, payload: Value, parent: Option<&str
     let id = serde_json::from_value(answer["data"]["id"].clone()).unwrap();
     let task = engine.wait(&Caller::System, id).await.unwrap();
     assert!(task.result.is_some(), "{task:?}");
+    let read = client.get(format!("{address}/api/v1/tasks/{id}"));
+    let read =
+        read.header("x-request-id", format!("read-{}", answer["metadata"]["trace_id"].as_str().unwrap()));
+    assert_eq!(read.send().await.unwrap().status(), 200);
     answer["metadata"]["trace_id"].as_str().unwrap().to_owned()
 }
 
@@ -94,11 +133,18 @@ async fn a_trace_shows_request_task_agent_and_model() {
     let subscriber = tracing_subscriber::registry().with(telemetry.layer());
     tracing::subscriber::set_global_default(subscriber).unwrap();
     testing::tracer::run_all(&OpenTelemetryTracer);
-    let (address, engine) = server(&telemetry).await;
+    let refusing = Refusing::default();
+    let models = format!("openai={},llama-cpp={}", refusing.start().await, model().display());
+    let folder = tempfile::tempdir().unwrap();
+    let sqlite = format!("sqlite://{}/traces.db", folder.path().display());
+    let (address, engine) = server(&telemetry, &sqlite, &models).await;
+    let postgres = tokio::task::spawn_blocking(Postgres::start).await.unwrap();
+    let (on_postgres, engine_on_postgres) = server(&telemetry, &postgres.url, &models).await;
 
     let above = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let continued = ask(&address, &engine, json!({ "prompt": PROMPT }), Some(above)).await;
     let own = ask(&address, &engine, json!({ "prompt": PROMPT, "delegate": true }), None).await;
+    let shared = ask(&on_postgres, &engine_on_postgres, json!({ "prompt": PROMPT }), None).await;
     tokio::task::spawn_blocking(move || telemetry.shutdown()).await.unwrap().unwrap();
 
     assert_eq!(continued, "0af7651916cd43dd8448eb211c80319c");
@@ -123,7 +169,12 @@ async fn a_trace_shows_request_task_agent_and_model() {
     let agent = named(&spans, "invoke_agent writer");
     assert_eq!(agent.parent, process.id);
     assert_eq!(attribute(agent, "gen_ai.agent.name"), "writer");
-    let chat = spans.iter().find(|span| span.name.starts_with("chat")).unwrap();
+    let insert = named(&spans, "INSERT tasks");
+    assert_eq!((insert.kind, &insert.parent), (3, &publish.id));
+    let refused = named(&spans, "chat away");
+    assert_eq!(attribute(refused, "error.type"), "busy");
+    assert_eq!(refusing.places(&continued), [refused.id.clone()], "the server was not told its place");
+    let chat = spans.iter().find(|span| span.name.starts_with("chat Smol")).unwrap();
     assert_eq!((chat.kind, &chat.parent), (3, &agent.id));
     assert_eq!(attribute(chat, "gen_ai.operation.name"), "chat");
     assert_eq!(attribute(chat, "gen_ai.provider.name"), "llama-cpp");
@@ -139,6 +190,32 @@ async fn a_trace_shows_request_task_agent_and_model() {
     assert_eq!(processed.len(), 3, "the parent runs twice, the child once: {spans:#?}");
     let below = |one: &&&Seen| processed.iter().any(|other| other.id == one.parent);
     assert_eq!(processed.iter().filter(below).count(), 1, "{processed:#?}");
+
+    // What databases are asked, of both kinds, to write and to read.
+    let read = TraceContext::of_request(&format!("read-{continued}")).unwrap();
+    let spans = collector.trace(&format!("{:032x}", read.trace_id()));
+    let select = named(&spans, "SELECT tasks");
+    assert_eq!((select.kind, &select.parent), (3, &named(&spans, "GET /api/v1/tasks/{id}").id));
+    for (name, value) in [
+        ("db.system.name", "sqlite"),
+        ("db.namespace", "traces.db"),
+        ("db.operation.name", "SELECT"),
+        ("db.collection.name", "tasks"),
+    ] {
+        assert_eq!(attribute(select, name), value);
+    }
+    let read = TraceContext::of_request(&format!("read-{shared}")).unwrap();
+    let reads = collector.trace(&format!("{:032x}", read.trace_id()));
+    let writes = collector.trace(&shared);
+    for span in [named(&reads, "SELECT tasks"), named(&writes, "INSERT tasks")] {
+        assert_eq!((span.kind, attribute(span, "db.system.name")), (3, "postgresql"));
+        assert_eq!(attribute(span, "db.namespace"), "postgres");
+        assert!(postgres.url.contains(&format!(
+            "{}:{}",
+            attribute(span, "server.address"),
+            attribute(span, "server.port")
+        )));
+    }
 
     assert!(collector.services().iter().all(|name| name == "sutazai-test"));
     assert!(!collector.has_heard("Nautilus"), "what was asked of the model was sent");

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use futures::future::join_all;
 use futures::{StreamExt, stream};
-use sutazai_core::domain::{Constraint, GenerateRequest, ModelEvent, ModelInfo, ModelUsage};
+use sutazai_core::domain::{Constraint, Embeddings, GenerateRequest, ModelEvent, ModelInfo, ModelUsage};
 use sutazai_core::ports::{Clock, ModelBackend, ModelStream, PullStream};
-use sutazai_core::{Error, ErrorKind, Result};
-use tracing::{Instrument, Span};
+use sutazai_core::{Error, ErrorKind, Result, trace};
+use tracing::Span;
 
 use super::breaker::{BreakerState, CircuitBreaker, Permit};
 use super::spans;
@@ -156,15 +156,18 @@ impl ModelBackend for FallbackChain {
         self.run(self.all(request.model.clone()), request, Vec::new()).await
     }
 
-    async fn embed(&self, model: Option<String>, texts: &[String]) -> Result<Vec<Vec<f32>>> {
+    async fn embed(&self, model: Option<String>, texts: &[String]) -> Result<Embeddings> {
         let mut failures = Vec::new();
         for link in &self.links {
             let answer = match link.permit() {
                 Err(e) => Err(e),
                 Ok(permit) => {
                     let span = spans::embeddings(link.backend.name(), model.as_deref());
-                    let embedding = link.backend.embed(model.clone(), texts).instrument(span.clone());
-                    let answer = embedding.await.inspect_err(|e| spans::failed(&span, e));
+                    let embedding = trace::within(span.clone(), link.backend.embed(model.clone(), texts));
+                    let answer = embedding
+                        .await
+                        .inspect(|made| spans::embedded(&span, made))
+                        .inspect_err(|e| spans::failed(&span, e));
                     permit.settle(answer.as_ref().err().map(Error::kind));
                     answer
                 }
@@ -227,7 +230,7 @@ impl Link {
             let first = stream.next().await.ok_or_else(ended)??;
             Ok((first, stream))
         };
-        match begun.instrument(call.span.clone()).await {
+        match trace::within(call.span.clone(), begun).await {
             Ok((first, rest)) => Ok((first, rest, call)),
             Err(e) => {
                 call.failed(&e);
@@ -280,8 +283,11 @@ fn follow(first: ModelEvent, rest: ModelStream, call: Call, notes: Vec<String>) 
         .boxed()
 }
 
-/// One error for all: of their common kind, or `Unavailable`.
+/// One error for all: of their common kind, or `Unavailable`. Who does not have the model says nothing of those who do.
 fn all_failed(mut failures: Vec<Error>) -> Error {
+    if failures.iter().any(|e| e.kind() != ErrorKind::NotFound) {
+        failures.retain(|e| e.kind() != ErrorKind::NotFound);
+    }
     if failures.len() == 1 {
         return failures.remove(0);
     }

@@ -9,7 +9,7 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use sutazai_core::{Error, ErrorKind, Result};
+use sutazai_core::{Error, ErrorKind, Result, trace};
 
 use super::wire::read_json;
 
@@ -115,6 +115,11 @@ impl HttpClient {
 
     /// The answer's head; an answer that is no success is an error.
     async fn send(&self, request: RequestBuilder) -> Result<Response> {
+        // W3C Trace Context: a server that records traces goes on with ours.
+        let request = match trace::current() {
+            Some(here) => request.header("traceparent", here.to_traceparent()),
+            None => request,
+        };
         let sent = tokio::time::timeout(self.idle, request.send()).await;
         let response = sent.map_err(|_| silent(self.backend, self.idle))?.map_err(|e| self.broken(e))?;
         let status = response.status();

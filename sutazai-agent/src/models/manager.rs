@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use sutazai_core::domain::{Constraint, GenerateRequest, ModelInfo};
+use sutazai_core::domain::{Constraint, Embeddings, GenerateRequest, ModelInfo};
 use sutazai_core::ports::{Clock, ModelBackend, ModelStream, PullStream};
 use sutazai_core::{Error, ErrorKind, Result};
 
@@ -83,7 +83,7 @@ impl ModelBackend for ModelManager {
         self.chain.run(attempts, request, notes).await
     }
 
-    async fn embed(&self, model: Option<String>, texts: &[String]) -> Result<Vec<Vec<f32>>> {
+    async fn embed(&self, model: Option<String>, texts: &[String]) -> Result<Embeddings> {
         self.chain.embed(model, texts).await
     }
 

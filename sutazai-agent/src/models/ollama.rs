@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sutazai_core::domain::{Constraint, FinishReason, GenerateRequest, ModelInfo};
+use sutazai_core::domain::{Constraint, Embeddings, FinishReason, GenerateRequest, ModelInfo};
 use sutazai_core::ports::{ModelBackend, ModelStream, PullProgress, PullStream};
 use sutazai_core::{Error, ErrorKind, Result};
 
@@ -98,11 +98,16 @@ impl ModelBackend for OllamaModelBackend {
             .await?
     }
 
-    async fn embed(&self, model: Option<String>, texts: &[String]) -> Result<Vec<Vec<f32>>> {
+    async fn embed(&self, model: Option<String>, texts: &[String]) -> Result<Embeddings> {
         let model = self.model(model).await?;
         let body = json!({ "model": model, "input": texts });
-        match self.http.post::<Embeddings>("api/embed", &body).await {
-            Ok(answer) if answer.embeddings.len() == texts.len() => Ok(answer.embeddings),
+        match self.http.post::<EmbedAnswer>("api/embed", &body).await {
+            Ok(answer) if answer.embeddings.len() == texts.len() => Ok(Embeddings {
+                backend: NAME.to_owned(),
+                model,
+                vectors: answer.embeddings,
+                prompt_tokens: answer.prompt_eval_count,
+            }),
             Ok(answer) => Err(Error::unavailable(format!(
                 "ollama gave {} embeddings for {} texts",
                 answer.embeddings.len(),
@@ -246,8 +251,9 @@ impl ChatLine {
 }
 
 #[derive(Debug, Deserialize)]
-struct Embeddings {
+struct EmbedAnswer {
     embeddings: Vec<Vec<f32>>,
+    prompt_eval_count: Option<u32>,
 }
 
 #[derive(Debug, Deserialize)]

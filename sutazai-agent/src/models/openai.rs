@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use futures::{StreamExt, stream};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sutazai_core::domain::{Constraint, FinishReason, GenerateRequest, ModelInfo};
+use sutazai_core::domain::{Constraint, Embeddings, FinishReason, GenerateRequest, ModelInfo};
 use sutazai_core::ports::{ModelBackend, ModelStream};
 use sutazai_core::{Error, ErrorKind, Result};
 
@@ -106,16 +106,21 @@ impl ModelBackend for OpenAiModelBackend {
             .await?
     }
 
-    async fn embed(&self, model: Option<String>, texts: &[String]) -> Result<Vec<Vec<f32>>> {
+    async fn embed(&self, model: Option<String>, texts: &[String]) -> Result<Embeddings> {
         let model = self.model(model).await?;
-        let mut answer: Embeddings =
+        let mut answer: EmbedAnswer =
             self.http.post("embeddings", &json!({ "model": model, "input": texts })).await?;
         if answer.data.len() != texts.len() {
             let (got, asked) = (answer.data.len(), texts.len());
             return Err(Error::unavailable(format!("openai gave {got} embeddings for {asked} texts")));
         }
         answer.data.sort_by_key(|embedding| embedding.index);
-        Ok(answer.data.into_iter().map(|embedding| embedding.embedding).collect())
+        Ok(Embeddings {
+            backend: NAME.to_owned(),
+            model,
+            vectors: answer.data.into_iter().map(|embedding| embedding.embedding).collect(),
+            prompt_tokens: answer.usage.map(|usage| usage.prompt_tokens),
+        })
     }
 }
 
@@ -246,8 +251,14 @@ struct Usage {
 }
 
 #[derive(Debug, Deserialize)]
-struct Embeddings {
+struct EmbedAnswer {
     data: Vec<Embedding>,
+    usage: Option<EmbedUsage>,
+}
+
+#[derive(Debug, Deserialize)]
+struct EmbedUsage {
+    prompt_tokens: u32,
 }
 
 #[derive(Debug, Deserialize)]

@@ -3,7 +3,7 @@
 //! Never what was said.
 
 use sutazai_core::Error;
-use sutazai_core::domain::{FinishReason, GenerateRequest, ModelUsage};
+use sutazai_core::domain::{Embeddings, FinishReason, GenerateRequest, ModelUsage};
 use tracing::field::Empty;
 use tracing::{Span, info_span};
 
@@ -38,6 +38,8 @@ pub(super) fn embeddings(backend: &str, model: Option<&str>) -> Span {
         gen_ai.operation.name = "embeddings",
         gen_ai.provider.name = backend,
         gen_ai.request.model = model,
+        gen_ai.response.model = Empty,
+        gen_ai.usage.input_tokens = Empty,
         error.type = Empty,
     )
 }
@@ -52,6 +54,12 @@ pub(super) fn answered(span: &Span, usage: &ModelUsage) {
     span.record("gen_ai.response.finish_reasons", reason);
     span.record("gen_ai.usage.input_tokens", usage.prompt_tokens);
     span.record("gen_ai.usage.output_tokens", usage.completion_tokens);
+}
+
+/// The embeddings were made.
+pub(super) fn embedded(span: &Span, made: &Embeddings) {
+    span.record("gen_ai.response.model", &made.model);
+    span.record("gen_ai.usage.input_tokens", made.prompt_tokens);
 }
 
 /// It failed. The words of the error stay in the log.

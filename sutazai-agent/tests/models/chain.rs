@@ -224,7 +224,8 @@ async fn embeddings_and_pulls_come_from_who_has_them() {
     let server = OllamaServer::start(&["m:latest"]).await;
     let backends: Vec<Arc<dyn ModelBackend>> = vec![Arc::new(writer("first")), Arc::new(server.backend())];
     let chain = FallbackChain::new(backends, Arc::new(SystemClock));
-    assert_eq!(chain.embed(None, &["a".into(), "b".into()]).await.unwrap().len(), 2);
+    let made = chain.embed(None, &["a".into(), "b".into()]).await.unwrap();
+    assert_eq!((made.backend.as_str(), made.vectors.len(), made.prompt_tokens), ("ollama", 2, Some(6)));
     let steps: Vec<_> = chain.pull("tinyllama").await.unwrap().collect().await;
     assert_eq!(steps.last().unwrap().as_ref().unwrap().status, "success");
     let names: Vec<_> = chain.models().await.unwrap().into_iter().map(|model| model.name).collect();
@@ -233,4 +234,9 @@ async fn embeddings_and_pulls_come_from_who_has_them() {
     let nobody = FallbackChain::new(vec![Arc::new(writer("first"))], Arc::new(SystemClock));
     let Err(e) = nobody.pull("tinyllama").await else { panic!("a scripted model cannot pull") };
     assert_eq!((e.kind(), e.message()), (ErrorKind::Unsupported, "first cannot pull models"));
+    // That the other does not have the model is no reason to say anything else than what its own backend says.
+    let e = chain.embed(Some("model-of-first".into()), &["a".into()]).await.unwrap_err();
+    assert_eq!((e.kind(), e.message()), (ErrorKind::Unsupported, "first makes no embeddings"));
+    let e = chain.embed(Some("nowhere".into()), &["a".into()]).await.unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::Unsupported);
 }

@@ -2,16 +2,17 @@
 
 use std::fs::File;
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use sutazai_agent::models::OpenAiModelBackend;
 use sutazai_core::ErrorKind;
-use sutazai_core::ports::{Clock, ModelBackendExt, SystemClock};
+use sutazai_core::ports::{Clock, ModelBackend, ModelBackendExt, SystemClock};
 use tempfile::TempDir;
 
 use crate::ask;
+use crate::model::{file, model_path};
 
 /// A running `llama-server`; it is killed when this is dropped.
 #[derive(Debug)]
@@ -24,16 +25,20 @@ pub(crate) struct LlamaServer {
 impl LlamaServer {
     /// Starts one on a free port and does not wait until its model is loaded.
     pub(crate) fn start(arguments: &[&str]) -> Self {
+        Self::start_with(&model_path(), "smollm2", arguments)
+    }
+
+    /// The same, with this model by this name.
+    pub(crate) fn start_with(model: &Path, name: &str, arguments: &[&str]) -> Self {
         let server =
             file("SUTAZAI_TEST_LLAMA_SERVER", "llama-server/llama-server", "scripts/llama-server.sh");
-        let model = file("SUTAZAI_TEST_MODEL", "models/SmolLM2-135M-Instruct.Q4_1.gguf", "scripts/model.sh");
         let folder = tempfile::tempdir().unwrap();
         let log = File::create(folder.path().join("log")).unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let child = Command::new(server)
             .arg("--model")
             .arg(model)
-            .args(["--host", "127.0.0.1", "--port", &port.to_string(), "--alias", "smollm2"])
+            .args(["--host", "127.0.0.1", "--port", &port.to_string(), "--alias", name])
             // One thread: several wait for each other at every step, which takes long where the processor is shared.
             .args(["--ctx-size", "2048", "--parallel", "2", "--threads", "1"])
             .args(arguments)
@@ -50,6 +55,23 @@ impl LlamaServer {
         OpenAiModelBackend::new(&format!("http://127.0.0.1:{}/v1", self.port), key).unwrap()
     }
 
+    /// Returns when it makes embeddings.
+    pub(crate) async fn embeds(&mut self) {
+        let backend = self.backend(None);
+        for _ in 0..1_200 {
+            if backend.embed(None, &["a".into()]).await.is_ok() {
+                return;
+            }
+            assert!(self.child.try_wait().unwrap().is_none(), "{}", self.log());
+            SystemClock.sleep(Duration::from_millis(50)).await;
+        }
+        panic!("llama-server does not answer\n{}", self.log())
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap()
+    }
+
     /// Returns when it answers; gives what it said until then.
     pub(crate) async fn ready(&mut self, key: Option<&str>) -> Vec<ErrorKind> {
         let backend = self.backend(key);
@@ -64,8 +86,7 @@ impl LlamaServer {
             }
             SystemClock.sleep(Duration::from_millis(50)).await;
         }
-        let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap();
-        panic!("llama-server does not answer: {kinds:?}\n{log}")
+        panic!("llama-server does not answer: {kinds:?}\n{}", self.log())
     }
 }
 
@@ -74,14 +95,4 @@ impl Drop for LlamaServer {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
-}
-
-/// A file that this variable names, or else stands there in the cache.
-fn file(variable: &str, place: &str, script: &str) -> PathBuf {
-    let path = std::env::var_os(variable).map_or_else(
-        || PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cache/sutazai").join(place),
-        PathBuf::from,
-    );
-    assert!(path.is_file(), "no {}: run {script}, or set {variable}", path.display());
-    path
 }

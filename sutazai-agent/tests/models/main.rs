@@ -7,6 +7,8 @@ mod chain;
 mod fault;
 mod llama_server;
 mod manager;
+#[path = "../fixtures/model.rs"]
+mod model;
 mod ollama;
 mod ollama_server;
 mod openai;

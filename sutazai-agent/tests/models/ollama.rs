@@ -267,10 +267,11 @@ async fn a_model_is_loaded_by_a_request_without_a_prompt() {
 #[tokio::test]
 async fn embeddings_come_one_a_text() {
     let server = OllamaServer::start(&MODELS).await;
+    model_backend::run_embeddings(|| async { Arc::new(server.backend()) }).await;
+    let server = OllamaServer::start(&MODELS).await;
     let backend = server.backend();
-    let embeddings = backend.embed(None, &["one".into(), "two".into(), "one".into()]).await.unwrap();
-    assert_eq!(embeddings.len(), 3);
-    assert!(embeddings[0] == embeddings[2] && embeddings[0] != embeddings[1]);
+    let made = backend.embed(None, &["one".into(), "two".into(), "one".into()]).await.unwrap();
+    assert_eq!((made.model.as_str(), made.prompt_tokens), (MODELS[0], Some(9)));
     assert_eq!(server.posted("/api/embed"), [json!({ "model": MODELS[0], "input": ["one", "two", "one"] })]);
     let e = backend.embed(Some("nomic".into()), &["one".into()]).await.unwrap_err();
     assert_eq!(

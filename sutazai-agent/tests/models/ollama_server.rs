@@ -287,9 +287,11 @@ async fn embed(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
             |text: &String, weight: u32| text.bytes().map(|b| u32::from(b) % weight).sum::<u32>() as f32;
         let embeddings: Vec<_> =
             request.input.iter().map(|text| [sum(text, 7), sum(text, 11), sum(text, 13)]).collect();
+        // A token a word, and one at each end.
+        let tokens: usize = request.input.iter().map(|text| text.split_whitespace().count() + 2).sum();
         Ok(axum::Json(json!({
             "model": model, "embeddings": embeddings, "total_duration": 14_143_917_u64,
-            "load_duration": 1_019_500_u64, "prompt_eval_count": 8,
+            "load_duration": 1_019_500_u64, "prompt_eval_count": tokens,
         }))
         .into_response())
     };

@@ -9,15 +9,17 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use futures::{StreamExt, stream};
 use serde_json::json;
-use sutazai_agent::models::OpenAiModelBackend;
-use sutazai_core::ErrorKind;
-use sutazai_core::domain::{ChatMessage, Constraint, FinishReason, GenerateRequest};
-use sutazai_core::ports::{ModelBackend, ModelBackendExt};
+use sutazai_agent::models::{OllamaModelBackend, OpenAiModelBackend};
+use sutazai_core::domain::{ChatMessage, Constraint, FinishReason, GenerateRequest, TraceContext};
+use sutazai_core::ports::{ModelBackend, ModelBackendExt, SilentTracer};
 use sutazai_core::testing::model_backend;
+use sutazai_core::{ErrorKind, trace};
 use tokio::net::TcpListener;
+use tracing::Span;
 
 use crate::fault::{self, Ending};
 use crate::llama_server::LlamaServer;
+use crate::model::embedding_model_path;
 use crate::{ask, failure, nowhere};
 
 const KEY: &str = "sk-very-secret-0123456789";
@@ -43,6 +45,18 @@ async fn conforms_with_llama_server() {
     a_stop_text_ends_the_answer(&server.backend(None)).await;
     a_seed_makes_answers_repeatable(&server.backend(None)).await;
     refusals_say_why(&server.backend(None)).await;
+}
+
+#[tokio::test]
+async fn embeddings_with_llama_server() {
+    let mut server = LlamaServer::start_with(&embedding_model_path(), "minilm", &["--embeddings"]);
+    server.embeds().await;
+    model_backend::run_embeddings(|| async { Arc::new(server.backend(None)) }).await;
+    let made = server.backend(None).embed(None, &["The cat sleeps.".into()]).await.unwrap();
+    let length: f64 = made.vectors[0].iter().map(|number| f64::from(*number).powi(2)).sum::<f64>().sqrt();
+    assert!((length - 1.0).abs() < 1e-3, "{length}");
+    // The end marks count, as with llama.cpp in the process.
+    assert_eq!((made.model.as_str(), made.vectors[0].len(), made.prompt_tokens), ("minilm", 384, Some(6)));
 }
 
 /// The model has no choice: an answer of enough tokens ends by itself and fits.
@@ -102,7 +116,7 @@ async fn llama_server_takes_the_key_and_gives_embeddings() {
     let mut server = LlamaServer::start(&["--api-key", KEY, "--embeddings", "--pooling", "last"]);
     server.ready(Some(KEY)).await;
     let texts = ["the disk is full".to_owned(), "a cat".to_owned(), "the disk is full".to_owned()];
-    let embeddings = server.backend(Some(KEY)).embed(None, &texts).await.unwrap();
+    let embeddings = server.backend(Some(KEY)).embed(None, &texts).await.unwrap().vectors;
     assert!(embeddings.len() == 3 && embeddings.iter().all(|embedding| embedding.len() == 576));
     let apart = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f32>().sqrt();
     let (same, other) = (apart(&embeddings[0], &embeddings[2]), apart(&embeddings[0], &embeddings[1]));
@@ -142,6 +156,35 @@ async fn a_refused_key_is_not_repeated() {
     assert!(e.message().contains("refuses the key") && e.message().contains("401"), "{e}");
     assert!(!format!("{e} {e:?} {backend:?}").contains("secret"), "{e:?}");
     assert_eq!(headers.lock().unwrap()[0][header::AUTHORIZATION], format!("Bearer {KEY}"));
+}
+
+/// Also where nobody records traces, so that the ids join the logs of both.
+#[tokio::test]
+async fn the_server_is_told_the_trace() {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let seen = told.clone();
+    let refuse = move |headers: HeaderMap| {
+        seen.lock().unwrap().push(headers.get("traceparent").map(|value| value.to_str().unwrap().to_owned()));
+        async { StatusCode::SERVICE_UNAVAILABLE }
+    };
+    let url = serve(Router::new().fallback(refuse)).await;
+    let openai = OpenAiModelBackend::new(&url, None).unwrap();
+    let ollama = OllamaModelBackend::new(url.strip_suffix("/v1").unwrap()).unwrap();
+    let above = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    for backend in [&openai as &dyn ModelBackend, &ollama] {
+        let place = TraceContext::from_traceparent(above).unwrap();
+        let work = async { backend.models().await.unwrap_err() };
+        trace::run(Arc::new(SilentTracer), Span::none(), place, work).await;
+        let own = TraceContext::of_request("order-17").unwrap();
+        let trace_id = own.trace_id();
+        let work = trace::within(Span::none(), async { backend.models().await.unwrap_err() });
+        trace::run(Arc::new(SilentTracer), Span::none(), own, work).await;
+        backend.models().await.unwrap_err();
+        let said: Vec<_> = told.lock().unwrap().drain(..).collect();
+        assert_eq!((said.len(), said[0].as_deref(), &said[2]), (3, Some(above), &None));
+        let begun = TraceContext::from_traceparent(said[1].as_ref().unwrap()).unwrap();
+        assert_eq!(begun.trace_id(), trace_id);
+    }
 }
 
 #[tokio::test]

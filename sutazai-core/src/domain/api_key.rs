@@ -1,6 +1,7 @@
 //! API keys: how programs call in a user's name without the user's password.
 
 use std::fmt;
+use std::num::NonZeroU32;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -60,6 +61,8 @@ pub struct ApiKey {
     pub hash: String,
     /// What it may do; sorted, none twice.
     pub scopes: Vec<Scope>,
+    /// So many requests a minute it may make, where the server allows more; none: as many as the server allows.
+    pub requests_per_minute: Option<NonZeroU32>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
     /// From when on it is refused.
@@ -87,6 +90,9 @@ pub struct NewApiKey {
     pub name: String,
     /// What it may do; at least one.
     pub scopes: Vec<Scope>,
+    /// So many requests a minute it may make, where the server allows more; default: as many as the server allows.
+    #[serde(default)]
+    pub requests_per_minute: Option<NonZeroU32>,
     /// From when on it is refused; default: never.
     #[serde(default)]
     pub expires_at: Option<DateTime<Utc>>,

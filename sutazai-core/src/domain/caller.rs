@@ -1,7 +1,9 @@
 //! Who is calling, and what they may do. Every permission check of the project ends here.
 
+use std::num::NonZeroU32;
+
 use super::api_key::Scope;
-use super::id::UserId;
+use super::id::{ApiKeyId, UserId};
 use super::user::UserRole;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -19,10 +21,14 @@ pub enum Caller {
     },
     /// A program with an API key: sees what is its user's, whatever that user's role, as far as its scopes go.
     Key {
+        /// Which key.
+        id: ApiKeyId,
         /// Whose key it is.
         user: UserId,
         /// What it may do.
         scopes: Vec<Scope>,
+        /// So many requests a minute it may make, where the server allows more.
+        requests_per_minute: Option<NonZeroU32>,
     },
 }
 
@@ -115,7 +121,12 @@ mod tests {
     #[test]
     fn who_may_do_what() {
         let user = |role| Caller::User { id: UserId::new(), role };
-        let key = |scopes: &[Scope]| Caller::Key { user: UserId::new(), scopes: scopes.to_vec() };
+        let key = |scopes: &[Scope]| Caller::Key {
+            id: ApiKeyId::new(),
+            user: UserId::new(),
+            scopes: scopes.to_vec(),
+            requests_per_minute: None,
+        };
         assert_eq!(granted(&Caller::System), ALL);
         assert_eq!(granted(&user(UserRole::Admin)), ALL);
         assert_eq!(granted(&user(UserRole::User)), ALL[..5]);
@@ -130,7 +141,12 @@ mod tests {
     #[test]
     fn a_key_touches_its_users_things_only() {
         let (mine, theirs) = (UserId::new(), UserId::new());
-        let key = Caller::Key { user: mine, scopes: Scope::ALL.to_vec() };
+        let key = Caller::Key {
+            id: ApiKeyId::new(),
+            user: mine,
+            scopes: Scope::ALL.to_vec(),
+            requests_per_minute: None,
+        };
         assert_eq!(key.owner(), Some(mine));
         assert!(key.may_touch(Some(mine)) && !key.may_touch(Some(theirs)) && !key.may_touch(None));
     }

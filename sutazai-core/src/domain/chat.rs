@@ -194,6 +194,19 @@ pub struct ModelUsage {
     pub degraded: Option<String>,
 }
 
+/// Texts as vectors: those of like meaning lie near each other.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Embeddings {
+    /// The backend that made them.
+    pub backend: String,
+    /// The model that made them.
+    pub model: String,
+    /// One for each text, in their order; all of one length.
+    pub vectors: Vec<Vec<f32>>,
+    /// Tokens read; none where the backend does not tell.
+    pub prompt_tokens: Option<u32>,
+}
+
 /// One piece of a streamed answer.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ModelEvent {

@@ -20,7 +20,8 @@ pub use agent::{AgentDescriptor, Step};
 pub use api_key::{ApiKey, NewApiKey, Scope};
 pub use caller::{Caller, Permission};
 pub use chat::{
-    ChatMessage, Constraint, FinishReason, GenerateRequest, ModelEvent, ModelInfo, ModelUsage, Role,
+    ChatMessage, Constraint, Embeddings, FinishReason, GenerateRequest, ModelEvent, ModelInfo, ModelUsage,
+    Role,
 };
 pub use conversation::{
     Conversation, ConversationPage, ConversationQuery, NewConversation, NewMessage, StoredMessage,

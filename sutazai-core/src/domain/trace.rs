@@ -91,6 +91,13 @@ impl TraceContext {
         self.sampled
     }
 
+    /// For the header `traceparent` of a request that goes on with the trace. Where no span has begun nobody records any;
+    /// the recommendation wants an id all the same, and gets one that nobody else has.
+    pub fn to_traceparent(&self) -> String {
+        let span_id = if self.span_id == 0 { random::<u64>().max(1) } else { self.span_id };
+        format!("00-{:032x}-{span_id:016x}-{:02x}", self.trace_id, u8::from(self.sampled))
+    }
+
     fn beginning(trace_id: u128, request_id: Option<String>) -> Self {
         let trace_id = if trace_id == 0 { random::<u128>().max(1) } else { trace_id };
         Self { trace_id, span_id: 0, sampled: true, request_id }

@@ -16,13 +16,13 @@ use super::events::{EventStream, stream, wait_for_end};
 use super::feed::{self, Feed, Relay};
 use super::registry::AgentRegistry;
 use super::running::{Running, StopReason};
-use super::{claimer, counts, finisher, heartbeat, remembered};
+use super::{claimer, finisher, heartbeat, remembered};
 use crate::domain::{
     AgentDescriptor, Caller, EventPosition, NewTask, Snapshot, Task, TaskId, TaskPage, TaskQuery,
     TaskStatistics, TaskStatus, TraceContext, WorkerId,
 };
 use crate::error::{Error, ErrorKind, Result};
-use crate::model_gate::{ModelGate, Urgency};
+use crate::model_gate::ModelGate;
 use crate::ports::{
     Cache, Clock, MetricSource, MetricStore, ModelBackend, TaskStore, Tracer, collect_snapshot,
 };
@@ -122,14 +122,10 @@ impl Engine {
         let pending =
             |new| Task { trace: Some(place.clone()), ..Task::pending(new, caller.owner(), None, now) };
         let tasks: Vec<Task> = new.into_iter().map(pending).collect();
-        let ids: Vec<TaskId> = tasks.iter().map(|task| task.id).collect();
         // Only a task that was there before can differ.
         let keyed: Vec<Option<Task>> =
             tasks.iter().map(|task| task.idempotency_key.is_some().then(|| task.clone())).collect();
         let stored = parts.store.enqueue(tasks).instrument(span).await?;
-        for task in stored.iter().zip(&ids).filter(|(task, id)| task.id == **id).map(|(task, _)| task) {
-            counts::entered(&task.agent, TaskStatus::Pending);
-        }
         for (task, asked) in stored.iter().zip(&keyed) {
             if asked.as_ref().is_some_and(|asked| !same_request(task, asked)) {
                 let why = format!("it already names task {}, which asks for something else", task.id);
@@ -172,8 +168,6 @@ impl Engine {
         if task.cancel_requested {
             // It may run here: no need to wait for the heartbeat.
             self.shared.running.cancel(id);
-        } else {
-            counts::entered(&task.agent, task.status);
         }
         Ok(task)
     }
@@ -321,7 +315,7 @@ impl Engine {
     /// Where text comes from, if anywhere, for somebody who waits for it: in line with everybody else.
     pub fn model_for(&self, caller: &Caller) -> Option<Arc<dyn ModelBackend>> {
         let gate = self.shared.parts.model.as_ref();
-        gate.map(|gate| gate.model_for(caller.owner(), Urgency::Interactive))
+        gate.map(|gate| gate.model_for(caller))
     }
 
     /// Where the metric history lives, if anywhere.

@@ -1,21 +1,15 @@
-//! What the engine counts about tasks, through the `metrics` facade: nothing is kept unless the program installs a
-//! recorder.
+//! What the engine measures about attempts, through the `metrics` facade: nothing is kept unless the program installs a
+//! recorder. Which status tasks enter is counted by the store, which alone knows of all of it.
 
 use std::time::Duration;
 
-use metrics::{counter, histogram};
+use metrics::histogram;
 
 use crate::domain::{Outcome, TaskStatus};
 
-/// A task of this agent has entered this status.
-pub(super) fn entered(agent: &str, status: TaskStatus) {
-    counter!("tasks_total", "agent" => agent.to_owned(), "status" => status.as_str()).increment(1);
-}
-
-/// An attempt ended so, after so long.
-pub(super) fn attempted(agent: &str, outcome: &Outcome, took: Duration) {
+/// An attempt ended after so long.
+pub(super) fn attempted(agent: &str, took: Duration) {
     histogram!("task_duration_seconds", "agent" => agent.to_owned()).record(took.as_secs_f64());
-    entered(agent, status(outcome));
 }
 
 /// The status that a task enters by it.

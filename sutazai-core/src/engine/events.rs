@@ -42,6 +42,8 @@ struct Waiting {
     text_bytes: usize,
     /// Left out since the last append.
     left_out: u64,
+    /// What was appended without an answer. It may be in the store.
+    unanswered: Vec<NewEvent>,
 }
 
 impl EventSink for EventBuffer {
@@ -84,28 +86,63 @@ impl EventBuffer {
         clock.sleep(GATHER).await;
     }
 
-    /// Appends what waits. What a store out of reach does not take waits for the next time.
-    pub(super) async fn flush(&self, parts: &Parts, claim: &ClaimKey) {
-        let Waiting { events, left_out, .. } = std::mem::take(&mut *self.lock());
+    /// Appends what waits. What a store out of reach does not take waits for the next time: then it is not all done.
+    pub(super) async fn flush(&self, parts: &Parts, claim: &ClaimKey) -> bool {
+        let unanswered = std::mem::take(&mut self.lock().unanswered);
+        if !self.append(parts, claim, unanswered, true).await {
+            return false;
+        }
+        let (events, left_out) = {
+            let mut waiting = self.lock();
+            waiting.text_bytes = 0;
+            (std::mem::take(&mut waiting.events), std::mem::take(&mut waiting.left_out))
+        };
         if left_out > 0 {
             tracing::warn!(task = %claim.task, events = left_out, "events came faster than they could be appended");
         }
-        if events.is_empty() {
-            return;
-        }
-        if let Err(e) = parts.store.append(claim, events.clone()).await {
-            tracing::warn!(task = %claim.task, error = %e, "events could not be appended");
-            if e.kind() == ErrorKind::Unavailable {
-                let mut waiting = self.lock();
-                let later = std::mem::take(&mut *waiting).events;
-                events.into_iter().chain(later).for_each(|event| waiting.add(event));
-                self.some.notify_one();
+        self.append(parts, claim, events, false).await
+    }
+
+    /// Appends these, `again` unless only the answer was lost the last time. Keeps them when the store is out of reach.
+    async fn append(&self, parts: &Parts, claim: &ClaimKey, events: Vec<NewEvent>, again: bool) -> bool {
+        let Some(first) = events.first() else { return true };
+        let store = parts.store.as_ref();
+        let appended = async {
+            if again && is_recorded(store, claim.task, first).await? {
+                return Ok(());
             }
+            store.append(claim, events.clone()).await
+        };
+        let Err(e) = appended.await else { return true };
+        tracing::warn!(task = %claim.task, error = %e, "events could not be appended");
+        if !matches!(e.kind(), ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Busy) {
+            return true;
         }
+        self.lock().unanswered = events;
+        self.some.notify_one();
+        false
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether the task has this event, which may be kept to the microsecond only.
+async fn is_recorded(store: &dyn TaskStore, task: TaskId, event: &NewEvent) -> Result<bool> {
+    let mut after = 0;
+    loop {
+        let page = store.events_after(task, after, PAGE).await?;
+        let same = |known: &TaskEvent| {
+            known.at.timestamp_micros() == event.at.timestamp_micros() && known.kind == event.kind
+        };
+        if page.iter().any(same) {
+            return Ok(true);
+        }
+        match page.last() {
+            Some(last) => after = last.sequence,
+            None => return Ok(false),
+        }
     }
 }
 

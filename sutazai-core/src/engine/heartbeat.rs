@@ -1,6 +1,10 @@
 //! Prolongs the leases of everything this process holds, brings cancellations from elsewhere, gives up what is lost.
+//!
+//! Where the store does not answer, an attempt is given up while its lease still lasts: it has to have stopped when
+//! somebody else takes the task over.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::api::Shared;
 use super::running::StopReason;
@@ -8,28 +12,46 @@ use crate::domain::ClaimKey;
 use crate::error::Error;
 use crate::ports::LeaseState;
 
-/// Beats three times a lease, until the finisher has recorded the last outcome.
+/// Beats three times a lease, sooner after a beat that failed, until the finisher has recorded the last outcome.
 pub(super) async fn run(shared: Arc<Shared>) {
-    let interval = shared.parts.lease / 3;
+    let lease = shared.parts.lease;
+    let mut pause = lease / 3;
     loop {
         tokio::select! {
             () = shared.closed.cancelled() => return,
-            () = shared.parts.clock.sleep(interval) => beat(&shared).await,
+            () = shared.parts.clock.sleep(pause) => {}
         }
+        pause = if beat(&shared).await { lease / 3 } else { pause_after_failure(lease) };
     }
 }
 
-async fn beat(shared: &Shared) {
+fn pause_after_failure(lease: Duration) -> Duration {
+    lease / 15
+}
+
+/// How long the store may take to answer a beat.
+fn patience(lease: Duration) -> Duration {
+    lease / 5
+}
+
+/// How long an agent whose lease is given up may take to stop.
+pub(super) fn time_to_stop(lease: Duration) -> Duration {
+    lease / 6
+}
+
+/// Whether the store answered.
+async fn beat(shared: &Shared) -> bool {
     let keys = shared.running.keys();
     if keys.is_empty() {
-        return;
+        return true;
     }
+    let lease = shared.parts.lease;
     let now = shared.parts.clock.now();
-    let until = now + shared.parts.lease;
+    let until = now + lease;
     let renewed = tokio::select! {
         biased;
         renewed = shared.parts.store.renew(&keys, until, now) => renewed,
-        () = shared.parts.clock.sleep(shared.parts.lease / 3) => Err(Error::timeout("the store did not answer")),
+        () = shared.parts.clock.sleep(patience(lease)) => Err(Error::timeout("the store did not answer")),
     };
     match renewed {
         Ok(states) => {
@@ -43,11 +65,14 @@ async fn beat(shared: &Shared) {
                     LeaseState::Lost => lose(shared, key),
                 }
             }
+            true
         }
         Err(e) => {
             tracing::warn!(error = %e, leases = keys.len(), "leases could not be prolonged");
-            let now = shared.parts.clock.now();
-            shared.running.run_out(now).iter().for_each(|key| lose(shared, key));
+            let next_answer = pause_after_failure(lease) + patience(lease);
+            let stopped = shared.parts.clock.now() + next_answer + time_to_stop(lease);
+            shared.running.run_out(stopped).iter().for_each(|key| lose(shared, key));
+            false
         }
     }
 }

@@ -95,9 +95,9 @@ impl Running {
         }
     }
 
-    /// The claims whose lease has run out as far as this process knows.
-    pub(super) fn run_out(&self, now: DateTime<Utc>) -> Vec<ClaimKey> {
-        self.lock().values().filter(|held| held.lease_until <= now).map(|held| held.key).collect()
+    /// The claims whose lease will have run out by then as far as this process knows.
+    pub(super) fn run_out(&self, by: DateTime<Utc>) -> Vec<ClaimKey> {
+        self.lock().values().filter(|held| held.lease_until <= by).map(|held| held.key).collect()
     }
 
     /// Asks the attempt under this claim to stop, if it is here.

@@ -10,25 +10,26 @@ use tracing::{Span, error_span, info_span};
 use super::api::Shared;
 use super::counts;
 use super::events::EventBuffer;
+use super::heartbeat::time_to_stop;
 use super::retry;
 use super::running::{Stop, StopReason};
-use crate::domain::{
-    Claim, ClaimKey, Finish, NewTask, Outcome, Step, Task, TaskError, TaskStatus, TraceContext,
-};
+use crate::domain::{Claim, ClaimKey, Finish, NewTask, Outcome, Step, Task, TaskError, TraceContext};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model_gate::Urgency;
 use crate::ports::{AgentContext, EventSink};
 use crate::trace;
 
 /// How long an agent that was asked to stop may take before it is cut off.
 const TO_STOP: Duration = Duration::from_secs(5);
 
+/// How soon events are appended again that could not be when the attempt had ended.
+const AFTER_FAILURE: Duration = Duration::from_millis(500);
+
 /// Runs the claim and sends its outcome to the finisher, unless the lease was lost. All that is logged and recorded
 /// meanwhile belongs to the trace of the request that asked for the task.
 pub(super) async fn run(shared: Arc<Shared>, outcomes: mpsc::Sender<Finish>, claim: Claim, stop: Stop) {
     let place = claim.task.trace.clone().unwrap_or_else(TraceContext::generate);
     let (tracer, span) = (shared.parts.tracer.clone(), span_of(&claim.task, &place));
-    trace::run(tracer.as_ref(), span, place, perform(shared, outcomes, claim, stop)).await;
+    trace::run(tracer, span, place, perform(shared, outcomes, claim, stop)).await;
 }
 
 /// Fields without a dot are for log lines; those with one are for traces, by OpenTelemetry's conventions for messaging.
@@ -55,7 +56,6 @@ async fn perform(shared: Arc<Shared>, outcomes: mpsc::Sender<Finish>, claim: Cla
     let key = claim.key();
     let task = claim.task.clone();
     let begun = Instant::now();
-    counts::entered(&task.agent, TaskStatus::Processing);
     let events = Arc::new(EventBuffer::default());
     let result = match stop.reason() {
         // Asked to stop before it began.
@@ -79,13 +79,15 @@ async fn perform(shared: Arc<Shared>, outcomes: mpsc::Sender<Finish>, claim: Cla
         shared.running.remove(&key);
         return;
     }
-    events.flush(&shared.parts, &key).await;
+    while !events.flush(&shared.parts, &key).await && shared.running.holds(&key) {
+        shared.parts.clock.sleep(AFTER_FAILURE).await;
+    }
     if let Err(e) = &result {
         Span::current().record("error.type", e.kind().as_str());
     }
     let outcome = outcome(&shared, &task, stop.reason(), result);
     let took = begun.elapsed();
-    counts::attempted(&task.agent, &outcome, took);
+    counts::attempted(&task.agent, took);
     let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     tracing::info!(
         attempt = key.attempt,
@@ -109,7 +111,7 @@ async fn attempt(shared: &Shared, claim: Claim, stop: &Stop, events: Arc<dyn Eve
     let limit = claim.task.timeout();
     let timed_out = stop.token().child_token();
     let gate = shared.parts.model.as_ref();
-    let model = gate.map(|gate| gate.model_for(claim.task.owner, Urgency::Background));
+    let model = gate.map(|gate| gate.model_for_task(claim.task.owner));
     let context = AgentContext {
         task: claim.task,
         children: claim.children,
@@ -129,7 +131,7 @@ async fn attempt(shared: &Shared, claim: Claim, stop: &Stop, events: Arc<dyn Eve
     let (tracer, place) = (shared.parts.tracer.clone(), trace::current());
     let mut run = tokio::spawn(async move {
         let place = place.unwrap_or_else(TraceContext::generate);
-        trace::run(tracer.as_ref(), span, place, agent.run(&context)).await
+        trace::run(tracer, span, place, agent.run(&context)).await
     });
     let clock = &shared.parts.clock;
     let stopped = stop.token();
@@ -140,6 +142,11 @@ async fn attempt(shared: &Shared, claim: Claim, stop: &Stop, events: Arc<dyn Eve
         () = clock.sleep(limit) => Error::timeout(format!("the attempt took longer than {} s", limit.as_secs())),
     };
     timed_out.cancel();
+    // An attempt is given up shortly before its lease ends, and has to be over by then.
+    let to_stop = match stop.reason() {
+        Some(StopReason::Lost) => TO_STOP.min(time_to_stop(shared.parts.lease)),
+        _ => TO_STOP,
+    };
     tokio::select! {
         biased;
         finished = &mut run => match (ended.kind(), joined(&key, finished)) {
@@ -147,7 +154,7 @@ async fn attempt(shared: &Shared, claim: Claim, stop: &Stop, events: Arc<dyn Eve
             (ErrorKind::Cancelled, Ok(step @ Step::Done(_))) => Ok(step),
             _ => Err(ended),
         },
-        () = clock.sleep(TO_STOP) => {
+        () = clock.sleep(to_stop) => {
             run.abort();
             tracing::warn!(task = %key.task, "the agent did not stop when it was asked to and was cut off");
             Err(ended)

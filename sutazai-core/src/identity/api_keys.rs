@@ -50,6 +50,7 @@ impl Identity {
             prefix: text.beginning(),
             hash: text.hash(),
             scopes,
+            requests_per_minute: new.requests_per_minute,
             created_at: now,
             expires_at: new.expires_at,
             last_used_at: None,
@@ -83,6 +84,15 @@ impl Identity {
         ApiKeyText::is_meant(text)
     }
 
+    /// Whether nobody was given this token or key, as far as that is known without a look at the store: no token of ours,
+    /// however old, and no key that was good here of late.
+    pub fn is_guess(&self, text: &str) -> bool {
+        match Self::is_api_key(text) {
+            true => ApiKeyText::parse(text).is_none_or(|key| !self.known_keys.knew(&key.hash())),
+            false => !self.signer.is_own(text),
+        }
+    }
+
     /// Who is calling with this key. The store is asked once in half a minute for a key in use.
     ///
     /// # Errors
@@ -102,7 +112,12 @@ impl Identity {
         {
             tracing::warn!(api_key_id = %key.id, error = %e, "the use of an API key could not be recorded");
         }
-        Ok(Caller::Key { user: key.user, scopes: key.scopes.clone() })
+        Ok(Caller::Key {
+            id: key.id,
+            user: key.user,
+            scopes: key.scopes.clone(),
+            requests_per_minute: key.requests_per_minute,
+        })
     }
 
     async fn look_up(&self, hash: &str, now: DateTime<Utc>) -> Result<Arc<ApiKey>> {

@@ -12,10 +12,12 @@ use crate::domain::{ApiKey, ApiKeyId, UserId};
 /// How long a key is taken for good without another look at the store: so long a key that was removed, or whose user
 /// was disabled, in another process is still let in here.
 const LIFE: Duration = Duration::from_secs(30);
+/// How long a key that nobody uses is remembered, no more than that it was good.
+const MEMORY: Duration = Duration::from_secs(10 * 60);
 /// The time between two records of a key's use.
 const RECORD_EVERY: TimeDelta = TimeDelta::seconds(60);
 
-/// Keys by their hash, each for half a minute; so it never holds more than are in use.
+/// Keys by their hash; so it never holds more than are in use.
 #[derive(Default)]
 pub(super) struct KnownKeys {
     known: RwLock<HashMap<String, Known>>,
@@ -33,10 +35,15 @@ impl KnownKeys {
         known.get(hash).filter(|known| known.until > now).map(|known| known.key.clone())
     }
 
-    /// Remembers a key, and forgets those whose time has passed.
+    /// Whether the key was good when it was looked up last, not long ago.
+    pub(super) fn knew(&self, hash: &str) -> bool {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).contains_key(hash)
+    }
+
+    /// Remembers a key, and forgets those that nobody has used for long.
     pub(super) fn add(&self, key: Arc<ApiKey>, now: DateTime<Utc>) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|_, known| known.until > now);
+        known.retain(|_, known| known.until + MEMORY > now);
         known.insert(key.hash.clone(), Known { key, until: now + LIFE });
     }
 

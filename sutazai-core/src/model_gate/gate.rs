@@ -9,18 +9,18 @@ use futures::{StreamExt, stream};
 use tokio::sync::{mpsc, oneshot};
 use tracing::Instrument;
 
-use super::limits::Limits;
+use super::limits::{Holder, Limits};
 use super::line::{Share, Ticket};
 use super::measurement::{Answered, Measurement};
 use super::queue::{Entry, GateQueue};
-use crate::domain::{Constraint, GenerateRequest, ModelEvent, ModelInfo, UserId};
+use crate::domain::{Caller, Constraint, Embeddings, GenerateRequest, ModelEvent, ModelInfo, UserId};
 use crate::error::{Error, Result};
 use crate::ports::{Clock, ModelBackend, ModelStream, PullStream};
 
 /// Whether somebody waits for the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Urgency {
-    /// A person or a program waits: goes first, under the limits of its user.
+pub(super) enum Urgency {
+    /// A person or a program waits: goes first, under its limits.
     Interactive,
     /// A task's: goes when nobody waits, and every fourth time when somebody does.
     Background,
@@ -33,9 +33,9 @@ pub struct ModelGateConfig {
     pub slots: Option<usize>,
     /// Requests that may wait for a slot.
     pub queue: usize,
-    /// Interactive requests that one user may have under way at once, waiting ones included.
+    /// Interactive requests that one user, with all keys, may have under way at once, waiting ones included.
     pub per_user: usize,
-    /// Interactive requests that one user may begin in a minute.
+    /// Interactive requests that may begin in a minute with one API key, or by one user without.
     pub per_minute: u32,
     /// How long a request may take that says nothing of it, its time in line included.
     pub timeout: Duration,
@@ -89,18 +89,28 @@ impl ModelGate {
         Self { shared: Arc::new(Shared { model, clock, timeout, state, answered }) }
     }
 
-    /// The model as this user gets it; none is the embedder itself, which no limit holds.
-    pub fn model_for(&self, user: Option<UserId>, urgency: Urgency) -> Arc<dyn ModelBackend> {
-        Arc::new(GatedModelBackend { shared: self.shared.clone(), share: user, urgency })
+    /// The model for a caller who waits for the answer: goes first, within the caller's limits. The system has none.
+    pub fn model_for(&self, caller: &Caller) -> Arc<dyn ModelBackend> {
+        self.gated(caller.owner(), Urgency::Interactive, Holder::of(caller))
+    }
+
+    /// The model for a task of this owner: goes when nobody waits, and every fourth time when somebody does.
+    pub fn model_for_task(&self, owner: Option<UserId>) -> Arc<dyn ModelBackend> {
+        self.gated(owner, Urgency::Background, None)
+    }
+
+    fn gated(&self, share: Share, urgency: Urgency, limited: Option<Holder>) -> Arc<dyn ModelBackend> {
+        Arc::new(GatedModelBackend { shared: self.shared.clone(), share, urgency, limited })
     }
 }
 
-/// The model behind the gate, for one user and one kind of work.
+/// The model behind the gate, for one caller and one kind of work.
 #[derive(Debug)]
 struct GatedModelBackend {
     shared: Arc<Shared>,
     share: Share,
     urgency: Urgency,
+    limited: Option<Holder>,
 }
 
 impl GatedModelBackend {
@@ -111,7 +121,7 @@ impl GatedModelBackend {
     /// Waits for a slot, and gives it with what is left of the time.
     async fn enter(&self, timeout: Duration) -> Result<(Place, Duration)> {
         let begun = self.shared.clock.now();
-        let (place, turn) = self.shared.line_up(self.share, self.urgency, timeout)?;
+        let (place, turn) = self.shared.line_up(self, timeout)?;
         let Some(turn) = turn else { return Ok((place, timeout)) };
         let late = || Error::timeout(format!("the model was in use for all of {timeout:?}"));
         tokio::select! {
@@ -161,7 +171,7 @@ impl ModelBackend for GatedModelBackend {
         .boxed())
     }
 
-    async fn embed(&self, model: Option<String>, texts: &[String]) -> Result<Vec<Vec<f32>>> {
+    async fn embed(&self, model: Option<String>, texts: &[String]) -> Result<Embeddings> {
         let mut measurement = self.measure(model.clone());
         let made = async {
             let (_place, left) = self.enter(self.shared.timeout).await?;
@@ -171,7 +181,7 @@ impl ModelBackend for GatedModelBackend {
             }
         };
         let made = made.await.inspect_err(|e| measurement.failed(e))?;
-        measurement.embedded();
+        measurement.embedded(&made);
         Ok(made)
     }
 
@@ -229,18 +239,16 @@ impl Shared {
     /// A place at the gate, and what fires when it has become a slot; none when it is one already.
     fn line_up(
         self: &Arc<Self>,
-        share: Share,
-        urgency: Urgency,
+        GatedModelBackend { share, urgency, limited, .. }: &GatedModelBackend,
         timeout: Duration,
     ) -> Result<(Place, Option<oneshot::Receiver<()>>)> {
         let now = self.clock.now();
-        let limited = share.filter(|_| urgency == Urgency::Interactive);
         let mut state = self.lock();
-        if let Some(user) = limited {
-            state.limits.begin(user, now)?;
+        if let Some(holder) = limited {
+            state.limits.begin(*holder, now)?;
         }
-        let place = |ticket| Place { shared: self.clone(), ticket, limited };
-        match state.queue.enter(share, urgency, timeout, now) {
+        let place = |ticket| Place { shared: self.clone(), ticket, limited: *limited };
+        match state.queue.enter(*share, *urgency, timeout, now) {
             Ok(Entry::Granted(ticket)) => Ok((place(ticket), None)),
             Ok(Entry::Waiting(ticket)) => {
                 let (turn, waits) = oneshot::channel();
@@ -248,8 +256,8 @@ impl Shared {
                 Ok((place(ticket), Some(waits)))
             }
             Err(e) => {
-                if let Some(user) = limited {
-                    state.limits.end(user);
+                if let Some(holder) = limited {
+                    state.limits.end(*holder);
                 }
                 Err(e)
             }
@@ -262,7 +270,7 @@ impl Shared {
 struct Place {
     shared: Arc<Shared>,
     ticket: Ticket,
-    limited: Option<UserId>,
+    limited: Option<Holder>,
 }
 
 impl Drop for Place {
@@ -270,8 +278,8 @@ impl Drop for Place {
         let now = self.shared.clock.now();
         let mut state = self.shared.lock();
         state.waiting.remove(&self.ticket);
-        if let Some(user) = self.limited {
-            state.limits.end(user);
+        if let Some(holder) = self.limited {
+            state.limits.end(holder);
         }
         for granted in state.queue.leave(self.ticket, now) {
             if let Some(turn) = state.waiting.remove(&granted) {

@@ -1,69 +1,101 @@
-//! What one user may ask of the model: so many requests at once, so many a minute.
+//! What one caller may ask of the model: so many requests at once, so many a minute.
+//!
+//! Places in line are shared out by user, so that nobody gets more of them by having many keys; how often a program asks
+//! is counted by its API key, so that one that asks too often leaves the user's others alone.
 
 use std::collections::HashMap;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::UserId;
+use crate::domain::{ApiKeyId, Caller, UserId};
 use crate::error::{Error, ErrorKind, Result};
 
-/// With so many users known, those who have not asked for a minute are forgotten.
+/// With so many callers known, those who have not asked for a minute are forgotten.
 const KNOWN: usize = 10_000;
 
-/// Who has used up what. The limit a minute is a token bucket (RFC 2697, one colour): after a minute of silence a user may
-/// ask that often in a row, and then again as often as the minute allows.
+/// Whose limits a request is under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Holder {
+    user: UserId,
+    key: Option<ApiKeyId>,
+    /// Of the key's own, a minute.
+    limit: Option<NonZeroU32>,
+}
+
+impl Holder {
+    /// This caller's; none is the system's.
+    pub(super) fn of(caller: &Caller) -> Option<Self> {
+        match caller {
+            Caller::System => None,
+            Caller::User { id, .. } => Some(Self { user: *id, key: None, limit: None }),
+            Caller::Key { id, user, requests_per_minute, .. } => {
+                Some(Self { user: *user, key: Some(*id), limit: *requests_per_minute })
+            }
+        }
+    }
+}
+
+/// Who has used up what. The limit a minute is a token bucket (RFC 2697, one colour): after a minute of silence a caller
+/// may ask that often in a row, and then again as often as the minute allows.
 #[derive(Debug)]
 pub(super) struct Limits {
     at_once: usize,
-    per_minute: f64,
-    users: HashMap<UserId, Use>,
+    per_minute: u32,
+    under_way: HashMap<UserId, usize>,
+    asked: HashMap<(UserId, Option<ApiKeyId>), Bucket>,
 }
 
 #[derive(Debug)]
-struct Use {
-    under_way: usize,
+struct Bucket {
     left: f64,
     at: DateTime<Utc>,
 }
 
 impl Limits {
     pub(super) fn new(at_once: usize, per_minute: u32) -> Self {
-        Self { at_once, per_minute: f64::from(per_minute), users: HashMap::new() }
+        Self { at_once, per_minute, under_way: HashMap::new(), asked: HashMap::new() }
     }
 
     /// Counts a request that begins; it is under way until [`end`](Self::end).
     ///
     /// # Errors
     /// `RateLimited`, with the time after which the next one is free where that is known; nothing is counted then.
-    pub(super) fn begin(&mut self, user: UserId, now: DateTime<Utc>) -> Result<()> {
-        let (at_once, per_minute) = (self.at_once, self.per_minute);
-        let minutes = |from: DateTime<Utc>| (now - from).as_seconds_f64().max(0.0) / 60.0;
-        if self.users.len() >= KNOWN {
-            self.users.retain(|_, used| used.under_way > 0 || minutes(used.at) < 1.0);
-        }
-        let used = self.users.entry(user).or_insert(Use { under_way: 0, left: per_minute, at: now });
-        used.left = (used.left + minutes(used.at) * per_minute).min(per_minute);
-        used.at = now;
-        let limited = |message| Error::new(ErrorKind::RateLimited, message);
-        if used.under_way >= at_once {
+    pub(super) fn begin(&mut self, holder: Holder, now: DateTime<Utc>) -> Result<()> {
+        let limited = |message, after| Error::new(ErrorKind::RateLimited, message).with_retry_after(after);
+        let at_once = self.at_once;
+        if self.under_way.get(&holder.user).is_some_and(|under_way| *under_way >= at_once) {
             let message = format!("{at_once} requests of this user are under way already; no more may be");
-            return Err(limited(message).with_retry_after(Duration::from_secs(1)));
+            return Err(limited(message, Duration::from_secs(1)));
         }
-        if used.left < 1.0 {
-            let after = Duration::from_secs_f64((1.0 - used.left) / per_minute * 60.0);
-            let message = format!("a user may ask the model {per_minute} times a minute");
-            return Err(limited(message).with_retry_after(after));
+        let minutes = |from: DateTime<Utc>| (now - from).as_seconds_f64().max(0.0) / 60.0;
+        if self.asked.len() >= KNOWN {
+            self.asked.retain(|_, bucket| minutes(bucket.at) < 1.0);
         }
-        used.left -= 1.0;
-        used.under_way += 1;
+        let most = holder.limit.map_or(self.per_minute, |limit| limit.get().min(self.per_minute));
+        let per_minute = f64::from(most);
+        let whole = || Bucket { left: per_minute, at: now };
+        let bucket = self.asked.entry((holder.user, holder.key)).or_insert_with(whole);
+        bucket.left = (bucket.left + minutes(bucket.at) * per_minute).min(per_minute);
+        bucket.at = now;
+        if bucket.left < 1.0 {
+            let after = Duration::from_secs_f64((1.0 - bucket.left) / per_minute * 60.0);
+            let who = if holder.key.is_some() { "with this API key" } else { "by this user" };
+            return Err(limited(format!("the model may be asked {most} times a minute {who}"), after));
+        }
+        bucket.left -= 1.0;
+        *self.under_way.entry(holder.user).or_default() += 1;
         Ok(())
     }
 
     /// A request that was counted has ended.
-    pub(super) fn end(&mut self, user: UserId) {
-        if let Some(used) = self.users.get_mut(&user) {
-            used.under_way = used.under_way.saturating_sub(1);
+    pub(super) fn end(&mut self, holder: Holder) {
+        if let Some(under_way) = self.under_way.get_mut(&holder.user) {
+            *under_way = under_way.saturating_sub(1);
+            if *under_way == 0 {
+                self.under_way.remove(&holder.user);
+            }
         }
     }
 }
@@ -78,23 +110,34 @@ mod tests {
         Utc.timestamp_opt(seconds, 0).unwrap()
     }
 
+    fn user() -> Holder {
+        Holder { user: UserId::new(), key: None, limit: None }
+    }
+
+    fn key_of(user: Holder, limit: u32) -> Holder {
+        Holder { key: Some(ApiKeyId::new()), limit: NonZeroU32::new(limit), ..user }
+    }
+
     #[test]
-    fn so_many_at_once() {
+    fn so_many_at_once_over_all_keys_of_a_user() {
         let mut limits = Limits::new(2, 100);
-        let [ada, eve] = [UserId::new(), UserId::new()];
+        let (ada, eve) = (user(), user());
+        let key = key_of(ada, 0);
         limits.begin(ada, at(0)).unwrap();
-        limits.begin(ada, at(0)).unwrap();
-        assert_eq!(limits.begin(ada, at(0)).unwrap_err().kind(), ErrorKind::RateLimited);
+        limits.begin(key, at(0)).unwrap();
+        for holder in [ada, key, key_of(ada, 50)] {
+            assert_eq!(limits.begin(holder, at(0)).unwrap_err().kind(), ErrorKind::RateLimited);
+        }
         limits.begin(eve, at(0)).unwrap();
-        limits.end(ada);
-        limits.begin(ada, at(0)).unwrap();
+        limits.end(key);
+        limits.begin(key_of(ada, 0), at(0)).unwrap();
         limits.begin(ada, at(0)).unwrap_err();
     }
 
     #[test]
     fn so_many_a_minute() {
         let mut limits = Limits::new(100, 6);
-        let [ada, eve] = [UserId::new(), UserId::new()];
+        let (ada, eve) = (user(), user());
         for _ in 0..6 {
             limits.begin(ada, at(0)).unwrap();
         }
@@ -110,17 +153,31 @@ mod tests {
     }
 
     #[test]
+    fn each_key_by_itself_and_by_its_own_limit_where_that_is_lower() {
+        let mut limits = Limits::new(100, 6);
+        let ada = user();
+        for (holder, most) in [(ada, 6), (key_of(ada, 0), 6), (key_of(ada, 2), 2), (key_of(ada, 60), 6)] {
+            for _ in 0..most {
+                limits.begin(holder, at(0)).unwrap();
+            }
+            let e = limits.begin(holder, at(0)).unwrap_err();
+            assert_eq!(e.retry_after(), Some(Duration::from_secs(60 / most)));
+            assert!(e.to_string().contains(&format!("{most} times a minute")), "{e}");
+        }
+    }
+
+    #[test]
     fn those_who_are_silent_are_forgotten() {
         let mut limits = Limits::new(1, 1);
-        let busy = UserId::new();
+        let busy = user();
         limits.begin(busy, at(0)).unwrap();
         for _ in 1..KNOWN {
-            let user = UserId::new();
-            limits.begin(user, at(0)).unwrap();
-            limits.end(user);
+            let holder = user();
+            limits.begin(holder, at(0)).unwrap();
+            limits.end(holder);
         }
-        limits.begin(UserId::new(), at(61)).unwrap();
-        assert_eq!(limits.users.len(), 2);
+        limits.begin(user(), at(61)).unwrap();
+        assert_eq!((limits.asked.len(), limits.under_way.len()), (1, 2));
         limits.begin(busy, at(61)).unwrap_err();
     }
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chrono::{DateTime, Utc};
 use metrics::{counter, histogram};
 
-use crate::domain::ModelUsage;
+use crate::domain::{Embeddings, ModelUsage};
 use crate::error::Error;
 use crate::ports::Clock;
 
@@ -18,9 +18,8 @@ use crate::ports::Clock;
 pub(super) struct Answered(Mutex<BTreeMap<Option<String>, (String, String)>>);
 
 impl Answered {
-    fn remember(&self, wanted: &Option<String>, usage: &ModelUsage) {
+    fn remember(&self, wanted: &Option<String>, labels: (String, String)) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let labels = (usage.backend.clone(), usage.model.clone());
         if known.get(wanted) != Some(&labels) {
             known.insert(wanted.clone(), labels);
         }
@@ -57,12 +56,10 @@ impl Measurement {
 
     /// It ended well.
     pub(super) fn done(&mut self, usage: &ModelUsage) {
-        self.answered.remember(&self.wanted, usage);
         let (backend, model) = (usage.backend.clone(), usage.model.clone());
-        for (kind, tokens) in [("prompt", usage.prompt_tokens), ("completion", usage.completion_tokens)] {
-            counter!("model_tokens_total", "backend" => backend.clone(), "model" => model.clone(), "kind" => kind)
-                .increment(tokens.into());
-        }
+        self.answered.remember(&self.wanted, (backend.clone(), model.clone()));
+        count_tokens(&backend, &model, "prompt", usage.prompt_tokens);
+        count_tokens(&backend, &model, "completion", usage.completion_tokens);
         if let Some(first) = self.first_text {
             histogram!("model_time_to_first_token_seconds", "backend" => backend, "model" => model)
                 .record((first - self.begun).as_seconds_f64());
@@ -70,9 +67,14 @@ impl Measurement {
         self.count((usage.backend.clone(), usage.model.clone()), "completed");
     }
 
-    /// Embeddings were made; nobody tells by whom or of how many tokens.
-    pub(super) fn embedded(&mut self) {
-        self.count(self.answered.labels(&self.wanted), "completed");
+    /// Embeddings were made. Not every backend tells of how many tokens.
+    pub(super) fn embedded(&mut self, made: &Embeddings) {
+        let labels = (made.backend.clone(), made.model.clone());
+        self.answered.remember(&self.wanted, labels.clone());
+        if let Some(tokens) = made.prompt_tokens {
+            count_tokens(&made.backend, &made.model, "prompt", tokens);
+        }
+        self.count(labels, "completed");
     }
 
     /// It failed, or was refused.
@@ -86,6 +88,12 @@ impl Measurement {
                 .increment(1);
         }
     }
+}
+
+fn count_tokens(backend: &str, model: &str, kind: &'static str, tokens: u32) {
+    let (backend, model) = (backend.to_owned(), model.to_owned());
+    counter!("model_tokens_total", "backend" => backend, "model" => model, "kind" => kind)
+        .increment(tokens.into());
 }
 
 impl Drop for Measurement {

@@ -16,4 +16,4 @@ mod line;
 mod measurement;
 mod queue;
 
-pub use gate::{ModelGate, ModelGateConfig, Urgency};
+pub use gate::{ModelGate, ModelGateConfig};

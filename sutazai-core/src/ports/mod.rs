@@ -33,6 +33,6 @@ pub use model_backend::{ModelBackend, ModelBackendExt, ModelStream, PullProgress
 pub use password_hasher::PasswordHasher;
 pub use rate_limiter::{Allowance, Quota, RateKey, RateLimiter};
 pub use relay_store::{RelayClaim, RelayStore};
-pub use task_store::{ClaimRequest, LeaseState, TaskStore, WakeUp};
+pub use task_store::{ClaimRequest, LeaseState, TaskStore, WakeUp, count_entered};
 pub use token_signer::{AccessClaims, TokenSigner};
 pub use tracer::{SilentTracer, Tracer};

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use async_trait::async_trait;
 use futures::{Stream, StreamExt};
 
-use crate::domain::{Constraint, GenerateRequest, ModelEvent, ModelInfo, ModelUsage};
+use crate::domain::{Constraint, Embeddings, GenerateRequest, ModelEvent, ModelInfo, ModelUsage};
 use crate::error::{Error, ErrorKind, Result};
 
 /// A streamed answer: text pieces, then exactly one `Done`; or an error, then nothing. Dropping it stops the model.
@@ -38,6 +38,7 @@ pub type PullStream = Pin<Box<dyn Stream<Item = Result<PullProgress>> + Send>>;
 /// - When the request's timeout runs out the stream ends with `Timeout`.
 /// - Dropping the stream stops the model; the backend serves the next request.
 /// - Several requests at once all end.
+/// - `embed` gives one vector a text, in their order, all of one length, and says which model made them; or it is `Unsupported`.
 /// - `load` of a model that is there succeeds and the model answers as before; of another it is `NotFound`.
 #[cfg_attr(feature = "testing", mockall::automock)]
 #[async_trait]
@@ -59,10 +60,10 @@ pub trait ModelBackend: Debug + Send + Sync + 'static {
     /// Begins to write.
     async fn generate(&self, request: GenerateRequest) -> Result<ModelStream>;
 
-    /// The embedding of each text; all of one length.
-    async fn embed(&self, model: Option<String>, texts: &[String]) -> Result<Vec<Vec<f32>>> {
+    /// The embedding of each text.
+    async fn embed(&self, model: Option<String>, texts: &[String]) -> Result<Embeddings> {
         let _ = (model, texts);
-        Err(Error::unsupported(format!("{} has no embeddings", self.name())))
+        Err(Error::unsupported(format!("{} makes no embeddings", self.name())))
     }
 
     /// Makes a model ready, so that its first request need not wait for that; the one that would answer when none is

@@ -3,11 +3,12 @@
 use std::fmt;
 use std::fmt::Debug;
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::domain::UserId;
+use crate::domain::{ApiKeyId, Caller, UserId};
 use crate::error::Result;
 
 /// How many requests there may be.
@@ -24,6 +25,14 @@ impl Quota {
     pub fn per_minute(limit: u32) -> Self {
         Self { limit, window: Duration::from_secs(60) }
     }
+
+    /// What of it this key has: a limit of its own counts where it is lower.
+    pub fn of(self, key: &RateKey) -> Self {
+        match key {
+            RateKey::Key { limit: Some(limit), .. } => Self { limit: self.limit.min(limit.get()), ..self },
+            _ => self,
+        }
+    }
 }
 
 /// Whose requests are counted together.
@@ -31,15 +40,39 @@ impl Quota {
 pub enum RateKey {
     /// Those from one address, or from one network when it is named by its first address.
     Address(IpAddr),
-    /// Those of one user, by whatever key or session.
+    /// Those from one address, or from one network, with tokens and keys that nobody was given.
+    Guesses(IpAddr),
+    /// Those of one user, by whatever session.
     User(UserId),
+    /// Those with one API key.
+    Key {
+        /// Which.
+        id: ApiKeyId,
+        /// How many there may be in a window, where the quota allows more. Always the same for one key.
+        limit: Option<NonZeroU32>,
+    },
+}
+
+impl RateKey {
+    /// Whose requests those of this caller are counted with; the system is not counted.
+    pub fn of(caller: &Caller) -> Option<Self> {
+        match caller {
+            Caller::System => None,
+            Caller::User { id, .. } => Some(Self::User(*id)),
+            Caller::Key { id, requests_per_minute, .. } => {
+                Some(Self::Key { id: *id, limit: *requests_per_minute })
+            }
+        }
+    }
 }
 
 impl fmt::Display for RateKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Address(address) => write!(f, "address:{address}"),
+            Self::Guesses(address) => write!(f, "guesses:{address}"),
             Self::User(user) => write!(f, "user:{user}"),
+            Self::Key { id, .. } => write!(f, "key:{id}"),
         }
     }
 }
@@ -69,6 +102,7 @@ pub enum Allowance {
 /// - A refused request passes after the time it was told, and not before.
 /// - A refused request uses nothing up.
 /// - What one key uses takes nothing from another.
+/// - A key with a lower limit of its own has that instead of the quota's.
 /// - Requests of one key at the same time get no more than those one after the other.
 #[cfg_attr(feature = "testing", mockall::automock)]
 #[async_trait]

@@ -9,7 +9,7 @@ use tokio::sync::broadcast;
 
 use crate::domain::{
     Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Task, TaskEvent, TaskId, TaskPage,
-    TaskQuery, TaskStatistics, UserId, WorkerId,
+    TaskQuery, TaskStatistics, TaskStatus, UserId, WorkerId,
 };
 use crate::error::Result;
 
@@ -48,6 +48,12 @@ pub enum WakeUp {
     Task(TaskId),
 }
 
+/// Counts that a task of this agent has entered this status, for `tasks_total`. Each store calls it for what its own calls
+/// have changed, once that is committed: so that it is counted once, however many processes share a database.
+pub fn count_entered(agent: &str, status: TaskStatus) {
+    metrics::counter!("tasks_total", "agent" => agent.to_owned(), "status" => status.as_str()).increment(1);
+}
+
 /// The task store.
 ///
 /// # Contract
@@ -68,6 +74,7 @@ pub enum WakeUp {
 /// - The feed holds every event once, of one owner or of all: an event whose write began after another was acknowledged stands after it, and those written at the same time stand in either order. Who reads on after the last position that was given, or after `feed_end`, misses none and gets none twice, however many write; an event may come into the feed a moment later than into its task.
 /// - `list` is newest first, filters by every field of the query, and pages without losing or doubling a task while others are added.
 /// - `statistics` counts tasks by agent and status, and tells since when the oldest pending task that waits for no child is due.
+/// - Every event of a status is counted once ([`count_entered`]), by the process whose call brought it about, when it is committed.
 /// - A subscriber hears `Queue` after an enqueue, a retry and a hand-back, and `Task` after every new event.
 #[cfg_attr(feature = "testing", mockall::automock)]
 #[async_trait]

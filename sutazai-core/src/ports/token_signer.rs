@@ -36,6 +36,7 @@ pub struct AccessClaims {
 /// - An expired token does not verify, as the caller's `now` tells it.
 /// - A token that begins more than a minute after that `now` does not verify; a minute is what the clocks of two servers may differ by.
 /// - A token whose type is not `access` does not verify.
+/// - A token that was signed is its own, however old; one that was changed or signed by another key is not.
 #[cfg_attr(feature = "testing", mockall::automock)]
 pub trait TokenSigner: Debug + Send + Sync + 'static {
     /// The compact form of a signed token.
@@ -46,4 +47,7 @@ pub trait TokenSigner: Debug + Send + Sync + 'static {
     /// # Errors
     /// `Unauthenticated`, without saying why.
     fn verify(&self, token: &str, now: i64) -> Result<AccessClaims>;
+
+    /// Whether this signer, or one with its key, has made the token. It may have ended long ago.
+    fn is_own(&self, token: &str) -> bool;
 }

@@ -1,6 +1,7 @@
 //! The suite of [`ApiKeyStore`].
 
 use std::future::Future;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use chrono::{DateTime, Duration, TimeZone, Utc};
@@ -33,6 +34,7 @@ pub async fn a_created_key_is_found_by_its_hash<S: ApiKeyStore + ?Sized>(store: 
     let other = ApiKey {
         name: "grüezi 🦀".into(),
         scopes: vec![Scope::MetricsRead],
+        requests_per_minute: NonZeroU32::new(30),
         expires_at: Some(at(900)),
         last_used_at: Some(at(3)),
         ..key(ada, 'b')
@@ -107,6 +109,7 @@ fn key(user: UserId, letter: char) -> ApiKey {
         prefix: "sutz_0123abcd".into(),
         hash: hash(letter),
         scopes: vec![Scope::TasksRead, Scope::TasksWrite],
+        requests_per_minute: None,
         created_at: at(0),
         expires_at: None,
         last_used_at: None,

@@ -12,7 +12,9 @@ use futures::StreamExt;
 use futures::future::join_all;
 use serde_json::json;
 
-use crate::domain::{ChatMessage, Constraint, FinishReason, GenerateRequest, ModelEvent, ModelUsage};
+use crate::domain::{
+    ChatMessage, Constraint, Embeddings, FinishReason, GenerateRequest, ModelEvent, ModelUsage,
+};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::ModelBackend;
 
@@ -41,6 +43,21 @@ where
     a_dropped_stream_stops_the_model(&*make().await).await;
     several_requests_at_once_all_end(&*make().await).await;
     a_loaded_model_answers_as_before(&*make().await).await;
+    embed_gives_a_vector_a_text_or_is_unsupported(&*make().await).await;
+}
+
+/// The bullets that are about embeddings. `make` gives a backend whose first model makes them; it need write no text.
+pub async fn run_embeddings<B, F>(make: impl Fn() -> F)
+where
+    B: ModelBackend + ?Sized,
+    F: Future<Output = Arc<B>>,
+{
+    let backend = make().await;
+    let made = embed_gives_a_vector_a_text_or_is_unsupported(&*backend).await;
+    assert!(made.is_some(), "{} makes no embeddings", backend.name());
+    embeddings_of_an_unknown_model_are_not_found(&*make().await).await;
+    texts_are_embedded_alone_as_in_company(&*make().await).await;
+    several_embeddings_at_once_all_end(&*make().await).await;
 }
 
 /// `models` lists what is really there: each can be asked by its name, and answers by it.
@@ -104,6 +121,76 @@ pub async fn an_unknown_model_is_not_found<B: ModelBackend + ?Sized>(backend: &B
     assert_eq!(e.kind(), ErrorKind::NotFound, "{e}");
     let models = backend.models().await.unwrap();
     assert!(models.iter().any(|model| e.message().contains(&model.name)), "names none of {models:?}: {e}");
+}
+
+/// `embed` gives one vector a text, in their order, all of one length, and says which model made them; or it is
+/// `Unsupported`. Gives what was made.
+pub async fn embed_gives_a_vector_a_text_or_is_unsupported<B: ModelBackend + ?Sized>(
+    backend: &B,
+) -> Option<Embeddings> {
+    let texts = ["The sea is salty.", "A cat", "The sea is salty."].map(String::from);
+    let made = match in_time(backend.embed(None, &texts)).await {
+        Ok(made) => made,
+        Err(e) => {
+            assert_eq!(e.kind(), ErrorKind::Unsupported, "{e}");
+            return None;
+        }
+    };
+    let [sea, cat, again] = made.vectors.as_slice() else { panic!("not one a text: {made:?}") };
+    assert!(sea.len() > 1 && sea.len() == cat.len() && sea.len() == again.len(), "{made:?}");
+    assert!(made.vectors.iter().flatten().all(|number| number.is_finite()), "{made:?}");
+    assert!(alike(sea, again) && !alike(sea, cat), "not in the order of the texts: {made:?}");
+    let listed = backend.models().await.unwrap();
+    assert!(
+        listed.iter().any(|model| model.name == made.model && model.backend == made.backend),
+        "{} of {} is not listed in {listed:?}",
+        made.model,
+        made.backend
+    );
+    let named = in_time(backend.embed(Some(made.model.clone()), &texts[..1])).await.unwrap();
+    assert!(alike(&named.vectors[0], sea), "another model than the one that was named");
+    if let (Some(all), Some(one)) = (made.prompt_tokens, named.prompt_tokens) {
+        assert!(one > 0 && all > 2 * one, "{all} tokens of three texts, {one} of one");
+    }
+    Some(made)
+}
+
+/// An unknown model is `NotFound` and names what there is: also where embeddings are asked for.
+pub async fn embeddings_of_an_unknown_model_are_not_found<B: ModelBackend + ?Sized>(backend: &B) {
+    let e = in_time(backend.embed(Some(NO_SUCH_MODEL.into()), &["a".into()])).await.unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::NotFound, "{e}");
+    let models = backend.models().await.unwrap();
+    assert!(models.iter().any(|model| e.message().contains(&model.name)), "names none of {models:?}: {e}");
+}
+
+/// `embed` gives one vector a text: the same whatever stands beside it, and however many.
+pub async fn texts_are_embedded_alone_as_in_company<B: ModelBackend + ?Sized>(backend: &B) {
+    let texts: Vec<_> =
+        (0..40).map(|number| format!("{} of {number} cats", "a long tale ".repeat(number))).collect();
+    let together = in_time(backend.embed(None, &texts)).await.unwrap();
+    assert_eq!(together.vectors.len(), texts.len());
+    for at in [0, 7, 39] {
+        let alone = in_time(backend.embed(None, &texts[at..=at])).await.unwrap();
+        assert!(alike(&alone.vectors[0], &together.vectors[at]), "text {at}");
+    }
+}
+
+/// Several requests at once all end: also those for embeddings, and one that nobody waits for harms none.
+pub async fn several_embeddings_at_once_all_end<B: ModelBackend + ?Sized>(backend: &B) {
+    let texts: Vec<_> = (0..6).map(|number| [format!("{number} cats sat by the sea.")]).collect();
+    let alone = in_time(backend.embed(None, &texts[5])).await.unwrap();
+    let dropped = tokio::time::timeout(Duration::from_millis(1), backend.embed(None, &texts[0])).await;
+    drop(dropped);
+    let all = in_time(join_all(texts.iter().map(|text| backend.embed(None, text)))).await;
+    assert!(all.iter().all(Result::is_ok), "{all:?}");
+    assert!(alike(&all[5].as_ref().unwrap().vectors[0], &alone.vectors[0]));
+}
+
+/// Whether two vectors point the same way, but for rounding.
+fn alike(one: &[f32], other: &[f32]) -> bool {
+    let product =
+        |a: &[f32], b: &[f32]| -> f64 { a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum() };
+    product(one, other) / (product(one, one) * product(other, other)).sqrt() > 0.999
 }
 
 /// A JSON Schema is enforced, or the answer is an error: what ends with `Stop` fits the schema.

@@ -2,13 +2,14 @@
 
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
 
 use super::ManualClock;
-use crate::domain::UserId;
+use crate::domain::{ApiKeyId, UserId};
 use crate::ports::{Allowance, Quota, RateKey, RateLimiter};
 
 /// One comes back every 12 seconds.
@@ -36,6 +37,8 @@ where
     a_refused_request_uses_nothing_up(&*limiter, &clock).await;
     let (limiter, _) = fresh().await;
     one_key_takes_nothing_from_another(&*limiter).await;
+    let (limiter, clock) = fresh().await;
+    a_lower_limit_of_its_own_counts(&*limiter, &clock).await;
     let (limiter, _) = fresh().await;
     requests_at_the_same_time_get_no_more(&*limiter).await;
 }
@@ -94,9 +97,26 @@ pub async fn a_refused_request_uses_nothing_up<L: RateLimiter + ?Sized>(limiter:
 /// What one key uses takes nothing from another.
 pub async fn one_key_takes_nothing_from_another<L: RateLimiter + ?Sized>(limiter: &L) {
     let users = [UserId::new(), UserId::new()].map(RateKey::User);
-    for key in [address(1), address(2), users[0], users[1]] {
+    let keys = [key_of(None), key_of(None)];
+    let guesses = RateKey::Guesses(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)));
+    for key in [address(1), address(2), guesses, users[0], users[1], keys[0], keys[1]] {
         assert_eq!(granted(limiter, &key, 10).await, QUOTA.limit, "{key}");
     }
+}
+
+/// A key with a lower limit of its own has that instead of the quota's.
+pub async fn a_lower_limit_of_its_own_counts<L: RateLimiter + ?Sized>(limiter: &L, clock: &ManualClock) {
+    for (limit, passed) in [(1, 1), (3, 3), (3, 3), (QUOTA.limit, QUOTA.limit), (1_000_000, QUOTA.limit)] {
+        assert_eq!(granted(limiter, &key_of(NonZeroU32::new(limit)), 10).await, passed, "{limit}");
+    }
+    let key = key_of(NonZeroU32::new(2));
+    let Allowance::Granted { remaining, whole_after } = limiter.take(&key).await.unwrap() else {
+        panic!("the first was refused");
+    };
+    assert_eq!((remaining, whole_after), (1, QUOTA.window / 2));
+    assert_eq!(granted(limiter, &key, 10).await, 1);
+    clock.advance(QUOTA.window / 2 + A_LITTLE);
+    assert_eq!(granted(limiter, &key, 10).await, 1);
 }
 
 /// Requests of one key at the same time get no more than those one after the other.
@@ -114,6 +134,10 @@ async fn granted<L: RateLimiter + ?Sized>(limiter: &L, key: &RateKey, requests: 
         passed += u32::from(matches!(limiter.take(key).await.unwrap(), Allowance::Granted { .. }));
     }
     passed
+}
+
+fn key_of(limit: Option<NonZeroU32>) -> RateKey {
+    RateKey::Key { id: ApiKeyId::new(), limit }
 }
 
 fn address(last: u8) -> RateKey {

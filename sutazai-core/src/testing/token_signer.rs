@@ -24,6 +24,9 @@ pub fn run_all<T: TokenSigner + ?Sized>(
     an_expired_token_does_not_verify(&*make());
     a_token_of_the_future_does_not_verify(&*make());
     another_type_does_not_verify(&*make());
+    what_was_signed_is_its_own(&*make(), &*make());
+    let (signer, forged) = forge(&claims());
+    assert!(forged.iter().all(|token| !signer.is_own(token)), "a forged token");
 }
 
 /// What was signed verifies and says the same.
@@ -82,6 +85,17 @@ pub fn a_token_of_the_future_does_not_verify<T: TokenSigner + ?Sized>(signer: &T
     for now in [claims.iat - 61, claims.iat - 1_000_000, 0] {
         assert_eq!(signer.verify(&token, now).unwrap_err().kind(), ErrorKind::Unauthenticated, "now {now}");
     }
+}
+
+/// A token that was signed is its own, however old; one that was changed or signed by another key is not.
+pub fn what_was_signed_is_its_own<T: TokenSigner + ?Sized>(signer: &T, other: &T) {
+    let token = signer.sign(&claims()).unwrap();
+    let old = signer.sign(&AccessClaims { exp: 1, iat: 0, ..claims() }).unwrap();
+    assert!(signer.is_own(&token) && signer.is_own(&old));
+    assert!(!other.is_own(&token) && !signer.is_own(&token[1..]) && !signer.is_own(""));
+    let (unsigned, _) = token.rsplit_once('.').unwrap();
+    let (_, signature) = old.rsplit_once('.').unwrap();
+    assert!(!signer.is_own(&format!("{unsigned}.{signature}")), "the signature of another token");
 }
 
 /// A token whose type is not `access` does not verify.

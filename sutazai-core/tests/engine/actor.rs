@@ -12,6 +12,24 @@ use sutazai_core::{Error, Result};
 #[derive(Debug, Default)]
 pub(crate) struct Actor {
     pub(crate) runs: AtomicU32,
+    /// How many attempts run now.
+    pub(crate) running: AtomicU32,
+}
+
+/// Counts an attempt for as long as it lives, however it ends.
+struct Counted<'a>(&'a AtomicU32);
+
+impl<'a> Counted<'a> {
+    fn new(running: &'a AtomicU32) -> Self {
+        running.fetch_add(1, Ordering::SeqCst);
+        Self(running)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 #[async_trait]
@@ -30,6 +48,7 @@ impl Agent for Actor {
     }
 
     async fn run(&self, context: &AgentContext) -> Result<Step> {
+        let _counted = Counted::new(&self.running);
         let run = self.runs.fetch_add(1, Ordering::SeqCst) + 1;
         let payload = &context.task.payload;
         match payload["do"].as_str().unwrap_or("finish") {

@@ -20,17 +20,28 @@ pub(crate) struct FaultyTaskStore {
     pub(crate) store: Arc<MemoryTaskStore>,
     pub(crate) faults: AtomicU32,
     pub(crate) feed_readings: AtomicU32,
+    /// So many appends are done, and their answers lost.
+    pub(crate) lost_answers: AtomicU32,
 }
 
 impl FaultyTaskStore {
     pub(crate) fn new(store: Arc<MemoryTaskStore>, faults: u32) -> Arc<Self> {
-        Arc::new(Self { store, faults: AtomicU32::new(faults), feed_readings: AtomicU32::new(0) })
+        Arc::new(Self {
+            store,
+            faults: AtomicU32::new(faults),
+            feed_readings: AtomicU32::new(0),
+            lost_answers: AtomicU32::new(0),
+        })
     }
 
     fn fault(&self) -> Result<()> {
-        let left = self.faults.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
-        left.map_or(Ok(()), |_| Err(Error::unavailable("the line is cut")))
+        cut(&self.faults)
     }
+}
+
+fn cut(so_often: &AtomicU32) -> Result<()> {
+    let left = so_often.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+    left.map_or(Ok(()), |_| Err(Error::unavailable("the line is cut")))
 }
 
 #[async_trait]
@@ -59,7 +70,8 @@ impl TaskStore for FaultyTaskStore {
         self.store.finish(finished, now).await
     }
     async fn append(&self, claim: &ClaimKey, events: Vec<NewEvent>) -> Result<()> {
-        self.store.append(claim, events).await
+        self.store.append(claim, events).await?;
+        cut(&self.lost_answers)
     }
     async fn expire(&self, now: DateTime<Utc>) -> Result<u64> {
         self.store.expire(now).await

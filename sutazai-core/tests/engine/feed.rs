@@ -8,7 +8,7 @@ use futures::StreamExt;
 use futures::future::join_all;
 use serde_json::json;
 use sutazai_core::ErrorKind;
-use sutazai_core::domain::{Caller, EventPosition, FeedEvent, NewTask, Scope, UserId, UserRole};
+use sutazai_core::domain::{ApiKeyId, Caller, EventPosition, FeedEvent, NewTask, Scope, UserId, UserRole};
 use sutazai_core::engine::{Engine, FeedStream};
 use sutazai_core::memory::MemoryTaskStore;
 
@@ -39,7 +39,12 @@ async fn everybody_follows_what_is_theirs_and_resumes_anywhere() {
     let stage = Stage::new(1);
     let engine = &stage.engine;
     let (ada, eve, admin) = (user(UserRole::User), user(UserRole::User), user(UserRole::Admin));
-    let key = Caller::Key { user: ada.owner().unwrap(), scopes: vec![Scope::TasksRead] };
+    let key = Caller::Key {
+        id: ApiKeyId::new(),
+        user: ada.owner().unwrap(),
+        scopes: vec![Scope::TasksRead],
+        requests_per_minute: None,
+    };
     submit(engine, &ada, 2).await;
     let mut live = engine.feed(&ada, None).await.unwrap();
     submit(engine, &eve, 300).await;

@@ -189,7 +189,7 @@ async fn a_task_and_its_children_continue_the_trace_of_the_request() {
     let place = TraceContext::of_request("order-17").unwrap();
     let new = NewTask::new("actor", json!({ "do": "tree", "depth": 1 }));
     let submitted = stage.engine.submit(&ME, new.clone());
-    let task = trace::run(&SilentTracer, Span::none(), place.clone(), submitted).await.unwrap();
+    let task = trace::run(Arc::new(SilentTracer), Span::none(), place.clone(), submitted).await.unwrap();
     assert_eq!(task.trace, Some(place.clone()));
     stage.until_ended(&task).await;
     let query = TaskQuery { parent: Some(task.id), limit: 10, ..TaskQuery::default() };

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use serde_json::json;
 use sutazai_core::ErrorKind;
 use sutazai_core::domain::TaskStatus::{Cancelled, Completed, Failed, Pending, Processing};
@@ -141,6 +142,49 @@ async fn a_store_out_of_reach_loses_no_outcome() {
     assert_eq!(stage.actor.runs.load(Ordering::SeqCst), 2, "an attempt was done twice");
     let said = stage.store.events_after(task.id, 2, 1).await.unwrap();
     assert!(matches!(said[0].kind, EventKind::Text { .. }), "{said:?}");
+}
+
+#[tokio::test]
+async fn an_append_whose_answer_was_lost_is_not_done_twice() {
+    let store = Arc::new(MemoryTaskStore::new());
+    let faulty = FaultyTaskStore::new(store.clone(), 0);
+    let stage = Stage::over(store, faulty.clone(), 1);
+    stage.engine.start();
+    faulty.lost_answers.store(1, Ordering::SeqCst);
+    let task = stage.submit("talk").await;
+    assert_eq!(stage.until_ended(&task).await.status, Completed);
+    assert_eq!(faulty.lost_answers.load(Ordering::SeqCst), 0, "an answer was to be lost");
+    let events = stage.store.events_after(task.id, 2, 10).await.unwrap();
+    let names: Vec<_> = events.iter().map(|event| event.kind.name()).collect();
+    assert_eq!(names, ["text", "progress", "status"]);
+}
+
+#[tokio::test]
+async fn an_attempt_whose_lease_cannot_be_prolonged_stops_before_it_ends() {
+    for what in ["hang", "stubborn"] {
+        let store = Arc::new(MemoryTaskStore::new());
+        let faulty = FaultyTaskStore::new(store.clone(), 0);
+        let stage = Stage::over(store, faulty.clone(), 1);
+        stage.engine.start();
+        let task = stage.submit(what).await;
+        stage.until_processing(&task).await;
+        settle().await;
+        let ends = stage.engine.task(&ME, task.id).await.unwrap().lease_until.unwrap();
+        faulty.faults.store(u32::MAX, Ordering::SeqCst);
+        let stopped = loop {
+            stage.clock.advance(Duration::from_millis(250));
+            settle().await;
+            if stage.actor.running.load(Ordering::SeqCst) == 0 {
+                break stage.clock.now();
+            }
+        };
+        assert!(stopped < ends, "{what}: {stopped}, and the lease ended {ends}");
+        assert!(ends - stopped < TimeDelta::seconds(8), "{what} was given up too soon: {stopped}");
+        // The store is back, the attempt is counted as lost, and the next one is done.
+        faulty.faults.store(0, Ordering::SeqCst);
+        stage.engine.cancel(&ME, task.id).await.unwrap();
+        assert_eq!(stage.until_ended(&task).await.status, Cancelled);
+    }
 }
 
 #[tokio::test]

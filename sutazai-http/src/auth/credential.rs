@@ -41,6 +41,11 @@ impl Credential {
         headers.contains_key(AUTHORIZATION) || headers.contains_key(API_KEY)
     }
 
+    /// Whether nobody was given it, as far as that is known here.
+    pub(crate) fn is_guess(&self, identity: &Identity) -> bool {
+        identity.is_guess(&self.0)
+    }
+
     /// Whom it proves now.
     ///
     /// # Errors

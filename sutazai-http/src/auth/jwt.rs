@@ -12,6 +12,8 @@ use sutazai_core::{Error, ErrorKind, Result};
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 
+use super::known_tokens::KnownTokens;
+
 /// The shortest secret in bytes: as long as the hash (RFC 7518, 3.2).
 const MIN_SECRET: usize = 32;
 /// How PEM begins (RFC 7468).
@@ -29,6 +31,7 @@ const KEY_ID_DIGITS: usize = 16;
 pub struct JwtTokenSigner {
     current: Key,
     previous: Option<Key>,
+    known: KnownTokens,
 }
 
 struct Key {
@@ -47,7 +50,7 @@ impl JwtTokenSigner {
     /// # Errors
     /// `InvalidInput` naming `JWT_SECRET_KEY` when it is a secret of less than 32 bytes, or PEM of anything else.
     pub fn new(key: &[u8]) -> Result<Self> {
-        Ok(Self { current: Key::new(key, "JWT_SECRET_KEY")?, previous: None })
+        Ok(Self { current: Key::new(key, "JWT_SECRET_KEY")?, previous: None, known: KnownTokens::default() })
     }
 
     /// Takes tokens of this key too, so that a change of keys, or of the algorithm, signs nobody out.
@@ -117,11 +120,20 @@ impl TokenSigner for JwtTokenSigner {
     }
 
     fn verify(&self, token: &str, now: i64) -> Result<AccessClaims> {
-        self.claims(token)
-            .filter(|claims| {
-                claims.kind == ACCESS && claims.exp > now && claims.iat <= now.saturating_add(SKEW)
-            })
-            .ok_or_else(|| Error::new(ErrorKind::Unauthenticated, "the access token is not good"))
+        let is_good = |claims: &AccessClaims| {
+            claims.kind == ACCESS && claims.exp > now && claims.iat <= now.saturating_add(SKEW)
+        };
+        let refused = || Error::new(ErrorKind::Unauthenticated, "the access token is not good");
+        if let Some(claims) = self.known.get(token) {
+            return Some(claims).filter(is_good).ok_or_else(refused);
+        }
+        let claims = self.claims(token).filter(is_good).ok_or_else(refused)?;
+        self.known.keep(token, &claims, now);
+        Ok(claims)
+    }
+
+    fn is_own(&self, token: &str) -> bool {
+        self.claims(token).is_some()
     }
 }
 
@@ -203,6 +215,19 @@ mod tests {
         let (old, new) = (before.sign(&claims).unwrap(), during.sign(&claims).unwrap());
         assert!(during.verify(&old, claims.iat).is_ok() && during.verify(&new, claims.iat).is_ok());
         assert!(after.verify(&old, claims.iat).is_err() && after.verify(&new, claims.iat).is_ok());
+    }
+
+    #[test]
+    fn a_known_token_expires_and_one_that_differs_is_not_known() {
+        let claims = sutazai_core::testing::token_signer::claims();
+        let signer = JwtTokenSigner::new(&[1; 32]).unwrap();
+        let token = signer.sign(&claims).unwrap();
+        for _ in 0..2 {
+            assert_eq!(signer.verify(&token, claims.iat).unwrap(), claims);
+            assert!(signer.verify(&token, claims.exp).is_err());
+            assert!(signer.verify(&token, claims.iat - SKEW - 1).is_err());
+            assert!(signer.verify(&token[..token.len() - 1], claims.iat).is_err());
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A user's own sessions, keys and password.
 
 use std::fmt;
+use std::num::NonZeroU32;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -82,11 +83,16 @@ pub(crate) struct CreateApiKey {
     scopes: Vec<Scope>,
     /// From when on it is refused; null or left out: never.
     expires_at: Option<DateTime<Utc>>,
+    /// So many requests a minute it may make, where the server allows more; null or left out: as many as the server
+    /// allows.
+    #[schema(value_type = Option<u32>, minimum = 1, example = 30)]
+    requests_per_minute: Option<NonZeroU32>,
 }
 
 impl From<CreateApiKey> for NewApiKey {
     fn from(body: CreateApiKey) -> Self {
-        Self { name: body.name, scopes: body.scopes, expires_at: body.expires_at }
+        let CreateApiKey { name, scopes, expires_at, requests_per_minute } = body;
+        Self { name, scopes, expires_at, requests_per_minute }
     }
 }
 
@@ -101,6 +107,9 @@ pub(crate) struct ApiKeyView {
     prefix: String,
     #[schema(value_type = Vec<ScopeWord>)]
     scopes: Vec<Scope>,
+    /// So many requests a minute it may make, where the server allows more.
+    #[schema(value_type = Option<u32>, minimum = 1)]
+    requests_per_minute: Option<NonZeroU32>,
     created_at: DateTime<Utc>,
     expires_at: Option<DateTime<Utc>>,
     last_used_at: Option<DateTime<Utc>>,
@@ -113,6 +122,7 @@ impl From<ApiKey> for ApiKeyView {
             name: key.name,
             prefix: key.prefix,
             scopes: key.scopes,
+            requests_per_minute: key.requests_per_minute,
             created_at: key.created_at,
             expires_at: key.expires_at,
             last_used_at: key.last_used_at,

@@ -1,29 +1,39 @@
 //! Finds out who is calling, before anything else of the request is looked at.
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
+use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
-use sutazai_core::Result;
 use sutazai_core::domain::Caller;
-use sutazai_core::identity::Authenticated;
+use sutazai_core::identity::{Authenticated, Identity};
+use sutazai_core::{ErrorKind, Result};
 
 use crate::app::App;
 use crate::auth::credential::Credential;
 use crate::error::ApiError;
+use crate::middleware::rate_limit::Guesses;
 
 /// The parameter of the query string that holds a ticket.
 const TICKET: &str = "ticket";
 
 /// Lets a request pass whose bearer token or API key is good, with a [`Caller`] and, for somebody who has signed in, an
 /// [`Authenticated`] in its extensions. Without identity everybody is the system.
-pub(crate) async fn require(State(app): State<App>, request: Request, next: Next) -> Response {
+pub(super) async fn require<F>(app: &App, request: Request, inner: impl FnOnce(Request) -> F) -> Response
+where
+    F: Future<Output = Response>,
+{
     let credential = Credential::of(request.headers());
-    admit(&app, credential, request, next).await
+    admit(app, credential, request, inner).await
 }
 
 /// The same for streams, where a ticket may stand in the address; with the [`Credential`] in the extensions, which has
 /// to be good as long as the stream lasts.
-pub(crate) async fn require_or_ticket(State(app): State<App>, mut request: Request, next: Next) -> Response {
+pub(super) async fn require_or_ticket<F>(
+    app: &App,
+    mut request: Request,
+    inner: impl FnOnce(Request) -> F,
+) -> Response
+where
+    F: Future<Output = Response>,
+{
     let ticket = ticket(&request).filter(|_| app.identity().is_some());
     let credential = match ticket {
         Some(ticket) if !Credential::is_in(request.headers()) => {
@@ -34,16 +44,25 @@ pub(crate) async fn require_or_ticket(State(app): State<App>, mut request: Reque
     if let Ok(credential) = &credential {
         request.extensions_mut().insert(credential.clone());
     }
-    admit(&app, credential, request, next).await
+    admit(app, credential, request, inner).await
 }
 
-async fn admit(app: &App, credential: Result<Credential>, mut request: Request, next: Next) -> Response {
+async fn admit<F>(
+    app: &App,
+    credential: Result<Credential>,
+    mut request: Request,
+    inner: impl FnOnce(Request) -> F,
+) -> Response
+where
+    F: Future<Output = Response>,
+{
     let caller = match app.identity() {
         None => Caller::System,
         Some(identity) => {
+            let guesses = Guesses::of(app, &request);
             let proved = match credential {
-                Ok(credential) => credential.prove(identity).await,
-                Err(e) => Err(e),
+                Ok(credential) => prove(identity, &credential, guesses).await,
+                Err(e) => Err(ApiError::from(e).into_response()),
             };
             match proved {
                 Ok((caller, authenticated)) => {
@@ -55,12 +74,28 @@ async fn admit(app: &App, credential: Result<Credential>, mut request: Request, 
                     }
                     caller
                 }
-                Err(e) => return ApiError::from(e).into_response(),
+                Err(refused) => return refused,
             }
         }
     };
     request.extensions_mut().insert(caller);
-    next.run(request).await
+    inner(request).await
+}
+
+/// Whom the credential proves. One that nobody was given is counted, and not even looked at when there were too many.
+async fn prove(
+    identity: &Identity,
+    credential: &Credential,
+    guesses: Option<Guesses<'_>>,
+) -> Result<(Caller, Option<Authenticated>), Response> {
+    let guesses = guesses.filter(|_| credential.is_guess(identity));
+    if let Some(refusal) = guesses.as_ref().and_then(Guesses::refusal) {
+        return Err(refusal);
+    }
+    match (credential.prove(identity).await, guesses) {
+        (Err(e), Some(guesses)) if e.kind() == ErrorKind::Unauthenticated => Err(guesses.count(e).await),
+        (proved, _) => proved.map_err(|e| ApiError::from(e).into_response()),
+    }
 }
 
 fn ticket(request: &Request) -> Option<String> {

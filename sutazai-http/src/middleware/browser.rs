@@ -9,7 +9,6 @@ use axum::http::header::{
     REFERRER_POLICY, RETRY_AFTER, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use axum::http::{HeaderValue, Method};
-use axum::middleware::Next;
 use axum::response::Response;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
@@ -56,9 +55,12 @@ pub(crate) fn cross_origin(origins: &CorsOrigins) -> CorsLayer {
 }
 
 /// Adds the security headers that an answer does not have yet.
-pub(crate) async fn secure(request: Request, next: Next) -> Response {
+pub(super) async fn secure<F>(request: Request, inner: impl FnOnce(Request) -> F) -> Response
+where
+    F: Future<Output = Response>,
+{
     let over_tls = request.extensions().get::<OverTls>().is_some();
-    let mut response = next.run(request).await;
+    let mut response = inner(request).await;
     let headers = response.headers_mut();
     let word = HeaderValue::from_static;
     headers.insert(X_CONTENT_TYPE_OPTIONS, word("nosniff"));

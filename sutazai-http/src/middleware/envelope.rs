@@ -3,9 +3,8 @@
 use std::panic::AssertUnwindSafe;
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
 use sutazai_core::Error;
@@ -16,9 +15,12 @@ use crate::error::ApiError;
 use crate::middleware::trace::TraceId;
 
 /// Puts the envelope around what the inner services answer. A stream passes as it is.
-pub(crate) async fn wrap(State(app): State<App>, request: Request, next: Next) -> Response {
+pub(super) async fn wrap<F>(app: &App, request: Request, inner: impl FnOnce(Request) -> F) -> Response
+where
+    F: Future<Output = Response>,
+{
     let trace_id = request.extensions().get::<TraceId>().map(|id| id.0.clone()).unwrap_or_default();
-    let (mut response, content) = run(request, next).await;
+    let (mut response, content) = run(inner(request)).await;
     let headers = response.headers_mut();
     // Answers are about one caller at one moment.
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
@@ -35,8 +37,8 @@ pub(crate) async fn wrap(State(app): State<App>, request: Request, next: Next) -
 pub(super) struct Written;
 
 /// The answer of the inner services, and what it says where nobody has written that yet.
-pub(super) async fn run(request: Request, next: Next) -> (Response, Option<Content>) {
-    let mut response = match AssertUnwindSafe(next.run(request)).catch_unwind().await {
+pub(super) async fn run(inner: impl Future<Output = Response>) -> (Response, Option<Content>) {
+    let mut response = match AssertUnwindSafe(inner).catch_unwind().await {
         Ok(response) => response,
         Err(panic) => ApiError::from(Error::internal(format!("panicked: {}", said(&*panic)))).into_response(),
     };

@@ -1,12 +1,13 @@
-//! What every request goes through on its way to a route and back.
+//! What every request goes through on its way to a route and back; `layers` puts the parts together.
 
-pub(crate) mod authenticate;
+mod authenticate;
 pub(crate) mod browser;
 pub(crate) mod compress;
-pub(crate) mod envelope;
+mod envelope;
+pub(crate) mod layers;
 pub(crate) mod openai;
 pub(crate) mod permit;
 pub(crate) mod rate_limit;
-pub(crate) mod slow_body;
+mod slow_body;
 pub(crate) mod timeout;
-pub(crate) mod trace;
+mod trace;

@@ -13,7 +13,7 @@ use crate::envelope::Content;
 
 /// Writes what the inner services answer, so that the envelope leaves it alone.
 pub(crate) async fn write(request: Request, next: Next) -> Response {
-    let (mut response, content) = run(request, next).await;
+    let (mut response, content) = run(next.run(request)).await;
     let body = match content {
         Some(Content::Data(data)) => Body::from(data),
         Some(Content::Failure(e)) => {

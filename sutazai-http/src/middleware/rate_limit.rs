@@ -1,9 +1,10 @@
 //! Counts requests, and tells callers where they stand: `RateLimit-Policy` and `RateLimit`
 //! (draft-ietf-httpapi-ratelimit-headers), and `Retry-After` (RFC 9110, 10.2.3) with a refusal.
 
+use std::future::Future;
+use std::net::IpAddr;
 use std::time::Duration;
 
-use axum::Extension;
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::Next;
@@ -14,34 +15,72 @@ use sutazai_core::{Error, ErrorKind};
 
 use crate::app::App;
 use crate::error::ApiError;
+use crate::protection::RateLimits;
 
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+/// The name of the policy for tokens and keys that nobody was given.
+const GUESSES: &str = "guesses";
 
 /// For routes where passwords and refresh tokens can be guessed at: by address.
 pub(crate) async fn sign_in(State(app): State<App>, request: Request, next: Next) -> Response {
     let protection = app.protection();
     match &protection.rate_limits {
         Some(limits) => {
-            let key = protection.trusted_proxies.key(&request);
-            count(&*limits.sign_in, "sign-in", &key, request, next).await
+            let key = RateKey::Address(protection.trusted_proxies.counted(&request));
+            count(&*limits.sign_in, "sign-in", &key, next.run(request)).await
         }
         None => next.run(request).await,
     }
 }
 
-/// For routes whose caller is known: by user, whether with a token or a key. Where there are no users nobody is counted.
-pub(crate) async fn calls(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
-    request: Request,
-    next: Next,
-) -> Response {
-    match (&app.protection().rate_limits, caller.owner()) {
-        (Some(limits), Some(user)) => {
-            count(&*limits.calls, "calls", &RateKey::User(user), request, next).await
-        }
+/// For routes whose caller is known: by API key, or by user whatever the session. Where there are no users nobody is
+/// counted.
+pub(super) async fn calls(app: &App, request: Request, next: Next) -> Response {
+    let key = request.extensions().get::<Caller>().and_then(RateKey::of);
+    match (&app.protection().rate_limits, key) {
+        (Some(limits), Some(key)) => count(&*limits.calls, "calls", &key, next.run(request)).await,
         _ => next.run(request).await,
+    }
+}
+
+/// Tokens and keys from one address that nobody was given. They are counted as tries to sign in are, but by themselves: a
+/// program that goes on with a key that was removed keeps nobody beside it from signing in. While there are too many,
+/// none more is looked at.
+pub(crate) struct Guesses<'a> {
+    app: &'a App,
+    limits: &'a RateLimits,
+    address: IpAddr,
+}
+
+impl<'a> Guesses<'a> {
+    /// Those from where this request comes, if they are counted.
+    pub(crate) fn of(app: &'a App, request: &Request) -> Option<Self> {
+        let protection = app.protection();
+        let limits = protection.rate_limits.as_ref()?;
+        Some(Self { app, limits, address: protection.trusted_proxies.counted(request) })
+    }
+
+    /// What the next one is answered without a look at it; none when it may be looked at.
+    pub(crate) fn refusal(&self) -> Option<Response> {
+        let left = self.app.shut_out().left(self.address, self.app.engine().clock().now())?;
+        Some(refusal(GUESSES, self.limits.sign_in.quota(), left))
+    }
+
+    /// Counts one that was refused like this, and gives what it is answered.
+    pub(crate) async fn count(&self, refused: Error) -> Response {
+        let (limiter, key) = (&*self.limits.sign_in, RateKey::Guesses(self.address));
+        let refused = ApiError::from(refused).into_response();
+        match take(limiter, GUESSES, &key).await {
+            Some(Allowance::Granted { remaining, whole_after }) => {
+                told(refused, GUESSES, limiter.quota(), remaining, whole_after)
+            }
+            Some(Allowance::Refused { retry_after }) => {
+                self.app.shut_out().add(self.address, self.app.engine().clock().now(), retry_after);
+                refusal(GUESSES, limiter.quota(), retry_after)
+            }
+            None => refused,
+        }
     }
 }
 
@@ -49,24 +88,35 @@ async fn count(
     limiter: &dyn RateLimiter,
     policy: &str,
     key: &RateKey,
-    request: Request,
-    next: Next,
+    answer: impl Future<Output = Response>,
 ) -> Response {
-    let quota = limiter.quota();
-    let (mut response, remaining, after) = match limiter.take(key).await {
-        Ok(Allowance::Granted { remaining, whole_after }) => {
-            (next.run(request).await, remaining, whole_after)
+    let quota = limiter.quota().of(key);
+    match take(limiter, policy, key).await {
+        Some(Allowance::Granted { remaining, whole_after }) => {
+            told(answer.await, policy, quota, remaining, whole_after)
         }
-        Ok(Allowance::Refused { retry_after }) => {
-            tracing::debug!(policy, "a request was refused: too many");
-            (refusal(quota, retry_after).into_response(), 0, retry_after)
-        }
-        // Better uncounted than unanswered.
-        Err(e) => {
-            tracing::warn!(policy, error = %e, "requests cannot be counted");
-            return next.run(request).await;
-        }
-    };
+        Some(Allowance::Refused { retry_after }) => refusal(policy, quota, retry_after),
+        None => answer.await,
+    }
+}
+
+/// What a request is told; nothing when it cannot be counted: better uncounted than unanswered.
+async fn take(limiter: &dyn RateLimiter, policy: &str, key: &RateKey) -> Option<Allowance> {
+    let taken = limiter.take(key).await;
+    taken.inspect_err(|e| tracing::warn!(policy, error = %e, "requests cannot be counted")).ok()
+}
+
+fn refusal(policy: &str, quota: Quota, retry_after: Duration) -> Response {
+    tracing::debug!(policy, "a request was refused: too many");
+    let what = if policy == GUESSES { "tokens and keys that are not good" } else { "requests" };
+    let message =
+        format!("too many {what}: expected at most {} in {} seconds", quota.limit, quota.window.as_secs());
+    let refused = ApiError::from(Error::new(ErrorKind::RateLimited, message).with_retry_after(retry_after));
+    told(refused.into_response(), policy, quota, 0, retry_after)
+}
+
+/// The answer, with where the caller stands.
+fn told(mut answer: Response, policy: &str, quota: Quota, remaining: u32, after: Duration) -> Response {
     let (limit, window, seconds) = (quota.limit, quota.window.as_secs(), whole_seconds(after));
     let headers = [
         (RATE_LIMIT_POLICY, format!("\"{policy}\";q={limit};w={window}")),
@@ -74,16 +124,10 @@ async fn count(
     ];
     for (name, value) in headers {
         if let Ok(value) = HeaderValue::try_from(value) {
-            response.headers_mut().insert(name, value);
+            answer.headers_mut().insert(name, value);
         }
     }
-    response
-}
-
-fn refusal(quota: Quota, retry_after: Duration) -> ApiError {
-    let message =
-        format!("too many requests: expected at most {} in {} seconds", quota.limit, quota.window.as_secs());
-    Error::new(ErrorKind::RateLimited, message).with_retry_after(retry_after).into()
+    answer
 }
 
 /// Rounded up.

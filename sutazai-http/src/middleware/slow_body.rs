@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::HeaderValue;
 use axum::http::header::CONNECTION;
 use axum::middleware::Next;
@@ -18,7 +18,7 @@ use crate::app::App;
 use crate::error::ApiError;
 
 /// Answers 408 (RFC 9110, 15.5.9) when the body has not arrived in time.
-pub(crate) async fn limit(State(app): State<App>, request: Request, next: Next) -> Response {
+pub(super) async fn limit(app: &App, request: Request, next: Next) -> Response {
     if request.body().is_end_stream() {
         return next.run(request).await;
     }

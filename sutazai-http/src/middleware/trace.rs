@@ -1,10 +1,10 @@
 //! Puts each request into a trace, and a line into the log when it is answered.
 
+use std::fmt;
 use std::time::Instant;
 
-use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use axum::middleware::Next;
+use axum::extract::{MatchedPath, Request};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::response::Response;
 use sutazai_core::domain::TraceContext;
 use sutazai_core::trace;
@@ -23,7 +23,10 @@ pub(crate) struct TraceId(pub(crate) String);
 
 /// Continues the trace of `traceparent`, or begins one that `x-request-id` names, or one of our own; the answer carries
 /// the request's own id back, or that of the trace.
-pub(crate) async fn follow(State(app): State<App>, mut request: Request, next: Next) -> Response {
+pub(super) async fn follow<F>(app: &App, mut request: Request, inner: impl FnOnce(Request) -> F) -> Response
+where
+    F: Future<Output = Response>,
+{
     let headers = request.headers();
     let named = text(headers, &REQUEST_ID).and_then(TraceContext::of_request);
     let continued = text(headers, &TRACEPARENT).and_then(TraceContext::from_traceparent);
@@ -32,14 +35,16 @@ pub(crate) async fn follow(State(app): State<App>, mut request: Request, next: N
     let trace_id = place.id();
     request.extensions_mut().insert(TraceId(trace_id.clone()));
     // The template, never the path as sent: paths and queries may hold what does not belong in a log.
-    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let matched = request.extensions().get::<MatchedPath>().cloned();
+    let route = matched.as_ref().map(MatchedPath::as_str);
     let method = request.method().clone();
-    let span = span(&request, &trace_id, request_id.as_deref(), route.as_deref());
+    let scheme = app.protection().trusted_proxies.scheme(&request);
+    let span = span(&request, scheme, &trace_id, request_id.as_deref(), route);
     let tracer = app.engine().tracer();
     let begun = Instant::now();
-    let mut response = trace::run(tracer.as_ref(), span.clone(), place, next.run(request)).await;
+    let mut response = trace::run(tracer, span.clone(), place, inner(request)).await;
     let (status, took) = (response.status(), begun.elapsed());
-    counts::answered(&method, route.as_deref(), status, took);
+    counts::answered(&method, route, status, took);
     span.record("http.response.status_code", status.as_u16());
     if status.is_server_error() {
         span.record("error.type", status.as_str());
@@ -55,26 +60,41 @@ pub(crate) async fn follow(State(app): State<App>, mut request: Request, next: N
 
 /// Fields without a dot are for log lines; those with one are for traces, by OpenTelemetry's conventions for HTTP. The
 /// level lets the ids through whatever the log's filter is. A path that leads nowhere is left out: it may hold anything.
-fn span(request: &Request, trace_id: &str, request_id: Option<&str>, route: Option<&str>) -> Span {
+fn span(
+    request: &Request,
+    scheme: &str,
+    trace_id: &str,
+    request_id: Option<&str>,
+    route: Option<&str>,
+) -> Span {
     let method = request.method();
-    let name = route.map_or_else(|| method.to_string(), |route| format!("{method} {route}"));
     error_span!(
         "request",
         trace_id,
         %method,
         route = route.unwrap_or("-"),
         user_id = Empty,
-        otel.name = name,
+        otel.name = %Name(method, route),
         otel.kind = "server",
         otel.status_code = Empty,
         http.request.method = %method,
         "http.request.header.x-request-id" = request_id,
         http.route = route,
         http.response.status_code = Empty,
-        url.scheme = "http",
+        url.scheme = scheme,
         url.path = route.map(|_| request.uri().path()),
         error.type = Empty,
     )
+}
+
+/// What the span of a request is called.
+struct Name<'r>(&'r Method, Option<&'r str>);
+
+impl fmt::Display for Name<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        self.1.map_or(Ok(()), |route| write!(f, " {route}"))
+    }
 }
 
 fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {

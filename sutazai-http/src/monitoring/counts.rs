@@ -1,13 +1,17 @@
 //! What this crate counts. Every label comes from a list that requests cannot make longer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
-use metrics::{counter, gauge, histogram};
+use metrics::{Label, SharedString, counter, gauge, histogram};
 use sutazai_core::{Error, ErrorKind};
 
 /// The agent whose tasks are analyses of the machine.
 const HARDWARE_OPTIMIZER: &str = "hardware-optimizer";
+
+/// The methods that are counted by name.
+const METHODS: [&str; 7] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
 
 /// Every outcome of a sign-in.
 const LOGIN_OUTCOMES: [&str; 5] = ["success", "refused", "disabled", "busy", "error"];
@@ -23,15 +27,12 @@ pub(super) fn begin() {
 
 /// A request was answered. `route` is the template, none for a path that leads nowhere.
 pub(crate) fn answered(method: &Method, route: Option<&str>, status: StatusCode, took: Duration) {
-    let method = match method.as_str() {
-        known @ ("GET" | "POST" | "PUT" | "PATCH" | "DELETE" | "HEAD" | "OPTIONS") => known.to_owned(),
-        _ => "other".to_owned(),
-    };
-    let endpoint = route.unwrap_or("unknown").to_owned();
-    let of = [("method", method), ("endpoint", endpoint), ("status", status.as_u16().to_string())];
-    counter!("http_requests_total", &of).increment(1);
-    let [method, endpoint, _] = of;
-    histogram!("http_request_duration_seconds", &[method, endpoint]).record(took.as_secs_f64());
+    let method = METHODS.into_iter().find(|known| *known == method.as_str()).unwrap_or("other");
+    let endpoint = route.map_or(SharedString::const_str("unknown"), |route| Arc::<str>::from(route).into());
+    let mut of = vec![Label::from_static_parts("method", method), Label::new("endpoint", endpoint)];
+    histogram!("http_request_duration_seconds", of.clone()).record(took.as_secs_f64());
+    of.push(Label::new("status", status.as_str().to_owned()));
+    counter!("http_requests_total", of).increment(1);
 }
 
 /// Somebody tried to sign in.

@@ -9,8 +9,10 @@ use axum::http::HeaderMap;
 use axum::http::header::{FORWARDED, HeaderName};
 use ipnet::IpNet;
 use sutazai_core::Error;
-use sutazai_core::ports::RateKey;
 
+use crate::server::OverTls;
+
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// The networks whose word about the address of a caller is taken; by default none. As text: networks or addresses,
@@ -34,15 +36,26 @@ impl FromStr for TrustedProxies {
 }
 
 impl TrustedProxies {
-    /// Who is counted together with the caller of this request: those of the same IPv4 address or of the same IPv6 /64,
+    /// Who is counted together with the caller of this request, by their first address: those of the same IPv4 address or of the same IPv6 /64,
     /// which is what one customer has (RFC 6177). Where the server did not note the address, all callers are one.
-    pub(crate) fn key(&self, request: &Request) -> RateKey {
+    pub(crate) fn counted(&self, request: &Request) -> IpAddr {
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
         let peer = peer.map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |peer| peer.0.ip().to_canonical());
-        RateKey::Address(match self.client(peer, request.headers()) {
+        match self.client(peer, request.headers()) {
             IpAddr::V4(address) => IpAddr::V4(address),
             IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),
-        })
+        }
+    }
+
+    /// Whether the caller came by `https` or `http`: as the connection says, or a proxy of ours that was called so.
+    pub(crate) fn scheme(&self, request: &Request) -> &'static str {
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+        let over_tls = request.extensions().get::<OverTls>().is_some();
+        let told = || {
+            let trusted = peer.is_some_and(|peer| self.trusts(peer.0.ip().to_canonical()));
+            trusted && is_told_https(request.headers())
+        };
+        if over_tls || told() { "https" } else { "http" }
     }
 
     /// The first address, from the near end, that is none of our proxies.
@@ -86,11 +99,31 @@ impl TrustedProxies {
     }
 }
 
+/// Whether the nearest proxy says that it was called over TLS. Where it writes one header and lets another story in the
+/// other pass, neither is believed.
+fn is_told_https(headers: &HeaderMap) -> bool {
+    let last = |name: HeaderName| {
+        let value = headers.get_all(name).iter().next_back()?.to_str().ok()?;
+        value.rsplit(',').next().map(str::trim)
+    };
+    let is_https = |proto: &str| proto.trim_matches('"').eq_ignore_ascii_case("https");
+    let standard = last(FORWARDED).and_then(|element| parameter(element, "proto"));
+    match (standard.map(is_https), last(X_FORWARDED_PROTO).map(is_https)) {
+        (Some(standard), Some(usual)) => standard && usual,
+        (standard, usual) => standard.or(usual).unwrap_or(false),
+    }
+}
+
+/// A parameter of one element of `Forwarded`.
+fn parameter<'e>(element: &'e str, name: &str) -> Option<&'e str> {
+    let pairs = element.split(';').filter_map(|pair| pair.split_once('='));
+    let mut of = pairs.filter(|(other, _)| other.trim().eq_ignore_ascii_case(name));
+    Some(of.next()?.1.trim())
+}
+
 /// The `for` of one element of `Forwarded`.
 fn forwarded_for(element: &str) -> Option<IpAddr> {
-    let pairs = element.split(';').filter_map(|pair| pair.split_once('='));
-    let mut of = pairs.filter(|(name, _)| name.trim().eq_ignore_ascii_case("for"));
-    node(of.next()?.1.trim().trim_matches('"'))
+    node(parameter(element, "for")?.trim_matches('"'))
 }
 
 /// An address, alone or with a port.
@@ -155,6 +188,41 @@ mod tests {
     }
 
     #[test]
+    fn the_scheme_is_the_connections_or_a_trusted_proxys() {
+        let scheme = |proxies: &str, over_tls: bool, lines: &[(&'static str, &str)]| {
+            let mut request = Request::default();
+            let peer = SocketAddr::new("10.0.0.1".parse().unwrap(), 1);
+            request.extensions_mut().insert(ConnectInfo(peer));
+            if over_tls {
+                request.extensions_mut().insert(OverTls);
+            }
+            for (name, value) in lines {
+                request.headers_mut().append(*name, value.parse().unwrap());
+            }
+            proxies.parse::<TrustedProxies>().unwrap().scheme(&request)
+        };
+        let told = [("x-forwarded-proto", "https")];
+        assert_eq!(scheme("", false, &[]), "http");
+        assert_eq!(scheme("", true, &[]), "https");
+        assert_eq!(scheme("", false, &told), "http", "anybody may say so");
+        let own = "10.0.0.0/8";
+        for (lines, expected) in [
+            (&[][..], "http"),
+            (&told, "https"),
+            (&[("x-forwarded-proto", "https, http")], "http"),
+            (&[("x-forwarded-proto", "http"), ("x-forwarded-proto", "HTTPS")], "https"),
+            (&[("forwarded", "for=1.2.3.4;proto=https;by=10.0.0.1")], "https"),
+            (&[("forwarded", "proto=https, for=1.2.3.4;proto=http")], "http"),
+            (&[("forwarded", "for=1.2.3.4"), ("x-forwarded-proto", "https")], "https"),
+            (&[("forwarded", "proto=http"), ("x-forwarded-proto", "https")], "http"),
+            (&[("x-forwarded-proto", "gopher")], "http"),
+        ] {
+            assert_eq!(scheme(own, false, lines), expected, "{lines:?}");
+            assert_eq!(scheme(own, true, lines), "https");
+        }
+    }
+
+    #[test]
     fn two_stories_are_none() {
         let both = |standard, usual| [("forwarded", standard), ("x-forwarded-for", usual)];
         assert_eq!(client("10.0.0.1", "10.0.0.1", &both("for=6.6.6.6", "1.2.3.4")), "10.0.0.1");
@@ -166,7 +234,7 @@ mod tests {
         let key = |address: &str| {
             let mut request = Request::default();
             request.extensions_mut().insert(ConnectInfo(SocketAddr::new(address.parse().unwrap(), 1)));
-            TrustedProxies::default().key(&request)
+            TrustedProxies::default().counted(&request)
         };
         assert_eq!(key("2001:db8:1:2:3::4"), key("2001:db8:1:2:ffff::1"));
         assert_ne!(key("2001:db8:1:2::"), key("2001:db8:1:3::"));

@@ -1,14 +1,15 @@
 //! [`RateLimiter`] in the memory of this process, by the generic cell rate algorithm (ITU-T I.371) of the crate
 //! `governor`: one atomic number a key, in a map of many shards, so that callers do not wait for each other.
 //!
-//! A key whose quota is whole again says nothing and is forgotten. That bounds the map by the number of callers in one
+//! Keys with a lower limit of their own have a map for each such limit. A key whose quota is whole again says nothing and is forgotten. That bounds the map by the number of callers in one
 //! window; against somebody who has whole networks of addresses, those are counted by network while the map is full.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU32;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -31,6 +32,8 @@ pub struct GovernorRateLimiter {
     quota: Quota,
     clock: PortClock,
     limiter: Limiter,
+    /// By limit, those that are lower.
+    lower: RwLock<HashMap<u32, Arc<Limiter>>>,
     many: usize,
     requests: AtomicU32,
     full: AtomicBool,
@@ -44,16 +47,12 @@ impl GovernorRateLimiter {
 
     fn of_size(quota: Quota, clock: Arc<dyn Clock>, many: usize) -> Self {
         let clock = PortClock(clock);
-        let limit = NonZeroU32::new(quota.limit).unwrap_or(NonZeroU32::MIN);
-        let one = quota.window.max(Duration::from_nanos(limit.get().into())) / limit.get();
-        let counted = governor::Quota::with_period(one)
-            .unwrap_or(governor::Quota::per_minute(limit))
-            .allow_burst(limit);
-        let limiter = Limiter::new(counted, DashMapStateStore::default(), clock.clone());
+        let quota = Quota { limit: quota.limit.max(1), ..quota };
         Self {
-            quota: Quota { limit: limit.get(), ..quota },
+            quota,
+            limiter: limiter(quota, clock.clone()),
+            lower: RwLock::default(),
             clock,
-            limiter,
             many,
             requests: AtomicU32::new(0),
             full: AtomicBool::new(false),
@@ -64,6 +63,10 @@ impl GovernorRateLimiter {
     fn forget(&self) {
         if self.requests.fetch_add(1, Ordering::Relaxed) % FORGET_EVERY == FORGET_EVERY - 1 {
             self.limiter.retain_recent();
+            self.lower.write().unwrap_or_else(PoisonError::into_inner).retain(|_, limiter| {
+                limiter.retain_recent();
+                !limiter.is_empty()
+            });
             let full = self.limiter.len() >= self.many;
             if full && !self.full.swap(true, Ordering::Relaxed) {
                 tracing::warn!("requests come from very many addresses; they are counted by network");
@@ -73,6 +76,34 @@ impl GovernorRateLimiter {
             }
         }
     }
+
+    /// What counts keys with this limit of their own.
+    fn of_limit(&self, quota: Quota) -> Arc<Limiter> {
+        let known = self.lower.read().unwrap_or_else(PoisonError::into_inner).get(&quota.limit).cloned();
+        known.unwrap_or_else(|| {
+            let mut lower = self.lower.write().unwrap_or_else(PoisonError::into_inner);
+            lower.entry(quota.limit).or_insert_with(|| Arc::new(limiter(quota, self.clock.clone()))).clone()
+        })
+    }
+
+    fn ask(&self, limiter: &Limiter, key: &RateKey, quota: Quota) -> Allowance {
+        match limiter.check_key(key) {
+            Ok(state) => {
+                let remaining = state.remaining_burst_capacity();
+                let one = quota.window / quota.limit;
+                Allowance::Granted { remaining, whole_after: one * (quota.limit - remaining) }
+            }
+            Err(until) => Allowance::Refused { retry_after: until.wait_time_from(self.clock.now()) },
+        }
+    }
+}
+
+fn limiter(quota: Quota, clock: PortClock) -> Limiter {
+    let limit = NonZeroU32::new(quota.limit).unwrap_or(NonZeroU32::MIN);
+    let one = quota.window.max(Duration::from_nanos(limit.get().into())) / limit.get();
+    let counted =
+        governor::Quota::with_period(one).unwrap_or(governor::Quota::per_minute(limit)).allow_burst(limit);
+    Limiter::new(counted, DashMapStateStore::default(), clock)
 }
 
 impl fmt::Debug for GovernorRateLimiter {
@@ -90,27 +121,24 @@ impl RateLimiter for GovernorRateLimiter {
     async fn take(&self, key: &RateKey) -> Result<Allowance> {
         self.forget();
         let key = if self.full.load(Ordering::Relaxed) { coarser(key) } else { *key };
-        Ok(match self.limiter.check_key(&key) {
-            Ok(state) => {
-                let remaining = state.remaining_burst_capacity();
-                let one = self.quota.window / self.quota.limit;
-                Allowance::Granted { remaining, whole_after: one * (self.quota.limit - remaining) }
-            }
-            Err(until) => Allowance::Refused { retry_after: until.wait_time_from(self.clock.now()) },
+        let quota = self.quota.of(&key);
+        Ok(match quota == self.quota {
+            true => self.ask(&self.limiter, &key, quota),
+            false => self.ask(&self.of_limit(quota), &key, quota),
         })
     }
 }
 
-/// The network that an address is in: of a size that few people have one of, and nobody thousands.
+/// The same by network, of a size that few people have one of, and nobody thousands.
 fn coarser(key: &RateKey) -> RateKey {
+    let network = |address: &IpAddr| match address {
+        IpAddr::V4(address) => IpAddr::V4(Ipv4Addr::from_bits(address.to_bits() & (u32::MAX << 16))),
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 96))),
+    };
     match key {
-        RateKey::Address(IpAddr::V4(address)) => {
-            RateKey::Address(IpAddr::V4(Ipv4Addr::from_bits(address.to_bits() & (u32::MAX << 16))))
-        }
-        RateKey::Address(IpAddr::V6(address)) => {
-            RateKey::Address(IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 96))))
-        }
-        RateKey::User(user) => RateKey::User(*user),
+        RateKey::Address(address) => RateKey::Address(network(address)),
+        RateKey::Guesses(address) => RateKey::Guesses(network(address)),
+        RateKey::User(_) | RateKey::Key { .. } => *key,
     }
 }
 
@@ -130,7 +158,7 @@ impl GovernorClock for PortClock {
 
 #[cfg(test)]
 mod tests {
-    use sutazai_core::domain::UserId;
+    use sutazai_core::domain::{ApiKeyId, UserId};
     use sutazai_core::testing::ManualClock;
 
     use super::*;
@@ -160,6 +188,22 @@ mod tests {
             limiter.take(&address(1)).await.unwrap();
         }
         assert_eq!(limiter.limiter.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn limits_that_nobody_has_any_more_are_forgotten() {
+        let clock = Arc::new(ManualClock::new());
+        let limiter = GovernorRateLimiter::new(Quota::per_minute(1_000), clock.clone());
+        let key = |limit| RateKey::Key { id: ApiKeyId::new(), limit: NonZeroU32::new(limit) };
+        for limit in 1..=1_000 {
+            limiter.take(&key(limit)).await.unwrap();
+        }
+        assert_eq!(limiter.lower.read().unwrap().len(), 999);
+        clock.advance(Duration::from_secs(121));
+        for _ in 0..FORGET_EVERY {
+            limiter.take(&key(7)).await.unwrap();
+        }
+        assert_eq!(limiter.lower.read().unwrap().keys().collect::<Vec<_>>(), [&7]);
     }
 
     #[tokio::test]

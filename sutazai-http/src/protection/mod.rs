@@ -5,6 +5,7 @@ mod client_address;
 mod cors_origins;
 mod governor;
 mod settings;
+pub(crate) mod shut_out;
 
 pub use client_address::TrustedProxies;
 pub use cors_origins::CorsOrigins;

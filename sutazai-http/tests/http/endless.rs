@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::{StreamExt, stream};
 use sutazai_core::Result;
-use sutazai_core::domain::{Constraint, GenerateRequest, ModelEvent, ModelInfo};
+use sutazai_core::domain::{Constraint, Embeddings, GenerateRequest, ModelEvent, ModelInfo};
 use sutazai_core::ports::{ModelBackend, ModelStream};
 
 /// The model; how many answers it is writing.
@@ -69,7 +69,12 @@ impl ModelBackend for Endless {
     }
 
     /// The length of each text, twice.
-    async fn embed(&self, _: Option<String>, texts: &[String]) -> Result<Vec<Vec<f32>>> {
-        Ok(texts.iter().map(|text| vec![text.len() as f32, text.len() as f32 / 2.0]).collect())
+    async fn embed(&self, _: Option<String>, texts: &[String]) -> Result<Embeddings> {
+        Ok(Embeddings {
+            backend: "endless".into(),
+            model: "endless".into(),
+            vectors: texts.iter().map(|text| vec![text.len() as f32, text.len() as f32 / 2.0]).collect(),
+            prompt_tokens: (texts[0] != "untold").then_some(7),
+        })
     }
 }

@@ -220,7 +220,7 @@ async fn key<'a>(user: &User<'a>, scopes: Value) -> String {
 }
 
 #[tokio::test]
-async fn an_api_key_needs_the_scope_and_its_user_is_held_to_the_limit() {
+async fn an_api_key_needs_the_scope_and_each_is_held_to_the_limit() {
     let model = Arc::new(ScriptedModelBackend::replying(|_| "yes"));
     let limits = ModelGateConfig { per_minute: 2, ..ModelGateConfig::default() };
     let server = Server::start_with_model(model, limits).await;
@@ -231,11 +231,17 @@ async fn an_api_key_needs_the_scope_and_its_user_is_held_to_the_limit() {
     let other = key(&ada, json!(["tasks:read"])).await;
     refused(ask_with(&other).await, 403, "permission_error", "forbidden").await;
     let [one, two] = [key(&ada, json!(["models:use"])).await, key(&ada, json!(["models:use"])).await];
-    assert_eq!(ask_with(&one).await.status(), 200);
-    assert_eq!(ask_with(&two).await.status(), 200);
-    let third = ask_with(&one).await;
-    assert_eq!(third.headers()["retry-after"], "30");
-    refused(third, 429, "rate_limit_error", "rate_limit_exceeded").await;
+    let body = json!({ "name": "slow", "scopes": ["models:use"], "requests_per_minute": 1 });
+    let slow = success(ada.post("/api/v1/auth/api-keys", &body).await, 201).await;
+    let slow = slow["key"].as_str().unwrap().to_owned();
+    for (key, most, wait) in [(&one, 2, "30"), (&slow, 1, "60"), (&two, 2, "30"), (&ada.token, 2, "30")] {
+        for _ in 0..most {
+            assert_eq!(ask_with(key).await.status(), 200);
+        }
+        let refusal = ask_with(key).await;
+        assert_eq!(refusal.headers()["retry-after"], wait);
+        refused(refusal, 429, "rate_limit_error", "rate_limit_exceeded").await;
+    }
     assert_eq!(server.user("eve").await.post(PATH, &ask(json!({}))).await.status(), 200);
 }
 
@@ -292,6 +298,9 @@ async fn embeddings_as_numbers_and_as_base64() {
     let body: Value = many.json().await.unwrap();
     assert_eq!(body["data"][0], json!({ "object": "embedding", "index": 0, "embedding": [3.0, 1.5] }));
     assert_eq!(body["data"][1]["embedding"], json!([4.0, 2.0]));
+    assert_eq!(body["usage"], json!({ "prompt_tokens": 7, "total_tokens": 7 }));
+    let untold: Value = embed(json!({ "model": "endless", "input": "untold" })).await.json().await.unwrap();
+    assert_eq!(untold["usage"], json!({ "prompt_tokens": 0, "total_tokens": 0 }));
     let one = embed(json!({ "model": "endless", "input": "abc", "encoding_format": "base64" })).await;
     assert_eq!(one.json::<Value>().await.unwrap()["data"][0]["embedding"], "AABAQAAAwD8=");
     for (body, param) in [

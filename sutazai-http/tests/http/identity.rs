@@ -1,5 +1,6 @@
 //! The use cases of identity over time: real hasher and signer, a clock that the test moves.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -253,11 +254,17 @@ async fn a_key_is_looked_up_twice_a_minute_and_its_use_recorded_once() {
         name: "backup".into(),
         scopes: vec![Scope::TasksWrite, Scope::TasksRead, Scope::TasksWrite],
         expires_at: Some(parts.clock.now() + 3_600 * SECOND),
+        requests_per_minute: NonZeroU32::new(30),
     };
     let made = parts.identity.create_api_key(ada.id, new).await.unwrap();
     let used = async || parts.keys.find(&made.key.hash).await.unwrap().unwrap().last_used_at;
     let begun = parts.clock.now();
-    let caller = Caller::Key { user: ada.id, scopes: vec![Scope::TasksRead, Scope::TasksWrite] };
+    let caller = Caller::Key {
+        id: made.key.id,
+        user: ada.id,
+        scopes: vec![Scope::TasksRead, Scope::TasksWrite],
+        requests_per_minute: NonZeroU32::new(30),
+    };
     assert_eq!(used().await, None);
     for (wait, recorded) in [(0, 0), (1, 0), (58, 0), (1, 60), (59, 60), (1, 120)] {
         parts.clock.advance(wait * SECOND);
@@ -288,7 +295,12 @@ async fn a_key_ends_on_the_second_and_works_while_its_use_cannot_be_recorded() {
     let parts = Parts::new();
     let ada = parts.register("ada", UserRole::User).await;
     let end = Some(parts.clock.now() + 25 * SECOND);
-    let new = NewApiKey { name: "backup".into(), scopes: vec![Scope::TasksRead], expires_at: end };
+    let new = NewApiKey {
+        name: "backup".into(),
+        scopes: vec![Scope::TasksRead],
+        expires_at: end,
+        requests_per_minute: None,
+    };
     let made = parts.identity.create_api_key(ada.id, new).await.unwrap();
     let mut keys = MockApiKeyStore::new();
     let key = made.key.clone();
@@ -340,7 +352,12 @@ async fn secrets_are_stored_as_hashes_and_shown_nowhere() {
     let secret = signed_in.refresh_token.split('.').nth(1).unwrap();
     assert!(!stored.refresh_hash.contains(secret) && stored.refresh_hash.len() == 64);
     assert!(ada.password_hash.starts_with("$argon2id$"));
-    let new = NewApiKey { name: "backup".into(), scopes: vec![Scope::TasksRead], expires_at: None };
+    let new = NewApiKey {
+        name: "backup".into(),
+        scopes: vec![Scope::TasksRead],
+        expires_at: None,
+        requests_per_minute: None,
+    };
     let key = parts.identity.create_api_key(ada.id, new).await.unwrap();
     parts.identity.authenticate_key(&key.text).await.unwrap();
     let stored_key = parts.keys.find(&key.key.hash).await.unwrap().unwrap();

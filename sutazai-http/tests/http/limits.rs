@@ -12,7 +12,7 @@ use sutazai_core::testing::ManualClock;
 use sutazai_core::{Error, Result};
 use sutazai_http::{Protection, RateLimits, ServerConfig};
 
-use crate::support::{PASSWORD, Server, User, failure, success};
+use crate::support::{PASSWORD, Server, User, failure, names, success};
 
 async fn limited(sign_in: u32, calls: u32, proxies: &str) -> (Server, Arc<ManualClock>) {
     let clock = Arc::new(ManualClock::new());
@@ -22,7 +22,7 @@ async fn limited(sign_in: u32, calls: u32, proxies: &str) -> (Server, Arc<Manual
         trusted_proxies: proxies.parse().unwrap(),
         ..Protection::default()
     };
-    (Server::start_exposed(protection, ServerConfig::default()).await, clock)
+    (Server::start_exposed_at(clock.clone(), protection).await, clock)
 }
 
 async fn login(server: &Server, header: (&str, &str)) -> Response {
@@ -97,31 +97,135 @@ async fn behind_a_proxy_each_caller_is_counted_alone() {
     assert_eq!(login(&server, ("x-forwarded-for", "2001:db8:0:2::1")).await.status(), 401);
 }
 
+/// A request with this API key.
+async fn with_key(server: &Server, key: &str) -> Response {
+    server.request(Method::GET, "/api/v1/tasks").header("x-api-key", key).send().await.unwrap()
+}
+
+async fn new_key(user: &User<'_>, limit: Option<u32>) -> String {
+    let new = json!({ "name": "a", "scopes": ["tasks:read"], "requests_per_minute": limit });
+    let created = success(user.post("/api/v1/auth/api-keys", &new).await, 201).await;
+    assert_eq!(created["requests_per_minute"], json!(limit));
+    created["key"].as_str().unwrap().to_owned()
+}
+
 #[tokio::test]
-async fn a_user_is_counted_by_token_and_key_together() {
-    let (server, clock) = limited(100, 6, "").await;
+async fn a_user_is_counted_over_all_tokens() {
+    let (server, clock) = limited(100, 4, "").await;
     let (ada, eve) = (server.user("ada").await, server.user("eve").await);
-    let new = json!({ "name": "a", "scopes": ["tasks:read"] });
-    let key = success(ada.post("/api/v1/auth/api-keys", &new).await, 201).await["key"].clone();
-    let by_key = async || {
-        let request = server.request(Method::GET, "/api/v1/tasks").header("x-api-key", key.as_str().unwrap());
-        request.send().await.unwrap()
-    };
-    let second = User { server: &server, token: ada.token.clone(), signed_in: ada.signed_in.clone() };
+    let again = json!({ "login": "ada", "password": PASSWORD });
+    let again = server.request(Method::POST, "/api/v1/auth/login").json(&again).send().await.unwrap();
+    let again = success(again, 200).await;
+    let token = again["access_token"].as_str().unwrap().to_owned();
+    let second = User { server: &server, token, signed_in: again };
     for _ in 0..2 {
         assert_eq!(ada.get("/api/v1/tasks").await.status(), 200);
-        assert_eq!(by_key().await.status(), 200);
+        let last = second.get("/api/v1/auth/me").await;
+        assert_eq!(told(last.headers(), "ratelimit-policy"), "\"calls\";q=4;w=60");
     }
-    let last = second.get("/api/v1/auth/me").await;
-    assert_eq!(told(last.headers(), "ratelimit-policy"), "\"calls\";q=6;w=60");
-    assert_eq!(told(last.headers(), "ratelimit"), "\"calls\";r=0;t=60");
-    for answer in [ada.get("/api/v1/tasks").await, by_key().await, second.get("/api/v1/agents").await] {
-        assert_eq!(told(answer.headers(), "retry-after"), "10");
+    for answer in [ada.get("/api/v1/tasks").await, second.get("/api/v1/agents").await] {
+        assert_eq!(told(answer.headers(), "retry-after"), "15");
         failure(answer, 429, "rate_limited").await;
     }
     success(eve.get("/api/v1/tasks").await, 200).await;
-    clock.advance(Duration::from_secs(10));
+    clock.advance(Duration::from_secs(15));
     success(ada.get("/api/v1/tasks").await, 200).await;
+}
+
+#[tokio::test]
+async fn each_key_of_a_user_is_counted_by_itself() {
+    let (server, clock) = limited(100, 6, "").await;
+    let ada = server.user("ada").await;
+    let [one, two, slow] = [None, None, Some(2)].map(|limit| new_key(&ada, limit));
+    let (one, two, slow) = (one.await, two.await, slow.await);
+    for _ in 0..6 {
+        success(with_key(&server, &one).await, 200).await;
+    }
+    failure(with_key(&server, &one).await, 429, "rate_limited").await;
+    // The other goes on, and the user too.
+    success(with_key(&server, &two).await, 200).await;
+    success(ada.get("/api/v1/tasks").await, 200).await;
+    // One with a limit of its own.
+    for remaining in [1, 0] {
+        let answer = with_key(&server, &slow).await;
+        assert_eq!(told(answer.headers(), "ratelimit-policy"), "\"calls\";q=2;w=60");
+        assert_eq!(
+            told(answer.headers(), "ratelimit"),
+            format!("\"calls\";r={remaining};t={}", 60 - remaining * 30)
+        );
+        success(answer, 200).await;
+    }
+    let answer = with_key(&server, &slow).await;
+    assert_eq!(told(answer.headers(), "retry-after"), "30");
+    failure(answer, 429, "rate_limited").await;
+    clock.advance(Duration::from_secs(10));
+    success(with_key(&server, &one).await, 200).await;
+    failure(with_key(&server, &slow).await, 429, "rate_limited").await;
+    clock.advance(Duration::from_secs(60));
+    let listed = success(ada.get("/api/v1/auth/api-keys").await, 200).await;
+    let limits: Vec<_> =
+        listed["items"].as_array().unwrap().iter().map(|key| &key["requests_per_minute"]).collect();
+    assert_eq!(limits, [&json!(2), &json!(null), &json!(null)]);
+    for limit in [json!(0), json!(-1), json!(1.5), json!("2"), json!(4_294_967_296_u64)] {
+        let new = json!({ "name": "a", "scopes": ["tasks:read"], "requests_per_minute": limit });
+        names(ada.post("/api/v1/auth/api-keys", &new).await, 422, "invalid_input", "requests_per_minute")
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn tokens_and_keys_are_guessed_at_five_times_a_minute() {
+    let (server, clock) = limited(5, 1_000, "127.0.0.0/8").await;
+    let ada = server.user("ada").await;
+    let (known, fresh) = (new_key(&ada, None).await, new_key(&ada, None).await);
+    success(with_key(&server, &known).await, 200).await;
+    let ask = async |from: &str, credential: &str| {
+        let request = server.request(Method::GET, "/api/v1/tasks").header("x-forwarded-for", from.to_owned());
+        request.bearer_auth(credential).send().await.unwrap()
+    };
+    let (header, rest) = ada.token.split_once('.').unwrap();
+    let forged = format!("{header}.{}", rest.replace(&rest[..4], "AAAA"));
+    let unknown = format!("sutz_{}", "0".repeat(64));
+    let guesses = [&unknown, &forged, &"sutz_".to_owned(), &"nonsense".to_owned(), &unknown];
+    for (remaining, guess) in (0..5).rev().zip(guesses) {
+        let answer = ask("198.51.100.1", guess).await;
+        assert_eq!(told(answer.headers(), "ratelimit-policy"), "\"guesses\";q=5;w=60");
+        assert!(told(answer.headers(), "ratelimit").starts_with(&format!("\"guesses\";r={remaining}")));
+        failure(answer, 401, "unauthenticated").await;
+    }
+    for guess in [&unknown, &forged, &fresh] {
+        let answer = ask("198.51.100.1", guess).await;
+        assert_eq!(told(answer.headers(), "retry-after"), "12");
+        failure(answer, 429, "rate_limited").await;
+    }
+    // By the protocol of the gateway too.
+    let request = server.request(Method::GET, "/v1/models").header("x-forwarded-for", "198.51.100.1");
+    let answer = request.bearer_auth(&unknown).send().await.unwrap();
+    assert_eq!(answer.status(), 429);
+    assert_eq!(answer.json::<serde_json::Value>().await.unwrap()["error"]["type"], "rate_limit_error");
+    // Who is known there is served, and so is everybody elsewhere; passwords are counted apart.
+    for good in [&known, &ada.token] {
+        success(ask("198.51.100.1", good).await, 200).await;
+    }
+    success(ask("198.51.100.2", &fresh).await, 200).await;
+    failure(ask("198.51.100.2", &unknown).await, 401, "unauthenticated").await;
+    assert_eq!(login(&server, ("x-forwarded-for", "198.51.100.1")).await.status(), 401);
+    clock.advance(Duration::from_secs(12));
+    failure(ask("198.51.100.1", &unknown).await, 401, "unauthenticated").await;
+    failure(ask("198.51.100.1", &unknown).await, 429, "rate_limited").await;
+}
+
+#[tokio::test]
+async fn tokens_that_have_ended_are_no_guesses() {
+    let (server, clock) = limited(5, 1_000, "").await;
+    let ada = server.user("ada").await;
+    clock.advance(Duration::from_secs(31 * 60));
+    for _ in 0..20 {
+        failure(ada.get("/api/v1/tasks").await, 401, "unauthenticated").await;
+    }
+    let refresh = json!({ "refresh_token": ada.signed_in["refresh_token"] });
+    let request = server.request(Method::POST, "/api/v1/auth/refresh").json(&refresh);
+    success(request.send().await.unwrap(), 200).await;
 }
 
 #[tokio::test]

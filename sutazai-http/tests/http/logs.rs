@@ -9,6 +9,7 @@ use tracing::Level;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::support::{PASSWORD, Server, is_alone, success};
+use crate::wire::Client;
 
 #[derive(Clone, Default)]
 struct Kept(Arc<Mutex<Vec<u8>>>);
@@ -90,4 +91,32 @@ async fn secrets_are_in_no_log() {
         let line = log.lines().find(|line| line.contains(&secret));
         assert_eq!(line, None, "{secret}");
     }
+}
+
+/// The connection outlives the request that opened it; its lines are in the same trace.
+#[tokio::test]
+async fn the_lines_of_a_socket_are_in_the_trace_that_opened_it() {
+    if !is_alone("logs::the_lines_of_a_socket_are_in_the_trace_that_opened_it") {
+        return;
+    }
+    let kept = Kept::default();
+    let lines =
+        tracing_subscriber::fmt().with_max_level(Level::INFO).with_ansi(false).with_writer(kept.clone());
+    let _here = tracing::subscriber::set_default(lines.finish());
+    let mut server = Server::start().await;
+    let mut client = Client::open(&server.user("ada").await).await;
+    client.ask(&json!({ "type": "ping" })).await;
+    server.stop();
+    assert_eq!(client.closed().await, 1001);
+    server.stopped().await;
+    let log = String::from_utf8_lossy(&kept.0.lock().unwrap()).into_owned();
+    let trace = |says: [&str; 2]| {
+        let line = log.lines().find(|line| says.iter().all(|word| line.contains(word))).unwrap();
+        let (_, rest) = line.split_once("trace_id=\"").unwrap_or_else(|| panic!("{line}"));
+        let user = line.contains("user_id=");
+        (rest.split('"').next().unwrap().to_owned(), user)
+    };
+    let closed = trace(["a WebSocket is closed", "code=1001"]);
+    assert_eq!(closed, trace(["answered", "/api/v1/ws"]));
+    assert!(closed.1, "not whose it is");
 }

@@ -17,7 +17,7 @@ use sutazai_core::memory::{
     MemoryApiKeyStore, MemoryConversationStore, MemoryIdentityStore, MemoryTaskStore,
 };
 use sutazai_core::model_gate::ModelGateConfig;
-use sutazai_core::ports::{Agent, AgentContext, MetricSource, ModelBackend, SystemClock};
+use sutazai_core::ports::{Agent, AgentContext, Clock, MetricSource, ModelBackend, SystemClock};
 use sutazai_core::testing::ManualClock;
 use sutazai_core::{Error, Result};
 use sutazai_http::auth::{Argon2Cost, Argon2PasswordHasher, JwtTokenSigner};
@@ -126,6 +126,17 @@ impl Server {
         Self::serve(engine, identity(), true, gate, (protection, config), |router| router).await
     }
 
+    /// The same, with all that counts and expires by this clock.
+    pub(crate) async fn start_exposed_at(clock: Arc<ManualClock>, protection: Protection) -> Self {
+        let gate = Arc::new(Semaphore::new(0));
+        let engine = Engine::builder()
+            .task_store(Arc::new(MemoryTaskStore::new()))
+            .clock(clock.clone())
+            .agent(Arc::new(Worker { gate: gate.clone() }));
+        let config = ServerConfig::default();
+        Self::serve(engine, identity_at(clock), true, gate, (protection, config), |router| router).await
+    }
+
     /// A server whose streams go by this clock.
     pub(crate) async fn start_at(clock: Arc<ManualClock>) -> Self {
         let gate = Arc::new(Semaphore::new(0));
@@ -224,13 +235,17 @@ impl Server {
 
 /// Identity over memory, with hashes that cost next to nothing.
 fn identity() -> Identity {
+    identity_at(Arc::new(SystemClock))
+}
+
+fn identity_at(clock: Arc<dyn Clock>) -> Identity {
     let cost = Argon2Cost { memory_kib: 64, iterations: 1, parallelism: 1 };
     Identity::new(
         Arc::new(MemoryIdentityStore::new()),
         Arc::new(MemoryApiKeyStore::new()),
         Arc::new(Argon2PasswordHasher::new(cost).unwrap()),
         Arc::new(JwtTokenSigner::new(SECRET).unwrap()),
-        Arc::new(SystemClock),
+        clock,
         IdentityConfig::default(),
     )
 }

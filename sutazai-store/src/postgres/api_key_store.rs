@@ -1,5 +1,7 @@
 //! [`ApiKeyStore`] over PostgreSQL.
 
+use std::num::NonZeroU32;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use sqlx::postgres::PgRow;
@@ -20,7 +22,8 @@ pub(super) struct PostgresApiKeyStore {
 
 macro_rules! key_columns {
     () => {
-        "id, user_id, name, prefix, hash, scopes, created_at, expires_at, last_used_at"
+        "id, user_id, name, prefix, hash, scopes, created_at, expires_at, last_used_at, \
+         requests_per_minute"
     };
 }
 
@@ -68,8 +71,11 @@ async fn of_user(connection: &mut PgConnection, user: UserId) -> Outcome<Vec<Api
 }
 
 async fn insert(connection: &mut PgConnection, key: &ApiKey) -> Outcome<()> {
-    const INSERT: &str =
-        concat!("INSERT INTO api_keys (", key_columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)");
+    const INSERT: &str = concat!(
+        "INSERT INTO api_keys (",
+        key_columns!(),
+        ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+    );
     sqlx::query(INSERT)
         .bind(key.id.0)
         .bind(key.user.0)
@@ -80,6 +86,7 @@ async fn insert(connection: &mut PgConnection, key: &ApiKey) -> Outcome<()> {
         .bind(key.created_at)
         .bind(key.expires_at)
         .bind(key.last_used_at)
+        .bind(key.requests_per_minute.map(|limit| i64::from(limit.get())))
         .execute(connection)
         .await?;
     Ok(())
@@ -112,5 +119,13 @@ fn decode(row: &PgRow) -> Outcome<ApiKey> {
         created_at: row.try_get(6)?,
         expires_at: row.try_get(7)?,
         last_used_at: row.try_get(8)?,
+        requests_per_minute: limit(row.try_get(9)?)?,
     })
+}
+
+fn limit(stored: Option<i64>) -> Result<Option<NonZeroU32>> {
+    let known = |limit| NonZeroU32::new(u32::try_from(limit).unwrap_or_default());
+    stored
+        .map(|limit| known(limit).ok_or_else(|| Error::internal(format!("a limit of {limit} is stored"))))
+        .transpose()
 }

@@ -1,37 +1,48 @@
 //! The database: how an address names it, its connections, and what opens it.
 //!
 //! A few connections are kept and lent out. A look at whether one still lives is a trip to the server, so it is
-//! taken only at one that has lain idle for a while.
+//! taken only at one that has lain idle for a while. Every call has a limit; the connection that it had then is closed,
+//! and whether the server did what it was asked is not known.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
-use sqlx::postgres::PgConnectOptions;
-use sqlx::{ConnectOptions, Connection, PgConnection};
+use sqlx::{Connection, PgConnection};
 use sutazai_core::{Error, ErrorKind, Result};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
+use super::address::Address;
 use super::api_key_store::PostgresApiKeyStore;
+use super::clock::PostgresClock;
 use super::conversation_store::PostgresConversationStore;
 use super::fault::{self, Fault, Outcome};
 use super::identity_store::PostgresIdentityStore;
+use super::limit::{Framing, Limit};
 use super::metric_store::PostgresMetricStore;
 use super::relay_store::PostgresRelayStore;
-use super::schema::migrate_up;
+use super::schema::bring_up;
 use super::task_store::PostgresTaskStore;
+use super::transaction::{begin, end};
 use crate::Stores;
+use crate::traced::TracedDatabase;
 
 /// So many connections at once; one more listens. Ten processes stay below PostgreSQL's default of 100.
 const CONNECTIONS: usize = 8;
 /// How long a connection may take to be made, or to become free.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(3);
+/// How long an idle connection may take to show that it works.
+const PROBE: Duration = Duration::from_secs(1);
 /// A connection that was idle for so long is looked at before it is lent.
 const FRESH: Duration = Duration::from_secs(1);
+
+/// The setting that says where the database is.
+const URL: &str = "DATABASE_URL";
+/// The setting that says where wake-ups can be heard.
+const LISTEN_URL: &str = "DATABASE_LISTEN_URL";
 
 /// One database. Clones share its connections.
 #[derive(Clone)]
@@ -40,8 +51,9 @@ pub(super) struct Database {
 }
 
 struct Shared {
-    options: PgConnectOptions,
-    place: Place,
+    address: Address,
+    /// Where wake-ups can be heard.
+    listening: Option<Address>,
     slots: Arc<Semaphore>,
     idle: Mutex<Vec<Idle>>,
 }
@@ -51,33 +63,25 @@ struct Idle {
     since: Instant,
 }
 
-/// `host:port/name`, for messages.
-#[derive(Debug, Clone)]
-pub(super) struct Place(String);
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 impl fmt::Debug for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Database").field(&self.shared.place).finish()
+        f.debug_tuple("Database").field(&self.shared.address.place).finish()
     }
 }
 
-/// The stores of the database that `url` names; brings its schema up to date.
-pub(crate) async fn open(url: &str) -> Result<Stores> {
-    migrate_up(url).await?;
-    let database = Database::new(url)?;
+/// The stores of the database that `url` names; brings its schema up to date. `listen_url` names the same database for
+/// wake-ups, where a pooler stands in the way of the other.
+pub(crate) async fn open(url: &str, listen_url: Option<&str>) -> Result<Stores> {
+    let database = Database::listening(url, listen_url)?;
+    bring_up(&database).await?;
     Ok(Stores {
         tasks: Arc::new(PostgresTaskStore::new(database.clone())),
         identity: Arc::new(PostgresIdentityStore::new(database.clone())),
         api_keys: Arc::new(PostgresApiKeyStore::new(database.clone())),
         conversations: Arc::new(PostgresConversationStore::new(database.clone())),
         metrics: Arc::new(PostgresMetricStore::new(database.clone())),
-        relays: Arc::new(PostgresRelayStore::new(database)),
+        relays: Arc::new(PostgresRelayStore::new(database.clone())),
+        clock: Arc::new(PostgresClock::start(database).await?),
     })
 }
 
@@ -87,29 +91,38 @@ impl Database {
     /// # Errors
     /// `InvalidInput` for an address that cannot be understood.
     pub(super) fn new(url: &str) -> Result<Self> {
-        let options = options(url)?;
-        let database = options.get_database().unwrap_or_else(|| options.get_username());
-        let place = match options.get_socket() {
-            Some(folder) => format!("{}/{database}", folder.display()),
-            None => format!("{}:{}/{database}", options.get_host(), options.get_port()),
+        Self::listening(url, None)
+    }
+
+    /// The same, with the address at which wake-ups can be heard.
+    pub(super) fn listening(url: &str, listen_url: Option<&str>) -> Result<Self> {
+        let address = Address::read(url, URL)?;
+        let listening = match listen_url {
+            Some(url) => Some(Address::read(url, LISTEN_URL)?),
+            None => Some(address.clone()).filter(|address| address.framing == Framing::Direct),
         };
-        let shared = Shared {
-            place: Place(place),
-            options,
-            slots: Arc::new(Semaphore::new(CONNECTIONS)),
-            idle: Mutex::default(),
-        };
+        if listening.as_ref().is_some_and(|address| address.framing != Framing::Direct) {
+            let wanted = "expected the address of the server itself: behind a pooler nothing can be heard";
+            return Err(Error::invalid(LISTEN_URL, wanted));
+        }
+        let slots = Arc::new(Semaphore::new(CONNECTIONS));
+        let shared = Shared { address, listening, slots, idle: Mutex::default() };
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// How to connect.
-    pub(super) fn options(&self) -> &PgConnectOptions {
-        &self.shared.options
+    /// Where wake-ups can be heard, if anywhere.
+    pub(super) fn listening_address(&self) -> Option<&Address> {
+        self.shared.listening.as_ref()
+    }
+
+    /// How transactions begin and end.
+    pub(super) fn framing(&self) -> Framing {
+        self.shared.address.framing
     }
 
     /// The error for the caller.
     pub(super) fn error(&self, fault: Fault) -> Error {
-        fault::error(fault, &self.shared.place)
+        fault::error(fault, &self.shared.address.place)
     }
 
     /// Runs one statement, or several that only read.
@@ -118,9 +131,40 @@ impl Database {
         A: Sync + ?Sized,
         F: for<'c> FnOnce(&'c mut PgConnection, &'c A) -> BoxFuture<'c, Outcome<T>> + Send,
     {
-        let mut connection = self.take().await?;
-        let outcome = work(&mut connection, input).await;
-        connection.settle(outcome)
+        self.run_within(Limit::Usual, input, work).await
+    }
+
+    /// The same with another limit.
+    pub(super) async fn run_within<A, T, F>(&self, limit: Limit, input: &A, work: F) -> Result<T>
+    where
+        A: Sync + ?Sized,
+        F: for<'c> FnOnce(&'c mut PgConnection, &'c A) -> BoxFuture<'c, Outcome<T>> + Send,
+    {
+        let call = async {
+            let mut lent = self.take().await?;
+            let outcome = match self.framing() {
+                Framing::Direct => work(&mut lent, input).await,
+                Framing::Pooled => match begin(&mut lent, Framing::Pooled, limit).await {
+                    Ok(()) => {
+                        let outcome = work(&mut lent, input).await;
+                        end(&mut lent, Framing::Pooled, outcome).await
+                    }
+                    Err(fault) => Err(fault),
+                },
+            };
+            lent.settle(outcome)
+        };
+        self.within(limit, call).await
+    }
+
+    /// Gives a call up when it has taken too long, and closes its connection: it may be dead.
+    pub(super) async fn within<T>(&self, limit: Limit, call: impl Future<Output = Result<T>>) -> Result<T> {
+        let limit = limit.duration();
+        timeout(limit, call).await.unwrap_or_else(|_| {
+            self.forget_idle();
+            let place = &self.shared.address.place;
+            Err(Error::timeout(format!("the database {place} did not answer within {} s", limit.as_secs())))
+        })
     }
 
     /// Lends a connection.
@@ -128,14 +172,14 @@ impl Database {
     /// # Errors
     /// `Unavailable`; `Busy` when none becomes free.
     pub(super) async fn take(&self) -> Result<Lent> {
-        let place = &self.shared.place;
+        let place = &self.shared.address.place;
         let permit = timeout(PATIENCE, self.shared.slots.clone().acquire_owned())
             .await
             .map_err(|_| Error::new(ErrorKind::Busy, format!("every connection to {place} is in use")))?
             .map_err(|_| Error::internal("the connections were closed"))?;
         let connection = match self.idle().await {
             Some(connection) => connection,
-            None => timeout(PATIENCE, PgConnection::connect_with(&self.shared.options))
+            None => timeout(PATIENCE, PgConnection::connect_with(&self.shared.address.options))
                 .await
                 .map_err(|_| Error::unavailable(format!("the database {place} does not answer")))?
                 .map_err(|e| self.error(e.into()))?,
@@ -148,7 +192,7 @@ impl Database {
         loop {
             let Idle { mut connection, since } = self.lock().pop()?;
             let works = since.elapsed() < FRESH
-                || timeout(PATIENCE, connection.ping()).await.is_ok_and(|answer| answer.is_ok());
+                || timeout(PROBE, connection.ping()).await.is_ok_and(|answer| answer.is_ok());
             if works {
                 return Some(connection);
             }
@@ -204,14 +248,14 @@ impl DerefMut for Lent {
     }
 }
 
-/// How the address says to connect.
-fn options(url: &str) -> Result<PgConnectOptions> {
-    let options = PgConnectOptions::from_str(url).map_err(|e| {
-        let wanted = "expected an address such as postgres://user:password@host:5432/database";
-        Error::invalid("DATABASE_URL", format!("{wanted}: {e}"))
-    })?;
-    // Plans are kept, and one that was made over an empty table must serve when there are a million rows in it:
-    // whatever the statistics say, the indices are made for what is asked.
-    let steady = [("enable_seqscan", "off"), ("enable_bitmapscan", "off"), ("jit", "off")];
-    Ok(options.application_name("sutazai").options(steady).disable_statement_logging())
+/// As traces name the database of `url`.
+///
+/// # Errors
+/// `InvalidInput` for an address that cannot be understood.
+pub(crate) fn traced(url: &str) -> Result<TracedDatabase> {
+    let options = Address::read(url, URL)?.options;
+    let name = options.get_database().unwrap_or_else(|| options.get_username()).to_owned();
+    let folder = options.get_socket().map(|folder| folder.display().to_string());
+    let host = folder.unwrap_or_else(|| options.get_host().to_owned());
+    Ok(TracedDatabase::new("postgresql", name, Some((host, options.get_port()))))
 }

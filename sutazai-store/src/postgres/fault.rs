@@ -71,6 +71,10 @@ fn translate(error: sqlx::Error, place: &dyn Display) -> Error {
         "3D000" => unavailable("make it first: "),
         "42P01" | "42703" => unavailable("its schema is not up to date: "),
         "25006" => unavailable("it is read-only: "),
+        // What PgBouncer says to the settings that a server is told.
+        "08P01" if text.contains("startup parameter") => {
+            unavailable("a pooler stands before it, which DATABASE_URL tells with ?pgbouncer=true: ")
+        }
         "42501" => unavailable("a right is missing: "),
         _ if ["08", "28", "53", "57P", "58"].iter().any(|class| code.starts_with(class)) => unavailable(""),
         _ => (ErrorKind::Internal, format!("the database {place} failed: {text} ({code})")),

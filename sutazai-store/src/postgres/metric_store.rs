@@ -12,6 +12,7 @@ use sutazai_core::{Error, ErrorKind, Result};
 
 use super::database::Database;
 use super::fault::Outcome;
+use super::limit::Limit;
 use super::transaction::Transaction;
 
 /// Samples in a PostgreSQL database.
@@ -35,7 +36,10 @@ impl MetricStore for PostgresMetricStore {
     }
 
     async fn range(&self, query: &SeriesQuery) -> Result<Vec<MetricSample>> {
-        self.database.run(query, |connection, query| Box::pin(stretch(connection, query))).await
+        let read = self
+            .database
+            .run_within(Limit::Long, query, |connection, query| Box::pin(stretch(connection, query)));
+        read.await
     }
 
     async fn series(&self, prefix: &str) -> Result<Vec<String>> {
@@ -43,8 +47,10 @@ impl MetricStore for PostgresMetricStore {
     }
 
     async fn compact(&self, fine_until: DateTime<Utc>, keep_from: DateTime<Utc>) -> Result<u64> {
-        let done = self.database.write(&(), |tx, ()| Box::pin(thin_out(tx, fine_until, keep_from))).await;
-        done.map(|(removed, _)| removed)
+        let done = self
+            .database
+            .write_within(Limit::Long, &(), |tx, ()| Box::pin(thin_out(tx, fine_until, keep_from)));
+        done.await.map(|(removed, _)| removed)
     }
 }
 

@@ -7,6 +7,7 @@ use sutazai_core::ports::{Clock, SystemClock};
 
 use super::database::Database;
 use super::queue::{CLAIM, NEXT_DUE};
+use super::reads::{BY_IDS, PAGES};
 use super::task_store::{FEED, FEED_OF_OWNER};
 use place::database;
 
@@ -114,4 +115,36 @@ async fn the_feed_is_searched_and_never_read_whole() {
         assert_eq!(nodes, ["Limit", "Index Scan"], "{plan:#}");
         assert!(plan.to_string().contains(index), "{plan:#}");
     }
+}
+
+#[tokio::test]
+async fn grouped_reads_search_by_the_key_and_by_the_owner_and_sort_nothing() {
+    let url = database().await;
+    crate::migrations::up(&url).await.unwrap();
+    let mut connection = Database::new(&url).unwrap().take().await.unwrap();
+    let ids = vec![TaskId::new().0; 50];
+    // Over an empty table, over one that PostgreSQL knows nothing of, and after it was analysed.
+    for change in ["SELECT", MANY_OF_FEW_OWNERS, "VACUUM ANALYZE tasks"] {
+        sqlx::raw_sql(change).execute(&mut *connection).await.unwrap();
+        let explain = format!("EXPLAIN (FORMAT JSON) {BY_IDS}");
+        let query = sqlx::query(AssertSqlSafe(explain)).bind(&ids);
+        let plan = query.fetch_one(&mut *connection).await.unwrap().get::<Value, _>(0);
+        assert_eq!(kinds(&plan), ["Index Scan"], "{plan:#}");
+        assert!(plan.to_string().contains("tasks_id"), "{plan:#}");
+        let explain = format!("EXPLAIN (FORMAT JSON) {PAGES}");
+        let query = sqlx::query(AssertSqlSafe(explain)).bind(&ids).bind(&ids).bind(vec![11_i64; 50]);
+        let plan = query.fetch_one(&mut *connection).await.unwrap().get::<Value, _>(0);
+        assert_eq!(kinds(&plan), ["Nested Loop", "Limit", "Index Scan", "Function Scan"], "{plan:#}");
+        assert!(plan.to_string().contains("tasks_owner"), "{plan:#}");
+    }
+}
+
+const MANY_OF_FEW_OWNERS: &str = "\
+    INSERT INTO tasks (id, owner, created_at, updated_at, run_at, timeout_seconds, max_attempts, status, priority,
+        awaited, agent, title, description, payload)
+    SELECT gen_random_uuid(), md5((n % 10)::text)::uuid, now(), now(), now(), 300, 3, 'completed', 5, false, 'echo',
+        '', '', '{}' FROM generate_series(1, 50000) AS n";
+
+fn kinds(plan: &Value) -> Vec<&str> {
+    nodes(plan).iter().map(|node| node["Node Type"].as_str().unwrap()).collect()
 }

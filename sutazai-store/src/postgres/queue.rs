@@ -115,6 +115,22 @@ async fn with_keys<'r>(
     rows.iter().map(|row| decode(row).map(|record| record.task)).collect()
 }
 
+/// The tasks among these that are there, as they stand.
+pub(super) async fn with_ids(connection: &mut PgConnection, tasks: &[Task]) -> Outcome<Vec<Task>> {
+    const BY_IDS: &str = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM tasks JOIN unnest($1::uuid[], $2::timestamptz[])
+            AS asked (id, created_at) USING (id, created_at)"
+    );
+    let rows = sqlx::query(BY_IDS)
+        .bind(tasks.iter().map(|task| task.id.0).collect::<Vec<_>>())
+        .bind(tasks.iter().map(|task| task.created_at).collect::<Vec<_>>())
+        .fetch_all(connection)
+        .await?;
+    rows.iter().map(|row| decode(row).map(|record| record.task)).collect()
+}
+
 /// Takes due tasks under a lease.
 pub(super) async fn claim(connection: &mut PgConnection, request: &ClaimRequest) -> Outcome<Vec<Claim>> {
     let rows = sqlx::query(CLAIM)
@@ -269,12 +285,12 @@ async fn finish_alone(
             WHERE tasks.id = new.id AND tasks.attempt = new.attempt AND tasks.worker = new.worker
                 AND tasks.status = 'processing' AND NOT tasks.awaited AND tasks.state IS NULL
                 AND NOT (tasks.cancel_requested AND new.status = 'pending')
-            RETURNING tasks.id, tasks.last_sequence, tasks.owner, new.event
+            RETURNING tasks.id, tasks.last_sequence, tasks.owner, tasks.agent, new.event
         ), told AS (
             INSERT INTO task_events (task_id, sequence, owner, at, kind)
             SELECT id, last_sequence, owner, $9, event::jsonb FROM ended
         )
-        SELECT id FROM ended";
+        SELECT id, agent FROM ended";
     let mut seen = HashSet::new();
     let mut changes = Vec::with_capacity(finished.len());
     for (index, finish) in finished.iter().enumerate() {
@@ -299,8 +315,12 @@ async fn finish_alone(
         .bind(now)
         .fetch_all(&mut *transaction.connection)
         .await?;
-    let ended = rows.iter().map(|row| Ok(TaskId(row.try_get(0)?))).collect::<Outcome<HashSet<_>>>()?;
-    changes.retain(|change| ended.contains(&change.claim.task));
+    let ended = rows.iter().map(|row| Ok((TaskId(row.try_get(0)?), row.try_get(1)?)));
+    let mut ended = ended.collect::<Outcome<HashMap<TaskId, String>>>()?;
+    changes.retain(|change| ended.contains_key(&change.claim.task));
+    let entered =
+        changes.iter().filter_map(|change| Some((ended.remove(&change.claim.task)?, change.status)));
+    transaction.entered.extend(entered);
     if changes.iter().any(|change| change.status == TaskStatus::Pending) {
         transaction.wake_ups.push(WakeUp::Queue);
     }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use async_trait::async_trait;
 use sqlx::Row;
-use sutazai_core::domain::{TaskId, UserId};
+use sutazai_core::domain::{TaskId, TaskStatus, UserId};
 use sutazai_core::ports::WakeUp;
 use sutazai_core::{Error, ErrorKind};
 use uuid::Uuid;
@@ -84,8 +84,9 @@ impl Rows for Transaction<'_> {
         Ok(())
     }
 
-    fn wake(&mut self, wake_ups: Vec<WakeUp>) {
+    fn tell(&mut self, wake_ups: Vec<WakeUp>, entered: Vec<(String, TaskStatus)>) {
         self.wake_ups.extend(wake_ups);
+        self.entered.extend(entered);
     }
 }
 

@@ -8,6 +8,7 @@ use sutazai_core::{Error, Result};
 
 use super::database::Database;
 use super::fault::Outcome;
+use super::limit::Limit;
 use super::transaction::Transaction;
 use crate::migrations::Migration;
 
@@ -36,12 +37,18 @@ const STEPS: &[Step] = &[
     step!("0005", "feed"),
     step!("0006", "trace"),
     step!("0007", "conversations"),
+    step!("0008", "key_limits"),
     step!("0030", "relay"),
 ];
 
 /// Takes every step that the database has not.
 pub(crate) async fn migrate_up(url: &str) -> Result<Vec<Migration>> {
-    migrate(&Database::new(url)?, STEPS.len()).await
+    bring_up(&Database::new(url)?).await
+}
+
+/// The same over these connections.
+pub(super) async fn bring_up(database: &Database) -> Result<Vec<Migration>> {
+    migrate(database, STEPS.len()).await
 }
 
 /// Takes the latest `steps` back.
@@ -68,12 +75,15 @@ async fn migrate(database: &Database, target: usize) -> Result<Vec<Migration>> {
     if applied(database).await? == target {
         return Ok(taken);
     }
-    while let (Some(migration), _) =
-        database.write(&target, |transaction, target| Box::pin(step(transaction, *target))).await?
-    {
-        taken.push(migration);
+    loop {
+        let step = database.write_within(Limit::Migration, &target, |transaction, target| {
+            Box::pin(step(transaction, *target))
+        });
+        match step.await? {
+            (Some(migration), _) => taken.push(migration),
+            (None, _) => return Ok(taken),
+        }
     }
-    Ok(taken)
 }
 
 /// One step towards `target`; none when the database is there. The version is read under the lock.

@@ -1,21 +1,25 @@
 //! [`TaskStore`] over PostgreSQL.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Postgres, QueryBuilder, Row};
 use sutazai_core::domain::{
     Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Task, TaskCount, TaskEvent, TaskId,
-    TaskPage, TaskQuery, TaskStatistics, UserId,
+    TaskPage, TaskQuery, TaskStatistics, TaskStatus, UserId,
 };
-use sutazai_core::ports::{ClaimRequest, LeaseState, TaskStore, WakeUp};
+use sutazai_core::ports::{ClaimRequest, LeaseState, TaskStore, WakeUp, count_entered};
 use sutazai_core::{ErrorKind, Result};
 use tokio::sync::broadcast;
 
 use super::database::Database;
 use super::fault::Outcome;
 use super::grouped::Grouped;
+use super::limit::Limit;
 use super::queue;
+use super::reads::{self, Listing};
 use super::record::{columns, decode, decode_event, decode_feed_event, position};
 use super::transaction::Transaction;
 use super::wake_ups::WakeUps;
@@ -36,6 +40,12 @@ pub(super) const FEED_OF_OWNER: &str = "\
         AND transaction < pg_snapshot_xmin(pg_current_snapshot())
     ORDER BY task_events.transaction, number LIMIT $3";
 
+/// At most so many submissions in one transaction, so that the first of them does not wait for long.
+const GROUP: usize = 256;
+/// At most so many reads in one statement: their answers are in memory together.
+const GROUP_OF_READS: usize = 64;
+/// So many statements of grouped reads at once: while one is answered the next is on its way.
+const READERS: usize = 2;
 /// More tasks than this in one call are not sent together with those of others.
 const MANY: usize = 100;
 
@@ -45,6 +55,8 @@ pub(super) struct PostgresTaskStore {
     database: Database,
     wake_ups: WakeUps,
     enqueues: Grouped<Vec<Task>, Vec<Task>>,
+    gets: Grouped<TaskId, Option<Task>>,
+    lists: Grouped<Listing, TaskPage>,
 }
 
 impl PostgresTaskStore {
@@ -52,11 +64,21 @@ impl PostgresTaskStore {
     pub(super) fn new(database: Database) -> Self {
         let wake_ups = WakeUps::start(database.clone());
         let (place, told) = (database.clone(), wake_ups.clone());
-        let enqueues = Grouped::start(move |calls| {
+        let enqueues = Grouped::start(1, GROUP, move |calls| {
             let (database, wake_ups) = (place.clone(), told.clone());
             Box::pin(async move { enqueue_each(&database, &wake_ups, calls).await })
         });
-        Self { database, wake_ups, enqueues }
+        let place = database.clone();
+        let gets = Grouped::start(READERS, GROUP_OF_READS, move |ids| {
+            let database = place.clone();
+            Box::pin(async move { reads::get_each(&database, ids).await })
+        });
+        let place = database.clone();
+        let lists = Grouped::start(READERS, GROUP_OF_READS, move |listings| {
+            let database = place.clone();
+            Box::pin(async move { reads::list_each(&database, listings).await })
+        });
+        Self { database, wake_ups, enqueues, gets, lists }
     }
 
     /// Sends the wake-ups of a write.
@@ -70,28 +92,38 @@ impl PostgresTaskStore {
 impl TaskStore for PostgresTaskStore {
     async fn enqueue(&self, tasks: Vec<Task>) -> Result<Vec<Task>> {
         if tasks.len() > MANY {
-            return enqueue(&self.database, &self.wake_ups, &tasks).await;
+            return enqueue(&self.database, &self.wake_ups, &tasks, Limit::Long).await;
         }
         self.enqueues.call(tasks).await
     }
 
     async fn get(&self, id: TaskId) -> Result<Option<Task>> {
-        self.database.run(&id, |connection, id| Box::pin(find(connection, *id))).await
+        self.gets.call(id).await
     }
 
     async fn list(&self, query: &TaskQuery) -> Result<TaskPage> {
-        self.database.run(query, |connection, query| Box::pin(page(connection, query))).await
+        match Listing::new(query) {
+            Some(listing) => self.lists.call(listing).await,
+            None => {
+                let read = self
+                    .database
+                    .run_within(Limit::Long, query, |connection, query| Box::pin(search(connection, query)));
+                read.await
+            }
+        }
     }
 
     async fn statistics(&self) -> Result<TaskStatistics> {
-        let counted = self.database.write(&(), |transaction, ()| Box::pin(counted(transaction))).await;
-        counted.map(|(statistics, _)| statistics)
+        let counted =
+            self.database.write_within(Limit::Long, &(), |transaction, ()| Box::pin(counted(transaction)));
+        counted.await.map(|(statistics, _)| statistics)
     }
 
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claim>> {
         let work =
             self.database.run(request, |connection, request| Box::pin(queue::claim(connection, request)));
         let claims = work.await?;
+        claims.iter().for_each(|claim| count_entered(&claim.task.agent, TaskStatus::Processing));
         self.wake_ups.send(claims.iter().map(|claim| WakeUp::Task(claim.task.id)).collect());
         Ok(claims)
     }
@@ -180,12 +212,13 @@ async fn enqueue_each(
 ) -> Vec<Result<Vec<Task>>> {
     let sizes: Vec<usize> = calls.iter().map(Vec::len).collect();
     let all: Vec<Task> = calls.into_iter().flatten().collect();
-    let outcome = enqueue(database, wake_ups, &all).await;
+    let outcome = enqueue(database, wake_ups, &all, Limit::Usual).await;
     let mut rest = &all[..];
     let alone = sizes.len() == 1;
     match outcome {
         Ok(mut stored) => sizes.into_iter().map(|size| Ok(stored.drain(..size).collect())).collect(),
-        Err(e) if alone || e.kind() == ErrorKind::Unavailable => {
+        // None is at fault when the database is.
+        Err(e) if alone || matches!(e.kind(), ErrorKind::Unavailable | ErrorKind::Timeout) => {
             sizes.iter().map(|_| Err(e.clone())).collect()
         }
         Err(_) => {
@@ -193,18 +226,18 @@ async fn enqueue_each(
             for size in sizes {
                 let (tasks, after) = rest.split_at(size);
                 rest = after;
-                outcomes.push(enqueue(database, wake_ups, tasks).await);
+                outcomes.push(enqueue(database, wake_ups, tasks, Limit::Usual).await);
             }
             outcomes
         }
     }
 }
 
-async fn enqueue(database: &Database, wake_ups: &WakeUps, tasks: &[Task]) -> Result<Vec<Task>> {
-    let work = database.run(tasks, |connection, tasks| Box::pin(queue::enqueue(connection, tasks)));
-    let stored = work.await?;
-    let mut news: Vec<WakeUp> =
-        stored.iter().filter(|(_, added)| *added).map(|(task, _)| WakeUp::Task(task.id)).collect();
+async fn enqueue(database: &Database, wake_ups: &WakeUps, tasks: &[Task], limit: Limit) -> Result<Vec<Task>> {
+    let stored = database.within(limit, add(database, tasks, limit)).await?;
+    let added = || stored.iter().filter(|(_, added)| *added).map(|(task, _)| task);
+    added().for_each(|task| count_entered(&task.agent, TaskStatus::Pending));
+    let mut news: Vec<WakeUp> = added().map(|task| WakeUp::Task(task.id)).collect();
     if !news.is_empty() {
         news.insert(0, WakeUp::Queue);
     }
@@ -212,13 +245,31 @@ async fn enqueue(database: &Database, wake_ups: &WakeUps, tasks: &[Task]) -> Res
     Ok(stored.into_iter().map(|(task, _)| task).collect())
 }
 
-async fn find(connection: &mut PgConnection, id: TaskId) -> Outcome<Option<Task>> {
-    const GET: &str = concat!("SELECT ", columns!(), " FROM tasks WHERE id = $1");
-    let row = sqlx::query(GET).bind(id.0).fetch_optional(connection).await?;
-    Ok(row.map(|row| decode(&row)).transpose()?.map(|record| record.task))
+/// Adds the tasks. Where the connection is lost, maybe with the answer only, they are not added twice.
+async fn add(database: &Database, tasks: &[Task], limit: Limit) -> Result<Vec<(Task, bool)>> {
+    let once =
+        || database.run_within(limit, tasks, |connection, tasks| Box::pin(queue::enqueue(connection, tasks)));
+    let again = match once().await {
+        Err(e) if e.kind() == ErrorKind::Unavailable => once().await,
+        answered => return answered,
+    };
+    match again {
+        Err(e) if e.kind() == ErrorKind::Conflict => {
+            let stored = added_before(database, tasks).await?.ok_or(e)?;
+            Ok(stored.into_iter().map(|task| (task, true)).collect())
+        }
+        answered => answered,
+    }
 }
 
-async fn page(connection: &mut PgConnection, query: &TaskQuery) -> Outcome<TaskPage> {
+/// These tasks as they stand, if all of them are there.
+async fn added_before(database: &Database, tasks: &[Task]) -> Result<Option<Vec<Task>>> {
+    let known = database.run(tasks, |connection, tasks| Box::pin(queue::with_ids(connection, tasks))).await?;
+    let mut known: HashMap<TaskId, Task> = known.into_iter().map(|task| (task.id, task)).collect();
+    Ok(tasks.iter().map(|task| known.remove(&task.id)).collect())
+}
+
+async fn search(connection: &mut PgConnection, query: &TaskQuery) -> Outcome<TaskPage> {
     let mut sql: QueryBuilder<Postgres> =
         QueryBuilder::new(concat!("SELECT ", columns!(), " FROM tasks WHERE true"));
     if let Some(owner) = query.owner {
@@ -242,14 +293,12 @@ async fn page(connection: &mut PgConnection, query: &TaskQuery) -> Outcome<TaskP
     if let Some(before) = query.before {
         sql.push(" AND id < ").push_bind(before.0);
     }
-    let limit = query.limit.clamp(1, 100);
+    let limit = reads::limit(query);
     // One more than asked for tells whether there is a next page.
     sql.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(limit) + 1);
     let rows = sql.build().fetch_all(connection).await?;
-    let shown = rows.iter().take(limit as usize);
-    let items = shown.map(|row| decode(row).map(|record| record.task)).collect::<Outcome<Vec<_>>>()?;
-    let more = rows.len() > items.len();
-    Ok(TaskPage { next: items.last().filter(|_| more).map(|task| task.id), items })
+    let tasks = rows.iter().map(|row| decode(row).map(|record| record.task)).collect::<Outcome<Vec<_>>>()?;
+    Ok(reads::page(tasks, limit))
 }
 
 async fn counted(transaction: &mut Transaction<'_>) -> Outcome<TaskStatistics> {

@@ -3,10 +3,12 @@
 use futures::future::BoxFuture;
 use sqlx::PgConnection;
 use sutazai_core::Result;
-use sutazai_core::ports::WakeUp;
+use sutazai_core::domain::TaskStatus;
+use sutazai_core::ports::{WakeUp, count_entered};
 
 use super::database::Database;
 use super::fault::{self, Fault, Outcome};
+use super::limit::{Framing, Limit};
 
 /// So often a write is tried that others are in the way of.
 const TRIES: usize = 8;
@@ -17,6 +19,8 @@ pub(super) struct Transaction<'c> {
     pub(super) connection: &'c mut PgConnection,
     /// For after the commit.
     pub(super) wake_ups: Vec<WakeUp>,
+    /// Counted after the commit: tasks of these agents have entered these statuses.
+    pub(super) entered: Vec<(String, TaskStatus)>,
 }
 
 impl Database {
@@ -27,42 +31,76 @@ impl Database {
         A: Sync + ?Sized,
         F: for<'t> Fn(&'t mut Transaction<'_>, &'t A) -> BoxFuture<'t, Outcome<T>> + Send + Sync,
     {
+        self.write_within(Limit::Usual, input, work).await
+    }
+
+    /// The same with another limit.
+    pub(super) async fn write_within<A, T, F>(
+        &self,
+        limit: Limit,
+        input: &A,
+        work: F,
+    ) -> Result<(T, Vec<WakeUp>)>
+    where
+        A: Sync + ?Sized,
+        F: for<'t> Fn(&'t mut Transaction<'_>, &'t A) -> BoxFuture<'t, Outcome<T>> + Send + Sync,
+    {
+        self.within(limit, self.tried(limit, input, work)).await
+    }
+
+    async fn tried<A, T, F>(&self, limit: Limit, input: &A, work: F) -> Result<(T, Vec<WakeUp>)>
+    where
+        A: Sync + ?Sized,
+        F: for<'t> Fn(&'t mut Transaction<'_>, &'t A) -> BoxFuture<'t, Outcome<T>> + Send + Sync,
+    {
         let mut tries = 1;
         loop {
             let mut lent = self.take().await?;
-            let mut transaction = Transaction { connection: &mut lent, wake_ups: Vec::new() };
-            let outcome = transaction.run(input, &work).await;
-            let wake_ups = std::mem::take(&mut transaction.wake_ups);
+            let outcome = async {
+                begin(&mut lent, self.framing(), limit).await?;
+                let mut transaction =
+                    Transaction { connection: &mut lent, wake_ups: Vec::new(), entered: Vec::new() };
+                let outcome = work(&mut transaction, input).await;
+                let Transaction { wake_ups, entered, .. } = transaction;
+                end(&mut lent, self.framing(), outcome).await.map(|value| (value, wake_ups, entered))
+            }
+            .await;
             let again = outcome.as_ref().is_err_and(fault::may_pass) && tries < TRIES;
             let settled = lent.settle(outcome);
             if !again {
-                return settled.map(|value| (value, wake_ups));
+                return settled.map(|(value, wake_ups, entered)| {
+                    entered.iter().for_each(|(agent, status)| count_entered(agent, *status));
+                    (value, wake_ups)
+                });
             }
             tries += 1;
         }
     }
 }
 
-impl Transaction<'_> {
-    async fn run<A, T, F>(&mut self, input: &A, work: &F) -> Outcome<T>
-    where
-        A: Sync + ?Sized,
-        F: for<'t> Fn(&'t mut Transaction<'_>, &'t A) -> BoxFuture<'t, Outcome<T>> + Send + Sync,
-    {
-        self.execute("BEGIN").await?;
-        match work(self, input).await {
-            Ok(value) => self.execute("COMMIT").await.map(|()| value),
-            Err(fault) => {
-                if !fault::is_lost(&fault) {
-                    self.execute("ROLLBACK").await?;
-                }
-                Err(fault)
+/// Begins a transaction.
+pub(super) async fn begin(connection: &mut PgConnection, framing: Framing, limit: Limit) -> Outcome<()> {
+    execute(connection, framing.begin(limit)).await
+}
+
+/// Ends a transaction as its outcome says.
+pub(super) async fn end<T>(
+    connection: &mut PgConnection,
+    framing: Framing,
+    outcome: Outcome<T>,
+) -> Outcome<T> {
+    match outcome {
+        Ok(value) => execute(connection, framing.commit()).await.map(|()| value),
+        Err(fault) => {
+            if !fault::is_lost(&fault) {
+                execute(connection, framing.rollback()).await?;
             }
+            Err(fault)
         }
     }
+}
 
-    async fn execute(&mut self, sql: &'static str) -> Outcome<()> {
-        sqlx::raw_sql(sql).execute(&mut *self.connection).await.map_err(Fault::from)?;
-        Ok(())
-    }
+async fn execute(connection: &mut PgConnection, sql: &'static str) -> Outcome<()> {
+    sqlx::raw_sql(sql).execute(connection).await.map_err(Fault::from)?;
+    Ok(())
 }

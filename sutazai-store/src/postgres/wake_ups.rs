@@ -2,21 +2,25 @@
 //!
 //! What is committed here is told here at once. For others it is gathered and told from a connection of its own: a
 //! transaction that notifies makes all other such commits wait for it. So a wake-up may be lost, as when the process
-//! ends between the two; everybody polls besides.
+//! ends between the two; everybody polls besides. A connection on which nothing was heard for a while is asked whether
+//! it still works: one that has died silently is not heard of otherwise.
 
 use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use sqlx::Executor;
 use sqlx::postgres::{PgListener, PgPoolOptions};
 use sutazai_core::domain::TaskId;
 use sutazai_core::ports::{Clock, SystemClock, WakeUp};
 use tokio::sync::{Notify, broadcast};
+use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::address::Address;
 use super::database::Database;
-use super::fault::{Fault, Outcome};
+use super::fault::{self, Fault, Outcome};
 
 const CHANNEL: &str = "sutazai";
 /// So many wake-ups a slow subscriber may be behind before it has to read everything again.
@@ -29,6 +33,8 @@ const TASKS: usize = 200;
 const WAITING: usize = 20_000;
 /// How soon listening is tried again, at first and at last.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+/// How long a connection may be silent before it is asked whether it works, and how long it may take to say so.
+const SILENCE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(3));
 
 /// Tells and hears, until the last clone is dropped.
 #[derive(Debug, Clone)]
@@ -60,9 +66,12 @@ impl WakeUps {
         // What comes back from the server with this mark has been told here already.
         let mark = TaskId::new().to_string();
         let telling = tell(database.clone(), untold.clone(), mark.clone());
-        let hearing = hear(database, subscribers.clone(), mark);
+        let listening = database.listening_address().cloned();
         tokio::spawn(stop.clone().run_until_cancelled_owned(telling));
-        tokio::spawn(stop.clone().run_until_cancelled_owned(hearing));
+        if let Some(address) = listening {
+            let hearing = hear(address, subscribers.clone(), mark);
+            tokio::spawn(stop.clone().run_until_cancelled_owned(hearing));
+        }
         Self { subscribers, untold, _stop: Arc::new(stop.drop_guard()) }
     }
 
@@ -141,12 +150,12 @@ async fn tell(database: Database, untold: Arc<Untold>, mark: String) {
     }
 }
 
-async fn hear(database: Database, subscribers: broadcast::Sender<WakeUp>, mark: String) {
+async fn hear(address: Address, subscribers: broadcast::Sender<WakeUp>, mark: String) {
     let (first, last) = PAUSE;
     let mut pause = first;
     loop {
-        let Err(fault) = listen(&database, &subscribers, &mark, &mut pause).await;
-        let error = database.error(fault);
+        let Err(fault) = listen(&address, &subscribers, &mark, &mut pause).await;
+        let error = fault::error(fault, &address.place);
         tracing::warn!(%error, "changes of other processes are not heard; polling until they are");
         SystemClock.sleep(pause).await;
         pause = (pause * 2).min(last);
@@ -155,7 +164,7 @@ async fn hear(database: Database, subscribers: broadcast::Sender<WakeUp>, mark: 
 
 /// Listens until the connection is lost.
 async fn listen(
-    database: &Database,
+    address: &Address,
     subscribers: &broadcast::Sender<WakeUp>,
     mark: &str,
     pause: &mut Duration,
@@ -165,14 +174,20 @@ async fn listen(
         .idle_timeout(None)
         .max_lifetime(None)
         .acquire_timeout(PAUSE.1)
-        .connect_lazy_with(database.options().clone());
-    let mut listener = PgListener::connect_with(&pool).await?;
+        .connect_lazy_with(address.options.clone());
+    let (silence, patience) = SILENCE;
+    let mut listener = answered(patience, PgListener::connect_with(&pool)).await?;
     listener.eager_reconnect(false);
-    listener.listen(CHANNEL).await?;
+    answered(patience, listener.listen(CHANNEL)).await?;
     *pause = PAUSE.0;
     // What was told while nobody listened.
     let _ = subscribers.send(WakeUp::Queue);
-    while let Some(notification) = listener.try_recv().await? {
+    loop {
+        let Ok(received) = timeout(silence, listener.try_recv()).await else {
+            answered(patience, listener.execute("SELECT 1")).await?;
+            continue;
+        };
+        let Some(notification) = received? else { return Err(Fault::Database(lost())) };
         if notification.payload().starts_with(mark) {
             continue;
         }
@@ -181,7 +196,19 @@ async fn listen(
             let _ = subscribers.send(wake_up);
         }
     }
-    Err(Fault::Database(sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into())))
+}
+
+/// What must be answered at once.
+async fn answered<T>(
+    patience: Duration,
+    call: impl Future<Output = std::result::Result<T, sqlx::Error>>,
+) -> Outcome<T> {
+    let silent = |_| sqlx::Error::Io(std::io::ErrorKind::TimedOut.into());
+    Ok(timeout(patience, call).await.map_err(silent)??)
+}
+
+fn lost() -> sqlx::Error {
+    sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into())
 }
 
 /// Reads a notification. What cannot be read says that something has happened.

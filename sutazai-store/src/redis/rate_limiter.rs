@@ -39,7 +39,6 @@ pub struct RedisRateLimiter {
     redis: Redis,
     name: String,
     quota: Quota,
-    one: Duration,
     clock: Arc<dyn Clock>,
     own: Arc<dyn RateLimiter>,
 }
@@ -52,15 +51,13 @@ impl RedisRateLimiter {
         own: Arc<dyn RateLimiter>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let quota = own.quota();
-        let microseconds = quota.window.as_micros() / u128::from(quota.limit.max(1));
-        let one = Duration::from_micros(u64::try_from(microseconds).unwrap_or(u64::MAX).max(1));
-        Self { redis, name: name.into(), quota, one, clock, own }
+        Self { redis, name: name.into(), quota: own.quota(), clock, own }
     }
 
     async fn count(&self, key: &RateKey) -> Result<(bool, Duration)> {
         let mut count = COUNT.key(format!("rate:{}:{key}", self.name));
-        count.arg(self.clock.now().timestamp_micros()).arg(microseconds(self.one)).arg(self.quota.limit);
+        let quota = self.quota.of(key);
+        count.arg(self.clock.now().timestamp_micros()).arg(one(quota)).arg(quota.limit);
         let run = async |mut on| count.invoke_async::<(u8, u64)>(&mut on).await;
         let (passes, after) = self.redis.run(run).await?;
         Ok((passes == 1, Duration::from_micros(after)))
@@ -76,9 +73,10 @@ impl RateLimiter for RedisRateLimiter {
     async fn take(&self, key: &RateKey) -> Result<Allowance> {
         match self.count(key).await {
             Ok((true, whole_after)) => {
-                let used = microseconds(whole_after).div_ceil(microseconds(self.one));
+                let quota = self.quota.of(key);
+                let used = microseconds(whole_after).div_ceil(one(quota));
                 let used = u32::try_from(used).unwrap_or(u32::MAX);
-                Ok(Allowance::Granted { remaining: self.quota.limit.saturating_sub(used), whole_after })
+                Ok(Allowance::Granted { remaining: quota.limit.saturating_sub(used), whole_after })
             }
             Ok((false, retry_after)) => Ok(Allowance::Refused { retry_after }),
             Err(_) => self.own.take(key).await,
@@ -93,6 +91,11 @@ impl fmt::Debug for RedisRateLimiter {
             .field("quota", &self.quota)
             .finish_non_exhaustive()
     }
+}
+
+/// How long until one request is back, in microseconds.
+fn one(quota: Quota) -> u64 {
+    (microseconds(quota.window) / u64::from(quota.limit.max(1))).max(1)
 }
 
 fn microseconds(duration: Duration) -> u64 {

@@ -1,5 +1,7 @@
 //! [`ApiKeyStore`] over SQLite.
 
+use std::num::NonZeroU32;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use sqlx::Row;
@@ -21,7 +23,8 @@ pub(super) struct SqliteApiKeyStore {
 
 macro_rules! key_columns {
     () => {
-        "id, user_id, name, prefix, hash, scopes, created_at, expires_at, last_used_at"
+        "id, user_id, name, prefix, hash, scopes, created_at, expires_at, last_used_at, \
+         requests_per_minute"
     };
 }
 
@@ -75,7 +78,7 @@ impl ApiKeyStore for SqliteApiKeyStore {
 
 async fn insert(tx: &mut Transaction, key: ApiKey) -> Outcome<()> {
     const INSERT: &str =
-        concat!("INSERT INTO api_keys (", key_columns!(), ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)");
+        concat!("INSERT INTO api_keys (", key_columns!(), ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
     sqlx::query(INSERT)
         .bind(key.id.0)
         .bind(key.user.0)
@@ -86,6 +89,7 @@ async fn insert(tx: &mut Transaction, key: ApiKey) -> Outcome<()> {
         .bind(nanos(key.created_at))
         .bind(key.expires_at.map(nanos))
         .bind(key.last_used_at.map(nanos))
+        .bind(key.requests_per_minute.map(NonZeroU32::get))
         .execute(&mut tx.connection)
         .await?;
     Ok(())
@@ -117,5 +121,6 @@ fn decode(row: &SqliteRow) -> Outcome<ApiKey> {
         created_at: instant(row.try_get(6)?),
         expires_at: row.try_get::<Option<i64>, _>(7)?.map(instant),
         last_used_at: row.try_get::<Option<i64>, _>(8)?.map(instant),
+        requests_per_minute: row.try_get::<Option<u32>, _>(9)?.and_then(NonZeroU32::new),
     })
 }

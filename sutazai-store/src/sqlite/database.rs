@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use sqlx::SqlitePool;
 use sqlx::sqlite::SqlitePoolOptions;
+use sutazai_core::ports::SystemClock;
 use sutazai_core::{Error, Result};
 
 use super::api_key_store::SqliteApiKeyStore;
@@ -20,6 +21,7 @@ use super::statement::connect_options;
 use super::task_store::SqliteTaskStore;
 use super::writer::Writer;
 use crate::Stores;
+use crate::traced::TracedDatabase;
 
 /// So many reads run at once.
 const READERS: u32 = 4;
@@ -70,7 +72,14 @@ pub(crate) async fn open(path: &Path) -> Result<Stores> {
         conversations: Arc::new(SqliteConversationStore::new(database.clone())),
         metrics: Arc::new(SqliteMetricStore::new(database.clone())),
         relays: Arc::new(SqliteRelayStore::new(database)),
+        clock: Arc::new(SystemClock),
     })
+}
+
+/// As traces name the database at `path`.
+pub(crate) fn traced(path: &Path) -> TracedDatabase {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    TracedDatabase::new("sqlite", name, None)
 }
 
 /// The file that `sqlite:///absolute/path.db` names.

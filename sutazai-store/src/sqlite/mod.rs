@@ -26,5 +26,5 @@ mod statement;
 mod task_store;
 mod writer;
 
-pub(crate) use database::{open, path};
+pub(crate) use database::{open, path, traced};
 pub(crate) use schema::{migrate_down, migrate_up, migration_status};

@@ -38,6 +38,7 @@ const STEPS: &[Step] = &[
     step!("0005", "feed"),
     step!("0006", "trace"),
     step!("0007", "conversations"),
+    step!("0008", "key_limits"),
     step!("0030", "relay"),
 ];
 

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use futures::future::BoxFuture;
 use sqlx::{Connection, SqliteConnection};
-use sutazai_core::ports::WakeUp;
+use sutazai_core::domain::TaskStatus;
+use sutazai_core::ports::{WakeUp, count_entered};
 use sutazai_core::{Error, Result};
 use tokio::sync::{broadcast, mpsc, oneshot};
-use tracing::{Instrument, Span, debug_span};
 
 use super::fault::{Fault, Outcome};
 use super::statement::connect_options;
@@ -35,6 +35,8 @@ pub(super) struct Transaction {
     pub(super) connection: SqliteConnection,
     /// Sent after the commit.
     pub(super) wake_ups: Vec<WakeUp>,
+    /// Counted after the commit: tasks of these agents have entered these statuses.
+    pub(super) entered: Vec<(String, TaskStatus)>,
 }
 
 impl Writer {
@@ -53,7 +55,7 @@ impl Writer {
         std::thread::Builder::new()
             .name("sutazai-sqlite-writer".into())
             .spawn(move || {
-                let transaction = Transaction { connection, wake_ups: Vec::new() };
+                let transaction = Transaction { connection, wake_ups: Vec::new(), entered: Vec::new() };
                 runtime.block_on(serve(transaction, waiting, &sender, &place));
             })
             .map_err(unavailable)?;
@@ -70,26 +72,14 @@ impl Writer {
         let gone =
             |_| Error::unavailable(format!("the thread that writes {} has ended", self.path.display()));
         let job = Call { work: Some(work), value: None, reply };
-        let written = async {
-            self.jobs.send(Box::new(job)).await.map_err(|_| gone(()))?;
-            answer.await.map_err(|_| gone(()))?
-        };
-        written.instrument(span()).await
+        self.jobs.send(Box::new(job)).await.map_err(|_| gone(()))?;
+        answer.await.map_err(|_| gone(()))?
     }
 
     /// Wake-ups from now on.
     pub(super) fn subscribe(&self) -> broadcast::Receiver<WakeUp> {
         self.wake_ups.subscribe()
     }
-}
-
-/// The write in the trace that asks for it, by OpenTelemetry's conventions for databases; from its place in the queue to
-/// the commit. What the engine does by itself belongs to no trace.
-fn span() -> Span {
-    if Span::current().is_none() {
-        return Span::none();
-    }
-    debug_span!("write", otel.kind = "client", db.system.name = "sqlite")
 }
 
 /// One write that waits for its turn.
@@ -140,8 +130,12 @@ async fn serve(
         let outcomes = write(&mut transaction, &mut group).await.map_err(|fault| fault.into_error(path));
         if outcomes.is_err() {
             transaction.wake_ups.clear();
+            transaction.entered.clear();
             // SQLite has rolled back by itself after some errors; then this one only says so.
             let _ = transaction.execute("ROLLBACK").await;
+        }
+        for (agent, status) in transaction.entered.drain(..) {
+            count_entered(&agent, status);
         }
         for wake_up in transaction.wake_ups.drain(..) {
             // An error says that nobody listens.
@@ -179,11 +173,12 @@ async fn write(transaction: &mut Transaction, group: &mut [Box<dyn Job>]) -> Out
 
 /// Runs a write so that its failure undoes it and nothing else.
 async fn guarded(transaction: &mut Transaction, job: &mut dyn Job) -> Outcome<Outcome<()>> {
-    let heard = transaction.wake_ups.len();
+    let (heard, entered) = (transaction.wake_ups.len(), transaction.entered.len());
     transaction.execute("SAVEPOINT job").await?;
     let outcome = job.run(transaction).await;
     if outcome.is_err() {
         transaction.wake_ups.truncate(heard);
+        transaction.entered.truncate(entered);
         if transaction.execute("ROLLBACK TO job").await.is_err() {
             // The whole transaction is gone, as after a full disk: so is everybody's work.
             return outcome.map(Ok);

@@ -1,8 +1,9 @@
 //! `PostgresTaskStore`, `PostgresIdentityStore`, `PostgresApiKeyStore`, `PostgresConversationStore`,
-//! `PostgresMetricStore` and `PostgresRelayStore` against the suites of their ports, each part over a new database.
+//! `PostgresMetricStore`, `PostgresRelayStore` and `PostgresClock` against the suites of their ports, each part over a new
+//! database.
 
 use sutazai_core::testing::{
-    api_key_store, conversation_store, identity_store, metric_store, relay_store, schedules, task_store,
+    api_key_store, clock, conversation_store, identity_store, metric_store, relay_store, schedules, task_store,
 };
 use sutazai_store::Stores;
 
@@ -54,6 +55,11 @@ async fn metric_store_conforms() {
 #[tokio::test(flavor = "multi_thread")]
 async fn relay_store_conforms() {
     relay_store::run_all(|| async { open().await.relays }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clock_conforms() {
+    clock::run_all(open().await.clock, |_| async {}).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,13 @@
 mod conformance;
 mod killed;
 mod migrations;
+mod network;
 mod opening;
 mod place;
+mod pooled;
+mod pooler;
+mod proxy;
+mod reads;
 mod several;
+mod skewed;
 mod texts;

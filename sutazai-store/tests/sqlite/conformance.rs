@@ -1,5 +1,8 @@
 //! `SqliteTaskStore`, `SqliteIdentityStore`, `SqliteApiKeyStore`, `SqliteConversationStore`, `SqliteMetricStore` and
 //! `SqliteRelayStore` against the suites of their ports, each part over a new file.
+//!
+//! They are opened as programs open them, so that `TracedTaskStore`, `TracedIdentityStore`, `TracedApiKeyStore`,
+//! `TracedConversationStore` and `TracedMetricStore` around them are held against the suites too.
 
 use std::sync::{Arc, Mutex};
 

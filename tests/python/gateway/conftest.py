@@ -23,6 +23,9 @@ class Server:
         target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
         model = pathlib.Path(os.environ["SUTAZAI_TEST_MODEL"])
         self.model = model.stem
+        embedding_model = pathlib.Path(os.environ["SUTAZAI_TEST_EMBEDDING_MODEL"])
+        self.embedding_model = embedding_model.stem
+        self.embeddings = json.loads(embedding_model.with_suffix(".json").read_text())
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.address = "127.0.0.1:%d" % probe.getsockname()[1]
@@ -32,7 +35,7 @@ class Server:
             "HOME": str(folder),
             "DATABASE_URL": f"sqlite://{folder}/sutazai.db",
             "LISTEN": self.address,
-            "MODEL_BACKENDS": f"llama-cpp={model}",
+            "MODEL_BACKENDS": f"llama-cpp={model},llama-cpp={embedding_model}",
             "DEFAULT_MODEL": self.model,
             "ADMIN_USERNAME": "root_1",
             "ADMIN_PASSWORD": PASSWORD,

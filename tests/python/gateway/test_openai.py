@@ -100,10 +100,41 @@ def test_errors_have_their_classes(client, server):
     assert e.value.param == "messages"
 
 
-def test_the_embedded_model_has_no_embeddings_and_says_so(client, server):
+def test_embeddings_are_those_of_the_published_model(client, server):
+    expected = server.embeddings
+    texts = [one["text"] for one in expected]
+    for more in ({}, {"encoding_format": "float"}, {"encoding_format": "base64"}):
+        made = client.embeddings.create(model=server.embedding_model, input=texts, **more)
+        assert made.model == server.embedding_model
+        assert made.usage.prompt_tokens == made.usage.total_tokens == sum(one["tokens"] for one in expected)
+    for one, vector in zip(expected, client.embeddings.create(model=server.embedding_model, input=texts).data):
+        assert len(vector.embedding) == 384
+        assert sum(a * b for a, b in zip(one["vector"], vector.embedding)) > 0.999, one["text"]
+
+
+def test_a_model_makes_embeddings_or_writes_and_says_which(client, server):
     with pytest.raises(openai.BadRequestError) as e:
         client.embeddings.create(model=server.model, input="The sea.")
-    assert e.value.code == "unsupported"
+    assert e.value.code == "unsupported" and "makes no embeddings" in e.value.message
+    with pytest.raises(openai.BadRequestError) as e:
+        ask(client, server, model=server.embedding_model)
+    assert e.value.code == "unsupported" and "writes no text" in e.value.message
+    with pytest.raises(openai.BadRequestError) as e:
+        client.embeddings.create(model=server.embedding_model, input="word " * 600)
+    assert e.value.param == "input"
+    with pytest.raises(openai.NotFoundError):
+        client.embeddings.create(model="text-embedding-3-small", input="The sea.")
+    assert {server.model, server.embedding_model} == {model.id for model in client.models.list()}
+
+
+def test_a_key_that_is_used_up_leaves_the_others_alone(server):
+    slow = server.call("POST", "/api/v1/auth/api-keys", {"name": "slow", "scopes": ["models:use"], "requests_per_minute": 1})
+    with server.client(slow["key"]) as slow, server.client() as other:
+        slow.models.list()
+        with pytest.raises(openai.RateLimitError) as e:
+            slow.models.list()
+        assert e.value.code == "rate_limit_exceeded" and int(e.value.response.headers["retry-after"]) > 0
+        other.models.list()
 
 
 def test_closing_streams_early_stops_the_model_and_gives_back_what_the_user_may_use(client, server):

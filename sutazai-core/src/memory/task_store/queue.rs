@@ -14,7 +14,7 @@ use crate::domain::{
     TaskId, TaskPage, TaskQuery, TaskStatistics, TaskStatus, UserId,
 };
 use crate::error::{Error, ErrorKind, Result};
-use crate::ports::{ClaimRequest, LeaseState, WakeUp};
+use crate::ports::{ClaimRequest, LeaseState, WakeUp, count_entered};
 
 type ReadyKey = (Reverse<u8>, DateTime<Utc>, TaskId);
 
@@ -339,6 +339,7 @@ impl Queue {
             }
         }
         task.status = status;
+        count_entered(&task.agent, status);
         task.updated_at = at;
         if error.is_some() {
             task.error.clone_from(&error);

@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use sutazai_core::Result;
+use sutazai_core::domain::Embeddings;
 use utoipa::ToSchema;
 
 use super::texts::Texts;
@@ -73,7 +74,7 @@ enum Numbers {
     Base64(String),
 }
 
-/// The protocol wants counts; backends do not tell any of embeddings. Always 0.
+/// Tokens read; 0 where the backend does not tell.
 #[derive(Debug, Serialize, ToSchema)]
 struct EmbeddingUsage {
     prompt_tokens: u32,
@@ -81,7 +82,7 @@ struct EmbeddingUsage {
 }
 
 impl EmbeddingList {
-    pub(crate) fn new(model: String, embeddings: Vec<Vec<f32>>, encoding: Encoding) -> Self {
+    pub(crate) fn new(made: Embeddings, encoding: Encoding) -> Self {
         let numbers = |numbers: Vec<f32>| match encoding {
             Encoding::Float => Numbers::Float(numbers),
             Encoding::Base64 => {
@@ -90,7 +91,9 @@ impl EmbeddingList {
             }
         };
         let embedding = |(index, found)| Embedding { object: "embedding", index, embedding: numbers(found) };
-        let data = embeddings.into_iter().enumerate().map(embedding).collect();
-        Self { object: "list", model, data, usage: EmbeddingUsage { prompt_tokens: 0, total_tokens: 0 } }
+        let data = made.vectors.into_iter().enumerate().map(embedding).collect();
+        let prompt_tokens = made.prompt_tokens.unwrap_or_default();
+        let usage = EmbeddingUsage { prompt_tokens, total_tokens: prompt_tokens };
+        Self { object: "list", model: made.model, data, usage }
     }
 }

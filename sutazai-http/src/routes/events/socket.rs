@@ -6,7 +6,7 @@ use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::response::Response;
 use sutazai_core::domain::Caller;
-use tracing::Instrument;
+use sutazai_core::trace::Here;
 
 use crate::app::App;
 use crate::error::ApiError;
@@ -36,11 +36,12 @@ pub(crate) async fn handle(
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, ApiError> {
     let upgrade = upgrade.map_err(|e| ApiError::no_handshake(&e))?;
-    let span = tracing::Span::current();
     let upgrade = upgrade
         .max_message_size(MAX_MESSAGE)
         .max_frame_size(MAX_MESSAGE)
         .read_buffer_size(BUFFER)
         .write_buffer_size(BUFFER);
-    Ok(upgrade.on_upgrade(move |socket| Connection::new(app, caller, socket).run(ending).instrument(span)))
+    // The connection outlives the request, and stays in its trace.
+    let here = Here::current();
+    Ok(upgrade.on_upgrade(move |socket| here.run(Connection::new(app, caller, socket).run(ending))))
 }

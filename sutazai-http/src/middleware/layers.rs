@@ -1,0 +1,30 @@
+//! The parts of this folder that always lie around each other, as one layer of axum each: a layer costs some allocations
+//! for every request, and copies all layers within it.
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+
+use super::{authenticate, browser, envelope, rate_limit, slow_body, trace};
+use crate::app::App;
+
+/// Around everything: the trace, and the headers for browsers.
+pub(crate) async fn outermost(State(app): State<App>, request: Request, next: Next) -> Response {
+    let inner = |request| browser::secure(request, |request| next.run(request));
+    trace::follow(&app, request, inner).await
+}
+
+/// Around all routes: the envelope, and the time that a body has.
+pub(crate) async fn answered(State(app): State<App>, request: Request, next: Next) -> Response {
+    envelope::wrap(&app, request, |request| slow_body::limit(&app, request, next)).await
+}
+
+/// For callers who have signed in: who they are, and how often they may call.
+pub(crate) async fn signed_in(State(app): State<App>, request: Request, next: Next) -> Response {
+    authenticate::require(&app, request, |request| rate_limit::calls(&app, request, next)).await
+}
+
+/// The same for streams, which a ticket opens too.
+pub(crate) async fn signed_in_or_ticket(State(app): State<App>, request: Request, next: Next) -> Response {
+    authenticate::require_or_ticket(&app, request, |request| rate_limit::calls(&app, request, next)).await
+}

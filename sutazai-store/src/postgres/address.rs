@@ -1,0 +1,107 @@
+//! How an address names a database, and how to connect to it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use sqlx::ConnectOptions;
+use sqlx::postgres::PgConnectOptions;
+use sutazai_core::{Error, Result};
+
+use super::limit::{Framing, SETTINGS};
+
+/// The parameter that says that a pooler lends the server's connections out for one transaction at a time.
+const POOLED: &str = "pgbouncer";
+
+/// A database.
+#[derive(Clone)]
+pub(super) struct Address {
+    /// How to connect.
+    pub(super) options: PgConnectOptions,
+    /// What it is called in messages.
+    pub(super) place: Place,
+    /// How transactions begin and end there.
+    pub(super) framing: Framing,
+}
+
+/// `host:port/name`, for messages.
+#[derive(Debug, Clone)]
+pub(super) struct Place(String);
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Address {
+    /// The database that `url` names; `setting` is where it was set.
+    ///
+    /// # Errors
+    /// `InvalidInput` naming the setting.
+    pub(super) fn read(url: &str, setting: &'static str) -> Result<Self> {
+        let (url, framing) = framing(url).map_err(|e| e.with_field(setting))?;
+        let options = PgConnectOptions::from_str(&url).map_err(|e| {
+            let wanted = "expected an address such as postgres://user:password@host:5432/database";
+            Error::invalid(setting, format!("{wanted}: {e}"))
+        })?;
+        let options = options.application_name("sutazai").disable_statement_logging();
+        let options = match framing {
+            Framing::Direct => options.options(SETTINGS),
+            Framing::Pooled => options.statement_cache_capacity(0).extra_float_digits(None),
+        };
+        let database = options.get_database().unwrap_or_else(|| options.get_username());
+        let place = match options.get_socket() {
+            Some(folder) => format!("{}/{database}", folder.display()),
+            None => format!("{}:{}/{database}", options.get_host(), options.get_port()),
+        };
+        Ok(Self { options, place: Place(place), framing })
+    }
+}
+
+/// The address without the parameter that is ours, and what that says.
+fn framing(url: &str) -> Result<(String, Framing)> {
+    let Some((place, parameters)) = url.split_once('?') else { return Ok((url.to_owned(), Framing::Direct)) };
+    let mut framing = Framing::Direct;
+    let mut others = Vec::new();
+    for parameter in parameters.split('&') {
+        match parameter.split_once('=') {
+            Some((POOLED, "true")) => framing = Framing::Pooled,
+            Some((POOLED, "false")) => framing = Framing::Direct,
+            Some((POOLED, other)) => {
+                let wanted = format!("expected {POOLED}=true or {POOLED}=false, got {other:?}");
+                return Err(Error::invalid("url", wanted));
+            }
+            _ => others.push(parameter),
+        }
+    }
+    Ok((format!("{place}?{}", others.join("&")), framing))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pooler_is_named_by_a_parameter_and_the_others_are_kept() {
+        let read = |parameters: &str| {
+            let url = format!("postgres://me:secret@db.example.org:6432/tasks{parameters}");
+            Address::read(&url, "DATABASE_URL")
+        };
+        for (parameters, framing) in [
+            ("", Framing::Direct),
+            ("?pgbouncer=false", Framing::Direct),
+            ("?pgbouncer=true", Framing::Pooled),
+            ("?sslmode=disable&pgbouncer=true&port=7000", Framing::Pooled),
+        ] {
+            let address = read(parameters).unwrap();
+            assert_eq!(address.framing, framing, "{parameters}");
+            let port = if parameters.contains("port") { 7000 } else { 6432 };
+            assert_eq!(address.place.to_string(), format!("db.example.org:{port}/tasks"));
+            // A pooler knows no options of a session.
+            assert_eq!(address.options.get_options().is_some(), framing == Framing::Direct);
+        }
+        let e = read("?pgbouncer=yes").err().unwrap();
+        assert_eq!(e.field(), Some("DATABASE_URL"));
+        assert!(e.to_string().contains("pgbouncer=true") && !e.to_string().contains("secret"), "{e}");
+    }
+}

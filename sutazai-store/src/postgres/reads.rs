@@ -1,0 +1,125 @@
+//! The hot reads of tasks: one statement for all who ask at the same moment, and for each the answer that it would have
+//! been given alone. What one row is wrong with is told only to those who asked for it.
+
+use std::cmp::Reverse;
+
+use sqlx::postgres::PgRow;
+use sqlx::{PgConnection, Row};
+use sutazai_core::domain::{Task, TaskId, TaskPage, TaskQuery};
+use sutazai_core::{Error, Result};
+use uuid::Uuid;
+
+use super::database::Database;
+use super::fault::Outcome;
+use super::grouped::shared;
+use super::record::{columns, decode};
+use super::rows::keys;
+
+/// Tasks by their ids.
+pub(super) const BY_IDS: &str = concat!("SELECT ", columns!(), " FROM tasks WHERE id = ANY($1)");
+
+/// Pages of owners (`$1`), each before an id (`$2`) and of so many rows (`$3`); the last column tells which page.
+pub(super) const PAGES: &str = concat!(
+    "SELECT page.*, wanted.place
+     FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) WITH ORDINALITY AS wanted (owner, before, count, place)
+     CROSS JOIN LATERAL (SELECT ",
+    columns!(),
+    "    FROM tasks WHERE tasks.owner = wanted.owner AND tasks.id < wanted.before
+         ORDER BY tasks.id DESC LIMIT wanted.count
+     ) AS page"
+);
+
+/// A page of one owner's tasks, whatever they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Listing {
+    owner: Uuid,
+    before: Uuid,
+    limit: u8,
+}
+
+impl Listing {
+    /// None for a query that asks for some of the tasks of an owner, or for those of all.
+    pub(super) fn new(query: &TaskQuery) -> Option<Self> {
+        let plain = TaskQuery {
+            owner: query.owner,
+            before: query.before,
+            limit: query.limit,
+            ..TaskQuery::default()
+        };
+        let owner = query.owner.filter(|_| plain == *query)?.0;
+        let before = query.before.map_or(Uuid::max(), |before| before.0);
+        Some(Self { owner, before, limit: limit(query) })
+    }
+}
+
+/// How many rows a page may have.
+pub(super) fn limit(query: &TaskQuery) -> u8 {
+    u8::try_from(query.limit.clamp(1, 100)).unwrap_or(100)
+}
+
+/// The page of these rows, of which there may be one more than `limit`: that tells whether there is a next page.
+pub(super) fn page(mut rows: Vec<Task>, limit: u8) -> TaskPage {
+    let more = rows.len() > usize::from(limit);
+    rows.truncate(limit.into());
+    TaskPage { next: rows.last().filter(|_| more).map(|task| task.id), items: rows }
+}
+
+/// Each of these tasks, if there is one.
+pub(super) async fn get_each(database: &Database, ids: Vec<TaskId>) -> Vec<Result<Option<Task>>> {
+    match database.run(&ids[..], |connection, ids| Box::pin(find(connection, ids))).await {
+        Ok(found) => {
+            let found = found.into_iter().map(|(id, task)| (id, task.map_err(|fault| database.error(fault))));
+            shared(&ids, found.collect()).into_iter().map(Option::transpose).collect()
+        }
+        Err(e) => ids.iter().map(|_| Err(e.clone())).collect(),
+    }
+}
+
+/// Each of these pages.
+pub(super) async fn list_each(database: &Database, asked: Vec<Listing>) -> Vec<Result<TaskPage>> {
+    let mut wanted = asked.clone();
+    wanted.sort_unstable();
+    wanted.dedup();
+    match database.run(&wanted[..], |connection, wanted| Box::pin(pages(connection, wanted))).await {
+        Ok(found) => {
+            let page = |(listing, rows): (Listing, Outcome<Vec<Task>>)| {
+                (listing, rows.map(|rows| page(rows, listing.limit)).map_err(|fault| database.error(fault)))
+            };
+            let found = wanted.iter().copied().zip(found).map(page).collect();
+            let missing = || Err(Error::internal("a page was not read"));
+            shared(&asked, found).into_iter().map(|page| page.unwrap_or_else(missing)).collect()
+        }
+        Err(e) => asked.iter().map(|_| Err(e.clone())).collect(),
+    }
+}
+
+async fn find(connection: &mut PgConnection, ids: &[TaskId]) -> Outcome<Vec<(TaskId, Outcome<Task>)>> {
+    let rows = sqlx::query(BY_IDS).bind(keys(ids)).fetch_all(connection).await?;
+    let task = |row: &PgRow| Ok((TaskId(row.try_get(0)?), decode(row).map(|record| record.task)));
+    rows.iter().map(task).collect()
+}
+
+/// The rows of each of these pages, and of the one after it.
+async fn pages(connection: &mut PgConnection, wanted: &[Listing]) -> Outcome<Vec<Outcome<Vec<Task>>>> {
+    let rows = sqlx::query(PAGES)
+        .bind(wanted.iter().map(|listing| listing.owner).collect::<Vec<_>>())
+        .bind(wanted.iter().map(|listing| listing.before).collect::<Vec<_>>())
+        .bind(wanted.iter().map(|listing| i64::from(listing.limit) + 1).collect::<Vec<_>>())
+        .fetch_all(connection)
+        .await?;
+    let mut pages: Vec<Outcome<Vec<Task>>> = wanted.iter().map(|_| Ok(Vec::new())).collect();
+    for row in &rows {
+        let place = usize::try_from(row.try_get::<i64, _>("place")?).unwrap_or_default();
+        let Some(page) = pages.get_mut(place.wrapping_sub(1)) else { continue };
+        match (decode(row), &mut *page) {
+            (Ok(record), Ok(tasks)) => tasks.push(record.task),
+            (Err(fault), Ok(_)) => *page = Err(fault),
+            (_, Err(_)) => {}
+        }
+    }
+    // The order that SQL promises is that within a page, not that of the pages put together.
+    for tasks in pages.iter_mut().flatten() {
+        tasks.sort_unstable_by_key(|task| Reverse(task.id));
+    }
+    Ok(pages)
+}

@@ -1,0 +1,51 @@
+//! [`ConversationStore`] of a database, each call of it in the trace.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use sutazai_core::Result;
+use sutazai_core::domain::{
+    Conversation, ConversationId, ConversationPage, ConversationQuery, MessageId, StoredMessage,
+};
+use sutazai_core::ports::ConversationStore;
+
+use super::database::TracedDatabase;
+
+/// What this store is asked stands in the trace of who asks.
+#[derive(Debug)]
+pub(super) struct TracedConversationStore {
+    pub(super) database: TracedDatabase,
+    pub(super) store: Arc<dyn ConversationStore>,
+}
+
+#[async_trait]
+impl ConversationStore for TracedConversationStore {
+    async fn create(&self, conversation: &Conversation) -> Result<()> {
+        self.database.traced("INSERT", "conversations", self.store.create(conversation)).await
+    }
+
+    async fn get(&self, id: ConversationId) -> Result<Option<Conversation>> {
+        self.database.traced("SELECT", "conversations", self.store.get(id)).await
+    }
+
+    async fn list(&self, query: &ConversationQuery) -> Result<ConversationPage> {
+        self.database.traced("SELECT", "conversations", self.store.list(query)).await
+    }
+
+    async fn append(&self, message: &StoredMessage) -> Result<()> {
+        self.database.traced("INSERT", "messages", self.store.append(message)).await
+    }
+
+    async fn messages(
+        &self,
+        conversation: ConversationId,
+        before: Option<MessageId>,
+        limit: u32,
+    ) -> Result<Vec<StoredMessage>> {
+        self.database.traced("SELECT", "messages", self.store.messages(conversation, before, limit)).await
+    }
+
+    async fn delete(&self, id: ConversationId) -> Result<()> {
+        self.database.traced("DELETE", "conversations", self.store.delete(id)).await
+    }
+}

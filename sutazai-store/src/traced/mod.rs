@@ -1,0 +1,11 @@
+//! The stores of a database with a span around each call, by OpenTelemetry's conventions for databases
+//! (<https://opentelemetry.io/docs/specs/semconv/database/database-spans/>): one place for all technologies, reads and writes.
+
+mod api_key_store;
+mod conversation_store;
+mod database;
+mod identity_store;
+mod metric_store;
+mod task_store;
+
+pub(crate) use database::TracedDatabase;

@@ -1,0 +1,103 @@
+//! [`TaskStore`] of a database, each call of it in the trace.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use sutazai_core::Result;
+use sutazai_core::domain::{
+    Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Task, TaskEvent, TaskId, TaskPage,
+    TaskQuery, TaskStatistics, UserId,
+};
+use sutazai_core::ports::{ClaimRequest, LeaseState, TaskStore, WakeUp};
+use tokio::sync::broadcast;
+
+use super::database::TracedDatabase;
+
+/// What this store is asked stands in the trace of who asks.
+#[derive(Debug)]
+pub(super) struct TracedTaskStore {
+    pub(super) database: TracedDatabase,
+    pub(super) store: Arc<dyn TaskStore>,
+}
+
+#[async_trait]
+impl TaskStore for TracedTaskStore {
+    async fn enqueue(&self, tasks: Vec<Task>) -> Result<Vec<Task>> {
+        self.database.traced("INSERT", "tasks", self.store.enqueue(tasks)).await
+    }
+
+    async fn get(&self, id: TaskId) -> Result<Option<Task>> {
+        self.database.traced("SELECT", "tasks", self.store.get(id)).await
+    }
+
+    async fn list(&self, query: &TaskQuery) -> Result<TaskPage> {
+        self.database.traced("SELECT", "tasks", self.store.list(query)).await
+    }
+
+    async fn statistics(&self) -> Result<TaskStatistics> {
+        self.database.traced("SELECT", "tasks", self.store.statistics()).await
+    }
+
+    async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claim>> {
+        self.database.traced("UPDATE", "tasks", self.store.claim(request)).await
+    }
+
+    async fn renew(
+        &self,
+        claims: &[ClaimKey],
+        lease_until: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<LeaseState>> {
+        self.database.traced("UPDATE", "tasks", self.store.renew(claims, lease_until, now)).await
+    }
+
+    async fn finish(&self, finished: Vec<Finish>, now: DateTime<Utc>) -> Result<Vec<Result<()>>> {
+        self.database.traced("UPDATE", "tasks", self.store.finish(finished, now)).await
+    }
+
+    async fn expire(&self, now: DateTime<Utc>) -> Result<u64> {
+        self.database.traced("UPDATE", "tasks", self.store.expire(now)).await
+    }
+
+    async fn next_due(&self, agents: &[String]) -> Result<Option<DateTime<Utc>>> {
+        self.database.traced("SELECT", "tasks", self.store.next_due(agents)).await
+    }
+
+    async fn cancel(&self, id: TaskId, now: DateTime<Utc>) -> Result<Task> {
+        self.database.traced("UPDATE", "tasks", self.store.cancel(id, now)).await
+    }
+
+    async fn retry(&self, id: TaskId, now: DateTime<Utc>) -> Result<Task> {
+        self.database.traced("UPDATE", "tasks", self.store.retry(id, now)).await
+    }
+
+    async fn delete(&self, id: TaskId) -> Result<()> {
+        self.database.traced("DELETE", "tasks", self.store.delete(id)).await
+    }
+
+    async fn append(&self, claim: &ClaimKey, events: Vec<NewEvent>) -> Result<()> {
+        self.database.traced("INSERT", "task_events", self.store.append(claim, events)).await
+    }
+
+    async fn events_after(&self, id: TaskId, after: u64, limit: u32) -> Result<Vec<TaskEvent>> {
+        self.database.traced("SELECT", "task_events", self.store.events_after(id, after, limit)).await
+    }
+
+    async fn feed_after(
+        &self,
+        owner: Option<UserId>,
+        after: EventPosition,
+        limit: u32,
+    ) -> Result<Vec<FeedEvent>> {
+        self.database.traced("SELECT", "task_events", self.store.feed_after(owner, after, limit)).await
+    }
+
+    async fn feed_end(&self) -> Result<EventPosition> {
+        self.database.traced("SELECT", "task_events", self.store.feed_end()).await
+    }
+
+    fn subscribe(&self) -> broadcast::Receiver<WakeUp> {
+        self.store.subscribe()
+    }
+}

@@ -1,0 +1,236 @@
+//! A network that fails: silent, deaf, cut. Every call ends, nothing is recorded twice, and nobody holds a task that
+//! somebody else may have taken over.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use futures::FutureExt;
+use futures::future::{BoxFuture, join_all};
+use serde_json::json;
+use sutazai_core::domain::{
+    AgentDescriptor, Caller, Claim, EventKind, EventPosition, Finish, NewTask, Outcome, Step, Task,
+    TaskStatus, WorkerId,
+};
+use sutazai_core::engine::Engine;
+use sutazai_core::ports::{Agent, AgentContext, ClaimRequest, Clock, SystemClock, TaskStore, WakeUp};
+use sutazai_core::{Error, ErrorKind, Result};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use crate::place::database;
+use crate::proxy::{Network, Proxy, host_of};
+
+/// A store behind a network of its own, and one that nothing stands before.
+async fn stores() -> (Proxy, Arc<dyn TaskStore>, Arc<dyn TaskStore>) {
+    let url = database().await;
+    let proxy = Proxy::before(host_of(&url)).await;
+    let behind = sutazai_store::open(&proxy.through(&url)).await.unwrap().tasks;
+    (proxy, behind, sutazai_store::open(&url).await.unwrap().tasks)
+}
+
+fn task(n: u32) -> Task {
+    Task::pending(NewTask::new("echo", json!({ "n": n })), None, None, SystemClock.now())
+}
+
+fn request(limit: u32) -> ClaimRequest {
+    let (worker, lease) = (WorkerId::new(), Duration::from_secs(30));
+    ClaimRequest { worker, agents: vec!["echo".into()], limit, lease, now: SystemClock.now() }
+}
+
+fn completed(claim: &Claim) -> Finish {
+    Finish { claim: claim.key(), outcome: Outcome::Completed(json!({})) }
+}
+
+async fn pause(milliseconds: u64) {
+    SystemClock.sleep(Duration::from_millis(milliseconds)).await;
+}
+
+/// Waits until it is so, which must not take long.
+async fn until(so: impl AsyncFn() -> bool) {
+    let looking = async {
+        while !so().await {
+            pause(5).await
+        }
+    };
+    timeout(Duration::from_secs(5), looking).await.expect("it never was so");
+}
+
+/// Everything that is asked of a store often, all at once.
+async fn everything(store: &dyn TaskStore, held: &Claim) -> Vec<Result<()>> {
+    let now = SystemClock.now();
+    let (wanted, keys) = (request(1), [held.key()]);
+    let calls: Vec<BoxFuture<'_, Result<()>>> = vec![
+        store.claim(&wanted).map(|answer| answer.map(drop)).boxed(),
+        store.renew(&keys, now + wanted.lease, now).map(|answer| answer.map(drop)).boxed(),
+        store.finish(vec![completed(held)], now).map(|answer| answer.map(drop)).boxed(),
+        store.enqueue(vec![task(1)]).map(|answer| answer.map(drop)).boxed(),
+        store.get(held.task.id).map(|answer| answer.map(drop)).boxed(),
+        store.feed_after(None, EventPosition(0), 10).map(|answer| answer.map(drop)).boxed(),
+        store.next_due(&wanted.agents).map(|answer| answer.map(drop)).boxed(),
+        store.expire(now).map(|answer| answer.map(drop)).boxed(),
+    ];
+    join_all(calls).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_call_ends_on_a_silent_network_and_works_when_it_is_back() {
+    let (proxy, store, _) = stores().await;
+    store.enqueue(vec![task(0)]).await.unwrap();
+    let held = store.claim(&request(1)).await.unwrap().remove(0);
+    for network in [Network::Silent, Network::Cut] {
+        // Connections that have just been used, and those that are looked at first.
+        for idle in [0, 1_200] {
+            join_all((0..8).map(|_| store.statistics())).await;
+            pause(idle).await;
+            proxy.set(network);
+            let begin = Instant::now();
+            for answer in everything(&*store, &held).await {
+                let e = answer.unwrap_err();
+                let expected = matches!(e.kind(), ErrorKind::Unavailable | ErrorKind::Timeout);
+                assert!(expected && e.kind().is_temporary(), "{network:?}: {e}");
+            }
+            assert!(begin.elapsed() < Duration::from_secs(6), "{network:?}: {:?}", begin.elapsed());
+            proxy.set(Network::Whole);
+            store.get(held.task.id).await.unwrap();
+        }
+    }
+    assert!(everything(&*store, &held).await.iter().all(Result::is_ok));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_whose_answer_was_lost_is_added_once_and_acknowledged() {
+    let (proxy, store, direct) = stores().await;
+    let mut before = 0;
+    let keyed = Task { idempotency_key: Some("key".into()), ..task(3) };
+    for tasks in [vec![task(1)], (0..150).map(task).collect(), vec![task(2), keyed]] {
+        // Prepares the statement on every connection that there may be.
+        let prepare = join_all((0..12).map(|_| store.enqueue((0..101).map(task).collect()))).await;
+        before += prepare.iter().map(|stored| stored.as_ref().unwrap().len()).sum::<usize>();
+        proxy.set(Network::Deaf);
+        let (adding, known) = (store.clone(), tasks.clone());
+        let call = tokio::spawn(async move { adding.enqueue(known).await });
+        until(async || direct.get(tasks[0].id).await.unwrap().is_some()).await;
+        proxy.set(Network::Cut);
+        proxy.set(Network::Whole);
+        let stored = call.await.unwrap().unwrap();
+        let ids = |tasks: &[Task]| tasks.iter().map(|task| task.id).collect::<Vec<_>>();
+        assert_eq!(ids(&stored), ids(&tasks));
+        assert_eq!(direct.events_after(tasks[0].id, 0, 10).await.unwrap().len(), 1);
+    }
+    let counts = direct.statistics().await.unwrap().counts;
+    assert_eq!(counts.iter().map(|count| count.count).sum::<u64>(), before as u64 + 153);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outcome_whose_answer_was_lost_is_recorded_once() {
+    let (proxy, store, direct) = stores().await;
+    store.enqueue(vec![task(1)]).await.unwrap();
+    let claim = store.claim(&request(1)).await.unwrap().remove(0);
+    let id = claim.task.id;
+    proxy.set(Network::DeafToCommit);
+    let call = tokio::spawn({
+        let (store, claim) = (store.clone(), claim.clone());
+        async move { store.finish(vec![completed(&claim)], SystemClock.now()).await }
+    });
+    until(async || direct.get(id).await.unwrap().unwrap().status == TaskStatus::Completed).await;
+    proxy.set(Network::Cut);
+    proxy.set(Network::Whole);
+    assert_eq!(call.await.unwrap().unwrap_err().kind(), ErrorKind::Unavailable);
+    // What a worker does that did not get the answer.
+    let again = store.finish(vec![completed(&claim)], SystemClock.now()).await.unwrap().remove(0);
+    assert_eq!(again.unwrap_err().kind(), ErrorKind::Conflict);
+    assert_eq!(direct.events_after(id, 0, 10).await.unwrap().len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listener_that_hears_nothing_any_more_listens_anew() {
+    let (proxy, store, direct) = stores().await;
+    let mut heard = store.subscribe();
+    let mut hears = async |limit: u64| {
+        let added = direct.enqueue(vec![task(1)]).await.unwrap();
+        let news = async { while heard.recv().await.unwrap() != WakeUp::Task(added[0].id) {} };
+        timeout(Duration::from_millis(limit), news).await.is_ok()
+    };
+    assert!(hears(5_000).await);
+    proxy.set(Network::Silent);
+    assert!(!hears(300).await);
+    pause(9_000).await;
+    proxy.set(Network::Whole);
+    let begin = Instant::now();
+    while !hears(300).await {
+        assert!(begin.elapsed() < Duration::from_secs(8), "the listener never came back");
+    }
+}
+
+/// Says when its attempts begin and when they are asked to stop.
+#[derive(Debug)]
+struct Diary {
+    name: &'static str,
+    said: mpsc::UnboundedSender<(&'static str, u32, &'static str, Instant)>,
+}
+
+#[async_trait]
+impl Agent for Diary {
+    fn descriptor(&self) -> AgentDescriptor {
+        AgentDescriptor {
+            name: "echo".into(),
+            description: "Keeps a diary.".into(),
+            capabilities: vec!["diary".into()],
+            input_schema: json!({ "type": "object" }),
+        }
+    }
+
+    async fn run(&self, context: &AgentContext) -> Result<Step> {
+        let attempt = context.task.attempt;
+        self.said.send((self.name, attempt, "begins", Instant::now())).unwrap();
+        if self.name == "behind" {
+            context.cancellation.cancelled().await;
+            self.said.send((self.name, attempt, "stops", Instant::now())).unwrap();
+            return Err(Error::cancelled("stopped"));
+        }
+        Ok(Step::Done(json!(attempt)))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_cannot_renew_has_stopped_when_another_takes_over() {
+    let (proxy, store, direct) = stores().await;
+    let (said, mut diary) = mpsc::unbounded_channel();
+    let engine = |name, store: &Arc<dyn TaskStore>| {
+        let agent = Arc::new(Diary { name, said: said.clone() });
+        let builder = Engine::builder().task_store(store.clone()).agent(agent).workers(4);
+        builder.lease(Duration::from_secs(5)).build().unwrap()
+    };
+    let (behind, other) = (engine("behind", &store), engine("other", &direct));
+    let task = behind.submit(&Caller::System, NewTask::new("echo", json!({}))).await.unwrap();
+    behind.start();
+    assert_eq!(diary.recv().await.unwrap().2, "begins");
+    other.start();
+    proxy.set(Network::Silent);
+    let (name, attempt, what, stopped) = diary.recv().await.unwrap();
+    assert_eq!((name, attempt, what), ("behind", 1, "stops"));
+    let (name, attempt, what, begun) = diary.recv().await.unwrap();
+    assert_eq!((name, attempt, what), ("other", 2, "begins"));
+    assert!(begun > stopped);
+    let ended = timeout(Duration::from_secs(5), other.wait(&Caller::System, task.id)).await.unwrap().unwrap();
+    assert_eq!((ended.status, ended.result), (TaskStatus::Completed, Some(json!(2))));
+
+    // The network is back: the first engine goes on, and hears what the other does.
+    proxy.set(Network::Whole);
+    other.shutdown(Duration::ZERO).await;
+    let begin = Instant::now();
+    let again = loop {
+        match behind.submit(&Caller::System, NewTask::new("echo", json!({}))).await {
+            Ok(task) => break task,
+            Err(e) => assert!(e.kind().is_temporary() && begin.elapsed() < Duration::from_secs(10), "{e}"),
+        }
+    };
+    let next = timeout(Duration::from_secs(10), diary.recv()).await.unwrap().unwrap();
+    assert_eq!((next.0, next.1, next.2), ("behind", 1, "begins"));
+    behind.cancel(&Caller::System, again.id).await.unwrap();
+    behind.shutdown(Duration::from_secs(1)).await;
+    let kinds = direct.events_after(task.id, 0, 10).await.unwrap().into_iter().map(|event| event.kind);
+    let ends = kinds.filter(|kind| matches!(kind, EventKind::Status { status, .. } if status.has_ended()));
+    assert_eq!(ends.count(), 1);
+}

@@ -1,0 +1,75 @@
+//! Reads that are made at the same time go to the database together; each is answered as if it were alone.
+
+use futures::future::join_all;
+use serde_json::json;
+use sqlx::{Connection, PgConnection};
+use sutazai_core::ErrorKind;
+use sutazai_core::domain::{NewTask, Task, TaskId, TaskQuery, UserId};
+use sutazai_core::ports::{Clock, SystemClock};
+
+use crate::place::database;
+
+fn task(owner: UserId, n: usize) -> Task {
+    Task::pending(NewTask::new("echo", json!({ "n": n })), Some(owner), None, SystemClock.now())
+}
+
+fn first_of(owner: UserId, limit: u32) -> TaskQuery {
+    TaskQuery { owner: Some(owner), limit, ..TaskQuery::default() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_sees_what_was_committed_before_it_was_asked_and_no_answer_goes_astray() {
+    let store = sutazai_store::open(&database().await).await.unwrap().tasks;
+    let one = |user: usize| {
+        let store = store.clone();
+        tokio::spawn(async move {
+            let owner = UserId::new();
+            let mut added = Vec::new();
+            for n in 0..20 {
+                let new = store.enqueue(vec![task(owner, user * 1_000 + n)]).await.unwrap().remove(0);
+                added.insert(0, new.clone());
+                // One who does not wait for the answer takes nobody else's away.
+                drop(tokio::time::timeout(std::time::Duration::ZERO, store.get(new.id)).await);
+                let (found, unknown) = tokio::join!(store.get(new.id), store.get(TaskId::new()));
+                assert_eq!((found.unwrap(), unknown.unwrap()), (Some(new.clone()), None));
+                let (page, same, tail) = tokio::join!(
+                    async { store.list(&first_of(owner, 5)).await.unwrap() },
+                    async { store.list(&first_of(owner, 5)).await.unwrap() },
+                    async {
+                        let before = Some(added[0].id);
+                        store.list(&TaskQuery { before, ..first_of(owner, 3) }).await.unwrap()
+                    },
+                );
+                assert_eq!(page, same);
+                assert_eq!(page.items[..], added[..added.len().min(5)]);
+                assert_eq!(page.next, (added.len() > 5).then(|| added[4].id));
+                assert_eq!(tail.items[..], added[1..added.len().min(4)]);
+                assert_eq!(tail.next, (added.len() > 4).then(|| added[3].id));
+            }
+        })
+    };
+    for outcome in join_all((0..40).map(one)).await {
+        outcome.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_hurts_only_who_asked_for_it() {
+    let url = database().await;
+    let store = sutazai_store::open(&url).await.unwrap().tasks;
+    let owners = [UserId::new(), UserId::new()];
+    let tasks = owners.map(|owner| task(owner, 1));
+    store.enqueue(tasks.to_vec()).await.unwrap();
+    let mut connection = PgConnection::connect(&url).await.unwrap();
+    let broken = "UPDATE tasks SET trace = 'no trace' WHERE id = $1";
+    sqlx::query(broken).bind(tasks[0].id.0).execute(&mut connection).await.unwrap();
+    let gets = join_all([0, 1, 0, 1].map(|n: usize| store.get(tasks[n].id))).await;
+    let queries = owners.map(|owner| first_of(owner, 10));
+    let lists = join_all([0, 1, 0, 1].map(|n: usize| store.list(&queries[n]))).await;
+    for n in [0, 2] {
+        assert_eq!(gets[n].as_ref().unwrap_err().kind(), ErrorKind::InvalidInput);
+        assert_eq!(lists[n].as_ref().unwrap_err().kind(), ErrorKind::InvalidInput);
+        assert_eq!(gets[n + 1].as_ref().unwrap().as_ref().unwrap().id, tasks[1].id);
+        assert_eq!(lists[n + 1].as_ref().unwrap().items[0].id, tasks[1].id);
+    }
+}

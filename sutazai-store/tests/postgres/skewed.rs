@@ -1,0 +1,111 @@
+//! Worker processes whose clocks are five minutes wrong: nobody's task is taken over, since all go by the database's
+//! clock.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+use sutazai_core::Result;
+use sutazai_core::domain::{AgentDescriptor, Caller, NewTask, Step, TaskStatus};
+use sutazai_core::engine::Engine;
+use sutazai_core::ports::{Agent, AgentContext, Clock, SystemClock};
+use tokio::time::timeout;
+
+use crate::place::database;
+
+const URL: &str = "SUTAZAI_SKEWED_URL";
+const SLOTS: usize = 4;
+/// Longer than the lease, so that it has to be prolonged.
+const WORK: Duration = Duration::from_millis(2_500);
+const LEASE: Duration = Duration::from_secs(2);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_whose_clock_is_wrong_takes_nobodys_task() {
+    let url = database().await;
+    let stores = sutazai_store::open(&url).await.unwrap();
+    let engine = Engine::builder().task_store(stores.tasks.clone()).clock(stores.clock).agent(Arc::new(Tell));
+    let engine = engine.build().unwrap();
+    let new = vec![NewTask::new("tell", json!({})); 3 * SLOTS * 2];
+    let tasks = engine.submit_all(&Caller::System, new).await.unwrap();
+    let _workers = [None, Some("+300s"), Some("-300s")].map(|skew| Worker::start(&url, skew));
+    let mut seen = HashSet::new();
+    let begin = Instant::now();
+    for task in &tasks {
+        let ended = timeout(Duration::from_secs(30), engine.wait(&Caller::System, task.id));
+        let ended = ended.await.expect("a task was forgotten").unwrap();
+        assert_eq!((ended.status, ended.attempt, ended.failures), (TaskStatus::Completed, 1, 0), "{ended:?}");
+        seen.insert(ended.result.as_ref().and_then(Value::as_i64).unwrap());
+        let events = stores.tasks.events_after(task.id, 0, 10).await.unwrap();
+        assert!(events.len() == 3 && events.is_sorted_by_key(|event| event.at), "{events:#?}");
+    }
+    assert_eq!(seen, HashSet::from([-5, 0, 5]), "not every worker had something to do");
+    assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
+}
+
+/// A process with an engine, killed when dropped.
+struct Worker(Child);
+
+impl Worker {
+    fn start(url: &str, skew: Option<&str>) -> Self {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "skewed::a_process_with_a_clock_of_its_own", "--ignored"]).env(URL, url);
+        if let Some(skew) = skew {
+            command.env("LD_PRELOAD", libfaketime()).env("FAKETIME", skew);
+            // What has passed is measured rightly by a machine whose clock is wrong.
+            command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("DONT_FAKE_MONOTONIC", "1");
+        }
+        Self(command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap())
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+/// The library of Debian's package `libfaketime` for programs with threads.
+fn libfaketime() -> PathBuf {
+    let folders = std::fs::read_dir("/usr/lib").unwrap();
+    let library = |folder: PathBuf| folder.join("faketime/libfaketimeMT.so.1");
+    let mut libraries = folders.map(|folder| library(folder.unwrap().path())).filter(|path| path.exists());
+    libraries.next().expect("scripts/install.sh test brings libfaketime")
+}
+
+/// Tells by how many minutes the clock of its process is wrong.
+#[derive(Debug)]
+struct Tell;
+
+#[async_trait]
+impl Agent for Tell {
+    fn descriptor(&self) -> AgentDescriptor {
+        AgentDescriptor {
+            name: "tell".into(),
+            description: "Tells how wrong its clock is.".into(),
+            capabilities: vec!["tell".into()],
+            input_schema: json!({ "type": "object" }),
+        }
+    }
+
+    async fn run(&self, context: &AgentContext) -> Result<Step> {
+        context.clock.sleep(WORK).await;
+        let ahead = SystemClock.now() - context.clock.now();
+        Ok(Step::Done(json!((ahead.as_seconds_f64() / 60.0).round() as i64)))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "run and killed by a_worker_whose_clock_is_wrong_takes_nobodys_task"]
+async fn a_process_with_a_clock_of_its_own() {
+    let stores = sutazai_store::open(&std::env::var(URL).unwrap()).await.unwrap();
+    let builder = Engine::builder().task_store(stores.tasks).clock(stores.clock).agent(Arc::new(Tell));
+    let engine = builder.workers(SLOTS).lease(LEASE).build().unwrap();
+    engine.start();
+    // Until it is killed, or the one who started it is gone and with it the other end of this.
+    tokio::task::spawn_blocking(|| std::io::stdin().lines().count()).await.unwrap();
+}
