@@ -5,6 +5,7 @@
 mod accounts;
 mod api;
 mod binary;
+mod bus;
 mod collector;
 mod examples;
 mod exposed;
