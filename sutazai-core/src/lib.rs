@@ -9,6 +9,7 @@
 //! * [`engine`]: the inbound API and the workers,
 //! * [`model_gate`]: who may use the model, and when,
 //! * [`identity`]: register, login, refresh, roles,
+//! * [`schedules`]: tasks that are asked for by the clock,
 //! * [`trace`]: the trace that the running code belongs to,
 //! * [`memory`]: reference adapters over std collections,
 //! * [`testing`] (feature `testing`): suites, mocks.
@@ -21,6 +22,7 @@ pub mod identity;
 pub mod memory;
 pub mod model_gate;
 pub mod ports;
+pub mod schedules;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod trace;

@@ -19,10 +19,14 @@ mod rows;
 mod sqlite;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod traced;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod turns;
 
 use std::sync::Arc;
 
-use sutazai_core::ports::{ApiKeyStore, Clock, ConversationStore, IdentityStore, MetricStore, TaskStore};
+use sutazai_core::ports::{
+    ApiKeyStore, Clock, ConversationStore, IdentityStore, MetricStore, ScheduleStore, TaskStore,
+};
 use sutazai_core::{Error, Result};
 
 /// The stores of one database.
@@ -36,6 +40,8 @@ pub struct Stores {
     pub api_keys: Arc<dyn ApiKeyStore>,
     /// Conversations with models.
     pub conversations: Arc<dyn ConversationStore>,
+    /// Tasks that are asked for by the clock.
+    pub schedules: Arc<dyn ScheduleStore>,
     /// Metrics over time.
     pub metrics: Arc<dyn MetricStore>,
     /// The time that all who share the database go by: the machine's own where that is a file, the server's otherwise.

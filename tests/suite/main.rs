@@ -13,6 +13,8 @@ mod log_lines;
 mod postgres;
 mod privacy;
 mod prometheus;
+#[path = "../../sutazai-store/tests/postgres/proxy.rs"]
+mod proxy;
 mod redis;
 mod support;
 mod tidy;

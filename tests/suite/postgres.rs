@@ -2,10 +2,11 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::proxy::{Network, Proxy, host_of};
 use crate::support::{Place, Server, text};
 
 /// A PostgreSQL server of the test's own, ended with it.
@@ -59,7 +60,9 @@ fn migrations_go_forward_and_back_and_no_password_is_shown() {
     assert!(text(&run(&["migrate", "up"]).stdout).contains("0001  applied"));
 
     let password = postgres.url.split(['@', ':']).nth(2).unwrap().to_owned();
-    let shown = run(&["config", "check"]);
+    let mut listening = settings.clone();
+    listening.push(("DATABASE_LISTEN_URL".into(), postgres.url.clone()));
+    let shown = place.sutazai(&listening, &["config", "check"]).output().unwrap();
     assert!(shown.status.success(), "{}", text(&shown.stderr));
     assert!(text(&shown.stdout).contains("postgres://sutazai:(hidden)@127.0.0.1"), "{}", text(&shown.stdout));
     let away = run(&["--database", &postgres.url.replace("/postgres", "/nowhere"), "serve"]);
@@ -94,4 +97,43 @@ async fn two_servers_share_one_database() {
         let task: Value = client.get(url).send().await.unwrap().json().await.unwrap();
         assert!(task["data"]["result"]["metrics"].is_object(), "{task}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_whose_database_says_nothing_any_more_tells_in_time() {
+    let (place, postgres) = (Place::new(), Postgres::start());
+    let proxy = Proxy::before(host_of(&postgres.url)).await;
+    let mut settings = postgres.settings(&place);
+    settings.retain(|(name, _)| name != "DATABASE_URL");
+    settings.push(("DATABASE_URL".into(), proxy.through(&postgres.url)));
+    settings.push(("DATABASE_LISTEN_URL".into(), postgres.url.clone()));
+    let server = Server::start(&place, &settings);
+    let client = reqwest::Client::new();
+    let ready = async || {
+        let begin = Instant::now();
+        let answer = client.get(server.url("/health/ready")).send().await.unwrap();
+        let (status, took) = (answer.status().as_u16(), begin.elapsed());
+        (status, answer.text().await.unwrap(), took)
+    };
+    let submit = async || {
+        let body = json!({ "agent": "hardware-optimizer", "payload": { "use_model": false } });
+        let answer = client.post(server.url("/api/v1/tasks")).json(&body).send().await.unwrap();
+        answer.status().as_u16()
+    };
+    assert_eq!((ready().await.0, submit().await), (200, 202));
+
+    proxy.set(Network::Silent);
+    let begin = Instant::now();
+    assert_eq!(submit().await, 504);
+    assert!(begin.elapsed() < Duration::from_secs(6), "{:?}", begin.elapsed());
+    let (status, report, took) = ready().await;
+    assert_eq!(status, 503, "{report}");
+    assert!(report.contains("did not answer in time") && took < Duration::from_secs(4), "{took:?}: {report}");
+
+    proxy.set(Network::Whole);
+    let begin = Instant::now();
+    while ready().await.0 != 200 {
+        assert!(begin.elapsed() < Duration::from_secs(6), "the server never was ready again");
+    }
+    assert_eq!(submit().await, 202);
 }

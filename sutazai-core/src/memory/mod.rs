@@ -5,6 +5,7 @@ mod cache;
 mod conversation_store;
 mod identity_store;
 mod metric_store;
+mod schedule_store;
 mod task_store;
 
 pub use api_key_store::MemoryApiKeyStore;
@@ -12,4 +13,5 @@ pub use cache::MemoryCache;
 pub use conversation_store::MemoryConversationStore;
 pub use identity_store::MemoryIdentityStore;
 pub use metric_store::MemoryMetricStore;
+pub use schedule_store::MemoryScheduleStore;
 pub use task_store::MemoryTaskStore;

@@ -23,6 +23,7 @@ use super::fault::{self, Fault, Outcome};
 use super::identity_store::PostgresIdentityStore;
 use super::limit::{Framing, Limit};
 use super::metric_store::PostgresMetricStore;
+use super::schedule_store::PostgresScheduleStore;
 use super::schema::bring_up;
 use super::task_store::PostgresTaskStore;
 use super::transaction::{begin, end};
@@ -38,6 +39,8 @@ const PROBE: Duration = Duration::from_secs(1);
 /// A connection that was idle for so long is looked at before it is lent.
 const FRESH: Duration = Duration::from_secs(1);
 
+/// The setting that says where the database is.
+const URL: &str = "DATABASE_URL";
 /// The setting that says where wake-ups can be heard.
 const LISTEN_URL: &str = "DATABASE_LISTEN_URL";
 
@@ -76,6 +79,7 @@ pub(crate) async fn open(url: &str, listen_url: Option<&str>) -> Result<Stores> 
         identity: Arc::new(PostgresIdentityStore::new(database.clone())),
         api_keys: Arc::new(PostgresApiKeyStore::new(database.clone())),
         conversations: Arc::new(PostgresConversationStore::new(database.clone())),
+        schedules: Arc::new(PostgresScheduleStore::new(database.clone())),
         metrics: Arc::new(PostgresMetricStore::new(database.clone())),
         clock: Arc::new(PostgresClock::start(database).await?),
     })
@@ -92,7 +96,7 @@ impl Database {
 
     /// The same, with the address at which wake-ups can be heard.
     pub(super) fn listening(url: &str, listen_url: Option<&str>) -> Result<Self> {
-        let address = Address::read(url, "DATABASE_URL")?;
+        let address = Address::read(url, URL)?;
         let listening = match listen_url {
             Some(url) => Some(Address::read(url, LISTEN_URL)?),
             None => Some(address.clone()).filter(|address| address.framing == Framing::Direct),
@@ -249,7 +253,7 @@ impl DerefMut for Lent {
 /// # Errors
 /// `InvalidInput` for an address that cannot be understood.
 pub(crate) fn traced(url: &str) -> Result<TracedDatabase> {
-    let options = Address::read(url, "DATABASE_URL")?.options;
+    let options = Address::read(url, URL)?.options;
     let name = options.get_database().unwrap_or_else(|| options.get_username()).to_owned();
     let folder = options.get_socket().map(|folder| folder.display().to_string());
     let host = folder.unwrap_or_else(|| options.get_host().to_owned());

@@ -15,6 +15,7 @@ use super::conversation_store::SqliteConversationStore;
 use super::fault::Fault;
 use super::identity_store::SqliteIdentityStore;
 use super::metric_store::SqliteMetricStore;
+use super::schedule_store::SqliteScheduleStore;
 use super::schema::migrate_up;
 use super::statement::connect_options;
 use super::task_store::SqliteTaskStore;
@@ -69,6 +70,7 @@ pub(crate) async fn open(path: &Path) -> Result<Stores> {
         identity: Arc::new(SqliteIdentityStore::new(database.clone())),
         api_keys: Arc::new(SqliteApiKeyStore::new(database.clone())),
         conversations: Arc::new(SqliteConversationStore::new(database.clone())),
+        schedules: Arc::new(SqliteScheduleStore::new(database.clone())),
         metrics: Arc::new(SqliteMetricStore::new(database)),
         clock: Arc::new(SystemClock),
     })
