@@ -173,7 +173,8 @@ async fn a_trace_shows_request_task_agent_and_model() {
     assert_eq!((insert.kind, &insert.parent), (3, &publish.id));
     let refused = named(&spans, "chat away");
     assert_eq!(attribute(refused, "error.type"), "busy");
-    assert_eq!(refusing.places(&continued), [refused.id.clone()], "the server was not told its place");
+    let places = refusing.places(&continued);
+    assert_eq!(places, std::slice::from_ref(&refused.id), "the server was not told its place");
     let chat = spans.iter().find(|span| span.name.starts_with("chat Smol")).unwrap();
     assert_eq!((chat.kind, &chat.parent), (3, &agent.id));
     assert_eq!(attribute(chat, "gen_ai.operation.name"), "chat");

@@ -12,7 +12,7 @@ use crate::error::ApiError;
 const PAGE: &str = include_str!("redoc.html");
 
 #[cfg(redoc)]
-const SCRIPT: Option<&[u8]> = Some(include_bytes!(env!("SUTAZAI_REDOC")));
+const SCRIPT: Option<&[u8]> = Some(include_bytes!(concat!(env!("OUT_DIR"), "/redoc.standalone.js")));
 #[cfg(not(redoc))]
 const SCRIPT: Option<&[u8]> = None;
 

@@ -25,7 +25,7 @@ def ask(client, server, **more):
 
 def test_models(client, server):
     models = list(client.models.list())
-    assert [model.id for model in models] == [server.model]
+    assert [model.id for model in models] == [server.model, server.embedding_model]
     assert client.models.retrieve(server.model).owned_by == "llama-cpp"
     with pytest.raises(openai.NotFoundError):
         client.models.retrieve("gpt-4")
@@ -124,7 +124,6 @@ def test_a_model_makes_embeddings_or_writes_and_says_which(client, server):
     assert e.value.param == "input"
     with pytest.raises(openai.NotFoundError):
         client.embeddings.create(model="text-embedding-3-small", input="The sea.")
-    assert {server.model, server.embedding_model} == {model.id for model in client.models.list()}
 
 
 def test_a_key_that_is_used_up_leaves_the_others_alone(server):
