@@ -8,12 +8,14 @@
 mod check;
 mod exposure;
 mod layers;
+mod queue;
 mod secret;
 mod settings;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use sutazai_core::domain::{ConcurrencyLimits, KeepTasks};
 use sutazai_core::model_gate::ModelGateConfig;
 use sutazai_core::{Error, Result};
 use sutazai_http::{CorsOrigins, ServerConfig, TrustedProxies};
@@ -95,6 +97,10 @@ pub struct Config {
     pub lease: Duration,
     /// How long running tasks may go on at the end before they are handed back.
     pub shutdown_grace: Duration,
+    /// How many tasks of one user and of an agent run at once, over all processes.
+    pub limits: ConcurrencyLimits,
+    /// How long tasks are kept once they have ended.
+    pub keep_tasks: KeepTasks,
     /// How much the gate in front of the models lets through.
     pub model_gate: ModelGateConfig,
     /// Time between two samples of the metric history.
@@ -218,6 +224,10 @@ mod tests {
             ("ARGON2_PARALLELISM", "many"),
             ("MODEL_SLOTS", "0"),
             ("MODEL_REQUESTS_PER_MINUTE", "-1"),
+            ("MAX_TASKS_PER_USER", "0"),
+            ("TASKS_KEEP_DAYS", "0"),
+            ("DEAD_LETTER_KEEP_DAYS", "30d"),
+            ("AGENT_CONCURRENCY", "hardware-optimizer=2,model-puller"),
         ]);
         for name in [
             "WORKERS",
@@ -229,10 +239,35 @@ mod tests {
             "ARGON2_PARALLELISM",
             "MODEL_SLOTS",
             "MODEL_REQUESTS_PER_MINUTE",
+            "MAX_TASKS_PER_USER",
+            "TASKS_KEEP_DAYS",
+            "DEAD_LETTER_KEEP_DAYS",
+            "AGENT_CONCURRENCY",
         ] {
             assert!(found.iter().any(|p| p.starts_with(name)), "{name} in {found:?}");
         }
         assert!(!found.iter().any(|p| p.contains("short")), "a secret was shown: {found:?}");
+    }
+
+    #[test]
+    fn limits_to_what_runs_are_read() {
+        assert!(!read(&[], None, &[]).check().unwrap().limits.are_set());
+        let set =
+            [("MAX_TASKS_PER_USER", "3"), ("AGENT_CONCURRENCY", "hardware-optimizer=2, model-puller=1")];
+        let limits = read(&set, None, &[]).check().unwrap().limits;
+        assert_eq!(limits.per_owner, Some(3));
+        let expected = [("hardware-optimizer".to_owned(), 2), ("model-puller".to_owned(), 1)];
+        assert_eq!(limits.per_agent, expected.into());
+        for bad in ["x", "x=", "x=0", "=1", "x=1,,y=1", "x=-1"] {
+            assert!(problems(&[("AGENT_CONCURRENCY", bad)])[0].contains("expected agent=1"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn tasks_are_kept_for_ever_unless_it_says_how_long() {
+        assert_eq!(read(&[], None, &[]).check().unwrap().keep_tasks, KeepTasks::default());
+        let keep = read(&[("TASKS_KEEP_DAYS", "30")], None, &[]).check().unwrap().keep_tasks;
+        assert_eq!(keep, KeepTasks { ended: Some(Duration::from_secs(30 * 86_400)), failed: None });
     }
 
     #[test]

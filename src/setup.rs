@@ -18,13 +18,14 @@ use sutazai_agent::metrics::History;
 use sutazai_agent::models::{self, ModelManager};
 use sutazai_agent::{agents, metrics};
 use sutazai_core::chat::Chat;
-use sutazai_core::domain::{Caller, NewTask, NewUser, Snapshot, Task};
+use sutazai_core::domain::{Caller, KeepTasks, NewTask, NewUser, Snapshot, Task};
 use sutazai_core::engine::{Engine, EngineBuilder};
 use sutazai_core::identity::{Identity, IdentityConfig};
 use sutazai_core::ports::{
     AgentContext, Clock, EventSink, MetricSource, MetricStore, ModelBackend, SystemClock,
 };
 use sutazai_core::relay::Relay;
+use sutazai_core::schedules::Schedules;
 use sutazai_core::{Error, Result};
 use sutazai_http::auth::{Argon2Cost, Argon2PasswordHasher, JwtTokenSigner};
 use sutazai_http::{App, Monitoring, Protection, RateLimits};
@@ -43,6 +44,8 @@ pub struct Service {
     identity: Option<Identity>,
     protection: Protection,
     chat: Chat,
+    schedules: Schedules,
+    keep_tasks: KeepTasks,
     history: Arc<History>,
     monitoring: Option<Monitoring>,
     shared: SharedParts,
@@ -102,6 +105,7 @@ impl Service {
             .clock(clock.clone())
             .workers(config.workers)
             .lease(config.lease)
+            .limits(config.limits.clone())
             .model_gate(config.model_gate.clone());
         if let Some(manager) = models(config, clock.clone()).await? {
             builder = builder.model(manager);
@@ -115,8 +119,12 @@ impl Service {
         for agent in agents::all() {
             builder = builder.agent(agent);
         }
-        let engine = more(builder).build()?;
+        let engine = more(builder).build().map_err(|e| match e.field() {
+            Some("per_agent") => e.with_field("AGENT_CONCURRENCY"),
+            _ => e,
+        })?;
         let chat = Chat::new(stores.conversations, engine.clone());
+        let schedules = Schedules::new(stores.schedules, engine.clone());
         let history = Arc::new(
             History::new(stores.metrics, clock).interval(config.history_interval).keep(config.history_keep),
         );
@@ -124,6 +132,8 @@ impl Service {
             engine,
             identity: None,
             chat,
+            schedules,
+            keep_tasks: config.keep_tasks,
             history,
             protection: Protection::default(),
             monitoring: None,
@@ -144,7 +154,8 @@ impl Service {
     pub fn app(&self) -> App {
         let mut app = App::new(self.engine.clone(), self.identity.clone())
             .protected(self.protection.clone())
-            .with_chat(self.chat.clone());
+            .with_chat(self.chat.clone())
+            .with_schedules(self.schedules.clone());
         if let Some(monitoring) = self.monitoring.clone() {
             app = app.monitoring(monitoring);
         }
@@ -154,14 +165,19 @@ impl Service {
         self.shared.watched(app)
     }
 
-    /// Starts the workers, the metric history, the upkeep of the figures, the relay to the message bus, and the look
-    /// for sessions that ended elsewhere, and has the model loaded that answers by default.
+    /// Starts the workers, the schedules, the removal of old tasks, the metric history, the upkeep of the figures, the
+    /// relay to the message bus, and the look for sessions that ended elsewhere, and has the model loaded that answers by
+    /// default.
     pub fn start(&self) {
         self.engine.start();
         if let Some(model) = self.engine.model_for(&Caller::System) {
             let stop = self.stop.clone();
             self.background.spawn(async move { stop.run_until_cancelled(load(&*model)).await });
         }
+        let (schedules, stop) = (self.schedules.clone(), self.stop.clone());
+        self.background.spawn(async move { schedules.run(stop).await });
+        let (engine, keep, stop) = (self.engine.clone(), self.keep_tasks, self.stop.clone());
+        self.background.spawn(async move { engine.keep_tasks(keep, stop).await });
         let (history, stop) = (self.history.clone(), self.stop.clone());
         self.background.spawn(async move { history.run(&metric_sources(), stop).await });
         if let Some(monitoring) = self.monitoring.clone() {
@@ -446,6 +462,15 @@ mod tests {
         ] {
             assert_eq!(open(folder.path(), &settings).await.unwrap_err().field(), Some(setting));
         }
+    }
+
+    #[tokio::test]
+    async fn a_limit_of_an_agent_that_there_is_not_names_the_setting() {
+        let folder = tempfile::tempdir().unwrap();
+        open(folder.path(), &[("AGENT_CONCURRENCY", "hardware-optimizer=2")]).await.unwrap();
+        let error = open(folder.path(), &[("AGENT_CONCURRENCY", "hardware-optimiser=2")]).await.unwrap_err();
+        assert_eq!(error.field(), Some("AGENT_CONCURRENCY"), "{error}");
+        assert!(error.to_string().contains("hardware-optimizer"), "{error}");
     }
 
     #[tokio::test]

@@ -130,6 +130,8 @@ impl Layers {
         let workers = self.number("WORKERS", (usize::from(!serves), 1_024), problems);
         let lease = self.seconds("LEASE_SECONDS", problems);
         let grace = self.number("SHUTDOWN_GRACE_SECONDS", (0_u64, 3_600), problems);
+        let limits = self.concurrency(problems);
+        let keep_tasks = self.keep_tasks(problems);
         let model_gate = self.model_gate(problems);
         let interval = self.number("HISTORY_INTERVAL_SECONDS", (1_u64, 3_600), problems);
         let keep = self.number("HISTORY_KEEP_DAYS", (1_u64, 3_650), problems);
@@ -211,6 +213,8 @@ impl Layers {
             workers: workers?,
             lease: lease?,
             shutdown_grace: Duration::from_secs(grace?),
+            limits: limits?,
+            keep_tasks,
             model_gate: model_gate?,
             history_interval: Duration::from_secs(interval?),
             history_keep: Duration::from_secs(keep? * 86_400),

@@ -215,6 +215,18 @@ pub const SETTINGS: &[Setting] = &[
         default: || Some("10".into()),
     },
     Setting {
+        name: "MAX_TASKS_PER_USER",
+        secret: false,
+        help: "tasks of one user that run at once in all processes, 1 to 100000; not set: no limit",
+        default: || None,
+    },
+    Setting {
+        name: "AGENT_CONCURRENCY",
+        secret: false,
+        help: "tasks of an agent that run at once in all processes, such as hardware-optimizer=2,model-puller=1",
+        default: || None,
+    },
+    Setting {
         name: "MODEL_SLOTS",
         secret: false,
         help: "answers that the models write at once, 1 to 1024; not set: as the first backend says, or 4",
@@ -255,6 +267,18 @@ pub const SETTINGS: &[Setting] = &[
         secret: false,
         help: "how long the metric history is kept, 1 to 3650",
         default: || Some("30".into()),
+    },
+    Setting {
+        name: "TASKS_KEEP_DAYS",
+        secret: false,
+        help: "how long tasks are kept after they were completed or cancelled, 1 to 3650; not set: for ever",
+        default: || None,
+    },
+    Setting {
+        name: "DEAD_LETTER_KEEP_DAYS",
+        secret: false,
+        help: "how long failed tasks are kept, 1 to 3650; not set: for ever",
+        default: || None,
     },
     Setting {
         name: "ENABLE_MONITORING",

@@ -10,6 +10,7 @@
 //! * [`model_gate`]: who may use the model, and when,
 //! * [`relay`]: events on their way to a message bus,
 //! * [`identity`]: register, login, refresh, roles,
+//! * [`schedules`]: tasks that are asked for by the clock,
 //! * [`trace`]: the trace that the running code belongs to,
 //! * [`memory`]: reference adapters over std collections,
 //! * [`testing`] (feature `testing`): suites, mocks.
@@ -23,6 +24,7 @@ pub mod memory;
 pub mod model_gate;
 pub mod ports;
 pub mod relay;
+pub mod schedules;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod trace;

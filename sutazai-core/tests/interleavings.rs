@@ -14,8 +14,8 @@ use async_trait::async_trait;
 use futures::future::{Either, select};
 use shuttle::future::{block_on, spawn, yield_now};
 use shuttle::rand::{Rng, thread_rng};
-use sutazai_core::domain::{Constraint, GenerateRequest, ModelInfo, UserId};
-use sutazai_core::model_gate::{ModelGate, ModelGateConfig, Urgency};
+use sutazai_core::domain::{Caller, Constraint, Embeddings, GenerateRequest, ModelInfo, UserId, UserRole};
+use sutazai_core::model_gate::{ModelGate, ModelGateConfig};
 use sutazai_core::ports::{ModelBackend, ModelStream};
 use sutazai_core::testing::ManualClock;
 use sutazai_core::{Error, ErrorKind, Result};
@@ -56,13 +56,14 @@ impl ModelBackend for Model {
         Err(Error::unsupported("it only embeds"))
     }
 
-    async fn embed(&self, _: Option<String>, _: &[String]) -> Result<Vec<Vec<f32>>> {
+    async fn embed(&self, _: Option<String>, _: &[String]) -> Result<Embeddings> {
         let _running = Running(&self.running);
         let running = self.running.fetch_add(1, Ordering::SeqCst) + 1;
         assert!(running <= SLOTS, "{running} reached the model at once");
         a_while().await;
         self.done.fetch_add(1, Ordering::SeqCst);
-        Ok(Vec::new())
+        let (backend, model) = ("model".to_owned(), "model".to_owned());
+        Ok(Embeddings { backend, model, vectors: Vec::new(), prompt_tokens: None })
     }
 }
 
@@ -76,13 +77,12 @@ async fn a_while() {
 /// One caller; every second one may go away before it has its answer. Whether it got one, none for who went away.
 async fn call(gate: ModelGate, n: u64) -> Option<Result<()>> {
     a_while().await;
-    let (user, urgency) = match n % 3 {
-        0 => (None, Urgency::Background),
-        _ => (Some(UserId::new()), Urgency::Interactive),
+    let model = match n % 3 {
+        0 => gate.model_for_task(None),
+        _ => gate.model_for(&Caller::User { id: UserId::new(), role: UserRole::User }),
     };
-    let model = gate.model_for(user, urgency);
     let asking = model.embed(None, &[]);
-    if n % 2 == 0 {
+    if n.is_multiple_of(2) {
         return Some(asking.await.map(drop));
     }
     match select(asking, Box::pin(a_while())).await {

@@ -11,6 +11,7 @@ use sutazai_core::domain::Caller;
 use sutazai_core::engine::Engine;
 use sutazai_core::identity::Identity;
 use sutazai_core::ports::ModelBackend;
+use sutazai_core::schedules::Schedules;
 use sutazai_core::{Error, ErrorKind, Result};
 use tokio::sync::Mutex;
 
@@ -36,6 +37,7 @@ struct Parts {
     engine: Engine,
     identity: Option<Identity>,
     chat: Option<Chat>,
+    schedules: Option<Schedules>,
     tickets: Arc<Tickets>,
     shut_out: Arc<ShutOut>,
     started: Instant,
@@ -54,6 +56,7 @@ impl App {
             engine,
             identity,
             chat: None,
+            schedules: None,
             tickets: Arc::default(),
             shut_out: Arc::default(),
             started: Instant::now(),
@@ -78,6 +81,11 @@ impl App {
     /// Keeps conversations with models.
     pub fn with_chat(self, chat: Chat) -> Self {
         self.with(|parts| parts.chat = Some(chat))
+    }
+
+    /// Keeps schedules. They fire where [`Schedules::run`] does.
+    pub fn with_schedules(self, schedules: Schedules) -> Self {
+        self.with(|parts| parts.schedules = Some(schedules))
     }
 
     /// Shows these figures at `/metrics`; without, there is nothing at that path.
@@ -133,6 +141,12 @@ impl App {
     pub(crate) fn chat(&self) -> Result<&Chat> {
         let missing = || Error::new(ErrorKind::Unsupported, "this server keeps no conversations");
         self.parts.chat.as_ref().ok_or_else(missing)
+    }
+
+    /// Schedules, for the routes that are about nothing else.
+    pub(crate) fn schedules(&self) -> Result<&Schedules> {
+        let missing = || Error::new(ErrorKind::Unsupported, "this server keeps no schedules");
+        self.parts.schedules.as_ref().ok_or_else(missing)
     }
 
     /// The models, for this caller.

@@ -17,7 +17,7 @@ use crate::pages;
 use crate::routes::document::show::Document;
 use crate::routes::{
     admin, agents, auth, conversations, document, events, gateway, health, metrics as figures, models,
-    system, tasks,
+    schedules, system, tasks,
 };
 
 /// The largest body in bytes that is read: 10 MB.
@@ -116,6 +116,8 @@ fn task_reads() -> OpenApiRouter<App> {
         .routes(routes!(agents::list::handle))
         .routes(routes!(tasks::list::handle))
         .routes(routes!(tasks::show::handle))
+        .routes(routes!(schedules::list::handle))
+        .routes(routes!(schedules::show::handle))
 }
 
 fn task_writes() -> OpenApiRouter<App> {
@@ -125,6 +127,9 @@ fn task_writes() -> OpenApiRouter<App> {
         .routes(routes!(tasks::delete::handle))
         .routes(routes!(tasks::cancel::handle))
         .routes(routes!(tasks::retry::handle))
+        .routes(routes!(schedules::create::handle))
+        .routes(routes!(schedules::replace::handle))
+        .routes(routes!(schedules::delete::handle))
 }
 
 fn tickets() -> OpenApiRouter<App> {

@@ -10,11 +10,11 @@ use chrono::{DateTime, Utc};
 use sutazai_core::domain::{
     ClaimKey, EventKind, Outcome as Ended, Task, TaskError, TaskEvent, TaskId, TaskStatus, UserId,
 };
-use sutazai_core::ports::WakeUp;
+use sutazai_core::ports::{WakeUp, unique_key_taken};
 use sutazai_core::{Error, ErrorKind};
 
 use crate::fault::Outcome;
-use crate::rows::{Flush, Record, Rows};
+use crate::rows::{Flush, Record, Rows, UniqueKey};
 
 /// Tasks under change.
 pub(crate) struct Changes<'t, R> {
@@ -25,6 +25,8 @@ pub(crate) struct Changes<'t, R> {
     added: Vec<TaskId>,
     /// Idempotency keys of the added ones.
     keys: HashMap<(Option<UserId>, String), TaskId>,
+    /// The added ones that have a unique key.
+    unique: HashMap<UniqueKey, TaskId>,
     seen: HashSet<TaskId>,
     events: Vec<(Option<UserId>, TaskEvent)>,
     /// Tasks of which there is news without an event.
@@ -41,6 +43,7 @@ impl<'t, R: Rows> Changes<'t, R> {
             changed: Vec::new(),
             added: Vec::new(),
             keys: HashMap::new(),
+            unique: HashMap::new(),
             seen: HashSet::new(),
             events: Vec::new(),
             told: Vec::new(),
@@ -128,7 +131,7 @@ impl<'t, R: Rows> Changes<'t, R> {
         }
     }
 
-    /// Adds a task with its first event, or gives the earlier one that its idempotency key names.
+    /// Adds a task with its first event, or gives the earlier one that its idempotency or unique key names.
     pub(crate) async fn add(&mut self, task: Task) -> Outcome<TaskId> {
         let (id, at) = (task.id, task.created_at);
         if let Some(key) = &task.idempotency_key {
@@ -137,6 +140,12 @@ impl<'t, R: Rows> Changes<'t, R> {
                 return Ok(known);
             }
             self.keys.insert((task.owner, key.clone()), id);
+        }
+        if let Some(key) = UniqueKey::of(&task) {
+            if let Some(standing) = self.standing(&key).await? {
+                return Ok(standing);
+            }
+            self.unique.insert(key, id);
         }
         self.seen.insert(id);
         self.added.push(id);
@@ -269,6 +278,11 @@ impl<'t, R: Rows> Changes<'t, R> {
         if status != TaskStatus::Failed {
             Err(Error::conflict(format!("only a failed task can be retried, and this one is {status}")))?;
         }
+        if let Some(key) = self.task(id).and_then(UniqueKey::of)
+            && let Some(standing) = self.standing(&key).await?
+        {
+            Err(unique_key_taken(standing))?;
+        }
         self.change(id, now, |task| {
             task.failures = 0;
             task.run_at = now;
@@ -368,6 +382,18 @@ impl<'t, R: Rows> Changes<'t, R> {
             return Ok(Some(*id));
         }
         self.rows.with_key(owner, key).await
+    }
+
+    /// The task with this key that is pending or processing, loaded.
+    async fn standing(&mut self, key: &UniqueKey) -> Outcome<Option<TaskId>> {
+        let known = match self.unique.get(key) {
+            Some(id) => Some(*id),
+            None => self.rows.standing(key).await?,
+        };
+        let Some(id) = known else { return Ok(None) };
+        self.load([id]).await?;
+        // It may have ended since: before it was loaded, or in this transaction.
+        Ok(self.task(id).filter(|task| !task.status.has_ended()).map(|task| task.id))
     }
 
     /// Writes everything and leaves the wake-ups for after the commit.

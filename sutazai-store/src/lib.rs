@@ -22,11 +22,13 @@ mod rows;
 mod sqlite;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod traced;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod turns;
 
 use std::sync::Arc;
 
 use sutazai_core::ports::{
-    ApiKeyStore, Clock, ConversationStore, IdentityStore, MetricStore, RelayStore, TaskStore,
+    ApiKeyStore, Clock, ConversationStore, IdentityStore, MetricStore, RelayStore, ScheduleStore, TaskStore,
 };
 use sutazai_core::{Error, Result};
 
@@ -41,6 +43,8 @@ pub struct Stores {
     pub api_keys: Arc<dyn ApiKeyStore>,
     /// Conversations with models.
     pub conversations: Arc<dyn ConversationStore>,
+    /// Tasks that are asked for by the clock.
+    pub schedules: Arc<dyn ScheduleStore>,
     /// Metrics over time.
     pub metrics: Arc<dyn MetricStore>,
     /// How far events have been passed on to a message bus.

@@ -26,6 +26,25 @@ impl Record {
     }
 }
 
+/// What no other pending or processing task may have.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct UniqueKey {
+    /// Whose it is.
+    pub(crate) owner: Option<UserId>,
+    /// Who does it.
+    pub(crate) agent: String,
+    /// The key.
+    pub(crate) key: String,
+}
+
+impl UniqueKey {
+    /// None for a task that has no such key.
+    pub(crate) fn of(task: &Task) -> Option<Self> {
+        let key = task.unique_key.clone()?;
+        Some(Self { owner: task.owner, agent: task.agent.clone(), key })
+    }
+}
+
 /// What one write is to change, all at once.
 #[derive(Debug)]
 pub(crate) struct Flush<'c> {
@@ -46,6 +65,9 @@ pub(crate) trait Rows: Send {
     /// The task of this owner with this idempotency key.
     async fn with_key(&mut self, owner: Option<UserId>, key: &str) -> Outcome<Option<TaskId>>;
 
+    /// The task with this key that is pending or processing.
+    async fn standing(&mut self, key: &UniqueKey) -> Outcome<Option<TaskId>>;
+
     /// Puts what `parent` waits for in the place of what it waited for before; those not in `open` have ended.
     async fn set_waits(&mut self, parent: TaskId, children: &[TaskId], open: &HashSet<TaskId>)
     -> Outcome<()>;
@@ -56,7 +78,7 @@ pub(crate) trait Rows: Send {
     /// Notes that `child` is waited for no more; gives those who did.
     async fn close_waits(&mut self, child: TaskId) -> Outcome<HashSet<TaskId>>;
 
-    /// Writes tasks and events.
+    /// Writes tasks and events; the changes first, since an ended task frees its unique key for an added one.
     async fn write(&mut self, flush: Flush<'_>) -> Outcome<()>;
 
     /// Keeps these for after the commit: who is to be woken, and which statuses tasks of which agents have entered.

@@ -75,6 +75,11 @@ id!(
     "message_id"
 );
 id!(
+    /// A schedule.
+    ScheduleId,
+    "schedule_id"
+);
+id!(
     /// A worker process, as it signs its claims.
     WorkerId,
     "worker_id"

@@ -5,12 +5,16 @@ pub mod api_key;
 pub mod caller;
 pub mod chat;
 pub mod conversation;
+pub mod cron;
 pub mod event;
 pub mod finding;
 pub mod id;
+pub mod limits;
 pub mod metric;
 pub mod outcome;
 pub mod report;
+pub mod retention;
+pub mod schedule;
 pub mod status;
 pub mod task;
 pub mod trace;
@@ -26,9 +30,11 @@ pub use chat::{
 pub use conversation::{
     Conversation, ConversationPage, ConversationQuery, NewConversation, NewMessage, StoredMessage,
 };
+pub use cron::CronTimes;
 pub use event::{EventKind, EventPosition, FeedEvent, NewEvent, TaskEvent};
 pub use finding::{Evidence, Finding, Remedy, Severity};
-pub use id::{ApiKeyId, ConversationId, MessageId, SessionId, TaskId, UserId, WorkerId};
+pub use id::{ApiKeyId, ConversationId, MessageId, ScheduleId, SessionId, TaskId, UserId, WorkerId};
+pub use limits::{ConcurrencyLimits, Room};
 pub use metric::{
     CgroupMetrics, ClockMetrics, ContainerInfo, ContainerMetrics, CpuMetrics, DeviceMetrics, DiskMetrics,
     FileMetrics, GpuMetrics, HostMetrics, MemoryMetrics, MetricSample, NetworkMetrics, Pressure,
@@ -37,7 +43,11 @@ pub use metric::{
 };
 pub use outcome::{Finish, Outcome, TaskError};
 pub use report::{Analysis, GeneratedBy, Grounding, ModelUse, PriorityLevel, Recommendation};
+pub use retention::{KeepTasks, Prune, Pruned};
+pub use schedule::{MissedRuns, NewSchedule, Schedule, SchedulePage, ScheduleQuery};
 pub use status::TaskStatus;
-pub use task::{Claim, ClaimKey, NewTask, Task, TaskCount, TaskPage, TaskQuery, TaskStatistics};
+pub use task::{
+    AGEING, Claim, ClaimKey, NewTask, Task, TaskCount, TaskPage, TaskQuery, TaskStatistics, rank,
+};
 pub use trace::TraceContext;
 pub use user::{ChangedUser, NewUser, Session, User, UserChange, UserCounts, UserPage, UserQuery, UserRole};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -11,6 +11,10 @@ use super::outcome::TaskError;
 use super::status::TaskStatus;
 use super::trace::TraceContext;
 use crate::error::{Error, Result};
+
+/// So much waiting is each level of priority worth: a task of priority 0 that has waited 90 minutes goes before a new one
+/// of priority 9. So nothing waits for ever behind what is more urgent.
+pub const AGEING: Duration = Duration::from_secs(600);
 
 /// A request for work: which agent, with what payload, and how urgently.
 ///
@@ -29,7 +33,7 @@ pub struct NewTask {
     /// More words for people, at most 4,000 characters.
     #[serde(default)]
     pub description: String,
-    /// 0 (whenever) to 9 (before all others); default 5.
+    /// 0 (whenever) to 9 (first) among the owner's tasks, see [`AGEING`]; default 5.
     #[serde(default = "default_priority")]
     pub priority: u8,
     /// How long one attempt may run, in seconds, 1 to 86,400; default 300.
@@ -44,6 +48,10 @@ pub struct NewTask {
     /// The same key from the same owner gives the same task; at most 200 characters.
     #[serde(default)]
     pub idempotency_key: Option<String>,
+    /// While a task of this owner and agent with this key is pending or processing, asking again gives that one, whatever
+    /// else is asked for; at most 200 characters, and not beside an idempotency key.
+    #[serde(default)]
+    pub unique_key: Option<String>,
 }
 
 fn empty_object() -> Value {
@@ -72,6 +80,7 @@ impl NewTask {
             max_attempts: default_max_attempts(),
             run_at: None,
             idempotency_key: None,
+            unique_key: None,
         }
     }
 
@@ -100,11 +109,15 @@ impl NewTask {
         within("priority", u32::from(self.priority), 0, 9)?;
         within("timeout_seconds", self.timeout_seconds, 1, 86_400)?;
         within("max_attempts", self.max_attempts, 1, 100)?;
-        if let Some(key) = &self.idempotency_key {
+        for (field, key) in [("idempotency_key", &self.idempotency_key), ("unique_key", &self.unique_key)] {
+            let Some(key) = key else { continue };
             if key.is_empty() {
-                return Err(Error::invalid("idempotency_key", "expected 1 to 200 characters, got none"));
+                return Err(Error::invalid(field, "expected 1 to 200 characters, got none"));
             }
-            long("idempotency_key", key, 200)?;
+            long(field, key, 200)?;
+        }
+        if self.idempotency_key.is_some() && self.unique_key.is_some() {
+            return Err(Error::invalid("unique_key", "expected it without an idempotency_key, got both"));
         }
         Ok(())
     }
@@ -135,6 +148,9 @@ pub struct Task {
     pub run_at: DateTime<Utc>,
     /// The caller's key against doing it twice.
     pub idempotency_key: Option<String>,
+    /// The key of which only one task of its owner and agent is pending or processing at a time.
+    #[serde(default)]
+    pub unique_key: Option<String>,
     /// Where it stands.
     pub status: TaskStatus,
     /// How often it was claimed; with the id and the worker it is the fence of a claim.
@@ -185,6 +201,7 @@ impl Task {
             max_attempts: new.max_attempts,
             run_at: new.run_at.unwrap_or(now),
             idempotency_key: new.idempotency_key,
+            unique_key: new.unique_key,
             status: TaskStatus::Pending,
             attempt: 0,
             failures: 0,
@@ -204,10 +221,23 @@ impl Task {
         }
     }
 
+    /// Where it stands among the due tasks of its owner, the least first.
+    pub fn rank(&self) -> (DateTime<Utc>, DateTime<Utc>, TaskId) {
+        rank(self.priority, self.run_at, self.id)
+    }
+
     /// How long one attempt may run.
     pub fn timeout(&self) -> Duration {
         Duration::from_secs(u64::from(self.timeout_seconds))
     }
+}
+
+/// Where a task stands among the due tasks of its owner, the least first: by the time at which it was due, [`AGEING`]
+/// earlier for each priority; of two alike the one that waits longer.
+pub fn rank(priority: u8, run_at: DateTime<Utc>, id: TaskId) -> (DateTime<Utc>, DateTime<Utc>, TaskId) {
+    let aged =
+        run_at.checked_sub_signed(TimeDelta::seconds(AGEING.as_secs().cast_signed() * i64::from(priority)));
+    (aged.unwrap_or(run_at), run_at, id)
 }
 
 /// The fence of a claim: only who can show all three may renew it, append to it or finish it.
@@ -309,6 +339,18 @@ mod tests {
         task.max_attempts = 1;
         task.title = "x".repeat(201);
         assert_eq!(task.validate().unwrap_err().field(), Some("title"));
+        task.title.clear();
+        for (unique, idempotent, good) in [
+            (Some("k"), None, true),
+            (Some(""), None, false),
+            (Some(&*"k".repeat(201)), None, false),
+            (Some("k"), Some("k"), false),
+        ] {
+            task.unique_key = unique.map(str::to_owned);
+            task.idempotency_key = idempotent.map(str::to_owned);
+            let field = task.validate().err().and_then(|e| e.field().map(str::to_owned));
+            assert_eq!(field.as_deref(), (!good).then_some("unique_key"), "{unique:?} {idempotent:?}");
+        }
     }
 
     #[test]

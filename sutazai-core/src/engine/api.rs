@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures::future::join_all;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, info_span};
@@ -18,8 +18,8 @@ use super::registry::AgentRegistry;
 use super::running::{Running, StopReason};
 use super::{claimer, finisher, heartbeat, remembered};
 use crate::domain::{
-    AgentDescriptor, Caller, EventPosition, NewTask, Snapshot, Task, TaskId, TaskPage, TaskQuery,
-    TaskStatistics, TaskStatus, TraceContext, WorkerId,
+    AgentDescriptor, Caller, ConcurrencyLimits, EventPosition, NewTask, Snapshot, Task, TaskId, TaskPage,
+    TaskQuery, TaskStatistics, TaskStatus, TraceContext, UserId, WorkerId,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::model_gate::ModelGate;
@@ -41,6 +41,7 @@ pub(super) struct Parts {
     pub(super) tracer: Arc<dyn Tracer>,
     pub(super) workers: usize,
     pub(super) lease: Duration,
+    pub(super) limits: ConcurrencyLimits,
 }
 
 /// The parts with what runs over them.
@@ -50,6 +51,8 @@ pub(super) struct Shared {
     pub(super) worker: WorkerId,
     pub(super) running: Running,
     pub(super) slots: Arc<Semaphore>,
+    /// Told when outcomes are recorded.
+    pub(super) room: Arc<Notify>,
     pub(super) relay: Relay,
     /// Fires when no more tasks are to be claimed.
     pub(super) closing: CancellationToken,
@@ -81,6 +84,7 @@ impl Engine {
                 worker: WorkerId::new(),
                 running: Running::default(),
                 slots,
+                room: Arc::default(),
                 relay: Relay::default(),
                 closing: CancellationToken::new(),
                 closed: CancellationToken::new(),
@@ -105,33 +109,61 @@ impl Engine {
     /// # Errors
     /// As [`submit`](Self::submit).
     pub async fn submit_all(&self, caller: &Caller, new: Vec<NewTask>) -> Result<Vec<Task>> {
-        let parts = &self.shared.parts;
-        new.iter().try_for_each(|new| parts.registry.check_for(caller, new))?;
-        let now = parts.clock.now();
-        let span = info_span!(
-            "publish",
-            otel.kind = "producer",
-            messaging.system = "sutazai",
-            messaging.operation.name = "publish",
-            messaging.operation.type = "send",
-            messaging.destination.name = new.first().map(|new| new.agent.as_str()),
-            messaging.batch.message_count = new.len(),
-        );
-        let place = trace::current().unwrap_or_else(TraceContext::generate);
-        let place = trace::start(parts.tracer.as_ref(), &span, place);
-        let pending =
-            |new| Task { trace: Some(place.clone()), ..Task::pending(new, caller.owner(), None, now) };
-        let tasks: Vec<Task> = new.into_iter().map(pending).collect();
+        new.iter().try_for_each(|new| self.check(caller, new))?;
+        let asked = self.pending(caller.owner(), new);
         // Only a task that was there before can differ.
         let keyed: Vec<Option<Task>> =
-            tasks.iter().map(|task| task.idempotency_key.is_some().then(|| task.clone())).collect();
-        let stored = parts.store.enqueue(tasks).instrument(span).await?;
+            asked.iter().map(|task| task.idempotency_key.is_some().then(|| task.clone())).collect();
+        let stored = self.enqueue(asked).await?;
         for (task, asked) in stored.iter().zip(&keyed) {
             if asked.as_ref().is_some_and(|asked| !same_request(task, asked)) {
                 let why = format!("it already names task {}, which asks for something else", task.id);
                 return Err(Error::conflict(why).with_field("idempotency_key"));
             }
         }
+        Ok(stored)
+    }
+
+    /// Whether this caller may submit such a task.
+    ///
+    /// # Errors
+    /// `InvalidInput` naming the field that does not fit; `Forbidden` when the agent is not for this caller.
+    pub fn check(&self, caller: &Caller, new: &NewTask) -> Result<()> {
+        self.shared.parts.registry.check_for(caller, new)
+    }
+
+    /// Adds tasks of this owner, who was allowed to have them before; a known idempotency key gives the task that is
+    /// there, whatever it asks for.
+    ///
+    /// # Errors
+    /// `InvalidInput` naming the field that does not fit, and those of the store.
+    pub(crate) async fn submit_for(&self, owner: Option<UserId>, new: Vec<NewTask>) -> Result<Vec<Task>> {
+        new.iter().try_for_each(|new| self.shared.parts.registry.check(new))?;
+        self.enqueue(self.pending(owner, new)).await
+    }
+
+    /// The tasks that are asked for, not in the store yet.
+    fn pending(&self, owner: Option<UserId>, new: Vec<NewTask>) -> Vec<Task> {
+        let now = self.shared.parts.clock.now();
+        new.into_iter().map(|new| Task::pending(new, owner, None, now)).collect()
+    }
+
+    /// Adds tasks to the store, in a span of their own.
+    async fn enqueue(&self, mut tasks: Vec<Task>) -> Result<Vec<Task>> {
+        let parts = &self.shared.parts;
+        let span = info_span!(
+            "publish",
+            otel.kind = "producer",
+            messaging.system = "sutazai",
+            messaging.operation.name = "publish",
+            messaging.operation.type = "send",
+            messaging.destination.name = tasks.first().map(|task| task.agent.as_str()),
+            messaging.batch.message_count = tasks.len(),
+        );
+        let place = trace::current().unwrap_or_else(TraceContext::generate);
+        let place = trace::start(parts.tracer.as_ref(), &span, place);
+        tasks.iter_mut().for_each(|task| task.trace = Some(place.clone()));
+        let stored = parts.store.enqueue(tasks).instrument(span).await?;
         Ok(stored)
     }
 
@@ -240,7 +272,8 @@ impl Engine {
     /// all. Those that are there come first, then those that come; it ends with the [`shutdown`](Self::shutdown).
     ///
     /// # Errors
-    /// `InvalidInput` naming `after` when this store never gave such a position.
+    /// `InvalidInput` naming `after` when this store never gave such a position; `Conflict` naming it when events that
+    /// came after it were removed since.
     pub async fn feed(&self, caller: &Caller, after: Option<EventPosition>) -> Result<Feed> {
         let owner = if caller.may_touch(None) { None } else { caller.owner() };
         feed::open(self.shared.clone(), owner, after).await
@@ -326,6 +359,11 @@ impl Engine {
     /// Where time comes from.
     pub fn clock(&self) -> Arc<dyn Clock> {
         self.shared.parts.clock.clone()
+    }
+
+    /// Where tasks live.
+    pub(super) fn store(&self) -> &dyn TaskStore {
+        self.shared.parts.store.as_ref()
     }
 
     /// What records spans.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::api::{Engine, Parts};
 use super::registry::AgentRegistry;
+use crate::domain::ConcurrencyLimits;
 use crate::error::{Error, Result};
 use crate::model_gate::{ModelGate, ModelGateConfig};
 use crate::ports::{
@@ -26,6 +27,7 @@ pub struct EngineBuilder {
     tracer: Arc<dyn Tracer>,
     workers: usize,
     lease: Duration,
+    limits: ConcurrencyLimits,
 }
 
 impl EngineBuilder {
@@ -42,6 +44,7 @@ impl EngineBuilder {
             tracer: Arc::new(SilentTracer),
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             lease: Duration::from_secs(10),
+            limits: ConcurrencyLimits::default(),
         }
     }
 
@@ -112,11 +115,18 @@ impl EngineBuilder {
         self
     }
 
+    /// How many tasks of an owner and of an agent run at once, over all processes with the same limits; default: as many
+    /// as there are workers.
+    pub fn limits(mut self, limits: ConcurrencyLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
     /// The engine; nothing runs before [`Engine::start`].
     ///
     /// # Errors
-    /// `InvalidInput` when there is no task store, a lease under one second, or an agent that does not fit: its name is
-    /// not kebab case or taken, its schema is none.
+    /// `InvalidInput` when there is no task store, a lease under one second, a limit of 0 or of an agent that there is
+    /// not, or an agent that does not fit: its name is not kebab case or taken, its schema is none.
     pub fn build(self) -> Result<Engine> {
         let store =
             self.task_store.ok_or_else(|| Error::invalid("task_store", "expected a store, got none"))?;
@@ -125,6 +135,12 @@ impl EngineBuilder {
         }
         let mut registry = AgentRegistry::default();
         self.agents.into_iter().try_for_each(|agent| registry.add(agent))?;
+        self.limits.validate()?;
+        let names = registry.names();
+        if let Some(unknown) = self.limits.per_agent.keys().find(|name| !names.contains(name)) {
+            let why = format!("expected one of {}, got {unknown:?}", names.join(", "));
+            return Err(Error::invalid("per_agent", why));
+        }
         let gate = |model| ModelGate::new(model, self.clock.clone(), &self.model_gate);
         Ok(Engine::new(Parts {
             store,
@@ -137,6 +153,7 @@ impl EngineBuilder {
             tracer: self.tracer,
             workers: self.workers,
             lease: self.lease,
+            limits: self.limits,
         }))
     }
 }

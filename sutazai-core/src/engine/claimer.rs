@@ -17,7 +17,7 @@ use tokio::sync::{broadcast, mpsc};
 use super::api::Shared;
 use super::running::Stop;
 use super::worker;
-use crate::domain::{Claim, Finish, Outcome};
+use crate::domain::{Claim, Finish, Outcome, UserId};
 use crate::error::Result;
 use crate::ports::{ClaimRequest, WakeUp};
 
@@ -53,6 +53,8 @@ struct Claimer {
     asked_for: usize,
     /// The last claim gave as many as were asked for.
     full: bool,
+    /// Whose task was claimed last.
+    after: Option<UserId>,
     claimed_at: DateTime<Utc>,
     expired_at: DateTime<Utc>,
 }
@@ -62,6 +64,7 @@ pub(super) async fn run(shared: Arc<Shared>, outcomes: mpsc::Sender<Finish>) {
     let mut wake_ups = shared.parts.store.subscribe();
     let closing = shared.closing.clone();
     let slots = shared.slots.clone();
+    let (room, limited) = (shared.room.clone(), shared.parts.limits.are_set());
     let clock = shared.parts.clock.clone();
     let mut claimer = Claimer::new(shared, outcomes);
     let mut claiming: Option<Claiming> = None;
@@ -85,6 +88,8 @@ pub(super) async fn run(shared: Arc<Shared>, outcomes: mpsc::Sender<Finish>) {
             // `begin` takes the slot, or `wants` counts it: nothing else takes slots before the engine closes.
             slot = slots.acquire(), if needs_slot => drop(slot),
             () = until_queue(&mut wake_ups) => claimer.more = true,
+            // What has ended may have left room within the limits.
+            () = room.notified(), if limited => claimer.more = true,
             () = clock.sleep(pause) => {
                 claimer.hand_back_stale().await;
                 claimer.take_over().await;
@@ -145,6 +150,7 @@ impl Claimer {
             failed: false,
             asked_for: 0,
             full: false,
+            after: None,
             claimed_at: now,
             expired_at: now,
         }
@@ -204,6 +210,8 @@ impl Claimer {
             limit: u32::try_from(self.asked_for).unwrap_or(u32::MAX),
             lease: self.shared.parts.lease,
             now,
+            limits: self.shared.parts.limits.clone(),
+            after: self.after,
         };
         let store = self.shared.parts.store.clone();
         async move { store.claim(&request).await }.boxed()
@@ -228,6 +236,7 @@ impl Claimer {
             Ok(claims) => {
                 self.full = claims.len() >= self.asked_for;
                 self.more |= self.full;
+                self.after = claims.last().map_or(self.after, |claim| claim.task.owner);
                 for claim in claims {
                     let stop = self.shared.running.add(&claim);
                     self.waiting.push_back((claim, stop));

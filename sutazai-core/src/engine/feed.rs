@@ -106,6 +106,11 @@ pub(super) async fn open(
             "expected the id of an event of this server; there is none so late",
         ));
     }
+    // Who has read nothing yet begins with what there is; who goes on would miss what was removed.
+    if after > EventPosition(0) && after < shared.parts.store.feed_begin().await? {
+        let why = "events that came after this one were removed since; begin anew";
+        return Err(Error::conflict(why).with_field("after"));
+    }
     let following = Following { shared, owner, after, live, behind: true, read: VecDeque::new() };
     let events = stream::try_unfold(following, |mut following| async move {
         Ok(following.next().await?.map(|entry| (entry, following)))

@@ -32,6 +32,7 @@ async fn record(shared: &Shared, mut batch: Vec<Finish>) {
         match shared.parts.store.finish(batch.clone(), shared.parts.clock.now()).await {
             Ok(results) => {
                 batch.iter().zip(results).for_each(|(finish, result)| recorded(shared, finish, result));
+                shared.room.notify_one();
                 return;
             }
             Err(e) if can_pass(e.kind()) => {

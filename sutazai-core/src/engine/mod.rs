@@ -20,6 +20,7 @@ mod finisher;
 mod heartbeat;
 mod registry;
 mod remembered;
+mod retention;
 mod retry;
 mod running;
 mod worker;

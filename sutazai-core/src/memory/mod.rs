@@ -7,6 +7,7 @@ mod identity_store;
 mod message_bus;
 mod metric_store;
 mod relay_store;
+mod schedule_store;
 mod task_store;
 
 pub use api_key_store::MemoryApiKeyStore;
@@ -16,4 +17,5 @@ pub use identity_store::MemoryIdentityStore;
 pub use message_bus::MemoryMessageBus;
 pub use metric_store::MemoryMetricStore;
 pub use relay_store::MemoryRelayStore;
+pub use schedule_store::MemoryScheduleStore;
 pub use task_store::MemoryTaskStore;

@@ -10,8 +10,8 @@ use queue::Queue;
 use tokio::sync::broadcast;
 
 use crate::domain::{
-    Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Task, TaskEvent, TaskId, TaskPage,
-    TaskQuery, TaskStatistics, UserId,
+    Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Prune, Pruned, Task, TaskEvent, TaskId,
+    TaskPage, TaskQuery, TaskStatistics, UserId,
 };
 use crate::error::{Error, Result};
 use crate::ports::{ClaimRequest, LeaseState, TaskStore, WakeUp};
@@ -117,6 +117,10 @@ impl TaskStore for MemoryTaskStore {
         self.change(|queue| queue.delete(id))
     }
 
+    async fn prune(&self, look: &Prune) -> Result<Pruned> {
+        Ok(self.change(|queue| queue.prune(look)))
+    }
+
     async fn append(&self, claim: &ClaimKey, events: Vec<NewEvent>) -> Result<()> {
         self.change(|queue| {
             queue.held(claim)?;
@@ -139,6 +143,10 @@ impl TaskStore for MemoryTaskStore {
 
     async fn feed_end(&self) -> Result<EventPosition> {
         Ok(self.lock().feed_end())
+    }
+
+    async fn feed_begin(&self) -> Result<EventPosition> {
+        Ok(self.lock().feed_begin())
     }
 
     fn subscribe(&self) -> broadcast::Receiver<WakeUp> {

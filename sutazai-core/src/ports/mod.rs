@@ -16,6 +16,7 @@ pub mod model_backend;
 pub mod password_hasher;
 pub mod rate_limiter;
 pub mod relay_store;
+pub mod schedule_store;
 pub mod task_store;
 pub mod token_signer;
 pub mod tracer;
@@ -33,6 +34,7 @@ pub use model_backend::{ModelBackend, ModelBackendExt, ModelStream, PullProgress
 pub use password_hasher::PasswordHasher;
 pub use rate_limiter::{Allowance, Quota, RateKey, RateLimiter};
 pub use relay_store::{RelayClaim, RelayStore};
-pub use task_store::{ClaimRequest, LeaseState, TaskStore, WakeUp, count_entered};
+pub use schedule_store::ScheduleStore;
+pub use task_store::{ClaimRequest, LeaseState, TaskStore, WakeUp, count_entered, unique_key_taken};
 pub use token_signer::{AccessClaims, TokenSigner};
 pub use tracer::{SilentTracer, Tracer};

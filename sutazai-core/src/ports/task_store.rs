@@ -8,10 +8,10 @@ use chrono::{DateTime, Utc};
 use tokio::sync::broadcast;
 
 use crate::domain::{
-    Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Task, TaskEvent, TaskId, TaskPage,
-    TaskQuery, TaskStatistics, TaskStatus, UserId, WorkerId,
+    Claim, ClaimKey, ConcurrencyLimits, EventPosition, FeedEvent, Finish, NewEvent, Prune, Pruned, Task,
+    TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatistics, TaskStatus, UserId, WorkerId,
 };
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Which tasks a worker wants.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +26,10 @@ pub struct ClaimRequest {
     pub lease: Duration,
     /// The time.
     pub now: DateTime<Utc>,
+    /// How many may run at once.
+    pub limits: ConcurrencyLimits,
+    /// Whose task was claimed last: the turn goes on after this owner.
+    pub after: Option<UserId>,
 }
 
 /// What became of a lease at a heartbeat.
@@ -59,8 +63,11 @@ pub fn count_entered(agent: &str, status: TaskStatus) {
 /// # Contract
 /// - An enqueued task is pending, can be read back whole, and has one event: `pending`, sequence 1.
 /// - Enqueueing the same idempotency key of the same owner again gives the first task and adds nothing; the same key of another owner is another task.
+/// - While a task with a unique key is pending or processing, enqueueing the same key for the same owner and agent gives that task and adds nothing, however many ask at once; once it has ended, the key is free. `retry` of a failed task whose key another task has by now is `Conflict`.
 /// - A batch is enqueued whole or not at all.
-/// - Claims come by priority (9 first), then by `run_at`, then by key; never before `run_at`, never for an agent that was not asked for, never while waiting for children.
+/// - An owner's tasks are claimed in the order of their rank (by `run_at`, [`AGEING`](crate::domain::AGEING) earlier for each priority); never before `run_at`, never for an agent that was not asked for, never while waiting for children.
+/// - Owners take turns: in the order of their keys, beginning after `after`, each gives one task a round, until there are `limit` or nothing is due. The tasks of nobody are those of one owner, who comes before all others. The claims come in that order.
+/// - No claim makes more tasks of an owner or an agent run than `limits` allow, however many claim at once with the same limits; and it takes what they allow.
 /// - A task is claimed by one worker at a time, however many ask at once; the claim counts an attempt, sets the lease and adds the event `processing`.
 /// - `renew` prolongs a held lease, tells of a requested cancellation, and tells that a spent or foreign claim is lost.
 /// - `finish` under a good claim records the outcome and its event in one step; under a spent claim it is `Conflict` and changes nothing; one bad entry of a batch does not hinder the others.
@@ -70,6 +77,7 @@ pub fn count_entered(agent: &str, status: TaskStatus) {
 /// - `cancel` ends a pending task at once (and its children), marks a running one, leaves an ended one as it is and says `Conflict`.
 /// - `retry` makes a failed task pending with no failures counted; any other status is `Conflict`.
 /// - `delete` removes an ended task with its events, and its children have no parent any more; one that has not ended is `Conflict`; an unknown one `NotFound`.
+/// - `prune` removes tasks that ended before the given times, with their events, page by page in the order of their keys; none that has not ended, and none that another waits for which has not. `feed_begin` then stands after the last event that was removed.
 /// - Event sequences are 1, 2, 3 ... without gaps within a task, whoever appends; `append` under a spent claim is `Conflict` and adds nothing.
 /// - The feed holds every event once, of one owner or of all: an event whose write began after another was acknowledged stands after it, and those written at the same time stand in either order. Who reads on after the last position that was given, or after `feed_end`, misses none and gets none twice, however many write; an event may come into the feed a moment later than into its task.
 /// - `list` is newest first, filters by every field of the query, and pages without losing or doubling a task while others are added.
@@ -80,7 +88,7 @@ pub fn count_entered(agent: &str, status: TaskStatus) {
 #[async_trait]
 pub trait TaskStore: Debug + Send + Sync + 'static {
     /// Adds these tasks with their first event, all or none, and gives them as they stand: for a known
-    /// idempotency key that is the earlier task.
+    /// idempotency or unique key that is the earlier task.
     async fn enqueue(&self, tasks: Vec<Task>) -> Result<Vec<Task>>;
 
     /// The task, if there is one.
@@ -121,6 +129,10 @@ pub trait TaskStore: Debug + Send + Sync + 'static {
     /// Removes an ended task and its events.
     async fn delete(&self, id: TaskId) -> Result<()>;
 
+    /// Removes some of what ended long ago. Of several processes that do so at once one may do all of it; the others then
+    /// see nothing to do.
+    async fn prune(&self, look: &Prune) -> Result<Pruned>;
+
     /// Appends events of a running task under its claim.
     async fn append(&self, claim: &ClaimKey, events: Vec<NewEvent>) -> Result<()>;
 
@@ -139,6 +151,15 @@ pub trait TaskStore: Debug + Send + Sync + 'static {
     /// Where the feed ends now: no event was given at a later position, and those that come will be.
     async fn feed_end(&self) -> Result<EventPosition>;
 
+    /// Where the feed begins to be whole: earlier events may have been removed by [`prune`](Self::prune). The default
+    /// position when none was.
+    async fn feed_begin(&self) -> Result<EventPosition>;
+
     /// A stream of wake-ups from now on. One that lags behind has missed some: read everything again.
     fn subscribe(&self) -> broadcast::Receiver<WakeUp>;
+}
+
+/// The error of a retry whose unique key this other task has by now; the same over every store.
+pub fn unique_key_taken(by: TaskId) -> Error {
+    Error::conflict(format!("task {by} has the same key and has not ended")).with_field("unique_key")
 }

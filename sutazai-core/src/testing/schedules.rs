@@ -23,7 +23,7 @@ use rand::{Rng, SeedableRng};
 use workers::Worker;
 
 use super::ManualClock;
-use crate::domain::TaskId;
+use crate::domain::{ConcurrencyLimits, TaskId, UserId};
 use crate::ports::{Clock, TaskStore};
 
 /// How long the leases of the schedules last.
@@ -63,6 +63,9 @@ struct World {
     rng: StdRng,
     clock: ManualClock,
     workers: Vec<Worker>,
+    owners: Vec<Option<UserId>>,
+    /// The same for all workers.
+    limits: ConcurrencyLimits,
     /// Changed since they were last compared.
     touched: BTreeSet<TaskId>,
     told: Vec<String>,
@@ -75,12 +78,23 @@ impl World {
         let mut rng = StdRng::seed_from_u64(seed);
         let count = rng.random_range(1..=4);
         let workers = (0..count).map(|n| Worker::new(store.as_ref(), n == 0 || rng.random())).collect();
+        let owners =
+            [vec![None], (0..rng.random_range(0..3)).map(|_| Some(UserId::new())).collect()].concat();
+        let mut limits = ConcurrencyLimits::default();
+        if rng.random_range(0..3) == 0 {
+            limits.per_owner = Some(rng.random_range(1..4));
+        }
+        if rng.random_range(0..3) == 0 {
+            limits.per_agent.insert(AGENTS[rng.random_range(0..2)].to_owned(), rng.random_range(1..3));
+        }
         Self {
             store,
             model: Model::default(),
             rng,
             clock: ManualClock::new(),
             workers,
+            owners,
+            limits,
             touched: BTreeSet::new(),
             told: Vec::new(),
             resting: false,
@@ -142,9 +156,9 @@ impl World {
         for _ in 0..2_000 {
             let due = self.store.next_due(&agents).await.map_err(|e| format!("next_due: {e}"))?;
             let Some(due) = due else { return self.all_have_ended().await };
-            if let Ok(wait) = (due - self.now()).to_std() {
-                self.clock.advance(wait);
-            }
+            // As the engine: what is due may be held back by limits, while a crashed worker's lease has still to run out.
+            let wait = (due - self.now()).to_std().unwrap_or_default();
+            self.clock.advance(wait.max(Duration::from_millis(100)));
             self.expire().await?;
             for worker in 0..self.workers.len() {
                 self.claim(worker).await?;

@@ -7,7 +7,9 @@ mod claims;
 mod feed;
 mod outcomes;
 mod reading;
+mod retention;
 mod stage;
+mod turns;
 mod users;
 mod waiting;
 
@@ -24,9 +26,12 @@ pub use reading::{
     a_subscriber_hears, event_sequences_have_no_gaps, list_pages_without_losing_or_doubling,
     statistics_counts,
 };
+pub use retention::prune_removes_what_ended_long_ago;
+pub use turns::{limits_hold, owners_take_turns};
 pub use users::{
-    a_batch_is_enqueued_whole_or_not_at_all, an_enqueued_task_is_pending, an_idempotency_key_names_one_task,
-    cancel_ends_or_marks, delete_removes_an_ended_task, retry_makes_a_failed_task_pending,
+    a_batch_is_enqueued_whole_or_not_at_all, a_unique_key_names_one_standing_task,
+    an_enqueued_task_is_pending, an_idempotency_key_names_one_task, cancel_ends_or_marks,
+    delete_removes_an_ended_task, retry_makes_a_failed_task_pending,
 };
 pub use waiting::wait_holds_the_parent_until_the_last_child_has_ended;
 
@@ -40,8 +45,11 @@ where
 {
     an_enqueued_task_is_pending(make().await).await;
     an_idempotency_key_names_one_task(make().await).await;
+    a_unique_key_names_one_standing_task(make().await).await;
     a_batch_is_enqueued_whole_or_not_at_all(make().await).await;
     claims_come_in_order(make().await).await;
+    owners_take_turns(make().await).await;
+    limits_hold(make().await).await;
     a_task_is_claimed_by_one_worker(make().await).await;
     renew_prolongs_a_held_lease(make().await).await;
     finish_is_fenced(make().await).await;
@@ -51,6 +59,7 @@ where
     cancel_ends_or_marks(make().await).await;
     retry_makes_a_failed_task_pending(make().await).await;
     delete_removes_an_ended_task(make().await).await;
+    prune_removes_what_ended_long_ago(make().await).await;
     event_sequences_have_no_gaps(make().await).await;
     the_feed_holds_every_event_once(make().await).await;
     list_pages_without_losing_or_doubling(make().await).await;

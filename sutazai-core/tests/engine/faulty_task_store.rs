@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde_json::json;
 use sutazai_core::domain::{
-    Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Outcome, Task, TaskEvent, TaskId, TaskPage,
-    TaskQuery, TaskStatistics, UserId,
+    Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Outcome, Prune, Pruned, Task, TaskEvent,
+    TaskId, TaskPage, TaskQuery, TaskStatistics, UserId,
 };
 use sutazai_core::memory::MemoryTaskStore;
 use sutazai_core::ports::{ClaimRequest, LeaseState, TaskStore, WakeUp};
@@ -109,6 +109,13 @@ impl TaskStore for FaultyTaskStore {
         self.feed_readings.fetch_add(1, Ordering::SeqCst);
         self.fault()?;
         self.store.feed_after(owner, after, limit).await
+    }
+    async fn prune(&self, look: &Prune) -> Result<Pruned> {
+        self.fault()?;
+        self.store.prune(look).await
+    }
+    async fn feed_begin(&self) -> Result<EventPosition> {
+        self.store.feed_begin().await
     }
     async fn feed_end(&self) -> Result<EventPosition> {
         self.store.feed_end().await

@@ -6,8 +6,11 @@
 mod actor;
 mod faulty_task_store;
 mod feed;
+mod limits;
 mod remembered;
 mod requests;
+mod retention;
 mod running;
+mod schedules;
 mod stage;
 mod stopping;

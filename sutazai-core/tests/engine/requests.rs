@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde_json::json;
 use sutazai_core::ErrorKind;
 use sutazai_core::domain::{
-    Caller, Finish, NewTask, Outcome, Task, TaskCount, TaskError, TaskQuery, TaskStatus, TraceContext,
-    UserId, UserRole, WorkerId,
+    Caller, ConcurrencyLimits, Finish, NewTask, Outcome, Task, TaskCount, TaskError, TaskQuery, TaskStatus,
+    TraceContext, UserId, UserRole, WorkerId,
 };
 use sutazai_core::engine::Engine;
 use sutazai_core::memory::MemoryTaskStore;
@@ -81,6 +81,8 @@ async fn all_failed_tasks_are_retried_but_for_those_of_others() {
         limit: 1_000,
         lease: Duration::from_secs(30),
         now: stage.clock.now(),
+        limits: ConcurrencyLimits::default(),
+        after: None,
     };
     let fail = async || {
         let error = TaskError { kind: ErrorKind::Internal, message: "no".into() };

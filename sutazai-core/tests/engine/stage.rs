@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 use sutazai_core::domain::TaskStatus::Processing;
 use sutazai_core::domain::{Caller, EventKind, NewTask, Task, TaskStatus};
-use sutazai_core::engine::Engine;
+use sutazai_core::engine::{Engine, EngineBuilder};
 use sutazai_core::memory::MemoryTaskStore;
 use sutazai_core::ports::TaskStore;
 use sutazai_core::testing::ManualClock;
@@ -30,10 +30,20 @@ impl Stage {
     }
 
     pub(crate) fn over(store: Arc<MemoryTaskStore>, seen: Arc<dyn TaskStore>, workers: usize) -> Self {
+        Self::build(store, seen, workers, |builder| builder)
+    }
+
+    /// With more that the engine is told.
+    pub(crate) fn build(
+        store: Arc<MemoryTaskStore>,
+        seen: Arc<dyn TaskStore>,
+        workers: usize,
+        more: impl FnOnce(EngineBuilder) -> EngineBuilder,
+    ) -> Self {
         let clock = Arc::new(ManualClock::new());
         let actor = Arc::new(Actor::default());
         let builder = Engine::builder().task_store(seen).clock(clock.clone()).agent(actor.clone());
-        Self { engine: builder.workers(workers).build().unwrap(), store, clock, actor }
+        Self { engine: more(builder.workers(workers)).build().unwrap(), store, clock, actor }
     }
 
     pub(crate) async fn submit(&self, what: &str) -> Task {

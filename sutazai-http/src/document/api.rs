@@ -21,6 +21,7 @@ pub(super) const TICKET: &str = "ticket";
         (name = "auth", description = "Who is calling, and what they sign in with."),
         (name = "agents", description = "What can be asked for."),
         (name = "tasks", description = "Asking for tasks, following them, stopping them."),
+        (name = "schedules", description = "Tasks that are asked for by the clock."),
         (name = "conversations", description = "Talking with a model; what was said is kept."),
         (name = "models", description = "The language models behind this server."),
         (name = "openai", description = "The models by OpenAI's protocol, for its clients. Answers and errors have the protocol's form."),

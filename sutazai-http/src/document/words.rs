@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::marker::PhantomData;
 
 use sutazai_core::ErrorKind;
-use sutazai_core::domain::{FinishReason, Role, Scope, TaskStatus, UserRole};
+use sutazai_core::domain::{FinishReason, MissedRuns, Role, Scope, TaskStatus, UserRole};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
@@ -24,6 +24,8 @@ pub(crate) type ScopeWord = Word<Scope>;
 pub(crate) type KindWord = Word<ErrorKind>;
 /// Who speaks in a conversation.
 pub(crate) type RoleOfSpeakerWord = Word<Role>;
+/// What becomes of the times that a schedule missed.
+pub(crate) type MissedRunsWord = Word<MissedRuns>;
 /// Why an answer ended.
 pub(crate) type FinishReasonWord = Word<FinishReason>;
 
@@ -62,6 +64,14 @@ impl Vocabulary for Scope {
 
 impl Vocabulary for Role {
     const NAME: &'static str = "Speaker";
+
+    fn words() -> Vec<&'static str> {
+        Self::ALL.map(Self::as_str).into()
+    }
+}
+
+impl Vocabulary for MissedRuns {
+    const NAME: &'static str = "MissedRuns";
 
     fn words() -> Vec<&'static str> {
         Self::ALL.map(Self::as_str).into()

@@ -12,6 +12,7 @@ pub(crate) mod health;
 pub(crate) mod measured;
 pub(crate) mod model;
 pub(crate) mod openai;
+pub(crate) mod schedule;
 pub(crate) mod snapshot;
 pub(crate) mod task;
 pub(crate) mod ticket;

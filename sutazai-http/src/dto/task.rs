@@ -29,7 +29,7 @@ pub(crate) struct CreateTask {
     /// More words for people.
     #[schema(max_length = 4000)]
     description: Option<String>,
-    /// 0 (whenever) to 9 (before all others); default 5.
+    /// 0 (whenever) to 9 (first) among the tasks of this user; default 5.
     #[schema(minimum = 0, maximum = 9)]
     priority: Option<u8>,
     /// How long one attempt may run; default 300.
@@ -43,6 +43,10 @@ pub(crate) struct CreateTask {
     /// The same key from the same user gives the same task; also as the header `Idempotency-Key`.
     #[schema(min_length = 1, max_length = 200)]
     idempotency_key: Option<String>,
+    /// While a task of this user and agent with this key is pending or processing, that one is given; not beside an
+    /// idempotency key.
+    #[schema(min_length = 1, max_length = 200)]
+    unique_key: Option<String>,
 }
 
 impl From<CreateTask> for NewTask {
@@ -56,6 +60,7 @@ impl From<CreateTask> for NewTask {
             max_attempts: body.max_attempts.unwrap_or(default.max_attempts),
             run_at: body.run_at,
             idempotency_key: body.idempotency_key,
+            unique_key: body.unique_key,
             ..default
         }
     }
@@ -80,6 +85,7 @@ pub(crate) struct TaskView {
     max_attempts: u32,
     run_at: DateTime<Utc>,
     idempotency_key: Option<String>,
+    unique_key: Option<String>,
     #[schema(value_type = StatusWord)]
     status: TaskStatus,
     /// How often it was begun.
@@ -115,6 +121,7 @@ impl From<Task> for TaskView {
             max_attempts: task.max_attempts,
             run_at: task.run_at,
             idempotency_key: task.idempotency_key,
+            unique_key: task.unique_key,
             status: task.status,
             attempt: task.attempt,
             failures: task.failures,

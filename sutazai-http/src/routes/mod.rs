@@ -10,5 +10,6 @@ pub(crate) mod gateway;
 pub(crate) mod health;
 pub(crate) mod metrics;
 pub(crate) mod models;
+pub(crate) mod schedules;
 pub(crate) mod system;
 pub(crate) mod tasks;

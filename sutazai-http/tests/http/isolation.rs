@@ -36,6 +36,10 @@ async fn make(owner: &User<'_>, path: &str) -> String {
             let key = success(owner.post("/api/v1/auth/api-keys", &body).await, 201).await;
             key["id"].as_str().unwrap().to_owned()
         }
+        Some("schedules") => {
+            let schedule = success(owner.post("/api/v1/schedules", &schedule()).await, 201).await;
+            schedule["id"].as_str().unwrap().to_owned()
+        }
         Some("conversations") => {
             let conversation = success(owner.post("/api/v1/conversations", &json!({})).await, 201).await;
             conversation["id"].as_str().unwrap().to_owned()
@@ -46,11 +50,16 @@ async fn make(owner: &User<'_>, path: &str) -> String {
     }
 }
 
+fn schedule() -> Value {
+    json!({ "name": "Hourly", "agent": "worker", "payload": { "mode": "echo" }, "cron": "0 * * * *" })
+}
+
 /// A body that fits, so that it is not the reason of a refusal.
 fn body(operation: &Operation) -> Option<Value> {
     operation.described.get("requestBody")?;
     Some(match operation.described["operationId"].as_str().unwrap() {
         "say" => json!({ "content": "hello" }),
+        "replace_schedule" => schedule(),
         "change_role" => json!({ "role": "admin" }),
         _ => panic!("add a body for {}", operation.name()),
     })

@@ -30,6 +30,7 @@ mod nesting;
 #[cfg(feature = "docs")]
 mod pages;
 mod readiness;
+mod schedules;
 mod socket;
 mod socket_ends;
 mod support;

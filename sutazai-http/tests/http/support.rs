@@ -14,10 +14,11 @@ use sutazai_core::domain::{AgentDescriptor, SnapshotPart, Step};
 use sutazai_core::engine::{Engine, EngineBuilder};
 use sutazai_core::identity::{Identity, IdentityConfig};
 use sutazai_core::memory::{
-    MemoryApiKeyStore, MemoryConversationStore, MemoryIdentityStore, MemoryTaskStore,
+    MemoryApiKeyStore, MemoryConversationStore, MemoryIdentityStore, MemoryScheduleStore, MemoryTaskStore,
 };
 use sutazai_core::model_gate::ModelGateConfig;
 use sutazai_core::ports::{Agent, AgentContext, Clock, MetricSource, ModelBackend, SystemClock};
+use sutazai_core::schedules::Schedules;
 use sutazai_core::testing::ManualClock;
 use sutazai_core::{Error, Result};
 use sutazai_http::auth::{Argon2Cost, Argon2PasswordHasher, JwtTokenSigner};
@@ -175,8 +176,11 @@ impl Server {
         let engine = engine.build().unwrap();
         engine.start();
         let chat = Chat::new(Arc::new(MemoryConversationStore::new()), engine.clone());
-        let app =
-            App::new(engine, with_users.then(|| identity.clone())).protected(protection).with_chat(chat);
+        let schedules = Schedules::new(Arc::new(MemoryScheduleStore::new()), engine.clone());
+        let app = App::new(engine, with_users.then(|| identity.clone()))
+            .protected(protection)
+            .with_chat(chat)
+            .with_schedules(schedules);
         Self::of(app, identity, gate, config, placed).await
     }
 

@@ -101,6 +101,36 @@ async fn the_same_key_gives_the_same_task() {
 }
 
 #[tokio::test]
+async fn a_unique_key_gives_the_task_that_stands() {
+    let server = Server::start().await;
+    let [ada, eve] = [server.user("ada").await, server.user("eve").await];
+    let body = json!({ "agent": "worker", "payload": { "mode": "gate" }, "unique_key": "nightly" });
+    let first = success(ada.post("/api/v1/tasks", &body).await, 202).await;
+    assert_eq!(first["unique_key"], "nightly");
+    let mut other = body.clone();
+    other["priority"] = json!(9);
+    let again = success(ada.post("/api/v1/tasks", &other).await, 202).await;
+    assert_eq!((&again["id"], &again["priority"]), (&first["id"], &json!(5)));
+    let foreign = success(eve.post("/api/v1/tasks", &body).await, 202).await;
+    assert_ne!(foreign["id"], first["id"], "the key of another user");
+    let id = first["id"].as_str().unwrap();
+    success(ada.post(&format!("/api/v1/tasks/{id}/cancel"), &json!({})).await, 200).await;
+    while ada.task(id).await["status"] != "cancelled" {
+        tokio::task::yield_now().await;
+    }
+    let next = success(ada.post("/api/v1/tasks", &body).await, 202).await;
+    assert_ne!(next["id"], first["id"]);
+
+    other["idempotency_key"] = json!("once");
+    names(ada.post("/api/v1/tasks", &other).await, 422, "invalid_input", "unique_key").await;
+    for bad in ["", &"x".repeat(201)] {
+        other = body.clone();
+        other["unique_key"] = json!(bad);
+        names(ada.post("/api/v1/tasks", &other).await, 422, "invalid_input", "unique_key").await;
+    }
+}
+
+#[tokio::test]
 async fn a_task_is_sent_again_only_when_it_has_changed() {
     let server = Server::start().await;
     let ada = server.user("ada").await;

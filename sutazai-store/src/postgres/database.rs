@@ -24,6 +24,7 @@ use super::identity_store::PostgresIdentityStore;
 use super::limit::{Framing, Limit};
 use super::metric_store::PostgresMetricStore;
 use super::relay_store::PostgresRelayStore;
+use super::schedule_store::PostgresScheduleStore;
 use super::schema::bring_up;
 use super::task_store::PostgresTaskStore;
 use super::transaction::{begin, end};
@@ -79,6 +80,7 @@ pub(crate) async fn open(url: &str, listen_url: Option<&str>) -> Result<Stores> 
         identity: Arc::new(PostgresIdentityStore::new(database.clone())),
         api_keys: Arc::new(PostgresApiKeyStore::new(database.clone())),
         conversations: Arc::new(PostgresConversationStore::new(database.clone())),
+        schedules: Arc::new(PostgresScheduleStore::new(database.clone())),
         metrics: Arc::new(PostgresMetricStore::new(database.clone())),
         relays: Arc::new(PostgresRelayStore::new(database.clone())),
         clock: Arc::new(PostgresClock::start(database).await?),

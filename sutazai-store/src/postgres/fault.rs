@@ -32,8 +32,10 @@ pub(super) fn may_pass(fault: &Fault) -> bool {
     match fault {
         Fault::Ours(error) => error.kind() == ErrorKind::Busy,
         Fault::Database(error) => {
-            // serialization_failure, deadlock_detected
-            database_error(error).is_some_and(|e| matches!(e.code(), "40001" | "40P01"))
+            // serialization_failure, deadlock_detected, and a unique key that somebody took since it was looked for.
+            database_error(error).is_some_and(|e| {
+                matches!(e.code(), "40001" | "40P01") || e.constraint() == Some("tasks_unique_key")
+            })
         }
     }
 }

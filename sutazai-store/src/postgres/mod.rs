@@ -9,12 +9,15 @@
 //! * `wake_ups`: LISTEN and NOTIFY,
 //! * `record`: a task as a row, `text`: texts in it that PostgreSQL has no place for,
 //! * `rows`: what the rules of changing tasks need,
-//! * `reads`: the hot reads of tasks, `queue`: the hot statements of the queue, and its other writes,
-//! * `task_store`, `identity_store`, `api_key_store`, `conversation_store`, `metric_store`, `relay_store`: the ports,
+//! * `claim`: whose tasks a worker gets, `reads`: the hot reads of tasks, `queue`: the other writes of the queue, `prune`:
+//!   what is forgotten,
+//! * `task_store`, `identity_store`, `api_key_store`, `conversation_store`, `schedule_store`, `metric_store`,
+//!   `relay_store`: the ports,
 //! * `fault`: the one place where errors of the library become ours.
 
 mod address;
 mod api_key_store;
+mod claim;
 mod clock;
 mod conversation_store;
 mod database;
@@ -25,11 +28,13 @@ mod limit;
 mod metric_store;
 #[cfg(test)]
 mod plans;
+mod prune;
 mod queue;
 mod reads;
 mod record;
 mod relay_store;
 mod rows;
+mod schedule_store;
 mod schema;
 mod task_store;
 mod text;

@@ -4,9 +4,10 @@ use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, PgConnection, Row};
 use sutazai_core::domain::{NewTask, Task, TaskId};
 use sutazai_core::ports::{Clock, SystemClock};
+use uuid::Uuid;
 
+use super::claim::{HEADS, NEXT_DUE, TAKE_FROM};
 use super::database::Database;
-use super::queue::{CLAIM, NEXT_DUE};
 use super::reads::{BY_IDS, PAGES};
 use super::task_store::{FEED, FEED_OF_OWNER};
 use place::database;
@@ -15,17 +16,31 @@ use place::database;
 mod place;
 
 const FINISHED: i32 = 100_000;
+const PENDING: i32 = 100_000;
 
-/// The plan of a statement as JSON, having run it.
-async fn plan(connection: &mut PgConnection, explain: &str, claim: bool) -> Value {
-    let query = sqlx::query(AssertSqlSafe(explain.to_owned()));
+/// The plans of the statements of a claim for one lane, and of the look at when the next task is due, as JSON, having run
+/// them.
+async fn plans(connection: &mut PgConnection) -> [Value; 3] {
     let now = SystemClock.now();
     let agents = vec!["echo".to_owned()];
-    let query = match claim {
-        true => query.bind(now).bind(agents).bind(TaskId::new().0).bind(now).bind(10_i64),
-        false => query.bind(agents),
-    };
-    query.fetch_one(connection).await.unwrap().get::<Value, _>(0)
+    let explain =
+        |sql: &str| sqlx::query(AssertSqlSafe(format!("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql}")));
+    let heads = explain(HEADS).bind(Uuid::nil()).bind("").bind(-1_i16).bind(256_i64);
+    let due = explain(NEXT_DUE).bind(Uuid::nil()).bind("").bind(-1_i16).bind(&agents);
+    let take = explain(TAKE_FROM)
+        .bind(now)
+        .bind(Uuid::now_v7())
+        .bind(now)
+        .bind(vec![Uuid::nil()])
+        .bind(&agents)
+        .bind(vec![5_i16])
+        .bind(10_i64)
+        .bind(10_i64);
+    let mut plans = Vec::new();
+    for query in [heads, due, take] {
+        plans.push(query.fetch_one(&mut *connection).await.unwrap().get::<Value, _>(0));
+    }
+    plans.try_into().unwrap()
 }
 
 /// Every node of a plan.
@@ -65,14 +80,28 @@ fn assert_searched(plan: &Value, indices: &[&str]) {
     assert!(seen.contains(&"tasks_queue"), "{plan:#}");
 }
 
+/// Adds tasks in this status, of this owner.
+async fn fill(connection: &mut PgConnection, count: i32, status: &'static str, owner: Option<Uuid>) {
+    sqlx::query(
+        "INSERT INTO tasks (id, created_at, updated_at, run_at, timeout_seconds, max_attempts, status, priority,
+             awaited, agent, title, description, payload, owner)
+         SELECT gen_random_uuid(), now(), now(), now(), 300, 3, $2::task_status, 5, false, 'echo', '', '', '{}', $3
+         FROM generate_series(1, $1)",
+    )
+    .bind(count)
+    .bind(status)
+    .bind(owner)
+    .execute(connection)
+    .await
+    .unwrap();
+}
+
 #[tokio::test]
-async fn a_claim_searches_the_queue_alone_before_and_after_100_000_finished_tasks() {
+async fn a_claim_searches_the_queue_alone_whatever_is_finished_or_pending() {
     let url = database().await;
     let store = crate::open(&url).await.unwrap().tasks;
     let connections = Database::new(&url).unwrap();
     let new = |_| Task::pending(NewTask::new("echo", json!({})), None, None, SystemClock.now());
-    let claim = format!("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {CLAIM}");
-    let due = format!("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {NEXT_DUE}");
     let mut buffers = Vec::new();
     // The first plan is made over a table of which PostgreSQL knows nothing, the last one after it was analysed.
     for statistics in [false, false, true] {
@@ -81,20 +110,14 @@ async fn a_claim_searches_the_queue_alone_before_and_after_100_000_finished_task
         if statistics {
             sqlx::raw_sql("VACUUM ANALYZE tasks").execute(&mut *connection).await.unwrap();
         }
-        let plan_of_claim = plan(&mut connection, &claim, true).await;
-        assert_searched(&plan_of_claim, &["tasks_queue", "tasks_id"]);
-        buffers.push(plan_of_claim[0]["Plan"]["Shared Hit Blocks"].as_u64().unwrap());
-        assert_searched(&plan(&mut connection, &due, false).await, &["tasks_queue", "tasks_leases"]);
-        sqlx::query(
-            "INSERT INTO tasks (id, created_at, updated_at, run_at, timeout_seconds, max_attempts, status, priority,
-                 awaited, agent, title, description, payload)
-             SELECT gen_random_uuid(), now(), now(), now(), 300, 3, 'completed', 5, false, 'echo', '', '', '{}'
-             FROM generate_series(1, $1)",
-        )
-        .bind(FINISHED)
-        .execute(&mut *connection)
-        .await
-        .unwrap();
+        let [heads, due, take] = plans(&mut connection).await;
+        assert_searched(&heads, &["tasks_queue"]);
+        assert_searched(&due, &["tasks_queue", "tasks_leases"]);
+        assert_searched(&take, &["tasks_queue", "tasks_id"]);
+        let hit = |plan: &Value| plan[0]["Plan"]["Shared Hit Blocks"].as_u64().unwrap();
+        buffers.push(hit(&heads) + hit(&take));
+        fill(&mut connection, FINISHED, "completed", None).await;
+        fill(&mut connection, PENDING, "pending", Some(Uuid::now_v7())).await;
     }
     assert!(buffers[1] < buffers[0] + 200 && buffers[2] < buffers[0] + 200, "blocks read: {buffers:?}");
 }

@@ -6,68 +6,40 @@ use std::collections::{HashMap, HashSet};
 use chrono::{DateTime, SubsecRound, Utc};
 use sqlx::{PgConnection, Row};
 use sutazai_core::domain::{
-    Claim, ClaimKey, EventKind, Finish, NewEvent, Outcome as Ended, Task, TaskError, TaskId, TaskStatus,
+    ClaimKey, EventKind, Finish, NewEvent, Outcome as Ended, Task, TaskError, TaskId, TaskStatus,
 };
-use sutazai_core::ports::{ClaimRequest, LeaseState, WakeUp};
+use sutazai_core::ports::{LeaseState, WakeUp};
 use sutazai_core::{Error, ErrorKind};
 use uuid::Uuid;
 
 use super::fault::Outcome;
 use super::record::{columns, decode, insert};
-use super::rows::keys;
 use super::text::{json, kept};
 use super::transaction::Transaction;
 use crate::changes::{Changes, spent};
 use crate::rows::Record;
 
-/// Takes due tasks: `$1` now, `$2` agents, `$3` the worker, `$4` the end of the lease, `$5` how many.
-///
-/// One search in the queue's index for each priority: tasks of a high priority that are due only later are never
-/// walked over. The `LIMIT` that decides over the plan is constant, and the keys come as an array, so that there is no
-/// plan in which the table is read.
-pub(super) const CLAIM: &str = concat!(
-    "WITH claimed AS (
-        UPDATE tasks SET status = 'processing', attempt = attempt + 1, worker = $3, lease_until = $4,
-            started_at = $1, updated_at = $1, last_sequence = last_sequence + 1
-        WHERE id = ANY(ARRAY(
-            SELECT due.id FROM generate_series(9, 0, -1) AS level CROSS JOIN LATERAL (
-                SELECT id FROM tasks WHERE status = 'pending' AND waiting_for = 0
-                    AND priority = level::smallint AND run_at <= $1 AND agent = ANY($2)
-                ORDER BY run_at, id LIMIT 1000 FOR UPDATE SKIP LOCKED
-            ) AS due LIMIT $5))
-        RETURNING *
-    ), told AS (
-        INSERT INTO task_events (task_id, sequence, owner, at, kind)
-        SELECT id, last_sequence, owner, $1,
-            jsonb_build_object('type', 'status', 'status', 'processing', 'attempt', attempt)
-        FROM claimed
-    )
-    SELECT ",
-    columns!(),
-    " FROM claimed"
-);
+/// The task with its times as precise as they are kept.
+fn precise(task: &Task) -> Task {
+    let created_at = task.created_at.trunc_subsecs(6);
+    Task { run_at: task.run_at.trunc_subsecs(6), created_at, updated_at: created_at, ..task.clone() }
+}
 
-/// When the next task of these agents (`$1`) is due or the next lease runs out.
-pub(super) const NEXT_DUE: &str = "\
-    SELECT min(due) FROM (
-        SELECT (
-            SELECT run_at FROM tasks WHERE status = 'pending' AND waiting_for = 0
-                AND priority = level::smallint AND agent = ANY($1) ORDER BY run_at LIMIT 1
-        ) AS due FROM generate_series(0, 9) AS level
-        UNION ALL SELECT min(lease_until) FROM tasks WHERE status = 'processing'
-    ) AS all_due";
-
-/// Adds tasks, all or none; known idempotency keys give the earlier task.
-pub(super) async fn enqueue(connection: &mut PgConnection, tasks: &[Task]) -> Outcome<Vec<(Task, bool)>> {
-    let mut records = Vec::with_capacity(tasks.len());
+/// Adds tasks some of which have unique keys, all or none; known keys give the earlier task.
+pub(super) async fn enqueue_unique(transaction: &mut Transaction<'_>, tasks: &[Task]) -> Outcome<Vec<Task>> {
+    let mut changes = Changes::new(transaction);
+    let mut given = Vec::with_capacity(tasks.len());
     for task in tasks {
-        let mut task = task.clone();
-        // As precise as it is kept.
-        task.run_at = task.run_at.trunc_subsecs(6);
-        task.created_at = task.created_at.trunc_subsecs(6);
-        task.updated_at = task.created_at;
-        records.push(Record::new(task));
+        given.push(changes.add(precise(task)).await?);
     }
+    let stored = given.iter().filter_map(|id| changes.task(*id).cloned()).collect();
+    changes.flush().await?;
+    Ok(stored)
+}
+
+/// Adds tasks without unique keys, all or none; known idempotency keys give the earlier task.
+pub(super) async fn enqueue(connection: &mut PgConnection, tasks: &[Task]) -> Outcome<Vec<(Task, bool)>> {
+    let records: Vec<Record> = tasks.iter().map(|task| Record::new(precise(task))).collect();
     let added = insert(connection, &records.iter().collect::<Vec<_>>()).await?;
     let added: HashSet<TaskId> = added.into_iter().collect();
     if added.len() == records.len() {
@@ -131,44 +103,6 @@ pub(super) async fn with_ids(connection: &mut PgConnection, tasks: &[Task]) -> O
     rows.iter().map(|row| decode(row).map(|record| record.task)).collect()
 }
 
-/// Takes due tasks under a lease.
-pub(super) async fn claim(connection: &mut PgConnection, request: &ClaimRequest) -> Outcome<Vec<Claim>> {
-    let rows = sqlx::query(CLAIM)
-        .bind(request.now)
-        .bind(&request.agents)
-        .bind(request.worker.0)
-        .bind(request.now + request.lease)
-        .bind(i64::from(request.limit))
-        .fetch_all(&mut *connection)
-        .await?;
-    let mut tasks =
-        rows.iter().map(|row| decode(row).map(|record| record.task)).collect::<Outcome<Vec<_>>>()?;
-    tasks.sort_unstable_by_key(|task| (std::cmp::Reverse(task.priority), task.run_at, task.id));
-    // Only who has waited before has a state.
-    let parents: Vec<TaskId> = tasks.iter().filter(|task| task.state.is_some()).map(|task| task.id).collect();
-    let mut children =
-        if parents.is_empty() { HashMap::new() } else { children(connection, &parents).await? };
-    let claims =
-        tasks.into_iter().map(|task| Claim { children: children.remove(&task.id).unwrap_or_default(), task });
-    Ok(claims.collect())
-}
-
-/// What these tasks asked for last, in order.
-async fn children(connection: &mut PgConnection, parents: &[TaskId]) -> Outcome<HashMap<TaskId, Vec<Task>>> {
-    const CHILDREN: &str = concat!(
-        "SELECT ",
-        columns!(),
-        ", asked_by FROM (SELECT parent_id AS asked_by, position, child_id FROM task_waits
-            WHERE parent_id = ANY($1)) AS asked JOIN tasks ON id = child_id ORDER BY asked_by, position"
-    );
-    let rows = sqlx::query(CHILDREN).bind(keys(parents)).fetch_all(connection).await?;
-    let mut children: HashMap<TaskId, Vec<Task>> = HashMap::new();
-    for row in &rows {
-        children.entry(TaskId(row.try_get("asked_by")?)).or_default().push(decode(row)?.task);
-    }
-    Ok(children)
-}
-
 /// Prolongs leases.
 pub(super) async fn renew(
     connection: &mut PgConnection,
@@ -209,7 +143,12 @@ pub(super) async fn finish(
     finished: &[Finish],
     now: DateTime<Utc>,
 ) -> Outcome<Vec<Result<(), Error>>> {
-    let alone = finish_alone(transaction, finished, now).await?;
+    // Which task a unique key names depends on which have ended by then: that goes in the order of the outcomes.
+    let in_order = finished.iter().any(|finish| match &finish.outcome {
+        Ended::Wait { children, .. } => children.iter().any(|child| child.unique_key.is_some()),
+        _ => false,
+    });
+    let alone = if in_order { HashSet::new() } else { finish_alone(transaction, finished, now).await? };
     let mut answers = Vec::with_capacity(finished.len());
     let mut changes = Changes::new(transaction);
     let rest = |index: &usize| !alone.contains(index);

@@ -17,7 +17,7 @@ use crate::rows::Record;
 macro_rules! columns {
     () => {
         "id, owner, agent, title, description, payload, priority, timeout_seconds, max_attempts, run_at, \
-         idempotency_key, status::text, attempt, failures, result, error, state, parent_id, waiting_for, \
+         idempotency_key, unique_key, status::text, attempt, failures, result, error, state, parent_id, waiting_for, \
          cancel_requested, worker, lease_until, created_at, updated_at, started_at, finished_at, \
          trace, last_sequence, awaited"
     };
@@ -39,6 +39,7 @@ pub(super) fn decode(row: &PgRow) -> Outcome<Record> {
         max_attempts: at.get::<i32>()?.unsigned_abs(),
         run_at: at.get()?,
         idempotency_key: at.get::<Option<String>>()?.map(given),
+        unique_key: at.get::<Option<String>>()?.map(given),
         status: at.get::<&str>()?.parse()?,
         attempt: at.get::<i32>()?.unsigned_abs(),
         failures: at.get::<i32>()?.unsigned_abs(),
@@ -90,14 +91,15 @@ pub(super) async fn insert(connection: &mut PgConnection, added: &[&Record]) -> 
     const INSERT: &str = "\
         WITH added AS (
             INSERT INTO tasks (id, owner, parent_id, agent, title, description, payload, priority, timeout_seconds,
-                               max_attempts, run_at, idempotency_key, created_at, updated_at, awaited, trace)
+                               max_attempts, run_at, idempotency_key, unique_key, created_at, updated_at, awaited,
+                               trace)
             SELECT id, owner, parent_id, agent, title, description, payload::jsonb, priority, timeout_seconds,
-                   max_attempts, run_at, idempotency_key, created_at, created_at, awaited, trace
+                   max_attempts, run_at, idempotency_key, unique_key, created_at, created_at, awaited, trace
             FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[],
                         $8::smallint[], $9::integer[], $10::integer[], $11::timestamptz[], $12::text[],
-                        $13::timestamptz[], $14::boolean[], $15::text[])
+                        $13::timestamptz[], $14::boolean[], $15::text[], $16::text[])
                 AS new (id, owner, parent_id, agent, title, description, payload, priority, timeout_seconds,
-                        max_attempts, run_at, idempotency_key, created_at, awaited, trace)
+                        max_attempts, run_at, idempotency_key, created_at, awaited, trace, unique_key)
             ON CONFLICT (coalesce(owner, '00000000-0000-0000-0000-000000000000'), idempotency_key)
                 WHERE idempotency_key IS NOT NULL DO NOTHING
             RETURNING id, owner, created_at
@@ -123,6 +125,7 @@ pub(super) async fn insert(connection: &mut PgConnection, added: &[&Record]) -> 
         .bind(column.of(|task| task.created_at))
         .bind(added.iter().map(|record| record.awaited).collect::<Vec<_>>())
         .bind(column.of(|task| task.trace.as_ref().map(ToString::to_string)))
+        .bind(column.of(|task| task.unique_key.as_deref().map(kept)))
         .fetch_all(connection)
         .await?;
     rows.iter().map(|row| Ok(TaskId(row.try_get(0)?))).collect()

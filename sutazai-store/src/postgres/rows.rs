@@ -13,7 +13,7 @@ use super::fault::Outcome;
 use super::record::{columns, decode, insert, insert_events, update};
 use super::text::kept;
 use super::transaction::Transaction;
-use crate::rows::{Flush, Record, Rows};
+use crate::rows::{Flush, Record, Rows, UniqueKey};
 
 #[async_trait]
 impl Rows for Transaction<'_> {
@@ -31,6 +31,16 @@ impl Rows for Transaction<'_> {
         let owner = owner.map_or(Uuid::nil(), |owner| owner.0);
         let row =
             sqlx::query(BY_KEY).bind(owner).bind(kept(key)).fetch_optional(&mut *self.connection).await?;
+        Ok(row.map(|row| row.try_get(0)).transpose()?.map(TaskId))
+    }
+
+    async fn standing(&mut self, key: &UniqueKey) -> Outcome<Option<TaskId>> {
+        const STANDING: &str = "SELECT id FROM tasks \
+            WHERE coalesce(owner, '00000000-0000-0000-0000-000000000000') = $1 AND agent = $2 AND unique_key = $3 \
+            AND status IN ('pending', 'processing')";
+        let owner = key.owner.map_or(Uuid::nil(), |owner| owner.0);
+        let query = sqlx::query(STANDING).bind(owner).bind(&key.agent).bind(kept(&key.key));
+        let row = query.fetch_optional(&mut *self.connection).await?;
         Ok(row.map(|row| row.try_get(0)).transpose()?.map(TaskId))
     }
 
@@ -66,15 +76,15 @@ impl Rows for Transaction<'_> {
     }
 
     async fn write(&mut self, flush: Flush<'_>) -> Outcome<()> {
+        if !flush.changed.is_empty() {
+            update(self.connection, &flush.changed).await?;
+        }
         if !flush.added.is_empty() {
             let added = insert(self.connection, &flush.added).await?;
             if added.len() < flush.added.len() {
                 let meanwhile = "a task with the same idempotency key was added at the same moment";
                 Err(Error::new(ErrorKind::Busy, meanwhile))?;
             }
-        }
-        if !flush.changed.is_empty() {
-            update(self.connection, &flush.changed).await?;
         }
         // A task's first event is written with it.
         let events: Vec<_> = flush.events.iter().filter(|(_, event)| event.sequence > 1).collect();

@@ -7,8 +7,8 @@ use chrono::{DateTime, Utc};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Postgres, QueryBuilder, Row};
 use sutazai_core::domain::{
-    Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Task, TaskCount, TaskEvent, TaskId,
-    TaskPage, TaskQuery, TaskStatistics, TaskStatus, UserId,
+    Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Prune, Pruned, Task, TaskCount, TaskEvent,
+    TaskId, TaskPage, TaskQuery, TaskStatistics, TaskStatus, UserId,
 };
 use sutazai_core::ports::{ClaimRequest, LeaseState, TaskStore, WakeUp, count_entered};
 use sutazai_core::{ErrorKind, Result};
@@ -18,11 +18,11 @@ use super::database::Database;
 use super::fault::Outcome;
 use super::grouped::Grouped;
 use super::limit::Limit;
-use super::queue;
 use super::reads::{self, Listing};
 use super::record::{columns, decode, decode_event, decode_feed_event, position};
 use super::transaction::Transaction;
 use super::wake_ups::WakeUps;
+use super::{claim, prune, queue};
 
 /// The feed of all: `$1` and `$2` transaction and number after which, `$3` how many.
 ///
@@ -120,9 +120,15 @@ impl TaskStore for PostgresTaskStore {
     }
 
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claim>> {
-        let work =
-            self.database.run(request, |connection, request| Box::pin(queue::claim(connection, request)));
-        let claims = work.await?;
+        let claims = if request.limits.are_set() {
+            let work =
+                self.database.write(request, |tx, request| Box::pin(claim::claim_limited(tx, request)));
+            work.await?.0
+        } else {
+            let work =
+                self.database.run(request, |connection, request| Box::pin(claim::claim(connection, request)));
+            work.await?
+        };
         claims.iter().for_each(|claim| count_entered(&claim.task.agent, TaskStatus::Processing));
         self.wake_ups.send(claims.iter().map(|claim| WakeUp::Task(claim.task.id)).collect());
         Ok(claims)
@@ -152,7 +158,7 @@ impl TaskStore for PostgresTaskStore {
     }
 
     async fn next_due(&self, agents: &[String]) -> Result<Option<DateTime<Utc>>> {
-        self.database.run(agents, |connection, agents| Box::pin(due(connection, agents))).await
+        self.database.run(agents, |connection, agents| Box::pin(claim::next_due(connection, agents))).await
     }
 
     async fn cancel(&self, id: TaskId, now: DateTime<Utc>) -> Result<Task> {
@@ -168,6 +174,11 @@ impl TaskStore for PostgresTaskStore {
     async fn delete(&self, id: TaskId) -> Result<()> {
         let done = self.database.write(&id, |tx, id| Box::pin(queue::delete(tx, *id))).await;
         done.map(|done| self.told(done))
+    }
+
+    async fn prune(&self, look: &Prune) -> Result<Pruned> {
+        let done = self.database.write(look, |tx, look| Box::pin(prune::prune(tx, look))).await;
+        done.map(|(pruned, _)| pruned)
     }
 
     async fn append(&self, claim: &ClaimKey, events: Vec<NewEvent>) -> Result<()> {
@@ -196,6 +207,10 @@ impl TaskStore for PostgresTaskStore {
 
     async fn feed_end(&self) -> Result<EventPosition> {
         self.database.run(&(), |connection, ()| Box::pin(end_of_feed(connection))).await
+    }
+
+    async fn feed_begin(&self) -> Result<EventPosition> {
+        self.database.run(&(), |connection, ()| Box::pin(prune::feed_begin(connection))).await
     }
 
     fn subscribe(&self) -> broadcast::Receiver<WakeUp> {
@@ -234,6 +249,13 @@ async fn enqueue_each(
 }
 
 async fn enqueue(database: &Database, wake_ups: &WakeUps, tasks: &[Task], limit: Limit) -> Result<Vec<Task>> {
+    if tasks.iter().any(|task| task.unique_key.is_some()) {
+        let work =
+            database.write_within(limit, tasks, |tx, tasks| Box::pin(queue::enqueue_unique(tx, tasks)));
+        let (stored, news) = work.await?;
+        wake_ups.send(news);
+        return Ok(stored);
+    }
     let stored = database.within(limit, add(database, tasks, limit)).await?;
     let added = || stored.iter().filter(|(_, added)| *added).map(|(task, _)| task);
     added().for_each(|task| count_entered(&task.agent, TaskStatus::Pending));
@@ -319,10 +341,6 @@ async fn counted(transaction: &mut Transaction<'_>) -> Outcome<TaskStatistics> {
     counts.sort_by(|one, other| (&one.agent, one.status).cmp(&(&other.agent, other.status)));
     let oldest = sqlx::query(OLDEST).fetch_one(&mut *transaction.connection).await?;
     Ok(TaskStatistics { counts, oldest_pending: oldest.try_get(0)? })
-}
-
-async fn due(connection: &mut PgConnection, agents: &[String]) -> Outcome<Option<DateTime<Utc>>> {
-    Ok(sqlx::query(queue::NEXT_DUE).bind(agents).fetch_one(connection).await?.try_get(0)?)
 }
 
 async fn events(

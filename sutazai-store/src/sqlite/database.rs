@@ -16,6 +16,7 @@ use super::fault::Fault;
 use super::identity_store::SqliteIdentityStore;
 use super::metric_store::SqliteMetricStore;
 use super::relay_store::SqliteRelayStore;
+use super::schedule_store::SqliteScheduleStore;
 use super::schema::migrate_up;
 use super::statement::connect_options;
 use super::task_store::SqliteTaskStore;
@@ -70,6 +71,7 @@ pub(crate) async fn open(path: &Path) -> Result<Stores> {
         identity: Arc::new(SqliteIdentityStore::new(database.clone())),
         api_keys: Arc::new(SqliteApiKeyStore::new(database.clone())),
         conversations: Arc::new(SqliteConversationStore::new(database.clone())),
+        schedules: Arc::new(SqliteScheduleStore::new(database.clone())),
         metrics: Arc::new(SqliteMetricStore::new(database.clone())),
         relays: Arc::new(SqliteRelayStore::new(database)),
         clock: Arc::new(SystemClock),

@@ -6,8 +6,9 @@
 //! * `statement`: statements over many rows, and how values stand in columns,
 //! * `record`: a task as a row,
 //! * `rows`: what the rules of changing tasks need,
-//! * `queue`: the writes of the queue,
-//! * `task_store`, `identity_store`, `api_key_store`, `conversation_store`, `metric_store`, `relay_store`: the
+//! * `lanes`: what the rules of taking turns need,
+//! * `queue`: the writes of the queue, `prune`: what is forgotten,
+//! * `task_store`, `identity_store`, `api_key_store`, `conversation_store`, `schedule_store`, `metric_store`, `relay_store`: the
 //!   ports,
 //! * `fault`: the one place where errors of the library become ours.
 
@@ -16,11 +17,14 @@ mod conversation_store;
 mod database;
 mod fault;
 mod identity_store;
+mod lanes;
 mod metric_store;
+mod prune;
 mod queue;
 mod record;
 mod relay_store;
 mod rows;
+mod schedule_store;
 mod schema;
 mod statement;
 mod task_store;

@@ -1,11 +1,8 @@
 //! The writes of the queue: each takes a transaction, loads, changes by the rules, and flushes.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
-use std::sync::{Arc, LazyLock};
 
 use chrono::{DateTime, Utc};
-use sqlx::AssertSqlSafe;
 use sutazai_core::Error;
 use sutazai_core::domain::{Claim, ClaimKey, Finish, NewEvent, Task, TaskId, TaskStatus};
 use sutazai_core::ports::{ClaimRequest, LeaseState};
@@ -16,24 +13,7 @@ use super::statement::nanos;
 use super::writer::Transaction;
 use crate::changes::Changes;
 use crate::rows::Record;
-
-/// Due tasks in the order in which they are claimed: `?1` now, `?2` agents as JSON, `?3` how many.
-///
-/// One search in the queue's index for each priority: tasks of a high priority that are due only later are
-/// never walked over.
-pub(super) static DUE: LazyLock<Arc<String>> = LazyLock::new(|| {
-    let mut sql = String::from(concat!("SELECT ", columns!(), " FROM tasks WHERE id IN ("));
-    for priority in (0..=9).rev() {
-        let _ = write!(
-            sql,
-            "SELECT id FROM (SELECT id FROM tasks INDEXED BY tasks_queue WHERE status = 'pending' \
-             AND waiting_for = 0 AND priority = {priority} AND run_at <= ?1 \
-             AND agent IN (SELECT value FROM json_each(?2)) ORDER BY run_at, id LIMIT ?3) {}",
-            if priority == 0 { "LIMIT ?3)" } else { "UNION ALL " },
-        );
-    }
-    Arc::new(sql)
-});
+use crate::turns::pick;
 
 /// Adds tasks, all or none; known idempotency keys give the earlier task.
 pub(super) async fn enqueue(transaction: &mut Transaction, tasks: Vec<Task>) -> Outcome<Vec<Task>> {
@@ -49,22 +29,11 @@ pub(super) async fn enqueue(transaction: &mut Transaction, tasks: Vec<Task>) -> 
 
 /// Takes due tasks under a lease.
 pub(super) async fn claim(transaction: &mut Transaction, request: ClaimRequest) -> Outcome<Vec<Claim>> {
-    let rows = sqlx::query(AssertSqlSafe(Arc::clone(&DUE)))
-        .bind(nanos(request.now))
-        .bind(serde_json::to_string(&request.agents)?)
-        .bind(request.limit)
-        .fetch_all(&mut transaction.connection)
-        .await?;
+    let due = pick(transaction, &request).await?;
     let mut changes = Changes::new(transaction);
-    let mut due = Vec::with_capacity(rows.len());
-    for row in &rows {
-        let record = Record::decode(row)?;
-        due.push((std::cmp::Reverse(record.task.priority), record.task.run_at, record.task.id));
-        changes.keep(record);
-    }
-    due.sort_unstable();
+    changes.load(due.iter().copied()).await?;
     let lease_until = request.now + request.lease;
-    for (_, _, id) in &due {
+    for id in &due {
         changes.change(*id, request.now, |task| {
             task.status = TaskStatus::Processing;
             task.attempt += 1;
@@ -74,7 +43,7 @@ pub(super) async fn claim(transaction: &mut Transaction, request: ClaimRequest) 
         });
         changes.status_event(*id, request.now, None);
     }
-    let tasks: Vec<Task> = due.iter().filter_map(|(_, _, id)| changes.task(*id).cloned()).collect();
+    let tasks: Vec<Task> = due.iter().filter_map(|id| changes.task(*id).cloned()).collect();
     // Only who has waited before has a state.
     let parents: Vec<TaskId> = tasks.iter().filter(|task| task.state.is_some()).map(|task| task.id).collect();
     let mut children: HashMap<TaskId, Vec<Task>> = HashMap::new();
@@ -184,55 +153,4 @@ pub(super) async fn append(
         changes.event(claim.task, event.at, event.kind);
     }
     changes.flush().await
-}
-
-/// When the next task of these agents is due or the next lease runs out: `?1` agents as JSON.
-pub(super) static NEXT_DUE: LazyLock<Arc<String>> = LazyLock::new(|| {
-    let mut sql = String::from("SELECT min(due) FROM (");
-    for priority in 0..=9 {
-        let _ = write!(
-            sql,
-            "SELECT * FROM (SELECT run_at AS due FROM tasks INDEXED BY tasks_queue WHERE status = 'pending' \
-             AND waiting_for = 0 AND priority = {priority} AND agent IN (SELECT value FROM json_each(?1)) \
-             ORDER BY run_at LIMIT 1) UNION ALL "
-        );
-    }
-    sql.push_str("SELECT min(lease_until) FROM tasks INDEXED BY tasks_leases WHERE status = 'processing')");
-    Arc::new(sql)
-});
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use sqlx::{Connection, Row, SqliteConnection};
-
-    /// How SQLite means to run a statement.
-    async fn plan(sql: &str) -> String {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("plan.db");
-        super::super::migrate_up(&path).await.unwrap();
-        let options = super::super::statement::connect_options(&path);
-        let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
-        let query = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}")));
-        let rows = query.bind(0_i64).bind("[]").bind(1_i64).fetch_all(&mut connection).await.unwrap();
-        rows.iter().map(|row| row.get::<String, _>(3)).collect::<Vec<_>>().join("\n")
-    }
-
-    #[tokio::test]
-    async fn due_tasks_are_searched_and_never_scanned() {
-        let plan = plan(&DUE).await;
-        let searches =
-            plan.matches("SEARCH tasks USING COVERING INDEX tasks_queue (priority=? AND run_at<?)");
-        assert_eq!(searches.count(), 10, "{plan}");
-        assert!(!plan.contains("SCAN tasks") && !plan.contains("TEMP B-TREE"), "{plan}");
-    }
-
-    #[tokio::test]
-    async fn the_next_due_task_is_searched_and_never_scanned() {
-        let plan = plan(&NEXT_DUE.replace("?1", "?2")).await;
-        let searches = plan.matches("SEARCH tasks USING COVERING INDEX tasks_queue (priority=?)");
-        assert_eq!(searches.count(), 10, "{plan}");
-        assert!(plan.contains("USING COVERING INDEX tasks_leases"), "{plan}");
-        assert!(!plan.contains("TEMP B-TREE"), "{plan}");
-    }
 }

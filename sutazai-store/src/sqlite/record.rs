@@ -17,7 +17,7 @@ use crate::rows::Record;
 macro_rules! columns {
     () => {
         "id, owner, agent, title, description, payload, priority, timeout_seconds, max_attempts, run_at, \
-         idempotency_key, status, attempt, failures, result, error, state, parent_id, waiting_for, \
+         idempotency_key, unique_key, status, attempt, failures, result, error, state, parent_id, waiting_for, \
          cancel_requested, worker, lease_until, created_at, updated_at, started_at, finished_at, \
          trace, last_sequence, awaited"
     };
@@ -25,7 +25,7 @@ macro_rules! columns {
 pub(super) use columns;
 
 /// How many columns that are.
-const COLUMNS: usize = 29;
+const COLUMNS: usize = 30;
 
 /// Adds rows.
 pub(super) const INSERT: (&str, usize, &str) =
@@ -61,6 +61,7 @@ impl Record {
             max_attempts: at.get()?,
             run_at: instant(at.get()?),
             idempotency_key: at.get()?,
+            unique_key: at.get()?,
             status: at.get::<&str>()?.parse()?,
             attempt: at.get()?,
             failures: at.get()?,
@@ -95,6 +96,7 @@ impl Record {
         to.add(task.max_attempts)?;
         to.add(nanos(task.run_at))?;
         to.add(task.idempotency_key.as_deref())?;
+        to.add(task.unique_key.as_deref())?;
         to.add(task.status.as_str())?;
         to.add(task.attempt)?;
         to.add(task.failures)?;

@@ -11,7 +11,7 @@ use super::fault::Outcome;
 use super::record::{INSERT, INSERT_EVENTS, UPDATE, bind_event, columns};
 use super::statement::bulk;
 use super::writer::Transaction;
-use crate::rows::{Flush, Record, Rows};
+use crate::rows::{Flush, Record, Rows, UniqueKey};
 
 #[async_trait]
 impl Rows for Transaction {
@@ -25,6 +25,16 @@ impl Rows for Transaction {
         const BY_KEY: &str =
             "SELECT id FROM tasks WHERE ifnull(owner, x'') = ifnull(?, x'') AND idempotency_key = ?";
         let query = sqlx::query(BY_KEY).bind(owner.map(|owner| owner.0)).bind(key);
+        let row = query.fetch_optional(&mut self.connection).await?;
+        Ok(row.map(|row| row.try_get(0)).transpose()?.map(TaskId))
+    }
+
+    async fn standing(&mut self, key: &UniqueKey) -> Outcome<Option<TaskId>> {
+        const STANDING: &str = "SELECT id FROM tasks INDEXED BY tasks_unique_key \
+            WHERE ifnull(owner, x'') = ifnull(?, x'') AND agent = ? AND unique_key = ? \
+            AND status IN ('pending', 'processing')";
+        let query =
+            sqlx::query(STANDING).bind(key.owner.map(|owner| owner.0)).bind(&key.agent).bind(&key.key);
         let row = query.fetch_optional(&mut self.connection).await?;
         Ok(row.map(|row| row.try_get(0)).transpose()?.map(TaskId))
     }
@@ -69,8 +79,8 @@ impl Rows for Transaction {
 
     async fn write(&mut self, flush: Flush<'_>) -> Outcome<()> {
         let connection = &mut self.connection;
-        bulk(connection, INSERT, &flush.added, |record, to| record.bind(to)).await?;
         bulk(connection, UPDATE, &flush.changed, |record, to| record.bind_changes(to)).await?;
+        bulk(connection, INSERT, &flush.added, |record, to| record.bind(to)).await?;
         bulk(connection, INSERT_EVENTS, flush.events, bind_event).await?;
         Ok(())
     }

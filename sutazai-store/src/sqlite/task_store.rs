@@ -1,24 +1,24 @@
 //! [`TaskStore`] over SQLite: reads go to the pool of readers, writes to the one writer.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use sqlx::sqlite::SqliteRow;
-use sqlx::{AssertSqlSafe, QueryBuilder, Row, Sqlite};
+use sqlx::{QueryBuilder, Row, Sqlite};
 use sutazai_core::Result;
 use sutazai_core::domain::{
-    Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Task, TaskCount, TaskEvent, TaskId,
-    TaskPage, TaskQuery, TaskStatistics, UserId,
+    Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Prune, Pruned, Task, TaskCount, TaskEvent,
+    TaskId, TaskPage, TaskQuery, TaskStatistics, UserId,
 };
 use sutazai_core::ports::{ClaimRequest, LeaseState, TaskStore, WakeUp};
 use tokio::sync::broadcast;
+use uuid::Uuid;
 
 use super::database::Database;
 use super::fault::{Fault, Outcome};
-use super::queue;
+use super::lanes::NEXT_DUE;
 use super::record::{columns, decode_event, decode_feed_event};
 use super::statement::{instant, nanos};
+use super::{prune, queue};
 use crate::rows::Record;
 
 /// The feed of all: `?1` after, `?2` how many.
@@ -100,7 +100,10 @@ impl SqliteTaskStore {
     }
 
     async fn due(&self, agents: &[String]) -> Outcome<Option<DateTime<Utc>>> {
-        let row = sqlx::query(AssertSqlSafe(Arc::clone(&queue::NEXT_DUE)))
+        let row = sqlx::query(NEXT_DUE)
+            .bind(Uuid::nil())
+            .bind("")
+            .bind(-1)
             .bind(serde_json::to_string(agents)?)
             .fetch_one(self.database.readers())
             .await?;
@@ -202,6 +205,11 @@ impl TaskStore for SqliteTaskStore {
         self.database.writer().run(move |tx| Box::pin(queue::delete(tx, id))).await
     }
 
+    async fn prune(&self, look: &Prune) -> Result<Pruned> {
+        let look = look.clone();
+        self.database.writer().run(|tx| Box::pin(prune::prune(tx, look))).await
+    }
+
     async fn append(&self, claim: &ClaimKey, events: Vec<NewEvent>) -> Result<()> {
         let claim = *claim;
         self.database.writer().run(move |tx| Box::pin(queue::append(tx, claim, events))).await
@@ -224,6 +232,10 @@ impl TaskStore for SqliteTaskStore {
         self.read(self.end_of_feed().await)
     }
 
+    async fn feed_begin(&self) -> Result<EventPosition> {
+        self.read(prune::feed_begin(&self.database).await)
+    }
+
     fn subscribe(&self) -> broadcast::Receiver<WakeUp> {
         self.database.writer().subscribe()
     }
@@ -232,6 +244,7 @@ impl TaskStore for SqliteTaskStore {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sqlx::AssertSqlSafe;
 
     #[tokio::test]
     async fn the_feed_is_searched_and_never_scanned() {

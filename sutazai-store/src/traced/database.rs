@@ -11,6 +11,7 @@ use super::api_key_store::TracedApiKeyStore;
 use super::conversation_store::TracedConversationStore;
 use super::identity_store::TracedIdentityStore;
 use super::metric_store::TracedMetricStore;
+use super::schedule_store::TracedScheduleStore;
 use super::task_store::TracedTaskStore;
 use crate::Stores;
 
@@ -45,6 +46,7 @@ impl TracedDatabase {
                 database: database(),
                 store: stores.conversations,
             }),
+            schedules: Arc::new(TracedScheduleStore { database: database(), store: stores.schedules }),
             metrics: Arc::new(TracedMetricStore { database: database(), store: stores.metrics }),
             // No request asks it for anything.
             relays: stores.relays,

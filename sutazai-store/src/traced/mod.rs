@@ -6,6 +6,7 @@ mod conversation_store;
 mod database;
 mod identity_store;
 mod metric_store;
+mod schedule_store;
 mod task_store;
 
 pub(crate) use database::TracedDatabase;

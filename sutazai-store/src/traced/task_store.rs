@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use sutazai_core::Result;
 use sutazai_core::domain::{
-    Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Task, TaskEvent, TaskId, TaskPage,
-    TaskQuery, TaskStatistics, UserId,
+    Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Prune, Pruned, Task, TaskEvent, TaskId,
+    TaskPage, TaskQuery, TaskStatistics, UserId,
 };
 use sutazai_core::ports::{ClaimRequest, LeaseState, TaskStore, WakeUp};
 use tokio::sync::broadcast;
@@ -76,6 +76,10 @@ impl TaskStore for TracedTaskStore {
         self.database.traced("DELETE", "tasks", self.store.delete(id)).await
     }
 
+    async fn prune(&self, look: &Prune) -> Result<Pruned> {
+        self.database.traced("DELETE", "tasks", self.store.prune(look)).await
+    }
+
     async fn append(&self, claim: &ClaimKey, events: Vec<NewEvent>) -> Result<()> {
         self.database.traced("INSERT", "task_events", self.store.append(claim, events)).await
     }
@@ -91,6 +95,10 @@ impl TaskStore for TracedTaskStore {
         limit: u32,
     ) -> Result<Vec<FeedEvent>> {
         self.database.traced("SELECT", "task_events", self.store.feed_after(owner, after, limit)).await
+    }
+
+    async fn feed_begin(&self) -> Result<EventPosition> {
+        self.database.traced("SELECT", "task_events", self.store.feed_begin()).await
     }
 
     async fn feed_end(&self) -> Result<EventPosition> {

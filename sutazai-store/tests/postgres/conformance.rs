@@ -1,9 +1,10 @@
 //! `PostgresTaskStore`, `PostgresIdentityStore`, `PostgresApiKeyStore`, `PostgresConversationStore`,
-//! `PostgresMetricStore`, `PostgresRelayStore` and `PostgresClock` against the suites of their ports, each part over a new
-//! database.
+//! `PostgresScheduleStore`, `PostgresMetricStore`, `PostgresRelayStore` and `PostgresClock` against the suites of their
+//! ports, each part over a new database.
 
 use sutazai_core::testing::{
-    api_key_store, clock, conversation_store, identity_store, metric_store, relay_store, schedules, task_store,
+    api_key_store, clock, conversation_store, identity_store, metric_store, relay_store, schedule_store,
+    schedules, task_store,
 };
 use sutazai_store::Stores;
 
@@ -70,4 +71,9 @@ async fn the_task_store_bears_random_schedules() {
             panic!("{fault}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn schedule_store_conforms() {
+    schedule_store::run_all(|| async { open().await.schedules }).await;
 }

@@ -1,13 +1,15 @@
 //! Several servers and workers over one database: groups of writes, wake-ups between them, families under dispute.
 
-use std::collections::HashSet;
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::join_all;
 use serde_json::json;
 use sutazai_core::ErrorKind;
-use sutazai_core::domain::{Claim, Finish, NewTask, Outcome, Task, TaskStatus, WorkerId};
+use sutazai_core::domain::{
+    Claim, ConcurrencyLimits, Finish, NewTask, Outcome, Task, TaskStatus, UserId, WorkerId,
+};
 use sutazai_core::ports::{ClaimRequest, Clock, SystemClock, TaskStore, WakeUp};
 use tokio::sync::broadcast::Receiver;
 use tokio::time::timeout;
@@ -26,6 +28,8 @@ fn request(limit: u32) -> ClaimRequest {
         limit,
         lease,
         now: SystemClock.now(),
+        limits: ConcurrencyLimits::default(),
+        after: None,
     }
 }
 
@@ -82,6 +86,67 @@ async fn an_idempotency_key_names_one_task_whoever_asks_at_once() {
     });
     let ids: HashSet<_> = join_all(asked).await.into_iter().map(Result::unwrap).collect();
     assert_eq!(ids.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_unique_key_has_one_standing_task_whoever_asks_at_once() {
+    let url = database().await;
+    let stores = [open(&url).await, open(&url).await, open(&url).await];
+    let keyed = |n: usize| Task { unique_key: Some(format!("key-{}", n % 5)), ..task(n as u32) };
+    for round in 1..=10 {
+        let asked = (0..60).map(|n| {
+            let store = stores[n % 3].clone();
+            // Single ones, and batches that take the keys in different orders.
+            let batch = if n % 2 == 0 { vec![keyed(n)] } else { (n..n + 5).map(keyed).collect() };
+            tokio::spawn(async move { store.enqueue(batch).await.unwrap() })
+        });
+        let given: Vec<Task> = join_all(asked).await.into_iter().flat_map(Result::unwrap).collect();
+        let ids: HashSet<_> = given.iter().map(|task| task.id).collect();
+        assert_eq!(ids.len(), 5, "round {round}");
+        for id in ids {
+            stores[0].cancel(id, SystemClock.now()).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_hold_over_eight_stores_that_claim_at_once() {
+    let url = database().await;
+    let [ada, eve] = [(); 2].map(|()| Some(UserId::new()));
+    let limits = ConcurrencyLimits { per_owner: Some(4), per_agent: [("echo".to_owned(), 6)].into() };
+    let tasks: Vec<Task> =
+        (0..900).map(|n| Task { owner: [ada, eve, None][n % 3], ..task(n as u32) }).collect();
+    open(&url).await.enqueue(tasks).await.unwrap();
+    let held: Arc<Mutex<HashMap<Option<UserId>, u32>>> = Arc::default();
+    let workers = (0..8).map(|n| {
+        let (url, held, limits) = (url.clone(), held.clone(), limits.clone());
+        tokio::spawn(async move {
+            let store = open(&url).await;
+            let (mut after, mut done, mut idle) = (None, 0, 0);
+            while idle < 200 {
+                let request = ClaimRequest { limits: limits.clone(), after, ..request(n % 5 + 1) };
+                let claims = store.claim(&request).await.unwrap();
+                idle = if claims.is_empty() { idle + 1 } else { 0 };
+                after = claims.last().map_or(after, |claim| claim.task.owner);
+                {
+                    let mut held = held.lock().unwrap();
+                    claims.iter().for_each(|claim| *held.entry(claim.task.owner).or_default() += 1);
+                    assert!(held.values().all(|count| *count <= 4), "{held:?}");
+                    assert!(held.values().sum::<u32>() <= 6, "{held:?}");
+                }
+                SystemClock.sleep(Duration::from_millis(1)).await;
+                // Before the outcomes are recorded, which is when others may claim again.
+                claims
+                    .iter()
+                    .for_each(|claim| *held.lock().unwrap().get_mut(&claim.task.owner).unwrap() -= 1);
+                done += claims.len();
+                store.finish(claims.iter().map(completed).collect(), SystemClock.now()).await.unwrap();
+            }
+            done
+        })
+    });
+    let done: usize = join_all(workers).await.into_iter().map(Result::unwrap).sum();
+    assert_eq!(done, 900);
 }
 
 #[tokio::test(flavor = "multi_thread")]

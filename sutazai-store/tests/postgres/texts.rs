@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use serde_json::json;
-use sutazai_core::domain::{EventKind, Finish, NewEvent, NewTask, Outcome, Task, WorkerId};
+use sutazai_core::domain::{
+    ConcurrencyLimits, EventKind, Finish, NewEvent, NewTask, Outcome, Task, WorkerId,
+};
 use sutazai_core::ports::{ClaimRequest, Clock, SystemClock};
 
 use crate::place::database;
@@ -23,8 +25,15 @@ async fn a_nul_comes_back_wherever_it_stood() {
     assert_eq!(again, std::slice::from_ref(&task));
 
     let (worker, lease) = (WorkerId::new(), Duration::from_secs(9));
-    let request =
-        ClaimRequest { worker, agents: vec!["echo".into()], limit: 1, lease, now: SystemClock.now() };
+    let request = ClaimRequest {
+        worker,
+        agents: vec!["echo".into()],
+        limit: 1,
+        lease,
+        now: SystemClock.now(),
+        limits: ConcurrencyLimits::default(),
+        after: None,
+    };
     let claim = stores.tasks.claim(&request).await.unwrap().remove(0).key();
     let said = EventKind::Text { text: "one\0two".into() };
     stores.tasks.append(&claim, vec![NewEvent { at: now, kind: said.clone() }]).await.unwrap();

@@ -1,13 +1,14 @@
-//! `SqliteTaskStore`, `SqliteIdentityStore`, `SqliteApiKeyStore`, `SqliteConversationStore`, `SqliteMetricStore` and
-//! `SqliteRelayStore` against the suites of their ports, each part over a new file.
+//! `SqliteTaskStore`, `SqliteIdentityStore`, `SqliteApiKeyStore`, `SqliteConversationStore`, `SqliteScheduleStore`,
+//! `SqliteMetricStore` and `SqliteRelayStore` against the suites of their ports, each part over a new file.
 //!
 //! They are opened as programs open them, so that `TracedTaskStore`, `TracedIdentityStore`, `TracedApiKeyStore`,
-//! `TracedConversationStore` and `TracedMetricStore` around them are held against the suites too.
+//! `TracedConversationStore`, `TracedScheduleStore` and `TracedMetricStore` around them are held against the suites too.
 
 use std::sync::{Arc, Mutex};
 
 use sutazai_core::testing::{
-    api_key_store, conversation_store, identity_store, metric_store, relay_store, schedules, task_store,
+    api_key_store, conversation_store, identity_store, metric_store, relay_store, schedule_store, schedules,
+    task_store,
 };
 use sutazai_store::Stores;
 
@@ -85,4 +86,10 @@ async fn the_task_store_bears_random_schedules() {
             panic!("{fault}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn schedule_store_conforms() {
+    let places = Places::default();
+    schedule_store::run_all(|| async { places.open().await.schedules }).await;
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use sutazai_core::ErrorKind;
-use sutazai_core::domain::{Finish, NewTask, Outcome, Task, TaskId, WorkerId};
+use sutazai_core::domain::{ConcurrencyLimits, Finish, NewTask, Outcome, Task, TaskId, WorkerId};
 use sutazai_core::ports::{ClaimRequest, Clock, SystemClock, TaskStore};
 
 const DIRECTORY: &str = "SUTAZAI_SMALL_DISK";
@@ -65,7 +65,15 @@ async fn on_the_small_disk() {
     assert_whole(&*store, &acknowledged).await;
     let now = SystemClock.now();
     let (worker, lease) = (WorkerId::new(), Duration::from_secs(9));
-    let request = ClaimRequest { worker, agents: vec!["echo".into()], limit: 1, lease, now };
+    let request = ClaimRequest {
+        worker,
+        agents: vec!["echo".into()],
+        limit: 1,
+        lease,
+        now,
+        limits: ConcurrencyLimits::default(),
+        after: None,
+    };
     let claim = store.claim(&request).await.unwrap().remove(0).key();
     let finish = Finish { claim, outcome: Outcome::Completed(json!(null)) };
     store.finish(vec![finish], now).await.unwrap().remove(0).unwrap();

@@ -3,35 +3,39 @@
 //! Every change of a status goes through [`Queue::enter`], so that the event, the ready queue, the leases and the
 //! wake-ups can never disagree with the record.
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 
 use chrono::{DateTime, Utc};
 
 use crate::domain::{
-    Claim, ClaimKey, EventKind, EventPosition, FeedEvent, Outcome, Task, TaskCount, TaskError, TaskEvent,
-    TaskId, TaskPage, TaskQuery, TaskStatistics, TaskStatus, UserId,
+    Claim, ClaimKey, EventKind, EventPosition, FeedEvent, Outcome, Prune, Pruned, Room, Task, TaskCount,
+    TaskError, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatistics, TaskStatus, UserId,
 };
 use crate::error::{Error, ErrorKind, Result};
-use crate::ports::{ClaimRequest, LeaseState, WakeUp, count_entered};
+use crate::ports::{ClaimRequest, LeaseState, WakeUp, count_entered, unique_key_taken};
 
-type ReadyKey = (Reverse<u8>, DateTime<Utc>, TaskId);
+type UniqueKey = (Option<UserId>, String, String);
+type Rank = (DateTime<Utc>, DateTime<Utc>, TaskId);
 
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     tasks: BTreeMap<TaskId, Task>,
     feed: BTreeMap<EventPosition, FeedEvent>,
     feed_end: EventPosition,
+    /// After the last event that was pruned.
+    feed_begin: EventPosition,
     /// Where a task's events stand in the feed: sequence 1 first.
     events: HashMap<TaskId, Vec<EventPosition>>,
     /// Pending and waiting for no child, not known to be due yet, by the time at which they will be.
     later: BTreeSet<(DateTime<Utc>, TaskId)>,
-    /// Those that were due at some claim, in the order in which they are claimed.
-    ready: BTreeSet<ReadyKey>,
+    /// Those that were due at some claim, by owner in the order in which they are claimed.
+    ready: BTreeMap<Option<UserId>, BTreeSet<Rank>>,
     /// Processing, by the end of the lease.
     leases: BTreeSet<(DateTime<Utc>, TaskId)>,
     keys: HashMap<(Option<UserId>, String), TaskId>,
+    /// The pending and processing tasks that have a unique key.
+    standing: HashMap<UniqueKey, TaskId>,
     /// Parent to the children it waits or waited for, in the order asked for.
     children: HashMap<TaskId, Vec<TaskId>>,
     /// Child to those who wait for it.
@@ -45,10 +49,13 @@ impl Queue {
         std::mem::take(&mut self.wake_ups)
     }
 
-    /// Adds a task, or gives the one that its idempotency key already names.
+    /// Adds a task, or gives the one that its idempotency or unique key already names.
     pub(super) fn enqueue(&mut self, task: Task) -> TaskId {
         let key = task.idempotency_key.clone().map(|key| (task.owner, key));
         if let Some(known) = key.as_ref().and_then(|key| self.keys.get(key)) {
+            return *known;
+        }
+        if let Some(known) = unique_key(&task).and_then(|key| self.standing.get(&key)) {
             return *known;
         }
         let (id, at) = (task.id, task.created_at);
@@ -60,12 +67,13 @@ impl Queue {
         id
     }
 
-    /// The first of these whose id is taken, unless its idempotency key makes it a known task.
+    /// The first of these whose id is taken, unless its idempotency or unique key makes it a known task.
     pub(super) fn taken(&self, tasks: &[Task]) -> Option<TaskId> {
-        let (mut ids, mut keys) = (BTreeSet::new(), BTreeSet::new());
+        let (mut ids, mut keys, mut unique) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         let mut added = tasks.iter().filter(|task| {
             let key = task.idempotency_key.clone().map(|key| (task.owner, key));
             key.is_none_or(|key| !self.keys.contains_key(&key) && keys.insert(key))
+                && unique_key(task).is_none_or(|key| !self.standing.contains_key(&key) && unique.insert(key))
         });
         added.find(|task| self.tasks.contains_key(&task.id) || !ids.insert(task.id)).map(|task| task.id)
     }
@@ -109,18 +117,42 @@ impl Queue {
     pub(super) fn claim(&mut self, request: &ClaimRequest) -> Vec<Claim> {
         while let Some((run_at, id)) = self.later.first().copied().filter(|(at, _)| *at <= request.now) {
             self.later.remove(&(run_at, id));
-            let priority = self.tasks.get(&id).map(|task| (Reverse(task.priority), run_at, id));
-            self.ready.extend(priority);
+            if let Some(task) = self.tasks.get(&id) {
+                self.ready.entry(task.owner).or_default().insert(task.rank());
+            }
         }
-        let due: Vec<TaskId> = self
-            .ready
-            .iter()
-            .filter(|(_, run_at, _)| *run_at <= request.now)
-            .map(|(_, _, id)| *id)
-            .filter(|id| self.tasks.get(id).is_some_and(|task| request.agents.contains(&task.agent)))
-            .take(request.limit as usize)
-            .collect();
-        due.into_iter().filter_map(|id| self.claim_one(id, request)).collect()
+        self.in_turns(request).into_iter().filter_map(|id| self.claim_one(id, request)).collect()
+    }
+
+    /// The due tasks that a claim takes, one of each owner a round.
+    fn in_turns(&self, request: &ClaimRequest) -> Vec<TaskId> {
+        let limited = request.limits.are_set();
+        let running = self.leases.iter().filter(|_| limited).filter_map(|(_, id)| self.tasks.get(id));
+        let running = running.map(|task| (task.owner, task.agent.clone(), 1));
+        let mut room = Room::new(&request.limits, running);
+        let before = self.ready.range(..=request.after);
+        let after = self.ready.range((Bound::Excluded(request.after), Bound::Unbounded));
+        let mut turns: Vec<_> = after.chain(before).map(|(owner, ready)| (*owner, ready.iter())).collect();
+        let mut taken = Vec::new();
+        while !turns.is_empty() {
+            turns.retain_mut(|(owner, ready)| {
+                if taken.len() >= request.limit as usize {
+                    return false;
+                }
+                // What has no room now has none later in this claim.
+                let next =
+                    ready.by_ref().filter(|(_, run_at, _)| *run_at <= request.now).find_map(|(_, _, id)| {
+                        let task = self.tasks.get(id).filter(|task| request.agents.contains(&task.agent))?;
+                        room.has(*owner, &task.agent).then_some(task)
+                    });
+                if let Some(task) = next {
+                    room.take(*owner, &task.agent);
+                    taken.push(task.id);
+                }
+                next.is_some()
+            });
+        }
+        taken
     }
 
     fn claim_one(&mut self, id: TaskId, request: &ClaimRequest) -> Option<Claim> {
@@ -224,10 +256,11 @@ impl Queue {
 
     pub(super) fn next_due(&self, agents: &[String]) -> Option<DateTime<Utc>> {
         let wanted = |id: &TaskId| self.tasks.get(id).is_some_and(|task| agents.contains(&task.agent));
-        let ready = self.ready.iter().find(|(_, _, id)| wanted(id)).map(|(_, run_at, _)| *run_at);
+        let ready =
+            self.ready.values().flatten().filter(|(_, _, id)| wanted(id)).map(|(_, run_at, _)| *run_at);
         let later = self.later.iter().find(|(_, id)| wanted(id)).map(|(run_at, _)| *run_at);
         let lease = self.leases.first().map(|(until, _)| *until);
-        [ready, later, lease].into_iter().flatten().min()
+        [ready.min(), later, lease].into_iter().flatten().min()
     }
 
     pub(super) fn cancel(&mut self, id: TaskId, now: DateTime<Utc>) -> Result<Task> {
@@ -252,6 +285,10 @@ impl Queue {
                 task.status
             )));
         }
+        if let Some(standing) = unique_key(task).and_then(|key| self.standing.get(&key).copied()) {
+            return Err(unique_key_taken(standing));
+        }
+        let task = self.known(id)?;
         task.failures = 0;
         task.run_at = now;
         task.finished_at = None;
@@ -281,6 +318,38 @@ impl Queue {
             task.parent = None;
         }
         Ok(())
+    }
+
+    pub(super) fn prune(&mut self, look: &Prune) -> Pruned {
+        let page: Vec<TaskId> = self
+            .tasks
+            .range((Bound::Excluded(look.after), Bound::Excluded(look.before)))
+            .take(look.limit as usize)
+            .map(|(id, _)| *id)
+            .collect();
+        let open = |id: &TaskId| self.tasks.get(id).is_some_and(|task| !task.status.has_ended());
+        let needed: BTreeSet<TaskId> = self
+            .children
+            .iter()
+            .filter(|(parent, _)| open(parent))
+            .flat_map(|(_, children)| children)
+            .copied()
+            .collect();
+        let mut removed = 0;
+        for id in page.iter().filter(|id| !needed.contains(id)) {
+            let old = self.tasks.get(id).is_some_and(|task| look.takes(task.status, task.finished_at));
+            let last = self.events.get(id).and_then(|events| events.last()).copied();
+            if old && self.delete(*id).is_ok() {
+                removed += 1;
+                self.feed_begin =
+                    self.feed_begin.max(last.map(|last| EventPosition(last.0 + 1)).unwrap_or_default());
+            }
+        }
+        Pruned { removed, next: page.last().copied().filter(|_| page.len() == look.limit as usize) }
+    }
+
+    pub(super) fn feed_begin(&self) -> EventPosition {
+        self.feed_begin
     }
 
     pub(super) fn append(&mut self, claim: &ClaimKey, kind: EventKind, at: DateTime<Utc>) -> Result<()> {
@@ -330,7 +399,12 @@ impl Queue {
     fn enter(&mut self, id: TaskId, status: TaskStatus, error: Option<TaskError>, at: DateTime<Utc>) {
         let Some(task) = self.tasks.get_mut(&id) else { return };
         // A task in the queue has kept its `run_at` since it entered it; one that is changed was claimed before.
-        self.ready.remove(&(Reverse(task.priority), task.run_at, id));
+        if let Some(ready) = self.ready.get_mut(&task.owner) {
+            ready.remove(&task.rank());
+            if ready.is_empty() {
+                self.ready.remove(&task.owner);
+            }
+        }
         self.later.remove(&(task.run_at, id));
         if status != TaskStatus::Processing {
             task.worker = None;
@@ -341,6 +415,13 @@ impl Queue {
         task.status = status;
         count_entered(&task.agent, status);
         task.updated_at = at;
+        if let Some(key) = unique_key(task) {
+            if status.has_ended() {
+                self.standing.remove(&key);
+            } else {
+                self.standing.insert(key, id);
+            }
+        }
         if error.is_some() {
             task.error.clone_from(&error);
         }
@@ -405,6 +486,11 @@ impl Queue {
         self.feed.insert(self.feed_end, FeedEvent { position: self.feed_end, owner, event });
         self.wake_ups.push(WakeUp::Task(id));
     }
+}
+
+/// What no other pending or processing task may have.
+fn unique_key(task: &Task) -> Option<UniqueKey> {
+    task.unique_key.clone().map(|key| (task.owner, task.agent.clone(), key))
 }
 
 fn fits(task: &Task, query: &TaskQuery) -> bool {

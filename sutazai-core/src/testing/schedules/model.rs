@@ -1,11 +1,10 @@
 //! What a task store must do, said as plainly as it can be: every call looks through everything.
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::{ClaimKey, Outcome, Task, TaskEvent, TaskId, TaskStatus};
+use crate::domain::{ClaimKey, Outcome, Task, TaskEvent, TaskId, TaskStatus, UserId};
 use crate::ports::{ClaimRequest, LeaseState};
 
 /// An event as the model knows it.
@@ -32,7 +31,7 @@ pub(super) struct Entry {
 #[derive(Debug, Default)]
 pub(super) struct Model {
     pub(super) entries: BTreeMap<TaskId, Entry>,
-    keys: HashMap<String, TaskId>,
+    keys: HashMap<(Option<UserId>, String), TaskId>,
     count: usize,
 }
 
@@ -41,10 +40,13 @@ type Touched = BTreeSet<TaskId>;
 impl Model {
     pub(super) fn enqueue(&mut self, task: Task, touched: &mut Touched) -> TaskId {
         if let Some(key) = &task.idempotency_key {
-            let known = *self.keys.entry(key.clone()).or_insert(task.id);
+            let known = *self.keys.entry((task.owner, key.clone())).or_insert(task.id);
             if known != task.id {
                 return known;
             }
+        }
+        if let Some(known) = self.standing(&task) {
+            return known;
         }
         self.count += 1;
         let (id, number) = (task.id, self.count);
@@ -56,27 +58,63 @@ impl Model {
         id
     }
 
+    /// The task that has the unique key of this one and has not ended.
+    fn standing(&self, task: &Task) -> Option<TaskId> {
+        let key = |task: &Task| task.unique_key.clone().map(|key| (task.owner, task.agent.clone(), key));
+        let wanted = key(task)?;
+        let open =
+            |entry: &&Entry| !entry.task.status.has_ended() && key(&entry.task).as_ref() == Some(&wanted);
+        self.entries.values().find(open).map(|entry| entry.task.id)
+    }
+
     /// What a claim must give, in order.
     pub(super) fn claim(&mut self, request: &ClaimRequest, touched: &mut Touched) -> Vec<TaskId> {
-        let mut due: Vec<_> = self
-            .entries
-            .values()
-            .filter(|entry| entry.task.status == TaskStatus::Pending && entry.open.is_empty())
-            .filter(|entry| entry.task.run_at <= request.now && request.agents.contains(&entry.task.agent))
-            .map(|entry| (Reverse(entry.task.priority), entry.task.run_at, entry.task.id))
-            .collect();
-        due.sort_unstable();
-        due.truncate(request.limit as usize);
-        for (_, _, id) in &due {
-            if let Some(entry) = self.entries.get_mut(id) {
+        let mut owners: Vec<Option<UserId>> = self.entries.values().map(|entry| entry.task.owner).collect();
+        owners.sort_unstable_by_key(|owner| (*owner <= request.after, *owner));
+        owners.dedup();
+        let mut taken = Vec::new();
+        loop {
+            let before = taken.len();
+            for owner in &owners {
+                let next = self.next_of(*owner, request).filter(|_| taken.len() < request.limit as usize);
+                let Some(entry) = next.and_then(|id| self.entries.get_mut(&id)) else { continue };
                 entry.task.attempt += 1;
                 entry.task.worker = Some(request.worker);
                 entry.task.lease_until = Some(request.now + request.lease);
                 entry.task.started_at = Some(request.now);
+                let id = entry.task.id;
+                taken.push(id);
+                self.enter(id, TaskStatus::Processing, request.now, touched);
             }
-            self.enter(*id, TaskStatus::Processing, request.now, touched);
+            if taken.len() == before {
+                return taken;
+            }
         }
-        due.into_iter().map(|(_, _, id)| id).collect()
+    }
+
+    /// The task that this owner gives when it is their turn.
+    fn next_of(&self, owner: Option<UserId>, request: &ClaimRequest) -> Option<TaskId> {
+        let tasks = || self.entries.values().map(|entry| &entry.task);
+        let running = |fits: &dyn Fn(&Task) -> bool| {
+            tasks().filter(|task| task.status == TaskStatus::Processing && fits(task)).count() as u32
+        };
+        let limits = &request.limits;
+        let of_owner = running(&|task| task.owner == owner);
+        let due = self
+            .entries
+            .values()
+            .filter(|entry| entry.task.status == TaskStatus::Pending && entry.open.is_empty())
+            .map(|entry| &entry.task)
+            .filter(|task| task.owner == owner && task.run_at <= request.now)
+            .filter(|task| request.agents.contains(&task.agent))
+            .filter(|_| limits.per_owner.is_none_or(|most| of_owner < most))
+            .filter(|task| {
+                let most = limits.per_agent.get(&task.agent);
+                most.is_none_or(|most| running(&|other| other.agent == task.agent) < *most)
+            });
+        let ten_minutes_for_each = |task: &Task| chrono::TimeDelta::minutes(10 * i64::from(task.priority));
+        due.min_by_key(|task| (task.run_at - ten_minutes_for_each(task), task.run_at, task.id))
+            .map(|task| task.id)
     }
 
     /// The task under this claim, if the claim is good.
@@ -189,8 +227,12 @@ impl Model {
 
     /// Whether there was something to try again.
     pub(super) fn retry(&mut self, id: TaskId, now: DateTime<Utc>, touched: &mut Touched) -> bool {
-        let failed = |entry: &&mut Entry| entry.task.status == TaskStatus::Failed;
-        let Some(entry) = self.entries.get_mut(&id).filter(failed) else { return false };
+        let failed = |entry: &&Entry| entry.task.status == TaskStatus::Failed;
+        let Some(entry) = self.entries.get(&id).filter(failed) else { return false };
+        if self.standing(&entry.task).is_some() {
+            return false;
+        }
+        let Some(entry) = self.entries.get_mut(&id) else { return false };
         (entry.task.failures, entry.task.run_at, entry.task.finished_at) = (0, now, None);
         self.enter(id, TaskStatus::Pending, now, touched);
         true

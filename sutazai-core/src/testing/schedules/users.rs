@@ -13,19 +13,24 @@ const MOST: usize = 40;
 pub(super) const DEEPEST: u64 = 3;
 
 impl World {
-    /// A task so deep in a graph. Its idempotency key names its depth, so that no graph has a circle.
+    /// A task so deep in a graph. Its key names its depth, so that no graph has a circle.
     pub(super) fn draw_task(&mut self, depth: u64) -> Task {
         let mut new = NewTask::new(AGENTS[self.rng.random_range(0..2)], json!({ "depth": depth }));
         new.priority = self.rng.random_range(0..10);
         new.max_attempts = self.rng.random_range(1..4);
         let now = self.now();
-        new.run_at = self
-            .one_in(4)
-            .then(|| now + chrono::Duration::milliseconds(self.rng.random_range(-5_000..15_000)));
+        // Far back at times, so that what has waited long meets what is more urgent.
+        new.run_at = self.one_in(3).then(|| {
+            let back = if self.one_in(3) { -6_000_000 } else { -5_000 };
+            now + chrono::Duration::milliseconds(self.rng.random_range(back..15_000))
+        });
         if self.one_in(4) {
             new.idempotency_key = Some(format!("{depth}-{}", self.rng.random_range(0..3)));
+        } else if self.one_in(4) {
+            new.unique_key = Some(format!("{depth}-{}", self.rng.random_range(0..2)));
         }
-        Task::pending(new, None, None, now)
+        let owner = self.owners[self.rng.random_range(0..self.owners.len())];
+        Task::pending(new, owner, None, now)
     }
 
     /// Whether there may be more tasks.

@@ -11,7 +11,7 @@ use tokio::sync::broadcast::{self, error::TryRecvError};
 use super::model::Told;
 use super::users::DEEPEST;
 use super::{AGENTS, Check, LEASE, World};
-use crate::domain::{Claim, EventKind, Finish, NewEvent, Outcome, Task, TaskError, TaskId, WorkerId};
+use crate::domain::{Claim, EventKind, Finish, NewEvent, Outcome, Task, TaskError, TaskId, UserId, WorkerId};
 use crate::error::ErrorKind;
 use crate::ports::{ClaimRequest, LeaseState, TaskStore, WakeUp};
 
@@ -20,6 +20,7 @@ pub(super) struct Worker {
     id: WorkerId,
     agents: Vec<String>,
     jobs: Vec<Job>,
+    after: Option<UserId>,
     wake_ups: broadcast::Receiver<WakeUp>,
 }
 
@@ -34,7 +35,7 @@ impl Worker {
     pub(super) fn new(store: &dyn TaskStore, has_all_agents: bool) -> Self {
         let agents =
             AGENTS[..if has_all_agents { 2 } else { 1 }].iter().map(|name| (*name).to_owned()).collect();
-        Self { id: WorkerId::new(), agents, jobs: Vec::new(), wake_ups: store.subscribe() }
+        Self { id: WorkerId::new(), agents, jobs: Vec::new(), after: None, wake_ups: store.subscribe() }
     }
 
     /// Whether a wake-up spoke of the queue, or some were missed.
@@ -63,6 +64,8 @@ impl World {
             limit: self.rng.random_range(1..4),
             lease: LEASE,
             now: self.now(),
+            limits: self.limits.clone(),
+            after: self.workers[worker].after,
         };
         let expected = self.model.claim(&request, &mut self.touched);
         let numbers: Vec<usize> = expected.iter().map(|id| self.number(*id)).collect();
@@ -71,6 +74,9 @@ impl World {
         let got: Vec<TaskId> = claims.iter().map(|claim| claim.task.id).collect();
         if got != expected {
             return Err(format!("claim: expected {expected:?}, got {got:?}"));
+        }
+        if let Some(last) = claims.last() {
+            self.workers[worker].after = last.task.owner;
         }
         for claim in &claims {
             let children: Vec<TaskId> = claim.children.iter().map(|child| child.id).collect();

@@ -13,7 +13,7 @@ use crate::domain::{ClaimKey, EventKind, Outcome, Task, TaskId, TaskStatus, Work
 use crate::error::ErrorKind;
 use crate::ports::{ClaimRequest, LeaseState, TaskStore};
 
-/// Claims come by priority (9 first), then by `run_at`, then by key; never before `run_at`, never for an agent that was not asked for, never while waiting for children.
+/// An owner's tasks are claimed in the order of their rank (by `run_at`, [`AGEING`](crate::domain::AGEING) earlier for each priority); never before `run_at`, never for an agent that was not asked for, never while waiting for children.
 pub async fn claims_come_in_order(store: Arc<dyn TaskStore>) {
     let of = |priority: u8, second: i64, agent: &str| Task {
         priority,
@@ -21,17 +21,23 @@ pub async fn claims_come_in_order(store: Arc<dyn TaskStore>) {
         agent: agent.into(),
         ..task()
     };
-    // In the order in which they must be claimed at second 10; `task` makes ever greater keys.
+    // In the order in which they must be claimed at second 10; `task` makes ever greater keys. A level of priority is
+    // worth 600 seconds of waiting.
     let ordered = [
+        of(0, -6_000, "echo"),
         of(9, 10, "echo"),
         of(8, -50, "echo"),
         of(8, 2, "upper"),
         of(8, 3, "echo"),
         of(8, 3, "echo"),
         of(8, 3, "echo"),
-        of(1, -99, "echo"),
+        of(3, -2_000, "upper"),
+        of(2, -1_801, "echo"),
+        of(5, 0, "echo"),
+        of(4, -599, "upper"),
         of(0, 0, "echo"),
     ];
+    let alike = [of(6, -590, "echo"), of(7, 10, "echo")];
     let later = of(9, 11, "echo");
     let foreign = of(9, 0, "other");
     let mut shuffled = [ordered.to_vec(), vec![later.clone(), foreign.clone()]].concat();
@@ -44,10 +50,10 @@ pub async fn claims_come_in_order(store: Arc<dyn TaskStore>) {
         agents: vec!["upper".into(), "echo".into()],
         ..request(limit, second)
     };
-    assert_eq!(store.next_due(&both(1, 0).agents).await.unwrap(), Some(at(-99)));
+    assert_eq!(store.next_due(&both(1, 0).agents).await.unwrap(), Some(at(-6_000)));
     assert_eq!(store.claim(&ClaimRequest { agents: Vec::new(), ..request(9, 10) }).await.unwrap(), []);
     let mut got = Vec::new();
-    for limit in [1, 3, 4] {
+    for limit in [1, 3, 8] {
         let claims = store.claim(&both(limit, 10)).await.unwrap();
         assert_eq!(claims.len(), limit as usize, "a claim takes as many as it may");
         got.extend(claims.into_iter().map(|claim| claim.task.id));
@@ -58,6 +64,8 @@ pub async fn claims_come_in_order(store: Arc<dyn TaskStore>) {
         [],
         "before its time or for an agent nobody asked for"
     );
+    store.enqueue(vec![alike[1].clone(), alike[0].clone()]).await.unwrap();
+    assert_eq!(due(&*store, 10).await, alike.map(|task| task.id), "of two alike the one that waits longer");
     let lease_end = at(10) + Duration::seconds(LEASE);
     assert_eq!(store.next_due(&both(1, 0).agents).await.unwrap(), Some(at(11)));
     assert_eq!(due(&*store, 11).await, [later.id]);

@@ -92,7 +92,8 @@ pub async fn list_pages_without_losing_or_doubling(store: Arc<dyn TaskStore>) {
     store.enqueue(tasks.clone()).await.unwrap();
     // One parent with two children, one running, one ended.
     let held = claim(&*store, 100).await;
-    let children: Vec<Task> = (0..2).map(|_| Task { priority: 9, created_at: at(50), ..task() }).collect();
+    let child = || Task { priority: 9, created_at: at(50), ..task_with(|_| {}, held.task.owner) };
+    let children: Vec<Task> = (0..2).map(|_| child()).collect();
     finish(&*store, &held, Outcome::Wait { children: children.clone(), state: json!(0) }, 100).await.unwrap();
     let ended = claim(&*store, 100).await;
     finish(&*store, &ended, Outcome::Completed(json!(1)), 100).await.unwrap();

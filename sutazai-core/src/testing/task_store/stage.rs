@@ -4,8 +4,8 @@ use chrono::{DateTime, Duration, TimeZone, Utc};
 use serde_json::json;
 
 use crate::domain::{
-    Claim, EventKind, Finish, NewTask, Outcome, Task, TaskError, TaskEvent, TaskId, TaskStatus, UserId,
-    WorkerId,
+    Claim, ConcurrencyLimits, EventKind, Finish, NewTask, Outcome, Task, TaskError, TaskEvent, TaskId,
+    TaskStatus, UserId, WorkerId,
 };
 use crate::error::{ErrorKind, Result};
 use crate::ports::{ClaimRequest, TaskStore};
@@ -47,6 +47,8 @@ pub(super) fn request(limit: u32, second: i64) -> ClaimRequest {
         limit,
         lease: std::time::Duration::from_secs(LEASE as u64),
         now: at(second),
+        limits: ConcurrencyLimits::default(),
+        after: None,
     }
 }
 

@@ -6,9 +6,9 @@ use futures::future::join_all;
 use serde_json::json;
 
 use super::stage::{
-    all_of, at, claim, claimed, due, enqueue, error, events, finish, history, read, task, task_with,
+    all_of, at, claim, claimed, due, enqueue, error, events, finish, history, read, request, task, task_with,
 };
-use crate::domain::{EventKind, Outcome, Task, TaskEvent, TaskId, TaskStatus, UserId};
+use crate::domain::{EventKind, Finish, Outcome, Task, TaskEvent, TaskId, TaskStatus, UserId};
 use crate::error::ErrorKind;
 use crate::ports::{LeaseState, TaskStore};
 
@@ -81,6 +81,67 @@ pub async fn an_idempotency_key_names_one_task(store: Arc<dyn TaskStore>) {
     // An ended task still is the answer to its key.
     let ended = keyed(owners[2]);
     assert_eq!(store.enqueue(vec![ended]).await.unwrap()[0].status, TaskStatus::Processing);
+}
+
+/// While a task with a unique key is pending or processing, enqueueing the same key for the same owner and agent gives that task and adds nothing, however many ask at once; once it has ended, the key is free. `retry` of a failed task whose key another task has by now is `Conflict`.
+pub async fn a_unique_key_names_one_standing_task(store: Arc<dyn TaskStore>) {
+    let keyed = |owner| task_with(|new| new.unique_key = Some("one \0".into()), owner);
+    let owner = Some(UserId::new());
+    let first = keyed(owner);
+    assert_eq!(store.enqueue(vec![first.clone()]).await.unwrap(), std::slice::from_ref(&first));
+    assert_eq!(read(&*store, first.id).await, first, "the key must be kept");
+    let others = [keyed(None), Task { agent: "upper".into(), ..keyed(owner) }, task_with(|_| {}, owner)];
+    assert_eq!(store.enqueue(others.to_vec()).await.unwrap(), others, "another owner, another agent, no key");
+    let again = Task { priority: 9, ..keyed(owner) };
+    assert_eq!(store.enqueue(vec![again.clone(), task()]).await.unwrap()[0], first);
+    assert_eq!(store.get(again.id).await.unwrap(), None, "a second task was added");
+    assert_eq!(events(&*store, first.id).await.len(), 1);
+
+    let held = store.claim(&request(10, 0)).await.unwrap();
+    let held = held.into_iter().find(|claim| claim.task.id == first.id).unwrap();
+    assert_eq!(store.enqueue(vec![keyed(owner)]).await.unwrap()[0].status, TaskStatus::Processing);
+    let later = Outcome::Retry { at: at(1), error: error("later") };
+    finish(&*store, &held, later, 1).await.unwrap();
+    assert_eq!(store.enqueue(vec![keyed(owner)]).await.unwrap()[0].id, first.id, "it is pending again");
+    let held = claim(&*store, 1).await;
+    finish(&*store, &held, Outcome::Failed(error("for good")), 2).await.unwrap();
+    let second = keyed(owner);
+    let twins = store.enqueue(vec![second.clone(), keyed(owner)]).await.unwrap();
+    assert_eq!(twins, [second.clone(), second.clone()], "the key is free, and taken by the first of a batch");
+
+    let before = all_of(&*store, first.id).await;
+    let refused = store.retry(first.id, at(3)).await.unwrap_err();
+    assert_eq!((refused.kind(), refused.field()), (ErrorKind::Conflict, Some("unique_key")));
+    assert_eq!(all_of(&*store, first.id).await, before);
+    store.cancel(second.id, at(4)).await.unwrap();
+    assert_eq!(store.retry(first.id, at(5)).await.unwrap().status, TaskStatus::Pending);
+    assert_eq!(store.enqueue(vec![keyed(owner)]).await.unwrap()[0].id, first.id);
+
+    let racing = join_all((0..32).map(|_| {
+        let (store, task) = (store.clone(), task_with(|new| new.unique_key = Some("race".into()), None));
+        tokio::spawn(async move { store.enqueue(vec![task]).await.unwrap().remove(0).id })
+    }))
+    .await;
+    let winner = *racing[0].as_ref().unwrap();
+    assert!(racing.iter().all(|id| *id.as_ref().unwrap() == winner), "of enqueues at once one must win");
+
+    ended_in_the_same_batch(&*store, owner).await;
+}
+
+/// A task that ends in a batch of outcomes frees its key for what is enqueued after it, not before.
+async fn ended_in_the_same_batch(store: &dyn TaskStore, owner: Option<UserId>) {
+    let keyed = || Task { unique_key: Some("batch".into()), run_at: at(-100), ..task_with(|_| {}, owner) };
+    let parent = || Task { run_at: at(-100), ..task_with(|_| {}, owner) };
+    let added = store.enqueue(vec![keyed(), parent(), parent()]).await.unwrap();
+    let claims = store.claim(&request(3, -50)).await.unwrap();
+    let claim_of = |index: usize| claims.iter().find(|claim| claim.task.id == added[index].id).unwrap().key();
+    let wait = || Outcome::Wait { children: vec![keyed()], state: json!(1) };
+    let finished = [(1, wait()), (0, Outcome::Completed(json!(1))), (2, wait())];
+    let finished = finished.map(|(index, outcome)| Finish { claim: claim_of(index), outcome });
+    let answers = store.finish(finished.to_vec(), at(-40)).await.unwrap();
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    let waiting = [read(store, added[1].id).await.waiting_for, read(store, added[2].id).await.waiting_for];
+    assert_eq!(waiting, [0, 1], "one waited for the task that ended, the other for a new one");
 }
 
 /// A batch is enqueued whole or not at all.

@@ -32,6 +32,7 @@ use crate::routes::tasks::events::KEEP_ALIVE;
     ),
     responses(
         (status = 200, description = "A stream without an end.", content_type = "text/event-stream", body = SentEvent),
+        (status = 409, description = "Events that came after this one were removed since, for their age."),
     ),
 )]
 pub(crate) async fn handle(

@@ -19,7 +19,7 @@ use crate::extract::IdPath;
     params(("id" = Uuid, Path)),
     responses(
         (status = 200, description = "The task, pending again.", body = TaskView),
-        (status = 409, description = "It has not failed."),
+        (status = 409, description = "It has not failed, or a task with its unique key stands by now."),
     ),
 )]
 pub(crate) async fn handle(

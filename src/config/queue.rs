@@ -1,0 +1,48 @@
+//! What the queue lets run at once, and how long it keeps what has ended.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use sutazai_core::Error;
+use sutazai_core::domain::{ConcurrencyLimits, KeepTasks};
+
+use super::layers::Layers;
+
+/// The largest limit.
+const MOST: u32 = 100_000;
+
+impl Layers {
+    /// How many tasks of a user and of an agent run at once.
+    pub(super) fn concurrency(&self, problems: &mut Vec<Error>) -> Option<ConcurrencyLimits> {
+        let name = "MAX_TASKS_PER_USER";
+        let per_owner = self.text(name).map(|_| self.number(name, (1, MOST), problems));
+        let mut per_agent = BTreeMap::new();
+        let name = "AGENT_CONCURRENCY";
+        for entry in self.text(name).iter().flat_map(|text| text.split(',')) {
+            let limit = entry.split_once('=').and_then(|(agent, most)| {
+                let most = most.trim().parse::<u32>().ok().filter(|most| (1..=MOST).contains(most))?;
+                Some((agent.trim().to_owned(), most)).filter(|(agent, _)| !agent.is_empty())
+            });
+            let Some((agent, most)) = limit else {
+                let why = format!("expected agent=1 to agent={MOST}, separated by commas, got {entry:?}");
+                problems.push(Error::invalid(name, why));
+                return None;
+            };
+            per_agent.insert(agent, most);
+        }
+        let per_owner = match per_owner {
+            Some(most) => Some(most?),
+            None => None,
+        };
+        Some(ConcurrencyLimits { per_owner, per_agent })
+    }
+
+    /// How long tasks are kept once they have ended.
+    pub(super) fn keep_tasks(&self, problems: &mut Vec<Error>) -> KeepTasks {
+        let mut days = |name| {
+            let days = self.text(name).and_then(|_| self.number(name, (1_u64, 3_650), problems));
+            days.map(|days| Duration::from_secs(days * 86_400))
+        };
+        KeepTasks { ended: days("TASKS_KEEP_DAYS"), failed: days("DEAD_LETTER_KEEP_DAYS") }
+    }
+}

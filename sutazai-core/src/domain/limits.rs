@@ -1,0 +1,99 @@
+//! How many tasks may run at once: what operators set, and what of it is left while a claim is put together.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::id::UserId;
+use crate::error::{Error, Result};
+
+/// How many tasks may run at once, over all processes that set the same. None by default.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ConcurrencyLimits {
+    /// Of each owner; the tasks of nobody count as those of one owner.
+    pub per_owner: Option<u32>,
+    /// Of these agents.
+    pub per_agent: BTreeMap<String, u32>,
+}
+
+impl ConcurrencyLimits {
+    /// Whether there is any limit.
+    pub fn are_set(&self) -> bool {
+        self.per_owner.is_some() || !self.per_agent.is_empty()
+    }
+
+    /// Checks that something may run at all.
+    ///
+    /// # Errors
+    /// `InvalidInput` naming `per_owner`, or the agent.
+    pub fn validate(&self) -> Result<()> {
+        let zero = |field: &str| Error::invalid(field, "expected at least 1, got 0");
+        if self.per_owner == Some(0) {
+            return Err(zero("per_owner"));
+        }
+        self.per_agent.iter().find(|(_, most)| **most == 0).map_or(Ok(()), |(agent, _)| Err(zero(agent)))
+    }
+}
+
+/// What the limits leave free while some tasks run.
+#[derive(Debug)]
+pub struct Room<'l> {
+    limits: &'l ConcurrencyLimits,
+    owners: HashMap<Option<UserId>, u32>,
+    agents: HashMap<String, u32>,
+}
+
+impl<'l> Room<'l> {
+    /// With so many running tasks, counted by owner and agent.
+    pub fn new(
+        limits: &'l ConcurrencyLimits,
+        running: impl IntoIterator<Item = (Option<UserId>, String, u32)>,
+    ) -> Self {
+        let mut room = Self { limits, owners: HashMap::new(), agents: HashMap::new() };
+        for (owner, agent, count) in running {
+            *room.owners.entry(owner).or_default() += count;
+            *room.agents.entry(agent).or_default() += count;
+        }
+        room
+    }
+
+    /// Whether one more of this owner and agent may run.
+    pub fn has(&self, owner: Option<UserId>, agent: &str) -> bool {
+        let of_owner = self.owners.get(&owner).copied().unwrap_or_default();
+        let of_agent = self.agents.get(agent).copied().unwrap_or_default();
+        self.limits.per_owner.is_none_or(|most| of_owner < most)
+            && self.limits.per_agent.get(agent).is_none_or(|most| of_agent < *most)
+    }
+
+    /// Counts one more of this owner and agent.
+    pub fn take(&mut self, owner: Option<UserId>, agent: &str) {
+        if self.limits.are_set() {
+            *self.owners.entry(owner).or_default() += 1;
+            *self.agents.entry(agent.to_owned()).or_default() += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_of_none_at_all_is_refused() {
+        let mut limits = ConcurrencyLimits::default();
+        assert!(!limits.are_set() && limits.validate().is_ok());
+        limits.per_agent.insert("echo".into(), 0);
+        assert_eq!(limits.validate().unwrap_err().field(), Some("echo"));
+        limits.per_owner = Some(0);
+        assert_eq!(limits.validate().unwrap_err().field(), Some("per_owner"));
+    }
+
+    #[test]
+    fn room_is_what_the_running_ones_leave() {
+        let (ada, eve) = (Some(UserId::new()), Some(UserId::new()));
+        let limits = ConcurrencyLimits { per_owner: Some(2), per_agent: [("echo".to_owned(), 2)].into() };
+        let mut room = Room::new(&limits, [(ada, "upper".to_owned(), 1), (eve, "echo".to_owned(), 1)]);
+        assert!(room.has(ada, "echo") && room.has(None, "upper"));
+        room.take(ada, "echo");
+        assert!(!room.has(ada, "upper"), "two of one owner");
+        assert!(!room.has(eve, "echo") && room.has(eve, "upper"), "two of one agent");
+    }
+}

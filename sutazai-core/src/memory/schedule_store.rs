@@ -1,0 +1,106 @@
+//! [`ScheduleStore`] over std collections: one lock, no durability.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use crate::domain::{Schedule, ScheduleId, SchedulePage, ScheduleQuery};
+use crate::error::{Error, Result};
+use crate::ports::ScheduleStore;
+
+/// Schedules in memory: gone with the process. For tests, examples, and embedders that need no durability.
+#[derive(Debug, Default)]
+pub struct MemoryScheduleStore {
+    kept: Mutex<BTreeMap<ScheduleId, Schedule>>,
+}
+
+impl MemoryScheduleStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<ScheduleId, Schedule>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn missing(id: ScheduleId) -> Error {
+    Error::not_found(format!("schedule {id}"))
+}
+
+#[async_trait]
+impl ScheduleStore for MemoryScheduleStore {
+    async fn create(&self, schedule: &Schedule) -> Result<()> {
+        self.lock().insert(schedule.id, schedule.clone());
+        Ok(())
+    }
+
+    async fn get(&self, id: ScheduleId) -> Result<Option<Schedule>> {
+        Ok(self.lock().get(&id).cloned())
+    }
+
+    async fn list(&self, query: &ScheduleQuery) -> Result<SchedulePage> {
+        let kept = self.lock();
+        let mut wanted = kept
+            .values()
+            .rev()
+            .filter(|schedule| query.owner.is_none() || schedule.owner == query.owner)
+            .filter(|schedule| query.before.is_none_or(|before| schedule.id < before));
+        let items: Vec<_> = wanted.by_ref().take(query.limit as usize).cloned().collect();
+        let next = wanted.next().and(items.last()).map(|last| last.id);
+        Ok(SchedulePage { items, next })
+    }
+
+    async fn replace(&self, schedule: &Schedule) -> Result<()> {
+        let mut kept = self.lock();
+        let known = kept.get_mut(&schedule.id).ok_or_else(|| missing(schedule.id))?;
+        *known = Schedule {
+            owner: known.owner,
+            created_at: known.created_at,
+            last_run_at: known.last_run_at,
+            ..schedule.clone()
+        };
+        Ok(())
+    }
+
+    async fn delete(&self, id: ScheduleId) -> Result<()> {
+        self.lock().remove(&id).map(|_| ()).ok_or_else(|| missing(id))
+    }
+
+    async fn upcoming(&self, limit: u32) -> Result<Vec<Schedule>> {
+        let kept = self.lock();
+        let mut upcoming: Vec<_> = kept.values().filter(|schedule| schedule.next_run_at.is_some()).collect();
+        upcoming.sort_by_key(|schedule| (schedule.next_run_at, schedule.id));
+        Ok(upcoming.into_iter().take(limit as usize).cloned().collect())
+    }
+
+    async fn advance(
+        &self,
+        id: ScheduleId,
+        fired: DateTime<Utc>,
+        last: Option<DateTime<Utc>>,
+        next: Option<DateTime<Utc>>,
+    ) -> Result<bool> {
+        let mut kept = self.lock();
+        let due = kept.get_mut(&id).filter(|schedule| schedule.next_run_at == Some(fired));
+        let Some(schedule) = due else { return Ok(false) };
+        schedule.next_run_at = next;
+        schedule.last_run_at = last.or(schedule.last_run_at);
+        Ok(true)
+    }
+}
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn conforms() {
+        crate::testing::schedule_store::run_all(|| async { Arc::new(MemoryScheduleStore::new()) }).await;
+    }
+}

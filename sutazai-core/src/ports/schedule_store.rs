@@ -1,0 +1,50 @@
+//! Where schedules live.
+
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use crate::domain::{Schedule, ScheduleId, SchedulePage, ScheduleQuery};
+use crate::error::Result;
+
+/// The schedule store.
+///
+/// # Contract
+/// - A created schedule is found by its id, whole; an unknown id finds none.
+/// - `list` gives one owner's schedules, or everybody's, newest first, page by page.
+/// - `replace` changes everything but the id, the owner, when it was made and when it fired last; one that is not there is `NotFound`.
+/// - `delete` removes a schedule and no other; one that is not there is `NotFound`.
+/// - `upcoming` gives those that have a next time, the earliest first.
+/// - `advance` sets the next time and the last one, if the next time is still the one that was fired for: of those who fire at once one does.
+#[cfg_attr(feature = "testing", mockall::automock)]
+#[async_trait]
+pub trait ScheduleStore: Debug + Send + Sync + 'static {
+    /// Adds a schedule.
+    async fn create(&self, schedule: &Schedule) -> Result<()>;
+
+    /// The schedule, if there is one.
+    async fn get(&self, id: ScheduleId) -> Result<Option<Schedule>>;
+
+    /// A page of schedules.
+    async fn list(&self, query: &ScheduleQuery) -> Result<SchedulePage>;
+
+    /// Changes a schedule.
+    async fn replace(&self, schedule: &Schedule) -> Result<()>;
+
+    /// Removes a schedule. Its tasks stay.
+    async fn delete(&self, id: ScheduleId) -> Result<()>;
+
+    /// At most `limit` schedules that fire next.
+    async fn upcoming(&self, limit: u32) -> Result<Vec<Schedule>>;
+
+    /// Notes that a schedule fired: that it was due at `fired`, for which times up to `last`, and when it is due `next`;
+    /// tells whether it was still due then.
+    async fn advance(
+        &self,
+        id: ScheduleId,
+        fired: DateTime<Utc>,
+        last: Option<DateTime<Utc>>,
+        next: Option<DateTime<Utc>>,
+    ) -> Result<bool>;
+}

@@ -1,0 +1,109 @@
+//! What callers can do with their schedules.
+
+use std::sync::Arc;
+
+use crate::domain::{
+    Caller, CronTimes, NewSchedule, NewTask, Schedule, ScheduleId, SchedulePage, ScheduleQuery,
+};
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::ports::ScheduleStore;
+
+/// Schedules of the engine's tasks. Cheap to clone; all clones are one.
+#[derive(Debug, Clone)]
+pub struct Schedules {
+    pub(super) store: Arc<dyn ScheduleStore>,
+    pub(super) engine: Engine,
+}
+
+impl Schedules {
+    /// Over this store, for tasks of this engine. Nothing fires before [`run`](Self::run).
+    pub fn new(store: Arc<dyn ScheduleStore>, engine: Engine) -> Self {
+        Self { store, engine }
+    }
+
+    /// Makes a schedule.
+    ///
+    /// # Errors
+    /// `InvalidInput` naming the field that does not fit; `Forbidden` when the agent is not for this caller.
+    pub async fn create(&self, caller: &Caller, plan: NewSchedule) -> Result<Schedule> {
+        let times = self.check(caller, &plan)?;
+        let now = self.engine.clock().now();
+        let schedule = Schedule {
+            id: ScheduleId::new(),
+            owner: caller.owner(),
+            next_run_at: times.after(now).filter(|_| plan.enabled),
+            plan,
+            last_run_at: None,
+            created_at: now,
+            updated_at: now,
+        };
+        self.store.create(&schedule).await?;
+        Ok(schedule)
+    }
+
+    /// A page of schedules, newest first; a user's own only.
+    ///
+    /// # Errors
+    /// `InvalidInput` naming `limit` when it is not 1 to 100.
+    pub async fn list(&self, caller: &Caller, mut query: ScheduleQuery) -> Result<SchedulePage> {
+        if !(1..=100).contains(&query.limit) {
+            return Err(Error::invalid("limit", format!("expected 1 to 100, got {}", query.limit)));
+        }
+        if !caller.may_touch(query.owner) {
+            query.owner = caller.owner();
+        }
+        self.store.list(&query).await
+    }
+
+    /// A schedule.
+    ///
+    /// # Errors
+    /// `NotFound`, also for one that is not the caller's.
+    pub async fn get(&self, caller: &Caller, id: ScheduleId) -> Result<Schedule> {
+        let schedule = self.store.get(id).await?.filter(|schedule| caller.may_touch(schedule.owner));
+        schedule.ok_or_else(|| Error::not_found(format!("schedule {id}")))
+    }
+
+    /// Puts another plan in the place of a schedule's. It fires next when that says; times that it had missed are
+    /// forgotten.
+    ///
+    /// # Errors
+    /// `NotFound`, or as [`create`](Self::create).
+    pub async fn replace(&self, caller: &Caller, id: ScheduleId, plan: NewSchedule) -> Result<Schedule> {
+        let known = self.get(caller, id).await?;
+        let times = self.check(caller, &plan)?;
+        let now = self.engine.clock().now();
+        let next_run_at = times.after(now).filter(|_| plan.enabled);
+        self.store.replace(&Schedule { plan, next_run_at, updated_at: now, ..known }).await?;
+        self.get(caller, id).await
+    }
+
+    /// Removes a schedule. Its tasks stay.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn delete(&self, caller: &Caller, id: ScheduleId) -> Result<()> {
+        self.get(caller, id).await?;
+        self.store.delete(id).await
+    }
+
+    /// Whether this caller may have such a schedule, and its times.
+    fn check(&self, caller: &Caller, plan: &NewSchedule) -> Result<CronTimes> {
+        let length = plan.name.chars().count();
+        if !(1..=200).contains(&length) {
+            return Err(Error::invalid("name", format!("expected 1 to 200 characters, got {length}")));
+        }
+        self.engine.check(caller, &task(plan))?;
+        CronTimes::parse(&plan.cron, &plan.time_zone)
+    }
+}
+
+/// What a schedule asks for each time.
+pub(super) fn task(plan: &NewSchedule) -> NewTask {
+    NewTask {
+        title: plan.name.clone(),
+        priority: plan.priority,
+        ..NewTask::new(plan.agent.clone(), plan.payload.clone())
+    }
+}

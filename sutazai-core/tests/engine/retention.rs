@@ -1,0 +1,86 @@
+//! What the engine forgets, and what it tells those who ask after it.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use serde_json::json;
+use sutazai_core::ErrorKind;
+use sutazai_core::domain::{EventPosition, KeepTasks, NewTask, TaskId, TaskQuery, TaskStatus};
+use sutazai_core::ports::{Clock, TaskStore};
+use tokio_util::sync::CancellationToken;
+
+use super::stage::{ME, Stage, settle};
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// Keys are made by the machine's clock: the stage's goes on until it is later.
+async fn at_the_machines_time(stage: &Stage) {
+    let made = TaskId::new().0.get_timestamp().unwrap().to_unix().0;
+    let ahead = made - stage.clock.now().timestamp().unsigned_abs() + 3_600;
+    stage.clock.advance(Duration::from_secs(ahead));
+    settle().await;
+}
+
+async fn left(stage: &Stage) -> usize {
+    let query = TaskQuery { limit: 100, ..TaskQuery::default() };
+    stage.engine.tasks(&ME, query).await.unwrap().items.len()
+}
+
+#[tokio::test]
+async fn tasks_are_removed_some_time_after_their_end_and_dead_letters_at_theirs() {
+    let stage = Stage::new(2);
+    stage.engine.start();
+    at_the_machines_time(&stage).await;
+    let (engine, stop) = (stage.engine.clone(), CancellationToken::new());
+    let keep = KeepTasks { ended: Some(DAY), failed: Some(3 * DAY) };
+    let stopped = stop.clone();
+    let keeping = tokio::spawn(async move { engine.keep_tasks(keep, stopped).await });
+
+    let many = vec![NewTask::new("actor", json!({})); 1_200];
+    let last = stage.engine.submit_all(&ME, many).await.unwrap().pop().unwrap();
+    let failed = stage.submit("refuse").await;
+    stage.engine.wait(&ME, last.id).await.unwrap();
+    assert_eq!(stage.until_ended(&failed).await.status, TaskStatus::Failed);
+    let seen = stage.store.feed_after(None, EventPosition(0), 5_000).await.unwrap();
+    let (early, late) = (seen[100].position, seen.last().unwrap().position);
+
+    let pass = async |of: Duration| {
+        for _ in 0..of.as_secs() / 600 {
+            stage.clock.advance(Duration::from_secs(600));
+            settle().await;
+        }
+        // The pauses between the pages.
+        for _ in 0..20 {
+            stage.clock.advance(Duration::from_millis(50));
+            settle().await;
+        }
+    };
+    pass(DAY / 2).await;
+    assert_eq!(left(&stage).await, 100, "nothing is old enough: a full page");
+    assert_eq!(stage.store.feed_begin().await.unwrap(), EventPosition(0));
+    pass(DAY).await;
+    assert_eq!(left(&stage).await, 1, "the dead letter");
+    assert_eq!(stage.engine.task(&ME, last.id).await.unwrap_err().kind(), ErrorKind::NotFound);
+
+    // Who goes on from before what was removed is told; others are not troubled.
+    let Err(gone) = stage.engine.feed(&ME, Some(early)).await else { panic!("a gap that nobody told of") };
+    assert_eq!((gone.kind(), gone.field()), (ErrorKind::Conflict, Some("after")), "{gone}");
+    for after in [None, Some(EventPosition(0)), Some(late)] {
+        assert!(stage.engine.feed(&ME, after).await.is_ok(), "{after:?}");
+    }
+    let mut all = stage.engine.feed(&ME, Some(EventPosition(0))).await.unwrap().events;
+    assert_eq!(all.next().await.unwrap().unwrap().event.task_id, failed.id, "what is left is given");
+
+    pass(2 * DAY).await;
+    assert_eq!(left(&stage).await, 0);
+    stop.cancel();
+    keeping.await.unwrap();
+    stage.shut_down(Duration::from_secs(1)).await;
+}
+
+#[tokio::test]
+async fn everything_stays_where_nothing_is_said() {
+    let stage = Stage::new(1);
+    // It has nothing to do, and ends.
+    stage.engine.keep_tasks(KeepTasks::default(), CancellationToken::new()).await;
+}

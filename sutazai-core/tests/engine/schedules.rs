@@ -1,0 +1,227 @@
+//! Schedules over the memory stores: what fires, when, and how often.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde_json::json;
+use sutazai_core::ErrorKind;
+use sutazai_core::domain::{
+    Caller, MissedRuns, NewSchedule, Schedule, ScheduleQuery, Task, TaskQuery, UserId, UserRole,
+};
+use sutazai_core::memory::MemoryScheduleStore;
+use sutazai_core::ports::{Clock, ScheduleStore};
+use sutazai_core::schedules::Schedules;
+use tokio_util::sync::CancellationToken;
+
+use super::stage::{ME, Stage, settle};
+
+/// Schedules over the engine of a stage, fired by some processes.
+struct Timetable {
+    stage: Stage,
+    store: Arc<MemoryScheduleStore>,
+    schedules: Schedules,
+    stop: CancellationToken,
+}
+
+impl Timetable {
+    fn new() -> Self {
+        let stage = Stage::new(1);
+        let store = Arc::new(MemoryScheduleStore::new());
+        let schedules = Schedules::new(store.clone(), stage.engine.clone());
+        Self { stage, store, schedules, stop: CancellationToken::new() }
+    }
+
+    /// One more process that fires.
+    fn fire(&self) {
+        let (schedules, stop) = (self.schedules.clone(), self.stop.clone());
+        tokio::spawn(async move { schedules.run(stop).await });
+    }
+
+    /// Goes to this time in steps of at most a minute, and lets happen what happens.
+    async fn until(&self, time: &str) {
+        let until: DateTime<Utc> = time.parse().unwrap();
+        while let Ok(left) = (until - self.stage.clock.now()).to_std() {
+            if left.is_zero() {
+                break;
+            }
+            self.stage.clock.advance(left.min(Duration::from_secs(60)));
+            settle().await;
+        }
+    }
+
+    /// Goes to this time at once: nobody fires meanwhile.
+    async fn jump(&self, time: &str) {
+        let until: DateTime<Utc> = time.parse().unwrap();
+        self.stage.clock.advance((until - self.stage.clock.now()).to_std().unwrap());
+        settle().await;
+    }
+
+    async fn tasks(&self) -> Vec<Task> {
+        let query = TaskQuery { limit: 100, ..TaskQuery::default() };
+        let mut tasks = self.stage.engine.tasks(&ME, query).await.unwrap().items;
+        tasks.reverse();
+        tasks
+    }
+
+    /// The times at which there were tasks.
+    async fn fired(&self) -> Vec<String> {
+        let tasks = self.tasks().await;
+        tasks.iter().map(|task| task.created_at.format("%m-%d %H:%M").to_string()).collect()
+    }
+}
+
+fn plan(cron: &str, time_zone: &str, missed_runs: MissedRuns) -> NewSchedule {
+    NewSchedule {
+        name: "Look".into(),
+        agent: "actor".into(),
+        payload: json!({ "do": "finish" }),
+        priority: 7,
+        cron: cron.into(),
+        time_zone: time_zone.into(),
+        missed_runs,
+        enabled: true,
+    }
+}
+
+#[tokio::test]
+async fn a_schedule_fires_once_over_several_processes() {
+    let table = Timetable::new();
+    let ada = Caller::User { id: UserId::new(), role: UserRole::User };
+    let schedule = table.schedules.create(&ada, plan("*/5 * * * *", "UTC", MissedRuns::Once)).await.unwrap();
+    assert_eq!(schedule.next_run_at, Some("2026-01-01T00:05:00Z".parse().unwrap()));
+    (0..3).for_each(|_| table.fire());
+    table.until("2026-01-01T00:04:00Z").await;
+    assert_eq!(table.fired().await, [""; 0]);
+    table.until("2026-01-01T00:12:00Z").await;
+    assert_eq!(table.fired().await, ["01-01 00:05", "01-01 00:10"]);
+    for task in table.tasks().await {
+        assert_eq!((task.owner, task.title.as_str(), task.priority), (ada.owner(), "Look", 7));
+        assert_eq!(task.payload, json!({ "do": "finish" }));
+    }
+    let after = table.schedules.get(&ada, schedule.id).await.unwrap();
+    let expected = Schedule {
+        last_run_at: Some("2026-01-01T00:10:00Z".parse().unwrap()),
+        next_run_at: Some("2026-01-01T00:15:00Z".parse().unwrap()),
+        ..schedule
+    };
+    assert_eq!(after, expected);
+    table.stop.cancel();
+    settle().await;
+    table.until("2026-01-01T00:30:00Z").await;
+    assert_eq!(table.fired().await.len(), 2, "it was stopped");
+}
+
+#[tokio::test]
+async fn what_was_missed_goes_by_the_policy() {
+    for (policy, count) in [(MissedRuns::Skip, 0), (MissedRuns::Once, 1), (MissedRuns::All, 6)] {
+        let table = Timetable::new();
+        let schedule = table.schedules.create(&ME, plan("0 * * * *", "UTC", policy)).await.unwrap();
+        table.jump("2026-01-01T06:30:00Z").await;
+        table.fire();
+        settle().await;
+        assert_eq!(table.tasks().await.len(), count, "{policy}");
+        let after = table.schedules.get(&ME, schedule.id).await.unwrap();
+        assert_eq!(after.next_run_at, Some("2026-01-01T07:00:00Z".parse().unwrap()), "{policy}");
+        let last = (count > 0).then(|| "2026-01-01T06:00:00Z".parse().unwrap());
+        assert_eq!(after.last_run_at, last, "{policy}");
+        table.until("2026-01-01T07:01:00Z").await;
+        assert_eq!(table.tasks().await.len(), count + 1, "{policy}");
+    }
+}
+
+#[tokio::test]
+async fn the_change_of_the_clocks_neither_leaves_out_nor_doubles() {
+    let table = Timetable::new();
+    table.jump("2026-03-28T12:00:00Z").await;
+    table.schedules.create(&ME, plan("30 2 * * *", "Europe/Berlin", MissedRuns::Once)).await.unwrap();
+    table.fire();
+    table.until("2026-03-30T12:00:00Z").await;
+    assert_eq!(table.fired().await, ["03-29 01:00", "03-30 00:30"]);
+    table.jump("2026-10-24T12:00:00Z").await;
+    table.until("2026-10-26T12:00:00Z").await;
+    // The one after the jump stands for what was missed.
+    assert_eq!(table.fired().await[3..], ["10-25 00:30", "10-26 01:30"]);
+}
+
+#[tokio::test]
+async fn a_process_that_ended_before_it_noted_a_firing_doubles_nothing() {
+    let table = Timetable::new();
+    let schedule = table.schedules.create(&ME, plan("0 * * * *", "UTC", MissedRuns::All)).await.unwrap();
+    table.fire();
+    table.until("2026-01-01T01:01:00Z").await;
+    // As if the task were there and the note of it were not.
+    let (due, next) = (schedule.next_run_at, "2026-01-01T02:00:00Z".parse().unwrap());
+    assert!(table.store.advance(schedule.id, next, None, due).await.unwrap());
+    table.until("2026-01-01T02:01:00Z").await;
+    assert_eq!(table.fired().await, ["01-01 01:00", "01-01 02:00"]);
+}
+
+#[tokio::test]
+async fn a_schedule_can_be_changed_stopped_and_removed() {
+    let table = Timetable::new();
+    table.fire();
+    let schedule = table.schedules.create(&ME, plan("0 * * * *", "UTC", MissedRuns::Once)).await.unwrap();
+    let replace = async |plan| table.schedules.replace(&ME, schedule.id, plan).await.unwrap();
+    let changed = replace(plan("30 * * * *", "UTC", MissedRuns::Once)).await;
+    assert_eq!(changed.next_run_at, Some("2026-01-01T00:30:00Z".parse().unwrap()));
+    let off = replace(NewSchedule { enabled: false, ..changed.plan.clone() }).await;
+    assert_eq!(off.next_run_at, None);
+    table.until("2026-01-01T02:10:00Z").await;
+    assert_eq!(table.fired().await, [""; 0]);
+    replace(changed.plan).await;
+    table.until("2026-01-01T02:31:00Z").await;
+    assert_eq!(table.fired().await, ["01-01 02:30"]);
+    table.schedules.delete(&ME, schedule.id).await.unwrap();
+    table.until("2026-01-01T04:00:00Z").await;
+    assert_eq!(table.fired().await.len(), 1);
+    assert_eq!(table.tasks().await.len(), 1, "its tasks stay");
+}
+
+#[tokio::test]
+async fn what_does_not_fit_is_refused_and_what_is_anothers_is_not_found() {
+    let table = Timetable::new();
+    let [ada, eve] = [(); 2].map(|()| Caller::User { id: UserId::new(), role: UserRole::User });
+    let good = plan("0 * * * *", "UTC", MissedRuns::Once);
+    for (bad, field) in [
+        (NewSchedule { name: String::new(), ..good.clone() }, "name"),
+        (NewSchedule { name: "x".repeat(201), ..good.clone() }, "name"),
+        (NewSchedule { agent: "nobody".into(), ..good.clone() }, "agent"),
+        (NewSchedule { payload: json!({ "do": 1 }), ..good.clone() }, "payload.do"),
+        (NewSchedule { priority: 10, ..good.clone() }, "priority"),
+        (NewSchedule { cron: "every day".into(), ..good.clone() }, "cron"),
+        (NewSchedule { time_zone: "Berlin".into(), ..good.clone() }, "time_zone"),
+    ] {
+        let e = table.schedules.create(&ada, bad).await.unwrap_err();
+        assert_eq!((e.kind(), e.field()), (ErrorKind::InvalidInput, Some(field)), "{e}");
+    }
+    let own = table.schedules.create(&ada, good.clone()).await.unwrap();
+    let query = || ScheduleQuery { owner: None, before: None, limit: 10 };
+    assert_eq!(table.schedules.list(&ada, query()).await.unwrap().items, std::slice::from_ref(&own));
+    assert_eq!(table.schedules.list(&eve, query()).await.unwrap().items, []);
+    let foreign = [
+        table.schedules.get(&eve, own.id).await.map(|_| ()),
+        table.schedules.replace(&eve, own.id, good).await.map(|_| ()),
+        table.schedules.delete(&eve, own.id).await,
+    ];
+    assert!(foreign.iter().all(|answer| answer.as_ref().unwrap_err().kind() == ErrorKind::NotFound));
+    let e = table.schedules.list(&ada, ScheduleQuery { limit: 0, ..query() }).await.unwrap_err();
+    assert_eq!(e.field(), Some("limit"));
+}
+
+#[tokio::test]
+async fn a_schedule_whose_agent_is_gone_holds_up_no_other() {
+    let table = Timetable::new();
+    let schedule = table.schedules.create(&ME, plan("* * * * *", "UTC", MissedRuns::Once)).await.unwrap();
+    let mut gone = Schedule { id: Default::default(), ..schedule.clone() };
+    gone.plan.agent = "gone".into();
+    gone.next_run_at = Some("2026-01-01T00:00:30Z".parse().unwrap());
+    let mut strange = Schedule { id: Default::default(), ..gone.clone() };
+    strange.plan.time_zone = "Atlantis".into();
+    table.store.create(&gone).await.unwrap();
+    table.store.create(&strange).await.unwrap();
+    table.fire();
+    table.until("2026-01-01T00:02:10Z").await;
+    assert_eq!(table.fired().await, ["01-01 00:01", "01-01 00:02"]);
+    assert_eq!(table.store.get(strange.id).await.unwrap().unwrap().next_run_at, None);
+}

@@ -1,0 +1,22 @@
+-- Tasks that are asked for by the clock.
+CREATE TABLE schedules (
+    id          uuid        NOT NULL CONSTRAINT schedules_id PRIMARY KEY,
+    -- No reference to users: an embedder may have owners of its own.
+    owner       uuid,
+    name        text        NOT NULL,
+    agent       text        NOT NULL,
+    payload     jsonb       NOT NULL,
+    priority    smallint    NOT NULL CHECK (priority BETWEEN 0 AND 9),
+    cron        text        NOT NULL,
+    time_zone   text        NOT NULL,
+    missed_runs text        NOT NULL,
+    enabled     boolean     NOT NULL,
+    next_run_at timestamptz,
+    last_run_at timestamptz,
+    created_at  timestamptz NOT NULL,
+    updated_at  timestamptz NOT NULL
+);
+
+CREATE INDEX schedules_owner ON schedules (owner, id) WHERE owner IS NOT NULL;
+-- What fires next.
+CREATE INDEX schedules_next ON schedules (next_run_at, id) WHERE next_run_at IS NOT NULL;

@@ -1,0 +1,5 @@
+-- A key of which only one task of an owner and an agent is pending or processing at a time.
+ALTER TABLE tasks ADD COLUMN unique_key TEXT;
+
+CREATE UNIQUE INDEX tasks_unique_key ON tasks (ifnull(owner, x''), agent, unique_key)
+    WHERE unique_key IS NOT NULL AND status IN ('pending', 'processing');

@@ -1,0 +1,259 @@
+//! Claims: the lanes whose turn it is, then their tasks, under locks that others step over.
+//!
+//! Without limits a claim is two statements, each a transaction of its own: which lanes there are is read without a lock,
+//! and what is taken from them is locked with `SKIP LOCKED`, so any number of processes claim at once. With limits claims
+//! take turns under an advisory lock: each then sees what runs by the claims before it.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use sqlx::postgres::PgRow;
+use sqlx::{PgConnection, Row};
+use sutazai_core::domain::{Claim, ConcurrencyLimits, Room, Task, TaskId, UserId};
+use sutazai_core::ports::ClaimRequest;
+use uuid::Uuid;
+
+use super::fault::Outcome;
+use super::record::{columns, decode};
+use super::rows::keys;
+use super::transaction::Transaction;
+use crate::turns::{Due, Lane, LaneKey, Lanes, PAGE, Turn, pick, turns};
+
+/// The heads of the lanes after `$1` owner, `$2` agent, `$3` priority: one search in the queue's index for each.
+macro_rules! heads {
+    () => {
+        "WITH RECURSIVE lanes AS (
+            (SELECT coalesce(owner, '00000000-0000-0000-0000-000000000000') AS turn, agent, priority, run_at, id
+            FROM tasks WHERE status = 'pending' AND waiting_for = 0
+                AND (coalesce(owner, '00000000-0000-0000-0000-000000000000'), agent, priority) > ($1, $2, $3)
+            ORDER BY coalesce(owner, '00000000-0000-0000-0000-000000000000'), agent, priority, run_at, id LIMIT 1)
+            UNION ALL
+            SELECT next.* FROM lanes CROSS JOIN LATERAL (
+                SELECT coalesce(owner, '00000000-0000-0000-0000-000000000000') AS turn, agent, priority, run_at, id
+                FROM tasks WHERE status = 'pending' AND waiting_for = 0
+                    AND (coalesce(owner, '00000000-0000-0000-0000-000000000000'), agent, priority)
+                        > (lanes.turn, lanes.agent, lanes.priority)
+                ORDER BY coalesce(owner, '00000000-0000-0000-0000-000000000000'), agent, priority, run_at, id LIMIT 1
+            ) AS next
+        ) "
+    };
+}
+
+/// The heads that follow: `$4` how many.
+pub(super) const HEADS: &str =
+    concat!(heads!(), "SELECT turn, agent, priority, run_at, id FROM lanes LIMIT $4");
+
+/// When the next task of these agents (`$4`) is due or the next lease runs out; `$1`, `$2`, `$3` before all lanes.
+pub(super) const NEXT_DUE: &str = concat!(
+    heads!(),
+    "SELECT min(due) FROM (
+        SELECT run_at AS due FROM lanes WHERE agent = ANY($4)
+        UNION ALL SELECT min(lease_until) FROM tasks WHERE status = 'processing'
+    ) AS all_due"
+);
+
+/// Makes tasks run: `$1` now, `$2` the worker, `$3` the end of the lease. The keys come as an array, so that there is no
+/// plan in which the table is read.
+macro_rules! take {
+    ($which:literal) => {
+        concat!(
+            "WITH claimed AS (
+                UPDATE tasks SET status = 'processing', attempt = attempt + 1, worker = $2, lease_until = $3,
+                    started_at = $1, updated_at = $1, last_sequence = last_sequence + 1
+                WHERE id = ANY(ARRAY(",
+            $which,
+            "))
+                RETURNING *
+            ), told AS (
+                INSERT INTO task_events (task_id, sequence, owner, at, kind)
+                SELECT id, last_sequence, owner, $1,
+                    jsonb_build_object('type', 'status', 'status', 'processing', 'attempt', attempt)
+                FROM claimed
+            )
+            SELECT ",
+            columns!(),
+            " FROM claimed"
+        )
+    };
+}
+
+/// Takes from the lanes `$4` owner, `$5` agent, `$6` priority: `$7` tasks in all, one of each owner a round, and at most
+/// `$8` of a lane.
+pub(super) const TAKE_FROM: &str = take!(
+    "SELECT turns.id FROM (
+        SELECT due.id, due.run_at, lanes.place, due.aged,
+            row_number() OVER (PARTITION BY lanes.owner ORDER BY due.aged, due.run_at, due.id) AS round
+        FROM unnest($4::uuid[], $5::text[], $6::smallint[]) WITH ORDINALITY
+            AS lanes (owner, agent, priority, place)
+        CROSS JOIN LATERAL (
+            SELECT id, run_at, run_at - lanes.priority * interval '10 minutes' AS aged FROM tasks
+            WHERE status = 'pending' AND waiting_for = 0
+                AND coalesce(owner, '00000000-0000-0000-0000-000000000000') = lanes.owner
+                AND agent = lanes.agent AND priority = lanes.priority AND run_at <= $1
+            ORDER BY run_at, id LIMIT $8 FOR UPDATE SKIP LOCKED
+        ) AS due
+    ) AS turns ORDER BY turns.round, turns.place LIMIT $7"
+);
+
+/// Takes those of these (`$4`) that are still to be had.
+const TAKE: &str = take!(
+    "SELECT id FROM tasks WHERE id = ANY($4) AND status = 'pending' AND waiting_for = 0 FOR UPDATE SKIP LOCKED"
+);
+
+/// Takes due tasks under a lease, without limits.
+pub(super) async fn claim(connection: &mut PgConnection, request: &ClaimRequest) -> Outcome<Vec<Claim>> {
+    let no_limits = ConcurrencyLimits::default();
+    let mut turns = turns(connection, request, &Room::new(&no_limits, [])).await?;
+    let mut tasks = Vec::new();
+    while !turns.is_empty() && tasks.len() < request.limit as usize {
+        let left = request.limit as usize - tasks.len();
+        let share = left.div_ceil(turns.len());
+        let taken = take_from(connection, request, &turns, left, share).await?;
+        // Who gave less than the share has no more; the others make up for it.
+        let mut given: HashMap<Option<UserId>, usize> = HashMap::new();
+        taken.iter().for_each(|task| *given.entry(task.owner).or_default() += 1);
+        turns.retain(|turn| given.get(&turn.owner()).is_some_and(|given| *given >= share));
+        tasks.extend(taken);
+    }
+    with_children(connection, in_turns(tasks, request.after)).await
+}
+
+/// Takes due tasks under a lease, within the limits.
+pub(super) async fn claim_limited(
+    transaction: &mut Transaction<'_>,
+    request: &ClaimRequest,
+) -> Outcome<Vec<Claim>> {
+    // The number is any that other programs are not likely to take: "sutaclai" in ASCII.
+    const LOCK: &str = "SELECT pg_advisory_xact_lock(x'73757461636c6169'::bigint)";
+    sqlx::raw_sql(LOCK).execute(&mut *transaction.connection).await?;
+    let picked = pick(transaction.connection, request).await?;
+    if picked.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = sqlx::query(TAKE)
+        .bind(request.now)
+        .bind(request.worker.0)
+        .bind(request.now + request.lease)
+        .bind(keys(&picked))
+        .fetch_all(&mut *transaction.connection)
+        .await?;
+    let tasks = rows.iter().map(|row| decode(row).map(|record| record.task)).collect::<Outcome<Vec<_>>>()?;
+    with_children(transaction.connection, in_turns(tasks, request.after)).await
+}
+
+async fn take_from(
+    connection: &mut PgConnection,
+    request: &ClaimRequest,
+    turns: &[Turn],
+    limit: usize,
+    share: usize,
+) -> Outcome<Vec<Task>> {
+    let lanes = || turns.iter().flat_map(|turn| &turn.lanes).map(|lane| &lane.key);
+    let rows = sqlx::query(TAKE_FROM)
+        .bind(request.now)
+        .bind(request.worker.0)
+        .bind(request.now + request.lease)
+        .bind(lanes().map(|lane| lane.owner).collect::<Vec<_>>())
+        .bind(lanes().map(|lane| lane.agent.as_str()).collect::<Vec<_>>())
+        .bind(lanes().map(|lane| lane.priority).collect::<Vec<_>>())
+        .bind(limit as i64)
+        .bind(share as i64)
+        .fetch_all(connection)
+        .await?;
+    rows.iter().map(|row| decode(row).map(|record| record.task)).collect()
+}
+
+/// Those that were taken in the order of the turns.
+fn in_turns(mut tasks: Vec<Task>, after: Option<UserId>) -> Vec<Task> {
+    tasks.sort_unstable_by_key(Task::rank);
+    let mut given: HashMap<Option<UserId>, usize> = HashMap::new();
+    let mut placed: Vec<_> = tasks
+        .into_iter()
+        .map(|task| {
+            let round = given.entry(task.owner).or_default();
+            *round += 1;
+            ((*round, task.owner <= after, task.owner), task)
+        })
+        .collect();
+    placed.sort_unstable_by_key(|(place, _)| *place);
+    placed.into_iter().map(|(_, task)| task).collect()
+}
+
+/// The claims with what their tasks asked for last, in order.
+async fn with_children(connection: &mut PgConnection, tasks: Vec<Task>) -> Outcome<Vec<Claim>> {
+    const CHILDREN: &str = concat!(
+        "SELECT ",
+        columns!(),
+        ", asked_by FROM (SELECT parent_id AS asked_by, position, child_id FROM task_waits
+            WHERE parent_id = ANY($1)) AS asked JOIN tasks ON id = child_id ORDER BY asked_by, position"
+    );
+    // Only who has waited before has a state.
+    let parents: Vec<TaskId> = tasks.iter().filter(|task| task.state.is_some()).map(|task| task.id).collect();
+    let mut children: HashMap<TaskId, Vec<Task>> = HashMap::new();
+    if !parents.is_empty() {
+        let rows = sqlx::query(CHILDREN).bind(keys(&parents)).fetch_all(connection).await?;
+        for row in &rows {
+            children.entry(TaskId(row.try_get("asked_by")?)).or_default().push(decode(row)?.task);
+        }
+    }
+    let claims =
+        tasks.into_iter().map(|task| Claim { children: children.remove(&task.id).unwrap_or_default(), task });
+    Ok(claims.collect())
+}
+
+/// When the next task of these agents is due or the next lease runs out.
+pub(super) async fn next_due(
+    connection: &mut PgConnection,
+    agents: &[String],
+) -> Outcome<Option<DateTime<Utc>>> {
+    let query = sqlx::query(NEXT_DUE).bind(Uuid::nil()).bind("").bind(-1_i16).bind(agents);
+    Ok(query.fetch_one(connection).await?.try_get(0)?)
+}
+
+#[async_trait]
+impl Lanes for PgConnection {
+    async fn lanes_after(&mut self, key: &LaneKey) -> Outcome<Vec<Lane>> {
+        let query = sqlx::query(HEADS).bind(key.owner).bind(&key.agent).bind(key.priority).bind(PAGE as i64);
+        let lane = |row: &PgRow| -> Outcome<Lane> {
+            let (owner, agent, priority) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+            Ok(Lane::new(LaneKey { owner, agent, priority }, (row.try_get(3)?, TaskId(row.try_get(4)?))))
+        };
+        query.fetch_all(self).await?.iter().map(lane).collect()
+    }
+
+    async fn due_in(
+        &mut self,
+        key: &LaneKey,
+        (run_at, id): Due,
+        now: DateTime<Utc>,
+        limit: usize,
+    ) -> Outcome<Vec<Due>> {
+        const DUE: &str = "\
+            SELECT run_at, id FROM tasks WHERE status = 'pending' AND waiting_for = 0 \
+            AND coalesce(owner, '00000000-0000-0000-0000-000000000000') = $1 AND agent = $2 AND priority = $3 \
+            AND (run_at, id) > ($4, $5) AND run_at <= $6 ORDER BY run_at, id LIMIT $7";
+        let rows = sqlx::query(DUE)
+            .bind(key.owner)
+            .bind(&key.agent)
+            .bind(key.priority)
+            .bind(run_at)
+            .bind(id.0)
+            .bind(now)
+            .bind(limit as i64)
+            .fetch_all(self)
+            .await?;
+        rows.iter().map(|row| Ok((row.try_get(0)?, TaskId(row.try_get(1)?)))).collect()
+    }
+
+    async fn running(&mut self) -> Outcome<Vec<(Option<UserId>, String, u32)>> {
+        const RUNNING: &str =
+            "SELECT owner, agent, count(*) FROM tasks WHERE status = 'processing' GROUP BY owner, agent";
+        let rows = sqlx::query(RUNNING).fetch_all(self).await?;
+        let count = |row: &PgRow| {
+            let count = u32::try_from(row.try_get::<i64, _>(2)?).unwrap_or(u32::MAX);
+            Ok((row.try_get::<Option<Uuid>, _>(0)?.map(UserId), row.try_get(1)?, count))
+        };
+        rows.iter().map(count).collect()
+    }
+}

@@ -1,0 +1,205 @@
+//! [`ScheduleStore`] over PostgreSQL.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use serde_json::value::RawValue;
+use sqlx::postgres::PgRow;
+use sqlx::types::Json;
+use sqlx::{PgConnection, Row};
+use sutazai_core::domain::{NewSchedule, Schedule, ScheduleId, SchedulePage, ScheduleQuery, UserId};
+use sutazai_core::ports::ScheduleStore;
+use sutazai_core::{Error, Result};
+use uuid::Uuid;
+
+use super::database::Database;
+use super::fault::Outcome;
+use super::text::{from_json, given, json, kept};
+
+/// Schedules in a PostgreSQL database.
+#[derive(Debug)]
+pub(super) struct PostgresScheduleStore {
+    database: Database,
+}
+
+macro_rules! columns {
+    () => {
+        "id, owner, name, agent, payload, priority, cron, time_zone, missed_runs, enabled, next_run_at, \
+         last_run_at, created_at, updated_at"
+    };
+}
+
+impl PostgresScheduleStore {
+    /// Over this database, whose schema is up to date.
+    pub(super) fn new(database: Database) -> Self {
+        Self { database }
+    }
+}
+
+/// A firing: which schedule, for when it was due, the latest time it stands for, and when it is due next.
+type Firing = (ScheduleId, DateTime<Utc>, Option<DateTime<Utc>>, Option<DateTime<Utc>>);
+
+#[async_trait]
+impl ScheduleStore for PostgresScheduleStore {
+    async fn create(&self, schedule: &Schedule) -> Result<()> {
+        self.database.run(schedule, |connection, new| Box::pin(insert(connection, new))).await
+    }
+
+    async fn get(&self, id: ScheduleId) -> Result<Option<Schedule>> {
+        self.database.run(&id, |connection, id| Box::pin(by_id(connection, *id))).await
+    }
+
+    async fn list(&self, query: &ScheduleQuery) -> Result<SchedulePage> {
+        self.database.run(query, |connection, query| Box::pin(page(connection, query))).await
+    }
+
+    async fn replace(&self, schedule: &Schedule) -> Result<()> {
+        self.database.run(schedule, |connection, changed| Box::pin(update(connection, changed))).await
+    }
+
+    async fn delete(&self, id: ScheduleId) -> Result<()> {
+        self.database.run(&id, |connection, id| Box::pin(remove(connection, *id))).await
+    }
+
+    async fn upcoming(&self, limit: u32) -> Result<Vec<Schedule>> {
+        self.database.run(&limit, |connection, limit| Box::pin(next(connection, *limit))).await
+    }
+
+    async fn advance(
+        &self,
+        id: ScheduleId,
+        fired: DateTime<Utc>,
+        last: Option<DateTime<Utc>>,
+        next: Option<DateTime<Utc>>,
+    ) -> Result<bool> {
+        let firing = (id, fired, last, next);
+        self.database.run(&firing, |connection, firing| Box::pin(move_on(connection, *firing))).await
+    }
+}
+
+async fn insert(connection: &mut PgConnection, schedule: &Schedule) -> Outcome<()> {
+    const INSERT: &str = concat!(
+        "INSERT INTO schedules (",
+        columns!(),
+        ") VALUES ($1, $2, $3, $4, $5::jsonb, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
+    );
+    let plan = &schedule.plan;
+    sqlx::query(INSERT)
+        .bind(schedule.id.0)
+        .bind(schedule.owner.map(|owner| owner.0))
+        .bind(kept(&plan.name))
+        .bind(&plan.agent)
+        .bind(json(&plan.payload)?)
+        .bind(i16::from(plan.priority))
+        .bind(&plan.cron)
+        .bind(&plan.time_zone)
+        .bind(plan.missed_runs.as_str())
+        .bind(plan.enabled)
+        .bind(schedule.next_run_at)
+        .bind(schedule.last_run_at)
+        .bind(schedule.created_at)
+        .bind(schedule.updated_at)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+async fn by_id(connection: &mut PgConnection, id: ScheduleId) -> Outcome<Option<Schedule>> {
+    const BY_ID: &str = concat!("SELECT ", columns!(), " FROM schedules WHERE id = $1");
+    let row = sqlx::query(BY_ID).bind(id.0).fetch_optional(connection).await?;
+    row.map(|row| decode(&row)).transpose()
+}
+
+async fn page(connection: &mut PgConnection, query: &ScheduleQuery) -> Outcome<SchedulePage> {
+    const ALL: &str =
+        concat!("SELECT ", columns!(), " FROM schedules WHERE id < $1 ORDER BY id DESC LIMIT $2");
+    const OF_OWNER: &str = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM schedules WHERE id < $1 AND owner = $3 ORDER BY id DESC LIMIT $2"
+    );
+    let mut statement = sqlx::query(if query.owner.is_some() { OF_OWNER } else { ALL })
+        .bind(query.before.map_or(Uuid::max(), |before| before.0))
+        .bind(i64::from(query.limit) + 1);
+    if let Some(owner) = query.owner {
+        statement = statement.bind(owner.0);
+    }
+    let rows = statement.fetch_all(connection).await?;
+    let mut items = rows.iter().map(decode).collect::<Outcome<Vec<_>>>()?;
+    let more = items.len() > query.limit as usize;
+    items.truncate(query.limit as usize);
+    let next = items.last().filter(|_| more).map(|last| last.id);
+    Ok(SchedulePage { items, next })
+}
+
+async fn update(connection: &mut PgConnection, schedule: &Schedule) -> Outcome<()> {
+    const UPDATE: &str = "\
+        UPDATE schedules SET name = $2, agent = $3, payload = $4::jsonb, priority = $5, cron = $6, time_zone = $7,
+            missed_runs = $8, enabled = $9, next_run_at = $10, updated_at = $11 WHERE id = $1";
+    let plan = &schedule.plan;
+    let done = sqlx::query(UPDATE)
+        .bind(schedule.id.0)
+        .bind(kept(&plan.name))
+        .bind(&plan.agent)
+        .bind(json(&plan.payload)?)
+        .bind(i16::from(plan.priority))
+        .bind(&plan.cron)
+        .bind(&plan.time_zone)
+        .bind(plan.missed_runs.as_str())
+        .bind(plan.enabled)
+        .bind(schedule.next_run_at)
+        .bind(schedule.updated_at)
+        .execute(connection)
+        .await?;
+    found(done.rows_affected(), schedule.id)
+}
+
+async fn remove(connection: &mut PgConnection, id: ScheduleId) -> Outcome<()> {
+    let delete = sqlx::query("DELETE FROM schedules WHERE id = $1").bind(id.0);
+    found(delete.execute(connection).await?.rows_affected(), id)
+}
+
+async fn next(connection: &mut PgConnection, limit: u32) -> Outcome<Vec<Schedule>> {
+    const NEXT: &str = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM schedules WHERE next_run_at IS NOT NULL ORDER BY next_run_at, id LIMIT $1"
+    );
+    let rows = sqlx::query(NEXT).bind(i64::from(limit)).fetch_all(connection).await?;
+    rows.iter().map(decode).collect()
+}
+
+async fn move_on(connection: &mut PgConnection, (id, fired, last, next): Firing) -> Outcome<bool> {
+    const ADVANCE: &str = "\
+        UPDATE schedules SET next_run_at = $4, last_run_at = coalesce($3, last_run_at)
+        WHERE id = $1 AND next_run_at = $2";
+    let advance = sqlx::query(ADVANCE).bind(id.0).bind(fired).bind(last).bind(next);
+    Ok(advance.execute(connection).await?.rows_affected() > 0)
+}
+
+fn found(rows: u64, id: ScheduleId) -> Outcome<()> {
+    if rows == 0 {
+        Err(Error::not_found(format!("schedule {id}")))?;
+    }
+    Ok(())
+}
+
+fn decode(row: &PgRow) -> Outcome<Schedule> {
+    Ok(Schedule {
+        id: ScheduleId(row.try_get(0)?),
+        owner: row.try_get::<Option<_>, _>(1)?.map(UserId),
+        plan: NewSchedule {
+            name: given(row.try_get(2)?),
+            agent: row.try_get(3)?,
+            payload: from_json(row.try_get::<Json<&RawValue>, _>(4)?.get())?,
+            priority: row.try_get::<i16, _>(5)?.try_into().unwrap_or_default(),
+            cron: row.try_get(6)?,
+            time_zone: row.try_get(7)?,
+            missed_runs: row.try_get::<&str, _>(8)?.parse()?,
+            enabled: row.try_get(9)?,
+        },
+        next_run_at: row.try_get(10)?,
+        last_run_at: row.try_get(11)?,
+        created_at: row.try_get(12)?,
+        updated_at: row.try_get(13)?,
+    })
+}

@@ -1,0 +1,156 @@
+//! [`Lanes`] over the open transaction of the writer, and when the next of them is due.
+//!
+//! SQLite has no step from one head to the next of its own, so there are three searches for each: for the next priority
+//! of the same owner and agent, for the next agent, for the next owner.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+use sutazai_core::domain::{TaskId, UserId};
+use uuid::Uuid;
+
+use super::fault::Outcome;
+use super::statement::{instant, nanos};
+use super::writer::Transaction;
+use crate::turns::{Due, Lane, LaneKey, Lanes, PAGE};
+
+/// The heads of the lanes after `?1` owner, `?2` agent, `?3` priority, which come first as a row without a task.
+macro_rules! heads {
+    () => {
+        "WITH RECURSIVE lanes (owner, agent, priority, run_at, id) AS (
+            SELECT ?1, ?2, ?3, NULL, NULL
+            UNION ALL
+            SELECT next.turn, next.agent, next.priority, next.run_at, next.id
+            FROM lanes CROSS JOIN (SELECT ifnull(owner, zeroblob(16)) AS turn, agent, priority, run_at, id FROM tasks)
+                AS next
+            WHERE next.id = coalesce(
+                (SELECT id FROM tasks INDEXED BY tasks_queue WHERE status = 'pending' AND waiting_for = 0
+                    AND ifnull(owner, zeroblob(16)) = lanes.owner AND agent = lanes.agent
+                    AND priority > lanes.priority ORDER BY priority, run_at, id LIMIT 1),
+                (SELECT id FROM tasks INDEXED BY tasks_queue WHERE status = 'pending' AND waiting_for = 0
+                    AND ifnull(owner, zeroblob(16)) = lanes.owner AND agent > lanes.agent
+                    ORDER BY agent, priority, run_at, id LIMIT 1),
+                (SELECT id FROM tasks INDEXED BY tasks_queue WHERE status = 'pending' AND waiting_for = 0
+                    AND ifnull(owner, zeroblob(16)) > lanes.owner
+                    ORDER BY ifnull(owner, zeroblob(16)), agent, priority, run_at, id LIMIT 1))
+        ) "
+    };
+}
+
+/// The heads that follow: `?4` how many.
+const HEADS: &str =
+    concat!(heads!(), "SELECT owner, agent, priority, run_at, id FROM lanes LIMIT ?4 OFFSET 1");
+
+/// What stands in a lane after its head: `?1` owner, `?2` agent, `?3` priority, `?4` and `?5` after which, `?6` due by
+/// when, `?7` how many.
+const DUE: &str = "\
+    SELECT run_at, id FROM tasks INDEXED BY tasks_queue WHERE status = 'pending' AND waiting_for = 0 \
+    AND ifnull(owner, zeroblob(16)) = ?1 AND agent = ?2 AND priority = ?3 \
+    AND run_at >= ?4 AND run_at <= ?6 AND (run_at > ?4 OR id > ?5) ORDER BY run_at, id LIMIT ?7";
+
+/// When the next task of these agents is due or the next lease runs out: `?1`, `?2`, `?3` before all lanes, `?4` agents
+/// as JSON.
+pub(super) const NEXT_DUE: &str = concat!(
+    heads!(),
+    "SELECT min(due) FROM (
+        SELECT run_at AS due FROM lanes WHERE agent IN (SELECT value FROM json_each(?4))
+        UNION ALL
+        SELECT min(lease_until) FROM tasks INDEXED BY tasks_leases WHERE status = 'processing'
+    )"
+);
+
+#[async_trait]
+impl Lanes for Transaction {
+    async fn lanes_after(&mut self, key: &LaneKey) -> Outcome<Vec<Lane>> {
+        let rows = sqlx::query(HEADS)
+            .bind(key.owner)
+            .bind(&key.agent)
+            .bind(key.priority)
+            .bind(PAGE as u32)
+            .fetch_all(&mut self.connection)
+            .await?;
+        let lane = |row: &SqliteRow| -> Outcome<Lane> {
+            let (owner, agent, priority) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+            let head = (instant(row.try_get(3)?), TaskId(row.try_get(4)?));
+            Ok(Lane::new(LaneKey { owner, agent, priority }, head))
+        };
+        rows.iter().map(lane).collect()
+    }
+
+    async fn due_in(
+        &mut self,
+        key: &LaneKey,
+        (run_at, id): Due,
+        now: DateTime<Utc>,
+        limit: usize,
+    ) -> Outcome<Vec<Due>> {
+        let rows = sqlx::query(DUE)
+            .bind(key.owner)
+            .bind(&key.agent)
+            .bind(key.priority)
+            .bind(nanos(run_at))
+            .bind(id.0)
+            .bind(nanos(now))
+            .bind(limit as i64)
+            .fetch_all(&mut self.connection)
+            .await?;
+        rows.iter().map(|row| Ok((instant(row.try_get(0)?), TaskId(row.try_get(1)?)))).collect()
+    }
+
+    async fn running(&mut self) -> Outcome<Vec<(Option<UserId>, String, u32)>> {
+        const RUNNING: &str = "SELECT owner, agent, count(*) FROM tasks INDEXED BY tasks_leases \
+                               WHERE status = 'processing' GROUP BY owner, agent";
+        let rows = sqlx::query(RUNNING).fetch_all(&mut self.connection).await?;
+        let count = |row: &SqliteRow| {
+            Ok((row.try_get::<Option<Uuid>, _>(0)?.map(UserId), row.try_get(1)?, row.try_get(2)?))
+        };
+        rows.iter().map(count).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
+
+    /// How SQLite means to run a statement.
+    async fn plan(sql: &str) -> Vec<String> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("plan.db");
+        super::super::migrate_up(&path).await.unwrap();
+        let options = super::super::statement::connect_options(&path);
+        let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+        let rows = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}")))
+            .fetch_all(&mut connection)
+            .await
+            .unwrap();
+        let plan: Vec<String> = rows.iter().map(|row| row.get(3)).collect();
+        assert!(
+            !plan.iter().any(|line| line.contains("SCAN tasks") || line.contains("TEMP B-TREE")),
+            "{plan:#?}"
+        );
+        plan
+    }
+
+    /// The searches in the queue's index.
+    fn searches(plan: &[String]) -> Vec<&str> {
+        plan.iter().filter_map(|line| line.split_once("INDEX tasks_queue ")).map(|(_, by)| by).collect()
+    }
+
+    #[tokio::test]
+    async fn the_step_to_the_next_lane_is_searched_and_never_scanned() {
+        let steps = ["(<expr>=? AND agent=? AND priority>?)", "(<expr>=? AND agent>?)", "(<expr>>?)"];
+        let heads = plan(HEADS).await;
+        assert_eq!(searches(&heads), steps);
+        let next = plan(NEXT_DUE).await;
+        assert_eq!(searches(&next), steps);
+        assert!(next.iter().any(|line| line.contains("USING COVERING INDEX tasks_leases")), "{next:#?}");
+    }
+
+    #[tokio::test]
+    async fn what_is_due_in_a_lane_is_searched_and_never_scanned() {
+        let due = plan(DUE).await;
+        assert_eq!(searches(&due), ["(<expr>=? AND agent=? AND priority=? AND run_at>? AND run_at<?)"]);
+    }
+}

@@ -1,0 +1,61 @@
+//! Removing what ended long ago: a page of keys, those of it that are to go, their events, the tasks.
+
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Arguments, Row};
+use sutazai_core::domain::{EventPosition, Prune, Pruned, TaskId, TaskStatus};
+
+use super::database::Database;
+use super::fault::Outcome;
+use super::statement::{bulk, instant};
+use super::writer::Transaction;
+
+/// Removes some of what ended long ago.
+pub(super) async fn prune(tx: &mut Transaction, look: Prune) -> Outcome<Pruned> {
+    const PAGE: &str =
+        "SELECT id, status, finished_at FROM tasks WHERE id > ? AND id < ? ORDER BY id LIMIT ?";
+    // Those that a task which has not ended asked for are needed.
+    const NEEDED: &str = "SELECT child_id FROM task_waits JOIN tasks ON tasks.id = task_waits.parent_id \
+                          WHERE status IN ('pending', 'processing') AND child_id IN (VALUES";
+    const LAST: &str = "SELECT max(position) FROM task_events WHERE task_id IN (VALUES";
+    const DELETE: &str = "DELETE FROM tasks WHERE id IN (VALUES";
+    let connection = &mut tx.connection;
+    let page = sqlx::query(PAGE).bind(look.after.0).bind(look.before.0).bind(look.limit);
+    let page = page.fetch_all(&mut *connection).await?;
+    let read = |row: &SqliteRow| -> Outcome<(TaskId, bool)> {
+        let status: TaskStatus = row.try_get::<&str, _>(1)?.parse()?;
+        let finished_at = row.try_get::<Option<i64>, _>(2)?.map(instant);
+        Ok((TaskId(row.try_get(0)?), look.takes(status, finished_at)))
+    };
+    let seen = page.iter().map(read).collect::<Outcome<Vec<_>>>()?;
+    let next = seen.last().map(|(id, _)| *id).filter(|_| seen.len() == look.limit as usize);
+    let mut old: Vec<TaskId> = seen.into_iter().filter(|(_, old)| *old).map(|(id, _)| id).collect();
+    let needed = bulk(connection, (NEEDED, 1, ")"), &old, |id, to| Ok(to.add(id.0)?)).await?;
+    let needed = needed.iter().map(|row| Ok(TaskId(row.try_get(0)?))).collect::<Outcome<Vec<_>>>()?;
+    old.retain(|id| !needed.contains(id));
+    let last = bulk(connection, (LAST, 1, ")"), &old, |id, to| Ok(to.add(id.0)?)).await?;
+    for row in &last {
+        if let Some(last) = row.try_get::<Option<i64>, _>(0)? {
+            begin_at(tx, last + 1).await?;
+        }
+    }
+    bulk(&mut tx.connection, (DELETE, 1, ")"), &old, |id, to| Ok(to.add(id.0)?)).await?;
+    Ok(Pruned { removed: old.len() as u64, next })
+}
+
+/// The feed begins no earlier than here.
+async fn begin_at(tx: &mut Transaction, position: i64) -> Outcome<()> {
+    const RAISE: &str = "UPDATE feed_begin SET position = max(position, ?)";
+    const INSERT: &str = "INSERT INTO feed_begin (position) VALUES (?)";
+    let raised = sqlx::query(RAISE).bind(position).execute(&mut tx.connection).await?;
+    if raised.rows_affected() == 0 {
+        sqlx::query(INSERT).bind(position).execute(&mut tx.connection).await?;
+    }
+    Ok(())
+}
+
+/// Where the feed begins to be whole.
+pub(super) async fn feed_begin(database: &Database) -> Outcome<EventPosition> {
+    let row = sqlx::query("SELECT position FROM feed_begin").fetch_optional(database.readers()).await?;
+    let position = row.map(|row| row.try_get::<i64, _>(0)).transpose()?;
+    Ok(EventPosition(position.unwrap_or_default().unsigned_abs().into()))
+}

@@ -1,0 +1,209 @@
+//! [`ScheduleStore`] over SQLite.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+use sutazai_core::domain::{NewSchedule, Schedule, ScheduleId, SchedulePage, ScheduleQuery, UserId};
+use sutazai_core::ports::ScheduleStore;
+use sutazai_core::{Error, Result};
+
+use super::database::Database;
+use super::fault::Outcome;
+use super::statement::{instant, nanos};
+use super::writer::Transaction;
+
+/// Schedules in an SQLite file.
+#[derive(Debug)]
+pub(super) struct SqliteScheduleStore {
+    database: Database,
+}
+
+macro_rules! columns {
+    () => {
+        "id, owner, name, agent, payload, priority, cron, time_zone, missed_runs, enabled, next_run_at, \
+         last_run_at, created_at, updated_at"
+    };
+}
+
+impl SqliteScheduleStore {
+    /// Over this database, whose schema is up to date.
+    pub(super) fn new(database: Database) -> Self {
+        Self { database }
+    }
+
+    async fn by_id(&self, id: ScheduleId) -> Outcome<Option<Schedule>> {
+        const BY_ID: &str = concat!("SELECT ", columns!(), " FROM schedules WHERE id = ?");
+        let row = sqlx::query(BY_ID).bind(id.0).fetch_optional(self.database.readers()).await?;
+        row.map(|row| decode(&row)).transpose()
+    }
+
+    async fn page(&self, query: &ScheduleQuery) -> Outcome<SchedulePage> {
+        const ALL: &str = concat!(
+            "SELECT ",
+            columns!(),
+            " FROM schedules WHERE (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3"
+        );
+        const OF_OWNER: &str = concat!(
+            "SELECT ",
+            columns!(),
+            " FROM schedules WHERE owner = ?1 AND (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3"
+        );
+        let rows = sqlx::query(if query.owner.is_some() { OF_OWNER } else { ALL })
+            .bind(query.owner.map(|owner| owner.0))
+            .bind(query.before.map(|before| before.0))
+            .bind(i64::from(query.limit) + 1)
+            .fetch_all(self.database.readers())
+            .await?;
+        let mut items = rows.iter().map(decode).collect::<Outcome<Vec<_>>>()?;
+        let more = items.len() > query.limit as usize;
+        items.truncate(query.limit as usize);
+        let next = items.last().filter(|_| more).map(|last| last.id);
+        Ok(SchedulePage { items, next })
+    }
+
+    async fn next(&self, limit: u32) -> Outcome<Vec<Schedule>> {
+        const NEXT: &str = concat!(
+            "SELECT ",
+            columns!(),
+            " FROM schedules WHERE next_run_at IS NOT NULL ORDER BY next_run_at, id LIMIT ?"
+        );
+        let rows = sqlx::query(NEXT).bind(limit).fetch_all(self.database.readers()).await?;
+        rows.iter().map(decode).collect()
+    }
+
+    fn read<T>(&self, outcome: Outcome<T>) -> Result<T> {
+        outcome.map_err(|fault| fault.into_error(self.database.path()))
+    }
+}
+
+#[async_trait]
+impl ScheduleStore for SqliteScheduleStore {
+    async fn create(&self, schedule: &Schedule) -> Result<()> {
+        let schedule = schedule.clone();
+        self.database.writer().run(|tx| Box::pin(insert(tx, schedule))).await
+    }
+
+    async fn get(&self, id: ScheduleId) -> Result<Option<Schedule>> {
+        self.read(self.by_id(id).await)
+    }
+
+    async fn list(&self, query: &ScheduleQuery) -> Result<SchedulePage> {
+        self.read(self.page(query).await)
+    }
+
+    async fn replace(&self, schedule: &Schedule) -> Result<()> {
+        let schedule = schedule.clone();
+        self.database.writer().run(|tx| Box::pin(update(tx, schedule))).await
+    }
+
+    async fn delete(&self, id: ScheduleId) -> Result<()> {
+        self.database.writer().run(move |tx| Box::pin(remove(tx, id))).await
+    }
+
+    async fn upcoming(&self, limit: u32) -> Result<Vec<Schedule>> {
+        self.read(self.next(limit).await)
+    }
+
+    async fn advance(
+        &self,
+        id: ScheduleId,
+        fired: DateTime<Utc>,
+        last: Option<DateTime<Utc>>,
+        next: Option<DateTime<Utc>>,
+    ) -> Result<bool> {
+        self.database.writer().run(move |tx| Box::pin(move_on(tx, id, fired, last, next))).await
+    }
+}
+
+async fn insert(tx: &mut Transaction, schedule: Schedule) -> Outcome<()> {
+    const INSERT: &str =
+        concat!("INSERT INTO schedules (", columns!(), ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+    let plan = &schedule.plan;
+    sqlx::query(INSERT)
+        .bind(schedule.id.0)
+        .bind(schedule.owner.map(|owner| owner.0))
+        .bind(&plan.name)
+        .bind(&plan.agent)
+        .bind(serde_json::to_string(&plan.payload)?)
+        .bind(plan.priority)
+        .bind(&plan.cron)
+        .bind(&plan.time_zone)
+        .bind(plan.missed_runs.as_str())
+        .bind(plan.enabled)
+        .bind(schedule.next_run_at.map(nanos))
+        .bind(schedule.last_run_at.map(nanos))
+        .bind(nanos(schedule.created_at))
+        .bind(nanos(schedule.updated_at))
+        .execute(&mut tx.connection)
+        .await?;
+    Ok(())
+}
+
+async fn update(tx: &mut Transaction, schedule: Schedule) -> Outcome<()> {
+    const UPDATE: &str = "UPDATE schedules SET name = ?, agent = ?, payload = ?, priority = ?, cron = ?, time_zone = ?, \
+                          missed_runs = ?, enabled = ?, next_run_at = ?, updated_at = ? WHERE id = ?";
+    let plan = &schedule.plan;
+    let done = sqlx::query(UPDATE)
+        .bind(&plan.name)
+        .bind(&plan.agent)
+        .bind(serde_json::to_string(&plan.payload)?)
+        .bind(plan.priority)
+        .bind(&plan.cron)
+        .bind(&plan.time_zone)
+        .bind(plan.missed_runs.as_str())
+        .bind(plan.enabled)
+        .bind(schedule.next_run_at.map(nanos))
+        .bind(nanos(schedule.updated_at))
+        .bind(schedule.id.0)
+        .execute(&mut tx.connection)
+        .await?;
+    found(done.rows_affected(), schedule.id)
+}
+
+async fn remove(tx: &mut Transaction, id: ScheduleId) -> Outcome<()> {
+    let delete = sqlx::query("DELETE FROM schedules WHERE id = ?").bind(id.0);
+    found(delete.execute(&mut tx.connection).await?.rows_affected(), id)
+}
+
+async fn move_on(
+    tx: &mut Transaction,
+    id: ScheduleId,
+    fired: DateTime<Utc>,
+    last: Option<DateTime<Utc>>,
+    next: Option<DateTime<Utc>>,
+) -> Outcome<bool> {
+    const ADVANCE: &str = "UPDATE schedules SET next_run_at = ?, last_run_at = coalesce(?, last_run_at) \
+                           WHERE id = ? AND next_run_at = ?";
+    let advance =
+        sqlx::query(ADVANCE).bind(next.map(nanos)).bind(last.map(nanos)).bind(id.0).bind(nanos(fired));
+    Ok(advance.execute(&mut tx.connection).await?.rows_affected() > 0)
+}
+
+fn found(rows: u64, id: ScheduleId) -> Outcome<()> {
+    if rows == 0 {
+        Err(Error::not_found(format!("schedule {id}")))?;
+    }
+    Ok(())
+}
+
+fn decode(row: &SqliteRow) -> Outcome<Schedule> {
+    Ok(Schedule {
+        id: ScheduleId(row.try_get(0)?),
+        owner: row.try_get::<Option<_>, _>(1)?.map(UserId),
+        plan: NewSchedule {
+            name: row.try_get(2)?,
+            agent: row.try_get(3)?,
+            payload: serde_json::from_str(row.try_get(4)?)?,
+            priority: row.try_get(5)?,
+            cron: row.try_get(6)?,
+            time_zone: row.try_get(7)?,
+            missed_runs: row.try_get::<&str, _>(8)?.parse()?,
+            enabled: row.try_get(9)?,
+        },
+        next_run_at: row.try_get::<Option<i64>, _>(10)?.map(instant),
+        last_run_at: row.try_get::<Option<i64>, _>(11)?.map(instant),
+        created_at: instant(row.try_get(12)?),
+        updated_at: instant(row.try_get(13)?),
+    })
+}

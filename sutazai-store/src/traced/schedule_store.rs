@@ -1,0 +1,55 @@
+//! [`ScheduleStore`] of a database, each call of it in the trace.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use sutazai_core::Result;
+use sutazai_core::domain::{Schedule, ScheduleId, SchedulePage, ScheduleQuery};
+use sutazai_core::ports::ScheduleStore;
+
+use super::database::TracedDatabase;
+
+/// What this store is asked stands in the trace of who asks.
+#[derive(Debug)]
+pub(super) struct TracedScheduleStore {
+    pub(super) database: TracedDatabase,
+    pub(super) store: Arc<dyn ScheduleStore>,
+}
+
+#[async_trait]
+impl ScheduleStore for TracedScheduleStore {
+    async fn create(&self, schedule: &Schedule) -> Result<()> {
+        self.database.traced("INSERT", "schedules", self.store.create(schedule)).await
+    }
+
+    async fn get(&self, id: ScheduleId) -> Result<Option<Schedule>> {
+        self.database.traced("SELECT", "schedules", self.store.get(id)).await
+    }
+
+    async fn list(&self, query: &ScheduleQuery) -> Result<SchedulePage> {
+        self.database.traced("SELECT", "schedules", self.store.list(query)).await
+    }
+
+    async fn replace(&self, schedule: &Schedule) -> Result<()> {
+        self.database.traced("UPDATE", "schedules", self.store.replace(schedule)).await
+    }
+
+    async fn delete(&self, id: ScheduleId) -> Result<()> {
+        self.database.traced("DELETE", "schedules", self.store.delete(id)).await
+    }
+
+    async fn upcoming(&self, limit: u32) -> Result<Vec<Schedule>> {
+        self.database.traced("SELECT", "schedules", self.store.upcoming(limit)).await
+    }
+
+    async fn advance(
+        &self,
+        id: ScheduleId,
+        fired: DateTime<Utc>,
+        last: Option<DateTime<Utc>>,
+        next: Option<DateTime<Utc>>,
+    ) -> Result<bool> {
+        self.database.traced("UPDATE", "schedules", self.store.advance(id, fired, last, next)).await
+    }
+}
