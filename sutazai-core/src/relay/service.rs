@@ -102,6 +102,9 @@ impl Relay {
         let mut standing = Standing { read, order: Order::default() };
         // Whoever cannot reach the bus lets another try.
         self.bus.reach().await?;
+        if read < self.tasks.feed_begin().await? {
+            tracing::warn!("events may have been removed by age before they were passed on: keep them for longer");
+        }
         if std::mem::take(away) {
             tracing::info!("events are passed on again");
         }
