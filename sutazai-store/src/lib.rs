@@ -44,7 +44,8 @@ pub struct Stores {
     pub schedules: Arc<dyn ScheduleStore>,
     /// Metrics over time.
     pub metrics: Arc<dyn MetricStore>,
-    /// The time that all who share the database go by: the machine's own where that is a file, the server's otherwise.
+    /// The time that all who share the database go by, to be given to the engine: the machine's own where it is a file, the
+    /// server's otherwise.
     pub clock: Arc<dyn Clock>,
 }
 
