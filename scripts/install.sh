@@ -14,7 +14,11 @@ fi
 case "${1:-run}" in
 run) wanted=("${build[@]}") ;;
 test) wanted=("${build[@]}" "${test[@]}") ;;
-bench) wanted=("${build[@]}" curl wrk) ;;
+bench)
+    wanted=("${build[@]}" curl redis-server redis-tools wrk)
+    # Where Node.js is not Debian's, npm comes with it.
+    command -v npm >/dev/null || wanted+=(npm)
+    ;;
 *) echo "usage: install.sh run|test|bench" >&2; exit 2 ;;
 esac
 

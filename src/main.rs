@@ -6,6 +6,11 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use cli::arguments::{Cli, Command};
+use mimalloc::MiMalloc;
+
+/// A request is many small values that one thread makes and another drops, which the C library's allocator is slow with.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();

@@ -158,8 +158,8 @@ impl Service {
         self.shared.watched(app)
     }
 
-    /// Starts the workers, the schedules, the removal of old tasks, the metric history, the upkeep of the figures, and the look for sessions that ended
-    /// elsewhere, and has the model loaded that answers by default.
+    /// Starts the workers, the schedules, the removal of old tasks, the metric history, the upkeep of the figures, and the
+    /// look for sessions that ended elsewhere, and has the model loaded that answers by default.
     pub fn start(&self) {
         self.engine.start();
         if let Some(model) = self.engine.model_for(&Caller::System) {

@@ -7,7 +7,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import urllib.error
 
 from servers import CONNECTIONS, bare, ours, theirs
 from stage import report
@@ -16,7 +15,7 @@ from stage.postgres import Postgres
 SUTAZAI, PYTHON, BARE = sys.argv[1:4]
 SECONDS = int(os.environ.get("SECONDS_EACH", "5"))
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
-WORKERS = [int(word) for word in os.environ.get("WORKERS", "1 2 3 4").split()]
+WORKERS = [int(word) for word in os.environ.get("PEER_WORKERS", "1 2 3 4").split()]
 USERS = 20
 TASKS_EACH = 20
 ROUTES = ("POST /tasks", "GET /tasks/{id}", "GET /tasks?limit=10", "/health")
@@ -28,17 +27,13 @@ TASK = {
 STEADY = "-c enable_seqscan=off -c enable_bitmapscan=off -c jit=off"
 
 
-def sign_in(server):
-    """The tokens of users, who are new, or not."""
+def sign_in(server, round_):
+    """The tokens of users who are new in this round."""
     tokens = []
     for number in range(USERS):
-        user = {"username": f"bench_{number}", "email": f"bench{number}@example.org"}
-        user["password"] = "correct horse battery"
-        try:
-            tokens.append(server.ask("/api/v1/auth/register", user)["access_token"])
-        except urllib.error.HTTPError:
-            word = {"username": user["username"], "password": user["password"]}
-            tokens.append(server.ask("/api/v1/auth/login", word)["access_token"])
+        name = f"bench_{round_}_{number}"
+        user = {"username": name, "email": f"{name}@example.org", "password": "correct horse battery"}
+        tokens.append(server.ask("/api/v1/auth/register", user)["access_token"])
     return tokens
 
 
@@ -99,12 +94,12 @@ def rounds(postgres, folder):
             results.setdefault((name, route), []).append(values)
             others.append(values[-1])
 
-    for _ in range(ROUNDS):
+    for number in range(ROUNDS):
         with ours(SUTAZAI, our_url, folder) as server:
-            tokens = sign_in(server)
+            tokens = sign_in(server, number)
             note("SutazAI, PostgreSQL", measure(server, tokens, postgres))
         with ours(SUTAZAI, f"sqlite://{folder}/bench.db", folder) as server:
-            note("SutazAI, SQLite", measure(server, sign_in(server)))
+            note("SutazAI, SQLite", measure(server, sign_in(server, number)))
         for workers in WORKERS:
             with theirs(PYTHON, their_url, workers) as server:
                 note(f"FastAPI, {workers} workers", measure(server, tokens, postgres))
@@ -123,17 +118,20 @@ def main():
         medians, others = rounds(postgres, folder)
     rows = []
     for route in ROUTES:
-        peers = [(medians[f"FastAPI, {n} workers", route][0], f"FastAPI, {n} workers") for n in WORKERS]
-        best, peer = max(peers)
+        peer = max((f"FastAPI, {n} workers" for n in WORKERS), key=lambda name: medians[name, route][0])
+        best, spent = medians[peer, route][0], sum(medians[peer, route][3:6])
         names = ("SutazAI, PostgreSQL", "SutazAI, SQLite", peer, "axum alone", "pgbench, 8 clients")
         for name in filter(lambda name: (name, route) in medians, names):
-            rate, *rest = (*medians[name, route], *[None] * 6)[:6]
-            figures = [report.figure(value) for value in rest]
-            rows.append([route, name, report.figure(rate), f"{rate / best:.1f}x", *figures])
-    head = ["", "", "requests/s", "ratio", "p50 ms", "p99 ms", "server us", "PostgreSQL us", "wrk us"]
+            rate, *rest = medians[name, route]
+            row = [route, name, report.figure(rate), f"{rate / best:.1f}x"]
+            if rest:
+                time = sum(rest[2:5])
+                row += [*map(report.figure, rest[:5]), report.figure(time), f"{spent / time:.1f}x"]
+            rows.append(row + [""] * (11 - len(row)))
+    head = ["", "", "requests/s", "ratio", "p50 ms", "p99 ms", "server us", "PostgreSQL us", "wrk us", "all us", "ratio"]
     about = (
         f"{os.cpu_count()} processors for everything, wrk with {CONNECTIONS} connections of {USERS} users in turns, "
-        f"PostgreSQL {version} with fsync on; medians of {ROUNDS} rounds of {SECONDS} s. The last three columns are "
+        f"PostgreSQL {version} with fsync on; medians of {ROUNDS} rounds of {SECONDS} s. The last columns are "
         f"processor time a request. Meanwhile other programs of the machine had {others:.1f} of its processors."
     )
     report.write("http", f"{about}\n\n{report.table(head, rows)}")

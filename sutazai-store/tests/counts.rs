@@ -13,7 +13,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeZone, Utc};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use serde_json::json;
-use sutazai_core::domain::{Finish, NewTask, Outcome, Task, TaskStatus, WorkerId};
+use sutazai_core::domain::{ConcurrencyLimits, Finish, NewTask, Outcome, Task, TaskStatus, WorkerId};
 use sutazai_core::memory::MemoryTaskStore;
 use sutazai_core::ports::{ClaimRequest, TaskStore};
 
@@ -54,6 +54,8 @@ async fn claim(store: &dyn TaskStore, agent: &str, limit: u32, now: DateTime<Utc
         limit,
         lease: Duration::from_secs(30),
         now,
+        limits: ConcurrencyLimits::default(),
+        after: None,
     };
     let claims = store.claim(&request).await.unwrap();
     let finish =

@@ -9,7 +9,6 @@ use std::str::FromStr;
 use rand::random;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use uuid::Uuid;
 
 use crate::error::Error;
 
@@ -30,7 +29,7 @@ pub struct TraceContext {
 impl TraceContext {
     /// The beginning of a new trace, before its first span.
     pub fn generate() -> Self {
-        Self::beginning(Uuid::now_v7().as_u128(), None)
+        Self::beginning(random(), None)
     }
 
     /// The beginning of a trace for a request that its caller has named, if that name is 1 to 64 of letters, digits,

@@ -19,7 +19,7 @@ pub(super) async fn prune(transaction: &mut Transaction<'_>, look: &Prune) -> Ou
     const OLD: &str = "\
         SELECT id FROM tasks WHERE id = ANY($1) AND status IN ('completed', 'failed', 'cancelled')
             AND NOT EXISTS (
-                SELECT 1 FROM task_waits JOIN tasks AS parents ON parents.id = parent_id
+                SELECT 1 FROM task_waits JOIN tasks AS parents ON parents.id = task_waits.parent_id
                 WHERE child_id = tasks.id AND parents.status IN ('pending', 'processing'))
         ORDER BY id FOR UPDATE OF tasks SKIP LOCKED";
     const DELETE_EVENTS: &str = "\

@@ -250,7 +250,8 @@ async fn enqueue_each(
 
 async fn enqueue(database: &Database, wake_ups: &WakeUps, tasks: &[Task], limit: Limit) -> Result<Vec<Task>> {
     if tasks.iter().any(|task| task.unique_key.is_some()) {
-        let work = database.write(tasks, |tx, tasks| Box::pin(queue::enqueue_unique(tx, tasks)));
+        let work =
+            database.write_within(limit, tasks, |tx, tasks| Box::pin(queue::enqueue_unique(tx, tasks)));
         let (stored, news) = work.await?;
         wake_ups.send(news);
         return Ok(stored);

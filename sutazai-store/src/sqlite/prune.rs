@@ -14,7 +14,7 @@ pub(super) async fn prune(tx: &mut Transaction, look: Prune) -> Outcome<Pruned> 
     const PAGE: &str =
         "SELECT id, status, finished_at FROM tasks WHERE id > ? AND id < ? ORDER BY id LIMIT ?";
     // Those that a task which has not ended asked for are needed.
-    const NEEDED: &str = "SELECT child_id FROM task_waits JOIN tasks ON tasks.id = parent_id \
+    const NEEDED: &str = "SELECT child_id FROM task_waits JOIN tasks ON tasks.id = task_waits.parent_id \
                           WHERE status IN ('pending', 'processing') AND child_id IN (VALUES";
     const LAST: &str = "SELECT max(position) FROM task_events WHERE task_id IN (VALUES";
     const DELETE: &str = "DELETE FROM tasks WHERE id IN (VALUES";

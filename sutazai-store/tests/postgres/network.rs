@@ -9,8 +9,8 @@ use futures::FutureExt;
 use futures::future::{BoxFuture, join_all};
 use serde_json::json;
 use sutazai_core::domain::{
-    AgentDescriptor, Caller, Claim, EventKind, EventPosition, Finish, NewTask, Outcome, Step, Task,
-    TaskStatus, WorkerId,
+    AgentDescriptor, Caller, Claim, ConcurrencyLimits, EventKind, EventPosition, Finish, NewTask, Outcome,
+    Step, Task, TaskStatus, WorkerId,
 };
 use sutazai_core::engine::Engine;
 use sutazai_core::ports::{Agent, AgentContext, ClaimRequest, Clock, SystemClock, TaskStore, WakeUp};
@@ -35,7 +35,16 @@ fn task(n: u32) -> Task {
 
 fn request(limit: u32) -> ClaimRequest {
     let (worker, lease) = (WorkerId::new(), Duration::from_secs(30));
-    ClaimRequest { worker, agents: vec!["echo".into()], limit, lease, now: SystemClock.now() }
+    let limits = ConcurrencyLimits::default();
+    ClaimRequest {
+        worker,
+        agents: vec!["echo".into()],
+        limit,
+        lease,
+        now: SystemClock.now(),
+        limits,
+        after: None,
+    }
 }
 
 fn completed(claim: &Claim) -> Finish {

@@ -1,0 +1,42 @@
+// graphile-worker: `graphile.mjs tuned|default ACTION URL COUNT`.
+
+import { Logger, makeWorkerUtils, run, runMigrations } from "graphile-worker";
+import { drain, latency, oneByOne, timed } from "./stage.mjs";
+
+const [, , settings, action, url, text] = process.argv;
+const count = Number(text);
+const logger = new Logger(() => () => {});
+// As its documentation advises for speed (worker.graphile.org/docs/scaling).
+const tuned = { localQueue: { size: 500 }, completeJobBatchDelay: 0, failJobBatchDelay: 0 };
+const worker = { connectionString: url, concurrentJobs: 10, maxPoolSize: 12, logger };
+const preset = { worker: { ...worker, ...(settings === "tuned" ? tuned : {}) } };
+
+async function start(done) {
+  const runner = await run({ preset, noHandleSignals: true, taskList: { nothing: () => done() } });
+  return () => runner.stop();
+}
+
+const utils = () => makeWorkerUtils({ connectionString: url, logger, maxPoolSize: 10 });
+const actions = {
+  prepare: () => runMigrations({ preset }),
+  async fill() {
+    const to = await utils();
+    await timed(async () => {
+      for (let n = 0; n < count; n += 1000) {
+        await to.addJobs(Array.from({ length: 1000 }, () => ({ identifier: "nothing", payload: {} })));
+      }
+    });
+  },
+  async single() {
+    const to = await utils();
+    await to.addJob("nothing", {});
+    await timed(() => oneByOne(count, () => to.addJob("nothing", {})));
+  },
+  drain: () => drain(start),
+  async latency() {
+    const to = await utils();
+    await latency(count, start, () => to.addJob("nothing", {}));
+  },
+};
+await actions[action]();
+process.exit(0);

@@ -1,0 +1,66 @@
+// What both peers have in common: the words that benches/queue/measure.py says and hears.
+
+import { createInterface } from "node:readline";
+
+const CALLERS = 50;
+const epoch = () => performance.timeOrigin + performance.now();
+
+export const say = (words) => process.stdout.write(`${words}\n`);
+
+/** Tells how long `work` takes, in seconds. */
+export async function timed(work) {
+  const began = performance.now();
+  await work();
+  say(((performance.now() - began) / 1000).toFixed(6));
+}
+
+/** `count` calls of `call`, by 50 callers who each wait for the answer. */
+export async function oneByOne(count, call) {
+  const caller = async () => {
+    for (let n = 0; n < count / CALLERS; n++) await call();
+  };
+  await Promise.all(Array.from({ length: CALLERS }, caller));
+}
+
+/** Says READY, starts at GO, tells how many tasks were run until when, and stops at STOP. */
+export async function drain(start) {
+  let count = 0, told = 0, last = 0;
+  const done = (more = 1) => {
+    count += more;
+    last = epoch();
+  };
+  const tell = () => {
+    if (count > told) say(`DONE ${count} ${(last / 1000).toFixed(6)}`);
+    told = count;
+  };
+  const timer = setInterval(tell, 20);
+  let stop;
+  say("READY");
+  for await (const line of createInterface({ input: process.stdin })) {
+    if (line === "GO") stop = await start(done);
+    if (line === "STOP") break;
+  }
+  await stop?.();
+  clearInterval(timer);
+  tell();
+  process.exit(0);
+}
+
+/** One task after the other on an idle worker: milliseconds from the call that submits it to its first line. */
+export async function latency(count, start, submit) {
+  let began;
+  const stop = await start(() => began?.(performance.now()));
+  const all = [];
+  for (let n = 0; n < count + 20; n++) {
+    const begun = new Promise((resolve) => (began = resolve));
+    const asked = performance.now();
+    await submit();
+    const waited = (await begun) - asked;
+    // The first ones also made the connections.
+    if (n >= 20) all.push(waited.toFixed(4));
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  say(all.join(" "));
+  await stop();
+  process.exit(0);
+}

@@ -1,0 +1,118 @@
+"""Measures our queue beside its peers, some rounds in turns, and writes the medians into docs/performance.md."""
+
+import os
+import statistics
+import sys
+import threading
+import time
+
+from peers import peers
+from stage import report
+from stores import Stores
+from workers import ask, drain
+
+ROUNDS = int(os.environ.get("ROUNDS", "3"))
+ONLY = os.environ.get("ONLY")
+LATENCIES = 300
+PROCESSES = 4
+BEST = "graphile-worker, tuned"
+MEASURES = {
+    "one": "drained /s, 1 process", "four": f"drained /s, {PROCESSES} processes", "bulk": "submitted /s, by 1,000",
+    "single": "submitted /s, by 50 callers", "p50": "submit to start, p50 ms", "p95": "p95 ms",
+    "cpu": "processor s per 1,000", "wal": "WAL bytes a task",
+}
+
+
+def locks_during(stores, work):
+    """What `work` gives, and how many connections waited for a lock at a look, on average."""
+    seen, over = [], threading.Event()
+
+    def look():
+        while not over.is_set():
+            seen.append(stores.waits_for_locks())
+            time.sleep(0.05)
+
+    watch = threading.Thread(target=look)
+    watch.start()
+    try:
+        return work(), statistics.mean(seen or [0])
+    finally:
+        over.set()
+        watch.join()
+
+
+def measure(stores, peer):
+    """All of one peer, each over a store of its own."""
+    found = {}
+
+    def emptied(url):
+        left = stores.left(peer, url)
+        if left:
+            sys.exit(f"{peer.name} left {left} tasks")
+
+    with stores.new(peer) as url:
+        ask(peer, "prepare", url)
+        written = stores.written()
+        found["bulk"] = peer.tasks / float(ask(peer, "fill", url, peer.tasks))
+        found["one"], seconds = drain(peer, url, peer.tasks, 1, lambda: stores.processor_time(peer))
+        found["cpu"] = 1_000 * seconds / peer.tasks
+        if peer.store == "postgres":
+            found["wal"] = (stores.written() - written) / peer.tasks
+        emptied(url)
+    if peer.processes:
+        with stores.new(peer) as url:
+            ask(peer, "prepare", url)
+            ask(peer, "fill", url, peer.tasks)
+            work = lambda: drain(peer, url, peer.tasks, PROCESSES, lambda: stores.processor_time(peer))
+            (found["four"], _), found["locks"] = locks_during(stores, work)
+            emptied(url)
+    with stores.new(peer) as url:
+        ask(peer, "prepare", url)
+        found["single"] = peer.singles / float(ask(peer, "single", url, peer.singles))
+    with stores.new(peer) as url:
+        ask(peer, "prepare", url)
+        waited = sorted(map(float, ask(peer, "latency", url, LATENCIES).split()))
+        found["p50"], found["p95"] = waited[len(waited) // 2], waited[len(waited) * 95 // 100]
+    return found
+
+
+def cell(measured, best, name):
+    """A figure, and how it stands to the best peer's."""
+    value = measured.get(name)
+    if value is None:
+        return ""
+    if best.get(name):
+        return f"{report.figure(value)} ({value / best[name]:.2f}x)"
+    return report.figure(value)
+
+
+def main():
+    results = {}
+    with Stores() as stores:
+        version = stores.postgres.version()
+        chosen = [peer for peer in peers(*sys.argv[1:5]) if not ONLY or ONLY in peer.name]
+        for number in range(ROUNDS):
+            for peer in chosen:
+                found = measure(stores, peer)
+                print(f"round {number + 1}, {peer.name}: {found}", file=sys.stderr, flush=True)
+                results.setdefault(peer.name, []).append(found)
+    medians = {
+        name: {key: statistics.median(one[key] for one in all_) for key in all_[0]} for name, all_ in results.items()
+    }
+    best = medians.get(BEST, {})
+    rows = [[name, *[cell(found, best, key) for key in MEASURES]] for name, found in medians.items()]
+    locks = ", ".join(f"{name} {found['locks']:.1f}" for name, found in medians.items() if "locks" in found)
+    about = (
+        f"{os.cpu_count()} processors for everything, PostgreSQL {version} with fsync on, tasks that do nothing, "
+        f"concurrency 10 a process; medians of {ROUNDS} rounds in turns. In brackets: times the figure of {BEST}. "
+        f"Processor time is that of the workers and the database while 1 process drains.\n\n"
+        f"Connections that waited for a lock while {PROCESSES} processes drained, on average: {locks}."
+    )
+    text = f"{about}\n\n{report.table(['', *MEASURES.values()], rows)}"
+    if ONLY:
+        print(text)
+    else:
+        report.write("queue", text)
+
+
+main()

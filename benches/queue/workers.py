@@ -1,0 +1,74 @@
+"""Starts the programs that are measured and talks with them: READY, GO, DONE, STOP."""
+
+import subprocess
+import sys
+import threading
+import time
+
+from stage import processor
+
+PATIENCE = 300
+
+
+def ask(peer, action, url, count=0):
+    """What the program prints last of an action that ends by itself."""
+    command = [*map(str, peer.command), action, url, str(count)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    if done.returncode:
+        sys.exit(f"{peer.name} {action} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+    lines = done.stdout.strip().splitlines()
+    return lines[-1] if lines else ""
+
+
+class Worker:
+    """A process that works until it is stopped."""
+
+    def __init__(self, peer, url):
+        command = [*map(str, peer.command), "drain", url, "0"]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        self.ready = threading.Event()
+        self.count, self.last = 0, 0.0
+        threading.Thread(target=self.listen, daemon=True).start()
+        if not self.ready.wait(60):
+            sys.exit(f"{peer.name} does not get ready")
+
+    def listen(self):
+        for line in self.process.stdout:
+            words = line.split()
+            if words[:1] == ["READY"]:
+                self.ready.set()
+            elif words[:1] == ["DONE"]:
+                self.count, self.last = int(words[1]), float(words[2])
+
+    def say(self, word):
+        self.process.stdin.write(f"{word}\n")
+        self.process.stdin.flush()
+
+    def stop(self):
+        self.say("STOP")
+        try:
+            self.process.wait(60)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+
+
+def drain(peer, url, count, processes, database):
+    """Tasks a second from GO to the last of `count` tasks, and the processor seconds of workers and database."""
+    workers = [Worker(peer, url) for _ in range(processes)]
+
+    def used():
+        return sum(processor.of_tree(worker.process.pid) for worker in workers) + database()
+
+    before, began = used(), time.time()
+    for worker in workers:
+        worker.say("GO")
+    while sum(worker.count for worker in workers) < count:
+        if time.time() - began > PATIENCE or any(worker.process.poll() is not None for worker in workers):
+            sys.exit(f"{peer.name}: {sum(worker.count for worker in workers)} of {count} tasks were run")
+        time.sleep(0.005)
+    after = used()
+    for worker in workers:
+        worker.stop()
+    return count / (max(worker.last for worker in workers) - began), after - before
