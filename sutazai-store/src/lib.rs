@@ -49,7 +49,8 @@ pub struct Stores {
     pub metrics: Arc<dyn MetricStore>,
     /// How far events have been passed on to a message bus.
     pub relays: Arc<dyn RelayStore>,
-    /// The time that all who share the database go by: the machine's own where that is a file, the server's otherwise.
+    /// The time that all who share the database go by, to be given to the engine: the machine's own where it is a file, the
+    /// server's otherwise.
     pub clock: Arc<dyn Clock>,
 }
 
