@@ -43,7 +43,7 @@ async fn the_message_bus_conforms_and_refused_messages_are_kept() {
     // What a consumer refuses for good goes to the dead letters, with where it came from.
     let mut dead = consume(&connection, "sutazai.dead-letters").await;
     let said = BusMessage { id: "a:1".into(), topic: "suite.bad".into(), body: "{}".into(), trace: None };
-    bus.publish(&[said.clone()]).await.unwrap();
+    bus.publish(std::slice::from_ref(&said)).await.unwrap();
     let delivery = next(&mut consumer).await;
     assert_eq!(*delivery.properties.delivery_mode(), Some(2));
     assert_eq!(delivery.properties.content_type().as_ref().unwrap().as_str(), "application/json");
