@@ -105,10 +105,6 @@ impl TaskStore for TracedTaskStore {
         self.database.traced("SELECT", "task_events", self.store.feed_end()).await
     }
 
-    async fn feed_begin(&self) -> Result<EventPosition> {
-        self.database.traced("SELECT", "feed_begin", self.store.feed_begin()).await
-    }
-
     fn subscribe(&self) -> broadcast::Receiver<WakeUp> {
         self.store.subscribe()
     }
