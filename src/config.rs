@@ -51,6 +51,8 @@ pub struct Config {
     pub database_listen_url: Option<Secret>,
     /// The Redis that servers share limits and caches in; without, each has its own limits and no cache.
     pub redis_url: Option<Secret>,
+    /// The RabbitMQ that other programs hear of events over; without, they do not.
+    pub rabbitmq_url: Option<Secret>,
     /// Model backends in order of preference, as `name=address` separated by commas.
     pub model_backends: String,
     /// The model to use when it is there.
@@ -281,6 +283,11 @@ mod tests {
         let layers = read(&good, None, &[]);
         let shown = format!("{:?} {:?} {:?}", layers, layers.effective(), layers.check());
         assert!(!shown.contains("hunter2"), "{shown}");
+        let found = problems(&[("RABBITMQ_URL", "amqps://me:hunter2@here")]);
+        assert_eq!(
+            found,
+            ["RABBITMQ_URL: expected an address such as amqp://user:password@127.0.0.1:5672/%2f"]
+        );
         for bad in ["hunter2", "redis://", "http://:hunter2@127.0.0.1"] {
             let found = problems(&[("REDIS_URL", bad)]);
             assert_eq!(found, ["REDIS_URL: expected an address such as redis://:password@127.0.0.1:6379/0"]);

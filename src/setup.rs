@@ -24,6 +24,7 @@ use sutazai_core::identity::{Identity, IdentityConfig};
 use sutazai_core::ports::{
     AgentContext, Clock, EventSink, MetricSource, MetricStore, ModelBackend, SystemClock,
 };
+use sutazai_core::relay::Relay;
 use sutazai_core::schedules::Schedules;
 use sutazai_core::{Error, Result};
 use sutazai_http::auth::{Argon2Cost, Argon2PasswordHasher, JwtTokenSigner};
@@ -48,6 +49,7 @@ pub struct Service {
     history: Arc<History>,
     monitoring: Option<Monitoring>,
     shared: SharedParts,
+    relay: Option<Arc<Relay>>,
     data_folder: Option<PathBuf>,
     stop: CancellationToken,
     background: TaskTracker,
@@ -92,7 +94,11 @@ impl Service {
         shared: SharedParts,
         more: impl FnOnce(EngineBuilder) -> EngineBuilder,
     ) -> Result<Self> {
-        let clock = stores.clock;
+        let clock = stores.clock.clone();
+        let relay = shared.relay(&stores, &clock);
+        if let Some(relay) = &relay {
+            relay.begin().await?;
+        }
         let mut builder = Engine::builder()
             .task_store(stores.tasks.clone())
             .metric_store(stores.metrics.clone())
@@ -132,6 +138,7 @@ impl Service {
             protection: Protection::default(),
             monitoring: None,
             shared,
+            relay,
             data_folder: data_folder(config),
             stop: CancellationToken::new(),
             background: TaskTracker::new(),
@@ -158,8 +165,9 @@ impl Service {
         self.shared.watched(app)
     }
 
-    /// Starts the workers, the schedules, the removal of old tasks, the metric history, the upkeep of the figures, and the
-    /// look for sessions that ended elsewhere, and has the model loaded that answers by default.
+    /// Starts the workers, the schedules, the removal of old tasks, the metric history, the upkeep of the figures, the
+    /// relay to the message bus, and the look for sessions that ended elsewhere, and has the model loaded that answers by
+    /// default.
     pub fn start(&self) {
         self.engine.start();
         if let Some(model) = self.engine.model_for(&Caller::System) {
@@ -179,6 +187,10 @@ impl Service {
                     monitoring.upkeep();
                 }
             });
+        }
+        if let Some(relay) = self.relay.clone() {
+            let stop = self.stop.clone();
+            self.background.spawn(async move { relay.run(stop).await });
         }
         if let Some(identity) = self.identity.clone() {
             let stop = self.stop.clone();

@@ -173,6 +173,8 @@ impl Layers {
         }
         let example = "redis://:password@127.0.0.1:6379/0";
         let redis_url = self.address("REDIS_URL", example, cfg!(feature = "redis"), problems);
+        let example = "amqp://user:password@127.0.0.1:5672/%2f";
+        let rabbitmq_url = self.address("RABBITMQ_URL", example, cfg!(feature = "rabbitmq"), problems);
         let first_admin = self.first_admin(problems);
         let enable_monitoring = self.choice("ENABLE_MONITORING", &switch, problems);
         let metrics_token = self.secret("METRICS_TOKEN", 16, problems);
@@ -188,6 +190,7 @@ impl Layers {
             database_url: self.text("DATABASE_URL").map(Secret::new)?,
             database_listen_url: self.text("DATABASE_LISTEN_URL").map(Secret::new),
             redis_url,
+            rabbitmq_url,
             model_backends: self.text("MODEL_BACKENDS").unwrap_or_default(),
             default_model: self.text("DEFAULT_MODEL")?,
             openai_api_key: self.text("OPENAI_API_KEY").map(Secret::new),

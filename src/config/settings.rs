@@ -35,6 +35,12 @@ pub const SETTINGS: &[Setting] = &[
         default: || None,
     },
     Setting {
+        name: "RABBITMQ_URL",
+        secret: true,
+        help: "RabbitMQ that other programs hear of events over, such as amqp://user:password@127.0.0.1:5672/%2f",
+        default: || None,
+    },
+    Setting {
         name: "MODEL_BACKENDS",
         secret: false,
         help: "backends in order: llama-cpp=/model.gguf,ollama=http://127.0.0.1:11434,openai=http://127.0.0.1:8080/v1",

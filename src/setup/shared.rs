@@ -1,37 +1,45 @@
-//! What servers share in a Redis where `REDIS_URL` names one: limits and a cache.
+//! What processes share beside the database, where it is configured: limits and a cache in the Redis of `REDIS_URL`, and the
+//! RabbitMQ of `RABBITMQ_URL` that other programs hear of events over.
 
 use std::sync::Arc;
 
 use sutazai_core::Result;
-use sutazai_core::ports::{Cache, Clock, Quota, RateLimiter};
+use sutazai_core::ports::{Cache, Clock, MessageBus, Quota, RateLimiter};
+use sutazai_core::relay::Relay;
 use sutazai_http::{App, GovernorRateLimiter};
+use sutazai_store::Stores;
+#[cfg(feature = "rabbitmq")]
+use sutazai_store::rabbitmq::RabbitMqMessageBus;
 #[cfg(feature = "redis")]
 use sutazai_store::redis::{Redis, RedisCache, RedisRateLimiter};
 
 use crate::config::Config;
 
-/// The Redis, if there is to be one. Clones share its connection.
+/// What there is to be of it. Clones share its connections.
 #[derive(Debug, Clone, Default)]
 pub(super) struct SharedParts {
     #[cfg(feature = "redis")]
     redis: Option<Redis>,
+    bus: Option<Arc<dyn MessageBus>>,
 }
 
 impl SharedParts {
-    /// It need not be there yet.
+    /// What the configuration names; it need not be there yet. What is not built in, the configuration cannot name.
     ///
     /// # Errors
-    /// `InvalidInput` naming `REDIS_URL`.
-    #[cfg(feature = "redis")]
+    /// `InvalidInput` naming the setting.
     pub(super) fn open(config: &Config) -> Result<Self> {
-        let redis = config.redis_url.as_ref().map(|url| Redis::at(url.expose())).transpose()?;
-        Ok(Self { redis })
+        Ok(Self {
+            #[cfg(feature = "redis")]
+            redis: config.redis_url.as_ref().map(|url| Redis::at(url.expose())).transpose()?,
+            bus: bus(config)?,
+        })
     }
 
-    /// Nothing: the configuration has been refused if it names a Redis.
-    #[cfg(not(feature = "redis"))]
-    pub(super) fn open(_: &Config) -> Result<Self> {
-        Ok(Self::default())
+    /// What passes events on to the bus.
+    pub(super) fn relay(&self, stores: &Stores, clock: &Arc<dyn Clock>) -> Option<Arc<Relay>> {
+        let bus = self.bus.clone()?;
+        Some(Arc::new(Relay::new(stores.tasks.clone(), stores.relays.clone(), bus, clock.clone())))
     }
 
     /// What the processes remember together.
@@ -55,15 +63,32 @@ impl SharedParts {
         own
     }
 
-    /// Has the server's readiness speak of it.
-    pub(super) fn watched(&self, app: App) -> App {
+    /// Has the server's readiness speak of what can be away.
+    pub(super) fn watched(&self, mut app: App) -> App {
+        if let Some(bus) = self.bus.clone() {
+            app = app.uses("rabbitmq", move || {
+                let bus = bus.clone();
+                async move { bus.reach().await }
+            });
+        }
         #[cfg(feature = "redis")]
         if let Some(redis) = self.redis.clone() {
-            return app.uses("redis", move || {
+            app = app.uses("redis", move || {
                 let redis = redis.clone();
                 async move { redis.reach().await }
             });
         }
         app
     }
+}
+
+#[cfg(feature = "rabbitmq")]
+fn bus(config: &Config) -> Result<Option<Arc<dyn MessageBus>>> {
+    let Some(url) = &config.rabbitmq_url else { return Ok(None) };
+    Ok(Some(Arc::new(RabbitMqMessageBus::at(url.expose())?)))
+}
+
+#[cfg(not(feature = "rabbitmq"))]
+fn bus(_: &Config) -> Result<Option<Arc<dyn MessageBus>>> {
+    Ok(None)
 }

@@ -8,6 +8,7 @@
 //! * [`ports`]: one trait a file, each with a `# Contract` that its conformance suite proves,
 //! * [`engine`]: the inbound API and the workers,
 //! * [`model_gate`]: who may use the model, and when,
+//! * [`relay`]: events on their way to a message bus,
 //! * [`identity`]: register, login, refresh, roles,
 //! * [`schedules`]: tasks that are asked for by the clock,
 //! * [`trace`]: the trace that the running code belongs to,
@@ -22,6 +23,7 @@ pub mod identity;
 pub mod memory;
 pub mod model_gate;
 pub mod ports;
+pub mod relay;
 pub mod schedules;
 #[cfg(feature = "testing")]
 pub mod testing;

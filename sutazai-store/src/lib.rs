@@ -2,7 +2,8 @@
 //!
 //! [`open`] looks at the address and gives the stores of one database; which technology is behind them
 //! is not visible from outside. [`migrations`] brings its schema forward and back.
-//! With the feature `redis`, servers share counts of requests and a cache in a Redis.
+//! With the feature `redis`, servers share counts of requests and a cache in a Redis; with `rabbitmq`, other programs hear of
+//! events over a RabbitMQ.
 
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod changes;
@@ -11,6 +12,8 @@ mod fault;
 pub mod migrations;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "rabbitmq")]
+pub mod rabbitmq;
 #[cfg(feature = "redis")]
 pub mod redis;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
@@ -25,7 +28,7 @@ mod turns;
 use std::sync::Arc;
 
 use sutazai_core::ports::{
-    ApiKeyStore, Clock, ConversationStore, IdentityStore, MetricStore, ScheduleStore, TaskStore,
+    ApiKeyStore, Clock, ConversationStore, IdentityStore, MetricStore, RelayStore, ScheduleStore, TaskStore,
 };
 use sutazai_core::{Error, Result};
 
@@ -44,7 +47,10 @@ pub struct Stores {
     pub schedules: Arc<dyn ScheduleStore>,
     /// Metrics over time.
     pub metrics: Arc<dyn MetricStore>,
-    /// The time that all who share the database go by: the machine's own where that is a file, the server's otherwise.
+    /// How far events have been passed on to a message bus.
+    pub relays: Arc<dyn RelayStore>,
+    /// The time that all who share the database go by, to be given to the engine: the machine's own where it is a file, the
+    /// server's otherwise.
     pub clock: Arc<dyn Clock>,
 }
 

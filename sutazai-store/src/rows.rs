@@ -27,7 +27,7 @@ impl Record {
 }
 
 /// What no other pending or processing task may have.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct UniqueKey {
     /// Whose it is.
     pub(crate) owner: Option<UserId>,

@@ -8,12 +8,11 @@ use tokio::sync::Mutex;
 
 use crate::postgres::Postgres;
 use crate::process::Node;
-use crate::proxy::{Line, Proxy};
+use crate::proxy::{Network, Proxy, host_of};
 
 const SERVERS: usize = 2;
 const WORKERS: usize = 3;
 
-#[derive(Debug)]
 pub(crate) struct Cluster {
     // Before the database, so that they end before it.
     pub(crate) nodes: Vec<Mutex<Node>>,
@@ -30,13 +29,13 @@ impl Cluster {
         let postgres = Postgres::start();
         let (mut nodes, mut addresses) = (Vec::new(), Vec::new());
         for number in 0..SERVERS + WORKERS {
-            let database = Proxy::before(postgres.socket()).await;
-            let mut settings = settings(&folder, &postgres.url_through(database.port), lease);
+            let database = Proxy::before(host_of(&postgres.url())).await;
+            let mut settings = settings(&folder, &database.through(&postgres.url()), lease);
             let node = if number < SERVERS {
-                let port = free_port();
-                let callers = Proxy::before(SocketAddr::from(([127, 0, 0, 1], port))).await;
-                addresses.push(SocketAddr::from(([127, 0, 0, 1], callers.port)));
-                settings.push(("LISTEN".into(), format!("127.0.0.1:{port}")));
+                let listen = format!("127.0.0.1:{}", free_port());
+                let callers = Proxy::before(&listen).await;
+                addresses.push(callers.address());
+                settings.push(("LISTEN".into(), listen));
                 // One that works too, and one that only serves.
                 settings.push(("WORKERS".into(), number.to_string()));
                 Node::new(
@@ -92,9 +91,9 @@ impl Cluster {
     pub(crate) async fn heal(&self) {
         for node in &self.nodes {
             let node = node.lock().await;
-            node.database.set(Line::Whole);
+            node.database.set(Network::Whole);
             if let Some(callers) = &node.callers {
-                callers.set(Line::Whole);
+                callers.set(Network::Whole);
             }
             node.set_clock(0);
         }

@@ -21,6 +21,7 @@ mod node;
 mod plugs;
 mod postgres;
 mod process;
+#[path = "../../sutazai-store/tests/postgres/proxy.rs"]
 mod proxy;
 mod report;
 mod takeover;

@@ -7,7 +7,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use crate::cluster::Cluster;
-use crate::proxy::Line;
+use crate::proxy::Network;
 use crate::report::Tally;
 
 #[derive(Debug, Clone, Copy)]
@@ -18,12 +18,10 @@ enum Plug {
     Stop,
     /// SIGTERM, and a start.
     End,
-    /// Its connections to the database end.
-    CutDatabase,
-    /// Its connections to the database go silent.
-    HangDatabase,
+    /// Its connections to the database are cut or go silent, or what the database answers is lost.
+    Database(Network),
     /// Its callers cannot reach it, or get no answer.
-    Callers(Line),
+    Callers(Network),
     /// Its clock is set.
     Clock(i64),
     /// The database server crashes and comes back.
@@ -43,10 +41,11 @@ pub(crate) async fn pull(cluster: Arc<Cluster>, tally: Arc<Tally>, seed: u64, li
             0..=5 => Plug::Kill,
             6..=8 => Plug::Stop,
             9 => Plug::End,
-            10..=11 => Plug::CutDatabase,
-            12..=13 => Plug::HangDatabase,
-            14 => Plug::Callers(Line::Cut),
-            15 => Plug::Callers(Line::Hung),
+            10..=11 => Plug::Database(Network::Cut),
+            12 => Plug::Database(Network::Silent),
+            13 => Plug::Database(Network::DeafToCommit),
+            14 => Plug::Callers(Network::Cut),
+            15 => Plug::Callers(Network::Silent),
             16..=18 => Plug::Clock([-600, -20, 20, 600][random.random_range(0..4)]),
             _ => Plug::Crash,
         };
@@ -111,20 +110,27 @@ async fn one(cluster: Arc<Cluster>, tally: Arc<Tally>, node: usize, plug: Plug, 
             }
             node.start();
         }
-        Plug::CutDatabase | Plug::HangDatabase => {
-            let hang = matches!(plug, Plug::HangDatabase);
-            let how = if hang { "silence" } else { "cut" };
+        Plug::Database(network) => {
+            let how = match network {
+                Network::Cut => "cut",
+                Network::Silent => "silence",
+                _ => "answers to commits lost",
+            };
             tally.pulled(&format!("{how} between a {kind} and the database"));
-            node.database.set(if hang { Line::Hung } else { Line::Cut });
+            node.database.set(network);
             tokio::time::sleep(out * 2).await;
-            node.database.set(Line::Whole);
+            node.database.set(Network::Whole);
         }
-        Plug::Callers(line) => {
+        Plug::Callers(network) => {
             let Some(callers) = &node.callers else { return };
-            tally.pulled(if line == Line::Hung { "silence before a server" } else { "cut before a server" });
-            callers.set(line);
+            tally.pulled(if network == Network::Silent {
+                "silence before a server"
+            } else {
+                "cut before a server"
+            });
+            callers.set(network);
             tokio::time::sleep(out).await;
-            callers.set(Line::Whole);
+            callers.set(Network::Whole);
         }
         Plug::Clock(seconds) => {
             tally.pulled(&format!("clock of a {kind} set by {seconds:+} s"));

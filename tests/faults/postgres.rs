@@ -1,7 +1,6 @@
 //! The database server of a run (`scripts/postgres.sh`), and questions to it that take no code of ours.
 
 use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -32,15 +31,9 @@ impl Postgres {
         Self { script, stdin, address, data, programs }
     }
 
-    /// Where it listens.
-    pub(crate) fn socket(&self) -> SocketAddr {
-        self.address.rsplit_once('@').unwrap().1.parse().unwrap()
-    }
-
-    /// The address of the database for who comes through this port.
-    pub(crate) fn url_through(&self, port: u16) -> String {
-        let (user, _) = self.address.rsplit_once('@').unwrap();
-        format!("{user}@127.0.0.1:{port}/postgres")
+    /// The address of the database.
+    pub(crate) fn url(&self) -> String {
+        format!("{}/postgres", self.address)
     }
 
     /// Ends it as a crash would, and starts it again.
@@ -58,7 +51,7 @@ impl Postgres {
     /// The rows that a query gives, tab between the columns; an error while the server is away.
     pub(crate) fn ask(&self, sql: &str) -> Result<Vec<String>, String> {
         let asked = Command::new(format!("{}/psql", self.programs))
-            .args([&format!("{}/postgres", self.address), "-XAtq", "-F", "\t", "-c", sql])
+            .args([&self.url(), "-XAtq", "-F", "\t", "-c", sql])
             .output()
             .unwrap();
         if asked.status.success() {

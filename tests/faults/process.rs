@@ -9,7 +9,6 @@ use crate::node::{NAME, ROLE, TRACES};
 use crate::proxy::Proxy;
 
 /// What of a node outlives its processes.
-#[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) name: String,
     role: &'static str,

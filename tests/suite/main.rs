@@ -5,6 +5,7 @@
 mod accounts;
 mod api;
 mod binary;
+mod bus;
 mod collector;
 mod examples;
 mod exposed;
@@ -13,6 +14,7 @@ mod log_lines;
 mod postgres;
 mod privacy;
 mod prometheus;
+#[allow(dead_code)] // the store's own tests use more of it
 #[path = "../../sutazai-store/tests/postgres/proxy.rs"]
 mod proxy;
 mod redis;

@@ -99,17 +99,19 @@ pub(super) async fn open(
 ) -> Result<Feed> {
     let live = shared.relay.follow(&shared).await?;
     let end = shared.parts.store.feed_end().await?;
+    // Who has read nothing yet begins with what there is; who goes on would miss what was removed.
+    if let Some(after) = after.filter(|after| *after > EventPosition(0))
+        && after < shared.parts.store.feed_begin().await?
+    {
+        let why = "events that came after this one were removed since; begin anew";
+        return Err(Error::conflict(why).with_field("after"));
+    }
     let after = after.unwrap_or(end);
     if after > end {
         return Err(Error::invalid(
             "after",
             "expected the id of an event of this server; there is none so late",
         ));
-    }
-    // Who has read nothing yet begins with what there is; who goes on would miss what was removed.
-    if after > EventPosition(0) && after < shared.parts.store.feed_begin().await? {
-        let why = "events that came after this one were removed since; begin anew";
-        return Err(Error::conflict(why).with_field("after"));
     }
     let following = Following { shared, owner, after, live, behind: true, read: VecDeque::new() };
     let events = stream::try_unfold(following, |mut following| async move {

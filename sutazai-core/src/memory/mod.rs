@@ -4,7 +4,9 @@ mod api_key_store;
 mod cache;
 mod conversation_store;
 mod identity_store;
+mod message_bus;
 mod metric_store;
+mod relay_store;
 mod schedule_store;
 mod task_store;
 
@@ -12,6 +14,8 @@ pub use api_key_store::MemoryApiKeyStore;
 pub use cache::MemoryCache;
 pub use conversation_store::MemoryConversationStore;
 pub use identity_store::MemoryIdentityStore;
+pub use message_bus::MemoryMessageBus;
 pub use metric_store::MemoryMetricStore;
+pub use relay_store::MemoryRelayStore;
 pub use schedule_store::MemoryScheduleStore;
 pub use task_store::MemoryTaskStore;

@@ -23,6 +23,7 @@ use super::fault::{self, Fault, Outcome};
 use super::identity_store::PostgresIdentityStore;
 use super::limit::{Framing, Limit};
 use super::metric_store::PostgresMetricStore;
+use super::relay_store::PostgresRelayStore;
 use super::schedule_store::PostgresScheduleStore;
 use super::schema::bring_up;
 use super::task_store::PostgresTaskStore;
@@ -81,6 +82,7 @@ pub(crate) async fn open(url: &str, listen_url: Option<&str>) -> Result<Stores> 
         conversations: Arc::new(PostgresConversationStore::new(database.clone())),
         schedules: Arc::new(PostgresScheduleStore::new(database.clone())),
         metrics: Arc::new(PostgresMetricStore::new(database.clone())),
+        relays: Arc::new(PostgresRelayStore::new(database.clone())),
         clock: Arc::new(PostgresClock::start(database).await?),
     })
 }

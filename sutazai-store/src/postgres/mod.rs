@@ -9,9 +9,10 @@
 //! * `wake_ups`: LISTEN and NOTIFY,
 //! * `record`: a task as a row, `text`: texts in it that PostgreSQL has no place for,
 //! * `rows`: what the rules of changing tasks need,
-//! * `claim`: whose tasks a worker gets, `reads`: the hot reads of tasks, `queue`: the other writes of the queue, `prune`:
-//!   what is forgotten,
-//! * `task_store`, `identity_store`, `api_key_store`, `conversation_store`, `schedule_store`, `metric_store`: the ports,
+//! * `claim`: whose tasks a worker gets, `reads`: the hot reads of tasks, `queue`: the other writes of the queue,
+//!   `prune`: what is forgotten,
+//! * `task_store`, `identity_store`, `api_key_store`, `conversation_store`, `schedule_store`, `metric_store`,
+//!   `relay_store`: the ports,
 //! * `fault`: the one place where errors of the library become ours.
 
 mod address;
@@ -31,6 +32,7 @@ mod prune;
 mod queue;
 mod reads;
 mod record;
+mod relay_store;
 mod rows;
 mod schedule_store;
 mod schema;

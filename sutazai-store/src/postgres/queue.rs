@@ -17,7 +17,7 @@ use super::record::{columns, decode, insert};
 use super::text::{json, kept};
 use super::transaction::Transaction;
 use crate::changes::{Changes, spent};
-use crate::rows::Record;
+use crate::rows::{Record, UniqueKey};
 
 /// The task with its times as precise as they are kept.
 fn precise(task: &Task) -> Task {
@@ -25,16 +25,61 @@ fn precise(task: &Task) -> Task {
     Task { run_at: task.run_at.trunc_subsecs(6), created_at, updated_at: created_at, ..task.clone() }
 }
 
-/// Adds tasks some of which have unique keys, all or none; known keys give the earlier task.
-pub(super) async fn enqueue_unique(transaction: &mut Transaction<'_>, tasks: &[Task]) -> Outcome<Vec<Task>> {
-    let mut changes = Changes::new(transaction);
-    let mut given = Vec::with_capacity(tasks.len());
+/// Adds tasks some of which have unique keys, all or none; known keys give the earlier task. Where a key is taken
+/// between the look for it and the insert, the index refuses it, and the transaction is begun again.
+pub(super) async fn enqueue_unique(
+    transaction: &mut Transaction<'_>,
+    tasks: &[Task],
+) -> Outcome<Vec<(Task, bool)>> {
+    let connection = &mut *transaction.connection;
+    let standing = standing(connection, tasks).await?;
+    let mut named: HashMap<UniqueKey, TaskId> = HashMap::new();
+    let mut new: Vec<Task> = Vec::with_capacity(tasks.len());
     for task in tasks {
-        given.push(changes.add(precise(task)).await?);
+        let first = UniqueKey::of(task).is_none_or(|key| {
+            !standing.contains_key(&key) && *named.entry(key).or_insert(task.id) == task.id
+        });
+        if first {
+            new.push(task.clone());
+        }
     }
-    let stored = given.iter().filter_map(|id| changes.task(*id).cloned()).collect();
-    changes.flush().await?;
+    // In the order of the keys: who waits for another to commit waits, but never in a circle.
+    new.sort_by_cached_key(UniqueKey::of);
+    let added = enqueue(connection, &new).await?;
+    let given: HashMap<TaskId, (Task, bool)> = new.iter().map(|task| task.id).zip(added).collect();
+    let mut stored = Vec::with_capacity(tasks.len());
+    for task in tasks {
+        let found = given.get(&task.id).cloned().or_else(|| {
+            let key = UniqueKey::of(task)?;
+            let first = named.get(&key).and_then(|id| given.get(id)).map(|(task, _)| task.clone());
+            standing.get(&key).cloned().or(first).map(|known| (known, false))
+        });
+        stored.push(found.ok_or_else(|| Error::internal("an added task was not given back"))?);
+    }
     Ok(stored)
+}
+
+/// The tasks with the unique keys of these that are pending or processing. None is locked: who holds one and wants
+/// another would stand in the way of those who finish them.
+async fn standing(connection: &mut PgConnection, tasks: &[Task]) -> Outcome<HashMap<UniqueKey, Task>> {
+    const STANDING: &str = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM tasks WHERE id = ANY(ARRAY(
+            SELECT known.id FROM unnest($1::uuid[], $2::text[], $3::text[]) AS wanted (owner, agent, key)
+            JOIN tasks AS known ON coalesce(known.owner, '00000000-0000-0000-0000-000000000000') = wanted.owner
+            AND known.agent = wanted.agent AND known.unique_key = wanted.key
+            AND known.status IN ('pending', 'processing')))"
+    );
+    let keys: Vec<UniqueKey> = tasks.iter().filter_map(UniqueKey::of).collect();
+    let rows = sqlx::query(STANDING)
+        .bind(keys.iter().map(|key| key.owner.map_or(Uuid::nil(), |owner| owner.0)).collect::<Vec<_>>())
+        .bind(keys.iter().map(|key| key.agent.as_str()).collect::<Vec<_>>())
+        .bind(keys.iter().map(|key| kept(&key.key)).collect::<Vec<_>>())
+        .fetch_all(connection)
+        .await?;
+    let known = rows.iter().map(|row| decode(row).map(|record| record.task)).collect::<Outcome<Vec<_>>>()?;
+    Ok(known.into_iter().filter_map(|task| Some((UniqueKey::of(&task)?, task))).collect())
 }
 
 /// Adds tasks without unique keys, all or none; known idempotency keys give the earlier task.

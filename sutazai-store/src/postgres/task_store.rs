@@ -249,14 +249,13 @@ async fn enqueue_each(
 }
 
 async fn enqueue(database: &Database, wake_ups: &WakeUps, tasks: &[Task], limit: Limit) -> Result<Vec<Task>> {
-    if tasks.iter().any(|task| task.unique_key.is_some()) {
+    let stored = if tasks.iter().any(|task| task.unique_key.is_some()) {
         let work =
             database.write_within(limit, tasks, |tx, tasks| Box::pin(queue::enqueue_unique(tx, tasks)));
-        let (stored, news) = work.await?;
-        wake_ups.send(news);
-        return Ok(stored);
-    }
-    let stored = database.within(limit, add(database, tasks, limit)).await?;
+        work.await?.0
+    } else {
+        database.within(limit, add(database, tasks, limit)).await?
+    };
     let added = || stored.iter().filter(|(_, added)| *added).map(|(task, _)| task);
     added().for_each(|task| count_entered(&task.agent, TaskStatus::Pending));
     let mut news: Vec<WakeUp> = added().map(|task| WakeUp::Task(task.id)).collect();

@@ -15,6 +15,7 @@ use super::conversation_store::SqliteConversationStore;
 use super::fault::Fault;
 use super::identity_store::SqliteIdentityStore;
 use super::metric_store::SqliteMetricStore;
+use super::relay_store::SqliteRelayStore;
 use super::schedule_store::SqliteScheduleStore;
 use super::schema::migrate_up;
 use super::statement::connect_options;
@@ -71,7 +72,8 @@ pub(crate) async fn open(path: &Path) -> Result<Stores> {
         api_keys: Arc::new(SqliteApiKeyStore::new(database.clone())),
         conversations: Arc::new(SqliteConversationStore::new(database.clone())),
         schedules: Arc::new(SqliteScheduleStore::new(database.clone())),
-        metrics: Arc::new(SqliteMetricStore::new(database)),
+        metrics: Arc::new(SqliteMetricStore::new(database.clone())),
+        relays: Arc::new(SqliteRelayStore::new(database)),
         clock: Arc::new(SystemClock),
     })
 }

@@ -8,7 +8,7 @@
 //! * `rows`: what the rules of changing tasks need,
 //! * `lanes`: what the rules of taking turns need,
 //! * `queue`: the writes of the queue, `prune`: what is forgotten,
-//! * `task_store`, `identity_store`, `api_key_store`, `conversation_store`, `schedule_store`, `metric_store`: the
+//! * `task_store`, `identity_store`, `api_key_store`, `conversation_store`, `schedule_store`, `metric_store`, `relay_store`: the
 //!   ports,
 //! * `fault`: the one place where errors of the library become ours.
 
@@ -22,6 +22,7 @@ mod metric_store;
 mod prune;
 mod queue;
 mod record;
+mod relay_store;
 mod rows;
 mod schedule_store;
 mod schema;

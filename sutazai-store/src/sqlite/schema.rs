@@ -39,10 +39,11 @@ const STEPS: &[Step] = &[
     step!("0006", "trace"),
     step!("0007", "conversations"),
     step!("0008", "key_limits"),
-    step!("0020", "unique_keys"),
-    step!("0021", "turns"),
-    step!("0022", "schedules"),
-    step!("0023", "retention"),
+    step!("0009", "unique_keys"),
+    step!("0010", "turns"),
+    step!("0011", "schedules"),
+    step!("0012", "retention"),
+    step!("0013", "relay"),
 ];
 
 /// Takes every step that the database has not; makes the database if there is none.

@@ -48,6 +48,8 @@ impl TracedDatabase {
             }),
             schedules: Arc::new(TracedScheduleStore { database: database(), store: stores.schedules }),
             metrics: Arc::new(TracedMetricStore { database: database(), store: stores.metrics }),
+            // No request asks it for anything.
+            relays: stores.relays,
             clock: stores.clock,
         }
     }

@@ -1,10 +1,10 @@
 //! `PostgresTaskStore`, `PostgresIdentityStore`, `PostgresApiKeyStore`, `PostgresConversationStore`,
-//! `PostgresScheduleStore`, `PostgresMetricStore` and `PostgresClock` against the suites of their ports, each part over a
-//! new database.
+//! `PostgresScheduleStore`, `PostgresMetricStore`, `PostgresRelayStore` and `PostgresClock` against the suites of their
+//! ports, each part over a new database.
 
 use sutazai_core::testing::{
-    api_key_store, clock, conversation_store, identity_store, metric_store, schedule_store, schedules,
-    task_store,
+    api_key_store, clock, conversation_store, identity_store, metric_store, relay_store, schedule_store,
+    schedules, task_store,
 };
 use sutazai_store::Stores;
 
@@ -51,6 +51,11 @@ async fn conversation_store_conforms() {
 #[tokio::test(flavor = "multi_thread")]
 async fn metric_store_conforms() {
     metric_store::run_all(|| async { open().await.metrics }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn relay_store_conforms() {
+    relay_store::run_all(|| async { open().await.relays }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

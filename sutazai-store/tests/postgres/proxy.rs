@@ -1,5 +1,7 @@
 //! A TCP proxy that stands for the network between a store and its server, and can be told to fail.
 
+#![allow(dead_code)] // not every binary that has this file needs all of it
+
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -49,6 +51,11 @@ impl Proxy {
             }
         });
         Self { address, network, cuts, accepting }
+    }
+
+    /// Where the proxy listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// This address of a database, through the proxy.

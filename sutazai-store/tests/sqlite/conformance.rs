@@ -1,5 +1,5 @@
-//! `SqliteTaskStore`, `SqliteIdentityStore`, `SqliteApiKeyStore`, `SqliteConversationStore`, `SqliteScheduleStore` and
-//! `SqliteMetricStore` against the suites of their ports, each part over a new file.
+//! `SqliteTaskStore`, `SqliteIdentityStore`, `SqliteApiKeyStore`, `SqliteConversationStore`, `SqliteScheduleStore`,
+//! `SqliteMetricStore` and `SqliteRelayStore` against the suites of their ports, each part over a new file.
 //!
 //! They are opened as programs open them, so that `TracedTaskStore`, `TracedIdentityStore`, `TracedApiKeyStore`,
 //! `TracedConversationStore`, `TracedScheduleStore` and `TracedMetricStore` around them are held against the suites too.
@@ -7,7 +7,8 @@
 use std::sync::{Arc, Mutex};
 
 use sutazai_core::testing::{
-    api_key_store, conversation_store, identity_store, metric_store, schedule_store, schedules, task_store,
+    api_key_store, conversation_store, identity_store, metric_store, relay_store, schedule_store, schedules,
+    task_store,
 };
 use sutazai_store::Stores;
 
@@ -67,6 +68,12 @@ async fn conversation_store_conforms() {
 async fn metric_store_conforms() {
     let places = Places::default();
     metric_store::run_all(|| async { places.open().await.metrics }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn relay_store_conforms() {
+    let places = Places::default();
+    relay_store::run_all(|| async { places.open().await.relays }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use apalis::prelude::*;
 use apalis_postgres::{PgPool, PostgresStorage};
-use apalis_sqlite::{SqlitePool, SqliteStorage};
+use apalis_sqlite::SqliteStorage;
 use futures::future::try_join_all;
 use futures::stream;
 use tokio::sync::mpsc;

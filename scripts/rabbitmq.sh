@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# A RabbitMQ of its own for tests and measurements: `rabbitmq.sh` starts one on free ports, says where it is (its address
+# with a password, its port; one a line), and ends it with all that it kept when its standard input is closed. For each
+# line `kill` that it reads it kills the broker at once and says `killed`, for each line `start` it starts it again over
+# what it kept and says `started`.
+. "$(dirname "$0")/env.sh"
+
+bin=/usr/lib/rabbitmq/bin
+[ -x "$bin/rabbitmq-server" ] || "$root/scripts/install.sh" test >&2
+folder=$(mktemp -d "${TMPDIR:-/tmp}/sutazai-rabbitmq.XXXXXX")
+read -r port dist epmd < <(python3 -c '
+import socket
+all = [socket.socket() for _ in range(3)]
+[one.bind(("127.0.0.1", 0)) for one in all]
+print(*(one.getsockname()[1] for one in all))')
+password=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
+
+# Nothing of what the machine's own broker has: neither its settings nor its cookie, nodes or port mapper.
+export HOME=$folder ERL_EPMD_PORT=$epmd ERL_EPMD_ADDRESS=127.0.0.1
+export RABBITMQ_NODENAME=sutazai-$port@localhost RABBITMQ_NODE_IP_ADDRESS=127.0.0.1 RABBITMQ_NODE_PORT=$port
+export RABBITMQ_DIST_PORT=$dist RABBITMQ_MNESIA_BASE=$folder/data RABBITMQ_LOG_BASE=$folder/log
+export RABBITMQ_CONFIG_FILE=$folder/rabbitmq.conf RABBITMQ_ENABLED_PLUGINS_FILE=$folder/plugins
+export RABBITMQ_CONF_ENV_FILE=$folder/none RABBITMQ_PID_FILE=$folder/pid
+echo '[].' >"$folder/plugins"
+: >"$folder/none"
+(umask 077 && printf 'default_user = sutazai\ndefault_pass = %s\n' "$password" >"$folder/rabbitmq.conf")
+
+mapper= server=
+end() {
+    trap '' INT TERM HUP
+    kill_server
+    [ -z "$mapper" ] || kill "$mapper" 2>/dev/null || true
+    [ -z "$mapper" ] || wait "$mapper" 2>/dev/null || true
+    rm -rf "$folder"
+}
+kill_server() {
+    [ -n "$server" ] || return 0
+    # The Erlang machine, which its own file names: the shell that started it ends with it. Before there is that file,
+    # the shell alone.
+    kill -9 "$(cat "$folder/pid" 2>/dev/null || echo "$server")" 2>/dev/null || true
+    wait "$server" 2>/dev/null || true
+    rm -f "$folder/pid"
+    server=
+}
+start_server() {
+    "$bin/rabbitmq-server" </dev/null >"$folder/output" 2>&1 &
+    server=$!
+    for _ in $(seq 600); do
+        grep -q 'Starting broker... completed\|completed with' "$folder/output" 2>/dev/null && return 0
+        kill -0 "$server" 2>/dev/null || break
+        sleep 0.1
+    done
+    cat "$folder/output" >&2
+    exit 1
+}
+trap end EXIT
+trap 'exit 130' INT TERM HUP
+
+epmd -port "$epmd" -address 127.0.0.1 </dev/null >/dev/null 2>&1 &
+mapper=$!
+start_server
+echo "amqp://sutazai:$password@127.0.0.1:$port/%2f"
+echo "$port"
+while read -r order; do
+    case $order in
+    kill) kill_server && echo killed ;;
+    start) start_server && echo started ;;
+    esac
+done

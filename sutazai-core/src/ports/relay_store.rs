@@ -1,0 +1,44 @@
+//! How far the events of a store have been passed on, and by whom.
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use crate::domain::{EventPosition, WorkerId};
+use crate::error::Result;
+
+/// Who wants to pass events on, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RelayClaim {
+    /// Who.
+    pub holder: WorkerId,
+    /// How long from `now`, unless it is prolonged.
+    pub lease: Duration,
+    /// The time.
+    pub now: DateTime<Utc>,
+}
+
+/// The one relay of a store: of all processes one at a time passes events on.
+///
+/// # Contract
+/// - The first `hold` ever begins at the position that it names; every later one goes on where `advance` was last.
+/// - Of several who ask one holds; it may hold again, which prolongs its lease, and others may not.
+/// - When the lease has run out, or was let go, another may hold, from where the one before it was.
+/// - `advance` by who holds moves the position and prolongs the lease; by anybody else it is `Conflict` and changes nothing.
+#[cfg_attr(feature = "testing", mockall::automock)]
+#[async_trait]
+pub trait RelayStore: Debug + Send + Sync + 'static {
+    /// Takes or keeps the relay; gives where it stands, or nothing when another holds it.
+    async fn hold(&self, claim: &RelayClaim, begin: EventPosition) -> Result<Option<EventPosition>>;
+
+    /// Writes down that everything up to this position was passed on.
+    ///
+    /// # Errors
+    /// `Conflict` when another holds the relay.
+    async fn advance(&self, claim: &RelayClaim, position: EventPosition) -> Result<()>;
+
+    /// Lets go of the relay, if it is this holder's, so that another need not wait for the lease.
+    async fn let_go(&self, holder: WorkerId) -> Result<()>;
+}

@@ -1,0 +1,100 @@
+//! An event as a message. Its form is told to the world in `docs/bus.md`: it may grow, and changes otherwise only with the
+//! major version.
+
+use chrono::SecondsFormat;
+use serde_json::{Map, Value, json};
+
+use crate::domain::{EventKind, FeedEvent, Task, TaskStatus};
+use crate::ports::BusMessage;
+
+/// Larger results are left out: who wants one asks for the task.
+const MOST_OF_A_RESULT: usize = 65_536;
+
+/// What is said of an event of this task.
+pub(super) fn message(entry: &FeedEvent, task: &Task) -> BusMessage {
+    let event = &entry.event;
+    let mut body = Map::new();
+    let mut say = |name: &str, value: Value| body.insert(name.to_owned(), value);
+    let id = format!("{}:{}", event.task_id, event.sequence);
+    say("id", json!(id));
+    say("type", json!(event.kind.name()));
+    say("task_id", json!(event.task_id));
+    say("sequence", json!(event.sequence));
+    say("at", json!(event.at.to_rfc3339_opts(SecondsFormat::Micros, true)));
+    say("agent", json!(task.agent));
+    say("owner", json!(entry.owner));
+    say("trace_id", json!(task.trace.as_ref().map(|trace| trace.id())));
+    let last = match &event.kind {
+        EventKind::Status { status, attempt, error } => {
+            say("status", json!(status));
+            say("attempt", json!(attempt));
+            if let Some(error) = error {
+                say("error", json!(error));
+            }
+            if *status == TaskStatus::Completed
+                && let Some(result) = task.result.as_ref().filter(|result| is_small(result))
+            {
+                say("result", result.clone());
+            }
+            status.as_str()
+        }
+        EventKind::Progress { fraction, message } => {
+            say("fraction", json!(fraction));
+            say("message", json!(message));
+            event.kind.name()
+        }
+        EventKind::Text { text } => {
+            say("text", json!(text));
+            event.kind.name()
+        }
+    };
+    BusMessage {
+        id,
+        topic: format!("task.{}.{last}", task.agent),
+        body: Value::Object(body).to_string(),
+        // Before any span has begun there is nothing that a listener's span could be a part of.
+        trace: task.trace.clone().filter(|trace| trace.span_id() != 0),
+    }
+}
+
+fn is_small(result: &Value) -> bool {
+    serde_json::to_vec(result).is_ok_and(|text| text.len() <= MOST_OF_A_RESULT)
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+    use crate::domain::{EventPosition, NewTask, TaskEvent};
+
+    fn said(kind: EventKind, result: Option<Value>) -> (String, Value) {
+        let mut task =
+            Task::pending(NewTask::new("word-counter", json!({})), None, None, DateTime::UNIX_EPOCH);
+        task.result = result;
+        let event = TaskEvent { task_id: task.id, sequence: 3, at: DateTime::UNIX_EPOCH, kind };
+        let message = message(&FeedEvent { position: EventPosition(1), owner: None, event }, &task);
+        let body: Value = serde_json::from_str(&message.body).unwrap();
+        assert_eq!(message.id, format!("{}:3", task.id));
+        assert_eq!(body["id"], message.id);
+        (message.topic, body)
+    }
+
+    #[test]
+    fn a_completed_task_is_told_with_its_result_if_it_is_small() {
+        let ended = EventKind::Status { status: TaskStatus::Completed, attempt: 1, error: None };
+        let (topic, body) = said(ended.clone(), Some(json!({ "words": 4 })));
+        assert_eq!(topic, "task.word-counter.completed");
+        assert_eq!((&body["status"], &body["result"]["words"]), (&json!("completed"), &json!(4)));
+        assert_eq!(body["at"], "1970-01-01T00:00:00.000000Z");
+        let (_, body) = said(ended, Some(json!("long".repeat(20_000))));
+        assert_eq!(body.get("result"), None);
+    }
+
+    #[test]
+    fn other_events_name_their_kind() {
+        let (topic, body) = said(EventKind::Text { text: "so".into() }, Some(json!(1)));
+        assert_eq!((topic.as_str(), &body["text"]), ("task.word-counter.text", &json!("so")));
+        assert_eq!(body.get("result"), None);
+    }
+}

@@ -1,0 +1,86 @@
+//! The suite of [`MessageBus`].
+
+use std::sync::Arc;
+
+use futures::future::join_all;
+
+use crate::domain::TraceContext;
+use crate::ports::{BusMessage, MessageBus};
+
+/// Every bullet of the contract; `hear` gives the next message of those whose topic begins with the words of `topic`, and
+/// has listened since before.
+pub async fn run_all<B: MessageBus + ?Sized>(
+    bus: Arc<B>,
+    topic: &str,
+    mut hear: impl AsyncFnMut() -> BusMessage,
+) {
+    who_listens_hears_in_order(&*bus, topic, &mut hear).await;
+    what_nobody_listens_for_hinders_none(&*bus, topic, &mut hear).await;
+    what_many_publish_is_all_heard(&*bus, topic, &mut hear).await;
+    bus.reach().await.unwrap();
+}
+
+/// Who listens hears what is published, whole, and in its order.
+pub async fn who_listens_hears_in_order<B: MessageBus + ?Sized>(
+    bus: &B,
+    topic: &str,
+    hear: &mut impl AsyncFnMut() -> BusMessage,
+) {
+    let mut said: Vec<BusMessage> = (0..200).map(|n| message(topic, n)).collect();
+    said[7].trace = TraceContext::from_traceparent("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+    said[9].body = format!("{{\"text\":\"{}\"}}", "grüezi \u{10ffff} ".repeat(20_000));
+    assert!(said[7].trace.is_some());
+    for some in said.chunks(90) {
+        bus.publish(some).await.unwrap();
+    }
+    bus.publish(&[]).await.unwrap();
+    for expected in said {
+        assert_eq!(hear().await, expected);
+    }
+}
+
+/// A message that nobody listens for hinders none after it.
+pub async fn what_nobody_listens_for_hinders_none<B: MessageBus + ?Sized>(
+    bus: &B,
+    topic: &str,
+    hear: &mut impl AsyncFnMut() -> BusMessage,
+) {
+    let expected = [message(topic, 1), message(topic, 2)];
+    let unheard = message("nobody.listens", 0);
+    bus.publish(&[expected[0].clone(), unheard.clone(), expected[1].clone()]).await.unwrap();
+    for expected in expected {
+        let mut heard = hear().await;
+        if heard == unheard {
+            heard = hear().await;
+        }
+        assert_eq!(heard, expected);
+    }
+}
+
+/// What many publish at the same time is all heard, each call's in its order.
+pub async fn what_many_publish_is_all_heard<B: MessageBus + ?Sized>(
+    bus: &B,
+    topic: &str,
+    hear: &mut impl AsyncFnMut() -> BusMessage,
+) {
+    let calls: Vec<Vec<BusMessage>> =
+        (0..8).map(|call| (0..20).map(|n| message(&format!("{topic}.{call}"), n)).collect()).collect();
+    let published = join_all(calls.iter().map(|call| bus.publish(call))).await;
+    assert!(published.iter().all(Result::is_ok), "{published:?}");
+    let mut next = [0; 8];
+    for _ in 0..160 {
+        let heard = hear().await;
+        let call: usize = heard.topic.rsplit('.').nth(1).unwrap().parse().unwrap();
+        assert_eq!(heard, calls[call][next[call]]);
+        next[call] += 1;
+    }
+}
+
+fn message(topic: &str, number: u32) -> BusMessage {
+    BusMessage {
+        id: format!("{topic}:{number}"),
+        topic: format!("{topic}.{number}"),
+        body: format!("{{\"number\":{number}}}"),
+        trace: None,
+    }
+}

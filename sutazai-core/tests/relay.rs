@@ -1,0 +1,165 @@
+//! Events on their way to a bus that fails, by relays that take turns.
+
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)] // a test that cannot go on says so by ending
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+use sutazai_core::domain::{NewTask, Outcome, Task, TaskId, WorkerId};
+use sutazai_core::memory::{MemoryMessageBus, MemoryRelayStore, MemoryTaskStore};
+use sutazai_core::ports::{BusMessage, ClaimRequest, Clock, MessageBus, SystemClock, TaskStore};
+use sutazai_core::relay::Relay;
+use sutazai_core::{Error, Result};
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
+
+/// Hands over the first half of what it is given, and then fails, every third time.
+#[derive(Debug)]
+struct Faulty {
+    bus: MemoryMessageBus,
+    calls: AtomicU32,
+}
+
+#[async_trait]
+impl MessageBus for Faulty {
+    async fn publish(&self, messages: &[BusMessage]) -> Result<()> {
+        if self.calls.fetch_add(1, Ordering::SeqCst) % 3 == 1 {
+            self.bus.publish(&messages[..messages.len() / 2]).await?;
+            return Err(Error::unavailable("broken off"));
+        }
+        self.bus.publish(messages).await
+    }
+
+    async fn reach(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+struct Stage {
+    tasks: Arc<MemoryTaskStore>,
+    relays: Arc<MemoryRelayStore>,
+    bus: Arc<Faulty>,
+    heard: broadcast::Receiver<BusMessage>,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let bus = MemoryMessageBus::new(100_000);
+        let heard = bus.listen();
+        let bus = Arc::new(Faulty { bus, calls: AtomicU32::new(0) });
+        Self { tasks: Arc::default(), relays: Arc::default(), bus, heard }
+    }
+
+    fn relay(&self) -> Arc<Relay> {
+        let clock = Arc::new(SystemClock);
+        Arc::new(Relay::new(self.tasks.clone(), self.relays.clone(), self.bus.clone(), clock))
+    }
+
+    /// Enqueues so many tasks and completes them.
+    async fn complete(&self, count: usize) -> Vec<TaskId> {
+        let now = SystemClock.now();
+        let new = |_| Task::pending(NewTask::new("counter", json!({})), None, None, now);
+        let tasks = self.tasks.enqueue((0..count).map(new).collect()).await.unwrap();
+        let request = ClaimRequest {
+            worker: WorkerId::new(),
+            agents: vec!["counter".into()],
+            limit: u32::MAX,
+            lease: Duration::from_secs(60),
+            now: later(now),
+        };
+        let claims = self.tasks.claim(&request).await.unwrap();
+        let finish = |claim: &sutazai_core::domain::Claim| sutazai_core::domain::Finish {
+            claim: claim.key(),
+            outcome: Outcome::Completed(json!({ "counted": 1 })),
+        };
+        self.tasks.finish(claims.iter().map(finish).collect(), later(now)).await.unwrap();
+        tasks.into_iter().map(|task| task.id).collect()
+    }
+
+    /// Hears until each of these tasks is completed; the first time that an event is heard, those before it were.
+    async fn hear(&mut self, ids: &[TaskId]) -> usize {
+        let mut latest: HashMap<String, u64> = ids.iter().map(|id| (id.to_string(), 0)).collect();
+        let (mut open, mut repeated) = (ids.len(), 0);
+        while open > 0 {
+            let next = tokio::time::timeout(Duration::from_secs(20), self.heard.recv());
+            let message = next.await.unwrap_or_else(|_| panic!("{open} tasks are not told of")).unwrap();
+            let body: Value = serde_json::from_str(&message.body).unwrap();
+            let Some(seen) = latest.get_mut(body["task_id"].as_str().unwrap()) else { continue };
+            let sequence = body["sequence"].as_u64().unwrap();
+            if sequence <= *seen {
+                repeated += 1;
+                continue;
+            }
+            assert_eq!(sequence, *seen + 1, "{body}");
+            *seen = sequence;
+            if body["status"] == "completed" {
+                assert_eq!(
+                    (message.topic.as_str(), &body["result"]["counted"]),
+                    ("task.counter.completed", &json!(1))
+                );
+                open -= 1;
+            }
+        }
+        repeated
+    }
+}
+
+fn later(at: DateTime<Utc>) -> DateTime<Utc> {
+    at + Duration::from_secs(1)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_event_is_heard_in_order_over_a_bus_that_fails() {
+    let mut stage = Stage::new();
+    stage.complete(3).await;
+    let relay = stage.relay();
+    relay.begin().await.unwrap();
+    let ids = stage.complete(700).await;
+    let stop = CancellationToken::new();
+    let running = tokio::spawn({
+        let (relay, stop) = (relay.clone(), stop.clone());
+        async move { relay.run(stop).await }
+    });
+    let repeated = stage.hear(&ids).await;
+    assert!(repeated > 0, "the bus never failed in the middle");
+    stop.cancel();
+    running.await.unwrap();
+    // Another goes on where it was.
+    let more = stage.complete(5).await;
+    let stop = CancellationToken::new();
+    let next = stage.relay();
+    let running = tokio::spawn({
+        let stop = stop.clone();
+        async move { next.run(stop).await }
+    });
+    stage.hear(&more).await;
+    stop.cancel();
+    running.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_relays_one_works() {
+    let mut stage = Stage::new();
+    stage.bus.calls.store(2, Ordering::SeqCst);
+    let relays = [stage.relay(), stage.relay()];
+    for relay in &relays {
+        relay.begin().await.unwrap();
+    }
+    let stop = CancellationToken::new();
+    let running = relays.map(|relay| {
+        let stop = stop.clone();
+        tokio::spawn(async move { relay.run(stop).await })
+    });
+    let ids = stage.complete(20).await;
+    stage.hear(&ids).await;
+    stop.cancel();
+    for one in running {
+        one.await.unwrap();
+    }
+    assert_eq!(stage.heard.try_recv().ok(), None, "something was said twice without a fault");
+}

@@ -1,0 +1,75 @@
+//! [`RelayStore`] over PostgreSQL: one row, each call one statement.
+
+use async_trait::async_trait;
+use sqlx::Row;
+use sutazai_core::domain::{EventPosition, WorkerId};
+use sutazai_core::ports::{RelayClaim, RelayStore};
+use sutazai_core::{Error, Result};
+
+use super::database::Database;
+
+/// The relay of a PostgreSQL database.
+#[derive(Debug)]
+pub(super) struct PostgresRelayStore {
+    database: Database,
+}
+
+impl PostgresRelayStore {
+    /// Over this database, whose schema is up to date.
+    pub(super) fn new(database: Database) -> Self {
+        Self { database }
+    }
+}
+
+#[async_trait]
+impl RelayStore for PostgresRelayStore {
+    async fn hold(&self, claim: &RelayClaim, begin: EventPosition) -> Result<Option<EventPosition>> {
+        const HOLD: &str = "\
+            INSERT INTO relay (id, position, holder, held_until) VALUES (1, $1, $2, $3)
+            ON CONFLICT (id) DO UPDATE SET holder = $2, held_until = $3
+            WHERE relay.holder IS NULL OR relay.holder = $2 OR relay.held_until <= $4
+            RETURNING position";
+        let input = (*claim, begin);
+        let held = self.database.run(&input, |connection, (claim, begin)| {
+            Box::pin(async move {
+                let row = sqlx::query(HOLD)
+                    .bind(begin.to_string())
+                    .bind(claim.holder.0)
+                    .bind(claim.now + claim.lease)
+                    .bind(claim.now)
+                    .fetch_optional(connection)
+                    .await?;
+                row.map(|row| Ok(row.try_get::<&str, _>(0)?.parse()?)).transpose()
+            })
+        });
+        held.await
+    }
+
+    async fn advance(&self, claim: &RelayClaim, position: EventPosition) -> Result<()> {
+        const ADVANCE: &str = "UPDATE relay SET position = $1, held_until = $2 WHERE holder = $3";
+        let input = (*claim, position);
+        let moved = self.database.run(&input, |connection, (claim, position)| {
+            Box::pin(async move {
+                let done = sqlx::query(ADVANCE)
+                    .bind(position.to_string())
+                    .bind(claim.now + claim.lease)
+                    .bind(claim.holder.0)
+                    .execute(connection)
+                    .await?;
+                Ok(done.rows_affected())
+            })
+        });
+        match moved.await? {
+            0 => Err(Error::conflict("another process passes the events on")),
+            _ => Ok(()),
+        }
+    }
+
+    async fn let_go(&self, holder: WorkerId) -> Result<()> {
+        const LET_GO: &str = "UPDATE relay SET holder = NULL WHERE holder = $1";
+        let done = self.database.run(&holder, |connection, holder| {
+            Box::pin(async move { Ok(sqlx::query(LET_GO).bind(holder.0).execute(connection).await?) })
+        });
+        done.await.map(drop)
+    }
+}

@@ -1,0 +1,61 @@
+//! One connection with one channel, and the exchanges that messages go to.
+
+use std::time::Duration;
+
+use lapin::options::{ConfirmSelectOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::types::FieldTable;
+use lapin::{Channel, Connection, ConnectionProperties, ExchangeKind};
+use sutazai_core::{Error, Result};
+
+/// Where all messages go; queues are bound to it by the topics that they want.
+pub(super) const EVENTS: &str = "sutazai.events";
+/// Where queues send what their consumers refuse, and the queue that keeps it.
+const DEAD_LETTERS: &str = "sutazai.dead-letters";
+/// How long it may take until everything is there.
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// A channel that confirms what it gets. The connection is closed when this is dropped.
+pub(super) struct Open {
+    connection: Connection,
+    pub(super) channel: Channel,
+}
+
+impl Open {
+    /// Connects, and makes sure that the exchanges are there.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub(super) async fn to(url: &str) -> Result<Self> {
+        match tokio::time::timeout(LIMIT, open(url)).await {
+            Ok(opened) => opened.map_err(|e| unavailable(&e)),
+            Err(_) => Err(Error::unavailable("RabbitMQ did not answer in time")),
+        }
+    }
+
+    /// Whether it still stands, as far as is known.
+    pub(super) fn stands(&self) -> bool {
+        self.connection.status().connected() && self.channel.status().connected()
+    }
+}
+
+/// What the library says has no address in it.
+pub(super) fn unavailable(e: &lapin::Error) -> Error {
+    Error::unavailable(format!("RabbitMQ: {e}"))
+}
+
+async fn open(url: &str) -> lapin::Result<Open> {
+    let properties = ConnectionProperties::default().with_connection_name("sutazai".into());
+    let connection = Connection::connect(url, properties).await?;
+    let channel = connection.create_channel().await?;
+    let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+    for exchange in [EVENTS, DEAD_LETTERS] {
+        let none = FieldTable::default();
+        channel.exchange_declare(exchange.into(), ExchangeKind::Topic, durable, none).await?;
+    }
+    let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+    channel.queue_declare(DEAD_LETTERS.into(), durable, FieldTable::default()).await?;
+    let (queue, exchange, all) = (DEAD_LETTERS.into(), DEAD_LETTERS.into(), "#".into());
+    channel.queue_bind(queue, exchange, all, QueueBindOptions::default(), FieldTable::default()).await?;
+    channel.confirm_select(ConfirmSelectOptions::default()).await?;
+    Ok(Open { connection, channel })
+}

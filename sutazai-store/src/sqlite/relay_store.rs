@@ -1,0 +1,82 @@
+//! [`RelayStore`] over SQLite: one row, each call one statement.
+
+use async_trait::async_trait;
+use sqlx::Row;
+use sutazai_core::domain::{EventPosition, WorkerId};
+use sutazai_core::ports::{RelayClaim, RelayStore};
+use sutazai_core::{Error, Result};
+
+use super::database::Database;
+use super::fault::Outcome;
+use super::statement::nanos;
+use super::writer::Transaction;
+
+/// The relay of an SQLite file.
+#[derive(Debug)]
+pub(super) struct SqliteRelayStore {
+    database: Database,
+}
+
+impl SqliteRelayStore {
+    /// Over this database, whose schema is up to date.
+    pub(super) fn new(database: Database) -> Self {
+        Self { database }
+    }
+}
+
+#[async_trait]
+impl RelayStore for SqliteRelayStore {
+    async fn hold(&self, claim: &RelayClaim, begin: EventPosition) -> Result<Option<EventPosition>> {
+        let claim = *claim;
+        self.database.writer().run(move |tx| Box::pin(hold(tx, claim, begin))).await
+    }
+
+    async fn advance(&self, claim: &RelayClaim, position: EventPosition) -> Result<()> {
+        let claim = *claim;
+        self.database.writer().run(move |tx| Box::pin(advance(tx, claim, position))).await
+    }
+
+    async fn let_go(&self, holder: WorkerId) -> Result<()> {
+        self.database.writer().run(move |tx| Box::pin(let_go(tx, holder))).await
+    }
+}
+
+async fn hold(
+    tx: &mut Transaction,
+    claim: RelayClaim,
+    begin: EventPosition,
+) -> Outcome<Option<EventPosition>> {
+    const HOLD: &str = "\
+        INSERT INTO relay (id, position, holder, held_until) VALUES (1, ?1, ?2, ?3)
+        ON CONFLICT (id) DO UPDATE SET holder = ?2, held_until = ?3
+        WHERE relay.holder IS NULL OR relay.holder = ?2 OR relay.held_until <= ?4
+        RETURNING position";
+    let row = sqlx::query(HOLD)
+        .bind(begin.to_string())
+        .bind(claim.holder.0)
+        .bind(nanos(claim.now + claim.lease))
+        .bind(nanos(claim.now))
+        .fetch_optional(&mut tx.connection)
+        .await?;
+    row.map(|row| Ok(row.try_get::<&str, _>(0)?.parse()?)).transpose()
+}
+
+async fn advance(tx: &mut Transaction, claim: RelayClaim, position: EventPosition) -> Outcome<()> {
+    const ADVANCE: &str = "UPDATE relay SET position = ?, held_until = ? WHERE holder = ?";
+    let done = sqlx::query(ADVANCE)
+        .bind(position.to_string())
+        .bind(nanos(claim.now + claim.lease))
+        .bind(claim.holder.0)
+        .execute(&mut tx.connection)
+        .await?;
+    if done.rows_affected() == 0 {
+        Err(Error::conflict("another process passes the events on"))?;
+    }
+    Ok(())
+}
+
+async fn let_go(tx: &mut Transaction, holder: WorkerId) -> Outcome<()> {
+    const LET_GO: &str = "UPDATE relay SET holder = NULL WHERE holder = ?";
+    sqlx::query(LET_GO).bind(holder.0).execute(&mut tx.connection).await?;
+    Ok(())
+}

@@ -1,0 +1,7 @@
+//! `RabbitMqMessageBus` and the relay over it, with a real broker that is killed and started again.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // a test that cannot go on says so by ending
+
+mod broker;
+mod conformance;
+mod restarts;

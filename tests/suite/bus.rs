@@ -1,0 +1,135 @@
+//! What other programs hear of a real server over RabbitMQ, and that the queue goes on without it.
+
+use std::io::{BufRead, BufReader, Lines, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use lapin::options::{BasicAckOptions, BasicConsumeOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::types::FieldTable;
+use lapin::{Connection, ConnectionProperties, Consumer};
+use reqwest::Client;
+use serde_json::{Value, json};
+use sutazai_core::ports::{Clock, SystemClock};
+
+use crate::postgres::Postgres;
+use crate::support::{Place, Server};
+
+/// A RabbitMQ of the test's own, ended with it.
+struct Broker {
+    script: Child,
+    orders: Option<ChildStdin>,
+    said: Lines<BufReader<ChildStdout>>,
+    url: String,
+}
+
+impl Broker {
+    fn start() -> Self {
+        let mut script = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/rabbitmq.sh"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = BufReader::new(script.stdout.take().unwrap()).lines();
+        let url = said.next().unwrap().unwrap();
+        said.next().unwrap().unwrap();
+        let orders = script.stdin.take();
+        Self { script, orders, said, url }
+    }
+
+    /// `kill` or `start`; waits until it is done.
+    fn order(&mut self, order: &str) {
+        writeln!(self.orders.as_mut().unwrap(), "{order}").unwrap();
+        assert!(self.said.next().unwrap().unwrap().starts_with(order));
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        drop(self.orders.take());
+        let _ = self.script.wait();
+    }
+}
+
+/// Listens to completed tasks of the hardware-optimizer, with a durable queue. The connection has to be kept.
+async fn listen(url: &str) -> (Connection, Consumer) {
+    let connection = Connection::connect(url, ConnectionProperties::default()).await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+    channel.queue_declare("ours".into(), durable, FieldTable::default()).await.unwrap();
+    let (exchange, topic) = ("sutazai.events".into(), "task.hardware-optimizer.completed".into());
+    let options = QueueBindOptions::default();
+    channel.queue_bind("ours".into(), exchange, topic, options, FieldTable::default()).await.unwrap();
+    let (options, none) = (BasicConsumeOptions::default(), FieldTable::default());
+    let consumer = channel.basic_consume("ours".into(), "".into(), options, none).await.unwrap();
+    (connection, consumer)
+}
+
+/// Hears until this task is told of; gives the message.
+async fn hear(consumer: &mut Consumer, id: &str) -> Value {
+    loop {
+        let next = tokio::time::timeout(Duration::from_secs(60), consumer.next());
+        let delivery = next.await.unwrap_or_else(|_| panic!("{id} is not told of")).unwrap().unwrap();
+        delivery.ack(BasicAckOptions::default()).await.unwrap();
+        let body: Value = serde_json::from_slice(&delivery.data).unwrap();
+        if body["task_id"] == id {
+            return body;
+        }
+    }
+}
+
+async fn submit(server: &Server) -> String {
+    let body = json!({ "agent": "hardware-optimizer", "payload": { "use_model": false } });
+    let answer = Client::new().post(server.url("/api/v1/tasks")).json(&body).send().await.unwrap();
+    assert_eq!(answer.status(), 202);
+    answer.json::<Value>().await.unwrap()["data"]["id"].as_str().unwrap().to_owned()
+}
+
+async fn bus_is(server: &Server, status: &str) {
+    let begun = Instant::now();
+    loop {
+        let answer = Client::new().get(server.url("/health/ready")).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        let report = answer.json::<Value>().await.unwrap()["data"].take();
+        let check = report["checks"].as_array().unwrap().iter().find(|check| check["name"] == "rabbitmq");
+        if check.unwrap()["status"] == status {
+            return;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(30), "{report}");
+        SystemClock.sleep(Duration::from_millis(200)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn completed_tasks_are_told_of_and_those_of_while_the_broker_was_away_later() {
+    let (place, postgres, mut broker) = (Place::new(), Postgres::start(), Broker::start());
+    let settings = |workers: &str| {
+        let more = [("RABBITMQ_URL", broker.url.as_str()), ("WORKERS", workers)];
+        let more = more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        postgres.settings(&place).into_iter().chain(more).collect::<Vec<_>>()
+    };
+    let mut server = Server::start(&place, &settings("0"));
+    bus_is(&server, "healthy").await;
+    let _worker = Server::worker(&place, &settings("2"));
+    let (connection, mut consumer) = listen(&broker.url).await;
+    let id = submit(&server).await;
+    let told = hear(&mut consumer, &id).await;
+    assert_eq!(told["id"], format!("{id}:{}", told["sequence"]));
+    assert!(told["result"]["metrics"].is_object() || told.get("result").is_none(), "{told}");
+    assert!(told["trace_id"].is_string() && told["status"] == "completed", "{told}");
+
+    tokio::task::block_in_place(|| broker.order("kill"));
+    drop((consumer, connection));
+    bus_is(&server, "degraded").await;
+    let id = submit(&server).await;
+    let events = Client::new().get(server.url(&format!("/api/v1/tasks/{id}/events"))).send().await.unwrap();
+    assert!(events.text().await.unwrap().contains("completed"), "the queue waits for the bus");
+    tokio::task::block_in_place(|| broker.order("start"));
+    bus_is(&server, "healthy").await;
+    let (_connection, mut consumer) = listen(&broker.url).await;
+    hear(&mut consumer, &id).await;
+    let password = broker.url.split(['@', ':']).nth(2).unwrap().to_owned();
+    server.signal("TERM");
+    server.ended_within(Duration::from_secs(15));
+    assert!(!server.log().contains(&password));
+}
