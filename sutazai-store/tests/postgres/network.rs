@@ -1,7 +1,7 @@
 //! A network that fails: silent, deaf, cut. Every call ends, nothing is recorded twice, and nobody holds a task that
 //! somebody else may have taken over.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -18,12 +18,18 @@ use sutazai_core::{Error, ErrorKind, Result};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use crate::place::database;
+use crate::place::Server;
 use crate::proxy::{Network, Proxy, host_of};
+
+/// A server of these tests' own: what they leave open holds up the feeds of all its databases.
+fn server() -> &'static Server {
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    SERVER.get_or_init(|| Server::start(&["fsync=off"]))
+}
 
 /// A store behind a network of its own, and one that nothing stands before.
 async fn stores() -> (Proxy, Arc<dyn TaskStore>, Arc<dyn TaskStore>) {
-    let url = database().await;
+    let url = server().database().await;
     let proxy = Proxy::before(host_of(&url)).await;
     let behind = sutazai_store::open(&proxy.through(&url)).await.unwrap().tasks;
     (proxy, behind, sutazai_store::open(&url).await.unwrap().tasks)
