@@ -14,7 +14,6 @@ mod log_lines;
 mod postgres;
 mod privacy;
 mod prometheus;
-#[allow(dead_code)] // the store's own tests use more of it
 #[path = "../../sutazai-store/tests/postgres/proxy.rs"]
 mod proxy;
 mod redis;
