@@ -70,6 +70,8 @@ fn core_knows_no_io_library() {
     let allowed = [
         "async-trait",
         "chrono",
+        "chrono-tz",
+        "croner",
         "futures",
         "jsonschema",
         "metrics",

@@ -103,7 +103,9 @@ impl Relay {
         // Whoever cannot reach the bus lets another try.
         self.bus.reach().await?;
         if read < self.tasks.feed_begin().await? {
-            tracing::warn!("events may have been removed by age before they were passed on: keep them for longer");
+            tracing::warn!(
+                "events may have been removed by age before they were passed on: keep them for longer"
+            );
         }
         if std::mem::take(away) {
             tracing::info!("events are passed on again");
