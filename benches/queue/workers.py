@@ -68,7 +68,8 @@ def drain(peer, url, count, processes, database):
         if time.time() - began > PATIENCE or any(worker.process.poll() is not None for worker in workers):
             sys.exit(f"{peer.name}: {sum(worker.count for worker in workers)} of {count} tasks were run")
         time.sleep(0.005)
-    after = used()
+    after, ended = used(), max(worker.last for worker in workers)
+    done = sum(worker.count for worker in workers)
     for worker in workers:
         worker.stop()
-    return count / (max(worker.last for worker in workers) - began), after - before
+    return done / (ended - began), after - before
