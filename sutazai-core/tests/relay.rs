@@ -10,7 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
-use sutazai_core::domain::{NewTask, Outcome, Task, TaskId, WorkerId};
+use sutazai_core::domain::{ConcurrencyLimits, NewTask, Outcome, Task, TaskId, WorkerId};
 use sutazai_core::memory::{MemoryMessageBus, MemoryRelayStore, MemoryTaskStore};
 use sutazai_core::ports::{BusMessage, ClaimRequest, Clock, MessageBus, SystemClock, TaskStore};
 use sutazai_core::relay::Relay;
@@ -71,6 +71,8 @@ impl Stage {
             limit: u32::MAX,
             lease: Duration::from_secs(60),
             now: later(now),
+            limits: ConcurrencyLimits::default(),
+            after: None,
         };
         let claims = self.tasks.claim(&request).await.unwrap();
         let finish = |claim: &sutazai_core::domain::Claim| sutazai_core::domain::Finish {
