@@ -25,9 +25,9 @@ fi
 # Node finds packages beside the program that names them.
 cp benches/peers/node/*.mjs "$node"
 say "Building"
-cargo bench --quiet -p sutazai --features postgres --bench queue --no-run
+ours=$(cargo bench -p sutazai --features postgres --bench queue --no-run 2>&1 | tee /dev/stderr |
+    sed -n 's/.*Executable.*(\(.*\))$/\1/p')
 cargo build --quiet --release --manifest-path benches/peers/apalis/Cargo.toml
-ours=$(find "$CARGO_TARGET_DIR/release/deps" -name 'queue-*' -type f -executable -printf '%T@ %p\n' | sort -n | tail -1 | cut -d' ' -f2)
 export PYTHONPATH=$root/benches PEERS_OF_NODE=$node
 program=benches/queue/measure.py
 [ "${1:-}" != growth ] || program=benches/queue/growth.py
