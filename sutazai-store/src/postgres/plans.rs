@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::claim::{HEADS, NEXT_DUE, TAKE_FROM};
 use super::database::Database;
+use super::queue::{FINISH, RENEW};
 use super::reads::{BY_IDS, PAGES};
 use super::task_store::{FEED, FEED_OF_OWNER};
 use place::database;
@@ -120,6 +121,35 @@ async fn a_claim_searches_the_queue_alone_whatever_is_finished_or_pending() {
         fill(&mut connection, PENDING, "pending", Some(Uuid::now_v7())).await;
     }
     assert!(buffers[1] < buffers[0] + 200 && buffers[2] < buffers[0] + 200, "blocks read: {buffers:?}");
+}
+
+#[tokio::test]
+async fn what_a_worker_holds_is_searched_by_its_key_whatever_is_processing() {
+    let url = database().await;
+    crate::migrations::up(&url).await.unwrap();
+    let mut connection = Database::new(&url).unwrap().take().await.unwrap();
+    let (ids, now) = (vec![TaskId::new().0; 500], SystemClock.now());
+    let attempts = vec![1_i32; 500];
+    // Over a table that PostgreSQL knows nothing of, and where it knows that nothing was processing.
+    for statistics in [false, true] {
+        fill(&mut connection, PENDING, "pending", None).await;
+        if statistics {
+            sqlx::raw_sql("VACUUM ANALYZE tasks").execute(&mut *connection).await.unwrap();
+        }
+        for sql in [RENEW, FINISH] {
+            let explain = AssertSqlSafe(format!("EXPLAIN (FORMAT JSON) {sql}"));
+            let mut query = sqlx::query(explain).bind(&ids).bind(&attempts).bind(&ids);
+            if sql == FINISH {
+                let texts = vec!["completed".to_owned(); 500];
+                query = query.bind(texts.clone()).bind(texts.clone()).bind(texts.clone());
+                query = query.bind(vec![now; 500]).bind(texts);
+            }
+            let plan = query.bind(now).fetch_one(&mut *connection).await.unwrap().get::<Value, _>(0);
+            let indices = nodes(&plan).into_iter().filter_map(|node| node["Index Name"].as_str());
+            assert_eq!(indices.collect::<Vec<_>>(), ["tasks_id"], "{plan:#}");
+            assert!(!kinds(&plan).contains(&"Seq Scan"), "{plan:#}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -19,6 +19,38 @@ use super::transaction::Transaction;
 use crate::changes::{Changes, spent};
 use crate::rows::{Record, UniqueKey};
 
+/// Prolongs the leases of these claims (`$1` tasks, `$2` attempts, `$3` workers) to `$4`.
+///
+/// Here and below a row has a worker only while it is processing. The status is not asked for beside it: that would let
+/// PostgreSQL look through all that is processing for each row, by the index of the leases.
+pub(super) const RENEW: &str = "\
+    UPDATE tasks SET lease_until = $4
+    FROM unnest($1::uuid[], $2::integer[], $3::uuid[]) AS held (id, attempt, worker)
+    WHERE tasks.id = held.id AND tasks.attempt = held.attempt AND tasks.worker = held.worker
+    RETURNING tasks.id, tasks.attempt, tasks.worker, tasks.cancel_requested";
+
+/// Records outcomes (`$4` to `$8`) of claims (`$1` to `$3`) at `$9`.
+pub(super) const FINISH: &str = "\
+    WITH ended AS (
+        UPDATE tasks SET status = new.status::task_status, result = coalesce(new.result::jsonb, tasks.result),
+            error = CASE WHEN new.status = 'completed' THEN NULL ELSE coalesce(new.error::jsonb, tasks.error) END,
+            failures = tasks.failures + (new.error IS NOT NULL)::integer,
+            run_at = coalesce(new.run_at, tasks.run_at), cancel_requested = false, worker = NULL,
+            lease_until = NULL, updated_at = $9, last_sequence = tasks.last_sequence + 1,
+            finished_at = CASE WHEN new.status = 'pending' THEN NULL ELSE $9 END
+        FROM unnest($1::uuid[], $2::integer[], $3::uuid[], $4::text[], $5::text[], $6::text[],
+                    $7::timestamptz[], $8::text[])
+            AS new (id, attempt, worker, status, result, error, run_at, event)
+        WHERE tasks.id = new.id AND tasks.attempt = new.attempt AND tasks.worker = new.worker
+            AND NOT tasks.awaited AND tasks.state IS NULL
+            AND NOT (tasks.cancel_requested AND new.status = 'pending')
+        RETURNING tasks.id, tasks.last_sequence, tasks.owner, tasks.agent, new.event
+    ), told AS (
+        INSERT INTO task_events (task_id, sequence, owner, at, kind)
+        SELECT id, last_sequence, owner, $9, event::jsonb FROM ended
+    )
+    SELECT id, agent FROM ended";
+
 /// The task with its times as precise as they are kept.
 fn precise(task: &Task) -> Task {
     let created_at = task.created_at.trunc_subsecs(6);
@@ -154,12 +186,6 @@ pub(super) async fn renew(
     claims: &[ClaimKey],
     lease_until: DateTime<Utc>,
 ) -> Outcome<Vec<LeaseState>> {
-    const RENEW: &str = "\
-        UPDATE tasks SET lease_until = $4
-        FROM unnest($1::uuid[], $2::integer[], $3::uuid[]) AS held (id, attempt, worker)
-        WHERE tasks.id = held.id AND tasks.attempt = held.attempt AND tasks.worker = held.worker
-            AND tasks.status = 'processing'
-        RETURNING tasks.id, tasks.attempt, tasks.worker, tasks.cancel_requested";
     let rows = sqlx::query(RENEW)
         .bind(claims.iter().map(|claim| claim.task.0).collect::<Vec<_>>())
         .bind(claims.iter().map(|claim| claim.attempt.cast_signed()).collect::<Vec<_>>())
@@ -255,26 +281,6 @@ async fn finish_alone(
     finished: &[Finish],
     now: DateTime<Utc>,
 ) -> Outcome<HashSet<usize>> {
-    const FINISH: &str = "\
-        WITH ended AS (
-            UPDATE tasks SET status = new.status::task_status, result = coalesce(new.result::jsonb, tasks.result),
-                error = CASE WHEN new.status = 'completed' THEN NULL ELSE coalesce(new.error::jsonb, tasks.error) END,
-                failures = tasks.failures + (new.error IS NOT NULL)::integer,
-                run_at = coalesce(new.run_at, tasks.run_at), cancel_requested = false, worker = NULL,
-                lease_until = NULL, updated_at = $9, last_sequence = tasks.last_sequence + 1,
-                finished_at = CASE WHEN new.status = 'pending' THEN NULL ELSE $9 END
-            FROM unnest($1::uuid[], $2::integer[], $3::uuid[], $4::text[], $5::text[], $6::text[],
-                        $7::timestamptz[], $8::text[])
-                AS new (id, attempt, worker, status, result, error, run_at, event)
-            WHERE tasks.id = new.id AND tasks.attempt = new.attempt AND tasks.worker = new.worker
-                AND tasks.status = 'processing' AND NOT tasks.awaited AND tasks.state IS NULL
-                AND NOT (tasks.cancel_requested AND new.status = 'pending')
-            RETURNING tasks.id, tasks.last_sequence, tasks.owner, tasks.agent, new.event
-        ), told AS (
-            INSERT INTO task_events (task_id, sequence, owner, at, kind)
-            SELECT id, last_sequence, owner, $9, event::jsonb FROM ended
-        )
-        SELECT id, agent FROM ended";
     let mut seen = HashSet::new();
     let mut changes = Vec::with_capacity(finished.len());
     for (index, finish) in finished.iter().enumerate() {
