@@ -163,6 +163,7 @@ pub(crate) async fn pick<L: Lanes>(rows: &mut L, request: &ClaimRequest) -> Outc
 
 impl Turn {
     /// Whose turn it is.
+    #[cfg(feature = "postgres")]
     pub(crate) fn owner(&self) -> Option<UserId> {
         self.owner
     }

@@ -167,18 +167,17 @@ async fn a_listener_that_hears_nothing_any_more_listens_anew() {
         let news = async { while heard.recv().await.unwrap() != WakeUp::Task(added[0].id) {} };
         timeout(Duration::from_millis(limit), news).await.is_ok()
     };
-    // It begins to listen a moment after the store was opened.
-    let mut comes = async |what: &str| {
+    for (pause_before, network, heard) in
+        [(0, Network::Whole, true), (0, Network::Silent, false), (9_000, Network::Whole, true)]
+    {
+        pause(pause_before).await;
+        proxy.set(network);
+        // It begins to listen a moment after the store was opened, or the network is back.
         let begin = Instant::now();
-        while !hears(300).await {
-            assert!(begin.elapsed() < Duration::from_secs(8), "the listener never {what}");
+        while hears(300).await != heard {
+            assert!(begin.elapsed() < Duration::from_secs(8), "the listener did not change: {network:?}");
         }
-    };
-    comes("began").await;
-    proxy.set(Network::Silent);
-    pause(9_000).await;
-    proxy.set(Network::Whole);
-    comes("came back").await;
+    }
 }
 
 /// Says when its attempts begin and when they are asked to stop.
