@@ -7,6 +7,46 @@ use sutazai_core::Result;
 
 use crate::{not_built, scheme};
 
+/// One step of the schema in one dialect: its name, the script there and the script back.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub(crate) struct Step {
+    pub(crate) name: &'static str,
+    pub(crate) up: &'static str,
+    pub(crate) down: &'static str,
+}
+
+/// The steps in the dialect of a folder under `migrations/`, in order; the first is version 1. Only ever append.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+macro_rules! steps {
+    ($dialect:literal) => {
+        $crate::migrations::steps!(
+            $dialect:
+            "0001" "identity",
+            "0002" "tasks",
+            "0003" "metrics",
+            "0004" "access",
+            "0005" "feed",
+            "0006" "trace",
+            "0007" "conversations",
+            "0008" "key_limits",
+            "0009" "unique_keys",
+            "0010" "turns",
+            "0011" "schedules",
+            "0012" "retention",
+            "0013" "relay"
+        )
+    };
+    ($dialect:literal: $($file:literal $name:literal),*) => {
+        &[$($crate::migrations::Step {
+            name: $name,
+            up: include_str!(concat!("../../migrations/", $dialect, "/", $file, "_", $name, ".up.sql")),
+            down: include_str!(concat!("../../migrations/", $dialect, "/", $file, "_", $name, ".down.sql")),
+        }),*]
+    };
+}
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub(crate) use steps;
+
 /// One step of the schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Migration {

@@ -10,40 +10,9 @@ use super::database::Database;
 use super::fault::Outcome;
 use super::limit::Limit;
 use super::transaction::Transaction;
-use crate::migrations::Migration;
+use crate::migrations::{Migration, Step, steps};
 
-struct Step {
-    name: &'static str,
-    up: &'static str,
-    down: &'static str,
-}
-
-macro_rules! step {
-    ($file:literal, $name:literal) => {
-        Step {
-            name: $name,
-            up: include_str!(concat!("../../migrations/postgres/", $file, "_", $name, ".up.sql")),
-            down: include_str!(concat!("../../migrations/postgres/", $file, "_", $name, ".down.sql")),
-        }
-    };
-}
-
-/// All steps, in order; the first is version 1. Only ever append.
-const STEPS: &[Step] = &[
-    step!("0001", "identity"),
-    step!("0002", "tasks"),
-    step!("0003", "metrics"),
-    step!("0004", "access"),
-    step!("0005", "feed"),
-    step!("0006", "trace"),
-    step!("0007", "conversations"),
-    step!("0008", "key_limits"),
-    step!("0009", "unique_keys"),
-    step!("0010", "turns"),
-    step!("0011", "schedules"),
-    step!("0012", "retention"),
-    step!("0013", "relay"),
-];
+const STEPS: &[Step] = steps!("postgres");
 
 /// Takes every step that the database has not.
 pub(crate) async fn migrate_up(url: &str) -> Result<Vec<Migration>> {

@@ -11,40 +11,9 @@ use sutazai_core::{Error, Result};
 use super::database::make;
 use super::fault::{Fault, Outcome};
 use super::statement::connect_options;
-use crate::migrations::Migration;
+use crate::migrations::{Migration, Step, steps};
 
-struct Step {
-    name: &'static str,
-    up: &'static str,
-    down: &'static str,
-}
-
-macro_rules! step {
-    ($file:literal, $name:literal) => {
-        Step {
-            name: $name,
-            up: include_str!(concat!("../../migrations/sqlite/", $file, "_", $name, ".up.sql")),
-            down: include_str!(concat!("../../migrations/sqlite/", $file, "_", $name, ".down.sql")),
-        }
-    };
-}
-
-/// All steps, in order; the first is version 1. Only ever append.
-const STEPS: &[Step] = &[
-    step!("0001", "identity"),
-    step!("0002", "tasks"),
-    step!("0003", "metrics"),
-    step!("0004", "access"),
-    step!("0005", "feed"),
-    step!("0006", "trace"),
-    step!("0007", "conversations"),
-    step!("0008", "key_limits"),
-    step!("0009", "unique_keys"),
-    step!("0010", "turns"),
-    step!("0011", "schedules"),
-    step!("0012", "retention"),
-    step!("0013", "relay"),
-];
+const STEPS: &[Step] = steps!("sqlite");
 
 /// Takes every step that the database has not; makes the database if there is none.
 pub(crate) async fn migrate_up(path: &Path) -> Result<Vec<Migration>> {

@@ -1,10 +1,9 @@
 //! The PostgreSQL store from outside, against a server of the tests' own: the suites of its ports, its migrations, many
-//! writers at once, killed processes.
+//! writers at once.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test that cannot go on says so by ending
 
 mod conformance;
-mod killed;
 mod migrations;
 mod network;
 mod opening;

@@ -3,14 +3,16 @@
 //! Every change of a status goes through [`Queue::enter`], so that the event, the ready queue, the leases and the
 //! wake-ups can never disagree with the record.
 
+mod reading;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 
 use chrono::{DateTime, Utc};
 
 use crate::domain::{
-    Claim, ClaimKey, EventKind, EventPosition, FeedEvent, Outcome, Prune, Pruned, Room, Task, TaskCount,
-    TaskError, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatistics, TaskStatus, UserId,
+    Claim, ClaimKey, EventKind, EventPosition, FeedEvent, Outcome, Prune, Pruned, Room, Task, TaskError,
+    TaskEvent, TaskId, TaskStatus, UserId,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::{ClaimRequest, LeaseState, WakeUp, count_entered, unique_key_taken};
@@ -80,38 +82,6 @@ impl Queue {
 
     pub(super) fn get(&self, id: TaskId) -> Option<Task> {
         self.tasks.get(&id).cloned()
-    }
-
-    pub(super) fn list(&self, query: &TaskQuery) -> TaskPage {
-        let limit = query.limit.clamp(1, 100) as usize;
-        let older = query.before.map_or_else(|| self.tasks.range(..), |before| self.tasks.range(..before));
-        let mut items: Vec<Task> = older
-            .rev()
-            .map(|(_, task)| task)
-            .filter(|task| fits(task, query))
-            .take(limit + 1)
-            .cloned()
-            .collect();
-        let more = items.len() > limit;
-        items.truncate(limit);
-        let next = if more { items.last().map(|task| task.id) } else { None };
-        TaskPage { items, next }
-    }
-
-    pub(super) fn statistics(&self) -> TaskStatistics {
-        let mut counts = BTreeMap::new();
-        for task in self.tasks.values() {
-            *counts.entry((&task.agent, task.status)).or_default() += 1;
-        }
-        let counts = counts.into_iter();
-        let due =
-            self.tasks.values().filter(|task| task.status == TaskStatus::Pending && task.waiting_for == 0);
-        TaskStatistics {
-            counts: counts
-                .map(|((agent, status), count)| TaskCount { agent: agent.clone(), status, count })
-                .collect(),
-            oldest_pending: due.map(|task| task.run_at).min(),
-        }
     }
 
     pub(super) fn claim(&mut self, request: &ClaimRequest) -> Vec<Claim> {
@@ -348,35 +318,10 @@ impl Queue {
         Pruned { removed, next: page.last().copied().filter(|_| page.len() == look.limit as usize) }
     }
 
-    pub(super) fn feed_begin(&self) -> EventPosition {
-        self.feed_begin
-    }
-
     pub(super) fn append(&mut self, claim: &ClaimKey, kind: EventKind, at: DateTime<Utc>) -> Result<()> {
         self.held(claim)?;
         self.record(claim.task, kind, at);
         Ok(())
-    }
-
-    pub(super) fn events_after(&self, id: TaskId, after: u64, limit: u32) -> Vec<TaskEvent> {
-        let positions = self.events.get(&id).into_iter().flatten();
-        let positions = positions.skip(usize::try_from(after).unwrap_or(usize::MAX)).take(limit as usize);
-        positions.filter_map(|position| self.feed.get(position)).map(|entry| entry.event.clone()).collect()
-    }
-
-    pub(super) fn feed_after(
-        &self,
-        owner: Option<UserId>,
-        after: EventPosition,
-        limit: u32,
-    ) -> Vec<FeedEvent> {
-        let later = self.feed.range((Bound::Excluded(after), Bound::Unbounded)).map(|(_, entry)| entry);
-        let wanted = later.filter(|entry| owner.is_none() || entry.owner == owner);
-        wanted.take(limit as usize).cloned().collect()
-    }
-
-    pub(super) fn feed_end(&self) -> EventPosition {
-        self.feed_end
     }
 
     /// The task under this claim, if the claim is still good.
@@ -491,13 +436,4 @@ impl Queue {
 /// What no other pending or processing task may have.
 fn unique_key(task: &Task) -> Option<UniqueKey> {
     task.unique_key.clone().map(|key| (task.owner, task.agent.clone(), key))
-}
-
-fn fits(task: &Task, query: &TaskQuery) -> bool {
-    query.owner.is_none_or(|owner| task.owner == Some(owner))
-        && query.status.is_none_or(|status| task.status == status)
-        && query.agent.as_ref().is_none_or(|agent| task.agent == *agent)
-        && query.parent.is_none_or(|parent| task.parent == Some(parent))
-        && query.created_after.is_none_or(|after| task.created_at >= after)
-        && query.created_before.is_none_or(|before| task.created_at < before)
 }

@@ -1,0 +1,83 @@
+//! What is read of the queue's state and changes nothing: pages, counts, events and the feed.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use super::Queue;
+use crate::domain::{
+    EventPosition, FeedEvent, Task, TaskCount, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatistics,
+    TaskStatus, UserId,
+};
+
+impl Queue {
+    pub(in crate::memory::task_store) fn list(&self, query: &TaskQuery) -> TaskPage {
+        let limit = query.limit.clamp(1, 100) as usize;
+        let older = query.before.map_or_else(|| self.tasks.range(..), |before| self.tasks.range(..before));
+        let mut items: Vec<Task> = older
+            .rev()
+            .map(|(_, task)| task)
+            .filter(|task| fits(task, query))
+            .take(limit + 1)
+            .cloned()
+            .collect();
+        let more = items.len() > limit;
+        items.truncate(limit);
+        let next = if more { items.last().map(|task| task.id) } else { None };
+        TaskPage { items, next }
+    }
+
+    pub(in crate::memory::task_store) fn statistics(&self) -> TaskStatistics {
+        let mut counts = BTreeMap::new();
+        for task in self.tasks.values() {
+            *counts.entry((&task.agent, task.status)).or_default() += 1;
+        }
+        let counts = counts.into_iter();
+        let due =
+            self.tasks.values().filter(|task| task.status == TaskStatus::Pending && task.waiting_for == 0);
+        TaskStatistics {
+            counts: counts
+                .map(|((agent, status), count)| TaskCount { agent: agent.clone(), status, count })
+                .collect(),
+            oldest_pending: due.map(|task| task.run_at).min(),
+        }
+    }
+
+    pub(in crate::memory::task_store) fn feed_begin(&self) -> EventPosition {
+        self.feed_begin
+    }
+
+    pub(in crate::memory::task_store) fn events_after(
+        &self,
+        id: TaskId,
+        after: u64,
+        limit: u32,
+    ) -> Vec<TaskEvent> {
+        let positions = self.events.get(&id).into_iter().flatten();
+        let positions = positions.skip(usize::try_from(after).unwrap_or(usize::MAX)).take(limit as usize);
+        positions.filter_map(|position| self.feed.get(position)).map(|entry| entry.event.clone()).collect()
+    }
+
+    pub(in crate::memory::task_store) fn feed_after(
+        &self,
+        owner: Option<UserId>,
+        after: EventPosition,
+        limit: u32,
+    ) -> Vec<FeedEvent> {
+        let later = self.feed.range((Bound::Excluded(after), Bound::Unbounded)).map(|(_, entry)| entry);
+        let wanted = later.filter(|entry| owner.is_none() || entry.owner == owner);
+        wanted.take(limit as usize).cloned().collect()
+    }
+
+    pub(in crate::memory::task_store) fn feed_end(&self) -> EventPosition {
+        self.feed_end
+    }
+}
+
+fn fits(task: &Task, query: &TaskQuery) -> bool {
+    query.owner.is_none_or(|owner| task.owner == Some(owner))
+        && query.status.is_none_or(|status| task.status == status)
+        && query.agent.as_ref().is_none_or(|agent| task.agent == *agent)
+        && query.parent.is_none_or(|parent| task.parent == Some(parent))
+        && query.created_after.is_none_or(|after| task.created_at >= after)
+        && query.created_before.is_none_or(|before| task.created_at < before)
+}
