@@ -8,11 +8,18 @@
 bin=/usr/lib/rabbitmq/bin
 [ -x "$bin/rabbitmq-server" ] || "$root/scripts/install.sh" test >&2
 folder=$(mktemp -d "${TMPDIR:-/tmp}/sutazai-rabbitmq.XXXXXX")
+# Below the ports that the system gives to whoever connects, so that they are free still when it is started again.
 read -r port dist epmd < <(python3 -c '
-import socket
-all = [socket.socket() for _ in range(3)]
-[one.bind(("127.0.0.1", 0)) for one in all]
-print(*(one.getsockname()[1] for one in all))')
+import random, socket
+free = []
+while len(free) < 3:
+    try:
+        one = socket.socket()
+        one.bind(("127.0.0.1", random.randrange(20_000, 30_000)))
+        free.append(one)
+    except OSError:
+        pass
+print(*(one.getsockname()[1] for one in free))')
 password=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
 
 # Nothing of what the machine's own broker has: neither its settings nor its cookie, nodes or port mapper.

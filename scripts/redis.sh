@@ -32,4 +32,6 @@ done
 echo "redis://:$password@127.0.0.1:$port/0"
 echo "$port"
 echo "$server"
+# Whoever kills the server knows.
+exec 2>/dev/null
 cat >/dev/null

@@ -1,62 +1,82 @@
 //! All processes of a run.
 
 use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
-use tokio::sync::Mutex;
 
+use crate::broker::Broker;
+use crate::heard;
+use crate::links::Links;
+use crate::node::{self, Trace};
 use crate::postgres::Postgres;
-use crate::process::Node;
-use crate::proxy::{Network, Proxy, host_of};
+use crate::process::Process;
+use crate::redis::Redis;
 
 const SERVERS: usize = 2;
 const WORKERS: usize = 3;
 
+/// A process, and what it is connected by.
+pub(crate) struct Node {
+    pub(crate) process: Process,
+    pub(crate) links: Links,
+}
+
+impl Node {
+    pub(crate) fn is_server(&self) -> bool {
+        self.links.callers.is_some()
+    }
+}
+
 pub(crate) struct Cluster {
-    // Before the database, so that they end before it.
-    pub(crate) nodes: Vec<Mutex<Node>>,
+    // Before what they need, so that they end before it.
+    pub(crate) nodes: Vec<tokio::sync::Mutex<Node>>,
     addresses: Vec<SocketAddr>,
     pub(crate) lease: Duration,
     pub(crate) postgres: Postgres,
+    pub(crate) redis: Mutex<Redis>,
+    broker: Mutex<Broker>,
     folder: TempDir,
 }
 
 impl Cluster {
-    /// Starts the database and all nodes.
+    /// Starts what the nodes need, and all nodes.
     pub(crate) async fn start(lease: Duration) -> Self {
         let folder = tempfile::Builder::new().prefix("sutazai-faults.").tempdir().unwrap();
-        let postgres = Postgres::start();
+        let broker = tokio::task::spawn_blocking(Broker::start);
+        let redis = tokio::task::spawn_blocking(|| Redis::start(free_port()));
+        let postgres = tokio::task::spawn_blocking(Postgres::start).await.unwrap();
+        let (redis, broker) = (redis.await.unwrap(), broker.await.unwrap());
+        heard::prepare(&broker.url).await;
         let (mut nodes, mut addresses) = (Vec::new(), Vec::new());
         for number in 0..SERVERS + WORKERS {
-            let database = Proxy::before(host_of(&postgres.url())).await;
-            let mut settings = settings(&folder, &database.through(&postgres.url()), lease);
-            let node = if number < SERVERS {
-                let listen = format!("127.0.0.1:{}", free_port());
-                let callers = Proxy::before(&listen).await;
-                addresses.push(callers.address());
-                settings.push(("LISTEN".into(), listen));
-                // One that works too, and one that only serves.
-                settings.push(("WORKERS".into(), number.to_string()));
-                Node::new(
-                    format!("server{number}"),
-                    "serve",
-                    folder.path(),
-                    database,
-                    Some(callers),
-                    settings,
-                )
-            } else {
-                settings.push(("WORKERS".into(), "4".into()));
-                let name = format!("worker{}", number - SERVERS);
-                Node::new(name, "worker", folder.path(), database, None, settings)
+            let listen = (number < SERVERS).then(|| format!("127.0.0.1:{}", free_port()));
+            let links = Links::to(&postgres.url(), &redis.url, &broker.url, listen.as_deref()).await;
+            let mut settings = settings(lease);
+            settings.extend([
+                ("DATABASE_URL", links.database.through(&postgres.url())),
+                ("REDIS_URL", links.redis.through(&redis.url)),
+                ("RABBITMQ_URL", links.broker.through(&broker.url)),
+                // One server that works too, and one that only serves.
+                ("WORKERS", if number < SERVERS { number } else { 4 }.to_string()),
+            ]);
+            let (name, role) = match listen {
+                Some(listen) => {
+                    settings.push(("LISTEN", listen));
+                    (format!("server{number}"), "serve")
+                }
+                None => (format!("worker{}", number - SERVERS), "worker"),
             };
-            nodes.push(Mutex::new(node));
+            addresses.extend(links.callers.as_ref().map(|callers| callers.address()));
+            let process = Process::new(name, role, folder.path(), settings);
+            nodes.push(tokio::sync::Mutex::new(Node { process, links }));
         }
         for node in &nodes {
-            node.lock().await.start();
+            node.lock().await.process.start();
         }
-        Self { nodes, addresses, lease, postgres, folder }
+        Self { nodes, addresses, lease, postgres, redis: redis.into(), broker: broker.into(), folder }
     }
 
     /// Where the servers are reached.
@@ -64,70 +84,98 @@ impl Cluster {
         self.addresses.clone()
     }
 
-    /// Each run of the agent: task, attempt and process.
-    pub(crate) fn traces(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("traces")).unwrap_or_default()
+    /// Where RabbitMQ is reached, by no proxy.
+    pub(crate) fn broker_url(&self) -> String {
+        self.broker.lock().unwrap().url.clone()
+    }
+
+    /// Each run of the agent.
+    pub(crate) fn traces(&self) -> Vec<Trace> {
+        node::traces(self.folder.path())
+    }
+
+    /// Kills RabbitMQ and starts it again after a while.
+    pub(crate) fn restart_broker(&self, out: Duration) {
+        let mut broker = self.broker.lock().unwrap();
+        broker.order("kill");
+        std::thread::sleep(out);
+        broker.order("start");
+    }
+
+    /// Kills Redis and starts it again after a while.
+    pub(crate) fn restart_redis(&self, out: Duration) {
+        let mut redis = self.redis.lock().unwrap();
+        redis.kill();
+        std::thread::sleep(out);
+        redis.start_again();
     }
 
     /// How many tasks have not ended; none while the database is away.
     pub(crate) fn open_tasks(&self) -> Option<u64> {
-        let open = "SELECT count(*) FROM tasks WHERE status IN ('pending', 'processing')";
-        self.postgres.ask(open).ok()?.first()?.parse().ok()
+        self.postgres.number("SELECT count(*) FROM tasks WHERE status IN ('pending', 'processing')")
     }
 
-    /// Waits until every task has ended; whether they did in time.
-    pub(crate) async fn settled(&self, limit: Duration) -> bool {
-        let begun = Instant::now();
-        while begun.elapsed() < limit {
-            if self.open_tasks() == Some(0) {
-                return true;
-            }
-            tokio::time::sleep(Duration::from_millis(500)).await;
-        }
-        false
+    /// How many events all tasks have together.
+    pub(crate) fn events(&self) -> Option<u64> {
+        self.postgres.number("SELECT coalesce(sum(last_sequence), 0) FROM tasks")
     }
 
     /// Puts every plug in again.
     pub(crate) async fn heal(&self) {
         for node in &self.nodes {
             let node = node.lock().await;
-            node.database.set(Network::Whole);
-            if let Some(callers) = &node.callers {
-                callers.set(Network::Whole);
-            }
-            node.set_clock(0);
+            node.links.heal();
+            node.process.set_clock(0);
         }
     }
 
-    /// Asks all nodes to end, and keeps their logs where one did not end well.
+    /// Asks all nodes to end.
     pub(crate) async fn stop(&self) {
         for node in &self.nodes {
-            let mut node = node.lock().await;
-            let ended = node.end(Duration::from_secs(30)).await;
-            assert!(ended.is_some_and(|status| status.success()), "{} ended so: {ended:?}", node.name);
+            let process = &mut node.lock().await.process;
+            let ended = process.end(Duration::from_secs(30)).await;
+            assert!(ended.is_some_and(|status| status.success()), "{} ended so: {ended:?}", process.name);
         }
     }
 }
 
-fn settings(folder: &TempDir, database: &str, lease: Duration) -> Vec<(String, String)> {
-    let folder = folder.path().display().to_string();
+/// Waits until something is so; whether it was in time.
+pub(crate) async fn until(limit: Duration, mut is_so: impl AsyncFnMut() -> bool) -> bool {
+    let begun = Instant::now();
+    while begun.elapsed() < limit {
+        if is_so().await {
+            return true;
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    false
+}
+
+/// What all nodes have in common. What is limited is counted, in Redis, but nobody comes near the limits.
+pub(crate) fn settings(lease: Duration) -> Vec<(&'static str, String)> {
     [
         ("PATH", std::env::var("PATH").unwrap_or_default().as_str()),
-        ("HOME", &folder),
-        ("DATABASE_URL", database),
         ("JWT_SECRET_KEY", "a key of the driver, as long as it has to be"),
-        ("ENABLE_RATE_LIMITING", "false"),
+        ("RATE_LIMIT_AUTH_PER_MINUTE", "1000000"),
+        ("RATE_LIMIT_PER_MINUTE", "1000000"),
         ("ENABLE_MONITORING", "false"),
         ("LEASE_SECONDS", &lease.as_secs().to_string()),
         ("SHUTDOWN_GRACE_SECONDS", "5"),
         ("LOG_LEVEL", "info"),
     ]
-    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .map(|(name, value)| (name, value.to_owned()))
     .into()
 }
 
 /// A port for good: below those that the system gives to whoever connects.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let mut drawn = std::iter::repeat_with(|| rand::random_range(20_000..30_000));
     drawn.find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
+}
+
+/// The end of a log, to tell why.
+pub(crate) fn last_lines(log: &Path) -> String {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(8)..].join("\n")
 }

@@ -3,7 +3,7 @@
 
 use std::fs::OpenOptions;
 use std::io::{Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sutazai::config::Layers;
-use sutazai::domain::{AgentDescriptor, NewTask, Step};
+use sutazai::domain::{AgentDescriptor, NewTask, Step, TaskId};
 use sutazai::ports::{Agent, AgentContext};
 use sutazai::setup::{Service, Worker};
 use sutazai::{Error, Result, http};
@@ -20,26 +20,55 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// The variable that makes a process a node: `serve` or `worker`.
 pub(crate) const ROLE: &str = "SUTAZAI_FAULTS_ROLE";
-/// The file to which each run of the agent adds a line.
-pub(crate) const TRACES: &str = "SUTAZAI_FAULTS_TRACES";
+/// The folder with the file to which each run of the agent adds a line.
+pub(crate) const FOLDER: &str = "SUTAZAI_FAULTS_FOLDER";
 /// What the driver calls the process.
 pub(crate) const NAME: &str = "SUTAZAI_FAULTS_NAME";
 /// The agent's name.
 pub(crate) const AGENT: &str = "stamp";
+/// The file in the folder.
+const TRACES: &str = "traces";
 
-/// Runs until SIGTERM, or until the driver is gone.
-pub(crate) async fn run(role: &str) {
+/// What a run of the agent left.
+#[derive(Debug)]
+pub(crate) struct Trace {
+    pub(crate) task: TaskId,
+    pub(crate) attempt: u64,
+    /// The process.
+    pub(crate) node: String,
+}
+
+/// All that were left in this folder.
+pub(crate) fn traces(folder: &Path) -> Vec<Trace> {
+    let text = std::fs::read_to_string(folder.join(TRACES)).unwrap_or_default();
+    let of_line = |line: &str| {
+        let [task, attempt, node] = line.split(' ').collect::<Vec<_>>()[..] else {
+            panic!("a trace: {line}")
+        };
+        Trace { task: task.parse().unwrap(), attempt: attempt.parse().unwrap(), node: node.to_owned() }
+    };
+    text.lines().map(of_line).collect()
+}
+
+/// Ends this process when the one that started it does.
+pub(crate) fn end_with_the_driver() {
     std::thread::spawn(|| {
         let _ = std::io::stdin().read(&mut [0]);
         std::process::exit(3);
     });
+}
+
+/// Runs until SIGTERM, or until the driver is gone.
+pub(crate) async fn run(role: &str) {
+    end_with_the_driver();
     let layers = Layers::read(|name| std::env::var(name).ok(), None, &[]);
     let config = if role == "serve" { layers.check() } else { layers.check_worker() }.unwrap();
     let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false);
     log.with_env_filter(config.log_level.as_deref().unwrap_or("info")).init();
     let mut stopped = signal(SignalKind::terminate()).unwrap();
     let stopped = async move { stopped.recv().await.unwrap_or_default() };
-    let (traces, name) = (std::env::var_os(TRACES).unwrap().into(), std::env::var(NAME).unwrap());
+    let (folder, name) = (PathBuf::from(std::env::var_os(FOLDER).unwrap()), std::env::var(NAME).unwrap());
+    let traces = folder.join(TRACES);
     let stamp = Arc::new(Stamp { traces, name });
     if role == "serve" {
         let service =

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, last_lines};
+use crate::links::Link;
 use crate::proxy::Network;
 use crate::report::Tally;
 
@@ -18,15 +20,41 @@ enum Plug {
     Stop,
     /// SIGTERM, and a start.
     End,
-    /// Its connections to the database are cut or go silent, or what the database answers is lost.
-    Database(Network),
-    /// Its callers cannot reach it, or get no answer.
-    Callers(Network),
-    /// Its clock is set.
+    /// What it talks with over this link is out of reach.
+    Link(Link, Network),
+    /// Its clock is set by so many seconds.
     Clock(i64),
     /// The database server crashes and comes back.
-    Crash,
+    Postgres,
+    /// `kill -9` of Redis, and a start after a while.
+    Redis,
+    /// `kill -9` of RabbitMQ, and a start after a while.
+    Broker,
 }
+
+/// All plugs, and how often each is pulled before any is pulled more often than that.
+const PLUGS: [(Plug, usize); 20] = [
+    (Plug::Kill, 6),
+    (Plug::Stop, 3),
+    (Plug::End, 1),
+    (Plug::Link(Link::Database, Network::Cut), 2),
+    (Plug::Link(Link::Database, Network::Silent), 1),
+    (Plug::Link(Link::Database, Network::DeafToCommit), 1),
+    (Plug::Link(Link::Callers, Network::Cut), 1),
+    (Plug::Link(Link::Callers, Network::Silent), 1),
+    (Plug::Link(Link::Redis, Network::Cut), 1),
+    (Plug::Link(Link::Redis, Network::Silent), 1),
+    (Plug::Link(Link::Broker, Network::Cut), 1),
+    (Plug::Link(Link::Broker, Network::Silent), 1),
+    (Plug::Link(Link::Broker, Network::Deaf), 1),
+    (Plug::Clock(-600), 1),
+    (Plug::Clock(-20), 1),
+    (Plug::Clock(20), 1),
+    (Plug::Clock(600), 1),
+    (Plug::Postgres, 1),
+    (Plug::Redis, 1),
+    (Plug::Broker, 1),
+];
 
 /// Pulls one after the other, several at once, until the time is over; then puts all in again.
 pub(crate) async fn pull(cluster: Arc<Cluster>, tally: Arc<Tally>, seed: u64, limit: Duration) {
@@ -34,21 +62,14 @@ pub(crate) async fn pull(cluster: Arc<Cluster>, tally: Arc<Tally>, seed: u64, li
     let begun = Instant::now();
     // First everything comes up.
     tokio::time::sleep(Duration::from_secs(3)).await;
-    let mut pulled = Vec::new();
+    let (mut left, mut pulled) = (Vec::new(), Vec::new());
     while begun.elapsed() < limit {
+        if left.is_empty() {
+            left.extend(PLUGS.iter().flat_map(|(plug, times)| std::iter::repeat_n(*plug, *times)));
+            left.shuffle(&mut random);
+        }
+        let Some(plug) = left.pop() else { return };
         let node = random.random_range(0..cluster.nodes.len());
-        let plug = match random.random_range(0..20) {
-            0..=5 => Plug::Kill,
-            6..=8 => Plug::Stop,
-            9 => Plug::End,
-            10..=11 => Plug::Database(Network::Cut),
-            12 => Plug::Database(Network::Silent),
-            13 => Plug::Database(Network::DeafToCommit),
-            14 => Plug::Callers(Network::Cut),
-            15 => Plug::Callers(Network::Silent),
-            16..=18 => Plug::Clock([-600, -20, 20, 600][random.random_range(0..4)]),
-            _ => Plug::Crash,
-        };
         let out = Duration::from_millis(random.random_range(200..6_000));
         pulled.push(tokio::spawn(one(cluster.clone(), tally.clone(), node, plug, out)));
         tokio::time::sleep(Duration::from_millis(random.random_range(300..2_500))).await;
@@ -75,76 +96,85 @@ pub(crate) async fn kill(cluster: Arc<Cluster>, tally: Arc<Tally>, seed: u64, ti
     }
 }
 
-/// Pulls one plug for a while. Of one node no two are pulled at once.
+/// Pulls one plug for a while.
 async fn one(cluster: Arc<Cluster>, tally: Arc<Tally>, node: usize, plug: Plug, out: Duration) {
-    if let Plug::Crash = plug {
-        tally.pulled("crash of the database server");
-        let crashing = cluster.clone();
-        tokio::task::spawn_blocking(move || crashing.postgres.crash()).await.unwrap();
-        return;
+    match plug {
+        Plug::Postgres | Plug::Redis | Plug::Broker => {
+            let of_service = tokio::task::spawn_blocking(move || service(&cluster, &tally, plug, out));
+            of_service.await.expect("a service does not come back");
+        }
+        _ => of_node(&cluster, &tally, node, plug, out).await,
     }
+}
+
+fn service(cluster: &Cluster, tally: &Tally, plug: Plug, out: Duration) {
+    match plug {
+        Plug::Postgres => {
+            tally.pulled("crash of the database server");
+            cluster.postgres.crash();
+        }
+        Plug::Redis => {
+            tally.pulled("kill -9 of Redis");
+            cluster.restart_redis(out);
+        }
+        _ => {
+            tally.pulled("kill -9 of RabbitMQ");
+            cluster.restart_broker(out);
+        }
+    }
+}
+
+/// Of one node no two are pulled at once.
+async fn of_node(cluster: &Cluster, tally: &Tally, node: usize, plug: Plug, out: Duration) {
     let mut node = cluster.nodes[node].lock().await;
     // A node ends by itself only when it is told to.
-    if let Some(status) = node.ended() {
-        panic!("{} ended by itself: {status}; {}", node.name, last_lines(&node.log()));
+    if let Some(status) = node.process.ended() {
+        let log = last_lines(&node.process.log());
+        panic!("{} ended by itself: {status}; {log}", node.process.name);
     }
     let kind = if node.is_server() { "server" } else { "worker" };
     match plug {
         Plug::Kill => {
             tally.pulled(&format!("kill -9 of a {kind}"));
-            node.kill();
-            tally.killed(&node.name);
+            node.process.kill();
+            tally.killed(&node.process.name);
             tokio::time::sleep(out / 3).await;
-            node.start();
+            node.process.start();
         }
         Plug::Stop => {
             tally.pulled(&format!("SIGSTOP of a {kind} for longer than a lease"));
-            node.signal("STOP");
+            node.process.signal("STOP");
             tokio::time::sleep(cluster.lease + out / 2).await;
-            node.signal("CONT");
+            node.process.signal("CONT");
         }
         Plug::End => {
             tally.pulled(&format!("SIGTERM of a {kind}"));
-            if node.end(Duration::from_secs(30)).await.is_none() {
-                panic!("{} did not end when asked to; {}", node.name, last_lines(&node.log()));
+            if node.process.end(Duration::from_secs(30)).await.is_none() {
+                let log = last_lines(&node.process.log());
+                panic!("{} did not end when asked to; {log}", node.process.name);
             }
-            node.start();
+            node.process.start();
         }
-        Plug::Database(network) => {
+        Plug::Link(Link::Callers, _) if !node.is_server() => {}
+        Plug::Link(link, network) => {
             let how = match network {
                 Network::Cut => "cut",
                 Network::Silent => "silence",
-                _ => "answers to commits lost",
+                Network::DeafToCommit => "answers to commits lost",
+                Network::Whole | Network::Deaf => "answers lost",
             };
-            tally.pulled(&format!("{how} between a {kind} and the database"));
-            node.database.set(network);
-            tokio::time::sleep(out * 2).await;
-            node.database.set(Network::Whole);
-        }
-        Plug::Callers(network) => {
-            let Some(callers) = &node.callers else { return };
-            tally.pulled(if network == Network::Silent {
-                "silence before a server"
-            } else {
-                "cut before a server"
-            });
-            callers.set(network);
-            tokio::time::sleep(out).await;
-            callers.set(Network::Whole);
+            tally.pulled(&format!("{how} between a {kind} and {}", link.name()));
+            node.links.set(link, network);
+            // Longer than the others wait for an answer, at times; callers ask elsewhere meanwhile.
+            tokio::time::sleep(if link == Link::Callers { out } else { out * 2 }).await;
+            node.links.set(link, Network::Whole);
         }
         Plug::Clock(seconds) => {
             tally.pulled(&format!("clock of a {kind} set by {seconds:+} s"));
-            node.set_clock(seconds);
+            node.process.set_clock(seconds);
             tokio::time::sleep(out).await;
-            node.set_clock(0);
+            node.process.set_clock(0);
         }
-        Plug::Crash => {}
+        Plug::Postgres | Plug::Redis | Plug::Broker => {}
     }
-}
-
-/// The end of a log, to tell why.
-fn last_lines(log: &std::path::Path) -> String {
-    let text = std::fs::read_to_string(log).unwrap_or_default();
-    let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(8)..].join("\n")
 }

@@ -48,17 +48,28 @@ impl Postgres {
         assert!(command.status().unwrap().success(), "the database server does not come back");
     }
 
-    /// The rows that a query gives, tab between the columns; an error while the server is away.
-    pub(crate) fn ask(&self, sql: &str) -> Result<Vec<String>, String> {
-        let asked = Command::new(format!("{}/psql", self.programs))
-            .args([&self.url(), "-XAtq", "-F", "\t", "-c", sql])
-            .output()
+    /// Calls with the columns of each row that a query gives, of which none may be null; an error while the server is away.
+    pub(crate) fn each(&self, sql: &str, mut row: impl FnMut(&[&str])) -> Result<(), String> {
+        // `COPY`, so that a million rows are never in one place.
+        let mut asked = Command::new(format!("{}/psql", self.programs))
+            .args([&self.url(), "-Xq", "-c", &format!("COPY ({sql}) TO STDOUT")])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
             .unwrap();
-        if asked.status.success() {
-            Ok(String::from_utf8(asked.stdout).unwrap().lines().map(str::to_owned).collect())
-        } else {
-            Err(String::from_utf8_lossy(&asked.stderr).into_owned())
+        for line in BufReader::new(asked.stdout.take().unwrap()).lines() {
+            row(&line.unwrap().split('\t').collect::<Vec<_>>());
         }
+        let asked = asked.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&asked.stderr).into_owned();
+        if asked.status.success() { Ok(()) } else { Err(said) }
+    }
+
+    /// The number that a query gives; none while the server is away.
+    pub(crate) fn number(&self, sql: &str) -> Option<u64> {
+        let mut number = None;
+        self.each(sql, |columns| number = columns[0].parse().ok()).ok()?;
+        number
     }
 }
 

@@ -1,57 +1,43 @@
-//! One node as a process: started, killed, stopped, asked to end, its clock set, its log kept.
+//! One process of ours: started, killed, stopped, asked to end, its clock set, its log kept.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::node::{NAME, ROLE, TRACES};
-use crate::proxy::Proxy;
+use crate::node::{FOLDER, NAME, ROLE};
 
-/// What of a node outlives its processes.
-pub(crate) struct Node {
+/// What outlives the process itself.
+pub(crate) struct Process {
     pub(crate) name: String,
-    role: &'static str,
     folder: PathBuf,
-    settings: Vec<(String, String)>,
-    /// Between it and the database.
-    pub(crate) database: Proxy,
-    /// Between its callers and it; none for workers.
-    pub(crate) callers: Option<Proxy>,
-    process: Option<(Child, ChildStdin)>,
+    settings: Vec<(&'static str, String)>,
+    running: Option<(Child, ChildStdin)>,
 }
 
-impl Node {
+impl Process {
+    /// One that keeps its log, its clock and its agent's traces in this folder. Nothing runs before it is started.
     pub(crate) fn new(
         name: String,
-        role: &'static str,
+        role: &str,
         folder: &Path,
-        database: Proxy,
-        callers: Option<Proxy>,
-        mut settings: Vec<(String, String)>,
+        mut settings: Vec<(&'static str, String)>,
     ) -> Self {
         let clock = folder.join(format!("{name}.clock"));
         std::fs::write(&clock, "+0\n").unwrap();
-        let traces = folder.join("traces").display().to_string();
-        settings.extend(
-            [
-                (ROLE, role),
-                (NAME, &name),
-                (TRACES, &traces),
-                ("LD_PRELOAD", &faketime().display().to_string()),
-                ("FAKETIME_TIMESTAMP_FILE", &clock.display().to_string()),
-                ("FAKETIME_CACHE_DURATION", "1"),
-                // Waiting is by the monotonic clock, which nobody sets.
-                ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
-                ("DONT_FAKE_MONOTONIC", "1"),
-            ]
-            .map(|(name, value)| (name.to_owned(), value.to_owned())),
-        );
-        Self { name, role, folder: folder.to_owned(), settings, database, callers, process: None }
-    }
-
-    pub(crate) fn is_server(&self) -> bool {
-        self.role == "serve"
+        settings.extend([
+            (ROLE, role.to_owned()),
+            (NAME, name.clone()),
+            (FOLDER, folder.display().to_string()),
+            ("HOME", folder.display().to_string()),
+            ("LD_PRELOAD", faketime().display().to_string()),
+            ("FAKETIME_TIMESTAMP_FILE", clock.display().to_string()),
+            ("FAKETIME_CACHE_DURATION", "1".to_owned()),
+            // Waiting is by the monotonic clock, which nobody sets.
+            ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
+            ("DONT_FAKE_MONOTONIC", "1".to_owned()),
+        ]);
+        Self { name, folder: folder.to_owned(), settings, running: None }
     }
 
     pub(crate) fn start(&mut self) {
@@ -65,7 +51,7 @@ impl Node {
             .spawn()
             .unwrap();
         let stdin = child.stdin.take().unwrap();
-        self.process = Some((child, stdin));
+        self.running = Some((child, stdin));
     }
 
     pub(crate) fn log(&self) -> PathBuf {
@@ -74,21 +60,21 @@ impl Node {
 
     /// `kill -9`.
     pub(crate) fn kill(&mut self) {
-        let (mut child, _) = self.process.take().unwrap();
+        let (mut child, _) = self.running.take().unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
     }
 
     /// SIGSTOP, SIGCONT, SIGTERM.
     pub(crate) fn signal(&self, name: &str) {
-        let (child, _) = self.process.as_ref().unwrap();
+        let (child, _) = self.running.as_ref().unwrap();
         let pid = child.id().to_string();
         assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
     }
 
     /// Whether it runs still, as far as it has been told.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
-        self.process.as_mut().and_then(|(child, _)| child.try_wait().unwrap())
+        self.running.as_mut().and_then(|(child, _)| child.try_wait().unwrap())
     }
 
     /// SIGTERM, and the end; how it ended.
@@ -97,7 +83,7 @@ impl Node {
         let begun = Instant::now();
         while begun.elapsed() < limit {
             if let Some(status) = self.ended() {
-                self.process = None;
+                self.running = None;
                 return Some(status);
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -116,9 +102,9 @@ impl Node {
     }
 }
 
-impl Drop for Node {
+impl Drop for Process {
     fn drop(&mut self) {
-        if self.process.is_some() {
+        if self.running.is_some() {
             self.kill();
         }
     }

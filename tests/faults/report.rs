@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 
-use crate::cluster::Cluster;
-use crate::ledger::Ledger;
+use crate::run::Run;
 
 /// What was counted.
 #[derive(Debug, Default)]
@@ -60,15 +59,18 @@ impl Tally {
 }
 
 /// Says every ten seconds how far the run is.
-pub(crate) async fn watch(ledger: Arc<Ledger>, cluster: Arc<Cluster>, tally: Arc<Tally>, begun: Instant) {
+pub(crate) async fn watch(run: Arc<Run>, begun: Instant) {
     loop {
         tokio::time::sleep(Duration::from_secs(10)).await;
-        let (acknowledged, again) = ledger.counts();
-        let open = cluster.open_tasks().map_or("?".into(), |open| open.to_string());
+        let open = run.cluster.open_tasks().map_or("?".into(), |open| open.to_string());
         println!(
-            "{:>6.0} s  {acknowledged} acknowledged, {again} requests sent again, {open} open, {} plugs pulled",
+            "{:>6.0} s  {} acknowledged, {} requests sent again, {open} open, {} read, {} events heard, {} plugs pulled",
             begun.elapsed().as_secs_f64(),
-            tally.count()
+            run.ledger.count(),
+            run.api.again(),
+            run.reads.count(),
+            run.heard.events(),
+            run.tally.count()
         );
     }
 }

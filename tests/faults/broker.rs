@@ -1,0 +1,44 @@
+//! A RabbitMQ server (`scripts/rabbitmq.sh`), which can be killed and started again over what it kept.
+
+use std::io::{BufRead, BufReader, Lines, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+/// Runs until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Broker {
+    script: Child,
+    /// The script ends the server when this is closed.
+    orders: Option<ChildStdin>,
+    said: Lines<BufReader<ChildStdout>>,
+    /// `amqp://user:password@host:port/vhost`
+    pub(crate) url: String,
+}
+
+impl Broker {
+    pub(crate) fn start() -> Self {
+        let mut script = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/rabbitmq.sh"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = BufReader::new(script.stdout.take().unwrap()).lines();
+        let url = said.next().expect("scripts/rabbitmq.sh could not start a server").unwrap();
+        said.next().unwrap().unwrap();
+        let orders = script.stdin.take();
+        Self { script, orders, said, url }
+    }
+
+    /// `kill` or `start`; waits until it is done.
+    pub(crate) fn order(&mut self, order: &str) {
+        writeln!(self.orders.as_mut().unwrap(), "{order}").unwrap();
+        let done = self.said.next().expect("scripts/rabbitmq.sh has ended").unwrap();
+        assert!(done.starts_with(order), "{done}");
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        drop(self.orders.take());
+        let _ = self.script.wait();
+    }
+}

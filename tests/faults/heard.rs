@@ -1,0 +1,156 @@
+//! A program that hears of all tasks over RabbitMQ, with a durable queue as `docs/bus.md` has it, and keeps a ledger of
+//! every message.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures::StreamExt;
+use lapin::message::Delivery;
+use lapin::options::{
+    BasicAckOptions, BasicConsumeOptions, BasicQosOptions, ExchangeDeclareOptions, QueueBindOptions,
+    QueueDeclareOptions,
+};
+use lapin::types::FieldTable;
+use lapin::{Channel, Connection, ConnectionProperties, ExchangeKind};
+use serde_json::Value;
+use sutazai::domain::TaskId;
+
+use crate::events::Event;
+use crate::node::AGENT;
+
+const EXCHANGE: &str = "sutazai.events";
+const QUEUE: &str = "the-driver";
+/// Messages that may be on their way here without having been taken note of.
+const AHEAD: u16 = 200;
+
+/// The ledger of what was heard.
+#[derive(Debug, Default)]
+pub(crate) struct Heard {
+    /// Of each task, each event at the place of its sequence.
+    tasks: Mutex<HashMap<TaskId, Vec<Option<Event>>>>,
+    /// What cannot be, a sentence each.
+    wrong: Mutex<Vec<String>>,
+    events: AtomicU64,
+    again: AtomicU64,
+    connections: AtomicU64,
+}
+
+impl Heard {
+    /// Hears until it is aborted, over as many connections as it takes.
+    pub(crate) async fn listen(self: Arc<Self>, broker: String) {
+        loop {
+            // The broker is away, or goes: what was not acknowledged comes again.
+            let _ = self.over_one_connection(&broker).await;
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    /// How many events were heard.
+    pub(crate) fn events(&self) -> u64 {
+        self.events.load(Ordering::Relaxed)
+    }
+
+    /// How many messages told of an event once more, and how many connections it took.
+    pub(crate) fn again(&self) -> (u64, u64) {
+        (self.again.load(Ordering::Relaxed), self.connections.load(Ordering::Relaxed))
+    }
+
+    /// Everything in which it differs from what the database has.
+    pub(crate) fn differences(&self, events: &HashMap<TaskId, Vec<Event>>) -> Vec<String> {
+        let mut differences = self.wrong.lock().unwrap().clone();
+        let tasks = self.tasks.lock().unwrap();
+        for (task, there) in events {
+            let heard = tasks.get(task).map_or(&[][..], |heard| heard);
+            for event in there {
+                match heard.get(place(event)).and_then(Option::as_ref) {
+                    None => differences.push(format!("event {}:{} was not told", task, event.sequence)),
+                    Some(told) if told != event => {
+                        differences.push(format!("{told:?} was told of task {task}, and there is {event:?}"));
+                    }
+                    Some(_) => {}
+                }
+            }
+            if heard.len() > there.len() {
+                let count = (heard.len(), there.len());
+                differences
+                    .push(format!("{} events were told of task {task}, which has {}", count.0, count.1));
+            }
+        }
+        let unknown = tasks.keys().filter(|task| !events.contains_key(task));
+        differences.extend(unknown.map(|task| format!("task {task} was told of, and is not there")));
+        differences
+    }
+
+    async fn over_one_connection(&self, broker: &str) -> lapin::Result<()> {
+        let connection = Connection::connect(broker, ConnectionProperties::default()).await?;
+        let channel = connection.create_channel().await?;
+        declare(&channel).await?;
+        self.connections.fetch_add(1, Ordering::Relaxed);
+        let (options, none) = (BasicConsumeOptions::default(), FieldTable::default());
+        let mut consumer = channel.basic_consume(QUEUE.into(), "".into(), options, none).await?;
+        while let Some(delivery) = consumer.next().await {
+            let delivery = delivery?;
+            if let Err(wrong) = self.note(&delivery) {
+                let text = String::from_utf8_lossy(&delivery.data);
+                self.wrong.lock().unwrap().push(format!("{wrong}: {text} over {}", delivery.routing_key));
+            }
+            delivery.ack(BasicAckOptions::default()).await?;
+        }
+        Ok(())
+    }
+
+    fn note(&self, delivery: &Delivery) -> Result<(), &'static str> {
+        let body: Value = serde_json::from_slice(&delivery.data).map_err(|_| "a message is no JSON")?;
+        let event = Event::told(&body).filter(|event| event.sequence > 0).ok_or("a message is no event")?;
+        let task = body["task_id"].as_str().and_then(|id| id.parse().ok()).ok_or("a message has no task")?;
+        let id = format!("{task}:{}", event.sequence);
+        let of_message = delivery.properties.message_id().as_ref().map(ToString::to_string);
+        if body["id"] != *id || of_message.as_ref() != Some(&id) {
+            return Err("a message has another id");
+        }
+        let last = event.status.map_or_else(|| body["type"].as_str().unwrap_or_default(), |s| s.as_str());
+        if delivery.routing_key.as_str() != format!("task.{AGENT}.{last}") {
+            return Err("a message has another topic");
+        }
+        let mut tasks = self.tasks.lock().unwrap();
+        let heard = tasks.entry(task).or_default();
+        let place = place(&event);
+        if let Some(Some(first)) = heard.get(place) {
+            self.again.fetch_add(1, Ordering::Relaxed);
+            return if *first == event { Ok(()) } else { Err("a message was another the first time") };
+        }
+        let in_order = heard[..place.min(heard.len())].iter().all(Option::is_some) && place <= heard.len();
+        if heard.len() <= place {
+            heard.resize(place + 1, None);
+        }
+        heard[place] = Some(event);
+        self.events.fetch_add(1, Ordering::Relaxed);
+        if in_order { Ok(()) } else { Err("a message came before the one before it") }
+    }
+}
+
+/// Makes the queue, which is there before the first server is.
+pub(crate) async fn prepare(broker: &str) {
+    let connection = Connection::connect(broker, ConnectionProperties::default()).await.unwrap();
+    declare(&connection.create_channel().await.unwrap()).await.unwrap();
+}
+
+async fn declare(channel: &Channel) -> lapin::Result<()> {
+    let (options, none) = (
+        ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() },
+        FieldTable::default(),
+    );
+    channel.exchange_declare(EXCHANGE.into(), ExchangeKind::Topic, options, none.clone()).await?;
+    let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+    channel.queue_declare(QUEUE.into(), durable, none.clone()).await?;
+    let bound = QueueBindOptions::default();
+    channel.queue_bind(QUEUE.into(), EXCHANGE.into(), "task.#".into(), bound, none).await?;
+    channel.basic_qos(AHEAD, BasicQosOptions::default()).await
+}
+
+/// Where an event stands in the ledger.
+fn place(event: &Event) -> usize {
+    usize::try_from(event.sequence).unwrap() - 1
+}

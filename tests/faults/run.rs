@@ -1,0 +1,98 @@
+//! The first act: servers and workers over one PostgreSQL, one Redis and one RabbitMQ, tasks that are submitted, read and
+//! heard of meanwhile, and plugs that are pulled.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::api::Api;
+use crate::cluster::{Cluster, until};
+use crate::heard::Heard;
+use crate::ledger::Ledger;
+use crate::reads::Reads;
+use crate::report::{self, Tally};
+use crate::{Arguments, agreement, events, plugs, takeover};
+
+/// So many read tasks at once.
+const READERS: usize = 2;
+/// How long the tasks may take to end once all plugs are in again, and the last events to be heard after that.
+const LIMIT: Duration = Duration::from_secs(240);
+
+pub(crate) struct Run {
+    pub(crate) cluster: Arc<Cluster>,
+    pub(crate) api: Arc<Api>,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) reads: Arc<Reads>,
+    pub(crate) heard: Arc<Heard>,
+    pub(crate) tally: Arc<Tally>,
+}
+
+impl Run {
+    /// Starts everything; tasks take at most so many milliseconds.
+    pub(crate) async fn begin(lease: Duration, most_ms: u64) -> Arc<Self> {
+        let cluster = Arc::new(Cluster::start(lease).await);
+        let api = Arc::new(Api::new(cluster.addresses()));
+        api.sign_up().await;
+        Arc::new(Self {
+            ledger: Arc::new(Ledger::new(api.clone(), most_ms)),
+            reads: Arc::new(Reads::new(api.clone())),
+            heard: Arc::default(),
+            tally: Arc::default(),
+            cluster,
+            api,
+        })
+    }
+
+    /// Pulls plugs until the time is over; gives everything in which what was acknowledged, read and heard differs from
+    /// what there is.
+    pub(crate) async fn pull(self: Arc<Self>, arguments: &Arguments, seed: u64) -> Vec<String> {
+        let limit = Duration::from_secs(arguments.seconds);
+        let (begun, cluster, tally) = (Instant::now(), self.cluster.clone(), self.tally.clone());
+        let submitting = tokio::spawn(self.ledger.clone().submit(arguments.tasks, limit));
+        let reading: Vec<_> =
+            (0..READERS).map(|_| tokio::spawn(self.reads.clone().go_on(self.ledger.clone()))).collect();
+        let hearing = tokio::spawn(self.heard.clone().listen(cluster.broker_url()));
+        let watching = tokio::spawn(report::watch(self.clone(), begun));
+        let pulling = match arguments.kills {
+            Some(times) => tokio::spawn(plugs::kill(cluster.clone(), tally, seed, times, limit)),
+            None => tokio::spawn(plugs::pull(cluster.clone(), tally, seed, limit)),
+        };
+        pulling.await.expect("the one who pulls plugs failed");
+        println!("all plugs are in again after {:.0} s", begun.elapsed().as_secs_f64());
+        submitting.await.expect("a submitter failed");
+
+        let healed = Instant::now();
+        let settled = until(LIMIT, async || cluster.open_tasks() == Some(0)).await;
+        println!("all tasks had ended {:.1} s later: {settled}", healed.elapsed().as_secs_f64());
+        for reader in reading {
+            reader.abort();
+            assert!(reader.await.is_err_and(|e| e.is_cancelled()), "a reader failed");
+        }
+        self.reads.at_the_end(&self.ledger).await;
+        let caught_up = async || cluster.events().is_some_and(|events| self.heard.events() >= events);
+        let told = until(LIMIT, caught_up).await;
+        println!("all events were heard {:.1} s later: {told}", healed.elapsed().as_secs_f64());
+        watching.abort();
+        hearing.abort();
+        let mut differences = self.reads.wrong();
+        if cluster.redis.lock().unwrap().hits() == 0 {
+            differences.push("no server found anything in Redis".into());
+        }
+        cluster.stop().await;
+        if !settled {
+            differences.push("some tasks had not ended in time".into());
+        }
+        differences.extend(self.compare());
+        differences
+    }
+
+    fn compare(&self) -> Vec<String> {
+        let (events, traces) = (events::of_database(&self.cluster.postgres), self.cluster.traces());
+        let differences =
+            agreement::differences(&self.cluster, &self.ledger, &self.heard, &events, &traces, &self.tally);
+        self.tally.figure("requests sent again", self.api.again());
+        self.tally.figure("answers to readers", self.reads.count());
+        takeover::figures(&events, &traces, &self.tally);
+        self.tally.print();
+        differences
+    }
+}

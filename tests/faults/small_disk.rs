@@ -1,0 +1,277 @@
+//! The second act: a server over SQLite, on a disk that fills up while tasks are submitted to it. There it is killed, and
+//! then gets room again.
+//!
+//! The disk is a file system in memory, mounted in a mount namespace of its own, so that nothing of it is left whatever
+//! happens. Root or unprivileged user namespaces are needed.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::api::Api;
+use crate::cluster::{free_port, last_lines, settings, until};
+use crate::ledger::Entry;
+use crate::node::{self, AGENT};
+use crate::process::Process;
+use crate::record::{Record, runs};
+use crate::report::Tally;
+use crate::{events, node::end_with_the_driver};
+
+/// The role of the process that plays the act, with the disk in its namespace.
+pub(crate) const ROLE: &str = "small disk";
+/// The variable that says where the disk is.
+const DISK: &str = "SUTAZAI_FAULTS_DISK";
+const SIZE: &str = "16m";
+/// So much of it is free when a round begins, in bytes.
+const ROOM: u64 = 1_500_000;
+const ROUNDS: usize = 4;
+/// What makes a task large, in bytes.
+const PADDING: usize = 20_000;
+/// A disk is full after so many refusals.
+const REFUSALS: usize = 12;
+const LEASE: Duration = Duration::from_secs(3);
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// Starts the process that plays the act, and waits for it; whether ledger and database agreed.
+pub(crate) fn play() -> bool {
+    let disk = tempfile::tempdir().unwrap();
+    let root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
+    let mut act = Command::new("unshare")
+        .arg(if root { "-m" } else { "-Urm" })
+        .args(["sh", "-c", &format!("mount -t tmpfs -o size={SIZE} tmpfs \"${DISK}\" && exec \"$0\"")])
+        .arg(std::env::current_exe().unwrap())
+        .env(node::ROLE, ROLE)
+        .env(DISK, disk.path())
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("unshare (Debian package util-linux)");
+    // It ends when this is closed, which waiting would do.
+    let open = act.stdin.take();
+    let ended = act.wait().unwrap();
+    drop(open);
+    ended.success()
+}
+
+/// The act; everything in which ledger and database differ.
+pub(crate) async fn act() -> Vec<String> {
+    end_with_the_driver();
+    let mut act = Act::open();
+    let played = tokio::time::timeout(LIMIT, act.run()).await;
+    if played.is_err() {
+        act.wrong.push(format!("nothing more happened; {}", last_lines(&act.server.log())));
+    }
+    act.tally.print();
+    act.wrong
+}
+
+struct Act {
+    server: Process,
+    api: Api,
+    disk: PathBuf,
+    /// For what the process leaves elsewhere.
+    folder: TempDir,
+    next: u64,
+    acknowledged: Vec<Entry>,
+    /// What got no answer, and part of what was refused: sent again when there is room.
+    again: Vec<u64>,
+    wrong: Vec<String>,
+    tally: Tally,
+}
+
+impl Act {
+    fn open() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = PathBuf::from(std::env::var_os(DISK).unwrap());
+        let listen = std::net::SocketAddr::from(([127, 0, 0, 1], free_port()));
+        let mut settings = settings(LEASE);
+        settings.push(("DATABASE_URL", format!("sqlite://{}/small.db", disk.display())));
+        settings.extend([("LISTEN", listen.to_string()), ("WORKERS", "2".to_owned())]);
+        let server = Process::new("server".to_owned(), "serve", folder.path(), settings);
+        Self {
+            server,
+            api: Api::new(vec![listen]),
+            disk,
+            folder,
+            next: 0,
+            acknowledged: Vec::new(),
+            again: Vec::new(),
+            wrong: Vec::new(),
+            tally: Tally::default(),
+        }
+    }
+
+    async fn run(&mut self) {
+        self.server.start();
+        self.api.sign_up().await;
+        for round in 0..ROUNDS {
+            self.fill();
+            self.submit_until_full().await;
+            self.read_while_full().await;
+            self.kill_and_make_room(round).await;
+            for n in std::mem::take(&mut self.again) {
+                let wanted = [StatusCode::ACCEPTED];
+                let answer = self.api.insist("tasks", &body(n), Some(&Entry::key(n)), &wanted).await;
+                self.acknowledge(n, &answer);
+            }
+            if !until(Duration::from_secs(30), async || self.has_settled().await).await {
+                self.wrong
+                    .push(format!("some tasks had not ended in time; {}", last_lines(&self.server.log())));
+                return;
+            }
+        }
+        self.compare().await;
+        let ended = self.server.end(Duration::from_secs(30)).await;
+        if !ended.is_some_and(|status| status.success()) {
+            self.wrong.push(format!("the server ended so: {ended:?}; {}", last_lines(&self.server.log())));
+        }
+    }
+
+    /// Leaves little room.
+    fn fill(&self) {
+        let asked = Command::new("df").args(["--output=avail", "-B1"]).arg(&self.disk).output().unwrap();
+        let said = String::from_utf8(asked.stdout).unwrap();
+        let free: u64 = said.lines().last().unwrap().trim().parse().unwrap();
+        let ballast = vec![1; usize::try_from(free.saturating_sub(ROOM)).unwrap()];
+        std::fs::write(self.disk.join("ballast"), ballast).unwrap();
+    }
+
+    async fn submit_until_full(&mut self) {
+        let mut refusals = 0;
+        while refusals < REFUSALS {
+            let n = self.next;
+            self.next += 1;
+            match self.api.post("tasks", &body(n), Some(&Entry::key(n))).await {
+                Some((StatusCode::ACCEPTED, answer)) => self.acknowledge(n, &answer),
+                Some((StatusCode::SERVICE_UNAVAILABLE, answer))
+                    if answer["error"]["code"] == "unavailable" =>
+                {
+                    refusals += 1;
+                    self.tally.pulled("tasks refused for want of room");
+                    // The others are never sent again, and must not be there.
+                    if n % 2 == 0 {
+                        self.again.push(n);
+                    }
+                }
+                Some((status, answer)) => {
+                    self.wrong.push(format!("with a full disk a task was answered {status}: {answer}"));
+                    refusals += 1;
+                }
+                None => self.again.push(n),
+            }
+        }
+    }
+
+    /// What is there can be read all the while.
+    async fn read_while_full(&mut self) {
+        for entry in self.acknowledged.iter().rev().take(10) {
+            let read = self.api.get(&format!("tasks/{}", entry.id)).await;
+            if !read.as_ref().is_some_and(|(_, task)| task["data"]["id"] == entry.id.to_string()) {
+                self.wrong.push(format!("with a full disk task {} was read so: {read:?}", entry.id));
+            }
+        }
+    }
+
+    /// Every other time it starts before there is room.
+    async fn kill_and_make_room(&mut self, round: usize) {
+        let make_room = || std::fs::remove_file(self.disk.join("ballast")).unwrap();
+        if round % 2 == 0 {
+            self.tally.pulled("kill -9 on a full disk, and a start on it");
+            self.server.kill();
+            self.server.start();
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            make_room();
+        } else {
+            self.tally.pulled("kill -9 as soon as a full disk has room");
+            make_room();
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            self.server.kill();
+            self.server.start();
+        }
+    }
+
+    fn acknowledge(&mut self, n: u64, answer: &Value) {
+        let id = answer["data"]["id"].as_str().unwrap().parse().unwrap();
+        self.acknowledged.push(Entry { n, id, children: 0, doomed: false });
+    }
+
+    async fn has_settled(&self) -> bool {
+        for status in ["pending", "processing"] {
+            let open = self.answer(&format!("tasks?limit=1&status={status}")).await;
+            if open["items"] != json!([]) {
+                return false;
+            }
+        }
+        true
+    }
+
+    async fn compare(&mut self) {
+        let (mut records, mut page) = (Vec::new(), "tasks?limit=100".to_owned());
+        loop {
+            let tasks = self.answer(&page).await;
+            for task in tasks["items"].as_array().unwrap() {
+                records.push(self.record(task).await);
+            }
+            let Some(cursor) = tasks["next_cursor"].as_str() else { break };
+            page = format!("tasks?limit=100&cursor={cursor}");
+        }
+        for entry in &self.acknowledged {
+            match records.iter().find(|record| record.id == entry.id) {
+                None => self.wrong.push(format!("task {} was acknowledged and is lost", entry.id)),
+                Some(record) => self.wrong.extend(record.differs(entry)),
+            }
+        }
+        if records.len() != self.acknowledged.len() {
+            let (there, acknowledged) = (records.len(), self.acknowledged.len());
+            self.wrong.push(format!("{there} tasks are there, and {acknowledged} were acknowledged"));
+        }
+        let traces = node::traces(self.folder.path());
+        let runs = runs(&traces);
+        for record in &records {
+            self.wrong.extend(record.contradictions(runs.get(&record.id)));
+        }
+        self.tally.figure("tasks acknowledged", self.acknowledged.len() as u64);
+        self.tally.figure("attempts", records.iter().map(|record| record.attempt).sum());
+        self.tally.figure("runs of the agent", traces.len() as u64);
+        self.tally.figure("events", records.iter().map(|record| record.events.len() as u64).sum());
+    }
+
+    async fn record(&self, task: &Value) -> Record {
+        let id = task["id"].as_str().unwrap();
+        let events = loop {
+            if let Some(events) = self.api.stream(&format!("tasks/{id}/events")).await {
+                break events::of_stream(&events);
+            }
+        };
+        Record {
+            id: id.parse().unwrap(),
+            parent: None,
+            key: task["idempotency_key"].as_str().map(str::to_owned),
+            status: task["status"].as_str().unwrap().parse().unwrap(),
+            attempt: task["attempt"].as_u64().unwrap(),
+            n: task["payload"]["n"].as_u64().unwrap(),
+            square: task["result"]["square"].as_u64(),
+            children: task["result"]["children"].as_u64(),
+            events,
+        }
+    }
+
+    /// What is answered to a GET once one is.
+    async fn answer(&self, path: &str) -> Value {
+        loop {
+            if let Some((StatusCode::OK, mut answer)) = self.api.get(path).await {
+                return answer["data"].take();
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+}
+
+fn body(n: u64) -> Value {
+    let payload = json!({ "n": n, "work_ms": 20, "padding": "x".repeat(PADDING) });
+    json!({ "agent": AGENT, "payload": payload, "max_attempts": 100 })
+}
