@@ -82,7 +82,8 @@ impl Reads {
             None => true,
         };
         if wrong || status != StatusCode::OK {
-            let sentence = format!("task {} should end {:?}, and was read: {answer}", entry.id, entry.end());
+            let said = format!("{status}, {} with {}", task["status"], task["result"]);
+            let sentence = format!("task {} should end {:?}, and was read: {said}", entry.id, entry.end());
             self.wrong.lock().unwrap().push(sentence);
         }
         true

@@ -15,12 +15,12 @@ use tempfile::TempDir;
 
 use crate::api::Api;
 use crate::cluster::{free_port, last_lines, settings, until};
+use crate::events;
 use crate::ledger::Entry;
 use crate::node::{self, AGENT};
 use crate::process::Process;
 use crate::record::{Record, runs};
 use crate::report::Tally;
-use crate::{events, node::end_with_the_driver};
 
 /// The role of the process that plays the act, with the disk in its namespace.
 pub(crate) const ROLE: &str = "small disk";
@@ -59,7 +59,7 @@ pub(crate) fn play() -> bool {
 
 /// The act; everything in which ledger and database differ.
 pub(crate) async fn act() -> Vec<String> {
-    end_with_the_driver();
+    node::end_with_the_driver();
     let mut act = Act::open();
     let played = tokio::time::timeout(LIMIT, act.run()).await;
     if played.is_err() {
@@ -225,9 +225,10 @@ impl Act {
                 Some(record) => self.wrong.extend(record.differs(entry)),
             }
         }
-        if records.len() != self.acknowledged.len() {
-            let (there, acknowledged) = (records.len(), self.acknowledged.len());
-            self.wrong.push(format!("{there} tasks are there, and {acknowledged} were acknowledged"));
+        for record in &records {
+            if !self.acknowledged.iter().any(|entry| entry.id == record.id) {
+                self.wrong.push(format!("task {} is there, and was not acknowledged", record.id));
+            }
         }
         let traces = node::traces(self.folder.path());
         let runs = runs(&traces);

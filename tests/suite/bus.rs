@@ -1,7 +1,5 @@
 //! What other programs hear of a real server over RabbitMQ, and that the queue goes on without it.
 
-use std::io::{BufRead, BufReader, Lines, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
@@ -12,44 +10,9 @@ use reqwest::Client;
 use serde_json::{Value, json};
 use sutazai_core::ports::{Clock, SystemClock};
 
+use crate::broker::Broker;
 use crate::postgres::Postgres;
 use crate::support::{Place, Server};
-
-/// A RabbitMQ of the test's own, ended with it.
-struct Broker {
-    script: Child,
-    orders: Option<ChildStdin>,
-    said: Lines<BufReader<ChildStdout>>,
-    url: String,
-}
-
-impl Broker {
-    fn start() -> Self {
-        let mut script = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/rabbitmq.sh"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut said = BufReader::new(script.stdout.take().unwrap()).lines();
-        let url = said.next().unwrap().unwrap();
-        said.next().unwrap().unwrap();
-        let orders = script.stdin.take();
-        Self { script, orders, said, url }
-    }
-
-    /// `kill` or `start`; waits until it is done.
-    fn order(&mut self, order: &str) {
-        writeln!(self.orders.as_mut().unwrap(), "{order}").unwrap();
-        assert!(self.said.next().unwrap().unwrap().starts_with(order));
-    }
-}
-
-impl Drop for Broker {
-    fn drop(&mut self) {
-        drop(self.orders.take());
-        let _ = self.script.wait();
-    }
-}
 
 /// Listens to completed tasks of the hardware-optimizer, with a durable queue. The connection has to be kept.
 async fn listen(url: &str) -> (Connection, Consumer) {

@@ -5,6 +5,8 @@
 mod accounts;
 mod api;
 mod binary;
+#[path = "../faults/broker.rs"]
+mod broker;
 mod bus;
 mod collector;
 mod examples;
