@@ -46,7 +46,7 @@ CREATE TABLE tasks_new (
     history          text        NOT NULL DEFAULT ''
 ) WITH (
     -- A task changes twice or more in its short life: leave room beside it, and clear away early what it was.
-    fillfactor = 50,
+    fillfactor = 35,
     autovacuum_vacuum_scale_factor = 0.01,
     autovacuum_vacuum_threshold = 2000,
     autovacuum_vacuum_insert_scale_factor = 0.05,
