@@ -10,11 +10,16 @@ use crate::postgres::Postgres;
 
 const LEASE_LOST: &str = "the worker's lease ran out";
 
-/// Task, sequence, when in microseconds, status and attempt if it has them, what went wrong.
+/// Task, sequence, when in microseconds, status and attempt if it has them, what went wrong: that it was added, the lines of
+/// its history, and what its agent reported.
 const ALL: &str = "\
-    SELECT task_id, sequence, (extract(epoch FROM at) * 1000000)::bigint, coalesce(kind->>'status', ''),
-        coalesce(kind->>'attempt', '0'), coalesce(kind->'error'->>'message', '')
-    FROM task_events";
+    SELECT id, 1, (extract(epoch FROM created_at) * 1000000)::bigint, 'pending', '0', '' FROM tasks
+    UNION ALL
+    SELECT id, (entry->0)::bigint, (entry->1)::bigint, entry->>2, entry->>3, coalesce(entry->4->>'message', '')
+    FROM tasks CROSS JOIN unnest(string_to_array(rtrim(history, E'\\n'), E'\\n')) AS line
+        CROSS JOIN LATERAL (SELECT line::jsonb AS entry) AS read
+    UNION ALL
+    SELECT task_id, sequence, (extract(epoch FROM at) * 1000000)::bigint, '', '0', '' FROM task_events";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Event {
