@@ -22,7 +22,7 @@ impl Broker {
             .spawn()
             .unwrap();
         let mut said = BufReader::new(script.stdout.take().unwrap()).lines();
-        let url = said.next().expect("scripts/rabbitmq.sh could not start a server").unwrap();
+        let url = said.next().unwrap_or_else(|| panic!("scripts/rabbitmq.sh starts no server")).unwrap();
         said.next().unwrap().unwrap();
         let orders = script.stdin.take();
         Self { script, orders, said, url }
@@ -31,7 +31,7 @@ impl Broker {
     /// `kill` or `start`; waits until it is done.
     pub(crate) fn order(&mut self, order: &str) {
         writeln!(self.orders.as_mut().unwrap(), "{order}").unwrap();
-        let done = self.said.next().expect("scripts/rabbitmq.sh has ended").unwrap();
+        let done = self.said.next().unwrap_or_else(|| panic!("scripts/rabbitmq.sh has ended")).unwrap();
         assert!(done.starts_with(order), "{done}");
     }
 }

@@ -153,7 +153,7 @@ impl Act {
                     refusals += 1;
                     self.tally.pulled("tasks refused for want of room");
                     // The others are never sent again, and must not be there.
-                    if n % 2 == 0 {
+                    if n.is_multiple_of(2) {
                         self.again.push(n);
                     }
                 }
@@ -179,7 +179,7 @@ impl Act {
     /// Every other time it starts before there is room.
     async fn kill_and_make_room(&mut self, round: usize) {
         let make_room = || std::fs::remove_file(self.disk.join("ballast")).unwrap();
-        if round % 2 == 0 {
+        if round.is_multiple_of(2) {
             self.tally.pulled("kill -9 on a full disk, and a start on it");
             self.server.kill();
             self.server.start();
@@ -247,6 +247,7 @@ impl Act {
             if let Some(events) = self.api.stream(&format!("tasks/{id}/events")).await {
                 break events::of_stream(&events);
             }
+            tokio::time::sleep(Duration::from_millis(100)).await;
         };
         Record {
             id: id.parse().unwrap(),
