@@ -103,6 +103,8 @@ pub struct Config {
     pub keep_tasks: KeepTasks,
     /// How much the gate in front of the models lets through.
     pub model_gate: ModelGateConfig,
+    /// How long a model server may keep silent before it is taken for stuck.
+    pub model_idle_timeout: Duration,
     /// Time between two samples of the metric history.
     pub history_interval: Duration,
     /// How long the metric history is kept.
