@@ -351,6 +351,17 @@ mod tests {
     }
 
     #[test]
+    fn a_model_server_may_keep_silent_for_two_minutes_unless_set() {
+        let config = read(&[], None, &[]).check().unwrap();
+        assert_eq!(config.model_idle_timeout, Duration::from_secs(120));
+        for bad in ["0", "86401", "1.5", "ever"] {
+            let found = problems(&[("MODEL_IDLE_TIMEOUT_SECONDS", bad)]);
+            assert_eq!(found.len(), 1, "{found:?}");
+            assert!(found[0].starts_with("MODEL_IDLE_TIMEOUT_SECONDS: expected"), "{found:?}");
+        }
+    }
+
+    #[test]
     fn monitoring_is_on_and_traces_are_off_unless_set() {
         let config = read(&[], None, &[]).check().unwrap();
         assert_eq!((config.enable_monitoring, config.otlp_endpoint), (true, None));

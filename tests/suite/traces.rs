@@ -1,6 +1,7 @@
 //! One trace from the request through the queue to the agent and the model, as a collector sees it.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::Router;
