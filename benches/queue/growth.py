@@ -19,7 +19,7 @@ ADD_FINISHED = """INSERT INTO tasks (id, created_at, updated_at, run_at, timeout
         awaited, agent, title, description, payload, finished_at)
     SELECT gen_random_uuid(), now(), now(), now(), 300, 3, 'completed', 5, false, 'nothing', '', '', '{}', now()
     FROM generate_series(1, COUNT); ANALYZE tasks"""
-CLAIM = """SELECT sum(total_exec_time) / sum(rows) FROM pg_stat_statements WHERE query LIKE 'WITH claimed AS%'
+CLAIM = """SELECT sum(total_exec_time) / sum(rows) FROM pg_stat_statements WHERE query LIKE 'WITH due AS MATERIALIZED%'
     AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())"""
 
 

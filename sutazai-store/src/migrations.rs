@@ -15,10 +15,11 @@ pub(crate) struct Step {
     pub(crate) down: &'static str,
 }
 
-/// The steps in the dialect of a folder under `migrations/`, in order; the first is version 1. Only ever append.
+/// The steps in the dialect of a folder under `migrations/`, in order; the first is version 1: those that both have, then
+/// its own. Only ever append.
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 macro_rules! steps {
-    ($dialect:literal) => {
+    ($dialect:literal, [$($own_file:literal $own_name:literal),*]) => {
         $crate::migrations::steps!(
             $dialect:
             "0001" "identity",
@@ -34,6 +35,7 @@ macro_rules! steps {
             "0011" "schedules",
             "0012" "retention",
             "0013" "relay"
+            $(, $own_file $own_name)*
         )
     };
     ($dialect:literal: $($file:literal $name:literal),*) => {

@@ -117,7 +117,8 @@ pub trait TaskStore: Debug + Send + Sync + 'static {
     /// Takes back what dead workers held; tells how many tasks that were.
     async fn expire(&self, now: DateTime<Utc>) -> Result<u64>;
 
-    /// When the next pending task is due or the next lease runs out, if there is one: how long a worker may sleep.
+    /// When the next pending task is due or the next lease runs out, if there is one: how long a worker may sleep. It may be
+    /// earlier, by a lease whose task has ended meanwhile, but not later.
     async fn next_due(&self, agents: &[String]) -> Result<Option<DateTime<Utc>>>;
 
     /// Asks for a task to stop; gives it as it stands.

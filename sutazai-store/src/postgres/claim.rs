@@ -15,7 +15,7 @@ use sutazai_core::ports::ClaimRequest;
 use uuid::Uuid;
 
 use super::fault::Outcome;
-use super::record::{columns, decode};
+use super::record::{columns, decode, in_queue};
 use super::rows::keys;
 use super::transaction::Transaction;
 use crate::turns::{Due, Lane, LaneKey, Lanes, PAGE, Turn, pick, turns};
@@ -24,17 +24,13 @@ use crate::turns::{Due, Lane, LaneKey, Lanes, PAGE, Turn, pick, turns};
 macro_rules! heads {
     () => {
         "WITH RECURSIVE lanes AS (
-            (SELECT coalesce(owner, '00000000-0000-0000-0000-000000000000') AS turn, agent, priority, run_at, id
-            FROM tasks WHERE status = 'pending' AND waiting_for = 0
-                AND (coalesce(owner, '00000000-0000-0000-0000-000000000000'), agent, priority) > ($1, $2, $3)
-            ORDER BY coalesce(owner, '00000000-0000-0000-0000-000000000000'), agent, priority, run_at, id LIMIT 1)
+            (SELECT owner, agent, priority, run_at, task FROM queue WHERE (owner, agent, priority) > ($1, $2, $3)
+            ORDER BY owner, agent, priority, run_at, task LIMIT 1)
             UNION ALL
             SELECT next.* FROM lanes CROSS JOIN LATERAL (
-                SELECT coalesce(owner, '00000000-0000-0000-0000-000000000000') AS turn, agent, priority, run_at, id
-                FROM tasks WHERE status = 'pending' AND waiting_for = 0
-                    AND (coalesce(owner, '00000000-0000-0000-0000-000000000000'), agent, priority)
-                        > (lanes.turn, lanes.agent, lanes.priority)
-                ORDER BY coalesce(owner, '00000000-0000-0000-0000-000000000000'), agent, priority, run_at, id LIMIT 1
+                SELECT owner, agent, priority, run_at, task FROM queue
+                WHERE (owner, agent, priority) > (lanes.owner, lanes.agent, lanes.priority)
+                ORDER BY owner, agent, priority, run_at, task LIMIT 1
             ) AS next
         ) "
     };
@@ -42,34 +38,37 @@ macro_rules! heads {
 
 /// The heads that follow: `$4` how many.
 pub(super) const HEADS: &str =
-    concat!(heads!(), "SELECT turn, agent, priority, run_at, id FROM lanes LIMIT $4");
+    concat!(heads!(), "SELECT owner, agent, priority, run_at, task FROM lanes LIMIT $4");
 
 /// When the next task of these agents (`$4`) is due or the next lease runs out; `$1`, `$2`, `$3` before all lanes.
 pub(super) const NEXT_DUE: &str = concat!(
     heads!(),
     "SELECT min(due) FROM (
         SELECT run_at AS due FROM lanes WHERE agent = ANY($4)
-        UNION ALL SELECT min(lease_until) FROM tasks WHERE status = 'processing'
+        UNION ALL SELECT min(until) FROM leases
     ) AS all_due"
 );
 
-/// Makes tasks run: `$1` now, `$2` the worker, `$3` the end of the lease. The keys come as an array, so that there is no
-/// plan in which the table is read.
+/// Makes tasks run: `$1` now, `$2` the worker, `$3` the end of the lease, `$4` what their history says after their
+/// sequence and before their attempt. The keys come as arrays, so that there is no plan in which a table is read.
 macro_rules! take {
-    ($which:literal) => {
+    ($which:expr) => {
         concat!(
-            "WITH claimed AS (
-                UPDATE tasks SET status = 'processing', attempt = attempt + 1, worker = $2, lease_until = $3,
-                    started_at = $1, updated_at = $1, last_sequence = last_sequence + 1
-                WHERE id = ANY(ARRAY(",
+            "WITH due AS MATERIALIZED (",
             $which,
-            "))
+            "), taken AS (
+                DELETE FROM queue WHERE ctid = ANY(ARRAY(SELECT place FROM due))
+            ), claimed AS (
+                UPDATE tasks SET status = 'processing', attempt = attempt + 1, worker = $2, lease_until = $3,
+                    started_at = $1, updated_at = $1, last_sequence = last_sequence + 1,
+                    history = history || '[' || last_sequence + 1 || $4 || attempt + 1 || E',null]\n'
+                WHERE id = ANY(ARRAY(SELECT task FROM due)) AND status = 'pending'
                 RETURNING *
+            ), leased AS (
+                INSERT INTO leases (until, tasks) SELECT $3, array_agg(id) FROM claimed HAVING count(*) > 0
             ), told AS (
-                INSERT INTO task_events (task_id, sequence, owner, at, kind)
-                SELECT id, last_sequence, owner, $1,
-                    jsonb_build_object('type', 'status', 'status', 'processing', 'attempt', attempt)
-                FROM claimed
+                INSERT INTO feed (owner, tasks, sequences)
+                SELECT owner, array_agg(id), array_agg(last_sequence) FROM claimed GROUP BY owner
             )
             SELECT ",
             columns!(),
@@ -78,28 +77,28 @@ macro_rules! take {
     };
 }
 
-/// Takes from the lanes `$4` owner, `$5` agent, `$6` priority: `$7` tasks in all, one of each owner a round, and at most
-/// `$8` of a lane.
+/// Takes from the lanes `$5` owner, `$6` agent, `$7` priority: `$8` tasks in all, one of each owner a round, and at most
+/// `$9` of a lane.
 pub(super) const TAKE_FROM: &str = take!(
-    "SELECT turns.id FROM (
-        SELECT due.id, due.run_at, lanes.place, due.aged,
-            row_number() OVER (PARTITION BY lanes.owner ORDER BY due.aged, due.run_at, due.id) AS round
-        FROM unnest($4::uuid[], $5::text[], $6::smallint[]) WITH ORDINALITY
-            AS lanes (owner, agent, priority, place)
+    "SELECT turns.task, turns.place FROM (
+        SELECT head.task, head.place, lanes.number,
+            row_number() OVER (PARTITION BY lanes.owner ORDER BY head.aged, head.run_at, head.task) AS round
+        FROM unnest($5::uuid[], $6::text[], $7::smallint[]) WITH ORDINALITY
+            AS lanes (owner, agent, priority, number)
         CROSS JOIN LATERAL (
-            SELECT id, run_at, run_at - lanes.priority * interval '10 minutes' AS aged FROM tasks
-            WHERE status = 'pending' AND waiting_for = 0
-                AND coalesce(owner, '00000000-0000-0000-0000-000000000000') = lanes.owner
-                AND agent = lanes.agent AND priority = lanes.priority AND run_at <= $1
-            ORDER BY run_at, id LIMIT $8 FOR UPDATE SKIP LOCKED
-        ) AS due
-    ) AS turns ORDER BY turns.round, turns.place LIMIT $7"
+            SELECT task, ctid AS place, run_at, run_at - lanes.priority * interval '10 minutes' AS aged FROM queue
+            WHERE owner = lanes.owner AND agent = lanes.agent AND priority = lanes.priority AND run_at <= $1
+            ORDER BY queue.run_at, queue.task LIMIT $9 FOR UPDATE SKIP LOCKED
+        ) AS head
+    ) AS turns ORDER BY turns.round, turns.number LIMIT $8"
 );
 
-/// Takes those of these (`$4`) that are still to be had.
-const TAKE: &str = take!(
-    "SELECT id FROM tasks WHERE id = ANY($4) AND status = 'pending' AND waiting_for = 0 FOR UPDATE SKIP LOCKED"
-);
+/// Takes those of the tasks `$5` that are still to be had.
+const TAKE: &str = take!(concat!(
+    "SELECT queue.task, queue.ctid AS place FROM queue, tasks WHERE ",
+    in_queue!("$5"),
+    " FOR UPDATE OF queue SKIP LOCKED"
+));
 
 /// Takes due tasks under a lease, without limits.
 pub(super) async fn claim(connection: &mut PgConnection, request: &ClaimRequest) -> Outcome<Vec<Claim>> {
@@ -135,6 +134,7 @@ pub(super) async fn claim_limited(
         .bind(request.now)
         .bind(request.worker.0)
         .bind(request.now + request.lease)
+        .bind(entered(request))
         .bind(keys(&picked))
         .fetch_all(&mut *transaction.connection)
         .await?;
@@ -154,6 +154,7 @@ async fn take_from(
         .bind(request.now)
         .bind(request.worker.0)
         .bind(request.now + request.lease)
+        .bind(entered(request))
         .bind(lanes().map(|lane| lane.owner).collect::<Vec<_>>())
         .bind(lanes().map(|lane| lane.agent.as_str()).collect::<Vec<_>>())
         .bind(lanes().map(|lane| lane.priority).collect::<Vec<_>>())
@@ -162,6 +163,11 @@ async fn take_from(
         .fetch_all(connection)
         .await?;
     rows.iter().map(|row| decode(row).map(|record| record.task)).collect()
+}
+
+/// What the history of a task says of a claim between its sequence and its attempt.
+fn entered(request: &ClaimRequest) -> String {
+    format!(",{},\"processing\",", request.now.timestamp_micros())
 }
 
 /// Those that were taken in the order of the turns.
@@ -230,9 +236,8 @@ impl Lanes for PgConnection {
         limit: usize,
     ) -> Outcome<Vec<Due>> {
         const DUE: &str = "\
-            SELECT run_at, id FROM tasks WHERE status = 'pending' AND waiting_for = 0 \
-            AND coalesce(owner, '00000000-0000-0000-0000-000000000000') = $1 AND agent = $2 AND priority = $3 \
-            AND (run_at, id) > ($4, $5) AND run_at <= $6 ORDER BY run_at, id LIMIT $7";
+            SELECT run_at, task FROM queue WHERE owner = $1 AND agent = $2 AND priority = $3 \
+            AND (run_at, task) > ($4, $5) AND run_at <= $6 ORDER BY run_at, task LIMIT $7";
         let rows = sqlx::query(DUE)
             .bind(key.owner)
             .bind(&key.agent)
@@ -247,8 +252,16 @@ impl Lanes for PgConnection {
     }
 
     async fn running(&mut self) -> Outcome<Vec<(Option<UserId>, String, u32)>> {
-        const RUNNING: &str =
-            "SELECT owner, agent, count(*) FROM tasks WHERE status = 'processing' GROUP BY owner, agent";
+        // Counts what the leases are about, and leaves of them what is still processing: so the next claim has no more
+        // to count than what runs and what this one takes.
+        const RUNNING: &str = "\
+            WITH before AS (DELETE FROM leases RETURNING tasks), still AS (
+                SELECT id, owner, agent, lease_until FROM tasks
+                WHERE id = ANY(ARRAY(SELECT unnest(tasks) FROM before)) AND status = 'processing'
+            ), leased AS (
+                INSERT INTO leases (until, tasks) SELECT lease_until, array_agg(id) FROM still GROUP BY lease_until
+            )
+            SELECT owner, agent, count(*) FROM still GROUP BY owner, agent";
         let rows = sqlx::query(RUNNING).fetch_all(self).await?;
         let count = |row: &PgRow| {
             let count = u32::try_from(row.try_get::<i64, _>(2)?).unwrap_or(u32::MAX);

@@ -8,9 +8,9 @@ use uuid::Uuid;
 
 use super::claim::{HEADS, NEXT_DUE, TAKE_FROM};
 use super::database::Database;
+use super::events::{FEED, FEED_OF_OWNER};
 use super::queue::{FINISH, RENEW};
 use super::reads::{BY_IDS, PAGES};
-use super::task_store::{FEED, FEED_OF_OWNER};
 use place::database;
 
 #[path = "../../tests/postgres/place.rs"]
@@ -32,6 +32,7 @@ async fn plans(connection: &mut PgConnection) -> [Value; 3] {
         .bind(now)
         .bind(Uuid::now_v7())
         .bind(now)
+        .bind(",0,\"processing\",")
         .bind(vec![Uuid::nil()])
         .bind(&agents)
         .bind(vec![5_i16])
@@ -78,16 +79,21 @@ fn assert_searched(plan: &Value, indices: &[&str]) {
             seen.push(index);
         }
     }
-    assert!(seen.contains(&"tasks_queue"), "{plan:#}");
+    assert!(seen.contains(&"queue_lanes"), "{plan:#}");
 }
 
 /// Adds tasks in this status, of this owner.
 async fn fill(connection: &mut PgConnection, count: i32, status: &'static str, owner: Option<Uuid>) {
     sqlx::query(
-        "INSERT INTO tasks (id, created_at, updated_at, run_at, timeout_seconds, max_attempts, status, priority,
-             awaited, agent, title, description, payload, owner)
-         SELECT gen_random_uuid(), now(), now(), now(), 300, 3, $2::task_status, 5, false, 'echo', '', '', '{}', $3
-         FROM generate_series(1, $1)",
+        "WITH added AS (
+             INSERT INTO tasks (id, created_at, updated_at, run_at, timeout_seconds, max_attempts, status, priority,
+                 awaited, agent, title, description, payload, owner)
+             SELECT gen_random_uuid(), now(), now(), now(), 300, 3, $2::task_status, 5, false, 'echo', '', '', '{}', $3
+             FROM generate_series(1, $1) RETURNING *
+         )
+         INSERT INTO queue (owner, agent, priority, run_at, task)
+         SELECT coalesce(owner, '00000000-0000-0000-0000-000000000000'), agent, priority, run_at, id
+         FROM added WHERE status = 'pending'",
     )
     .bind(count)
     .bind(status)
@@ -109,12 +115,12 @@ async fn a_claim_searches_the_queue_alone_whatever_is_finished_or_pending() {
         store.enqueue((0..100).map(new).collect()).await.unwrap();
         let mut connection = connections.take().await.unwrap();
         if statistics {
-            sqlx::raw_sql("VACUUM ANALYZE tasks").execute(&mut *connection).await.unwrap();
+            sqlx::raw_sql("VACUUM ANALYZE").execute(&mut *connection).await.unwrap();
         }
         let [heads, due, take] = plans(&mut connection).await;
-        assert_searched(&heads, &["tasks_queue"]);
-        assert_searched(&due, &["tasks_queue", "tasks_leases"]);
-        assert_searched(&take, &["tasks_queue", "tasks_id"]);
+        assert_searched(&heads, &["queue_lanes"]);
+        assert_searched(&due, &["queue_lanes", "leases_until"]);
+        assert_searched(&take, &["queue_lanes", "tasks_id"]);
         let hit = |plan: &Value| plan[0]["Plan"]["Shared Hit Blocks"].as_u64().unwrap();
         buffers.push(hit(&heads) + hit(&take));
         fill(&mut connection, FINISHED, "completed", None).await;
@@ -157,15 +163,14 @@ async fn the_feed_is_searched_and_never_read_whole() {
     let url = database().await;
     crate::migrations::up(&url).await.unwrap();
     let mut connection = Database::new(&url).unwrap().take().await.unwrap();
-    for (sql, index) in [(FEED, "task_events_feed"), (FEED_OF_OWNER, "task_events_owner")] {
+    for (sql, index) in [(FEED, "feed_position"), (FEED_OF_OWNER, "feed_owner")] {
         let explain = format!("EXPLAIN (FORMAT JSON) {sql}");
-        let mut query = sqlx::query(AssertSqlSafe(explain)).bind("7").bind(7_i64).bind(7_i64);
+        let mut query = sqlx::query(AssertSqlSafe(explain)).bind("7").bind(7_i64).bind(7_i64).bind(7_i64);
         if sql == FEED_OF_OWNER {
             query = query.bind(TaskId::new().0);
         }
         let plan = query.fetch_one(&mut *connection).await.unwrap().get::<Value, _>(0);
-        let nodes: Vec<&Value> = nodes(&plan).iter().map(|node| &node["Node Type"]).collect();
-        assert_eq!(nodes, ["Limit", "Index Scan"], "{plan:#}");
+        assert_eq!(kinds(&plan), ["Limit", "Nested Loop", "Function Scan", "Index Scan"], "{plan:#}");
         assert!(plan.to_string().contains(index), "{plan:#}");
     }
 }

@@ -4,8 +4,8 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 use sutazai_core::domain::{EventPosition, Prune, Pruned, TaskId, TaskStatus};
 
+use super::events::position;
 use super::fault::Outcome;
-use super::record::position;
 use super::rows::keys;
 use super::transaction::Transaction;
 
@@ -22,10 +22,10 @@ pub(super) async fn prune(transaction: &mut Transaction<'_>, look: &Prune) -> Ou
                 SELECT 1 FROM task_waits JOIN tasks AS parents ON parents.id = task_waits.parent_id
                 WHERE child_id = tasks.id AND parents.status IN ('pending', 'processing'))
         ORDER BY id FOR UPDATE OF tasks SKIP LOCKED";
-    const DELETE_EVENTS: &str = "\
-        WITH gone AS (DELETE FROM task_events WHERE task_id = ANY($1) RETURNING transaction, number)
-        SELECT transaction::text, number FROM gone ORDER BY gone.transaction DESC, number DESC LIMIT 1";
-    const DELETE: &str = "DELETE FROM tasks WHERE id = ANY($1)";
+    const DELETE_EVENTS: &str = "DELETE FROM task_events WHERE task_id = ANY($1)";
+    const DELETE: &str = "\
+        WITH gone AS (DELETE FROM tasks WHERE id = ANY($1) RETURNING ended_in)
+        SELECT ended_in::text FROM gone WHERE ended_in IS NOT NULL ORDER BY gone.ended_in DESC LIMIT 1";
     let connection = &mut *transaction.connection;
     if !sqlx::query(LOCK).fetch_one(&mut *connection).await?.try_get::<bool, _>(0)? {
         return Ok(Pruned::default());
@@ -44,24 +44,42 @@ pub(super) async fn prune(transaction: &mut Transaction<'_>, look: &Prune) -> Ou
     if old.is_empty() {
         return Ok(Pruned { removed: 0, next });
     }
-    let last = sqlx::query(DELETE_EVENTS).bind(keys(&old)).fetch_optional(&mut *connection).await?;
-    if let Some(row) = last {
-        begin_after(connection, row.try_get(0)?, row.try_get(1)?).await?;
+    sqlx::query(DELETE_EVENTS).bind(keys(&old)).execute(&mut *connection).await?;
+    if let Some(row) = sqlx::query(DELETE).bind(keys(&old)).fetch_optional(&mut *connection).await? {
+        begin_after(connection, row.try_get(0)?).await?;
     }
-    sqlx::query(DELETE).bind(keys(&old)).execute(&mut *connection).await?;
+    sqlx::query(FORGET).bind(i64::from(look.limit)).execute(connection).await?;
     Ok(Pruned { removed: old.len() as u64, next })
 }
 
-/// The feed begins no earlier than after this event.
-async fn begin_after(connection: &mut PgConnection, transaction: &str, number: i64) -> Outcome<()> {
+/// Removes what stands in the feed before its beginning and has been passed on, if there is somebody who passes it on: at
+/// most `$1` rows.
+const FORGET: &str = "\
+    DELETE FROM feed WHERE ctid = ANY(ARRAY(
+        SELECT feed.ctid FROM feed, feed_begin
+        WHERE feed.transaction < feed_begin.transaction AND feed.transaction < coalesce(
+            (SELECT trunc(position::numeric / 18446744073709551616)::text::xid8 FROM relay), feed_begin.transaction)
+        ORDER BY feed.transaction, feed.number LIMIT $1))";
+
+/// The feed begins no earlier than after the events of this transaction.
+async fn begin_after(connection: &mut PgConnection, transaction: &str) -> Outcome<()> {
+    const LAST: &str = "\
+        SELECT number, cardinality(tasks)::bigint FROM feed WHERE transaction = $1::text::xid8
+        ORDER BY feed.transaction DESC, number DESC LIMIT 1";
     const RAISE: &str = "\
-        UPDATE feed_begin SET transaction = $1::text::xid8, number = $2
-        WHERE (transaction, number) < ($1::text::xid8, $2)";
+        UPDATE feed_begin SET transaction = $1::text::xid8, number = $2, place = $3
+        WHERE (transaction, number, place) < ($1::text::xid8, $2, $3)";
     const INSERT: &str = "\
-        INSERT INTO feed_begin (transaction, number)
-        SELECT $1::text::xid8, $2 WHERE NOT EXISTS (SELECT 1 FROM feed_begin)";
+        INSERT INTO feed_begin (transaction, number, place)
+        SELECT $1::text::xid8, $2, $3 WHERE NOT EXISTS (SELECT 1 FROM feed_begin)";
+    let row = sqlx::query(LAST).bind(transaction).fetch_optional(&mut *connection).await?;
+    let (number, place) = match row {
+        Some(row) => (row.try_get::<i64, _>(0)?, row.try_get::<i64, _>(1)?),
+        None => (0, 0),
+    };
     for sql in [RAISE, INSERT] {
-        sqlx::query(sql).bind(transaction).bind(number + 1).execute(&mut *connection).await?;
+        let query = sqlx::query(sql).bind(transaction).bind(number).bind(place + 1);
+        query.execute(&mut *connection).await?;
     }
     Ok(())
 }
@@ -69,8 +87,8 @@ async fn begin_after(connection: &mut PgConnection, transaction: &str, number: i
 /// Where the feed begins to be whole.
 pub(super) async fn feed_begin(connection: &mut PgConnection) -> Outcome<EventPosition> {
     // The table has one row, which is read whole.
-    const BEGIN: &str = "SELECT transaction::text, number FROM feed_begin";
+    const BEGIN: &str = "SELECT transaction::text, number, place FROM feed_begin";
     let row = sqlx::query(BEGIN).fetch_optional(connection).await?;
     let Some(row) = row else { return Ok(EventPosition::default()) };
-    Ok(position(row.try_get(0)?, row.try_get::<i64, _>(1)?.unsigned_abs()))
+    Ok(position(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))
 }

@@ -5,29 +5,31 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, SubsecRound, Utc};
 use sqlx::{PgConnection, Row};
-use sutazai_core::domain::{
-    ClaimKey, EventKind, Finish, NewEvent, Outcome as Ended, Task, TaskError, TaskId, TaskStatus,
-};
+use sutazai_core::domain::{ClaimKey, Finish, Outcome as Ended, Task, TaskError, TaskId, TaskStatus};
 use sutazai_core::ports::{LeaseState, WakeUp};
 use sutazai_core::{Error, ErrorKind};
 use uuid::Uuid;
 
+use super::events::entry;
 use super::fault::Outcome;
 use super::record::{columns, decode, insert};
 use super::text::{json, kept};
 use super::transaction::Transaction;
-use crate::changes::{Changes, spent};
+use crate::changes::Changes;
 use crate::rows::{Record, UniqueKey};
 
-/// Prolongs the leases of these claims (`$1` tasks, `$2` attempts, `$3` workers) to `$4`.
-///
-/// Here and below a row has a worker only while it is processing. The status is not asked for beside it: that would let
-/// PostgreSQL look through all that is processing for each row, by the index of the leases.
+/// Prolongs the leases of these claims (`$1` tasks, `$2` attempts, `$3` workers) to `$4`. A row has a worker only while it
+/// is processing.
 pub(super) const RENEW: &str = "\
-    UPDATE tasks SET lease_until = $4
-    FROM unnest($1::uuid[], $2::integer[], $3::uuid[]) AS held (id, attempt, worker)
-    WHERE tasks.id = held.id AND tasks.attempt = held.attempt AND tasks.worker = held.worker
-    RETURNING tasks.id, tasks.attempt, tasks.worker, tasks.cancel_requested";
+    WITH renewed AS (
+        UPDATE tasks SET lease_until = $4
+        FROM unnest($1::uuid[], $2::integer[], $3::uuid[]) AS held (id, attempt, worker)
+        WHERE tasks.id = held.id AND tasks.attempt = held.attempt AND tasks.worker = held.worker
+        RETURNING tasks.id, tasks.attempt, tasks.worker, tasks.cancel_requested
+    ), leased AS (
+        INSERT INTO leases (until, tasks) SELECT $4, array_agg(id) FROM renewed HAVING count(*) > 0
+    )
+    SELECT id, attempt, worker, cancel_requested FROM renewed";
 
 /// Records outcomes (`$4` to `$8`) of claims (`$1` to `$3`) at `$9`.
 pub(super) const FINISH: &str = "\
@@ -37,17 +39,24 @@ pub(super) const FINISH: &str = "\
             failures = tasks.failures + (new.error IS NOT NULL)::integer,
             run_at = coalesce(new.run_at, tasks.run_at), cancel_requested = false, worker = NULL,
             lease_until = NULL, updated_at = $9, last_sequence = tasks.last_sequence + 1,
-            finished_at = CASE WHEN new.status = 'pending' THEN NULL ELSE $9 END
+            history = tasks.history || '[' || tasks.last_sequence + 1 || new.entry,
+            standing_key = CASE WHEN new.status = 'pending' THEN tasks.standing_key END,
+            finished_at = CASE WHEN new.status = 'pending' THEN NULL ELSE $9 END,
+            ended_in = CASE WHEN new.status = 'pending' THEN NULL ELSE pg_current_xact_id() END
         FROM unnest($1::uuid[], $2::integer[], $3::uuid[], $4::text[], $5::text[], $6::text[],
                     $7::timestamptz[], $8::text[])
-            AS new (id, attempt, worker, status, result, error, run_at, event)
+            AS new (id, attempt, worker, status, result, error, run_at, entry)
         WHERE tasks.id = new.id AND tasks.attempt = new.attempt AND tasks.worker = new.worker
             AND NOT tasks.awaited AND tasks.state IS NULL
             AND NOT (tasks.cancel_requested AND new.status = 'pending')
-        RETURNING tasks.id, tasks.last_sequence, tasks.owner, tasks.agent, new.event
+        RETURNING tasks.id, tasks.last_sequence, tasks.owner, tasks.agent, tasks.priority, tasks.run_at, tasks.status
+    ), queued AS (
+        INSERT INTO queue (owner, agent, priority, run_at, task)
+        SELECT coalesce(owner, '00000000-0000-0000-0000-000000000000'), agent, priority, run_at, id
+        FROM ended WHERE status = 'pending'
     ), told AS (
-        INSERT INTO task_events (task_id, sequence, owner, at, kind)
-        SELECT id, last_sequence, owner, $9, event::jsonb FROM ended
+        INSERT INTO feed (owner, tasks, sequences)
+        SELECT owner, array_agg(id), array_agg(last_sequence) FROM ended GROUP BY owner
     )
     SELECT id, agent FROM ended";
 
@@ -100,8 +109,7 @@ async fn standing(connection: &mut PgConnection, tasks: &[Task]) -> Outcome<Hash
         " FROM tasks WHERE id = ANY(ARRAY(
             SELECT known.id FROM unnest($1::uuid[], $2::text[], $3::text[]) AS wanted (owner, agent, key)
             JOIN tasks AS known ON coalesce(known.owner, '00000000-0000-0000-0000-000000000000') = wanted.owner
-            AND known.agent = wanted.agent AND known.unique_key = wanted.key
-            AND known.status IN ('pending', 'processing')))"
+            AND known.agent = wanted.agent AND known.standing_key = wanted.key))"
     );
     let keys: Vec<UniqueKey> = tasks.iter().filter_map(UniqueKey::of).collect();
     let rows = sqlx::query(STANDING)
@@ -247,12 +255,13 @@ struct Change {
     result: Option<String>,
     error: Option<String>,
     run_at: Option<DateTime<Utc>>,
-    event: String,
+    /// What its history says after the sequence.
+    entry: String,
 }
 
 impl Change {
     /// None for an outcome that always touches other tasks.
-    fn new(index: usize, Finish { claim, outcome }: &Finish) -> Outcome<Option<Self>> {
+    fn new(index: usize, Finish { claim, outcome }: &Finish, now: DateTime<Utc>) -> Outcome<Option<Self>> {
         let (status, result, error, run_at): (_, _, Option<&TaskError>, _) = match outcome {
             Ended::Completed(result) => (TaskStatus::Completed, Some(result), None, None),
             Ended::Failed(error) => (TaskStatus::Failed, None, Some(error), None),
@@ -261,7 +270,6 @@ impl Change {
             Ended::HandBack => (TaskStatus::Pending, None, None, None),
             Ended::Wait { .. } => return Ok(None),
         };
-        let event = EventKind::Status { status, attempt: claim.attempt, error: error.cloned() };
         Ok(Some(Self {
             index,
             claim: *claim,
@@ -269,7 +277,7 @@ impl Change {
             result: result.map(json).transpose()?,
             error: error.map(json).transpose()?,
             run_at,
-            event: json(&event)?,
+            entry: entry(now, status, claim.attempt, error)?,
         }))
     }
 }
@@ -285,7 +293,7 @@ async fn finish_alone(
     let mut changes = Vec::with_capacity(finished.len());
     for (index, finish) in finished.iter().enumerate() {
         if seen.insert(finish.claim.task) {
-            changes.extend(Change::new(index, finish)?);
+            changes.extend(Change::new(index, finish, now)?);
         }
     }
     // In the order of the keys: who locks in one order waits, but never in a circle.
@@ -301,7 +309,7 @@ async fn finish_alone(
         .bind(changes.iter().map(|change| change.result.as_deref()).collect::<Vec<_>>())
         .bind(changes.iter().map(|change| change.error.as_deref()).collect::<Vec<_>>())
         .bind(changes.iter().map(|change| change.run_at).collect::<Vec<_>>())
-        .bind(changes.iter().map(|change| change.event.as_str()).collect::<Vec<_>>())
+        .bind(changes.iter().map(|change| change.entry.as_str()).collect::<Vec<_>>())
         .bind(now)
         .fetch_all(&mut *transaction.connection)
         .await?;
@@ -320,13 +328,32 @@ async fn finish_alone(
 
 /// Takes back what dead workers held.
 pub(super) async fn expire(transaction: &mut Transaction<'_>, now: DateTime<Utc>) -> Outcome<u64> {
-    // Who is locked is being finished, or taken back by another process.
+    // Each row by one process. What is locked is being finished or renewed: it is looked at again in a second.
+    const LAPSED: &str = "\
+        DELETE FROM leases WHERE ctid = ANY(ARRAY(
+            SELECT ctid FROM leases WHERE until <= $1 ORDER BY until FOR UPDATE SKIP LOCKED))
+        RETURNING tasks";
     const EXPIRED: &str = concat!(
         "SELECT ",
         columns!(),
-        " FROM tasks WHERE status = 'processing' AND lease_until <= $1 ORDER BY id FOR UPDATE SKIP LOCKED"
+        " FROM tasks WHERE id = ANY($2) AND status = 'processing' AND lease_until <= $1
+          ORDER BY id FOR UPDATE SKIP LOCKED"
     );
-    let rows = sqlx::query(EXPIRED).bind(now).fetch_all(&mut *transaction.connection).await?;
+    const AGAIN: &str = "\
+        INSERT INTO leases (until, tasks) SELECT $1 + interval '1 second', array_agg(id) FROM tasks
+        WHERE id = ANY($2) AND id <> ALL($3) AND status = 'processing' AND lease_until <= $1 HAVING count(*) > 0";
+    let connection = &mut *transaction.connection;
+    let lapsed = sqlx::query(LAPSED).bind(now).fetch_all(&mut *connection).await?;
+    let mut held: Vec<Uuid> = Vec::new();
+    for row in &lapsed {
+        held.extend(row.try_get::<Vec<Uuid>, _>(0)?);
+    }
+    if held.is_empty() {
+        return Ok(0);
+    }
+    let rows = sqlx::query(EXPIRED).bind(now).bind(&held).fetch_all(&mut *connection).await?;
+    let expired = rows.iter().map(|row| row.try_get(0)).collect::<Result<Vec<Uuid>, _>>()?;
+    sqlx::query(AGAIN).bind(now).bind(&held).bind(expired).execute(connection).await?;
     let mut changes = Changes::new(transaction);
     for row in &rows {
         let record = decode(row)?;
@@ -369,35 +396,4 @@ pub(super) async fn delete(transaction: &mut Transaction<'_>, id: TaskId) -> Out
         sqlx::query(sql).bind(id.0).execute(&mut *transaction.connection).await?;
     }
     Ok(())
-}
-
-/// Appends events under a claim.
-pub(super) async fn append(
-    connection: &mut PgConnection,
-    (claim, events): &(ClaimKey, Vec<NewEvent>),
-) -> Outcome<()> {
-    const APPEND: &str = "\
-        WITH held AS (
-            UPDATE tasks SET last_sequence = last_sequence + cardinality($4::timestamptz[])
-            WHERE id = $1 AND attempt = $2 AND worker = $3 AND status = 'processing'
-            RETURNING last_sequence - cardinality($4::timestamptz[]) AS before, owner
-        ), told AS (
-            INSERT INTO task_events (task_id, sequence, owner, at, kind)
-            SELECT $1, before + position, owner, at, kind::jsonb
-            FROM held CROSS JOIN unnest($4::timestamptz[], $5::text[]) WITH ORDINALITY AS new (at, kind, position)
-        )
-        SELECT before FROM held";
-    let kinds = events.iter().map(|event| json(&event.kind)).collect::<Outcome<Vec<_>>>()?;
-    let held = sqlx::query(APPEND)
-        .bind(claim.task.0)
-        .bind(claim.attempt.cast_signed())
-        .bind(claim.worker.0)
-        .bind(events.iter().map(|event| event.at).collect::<Vec<_>>())
-        .bind(kinds)
-        .fetch_optional(connection)
-        .await?;
-    match held {
-        Some(_) => Ok(()),
-        None => Err(spent(claim))?,
-    }
 }

@@ -1,14 +1,18 @@
 //! A task as a row.
 
+use std::collections::HashMap;
+use std::fmt::Write;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use sqlx::postgres::PgRow;
 use sqlx::types::Json;
 use sqlx::{PgConnection, Row};
-use sutazai_core::domain::{EventPosition, FeedEvent, Task, TaskEvent, TaskId, UserId, WorkerId};
+use sutazai_core::domain::{EventKind, Task, TaskEvent, TaskId, UserId, WorkerId};
 use uuid::Uuid;
 
+use super::events::entry;
 use super::fault::Outcome;
 use super::text::{from_json, given, json, kept};
 use crate::rows::Record;
@@ -23,6 +27,21 @@ macro_rules! columns {
     };
 }
 pub(super) use columns;
+
+/// That a row of the queue is that of one of these tasks.
+macro_rules! in_queue {
+    ($tasks:literal) => {
+        concat!(
+            "tasks.id = ANY(",
+            $tasks,
+            ") AND tasks.status = 'pending' AND tasks.waiting_for = 0
+            AND queue.owner = coalesce(tasks.owner, '00000000-0000-0000-0000-000000000000')
+            AND queue.agent = tasks.agent AND queue.priority = tasks.priority AND queue.run_at = tasks.run_at
+            AND queue.task = tasks.id"
+        )
+    };
+}
+pub(super) use in_queue;
 
 /// Reads a row of `columns!()`.
 pub(super) fn decode(row: &PgRow) -> Outcome<Record> {
@@ -60,56 +79,48 @@ pub(super) fn decode(row: &PgRow) -> Outcome<Record> {
     Ok(Record { task, last_sequence: at.get::<i64>()?.unsigned_abs(), awaited: at.get()? })
 }
 
-/// Reads a row of `sequence, at, kind`.
-pub(super) fn decode_event(task_id: TaskId, row: &PgRow) -> Outcome<TaskEvent> {
-    let kind: Json<&RawValue> = row.try_get(2)?;
-    Ok(TaskEvent {
-        task_id,
-        sequence: row.try_get::<i64, _>(0)?.unsigned_abs(),
-        at: row.try_get(1)?,
-        kind: from_json(kind.get())?,
-    })
-}
-
-/// Reads a row of `sequence, at, kind, transaction::text, number, task_id, owner`.
-pub(super) fn decode_feed_event(row: &PgRow) -> Outcome<FeedEvent> {
-    let number = row.try_get::<i64, _>(4)?.unsigned_abs();
-    Ok(FeedEvent {
-        position: position(row.try_get(3)?, number),
-        owner: row.try_get::<Option<Uuid>, _>(6)?.map(UserId),
-        event: decode_event(TaskId(row.try_get(5)?), row)?,
-    })
-}
-
-/// Where the event of this number stands that this transaction wrote; a transaction is a number of 64 bits.
-pub(super) fn position(transaction: &str, number: u64) -> EventPosition {
-    EventPosition(transaction.parse::<u128>().unwrap_or_default() << 64 | u128::from(number))
+/// Adds tasks to the table, the queue and the feed.
+macro_rules! insert {
+    ($on_conflict:literal) => {
+        concat!(
+            "WITH added AS (
+                INSERT INTO tasks (id, owner, parent_id, agent, title, description, payload, priority, timeout_seconds,
+                                   max_attempts, run_at, idempotency_key, unique_key, standing_key, created_at,
+                                   updated_at, awaited, trace)
+                SELECT id, owner, parent_id, agent, title, description, payload::jsonb, priority, timeout_seconds,
+                       max_attempts, run_at, idempotency_key, unique_key, unique_key, created_at, created_at, awaited,
+                       trace
+                FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[],
+                            $8::smallint[], $9::integer[], $10::integer[], $11::timestamptz[], $12::text[],
+                            $13::timestamptz[], $14::boolean[], $15::text[], $16::text[])
+                    AS new (id, owner, parent_id, agent, title, description, payload, priority, timeout_seconds,
+                            max_attempts, run_at, idempotency_key, created_at, awaited, trace, unique_key)
+                ",
+            $on_conflict,
+            " RETURNING id, owner, agent, priority, run_at
+            ), queued AS (
+                INSERT INTO queue (owner, agent, priority, run_at, task)
+                SELECT coalesce(owner, '00000000-0000-0000-0000-000000000000'), agent, priority, run_at, id FROM added
+            ), told AS (
+                INSERT INTO feed (owner, tasks, sequences)
+                SELECT owner, array_agg(id), array_agg(1::bigint) FROM added GROUP BY owner
+            )
+            SELECT id FROM added"
+        )
+    };
 }
 
 /// Adds new tasks, each with its first event; gives the ids of those whose idempotency key was not there yet.
 pub(super) async fn insert(connection: &mut PgConnection, added: &[&Record]) -> Outcome<Vec<TaskId>> {
-    const INSERT: &str = "\
-        WITH added AS (
-            INSERT INTO tasks (id, owner, parent_id, agent, title, description, payload, priority, timeout_seconds,
-                               max_attempts, run_at, idempotency_key, unique_key, created_at, updated_at, awaited,
-                               trace)
-            SELECT id, owner, parent_id, agent, title, description, payload::jsonb, priority, timeout_seconds,
-                   max_attempts, run_at, idempotency_key, unique_key, created_at, created_at, awaited, trace
-            FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[],
-                        $8::smallint[], $9::integer[], $10::integer[], $11::timestamptz[], $12::text[],
-                        $13::timestamptz[], $14::boolean[], $15::text[], $16::text[])
-                AS new (id, owner, parent_id, agent, title, description, payload, priority, timeout_seconds,
-                        max_attempts, run_at, idempotency_key, created_at, awaited, trace, unique_key)
-            ON CONFLICT (coalesce(owner, '00000000-0000-0000-0000-000000000000'), idempotency_key)
-                WHERE idempotency_key IS NOT NULL DO NOTHING
-            RETURNING id, owner, created_at
-        ), told AS (
-            INSERT INTO task_events (task_id, sequence, owner, at, kind)
-            SELECT id, 1, owner, created_at, '{\"type\": \"status\", \"status\": \"pending\", \"attempt\": 0}' FROM added
-        )
-        SELECT id FROM added";
+    // An insert that may meet a conflict costs a second write for each row.
+    const INSERT: &str = insert!("");
+    const INSERT_UNKNOWN: &str = insert!(
+        "ON CONFLICT (coalesce(owner, '00000000-0000-0000-0000-000000000000'), idempotency_key)
+            WHERE idempotency_key IS NOT NULL DO NOTHING"
+    );
+    let keyed = added.iter().any(|record| record.task.idempotency_key.is_some());
     let column = Columns(added);
-    let rows = sqlx::query(INSERT)
+    let rows = sqlx::query(if keyed { INSERT_UNKNOWN } else { INSERT })
         .bind(column.of(|task| task.id.0))
         .bind(column.of(|task| task.owner.map(|owner| owner.0)))
         .bind(column.of(|task| task.parent.map(|parent| parent.0)))
@@ -131,23 +142,50 @@ pub(super) async fn insert(connection: &mut PgConnection, added: &[&Record]) -> 
     rows.iter().map(|row| Ok(TaskId(row.try_get(0)?))).collect()
 }
 
-/// Writes the columns that change in the life of a task.
-pub(super) async fn update(connection: &mut PgConnection, changed: &[&Record]) -> Outcome<()> {
+/// Writes the columns that change in the life of a task, the statuses that it has entered, and its place in the queue.
+/// Everything changed is locked.
+pub(super) async fn update(
+    connection: &mut PgConnection,
+    changed: &[&Record],
+    events: &[(Option<UserId>, TaskEvent)],
+) -> Outcome<()> {
+    const LEAVE_QUEUE: &str = concat!("DELETE FROM queue USING tasks WHERE ", in_queue!("$1"));
     const UPDATE: &str = "\
-        UPDATE tasks SET run_at = new.run_at, status = new.status::task_status, attempt = new.attempt,
-            failures = new.failures, result = new.result::jsonb, error = new.error::jsonb, state = new.state::jsonb,
-            waiting_for = new.waiting_for, cancel_requested = new.cancel_requested, worker = new.worker,
-            lease_until = new.lease_until, updated_at = new.updated_at, started_at = new.started_at,
-            finished_at = new.finished_at, last_sequence = new.last_sequence, awaited = new.awaited
-        FROM unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::integer[], $5::integer[], $6::text[], $7::text[],
-                    $8::text[], $9::integer[], $10::boolean[], $11::uuid[], $12::timestamptz[],
-                    $13::timestamptz[], $14::timestamptz[], $15::timestamptz[], $16::bigint[], $17::boolean[])
-            AS new (id, run_at, status, attempt, failures, result, error, state, waiting_for, cancel_requested,
-                    worker, lease_until, updated_at, started_at, finished_at, last_sequence, awaited)
-        WHERE tasks.id = new.id";
+        WITH changed AS (
+            UPDATE tasks SET run_at = new.run_at, status = new.status::task_status, attempt = new.attempt,
+                failures = new.failures, result = new.result::jsonb, error = new.error::jsonb,
+                state = new.state::jsonb, waiting_for = new.waiting_for, cancel_requested = new.cancel_requested,
+                worker = new.worker, lease_until = new.lease_until, updated_at = new.updated_at,
+                started_at = new.started_at, finished_at = new.finished_at, last_sequence = new.last_sequence,
+                awaited = new.awaited, history = tasks.history || new.history,
+                standing_key = CASE WHEN new.finished_at IS NULL THEN tasks.unique_key END,
+                ended_in = CASE WHEN new.finished_at IS NOT NULL THEN coalesce(tasks.ended_in, pg_current_xact_id()) END
+            FROM unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::integer[], $5::integer[], $6::text[],
+                        $7::text[], $8::text[], $9::integer[], $10::boolean[], $11::uuid[], $12::timestamptz[],
+                        $13::timestamptz[], $14::timestamptz[], $15::timestamptz[], $16::bigint[], $17::boolean[],
+                        $18::text[])
+                AS new (id, run_at, status, attempt, failures, result, error, state, waiting_for, cancel_requested,
+                        worker, lease_until, updated_at, started_at, finished_at, last_sequence, awaited, history)
+            WHERE tasks.id = new.id
+            RETURNING tasks.owner, tasks.agent, tasks.priority, tasks.run_at, tasks.id, tasks.status,
+                tasks.waiting_for
+        )
+        INSERT INTO queue (owner, agent, priority, run_at, task)
+        SELECT coalesce(owner, '00000000-0000-0000-0000-000000000000'), agent, priority, run_at, id
+        FROM changed WHERE status = 'pending' AND waiting_for = 0";
+    let mut histories: HashMap<TaskId, String> = HashMap::new();
+    for (_, event) in events {
+        // What agents report is appended; it does not come this way.
+        let EventKind::Status { status, attempt, error } = &event.kind else { continue };
+        let history = histories.entry(event.task_id).or_default();
+        let entry = entry(event.at, *status, *attempt, error.as_ref())?;
+        let _ = write!(history, "[{}{entry}", event.sequence);
+    }
     let column = Columns(changed);
+    let ids = column.of(|task| task.id.0);
+    sqlx::query(LEAVE_QUEUE).bind(&ids).execute(&mut *connection).await?;
     sqlx::query(UPDATE)
-        .bind(column.of(|task| task.id.0))
+        .bind(&ids)
         .bind(column.of(|task| task.run_at))
         .bind(column.of(|task| task.status.as_str()))
         .bind(column.of(|task| task.attempt.cast_signed()))
@@ -164,27 +202,7 @@ pub(super) async fn update(connection: &mut PgConnection, changed: &[&Record]) -
         .bind(column.of(|task| task.finished_at))
         .bind(changed.iter().map(|record| record.last_sequence.cast_signed()).collect::<Vec<_>>())
         .bind(changed.iter().map(|record| record.awaited).collect::<Vec<_>>())
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
-/// Adds events.
-pub(super) async fn insert_events(
-    connection: &mut PgConnection,
-    events: &[&(Option<UserId>, TaskEvent)],
-) -> Outcome<()> {
-    const INSERT: &str = "\
-        INSERT INTO task_events (task_id, sequence, owner, at, kind)
-        SELECT task_id, sequence, owner, at, kind::jsonb
-        FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::timestamptz[], $5::text[])
-            AS new (task_id, sequence, owner, at, kind)";
-    sqlx::query(INSERT)
-        .bind(events.iter().map(|(_, event)| event.task_id.0).collect::<Vec<_>>())
-        .bind(events.iter().map(|(_, event)| event.sequence.cast_signed()).collect::<Vec<_>>())
-        .bind(events.iter().map(|(owner, _)| owner.map(|owner| owner.0)).collect::<Vec<_>>())
-        .bind(events.iter().map(|(_, event)| event.at).collect::<Vec<_>>())
-        .bind(events.iter().map(|(_, event)| json(&event.kind)).collect::<Outcome<Vec<_>>>()?)
+        .bind(column.of(|task| histories.get(&task.id).map_or("", String::as_str)))
         .execute(connection)
         .await?;
     Ok(())

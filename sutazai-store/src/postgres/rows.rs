@@ -9,8 +9,9 @@ use sutazai_core::ports::WakeUp;
 use sutazai_core::{Error, ErrorKind};
 use uuid::Uuid;
 
+use super::events::tell;
 use super::fault::Outcome;
-use super::record::{columns, decode, insert, insert_events, update};
+use super::record::{columns, decode, in_queue, insert, update};
 use super::text::kept;
 use super::transaction::Transaction;
 use crate::rows::{Flush, Record, Rows, UniqueKey};
@@ -18,10 +19,18 @@ use crate::rows::{Flush, Record, Rows, UniqueKey};
 #[async_trait]
 impl Rows for Transaction<'_> {
     async fn load(&mut self, ids: &[TaskId]) -> Outcome<Vec<Record>> {
-        // In the order of the keys: who locks in one order waits, but never in a circle.
+        // A claim takes tasks by their rows in the queue, so these come first. In the order of the keys: who locks in
+        // one order waits, but never in a circle.
+        const QUEUED: &str = concat!(
+            "SELECT FROM queue, tasks WHERE ",
+            in_queue!("$1"),
+            " ORDER BY tasks.id FOR UPDATE OF queue"
+        );
         const BY_ID: &str =
             concat!("SELECT ", columns!(), " FROM tasks WHERE id = ANY($1) ORDER BY id FOR UPDATE");
-        let found = sqlx::query(BY_ID).bind(keys(ids)).fetch_all(&mut *self.connection).await?;
+        let ids = keys(ids);
+        sqlx::query(QUEUED).bind(&ids).execute(&mut *self.connection).await?;
+        let found = sqlx::query(BY_ID).bind(ids).fetch_all(&mut *self.connection).await?;
         found.iter().map(decode).collect()
     }
 
@@ -36,8 +45,7 @@ impl Rows for Transaction<'_> {
 
     async fn standing(&mut self, key: &UniqueKey) -> Outcome<Option<TaskId>> {
         const STANDING: &str = "SELECT id FROM tasks \
-            WHERE coalesce(owner, '00000000-0000-0000-0000-000000000000') = $1 AND agent = $2 AND unique_key = $3 \
-            AND status IN ('pending', 'processing')";
+            WHERE coalesce(owner, '00000000-0000-0000-0000-000000000000') = $1 AND agent = $2 AND standing_key = $3";
         let owner = key.owner.map_or(Uuid::nil(), |owner| owner.0);
         let query = sqlx::query(STANDING).bind(owner).bind(&key.agent).bind(kept(&key.key));
         let row = query.fetch_optional(&mut *self.connection).await?;
@@ -77,7 +85,7 @@ impl Rows for Transaction<'_> {
 
     async fn write(&mut self, flush: Flush<'_>) -> Outcome<()> {
         if !flush.changed.is_empty() {
-            update(self.connection, &flush.changed).await?;
+            update(self.connection, &flush.changed, flush.events).await?;
         }
         if !flush.added.is_empty() {
             let added = insert(self.connection, &flush.added).await?;
@@ -89,7 +97,7 @@ impl Rows for Transaction<'_> {
         // A task's first event is written with it.
         let events: Vec<_> = flush.events.iter().filter(|(_, event)| event.sequence > 1).collect();
         if !events.is_empty() {
-            insert_events(self.connection, &events).await?;
+            tell(self.connection, &events).await?;
         }
         Ok(())
     }

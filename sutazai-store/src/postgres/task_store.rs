@@ -19,26 +19,10 @@ use super::fault::Outcome;
 use super::grouped::Grouped;
 use super::limit::Limit;
 use super::reads::{self, Listing};
-use super::record::{columns, decode, decode_event, decode_feed_event, position};
+use super::record::{columns, decode};
 use super::transaction::Transaction;
 use super::wake_ups::WakeUps;
-use super::{claim, prune, queue};
-
-/// The feed of all: `$1` and `$2` transaction and number after which, `$3` how many.
-///
-/// A transaction may commit after one that began later. So only those are read that began before every transaction that
-/// is still open: nothing can come before them any more.
-pub(super) const FEED: &str = "\
-    SELECT sequence, at, kind, transaction::text, number, task_id, owner FROM task_events
-    WHERE (transaction, number) > ($1::text::xid8, $2)
-        AND transaction < pg_snapshot_xmin(pg_current_snapshot())
-    ORDER BY task_events.transaction, number LIMIT $3";
-/// The feed of `$4`.
-pub(super) const FEED_OF_OWNER: &str = "\
-    SELECT sequence, at, kind, transaction::text, number, task_id, owner FROM task_events
-    WHERE owner = $4 AND (transaction, number) > ($1::text::xid8, $2)
-        AND transaction < pg_snapshot_xmin(pg_current_snapshot())
-    ORDER BY task_events.transaction, number LIMIT $3";
+use super::{claim, events, prune, queue};
 
 /// At most so many submissions in one transaction, so that the first of them does not wait for long.
 const GROUP: usize = 256;
@@ -183,7 +167,7 @@ impl TaskStore for PostgresTaskStore {
 
     async fn append(&self, claim: &ClaimKey, events: Vec<NewEvent>) -> Result<()> {
         let input = (*claim, events);
-        self.database.run(&input, |connection, input| Box::pin(queue::append(connection, input))).await?;
+        self.database.run(&input, |connection, input| Box::pin(events::append(connection, input))).await?;
         if !input.1.is_empty() {
             self.wake_ups.send(vec![WakeUp::Task(claim.task)]);
         }
@@ -192,7 +176,7 @@ impl TaskStore for PostgresTaskStore {
 
     async fn events_after(&self, id: TaskId, after: u64, limit: u32) -> Result<Vec<TaskEvent>> {
         let input = (id, after, limit);
-        self.database.run(&input, |connection, input| Box::pin(events(connection, *input))).await
+        self.database.run(&input, |connection, input| Box::pin(events::events(connection, *input))).await
     }
 
     async fn feed_after(
@@ -202,11 +186,11 @@ impl TaskStore for PostgresTaskStore {
         limit: u32,
     ) -> Result<Vec<FeedEvent>> {
         let input = (owner, after, limit);
-        self.database.run(&input, |connection, input| Box::pin(feed(connection, *input))).await
+        self.database.run(&input, |connection, input| Box::pin(events::feed(connection, *input))).await
     }
 
     async fn feed_end(&self) -> Result<EventPosition> {
-        self.database.run(&(), |connection, ()| Box::pin(end_of_feed(connection))).await
+        self.database.run(&(), |connection, ()| Box::pin(events::end_of_feed(connection))).await
     }
 
     async fn feed_begin(&self) -> Result<EventPosition> {
@@ -326,7 +310,7 @@ async fn counted(transaction: &mut Transaction<'_>) -> Outcome<TaskStatistics> {
     // The one statement that is about the whole table.
     const READ_ALL: &str = "SET LOCAL enable_seqscan = on";
     const COUNTS: &str = "SELECT agent, status::text, count(*) FROM tasks GROUP BY agent, status";
-    const OLDEST: &str = "SELECT min(run_at) FROM tasks WHERE status = 'pending' AND waiting_for = 0";
+    const OLDEST: &str = "SELECT min(run_at) FROM queue";
     sqlx::raw_sql(READ_ALL).execute(&mut *transaction.connection).await?;
     let rows = sqlx::query(COUNTS).fetch_all(&mut *transaction.connection).await?;
     let count = |row: &PgRow| -> Outcome<TaskCount> {
@@ -340,37 +324,4 @@ async fn counted(transaction: &mut Transaction<'_>) -> Outcome<TaskStatistics> {
     counts.sort_by(|one, other| (&one.agent, one.status).cmp(&(&other.agent, other.status)));
     let oldest = sqlx::query(OLDEST).fetch_one(&mut *transaction.connection).await?;
     Ok(TaskStatistics { counts, oldest_pending: oldest.try_get(0)? })
-}
-
-async fn events(
-    connection: &mut PgConnection,
-    (id, after, limit): (TaskId, u64, u32),
-) -> Outcome<Vec<TaskEvent>> {
-    const EVENTS: &str = "SELECT sequence, at, kind FROM task_events WHERE task_id = $1 AND sequence > $2 \
-                          ORDER BY sequence LIMIT $3";
-    let rows = sqlx::query(EVENTS)
-        .bind(id.0)
-        .bind(i64::try_from(after).unwrap_or(i64::MAX))
-        .bind(i64::from(limit))
-        .fetch_all(connection)
-        .await?;
-    rows.iter().map(|row| decode_event(id, row)).collect()
-}
-
-async fn feed(
-    connection: &mut PgConnection,
-    (owner, after, limit): (Option<UserId>, EventPosition, u32),
-) -> Outcome<Vec<FeedEvent>> {
-    let number = i64::try_from(after.0 & u128::from(u64::MAX)).unwrap_or(i64::MAX);
-    let query = sqlx::query(if owner.is_some() { FEED_OF_OWNER } else { FEED });
-    let mut query = query.bind((after.0 >> 64).to_string()).bind(number).bind(i64::from(limit));
-    if let Some(owner) = owner {
-        query = query.bind(owner.0);
-    }
-    query.fetch_all(connection).await?.iter().map(decode_feed_event).collect()
-}
-
-async fn end_of_feed(connection: &mut PgConnection) -> Outcome<EventPosition> {
-    const END: &str = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text";
-    Ok(position(sqlx::query(END).fetch_one(connection).await?.try_get(0)?, 0))
 }

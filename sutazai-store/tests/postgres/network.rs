@@ -117,10 +117,12 @@ async fn every_call_ends_on_a_silent_network_and_works_when_it_is_back() {
 async fn a_task_whose_answer_was_lost_is_added_once_and_acknowledged() {
     let (proxy, store, direct) = stores().await;
     let mut before = 0;
-    let keyed = Task { idempotency_key: Some("key".into()), ..task(3) };
-    for tasks in [vec![task(1)], (0..150).map(task).collect(), vec![task(2), keyed]] {
-        // Prepares the statement on every connection that there may be.
-        let prepare = join_all((0..12).map(|_| store.enqueue((0..101).map(task).collect()))).await;
+    let keyed = |task: Task| Task { idempotency_key: Some(task.id.to_string()), ..task };
+    for tasks in [vec![task(1)], (0..150).map(task).collect(), vec![task(2), keyed(task(3))]] {
+        // Prepares the statements on every connection that there may be.
+        let mut prepare = join_all((0..12).map(|_| store.enqueue((0..101).map(task).collect()))).await;
+        prepare
+            .extend(join_all((0..12).map(|_| store.enqueue((0..101).map(task).map(keyed).collect()))).await);
         before += prepare.iter().map(|stored| stored.as_ref().unwrap().len()).sum::<usize>();
         proxy.set(Network::Deaf);
         let (adding, known) = (store.clone(), tasks.clone());

@@ -94,7 +94,8 @@ pub async fn outcomes_end_or_requeue_the_task(store: Arc<dyn TaskStore>) {
     let kind = EventKind::Status { status: TaskStatus::Pending, attempt: 1, error: Some(error("not yet")) };
     assert_eq!(events(&*store, id).await.pop().unwrap().kind, kind);
     assert_eq!(due(&*store, 59).await, []);
-    assert_eq!(store.next_due(&["echo".to_owned()]).await.unwrap(), Some(at(60)));
+    let next = store.next_due(&["echo".to_owned()]).await.unwrap();
+    assert!(next.is_some_and(|next| next <= at(60)), "{next:?}");
 
     let second = claim(&*store, 60).await;
     assert_eq!((second.task.id, second.task.attempt, second.task.failures), (id, 2, 1));

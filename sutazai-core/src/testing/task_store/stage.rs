@@ -72,6 +72,12 @@ pub(super) async fn due(store: &dyn TaskStore, second: i64) -> Vec<TaskId> {
     claims.iter().map(|claim| claim.task.id).collect()
 }
 
+/// Nothing is pending that may be claimed: the store names at most the end of a lease.
+pub(super) async fn nothing_is_due(store: &dyn TaskStore) {
+    let next = store.next_due(&["echo".to_owned()]).await.unwrap();
+    assert!(next.is_none_or(|next| next >= at(LEASE)), "{next:?}");
+}
+
 /// Records one outcome.
 pub(super) async fn finish(
     store: &dyn TaskStore,

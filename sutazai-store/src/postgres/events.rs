@@ -1,0 +1,272 @@
+//! The events of tasks. The statuses that a task has entered stand in its own row, so that a change and its event are one
+//! write; what its agent reports stands in `task_events`; and `feed` has the order of all of them, a row for those that one
+//! statement wrote of one owner's tasks.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use serde_json::value::RawValue;
+use sqlx::postgres::PgRow;
+use sqlx::types::Json;
+use sqlx::{PgConnection, Row};
+use sutazai_core::Error;
+use sutazai_core::domain::{
+    ClaimKey, EventKind, EventPosition, FeedEvent, NewEvent, TaskError, TaskEvent, TaskId, TaskStatus, UserId,
+};
+use uuid::Uuid;
+
+use super::fault::Outcome;
+use super::rows::keys;
+use super::text::{from_json, json};
+use crate::changes::spent;
+
+/// The number of an event in its transaction is that of its row in the feed and, in so many bits, its place there.
+const PLACE_BITS: u32 = 24;
+
+/// The feed: `$1`, `$2` and `$3` transaction, number and place after which, `$4` how many. The rows come in the order in
+/// which they are searched, and of each its events in theirs: nothing is sorted, however long the feed is.
+///
+/// A transaction may commit after one that began later. So only those are read that began before every transaction that
+/// is still open: nothing can come before them any more.
+macro_rules! feed {
+    ($which:literal) => {
+        concat!(
+            "SELECT told.transaction::text, told.number, event.place, told.owner, event.task, event.sequence
+            FROM (
+                SELECT transaction, number, owner, tasks, sequences FROM feed
+                WHERE (transaction, number) >= ($1::text::xid8, $2)
+                    AND transaction < pg_snapshot_xmin(pg_current_snapshot())",
+            $which,
+            "   ORDER BY transaction, number
+            ) AS told CROSS JOIN LATERAL unnest(told.tasks, told.sequences) WITH ORDINALITY
+                AS event (task, sequence, place)
+            WHERE (told.transaction, told.number, event.place) > ($1::text::xid8, $2, $3) LIMIT $4"
+        )
+    };
+}
+
+/// The feed of all.
+pub(super) const FEED: &str = feed!("");
+/// The feed of `$5`.
+pub(super) const FEED_OF_OWNER: &str = feed!(" AND owner = $5");
+
+/// A status that a task has entered, as a line of its history after `[` and its sequence.
+pub(super) fn entry(
+    at: DateTime<Utc>,
+    status: TaskStatus,
+    attempt: u32,
+    error: Option<&TaskError>,
+) -> Outcome<String> {
+    Ok(format!(",{},\"{status}\",{attempt},{}]\n", at.timestamp_micros(), json(&error)?))
+}
+
+/// The history of a task that was added then: its first event stands in no line.
+fn statuses(task_id: TaskId, created_at: DateTime<Utc>, history: &str) -> Outcome<Vec<TaskEvent>> {
+    let event = |sequence, at, status, attempt, error| TaskEvent {
+        task_id,
+        sequence,
+        at,
+        kind: EventKind::Status { status, attempt, error },
+    };
+    let mut events = vec![event(1, created_at, TaskStatus::Pending, 0, None)];
+    for line in history.lines() {
+        let (sequence, at, status, attempt, error): (u64, i64, _, u32, Option<TaskError>) = from_json(line)?;
+        let at = DateTime::from_timestamp_micros(at)
+            .ok_or_else(|| Error::internal(format!("the history of task {task_id} has no time: {line}")))?;
+        events.push(event(sequence, at, status, attempt, error));
+    }
+    Ok(events)
+}
+
+/// Adds events of statuses to the feed.
+pub(super) async fn tell(
+    connection: &mut PgConnection,
+    events: &[&(Option<UserId>, TaskEvent)],
+) -> Outcome<()> {
+    const TELL: &str = "\
+        INSERT INTO feed (owner, tasks, sequences)
+        SELECT owner, array_agg(task ORDER BY place), array_agg(sequence ORDER BY place)
+        FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) WITH ORDINALITY AS new (owner, task, sequence, place)
+        GROUP BY owner";
+    sqlx::query(TELL)
+        .bind(events.iter().map(|(owner, _)| owner.map(|owner| owner.0)).collect::<Vec<_>>())
+        .bind(events.iter().map(|(_, event)| event.task_id.0).collect::<Vec<_>>())
+        .bind(events.iter().map(|(_, event)| event.sequence.cast_signed()).collect::<Vec<_>>())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Appends what an agent reports under its claim.
+pub(super) async fn append(
+    connection: &mut PgConnection,
+    (claim, events): &(ClaimKey, Vec<NewEvent>),
+) -> Outcome<()> {
+    const APPEND: &str = "\
+        WITH held AS (
+            UPDATE tasks SET last_sequence = last_sequence + cardinality($4::timestamptz[])
+            WHERE id = $1 AND attempt = $2 AND worker = $3 AND status = 'processing'
+            RETURNING last_sequence - cardinality($4::timestamptz[]) AS before, owner
+        ), reported AS (
+            INSERT INTO task_events (task_id, sequence, at, kind)
+            SELECT $1, before + place, at, kind::jsonb
+            FROM held CROSS JOIN unnest($4::timestamptz[], $5::text[]) WITH ORDINALITY AS new (at, kind, place)
+        ), told AS (
+            INSERT INTO feed (owner, tasks, sequences)
+            SELECT owner, array_agg($1), array_agg(before + place ORDER BY place)
+            FROM held CROSS JOIN generate_series(1, cardinality($4::timestamptz[])) AS place GROUP BY owner
+        )
+        SELECT before FROM held";
+    let kinds = events.iter().map(|event| json(&event.kind)).collect::<Outcome<Vec<_>>>()?;
+    let held = sqlx::query(APPEND)
+        .bind(claim.task.0)
+        .bind(claim.attempt.cast_signed())
+        .bind(claim.worker.0)
+        .bind(events.iter().map(|event| event.at).collect::<Vec<_>>())
+        .bind(kinds)
+        .fetch_optional(connection)
+        .await?;
+    match held {
+        Some(_) => Ok(()),
+        None => Err(spent(claim))?,
+    }
+}
+
+/// The events of a task after this sequence. History and reports are read in one look: what lies between two looks would
+/// be missing in the middle.
+pub(super) async fn events(
+    connection: &mut PgConnection,
+    (id, after, limit): (TaskId, u64, u32),
+) -> Outcome<Vec<TaskEvent>> {
+    const EVENTS: &str = "\
+        SELECT created_at, history, reported.sequence, reported.at, reported.kind
+        FROM tasks LEFT JOIN LATERAL (
+            SELECT sequence, at, kind FROM task_events WHERE task_id = tasks.id AND sequence > $2
+            ORDER BY sequence LIMIT $3
+        ) AS reported ON true WHERE tasks.id = $1";
+    let rows = sqlx::query(EVENTS)
+        .bind(id.0)
+        .bind(i64::try_from(after).unwrap_or(i64::MAX))
+        .bind(i64::from(limit))
+        .fetch_all(connection)
+        .await?;
+    let Some(first) = rows.first() else { return Ok(Vec::new()) };
+    let mut events = statuses(id, first.try_get(0)?, first.try_get(1)?)?;
+    events.retain(|event| event.sequence > after);
+    for row in &rows {
+        if let Some(sequence) = row.try_get::<Option<i64>, _>(2)? {
+            events.push(reported(id, sequence, row.try_get(3)?, &row.try_get(4)?)?);
+        }
+    }
+    events.sort_unstable_by_key(|event| event.sequence);
+    events.truncate(limit as usize);
+    Ok(events)
+}
+
+fn reported(task_id: TaskId, sequence: i64, at: DateTime<Utc>, kind: &Json<&RawValue>) -> Outcome<TaskEvent> {
+    Ok(TaskEvent { task_id, sequence: sequence.unsigned_abs(), at, kind: from_json(kind.get())? })
+}
+
+/// A place in the feed, and which event stands there.
+struct Place {
+    position: EventPosition,
+    owner: Option<UserId>,
+    event: (TaskId, u64),
+}
+
+/// The part of the feed after this position. Events of tasks that were deleted are passed over.
+pub(super) async fn feed(
+    connection: &mut PgConnection,
+    (owner, mut after, limit): (Option<UserId>, EventPosition, u32),
+) -> Outcome<Vec<FeedEvent>> {
+    let limit = limit as usize;
+    let mut found = Vec::new();
+    while found.len() < limit {
+        let wanted = limit - found.len();
+        let places = places(connection, owner, after, wanted).await?;
+        let Some(last) = places.last() else { break };
+        after = last.position;
+        let mut events = look_up(connection, &places).await?;
+        let no_more = places.len() < wanted;
+        found.extend(places.into_iter().filter_map(|Place { position, owner, event }| {
+            Some(FeedEvent { position, owner, event: events.remove(&event)? })
+        }));
+        if no_more {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+async fn places(
+    connection: &mut PgConnection,
+    owner: Option<UserId>,
+    EventPosition(after): EventPosition,
+    limit: usize,
+) -> Outcome<Vec<Place>> {
+    let number = after & u128::from(u64::MAX);
+    let query = sqlx::query(if owner.is_some() { FEED_OF_OWNER } else { FEED });
+    let mut query = query
+        .bind((after >> 64).to_string())
+        .bind(i64::try_from(number >> PLACE_BITS).unwrap_or(i64::MAX))
+        .bind((number & ((1 << PLACE_BITS) - 1)) as i64)
+        .bind(limit as i64);
+    if let Some(owner) = owner {
+        query = query.bind(owner.0);
+    }
+    let place = |row: &PgRow| -> Outcome<Place> {
+        Ok(Place {
+            position: position(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?),
+            owner: row.try_get::<Option<Uuid>, _>(3)?.map(UserId),
+            event: (TaskId(row.try_get(4)?), row.try_get::<i64, _>(5)?.unsigned_abs()),
+        })
+    };
+    query.fetch_all(connection).await?.iter().map(place).collect()
+}
+
+/// Where the event stands at this place of this row of the feed.
+pub(super) fn position(transaction: &str, number: i64, place: i64) -> EventPosition {
+    let number = number.unsigned_abs() << PLACE_BITS | place.unsigned_abs();
+    EventPosition(transaction.parse::<u128>().unwrap_or_default() << 64 | u128::from(number))
+}
+
+/// The events that stand at these places, as far as their tasks are there.
+async fn look_up(
+    connection: &mut PgConnection,
+    places: &[Place],
+) -> Outcome<HashMap<(TaskId, u64), TaskEvent>> {
+    const HISTORIES: &str = "SELECT id, created_at, history FROM tasks WHERE id = ANY($1)";
+    const REPORTS: &str = "\
+        SELECT task_id, task_events.sequence, at, kind
+        FROM unnest($1::uuid[], $2::bigint[]) AS wanted (task, sequence)
+        JOIN task_events ON task_id = wanted.task AND task_events.sequence = wanted.sequence";
+    let mut found = HashMap::with_capacity(places.len());
+    let tasks: Vec<TaskId> = places.iter().map(|place| place.event.0).collect();
+    for row in sqlx::query(HISTORIES).bind(keys(&tasks)).fetch_all(&mut *connection).await? {
+        let id = TaskId(row.try_get(0)?);
+        let events = statuses(id, row.try_get(1)?, row.try_get(2)?)?;
+        found.extend(events.into_iter().map(|event| ((id, event.sequence), event)));
+    }
+    let missing: Vec<_> =
+        places.iter().map(|place| place.event).filter(|event| !found.contains_key(event)).collect();
+    if missing.is_empty() {
+        return Ok(found);
+    }
+    let rows = sqlx::query(REPORTS)
+        .bind(missing.iter().map(|(task, _)| task.0).collect::<Vec<_>>())
+        .bind(missing.iter().map(|(_, sequence)| sequence.cast_signed()).collect::<Vec<_>>())
+        .fetch_all(connection)
+        .await?;
+    for row in &rows {
+        let (id, sequence) = (TaskId(row.try_get(0)?), row.try_get(1)?);
+        let event = reported(id, sequence, row.try_get(2)?, &row.try_get(3)?)?;
+        found.insert((id, event.sequence), event);
+    }
+    Ok(found)
+}
+
+/// Where the feed ends.
+pub(super) async fn end_of_feed(connection: &mut PgConnection) -> Outcome<EventPosition> {
+    const END: &str = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text";
+    Ok(position(sqlx::query(END).fetch_one(connection).await?.try_get(0)?, 0, 0))
+}
