@@ -96,13 +96,13 @@ async fn count(
     for key in keys {
         let quota = limiter.quota().of(&key);
         match take(limiter, policy, &key).await {
-            Some(Allowance::Granted { remaining, whole_after }) => {
-                if fewest.is_none_or(|(_, fewest, _)| remaining < fewest) {
-                    fewest = Some((quota, remaining, whole_after));
-                }
-            }
             Some(Allowance::Refused { retry_after }) => return refusal(policy, quota, retry_after),
-            None => {}
+            Some(Allowance::Granted { remaining, whole_after })
+                if fewest.is_none_or(|(_, fewest, _)| remaining < fewest) =>
+            {
+                fewest = Some((quota, remaining, whole_after));
+            }
+            Some(Allowance::Granted { .. }) | None => {}
         }
     }
     match fewest {
