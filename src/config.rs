@@ -103,6 +103,8 @@ pub struct Config {
     pub keep_tasks: KeepTasks,
     /// How much the gate in front of the models lets through.
     pub model_gate: ModelGateConfig,
+    /// How long a model server may keep silent before it is taken for stuck.
+    pub model_idle_timeout: Duration,
     /// Time between two samples of the metric history.
     pub history_interval: Duration,
     /// How long the metric history is kept.
@@ -346,6 +348,17 @@ mod tests {
             assert!(found.iter().any(|p| p.starts_with(name)), "{name} in {found:?}");
         }
         assert_eq!(found.len(), 9, "{found:?}");
+    }
+
+    #[test]
+    fn a_model_server_may_keep_silent_for_two_minutes_unless_set() {
+        let config = read(&[], None, &[]).check().unwrap();
+        assert_eq!(config.model_idle_timeout, Duration::from_secs(120));
+        for bad in ["0", "86401", "1.5", "ever"] {
+            let found = problems(&[("MODEL_IDLE_TIMEOUT_SECONDS", bad)]);
+            assert_eq!(found.len(), 1, "{found:?}");
+            assert!(found[0].starts_with("MODEL_IDLE_TIMEOUT_SECONDS: expected"), "{found:?}");
+        }
     }
 
     #[test]

@@ -280,7 +280,8 @@ pub async fn models(config: &Config, clock: Arc<dyn Clock>) -> Result<Option<Arc
     }
     let specs = config.model_backends.clone();
     let key = config.openai_api_key.as_ref().map(|key| key.expose().to_owned());
-    let backends = tokio::task::spawn_blocking(move || models::connect_all(&specs, key.as_deref()))
+    let idle = config.model_idle_timeout;
+    let backends = tokio::task::spawn_blocking(move || models::connect_all(&specs, key.as_deref(), idle))
         .await
         .map_err(|e| Error::internal("connecting the model backends failed").with_source(e))??;
     Ok(Some(Arc::new(ModelManager::new(backends, &config.default_model, clock))))
@@ -471,6 +472,25 @@ mod tests {
         let error = open(folder.path(), &[("AGENT_CONCURRENCY", "hardware-optimiser=2")]).await.unwrap_err();
         assert_eq!(error.field(), Some("AGENT_CONCURRENCY"), "{error}");
         assert!(error.to_string().contains("hardware-optimizer"), "{error}");
+    }
+
+    #[cfg(all(feature = "ollama", feature = "openai"))]
+    #[tokio::test]
+    async fn a_model_server_that_keeps_silent_is_left_after_the_time_that_is_set() {
+        // The kernel takes the connection; nobody answers.
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = silent.local_addr().unwrap();
+        for backend in [format!("openai=http://{address}/v1"), format!("ollama=http://{address}")] {
+            let settings = [("MODEL_BACKENDS", backend.as_str()), ("MODEL_IDLE_TIMEOUT_SECONDS", "1")];
+            let lookup = |name: &str| settings.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
+            let config = Layers::read(lookup, None, &[]).check().unwrap();
+            let models = models(&config, Arc::new(SystemClock)).await.unwrap().unwrap();
+            let begun = std::time::Instant::now();
+            let e = models.embed(Some("small".to_owned()), &["a".to_owned()]).await.unwrap_err();
+            let took = begun.elapsed();
+            assert!(e.to_string().contains("kept silent for 1s"), "{backend}: {e}");
+            assert!(took >= Duration::from_secs(1) && took < Duration::from_secs(60), "{backend}: {took:?}");
+        }
     }
 
     #[tokio::test]

@@ -133,6 +133,7 @@ impl Layers {
         let limits = self.concurrency(problems);
         let keep_tasks = self.keep_tasks(problems);
         let model_gate = self.model_gate(problems);
+        let model_idle = self.number("MODEL_IDLE_TIMEOUT_SECONDS", (1_u64, 86_400), problems);
         let interval = self.number("HISTORY_INTERVAL_SECONDS", (1_u64, 3_600), problems);
         let keep = self.number("HISTORY_KEEP_DAYS", (1_u64, 3_650), problems);
         let enable_auth = self.choice("ENABLE_AUTH", &switch, problems);
@@ -216,6 +217,7 @@ impl Layers {
             limits: limits?,
             keep_tasks,
             model_gate: model_gate?,
+            model_idle_timeout: Duration::from_secs(model_idle?),
             history_interval: Duration::from_secs(interval?),
             history_keep: Duration::from_secs(keep? * 86_400),
             enable_monitoring: enable_monitoring?,

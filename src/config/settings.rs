@@ -157,7 +157,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "RATE_LIMIT_PER_MINUTE",
         secret: false,
-        help: "other requests a minute of one user, or with one API key, 1 to 1000000",
+        help: "other requests a minute of one user, with all tokens and API keys, 1 to 1000000",
         default: || Some("60".into()),
     },
     Setting {
@@ -247,7 +247,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "MODEL_REQUESTS_PER_MINUTE",
         secret: false,
-        help: "requests to the models that one user, or one API key, may begin in a minute, 1 to 1000000",
+        help: "requests to the models that one user, with all API keys, may begin in a minute, 1 to 1000000",
         default: || Some("120".into()),
     },
     Setting {
@@ -255,6 +255,12 @@ pub const SETTINGS: &[Setting] = &[
         secret: false,
         help: "how long an answer of the models may take, waiting included, 1 to 86400",
         default: || Some("300".into()),
+    },
+    Setting {
+        name: "MODEL_IDLE_TIMEOUT_SECONDS",
+        secret: false,
+        help: "how long an Ollama or OpenAI-compatible server may keep silent before it is left, 1 to 86400",
+        default: || Some("120".into()),
     },
     Setting {
         name: "HISTORY_INTERVAL_SECONDS",

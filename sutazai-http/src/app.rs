@@ -46,6 +46,7 @@ struct Parts {
     monitoring: Option<Monitoring>,
     refreshed: Arc<Refreshed>,
     readiness: Arc<Readiness>,
+    document: Bytes,
 }
 
 impl App {
@@ -65,6 +66,7 @@ impl App {
             refreshed: Arc::default(),
             readiness: Arc::default(),
             protection: Arc::default(),
+            document: Bytes::new(),
         };
         Self { parts: Arc::new(parts) }
     }
@@ -106,6 +108,16 @@ impl App {
     {
         let reach = Arc::new(move || reach().boxed());
         self.with(|parts| parts.readiness = Arc::new(parts.readiness.with_other(name, reach)))
+    }
+
+    /// The same, with the document that describes its routes.
+    pub(crate) fn described(self, document: String) -> Self {
+        self.with(|parts| parts.document = document.into())
+    }
+
+    /// The document that describes the API, as JSON.
+    pub(crate) fn document(&self) -> Bytes {
+        self.parts.document.clone()
     }
 
     /// The figures, if they are shown.

@@ -1,10 +1,11 @@
 //! Which path leads to which route, who may go there, and what lies around it.
 
-use axum::body::Bytes;
+use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::{Extension, Router};
 use sutazai_core::domain::Permission;
+use tower::util::option_layer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -14,7 +15,6 @@ use crate::error::ApiError;
 use crate::middleware::{browser, compress, layers, openai, permit, rate_limit, timeout};
 #[cfg(feature = "docs")]
 use crate::pages;
-use crate::routes::document::show::Document;
 use crate::routes::{
     admin, agents, auth, conversations, document, events, gateway, health, metrics as figures, models,
     schedules, system, tasks,
@@ -25,7 +25,7 @@ pub(crate) const MAX_BODY: usize = 10 * 1_000 * 1_000;
 
 /// All of the API. It can be nested under any prefix: it holds no absolute link.
 pub fn router(app: App) -> Router {
-    let open = timed(&app, health().merge(limited_by_address(&app, about_users(sign_in()))));
+    let open = timed(&app, limited_by_address(&app, about_users(sign_in())));
     let quick = about_users(me())
         .merge(permitted(Permission::ManageAccount, about_users(account().merge(password(&app)))))
         .merge(permitted(Permission::Administer, about_users(users()).merge(operation())))
@@ -39,31 +39,30 @@ pub fn router(app: App) -> Router {
     let streams = signed_in_or_ticket(&app, permitted(Permission::ReadTasks, streams()));
     let gateway = by_protocol(self::signed_in(&app, permitted(Permission::UseModels, gateway())));
     let bare = OpenApiRouter::new().routes(routes!(document::show::handle));
-    let (router, document) = OpenApiRouter::with_openapi(api::frame())
-        .merge(enveloped(open.merge(signed_in).merge(streams)))
-        .merge(gateway)
-        .merge(bare)
-        .split_for_parts();
+    let routes = enveloped(open.merge(signed_in).merge(streams)).merge(gateway).merge(bare);
     #[cfg(feature = "docs")]
-    let router = router.merge(pages::swagger_ui::router()).merge(pages::redoc::router());
-    router
-        .fallback(|| async { ApiError::of_status(axum::http::StatusCode::NOT_FOUND) })
-        .layer((
-            from_fn_with_state(app.clone(), layers::outermost),
-            browser::cross_origin(&app.protection().cors_origins),
-            compress::layer(),
-            from_fn_with_state(app.clone(), layers::answered),
-            DefaultBodyLimit::max(MAX_BODY),
-            Extension(Document(Bytes::from(document.to_json().unwrap_or_default()))),
-        ))
-        .with_state(app)
+    let routes = routes.merge(pages::swagger_ui::router().merge(pages::redoc::router()).into());
+    let cross_origin = option_layer(browser::cross_origin(&app.protection().cors_origins));
+    let routes = routes.fallback(|| async { ApiError::of_status(StatusCode::NOT_FOUND) }).layer((
+        from_fn_with_state(app.clone(), layers::outermost),
+        cross_origin.clone(),
+        compress::layer(),
+        from_fn_with_state(app.clone(), layers::answered),
+        DefaultBodyLimit::max(MAX_BODY),
+    ));
+    let probes = probes(&app).route_layer((from_fn_with_state(app.clone(), layers::probed), cross_origin));
+    let (router, document) =
+        OpenApiRouter::with_openapi(api::frame()).merge(probes).merge(routes).split_for_parts();
+    router.with_state(app.described(document.to_json().unwrap_or_default()))
 }
 
-fn health() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(health::show::handle))
-        .routes(routes!(health::ready::handle))
-        .routes(routes!(figures::show::handle))
+/// What balancers and Prometheus ask for every few seconds.
+fn probes(app: &App) -> OpenApiRouter<App> {
+    let figures = OpenApiRouter::new().routes(routes!(figures::show::handle)).route_layer(compress::layer());
+    let ready = OpenApiRouter::new().routes(routes!(health::ready::handle));
+    // It waits for nothing, so there is nothing to limit.
+    let alive = OpenApiRouter::new().routes(routes!(health::show::handle));
+    enveloped(alive.merge(timed(app, ready.merge(figures))))
 }
 
 fn sign_in() -> OpenApiRouter<App> {

@@ -149,9 +149,15 @@ impl<'t, R: Rows> Changes<'t, R> {
         }
         self.seen.insert(id);
         self.added.push(id);
-        self.records.insert(id, Record::new(task));
-        self.queue = true;
+        self.records.insert(id, Record::new(task.as_added()));
         self.status_event(id, at, None);
+        if task.status == TaskStatus::Processing {
+            let at = task.updated_at;
+            self.change(id, at, |added| *added = task);
+            self.status_event(id, at, None);
+        } else {
+            self.queue = true;
+        }
         Ok(id)
     }
 

@@ -43,6 +43,13 @@ async fn one_trace_id_from_the_request_to_the_agent() {
     }
     let mut server = Server::start(&place, &settings);
     let above = format!("00-{TRACE}-00f067aa0ba902b7-01");
+    let probes = "0af7651916cd43dd8448eb211c80319c";
+    for path in ["/health", "/health/ready", "/metrics"] {
+        let probe = Client::new()
+            .get(server.url(path))
+            .header("traceparent", format!("00-{probes}-b7ad6b7169203331-01"));
+        assert_eq!(probe.send().await.unwrap().headers()["x-request-id"], probes);
+    }
     let (ada, traced) = analyse(&server, "ada", ("traceparent", &above)).await;
     let (eve, named_by_caller) = analyse(&server, "eve", ("x-request-id", "order-17")).await;
     assert_eq!((traced.as_str(), named_by_caller.as_str()), (TRACE, "order-17"));
@@ -73,6 +80,7 @@ async fn one_trace_id_from_the_request_to_the_agent() {
         );
     }
 
+    assert!(!log.contains(probes) && collector.trace(probes).is_empty(), "a probe has left a trace");
     let spans = collector.trace(TRACE);
     let request = named(&spans, "POST /api/v1/agents/hardware-optimizer/analyze");
     assert_eq!(named(&spans, "publish").parent, request.id);
@@ -88,23 +96,20 @@ async fn one_trace_id_from_the_request_to_the_agent() {
 async fn the_ids_are_there_whatever_the_level() {
     let place = Place::new();
     let mut settings = place.settings();
-    for (name, value) in [
-        ("LOG_FORMAT", "json"),
-        ("LOG_LEVEL", "warn,sutazai::cli=info"),
-        ("MODEL_BACKENDS", "openai=http://127.0.0.1:9/v1"),
-    ] {
+    for (name, value) in
+        [("LOG_FORMAT", "json"), ("LOG_LEVEL", "warn,sutazai::cli=info,sutazai_core::identity=info")]
+    {
         settings.push((name.into(), value.into()));
     }
     let mut server = Server::start(&place, &settings);
-    let answer = Client::new().get(server.url("/health/ready")).send().await.unwrap();
+    let nobody = json!({ "login": "nobody", "password": "a wrong password" });
+    let login = Client::new().post(server.url("/api/v1/auth/login")).json(&nobody);
+    let answer = login.send().await.unwrap();
     let answer: Value = answer.json().await.unwrap();
     server.signal("TERM");
     assert_eq!(server.ended_within(Duration::from_secs(15)), Some(0));
     let trace = answer["metadata"]["trace_id"].as_str().unwrap();
     let log = server.log();
     assert!(!log.contains("answered"), "{log}");
-    assert!(
-        log.lines().any(|line| line.contains(trace) && line.contains("no model can be reached")),
-        "{log}"
-    );
+    assert!(log.lines().any(|line| line.contains(trace) && line.contains("a sign-in was refused")), "{log}");
 }

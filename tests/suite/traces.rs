@@ -1,6 +1,7 @@
 //! One trace from the request through the queue to the agent and the model, as a collector sees it.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::Router;
@@ -87,7 +88,7 @@ impl Refusing {
 
 /// Where the server is, and its engine.
 async fn server(telemetry: &Telemetry, database: &str, models: &str) -> (String, Engine) {
-    let backends = connect_all(models, None).unwrap();
+    let backends = connect_all(models, None, Duration::from_secs(30)).unwrap();
     let engine = Engine::builder()
         .task_store(sutazai::store::open(database).await.unwrap().tasks)
         .model(Arc::new(ModelManager::new(backends, "", Arc::new(SystemClock))))

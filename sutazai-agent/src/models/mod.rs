@@ -25,6 +25,7 @@ mod specification;
 mod wire;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sutazai_core::Result;
 use sutazai_core::ports::ModelBackend;
@@ -40,19 +41,20 @@ pub use ollama::OllamaModelBackend;
 pub use openai::OpenAiModelBackend;
 
 /// Opens the backend of one `name=address` entry of `MODEL_BACKENDS`: `ollama=http://127.0.0.1:11434`,
-/// `openai=http://127.0.0.1:8080/v1` or `llama-cpp=/models/small.gguf`. The key is for `openai` servers. A GGUF file
-/// is loaded here, which takes its time: call it off the async threads. No server is asked anything yet.
+/// `openai=http://127.0.0.1:8080/v1` or `llama-cpp=/models/small.gguf`. The key is for `openai` servers; any server that
+/// keeps silent for `idle` is taken for stuck. A GGUF file is loaded here, which takes its time: call it off the async
+/// threads. No server is asked anything yet.
 ///
 /// # Errors
 /// `InvalidInput` naming `MODEL_BACKENDS` and what was expected; `Unsupported` naming the feature that this build
 /// lacks.
-pub fn connect(entry: &str, openai_api_key: Option<&str>) -> Result<Arc<dyn ModelBackend>> {
+pub fn connect(entry: &str, openai_api_key: Option<&str>, idle: Duration) -> Result<Arc<dyn ModelBackend>> {
     let (technology, address) = specification::split(entry)?;
     match technology {
         #[cfg(feature = "ollama")]
-        "ollama" => Ok(Arc::new(OllamaModelBackend::new(address)?)),
+        "ollama" => Ok(Arc::new(OllamaModelBackend::new(address)?.with_idle_timeout(idle))),
         #[cfg(feature = "openai")]
-        "openai" => Ok(Arc::new(OpenAiModelBackend::new(address, openai_api_key)?)),
+        "openai" => Ok(Arc::new(OpenAiModelBackend::new(address, openai_api_key)?.with_idle_timeout(idle))),
         #[cfg(feature = "llama-cpp")]
         "llama-cpp" => Ok(Arc::new(LlamaCppModelBackend::open(address)?)),
         other => Err(specification::unknown(other)),
@@ -63,6 +65,10 @@ pub fn connect(entry: &str, openai_api_key: Option<&str>) -> Result<Arc<dyn Mode
 ///
 /// # Errors
 /// Those of [`connect`]; an empty list is `InvalidInput`.
-pub fn connect_all(entries: &str, openai_api_key: Option<&str>) -> Result<Vec<Arc<dyn ModelBackend>>> {
-    specification::entries(entries)?.into_iter().map(|entry| connect(entry, openai_api_key)).collect()
+pub fn connect_all(
+    entries: &str,
+    openai_api_key: Option<&str>,
+    idle: Duration,
+) -> Result<Vec<Arc<dyn ModelBackend>>> {
+    specification::entries(entries)?.into_iter().map(|entry| connect(entry, openai_api_key, idle)).collect()
 }

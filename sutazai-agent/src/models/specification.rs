@@ -58,15 +58,19 @@ fn invalid(got: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::super::{connect, connect_all};
     use super::*;
+
+    const IDLE: Duration = Duration::from_secs(1);
 
     #[test]
     fn what_cannot_be_understood_says_what_was_expected() {
         for bad in
             ["", " , ", "ollama", "ollama=", "=http://127.0.0.1", "gopher=there", "http://127.0.0.1:11434"]
         {
-            let e = connect_all(bad, None).unwrap_err();
+            let e = connect_all(bad, None, IDLE).unwrap_err();
             assert_eq!((e.kind(), e.field()), (ErrorKind::InvalidInput, Some("MODEL_BACKENDS")), "{bad}");
             assert!(e.message().contains("ollama=http://127.0.0.1:11434"), "{e}");
         }
@@ -76,11 +80,12 @@ mod tests {
     #[cfg(all(feature = "ollama", feature = "openai"))]
     fn the_list_keeps_its_order() {
         let list = "openai=http://127.0.0.1:1/v1, ollama=http://127.0.0.1:2,";
-        let names: Vec<_> = connect_all(list, None).unwrap().iter().map(|b| b.name().to_owned()).collect();
+        let names: Vec<_> =
+            connect_all(list, None, IDLE).unwrap().iter().map(|b| b.name().to_owned()).collect();
         assert_eq!(names, ["openai", "ollama"]);
         for bad in ["not a url", "ftp://there", "http://user:secret@there"] {
             for technology in ["ollama", "openai"] {
-                let e = connect(&format!("{technology}={bad}"), None).unwrap_err();
+                let e = connect(&format!("{technology}={bad}"), None, IDLE).unwrap_err();
                 assert_eq!(e.field(), Some("MODEL_BACKENDS"), "{bad}");
                 assert!(!e.to_string().contains("secret"), "{e}");
             }
@@ -90,7 +95,7 @@ mod tests {
     #[test]
     #[cfg(not(feature = "llama-cpp"))]
     fn a_missing_feature_is_named() {
-        let e = connect("llama-cpp=/models/small.gguf", None).unwrap_err();
+        let e = connect("llama-cpp=/models/small.gguf", None, IDLE).unwrap_err();
         assert_eq!((e.kind(), e.field()), (ErrorKind::Unsupported, Some("MODEL_BACKENDS")));
         assert!(e.message().contains("feature `llama-cpp`"), "{e}");
     }

@@ -221,6 +221,30 @@ impl Task {
         }
     }
 
+    /// Makes it run: an attempt more, held by this worker until then.
+    pub fn claim(&mut self, worker: WorkerId, lease_until: DateTime<Utc>, now: DateTime<Utc>) {
+        self.status = TaskStatus::Processing;
+        self.attempt += 1;
+        self.worker = Some(worker);
+        self.lease_until = Some(lease_until);
+        self.started_at = Some(now);
+        self.updated_at = now;
+    }
+
+    /// The task as it was added, before its first attempt.
+    #[must_use]
+    pub fn as_added(&self) -> Self {
+        Self {
+            status: TaskStatus::Pending,
+            attempt: 0,
+            worker: None,
+            lease_until: None,
+            started_at: None,
+            updated_at: self.created_at,
+            ..self.clone()
+        }
+    }
+
     /// Where it stands among the due tasks of its owner, the least first.
     pub fn rank(&self) -> (DateTime<Utc>, DateTime<Utc>, TaskId) {
         rank(self.priority, self.run_at, self.id)

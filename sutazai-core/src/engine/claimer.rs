@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc};
 
 use super::api::Shared;
 use super::running::Stop;
@@ -66,6 +66,7 @@ pub(super) async fn run(shared: Arc<Shared>, outcomes: mpsc::Sender<Finish>) {
     let slots = shared.slots.clone();
     let (room, limited) = (shared.room.clone(), shared.parts.limits.are_set());
     let clock = shared.parts.clock.clone();
+    let mut handed = shared.hand_over.open();
     let mut claimer = Claimer::new(shared, outcomes);
     let mut claiming: Option<Claiming> = None;
     loop {
@@ -75,6 +76,7 @@ pub(super) async fn run(shared: Arc<Shared>, outcomes: mpsc::Sender<Finish>) {
         if claimer.more && claiming.is_none() && claimer.wants() > 0 {
             claiming = Some(claimer.claim());
         }
+        claimer.tell_idle(claiming.is_none());
         let needs_slot =
             !claimer.waiting.is_empty() || (claimer.more && claiming.is_none() && !claimer.failed);
         let pause = if claiming.is_none() { claimer.pause().await } else { POLL };
@@ -87,6 +89,7 @@ pub(super) async fn run(shared: Arc<Shared>, outcomes: mpsc::Sender<Finish>) {
             }
             // `begin` takes the slot, or `wants` counts it: nothing else takes slots before the engine closes.
             slot = slots.acquire(), if needs_slot => drop(slot),
+            Some((claim, slot)) = handed.recv() => claimer.begin_in(slot, claim),
             () = until_queue(&mut wake_ups) => claimer.more = true,
             // What has ended may have left room within the limits.
             () = room.notified(), if limited => claimer.more = true,
@@ -101,6 +104,10 @@ pub(super) async fn run(shared: Arc<Shared>, outcomes: mpsc::Sender<Finish>) {
     if let Some(claiming) = claiming {
         // Cutting a claim off in the middle could leave tasks claimed that nobody knows of.
         claimer.take(claiming.await);
+    }
+    handed.close();
+    while let Ok((claim, _slot)) = handed.try_recv() {
+        claimer.keep(claim);
     }
     claimer.hand_back().await;
 }
@@ -162,12 +169,28 @@ impl Claimer {
             let Ok(slot) = self.shared.slots.clone().try_acquire_owned() else { return };
             let Some((claim, stop)) = self.waiting.pop_front() else { return };
             self.begun += 1;
-            let (shared, outcomes) = (self.shared.clone(), self.outcomes.clone());
-            self.shared.tracker.spawn(async move {
-                worker::run(shared, outcomes, claim, stop).await;
-                drop(slot);
-            });
+            self.run(slot, claim, stop);
         }
+    }
+
+    /// Starts what was handed over.
+    fn begin_in(&self, slot: OwnedSemaphorePermit, claim: Claim) {
+        let stop = self.shared.running.add(&claim);
+        self.run(slot, claim, stop);
+    }
+
+    fn run(&self, slot: OwnedSemaphorePermit, claim: Claim, stop: Stop) {
+        let (shared, outcomes) = (self.shared.clone(), self.outcomes.clone());
+        self.shared.tracker.spawn(async move {
+            worker::run(shared, outcomes, claim, stop).await;
+            drop(slot);
+        });
+    }
+
+    /// Tells those who submit whether anything is known to wait for a slot.
+    fn tell_idle(&self, claims_nothing: bool) {
+        let nothing_waits = claims_nothing && !self.more && !self.failed && self.waiting.is_empty();
+        self.shared.hand_over.set_idle(nothing_waits);
     }
 
     /// Takes back what dead workers held when half a lease has passed since the last time.
@@ -237,16 +260,18 @@ impl Claimer {
                 self.full = claims.len() >= self.asked_for;
                 self.more |= self.full;
                 self.after = claims.last().map_or(self.after, |claim| claim.task.owner);
-                for claim in claims {
-                    let stop = self.shared.running.add(&claim);
-                    self.waiting.push_back((claim, stop));
-                }
+                claims.into_iter().for_each(|claim| self.keep(claim));
             }
             Err(e) => {
                 tracing::warn!(error = %e, "tasks could not be claimed; trying again");
                 self.failed = true;
             }
         }
+    }
+
+    fn keep(&mut self, claim: Claim) {
+        let stop = self.shared.running.add(&claim);
+        self.waiting.push_back((claim, stop));
     }
 
     /// How long to wait when nothing happens: until something is due, but no longer than the poll.

@@ -35,7 +35,7 @@ pub struct ModelGateConfig {
     pub queue: usize,
     /// Interactive requests that one user, with all keys, may have under way at once, waiting ones included.
     pub per_user: usize,
-    /// Interactive requests that may begin in a minute with one API key, or by one user without.
+    /// Interactive requests that one user, with all keys, may begin in a minute; a key may have a lower limit of its own.
     pub per_minute: u32,
     /// How long a request may take that says nothing of it, its time in line included.
     pub timeout: Duration,

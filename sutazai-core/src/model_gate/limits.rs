@@ -1,7 +1,7 @@
 //! What one caller may ask of the model: so many requests at once, so many a minute.
 //!
-//! Places in line are shared out by user, so that nobody gets more of them by having many keys; how often a program asks
-//! is counted by its API key, so that one that asks too often leaves the user's others alone.
+//! Both are counted by user, so that nobody gets more by having many API keys. A key with a limit of its own is held to that
+//! besides: the program that bears it leaves something to the user's others.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -19,9 +19,8 @@ const KNOWN: usize = 10_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Holder {
     user: UserId,
-    key: Option<ApiKeyId>,
-    /// Of the key's own, a minute.
-    limit: Option<NonZeroU32>,
+    /// An API key with a limit a minute of its own.
+    key: Option<(ApiKeyId, NonZeroU32)>,
 }
 
 impl Holder {
@@ -29,9 +28,9 @@ impl Holder {
     pub(super) fn of(caller: &Caller) -> Option<Self> {
         match caller {
             Caller::System => None,
-            Caller::User { id, .. } => Some(Self { user: *id, key: None, limit: None }),
+            Caller::User { id, .. } => Some(Self { user: *id, key: None }),
             Caller::Key { id, user, requests_per_minute, .. } => {
-                Some(Self { user: *user, key: Some(*id), limit: *requests_per_minute })
+                Some(Self { user: *user, key: requests_per_minute.map(|limit| (*id, limit)) })
             }
         }
     }
@@ -44,7 +43,13 @@ pub(super) struct Limits {
     at_once: usize,
     per_minute: u32,
     under_way: HashMap<UserId, usize>,
-    asked: HashMap<(UserId, Option<ApiKeyId>), Bucket>,
+    asked: HashMap<Asker, Bucket>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Asker {
+    User(UserId),
+    Key(ApiKeyId),
 }
 
 #[derive(Debug)]
@@ -73,18 +78,25 @@ impl Limits {
         if self.asked.len() >= KNOWN {
             self.asked.retain(|_, bucket| minutes(bucket.at) < 1.0);
         }
-        let most = holder.limit.map_or(self.per_minute, |limit| limit.get().min(self.per_minute));
-        let per_minute = f64::from(most);
-        let whole = || Bucket { left: per_minute, at: now };
-        let bucket = self.asked.entry((holder.user, holder.key)).or_insert_with(whole);
-        bucket.left = (bucket.left + minutes(bucket.at) * per_minute).min(per_minute);
-        bucket.at = now;
-        if bucket.left < 1.0 {
-            let after = Duration::from_secs_f64((1.0 - bucket.left) / per_minute * 60.0);
-            let who = if holder.key.is_some() { "with this API key" } else { "by this user" };
-            return Err(limited(format!("the model may be asked {most} times a minute {who}"), after));
+        let own = holder.key.map(|(id, limit)| (Asker::Key(id), limit.get().min(self.per_minute)));
+        let askers = [own, Some((Asker::User(holder.user), self.per_minute))].into_iter().flatten();
+        for (asker, most) in askers.clone() {
+            let per_minute = f64::from(most);
+            let bucket = self.asked.entry(asker).or_insert(Bucket { left: per_minute, at: now });
+            bucket.left = (bucket.left + minutes(bucket.at) * per_minute).min(per_minute);
+            bucket.at = now;
+            if bucket.left < 1.0 {
+                let after = Duration::from_secs_f64((1.0 - bucket.left) / per_minute * 60.0);
+                let who = match asker {
+                    Asker::Key(_) => "with this API key",
+                    Asker::User(_) => "by this user",
+                };
+                return Err(limited(format!("the model may be asked {most} times a minute {who}"), after));
+            }
         }
-        bucket.left -= 1.0;
+        for (asker, _) in askers {
+            self.asked.entry(asker).and_modify(|bucket| bucket.left -= 1.0);
+        }
         *self.under_way.entry(holder.user).or_default() += 1;
         Ok(())
     }
@@ -111,11 +123,11 @@ mod tests {
     }
 
     fn user() -> Holder {
-        Holder { user: UserId::new(), key: None, limit: None }
+        Holder { user: UserId::new(), key: None }
     }
 
     fn key_of(user: Holder, limit: u32) -> Holder {
-        Holder { key: Some(ApiKeyId::new()), limit: NonZeroU32::new(limit), ..user }
+        Holder { key: NonZeroU32::new(limit).map(|limit| (ApiKeyId::new(), limit)), ..user }
     }
 
     #[test]
@@ -153,16 +165,23 @@ mod tests {
     }
 
     #[test]
-    fn each_key_by_itself_and_by_its_own_limit_where_that_is_lower() {
+    fn all_keys_of_a_user_together_and_each_by_its_own_limit_where_that_is_lower() {
         let mut limits = Limits::new(100, 6);
         let ada = user();
-        for (holder, most) in [(ada, 6), (key_of(ada, 0), 6), (key_of(ada, 2), 2), (key_of(ada, 60), 6)] {
-            for _ in 0..most {
-                limits.begin(holder, at(0)).unwrap();
-            }
+        let (plain, slow, generous) = (key_of(ada, 0), key_of(ada, 2), key_of(ada, 60));
+        for holder in [slow, slow, plain] {
+            limits.begin(holder, at(0)).unwrap();
+        }
+        let e = limits.begin(slow, at(0)).unwrap_err();
+        assert_eq!(e.retry_after(), Some(Duration::from_secs(30)));
+        assert!(e.to_string().contains("2 times a minute with this API key"), "{e}");
+        for holder in [ada, key_of(ada, 0), generous] {
+            limits.begin(holder, at(0)).unwrap();
+        }
+        for holder in [ada, plain, generous, key_of(ada, 5)] {
             let e = limits.begin(holder, at(0)).unwrap_err();
-            assert_eq!(e.retry_after(), Some(Duration::from_secs(60 / most)));
-            assert!(e.to_string().contains(&format!("{most} times a minute")), "{e}");
+            assert_eq!(e.retry_after(), Some(Duration::from_secs(10)));
+            assert!(e.to_string().contains("6 times a minute by this user"), "{e}");
         }
     }
 

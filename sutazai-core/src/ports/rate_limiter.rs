@@ -29,7 +29,7 @@ impl Quota {
     /// What of it this key has: a limit of its own counts where it is lower.
     pub fn of(self, key: &RateKey) -> Self {
         match key {
-            RateKey::Key { limit: Some(limit), .. } => Self { limit: self.limit.min(limit.get()), ..self },
+            RateKey::Key { limit, .. } => Self { limit: self.limit.min(limit.get()), ..self },
             _ => self,
         }
     }
@@ -42,27 +42,28 @@ pub enum RateKey {
     Address(IpAddr),
     /// Those from one address, or from one network, with tokens and keys that nobody was given.
     Guesses(IpAddr),
-    /// Those of one user, by whatever session.
+    /// Those of one user, by whatever session or API key.
     User(UserId),
-    /// Those with one API key.
+    /// Those with one API key that has a limit of its own.
     Key {
         /// Which.
         id: ApiKeyId,
         /// How many there may be in a window, where the quota allows more. Always the same for one key.
-        limit: Option<NonZeroU32>,
+        limit: NonZeroU32,
     },
 }
 
 impl RateKey {
-    /// Whose requests those of this caller are counted with; the system is not counted.
-    pub fn of(caller: &Caller) -> Option<Self> {
-        match caller {
-            Caller::System => None,
-            Caller::User { id, .. } => Some(Self::User(*id)),
-            Caller::Key { id, requests_per_minute, .. } => {
-                Some(Self::Key { id: *id, limit: *requests_per_minute })
+    /// Whose requests those of this caller are counted with: an API key's where it has a limit of its own, and those of
+    /// its user, who gets no more by having many keys. The system is not counted.
+    pub fn of(caller: &Caller) -> impl Iterator<Item = Self> + use<> {
+        let own = match caller {
+            Caller::Key { id, requests_per_minute: Some(limit), .. } => {
+                Some(Self::Key { id: *id, limit: *limit })
             }
-        }
+            _ => None,
+        };
+        own.into_iter().chain(caller.owner().map(Self::User))
     }
 }
 

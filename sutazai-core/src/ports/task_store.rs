@@ -62,6 +62,7 @@ pub fn count_entered(agent: &str, status: TaskStatus) {
 ///
 /// # Contract
 /// - An enqueued task is pending, can be read back whole, and has one event: `pending`, sequence 1.
+/// - A task that is enqueued as claimed ([`Task::claim`], attempt 1) is held under that claim when it is added, and has a second event: `processing`.
 /// - Enqueueing the same idempotency key of the same owner again gives the first task and adds nothing; the same key of another owner is another task.
 /// - While a task with a unique key is pending or processing, enqueueing the same key for the same owner and agent gives that task and adds nothing, however many ask at once; once it has ended, the key is free. `retry` of a failed task whose key another task has by now is `Conflict`.
 /// - A batch is enqueued whole or not at all.
@@ -77,7 +78,7 @@ pub fn count_entered(agent: &str, status: TaskStatus) {
 /// - `cancel` ends a pending task at once (and its children), marks a running one, leaves an ended one as it is and says `Conflict`.
 /// - `retry` makes a failed task pending with no failures counted; any other status is `Conflict`.
 /// - `delete` removes an ended task with its events, and its children have no parent any more; one that has not ended is `Conflict`; an unknown one `NotFound`.
-/// - `prune` removes tasks that ended before the given times, with their events, page by page in the order of their keys; none that has not ended, and none that another waits for which has not. `feed_begin` then stands after the last event that was removed.
+/// - `prune` removes tasks that ended before the given times, with their events, page by page in the order of their keys; none that has not ended, and none that another waits for which has not. `feed_begin` then stands at the last event that was removed.
 /// - Event sequences are 1, 2, 3 ... without gaps within a task, whoever appends; `append` under a spent claim is `Conflict` and adds nothing.
 /// - The feed holds every event once, of one owner or of all: an event whose write began after another was acknowledged stands after it, and those written at the same time stand in either order. Who reads on after the last position that was given, or after `feed_end`, misses none and gets none twice, however many write; an event may come into the feed a moment later than into its task.
 /// - `list` is newest first, filters by every field of the query, and pages without losing or doubling a task while others are added.
@@ -152,7 +153,7 @@ pub trait TaskStore: Debug + Send + Sync + 'static {
     /// Where the feed ends now: no event was given at a later position, and those that come will be.
     async fn feed_end(&self) -> Result<EventPosition>;
 
-    /// Where the feed begins to be whole: earlier events may have been removed by [`prune`](Self::prune). The default
+    /// After which position the feed is whole: up to it events may have been removed by [`prune`](Self::prune). The default
     /// position when none was.
     async fn feed_begin(&self) -> Result<EventPosition>;
 

@@ -17,8 +17,8 @@ use std::future::Future;
 use std::sync::Arc;
 
 pub use claims::{
-    a_task_is_claimed_by_one_worker, claims_come_in_order, expire_takes_back_what_ran_out,
-    renew_prolongs_a_held_lease,
+    a_task_is_claimed_by_one_worker, a_task_may_be_added_as_claimed, claims_come_in_order,
+    expire_takes_back_what_ran_out, renew_prolongs_a_held_lease,
 };
 pub use feed::the_feed_holds_every_event_once;
 pub use outcomes::{finish_is_fenced, outcomes_end_or_requeue_the_task};
@@ -44,6 +44,7 @@ where
     Fut: Future<Output = Arc<dyn TaskStore>>,
 {
     an_enqueued_task_is_pending(make().await).await;
+    a_task_may_be_added_as_claimed(make().await).await;
     an_idempotency_key_names_one_task(make().await).await;
     a_unique_key_names_one_standing_task(make().await).await;
     a_batch_is_enqueued_whole_or_not_at_all(make().await).await;

@@ -13,6 +13,7 @@ use sutazai_core::domain::{
 use sutazai_core::memory::MemoryTaskStore;
 use sutazai_core::ports::{ClaimRequest, LeaseState, TaskStore, WakeUp};
 use sutazai_core::{Error, Result};
+use tokio::sync::Mutex;
 
 /// The memory store behind a line that fails as often as it is told to, and that cannot bear the result `"poison"`.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub(crate) struct FaultyTaskStore {
     pub(crate) feed_readings: AtomicU32,
     /// So many appends are done, and their answers lost.
     pub(crate) lost_answers: AtomicU32,
+    /// While this is held, nothing is added.
+    pub(crate) adding: Mutex<()>,
 }
 
 impl FaultyTaskStore {
@@ -31,6 +34,7 @@ impl FaultyTaskStore {
             faults: AtomicU32::new(faults),
             feed_readings: AtomicU32::new(0),
             lost_answers: AtomicU32::new(0),
+            adding: Mutex::new(()),
         })
     }
 
@@ -80,6 +84,7 @@ impl TaskStore for FaultyTaskStore {
         self.store.next_due(agents).await
     }
     async fn enqueue(&self, tasks: Vec<Task>) -> Result<Vec<Task>> {
+        let _adding = self.adding.lock().await;
         self.store.enqueue(tasks).await
     }
     async fn get(&self, id: TaskId) -> Result<Option<Task>> {

@@ -6,6 +6,7 @@
 mod actor;
 mod faulty_task_store;
 mod feed;
+mod hand_over;
 mod limits;
 mod remembered;
 mod requests;

@@ -22,9 +22,12 @@ const NOTHING: HeaderValue = HeaderValue::from_static("default-src 'none'; frame
 /// Two years, as the lists of browsers ask for; names below ours are their owners' business.
 const TWO_YEARS: HeaderValue = HeaderValue::from_static("max-age=63072000");
 
-/// Lets pages of these origins call; without origins it says nothing, and browsers let nobody. There are no cookies, so
-/// nothing is sent in a user's name that the page does not have itself.
-pub(crate) fn cross_origin(origins: &CorsOrigins) -> CorsLayer {
+/// Lets pages of these origins call; without origins there is nothing to say, and browsers let nobody. There are no
+/// cookies, so nothing is sent in a user's name that the page does not have itself.
+pub(crate) fn cross_origin(origins: &CorsOrigins) -> Option<CorsLayer> {
+    if origins.0.is_empty() {
+        return None;
+    }
     let name = HeaderName::from_static;
     let layer = CorsLayer::new()
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
@@ -47,11 +50,10 @@ pub(crate) fn cross_origin(origins: &CorsOrigins) -> CorsLayer {
             name("x-request-id"),
         ])
         .max_age(PREFLIGHT_AGE);
-    if origins.all() {
-        layer.allow_origin(AllowOrigin::any())
-    } else {
-        layer.allow_origin(AllowOrigin::list(origins.0.clone()))
-    }
+    Some(layer.allow_origin(match origins.all() {
+        true => AllowOrigin::any(),
+        false => AllowOrigin::list(origins.0.clone()),
+    }))
 }
 
 /// Adds the security headers that an answer does not have yet.

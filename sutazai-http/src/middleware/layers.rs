@@ -8,13 +8,19 @@ use axum::response::Response;
 use super::{authenticate, browser, envelope, rate_limit, slow_body, trace};
 use crate::app::App;
 
-/// Around everything: the trace, and the headers for browsers.
+/// Around everything but probes: the trace, and the headers for browsers.
 pub(crate) async fn outermost(State(app): State<App>, request: Request, next: Next) -> Response {
     let inner = |request| browser::secure(request, |request| next.run(request));
     trace::follow(&app, request, inner).await
 }
 
-/// Around all routes: the envelope, and the time that a body has.
+/// Around probes, all of it: what is asked for every few seconds, by whoever reaches the server, is to cost little.
+pub(crate) async fn probed(State(app): State<App>, request: Request, next: Next) -> Response {
+    let enveloped = |request| envelope::wrap(&app, request, |request| next.run(request));
+    trace::pass(request, |request| browser::secure(request, enveloped)).await
+}
+
+/// Around all other routes: the envelope, and the time that a body has.
 pub(crate) async fn answered(State(app): State<App>, request: Request, next: Next) -> Response {
     envelope::wrap(&app, request, |request| slow_body::limit(&app, request, next)).await
 }

@@ -28,19 +28,19 @@ pub(crate) async fn sign_in(State(app): State<App>, request: Request, next: Next
     match &protection.rate_limits {
         Some(limits) => {
             let key = RateKey::Address(protection.trusted_proxies.counted(&request));
-            count(&*limits.sign_in, "sign-in", &key, next.run(request)).await
+            count(&*limits.sign_in, "sign-in", [key], next.run(request)).await
         }
         None => next.run(request).await,
     }
 }
 
-/// For routes whose caller is known: by API key, or by user whatever the session. Where there are no users nobody is
-/// counted.
+/// For routes whose caller is known: by user, whatever the session or API key, and by the key where it has a limit of its
+/// own. Where there are no users nobody is counted.
 pub(super) async fn calls(app: &App, request: Request, next: Next) -> Response {
-    let key = request.extensions().get::<Caller>().and_then(RateKey::of);
-    match (&app.protection().rate_limits, key) {
-        (Some(limits), Some(key)) => count(&*limits.calls, "calls", &key, next.run(request)).await,
-        _ => next.run(request).await,
+    let keys = request.extensions().get::<Caller>().map(RateKey::of).into_iter().flatten();
+    match &app.protection().rate_limits {
+        Some(limits) => count(&*limits.calls, "calls", keys, next.run(request)).await,
+        None => next.run(request).await,
     }
 }
 
@@ -84,18 +84,29 @@ impl<'a> Guesses<'a> {
     }
 }
 
+/// Counts a request for each of these keys, up to the first that has none left. The answer tells of the one that has the
+/// fewest.
 async fn count(
     limiter: &dyn RateLimiter,
     policy: &str,
-    key: &RateKey,
+    keys: impl IntoIterator<Item = RateKey>,
     answer: impl Future<Output = Response>,
 ) -> Response {
-    let quota = limiter.quota().of(key);
-    match take(limiter, policy, key).await {
-        Some(Allowance::Granted { remaining, whole_after }) => {
-            told(answer.await, policy, quota, remaining, whole_after)
+    let mut fewest = None;
+    for key in keys {
+        let quota = limiter.quota().of(&key);
+        match take(limiter, policy, &key).await {
+            Some(Allowance::Refused { retry_after }) => return refusal(policy, quota, retry_after),
+            Some(Allowance::Granted { remaining, whole_after })
+                if fewest.is_none_or(|(_, fewest, _)| remaining < fewest) =>
+            {
+                fewest = Some((quota, remaining, whole_after));
+            }
+            Some(Allowance::Granted { .. }) | None => {}
         }
-        Some(Allowance::Refused { retry_after }) => refusal(policy, quota, retry_after),
+    }
+    match fewest {
+        Some((quota, remaining, whole_after)) => told(answer.await, policy, quota, remaining, whole_after),
         None => answer.await,
     }
 }

@@ -1,4 +1,5 @@
-//! Puts each request into a trace, and a line into the log when it is answered.
+//! Puts each request into a trace, and a line into the log when it is answered. Probes have neither: they come every few
+//! seconds, and what they find is in the answer and in the figures. One that fails has its line.
 
 use std::fmt;
 use std::time::Instant;
@@ -21,56 +22,91 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 #[derive(Debug, Clone)]
 pub(crate) struct TraceId(pub(crate) String);
 
-/// Continues the trace of `traceparent`, or begins one that `x-request-id` names, or one of our own; the answer carries
-/// the request's own id back, or that of the trace.
+/// Continues the trace of the request, or begins one.
 pub(super) async fn follow<F>(app: &App, mut request: Request, inner: impl FnOnce(Request) -> F) -> Response
 where
     F: Future<Output = Response>,
 {
-    let headers = request.headers();
-    let named = text(headers, &REQUEST_ID).and_then(TraceContext::of_request);
-    let continued = text(headers, &TRACEPARENT).and_then(TraceContext::from_traceparent);
-    let request_id = named.as_ref().map(TraceContext::id);
-    let place = continued.or(named).unwrap_or_else(TraceContext::generate);
-    let trace_id = place.id();
-    request.extensions_mut().insert(TraceId(trace_id.clone()));
-    // The template, never the path as sent: paths and queries may hold what does not belong in a log.
-    let matched = request.extensions().get::<MatchedPath>().cloned();
-    let route = matched.as_ref().map(MatchedPath::as_str);
-    let method = request.method().clone();
-    let scheme = app.protection().trusted_proxies.scheme(&request);
-    let span = span(&request, scheme, &trace_id, request_id.as_deref(), route);
+    let (asked, place) = Asked::of(&mut request);
+    let span = span(&request, app.protection().trusted_proxies.scheme(&request), &asked);
     let tracer = app.engine().tracer();
-    let begun = Instant::now();
     let mut response = trace::run(tracer, span.clone(), place, inner(request)).await;
-    let (status, took) = (response.status(), begun.elapsed());
-    counts::answered(&method, route, status, took);
+    let milliseconds = asked.answered(&mut response);
+    let status = response.status();
     span.record("http.response.status_code", status.as_u16());
     if status.is_server_error() {
         span.record("error.type", status.as_str());
         span.record("otel.status_code", "error");
     }
-    let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     span.in_scope(|| tracing::info!(status = status.as_u16(), milliseconds, "answered"));
-    if let Ok(value) = HeaderValue::from_str(request_id.as_ref().unwrap_or(&trace_id)) {
-        response.headers_mut().insert(REQUEST_ID, value);
+    response
+}
+
+/// The same for a probe, which has its ids and is counted, and leaves no trace.
+pub(super) async fn pass<F>(mut request: Request, inner: impl FnOnce(Request) -> F) -> Response
+where
+    F: Future<Output = Response>,
+{
+    let (asked, _) = Asked::of(&mut request);
+    let mut response = inner(request).await;
+    let milliseconds = asked.answered(&mut response);
+    let status = response.status();
+    if status.is_server_error() {
+        let (trace_id, method, route) = (&asked.trace_id, &asked.method, asked.route());
+        tracing::warn!(trace_id, %method, route, status = status.as_u16(), milliseconds, "answered");
     }
     response
 }
 
+/// What is known of a request before anybody answers it.
+struct Asked {
+    trace_id: String,
+    /// The name that the caller gave it.
+    request_id: Option<String>,
+    method: Method,
+    /// The template, never the path as sent: paths and queries may hold what does not belong in a log.
+    route: Option<MatchedPath>,
+    begun: Instant,
+}
+
+impl Asked {
+    /// The request, which gets its [`TraceId`], and its place in the trace: that of `traceparent`, or in a new one that
+    /// `x-request-id` names, or in one of our own.
+    fn of(request: &mut Request) -> (Self, TraceContext) {
+        let begun = Instant::now();
+        let headers = request.headers();
+        let named = text(headers, &REQUEST_ID).and_then(TraceContext::of_request);
+        let continued = text(headers, &TRACEPARENT).and_then(TraceContext::from_traceparent);
+        let request_id = named.as_ref().map(TraceContext::id);
+        let place = continued.or(named).unwrap_or_else(TraceContext::generate);
+        let trace_id = place.id();
+        request.extensions_mut().insert(TraceId(trace_id.clone()));
+        let route = request.extensions().get::<MatchedPath>().cloned();
+        (Self { trace_id, request_id, method: request.method().clone(), route, begun }, place)
+    }
+
+    fn route(&self) -> Option<&str> {
+        self.route.as_ref().map(MatchedPath::as_str)
+    }
+
+    /// Counts the answer, which carries the request's own id back, or that of the trace; gives the milliseconds it took.
+    fn answered(&self, response: &mut Response) -> u64 {
+        let took = self.begun.elapsed();
+        counts::answered(&self.method, self.route(), response.status(), took);
+        if let Ok(value) = HeaderValue::from_str(self.request_id.as_ref().unwrap_or(&self.trace_id)) {
+            response.headers_mut().insert(REQUEST_ID, value);
+        }
+        u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
 /// Fields without a dot are for log lines; those with one are for traces, by OpenTelemetry's conventions for HTTP. The
 /// level lets the ids through whatever the log's filter is. A path that leads nowhere is left out: it may hold anything.
-fn span(
-    request: &Request,
-    scheme: &str,
-    trace_id: &str,
-    request_id: Option<&str>,
-    route: Option<&str>,
-) -> Span {
-    let method = request.method();
+fn span(request: &Request, scheme: &str, asked: &Asked) -> Span {
+    let (method, route) = (&asked.method, asked.route());
     error_span!(
         "request",
-        trace_id,
+        trace_id = asked.trace_id,
         %method,
         route = route.unwrap_or("-"),
         user_id = Empty,
@@ -78,7 +114,7 @@ fn span(
         otel.kind = "server",
         otel.status_code = Empty,
         http.request.method = %method,
-        "http.request.header.x-request-id" = request_id,
+        "http.request.header.x-request-id" = asked.request_id.as_deref(),
         http.route = route,
         http.response.status_code = Empty,
         url.scheme = scheme,

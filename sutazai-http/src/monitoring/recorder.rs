@@ -18,6 +18,41 @@ const ATTEMPTS: &[f64] =
 /// Bounds in seconds for the first word of a model.
 const FIRST_TOKENS: &[f64] = &[0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0];
 
+/// What is counted.
+const COUNTERS: &[(&str, &str)] = &[
+    ("http_requests_total", "Requests that were answered"),
+    ("user_login_total", "Attempts to sign in"),
+    ("hardware_analysis_requests_total", "Analyses of the machine that were asked for"),
+    ("tasks_total", "How often a task of an agent entered a status"),
+    ("model_requests_total", "Requests to language models that have ended"),
+    ("model_tokens_total", "Tokens that language models read and wrote"),
+];
+/// What takes time, in seconds, with the bounds that are counted between.
+const HISTOGRAMS: &[(&str, &[f64], &str)] = &[
+    ("http_request_duration_seconds", ANSWERS, "Time from a request to the head of its answer, in seconds"),
+    ("task_duration_seconds", ATTEMPTS, "Time that one attempt at a task ran, in seconds"),
+    (
+        "model_time_to_first_token_seconds",
+        FIRST_TOKENS,
+        "Time from a request to a model to its first word, in seconds",
+    ),
+];
+/// What goes up and down.
+const GAUGES: &[(&str, Unit, &str)] = &[
+    ("active_users_count", Unit::Count, "Users with a session that was used of late"),
+    ("cpu_usage_percent", Unit::Percent, "Busy time of all processors, 0 to 100"),
+    ("memory_usage_percent", Unit::Percent, "Memory of the machine in use, 0 to 100"),
+    ("disk_usage_percent", Unit::Percent, "Space of a mounted file system in use, 0 to 100"),
+    ("task_queue_depth", Unit::Count, "Tasks that are pending"),
+    (
+        "task_queue_oldest_age_seconds",
+        Unit::Seconds,
+        "How long the oldest pending task has been due, in seconds",
+    ),
+    ("circuit_breaker_state", Unit::Count, "Calls go to a model backend: 0 yes, 1 one call tries, 2 no"),
+    ("argon2_queue_depth", Unit::Count, "Password hashes that wait for a processor"),
+];
+
 /// One a process: the facade knows one recorder, and all servers of a process share its figures.
 static INSTALLED: Mutex<Option<PrometheusHandle>> = Mutex::new(None);
 
@@ -101,13 +136,9 @@ impl std::fmt::Debug for Token {
 
 fn builder() -> Result<PrometheusBuilder> {
     let mut builder = PrometheusBuilder::new();
-    for (name, bounds) in [
-        ("http_request_duration_seconds", ANSWERS),
-        ("task_duration_seconds", ATTEMPTS),
-        ("model_time_to_first_token_seconds", FIRST_TOKENS),
-    ] {
+    for (name, bounds, _) in HISTOGRAMS {
         builder = builder
-            .set_buckets_for_metric(Matcher::Full(name.to_owned()), bounds)
+            .set_buckets_for_metric(Matcher::Full((*name).to_owned()), bounds)
             .map_err(|e| Error::internal("the bounds of a histogram are not accepted").with_source(e))?;
     }
     Ok(builder)
@@ -115,47 +146,15 @@ fn builder() -> Result<PrometheusBuilder> {
 
 /// Says of each metric what it is and in which unit.
 fn describe() {
-    describe_counter!("http_requests_total", Unit::Count, "Requests that were answered");
-    describe_histogram!(
-        "http_request_duration_seconds",
-        Unit::Seconds,
-        "Time from a request to the head of its answer, in seconds"
-    );
-    describe_gauge!("active_users_count", Unit::Count, "Users with a session that was used of late");
-    describe_counter!("user_login_total", Unit::Count, "Attempts to sign in");
-    describe_counter!(
-        "hardware_analysis_requests_total",
-        Unit::Count,
-        "Analyses of the machine that were asked for"
-    );
-    describe_gauge!("cpu_usage_percent", Unit::Percent, "Busy time of all processors, 0 to 100");
-    describe_gauge!("memory_usage_percent", Unit::Percent, "Memory of the machine in use, 0 to 100");
-    describe_gauge!("disk_usage_percent", Unit::Percent, "Space of a mounted file system in use, 0 to 100");
-    describe_counter!("tasks_total", Unit::Count, "How often a task of an agent entered a status");
-    describe_histogram!(
-        "task_duration_seconds",
-        Unit::Seconds,
-        "Time that one attempt at a task ran, in seconds"
-    );
-    describe_gauge!("task_queue_depth", Unit::Count, "Tasks that are pending");
-    describe_gauge!(
-        "task_queue_oldest_age_seconds",
-        Unit::Seconds,
-        "How long the pending task that has waited longest has been due, in seconds"
-    );
-    describe_gauge!(
-        "circuit_breaker_state",
-        Unit::Count,
-        "Whether calls go to a model backend: 0 yes, 1 one call tries, 2 no"
-    );
-    describe_gauge!("argon2_queue_depth", Unit::Count, "Password hashes that wait for a processor");
-    describe_counter!("model_requests_total", Unit::Count, "Requests to language models that have ended");
-    describe_counter!("model_tokens_total", Unit::Count, "Tokens that language models read and wrote");
-    describe_histogram!(
-        "model_time_to_first_token_seconds",
-        Unit::Seconds,
-        "Time from a request to the first word of a language model, in seconds"
-    );
+    for (name, meaning) in COUNTERS {
+        describe_counter!(*name, Unit::Count, *meaning);
+    }
+    for (name, _, meaning) in HISTOGRAMS {
+        describe_histogram!(*name, Unit::Seconds, *meaning);
+    }
+    for (name, unit, meaning) in GAUGES {
+        describe_gauge!(*name, *unit, *meaning);
+    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! [`RateLimiter`] in the memory of this process, by the generic cell rate algorithm (ITU-T I.371) of the crate
 //! `governor`: one atomic number a key, in a map of many shards, so that callers do not wait for each other.
 //!
-//! Keys with a lower limit of their own have a map for each such limit. A key whose quota is whole again says nothing and is forgotten. That bounds the map by the number of callers in one
-//! window; against somebody who has whole networks of addresses, those are counted by network while the map is full.
+//! API keys with a lower limit of their own have a map for each such limit. What is counted for a key whose quota is whole
+//! again says nothing and is forgotten. That bounds the map by the number of callers in one window; against somebody who has whole networks of addresses, those are counted by network while the map is full.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -194,7 +194,7 @@ mod tests {
     async fn limits_that_nobody_has_any_more_are_forgotten() {
         let clock = Arc::new(ManualClock::new());
         let limiter = GovernorRateLimiter::new(Quota::per_minute(1_000), clock.clone());
-        let key = |limit| RateKey::Key { id: ApiKeyId::new(), limit: NonZeroU32::new(limit) };
+        let key = |limit| RateKey::Key { id: ApiKeyId::new(), limit: NonZeroU32::new(limit).unwrap() };
         for limit in 1..=1_000 {
             limiter.take(&key(limit)).await.unwrap();
         }

@@ -11,6 +11,7 @@ use sutazai_core::Result;
 use sutazai_core::ports::{Clock, SystemClock};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -49,7 +50,8 @@ pub async fn serve_with(
 ) -> Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let tls = config.tls.as_ref().map(|files| Tls::open(files, clock.clone())).transpose()?;
-    let (closing, cut) = (CancellationToken::new(), CancellationToken::new());
+    let closing = CancellationToken::new();
+    let mut connections = JoinSet::new();
     let (open, places) = (TaskTracker::new(), Arc::new(Semaphore::new(config.max_connections)));
     let renewal =
         tls.as_ref().map(|tls| tokio::spawn(closing.clone().run_until_cancelled_owned(tls.renew())));
@@ -64,10 +66,12 @@ pub async fn serve_with(
             tracing::debug!(error = %e, "a connection was gone before it began");
             continue;
         }
+        while connections.try_join_next().is_some() {}
         let held = (place, open.token());
-        let (router, closing, cut) = (router.clone(), Closing(closing.clone()), cut.clone());
+        // A token of its own: its connection looks at it at every step, and would contend for one that all share.
+        let (router, closing) = (router.clone(), Closing(closing.child_token()));
         let (tls, patience) = (tls.as_ref().map(Tls::acceptor), config.header_timeout);
-        tokio::spawn(cut.run_until_cancelled_owned(async move {
+        connections.spawn(async move {
             let stream = Held::new(stream, held);
             match tls {
                 None => connection::run(stream, peer, false, router, closing, patience).await,
@@ -79,14 +83,14 @@ pub async fn serve_with(
                     Err(_) => tracing::debug!("a TLS handshake was not done in time"),
                 },
             }
-        }));
+        });
     }
     drop(listener);
     closing.cancel();
     open.close();
     if timeout(DRAIN, open.wait()).await.is_err() {
         tracing::warn!("some requests did not end in time; they are cut off");
-        cut.cancel();
+        connections.abort_all();
     }
     if let Some(renewal) = renewal {
         // It ends with `closing`; only a panic of its own could be lost here, and that is in the log.

@@ -57,7 +57,11 @@ async fn pages_of_named_origins_may_call_and_others_not() {
 async fn nobody_may_by_default_and_everybody_when_told_so() {
     let server = Server::start().await;
     let answer = preflight(&server, "https://app.example.org").await;
-    assert!(!answer.headers().contains_key("access-control-allow-origin"));
+    assert!(answer.status().is_client_error());
+    let health = server.request(Method::GET, "/health").header("origin", "https://app.example.org");
+    for headers in [answer.headers(), health.send().await.unwrap().headers()] {
+        assert!(!headers.keys().any(|name| name.as_str().starts_with("access-control-")), "{headers:?}");
+    }
     let answer = preflight(&open_to("*").await, "https://app.example.org").await;
     assert_eq!(told(answer.headers(), "access-control-allow-origin"), "*");
 }

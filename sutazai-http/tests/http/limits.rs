@@ -133,19 +133,12 @@ async fn a_user_is_counted_over_all_tokens() {
 }
 
 #[tokio::test]
-async fn each_key_of_a_user_is_counted_by_itself() {
+async fn all_keys_of_a_user_are_counted_together_and_one_with_a_limit_by_itself_too() {
     let (server, clock) = limited(100, 6, "").await;
     let ada = server.user("ada").await;
     let [one, two, slow] = [None, None, Some(2)].map(|limit| new_key(&ada, limit));
     let (one, two, slow) = (one.await, two.await, slow.await);
-    for _ in 0..6 {
-        success(with_key(&server, &one).await, 200).await;
-    }
-    failure(with_key(&server, &one).await, 429, "rate_limited").await;
-    // The other goes on, and the user too.
-    success(with_key(&server, &two).await, 200).await;
-    success(ada.get("/api/v1/tasks").await, 200).await;
-    // One with a limit of its own.
+    clock.advance(Duration::from_secs(60)); // The keys are made, and the user's quota is whole again.
     for remaining in [1, 0] {
         let answer = with_key(&server, &slow).await;
         assert_eq!(told(answer.headers(), "ratelimit-policy"), "\"calls\";q=2;w=60");
@@ -158,9 +151,22 @@ async fn each_key_of_a_user_is_counted_by_itself() {
     let answer = with_key(&server, &slow).await;
     assert_eq!(told(answer.headers(), "retry-after"), "30");
     failure(answer, 429, "rate_limited").await;
+    // What it was refused is not its user's, who has used up two.
+    for key in [&one, &two, &one] {
+        success(with_key(&server, key).await, 200).await;
+    }
+    let last = ada.get("/api/v1/tasks").await;
+    assert_eq!(told(last.headers(), "ratelimit-policy"), "\"calls\";q=6;w=60");
+    assert_eq!(told(last.headers(), "ratelimit"), "\"calls\";r=0;t=60");
+    success(last, 200).await;
+    for key in [&one, &two, &ada.token] {
+        let answer = server.request(Method::GET, "/api/v1/tasks").bearer_auth(key).send().await.unwrap();
+        assert_eq!(told(answer.headers(), "retry-after"), "10");
+        failure(answer, 429, "rate_limited").await;
+    }
+    success(server.user("eve").await.get("/api/v1/tasks").await, 200).await;
     clock.advance(Duration::from_secs(10));
-    success(with_key(&server, &one).await, 200).await;
-    failure(with_key(&server, &slow).await, 429, "rate_limited").await;
+    success(with_key(&server, &two).await, 200).await;
     clock.advance(Duration::from_secs(60));
     let listed = success(ada.get("/api/v1/auth/api-keys").await, 200).await;
     let limits: Vec<_> =

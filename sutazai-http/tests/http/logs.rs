@@ -5,10 +5,17 @@ use std::sync::{Arc, Mutex};
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use sutazai_core::Error;
+use sutazai_core::engine::Engine;
+use sutazai_core::memory::MemoryTaskStore;
+use sutazai_core::ports::TaskStore;
+use sutazai_core::testing::MockTaskStore;
+use sutazai_http::{App, Monitoring};
 use tracing::Level;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::FmtSpan;
 
-use crate::support::{PASSWORD, Server, is_alone, success};
+use crate::support::{PASSWORD, Server, failure, is_alone, success};
 use crate::wire::Client;
 
 #[derive(Clone, Default)]
@@ -119,4 +126,51 @@ async fn the_lines_of_a_socket_are_in_the_trace_that_opened_it() {
     let closed = trace(["a WebSocket is closed", "code=1001"]);
     assert_eq!(closed, trace(["answered", "/api/v1/ws"]));
     assert!(closed.1, "not whose it is");
+}
+
+/// Each span would write a line too.
+#[tokio::test]
+async fn a_probe_leaves_no_line_and_no_span_unless_it_fails() {
+    if !is_alone("logs::a_probe_leaves_no_line_and_no_span_unless_it_fails") {
+        return;
+    }
+    let kept = Kept::default();
+    let lines = tracing_subscriber::fmt().with_max_level(Level::INFO).with_span_events(FmtSpan::NEW);
+    let _here = tracing::subscriber::set_default(lines.with_ansi(false).with_writer(kept.clone()).finish());
+    let server_over = async |store: Arc<dyn TaskStore>| {
+        let app = App::new(Engine::builder().task_store(store).build().unwrap(), None);
+        Server::of_app(app.monitoring(Monitoring::install().unwrap())).await
+    };
+    let ask = async |server: &Server, path: &str| {
+        server.request(Method::GET, path).header("x-request-id", "probe-7").send().await.unwrap()
+    };
+    let logged = || String::from_utf8_lossy(&std::mem::take(&mut *kept.0.lock().unwrap())).into_owned();
+
+    let server = server_over(Arc::new(MemoryTaskStore::new())).await;
+    logged();
+    for path in ["/health", "/health/ready", "/metrics"] {
+        let answer = ask(&server, path).await;
+        assert_eq!(
+            (answer.status().as_u16(), &answer.headers()["x-request-id"]),
+            (200, &"probe-7".parse().unwrap())
+        );
+    }
+    // A mistake of the caller is no failure of the server.
+    failure(server.request(Method::POST, "/health").send().await.unwrap(), 405, "method_not_allowed").await;
+    assert_eq!(logged(), "");
+    success(ask(&server, "/api/v1/agents").await, 200).await;
+    let log = logged();
+    assert!(log.contains("new") && log.contains("answered") && log.contains("probe-7"), "{log}");
+
+    let mut away = MockTaskStore::new();
+    away.expect_get().returning(|_| Err(Error::unavailable("the line is cut")));
+    let server = server_over(Arc::new(away)).await;
+    logged();
+    failure(ask(&server, "/health/ready").await, 503, "unavailable").await;
+    let log = logged();
+    let line = log.lines().find(|line| line.contains("answered")).unwrap_or_else(|| panic!("{log}"));
+    for word in ["WARN", "trace_id=\"probe-7\"", "method=GET", "route=\"/health/ready\"", "status=503"] {
+        assert!(line.contains(word), "{word} in {line}");
+    }
+    assert!(!log.contains(" new"), "{log}");
 }

@@ -33,6 +33,9 @@ async fn requests_are_counted_by_route_and_paths_that_lead_nowhere_together() {
         server.request(verb, "/health").send().await.unwrap();
         server.request(Method::GET, &format!("/api/v1/tasks/0000000{n}")).send().await.unwrap();
     }
+    for probe in ["/health", "/health/ready", "/metrics"] {
+        server.request(Method::GET, probe).send().await.unwrap();
+    }
     let answer = read(&server, &[]).await;
     assert_eq!(answer.status(), StatusCode::OK);
     assert_eq!(answer.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
@@ -42,6 +45,10 @@ async fn requests_are_counted_by_route_and_paths_that_lead_nowhere_together() {
         r#"http_requests_total{method="other",endpoint="/health",status="405"}"#,
         r#"http_requests_total{method="GET",endpoint="/api/v1/tasks/{id}",status="422"}"#,
         r#"http_request_duration_seconds_bucket{method="GET",endpoint="/api/v1/tasks/{id}",le="0.001"}"#,
+        r#"http_requests_total{method="GET",endpoint="/health",status="200"}"#,
+        r#"http_requests_total{method="GET",endpoint="/health/ready",status="200"}"#,
+        r#"http_requests_total{method="GET",endpoint="/metrics",status="200"}"#,
+        r#"http_request_duration_seconds_bucket{method="GET",endpoint="/health",le="0.001"}"#,
         r#"user_login_total{outcome="refused"}"#,
         "hardware_analysis_requests_total ",
         "task_queue_depth ",
@@ -56,6 +63,16 @@ async fn requests_are_counted_by_route_and_paths_that_lead_nowhere_together() {
         assert!(text.lines().any(|line| line.starts_with(series)), "{series} is not in\n{text}");
     }
     assert!(!text.contains("nowhere") && !text.contains("BREW") && !text.contains("tasks/0"), "{text}");
+}
+
+#[tokio::test]
+async fn the_figures_are_sent_short_to_who_can_read_them_so() {
+    let server = monitored().await;
+    let short = read(&server, &[("accept-encoding", "gzip")]).await;
+    assert_eq!(short.headers()["content-encoding"], "gzip");
+    let whole = read(&server, &[]).await;
+    assert!(!whole.headers().contains_key("content-encoding"));
+    assert!(short.bytes().await.unwrap().len() * 2 < whole.bytes().await.unwrap().len());
 }
 
 #[tokio::test]

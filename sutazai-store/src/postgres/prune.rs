@@ -61,7 +61,7 @@ const FORGET: &str = "\
             (SELECT trunc(position::numeric / 18446744073709551616)::text::xid8 FROM relay), feed_begin.transaction)
         ORDER BY feed.transaction, feed.number LIMIT $1))";
 
-/// The feed begins no earlier than after the events of this transaction.
+/// The feed is whole no earlier than after the events of this transaction.
 async fn begin_after(connection: &mut PgConnection, transaction: &str) -> Outcome<()> {
     const LAST: &str = "\
         SELECT number, cardinality(tasks)::bigint FROM feed WHERE transaction = $1::text::xid8
@@ -78,13 +78,13 @@ async fn begin_after(connection: &mut PgConnection, transaction: &str) -> Outcom
         None => (0, 0),
     };
     for sql in [RAISE, INSERT] {
-        let query = sqlx::query(sql).bind(transaction).bind(number).bind(place + 1);
+        let query = sqlx::query(sql).bind(transaction).bind(number).bind(place);
         query.execute(&mut *connection).await?;
     }
     Ok(())
 }
 
-/// Where the feed begins to be whole.
+/// After which position the feed is whole.
 pub(super) async fn feed_begin(connection: &mut PgConnection) -> Outcome<EventPosition> {
     // The table has one row, which is read whole.
     const BEGIN: &str = "SELECT transaction::text, number, place FROM feed_begin";

@@ -62,8 +62,15 @@ pub(super) const FINISH: &str = "\
 
 /// The task with its times as precise as they are kept.
 fn precise(task: &Task) -> Task {
-    let created_at = task.created_at.trunc_subsecs(6);
-    Task { run_at: task.run_at.trunc_subsecs(6), created_at, updated_at: created_at, ..task.clone() }
+    let kept = |time: DateTime<Utc>| time.trunc_subsecs(6);
+    Task {
+        run_at: kept(task.run_at),
+        created_at: kept(task.created_at),
+        updated_at: kept(task.updated_at),
+        started_at: task.started_at.map(kept),
+        lease_until: task.lease_until.map(kept),
+        ..task.clone()
+    }
 }
 
 /// Adds tasks some of which have unique keys, all or none; known keys give the earlier task. Where a key is taken

@@ -79,38 +79,48 @@ pub(super) fn decode(row: &PgRow) -> Outcome<Record> {
     Ok(Record { task, last_sequence: at.get::<i64>()?.unsigned_abs(), awaited: at.get()? })
 }
 
-/// Adds tasks to the table, the queue and the feed.
+/// Adds tasks to the table and the feed, and to the queue or the leases.
 macro_rules! insert {
     ($on_conflict:literal) => {
         concat!(
             "WITH added AS (
                 INSERT INTO tasks (id, owner, parent_id, agent, title, description, payload, priority, timeout_seconds,
                                    max_attempts, run_at, idempotency_key, unique_key, standing_key, created_at,
-                                   updated_at, awaited, trace)
+                                   updated_at, awaited, trace, worker, lease_until, started_at, status, attempt,
+                                   last_sequence, history)
                 SELECT id, owner, parent_id, agent, title, description, payload::jsonb, priority, timeout_seconds,
-                       max_attempts, run_at, idempotency_key, unique_key, unique_key, created_at, created_at, awaited,
-                       trace
+                       max_attempts, run_at, idempotency_key, unique_key, unique_key, created_at,
+                       coalesce(started_at, created_at), awaited, trace, worker, lease_until, started_at,
+                       CASE WHEN worker IS NULL THEN 'pending' ELSE 'processing' END::task_status,
+                       (worker IS NOT NULL)::integer, 1 + (worker IS NOT NULL)::integer, history
                 FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[],
                             $8::smallint[], $9::integer[], $10::integer[], $11::timestamptz[], $12::text[],
-                            $13::timestamptz[], $14::boolean[], $15::text[], $16::text[])
+                            $13::timestamptz[], $14::boolean[], $15::text[], $16::text[], $17::uuid[],
+                            $18::timestamptz[], $19::timestamptz[], $20::text[])
                     AS new (id, owner, parent_id, agent, title, description, payload, priority, timeout_seconds,
-                            max_attempts, run_at, idempotency_key, created_at, awaited, trace, unique_key)
+                            max_attempts, run_at, idempotency_key, created_at, awaited, trace, unique_key, worker,
+                            lease_until, started_at, history)
                 ",
             $on_conflict,
-            " RETURNING id, owner, agent, priority, run_at
+            " RETURNING id, owner, agent, priority, run_at, status, lease_until, last_sequence
             ), queued AS (
                 INSERT INTO queue (owner, agent, priority, run_at, task)
-                SELECT coalesce(owner, '00000000-0000-0000-0000-000000000000'), agent, priority, run_at, id FROM added
+                SELECT coalesce(owner, '00000000-0000-0000-0000-000000000000'), agent, priority, run_at, id
+                FROM added WHERE status = 'pending'
+            ), leased AS (
+                INSERT INTO leases (until, tasks)
+                SELECT lease_until, array_agg(id) FROM added WHERE status = 'processing' GROUP BY lease_until
             ), told AS (
                 INSERT INTO feed (owner, tasks, sequences)
-                SELECT owner, array_agg(id), array_agg(1::bigint) FROM added GROUP BY owner
+                SELECT owner, array_agg(id), array_agg(sequence)
+                FROM added CROSS JOIN LATERAL generate_series(1, last_sequence) AS sequence GROUP BY owner
             )
             SELECT id FROM added"
         )
     };
 }
 
-/// Adds new tasks, each with its first event; gives the ids of those whose idempotency key was not there yet.
+/// Adds new tasks, each with its first event, or with the two of one that is added as claimed; gives the ids of those whose idempotency key was not there yet.
 pub(super) async fn insert(connection: &mut PgConnection, added: &[&Record]) -> Outcome<Vec<TaskId>> {
     // An insert that may meet a conflict costs a second write for each row.
     const INSERT: &str = insert!("");
@@ -119,6 +129,13 @@ pub(super) async fn insert(connection: &mut PgConnection, added: &[&Record]) -> 
             WHERE idempotency_key IS NOT NULL DO NOTHING"
     );
     let keyed = added.iter().any(|record| record.task.idempotency_key.is_some());
+    let mut histories = Vec::with_capacity(added.len());
+    for Record { task, .. } in added {
+        histories.push(match task.started_at {
+            Some(at) => format!("[2{}", entry(at, task.status, task.attempt, None)?),
+            None => String::new(),
+        });
+    }
     let column = Columns(added);
     let rows = sqlx::query(if keyed { INSERT_UNKNOWN } else { INSERT })
         .bind(column.of(|task| task.id.0))
@@ -137,6 +154,10 @@ pub(super) async fn insert(connection: &mut PgConnection, added: &[&Record]) -> 
         .bind(added.iter().map(|record| record.awaited).collect::<Vec<_>>())
         .bind(column.of(|task| task.trace.as_ref().map(ToString::to_string)))
         .bind(column.of(|task| task.unique_key.as_deref().map(kept)))
+        .bind(column.of(|task| task.worker.map(|worker| worker.0)))
+        .bind(column.of(|task| task.lease_until))
+        .bind(column.of(|task| task.started_at))
+        .bind(histories)
         .fetch_all(connection)
         .await?;
     rows.iter().map(|row| Ok(TaskId(row.try_get(0)?))).collect()

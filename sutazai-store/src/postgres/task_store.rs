@@ -241,9 +241,11 @@ async fn enqueue(database: &Database, wake_ups: &WakeUps, tasks: &[Task], limit:
         database.within(limit, add(database, tasks, limit)).await?
     };
     let added = || stored.iter().filter(|(_, added)| *added).map(|(task, _)| task);
+    let claimed = |task: &&Task| task.status == TaskStatus::Processing;
     added().for_each(|task| count_entered(&task.agent, TaskStatus::Pending));
+    added().filter(claimed).for_each(|task| count_entered(&task.agent, TaskStatus::Processing));
     let mut news: Vec<WakeUp> = added().map(|task| WakeUp::Task(task.id)).collect();
-    if !news.is_empty() {
+    if !added().all(|task| claimed(&task)) {
         news.insert(0, WakeUp::Queue);
     }
     wake_ups.send(news);

@@ -35,14 +35,14 @@ pub(super) async fn prune(tx: &mut Transaction, look: Prune) -> Outcome<Pruned> 
     let last = bulk(connection, (LAST, 1, ")"), &old, |id, to| Ok(to.add(id.0)?)).await?;
     for row in &last {
         if let Some(last) = row.try_get::<Option<i64>, _>(0)? {
-            begin_at(tx, last + 1).await?;
+            begin_at(tx, last).await?;
         }
     }
     bulk(&mut tx.connection, (DELETE, 1, ")"), &old, |id, to| Ok(to.add(id.0)?)).await?;
     Ok(Pruned { removed: old.len() as u64, next })
 }
 
-/// The feed begins no earlier than here.
+/// The feed is whole no earlier than after this position.
 async fn begin_at(tx: &mut Transaction, position: i64) -> Outcome<()> {
     const RAISE: &str = "UPDATE feed_begin SET position = max(position, ?)";
     const INSERT: &str = "INSERT INTO feed_begin (position) VALUES (?)";
@@ -53,7 +53,7 @@ async fn begin_at(tx: &mut Transaction, position: i64) -> Outcome<()> {
     Ok(())
 }
 
-/// Where the feed begins to be whole.
+/// After which position the feed is whole.
 pub(super) async fn feed_begin(database: &Database) -> Outcome<EventPosition> {
     let row = sqlx::query("SELECT position FROM feed_begin").fetch_optional(database.readers()).await?;
     let position = row.map(|row| row.try_get::<i64, _>(0)).transpose()?;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use sutazai_core::Error;
-use sutazai_core::domain::{Claim, ClaimKey, Finish, NewEvent, Task, TaskId, TaskStatus};
+use sutazai_core::domain::{Claim, ClaimKey, Finish, NewEvent, Task, TaskId};
 use sutazai_core::ports::{ClaimRequest, LeaseState};
 
 use super::fault::Outcome;
@@ -34,13 +34,7 @@ pub(super) async fn claim(transaction: &mut Transaction, request: ClaimRequest) 
     changes.load(due.iter().copied()).await?;
     let lease_until = request.now + request.lease;
     for id in &due {
-        changes.change(*id, request.now, |task| {
-            task.status = TaskStatus::Processing;
-            task.attempt += 1;
-            task.worker = Some(request.worker);
-            task.lease_until = Some(lease_until);
-            task.started_at = Some(request.now);
-        });
+        changes.change(*id, request.now, |task| task.claim(request.worker, lease_until, request.now));
         changes.status_event(*id, request.now, None);
     }
     let tasks: Vec<Task> = due.iter().filter_map(|id| changes.task(*id).cloned()).collect();

@@ -25,7 +25,7 @@ pub(super) struct Queue {
     tasks: BTreeMap<TaskId, Task>,
     feed: BTreeMap<EventPosition, FeedEvent>,
     feed_end: EventPosition,
-    /// After the last event that was pruned.
+    /// The last event that was pruned.
     feed_begin: EventPosition,
     /// Where a task's events stand in the feed: sequence 1 first.
     events: HashMap<TaskId, Vec<EventPosition>>,
@@ -64,8 +64,13 @@ impl Queue {
         if let Some(key) = key {
             self.keys.insert(key, id);
         }
-        self.tasks.insert(id, task);
+        self.tasks.insert(id, task.as_added());
         self.enter(id, TaskStatus::Pending, None, at);
+        if task.status == TaskStatus::Processing {
+            let at = task.updated_at;
+            self.tasks.insert(id, task);
+            self.enter(id, TaskStatus::Processing, None, at);
+        }
         id
     }
 
@@ -127,10 +132,7 @@ impl Queue {
 
     fn claim_one(&mut self, id: TaskId, request: &ClaimRequest) -> Option<Claim> {
         let task = self.tasks.get_mut(&id)?;
-        task.attempt += 1;
-        task.worker = Some(request.worker);
-        task.lease_until = Some(request.now + request.lease);
-        task.started_at = Some(request.now);
+        task.claim(request.worker, request.now + request.lease, request.now);
         self.enter(id, TaskStatus::Processing, None, request.now);
         let children =
             self.children.get(&id).into_iter().flatten().filter_map(|child| self.get(*child)).collect();
@@ -311,8 +313,7 @@ impl Queue {
             let last = self.events.get(id).and_then(|events| events.last()).copied();
             if old && self.delete(*id).is_ok() {
                 removed += 1;
-                self.feed_begin =
-                    self.feed_begin.max(last.map(|last| EventPosition(last.0 + 1)).unwrap_or_default());
+                self.feed_begin = self.feed_begin.max(last.unwrap_or_default());
             }
         }
         Pruned { removed, next: page.last().copied().filter(|_| page.len() == look.limit as usize) }

@@ -6,11 +6,14 @@ use std::sync::Arc;
 use chrono::Duration;
 use futures::future::join_all;
 
+use super::feed::read_on;
 use super::stage::{
     LEASE, all_of, at, claim, claimed, due, enqueue, events, finish, history, nothing_is_due, read, request,
     task, task_with,
 };
-use crate::domain::{ClaimKey, EventKind, Outcome, Task, TaskId, TaskStatus, WorkerId};
+use crate::domain::{
+    ClaimKey, EventKind, EventPosition, Outcome, Task, TaskId, TaskStatus, UserId, WorkerId,
+};
 use crate::error::ErrorKind;
 use crate::ports::{ClaimRequest, LeaseState, TaskStore};
 
@@ -185,4 +188,37 @@ pub async fn expire_takes_back_what_ran_out(store: Arc<dyn TaskStore>) {
     assert_eq!((last.kind, last.at), (kind, at(LEASE * 2)));
     assert_eq!(due(&*store, 1_000).await, []);
     nothing_is_due(&*store).await;
+}
+
+/// A task that is enqueued as claimed ([`Task::claim`], attempt 1) is held under that claim when it is added, and has a second event: `processing`.
+pub async fn a_task_may_be_added_as_claimed(store: Arc<dyn TaskStore>) {
+    let worker = WorkerId::new();
+    let key = Some("once".to_owned());
+    let mut held = Task { owner: Some(UserId::new()), idempotency_key: key.clone(), ..task() };
+    held.claim(worker, at(LEASE + 1), at(1));
+    let pending = task();
+    let stored = store.enqueue(vec![held.clone(), pending.clone()]).await.unwrap();
+    assert_eq!(stored, [held.clone(), pending.clone()]);
+    assert_eq!(read(&*store, held.id).await, held);
+    let told = events(&*store, held.id).await;
+    let status = |status, attempt| EventKind::Status { status, attempt, error: None };
+    assert_eq!(
+        told.iter().map(|event| (event.sequence, event.at, event.kind.clone())).collect::<Vec<_>>(),
+        [(1, held.created_at, status(TaskStatus::Pending, 0)), (2, at(1), status(TaskStatus::Processing, 1))]
+    );
+    let feed = read_on(&*store, held.owner, EventPosition::default(), 10, 2).await;
+    assert_eq!(feed.into_iter().map(|told| told.event).collect::<Vec<_>>(), told);
+    assert_eq!(due(&*store, 2).await, [pending.id], "it was claimed once more");
+
+    // The key names it, whoever else wants to hold one with it.
+    let mut again = Task { owner: held.owner, idempotency_key: key, ..task() };
+    again.claim(WorkerId::new(), at(LEASE + 2), at(2));
+    assert_eq!(store.enqueue(vec![again]).await.unwrap(), [held.clone()]);
+
+    let claim = ClaimKey { task: held.id, attempt: 1, worker };
+    assert_eq!(store.renew(&[claim], at(2 * LEASE), at(3)).await.unwrap(), [LeaseState::Held]);
+    assert_eq!(store.expire(at(2 * LEASE - 1)).await.unwrap(), 1, "the other one");
+    assert_eq!(store.expire(at(2 * LEASE)).await.unwrap(), 1);
+    let back = read(&*store, held.id).await;
+    assert_eq!((back.status, back.failures, back.worker), (TaskStatus::Pending, 1, None));
 }

@@ -20,7 +20,7 @@ fn look(ended_before: Option<i64>, failed_before: Option<i64>) -> Prune {
     }
 }
 
-/// `prune` removes tasks that ended before the given times, with their events, page by page in the order of their keys; none that has not ended, and none that another waits for which has not. `feed_begin` then stands after the last event that was removed.
+/// `prune` removes tasks that ended before the given times, with their events, page by page in the order of their keys; none that has not ended, and none that another waits for which has not. `feed_begin` then stands at the last event that was removed.
 pub async fn prune_removes_what_ended_long_ago(store: Arc<dyn TaskStore>) {
     assert_eq!(store.feed_begin().await.unwrap(), EventPosition(0));
     let done = |second| Outcome::Completed(json!(second));

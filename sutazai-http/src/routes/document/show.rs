@@ -1,13 +1,10 @@
 //! `GET /api/openapi.json`: what this server can be asked, for programs.
 
-use axum::Extension;
-use axum::body::Bytes;
+use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 
-/// The document, written once.
-#[derive(Debug, Clone)]
-pub(crate) struct Document(pub(crate) Bytes);
+use crate::app::App;
 
 /// Describe this API.
 ///
@@ -19,6 +16,6 @@ pub(crate) struct Document(pub(crate) Bytes);
     tag = "document",
     responses((status = 200, description = "OpenAPI 3.1.", body = Object)),
 )]
-pub(crate) async fn handle(Extension(document): Extension<Document>) -> impl IntoResponse {
-    ([(CONTENT_TYPE, "application/json")], document.0)
+pub(crate) async fn handle(State(app): State<App>) -> impl IntoResponse {
+    ([(CONTENT_TYPE, "application/json")], app.document())
 }

@@ -1,0 +1,115 @@
+//! A task that comes when nothing waits begins in the write that adds it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use serde_json::json;
+use sutazai_core::domain::TaskStatus::{Completed, Pending, Processing};
+use sutazai_core::domain::{NewTask, Task};
+use sutazai_core::memory::MemoryTaskStore;
+use sutazai_core::ports::{Clock, TaskStore};
+
+use super::faulty_task_store::FaultyTaskStore;
+use super::stage::{ME, Stage, settle};
+
+/// An engine that waits for work.
+async fn idle(workers: usize) -> (Stage, Arc<FaultyTaskStore>) {
+    let store = Arc::new(MemoryTaskStore::new());
+    let seen = FaultyTaskStore::new(store.clone(), 0);
+    let stage = Stage::over(store, seen.clone(), workers);
+    stage.engine.start();
+    settle().await;
+    (stage, seen)
+}
+
+fn runs(stage: &Stage) -> u64 {
+    stage.actor.runs.load(Ordering::SeqCst).into()
+}
+
+#[tokio::test]
+async fn an_idle_engine_needs_no_claim() {
+    let (stage, line) = idle(1).await;
+    // From now on no claim can be made.
+    line.faults.store(u32::MAX, Ordering::SeqCst);
+    let first = stage.submit("hang").await;
+    assert_eq!((first.status, first.attempt, first.worker), (Pending, 0, None), "told as it was added");
+    let second = stage.submit("hang").await;
+    settle().await;
+    assert_eq!(runs(&stage), 1, "one slot");
+    assert_eq!(stage.statuses(&first).await, [Pending, Processing]);
+    assert_eq!(stage.statuses(&second).await, [Pending]);
+    let held = stage.store.get(first.id).await.unwrap().unwrap();
+    assert_eq!((held.attempt, held.worker), (1, Some(stage.engine.worker())));
+}
+
+#[tokio::test]
+async fn what_has_to_wait_is_not_taken_ahead() {
+    let (stage, line) = idle(4).await;
+    line.faults.store(u32::MAX, Ordering::SeqCst);
+    let later = NewTask {
+        run_at: Some(stage.clock.now() + Duration::from_secs(60)),
+        ..NewTask::new("actor", json!({}))
+    };
+    let unique = NewTask { unique_key: Some("one".into()), ..NewTask::new("actor", json!({})) };
+    for new in [later, unique] {
+        let task = stage.engine.submit(&ME, new).await.unwrap();
+        assert_eq!(stage.statuses(&task).await, [Pending]);
+    }
+    let many = stage.engine.submit_all(&ME, vec![NewTask::new("actor", json!({})); 2]).await.unwrap();
+    assert_eq!(stage.in_status(&many, Pending).await, 2, "several take turns");
+}
+
+#[tokio::test]
+async fn a_known_key_gives_the_task_that_runs_and_starts_it_no_second_time() {
+    let (stage, _) = idle(4).await;
+    let new =
+        NewTask { idempotency_key: Some("order".into()), ..NewTask::new("actor", json!({ "do": "hang" })) };
+    let first = stage.engine.submit(&ME, new.clone()).await.unwrap();
+    for _ in 0..3 {
+        let again = stage.engine.submit(&ME, new.clone()).await.unwrap();
+        assert_eq!((again.id, again.status), (first.id, Processing));
+    }
+    settle().await;
+    assert_eq!(runs(&stage), 1);
+}
+
+/// Submits while nothing can be added.
+async fn in_the_middle_of_adding(stage: &Stage) -> tokio::task::JoinHandle<Task> {
+    let engine = stage.engine.clone();
+    let submitting =
+        tokio::spawn(async move { engine.submit(&ME, NewTask::new("actor", json!({}))).await.unwrap() });
+    settle().await;
+    submitting
+}
+
+#[tokio::test]
+async fn who_submits_may_go_away() {
+    let (stage, line) = idle(1).await;
+    let held = line.adding.lock().await;
+    let submitting = in_the_middle_of_adding(&stage).await;
+    submitting.abort();
+    assert!(submitting.await.unwrap_err().is_cancelled());
+    drop(held);
+    settle().await;
+    assert_eq!(runs(&stage), 1);
+    let counts = stage.engine.statistics().await.unwrap().counts;
+    assert_eq!(counts.iter().map(|count| (count.status, count.count)).collect::<Vec<_>>(), [(Completed, 1)]);
+}
+
+#[tokio::test]
+async fn what_is_added_while_the_engine_stops_is_handed_back() {
+    let (stage, line) = idle(1).await;
+    let held = line.adding.lock().await;
+    let submitting = in_the_middle_of_adding(&stage).await;
+    let engine = stage.engine.clone();
+    let stopping = tokio::spawn(async move { engine.shutdown(Duration::ZERO).await });
+    settle().await;
+    drop(held);
+    let task = submitting.await.unwrap();
+    stage.shut_down(Duration::ZERO).await;
+    stopping.await.unwrap();
+    let left = stage.store.get(task.id).await.unwrap().unwrap();
+    assert_eq!((left.status, left.failures, left.worker), (Pending, 0, None));
+    assert_eq!(runs(&stage), 0);
+}
