@@ -123,13 +123,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     if store == "postgres" {
         let pool = PgPool::connect(url).await?;
         PostgresStorage::<()>::setup(&pool).await?;
-        let config = apalis_postgres::Config { batch_size: BATCH, queue: QUEUE.into(), ..Default::default() };
+        let config = apalis_postgres::Config { batch_size: BATCH, queue: QUEUE.into(), lock_tasks: false, ..Default::default() };
         let backend = PostgresStorage::<u64>::new(&pool).with_config(config);
         actions!(backend.clone(), backend.clone().with_pubsub(), action.as_str(), count);
     } else {
         let (pool, listener) = SqliteStorage::connect_with_callback(url)?;
         SqliteStorage::setup(&pool).await?;
-        let config = apalis_sqlite::Config::default().batch_size(BATCH).queue(QUEUE);
+        let config = apalis_sqlite::Config::default().batch_size(BATCH).queue(QUEUE).lock_tasks(false);
         let backend = SqliteStorage::<u64>::new(&pool).with_config(config);
         actions!(backend.clone(), backend.clone().with_callback(listener), action.as_str(), count);
     }
