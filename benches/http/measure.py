@@ -58,17 +58,27 @@ def pgbench(postgres, database, text):
     its transactions in milliseconds."""
     with tempfile.TemporaryDirectory() as folder:
         script = pathlib.Path(folder) / "script.sql"
-        # It reads the clock once for all that it does at a stretch: without a pause a quick answer takes no time at all.
-        script.write_text(f"{text}\n\\sleep 1 us\n")
+        script.write_text(text)
         command = [f"{postgres.programs}/pgbench", "-n", "-M", "prepared", f"-c{CONNECTIONS}", "-j1", f"-T{SECONDS}"]
         command += ["-l", f"--log-prefix={folder}/log", "-f", script, f"{postgres.address}/{database}"]
         environment = {**os.environ, "PGOPTIONS": STEADY}
         output = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
-        # A line a transaction: client, number, microseconds, ...
-        lines = (line for log in pathlib.Path(folder).glob("log.*") for line in log.read_text().splitlines())
-        times = sorted(int(line.split()[2]) / 1e3 for line in lines)
+        times = sorted(_intervals(pathlib.Path(folder).glob("log.*")))
     rate = float(next(line for line in output.splitlines() if line.startswith("tps")).split()[2])
     return rate, times[len(times) // 2], times[len(times) * 99 // 100]
+
+
+def _intervals(logs):
+    """Milliseconds from the end of a client's transaction to that of its next one. The times that pgbench itself takes are
+    too short: it reads the clock once for all that it does at a stretch."""
+    for log in logs:
+        ended = {}
+        for line in log.read_text().splitlines():
+            client, _, _, _, seconds, microseconds = map(int, line.split())
+            now = seconds * 1e3 + microseconds / 1e3
+            if client in ended:
+                yield now - ended[client]
+            ended[client] = now
 
 
 def bounds(postgres, database):
