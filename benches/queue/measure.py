@@ -125,8 +125,8 @@ def main():
     ]
     about = (
         f"{os.cpu_count()} processors for everything, PostgreSQL {version} with fsync on, tasks that do nothing, "
-        f"concurrency 10 a process (awa 500); medians of {ROUNDS} rounds in turns. In brackets: times the figure of graphile-worker, "
-        "tuned; over SQLite that of apalis-sqlite. Processor time is that of the workers and the database while 1 process "
+        f"concurrency 10 a process (awa 500); medians of {ROUNDS} rounds in turns. In brackets: times the figure of "
+        "graphile-worker, tuned; over SQLite that of apalis-sqlite. Processor time is that of the workers and the database while 1 process "
         "drains."
     )
     text = "\n\n".join([about, *sentences(medians), report.table(["", *MEASURES.values()], rows)])

@@ -99,6 +99,8 @@ macro_rules! actions {
                     *there = Some(sender);
                 }
                 work();
+                // A task that comes before it listens is found by nobody.
+                tokio::time::sleep(Duration::from_secs(2)).await;
                 let (mut backend, mut waited) = (backend.clone(), Vec::new());
                 for n in 0..count + 20 {
                     tokio::time::sleep(Duration::from_millis(5)).await;
