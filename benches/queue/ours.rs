@@ -2,7 +2,8 @@
 //!
 //! `prepare` makes the tables, `fill` submits by 1,000, `single` submits one by one from 50 callers at once, `drain` runs an
 //! agent that does nothing until it is told to stop, `latency` submits one task after the other to an idle engine and tells
-//! the time from the call of `submit` to the first line of the agent.
+//! the time from the call of `submit` to the first line of the agent, `pickup` (`queue pickup URL RATE SECONDS`) does so of
+//! tasks that come at a rate, whatever has become of those before.
 
 #![allow(clippy::print_stdout)] // what a benchmark is for
 
@@ -18,6 +19,7 @@ use sutazai_core::engine::Engine;
 use sutazai_core::ports::{Agent, AgentContext, Clock, SystemClock};
 use sutazai_core::{Error, Result};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 const CALLERS: usize = 50;
 const CONCURRENCY: usize = 10;
@@ -25,12 +27,26 @@ const CONCURRENCY: usize = 10;
 const TOLD_EVERY: Duration = Duration::from_millis(20);
 /// The first tasks also make the connections.
 const WARM_UP: usize = 20;
+/// So do those of the first second at a rate.
+const WARM_UP_SECONDS: usize = 1;
+/// How often it is looked which tasks are due.
+const TICK: Duration = Duration::from_millis(1);
+/// How long the last tasks may take that came at a rate.
+const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Does nothing, and notes when it began.
+/// Does nothing, and tells how long a task has waited that says when it was submitted.
 #[derive(Debug)]
 struct Nothing {
-    began: mpsc::UnboundedSender<Instant>,
+    origin: Instant,
+    waited: mpsc::UnboundedSender<Duration>,
     count: AtomicUsize,
+}
+
+impl Nothing {
+    /// A task that says when it was submitted.
+    fn task_of_now(&self) -> NewTask {
+        NewTask::new("nothing", json!({ "at": self.origin.elapsed().as_nanos() as u64 }))
+    }
 }
 
 #[async_trait]
@@ -44,20 +60,24 @@ impl Agent for Nothing {
         }
     }
 
-    async fn run(&self, _context: &AgentContext) -> Result<Step> {
+    async fn run(&self, context: &AgentContext) -> Result<Step> {
         self.count.fetch_add(1, Ordering::Relaxed);
-        // Nobody listens while throughput is measured.
-        let _ = self.began.send(Instant::now());
+        if let Some(at) = context.task.payload["at"].as_u64() {
+            // Who listened may have had enough.
+            let _ = self.waited.send(self.origin.elapsed() - Duration::from_nanos(at));
+        }
         Ok(Step::Done(Value::Null))
     }
 }
 
-async fn engine(url: &str) -> Result<(Engine, Arc<Nothing>, mpsc::UnboundedReceiver<Instant>)> {
-    let (began, begun) = mpsc::unbounded_channel();
-    let agent = Arc::new(Nothing { began, count: AtomicUsize::new(0) });
+type Waits = mpsc::UnboundedReceiver<Duration>;
+
+async fn engine(url: &str) -> Result<(Engine, Arc<Nothing>, Waits)> {
+    let (waited, waits) = mpsc::unbounded_channel();
+    let agent = Arc::new(Nothing { origin: Instant::now(), waited, count: AtomicUsize::new(0) });
     let store = sutazai::store::open(url).await?.tasks;
     let engine = Engine::builder().task_store(store).agent(agent.clone()).workers(CONCURRENCY).build()?;
-    Ok((engine, agent, begun))
+    Ok((engine, agent, waits))
 }
 
 fn nothing() -> NewTask {
@@ -120,16 +140,60 @@ async fn drain(engine: &Engine, agent: Arc<Nothing>) {
     tell(&agent, &mut 0);
 }
 
-async fn latency(engine: &Engine, mut begun: mpsc::UnboundedReceiver<Instant>, count: usize) -> Result<()> {
+/// Tells these waits, in milliseconds.
+fn tell_waits(waits: &[Duration]) {
+    let each: Vec<_> = waits.iter().map(|wait| format!("{:.4}", wait.as_secs_f64() * 1e3)).collect();
+    println!("{}", each.join(" "));
+}
+
+async fn latency(engine: &Engine, agent: &Nothing, mut waits: Waits, count: usize) -> Result<()> {
     engine.start();
     let mut waited = Vec::with_capacity(count);
     for _ in 0..count + WARM_UP {
         SystemClock.sleep(Duration::from_millis(5)).await;
-        let begin = Instant::now();
-        engine.submit(&Caller::System, nothing()).await?;
-        waited.extend(begun.recv().await.map(|began| format!("{:.4}", (began - begin).as_secs_f64() * 1e3)));
+        engine.submit(&Caller::System, agent.task_of_now()).await?;
+        waited.extend(waits.recv().await);
     }
-    println!("{}", waited.split_off(WARM_UP).join(" "));
+    tell_waits(&waited[WARM_UP..]);
+    engine.shutdown(Duration::from_secs(5)).await;
+    Ok(())
+}
+
+fn failed(error: impl std::error::Error) -> Error {
+    Error::internal(error.to_string())
+}
+
+/// Each task is submitted by a caller of its own when it is due: none waits for those before it.
+async fn pickup(
+    engine: &Engine,
+    agent: &Nothing,
+    mut waits: Waits,
+    rate: usize,
+    seconds: usize,
+) -> Result<()> {
+    engine.start();
+    let (begin, count) = (Instant::now(), rate * (seconds + WARM_UP_SECONDS));
+    let mut callers = JoinSet::new();
+    while callers.len() < count {
+        let due = count.min((begin.elapsed().as_secs_f64() * rate as f64) as usize);
+        for _ in callers.len()..due {
+            let (engine, task) = (engine.clone(), agent.task_of_now());
+            callers.spawn(async move { engine.submit(&Caller::System, task).await });
+        }
+        SystemClock.sleep(TICK).await;
+    }
+    while let Some(submitted) = callers.join_next().await {
+        submitted.map_err(failed)??;
+    }
+    let all = async {
+        let mut waited = Vec::with_capacity(count);
+        while waited.len() < count {
+            waited.extend(waits.recv().await);
+        }
+        waited
+    };
+    let waited = tokio::time::timeout(PATIENCE, all).await.map_err(failed)?;
+    tell_waits(&waited[rate * WARM_UP_SECONDS..]);
     engine.shutdown(Duration::from_secs(5)).await;
     Ok(())
 }
@@ -138,14 +202,19 @@ async fn latency(engine: &Engine, mut begun: mpsc::UnboundedReceiver<Instant>, c
 async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [action, url, rest @ ..] = &arguments[..] else { return Err("expected ACTION URL COUNT".into()) };
-    let count = rest.first().map_or(Ok(0), |count| count.parse())?;
-    let (engine, agent, begun) = engine(url).await?;
+    let numbers = rest.iter().map(|number| number.parse()).collect::<std::result::Result<Vec<usize>, _>>()?;
+    let count = numbers.first().copied().unwrap_or(0);
+    let (engine, agent, waits) = engine(url).await?;
     match action.as_str() {
         "prepare" => {}
         "fill" => fill(&engine, count).await?,
         "single" => single(&engine, count).await?,
         "drain" => drain(&engine, agent).await,
-        "latency" => latency(&engine, begun, count).await?,
+        "latency" => latency(&engine, &agent, waits, count).await?,
+        "pickup" => {
+            let seconds = numbers.get(1).copied().ok_or("expected pickup URL RATE SECONDS")?;
+            pickup(&engine, &agent, waits, count, seconds).await?;
+        }
         other => return Err(format!("unknown action {other}").into()),
     }
     Ok(())

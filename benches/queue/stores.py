@@ -38,7 +38,8 @@ class Stores:
 
     @contextlib.contextmanager
     def new(self, peer):
-        """The address of an empty store."""
+        """The address of an empty store. Dropping the database before it ended with a checkpoint: nobody writes out what
+        another has left."""
         number = next(self.numbers)
         if peer.store == "postgres":
             name = f"bench_{number}"

@@ -10,9 +10,9 @@ from stage import processor
 PATIENCE = 300
 
 
-def ask(peer, action, url, count=0):
+def ask(peer, action, url, *numbers):
     """What the program prints last of an action that ends by itself."""
-    command = [*map(str, peer.command), action, url, str(count)]
+    command = [*map(str, peer.command), action, url, *map(str, numbers)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     if done.returncode:
         sys.exit(f"{peer.name} {action} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
@@ -52,6 +52,12 @@ class Worker:
             self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.process.kill()
+
+
+def waits(peer, action, url, *numbers):
+    """p50 and p95, in milliseconds, of what the program tells of waiting tasks."""
+    waited = sorted(map(float, ask(peer, action, url, *numbers).split()))
+    return waited[len(waited) // 2], waited[len(waited) * 95 // 100]
 
 
 def drain(peer, url, count, processes, database):

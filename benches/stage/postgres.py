@@ -16,6 +16,7 @@ class Postgres:
         command = [ROOT / "scripts" / "postgres.sh", *self.settings]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.address, self.folder, self.programs = (self.process.stdout.readline().strip() for _ in range(3))
+        self.log = pathlib.Path(self.folder).with_name("server.log")
         self.pid = int((pathlib.Path(self.folder) / "postmaster.pid").read_text().split()[0])
         return self
 

@@ -1,9 +1,11 @@
-"""The tables of docs/performance.md: each measurement writes what stands between its own two marks."""
+"""The tables of docs/performance.md, or of the copy that DOCUMENT names: each measurement writes what stands between its own
+two marks."""
 
+import os
 import pathlib
 import re
 
-DOCUMENT = pathlib.Path(__file__).parents[2] / "docs" / "performance.md"
+DOCUMENT = pathlib.Path(os.environ.get("DOCUMENT") or pathlib.Path(__file__).parents[2] / "docs" / "performance.md")
 
 
 def table(head, rows):

@@ -1,9 +1,9 @@
-// graphile-worker: `graphile.mjs tuned|default ACTION URL COUNT`.
+// graphile-worker: `graphile.mjs tuned|default ACTION URL COUNT [SECONDS]`.
 
 import { Logger, makeWorkerUtils, run, runMigrations } from "graphile-worker";
-import { drain, latency, oneByOne, timed } from "./stage.mjs";
+import { drain, latency, oneByOne, pickup, timed } from "./stage.mjs";
 
-const [, , settings, action, url, text] = process.argv;
+const [, , settings, action, url, text, seconds] = process.argv;
 const count = Number(text);
 const logger = new Logger(() => () => {});
 // As its documentation advises for speed (worker.graphile.org/docs/scaling).
@@ -11,8 +11,9 @@ const tuned = { localQueue: { size: 500 }, completeJobBatchDelay: 0, failJobBatc
 const worker = { connectionString: url, concurrentJobs: 10, maxPoolSize: 12, logger };
 const preset = { worker: { ...worker, ...(settings === "tuned" ? tuned : {}) } };
 
+/** `done` gets the payload of each task. */
 async function start(done) {
-  const runner = await run({ preset, noHandleSignals: true, taskList: { nothing: () => done() } });
+  const runner = await run({ preset, noHandleSignals: true, taskList: { nothing: done } });
   return () => runner.stop();
 }
 
@@ -32,10 +33,15 @@ const actions = {
     await to.addJob("nothing", {});
     await timed(() => oneByOne(count, () => to.addJob("nothing", {})));
   },
-  drain: () => drain(start),
+  drain: () => drain((done) => start(() => done())),
   async latency() {
     const to = await utils();
     await latency(count, start, () => to.addJob("nothing", {}));
+  },
+  async pickup() {
+    const to = await utils();
+    const submitAll = (payloads) => to.addJobs(payloads.map((payload) => ({ identifier: "nothing", payload })));
+    await pickup(count, Number(seconds), start, submitAll);
   },
 };
 await actions[action]();

@@ -3,6 +3,7 @@
 import { createInterface } from "node:readline";
 
 const CALLERS = 50;
+const CALLS = 4;
 const epoch = () => performance.timeOrigin + performance.now();
 
 export const say = (words) => process.stdout.write(`${words}\n`);
@@ -61,6 +62,32 @@ export async function latency(count, start, submit) {
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
   say(all.join(" "));
+  await stop();
+  process.exit(0);
+}
+
+/** Tasks that come at a rate, whatever has become of those before: milliseconds from when one is due to its first line.
+ * What is due while `CALLS` calls are under way is submitted together by the next one. */
+export async function pickup(rate, seconds, start, submitAll) {
+  const all = [];
+  const stop = await start((payload) => all.push(performance.now() - payload.at));
+  // The first second also makes the connections.
+  const count = rate * (seconds + 1);
+  const began = performance.now();
+  let made = 0, calls = 0, due = [];
+  const late = began + 1000 * (seconds + 60);
+  while (all.length < count && performance.now() < late) {
+    const now = performance.now();
+    for (const then = Math.min(count, Math.floor(((now - began) / 1000) * rate)); made < then; made++) due.push({ at: now });
+    if (due.length && calls < CALLS) {
+      calls++;
+      submitAll(due).then(() => calls--);
+      due = [];
+    }
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  if (all.length < count) throw new Error(`${all.length} of ${count} tasks were run`);
+  say(all.slice(rate).map((waited) => waited.toFixed(4)).join(" "));
   await stop();
   process.exit(0);
 }

@@ -99,6 +99,8 @@ macro_rules! actions {
                     *there = Some(sender);
                 }
                 work();
+                // A task that comes before it listens is found by nobody.
+                tokio::time::sleep(Duration::from_secs(2)).await;
                 let (mut backend, mut waited) = (backend.clone(), Vec::new());
                 for n in 0..count + 20 {
                     tokio::time::sleep(Duration::from_millis(5)).await;
@@ -123,13 +125,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     if store == "postgres" {
         let pool = PgPool::connect(url).await?;
         PostgresStorage::<()>::setup(&pool).await?;
-        let config = apalis_postgres::Config { batch_size: BATCH, queue: QUEUE.into(), ..Default::default() };
+        let config = apalis_postgres::Config { batch_size: BATCH, queue: QUEUE.into(), lock_tasks: false, ..Default::default() };
         let backend = PostgresStorage::<u64>::new(&pool).with_config(config);
         actions!(backend.clone(), backend.clone().with_pubsub(), action.as_str(), count);
     } else {
         let (pool, listener) = SqliteStorage::connect_with_callback(url)?;
         SqliteStorage::setup(&pool).await?;
-        let config = apalis_sqlite::Config::default().batch_size(BATCH).queue(QUEUE);
+        let config = apalis_sqlite::Config::default().batch_size(BATCH).queue(QUEUE).lock_tasks(false);
         let backend = SqliteStorage::<u64>::new(&pool).with_config(config);
         actions!(backend.clone(), backend.clone().with_callback(listener), action.as_str(), count);
     }
