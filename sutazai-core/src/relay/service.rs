@@ -76,7 +76,11 @@ impl Relay {
             let passed = stop.run_until_cancelled(self.pass(&mut wake_ups, &mut away)).await;
             let pause = match passed {
                 None => break,
-                Some(Ok(())) => ASIDE,
+                Some(Ok(())) => {
+                    // Another tells them: what failed here before says nothing of the next time.
+                    wait = POLL;
+                    ASIDE
+                }
                 // It was held up for so long that another has gone on.
                 Some(Err(e)) if e.kind() == ErrorKind::Conflict => ASIDE,
                 Some(Err(e)) => {
