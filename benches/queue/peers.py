@@ -44,12 +44,12 @@ def peers(ours, node, python, apalis, awa):
         Peer("pg-boss", [node, NODE / "boss.mjs"], left="SELECT count(*) FROM pgboss.job WHERE state < 'completed'"),
         Peer("procrastinate", [python, PEERS / "python" / "with_procrastinate.py"], tasks=1_000, singles=1_000,
              left="SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'doing')"),
-        Peer("apalis-postgres", [apalis, "postgres"], tasks=5_000,
+        Peer("apalis-postgres", [apalis, "postgres"],
              left="SELECT count(*) FROM apalis.jobs WHERE status <> 'Done'"),
         Peer("awa", [awa], left="SELECT count(*) FROM awa.jobs WHERE state <> 'completed'"),
         Peer("celery, Redis", [python, PEERS / "python" / "with_celery.py"], store="redis", tasks=5_000, singles=2_000),
         Peer("SutazAI, SQLite", [ours], store="sqlite", left=left_of_ours, processes=False, beside="apalis-sqlite"),
-        Peer("apalis-sqlite", [apalis, "sqlite"], store="sqlite", tasks=5_000, singles=2_000,
+        Peer("apalis-sqlite", [apalis, "sqlite"], store="sqlite", singles=2_000,
              left="SELECT count(*) FROM Jobs WHERE status <> 'Done'", processes=False, beside="apalis-sqlite"),
     ]
     return all_
