@@ -173,13 +173,12 @@ async fn pickup(
 ) -> Result<()> {
     engine.start();
     let (begin, count) = (Instant::now(), rate * (seconds + WARM_UP_SECONDS));
-    let mut callers = JoinSet::new();
-    while callers.len() < count {
+    let (mut callers, mut made) = (JoinSet::new(), 0);
+    while made < count {
         let due = count.min((begin.elapsed().as_secs_f64() * rate as f64) as usize);
-        for _ in callers.len()..due {
-            let (engine, task) = (engine.clone(), agent.task_of_now());
-            callers.spawn(async move { engine.submit(&Caller::System, task).await });
-        }
+        let (engine, tasks) = (engine.clone(), vec![agent.task_of_now(); due - made]);
+        callers.spawn(async move { engine.submit_all(&Caller::System, tasks).await });
+        made = due;
         SystemClock.sleep(TICK).await;
     }
     while let Some(submitted) = callers.join_next().await {

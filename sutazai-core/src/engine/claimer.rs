@@ -26,7 +26,7 @@ const POLL: Duration = Duration::from_secs(5);
 /// Waits so long after a claim that failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 /// The most that is taken in advance.
-const MOST_AHEAD: usize = 512;
+const MOST_AHEAD: usize = 2_048;
 /// Work of so long is taken in advance, by the pace since the last claim.
 const AHEAD: Duration = Duration::from_millis(100);
 /// A pace is not reckoned over less than this.

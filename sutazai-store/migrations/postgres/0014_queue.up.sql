@@ -117,6 +117,7 @@ CREATE INDEX queue_lanes ON queue (owner, agent, priority, run_at, task);
 -- When to look whether these tasks are still held: a row for each claim and each renewal. A task that is processing is in
 -- one of them at the end of its lease, whatever else is.
 CREATE TABLE leases (
+    id    bigint      NOT NULL GENERATED ALWAYS AS IDENTITY,
     until timestamptz NOT NULL,
     tasks uuid[]      NOT NULL
 ) WITH (
@@ -129,6 +130,7 @@ ALTER TABLE leases ALTER COLUMN tasks SET STORAGE EXTERNAL;
 INSERT INTO leases (until, tasks)
 SELECT lease_until, array_agg(id) FROM tasks WHERE status = 'processing' GROUP BY lease_until;
 
+ALTER TABLE leases ADD CONSTRAINT leases_id PRIMARY KEY (id);
 CREATE INDEX leases_until ON leases (until);
 
 -- The events of all tasks in one order: a row for those that one statement wrote of one owner's tasks. What happened is

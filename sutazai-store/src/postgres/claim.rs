@@ -15,6 +15,7 @@ use sutazai_core::ports::ClaimRequest;
 use uuid::Uuid;
 
 use super::fault::Outcome;
+use super::leases::Leases;
 use super::record::{columns, decode, in_queue};
 use super::rows::keys;
 use super::transaction::Transaction;
@@ -50,7 +51,7 @@ pub(super) const NEXT_DUE: &str = concat!(
 );
 
 /// Makes tasks run: `$1` now, `$2` the worker, `$3` the end of the lease, `$4` what their history says after their
-/// sequence and before their attempt. The keys come as arrays, so that there is no plan in which a table is read.
+/// sequence and before their attempt; removes the rows of `leases` that are spent (`$5`). The keys come as arrays, so that there is no plan in which a table is read.
 macro_rules! take {
     ($which:expr) => {
         concat!(
@@ -66,49 +67,55 @@ macro_rules! take {
                 RETURNING *
             ), leased AS (
                 INSERT INTO leases (until, tasks) SELECT $3, array_agg(id) FROM claimed HAVING count(*) > 0
+                RETURNING id
+            ), spent AS (
+                DELETE FROM leases WHERE id = ANY($5)
             ), told AS (
                 INSERT INTO feed (owner, tasks, sequences)
                 SELECT owner, array_agg(id), array_agg(last_sequence) FROM claimed GROUP BY owner
             )
             SELECT ",
             columns!(),
-            " FROM claimed"
+            ", (SELECT leased.id FROM leased) AS lease FROM claimed"
         )
     };
 }
 
-/// Takes from the lanes `$5` owner, `$6` agent, `$7` priority: `$8` tasks in all, one of each owner a round, and at most
-/// `$9` of a lane.
+/// Takes from the lanes `$6` owner, `$7` agent, `$8` priority: `$9` tasks in all, one of each owner a round, and at most
+/// `$10` of a lane.
 pub(super) const TAKE_FROM: &str = take!(
     "SELECT turns.task, turns.place FROM (
         SELECT head.task, head.place, lanes.number,
             row_number() OVER (PARTITION BY lanes.owner ORDER BY head.aged, head.run_at, head.task) AS round
-        FROM unnest($5::uuid[], $6::text[], $7::smallint[]) WITH ORDINALITY
+        FROM unnest($6::uuid[], $7::text[], $8::smallint[]) WITH ORDINALITY
             AS lanes (owner, agent, priority, number)
         CROSS JOIN LATERAL (
             SELECT task, ctid AS place, run_at, run_at - lanes.priority * interval '10 minutes' AS aged FROM queue
             WHERE owner = lanes.owner AND agent = lanes.agent AND priority = lanes.priority AND run_at <= $1
-            ORDER BY queue.run_at, queue.task LIMIT $9 FOR UPDATE SKIP LOCKED
+            ORDER BY queue.run_at, queue.task LIMIT $10 FOR UPDATE SKIP LOCKED
         ) AS head
-    ) AS turns ORDER BY turns.round, turns.number LIMIT $8"
+    ) AS turns ORDER BY turns.round, turns.number LIMIT $9"
 );
 
-/// Takes those of the tasks `$5` that are still to be had.
+/// Takes those of the tasks `$6` that are still to be had.
 const TAKE: &str = take!(concat!(
     "SELECT queue.task, queue.ctid AS place FROM queue, tasks WHERE ",
-    in_queue!("$5"),
+    in_queue!("$6"),
     " FOR UPDATE OF queue SKIP LOCKED"
 ));
 
 /// Takes due tasks under a lease, without limits.
-pub(super) async fn claim(connection: &mut PgConnection, request: &ClaimRequest) -> Outcome<Vec<Claim>> {
+pub(super) async fn claim(
+    connection: &mut PgConnection,
+    (request, leases): (&ClaimRequest, &Leases),
+) -> Outcome<Vec<Claim>> {
     let no_limits = ConcurrencyLimits::default();
     let mut turns = turns(connection, request, &Room::new(&no_limits, [])).await?;
     let mut tasks = Vec::new();
     while !turns.is_empty() && tasks.len() < request.limit as usize {
         let left = request.limit as usize - tasks.len();
         let share = left.div_ceil(turns.len());
-        let taken = take_from(connection, request, &turns, left, share).await?;
+        let taken = take_from(connection, (request, leases), &turns, left, share).await?;
         // Who gave less than the share has no more; the others make up for it.
         let mut given: HashMap<Option<UserId>, usize> = HashMap::new();
         taken.iter().for_each(|task| *given.entry(task.owner).or_default() += 1);
@@ -121,7 +128,7 @@ pub(super) async fn claim(connection: &mut PgConnection, request: &ClaimRequest)
 /// Takes due tasks under a lease, within the limits.
 pub(super) async fn claim_limited(
     transaction: &mut Transaction<'_>,
-    request: &ClaimRequest,
+    (request, leases): (&ClaimRequest, &Leases),
 ) -> Outcome<Vec<Claim>> {
     // The number is any that other programs are not likely to take: "sutaclai" in ASCII.
     const LOCK: &str = "SELECT pg_advisory_xact_lock(x'73757461636c6169'::bigint)";
@@ -135,16 +142,17 @@ pub(super) async fn claim_limited(
         .bind(request.worker.0)
         .bind(request.now + request.lease)
         .bind(entered(request))
+        .bind(leases.spent())
         .bind(keys(&picked))
         .fetch_all(&mut *transaction.connection)
         .await?;
-    let tasks = rows.iter().map(|row| decode(row).map(|record| record.task)).collect::<Outcome<Vec<_>>>()?;
+    let tasks = held(&rows, leases)?;
     with_children(transaction.connection, in_turns(tasks, request.after)).await
 }
 
 async fn take_from(
     connection: &mut PgConnection,
-    request: &ClaimRequest,
+    (request, leases): (&ClaimRequest, &Leases),
     turns: &[Turn],
     limit: usize,
     share: usize,
@@ -155,6 +163,7 @@ async fn take_from(
         .bind(request.worker.0)
         .bind(request.now + request.lease)
         .bind(entered(request))
+        .bind(leases.spent())
         .bind(lanes().map(|lane| lane.owner).collect::<Vec<_>>())
         .bind(lanes().map(|lane| lane.agent.as_str()).collect::<Vec<_>>())
         .bind(lanes().map(|lane| lane.priority).collect::<Vec<_>>())
@@ -162,7 +171,16 @@ async fn take_from(
         .bind(share as i64)
         .fetch_all(connection)
         .await?;
-    rows.iter().map(|row| decode(row).map(|record| record.task)).collect()
+    held(&rows, leases)
+}
+
+/// The tasks that were taken, noted with the row of their lease.
+fn held(rows: &[PgRow], leases: &Leases) -> Outcome<Vec<Task>> {
+    let tasks = rows.iter().map(|row| decode(row).map(|record| record.task)).collect::<Outcome<Vec<_>>>()?;
+    if let Some(row) = rows.first() {
+        leases.hold(row.try_get("lease")?, tasks.iter().map(|task| (task.id, task.attempt)));
+    }
+    Ok(tasks)
 }
 
 /// What the history of a task says of a claim between its sequence and its attempt.
@@ -252,16 +270,9 @@ impl Lanes for PgConnection {
     }
 
     async fn running(&mut self) -> Outcome<Vec<(Option<UserId>, String, u32)>> {
-        // Counts what the leases are about, and leaves of them what is still processing: so the next claim has no more
-        // to count than what runs and what this one takes.
         const RUNNING: &str = "\
-            WITH before AS (DELETE FROM leases RETURNING tasks), still AS (
-                SELECT id, owner, agent, lease_until FROM tasks
-                WHERE id = ANY(ARRAY(SELECT unnest(tasks) FROM before)) AND status = 'processing'
-            ), leased AS (
-                INSERT INTO leases (until, tasks) SELECT lease_until, array_agg(id) FROM still GROUP BY lease_until
-            )
-            SELECT owner, agent, count(*) FROM still GROUP BY owner, agent";
+            SELECT owner, agent, count(*) FROM tasks
+            WHERE id = ANY(ARRAY(SELECT unnest(tasks) FROM leases)) AND status = 'processing' GROUP BY owner, agent";
         let rows = sqlx::query(RUNNING).fetch_all(self).await?;
         let count = |row: &PgRow| {
             let count = u32::try_from(row.try_get::<i64, _>(2)?).unwrap_or(u32::MAX);

@@ -8,7 +8,8 @@
 //! * `grouped`: calls that are made at the same time, sent to the database together,
 //! * `wake_ups`: LISTEN and NOTIFY,
 //! * `record`: a task as a row, `text`: texts in it that PostgreSQL has no place for,
-//! * `rows`: what the rules of changing tasks need, `events`: histories and the feed,
+//! * `rows`: what the rules of changing tasks need, `events`: histories and the feed, `leases`: which of
+//!   their rows can go,
 //! * `claim`: whose tasks a worker gets, `reads`: the hot reads of tasks, `queue`: the other writes of the queue,
 //!   `prune`: what is forgotten,
 //! * `task_store`, `identity_store`, `api_key_store`, `conversation_store`, `schedule_store`, `metric_store`,
@@ -25,6 +26,7 @@ mod events;
 mod fault;
 mod grouped;
 mod identity_store;
+mod leases;
 mod limit;
 mod metric_store;
 #[cfg(test)]

@@ -33,6 +33,7 @@ async fn plans(connection: &mut PgConnection) -> [Value; 3] {
         .bind(Uuid::now_v7())
         .bind(now)
         .bind(",0,\"processing\",")
+        .bind(Vec::<i64>::new())
         .bind(vec![Uuid::nil()])
         .bind(&agents)
         .bind(vec![5_i16])
@@ -120,7 +121,7 @@ async fn a_claim_searches_the_queue_alone_whatever_is_finished_or_pending() {
         let [heads, due, take] = plans(&mut connection).await;
         assert_searched(&heads, &["queue_lanes"]);
         assert_searched(&due, &["queue_lanes", "leases_until"]);
-        assert_searched(&take, &["queue_lanes", "tasks_id"]);
+        assert_searched(&take, &["queue_lanes", "tasks_id", "leases_id"]);
         let hit = |plan: &Value| plan[0]["Plan"]["Shared Hit Blocks"].as_u64().unwrap();
         buffers.push(hit(&heads) + hit(&take));
         fill(&mut connection, FINISHED, "completed", None).await;

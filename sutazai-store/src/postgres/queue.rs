@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::events::entry;
 use super::fault::Outcome;
+use super::leases::Leases;
 use super::record::{columns, decode, insert};
 use super::text::{json, kept};
 use super::transaction::Transaction;
@@ -28,8 +29,9 @@ pub(super) const RENEW: &str = "\
         RETURNING tasks.id, tasks.attempt, tasks.worker, tasks.cancel_requested
     ), leased AS (
         INSERT INTO leases (until, tasks) SELECT $4, array_agg(id) FROM renewed HAVING count(*) > 0
+        RETURNING id
     )
-    SELECT id, attempt, worker, cancel_requested FROM renewed";
+    SELECT id, attempt, worker, cancel_requested, (SELECT leased.id FROM leased) FROM renewed";
 
 /// Records outcomes (`$4` to `$8`) of claims (`$1` to `$3`) at `$9`.
 pub(super) const FINISH: &str = "\
@@ -77,7 +79,7 @@ fn precise(task: &Task) -> Task {
 /// between the look for it and the insert, the index refuses it, and the transaction is begun again.
 pub(super) async fn enqueue_unique(
     transaction: &mut Transaction<'_>,
-    tasks: &[Task],
+    (tasks, leases): (&[Task], &Leases),
 ) -> Outcome<Vec<(Task, bool)>> {
     let connection = &mut *transaction.connection;
     let standing = standing(connection, tasks).await?;
@@ -93,7 +95,7 @@ pub(super) async fn enqueue_unique(
     }
     // In the order of the keys: who waits for another to commit waits, but never in a circle.
     new.sort_by_cached_key(UniqueKey::of);
-    let added = enqueue(connection, &new).await?;
+    let added = enqueue(connection, (&new, leases)).await?;
     let given: HashMap<TaskId, (Task, bool)> = new.iter().map(|task| task.id).zip(added).collect();
     let mut stored = Vec::with_capacity(tasks.len());
     for task in tasks {
@@ -130,10 +132,16 @@ async fn standing(connection: &mut PgConnection, tasks: &[Task]) -> Outcome<Hash
 }
 
 /// Adds tasks without unique keys, all or none; known idempotency keys give the earlier task.
-pub(super) async fn enqueue(connection: &mut PgConnection, tasks: &[Task]) -> Outcome<Vec<(Task, bool)>> {
+pub(super) async fn enqueue(
+    connection: &mut PgConnection,
+    (tasks, leases): (&[Task], &Leases),
+) -> Outcome<Vec<(Task, bool)>> {
     let records: Vec<Record> = tasks.iter().map(|task| Record::new(precise(task))).collect();
     let added = insert(connection, &records.iter().collect::<Vec<_>>()).await?;
-    let added: HashSet<TaskId> = added.into_iter().collect();
+    for (task, row) in &added {
+        row.iter().for_each(|row| leases.hold(*row, [(*task, 1)]));
+    }
+    let added: HashSet<TaskId> = added.into_iter().map(|(task, _)| task).collect();
     if added.len() == records.len() {
         return Ok(records.into_iter().map(|record| (record.task, true)).collect());
     }
@@ -198,7 +206,7 @@ pub(super) async fn with_ids(connection: &mut PgConnection, tasks: &[Task]) -> O
 /// Prolongs leases.
 pub(super) async fn renew(
     connection: &mut PgConnection,
-    claims: &[ClaimKey],
+    (claims, leases): (&[ClaimKey], &Leases),
     lease_until: DateTime<Utc>,
 ) -> Outcome<Vec<LeaseState>> {
     let rows = sqlx::query(RENEW)
@@ -212,6 +220,7 @@ pub(super) async fn renew(
     for row in &rows {
         let key: (Uuid, i32, Uuid) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
         held.insert(key, row.try_get::<bool, _>(3)?);
+        leases.hold(row.try_get(4)?, [(TaskId(key.0), key.1.cast_unsigned())]);
     }
     let state =
         |claim: &ClaimKey| match held.get(&(claim.task.0, claim.attempt.cast_signed(), claim.worker.0)) {
@@ -219,7 +228,10 @@ pub(super) async fn renew(
             Some(false) => LeaseState::Held,
             None => LeaseState::Lost,
         };
-    Ok(claims.iter().map(state).collect())
+    let states: Vec<LeaseState> = claims.iter().map(state).collect();
+    let lost = claims.iter().zip(&states).filter(|(_, state)| **state == LeaseState::Lost);
+    leases.let_go(lost.map(|(claim, _)| (claim.task, claim.attempt)));
+    Ok(states)
 }
 
 /// Records outcomes; one answer for each. Those of tasks that stand alone go in one statement; what that leaves has a

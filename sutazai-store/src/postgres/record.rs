@@ -110,18 +110,25 @@ macro_rules! insert {
             ), leased AS (
                 INSERT INTO leases (until, tasks)
                 SELECT lease_until, array_agg(id) FROM added WHERE status = 'processing' GROUP BY lease_until
+                RETURNING id, tasks
             ), told AS (
                 INSERT INTO feed (owner, tasks, sequences)
                 SELECT owner, array_agg(id), array_agg(sequence)
                 FROM added CROSS JOIN LATERAL generate_series(1, last_sequence) AS sequence GROUP BY owner
             )
-            SELECT id FROM added"
+            SELECT id, CASE WHEN status = 'processing'
+                THEN (SELECT leased.id FROM leased WHERE added.id = ANY(leased.tasks)) END
+            FROM added"
         )
     };
 }
 
-/// Adds new tasks, each with its first event, or with the two of one that is added as claimed; gives the ids of those whose idempotency key was not there yet.
-pub(super) async fn insert(connection: &mut PgConnection, added: &[&Record]) -> Outcome<Vec<TaskId>> {
+/// Adds new tasks, each with its first event, or with the two of one that is added as claimed; gives the ids of those whose
+/// idempotency key was not there yet, each with the row of its lease.
+pub(super) async fn insert(
+    connection: &mut PgConnection,
+    added: &[&Record],
+) -> Outcome<Vec<(TaskId, Option<i64>)>> {
     // An insert that may meet a conflict costs a second write for each row.
     const INSERT: &str = insert!("");
     const INSERT_UNKNOWN: &str = insert!(
@@ -160,7 +167,7 @@ pub(super) async fn insert(connection: &mut PgConnection, added: &[&Record]) -> 
         .bind(histories)
         .fetch_all(connection)
         .await?;
-    rows.iter().map(|row| Ok(TaskId(row.try_get(0)?))).collect()
+    rows.iter().map(|row| Ok((TaskId(row.try_get(0)?), row.try_get(1)?))).collect()
 }
 
 /// Writes the columns that change in the life of a task, the statuses that it has entered, and its place in the queue.

@@ -1,6 +1,7 @@
 //! [`TaskStore`] over PostgreSQL.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -17,6 +18,7 @@ use tokio::sync::broadcast;
 use super::database::Database;
 use super::fault::Outcome;
 use super::grouped::Grouped;
+use super::leases::Leases;
 use super::limit::Limit;
 use super::reads::{self, Listing};
 use super::record::{columns, decode};
@@ -36,8 +38,7 @@ const MANY: usize = 100;
 /// Tasks in a PostgreSQL database.
 #[derive(Debug)]
 pub(super) struct PostgresTaskStore {
-    database: Database,
-    wake_ups: WakeUps,
+    place: Place,
     enqueues: Grouped<Vec<Task>, Vec<Task>>,
     gets: Grouped<TaskId, Option<Task>>,
     lists: Grouped<Listing, TaskPage>,
@@ -47,27 +48,28 @@ impl PostgresTaskStore {
     /// Over this database, whose schema is up to date. Must be called in a tokio runtime, which has to outlive it.
     pub(super) fn new(database: Database) -> Self {
         let wake_ups = WakeUps::start(database.clone());
-        let (place, told) = (database.clone(), wake_ups.clone());
+        let place = Place { database, wake_ups, leases: Arc::default() };
+        let shared = place.clone();
         let enqueues = Grouped::start(1, GROUP, move |calls| {
-            let (database, wake_ups) = (place.clone(), told.clone());
-            Box::pin(async move { enqueue_each(&database, &wake_ups, calls).await })
+            let place = shared.clone();
+            Box::pin(async move { place.add_each(calls).await })
         });
-        let place = database.clone();
+        let database = place.database.clone();
         let gets = Grouped::start(READERS, GROUP_OF_READS, move |ids| {
-            let database = place.clone();
+            let database = database.clone();
             Box::pin(async move { reads::get_each(&database, ids).await })
         });
-        let place = database.clone();
+        let database = place.database.clone();
         let lists = Grouped::start(READERS, GROUP_OF_READS, move |listings| {
-            let database = place.clone();
+            let database = database.clone();
             Box::pin(async move { reads::list_each(&database, listings).await })
         });
-        Self { database, wake_ups, enqueues, gets, lists }
+        Self { place, enqueues, gets, lists }
     }
 
     /// Sends the wake-ups of a write.
     fn told<T>(&self, (value, wake_ups): (T, Vec<WakeUp>)) -> T {
-        self.wake_ups.send(wake_ups);
+        self.place.wake_ups.send(wake_ups);
         value
     }
 }
@@ -76,7 +78,7 @@ impl PostgresTaskStore {
 impl TaskStore for PostgresTaskStore {
     async fn enqueue(&self, tasks: Vec<Task>) -> Result<Vec<Task>> {
         if tasks.len() > MANY {
-            return enqueue(&self.database, &self.wake_ups, &tasks, Limit::Long).await;
+            return self.place.add(&tasks, Limit::Long).await;
         }
         self.enqueues.call(tasks).await
     }
@@ -90,6 +92,7 @@ impl TaskStore for PostgresTaskStore {
             Some(listing) => self.lists.call(listing).await,
             None => {
                 let read = self
+                    .place
                     .database
                     .run_within(Limit::Long, query, |connection, query| Box::pin(search(connection, query)));
                 read.await
@@ -98,23 +101,28 @@ impl TaskStore for PostgresTaskStore {
     }
 
     async fn statistics(&self) -> Result<TaskStatistics> {
-        let counted =
-            self.database.write_within(Limit::Long, &(), |transaction, ()| Box::pin(counted(transaction)));
+        let counted = self
+            .place
+            .database
+            .write_within(Limit::Long, &(), |transaction, ()| Box::pin(counted(transaction)));
         counted.await.map(|(statistics, _)| statistics)
     }
 
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claim>> {
+        let input = (request, &*self.place.leases);
         let claims = if request.limits.are_set() {
             let work =
-                self.database.write(request, |tx, request| Box::pin(claim::claim_limited(tx, request)));
+                self.place.database.write(&input, |tx, input| Box::pin(claim::claim_limited(tx, *input)));
             work.await?.0
         } else {
-            let work =
-                self.database.run(request, |connection, request| Box::pin(claim::claim(connection, request)));
+            let work = self
+                .place
+                .database
+                .run(&input, |connection, input| Box::pin(claim::claim(connection, *input)));
             work.await?
         };
         claims.iter().for_each(|claim| count_entered(&claim.task.agent, TaskStatus::Processing));
-        self.wake_ups.send(claims.iter().map(|claim| WakeUp::Task(claim.task.id)).collect());
+        self.place.wake_ups.send(claims.iter().map(|claim| WakeUp::Task(claim.task.id)).collect());
         Ok(claims)
     }
 
@@ -124,59 +132,74 @@ impl TaskStore for PostgresTaskStore {
         lease_until: DateTime<Utc>,
         _now: DateTime<Utc>,
     ) -> Result<Vec<LeaseState>> {
+        let input = (claims, &*self.place.leases);
         let renewed = self
+            .place
             .database
-            .run(claims, |connection, claims| Box::pin(queue::renew(connection, claims, lease_until)));
+            .run(&input, |connection, input| Box::pin(queue::renew(connection, *input, lease_until)));
         renewed.await
     }
 
     async fn finish(&self, finished: Vec<Finish>, now: DateTime<Utc>) -> Result<Vec<Result<()>>> {
-        let done =
-            self.database.write(&finished[..], |tx, finished| Box::pin(queue::finish(tx, finished, now)));
-        done.await.map(|done| self.told(done))
+        let done = self
+            .place
+            .database
+            .write(&finished[..], |tx, finished| Box::pin(queue::finish(tx, finished, now)));
+        let done = done.await?;
+        self.place.leases.let_go(finished.iter().map(|Finish { claim, .. }| (claim.task, claim.attempt)));
+        Ok(self.told(done))
     }
 
     async fn expire(&self, now: DateTime<Utc>) -> Result<u64> {
-        let expired = self.database.write(&now, |tx, now| Box::pin(queue::expire(tx, *now))).await;
+        let expired = self.place.database.write(&now, |tx, now| Box::pin(queue::expire(tx, *now))).await;
         expired.map(|done| self.told(done))
     }
 
     async fn next_due(&self, agents: &[String]) -> Result<Option<DateTime<Utc>>> {
-        self.database.run(agents, |connection, agents| Box::pin(claim::next_due(connection, agents))).await
+        self.place
+            .database
+            .run(agents, |connection, agents| Box::pin(claim::next_due(connection, agents)))
+            .await
     }
 
     async fn cancel(&self, id: TaskId, now: DateTime<Utc>) -> Result<Task> {
-        let done = self.database.write(&id, |tx, id| Box::pin(queue::cancel(tx, *id, now))).await;
+        let done = self.place.database.write(&id, |tx, id| Box::pin(queue::cancel(tx, *id, now))).await;
         done.map(|done| self.told(done))
     }
 
     async fn retry(&self, id: TaskId, now: DateTime<Utc>) -> Result<Task> {
-        let done = self.database.write(&id, |tx, id| Box::pin(queue::retry(tx, *id, now))).await;
+        let done = self.place.database.write(&id, |tx, id| Box::pin(queue::retry(tx, *id, now))).await;
         done.map(|done| self.told(done))
     }
 
     async fn delete(&self, id: TaskId) -> Result<()> {
-        let done = self.database.write(&id, |tx, id| Box::pin(queue::delete(tx, *id))).await;
+        let done = self.place.database.write(&id, |tx, id| Box::pin(queue::delete(tx, *id))).await;
         done.map(|done| self.told(done))
     }
 
     async fn prune(&self, look: &Prune) -> Result<Pruned> {
-        let done = self.database.write(look, |tx, look| Box::pin(prune::prune(tx, look))).await;
+        let done = self.place.database.write(look, |tx, look| Box::pin(prune::prune(tx, look))).await;
         done.map(|(pruned, _)| pruned)
     }
 
     async fn append(&self, claim: &ClaimKey, events: Vec<NewEvent>) -> Result<()> {
         let input = (*claim, events);
-        self.database.run(&input, |connection, input| Box::pin(events::append(connection, input))).await?;
+        self.place
+            .database
+            .run(&input, |connection, input| Box::pin(events::append(connection, input)))
+            .await?;
         if !input.1.is_empty() {
-            self.wake_ups.send(vec![WakeUp::Task(claim.task)]);
+            self.place.wake_ups.send(vec![WakeUp::Task(claim.task)]);
         }
         Ok(())
     }
 
     async fn events_after(&self, id: TaskId, after: u64, limit: u32) -> Result<Vec<TaskEvent>> {
         let input = (id, after, limit);
-        self.database.run(&input, |connection, input| Box::pin(events::events(connection, *input))).await
+        self.place
+            .database
+            .run(&input, |connection, input| Box::pin(events::events(connection, *input)))
+            .await
     }
 
     async fn feed_after(
@@ -186,86 +209,98 @@ impl TaskStore for PostgresTaskStore {
         limit: u32,
     ) -> Result<Vec<FeedEvent>> {
         let input = (owner, after, limit);
-        self.database.run(&input, |connection, input| Box::pin(events::feed(connection, *input))).await
+        self.place.database.run(&input, |connection, input| Box::pin(events::feed(connection, *input))).await
     }
 
     async fn feed_end(&self) -> Result<EventPosition> {
-        self.database.run(&(), |connection, ()| Box::pin(events::end_of_feed(connection))).await
+        self.place.database.run(&(), |connection, ()| Box::pin(events::end_of_feed(connection))).await
     }
 
     async fn feed_begin(&self) -> Result<EventPosition> {
-        self.database.run(&(), |connection, ()| Box::pin(prune::feed_begin(connection))).await
+        self.place.database.run(&(), |connection, ()| Box::pin(prune::feed_begin(connection))).await
     }
 
     fn subscribe(&self) -> broadcast::Receiver<WakeUp> {
-        self.wake_ups.subscribe()
+        self.place.wake_ups.subscribe()
     }
 }
 
-/// Adds the tasks of several calls in one statement; if that cannot be, each call's by themselves, so that only the one
-/// at fault is refused.
-async fn enqueue_each(
-    database: &Database,
-    wake_ups: &WakeUps,
-    calls: Vec<Vec<Task>>,
-) -> Vec<Result<Vec<Task>>> {
-    let sizes: Vec<usize> = calls.iter().map(Vec::len).collect();
-    let all: Vec<Task> = calls.into_iter().flatten().collect();
-    let outcome = enqueue(database, wake_ups, &all, Limit::Usual).await;
-    let mut rest = &all[..];
-    let alone = sizes.len() == 1;
-    match outcome {
-        Ok(mut stored) => sizes.into_iter().map(|size| Ok(stored.drain(..size).collect())).collect(),
-        // None is at fault when the database is.
-        Err(e) if alone || matches!(e.kind(), ErrorKind::Unavailable | ErrorKind::Timeout) => {
-            sizes.iter().map(|_| Err(e.clone())).collect()
-        }
-        Err(_) => {
-            let mut outcomes = Vec::with_capacity(sizes.len());
-            for size in sizes {
-                let (tasks, after) = rest.split_at(size);
-                rest = after;
-                outcomes.push(enqueue(database, wake_ups, tasks, Limit::Usual).await);
+/// The database, and what this process knows of it.
+#[derive(Debug, Clone)]
+struct Place {
+    database: Database,
+    wake_ups: WakeUps,
+    leases: Arc<Leases>,
+}
+
+impl Place {
+    /// Adds the tasks of several calls in one statement; if that cannot be, each call's by themselves, so that only the
+    /// one at fault is refused.
+    async fn add_each(&self, calls: Vec<Vec<Task>>) -> Vec<Result<Vec<Task>>> {
+        let sizes: Vec<usize> = calls.iter().map(Vec::len).collect();
+        let all: Vec<Task> = calls.into_iter().flatten().collect();
+        let outcome = self.add(&all, Limit::Usual).await;
+        let mut rest = &all[..];
+        let alone = sizes.len() == 1;
+        match outcome {
+            Ok(mut stored) => sizes.into_iter().map(|size| Ok(stored.drain(..size).collect())).collect(),
+            // None is at fault when the database is.
+            Err(e) if alone || matches!(e.kind(), ErrorKind::Unavailable | ErrorKind::Timeout) => {
+                sizes.iter().map(|_| Err(e.clone())).collect()
             }
-            outcomes
+            Err(_) => {
+                let mut outcomes = Vec::with_capacity(sizes.len());
+                for size in sizes {
+                    let (tasks, after) = rest.split_at(size);
+                    rest = after;
+                    outcomes.push(self.add(tasks, Limit::Usual).await);
+                }
+                outcomes
+            }
         }
     }
-}
 
-async fn enqueue(database: &Database, wake_ups: &WakeUps, tasks: &[Task], limit: Limit) -> Result<Vec<Task>> {
-    let stored = if tasks.iter().any(|task| task.unique_key.is_some()) {
-        let work =
-            database.write_within(limit, tasks, |tx, tasks| Box::pin(queue::enqueue_unique(tx, tasks)));
-        work.await?.0
-    } else {
-        database.within(limit, add(database, tasks, limit)).await?
-    };
-    let added = || stored.iter().filter(|(_, added)| *added).map(|(task, _)| task);
-    let claimed = |task: &&Task| task.status == TaskStatus::Processing;
-    added().for_each(|task| count_entered(&task.agent, TaskStatus::Pending));
-    added().filter(claimed).for_each(|task| count_entered(&task.agent, TaskStatus::Processing));
-    let mut news: Vec<WakeUp> = added().map(|task| WakeUp::Task(task.id)).collect();
-    if !added().all(|task| claimed(&task)) {
-        news.insert(0, WakeUp::Queue);
-    }
-    wake_ups.send(news);
-    Ok(stored.into_iter().map(|(task, _)| task).collect())
-}
-
-/// Adds the tasks. Where the connection is lost, maybe with the answer only, they are not added twice.
-async fn add(database: &Database, tasks: &[Task], limit: Limit) -> Result<Vec<(Task, bool)>> {
-    let once =
-        || database.run_within(limit, tasks, |connection, tasks| Box::pin(queue::enqueue(connection, tasks)));
-    let again = match once().await {
-        Err(e) if e.kind() == ErrorKind::Unavailable => once().await,
-        answered => return answered,
-    };
-    match again {
-        Err(e) if e.kind() == ErrorKind::Conflict => {
-            let stored = added_before(database, tasks).await?.ok_or(e)?;
-            Ok(stored.into_iter().map(|task| (task, true)).collect())
+    /// Adds tasks, all or none, and tells of them.
+    async fn add(&self, tasks: &[Task], limit: Limit) -> Result<Vec<Task>> {
+        let stored = if tasks.iter().any(|task| task.unique_key.is_some()) {
+            let input = (tasks, &*self.leases);
+            let work = self
+                .database
+                .write_within(limit, &input, |tx, input| Box::pin(queue::enqueue_unique(tx, *input)));
+            work.await?.0
+        } else {
+            self.database.within(limit, self.add_once(tasks, limit)).await?
+        };
+        let claimed = |task: &&Task| task.status == TaskStatus::Processing;
+        let added = || stored.iter().filter(|(_, added)| *added).map(|(task, _)| task);
+        added().for_each(|task| count_entered(&task.agent, TaskStatus::Pending));
+        added().filter(claimed).for_each(|task| count_entered(&task.agent, TaskStatus::Processing));
+        let mut news: Vec<WakeUp> = added().map(|task| WakeUp::Task(task.id)).collect();
+        if !added().all(|task| claimed(&task)) {
+            news.insert(0, WakeUp::Queue);
         }
-        answered => answered,
+        self.wake_ups.send(news);
+        Ok(stored.into_iter().map(|(task, _)| task).collect())
+    }
+
+    /// Adds tasks. Where the connection is lost, maybe with the answer only, they are not added twice.
+    async fn add_once(&self, tasks: &[Task], limit: Limit) -> Result<Vec<(Task, bool)>> {
+        let input = (tasks, &*self.leases);
+        let once = || {
+            self.database
+                .run_within(limit, &input, |connection, input| Box::pin(queue::enqueue(connection, *input)))
+        };
+        let again = match once().await {
+            Err(e) if e.kind() == ErrorKind::Unavailable => once().await,
+            answered => return answered,
+        };
+        match again {
+            Err(e) if e.kind() == ErrorKind::Conflict => {
+                let stored = added_before(&self.database, tasks).await?.ok_or(e)?;
+                Ok(stored.into_iter().map(|task| (task, true)).collect())
+            }
+            answered => answered,
+        }
     }
 }
 
