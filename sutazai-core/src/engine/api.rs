@@ -15,6 +15,7 @@ use super::builder::EngineBuilder;
 use super::events::{EventStream, stream, wait_for_end};
 use super::feed::{self, Feed, Relay};
 use super::hand_over::HandOver;
+use super::pace::Pace;
 use super::registry::AgentRegistry;
 use super::running::{Running, StopReason};
 use super::{claimer, finisher, heartbeat, remembered};
@@ -56,6 +57,7 @@ pub(super) struct Shared {
     pub(super) room: Arc<Notify>,
     pub(super) relay: Relay,
     pub(super) hand_over: HandOver,
+    pub(super) pace: Pace,
     /// Fires when no more tasks are to be claimed.
     pub(super) closing: CancellationToken,
     /// Fires when nothing is held any more.
@@ -89,6 +91,7 @@ impl Engine {
                 room: Arc::default(),
                 relay: Relay::default(),
                 hand_over: HandOver::default(),
+                pace: Pace::default(),
                 closing: CancellationToken::new(),
                 closed: CancellationToken::new(),
                 tracker: TaskTracker::new(),

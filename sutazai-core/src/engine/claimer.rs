@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use futures::FutureExt;
@@ -27,10 +27,8 @@ const POLL: Duration = Duration::from_secs(5);
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 /// The most that is taken in advance.
 const MOST_AHEAD: usize = 2_048;
-/// Work of so long is taken in advance, by the pace since the last claim.
+/// Work of so long is taken in advance, by how long attempts have taken of late.
 const AHEAD: Duration = Duration::from_millis(100);
-/// A pace is not reckoned over less than this.
-const INSTANT: Duration = Duration::from_micros(100);
 /// What was taken in advance and has not begun after so long goes back.
 const STALE: Duration = Duration::from_secs(1);
 
@@ -44,8 +42,6 @@ struct Claimer {
     waiting: VecDeque<(Claim, Stop)>,
     /// How many may wait beside those that run.
     ahead: usize,
-    /// How many have begun since the last claim.
-    begun: usize,
     /// There may be tasks that have not been asked for.
     more: bool,
     /// The store could not be asked: leave it alone for a while.
@@ -152,7 +148,6 @@ impl Claimer {
             agents,
             waiting: VecDeque::new(),
             ahead: 0,
-            begun: 0,
             more: true,
             failed: false,
             asked_for: 0,
@@ -168,7 +163,6 @@ impl Claimer {
         while !self.waiting.is_empty() && !self.shared.closing.is_cancelled() {
             let Ok(slot) = self.shared.slots.clone().try_acquire_owned() else { return };
             let Some((claim, stop)) = self.waiting.pop_front() else { return };
-            self.begun += 1;
             self.run(slot, claim, stop);
         }
     }
@@ -182,7 +176,9 @@ impl Claimer {
     fn run(&self, slot: OwnedSemaphorePermit, claim: Claim, stop: Stop) {
         let (shared, outcomes) = (self.shared.clone(), self.outcomes.clone());
         self.shared.tracker.spawn(async move {
-            worker::run(shared, outcomes, claim, stop).await;
+            let begun = Instant::now();
+            worker::run(shared.clone(), outcomes, claim, stop).await;
+            shared.pace.took(begun.elapsed());
             drop(slot);
         });
     }
@@ -243,14 +239,12 @@ impl Claimer {
     /// Where there is more than was asked for, takes in advance what the slots use up in a moment: hundreds of short
     /// tasks, none of long ones.
     fn adapt(&mut self) {
-        let lasted = self.since(self.claimed_at).max(INSTANT);
         if self.full {
-            let a_moment = self.begun as f64 * AHEAD.as_secs_f64() / lasted.as_secs_f64();
+            let a_moment = self.shared.parts.workers as f64 * self.shared.pace.attempts_in(AHEAD);
             self.ahead = (a_moment as usize).min(MOST_AHEAD);
-        } else if lasted > AHEAD * 5 {
+        } else if self.since(self.claimed_at) > AHEAD * 5 {
             self.ahead /= 2;
         }
-        self.begun = 0;
     }
 
     /// Keeps what was claimed. As many as were asked for: there may be more.

@@ -8,7 +8,7 @@
 //! * `heartbeat`: prolongs leases, brings cancellations, gives up what is lost,
 //! * `feed`: the events of all tasks in one stream, read once for all who follow it,
 //! * `remembered`: what servers remember together, so that not each asks the store,
-//! * `counts`: figures about tasks,
+//! * `pace`: how long attempts have taken of late, `counts`: figures about tasks,
 //! * `events`: the stream of a task's events, and the batching of those that agents report.
 
 mod api;
@@ -20,6 +20,7 @@ mod feed;
 mod finisher;
 mod hand_over;
 mod heartbeat;
+mod pace;
 mod registry;
 mod remembered;
 mod retention;

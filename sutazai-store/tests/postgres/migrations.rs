@@ -1,12 +1,18 @@
 //! The schema forward, back and forward again, by one and by many at once.
 
+use std::time::Duration;
+
 use futures::future::join_all;
 use serde_json::json;
 use sqlx::{Connection, PgConnection, Row};
 use sutazai_core::ErrorKind;
-use sutazai_core::domain::{NewTask, Task};
-use sutazai_core::ports::{Clock, SystemClock};
+use sutazai_core::domain::{
+    ConcurrencyLimits, EventKind, EventPosition, Finish, NewEvent, NewTask, Outcome, Task, TaskError,
+    TaskEvent, TaskId, UserId, WorkerId,
+};
+use sutazai_core::ports::{ClaimRequest, Clock, SystemClock, TaskStore};
 use sutazai_store::migrations::{down, status, up};
+use tokio::time::timeout;
 
 use crate::place::database;
 
@@ -40,6 +46,76 @@ async fn forward_back_and_forward() {
     up(&url).await.unwrap();
     assert_eq!(self::schema(&url).await, schema);
     assert_eq!(sutazai_store::open(&url).await.unwrap().tasks.get(kept.id).await.unwrap(), None);
+}
+
+/// What anybody can see of these tasks: each with its events, and the order of all of them.
+async fn seen(store: &dyn TaskStore, ids: &[TaskId]) -> (Vec<(Task, Vec<TaskEvent>)>, Vec<(TaskId, u64)>) {
+    let mut tasks = Vec::new();
+    for id in ids {
+        let task = store.get(*id).await.unwrap().unwrap();
+        tasks.push((task, store.events_after(*id, 0, 100).await.unwrap()));
+    }
+    let count: usize = tasks.iter().map(|(_, events)| events.len()).sum();
+    // Transactions of other tests hold the feed up.
+    let whole = async {
+        loop {
+            let feed = store.feed_after(None, EventPosition(0), 100).await.unwrap();
+            if feed.len() >= count {
+                return feed;
+            }
+            SystemClock.sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let feed = timeout(Duration::from_secs(20), whole).await.expect("an event is missing in the feed");
+    (tasks, feed.into_iter().map(|told| (told.event.task_id, told.event.sequence)).collect())
+}
+
+#[tokio::test]
+async fn the_queue_step_keeps_what_is_there_both_ways() {
+    let url = database().await;
+    let now = SystemClock.now();
+    let new =
+        |key: Option<&str>| NewTask { unique_key: key.map(Into::into), ..NewTask::new("echo", json!({})) };
+    let store = sutazai_store::open(&url).await.unwrap().tasks;
+    let mut ids = Vec::new();
+    for (owner, key) in [(None, None), (Some(UserId::new()), None), (None, Some("one")), (None, None)] {
+        let task = Task::pending(new(key), owner, None, now);
+        ids.push(store.enqueue(vec![task]).await.unwrap()[0].id);
+    }
+    let request = ClaimRequest {
+        worker: WorkerId::new(),
+        agents: vec!["echo".into()],
+        limit: 3,
+        lease: Duration::from_secs(30),
+        now,
+        limits: ConcurrencyLimits::default(),
+        after: None,
+    };
+    let held = store.claim(&request).await.unwrap();
+    let kind = EventKind::Progress { fraction: 0.5, message: "half\u{0}way".into() };
+    store.append(&held[0].key(), vec![NewEvent { at: now, kind }]).await.unwrap();
+    let error = TaskError { kind: ErrorKind::Unavailable, message: "not\nyet".into() };
+    let outcomes = [Outcome::Completed(json!(1)), Outcome::Failed(error)];
+    for (claim, outcome) in held.iter().zip(outcomes) {
+        let done = store.finish(vec![Finish { claim: claim.key(), outcome }], now).await.unwrap();
+        assert!(done[0].is_ok());
+    }
+    let before = seen(&*store, &ids).await;
+    drop(store);
+
+    for steps in [1, 2] {
+        down(&url, steps).await.unwrap();
+        let old = up(&url).await.unwrap();
+        assert_eq!(old.len() as u32, steps);
+        let store = sutazai_store::open(&url).await.unwrap().tasks;
+        assert_eq!(seen(&*store, &ids).await, before, "{steps} back and forward");
+    }
+    let store = sutazai_store::open(&url).await.unwrap().tasks;
+    let again = Task::pending(new(Some("one")), None, None, now);
+    assert!(ids.contains(&store.enqueue(vec![again]).await.unwrap()[0].id), "the unique key is still held");
+    let rest = store.claim(&ClaimRequest { limit: 10, ..request }).await.unwrap();
+    assert_eq!(rest.len(), 1, "what was pending");
+    assert_eq!(store.expire(now + Duration::from_secs(30)).await.unwrap(), 2, "and both that are held");
 }
 
 #[tokio::test(flavor = "multi_thread")]
