@@ -13,13 +13,13 @@ mod ollama;
 mod ollama_server;
 mod openai;
 
-use std::net::TcpListener;
 use std::time::Duration;
 
 use futures::StreamExt;
 use sutazai_core::Error;
 use sutazai_core::domain::{ChatMessage, GenerateRequest, ModelEvent};
 use sutazai_core::ports::{ModelBackend, ModelStream};
+use tokio::net::TcpSocket;
 
 /// What must not show in any error.
 const PRIVATE: &str = "my-private-words";
@@ -62,8 +62,9 @@ fn private(e: Error) -> Error {
     e
 }
 
-/// An address at which nobody listens.
+/// An address at which nobody listens, nor will while the tests run: it stays taken.
 fn nowhere() -> String {
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    format!("http://{address}")
+    let socket = Box::leak(Box::new(TcpSocket::new_v4().unwrap()));
+    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    format!("http://{}", socket.local_addr().unwrap())
 }
