@@ -1,6 +1,7 @@
 //! A RabbitMQ server (`scripts/rabbitmq.sh`), which can be killed and started again over what it kept.
 
 use std::io::{BufRead, BufReader, Lines, Write};
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 /// Runs until it is dropped.
@@ -16,11 +17,10 @@ pub(crate) struct Broker {
 
 impl Broker {
     pub(crate) fn start() -> Self {
-        let mut script = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/rabbitmq.sh"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let folders = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+        let script = folders.map(|folder| folder.join("scripts/rabbitmq.sh")).find(|script| script.is_file());
+        let mut script =
+            Command::new(script.unwrap()).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut said = BufReader::new(script.stdout.take().unwrap()).lines();
         let url = said.next().unwrap_or_else(|| panic!("scripts/rabbitmq.sh starts no server")).unwrap();
         said.next().unwrap().unwrap();

@@ -17,6 +17,7 @@ pub(super) type Handed = (Claim, OwnedSemaphorePermit);
 pub(super) struct Ahead {
     task: TaskId,
     slot: OwnedSemaphorePermit,
+    claimer: mpsc::UnboundedSender<Handed>,
 }
 
 /// The way to the claimer.
@@ -51,25 +52,21 @@ impl Shared {
         if !plain || !self.hand_over.idle.load(Ordering::Relaxed) || self.closing.is_cancelled() {
             return None;
         }
+        let claimer = self.hand_over.claimer.get()?.clone();
         let slot = self.slots.clone().try_acquire_owned().ok()?;
         task.claim(self.worker, now + self.parts.lease, now);
-        Some(Ahead { task: task.id, slot })
+        Some(Ahead { task: task.id, slot, claimer })
     }
 
     /// Hands the claim over if the task was added with it. The caller is told of the task as it was added.
-    pub(super) async fn hand_over(&self, Ahead { task: id, slot }: Ahead, stored: &mut [Task]) {
+    pub(super) async fn hand_over(&self, ahead: Ahead, stored: &mut [Task]) {
         // A known idempotency key gives another task.
-        let Some(task) = stored.iter_mut().find(|task| task.id == id && task.worker == Some(self.worker))
-        else {
-            return;
-        };
+        let ours = |task: &&mut Task| task.id == ahead.task && task.worker == Some(self.worker);
+        let Some(task) = stored.iter_mut().find(ours) else { return };
         let claim = Claim { task: task.clone(), children: Vec::new() };
         *task = task.as_added();
-        let refused = match self.hand_over.claimer.get() {
-            Some(claimer) => claimer.send((claim, slot)).err().map(|refused| refused.0.0),
-            None => Some(claim),
-        };
-        if let Some(claim) = refused {
+        // The engine has stopped meanwhile: nobody is there to run it.
+        if let Err(mpsc::error::SendError((claim, _slot))) = ahead.claimer.send((claim, ahead.slot)) {
             let finish = Finish { claim: claim.key(), outcome: Outcome::HandBack };
             if let Err(e) = self.parts.store.finish(vec![finish], self.parts.clock.now()).await {
                 tracing::warn!(task = %claim.task.id, error = %e, "not handed back; the task is left to its lease");

@@ -1,7 +1,5 @@
 //! A RabbitMQ of the test's own, and somebody who listens.
 
-use std::io::{BufRead, BufReader, Lines, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -10,41 +8,10 @@ use lapin::options::{BasicConsumeOptions, QueueBindOptions, QueueDeclareOptions}
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Connection, ConnectionProperties, Consumer};
 
-/// Runs until it is dropped.
-pub(crate) struct Broker {
-    script: Child,
-    orders: Option<ChildStdin>,
-    said: Lines<BufReader<ChildStdout>>,
-    pub(crate) url: String,
-}
+#[path = "../../../tests/faults/broker.rs"]
+mod server;
 
-impl Broker {
-    pub(crate) fn start() -> Self {
-        let mut script = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/rabbitmq.sh"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut said = BufReader::new(script.stdout.take().unwrap()).lines();
-        let url = said.next().unwrap().unwrap();
-        said.next().unwrap().unwrap();
-        let orders = script.stdin.take();
-        Self { script, orders, said, url }
-    }
-
-    /// `kill` or `start`; waits until it is done.
-    pub(crate) fn order(&mut self, order: &str) {
-        writeln!(self.orders.as_mut().unwrap(), "{order}").unwrap();
-        assert!(self.said.next().unwrap().unwrap().starts_with(order));
-    }
-}
-
-impl Drop for Broker {
-    fn drop(&mut self) {
-        drop(self.orders.take());
-        let _ = self.script.wait();
-    }
-}
+pub(crate) use server::Broker;
 
 /// A consumer with a durable queue of its own. The connection has to be kept.
 pub(crate) async fn listen(broker: &Broker, queue: &str, topic: &str) -> (Connection, Consumer) {

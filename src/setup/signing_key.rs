@@ -1,0 +1,50 @@
+//! The key that signs tokens where none is set.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use rand::RngCore;
+use sutazai_core::{Error, Result};
+
+use super::data_folder;
+use crate::config::{Config, Environment, Secret};
+
+/// In development: the signing key beside the database, made at the first start, readable by its owner only.
+pub(super) fn kept_secret(config: &Config) -> Result<Secret> {
+    if config.environment == Environment::Production {
+        return Err(Error::invalid("JWT_SECRET_KEY", "must be set when ENVIRONMENT is production"));
+    }
+    let folder = data_folder(config).ok_or_else(|| {
+        Error::invalid(
+            "JWT_SECRET_KEY",
+            "must be set when DATABASE_URL is not an SQLite file to keep one beside",
+        )
+    })?;
+    let path = folder.join("jwt_secret_key");
+    let failed = |e: std::io::Error| {
+        Error::unavailable(format!("cannot keep a signing key in {}: {e}", path.display()))
+            .with_field("JWT_SECRET_KEY")
+    };
+    match owner_only(&path) {
+        Ok(mut file) => {
+            let mut bytes = [0_u8; 32];
+            rand::rng().fill_bytes(&mut bytes);
+            let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            file.write_all(text.as_bytes()).map_err(failed)?;
+            Ok(Secret::new(text))
+        }
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
+            fs::read_to_string(&path).map(|text| Secret::new(text.trim())).map_err(failed)
+        }
+        Err(e) => Err(failed(e)),
+    }
+}
+
+fn owner_only(path: &Path) -> std::io::Result<fs::File> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
