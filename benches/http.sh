@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Our server, over PostgreSQL and over SQLite, beside one of FastAPI, uvicorn and asyncpg (benches/peers/fastapi) over the
 # same PostgreSQL with every commit synced: the same routes, rows and token check, on this machine, in turns; and beside a
-# handler of axum alone (benches/peers/axum). ROUNDS, SECONDS_EACH and PEER_WORKERS may be set. The medians go into
-# docs/performance.md.
+# handler of axum alone (benches/peers/axum). Both are asked with several numbers of threads or workers. ROUNDS, SECONDS_EACH,
+# THREADS and PEER_WORKERS may be set. The medians go into docs/performance.md.
 . "$(dirname "$0")/../scripts/env.sh"
 cd "$root"
 

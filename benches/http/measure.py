@@ -17,6 +17,7 @@ SUTAZAI, PYTHON, BARE = sys.argv[1:4]
 SECONDS = int(os.environ.get("SECONDS_EACH", "5"))
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
 WORKERS = [int(word) for word in os.environ.get("PEER_WORKERS", "1 2 3 4").split()]
+THREADS = [int(word) for word in os.environ.get("THREADS", "1 2").split()]
 USERS = 20
 TASKS_EACH = 20
 ROUTES = ("POST /tasks", "GET /tasks/{id}", "GET /tasks?limit=10", "/health")
@@ -24,6 +25,7 @@ TASK = {
     "agent": "hardware-optimizer", "payload": {"use_model": False}, "title": "One of many",
     "run_at": "2099-01-01T00:00:00Z",
 }
+OVER_POSTGRES = {n: f"SutazAI, PostgreSQL, {n} thread{'s' * (n > 1)}" for n in THREADS}
 BOUND = f"pgbench, {CONNECTIONS} clients"
 # What our connections ask of PostgreSQL, for pgbench.
 STEADY = "-c enable_seqscan=off -c enable_bitmapscan=off -c jit=off"
@@ -117,10 +119,11 @@ def rounds(postgres, folder):
             others.append(values[-1])
 
     for number in range(ROUNDS):
-        with ours(SUTAZAI, our_url, folder) as server:
-            tokens = sign_in(server, number)
-            note("SutazAI, PostgreSQL", measure(server, tokens, postgres))
-        with ours(SUTAZAI, f"sqlite://{folder}/bench.db", folder) as server:
+        for threads in THREADS:
+            with ours(SUTAZAI, our_url, folder, threads) as server:
+                tokens = sign_in(server, f"{number}_{threads}")
+                note(OVER_POSTGRES[threads], measure(server, tokens, postgres))
+        with ours(SUTAZAI, f"sqlite://{folder}/bench.db", folder, THREADS[-1]) as server:
             note("SutazAI, SQLite", measure(server, sign_in(server, number)))
         for workers in WORKERS:
             with theirs(PYTHON, their_url, workers) as server:
@@ -135,14 +138,14 @@ def rounds(postgres, folder):
 
 
 def main():
-    with Postgres("shared_buffers=256MB") as postgres, tempfile.TemporaryDirectory() as folder:
+    with Postgres() as postgres, tempfile.TemporaryDirectory() as folder:
         version = postgres.version()
         medians, others = rounds(postgres, folder)
     rows = []
     for route in ROUTES:
         peer = max((f"FastAPI, {n} workers" for n in WORKERS), key=lambda name: medians[name, route][0])
         best, spent = medians[peer, route][0], sum(medians[peer, route][3:6])
-        names = ("SutazAI, PostgreSQL", "SutazAI, SQLite", peer, "axum alone", BOUND)
+        names = (*OVER_POSTGRES.values(), "SutazAI, SQLite", peer, "axum alone", BOUND)
         for name in filter(lambda name: (name, route) in medians, names):
             rate, p50, p99, *used = medians[name, route]
             row = [route, name, report.figure(rate), f"{rate / best:.1f}x", report.figure(p50), report.figure(p99)]

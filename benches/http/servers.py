@@ -96,10 +96,11 @@ class Server:
         return (rate, p50, p99, *(1e6 * seconds / (rate * took) for seconds in used[:3]), others)
 
 
-def ours(program, url, folder):
+def ours(program, url, folder, threads):
     environment = {
         "DATABASE_URL": url, "JWT_SECRET_KEY": SECRET, "LOG_LEVEL": "warn", "MODEL_BACKENDS": "",
         "ENABLE_RATE_LIMITING": "false", "HISTORY_INTERVAL_SECONDS": "3600", "XDG_DATA_HOME": folder,
+        "TOKIO_WORKER_THREADS": str(threads),
     }
     return Server([program, "serve", "--listen", "127.0.0.1:PORT"], environment)
 

@@ -52,11 +52,15 @@ def measure(stores, peer):
         if left:
             sys.exit(f"{peer.name} left {left} tasks")
 
+    def drained(url, processes):
+        left = (lambda: stores.left(peer, url)) if peer.store == "sqlite" else None
+        return drain(peer, url, peer.tasks, processes, lambda: stores.processor_time(peer), left)
+
     with stores.new(peer) as url:
         ask(peer, "prepare", url)
         written = stores.written()
         found["bulk"] = peer.tasks / float(ask(peer, "fill", url, peer.tasks))
-        found["one"], seconds = drain(peer, url, peer.tasks, 1, lambda: stores.processor_time(peer))
+        found["one"], seconds = drained(url, 1)
         found["cpu"] = 1_000 * seconds / peer.tasks
         if peer.store == "postgres":
             found["wal"] = (stores.written() - written) / peer.tasks
@@ -65,8 +69,7 @@ def measure(stores, peer):
         with stores.new(peer) as url:
             ask(peer, "prepare", url)
             ask(peer, "fill", url, peer.tasks)
-            work = lambda: drain(peer, url, peer.tasks, PROCESSES, lambda: stores.processor_time(peer))
-            (found["four"], _), found["locks"] = locks_during(stores, work)
+            (found["four"], _), found["locks"] = locks_during(stores, lambda: drained(url, PROCESSES))
             emptied(url)
     with stores.new(peer) as url:
         ask(peer, "prepare", url)
@@ -104,7 +107,10 @@ def sentences(medians):
         )
     ours, theirs = (medians.get(name, {}).get("one") for name in ("SutazAI, SQLite", "apalis-sqlite"))
     if ours and theirs:
-        yield f"Over SQLite, SutazAI drains {ours / theirs:.1f} times as many tasks a second as apalis-sqlite."
+        yield (
+            f"Over SQLite, where it is measured until the last task is recorded as done, SutazAI drains {ours / theirs:.1f} "
+            "times as many tasks a second as apalis-sqlite."
+        )
 
 
 def main():

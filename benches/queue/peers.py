@@ -49,7 +49,7 @@ def peers(ours, node, python, apalis, awa):
         Peer("awa", [awa], left="SELECT count(*) FROM awa.jobs WHERE state <> 'completed'"),
         Peer("celery, Redis", [python, PEERS / "python" / "with_celery.py"], store="redis", tasks=5_000, singles=2_000),
         Peer("SutazAI, SQLite", [ours], store="sqlite", left=left_of_ours, processes=False, beside="apalis-sqlite"),
-        Peer("apalis-sqlite", [apalis, "sqlite"], store="sqlite", tasks=10_000, singles=2_000,
+        Peer("apalis-sqlite", [apalis, "sqlite"], store="sqlite", singles=2_000,
              left="SELECT count(*) FROM Jobs WHERE status <> 'Done'", processes=False, beside="apalis-sqlite"),
     ]
     return all_

@@ -13,23 +13,13 @@ from stage import processor
 from stage.postgres import Postgres
 
 
-# Of 16 MB each: as much as `min_wal_size` keeps.
-SEGMENTS = 64
-
-
 class Stores:
     def __init__(self, *settings):
-        self.settings = ["shared_buffers=256MB", "max_connections=200", "min_wal_size=1GB", *settings]
+        self.settings = ["max_connections=200", *settings]
 
     def __enter__(self):
         self.stack = contextlib.ExitStack()
         self.postgres = self.stack.enter_context(Postgres(*self.settings))
-        # As on a server that has run for a while, the segments of the log are there and are used again.
-        switch = "SELECT pg_logical_emit_message(false, '', ''); SELECT pg_switch_wal();"
-        self.postgres.sql("postgres", "CHECKPOINT")
-        for _ in range(SEGMENTS):
-            self.postgres.sql("postgres", switch)
-        self.postgres.sql("postgres", "CHECKPOINT")
         self.folder = pathlib.Path(self.stack.enter_context(tempfile.TemporaryDirectory()))
         self.numbers = itertools.count()
         with socket.socket() as probe:

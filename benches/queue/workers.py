@@ -60,8 +60,9 @@ def waits(peer, action, url, *numbers):
     return waited[len(waited) // 2], waited[len(waited) * 95 // 100]
 
 
-def drain(peer, url, count, processes, database):
-    """Tasks a second from GO to the last of `count` tasks, and the processor seconds of workers and database."""
+def drain(peer, url, count, processes, database, left=None):
+    """Tasks a second from GO to the last of `count` tasks, and the processor seconds of workers and database. Where `left`
+    can be asked without disturbing, it goes on until the last one is recorded as done."""
     workers = [Worker(peer, url) for _ in range(processes)]
 
     def used():
@@ -74,7 +75,11 @@ def drain(peer, url, count, processes, database):
         if time.time() - began > PATIENCE or any(worker.process.poll() is not None for worker in workers):
             sys.exit(f"{peer.name}: {sum(worker.count for worker in workers)} of {count} tasks were run")
         time.sleep(0.005)
-    after, ended = used(), max(worker.last for worker in workers)
+    while left and left():
+        if time.time() - began > PATIENCE:
+            sys.exit(f"{peer.name} has not recorded all of {count} tasks")
+        time.sleep(0.005)
+    after, ended = used(), time.time() if left else max(worker.last for worker in workers)
     done = sum(worker.count for worker in workers)
     for worker in workers:
         worker.stop()

@@ -17,6 +17,7 @@ use tokio::sync::Mutex;
 
 use crate::auth::tickets::Tickets;
 use crate::monitoring::Monitoring;
+use crate::monitoring::answers::Answers;
 use crate::monitoring::refresh::{Refreshed, refresh};
 use crate::protection::Protection;
 use crate::protection::shut_out::ShutOut;
@@ -44,6 +45,7 @@ struct Parts {
     snapshot: Arc<Mutex<Option<(Instant, Bytes)>>>,
     protection: Arc<Protection>,
     monitoring: Option<Monitoring>,
+    answers: Arc<Answers>,
     refreshed: Arc<Refreshed>,
     readiness: Arc<Readiness>,
     document: Bytes,
@@ -63,6 +65,7 @@ impl App {
             started: Instant::now(),
             snapshot: Arc::default(),
             monitoring: None,
+            answers: Arc::default(),
             refreshed: Arc::default(),
             readiness: Arc::default(),
             protection: Arc::default(),
@@ -123,6 +126,11 @@ impl App {
     /// The figures, if they are shown.
     pub(crate) fn shown_metrics(&self) -> Option<&Monitoring> {
         self.parts.monitoring.as_ref()
+    }
+
+    /// The figures of requests.
+    pub(crate) fn answers(&self) -> &Answers {
+        &self.parts.answers
     }
 
     /// Asks for the figures that nobody counts, as far as they are some seconds old.

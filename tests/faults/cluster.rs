@@ -151,6 +151,20 @@ pub(crate) async fn until(limit: Duration, mut is_so: impl AsyncFnMut() -> bool)
     false
 }
 
+/// Waits until nothing is left; whether it came to that, and did not stay the same for so long.
+pub(crate) async fn until_none(limit: Duration, left: impl Fn() -> Option<u64>) -> bool {
+    let (mut least, mut since) = (u64::MAX, Instant::now());
+    while since.elapsed() < limit {
+        match left() {
+            Some(0) => return true,
+            Some(now) if now < least => (least, since) = (now, Instant::now()),
+            _ => {}
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    false
+}
+
 /// What all nodes have in common. What is limited is counted, in Redis, but nobody comes near the limits.
 pub(crate) fn settings(lease: Duration) -> Vec<(&'static str, String)> {
     [

@@ -2,6 +2,7 @@
 //! every message.
 
 use std::collections::HashMap;
+use std::error::Error;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,9 +14,10 @@ use lapin::options::{
     QueueDeclareOptions,
 };
 use lapin::types::FieldTable;
-use lapin::{Channel, Connection, ConnectionProperties, ExchangeKind};
+use lapin::{Channel, Connection, ConnectionProperties, Consumer, ExchangeKind};
 use serde_json::Value;
 use sutazai::domain::TaskId;
+use tokio::time::timeout;
 
 use crate::events::Event;
 use crate::node::AGENT;
@@ -24,6 +26,8 @@ const EXCHANGE: &str = "sutazai.events";
 const QUEUE: &str = "the-driver";
 /// Messages that may be on their way here without having been taken note of.
 const AHEAD: u16 = 200;
+/// A connection over which nothing comes for so long is left: of one that breaks at a bad moment nothing is heard any more.
+const SILENCE: Duration = Duration::from_secs(20);
 
 /// The ledger of what was heard.
 #[derive(Debug, Default)]
@@ -83,22 +87,28 @@ impl Heard {
         differences
     }
 
-    async fn over_one_connection(&self, broker: &str) -> lapin::Result<()> {
-        let connection = Connection::connect(broker, ConnectionProperties::default()).await?;
-        let channel = connection.create_channel().await?;
-        declare(&channel).await?;
-        self.connections.fetch_add(1, Ordering::Relaxed);
-        let (options, none) = (BasicConsumeOptions::default(), FieldTable::default());
-        let mut consumer = channel.basic_consume(QUEUE.into(), "".into(), options, none).await?;
-        while let Some(delivery) = consumer.next().await {
+    /// Hears until the connection breaks, or nothing comes.
+    async fn over_one_connection(&self, broker: &str) -> Result<(), Box<dyn Error + Send + Sync>> {
+        let (_connection, mut consumer) = timeout(SILENCE, self.consume(broker)).await??;
+        while let Some(delivery) = timeout(SILENCE, consumer.next()).await? {
             let delivery = delivery?;
             if let Err(wrong) = self.note(&delivery) {
                 let text = String::from_utf8_lossy(&delivery.data);
                 self.wrong.lock().unwrap().push(format!("{wrong}: {text} over {}", delivery.routing_key));
             }
-            delivery.ack(BasicAckOptions::default()).await?;
+            timeout(SILENCE, delivery.ack(BasicAckOptions::default())).await??;
         }
         Ok(())
+    }
+
+    async fn consume(&self, broker: &str) -> lapin::Result<(Connection, Consumer)> {
+        let connection = Connection::connect(broker, ConnectionProperties::default()).await?;
+        let channel = connection.create_channel().await?;
+        declare(&channel).await?;
+        self.connections.fetch_add(1, Ordering::Relaxed);
+        let (options, none) = (BasicConsumeOptions::default(), FieldTable::default());
+        let consumer = channel.basic_consume(QUEUE.into(), "".into(), options, none).await?;
+        Ok((connection, consumer))
     }
 
     fn note(&self, delivery: &Delivery) -> Result<(), &'static str> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::api::Api;
-use crate::cluster::{Cluster, until};
+use crate::cluster::{Cluster, until_none};
 use crate::heard::Heard;
 use crate::ledger::Ledger;
 use crate::reads::Reads;
@@ -14,8 +14,9 @@ use crate::{Arguments, agreement, events, plugs, takeover};
 
 /// So many read tasks at once.
 const READERS: usize = 2;
-/// How long the tasks may take to end once all plugs are in again, and the last events to be heard after that.
-const LIMIT: Duration = Duration::from_secs(240);
+/// Once all plugs are in again: how long no task may end while some are open, and then no event be heard while some are
+/// left.
+const LIMIT: Duration = Duration::from_secs(120);
 
 pub(crate) struct Run {
     pub(crate) cluster: Arc<Cluster>,
@@ -61,15 +62,15 @@ impl Run {
         submitting.await.expect("a submitter failed");
 
         let healed = Instant::now();
-        let settled = until(LIMIT, async || cluster.open_tasks() == Some(0)).await;
+        let settled = until_none(LIMIT, || cluster.open_tasks()).await;
         println!("all tasks had ended {:.1} s later: {settled}", healed.elapsed().as_secs_f64());
         for reader in reading {
             reader.abort();
             assert!(reader.await.is_err_and(|e| e.is_cancelled()), "a reader failed");
         }
         self.reads.at_the_end(&self.ledger).await;
-        let caught_up = async || cluster.events().is_some_and(|events| self.heard.events() >= events);
-        let told = until(LIMIT, caught_up).await;
+        let untold = || cluster.events().map(|events| events.saturating_sub(self.heard.events()));
+        let told = until_none(LIMIT, untold).await;
         println!("all events were heard {:.1} s later: {told}", healed.elapsed().as_secs_f64());
         watching.abort();
         hearing.abort();

@@ -14,7 +14,7 @@ use tracing::{Instrument, info_span};
 use super::builder::EngineBuilder;
 use super::events::{EventStream, stream, wait_for_end};
 use super::feed::{self, Feed, Relay};
-use super::hand_over::HandOver;
+use super::hand_over::{Ahead, HandOver};
 use super::pace::Pace;
 use super::registry::AgentRegistry;
 use super::running::{Running, StopReason};
@@ -56,7 +56,7 @@ pub(super) struct Shared {
     /// Told when outcomes are recorded.
     pub(super) room: Arc<Notify>,
     pub(super) relay: Relay,
-    pub(super) hand_over: HandOver,
+    pub(super) hand_over: Arc<HandOver>,
     pub(super) pace: Pace,
     /// Fires when no more tasks are to be claimed.
     pub(super) closing: CancellationToken,
@@ -90,7 +90,7 @@ impl Engine {
                 slots,
                 room: Arc::default(),
                 relay: Relay::default(),
-                hand_over: HandOver::default(),
+                hand_over: Arc::default(),
                 pace: Pace::default(),
                 closing: CancellationToken::new(),
                 closed: CancellationToken::new(),
@@ -169,18 +169,18 @@ impl Engine {
         let place = trace::current().unwrap_or_else(TraceContext::generate);
         let place = trace::start(parts.tracer.as_ref(), &span, place);
         tasks.iter_mut().for_each(|task| task.trace = Some(place.clone()));
-        let Some(ahead) = self.shared.take_ahead(&mut tasks) else {
+        let Some(ahead) = Ahead::take(&self.shared, &mut tasks) else {
             return parts.store.enqueue(tasks).instrument(span).await;
         };
         // Who submits may go away meanwhile; what is claimed has to run.
         let shared = self.shared.clone();
         let adding = async move {
             let mut stored = shared.parts.store.enqueue(tasks).instrument(span).await?;
-            shared.hand_over(ahead, &mut stored).await;
+            ahead.hand_over(&mut stored).await;
             Ok(stored)
         };
         let added = self.shared.tracker.spawn(adding).await;
-        added.unwrap_or_else(|e| Err(Error::internal("the task could not be added").with_source(e)))
+        added.unwrap_or_else(|e| Err(Error::internal("the tasks could not be added").with_source(e)))
     }
 
     /// A task.

@@ -62,7 +62,8 @@ pub(super) async fn run(shared: Arc<Shared>, outcomes: mpsc::Sender<Finish>) {
     let slots = shared.slots.clone();
     let (room, limited) = (shared.room.clone(), shared.parts.limits.are_set());
     let clock = shared.parts.clock.clone();
-    let mut handed = shared.hand_over.open();
+    let hand_over = shared.hand_over.clone();
+    let mut handed = hand_over.begin();
     let mut claimer = Claimer::new(shared, outcomes);
     let mut claiming: Option<Claiming> = None;
     loop {
@@ -72,9 +73,10 @@ pub(super) async fn run(shared: Arc<Shared>, outcomes: mpsc::Sender<Finish>) {
         if claimer.more && claiming.is_none() && claimer.wants() > 0 {
             claiming = Some(claimer.claim());
         }
-        claimer.tell_idle(claiming.is_none());
-        let needs_slot =
-            !claimer.waiting.is_empty() || (claimer.more && claiming.is_none() && !claimer.failed);
+        claimer.tell_submitters(claiming.is_some());
+        let wants_more = claimer.more && claiming.is_none() && !claimer.failed;
+        // What is being added comes to the slots that are free.
+        let needs_slot = !claimer.waiting.is_empty() || (wants_more && hand_over.promised() == 0);
         let pause = if claiming.is_none() { claimer.pause().await } else { POLL };
         tokio::select! {
             biased;
@@ -85,7 +87,8 @@ pub(super) async fn run(shared: Arc<Shared>, outcomes: mpsc::Sender<Finish>) {
             }
             // `begin` takes the slot, or `wants` counts it: nothing else takes slots before the engine closes.
             slot = slots.acquire(), if needs_slot => drop(slot),
-            Some((claim, slot)) = handed.recv() => claimer.begin_in(slot, claim),
+            Some(claims) = handed.recv() => claims.into_iter().for_each(|claim| claimer.keep(claim)),
+            () = hand_over.settled(), if wants_more => {}
             () = until_queue(&mut wake_ups) => claimer.more = true,
             // What has ended may have left room within the limits.
             () = room.notified(), if limited => claimer.more = true,
@@ -102,8 +105,8 @@ pub(super) async fn run(shared: Arc<Shared>, outcomes: mpsc::Sender<Finish>) {
         claimer.take(claiming.await);
     }
     handed.close();
-    while let Ok((claim, _slot)) = handed.try_recv() {
-        claimer.keep(claim);
+    while let Ok(claims) = handed.try_recv() {
+        claims.into_iter().for_each(|claim| claimer.keep(claim));
     }
     claimer.hand_back().await;
 }
@@ -167,12 +170,6 @@ impl Claimer {
         }
     }
 
-    /// Starts what was handed over.
-    fn begin_in(&self, slot: OwnedSemaphorePermit, claim: Claim) {
-        let stop = self.shared.running.add(&claim);
-        self.run(slot, claim, stop);
-    }
-
     fn run(&self, slot: OwnedSemaphorePermit, claim: Claim, stop: Stop) {
         let (shared, outcomes) = (self.shared.clone(), self.outcomes.clone());
         self.shared.tracker.spawn(async move {
@@ -183,10 +180,11 @@ impl Claimer {
         });
     }
 
-    /// Tells those who submit whether anything is known to wait for a slot.
-    fn tell_idle(&self, claims_nothing: bool) {
-        let nothing_waits = claims_nothing && !self.more && !self.failed && self.waiting.is_empty();
-        self.shared.hand_over.set_idle(nothing_waits);
+    /// Tells those who submit whether anything is known to wait in the store: more than the claim that is on its way will
+    /// bring.
+    fn tell_submitters(&self, claiming: bool) {
+        let behind = self.full || self.failed || (self.more && !claiming);
+        self.shared.hand_over.tell(!behind, self.waiting.len());
     }
 
     /// Takes back what dead workers held when half a lease has passed since the last time.
@@ -212,7 +210,7 @@ impl Claimer {
     /// How many more tasks could be put to use now.
     fn wants(&self) -> usize {
         let room = self.shared.slots.available_permits() + self.ahead;
-        let missing = room.saturating_sub(self.waiting.len());
+        let missing = room.saturating_sub(self.waiting.len() + self.shared.hand_over.promised());
         // Small refills of a large stock cost a transaction each: wait until half of it is used up.
         if self.failed || missing * 2 < room { 0 } else { missing }
     }

@@ -2,7 +2,7 @@
 //!
 //! * [`Engine`] and [`EngineBuilder`]: what an embedder calls,
 //! * `claimer`: takes due tasks and starts them as slots become free,
-//! * `hand_over`: a task that comes when nothing waits goes straight to a free slot,
+//! * `hand_over`: tasks that come when nothing waits go straight to the slots,
 //! * `worker`: runs one claim and says how it ended,
 //! * `finisher`: records outcomes, many to a transaction,
 //! * `heartbeat`: prolongs leases, brings cancellations, gives up what is lost,

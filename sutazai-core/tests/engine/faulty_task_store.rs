@@ -25,6 +25,8 @@ pub(crate) struct FaultyTaskStore {
     pub(crate) lost_answers: AtomicU32,
     /// While this is held, nothing is added.
     pub(crate) adding: Mutex<()>,
+    /// So often nothing can be added.
+    pub(crate) refusals: AtomicU32,
 }
 
 impl FaultyTaskStore {
@@ -35,6 +37,7 @@ impl FaultyTaskStore {
             feed_readings: AtomicU32::new(0),
             lost_answers: AtomicU32::new(0),
             adding: Mutex::new(()),
+            refusals: AtomicU32::new(0),
         })
     }
 
@@ -85,6 +88,7 @@ impl TaskStore for FaultyTaskStore {
     }
     async fn enqueue(&self, tasks: Vec<Task>) -> Result<Vec<Task>> {
         let _adding = self.adding.lock().await;
+        cut(&self.refusals)?;
         self.store.enqueue(tasks).await
     }
     async fn get(&self, id: TaskId) -> Result<Option<Task>> {

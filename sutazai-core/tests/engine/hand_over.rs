@@ -56,8 +56,52 @@ async fn what_has_to_wait_is_not_taken_ahead() {
         let task = stage.engine.submit(&ME, new).await.unwrap();
         assert_eq!(stage.statuses(&task).await, [Pending]);
     }
-    let many = stage.engine.submit_all(&ME, vec![NewTask::new("actor", json!({})); 2]).await.unwrap();
-    assert_eq!(stage.in_status(&many, Pending).await, 2, "several take turns");
+}
+
+#[tokio::test]
+async fn tasks_of_one_call_go_together_or_not_at_all() {
+    let (stage, line) = idle(4).await;
+    line.faults.store(u32::MAX, Ordering::SeqCst);
+    let hang = NewTask::new("actor", json!({ "do": "hang" }));
+    let fits = stage.engine.submit_all(&ME, vec![hang.clone(); 3]).await.unwrap();
+    assert!(fits.iter().all(|task| task.status == Pending), "told as they were added");
+    settle().await;
+    assert_eq!(stage.in_status(&fits, Processing).await, 3);
+    let too_many = stage.engine.submit_all(&ME, vec![hang; 2]).await.unwrap();
+    settle().await;
+    assert_eq!(stage.in_status(&too_many, Pending).await, 2, "one slot was left");
+    assert_eq!(runs(&stage), 3);
+}
+
+#[tokio::test]
+async fn more_than_there_are_slots_go_while_attempts_end_at_once() {
+    let short = NewTask::new("actor", json!({}));
+    // On a busy machine an attempt may take long, or the time to the next call.
+    for _ in 0..100 {
+        let (stage, line) = idle(2).await;
+        line.faults.store(u32::MAX, Ordering::SeqCst);
+        for _ in 0..20 {
+            stage.engine.submit(&ME, short.clone()).await.unwrap();
+            settle().await;
+        }
+        let many = stage.engine.submit_all(&ME, vec![short.clone(); 10]).await.unwrap();
+        settle().await;
+        if stage.in_status(&many, Processing).await == 10 {
+            return;
+        }
+    }
+    panic!("ten tasks never went together to two slots");
+}
+
+#[tokio::test]
+async fn what_was_promised_and_could_not_be_added_leaves_its_room() {
+    let (stage, line) = idle(1).await;
+    line.refusals.store(1, Ordering::SeqCst);
+    stage.engine.submit(&ME, NewTask::new("actor", json!({}))).await.unwrap_err();
+    line.faults.store(u32::MAX, Ordering::SeqCst);
+    stage.submit("hang").await;
+    settle().await;
+    assert_eq!(runs(&stage), 1);
 }
 
 #[tokio::test]

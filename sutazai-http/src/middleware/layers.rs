@@ -17,7 +17,7 @@ pub(crate) async fn outermost(State(app): State<App>, request: Request, next: Ne
 /// Around probes, all of it: what is asked for every few seconds, by whoever reaches the server, is to cost little.
 pub(crate) async fn probed(State(app): State<App>, request: Request, next: Next) -> Response {
     let enveloped = |request| envelope::wrap(&app, request, |request| next.run(request));
-    trace::pass(request, |request| browser::secure(request, enveloped)).await
+    trace::pass(&app, request, |request| browser::secure(request, enveloped)).await
 }
 
 /// Around all other routes: the envelope, and the time that a body has.

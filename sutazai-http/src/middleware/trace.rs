@@ -13,7 +13,6 @@ use tracing::field::Empty;
 use tracing::{Span, error_span};
 
 use crate::app::App;
-use crate::monitoring::counts;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -31,7 +30,7 @@ where
     let span = span(&request, app.protection().trusted_proxies.scheme(&request), &asked);
     let tracer = app.engine().tracer();
     let mut response = trace::run(tracer, span.clone(), place, inner(request)).await;
-    let milliseconds = asked.answered(&mut response);
+    let milliseconds = asked.answered(app, &mut response);
     let status = response.status();
     span.record("http.response.status_code", status.as_u16());
     if status.is_server_error() {
@@ -43,13 +42,13 @@ where
 }
 
 /// The same for a probe, which has its ids and is counted, and leaves no trace.
-pub(super) async fn pass<F>(mut request: Request, inner: impl FnOnce(Request) -> F) -> Response
+pub(super) async fn pass<F>(app: &App, mut request: Request, inner: impl FnOnce(Request) -> F) -> Response
 where
     F: Future<Output = Response>,
 {
     let (asked, _) = Asked::of(&mut request);
     let mut response = inner(request).await;
-    let milliseconds = asked.answered(&mut response);
+    let milliseconds = asked.answered(app, &mut response);
     let status = response.status();
     if status.is_server_error() {
         let (trace_id, method, route) = (&asked.trace_id, &asked.method, asked.route());
@@ -90,9 +89,9 @@ impl Asked {
     }
 
     /// Counts the answer, which carries the request's own id back, or that of the trace; gives the milliseconds it took.
-    fn answered(&self, response: &mut Response) -> u64 {
+    fn answered(&self, app: &App, response: &mut Response) -> u64 {
         let took = self.begun.elapsed();
-        counts::answered(&self.method, self.route(), response.status(), took);
+        app.answers().note(&self.method, self.route(), response.status(), took);
         if let Ok(value) = HeaderValue::from_str(self.request_id.as_ref().unwrap_or(&self.trace_id)) {
             response.headers_mut().insert(REQUEST_ID, value);
         }

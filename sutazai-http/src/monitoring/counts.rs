@@ -1,17 +1,10 @@
 //! What this crate counts. Every label comes from a list that requests cannot make longer.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use axum::http::{Method, StatusCode};
-use metrics::{Label, SharedString, counter, gauge, histogram};
+use metrics::{counter, gauge};
 use sutazai_core::{Error, ErrorKind};
 
 /// The agent whose tasks are analyses of the machine.
 const HARDWARE_OPTIMIZER: &str = "hardware-optimizer";
-
-/// The methods that are counted by name.
-const METHODS: [&str; 7] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
 
 /// Every outcome of a sign-in.
 const LOGIN_OUTCOMES: [&str; 5] = ["success", "refused", "disabled", "busy", "error"];
@@ -23,16 +16,6 @@ pub(super) fn begin() {
     }
     counter!("hardware_analysis_requests_total").increment(0);
     gauge!("argon2_queue_depth").set(0.0);
-}
-
-/// A request was answered. `route` is the template, none for a path that leads nowhere.
-pub(crate) fn answered(method: &Method, route: Option<&str>, status: StatusCode, took: Duration) {
-    let method = METHODS.into_iter().find(|known| *known == method.as_str()).unwrap_or("other");
-    let endpoint = route.map_or(SharedString::const_str("unknown"), |route| Arc::<str>::from(route).into());
-    let mut of = vec![Label::from_static_parts("method", method), Label::new("endpoint", endpoint)];
-    histogram!("http_request_duration_seconds", of.clone()).record(took.as_secs_f64());
-    of.push(Label::new("status", status.as_str().to_owned()));
-    counter!("http_requests_total", of).increment(1);
 }
 
 /// Somebody tried to sign in.

@@ -5,9 +5,11 @@
 //!
 //! * `recorder`: names, units and meanings of all metrics, and their text,
 //! * `refresh`: asks for what nobody counts,
-//! * `counts`: what this crate counts,
+//! * `answers`: requests, and how long they took,
+//! * `counts`: what else this crate counts,
 //! * `process`: this process, from `/proc`.
 
+pub(crate) mod answers;
 pub(crate) mod counts;
 mod process;
 mod recorder;

@@ -88,6 +88,8 @@ pub(super) async fn run<I>(
         .max_header_size(MAX_HEAD)
         .max_headers(MAX_HEADERS)
         .max_buf_size(MAX_BUFFER)
+        // Answers are small: one buffer is written faster than two.
+        .writev(false)
         .serve_connection(TokioIo::new(io), service)
         .with_upgrades();
     let mut connection = pin!(connection);

@@ -102,7 +102,7 @@ macro_rules! insert {
                             lease_until, started_at, history)
                 ",
             $on_conflict,
-            " RETURNING id, owner, agent, priority, run_at, status, lease_until, last_sequence
+            " RETURNING id, owner, agent, priority, run_at, status, lease_until
             ), queued AS (
                 INSERT INTO queue (owner, agent, priority, run_at, task)
                 SELECT coalesce(owner, '00000000-0000-0000-0000-000000000000'), agent, priority, run_at, id
@@ -110,14 +110,15 @@ macro_rules! insert {
             ), leased AS (
                 INSERT INTO leases (until, tasks)
                 SELECT lease_until, array_agg(id) FROM added WHERE status = 'processing' GROUP BY lease_until
-                RETURNING id, tasks
+                RETURNING id, until
             ), told AS (
                 INSERT INTO feed (owner, tasks, sequences)
                 SELECT owner, array_agg(id), array_agg(sequence)
-                FROM added CROSS JOIN LATERAL generate_series(1, last_sequence) AS sequence GROUP BY owner
+                FROM (SELECT owner, id, 1 AS sequence FROM added
+                    UNION ALL SELECT owner, id, 2 FROM added WHERE status = 'processing') AS entered GROUP BY owner
             )
             SELECT id, CASE WHEN status = 'processing'
-                THEN (SELECT leased.id FROM leased WHERE added.id = ANY(leased.tasks)) END
+                THEN (SELECT leased.id FROM leased WHERE leased.until = added.lease_until) END
             FROM added"
         )
     };

@@ -64,9 +64,12 @@ impl Queue {
         if let Some(key) = key {
             self.keys.insert(key, id);
         }
+        let told = self.wake_ups.len();
         self.tasks.insert(id, task.as_added());
         self.enter(id, TaskStatus::Pending, None, at);
         if task.status == TaskStatus::Processing {
+            // There is nothing to be had in the queue.
+            self.wake_ups.truncate(told);
             let at = task.updated_at;
             self.tasks.insert(id, task);
             self.enter(id, TaskStatus::Processing, None, at);

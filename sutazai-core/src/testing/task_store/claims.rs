@@ -12,7 +12,7 @@ use super::stage::{
     task, task_with,
 };
 use crate::domain::{
-    ClaimKey, EventKind, EventPosition, Outcome, Task, TaskId, TaskStatus, UserId, WorkerId,
+    Claim, ClaimKey, EventKind, EventPosition, Outcome, Task, TaskId, TaskStatus, UserId, WorkerId,
 };
 use crate::error::ErrorKind;
 use crate::ports::{ClaimRequest, LeaseState, TaskStore};
@@ -196,10 +196,14 @@ pub async fn a_task_may_be_added_as_claimed(store: Arc<dyn TaskStore>) {
     let key = Some("once".to_owned());
     let mut held = Task { owner: Some(UserId::new()), idempotency_key: key.clone(), ..task() };
     held.claim(worker, at(LEASE + 1), at(1));
-    let pending = task();
-    let stored = store.enqueue(vec![held.clone(), pending.clone()]).await.unwrap();
-    assert_eq!(stored, [held.clone(), pending.clone()]);
+    let (mut beside, pending) = (task(), task());
+    beside.claim(worker, at(LEASE + 1), at(1));
+    let stored = store.enqueue(vec![held.clone(), pending.clone(), beside.clone()]).await.unwrap();
+    assert_eq!(stored, [held.clone(), pending.clone(), beside.clone()]);
     assert_eq!(read(&*store, held.id).await, held);
+    assert_eq!(read(&*store, beside.id).await, beside);
+    let of_beside = Claim { task: beside, children: Vec::new() };
+    finish(&*store, &of_beside, Outcome::Completed(serde_json::Value::Null), 1).await.unwrap();
     let told = events(&*store, held.id).await;
     let status = |status, attempt| EventKind::Status { status, attempt, error: None };
     assert_eq!(

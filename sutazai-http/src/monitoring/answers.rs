@@ -1,0 +1,67 @@
+//! The figures of requests. They are kept at hand: to find them by their names costs as much as a small answer.
+
+use std::collections::HashMap;
+use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
+
+use axum::http::{Method, StatusCode};
+use metrics::{Counter, Histogram, counter, histogram};
+
+/// The methods that are counted by name.
+const METHODS: [&str; 7] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
+
+/// The figures of all requests, by the template of their path. Requests cannot make more of them than there are routes,
+/// methods and statuses. They belong to the recorder that is installed when the first such request comes.
+#[derive(Debug, Default)]
+pub(crate) struct Answers {
+    known: RwLock<HashMap<String, Vec<Figures>>>,
+}
+
+/// The figures of the requests with one method that had one status.
+#[derive(Debug)]
+struct Figures {
+    method: &'static str,
+    status: StatusCode,
+    took: Histogram,
+    answered: Counter,
+}
+
+impl Figures {
+    fn new(method: &'static str, route: &str, status: StatusCode) -> Self {
+        let (endpoint, code) = (route.to_owned(), status.as_str().to_owned());
+        Self {
+            method,
+            status,
+            took: histogram!("http_request_duration_seconds", "method" => method, "endpoint" => endpoint.clone()),
+            answered: counter!("http_requests_total", "method" => method, "endpoint" => endpoint, "status" => code),
+        }
+    }
+
+    fn note(&self, took: Duration) {
+        self.took.record(took.as_secs_f64());
+        self.answered.increment(1);
+    }
+}
+
+impl Answers {
+    /// A request was answered. `route` is the template, none for a path that leads nowhere.
+    pub(crate) fn note(&self, method: &Method, route: Option<&str>, status: StatusCode, took: Duration) {
+        let method = METHODS.into_iter().find(|known| *known == method.as_str()).unwrap_or("other");
+        let route = route.unwrap_or("unknown");
+        let same = |figures: &&Figures| figures.method == method && figures.status == status;
+        {
+            let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some(figures) = known.get(route).and_then(|of_route| of_route.iter().find(same)) {
+                return figures.note(took);
+            }
+        }
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let of_route = known.entry(route.to_owned()).or_default();
+        if !of_route.iter().any(|figures| same(&figures)) {
+            of_route.push(Figures::new(method, route, status));
+        }
+        if let Some(figures) = of_route.iter().find(same) {
+            figures.note(took);
+        }
+    }
+}
