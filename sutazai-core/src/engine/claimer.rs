@@ -52,6 +52,8 @@ struct Claimer {
     /// Whose task was claimed last.
     after: Option<UserId>,
     claimed_at: DateTime<Utc>,
+    /// When the last of those that wait came.
+    kept_at: DateTime<Utc>,
     expired_at: DateTime<Utc>,
 }
 
@@ -87,7 +89,7 @@ pub(super) async fn run(shared: Arc<Shared>, outcomes: mpsc::Sender<Finish>) {
             }
             // `begin` takes the slot, or `wants` counts it: nothing else takes slots before the engine closes.
             slot = slots.acquire(), if needs_slot => drop(slot),
-            Some(claims) = handed.recv() => claims.into_iter().for_each(|claim| claimer.keep(claim)),
+            Some(claims) = handed.recv() => claimer.keep(claims),
             () = hand_over.settled(), if wants_more => {}
             () = until_queue(&mut wake_ups) => claimer.more = true,
             // What has ended may have left room within the limits.
@@ -106,7 +108,7 @@ pub(super) async fn run(shared: Arc<Shared>, outcomes: mpsc::Sender<Finish>) {
     }
     handed.close();
     while let Ok(claims) = handed.try_recv() {
-        claims.into_iter().for_each(|claim| claimer.keep(claim));
+        claimer.keep(claims);
     }
     claimer.hand_back().await;
 }
@@ -157,6 +159,7 @@ impl Claimer {
             full: false,
             after: None,
             claimed_at: now,
+            kept_at: now,
             expired_at: now,
         }
     }
@@ -252,7 +255,7 @@ impl Claimer {
                 self.full = claims.len() >= self.asked_for;
                 self.more |= self.full;
                 self.after = claims.last().map_or(self.after, |claim| claim.task.owner);
-                claims.into_iter().for_each(|claim| self.keep(claim));
+                self.keep(claims);
             }
             Err(e) => {
                 tracing::warn!(error = %e, "tasks could not be claimed; trying again");
@@ -261,9 +264,12 @@ impl Claimer {
         }
     }
 
-    fn keep(&mut self, claim: Claim) {
-        let stop = self.shared.running.add(&claim);
-        self.waiting.push_back((claim, stop));
+    fn keep(&mut self, claims: Vec<Claim>) {
+        self.kept_at = self.shared.parts.clock.now();
+        for claim in claims {
+            let stop = self.shared.running.add(&claim);
+            self.waiting.push_back((claim, stop));
+        }
     }
 
     /// How long to wait when nothing happens: until something is due, but no longer than the poll.
@@ -272,7 +278,7 @@ impl Claimer {
             return AFTER_FAILURE;
         }
         if !self.waiting.is_empty() {
-            return STALE.saturating_sub(self.since(self.claimed_at)).max(AHEAD);
+            return STALE.saturating_sub(self.since(self.kept_at)).max(AHEAD);
         }
         if self.more || self.shared.slots.available_permits() == 0 {
             return POLL;
@@ -292,7 +298,7 @@ impl Claimer {
 
     /// Gives other processes what was taken in advance and then had to wait after all.
     async fn hand_back_stale(&mut self) {
-        if !self.waiting.is_empty() && self.since(self.claimed_at) >= STALE {
+        if !self.waiting.is_empty() && self.since(self.kept_at) >= STALE {
             self.ahead = 0;
             self.hand_back().await;
         }

@@ -73,24 +73,46 @@ async fn tasks_of_one_call_go_together_or_not_at_all() {
     assert_eq!(runs(&stage), 3);
 }
 
-#[tokio::test]
-async fn more_than_there_are_slots_go_while_attempts_end_at_once() {
+/// What has gone together to an engine of two slots whose attempts end at once: these and eight short ones.
+async fn more_than_slots(first: &NewTask) -> (Stage, Arc<FaultyTaskStore>, Vec<Task>) {
     let short = NewTask::new("actor", json!({}));
+    let many = [vec![first.clone(); 2], vec![short.clone(); 8]].concat();
     // On a busy machine an attempt may take long, or the time to the next call.
     for _ in 0..100 {
         let (stage, line) = idle(2).await;
-        line.faults.store(u32::MAX, Ordering::SeqCst);
+        // The last claim is long ago.
+        stage.clock.advance(Duration::from_secs(2));
+        settle().await;
         for _ in 0..20 {
             stage.engine.submit(&ME, short.clone()).await.unwrap();
             settle().await;
         }
-        let many = stage.engine.submit_all(&ME, vec![short.clone(); 10]).await.unwrap();
+        line.faults.store(u32::MAX, Ordering::SeqCst);
+        let many = stage.engine.submit_all(&ME, many.clone()).await.unwrap();
         settle().await;
         if stage.in_status(&many, Processing).await == 10 {
-            return;
+            return (stage, line, many);
         }
     }
     panic!("ten tasks never went together to two slots");
+}
+
+#[tokio::test]
+async fn more_than_there_are_slots_go_while_attempts_end_at_once() {
+    let (stage, ..) = more_than_slots(&NewTask::new("actor", json!({}))).await;
+    assert_eq!(runs(&stage), 30, "without a claim");
+}
+
+#[tokio::test]
+async fn what_waits_for_a_slot_that_does_not_come_goes_back_after_a_second() {
+    let (stage, line, many) = more_than_slots(&NewTask::new("actor", json!({ "do": "hang" }))).await;
+    line.faults.store(0, Ordering::SeqCst);
+    stage.clock.advance(Duration::from_millis(900));
+    settle().await;
+    assert_eq!(stage.in_status(&many, Processing).await, 10);
+    stage.clock.advance(Duration::from_millis(200));
+    settle().await;
+    assert_eq!(stage.in_status(&many, Pending).await, 8);
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, join_all};
 use sqlx::{Connection, PgConnection};
 use sutazai_core::{Error, ErrorKind, Result};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -33,6 +33,8 @@ use crate::traced::TracedDatabase;
 
 /// So many connections at once; one more listens. Ten processes stay below PostgreSQL's default of 100.
 const CONNECTIONS: usize = 8;
+/// So many are made beforehand: a server that has just started answers its first callers as fast as the others.
+const READY: usize = 3;
 /// How long a connection may take to be made, or to become free.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How long an idle connection may take to show that it works.
@@ -75,6 +77,7 @@ impl fmt::Debug for Database {
 pub(crate) async fn open(url: &str, listen_url: Option<&str>) -> Result<Stores> {
     let database = Database::listening(url, listen_url)?;
     bring_up(&database).await?;
+    tokio::spawn(make_ready(database.clone()));
     Ok(Stores {
         tasks: Arc::new(PostgresTaskStore::new(database.clone())),
         identity: Arc::new(PostgresIdentityStore::new(database.clone())),
@@ -85,6 +88,14 @@ pub(crate) async fn open(url: &str, listen_url: Option<&str>) -> Result<Stores> 
         relays: Arc::new(PostgresRelayStore::new(database.clone())),
         clock: Arc::new(PostgresClock::start(database).await?),
     })
+}
+
+/// Makes connections that nobody has asked for yet. Where that cannot be, whoever asks is told why.
+async fn make_ready(database: Database) {
+    for lent in join_all((0..READY).map(|_| database.take())).await.into_iter().flatten() {
+        // Nothing was asked of it that could have failed.
+        let _ = lent.settle(Ok(()));
+    }
 }
 
 impl Database {
