@@ -260,7 +260,8 @@ async fn statistics() {
         "queue": { "depth": 1, "oldest_age_seconds": 0.0 }
     });
     assert_eq!(found, expected);
-    // Four gates hold all workers, so the fifth task waits.
+    // Four gates hold all workers, so the fifth task waits: no attempt has ended for so long that one might soon be free.
+    SystemClock.sleep(Duration::from_millis(20)).await;
     let held: Vec<String> = futures::future::join_all((0..5).map(|_| ada.submit("gate"))).await;
     SystemClock.sleep(Duration::from_millis(300)).await;
     let found = success(root.get("/api/v1/admin/statistics").await, 200).await;

@@ -77,8 +77,7 @@ impl fmt::Debug for Database {
 pub(crate) async fn open(url: &str, listen_url: Option<&str>) -> Result<Stores> {
     let database = Database::listening(url, listen_url)?;
     bring_up(&database).await?;
-    tokio::spawn(make_ready(database.clone()));
-    Ok(Stores {
+    let stores = Stores {
         tasks: Arc::new(PostgresTaskStore::new(database.clone())),
         identity: Arc::new(PostgresIdentityStore::new(database.clone())),
         api_keys: Arc::new(PostgresApiKeyStore::new(database.clone())),
@@ -86,8 +85,10 @@ pub(crate) async fn open(url: &str, listen_url: Option<&str>) -> Result<Stores> 
         schedules: Arc::new(PostgresScheduleStore::new(database.clone())),
         metrics: Arc::new(PostgresMetricStore::new(database.clone())),
         relays: Arc::new(PostgresRelayStore::new(database.clone())),
-        clock: Arc::new(PostgresClock::start(database).await?),
-    })
+        clock: Arc::new(PostgresClock::start(database.clone()).await?),
+    };
+    tokio::spawn(make_ready(database));
+    Ok(stores)
 }
 
 /// Makes connections that nobody has asked for yet. Where that cannot be, whoever asks is told why.

@@ -154,8 +154,13 @@ async fn another_store_hears_of_every_change() {
     let url = database().await;
     let (here, there) = (open(&url).await, open(&url).await);
     let mut heard = there.subscribe();
-    // It listens from now on.
-    hear(&mut heard, WakeUp::Queue).await;
+    // It listens once it hears.
+    let mut before = 100;
+    while timeout(Duration::from_millis(300), heard.recv()).await.is_err() {
+        here.enqueue(vec![task(before)]).await.unwrap();
+        before += 1;
+    }
+    while timeout(Duration::from_millis(300), heard.recv()).await.is_ok() {}
     let id = here.enqueue(vec![task(1)]).await.unwrap()[0].id;
     let mut news = Vec::new();
     for _ in 0..2 {
@@ -164,9 +169,9 @@ async fn another_store_hears_of_every_change() {
     }
     assert_eq!(news, [WakeUp::Queue, WakeUp::Task(id)]);
     let claim = here.claim(&request(1)).await.unwrap().remove(0);
-    hear(&mut heard, WakeUp::Task(id)).await;
+    hear(&mut heard, WakeUp::Task(claim.task.id)).await;
     here.finish(vec![completed(&claim)], SystemClock.now()).await.unwrap().remove(0).unwrap();
-    hear(&mut heard, WakeUp::Task(id)).await;
+    hear(&mut heard, WakeUp::Task(claim.task.id)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
