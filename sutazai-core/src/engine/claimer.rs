@@ -89,7 +89,7 @@ pub(super) async fn run(shared: Arc<Shared>, outcomes: mpsc::Sender<Finish>) {
             }
             // `begin` takes the slot, or `wants` counts it: nothing else takes slots before the engine closes.
             slot = slots.acquire(), if needs_slot => drop(slot),
-            Some(claims) = handed.recv() => claimer.keep(claims),
+            Some(claims) = handed.recv() => claimer.take_handed(claims),
             () = hand_over.settled(), if wants_more => {}
             () = until_queue(&mut wake_ups) => claimer.more = true,
             // What has ended may have left room within the limits.
@@ -108,7 +108,7 @@ pub(super) async fn run(shared: Arc<Shared>, outcomes: mpsc::Sender<Finish>) {
     }
     handed.close();
     while let Ok(claims) = handed.try_recv() {
-        claimer.keep(claims);
+        claimer.take_handed(claims);
     }
     claimer.hand_back().await;
 }
@@ -187,7 +187,9 @@ impl Claimer {
     /// bring.
     fn tell_submitters(&self, claiming: bool) {
         let behind = self.full || self.failed || (self.more && !claiming);
-        self.shared.hand_over.tell(!behind, self.waiting.len());
+        let claimed = if claiming { self.asked_for.min(self.shared.parts.workers) } else { 0 };
+        self.shared.hand_over.set_waiting(self.waiting.len() + claimed);
+        self.shared.hand_over.set_open(!behind);
     }
 
     /// Takes back what dead workers held when half a lease has passed since the last time.
@@ -264,12 +266,20 @@ impl Claimer {
         }
     }
 
+    /// Keeps what was handed over.
+    fn take_handed(&mut self, claims: Vec<Claim>) {
+        let handed = claims.len();
+        self.keep(claims);
+        self.shared.hand_over.arrived(handed);
+    }
+
     fn keep(&mut self, claims: Vec<Claim>) {
         self.kept_at = self.shared.parts.clock.now();
         for claim in claims {
             let stop = self.shared.running.add(&claim);
             self.waiting.push_back((claim, stop));
         }
+        self.shared.hand_over.set_waiting(self.waiting.len());
     }
 
     /// How long to wait when nothing happens: until something is due, but no longer than the poll.

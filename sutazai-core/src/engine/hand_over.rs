@@ -22,11 +22,11 @@ pub(super) struct HandOver {
     claimer: OnceLock<mpsc::UnboundedSender<Vec<Claim>>>,
     /// The claimer knows of nothing that waits in the store.
     open: AtomicBool,
-    /// So many wait here for a slot.
+    /// So many wait here for a slot, or are about to come from the store for one that is free.
     waiting: AtomicUsize,
-    /// So many are being added.
+    /// So many are being added, or on their way here.
     promised: AtomicUsize,
-    /// Told when what was promised has come, or will not.
+    /// Told when something that was promised will not come.
     settled: Notify,
 }
 
@@ -39,27 +39,39 @@ impl HandOver {
         receiver
     }
 
-    /// Whether the claimer knows of nothing that waits in the store, and how many wait here.
-    pub(super) fn tell(&self, open: bool, waiting: usize) {
+    /// Whether the claimer knows of nothing that waits in the store.
+    pub(super) fn set_open(&self, open: bool) {
         self.open.store(open, Ordering::Relaxed);
-        self.waiting.store(waiting, Ordering::Relaxed);
     }
 
-    /// How many tasks are being added that come here.
+    /// How many wait here, or are about to come from the store for a slot that is free.
+    pub(super) fn set_waiting(&self, waiting: usize) {
+        self.waiting.store(waiting, Ordering::SeqCst);
+    }
+
+    /// So many have come that were promised. Those who wait are to be counted before.
+    pub(super) fn arrived(&self, tasks: usize) {
+        self.promised.fetch_sub(tasks, Ordering::SeqCst);
+    }
+
+    /// How many tasks are being added that come here, or are on their way.
     pub(super) fn promised(&self) -> usize {
         self.promised.load(Ordering::Relaxed)
     }
 
-    /// Waits until what was promised has come, or will not.
+    /// Waits until something that was promised will not come.
     pub(super) async fn settled(&self) {
         self.settled.notified().await;
     }
 
     /// Promises to take so many, if there is room for them all.
-    fn promise(&self, tasks: usize, room: usize) -> bool {
-        let left = room.saturating_sub(self.waiting.load(Ordering::Relaxed));
-        let more = |promised: usize| Some(promised + tasks).filter(|all| *all <= left);
-        self.promised.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+    fn promise(&self, tasks: usize, room: impl Fn() -> usize) -> bool {
+        // A task is promised, then waits, then has a slot: looked at in this order, none is overlooked.
+        let more = |promised: usize| {
+            let waiting = self.waiting.load(Ordering::SeqCst);
+            Some(promised + tasks).filter(|all| all + waiting <= room())
+        };
+        self.promised.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more).is_ok()
     }
 }
 
@@ -68,13 +80,15 @@ impl HandOver {
 pub(super) struct Ahead {
     shared: Arc<Shared>,
     tasks: Vec<TaskId>,
+    /// So many of them have not been sent to the claimer.
+    unsent: usize,
     claimer: mpsc::UnboundedSender<Vec<Claim>>,
 }
 
 impl Drop for Ahead {
     fn drop(&mut self) {
         let hand_over = &self.shared.hand_over;
-        hand_over.promised.fetch_sub(self.tasks.len(), Ordering::Relaxed);
+        hand_over.promised.fetch_sub(self.unsent, Ordering::SeqCst);
         hand_over.settled.notify_one();
     }
 }
@@ -94,18 +108,18 @@ impl Ahead {
         }
         let claimer = hand_over.claimer.get()?.clone();
         let soon = shared.parts.workers as f64 * shared.pace.attempts_in(SOON);
-        let room = shared.slots.available_permits() + (soon as usize).min(MOST);
+        let room = || shared.slots.available_permits() + (soon as usize).min(MOST);
         if !hand_over.promise(tasks.len(), room) {
             return None;
         }
         tasks.iter_mut().for_each(|task| task.claim(shared.worker, now + shared.parts.lease, now));
-        let tasks = tasks.iter().map(|task| task.id).collect();
-        Some(Self { shared: shared.clone(), tasks, claimer })
+        let tasks: Vec<TaskId> = tasks.iter().map(|task| task.id).collect();
+        Some(Self { shared: shared.clone(), unsent: tasks.len(), tasks, claimer })
     }
 
     /// Hands the claims over of those that were added with them. The caller is told of the tasks as they were added.
-    pub(super) async fn hand_over(self, stored: &mut [Task]) {
-        let shared = &self.shared;
+    pub(super) async fn hand_over(mut self, stored: &mut [Task]) {
+        let shared = self.shared.clone();
         let mut claims = Vec::with_capacity(self.tasks.len());
         for (task, id) in stored.iter_mut().zip(&self.tasks) {
             // A known idempotency key gives another task.
@@ -114,8 +128,13 @@ impl Ahead {
                 claims.push(Claim { task: std::mem::replace(task, added), children: Vec::new() });
             }
         }
+        let sent = claims.len();
+        let Err(mpsc::error::SendError(claims)) = self.claimer.send(claims) else {
+            self.unsent -= sent;
+            return;
+        };
         // The engine has stopped meanwhile: nobody is there to run them.
-        if let Err(mpsc::error::SendError(claims)) = self.claimer.send(claims) {
+        if !claims.is_empty() {
             let back = |claim: &Claim| Finish { claim: claim.key(), outcome: Outcome::HandBack };
             let finished = claims.iter().map(back).collect();
             if let Err(e) = shared.parts.store.finish(finished, shared.parts.clock.now()).await {

@@ -128,8 +128,7 @@ async fn a_task_whose_answer_was_lost_is_added_once_and_acknowledged() {
         let (adding, known) = (store.clone(), tasks.clone());
         let call = tokio::spawn(async move { adding.enqueue(known).await });
         until(async || direct.get(tasks[0].id).await.unwrap().is_some()).await;
-        proxy.set(Network::Cut);
-        proxy.set(Network::Whole);
+        proxy.cut_once();
         let stored = call.await.unwrap().unwrap();
         let ids = |tasks: &[Task]| tasks.iter().map(|task| task.id).collect::<Vec<_>>();
         assert_eq!(ids(&stored), ids(&tasks));

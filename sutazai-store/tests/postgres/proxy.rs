@@ -72,6 +72,12 @@ impl Proxy {
             self.cuts.send_modify(|cuts| *cuts += 1);
         }
     }
+
+    /// Cuts the connections that there are; new ones go through.
+    pub(crate) fn cut_once(&self) {
+        self.cuts.send_modify(|cuts| *cuts += 1);
+        self.network.send_replace(Network::Whole);
+    }
 }
 
 impl Drop for Proxy {
