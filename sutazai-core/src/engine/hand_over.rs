@@ -87,9 +87,11 @@ pub(super) struct Ahead {
 
 impl Drop for Ahead {
     fn drop(&mut self) {
-        let hand_over = &self.shared.hand_over;
-        hand_over.promised.fetch_sub(self.unsent, Ordering::SeqCst);
-        hand_over.settled.notify_one();
+        if self.unsent > 0 {
+            let hand_over = &self.shared.hand_over;
+            hand_over.promised.fetch_sub(self.unsent, Ordering::SeqCst);
+            hand_over.settled.notify_one();
+        }
     }
 }
 
