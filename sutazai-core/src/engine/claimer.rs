@@ -54,7 +54,10 @@ struct Claimer {
     claimed_at: DateTime<Utc>,
     /// When the last of those that wait came.
     kept_at: DateTime<Utc>,
-    expired_at: DateTime<Utc>,
+    /// When something is due that nobody will tell of, as far as was read since the last claim: what comes later sends a
+    /// wake-up.
+    due_at: Option<DateTime<Utc>>,
+    looked_at: DateTime<Utc>,
 }
 
 /// Claims until the engine closes, then hands back what has not begun.
@@ -70,7 +73,7 @@ pub(super) async fn run(shared: Arc<Shared>, outcomes: mpsc::Sender<Finish>) {
     let mut claiming: Option<Claiming> = None;
     loop {
         claimer.begin();
-        claimer.take_over_now_and_then().await;
+        claimer.look_in_time().await;
         claimer.more |= heard_of_queue(&mut wake_ups);
         if claimer.more && claiming.is_none() && claimer.wants() > 0 {
             claiming = Some(claimer.claim());
@@ -96,8 +99,7 @@ pub(super) async fn run(shared: Arc<Shared>, outcomes: mpsc::Sender<Finish>) {
             () = room.notified(), if limited => claimer.more = true,
             () = clock.sleep(pause) => {
                 claimer.hand_back_stale().await;
-                claimer.take_over().await;
-                claimer.more = true;
+                claimer.look().await;
                 claimer.failed = false;
             }
         }
@@ -160,7 +162,8 @@ impl Claimer {
             after: None,
             claimed_at: now,
             kept_at: now,
-            expired_at: now,
+            due_at: None,
+            looked_at: now,
         }
     }
 
@@ -192,22 +195,21 @@ impl Claimer {
         self.shared.hand_over.set_open(!behind);
     }
 
-    /// Takes back what dead workers held when half a lease has passed since the last time.
-    async fn take_over_now_and_then(&mut self) {
-        if self.since(self.expired_at) >= self.shared.parts.lease / 2 {
-            self.take_over().await;
+    /// Looks at the queue when something is due, and now and then anyhow, however much is handed over meanwhile.
+    async fn look_in_time(&mut self) {
+        let is_due = self.due_at.is_some_and(|due| due <= self.shared.parts.clock.now());
+        if is_due || self.since(self.looked_at) >= POLL.min(self.shared.parts.lease / 2) {
+            self.look().await;
         }
     }
 
-    async fn take_over(&mut self) {
+    /// Takes back what dead workers held, and will claim.
+    async fn look(&mut self) {
         let now = self.shared.parts.clock.now();
-        self.expired_at = now;
+        (self.more, self.due_at, self.looked_at) = (true, None, now);
         match self.shared.parts.store.expire(now).await {
             Ok(0) => {}
-            Ok(n) => {
-                tracing::warn!(tasks = n, "leases ran out; their tasks are taken back");
-                self.more = true;
-            }
+            Ok(n) => tracing::warn!(tasks = n, "leases ran out; their tasks are taken back"),
             Err(e) => tracing::warn!(error = %e, "leases that ran out could not be looked for"),
         }
     }
@@ -223,7 +225,7 @@ impl Claimer {
     fn claim(&mut self) -> Claiming {
         self.adapt();
         let now = self.shared.parts.clock.now();
-        self.more = false;
+        (self.more, self.due_at) = (false, None);
         self.claimed_at = now;
         self.asked_for = self.wants();
         let request = ClaimRequest {
@@ -283,7 +285,7 @@ impl Claimer {
     }
 
     /// How long to wait when nothing happens: until something is due, but no longer than the poll.
-    async fn pause(&self) -> Duration {
+    async fn pause(&mut self) -> Duration {
         if self.failed {
             return AFTER_FAILURE;
         }
@@ -293,17 +295,21 @@ impl Claimer {
         if self.more || self.shared.slots.available_permits() == 0 {
             return POLL;
         }
-        match self.shared.parts.store.next_due(&self.agents).await {
-            Ok(Some(due)) => {
-                let now = self.shared.parts.clock.now();
-                (due - now).to_std().unwrap_or_default().clamp(AHEAD, POLL)
-            }
-            Ok(None) => POLL,
-            Err(e) => {
-                tracing::warn!(error = %e, "when the next task is due could not be read");
-                POLL
-            }
-        }
+        let due_at = match self.due_at {
+            Some(due_at) => due_at,
+            None => *self.due_at.insert(self.read_due().await),
+        };
+        (due_at - self.shared.parts.clock.now()).to_std().unwrap_or_default()
+    }
+
+    /// When to look again: when something is due, but not at once, since this was not to be had just now.
+    async fn read_due(&self) -> DateTime<Utc> {
+        let due = self.shared.parts.store.next_due(&self.agents).await.unwrap_or_else(|e| {
+            tracing::warn!(error = %e, "when the next task is due could not be read");
+            None
+        });
+        let now = self.shared.parts.clock.now();
+        due.unwrap_or(now + POLL).clamp(now + AHEAD, now + POLL)
     }
 
     /// Gives other processes what was taken in advance and then had to wait after all.

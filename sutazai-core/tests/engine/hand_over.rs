@@ -59,6 +59,22 @@ async fn what_has_to_wait_is_not_taken_ahead() {
 }
 
 #[tokio::test]
+async fn what_becomes_due_begins_however_much_is_handed_over() {
+    let (stage, _) = idle(2).await;
+    let run_at = Some(stage.clock.now() + Duration::from_secs(3));
+    let later = NewTask { run_at, ..NewTask::new("actor", json!({})) };
+    let later = stage.engine.submit(&ME, later).await.unwrap();
+    settle().await;
+    for _ in 0..310 {
+        stage.clock.advance(Duration::from_millis(10));
+        let now = stage.submit("finish").await;
+        settle().await;
+        assert_eq!(stage.statuses(&now).await.last(), Some(&Completed));
+    }
+    assert_eq!(stage.statuses(&later).await, [Pending, Processing, Completed]);
+}
+
+#[tokio::test]
 async fn tasks_of_one_call_go_together_or_not_at_all() {
     let (stage, line) = idle(4).await;
     line.faults.store(u32::MAX, Ordering::SeqCst);
