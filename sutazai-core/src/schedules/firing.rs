@@ -11,7 +11,7 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use tokio_util::sync::CancellationToken;
 
 use super::service::{Schedules, task};
-use crate::domain::{CronTimes, MissedRuns, NewTask, Schedule};
+use crate::domain::{CronTimes, MissedRuns, NewTask, Schedule, UserId};
 use crate::error::Result;
 
 /// Looks for schedules at least so often: another process may have made one.
@@ -72,6 +72,10 @@ impl Schedules {
                 (Vec::new(), None)
             }
         };
+        if self.is_disabled(schedule.owner).await? {
+            tracing::info!(schedule = %schedule.id, "the schedule's user is disabled; it asks for nothing");
+            return self.store.advance(schedule.id, due, None, next).await.map(|_| ());
+        }
         let task_at = |time: &DateTime<Utc>| NewTask {
             idempotency_key: Some(format!(
                 "schedule {} {}",
@@ -91,6 +95,11 @@ impl Schedules {
             }
         }
         self.store.advance(schedule.id, due, times.last().copied(), next).await.map(|_| ())
+    }
+
+    async fn is_disabled(&self, owner: Option<UserId>) -> Result<bool> {
+        let (Some(identity), Some(owner)) = (&self.identity, owner) else { return Ok(false) };
+        Ok(identity.user(owner).await?.is_some_and(|user| user.disabled))
     }
 }
 

@@ -7,11 +7,12 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 use sutazai_core::ErrorKind;
 use sutazai_core::domain::{
-    Caller, MissedRuns, NewSchedule, Schedule, ScheduleQuery, Task, TaskQuery, UserId, UserRole,
+    Caller, MissedRuns, NewSchedule, Schedule, ScheduleQuery, Task, TaskQuery, UserChange, UserId, UserRole,
 };
-use sutazai_core::memory::MemoryScheduleStore;
-use sutazai_core::ports::{Clock, ScheduleStore};
+use sutazai_core::memory::{MemoryIdentityStore, MemoryScheduleStore};
+use sutazai_core::ports::{Clock, IdentityStore, ScheduleStore};
 use sutazai_core::schedules::Schedules;
+use sutazai_core::testing::identity_store;
 use tokio_util::sync::CancellationToken;
 
 use super::stage::{ME, Stage, settle};
@@ -224,4 +225,52 @@ async fn a_schedule_whose_agent_is_gone_holds_up_no_other() {
     table.until("2026-01-01T00:02:10Z").await;
     assert_eq!(table.fired().await, ["01-01 00:01", "01-01 00:02"]);
     assert_eq!(table.store.get(strange.id).await.unwrap().unwrap().next_run_at, None);
+}
+
+#[tokio::test]
+async fn a_user_has_no_more_than_a_hundred() {
+    let table = Timetable::new();
+    let [ada, eve] = [(); 2].map(|()| Caller::User { id: UserId::new(), role: UserRole::User });
+    let mut made = Vec::new();
+    for _ in 0..100 {
+        made.push(table.schedules.create(&ada, plan("* * * * *", "UTC", MissedRuns::Once)).await.unwrap());
+    }
+    let more =
+        async |caller| table.schedules.create(caller, plan("* * * * *", "UTC", MissedRuns::Once)).await;
+    assert_eq!(more(&ada).await.unwrap_err().kind(), ErrorKind::Conflict);
+    more(&eve).await.unwrap();
+    for _ in 0..101 {
+        more(&ME).await.unwrap();
+    }
+    table.schedules.delete(&ada, made[50].id).await.unwrap();
+    more(&ada).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_schedules_of_a_disabled_user_ask_for_nothing() {
+    let mut table = Timetable::new();
+    let identity = Arc::new(MemoryIdentityStore::new());
+    table.schedules = table.schedules.with_identity(identity.clone());
+    let ada = identity_store::user_named("ada");
+    identity.create_user(&ada).await.unwrap();
+    let caller = Caller::User { id: ada.id, role: UserRole::User };
+    // Nobody knows this one here: the users of an embedder.
+    let foreign = Caller::User { id: UserId::new(), role: UserRole::User };
+    table.schedules.create(&caller, plan("0 * * * *", "UTC", MissedRuns::All)).await.unwrap();
+    table.schedules.create(&foreign, plan("30 4 * * *", "UTC", MissedRuns::Once)).await.unwrap();
+    table.fire();
+    table.until("2026-01-01T01:01:00Z").await;
+    let disabled = async |disabled| {
+        identity.change_user(ada.id, &UserChange::Disabled(disabled), table.stage.clock.now()).await.unwrap();
+    };
+    disabled(true).await;
+    table.until("2026-01-01T05:01:00Z").await;
+    assert_eq!(table.fired().await, ["01-01 01:00", "01-01 04:30"]);
+    disabled(false).await;
+    table.until("2026-01-01T06:01:00Z").await;
+    assert_eq!(
+        table.fired().await,
+        ["01-01 01:00", "01-01 04:30", "01-01 06:00"],
+        "and nothing for what it missed"
+    );
 }

@@ -19,7 +19,10 @@ use crate::extract::Json;
     operation_id = "create_schedule",
     tag = "schedules",
     request_body = WriteSchedule,
-    responses((status = 201, description = "It is there.", body = ScheduleView)),
+    responses(
+        (status = 201, description = "It is there.", body = ScheduleView),
+        (status = 409, description = "There are too many."),
+    ),
 )]
 pub(crate) async fn handle(
     State(app): State<App>,
