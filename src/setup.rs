@@ -101,6 +101,7 @@ impl Service {
         let mut builder = Engine::builder()
             .task_store(stores.tasks.clone())
             .metric_store(stores.metrics.clone())
+            .agent_store(stores.agents)
             .clock(clock.clone())
             .workers(config.workers)
             .lease(config.lease)
@@ -123,7 +124,7 @@ impl Service {
             _ => e,
         })?;
         let chat = Chat::new(stores.conversations, engine.clone());
-        let schedules = Schedules::new(stores.schedules, engine.clone());
+        let schedules = Schedules::new(stores.schedules, engine.clone()).with_identity(stores.identity);
         let history = Arc::new(
             History::new(stores.metrics, clock).interval(config.history_interval).keep(config.history_keep),
         );

@@ -28,7 +28,8 @@ mod turns;
 use std::sync::Arc;
 
 use sutazai_core::ports::{
-    ApiKeyStore, Clock, ConversationStore, IdentityStore, MetricStore, RelayStore, ScheduleStore, TaskStore,
+    AgentStore, ApiKeyStore, Clock, ConversationStore, IdentityStore, MetricStore, RelayStore, ScheduleStore,
+    TaskStore,
 };
 use sutazai_core::{Error, Result};
 
@@ -47,6 +48,8 @@ pub struct Stores {
     pub schedules: Arc<dyn ScheduleStore>,
     /// Metrics over time.
     pub metrics: Arc<dyn MetricStore>,
+    /// Who works for which agent.
+    pub agents: Arc<dyn AgentStore>,
     /// How far events have been passed on to a message bus.
     pub relays: Arc<dyn RelayStore>,
     /// The time that all who share the database go by, to be given to the engine: the machine's own where it is a file, the

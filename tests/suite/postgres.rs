@@ -97,6 +97,12 @@ async fn two_servers_share_one_database() {
         let task: Value = client.get(url).send().await.unwrap().json().await.unwrap();
         assert!(task["data"]["result"]["metrics"].is_object(), "{task}");
     }
+    // One that works for nobody knows who does.
+    let without_workers = [settings, vec![("WORKERS".into(), "0".into())]].concat();
+    let third = Server::start(&place, &without_workers);
+    let agents = client.get(third.url("/api/v1/agents")).send().await.unwrap().json::<Value>().await.unwrap();
+    let optimizer = &agents["data"]["items"][0];
+    assert!(optimizer["online"] == true && optimizer["last_seen_at"].is_string(), "{agents}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

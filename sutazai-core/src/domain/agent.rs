@@ -1,5 +1,6 @@
 //! What an agent says of itself and what its runs give.
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -16,6 +17,15 @@ pub struct AgentDescriptor {
     pub capabilities: Vec<String>,
     /// JSON Schema (2020-12) of its payload.
     pub input_schema: Value,
+}
+
+/// Whether somebody works for an agent, in whichever process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AgentStatus {
+    /// Whether somebody has in the last minute.
+    pub online: bool,
+    /// When somebody was last seen to.
+    pub last_seen_at: Option<DateTime<Utc>>,
 }
 
 /// What one run of an agent gives.

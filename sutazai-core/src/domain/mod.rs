@@ -20,7 +20,7 @@ pub mod task;
 pub mod trace;
 pub mod user;
 
-pub use agent::{AgentDescriptor, Step};
+pub use agent::{AgentDescriptor, AgentStatus, Step};
 pub use api_key::{ApiKey, NewApiKey, Scope};
 pub use caller::{Caller, Permission};
 pub use chat::{

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use futures::future::join_all;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -18,15 +17,15 @@ use super::hand_over::{Ahead, HandOver};
 use super::pace::Pace;
 use super::registry::AgentRegistry;
 use super::running::{Running, StopReason};
-use super::{claimer, finisher, heartbeat, remembered};
+use super::{agent_status, claimer, finisher, heartbeat, remembered};
 use crate::domain::{
-    AgentDescriptor, Caller, ConcurrencyLimits, EventPosition, NewTask, Snapshot, Task, TaskId, TaskPage,
-    TaskQuery, TaskStatistics, TaskStatus, TraceContext, UserId, WorkerId,
+    AgentDescriptor, AgentStatus, Caller, ConcurrencyLimits, EventPosition, NewTask, Snapshot, Task, TaskId,
+    TaskPage, TaskQuery, TaskStatistics, TaskStatus, TraceContext, UserId, WorkerId,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::model_gate::ModelGate;
 use crate::ports::{
-    Cache, Clock, MetricSource, MetricStore, ModelBackend, TaskStore, Tracer, collect_snapshot,
+    AgentStore, Cache, Clock, MetricSource, MetricStore, ModelBackend, TaskStore, Tracer, collect_snapshot,
 };
 use crate::trace;
 
@@ -35,6 +34,7 @@ use crate::trace;
 pub(super) struct Parts {
     pub(super) store: Arc<dyn TaskStore>,
     pub(super) metric_store: Option<Arc<dyn MetricStore>>,
+    pub(super) agent_store: Option<Arc<dyn AgentStore>>,
     pub(super) cache: Option<Arc<dyn Cache>>,
     pub(super) model: Option<ModelGate>,
     pub(super) metric_sources: Vec<Arc<dyn MetricSource>>,
@@ -335,10 +335,10 @@ impl Engine {
         Ok(due.and_then(|due| (parts.clock.now() - due).to_std().ok()))
     }
 
-    /// When somebody was last seen to work for each agent, in the order of [`agents`](Self::agents): in the last minute, or
-    /// not at all. Nothing where engines have no [`Cache`] in common, or it is away.
-    pub async fn agents_seen(&self) -> Option<Vec<Option<DateTime<Utc>>>> {
-        remembered::last_seen(&self.shared, &self.shared.parts.registry.names()).await
+    /// Whether somebody works for each agent, in this process or another, in the order of [`agents`](Self::agents). Nothing
+    /// where engines have neither an [`AgentStore`] nor a [`Cache`] in common, or these are away.
+    pub async fn agent_statuses(&self) -> Option<Vec<AgentStatus>> {
+        agent_status::read(&self.shared).await
     }
 
     /// Asks the store for something small: an error when it cannot be reached.
@@ -400,7 +400,7 @@ impl Engine {
         let tracker = &self.shared.tracker;
         tracker.spawn(finisher::run(self.shared.clone(), receiver));
         tracker.spawn(heartbeat::run(self.shared.clone()));
-        tracker.spawn(remembered::give_signs(self.shared.clone()));
+        tracker.spawn(agent_status::give_signs(self.shared.clone()));
         tracker.spawn(claimer::run(self.shared.clone(), sender));
     }
 

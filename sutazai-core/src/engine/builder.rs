@@ -9,8 +9,8 @@ use crate::domain::ConcurrencyLimits;
 use crate::error::{Error, Result};
 use crate::model_gate::{ModelGate, ModelGateConfig};
 use crate::ports::{
-    Agent, Cache, Clock, MetricSource, MetricStore, ModelBackend, SilentTracer, SystemClock, TaskStore,
-    Tracer,
+    Agent, AgentStore, Cache, Clock, MetricSource, MetricStore, ModelBackend, SilentTracer, SystemClock,
+    TaskStore, Tracer,
 };
 
 /// Collects what an [`Engine`] needs. Only the task store is required.
@@ -18,6 +18,7 @@ use crate::ports::{
 pub struct EngineBuilder {
     task_store: Option<Arc<dyn TaskStore>>,
     metric_store: Option<Arc<dyn MetricStore>>,
+    agent_store: Option<Arc<dyn AgentStore>>,
     cache: Option<Arc<dyn Cache>>,
     model: Option<Arc<dyn ModelBackend>>,
     model_gate: ModelGateConfig,
@@ -35,6 +36,7 @@ impl EngineBuilder {
         Self {
             task_store: None,
             metric_store: None,
+            agent_store: None,
             cache: None,
             model: None,
             model_gate: ModelGateConfig::default(),
@@ -57,6 +59,12 @@ impl EngineBuilder {
     /// Where the metric history lives; without it agents see no trends.
     pub fn metric_store(mut self, store: Arc<dyn MetricStore>) -> Self {
         self.metric_store = Some(store);
+        self
+    }
+
+    /// Where it is kept who works for which agent; without it an engine cannot tell of others.
+    pub fn agent_store(mut self, store: Arc<dyn AgentStore>) -> Self {
+        self.agent_store = Some(store);
         self
     }
 
@@ -145,6 +153,7 @@ impl EngineBuilder {
         Ok(Engine::new(Parts {
             store,
             metric_store: self.metric_store,
+            agent_store: self.agent_store,
             cache: self.cache,
             model: self.model.map(gate),
             metric_sources: self.metric_sources,

@@ -7,10 +7,12 @@
 //! * `finisher`: records outcomes, many to a transaction,
 //! * `heartbeat`: prolongs leases, brings cancellations, gives up what is lost,
 //! * `feed`: the events of all tasks in one stream, read once for all who follow it,
+//! * `agent_status`: who works for which agent, in whichever process,
 //! * `remembered`: what servers remember together, so that not each asks the store,
 //! * `pace`: how long attempts have taken of late, `counts`: figures about tasks,
 //! * `events`: the stream of a task's events, and the batching of those that agents report.
 
+mod agent_status;
 mod api;
 mod builder;
 mod claimer;

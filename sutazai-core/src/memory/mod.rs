@@ -1,5 +1,6 @@
 //! Reference adapters over std collections: for tests, examples, and embedders that need no durability.
 
+mod agent_store;
 mod api_key_store;
 mod cache;
 mod conversation_store;
@@ -10,6 +11,7 @@ mod relay_store;
 mod schedule_store;
 mod task_store;
 
+pub use agent_store::MemoryAgentStore;
 pub use api_key_store::MemoryApiKeyStore;
 pub use cache::MemoryCache;
 pub use conversation_store::MemoryConversationStore;

@@ -4,6 +4,7 @@
 //! All are object-safe, `Debug + Send + Sync + 'static`, take `&self` and are used as `Arc<dyn Port>`.
 
 pub mod agent;
+pub mod agent_store;
 pub mod api_key_store;
 pub mod cache;
 pub mod clock;
@@ -22,6 +23,7 @@ pub mod token_signer;
 pub mod tracer;
 
 pub use agent::{Agent, AgentContext, EventSink, collect_snapshot};
+pub use agent_store::AgentStore;
 pub use api_key_store::ApiKeyStore;
 pub use cache::Cache;
 pub use clock::{Clock, SystemClock};

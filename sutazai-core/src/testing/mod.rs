@@ -13,6 +13,7 @@
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used)] // a suite fails by panicking, as a test does
 
 pub mod agent;
+pub mod agent_store;
 pub mod api_key_store;
 pub mod cache;
 pub mod clock;
@@ -39,6 +40,7 @@ pub use manual_clock::ManualClock;
 pub use scripted_model::{ScriptedAnswer, ScriptedModelBackend};
 
 pub use crate::ports::agent::MockAgent;
+pub use crate::ports::agent_store::MockAgentStore;
 pub use crate::ports::api_key_store::MockApiKeyStore;
 pub use crate::ports::cache::MockCache;
 pub use crate::ports::clock::MockClock;

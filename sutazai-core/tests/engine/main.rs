@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 mod actor;
+mod agent_status;
 mod faulty_task_store;
 mod feed;
 mod hand_over;

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sutazai_core::domain::{AgentDescriptor, Task};
+use sutazai_core::domain::{AgentDescriptor, AgentStatus, Task};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -21,7 +21,7 @@ struct AgentView {
     /// JSON Schema (2020-12) of what it takes as `payload`.
     #[schema(value_type = Object)]
     input_schema: Value,
-    /// Whether somebody has worked for it in the last minute; null where servers and workers share no Redis.
+    /// Whether a process has worked for it in the last minute, this one or another; null where that cannot be told.
     online: Option<bool>,
     /// When somebody was last seen to.
     #[schema(nullable)]
@@ -35,19 +35,18 @@ pub(crate) struct AgentList {
 }
 
 impl AgentList {
-    /// These agents, and when somebody was last seen to work for each, where that can be told.
-    pub(crate) fn new(agents: Vec<AgentDescriptor>, seen: Option<Vec<Option<DateTime<Utc>>>>) -> Self {
-        let told = seen.is_some();
-        let seen = seen.unwrap_or_default().into_iter().chain(std::iter::repeat(None));
-        let view = |(agent, last_seen_at): (AgentDescriptor, Option<DateTime<Utc>>)| AgentView {
+    /// These agents, and whether somebody works for each, where that can be told.
+    pub(crate) fn new(agents: Vec<AgentDescriptor>, statuses: Option<Vec<AgentStatus>>) -> Self {
+        let statuses = statuses.unwrap_or_default().into_iter().map(Some).chain(std::iter::repeat(None));
+        let view = |(agent, status): (AgentDescriptor, Option<AgentStatus>)| AgentView {
             name: agent.name,
             description: agent.description,
             capabilities: agent.capabilities,
             input_schema: agent.input_schema,
-            online: told.then_some(last_seen_at.is_some()),
-            last_seen_at,
+            online: status.map(|status| status.online),
+            last_seen_at: status.and_then(|status| status.last_seen_at),
         };
-        Self { items: agents.into_iter().zip(seen).map(view).collect() }
+        Self { items: agents.into_iter().zip(statuses).map(view).collect() }
     }
 }
 

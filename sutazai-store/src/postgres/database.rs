@@ -16,6 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::address::Address;
+use super::agent_store::PostgresAgentStore;
 use super::api_key_store::PostgresApiKeyStore;
 use super::clock::PostgresClock;
 use super::conversation_store::PostgresConversationStore;
@@ -84,6 +85,7 @@ pub(crate) async fn open(url: &str, listen_url: Option<&str>) -> Result<Stores> 
         conversations: Arc::new(PostgresConversationStore::new(database.clone())),
         schedules: Arc::new(PostgresScheduleStore::new(database.clone())),
         metrics: Arc::new(PostgresMetricStore::new(database.clone())),
+        agents: Arc::new(PostgresAgentStore::new(database.clone())),
         relays: Arc::new(PostgresRelayStore::new(database.clone())),
         clock: Arc::new(PostgresClock::start(database.clone()).await?),
     };

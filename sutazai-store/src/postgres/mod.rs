@@ -13,10 +13,11 @@
 //! * `claim`: whose tasks a worker gets, `reads`: the hot reads of tasks, `queue`: the other writes of the queue,
 //!   `prune`: what is forgotten,
 //! * `task_store`, `identity_store`, `api_key_store`, `conversation_store`, `schedule_store`, `metric_store`,
-//!   `relay_store`: the ports,
+//!   `agent_store`, `relay_store`: the ports,
 //! * `fault`: the one place where errors of the library become ours.
 
 mod address;
+mod agent_store;
 mod api_key_store;
 mod claim;
 mod clock;

@@ -10,6 +10,7 @@ use sqlx::sqlite::SqlitePoolOptions;
 use sutazai_core::ports::SystemClock;
 use sutazai_core::{Error, Result};
 
+use super::agent_store::SqliteAgentStore;
 use super::api_key_store::SqliteApiKeyStore;
 use super::conversation_store::SqliteConversationStore;
 use super::fault::Fault;
@@ -73,6 +74,7 @@ pub(crate) async fn open(path: &Path) -> Result<Stores> {
         conversations: Arc::new(SqliteConversationStore::new(database.clone())),
         schedules: Arc::new(SqliteScheduleStore::new(database.clone())),
         metrics: Arc::new(SqliteMetricStore::new(database.clone())),
+        agents: Arc::new(SqliteAgentStore::new(database.clone())),
         relays: Arc::new(SqliteRelayStore::new(database)),
         clock: Arc::new(SystemClock),
     })

@@ -7,6 +7,7 @@ use sutazai_core::Result;
 use tracing::field::Empty;
 use tracing::{Instrument, Span, debug_span};
 
+use super::agent_store::TracedAgentStore;
 use super::api_key_store::TracedApiKeyStore;
 use super::conversation_store::TracedConversationStore;
 use super::identity_store::TracedIdentityStore;
@@ -48,6 +49,7 @@ impl TracedDatabase {
             }),
             schedules: Arc::new(TracedScheduleStore { database: database(), store: stores.schedules }),
             metrics: Arc::new(TracedMetricStore { database: database(), store: stores.metrics }),
+            agents: Arc::new(TracedAgentStore { database: database(), store: stores.agents }),
             // No request asks it for anything.
             relays: stores.relays,
             clock: stores.clock,

@@ -3,8 +3,8 @@
 //! ports, each part over a new database.
 
 use sutazai_core::testing::{
-    api_key_store, clock, conversation_store, identity_store, metric_store, relay_store, schedule_store,
-    schedules, task_store,
+    agent_store, api_key_store, clock, conversation_store, identity_store, metric_store, relay_store,
+    schedule_store, schedules, task_store,
 };
 use sutazai_store::Stores;
 
@@ -56,6 +56,11 @@ async fn metric_store_conforms() {
 #[tokio::test(flavor = "multi_thread")]
 async fn relay_store_conforms() {
     relay_store::run_all(|| async { open().await.relays }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn agent_store_conforms() {
+    agent_store::run_all(|| async { open().await.agents }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

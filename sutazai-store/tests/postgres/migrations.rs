@@ -103,7 +103,7 @@ async fn the_queue_step_keeps_what_is_there_both_ways() {
     let before = seen(&*store, &ids).await;
     drop(store);
 
-    for steps in [1, 2] {
+    for steps in [1, 2, 3] {
         down(&url, steps).await.unwrap();
         let old = up(&url).await.unwrap();
         assert_eq!(old.len() as u32, steps);

@@ -1,14 +1,14 @@
 //! `SqliteTaskStore`, `SqliteIdentityStore`, `SqliteApiKeyStore`, `SqliteConversationStore`, `SqliteScheduleStore`,
-//! `SqliteMetricStore` and `SqliteRelayStore` against the suites of their ports, each part over a new file.
+//! `SqliteMetricStore`, `SqliteAgentStore` and `SqliteRelayStore` against the suites of their ports, each part over a new file.
 //!
 //! They are opened as programs open them, so that `TracedTaskStore`, `TracedIdentityStore`, `TracedApiKeyStore`,
-//! `TracedConversationStore`, `TracedScheduleStore` and `TracedMetricStore` around them are held against the suites too.
+//! `TracedConversationStore`, `TracedScheduleStore`, `TracedMetricStore` and `TracedAgentStore` around them are held against the suites too.
 
 use std::sync::{Arc, Mutex};
 
 use sutazai_core::testing::{
-    api_key_store, conversation_store, identity_store, metric_store, relay_store, schedule_store, schedules,
-    task_store,
+    agent_store, api_key_store, conversation_store, identity_store, metric_store, relay_store,
+    schedule_store, schedules, task_store,
 };
 use sutazai_store::Stores;
 
@@ -68,6 +68,12 @@ async fn conversation_store_conforms() {
 async fn metric_store_conforms() {
     let places = Places::default();
     metric_store::run_all(|| async { places.open().await.metrics }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn agent_store_conforms() {
+    let places = Places::default();
+    agent_store::run_all(|| async { places.open().await.agents }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

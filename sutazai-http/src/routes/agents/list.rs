@@ -20,5 +20,5 @@ use crate::envelope::Reply;
 )]
 pub(crate) async fn handle(State(app): State<App>) -> Reply {
     let engine = app.engine();
-    Reply::ok(&AgentList::new(engine.agents(), engine.agents_seen().await))
+    Reply::ok(&AgentList::new(engine.agents(), engine.agent_statuses().await))
 }

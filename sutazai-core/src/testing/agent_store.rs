@@ -1,0 +1,52 @@
+//! The suite of [`AgentStore`].
+
+use std::future::Future;
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeZone, Utc};
+use futures::future::join_all;
+
+use crate::ports::AgentStore;
+
+/// Every bullet of the contract, each against an empty store of its own.
+pub async fn run_all<S, F>(make: impl Fn() -> F)
+where
+    S: AgentStore + ?Sized,
+    F: Future<Output = Arc<S>>,
+{
+    what_was_seen_is_given(&*make().await).await;
+    the_latest_time_counts(&*make().await).await;
+}
+
+/// `last_seen` gives the time that `seen` noted, for each agent in the order in which they are asked for, and nothing for one that nobody was seen to work for.
+pub async fn what_was_seen_is_given<S: AgentStore + ?Sized>(store: &S) {
+    let all = names(&["upper", "actor", "echo"]);
+    assert_eq!(store.last_seen(&all).await.unwrap(), [None, None, None]);
+    store.seen(&all[..2], at(1)).await.unwrap();
+    store.seen(&all[1..2], at(2)).await.unwrap();
+    assert_eq!(store.last_seen(&all).await.unwrap(), [Some(at(1)), Some(at(2)), None]);
+    let backward = names(&["echo", "actor", "upper", "actor"]);
+    assert_eq!(store.last_seen(&backward).await.unwrap(), [None, Some(at(2)), Some(at(1)), Some(at(2))]);
+    store.seen(&[], at(3)).await.unwrap();
+    assert_eq!(store.last_seen(&[]).await.unwrap(), []);
+}
+
+/// Of all times that were noted for an agent the latest counts, whoever was the last to tell.
+pub async fn the_latest_time_counts<S: AgentStore + ?Sized>(store: &S) {
+    let (forward, backward) = (names(&["actor", "echo", "upper"]), names(&["upper", "echo", "actor"]));
+    let told = (0..20).map(|second| {
+        let agents = if second % 2 == 0 { &forward } else { &backward };
+        store.seen(agents, at((second * 7) % 20))
+    });
+    join_all(told).await.into_iter().for_each(|told| told.unwrap());
+    store.seen(&forward, at(3)).await.unwrap();
+    assert_eq!(store.last_seen(&forward).await.unwrap(), [Some(at(19)); 3]);
+}
+
+fn names(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).into()).collect()
+}
+
+fn at(seconds: i64) -> DateTime<Utc> {
+    Utc.timestamp_opt(1_767_225_600 + seconds, 123_456_000).unwrap()
+}

@@ -1,0 +1,57 @@
+//! [`AgentStore`] over SQLite.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use sqlx::Row;
+use sutazai_core::Result;
+use sutazai_core::ports::AgentStore;
+
+use super::database::Database;
+use super::fault::Outcome;
+use super::statement::{instant, nanos};
+use super::writer::Transaction;
+
+/// Who works for which agent, in an SQLite file.
+#[derive(Debug)]
+pub(super) struct SqliteAgentStore {
+    database: Database,
+}
+
+impl SqliteAgentStore {
+    /// Over this database, whose schema is up to date.
+    pub(super) fn new(database: Database) -> Self {
+        Self { database }
+    }
+
+    async fn read(&self, agents: &[String]) -> Outcome<Vec<Option<DateTime<Utc>>>> {
+        const READ: &str = "SELECT last_seen_at FROM agents WHERE name = ?";
+        let mut seen = Vec::with_capacity(agents.len());
+        for agent in agents {
+            let row = sqlx::query(READ).bind(agent).fetch_optional(self.database.readers()).await?;
+            seen.push(row.map(|row| row.try_get(0).map(instant)).transpose()?);
+        }
+        Ok(seen)
+    }
+}
+
+#[async_trait]
+impl AgentStore for SqliteAgentStore {
+    async fn seen(&self, agents: &[String], at: DateTime<Utc>) -> Result<()> {
+        let agents = agents.to_vec();
+        self.database.writer().run(move |tx| Box::pin(note(tx, agents, at))).await
+    }
+
+    async fn last_seen(&self, agents: &[String]) -> Result<Vec<Option<DateTime<Utc>>>> {
+        self.read(agents).await.map_err(|fault| fault.into_error(self.database.path()))
+    }
+}
+
+async fn note(tx: &mut Transaction, agents: Vec<String>, at: DateTime<Utc>) -> Outcome<()> {
+    const SEEN: &str = "\
+        INSERT INTO agents (name, last_seen_at) VALUES (?, ?)
+        ON CONFLICT (name) DO UPDATE SET last_seen_at = max(last_seen_at, excluded.last_seen_at)";
+    for agent in agents {
+        sqlx::query(SEEN).bind(agent).bind(nanos(at)).execute(&mut tx.connection).await?;
+    }
+    Ok(())
+}
