@@ -18,6 +18,8 @@ use crate::ports::{BusMessage, Clock, MessageBus, RelayClaim, RelayStore, TaskSt
 
 /// Events that are passed on together.
 const PAGE: u32 = 500;
+/// Tasks that are asked for together: a store may answer those with one look, but others want to ask it too.
+const TOGETHER: usize = 64;
 /// How long a process that died is waited for.
 const LEASE: Duration = Duration::from_secs(15);
 /// The time between two looks at the feed when nothing wakes, and the first wait after a failure.
@@ -155,8 +157,7 @@ impl Relay {
         ids.sort_unstable();
         ids.dedup();
         let mut tasks = HashMap::with_capacity(ids.len());
-        // Not all at once: others need connections too.
-        for some in ids.chunks(4) {
+        for some in ids.chunks(TOGETHER) {
             for task in join_all(some.iter().map(|id| self.tasks.get(*id))).await {
                 tasks.extend(task?.map(|task| (task.id, task)));
             }
