@@ -19,7 +19,8 @@ fi
 log=$cache/serve.log
 "$sutazai" serve >"$log" 2>&1 &
 server=$!
-trap 'kill -TERM "$server" 2>/dev/null; wait "$server" 2>/dev/null' EXIT
+# One that has ended by itself is not there to be told.
+trap 'kill -TERM "$server" 2>/dev/null && wait "$server" 2>/dev/null || true' EXIT
 trap 'exit 130' INT TERM
 address=$("$sutazai" config check | awk '$1 == "LISTEN" { print $2 }')
 for _ in $(seq 100); do

@@ -103,9 +103,10 @@ def main():
     rows += [[f"{in_words(n)} finished", *map(report.figure, row)] for n, row in zip(FINISHED, by_finished)]
     head = ["", "drained /s", "claim, us a task", "submit to start, p50 ms", "p95 ms"]
     rows = [row + [""] * (len(head) - len(row)) for row in rows]
+    measured = "one round" if ROUNDS == 1 else f"medians of {ROUNDS} rounds"
     about = (
-        f"{DRAINED:,} tasks drained by one process where nothing else is said (all where fewer are pending); medians of "
-        f"{ROUNDS} rounds in one store, what they finish stays in it. The claim is what PostgreSQL spends on it "
+        f"{DRAINED:,} tasks drained by one process where nothing else is said (all where fewer are pending); "
+        f"{measured} in one store, what they finish stays in it. The claim is what PostgreSQL spends on it "
         "(`pg_stat_statements`).\n\n![How the queue's costs grow](queue-growth.svg)"
     )
     explained = (

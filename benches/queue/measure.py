@@ -107,11 +107,8 @@ def sentences(medians, results):
         )
     over_sqlite = [name for name in results if name.lower().endswith("sqlite")]
     if over_sqlite:
-        drained = " and ".join(
-            f"{name} {min(rates):,.0f} to {max(rates):,.0f}"
-            for name in over_sqlite
-            for rates in [[found["one"] for found in results[name]]]
-        )
+        rates = {name: [found["one"] for found in results[name]] for name in over_sqlite}
+        drained = " and ".join(f"{name} {min(found):,.0f} to {max(found):,.0f}" for name, found in rates.items())
         yield f"Over SQLite it is measured until the last task is recorded as done; a second, {drained}, from round to round."
 
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::future::join_all;
 
-use super::api::Shared;
+use super::api::{Parts, Shared};
 use crate::domain::AgentStatus;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// How long an agent counts as worked for after the last sign of it.
 const ONLINE: TimeDelta = TimeDelta::seconds(60);
@@ -45,7 +45,7 @@ async fn remembered(shared: &Shared, agents: &[String]) -> Option<Vec<Option<Dat
     let cache = shared.parts.cache.as_ref()?;
     let seen = agents.iter().map(async |agent| {
         let kept = cache.get(&key(agent)).await?;
-        Ok::<_, crate::error::Error>(kept.and_then(|kept| kept.parse().ok()))
+        Ok::<_, Error>(kept.and_then(|kept| kept.parse().ok()))
     });
     join_all(seen).await.into_iter().collect::<Result<_>>().ok()
 }
@@ -56,21 +56,27 @@ pub(super) async fn give_signs(shared: Arc<Shared>) {
     if parts.agent_store.is_none() && parts.cache.is_none() {
         return;
     }
-    let agents = parts.registry.names();
-    loop {
-        let now = parts.clock.now();
-        // A store or a cache that is away has said so itself, and the next sign comes soon.
-        if let Some(store) = &parts.agent_store {
-            let _ = store.seen(&agents, now).await;
+    let signs = async {
+        loop {
+            give_sign(parts).await;
+            parts.clock.sleep(EVERY).await;
         }
-        if let Some(cache) = &parts.cache {
-            for agent in &agents {
-                let _ = cache.put(&key(agent), &now.to_rfc3339(), REMEMBERED).await;
-            }
-        }
-        tokio::select! {
-            () = shared.closing.cancelled() => return,
-            () = parts.clock.sleep(EVERY) => {}
+    };
+    shared.closing.run_until_cancelled(signs).await;
+}
+
+async fn give_sign(parts: &Parts) {
+    let (agents, now) = (parts.registry.names(), parts.clock.now());
+    // What is away has said so itself, and the next sign comes soon.
+    if let Some(store) = &parts.agent_store
+        && let Err(e) = store.seen(&agents, now).await
+        && !e.kind().is_temporary()
+    {
+        tracing::warn!(error = %e, "it could not be noted that this process works for its agents");
+    }
+    if let Some(cache) = &parts.cache {
+        for agent in &agents {
+            let _ = cache.put(&key(agent), &now.to_rfc3339(), REMEMBERED).await;
         }
     }
 }

@@ -73,7 +73,7 @@ impl Schedules {
             }
         };
         if self.is_disabled(schedule.owner).await? {
-            tracing::info!(schedule = %schedule.id, "the schedule's user is disabled; it asks for nothing");
+            tracing::debug!(schedule = %schedule.id, "the schedule's user is disabled; it asks for nothing");
             return self.store.advance(schedule.id, due, None, next).await.map(|_| ());
         }
         let task_at = |time: &DateTime<Utc>| NewTask {

@@ -9,7 +9,8 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::ports::{IdentityStore, ScheduleStore};
 
-/// So many schedules a user may have: each may ask for a task a minute.
+/// So many schedules a user may have: each may ask for a task a minute. Who makes several at the same moment may get a few
+/// more.
 const MOST: u32 = 100;
 
 /// Schedules of the engine's tasks. Cheap to clone; all clones are one.
