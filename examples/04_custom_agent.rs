@@ -88,6 +88,9 @@ async fn main() -> Result<()> {
         }
     }
     println!("{}", engine.task(&Caller::System, id).await?.result.unwrap_or_default());
+    for message in engine.agent_messages(&Caller::System, id, None, 100).await?.items {
+        println!("{} to {}: {}", message.source, message.target, json!(message.content));
+    }
     engine.shutdown(Duration::from_secs(1)).await;
     Ok(())
 }

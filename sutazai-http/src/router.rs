@@ -115,6 +115,7 @@ fn task_reads() -> OpenApiRouter<App> {
         .routes(routes!(agents::list::handle))
         .routes(routes!(tasks::list::handle))
         .routes(routes!(tasks::show::handle))
+        .routes(routes!(tasks::messages::handle))
         .routes(routes!(schedules::list::handle))
         .routes(routes!(schedules::show::handle))
 }

@@ -8,7 +8,8 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use sutazai_core::domain::{
-    ClaimKey, EventKind, Outcome as Ended, Task, TaskError, TaskEvent, TaskId, TaskStatus, UserId,
+    AgentMessage, ClaimKey, EventKind, Outcome as Ended, Task, TaskError, TaskEvent, TaskId, TaskStatus,
+    UserId,
 };
 use sutazai_core::ports::{WakeUp, unique_key_taken};
 use sutazai_core::{Error, ErrorKind};
@@ -29,6 +30,7 @@ pub(crate) struct Changes<'t, R> {
     unique: HashMap<UniqueKey, TaskId>,
     seen: HashSet<TaskId>,
     events: Vec<(Option<UserId>, TaskEvent)>,
+    messages: Vec<AgentMessage>,
     /// Tasks of which there is news without an event.
     told: Vec<TaskId>,
     queue: bool,
@@ -46,6 +48,7 @@ impl<'t, R: Rows> Changes<'t, R> {
             unique: HashMap::new(),
             seen: HashSet::new(),
             events: Vec::new(),
+            messages: Vec::new(),
             told: Vec::new(),
             queue: false,
         }
@@ -78,6 +81,11 @@ impl<'t, R: Rows> Changes<'t, R> {
     pub(crate) async fn existing(&mut self, id: TaskId) -> Outcome<Task> {
         self.load([id]).await?;
         Ok(self.task(id).cloned().ok_or_else(|| Error::not_found(format!("task {id}")))?)
+    }
+
+    /// Whether another task waits for this one, which was loaded.
+    pub(crate) fn is_awaited(&self, id: TaskId) -> bool {
+        self.records.get(&id).is_some_and(|record| record.awaited)
     }
 
     /// Whether this claim still holds its task.
@@ -325,6 +333,12 @@ impl<'t, R: Rows> Changes<'t, R> {
             }
         }
         self.rows.set_waits(id, &asked, &open).await?;
+        let mut met = HashSet::new();
+        asked.retain(|child| met.insert(*child));
+        for child in asked {
+            self.say(id, child, |waiting, child| Some(AgentMessage::ask(waiting, child, now)));
+            self.say(id, child, |waiting, child| AgentMessage::answer(waiting, child, now));
+        }
         self.change(id, now, |task| task.waiting_for = u32::try_from(open.len()).unwrap_or(u32::MAX));
         self.requeue(id, now, None);
         Ok(())
@@ -346,6 +360,7 @@ impl<'t, R: Rows> Changes<'t, R> {
         let parents = self.rows.close_waits(child).await?;
         self.load(parents.iter().copied()).await?;
         for parent in parents {
+            self.say(parent, child, |waiting, child| AgentMessage::answer(waiting, child, now));
             let mut last = false;
             if self
                 .task(parent)
@@ -377,6 +392,19 @@ impl<'t, R: Rows> Changes<'t, R> {
         Ok(children)
     }
 
+    /// Notes a message about two loaded tasks.
+    fn say(
+        &mut self,
+        waiting: TaskId,
+        child: TaskId,
+        message: impl FnOnce(&Task, &Task) -> Option<AgentMessage>,
+    ) {
+        if let (Some(waiting), Some(child)) = (self.task(waiting), self.task(child)) {
+            let message = message(waiting, child);
+            self.messages.extend(message);
+        }
+    }
+
     /// Lets the subscribers know of a task, even without an event.
     fn tell(&mut self, id: TaskId) {
         self.told.push(id);
@@ -404,9 +432,10 @@ impl<'t, R: Rows> Changes<'t, R> {
 
     /// Writes everything and leaves the wake-ups for after the commit.
     pub(crate) async fn flush(self) -> Outcome<()> {
-        let Self { rows, records, changed, added, events, told, queue, .. } = self;
+        let Self { rows, records, changed, added, events, messages, told, queue, .. } = self;
         let of = |ids: &[TaskId]| ids.iter().filter_map(|id| records.get(id)).collect::<Vec<_>>();
-        rows.write(Flush { added: of(&added), changed: of(&changed), events: &events }).await?;
+        rows.write(Flush { added: of(&added), changed: of(&changed), events: &events, messages: &messages })
+            .await?;
         let mut heard = HashSet::new();
         let news = events.iter().map(|(_, event)| event.task_id).chain(told).filter(|id| heard.insert(*id));
         let entered = events.iter().filter_map(|(_, event)| match event.kind {

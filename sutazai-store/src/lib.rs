@@ -9,6 +9,8 @@
 mod changes;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod fault;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod messages;
 pub mod migrations;
 #[cfg(feature = "postgres")]
 mod postgres;

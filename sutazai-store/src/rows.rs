@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use async_trait::async_trait;
-use sutazai_core::domain::{Task, TaskEvent, TaskId, TaskStatus, UserId};
+use sutazai_core::domain::{AgentMessage, Task, TaskEvent, TaskId, TaskStatus, UserId};
 use sutazai_core::ports::WakeUp;
 
 use crate::fault::Outcome;
@@ -54,6 +54,8 @@ pub(crate) struct Flush<'c> {
     pub(crate) changed: Vec<&'c Record>,
     /// Each with the owner of its task; in the order of their sequences within each task.
     pub(crate) events: &'c [(Option<UserId>, TaskEvent)],
+    /// About tasks that are there or among `added`.
+    pub(crate) messages: &'c [AgentMessage],
 }
 
 /// The rows of an open transaction.
@@ -78,7 +80,7 @@ pub(crate) trait Rows: Send {
     /// Notes that `child` is waited for no more; gives those who did.
     async fn close_waits(&mut self, child: TaskId) -> Outcome<HashSet<TaskId>>;
 
-    /// Writes tasks and events; the changes first, since an ended task frees its unique key for an added one.
+    /// Writes tasks, events and messages; the changes first, since an ended task frees its unique key for an added one.
     async fn write(&mut self, flush: Flush<'_>) -> Outcome<()>;
 
     /// Keeps these for after the commit: who is to be woken, and which statuses tasks of which agents have entered.

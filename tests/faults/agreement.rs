@@ -18,6 +18,14 @@ const TASKS: &str = "\
         coalesce(payload->>'n', ''), coalesce(result->>'square', ''), coalesce(result->>'children', '')
     FROM tasks";
 
+/// Children that were not asked once, or have not answered once after it.
+const UNANSWERED: &str = "\
+    SELECT count(*) FROM (
+        SELECT child.id FROM tasks AS child LEFT JOIN agent_messages AS said
+            ON said.correlation_id = child.id AND said.task_id = child.parent_id AND said.type <> 'HEARTBEAT'
+        WHERE child.parent_id IS NOT NULL GROUP BY child.id
+        HAVING coalesce(string_agg(said.type, ' ' ORDER BY said.number), '') <> 'TASK RESULT') AS odd";
+
 /// Everything in which they differ, a sentence each.
 pub(crate) fn differences(
     cluster: &Cluster,
@@ -37,6 +45,12 @@ pub(crate) fn differences(
         let (end, square) = (record.status.as_str(), Some(record.n * record.n));
         if record.parent.is_some() && (end != "completed" || record.square != square) {
             differences.push(format!("child {} is {end} with {:?}", record.id, record.square));
+        }
+    }
+    match cluster.postgres.number(UNANSWERED) {
+        Some(0) => {}
+        unanswered => {
+            differences.push(format!("{unanswered:?} children did not get and give one message each"))
         }
     }
     differences.extend(heard.differences(events));

@@ -50,6 +50,11 @@ id!(
     "task_id"
 );
 id!(
+    /// A message between two agents.
+    AgentMessageId,
+    "message_id"
+);
+id!(
     /// A user.
     UserId,
     "user_id"

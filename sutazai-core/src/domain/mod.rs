@@ -1,6 +1,7 @@
 //! Plain values that every part of the project speaks of. No IO, no async.
 
 pub mod agent;
+pub mod agent_message;
 pub mod api_key;
 pub mod caller;
 pub mod chat;
@@ -21,6 +22,7 @@ pub mod trace;
 pub mod user;
 
 pub use agent::{AgentDescriptor, AgentStatus, Step};
+pub use agent_message::{AgentMessage, AgentMessageContent, AgentMessagePage, Heartbeat};
 pub use api_key::{ApiKey, NewApiKey, Scope};
 pub use caller::{Caller, Permission};
 pub use chat::{
@@ -33,7 +35,9 @@ pub use conversation::{
 pub use cron::CronTimes;
 pub use event::{EventKind, EventPosition, FeedEvent, NewEvent, TaskEvent};
 pub use finding::{Evidence, Finding, Remedy, Severity};
-pub use id::{ApiKeyId, ConversationId, MessageId, ScheduleId, SessionId, TaskId, UserId, WorkerId};
+pub use id::{
+    AgentMessageId, ApiKeyId, ConversationId, MessageId, ScheduleId, SessionId, TaskId, UserId, WorkerId,
+};
 pub use limits::{ConcurrencyLimits, Room};
 pub use metric::{
     CgroupMetrics, ClockMetrics, ContainerInfo, ContainerMetrics, CpuMetrics, DeviceMetrics, DiskMetrics,

@@ -19,8 +19,8 @@ use super::registry::AgentRegistry;
 use super::running::{Running, StopReason};
 use super::{agent_status, claimer, finisher, heartbeat, remembered};
 use crate::domain::{
-    AgentDescriptor, AgentStatus, Caller, ConcurrencyLimits, EventPosition, NewTask, Snapshot, Task, TaskId,
-    TaskPage, TaskQuery, TaskStatistics, TaskStatus, TraceContext, UserId, WorkerId,
+    AgentDescriptor, AgentMessagePage, AgentStatus, Caller, ConcurrencyLimits, EventPosition, NewTask,
+    Snapshot, Task, TaskId, TaskPage, TaskQuery, TaskStatistics, TaskStatus, TraceContext, UserId, WorkerId,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::model_gate::ModelGate;
@@ -197,9 +197,7 @@ impl Engine {
     /// # Errors
     /// `InvalidInput` naming `limit` when it is not 1 to 100.
     pub async fn tasks(&self, caller: &Caller, mut query: TaskQuery) -> Result<TaskPage> {
-        if !(1..=100).contains(&query.limit) {
-            return Err(Error::invalid("limit", format!("expected 1 to 100, got {}", query.limit)));
-        }
+        check_limit(query.limit)?;
         if !caller.may_touch(query.owner) {
             query.owner = caller.owner();
         }
@@ -282,6 +280,24 @@ impl Engine {
     pub async fn events(&self, caller: &Caller, id: TaskId, after: u64) -> Result<EventStream> {
         self.task(caller, id).await?;
         Ok(stream(self.shared.parts.store.clone(), self.shared.parts.clock.clone(), id, after))
+    }
+
+    /// What the agent of this task and those of its children, or of the tasks that wait for it, have said to each other
+    /// about them: at most `limit` (1 to 100) messages in the order in which they were written, after where a page before
+    /// ended.
+    ///
+    /// # Errors
+    /// `NotFound`, `InvalidInput` naming `limit`.
+    pub async fn agent_messages(
+        &self,
+        caller: &Caller,
+        id: TaskId,
+        after: Option<u64>,
+        limit: u32,
+    ) -> Result<AgentMessagePage> {
+        check_limit(limit)?;
+        self.task(caller, id).await?;
+        self.shared.parts.store.agent_messages(id, after, limit).await
     }
 
     /// The feed after this position, or from now on: the events of all the caller's tasks, of everybody's for who may see
@@ -418,6 +434,13 @@ impl Engine {
         shared.tracker.close();
         shared.tracker.wait().await;
     }
+}
+
+fn check_limit(limit: u32) -> Result<()> {
+    if !(1..=100).contains(&limit) {
+        return Err(Error::invalid("limit", format!("expected 1 to 100, got {limit}")));
+    }
+    Ok(())
 }
 
 /// Whether `known` was asked for with the request that `asked` was made of. When it is to run is compared until it has

@@ -10,8 +10,8 @@ use queue::Queue;
 use tokio::sync::broadcast;
 
 use crate::domain::{
-    Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Prune, Pruned, Task, TaskEvent, TaskId,
-    TaskPage, TaskQuery, TaskStatistics, UserId,
+    AgentMessagePage, Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Prune, Pruned, Task,
+    TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatistics, UserId,
 };
 use crate::error::{Error, Result};
 use crate::ports::{ClaimRequest, LeaseState, TaskStore, WakeUp};
@@ -86,9 +86,9 @@ impl TaskStore for MemoryTaskStore {
         &self,
         claims: &[ClaimKey],
         lease_until: DateTime<Utc>,
-        _now: DateTime<Utc>,
+        now: DateTime<Utc>,
     ) -> Result<Vec<LeaseState>> {
-        Ok(self.change(|queue| claims.iter().map(|claim| queue.renew(claim, lease_until)).collect()))
+        Ok(self.change(|queue| claims.iter().map(|claim| queue.renew(claim, lease_until, now)).collect()))
     }
 
     async fn finish(&self, finished: Vec<Finish>, now: DateTime<Utc>) -> Result<Vec<Result<()>>> {
@@ -130,6 +130,10 @@ impl TaskStore for MemoryTaskStore {
 
     async fn events_after(&self, id: TaskId, after: u64, limit: u32) -> Result<Vec<TaskEvent>> {
         Ok(self.lock().events_after(id, after, limit))
+    }
+
+    async fn agent_messages(&self, id: TaskId, after: Option<u64>, limit: u32) -> Result<AgentMessagePage> {
+        Ok(self.lock().agent_messages(id, after, limit))
     }
 
     async fn feed_after(

@@ -8,8 +8,8 @@ use chrono::{DateTime, Utc};
 use tokio::sync::broadcast;
 
 use crate::domain::{
-    Claim, ClaimKey, ConcurrencyLimits, EventPosition, FeedEvent, Finish, NewEvent, Prune, Pruned, Task,
-    TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatistics, TaskStatus, UserId, WorkerId,
+    AgentMessagePage, Claim, ClaimKey, ConcurrencyLimits, EventPosition, FeedEvent, Finish, NewEvent, Prune,
+    Pruned, Task, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatistics, TaskStatus, UserId, WorkerId,
 };
 use crate::error::{Error, Result};
 
@@ -74,6 +74,7 @@ pub fn count_entered(agent: &str, status: TaskStatus) {
 /// - `finish` under a good claim records the outcome and its event in one step; under a spent claim it is `Conflict` and changes nothing; one bad entry of a batch does not hinder the others.
 /// - `Completed`, `Failed` and `Cancelled` end the task and set `finished_at`; `Retry` makes it pending at its time and counts a failure; `HandBack` makes it pending at once and counts none.
 /// - `Wait` enqueues the children and makes the parent pending but not claimable; when the last child has ended it is due, and its claim carries the children in order and the state. Ending the parent for good cancels children that have not ended.
+/// - Who waits and who is waited for exchange messages, each written in the step of what it tells: `TASK` to every child that is asked for, once however often it is asked for at a time; `RESULT` or `ERROR` from it when it has ended, at once if it had before; and with each renewal of its lease a `HEARTBEAT`, which takes the place of the one before. `agent_messages` gives those of a task, as who waits or as who is waited for, in the order in which they were written, page by page; deleting either task removes them.
 /// - `expire` makes tasks whose lease ran out pending again and counts a failure; with no failure left it ends them as failed (kind `timeout`); with a cancellation requested it ends them as cancelled.
 /// - `cancel` ends a pending task at once (and its children), marks a running one, leaves an ended one as it is and says `Conflict`.
 /// - `retry` makes a failed task pending with no failures counted; any other status is `Conflict`.
@@ -140,6 +141,10 @@ pub trait TaskStore: Debug + Send + Sync + 'static {
 
     /// Events of a task with a sequence over `after`, in order, at most `limit`.
     async fn events_after(&self, id: TaskId, after: u64, limit: u32) -> Result<Vec<TaskEvent>>;
+
+    /// What the agent of this task and those of its children or its parents have said to each other about them: at most
+    /// `limit` messages after where a page before ended.
+    async fn agent_messages(&self, id: TaskId, after: Option<u64>, limit: u32) -> Result<AgentMessagePage>;
 
     /// The part of the feed after this position, in its order, at most `limit`, fewer only at the end: the events of the
     /// tasks of `owner`, or with none those of all tasks.

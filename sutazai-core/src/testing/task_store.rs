@@ -5,6 +5,7 @@
 
 mod claims;
 mod feed;
+mod messages;
 mod outcomes;
 mod reading;
 mod retention;
@@ -21,6 +22,7 @@ pub use claims::{
     expire_takes_back_what_ran_out, renew_prolongs_a_held_lease,
 };
 pub use feed::the_feed_holds_every_event_once;
+pub use messages::who_waits_and_who_is_waited_for_exchange_messages;
 pub use outcomes::{finish_is_fenced, outcomes_end_or_requeue_the_task};
 pub use reading::{
     a_subscriber_hears, event_sequences_have_no_gaps, list_pages_without_losing_or_doubling,
@@ -56,6 +58,7 @@ where
     finish_is_fenced(make().await).await;
     outcomes_end_or_requeue_the_task(make().await).await;
     wait_holds_the_parent_until_the_last_child_has_ended(make().await).await;
+    who_waits_and_who_is_waited_for_exchange_messages(make().await).await;
     expire_takes_back_what_ran_out(make().await).await;
     cancel_ends_or_marks(make().await).await;
     retry_makes_a_failed_task_pending(make().await).await;

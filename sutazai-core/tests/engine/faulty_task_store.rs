@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde_json::json;
 use sutazai_core::domain::{
-    Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Outcome, Prune, Pruned, Task, TaskEvent,
-    TaskId, TaskPage, TaskQuery, TaskStatistics, UserId,
+    AgentMessagePage, Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Outcome, Prune, Pruned,
+    Task, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatistics, UserId,
 };
 use sutazai_core::memory::MemoryTaskStore;
 use sutazai_core::ports::{ClaimRequest, LeaseState, TaskStore, WakeUp};
@@ -108,6 +108,9 @@ impl TaskStore for FaultyTaskStore {
     }
     async fn events_after(&self, id: TaskId, after: u64, limit: u32) -> Result<Vec<TaskEvent>> {
         self.store.events_after(id, after, limit).await
+    }
+    async fn agent_messages(&self, id: TaskId, after: Option<u64>, limit: u32) -> Result<AgentMessagePage> {
+        self.store.agent_messages(id, after, limit).await
     }
     async fn feed_after(
         &self,

@@ -13,8 +13,10 @@ pub(crate) fn write_cursor(id: Uuid) -> String {
 
 /// Reads what [`write_cursor`] wrote; a spelling of the caller's own is refused.
 pub(crate) fn read_cursor(cursor: &str) -> Result<Uuid> {
-    Uuid::try_parse(cursor)
-        .ok()
-        .filter(|id| write_cursor(*id) == cursor)
-        .ok_or_else(|| Error::invalid("cursor", "expected the next_cursor of the page before"))
+    Uuid::try_parse(cursor).ok().filter(|id| write_cursor(*id) == cursor).ok_or_else(invalid_cursor)
+}
+
+/// The error of a cursor that nobody was given.
+pub(crate) fn invalid_cursor() -> Error {
+    Error::invalid("cursor", "expected the next_cursor of the page before")
 }

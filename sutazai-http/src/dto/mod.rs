@@ -3,6 +3,7 @@
 pub(crate) mod account;
 pub(crate) mod admin;
 pub(crate) mod agent;
+pub(crate) mod agent_message;
 pub(crate) mod auth;
 pub(crate) mod conversation;
 pub(crate) mod cursor;

@@ -5,6 +5,7 @@
 
 mod account;
 mod admin;
+mod agent_messages;
 mod attacks;
 mod auth;
 mod browsers;

@@ -10,7 +10,7 @@ use futures::StreamExt;
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 use sutazai_core::chat::Chat;
-use sutazai_core::domain::{AgentDescriptor, SnapshotPart, Step};
+use sutazai_core::domain::{AgentDescriptor, NewTask, SnapshotPart, Step};
 use sutazai_core::engine::{Engine, EngineBuilder};
 use sutazai_core::identity::{Identity, IdentityConfig};
 use sutazai_core::memory::{
@@ -32,7 +32,8 @@ pub(crate) const SECRET: &[u8] = b"a secret of thirty-two bytes ...";
 pub(crate) const PASSWORD: &str = "correct horse battery";
 
 /// Does what its payload says: `mode` is `echo`, `gate` (report, then wait until the test opens the gate), `flood`
-/// (say a megabyte), `refuse` (an error that no retry helps) or `break` (an error of ours).
+/// (say a megabyte), `refuse` (an error that no retry helps), `break` (an error of ours) or `split` (wait for an echo, a
+/// refusal and a break).
 #[derive(Debug)]
 struct Worker {
     gate: Arc<Semaphore>,
@@ -47,7 +48,7 @@ impl Agent for Worker {
             capabilities: vec!["testing".into()],
             input_schema: json!({
                 "type": "object",
-                "properties": { "mode": { "enum": ["echo", "gate", "flood", "refuse", "break"] }, "text": { "type": "string" } },
+                "properties": { "mode": { "enum": ["echo", "gate", "flood", "refuse", "break", "split"] }, "text": { "type": "string" } },
                 "required": ["mode"],
                 "additionalProperties": false
             }),
@@ -66,6 +67,14 @@ impl Agent for Worker {
             "flood" => context.text("x".repeat(1_000_000)),
             "refuse" => return Err(Error::invalid("text", "expected something else")),
             "break" => return Err(Error::internal("the secret plan of the disk")),
+            "split" if context.children.is_empty() => {
+                let child = |mode| NewTask {
+                    max_attempts: 1,
+                    ..NewTask::new("worker", json!({ "mode": mode, "text": "part" }))
+                };
+                let children = ["echo", "refuse", "break"].map(child).to_vec();
+                return Ok(Step::Wait { children, state: Value::Null });
+            }
             _ => {}
         }
         Ok(Step::Done(json!({ "echo": context.task.payload["text"] })))

@@ -11,12 +11,13 @@
 //! * `rows`: what the rules of changing tasks need, `events`: histories and the feed, `leases`: which of
 //!   their rows can go,
 //! * `claim`: whose tasks a worker gets, `reads`: the hot reads of tasks, `queue`: the other writes of the queue,
-//!   `prune`: what is forgotten,
+//!   `prune`: what is forgotten, `agent_messages`: what agents say to each other,
 //! * `task_store`, `identity_store`, `api_key_store`, `conversation_store`, `schedule_store`, `metric_store`,
 //!   `agent_store`, `relay_store`: the ports,
 //! * `fault`: the one place where errors of the library become ours.
 
 mod address;
+mod agent_messages;
 mod agent_store;
 mod api_key_store;
 mod claim;

@@ -4,6 +4,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 use sutazai_core::domain::{EventPosition, Prune, Pruned, TaskId, TaskStatus};
 
+use super::agent_messages;
 use super::events::position;
 use super::fault::Outcome;
 use super::rows::keys;
@@ -44,6 +45,7 @@ pub(super) async fn prune(transaction: &mut Transaction<'_>, look: &Prune) -> Ou
     if old.is_empty() {
         return Ok(Pruned { removed: 0, next });
     }
+    agent_messages::forget(connection, &old).await?;
     sqlx::query(DELETE_EVENTS).bind(keys(&old)).execute(&mut *connection).await?;
     if let Some(row) = sqlx::query(DELETE).bind(keys(&old)).fetch_optional(&mut *connection).await? {
         begin_after(connection, row.try_get(0)?).await?;

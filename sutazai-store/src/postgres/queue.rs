@@ -10,6 +10,7 @@ use sutazai_core::ports::{LeaseState, WakeUp};
 use sutazai_core::{Error, ErrorKind};
 use uuid::Uuid;
 
+use super::agent_messages;
 use super::events::entry;
 use super::fault::Outcome;
 use super::leases::Leases;
@@ -26,12 +27,12 @@ pub(super) const RENEW: &str = "\
         UPDATE tasks SET lease_until = $4
         FROM unnest($1::uuid[], $2::integer[], $3::uuid[]) AS held (id, attempt, worker)
         WHERE tasks.id = held.id AND tasks.attempt = held.attempt AND tasks.worker = held.worker
-        RETURNING tasks.id, tasks.attempt, tasks.worker, tasks.cancel_requested
+        RETURNING tasks.id, tasks.attempt, tasks.worker, tasks.cancel_requested, tasks.awaited
     ), leased AS (
         INSERT INTO leases (until, tasks) SELECT $4, array_agg(id) FROM renewed HAVING count(*) > 0
         RETURNING id
     )
-    SELECT id, attempt, worker, cancel_requested, (SELECT leased.id FROM leased) FROM renewed";
+    SELECT id, attempt, worker, cancel_requested, (SELECT leased.id FROM leased), awaited FROM renewed";
 
 /// Records outcomes (`$4` to `$8`) of claims (`$1` to `$3`) at `$9`.
 pub(super) const FINISH: &str = "\
@@ -207,20 +208,24 @@ pub(super) async fn with_ids(connection: &mut PgConnection, tasks: &[Task]) -> O
 pub(super) async fn renew(
     connection: &mut PgConnection,
     (claims, leases): (&[ClaimKey], &Leases),
-    lease_until: DateTime<Utc>,
+    (lease_until, now): (DateTime<Utc>, DateTime<Utc>),
 ) -> Outcome<Vec<LeaseState>> {
     let rows = sqlx::query(RENEW)
         .bind(claims.iter().map(|claim| claim.task.0).collect::<Vec<_>>())
         .bind(claims.iter().map(|claim| claim.attempt.cast_signed()).collect::<Vec<_>>())
         .bind(claims.iter().map(|claim| claim.worker.0).collect::<Vec<_>>())
         .bind(lease_until)
-        .fetch_all(connection)
+        .fetch_all(&mut *connection)
         .await?;
     let mut held = HashMap::with_capacity(rows.len());
+    let mut awaited = Vec::new();
     for row in &rows {
         let key: (Uuid, i32, Uuid) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
         held.insert(key, row.try_get::<bool, _>(3)?);
         leases.hold(row.try_get(4)?, [(TaskId(key.0), key.1.cast_unsigned())]);
+        if row.try_get(5)? {
+            awaited.push(TaskId(key.0));
+        }
     }
     let state =
         |claim: &ClaimKey| match held.get(&(claim.task.0, claim.attempt.cast_signed(), claim.worker.0)) {
@@ -231,6 +236,9 @@ pub(super) async fn renew(
     let states: Vec<LeaseState> = claims.iter().map(state).collect();
     let lost = claims.iter().zip(&states).filter(|(_, state)| **state == LeaseState::Lost);
     leases.let_go(lost.map(|(claim, _)| (claim.task, claim.attempt)));
+    if !awaited.is_empty() {
+        agent_messages::give_signs(connection, &awaited, now).await?;
+    }
     Ok(states)
 }
 
@@ -411,6 +419,7 @@ pub(super) async fn retry(
 /// Removes an ended task with its events.
 pub(super) async fn delete(transaction: &mut Transaction<'_>, id: TaskId) -> Outcome<()> {
     Changes::new(transaction).deletable(id).await?;
+    agent_messages::forget(transaction.connection, &[id]).await?;
     for sql in ["DELETE FROM task_events WHERE task_id = $1", "DELETE FROM tasks WHERE id = $1"] {
         sqlx::query(sql).bind(id.0).execute(&mut *transaction.connection).await?;
     }

@@ -9,6 +9,7 @@ use sutazai_core::ports::WakeUp;
 use sutazai_core::{Error, ErrorKind};
 use uuid::Uuid;
 
+use super::agent_messages;
 use super::events::tell;
 use super::fault::Outcome;
 use super::record::{columns, decode, in_queue, insert, update};
@@ -99,7 +100,7 @@ impl Rows for Transaction<'_> {
         if !events.is_empty() {
             tell(self.connection, &events).await?;
         }
-        Ok(())
+        agent_messages::insert(self.connection, flush.messages).await
     }
 
     fn tell(&mut self, wake_ups: Vec<WakeUp>, entered: Vec<(String, TaskStatus)>) {

@@ -8,8 +8,8 @@ use chrono::{DateTime, Utc};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Postgres, QueryBuilder, Row};
 use sutazai_core::domain::{
-    Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Prune, Pruned, Task, TaskCount, TaskEvent,
-    TaskId, TaskPage, TaskQuery, TaskStatistics, TaskStatus, UserId,
+    AgentMessagePage, Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Prune, Pruned, Task,
+    TaskCount, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatistics, TaskStatus, UserId,
 };
 use sutazai_core::ports::{ClaimRequest, LeaseState, TaskStore, WakeUp, count_entered};
 use sutazai_core::{ErrorKind, Result};
@@ -24,7 +24,7 @@ use super::reads::{self, Listing};
 use super::record::{columns, decode};
 use super::transaction::Transaction;
 use super::wake_ups::WakeUps;
-use super::{claim, events, prune, queue};
+use super::{agent_messages, claim, events, prune, queue};
 
 /// At most so many submissions in one transaction, so that the first of them does not wait for long.
 const GROUP: usize = 256;
@@ -130,13 +130,13 @@ impl TaskStore for PostgresTaskStore {
         &self,
         claims: &[ClaimKey],
         lease_until: DateTime<Utc>,
-        _now: DateTime<Utc>,
+        now: DateTime<Utc>,
     ) -> Result<Vec<LeaseState>> {
         let input = (claims, &*self.place.leases);
         let renewed = self
             .place
             .database
-            .run(&input, |connection, input| Box::pin(queue::renew(connection, *input, lease_until)));
+            .run(&input, |connection, input| Box::pin(queue::renew(connection, *input, (lease_until, now))));
         renewed.await
     }
 
@@ -200,6 +200,15 @@ impl TaskStore for PostgresTaskStore {
             .database
             .run(&input, |connection, input| Box::pin(events::events(connection, *input)))
             .await
+    }
+
+    async fn agent_messages(&self, id: TaskId, after: Option<u64>, limit: u32) -> Result<AgentMessagePage> {
+        let input = (id, after, limit);
+        let read = self
+            .place
+            .database
+            .run(&input, |connection, input| Box::pin(agent_messages::read(connection, *input)));
+        read.await
     }
 
     async fn feed_after(

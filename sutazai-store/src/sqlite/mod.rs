@@ -7,11 +7,12 @@
 //! * `record`: a task as a row,
 //! * `rows`: what the rules of changing tasks need,
 //! * `lanes`: what the rules of taking turns need,
-//! * `queue`: the writes of the queue, `prune`: what is forgotten,
+//! * `queue`: the writes of the queue, `prune`: what is forgotten, `agent_messages`: what agents say to each other,
 //! * `task_store`, `identity_store`, `api_key_store`, `conversation_store`, `schedule_store`, `metric_store`, `agent_store`,
 //!   `relay_store`: the ports,
 //! * `fault`: the one place where errors of the library become ours.
 
+mod agent_messages;
 mod agent_store;
 mod api_key_store;
 mod conversation_store;

@@ -7,6 +7,7 @@ use sutazai_core::Error;
 use sutazai_core::domain::{Claim, ClaimKey, Finish, NewEvent, Task, TaskId};
 use sutazai_core::ports::{ClaimRequest, LeaseState};
 
+use super::agent_messages;
 use super::fault::Outcome;
 use super::record::columns;
 use super::statement::nanos;
@@ -55,10 +56,12 @@ pub(super) async fn renew(
     transaction: &mut Transaction,
     claims: Vec<ClaimKey>,
     lease_until: DateTime<Utc>,
+    now: DateTime<Utc>,
 ) -> Outcome<Vec<LeaseState>> {
     let mut changes = Changes::new(transaction);
     changes.load(claims.iter().map(|claim| claim.task)).await?;
     let mut states = Vec::with_capacity(claims.len());
+    let mut awaited = Vec::new();
     for claim in &claims {
         let held = changes.task(claim.task).filter(|_| changes.holds(claim));
         let Some((asked, updated_at)) = held.map(|task| (task.cancel_requested, task.updated_at)) else {
@@ -66,9 +69,11 @@ pub(super) async fn renew(
             continue;
         };
         changes.change(claim.task, updated_at, |task| task.lease_until = Some(lease_until));
+        awaited.extend(Some(claim.task).filter(|task| changes.is_awaited(*task)));
         states.push(if asked { LeaseState::CancelRequested } else { LeaseState::Held });
     }
     changes.flush().await?;
+    agent_messages::give_signs(&mut transaction.connection, &awaited, now).await?;
     Ok(states)
 }
 

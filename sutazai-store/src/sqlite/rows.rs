@@ -7,6 +7,7 @@ use sqlx::{Arguments, Row};
 use sutazai_core::domain::{TaskId, TaskStatus, UserId};
 use sutazai_core::ports::WakeUp;
 
+use super::agent_messages;
 use super::fault::Outcome;
 use super::record::{INSERT, INSERT_EVENTS, UPDATE, bind_event, columns};
 use super::statement::bulk;
@@ -82,7 +83,7 @@ impl Rows for Transaction {
         bulk(connection, UPDATE, &flush.changed, |record, to| record.bind_changes(to)).await?;
         bulk(connection, INSERT, &flush.added, |record, to| record.bind(to)).await?;
         bulk(connection, INSERT_EVENTS, flush.events, bind_event).await?;
-        Ok(())
+        agent_messages::insert(connection, flush.messages).await
     }
 
     fn tell(&mut self, wake_ups: Vec<WakeUp>, entered: Vec<(String, TaskStatus)>) {

@@ -6,8 +6,8 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite};
 use sutazai_core::Result;
 use sutazai_core::domain::{
-    Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Prune, Pruned, Task, TaskCount, TaskEvent,
-    TaskId, TaskPage, TaskQuery, TaskStatistics, UserId,
+    AgentMessagePage, Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Prune, Pruned, Task,
+    TaskCount, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatistics, UserId,
 };
 use sutazai_core::ports::{ClaimRequest, LeaseState, TaskStore, WakeUp};
 use tokio::sync::broadcast;
@@ -18,7 +18,7 @@ use super::fault::{Fault, Outcome};
 use super::lanes::NEXT_DUE;
 use super::record::{columns, decode_event, decode_feed_event};
 use super::statement::{instant, nanos};
-use super::{prune, queue};
+use super::{agent_messages, prune, queue};
 use crate::rows::Record;
 
 /// The feed of all: `?1` after, `?2` how many.
@@ -175,10 +175,10 @@ impl TaskStore for SqliteTaskStore {
         &self,
         claims: &[ClaimKey],
         lease_until: DateTime<Utc>,
-        _now: DateTime<Utc>,
+        now: DateTime<Utc>,
     ) -> Result<Vec<LeaseState>> {
         let claims = claims.to_vec();
-        self.database.writer().run(move |tx| Box::pin(queue::renew(tx, claims, lease_until))).await
+        self.database.writer().run(move |tx| Box::pin(queue::renew(tx, claims, lease_until, now))).await
     }
 
     async fn finish(&self, finished: Vec<Finish>, now: DateTime<Utc>) -> Result<Vec<Result<()>>> {
@@ -217,6 +217,10 @@ impl TaskStore for SqliteTaskStore {
 
     async fn events_after(&self, id: TaskId, after: u64, limit: u32) -> Result<Vec<TaskEvent>> {
         self.read(self.events(id, after, limit).await)
+    }
+
+    async fn agent_messages(&self, id: TaskId, after: Option<u64>, limit: u32) -> Result<AgentMessagePage> {
+        self.read(agent_messages::read(&self.database, id, after, limit).await)
     }
 
     async fn feed_after(

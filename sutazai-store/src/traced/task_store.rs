@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use sutazai_core::Result;
 use sutazai_core::domain::{
-    Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Prune, Pruned, Task, TaskEvent, TaskId,
-    TaskPage, TaskQuery, TaskStatistics, UserId,
+    AgentMessagePage, Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Prune, Pruned, Task,
+    TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatistics, UserId,
 };
 use sutazai_core::ports::{ClaimRequest, LeaseState, TaskStore, WakeUp};
 use tokio::sync::broadcast;
@@ -86,6 +86,10 @@ impl TaskStore for TracedTaskStore {
 
     async fn events_after(&self, id: TaskId, after: u64, limit: u32) -> Result<Vec<TaskEvent>> {
         self.database.traced("SELECT", "task_events", self.store.events_after(id, after, limit)).await
+    }
+
+    async fn agent_messages(&self, id: TaskId, after: Option<u64>, limit: u32) -> Result<AgentMessagePage> {
+        self.database.traced("SELECT", "agent_messages", self.store.agent_messages(id, after, limit)).await
     }
 
     async fn feed_after(

@@ -3,12 +3,14 @@
 //! Every change of a status goes through [`Queue::enter`], so that the event, the ready queue, the leases and the
 //! wake-ups can never disagree with the record.
 
+mod messages;
 mod reading;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 
 use chrono::{DateTime, Utc};
+use messages::Messages;
 
 use crate::domain::{
     Claim, ClaimKey, EventKind, EventPosition, FeedEvent, Outcome, Prune, Pruned, Room, Task, TaskError,
@@ -42,6 +44,7 @@ pub(super) struct Queue {
     children: HashMap<TaskId, Vec<TaskId>>,
     /// Child to those who wait for it.
     waiters: HashMap<TaskId, Vec<TaskId>>,
+    messages: Messages,
     wake_ups: Vec<WakeUp>,
 }
 
@@ -142,7 +145,12 @@ impl Queue {
         Some(Claim { task: self.get(id)?, children })
     }
 
-    pub(super) fn renew(&mut self, claim: &ClaimKey, lease_until: DateTime<Utc>) -> LeaseState {
+    pub(super) fn renew(
+        &mut self,
+        claim: &ClaimKey,
+        lease_until: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> LeaseState {
         let Ok(task) = self.held(claim) else { return LeaseState::Lost };
         let before = task.lease_until.replace(lease_until);
         let state = if task.cancel_requested { LeaseState::CancelRequested } else { LeaseState::Held };
@@ -150,6 +158,7 @@ impl Queue {
             self.leases.remove(&(before, claim.task));
         }
         self.leases.insert((lease_until, claim.task));
+        self.sign_of_life(claim.task, now);
         state
     }
 
@@ -207,6 +216,7 @@ impl Queue {
         for child in open {
             self.waiters.entry(child).or_default().push(parent);
         }
+        self.ask(parent, &children, now);
         self.children.insert(parent, children);
         self.enter(parent, TaskStatus::Pending, None, now);
     }
@@ -289,6 +299,7 @@ impl Queue {
         }
         self.children.remove(&id);
         self.waiters.remove(&id);
+        self.messages.forget(id);
         for task in self.tasks.values_mut().filter(|task| task.parent == Some(id)) {
             task.parent = None;
         }
@@ -399,6 +410,7 @@ impl Queue {
     /// Tells those who wait that this one has ended, and cancels its own children that have not.
     fn settle(&mut self, id: TaskId, at: DateTime<Utc>) {
         for parent in self.waiters.remove(&id).unwrap_or_default() {
+            self.answer(parent, id, at);
             let Some(task) = self.tasks.get_mut(&parent) else { continue };
             if task.status != TaskStatus::Pending || task.waiting_for == 0 {
                 continue;

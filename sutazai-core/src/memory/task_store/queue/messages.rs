@@ -1,0 +1,105 @@
+//! What agents say to each other about the tasks that wait and are waited for.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
+
+use chrono::{DateTime, Utc};
+
+use super::Queue;
+use crate::domain::{AgentMessage, AgentMessageContent, AgentMessagePage, Heartbeat, Task, TaskId};
+
+/// All messages in the order in which they were written.
+#[derive(Debug, Default)]
+pub(super) struct Messages {
+    written: u64,
+    all: BTreeMap<u64, AgentMessage>,
+    of: HashMap<TaskId, BTreeSet<u64>>,
+}
+
+impl Messages {
+    fn add(&mut self, message: AgentMessage) {
+        self.written += 1;
+        for task in [message.task_id, message.correlation_id] {
+            self.of.entry(task).or_default().insert(self.written);
+        }
+        self.all.insert(self.written, message);
+    }
+
+    fn remove(&mut self, number: u64) {
+        let Some(message) = self.all.remove(&number) else { return };
+        for task in [message.task_id, message.correlation_id] {
+            if let Some(numbers) = self.of.get_mut(&task) {
+                numbers.remove(&number);
+            }
+        }
+    }
+
+    fn is_heartbeat_of(&self, number: u64, child: TaskId) -> bool {
+        self.all.get(&number).is_some_and(|message| {
+            message.correlation_id == child && matches!(message.content, AgentMessageContent::Heartbeat(_))
+        })
+    }
+
+    /// Forgets those of a task.
+    pub(super) fn forget(&mut self, task: TaskId) {
+        for number in self.of.remove(&task).unwrap_or_default() {
+            self.remove(number);
+        }
+    }
+}
+
+impl Queue {
+    /// A task hands these children over, each once.
+    pub(super) fn ask(&mut self, parent: TaskId, children: &[TaskId], at: DateTime<Utc>) {
+        let mut asked = BTreeSet::new();
+        for child in children.iter().filter(|child| asked.insert(**child)) {
+            if let Some((waiting, child)) = self.pair(parent, *child) {
+                let answer = AgentMessage::answer(waiting, child, at);
+                let ask = AgentMessage::ask(waiting, child, at);
+                self.messages.add(ask);
+                answer.into_iter().for_each(|answer| self.messages.add(answer));
+            }
+        }
+    }
+
+    /// A task that has ended tells one that waits for it.
+    pub(super) fn answer(&mut self, parent: TaskId, child: TaskId, at: DateTime<Utc>) {
+        let answer =
+            self.pair(parent, child).and_then(|(waiting, child)| AgentMessage::answer(waiting, child, at));
+        answer.into_iter().for_each(|answer| self.messages.add(answer));
+    }
+
+    /// A task whose lease was prolonged tells those who wait for it.
+    pub(super) fn sign_of_life(&mut self, child: TaskId, at: DateTime<Utc>) {
+        let Some(parents) = self.waiters.get(&child).cloned() else { return };
+        let said = self.messages.of.get(&child).into_iter().flatten().copied();
+        let before: Vec<u64> = said.filter(|number| self.messages.is_heartbeat_of(*number, child)).collect();
+        before.into_iter().for_each(|number| self.messages.remove(number));
+        for parent in parents {
+            let Some((waiting, held)) = self.pair(parent, child) else { continue };
+            let Some(lease_until) = held.lease_until else { continue };
+            let content = AgentMessageContent::Heartbeat(Heartbeat { attempt: held.attempt, lease_until });
+            let message = AgentMessage::new((&held.agent, &waiting.agent), (parent, child), content, at);
+            self.messages.add(message);
+        }
+    }
+
+    pub(in crate::memory::task_store) fn agent_messages(
+        &self,
+        id: TaskId,
+        after: Option<u64>,
+        limit: u32,
+    ) -> AgentMessagePage {
+        let limit = limit.clamp(1, 100) as usize;
+        let Some(numbers) = self.messages.of.get(&id) else { return AgentMessagePage::default() };
+        let later = numbers.range((after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded));
+        let page: Vec<u64> = later.take(limit + 1).copied().collect();
+        let next = page.get(limit).and_then(|_| page.get(limit - 1)).copied();
+        let items = page.iter().take(limit).filter_map(|number| self.messages.all.get(number)).cloned();
+        AgentMessagePage { items: items.collect(), next }
+    }
+
+    fn pair(&self, parent: TaskId, child: TaskId) -> Option<(&Task, &Task)> {
+        Some((self.tasks.get(&parent)?, self.tasks.get(&child)?))
+    }
+}

@@ -1,0 +1,93 @@
+//! What agents say to each other, as rows.
+
+use chrono::{DateTime, Utc};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Arguments, Row, SqliteConnection};
+use sutazai_core::domain::{
+    AgentMessage, AgentMessageContent, AgentMessageId, AgentMessagePage, Heartbeat, TaskId,
+};
+
+use super::database::Database;
+use super::fault::Outcome;
+use super::statement::{bulk, instant, nanos};
+use crate::messages::{column, content, page};
+
+/// Writes messages down.
+pub(super) async fn insert(connection: &mut SqliteConnection, messages: &[AgentMessage]) -> Outcome<()> {
+    const INSERT: &str = "INSERT INTO agent_messages \
+        (id, task_id, correlation_id, type, source, target, payload, timestamp) VALUES";
+    bulk(connection, (INSERT, 8, ""), messages, |message, to| {
+        let (kind, payload) = column(&message.content)?;
+        to.add(message.id.0)?;
+        to.add(message.task_id.0)?;
+        to.add(message.correlation_id.0)?;
+        to.add(kind)?;
+        to.add(message.source.as_str())?;
+        to.add(message.target.as_str())?;
+        to.add(payload.to_string())?;
+        to.add(nanos(message.timestamp))?;
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}
+
+/// Those of these tasks that are waited for tell so, in the place of the last time.
+pub(super) async fn give_signs(
+    connection: &mut SqliteConnection,
+    held: &[TaskId],
+    now: DateTime<Utc>,
+) -> Outcome<()> {
+    const WAITED_FOR: &str = "\
+        SELECT DISTINCT child.id, child.agent, child.attempt, child.lease_until, waiting.id, waiting.agent
+        FROM task_waits JOIN tasks AS child ON child.id = child_id JOIN tasks AS waiting ON waiting.id = task_waits.parent_id
+        WHERE open = 1 AND child_id IN (VALUES";
+    const FORGET: &str = "DELETE FROM agent_messages WHERE type = 'HEARTBEAT' AND correlation_id IN (VALUES";
+    let rows = bulk(connection, (WAITED_FOR, 1, ")"), held, |id, to| Ok(to.add(id.0)?)).await?;
+    let said = |row: &SqliteRow| -> Outcome<AgentMessage> {
+        let heartbeat = Heartbeat { attempt: row.try_get(2)?, lease_until: instant(row.try_get(3)?) };
+        Ok(AgentMessage::new(
+            (row.try_get(1)?, row.try_get(5)?),
+            (TaskId(row.try_get(4)?), TaskId(row.try_get(0)?)),
+            AgentMessageContent::Heartbeat(heartbeat),
+            now,
+        ))
+    };
+    let messages = rows.iter().map(said).collect::<Outcome<Vec<_>>>()?;
+    let of: Vec<TaskId> = messages.iter().map(|message| message.correlation_id).collect();
+    bulk(connection, (FORGET, 1, ")"), &of, |id, to| Ok(to.add(id.0)?)).await?;
+    insert(connection, &messages).await
+}
+
+/// Those of a task after this number.
+pub(super) async fn read(
+    database: &Database,
+    id: TaskId,
+    after: Option<u64>,
+    limit: u32,
+) -> Outcome<AgentMessagePage> {
+    const PAGE: &str = "\
+        SELECT number, id, task_id, correlation_id, type, source, target, payload, timestamp FROM agent_messages
+        WHERE (task_id = ?1 OR correlation_id = ?1) AND number > ?2 ORDER BY number LIMIT ?3";
+    let limit = limit.clamp(1, 100);
+    // One more than asked for tells whether there is a next page.
+    let rows = sqlx::query(PAGE)
+        .bind(id.0)
+        .bind(after.map_or(0, |after| i64::try_from(after).unwrap_or(i64::MAX)))
+        .bind(limit + 1)
+        .fetch_all(database.readers())
+        .await?;
+    let read = |row: &SqliteRow| -> Outcome<(u64, AgentMessage)> {
+        let message = AgentMessage {
+            id: AgentMessageId(row.try_get(1)?),
+            task_id: TaskId(row.try_get(2)?),
+            correlation_id: TaskId(row.try_get(3)?),
+            content: content(row.try_get(4)?, serde_json::from_str(row.try_get(7)?)?)?,
+            source: row.try_get(5)?,
+            target: row.try_get(6)?,
+            timestamp: instant(row.try_get(8)?),
+        };
+        Ok((row.try_get::<i64, _>(0)?.unsigned_abs(), message))
+    };
+    Ok(page(rows.iter().map(read).collect::<Outcome<_>>()?, limit))
+}
