@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use sutazai_core::domain::{Claim, ConcurrencyLimits, Finish, NewTask, Outcome, Task, TaskId, WorkerId};
 use sutazai_core::memory::{MemoryMessageBus, MemoryRelayStore, MemoryTaskStore};
-use sutazai_core::ports::{BusMessage, ClaimRequest, Clock, MessageBus, SystemClock, TaskStore};
+use sutazai_core::ports::{BusMessage, ClaimRequest, Clock, MessageBus, RelayStore, SystemClock, TaskStore};
 use sutazai_core::relay::Relay;
 use sutazai_core::{Error, Result};
 use tokio::sync::broadcast;
@@ -52,7 +52,8 @@ impl Stage {
         let bus = MemoryMessageBus::new(100_000);
         let heard = bus.listen();
         let bus = Arc::new(Faulty { bus, calls: AtomicU32::new(0) });
-        Self { tasks: Arc::default(), relays: Arc::default(), bus, heard }
+        let tasks = Arc::new(MemoryTaskStore::new());
+        Self { relays: tasks.relays(), tasks, bus, heard }
     }
 
     fn relay(&self) -> Arc<Relay> {
@@ -140,6 +141,34 @@ async fn every_event_is_heard_in_order_over_a_bus_that_fails() {
         async move { next.run(stop).await }
     });
     stage.hear(&more).await;
+    stop.cancel();
+    running.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_removed_before_it_was_told_is_heard_too() {
+    let mut stage = Stage::new();
+    let relay = stage.relay();
+    relay.begin().await.unwrap();
+    let ids = stage.complete(400).await;
+    for id in ids.iter().step_by(2) {
+        stage.tasks.delete(*id).await.unwrap();
+    }
+    let stop = CancellationToken::new();
+    let running = tokio::spawn({
+        let stop = stop.clone();
+        async move { relay.run(stop).await }
+    });
+    stage.hear(&ids).await;
+    // Also while the relay is at work.
+    let more = stage.complete(100).await;
+    for id in &more {
+        stage.tasks.delete(*id).await.unwrap();
+    }
+    stage.hear(&more).await;
+    while !stage.relays.outbox(1).await.unwrap().is_empty() {
+        SystemClock.sleep(Duration::from_millis(10)).await;
+    }
     stop.cancel();
     running.await.unwrap();
 }

@@ -28,14 +28,15 @@ async fn listen(url: &str) -> (Connection, Consumer) {
     (connection, consumer)
 }
 
-/// Hears until this task is told of; gives the message.
-async fn hear(consumer: &mut Consumer, id: &str) -> Value {
+/// Hears until all these tasks were told of; gives the message about the last.
+async fn hear(consumer: &mut Consumer, mut ids: Vec<String>) -> Value {
     loop {
         let next = tokio::time::timeout(Duration::from_secs(60), consumer.next());
-        let delivery = next.await.unwrap_or_else(|_| panic!("{id} is not told of")).unwrap().unwrap();
+        let delivery = next.await.unwrap_or_else(|_| panic!("{ids:?} are not told of")).unwrap().unwrap();
         delivery.ack(BasicAckOptions::default()).await.unwrap();
         let body: Value = serde_json::from_slice(&delivery.data).unwrap();
-        if body["task_id"] == id {
+        ids.retain(|id| body["task_id"] != id.as_str());
+        if ids.is_empty() {
             return body;
         }
     }
@@ -76,7 +77,7 @@ async fn completed_tasks_are_told_of_and_those_of_while_the_broker_was_away_late
     let _worker = Server::worker(&place, &settings("2"));
     let (connection, mut consumer) = listen(&broker.url).await;
     let id = submit(&server).await;
-    let told = hear(&mut consumer, &id).await;
+    let told = hear(&mut consumer, vec![id.clone()]).await;
     assert_eq!(told["id"], format!("{id}:{}", told["sequence"]));
     assert!(told["result"]["metrics"].is_object() || told.get("result").is_none(), "{told}");
     assert!(told["trace_id"].is_string() && told["status"] == "completed", "{told}");
@@ -84,13 +85,18 @@ async fn completed_tasks_are_told_of_and_those_of_while_the_broker_was_away_late
     tokio::task::block_in_place(|| broker.order("kill"));
     drop((consumer, connection));
     bus_is(&server, "degraded").await;
-    let id = submit(&server).await;
-    let events = Client::new().get(server.url(&format!("/api/v1/tasks/{id}/events"))).send().await.unwrap();
-    assert!(events.text().await.unwrap().contains("completed"), "the queue waits for the bus");
+    let [id, removed] = [submit(&server).await, submit(&server).await];
+    for id in [&id, &removed] {
+        let events = server.url(&format!("/api/v1/tasks/{id}/events"));
+        let events = Client::new().get(events).send().await.unwrap();
+        assert!(events.text().await.unwrap().contains("completed"), "the queue waits for the bus");
+    }
+    let gone = Client::new().delete(server.url(&format!("/api/v1/tasks/{removed}"))).send().await.unwrap();
+    assert_eq!(gone.status(), 200);
     tokio::task::block_in_place(|| broker.order("start"));
     bus_is(&server, "healthy").await;
     let (_connection, mut consumer) = listen(&broker.url).await;
-    hear(&mut consumer, &id).await;
+    hear(&mut consumer, vec![id, removed]).await;
     let password = broker.url.split(['@', ':']).nth(2).unwrap().to_owned();
     server.signal("TERM");
     server.ended_within(Duration::from_secs(15));

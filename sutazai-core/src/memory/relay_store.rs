@@ -1,5 +1,6 @@
 //! [`RelayStore`] in memory.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -7,9 +8,9 @@ use chrono::{DateTime, Utc};
 
 use crate::domain::{EventPosition, WorkerId};
 use crate::error::{Error, Result};
-use crate::ports::{RelayClaim, RelayStore};
+use crate::ports::{BusMessage, LeftMessage, RelayClaim, RelayStore};
 
-/// The relay of a store in memory: gone with the process.
+/// The relay of a store in memory ([`MemoryTaskStore::relays`](super::MemoryTaskStore::relays)): gone with the process.
 #[derive(Debug, Default)]
 pub struct MemoryRelayStore {
     state: Mutex<State>,
@@ -19,12 +20,22 @@ pub struct MemoryRelayStore {
 struct State {
     position: Option<EventPosition>,
     held: Option<(WorkerId, DateTime<Utc>)>,
+    left: u64,
+    outbox: BTreeMap<u64, BusMessage>,
 }
 
 impl MemoryRelayStore {
-    /// One that nobody has held.
-    pub fn new() -> Self {
-        Self::default()
+    /// Keeps what would have been said of a task that is removed, if its last event has not been passed on.
+    pub(super) fn keep(&self, last: EventPosition, messages: impl FnOnce() -> Vec<BusMessage>) {
+        let mut state = self.lock();
+        if state.position.is_none_or(|position| last <= position) {
+            return;
+        }
+        for message in messages() {
+            state.left += 1;
+            let number = state.left;
+            state.outbox.insert(number, message);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -54,6 +65,20 @@ impl RelayStore for MemoryRelayStore {
         Ok(())
     }
 
+    async fn outbox(&self, limit: u32) -> Result<Vec<LeftMessage>> {
+        let state = self.lock();
+        let left = state.outbox.iter().take(limit as usize);
+        Ok(left.map(|(number, message)| LeftMessage { number: *number, message: message.clone() }).collect())
+    }
+
+    async fn take_out(&self, numbers: &[u64]) -> Result<()> {
+        let mut state = self.lock();
+        for number in numbers {
+            state.outbox.remove(number);
+        }
+        Ok(())
+    }
+
     async fn let_go(&self, holder: WorkerId) -> Result<()> {
         let mut state = self.lock();
         state.held = state.held.filter(|(held_by, _)| *held_by != holder);
@@ -61,14 +86,19 @@ impl RelayStore for MemoryRelayStore {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "testing"))]
 mod tests {
     use std::sync::Arc;
 
-    use super::*;
+    use crate::memory::MemoryTaskStore;
 
     #[tokio::test]
     async fn conforms() {
-        crate::testing::relay_store::run_all(|| async { Arc::new(MemoryRelayStore::new()) }).await;
+        crate::testing::relay_store::run_all(|| async {
+            let tasks = Arc::new(MemoryTaskStore::new());
+            let relays = tasks.relays();
+            (tasks as _, relays as _)
+        })
+        .await;
     }
 }

@@ -2,13 +2,14 @@
 
 mod queue;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use queue::Queue;
 use tokio::sync::broadcast;
 
+use super::MemoryRelayStore;
 use crate::domain::{
     AgentMessagePage, Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Prune, Pruned, Task,
     TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatistics, UserId,
@@ -20,13 +21,19 @@ use crate::ports::{ClaimRequest, LeaseState, TaskStore, WakeUp};
 #[derive(Debug)]
 pub struct MemoryTaskStore {
     queue: Mutex<Queue>,
+    relays: Arc<MemoryRelayStore>,
     wake_ups: broadcast::Sender<WakeUp>,
 }
 
 impl MemoryTaskStore {
     /// An empty store.
     pub fn new() -> Self {
-        Self { queue: Mutex::default(), wake_ups: broadcast::Sender::new(1_024) }
+        Self { queue: Mutex::default(), relays: Arc::default(), wake_ups: broadcast::Sender::new(1_024) }
+    }
+
+    /// How far the events of this store have been passed on.
+    pub fn relays(&self) -> Arc<MemoryRelayStore> {
+        self.relays.clone()
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
@@ -114,11 +121,11 @@ impl TaskStore for MemoryTaskStore {
     }
 
     async fn delete(&self, id: TaskId) -> Result<()> {
-        self.change(|queue| queue.delete(id))
+        self.change(|queue| queue.delete(id, &self.relays))
     }
 
     async fn prune(&self, look: &Prune) -> Result<Pruned> {
-        Ok(self.change(|queue| queue.prune(look)))
+        Ok(self.change(|queue| queue.prune(look, &self.relays)))
     }
 
     async fn append(&self, claim: &ClaimKey, events: Vec<NewEvent>) -> Result<()> {
@@ -160,8 +167,6 @@ impl TaskStore for MemoryTaskStore {
 
 #[cfg(all(test, feature = "testing"))]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

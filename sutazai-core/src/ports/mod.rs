@@ -35,7 +35,7 @@ pub use metric_store::{MetricStore, SeriesQuery};
 pub use model_backend::{ModelBackend, ModelBackendExt, ModelStream, PullProgress, PullStream};
 pub use password_hasher::PasswordHasher;
 pub use rate_limiter::{Allowance, Quota, RateKey, RateLimiter};
-pub use relay_store::{RelayClaim, RelayStore};
+pub use relay_store::{LeftMessage, RelayClaim, RelayStore};
 pub use schedule_store::ScheduleStore;
 pub use task_store::{ClaimRequest, LeaseState, TaskStore, WakeUp, count_entered, unique_key_taken};
 pub use token_signer::{AccessClaims, TokenSigner};

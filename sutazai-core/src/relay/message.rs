@@ -4,15 +4,14 @@
 use chrono::SecondsFormat;
 use serde_json::{Map, Value, json};
 
-use crate::domain::{EventKind, FeedEvent, Task, TaskStatus};
+use crate::domain::{EventKind, Task, TaskEvent, TaskStatus};
 use crate::ports::BusMessage;
 
 /// Larger results are left out: who wants one asks for the task.
 const MOST_OF_A_RESULT: usize = 65_536;
 
 /// What is said of an event of this task.
-pub(super) fn message(entry: &FeedEvent, task: &Task) -> BusMessage {
-    let event = &entry.event;
+pub fn message(event: &TaskEvent, task: &Task) -> BusMessage {
     let mut body = Map::new();
     let mut say = |name: &str, value: Value| body.insert(name.to_owned(), value);
     let id = format!("{}:{}", event.task_id, event.sequence);
@@ -22,7 +21,7 @@ pub(super) fn message(entry: &FeedEvent, task: &Task) -> BusMessage {
     say("sequence", json!(event.sequence));
     say("at", json!(event.at.to_rfc3339_opts(SecondsFormat::Micros, true)));
     say("agent", json!(task.agent));
-    say("owner", json!(entry.owner));
+    say("owner", json!(task.owner));
     say("trace_id", json!(task.trace.as_ref().map(|trace| trace.id())));
     let last = match &event.kind {
         EventKind::Status { status, attempt, error } => {
@@ -66,14 +65,14 @@ mod tests {
     use chrono::DateTime;
 
     use super::*;
-    use crate::domain::{EventPosition, NewTask, TaskEvent};
+    use crate::domain::NewTask;
 
     fn said(kind: EventKind, result: Option<Value>) -> (String, Value) {
         let mut task =
             Task::pending(NewTask::new("word-counter", json!({})), None, None, DateTime::UNIX_EPOCH);
         task.result = result;
         let event = TaskEvent { task_id: task.id, sequence: 3, at: DateTime::UNIX_EPOCH, kind };
-        let message = message(&FeedEvent { position: EventPosition(1), owner: None, event }, &task);
+        let message = message(&event, &task);
         let body: Value = serde_json::from_str(&message.body).unwrap();
         assert_eq!(message.id, format!("{}:3", task.id));
         assert_eq!(body["id"], message.id);

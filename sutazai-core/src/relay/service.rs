@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use futures::future::join_all;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
@@ -108,16 +109,17 @@ impl Relay {
         let mut standing = Standing { read, order: Order::default() };
         // Whoever cannot reach the bus lets another try.
         self.bus.reach().await?;
-        if read < self.tasks.feed_begin().await? {
-            tracing::warn!(
-                "events may have been removed by age before they were passed on: keep them for longer"
-            );
-        }
         if std::mem::take(away) {
             tracing::info!("events are passed on again");
         }
         let mut held_at = self.clock.now();
+        let mut looked_at: Option<DateTime<Utc>> = None;
         loop {
+            // Nothing wakes for it, and it is seldom that there is something.
+            if looked_at.is_none_or(|at| (self.clock.now() - at).to_std().is_ok_and(|since| since >= POLL)) {
+                self.empty_outbox().await?;
+                looked_at = Some(self.clock.now());
+            }
             // However many wake-ups there were, one reading answers them all.
             while matches!(wake_ups.try_recv(), Ok(_) | Err(TryRecvError::Lagged(_))) {}
             let page = self.tasks.feed_after(None, standing.read, PAGE).await?;
@@ -142,16 +144,39 @@ impl Relay {
         standing.read = page.last().map_or(standing.read, |entry| entry.position);
         let ready = standing.order.arrange(page, end);
         let tasks = self.tasks_of(&ready).await?;
-        let told = ready.iter().filter_map(|entry| Some(message(entry, tasks.get(&entry.event.task_id)?)));
-        let messages: Vec<BusMessage> = told.collect();
+        let told =
+            ready.iter().filter_map(|entry| Some(message(&entry.event, tasks.get(&entry.event.task_id)?)));
+        self.say(&told.collect::<Vec<_>>()).await
+    }
+
+    /// Passes on what tasks have left that were removed.
+    async fn empty_outbox(&self) -> Result<()> {
+        loop {
+            let left = self.relays.outbox(PAGE).await?;
+            if left.is_empty() {
+                return Ok(());
+            }
+            let (numbers, messages): (Vec<u64>, Vec<BusMessage>) =
+                left.into_iter().map(|left| (left.number, left.message)).unzip();
+            self.say(&messages).await?;
+            self.relays.take_out(&numbers).await?;
+            // Another may have taken over meanwhile; otherwise the lease lasts anew.
+            let end = self.tasks.feed_end().await?;
+            if self.relays.hold(&self.claim(), end).await?.is_none() {
+                return Err(Error::conflict("another process passes the events on"));
+            }
+        }
+    }
+
+    async fn say(&self, messages: &[BusMessage]) -> Result<()> {
         // A bus that hangs must not keep the relay from another process for ever.
         tokio::select! {
-            published = self.bus.publish(&messages) => published,
+            published = self.bus.publish(messages) => published,
             () = self.clock.sleep(LEASE * 2 / 3) => Err(Error::timeout("the message bus did not answer in time")),
         }
     }
 
-    /// The tasks that these events are of. One that was deleted meanwhile has no more to tell.
+    /// The tasks that these events are of. One that was removed meanwhile has left in the outbox what it had to tell.
     async fn tasks_of(&self, entries: &[FeedEvent]) -> Result<HashMap<TaskId, Task>> {
         let mut ids: Vec<TaskId> = entries.iter().map(|entry| entry.event.task_id).collect();
         ids.sort_unstable();

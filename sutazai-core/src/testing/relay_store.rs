@@ -6,30 +6,37 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeZone, Utc};
 use futures::future::join_all;
+use serde_json::json;
+use uuid::Uuid;
 
-use crate::domain::{EventPosition, WorkerId};
+use crate::domain::{
+    Claim, ConcurrencyLimits, EventKind, EventPosition, Finish, NewEvent, NewTask, Outcome, Prune, Task,
+    TaskId, TraceContext, WorkerId,
+};
 use crate::error::ErrorKind;
-use crate::ports::{RelayClaim, RelayStore};
+use crate::ports::{BusMessage, ClaimRequest, RelayClaim, RelayStore, TaskStore};
+use crate::relay::message;
 
 const LEASE: Duration = Duration::from_secs(15);
 const BEGIN: EventPosition = EventPosition(7);
 /// As large as positions get.
 const FAR: EventPosition = EventPosition((u64::MAX as u128) << 64 | 5);
 
-/// Every bullet of the contract; `fresh` gives a store that nobody has held the relay of.
-pub async fn run_all<S, F>(fresh: impl Fn() -> F)
+/// Every bullet of the contract; `fresh` gives the stores of a database that nobody has held the relay of.
+pub async fn run_all<F>(fresh: impl Fn() -> F)
 where
-    S: RelayStore + ?Sized,
-    F: Future<Output = Arc<S>>,
+    F: Future<Output = (Arc<dyn TaskStore>, Arc<dyn RelayStore>)>,
 {
-    it_begins_once_and_goes_on(&*fresh().await).await;
-    one_of_several_holds(&*fresh().await).await;
-    another_holds_after_the_lease_or_when_it_was_let_go(&*fresh().await).await;
-    only_who_holds_advances(&*fresh().await).await;
+    it_begins_once_and_goes_on(&*fresh().await.1).await;
+    one_of_several_holds(&*fresh().await.1).await;
+    another_holds_after_the_lease_or_when_it_was_let_go(&*fresh().await.1).await;
+    only_who_holds_advances(&*fresh().await.1).await;
+    let (tasks, relays) = fresh().await;
+    what_is_removed_untold_is_left_in_the_outbox(&*tasks, &*relays).await;
 }
 
 /// The first `hold` ever begins at the position that it names; every later one goes on where `advance` was last.
-pub async fn it_begins_once_and_goes_on<S: RelayStore + ?Sized>(store: &S) {
+pub async fn it_begins_once_and_goes_on(store: &dyn RelayStore) {
     let claim = claim(0);
     assert_eq!(store.hold(&claim, BEGIN).await.unwrap(), Some(BEGIN));
     assert_eq!(store.hold(&claim, FAR).await.unwrap(), Some(BEGIN));
@@ -38,7 +45,7 @@ pub async fn it_begins_once_and_goes_on<S: RelayStore + ?Sized>(store: &S) {
 }
 
 /// Of several who ask one holds; it may hold again, which prolongs its lease, and others may not.
-pub async fn one_of_several_holds<S: RelayStore + ?Sized>(store: &S) {
+pub async fn one_of_several_holds(store: &dyn RelayStore) {
     let claims: Vec<RelayClaim> = (0..10).map(|_| claim(0)).collect();
     let held = join_all(claims.iter().map(|claim| store.hold(claim, BEGIN))).await;
     let held: Vec<bool> = held.into_iter().map(|held| held.unwrap().is_some()).collect();
@@ -50,7 +57,7 @@ pub async fn one_of_several_holds<S: RelayStore + ?Sized>(store: &S) {
 }
 
 /// When the lease has run out, or was let go, another may hold, from where the one before it was.
-pub async fn another_holds_after_the_lease_or_when_it_was_let_go<S: RelayStore + ?Sized>(store: &S) {
+pub async fn another_holds_after_the_lease_or_when_it_was_let_go(store: &dyn RelayStore) {
     let (first, second, third) = (claim(0), claim(0), claim(0));
     store.hold(&first, BEGIN).await.unwrap();
     store.advance(&first, EventPosition(20)).await.unwrap();
@@ -63,7 +70,7 @@ pub async fn another_holds_after_the_lease_or_when_it_was_let_go<S: RelayStore +
 }
 
 /// `advance` by who holds moves the position and prolongs the lease; by anybody else it is `Conflict` and changes nothing.
-pub async fn only_who_holds_advances<S: RelayStore + ?Sized>(store: &S) {
+pub async fn only_who_holds_advances(store: &dyn RelayStore) {
     let (first, second) = (claim(0), claim(0));
     let refused = async |claim: &RelayClaim| {
         let refused = store.advance(claim, FAR).await.unwrap_err();
@@ -77,6 +84,105 @@ pub async fn only_who_holds_advances<S: RelayStore + ?Sized>(store: &S) {
     assert_eq!(store.hold(&later(second, 26), BEGIN).await.unwrap(), Some(EventPosition(8)));
     refused(&first).await;
     assert_eq!(store.hold(&later(second, 27), BEGIN).await.unwrap(), Some(EventPosition(8)));
+}
+
+/// A task that is removed (`delete` or `prune` of the [`TaskStore`] of the same database) while an event of it stands after the position leaves the messages about all its events in the outbox, in their order; one whose events have all been passed on leaves none, nor does any before the first `hold` ever. `take_out` removes those that it names, and no other.
+pub async fn what_is_removed_untold_is_left_in_the_outbox(tasks: &dyn TaskStore, relays: &dyn RelayStore) {
+    let early = ended(tasks, 1).await;
+    tasks.delete(early[0]).await.unwrap();
+    assert_eq!(relays.outbox(100).await.unwrap(), [], "nobody wants to hear of it");
+
+    let before = ended(tasks, 1).await;
+    let claim = claim(0);
+    relays.hold(&claim, tasks.feed_end().await.unwrap()).await.unwrap();
+    tasks.delete(before[0]).await.unwrap();
+    assert_eq!(relays.outbox(100).await.unwrap(), [], "it ended before the relay began");
+    let told = ended(tasks, 3).await;
+    let feed = tasks.feed_after(None, tasks.feed_begin().await.unwrap(), 100).await.unwrap();
+    let last = |task: TaskId| {
+        let of_task = feed.iter().filter(|entry| entry.event.task_id == task);
+        of_task.map(|entry| entry.position).max().unwrap()
+    };
+    // They ended in one transaction, and the relay has come as far as to the end of the second.
+    let mut positions: Vec<EventPosition> = told.iter().map(|task| last(*task)).collect();
+    positions.sort_unstable();
+    let position = positions[1];
+    relays.advance(&claim, position).await.unwrap();
+    let passed: Vec<TaskId> = told.iter().copied().filter(|task| last(*task) <= position).collect();
+    let waiting: Vec<TaskId> = told.iter().copied().filter(|task| last(*task) > position).collect();
+    assert_eq!((passed.len(), waiting.len()), (2, 1), "the position is within the events of one transaction");
+    for task in &passed {
+        tasks.delete(*task).await.unwrap();
+    }
+    assert_eq!(relays.outbox(100).await.unwrap(), [], "all was passed on");
+
+    let task = tasks.get(waiting[0]).await.unwrap().unwrap();
+    let events = tasks.events_after(task.id, 0, 100).await.unwrap();
+    assert_eq!(events.len(), 4);
+    let of_one: Vec<BusMessage> = events.iter().map(|event| message(event, &task)).collect();
+    tasks.delete(task.id).await.unwrap();
+    assert_eq!(messages(relays).await, of_one, "all events of it, in their order");
+
+    let pruned = ended(tasks, 2).await;
+    let mut expected = of_one;
+    let mut sorted = pruned.clone();
+    sorted.sort_unstable();
+    for id in sorted {
+        let task = tasks.get(id).await.unwrap().unwrap();
+        let events = tasks.events_after(id, 0, 100).await.unwrap();
+        expected.extend(events.iter().map(|event| message(event, &task)));
+    }
+    let look = Prune {
+        after: TaskId(Uuid::nil()),
+        before: TaskId(Uuid::max()),
+        ended_before: Some(at(1_000)),
+        failed_before: None,
+        limit: 100,
+    };
+    assert_eq!(tasks.prune(&look).await.unwrap().removed, 2);
+    assert_eq!(messages(relays).await, expected);
+    let first = relays.outbox(5).await.unwrap();
+    assert_eq!(first.len(), 5);
+    let numbers: Vec<u64> = first.iter().map(|left| left.number).collect();
+    assert!(numbers.is_sorted());
+    relays.take_out(&[numbers[0], numbers[2]]).await.unwrap();
+    relays.take_out(&[numbers[0]]).await.unwrap();
+    expected.remove(2);
+    expected.remove(0);
+    assert_eq!(messages(relays).await, expected);
+}
+
+async fn messages(relays: &dyn RelayStore) -> Vec<BusMessage> {
+    relays.outbox(100).await.unwrap().into_iter().map(|left| left.message).collect()
+}
+
+/// Adds tasks, lets each report once, and ends them all together.
+async fn ended(tasks: &dyn TaskStore, count: usize) -> Vec<TaskId> {
+    let trace: Option<TraceContext> =
+        "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01 order-17".parse().ok();
+    let new = NewTask::new("echo", json!({}));
+    let new = |_| Task { trace: trace.clone(), ..Task::pending(new.clone(), None, None, at(0)) };
+    let added = tasks.enqueue((0..count).map(new).collect()).await.unwrap();
+    let request = ClaimRequest {
+        worker: WorkerId::new(),
+        agents: vec!["echo".into()],
+        limit: 100,
+        lease: LEASE,
+        now: at(1),
+        limits: ConcurrencyLimits::default(),
+        after: None,
+    };
+    let claims = tasks.claim(&request).await.unwrap();
+    for claim in &claims {
+        let said = NewEvent { at: at(1), kind: EventKind::Text { text: "a\0b".into() } };
+        tasks.append(&claim.key(), vec![said]).await.unwrap();
+    }
+    let finish =
+        |claim: &Claim| Finish { claim: claim.key(), outcome: Outcome::Completed(json!({ "said": "a\0b" })) };
+    for answer in tasks.finish(claims.iter().map(finish).collect(), at(2)).await.unwrap() {
+        answer.unwrap();
+    }
+    added.into_iter().map(|task| task.id).collect()
 }
 
 fn claim(seconds: i64) -> RelayClaim {

@@ -11,7 +11,8 @@
 //! * `rows`: what the rules of changing tasks need, `events`: histories and the feed, `leases`: which of
 //!   their rows can go,
 //! * `claim`: whose tasks a worker gets, `reads`: the hot reads of tasks, `queue`: the other writes of the queue,
-//!   `prune`: what is forgotten, `agent_messages`: what agents say to each other,
+//!   `prune`: what is forgotten, `agent_messages`: what agents say to each other, `outbox`: what is still to be said
+//!   of tasks that were removed,
 //! * `task_store`, `identity_store`, `api_key_store`, `conversation_store`, `schedule_store`, `metric_store`,
 //!   `agent_store`, `relay_store`: the ports,
 //! * `fault`: the one place where errors of the library become ours.
@@ -31,6 +32,7 @@ mod identity_store;
 mod leases;
 mod limit;
 mod metric_store;
+mod outbox;
 #[cfg(test)]
 mod plans;
 mod prune;

@@ -4,11 +4,11 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 use sutazai_core::domain::{EventPosition, Prune, Pruned, TaskId, TaskStatus};
 
-use super::agent_messages;
 use super::events::position;
 use super::fault::Outcome;
 use super::rows::keys;
 use super::transaction::Transaction;
+use super::{agent_messages, outbox};
 
 /// Removes some of what ended long ago, unless another process is at it.
 pub(super) async fn prune(transaction: &mut Transaction<'_>, look: &Prune) -> Outcome<Pruned> {
@@ -45,6 +45,7 @@ pub(super) async fn prune(transaction: &mut Transaction<'_>, look: &Prune) -> Ou
     if old.is_empty() {
         return Ok(Pruned { removed: 0, next });
     }
+    outbox::leave(connection, &old).await?;
     agent_messages::forget(connection, &old).await?;
     sqlx::query(DELETE_EVENTS).bind(keys(&old)).execute(&mut *connection).await?;
     if let Some(row) = sqlx::query(DELETE).bind(keys(&old)).fetch_optional(&mut *connection).await? {

@@ -10,13 +10,13 @@ use sutazai_core::ports::{LeaseState, WakeUp};
 use sutazai_core::{Error, ErrorKind};
 use uuid::Uuid;
 
-use super::agent_messages;
 use super::events::entry;
 use super::fault::Outcome;
 use super::leases::Leases;
 use super::record::{columns, decode, insert};
 use super::text::{json, kept};
 use super::transaction::Transaction;
+use super::{agent_messages, outbox};
 use crate::changes::Changes;
 use crate::rows::{Record, UniqueKey};
 
@@ -419,6 +419,7 @@ pub(super) async fn retry(
 /// Removes an ended task with its events.
 pub(super) async fn delete(transaction: &mut Transaction<'_>, id: TaskId) -> Outcome<()> {
     Changes::new(transaction).deletable(id).await?;
+    outbox::leave(transaction.connection, &[id]).await?;
     agent_messages::forget(transaction.connection, &[id]).await?;
     for sql in ["DELETE FROM task_events WHERE task_id = $1", "DELETE FROM tasks WHERE id = $1"] {
         sqlx::query(sql).bind(id.0).execute(&mut *transaction.connection).await?;

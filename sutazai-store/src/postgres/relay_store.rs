@@ -1,12 +1,13 @@
-//! [`RelayStore`] over PostgreSQL: one row, each call one statement.
+//! [`RelayStore`] over PostgreSQL: one row beside the outbox, each call one statement.
 
 use async_trait::async_trait;
 use sqlx::Row;
 use sutazai_core::domain::{EventPosition, WorkerId};
-use sutazai_core::ports::{RelayClaim, RelayStore};
+use sutazai_core::ports::{LeftMessage, RelayClaim, RelayStore};
 use sutazai_core::{Error, Result};
 
 use super::database::Database;
+use super::outbox;
 
 /// The relay of a PostgreSQL database.
 #[derive(Debug)]
@@ -63,6 +64,16 @@ impl RelayStore for PostgresRelayStore {
             0 => Err(Error::conflict("another process passes the events on")),
             _ => Ok(()),
         }
+    }
+
+    async fn outbox(&self, limit: u32) -> Result<Vec<LeftMessage>> {
+        self.database.run(&limit, |connection, limit| Box::pin(outbox::first(connection, *limit))).await
+    }
+
+    async fn take_out(&self, numbers: &[u64]) -> Result<()> {
+        self.database
+            .run(numbers, |connection, numbers| Box::pin(outbox::take_out(connection, numbers)))
+            .await
     }
 
     async fn let_go(&self, holder: WorkerId) -> Result<()> {

@@ -12,7 +12,8 @@ use super::limit::Limit;
 use super::transaction::Transaction;
 use crate::migrations::{Migration, Step, steps};
 
-const STEPS: &[Step] = steps!("postgres", ["0014" "queue", "0015" "agents", "0016" "agent_messages"]);
+const STEPS: &[Step] =
+    steps!("postgres", ["0014" "queue", "0015" "agents", "0016" "agent_messages", "0017" "outbox"]);
 
 /// Takes every step that the database has not.
 pub(crate) async fn migrate_up(url: &str) -> Result<Vec<Migration>> {

@@ -8,6 +8,7 @@
 //! * `rows`: what the rules of changing tasks need,
 //! * `lanes`: what the rules of taking turns need,
 //! * `queue`: the writes of the queue, `prune`: what is forgotten, `agent_messages`: what agents say to each other,
+//! * `outbox`: what is still to be said of tasks that were removed,
 //! * `task_store`, `identity_store`, `api_key_store`, `conversation_store`, `schedule_store`, `metric_store`, `agent_store`,
 //!   `relay_store`: the ports,
 //! * `fault`: the one place where errors of the library become ours.
@@ -21,6 +22,7 @@ mod fault;
 mod identity_store;
 mod lanes;
 mod metric_store;
+mod outbox;
 mod prune;
 mod queue;
 mod record;

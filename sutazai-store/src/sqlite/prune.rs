@@ -6,6 +6,7 @@ use sutazai_core::domain::{EventPosition, Prune, Pruned, TaskId, TaskStatus};
 
 use super::database::Database;
 use super::fault::Outcome;
+use super::outbox;
 use super::statement::{bulk, instant};
 use super::writer::Transaction;
 
@@ -32,7 +33,8 @@ pub(super) async fn prune(tx: &mut Transaction, look: Prune) -> Outcome<Pruned> 
     let needed = bulk(connection, (NEEDED, 1, ")"), &old, |id, to| Ok(to.add(id.0)?)).await?;
     let needed = needed.iter().map(|row| Ok(TaskId(row.try_get(0)?))).collect::<Outcome<Vec<_>>>()?;
     old.retain(|id| !needed.contains(id));
-    let last = bulk(connection, (LAST, 1, ")"), &old, |id, to| Ok(to.add(id.0)?)).await?;
+    outbox::leave(tx, &old).await?;
+    let last = bulk(&mut tx.connection, (LAST, 1, ")"), &old, |id, to| Ok(to.add(id.0)?)).await?;
     for row in &last {
         if let Some(last) = row.try_get::<Option<i64>, _>(0)? {
             begin_at(tx, last).await?;

@@ -7,11 +7,11 @@ use sutazai_core::Error;
 use sutazai_core::domain::{Claim, ClaimKey, Finish, NewEvent, Task, TaskId};
 use sutazai_core::ports::{ClaimRequest, LeaseState};
 
-use super::agent_messages;
 use super::fault::Outcome;
 use super::record::columns;
 use super::statement::nanos;
 use super::writer::Transaction;
+use super::{agent_messages, outbox};
 use crate::changes::Changes;
 use crate::rows::Record;
 use crate::turns::pick;
@@ -135,6 +135,7 @@ pub(super) async fn retry(transaction: &mut Transaction, id: TaskId, now: DateTi
 /// Removes an ended task; its events go with it.
 pub(super) async fn delete(transaction: &mut Transaction, id: TaskId) -> Outcome<()> {
     Changes::new(transaction).deletable(id).await?;
+    outbox::leave(transaction, &[id]).await?;
     sqlx::query("DELETE FROM tasks WHERE id = ?").bind(id.0).execute(&mut transaction.connection).await?;
     Ok(())
 }

@@ -1,13 +1,14 @@
-//! [`RelayStore`] over SQLite: one row, each call one statement.
+//! [`RelayStore`] over SQLite: one row beside the outbox, each call one statement.
 
 use async_trait::async_trait;
 use sqlx::Row;
 use sutazai_core::domain::{EventPosition, WorkerId};
-use sutazai_core::ports::{RelayClaim, RelayStore};
+use sutazai_core::ports::{LeftMessage, RelayClaim, RelayStore};
 use sutazai_core::{Error, Result};
 
 use super::database::Database;
 use super::fault::Outcome;
+use super::outbox;
 use super::statement::nanos;
 use super::writer::Transaction;
 
@@ -34,6 +35,18 @@ impl RelayStore for SqliteRelayStore {
     async fn advance(&self, claim: &RelayClaim, position: EventPosition) -> Result<()> {
         let claim = *claim;
         self.database.writer().run(move |tx| Box::pin(advance(tx, claim, position))).await
+    }
+
+    async fn outbox(&self, limit: u32) -> Result<Vec<LeftMessage>> {
+        outbox::first(&self.database, limit).await.map_err(|fault| fault.into_error(self.database.path()))
+    }
+
+    async fn take_out(&self, numbers: &[u64]) -> Result<()> {
+        let numbers = numbers.to_vec();
+        self.database
+            .writer()
+            .run(move |tx| Box::pin(async move { outbox::take_out(tx, &numbers).await }))
+            .await
     }
 
     async fn let_go(&self, holder: WorkerId) -> Result<()> {

@@ -55,7 +55,11 @@ async fn metric_store_conforms() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn relay_store_conforms() {
-    relay_store::run_all(|| async { open().await.relays }).await;
+    relay_store::run_all(|| async {
+        let stores = open().await;
+        (stores.tasks, stores.relays)
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -107,6 +107,10 @@ async fn a_broker_that_is_killed_amid_a_thousand_events_loses_none() {
     assert!(!living.is_finished());
     tokio::task::block_in_place(|| broker.order("kill"));
     let ids = living.await.unwrap();
+    // What is removed before it was told is heard all the same.
+    for id in ids.iter().step_by(3) {
+        stores.tasks.delete(*id).await.unwrap();
+    }
     tokio::task::block_in_place(|| broker.order("start"));
     let begun = Instant::now();
     loop {

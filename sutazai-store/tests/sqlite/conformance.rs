@@ -79,7 +79,11 @@ async fn agent_store_conforms() {
 #[tokio::test(flavor = "multi_thread")]
 async fn relay_store_conforms() {
     let places = Places::default();
-    relay_store::run_all(|| async { places.open().await.relays }).await;
+    relay_store::run_all(|| async {
+        let stores = places.open().await;
+        (stores.tasks, stores.relays)
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,7 +17,9 @@ use crate::domain::{
     TaskEvent, TaskId, TaskStatus, UserId,
 };
 use crate::error::{Error, ErrorKind, Result};
+use crate::memory::MemoryRelayStore;
 use crate::ports::{ClaimRequest, LeaseState, WakeUp, count_entered, unique_key_taken};
+use crate::relay::message;
 
 type UniqueKey = (Option<UserId>, String, String);
 type Rank = (DateTime<Utc>, DateTime<Utc>, TaskId);
@@ -281,7 +283,7 @@ impl Queue {
         self.known(id).cloned()
     }
 
-    pub(super) fn delete(&mut self, id: TaskId) -> Result<()> {
+    pub(super) fn delete(&mut self, id: TaskId, relays: &MemoryRelayStore) -> Result<()> {
         let task = self.known(id)?;
         if !task.status.has_ended() {
             return Err(Error::conflict(format!(
@@ -293,6 +295,7 @@ impl Queue {
             let owner = task.owner;
             self.keys.remove(&(owner, key));
         }
+        self.leave(id, relays);
         self.tasks.remove(&id);
         for position in self.events.remove(&id).unwrap_or_default() {
             self.feed.remove(&position);
@@ -306,7 +309,7 @@ impl Queue {
         Ok(())
     }
 
-    pub(super) fn prune(&mut self, look: &Prune) -> Pruned {
+    pub(super) fn prune(&mut self, look: &Prune, relays: &MemoryRelayStore) -> Pruned {
         let page: Vec<TaskId> = self
             .tasks
             .range((Bound::Excluded(look.after), Bound::Excluded(look.before)))
@@ -325,12 +328,21 @@ impl Queue {
         for id in page.iter().filter(|id| !needed.contains(id)) {
             let old = self.tasks.get(id).is_some_and(|task| look.takes(task.status, task.finished_at));
             let last = self.events.get(id).and_then(|events| events.last()).copied();
-            if old && self.delete(*id).is_ok() {
+            if old && self.delete(*id, relays).is_ok() {
                 removed += 1;
                 self.feed_begin = self.feed_begin.max(last.unwrap_or_default());
             }
         }
         Pruned { removed, next: page.last().copied().filter(|_| page.len() == look.limit as usize) }
+    }
+
+    /// Leaves what would have been said of a task that is about to be removed.
+    fn leave(&self, id: TaskId, relays: &MemoryRelayStore) {
+        let (Some(task), Some(positions)) = (self.tasks.get(&id), self.events.get(&id)) else { return };
+        relays.keep(positions.last().copied().unwrap_or_default(), || {
+            let events = positions.iter().filter_map(|position| self.feed.get(position));
+            events.map(|entry| message(&entry.event, task)).collect()
+        });
     }
 
     pub(super) fn append(&mut self, claim: &ClaimKey, kind: EventKind, at: DateTime<Utc>) -> Result<()> {

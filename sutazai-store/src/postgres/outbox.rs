@@ -1,0 +1,82 @@
+//! What would have been said of tasks that are removed before all their events were passed on.
+
+use sqlx::postgres::PgRow;
+use sqlx::{PgConnection, Row};
+use sutazai_core::domain::TaskId;
+use sutazai_core::ports::{BusMessage, LeftMessage};
+use sutazai_core::relay::message;
+
+use super::events::events;
+use super::fault::Outcome;
+use super::record::{columns, decode};
+use super::rows::keys;
+
+/// Which of these tasks (`$1`), which have ended, have events that were not passed on: of those that ended in the
+/// transaction of the position the place of each event decides.
+macro_rules! untold {
+    () => {
+        "id IN (
+            SELECT ended.id FROM tasks AS ended CROSS JOIN (
+                SELECT trunc(position::numeric / 18446744073709551616)::text::xid8 AS transaction,
+                    mod(position::numeric, 18446744073709551616) AS number FROM relay
+            ) AS told
+            WHERE ended.id = ANY($1) AND (ended.ended_in > told.transaction
+                OR ended.ended_in = told.transaction AND EXISTS (
+                    SELECT 1 FROM feed CROSS JOIN LATERAL unnest(feed.tasks) WITH ORDINALITY AS event (task, place)
+                    WHERE feed.transaction = told.transaction AND event.task = ended.id
+                        AND feed.number * 16777216::numeric + event.place > told.number)))"
+    };
+}
+
+/// Leaves the messages about those of these tasks whose events have not all been passed on; they are about to be removed.
+pub(super) async fn leave(connection: &mut PgConnection, tasks: &[TaskId]) -> Outcome<()> {
+    const UNTOLD: &str = concat!("SELECT ", columns!(), " FROM tasks WHERE ", untold!(), " ORDER BY id");
+    const LEAVE: &str = "\
+        INSERT INTO outbox (id, topic, body, trace)
+        SELECT id, topic, body, trace FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
+            AS new (id, topic, body, trace)";
+    let untold = sqlx::query(UNTOLD).bind(keys(tasks)).fetch_all(&mut *connection).await?;
+    for row in &untold {
+        let task = decode(row)?.task;
+        let all = events(connection, (task.id, 0, u32::MAX)).await?;
+        let messages: Vec<BusMessage> = all.iter().map(|event| message(event, &task)).collect();
+        sqlx::query(LEAVE)
+            .bind(messages.iter().map(|message| message.id.as_str()).collect::<Vec<_>>())
+            .bind(messages.iter().map(|message| message.topic.as_str()).collect::<Vec<_>>())
+            .bind(messages.iter().map(|message| message.body.as_str()).collect::<Vec<_>>())
+            .bind(
+                messages
+                    .iter()
+                    .map(|message| message.trace.as_ref().map(ToString::to_string))
+                    .collect::<Vec<_>>(),
+            )
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
+
+/// The first messages.
+pub(super) async fn first(connection: &mut PgConnection, limit: u32) -> Outcome<Vec<LeftMessage>> {
+    const FIRST: &str = "SELECT number, id, topic, body, trace FROM outbox ORDER BY number LIMIT $1";
+    let rows = sqlx::query(FIRST).bind(i64::from(limit)).fetch_all(connection).await?;
+    let read = |row: &PgRow| -> Outcome<LeftMessage> {
+        Ok(LeftMessage {
+            number: row.try_get::<i64, _>(0)?.unsigned_abs(),
+            message: BusMessage {
+                id: row.try_get(1)?,
+                topic: row.try_get(2)?,
+                body: row.try_get(3)?,
+                trace: row.try_get::<Option<&str>, _>(4)?.map(str::parse).transpose()?,
+            },
+        })
+    };
+    rows.iter().map(read).collect()
+}
+
+/// Removes messages that were passed on.
+pub(super) async fn take_out(connection: &mut PgConnection, numbers: &[u64]) -> Outcome<()> {
+    let numbers: Vec<i64> = numbers.iter().map(|number| number.cast_signed()).collect();
+    sqlx::query("DELETE FROM outbox WHERE number = ANY($1)").bind(numbers).execute(connection).await?;
+    Ok(())
+}

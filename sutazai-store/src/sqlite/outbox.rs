@@ -1,0 +1,72 @@
+//! What would have been said of tasks that are removed before all their events were passed on.
+
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Arguments, Row};
+use sutazai_core::domain::TaskId;
+use sutazai_core::ports::{BusMessage, LeftMessage};
+use sutazai_core::relay::message;
+
+use super::database::Database;
+use super::fault::Outcome;
+use super::record::{columns, decode_event};
+use super::statement::bulk;
+use super::writer::Transaction;
+use crate::rows::Record;
+
+/// Leaves the messages about those of these tasks whose events have not all been passed on; they are about to be removed.
+pub(super) async fn leave(tx: &mut Transaction, tasks: &[TaskId]) -> Outcome<()> {
+    const POSITION: &str = "SELECT CAST(position AS INTEGER) FROM relay";
+    const LAST: &str = "SELECT task_id, max(position) FROM task_events WHERE task_id IN (VALUES";
+    const TASK: &str = concat!("SELECT ", columns!(), " FROM tasks WHERE id = ?");
+    const EVENTS: &str = "SELECT sequence, at, kind FROM task_events WHERE task_id = ? ORDER BY sequence";
+    const LEAVE: &str = "INSERT INTO outbox (id, topic, body, trace) VALUES";
+    let connection = &mut tx.connection;
+    let Some(told) = sqlx::query(POSITION).fetch_optional(&mut *connection).await? else { return Ok(()) };
+    let told: i64 = told.try_get(0)?;
+    let last = (LAST, 1, ") GROUP BY task_id ORDER BY task_id");
+    for row in bulk(connection, last, tasks, |id, to| Ok(to.add(id.0)?)).await? {
+        if row.try_get::<i64, _>(1)? <= told {
+            continue;
+        }
+        let id = TaskId(row.try_get(0)?);
+        let task = Record::decode(&sqlx::query(TASK).bind(id.0).fetch_one(&mut *connection).await?)?.task;
+        let events = sqlx::query(EVENTS).bind(id.0).fetch_all(&mut *connection).await?;
+        let said = |row: &SqliteRow| Ok(message(&decode_event(id, row)?, &task));
+        let messages = events.iter().map(said).collect::<Outcome<Vec<BusMessage>>>()?;
+        bulk(connection, (LEAVE, 4, ""), &messages, |message, to| {
+            to.add(message.id.as_str())?;
+            to.add(message.topic.as_str())?;
+            to.add(message.body.as_str())?;
+            to.add(message.trace.as_ref().map(ToString::to_string))?;
+            Ok(())
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+/// The first messages.
+pub(super) async fn first(database: &Database, limit: u32) -> Outcome<Vec<LeftMessage>> {
+    const FIRST: &str = "SELECT number, id, topic, body, trace FROM outbox ORDER BY number LIMIT ?";
+    let rows = sqlx::query(FIRST).bind(limit).fetch_all(database.readers()).await?;
+    let read = |row: &SqliteRow| -> Outcome<LeftMessage> {
+        Ok(LeftMessage {
+            number: row.try_get::<i64, _>(0)?.unsigned_abs(),
+            message: BusMessage {
+                id: row.try_get(1)?,
+                topic: row.try_get(2)?,
+                body: row.try_get(3)?,
+                trace: row.try_get::<Option<&str>, _>(4)?.map(str::parse).transpose()?,
+            },
+        })
+    };
+    rows.iter().map(read).collect()
+}
+
+/// Removes messages that were passed on.
+pub(super) async fn take_out(tx: &mut Transaction, numbers: &[u64]) -> Outcome<()> {
+    const DELETE: &str = "DELETE FROM outbox WHERE number IN (VALUES";
+    bulk(&mut tx.connection, (DELETE, 1, ")"), numbers, |number, to| Ok(to.add(number.cast_signed())?))
+        .await?;
+    Ok(())
+}
