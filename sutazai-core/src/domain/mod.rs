@@ -51,7 +51,7 @@ pub use retention::{KeepTasks, Prune, Pruned};
 pub use schedule::{MissedRuns, NewSchedule, Schedule, SchedulePage, ScheduleQuery};
 pub use status::TaskStatus;
 pub use task::{
-    AGEING, Claim, ClaimKey, NewTask, Task, TaskCount, TaskPage, TaskQuery, TaskStatistics, rank,
+    AGEING, Backlog, Claim, ClaimKey, NewTask, Task, TaskCount, TaskPage, TaskQuery, TaskStatistics, rank,
 };
 pub use trace::TraceContext;
 pub use user::{ChangedUser, NewUser, Session, User, UserChange, UserCounts, UserPage, UserQuery, UserRole};

@@ -341,9 +341,15 @@ pub struct TaskCount {
 pub struct TaskStatistics {
     /// By agent, then by status.
     pub counts: Vec<TaskCount>,
-    /// Since when the pending task that has waited longest could have been claimed, or will be; those that wait for
-    /// children are not meant.
-    pub oldest_pending: Option<DateTime<Utc>>,
+}
+
+/// How far a queue is behind: its pending tasks, as far as they wait for no child.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// How many, also those that are not due yet.
+    pub tasks: u64,
+    /// Since when the one that has waited longest could have been claimed, or will be.
+    pub oldest: Option<DateTime<Utc>>,
 }
 
 #[cfg(test)]

@@ -19,8 +19,9 @@ use super::registry::AgentRegistry;
 use super::running::{Running, StopReason};
 use super::{agent_status, claimer, finisher, heartbeat, remembered};
 use crate::domain::{
-    AgentDescriptor, AgentMessagePage, AgentStatus, Caller, ConcurrencyLimits, EventPosition, NewTask,
-    Snapshot, Task, TaskId, TaskPage, TaskQuery, TaskStatistics, TaskStatus, TraceContext, UserId, WorkerId,
+    AgentDescriptor, AgentMessagePage, AgentStatus, Backlog, Caller, ConcurrencyLimits, EventPosition,
+    NewTask, Snapshot, Task, TaskId, TaskPage, TaskQuery, TaskStatistics, TaskStatus, TraceContext, UserId,
+    WorkerId,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::model_gate::ModelGate;
@@ -254,12 +255,20 @@ impl Engine {
         }
     }
 
-    /// How many tasks there are, of everybody, and how long the queue is behind.
+    /// How many tasks there are, of everybody. It looks at all of them.
     ///
     /// # Errors
     /// Those of the store.
     pub async fn statistics(&self) -> Result<TaskStatistics> {
         self.shared.parts.store.statistics().await
+    }
+
+    /// How far the queue is behind, of everybody.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn backlog(&self) -> Result<Backlog> {
+        self.shared.parts.store.backlog().await
     }
 
     /// Removes an ended task and its events.

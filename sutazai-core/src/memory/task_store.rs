@@ -11,8 +11,8 @@ use tokio::sync::broadcast;
 
 use super::MemoryRelayStore;
 use crate::domain::{
-    AgentMessagePage, Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Prune, Pruned, Task,
-    TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatistics, UserId,
+    AgentMessagePage, Backlog, Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Prune, Pruned,
+    Task, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatistics, UserId,
 };
 use crate::error::{Error, Result};
 use crate::ports::{ClaimRequest, LeaseState, TaskStore, WakeUp};
@@ -83,6 +83,10 @@ impl TaskStore for MemoryTaskStore {
 
     async fn statistics(&self) -> Result<TaskStatistics> {
         Ok(self.lock().statistics())
+    }
+
+    async fn backlog(&self) -> Result<Backlog> {
+        Ok(self.lock().backlog())
     }
 
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claim>> {

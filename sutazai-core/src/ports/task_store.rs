@@ -8,8 +8,9 @@ use chrono::{DateTime, Utc};
 use tokio::sync::broadcast;
 
 use crate::domain::{
-    AgentMessagePage, Claim, ClaimKey, ConcurrencyLimits, EventPosition, FeedEvent, Finish, NewEvent, Prune,
-    Pruned, Task, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatistics, TaskStatus, UserId, WorkerId,
+    AgentMessagePage, Backlog, Claim, ClaimKey, ConcurrencyLimits, EventPosition, FeedEvent, Finish,
+    NewEvent, Prune, Pruned, Task, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatistics, TaskStatus,
+    UserId, WorkerId,
 };
 use crate::error::{Error, Result};
 
@@ -83,7 +84,8 @@ pub fn count_entered(agent: &str, status: TaskStatus) {
 /// - Event sequences are 1, 2, 3 ... without gaps within a task, whoever appends; `append` under a spent claim is `Conflict` and adds nothing.
 /// - The feed holds every event once, of one owner or of all: an event whose write began after another was acknowledged stands after it, and those written at the same time stand in either order. Who reads on after the last position that was given, or after `feed_end`, misses none and gets none twice, however many write; an event may come into the feed a moment later than into its task.
 /// - `list` is newest first, filters by every field of the query, and pages without losing or doubling a task while others are added.
-/// - `statistics` counts tasks by agent and status, and tells since when the oldest pending task that waits for no child is due.
+/// - `statistics` counts tasks by agent and status.
+/// - `backlog` counts the pending tasks that wait for no child, and tells since when the oldest of them is due; it takes no longer when many tasks have ended.
 /// - Every event of a status is counted once ([`count_entered`]), by the process whose call brought it about, when it is committed.
 /// - A subscriber hears `Queue` after an enqueue, a retry and a hand-back, and `Task` after every new event.
 #[cfg_attr(feature = "testing", mockall::automock)]
@@ -99,8 +101,11 @@ pub trait TaskStore: Debug + Send + Sync + 'static {
     /// A page of the tasks that fit the query.
     async fn list(&self, query: &TaskQuery) -> Result<TaskPage>;
 
-    /// How many tasks there are, and how long the queue is behind.
+    /// How many tasks there are. It looks at all of them.
     async fn statistics(&self) -> Result<TaskStatistics>;
+
+    /// How far the queue is behind.
+    async fn backlog(&self) -> Result<Backlog>;
 
     /// Takes due tasks under a lease.
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claim>>;

@@ -16,6 +16,7 @@ use crate::domain::{
 use crate::error::ErrorKind;
 use crate::ports::{BusMessage, ClaimRequest, RelayClaim, RelayStore, TaskStore};
 use crate::relay::message;
+use crate::testing::task_store::read_on;
 
 const LEASE: Duration = Duration::from_secs(15);
 const BEGIN: EventPosition = EventPosition(7);
@@ -93,12 +94,13 @@ pub async fn what_is_removed_untold_is_left_in_the_outbox(tasks: &dyn TaskStore,
     assert_eq!(relays.outbox(100).await.unwrap(), [], "nobody wants to hear of it");
 
     let before = ended(tasks, 1).await;
-    let claim = claim(0);
-    relays.hold(&claim, tasks.feed_end().await.unwrap()).await.unwrap();
+    let feed = read_on(tasks, None, EventPosition::default(), 100, 4).await;
+    let (claim, begin) = (claim(0), feed[3].position);
+    relays.hold(&claim, begin).await.unwrap();
     tasks.delete(before[0]).await.unwrap();
     assert_eq!(relays.outbox(100).await.unwrap(), [], "it ended before the relay began");
     let told = ended(tasks, 3).await;
-    let feed = tasks.feed_after(None, tasks.feed_begin().await.unwrap(), 100).await.unwrap();
+    let feed = read_on(tasks, None, begin, 100, 12).await;
     let last = |task: TaskId| {
         let of_task = feed.iter().filter(|entry| entry.event.task_id == task);
         of_task.map(|entry| entry.position).max().unwrap()

@@ -21,12 +21,13 @@ pub use claims::{
     a_task_is_claimed_by_one_worker, a_task_may_be_added_as_claimed, claims_come_in_order,
     expire_takes_back_what_ran_out, renew_prolongs_a_held_lease,
 };
+pub(super) use feed::read_on;
 pub use feed::the_feed_holds_every_event_once;
 pub use messages::who_waits_and_who_is_waited_for_exchange_messages;
 pub use outcomes::{finish_is_fenced, outcomes_end_or_requeue_the_task};
 pub use reading::{
-    a_subscriber_hears, event_sequences_have_no_gaps, list_pages_without_losing_or_doubling,
-    statistics_counts,
+    a_subscriber_hears, backlog_tells_how_far_the_queue_is_behind, event_sequences_have_no_gaps,
+    list_pages_without_losing_or_doubling, statistics_counts,
 };
 pub use retention::prune_removes_what_ended_long_ago;
 pub use turns::{limits_hold, owners_take_turns};
@@ -68,5 +69,6 @@ where
     the_feed_holds_every_event_once(make().await).await;
     list_pages_without_losing_or_doubling(make().await).await;
     statistics_counts(make().await).await;
+    backlog_tells_how_far_the_queue_is_behind(make().await).await;
     a_subscriber_hears(make().await).await;
 }

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde_json::json;
 use sutazai_core::domain::{
-    AgentMessagePage, Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Outcome, Prune, Pruned,
-    Task, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatistics, UserId,
+    AgentMessagePage, Backlog, Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Outcome, Prune,
+    Pruned, Task, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatistics, UserId,
 };
 use sutazai_core::memory::MemoryTaskStore;
 use sutazai_core::ports::{ClaimRequest, LeaseState, TaskStore, WakeUp};
@@ -55,6 +55,9 @@ fn cut(so_often: &AtomicU32) -> Result<()> {
 impl TaskStore for FaultyTaskStore {
     async fn statistics(&self) -> Result<TaskStatistics> {
         self.store.statistics().await
+    }
+    async fn backlog(&self) -> Result<Backlog> {
+        self.store.backlog().await
     }
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claim>> {
         self.fault()?;

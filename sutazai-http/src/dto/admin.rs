@@ -6,7 +6,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sutazai_core::Result;
 use sutazai_core::domain::{
-    TaskId, TaskQuery, TaskStatistics, TaskStatus, User, UserCounts, UserId, UserPage, UserQuery, UserRole,
+    Backlog, TaskId, TaskQuery, TaskStatistics, TaskStatus, User, UserCounts, UserId, UserPage, UserQuery,
+    UserRole,
 };
 use utoipa::{IntoParams, ToSchema};
 
@@ -167,14 +168,19 @@ struct TaskNumbers {
 /// What waits.
 #[derive(Debug, Serialize, ToSchema)]
 struct QueueNumbers {
-    /// Pending tasks, also those that are not due yet.
+    /// Pending tasks that wait for no other, also those that are not due yet.
     depth: u64,
     /// How long the task that has been due longest has waited; 0 when none is due.
     oldest_age_seconds: f64,
 }
 
 impl StatisticsView {
-    pub(crate) fn new(users: Option<UserCounts>, tasks: TaskStatistics, now: DateTime<Utc>) -> Self {
+    pub(crate) fn new(
+        users: Option<UserCounts>,
+        tasks: TaskStatistics,
+        backlog: Backlog,
+        now: DateTime<Utc>,
+    ) -> Self {
         let mut by_status: BTreeMap<TaskStatus, u64> =
             TaskStatus::ALL.into_iter().map(|status| (status, 0)).collect();
         let mut by_agent: BTreeMap<String, BTreeMap<TaskStatus, u64>> = BTreeMap::new();
@@ -182,11 +188,11 @@ impl StatisticsView {
             *by_status.entry(one.status).or_default() += one.count;
             *by_agent.entry(one.agent).or_default().entry(one.status).or_default() += one.count;
         }
-        let waited = tasks.oldest_pending.map(|since| (now - since).to_std().unwrap_or_default());
+        let waited = backlog.oldest.map(|since| (now - since).to_std().unwrap_or_default());
         Self {
             users: users.map(UserNumbers::from),
             queue: QueueNumbers {
-                depth: by_status.get(&TaskStatus::Pending).copied().unwrap_or_default(),
+                depth: backlog.tasks,
                 oldest_age_seconds: waited.unwrap_or_default().as_secs_f64(),
             },
             tasks: TaskNumbers { total: by_status.values().sum(), by_status, by_agent },

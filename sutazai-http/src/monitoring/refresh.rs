@@ -4,7 +4,6 @@ use std::future::Future;
 use std::time::{Duration, Instant};
 
 use metrics::gauge;
-use sutazai_core::domain::TaskStatus;
 use sutazai_core::{Error, Result};
 
 use crate::app::App;
@@ -29,12 +28,11 @@ pub(crate) async fn refresh(app: &App, refreshed: &Refreshed) {
 }
 
 async fn queue(app: &App) {
-    let (depth, age) = match within(app.engine().statistics()).await {
-        Ok(statistics) => {
-            let pending = statistics.counts.iter().filter(|count| count.status == TaskStatus::Pending);
+    let (depth, age) = match within(app.engine().backlog()).await {
+        Ok(backlog) => {
             let now = app.engine().clock().now();
-            let age = statistics.oldest_pending.map_or(0, |due| (now - due).num_milliseconds().max(0));
-            (pending.map(|count| count.count).sum::<u64>() as f64, age as f64 / 1_000.0)
+            let age = backlog.oldest.map_or(0, |due| (now - due).num_milliseconds().max(0));
+            (backlog.tasks as f64, age as f64 / 1_000.0)
         }
         Err(e) => {
             tracing::warn!(error = %e, "the state of the queue is unknown");

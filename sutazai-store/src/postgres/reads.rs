@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
-use sutazai_core::domain::{Task, TaskId, TaskPage, TaskQuery};
+use sutazai_core::domain::{Backlog, Task, TaskId, TaskPage, TaskQuery};
 use sutazai_core::{Error, Result};
 use uuid::Uuid;
 
@@ -14,6 +14,7 @@ use super::fault::Outcome;
 use super::grouped::shared;
 use super::record::{columns, decode};
 use super::rows::keys;
+use super::transaction::Transaction;
 
 /// Tasks by their ids.
 pub(super) const BY_IDS: &str = concat!("SELECT ", columns!(), " FROM tasks WHERE id = ANY($1)");
@@ -28,6 +29,17 @@ pub(super) const PAGES: &str = concat!(
          ORDER BY tasks.id DESC LIMIT wanted.count
      ) AS page"
 );
+
+/// For what is about a whole table.
+pub(super) const READ_ALL: &str = "SET LOCAL enable_seqscan = on";
+
+/// How far the queue is behind: all of its narrow table, and nothing of what has ended.
+pub(super) async fn backlog(transaction: &mut Transaction<'_>) -> Outcome<Backlog> {
+    const BACKLOG: &str = "SELECT count(*), min(run_at) FROM queue";
+    sqlx::raw_sql(READ_ALL).execute(&mut *transaction.connection).await?;
+    let row = sqlx::query(BACKLOG).fetch_one(&mut *transaction.connection).await?;
+    Ok(Backlog { tasks: row.try_get::<i64, _>(0)?.unsigned_abs(), oldest: row.try_get(1)? })
+}
 
 /// A page of one owner's tasks, whatever they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

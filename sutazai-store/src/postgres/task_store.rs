@@ -8,8 +8,8 @@ use chrono::{DateTime, Utc};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Postgres, QueryBuilder, Row};
 use sutazai_core::domain::{
-    AgentMessagePage, Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Prune, Pruned, Task,
-    TaskCount, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatistics, TaskStatus, UserId,
+    AgentMessagePage, Backlog, Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Prune, Pruned,
+    Task, TaskCount, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatistics, TaskStatus, UserId,
 };
 use sutazai_core::ports::{ClaimRequest, LeaseState, TaskStore, WakeUp, count_entered};
 use sutazai_core::{ErrorKind, Result};
@@ -106,6 +106,11 @@ impl TaskStore for PostgresTaskStore {
             .database
             .write_within(Limit::Long, &(), |transaction, ()| Box::pin(counted(transaction)));
         counted.await.map(|(statistics, _)| statistics)
+    }
+
+    async fn backlog(&self) -> Result<Backlog> {
+        let counted = self.place.database.write(&(), |transaction, ()| Box::pin(reads::backlog(transaction)));
+        counted.await.map(|(backlog, _)| backlog)
     }
 
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claim>> {
@@ -353,11 +358,8 @@ async fn search(connection: &mut PgConnection, query: &TaskQuery) -> Outcome<Tas
 }
 
 async fn counted(transaction: &mut Transaction<'_>) -> Outcome<TaskStatistics> {
-    // The one statement that is about the whole table.
-    const READ_ALL: &str = "SET LOCAL enable_seqscan = on";
     const COUNTS: &str = "SELECT agent, status::text, count(*) FROM tasks GROUP BY agent, status";
-    const OLDEST: &str = "SELECT min(run_at) FROM queue";
-    sqlx::raw_sql(READ_ALL).execute(&mut *transaction.connection).await?;
+    sqlx::raw_sql(reads::READ_ALL).execute(&mut *transaction.connection).await?;
     let rows = sqlx::query(COUNTS).fetch_all(&mut *transaction.connection).await?;
     let count = |row: &PgRow| -> Outcome<TaskCount> {
         Ok(TaskCount {
@@ -368,6 +370,5 @@ async fn counted(transaction: &mut Transaction<'_>) -> Outcome<TaskStatistics> {
     };
     let mut counts = rows.iter().map(count).collect::<Outcome<Vec<_>>>()?;
     counts.sort_by(|one, other| (&one.agent, one.status).cmp(&(&other.agent, other.status)));
-    let oldest = sqlx::query(OLDEST).fetch_one(&mut *transaction.connection).await?;
-    Ok(TaskStatistics { counts, oldest_pending: oldest.try_get(0)? })
+    Ok(TaskStatistics { counts })
 }

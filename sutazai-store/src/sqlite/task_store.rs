@@ -6,8 +6,8 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite};
 use sutazai_core::Result;
 use sutazai_core::domain::{
-    AgentMessagePage, Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Prune, Pruned, Task,
-    TaskCount, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatistics, UserId,
+    AgentMessagePage, Backlog, Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Prune, Pruned,
+    Task, TaskCount, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatistics, UserId,
 };
 use sutazai_core::ports::{ClaimRequest, LeaseState, TaskStore, WakeUp};
 use tokio::sync::broadcast;
@@ -27,6 +27,10 @@ const FEED: &str = "SELECT sequence, at, kind, position, task_id, owner FROM tas
 /// The feed of `?3`.
 const FEED_OF_OWNER: &str = "SELECT sequence, at, kind, position, task_id, owner FROM task_events \
                              WHERE owner = ?3 AND position > ?1 ORDER BY position LIMIT ?2";
+
+/// How many are pending and wait for no child, and since when the first of them is due.
+const BACKLOG: &str = "SELECT count(*), min(run_at) FROM tasks INDEXED BY tasks_queue \
+                       WHERE status = 'pending' AND waiting_for = 0";
 
 /// Tasks in an SQLite file.
 #[derive(Debug)]
@@ -83,7 +87,6 @@ impl SqliteTaskStore {
 
     async fn counted(&self) -> Outcome<TaskStatistics> {
         const COUNTS: &str = "SELECT agent, status, count(*) FROM tasks GROUP BY agent, status";
-        const OLDEST: &str = "SELECT min(run_at) FROM tasks WHERE status = 'pending' AND waiting_for = 0";
         let rows = sqlx::query(COUNTS).fetch_all(self.database.readers()).await?;
         let count = |row: &SqliteRow| -> Outcome<TaskCount> {
             Ok(TaskCount {
@@ -94,9 +97,12 @@ impl SqliteTaskStore {
         };
         let mut counts = rows.iter().map(count).collect::<Outcome<Vec<_>>>()?;
         counts.sort_by(|one, other| (&one.agent, one.status).cmp(&(&other.agent, other.status)));
-        let oldest = sqlx::query(OLDEST).fetch_one(self.database.readers()).await?;
-        let oldest_pending = oldest.try_get::<Option<i64>, _>(0)?.map(instant);
-        Ok(TaskStatistics { counts, oldest_pending })
+        Ok(TaskStatistics { counts })
+    }
+
+    async fn behind(&self) -> Outcome<Backlog> {
+        let row = sqlx::query(BACKLOG).fetch_one(self.database.readers()).await?;
+        Ok(Backlog { tasks: row.try_get(0)?, oldest: row.try_get::<Option<i64>, _>(1)?.map(instant) })
     }
 
     async fn due(&self, agents: &[String]) -> Outcome<Option<DateTime<Utc>>> {
@@ -164,6 +170,10 @@ impl TaskStore for SqliteTaskStore {
 
     async fn statistics(&self) -> Result<TaskStatistics> {
         self.read(self.counted().await)
+    }
+
+    async fn backlog(&self) -> Result<Backlog> {
+        self.read(self.behind().await)
     }
 
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claim>> {
@@ -251,7 +261,7 @@ mod tests {
     use sqlx::AssertSqlSafe;
 
     #[tokio::test]
-    async fn the_feed_is_searched_and_never_scanned() {
+    async fn the_feed_and_the_backlog_are_read_by_their_indices() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("plan.db");
         super::super::migrate_up(&path).await.unwrap();
@@ -260,6 +270,8 @@ mod tests {
         for (sql, search) in [
             (FEED, "SEARCH task_events USING INTEGER PRIMARY KEY (rowid>?)"),
             (FEED_OF_OWNER, "SEARCH task_events USING INDEX task_events_owner (owner=? AND rowid>?)"),
+            // All of the index, which has nothing but these.
+            (BACKLOG, "SCAN tasks USING COVERING INDEX tasks_queue"),
         ] {
             let rows = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}")))
                 .fetch_all(&pool)

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use sutazai_core::Result;
 use sutazai_core::domain::{
-    AgentMessagePage, Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Prune, Pruned, Task,
-    TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatistics, UserId,
+    AgentMessagePage, Backlog, Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Prune, Pruned,
+    Task, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatistics, UserId,
 };
 use sutazai_core::ports::{ClaimRequest, LeaseState, TaskStore, WakeUp};
 use tokio::sync::broadcast;
@@ -37,6 +37,10 @@ impl TaskStore for TracedTaskStore {
 
     async fn statistics(&self) -> Result<TaskStatistics> {
         self.database.traced("SELECT", "tasks", self.store.statistics()).await
+    }
+
+    async fn backlog(&self) -> Result<Backlog> {
+        self.database.traced("SELECT", "tasks", self.store.backlog()).await
     }
 
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claim>> {

@@ -102,7 +102,7 @@ async fn followed_while_many_write(store: Arc<dyn TaskStore>, owners: [UserId; 2
 }
 
 /// Reads on, page by page, until there are so many; and makes sure that it is no more.
-pub(super) async fn read_on(
+pub(in crate::testing) async fn read_on(
     store: &dyn TaskStore,
     owner: Option<UserId>,
     mut after: EventPosition,

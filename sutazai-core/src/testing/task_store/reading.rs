@@ -9,11 +9,11 @@ use serde_json::json;
 use tokio::sync::broadcast;
 
 use super::stage::{
-    LEASE, all_of, at, claim, claimed, enqueue, error, events, finish, read, request, task, task_with,
+    LEASE, all_of, at, claim, claimed, due, enqueue, error, events, finish, read, request, task, task_with,
 };
 use crate::domain::{
-    ClaimKey, EventKind, NewEvent, NewTask, Outcome, Task, TaskCount, TaskId, TaskQuery, TaskStatistics,
-    TaskStatus, UserId, WorkerId,
+    Backlog, ClaimKey, EventKind, NewEvent, NewTask, Outcome, Task, TaskCount, TaskId, TaskQuery,
+    TaskStatistics, TaskStatus, UserId, WorkerId,
 };
 use crate::error::ErrorKind;
 use crate::ports::{TaskStore, WakeUp};
@@ -164,39 +164,56 @@ async fn pages(store: &dyn TaskStore, query: &TaskQuery, busy: bool) -> Vec<Task
     }
 }
 
-/// `statistics` counts tasks by agent and status, and tells since when the oldest pending task that waits for no child is due.
+/// `statistics` counts tasks by agent and status.
 pub async fn statistics_counts(store: Arc<dyn TaskStore>) {
     assert_eq!(store.statistics().await.unwrap(), TaskStatistics::default());
-    let later = |second| task_with(|new| new.run_at = Some(at(second)), None);
-    let parent = claimed(&*store, task()).await;
-    let wait = Outcome::Wait {
-        children: vec![Task::pending(NewTask::new("other", json!({})), None, None, at(1))],
-        state: json!({}),
-    };
-    finish(&*store, &parent, wait, 1).await.unwrap();
-    let failed = claimed(&*store, task()).await;
-    finish(&*store, &failed, Outcome::Failed(error("no")), 1).await.unwrap();
-    claimed(&*store, task()).await;
-    for second in [700, 500, 600] {
-        enqueue(&*store, later(second)).await;
-    }
-    let child = store.statistics().await.unwrap().oldest_pending;
-    assert_eq!(child, Some(at(1)), "the child is due since it was asked for, its parent is not");
-    let mut request = request(1, 2);
-    request.agents = vec!["other".into()];
-    assert_eq!(store.claim(&request).await.unwrap().len(), 1);
-    let found = store.statistics().await.unwrap();
-    assert_eq!(found.oldest_pending, Some(at(500)));
+    some_of_every_kind(&*store).await;
     let count = |agent: &str, status, count| TaskCount { agent: agent.into(), status, count };
     assert_eq!(
-        found.counts,
+        store.statistics().await.unwrap().counts,
         [
             count("echo", TaskStatus::Pending, 4),
             count("echo", TaskStatus::Processing, 1),
             count("echo", TaskStatus::Failed, 1),
-            count("other", TaskStatus::Processing, 1),
+            count("other", TaskStatus::Pending, 1),
         ]
     );
+}
+
+/// `backlog` counts the pending tasks that wait for no child, and tells since when the oldest of them is due; it takes no longer when many tasks have ended.
+pub async fn backlog_tells_how_far_the_queue_is_behind(store: Arc<dyn TaskStore>) {
+    assert_eq!(store.backlog().await.unwrap(), Backlog::default());
+    some_of_every_kind(&*store).await;
+    let all = Backlog { tasks: 4, oldest: Some(at(1)) };
+    assert_eq!(
+        store.backlog().await.unwrap(),
+        all,
+        "the child is due since it was asked for, its parent is not"
+    );
+    assert_eq!(due(&*store, 2).await, [], "nothing of this agent is due");
+    assert_eq!(store.backlog().await.unwrap(), all, "a claim that takes nothing changes nothing");
+    let mut request = request(1, 2);
+    request.agents = vec!["other".into()];
+    assert_eq!(store.claim(&request).await.unwrap().len(), 1);
+    let found = store.backlog().await.unwrap();
+    assert_eq!(found, Backlog { tasks: 3, oldest: Some(at(500)) });
+}
+
+/// A parent that waits for a child of the agent `other`, one that has failed, one that runs, and three that are due later.
+async fn some_of_every_kind(store: &dyn TaskStore) {
+    let later = |second| task_with(|new| new.run_at = Some(at(second)), None);
+    let parent = claimed(store, task()).await;
+    let wait = Outcome::Wait {
+        children: vec![Task::pending(NewTask::new("other", json!({})), None, None, at(1))],
+        state: json!({}),
+    };
+    finish(store, &parent, wait, 1).await.unwrap();
+    let failed = claimed(store, task()).await;
+    finish(store, &failed, Outcome::Failed(error("no")), 1).await.unwrap();
+    claimed(store, task()).await;
+    for second in [700, 500, 600] {
+        enqueue(store, later(second)).await;
+    }
 }
 
 /// A subscriber hears `Queue` after an enqueue, a retry and a hand-back, and `Task` after every new event.

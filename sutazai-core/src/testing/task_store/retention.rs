@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 use uuid::Uuid;
 
+use super::feed::read_on;
 use super::stage::{all_of, at, claim, claimed, enqueue, error, finish, read, task, task_with};
 use crate::domain::{EventPosition, Outcome, Prune, Pruned, TaskId, TaskStatus};
 use crate::ports::TaskStore;
@@ -59,7 +60,7 @@ pub async fn prune_removes_what_ended_long_ago(store: Arc<dyn TaskStore>) {
     assert_eq!(read(&*store, dead.task.id).await.status, TaskStatus::Failed);
     assert_eq!(all_of(&*store, pending).await, kept);
     let begin = store.feed_begin().await.unwrap();
-    let left = store.feed_after(None, EventPosition(0), 100).await.unwrap();
+    let left = read_on(&*store, None, EventPosition(0), 100, 7).await;
     assert!(begin > EventPosition(0));
     assert!(left.iter().any(|entry| entry.position < begin), "older events of others stay");
     assert_eq!(store.prune(&look(None, Some(6))).await.unwrap().removed, 1);

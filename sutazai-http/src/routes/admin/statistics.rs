@@ -22,6 +22,6 @@ pub(crate) async fn handle(State(app): State<App>) -> Result<Reply, ApiError> {
         Some(identity) => Some(identity.count_users().await?),
         None => None,
     };
-    let tasks = app.engine().statistics().await?;
-    Ok(Reply::ok(&StatisticsView::new(users, tasks, app.engine().clock().now())))
+    let (tasks, backlog) = (app.engine().statistics().await?, app.engine().backlog().await?);
+    Ok(Reply::ok(&StatisticsView::new(users, tasks, backlog, app.engine().clock().now())))
 }

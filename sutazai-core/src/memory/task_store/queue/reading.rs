@@ -5,8 +5,8 @@ use std::ops::Bound;
 
 use super::Queue;
 use crate::domain::{
-    EventPosition, FeedEvent, Task, TaskCount, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatistics,
-    TaskStatus, UserId,
+    Backlog, EventPosition, FeedEvent, Task, TaskCount, TaskEvent, TaskId, TaskPage, TaskQuery,
+    TaskStatistics, UserId,
 };
 
 impl Queue {
@@ -32,14 +32,20 @@ impl Queue {
             *counts.entry((&task.agent, task.status)).or_default() += 1;
         }
         let counts = counts.into_iter();
-        let due =
-            self.tasks.values().filter(|task| task.status == TaskStatus::Pending && task.waiting_for == 0);
         TaskStatistics {
             counts: counts
                 .map(|((agent, status), count)| TaskCount { agent: agent.clone(), status, count })
                 .collect(),
-            oldest_pending: due.map(|task| task.run_at).min(),
         }
+    }
+
+    pub(in crate::memory::task_store) fn backlog(&self) -> Backlog {
+        let later = self.later.iter().map(|(run_at, _)| *run_at);
+        let waiting = later.chain(self.ready.values().flatten().map(|(_, run_at, _)| *run_at));
+        waiting.fold(Backlog::default(), |backlog, run_at| Backlog {
+            tasks: backlog.tasks + 1,
+            oldest: Some(backlog.oldest.map_or(run_at, |oldest| oldest.min(run_at))),
+        })
     }
 
     pub(in crate::memory::task_store) fn feed_begin(&self) -> EventPosition {
