@@ -12,7 +12,7 @@ use super::limit::Limit;
 use super::transaction::Transaction;
 use crate::migrations::{Migration, Step, steps};
 
-const STEPS: &[Step] = steps!("postgres", ["0014" "queue", "0015" "agents"]);
+const STEPS: &[Step] = steps!("postgres", ["0014" "queue", "0015" "agents", "0018" "documents"]);
 
 /// Takes every step that the database has not.
 pub(crate) async fn migrate_up(url: &str) -> Result<Vec<Migration>> {

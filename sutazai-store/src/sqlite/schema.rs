@@ -13,7 +13,7 @@ use super::fault::{Fault, Outcome};
 use super::statement::connect_options;
 use crate::migrations::{Migration, Step, steps};
 
-const STEPS: &[Step] = steps!("sqlite", ["0014" "agents"]);
+const STEPS: &[Step] = steps!("sqlite", ["0014" "agents", "0017" "documents"]);
 
 /// Takes every step that the database has not; makes the database if there is none.
 pub(crate) async fn migrate_up(path: &Path) -> Result<Vec<Migration>> {
