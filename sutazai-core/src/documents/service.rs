@@ -181,3 +181,62 @@ fn length(field: &str, text: &str, least: usize, most: usize) -> Result<()> {
     }
     Err(Error::invalid(field, format!("expected {least} to {most} characters, got {count}")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    fn read(media_type: MediaType, file: &[u8]) -> Result<Vec<Chunk>> {
+        chunks_of(DocumentId::new(), media_type, file)
+    }
+
+    #[test]
+    fn a_file_is_read_as_what_it_is() {
+        let page = "\u{feff}<title>T</title><p>One &lt; two</p>".as_bytes();
+        assert_eq!(read(MediaType::Html, page).unwrap()[0].text, "T\n\nOne < two");
+        assert_eq!(read(MediaType::Plain, page).unwrap()[0].text, "<title>T</title><p>One &lt; two</p>");
+        let text = format!("{}\n# Two\n\n{}", "one ".repeat(200), "two ".repeat(200));
+        let chunks = read(MediaType::Markdown, text.as_bytes()).unwrap();
+        assert!(chunks[1].text.starts_with("# Two"));
+        assert_eq!(chunks.iter().map(|chunk| chunk.index).collect::<Vec<_>>(), [0, 1]);
+        assert_eq!((chunks[1].start, chunks[1].end), (801, 1_607));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named() {
+        for (file, told) in [
+            (&b"abc\xff"[..], "at byte 3"),
+            (b"a\0b", "zero character"),
+            (b" \n\t", "white space"),
+            ("\u{feff}".as_bytes(), "white space"),
+        ] {
+            let e = read(MediaType::Plain, file).unwrap_err();
+            assert_eq!((e.kind(), e.field()), (ErrorKind::InvalidInput, Some("file")));
+            assert!(e.to_string().contains(told), "{e}");
+        }
+        assert!(read(MediaType::Html, b"<p></p><script>x</script>").is_err());
+    }
+
+    #[cfg(feature = "testing")]
+    #[tokio::test]
+    async fn what_is_too_large_is_refused_before_it_is_read() {
+        // A store that is asked for anything fails the test.
+        let store = Arc::new(crate::testing::MockDocumentStore::new());
+        let documents = Documents::new(store, Arc::new(crate::ports::SystemClock));
+        let new = |title: &str, size| NewDocument {
+            title: title.into(),
+            media_type: MediaType::Plain,
+            file: vec![b'a'; size],
+        };
+        for (new, field) in [
+            (new("", FILE + 1), "file"),
+            (new("", 0), "file"),
+            (new(&"x".repeat(TITLE + 1), 1), "title"),
+            (new("\0", 1), "title"),
+        ] {
+            let e = documents.upload(&Caller::System, new).await.unwrap_err();
+            assert_eq!((e.kind(), e.field()), (ErrorKind::InvalidInput, Some(field)));
+        }
+    }
+}

@@ -6,6 +6,7 @@ pub(crate) mod agent;
 pub(crate) mod auth;
 pub(crate) mod conversation;
 pub(crate) mod cursor;
+pub(crate) mod document;
 pub(crate) mod event;
 pub(crate) mod gone;
 pub(crate) mod health;

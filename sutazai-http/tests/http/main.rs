@@ -11,6 +11,7 @@ mod browsers;
 mod connections;
 mod conversations;
 mod document;
+mod documents;
 mod endless;
 mod enumeration;
 mod errors;
