@@ -26,16 +26,14 @@ CREATE TABLE chunks (
     UNIQUE (document_id, number)
 ) STRICT;
 
--- In which chunks a word stands. The text itself is in the table alone.
+-- In which chunks a word stands. The text itself is in the table alone. FTS5 could wipe out the bytes of what is deleted
+-- ('secure-delete'), but takes some milliseconds for each chunk, in which nobody else can write.
 CREATE VIRTUAL TABLE chunk_words USING fts5 (
     text,
     content = 'chunks',
     content_rowid = 'id',
     tokenize = 'unicode61 remove_diacritics 0'
 );
-
--- The words of what is deleted are taken out of the index at once, not some time later.
-INSERT INTO chunk_words (chunk_words, rank) VALUES ('secure-delete', 1);
 
 -- However a chunk comes and goes, deleted with its document or with its user: the index goes with it.
 CREATE TRIGGER chunks_added AFTER INSERT ON chunks BEGIN

@@ -14,7 +14,7 @@ use crate::extract::IdPath;
 #[utoipa::path(
     get,
     path = "/api/v1/documents/{id}",
-    operation_id = "show_document",
+    operation_id = "read_document",
     tag = "documents",
     params(("id" = Uuid, Path)),
     responses((status = 200, description = "It, without its chunks.", body = DocumentView)),
