@@ -13,6 +13,7 @@ use crate::dto::cursor::{DEFAULT_LIMIT, read_cursor, write_cursor};
 
 /// A file to be kept as a document.
 #[derive(Debug, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "it describes what `FileForm` reads")]
 pub(crate) struct UploadDocument {
     /// A text in UTF-8. Its content type, or the ending of its name, says what it is: `text/plain` (`.txt`), `text/markdown`
@@ -20,7 +21,7 @@ pub(crate) struct UploadDocument {
     #[schema(value_type = String, format = Binary)]
     file: Vec<u8>,
     /// What it is to be called; default: the file's name.
-    #[schema(max_length = 255, example = "Handbook")]
+    #[schema(max_length = 255, nullable = false, example = "Handbook")]
     title: Option<String>,
 }
 
