@@ -32,6 +32,28 @@ pub(super) struct PostgresDocumentStore {
     database: Database,
 }
 
+/// Over a GIN index PostgreSQL knows no other way than by a bitmap, which connections have switched off for the queue.
+pub(super) const BY_BITMAP: &str = "SET LOCAL enable_bitmapscan = on";
+
+/// The best passages. The density counts how often the words are there; as `numeric`, so that sums do not depend on their order.
+pub(super) const BEST: &str = "\
+    SELECT chunks.document_id, chunks.number, chunks.start_char, chunks.end_char, chunks.text, documents.title, \
+        best.worth FROM ( \
+        SELECT chunks.document_id, chunks.number, sum(wanted.weight)::bigint AS worth, \
+            sum(ts_rank_cd(chunks.words, wanted.word::tsquery)::numeric) AS density \
+        FROM unnest($1::text[], $2::bigint[]) AS wanted (word, weight) \
+            JOIN chunks ON chunks.words @@ ($3 || ' & ' || wanted.word)::tsquery \
+        GROUP BY chunks.document_id, chunks.number \
+        ORDER BY worth DESC, density DESC, chunks.document_id DESC, chunks.number LIMIT $4 \
+    ) AS best JOIN chunks USING (document_id, number) JOIN documents ON documents.id = chunks.document_id \
+    ORDER BY best.worth DESC, best.density DESC, chunks.document_id DESC, chunks.number";
+
+/// How many of an owner's chunks have each of the words.
+pub(super) const WITH: &str = "\
+    SELECT count(chunks.number) FROM unnest($1::text[]) WITH ORDINALITY AS wanted (word, place) \
+        LEFT JOIN chunks ON chunks.words @@ ($2 || ' & ' || wanted.word)::tsquery \
+    GROUP BY wanted.place ORDER BY wanted.place";
+
 macro_rules! document_columns {
     () => {
         "id, owner, title, media_type, size_bytes, chunks, created_at"
@@ -163,25 +185,11 @@ async fn in_order(
 }
 
 async fn best(transaction: &mut Transaction<'_>, query: &PassageQuery) -> Outcome<Vec<Passage>> {
-    // Over a GIN index PostgreSQL knows no other way than by a bitmap, which connections have switched off for the queue.
-    const SETTING: &str = "SET LOCAL enable_bitmapscan = on";
-    // The density counts how often the words are there. As `numeric`, so that sums do not depend on their order.
-    const BEST: &str = "\
-        SELECT chunks.document_id, chunks.number, chunks.start_char, chunks.end_char, chunks.text, documents.title, \
-            best.worth FROM ( \
-            SELECT chunks.document_id, chunks.number, sum(wanted.weight)::bigint AS worth, \
-                sum(ts_rank_cd(chunks.words, wanted.word::tsquery)::numeric) AS density \
-            FROM unnest($1::text[], $2::bigint[]) AS wanted (word, weight) \
-                JOIN chunks ON chunks.words @@ ($3 || ' & ' || wanted.word)::tsquery \
-            GROUP BY chunks.document_id, chunks.number \
-            ORDER BY worth DESC, density DESC, chunks.document_id DESC, chunks.number LIMIT $4 \
-        ) AS best JOIN chunks USING (document_id, number) JOIN documents ON documents.id = chunks.document_id \
-        ORDER BY best.worth DESC, best.density DESC, chunks.document_id DESC, chunks.number";
     let words: Vec<String> = words_to_find(&query.text).iter().map(|word| quoted(word)).collect();
     if words.is_empty() {
         return Ok(Vec::new());
     }
-    sqlx::raw_sql(SETTING).execute(&mut *transaction.connection).await?;
+    sqlx::raw_sql(BY_BITMAP).execute(&mut *transaction.connection).await?;
     let weights = weights(transaction.connection, query.owner, &words).await?;
     // Not kept: the plan is made for these words and for what there is of them now.
     let rows = sqlx::query(BEST)
@@ -210,10 +218,6 @@ async fn weights(
 ) -> Outcome<Vec<i64>> {
     const ALL_OF_OWNER: &str = "SELECT coalesce(sum(chunks), 0)::bigint FROM documents WHERE owner = $1";
     const ALL_OF_NOBODY: &str = "SELECT coalesce(sum(chunks), 0)::bigint FROM documents WHERE owner IS NULL";
-    const WITH: &str = "\
-        SELECT count(chunks.number) FROM unnest($1::text[]) WITH ORDINALITY AS wanted (word, place) \
-            LEFT JOIN chunks ON chunks.words @@ ($2 || ' & ' || wanted.word)::tsquery \
-        GROUP BY wanted.place ORDER BY wanted.place";
     let all = match owner {
         Some(owner) => sqlx::query(ALL_OF_OWNER).bind(owner.0),
         None => sqlx::query(ALL_OF_NOBODY),
