@@ -16,6 +16,7 @@ use sutazai_agent::metrics::History;
 use sutazai_agent::models::{self, ModelManager};
 use sutazai_agent::{agents, metrics};
 use sutazai_core::chat::Chat;
+use sutazai_core::documents::Documents;
 use sutazai_core::domain::{Caller, KeepTasks, NewTask, NewUser, Snapshot, Task};
 use sutazai_core::engine::{Engine, EngineBuilder};
 use sutazai_core::identity::{Identity, IdentityConfig};
@@ -43,6 +44,7 @@ pub struct Service {
     identity: Option<Identity>,
     protection: Protection,
     chat: Chat,
+    documents: Documents,
     schedules: Schedules,
     keep_tasks: KeepTasks,
     history: Arc<History>,
@@ -124,6 +126,7 @@ impl Service {
             _ => e,
         })?;
         let chat = Chat::new(stores.conversations, engine.clone());
+        let documents = Documents::new(stores.documents, clock.clone());
         let schedules = Schedules::new(stores.schedules, engine.clone()).with_identity(stores.identity);
         let history = Arc::new(
             History::new(stores.metrics, clock).interval(config.history_interval).keep(config.history_keep),
@@ -132,6 +135,7 @@ impl Service {
             engine,
             identity: None,
             chat,
+            documents,
             schedules,
             keep_tasks: config.keep_tasks,
             history,
@@ -155,6 +159,7 @@ impl Service {
         let mut app = App::new(self.engine.clone(), self.identity.clone())
             .protected(self.protection.clone())
             .with_chat(self.chat.clone())
+            .with_documents(self.documents.clone())
             .with_schedules(self.schedules.clone());
         if let Some(monitoring) = self.monitoring.clone() {
             app = app.monitoring(monitoring);

@@ -4,6 +4,7 @@
 //! through the traits in [`ports`]; adapters for them live in the crates beside this one.
 //!
 //! * [`chat`]: conversations with a model,
+//! * [`documents`]: users' documents, split into chunks and searched,
 //! * [`domain`]: plain values,
 //! * [`ports`]: one trait a file, each with a `# Contract` that its conformance suite proves,
 //! * [`engine`]: the inbound API and the workers,
@@ -16,6 +17,7 @@
 //! * [`testing`] (feature `testing`): suites, mocks.
 
 pub mod chat;
+pub mod documents;
 pub mod domain;
 pub mod engine;
 pub mod error;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use axum::body::Bytes;
 use futures::FutureExt;
 use sutazai_core::chat::Chat;
+use sutazai_core::documents::Documents;
 use sutazai_core::domain::Caller;
 use sutazai_core::engine::Engine;
 use sutazai_core::identity::Identity;
@@ -38,6 +39,7 @@ struct Parts {
     engine: Engine,
     identity: Option<Identity>,
     chat: Option<Chat>,
+    documents: Option<Documents>,
     schedules: Option<Schedules>,
     tickets: Arc<Tickets>,
     shut_out: Arc<ShutOut>,
@@ -59,6 +61,7 @@ impl App {
             engine,
             identity,
             chat: None,
+            documents: None,
             schedules: None,
             tickets: Arc::default(),
             shut_out: Arc::default(),
@@ -86,6 +89,11 @@ impl App {
     /// Keeps conversations with models.
     pub fn with_chat(self, chat: Chat) -> Self {
         self.with(|parts| parts.chat = Some(chat))
+    }
+
+    /// Keeps documents.
+    pub fn with_documents(self, documents: Documents) -> Self {
+        self.with(|parts| parts.documents = Some(documents))
     }
 
     /// Keeps schedules. They fire where [`Schedules::run`] does.
@@ -161,6 +169,12 @@ impl App {
     pub(crate) fn chat(&self) -> Result<&Chat> {
         let missing = || Error::new(ErrorKind::Unsupported, "this server keeps no conversations");
         self.parts.chat.as_ref().ok_or_else(missing)
+    }
+
+    /// Documents, for the routes that are about nothing else.
+    pub(crate) fn documents(&self) -> Result<&Documents> {
+        let missing = || Error::new(ErrorKind::Unsupported, "this server keeps no documents");
+        self.parts.documents.as_ref().ok_or_else(missing)
     }
 
     /// Schedules, for the routes that are about nothing else.

@@ -62,9 +62,9 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, "malformed", message)
     }
 
-    /// A body whose content type is not the expected one.
-    pub(crate) fn unsupported_media_type() -> Self {
-        let message = "expected a body of content type application/json";
+    /// A body whose content type is not this one.
+    pub(crate) fn unsupported_media_type(expected: &str) -> Self {
+        let message = format!("expected a body of content type {expected}");
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
     }
 

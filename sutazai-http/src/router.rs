@@ -16,8 +16,8 @@ use crate::middleware::{browser, compress, layers, openai, permit, rate_limit, t
 #[cfg(feature = "docs")]
 use crate::pages;
 use crate::routes::{
-    admin, agents, auth, conversations, document, events, gateway, health, metrics as figures, models,
-    schedules, system, tasks,
+    admin, agents, auth, conversations, document, documents, events, gateway, health, metrics as figures,
+    models, schedules, system, tasks,
 };
 
 /// The largest body in bytes that is read: 10 MB.
@@ -33,6 +33,8 @@ pub fn router(app: App) -> Router {
         .merge(permitted(Permission::WriteTasks, task_writes()))
         .merge(permitted(Permission::ReadMetrics, metrics()))
         .merge(permitted(Permission::UseModels, models().merge(conversations())))
+        .merge(permitted(Permission::ReadDocuments, document_reads()))
+        .merge(permitted(Permission::WriteDocuments, document_writes()))
         .merge(permitted(Permission::Administer, model_changes()));
     let answers = permitted(Permission::UseModels, answers());
     let signed_in = signed_in(&app, timed(&app, quick).merge(answers));
@@ -162,6 +164,18 @@ fn conversations() -> OpenApiRouter<App> {
         .routes(routes!(conversations::create::handle))
         .routes(routes!(conversations::show::handle))
         .routes(routes!(conversations::delete::handle))
+}
+
+fn document_reads() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(documents::list::handle))
+        .routes(routes!(documents::search::handle))
+        .routes(routes!(documents::show::handle))
+        .routes(routes!(documents::chunks::handle))
+}
+
+fn document_writes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(documents::upload::handle)).routes(routes!(documents::delete::handle))
 }
 
 /// A model takes its time; the gate in front of it has a limit of its own.

@@ -30,8 +30,8 @@ mod turns;
 use std::sync::Arc;
 
 use sutazai_core::ports::{
-    AgentStore, ApiKeyStore, Clock, ConversationStore, IdentityStore, MetricStore, RelayStore, ScheduleStore,
-    TaskStore,
+    AgentStore, ApiKeyStore, Clock, ConversationStore, DocumentStore, IdentityStore, MetricStore, RelayStore,
+    ScheduleStore, TaskStore,
 };
 use sutazai_core::{Error, Result};
 
@@ -46,6 +46,8 @@ pub struct Stores {
     pub api_keys: Arc<dyn ApiKeyStore>,
     /// Conversations with models.
     pub conversations: Arc<dyn ConversationStore>,
+    /// Documents of users and their chunks.
+    pub documents: Arc<dyn DocumentStore>,
     /// Tasks that are asked for by the clock.
     pub schedules: Arc<dyn ScheduleStore>,
     /// Metrics over time.

@@ -23,11 +23,24 @@ pub enum Scope {
     /// Ask models, and keep conversations with them.
     #[serde(rename = "models:use")]
     ModelsUse,
+    /// See and search its user's documents.
+    #[serde(rename = "documents:read")]
+    DocumentsRead,
+    /// Upload and delete its user's documents.
+    #[serde(rename = "documents:write")]
+    DocumentsWrite,
 }
 
 impl Scope {
     /// All of them, in order.
-    pub const ALL: [Self; 4] = [Self::TasksRead, Self::TasksWrite, Self::MetricsRead, Self::ModelsUse];
+    pub const ALL: [Self; 6] = [
+        Self::TasksRead,
+        Self::TasksWrite,
+        Self::MetricsRead,
+        Self::ModelsUse,
+        Self::DocumentsRead,
+        Self::DocumentsWrite,
+    ];
 
     /// As it stands in JSON and in databases.
     pub fn as_str(self) -> &'static str {
@@ -36,6 +49,8 @@ impl Scope {
             Self::TasksWrite => "tasks:write",
             Self::MetricsRead => "metrics:read",
             Self::ModelsUse => "models:use",
+            Self::DocumentsRead => "documents:read",
+            Self::DocumentsWrite => "documents:write",
         }
     }
 }

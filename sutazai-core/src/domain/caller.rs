@@ -43,6 +43,10 @@ pub enum Permission {
     ReadMetrics,
     /// Ask models, and keep conversations with them.
     UseModels,
+    /// See and search documents.
+    ReadDocuments,
+    /// Upload and delete documents.
+    WriteDocuments,
     /// Manage one's own keys, sessions and password.
     ManageAccount,
     /// Manage everybody.
@@ -57,6 +61,8 @@ impl Permission {
             Self::WriteTasks => Some(Scope::TasksWrite),
             Self::ReadMetrics => Some(Scope::MetricsRead),
             Self::UseModels => Some(Scope::ModelsUse),
+            Self::ReadDocuments => Some(Scope::DocumentsRead),
+            Self::WriteDocuments => Some(Scope::DocumentsWrite),
             Self::ManageAccount | Self::Administer => None,
         }
     }
@@ -105,11 +111,13 @@ impl Caller {
 mod tests {
     use super::*;
 
-    const ALL: [Permission; 6] = [
+    const ALL: [Permission; 8] = [
         Permission::ReadTasks,
         Permission::WriteTasks,
         Permission::ReadMetrics,
         Permission::UseModels,
+        Permission::ReadDocuments,
+        Permission::WriteDocuments,
         Permission::ManageAccount,
         Permission::Administer,
     ];
@@ -129,8 +137,8 @@ mod tests {
         };
         assert_eq!(granted(&Caller::System), ALL);
         assert_eq!(granted(&user(UserRole::Admin)), ALL);
-        assert_eq!(granted(&user(UserRole::User)), ALL[..5]);
-        assert_eq!(granted(&key(&Scope::ALL)), ALL[..4]);
+        assert_eq!(granted(&user(UserRole::User)), ALL[..7]);
+        assert_eq!(granted(&key(&Scope::ALL)), ALL[..6]);
         assert_eq!(granted(&key(&[Scope::TasksWrite])), [Permission::WriteTasks]);
         assert_eq!(granted(&key(&[])), []);
         let e = key(&[Scope::TasksRead]).require(Permission::WriteTasks).unwrap_err();

@@ -80,6 +80,11 @@ id!(
     "message_id"
 );
 id!(
+    /// A document of a user.
+    DocumentId,
+    "document_id"
+);
+id!(
     /// A schedule.
     ScheduleId,
     "schedule_id"

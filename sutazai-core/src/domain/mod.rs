@@ -7,6 +7,7 @@ pub mod caller;
 pub mod chat;
 pub mod conversation;
 pub mod cron;
+pub mod document;
 pub mod event;
 pub mod finding;
 pub mod id;
@@ -33,10 +34,14 @@ pub use conversation::{
     Conversation, ConversationPage, ConversationQuery, NewConversation, NewMessage, StoredMessage,
 };
 pub use cron::CronTimes;
+pub use document::{
+    Chunk, Document, DocumentPage, DocumentQuery, MediaType, NewDocument, Passage, PassageQuery,
+};
 pub use event::{EventKind, EventPosition, FeedEvent, NewEvent, TaskEvent};
 pub use finding::{Evidence, Finding, Remedy, Severity};
 pub use id::{
-    AgentMessageId, ApiKeyId, ConversationId, MessageId, ScheduleId, SessionId, TaskId, UserId, WorkerId,
+    AgentMessageId, ApiKeyId, ConversationId, DocumentId, MessageId, ScheduleId, SessionId, TaskId, UserId,
+    WorkerId,
 };
 pub use limits::{ConcurrencyLimits, Room};
 pub use metric::{

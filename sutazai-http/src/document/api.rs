@@ -23,6 +23,7 @@ pub(super) const TICKET: &str = "ticket";
         (name = "tasks", description = "Asking for tasks, following them, stopping them."),
         (name = "schedules", description = "Tasks that are asked for by the clock."),
         (name = "conversations", description = "Talking with a model; what was said is kept."),
+        (name = "documents", description = "Files of users, kept as text in chunks and searched by their words."),
         (name = "models", description = "The language models behind this server."),
         (name = "openai", description = "The models by OpenAI's protocol, for its clients. Answers and errors have the protocol's form."),
         (name = "events", description = "What happens, as it happens."),

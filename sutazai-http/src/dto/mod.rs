@@ -7,6 +7,7 @@ pub(crate) mod agent_message;
 pub(crate) mod auth;
 pub(crate) mod conversation;
 pub(crate) mod cursor;
+pub(crate) mod document;
 pub(crate) mod event;
 pub(crate) mod gone;
 pub(crate) mod health;

@@ -12,6 +12,8 @@ use sutazai_core::Error;
 use crate::error::ApiError;
 use crate::extract::query::{field_of, plain};
 
+const JSON: &str = "application/json";
+
 /// A JSON body. 415 without `application/json`, 413 when it is too large, 400 when it is no JSON, 422 when it does
 /// not fit.
 #[derive(Debug)]
@@ -26,7 +28,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         if !is_json(request.headers()) {
-            return Err(ApiError::unsupported_media_type());
+            return Err(ApiError::unsupported_media_type(JSON));
         }
         read(&bytes(request, state).await?).map(Self)
     }
@@ -41,7 +43,7 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalJ
         match (body.is_empty(), is_json) {
             (true, _) => Ok(Self(T::default())),
             (false, true) => read(&body).map(|read: Option<T>| Self(read.unwrap_or_default())),
-            (false, false) => Err(ApiError::unsupported_media_type()),
+            (false, false) => Err(ApiError::unsupported_media_type(JSON)),
         }
     }
 }
@@ -53,7 +55,7 @@ async fn bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Api
 fn is_json(headers: &HeaderMap) -> bool {
     let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = value.split(';').next().unwrap_or_default().trim();
-    essence.eq_ignore_ascii_case("application/json")
+    essence.eq_ignore_ascii_case(JSON)
 }
 
 /// Reads JSON; an error names the field that does not fit.

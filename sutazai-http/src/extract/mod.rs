@@ -1,6 +1,7 @@
 //! How routes read requests: each error names the field that does not fit.
 
 mod account;
+mod file_form;
 mod json;
 mod path;
 mod protocol;
@@ -8,6 +9,7 @@ mod query;
 mod user_agent;
 
 pub(crate) use account::{Account, Administration};
+pub(crate) use file_form::FileForm;
 pub(crate) use json::{Json, OptionalJson, read as read_json};
 pub(crate) use path::IdPath;
 pub(crate) use protocol::{Protocol, ProtocolJson};

@@ -5,6 +5,7 @@ pub(crate) mod agents;
 pub(crate) mod auth;
 pub(crate) mod conversations;
 pub(crate) mod document;
+pub(crate) mod documents;
 pub(crate) mod events;
 pub(crate) mod gateway;
 pub(crate) mod health;

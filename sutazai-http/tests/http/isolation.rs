@@ -5,6 +5,7 @@ use reqwest::{Method, Response};
 use serde_json::{Value, json};
 
 use crate::document::{Operation, operations};
+use crate::documents::{Part, upload};
 use crate::gateway::refused;
 use crate::support::{Server, User, failure, success};
 
@@ -43,6 +44,11 @@ async fn make(owner: &User<'_>, path: &str) -> String {
         Some("conversations") => {
             let conversation = success(owner.post("/api/v1/conversations", &json!({})).await, 201).await;
             conversation["id"].as_str().unwrap().to_owned()
+        }
+        Some("documents") => {
+            let file = Part::file("a.txt", "text/plain", b"secret");
+            let document = success(upload(owner, &[file]).await, 201).await;
+            document["id"].as_str().unwrap().to_owned()
         }
         Some("admin/users") => owner.signed_in["user"]["id"].as_str().unwrap().to_owned(),
         Some("admin/dead-letter") => owner.submit("refuse").await,

@@ -12,6 +12,7 @@ mod browsers;
 mod connections;
 mod conversations;
 mod document;
+mod documents;
 mod endless;
 mod enumeration;
 mod errors;

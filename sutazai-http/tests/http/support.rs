@@ -10,11 +10,13 @@ use futures::StreamExt;
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 use sutazai_core::chat::Chat;
+use sutazai_core::documents::Documents;
 use sutazai_core::domain::{AgentDescriptor, NewTask, SnapshotPart, Step};
 use sutazai_core::engine::{Engine, EngineBuilder};
 use sutazai_core::identity::{Identity, IdentityConfig};
 use sutazai_core::memory::{
-    MemoryApiKeyStore, MemoryConversationStore, MemoryIdentityStore, MemoryScheduleStore, MemoryTaskStore,
+    MemoryApiKeyStore, MemoryConversationStore, MemoryDocumentStore, MemoryIdentityStore,
+    MemoryScheduleStore, MemoryTaskStore,
 };
 use sutazai_core::model_gate::ModelGateConfig;
 use sutazai_core::ports::{Agent, AgentContext, Clock, MetricSource, ModelBackend, SystemClock};
@@ -185,10 +187,12 @@ impl Server {
         let engine = engine.build().unwrap();
         engine.start();
         let chat = Chat::new(Arc::new(MemoryConversationStore::new()), engine.clone());
+        let documents = Documents::new(Arc::new(MemoryDocumentStore::new()), engine.clock());
         let schedules = Schedules::new(Arc::new(MemoryScheduleStore::new()), engine.clone());
         let app = App::new(engine, with_users.then(|| identity.clone()))
             .protected(protection)
             .with_chat(chat)
+            .with_documents(documents)
             .with_schedules(schedules);
         Self::of(app, identity, gate, config, placed).await
     }

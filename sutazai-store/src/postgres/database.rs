@@ -20,6 +20,7 @@ use super::agent_store::PostgresAgentStore;
 use super::api_key_store::PostgresApiKeyStore;
 use super::clock::PostgresClock;
 use super::conversation_store::PostgresConversationStore;
+use super::document_store::PostgresDocumentStore;
 use super::fault::{self, Fault, Outcome};
 use super::identity_store::PostgresIdentityStore;
 use super::limit::{Framing, Limit};
@@ -83,6 +84,7 @@ pub(crate) async fn open(url: &str, listen_url: Option<&str>) -> Result<Stores> 
         identity: Arc::new(PostgresIdentityStore::new(database.clone())),
         api_keys: Arc::new(PostgresApiKeyStore::new(database.clone())),
         conversations: Arc::new(PostgresConversationStore::new(database.clone())),
+        documents: Arc::new(PostgresDocumentStore::new(database.clone())),
         schedules: Arc::new(PostgresScheduleStore::new(database.clone())),
         metrics: Arc::new(PostgresMetricStore::new(database.clone())),
         agents: Arc::new(PostgresAgentStore::new(database.clone())),

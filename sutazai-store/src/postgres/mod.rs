@@ -13,8 +13,8 @@
 //! * `claim`: whose tasks a worker gets, `reads`: the hot reads of tasks, `queue`: the other writes of the queue,
 //!   `prune`: what is forgotten, `agent_messages`: what agents say to each other, `outbox`: what is still to be said
 //!   of tasks that were removed,
-//! * `task_store`, `identity_store`, `api_key_store`, `conversation_store`, `schedule_store`, `metric_store`,
-//!   `agent_store`, `relay_store`: the ports,
+//! * `task_store`, `identity_store`, `api_key_store`, `conversation_store`, `document_store`, `schedule_store`,
+//!   `metric_store`, `agent_store`, `relay_store`: the ports,
 //! * `fault`: the one place where errors of the library become ours.
 
 mod address;
@@ -25,6 +25,7 @@ mod claim;
 mod clock;
 mod conversation_store;
 mod database;
+mod document_store;
 mod events;
 mod fault;
 mod grouped;

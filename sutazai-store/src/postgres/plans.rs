@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::claim::{HEADS, NEXT_DUE, TAKE_FROM};
 use super::database::Database;
+use super::document_store::{BEST, BY_BITMAP, WITH};
 use super::events::{FEED, FEED_OF_OWNER};
 use super::queue::{FINISH, RENEW};
 use super::reads::{BY_IDS, PAGES};
@@ -207,3 +208,38 @@ const MANY_OF_FEW_OWNERS: &str = "\
 fn kinds(plan: &Value) -> Vec<&str> {
     nodes(plan).iter().map(|node| node["Node Type"].as_str().unwrap()).collect()
 }
+
+#[tokio::test]
+async fn a_search_reads_of_the_index_what_is_its_owners() {
+    let url = database().await;
+    crate::migrations::up(&url).await.unwrap();
+    let mut connection = Database::new(&url).unwrap().take().await.unwrap();
+    // Over an empty table, over one that PostgreSQL knows nothing of, and after it was analysed. All chunks have the word.
+    for change in ["SELECT", CHUNKS_OF_MANY_OWNERS, "ANALYZE chunks"] {
+        sqlx::raw_sql(change).execute(&mut *connection).await.unwrap();
+        sqlx::raw_sql("BEGIN").execute(&mut *connection).await.unwrap();
+        sqlx::raw_sql(BY_BITMAP).execute(&mut *connection).await.unwrap();
+        for sql in [BEST, WITH] {
+            let explain = AssertSqlSafe(format!("EXPLAIN (ANALYZE, FORMAT JSON) {sql}"));
+            let query = sqlx::query(explain).persistent(false).bind(vec!["'word'"]);
+            let query = if sql == BEST {
+                query.bind(vec![1_i64]).bind("'=7'").bind(20_i64)
+            } else {
+                query.bind("'=7'")
+            };
+            let plan = query.fetch_one(&mut *connection).await.unwrap().get::<Value, _>(0);
+            let index = nodes(&plan).into_iter().find(|node| node["Index Name"] == "chunks_words");
+            let read = index.unwrap_or_else(|| panic!("{plan:#}"))["Actual Rows"].as_f64().unwrap();
+            assert_eq!(read, if change == "SELECT" { 0.0 } else { 100.0 }, "{plan:#}");
+            assert!(!kinds(&plan).contains(&"Seq Scan"), "{plan:#}");
+        }
+        sqlx::raw_sql("COMMIT").execute(&mut *connection).await.unwrap();
+    }
+}
+
+const CHUNKS_OF_MANY_OWNERS: &str = "\
+    INSERT INTO documents (id, title, media_type, size_bytes, chunks, created_at)
+    SELECT md5(n::text)::uuid, '', 'text/plain', 1, 100, now() FROM generate_series(1, 200) AS n;
+    INSERT INTO chunks (document_id, number, start_char, end_char, text, words)
+    SELECT md5(n::text)::uuid, number, 0, 1, '', ('''=' || n || ''' ''word'':1')::tsvector
+    FROM generate_series(1, 200) AS n, generate_series(0, 99) AS number";

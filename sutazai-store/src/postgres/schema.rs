@@ -12,8 +12,10 @@ use super::limit::Limit;
 use super::transaction::Transaction;
 use crate::migrations::{Migration, Step, steps};
 
-const STEPS: &[Step] =
-    steps!("postgres", ["0014" "queue", "0015" "agents", "0016" "agent_messages", "0017" "outbox"]);
+const STEPS: &[Step] = steps!(
+    "postgres",
+    ["0014" "queue", "0015" "agents", "0016" "agent_messages", "0017" "outbox", "0018" "documents"]
+);
 
 /// Takes every step that the database has not.
 pub(crate) async fn migrate_up(url: &str) -> Result<Vec<Migration>> {

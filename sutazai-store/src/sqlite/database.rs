@@ -13,6 +13,7 @@ use sutazai_core::{Error, Result};
 use super::agent_store::SqliteAgentStore;
 use super::api_key_store::SqliteApiKeyStore;
 use super::conversation_store::SqliteConversationStore;
+use super::document_store::SqliteDocumentStore;
 use super::fault::Fault;
 use super::identity_store::SqliteIdentityStore;
 use super::metric_store::SqliteMetricStore;
@@ -72,6 +73,7 @@ pub(crate) async fn open(path: &Path) -> Result<Stores> {
         identity: Arc::new(SqliteIdentityStore::new(database.clone())),
         api_keys: Arc::new(SqliteApiKeyStore::new(database.clone())),
         conversations: Arc::new(SqliteConversationStore::new(database.clone())),
+        documents: Arc::new(SqliteDocumentStore::new(database.clone())),
         schedules: Arc::new(SqliteScheduleStore::new(database.clone())),
         metrics: Arc::new(SqliteMetricStore::new(database.clone())),
         agents: Arc::new(SqliteAgentStore::new(database.clone())),

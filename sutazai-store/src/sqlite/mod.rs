@@ -9,8 +9,8 @@
 //! * `lanes`: what the rules of taking turns need,
 //! * `queue`: the writes of the queue, `prune`: what is forgotten, `agent_messages`: what agents say to each other,
 //! * `outbox`: what is still to be said of tasks that were removed,
-//! * `task_store`, `identity_store`, `api_key_store`, `conversation_store`, `schedule_store`, `metric_store`, `agent_store`,
-//!   `relay_store`: the ports,
+//! * `task_store`, `identity_store`, `api_key_store`, `conversation_store`, `document_store`, `schedule_store`,
+//!   `metric_store`, `agent_store`, `relay_store`: the ports,
 //! * `fault`: the one place where errors of the library become ours.
 
 mod agent_messages;
@@ -18,6 +18,7 @@ mod agent_store;
 mod api_key_store;
 mod conversation_store;
 mod database;
+mod document_store;
 mod fault;
 mod identity_store;
 mod lanes;

@@ -10,6 +10,7 @@ use tracing::{Instrument, Span, debug_span};
 use super::agent_store::TracedAgentStore;
 use super::api_key_store::TracedApiKeyStore;
 use super::conversation_store::TracedConversationStore;
+use super::document_store::TracedDocumentStore;
 use super::identity_store::TracedIdentityStore;
 use super::metric_store::TracedMetricStore;
 use super::schedule_store::TracedScheduleStore;
@@ -47,6 +48,7 @@ impl TracedDatabase {
                 database: database(),
                 store: stores.conversations,
             }),
+            documents: Arc::new(TracedDocumentStore { database: database(), store: stores.documents }),
             schedules: Arc::new(TracedScheduleStore { database: database(), store: stores.schedules }),
             metrics: Arc::new(TracedMetricStore { database: database(), store: stores.metrics }),
             agents: Arc::new(TracedAgentStore { database: database(), store: stores.agents }),

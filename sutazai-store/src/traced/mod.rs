@@ -5,6 +5,7 @@ mod agent_store;
 mod api_key_store;
 mod conversation_store;
 mod database;
+mod document_store;
 mod identity_store;
 mod metric_store;
 mod schedule_store;

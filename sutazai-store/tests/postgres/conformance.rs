@@ -1,10 +1,10 @@
 //! `PostgresTaskStore`, `PostgresIdentityStore`, `PostgresApiKeyStore`, `PostgresConversationStore`,
-//! `PostgresScheduleStore`, `PostgresMetricStore`, `PostgresRelayStore` and `PostgresClock` against the suites of their
+//! `PostgresDocumentStore`, `PostgresScheduleStore`, `PostgresMetricStore`, `PostgresRelayStore` and `PostgresClock` against the suites of their
 //! ports, each part over a new database.
 
 use sutazai_core::testing::{
-    agent_store, api_key_store, clock, conversation_store, identity_store, metric_store, relay_store,
-    schedule_store, schedules, task_store,
+    agent_store, api_key_store, clock, conversation_store, document_store, identity_store, metric_store,
+    relay_store, schedule_store, schedules, task_store,
 };
 use sutazai_store::Stores;
 
@@ -44,6 +44,18 @@ async fn conversation_store_conforms() {
         stores.identity.create_user(&ada).await.unwrap();
         stores.identity.create_user(&eve).await.unwrap();
         (stores.conversations, ada.id, eve.id)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn document_store_conforms() {
+    document_store::run_all(|| async {
+        let stores = open().await;
+        let [ada, eve] = ["ada", "eve"].map(identity_store::user_named);
+        stores.identity.create_user(&ada).await.unwrap();
+        stores.identity.create_user(&eve).await.unwrap();
+        (stores.documents, ada.id, eve.id)
     })
     .await;
 }

@@ -1,14 +1,14 @@
-//! `SqliteTaskStore`, `SqliteIdentityStore`, `SqliteApiKeyStore`, `SqliteConversationStore`, `SqliteScheduleStore`,
-//! `SqliteMetricStore`, `SqliteAgentStore` and `SqliteRelayStore` against the suites of their ports, each part over a new file.
+//! `SqliteTaskStore`, `SqliteIdentityStore`, `SqliteApiKeyStore`, `SqliteConversationStore`, `SqliteDocumentStore`,
+//! `SqliteScheduleStore`, `SqliteMetricStore`, `SqliteAgentStore` and `SqliteRelayStore` against the suites of their ports, each part over a new file.
 //!
 //! They are opened as programs open them, so that `TracedTaskStore`, `TracedIdentityStore`, `TracedApiKeyStore`,
-//! `TracedConversationStore`, `TracedScheduleStore`, `TracedMetricStore` and `TracedAgentStore` around them are held against the suites too.
+//! `TracedConversationStore`, `TracedDocumentStore`, `TracedScheduleStore`, `TracedMetricStore` and `TracedAgentStore` around them are held against the suites too.
 
 use std::sync::{Arc, Mutex};
 
 use sutazai_core::testing::{
-    agent_store, api_key_store, conversation_store, identity_store, metric_store, relay_store,
-    schedule_store, schedules, task_store,
+    agent_store, api_key_store, conversation_store, document_store, identity_store, metric_store,
+    relay_store, schedule_store, schedules, task_store,
 };
 use sutazai_store::Stores;
 
@@ -60,6 +60,19 @@ async fn conversation_store_conforms() {
         stores.identity.create_user(&ada).await.unwrap();
         stores.identity.create_user(&eve).await.unwrap();
         (stores.conversations, ada.id, eve.id)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn document_store_conforms() {
+    let places = Places::default();
+    document_store::run_all(|| async {
+        let stores = places.open().await;
+        let [ada, eve] = ["ada", "eve"].map(identity_store::user_named);
+        stores.identity.create_user(&ada).await.unwrap();
+        stores.identity.create_user(&eve).await.unwrap();
+        (stores.documents, ada.id, eve.id)
     })
     .await;
 }

@@ -4,6 +4,7 @@
 
 mod conformance;
 mod disk_full;
+mod documents;
 mod killed;
 mod migrations;
 mod opening;

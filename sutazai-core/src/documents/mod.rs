@@ -1,0 +1,13 @@
+//! Documents: files of users, kept as text in chunks that a search finds by their words.
+//!
+//! * `service`: what callers can do with their documents,
+//! * `html`: the text of a page,
+//! * `split`: a text in pieces,
+//! * [`words`]: what a word is to a search, and what it is worth; stores need it too.
+
+mod html;
+mod service;
+mod split;
+pub mod words;
+
+pub use service::Documents;

@@ -1,0 +1,141 @@
+//! [`DocumentStore`] over std collections: one lock, no durability.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+
+use crate::documents::words::{score, weight, words, words_to_find};
+use crate::domain::{Chunk, Document, DocumentId, DocumentPage, DocumentQuery, Passage, PassageQuery};
+use crate::error::{Error, Result};
+use crate::ports::DocumentStore;
+
+/// Documents in memory: gone with the process. For tests, examples, and embedders that need no durability. A search reads all
+/// that its owner has.
+#[derive(Debug, Default)]
+pub struct MemoryDocumentStore {
+    kept: Mutex<BTreeMap<DocumentId, Kept>>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    document: Document,
+    chunks: BTreeMap<u32, Chunk>,
+}
+
+impl MemoryDocumentStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<DocumentId, Kept>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl DocumentStore for MemoryDocumentStore {
+    async fn add(&self, document: &Document, chunks: Vec<Chunk>) -> Result<()> {
+        let indices: BTreeSet<u32> = chunks.iter().map(|chunk| chunk.index).collect();
+        let mut kept = self.lock();
+        if kept.contains_key(&document.id) || indices.len() < chunks.len() {
+            return Err(Error::conflict(format!(
+                "document {} or one of its chunks is there already",
+                document.id
+            )));
+        }
+        let chunks = chunks.into_iter().map(|chunk| (chunk.index, chunk)).collect();
+        kept.insert(document.id, Kept { document: document.clone(), chunks });
+        Ok(())
+    }
+
+    async fn get(&self, id: DocumentId) -> Result<Option<Document>> {
+        Ok(self.lock().get(&id).map(|kept| kept.document.clone()))
+    }
+
+    async fn list(&self, query: &DocumentQuery) -> Result<DocumentPage> {
+        let kept = self.lock();
+        let mut wanted = kept
+            .values()
+            .rev()
+            .map(|kept| &kept.document)
+            .filter(|document| query.owner.is_none() || document.owner == query.owner)
+            .filter(|document| query.before.is_none_or(|before| document.id < before));
+        let items: Vec<_> = wanted.by_ref().take(query.limit as usize).cloned().collect();
+        let next = wanted.next().and(items.last()).map(|last| last.id);
+        Ok(DocumentPage { items, next })
+    }
+
+    async fn chunks(&self, document: DocumentId, from: u32, limit: u32) -> Result<Vec<Chunk>> {
+        let kept = self.lock();
+        let chunks = kept.get(&document).into_iter().flat_map(|kept| kept.chunks.range(from..));
+        Ok(chunks.take(limit as usize).map(|(_, chunk)| chunk.clone()).collect())
+    }
+
+    async fn search(&self, query: &PassageQuery) -> Result<Vec<Passage>> {
+        let wanted = words_to_find(&query.text);
+        let kept = self.lock();
+        let theirs = kept.values().filter(|kept| kept.document.owner == query.owner);
+        let counted: Vec<(&Kept, &Chunk, Vec<usize>)> = theirs
+            .flat_map(|kept| kept.chunks.values().map(move |chunk| (kept, chunk)))
+            .map(|(kept, chunk)| (kept, chunk, times(&wanted, &chunk.text)))
+            .collect();
+        let weights: Vec<i64> = (0..wanted.len())
+            .map(|word| counted.iter().filter(|(.., times)| times[word] > 0).count())
+            .map(|with| weight(counted.len() as u64, with as u64))
+            .collect();
+        let mut found: Vec<_> = counted
+            .iter()
+            .map(|(kept, chunk, times)| {
+                let has = weights.iter().zip(times).filter(|(_, times)| **times > 0);
+                let worth: i64 = has.map(|(weight, _)| weight).sum();
+                (worth, times.iter().sum::<usize>(), *kept, *chunk)
+            })
+            .filter(|(worth, ..)| *worth > 0)
+            .collect();
+        found.sort_by_key(|(worth, times, kept, chunk)| {
+            Reverse((*worth, *times, kept.document.id, Reverse(chunk.index)))
+        });
+        found.truncate(query.limit as usize);
+        Ok(found
+            .into_iter()
+            .map(|(worth, _, kept, chunk)| Passage {
+                chunk: chunk.clone(),
+                title: kept.document.title.clone(),
+                score: score(worth),
+            })
+            .collect())
+    }
+
+    async fn delete(&self, id: DocumentId) -> Result<()> {
+        let gone = self.lock().remove(&id);
+        gone.map(|_| ()).ok_or_else(|| Error::not_found(format!("document {id}")))
+    }
+}
+
+/// How often each of the wanted words stands in a text.
+fn times(wanted: &[String], text: &str) -> Vec<usize> {
+    let mut times = vec![0; wanted.len()];
+    for word in words(text) {
+        if let Some(at) = wanted.iter().position(|wanted| *wanted == word) {
+            times[at] += 1;
+        }
+    }
+    times
+}
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::domain::UserId;
+
+    #[tokio::test]
+    async fn conforms() {
+        let make = || async { (Arc::new(MemoryDocumentStore::new()), UserId::new(), UserId::new()) };
+        crate::testing::document_store::run_all(make).await;
+    }
+}

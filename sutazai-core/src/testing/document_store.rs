@@ -1,0 +1,314 @@
+//! The suite of [`DocumentStore`].
+
+use std::future::Future;
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeZone, Utc};
+
+use crate::documents::words::{score, weight};
+use crate::domain::{Chunk, Document, DocumentId, DocumentQuery, MediaType, Passage, PassageQuery, UserId};
+use crate::error::ErrorKind;
+use crate::ports::DocumentStore;
+
+/// Every bullet of the contract, each against an empty store of its own and two users whom the store knows.
+pub async fn run_all<S, F>(make: impl Fn() -> F)
+where
+    S: DocumentStore + ?Sized,
+    F: Future<Output = (Arc<S>, UserId, UserId)>,
+{
+    let (store, ada, _) = make().await;
+    an_added_document_is_found_by_its_id(&*store, ada).await;
+    let (store, ada, _) = make().await;
+    add_adds_a_document_with_all_its_chunks_or_not_at_all(&*store, ada).await;
+    let (store, ada, eve) = make().await;
+    list_gives_documents_page_by_page(&*store, ada, eve).await;
+    let (store, ada, _) = make().await;
+    chunks_gives_the_chunks_of_one_document_in_their_order(&*store, ada).await;
+    let (store, ada, _) = make().await;
+    search_finds_chunks_that_have_one_of_the_words(&*store, ada).await;
+    let (store, ada, _) = make().await;
+    search_puts_the_best_first(&*store, ada).await;
+    let (store, ada, _) = make().await;
+    search_takes_every_text_for_plain_words(&*store, ada).await;
+    let (store, ada, eve) = make().await;
+    search_finds_and_counts_what_is_one_owners(&*store, ada, eve).await;
+    let (store, ada, _) = make().await;
+    delete_removes_a_document_and_its_chunks(&*store, ada).await;
+}
+
+/// An added document is found by its id, whole, and so are its chunks; an unknown id finds none.
+pub async fn an_added_document_is_found_by_its_id<S: DocumentStore + ?Sized>(store: &S, ada: UserId) {
+    let plain = document(Some(ada), 1);
+    let odd = Document {
+        title: "ä 🦀 \"it's\" \0 \u{10ffff}".into(),
+        media_type: MediaType::Html,
+        size_bytes: 10_000_000,
+        owner: None,
+        created_at: at(20),
+        ..document(None, 2)
+    };
+    let empty = document(Some(ada), 0);
+    let odd_chunks = vec![
+        Chunk { start: 7, end: 4_000_000_000, ..chunk(&odd, 0, "'); DROP TABLE chunks; --\0\n\t🦀") },
+        chunk(&odd, 1, ""),
+    ];
+    for (document, chunks) in
+        [(&plain, vec![chunk(&plain, 0, "one")]), (&odd, odd_chunks), (&empty, Vec::new())]
+    {
+        store.add(document, chunks.clone()).await.unwrap();
+        assert_eq!(store.get(document.id).await.unwrap().as_ref(), Some(document));
+        assert_eq!(store.chunks(document.id, 0, 10).await.unwrap(), chunks);
+    }
+    for kind in MediaType::ALL {
+        let document = Document { media_type: kind, ..document(Some(ada), 0) };
+        store.add(&document, Vec::new()).await.unwrap();
+        assert_eq!(store.get(document.id).await.unwrap(), Some(document));
+    }
+    assert_eq!(store.get(DocumentId::new()).await.unwrap(), None);
+}
+
+/// `add` adds a document with all its chunks or not at all: where its id is taken, or two chunks have one index, it is
+/// `Conflict`.
+pub async fn add_adds_a_document_with_all_its_chunks_or_not_at_all<S: DocumentStore + ?Sized>(
+    store: &S,
+    ada: UserId,
+) {
+    let first = add(store, Some(ada), &["apple"]).await;
+    let again = Document { title: "again".into(), ..first.clone() };
+    let e = store.add(&again, vec![chunk(&again, 1, "pear")]).await.unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::Conflict, "{e}");
+    assert_eq!(store.get(first.id).await.unwrap(), Some(first.clone()));
+    let twice = document(Some(ada), 2);
+    let chunks = vec![chunk(&twice, 0, "plum"), chunk(&twice, 0, "cherry")];
+    assert_eq!(store.add(&twice, chunks).await.unwrap_err().kind(), ErrorKind::Conflict);
+    assert_eq!(store.get(twice.id).await.unwrap(), None);
+    assert_eq!(store.chunks(twice.id, 0, 10).await.unwrap(), []);
+    assert_eq!(texts(store, Some(ada), "apple pear plum cherry").await, ["apple"]);
+    // More than what goes to a database in one statement.
+    let many: Vec<String> = (0..1_500).map(|n| format!("chunk {n}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let long = add(store, Some(ada), &many).await;
+    let last = store.chunks(long.id, 1_498, 10).await.unwrap();
+    assert_eq!(
+        last.iter().map(|chunk| chunk.text.as_str()).collect::<Vec<_>>(),
+        ["chunk 1498", "chunk 1499"]
+    );
+    assert_eq!(texts(store, Some(ada), "777").await, ["chunk 777"]);
+}
+
+/// `list` gives one owner's documents, or everybody's, newest first, page by page.
+pub async fn list_gives_documents_page_by_page<S: DocumentStore + ?Sized>(
+    store: &S,
+    ada: UserId,
+    eve: UserId,
+) {
+    let mut all = Vec::new();
+    for owner in [Some(ada), Some(eve), Some(ada), None, Some(ada)] {
+        all.push(add(store, owner, &["x"]).await);
+    }
+    let [old, theirs, middle, nobodys, new] = all.try_into().unwrap();
+    let query = |owner, before, limit| DocumentQuery { owner, before, limit };
+    let first = store.list(&query(Some(ada), None, 2)).await.unwrap();
+    assert_eq!(first.items, [new.clone(), middle.clone()]);
+    // One that comes in between two pages moves nothing.
+    add(store, Some(ada), &["x"]).await;
+    let second = store.list(&query(Some(ada), first.next, 2)).await.unwrap();
+    assert_eq!((second.items, second.next), (vec![old.clone()], None));
+    let everybodys = store.list(&query(None, Some(new.id), 100)).await.unwrap();
+    assert_eq!((everybodys.items, everybodys.next), (vec![nobodys, middle, theirs, old], None));
+    let exact = store.list(&query(Some(eve), None, 1)).await.unwrap();
+    assert_eq!((exact.items.len(), exact.next), (1, None));
+    assert_eq!(store.list(&query(Some(UserId::new()), None, 10)).await.unwrap().items, []);
+}
+
+/// `chunks` gives the chunks of one document in their order, from an index on.
+pub async fn chunks_gives_the_chunks_of_one_document_in_their_order<S: DocumentStore + ?Sized>(
+    store: &S,
+    ada: UserId,
+) {
+    let one = add(store, Some(ada), &["a", "b", "c", "d", "e"]).await;
+    add(store, Some(ada), &["other"]).await;
+    let given = async |from, limit| -> Vec<String> {
+        let chunks = store.chunks(one.id, from, limit).await.unwrap();
+        assert!(
+            chunks.iter().zip(from..).all(|(chunk, index)| (chunk.document, chunk.index) == (one.id, index))
+        );
+        chunks.into_iter().map(|chunk| chunk.text).collect()
+    };
+    assert_eq!(given(0, 100).await, ["a", "b", "c", "d", "e"]);
+    assert_eq!(given(0, 2).await, ["a", "b"]);
+    assert_eq!(given(3, 2).await, ["d", "e"]);
+    assert_eq!(given(5, 2).await, [""; 0]);
+    assert_eq!(given(u32::MAX, 2).await, [""; 0]);
+    assert_eq!(store.chunks(DocumentId::new(), 0, 2).await.unwrap(), []);
+}
+
+/// `search` finds the chunks that have at least one of the words, in any case, as whole words.
+pub async fn search_finds_chunks_that_have_one_of_the_words<S: DocumentStore + ?Sized>(
+    store: &S,
+    ada: UserId,
+) {
+    let one = add(store, Some(ada), &["The Lease of a claim", "Größe, ÜBER ada@example.org"]).await;
+    let long = "x".repeat(900);
+    let two = add(store, Some(ada), &["leasehold /etc/lease.toml", "cafe\u{301} JWT_SECRET", &long]).await;
+    for (text, found) in [
+        ("lease", vec![chunk(&two, 0, "leasehold /etc/lease.toml"), chunk(&one, 0, "The Lease of a claim")]),
+        ("CLAIM nothing", vec![chunk(&one, 0, "The Lease of a claim")]),
+        ("grösse größe", vec![chunk(&one, 1, "Größe, ÜBER ada@example.org")]),
+        ("über", vec![chunk(&one, 1, "Größe, ÜBER ada@example.org")]),
+        ("example", vec![chunk(&one, 1, "Größe, ÜBER ada@example.org")]),
+        ("toml", vec![chunk(&two, 0, "leasehold /etc/lease.toml")]),
+        ("secret", vec![chunk(&two, 1, "cafe\u{301} JWT_SECRET")]),
+        ("CAFE\u{301}", vec![chunk(&two, 1, "cafe\u{301} JWT_SECRET")]),
+        (&long, vec![chunk(&two, 2, &long)]),
+        ("leas", vec![]),
+    ] {
+        let passages = search(store, Some(ada), text, 10).await;
+        assert_eq!(passages.iter().map(|passage| passage.chunk.clone()).collect::<Vec<_>>(), found, "{text}");
+    }
+    let title = &search(store, Some(ada), "claim", 1).await[0].title;
+    assert_eq!(*title, one.title);
+}
+
+/// `search` puts first what has more of the words or rarer ones, then what has them more often, then the newer document,
+/// then the earlier chunk, and gives no more than `limit`.
+pub async fn search_puts_the_best_first<S: DocumentStore + ?Sized>(store: &S, ada: UserId) {
+    add(
+        store,
+        Some(ada),
+        &["the disk is full", "the fan is loud", "the fan the fan", "full disk of the fan"],
+    )
+    .await;
+    add(store, Some(ada), &["the fan is slow", "the cpu is hot", "the fan is fast"]).await;
+    let expected = [
+        "full disk of the fan", // three words
+        "the disk is full",     // two rare ones
+        "the fan the fan",      // a common one, twice
+        "the fan is slow",      // in the newer document
+        "the fan is fast",      // behind it there
+        "the fan is loud",
+    ];
+    assert_eq!(texts(store, Some(ada), "Full disk? FAN!").await, expected);
+    let three = search(store, Some(ada), "full disk fan", 3).await;
+    assert_eq!(three.iter().map(|passage| passage.chunk.text.as_str()).collect::<Vec<_>>(), expected[..3]);
+    let (rare, common) = (weight(7, 2), weight(7, 5));
+    let scores: Vec<f64> = three.iter().map(|passage| passage.score).collect();
+    assert_eq!(scores, [score(2 * rare + common), score(2 * rare), score(common)]);
+    // A word that all have puts none before another.
+    assert_eq!(texts(store, Some(ada), "the cpu").await[0], "the cpu is hot");
+}
+
+/// `search` takes every text for plain words: signs and operators mean nothing, and no words find nothing.
+pub async fn search_takes_every_text_for_plain_words<S: DocumentStore + ?Sized>(store: &S, ada: UserId) {
+    add(store, Some(ada), &["cats and dogs", "not this"]).await;
+    for text in [
+        "\"cats",
+        "cats*",
+        "cats AND",
+        "cats OR birds",
+        "-cats",
+        "(cats",
+        "text:cats",
+        "'cats'",
+        "cats & !cats | <->",
+        "\\cats\0",
+    ] {
+        assert_eq!(
+            texts(store, Some(ada), text).await.first().map(String::as_str),
+            Some("cats and dogs"),
+            "{text}"
+        );
+    }
+    assert_eq!(texts(store, Some(ada), "NOT").await, ["not this"]);
+    for text in ["", " ", "\"", "\"\"", "*", "()", "'", "-", ":*", "\\", "\0", "%_", "🦀"] {
+        assert_eq!(texts(store, Some(ada), text).await, [""; 0], "{text:?}");
+    }
+    let many: String = (0..1_000).map(|n| format!("w{n} ")).collect();
+    assert_eq!(texts(store, Some(ada), &format!("cats {many}")).await, ["cats and dogs"]);
+}
+
+/// `search` finds and counts what is one owner's, or what is nobody's, and nothing else.
+pub async fn search_finds_and_counts_what_is_one_owners<S: DocumentStore + ?Sized>(
+    store: &S,
+    ada: UserId,
+    eve: UserId,
+) {
+    add(store, Some(ada), &["apples of ada", "nothing"]).await;
+    let alone = search(store, Some(ada), "apples", 10).await;
+    for _ in 0..3 {
+        add(store, Some(eve), &["apples of eve", "apples"]).await;
+        add(store, None, &["apples of nobody"]).await;
+    }
+    assert_eq!(search(store, Some(ada), "apples", 10).await, alone, "what others have changes nothing");
+    assert_eq!(texts(store, Some(ada), "apples eve nobody").await, ["apples of ada"]);
+    assert_eq!(texts(store, Some(eve), "apples").await.len(), 6);
+    assert_eq!(texts(store, None, "apples").await, ["apples of nobody"; 3]);
+    assert_eq!(texts(store, Some(UserId::new()), "apples").await, [""; 0]);
+    // Who owns it is no word of it.
+    for owner in [ada.0.to_string(), ada.0.simple().to_string()] {
+        assert_eq!(texts(store, Some(ada), &owner).await, [""; 0]);
+    }
+}
+
+/// `delete` removes a document, its chunks and what the search knew of them, and nothing else; one that is not there is
+/// `NotFound`.
+pub async fn delete_removes_a_document_and_its_chunks<S: DocumentStore + ?Sized>(store: &S, ada: UserId) {
+    let one = add(store, Some(ada), &["apples here", "more apples"]).await;
+    let other = add(store, Some(ada), &["apples there"]).await;
+    store.delete(one.id).await.unwrap();
+    assert_eq!(store.get(one.id).await.unwrap(), None);
+    assert_eq!(store.chunks(one.id, 0, 10).await.unwrap(), []);
+    let left = search(store, Some(ada), "apples here", 10).await;
+    assert_eq!(left.iter().map(|passage| passage.chunk.document).collect::<Vec<_>>(), [other.id]);
+    assert_eq!(left[0].score, score(weight(1, 1)));
+    assert_eq!(store.delete(one.id).await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(store.get(other.id).await.unwrap(), Some(other));
+    // The same document may come again.
+    store.add(&one, vec![chunk(&one, 0, "apples again")]).await.unwrap();
+    assert_eq!(texts(store, Some(ada), "again").await, ["apples again"]);
+}
+
+async fn search<S: DocumentStore + ?Sized>(
+    store: &S,
+    owner: Option<UserId>,
+    text: &str,
+    limit: u32,
+) -> Vec<Passage> {
+    store.search(&PassageQuery { owner, text: text.into(), limit }).await.unwrap()
+}
+
+/// What the passages say that these words find.
+async fn texts<S: DocumentStore + ?Sized>(store: &S, owner: Option<UserId>, text: &str) -> Vec<String> {
+    search(store, owner, text, 100).await.into_iter().map(|passage| passage.chunk.text).collect()
+}
+
+/// Adds a document of these chunks.
+async fn add<S: DocumentStore + ?Sized>(store: &S, owner: Option<UserId>, texts: &[&str]) -> Document {
+    let document = document(owner, texts.len() as u32);
+    let chunks = texts.iter().zip(0..).map(|(text, index)| chunk(&document, index, text)).collect();
+    store.add(&document, chunks).await.unwrap();
+    document
+}
+
+fn document(owner: Option<UserId>, chunks: u32) -> Document {
+    let id = DocumentId::new();
+    Document {
+        id,
+        owner,
+        title: format!("The document {id}"),
+        media_type: MediaType::Plain,
+        size_bytes: 12,
+        chunks,
+        created_at: at(0),
+    }
+}
+
+fn chunk(document: &Document, index: u32, text: &str) -> Chunk {
+    let start = index * 1_000;
+    Chunk { document: document.id, index, start, end: start + text.chars().count() as u32, text: text.into() }
+}
+
+/// A whole second of 2026: every store can keep it.
+fn at(second: i64) -> DateTime<Utc> {
+    Utc.timestamp_opt(1_767_225_600 + second, 0).unwrap()
+}

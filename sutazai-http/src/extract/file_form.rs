@@ -1,0 +1,80 @@
+//! A file and its title, as a form sends them.
+
+use axum::body::Bytes;
+use axum::extract::multipart::{Field, Multipart, MultipartError};
+use axum::extract::{FromRequest, Request};
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use sutazai_core::Error;
+use sutazai_core::domain::{MediaType, NewDocument};
+
+use crate::error::ApiError;
+
+const FORM: &str = "multipart/form-data";
+
+/// A body of `multipart/form-data` (RFC 7578) with the part `file` and, if need be, the part `title`. 415 for another content
+/// type, 413 when it is too large, 400 when it is no form, 422 when it does not fit.
+#[derive(Debug)]
+pub(crate) struct FileForm(pub(crate) NewDocument);
+
+impl<S: Send + Sync> FromRequest<S> for FileForm {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        if !is_form(&request) {
+            return Err(ApiError::unsupported_media_type(FORM));
+        }
+        let unbounded = |_| ApiError::malformed(format!("expected a boundary in the content type {FORM}"));
+        let mut form = Multipart::from_request(request, state).await.map_err(unbounded)?;
+        let (mut title, mut file) = (None, None);
+        while let Some(part) = form.next_field().await.map_err(unreadable)? {
+            match part.name().unwrap_or_default() {
+                "title" if title.is_none() => title = Some(text(part).await?),
+                "file" if file.is_none() => file = Some(SentFile::read(part).await?),
+                twice @ ("title" | "file") => return Err(Error::invalid(twice, "expected it once").into()),
+                other => {
+                    let message = "expected no other parts than file and title";
+                    return Err(Error::invalid(if other.is_empty() { "body" } else { other }, message).into());
+                }
+            }
+        }
+        let SentFile { name, media_type, bytes } =
+            file.ok_or_else(|| Error::invalid("file", "expected a part of this name with a file in it"))?;
+        let title = title.or(name).unwrap_or_default();
+        Ok(Self(NewDocument { title, media_type, file: bytes.into() }))
+    }
+}
+
+struct SentFile {
+    /// What it is called where it comes from, without the folders.
+    name: Option<String>,
+    media_type: MediaType,
+    bytes: Bytes,
+}
+
+impl SentFile {
+    async fn read(part: Field<'_>) -> Result<Self, ApiError> {
+        let name = part.file_name().and_then(|path| path.rsplit(['/', '\\']).next()).map(str::to_owned);
+        let unknown = |_| Error::invalid("file", "expected a content type of ASCII characters");
+        let content_type = part.headers().get(CONTENT_TYPE).map(|value| value.to_str()).transpose();
+        let media_type = MediaType::of_file(content_type.map_err(unknown)?, name.as_deref())?;
+        Ok(Self { name, media_type, bytes: part.bytes().await.map_err(unreadable)? })
+    }
+}
+
+async fn text(part: Field<'_>) -> Result<String, ApiError> {
+    let bytes = part.bytes().await.map_err(unreadable)?;
+    String::from_utf8(bytes.into()).map_err(|_| Error::invalid("title", "expected a text in UTF-8").into())
+}
+
+fn is_form(request: &Request) -> bool {
+    let value = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(FORM)
+}
+
+fn unreadable(e: MultipartError) -> ApiError {
+    match e.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => ApiError::of_status(StatusCode::PAYLOAD_TOO_LARGE),
+        _ => ApiError::malformed(format!("the body is no {FORM}: {}", e.body_text())),
+    }
+}

@@ -1,0 +1,29 @@
+//! `DELETE /api/v1/documents/{id}`: removes a document and its chunks.
+
+use axum::Extension;
+use axum::extract::State;
+use sutazai_core::domain::{Caller, DocumentId};
+
+use crate::app::App;
+use crate::dto::gone::Gone;
+use crate::envelope::Reply;
+use crate::error::ApiError;
+use crate::extract::IdPath;
+
+/// Remove a document and its chunks.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/documents/{id}",
+    operation_id = "delete_document",
+    tag = "documents",
+    params(("id" = Uuid, Path)),
+    responses((status = 200, description = "It is gone.", body = Gone)),
+)]
+pub(crate) async fn handle(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    IdPath(id): IdPath<DocumentId>,
+) -> Result<Reply, ApiError> {
+    app.documents()?.delete(&caller, id).await?;
+    Ok(Reply::ok(&Gone { id: id.0 }))
+}

@@ -1,0 +1,34 @@
+//! `POST /api/v1/documents`: keeps a file as a document.
+
+use axum::Extension;
+use axum::extract::State;
+use sutazai_core::domain::Caller;
+
+use crate::app::App;
+use crate::dto::document::{DocumentView, UploadDocument};
+use crate::envelope::Reply;
+use crate::error::ApiError;
+use crate::extract::FileForm;
+
+/// Upload a document.
+///
+/// Its text is read and split into chunks, which a search finds by their words. The file itself is not kept.
+#[utoipa::path(
+    post,
+    path = "/api/v1/documents",
+    operation_id = "upload_document",
+    tag = "documents",
+    request_body(content = inline(UploadDocument), content_type = "multipart/form-data"),
+    responses(
+        (status = 201, description = "It is there, with its chunks.", body = DocumentView),
+        (status = 415, description = "The body is no `multipart/form-data`."),
+    ),
+)]
+pub(crate) async fn handle(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    FileForm(new): FileForm,
+) -> Result<Reply, ApiError> {
+    let document = app.documents()?.upload(&caller, new).await?;
+    Ok(Reply::created(&DocumentView::from(document)))
+}

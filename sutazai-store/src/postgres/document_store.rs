@@ -1,0 +1,309 @@
+//! [`DocumentStore`] over PostgreSQL. The words of chunks are in a column of type `tsvector` with a GIN index
+//! (<https://www.postgresql.org/docs/current/textsearch.html>), beside a word that stands for the owner.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use async_trait::async_trait;
+use sqlx::postgres::PgRow;
+use sqlx::{PgConnection, Row};
+use sutazai_core::documents::words::{score, weight, words, words_to_find};
+use sutazai_core::domain::{
+    Chunk, Document, DocumentId, DocumentPage, DocumentQuery, Passage, PassageQuery, UserId,
+};
+use sutazai_core::ports::DocumentStore;
+use sutazai_core::{Error, Result};
+use uuid::Uuid;
+
+use super::database::Database;
+use super::fault::Outcome;
+use super::limit::Limit;
+use super::text::{given, kept};
+use super::transaction::Transaction;
+
+/// So many chunks go into one statement: some megabytes with their words.
+const GROUP: usize = 1_000;
+/// So many characters of a word are looked at: PostgreSQL takes words of at most 2,046 bytes.
+const LETTERS: usize = 500;
+
+/// Documents in a PostgreSQL database.
+#[derive(Debug)]
+pub(super) struct PostgresDocumentStore {
+    database: Database,
+}
+
+/// Over a GIN index PostgreSQL knows no other way than by a bitmap, which connections have switched off for the queue.
+pub(super) const BY_BITMAP: &str = "SET LOCAL enable_bitmapscan = on";
+
+/// The best passages. The density counts how often the words are there; as `numeric`, so that sums do not depend on their order.
+pub(super) const BEST: &str = "\
+    SELECT chunks.document_id, chunks.number, chunks.start_char, chunks.end_char, chunks.text, documents.title, \
+        best.worth FROM ( \
+        SELECT chunks.document_id, chunks.number, sum(wanted.weight)::bigint AS worth, \
+            sum(ts_rank_cd(chunks.words, wanted.word::tsquery)::numeric) AS density \
+        FROM unnest($1::text[], $2::bigint[]) AS wanted (word, weight) \
+            JOIN chunks ON chunks.words @@ ($3 || ' & ' || wanted.word)::tsquery \
+        GROUP BY chunks.document_id, chunks.number \
+        ORDER BY worth DESC, density DESC, chunks.document_id DESC, chunks.number LIMIT $4 \
+    ) AS best JOIN chunks USING (document_id, number) JOIN documents ON documents.id = chunks.document_id \
+    ORDER BY best.worth DESC, best.density DESC, chunks.document_id DESC, chunks.number";
+
+/// How many of an owner's chunks have each of the words.
+pub(super) const WITH: &str = "\
+    SELECT count(chunks.number) FROM unnest($1::text[]) WITH ORDINALITY AS wanted (word, place) \
+        LEFT JOIN chunks ON chunks.words @@ ($2 || ' & ' || wanted.word)::tsquery \
+    GROUP BY wanted.place ORDER BY wanted.place";
+
+macro_rules! document_columns {
+    () => {
+        "id, owner, title, media_type, size_bytes, chunks, created_at"
+    };
+}
+
+macro_rules! chunk_columns {
+    () => {
+        "document_id, number, start_char, end_char, text"
+    };
+}
+
+impl PostgresDocumentStore {
+    /// Over this database, whose schema is up to date.
+    pub(super) fn new(database: Database) -> Self {
+        Self { database }
+    }
+}
+
+#[async_trait]
+impl DocumentStore for PostgresDocumentStore {
+    async fn add(&self, document: &Document, chunks: Vec<Chunk>) -> Result<()> {
+        let new = (document, chunks);
+        let add =
+            self.database.write_within(Limit::Long, &new, |tx, new| Box::pin(insert(tx, new.0, &new.1)));
+        add.await.map(|_| ())
+    }
+
+    async fn get(&self, id: DocumentId) -> Result<Option<Document>> {
+        self.database.run(&id, |connection, id| Box::pin(by_id(connection, *id))).await
+    }
+
+    async fn list(&self, query: &DocumentQuery) -> Result<DocumentPage> {
+        self.database.run(query, |connection, query| Box::pin(page(connection, query))).await
+    }
+
+    async fn chunks(&self, document: DocumentId, from: u32, limit: u32) -> Result<Vec<Chunk>> {
+        let wanted = (document, i64::from(from), i64::from(limit));
+        self.database.run(&wanted, |connection, wanted| Box::pin(in_order(connection, *wanted))).await
+    }
+
+    async fn search(&self, query: &PassageQuery) -> Result<Vec<Passage>> {
+        // In a transaction, which alone can have settings of its own.
+        let search = self.database.write_within(Limit::Long, query, |tx, query| Box::pin(best(tx, query)));
+        search.await.map(|(found, _)| found)
+    }
+
+    async fn delete(&self, id: DocumentId) -> Result<()> {
+        self.database.run_within(Limit::Long, &id, |connection, id| Box::pin(remove(connection, *id))).await
+    }
+}
+
+async fn insert(transaction: &mut Transaction<'_>, document: &Document, chunks: &[Chunk]) -> Outcome<()> {
+    const INSERT: &str =
+        concat!("INSERT INTO documents (", document_columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7)");
+    const INSERT_CHUNKS: &str = concat!(
+        "INSERT INTO chunks (",
+        chunk_columns!(),
+        ", words) SELECT $1, number, start_char, end_char, text, words::tsvector \
+         FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::text[]) \
+         AS new (number, start_char, end_char, text, words)"
+    );
+    sqlx::query(INSERT)
+        .bind(document.id.0)
+        .bind(document.owner.map(|owner| owner.0))
+        .bind(kept(&document.title))
+        .bind(document.media_type.as_str())
+        .bind(document.size_bytes as i64) // 9 million terabytes fit
+        .bind(i64::from(document.chunks))
+        .bind(document.created_at)
+        .execute(&mut *transaction.connection)
+        .await?;
+    for group in chunks.chunks(GROUP) {
+        let numbers =
+            |of: fn(&Chunk) -> u32| group.iter().map(|chunk| i64::from(of(chunk))).collect::<Vec<_>>();
+        sqlx::query(INSERT_CHUNKS)
+            .bind(document.id.0)
+            .bind(numbers(|chunk| chunk.index))
+            .bind(numbers(|chunk| chunk.start))
+            .bind(numbers(|chunk| chunk.end))
+            .bind(group.iter().map(|chunk| kept(&chunk.text)).collect::<Vec<_>>())
+            .bind(group.iter().map(|chunk| vector(document.owner, &chunk.text)).collect::<Vec<_>>())
+            .execute(&mut *transaction.connection)
+            .await?;
+    }
+    Ok(())
+}
+
+async fn by_id(connection: &mut PgConnection, id: DocumentId) -> Outcome<Option<Document>> {
+    const BY_ID: &str = concat!("SELECT ", document_columns!(), " FROM documents WHERE id = $1");
+    let row = sqlx::query(BY_ID).bind(id.0).fetch_optional(connection).await?;
+    row.map(|row| decode(&row)).transpose()
+}
+
+async fn page(connection: &mut PgConnection, query: &DocumentQuery) -> Outcome<DocumentPage> {
+    const ALL: &str =
+        concat!("SELECT ", document_columns!(), " FROM documents WHERE id < $1 ORDER BY id DESC LIMIT $2");
+    const OF_OWNER: &str = concat!(
+        "SELECT ",
+        document_columns!(),
+        " FROM documents WHERE id < $1 AND owner = $3 ORDER BY id DESC LIMIT $2"
+    );
+    let statement = sqlx::query(if query.owner.is_some() { OF_OWNER } else { ALL })
+        .bind(query.before.map_or(Uuid::max(), |before| before.0))
+        .bind(i64::from(query.limit) + 1);
+    let statement = match query.owner {
+        Some(owner) => statement.bind(owner.0),
+        None => statement,
+    };
+    let rows = statement.fetch_all(connection).await?;
+    let mut items = rows.iter().map(decode).collect::<Outcome<Vec<_>>>()?;
+    let more = items.len() > query.limit as usize;
+    items.truncate(query.limit as usize);
+    let next = items.last().filter(|_| more).map(|last| last.id);
+    Ok(DocumentPage { items, next })
+}
+
+async fn in_order(
+    connection: &mut PgConnection,
+    (document, from, limit): (DocumentId, i64, i64),
+) -> Outcome<Vec<Chunk>> {
+    const IN_ORDER: &str = concat!(
+        "SELECT ",
+        chunk_columns!(),
+        " FROM chunks WHERE document_id = $1 AND number >= $2 ORDER BY number LIMIT $3"
+    );
+    let rows = sqlx::query(IN_ORDER).bind(document.0).bind(from).bind(limit).fetch_all(connection).await?;
+    rows.iter().map(decode_chunk).collect()
+}
+
+async fn best(transaction: &mut Transaction<'_>, query: &PassageQuery) -> Outcome<Vec<Passage>> {
+    let words: Vec<String> = words_to_find(&query.text).iter().map(|word| quoted(word)).collect();
+    if words.is_empty() {
+        return Ok(Vec::new());
+    }
+    sqlx::raw_sql(BY_BITMAP).execute(&mut *transaction.connection).await?;
+    let weights = weights(transaction.connection, query.owner, &words).await?;
+    // Not kept: the plan is made for these words and for what there is of them now.
+    let rows = sqlx::query(BEST)
+        .persistent(false)
+        .bind(words)
+        .bind(weights)
+        .bind(of(query.owner))
+        .bind(i64::from(query.limit))
+        .fetch_all(&mut *transaction.connection)
+        .await?;
+    let passage = |row: &PgRow| {
+        Ok(Passage {
+            chunk: decode_chunk(row)?,
+            title: given(row.try_get(5)?),
+            score: score(row.try_get(6)?),
+        })
+    };
+    rows.iter().map(passage).collect()
+}
+
+/// What each of these words, quoted, is worth among this owner's chunks.
+async fn weights(
+    connection: &mut PgConnection,
+    owner: Option<UserId>,
+    words: &[String],
+) -> Outcome<Vec<i64>> {
+    const ALL_OF_OWNER: &str = "SELECT coalesce(sum(chunks), 0)::bigint FROM documents WHERE owner = $1";
+    const ALL_OF_NOBODY: &str = "SELECT coalesce(sum(chunks), 0)::bigint FROM documents WHERE owner IS NULL";
+    let all = match owner {
+        Some(owner) => sqlx::query(ALL_OF_OWNER).bind(owner.0),
+        None => sqlx::query(ALL_OF_NOBODY),
+    };
+    let all: i64 = all.fetch_one(&mut *connection).await?.try_get(0)?;
+    let rows = sqlx::query(WITH).persistent(false).bind(words).bind(of(owner)).fetch_all(connection).await?;
+    let weigh = |row: &PgRow| Ok(weight(all.unsigned_abs(), row.try_get::<i64, _>(0)?.unsigned_abs()));
+    rows.iter().map(weigh).collect()
+}
+
+async fn remove(connection: &mut PgConnection, id: DocumentId) -> Outcome<()> {
+    const DELETE: &str = "DELETE FROM documents WHERE id = $1";
+    let done = sqlx::query(DELETE).bind(id.0).execute(connection).await?;
+    if done.rows_affected() == 0 {
+        Err(Error::not_found(format!("document {id}")))?;
+    }
+    Ok(())
+}
+
+/// The words of a chunk with their places, as a `tsvector` is written, and whose it is.
+fn vector(owner: Option<UserId>, text: &str) -> String {
+    let mut places: BTreeMap<String, String> = BTreeMap::new();
+    for (word, place) in words(text).zip(1_u32..) {
+        let places = places.entry(quoted(&word)).or_default();
+        // Writing to a String cannot fail.
+        let _ = write!(places, "{}{place}", if places.is_empty() { "" } else { "," });
+    }
+    let mut vector = of(owner);
+    for (word, places) in places {
+        let _ = write!(vector, " {word}:{places}");
+    }
+    vector
+}
+
+/// A word as `tsvector` and `tsquery` are written. It has only letters, digits and marks.
+fn quoted(word: &str) -> String {
+    format!("'{}'", word.chars().take(LETTERS).collect::<String>())
+}
+
+/// What stands for an owner among the words: no word has an equals sign.
+fn of(owner: Option<UserId>) -> String {
+    match owner {
+        Some(owner) => format!("'={}'", owner.0.simple()),
+        None => "'='".to_owned(),
+    }
+}
+
+fn decode(row: &PgRow) -> Outcome<Document> {
+    Ok(Document {
+        id: DocumentId(row.try_get(0)?),
+        owner: row.try_get::<Option<_>, _>(1)?.map(UserId),
+        title: given(row.try_get(2)?),
+        media_type: row.try_get::<&str, _>(3)?.parse()?,
+        size_bytes: row.try_get::<i64, _>(4)?.unsigned_abs(),
+        chunks: small(row, 5)?,
+        created_at: row.try_get(6)?,
+    })
+}
+
+fn decode_chunk(row: &PgRow) -> Outcome<Chunk> {
+    Ok(Chunk {
+        document: DocumentId(row.try_get(0)?),
+        index: small(row, 1)?,
+        start: small(row, 2)?,
+        end: small(row, 3)?,
+        text: given(row.try_get(4)?),
+    })
+}
+
+/// A number that was a `u32` when it was written: PostgreSQL has none without a sign.
+fn small(row: &PgRow, column: usize) -> Outcome<u32> {
+    let number: i64 = row.try_get(column)?;
+    Ok(u32::try_from(number)
+        .map_err(|e| Error::internal("a stored number is out of range").with_source(e))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chunk_is_written_with_the_places_of_its_words() {
+        let owner = UserId::new();
+        let expected = format!("'={}' 'and':2 'cats':1,4 'x1':3", owner.0.simple());
+        assert_eq!(vector(Some(owner), "Cats' and \\x1: CATS!"), expected);
+        assert_eq!(vector(None, "'"), "'='");
+        assert_eq!(quoted(&"ü".repeat(1_000)), format!("'{}'", "ü".repeat(500)));
+    }
+}

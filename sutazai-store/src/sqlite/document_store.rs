@@ -1,0 +1,234 @@
+//! [`DocumentStore`] over SQLite. The words of chunks are in a table of FTS5 (<https://www.sqlite.org/fts5.html>), which
+//! triggers keep up with the chunks.
+
+use async_trait::async_trait;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Arguments, Row};
+use sutazai_core::documents::words::{score, weight, words_to_find};
+use sutazai_core::domain::{
+    Chunk, Document, DocumentId, DocumentPage, DocumentQuery, Passage, PassageQuery, UserId,
+};
+use sutazai_core::ports::DocumentStore;
+use sutazai_core::{Error, Result};
+
+use super::database::Database;
+use super::fault::Outcome;
+use super::statement::{bulk, instant, nanos};
+use super::writer::Transaction;
+
+/// Documents in an SQLite file.
+#[derive(Debug)]
+pub(super) struct SqliteDocumentStore {
+    database: Database,
+}
+
+macro_rules! document_columns {
+    () => {
+        "id, owner, title, media_type, size_bytes, chunks, created_at"
+    };
+}
+
+macro_rules! chunk_columns {
+    () => {
+        "document_id, number, start_char, end_char, text"
+    };
+}
+
+impl SqliteDocumentStore {
+    /// Over this database, whose schema is up to date.
+    pub(super) fn new(database: Database) -> Self {
+        Self { database }
+    }
+
+    async fn by_id(&self, id: DocumentId) -> Outcome<Option<Document>> {
+        const BY_ID: &str = concat!("SELECT ", document_columns!(), " FROM documents WHERE id = ?");
+        let row = sqlx::query(BY_ID).bind(id.0).fetch_optional(self.database.readers()).await?;
+        row.map(|row| decode(&row)).transpose()
+    }
+
+    async fn page(&self, query: &DocumentQuery) -> Outcome<DocumentPage> {
+        const ALL: &str = concat!(
+            "SELECT ",
+            document_columns!(),
+            " FROM documents WHERE (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3"
+        );
+        const OF_OWNER: &str = concat!(
+            "SELECT ",
+            document_columns!(),
+            " FROM documents WHERE owner = ?1 AND (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3"
+        );
+        let rows = sqlx::query(if query.owner.is_some() { OF_OWNER } else { ALL })
+            .bind(query.owner.map(|owner| owner.0))
+            .bind(query.before.map(|before| before.0))
+            .bind(i64::from(query.limit) + 1)
+            .fetch_all(self.database.readers())
+            .await?;
+        let mut items = rows.iter().map(decode).collect::<Outcome<Vec<_>>>()?;
+        let more = items.len() > query.limit as usize;
+        items.truncate(query.limit as usize);
+        let next = items.last().filter(|_| more).map(|last| last.id);
+        Ok(DocumentPage { items, next })
+    }
+
+    async fn in_order(&self, document: DocumentId, from: u32, limit: u32) -> Outcome<Vec<Chunk>> {
+        const IN_ORDER: &str = concat!(
+            "SELECT ",
+            chunk_columns!(),
+            " FROM chunks WHERE document_id = ? AND number >= ? ORDER BY number LIMIT ?"
+        );
+        let rows = sqlx::query(IN_ORDER)
+            .bind(document.0)
+            .bind(from)
+            .bind(limit)
+            .fetch_all(self.database.readers())
+            .await?;
+        rows.iter().map(decode_chunk).collect()
+    }
+
+    async fn best(&self, query: &PassageQuery) -> Outcome<Vec<Passage>> {
+        // From the words over the index to the chunks, in this order: there is no faster way, and one that begins with the
+        // documents would ask the index for each of their chunks.
+        const BEST: &str = "\
+            SELECT chunks.document_id, chunks.number, chunks.start_char, chunks.end_char, chunks.text, documents.title, \
+                best.worth FROM ( \
+                SELECT chunks.id, sum(wanted.value ->> 1) AS worth, round(sum(found.rank), 12) AS closeness \
+                FROM json_each(?1) AS wanted CROSS JOIN chunk_words(wanted.value ->> 0) AS found \
+                    CROSS JOIN chunks ON chunks.id = found.rowid \
+                    CROSS JOIN documents ON documents.id = chunks.document_id \
+                WHERE documents.owner IS ?2 GROUP BY chunks.id \
+                ORDER BY worth DESC, closeness, chunks.document_id DESC, chunks.number LIMIT ?3 \
+            ) AS best JOIN chunks ON chunks.id = best.id JOIN documents ON documents.id = chunks.document_id \
+            ORDER BY best.worth DESC, best.closeness, chunks.document_id DESC, chunks.number";
+        let owner = query.owner.map(|owner| owner.0);
+        let words: Vec<String> =
+            words_to_find(&query.text).iter().map(|word| format!("\"{word}\"")).collect();
+        if words.is_empty() {
+            return Ok(Vec::new());
+        }
+        let weights = self.weights(query.owner, &words).await?;
+        let wanted: Vec<(&String, i64)> = words.iter().zip(weights).collect();
+        let rows = sqlx::query(BEST)
+            .bind(serde_json::to_string(&wanted)?)
+            .bind(owner)
+            .bind(query.limit)
+            .fetch_all(self.database.readers())
+            .await?;
+        let passage = |row: &SqliteRow| {
+            Ok(Passage { chunk: decode_chunk(row)?, title: row.try_get(5)?, score: score(row.try_get(6)?) })
+        };
+        rows.iter().map(passage).collect()
+    }
+
+    /// What each of these words, as FTS5 is asked for them, is worth among this owner's chunks.
+    async fn weights(&self, owner: Option<UserId>, words: &[String]) -> Outcome<Vec<i64>> {
+        const ALL: &str = "SELECT coalesce(sum(chunks), 0) FROM documents WHERE owner IS ?";
+        const WITH: &str = "\
+            SELECT wanted.key, count(*) FROM json_each(?1) AS wanted CROSS JOIN chunk_words(wanted.value) AS found \
+                CROSS JOIN chunks ON chunks.id = found.rowid \
+                CROSS JOIN documents ON documents.id = chunks.document_id \
+            WHERE documents.owner IS ?2 GROUP BY wanted.key";
+        let owner = owner.map(|owner| owner.0);
+        let all: i64 = sqlx::query(ALL).bind(owner).fetch_one(self.database.readers()).await?.try_get(0)?;
+        let rows = sqlx::query(WITH)
+            .bind(serde_json::to_string(words)?)
+            .bind(owner)
+            .fetch_all(self.database.readers())
+            .await?;
+        let mut with = vec![0; words.len()];
+        for row in &rows {
+            if let Some(with) = with.get_mut(row.try_get::<u32, _>(0)? as usize) {
+                *with = row.try_get::<i64, _>(1)?;
+            }
+        }
+        Ok(with.into_iter().map(|with| weight(all.unsigned_abs(), with.unsigned_abs())).collect())
+    }
+
+    fn read<T>(&self, outcome: Outcome<T>) -> Result<T> {
+        outcome.map_err(|fault| fault.into_error(self.database.path()))
+    }
+}
+
+#[async_trait]
+impl DocumentStore for SqliteDocumentStore {
+    async fn add(&self, document: &Document, chunks: Vec<Chunk>) -> Result<()> {
+        let document = document.clone();
+        self.database.writer().run(|tx| Box::pin(insert(tx, document, chunks))).await
+    }
+
+    async fn get(&self, id: DocumentId) -> Result<Option<Document>> {
+        self.read(self.by_id(id).await)
+    }
+
+    async fn list(&self, query: &DocumentQuery) -> Result<DocumentPage> {
+        self.read(self.page(query).await)
+    }
+
+    async fn chunks(&self, document: DocumentId, from: u32, limit: u32) -> Result<Vec<Chunk>> {
+        self.read(self.in_order(document, from, limit).await)
+    }
+
+    async fn search(&self, query: &PassageQuery) -> Result<Vec<Passage>> {
+        self.read(self.best(query).await)
+    }
+
+    async fn delete(&self, id: DocumentId) -> Result<()> {
+        self.database.writer().run(move |tx| Box::pin(remove(tx, id))).await
+    }
+}
+
+async fn insert(tx: &mut Transaction, document: Document, chunks: Vec<Chunk>) -> Outcome<()> {
+    const INSERT: &str =
+        concat!("INSERT INTO documents (", document_columns!(), ") VALUES (?, ?, ?, ?, ?, ?, ?)");
+    const INSERT_CHUNKS: &str = concat!("INSERT INTO chunks (", chunk_columns!(), ") VALUES");
+    sqlx::query(INSERT)
+        .bind(document.id.0)
+        .bind(document.owner.map(|owner| owner.0))
+        .bind(&document.title)
+        .bind(document.media_type.as_str())
+        .bind(document.size_bytes as i64) // 9 million terabytes fit
+        .bind(document.chunks)
+        .bind(nanos(document.created_at))
+        .execute(&mut tx.connection)
+        .await?;
+    bulk(&mut tx.connection, (INSERT_CHUNKS, 5, ""), &chunks, |chunk, to| {
+        to.add(chunk.document.0)?;
+        to.add(chunk.index)?;
+        to.add(chunk.start)?;
+        to.add(chunk.end)?;
+        to.add(chunk.text.as_str())?;
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}
+
+async fn remove(tx: &mut Transaction, id: DocumentId) -> Outcome<()> {
+    const DELETE: &str = "DELETE FROM documents WHERE id = ?";
+    let done = sqlx::query(DELETE).bind(id.0).execute(&mut tx.connection).await?;
+    if done.rows_affected() == 0 {
+        Err(Error::not_found(format!("document {id}")))?;
+    }
+    Ok(())
+}
+
+fn decode(row: &SqliteRow) -> Outcome<Document> {
+    Ok(Document {
+        id: DocumentId(row.try_get(0)?),
+        owner: row.try_get::<Option<_>, _>(1)?.map(UserId),
+        title: row.try_get(2)?,
+        media_type: row.try_get::<&str, _>(3)?.parse()?,
+        size_bytes: row.try_get::<i64, _>(4)?.unsigned_abs(),
+        chunks: row.try_get(5)?,
+        created_at: instant(row.try_get(6)?),
+    })
+}
+
+fn decode_chunk(row: &SqliteRow) -> Outcome<Chunk> {
+    Ok(Chunk {
+        document: DocumentId(row.try_get(0)?),
+        index: row.try_get(1)?,
+        start: row.try_get(2)?,
+        end: row.try_get(3)?,
+        text: row.try_get(4)?,
+    })
+}

@@ -1,0 +1,44 @@
+//! [`DocumentStore`] of a database, each call of it in the trace.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use sutazai_core::Result;
+use sutazai_core::domain::{Chunk, Document, DocumentId, DocumentPage, DocumentQuery, Passage, PassageQuery};
+use sutazai_core::ports::DocumentStore;
+
+use super::database::TracedDatabase;
+
+/// What this store is asked stands in the trace of who asks.
+#[derive(Debug)]
+pub(super) struct TracedDocumentStore {
+    pub(super) database: TracedDatabase,
+    pub(super) store: Arc<dyn DocumentStore>,
+}
+
+#[async_trait]
+impl DocumentStore for TracedDocumentStore {
+    async fn add(&self, document: &Document, chunks: Vec<Chunk>) -> Result<()> {
+        self.database.traced("INSERT", "documents", self.store.add(document, chunks)).await
+    }
+
+    async fn get(&self, id: DocumentId) -> Result<Option<Document>> {
+        self.database.traced("SELECT", "documents", self.store.get(id)).await
+    }
+
+    async fn list(&self, query: &DocumentQuery) -> Result<DocumentPage> {
+        self.database.traced("SELECT", "documents", self.store.list(query)).await
+    }
+
+    async fn chunks(&self, document: DocumentId, from: u32, limit: u32) -> Result<Vec<Chunk>> {
+        self.database.traced("SELECT", "chunks", self.store.chunks(document, from, limit)).await
+    }
+
+    async fn search(&self, query: &PassageQuery) -> Result<Vec<Passage>> {
+        self.database.traced("SELECT", "chunks", self.store.search(query)).await
+    }
+
+    async fn delete(&self, id: DocumentId) -> Result<()> {
+        self.database.traced("DELETE", "documents", self.store.delete(id)).await
+    }
+}
