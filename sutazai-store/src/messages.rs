@@ -10,14 +10,12 @@ use crate::fault::Outcome;
 
 /// The type and the payload.
 pub(crate) fn column(content: &AgentMessageContent) -> Outcome<(&'static str, Cow<'_, Value>)> {
-    Ok(match content {
-        AgentMessageContent::Task(payload) => ("TASK", Cow::Borrowed(payload)),
-        AgentMessageContent::Result(result) => ("RESULT", Cow::Borrowed(result)),
-        AgentMessageContent::Error(error) => ("ERROR", Cow::Owned(serde_json::to_value(error)?)),
-        AgentMessageContent::Heartbeat(heartbeat) => {
-            ("HEARTBEAT", Cow::Owned(serde_json::to_value(heartbeat)?))
-        }
-    })
+    let payload = match content {
+        AgentMessageContent::Task(payload) | AgentMessageContent::Result(payload) => Cow::Borrowed(payload),
+        AgentMessageContent::Error(error) => Cow::Owned(serde_json::to_value(error)?),
+        AgentMessageContent::Heartbeat(heartbeat) => Cow::Owned(serde_json::to_value(heartbeat)?),
+    };
+    Ok((content.kind().as_str(), payload))
 }
 
 /// What [`column`] was made of.

@@ -45,6 +45,47 @@ pub enum AgentMessageContent {
     Heartbeat(Heartbeat),
 }
 
+/// What kind of message it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum AgentMessageType {
+    /// A task is handed over.
+    Task,
+    /// It is done.
+    Result,
+    /// It will not be done.
+    Error,
+    /// It is being worked on.
+    Heartbeat,
+}
+
+impl AgentMessageType {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Task, Self::Result, Self::Error, Self::Heartbeat];
+
+    /// As it stands in JSON and in databases.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Task => "TASK",
+            Self::Result => "RESULT",
+            Self::Error => "ERROR",
+            Self::Heartbeat => "HEARTBEAT",
+        }
+    }
+}
+
+impl AgentMessageContent {
+    /// What kind it is.
+    pub fn kind(&self) -> AgentMessageType {
+        match self {
+            Self::Task(_) => AgentMessageType::Task,
+            Self::Result(_) => AgentMessageType::Result,
+            Self::Error(_) => AgentMessageType::Error,
+            Self::Heartbeat(_) => AgentMessageType::Heartbeat,
+        }
+    }
+}
+
 /// That an attempt at a task that another waits for goes on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heartbeat {

@@ -23,7 +23,7 @@ pub mod trace;
 pub mod user;
 
 pub use agent::{AgentDescriptor, AgentStatus, Step};
-pub use agent_message::{AgentMessage, AgentMessageContent, AgentMessagePage, Heartbeat};
+pub use agent_message::{AgentMessage, AgentMessageContent, AgentMessagePage, AgentMessageType, Heartbeat};
 pub use api_key::{ApiKey, NewApiKey, Scope};
 pub use caller::{Caller, Permission};
 pub use chat::{

@@ -5,7 +5,9 @@ use std::borrow::Cow;
 use std::marker::PhantomData;
 
 use sutazai_core::ErrorKind;
-use sutazai_core::domain::{FinishReason, MediaType, MissedRuns, Role, Scope, TaskStatus, UserRole};
+use sutazai_core::domain::{
+    AgentMessageType, FinishReason, MediaType, MissedRuns, Role, Scope, TaskStatus, UserRole,
+};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
@@ -26,6 +28,8 @@ pub(crate) type KindWord = Word<ErrorKind>;
 pub(crate) type RoleOfSpeakerWord = Word<Role>;
 /// What becomes of the times that a schedule missed.
 pub(crate) type MissedRunsWord = Word<MissedRuns>;
+/// What one agent says to another.
+pub(crate) type AgentMessageTypeWord = Word<AgentMessageType>;
 /// What kind of file a document was read from.
 pub(crate) type MediaTypeWord = Word<MediaType>;
 /// Why an answer ended.
@@ -66,6 +70,14 @@ impl Vocabulary for Scope {
 
 impl Vocabulary for Role {
     const NAME: &'static str = "Speaker";
+
+    fn words() -> Vec<&'static str> {
+        Self::ALL.map(Self::as_str).into()
+    }
+}
+
+impl Vocabulary for AgentMessageType {
+    const NAME: &'static str = "AgentMessageType";
 
     fn words() -> Vec<&'static str> {
         Self::ALL.map(Self::as_str).into()

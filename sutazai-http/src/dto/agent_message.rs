@@ -2,15 +2,15 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sutazai_core::Result;
 use sutazai_core::domain::{
-    AgentMessage, AgentMessageContent, AgentMessageId, AgentMessagePage, Heartbeat, TaskId,
+    AgentMessage, AgentMessageContent, AgentMessageId, AgentMessagePage, AgentMessageType, TaskId,
 };
 use utoipa::{IntoParams, ToSchema};
-use uuid::Uuid;
 
-use crate::dto::cursor::{DEFAULT_LIMIT, invalid_cursor, read_cursor, write_cursor};
+use crate::document::words::AgentMessageTypeWord;
+use crate::dto::cursor::{DEFAULT_LIMIT, read_number, write_number};
 use crate::dto::task::TaskErrorView;
 
 /// A message from one agent to another.
@@ -29,45 +29,23 @@ pub(crate) struct AgentMessageView {
     /// The task that was handed over: the same in what asks for it and in what answers.
     #[schema(value_type = Uuid)]
     correlation_id: TaskId,
-    #[serde(flatten)]
-    content: ContentView,
+    /// What it says.
+    #[serde(rename = "type")]
+    #[schema(value_type = AgentMessageTypeWord)]
+    kind: AgentMessageType,
+    /// `TASK`: the payload of the task that is handed over; `RESULT`: its result; `ERROR`: the `kind` of the error and a
+    /// `message`; `HEARTBEAT`: which `attempt` goes on, and its `lease_until`.
+    payload: Value,
     timestamp: DateTime<Utc>,
-}
-
-/// What is said.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = AgentMessageContent)]
-#[serde(tag = "type", content = "payload", rename_all = "SCREAMING_SNAKE_CASE")]
-enum ContentView {
-    /// Do this: the payload of the task that is handed over.
-    Task(Value),
-    /// It is done: the result.
-    Result(Value),
-    /// It will not be done: why not.
-    Error(TaskErrorView),
-    /// It is being worked on; only the latest is kept.
-    Heartbeat(HeartbeatView),
-}
-
-/// An attempt goes on.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Heartbeat)]
-struct HeartbeatView {
-    /// Which attempt.
-    attempt: u32,
-    /// Until when it is held if nothing more is heard of it.
-    lease_until: DateTime<Utc>,
 }
 
 impl From<AgentMessage> for AgentMessageView {
     fn from(message: AgentMessage) -> Self {
-        let content = match message.content {
-            AgentMessageContent::Task(payload) => ContentView::Task(payload),
-            AgentMessageContent::Result(result) => ContentView::Result(result),
-            AgentMessageContent::Error(error) => ContentView::Error(error.into()),
-            AgentMessageContent::Heartbeat(Heartbeat { attempt, lease_until }) => {
-                ContentView::Heartbeat(HeartbeatView { attempt, lease_until })
-            }
+        let kind = message.content.kind();
+        let payload = match message.content {
+            AgentMessageContent::Task(payload) | AgentMessageContent::Result(payload) => payload,
+            AgentMessageContent::Error(error) => json!(TaskErrorView::from(error)),
+            AgentMessageContent::Heartbeat(heartbeat) => json!(heartbeat),
         };
         Self {
             id: message.id,
@@ -75,7 +53,8 @@ impl From<AgentMessage> for AgentMessageView {
             target: message.target,
             task_id: message.task_id,
             correlation_id: message.correlation_id,
-            content,
+            kind,
+            payload,
             timestamp: message.timestamp,
         }
     }
@@ -91,7 +70,7 @@ pub(crate) struct ListAgentMessages {
     #[param(minimum = 1, maximum = 100, default = 20)]
     pub(crate) limit: u32,
     /// The `next_cursor` of the page before.
-    #[param(nullable = false, pattern = "^[0-9a-f]{32}$")]
+    #[param(nullable = false, pattern = "^[0-9a-f]{16}$")]
     cursor: Option<String>,
 }
 
@@ -105,9 +84,7 @@ impl ListAgentMessages {
     /// # Errors
     /// `InvalidInput` naming `cursor`.
     pub(crate) fn after(&self) -> Result<Option<u64>> {
-        let Some(cursor) = &self.cursor else { return Ok(None) };
-        let number = u64::try_from(read_cursor(cursor)?.as_u128()).map_err(|_| invalid_cursor())?;
-        Ok(Some(number))
+        self.cursor.as_deref().map(read_number).transpose()
     }
 }
 
@@ -123,7 +100,7 @@ impl From<AgentMessagePage> for AgentMessageList {
     fn from(page: AgentMessagePage) -> Self {
         Self {
             items: page.items.into_iter().map(AgentMessageView::from).collect(),
-            next_cursor: page.next.map(|number| write_cursor(Uuid::from_u128(number.into()))),
+            next_cursor: page.next.map(write_number),
         }
     }
 }
