@@ -210,10 +210,13 @@ pub(super) async fn renew(
     (claims, leases): (&[ClaimKey], &Leases),
     (lease_until, now): (DateTime<Utc>, DateTime<Utc>),
 ) -> Outcome<Vec<LeaseState>> {
+    // In the order of the keys, as outcomes are: who locks in one order waits, but never in a circle.
+    let mut ordered: Vec<&ClaimKey> = claims.iter().collect();
+    ordered.sort_unstable_by_key(|claim| claim.task);
     let rows = sqlx::query(RENEW)
-        .bind(claims.iter().map(|claim| claim.task.0).collect::<Vec<_>>())
-        .bind(claims.iter().map(|claim| claim.attempt.cast_signed()).collect::<Vec<_>>())
-        .bind(claims.iter().map(|claim| claim.worker.0).collect::<Vec<_>>())
+        .bind(ordered.iter().map(|claim| claim.task.0).collect::<Vec<_>>())
+        .bind(ordered.iter().map(|claim| claim.attempt.cast_signed()).collect::<Vec<_>>())
+        .bind(ordered.iter().map(|claim| claim.worker.0).collect::<Vec<_>>())
         .bind(lease_until)
         .fetch_all(&mut *connection)
         .await?;

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use serde_json::json;
+use sqlx::{Connection, PgConnection};
 use sutazai_core::ErrorKind;
 use sutazai_core::domain::{
-    Claim, ConcurrencyLimits, Finish, NewTask, Outcome, Task, TaskStatus, UserId, WorkerId,
+    Claim, ClaimKey, ConcurrencyLimits, Finish, NewTask, Outcome, Task, TaskStatus, UserId, WorkerId,
 };
 use sutazai_core::ports::{ClaimRequest, Clock, SystemClock, TaskStore, WakeUp};
 use tokio::sync::broadcast::Receiver;
@@ -202,6 +203,37 @@ async fn claims_of_many_never_meet() {
 
 /// Siblings end, parents are cancelled and leases are renewed all at once: every transaction locks what others want in
 /// another order.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_renews_and_who_records_never_wait_in_a_circle() {
+    const TASKS: usize = 3_000;
+    let url = database().await;
+    let store = open(&url).await;
+    store.enqueue((0..TASKS as u32).map(task).collect()).await.unwrap();
+    let mut held = store.claim(&request(TASKS as u32)).await.unwrap();
+    assert_eq!(held.len(), TASKS);
+    while !held.is_empty() {
+        // Whatever order they are named in: a process holds them in none.
+        held.reverse();
+        let keys: Vec<ClaimKey> = held.iter().map(Claim::key).collect();
+        let ended: Vec<Finish> =
+            held.drain(..held.len().min(300)).rev().map(|claim| completed(&claim)).collect();
+        let now = SystemClock.now();
+        let renew = store.renew(&keys, now + Duration::from_secs(30), now);
+        let (renewed, recorded) = tokio::join!(renew, store.finish(ended, now));
+        assert_eq!(renewed.unwrap().len(), keys.len());
+        assert!(recorded.unwrap().iter().all(Result::is_ok));
+    }
+    // Connections tell what they have counted when they end.
+    drop(store);
+    let mut look = PgConnection::connect(&url).await.unwrap();
+    let others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    while sqlx::query_scalar::<_, i64>(others).fetch_one(&mut look).await.unwrap() > 0 {
+        SystemClock.sleep(Duration::from_millis(20)).await;
+    }
+    let deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
+    assert_eq!(sqlx::query_scalar::<_, i64>(deadlocks).fetch_one(&mut look).await.unwrap(), 0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn families_under_dispute_come_to_their_end() {
     let url = database().await;
