@@ -16,6 +16,7 @@
 //! * [`memory`]: reference adapters over std collections,
 //! * [`testing`] (feature `testing`): suites, mocks.
 
+mod bounds;
 pub mod chat;
 pub mod documents;
 pub mod domain;

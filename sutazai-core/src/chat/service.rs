@@ -7,6 +7,7 @@ use tracing::Instrument;
 
 use super::answer::{Answer, Notebook};
 use super::history;
+use crate::bounds::{length, page};
 use crate::domain::{
     Caller, ChatMessage, Conversation, ConversationId, ConversationPage, ConversationQuery, GenerateRequest,
     MessageId, NewConversation, NewMessage, Role, StoredMessage,
@@ -185,22 +186,4 @@ async fn ask(
 
 fn too_long(e: &Error) -> bool {
     (e.kind(), e.field()) == (ErrorKind::InvalidInput, Some("messages"))
-}
-
-fn page(limit: u32) -> Result<()> {
-    if (1..=100).contains(&limit) {
-        return Ok(());
-    }
-    Err(Error::invalid("limit", format!("expected 1 to 100, got {limit}")))
-}
-
-fn length(field: &str, text: &str, least: usize, most: usize) -> Result<()> {
-    let count = text.chars().count();
-    if text.contains('\0') {
-        return Err(Error::invalid(field, "expected a text without a zero character"));
-    }
-    if (least..=most).contains(&count) {
-        return Ok(());
-    }
-    Err(Error::invalid(field, format!("expected {least} to {most} characters, got {count}")))
 }

@@ -6,6 +6,7 @@ use tokio::sync::Semaphore;
 
 use super::html::text_of;
 use super::split::split;
+use crate::bounds::{length, page};
 use crate::domain::{
     Caller, Chunk, Document, DocumentId, DocumentPage, DocumentQuery, MediaType, NewDocument, Passage,
     PassageQuery,
@@ -162,24 +163,6 @@ fn chunks_of(document: DocumentId, media_type: MediaType, file: &[u8]) -> Result
         return Err(Error::invalid("file", "expected a file with some text in it, got none but white space"));
     }
     Ok(chunks)
-}
-
-fn page(limit: u32) -> Result<()> {
-    if (1..=100).contains(&limit) {
-        return Ok(());
-    }
-    Err(Error::invalid("limit", format!("expected 1 to 100, got {limit}")))
-}
-
-fn length(field: &str, text: &str, least: usize, most: usize) -> Result<()> {
-    let count = text.chars().count();
-    if text.contains('\0') {
-        return Err(Error::invalid(field, "expected a text without a zero character"));
-    }
-    if (least..=most).contains(&count) {
-        return Ok(());
-    }
-    Err(Error::invalid(field, format!("expected {least} to {most} characters, got {count}")))
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use super::pace::Pace;
 use super::registry::AgentRegistry;
 use super::running::{Running, StopReason};
 use super::{agent_status, claimer, finisher, heartbeat, remembered};
+use crate::bounds::page;
 use crate::domain::{
     AgentDescriptor, AgentMessagePage, AgentStatus, Backlog, Caller, ConcurrencyLimits, EventPosition,
     NewTask, Snapshot, Task, TaskId, TaskPage, TaskQuery, TaskStatistics, TaskStatus, TraceContext, UserId,
@@ -198,7 +199,7 @@ impl Engine {
     /// # Errors
     /// `InvalidInput` naming `limit` when it is not 1 to 100.
     pub async fn tasks(&self, caller: &Caller, mut query: TaskQuery) -> Result<TaskPage> {
-        check_limit(query.limit)?;
+        page(query.limit)?;
         if !caller.may_touch(query.owner) {
             query.owner = caller.owner();
         }
@@ -304,7 +305,7 @@ impl Engine {
         after: Option<u64>,
         limit: u32,
     ) -> Result<AgentMessagePage> {
-        check_limit(limit)?;
+        page(limit)?;
         self.task(caller, id).await?;
         self.shared.parts.store.agent_messages(id, after, limit).await
     }
@@ -443,13 +444,6 @@ impl Engine {
         shared.tracker.close();
         shared.tracker.wait().await;
     }
-}
-
-fn check_limit(limit: u32) -> Result<()> {
-    if !(1..=100).contains(&limit) {
-        return Err(Error::invalid("limit", format!("expected 1 to 100, got {limit}")));
-    }
-    Ok(())
 }
 
 /// Whether `known` was asked for with the request that `asked` was made of. When it is to run is compared until it has

@@ -1,5 +1,6 @@
 //! What admins do with users. Whether the caller is one is not asked here but where requests come in.
 
+use crate::bounds::page;
 use crate::domain::{Caller, NewUser, User, UserChange, UserCounts, UserId, UserPage, UserQuery, UserRole};
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::Identity;
@@ -10,9 +11,7 @@ impl Identity {
     /// # Errors
     /// `InvalidInput` naming `limit` when it is not 1 to 100.
     pub async fn users(&self, query: &UserQuery) -> Result<UserPage> {
-        if !(1..=100).contains(&query.limit) {
-            return Err(Error::invalid("limit", format!("expected 1 to 100, got {}", query.limit)));
-        }
+        page(query.limit)?;
         self.store.users(query).await
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::bounds::page;
 use crate::domain::{
     Caller, CronTimes, NewSchedule, NewTask, Schedule, ScheduleId, SchedulePage, ScheduleQuery,
 };
@@ -67,9 +68,7 @@ impl Schedules {
     /// # Errors
     /// `InvalidInput` naming `limit` when it is not 1 to 100.
     pub async fn list(&self, caller: &Caller, mut query: ScheduleQuery) -> Result<SchedulePage> {
-        if !(1..=100).contains(&query.limit) {
-            return Err(Error::invalid("limit", format!("expected 1 to 100, got {}", query.limit)));
-        }
+        page(query.limit)?;
         if !caller.may_touch(query.owner) {
             query.owner = caller.owner();
         }

@@ -11,11 +11,13 @@ use super::fault::Outcome;
 use super::record::{columns, decode};
 use super::rows::keys;
 
-/// Which of these tasks (`$1`), which have ended, have events that were not passed on: of those that ended in the
-/// transaction of the position the place of each event decides.
-macro_rules! untold {
-    () => {
-        "id IN (
+/// Leaves the messages about those of these tasks whose events have not all been passed on; they are about to be removed.
+pub(super) async fn leave(connection: &mut PgConnection, tasks: &[TaskId]) -> Outcome<()> {
+    // Of those that ended in the transaction of the position the place of each event decides.
+    const UNTOLD: &str = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM tasks WHERE id IN (
             SELECT ended.id FROM tasks AS ended CROSS JOIN (
                 SELECT trunc(position::numeric / 18446744073709551616)::text::xid8 AS transaction,
                     mod(position::numeric, 18446744073709551616) AS number FROM relay
@@ -24,13 +26,8 @@ macro_rules! untold {
                 OR ended.ended_in = told.transaction AND EXISTS (
                     SELECT 1 FROM feed CROSS JOIN LATERAL unnest(feed.tasks) WITH ORDINALITY AS event (task, place)
                     WHERE feed.transaction = told.transaction AND event.task = ended.id
-                        AND feed.number * 16777216::numeric + event.place > told.number)))"
-    };
-}
-
-/// Leaves the messages about those of these tasks whose events have not all been passed on; they are about to be removed.
-pub(super) async fn leave(connection: &mut PgConnection, tasks: &[TaskId]) -> Outcome<()> {
-    const UNTOLD: &str = concat!("SELECT ", columns!(), " FROM tasks WHERE ", untold!(), " ORDER BY id");
+                        AND feed.number * 16777216::numeric + event.place > told.number))) ORDER BY id"
+    );
     const LEAVE: &str = "\
         INSERT INTO outbox (id, topic, body, trace)
         SELECT id, topic, body, trace FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
