@@ -40,6 +40,8 @@ impl ModelBackend for MarkovModelBackend {
             size_bytes: size,
             parameters: None,
             context_length: None,
+            digest: None,
+            process: None,
         }])
     }
 
@@ -66,6 +68,7 @@ impl ModelBackend for MarkovModelBackend {
             completion_tokens: request.max_tokens,
             finish_reason: FinishReason::Length,
             degraded: None,
+            fluency: None,
         })));
         Ok(Box::pin(stream::iter(events)))
     }

@@ -93,7 +93,7 @@ async fn what_it_cannot_do_is_told() {
         (e.kind(), e.message()),
         (ErrorKind::Unsupported, "all-MiniLM-L6-v2 makes embeddings and writes no text")
     );
-    assert!(!BACKEND.supports(&Constraint::Grammar("root ::= \"a\"".into())));
+    assert!(!BACKEND.supports(&Constraint::Grammar("start: \"a\"".into())));
     // A model that writes.
     let writes = LlamaCppModelBackend::open(model::model_path()).unwrap();
     let e = writes.embed(None, &["a".into()]).await.unwrap_err();

@@ -98,6 +98,7 @@ impl<S: Stream<Item = Result<Piece>> + Unpin> State<S> {
                         completion_tokens,
                         finish_reason,
                         degraded: None,
+                        fluency: None,
                     }));
                 }
             }

@@ -81,6 +81,8 @@ impl LlamaCppModelBackend {
             size_bytes: Some(size),
             parameters: Some(model.n_params()),
             context_length: Some(model.n_ctx_train()),
+            digest: None,
+            process: None,
         };
         let (ready, begun) = std::sync::mpsc::channel();
         let (shared, name) = (model.clone(), info.name.clone());

@@ -199,6 +199,8 @@ impl Tag {
             size_bytes: self.size,
             parameters,
             context_length: None,
+            digest: None,
+            process: None,
         }
     }
 }

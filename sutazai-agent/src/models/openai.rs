@@ -220,6 +220,8 @@ impl Model {
             size_bytes: meta.size,
             parameters: meta.n_params,
             context_length: meta.n_ctx_train,
+            digest: None,
+            process: None,
         }
     }
 }

@@ -110,7 +110,7 @@ async fn a_constraint_goes_to_who_can_enforce_it() {
     let first = Arc::new(writer("first").supporting(true, false));
     let second = Arc::new(writer("second"));
     let chain = chain(&[&first, &second]);
-    let grammar = Constraint::Grammar("root ::= \"yes\"".into());
+    let grammar = Constraint::Grammar("start: \"yes\"".into());
     assert!(!chain.supports(&grammar), "the first choice cannot");
     let request = GenerateRequest { constraint: Some(grammar), ..ask() };
     // It is no fault of the first, however often it happens.

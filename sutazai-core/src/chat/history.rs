@@ -109,6 +109,8 @@ mod tests {
             size_bytes: None,
             parameters: None,
             context_length,
+            digest: None,
+            process: None,
         };
         let models = [model("small", Some(2_048)), model("large", Some(8_192)), model("mute", None)];
         assert_eq!(budget(&models, Some("large"), 512), 7_680);

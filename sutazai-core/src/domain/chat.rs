@@ -77,7 +77,8 @@ impl ChatMessage {
 pub enum Constraint {
     /// A JSON document that fits this JSON Schema.
     JsonSchema(Value),
-    /// A text of this grammar in GBNF, llama.cpp's notation; its start symbol is `root`.
+    /// A text of this grammar in Lark notation, as llguidance reads it (github.com/guidance-ai/llguidance,
+    /// docs/syntax.md); its start symbol is `start`.
     Grammar(String),
 }
 
@@ -192,6 +193,10 @@ pub struct ModelUsage {
     pub finish_reason: FinishReason,
     /// Why this answer is not from the first choice of backend and model; none when it is.
     pub degraded: Option<String>,
+    /// Geometric mean over the sampled tokens of the probability, 0.0 to 1.0, that the model without the constraint gives
+    /// to what the constraint allows; none without a constraint, or where the backend does not measure it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fluency: Option<f32>,
 }
 
 /// Texts as vectors: those of like meaning lie near each other.
@@ -229,6 +234,48 @@ pub struct ModelInfo {
     pub parameters: Option<u64>,
     /// The longest conversation in tokens, where known.
     pub context_length: Option<u32>,
+    /// Identifies the weights, as `sha256:` and hexadecimal digits or as the server names it; none where unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// The child process that runs the model; none where the model runs elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<ModelProcess>,
+}
+
+/// The child process that runs an embedded model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelProcess {
+    /// Whether it serves requests.
+    pub state: ProcessState,
+    /// How often it has ended unexpectedly since this process started.
+    pub crashes: u64,
+    /// How it last ended unexpectedly, such as `killed by SIGSEGV`.
+    pub last_crash: Option<String>,
+    /// The CPU variant whose kernels it uses, such as `haswell`; none until it is known.
+    pub variant: Option<String>,
+}
+
+/// The state of a model's child process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProcessState {
+    /// It loads the model.
+    Starting,
+    /// It serves requests.
+    Ready,
+    /// It has ended and is started again after a delay.
+    Restarting,
+}
+
+impl ProcessState {
+    /// In lower case.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Ready => "ready",
+            Self::Restarting => "restarting",
+        }
+    }
 }
 
 #[cfg(test)]
@@ -247,6 +294,6 @@ mod tests {
         }
         let none = Constraint::JsonSchema(json!({ "type": "nonsense" }));
         assert_eq!(none.check("1").unwrap_err().field(), Some("constraint"));
-        assert!(Constraint::Grammar("root ::= \"a\"".into()).check("anything").is_ok());
+        assert!(Constraint::Grammar("start: \"a\"".into()).check("anything").is_ok());
     }
 }

@@ -27,8 +27,8 @@ pub use agent_message::{AgentMessage, AgentMessageContent, AgentMessagePage, Age
 pub use api_key::{ApiKey, NewApiKey, Scope};
 pub use caller::{Caller, Permission};
 pub use chat::{
-    ChatMessage, Constraint, Embeddings, FinishReason, GenerateRequest, ModelEvent, ModelInfo, ModelUsage,
-    Role,
+    ChatMessage, Constraint, Embeddings, FinishReason, GenerateRequest, ModelEvent, ModelInfo, ModelProcess,
+    ModelUsage, ProcessState, Role,
 };
 pub use conversation::{
     Conversation, ConversationPage, ConversationQuery, NewConversation, NewMessage, StoredMessage,

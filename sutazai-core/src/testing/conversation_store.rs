@@ -89,6 +89,7 @@ pub async fn append_adds_a_message<S: ConversationStore + ?Sized>(store: &S, ada
         completion_tokens: 34,
         finish_reason: FinishReason::Length,
         degraded: Some("another was away".into()),
+        fluency: None,
     };
     let answer = StoredMessage {
         message: ChatMessage::assistant("42 🦀\n\t\"yes\" <b>'; DROP TABLE messages; --"),

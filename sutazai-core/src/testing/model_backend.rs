@@ -215,7 +215,7 @@ pub async fn a_json_schema_is_enforced<B: ModelBackend + ?Sized>(backend: &B) {
 
 /// A constraint that `supports` denies is `Unsupported`; a grammar that it does not deny is kept to.
 pub async fn a_denied_constraint_is_unsupported<B: ModelBackend + ?Sized>(backend: &B) {
-    let grammar = Constraint::Grammar("root ::= \"yes\" | \"no\"".into());
+    let grammar = Constraint::Grammar("start: \"yes\" | \"no\"".into());
     for constraint in [schema(), grammar.clone()] {
         let mut request = ask("Is water wet? Answer yes or no.", 8);
         request.constraint = Some(constraint.clone());

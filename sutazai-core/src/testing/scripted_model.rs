@@ -163,6 +163,8 @@ impl ModelBackend for ScriptedModelBackend {
             size_bytes: None,
             parameters: None,
             context_length: None,
+            digest: None,
+            process: None,
         };
         Ok(self.models.iter().map(info).collect())
     }
@@ -195,6 +197,7 @@ impl ModelBackend for ScriptedModelBackend {
             completion_tokens: count([words.len()]),
             finish_reason: reason,
             degraded: None,
+            fluency: None,
         };
         let (clock, timeout) = (self.clock.clone(), request.timeout);
         let begun = clock.now();

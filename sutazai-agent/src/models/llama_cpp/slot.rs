@@ -116,6 +116,7 @@ impl Writing {
             completion_tokens: self.written,
             finish_reason,
             degraded: None,
+            fluency: None,
         };
         let _ = self.job.events.send(Ok(ModelEvent::Done(usage)));
     }
