@@ -5,4 +5,4 @@ cd "$root"
 scripts/install.sh run
 SUTAZAI_TEST_MODEL=$(scripts/model.sh)
 export SUTAZAI_TEST_MODEL
-cargo bench --quiet -p sutazai-agent --features llama-cpp --bench grounding
+cargo bench --quiet -p sutazai-agent --features llama-cpp-native --bench grounding

@@ -10,11 +10,9 @@ port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0));
 LLAMA_SERVER_URL=http://127.0.0.1:$port/v1
 export SUTAZAI_TEST_MODEL LLAMA_SERVER_URL
 
-# Both wait alike, and neither burns the time of the other.
-export GOMP_SPINCOUNT=2000
 
 say "Building"
-cargo bench --no-run -p sutazai-agent --features llama-cpp --bench llama
+cargo bench --no-run -p sutazai-agent --features llama-cpp-native --bench llama
 "$llama_server" --model "$SUTAZAI_TEST_MODEL" --port "$port" --threads "$(nproc)" --ctx-size 8192 --parallel 4 \
     --kv-unified >"$cache/llama-bench.log" 2>&1 &
 server=$!
@@ -26,4 +24,4 @@ for _ in $(seq 300); do
     sleep 0.1
 done
 say "Measuring"
-cargo bench -q -p sutazai-agent --features llama-cpp --bench llama
+cargo bench -q -p sutazai-agent --features llama-cpp-native --bench llama

@@ -1,6 +1,12 @@
 #!/usr/bin/env bash
-# Builds the Python package and installs it into the virtual environment of the tests.
+# Builds the Python package and installs it into the virtual environment of the tests. The libraries of llama.cpp go into
+# the package, beside the extension module that needs them.
 . "$(dirname "$0")/env.sh"
 cd "$root/sutazai-py"
 python=$("$root/scripts/python-env.sh")
+profile=debug
+native=$CARGO_TARGET_DIR/$profile/sutazai-native
+cargo build --quiet -p sutazai-py
+mkdir -p python/sutazai/_native
+cp -u "$native"/*.so* python/sutazai/_native/
 VIRTUAL_ENV=$(dirname "$(dirname "$python")") "$python" -m maturin develop --quiet

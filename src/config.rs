@@ -13,6 +13,7 @@ mod secret;
 mod settings;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use sutazai_core::domain::{ConcurrencyLimits, KeepTasks};
@@ -55,6 +56,10 @@ pub struct Config {
     pub rabbitmq_url: Option<Secret>,
     /// Model backends in order of preference, as `name=address` separated by commas.
     pub model_backends: String,
+    /// Where `llama-cpp` models run; none: such a backend is an error.
+    pub model_program: Option<ModelProgram>,
+    /// Limit of a model's child process in bytes of private memory.
+    pub model_memory_limit: Option<u64>,
     /// The model to use when it is there.
     pub default_model: String,
     /// Bearer key for OpenAI-compatible servers.
@@ -123,6 +128,30 @@ pub struct Config {
     pub log_level: Option<String>,
     /// How strict the start is.
     pub environment: Environment,
+}
+
+/// Where the models of GGUF files run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ModelProgram {
+    /// Each in a child process of a program that calls `run_model_process`, as `sutazai model-process` does.
+    Command {
+        /// The program.
+        program: PathBuf,
+        /// Its arguments.
+        arguments: Vec<String>,
+        /// Its environment; nothing else is inherited but `LD_LIBRARY_PATH` and `TMPDIR`.
+        environment: Vec<(String, String)>,
+    },
+    /// In this process, which a crash of native code then ends.
+    InProcess,
+}
+
+impl ModelProgram {
+    /// The `sutazai` binary at this path.
+    pub fn sutazai(program: impl Into<PathBuf>) -> Self {
+        let arguments = vec!["model-process".to_owned()];
+        Self::Command { program: program.into(), arguments, environment: Vec::new() }
+    }
 }
 
 /// How often callers may ask in a minute.

@@ -14,7 +14,11 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    cli::threads::wait_patiently();
+    #[cfg(feature = "llama-cpp-native")]
+    if matches!(cli.command, Command::ModelProcess) {
+        // Without a runtime: this process has nothing to do but to run a model.
+        return sutazai::agent::models::run_model_process();
+    }
     run(&cli)
 }
 
@@ -29,6 +33,8 @@ async fn run(cli: &Cli) -> ExitCode {
         Command::Models(command) => cli::models::run(settings, command).await,
         Command::Config(_) => cli::config::run(settings).await,
         Command::Admin(command) => cli::admin::run(settings, command).await,
+        #[cfg(feature = "llama-cpp-native")]
+        Command::ModelProcess => Ok(ExitCode::FAILURE),
     };
     ended.unwrap_or_else(|error| cli::exit::failed(&error))
 }

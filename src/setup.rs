@@ -13,7 +13,9 @@ use std::time::Duration;
 
 use serde_json::json;
 use sutazai_agent::metrics::History;
-use sutazai_agent::models::{self, ModelManager};
+#[cfg(feature = "llama-cpp")]
+use sutazai_agent::models::ModelLauncher;
+use sutazai_agent::models::{self, ConnectOptions, EmbeddedModels, ModelManager};
 use sutazai_agent::{agents, metrics};
 use sutazai_core::chat::Chat;
 use sutazai_core::documents::Documents;
@@ -35,6 +37,8 @@ use tokio_util::task::TaskTracker;
 use shared::SharedParts;
 use signing_key::kept_secret;
 
+#[cfg(feature = "llama-cpp")]
+use crate::config::ModelProgram;
 use crate::config::{Config, FirstAdmin, Secret};
 
 /// An engine with its stores, models, metrics and identity, as the configuration says.
@@ -284,12 +288,45 @@ pub async fn models(config: &Config, clock: Arc<dyn Clock>) -> Result<Option<Arc
         return Ok(None);
     }
     let specs = config.model_backends.clone();
-    let key = config.openai_api_key.as_ref().map(|key| key.expose().to_owned());
-    let idle = config.model_idle_timeout;
-    let backends = tokio::task::spawn_blocking(move || models::connect_all(&specs, key.as_deref(), idle))
+    let options = ConnectOptions {
+        openai_api_key: config.openai_api_key.as_ref().map(|key| key.expose().to_owned()),
+        idle_timeout: config.model_idle_timeout,
+        embedded: embedded_models(config)?,
+    };
+    let backends = tokio::task::spawn_blocking(move || models::connect_all(&specs, &options))
         .await
         .map_err(|e| Error::internal("connecting the model backends failed").with_source(e))??;
     Ok(Some(Arc::new(ModelManager::new(backends, &config.default_model, clock))))
+}
+
+/// Where the models of GGUF files run.
+///
+/// # Errors
+/// `Unsupported` naming `MODEL_PROGRAM` for models in the process of a build that has no llama.cpp.
+#[cfg_attr(not(feature = "llama-cpp"), allow(clippy::unnecessary_wraps, unused_variables))]
+fn embedded_models(config: &Config) -> Result<Option<EmbeddedModels>> {
+    #[cfg(feature = "llama-cpp")]
+    match &config.model_program {
+        Some(ModelProgram::Command { program, arguments, environment }) => {
+            let mut launcher = ModelLauncher::new(program).memory_limit(config.model_memory_limit);
+            for argument in arguments {
+                launcher = launcher.argument(argument);
+            }
+            for (name, value) in environment {
+                launcher = launcher.variable(name, value);
+            }
+            return Ok(Some(EmbeddedModels::ChildProcess(launcher)));
+        }
+        #[cfg(feature = "llama-cpp-native")]
+        Some(ModelProgram::InProcess) => return Ok(Some(EmbeddedModels::InProcess)),
+        #[cfg(not(feature = "llama-cpp-native"))]
+        Some(ModelProgram::InProcess) => {
+            let e = Error::unsupported("models in the process need the feature `llama-cpp-native`");
+            return Err(e.with_field("MODEL_PROGRAM"));
+        }
+        None => {}
+    }
+    Ok(None)
 }
 
 /// The use cases of identity over these stores.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use sutazai::config::{Config, Layers};
+use sutazai::config::{Config, Layers, ModelProgram};
 use sutazai_core::{Error, Result};
 
 /// An embeddable, local-first engine for AI agent tasks.
@@ -75,7 +75,7 @@ impl SettingFlags {
     /// # Errors
     /// The last thing that is wrong; those before it are on standard error then.
     pub(crate) fn load(&self, more: &[(&'static str, Option<String>)]) -> Result<Config> {
-        self.layers(more).check().map_err(last)
+        self.layers(more).check().map(with_own_program).map_err(last)
     }
 
     /// The same for a process of workers only.
@@ -83,8 +83,16 @@ impl SettingFlags {
     /// # Errors
     /// As [`load`](Self::load).
     pub(crate) fn load_worker(&self, more: &[(&'static str, Option<String>)]) -> Result<Config> {
-        self.layers(more).check_worker().map_err(last)
+        self.layers(more).check_worker().map(with_own_program).map_err(last)
     }
+}
+
+/// Models run in child processes of this program, unless another is set.
+fn with_own_program(mut config: Config) -> Config {
+    if cfg!(feature = "llama-cpp-native") && config.model_program.is_none() {
+        config.model_program = std::env::current_exe().ok().map(ModelProgram::sutazai);
+    }
+    config
 }
 
 /// The last problem; those before it are said on standard error.
@@ -114,6 +122,10 @@ pub(crate) enum Command {
     /// Things only an operator may do
     #[command(subcommand)]
     Admin(Admin),
+    /// Run one model for the process that started this one
+    #[cfg(feature = "llama-cpp-native")]
+    #[command(hide = true)]
+    ModelProcess,
 }
 
 /// Look at this machine and say what it needs

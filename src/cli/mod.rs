@@ -15,5 +15,4 @@ pub(crate) mod progress;
 mod report;
 pub(crate) mod serve;
 mod service;
-pub(crate) mod threads;
 pub(crate) mod worker;

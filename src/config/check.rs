@@ -9,7 +9,7 @@ use sutazai_http::auth::JwtTokenSigner;
 
 use super::layers::Layers;
 use super::secret::Secret;
-use super::{Config, Environment, FirstAdmin, LogFormat};
+use super::{Config, Environment, FirstAdmin, LogFormat, ModelProgram};
 
 impl Layers {
     /// The effective configuration of a server, or everything that is wrong with it.
@@ -134,6 +134,13 @@ impl Layers {
         let keep_tasks = self.keep_tasks(problems);
         let model_gate = self.model_gate(problems);
         let model_idle = self.number("MODEL_IDLE_TIMEOUT_SECONDS", (1_u64, 86_400), problems);
+        let model_memory = match self.text("MODEL_MEMORY_LIMIT_MB") {
+            None => Some(None),
+            Some(_) => {
+                let limit = self.number("MODEL_MEMORY_LIMIT_MB", (64_u64, 16_777_216), problems);
+                limit.map(|megabytes| Some(megabytes * 1_000_000))
+            }
+        };
         let interval = self.number("HISTORY_INTERVAL_SECONDS", (1_u64, 3_600), problems);
         let keep = self.number("HISTORY_KEEP_DAYS", (1_u64, 3_650), problems);
         let enable_auth = self.choice("ENABLE_AUTH", &switch, problems);
@@ -193,6 +200,11 @@ impl Layers {
             redis_url,
             rabbitmq_url,
             model_backends: self.text("MODEL_BACKENDS").unwrap_or_default(),
+            model_program: self.text("MODEL_PROGRAM").map(|text| match text.as_str() {
+                "in-process" => ModelProgram::InProcess,
+                program => ModelProgram::sutazai(program),
+            }),
+            model_memory_limit: model_memory?,
             default_model: self.text("DEFAULT_MODEL")?,
             openai_api_key: self.text("OPENAI_API_KEY").map(Secret::new),
             jwt_secret_key,

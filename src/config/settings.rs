@@ -47,6 +47,18 @@ pub const SETTINGS: &[Setting] = &[
         default: || None,
     },
     Setting {
+        name: "MODEL_PROGRAM",
+        secret: false,
+        help: "program that runs llama-cpp models in child processes, or in-process; the sutazai binary uses itself",
+        default: || None,
+    },
+    Setting {
+        name: "MODEL_MEMORY_LIMIT_MB",
+        secret: false,
+        help: "limit of a model's child process in MB of private memory, 64 to 16777216; the mapped file does not count",
+        default: || None,
+    },
+    Setting {
         name: "DEFAULT_MODEL",
         secret: false,
         help: "the model to use when it is there",
@@ -259,7 +271,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "MODEL_IDLE_TIMEOUT_SECONDS",
         secret: false,
-        help: "how long an Ollama or OpenAI-compatible server may keep silent before it is left, 1 to 86400",
+        help: "longest silence of a model that was asked, in seconds, before it counts as stuck, 1 to 86400",
         default: || Some("120".into()),
     },
     Setting {

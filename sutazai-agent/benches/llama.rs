@@ -1,5 +1,5 @@
-//! Tokens a second of a model inside the process beside the same model in a `llama-server`, both through the port, in
-//! turns, one request at a time and four at once. `benches/llama.sh` starts the server and this.
+//! Tokens per second of one model in a child process, inside this process, and in a `llama-server`, all through the port,
+//! in alternating rounds, one request at a time and four at once. `benches/llama.sh` starts the server and this.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)] // a bench that cannot go on ends
 
@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use futures::StreamExt;
 use futures::future::join_all;
-use sutazai_agent::models::{LlamaCppModelBackend, OpenAiModelBackend};
+use sutazai_agent::models::{LlamaCppModelBackend, ModelLauncher, OpenAiModelBackend};
 use sutazai_core::domain::{ChatMessage, GenerateRequest, ModelEvent};
 use sutazai_core::ports::ModelBackend;
 
@@ -60,30 +60,34 @@ fn median(mut values: Vec<f64>) -> f64 {
 async fn main() {
     let path = std::env::var("SUTAZAI_TEST_MODEL").expect("SUTAZAI_TEST_MODEL names a GGUF file");
     let url = std::env::var("LLAMA_SERVER_URL").expect("LLAMA_SERVER_URL is where llama-server listens");
-    let ours: Arc<dyn ModelBackend> = Arc::new(LlamaCppModelBackend::open(path).unwrap());
-    let theirs: Arc<dyn ModelBackend> = Arc::new(OpenAiModelBackend::new(&url, None).unwrap());
-    let backends = [("in the process", ours), ("llama-server", theirs)];
+    let launcher = ModelLauncher::new(env!("CARGO_BIN_EXE_sutazai-model"));
+    let child: Arc<dyn ModelBackend> = Arc::new(LlamaCppModelBackend::open(&path, launcher).unwrap());
+    let inside: Arc<dyn ModelBackend> = Arc::new(LlamaCppModelBackend::in_process(&path).unwrap());
+    let server: Arc<dyn ModelBackend> = Arc::new(OpenAiModelBackend::new(&url, None).unwrap());
+    let backends = [("child process", child), ("in process", inside), ("llama-server", server)];
     for (_, backend) in &backends {
-        one(backend).await; // both have read the prompt before
+        one(backend).await; // all have read the prompt before
     }
-    let mut figures = [(); 2].map(|()| (Vec::new(), Vec::new(), Vec::new()));
+    let mut figures = [(); 3].map(|()| (Vec::new(), Vec::new(), Vec::new()));
     for _ in 0..ROUNDS {
         for ((_, backend), (first, rest, together)) in backends.iter().zip(&mut figures) {
-            let (to_first, a_second) = one(backend).await;
+            let (to_first, per_second) = one(backend).await;
             first.push(to_first * 1e3);
-            rest.push(a_second);
+            rest.push(per_second);
             together.push(several(backend).await);
         }
     }
-    let [ours, theirs] =
+    let [child, inside, server] =
         figures.map(|(first, rest, together)| (median(first), median(rest), median(together)));
-    println!("medians of {ROUNDS} rounds in turns, {TOKENS} tokens each");
-    println!("{:<28}{:>16}{:>16}{:>10}", "", backends[0].0, backends[1].0, "ratio");
-    for (what, ours, theirs) in [
-        ("tokens/s, one request", ours.1, theirs.1),
-        ("tokens/s, four at once", ours.2, theirs.2),
-        ("ms to the first text", ours.0, theirs.0),
+    println!("medians of {ROUNDS} alternating rounds, {TOKENS} tokens each");
+    let names = backends.map(|(name, _)| name);
+    println!("{:<24}{:>14}{:>14}{:>14}{:>12}{:>12}", "", names[0], names[1], names[2], "to inside", "to server");
+    for (what, child, inside, server) in [
+        ("tokens/s, one request", child.1, inside.1, server.1),
+        ("tokens/s, four at once", child.2, inside.2, server.2),
+        ("ms to the first text", child.0, inside.0, server.0),
     ] {
-        println!("{what:<28}{ours:>16.1}{theirs:>16.1}{:>10.2}", ours / theirs);
+        let ratios = (child / inside, child / server);
+        println!("{what:<24}{child:>14.1}{inside:>14.1}{server:>14.1}{:>12.3}{:>12.3}", ratios.0, ratios.1);
     }
 }

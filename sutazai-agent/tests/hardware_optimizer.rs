@@ -12,6 +12,8 @@ use sutazai_core::ports::{MetricSource, ModelBackend, SystemClock};
 use sutazai_core::testing::{agent_context, sources_of};
 use tokio::sync::Mutex;
 
+#[path = "fixtures/launcher.rs"]
+mod launcher;
 #[path = "fixtures/model.rs"]
 mod model;
 #[path = "fixtures/varied.rs"]
@@ -24,7 +26,7 @@ const RUNS: u64 = 6;
 static MACHINE: Mutex<()> = Mutex::const_new(());
 
 static MODEL: LazyLock<Arc<dyn ModelBackend>> =
-    LazyLock::new(|| Arc::new(LlamaCppModelBackend::open(model::model_path()).unwrap()));
+    LazyLock::new(|| Arc::new(LlamaCppModelBackend::open(model::model_path(), launcher::launcher()).unwrap()));
 
 async fn analysis_of(sources: Vec<Arc<dyn MetricSource>>) -> (Analysis, Vec<NewEvent>) {
     let (mut context, events) = agent_context("hardware-optimizer", json!({}), Arc::new(SystemClock));

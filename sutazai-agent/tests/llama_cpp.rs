@@ -1,4 +1,4 @@
-//! Models inside the process, with a real one.
+//! GGUF models in a child process and inside this one, with a real model.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test that cannot go on says so by ending
 
@@ -14,17 +14,19 @@ use sutazai_core::domain::{ChatMessage, Constraint, FinishReason, GenerateReques
 use sutazai_core::ports::{ModelBackend, ModelBackendExt};
 use sutazai_core::testing::model_backend;
 
+#[path = "fixtures/launcher.rs"]
+mod launcher;
 #[path = "fixtures/model.rs"]
 mod model;
 
+use launcher::launcher;
 use model::model_path;
 
 /// Loaded once: most tests are clients of it side by side. Those that need it for themselves load their own.
-static BACKEND: LazyLock<Arc<LlamaCppModelBackend>> =
-    LazyLock::new(|| Arc::new(LlamaCppModelBackend::open(model_path()).unwrap()));
+static BACKEND: LazyLock<Arc<LlamaCppModelBackend>> = LazyLock::new(|| Arc::new(own()));
 
 fn own() -> LlamaCppModelBackend {
-    LlamaCppModelBackend::open(model_path()).unwrap()
+    LlamaCppModelBackend::open(model_path(), launcher()).unwrap()
 }
 
 fn ask(text: &str, max_tokens: u32) -> GenerateRequest {
@@ -36,17 +38,23 @@ fn grammar(text: &str) -> Option<Constraint> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn conforms() {
+async fn child_process_conforms() {
     model_backend::run_all(|| async { BACKEND.clone() }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn model_inside_the_process_conforms() {
+    let backend = Arc::new(LlamaCppModelBackend::in_process(model_path()).unwrap());
+    model_backend::run_all(|| async { backend.clone() }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_grammar_cannot_be_broken() {
     for (text, allowed) in [
-        (r#"root ::= "yes" | "no""#, &["yes", "no"][..]),
-        (r#"root ::= "Zürich " ("7" | "93") " %""#, &["Zürich 7 %", "Zürich 93 %"]),
+        (r#"start: "yes" | "no""#, &["yes", "no"][..]),
+        (r#"start: "Zürich " ("7" | "93") " %""#, &["Zürich 7 %", "Zürich 93 %"]),
         (
-            r#"root ::= "`docker update --memory 512m ab12cd34ef56`""#,
+            r#"start: "`docker update --memory 512m ab12cd34ef56`""#,
             &["`docker update --memory 512m ab12cd34ef56`"],
         ),
     ] {
@@ -63,7 +71,7 @@ async fn a_grammar_cannot_be_broken() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_grammar_that_is_none_is_named() {
     for text in
-        ["", "root ::= missing", "nonsense", "other ::= \"a\"", "root ::= root \"a\"", "root ::= \"\0\""]
+        ["", "start: missing", "nonsense", "other: \"a\"", "start: start \"a\"", "root ::= \"a\"", "start: /[/"]
     {
         let mut request = ask("Hello", 8);
         request.constraint = grammar(text);
@@ -71,7 +79,7 @@ async fn a_grammar_that_is_none_is_named() {
         assert_eq!((e.kind(), e.field()), (ErrorKind::InvalidInput, Some("constraint")), "{text:?}: {e}");
     }
     let mut request = ask("Hello", 8);
-    request.constraint = grammar(&format!("root ::= \"{}\"", "a".repeat(300_000)));
+    request.constraint = grammar(&format!("start: \"{}\"", "a".repeat(300_000)));
     assert_eq!(BACKEND.complete(request).await.unwrap_err().field(), Some("constraint"));
     assert!(BACKEND.complete(ask("Hello", 4)).await.is_ok(), "it serves on");
 }
@@ -153,6 +161,27 @@ async fn a_conversation_that_is_too_long_is_refused_and_one_that_just_fits_ends(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn fluency_is_measured_under_a_grammar_and_higher_for_what_the_model_would_say() {
+    let fluency = async |text: &str| {
+        let mut request = ask("What is the capital of France? Answer in one sentence.", 20);
+        (request.constraint, request.temperature) = (grammar(text), 0.0);
+        BACKEND.complete(request).await.unwrap().1.fluency.unwrap()
+    };
+    let natural = fluency(r#"start: "The capital of France is Paris.""#).await;
+    let salad = fluency(r#"start: "France the Paris of is capital.""#).await;
+    assert!(0.0 < salad && salad * 2.0 < natural && natural <= 1.0, "{natural} {salad}");
+    assert_eq!(BACKEND.complete(ask("Hello", 4)).await.unwrap().1.fluency, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn schema_keyword_that_cannot_be_enforced_is_refused() {
+    let mut request = ask("Name a number.", 20);
+    request.constraint = Some(Constraint::JsonSchema(json!({ "not": { "type": "string" } })));
+    let e = BACKEND.complete(request).await.unwrap_err();
+    assert_eq!((e.kind(), e.field()), (ErrorKind::InvalidInput, Some("constraint")), "{e}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_dropped_request_frees_the_model_between_tokens() {
     let backend = own();
     let mut streams = Vec::new();
@@ -182,10 +211,10 @@ fn files_that_are_no_models_are_refused() {
     ] {
         let path = folder.path().join(name);
         std::fs::write(&path, content).unwrap();
-        let e = LlamaCppModelBackend::open(&path).unwrap_err();
+        let e = LlamaCppModelBackend::open(&path, launcher()).unwrap_err();
         assert_eq!((e.kind(), e.field()), (ErrorKind::InvalidInput, Some("MODEL_BACKENDS")), "{name}: {e}");
         assert!(e.message().contains(name), "{e}");
     }
-    let e = LlamaCppModelBackend::open(folder.path().join("missing.gguf")).unwrap_err();
+    let e = LlamaCppModelBackend::open(folder.path().join("missing.gguf"), launcher()).unwrap_err();
     assert!(e.message().contains("missing.gguf"), "{e}");
 }

@@ -1,4 +1,4 @@
-//! Embeddings inside the process, with a real model, held against what its published weights make of the same texts.
+//! Embeddings of a real model in a child process, held against what its published weights make of the same texts.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test that cannot go on says so by ending
 
@@ -13,11 +13,15 @@ use sutazai_core::testing::model_backend;
 
 #[path = "fixtures/model.rs"]
 mod model;
+#[path = "fixtures/launcher.rs"]
+mod launcher;
+
+use launcher::launcher;
 
 const NAME: &str = "all-MiniLM-L6-v2";
 
 static BACKEND: LazyLock<Arc<LlamaCppModelBackend>> =
-    LazyLock::new(|| Arc::new(LlamaCppModelBackend::open(model::embedding_model_path()).unwrap()));
+    LazyLock::new(|| Arc::new(LlamaCppModelBackend::open(model::embedding_model_path(), launcher()).unwrap()));
 
 /// What the published weights and tokenizer make of a text, computed without llama.cpp.
 #[derive(Deserialize)]
@@ -95,7 +99,7 @@ async fn what_it_cannot_do_is_told() {
     );
     assert!(!BACKEND.supports(&Constraint::Grammar("start: \"a\"".into())));
     // A model that writes.
-    let writes = LlamaCppModelBackend::open(model::model_path()).unwrap();
+    let writes = LlamaCppModelBackend::open(model::model_path(), launcher()).unwrap();
     let e = writes.embed(None, &["a".into()]).await.unwrap_err();
     assert_eq!(e.kind(), ErrorKind::Unsupported);
     assert!(e.message().contains("writes text and makes no embeddings"), "{e}");

@@ -1,5 +1,8 @@
 //! The Python package: a thin adapter around the facade, configured by the same environment variables.
 
+use std::path::PathBuf;
+#[cfg(feature = "llama-cpp-native")]
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use pyo3::create_exception;
@@ -7,7 +10,7 @@ use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pythonize::pythonize;
 use sutazai::agent::agents::hardware_optimizer;
-use sutazai::config::Config;
+use sutazai::config::{Config, ModelProgram};
 use sutazai::domain::{Analysis, NewEvent};
 use sutazai::ports::EventSink;
 use sutazai::{Result, setup};
@@ -27,22 +30,47 @@ impl EventSink for Unheard {
     fn emit(&self, _: NewEvent) {}
 }
 
-async fn analyze_machine(use_model: bool) -> Result<Analysis> {
-    let config = Config::from_env()?;
+async fn analyze_machine(use_model: bool, program: ModelProgram) -> Result<Analysis> {
+    let mut config = Config::from_env()?;
+    config.model_program.get_or_insert(program);
     let context = setup::analysis_context(&config, use_model, Arc::new(Unheard)).await?;
     let analysis = hardware_optimizer::analyze(&context).await?;
     setup::remember(context.metric_store.as_deref(), &analysis.metrics).await;
     Ok(analysis)
 }
 
+/// This interpreter, running the module that calls [`run_model_process`], with the module path of this process: an
+/// installed package is found without it, one that was put on `sys.path` is not.
+fn model_program(py: Python<'_>) -> PyResult<ModelProgram> {
+    let sys = py.import("sys")?;
+    let program: PathBuf = sys.getattr("executable")?.extract()?;
+    let path: Vec<String> = sys.getattr("path")?.extract()?;
+    Ok(ModelProgram::Command {
+        program,
+        arguments: ["-m", "sutazai._model_process"].map(str::to_owned).to_vec(),
+        environment: vec![("PYTHONPATH".to_owned(), path.join(":"))],
+    })
+}
+
+/// Runs one model for the process that started this interpreter, until that one ends; returns the exit code.
+#[cfg(feature = "llama-cpp-native")]
+#[pyfunction]
+fn run_model_process(py: Python<'_>) -> u8 {
+    py.detach(|| match sutazai::agent::models::run_model_process() {
+        code if code == ExitCode::SUCCESS => 0,
+        _ => 1,
+    })
+}
+
 /// Looks at this machine and gives metrics, findings and recommendations as a dict.
 #[pyfunction]
 #[pyo3(signature = (*, use_model = true))]
 fn analyze(py: Python<'_>, use_model: bool) -> PyResult<Bound<'_, PyAny>> {
+    let program = model_program(py)?;
     let analysis = py
         .detach(|| {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-            Ok::<_, std::io::Error>(runtime.block_on(analyze_machine(use_model)))
+            Ok::<_, std::io::Error>(runtime.block_on(analyze_machine(use_model, program)))
         })?
         .map_err(|e| SutazaiError::new_err(e.to_string()))?;
     Ok(pythonize(py, &analysis)?)
@@ -52,5 +80,7 @@ fn analyze(py: Python<'_>, use_model: bool) -> PyResult<Bound<'_, PyAny>> {
 fn _sutazai(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("SutazaiError", module.py().get_type::<SutazaiError>())?;
+    #[cfg(feature = "llama-cpp-native")]
+    module.add_function(wrap_pyfunction!(run_model_process, module)?)?;
     module.add_function(wrap_pyfunction!(analyze, module)?)
 }

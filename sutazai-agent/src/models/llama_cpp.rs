@@ -1,112 +1,93 @@
-//! GGUF models inside this process, by llama.cpp (github.com/ggml-org/llama.cpp).
+//! GGUF models, run by llama.cpp (github.com/ggml-org/llama.cpp) in a child process.
 //!
-//! One thread owns the model's context ([`worker`]); requests reach it through a short queue. Several are written side
-//! by side in one batch, each in a [`slot`] of the context, and what a slot has read stays in the key-value cache for
-//! the next request that begins the same way. A constraint becomes a grammar that every token must fit ([`sampler`]).
-//! A model that makes embeddings has a thread of another kind ([`embedder`]).
+//! Native code that parses downloaded files and runs kernels for one processor may crash, abort, hang or take all
+//! memory. In a process of its own ([`process`]) that costs the requests under way: they fail or are repeated, and the
+//! process is started again. The child runs [`native`] and speaks the frames of [`protocol`]. An embedder who prefers one
+//! process uses [`LlamaCppModelBackend::in_process`].
 
 use std::fmt;
 use std::path::Path;
-use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, OnceLock};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::StreamExt;
-use llama_cpp_2::llama_backend::LlamaBackend;
-use llama_cpp_2::model::LlamaModel;
-use llama_cpp_2::model::params::LlamaModelParams;
-use sutazai_core::domain::{Constraint, Embeddings, GenerateRequest, ModelInfo};
+use futures::{StreamExt, stream};
+use sutazai_core::domain::{Constraint, Embeddings, GenerateRequest, ModelEvent, ModelInfo};
 use sutazai_core::ports::{ModelBackend, ModelStream};
 use sutazai_core::{Error, ErrorKind, Result};
 use tokio::sync::{mpsc, oneshot};
-use tokio_stream::wrappers::UnboundedReceiverStream;
+use tokio::time::Instant;
 
-use embedder::{Purpose, Reading};
-use prompt::PromptFormat;
-use worker::{Job, Worker};
+use flights::Waiting;
+use process::{Supervised, Ticket};
+use protocol::{Loaded, Purpose};
+use state::State;
 
-mod embedder;
 mod file;
-mod prompt;
-mod sampler;
-mod slot;
-mod text;
-mod worker;
+mod flights;
+mod launcher;
+#[cfg(feature = "llama-cpp-native")]
+mod native;
+mod process;
+mod protocol;
+mod state;
+
+pub use launcher::ModelLauncher;
+#[cfg(feature = "llama-cpp-native")]
+pub use native::child::run as run_model_process;
 
 /// The name of the backend and of its feature.
 const NAME: &str = "llama-cpp";
-
-/// Requests that may wait for a slot; one more is `Busy`.
-const QUEUE: usize = 64;
-
-/// The longest grammar; its states are walked for every token.
-const GRAMMAR_LIMIT: usize = 256 * 1024;
 
 /// A model of a GGUF file: one that writes, or one that makes embeddings. One that writes takes JSON Schemas and grammars,
 /// and what is sampled cannot break them.
 pub struct LlamaCppModelBackend {
     info: ModelInfo,
-    model: Arc<LlamaModel>,
-    queue: Queue,
-    thread: Option<JoinHandle<()>>,
+    loaded: Loaded,
+    runner: Runner,
 }
 
-/// How requests reach the thread, by what the model is for.
-enum Queue {
-    Write(PromptFormat, SyncSender<Job>),
-    Embed(SyncSender<Reading>),
-    /// While it is dropped.
-    Closed,
+/// Where the model runs.
+enum Runner {
+    Child(Supervised),
+    #[cfg(feature = "llama-cpp-native")]
+    InProcess(native::Model),
 }
 
 impl LlamaCppModelBackend {
-    /// Loads a model, with one thread per processor. The model goes by the file's name without its ending.
+    /// Loads a model in a child process, with one thread per processor, and waits until it has passed its self-test. The
+    /// model goes by the file's name without its ending.
     ///
     /// # Errors
-    /// `InvalidInput` naming `MODEL_BACKENDS` when there is no such file, or it is no GGUF model that writes or makes
-    /// embeddings.
-    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+    /// `InvalidInput` naming `MODEL_BACKENDS` when there is no such file or it is no GGUF model that writes or makes
+    /// embeddings, or naming `MODEL_PROGRAM` when the program cannot be started; `Unavailable` when the child crashes.
+    pub fn open(path: impl AsRef<Path>, launcher: ModelLauncher) -> Result<Self> {
         let path = path.as_ref();
-        let size = file::check(path)?;
-        let backend = llama()?;
-        let model = LlamaModel::load_from_file(backend, path, &LlamaModelParams::default()).map_err(|e| {
-            file::unusable(path, "the model in it cannot be loaded; it may be cut short").with_source(e)
-        })?;
-        let model = Arc::new(model);
-        let info = ModelInfo {
-            name: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
-            backend: NAME.to_owned(),
-            size_bytes: Some(size),
-            parameters: Some(model.n_params()),
-            context_length: Some(model.n_ctx_train()),
-            digest: None,
-            process: None,
-        };
-        let (ready, begun) = std::sync::mpsc::channel();
-        let (shared, name) = (model.clone(), info.name.clone());
-        let (queue, thread) = match Purpose::of(&model).map_err(|why| file::unusable(path, why))? {
-            Purpose::Write => {
-                let (jobs, queue) = sync_channel(QUEUE);
-                let thread = start(move || Worker::run(backend, &shared, &name, &queue, &ready))?;
-                (Queue::Write(PromptFormat::of(&model), jobs), thread)
-            }
-            Purpose::Embed => {
-                let (readings, queue) = sync_channel(QUEUE);
-                let thread = start(move || embedder::run(backend, &shared, &queue, &ready))?;
-                (Queue::Embed(readings), thread)
-            }
-        };
-        begun
-            .recv()
-            .unwrap_or_else(|e| Err(Error::internal("the thread of the model ended").with_source(e)))?;
-        Ok(Self { info, model, queue, thread: Some(thread) })
+        let bytes = file::check(path)?;
+        let name = file::model_name(path);
+        let digest = State(launcher.state_folder.clone()).digest(path)?;
+        let child = Supervised::start(path, &name, &digest, launcher)?;
+        let loaded = child.loaded()?;
+        Ok(Self { info: info(name, bytes, &loaded, digest), loaded, runner: Runner::Child(child) })
+    }
+
+    /// Loads a model inside this process: whatever crashes llama.cpp ends the process, and memory is shared with it.
+    ///
+    /// # Errors
+    /// `InvalidInput` naming `MODEL_BACKENDS`, as [`open`](Self::open).
+    #[cfg(feature = "llama-cpp-native")]
+    pub fn in_process(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let bytes = file::check(path)?;
+        let name = file::model_name(path);
+        let digest = State(None).digest(path)?;
+        let model = native::Model::open(path, &name, std::sync::Arc::new(|| ()))?;
+        let loaded = model.loaded().clone();
+        Ok(Self { info: info(name, bytes, &loaded, digest), loaded, runner: Runner::InProcess(model) })
     }
 
     /// # Errors
     /// `NotFound` when another model than this is wanted.
-    fn is_meant(&self, wanted: Option<&String>) -> Result<()> {
+    fn check_name(&self, wanted: Option<&String>) -> Result<()> {
         match wanted.filter(|wanted| **wanted != self.info.name) {
             Some(wanted) => {
                 Err(super::specification::no_such_model(NAME, wanted, std::slice::from_ref(&self.info)))
@@ -116,40 +97,36 @@ impl LlamaCppModelBackend {
     }
 }
 
-fn start(work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
-    std::thread::Builder::new()
-        .name("llama-cpp".to_owned())
-        .spawn(work)
-        .map_err(|e| Error::internal("the thread of the model could not be started").with_source(e))
+fn info(name: String, bytes: u64, loaded: &Loaded, digest: String) -> ModelInfo {
+    ModelInfo {
+        name,
+        backend: NAME.to_owned(),
+        size_bytes: Some(bytes),
+        parameters: Some(loaded.parameters),
+        context_length: Some(loaded.context_length),
+        digest: Some(digest),
+        process: None,
+    }
 }
 
-fn send<T>(queue: &SyncSender<T>, request: T) -> Result<()> {
-    queue.try_send(request).map_err(|e| match e {
-        TrySendError::Full(_) => {
-            Error::new(ErrorKind::Busy, format!("{QUEUE} requests wait for the model already"))
-                .with_retry_after(Duration::from_secs(1))
-        }
-        TrySendError::Disconnected(_) => gone(),
-    })
+fn busy() -> Error {
+    Error::new(ErrorKind::Busy, "too many requests wait for the model already")
+        .with_retry_after(Duration::from_secs(1))
 }
 
-fn gone() -> Error {
-    Error::unavailable("the thread of the model has ended")
+fn writes_no_text(model: &str) -> Error {
+    Error::unsupported(format!("{model} makes embeddings and writes no text"))
+}
+
+fn makes_no_embeddings(model: &str) -> Error {
+    Error::unsupported(format!(
+        "{model} writes text and makes no embeddings; expected an embedding model, whose GGUF file says how it pools"
+    ))
 }
 
 impl fmt::Debug for LlamaCppModelBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LlamaCppModelBackend").field("info", &self.info).finish_non_exhaustive()
-    }
-}
-
-impl Drop for LlamaCppModelBackend {
-    /// Waits for the thread, which stops at its next token: a model must not compute while the process tears down.
-    fn drop(&mut self) {
-        self.queue = Queue::Closed;
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
     }
 }
 
@@ -160,90 +137,87 @@ impl ModelBackend for LlamaCppModelBackend {
     }
 
     fn supports(&self, _: &Constraint) -> bool {
-        matches!(self.queue, Queue::Write(..))
+        self.loaded.purpose == Purpose::Write
     }
 
     fn slots(&self) -> Option<usize> {
-        matches!(self.queue, Queue::Write(..)).then_some(worker::SLOTS)
+        (self.loaded.purpose == Purpose::Write).then_some(self.loaded.slots)
     }
 
     async fn models(&self) -> Result<Vec<ModelInfo>> {
-        Ok(vec![self.info.clone()])
+        let process = match &self.runner {
+            Runner::Child(child) => Some(child.status()),
+            #[cfg(feature = "llama-cpp-native")]
+            Runner::InProcess(_) => None,
+        };
+        Ok(vec![ModelInfo { process, ..self.info.clone() }])
     }
 
     async fn generate(&self, request: GenerateRequest) -> Result<ModelStream> {
-        self.is_meant(request.model.as_ref())?;
-        let Queue::Write(format, jobs) = &self.queue else {
-            return Err(Error::unsupported(format!(
-                "{} makes embeddings and writes no text",
-                self.info.name
-            )));
-        };
+        self.check_name(request.model.as_ref())?;
+        if self.loaded.purpose != Purpose::Write {
+            return Err(writes_no_text(&self.info.name));
+        }
         let deadline = request.timeout.map(|timeout| (Instant::now() + timeout, timeout));
-        let prompt = format.tokens(&self.model, &request.messages)?;
-        let grammar = request.constraint.as_ref().map(grammar).transpose()?;
         let (sender, events) = mpsc::unbounded_channel();
-        let job = Job { prompt, grammar, deadline, events: sender, request };
-        send(jobs, job)?;
-        Ok(UnboundedReceiverStream::new(events).boxed())
+        let ticket = match &self.runner {
+            Runner::Child(child) => Some(child.send(Waiting::Generate { request, events: sender })?),
+            #[cfg(feature = "llama-cpp-native")]
+            Runner::InProcess(model) => {
+                model.generate(request, Box::new(sender))?;
+                None
+            }
+        };
+        let mut answer = AnswerStream { events, deadline, _ticket: ticket };
+        // A request that is refused says so here, where a chain of backends still chooses another.
+        let first = answer.next().await;
+        Ok(match first {
+            Some(Err(e)) => return Err(e),
+            first => stream::iter(first).chain(stream::unfold(answer, AnswerStream::unfold)).boxed(),
+        })
     }
 
     async fn embed(&self, model: Option<String>, texts: &[String]) -> Result<Embeddings> {
-        self.is_meant(model.as_ref())?;
-        let Queue::Embed(readings) = &self.queue else {
-            let why = format!(
-                "{} writes text and makes no embeddings; expected an embedding model, whose GGUF file says how it pools",
-                self.info.name
-            );
-            return Err(Error::unsupported(why));
-        };
-        let (most, vocabulary) = (embedder::longest(&self.model), self.model.vocab());
-        let texts: Vec<_> =
-            texts.iter().map(|text| vocabulary.tokenize(text.as_bytes(), true, false)).collect();
-        if let Some(text) = texts.iter().find(|text| text.len() > most) {
-            let message = format!("expected texts of at most {most} tokens, got one of {}", text.len());
-            return Err(Error::invalid("input", message));
+        self.check_name(model.as_ref())?;
+        if self.loaded.purpose != Purpose::Embed {
+            return Err(makes_no_embeddings(&self.info.name));
         }
-        let prompt_tokens = texts.iter().map(Vec::len).sum::<usize>() as u32;
-        let (answer, made) = oneshot::channel();
-        send(readings, Reading { texts, answer })?;
-        let vectors = made.await.map_err(|_| gone())??;
+        let (answer, vectors) = oneshot::channel();
+        let _ticket: Option<Ticket> = match &self.runner {
+            Runner::Child(child) => Some(child.send(Waiting::Embed { texts: texts.to_vec(), answer })?),
+            #[cfg(feature = "llama-cpp-native")]
+            Runner::InProcess(model) => {
+                model.embed(texts, Box::new(Some(answer)))?;
+                None
+            }
+        };
+        let ended = |_| Error::unavailable("the model has ended");
+        let (vectors, prompt_tokens) = vectors.await.map_err(ended)??;
         let (backend, model) = (NAME.to_owned(), self.info.name.clone());
         Ok(Embeddings { backend, model, vectors, prompt_tokens: Some(prompt_tokens) })
     }
 }
 
-/// The constraint in llama.cpp's notation.
-fn grammar(constraint: &Constraint) -> Result<String> {
-    let grammar = match constraint {
-        Constraint::Grammar(grammar) => grammar.clone(),
-        Constraint::JsonSchema(schema) => {
-            llama_cpp_2::json_schema_to_grammar(&schema.to_string()).map_err(|e| {
-                Error::invalid("constraint", "expected a JSON Schema that can be made a grammar")
-                    .with_source(e)
-            })?
-        }
-    };
-    if grammar.len() > GRAMMAR_LIMIT {
-        let length = grammar.len();
-        return Err(Error::invalid(
-            "constraint",
-            format!("expected at most {GRAMMAR_LIMIT} bytes, got {length}"),
-        ));
-    }
-    Ok(grammar)
+/// The events of one answer; dropping it stops the model.
+struct AnswerStream {
+    events: mpsc::UnboundedReceiver<Result<ModelEvent>>,
+    /// Kept here too, for a child that does not answer.
+    deadline: Option<(Instant, Duration)>,
+    _ticket: Option<Ticket>,
 }
 
-/// llama.cpp itself, set up once a process. It has no say on the process's standard error.
-fn llama() -> Result<&'static LlamaBackend> {
-    static LLAMA: OnceLock<Option<LlamaBackend>> = OnceLock::new();
-    let start = || {
-        let mut llama = LlamaBackend::init().ok()?;
-        llama.void_logs();
-        Some(llama)
-    };
-    LLAMA
-        .get_or_init(start)
-        .as_ref()
-        .ok_or_else(|| Error::unavailable("llama.cpp is in use by other code of this process"))
+impl AnswerStream {
+    async fn next(&mut self) -> Option<Result<ModelEvent>> {
+        let Some((at, timeout)) = self.deadline else { return self.events.recv().await };
+        let late = |_| Some(Err(Error::timeout(format!("no answer within {timeout:?}"))));
+        let event = tokio::time::timeout_at(at, self.events.recv()).await.unwrap_or_else(late);
+        if matches!(event, Some(Err(_))) {
+            self.events.close();
+        }
+        event
+    }
+
+    async fn unfold(mut self) -> Option<(Result<ModelEvent>, Self)> {
+        Some((self.next().await?, self))
+    }
 }

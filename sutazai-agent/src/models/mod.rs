@@ -33,30 +33,70 @@ use sutazai_core::ports::ModelBackend;
 pub use breaker::{BreakerState, CircuitBreaker};
 pub use chain::FallbackChain;
 #[cfg(feature = "llama-cpp")]
-pub use llama_cpp::LlamaCppModelBackend;
+pub use llama_cpp::{LlamaCppModelBackend, ModelLauncher};
+#[cfg(feature = "llama-cpp-native")]
+pub use llama_cpp::run_model_process;
 pub use manager::ModelManager;
 #[cfg(feature = "ollama")]
 pub use ollama::OllamaModelBackend;
 #[cfg(feature = "openai")]
 pub use openai::OpenAiModelBackend;
 
+/// What backends need beside their addresses.
+#[derive(Debug, Clone)]
+pub struct ConnectOptions {
+    /// The key for `openai` servers.
+    pub openai_api_key: Option<String>,
+    /// Longest silence of a server before it counts as stuck.
+    pub idle_timeout: Duration,
+    /// Where `llama-cpp` models run; none: such an entry is an error.
+    pub embedded: Option<EmbeddedModels>,
+}
+
+impl Default for ConnectOptions {
+    fn default() -> Self {
+        Self { openai_api_key: None, idle_timeout: Duration::from_secs(120), embedded: None }
+    }
+}
+
+/// Where the models of GGUF files run.
+#[derive(Debug, Clone)]
+pub enum EmbeddedModels {
+    /// Each in a child process, whose crash is a failed request.
+    #[cfg(feature = "llama-cpp")]
+    ChildProcess(ModelLauncher),
+    /// In this process, whose end every crash of native code is.
+    #[cfg(feature = "llama-cpp-native")]
+    InProcess,
+}
+
 /// Opens the backend of one `name=address` entry of `MODEL_BACKENDS`: `ollama=http://127.0.0.1:11434`,
-/// `openai=http://127.0.0.1:8080/v1` or `llama-cpp=/models/small.gguf`. The key is for `openai` servers; any server that
-/// keeps silent for `idle` is taken for stuck. A GGUF file is loaded here, which takes its time: call it off the async
-/// threads. No server is asked anything yet.
+/// `openai=http://127.0.0.1:8080/v1` or `llama-cpp=/models/small.gguf`. A GGUF file is loaded here, which takes its time:
+/// call it off the async threads. No server is asked anything yet.
 ///
 /// # Errors
-/// `InvalidInput` naming `MODEL_BACKENDS` and what was expected; `Unsupported` naming the feature that this build
-/// lacks.
-pub fn connect(entry: &str, openai_api_key: Option<&str>, idle: Duration) -> Result<Arc<dyn ModelBackend>> {
+/// `InvalidInput` naming `MODEL_BACKENDS` and what was expected, or `MODEL_PROGRAM` where an embedded model has no place
+/// to run; `Unsupported` naming the feature that this build lacks.
+pub fn connect(entry: &str, options: &ConnectOptions) -> Result<Arc<dyn ModelBackend>> {
     let (technology, address) = specification::split(entry)?;
     match technology {
         #[cfg(feature = "ollama")]
-        "ollama" => Ok(Arc::new(OllamaModelBackend::new(address)?.with_idle_timeout(idle))),
+        "ollama" => Ok(Arc::new(OllamaModelBackend::new(address)?.with_idle_timeout(options.idle_timeout))),
         #[cfg(feature = "openai")]
-        "openai" => Ok(Arc::new(OpenAiModelBackend::new(address, openai_api_key)?.with_idle_timeout(idle))),
+        "openai" => {
+            let backend = OpenAiModelBackend::new(address, options.openai_api_key.as_deref())?;
+            Ok(Arc::new(backend.with_idle_timeout(options.idle_timeout)))
+        }
         #[cfg(feature = "llama-cpp")]
-        "llama-cpp" => Ok(Arc::new(LlamaCppModelBackend::open(address)?)),
+        "llama-cpp" => match &options.embedded {
+            Some(EmbeddedModels::ChildProcess(launcher)) => {
+                let launcher = launcher.clone().idle_timeout(options.idle_timeout);
+                Ok(Arc::new(LlamaCppModelBackend::open(address, launcher)?))
+            }
+            #[cfg(feature = "llama-cpp-native")]
+            Some(EmbeddedModels::InProcess) => Ok(Arc::new(LlamaCppModelBackend::in_process(address)?)),
+            None => Err(specification::nowhere_to_run()),
+        },
         other => Err(specification::unknown(other)),
     }
 }
@@ -65,10 +105,6 @@ pub fn connect(entry: &str, openai_api_key: Option<&str>, idle: Duration) -> Res
 ///
 /// # Errors
 /// Those of [`connect`]; an empty list is `InvalidInput`.
-pub fn connect_all(
-    entries: &str,
-    openai_api_key: Option<&str>,
-    idle: Duration,
-) -> Result<Vec<Arc<dyn ModelBackend>>> {
-    specification::entries(entries)?.into_iter().map(|entry| connect(entry, openai_api_key, idle)).collect()
+pub fn connect_all(entries: &str, options: &ConnectOptions) -> Result<Vec<Arc<dyn ModelBackend>>> {
+    specification::entries(entries)?.into_iter().map(|entry| connect(entry, options)).collect()
 }

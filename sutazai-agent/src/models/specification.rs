@@ -48,6 +48,14 @@ pub(super) fn no_such_model(backend: &str, model: &str, there: &[ModelInfo]) -> 
     Error::new(ErrorKind::NotFound, format!("no model {model}: {backend} has {names}"))
 }
 
+/// Why an embedded model cannot be opened: no program is set that runs it.
+#[cfg(feature = "llama-cpp")]
+pub(super) fn nowhere_to_run() -> Error {
+    let message = "must be set where MODEL_BACKENDS has a llama-cpp entry: expected the path of the `sutazai` program, or \
+                   in-process";
+    Error::invalid("MODEL_PROGRAM", message)
+}
+
 fn invalid(got: &str) -> Error {
     let examples: Vec<_> = TECHNOLOGIES.iter().map(|(name, address)| format!("{name}={address}")).collect();
     Error::invalid(
@@ -58,19 +66,19 @@ fn invalid(got: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use super::super::{connect, connect_all};
+    use super::super::{ConnectOptions, connect, connect_all};
     use super::*;
 
-    const IDLE: Duration = Duration::from_secs(1);
+    fn options() -> ConnectOptions {
+        ConnectOptions::default()
+    }
 
     #[test]
     fn what_cannot_be_understood_says_what_was_expected() {
         for bad in
             ["", " , ", "ollama", "ollama=", "=http://127.0.0.1", "gopher=there", "http://127.0.0.1:11434"]
         {
-            let e = connect_all(bad, None, IDLE).unwrap_err();
+            let e = connect_all(bad, &options()).unwrap_err();
             assert_eq!((e.kind(), e.field()), (ErrorKind::InvalidInput, Some("MODEL_BACKENDS")), "{bad}");
             assert!(e.message().contains("ollama=http://127.0.0.1:11434"), "{e}");
         }
@@ -81,11 +89,11 @@ mod tests {
     fn the_list_keeps_its_order() {
         let list = "openai=http://127.0.0.1:1/v1, ollama=http://127.0.0.1:2,";
         let names: Vec<_> =
-            connect_all(list, None, IDLE).unwrap().iter().map(|b| b.name().to_owned()).collect();
+            connect_all(list, &options()).unwrap().iter().map(|b| b.name().to_owned()).collect();
         assert_eq!(names, ["openai", "ollama"]);
         for bad in ["not a url", "ftp://there", "http://user:secret@there"] {
             for technology in ["ollama", "openai"] {
-                let e = connect(&format!("{technology}={bad}"), None, IDLE).unwrap_err();
+                let e = connect(&format!("{technology}={bad}"), &options()).unwrap_err();
                 assert_eq!(e.field(), Some("MODEL_BACKENDS"), "{bad}");
                 assert!(!e.to_string().contains("secret"), "{e}");
             }
@@ -93,9 +101,16 @@ mod tests {
     }
 
     #[test]
+    #[cfg(feature = "llama-cpp")]
+    fn embedded_model_needs_a_place_to_run() {
+        let e = connect("llama-cpp=/models/small.gguf", &options()).unwrap_err();
+        assert_eq!((e.kind(), e.field()), (ErrorKind::InvalidInput, Some("MODEL_PROGRAM")));
+    }
+
+    #[test]
     #[cfg(not(feature = "llama-cpp"))]
     fn a_missing_feature_is_named() {
-        let e = connect("llama-cpp=/models/small.gguf", None, IDLE).unwrap_err();
+        let e = connect("llama-cpp=/models/small.gguf", &options()).unwrap_err();
         assert_eq!((e.kind(), e.field()), (ErrorKind::Unsupported, Some("MODEL_BACKENDS")));
         assert!(e.message().contains("feature `llama-cpp`"), "{e}");
     }

@@ -73,7 +73,8 @@ impl ChatMessage {
 }
 
 /// What the answer's text must conform to.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Constraint {
     /// A JSON document that fits this JSON Schema.
     JsonSchema(Value),
@@ -113,7 +114,7 @@ impl Constraint {
 }
 
 /// A request for text.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GenerateRequest {
     /// Which model; none: the backend's own choice.
     pub model: Option<String>,

@@ -8,13 +8,6 @@
 Settings are environment variables, the same as those of the binary: DATABASE_URL, MODEL_BACKENDS, DEFAULT_MODEL.
 """
 
-import os as _os
-
-# The model's threads soon sleep while they wait for each other, unless the surroundings say otherwise. OpenMP reads this
-# when the extension is loaded.
-if "OMP_WAIT_POLICY" not in _os.environ:
-    _os.environ.setdefault("GOMP_SPINCOUNT", "2000")
-
 from ._sutazai import SutazaiError, __version__, analyze
 
 __all__ = ["SutazaiError", "__version__", "analyze"]

@@ -33,6 +33,11 @@ pub(super) fn check(path: &Path) -> Result<u64> {
     Ok(about.len())
 }
 
+/// The name of the model in a file: the file's name without its ending.
+pub(super) fn model_name(path: &Path) -> String {
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
 /// Why this file is no model.
 pub(super) fn unusable(path: &Path, why: &str) -> Error {
     Error::invalid("MODEL_BACKENDS", format!("expected a GGUF model at {}, but {why}", path.display()))

@@ -11,10 +11,11 @@ use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_2::llama_batch::LlamaBatch;
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::token::LlamaToken;
+use llguidance::Matcher;
 use sutazai_core::domain::{GenerateRequest, ModelEvent};
 use sutazai_core::{Error, Result};
-use tokio::sync::mpsc::UnboundedSender;
 
+use super::Answer;
 use super::sampler::Sampler;
 use super::slot::{Slot, Writing};
 
@@ -29,22 +30,21 @@ const CONTEXT: u32 = 8192;
 const BATCH: usize = 256;
 
 /// A request on its way to the model.
-#[derive(Debug)]
 pub(super) struct Job {
     pub(super) prompt: Vec<LlamaToken>,
-    pub(super) grammar: Option<String>,
+    pub(super) matcher: Option<Matcher>,
     pub(super) deadline: Option<(Instant, Duration)>,
-    pub(super) events: UnboundedSender<Result<ModelEvent>>,
+    pub(super) answer: Box<dyn Answer<Result<ModelEvent>>>,
     pub(super) request: GenerateRequest,
 }
 
 impl Job {
     /// Whether nobody waits for it any more; who waits in vain is told.
-    pub(super) fn is_over(&self, now: Instant) -> bool {
+    pub(super) fn is_over(&mut self, now: Instant) -> bool {
         match self.deadline {
-            _ if self.events.is_closed() => true,
+            _ if self.answer.is_closed() => true,
             Some((at, timeout)) if now >= at => {
-                let _ = self.events.send(Err(Error::timeout(format!("no answer within {timeout:?}"))));
+                self.answer.send(Err(Error::timeout(format!("no answer within {timeout:?}"))));
                 true
             }
             _ => false,
@@ -71,6 +71,7 @@ impl<'a> Worker<'a> {
         name: &'a str,
         jobs: &Receiver<Job>,
         ready: &Sender<Result<()>>,
+        progress: &dyn Fn(),
     ) {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let threads = i32::try_from(threads).unwrap_or(1);
@@ -99,6 +100,7 @@ impl<'a> Worker<'a> {
         while worker.take(jobs) {
             worker.admit();
             worker.round(&mut batch);
+            progress();
         }
     }
 
@@ -131,12 +133,12 @@ impl<'a> Worker<'a> {
     fn admit(&mut self) {
         let now = Instant::now();
         for slot in &mut self.slots {
-            if slot.writing.as_ref().is_some_and(|writing| writing.job.is_over(now)) {
+            if slot.writing.as_mut().is_some_and(|writing| writing.job.is_over(now)) {
                 slot.writing = None;
                 slot.idle_since = Some(now);
             }
         }
-        self.waiting.retain(|job| !job.is_over(now));
+        self.waiting.retain_mut(|job| !job.is_over(now));
         while let Some(job) = self.waiting.pop_front() {
             if let Some(job) = self.begin(job) {
                 self.waiting.push_front(job);
@@ -146,12 +148,12 @@ impl<'a> Worker<'a> {
     }
 
     /// Begins an answer; gives the job back when there is no room yet.
-    fn begin(&mut self, job: Job) -> Option<Job> {
+    fn begin(&mut self, mut job: Job) -> Option<Job> {
         let context = self.context.n_ctx() as usize;
         let prompt = job.prompt.len();
         if prompt >= context {
             let message = format!("expected at most {} tokens, got {prompt}", context - 1);
-            let _ = job.events.send(Err(Error::invalid("messages", message)));
+            job.answer.send(Err(Error::invalid("messages", message)));
             return None;
         }
         let limit = job.request.max_tokens.max(1).min((context - prompt) as u32);
@@ -164,13 +166,7 @@ impl<'a> Worker<'a> {
         if !self.make_room(at, prompt + limit as usize) {
             return Some(job);
         }
-        let sampler = match Sampler::new(self.model, &job.request, job.grammar.as_deref()) {
-            Ok(sampler) => sampler,
-            Err(e) => {
-                let _ = job.events.send(Err(e));
-                return None;
-            }
-        };
+        let sampler = Sampler::new(&job.request, job.matcher.take());
         let kept = self.keep_prefix(at, &job.prompt);
         let slot = &mut self.slots[at];
         slot.cached.truncate(kept);
@@ -240,7 +236,7 @@ impl<'a> Worker<'a> {
         if let Err(e) = self.context.decode(batch) {
             let e = Error::unavailable("the model could not read on").with_source(e);
             for at in 0..self.slots.len() {
-                if let Some(writing) = self.slots[at].writing.take() {
+                if let Some(mut writing) = self.slots[at].writing.take() {
                     writing.fail(e.clone());
                     self.forget(at, 0);
                 }

@@ -11,7 +11,9 @@ use llama_cpp_2::llama_batch::LlamaBatch;
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::token::LlamaToken;
 use sutazai_core::{Error, Result};
-use tokio::sync::oneshot;
+
+use super::super::protocol::Purpose;
+use super::{Answer, Vectors};
 
 /// Tokens of all texts that are read in one batch; so long is the longest text, unless the model was trained on fewer.
 const BATCH: usize = 2_048;
@@ -23,40 +25,27 @@ const TEXTS: usize = 32;
 #[derive(Debug)]
 pub(super) struct Reading {
     pub(super) texts: Vec<Vec<LlamaToken>>,
-    pub(super) answer: oneshot::Sender<Result<Vec<Vec<f32>>>>,
+    pub(super) answer: Box<dyn Answer<Result<Vectors>>>,
 }
 
-/// What becomes of a model's file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Purpose {
-    /// It writes text.
-    Write,
-    /// It makes a vector of a text.
-    Embed,
+/// What the model is made for, as the file's metadata says (github.com/ggml-org/ggml, docs/gguf.md): how vectors of
+/// tokens become one of the text, and whether a token sees only those before it, which writing needs.
+///
+/// # Errors
+/// The reason, for models that neither write nor embed, such as those that rank.
+pub(super) fn purpose(model: &LlamaModel) -> std::result::Result<Purpose, &'static str> {
+    let architecture = model.meta_val_str("general.architecture").unwrap_or_default();
+    let value = |key: &str| model.meta_val_str(&format!("{architecture}.{key}")).ok();
+    purpose_by(value("pooling_type").as_deref(), value("attention.causal").as_deref())
 }
 
-impl Purpose {
-    /// As the file's metadata tells (github.com/ggml-org/ggml, docs/gguf.md): how vectors of tokens become one of the
-    /// text, and whether a token sees only those before it, which is what writing needs.
-    ///
-    /// # Errors
-    /// `Unsupported` with the reason, for models that do neither, such as those that rank.
-    pub(super) fn of(model: &LlamaModel) -> std::result::Result<Self, &'static str> {
-        let architecture = model.meta_val_str("general.architecture").unwrap_or_default();
-        let said = |key: &str| model.meta_val_str(&format!("{architecture}.{key}")).ok();
-        Self::told(said("pooling_type").as_deref(), said("attention.causal").as_deref())
-    }
-
-    fn told(pooling: Option<&str>, causal: Option<&str>) -> std::result::Result<Self, &'static str> {
-        match (pooling, causal) {
-            // llama.cpp's numbers: mean, the first token, the last token.
-            (Some("1" | "2" | "3"), _) => Ok(Self::Embed),
-            (Some("4"), _) => Err("the model in it ranks texts; it neither writes nor embeds"),
-            (_, Some("false")) => {
-                Err("the model in it does not write, nor say how it makes one vector of a text")
-            }
-            _ => Ok(Self::Write),
-        }
+fn purpose_by(pooling: Option<&str>, causal: Option<&str>) -> std::result::Result<Purpose, &'static str> {
+    match (pooling, causal) {
+        // llama.cpp's numbers: mean, the first token, the last token.
+        (Some("1" | "2" | "3"), _) => Ok(Purpose::Embed),
+        (Some("4"), _) => Err("the model in it ranks texts; it neither writes nor embeds"),
+        (_, Some("false")) => Err("the model in it does not write, nor say how it makes one vector of a text"),
+        _ => Ok(Purpose::Write),
     }
 }
 
@@ -71,6 +60,7 @@ pub(super) fn run(
     model: &LlamaModel,
     readings: &Receiver<Reading>,
     ready: &Sender<Result<()>>,
+    progress: &dyn Fn(),
 ) {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = i32::try_from(threads).unwrap_or(1);
@@ -94,7 +84,8 @@ pub(super) fn run(
     };
     let _ = ready.send(Ok(()));
     let mut batch = LlamaBatch::new(BATCH, 1);
-    while let Ok(Reading { texts, answer }) = readings.recv() {
+    while let Ok(Reading { texts, mut answer }) = readings.recv() {
+        let tokens = texts.iter().map(Vec::len).sum::<usize>() as u32;
         let mut vectors = Vec::with_capacity(texts.len());
         let mut rest = texts.as_slice();
         let outcome = loop {
@@ -110,8 +101,9 @@ pub(super) fn run(
                 Err(e) => break Err(e),
             }
             rest = later;
+            progress();
         };
-        let _ = answer.send(outcome);
+        answer.send(outcome.map(|vectors| (vectors, tokens)));
     }
 }
 
@@ -160,13 +152,13 @@ mod tests {
 
     #[test]
     fn what_a_model_is_for() {
-        assert_eq!(Purpose::told(None, None), Ok(Purpose::Write));
-        assert_eq!(Purpose::told(Some("0"), Some("true")), Ok(Purpose::Write));
-        assert_eq!(Purpose::told(Some("1"), Some("false")), Ok(Purpose::Embed));
-        assert_eq!(Purpose::told(Some("3"), None), Ok(Purpose::Embed));
-        assert!(Purpose::told(Some("4"), Some("false")).unwrap_err().contains("ranks"));
+        assert_eq!(purpose_by(None, None), Ok(Purpose::Write));
+        assert_eq!(purpose_by(Some("0"), Some("true")), Ok(Purpose::Write));
+        assert_eq!(purpose_by(Some("1"), Some("false")), Ok(Purpose::Embed));
+        assert_eq!(purpose_by(Some("3"), None), Ok(Purpose::Embed));
+        assert!(purpose_by(Some("4"), Some("false")).unwrap_err().contains("ranks"));
         for pooling in [None, Some("0")] {
-            assert!(Purpose::told(pooling, Some("false")).unwrap_err().contains("does not write"));
+            assert!(purpose_by(pooling, Some("false")).unwrap_err().contains("does not write"));
         }
     }
 

@@ -13,7 +13,7 @@ use super::text::TextBuffer;
 use super::worker::Job;
 
 /// A sequence of the context: what of it lies in the key-value cache, and the answer that is being written, if any.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Slot {
     /// The tokens in the cache, from the beginning.
     pub(super) cached: Vec<LlamaToken>,
@@ -23,7 +23,6 @@ pub(super) struct Slot {
 }
 
 /// An answer that is being written.
-#[derive(Debug)]
 pub(super) struct Writing {
     pub(super) job: Job,
     sampler: Sampler,
@@ -84,7 +83,7 @@ impl Writing {
         self.written += 1;
         let (text, stopped) = self.text.push(&vocab.token_to_piece(token, false, None));
         self.send(text);
-        if stopped {
+        if stopped || self.sampler.is_complete() {
             self.end(name, FinishReason::Stop);
             return true;
         }
@@ -96,13 +95,13 @@ impl Writing {
         false
     }
 
-    pub(super) fn fail(&self, e: Error) {
-        let _ = self.job.events.send(Err(e));
+    pub(super) fn fail(&mut self, e: Error) {
+        self.job.answer.send(Err(e));
     }
 
-    fn send(&self, text: String) {
+    fn send(&mut self, text: String) {
         if !text.is_empty() {
-            let _ = self.job.events.send(Ok(ModelEvent::Text(text)));
+            self.job.answer.send(Ok(ModelEvent::Text(text)));
         }
     }
 
@@ -110,14 +109,14 @@ impl Writing {
         let rest = self.text.finish();
         self.send(rest);
         let usage = ModelUsage {
-            backend: super::NAME.to_owned(),
+            backend: super::super::NAME.to_owned(),
             model: name.to_owned(),
             prompt_tokens: self.job.prompt.len() as u32,
             completion_tokens: self.written,
             finish_reason,
             degraded: None,
-            fluency: None,
+            fluency: self.sampler.fluency(),
         };
-        let _ = self.job.events.send(Ok(ModelEvent::Done(usage)));
+        self.job.answer.send(Ok(ModelEvent::Done(usage)));
     }
 }

@@ -1,0 +1,77 @@
+//! Constraints as matchers of tokens, by llguidance (github.com/guidance-ai/llguidance).
+//!
+//! It is Rust with limits on the size of a grammar and on the work for one token, so a constraint of a caller is refused
+//! where a converter in C++ would abort the process.
+
+use llama_cpp_2::model::LlamaModel;
+use llama_cpp_2::sampling::LlamaSampler;
+use llguidance::api::TopLevelGrammar;
+use llguidance::{Matcher, ParserFactory};
+use serde_json::{Value, json};
+use sutazai_core::domain::Constraint;
+use sutazai_core::{Error, Result};
+
+/// Longest constraint in bytes.
+const MAX_CONSTRAINT_BYTES: usize = 256 * 1024;
+
+/// Makes matchers for the vocabulary of one model.
+pub(super) struct Grammars(ParserFactory);
+
+impl Grammars {
+    /// Reads the model's vocabulary, which takes some hundred milliseconds.
+    pub(super) fn of(model: &LlamaModel) -> Result<Self> {
+        let tokens = LlamaSampler::llguidance_tok_env(model);
+        let mut factory = ParserFactory::new_simple(&tokens)
+            .map_err(|e| Error::unavailable(format!("the model's vocabulary cannot be constrained: {e}")))?;
+        factory.quiet();
+        factory.limits_mut().verbose_errors = false;
+        Ok(Self(factory))
+    }
+
+    /// The matcher of a constraint.
+    ///
+    /// # Errors
+    /// `InvalidInput` naming `constraint` when it is too long, cannot be understood, or has a keyword that cannot be
+    /// enforced.
+    pub(super) fn matcher(&self, constraint: &Constraint) -> Result<Matcher> {
+        let (grammar, expected) = match constraint {
+            Constraint::Grammar(grammar) => {
+                check_length(grammar.len())?;
+                (TopLevelGrammar::from_lark(grammar.clone()), "a grammar in Lark notation with a rule `start`")
+            }
+            Constraint::JsonSchema(schema) => {
+                check_length(schema.to_string().len())?;
+                (TopLevelGrammar::from_json_schema(compact(schema.clone())), "a JSON Schema that can be enforced")
+            }
+        };
+        let refused = |e: String| {
+            let reason: String = e.lines().next().unwrap_or_default().chars().take(200).collect();
+            Error::invalid("constraint", format!("expected {expected}: {reason}"))
+        };
+        let mut matcher = Matcher::new(self.0.create_parser(grammar));
+        if let Some(e) = matcher.get_error() {
+            return Err(refused(e));
+        }
+        // Some mistakes show only when the first tokens are asked for.
+        matcher.compute_mask().map_err(|e| refused(e.to_string()))?;
+        Ok(matcher)
+    }
+}
+
+fn check_length(length: usize) -> Result<()> {
+    if length > MAX_CONSTRAINT_BYTES {
+        let message = format!("expected at most {MAX_CONSTRAINT_BYTES} bytes, got {length}");
+        return Err(Error::invalid("constraint", message));
+    }
+    Ok(())
+}
+
+/// The schema with llguidance's options set: one space after separators and none elsewhere, since a small model that may
+/// write white space writes nothing else. A caller's own options must not loosen the schema.
+fn compact(mut schema: Value) -> Value {
+    if let Value::Object(object) = &mut schema {
+        let options = json!({ "whitespace_flexible": false, "item_separator": ", ", "key_separator": ": " });
+        object.insert("x-guidance".to_owned(), options);
+    }
+    schema
+}

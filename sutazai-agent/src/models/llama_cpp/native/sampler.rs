@@ -1,0 +1,215 @@
+//! Chooses the next token.
+//!
+//! Draws among the [`TOP_K`] most probable tokens that the constraint allows: to sort or to penalize a whole vocabulary
+//! costs as much as a small model does.
+
+use std::cmp::Ordering;
+use std::collections::VecDeque;
+
+use llama_cpp_2::context::LlamaContext;
+use llama_cpp_2::sampling::LlamaSampler;
+use llama_cpp_2::token::LlamaToken;
+use llama_cpp_2::token::data::LlamaTokenData;
+use llama_cpp_2::token::data_array::LlamaTokenDataArray;
+use llguidance::Matcher;
+use sutazai_core::domain::GenerateRequest;
+use sutazai_core::{Error, Result};
+
+/// How many of the latest tokens are avoided.
+const PENALTY_WINDOW: usize = 64;
+
+/// Of so many most probable tokens one is drawn.
+const TOP_K: usize = 40;
+
+/// Of those, the most probable that make up this share, unless the request names another.
+const TOP_P: f32 = 0.95;
+
+/// Of those, none that is less probable than this share of the most probable.
+const MIN_P: f32 = 0.05;
+
+/// The sampler of one answer.
+pub(super) struct Sampler {
+    /// The latest tokens, which are less probable by `penalty`.
+    latest: VecDeque<LlamaToken>,
+    penalty: f32,
+    draw: LlamaSampler,
+    constraint: Option<Constrained>,
+}
+
+/// The constraint of an answer and what it cost the model's own choice.
+struct Constrained {
+    matcher: Matcher,
+    /// Sum over the sampled tokens of the logarithm of the probability that the constraint left.
+    log_allowed: f64,
+    sampled: u32,
+}
+
+impl Sampler {
+    /// A sampler with the settings of the request, and this constraint.
+    pub(super) fn new(request: &GenerateRequest, matcher: Option<Matcher>) -> Self {
+        let draw = if request.temperature > 0.0 {
+            LlamaSampler::chain_simple([
+                LlamaSampler::top_p(request.top_p.unwrap_or(TOP_P), 1),
+                LlamaSampler::min_p(MIN_P, 1),
+                LlamaSampler::temp(request.temperature),
+                LlamaSampler::dist(request.seed.unwrap_or_else(rand::random)),
+            ])
+        } else {
+            LlamaSampler::greedy()
+        };
+        let penalty = if request.repeat_penalty > 0.0 { request.repeat_penalty } else { 1.0 };
+        let constraint = matcher.map(|matcher| Constrained { matcher, log_allowed: 0.0, sampled: 0 });
+        Self { latest: VecDeque::new(), penalty, draw, constraint }
+    }
+
+    /// The next token after the batch's token at `index`.
+    ///
+    /// # Errors
+    /// `Unavailable` when the constraint leaves no token: it demands what this model's vocabulary cannot write.
+    pub(super) fn next(&mut self, context: &LlamaContext<'_>, index: i32) -> Result<LlamaToken> {
+        let logits = context.get_logits_ith(index);
+        let stuck = || Error::unavailable("the constraint leaves this model no token to go on with");
+        let mut candidates = match &mut self.constraint {
+            None => self.most_probable((0..).zip(logits.iter().copied()), logits.len()),
+            Some(constraint) => {
+                let mask = constraint.matcher.compute_mask_or_eos().map_err(|_| stuck())?;
+                let allowed = mask.iter().filter_map(|id| Some((i32::try_from(id).ok()?, *logits.get(id as usize)?)));
+                let allowed: Vec<_> = allowed.collect();
+                constraint.log_allowed += allowed_share(&allowed, logits).max(f64::MIN_POSITIVE).ln();
+                constraint.sampled += 1;
+                let all = allowed.len();
+                self.most_probable(allowed.into_iter(), all)
+            }
+        };
+        if candidates.data.is_empty() {
+            return Err(stuck());
+        }
+        candidates.apply_sampler(&mut self.draw);
+        let token = candidates.selected_token().ok_or_else(stuck)?;
+        if self.latest.len() == PENALTY_WINDOW {
+            self.latest.pop_front();
+        }
+        self.latest.push_back(token);
+        if let Some(constraint) = &mut self.constraint
+            && !constraint.matcher.is_stopped()
+        {
+            constraint.matcher.consume_token(token.0.unsigned_abs()).map_err(|_| stuck())?;
+        }
+        Ok(token)
+    }
+
+    /// Whether the constraint allows no further token, so that the answer has ended.
+    pub(super) fn is_complete(&self) -> bool {
+        self.constraint.as_ref().is_some_and(|constraint| constraint.matcher.is_stopped())
+    }
+
+    /// Geometric mean of the probability that the constraint left; none without a constraint.
+    pub(super) fn fluency(&self) -> Option<f32> {
+        let constraint = self.constraint.as_ref().filter(|constraint| constraint.sampled > 0)?;
+        Some((constraint.log_allowed / f64::from(constraint.sampled)).exp() as f32)
+    }
+
+    /// The [`TOP_K`] most probable of `all` tokens after the penalty, the most probable first.
+    fn most_probable(&self, logits: impl Iterator<Item = (i32, f32)>, all: usize) -> LlamaTokenDataArray {
+        // The penalty only lowers the latest tokens, so that many more candidates hold every token that may rise.
+        let mut best = highest(logits, all, TOP_K + self.latest.len());
+        let penalized = |(token, logit): (i32, f32)| {
+            let token = LlamaToken::new(token);
+            let logit = match self.latest.contains(&token) {
+                false => logit,
+                // As in Keskar et al. 2019 (CTRL), with the sign minded.
+                true if logit > 0.0 => logit / self.penalty,
+                true => logit * self.penalty,
+            };
+            LlamaTokenData::new(token, logit, 0.0)
+        };
+        let mut data: Vec<_> = best.drain(..).map(penalized).collect();
+        data.sort_unstable_by(|a, b| b.logit().total_cmp(&a.logit()).then(a.id().0.cmp(&b.id().0)));
+        data.truncate(TOP_K);
+        LlamaTokenDataArray::new(data, true)
+    }
+}
+
+
+/// The share of the probability of all tokens that these have.
+fn allowed_share(allowed: &[(i32, f32)], logits: &[f32]) -> f64 {
+    let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let weight = |logit: f32| f64::from((logit - highest).exp());
+    let all: f64 = logits.iter().map(|logit| weight(*logit)).sum();
+    allowed.iter().map(|(_, logit)| weight(*logit)).sum::<f64>() / all
+}
+
+/// The `k` highest of `all` logits with their tokens, in no order.
+fn highest(logits: impl Iterator<Item = (i32, f32)>, all: usize, k: usize) -> Vec<(i32, f32)> {
+    let by_logit = |a: &(i32, f32), b: &(i32, f32)| b.1.total_cmp(&a.1);
+    if k >= all {
+        return logits.collect();
+    }
+    // What is below the k-th highest so far is passed over; the rest is thinned out whenever it has grown.
+    let mut best: Vec<(i32, f32)> = Vec::with_capacity(4 * k);
+    let mut least = f32::NEG_INFINITY;
+    for (token, logit) in logits {
+        if logit.partial_cmp(&least) != Some(Ordering::Greater) {
+            continue;
+        }
+        best.push((token, logit));
+        if best.len() == 4 * k {
+            best.select_nth_unstable_by(k - 1, by_logit);
+            best.truncate(k);
+            least = best[k - 1].1;
+        }
+    }
+    if best.len() > k {
+        best.select_nth_unstable_by(k - 1, by_logit);
+        best.truncate(k);
+    }
+    best
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn sampler(latest: &[i32], penalty: f32) -> Sampler {
+        let latest = latest.iter().map(|token| LlamaToken::new(*token)).collect();
+        Sampler { latest, penalty, draw: LlamaSampler::greedy(), constraint: None }
+    }
+
+    fn ids(candidates: &LlamaTokenDataArray) -> Vec<i32> {
+        candidates.data.iter().map(|candidate| candidate.id().0).collect()
+    }
+
+    fn best(sampler: &Sampler, logits: &[f32]) -> Vec<i32> {
+        ids(&sampler.most_probable((0..).zip(logits.iter().copied()), logits.len()))
+    }
+
+    #[test]
+    fn recent_tokens_are_less_probable() {
+        let logits = [2.0, 1.9, -1.0, 0.5, -1.1];
+        assert_eq!(best(&sampler(&[], 1.1), &logits), [0, 1, 3, 2, 4]);
+        assert_eq!(best(&sampler(&[0], 1.1), &logits), [1, 0, 3, 2, 4]);
+        assert_eq!(best(&sampler(&[0, 1, 3], 100.0), &logits), [0, 1, 3, 2, 4]);
+        assert_eq!(best(&sampler(&[2], 1.2), &logits), [0, 1, 3, 4, 2]);
+    }
+
+    #[test]
+    fn share_of_allowed_tokens_is_their_probability() {
+        let logits = [0.0, 0.0, f32::NEG_INFINITY, 3.0_f32.ln()];
+        assert!((allowed_share(&[(0, 0.0), (3, 3.0_f32.ln())], &logits) - 0.8).abs() < 1e-6);
+        assert_eq!(allowed_share(&[], &logits), 0.0);
+    }
+
+    proptest! {
+        #[test]
+        fn none_of_the_highest_is_passed_over(logits in prop::collection::vec(-50.0_f32..50.0, 1..400), k in 1_usize..60) {
+            let mut sorted = logits.clone();
+            sorted.sort_by(|a, b| b.total_cmp(a));
+            sorted.truncate(k);
+            let mut found: Vec<_> = highest((0..).zip(logits.iter().copied()), logits.len(), k).into_iter().map(|(_, logit)| logit).collect();
+            found.sort_by(|a, b| b.total_cmp(a));
+            prop_assert_eq!(found, sorted);
+        }
+    }
+}

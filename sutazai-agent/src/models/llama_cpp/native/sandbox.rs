@@ -1,0 +1,79 @@
+//! What the child process of a model gives up before it reads a file that somebody downloaded.
+//!
+//! A model file is parsed by native code, and texts of strangers are fed to it. The child therefore keeps no descriptor
+//! of its parent, opens no socket, starts no program, and leaves no core dump with conversations in it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::fd::RawFd;
+
+use rustix::process::{Resource, Rlimit, Signal, setrlimit};
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
+
+/// System calls that a model does not need: sockets, other programs, other processes.
+const DENIED: [libc::c_long; 17] = [
+    libc::SYS_socket,
+    libc::SYS_socketpair,
+    libc::SYS_connect,
+    libc::SYS_bind,
+    libc::SYS_listen,
+    libc::SYS_accept4,
+    libc::SYS_sendto,
+    libc::SYS_sendmsg,
+    libc::SYS_io_uring_setup,
+    libc::SYS_execve,
+    libc::SYS_execveat,
+    libc::SYS_ptrace,
+    libc::SYS_process_vm_readv,
+    libc::SYS_process_vm_writev,
+    libc::SYS_mount,
+    libc::SYS_unshare,
+    libc::SYS_setns,
+];
+
+/// How much likelier than its parent the child is to be ended when the machine runs out of memory, of -1000 to 1000.
+const OOM_SCORE_ADJUSTMENT: &str = "500";
+
+/// Closes every descriptor above standard error that the parent let slip through.
+pub(super) fn close_inherited_descriptors() {
+    let names = fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+    let open: Vec<RawFd> = names.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    for descriptor in open.into_iter().filter(|descriptor| *descriptor > 2) {
+        // The one of this listing is closed already.
+        let _ = nix::unistd::close(descriptor);
+    }
+}
+
+/// Asks the kernel to end this process when the thread of the parent that started it ends. The end of standard input says
+/// the same, but nobody reads that while native code hangs.
+pub(super) fn end_with_parent() {
+    let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
+}
+
+/// Limits private memory, if asked to, and switches off core dumps.
+///
+/// # Errors
+/// The kernel's, for a limit that it does not take.
+pub(super) fn limit_memory(bytes: Option<u64>) -> std::io::Result<()> {
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    let _ = setrlimit(Resource::Core, none);
+    let _ = fs::write("/proc/self/oom_score_adj", OOM_SCORE_ADJUSTMENT);
+    // Private writable memory: the model file is mapped, and the kernel drops its pages when it needs them.
+    let limit = bytes.map(|bytes| Rlimit { current: Some(bytes), maximum: Some(bytes) });
+    limit.map_or(Ok(()), |limit| setrlimit(Resource::Data, limit).map_err(Into::into))
+}
+
+/// Gives up the system calls in [`DENIED`] for all threads; they then fail with `EPERM`.
+///
+/// # Errors
+/// Why it cannot be done: a kernel without seccomp, or an emulator.
+pub(super) fn deny_system_calls() -> Result<(), String> {
+    let text = |e: &dyn std::fmt::Display| e.to_string();
+    let rules: BTreeMap<_, _> = DENIED.into_iter().map(|call| (call, Vec::new())).collect();
+    let architecture = TargetArch::try_from(std::env::consts::ARCH).map_err(|e| text(&e))?;
+    let filter =
+        SeccompFilter::new(rules, SeccompAction::Allow, SeccompAction::Errno(libc::EPERM as u32), architecture)
+            .map_err(|e| text(&e))?;
+    let program: BpfProgram = filter.try_into().map_err(|e: seccompiler::BackendError| text(&e))?;
+    seccompiler::apply_filter_all_threads(&program).map_err(|e| text(&e))
+}
