@@ -1,13 +1,19 @@
 #!/usr/bin/env bash
 # Brings llama.cpp's own server, which the tests of the OpenAI backend and the benchmarks ask, and prints its path. It
-# is built from source for this machine's processor, once, in some minutes.
+# is built from source for this machine's processor, once, in some minutes; a cache that moved to another processor is
+# built again. AMX is left out: GCC before 13.2 compiles it wrongly (llama.cpp #20824).
 . "$(dirname "$0")/env.sh"
 
 version=11434.0.0
+without_amx="-mno-amx-tile -mno-amx-int8 -mno-amx-bf16"
+case $(uname -m) in x86_64) ;; *) without_amx= ;; esac
+# What "native" means here, so that a build for another processor is not taken for one for this.
+processor=$(gcc -march=native -Q --help=target 2>/dev/null | grep -E '^ +-m(arch|avx|amx|fma|bmi|f16c|sse)' | sha256sum | cut -c1-16)
+stamp="$version $processor"
 folder=$cache/llama-server
 server=$folder/llama-server
 
-if [ ! -x "$server" ] || [ "$(cat "$folder/version" 2>/dev/null)" != "$version" ]; then
+if [ ! -x "$server" ] || [ "$(cat "$folder/version" 2>/dev/null)" != "$stamp" ]; then
     say "Building llama-server (some minutes, once)"
     mkdir -p "$folder"
     log=$folder/build.log
@@ -29,7 +35,8 @@ if [ ! -x "$server" ] || [ "$(cat "$folder/version" 2>/dev/null)" != "$version" 
     build() {
         # The web interface would be fetched from elsewhere, and nobody looks at it.
         cmake -S "$temporary/source/llama.cpp" -B "$temporary/build" -DCMAKE_BUILD_TYPE=Release \
-            -DBUILD_SHARED_LIBS=OFF -DGGML_NATIVE=ON -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF \
+            -DBUILD_SHARED_LIBS=OFF -DGGML_NATIVE=ON \
+            -DCMAKE_C_FLAGS="$without_amx" -DCMAKE_CXX_FLAGS="$without_amx" -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF \
             -DLLAMA_BUILD_UI=OFF -DLLAMA_USE_PREBUILT_UI=OFF -DLLAMA_OPENSSL=OFF
         nice cmake --build "$temporary/build" --target llama-server --parallel "$(nproc)"
     }
@@ -40,6 +47,6 @@ if [ ! -x "$server" ] || [ "$(cat "$folder/version" 2>/dev/null)" != "$version" 
     set -e
     [ $built = 0 ] || { tail -30 "$log" >&2; exit 1; }
     mv "$temporary/build/bin/llama-server" "$server"
-    echo "$version" >"$folder/version"
+    echo "$stamp" >"$folder/version"
 fi
 echo "$server"

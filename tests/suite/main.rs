@@ -13,6 +13,7 @@ mod examples;
 mod exposed;
 mod journey;
 mod log_lines;
+mod model_process;
 mod postgres;
 mod privacy;
 mod prometheus;

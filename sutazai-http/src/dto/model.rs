@@ -1,7 +1,7 @@
 //! Models.
 
 use serde::{Deserialize, Serialize};
-use sutazai_core::domain::ModelInfo;
+use sutazai_core::domain::{ModelInfo, ModelProcess};
 use utoipa::ToSchema;
 
 /// A model that is there.
@@ -18,6 +18,31 @@ pub(crate) struct ModelView {
     parameters: Option<u64>,
     /// The longest conversation in tokens, where known.
     context_length: Option<u32>,
+    /// Identifies its weights, where known.
+    digest: Option<String>,
+    /// The child process that runs it; null where it runs elsewhere.
+    process: Option<ModelProcessView>,
+}
+
+/// The child process that runs an embedded model.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ModelProcess)]
+struct ModelProcessView {
+    /// `starting`, `ready` or `restarting`.
+    state: &'static str,
+    /// How often it has ended unexpectedly since the server started.
+    crashes: u64,
+    /// How it last ended unexpectedly.
+    last_crash: Option<String>,
+    /// The CPU variant whose kernels it uses.
+    variant: Option<String>,
+}
+
+impl From<ModelProcess> for ModelProcessView {
+    fn from(process: ModelProcess) -> Self {
+        let ModelProcess { state, crashes, last_crash, variant } = process;
+        Self { state: state.as_str(), crashes, last_crash, variant }
+    }
 }
 
 impl From<ModelInfo> for ModelView {
@@ -28,6 +53,8 @@ impl From<ModelInfo> for ModelView {
             size_bytes: model.size_bytes,
             parameters: model.parameters,
             context_length: model.context_length,
+            digest: model.digest,
+            process: model.process.map(ModelProcessView::from),
         }
     }
 }

@@ -25,6 +25,7 @@ const COUNTERS: &[(&str, &str)] = &[
     ("hardware_analysis_requests_total", "Analyses of the machine that were asked for"),
     ("tasks_total", "How often a task of an agent entered a status"),
     ("model_requests_total", "Requests to language models that have ended"),
+    ("model_process_crashes_total", "Unexpected ends of the child process of an embedded model"),
     ("model_tokens_total", "Tokens that language models read and wrote"),
 ];
 /// What takes time, in seconds, with the bounds that are counted between.
@@ -50,6 +51,7 @@ const GAUGES: &[(&str, Unit, &str)] = &[
         "How long the oldest pending task has been due, in seconds",
     ),
     ("circuit_breaker_state", Unit::Count, "Calls go to a model backend: 0 yes, 1 one call tries, 2 no"),
+    ("model_process_ready", Unit::Count, "Child process of an embedded model: 1 serves requests, 0 loads or restarts"),
     ("argon2_queue_depth", Unit::Count, "Password hashes that wait for a processor"),
 ];
 

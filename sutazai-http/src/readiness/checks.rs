@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::{BoxFuture, join_all};
 use sutazai_core::Result;
-use sutazai_core::domain::{Caller, HostMetrics};
+use sutazai_core::domain::{Caller, HostMetrics, ModelInfo, ProcessState};
 use sutazai_core::engine::Engine;
 use tokio::sync::Mutex;
 
@@ -164,6 +164,9 @@ async fn model(engine: &Engine) -> Option<ReadinessCheck> {
     let listed = async move {
         match model.models().await {
             Ok(models) if models.is_empty() => (HealthStatus::Degraded, Some("has no models")),
+            Ok(models) if models.iter().any(is_restarting) => {
+                (HealthStatus::Degraded, Some("its process crashed and is started again"))
+            }
             Ok(_) => HEALTHY,
             Err(e) => {
                 tracing::warn!(error = %e, "no model can be reached");
@@ -172,6 +175,10 @@ async fn model(engine: &Engine) -> Option<ReadinessCheck> {
         }
     };
     Some(check("model", MODEL_LIMIT, HealthStatus::Degraded, listed).await)
+}
+
+fn is_restarting(model: &ModelInfo) -> bool {
+    model.process.as_ref().is_some_and(|process| process.state != ProcessState::Ready)
 }
 
 /// The file system that the folder is on: the one mounted at the longest of its ancestors.

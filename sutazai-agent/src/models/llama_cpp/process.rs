@@ -39,7 +39,7 @@ const LOAD_TIMEOUT: Duration = Duration::from_secs(900);
 const MIN_RESTART_DELAY: Duration = Duration::from_millis(100);
 
 /// Longest delay before a restart.
-const MAX_RESTART_DELAY: Duration = Duration::from_secs(30);
+const MAX_RESTART_DELAY: Duration = Duration::from_secs(5);
 
 /// Requests wait for a restart that is due within this time; otherwise they fail, so that another backend may answer.
 const MAX_WAIT_FOR_RESTART: Duration = Duration::from_secs(2);
@@ -365,7 +365,8 @@ fn watch(shared: &Shared, started: &SyncSender<Result<()>>) -> Option<End> {
                 // Only the first start has somebody who waits for this.
                 let _ = started.try_send(Ok(()));
             }
-            Phase::Ready if !inner.flights.is_empty() && silent > idle => {
+            // A child that loads says so all the time; one that serves is silent while nothing is asked of it.
+            phase if silent > idle && (phase == Phase::Starting || !inner.flights.is_empty()) => {
                 let reason = format!("killed because it was silent for {idle:?}");
                 return Some(End::Crashed { reason, kernels_suspected: false });
             }

@@ -15,7 +15,7 @@ use std::io::{self, BufReader};
 use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -87,7 +87,29 @@ fn end_at_once() {
     let _ = kill_process(getpid(), Signal::KILL);
 }
 
+/// Loads the model; a second thread says meanwhile that this process is alive.
 fn open(load: &Load, parent: &Arc<Parent>) -> Result<Model> {
+    let (loading, loaded) = channel::<()>();
+    let ticking = {
+        let parent = parent.clone();
+        move || {
+            while let Err(RecvTimeoutError::Timeout) = loaded.recv_timeout(ALIVE_INTERVAL) {
+                parent.send(&Reply::Alive);
+            }
+        }
+    };
+    let ticker = std::thread::Builder::new().name("ticker".to_owned()).spawn(ticking);
+    let model = load_model(load, parent);
+    drop(loading);
+    if let Ok(ticker) = ticker {
+        let _ = ticker.join();
+    }
+    let model = model?;
+    parent.send(&Reply::Ready(model.loaded().clone()));
+    Ok(model)
+}
+
+fn load_model(load: &Load, parent: &Arc<Parent>) -> Result<Model> {
     sandbox::limit_memory(load.memory_limit).map_err(|e| {
         Error::invalid("MODEL_MEMORY_LIMIT_BYTES", "expected a limit that the kernel takes").with_source(e)
     })?;
@@ -103,7 +125,6 @@ fn open(load: &Load, parent: &Arc<Parent>) -> Result<Model> {
     let name = file::model_name(&load.path);
     let model = Model::open(&load.path, &name, Arc::new(progress))?;
     model.self_test()?;
-    parent.send(&Reply::Ready(model.loaded().clone()));
     Ok(model)
 }
 

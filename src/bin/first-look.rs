@@ -1,0 +1,55 @@
+//! Analyzes this machine by rules alone and prints the report of `sutazai analyze`.
+//!
+//! It needs neither a store nor a server nor a model, so it is compiled in the first minutes of a cold `make run`, while
+//! the program with all of them still has to be built.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use console::Term;
+use report::{Look, render};
+use serde_json::json;
+use sutazai_agent::agents::hardware_optimizer;
+use sutazai_agent::metrics;
+use sutazai_core::domain::{NewEvent, NewTask, Task};
+use sutazai_core::ports::{AgentContext, Clock, EventSink, SystemClock};
+use tokio_util::sync::CancellationToken;
+
+#[path = "../cli/report.rs"]
+mod report;
+
+/// Discards progress: the analysis takes less than a second.
+#[derive(Debug)]
+struct Discard;
+
+impl EventSink for Discard {
+    fn emit(&self, _: NewEvent) {}
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let new = NewTask::new("hardware-optimizer", json!({ "use_model": false }));
+    let context = AgentContext {
+        task: Task::pending(new, None, None, SystemClock.now()),
+        children: Vec::new(),
+        model: None,
+        metric_sources: metrics::all(),
+        metric_store: None,
+        clock: Arc::new(SystemClock),
+        cancellation: CancellationToken::new(),
+        events: Arc::new(Discard),
+    };
+    let analysis = match hardware_optimizer::analyze(&context).await {
+        Ok(analysis) => analysis,
+        Err(e) => {
+            eprintln!("sutazai: {e}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let width = usize::from(Term::stdout().size().1).clamp(40, 100);
+    let text = render(&analysis, Look { colours: console::colors_enabled(), width });
+    match Term::stdout().write_str(&text) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
