@@ -4,7 +4,7 @@ use sutazai_core::Result;
 use sutazai_core::domain::{Analysis, Finding, GeneratedBy, PriorityLevel, Recommendation, Snapshot};
 use sutazai_core::ports::AgentContext;
 
-use super::rules::{self, Trends};
+use super::rules::{self, Found, Trends};
 use super::support::Support;
 use super::writer::{self, Written};
 
@@ -17,16 +17,16 @@ pub async fn analyze(context: &AgentContext) -> Result<Analysis> {
     let snapshot = context.snapshot().await;
     context.check_cancelled()?;
     let trends = Trends::read(context.metric_store.as_deref(), &snapshot).await;
-    let findings = rules::find(&snapshot, &trends);
-    let noun = if findings.len() == 1 { "finding" } else { "findings" };
-    context.progress(0.2, format!("{} {noun}", findings.len()));
-    let supports: Vec<_> =
-        findings.iter().map(|finding| Support::of(finding, rules::meaning(&finding.rule))).collect();
+    let found = rules::find(&snapshot, &trends);
+    let noun = if found.len() == 1 { "finding" } else { "findings" };
+    context.progress(0.2, format!("{} {noun}", found.len()));
+    let supports: Vec<_> = found.iter().map(Support::of).collect();
     let written = writer::write(context, &supports).await?;
-    Ok(result(context, snapshot, findings, written))
+    Ok(result(context, snapshot, found, written))
 }
 
-fn result(context: &AgentContext, snapshot: Snapshot, findings: Vec<Finding>, written: Written) -> Analysis {
+fn result(context: &AgentContext, snapshot: Snapshot, found: Vec<Found>, written: Written) -> Analysis {
+    let findings: Vec<_> = found.into_iter().map(|found| found.finding).collect();
     let recommendations: Vec<_> = findings
         .iter()
         .zip(written.texts)

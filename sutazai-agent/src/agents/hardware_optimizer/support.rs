@@ -6,6 +6,7 @@ use sutazai_core::domain::{Evidence, Finding, Remedy, Severity};
 
 use super::claims::{Figure, figures};
 use super::lexicon;
+use super::rules::{Found, first_choices};
 
 /// The figures, names, commands and words that one finding supports.
 #[derive(Debug, Clone)]
@@ -13,7 +14,7 @@ pub(super) struct Support {
     /// The rules' sentence with the figures.
     pub(super) summary: String,
     /// Why it matters, by the rule.
-    pub(super) meaning: &'static str,
+    pub(super) meaning: String,
     /// What may be done.
     pub(super) remedies: Vec<String>,
     /// The resource as a whole: `container web`.
@@ -38,15 +39,19 @@ pub(super) struct Support {
 }
 
 impl Support {
-    /// That of a finding, whose rule says this about why it matters.
-    pub(super) fn of(finding: &Finding, meaning: &'static str) -> Self {
+    /// That of a finding with its authored sentences.
+    pub(super) fn of(found: &Found) -> Self {
+        let Found { finding, texts } = found;
+        let meaning = texts.consequences.first().map(|sentence| first_choices(sentence)).unwrap_or_default();
         let commands: Vec<_> = finding.remedies.iter().filter_map(|remedy| remedy.command.clone()).collect();
         let advice =
             finding.remedies.iter().find(|remedy| remedy.command.is_some()).or(finding.remedies.first());
         let called = called(finding);
         let bare = mask(&finding.summary, &called);
         let remedies: Vec<_> = finding.remedies.iter().map(|remedy| remedy.text.clone()).collect();
-        let own = std::iter::once(bare.as_str()).chain([meaning]).chain(remedies.iter().map(String::as_str));
+        let own = std::iter::once(bare.as_str())
+            .chain([meaning.as_str()])
+            .chain(remedies.iter().map(String::as_str));
         let own: Vec<Vec<String>> =
             own.map(|text| words(text).map(|word| word.to_lowercase()).collect()).collect();
         let pairs = own.iter().flat_map(|words| words.windows(2));
@@ -83,7 +88,7 @@ impl Support {
 
     /// Whether one of the rule's own sentences ends on this word, in lower case.
     pub(super) fn ends_on(&self, word: &str) -> bool {
-        let own = self.remedies.iter().map(String::as_str).chain([self.meaning]);
+        let own = self.remedies.iter().map(String::as_str).chain([self.meaning.as_str()]);
         own.filter_map(|sentence| words(sentence).last()).any(|last| last.eq_ignore_ascii_case(word))
     }
 

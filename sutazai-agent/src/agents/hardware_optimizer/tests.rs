@@ -77,9 +77,9 @@ fn full_container(name: &str) -> Snapshot {
 }
 
 fn support(snapshot: &Snapshot) -> Support {
-    let findings = rules::find(snapshot, &Trends::default());
-    assert_eq!(findings.len(), 1, "{findings:#?}");
-    Support::of(&findings[0], rules::meaning(&findings[0].rule))
+    let found = rules::find(snapshot, &Trends::default());
+    assert_eq!(found.len(), 1, "{found:#?}");
+    Support::of(&found[0])
 }
 
 #[tokio::test]
@@ -197,19 +197,19 @@ async fn a_cancelled_analysis_ends() {
 fn every_sentence_of_the_rules_is_supported_by_its_own_evidence() {
     let made = [sick(), healthy(), full_memory(), full_disk(), full_container("web"), varied::recorded()];
     for snapshot in made.into_iter().chain((0..300).map(varied::varied)) {
-        for finding in rules::find(&snapshot, &Trends::default()) {
-            let support = Support::of(&finding, rules::meaning(&finding.rule));
+        for found in rules::find(&snapshot, &Trends::default()) {
+            let support = Support::of(&found);
             let text = support.rules_text();
             let claims = grounding::check(&text, GeneratedBy::Rules, &support);
-            assert!(claims.is_ok(), "{}: {text}\n{}", finding.id, claims.unwrap_err());
+            assert!(claims.is_ok(), "{}: {text}\n{}", found.finding.id, claims.unwrap_err());
         }
     }
 }
 
 #[test]
 fn a_grammar_has_no_digit_and_no_command_but_those_of_the_finding() {
-    for finding in rules::find(&sick(), &Trends::default()) {
-        let support = Support::of(&finding, rules::meaning(&finding.rule));
+    for found in rules::find(&sick(), &Trends::default()) {
+        let support = Support::of(&found);
         let mut grammar = grammar::grammar(&support);
         for own in ["lead ::=", "figure ::=", "name ::=", "command ::="] {
             grammar = grammar.lines().filter(|line| !line.starts_with(own)).collect::<Vec<_>>().join("\n");

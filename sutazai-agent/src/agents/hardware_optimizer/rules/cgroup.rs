@@ -1,9 +1,9 @@
 //! Rules of the control group that this process lives in: a container or a service with limits of its own.
 
-use sutazai_core::domain::{CgroupMetrics, Finding, Severity};
+use sutazai_core::domain::{CgroupMetrics, Severity};
 
 use super::bounds::{self, Bounds};
-use super::draft::Draft;
+use super::draft::{Draft, Found};
 use super::figures::{bytes, count, decimal, percent};
 use super::rule::{Facts, Rule};
 
@@ -52,7 +52,7 @@ fn group<'a>(facts: &Facts<'a>) -> Option<&'a CgroupMetrics> {
     facts.snapshot.cgroup.value()
 }
 
-fn throttled(group: &CgroupMetrics) -> Option<Finding> {
+fn throttled(group: &CgroupMetrics) -> Option<Found> {
     let periods = group.periods.filter(|periods| *periods >= LEAST_PERIODS)?;
     let throttled = group.throttled_periods?;
     let share = bounds::percent(throttled as f64, periods as f64);
@@ -78,7 +78,7 @@ fn throttled(group: &CgroupMetrics) -> Option<Finding> {
     )
 }
 
-fn memory(facts: &Facts<'_>, group: &CgroupMetrics) -> Option<Finding> {
+fn memory(facts: &Facts<'_>, group: &CgroupMetrics) -> Option<Found> {
     let (used, limit) = (group.memory_used_bytes? as f64, group.memory_limit_bytes? as f64);
     let share = bounds::percent(used, limit);
     let (severity, bound) = MEMORY.grade(share)?;
@@ -98,7 +98,7 @@ fn memory(facts: &Facts<'_>, group: &CgroupMetrics) -> Option<Finding> {
     )))
 }
 
-fn oom_kills(group: &CgroupMetrics) -> Option<Finding> {
+fn oom_kills(group: &CgroupMetrics) -> Option<Found> {
     let kills = group.oom_kills.filter(|kills| *kills > 0)?;
     let draft = Draft::new(&CGROUP_OOM_KILLS, Severity::Warning, RESOURCE)
         .judged("cgroup.oom_kills", kills as f64, "count", 0.0)
@@ -109,7 +109,7 @@ fn oom_kills(group: &CgroupMetrics) -> Option<Finding> {
     Some(draft.says(format!("{were} killed at the memory limit of the control group.")))
 }
 
-fn pids(group: &CgroupMetrics) -> Option<Finding> {
+fn pids(group: &CgroupMetrics) -> Option<Found> {
     let (used, limit) = (group.pids? as f64, group.pids_limit? as f64);
     let share = bounds::percent(used, limit);
     let (severity, bound) = PIDS.grade(share)?;

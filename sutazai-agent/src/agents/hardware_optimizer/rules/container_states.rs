@@ -1,9 +1,9 @@
 //! Rules of how containers fare: killed, started again and again, unhealthy, ended with an error.
 
-use sutazai_core::domain::{ContainerInfo, Finding, Severity};
+use sutazai_core::domain::{ContainerInfo, Severity};
 
 use super::containers::{about, path, rest};
-use super::draft::Draft;
+use super::draft::{Draft, Found};
 use super::figures::count;
 use super::names::{clean_name, id_argument};
 use super::rule::{Facts, Rule};
@@ -45,13 +45,13 @@ fn each(
     facts: &Facts<'_>,
     rule: &Rule,
     are: &'static str,
-    judge: fn(&ContainerInfo) -> Option<Finding>,
-) -> Vec<Finding> {
+    judge: fn(&ContainerInfo) -> Option<Found>,
+) -> Vec<Found> {
     let all = facts.snapshot.containers.value().into_iter().flat_map(|engine| &engine.containers);
     rule.worst(all.filter_map(judge).collect(), &rest(are))
 }
 
-fn oom_killed(container: &ContainerInfo) -> Option<Finding> {
+fn oom_killed(container: &ContainerInfo) -> Option<Found> {
     let severity = match container.state.as_str() {
         _ if !container.oom_killed => return None,
         "restarting" => Severity::Critical,
@@ -70,7 +70,7 @@ fn oom_killed(container: &ContainerInfo) -> Option<Finding> {
     Some(draft.says(format!("Container {} was killed for want of memory.", clean_name(&container.name))))
 }
 
-fn restarting(container: &ContainerInfo) -> Option<Finding> {
+fn restarting(container: &ContainerInfo) -> Option<Found> {
     let now = container.state == "restarting";
     if !now && (container.restarts <= RESTARTS || container.state != "running") {
         return None;
@@ -89,7 +89,7 @@ fn restarting(container: &ContainerInfo) -> Option<Finding> {
     Some(draft.says(format!("Container {name} {is} was started again {times}.")))
 }
 
-fn unhealthy(container: &ContainerInfo) -> Option<Finding> {
+fn unhealthy(container: &ContainerInfo) -> Option<Found> {
     if container.health.as_deref() != Some("unhealthy") || container.state != "running" {
         return None;
     }
@@ -103,7 +103,7 @@ fn unhealthy(container: &ContainerInfo) -> Option<Finding> {
     Some(draft.says(format!("Container {} fails its health check.", clean_name(&container.name))))
 }
 
-fn exited(container: &ContainerInfo) -> Option<Finding> {
+fn exited(container: &ContainerInfo) -> Option<Found> {
     let code = container.exit_code.filter(|code| !STOPPED.contains(code))?;
     let ended = matches!(container.state.as_str(), "exited" | "dead");
     if !ended || container.oom_killed {

@@ -1,9 +1,9 @@
 //! Rules of what containers use, beside what they may use.
 
-use sutazai_core::domain::{ContainerInfo, Finding, Severity};
+use sutazai_core::domain::{ContainerInfo, Severity};
 
 use super::bounds::{self, Bounds};
-use super::draft::Draft;
+use super::draft::{Draft, Found};
 use super::figures::{bytes, count, decimal, percent};
 use super::names::{clean_name, id_argument};
 use super::rule::{Facts, Rest, Rule};
@@ -57,7 +57,7 @@ pub(super) fn path(container: &ContainerInfo, figure: &str) -> String {
     format!("containers[{}].{figure}", clean_name(&container.name))
 }
 
-fn no_limit(facts: &Facts<'_>) -> Option<Finding> {
+fn no_limit(facts: &Facts<'_>) -> Option<Found> {
     let without: Vec<&ContainerInfo> =
         running(facts).filter(|container| container.memory_limit_bytes.is_none()).collect();
     let largest = without.iter().max_by_key(|container| container.memory_used_bytes)?;
@@ -100,7 +100,7 @@ fn proposed_limit(used: u64) -> u64 {
     used.saturating_mul(2).div_ceil(LIMIT_STEP).max(1).saturating_mul(LIMIT_STEP)
 }
 
-fn near_limit(facts: &Facts<'_>) -> Vec<Finding> {
+fn near_limit(facts: &Facts<'_>) -> Vec<Found> {
     let judged = running(facts).filter_map(|container| {
         let share = container.memory_used_percent?;
         let (severity, bound) = MEMORY.grade(share)?;
@@ -129,7 +129,7 @@ fn near_limit(facts: &Facts<'_>) -> Vec<Finding> {
     CONTAINER_NEAR_LIMIT.worst(judged.collect(), &rest("near their memory limit"))
 }
 
-fn cpu_near_limit(facts: &Facts<'_>) -> Vec<Finding> {
+fn cpu_near_limit(facts: &Facts<'_>) -> Vec<Found> {
     let judged = running(facts).filter_map(|container| {
         let (used, cores) = (container.cpu_percent?, container.cpu_limit_cores?);
         let share = bounds::percent(used, cores * 100.0);
@@ -192,10 +192,10 @@ mod tests {
         *containers(&mut snapshot) = vec![one; 500];
         let found = (CONTAINER_NO_LIMIT.check)(&Facts { snapshot: &snapshot, trends: &Trends::default() });
         assert_eq!(
-            found[0].summary,
+            found[0].finding.summary,
             "500 containers of 500 running have no memory limit; the largest, web, uses 70 MiB."
         );
-        let command = found[0].remedies[1].command.as_deref();
+        let command = found[0].finding.remedies[1].command.as_deref();
         assert_eq!(command, Some("docker update --memory 192m --memory-swap 192m 0123456789ab"));
     }
 

@@ -3,10 +3,10 @@
 //! Use alone is no fault: a processor at work is what was paid for. What hurts is work that waits for it, so the rules
 //! look at the run queue and the kernel's pressure figures beside the use (saturation in the USE method).
 
-use sutazai_core::domain::{CpuMetrics, Finding};
+use sutazai_core::domain::CpuMetrics;
 
 use super::bounds::Bounds;
-use super::draft::Draft;
+use super::draft::{Draft, Found};
 use super::figures::{count, decimal, percent};
 use super::rule::{Facts, Rule};
 
@@ -60,7 +60,7 @@ pub(super) const IOWAIT: Rule = Rule {
     check: |facts| Vec::from_iter(iowait(facts)),
 };
 
-fn saturation(facts: &Facts<'_>) -> Option<Finding> {
+fn saturation(facts: &Facts<'_>) -> Option<Found> {
     let cpu = cpu(facts)?;
     let cores = f64::from(cpu.cores);
     let (busy, bound) = BUSY.grade(cpu.used_percent)?;
@@ -81,7 +81,7 @@ fn saturation(facts: &Facts<'_>) -> Option<Finding> {
     )))
 }
 
-fn load(facts: &Facts<'_>) -> Option<Finding> {
+fn load(facts: &Facts<'_>) -> Option<Found> {
     if saturation(facts).is_some() {
         return None;
     }
@@ -101,7 +101,7 @@ fn load(facts: &Facts<'_>) -> Option<Finding> {
     )))
 }
 
-fn pressure(facts: &Facts<'_>) -> Option<Finding> {
+fn pressure(facts: &Facts<'_>) -> Option<Found> {
     let some = facts.snapshot.pressure.value()?.cpu.some_avg60;
     let (severity, bound) = PRESSURE.grade(some)?;
     let draft = Draft::new(&CPU_PRESSURE, severity, RESOURCE)
@@ -115,7 +115,7 @@ fn pressure(facts: &Facts<'_>) -> Option<Finding> {
     )
 }
 
-fn steal(facts: &Facts<'_>) -> Option<Finding> {
+fn steal(facts: &Facts<'_>) -> Option<Found> {
     let share = cpu(facts)?.steal_percent;
     let (severity, bound) = STEAL_BOUNDS.grade(share)?;
     let draft = Draft::new(&STEAL, severity, RESOURCE)
@@ -128,7 +128,7 @@ fn steal(facts: &Facts<'_>) -> Option<Finding> {
     )
 }
 
-fn iowait(facts: &Facts<'_>) -> Option<Finding> {
+fn iowait(facts: &Facts<'_>) -> Option<Found> {
     let share = cpu(facts)?.iowait_percent;
     let (severity, bound) = IOWAIT_BOUNDS.grade(share)?;
     let draft = Draft::new(&IOWAIT, severity, RESOURCE)

@@ -1,9 +1,7 @@
 //! Rules of block devices and of work that waits for them.
 
-use sutazai_core::domain::Finding;
-
 use super::bounds::Bounds;
-use super::draft::Draft;
+use super::draft::{Draft, Found};
 use super::figures::{decimal, percent};
 use super::names::clean_name;
 use super::rule::{Facts, Rest, Rule};
@@ -29,7 +27,7 @@ pub(super) const IO_PRESSURE: Rule = Rule {
     check: |facts| Vec::from_iter(pressure(facts)),
 };
 
-fn slow(facts: &Facts<'_>) -> Vec<Finding> {
+fn slow(facts: &Facts<'_>) -> Vec<Found> {
     let devices = facts.snapshot.host.value().into_iter().flat_map(|host| &host.devices);
     let busy = devices.filter(|device| device.operations_per_second > LEAST_OPERATIONS);
     let judged = busy.filter_map(|device| {
@@ -61,7 +59,7 @@ fn slow(facts: &Facts<'_>) -> Vec<Finding> {
     DISK_SLOW.worst(judged.collect(), &rest)
 }
 
-fn pressure(facts: &Facts<'_>) -> Option<Finding> {
+fn pressure(facts: &Facts<'_>) -> Option<Found> {
     const PATH: &str = "pressure.io.some_avg60";
     let io = &facts.snapshot.pressure.value()?.io;
     let (severity, bound) = PRESSURE.grade(io.some_avg60)?;

@@ -1,10 +1,10 @@
 //! Rules of file systems: space, inodes, the time until one is full, and those that can no longer be written.
 
 use chrono::TimeDelta;
-use sutazai_core::domain::{DiskMetrics, Finding, Severity};
+use sutazai_core::domain::{DiskMetrics, Severity};
 
 use super::bounds::Bounds;
-use super::draft::Draft;
+use super::draft::{Draft, Found};
 use super::figures::{bytes, hours, percent};
 use super::names::{clean_name, path_argument};
 use super::rule::{Facts, Rest, Rule};
@@ -61,8 +61,8 @@ fn each(
     facts: &Facts<'_>,
     rule: &Rule,
     are: &'static str,
-    judge: fn(&Facts<'_>, &DiskMetrics) -> Option<Finding>,
-) -> Vec<Finding> {
+    judge: fn(&Facts<'_>, &DiskMetrics) -> Option<Found>,
+) -> Vec<Found> {
     let disks = facts.snapshot.host.value().into_iter().flat_map(|host| &host.disks);
     let rest = Rest {
         metric: "host.disks",
@@ -74,7 +74,7 @@ fn each(
     rule.worst(disks.filter_map(|disk| judge(facts, disk)).collect(), &rest)
 }
 
-fn space(facts: &Facts<'_>, disk: &DiskMetrics) -> Option<Finding> {
+fn space(facts: &Facts<'_>, disk: &DiskMetrics) -> Option<Found> {
     let (severity, bound) = SPACE.grade(disk.used_percent).filter(|_| !disk.read_only)?;
     let severity = match severity {
         Severity::Critical if disk.available_bytes >= ROOMY => Severity::Warning,
@@ -97,7 +97,7 @@ fn space(facts: &Facts<'_>, disk: &DiskMetrics) -> Option<Finding> {
     )))
 }
 
-fn trend(facts: &Facts<'_>, disk: &DiskMetrics) -> Option<Finding> {
+fn trend(facts: &Facts<'_>, disk: &DiskMetrics) -> Option<Found> {
     let growth = facts.trends.growth(&format!("host.disks[{}].used_bytes", disk.mount), TREND_SPAN)?;
     if disk.read_only || growth.per_hour <= 0.0 || growth.fit < FIT || disk.used_percent <= TREND_FROM_PERCENT
     {
@@ -124,7 +124,7 @@ fn trend(facts: &Facts<'_>, disk: &DiskMetrics) -> Option<Finding> {
     )))
 }
 
-fn inodes(facts: &Facts<'_>, disk: &DiskMetrics) -> Option<Finding> {
+fn inodes(facts: &Facts<'_>, disk: &DiskMetrics) -> Option<Found> {
     let used = disk.inodes_used_percent.filter(|_| !disk.read_only)?;
     let (severity, bound) = INODES_BOUNDS.grade(used)?;
     let series = format!("host.disks[{}].inodes_used_percent", disk.mount);
@@ -141,7 +141,7 @@ fn inodes(facts: &Facts<'_>, disk: &DiskMetrics) -> Option<Finding> {
     )))
 }
 
-fn read_only(_: &Facts<'_>, disk: &DiskMetrics) -> Option<Finding> {
+fn read_only(_: &Facts<'_>, disk: &DiskMetrics) -> Option<Found> {
     let written = WRITTEN.contains(&disk.mount.as_str());
     if !disk.read_only || !written || !WRITABLE.contains(&disk.filesystem.as_str()) {
         return None;
@@ -294,7 +294,7 @@ mod tests {
             })
             .collect();
         let found = (DISK_SPACE.check)(&Facts { snapshot: &snapshot, trends: &Trends::default() });
-        let ids: Vec<&str> = found.iter().map(|finding| finding.id.as_str()).collect();
+        let ids: Vec<&str> = found.iter().map(|found| found.finding.id.as_str()).collect();
         assert_eq!(
             ids,
             ["/d49", "/d48", "/d47", "/d46"]
@@ -303,14 +303,14 @@ mod tests {
                 .chain(["disk_space:more".to_owned()])
                 .collect::<Vec<_>>()
         );
-        assert_eq!(found[4].summary, "46 more file systems are short of space.");
+        assert_eq!(found[4].finding.summary, "46 more file systems are short of space.");
     }
 
     #[test]
     fn a_mount_point_that_is_no_plain_path_stays_out_of_commands() {
         let snapshot = with(|disk| (disk.used_percent, disk.mount) = (99.0, "/a b;reboot".into()));
         let found = (DISK_SPACE.check)(&Facts { snapshot: &snapshot, trends: &Trends::default() });
-        assert_eq!(found[0].resource, "disk /a b_reboot");
-        assert!(found[0].remedies.iter().all(|remedy| remedy.command.is_none()));
+        assert_eq!(found[0].finding.resource, "disk /a b_reboot");
+        assert!(found[0].finding.remedies.iter().all(|remedy| remedy.command.is_none()));
     }
 }

@@ -1,17 +1,62 @@
-//! How a rule writes its finding down: whose it is, the evidence with the decisive value first, what may be done.
+//! How a rule writes its finding: the evidence with the decisive value first, the remedies and the authored sentences.
 
 use chrono::{DateTime, Utc};
 use sutazai_core::domain::{Evidence, Finding, Remedy, Severity};
 
 use super::rule::Rule;
 
+/// A finding with its authored sentences.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::agents::hardware_optimizer) struct Found {
+    /// The finding as it is published.
+    pub(in crate::agents::hardware_optimizer) finding: Finding,
+    /// The sentences that a text about it is made of.
+    pub(in crate::agents::hardware_optimizer) texts: Texts,
+}
+
+/// The authored sentences about one finding.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(in crate::agents::hardware_optimizer) struct Texts {
+    /// Statements of the finding with its figures; the first is `Finding::summary`.
+    pub(in crate::agents::hardware_optimizer) statements: Vec<String>,
+    /// Sentences on why it matters, each true for this evidence; may hold `[a|b]` synonym choices. No digits, no names,
+    /// no commands.
+    pub(in crate::agents::hardware_optimizer) consequences: Vec<String>,
+    /// Advice: complete sentences, the safest first; a sentence with a command has it in backquotes.
+    pub(in crate::agents::hardware_optimizer) advice: Vec<String>,
+    /// Short clause for the one-line summary over all findings: `memory is nearly used up`.
+    pub(in crate::agents::hardware_optimizer) headline: String,
+}
+
+impl Texts {
+    /// The rules' own text: the first statement, consequence and advice, each synonym choice resolved to its first.
+    pub(in crate::agents::hardware_optimizer) fn rules_text(&self) -> String {
+        let consequence = self.consequences.first().map(|sentence| first_choices(sentence));
+        let parts = [self.statements.first().cloned(), consequence, self.advice.first().cloned()];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// The sentence with each `[a|b]` resolved to `a`.
+pub(in crate::agents::hardware_optimizer) fn first_choices(sentence: &str) -> String {
+    let mut resolved = String::with_capacity(sentence.len());
+    let mut rest = sentence;
+    while let Some((before, after)) = rest.split_once('[') {
+        let (choices, behind) = after.split_once(']').unwrap_or((after, ""));
+        resolved.push_str(before);
+        resolved.push_str(choices.split('|').next().unwrap_or_default());
+        rest = behind;
+    }
+    resolved + rest
+}
+
 /// A finding that is being written.
-pub(super) struct Draft(Finding);
+pub(super) struct Draft(Found);
 
 impl Draft {
     /// Of this rule, about this resource. Names of others in it must have been cleaned.
     pub(super) fn new(rule: &Rule, severity: Severity, resource: impl Into<String>) -> Self {
-        Self(Finding {
+        let finding = Finding {
             id: rule.name.to_owned(),
             rule: rule.name.to_owned(),
             severity,
@@ -19,30 +64,32 @@ impl Draft {
             summary: String::new(),
             evidence: Vec::new(),
             remedies: Vec::new(),
-        })
+        };
+        let texts = Texts { consequences: vec![rule.meaning.to_owned()], ..Texts::default() };
+        Self(Found { finding, texts })
     }
 
     /// Which of several things it is about, cleaned, for the id.
     pub(super) fn about(mut self, what: &str) -> Self {
-        self.0.id = format!("{}:{what}", self.0.rule);
+        self.0.finding.id = format!("{}:{what}", self.0.finding.rule);
         self
     }
 
     /// A value that was held against a bound.
     pub(super) fn judged(mut self, metric: impl Into<String>, value: f64, unit: &str, bound: f64) -> Self {
-        self.0.evidence.push(evidence(metric.into(), value, unit, Some(bound)));
+        self.0.finding.evidence.push(evidence(metric.into(), value, unit, Some(bound)));
         self
     }
 
     /// A value that was not judged but belongs to the picture.
     pub(super) fn context(mut self, metric: impl Into<String>, value: f64, unit: &str) -> Self {
-        self.0.evidence.push(evidence(metric.into(), value, unit, None));
+        self.0.finding.evidence.push(evidence(metric.into(), value, unit, None));
         self
     }
 
     /// Since when the value written last is past its bound.
     pub(super) fn since(mut self, since: Option<DateTime<Utc>>) -> Self {
-        if let Some(last) = self.0.evidence.last_mut() {
+        if let Some(last) = self.0.finding.evidence.last_mut() {
             last.since = since;
         }
         self
@@ -50,25 +97,33 @@ impl Draft {
 
     /// What may be done, where words are all there is.
     pub(super) fn advice(mut self, text: &str) -> Self {
-        self.0.remedies.push(Remedy { text: text.to_owned(), command: None });
+        self.0.finding.remedies.push(Remedy { text: text.to_owned(), command: None });
+        self.0.texts.advice.push(text.to_owned());
         self
     }
 
     /// What may be done, with a command to look at.
-    pub(super) fn command(mut self, text: &str, command: impl Into<String>) -> Self {
-        self.0.remedies.push(Remedy { text: text.to_owned(), command: Some(command.into()) });
-        self
+    pub(super) fn command(self, text: &str, command: impl Into<String>) -> Self {
+        self.command_if(text, Some(command.into()))
     }
 
     /// As [`Draft::command`], with the command left out where its argument cannot be trusted.
     pub(super) fn command_if(mut self, text: &str, command: Option<String>) -> Self {
-        self.0.remedies.push(Remedy { text: text.to_owned(), command });
+        let advice = match &command {
+            Some(command) => format!("Run `{command}` to {}{}", text[..1].to_lowercase(), &text[1..]),
+            None => text.to_owned(),
+        };
+        self.0.texts.advice.push(advice);
+        self.0.finding.remedies.push(Remedy { text: text.to_owned(), command });
         self
     }
 
-    /// The finding, with its sentence.
-    pub(super) fn says(mut self, summary: impl Into<String>) -> Finding {
-        self.0.summary = summary.into();
+    /// The finding, with its statement.
+    pub(super) fn says(mut self, summary: impl Into<String>) -> Found {
+        let summary = summary.into();
+        self.0.texts.headline = summary.trim_end_matches('.').to_owned();
+        self.0.texts.statements.push(summary.clone());
+        self.0.finding.summary = summary;
         self.0
     }
 }

@@ -1,9 +1,7 @@
 //! Rules of open files: of the whole machine and of single processes.
 
-use sutazai_core::domain::Finding;
-
 use super::bounds::{self, Bounds};
-use super::draft::Draft;
+use super::draft::{Draft, Found};
 use super::figures::percent;
 use super::names::clean_name;
 use super::rule::{Facts, Rest, Rule};
@@ -25,7 +23,7 @@ pub(super) const OPEN_FILES_PROCESS: Rule = Rule {
     check: processes,
 };
 
-fn machine(facts: &Facts<'_>) -> Option<Finding> {
+fn machine(facts: &Facts<'_>) -> Option<Found> {
     let files = facts.snapshot.host.value()?.files.as_ref()?;
     let (open, limit) = (files.open as f64, files.limit as f64);
     let share = bounds::percent(open, limit);
@@ -42,7 +40,7 @@ fn machine(facts: &Facts<'_>) -> Option<Finding> {
     )))
 }
 
-fn processes(facts: &Facts<'_>) -> Vec<Finding> {
+fn processes(facts: &Facts<'_>) -> Vec<Found> {
     let top = facts.snapshot.host.value().into_iter().flat_map(|host| &host.processes.top);
     let judged = top.filter_map(|process| {
         let (open, limit) = (process.open_files? as f64, process.open_files_limit? as f64);

@@ -1,9 +1,9 @@
 //! Rules of GPUs.
 
-use sutazai_core::domain::{Finding, GpuMetrics};
+use sutazai_core::domain::GpuMetrics;
 
 use super::bounds::{self, Bounds};
-use super::draft::Draft;
+use super::draft::{Draft, Found};
 use super::figures::{bytes, decimal, percent};
 use super::names::clean_name;
 use super::rule::{Facts, Rest, Rule};
@@ -29,15 +29,15 @@ pub(super) const GPU_TEMPERATURE: Rule = Rule {
     check: |facts| each(facts, &GPU_TEMPERATURE, "hot", temperature),
 };
 
-type Judge = fn(&Facts<'_>, &GpuMetrics) -> Option<Finding>;
+type Judge = fn(&Facts<'_>, &GpuMetrics) -> Option<Found>;
 
-fn each(facts: &Facts<'_>, rule: &Rule, are: &'static str, judge: Judge) -> Vec<Finding> {
+fn each(facts: &Facts<'_>, rule: &Rule, are: &'static str, judge: Judge) -> Vec<Found> {
     let gpus = facts.snapshot.gpus.value().into_iter().flatten();
     let rest = Rest { metric: "gpus", things: "GPUs", are, text: SHOW.0, command: SHOW.1 };
     rule.worst(gpus.filter_map(|gpu| judge(facts, gpu)).collect(), &rest)
 }
 
-fn memory(facts: &Facts<'_>, gpu: &GpuMetrics) -> Option<Finding> {
+fn memory(facts: &Facts<'_>, gpu: &GpuMetrics) -> Option<Found> {
     let (used, total) = (gpu.memory_used_bytes as f64, gpu.memory_total_bytes as f64);
     let share = bounds::percent(used, total);
     let (severity, bound) = MEMORY.grade(share)?;
@@ -59,7 +59,7 @@ fn memory(facts: &Facts<'_>, gpu: &GpuMetrics) -> Option<Finding> {
     )))
 }
 
-fn temperature(_: &Facts<'_>, gpu: &GpuMetrics) -> Option<Finding> {
+fn temperature(_: &Facts<'_>, gpu: &GpuMetrics) -> Option<Found> {
     let celsius = gpu.celsius?;
     let (severity, bound) = HOT.grade(celsius)?;
     let draft = Draft::new(&GPU_TEMPERATURE, severity, title(gpu))

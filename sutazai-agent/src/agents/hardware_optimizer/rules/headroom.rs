@@ -1,9 +1,9 @@
 //! The rule of a machine that is well: what is used most, so that there is an honest word about it too.
 
-use sutazai_core::domain::{Finding, Severity};
+use sutazai_core::domain::Severity;
 
 use super::RULES;
-use super::draft::Draft;
+use super::draft::{Draft, Found};
 use super::figures::percent;
 use super::names::clean_name;
 use super::rule::{Facts, Rule};
@@ -15,10 +15,10 @@ pub(super) const HEADROOM: Rule = Rule {
     check: |facts| Vec::from_iter(headroom(facts)),
 };
 
-fn headroom(facts: &Facts<'_>) -> Option<Finding> {
+fn headroom(facts: &Facts<'_>) -> Option<Found> {
     let host = facts.snapshot.host.value()?;
     let others = RULES.iter().filter(|rule| rule.name != HEADROOM.name);
-    if others.flat_map(|rule| (rule.check)(facts)).any(|finding| finding.severity >= Severity::Warning) {
+    if others.flat_map(|rule| (rule.check)(facts)).any(|found| found.finding.severity >= Severity::Warning) {
         return None;
     }
     let disks = host.disks.iter().filter(|disk| disk.used_percent.is_finite());
@@ -69,10 +69,10 @@ mod tests {
     fn a_healthy_machine_gets_one_honest_word() {
         let found = find(&healthy(), &Trends::default());
         assert_eq!(found.len(), 1, "{found:?}");
-        assert_eq!(found[0].resource, "disk /");
+        assert_eq!(found[0].finding.resource, "disk /");
         let summary =
             "Nothing presses; most used is disk / at 41 %, then memory at 35 % and the processors at 12 %.";
-        assert_eq!(found[0].summary, summary);
+        assert_eq!(found[0].finding.summary, summary);
     }
 
     #[test]
@@ -81,7 +81,7 @@ mod tests {
             let mut snapshot = healthy();
             host(&mut snapshot).processes.zombies = zombies;
             let found = find(&snapshot, &Trends::default());
-            assert_eq!(found.iter().any(|finding| finding.rule == "headroom"), expected, "{zombies}");
+            assert_eq!(found.iter().any(|found| found.finding.rule == "headroom"), expected, "{zombies}");
         }
         let mut snapshot = healthy();
         snapshot.host = Default::default();

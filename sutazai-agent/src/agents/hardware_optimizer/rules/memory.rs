@@ -4,10 +4,10 @@
 //! that waits for memory, pages that go to disk and back, and processes that are killed.
 
 use chrono::TimeDelta;
-use sutazai_core::domain::{Finding, Severity};
+use sutazai_core::domain::Severity;
 
 use super::bounds::Bounds;
-use super::draft::Draft;
+use super::draft::{Draft, Found};
 use super::figures::{bytes, count, percent, rate};
 use super::rule::{Facts, Rule};
 
@@ -74,7 +74,7 @@ pub(super) const NO_SWAP: Rule = Rule {
     check: |facts| Vec::from_iter(no_swap(facts)),
 };
 
-fn pressure(facts: &Facts<'_>) -> Option<Finding> {
+fn pressure(facts: &Facts<'_>) -> Option<Found> {
     let memory = &facts.snapshot.pressure.value()?.memory;
     let some = memory.some_avg60;
     let full = memory.full_avg60.filter(|full| full.is_finite() && *full > PRESSURE_FULL);
@@ -102,7 +102,7 @@ fn pressure(facts: &Facts<'_>) -> Option<Finding> {
     Some(draft.says(summary))
 }
 
-fn low(facts: &Facts<'_>) -> Option<Finding> {
+fn low(facts: &Facts<'_>) -> Option<Found> {
     let memory = &facts.snapshot.host.value()?.memory;
     let (severity, bound) = USED.grade(memory.used_percent)?;
     let waiting = facts.snapshot.pressure.value().map(|pressure| pressure.memory.some_avg10);
@@ -133,7 +133,7 @@ fn low(facts: &Facts<'_>) -> Option<Finding> {
     )))
 }
 
-fn swap_traffic(facts: &Facts<'_>) -> Option<Finding> {
+fn swap_traffic(facts: &Facts<'_>) -> Option<Found> {
     let swap = &facts.snapshot.host.value()?.swap;
     let (read, written) = (swap.in_bytes_per_second, swap.out_bytes_per_second);
     let paths = ("host.swap.in_bytes_per_second", "host.swap.out_bytes_per_second");
@@ -153,7 +153,7 @@ fn swap_traffic(facts: &Facts<'_>) -> Option<Finding> {
     )))
 }
 
-fn swap_full(facts: &Facts<'_>) -> Option<Finding> {
+fn swap_full(facts: &Facts<'_>) -> Option<Found> {
     let host = facts.snapshot.host.value()?;
     let swap = &host.swap;
     let (severity, bound) = SWAP_USED.grade(swap.used_percent).filter(|_| swap.total_bytes > 0)?;
@@ -175,7 +175,7 @@ fn swap_full(facts: &Facts<'_>) -> Option<Finding> {
     )))
 }
 
-fn oom_kills(facts: &Facts<'_>) -> Option<Finding> {
+fn oom_kills(facts: &Facts<'_>) -> Option<Found> {
     const PATH: &str = "host.memory.oom_kills";
     let host = facts.snapshot.host.value()?;
     let kills = host.memory.oom_kills.filter(|kills| *kills > 0)?;
@@ -198,7 +198,7 @@ fn oom_kills(facts: &Facts<'_>) -> Option<Finding> {
     Some(draft.says(format!("{were} killed for want of memory {when}.")))
 }
 
-fn no_swap(facts: &Facts<'_>) -> Option<Finding> {
+fn no_swap(facts: &Facts<'_>) -> Option<Found> {
     let host = facts.snapshot.host.value()?;
     let used = host.memory.used_percent;
     if host.swap.total_bytes > 0 || !used.is_finite() || used <= NO_SWAP_USED {

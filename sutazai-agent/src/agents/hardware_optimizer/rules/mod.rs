@@ -4,7 +4,8 @@
 //! What was not measured is never judged. `docs/rules.md` says for each rule what it means, its bounds and where they
 //! come from. A new rule is a constant and a function in the file of its subject, a line here and a section there.
 
-pub(super) use rule::{Rule, find, meaning};
+pub(super) use draft::{Found, first_choices};
+pub(super) use rule::{Rule, find};
 pub(super) use trends::Trends;
 
 mod bounds;

@@ -1,9 +1,9 @@
 //! Rules of network interfaces: the share of packets that came to harm since boot.
 
-use sutazai_core::domain::{Finding, NetworkMetrics};
+use sutazai_core::domain::NetworkMetrics;
 
 use super::bounds::{self, Bounds};
-use super::draft::Draft;
+use super::draft::{Draft, Found};
 use super::figures::percent;
 use super::names::{clean_name, device_argument};
 use super::rule::{Facts, Rest, Rule};
@@ -33,8 +33,8 @@ fn each(
     facts: &Facts<'_>,
     rule: &Rule,
     are: &'static str,
-    judge: fn(&NetworkMetrics) -> Option<Finding>,
-) -> Vec<Finding> {
+    judge: fn(&NetworkMetrics) -> Option<Found>,
+) -> Vec<Found> {
     let interfaces = facts.snapshot.host.value().into_iter().flat_map(|host| &host.networks);
     let enough = interfaces.filter(|interface| interface.packets >= LEAST_PACKETS);
     let rest = Rest {
@@ -47,7 +47,7 @@ fn each(
     rule.worst(enough.filter_map(judge).collect(), &rest)
 }
 
-fn errors(interface: &NetworkMetrics) -> Option<Finding> {
+fn errors(interface: &NetworkMetrics) -> Option<Found> {
     let share = bounds::percent(interface.errors as f64, interface.packets as f64);
     let (draft, name) = on(&NETWORK_ERRORS, ERRORS, interface, "errors", interface.errors, share)?;
     let draft = draft.advice("Check the cable, the port of the switch and the driver.");
@@ -58,7 +58,7 @@ fn errors(interface: &NetworkMetrics) -> Option<Finding> {
     )))
 }
 
-fn drops(interface: &NetworkMetrics) -> Option<Finding> {
+fn drops(interface: &NetworkMetrics) -> Option<Found> {
     let share = bounds::percent(interface.drops as f64, interface.packets as f64);
     let (draft, name) = on(&NETWORK_DROPS, DROPS, interface, "drops", interface.drops, share)?;
     let draft = draft.advice("Look for bursts of traffic, small receive buffers or a busy processor.");

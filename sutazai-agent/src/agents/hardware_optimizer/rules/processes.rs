@@ -1,10 +1,10 @@
 //! Rules of processes: those that ended and were not waited for, those stuck in the kernel, those that stand out.
 
 use chrono::TimeDelta;
-use sutazai_core::domain::{Finding, HostMetrics, ProcessInfo, Severity};
+use sutazai_core::domain::{HostMetrics, ProcessInfo, Severity};
 
 use super::bounds::{self, Bounds};
-use super::draft::Draft;
+use super::draft::{Draft, Found};
 use super::figures::{bytes, count, hours, percent};
 use super::names::clean_name;
 use super::rule::{Facts, Rest, Rule};
@@ -62,9 +62,9 @@ pub(super) const PROCESS_HOGS_CPU: Rule = Rule {
     check: |facts| each(facts, &PROCESS_HOGS_CPU, "using much processor time", hogs_cpu),
 };
 
-type Judge = fn(&Facts<'_>, &HostMetrics, &ProcessInfo) -> Option<Finding>;
+type Judge = fn(&Facts<'_>, &HostMetrics, &ProcessInfo) -> Option<Found>;
 
-fn each(facts: &Facts<'_>, rule: &Rule, are: &'static str, judge: Judge) -> Vec<Finding> {
+fn each(facts: &Facts<'_>, rule: &Rule, are: &'static str, judge: Judge) -> Vec<Found> {
     let Some(host) = host(facts) else { return Vec::new() };
     let found = host.processes.top.iter().filter_map(|process| judge(facts, host, process));
     let rest =
@@ -76,7 +76,7 @@ fn host<'a>(facts: &Facts<'a>) -> Option<&'a HostMetrics> {
     facts.snapshot.host.value().map(Box::as_ref)
 }
 
-fn zombies(host: &HostMetrics) -> Option<Finding> {
+fn zombies(host: &HostMetrics) -> Option<Found> {
     let zombies = host.processes.zombies;
     let (severity, bound) = ZOMBIES_BOUNDS.grade(f64::from(zombies))?;
     let draft = Draft::new(&ZOMBIES, severity, "processes")
@@ -90,7 +90,7 @@ fn zombies(host: &HostMetrics) -> Option<Finding> {
     Some(draft.says(format!("{have} ended without being waited for by a parent.")))
 }
 
-fn blocked(host: &HostMetrics) -> Option<Finding> {
+fn blocked(host: &HostMetrics) -> Option<Found> {
     let blocked = host.processes.blocked;
     let (severity, bound) = BLOCKED.grade(f64::from(blocked))?;
     let draft = Draft::new(&BLOCKED_PROCESSES, severity, "processes")
@@ -102,7 +102,7 @@ fn blocked(host: &HostMetrics) -> Option<Finding> {
     Some(draft.says(format!("{wait} in the kernel and cannot be interrupted, mostly for a disk.")))
 }
 
-fn grows(facts: &Facts<'_>, host: &HostMetrics, process: &ProcessInfo) -> Option<Finding> {
+fn grows(facts: &Facts<'_>, host: &HostMetrics, process: &ProcessInfo) -> Option<Found> {
     let series = format!("host.processes[{}:{}].memory_bytes", process.name, process.pid);
     let growth = facts.trends.growth(&series, SPAN)?;
     let grown = growth.last - growth.first;
@@ -129,7 +129,7 @@ fn grows(facts: &Facts<'_>, host: &HostMetrics, process: &ProcessInfo) -> Option
     )))
 }
 
-fn hogs_memory(_: &Facts<'_>, host: &HostMetrics, process: &ProcessInfo) -> Option<Finding> {
+fn hogs_memory(_: &Facts<'_>, host: &HostMetrics, process: &ProcessInfo) -> Option<Found> {
     let share = bounds::percent(process.memory_bytes as f64, host.memory.total_bytes as f64);
     if !share.is_finite() || share <= HOG {
         return None;
@@ -147,7 +147,7 @@ fn hogs_memory(_: &Facts<'_>, host: &HostMetrics, process: &ProcessInfo) -> Opti
     )))
 }
 
-fn hogs_cpu(_: &Facts<'_>, host: &HostMetrics, process: &ProcessInfo) -> Option<Finding> {
+fn hogs_cpu(_: &Facts<'_>, host: &HostMetrics, process: &ProcessInfo) -> Option<Found> {
     let share = process.cpu_percent / f64::from(host.cpu.cores);
     if !share.is_finite() || share <= HOG {
         return None;

@@ -3,20 +3,20 @@
 use std::cmp::Reverse;
 use std::collections::HashSet;
 
-use sutazai_core::domain::{Finding, Severity, Snapshot};
+use sutazai_core::domain::{Severity, Snapshot};
 
 use super::RULES;
-use super::draft::Draft;
+use super::draft::{Draft, Found};
 use super::trends::Trends;
 
 /// Looks at a snapshot for one thing that may be wrong.
 pub(in crate::agents::hardware_optimizer) struct Rule {
     /// Its name in snake case; does not change.
     pub(in crate::agents::hardware_optimizer) name: &'static str,
-    /// Why it matters: one plain sentence without digits, names or commands, fit for a model's prompt.
-    pub(in crate::agents::hardware_optimizer) meaning: &'static str,
+    /// Why it matters: one plain sentence without digits, names or commands.
+    pub(super) meaning: &'static str,
     /// What it finds. What was not measured gives no finding.
-    pub(in crate::agents::hardware_optimizer) check: fn(&Facts<'_>) -> Vec<Finding>,
+    pub(in crate::agents::hardware_optimizer) check: fn(&Facts<'_>) -> Vec<Found>,
 }
 
 /// What the rules may look at.
@@ -29,14 +29,14 @@ pub(in crate::agents::hardware_optimizer) struct Facts<'a> {
 }
 
 /// What all rules find: worst first, then in the order of the rules; every id once.
-pub(in crate::agents::hardware_optimizer) fn find(snapshot: &Snapshot, trends: &Trends) -> Vec<Finding> {
+pub(in crate::agents::hardware_optimizer) fn find(snapshot: &Snapshot, trends: &Trends) -> Vec<Found> {
     let facts = Facts { snapshot, trends };
-    let mut found: Vec<Finding> = RULES.iter().flat_map(|rule| (rule.check)(&facts)).collect();
+    let mut found: Vec<Found> = RULES.iter().flat_map(|rule| (rule.check)(&facts)).collect();
     // A figure that is no number can neither be told nor be written as JSON.
-    found.retain(|finding| finding.evidence.iter().all(|evidence| evidence.value.is_finite()));
-    found.sort_by_key(|finding| Reverse(finding.severity));
+    found.retain(|found| found.finding.evidence.iter().all(|evidence| evidence.value.is_finite()));
+    found.sort_by_key(|found| Reverse(found.finding.severity));
     let mut seen = HashSet::new();
-    for finding in &mut found {
+    for Found { finding, .. } in &mut found {
         let id = finding.id.clone();
         let numbered = (2..).map(|number| format!("{id}:{number}"));
         let mut ids = std::iter::once(id.clone()).chain(numbered);
@@ -46,11 +46,6 @@ pub(in crate::agents::hardware_optimizer) fn find(snapshot: &Snapshot, trends: &
         }
     }
     found
-}
-
-/// Why the rule of this name matters; empty where there is no such rule.
-pub(in crate::agents::hardware_optimizer) fn meaning(rule: &str) -> &'static str {
-    RULES.iter().find(|known| known.name == rule).map_or("", |rule| rule.meaning)
 }
 
 /// Most findings of one rule.
@@ -72,15 +67,15 @@ pub(super) struct Rest {
 
 impl Rule {
     /// The worst findings, and one for the rest where there are too many to be read.
-    pub(super) fn worst(&self, mut found: Vec<Finding>, rest: &Rest) -> Vec<Finding> {
+    pub(super) fn worst(&self, mut found: Vec<Found>, rest: &Rest) -> Vec<Found> {
         found.sort_by(|one, other| {
-            (other.severity.cmp(&one.severity)).then(excess(other).total_cmp(&excess(one)))
+            (other.finding.severity.cmp(&one.finding.severity)).then(excess(other).total_cmp(&excess(one)))
         });
         if found.len() <= MOST {
             return found;
         }
         let left = found.split_off(MOST - 1);
-        let severity = left.iter().map(|finding| finding.severity).max().unwrap_or(Severity::Info);
+        let severity = left.iter().map(|found| found.finding.severity).max().unwrap_or(Severity::Info);
         let resource = format!("{} more {}", left.len(), rest.things);
         let summary = format!("{resource} are {}.", rest.are);
         let draft = Draft::new(self, severity, resource)
@@ -93,8 +88,8 @@ impl Rule {
 }
 
 /// How far past its bound the decisive value is, on whichever side; the value itself where there is no bound.
-fn excess(finding: &Finding) -> f64 {
-    let Some(evidence) = finding.evidence.first() else { return 0.0 };
+fn excess(found: &Found) -> f64 {
+    let Some(evidence) = found.finding.evidence.first() else { return 0.0 };
     match evidence.threshold {
         Some(bound) if bound > 0.0 => (evidence.value / bound).max(bound / evidence.value),
         _ => evidence.value,
@@ -115,6 +110,6 @@ pub(super) mod tests {
         snapshot: &Snapshot,
         trends: &Trends,
     ) -> Option<Severity> {
-        (rule.check)(&Facts { snapshot, trends }).iter().map(|finding| finding.severity).max()
+        (rule.check)(&Facts { snapshot, trends }).iter().map(|found| found.finding.severity).max()
     }
 }

@@ -1,9 +1,9 @@
 //! Rules of temperatures and of the clock.
 
-use sutazai_core::domain::{ClockMetrics, Finding, Severity, TemperatureMetrics};
+use sutazai_core::domain::{ClockMetrics, Severity, TemperatureMetrics};
 
 use super::bounds::Bounds;
-use super::draft::Draft;
+use super::draft::{Draft, Found};
 use super::figures::decimal;
 use super::names::clean_name;
 use super::rule::{Facts, Rest, Rule};
@@ -42,7 +42,7 @@ pub(super) const CLOCK_SKEW: Rule = Rule {
     check: |facts| Vec::from_iter(clock(facts).and_then(skew)),
 };
 
-fn temperatures(facts: &Facts<'_>) -> Vec<Finding> {
+fn temperatures(facts: &Facts<'_>) -> Vec<Found> {
     let sensors = facts.snapshot.host.value().into_iter().flat_map(|host| &host.temperatures);
     let rest = Rest {
         metric: "host.temperatures",
@@ -54,7 +54,7 @@ fn temperatures(facts: &Facts<'_>) -> Vec<Finding> {
     HIGH_TEMPERATURE.worst(sensors.filter_map(hot).collect(), &rest)
 }
 
-fn hot(sensor: &TemperatureMetrics) -> Option<Finding> {
+fn hot(sensor: &TemperatureMetrics) -> Option<Found> {
     let critical = sensor.critical_celsius.filter(|critical| PLAUSIBLE_CRITICAL.contains(critical));
     let bounds = critical.map_or(UNKNOWN_CRITICAL, |critical| {
         let [warning, grave] = BELOW_CRITICAL;
@@ -85,7 +85,7 @@ fn clock<'a>(facts: &Facts<'a>) -> Option<&'a ClockMetrics> {
     facts.snapshot.host.value()?.clock.as_ref()
 }
 
-fn unsynchronized(clock: &ClockMetrics) -> Option<Finding> {
+fn unsynchronized(clock: &ClockMetrics) -> Option<Found> {
     if clock.synchronized {
         return None;
     }
@@ -105,7 +105,7 @@ fn unsynchronized(clock: &ClockMetrics) -> Option<Finding> {
     )))
 }
 
-fn skew(clock: &ClockMetrics) -> Option<Finding> {
+fn skew(clock: &ClockMetrics) -> Option<Found> {
     let error = clock.max_error_ms;
     if !clock.synchronized || !error.is_finite() || error <= SKEW_MS {
         return None;

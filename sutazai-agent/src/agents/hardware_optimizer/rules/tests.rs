@@ -11,11 +11,11 @@ use super::*;
 const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/rules.md");
 
 fn found(snapshot: &Snapshot) -> Vec<Finding> {
-    find(snapshot, &Trends::default())
+    find(snapshot, &Trends::default()).into_iter().map(|found| found.finding).collect()
 }
 
 #[test]
-fn every_rule_is_documented_and_says_why_it_matters() {
+fn every_rule_is_documented() {
     let docs = std::fs::read_to_string(DOCS).unwrap();
     let entries: Vec<&str> =
         docs.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
@@ -26,13 +26,7 @@ fn every_rule_is_documented_and_says_why_it_matters() {
     assert!(RULES.len() >= 26);
     for rule in RULES {
         assert!(rule.name.chars().all(|c| c.is_ascii_lowercase() || c == '_'), "{}", rule.name);
-        let words = rule.meaning.split_whitespace().count();
-        assert!((6..=20).contains(&words), "{}: {words} words", rule.name);
-        let plain = |c: char| c.is_ascii_alphabetic() || " ,;-.".contains(c);
-        assert!(rule.meaning.chars().all(plain) && rule.meaning.ends_with('.'), "{}", rule.name);
-        assert_eq!(meaning(rule.name), rule.meaning);
     }
-    assert_eq!(meaning("no_such_rule"), "");
 }
 
 #[test]
@@ -105,7 +99,8 @@ async fn every_kind() -> Vec<Finding> {
     host(&mut snapshot).disks[0].used_percent = 70.0;
     let rising: Vec<f64> = (0..20).map(|n| 1e9 * f64::from(30 + n)).collect();
     for series in ["host.disks[/].used_bytes", "host.processes[postgres:812].memory_bytes"] {
-        all.extend(find(&snapshot, &trends::tests::trends(&snapshot, series, &rising).await));
+        let trends = trends::tests::trends(&snapshot, series, &rising).await;
+        all.extend(find(&snapshot, &trends).into_iter().map(|found| found.finding));
     }
     let rules: HashSet<&str> = all.iter().map(|finding| finding.rule.as_str()).collect();
     assert_eq!(rules.len(), RULES.len(), "a rule gave no finding");
