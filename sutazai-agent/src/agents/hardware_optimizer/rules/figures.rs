@@ -1,4 +1,4 @@
-//! How figures stand in the sentences of the rules: rounded to what a reader can use, always with their unit.
+//! Figures in the sentences of the rules: rounded to what a reader can use, always with their unit.
 
 const KIB: f64 = 1024.0;
 const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
@@ -34,10 +34,15 @@ pub(super) fn count(number: u64, one: &str, many: &str) -> String {
 
 /// `3.5 hours`, and minutes below one hour.
 pub(super) fn hours(value: f64) -> String {
-    match value {
-        v if v < 1.0 => format!("{:.0} minutes", v * 60.0),
-        v => format!("{} hours", decimal(v)),
-    }
+    let (number, unit) =
+        if value < 1.0 { (format!("{:.0}", value * 60.0), "minute") } else { (decimal(value), "hour") };
+    if number == "1" { format!("1 {unit}") } else { format!("{number} {unit}s") }
+}
+
+/// The words with the first letter in upper case, as a sentence begins.
+pub(super) fn sentence_case(words: &str) -> String {
+    let mut chars = words.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
 /// At most one decimal, and none where it would be a zero.
@@ -63,7 +68,9 @@ mod tests {
             rate(1.25 * KIB * KIB),
             count(1, "process", "processes"),
             count(0, "process", "processes"),
+            hours(1.0 / 60.0),
             hours(0.5),
+            hours(1.0),
             hours(1.0 + 1.0 / 3.0),
             hours(12.0),
         ];
@@ -78,7 +85,9 @@ mod tests {
             "1.2 MiB/s",
             "1 process",
             "0 processes",
+            "1 minute",
             "30 minutes",
+            "1 hour",
             "1.3 hours",
             "12 hours",
         ];
