@@ -1,4 +1,4 @@
-//! The bounds that a rule holds a value against: past the lower one it is told, past the higher one it is worse.
+//! The bounds that a rule compares a value with: past the milder one it is reported, past the other one it is worse.
 //!
 //! A value at its bound is not past it. What is no finite number cannot be judged and is never past anything.
 

@@ -17,36 +17,30 @@ const MEMORY: Bounds = Bounds::new(85.0, 95.0);
 const PIDS: Bounds = Bounds::new(80.0, 95.0);
 
 const RESOURCE: &str = "control group";
-const MEMBERSHIP: (&str, &str) = ("See which control group this is.", "cat /proc/self/cgroup");
+const MEMBERSHIP: (&str, &str, &str) = (
+    "See the path of the control group.",
+    "cat /proc/self/cgroup",
+    "Run {command} in the same container or service to see the path of its control group.",
+);
 const TOP: (&str, &str) = ("See what each control group uses.", "systemd-cgtop -b -n 1");
 
 /// The group is held back by its processor limit.
-pub(super) const CPU_THROTTLED: Rule = Rule {
-    name: "cpu_throttled",
-    meaning: "A processor limit stops the work again and again although processors may be free.",
-    check: |facts| Vec::from_iter(group(facts).and_then(throttled)),
-};
+pub(super) const CPU_THROTTLED: Rule =
+    Rule { name: "cpu_throttled", check: |facts| Vec::from_iter(group(facts).and_then(throttled)) };
 
 /// The group is near its memory limit.
 pub(super) const CGROUP_MEMORY_NEAR_LIMIT: Rule = Rule {
     name: "cgroup_memory_near_limit",
-    meaning: "The control group is near its memory limit, and the kernel ends processes that go over it.",
     check: |facts| Vec::from_iter(group(facts).and_then(|group| memory(facts, group))),
 };
 
 /// Processes of the group were killed at its memory limit.
-pub(super) const CGROUP_OOM_KILLS: Rule = Rule {
-    name: "cgroup_oom_kills",
-    meaning: "Processes of the control group were ended by force because they reached its memory limit.",
-    check: |facts| Vec::from_iter(group(facts).and_then(oom_kills)),
-};
+pub(super) const CGROUP_OOM_KILLS: Rule =
+    Rule { name: "cgroup_oom_kills", check: |facts| Vec::from_iter(group(facts).and_then(oom_kills)) };
 
 /// The group may start few more processes.
-pub(super) const PIDS_NEAR_LIMIT: Rule = Rule {
-    name: "pids_near_limit",
-    meaning: "The control group has nearly as many processes as it may have, and soon none can start.",
-    check: |facts| Vec::from_iter(group(facts).and_then(pids)),
-};
+pub(super) const PIDS_NEAR_LIMIT: Rule =
+    Rule { name: "pids_near_limit", check: |facts| Vec::from_iter(group(facts).and_then(pids)) };
 
 fn group<'a>(facts: &Facts<'a>) -> Option<&'a CgroupMetrics> {
     facts.snapshot.cgroup.value()
@@ -64,18 +58,32 @@ fn throttled(group: &CgroupMetrics) -> Option<Found> {
     let mut limit = String::new();
     if let Some(cores) = group.cpu_limit_cores {
         draft = draft.context("cgroup.cpu_limit_cores", cores, "cores");
-        limit = format!(" of {} cores", decimal(cores));
+        limit = format!(" of {} {}", decimal(cores), if cores == 1.0 { "core" } else { "cores" });
     }
-    let draft = draft
-        .command(TOP.0, TOP.1)
-        .command(MEMBERSHIP.0, MEMBERSHIP.1)
-        .advice("Raise the processor limit or run fewer threads.");
-    Some(
-        draft.says(format!(
-            "The processor limit{limit} stopped the work in {} of the periods.",
-            percent(share)
-        )),
-    )
+    let share = percent(share);
+    let found = draft
+        .statements([
+            format!(
+                "The processor limit{limit} stopped the control group in {share} of its scheduling periods."
+            ),
+            format!(
+                "The control group was throttled in {throttled} of {periods} scheduling periods ({share})."
+            ),
+            format!(
+                "In {share} of its scheduling periods, the control group used up its processor limit{limit}."
+            ),
+        ])
+        .consequences(&[
+            "Work pauses until the next period begins, even if processors are free.",
+            "Response times become uneven because requests are stopped and continued later.",
+            "A program with many threads uses up the limit quickly, so that all of them have to pause.",
+        ])
+        .command(TOP.0, TOP.1, "Run {command} to see which control groups use the most processor time.")
+        .command(MEMBERSHIP.0, MEMBERSHIP.1, MEMBERSHIP.2)
+        .remedy("Raise the processor limit, or run fewer threads.")
+        .advice("Set the number of worker threads to the number of processors that the limit allows.")
+        .finish("the control group is throttled by its processor limit");
+    Some(found)
 }
 
 fn memory(facts: &Facts<'_>, group: &CgroupMetrics) -> Option<Found> {
@@ -86,27 +94,60 @@ fn memory(facts: &Facts<'_>, group: &CgroupMetrics) -> Option<Found> {
         .judged("cgroup.memory_used_percent", share, "percent", bound)
         .since(facts.trends.over_since("cgroup.memory_used_bytes", bound / 100.0 * limit))
         .context("cgroup.memory_used_bytes", used, "bytes")
-        .context("cgroup.memory_limit_bytes", limit, "bytes")
-        .command("See which processes hold the most memory.", "ps aux --sort=-rss | head")
-        .command(MEMBERSHIP.0, MEMBERSHIP.1)
-        .advice("Raise the memory limit or run less in this group.");
-    Some(draft.says(format!(
-        "The control group uses {} of the {} of memory it may have, {} of its limit.",
-        bytes(used),
-        bytes(limit),
-        percent(share),
-    )))
+        .context("cgroup.memory_limit_bytes", limit, "bytes");
+    let (share, used, limit) = (percent(share), bytes(used), bytes(limit));
+    let found = draft
+        .statements([
+            format!("The control group uses {used} of the {limit} of memory it may use, {share} of its limit."),
+            format!("Memory use of the control group is at {share} of its limit of {limit}."),
+            format!("The control group has reached {share} of its memory limit ({used} of {limit})."),
+        ])
+        .consequences(&[
+            "When the limit is reached, the kernel kills processes in the group.",
+            "Near the limit, processes in the group [may slow down|may become slower] while the kernel frees memory.",
+            "The limit applies to all processes of the group together, even if the machine has free memory.",
+        ])
+        .command(
+            "See which processes hold the most memory.",
+            "ps aux --sort=-rss | head",
+            "Run {command} to see which processes hold the most memory, and look for those of this group.",
+        )
+        .command(MEMBERSHIP.0, MEMBERSHIP.1, MEMBERSHIP.2)
+        .remedy("Raise the memory limit, or run less in this group.")
+        .advice("Look for a process that keeps growing before you raise the limit.")
+        .finish("the control group is near its memory limit");
+    Some(found)
 }
 
 fn oom_kills(group: &CgroupMetrics) -> Option<Found> {
     let kills = group.oom_kills.filter(|kills| *kills > 0)?;
-    let draft = Draft::new(&CGROUP_OOM_KILLS, Severity::Warning, RESOURCE)
+    let killed = count(kills, "process", "processes");
+    let were = if kills == 1 { "was" } else { "were" };
+    let found = Draft::new(&CGROUP_OOM_KILLS, Severity::Warning, RESOURCE)
         .judged("cgroup.oom_kills", kills as f64, "count", 0.0)
-        .command("Read which processes were ended and when.", "journalctl -k --grep 'Memory cgroup' | tail")
-        .command(MEMBERSHIP.0, MEMBERSHIP.1)
-        .advice("Raise the memory limit or run less in this group.");
-    let were = count(kills, "process was", "processes were");
-    Some(draft.says(format!("{were} killed at the memory limit of the control group.")))
+        .statements([
+            format!("The kernel killed {killed} because the control group reached its memory limit."),
+            format!("In the control group, {killed} {were} killed at the memory limit."),
+            format!(
+                "So far, the memory limit of the control group has led to {}.",
+                count(kills, "killed process", "killed processes")
+            ),
+        ])
+        .consequences(&[
+            "A process that is killed this way cannot save its work or close its connections.",
+            "It can happen again as long as the group needs more memory than its limit.",
+            "A service that was killed stays down until something starts it again.",
+        ])
+        .command(
+            "Read which processes were killed and when.",
+            "journalctl -k --grep 'memory cgroup' | tail",
+            "Run {command} to see which processes were killed and when, and check that their services run again.",
+        )
+        .command(MEMBERSHIP.0, MEMBERSHIP.1, MEMBERSHIP.2)
+        .remedy("Raise the memory limit, or run less in this group.")
+        .advice("Reduce the caches or the number of workers in the settings of the service.")
+        .finish("processes were killed at the memory limit of the control group");
+    Some(found)
 }
 
 fn pids(group: &CgroupMetrics) -> Option<Found> {
@@ -116,11 +157,29 @@ fn pids(group: &CgroupMetrics) -> Option<Found> {
     let draft = Draft::new(&PIDS_NEAR_LIMIT, severity, RESOURCE)
         .judged("cgroup.pids_percent", share, "percent", bound)
         .context("cgroup.pids", used, "count")
-        .context("cgroup.pids_limit", limit, "count")
-        .command("See which programs have the most threads.", "ps -eo nlwp,pid,comm --sort=-nlwp | head")
-        .command(MEMBERSHIP.0, MEMBERSHIP.1)
-        .advice("Raise the limit of processes or look for a program that starts too many.");
-    Some(draft.says(format!("The control group has {used} of the {limit} processes it may have.")))
+        .context("cgroup.pids_limit", limit, "count");
+    let share = percent(share);
+    let found = draft
+        .statements([
+            format!("The control group has {used} of the {limit} processes and threads it may have, which is {share}."),
+            format!("The control group has reached {share} of its limit of {limit} processes and threads."),
+            format!("With {used} processes and threads, the control group is at {share} of its limit."),
+        ])
+        .consequences(&[
+            "When the limit is reached, no process or thread can be started in the group.",
+            "Programs then report missing resources, although memory and processors may be free.",
+            "A program that never ends its threads is a common cause.",
+        ])
+        .command(
+            "See which programs have the most threads.",
+            "ps -eo nlwp,pid,comm --sort=-nlwp | head",
+            "Run {command} to see which programs have the most threads, and run it again later to see which grow.",
+        )
+        .command(MEMBERSHIP.0, MEMBERSHIP.1, MEMBERSHIP.2)
+        .remedy("Raise the limit of processes, or look for a program that starts too many.")
+        .advice("Limit the number of threads or workers in the settings of the largest program.")
+        .finish("the control group is near its process limit");
+    Some(found)
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
-//! Rules of how containers fare: killed, started again and again, unhealthy, ended with an error.
+//! Rules of the states of containers: killed, restarting, unhealthy, ended with an error.
 
 use sutazai_core::domain::{ContainerInfo, Severity};
 
 use super::containers::{about, path, rest};
 use super::draft::{Draft, Found};
-use super::figures::count;
+use super::figures::{bytes, count};
 use super::names::{clean_name, id_argument};
 use super::rule::{Facts, Rule};
 
@@ -13,61 +13,94 @@ const RESTARTS: u64 = 3;
 /// Exit codes of a container that was stopped on purpose: interrupt, kill and termination signal (128 + number).
 const STOPPED: [i64; 4] = [0, 130, 137, 143];
 
-/// A container was killed for want of memory.
+const KILLED: &str = "A process that is killed this way cannot save its work or close its connections.";
+const INTERRUPTED: &str = "A service is interrupted each time its container ends.";
+const NO_ANSWER: &str = "The service of an unhealthy container may not answer, or may answer with errors.";
+const UNAVAILABLE: &str = "The service of a stopped container is unavailable until it runs again.";
+
+/// A container was killed because it ran out of memory.
 pub(super) const CONTAINER_OOM_KILLED: Rule = Rule {
     name: "container_oom_killed",
-    meaning: "A container was ended by force because it wanted more memory than it may have.",
-    check: |facts| each(facts, &CONTAINER_OOM_KILLED, "killed for want of memory", oom_killed),
+    check: |facts| {
+        each(facts, &CONTAINER_OOM_KILLED, "reported to have run out of memory", KILLED, oom_killed)
+    },
 };
 
 /// A container is started again and again.
 pub(super) const CONTAINER_RESTARTING: Rule = Rule {
     name: "container_restarting",
-    meaning: "A container ends and is started again and again, so its service keeps failing.",
-    check: |facts| each(facts, &CONTAINER_RESTARTING, "restarting", restarting),
+    check: |facts| each(facts, &CONTAINER_RESTARTING, "restarted repeatedly", INTERRUPTED, restarting),
 };
 
 /// A container fails its health check.
 pub(super) const CONTAINER_UNHEALTHY: Rule = Rule {
     name: "container_unhealthy",
-    meaning: "A container runs but fails its own health check, so its service may not answer.",
-    check: |facts| each(facts, &CONTAINER_UNHEALTHY, "unhealthy", unhealthy),
+    check: |facts| each(facts, &CONTAINER_UNHEALTHY, "unhealthy", NO_ANSWER, unhealthy),
 };
 
 /// A container ended with an error.
 pub(super) const CONTAINER_EXITED: Rule = Rule {
     name: "container_exited",
-    meaning: "A container ended with an error and nobody has started it again.",
-    check: |facts| each(facts, &CONTAINER_EXITED, "ended with an error", exited),
+    check: |facts| each(facts, &CONTAINER_EXITED, "stopped after an error", UNAVAILABLE, exited),
 };
 
 fn each(
     facts: &Facts<'_>,
     rule: &Rule,
     are: &'static str,
+    consequence: &'static str,
     judge: fn(&ContainerInfo) -> Option<Found>,
 ) -> Vec<Found> {
     let all = facts.snapshot.containers.value().into_iter().flat_map(|engine| &engine.containers);
-    rule.worst(all.filter_map(judge).collect(), &rest(are))
+    rule.worst(all.filter_map(judge).collect(), &rest(are, consequence))
 }
 
 fn oom_killed(container: &ContainerInfo) -> Option<Found> {
-    let severity = match container.state.as_str() {
+    let name = clean_name(&container.name);
+    let (severity, statement, effect) = match container.state.as_str() {
         _ if !container.oom_killed => return None,
-        "restarting" => Severity::Critical,
-        _ => Severity::Warning,
+        "restarting" => (
+            Severity::Critical,
+            format!("Container {name} ran out of memory, was killed and is being restarted."),
+            "The service is interrupted each time the container is killed.",
+        ),
+        "exited" | "dead" => (
+            Severity::Warning,
+            format!("Container {name} ended after it ran out of memory and was killed."),
+            UNAVAILABLE,
+        ),
+        _ => (
+            Severity::Warning,
+            format!("In container {name}, at least one process was killed because memory ran out."),
+            "A part of the service may not work until that process runs again.",
+        ),
     };
-    let mut draft = about(&CONTAINER_OOM_KILLED, severity, container).judged(
-        path(container, "oom_killed"),
-        1.0,
-        "flag",
-        0.0,
-    );
+    let mut draft = about(&CONTAINER_OOM_KILLED, severity, container)
+        .judged(path(container, "oom_killed"), 1.0, "flag", 0.0)
+        .statements([
+            statement,
+            format!("The container engine reports an out-of-memory kill in container {name}."),
+        ]);
     if let Some(limit) = container.memory_limit_bytes {
-        draft = draft.context(path(container, "memory_limit_bytes"), limit as f64, "bytes");
+        let figure = bytes(limit as f64);
+        draft = draft
+            .context(path(container, "memory_limit_bytes"), limit as f64, "bytes")
+            .statements([format!("Container {name} ran out of memory with a limit of {figure}.")]);
     }
-    let draft = shown(draft, container).advice("Raise its memory limit or find out why it needs so much.");
-    Some(draft.says(format!("Container {} was killed for want of memory.", clean_name(&container.name))))
+    let draft = draft.consequences(&[
+        effect,
+        KILLED,
+        "It can happen again as long as the container needs more memory than it may use.",
+    ]);
+    let found = shown(
+        draft,
+        container,
+        "Run {command} and check the memory limit and the number of restarts.",
+    )
+    .remedy("Raise the memory limit of the container, or find out why it needs this much.")
+    .advice("Check the memory settings of the program inside, such as its heap size or number of workers.")
+    .finish(format!("container {name} ran out of memory"));
+    Some(found)
 }
 
 fn restarting(container: &ContainerInfo) -> Option<Found> {
@@ -75,32 +108,75 @@ fn restarting(container: &ContainerInfo) -> Option<Found> {
     if !now && (container.restarts <= RESTARTS || container.state != "running") {
         return None;
     }
-    let severity = if now { Severity::Critical } else { Severity::Warning };
-    let draft = about(&CONTAINER_RESTARTING, severity, container).judged(
-        path(container, "restarts"),
-        container.restarts as f64,
-        "count",
-        RESTARTS as f64,
-    );
-    let draft = shown(draft, container).advice("Repair what makes it end before it is started again.");
-    let times = count(container.restarts, "time", "times");
-    let is = if now { "is being restarted now and" } else { "runs but" };
     let name = clean_name(&container.name);
-    Some(draft.says(format!("Container {name} {is} was started again {times}.")))
+    let (times, restarts) =
+        (count(container.restarts, "time", "times"), count(container.restarts, "restart", "restarts"));
+    let (severity, statement, effect, headline) = if now {
+        (
+            Severity::Critical,
+            format!("Container {name} is being restarted now, with {restarts} counted so far."),
+            "The service does not answer until the container runs again.",
+            format!("container {name} is being restarted"),
+        )
+    } else {
+        (
+            Severity::Warning,
+            format!("Container {name} is running but has been restarted {times}."),
+            INTERRUPTED,
+            format!("container {name} has restarted repeatedly"),
+        )
+    };
+    let draft = about(&CONTAINER_RESTARTING, severity, container)
+        .judged(path(container, "restarts"), container.restarts as f64, "count", RESTARTS as f64)
+        .statements([
+            statement,
+            format!("The container engine counts {restarts} of container {name}."),
+            format!("So far, container {name} has been restarted {times}."),
+        ])
+        .consequences(&[
+            effect,
+            "A wrong setting, a missing dependency or an error at start is the usual cause.",
+            "Work that is in progress can be lost at each restart.",
+        ]);
+    let found = shown(
+        draft,
+        container,
+        "Run {command} and check the exit code, the settings and the restart policy.",
+    )
+    .remedy("Find and fix the reason why the container ends.")
+    .advice("Check that the services that the container needs, such as a database, can be reached.")
+    .finish(headline);
+    Some(found)
 }
 
 fn unhealthy(container: &ContainerInfo) -> Option<Found> {
     if container.health.as_deref() != Some("unhealthy") || container.state != "running" {
         return None;
     }
-    let draft = about(&CONTAINER_UNHEALTHY, Severity::Warning, container).judged(
-        path(container, "health"),
-        1.0,
-        "flag",
-        0.0,
-    );
-    let draft = shown(draft, container).advice("Repair what its health check complains about.");
-    Some(draft.says(format!("Container {} fails its health check.", clean_name(&container.name))))
+    let name = clean_name(&container.name);
+    let draft = about(&CONTAINER_UNHEALTHY, Severity::Warning, container)
+        .judged(path(container, "health"), 1.0, "flag", 0.0)
+        .statements([
+            format!("Container {name} is running but fails its health check."),
+            format!("The health check of container {name} fails."),
+            format!("The container engine marks container {name} as unhealthy."),
+        ])
+        .consequences(&[
+            NO_ANSWER,
+            "Load balancers and other services may stop sending requests to it.",
+            "Most engines do not restart a container because of a failed health check alone.",
+        ]);
+    let found = shown(
+        draft,
+        container,
+        "Run {command} and read the section Health, which shows the last checks.",
+    )
+    .remedy("Fix what the health check reports.")
+    .advice(
+        "Check that the health check itself is right, with its command, its timeout and its start period.",
+    )
+    .finish(format!("container {name} fails its health check"));
+    Some(found)
 }
 
 fn exited(container: &ContainerInfo) -> Option<Found> {
@@ -109,22 +185,44 @@ fn exited(container: &ContainerInfo) -> Option<Found> {
     if !ended || container.oom_killed {
         return None;
     }
-    let draft = about(&CONTAINER_EXITED, Severity::Info, container).judged(
-        path(container, "exit_code"),
-        code as f64,
-        "code",
-        0.0,
-    );
-    let draft = shown(draft, container).advice("Start it again once it is repaired, if it is still needed.");
-    Some(draft.says(format!("Container {} ended with exit code {code}.", clean_name(&container.name))))
+    let name = clean_name(&container.name);
+    let cause = match code {
+        126 | 127 => "This exit code usually means that the start command was not found or cannot be run.",
+        129..=192 => {
+            "This exit code usually means that a signal ended the program, for example after a crash."
+        }
+        _ => "This exit code usually means that the program itself reported an error.",
+    };
+    let draft = about(&CONTAINER_EXITED, Severity::Info, container)
+        .judged(path(container, "exit_code"), code as f64, "code", 0.0)
+        .statements([
+            format!("Container {name} ended with exit code {code}."),
+            format!("Container {name} is not running; its program ended with exit code {code}."),
+            format!("Exit code {code} shows that container {name} did not end normally."),
+        ])
+        .consequences(&[UNAVAILABLE, cause]);
+    let found =
+        shown(draft, container, "Run {command} and check the start command, the settings and the mounts.")
+            .remedy("Start the container again once the cause is fixed, if it is still needed.")
+            .advice("Set a restart policy if the service should come back without help.")
+            .finish(format!("container {name} ended with an error"));
+    Some(found)
 }
 
-/// With what shows why a container ended.
-fn shown(draft: Draft, container: &ContainerInfo) -> Draft {
+/// Adds what shows why a container ended; `inspect` says what to look for in its settings.
+fn shown(draft: Draft, container: &ContainerInfo, inspect: &str) -> Draft {
     let id = id_argument(&container.id);
     draft
-        .command_if("Read what it wrote last.", id.map(|id| format!("docker logs --tail 50 {id}")))
-        .command_if("See its state and its settings.", id.map(|id| format!("docker inspect {id}")))
+        .command_if(
+            "Read the latest messages of the container.",
+            id.map(|id| format!("docker logs --tail 50 {id}")),
+            "Run {command} to read the latest messages of the container, and look for the first error.",
+        )
+        .command_if(
+            "See the state and the settings of the container.",
+            id.map(|id| format!("docker inspect {id}")),
+            inspect,
+        )
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@ use sutazai_core::domain::{ContainerInfo, Severity};
 
 use super::bounds::{self, Bounds};
 use super::draft::{Draft, Found};
-use super::figures::{bytes, count, decimal, percent};
-use super::names::{clean_name, id_argument};
+use super::figures::{bytes, decimal, percent};
+use super::names::clean_name;
 use super::rule::{Facts, Rest, Rule};
 
 /// Used share of a container's memory limit in percent; our choice, a little before a customary 90 %.
@@ -14,31 +14,21 @@ const MEMORY: Bounds = Bounds::new(85.0, 95.0);
 const CPU: Bounds = Bounds::mild(80.0, 95.0);
 /// A container without limit is a warning from this share of the machine's memory on, in percent; our choice.
 const UNLIMITED_LARGE: f64 = 25.0;
-/// A limit that is proposed is twice what is used now, in whole steps of so many bytes.
-const LIMIT_STEP: u64 = 64 << 20;
-
+const AT_LIMIT: &str = "When a container reaches its memory limit, the kernel kills a process in it.";
+const HELD_BACK: &str =
+    "When a container reaches its processor limit, its work pauses even if processors are free.";
 const STATS: (&str, &str) = ("See what each container uses.", "docker stats --no-stream");
 
 /// Containers run without a memory limit.
-pub(super) const CONTAINER_NO_LIMIT: Rule = Rule {
-    name: "container_no_limit",
-    meaning: "Containers without a memory limit can take all memory away from everything else.",
-    check: |facts| Vec::from_iter(no_limit(facts)),
-};
+pub(super) const CONTAINER_NO_LIMIT: Rule =
+    Rule { name: "container_no_limit", check: |facts| Vec::from_iter(no_limit(facts)) };
 
 /// A container is near its memory limit.
-pub(super) const CONTAINER_NEAR_LIMIT: Rule = Rule {
-    name: "container_near_limit",
-    meaning: "A container is near its memory limit, and the kernel ends it when it goes over.",
-    check: near_limit,
-};
+pub(super) const CONTAINER_NEAR_LIMIT: Rule = Rule { name: "container_near_limit", check: near_limit };
 
 /// A container uses nearly all the processor time it may.
-pub(super) const CONTAINER_CPU_NEAR_LIMIT: Rule = Rule {
-    name: "container_cpu_near_limit",
-    meaning: "A container uses nearly all the processor time that its limit allows and is held back by it.",
-    check: cpu_near_limit,
-};
+pub(super) const CONTAINER_CPU_NEAR_LIMIT: Rule =
+    Rule { name: "container_cpu_near_limit", check: cpu_near_limit };
 
 /// The containers of the snapshot that run.
 fn running<'a>(facts: &Facts<'a>) -> impl Iterator<Item = &'a ContainerInfo> {
@@ -52,7 +42,7 @@ pub(super) fn about(rule: &Rule, severity: Severity, container: &ContainerInfo) 
     Draft::new(rule, severity, format!("container {name}")).about(&name)
 }
 
-/// Where a figure of the container stands.
+/// The metric of a figure of the container.
 pub(super) fn path(container: &ContainerInfo, figure: &str) -> String {
     format!("containers[{}].{figure}", clean_name(&container.name))
 }
@@ -72,32 +62,55 @@ fn no_limit(facts: &Facts<'_>) -> Option<Found> {
     let mut draft = Draft::new(&CONTAINER_NO_LIMIT, severity, "containers")
         .judged("containers.without_memory_limit", number as f64, "count", 0.0)
         .context("containers.running", all as f64, "count");
-    let mut summary =
-        format!("{} of {all} running have no memory limit", count(number, "container", "containers"));
-    if number == 1 {
-        summary = format!("Container {name} has no memory limit");
-    }
+    let uses = used.map(|used| bytes(used as f64));
     if let Some(used) = used {
         draft = draft.context(path(largest, "memory_used_bytes"), used as f64, "bytes");
-        let uses = bytes(used as f64);
-        summary += &if number == 1 {
-            format!(" and uses {uses}")
-        } else {
-            format!("; the largest, {name}, uses {uses}")
-        };
     }
-    let set = used.zip(id_argument(&largest.id)).map(|(used, id)| {
-        let mib = proposed_limit(used) >> 20;
-        format!("docker update --memory {mib}m --memory-swap {mib}m {id}")
-    });
-    let draft = draft
-        .command(STATS.0, STATS.1)
-        .command_if("Consider a memory limit of about twice what the largest uses.", set);
-    Some(draft.says(summary + "."))
-}
-
-fn proposed_limit(used: u64) -> u64 {
-    used.saturating_mul(2).div_ceil(LIMIT_STEP).max(1).saturating_mul(LIMIT_STEP)
+    let draft = match (number, uses) {
+        (1, Some(uses)) => draft.statements([
+            format!("Container {name} has no memory limit and uses {uses}."),
+            format!("No memory limit is set for container {name}, which uses {uses}."),
+        ]),
+        (1, None) => draft.statements([
+            format!("Container {name} has no memory limit."),
+            format!("No memory limit is set for container {name}."),
+        ]),
+        (_, Some(uses)) => draft.statements([
+            format!("No memory limit is set for {number} of {all} running containers; {name} uses the most, {uses}."),
+            format!("Of {all} running containers, {number} have no memory limit; the largest, {name}, uses {uses}."),
+        ]),
+        (_, None) => draft.statements([
+            format!("No memory limit is set for {number} of {all} running containers."),
+            format!("Of {all} running containers, {number} have no memory limit."),
+        ]),
+    };
+    let draft = draft.consequences(&[
+        "A container without a limit can [take|use up] the memory that everything else needs.",
+        "When memory runs out, the kernel may kill processes outside the container that caused it.",
+    ]);
+    let draft = if large {
+        draft.consequences(&["A container without a limit already holds a large part of the memory."])
+    } else {
+        draft
+    };
+    let (headline, set) = if number == 1 {
+        (
+            format!("container {name} has no memory limit"),
+            "Set a memory limit of about twice what the container normally uses.",
+        )
+    } else {
+        (
+            "some containers have no memory limit".to_owned(),
+            "Set memory limits of about twice the normal use, beginning with the largest container.",
+        )
+    };
+    let found = draft
+        .command(STATS.0, STATS.1, "Run {command} to see how much memory each container uses.")
+        .remedy(set)
+        .advice("Put the limit into the compose file or the start command, so that a new deployment keeps it.")
+        .advice("Adjust the settings of the program inside, such as its heap size, so that it stays below the limit.")
+        .finish(headline);
+    Some(found)
 }
 
 fn near_limit(facts: &Facts<'_>) -> Vec<Found> {
@@ -106,27 +119,36 @@ fn near_limit(facts: &Facts<'_>) -> Vec<Found> {
         let (severity, bound) = MEMORY.grade(share)?;
         let (used, limit) = (container.memory_used_bytes? as f64, container.memory_limit_bytes? as f64);
         let series = format!("containers[{}].memory_used_bytes", container.name);
-        let set = id_argument(&container.id).map(|id| {
-            let mib = proposed_limit(limit as u64) >> 20;
-            format!("docker update --memory {mib}m --memory-swap {mib}m {id}")
-        });
         let draft = about(&CONTAINER_NEAR_LIMIT, severity, container)
             .judged(path(container, "memory_used_percent"), share, "percent", bound)
             .since(facts.trends.over_since(&series, bound / 100.0 * limit))
             .context(path(container, "memory_used_bytes"), used, "bytes")
-            .context(path(container, "memory_limit_bytes"), limit, "bytes")
-            .command(STATS.0, STATS.1)
-            .advice("Find out why the container needs so much memory.")
-            .command_if("Consider a higher memory limit if the machine has room.", set);
-        Some(draft.says(format!(
-            "Container {} uses {} of its {} of memory, {} of the limit.",
-            clean_name(&container.name),
-            bytes(used),
-            bytes(limit),
-            percent(share),
-        )))
+            .context(path(container, "memory_limit_bytes"), limit, "bytes");
+        let name = clean_name(&container.name);
+        let (share, used, limit) = (percent(share), bytes(used), bytes(limit));
+        let found = draft
+            .statements([
+                format!("Container {name} uses {used} of its {limit} of memory, {share} of its limit."),
+                format!("Memory use of container {name} is at {share} of its limit of {limit}."),
+                format!("Container {name} has reached {share} of its memory limit ({used} of {limit})."),
+            ])
+            .consequences(&[
+                AT_LIMIT,
+                "If the main process of a container is killed, its service is interrupted.",
+                "The limit applies to the container even if the machine has free memory.",
+            ])
+            .command(
+                STATS.0,
+                STATS.1,
+                "Run {command} now and again later to see whether the memory use of the container still rises.",
+            )
+            .remedy("Find out why the container needs this much memory.")
+            .remedy("Raise the memory limit of the container if the machine has enough free memory.")
+            .advice("Check the memory settings of the program inside, such as its heap size, caches and workers.")
+            .finish(format!("container {name} is near its memory limit"));
+        Some(found)
     });
-    CONTAINER_NEAR_LIMIT.worst(judged.collect(), &rest("near their memory limit"))
+    CONTAINER_NEAR_LIMIT.worst(judged.collect(), &rest("near their memory limit", AT_LIMIT))
 }
 
 fn cpu_near_limit(facts: &Facts<'_>) -> Vec<Found> {
@@ -137,27 +159,44 @@ fn cpu_near_limit(facts: &Facts<'_>) -> Vec<Found> {
         let draft = about(&CONTAINER_CPU_NEAR_LIMIT, severity, container)
             .judged(path(container, "cpu_of_limit_percent"), share, "percent", bound)
             .context(path(container, "cpu_percent"), used, "percent")
-            .context(path(container, "cpu_limit_cores"), cores, "cores")
-            .command(STATS.0, STATS.1)
-            .advice("Raise its processor limit if the machine has room, or give it less work.");
-        Some(draft.says(format!(
-            "Container {} uses {} of the {} it may use.",
-            clean_name(&container.name),
-            percent(share),
-            if cores == 1.0 { "1 processor".to_owned() } else { format!("{} processors", decimal(cores)) },
-        )))
+            .context(path(container, "cpu_limit_cores"), cores, "cores");
+        let name = clean_name(&container.name);
+        let share = percent(share);
+        let limit =
+            if cores == 1.0 { "1 processor".to_owned() } else { format!("{} processors", decimal(cores)) };
+        let found = draft
+            .statements([
+                format!("Container {name} uses {share} of its limit of {limit}."),
+                format!("Processor use of container {name} is at {share} of its limit of {limit}."),
+                format!("Container {name} may use {limit} and is at {share} of that."),
+            ])
+            .consequences(&[
+                HELD_BACK,
+                "Requests to the container [take longer|are delayed] while it is held back by the limit.",
+            ])
+            .command(
+                STATS.0,
+                STATS.1,
+                "Run {command} a few times to see whether the processor use of the container stays high.",
+            )
+            .remedy("Raise the processor limit of the container if the machine has free processors, or give it less work.")
+            .advice("Look for a heavy job or an endless loop in the container before you raise the limit.")
+            .finish(format!("container {name} is near its processor limit"));
+        Some(found)
     });
-    CONTAINER_CPU_NEAR_LIMIT.worst(judged.collect(), &rest("near their processor limit"))
+    CONTAINER_CPU_NEAR_LIMIT.worst(judged.collect(), &rest("near their processor limit", HELD_BACK))
 }
 
-/// What stands for the containers that are left out.
-pub(super) fn rest(are: &'static str) -> Rest {
+/// The finding for the containers that are left out.
+pub(super) fn rest(are: &'static str, consequence: &'static str) -> Rest {
     Rest {
         metric: "containers",
         things: "containers",
         are,
+        consequence,
         text: "See all containers and their state.",
         command: "docker ps -a",
+        advice: "Run {command} to see all containers and their state.",
     }
 }
 
@@ -171,7 +210,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_finding_stands_for_all_without_limit() {
+    fn containers_without_limit_share_one_finding() {
         let mut snapshot = healthy();
         assert_eq!(grade(&CONTAINER_NO_LIMIT, &snapshot), None, "all have a limit");
         let total = host(&mut snapshot).memory.total_bytes;
@@ -193,10 +232,8 @@ mod tests {
         let found = (CONTAINER_NO_LIMIT.check)(&Facts { snapshot: &snapshot, trends: &Trends::default() });
         assert_eq!(
             found[0].finding.summary,
-            "500 containers of 500 running have no memory limit; the largest, web, uses 70 MiB."
+            "No memory limit is set for 500 of 500 running containers; web uses the most, 70 MiB."
         );
-        let command = found[0].finding.remedies[1].command.as_deref();
-        assert_eq!(command, Some("docker update --memory 192m --memory-swap 192m 0123456789ab"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Use alone is no fault: a processor at work is what was paid for. What hurts is work that waits for it, so the rules
 //! look at the run queue and the kernel's pressure figures beside the use (saturation in the USE method).
 
-use sutazai_core::domain::CpuMetrics;
+use sutazai_core::domain::{CpuMetrics, Severity};
 
 use super::bounds::Bounds;
 use super::draft::{Draft, Found};
@@ -23,62 +23,66 @@ const STEAL_BOUNDS: Bounds = Bounds::new(10.0, 25.0);
 /// Percent idle with disk requests under way; customary bounds of monitoring checks.
 const IOWAIT_BOUNDS: Bounds = Bounds::new(20.0, 50.0);
 
+/// Busy share in percent below which a high load points to disks; our choice.
+const IDLE_BELOW: f64 = 50.0;
+
 const RESOURCE: &str = "processor";
+const LARGEST: (&str, &str) =
+    ("See which processes use the most processor time.", "ps aux --sort=-%cpu | head");
 
 /// The processors are busy and more tasks are ready than they can run.
-pub(super) const CPU_SATURATION: Rule = Rule {
-    name: "cpu_saturation",
-    meaning: "The processors are busy almost all the time and tasks that are ready to run have to wait.",
-    check: |facts| Vec::from_iter(saturation(facts)),
-};
+pub(super) const CPU_SATURATION: Rule =
+    Rule { name: "cpu_saturation", check: |facts| Vec::from_iter(saturation(facts)) };
 
-/// The load over five minutes is more than the processors can run, and it is not told as saturation already.
-pub(super) const HIGH_LOAD: Rule = Rule {
-    name: "high_load",
-    meaning: "More tasks want to run or wait for disks than the machine has processors for.",
-    check: |facts| Vec::from_iter(load(facts)),
-};
+/// The load over five minutes is more than the processors can run, unless it is reported as saturation already.
+pub(super) const HIGH_LOAD: Rule = Rule { name: "high_load", check: |facts| Vec::from_iter(load(facts)) };
 
 /// Tasks wait for a processor a good part of the time.
-pub(super) const CPU_PRESSURE: Rule = Rule {
-    name: "cpu_pressure",
-    meaning: "Tasks lose a large part of their time waiting until a processor is free.",
-    check: |facts| Vec::from_iter(pressure(facts)),
-};
+pub(super) const CPU_PRESSURE: Rule =
+    Rule { name: "cpu_pressure", check: |facts| Vec::from_iter(pressure(facts)) };
 
 /// The hypervisor gives processor time to others.
-pub(super) const STEAL: Rule = Rule {
-    name: "steal",
-    meaning: "The host of this virtual machine gives its processor time to other guests.",
-    check: |facts| Vec::from_iter(steal(facts)),
-};
+pub(super) const STEAL: Rule = Rule { name: "steal", check: |facts| Vec::from_iter(steal(facts)) };
 
 /// The processors are idle because disks are slow to answer.
-pub(super) const IOWAIT: Rule = Rule {
-    name: "iowait",
-    meaning: "The processors stand idle because the work waits for the disks to answer.",
-    check: |facts| Vec::from_iter(iowait(facts)),
-};
+pub(super) const IOWAIT: Rule = Rule { name: "iowait", check: |facts| Vec::from_iter(iowait(facts)) };
 
 fn saturation(facts: &Facts<'_>) -> Option<Found> {
     let cpu = cpu(facts)?;
     let cores = f64::from(cpu.cores);
     let (busy, bound) = BUSY.grade(cpu.used_percent)?;
     let (queue, queue_bound) = QUEUE.times(cores).grade(cpu.load[0])?;
-    let draft = Draft::new(&CPU_SATURATION, busy.min(queue), RESOURCE)
+    let (used, load, processors) = (percent(cpu.used_percent), decimal(cpu.load[0]), processors(cpu));
+    let found = Draft::new(&CPU_SATURATION, busy.min(queue), RESOURCE)
         .judged("host.cpu.used_percent", cpu.used_percent, "percent", bound)
         .since(facts.trends.over_since("host.cpu.used_percent", bound))
         .judged("host.cpu.load[1]", cpu.load[0], "tasks", queue_bound)
         .context("host.cpu.cores", cores, "count")
-        .command("See which processes use the most processor time.", "ps aux --sort=-%cpu | head")
-        .advice("Run heavy jobs at another time or with a lower priority.")
-        .advice("Give the machine more processors if this is its usual load.");
-    Some(draft.says(format!(
-        "The processors are {} busy and a load of {} shares {}, so work has to wait.",
-        percent(cpu.used_percent),
-        decimal(cpu.load[0]),
-        processors(cpu),
-    )))
+        .statements([
+            format!("Processor use is at {used}, and a load of {load} competes for {processors}."),
+            format!("With a load of {load} on {processors}, processor use is at {used}."),
+            format!("Processor use is at {used}; the load of {load} is more than {processors} can run at once."),
+        ])
+        .consequences(&[
+            "Tasks get only a part of the processor time that they ask for.",
+            "Requests [take longer|are delayed] because tasks wait for a free processor.",
+            "Any further work slows down what already runs.",
+        ])
+        .command(
+            LARGEST.0,
+            LARGEST.1,
+            "Run {command} to see which processes use the most processor time, and check whether they have to run now.",
+        )
+        .command(
+            "Watch how many tasks wait for a processor.",
+            "vmstat 1 5",
+            "Run {command} and look at the column r: values above the number of processors mean that tasks wait.",
+        )
+        .remedy("Run heavy jobs at a quieter time or with a lower priority.")
+        .advice("Limit the workers or threads of the busiest service to the number of processors.")
+        .advice("Give the machine more processors if this is its normal load.")
+        .finish("the processor is overloaded");
+    Some(found)
 }
 
 fn load(facts: &Facts<'_>) -> Option<Found> {
@@ -87,60 +91,143 @@ fn load(facts: &Facts<'_>) -> Option<Found> {
     }
     let cpu = cpu(facts)?;
     let (severity, bound) = LOAD.times(f64::from(cpu.cores)).grade(cpu.load[1])?;
-    let draft = Draft::new(&HIGH_LOAD, severity, RESOURCE)
+    let (used, load, processors) = (percent(cpu.used_percent), decimal(cpu.load[1]), processors(cpu));
+    let cause = if cpu.used_percent < IDLE_BELOW {
+        "A high load while the processors are partly idle often means that tasks wait for disks or network storage."
+    } else {
+        "Tasks take longer when more of them are active than the processors can run at once."
+    };
+    let found = Draft::new(&HIGH_LOAD, severity, RESOURCE)
         .judged("host.cpu.load[5]", cpu.load[1], "tasks", bound)
         .context("host.cpu.cores", f64::from(cpu.cores), "count")
         .context("host.cpu.used_percent", cpu.used_percent, "percent")
-        .command("See which tasks run or wait now.", "ps -eo state,pid,user,comm --sort=state | head -n 30")
-        .command("Tell work from waiting for disks.", "vmstat 1 5");
-    Some(draft.says(format!(
-        "The load over five minutes is {}, high for {}; they are {} busy now.",
-        decimal(cpu.load[1]),
-        processors(cpu),
-        percent(cpu.used_percent),
-    )))
+        .statements([
+            format!("The load over five minutes is {load} on {processors}, and processor use is at {used} now."),
+            format!("Over five minutes, an average of {load} tasks ran or waited on {processors}."),
+            format!("A load of {load} over five minutes is more than {processors} can handle at once."),
+        ])
+        .consequences(&[
+            cause,
+            "Linux also counts tasks that wait for a disk, so slow storage raises the load.",
+            "Services may answer slowly while the load stays this high.",
+        ])
+        .command(
+            "See which tasks run or wait now.",
+            "ps -eo state,pid,user,comm | grep '^[DR]'",
+            "Run {command} to see which tasks wait for a disk (state D) and which ones run (state R).",
+        )
+        .command(
+            "See whether tasks wait for processors or for disks.",
+            "vmstat 1 5",
+            "Run {command} and compare the columns r and b: a high r points to the processors, a high b to the disks.",
+        )
+        .remedy("Spread heavy jobs over time, so that fewer of them run together.")
+        .advice("If most tasks wait for disks, look for slow or failing storage before adding processors.")
+        .finish("the load is high");
+    Some(found)
 }
 
 fn pressure(facts: &Facts<'_>) -> Option<Found> {
+    const PATH: &str = "pressure.cpu.some_avg60";
     let some = facts.snapshot.pressure.value()?.cpu.some_avg60;
     let (severity, bound) = PRESSURE.grade(some)?;
-    let draft = Draft::new(&CPU_PRESSURE, severity, RESOURCE)
-        .judged("pressure.cpu.some_avg60", some, "percent", bound)
-        .since(facts.trends.over_since("pressure.cpu.some_avg60", bound))
-        .command("See which processes use the most processor time.", "ps aux --sort=-%cpu | head")
-        .command("Watch the pressure on the processor.", "cat /proc/pressure/cpu")
-        .advice("Spread the work over time or over more processors.");
-    Some(
-        draft.says(format!("Tasks waited for a free processor during {} of the last minute.", percent(some))),
-    )
+    let share = percent(some);
+    let extent = match severity {
+        Severity::Critical => "For most of the time, at least one task cannot run when it should.",
+        _ => "For a good part of the time, at least one task cannot run when it should.",
+    };
+    let found = Draft::new(&CPU_PRESSURE, severity, RESOURCE)
+        .judged(PATH, some, "percent", bound)
+        .since(facts.trends.over_since(PATH, bound))
+        .statements([
+            format!("Tasks waited for a free processor during {share} of the last minute."),
+            format!("At least one task was ready to run but had no processor for {share} of the last minute."),
+            format!("For {share} of the last minute, work was delayed because no processor was free for it."),
+        ])
+        .consequences(&[
+            "Services [answer more slowly|take longer to answer] because their work waits for a processor.",
+            extent,
+            "Short tasks are delayed as well as long ones.",
+        ])
+        .command(
+            LARGEST.0,
+            LARGEST.1,
+            "Run {command} to see which processes use the most processor time, and check whether they have to run now.",
+        )
+        .command(
+            "Watch the pressure on the processor.",
+            "cat /proc/pressure/cpu",
+            "Run {command} a few times to see whether the pressure rises or falls.",
+        )
+        .remedy("Spread the work over time or over more processors.")
+        .advice("Give background jobs a lower priority, so that services run first.")
+        .finish("tasks wait for a processor");
+    Some(found)
 }
 
 fn steal(facts: &Facts<'_>) -> Option<Found> {
-    let share = cpu(facts)?.steal_percent;
-    let (severity, bound) = STEAL_BOUNDS.grade(share)?;
-    let draft = Draft::new(&STEAL, severity, RESOURCE)
-        .judged("host.cpu.steal_percent", share, "percent", bound)
-        .since(facts.trends.over_since("host.cpu.steal_percent", bound))
-        .command("Watch the stolen time over some seconds.", "vmstat 1 5")
-        .advice("Ask the provider for a less crowded host or for dedicated processors.");
-    Some(
-        draft.says(format!("The hypervisor took {} of the processor time for other guests.", percent(share))),
-    )
+    const PATH: &str = "host.cpu.steal_percent";
+    let steal = cpu(facts)?.steal_percent;
+    let (severity, bound) = STEAL_BOUNDS.grade(steal)?;
+    let share = percent(steal);
+    let found = Draft::new(&STEAL, severity, RESOURCE)
+        .judged(PATH, steal, "percent", bound)
+        .since(facts.trends.over_since(PATH, bound))
+        .statements([
+            format!("The hypervisor withheld {share} of the processor time from this machine."),
+            format!("This virtual machine was ready to run but had to wait for its host {share} of the time."),
+            format!("Steal time is at {share}: the host did not give this machine all the processor time it needed."),
+        ])
+        .consequences(&[
+            "Programs run more slowly than the number of processors [suggests|would allow].",
+            "Usually the host is crowded, or the machine has exceeded the processor time of its plan.",
+            "Changes inside this machine do not remove the cause, which lies on the host.",
+        ])
+        .command(
+            "Watch the stolen time over some seconds.",
+            "vmstat 1 5",
+            "Run {command} and watch the column st to see whether the steal time lasts.",
+        )
+        .remedy("Ask the provider for a less crowded host or for dedicated processors.")
+        .advice("Check whether the plan of this machine limits processor time, as burstable plans do.")
+        .advice("Move heavy jobs to a time at which the host is less busy.")
+        .finish("the hypervisor withholds processor time");
+    Some(found)
 }
 
 fn iowait(facts: &Facts<'_>) -> Option<Found> {
-    let share = cpu(facts)?.iowait_percent;
-    let (severity, bound) = IOWAIT_BOUNDS.grade(share)?;
-    let draft = Draft::new(&IOWAIT, severity, RESOURCE)
-        .judged("host.cpu.iowait_percent", share, "percent", bound)
-        .since(facts.trends.over_since("host.cpu.iowait_percent", bound))
+    const PATH: &str = "host.cpu.iowait_percent";
+    let waiting = cpu(facts)?.iowait_percent;
+    let (severity, bound) = IOWAIT_BOUNDS.grade(waiting)?;
+    let share = percent(waiting);
+    let found = Draft::new(&IOWAIT, severity, RESOURCE)
+        .judged(PATH, waiting, "percent", bound)
+        .since(facts.trends.over_since(PATH, bound))
+        .statements([
+            format!("The machine spent {share} of its processor time idle, waiting for disks."),
+            format!("Disk requests kept the processors waiting for {share} of the time."),
+            format!("I/O wait is at {share}: processors were idle while disk requests were pending."),
+        ])
+        .consequences(&[
+            "Programs that read or write files have to wait for the disks.",
+            "Faster processors do not help while the disks are the [limit|bottleneck].",
+            "A slow disk delays every program that uses it.",
+        ])
         .command(
             "See which tasks wait for disks.",
-            "ps -eo state,pid,user,wchan,comm --sort=state | head -n 30",
+            "ps -eo state,pid,user,wchan,comm | grep ^D",
+            "Run {command} to see which tasks wait for a disk (state D); the fourth column shows what they wait for.",
         )
-        .command("Watch how busy each disk is, with the package sysstat.", "iostat -x 1 5")
-        .advice("Move heavy reading and writing to a faster disk or to another time.");
-    Some(draft.says(format!("The processors spent {} of the time idle, waiting for disks.", percent(share))))
+        .command(
+            "Watch how busy each disk is, with the package sysstat.",
+            "iostat -x 1 5",
+            "Run {command} (package sysstat) to see which disk is busy and how long its requests wait.",
+        )
+        .remedy("Move heavy reading and writing to a faster disk or to a quieter time.")
+        .advice("Check the health of the disk if its requests wait long although it has little to do.")
+        .advice("Add memory if the same files are read again and again, so that they can stay in the cache.")
+        .finish("the processors wait for disks");
+    Some(found)
 }
 
 fn cpu<'a>(facts: &Facts<'a>) -> Option<&'a CpuMetrics> {
@@ -178,7 +265,7 @@ mod tests {
         }
     }
 
-    /// Four processors stand in the healthy snapshot.
+    /// The healthy snapshot has four processors.
     #[test]
     fn each_share_and_the_load_have_their_bounds() {
         type Set = fn(&mut CpuMetrics, f64);

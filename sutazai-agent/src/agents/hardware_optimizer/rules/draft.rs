@@ -65,8 +65,7 @@ impl Draft {
             evidence: Vec::new(),
             remedies: Vec::new(),
         };
-        let texts = Texts { consequences: vec![rule.meaning.to_owned()], ..Texts::default() };
-        Self(Found { finding, texts })
+        Self(Found { finding, texts: Texts::default() })
     }
 
     /// Which of several things it is about, cleaned, for the id.
@@ -95,35 +94,49 @@ impl Draft {
         self
     }
 
-    /// What may be done, where words are all there is.
-    pub(super) fn advice(mut self, text: &str) -> Self {
-        self.0.finding.remedies.push(Remedy { text: text.to_owned(), command: None });
-        self.0.texts.advice.push(text.to_owned());
+    /// Adds statements of the finding with its figures; the first of all becomes the summary.
+    pub(super) fn statements<const N: usize>(mut self, statements: [String; N]) -> Self {
+        self.0.texts.statements.extend(statements);
         self
     }
 
-    /// What may be done, with a command to look at.
-    pub(super) fn command(self, text: &str, command: impl Into<String>) -> Self {
-        self.command_if(text, Some(command.into()))
+    /// Adds sentences on why it matters, each true for this evidence.
+    pub(super) fn consequences(mut self, consequences: &[&str]) -> Self {
+        self.0.texts.consequences.extend(consequences.iter().map(|&sentence| sentence.to_owned()));
+        self
     }
 
-    /// As [`Draft::command`], with the command left out where its argument cannot be trusted.
-    pub(super) fn command_if(mut self, text: &str, command: Option<String>) -> Self {
+    /// Adds a remedy with a command, and the advice to use it; `{command}` in the advice stands for the command.
+    pub(super) fn command(self, text: &str, command: impl Into<String>, advice: &str) -> Self {
+        self.command_if(text, Some(command.into()), advice)
+    }
+
+    /// As [`Draft::command`]; without a command, because its argument cannot be trusted, the remedy is the advice.
+    pub(super) fn command_if(mut self, text: &str, command: Option<String>, advice: &str) -> Self {
         let advice = match &command {
-            Some(command) => format!("Run `{command}` to {}{}", text[..1].to_lowercase(), &text[1..]),
+            Some(command) => advice.replace("{command}", &format!("`{command}`")),
             None => text.to_owned(),
         };
-        self.0.texts.advice.push(advice);
         self.0.finding.remedies.push(Remedy { text: text.to_owned(), command });
+        self.advice(advice)
+    }
+
+    /// Adds a remedy without a command, which is advice too.
+    pub(super) fn remedy(mut self, text: &str) -> Self {
+        self.0.finding.remedies.push(Remedy { text: text.to_owned(), command: None });
+        self.advice(text)
+    }
+
+    /// Adds advice that is not one of the published remedies.
+    pub(super) fn advice(mut self, advice: impl Into<String>) -> Self {
+        self.0.texts.advice.push(advice.into());
         self
     }
 
-    /// The finding, with its statement.
-    pub(super) fn says(mut self, summary: impl Into<String>) -> Found {
-        let summary = summary.into();
-        self.0.texts.headline = summary.trim_end_matches('.').to_owned();
-        self.0.texts.statements.push(summary.clone());
-        self.0.finding.summary = summary;
+    /// Completes the finding with its clause for the summary over all findings.
+    pub(super) fn finish(mut self, headline: impl Into<String>) -> Found {
+        self.0.finding.summary = self.0.texts.statements.first().cloned().unwrap_or_default();
+        self.0.texts.headline = headline.into();
         self.0
     }
 }

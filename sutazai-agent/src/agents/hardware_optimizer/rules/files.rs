@@ -1,5 +1,7 @@
 //! Rules of open files: of the whole machine and of single processes.
 
+use sutazai_core::domain::ProcessInfo;
+
 use super::bounds::{self, Bounds};
 use super::draft::{Draft, Found};
 use super::figures::percent;
@@ -9,66 +11,95 @@ use super::rule::{Facts, Rest, Rule};
 /// Open files in percent of the limit; customary bounds of monitoring checks.
 const OPEN: Bounds = Bounds::new(80.0, 95.0);
 
+const AT_LIMIT: &str = "A process that reaches its limit can no longer open files or accept connections.";
+
 /// The machine has nearly as many files open as the kernel allows.
-pub(super) const OPEN_FILES_MACHINE: Rule = Rule {
-    name: "open_files_machine",
-    meaning: "The machine has nearly as many files open as the kernel allows, and soon no program can open more.",
-    check: |facts| Vec::from_iter(machine(facts)),
-};
+pub(super) const OPEN_FILES_MACHINE: Rule =
+    Rule { name: "open_files_machine", check: |facts| Vec::from_iter(machine(facts)) };
 
 /// A process has nearly as many files open as it may.
-pub(super) const OPEN_FILES_PROCESS: Rule = Rule {
-    name: "open_files_process",
-    meaning: "A process has nearly as many files and connections open as it may have.",
-    check: processes,
-};
+pub(super) const OPEN_FILES_PROCESS: Rule = Rule { name: "open_files_process", check: processes };
 
 fn machine(facts: &Facts<'_>) -> Option<Found> {
     let files = facts.snapshot.host.value()?.files.as_ref()?;
     let (open, limit) = (files.open as f64, files.limit as f64);
     let share = bounds::percent(open, limit);
     let (severity, bound) = OPEN.grade(share)?;
-    let draft = Draft::new(&OPEN_FILES_MACHINE, severity, "open files")
+    let part = percent(share);
+    let found = Draft::new(&OPEN_FILES_MACHINE, severity, "open files")
         .judged("host.files.open_percent", share, "percent", bound)
         .context("host.files.open", open, "count")
         .context("host.files.limit", limit, "count")
-        .command("See how many files are open and the limit.", "cat /proc/sys/fs/file-nr")
-        .advice("Find the program that opens so many, or raise the limit of the kernel.");
-    Some(draft.says(format!(
-        "The machine has {open} of {limit} files open, {} of what the kernel allows.",
-        percent(share)
-    )))
+        .statements([
+            format!("The machine has {open} of {limit} files open, which is {part} of what the kernel allows."),
+            format!("The number of open files is at {part} of the kernel limit of {limit}."),
+            format!("With {open} open files, the machine has reached {part} of the kernel limit."),
+        ])
+        .consequences(&[
+            "When the limit is reached, programs can no longer open files or connections.",
+            "Services then refuse connections although they are running.",
+            "A program that never closes its files is a common cause.",
+        ])
+        .command(
+            "See how many files are open and the limit.",
+            "cat /proc/sys/fs/file-nr",
+            "Run {command} now and again later: the first number shows the open files, the last one the limit.",
+        )
+        .remedy("Find the program that holds the most open files, and check whether it closes them.")
+        .advice("Raise the kernel limit (fs.file-max) if all of these files are needed.")
+        .finish("the machine is near its limit of open files");
+    Some(found)
 }
 
 fn processes(facts: &Facts<'_>) -> Vec<Found> {
     let top = facts.snapshot.host.value().into_iter().flat_map(|host| &host.processes.top);
-    let judged = top.filter_map(|process| {
-        let (open, limit) = (process.open_files? as f64, process.open_files_limit? as f64);
-        let share = bounds::percent(open, limit);
-        let (severity, bound) = OPEN.grade(share)?;
-        let (name, pid) = (clean_name(&process.name), process.pid);
-        let path = |figure: &str| format!("host.processes[{name}:{pid}].{figure}");
-        let draft = Draft::new(&OPEN_FILES_PROCESS, severity, format!("process {name} ({pid})"))
-            .about(&pid.to_string())
-            .judged(path("open_files_percent"), share, "percent", bound)
-            .context(path("open_files"), open, "count")
-            .context(path("open_files_limit"), limit, "count")
-            .command("See what the process has open.", format!("ls -l /proc/{pid}/fd | tail -n 30"))
-            .command("See the limits of the process.", format!("cat /proc/{pid}/limits"))
-            .advice("Raise its limit of open files or look for files it does not close.");
-        Some(draft.says(format!(
-            "Process {name} ({pid}) has {open} of {limit} files open, {} of what it may have.",
-            percent(share)
-        )))
-    });
     let rest = Rest {
         metric: "host.processes",
         things: "processes",
         are: "near their limit of open files",
+        consequence: AT_LIMIT,
         text: "See how many files are open on the machine.",
         command: "cat /proc/sys/fs/file-nr",
+        advice: "Run {command} to see how many files are open on the whole machine.",
     };
-    OPEN_FILES_PROCESS.worst(judged.collect(), &rest)
+    OPEN_FILES_PROCESS.worst(top.filter_map(process_files).collect(), &rest)
+}
+
+fn process_files(process: &ProcessInfo) -> Option<Found> {
+    let (open, limit) = (process.open_files? as f64, process.open_files_limit? as f64);
+    let share = bounds::percent(open, limit);
+    let (severity, bound) = OPEN.grade(share)?;
+    let (name, pid, part) = (clean_name(&process.name), process.pid, percent(share));
+    let path = |figure: &str| format!("host.processes[{name}:{pid}].{figure}");
+    let found = Draft::new(&OPEN_FILES_PROCESS, severity, format!("process {name} ({pid})"))
+        .about(&pid.to_string())
+        .judged(path("open_files_percent"), share, "percent", bound)
+        .context(path("open_files"), open, "count")
+        .context(path("open_files_limit"), limit, "count")
+        .statements([
+            format!("Process {name} ({pid}) has {open} of {limit} files open, which is {part} of its limit."),
+            format!("Process {name} ({pid}) has reached {part} of its limit of {limit} open files."),
+            format!("With {open} open files, process {name} ({pid}) is at {part} of its limit."),
+        ])
+        .consequences(&[
+            AT_LIMIT,
+            "Connections count as open files, so a busy server can reach the limit.",
+            "A number that rises while the work stays the same points to files that are never closed.",
+        ])
+        .command(
+            "See what the process has open.",
+            format!("ls -l /proc/{pid}/fd | tail -n 30"),
+            "Run {command} to see which files and connections the process has open.",
+        )
+        .command(
+            "See the limits of the process.",
+            format!("cat /proc/{pid}/limits"),
+            "Run {command} and compare the soft and the hard limit in the line Max open files.",
+        )
+        .remedy("Raise its limit of open files, or look for files that it does not close.")
+        .advice("For a systemd service, raise LimitNOFILE and plan a restart of the service.")
+        .finish(format!("process {name} ({pid}) is near its limit of open files"));
+    Some(found)
 }
 
 #[cfg(test)]

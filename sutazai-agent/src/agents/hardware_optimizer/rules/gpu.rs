@@ -13,27 +13,41 @@ const MEMORY: Bounds = Bounds::mild(90.0, 97.0);
 /// Degrees Celsius: NVIDIA's consumer cards aim at 83 and slow down from about 90 on.
 const HOT: Bounds = Bounds::new(83.0, 90.0);
 
+const NO_MODEL_FITS: &str = "A further model or a larger batch may not fit into its memory.";
+const SLOWER: &str = "A GPU that becomes too hot lowers its clock rate, so its work takes longer.";
 const SHOW: (&str, &str) = ("See the state of all GPUs.", "nvidia-smi");
 
 /// The memory of a GPU is nearly used up.
 pub(super) const GPU_MEMORY: Rule = Rule {
     name: "gpu_memory",
-    meaning: "The memory of a graphics processor is nearly used up, so a further model does not fit.",
-    check: |facts| each(facts, &GPU_MEMORY, "nearly out of memory", memory),
+    check: |facts| each(facts, &GPU_MEMORY, "nearly out of memory", NO_MODEL_FITS, memory),
 };
 
 /// A GPU is hot.
 pub(super) const GPU_TEMPERATURE: Rule = Rule {
     name: "gpu_temperature",
-    meaning: "A graphics processor is hot and slows itself down to stay whole.",
-    check: |facts| each(facts, &GPU_TEMPERATURE, "hot", temperature),
+    check: |facts| each(facts, &GPU_TEMPERATURE, "hot", SLOWER, temperature),
 };
 
 type Judge = fn(&Facts<'_>, &GpuMetrics) -> Option<Found>;
 
-fn each(facts: &Facts<'_>, rule: &Rule, are: &'static str, judge: Judge) -> Vec<Found> {
+fn each(
+    facts: &Facts<'_>,
+    rule: &Rule,
+    are: &'static str,
+    consequence: &'static str,
+    judge: Judge,
+) -> Vec<Found> {
     let gpus = facts.snapshot.gpus.value().into_iter().flatten();
-    let rest = Rest { metric: "gpus", things: "GPUs", are, text: SHOW.0, command: SHOW.1 };
+    let rest = Rest {
+        metric: "gpus",
+        things: "GPUs",
+        are,
+        consequence,
+        text: SHOW.0,
+        command: SHOW.1,
+        advice: "Run {command} to see the state of all GPUs.",
+    };
     rule.worst(gpus.filter_map(|gpu| judge(facts, gpu)).collect(), &rest)
 }
 
@@ -47,33 +61,54 @@ fn memory(facts: &Facts<'_>, gpu: &GpuMetrics) -> Option<Found> {
         .judged(path(gpu, "memory_used_percent"), share, "percent", bound)
         .since(facts.trends.over_since(&series, bound / 100.0 * total))
         .context(series, used, "bytes")
-        .context(path(gpu, "memory_total_bytes"), total, "bytes")
-        .command(SHOW.0, SHOW.1)
-        .advice("Use a smaller model or a smaller context, or end what no longer needs the GPU.");
-    Some(draft.says(format!(
-        "{} uses {} of {} of memory, {}.",
-        title(gpu),
-        bytes(used),
-        bytes(total),
-        percent(share),
-    )))
+        .context(path(gpu, "memory_total_bytes"), total, "bytes");
+    let (title, share, used, total) = (title(gpu), percent(share), bytes(used), bytes(total));
+    let found = draft
+        .statements([
+            format!("{title} uses {used} of its {total} of memory, which is {share}."),
+            format!("{title} has {share} of its memory in use ({used} of {total})."),
+            format!("The memory of {title} is {share} used."),
+        ])
+        .consequences(&[
+            NO_MODEL_FITS,
+            "Programs on the GPU fail when they cannot get the memory that they ask for.",
+            "A model server may reserve most of the memory on purpose.",
+        ])
+        .command(SHOW.0, SHOW.1, "Run {command} to see which processes use the memory of each GPU.")
+        .remedy("Use a smaller model or a shorter context, or end programs that no longer need the GPU.")
+        .advice("Use a model with smaller weights, for example a quantized one.")
+        .advice("Limit how much memory the model server reserves if other programs share the GPU.")
+        .finish(format!("the memory of {title} is nearly used up"));
+    Some(found)
 }
 
 fn temperature(_: &Facts<'_>, gpu: &GpuMetrics) -> Option<Found> {
     let celsius = gpu.celsius?;
     let (severity, bound) = HOT.grade(celsius)?;
-    let draft = Draft::new(&GPU_TEMPERATURE, severity, title(gpu))
+    let (title, shown, used) = (title(gpu), decimal(celsius), percent(gpu.used_percent));
+    let found = Draft::new(&GPU_TEMPERATURE, severity, title.clone())
         .about(&gpu.index.to_string())
         .judged(path(gpu, "celsius"), celsius, "celsius", bound)
         .context(path(gpu, "used_percent"), gpu.used_percent, "percent")
-        .command(SHOW.0, SHOW.1)
-        .advice("Check the fans and the air around the GPU, or lower its power limit.");
-    Some(draft.says(format!(
-        "{} is {} °C hot at {} use.",
-        title(gpu),
-        decimal(celsius),
-        percent(gpu.used_percent),
-    )))
+        .statements([
+            format!("{title} has a temperature of {shown} °C at {used} utilization."),
+            format!("{title} is at {shown} °C while its utilization is {used}."),
+            format!("The temperature of {title} is {shown} °C."),
+        ])
+        .consequences(&[
+            SLOWER,
+            "Lasting heat shortens the life of the card.",
+            "Dust, a failed fan or warm air around the machine is the usual cause.",
+        ])
+        .command(
+            SHOW.0,
+            SHOW.1,
+            "Run {command} to see the temperature, the fan speed and the power of each GPU.",
+        )
+        .remedy("Check the fans and the air around the GPU, or lower its power limit.")
+        .advice("Reduce the load on the GPU for now if the temperature keeps rising.")
+        .finish(format!("{title} is hot"));
+    Some(found)
 }
 
 fn title(gpu: &GpuMetrics) -> String {

@@ -1,4 +1,4 @@
-//! The rule of a machine that is well: what is used most, so that there is an honest word about it too.
+//! The rule of a machine without warnings: which resource is used most.
 
 use sutazai_core::domain::Severity;
 
@@ -8,12 +8,16 @@ use super::figures::percent;
 use super::names::clean_name;
 use super::rule::{Facts, Rule};
 
-/// Nothing presses.
-pub(super) const HEADROOM: Rule = Rule {
-    name: "headroom",
-    meaning: "Nothing presses; this is the part of the machine that has the least room left.",
-    check: |facts| Vec::from_iter(headroom(facts)),
-};
+const DISKS: [&str; 3] =
+    ["See how full the file systems are.", "df -h", "Run {command} to see how full each file system is."];
+const PROGRAMS: [&str; 3] = [
+    "See what uses the machine.",
+    "top -b -n 1 | head -n 20",
+    "Run {command} to see which programs use the most processor time and memory.",
+];
+
+/// No rule found a warning.
+pub(super) const HEADROOM: Rule = Rule { name: "headroom", check: |facts| Vec::from_iter(headroom(facts)) };
 
 fn headroom(facts: &Facts<'_>) -> Option<Found> {
     let host = facts.snapshot.host.value()?;
@@ -23,40 +27,60 @@ fn headroom(facts: &Facts<'_>) -> Option<Found> {
     }
     let disks = host.disks.iter().filter(|disk| disk.used_percent.is_finite());
     let fullest = disks.max_by(|one, other| one.used_percent.total_cmp(&other.used_percent));
+    let share = |resource: &str, name: &str, path: &str, percent| Share {
+        resource: resource.to_owned(),
+        name: name.to_owned(),
+        path: path.to_owned(),
+        percent,
+    };
     let mut shares = vec![
-        (
-            "processor".to_owned(),
-            "the processors".to_owned(),
-            "host.cpu.used_percent".to_owned(),
-            host.cpu.used_percent,
-        ),
-        (
-            "memory".to_owned(),
-            "memory".to_owned(),
-            "host.memory.used_percent".to_owned(),
-            host.memory.used_percent,
-        ),
+        share("processor", "the processors", "host.cpu.used_percent", host.cpu.used_percent),
+        share("memory", "memory", "host.memory.used_percent", host.memory.used_percent),
     ];
     if let Some(disk) = fullest {
         let mount = clean_name(&disk.mount);
-        let path = format!("host.disks[{mount}].used_percent");
-        shares.push((format!("disk {mount}"), format!("disk {mount}"), path, disk.used_percent));
+        let (name, path) = (format!("disk {mount}"), format!("host.disks[{mount}].used_percent"));
+        shares.push(share(&name, &name, &path, disk.used_percent));
     }
-    shares.retain(|(.., share)| share.is_finite());
-    shares.sort_by(|one, other| other.3.total_cmp(&one.3));
-    let (resource, ..) = shares.first()?.clone();
-    let mut draft = Draft::new(&HEADROOM, Severity::Info, resource);
-    for (.., path, share) in &shares {
-        draft = draft.context(path.clone(), *share, "percent");
+    shares.retain(|share| share.percent.is_finite());
+    shares.sort_by(|one, other| other.percent.total_cmp(&one.percent));
+    let first = shares.first()?;
+    let mut draft = Draft::new(&HEADROOM, Severity::Info, first.resource.clone());
+    for share in &shares {
+        draft = draft.context(share.path.clone(), share.percent, "percent");
     }
-    let mut told = shares.iter().map(|(_, what, _, share)| format!("{what} at {}", percent(*share)));
-    let most = told.next()?;
-    let rest: Vec<String> = told.collect();
-    let then = if rest.is_empty() { String::new() } else { format!(", then {}", rest.join(" and ")) };
+    let at: Vec<String> =
+        shares.iter().map(|share| format!("{} at {}", share.name, percent(share.percent))).collect();
+    let (most, rest) = at.split_first()?;
+    let then = if rest.is_empty() { String::new() } else { format!(", followed by {}", rest.join(" and ")) };
     let draft = draft
-        .command("See how full the file systems are.", "df -h")
-        .command("See what uses the machine.", "top -b -n 1 | head -n 20");
-    Some(draft.says(format!("Nothing presses; most used is {most}{then}.")))
+        .statements([
+            format!("There are no warnings; the highest use is {most}{then}."),
+            format!("There are no warnings, and the most used resource is {most}."),
+        ])
+        .consequences(&[
+            "When the load grows, the most used resource is likely to be the first one that becomes short.",
+            "These values can serve as a baseline for later measurements.",
+        ]);
+    let commands = if first.resource.starts_with("disk") { [DISKS, PROGRAMS] } else { [PROGRAMS, DISKS] };
+    let draft = commands
+        .into_iter()
+        .fold(draft, |draft, [text, command, advice]| draft.command(text, command, advice));
+    let found = draft
+        .advice("Look at these values from time to time, so that slow growth is noticed early.")
+        .finish("there are no warnings");
+    Some(found)
+}
+
+/// The used share of a resource.
+struct Share {
+    /// As the finding names it.
+    resource: String,
+    /// As a sentence names it.
+    name: String,
+    /// Its metric.
+    path: String,
+    percent: f64,
 }
 
 #[cfg(test)]
@@ -66,12 +90,12 @@ mod tests {
     use super::super::trends::Trends;
 
     #[test]
-    fn a_healthy_machine_gets_one_honest_word() {
+    fn a_healthy_machine_has_one_finding() {
         let found = find(&healthy(), &Trends::default());
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!(found[0].finding.resource, "disk /");
-        let summary =
-            "Nothing presses; most used is disk / at 41 %, then memory at 35 % and the processors at 12 %.";
+        let summary = "There are no warnings; the highest use is disk / at 41 %, followed by memory at 35 % and the processors \
+                       at 12 %.";
         assert_eq!(found[0].finding.summary, summary);
     }
 

@@ -1,8 +1,9 @@
 //! The rules: what may be wrong with a machine, each judged from a snapshot and its history alone.
 //!
-//! `find` asks every rule of the list and gives the findings, worst first; a model later only puts them into words.
-//! What was not measured is never judged. `docs/rules.md` says for each rule what it means, its bounds and where they
-//! come from. A new rule is a constant and a function in the file of its subject, a line here and a section there.
+//! `find` runs every rule of the list and returns the findings, worst first, each with the authored sentences that a
+//! text about it is made of. What was not measured is never judged. `docs/rules.md` says for each rule what it means, its
+//! bounds and where they come from. A new rule is a constant and a function in the file of its subject, a line here and a
+//! section there.
 
 pub(super) use draft::{Found, first_choices};
 pub(super) use rule::{Rule, find};
@@ -18,6 +19,7 @@ mod disk;
 mod draft;
 mod figures;
 mod files;
+mod forecast;
 mod gpu;
 mod headroom;
 mod memory;
@@ -28,24 +30,25 @@ mod rule;
 #[cfg(test)]
 pub(super) mod sample;
 mod sensors;
+mod swap;
 #[cfg(test)]
 mod tests;
 mod trends;
 
-/// Every rule; findings of one severity stand in this order.
+/// Every rule; findings of one severity are listed in this order.
 pub(super) const RULES: &[Rule] = &[
     memory::MEMORY_PRESSURE,
     memory::MEMORY_LOW,
     memory::OOM_KILLS,
-    memory::SWAP_TRAFFIC,
-    memory::SWAP_FULL,
+    swap::SWAP_TRAFFIC,
+    swap::SWAP_FULL,
     cpu::CPU_SATURATION,
     cpu::CPU_PRESSURE,
     cpu::HIGH_LOAD,
     cpu::STEAL,
     cpu::IOWAIT,
     disk::DISK_SPACE,
-    disk::DISK_TREND_FULL,
+    forecast::DISK_TREND_FULL,
     disk::INODES,
     disk::DISK_READ_ONLY,
     device::DISK_SLOW,
@@ -75,6 +78,6 @@ pub(super) const RULES: &[Rule] = &[
     sensors::CLOCK_SKEW,
     processes::PROCESS_HOGS_MEMORY,
     processes::PROCESS_HOGS_CPU,
-    memory::NO_SWAP,
+    swap::NO_SWAP,
     headroom::HEADROOM,
 ];

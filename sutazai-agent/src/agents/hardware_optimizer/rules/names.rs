@@ -1,7 +1,7 @@
 //! Names that others chose - of processes, containers, mounts - made harmless before they come into a finding.
 //!
 //! Such a name may hold anything: quotes, line breaks, commands, words that address a model. Only what is cleaned here
-//! stands in ids, resources and sentences, and no such name but a plain mount path ever stands in a command.
+//! is used in ids, resources and sentences; of such names only a plain mount path or device name is used in a command.
 
 /// Longest name that is kept.
 const LONGEST: usize = 60;

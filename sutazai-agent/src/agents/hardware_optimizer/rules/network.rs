@@ -1,4 +1,4 @@
-//! Rules of network interfaces: the share of packets that came to harm since boot.
+//! Rules of network interfaces: the share of faulty and of dropped packets since boot.
 
 use sutazai_core::domain::NetworkMetrics;
 
@@ -12,27 +12,32 @@ use super::rule::{Facts, Rest, Rule};
 const ERRORS: Bounds = Bounds::new(1.0, 5.0);
 /// Dropped packets in percent of all. Some drops are normal (protocols nobody listens for), so the bounds are higher.
 const DROPS: Bounds = Bounds::new(2.0, 10.0);
-/// From so many packets on a share says something.
+/// Below this number of packets, a share is not judged.
 const LEAST_PACKETS: u64 = 1000;
+
+const RESENT: &str =
+    "Dropped packets usually have to be sent again, which [slows connections down|makes connections slower].";
+const DISCARDED: &str =
+    "Faulty packets are discarded and usually have to be sent again, which makes connections slower.";
+const AGE: &str = "The counters cover the whole time since boot, so the problem may be an old one.";
 
 /// An interface sees faulty packets.
 pub(super) const NETWORK_ERRORS: Rule = Rule {
     name: "network_errors",
-    meaning: "An interface sends or receives faulty packets, often because of a cable, a port or a driver.",
-    check: |facts| each(facts, &NETWORK_ERRORS, "seeing faulty packets", errors),
+    check: |facts| each(facts, &NETWORK_ERRORS, "affected by faulty packets", DISCARDED, errors),
 };
 
 /// An interface drops packets.
 pub(super) const NETWORK_DROPS: Rule = Rule {
     name: "network_drops",
-    meaning: "An interface throws packets away, so they have to be sent again or are lost.",
-    check: |facts| each(facts, &NETWORK_DROPS, "dropping packets", drops),
+    check: |facts| each(facts, &NETWORK_DROPS, "dropping packets", RESENT, drops),
 };
 
 fn each(
     facts: &Facts<'_>,
     rule: &Rule,
     are: &'static str,
+    consequence: &'static str,
     judge: fn(&NetworkMetrics) -> Option<Found>,
 ) -> Vec<Found> {
     let interfaces = facts.snapshot.host.value().into_iter().flat_map(|host| &host.networks);
@@ -41,8 +46,10 @@ fn each(
         metric: "host.networks",
         things: "interfaces",
         are,
+        consequence,
         text: "See the counters of all interfaces.",
         command: "ip -s link",
+        advice: "Run {command} to see the counters of all interfaces.",
     };
     rule.worst(enough.filter_map(judge).collect(), &rest)
 }
@@ -50,23 +57,41 @@ fn each(
 fn errors(interface: &NetworkMetrics) -> Option<Found> {
     let share = bounds::percent(interface.errors as f64, interface.packets as f64);
     let (draft, name) = on(&NETWORK_ERRORS, ERRORS, interface, "errors", interface.errors, share)?;
-    let draft = draft.advice("Check the cable, the port of the switch and the driver.");
-    Some(draft.says(format!(
-        "Interface {name} saw {} faulty packets since boot, {} of all.",
-        interface.errors,
-        percent(share)
-    )))
+    let (errors, packets, share) = (interface.errors, interface.packets, percent(share));
+    let found = draft
+        .statements([
+            format!(
+                "Interface {name} has counted {errors} faulty packets since boot, {share} of all packets."
+            ),
+            format!("On interface {name}, {share} of all packets since boot were faulty."),
+            format!("Interface {name} has had {errors} faulty packets among {packets} since boot ({share})."),
+        ])
+        .consequences(&[DISCARDED, "A damaged cable, a bad port or a faulty driver is the usual cause.", AGE])
+        .remedy("Check the cable, the port of the switch and the driver.")
+        .advice("Replace the cable and then the port of the switch, one at a time, and compare the counters.")
+        .finish(format!("interface {name} has faulty packets"));
+    Some(found)
 }
 
 fn drops(interface: &NetworkMetrics) -> Option<Found> {
     let share = bounds::percent(interface.drops as f64, interface.packets as f64);
     let (draft, name) = on(&NETWORK_DROPS, DROPS, interface, "drops", interface.drops, share)?;
-    let draft = draft.advice("Look for bursts of traffic, small receive buffers or a busy processor.");
-    Some(draft.says(format!(
-        "Interface {name} dropped {} packets since boot, {} of all.",
-        interface.drops,
-        percent(share)
-    )))
+    let (drops, packets, share) = (interface.drops, interface.packets, percent(share));
+    let found = draft
+        .statements([
+            format!("Interface {name} has dropped {drops} packets since boot, {share} of all packets."),
+            format!("On interface {name}, {share} of all packets since boot were dropped."),
+            format!("Interface {name} has dropped {drops} of {packets} packets since boot ({share})."),
+        ])
+        .consequences(&[
+            RESENT,
+            "Bursts of traffic, small buffers or a busy processor are the usual causes.",
+            AGE,
+        ])
+        .remedy("Look for bursts of traffic, small receive buffers or a busy processor.")
+        .advice("Enlarge the receive buffers of the interface if packets are dropped in bursts.")
+        .finish(format!("interface {name} drops packets"));
+    Some(found)
 }
 
 fn on(
@@ -86,7 +111,11 @@ fn on(
         .judged(path(&format!("{figure}_percent")), share, "percent", bound)
         .context(path(figure), number as f64, "count")
         .context(path("packets"), interface.packets as f64, "count")
-        .command_if("See the counters of the interface.", counters);
+        .command_if(
+            "See the counters of the interface.",
+            counters,
+            "Run {command} twice, a minute apart, to see whether the numbers still increase.",
+        );
     Some((draft, name))
 }
 

@@ -1,15 +1,16 @@
-//! Rules of processes: those that ended and were not waited for, those stuck in the kernel, those that stand out.
+//! Rules of processes: zombies, those blocked in the kernel, those that grow, and those that use most of the machine.
 
 use chrono::TimeDelta;
 use sutazai_core::domain::{HostMetrics, ProcessInfo, Severity};
 
 use super::bounds::{self, Bounds};
 use super::draft::{Draft, Found};
-use super::figures::{bytes, count, hours, percent};
+use super::figures::{bytes, hours, percent};
+use super::memory::LARGEST;
 use super::names::clean_name;
 use super::rule::{Facts, Rest, Rule};
 
-/// Ended processes nobody waited for; a few come and go, many are a parent's fault. Our choice.
+/// Number of zombie processes; a few come and go, many are a parent's fault. Our choice.
 const ZOMBIES_BOUNDS: Bounds = Bounds::mild(10.0, 100.0);
 /// Processes in state D at one instant; a few are normal while disks work. Our choice.
 const BLOCKED: Bounds = Bounds::new(5.0, 20.0);
@@ -22,53 +23,59 @@ const SPAN: TimeDelta = TimeDelta::hours(24);
 const NOT_FALLING: f64 = 0.95;
 /// If the free memory lasts for fewer hours at this rate, it is critical (as for disks).
 const EXHAUSTED_HOURS: f64 = 4.0;
-/// Share of the machine's memory or processors in percent that makes one process stand out.
+/// Share of the machine's memory or processors, in percent, from which a single process is reported.
 const HOG: f64 = 50.0;
 
-const LARGEST: (&str, &str) = ("See which processes hold the most memory.", "ps aux --sort=-rss | head");
+const KEEPS_GROWING: &str = "If the growth continues, it takes the memory that other programs need.";
+const LITTLE_MEMORY: &str = "If it grows further, little memory is left for other programs.";
+const LITTLE_TIME: &str = "Other programs get less processor time while it runs like this.";
 
-/// Many processes have ended and were not waited for.
-pub(super) const ZOMBIES: Rule = Rule {
-    name: "zombies",
-    meaning: "Processes have ended but their parent does not take notice, so their numbers stay taken.",
-    check: |facts| Vec::from_iter(host(facts).and_then(zombies)),
-};
+/// Many processes have ended and were not collected by their parents.
+pub(super) const ZOMBIES: Rule =
+    Rule { name: "zombies", check: |facts| Vec::from_iter(host(facts).and_then(zombies)) };
 
 /// Many processes wait in the kernel and cannot be interrupted.
-pub(super) const BLOCKED_PROCESSES: Rule = Rule {
-    name: "blocked_processes",
-    meaning: "Many processes wait inside the kernel, mostly for a disk or a network file system.",
-    check: |facts| Vec::from_iter(host(facts).and_then(blocked)),
-};
+pub(super) const BLOCKED_PROCESSES: Rule =
+    Rule { name: "blocked_processes", check: |facts| Vec::from_iter(host(facts).and_then(blocked)) };
 
 /// A process takes more and more memory.
 pub(super) const PROCESS_GROWS: Rule = Rule {
     name: "process_grows",
-    meaning: "A process takes more and more memory and gives none back, as a leak does.",
-    check: |facts| each(facts, &PROCESS_GROWS, "growing steadily", grows),
+    check: |facts| each(facts, &PROCESS_GROWS, "growing steadily", KEEPS_GROWING, grows),
 };
 
 /// One process holds most of the memory.
 pub(super) const PROCESS_HOGS_MEMORY: Rule = Rule {
     name: "process_hogs_memory",
-    meaning: "A single process holds more than half of the memory of the machine.",
-    check: |facts| each(facts, &PROCESS_HOGS_MEMORY, "holding much memory", hogs_memory),
+    check: |facts| each(facts, &PROCESS_HOGS_MEMORY, "holding much memory", LITTLE_MEMORY, hogs_memory),
 };
 
 /// One process uses most of the processors.
 pub(super) const PROCESS_HOGS_CPU: Rule = Rule {
     name: "process_hogs_cpu",
-    meaning: "A single process uses more than half of the processors of the machine.",
-    check: |facts| each(facts, &PROCESS_HOGS_CPU, "using much processor time", hogs_cpu),
+    check: |facts| each(facts, &PROCESS_HOGS_CPU, "using much processor time", LITTLE_TIME, hogs_cpu),
 };
 
 type Judge = fn(&Facts<'_>, &HostMetrics, &ProcessInfo) -> Option<Found>;
 
-fn each(facts: &Facts<'_>, rule: &Rule, are: &'static str, judge: Judge) -> Vec<Found> {
+fn each(
+    facts: &Facts<'_>,
+    rule: &Rule,
+    are: &'static str,
+    consequence: &'static str,
+    judge: Judge,
+) -> Vec<Found> {
     let Some(host) = host(facts) else { return Vec::new() };
     let found = host.processes.top.iter().filter_map(|process| judge(facts, host, process));
-    let rest =
-        Rest { metric: "host.processes", things: "processes", are, text: LARGEST.0, command: LARGEST.1 };
+    let rest = Rest {
+        metric: "host.processes",
+        things: "processes",
+        are,
+        consequence,
+        text: LARGEST.0,
+        command: LARGEST.1,
+        advice: "Run {command} to see which processes hold the most memory.",
+    };
     rule.worst(found.collect(), &rest)
 }
 
@@ -79,27 +86,58 @@ fn host<'a>(facts: &Facts<'a>) -> Option<&'a HostMetrics> {
 fn zombies(host: &HostMetrics) -> Option<Found> {
     let zombies = host.processes.zombies;
     let (severity, bound) = ZOMBIES_BOUNDS.grade(f64::from(zombies))?;
-    let draft = Draft::new(&ZOMBIES, severity, "processes")
+    let found = Draft::new(&ZOMBIES, severity, "processes")
         .judged("host.processes.zombies", f64::from(zombies), "count", bound)
+        .statements([
+            format!("The machine has {zombies} zombie processes, which ended but were not collected by their parents."),
+            format!("Programs have left {zombies} zombie processes behind."),
+            format!("There are {zombies} ended processes whose parents have not collected them."),
+        ])
+        .consequences(&[
+            "Zombies use hardly any memory, but each of them keeps a process number.",
+            "When all process numbers are taken, no new process can start.",
+            "Zombies show that a program does not handle the end of its child processes.",
+        ])
         .command(
-            "Find the parents of the ended processes.",
+            "Find the parents of the zombie processes.",
             "ps -eo state,ppid,pid,comm | grep ^Z | sort -k 2",
+            "Run {command} and read the second column, which shows the parents of the zombies.",
         )
-        .advice("Restart or repair the parent that does not wait for its children.");
-    let have = count(u64::from(zombies), "process has", "processes have");
-    Some(draft.says(format!("{have} ended without being waited for by a parent.")))
+        .remedy("Repair or restart the parent at a quiet time, because zombies disappear when their parent ends.")
+        .advice("If the parent runs in a container, start that container with an init process.")
+        .finish("zombie processes are left behind");
+    Some(found)
 }
 
 fn blocked(host: &HostMetrics) -> Option<Found> {
     let blocked = host.processes.blocked;
     let (severity, bound) = BLOCKED.grade(f64::from(blocked))?;
-    let draft = Draft::new(&BLOCKED_PROCESSES, severity, "processes")
+    let found = Draft::new(&BLOCKED_PROCESSES, severity, "processes")
         .judged("host.processes.blocked", f64::from(blocked), "count", bound)
-        .command("See what the processes wait for.", "ps -eo state,pid,wchan,comm | grep ^D")
-        .command("Read what the kernel said about its disks.", "journalctl -k -p warning | tail -n 50")
-        .advice("Check the disks and the network file systems that they use.");
-    let wait = count(u64::from(blocked), "process waits", "processes wait");
-    Some(draft.says(format!("{wait} in the kernel and cannot be interrupted, mostly for a disk.")))
+        .statements([
+            format!("At the moment, {blocked} processes are blocked in the kernel (state D)."),
+            format!("The kernel keeps {blocked} processes in uninterruptible sleep."),
+            format!("There are {blocked} processes that cannot continue until the kernel has served a request."),
+        ])
+        .consequences(&[
+            "Such processes mostly wait for a slow disk or for a network file system that does not answer.",
+            "Blocked processes cannot be stopped until their request is finished.",
+            "Blocked processes raise the load although they use no processor time.",
+        ])
+        .command(
+            "See what the processes wait for.",
+            "ps -eo state,pid,wchan,comm | grep ^D",
+            "Run {command} to see which processes are blocked, and read in the third column what they wait for.",
+        )
+        .command(
+            "Read what the kernel reported about its disks.",
+            "journalctl -k -p warning | tail -n 50",
+            "Run {command} to look for errors of disks and network file systems.",
+        )
+        .remedy("Check the disks and the network file systems that they use.")
+        .advice("If a network file system does not answer, check its server and the connection to it.")
+        .finish("many processes are blocked in the kernel");
+    Some(found)
 }
 
 fn grows(facts: &Facts<'_>, host: &HostMetrics, process: &ProcessInfo) -> Option<Found> {
@@ -111,22 +149,43 @@ fn grows(facts: &Facts<'_>, host: &HostMetrics, process: &ProcessInfo) -> Option
         return None;
     }
     let left = host.memory.available_bytes as f64 / growth.per_hour;
-    let severity = if left < EXHAUSTED_HOURS { Severity::Critical } else { Severity::Warning };
+    let (severity, outlook) = if left < EXHAUSTED_HOURS {
+        (Severity::Critical, "At this rate, the available memory will be used up within hours.")
+    } else {
+        (Severity::Warning, KEEPS_GROWING)
+    };
     let (draft, title) = about(&PROCESS_GROWS, severity, process);
     let bound = GROWN_BYTES.max(growth.first * GROWN_SHARE);
-    let draft = draft
+    let (more, time, now) = (bytes(grown), hours(growth.hours), bytes(process.memory_bytes as f64));
+    let found = draft
         .judged(path(process, "memory_growth"), grown, "bytes", bound)
         .context(path(process, "memory_bytes"), process.memory_bytes as f64, "bytes")
         .context(path(process, "observed_hours"), growth.hours, "hours")
-        .command("See how much memory it holds.", format!("grep Rss /proc/{}/status", process.pid))
-        .command("See how its memory is divided.", format!("cat /proc/{}/smaps_rollup", process.pid))
-        .advice("Plan a restart of the service and look for a leak in it.");
-    Some(draft.says(format!(
-        "{title} grew by {} in {} without giving any back and holds {} now.",
-        bytes(grown),
-        hours(growth.hours),
-        bytes(process.memory_bytes as f64),
-    )))
+        .statements([
+            format!("{title} grew by {more} in {time} and now holds {now} of memory."),
+            format!("{title} has grown steadily, by {more} in {time}."),
+            format!("{title} holds {now} of memory after it grew by {more} in {time}."),
+        ])
+        .consequences(&[
+            outlook,
+            "A process that only grows [often|in many cases] has a memory leak.",
+            "When memory runs out, the kernel may kill this process or another one.",
+        ])
+        .command(
+            "See how much memory it holds.",
+            format!("grep Rss /proc/{}/status", process.pid),
+            "Run {command} now and again later to see whether the process still grows.",
+        )
+        .command(
+            "See how its memory is divided.",
+            format!("cat /proc/{}/smaps_rollup", process.pid),
+            "Run {command} to see how its memory is divided; a large value of Anonymous can point to a leak.",
+        )
+        .remedy("Plan a restart of the service, and look for a memory leak in it.")
+        .advice("Check the cache and buffer settings of the process, because a cache that fills up looks the same.")
+        .advice("Set a memory limit for its service, so that other services keep the memory they need.")
+        .finish(format!("{} keeps growing", name(process)));
+    Some(found)
 }
 
 fn hogs_memory(_: &Facts<'_>, host: &HostMetrics, process: &ProcessInfo) -> Option<Found> {
@@ -135,16 +194,27 @@ fn hogs_memory(_: &Facts<'_>, host: &HostMetrics, process: &ProcessInfo) -> Opti
         return None;
     }
     let (draft, title) = about(&PROCESS_HOGS_MEMORY, Severity::Info, process);
-    let draft = draft
+    let (held, part) = (bytes(process.memory_bytes as f64), percent(share));
+    let found = draft
         .judged(path(process, "memory_percent"), share, "percent", HOG)
         .context(path(process, "memory_bytes"), process.memory_bytes as f64, "bytes")
-        .command(LARGEST.0, LARGEST.1)
-        .advice("Check that this is what the process is meant to use.");
-    Some(draft.says(format!(
-        "{title} holds {}, {} of the memory of the machine.",
-        bytes(process.memory_bytes as f64),
-        percent(share),
-    )))
+        .statements([
+            format!("{title} holds {held}, which is {part} of the memory of the machine."),
+            format!("{title} alone holds {part} of the memory of the machine ({held})."),
+            format!("{title} uses {held} of memory, {part} of what the machine has."),
+        ])
+        .consequences(&[
+            LITTLE_MEMORY,
+            "When memory runs out, the kernel is most likely to kill the largest process.",
+            "For a database or a model server, this may be intended.",
+        ])
+        .command(LARGEST.0, LARGEST.1, "Run {command} to compare the process with the other large ones.")
+        .remedy(
+            "Check that the process is meant to use this much, for example in its cache or heap settings.",
+        )
+        .advice("Set a memory limit for its service if other programs need memory too.")
+        .finish(format!("{} holds most of the memory", name(process)));
+    Some(found)
 }
 
 fn hogs_cpu(_: &Facts<'_>, host: &HostMetrics, process: &ProcessInfo) -> Option<Found> {
@@ -153,19 +223,40 @@ fn hogs_cpu(_: &Facts<'_>, host: &HostMetrics, process: &ProcessInfo) -> Option<
         return None;
     }
     let (draft, title) = about(&PROCESS_HOGS_CPU, Severity::Info, process);
-    let draft = draft
+    let (part, of_one) = (percent(share), percent(process.cpu_percent));
+    let found = draft
         .judged(path(process, "machine_percent"), share, "percent", HOG)
         .context(path(process, "cpu_percent"), process.cpu_percent, "percent")
-        .command("See what its threads do.", format!("top -H -b -n 1 -p {} | head -n 30", process.pid))
-        .advice("Check that this is what the process is meant to do.");
-    Some(draft.says(format!("{title} uses {} of the processors of the machine.", percent(share))))
+        .statements([
+            format!("{title} uses {part} of the processor time of the machine."),
+            format!("{title} alone takes {part} of what all processors can do."),
+            format!("{title} runs at {of_one} of one processor, which is {part} of the machine."),
+        ])
+        .consequences(&[
+            LITTLE_TIME,
+            "A build, a backup or a model may need this much, but an endless loop looks the same.",
+        ])
+        .command(
+            "See what its threads do.",
+            format!("top -H -b -n 1 -p {} | head -n 30", process.pid),
+            "Run {command} to see which of its threads use the most processor time.",
+        )
+        .remedy("Check that the process is meant to do this work now.")
+        .advice("Give it a lower priority or a processor limit if other services become slow.")
+        .advice("Move the work to a quieter time if it is not urgent.")
+        .finish(format!("{} uses most of the processor time", name(process)));
+    Some(found)
 }
 
-/// A draft about the process, and how a sentence begins with it.
+/// The name of the process within a sentence.
+fn name(process: &ProcessInfo) -> String {
+    format!("process {} ({})", clean_name(&process.name), process.pid)
+}
+
+/// A draft about the process, and its name at the beginning of a sentence.
 fn about(rule: &Rule, severity: Severity, process: &ProcessInfo) -> (Draft, String) {
-    let name = clean_name(&process.name);
-    let draft = Draft::new(rule, severity, format!("process {name} ({})", process.pid));
-    (draft.about(&process.pid.to_string()), format!("Process {name} ({})", process.pid))
+    let draft = Draft::new(rule, severity, name(process)).about(&process.pid.to_string());
+    (draft, format!("Process {} ({})", clean_name(&process.name), process.pid))
 }
 
 fn path(process: &ProcessInfo, figure: &str) -> String {
@@ -230,14 +321,14 @@ mod tests {
     }
 
     #[test]
-    fn one_process_stands_out_over_half_of_the_machine() {
+    fn one_process_is_reported_over_half_of_the_machine() {
         for (percent, expected) in [(50, None), (51, Some(Info))] {
             let mut snapshot = healthy();
             let total = host(&mut snapshot).memory.total_bytes;
             host(&mut snapshot).processes.top[0].memory_bytes = total / 100 * percent;
             assert_eq!(grade(&PROCESS_HOGS_MEMORY, &snapshot), expected, "{percent}");
         }
-        // Four processors stand in the healthy snapshot.
+        // The healthy snapshot has four processors.
         for (percent, expected) in [(200.0, None), (200.4, Some(Info)), (f64::NAN, None)] {
             let mut snapshot = healthy();
             host(&mut snapshot).processes.top[0].cpu_percent = percent;

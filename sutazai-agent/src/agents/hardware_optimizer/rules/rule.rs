@@ -13,8 +13,6 @@ use super::trends::Trends;
 pub(in crate::agents::hardware_optimizer) struct Rule {
     /// Its name in snake case; does not change.
     pub(in crate::agents::hardware_optimizer) name: &'static str,
-    /// Why it matters: one plain sentence without digits, names or commands.
-    pub(super) meaning: &'static str,
     /// What it finds. What was not measured gives no finding.
     pub(in crate::agents::hardware_optimizer) check: fn(&Facts<'_>) -> Vec<Found>,
 }
@@ -28,11 +26,11 @@ pub(in crate::agents::hardware_optimizer) struct Facts<'a> {
     pub(in crate::agents::hardware_optimizer) trends: &'a Trends,
 }
 
-/// What all rules find: worst first, then in the order of the rules; every id once.
+/// Returns the findings of all rules, worst first, then in the order of the rules; each id is unique.
 pub(in crate::agents::hardware_optimizer) fn find(snapshot: &Snapshot, trends: &Trends) -> Vec<Found> {
     let facts = Facts { snapshot, trends };
     let mut found: Vec<Found> = RULES.iter().flat_map(|rule| (rule.check)(&facts)).collect();
-    // A figure that is no number can neither be told nor be written as JSON.
+    // A figure that is not finite has no meaning in a sentence and cannot be written as JSON.
     found.retain(|found| found.finding.evidence.iter().all(|evidence| evidence.value.is_finite()));
     found.sort_by_key(|found| Reverse(found.finding.severity));
     let mut seen = HashSet::new();
@@ -51,22 +49,26 @@ pub(in crate::agents::hardware_optimizer) fn find(snapshot: &Snapshot, trends: &
 /// Most findings of one rule.
 const MOST: usize = 5;
 
-/// What stands for the findings of a rule that are left out because there are too many.
+/// The wording of one finding for all that are left out because a rule has too many.
 pub(super) struct Rest {
-    /// Where the things stand in the snapshot.
+    /// The metric that lists the things.
     pub(super) metric: &'static str,
-    /// What the things are.
+    /// The things, in the plural.
     pub(super) things: &'static str,
-    /// What is the matter with them: how the sentence "many more things are" ends.
+    /// The problem: completes "things that are".
     pub(super) are: &'static str,
-    /// What may be done about all of them.
+    /// Why the problem matters.
+    pub(super) consequence: &'static str,
+    /// The remedy that shows all of them.
     pub(super) text: &'static str,
     /// A command that shows all of them.
     pub(super) command: &'static str,
+    /// Advice to use the command, which `{command}` stands for.
+    pub(super) advice: &'static str,
 }
 
 impl Rule {
-    /// The worst findings, and one for the rest where there are too many to be read.
+    /// Returns the worst findings, at most five; the fifth covers all the others where there are more.
     pub(super) fn worst(&self, mut found: Vec<Found>, rest: &Rest) -> Vec<Found> {
         found.sort_by(|one, other| {
             (other.finding.severity.cmp(&one.finding.severity)).then(excess(other).total_cmp(&excess(one)))
@@ -77,12 +79,18 @@ impl Rule {
         let left = found.split_off(MOST - 1);
         let severity = left.iter().map(|found| found.finding.severity).max().unwrap_or(Severity::Info);
         let resource = format!("{} more {}", left.len(), rest.things);
-        let summary = format!("{resource} are {}.", rest.are);
-        let draft = Draft::new(self, severity, resource)
+        let draft = Draft::new(self, severity, resource.clone())
             .about("more")
             .context(rest.metric, left.len() as f64, "count")
-            .command(rest.text, rest.command);
-        found.push(draft.says(summary));
+            .statements([
+                format!("There are {resource} that are {}.", rest.are),
+                format!("In addition to those that are named, {resource} are {}.", rest.are),
+            ])
+            .consequences(&[rest.consequence, "Problems of one kind often have one common cause."])
+            .command(rest.text, rest.command, rest.advice)
+            .advice("Begin with the ones that are named, because they are the worst.")
+            .advice("Look for a cause that they have in common, such as one program or one setting.");
+        found.push(draft.finish(format!("more {} are {}", rest.things, rest.are)));
         found
     }
 }

@@ -21,26 +21,25 @@ const LOST_MS: f64 = 16_000.0;
 /// Greatest error in milliseconds of a clock that is kept in step: systemd-timesyncd refuses a server beyond 5 s.
 const SKEW_MS: f64 = 5_000.0;
 
+const SLOW_DOWN: &str = "Hot parts slow themselves down and wear out faster.";
+const SENSORS: (&str, &str, &str) = (
+    "See all temperatures, with the package lm-sensors.",
+    "sensors",
+    "Run {command} (package lm-sensors) to see all temperatures and the speed of the fans.",
+);
+
 /// Something is hot.
-pub(super) const HIGH_TEMPERATURE: Rule = Rule {
-    name: "high_temperature",
-    meaning: "A part of the machine is hot, which slows it down and shortens its life.",
-    check: temperatures,
-};
+pub(super) const HIGH_TEMPERATURE: Rule = Rule { name: "high_temperature", check: temperatures };
 
 /// No time service keeps the clock in step.
 pub(super) const CLOCK_UNSYNCHRONIZED: Rule = Rule {
     name: "clock_unsynchronized",
-    meaning: "No time service keeps the clock in step, so log times and certificates may not fit.",
     check: |facts| Vec::from_iter(clock(facts).and_then(unsynchronized)),
 };
 
 /// The clock is kept in step but may be far off.
-pub(super) const CLOCK_SKEW: Rule = Rule {
-    name: "clock_skew",
-    meaning: "The clock may be seconds off although a time service keeps it in step.",
-    check: |facts| Vec::from_iter(clock(facts).and_then(skew)),
-};
+pub(super) const CLOCK_SKEW: Rule =
+    Rule { name: "clock_skew", check: |facts| Vec::from_iter(clock(facts).and_then(skew)) };
 
 fn temperatures(facts: &Facts<'_>) -> Vec<Found> {
     let sensors = facts.snapshot.host.value().into_iter().flat_map(|host| &host.temperatures);
@@ -48,8 +47,10 @@ fn temperatures(facts: &Facts<'_>) -> Vec<Found> {
         metric: "host.temperatures",
         things: "sensors",
         are: "hot",
-        text: "See all temperatures, with the package lm-sensors.",
-        command: "sensors",
+        consequence: SLOW_DOWN,
+        text: SENSORS.0,
+        command: SENSORS.1,
+        advice: SENSORS.2,
     };
     HIGH_TEMPERATURE.worst(sensors.filter_map(hot).collect(), &rest)
 }
@@ -64,21 +65,41 @@ fn hot(sensor: &TemperatureMetrics) -> Option<Found> {
     let (severity, bound) = bounds.grade(celsius).filter(|_| PLAUSIBLE.contains(&celsius))?;
     let label = clean_name(&sensor.label);
     let path = |figure: &str| format!("host.temperatures[{label}].{figure}");
-    let mut draft = Draft::new(&HIGH_TEMPERATURE, severity, format!("sensor {label}")).about(&label).judged(
+    let draft = Draft::new(&HIGH_TEMPERATURE, severity, format!("sensor {label}")).about(&label).judged(
         path("celsius"),
         celsius,
         "celsius",
         bound,
     );
-    let mut end = String::new();
-    if let Some(critical) = critical {
-        draft = draft.context(path("critical_celsius"), critical, "celsius");
-        end = format!("; its maker calls {} °C critical", decimal(critical));
-    }
-    let draft = draft
-        .command("See all temperatures, with the package lm-sensors.", "sensors")
-        .advice("Check the fans, the dust and the air around the machine.");
-    Some(draft.says(format!("Sensor {label} shows {} °C{end}.", decimal(celsius))))
+    let shown = decimal(celsius);
+    let draft = match critical {
+        Some(critical) => {
+            let limit = decimal(critical);
+            draft.context(path("critical_celsius"), critical, "celsius").statements([
+                format!("Sensor {label} shows {shown} °C; its critical temperature is {limit} °C."),
+                format!("The temperature of sensor {label} is {shown} °C, and {limit} °C is critical."),
+            ])
+        }
+        None => draft.statements([
+            format!("Sensor {label} shows {shown} °C."),
+            format!("The temperature of sensor {label} is {shown} °C."),
+        ]),
+    };
+    let danger = match severity {
+        Severity::Critical => "At its critical temperature, the machine may switch itself off.",
+        _ => "If it becomes much hotter, the machine may switch itself off.",
+    };
+    let found = draft
+        .consequences(&[
+            SLOW_DOWN,
+            danger,
+            "Dust, a failed fan or warm air around the machine is the usual cause.",
+        ])
+        .command(SENSORS.0, SENSORS.1, SENSORS.2)
+        .remedy("Check that the fans run, that the air paths are free of dust and that the room is cool.")
+        .advice("Reduce the load for now if the temperature keeps rising.")
+        .finish(format!("sensor {label} is hot"));
+    Some(found)
 }
 
 fn clock<'a>(facts: &Facts<'a>) -> Option<&'a ClockMetrics> {
@@ -86,23 +107,43 @@ fn clock<'a>(facts: &Facts<'a>) -> Option<&'a ClockMetrics> {
 }
 
 fn unsynchronized(clock: &ClockMetrics) -> Option<Found> {
+    const PATH: &str = "host.clock.max_error_ms";
     if clock.synchronized {
         return None;
     }
-    const PATH: &str = "host.clock.max_error_ms";
     let error = clock.max_error_ms;
+    let ms = decimal(error);
     let draft = if error >= LOST_MS {
-        Draft::new(&CLOCK_UNSYNCHRONIZED, Severity::Warning, "clock").judged(PATH, error, "ms", LOST_MS)
+        Draft::new(&CLOCK_UNSYNCHRONIZED, Severity::Warning, "clock")
+            .judged(PATH, error, "ms", LOST_MS)
+            .statements([
+                format!("The clock is not synchronized, and its error may be {ms} ms or more."),
+                format!(
+                    "No time service synchronizes the clock; the kernel assumes an error of {ms} ms or more."
+                ),
+            ])
     } else {
-        Draft::new(&CLOCK_UNSYNCHRONIZED, Severity::Info, "clock").context(PATH, error, "ms")
+        Draft::new(&CLOCK_UNSYNCHRONIZED, Severity::Info, "clock").context(PATH, error, "ms").statements([
+            format!("The clock is not synchronized, and its error may be up to {ms} ms."),
+            format!("No time service synchronizes the clock; the kernel assumes an error of up to {ms} ms."),
+        ])
     };
-    let draft = draft
-        .command("See whether a time service runs.", "timedatectl status")
-        .advice("Install and start a time service.");
-    Some(draft.says(format!(
-        "No time service keeps the clock in step; the kernel reckons with an error of up to {} ms.",
-        decimal(error)
-    )))
+    let found = draft
+        .consequences(&[
+            "Times in logs become unreliable, and events on several machines are hard to compare.",
+            "A wrong clock can make certificates, tokens and one-time codes fail.",
+            "Without a time service, the error of the clock grows every day.",
+        ])
+        .command(
+            "See whether a time service runs.",
+            "timedatectl status",
+            "Run {command} to see whether a time service is active and whether the clock is synchronized.",
+        )
+        .remedy("Install and enable a time service, such as chrony or systemd-timesyncd.")
+        .advice("Check that the firewall lets the time service reach its servers.")
+        .advice("In a container, synchronize the clock of the host instead.")
+        .finish("the clock is not synchronized");
+    Some(found)
 }
 
 fn skew(clock: &ClockMetrics) -> Option<Found> {
@@ -110,11 +151,28 @@ fn skew(clock: &ClockMetrics) -> Option<Found> {
     if !clock.synchronized || !error.is_finite() || error <= SKEW_MS {
         return None;
     }
-    let draft = Draft::new(&CLOCK_SKEW, Severity::Warning, "clock")
+    let ms = decimal(error);
+    let found = Draft::new(&CLOCK_SKEW, Severity::Warning, "clock")
         .judged("host.clock.max_error_ms", error, "ms", SKEW_MS)
-        .command("See how the time service fares.", "timedatectl timesync-status")
-        .advice("Use a time server that is nearer or answers more reliably.");
-    Some(draft.says(format!("The clock may be up to {} ms off.", decimal(error))))
+        .statements([
+            format!("The clock is synchronized but may still be up to {ms} ms off."),
+            format!("Although a time service is active, the clock may be wrong by up to {ms} ms."),
+            format!("The kernel assumes that the clock may be wrong by up to {ms} ms."),
+        ])
+        .consequences(&[
+            "Log entries of several machines cannot be put in order reliably.",
+            "Tokens and one-time codes that are valid for a short time may be refused.",
+            "A distant or unreachable time server is the usual cause.",
+        ])
+        .command(
+            "See which time server is used.",
+            "timedatectl timesync-status",
+            "Run {command} to see which time server is used and how long its answers take.",
+        )
+        .remedy("Use a time server that is nearer or answers more reliably.")
+        .advice("Configure more than one time server, so that the failure of one does not matter.")
+        .finish("the clock may be several seconds off");
+    Some(found)
 }
 
 #[cfg(test)]

@@ -3,10 +3,12 @@
 use std::collections::HashSet;
 
 use proptest::prelude::*;
-use sutazai_core::domain::{Evidence, Finding, Severity, Snapshot};
+use sutazai_core::domain::{Finding, Severity, Snapshot};
 
 use super::sample::{cgroup, containers, gpus, healthy, host, pressure, sick};
 use super::*;
+
+mod texts;
 
 const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/rules.md");
 
@@ -20,7 +22,7 @@ fn every_rule_is_documented() {
     let entries: Vec<&str> =
         docs.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
     let names: HashSet<&str> = RULES.iter().map(|rule| rule.name).collect();
-    assert_eq!(names.len(), RULES.len(), "a name stands twice");
+    assert_eq!(names.len(), RULES.len(), "a name is there twice");
     assert_eq!(entries.iter().copied().collect::<HashSet<_>>(), names, "docs/rules.md has other rules");
     assert_eq!(entries.len(), names.len(), "docs/rules.md has a rule twice");
     assert!(RULES.len() >= 26);
@@ -64,61 +66,14 @@ async fn what_is_recommended_is_safe_and_clean() {
     }
 }
 
-#[tokio::test]
-async fn every_figure_of_a_sentence_stands_in_the_evidence() {
-    for finding in every_kind().await {
-        // A name may hold digits of its own.
-        let resource = &finding.resource;
-        let begin = resource[..1].to_uppercase() + &resource[1..];
-        let figures = finding.summary.replace(&begin, " ").replace(resource, " ");
-        let figures =
-            figures.split(|c: char| !c.is_ascii_digit() && c != '.').map(|word| word.trim_matches('.'));
-        for figure in figures.filter(|word| !word.is_empty()) {
-            let stands = finding.evidence.iter().any(|evidence| stands_for(figure, evidence));
-            assert!(stands, "{figure} in {:?}: {:?}", finding.summary, finding.evidence);
-        }
-    }
-}
-
 /// Findings of every rule: of a sick and a healthy machine, and of machines that each have one more fault.
 async fn every_kind() -> Vec<Finding> {
-    let mut all = [found(&sick()), found(&healthy())].concat();
-    let one_fault: [fn(&mut Snapshot); 3] = [
-        |snapshot| host(snapshot).cpu.load[1] = 99.0,
-        |snapshot| host(snapshot).clock.as_mut().unwrap().max_error_ms = 9000.0,
-        |snapshot| {
-            (host(snapshot).swap.total_bytes, host(snapshot).memory.used_percent) = (0, 80.0);
-        },
-    ];
-    for fault in one_fault {
-        let mut snapshot = healthy();
-        fault(&mut snapshot);
-        all.extend(found(&snapshot));
-    }
-    let mut snapshot = healthy();
-    host(&mut snapshot).disks[0].used_percent = 70.0;
-    let rising: Vec<f64> = (0..20).map(|n| 1e9 * f64::from(30 + n)).collect();
-    for series in ["host.disks[/].used_bytes", "host.processes[postgres:812].memory_bytes"] {
-        let trends = trends::tests::trends(&snapshot, series, &rising).await;
-        all.extend(find(&snapshot, &trends).into_iter().map(|found| found.finding));
-    }
-    let rules: HashSet<&str> = all.iter().map(|finding| finding.rule.as_str()).collect();
-    assert_eq!(rules.len(), RULES.len(), "a rule gave no finding");
-    all
+    texts::every_kind().await.into_iter().map(|found| found.finding).collect()
 }
 
-/// Whether the figure is the value in one of the units and roundings that the rules use.
-fn stands_for(figure: &str, evidence: &Evidence) -> bool {
-    let scaled = (0..5).map(|power| evidence.value / 1024f64.powi(power));
-    scaled.chain([evidence.value * 60.0]).any(|value| {
-        let decimal = figures::decimal(value);
-        figure == decimal || figure == format!("{value:.0}")
-    })
-}
-
-/// Reads and settings only, each part of a pipe begun by a known word, nothing that a shell would act upon.
+/// Reads only, each part of a pipe begun by a known word, nothing that a shell would act upon.
 fn is_safe(command: &str) -> bool {
-    const READERS: [&str; 27] = [
+    const READERS: [&str; 26] = [
         "cat",
         "df",
         "du",
@@ -145,7 +100,6 @@ fn is_safe(command: &str) -> bool {
         "docker ps",
         "docker inspect",
         "docker logs",
-        "docker update --memory",
     ];
     let part = |part: &str| {
         let part = part.trim();
@@ -158,7 +112,7 @@ fn is_safe(command: &str) -> bool {
 /// What must hold whatever was measured.
 fn sound(found: &[Finding]) {
     let ids: HashSet<&str> = found.iter().map(|finding| finding.id.as_str()).collect();
-    assert_eq!(ids.len(), found.len(), "an id stands twice");
+    assert_eq!(ids.len(), found.len(), "an id is there twice");
     assert!(found.is_sorted_by(|one, next| one.severity >= next.severity), "not worst first");
     for rule in RULES {
         assert!(found.iter().filter(|finding| finding.rule == rule.name).count() <= 5, "{}", rule.name);
@@ -166,7 +120,7 @@ fn sound(found: &[Finding]) {
     for finding in found {
         assert!(!finding.summary.is_empty() && !finding.evidence.is_empty(), "{finding:?}");
         let metrics: HashSet<&str> = finding.evidence.iter().map(|one| one.metric.as_str()).collect();
-        assert_eq!(metrics.len(), finding.evidence.len(), "a metric stands twice: {finding:?}");
+        assert_eq!(metrics.len(), finding.evidence.len(), "a metric is there twice: {finding:?}");
     }
     let text = serde_json::to_string(found).unwrap();
     let again: Vec<Finding> = serde_json::from_str(&text).unwrap();

@@ -18,7 +18,7 @@ const POINTS: u32 = 288;
 const FRESH: TimeDelta = TimeDelta::minutes(20);
 /// A longer gap between two points may hide that a value was within its bound.
 const GAP: TimeDelta = TimeDelta::minutes(30);
-/// Growth is not told from fewer points or from a shorter time.
+/// Growth is not judged by fewer points or within a shorter time.
 const LEAST_POINTS: usize = 12;
 const LEAST_HOURS: f64 = 1.0;
 
@@ -52,7 +52,7 @@ pub(super) struct Growth {
 }
 
 impl Trends {
-    /// Reads what the rules ask for about this snapshot. A store that fails is told in the log, and there are no trends.
+    /// Reads what the rules ask for about this snapshot. A failure of the store is logged, and there are no trends.
     pub(in crate::agents::hardware_optimizer) async fn read(
         store: Option<&dyn MetricStore>,
         snapshot: &Snapshot,
@@ -115,7 +115,7 @@ impl Trends {
     pub(super) fn rise(&self, series: &str, within: TimeDelta, value: f64) -> Option<f64> {
         let points = self.fresh(series)?;
         let seen = points.iter().filter(|(at, _)| self.now - *at <= within);
-        // A counter that fell began anew: what it shows then is what it rose since.
+        // A counter that fell was reset: its value is what it has risen since.
         seen.map(|(_, before)| if *before > value { value } else { value - before }).reduce(f64::max)
     }
 
@@ -241,7 +241,7 @@ pub(super) mod tests {
     }
 
     #[tokio::test]
-    async fn a_counter_that_began_anew_rose_by_what_it_shows() {
+    async fn a_counter_that_was_reset_rose_by_its_value() {
         let snapshot = healthy();
         let series = "host.memory.oom_kills";
         let history = trends(&snapshot, series, &[7.0, 7.0, 1.0, 2.0]).await;

@@ -1,0 +1,402 @@
+//! What holds for the authored sentences of all rules.
+
+use std::collections::{BTreeSet, HashSet};
+
+use sutazai_core::domain::*;
+
+use super::super::draft::{Texts, first_choices};
+use super::super::sample::{cgroup, containers, gpus, healthy, host, pressure, sick};
+use super::super::*;
+
+const GIB: u64 = 1 << 30;
+
+/// Findings of every rule and of every case that a rule words differently.
+pub(super) async fn every_kind() -> Vec<Found> {
+    let none = Trends::default();
+    let mut all = [find(&sick(), &none), find(&healthy(), &none)].concat();
+    for change in CHANGES {
+        let mut snapshot = healthy();
+        change(&mut snapshot);
+        all.extend(find(&snapshot, &none));
+    }
+    all.extend(find(&crowded(), &none));
+    for available in [59 * GIB, 8 * GIB, GIB / 100] {
+        let mut snapshot = healthy();
+        let machine = host(&mut snapshot);
+        (machine.disks[0].used_percent, machine.disks[0].available_bytes) = (70.0, available);
+        machine.memory.available_bytes = available;
+        let rising: Vec<f64> = (0..20).map(|n| 1e9 * f64::from(30 + n)).collect();
+        for series in ["host.disks[/].used_bytes", "host.processes[postgres:812].memory_bytes"] {
+            let trends = trends::tests::trends(&snapshot, series, &rising).await;
+            all.extend(find(&snapshot, &trends));
+        }
+    }
+    for (earlier, lately) in [(1.0, 3.0), (1.0, 2.0)] {
+        let mut snapshot = healthy();
+        host(&mut snapshot).memory.oom_kills = Some(3);
+        let kills = [[earlier; 20], [lately; 20]].concat();
+        let trends = trends::tests::trends(&snapshot, "host.memory.oom_kills", &kills).await;
+        all.extend(find(&snapshot, &trends));
+    }
+    let rules: HashSet<&str> = all.iter().map(|found| found.finding.rule.as_str()).collect();
+    assert_eq!(rules.len(), RULES.len(), "a rule gave no finding");
+    all
+}
+
+/// A machine with more things of each kind at fault than are reported one by one.
+fn crowded() -> Snapshot {
+    const WRITTEN: [&str; 6] = ["/", "/var", "/home", "/srv", "/tmp", "/opt"];
+    let mut snapshot = healthy();
+    let group = cgroup(&mut snapshot);
+    (group.cpu_limit_cores, group.throttled_periods, group.oom_kills) = (None, Some(2000), Some(1));
+    (group.memory_used_bytes, group.pids) = (Some(2 * GIB / 10 * 9), Some(850));
+    let gpu =
+        GpuMetrics { celsius: Some(85.0), memory_used_bytes: 23 * GIB, ..gpus(&mut snapshot)[0].clone() };
+    *gpus(&mut snapshot) = (0..6).map(|index| GpuMetrics { index, ..gpu.clone() }).collect();
+    let base = containers(&mut snapshot)[0].clone();
+    let faults: [fn(&mut ContainerInfo); 6] = [
+        |one| one.oom_killed = true,
+        |one| one.restarts = 12,
+        |one| one.health = Some("unhealthy".into()),
+        |one| one.memory_used_percent = Some(90.0),
+        |one| one.cpu_percent = Some(90.0),
+        |one| (one.state, one.exit_code) = ("exited".into(), Some(2)),
+    ];
+    *containers(&mut snapshot) = Vec::new();
+    for (number, fault) in (0..36).zip(faults.iter().cycle()) {
+        let mut container = ContainerInfo { name: format!("web-{number}"), ..base.clone() };
+        fault(&mut container);
+        containers(&mut snapshot).push(container);
+    }
+    let machine = host(&mut snapshot);
+    let disk = DiskMetrics { read_only: true, ..machine.disks[0].clone() };
+    machine.disks = WRITTEN.map(|mount| DiskMetrics { mount: mount.into(), ..disk.clone() }).into();
+    let device = DeviceMetrics { latency_ms: Some(200.0), ..machine.devices[0].clone() };
+    let network = NetworkMetrics { errors: 20_000, drops: 30_000, ..machine.networks[0].clone() };
+    let process = ProcessInfo { open_files: Some(900), ..machine.processes.top[0].clone() };
+    let sensor = TemperatureMetrics { celsius: 92.0, ..machine.temperatures[0].clone() };
+    machine.devices = vec![device; 6];
+    machine.networks = vec![network; 6];
+    machine.processes.top = vec![process; 6];
+    machine.temperatures = vec![sensor; 6];
+    (machine.processes.zombies, machine.processes.blocked) = (20, 8);
+    machine.files = Some(FileMetrics { open: 850, limit: 1000 });
+    snapshot
+}
+
+/// One fault each, to reach the cases that a rule words differently.
+const CHANGES: [fn(&mut Snapshot); 30] = [
+    |snapshot| (host(snapshot).cpu.load[1], host(snapshot).cpu.used_percent) = (99.0, 20.0),
+    |snapshot| (host(snapshot).cpu.load[1], host(snapshot).cpu.used_percent) = (7.0, 70.0),
+    |snapshot| {
+        let cpu = &mut host(snapshot).cpu;
+        (cpu.cores, cpu.used_percent, cpu.load[0]) = (1, 93.0, 2.5);
+    },
+    |snapshot| host(snapshot).clock.as_mut().unwrap().max_error_ms = 9000.0,
+    |snapshot| {
+        let clock = host(snapshot).clock.as_mut().unwrap();
+        (clock.synchronized, clock.max_error_ms) = (false, 300.0);
+    },
+    |snapshot| (host(snapshot).swap.total_bytes, host(snapshot).memory.used_percent) = (0, 80.0),
+    |snapshot| host(snapshot).swap.used_percent = 85.0,
+    |snapshot| host(snapshot).swap.out_bytes_per_second = 2e6,
+    |snapshot| host(snapshot).memory.used_percent = 93.2,
+    |snapshot| host(snapshot).memory.used_percent = 98.0,
+    |snapshot| {
+        host(snapshot).memory.used_percent = 98.0;
+        snapshot.pressure = Default::default();
+    },
+    |snapshot| host(snapshot).memory.oom_kills = Some(1),
+    |snapshot| (host(snapshot).memory.oom_kills, host(snapshot).uptime_seconds) = (Some(2), 600),
+    |snapshot| pressure(snapshot).memory.some_avg60 = 22.0,
+    |snapshot| pressure(snapshot).cpu.some_avg60 = 40.0,
+    |snapshot| (pressure(snapshot).io.some_avg60, pressure(snapshot).io.full_avg60) = (30.0, None),
+    |snapshot| host(snapshot).disks[0].used_percent = 88.0,
+    |snapshot| (host(snapshot).disks[0].used_percent, host(snapshot).disks[0].mount) = (99.0, "/data".into()),
+    |snapshot| host(snapshot).disks[0].inodes_used_percent = Some(90.0),
+    |snapshot| {
+        let disk = &mut host(snapshot).disks[0];
+        (disk.used_percent, disk.available_bytes) = (96.0, 200 * GIB);
+    },
+    |snapshot| host(snapshot).devices[0].latency_ms = Some(150.0),
+    |snapshot| {
+        let sensor = &mut host(snapshot).temperatures[0];
+        (sensor.celsius, sensor.critical_celsius) = (90.5, None);
+    },
+    |snapshot| gpus(snapshot)[0].celsius = Some(85.0),
+    |snapshot| {
+        (containers(snapshot)[0].oom_killed, containers(snapshot)[0].memory_limit_bytes) = (true, None)
+    },
+    |snapshot| (containers(snapshot)[0].oom_killed, containers(snapshot)[0].state) = (true, "exited".into()),
+    |snapshot| containers(snapshot)[0].restarts = 9,
+    |snapshot| containers(snapshot)[0].state = "restarting".into(),
+    |snapshot| {
+        let container = &mut containers(snapshot)[0];
+        (container.memory_limit_bytes, container.memory_used_percent) = (None, None);
+    },
+    |snapshot| {
+        let unlimited = ContainerInfo {
+            memory_limit_bytes: None,
+            memory_used_bytes: None,
+            ..containers(snapshot)[0].clone()
+        };
+        *containers(snapshot) = vec![unlimited; 2];
+    },
+    |snapshot| {
+        let ended = |code| ContainerInfo {
+            state: "exited".into(),
+            exit_code: Some(code),
+            ..containers(&mut healthy())[0].clone()
+        };
+        *containers(snapshot) = [1, 127, 139].map(ended).into();
+    },
+];
+
+#[tokio::test]
+async fn every_finding_offers_a_choice_of_sentences() {
+    for Found { finding, texts } in every_kind().await {
+        let lengths = [texts.statements.len(), texts.consequences.len(), texts.advice.len()];
+        for (length, allowed) in lengths.into_iter().zip([2..=3, 2..=4, 3..=5]) {
+            assert!(allowed.contains(&length), "{}: {lengths:?}", finding.id);
+        }
+        assert_eq!(finding.summary, texts.statements[0]);
+        let sentences = all_sentences(&texts);
+        let distinct: BTreeSet<String> = sentences.iter().map(|sentence| sentence.to_lowercase()).collect();
+        assert_eq!(
+            distinct.len(),
+            sentences.len(),
+            "{}: a sentence is there twice: {sentences:#?}",
+            finding.id
+        );
+    }
+}
+
+#[tokio::test]
+async fn every_sentence_has_the_form_of_one() {
+    for Found { finding, texts } in every_kind().await {
+        let resource = finding.resource.as_str();
+        let limits = [(&texts.statements, 160), (&texts.consequences, 160), (&texts.advice, 220)];
+        for (sentences, longest) in limits {
+            for sentence in sentences.iter().flat_map(|sentence| expanded(sentence)) {
+                let bare = without(&sentence, resource);
+                assert!(bare.chars().count() <= longest, "{}: too long: {sentence}", finding.id);
+                let own = without_commands(&bare);
+                assert!(own.starts_with(|c: char| c.is_ascii_uppercase()), "{}: {sentence}", finding.id);
+                assert!(own.ends_with('.') && !own.ends_with(".."), "{}: {sentence}", finding.id);
+                let inner = own.trim_end_matches('.');
+                assert!(!inner.contains(". ") && !inner.contains(['!', '?', '{', '}', '|']), "{sentence}");
+                assert!(!own.contains("  ") && !own.contains(" ,") && !own.contains(" ."), "{sentence}");
+                let words: Vec<&str> = own.split(' ').collect();
+                assert!(words.len() >= 5 || sentence.len() > bare.len(), "too short: {sentence}");
+                assert!(words.windows(2).all(|pair| pair[0] != pair[1]), "a word is there twice: {sentence}");
+            }
+        }
+        let headline = without(&texts.headline, resource);
+        assert!(headline.chars().count() <= 70, "{headline}");
+        assert!(!headline.contains(|c: char| c.is_ascii_digit() || ".;`[]".contains(c)), "{headline}");
+        assert!(headline.split(' ').count() >= 3, "{headline}");
+        // `GPU` is an abbreviation.
+        let begin = texts.headline.starts_with(char::is_uppercase);
+        assert!(!begin || texts.headline.starts_with("GPU "), "{}", texts.headline);
+    }
+}
+
+#[tokio::test]
+async fn every_figure_of_a_statement_is_in_the_evidence() {
+    for Found { finding, texts } in every_kind().await {
+        let decisive = &finding.evidence[0];
+        for statement in &texts.statements {
+            let bare = without(statement, &finding.resource);
+            let found = figures(&bare);
+            for figure in &found {
+                let measured = finding.evidence.iter().any(|evidence| stands_for(figure, evidence));
+                assert!(measured, "{figure} in {statement:?}: {:?}", finding.evidence);
+            }
+            // A flag has no figure, one container needs no count, and less than a minute is said in words.
+            let soon = decisive.unit == "hours" && decisive.value * 60.0 < 1.0;
+            let plain = decisive.unit == "flag" || finding.rule == "container_no_limit" || soon;
+            let said = found.iter().any(|figure| stands_for(figure, decisive));
+            let more = finding.id.ends_with(":more");
+            assert!(said || plain || more, "no decisive figure: {statement:?}: {decisive:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn statements_name_what_they_are_about() {
+    const GENERAL: [&str; 9] = [
+        "memory",
+        "swap",
+        "processor",
+        "disks",
+        "processes",
+        "open files",
+        "clock",
+        "containers",
+        "control group",
+    ];
+    for Found { finding, texts } in every_kind().await {
+        let resource = finding.resource.to_lowercase();
+        if GENERAL.contains(&resource.as_str()) {
+            continue;
+        }
+        for sentence in texts.statements.iter().chain([&texts.headline]) {
+            let named = sentence.to_lowercase().contains(&resource);
+            let more = finding.id.ends_with(":more") && sentence.starts_with("more ");
+            assert!(named || more || finding.rule == "headroom", "{resource} is not named: {sentence}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn consequences_are_general() {
+    for Found { finding, texts } in every_kind().await {
+        for sentence in &texts.consequences {
+            let plain = |c: char| c.is_ascii_alphabetic() || " ,-.[|]".contains(c);
+            assert!(sentence.chars().all(plain), "{}: {sentence}", finding.id);
+            let expanded = expanded(sentence);
+            assert!(expanded.len() <= 64, "{sentence}");
+            assert_eq!(expanded[0], first_choices(sentence));
+            let distinct: BTreeSet<&String> = expanded.iter().collect();
+            assert_eq!(distinct.len(), expanded.len(), "{sentence}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn commands_of_the_advice_are_those_of_the_remedies() {
+    for Found { finding, texts } in every_kind().await {
+        let offered: Vec<&String> = finding.remedies.iter().filter_map(|one| one.command.as_ref()).collect();
+        let mut advised = Vec::new();
+        for sentence in &texts.advice {
+            let parts: Vec<&str> = sentence.split('`').collect();
+            assert!(parts.len() % 2 == 1, "an open backquote: {sentence}");
+            advised.extend(parts.iter().skip(1).step_by(2).map(|command| (*command).to_owned()));
+            let own = without(&without_commands(sentence), &finding.resource);
+            assert!(!own.contains(|c: char| c.is_ascii_digit()), "{sentence}");
+        }
+        assert!(advised.iter().all(|command| offered.contains(&command)), "{}: {advised:?}", finding.id);
+        assert!(offered.iter().all(|command| advised.contains(command)), "{}: {offered:?}", finding.id);
+        let first_has_command = texts.advice[0].contains('`');
+        assert!(first_has_command || finding.remedies[0].command.is_none(), "{}", finding.id);
+    }
+}
+
+#[tokio::test]
+async fn the_sentences_are_plain_english() {
+    // Phrases that the project no longer uses, then events that no rule has measured.
+    const REFUSED: [&str; 28] = [
+        "want of",
+        "be had",
+        "told",
+        "tells",
+        "anew",
+        "fares",
+        "stands",
+        "so many",
+        "so long",
+        "so often",
+        "presses",
+        "reckons",
+        "lately",
+        "by force",
+        "cushion",
+        "nobody",
+        "in step",
+        "stay whole",
+        "takes notice",
+        "what there is",
+        "soften",
+        "has room",
+        "has lost",
+        "have lost",
+        "has failed",
+        "have failed",
+        "was lost",
+        "has crashed",
+    ];
+    for Found { finding, texts } in every_kind().await {
+        let remedies = finding.remedies.iter().map(|remedy| remedy.text.clone());
+        for sentence in all_sentences(&texts).into_iter().chain(remedies).chain([texts.headline]) {
+            let sentence = without(&without_commands(&sentence), &finding.resource).to_lowercase();
+            let words = format!(" {} ", sentence.replace(|c: char| !c.is_ascii_alphanumeric(), " "));
+            for phrase in REFUSED {
+                assert!(!words.contains(&format!(" {phrase} ")), "{phrase:?} in {sentence:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_text_of_the_rules_is_the_first_of_each_kind() {
+    let machine = find(&sick(), &Trends::default());
+    let swap = machine.iter().find(|found| found.finding.rule == "swap_full").unwrap();
+    assert_eq!(
+        swap.texts.rules_text(),
+        "Swap is 99 % used (2 GiB in total), and memory is 97.3 % used. When both memory and swap are used up, the \
+         kernel kills processes to free memory. Run `swapon --show` to see which swap devices and files there are and \
+         how full each one is."
+    );
+    for Found { finding, texts } in every_kind().await {
+        let text = texts.rules_text();
+        assert!(text.starts_with(&finding.summary) && text.ends_with(&texts.advice[0]), "{text}");
+        assert!(!text.contains(['[', '|', ']', '{', '}']) || text.contains('`'), "{text}");
+        assert!(
+            finding.severity != Severity::Critical
+                || text.contains('`')
+                || finding.remedies[0].command.is_none()
+        );
+    }
+}
+
+#[test]
+fn synonyms_resolve_to_the_first() {
+    for (sentence, first) in [
+        ("Programs [fail|stop working] there.", "Programs fail there."),
+        ("[A|B] and [c|d|e].", "A and c."),
+        ("None at all.", "None at all."),
+        ("", ""),
+    ] {
+        assert_eq!(first_choices(sentence), first);
+    }
+    assert_eq!(expanded("[A|B] and [c|d]."), ["A and c.", "A and d.", "B and c.", "B and d."]);
+}
+
+fn all_sentences(texts: &Texts) -> Vec<String> {
+    [&texts.statements, &texts.consequences, &texts.advice].into_iter().flatten().cloned().collect()
+}
+
+/// Every sentence that the choices allow, the first choices first.
+fn expanded(sentence: &str) -> Vec<String> {
+    let parts = sentence.split_once('[').and_then(|(before, after)| Some((before, after.split_once(']')?)));
+    let Some((before, (choices, rest))) = parts else { return vec![sentence.to_owned()] };
+    let rests = expanded(rest);
+    let joined =
+        choices.split('|').flat_map(|choice| rests.iter().map(move |rest| format!("{before}{choice}{rest}")));
+    joined.collect()
+}
+
+/// The sentence with the name of its resource left out, so that digits and lengths are those of the sentence.
+fn without(sentence: &str, resource: &str) -> String {
+    let begin = resource[..1].to_uppercase() + &resource[1..];
+    let own = resource.split_once(' ').map_or(resource, |(_, own)| own);
+    sentence.replace(&begin, "X").replace(resource, "x").replace(own, "x")
+}
+
+fn without_commands(sentence: &str) -> String {
+    sentence.split('`').step_by(2).collect::<Vec<_>>().join("x")
+}
+
+fn figures(sentence: &str) -> Vec<String> {
+    let words = sentence.split(|c: char| !c.is_ascii_digit() && c != '.').map(|word| word.trim_matches('.'));
+    words.filter(|word| !word.is_empty()).map(str::to_owned).collect()
+}
+
+/// Whether the figure is the value in one of the units and roundings that the rules use.
+fn stands_for(figure: &str, evidence: &Evidence) -> bool {
+    let scaled = (0..5).map(|power| evidence.value / 1024f64.powi(power));
+    scaled.chain([evidence.value * 60.0]).any(|value| {
+        let decimal = figures::decimal(value);
+        figure == decimal || figure == format!("{value:.0}")
+    })
+}
