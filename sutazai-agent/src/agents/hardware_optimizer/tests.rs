@@ -16,6 +16,7 @@ use super::support::Support;
 use super::{HardwareOptimizer, analyze, grammar, grounding};
 
 mod lies;
+mod machines;
 #[path = "../../../tests/fixtures/varied.rs"]
 mod varied;
 

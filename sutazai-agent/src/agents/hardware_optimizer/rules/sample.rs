@@ -223,7 +223,7 @@ pub(in crate::agents::hardware_optimizer) fn pressure(snapshot: &mut Snapshot) -
 }
 
 /// The control group of the snapshot, to be changed.
-pub(super) fn cgroup(snapshot: &mut Snapshot) -> &mut CgroupMetrics {
+pub(in crate::agents::hardware_optimizer) fn cgroup(snapshot: &mut Snapshot) -> &mut CgroupMetrics {
     value(&mut snapshot.cgroup)
 }
 
@@ -233,6 +233,6 @@ pub(in crate::agents::hardware_optimizer) fn containers(snapshot: &mut Snapshot)
 }
 
 /// The GPUs of the snapshot, to be changed.
-pub(super) fn gpus(snapshot: &mut Snapshot) -> &mut Vec<GpuMetrics> {
+pub(in crate::agents::hardware_optimizer) fn gpus(snapshot: &mut Snapshot) -> &mut Vec<GpuMetrics> {
     value(&mut snapshot.gpus)
 }
