@@ -15,6 +15,7 @@ use super::rules::{self, Trends};
 use super::support::Support;
 use super::{HardwareOptimizer, analyze, grammar, grounding};
 
+mod corpus;
 mod lies;
 mod machines;
 #[path = "../../../tests/fixtures/varied.rs"]
