@@ -110,6 +110,8 @@ pub struct Config {
     pub model_gate: ModelGateConfig,
     /// How long a model server may keep silent before it is taken for stuck.
     pub model_idle_timeout: Duration,
+    /// Name of this machine: the host of its samples in the metric history, and of analyses.
+    pub host_name: String,
     /// Time between two samples of the metric history.
     pub history_interval: Duration,
     /// How long the metric history is kept.
@@ -387,6 +389,18 @@ mod tests {
             let found = problems(&[("MODEL_IDLE_TIMEOUT_SECONDS", bad)]);
             assert_eq!(found.len(), 1, "{found:?}");
             assert!(found[0].starts_with("MODEL_IDLE_TIMEOUT_SECONDS: expected"), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn a_host_name_is_that_of_the_machine_unless_set() {
+        let kernel = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+        assert_eq!(read(&[], None, &[]).check().unwrap().host_name, kernel.trim());
+        let set = read(&[("HOST_NAME", "web-1")], None, &[]).check().unwrap();
+        assert_eq!(set.host_name, "web-1");
+        for bad in ["a\nb", &"x".repeat(254)] {
+            let found = problems(&[("HOST_NAME", bad)]);
+            assert_eq!(found, ["HOST_NAME: expected 1 to 253 characters without control characters"]);
         }
     }
 

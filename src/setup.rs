@@ -19,7 +19,7 @@ use sutazai_agent::models::{self, ConnectOptions, EmbeddedModels, ModelManager};
 use sutazai_agent::{agents, metrics};
 use sutazai_core::chat::Chat;
 use sutazai_core::documents::Documents;
-use sutazai_core::domain::{Caller, KeepTasks, NewTask, NewUser, Snapshot, Task};
+use sutazai_core::domain::{Analysis, Caller, KeepTasks, NewTask, NewUser, Task};
 use sutazai_core::engine::{Engine, EngineBuilder};
 use sutazai_core::identity::{Identity, IdentityConfig};
 use sutazai_core::ports::{
@@ -107,6 +107,7 @@ impl Service {
         let mut builder = Engine::builder()
             .task_store(stores.tasks.clone())
             .metric_store(stores.metrics.clone())
+            .host(&config.host_name)
             .agent_store(stores.agents)
             .clock(clock.clone())
             .workers(config.workers)
@@ -133,7 +134,10 @@ impl Service {
         let documents = Documents::new(stores.documents, clock.clone());
         let schedules = Schedules::new(stores.schedules, engine.clone()).with_identity(stores.identity);
         let history = Arc::new(
-            History::new(stores.metrics, clock).interval(config.history_interval).keep(config.history_keep),
+            History::new(stores.metrics, clock)
+                .host(&config.host_name)
+                .interval(config.history_interval)
+                .keep(config.history_keep),
         );
         Ok(Self {
             engine,
@@ -409,6 +413,7 @@ pub async fn analysis_context(
         model: model.map(|manager| manager as _),
         metric_sources: metric_sources(),
         metric_store,
+        host: config.host_name.clone(),
         clock,
         cancellation: CancellationToken::new(),
         events,
@@ -422,10 +427,11 @@ async fn load(model: &dyn ModelBackend) {
     }
 }
 
-/// Adds a snapshot to the history; a history that cannot be written is told in the log, since the analysis stands.
-pub async fn remember(store: Option<&dyn MetricStore>, snapshot: &Snapshot) {
+/// Adds the snapshot of an analysis to the history of its host. A history that cannot be written is logged only, since
+/// the analysis is complete without it.
+pub async fn remember(store: Option<&dyn MetricStore>, analysis: &Analysis) {
     let Some(store) = store else { return };
-    if let Err(e) = store.append(&History::samples(snapshot)).await {
+    if let Err(e) = store.append(&History::samples(&analysis.host, &analysis.metrics)).await {
         tracing::warn!(error = %e, "the snapshot could not be added to the history");
     }
 }

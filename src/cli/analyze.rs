@@ -39,7 +39,7 @@ pub(crate) async fn run(settings: &SettingFlags, command: &Analyze) -> Result<Ex
             }
             other => other?,
         };
-        setup::remember(context.metric_store.as_deref(), &analysis.metrics).await;
+        setup::remember(context.metric_store.as_deref(), &analysis).await;
         print(&analysis, command)?;
         let Some(seconds) = command.watch else {
             return Ok(if command.exit_code {

@@ -139,7 +139,8 @@ impl Page {
             1 => "1 finding".to_owned(),
             n => format!("{n} findings"),
         };
-        let _ = writeln!(out, "{} {}: {found}", self.bold("Priority"), self.paint(style, level.as_str()));
+        let (level, host) = (self.paint(style, level.as_str()), printable(&analysis.host));
+        let _ = writeln!(out, "{} {level} on {host}: {found}", self.bold("Priority"));
     }
 
     fn recommendation(&self, out: &mut String, recommendation: &Recommendation, finding: &Finding) {
@@ -282,6 +283,7 @@ mod tests {
     fn analysis() -> Analysis {
         let at = Utc.with_ymd_and_hms(2026, 1, 2, 3, 4, 5).unwrap();
         Analysis {
+            host: "web-1".into(),
             metrics: Snapshot::empty(at),
             findings: vec![Finding {
                 id: "memory_use".into(),
@@ -322,6 +324,7 @@ mod tests {
         assert!(!text.contains('\u{1b}'), "{text:?}");
         assert!(text.contains("$ ps aux --sort=-rss | head"), "{text}");
         assert!(text.contains("3 of 3 claims"), "{text}");
+        assert!(text.contains("Priority critical on web-1: 1 finding"), "{text}");
         assert!(
             text.lines()
                 .filter(|l| l.starts_with("  Look") || l.starts_with("  "))

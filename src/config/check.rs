@@ -70,6 +70,16 @@ impl Layers {
         Some(Secret::new(address))
     }
 
+    /// Reads the name of this machine; the bound is that of a DNS name.
+    fn host_name(&self, problems: &mut Vec<Error>) -> Option<String> {
+        let name = self.text("HOST_NAME")?;
+        if !(1..=253).contains(&name.chars().count()) || name.contains(char::is_control) {
+            let why = "expected 1 to 253 characters without control characters";
+            problems.push(Error::invalid("HOST_NAME", why));
+        }
+        Some(name)
+    }
+
     /// Where traces go.
     fn otlp_endpoint(&self, problems: &mut Vec<Error>) -> Option<String> {
         let name = "OTEL_EXPORTER_OTLP_ENDPOINT";
@@ -141,6 +151,7 @@ impl Layers {
                 limit.map(|megabytes| Some(megabytes * 1_000_000))
             }
         };
+        let host_name = self.host_name(problems);
         let interval = self.number("HISTORY_INTERVAL_SECONDS", (1_u64, 3_600), problems);
         let keep = self.number("HISTORY_KEEP_DAYS", (1_u64, 3_650), problems);
         let enable_auth = self.choice("ENABLE_AUTH", &switch, problems);
@@ -230,6 +241,7 @@ impl Layers {
             keep_tasks,
             model_gate: model_gate?,
             model_idle_timeout: Duration::from_secs(model_idle?),
+            host_name: host_name?,
             history_interval: Duration::from_secs(interval?),
             history_keep: Duration::from_secs(keep? * 86_400),
             enable_monitoring: enable_monitoring?,

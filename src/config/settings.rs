@@ -275,6 +275,12 @@ pub const SETTINGS: &[Setting] = &[
         default: || Some("120".into()),
     },
     Setting {
+        name: "HOST_NAME",
+        secret: false,
+        help: "name of this machine in the metric history and in analyses, 1 to 253 characters",
+        default: || Some(sutazai_agent::metrics::host_name()),
+    },
+    Setting {
         name: "HISTORY_INTERVAL_SECONDS",
         secret: false,
         help: "time between two samples of the metric history, 1 to 3600",

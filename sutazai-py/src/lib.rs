@@ -35,7 +35,7 @@ async fn analyze_machine(use_model: bool, program: ModelProgram) -> Result<Analy
     config.model_program.get_or_insert(program);
     let context = setup::analysis_context(&config, use_model, Arc::new(Unheard)).await?;
     let analysis = hardware_optimizer::analyze(&context).await?;
-    setup::remember(context.metric_store.as_deref(), &analysis.metrics).await;
+    setup::remember(context.metric_store.as_deref(), &analysis).await;
     Ok(analysis)
 }
 

@@ -13,7 +13,9 @@ fn analyze_json_prints_one_object_and_nothing_else() {
     let output = place.run(&["analyze", "--json", "--no-model"]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     let result: Value = serde_json::from_slice(&output.stdout).unwrap();
-    for key in ["metrics", "findings", "recommendations", "priority_level", "grounding", "generated_at"] {
+    for key in
+        ["host", "metrics", "findings", "recommendations", "priority_level", "grounding", "generated_at"]
+    {
         assert!(!result[key].is_null(), "{key} is missing");
     }
     assert_eq!(result["generated_by"], "rules");

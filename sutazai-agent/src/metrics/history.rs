@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use sutazai_core::Result;
-use sutazai_core::domain::{HostMetrics, MetricSample, Snapshot};
+use sutazai_core::domain::{HostMetrics, LOCAL_HOST, MetricSample, Snapshot};
 use sutazai_core::ports::{Clock, MetricSource, MetricStore, collect_snapshot};
 use tokio_util::sync::CancellationToken;
 
@@ -35,16 +35,30 @@ const COMPACT_EVERY: Duration = Duration::from_secs(3600);
 pub struct History {
     store: Arc<dyn MetricStore>,
     clock: Arc<dyn Clock>,
+    host: String,
     interval: Duration,
     fine: Duration,
     keep: Duration,
 }
 
 impl History {
-    /// A sample a minute, all of them for 24 hours, forgotten after 30 days.
+    /// Takes a sample a minute of the host [`LOCAL_HOST`], keeps all of them for 24 hours and one a minute for 30 days.
     pub fn new(store: Arc<dyn MetricStore>, clock: Arc<dyn Clock>) -> Self {
         let hours = |hours: u64| Duration::from_secs(hours * 3600);
-        Self { store, clock, interval: Duration::from_secs(60), fine: hours(24), keep: hours(30 * 24) }
+        Self {
+            store,
+            clock,
+            host: LOCAL_HOST.to_owned(),
+            interval: Duration::from_secs(60),
+            fine: hours(24),
+            keep: hours(30 * 24),
+        }
+    }
+
+    /// Sets the name of this machine, which its samples carry. Machines that share a store need different names.
+    pub fn host(mut self, name: impl Into<String>) -> Self {
+        self.host = name.into();
+        self
     }
 
     /// Time between two snapshots.
@@ -92,11 +106,11 @@ impl History {
         }
     }
 
-    /// The samples of one snapshot, in the series that the module's documentation lists.
-    pub fn samples(snapshot: &Snapshot) -> Vec<MetricSample> {
+    /// Turns one snapshot of the machine `host` into samples, in the series that the module's documentation lists.
+    pub fn samples(host: &str, snapshot: &Snapshot) -> Vec<MetricSample> {
         let mut samples = Vec::new();
         let mut add = |series: String, value: f64| {
-            samples.push(MetricSample { series, at: snapshot.taken_at, value });
+            samples.push(MetricSample { host: host.to_owned(), series, at: snapshot.taken_at, value });
         };
         if let Some(host) = snapshot.host.value() {
             host_samples(host, &mut add);
@@ -126,7 +140,7 @@ impl History {
 
     async fn sample(&self, sources: &[Arc<dyn MetricSource>]) -> Result<()> {
         let snapshot = collect_snapshot(sources, self.clock.as_ref()).await;
-        self.store.append(&Self::samples(&snapshot)).await
+        self.store.append(&Self::samples(&self.host, &snapshot)).await
     }
 
     async fn compact(&self) -> Result<u64> {
@@ -190,7 +204,8 @@ mod tests {
 
     async fn points(store: &MemoryMetricStore, clock: &ManualClock) -> Vec<(i64, f64)> {
         let (from, to) = (clock.now() - TimeDelta::days(365), clock.now() + TimeDelta::seconds(1));
-        let query = SeriesQuery { series: "pressure.io.some_avg60".into(), from, to, max_points: 1_000_000 };
+        let (host, series) = (LOCAL_HOST.to_owned(), "pressure.io.some_avg60".to_owned());
+        let query = SeriesQuery { host, series, from, to, max_points: 1_000_000 };
         let samples = store.range(&query).await.unwrap();
         samples.iter().map(|sample| ((clock.now() - sample.at).num_seconds(), sample.value)).collect()
     }
@@ -221,6 +236,20 @@ mod tests {
         assert_eq!(points(&store, &clock).await, [(20, 3.0), (0, 3.0)]);
         stop.cancel();
         running.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn histories_of_two_hosts_over_one_store_stay_apart() {
+        let (store, clock) = (Arc::new(MemoryMetricStore::new()), Arc::new(ManualClock::new()));
+        for host in ["one", "two"] {
+            let history = History::new(store.clone(), clock.clone()).host(host);
+            history.sample(&[source()]).await.unwrap();
+        }
+        for host in ["one", "two"] {
+            assert_eq!(store.series(host, "pressure.io").await.unwrap(), ["pressure.io.some_avg60"]);
+        }
+        assert_eq!(store.series(LOCAL_HOST, "").await.unwrap(), [] as [&str; 0]);
+        assert_eq!(points(&store, &clock).await, [], "samples of a named host are not the local ones");
     }
 
     #[tokio::test]
@@ -261,6 +290,7 @@ mod tests {
     async fn old_samples_are_thinned_out_and_forgotten() {
         let (store, clock) = (Arc::new(MemoryMetricStore::new()), Arc::new(ManualClock::new()));
         let ago = |seconds| MetricSample {
+            host: LOCAL_HOST.into(),
             series: "pressure.io.some_avg60".into(),
             at: clock.now() - TimeDelta::seconds(seconds),
             value: 1.0,

@@ -15,6 +15,7 @@ mod docker;
 #[cfg(feature = "gpu")]
 mod gpu;
 mod history;
+mod host_name;
 #[cfg(all(feature = "system", unix))]
 mod pressure;
 #[cfg(all(feature = "system", unix))]
@@ -27,6 +28,7 @@ pub use docker::DockerMetricSource;
 #[cfg(feature = "gpu")]
 pub use gpu::GpuMetricSource;
 pub use history::History;
+pub use host_name::host_name;
 #[cfg(all(feature = "system", unix))]
 pub use pressure::PressureMetricSource;
 #[cfg(all(feature = "system", unix))]

@@ -426,9 +426,14 @@ pub struct GpuMetrics {
     pub celsius: Option<f64>,
 }
 
-/// One point of one series over time.
+/// The host of samples whose machine nobody named: the default of an engine and of a metric history.
+pub const LOCAL_HOST: &str = "localhost";
+
+/// One point of one series of one machine over time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MetricSample {
+    /// The machine that was measured, by the name that its process was configured with.
+    pub host: String,
     /// The series, as a metric path such as `host.memory.used_percent` or `host.disks[/].used_bytes`.
     pub series: String,
     /// When.

@@ -46,7 +46,7 @@ pub use id::{
 pub use limits::{ConcurrencyLimits, Room};
 pub use metric::{
     CgroupMetrics, ClockMetrics, ContainerInfo, ContainerMetrics, CpuMetrics, DeviceMetrics, DiskMetrics,
-    FileMetrics, GpuMetrics, HostMetrics, MemoryMetrics, MetricSample, NetworkMetrics, Pressure,
+    FileMetrics, GpuMetrics, HostMetrics, LOCAL_HOST, MemoryMetrics, MetricSample, NetworkMetrics, Pressure,
     PressureMetrics, ProcessInfo, ProcessMetrics, Section, Snapshot, SnapshotPart, SwapMetrics,
     TemperatureMetrics,
 };

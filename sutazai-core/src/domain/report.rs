@@ -111,6 +111,8 @@ pub struct ModelUse {
 /// The result of one analysis.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Analysis {
+    /// Name of the machine that was analyzed.
+    pub host: String,
     /// What was measured.
     pub metrics: Snapshot,
     /// What the rules found, worst first.

@@ -36,6 +36,7 @@ use crate::trace;
 pub(super) struct Parts {
     pub(super) store: Arc<dyn TaskStore>,
     pub(super) metric_store: Option<Arc<dyn MetricStore>>,
+    pub(super) host: String,
     pub(super) agent_store: Option<Arc<dyn AgentStore>>,
     pub(super) cache: Option<Arc<dyn Cache>>,
     pub(super) model: Option<ModelGate>,
@@ -391,6 +392,11 @@ impl Engine {
     pub fn model_for(&self, caller: &Caller) -> Option<Arc<dyn ModelBackend>> {
         let gate = self.shared.parts.model.as_ref();
         gate.map(|gate| gate.model_for(caller))
+    }
+
+    /// Name of this machine, which the samples of its metric history carry.
+    pub fn host(&self) -> &str {
+        &self.shared.parts.host
     }
 
     /// Where the metric history lives, if anywhere.

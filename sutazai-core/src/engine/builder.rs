@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::api::{Engine, Parts};
 use super::registry::AgentRegistry;
-use crate::domain::ConcurrencyLimits;
+use crate::domain::{ConcurrencyLimits, LOCAL_HOST};
 use crate::error::{Error, Result};
 use crate::model_gate::{ModelGate, ModelGateConfig};
 use crate::ports::{
@@ -18,6 +18,7 @@ use crate::ports::{
 pub struct EngineBuilder {
     task_store: Option<Arc<dyn TaskStore>>,
     metric_store: Option<Arc<dyn MetricStore>>,
+    host: String,
     agent_store: Option<Arc<dyn AgentStore>>,
     cache: Option<Arc<dyn Cache>>,
     model: Option<Arc<dyn ModelBackend>>,
@@ -36,6 +37,7 @@ impl EngineBuilder {
         Self {
             task_store: None,
             metric_store: None,
+            host: LOCAL_HOST.to_owned(),
             agent_store: None,
             cache: None,
             model: None,
@@ -59,6 +61,13 @@ impl EngineBuilder {
     /// Where the metric history lives; without it agents see no trends.
     pub fn metric_store(mut self, store: Arc<dyn MetricStore>) -> Self {
         self.metric_store = Some(store);
+        self
+    }
+
+    /// Name of this machine, unique among those that share a metric store: agents read the history of this host, and
+    /// analyses name it. Default [`LOCAL_HOST`], which suits a store that no other machine writes to.
+    pub fn host(mut self, name: impl Into<String>) -> Self {
+        self.host = name.into();
         self
     }
 
@@ -153,6 +162,7 @@ impl EngineBuilder {
         Ok(Engine::new(Parts {
             store,
             metric_store: self.metric_store,
+            host: self.host,
             agent_store: self.agent_store,
             cache: self.cache,
             model: self.model.map(gate),

@@ -118,6 +118,7 @@ async fn attempt(shared: &Shared, claim: Claim, stop: &Stop, events: Arc<dyn Eve
         model,
         metric_sources: shared.parts.metric_sources.clone(),
         metric_store: shared.parts.metric_store.clone(),
+        host: shared.parts.host.clone(),
         clock: shared.parts.clock.clone(),
         cancellation: timed_out.clone(),
         events,

@@ -11,11 +11,13 @@ use crate::error::Result;
 use crate::ports::{MetricStore, SeriesQuery};
 
 type Series = BTreeMap<DateTime<Utc>, f64>;
+/// All series, by host and name.
+type AllSeries = BTreeMap<(String, String), Series>;
 
 /// Samples in memory: gone with the process. For tests, examples, and embedders that need no durability.
 #[derive(Debug, Default)]
 pub struct MemoryMetricStore {
-    series: Mutex<BTreeMap<String, Series>>,
+    series: Mutex<AllSeries>,
 }
 
 impl MemoryMetricStore {
@@ -24,7 +26,7 @@ impl MemoryMetricStore {
         Self::default()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Series>> {
+    fn lock(&self) -> MutexGuard<'_, AllSeries> {
         self.series.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -34,14 +36,16 @@ impl MetricStore for MemoryMetricStore {
     async fn append(&self, samples: &[MetricSample]) -> Result<()> {
         let mut all = self.lock();
         for sample in samples {
-            all.entry(sample.series.clone()).or_default().insert(sample.at, sample.value);
+            let key = (sample.host.clone(), sample.series.clone());
+            all.entry(key).or_default().insert(sample.at, sample.value);
         }
         Ok(())
     }
 
     async fn range(&self, query: &SeriesQuery) -> Result<Vec<MetricSample>> {
         let all = self.lock();
-        let Some(series) = all.get(&query.series).filter(|_| query.from < query.to) else {
+        let key = (query.host.clone(), query.series.clone());
+        let Some(series) = all.get(&key).filter(|_| query.from < query.to) else {
             return Ok(Vec::new());
         };
         let found: Vec<(DateTime<Utc>, f64)> =
@@ -51,15 +55,21 @@ impl MetricStore for MemoryMetricStore {
         Ok((0..points)
             .map(|point| {
                 let stretch = stretch(point);
-                MetricSample { series: query.series.clone(), at: stretch[0].0, value: mean(stretch) }
+                MetricSample {
+                    host: query.host.clone(),
+                    series: query.series.clone(),
+                    at: stretch[0].0,
+                    value: mean(stretch),
+                }
             })
             .collect())
     }
 
-    async fn series(&self, prefix: &str) -> Result<Vec<String>> {
+    async fn series(&self, host: &str, prefix: &str) -> Result<Vec<String>> {
         let all = self.lock();
-        let from = all.range(prefix.to_owned()..).map(|(name, _)| name);
-        Ok(from.take_while(|name| name.starts_with(prefix)).cloned().collect())
+        let from = all.range((host.to_owned(), prefix.to_owned())..).map(|(key, _)| key);
+        let matching = from.take_while(|(of, name)| of == host && name.starts_with(prefix));
+        Ok(matching.map(|(_, name)| name.clone()).collect())
     }
 
     async fn compact(&self, fine_until: DateTime<Utc>, keep_from: DateTime<Utc>) -> Result<u64> {

@@ -52,6 +52,8 @@ pub struct AgentContext {
     pub metric_sources: Vec<Arc<dyn MetricSource>>,
     /// Metrics of before; none when no history is kept.
     pub metric_store: Option<Arc<dyn MetricStore>>,
+    /// Name of this machine: the host of its samples and of analyses.
+    pub host: String,
     /// Where time comes from.
     pub clock: Arc<dyn Clock>,
     /// Fires when somebody asked for the task to stop, its time ran out or its lease is lost.

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::{NewEvent, NewTask, Section, Snapshot, SnapshotPart, Task};
+use crate::domain::{LOCAL_HOST, NewEvent, NewTask, Section, Snapshot, SnapshotPart, Task};
 use crate::error::Result;
 use crate::ports::{AgentContext, Clock, EventSink, MetricSource};
 
@@ -20,6 +20,7 @@ pub fn agent_context(agent: &str, payload: Value, clock: Arc<dyn Clock>) -> (Age
         model: None,
         metric_sources: Vec::new(),
         metric_store: None,
+        host: LOCAL_HOST.to_owned(),
         clock,
         cancellation: CancellationToken::new(),
         events: events.clone(),

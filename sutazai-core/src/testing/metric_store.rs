@@ -8,17 +8,74 @@ use chrono::{DateTime, Duration, TimeZone, Utc};
 use crate::domain::MetricSample;
 use crate::ports::{MetricStore, SeriesQuery};
 
+/// The host of samples where a test is not about hosts.
+const HOST: &str = "machine-1";
+
 /// Every bullet of the contract, each against a store of its own.
 pub async fn run_all<S, F>(make: impl Fn() -> F)
 where
     S: MetricStore + ?Sized,
     F: Future<Output = Arc<S>>,
 {
+    hosts_are_separate(make().await).await;
     samples_read_back_in_order(make().await).await;
     more_samples_than_points_are_means(make().await).await;
     a_second_sample_replaces_the_first(make().await).await;
     compact_keeps_one_a_minute(make().await).await;
     series_lists_by_prefix(make().await).await;
+}
+
+/// The series of one host are separate from those of every other, whatever they are called.
+pub async fn hosts_are_separate<S: MetricStore + ?Sized>(store: Arc<S>) {
+    // Two hosts whose samples differ in nothing else, and hosts whose name and series together spell the same text.
+    let of = |host: &str, series: &str, second, value| MetricSample {
+        host: host.to_owned(),
+        ..sample(series, second, value)
+    };
+    let all = [
+        of("one", "a", 5, 1.0),
+        of("two", "a", 5, 2.0),
+        of("two", "a", 6, 3.0),
+        of("two", "b", 5, 4.0),
+        of("onea", "", 5, 5.0),
+        of("", "onea", 5, 6.0),
+    ];
+    store.append(&all).await.unwrap();
+    for (host, series, expected) in [
+        ("one", "a", &all[..1]),
+        ("two", "a", &all[1..3]),
+        ("two", "b", &all[3..4]),
+        ("onea", "", &all[4..5]),
+        ("", "onea", &all[5..]),
+        ("one", "b", &[]),
+        ("ONE", "a", &[]),
+        ("three", "a", &[]),
+    ] {
+        let query = SeriesQuery {
+            host: host.to_owned(),
+            series: series.to_owned(),
+            from: at(0),
+            to: at(10),
+            max_points: 10,
+        };
+        assert_eq!(store.range(&query).await.unwrap(), expected, "{host}: {series}");
+    }
+    for (host, expected) in [("one", &["a"][..]), ("two", &["a", "b"]), ("onea", &[""]), ("three", &[])] {
+        assert_eq!(store.series(host, "").await.unwrap(), expected, "{host}");
+    }
+
+    // A minute of one host is not averaged with the same minute of another.
+    assert_eq!(store.compact(at(60), at(0)).await.unwrap(), 1);
+    let minute = |host: &str| SeriesQuery {
+        host: host.to_owned(),
+        series: "a".to_owned(),
+        from: at(0),
+        to: at(60),
+        max_points: 10,
+    };
+    assert_eq!(store.range(&minute("one")).await.unwrap(), all[..1]);
+    let two = store.range(&minute("two")).await.unwrap();
+    assert_eq!(two.iter().map(|sample| sample.value).collect::<Vec<_>>(), [2.5]);
 }
 
 /// Samples read back in the order of their time, from `from` up to but not with `to`.
@@ -61,7 +118,7 @@ pub async fn more_samples_than_points_are_means<S: MetricStore + ?Sized>(store: 
     assert!((read(&*store, "a", 0, 120, 1).await[0].value - 59.5).abs() < 1e-9);
 }
 
-/// A second sample of the same series and instant replaces the first.
+/// A second sample of the same host, series and instant replaces the first.
 pub async fn a_second_sample_replaces_the_first<S: MetricStore + ?Sized>(store: Arc<S>) {
     store.append(&[sample("a", 5, 1.0), sample("b", 5, 2.0)]).await.unwrap();
     store.append(&[sample("a", 5, 3.0)]).await.unwrap();
@@ -91,12 +148,12 @@ pub async fn compact_keeps_one_a_minute<S: MetricStore + ?Sized>(store: Arc<S>) 
         assert!((coarse.value - mean).abs() < 1e-9, "{coarse:?} is not the mean of its minute");
     }
     assert_eq!(left[2..], samples[18..], "a fine sample was changed");
-    assert_eq!(store.series("").await.unwrap(), ["a"], "a series without samples was kept");
+    assert_eq!(store.series(HOST, "").await.unwrap(), ["a"], "a series without samples was kept");
     assert_eq!(store.compact(at(180), at(60)).await.unwrap(), 0, "compacting again removed something");
     assert_eq!(read(&*store, "a", 0, 240, 100).await, left);
 }
 
-/// `series` lists each series once that has the prefix, in order.
+/// `series` lists each series of the host once that has the prefix, in order.
 pub async fn series_lists_by_prefix<S: MetricStore + ?Sized>(store: Arc<S>) {
     let names = [
         "host.disks[/].used_bytes",
@@ -109,7 +166,7 @@ pub async fn series_lists_by_prefix<S: MetricStore + ?Sized>(store: Arc<S>) {
         let samples: Vec<_> = names.iter().map(|name| sample(name, second, 1.0)).collect();
         store.append(&samples).await.unwrap();
     }
-    let with = |prefix: &'static str| async { store.series(prefix).await.unwrap() };
+    let with = |prefix: &'static str| async { store.series(HOST, prefix).await.unwrap() };
     assert_eq!(with("host.").await, [names[1], names[0], names[2]]);
     assert_eq!(with("host.disks[/a%_").await, [names[2]]);
     assert_eq!(with("host.disks[/a__").await, [] as [&str; 0], "the prefix was taken for a pattern");
@@ -123,12 +180,18 @@ async fn read<S: MetricStore + ?Sized>(
     to: i64,
     max_points: u32,
 ) -> Vec<MetricSample> {
-    let query = SeriesQuery { series: series.to_owned(), from: at(from), to: at(to), max_points };
+    let query = SeriesQuery {
+        host: HOST.to_owned(),
+        series: series.to_owned(),
+        from: at(from),
+        to: at(to),
+        max_points,
+    };
     store.range(&query).await.unwrap()
 }
 
 fn sample(series: &str, second: i64, value: f64) -> MetricSample {
-    MetricSample { series: series.to_owned(), at: at(second), value }
+    MetricSample { host: HOST.to_owned(), series: series.to_owned(), at: at(second), value }
 }
 
 /// So many seconds into 2026, on a whole minute at 0.

@@ -8,7 +8,7 @@ class SutazaiError(Exception):
 def analyze(*, use_model: bool = True) -> dict[str, Any]:
     """Look at this machine.
 
-    Gives the keys metrics, findings, recommendations, priority_level, generated_by, model, degraded, grounding
+    Gives the keys host, metrics, findings, recommendations, priority_level, generated_by, model, degraded, grounding
     and generated_at. With use_model false, or when no backend is configured, the texts are the rules' own.
 
     Raises SutazaiError naming the setting that does not fit, or what cannot be reached.

@@ -42,8 +42,10 @@ impl MetricStore for PostgresMetricStore {
         read.await
     }
 
-    async fn series(&self, prefix: &str) -> Result<Vec<String>> {
-        self.database.run(prefix, |connection, prefix| Box::pin(names(connection, prefix))).await
+    async fn series(&self, host: &str, prefix: &str) -> Result<Vec<String>> {
+        self.database
+            .run(&(host, prefix), |connection, (host, prefix)| Box::pin(names(connection, host, prefix)))
+            .await
     }
 
     async fn compact(&self, fine_until: DateTime<Utc>, keep_from: DateTime<Utc>) -> Result<u64> {
@@ -60,11 +62,13 @@ async fn stretch(connection: &mut PgConnection, query: &SeriesQuery) -> Outcome<
         WITH found AS (
             SELECT at, value, row_number() OVER (ORDER BY at) - 1 AS place, count(*) OVER () AS total
             FROM metric_samples
-            WHERE series_id = (SELECT id FROM metric_series WHERE name = $1) AND at >= $2 AND at < $3
+            WHERE series_id = (SELECT id FROM metric_series WHERE host = $1 AND name = $2)
+            AND at >= $3 AND at < $4
         )
         SELECT min(at) AS first, avg(value) FROM found
-        GROUP BY CASE WHEN total <= $4 THEN place ELSE place * $4 / total END ORDER BY first";
+        GROUP BY CASE WHEN total <= $5 THEN place ELSE place * $5 / total END ORDER BY first";
     let rows = sqlx::query(RANGE)
+        .bind(&query.host)
         .bind(&query.series)
         .bind(query.from)
         .bind(query.to)
@@ -72,43 +76,52 @@ async fn stretch(connection: &mut PgConnection, query: &SeriesQuery) -> Outcome<
         .fetch_all(connection)
         .await?;
     let sample = |row: &PgRow| -> Outcome<MetricSample> {
-        Ok(MetricSample { series: query.series.clone(), at: row.try_get(0)?, value: row.try_get(1)? })
+        Ok(MetricSample {
+            host: query.host.clone(),
+            series: query.series.clone(),
+            at: row.try_get(0)?,
+            value: row.try_get(1)?,
+        })
     };
     rows.iter().map(sample).collect()
 }
 
-async fn names(connection: &mut PgConnection, prefix: &str) -> Outcome<Vec<String>> {
+async fn names(connection: &mut PgConnection, host: &str, prefix: &str) -> Outcome<Vec<String>> {
     // Sorted by bytes, as elsewhere, whatever the database's language.
-    const NAMES: &str = "SELECT name FROM metric_series WHERE starts_with(name, $1) \
+    const NAMES: &str = "SELECT name FROM metric_series WHERE host = $1 AND starts_with(name, $2) \
         AND EXISTS (SELECT 1 FROM metric_samples WHERE series_id = id) ORDER BY name COLLATE \"C\"";
-    let rows = sqlx::query(NAMES).bind(prefix).fetch_all(connection).await?;
+    let rows = sqlx::query(NAMES).bind(host).bind(prefix).fetch_all(connection).await?;
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
 async fn insert(transaction: &mut Transaction<'_>, samples: &[MetricSample]) -> Outcome<()> {
-    const SERIES: &str = "INSERT INTO metric_series (name) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING";
-    // Held, so that a compaction cannot remove one before it has its sample.
-    const IDS: &str = "SELECT name, id FROM metric_series WHERE name = ANY($1) FOR KEY SHARE";
+    const SERIES: &str = "INSERT INTO metric_series (host, name) \
+                          SELECT * FROM unnest($1::text[], $2::text[]) ON CONFLICT DO NOTHING";
+    // Locked, so that a compaction cannot remove one before it has its sample.
+    const IDS: &str = "SELECT host, name, id FROM metric_series \
+                       WHERE (host, name) IN (SELECT * FROM unnest($1::text[], $2::text[])) FOR KEY SHARE";
     const INSERT: &str = "\
         INSERT INTO metric_samples (series_id, at, value)
         SELECT series_id, at, value
         FROM unnest($1::integer[], $2::timestamptz[], $3::float8[]) AS new (series_id, at, value)
         ON CONFLICT (series_id, at) DO UPDATE SET value = excluded.value";
     let connection = &mut *transaction.connection;
-    let mut names: Vec<&str> = samples.iter().map(|sample| sample.series.as_str()).collect();
-    names.sort_unstable();
-    names.dedup();
-    sqlx::query(SERIES).bind(&names).execute(&mut *connection).await?;
-    let rows = sqlx::query(IDS).bind(&names).fetch_all(&mut *connection).await?;
+    let mut keys: Vec<(&str, &str)> =
+        samples.iter().map(|sample| (sample.host.as_str(), sample.series.as_str())).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    let (hosts, names): (Vec<&str>, Vec<&str>) = keys.into_iter().unzip();
+    sqlx::query(SERIES).bind(&hosts).bind(&names).execute(&mut *connection).await?;
+    let rows = sqlx::query(IDS).bind(&hosts).bind(&names).fetch_all(&mut *connection).await?;
     let mut ids = HashMap::with_capacity(rows.len());
     for row in &rows {
-        ids.insert(row.try_get::<&str, _>(0)?, row.try_get::<i32, _>(1)?);
+        ids.insert((row.try_get::<&str, _>(0)?, row.try_get::<&str, _>(1)?), row.try_get::<i32, _>(2)?);
     }
     // One statement may not write the same row twice: of two samples the later one counts.
     let mut latest = HashMap::with_capacity(samples.len());
     for sample in samples {
         let gone = || Error::new(ErrorKind::Busy, "a series was removed at the same moment");
-        let id = *ids.get(sample.series.as_str()).ok_or_else(gone)?;
+        let id = *ids.get(&(sample.host.as_str(), sample.series.as_str())).ok_or_else(gone)?;
         latest.insert((id, sample.at.timestamp_micros()), (sample.at, sample.value));
     }
     sqlx::query(INSERT)

@@ -14,7 +14,14 @@ use crate::migrations::{Migration, Step, steps};
 
 const STEPS: &[Step] = steps!(
     "postgres",
-    ["0014" "queue", "0015" "agents", "0016" "agent_messages", "0017" "outbox", "0018" "documents"]
+    [
+        "0014" "queue",
+        "0015" "agents",
+        "0016" "agent_messages",
+        "0017" "outbox",
+        "0018" "documents",
+        "0019" "metric_hosts"
+    ]
 );
 
 /// Takes every step that the database has not.

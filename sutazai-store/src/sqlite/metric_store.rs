@@ -30,11 +30,13 @@ impl SqliteMetricStore {
             WITH found AS (
                 SELECT at, value, row_number() OVER (ORDER BY at) - 1 AS place, count(*) OVER () AS total
                 FROM metric_samples
-                WHERE series_id = (SELECT id FROM metric_series WHERE name = ?1) AND at >= ?2 AND at < ?3
+                WHERE series_id = (SELECT id FROM metric_series WHERE host = ?1 AND name = ?2)
+                AND at >= ?3 AND at < ?4
             )
             SELECT min(at), avg(value) FROM found
-            GROUP BY CASE WHEN total <= ?4 THEN place ELSE place * ?4 / total END ORDER BY 1";
+            GROUP BY CASE WHEN total <= ?5 THEN place ELSE place * ?5 / total END ORDER BY 1";
         let rows = sqlx::query(RANGE)
+            .bind(&query.host)
             .bind(&query.series)
             .bind(nanos(query.from))
             .bind(nanos(query.to))
@@ -43,6 +45,7 @@ impl SqliteMetricStore {
             .await?;
         let sample = |row: &sqlx::sqlite::SqliteRow| -> Outcome<MetricSample> {
             Ok(MetricSample {
+                host: query.host.clone(),
                 series: query.series.clone(),
                 at: instant(row.try_get(0)?),
                 value: row.try_get(1)?,
@@ -51,10 +54,11 @@ impl SqliteMetricStore {
         rows.iter().map(sample).collect()
     }
 
-    async fn names(&self, prefix: &str) -> Outcome<Vec<String>> {
-        const NAMES: &str = "SELECT name FROM metric_series WHERE substr(name, 1, length(?1)) = ?1 \
-                             AND EXISTS (SELECT 1 FROM metric_samples WHERE series_id = id) ORDER BY name";
-        let rows = sqlx::query(NAMES).bind(prefix).fetch_all(self.database.readers()).await?;
+    async fn names(&self, host: &str, prefix: &str) -> Outcome<Vec<String>> {
+        const NAMES: &str = "\
+            SELECT name FROM metric_series WHERE host = ?1 AND substr(name, 1, length(?2)) = ?2 \
+            AND EXISTS (SELECT 1 FROM metric_samples WHERE series_id = id) ORDER BY name";
+        let rows = sqlx::query(NAMES).bind(host).bind(prefix).fetch_all(self.database.readers()).await?;
         rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
     }
 
@@ -74,8 +78,8 @@ impl MetricStore for SqliteMetricStore {
         self.read(self.stretch(query).await)
     }
 
-    async fn series(&self, prefix: &str) -> Result<Vec<String>> {
-        self.read(self.names(prefix).await)
+    async fn series(&self, host: &str, prefix: &str) -> Result<Vec<String>> {
+        self.read(self.names(host, prefix).await)
     }
 
     async fn compact(&self, fine_until: DateTime<Utc>, keep_from: DateTime<Utc>) -> Result<u64> {
@@ -85,15 +89,22 @@ impl MetricStore for SqliteMetricStore {
 
 async fn insert(tx: &mut Transaction, samples: Vec<MetricSample>) -> Outcome<()> {
     let connection = &mut tx.connection;
-    let mut names: Vec<&str> = samples.iter().map(|sample| sample.series.as_str()).collect();
+    let mut names: Vec<(&str, &str)> =
+        samples.iter().map(|sample| (sample.host.as_str(), sample.series.as_str())).collect();
     names.sort_unstable();
     names.dedup();
-    let series = ("INSERT OR IGNORE INTO metric_series (name) VALUES", 1, "");
-    bulk(connection, series, &names, |name, to| Ok(sqlx::Arguments::add(to, *name)?)).await?;
+    let series = ("INSERT OR IGNORE INTO metric_series (host, name) VALUES", 2, "");
+    bulk(connection, series, &names, |(host, name), to| {
+        sqlx::Arguments::add(to, *host)?;
+        sqlx::Arguments::add(to, *name)?;
+        Ok(())
+    })
+    .await?;
     let head = "INSERT OR REPLACE INTO metric_samples (series_id, at, value) \
-                SELECT id, column2, column3 FROM (VALUES";
-    let tail = ") JOIN metric_series ON name = column1";
-    bulk(connection, (head, 3, tail), &samples, |sample, to| {
+                SELECT id, column3, column4 FROM (VALUES";
+    let tail = ") JOIN metric_series ON host = column1 AND name = column2";
+    bulk(connection, (head, 4, tail), &samples, |sample, to| {
+        sqlx::Arguments::add(to, sample.host.as_str())?;
         sqlx::Arguments::add(to, sample.series.as_str())?;
         sqlx::Arguments::add(to, nanos(sample.at))?;
         sqlx::Arguments::add(to, sample.value)?;

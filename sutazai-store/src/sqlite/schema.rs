@@ -13,8 +13,10 @@ use super::fault::{Fault, Outcome};
 use super::statement::connect_options;
 use crate::migrations::{Migration, Step, steps};
 
-const STEPS: &[Step] =
-    steps!("sqlite", ["0014" "agents", "0015" "agent_messages", "0016" "outbox", "0017" "documents"]);
+const STEPS: &[Step] = steps!(
+    "sqlite",
+    ["0014" "agents", "0015" "agent_messages", "0016" "outbox", "0017" "documents", "0018" "metric_hosts"]
+);
 
 /// Takes every step that the database has not; makes the database if there is none.
 pub(crate) async fn migrate_up(path: &Path) -> Result<Vec<Migration>> {

@@ -27,8 +27,8 @@ impl MetricStore for TracedMetricStore {
         self.database.traced("SELECT", "metric_samples", self.store.range(query)).await
     }
 
-    async fn series(&self, prefix: &str) -> Result<Vec<String>> {
-        self.database.traced("SELECT", "metric_series", self.store.series(prefix)).await
+    async fn series(&self, host: &str, prefix: &str) -> Result<Vec<String>> {
+        self.database.traced("SELECT", "metric_series", self.store.series(host, prefix)).await
     }
 
     async fn compact(&self, fine_until: DateTime<Utc>, keep_from: DateTime<Utc>) -> Result<u64> {

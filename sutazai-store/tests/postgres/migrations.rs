@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
+use chrono::DateTime;
 use futures::future::join_all;
 use serde_json::json;
 use sqlx::{Connection, PgConnection, Row};
 use sutazai_core::ErrorKind;
 use sutazai_core::domain::{
-    ConcurrencyLimits, EventKind, EventPosition, Finish, NewEvent, NewTask, Outcome, Task, TaskError,
-    TaskEvent, TaskId, UserId, WorkerId,
+    ConcurrencyLimits, EventKind, EventPosition, Finish, MetricSample, NewEvent, NewTask, Outcome, Task,
+    TaskError, TaskEvent, TaskId, UserId, WorkerId,
 };
-use sutazai_core::ports::{ClaimRequest, Clock, SystemClock, TaskStore};
+use sutazai_core::ports::{ClaimRequest, Clock, SeriesQuery, SystemClock, TaskStore};
 use sutazai_store::migrations::{down, status, up};
 use tokio::time::timeout;
 
@@ -103,8 +104,12 @@ async fn the_queue_step_keeps_what_is_there_both_ways() {
     let before = seen(&*store, &ids).await;
     drop(store);
 
-    for steps in [1, 2, 3] {
-        down(&url, steps).await.unwrap();
+    // Back to before the step of the queue, and further to before the two steps ahead of it.
+    let applied = status(&url).await.unwrap();
+    let behind = applied.iter().rev().take_while(|migration| migration.name != "queue").count() as u32;
+    for steps in [behind + 1, behind + 2, behind + 3] {
+        let back = down(&url, steps).await.unwrap();
+        assert!(back.iter().any(|migration| migration.name == "queue"), "{back:?}");
         let old = up(&url).await.unwrap();
         assert_eq!(old.len() as u32, steps);
         let store = sutazai_store::open(&url).await.unwrap().tasks;
@@ -164,6 +169,46 @@ async fn every_foreign_key_has_an_index() {
         let (table, column, indexed): (String, i16, bool) = (key.get(0), key.get(1), key.get(2));
         assert!(indexed, "column {column} of {table} has no index");
     }
+}
+
+#[tokio::test]
+async fn samples_from_before_hosts_stay_and_hosts_become_one_on_the_way_back() {
+    let url = database().await;
+    let stores = sutazai_store::open(&url).await.unwrap();
+    drop(stores);
+    while down(&url, 1).await.unwrap()[0].name != "metric_hosts" {}
+    let old = "INSERT INTO metric_series (name) VALUES ('a');
+               INSERT INTO metric_samples SELECT id, to_timestamp(1), 0.5 FROM metric_series;
+               INSERT INTO metric_samples SELECT id, to_timestamp(2), 1.5 FROM metric_series";
+    let mut connection = PgConnection::connect(&url).await.unwrap();
+    sqlx::raw_sql(old).execute(&mut connection).await.unwrap();
+    let store = sutazai_store::open(&url).await.unwrap().metrics;
+    let sample = |host: &str, second: i64, value: f64| MetricSample {
+        host: host.into(),
+        series: "a".into(),
+        at: DateTime::from_timestamp(second, 0).unwrap(),
+        value,
+    };
+    let query = |host: &str| SeriesQuery {
+        host: host.into(),
+        series: "a".into(),
+        from: DateTime::from_timestamp(0, 0).unwrap(),
+        to: DateTime::from_timestamp(100, 0).unwrap(),
+        max_points: 100,
+    };
+    let kept = [sample("unknown", 1, 0.5), sample("unknown", 2, 1.5)];
+    assert_eq!(store.range(&query("unknown")).await.unwrap(), kept);
+    // At second 2 there is one of each host; the series of the host `unknown` is the oldest.
+    store.append(&[sample("one", 2, 7.0), sample("one", 3, 2.5), sample("two", 4, 3.5)]).await.unwrap();
+    assert_eq!(store.range(&query("unknown")).await.unwrap(), kept);
+    drop(store);
+
+    while down(&url, 1).await.unwrap()[0].name != "metric_hosts" {}
+    let store = sutazai_store::open(&url).await.unwrap().metrics;
+    let merged = store.range(&query("unknown")).await.unwrap();
+    let points: Vec<_> = merged.iter().map(|sample| (sample.at.timestamp(), sample.value)).collect();
+    assert_eq!(points, [(1, 0.5), (2, 1.5), (3, 2.5), (4, 3.5)]);
+    assert_eq!(store.series("one", "").await.unwrap(), [] as [&str; 0]);
 }
 
 /// Everything in the schema, in order.

@@ -1,10 +1,11 @@
 //! The schema forward, back and forward again.
 
+use chrono::DateTime;
 use serde_json::json;
 use sqlx::{Connection, Row, SqliteConnection};
 use sutazai_core::ErrorKind;
-use sutazai_core::domain::{EventPosition, NewTask, Task, UserId};
-use sutazai_core::ports::{Clock, SystemClock};
+use sutazai_core::domain::{EventPosition, MetricSample, NewTask, Task, UserId};
+use sutazai_core::ports::{Clock, SeriesQuery, SystemClock};
 use sutazai_store::migrations::{down, status, up};
 
 use crate::place::Place;
@@ -110,6 +111,46 @@ async fn events_keep_their_order_and_owner_when_they_get_positions() {
     assert_eq!(end, before[3].position);
     stores.tasks.cancel(tasks[1].id, SystemClock.now()).await.unwrap();
     assert_eq!(stores.tasks.feed_after(None, end, 10).await.unwrap()[0].event.task_id, tasks[1].id);
+}
+
+#[tokio::test]
+async fn samples_from_before_hosts_stay_and_hosts_become_one_on_the_way_back() {
+    let place = Place::new();
+    let url = place.url();
+    let stores = sutazai_store::open(&url).await.unwrap();
+    drop(stores);
+    while down(&url, 1).await.unwrap()[0].name != "metric_hosts" {}
+    let old = "INSERT INTO metric_series (name) VALUES ('a');
+               INSERT INTO metric_samples SELECT id, 1000000000, 0.5 FROM metric_series;
+               INSERT INTO metric_samples SELECT id, 2000000000, 1.5 FROM metric_series";
+    sqlx::raw_sql(old).execute(&mut connect(&place).await).await.unwrap();
+    let store = sutazai_store::open(&url).await.unwrap().metrics;
+    let sample = |host: &str, second: i64, value: f64| MetricSample {
+        host: host.into(),
+        series: "a".into(),
+        at: DateTime::from_timestamp(second, 0).unwrap(),
+        value,
+    };
+    let query = |host: &str| SeriesQuery {
+        host: host.into(),
+        series: "a".into(),
+        from: DateTime::from_timestamp(0, 0).unwrap(),
+        to: DateTime::from_timestamp(100, 0).unwrap(),
+        max_points: 100,
+    };
+    let kept = [sample("unknown", 1, 0.5), sample("unknown", 2, 1.5)];
+    assert_eq!(store.range(&query("unknown")).await.unwrap(), kept);
+    // At second 2 there is one of each host; the series of the host `unknown` is the oldest.
+    store.append(&[sample("one", 2, 7.0), sample("one", 3, 2.5), sample("two", 4, 3.5)]).await.unwrap();
+    assert_eq!(store.range(&query("unknown")).await.unwrap(), kept);
+    drop(store);
+
+    while down(&url, 1).await.unwrap()[0].name != "metric_hosts" {}
+    let store = sutazai_store::open(&url).await.unwrap().metrics;
+    let merged = store.range(&query("unknown")).await.unwrap();
+    let points: Vec<_> = merged.iter().map(|sample| (sample.at.timestamp(), sample.value)).collect();
+    assert_eq!(points, [(1, 0.5), (2, 1.5), (3, 2.5), (4, 3.5)]);
+    assert_eq!(store.series("one", "").await.unwrap(), [] as [&str; 0]);
 }
 
 /// Everything in the schema, in order, but for SQLite's own tables, which stay for good.

@@ -16,7 +16,7 @@ pub async fn analyze(context: &AgentContext) -> Result<Analysis> {
     context.progress(0.05, "measuring the machine");
     let snapshot = context.snapshot().await;
     context.check_cancelled()?;
-    let trends = Trends::read(context.metric_store.as_deref(), &snapshot).await;
+    let trends = Trends::read(context.metric_store.as_deref(), &context.host, &snapshot).await;
     let found = rules::find(&snapshot, &trends);
     let noun = if found.len() == 1 { "finding" } else { "findings" };
     context.progress(0.2, format!("{} {noun}", found.len()));
@@ -41,6 +41,7 @@ fn result(context: &AgentContext, snapshot: Snapshot, found: Vec<Found>, written
         .collect();
     let by_model = recommendations.iter().any(|recommendation| recommendation.text_by == GeneratedBy::Model);
     Analysis {
+        host: context.host.clone(),
         priority_level: priority(&snapshot, &findings),
         metrics: snapshot,
         findings,

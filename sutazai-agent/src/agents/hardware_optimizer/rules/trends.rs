@@ -52,24 +52,31 @@ pub(super) struct Growth {
 }
 
 impl Trends {
-    /// Reads what the rules ask for about this snapshot. A failure of the store is logged, and there are no trends.
+    /// Reads what the rules ask for about this snapshot of this host. A failure of the store is logged, and there are no trends.
     pub(in crate::agents::hardware_optimizer) async fn read(
         store: Option<&dyn MetricStore>,
+        host: &str,
         snapshot: &Snapshot,
     ) -> Self {
         let Some(store) = store else { return Self::default() };
-        Self::try_read(store, snapshot).await.unwrap_or_else(|e| {
+        Self::try_read(store, host, snapshot).await.unwrap_or_else(|e| {
             tracing::warn!(error = %e, "the metric history could not be read; findings go without trends");
             Self::default()
         })
     }
 
-    async fn try_read(store: &dyn MetricStore, snapshot: &Snapshot) -> Result<Self> {
+    async fn try_read(store: &dyn MetricStore, host: &str, snapshot: &Snapshot) -> Result<Self> {
         let now = snapshot.taken_at;
         let from = now.checked_sub_signed(SPAN).unwrap_or(now);
         let mut series = BTreeMap::new();
         for name in wanted(snapshot) {
-            let query = SeriesQuery { series: name.clone(), from, to: now, max_points: POINTS };
+            let query = SeriesQuery {
+                host: host.to_owned(),
+                series: name.clone(),
+                from,
+                to: now,
+                max_points: POINTS,
+            };
             let samples = store.range(&query).await?;
             let finite = samples.into_iter().filter(|sample| sample.value.is_finite());
             series.insert(name, finite.map(|sample| (sample.at, sample.value)).collect());
@@ -174,7 +181,7 @@ pub(super) mod tests {
     use super::*;
     use std::sync::Arc;
     use sutazai_core::Error;
-    use sutazai_core::domain::MetricSample;
+    use sutazai_core::domain::{LOCAL_HOST, MetricSample};
     use sutazai_core::memory::MemoryMetricStore;
     use sutazai_core::testing::MockMetricStore;
 
@@ -183,12 +190,13 @@ pub(super) mod tests {
         let store = MemoryMetricStore::new();
         let ago = |index: usize| TimeDelta::minutes(5 * (values.len() - index) as i64);
         let sample = |(index, value): (usize, &f64)| MetricSample {
+            host: LOCAL_HOST.to_owned(),
             series: series.to_owned(),
             at: snapshot.taken_at - ago(index),
             value: *value,
         };
         store.append(&values.iter().enumerate().map(sample).collect::<Vec<_>>()).await.unwrap();
-        Trends::read(Some(&store), snapshot).await
+        Trends::read(Some(&store), LOCAL_HOST, snapshot).await
     }
 
     const CPU: &str = "host.cpu.used_percent";
@@ -207,12 +215,13 @@ pub(super) mod tests {
         let snapshot = healthy();
         let store = Arc::new(MemoryMetricStore::new());
         let at = |minutes| MetricSample {
+            host: LOCAL_HOST.to_owned(),
             series: CPU.into(),
             at: snapshot.taken_at - TimeDelta::minutes(minutes),
             value: 99.0,
         };
         let since = async || {
-            let trends = Trends::read(Some(store.as_ref()), &snapshot).await;
+            let trends = Trends::read(Some(store.as_ref()), LOCAL_HOST, &snapshot).await;
             trends.over_since(CPU, 1.0).map(|since| (snapshot.taken_at - since).num_minutes())
         };
         store.append(&[at(51), at(21)]).await.unwrap();
@@ -223,6 +232,25 @@ pub(super) mod tests {
         assert_eq!(since().await, Some(51), "a gap of more than half an hour");
         store.append(&[at(81)]).await.unwrap();
         assert_eq!(since().await, Some(82));
+    }
+
+    #[tokio::test]
+    async fn history_of_another_host_gives_no_trend() {
+        let (snapshot, store) = (healthy(), MemoryMetricStore::new());
+        let sample = |host: &str, minutes| MetricSample {
+            host: host.into(),
+            series: CPU.into(),
+            at: snapshot.taken_at - TimeDelta::minutes(minutes),
+            value: 99.0,
+        };
+        store.append(&[sample("other", 15), sample("other", 10), sample("this", 5)]).await.unwrap();
+        let since = async |host: &str| {
+            let trends = Trends::read(Some(&store), host, &snapshot).await;
+            trends.over_since(CPU, 1.0).map(|since| (snapshot.taken_at - since).num_minutes())
+        };
+        assert_eq!(since("this").await, Some(5));
+        assert_eq!(since("other").await, Some(15));
+        assert_eq!(since("third").await, None);
     }
 
     #[tokio::test]
@@ -254,7 +282,7 @@ pub(super) mod tests {
     async fn a_store_that_fails_leaves_no_trends() {
         let mut store = MockMetricStore::new();
         store.expect_range().returning(|_| Err(Error::unavailable("gone")));
-        assert!(Trends::read(Some(&store), &healthy()).await.series.is_empty());
-        assert!(Trends::read(None, &healthy()).await.series.is_empty());
+        assert!(Trends::read(Some(&store), LOCAL_HOST, &healthy()).await.series.is_empty());
+        assert!(Trends::read(None, LOCAL_HOST, &healthy()).await.series.is_empty());
     }
 }
