@@ -28,7 +28,7 @@ pub enum BreakerState {
     HalfOpen,
 }
 
-/// Counts failures in a row; only those of temporary kinds, for a refusal such as `NotFound` proves that somebody is
+/// Counts calls that failed in a row, each once however often it was repeated; only those of temporary kinds, for a refusal such as `NotFound` proves that somebody is
 /// there.
 #[derive(Debug)]
 pub struct CircuitBreaker {
@@ -112,6 +112,11 @@ pub struct Permit {
 }
 
 impl Permit {
+    /// Whether this call is the trial of a half-open circuit.
+    pub(super) fn is_trial(&self) -> bool {
+        self.tries
+    }
+
     /// Says how the call went: none, or the kind of its error.
     pub fn settle(mut self, failure: Option<ErrorKind>) {
         self.settled = true;

@@ -1,10 +1,11 @@
 //! Several backends as one: the first that can answer does.
 //!
-//! Before a backend is asked, its breaker is; what one refuses or fails at goes on to the next, as long as no text was
-//! passed on. Text of two models is never put together: who breaks off in the middle breaks off the answer.
+//! Before a backend is asked, its breaker is. A call that fails in passing is repeated with backoff ([`Retry`]); what a
+//! backend refuses or still fails at goes on to the next, as long as no text was passed on. Text of two models, or of two
+//! attempts, is never put together: a model that breaks off in the middle ends the answer.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::join_all;
@@ -15,6 +16,7 @@ use sutazai_core::{Error, ErrorKind, Result, trace};
 use tracing::Span;
 
 use super::breaker::{BreakerState, CircuitBreaker, Permit};
+use super::retry::Retry;
 use super::spans;
 
 /// A server that does not list its models within this is passed over.
@@ -25,6 +27,7 @@ const LISTING: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub struct FallbackChain {
     links: Vec<Link>,
+    clock: Arc<dyn Clock>,
 }
 
 #[derive(Debug)]
@@ -47,7 +50,7 @@ impl FallbackChain {
             breaker: Arc::new(CircuitBreaker::new(backend.name(), clock.clone())),
             backend,
         };
-        Self { links: backends.into_iter().map(link).collect() }
+        Self { links: backends.into_iter().map(link).collect(), clock }
     }
 
     /// Whether there is no backend at all.
@@ -62,8 +65,8 @@ impl FallbackChain {
             let late = || {
                 Error::timeout(format!("{} did not list its models within {LISTING:?}", link.backend.name()))
             };
-            let listed =
-                tokio::time::timeout(LISTING, link.backend.models()).await.unwrap_or_else(|_| Err(late()));
+            let listing = self.retry(&permit, None).run(link.backend.name(), |_| link.backend.models());
+            let listed = tokio::time::timeout(LISTING, listing).await.unwrap_or_else(|_| Err(late()));
             // Who lists models proves no more than that it can do that: only an answer closes a circuit.
             if let Err(e) = &listed {
                 permit.settle(Some(e.kind()));
@@ -80,15 +83,15 @@ impl FallbackChain {
         request: GenerateRequest,
         mut notes: Vec<String>,
     ) -> Result<ModelStream> {
-        let begun = Instant::now();
+        let begun = self.clock.now();
         let mut failures = Vec::new();
         for attempt in attempts {
             let Some(link) = self.links.get(attempt.link) else { continue };
             let mut request = GenerateRequest { model: attempt.model, ..request.clone() };
             if let Some(timeout) = &mut request.timeout {
-                *timeout = timeout.saturating_sub(begun.elapsed());
+                *timeout = timeout.saturating_sub((self.clock.now() - begun).to_std().unwrap_or_default());
             }
-            match link.begin(request).await {
+            match self.begin(link, request).await {
                 Ok((first, rest, call)) => return Ok(follow(first, rest, call, notes)),
                 Err(e) if matches!(e.kind(), ErrorKind::InvalidInput | ErrorKind::Cancelled) => {
                     return Err(e);
@@ -107,12 +110,55 @@ impl FallbackChain {
         let mut failures = Vec::new();
         for attempt in attempts {
             let Some(link) = self.links.get(attempt.link) else { continue };
-            match link.load(attempt.model).await {
+            match self.load_by(link, attempt.model).await {
                 Ok(()) => return Ok(()),
                 Err(e) => failures.push(e),
             }
         }
         Err(all_failed(failures))
+    }
+
+    /// The attempts of one call: a half-open circuit is tried by one only.
+    fn retry(&self, permit: &Permit, timeout: Option<Duration>) -> Retry<'_> {
+        let retry = Retry::new(&*self.clock, timeout);
+        if permit.is_trial() { retry.once() } else { retry }
+    }
+
+    async fn load_by(&self, link: &Link, model: Option<String>) -> Result<()> {
+        let permit = link.permit()?;
+        let retry = self.retry(&permit, None);
+        let loaded = retry.run(link.backend.name(), |_| link.backend.load(model.clone())).await;
+        permit.settle(loaded.as_ref().err().map(Error::kind));
+        loaded
+    }
+
+    /// The first event of an answer, for only then is it known that there will be one.
+    async fn begin(&self, link: &Link, request: GenerateRequest) -> Result<(ModelEvent, ModelStream, Call)> {
+        let backend = &link.backend;
+        if let Some(constraint) = &request.constraint
+            && !backend.supports(constraint)
+        {
+            return Err(Error::unsupported(format!("{} cannot enforce such a constraint", backend.name())));
+        }
+        let permit = link.permit()?;
+        let retry = self.retry(&permit, request.timeout);
+        let call = Call { permit, span: spans::chat(backend.name(), &request) };
+        let begun = retry.run(backend.name(), |timeout| {
+            let request = GenerateRequest { timeout, ..request.clone() };
+            async {
+                let mut stream = backend.generate(request).await?;
+                let ended = || Error::unavailable(format!("{} gave no answer", backend.name()));
+                let first = stream.next().await.ok_or_else(ended)??;
+                Ok((first, stream))
+            }
+        });
+        match trace::within(call.span.clone(), begun).await {
+            Ok((first, rest)) => Ok((first, rest, call)),
+            Err(e) => {
+                call.failed(&e);
+                Err(e)
+            }
+        }
     }
 
     /// Every backend in order, with this model.
@@ -163,8 +209,10 @@ impl ModelBackend for FallbackChain {
                 Err(e) => Err(e),
                 Ok(permit) => {
                     let span = spans::embeddings(link.backend.name(), model.as_deref());
-                    let embedding = trace::within(span.clone(), link.backend.embed(model.clone(), texts));
-                    let answer = embedding
+                    let retry = self.retry(&permit, None);
+                    let embedding =
+                        retry.run(link.backend.name(), |_| link.backend.embed(model.clone(), texts));
+                    let answer = trace::within(span.clone(), embedding)
                         .await
                         .inspect(|made| spans::embedded(&span, made))
                         .inspect_err(|e| spans::failed(&span, e));
@@ -203,40 +251,6 @@ impl Link {
             let after = e.retry_after().unwrap_or_default();
             Error::unavailable(format!("{}: {}", self.backend.name(), e.message())).with_retry_after(after)
         })
-    }
-
-    async fn load(&self, model: Option<String>) -> Result<()> {
-        let permit = self.permit()?;
-        let loaded = self.backend.load(model).await;
-        permit.settle(loaded.as_ref().err().map(Error::kind));
-        loaded
-    }
-
-    /// The first event of an answer, for only then is it known that there will be one.
-    async fn begin(&self, request: GenerateRequest) -> Result<(ModelEvent, ModelStream, Call)> {
-        if let Some(constraint) = &request.constraint
-            && !self.backend.supports(constraint)
-        {
-            return Err(Error::unsupported(format!(
-                "{} cannot enforce such a constraint",
-                self.backend.name()
-            )));
-        }
-        let permit = self.permit()?;
-        let call = Call { permit, span: spans::chat(self.backend.name(), &request) };
-        let begun = async {
-            let mut stream = self.backend.generate(request).await?;
-            let ended = || Error::unavailable(format!("{} gave no answer", self.backend.name()));
-            let first = stream.next().await.ok_or_else(ended)??;
-            Ok((first, stream))
-        };
-        match trace::within(call.span.clone(), begun).await {
-            Ok((first, rest)) => Ok((first, rest, call)),
-            Err(e) => {
-                call.failed(&e);
-                Err(e)
-            }
-        }
     }
 }
 

@@ -19,6 +19,7 @@ mod manager;
 mod ollama;
 #[cfg(feature = "openai")]
 mod openai;
+mod retry;
 mod spans;
 mod specification;
 #[cfg(any(feature = "ollama", feature = "openai"))]

@@ -12,6 +12,7 @@ mod model;
 mod ollama;
 mod ollama_server;
 mod openai;
+mod retry;
 
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use futures::StreamExt;
 use sutazai_core::Error;
 use sutazai_core::domain::{ChatMessage, GenerateRequest, ModelEvent};
 use sutazai_core::ports::{ModelBackend, ModelStream};
+use sutazai_core::testing::ManualClock;
 use tokio::net::TcpSocket;
 
 /// What must not show in any error.
@@ -60,6 +62,18 @@ async fn read_failure(mut stream: ModelStream) -> (usize, Error) {
 fn private(e: Error) -> Error {
     assert!(!format!("{e} {e:?}").contains(PRIVATE), "{e:?}");
     e
+}
+
+/// Makes a call while time passes: the clock advances whenever the call waits.
+async fn while_time_passes<T>(clock: &ManualClock, call: impl Future<Output = T>) -> T {
+    let mut call = std::pin::pin!(call);
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut call => return done,
+            () = tokio::task::yield_now() => clock.advance(Duration::from_millis(10)),
+        }
+    }
 }
 
 /// An address at which nobody listens, nor will while the tests run: it stays taken.

@@ -27,6 +27,7 @@ const COUNTERS: &[(&str, &str)] = &[
     ("model_requests_total", "Requests to language models that have ended"),
     ("model_process_crashes_total", "Unexpected ends of the child process of an embedded model"),
     ("model_tokens_total", "Tokens that language models read and wrote"),
+    ("model_call_retries_total", "Calls of a model backend that were repeated after a passing error"),
 ];
 /// What takes time, in seconds, with the bounds that are counted between.
 const HISTOGRAMS: &[(&str, &[f64], &str)] = &[
