@@ -62,6 +62,8 @@ pub struct Config {
     pub model_memory_limit: Option<u64>,
     /// The model to use when it is there.
     pub default_model: String,
+    /// Whether a missing `default_model` is pulled by the first backend that can.
+    pub model_auto_pull: bool,
     /// Bearer key for OpenAI-compatible servers.
     pub openai_api_key: Option<Secret>,
     /// Key that access tokens are signed with: at least 32 bytes, or PEM of an Ed25519 private key.
@@ -225,7 +227,7 @@ mod tests {
     fn defaults_are_good() {
         let config = read(&[], None, &[]).check().unwrap();
         assert_eq!(config.listen, "127.0.0.1:10010".parse().unwrap());
-        assert_eq!(config.default_model, "tinyllama");
+        assert_eq!((config.default_model.as_str(), config.model_auto_pull), ("tinyllama", false));
         assert_eq!(config.access_ttl, Duration::from_secs(1_800));
         assert!(config.workers >= 1);
         assert_eq!(

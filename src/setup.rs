@@ -19,11 +19,11 @@ use sutazai_agent::models::{self, ConnectOptions, EmbeddedModels, ModelManager};
 use sutazai_agent::{agents, metrics};
 use sutazai_core::chat::Chat;
 use sutazai_core::documents::Documents;
-use sutazai_core::domain::{Analysis, Caller, KeepTasks, NewTask, NewUser, Task};
+use sutazai_core::domain::{Analysis, Caller, EventKind, KeepTasks, NewEvent, NewTask, NewUser, Task};
 use sutazai_core::engine::{Engine, EngineBuilder};
 use sutazai_core::identity::{Identity, IdentityConfig};
 use sutazai_core::ports::{
-    AgentContext, Clock, EventSink, MetricSource, MetricStore, ModelBackend, SystemClock,
+    AgentContext, Clock, EventSink, MetricSource, MetricStore, ModelBackend, PullProgress, SystemClock,
 };
 use sutazai_core::relay::Relay;
 use sutazai_core::schedules::Schedules;
@@ -300,7 +300,8 @@ pub async fn models(config: &Config, clock: Arc<dyn Clock>) -> Result<Option<Arc
     let backends = tokio::task::spawn_blocking(move || models::connect_all(&specs, &options))
         .await
         .map_err(|e| Error::internal("connecting the model backends failed").with_source(e))??;
-    Ok(Some(Arc::new(ModelManager::new(backends, &config.default_model, clock))))
+    let manager = ModelManager::new(backends, &config.default_model, clock);
+    Ok(Some(Arc::new(manager.with_auto_pull(config.model_auto_pull))))
 }
 
 /// Where the models of GGUF files run.
@@ -391,6 +392,8 @@ pub fn metric_sources() -> Vec<Arc<dyn MetricSource>> {
 /// What the hardware-optimizer may use for one look at this machine, without a queue in between. A history that
 /// cannot be opened is told in the log: the analysis then speaks of no trends.
 ///
+/// With `use_model` a missing default model is pulled here where `MODEL_AUTO_PULL` allows it; `events` gets the progress.
+///
 /// # Errors
 /// Those of [`models()`], when `use_model` is set.
 pub async fn analysis_context(
@@ -406,6 +409,9 @@ pub async fn analysis_context(
         }
     };
     let model = if use_model { models(config, clock.clone()).await? } else { None };
+    if let Some(manager) = &model {
+        pull_missing(manager, &config.default_model, &*events, &*clock).await;
+    }
     let new = NewTask::new("hardware-optimizer", json!({ "use_model": use_model }));
     Ok(AgentContext {
         task: Task::pending(new, None, None, clock.now()),
@@ -418,6 +424,19 @@ pub async fn analysis_context(
         cancellation: CancellationToken::new(),
         events,
     })
+}
+
+/// Pulls a missing default model where that is allowed, and reports the progress. A pull that fails is logged by the
+/// manager; the analysis then says why another model answered, or none.
+async fn pull_missing(manager: &ModelManager, model: &str, events: &dyn EventSink, clock: &dyn Clock) {
+    let report = |step: &PullProgress| {
+        let message = format!("pulling {model}: {}", step.status);
+        let kind = EventKind::Progress { fraction: step.fraction(), message };
+        events.emit(NewEvent { at: clock.now(), kind });
+    };
+    if let Err(e) = manager.pull_missing(report).await {
+        tracing::debug!(error = %e, "analysis goes on without the default model");
+    }
 }
 
 /// A model that cannot be loaded now is told in the log, since it may be there when it is asked.

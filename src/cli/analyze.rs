@@ -20,8 +20,10 @@ use super::report::{Look, render};
 pub(crate) async fn run(settings: &SettingFlags, command: &Analyze) -> Result<ExitCode> {
     let config = settings.load(&[])?;
     super::logging::start(&config, "warn", None)?;
-    let mut context =
-        setup::analysis_context(&config, !command.no_model, Arc::new(AgentProgress::new())).await?;
+    let progress = Arc::new(AgentProgress::new());
+    let context = setup::analysis_context(&config, !command.no_model, progress.clone()).await;
+    progress.clear();
+    let mut context = context?;
     let cancellation = context.cancellation.clone();
     tokio::spawn(async move {
         if tokio::signal::ctrl_c().await.is_ok() {

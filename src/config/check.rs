@@ -143,6 +143,7 @@ impl Layers {
         let limits = self.concurrency(problems);
         let keep_tasks = self.keep_tasks(problems);
         let model_gate = self.model_gate(problems);
+        let model_auto_pull = self.choice("MODEL_AUTO_PULL", &switch, problems);
         let model_idle = self.number("MODEL_IDLE_TIMEOUT_SECONDS", (1_u64, 86_400), problems);
         let model_memory = match self.text("MODEL_MEMORY_LIMIT_MB") {
             None => Some(None),
@@ -217,6 +218,7 @@ impl Layers {
             }),
             model_memory_limit: model_memory?,
             default_model: self.text("DEFAULT_MODEL")?,
+            model_auto_pull: model_auto_pull?,
             openai_api_key: self.text("OPENAI_API_KEY").map(Secret::new),
             jwt_secret_key,
             jwt_previous_secret_key,

@@ -65,6 +65,12 @@ pub const SETTINGS: &[Setting] = &[
         default: || Some("tinyllama".into()),
     },
     Setting {
+        name: "MODEL_AUTO_PULL",
+        secret: false,
+        help: "whether a missing DEFAULT_MODEL is pulled by the first backend that can",
+        default: || Some("false".into()),
+    },
+    Setting {
         name: "OPENAI_API_KEY",
         secret: true,
         help: "bearer key for OpenAI-compatible servers",

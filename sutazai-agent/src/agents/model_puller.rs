@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use futures::StreamExt;
 use serde_json::json;
 use sutazai_core::domain::{AgentDescriptor, Permission, Step};
-use sutazai_core::ports::{Agent, AgentContext, PullProgress};
+use sutazai_core::ports::{Agent, AgentContext};
 use sutazai_core::{Error, Result};
 
 /// Servers report many times a second; events are kept for good.
@@ -57,7 +57,7 @@ impl Agent for ModelPuller {
                 let (status, at) = &latest;
                 let soon = at.is_some_and(|at: Instant| at.elapsed() < BETWEEN_EVENTS);
                 if *status != progress.status || !soon {
-                    context.progress(fraction(&progress), progress.status.clone());
+                    context.progress(progress.fraction(), progress.status.clone());
                     latest = (progress.status, Some(Instant::now()));
                 }
             }
@@ -71,14 +71,6 @@ impl Agent for ModelPuller {
     }
 }
 
-/// How far it is; 0 where the backend does not tell.
-fn fraction(progress: &PullProgress) -> f32 {
-    match (progress.completed_bytes, progress.total_bytes) {
-        (Some(completed), Some(total)) if total > 0 => (completed as f64 / total as f64) as f32,
-        _ => 0.0,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -86,7 +78,7 @@ mod tests {
     use futures::stream;
     use sutazai_core::ErrorKind;
     use sutazai_core::domain::EventKind;
-    use sutazai_core::ports::ModelBackend;
+    use sutazai_core::ports::{ModelBackend, PullProgress};
     use sutazai_core::testing::{KeptEvents, ManualClock, MockModelBackend, agent, agent_context};
 
     use super::*;

@@ -1,49 +1,119 @@
 //! The models of all configured backends as one: lists them, pulls them, and chooses one where a request names none.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use sutazai_core::domain::{Constraint, Embeddings, GenerateRequest, ModelInfo};
-use sutazai_core::ports::{Clock, ModelBackend, ModelStream, PullStream};
+use sutazai_core::ports::{Clock, ModelBackend, ModelStream, PullProgress, PullStream};
 use sutazai_core::{Error, ErrorKind, Result};
 
+use super::auto_pull::AutoPull;
 use super::chain::{Attempt, FallbackChain};
 
 /// A [`ModelBackend`] over all that are configured: a [`FallbackChain`] that knows the default model. Where no backend
 /// has that one, the first model that is there answers, and the end of the answer says so.
 #[derive(Debug)]
 pub struct ModelManager {
-    chain: FallbackChain,
+    chain: Arc<FallbackChain>,
     default_model: String,
+    clock: Arc<dyn Clock>,
+    auto_pull: Option<AutoPull>,
+}
+
+/// What to try in which order, and what is amiss.
+#[derive(Debug, Default)]
+struct Plan {
+    /// How many backends listed their models.
+    reached: usize,
+    /// Backends with the default model.
+    with_default: Vec<Attempt>,
+    /// The other backends that listed models, with the first one of each.
+    others: Vec<Attempt>,
+    /// Backends that did not list any. They are asked all the same if nobody else can answer: one may have come back.
+    unlisted: Vec<Attempt>,
+    /// For the end of the answer.
+    notes: Vec<String>,
 }
 
 impl ModelManager {
     /// Over these backends in this order of preference, with this model where a request names none.
     pub fn new(backends: Vec<Arc<dyn ModelBackend>>, default_model: &str, clock: Arc<dyn Clock>) -> Self {
-        Self { chain: FallbackChain::new(backends, clock), default_model: default_model.to_owned() }
+        let chain = Arc::new(FallbackChain::new(backends, clock.clone()));
+        Self { chain, default_model: default_model.to_owned(), clock, auto_pull: None }
     }
 
-    /// What to try in which order: backends with the default model, then the others with their first model, then those
-    /// that did not list any. And what is amiss, for the end of the answer.
-    async fn plan(&self) -> Result<(Vec<Attempt>, Vec<String>)> {
-        let (mut attempts, mut others, mut unlisted, mut notes) = (vec![], vec![], vec![], vec![]);
+    /// Sets whether a default model that no reachable backend has is pulled by the first backend that can; off unless set.
+    /// Models that requests name are never pulled: callers do not decide what fills the disk.
+    pub fn with_auto_pull(mut self, on: bool) -> Self {
+        let pull = || AutoPull::new(&self.default_model, self.chain.clone(), self.clock.clone());
+        self.auto_pull = on.then(pull);
+        self
+    }
+
+    /// Pulls the default model if no reachable backend has it and that is allowed, and reports the progress. Requests do so
+    /// by themselves; call it first where somebody watches.
+    ///
+    /// # Errors
+    /// Those of the pull.
+    pub async fn pull_missing(&self, report: impl Fn(&PullProgress)) -> Result<()> {
+        match &self.auto_pull {
+            Some(pull) if self.listed().await.lacks_default() => pull.wait(report).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns once this time is over; never without a limit.
+    async fn time_out(&self, timeout: Option<Duration>) {
+        match timeout {
+            Some(timeout) => self.clock.sleep(timeout).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// What the backends say they have now.
+    async fn listed(&self) -> Plan {
+        let mut plan = Plan::default();
         for (link, listed) in self.chain.listings().await.into_iter().enumerate() {
             let models = match listed {
                 Ok(models) => models,
                 Err(e) => {
-                    notes.push(e.to_string());
-                    // Asked all the same if nobody else can answer: it may have come back meanwhile.
-                    unlisted.push(Attempt { link, model: Some(self.default_model.clone()) });
+                    plan.notes.push(e.to_string());
+                    plan.unlisted.push(Attempt { link, model: Some(self.default_model.clone()) });
                     continue;
                 }
             };
+            plan.reached += 1;
             let names = |model: &&ModelInfo| is_called(&model.name, &self.default_model);
             if let Some(model) = models.iter().find(names) {
-                attempts.push(Attempt { link, model: Some(model.name.clone()) });
+                plan.with_default.push(Attempt { link, model: Some(model.name.clone()) });
             } else if let Some(first) = models.first() {
-                others.push(Attempt { link, model: Some(first.name.clone()) });
+                plan.others.push(Attempt { link, model: Some(first.name.clone()) });
             }
         }
+        plan
+    }
+
+    /// What to try in which order, and notes on what is amiss. A missing default model is pulled first where that is
+    /// allowed; what there is answers when the pull fails.
+    async fn plan(&self, timeout: Option<Duration>) -> Result<(Vec<Attempt>, Vec<String>)> {
+        let mut plan = self.listed().await;
+        if let Some(pull) = &self.auto_pull
+            && plan.lacks_default()
+        {
+            let outcome = tokio::select! {
+                outcome = pull.wait(|_| {}) => outcome,
+                () = self.time_out(timeout) => {
+                    let model = &self.default_model;
+                    return Err(Error::timeout(format!("the model {model} was still being pulled")));
+                }
+            };
+            match outcome {
+                Ok(()) => plan = self.listed().await,
+                Err(e) => plan.notes.push(e.to_string()),
+            }
+        }
+        let Plan { with_default: mut attempts, others, unlisted, mut notes, reached: _ } = plan;
         if attempts.is_empty() {
             notes.push(format!("no backend has the model {}", self.default_model));
         }
@@ -54,6 +124,13 @@ impl ModelManager {
             return Err(Error::new(ErrorKind::NotFound, message));
         }
         Ok((attempts, notes))
+    }
+}
+
+impl Plan {
+    /// Whether backends were reached and none of them has the default model. Where none was reached nobody could pull it.
+    fn lacks_default(&self) -> bool {
+        self.reached > 0 && self.with_default.is_empty()
     }
 }
 
@@ -75,11 +152,15 @@ impl ModelBackend for ModelManager {
         self.chain.models().await
     }
 
-    async fn generate(&self, request: GenerateRequest) -> Result<ModelStream> {
+    async fn generate(&self, mut request: GenerateRequest) -> Result<ModelStream> {
         if request.model.is_some() {
             return self.chain.generate(request).await;
         }
-        let (attempts, notes) = self.plan().await?;
+        let begun = self.clock.now();
+        let (attempts, notes) = self.plan(request.timeout).await?;
+        if let Some(timeout) = &mut request.timeout {
+            *timeout = timeout.saturating_sub((self.clock.now() - begun).to_std().unwrap_or_default());
+        }
         self.chain.run(attempts, request, notes).await
     }
 
@@ -90,7 +171,7 @@ impl ModelBackend for ModelManager {
     async fn load(&self, model: Option<String>) -> Result<()> {
         match model {
             Some(_) => self.chain.load(model).await,
-            None => self.chain.load_first(self.plan().await?.0).await,
+            None => self.chain.load_first(self.plan(None).await?.0).await,
         }
     }
 

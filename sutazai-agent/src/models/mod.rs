@@ -8,6 +8,7 @@
 
 #[cfg(any(feature = "ollama", feature = "openai"))]
 mod answer;
+mod auto_pull;
 mod breaker;
 mod chain;
 #[cfg(any(feature = "ollama", feature = "openai"))]

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)] // a test that cannot go on says so by ending
 
+mod auto_pull;
 mod chain;
 mod fault;
 mod llama_server;

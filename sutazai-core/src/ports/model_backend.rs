@@ -23,6 +23,16 @@ pub struct PullProgress {
     pub total_bytes: Option<u64>,
 }
 
+impl PullProgress {
+    /// How far the present step is, 0.0 to 1.0; 0.0 where the backend does not say.
+    pub fn fraction(&self) -> f32 {
+        match (self.completed_bytes, self.total_bytes) {
+            (Some(completed), Some(total)) if total > 0 => (completed as f64 / total as f64).min(1.0) as f32,
+            _ => 0.0,
+        }
+    }
+}
+
 /// The progress of a pull; ends when the model is there, or with an error.
 pub type PullStream = Pin<Box<dyn Stream<Item = Result<PullProgress>> + Send>>;
 
