@@ -2,7 +2,7 @@
 # A RabbitMQ of its own for tests and measurements: `rabbitmq.sh` starts one on free ports, says where it is (its address
 # with a password, its port; one a line), and ends it with all that it kept when its standard input is closed. For each
 # line `kill` that it reads it kills the broker at once and says `killed`, for each line `start` it starts it again over
-# what it kept and says `started`.
+# what it kept and says `started`. With SUTAZAI_TEST_TLS, a folder of ca.pem, cert.pem and key.pem, it speaks TLS only.
 . "$(dirname "$0")/env.sh"
 
 bin=/usr/lib/rabbitmq/bin
@@ -24,13 +24,27 @@ password=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
 
 # Nothing of what the machine's own broker has: neither its settings nor its cookie, nodes or port mapper.
 export HOME=$folder ERL_EPMD_PORT=$epmd ERL_EPMD_ADDRESS=127.0.0.1
-export RABBITMQ_NODENAME=sutazai-$port@localhost RABBITMQ_NODE_IP_ADDRESS=127.0.0.1 RABBITMQ_NODE_PORT=$port
+export RABBITMQ_NODENAME=sutazai-$port@localhost RABBITMQ_NODE_IP_ADDRESS=127.0.0.1
 export RABBITMQ_DIST_PORT=$dist RABBITMQ_MNESIA_BASE=$folder/data RABBITMQ_LOG_BASE=$folder/log
 export RABBITMQ_CONFIG_FILE=$folder/rabbitmq.conf RABBITMQ_ENABLED_PLUGINS_FILE=$folder/plugins
 export RABBITMQ_CONF_ENV_FILE=$folder/none RABBITMQ_PID_FILE=$folder/pid
 echo '[].' >"$folder/plugins"
 : >"$folder/none"
 (umask 077 && printf 'default_user = sutazai\ndefault_pass = %s\n' "$password" >"$folder/rabbitmq.conf")
+scheme=amqp
+if [ -n "${SUTAZAI_TEST_TLS:-}" ]; then
+    scheme=amqps
+    cat >>"$folder/rabbitmq.conf" <<END
+listeners.tcp = none
+listeners.ssl.1 = 127.0.0.1:$port
+ssl_options.cacertfile = $SUTAZAI_TEST_TLS/ca.pem
+ssl_options.certfile = $SUTAZAI_TEST_TLS/cert.pem
+ssl_options.keyfile = $SUTAZAI_TEST_TLS/key.pem
+ssl_options.verify = verify_none
+END
+else
+    export RABBITMQ_NODE_PORT=$port
+fi
 
 mapper= server=
 end() {
@@ -66,7 +80,7 @@ trap 'exit 130' INT TERM HUP
 epmd -port "$epmd" -address 127.0.0.1 </dev/null >/dev/null 2>&1 &
 mapper=$!
 start_server
-echo "amqp://sutazai:$password@127.0.0.1:$port/%2f"
+echo "$scheme://sutazai:$password@127.0.0.1:$port/%2f"
 echo "$port"
 while read -r order; do
     case $order in

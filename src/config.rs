@@ -52,6 +52,8 @@ pub struct Config {
     pub database_listen_url: Option<Secret>,
     /// The Redis that servers share limits and caches in; without, each has its own limits and no cache.
     pub redis_url: Option<Secret>,
+    /// Roots that the certificate of a Redis over TLS is checked against, in PEM; without, the system's.
+    pub redis_ca_file: Option<PathBuf>,
     /// The RabbitMQ that other programs hear of events over; without, they do not.
     pub rabbitmq_url: Option<Secret>,
     /// Model backends in order of preference, as `name=address` separated by commas.
@@ -318,15 +320,20 @@ mod tests {
         let layers = read(&good, None, &[]);
         let shown = format!("{:?} {:?} {:?}", layers, layers.effective(), layers.check());
         assert!(!shown.contains("hunter2"), "{shown}");
-        let found = problems(&[("RABBITMQ_URL", "amqps://me:hunter2@here")]);
-        assert_eq!(
-            found,
-            ["RABBITMQ_URL: expected an address such as amqp://user:password@127.0.0.1:5672/%2f"]
-        );
+        for bad in ["hunter2", "amqps://", "https://me:hunter2@here"] {
+            let found = problems(&[("RABBITMQ_URL", bad)]);
+            let expected =
+                "RABBITMQ_URL: expected an address such as amqp://user:password@127.0.0.1:5672/%2f";
+            assert_eq!(found, [expected]);
+        }
         for bad in ["hunter2", "redis://", "http://:hunter2@127.0.0.1"] {
             let found = problems(&[("REDIS_URL", bad)]);
             assert_eq!(found, ["REDIS_URL: expected an address such as redis://:password@127.0.0.1:6379/0"]);
         }
+        let over_tls =
+            [("REDIS_URL", "rediss://here"), ("RABBITMQ_URL", "amqps://here"), ("REDIS_CA_FILE", "/ca.pem")];
+        let config = read(&over_tls, None, &[]).check().unwrap();
+        assert_eq!(config.redis_ca_file, Some(PathBuf::from("/ca.pem")));
     }
 
     #[test]

@@ -60,7 +60,9 @@ impl Layers {
     ) -> Option<Secret> {
         let address = self.text(name)?;
         let scheme = example.split("://").next().unwrap_or_default();
-        let rest = address.strip_prefix(scheme).and_then(|rest| rest.strip_prefix("://"));
+        // The same scheme with an `s` at its end is the one over TLS.
+        let rest = address.strip_prefix(scheme).map(|rest| rest.strip_prefix('s').unwrap_or(rest));
+        let rest = rest.and_then(|rest| rest.strip_prefix("://"));
         if rest.is_none_or(str::is_empty) {
             problems.push(Error::invalid(name, format!("expected an address such as {example}")));
         } else if !built {
@@ -210,6 +212,7 @@ impl Layers {
             database_url: self.text("DATABASE_URL").map(Secret::new)?,
             database_listen_url: self.text("DATABASE_LISTEN_URL").map(Secret::new),
             redis_url,
+            redis_ca_file: self.text("REDIS_CA_FILE").map(Into::into),
             rabbitmq_url,
             model_backends: self.text("MODEL_BACKENDS").unwrap_or_default(),
             model_program: self.text("MODEL_PROGRAM").map(|text| match text.as_str() {

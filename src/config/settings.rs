@@ -31,13 +31,19 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "REDIS_URL",
         secret: true,
-        help: "Redis that servers share limits and caches in, such as redis://:password@127.0.0.1:6379/0",
+        help: "Redis that servers share limits and caches in, such as redis://:password@127.0.0.1:6379/0; rediss:// over TLS",
+        default: || None,
+    },
+    Setting {
+        name: "REDIS_CA_FILE",
+        secret: false,
+        help: "PEM file of the roots for a Redis over TLS; not set: the system's",
         default: || None,
     },
     Setting {
         name: "RABBITMQ_URL",
         secret: true,
-        help: "RabbitMQ that other programs hear of events over, such as amqp://user:password@127.0.0.1:5672/%2f",
+        help: "RabbitMQ that other programs hear of events over, such as amqp://user:password@127.0.0.1:5672/%2f; amqps:// over TLS",
         default: || None,
     },
     Setting {

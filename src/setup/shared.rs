@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "redis")]
+use sutazai_core::Error;
 use sutazai_core::Result;
 use sutazai_core::ports::{Cache, Clock, MessageBus, Quota, RateLimiter};
 use sutazai_core::relay::Relay;
@@ -31,7 +33,7 @@ impl SharedParts {
     pub(super) fn open(config: &Config) -> Result<Self> {
         Ok(Self {
             #[cfg(feature = "redis")]
-            redis: config.redis_url.as_ref().map(|url| Redis::at(url.expose())).transpose()?,
+            redis: redis(config)?,
             bus: bus(config)?,
         })
     }
@@ -80,6 +82,17 @@ impl SharedParts {
         }
         app
     }
+}
+
+#[cfg(feature = "redis")]
+fn redis(config: &Config) -> Result<Option<Redis>> {
+    let Some(url) = &config.redis_url else { return Ok(None) };
+    let read = |path: &std::path::PathBuf| {
+        let unreadable = |e| Error::invalid("REDIS_CA_FILE", format!("cannot read {}: {e}", path.display()));
+        std::fs::read(path).map_err(unreadable)
+    };
+    let roots = config.redis_ca_file.as_ref().map(read).transpose()?;
+    Redis::at(url.expose(), roots.as_deref()).map(Some)
 }
 
 #[cfg(feature = "rabbitmq")]

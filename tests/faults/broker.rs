@@ -17,10 +17,19 @@ pub(crate) struct Broker {
 
 impl Broker {
     pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// With these variables in the script's environment.
+    pub(crate) fn start_with(environment: &[(&str, &Path)]) -> Self {
         let folders = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
         let script = folders.map(|folder| folder.join("scripts/rabbitmq.sh")).find(|script| script.is_file());
-        let mut script =
-            Command::new(script.unwrap()).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut script = Command::new(script.unwrap())
+            .envs(environment.iter().copied())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut said = BufReader::new(script.stdout.take().unwrap()).lines();
         let url = said.next().unwrap_or_else(|| panic!("scripts/rabbitmq.sh starts no server")).unwrap();
         said.next().unwrap().unwrap();

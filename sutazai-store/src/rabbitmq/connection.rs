@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use lapin::options::{ConfirmSelectOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
+use lapin::uri::AMQPUri;
 use lapin::{Channel, Connection, ConnectionProperties, ExchangeKind};
 use sutazai_core::{Error, Result};
+
+use super::tls::Tls;
 
 /// Where all messages go; queues are bound to it by the topics that they want.
 pub(super) const EVENTS: &str = "sutazai.events";
@@ -13,6 +16,35 @@ pub(super) const EVENTS: &str = "sutazai.events";
 const DEAD_LETTERS: &str = "sutazai.dead-letters";
 /// How long it may take until everything is there.
 const LIMIT: Duration = Duration::from_secs(5);
+
+/// Where the broker is, and how it is reached.
+#[derive(Clone)]
+pub(super) struct Broker {
+    uri: AMQPUri,
+    /// None without TLS.
+    tls: Option<Tls>,
+}
+
+impl Broker {
+    /// Reads the address, and the certificates that it needs.
+    ///
+    /// # Errors
+    /// `InvalidInput` naming `RABBITMQ_URL`.
+    pub(super) fn at(url: &str) -> Result<Self> {
+        let wanted = "expected an address such as amqp://user:password@127.0.0.1:5672/%2f";
+        let uri: AMQPUri = url.parse().map_err(|_| Error::invalid("RABBITMQ_URL", wanted))?;
+        let tls = Tls::of(&uri, url)?;
+        Ok(Self { uri, tls })
+    }
+
+    async fn connect(&self) -> lapin::Result<Connection> {
+        let properties = ConnectionProperties::default().with_connection_name("sutazai".into());
+        match &self.tls {
+            None => Connection::connect_uri(self.uri.clone(), properties).await,
+            Some(tls) => tls.connect(self.uri.clone(), properties).await,
+        }
+    }
+}
 
 /// A channel that confirms what it gets. The connection is closed when this is dropped.
 pub(super) struct Open {
@@ -25,8 +57,8 @@ impl Open {
     ///
     /// # Errors
     /// `Unavailable`.
-    pub(super) async fn to(url: &str) -> Result<Self> {
-        match tokio::time::timeout(LIMIT, open(url)).await {
+    pub(super) async fn to(broker: &Broker) -> Result<Self> {
+        match tokio::time::timeout(LIMIT, open(broker)).await {
             Ok(opened) => opened.map_err(|e| unavailable(&e)),
             Err(_) => Err(Error::unavailable("RabbitMQ did not answer in time")),
         }
@@ -43,9 +75,8 @@ pub(super) fn unavailable(e: &lapin::Error) -> Error {
     Error::unavailable(format!("RabbitMQ: {e}"))
 }
 
-async fn open(url: &str) -> lapin::Result<Open> {
-    let properties = ConnectionProperties::default().with_connection_name("sutazai".into());
-    let connection = Connection::connect(url, properties).await?;
+async fn open(broker: &Broker) -> lapin::Result<Open> {
+    let connection = broker.connect().await?;
     let channel = connection.create_channel().await?;
     let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
     for exchange in [EVENTS, DEAD_LETTERS] {

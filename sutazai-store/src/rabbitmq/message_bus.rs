@@ -16,7 +16,7 @@ use sutazai_core::ports::{BusMessage, MessageBus};
 use sutazai_core::{Error, Result};
 use tokio::sync::Mutex;
 
-use super::connection::{EVENTS, Open, unavailable};
+use super::connection::{Broker, EVENTS, Open, unavailable};
 
 /// How long the broker may take to confirm what one call publishes: it writes to disk first.
 const LIMIT: Duration = Duration::from_secs(9);
@@ -25,20 +25,19 @@ const PERSISTENT: u8 = 2;
 
 /// Publishes to the exchange `sutazai.events` of a RabbitMQ.
 pub struct RabbitMqMessageBus {
-    url: String,
+    broker: Broker,
     open: Mutex<Option<Open>>,
 }
 
 impl RabbitMqMessageBus {
-    /// The broker at `amqp://user:password@host:5672/vhost`, which need not be there yet.
+    /// The broker at `amqp://user:password@host:5672/vhost`, or at `amqps://user:password@host:5671/vhost` over TLS, which
+    /// need not be there yet. `?cacertfile=PATH` names the roots that its certificate is checked against; without it they
+    /// are the system's.
     ///
     /// # Errors
-    /// `InvalidInput` naming `RABBITMQ_URL` for an address that cannot be understood.
+    /// `InvalidInput` naming `RABBITMQ_URL` for an address that cannot be understood, or a file that holds no certificates.
     pub fn at(url: &str) -> Result<Self> {
-        let wanted = "expected an address such as amqp://user:password@127.0.0.1:5672/%2f";
-        let bad = |_| Error::invalid("RABBITMQ_URL", wanted);
-        url.parse::<lapin::uri::AMQPUri>().map_err(bad)?;
-        Ok(Self { url: url.to_owned(), open: Mutex::default() })
+        Ok(Self { broker: Broker::at(url)?, open: Mutex::default() })
     }
 }
 
@@ -49,7 +48,7 @@ impl MessageBus for RabbitMqMessageBus {
         // Taken out: if this is cut off in the middle, the connection goes with it.
         let standing = match open.take().filter(Open::stands) {
             Some(standing) => standing,
-            None => Open::to(&self.url).await?,
+            None => Open::to(&self.broker).await?,
         };
         match tokio::time::timeout(LIMIT, publish(&standing, messages)).await {
             Ok(published) => published?,
@@ -63,7 +62,7 @@ impl MessageBus for RabbitMqMessageBus {
         let mut open = self.open.lock().await;
         if !open.as_ref().is_some_and(Open::stands) {
             *open = None;
-            *open = Some(Open::to(&self.url).await?);
+            *open = Some(Open::to(&self.broker).await?);
         }
         Ok(())
     }

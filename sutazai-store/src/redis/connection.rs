@@ -9,13 +9,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use ::redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use ::redis::{Client, RedisError};
+use ::redis::{Client, ConnectionAddr, RedisError, TlsCertificates};
 use sutazai_core::{Error, Result};
 
 /// How long one call may take: what is behind it is quicker asked of the database than waited for.
 const LIMIT: Duration = Duration::from_millis(500);
 /// The time between two attempts to reach a Redis that is away.
 const AGAIN: Duration = Duration::from_secs(1);
+
+/// How a certificate in PEM begins (RFC 7468).
+const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
 
 /// A Redis, at first not connected. Clones share the connection.
 #[derive(Clone)]
@@ -26,21 +29,22 @@ pub struct Redis {
 }
 
 impl Redis {
-    /// The Redis at `redis://user:password@host:6379/0`. It need not be there yet.
+    /// The Redis at `redis://user:password@host:6379/0`, or at `rediss://...` over TLS. It need not be there yet. Its
+    /// certificate is checked against the system's roots, or against those of `roots` alone, in PEM.
     ///
     /// Must be called in a tokio runtime that outlives it.
     ///
     /// # Errors
-    /// `InvalidInput` naming `REDIS_URL` for an address that cannot be understood.
-    pub fn at(url: &str) -> Result<Self> {
-        let bad = |_| {
-            Error::invalid("REDIS_URL", "expected an address such as redis://user:password@127.0.0.1:6379/0")
-        };
+    /// `InvalidInput` naming `REDIS_URL` for an address that cannot be understood or that asks for no checks, and
+    /// `REDIS_CA_FILE` for roots that are no certificates or that a connection without TLS has no use for.
+    pub fn at(url: &str, roots: Option<&[u8]>) -> Result<Self> {
+        const EXPECTED: &str = "expected an address such as redis://user:password@127.0.0.1:6379/0";
+        let bad = |_| Error::invalid("REDIS_URL", EXPECTED);
         let config = ConnectionManagerConfig::new()
             .set_number_of_retries(0)
             .set_connection_timeout(Some(LIMIT))
             .set_response_timeout(Some(LIMIT));
-        let client = Client::open(url).map_err(bad)?;
+        let client = with_roots(Client::open(url).map_err(bad)?, url, roots)?;
         let connection = ConnectionManager::new_lazy_with_config(client, config).map_err(bad)?;
         Ok(Self { connection, away: Arc::default() })
     }
@@ -108,6 +112,27 @@ impl Redis {
         }
         answer
     }
+}
+
+/// The client with its own roots, where there are any.
+fn with_roots(client: Client, url: &str, roots: Option<&[u8]>) -> Result<Client> {
+    let address = client.get_connection_info().addr();
+    if matches!(address, ConnectionAddr::TcpTls { insecure: true, .. }) {
+        let why = "#insecure is not supported; name the server's root certificate in REDIS_CA_FILE instead";
+        return Err(Error::invalid("REDIS_URL", why));
+    }
+    let Some(roots) = roots else { return Ok(client) };
+    if !matches!(address, ConnectionAddr::TcpTls { .. }) {
+        let why = "expected a REDIS_URL that begins with rediss://, or no such file";
+        return Err(Error::invalid("REDIS_CA_FILE", why));
+    }
+    let bad = || Error::invalid("REDIS_CA_FILE", "expected certificates in PEM");
+    // Certificates are searched for in any text: a file without one would trust nobody, and say so much later.
+    if !roots.windows(BEGIN.len()).any(|window| window == BEGIN) {
+        return Err(bad());
+    }
+    let certificates = TlsCertificates { client_tls: None, root_cert: Some(roots.to_vec()) };
+    Client::build_with_tls(url, certificates).map_err(|_| bad())
 }
 
 impl fmt::Debug for Redis {

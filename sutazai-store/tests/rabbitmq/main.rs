@@ -3,5 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // a test that cannot go on says so by ending
 
 mod broker;
+#[path = "../certificates.rs"]
+mod certificates;
 mod conformance;
 mod restarts;
+mod tls;

@@ -35,7 +35,7 @@ async fn until_back(redis: &Redis) {
 #[tokio::test(flavor = "multi_thread")]
 async fn limits_fall_back_and_come_back_over_restarts_and_hangs() {
     let mut server = Server::start(None);
-    let (port, redis) = (server.port.clone(), Redis::at(&server.url).unwrap());
+    let (port, redis) = (server.port.clone(), Redis::at(&server.url, None).unwrap());
     let limiter = RedisRateLimiter::new(redis.clone(), "calls", own(), Arc::new(SystemClock));
     let cache = RedisCache::new(redis.clone());
     let key = RateKey::User(UserId::new());
@@ -71,11 +71,11 @@ async fn limits_fall_back_and_come_back_over_restarts_and_hangs() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_that_is_not_there_yet_is_found_when_it_comes() {
     let port = Server::start(None).port.clone();
-    let redis = Redis::at(&format!("redis://:correct-horse@127.0.0.1:{port}/0")).unwrap();
+    let redis = Redis::at(&format!("redis://:correct-horse@127.0.0.1:{port}/0"), None).unwrap();
     assert_eq!(redis.reach().await.unwrap_err().kind(), ErrorKind::Unavailable);
     let _server = Server::start(Some(&port));
     until_back(&redis).await;
-    let wrong = Redis::at(&format!("redis://:wrong-horse@127.0.0.1:{port}/0")).unwrap();
+    let wrong = Redis::at(&format!("redis://:wrong-horse@127.0.0.1:{port}/0"), None).unwrap();
     let e = wrong.reach().await.unwrap_err();
     assert!(!format!("{e:?} {wrong:?}").contains("wrong-horse"), "{e:?}");
 }

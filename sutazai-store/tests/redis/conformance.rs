@@ -31,7 +31,7 @@ impl RateLimiter for NotAsked {
 #[tokio::test]
 async fn the_rate_limiter_conforms() {
     let server = Server::start(None);
-    let redis = Redis::at(&server.url).unwrap();
+    let redis = Redis::at(&server.url, None).unwrap();
     let fresh = AtomicU32::new(0);
     rate_limiter::run_all(|quota, clock| {
         let name = format!("suite-{}", fresh.fetch_add(1, Ordering::Relaxed));
@@ -44,7 +44,7 @@ async fn the_rate_limiter_conforms() {
 #[tokio::test]
 async fn the_cache_conforms() {
     let server = Server::start(None);
-    let redis = Redis::at(&server.url).unwrap();
+    let redis = Redis::at(&server.url, None).unwrap();
     let pass = async |pause| SystemClock.sleep(pause).await;
     cache::run_all(Arc::new(RedisCache::new(redis)), pass).await;
 }
@@ -57,7 +57,7 @@ async fn servers_count_as_one_and_a_wrong_clock_costs_a_window_at_most() {
     ahead.advance(Duration::from_secs(3_600));
     let limiter = |clock: &Arc<ManualClock>| {
         // Each with a connection of its own, as in a process of its own.
-        let redis = Redis::at(&server.url).unwrap();
+        let redis = Redis::at(&server.url, None).unwrap();
         RedisRateLimiter::new(redis, "calls", Arc::new(NotAsked(quota)), clock.clone())
     };
     let (first, second, wrong) = (limiter(&right), limiter(&right), limiter(&ahead));
@@ -81,7 +81,7 @@ async fn servers_count_as_one_and_a_wrong_clock_costs_a_window_at_most() {
 #[test]
 fn a_bad_address_names_the_setting_and_not_the_password() {
     for url in ["localhost:6379", "http://:correct-horse@here/", "redis://:correct-horse@here/nine"] {
-        let e = Redis::at(url).unwrap_err();
+        let e = Redis::at(url, None).unwrap_err();
         assert_eq!(e.field(), Some("REDIS_URL"), "{url}: {e}");
         assert!(!format!("{e:?}").contains("horse"), "{e:?}");
     }

@@ -3,5 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // a test that cannot go on says so by ending
 
 mod away;
+#[path = "../certificates.rs"]
+mod certificates;
 mod conformance;
 mod place;
+mod tls;

@@ -1,6 +1,7 @@
 //! A Redis of the test's own.
 
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
 /// Runs until it is dropped.
@@ -15,8 +16,14 @@ pub(crate) struct Server {
 impl Server {
     /// On this port, or on a free one.
     pub(crate) fn start(port: Option<&str>) -> Self {
+        Self::start_with(port, &[])
+    }
+
+    /// With these variables in the script's environment.
+    pub(crate) fn start_with(port: Option<&str>, environment: &[(&str, &Path)]) -> Self {
         let mut script = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/redis.sh"))
             .args(port)
+            .envs(environment.iter().copied())
             .env("SUTAZAI_TEST_REDIS_PASSWORD", "correct-horse")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
