@@ -86,10 +86,14 @@ impl Page {
         match &snapshot.gpus {
             Section::Present { value } => {
                 for gpu in value {
-                    let percent = share(gpu.memory_used_bytes, gpu.memory_total_bytes);
-                    let note =
-                        format!("{} of {}", bytes(gpu.memory_used_bytes), bytes(gpu.memory_total_bytes));
-                    self.bar(out, &format!("gpu {}", gpu.index), percent, &note);
+                    let label = format!("gpu {}", gpu.index);
+                    match (gpu.memory_used_bytes, gpu.memory_total_bytes) {
+                        (Some(used), Some(total)) => {
+                            let note = format!("{} of {}", bytes(used), bytes(total));
+                            self.bar(out, &label, share(used, total), &note);
+                        }
+                        _ => self.missing(out, &label, "the driver does not tell its memory"),
+                    }
                 }
             }
             Section::Missing { reason } => self.missing(out, "gpus", reason),

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use async_trait::async_trait;
 use nvml_wrapper::enum_wrappers::device::TemperatureSensor;
 use nvml_wrapper::error::NvmlError;
+use nvml_wrapper::struct_wrappers::device::MemoryInfo;
 use nvml_wrapper::{Device, Nvml};
 use sutazai_core::domain::{GpuMetrics, SnapshotPart};
 use sutazai_core::ports::MetricSource;
@@ -50,21 +51,85 @@ fn measure(library: &OnceLock<Nvml>) -> Result<Vec<GpuMetrics>> {
     if count == 0 {
         return Err(Error::unavailable("the NVIDIA driver knows no GPU"));
     }
-    (0..count)
-        .map(|index| nvml.device_by_index(index).and_then(|gpu| one(index, &gpu)).map_err(unavailable))
-        .collect()
+    section(count, |index| nvml.device_by_index(index))
 }
 
-fn one(index: u32, gpu: &Device<'_>) -> std::result::Result<GpuMetrics, NvmlError> {
-    let memory = gpu.memory_info()?;
-    Ok(GpuMetrics {
+/// One GPU as its driver shows it. Each value is a call of its own that may fail: drivers do not support all of them for
+/// all cards, and a card may be lost between two calls.
+trait GpuDevice {
+    fn name(&self) -> Result<String, NvmlError>;
+    fn memory(&self) -> Result<MemoryInfo, NvmlError>;
+    fn used_percent(&self) -> Result<u32, NvmlError>;
+    fn celsius(&self) -> Result<u32, NvmlError>;
+}
+
+impl GpuDevice for Device<'_> {
+    fn name(&self) -> Result<String, NvmlError> {
+        Device::name(self)
+    }
+
+    fn memory(&self) -> Result<MemoryInfo, NvmlError> {
+        self.memory_info()
+    }
+
+    fn used_percent(&self) -> Result<u32, NvmlError> {
+        Ok(self.utilization_rates()?.gpu)
+    }
+
+    fn celsius(&self) -> Result<u32, NvmlError> {
+        self.temperature(TemperatureSensor::Gpu)
+    }
+}
+
+/// Measures every GPU. A call that fails leaves its value out; the section is missing only where no call succeeds.
+fn section<D: GpuDevice>(count: u32, open: impl Fn(u32) -> Result<D, NvmlError>) -> Result<Vec<GpuMetrics>> {
+    let mut failure = None;
+    let mut gpus = Vec::new();
+    for index in 0..count {
+        gpus.push(match open(index) {
+            Ok(gpu) => one(index, &gpu, &mut failure),
+            Err(e) => {
+                failure = Some(e);
+                nothing_of(index)
+            }
+        });
+    }
+    match failure {
+        Some(e) if gpus.iter().all(|gpu| *gpu == nothing_of(gpu.index)) => Err(unavailable(e)),
+        Some(e) => {
+            tracing::debug!(error = %e, "GPU metric missing");
+            Ok(gpus)
+        }
+        None => Ok(gpus),
+    }
+}
+
+/// Measures one GPU, and keeps the latest failure.
+fn one(index: u32, gpu: &impl GpuDevice, failure: &mut Option<NvmlError>) -> GpuMetrics {
+    let memory = kept(gpu.memory(), failure);
+    GpuMetrics {
         index,
-        name: gpu.name()?,
-        used_percent: f64::from(gpu.utilization_rates()?.gpu),
-        memory_total_bytes: memory.total,
-        memory_used_bytes: memory.used,
-        celsius: gpu.temperature(TemperatureSensor::Gpu).ok().map(f64::from),
-    })
+        name: kept(gpu.name(), failure),
+        used_percent: kept(gpu.used_percent(), failure).map(f64::from),
+        memory_total_bytes: memory.as_ref().map(|memory| memory.total),
+        memory_used_bytes: memory.as_ref().map(|memory| memory.used),
+        celsius: kept(gpu.celsius(), failure).map(f64::from),
+    }
+}
+
+fn kept<T>(value: Result<T, NvmlError>, failure: &mut Option<NvmlError>) -> Option<T> {
+    value.map_err(|e| *failure = Some(e)).ok()
+}
+
+fn nothing_of(index: u32) -> GpuMetrics {
+    GpuMetrics {
+        index,
+        name: None,
+        used_percent: None,
+        memory_total_bytes: None,
+        memory_used_bytes: None,
+        celsius: None,
+    }
 }
 
 fn unavailable(e: NvmlError) -> Error {
@@ -74,5 +139,79 @@ fn unavailable(e: NvmlError) -> Error {
         }
         NvmlError::DriverNotLoaded => Error::unavailable("the NVIDIA driver is not loaded"),
         other => Error::unavailable(format!("the NVIDIA driver does not answer: {other}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A card of which the calls with these names fail.
+    struct Card(&'static [&'static str]);
+
+    impl Card {
+        fn value<T>(&self, name: &str, value: T) -> Result<T, NvmlError> {
+            if self.0.contains(&name) { Err(NvmlError::NotSupported) } else { Ok(value) }
+        }
+    }
+
+    impl GpuDevice for Card {
+        fn name(&self) -> Result<String, NvmlError> {
+            self.value("name", "NVIDIA L4".to_owned())
+        }
+
+        fn memory(&self) -> Result<MemoryInfo, NvmlError> {
+            self.value("memory", MemoryInfo { free: 6, reserved: 0, total: 10, used: 4, version: 2 })
+        }
+
+        fn used_percent(&self) -> Result<u32, NvmlError> {
+            self.value("used_percent", 30)
+        }
+
+        fn celsius(&self) -> Result<u32, NvmlError> {
+            self.value("celsius", 50)
+        }
+    }
+
+    fn whole(index: u32) -> GpuMetrics {
+        GpuMetrics {
+            index,
+            name: Some("NVIDIA L4".into()),
+            used_percent: Some(30.0),
+            memory_total_bytes: Some(10),
+            memory_used_bytes: Some(4),
+            celsius: Some(50.0),
+        }
+    }
+
+    #[test]
+    fn a_call_that_fails_loses_its_value_only() {
+        let cards: [(&[&str], GpuMetrics); 5] = [
+            (&[], whole(1)),
+            (&["name"], GpuMetrics { name: None, ..whole(1) }),
+            (&["memory"], GpuMetrics { memory_total_bytes: None, memory_used_bytes: None, ..whole(1) }),
+            (&["used_percent"], GpuMetrics { used_percent: None, ..whole(1) }),
+            (&["celsius"], GpuMetrics { celsius: None, ..whole(1) }),
+        ];
+        for (failing, expected) in cards {
+            let gpus = section(2, |index| Ok(Card(if index == 1 { failing } else { &[] }))).unwrap();
+            assert_eq!(gpus, [whole(0), expected], "{failing:?}");
+        }
+    }
+
+    #[test]
+    fn a_lost_card_loses_its_values_and_the_others_stay() {
+        let open = |index| if index == 0 { Err(NvmlError::GpuLost) } else { Ok(Card(&[])) };
+        assert_eq!(section(2, open).unwrap(), [nothing_of(0), whole(1)]);
+    }
+
+    #[test]
+    fn where_no_call_succeeds_the_section_is_missing() {
+        let all = |_| Ok(Card(&["name", "memory", "used_percent", "celsius"]));
+        let lost = |_| Err::<Card, _>(NvmlError::GpuLost);
+        for e in [section(2, all).unwrap_err(), section(2, lost).unwrap_err()] {
+            assert_eq!(e.kind(), sutazai_core::ErrorKind::Unavailable);
+            assert!(e.message().starts_with("the NVIDIA driver does not answer"), "{e}");
+        }
     }
 }

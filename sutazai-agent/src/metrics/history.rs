@@ -133,7 +133,9 @@ impl History {
             }
         }
         for gpu in snapshot.gpus.value().into_iter().flatten() {
-            add(format!("gpus[{}].memory_used_bytes", gpu.index), gpu.memory_used_bytes as f64);
+            if let Some(used) = gpu.memory_used_bytes {
+                add(format!("gpus[{}].memory_used_bytes", gpu.index), used as f64);
+            }
         }
         samples
     }

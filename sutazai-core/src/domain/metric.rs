@@ -409,19 +409,19 @@ pub struct ContainerInfo {
     pub exit_code: Option<i64>,
 }
 
-/// One GPU.
+/// One GPU. A value that its driver does not give is none; the others stay.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GpuMetrics {
     /// Position on the bus, from 0.
     pub index: u32,
     /// What the driver calls it.
-    pub name: String,
+    pub name: Option<String>,
     /// Busy share, 0 to 100.
-    pub used_percent: f64,
+    pub used_percent: Option<f64>,
     /// Its memory in bytes.
-    pub memory_total_bytes: u64,
+    pub memory_total_bytes: Option<u64>,
     /// Memory in use, in bytes.
-    pub memory_used_bytes: u64,
+    pub memory_used_bytes: Option<u64>,
     /// Degrees Celsius.
     pub celsius: Option<f64>,
 }

@@ -305,13 +305,13 @@ pub(super) const TYPES: &[Fields] = &[
     ),
     (
         "GpuMetrics",
-        "One GPU.",
+        "One GPU; null is what its driver does not give.",
         &[
             ("index", Whole, "Position on the bus, from 0."),
-            ("name", Text, "What the driver calls it."),
-            ("used_percent", Number, "Busy share, 0 to 100."),
-            ("memory_total_bytes", Whole, "Its memory in bytes."),
-            ("memory_used_bytes", Whole, "Memory in use, in bytes."),
+            ("name", Maybe(&Text), "What the driver calls it."),
+            ("used_percent", Maybe(&Number), "Busy share, 0 to 100."),
+            ("memory_total_bytes", Maybe(&Whole), "Its memory in bytes."),
+            ("memory_used_bytes", Maybe(&Whole), "Memory in use, in bytes."),
             ("celsius", Maybe(&Number), "Degrees Celsius."),
         ],
     ),

@@ -52,7 +52,7 @@ fn each(
 }
 
 fn memory(facts: &Facts<'_>, gpu: &GpuMetrics) -> Option<Found> {
-    let (used, total) = (gpu.memory_used_bytes as f64, gpu.memory_total_bytes as f64);
+    let (used, total) = (gpu.memory_used_bytes? as f64, gpu.memory_total_bytes? as f64);
     let share = bounds::percent(used, total);
     let (severity, bound) = MEMORY.grade(share)?;
     let series = path(gpu, "memory_used_bytes");
@@ -85,14 +85,19 @@ fn memory(facts: &Facts<'_>, gpu: &GpuMetrics) -> Option<Found> {
 fn temperature(_: &Facts<'_>, gpu: &GpuMetrics) -> Option<Found> {
     let celsius = gpu.celsius?;
     let (severity, bound) = HOT.grade(celsius)?;
-    let (title, shown, used) = (title(gpu), decimal(celsius), percent(gpu.used_percent));
-    let found = Draft::new(&GPU_TEMPERATURE, severity, title.clone())
+    let (title, shown) = (title(gpu), decimal(celsius));
+    let mut draft = Draft::new(&GPU_TEMPERATURE, severity, title.clone())
         .about(&gpu.index.to_string())
-        .judged(path(gpu, "celsius"), celsius, "celsius", bound)
-        .context(path(gpu, "used_percent"), gpu.used_percent, "percent")
+        .judged(path(gpu, "celsius"), celsius, "celsius", bound);
+    if let Some(used) = gpu.used_percent {
+        draft = draft.context(path(gpu, "used_percent"), used, "percent").statements([
+            format!("{title} has a temperature of {shown} °C at {} utilization.", percent(used)),
+            format!("{title} is at {shown} °C while its utilization is {}.", percent(used)),
+        ]);
+    }
+    let found = draft
         .statements([
-            format!("{title} has a temperature of {shown} °C at {used} utilization."),
-            format!("{title} is at {shown} °C while its utilization is {used}."),
+            format!("{title} has a temperature of {shown} °C."),
             format!("The temperature of {title} is {shown} °C."),
         ])
         .consequences(&[
@@ -112,7 +117,10 @@ fn temperature(_: &Facts<'_>, gpu: &GpuMetrics) -> Option<Found> {
 }
 
 fn title(gpu: &GpuMetrics) -> String {
-    format!("GPU {} ({})", gpu.index, clean_name(&gpu.name))
+    match &gpu.name {
+        Some(name) => format!("GPU {} ({})", gpu.index, clean_name(name)),
+        None => format!("GPU {}", gpu.index),
+    }
 }
 
 fn path(gpu: &GpuMetrics, figure: &str) -> String {
@@ -125,6 +133,7 @@ mod tests {
 
     use super::super::rule::tests::grade;
     use super::super::sample::{around, gpus, healthy};
+    use super::super::trends::Trends;
     use super::*;
 
     #[test]
@@ -138,9 +147,22 @@ mod tests {
         ] {
             let mut snapshot = healthy();
             let gpu = &mut gpus(&mut snapshot)[0];
-            (gpu.memory_used_bytes, gpu.memory_total_bytes) = (used, total);
+            (gpu.memory_used_bytes, gpu.memory_total_bytes) = (Some(used), Some(total));
             assert_eq!(grade(&GPU_MEMORY, &snapshot), expected, "{used} of {total}");
         }
+    }
+
+    #[test]
+    fn values_that_are_missing_are_not_judged_and_not_named() {
+        let mut snapshot = healthy();
+        let gpu = &mut gpus(&mut snapshot)[0];
+        (gpu.name, gpu.used_percent, gpu.celsius) = (None, None, Some(95.0));
+        (gpu.memory_used_bytes, gpu.memory_total_bytes) = (Some(99), None);
+        assert_eq!(grade(&GPU_MEMORY, &snapshot), None);
+        let trends = Trends::default();
+        let found = (GPU_TEMPERATURE.check)(&Facts { snapshot: &snapshot, trends: &trends });
+        assert_eq!(found[0].summary, "GPU 0 is 95 °C hot.");
+        assert!(found[0].evidence.iter().all(|evidence| !evidence.metric.ends_with("used_percent")));
     }
 
     #[test]

@@ -50,10 +50,10 @@ pub(in crate::agents::hardware_optimizer) fn healthy() -> Snapshot {
     }));
     snapshot.add(SnapshotPart::Gpus(vec![GpuMetrics {
         index: 0,
-        name: "NVIDIA L4".into(),
-        used_percent: 10.0,
-        memory_total_bytes: 24 * GIB,
-        memory_used_bytes: 6 * GIB,
+        name: Some("NVIDIA L4".into()),
+        used_percent: Some(10.0),
+        memory_total_bytes: Some(24 * GIB),
+        memory_used_bytes: Some(6 * GIB),
         celsius: Some(50.0),
     }]));
     snapshot
@@ -188,7 +188,7 @@ pub(in crate::agents::hardware_optimizer) fn sick() -> Snapshot {
         ContainerInfo { state: "exited".into(), exit_code: Some(1), ..good },
     ];
     let gpu = &mut gpus(&mut snapshot)[0];
-    (gpu.name, gpu.memory_used_bytes, gpu.celsius) = (HOSTILE.into(), 24 * GIB, Some(95.0));
+    (gpu.name, gpu.memory_used_bytes, gpu.celsius) = (Some(HOSTILE.into()), Some(24 * GIB), Some(95.0));
     snapshot
 }
 

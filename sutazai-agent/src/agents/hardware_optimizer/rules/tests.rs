@@ -192,7 +192,7 @@ proptest! {
         *containers(&mut snapshot) = vec![container; copies];
         containers(&mut snapshot).push(unlimited);
         let gpu = &mut gpus(&mut snapshot)[0];
-        (gpu.name, gpu.memory_used_bytes, gpu.memory_total_bytes) = (name, w[19], w[20]);
+        (gpu.name, gpu.memory_used_bytes, gpu.memory_total_bytes) = (Some(name), Some(w[19]), Some(w[20]));
         sound(&found(&snapshot));
     }
 }
