@@ -35,6 +35,7 @@ async fn main() -> ExitCode {
         model: None,
         metric_sources: metrics::all(),
         metric_store: None,
+        host: metrics::host_name(),
         clock: Arc::new(SystemClock),
         cancellation: CancellationToken::new(),
         events: Arc::new(Discard),
