@@ -283,6 +283,14 @@ pub async fn stores(config: &Config) -> Result<Stores> {
     sutazai_store::open_listening(config.database_url.expose(), listen_url).await
 }
 
+/// Reads what `REDIS_URL` and `RABBITMQ_URL` name, such as certificates. Neither server is asked.
+///
+/// # Errors
+/// `InvalidInput` naming the setting.
+pub fn check_shared(config: &Config) -> Result<()> {
+    SharedParts::open(config).map(drop)
+}
+
 /// Connects the backends that `MODEL_BACKENDS` names; none when it names none.
 ///
 /// # Errors

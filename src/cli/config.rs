@@ -38,11 +38,12 @@ pub(crate) async fn run(settings: &SettingFlags) -> Result<ExitCode> {
 }
 
 /// What each setting says well, and what it names is not to be had: the database, the log filter, the model files,
-/// the certificate.
+/// the certificates.
 /// Servers are not asked: they may be started later.
 async fn unusable(config: &Config) -> Vec<Error> {
     let database = store::migrations::status(config.database_url.expose()).await.map(|_| ());
     let filter = config.log_level.as_deref().map_or(Ok(()), |level| logging::filter(level).map(|_| ()));
     let models = setup::models(config, Arc::new(SystemClock)).await.map(|_| ());
-    [database, filter, models, config.server.check()].into_iter().filter_map(Result::err).collect()
+    let shared = setup::check_shared(config);
+    [database, filter, models, shared, config.server.check()].into_iter().filter_map(Result::err).collect()
 }

@@ -187,12 +187,15 @@ fn config_check_looks_at_what_the_settings_name() {
     settings.push(("DATABASE_URL".into(), "mysql://localhost/tasks".into()));
     settings.push(("MODEL_BACKENDS".into(), format!("llama-cpp={none}")));
     settings.push(("LOG_LEVEL".into(), "a=b=c".into()));
+    settings.push(("REDIS_URL".into(), "rediss://localhost/0".into()));
+    settings.push(("REDIS_CA_FILE".into(), place.path("none.pem").display().to_string()));
     let output = place.sutazai(&settings, &["config", "check"]).output().unwrap();
     let errors = text(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{errors}");
     for wrong in [
         "DATABASE_URL: ",
         "LOG_LEVEL: expected a level",
+        "REDIS_CA_FILE: cannot read",
         &format!("MODEL_BACKENDS: expected a GGUF model at {none}"),
     ] {
         assert!(errors.contains(wrong), "{wrong:?} in {errors}");

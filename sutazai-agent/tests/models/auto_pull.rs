@@ -116,9 +116,8 @@ async fn a_request_waits_within_its_time_limit_and_the_pull_goes_on() {
     assert_eq!((e.kind(), e.message()), (ErrorKind::Timeout, "the model tinyllama was still being pulled"));
     server.until_writing(1).await;
     // The next one waits for the same pull, as does one that is dropped.
-    drop(
-        tokio::time::timeout(Duration::from_millis(50), manager.complete(request.clone())).await.unwrap_err(),
-    );
+    let dropped = tokio::time::timeout(Duration::from_millis(50), manager.complete(request.clone())).await;
+    assert!(dropped.is_err(), "{dropped:?}");
     failure(&manager, request).await;
     assert_eq!(server.posted("/api/pull").len(), 1);
     server.until_writing(1).await;

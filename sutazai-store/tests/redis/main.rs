@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // a test that cannot go on says so by ending
 
 mod away;
-#[path = "../certificates.rs"]
+#[path = "../fixtures/certificates.rs"]
 mod certificates;
 mod conformance;
 mod place;
