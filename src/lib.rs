@@ -15,4 +15,53 @@ pub use sutazai_store as store;
 
 #[cfg(feature = "testing")]
 pub use sutazai_core::testing;
-pub use sutazai_core::{Error, ErrorKind, Result, domain, engine, identity, memory, ports, trace};
+pub use sutazai_core::{
+    Error, ErrorKind, Result, chat, documents, domain, engine, identity, memory, model_gate, ports, relay,
+    schedules, trace,
+};
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use crate::chat::Chat;
+    use crate::documents::Documents;
+    use crate::domain::{Caller, MediaType, NewConversation, NewDocument, ScheduleQuery};
+    use crate::engine::Engine;
+    use crate::memory::{
+        MemoryConversationStore, MemoryDocumentStore, MemoryMessageBus, MemoryScheduleStore, MemoryTaskStore,
+    };
+    use crate::model_gate::ModelGateConfig;
+    use crate::ports::SystemClock;
+    use crate::relay::Relay;
+    use crate::schedules::Schedules;
+
+    /// What an engine is built with and what is built over one has a path in the facade: an embedder names no other crate.
+    #[tokio::test]
+    async fn services_over_an_engine_are_built_from_the_facade_alone() {
+        let (tasks, clock) = (Arc::new(MemoryTaskStore::new()), Arc::new(SystemClock));
+        let gate = ModelGateConfig { slots: Some(2), ..ModelGateConfig::default() };
+        let engine = Engine::builder().task_store(tasks.clone()).model_gate(gate).build().unwrap();
+
+        let chat = Chat::new(Arc::new(MemoryConversationStore::new()), engine.clone());
+        let new = NewConversation { title: "disks".into(), model: None, system: None };
+        let begun = chat.begin(&Caller::System, new).await.unwrap();
+        assert_eq!(chat.conversation(&Caller::System, begun.id).await.unwrap().title, "disks");
+
+        let documents = Documents::new(Arc::new(MemoryDocumentStore::new()), clock.clone());
+        let file = b"The disk /data is full.".to_vec();
+        let new = NewDocument { title: "note".into(), media_type: MediaType::Plain, file };
+        let document = documents.upload(&Caller::System, new).await.unwrap();
+        let found = documents.search(&Caller::System, "disk", 10).await.unwrap();
+        assert_eq!(found.len(), 1);
+        assert_eq!(documents.document(&Caller::System, document.id).await.unwrap(), document);
+
+        let schedules = Schedules::new(Arc::new(MemoryScheduleStore::new()), engine);
+        let query = ScheduleQuery { owner: None, before: None, limit: 10 };
+        assert!(schedules.list(&Caller::System, query).await.unwrap().items.is_empty());
+
+        let bus = Arc::new(MemoryMessageBus::new(10));
+        let relay = Relay::new(tasks.clone(), tasks.relays(), bus, clock);
+        relay.begin().await.unwrap();
+    }
+}
