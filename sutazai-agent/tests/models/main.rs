@@ -11,6 +11,7 @@ mod manager;
 #[path = "../fixtures/model.rs"]
 mod model;
 mod ollama;
+mod ollama_cassettes;
 mod ollama_server;
 mod openai;
 mod retry;
