@@ -30,12 +30,18 @@ fn analyze_with_the_embedded_model_is_grounded() {
     let output = place.sutazai(&place.with_model(), &["analyze", "--json"]).output().unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
     let result: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let recommendations = result["recommendations"].as_array().unwrap();
+    assert_eq!(recommendations.len(), result["findings"].as_array().unwrap().len());
+    assert!(!recommendations.is_empty(), "a machine without findings shows nothing of a model");
+    // A model that is allowed to write took part, and says what it cost.
+    assert_eq!(result["model"]["backend"], "llama-cpp", "{}", result["degraded"]);
+    assert!(result["model"]["completion_tokens"].as_u64().unwrap() > 0, "{}", result["model"]);
+    // Every text says who wrote it, and the result sums that up.
+    let by = |who: &str| recommendations.iter().filter(|one| one["text_by"] == who).count();
+    assert_eq!(by("model") + by("rules"), recommendations.len());
+    assert_eq!(result["generated_by"], if by("model") > 0 { "model" } else { "rules" });
+    // What was not accepted of it is not in the result.
     assert_eq!(result["grounding"]["claims"], result["grounding"]["supported"]);
-    let findings = result["findings"].as_array().unwrap().len();
-    assert_eq!(result["recommendations"].as_array().unwrap().len(), findings);
-    if result["generated_by"] == "model" {
-        assert_eq!(result["model"]["backend"], "llama-cpp");
-    }
 }
 
 #[test]

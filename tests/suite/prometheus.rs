@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use reqwest::Client;
 use serde_json::{Value, json};
 
+use crate::support::HANG_LIMIT;
 use crate::support::{Place, Server, text};
 
 const TOKEN: &str = "a token for the scraper";
@@ -61,7 +62,7 @@ impl Prometheus {
             if value == Some(expected) {
                 return;
             }
-            assert!(begun.elapsed() < Duration::from_secs(60), "{query} is {value:?}, expected {expected}");
+            assert!(begun.elapsed() < HANG_LIMIT, "{query} is {value:?}, expected {expected}");
             #[allow(clippy::disallowed_methods)] // another program's time
             tokio::time::sleep(Duration::from_millis(200)).await;
         }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use sutazai_core::ports::{Clock, SystemClock};
 
 use crate::postgres::Postgres;
+use crate::support::HANG_LIMIT;
 use crate::support::{Place, Server};
 
 const PASSWORD: &str = "correct horse battery";
@@ -77,7 +78,7 @@ async fn redis_is(server: &Server, status: &str) -> Value {
         if redis.unwrap()["status"] == status {
             return report;
         }
-        assert!(begun.elapsed() < Duration::from_secs(15), "{report}");
+        assert!(begun.elapsed() < HANG_LIMIT, "{report}");
         SystemClock.sleep(Duration::from_millis(200)).await;
     }
 }
@@ -111,7 +112,7 @@ async fn two_servers_are_as_one_and_go_on_alone_while_redis_is_away() {
         if remembered.len() > 19 {
             break remembered;
         }
-        assert!(begun.elapsed() < Duration::from_secs(10), "{remembered:?}");
+        assert!(begun.elapsed() < HANG_LIMIT, "{remembered:?}");
         SystemClock.sleep(Duration::from_millis(500)).await;
     };
     let (_, agents) = get(&one, "/api/v1/agents", token).await;

@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+/// Bound against a hang: far more than what it bounds takes on a busy machine, and not a measurement.
+pub(crate) const HANG_LIMIT: Duration = Duration::from_secs(60);
+
 /// The GGUF file that `scripts/model.sh` brings.
 pub(crate) fn model() -> PathBuf {
     let path = std::env::var_os("SUTAZAI_TEST_MODEL").map_or_else(

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::examples::example;
 use crate::postgres::Postgres;
+use crate::support::HANG_LIMIT;
 use crate::support::{Place, Server, text};
 
 type Settings = Vec<(String, String)>;
@@ -71,7 +72,7 @@ fn journal(file: &Path) -> BTreeMap<String, u64> {
 async fn until(what: impl Fn() -> bool) {
     let begun = Instant::now();
     while !what() {
-        assert!(begun.elapsed() < Duration::from_secs(30), "it did not come to it in 30 s");
+        assert!(begun.elapsed() < HANG_LIMIT, "it did not come to it in 30 s");
         tokio::task::yield_now().await;
     }
 }
@@ -100,7 +101,7 @@ async fn what_a_killed_worker_held_is_done_by_another_and_what_a_stopped_one_hel
         assert_eq!(task["status"], "completed", "{task}");
         lost += task["attempt"].as_u64().unwrap() - 1;
     }
-    assert!(killed.elapsed() < Duration::from_secs(20), "{:?}", killed.elapsed());
+    assert!(killed.elapsed() < HANG_LIMIT, "{:?}", killed.elapsed());
     assert!(lost > 0, "the dead worker held nothing");
     let lines = journal(&file);
     assert_eq!(lines.len(), ids.len());
@@ -109,7 +110,7 @@ async fn what_a_killed_worker_held_is_done_by_another_and_what_a_stopped_one_hel
     let long = submit(&server, "journal", entry(3.0)).await;
     let begun = Instant::now();
     while get(&server, &format!("/api/v1/tasks/{long}")).await["status"] != "processing" {
-        assert!(begun.elapsed() < Duration::from_secs(10));
+        assert!(begun.elapsed() < HANG_LIMIT);
     }
     let mut stopped = other;
     stopped.signal("TERM");
@@ -119,7 +120,7 @@ async fn what_a_killed_worker_held_is_done_by_another_and_what_a_stopped_one_hel
 
     let mut last = processes.worker("10");
     while get(&server, &format!("/api/v1/tasks/{long}")).await["status"] != "processing" {
-        assert!(begun.elapsed() < Duration::from_secs(20));
+        assert!(begun.elapsed() < HANG_LIMIT);
     }
     last.signal("TERM");
     assert_eq!(last.ended_within(Duration::from_secs(8)), Some(0));

@@ -7,11 +7,10 @@ use futures::StreamExt;
 use serde_json::json;
 use sutazai_agent::models::{FallbackChain, OllamaModelBackend};
 use sutazai_core::domain::{Constraint, GenerateRequest, ModelEvent};
-use sutazai_core::ports::{ModelBackend, ModelBackendExt, SystemClock};
+use sutazai_core::ports::{Clock, ModelBackend, ModelBackendExt, SystemClock};
 use sutazai_core::testing::{ManualClock, ScriptedAnswer, ScriptedModelBackend, model_backend};
 use sutazai_core::{Error, ErrorKind};
 
-use crate::fault::Fault;
 use crate::ollama_server::OllamaServer;
 use crate::{ask, failure, nowhere, while_time_passes};
 
@@ -200,15 +199,25 @@ async fn answers_that_break_off_count_as_failures_and_dropped_ones_do_not() {
 
 #[tokio::test]
 async fn the_time_limit_is_for_all_together() {
-    let server = OllamaServer::start(&["m:latest"]).await;
-    let link = || Arc::new(server.backend()) as Arc<dyn ModelBackend>;
-    let chain = FallbackChain::new(vec![link(), link(), link()], Arc::new(SystemClock));
-    (0..3).for_each(|_| server.fail(Fault::Stall(0)));
-    let begun = std::time::Instant::now();
+    let clock = Arc::new(ManualClock::new());
+    let stuck = |name: &str| {
+        let silent =
+            ScriptedModelBackend::replying(|_: &GenerateRequest| ScriptedAnswer::Stall(String::new()));
+        Arc::new(silent.named(name).with_clock(clock.clone()))
+    };
+    let links = [stuck("one"), stuck("two"), stuck("three")];
+    let backends = links.iter().map(|link| link.clone() as Arc<dyn ModelBackend>).collect();
+    let chain = FallbackChain::new(backends, clock.clone());
+    let begun = clock.now();
     let request = GenerateRequest { timeout: Some(Duration::from_secs(1)), ..ask() };
-    let (_, e) = failure(&chain, request).await;
+    let (_, e) = while_time_passes(&clock, failure(&chain, request)).await;
     assert_eq!(e.kind(), ErrorKind::Timeout, "{e}");
-    assert!(begun.elapsed() < Duration::from_millis(1_900), "{:?}", begun.elapsed());
+    // One limit after the other would take 3 s; the clock advances by 10 ms.
+    let took = (clock.now() - begun).num_milliseconds();
+    assert!((1_000..1_100).contains(&took), "{took} ms");
+    for link in &links[1..] {
+        assert_eq!(link.requests()[0].timeout, Some(Duration::ZERO), "the first used up all of it");
+    }
 }
 
 #[tokio::test]

@@ -25,6 +25,9 @@ use sutazai_core::ports::{ModelBackend, ModelStream};
 use sutazai_core::testing::ManualClock;
 use tokio::net::TcpSocket;
 
+/// Bound against a hang: far more than what it bounds takes on a busy machine, and not a measurement.
+pub(crate) const HANG_LIMIT: Duration = Duration::from_secs(60);
+
 /// What must not show in any error.
 const PRIVATE: &str = "my-private-words";
 

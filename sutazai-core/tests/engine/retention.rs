@@ -11,6 +11,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::stage::{ME, Stage, settle};
 
+/// Bound against a hang; what it bounds returns at once.
+const HANG_LIMIT: Duration = Duration::from_secs(30);
+
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// Keys are made by the machine's clock: the stage's goes on until it is later.
@@ -81,6 +84,14 @@ async fn tasks_are_removed_some_time_after_their_end_and_dead_letters_at_theirs(
 #[tokio::test]
 async fn everything_stays_where_nothing_is_said() {
     let stage = Stage::new(1);
-    // It has nothing to do, and ends.
-    stage.engine.keep_tasks(KeepTasks::default(), CancellationToken::new()).await;
+    stage.engine.start();
+    at_the_machines_time(&stage).await;
+    let task = stage.submit("actor").await;
+    stage.until_ended(&task).await;
+    stage.clock.advance(20 * 365 * DAY);
+    // It has nothing to do and returns, although nobody stops it.
+    let keeping = stage.engine.keep_tasks(KeepTasks::default(), CancellationToken::new());
+    tokio::time::timeout(HANG_LIMIT, keeping).await.expect("it waits for something to remove");
+    assert_eq!(left(&stage).await, 1, "a task was removed");
+    stage.shut_down(Duration::from_secs(1)).await;
 }

@@ -65,5 +65,6 @@ async fn tasks_are_listed_while_200_people_sign_in() {
         "{LOGINS} sign-ins in {took:.2?}; GET /tasks {} times: median {median:?}, p95 {p95:?}",
         times.len()
     );
-    assert!(p95 < Duration::from_millis(250), "p95 of GET /tasks while people sign in: {p95:?}");
+    // A request that had to wait in the line of the password hashes would take as long as all sign-ins together.
+    assert!(p95 * 10 < took, "p95 of GET /tasks while people sign in for {took:?}: {p95:?}");
 }

@@ -15,6 +15,7 @@ use sutazai_core::testing::{MockModelBackend, MockTaskStore};
 use sutazai_core::{Error, Result};
 use sutazai_http::App;
 
+use crate::support::HANG_LIMIT;
 use crate::support::{Server, failure, success};
 
 /// Never answers.
@@ -80,7 +81,7 @@ async fn what_hangs_does_not_hang_the_answer() {
     let server = server(builder().model(Arc::new(Hanging)).metric_source(Arc::new(Hanging))).await;
     let begun = Instant::now();
     let answer = server.request(Method::GET, "/health/ready").send().await.unwrap();
-    assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < HANG_LIMIT, "{:?}", begun.elapsed());
     let report = success(answer, 200).await;
     assert_eq!(report["status"], "degraded");
     let expected =

@@ -30,6 +30,9 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+/// Bound against a hang: far more than what it bounds takes on a busy machine, and not a measurement.
+pub(crate) const HANG_LIMIT: Duration = Duration::from_secs(60);
+
 pub(crate) const SECRET: &[u8] = b"a secret of thirty-two bytes ...";
 pub(crate) const PASSWORD: &str = "correct horse battery";
 

@@ -15,3 +15,8 @@ mod reads;
 mod several;
 mod skewed;
 mod texts;
+
+use std::time::Duration;
+
+/// Bound against a hang: far more than what it bounds takes on a busy machine, and not a measurement.
+pub(crate) const HANG_LIMIT: Duration = Duration::from_secs(60);

@@ -21,6 +21,9 @@ use tokio::time::timeout;
 
 use place::Server;
 
+/// Bound against a hang: far more than what it bounds takes on a busy machine, and not a measurement.
+pub(crate) const HANG_LIMIT: Duration = Duration::from_secs(60);
+
 /// Counts, after a moment.
 #[derive(Debug, Default)]
 struct Count(AtomicU32);
@@ -49,7 +52,7 @@ async fn until_it_answers(store: &dyn TaskStore) -> u32 {
     let mut refused = 0;
     while let Err(e) = store.next_due(&["count".into()]).await {
         assert_eq!(e.kind(), ErrorKind::Unavailable, "{e}");
-        assert!(begin.elapsed() < Duration::from_secs(20), "{e}");
+        assert!(begin.elapsed() < HANG_LIMIT, "{e}");
         refused += 1;
         SystemClock.sleep(Duration::from_millis(20)).await;
     }
@@ -87,7 +90,7 @@ async fn the_store_works_again_after_an_immediate_restart() {
     ] {
         assert_eq!(e.kind(), ErrorKind::Unavailable, "{e}");
     }
-    assert!(begin.elapsed() < Duration::from_secs(10), "errors came late: {:?}", begin.elapsed());
+    assert!(begin.elapsed() < HANG_LIMIT, "errors came late: {:?}", begin.elapsed());
     let used = cpu_time();
     SystemClock.sleep(Duration::from_secs(2)).await;
     let busy = cpu_time() - used;
@@ -115,7 +118,7 @@ async fn the_store_works_again_after_an_immediate_restart() {
         if timeout(Duration::from_millis(500), news).await.is_ok() {
             break;
         }
-        assert!(begin.elapsed() < Duration::from_secs(30), "the listener never came back");
+        assert!(begin.elapsed() < HANG_LIMIT, "the listener never came back");
     }
 }
 

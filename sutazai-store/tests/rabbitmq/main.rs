@@ -8,3 +8,8 @@ mod certificates;
 mod conformance;
 mod restarts;
 mod tls;
+
+use std::time::Duration;
+
+/// Bound against a hang: far more than what it bounds takes on a busy machine, and not a measurement.
+pub(crate) const HANG_LIMIT: Duration = Duration::from_secs(60);

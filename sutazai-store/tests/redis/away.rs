@@ -9,7 +9,11 @@ use sutazai_core::ports::{Allowance, Cache, Clock, Quota, RateKey, RateLimiter, 
 use sutazai_core::testing::MockRateLimiter;
 use sutazai_store::redis::{Redis, RedisCache, RedisRateLimiter};
 
+use crate::HANG_LIMIT;
 use crate::place::Server;
+
+/// What one call waits for a Redis that hangs. Calls that waited one after the other would take this times their number.
+const CALL_LIMIT: Duration = Duration::from_millis(500);
 
 /// Counts for itself: grants everything, with a mark that tells it apart.
 fn own() -> Arc<MockRateLimiter> {
@@ -27,7 +31,7 @@ async fn counted_here(limiter: &RedisRateLimiter, key: &RateKey) -> bool {
 async fn until_back(redis: &Redis) {
     let begun = Instant::now();
     while redis.reach().await.is_err() {
-        assert!(begun.elapsed() < Duration::from_secs(10), "Redis is there, and is not found again");
+        assert!(begun.elapsed() < HANG_LIMIT, "Redis is there, and is not found again");
         SystemClock.sleep(Duration::from_millis(50)).await;
     }
 }
@@ -47,7 +51,7 @@ async fn limits_fall_back_and_come_back_over_restarts_and_hangs() {
         for _ in 0..1_000 {
             assert!(counted_here(&limiter, &key).await, "round {round}");
         }
-        assert!(begun.elapsed() < Duration::from_secs(3), "{:?} for what is away", begun.elapsed());
+        assert!(begun.elapsed() < CALL_LIMIT * 1_000 / 2, "{:?} for what is away", begun.elapsed());
         assert_eq!(cache.get("x").await.unwrap_err().kind(), ErrorKind::Unavailable);
         assert_eq!(redis.reach().await.unwrap_err().kind(), ErrorKind::Unavailable);
         server = Server::start(Some(&port));
@@ -62,7 +66,7 @@ async fn limits_fall_back_and_come_back_over_restarts_and_hangs() {
     for _ in 0..100 {
         assert!(counted_here(&limiter, &key).await);
     }
-    assert!(begun.elapsed() < Duration::from_secs(2), "{:?} for what hangs", begun.elapsed());
+    assert!(begun.elapsed() < CALL_LIMIT * 100 / 2, "{:?} for what hangs", begun.elapsed());
     server.signal("CONT");
     until_back(&redis).await;
     assert!(!counted_here(&limiter, &key).await);
