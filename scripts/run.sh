@@ -44,12 +44,18 @@ begin "Building sutazai with llama.cpp (10 to 20 minutes the first time, seconds
     "The compiler's message is above. With less than 4 GB of free memory or disk, free some and run make run again."
 cargo build --release --features full
 
-begin "Starting the server" "Its log is $cache/serve.log; sutazai config check shows what is wrong with the settings."
 if [ -z "${MODEL_BACKENDS:-}" ]; then
     export MODEL_BACKENDS=llama-cpp=$model
     DEFAULT_MODEL=${DEFAULT_MODEL:-$(basename "$model" .gguf)}
     export DEFAULT_MODEL
 fi
+begin "Measuring what the model may do (at most a minute, once for each model)" \
+    "sutazai models list shows the models and their state; sutazai analyze --no-model works without one."
+measured=$("$sutazai" models list --json |
+    python3 -c 'import json, sys; print(all(model["permissions"] is not None for model in json.load(sys.stdin)[:1]))')
+[ "$measured" = True ] || "$sutazai" models check
+
+begin "Starting the server" "Its log is $cache/serve.log; sutazai config check shows what is wrong with the settings."
 log=$cache/serve.log
 "$sutazai" serve >"$log" 2>&1 &
 server=$!
