@@ -13,6 +13,7 @@ pub mod finding;
 pub mod id;
 pub mod limits;
 pub mod metric;
+pub mod model_permission;
 pub mod outcome;
 pub mod report;
 pub mod retention;
@@ -50,6 +51,7 @@ pub use metric::{
     PressureMetrics, ProcessInfo, ProcessMetrics, Section, Snapshot, SnapshotPart, SwapMetrics,
     TemperatureMetrics,
 };
+pub use model_permission::{ModelMeasurement, ModelPermission, ModelPermissions};
 pub use outcome::{Finish, Outcome, TaskError};
 pub use report::{Analysis, GeneratedBy, Grounding, ModelUse, PriorityLevel, Recommendation};
 pub use retention::{KeepTasks, Prune, Pruned};

@@ -13,7 +13,9 @@ use super::limits::{Holder, Limits};
 use super::line::{Share, Ticket};
 use super::measurement::{Answered, Measurement};
 use super::queue::{Entry, GateQueue};
-use crate::domain::{Caller, Constraint, Embeddings, GenerateRequest, ModelEvent, ModelInfo, UserId};
+use crate::domain::{
+    Caller, Constraint, Embeddings, GenerateRequest, ModelEvent, ModelInfo, ModelPermissions, UserId,
+};
 use crate::error::{Error, Result};
 use crate::ports::{Clock, ModelBackend, ModelStream, PullStream};
 
@@ -158,6 +160,10 @@ impl ModelBackend for GatedModelBackend {
 
     async fn models(&self) -> Result<Vec<ModelInfo>> {
         self.shared.model.models().await
+    }
+
+    async fn permissions(&self, model: Option<String>) -> Result<ModelPermissions> {
+        self.shared.model.permissions(model).await
     }
 
     async fn generate(&self, request: GenerateRequest) -> Result<ModelStream> {

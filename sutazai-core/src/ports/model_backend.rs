@@ -6,7 +6,9 @@ use std::pin::Pin;
 use async_trait::async_trait;
 use futures::{Stream, StreamExt};
 
-use crate::domain::{Constraint, Embeddings, GenerateRequest, ModelEvent, ModelInfo, ModelUsage};
+use crate::domain::{
+    Constraint, Embeddings, GenerateRequest, ModelEvent, ModelInfo, ModelPermissions, ModelUsage,
+};
 use crate::error::{Error, ErrorKind, Result};
 
 /// A streamed answer: text pieces, then exactly one `Done`; or an error, then nothing. Dropping it stops the model.
@@ -66,6 +68,13 @@ pub trait ModelBackend: Debug + Send + Sync + 'static {
 
     /// The models that are there, in its own order of preference.
     async fn models(&self) -> Result<Vec<ModelInfo>>;
+
+    /// What a model may do, by the measurements that are stored; the model that would answer when none is named. A
+    /// backend without stored measurements grants nothing.
+    async fn permissions(&self, model: Option<String>) -> Result<ModelPermissions> {
+        let (backend, model) = (self.name().to_owned(), model.unwrap_or_default());
+        Ok(ModelPermissions { backend, model, ..ModelPermissions::default() })
+    }
 
     /// Begins to write.
     async fn generate(&self, request: GenerateRequest) -> Result<ModelStream>;

@@ -10,7 +10,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use futures::{StreamExt, stream};
 
-use crate::domain::{Constraint, FinishReason, GenerateRequest, ModelEvent, ModelInfo, ModelUsage};
+use crate::domain::{
+    Constraint, FinishReason, GenerateRequest, ModelEvent, ModelInfo, ModelPermission, ModelPermissions,
+    ModelUsage,
+};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::{Clock, ModelBackend, ModelStream, SystemClock};
 
@@ -47,6 +50,8 @@ pub struct ScriptedModelBackend {
     models: Vec<String>,
     json_schema: bool,
     grammar: bool,
+    granted: Vec<ModelPermission>,
+    fluency: Option<f32>,
     clock: Arc<dyn Clock>,
     queue: Mutex<VecDeque<ScriptedAnswer>>,
     reply: Option<Box<Reply>>,
@@ -61,6 +66,8 @@ impl ScriptedModelBackend {
             models: vec!["scripted-model".into()],
             json_schema: true,
             grammar: true,
+            granted: Vec::new(),
+            fluency: None,
             clock: Arc::new(SystemClock),
             queue: Mutex::new(answers.into_iter().map(Into::into).collect()),
             reply: None,
@@ -93,6 +100,18 @@ impl ScriptedModelBackend {
     /// script is trusted to keep to them). It takes both unless told otherwise.
     pub fn supporting(mut self, json_schema: bool, grammar: bool) -> Self {
         (self.json_schema, self.grammar) = (json_schema, grammar);
+        self
+    }
+
+    /// Its models may do this. Without, they may do nothing.
+    pub fn granting(mut self, permissions: impl IntoIterator<Item = ModelPermission>) -> Self {
+        self.granted = permissions.into_iter().collect();
+        self
+    }
+
+    /// Reports this fluency for every answer to a request with a constraint. Without, none.
+    pub fn with_fluency(mut self, fluency: f32) -> Self {
+        self.fluency = Some(fluency);
         self
     }
 
@@ -169,6 +188,12 @@ impl ModelBackend for ScriptedModelBackend {
         Ok(self.models.iter().map(info).collect())
     }
 
+    async fn permissions(&self, model: Option<String>) -> Result<ModelPermissions> {
+        let model = self.model(model.as_deref())?;
+        let (backend, granted) = (self.name.clone(), self.granted.clone());
+        Ok(ModelPermissions { backend, model, granted, note: None })
+    }
+
     async fn generate(&self, request: GenerateRequest) -> Result<ModelStream> {
         lock(&self.requests).push(request.clone());
         let model = self.model(request.model.as_deref())?;
@@ -197,7 +222,7 @@ impl ModelBackend for ScriptedModelBackend {
             completion_tokens: count([words.len()]),
             finish_reason: reason,
             degraded: None,
-            fluency: None,
+            fluency: self.fluency.filter(|_| request.constraint.is_some()),
         };
         let (clock, timeout) = (self.clock.clone(), request.timeout);
         let begun = clock.now();
