@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sutazai_core::domain::{Constraint, Embeddings, GenerateRequest, ModelInfo};
+use sutazai_core::domain::{Constraint, Embeddings, GenerateRequest, ModelInfo, ModelPermissions};
 use sutazai_core::ports::{Clock, ModelBackend, ModelStream, PullProgress, PullStream};
 use sutazai_core::{Error, ErrorKind, Result};
 
 use super::auto_pull::AutoPull;
 use super::chain::{Attempt, FallbackChain};
+use super::permissions::PermissionStore;
 
 /// A [`ModelBackend`] over all that are configured: a [`FallbackChain`] that knows the default model. Where no backend
 /// has that one, the first model that is there answers, and the end of the answer says so.
@@ -19,6 +20,7 @@ pub struct ModelManager {
     default_model: String,
     clock: Arc<dyn Clock>,
     auto_pull: Option<AutoPull>,
+    permissions: Option<PermissionStore>,
 }
 
 /// What to try in which order, and what is amiss.
@@ -40,7 +42,29 @@ impl ModelManager {
     /// Over these backends in this order of preference, with this model where a request names none.
     pub fn new(backends: Vec<Arc<dyn ModelBackend>>, default_model: &str, clock: Arc<dyn Clock>) -> Self {
         let chain = Arc::new(FallbackChain::new(backends, clock.clone()));
-        Self { chain, default_model: default_model.to_owned(), clock, auto_pull: None }
+        Self { chain, default_model: default_model.to_owned(), clock, auto_pull: None, permissions: None }
+    }
+
+    /// With stored measurements of what models may do; without, no model may do anything.
+    pub fn with_permissions(mut self, store: PermissionStore) -> Self {
+        self.permissions = Some(store);
+        self
+    }
+
+    /// The model that a request which names this one, or none, would go to first.
+    ///
+    /// # Errors
+    /// `NotFound` where there is none; what failed where no backend could list its models.
+    pub async fn answering(&self, model: Option<String>) -> Result<ModelInfo> {
+        let models = self.chain.models().await?;
+        let wanted = model.as_deref().unwrap_or(&self.default_model);
+        let mut found = models.iter().find(|there| is_called(&there.name, wanted));
+        if model.is_none() {
+            found = found.or(models.first());
+        }
+        found
+            .cloned()
+            .ok_or_else(|| Error::new(ErrorKind::NotFound, format!("no backend has the model {wanted}")))
     }
 
     /// Sets whether a default model that no reachable backend has is pulled by the first backend that can; off unless set.
@@ -150,6 +174,30 @@ impl ModelBackend for ModelManager {
 
     async fn models(&self) -> Result<Vec<ModelInfo>> {
         self.chain.models().await
+    }
+
+    async fn permissions(&self, model: Option<String>) -> Result<ModelPermissions> {
+        let info = self.answering(model).await?;
+        let mut permissions = ModelPermissions {
+            backend: info.backend.clone(),
+            model: info.name.clone(),
+            ..ModelPermissions::default()
+        };
+        let Some(store) = self.permissions.clone() else { return Ok(permissions) };
+        let name = info.name.clone();
+        let measured = tokio::task::spawn_blocking(move || store.of(&info)).await;
+        let measured =
+            measured.map_err(|e| Error::internal("reading the permissions failed").with_source(e))?;
+        match measured {
+            Ok(Some(measured)) => permissions.granted = measured.granted,
+            Ok(None) => {
+                let note =
+                    format!("the model {name} was not measured: run `sutazai models check {name}` once");
+                permissions.note = Some(note);
+            }
+            Err(e) => permissions.note = Some(e.to_string()),
+        }
+        Ok(permissions)
     }
 
     async fn generate(&self, mut request: GenerateRequest) -> Result<ModelStream> {

@@ -20,6 +20,7 @@ mod manager;
 mod ollama;
 #[cfg(feature = "openai")]
 mod openai;
+mod permissions;
 mod retry;
 mod spans;
 mod specification;
@@ -43,6 +44,7 @@ pub use manager::ModelManager;
 pub use ollama::OllamaModelBackend;
 #[cfg(feature = "openai")]
 pub use openai::OpenAiModelBackend;
+pub use permissions::{MeasuredModel, PermissionStore};
 
 /// What backends need beside their addresses.
 #[derive(Debug, Clone)]
