@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# A hundred analyses by the small model: how many texts are the model's, whether all are true, twenty of them to read.
+# The blind comparison of the model's texts with the rules' (benches/grounding.md), with the small model.
+# grounding.sh pairs FOLDER [SEED] | judged FOLDER | fluency
 . "$(dirname "$0")/../scripts/env.sh"
 cd "$root"
 scripts/install.sh run
-SUTAZAI_TEST_MODEL=$(scripts/model.sh)
-export SUTAZAI_TEST_MODEL
-cargo bench --quiet -p sutazai-agent --features llama-cpp-native --bench grounding
+MODEL_BACKENDS=llama-cpp=$(scripts/model.sh)
+export MODEL_BACKENDS
+cargo bench --quiet -p sutazai-agent --features llama-cpp-native --bench grounding -- "$@"

@@ -1,69 +1,186 @@
-//! A hundred analyses by the real small model: how many texts are the model's, whether all are true, what they look
-//! like. `SUTAZAI_TEST_MODEL` names the GGUF file; `cargo bench -p sutazai-agent --features llama-cpp --bench grounding`.
+//! How good the texts of a model are, beside those of the rules. Three modes, by the first argument:
+//!
+//! - `pairs FOLDER [SEED]`: 100 varied machines; writes `pairs.txt`, the rules' text and the model's text about each
+//!   finding side by side without labels, and `key.txt`, which of the two is the model's.
+//! - `judged FOLDER`: reads `judgments.txt`, a line `NUMBER A`, `NUMBER B` or `NUMBER =` for each pair, and prints in what
+//!   share of pairs the model's text is at least as good.
+//! - `fluency`: the fluencies of authored advice, of its words in random order and of what the model words, for setting
+//!   `MIN_FLUENCY`.
+//!
+//! `MODEL_BACKENDS` names the backend and `BENCH_PERMISSION` (`choose` or `word`, the default) what the model does,
+//! whatever it has earned. The criteria of a judgment are in `benches/grounding.md`; `benches/grounding.sh` runs all.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::expect_used)] // a bench that cannot go on ends
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::expect_used, clippy::panic)] // a bench that cannot go on ends
 
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
+use rand::{Rng, SeedableRng};
 use serde_json::json;
 use sutazai_agent::agents::hardware_optimizer::analyze;
-use sutazai_agent::models::LlamaCppModelBackend;
-use sutazai_core::domain::{Analysis, GeneratedBy, Grounding};
-use sutazai_core::ports::{ModelBackend, SystemClock};
+use sutazai_agent::agents::hardware_optimizer::check::fluency_samples;
+use sutazai_agent::models::{
+    ConnectOptions, EmbeddedModels, MeasuredModel, ModelLauncher, ModelManager, PermissionStore, connect,
+};
+use sutazai_core::domain::{Analysis, GeneratedBy, ModelInfo, ModelPermission};
+use sutazai_core::ports::{Clock, ModelBackend, SystemClock};
 use sutazai_core::testing::{agent_context, sources_of};
 
 #[path = "../tests/fixtures/varied.rs"]
 mod varied;
 
-const RUNS: u64 = 100;
-const SAMPLES: usize = 20;
+/// Machines that are analyzed.
+const MACHINES: u64 = 100;
 
-async fn analysis(model: &Arc<dyn ModelBackend>, seed: u64) -> Analysis {
+async fn analysis(model: Option<&Arc<dyn ModelBackend>>, seed: u64) -> Analysis {
     let snapshot = if seed == 0 { varied::recorded() } else { varied::varied(seed) };
-    let (mut context, _) = agent_context("hardware-optimizer", json!({}), Arc::new(SystemClock));
-    context.model = Some(model.clone());
+    let payload = json!({ "use_model": model.is_some() });
+    let (mut context, _) = agent_context("hardware-optimizer", payload, Arc::new(SystemClock));
+    context.model = model.cloned();
     context.metric_sources = sources_of(snapshot);
     analyze(&context).await.unwrap()
 }
 
-#[tokio::main]
-async fn main() {
-    let path = std::env::var("SUTAZAI_TEST_MODEL").expect("SUTAZAI_TEST_MODEL names a GGUF file");
-    let model: Arc<dyn ModelBackend> = Arc::new(LlamaCppModelBackend::open(path).unwrap());
-    let (mut texts, mut by_model, mut whole) = (0, 0, 0);
-    let mut sum = Grounding::default();
+/// The first model of `MODEL_BACKENDS`, which may do what `BENCH_PERMISSION` says.
+async fn permitted(folder: &Path) -> (Arc<dyn ModelBackend>, ModelInfo) {
+    let entry = std::env::var("MODEL_BACKENDS").expect("MODEL_BACKENDS names a backend");
+    let launcher = ModelLauncher::new(env!("CARGO_BIN_EXE_sutazai-model"));
+    let embedded = Some(EmbeddedModels::ChildProcess(launcher));
+    let backend = connect(&entry, &ConnectOptions { embedded, ..ConnectOptions::default() }).unwrap();
+    let info = backend.models().await.unwrap().remove(0);
+    let granted = match std::env::var("BENCH_PERMISSION").as_deref() {
+        Ok("choose") => vec![ModelPermission::Choose],
+        _ => vec![ModelPermission::Choose, ModelPermission::Word],
+    };
+    let store = PermissionStore::new(folder.join("permissions.json"));
+    let measured = MeasuredModel {
+        backend: info.backend.clone(),
+        model: info.name.clone(),
+        measured_at: SystemClock.now(),
+        granted,
+        measurements: Vec::new(),
+    };
+    store.record(&info, measured).unwrap();
+    let manager = ModelManager::new(vec![backend], &info.name, Arc::new(SystemClock));
+    (Arc::new(manager.with_permissions(store)), info)
+}
+
+/// The two texts about one finding.
+struct Pair {
+    finding: String,
+    rules: String,
+    model: String,
+}
+
+async fn pairs(folder: &Path, seed: u64) {
+    let (model, _) = permitted(folder).await;
+    let mut pairs = Vec::new();
+    let (mut texts, mut refused) = (0, 0);
     let mut took = Vec::new();
-    let mut samples = Vec::new();
-    for seed in 0..RUNS {
+    for machine in 0..MACHINES {
         let begun = Instant::now();
-        let analysis = analysis(&model, seed).await;
+        let written = analysis(Some(&model), machine).await;
         took.push(begun.elapsed().as_secs_f64());
-        eprint!("\r{} of {RUNS}", seed + 1);
-        let grounding = analysis.grounding;
-        whole += usize::from(grounding.claims == grounding.supported && analysis.degraded.is_none());
-        sum.claims += grounding.claims;
-        sum.supported += grounding.supported;
-        sum.rewritten += grounding.rewritten;
-        sum.replaced += grounding.replaced;
-        texts += analysis.recommendations.len();
-        for recommendation in analysis.recommendations {
-            if recommendation.text_by == GeneratedBy::Model {
-                by_model += 1;
-                samples.push(recommendation.text);
+        eprint!("\r{} of {MACHINES}", machine + 1);
+        let by_rules = analysis(None, machine).await;
+        texts += written.recommendations.len();
+        refused += written.grounding.refused.len();
+        for (own, rules) in written.recommendations.into_iter().zip(by_rules.recommendations) {
+            // The same text twice leaves nothing to judge.
+            if own.text_by == GeneratedBy::Model && own.text != rules.text {
+                pairs.push(Pair { finding: own.finding_id, rules: rules.text, model: own.text });
             }
         }
     }
     eprintln!();
+    let mut dice = StdRng::seed_from_u64(seed);
+    pairs.shuffle(&mut dice);
+    let (mut shown, mut key) = (String::new(), String::new());
+    for (i, pair) in pairs.iter().enumerate() {
+        let number = i + 1;
+        let model_first = dice.random_bool(0.5);
+        let (a, b) = if model_first { (&pair.model, &pair.rules) } else { (&pair.rules, &pair.model) };
+        let _ = writeln!(shown, "{number}\n  A: {a}\n  B: {b}\n");
+        let _ = writeln!(key, "{number} {} {}", if model_first { "A" } else { "B" }, pair.finding);
+    }
+    std::fs::write(folder.join("pairs.txt"), shown).unwrap();
+    std::fs::write(folder.join("key.txt"), key).unwrap();
     took.sort_by(f64::total_cmp);
     println!(
-        "{whole} of {RUNS} results fully supported; {} of {} claims; {} texts written again, {} replaced",
-        sum.supported, sum.claims, sum.rewritten, sum.replaced
+        "{texts} texts, {} of the model differ from the rules' text, {refused} attempts refused",
+        pairs.len()
     );
-    println!("{by_model} of {texts} texts by the model ({:.1} %)", by_model as f64 / texts as f64 * 100.0);
     println!("seconds an analysis: median {:.1}, longest {:.1}", took[took.len() / 2], took[took.len() - 1]);
-    let step = (samples.len() / SAMPLES).max(1);
-    for text in samples.iter().step_by(step).take(SAMPLES) {
-        println!("  {text}");
+}
+
+/// Numbers with a word behind them, one each line.
+fn read(path: &Path) -> HashMap<u32, String> {
+    let text = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let entry = |line: &str| {
+        let mut words = line.split_whitespace();
+        Some((words.next()?.parse().ok()?, words.next()?.to_owned()))
+    };
+    text.lines().filter_map(entry).collect()
+}
+
+fn judged(folder: &Path) {
+    let key = read(&folder.join("key.txt"));
+    let judgments = read(&folder.join("judgments.txt"));
+    let (mut better, mut equal, mut worse) = (0, 0, 0);
+    for (number, judgment) in &judgments {
+        let of_model = key.get(number).unwrap_or_else(|| panic!("there is no pair {number}"));
+        match judgment.as_str() {
+            "=" => equal += 1,
+            which if which == of_model => better += 1,
+            "A" | "B" => worse += 1,
+            other => panic!("pair {number}: expected A, B or =, got {other}"),
+        }
+    }
+    let total = better + equal + worse;
+    let share = f64::from(better + equal) / f64::from(total.max(1)) * 100.0;
+    println!("{total} of {} pairs judged: {better} better, {equal} equal, {worse} worse", key.len());
+    println!("the model's text is at least as good in {share:.1} %");
+}
+
+async fn fluency() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, info) = permitted(folder.path()).await;
+    let samples = fluency_samples(&*model, &info).await.unwrap();
+    for label in ["authored", "salad", "worded"] {
+        let mut of_label: Vec<_> = samples.iter().filter(|sample| sample.label == label).collect();
+        of_label.sort_by(|one, other| one.fluency.total_cmp(&other.fluency));
+        if of_label.is_empty() {
+            println!("{label}: the backend measures no fluency");
+            continue;
+        }
+        let at = |share: f64| of_label[((of_label.len() - 1) as f64 * share).round() as usize].fluency;
+        println!(
+            "{label:<9} {} texts: 5 % {:.3}, median {:.3}, 95 % {:.3}",
+            of_label.len(),
+            at(0.05),
+            at(0.5),
+            at(0.95)
+        );
+        for sample in of_label.iter().step_by((of_label.len() / 8).max(1)) {
+            println!("    {:.3} {}", sample.fluency, sample.text);
+        }
+    }
+}
+
+#[tokio::main]
+async fn main() {
+    // Cargo adds an argument of its own.
+    let arguments: Vec<_> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["pairs", folder] => pairs(Path::new(folder), 1).await,
+        ["pairs", folder, seed] => pairs(Path::new(folder), seed.parse().expect("a seed is a number")).await,
+        ["judged", folder] => judged(Path::new(folder)),
+        ["fluency"] => fluency().await,
+        _ => println!("expected pairs FOLDER [SEED], judged FOLDER or fluency"),
     }
 }

@@ -53,7 +53,10 @@ pub use metric::{
 };
 pub use model_permission::{ModelMeasurement, ModelPermission, ModelPermissions};
 pub use outcome::{Finish, Outcome, TaskError};
-pub use report::{Analysis, GeneratedBy, Grounding, ModelUse, PriorityLevel, Recommendation};
+pub use report::{
+    Analysis, Assertion, AssertionKind, CheckedText, GeneratedBy, Grounding, ModelUse, PriorityLevel,
+    Recommendation, RefusedAttempt, RejectionReason,
+};
 pub use retention::{KeepTasks, Prune, Pruned};
 pub use schedule::{MissedRuns, NewSchedule, Schedule, SchedulePage, ScheduleQuery};
 pub use status::TaskStatus;

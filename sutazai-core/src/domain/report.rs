@@ -1,16 +1,19 @@
-//! The result of the hardware-optimizer: what was measured, found and recommended, and how far it was checked.
+//! The result of the hardware-optimizer: what was measured, found and recommended, and how the texts were checked.
+
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::finding::{Finding, Severity};
 use super::metric::Snapshot;
+use super::model_permission::ModelPermission;
 
 /// Who wrote a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum GeneratedBy {
-    /// A model; every claim in it was checked.
+    /// A model, within the language of the finding.
     Model,
     /// The rules' own sentences.
     Rules,
@@ -70,7 +73,7 @@ pub struct Recommendation {
     pub severity: Severity,
     /// What it is about.
     pub resource: String,
-    /// The recommendation, every claim checked.
+    /// The recommendation: the rule's statement of the finding, then what to do.
     pub text: String,
     /// Who wrote the text.
     pub text_by: GeneratedBy,
@@ -78,17 +81,134 @@ pub struct Recommendation {
     pub commands: Vec<String>,
 }
 
-/// How far the texts were checked.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// What is checked in a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AssertionKind {
+    /// A sentence of the rule that states the finding.
+    Statement,
+    /// A sentence of the rule on why the finding matters.
+    Consequence,
+    /// A sentence on what to do: the rule's own, or one of the language of advice about this finding.
+    Advice,
+    /// A measured number with its unit.
+    Figure,
+    /// A name that the finding is about.
+    Name,
+    /// A command of the finding's remedies.
+    Command,
+}
+
+impl AssertionKind {
+    /// In lower case.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Statement => "statement",
+            Self::Consequence => "consequence",
+            Self::Advice => "advice",
+            Self::Figure => "figure",
+            Self::Name => "name",
+            Self::Command => "command",
+        }
+    }
+}
+
+/// A part of a text that was found to be supported by the evidence, and its place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assertion {
+    /// What it is.
+    pub kind: AssertionKind,
+    /// The words, as they are in the text.
+    pub text: String,
+    /// Its first character in the text, counted in characters from 0.
+    pub start: usize,
+    /// The character after its last.
+    pub end: usize,
+}
+
+/// What was checked in the text of one recommendation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckedText {
+    /// The finding that the text is about.
+    pub finding_id: String,
+    /// The permission under which a model wrote the text; none for the rules' own text.
+    pub permission: Option<ModelPermission>,
+    /// What the text asserts, in its order; a sentence comes before its parts.
+    pub assertions: Vec<Assertion>,
+}
+
+/// Why a text of a model was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RejectionReason {
+    /// It has words, figures, names or commands that the evidence does not allow.
+    NotInLanguage,
+    /// The model itself finds the text improbable.
+    NotFluent,
+    /// It says the same twice.
+    Repetitive,
+    /// It reached the token limit.
+    BrokenOff,
+    /// Another model wrote it than the one that has the permission.
+    OtherModel,
+}
+
+impl RejectionReason {
+    /// For people.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotInLanguage => "not in the language of the evidence",
+            Self::NotFluent => "not fluent",
+            Self::Repetitive => "repetitive",
+            Self::BrokenOff => "broken off",
+            Self::OtherModel => "written by a model without permission",
+        }
+    }
+}
+
+/// A text of a model that was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedAttempt {
+    /// The finding that it was about; none for the summary.
+    pub finding_id: Option<String>,
+    /// Which attempt at that text it was, from 1.
+    pub attempt: u32,
+    /// Why it was refused.
+    pub reason: RejectionReason,
+    /// Its first words that do not fit, or its beginning; at most 80 characters.
+    pub excerpt: String,
+}
+
+/// How the texts were checked.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grounding {
-    /// Numbers, names, units, paths and commands in the texts that were accepted.
-    pub claims: u32,
-    /// How many of them the evidence supports. Always all, or there is a fault.
-    pub supported: u32,
-    /// Texts that the model had to write again.
-    pub rewritten: u32,
-    /// Texts that were replaced by the rules' sentence.
-    pub replaced: u32,
+    /// What the model may do; empty where no model was asked.
+    pub permissions: Vec<ModelPermission>,
+    /// One for each recommendation, in the same order.
+    pub texts: Vec<CheckedText>,
+    /// Texts of the model that were refused.
+    pub refused: Vec<RefusedAttempt>,
+}
+
+impl Grounding {
+    /// How many texts a model wrote under this permission.
+    pub fn written_under(&self, permission: ModelPermission) -> usize {
+        self.texts.iter().filter(|text| text.permission == Some(permission)).count()
+    }
+
+    /// How many texts are the rules' own.
+    pub fn written_by_rules(&self) -> usize {
+        self.texts.iter().filter(|text| text.permission.is_none()).count()
+    }
+
+    /// How many attempts were refused, for each reason that there was.
+    pub fn refused_by_reason(&self) -> BTreeMap<RejectionReason, usize> {
+        let mut counts = BTreeMap::new();
+        for refused in &self.refused {
+            *counts.entry(refused.reason).or_default() += 1;
+        }
+        counts
+    }
 }
 
 /// Which model took part, and what it cost.
@@ -127,7 +247,9 @@ pub struct Analysis {
     pub model: Option<ModelUse>,
     /// Why no model took part where one was wanted, for people.
     pub degraded: Option<String>,
-    /// How far the texts were checked.
+    /// One line over all findings, composed of the rules' own headlines.
+    pub summary: String,
+    /// How the texts were checked.
     pub grounding: Grounding,
     /// When it was finished.
     pub generated_at: DateTime<Utc>,

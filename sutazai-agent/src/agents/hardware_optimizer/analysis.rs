@@ -5,7 +5,6 @@ use sutazai_core::domain::{Analysis, Finding, GeneratedBy, PriorityLevel, Recomm
 use sutazai_core::ports::AgentContext;
 
 use super::rules::{self, Found, Trends};
-use super::support::Support;
 use super::writer::{self, Written};
 
 /// Measures, finds and writes. `use_model` of the task's payload says whether a model is asked.
@@ -20,22 +19,23 @@ pub async fn analyze(context: &AgentContext) -> Result<Analysis> {
     let found = rules::find(&snapshot, &trends);
     let noun = if found.len() == 1 { "finding" } else { "findings" };
     context.progress(0.2, format!("{} {noun}", found.len()));
-    let supports: Vec<_> = found.iter().map(Support::of).collect();
-    let written = writer::write(context, &supports).await?;
+    let written = writer::write(context, &found).await?;
     Ok(result(context, snapshot, found, written))
 }
 
 fn result(context: &AgentContext, snapshot: Snapshot, found: Vec<Found>, written: Written) -> Analysis {
     let findings: Vec<_> = found.into_iter().map(|found| found.finding).collect();
+    let checked = &written.grounding.texts;
     let recommendations: Vec<_> = findings
         .iter()
         .zip(written.texts)
-        .map(|(finding, text)| Recommendation {
+        .zip(checked)
+        .map(|((finding, text), checked)| Recommendation {
             finding_id: finding.id.clone(),
             severity: finding.severity,
             resource: finding.resource.clone(),
-            text: text.text,
-            text_by: text.by,
+            text,
+            text_by: if checked.permission.is_some() { GeneratedBy::Model } else { GeneratedBy::Rules },
             commands: finding.remedies.iter().filter_map(|remedy| remedy.command.clone()).collect(),
         })
         .collect();
@@ -49,6 +49,7 @@ fn result(context: &AgentContext, snapshot: Snapshot, found: Vec<Found>, written
         generated_by: if by_model { GeneratedBy::Model } else { GeneratedBy::Rules },
         model: written.model,
         degraded: written.degraded,
+        summary: written.summary,
         grounding: written.grounding,
         generated_at: context.clock.now(),
     }

@@ -1,162 +1,281 @@
-//! Words, and what it means to say them.
+//! The words that a model may use in advice, by part of speech.
 //!
-//! [`PLAIN`] words claim nothing: a text may be made of them whatever was measured. The words of every other list are
-//! claims: they need the support of the finding's own sentences.
+//! Whatever is not listed here cannot be said outside of an authored phrase. The *neutral* words assert nothing about a
+//! machine and are always allowed. A *topic* word is allowed only where the finding's own sentences have one of its
+//! forms, or where the command of the sentence shows such things ([`COMMANDS`]); so advice about a disk cannot speak of
+//! memory, and advice about use cannot speak of failure. There are no words of negation, comparison of amounts,
+//! completion, reassurance or alarm, and no numbers, in any list.
+//!
+//! Lists are separated by spaces. Nouns are written `singular/plural`, verbs
+//! `base/third person/present participle/past/past participle`; an empty form does not exist, `_` stands for a space and
+//! `|` for a slash.
 
-/// Words that claim nothing about a machine. A grammar offers these and the finding's own.
-pub(super) const PLAIN: &str = "\
-    a about above across after again all already also always an and another any are around as at attention avoid away \
-    be because become becomes been before begin behind being best better between both bring busy but by can carefully \
-    cause caused causes causing change changes check close closely come comes compete confirm consider consume consumes \
-    consuming continue continues could current currently cut cuts decide delay delays demand demands depend depends do \
-    does down due during each early effect either even every everything examine exceed exceeding exceeds expect fail \
-    fails far fast fast faster few fewer fill fills finally find fix fixes follow for from further get gets getting give \
-    given gives go goes going grow growing grows happen happens hard has have having heavily heavy held help helps here \
-    high higher highest hold holding holds how identify if impact important improve in increase increased increases \
-    indicates inside inspect instead into investigate involved is issue issues it its itself keep keeps kept kind know \
-    large larger largest later lead leads least leave leaves less let level lighter like likely limit limits list load \
-    long longer look looking looks lose loses lower machine main make makes making manage many may mean means measure \
-    measures might monitor more most much must near nearly need needed needs new next now occur occurs of off \
-    often older on only onto open or order other others otherwise out over overall own owner part particular parts past \
-    performance perhaps place plan point possible prevent prevents problem problems process processes program programs \
-    pressing queue quickly raise raises rather reach reached reaches reading reason recent recently reduce reduces \
-    reducing related remain remains report require requires resolve resource resources respond response responsible \
-    result results review right rise rises rising risk room run running runs same schedule see seems sees serious serve \
-    server serves service services set setting settings several share should show shows since situation slow slower \
-    slowly slows so some something sometimes soon source space speed spend spends spread start started starting starts state \
-    stay stays steadily still stop stopped stops such system systems take taken takes taking tell tells than that the \
-    their them then there these they thing things this those through thus time times to together too top total touch \
-    toward turn under understand unit until unusual up upon usage use used useful utilization user users uses using usual usually value \
-    very view wait waiting waits want wants was watch way ways well were what when where whether which while who whole \
-    whose why will with within work working workload workloads works worth would write writing you your";
+/// Nouns that assert nothing.
+pub(super) const NEUTRAL_NOUNS: &str = "\
+    process/processes program/programs application/applications service/services task/tasks job/jobs \
+    machine/machines system/systems user/users owner/owners part/parts place/places thing/things list/lists \
+    overview/overviews detail/details entry/entries number/numbers rate/rates load/loads direction/directions \
+    performance/ speed/speeds percentage/percentages count/counts total/totals amount/amounts share/shares \
+    size/sizes value/values figure/figures state/states status/ name/names output/ top/ use/ usage/ consumption/ \
+    consumer/consumers summary/summaries breakdown/breakdowns picture/pictures report/reports table/tables \
+    row/rows snapshot/snapshots view/views information/ data/ ranking/rankings order/ level/levels sum/sums \
+    configuration/ behavior/ activity/ resource/resources property/properties type/types kind/kinds rest/ \
+    reason/reasons cause/causes /ones";
 
-/// Things that have names: a word beside one of these that is none of the language's is taken for such a name.
-pub(super) const NAMED: &str = "\
-    container process interface device service host image volume sensor disk pod server user owner machine program";
+/// Nouns without a plural that need no article; singular forms listed above or below.
+pub(super) const MASS_NOUNS: &str = "\
+    use usage consumption output status memory RAM swap space storage time traffic pressure load work air dust \
+    access I/O activity reading writing room input latency steal synchronization health bandwidth CPU \
+    information data behavior configuration swapping";
 
-/// Plain words on which a sentence may end, beside the finding's own.
-pub(super) const CLOSING: &str = "\
-    again all already also away before best better carefully closely down during early everything faster further \
-    here high itself large later level limit longer now often others owner performance place problem problems quickly \
-    room server service services setting settings slow slower slowly soon space start state still system systems then there \
-    time times together too total unit use used user users value well work workload workloads";
+/// Nouns of the things that rules are about.
+pub(super) const TOPIC_NOUNS: &str = "\
+    memory/ RAM/ swap/ swapping/ space/ storage/ room/ area/areas disk/disks drive/drives device/devices \
+    volume/volumes file/files filesystem/filesystems folder/folders directory/directories inode/inodes \
+    mount/mounts option/options processor/processors CPU/CPUs core/cores time/times pressure/ queue/queues \
+    priority/priorities column/columns page/pages read/reads write/writes steal/ host/hosts \
+    hypervisor/hypervisors guest/guests provider/providers thread/threads group/groups control/controls \
+    limit/limits container/containers image/images log/logs journal/journals message/messages line/lines \
+    warning/warnings error/errors kernel/kernels setting/settings health/ check/checks code/codes parent/parents \
+    child/children zombie/zombies descriptor/descriptors connection/connections socket/sockets handle/handles \
+    network/networks interface/interfaces packet/packets counter/counters statistic/statistics port/ports \
+    cable/cables switch/switches driver/drivers buffer/buffers burst/bursts traffic/ sensor/sensors \
+    temperature/temperatures heat/ reading/readings fan/fans air/ dust/ GPU/GPUs card/cards graphics/ \
+    model/models context/contexts power/ clock/clocks server/servers source/sources step/steps offset/offsets \
+    synchronization/ request/requests response/responses latency/latencies access/accesses I|O/ input/ \
+    operation/operations reading/ writing/ work/ workload/workloads drop/drops loss/losses end/ends \
+    restart/restarts session/sessions cache/caches bandwidth/";
 
-/// Words on which no sentence ends.
-pub(super) const OPENING: &str = "\
-    a about an and any are as at be because become becoming between but by can cause causes causing could do does each either \
-    every few for from further get gets getting give gives has have having how if in into is its keep keeps kept lead leads \
-    least less let like likely made make makes many may means might more most much must near nearly new next of \
-    often on only onto or other our over own per quite rather should since so some such take takes than the their then \
-    through to too toward under until upon use uses using usual very was were what when where whether \
-    which while who whole whose why will with within would your you ";
+/// Verbs that assert nothing.
+pub(super) const NEUTRAL_VERBS: &str = "\
+    use/uses/using/used/used hold/holds/holding/held/held take/takes/taking/took/taken \
+    take_up/takes_up/taking_up/took_up/taken_up need/needs/needing/needed/needed run/runs/running/ran/run \
+    write/writes/writing/wrote/written read/reads/reading/read/read keep/keeps/keeping/kept/kept \
+    have/has/having/had/ do/does/doing/did/done occupy/occupies/occupying/occupied/occupied \
+    consume/consumes/consuming/consumed/consumed own/owns/owning/owned/owned \
+    contain/contains/containing/contained/contained belong/belongs/belonging/belonged/ go/goes/going/went/gone \
+    come/comes/coming/came/ get/gets/getting/got/ account/accounts/accounting/accounted/ \
+    produce/produces/producing/produced/produced create/creates/creating/created/created \
+    show/shows/showing/showed/shown report/reports/reporting/reported/reported look/looks/looking/looked/ \
+    spend/spends/spending/spent/spent fare/fares/faring/fared/ locate////located divide////divided \
+    distribute////distributed share/shares/sharing/shared/shared request/requests/requesting/requested/requested \
+    store/stores/storing/stored/stored behave/behaves/behaving/behaved/ sit/sits/sitting/sat/ lie/lies/lying// \
+    live/lives/living// measure////measured configure////configured \
+    allocate/allocates/allocating/allocated/allocated claim/claims/claiming/claimed/claimed \
+    work/works/working/worked/ fill/fills/filling/filled/filled fill_up/fills_up/filling_up/filled_up/filled_up \
+    say/says/saying/said/said print/prints/printing/printed/printed move/moves/moving/moved/moved \
+    make_up/makes_up/making_up/made_up/made_up serve/serves/serving/served/served \
+    handle/handles/handling/handled/handled return/returns/returning/returned/returned \
+    compare/compares/comparing/compared/compared develop/develops/developing/developed/ \
+    change/changes/changing/changed/ vary/varies/varying/varied/ happen/happens/happening/happened/ \
+    list////listed find////found see////seen";
 
-/// Numbers in words.
-pub(super) const NUMBERS: &str = "\
-    zero two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen \
-    nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred hundreds thousand thousands million millions \
-    billion billions trillion dozen dozens half halves third thirds quarter quarters couple pair single once twice thrice \
-    double doubled doubles doubling triple tripled quadruple tenfold twofold fold majority minority";
+/// Verbs that say something of a machine.
+pub(super) const TOPIC_VERBS: &str = "\
+    wait/waits/waiting/waited/ block/blocks/blocking/blocked/blocked stick////stuck hang/hangs/hanging/hung/hung \
+    grow/grows/growing/grew/grown end/ends/ending/ended/ended kill/kills/killing/killed/killed \
+    affect////affected terminate/terminates/terminating/terminated/terminated \
+    start/starts/starting/started/started restart/restarts/restarting/restarted/restarted \
+    exit/exits/exiting/exited/exited fail/fails/failing/failed/failed open/opens/opening/opened/opened \
+    close/closes/closing/closed/closed mount/mounts/mounting/mounted/mounted drop/drops/dropping/dropped/dropped \
+    receive/receives/receiving/received/received send/sends/sending/sent/sent hold_up////held_up \
+    delay////delayed rise/rises/rising/rose/risen leave_behind////left_behind collect////collected \
+    enable////enabled report/reports/reporting/reported/reported steal/steals/stealing/stole/stolen \
+    limit/limits/limiting/limited/limited throttle/throttles/throttling/throttled/throttled \
+    swap/swaps/swapping/swapped/swapped log/logs/logging/logged/logged \
+    synchronize/synchronizes/synchronizing/synchronized/synchronized answer/answers/answering/answered/answered \
+    respond/responds/responding/responded/ load/loads/loading/loaded/loaded set////set \
+    complain/complains/complaining/complained/ compete/competes/competing/competed/ ask/asks/asking/asked/asked \
+    increase/increases/increasing/increased/increased";
 
-/// Units in words and signs.
-pub(super) const UNITS: &str = "\
-    percent percentage byte bytes kilobyte kilobytes megabyte megabytes gigabyte gigabytes terabyte terabytes kibibytes \
-    mebibytes gibibytes tebibytes kb mb gb tb kib mib gib tib bit bits mbit gbit mbps gbps iops rpm hz mhz ghz watt watts \
-    volt volts millisecond milliseconds microseconds second seconds minute minutes hour hours day days week weeks month \
-    months year years ms us ns celsius fahrenheit kelvin degree degrees dollar dollars euro euros";
+/// Things of which sentences say the same: what the finding's own sentences say of one of a class may be said of all of
+/// it and of nothing else. So a task may wait for a disk, but no disk for a task.
+pub(super) const CLASSES: &[&str] = &[
+    "process/processes program/programs application/applications service/services task/tasks job/jobs \
+     thread/threads worker/workers",
+    "container/containers",
+    "disk/disks drive/drives system/systems filesystem/filesystems folder/folders directory/directories \
+     file/files log/logs",
+    "packet/packets request/requests counter/counters connection/connections value/values error/errors",
+    "machine/machines host/hosts",
+    "interface/interfaces",
+    "check/checks",
+    "kernel/kernels",
+];
 
-/// Things of a machine that rules speak of: saying them is saying something about them.
-pub(super) const RESOURCES: &str = "\
-    memory ram heap swap swapping swapped paging cpu cpus processor processors core cores hyperthreading disk disks drive \
-    drives storage ssd ssds hdd nvme raid filesystem filesystems partition partitions volume volumes inode inodes mount \
-    mounts network networks networking interface interfaces nic packet packets bandwidth connection connections wifi \
-    ethernet router switch container containers docker podman kubernetes pod pods image images registry gpu gpus graphics \
-    vram temperature temperatures heat overheat overheats overheating hot cooling fan fans thermal battery power clock \
-    zombie zombies descriptor descriptors kernel driver drivers firmware bios hypervisor virtual vm vms database databases \
-    cache caches cluster cloud firewall backup backups certificate certificates password passwords account accounts \
-    license malware virus viruses attack attacks attacker hacker hackers breach exploit vulnerability ransomware dns \
-    website websites email bug bugs leak leaks leaking leaked crash crashes crashed crashing corrupt corrupted corruption \
-    hardware motherboard cable cables update updates upgrade upgrades version versions";
+/// Adjectives that assert nothing.
+pub(super) const NEUTRAL_ADJECTIVES: &str = "\
+    largest biggest heaviest highest greatest top main single individual current other own big large heavy \
+    overall total detailed different running used whole various exact open first next upper last latest final \
+    recent newest few relevant common complete";
 
-/// Programs that people know by name.
-pub(super) const PROGRAMS: &str = "\
-    nginx apache httpd caddy haproxy traefik mysql mysqld mariadb postgres postgresql sqlite mongodb mongod redis valkey \
-    memcached elasticsearch opensearch kibana logstash kafka rabbitmq zookeeper cassandra clickhouse influxdb prometheus \
-    grafana java javac jvm tomcat python perl ruby php node nodejs deno golang rust dotnet chrome chromium firefox slack \
-    electron systemd journald journalctl cron crond sshd ssh openssh dockerd containerd runc kubelet etcd git github gitlab \
-    jenkins ansible terraform vault consul nomad wordpress drupal linux ubuntu debian fedora centos redhat alpine windows \
-    macos android ios openai ollama llama gemini claude chatgpt tensorflow pytorch cuda nvidia amd intel samsung seagate \
-    amazon aws azure google microsoft oracle ibm vmware qemu kvm virtualbox xen proxmox bash zsh vim emacs htop btop \
-    iotop iostat vmstat netstat strace tcpdump wireshark nmap";
+/// Adjectives that say something of a thing.
+pub(super) const TOPIC_ADJECTIVES: &str = "\
+    full fullest busy busier busiest hot hottest warm warmest free resident virtual active inactive \
+    out-of-memory small smaller faulty slow slowest available mounted synchronized unhealthy read-only old";
 
-/// Words of command lines.
-pub(super) const COMMANDS: &str = "\
-    sudo su rm rmdir dd mkfs fdisk parted chmod chown kill killall pkill systemctl apt yum dnf pacman snap pip npm \
-    cargo curl wget bash sh exec eval ps du df ls cat grep awk sed sort head tail free swapon swapoff mount umount ip ifconfig \
-    ethtool tc iptables ufw sysctl modprobe crontab nohup nice renice ionice ulimit truncate shred fsck tune2fs smartctl";
+/// Adjectives of [`TOPIC_ADJECTIVES`] and phrases that may follow `is`: none is a judgment.
+pub(super) const PREDICATES: &str = "\
+    full/full busy/busy hot/hot warm/warm free/free active/active available/available mounted/mounted \
+    synchronized/synchronized synchronized/in_step unhealthy/unhealthy read-only/read-only";
 
-/// What may be done to a machine and is not to be proposed unless a remedy does.
-pub(super) const ACTIONS: &str = "\
-    delete deletes deleting deleted erase erasing wipe wiping format formatting remove removes removing purge purging prune \
-    destroy destroying overwrite truncate drop kill killing terminate terminating shutdown reboot rebooting restart \
-    restarting reset resetting reinstall uninstall install installing disable disabling enable enabling downgrade upgrade \
-    upgrading update updating replace replacing buy buying purchase add adding extend resize shrink clear clearing clean \
-    cleaning cleanup empty flush migrate move moving download upload execute unplug disconnect block ban encrypt defragment \
-    overclock";
+/// Words that may be said for each other: where the finding has one of a group, it has all.
+pub(super) const SYNONYMS: &[&str] = &[
+    "memory ram",
+    "processor cpu core time",
+    "folder directory",
+    "disk drive i/o access",
+    "gpu graphics card",
+    "kill end terminate affect",
+    "wait block stick hold_up delay hang",
+    "grow rise increase",
+    "full fullest",
+    "busy busiest busier",
+    "hot hottest warm warmest temperature",
+    "synchronize synchronized step synchronization offset",
+    "log message line journal",
+    "interface network",
+    "steal stolen",
+    "space room storage",
+    "drop loss",
+];
 
-/// What takes a finding back.
-pub(super) const REASSURING: &str = "\
-    healthy fine ok okay normal normally good great excellent perfect perfectly optimal stable safe safely secure calm quiet \
-    harmless acceptable adequate sufficient enough plenty ample ideal idle free unused available empty low lowest minimal \
-    negligible little small tiny smooth smoothly efficient efficiently balanced comfortable comfortably relaxed resolved \
-    solved fixed gone ignore ignored unimportant irrelevant unnecessary optional nothing none nobody fully";
+/// What the programs of commands show, as words of the lists above: `tokens of a command: words`.
+pub(super) const COMMANDS: &[(&str, &str)] = &[
+    ("journalctl", "log journal message line kernel warning error last latest"),
+    ("docker logs", "container log message line last latest final end write print say error"),
+    ("docker stats", "container memory processor resource limit"),
+    ("docker ps", "container restart"),
+    ("docker inspect", "container setting limit health exit code"),
+    ("docker update", "container limit memory processor"),
+    ("du", "folder file space disk"),
+    ("df", "file filesystem space disk full free available"),
+    ("df -i", "inode free"),
+    ("find", "file folder"),
+    ("findmnt", "file filesystem mount option mounted"),
+    ("free", "memory swap free available"),
+    ("swapon", "swap area device file space"),
+    ("vmstat", "column page swap steal time processor disk memory"),
+    ("iostat", "disk device request response time busy latency"),
+    ("ps", "state memory processor busy"),
+    ("nlwp", "thread"),
+    ("top", "thread processor memory load busy"),
+    ("ppid", "parent child"),
+    ("sensors", "sensor temperature reading"),
+    ("nvidia-smi", "gpu temperature memory"),
+    ("ip", "interface network counter statistic packet error receive send drop"),
+    ("timedatectl", "time server clock setting synchronize synchronized active source"),
+    ("systemd-cgtop", "control group memory processor"),
+    ("systemd-cgls", "control group"),
+    ("smaps_rollup", "memory resident"),
+    ("Rss", "memory resident"),
+    ("status", "memory"),
+    ("limits", "limit"),
+    ("fd", "file connection open descriptor"),
+    ("file-nr", "file limit open descriptor"),
+    ("lsof", "file connection open descriptor"),
+    ("memory", "memory pressure"),
+    ("cpu", "processor pressure"),
+    ("io", "disk pressure"),
+];
 
-/// What makes more of a finding that is only worth knowing.
-pub(super) const ALARMING: &str = "\
-    critical critically urgent urgently emergency immediate immediately severe severely danger dangerous dangerously fatal \
-    catastrophic disaster disastrous exhausted overloaded overwhelmed failing failure failed broken dead dying lost \
-    unresponsive alarming crisis saturated";
+/// Determiners of one thing.
+pub(super) const DETERMINERS_SINGULAR: &str = "\
+    the a an each every its their this any the_other your";
 
-/// What turns a sentence round.
-pub(super) const NEGATIONS: &str = "\
-    no not never cannot neither nor without hardly barely scarcely unlikely nowhere unable isn't aren't wasn't weren't don't \
-    doesn't didn't won't can't couldn't shouldn't wouldn't hasn't haven't";
+/// Determiners of several things.
+pub(super) const DETERMINERS_PLURAL: &str = "\
+    the all all_the all_of_the its their these those any some some_of_the most_of_the each_of_the other \
+    the_other the_most many both your few the_fewest so_many several the_different";
 
-/// What speaks to a model, or as one.
-pub(super) const PROMPTING: &str = "\
-    instruction instructions prompt prompts assistant chatbot ai model models language system: user: sorry apologize apologise \
-    previous disregard override pretend roleplay jailbreak finding findings remedy remedies severity evidence json schema \
-    i i'm i'll i've me my we our us";
+/// Determiners of an amount.
+pub(super) const DETERMINERS_MASS: &str = "\
+    the its their most_of_the the_most much_of_the your this so_much little much";
 
-/// Whether a word, in lower case, is in one of these lists.
-pub(super) fn contains(list: &str, word: &str) -> bool {
-    list.split_ascii_whitespace().any(|entry| entry == word)
+/// Prepositions.
+pub(super) const PREPOSITIONS: &str = "\
+    of in on for by with from at to among between under across per about around inside behind to_and_from within \
+    next_to against up_to";
+
+/// Where or when, at the end of a clause: only the present.
+pub(super) const ADVERBS: &str = "\
+    now right_now at_the_moment currently together there in_use most the_most in_detail closely at_a_glance \
+    first one_by_one in_total next at_present for_a_while a_few_times in_and_out and_back for_a_few_seconds \
+    over_a_few_seconds over_some_seconds for_some_seconds for_a_minute over_time";
+
+/// Verbs of looking that take a thing.
+pub(super) const LOOK_AT_THING: &str = "\
+    see find check look_at look_for look_through look_up list show identify inspect review examine watch monitor \
+    observe read get get_an_overview_of have_a_look_at take_a_look_at keep_an_eye_on keep_track_of learn_about \
+    find_out_about verify compare determine view display track go_through study explore follow measure locate \
+    discover spot print sort count scan search obtain investigate analyze confirm look_closely_at \
+    take_a_closer_look_at have_a_closer_look_at have_a_look_through pay_attention_to note query look_into \
+    search_for know understand learn trace fetch open consult assess start_with begin_with look_first_at \
+    get_a_list_of see_a_list_of look_in keep_watching keep_checking look_over look_out_for search_through \
+    look_around_in get_an_idea_of get_a_picture_of dig_into";
+
+/// Verbs of looking that take a question.
+pub(super) const LOOK_INTO_QUESTION: &str = "\
+    see find find_out check look_at look_up learn identify determine verify discover watch inspect list read \
+    show examine review get_an_overview_of have_a_look_at look monitor observe look_into confirm understand \
+    investigate figure_out work_out tell know spot see_exactly find_out_exactly track follow note display print \
+    measure count trace locate get_an_idea_of view get_a_picture_of analyze explore study";
+
+/// Verbs of looking after `start by` that take a thing.
+pub(super) const LOOKING_AT_THING: &str = "\
+    finding checking looking_at looking_for listing reading watching inspecting reviewing examining identifying \
+    getting_an_overview_of comparing monitoring";
+
+/// The same that take a question.
+pub(super) const LOOKING_INTO_QUESTION: &str = "\
+    finding_out checking looking_at seeing finding identifying determining watching learning";
+
+/// Verbs with which a command is run.
+pub(super) const RUN: &str = "\
+    run use try start_with begin_with execute consider_running consider_using call type enter run_the_command \
+    use_the_command turn_to try_the_command issue try_running consult";
+
+/// The same after `start by`.
+pub(super) const RUNNING: &str = "\
+    start_by_running begin_by_running start_by_using begin_by_using start_by_checking start_by_looking_at \
+    begin_by_looking_at start_by_reading start_out_with";
+
+/// Verbs with which the output of a command is read.
+pub(super) const OUTPUT: &str = "\
+    look_at_the_output_of check_the_output_of read_the_output_of review_the_output_of have_a_look_at \
+    take_a_look_at look_at check look_at_the_list_from use_the_output_of inspect_the_output_of \
+    examine_the_output_of look_through_the_output_of see read inspect review see_the_output_of \
+    consult_the_output_of go_through_the_output_of watch_the_output_of watch";
+
+/// What may stand before an imperative.
+pub(super) const LEAD: &str = "\
+    first please you_can you_may you_could next then now as_a_first_step to_begin to_start also you_can_also \
+    it_helps_to it_is_worth_trying_to you_might you_should as_a_start for_a_start first_of_all to_get_started \
+    from_there after_that a_good_first_step_is_to it_may_help_to it_is_best_to it_makes_sense_to \
+    it_is_a_good_idea_to you_may_want_to you_might_want_to a_next_step_is_to the_first_step_is_to then_you_can \
+    remember_to";
+
+/// What joins a verb of looking and a command.
+pub(super) const WITH: &str = "\
+    with using by_running via through by_using by_means_of with_the_command in_the_output_of from \
+    with_the_help_of by_looking_at_the_output_of with_the_output_of by_calling by_checking in of by_reading \
+    by_looking_at by_executing by_typing by_way_of";
+
+/// Pronouns, the plain ones first.
+pub(super) const PRONOUNS: &str = "\
+    it them this each_of_them all_of_them most_of_it most_of_them each so_much those the_ones ones everything \
+    anything something others the_others the_rest";
+
+/// The words of a list, with a space for `_` and a slash for `|`.
+pub(super) fn words(list: &str) -> Vec<String> {
+    list.split_ascii_whitespace().map(spelled).collect()
 }
 
-/// Whether a word, in lower case, is one of the language rather than a name.
-pub(super) fn is_of_the_language(word: &str) -> bool {
-    [PLAIN, ACTIONS, ALARMING, COMMANDS, NEGATIONS, NUMBERS, PROMPTING, REASSURING, RESOURCES, UNITS]
-        .iter()
-        .any(|list| contains(list, word))
+/// The entries of a table, each with its forms.
+pub(super) fn table(list: &str) -> Vec<Vec<String>> {
+    list.split_ascii_whitespace().map(|entry| entry.split('/').map(spelled).collect()).collect()
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn plain_words_claim_nothing() {
-        let claims = [
-            NUMBERS, UNITS, RESOURCES, PROGRAMS, COMMANDS, ACTIONS, REASSURING, ALARMING, NEGATIONS,
-            PROMPTING,
-        ];
-        for word in CLOSING.split_ascii_whitespace() {
-            assert!(contains(PLAIN, word), "{word}");
-        }
-        for word in PLAIN.split_ascii_whitespace() {
-            assert!(word.bytes().all(|b| b.is_ascii_lowercase()), "{word}");
-            for list in claims {
-                assert!(!contains(list, word), "{word} is in {:.40}", list);
-            }
-        }
-    }
+fn spelled(word: &str) -> String {
+    word.replace('_', " ").replace('|', "/")
 }

@@ -1,75 +1,114 @@
-//! What the model is told: how to write, one example, and the facts of one finding.
+//! What a model is told: how to write, one example, and the facts of one finding.
 //!
-//! Instructions and example are the same for every finding, so that a backend which keeps what it has read reads them
-//! once. Names in the facts are chosen by whoever started a process or a container; whatever they say, the text is
+//! Instructions and example are the same for every finding, so that a backend that keeps the state of a prompt reads
+//! them once. Names in the facts are chosen by whoever started a process or a container; whatever they say, the text is
 //! checked afterwards.
 
 use sutazai_core::domain::{ChatMessage, Severity};
 
-use super::slots::Slots;
-use super::support::Support;
+use super::placeholders::Placeholders;
+use super::rules::{Found, first_choices};
 
-const INSTRUCTIONS: &str = "\
-You write short advice for the owner of a server. Say in one plain sentence what is going on, and in a second one what to \
-do about it. Use only the facts given.";
+const CHOOSE: &str = "\
+You advise the owner of a server. You get a finding and sentences about it. Answer with the sentences that help the owner \
+most, word by word: what was found, why it matters, and what to do.";
 
-const SLOT_INSTRUCTIONS: &str = " Never write a digit, a name or a command: write the slot in braces that stands for it, \
-such as {figure} or {command}.";
+const WORD: &str = "\
+You write short advice for the owner of a server. The owner has read the finding. Say in one plain sentence where to look, \
+with the command.";
 
-/// The messages for a model whose sampling is bound to the facts.
-pub(super) fn for_grammar(support: &Support) -> Vec<ChatMessage> {
+const PLACEHOLDERS: &str = " Never write a number, a name or a command yourself: write the placeholder in braces that stands \
+for it, such as {command}. Begin with {statement}.";
+
+const FITTING: &str = "\
+You advise the owner of a server. You get a finding and sentences. Answer with the one sentence that says why this finding \
+matters, word by word.";
+
+const SUMMARY: &str = "\
+You get what was found on a server. Answer with the line that names the most important of it first.";
+
+/// The messages for a model that chooses among the authored sentences.
+pub(super) fn choose(found: &Found) -> Vec<ChatMessage> {
+    let texts = &found.texts;
+    let mut facts = format!("Severity: {}\n", severity(found.finding.severity));
+    let consequences: Vec<_> = texts.consequences.iter().map(|text| first_choices(text)).collect();
+    for (title, sentences) in [
+        ("What was found", &texts.statements),
+        ("Why it matters", &consequences),
+        ("What to do", &texts.advice),
+    ] {
+        facts.push_str(&format!("{title}:\n"));
+        facts.extend(sentences.iter().map(|sentence| format!("- {sentence}\n")));
+    }
+    vec![ChatMessage::system(CHOOSE), ChatMessage::user(facts)]
+}
+
+/// The messages for a model that words advice and samples by a grammar.
+pub(super) fn word(found: &Found) -> Vec<ChatMessage> {
     vec![
-        ChatMessage::system(INSTRUCTIONS),
+        ChatMessage::system(WORD),
         ChatMessage::user(
             "Finding (warning): Swap is 81 % used.\nWhy it matters: Reading memory back from swap is slow.\nRemedy: See \
-             which processes were swapped out.\nCommand: `smem -s swap`",
+             which processes were swapped out. Command: `smem -s swap`",
         ),
-        ChatMessage::assistant(
-            "Swap is 81 % used, so programs wait while their memory is read back from the disk. Run `smem -s swap` to \
-             see which processes were swapped out.",
-        ),
-        ChatMessage::user(facts(support, &support.summary, |command| format!("`{command}`"))),
+        ChatMessage::assistant("Run `smem -s swap` to see which processes were swapped out."),
+        ChatMessage::user(facts(found, |command| format!("`{command}`"))),
     ]
 }
 
-/// The messages for a model that writes slots.
-pub(super) fn for_slots(support: &Support, slots: &Slots) -> Vec<ChatMessage> {
-    let known: Vec<_> = slots.iter().map(|(slot, value)| format!("{{{slot}}} stands for {value}")).collect();
-    let facts = format!(
-        "{}\nSlots:\n{}",
-        facts(support, &slots.emptied(&support.summary), |_| "{command}".to_owned()),
-        known.join("\n")
-    );
+/// The messages for a model that words advice with placeholders.
+pub(super) fn word_with_placeholders(found: &Found, placeholders: &Placeholders) -> Vec<ChatMessage> {
+    let known: Vec<_> =
+        placeholders.iter().map(|(name, value)| format!("{{{name}}} stands for {value}")).collect();
+    let named = |command: &str| {
+        let value = format!("`{command}`");
+        let name = placeholders.iter().find(|(_, known)| *known == value).map(|(name, _)| name);
+        name.map_or(value.clone(), |name| format!("{{{name}}}"))
+    };
+    let facts = format!("{}\nPlaceholders:\n{}", facts(found, named), known.join("\n"));
     vec![
-        ChatMessage::system(format!("{INSTRUCTIONS}{SLOT_INSTRUCTIONS}")),
+        ChatMessage::system(format!("{WORD}{PLACEHOLDERS}")),
         ChatMessage::user(
-            "Finding (warning): {resource} is {figure} used.\nWhy it matters: Reading memory back from swap is \
-             slow.\nRemedy: See which processes were swapped out.\nCommand: {command}\nSlots:\n{resource} stands for \
-             swap\n{figure} stands for 81 %\n{command} stands for `smem -s swap`",
+            "Finding (warning): Swap is 81 % used.\nWhy it matters: Reading memory back from swap is slow.\nRemedy: See \
+             which processes were swapped out. Command: {command}\nPlaceholders:\n{statement} stands for Swap is 81 % \
+             used.\n{resource} stands for swap\n{command} stands for `smem -s swap`",
         ),
-        ChatMessage::assistant(
-            "The {resource} is {figure} used, so programs wait while their memory is read back. Run {command} to see \
-             which processes were swapped out.",
-        ),
+        ChatMessage::assistant("{statement} Run {command} to see which processes were swapped out."),
         ChatMessage::user(facts),
     ]
 }
 
-/// What a text must not merely repeat.
-pub(super) fn instructions() -> String {
-    format!("{INSTRUCTIONS}{SLOT_INSTRUCTIONS}")
+/// The messages for a model that chooses the sentence on why a finding matters.
+pub(super) fn fitting(found: &Found, sentences: &[String]) -> Vec<ChatMessage> {
+    let listed: String = sentences.iter().map(|sentence| format!("- {sentence}\n")).collect();
+    vec![
+        ChatMessage::system(FITTING),
+        ChatMessage::user(format!("Finding: {}\nSentences:\n{listed}", found.finding.summary)),
+    ]
 }
 
-fn facts(support: &Support, summary: &str, command: impl Fn(&str) -> String) -> String {
-    let severity = match support.severity {
+/// The messages for a model that chooses the summary among these lines.
+pub(super) fn summary(lines: &[String]) -> Vec<ChatMessage> {
+    let lines: String = lines.iter().map(|line| format!("- {line}\n")).collect();
+    vec![ChatMessage::system(SUMMARY), ChatMessage::user(lines)]
+}
+
+fn facts(found: &Found, command: impl Fn(&str) -> String) -> String {
+    let finding = &found.finding;
+    let mut facts = format!("Finding ({}): {}", severity(finding.severity), finding.summary);
+    let consequence = found.texts.consequences.first().map(|text| first_choices(text));
+    facts.extend(consequence.map(|text| format!("\nWhy it matters: {text}")));
+    for remedy in &finding.remedies {
+        facts.push_str(&format!("\nRemedy: {}", remedy.text));
+        facts.extend(remedy.command.as_ref().map(|own| format!(" Command: {}", command(own))));
+    }
+    facts
+}
+
+fn severity(severity: Severity) -> &'static str {
+    match severity {
         Severity::Info => "worth knowing",
         Severity::Warning => "warning",
         Severity::Critical => "critical",
-    };
-    let mut facts = format!("Finding ({severity}): {summary}\nWhy it matters: {}", support.meaning);
-    if let Some(remedy) = &support.advice {
-        facts.push_str(&format!("\nRemedy: {}", remedy.text));
-        facts.extend(remedy.command.iter().map(|own| format!("\nCommand: {}", command(own))));
     }
-    facts
 }

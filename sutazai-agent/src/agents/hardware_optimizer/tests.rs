@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use serde_json::json;
 use sutazai_core::Error;
-use sutazai_core::domain::{Analysis, GeneratedBy, HostMetrics, Snapshot};
+use sutazai_core::domain::ModelPermission::{Choose, Word};
+use sutazai_core::domain::{Analysis, AssertionKind, GeneratedBy, HostMetrics, RejectionReason, Snapshot};
 use sutazai_core::ports::{AgentContext, ModelBackend};
 use sutazai_core::testing::{
     ManualClock, ScriptedAnswer, ScriptedModelBackend, agent, agent_context, sources_of,
 };
 
 use super::rules::sample::{containers, healthy, host, sick};
-use super::rules::{self, Trends};
-use super::support::Support;
-use super::{HardwareOptimizer, analyze, grammar, grounding};
+use super::rules::{self, Found, Trends};
+use super::{HardwareOptimizer, MIN_FLUENCY, analyze};
 
 mod corpus;
 mod lies;
@@ -28,18 +28,30 @@ fn context(snapshot: &Snapshot, model: Option<Arc<dyn ModelBackend>>) -> AgentCo
     context
 }
 
-/// An analysis in which the model answers every request with this.
-async fn told(snapshot: &Snapshot, answer: impl Into<ScriptedAnswer>) -> Analysis {
+/// A model that may word advice and answers every request with this.
+fn permitted(answer: impl Into<ScriptedAnswer>) -> ScriptedModelBackend {
     let answer = answer.into();
-    let model = ScriptedModelBackend::replying(move |_| answer.clone()).supporting(false, true);
+    ScriptedModelBackend::replying(move |_| answer.clone()).granting([Choose, Word])
+}
+
+async fn analysis(snapshot: &Snapshot, model: ScriptedModelBackend) -> Analysis {
     analyze(&context(snapshot, Some(Arc::new(model)))).await.unwrap()
 }
 
-/// The same from a backend that takes JSON Schemas only; the text may have slots.
+/// An analysis in which the model answers every request with this, and samples by grammars.
+async fn told(snapshot: &Snapshot, answer: impl Into<ScriptedAnswer>) -> Analysis {
+    analysis(snapshot, permitted(answer).supporting(false, true)).await
+}
+
+/// The same from a backend that takes JSON Schemas only; the text may have placeholders.
 async fn told_in_json(snapshot: &Snapshot, text: &str) -> Analysis {
     let answer = json!({ "text": text }).to_string();
-    let model = ScriptedModelBackend::replying(move |_| answer.clone()).supporting(true, false);
-    analyze(&context(snapshot, Some(Arc::new(model)))).await.unwrap()
+    analysis(snapshot, permitted(answer).supporting(true, false)).await
+}
+
+/// The same from a backend that takes no constraint.
+async fn told_plainly(snapshot: &Snapshot, text: &str) -> Analysis {
+    analysis(snapshot, permitted(text).supporting(false, false)).await
 }
 
 /// Memory is 93.2 % used; nothing else is found.
@@ -78,10 +90,11 @@ fn full_container(name: &str) -> Snapshot {
     snapshot
 }
 
-fn support(snapshot: &Snapshot) -> Support {
-    let found = rules::find(snapshot, &Trends::default());
+/// The one finding on this machine.
+fn found(snapshot: &Snapshot) -> Found {
+    let mut found = rules::find(snapshot, &Trends::default());
     assert_eq!(found.len(), 1, "{found:#?}");
-    Support::of(&found[0])
+    found.remove(0)
 }
 
 #[tokio::test]
@@ -90,83 +103,175 @@ async fn conforms() {
 }
 
 #[tokio::test]
-async fn what_is_true_is_told_in_the_models_words() {
-    for (snapshot, text) in [
-        (
-            full_memory(),
-            "Memory is 93.2 % used, so see which processes hold the most of it with `ps aux --sort=-rss | head`.",
-        ),
-        (full_memory(), "The memory is 93 % used. Run `free -h` to see how it is divided."),
-        (
-            full_memory(),
-            "At 93% the memory of this server is nearly used up, and one more large job may slow down others.",
-        ),
-        (full_disk(), "Disk /var is 96.4 % full, so look at what takes the most space soon."),
-        (full_disk(), "The disk /var is 96 percent full and programs may fail when they write."),
-        (full_container("web"), "Container web uses 498 MiB of its 512 MiB, so it may soon reach the limit."),
-        (
-            full_container("web"),
-            "The container web is at 97.3 % of its memory limit. Find out why it needs so much memory.",
-        ),
+async fn advice_in_the_models_words_follows_the_rules_statement() {
+    for (snapshot, advice) in [
+        (full_memory(), "Run `ps aux --sort=-rss | head` to find out which programs use the most memory."),
+        (full_memory(), "Please run `free -h` to see how the memory is divided."),
+        (full_disk(), "Look at the largest directories first."),
     ] {
-        let analysis = told(&snapshot, text).await;
-        let recommendation = &analysis.recommendations[0];
-        assert_eq!((recommendation.text.as_str(), recommendation.text_by), (text, GeneratedBy::Model));
-        assert_eq!(analysis.generated_by, GeneratedBy::Model);
-        let grounding = analysis.grounding;
-        assert!(grounding.claims >= 2 && grounding.claims == grounding.supported, "{text}: {grounding:?}");
-        assert_eq!((grounding.rewritten, grounding.replaced), (0, 0));
-        assert_eq!(analysis.model.unwrap().name, "scripted-model");
+        let statement = found(&snapshot).finding.summary;
+        let whole = format!("{statement} {advice}");
+        let answers = [
+            told(&snapshot, advice).await,
+            told(&snapshot, whole.as_str()).await,
+            told_in_json(&snapshot, advice).await,
+            told_in_json(&snapshot, &format!("{{statement}} {advice}")).await,
+            told_plainly(&snapshot, advice).await,
+        ];
+        for analysis in answers {
+            let recommendation = &analysis.recommendations[0];
+            assert_eq!(
+                (recommendation.text.as_str(), recommendation.text_by),
+                (whole.as_str(), GeneratedBy::Model)
+            );
+            assert_eq!(analysis.generated_by, GeneratedBy::Model);
+            assert_eq!(analysis.grounding.permissions, [Choose, Word]);
+            assert_eq!(analysis.grounding.written_under(Word), 1);
+            assert_eq!(analysis.grounding.refused, []);
+            assert_eq!(analysis.model.unwrap().name, "scripted-model");
+        }
     }
 }
 
 #[tokio::test]
-async fn slots_are_filled_in() {
-    for (text, expected) in [
+async fn placeholders_are_filled_in() {
+    for (text, advice) in [
         (
-            "{resource} is {figure} used, so programs may have to wait. Run {command} to see who holds it.",
-            "Memory is 93.2 % used, so programs may have to wait. Run `ps aux --sort=-rss | head` to see who holds it.",
+            "{statement} Run {command} to see who uses it.",
+            "Run `ps aux --sort=-rss | head` to see who uses it.",
         ),
         (
-            "The {resource} is {figure} used. Run `{command_b}` to see how it is divided.",
-            "The memory is 93.2 % used. Run `free -h` to see how it is divided.",
+            "Run `{command_b}` to see how {resource} is divided.",
+            "Run `free -h` to see how memory is divided.",
         ),
     ] {
         let analysis = told_in_json(&full_memory(), text).await;
-        assert_eq!(analysis.recommendations[0].text, expected);
-        assert_eq!(analysis.recommendations[0].text_by, GeneratedBy::Model);
+        let statement = found(&full_memory()).finding.summary;
+        assert_eq!(analysis.recommendations[0].text, format!("{statement} {advice}"));
     }
-    for text in [
-        "Memory is 93.2 % used, so look at what holds it.",
-        "{resource} is {percent} used, so look at it now.",
-    ] {
-        let analysis = told_in_json(&full_memory(), text).await;
-        assert_eq!(analysis.recommendations[0].text_by, GeneratedBy::Rules, "{text}");
-        assert_eq!((analysis.grounding.rewritten, analysis.grounding.replaced), (1, 1));
+    let analysis = told_in_json(&full_memory(), "Run {tool} to see who uses it.").await;
+    assert_eq!(analysis.recommendations[0].text_by, GeneratedBy::Rules);
+    assert!(analysis.grounding.refused[0].excerpt.contains("{tool}"), "{:?}", analysis.grounding.refused);
+}
+
+#[tokio::test]
+async fn what_was_checked_has_its_place() {
+    let analysis = told(&full_memory(), "Run `free -h` to see how memory is divided.").await;
+    let text: Vec<char> = analysis.recommendations[0].text.chars().collect();
+    let [checked] = analysis.grounding.texts.as_slice() else { panic!("{:#?}", analysis.grounding) };
+    assert_eq!((checked.finding_id.as_str(), checked.permission), ("memory_low", Some(Word)));
+    for assertion in &checked.assertions {
+        let there: String = text[assertion.start..assertion.end].iter().collect();
+        assert_eq!(there, assertion.text);
     }
+    let of = |kind| checked.assertions.iter().filter(move |a| a.kind == kind).map(|a| a.text.as_str());
+    assert_eq!(of(AssertionKind::Statement).collect::<Vec<_>>(), [found(&full_memory()).finding.summary]);
+    assert_eq!(of(AssertionKind::Command).collect::<Vec<_>>(), ["`free -h`"]);
+    assert!(of(AssertionKind::Figure).any(|figure| figure == "93.2 %"));
+    assert_eq!(of(AssertionKind::Advice).count(), 1);
 }
 
 #[tokio::test]
 async fn a_refused_text_is_written_again_once() {
-    let model = ScriptedModelBackend::new([
-        "Memory is 12 % used, so look at what holds the most of it.",
-        "Memory is 93.2 % used, so look at what holds the most of it.",
-    ])
-    .supporting(false, true);
-    let analysis = analyze(&context(&full_memory(), Some(Arc::new(model)))).await.unwrap();
+    let lie = "Run `free -h` to see that all is well.";
+    let truth = "Run `free -h` to see how memory is divided.";
+    let model = ScriptedModelBackend::new([lie, truth]).granting([Choose, Word]).supporting(false, true);
+    let analysis = analysis(&full_memory(), model).await;
     assert_eq!(analysis.recommendations[0].text_by, GeneratedBy::Model);
-    assert_eq!((analysis.grounding.rewritten, analysis.grounding.replaced), (1, 0));
+    let [refused] = analysis.grounding.refused.as_slice() else { panic!("{:#?}", analysis.grounding) };
+    assert_eq!((refused.finding_id.as_deref(), refused.attempt), (Some("memory_low"), 1));
+    assert_eq!(refused.reason, RejectionReason::NotInLanguage);
+    assert!(refused.excerpt.contains("that all is well"), "{refused:?}");
 }
 
 #[tokio::test]
-async fn without_a_model_the_rules_speak_and_say_why() {
+async fn a_text_that_says_the_same_twice_is_refused() {
+    let sentence = "Run `free -h` to see how memory is divided.";
+    let analysis = told(&full_memory(), format!("{sentence} {sentence}")).await;
+    assert_eq!(analysis.recommendations[0].text_by, GeneratedBy::Rules);
+    assert!(analysis.grounding.refused.iter().all(|one| one.reason == RejectionReason::Repetitive));
+}
+
+#[tokio::test]
+async fn a_text_that_its_model_finds_improbable_is_refused() {
+    let text = "Run `free -h` to see how memory is divided.";
+    for (fluency, by) in [(MIN_FLUENCY, GeneratedBy::Model), (MIN_FLUENCY / 2.0, GeneratedBy::Rules)] {
+        let analysis = analysis(&full_memory(), permitted(text).with_fluency(fluency)).await;
+        assert_eq!(analysis.recommendations[0].text_by, by, "{fluency}");
+        let refused = analysis.grounding.refused.iter().map(|one| one.reason);
+        let expected = if by == GeneratedBy::Rules { 2 } else { 0 };
+        assert_eq!(refused.filter(|reason| *reason == RejectionReason::NotFluent).count(), expected);
+    }
+}
+
+#[tokio::test]
+async fn a_model_writes_only_what_it_may() {
+    let worded = "Run `free -h` to see how the memory is divided.";
+    let authored = found(&full_memory()).texts.advice[1].clone();
+    for (granted, answer, by) in [
+        (vec![], worded, GeneratedBy::Rules),
+        (vec![], &authored, GeneratedBy::Rules),
+        (vec![Choose], worded, GeneratedBy::Rules),
+        (vec![Choose], &authored, GeneratedBy::Model),
+        (vec![Word], worded, GeneratedBy::Model),
+    ] {
+        let model = permitted(answer).granting(granted.clone());
+        let analysis = analysis(&full_memory(), model).await;
+        assert_eq!(analysis.recommendations[0].text_by, by, "{granted:?}: {answer}");
+        assert_eq!(analysis.grounding.permissions, granted);
+        assert_eq!(analysis.degraded.is_some(), granted.is_empty(), "{:?}", analysis.degraded);
+    }
+}
+
+#[tokio::test]
+async fn a_model_without_permission_is_not_asked() {
+    let model = Arc::new(permitted("anything").granting([]));
+    let analysis = analyze(&context(&full_memory(), Some(model.clone()))).await.unwrap();
+    assert_eq!(model.requests().len(), 0);
+    assert!(analysis.degraded.unwrap().contains("scripted-model"));
+    assert_eq!(analysis.model, None);
+}
+
+#[tokio::test]
+async fn a_model_chooses_among_enumerations_where_there_are_no_grammars() {
+    let texts = found(&full_memory()).texts;
+    let answer = json!({ "statement": texts.statements[0], "consequence": "", "advice": texts.advice[1] });
+    let model = permitted(answer.to_string()).granting([Choose]).supporting(true, false);
+    let analysis = analysis(&full_memory(), model).await;
+    assert_eq!(analysis.recommendations[0].text, format!("{} {}", texts.statements[0], texts.advice[1]));
+    assert_eq!(analysis.grounding.written_under(Choose), 1);
+}
+
+#[tokio::test]
+async fn the_summary_is_one_of_the_possible_lines() {
+    let found = rules::find(&sick(), &Trends::default());
+    let lines = super::summary::lines(&found);
+    let chosen = lines.last().unwrap().clone();
+    for (answer, expected) in [(chosen.as_str(), &chosen), ("All is well.", &lines[0])] {
+        let answer = answer.to_owned();
+        let model = ScriptedModelBackend::replying(move |request| {
+            let about_all =
+                request.messages.iter().any(|message| message.content.contains("names the most important"));
+            if about_all { answer.clone() } else { "nonsense".to_owned() }
+        });
+        let analysis = analysis(&sick(), model.granting([Choose])).await;
+        assert_eq!(&analysis.summary, expected);
+        let refused = analysis.grounding.refused.iter().filter(|one| one.finding_id.is_none()).count();
+        assert_eq!(refused, usize::from(expected == &lines[0]));
+    }
+    let without = analyze(&context(&sick(), None)).await.unwrap();
+    assert_eq!(without.summary, lines[0]);
+}
+
+#[tokio::test]
+async fn without_a_model_the_rules_write_and_say_why() {
     let none = analyze(&context(&full_memory(), None)).await.unwrap();
     assert!(none.degraded.unwrap().contains("no model backend"));
     let dead = told(&full_memory(), Error::unavailable("the model server is down")).await;
     assert!(dead.degraded.unwrap().contains("the model server is down"));
     for analysis in [none.recommendations, dead.recommendations] {
         assert_eq!(analysis[0].text_by, GeneratedBy::Rules);
-        assert!(analysis[0].text.contains("93.2 %"), "{}", analysis[0].text);
+        assert_eq!(analysis[0].text, found(&full_memory()).texts.rules_text());
     }
     let mut context = context(&full_memory(), None);
     context.task.payload = json!({ "use_model": false });
@@ -175,8 +280,7 @@ async fn without_a_model_the_rules_speak_and_say_why() {
 
 #[tokio::test]
 async fn a_dead_model_is_asked_once_not_for_every_finding() {
-    let model =
-        Arc::new(ScriptedModelBackend::replying(|_| Error::unavailable("down")).supporting(false, true));
+    let model = Arc::new(permitted(Error::unavailable("down")).supporting(false, true));
     let analysis = analyze(&context(&sick(), Some(model.clone()))).await.unwrap();
     assert!(analysis.findings.len() > 20);
     assert!(model.requests().len() <= 4, "{}", model.requests().len());
@@ -184,8 +288,7 @@ async fn a_dead_model_is_asked_once_not_for_every_finding() {
 
 #[tokio::test]
 async fn a_cancelled_analysis_ends() {
-    let model =
-        ScriptedModelBackend::replying(|_| ScriptedAnswer::Stall("Memory is".into())).supporting(false, true);
+    let model = permitted(ScriptedAnswer::Stall("Memory is".into())).supporting(false, true);
     let context = context(&full_memory(), Some(Arc::new(model)));
     let cancellation = context.cancellation.clone();
     let (result, ()) = tokio::join!(analyze(&context), async move {
@@ -195,32 +298,52 @@ async fn a_cancelled_analysis_ends() {
     assert_eq!(result.unwrap_err().kind(), sutazai_core::ErrorKind::Cancelled);
 }
 
-#[test]
-fn every_sentence_of_the_rules_is_supported_by_its_own_evidence() {
+/// Machines of all kinds, and all that is found on them.
+fn every_finding() -> Vec<Found> {
     let made = [sick(), healthy(), full_memory(), full_disk(), full_container("web"), varied::recorded()];
-    for snapshot in made.into_iter().chain((0..300).map(varied::varied)) {
-        for found in rules::find(&snapshot, &Trends::default()) {
-            let support = Support::of(&found);
-            let text = support.rules_text();
-            let claims = grounding::check(&text, GeneratedBy::Rules, &support);
-            assert!(claims.is_ok(), "{}: {text}\n{}", found.finding.id, claims.unwrap_err());
+    let machines = made.into_iter().chain((0..100).map(varied::varied));
+    machines.flat_map(|snapshot| rules::find(&snapshot, &Trends::default())).collect()
+}
+
+#[test]
+fn the_rules_own_texts_belong_to_the_language_under_each_permission() {
+    for found in every_finding() {
+        for permission in [Choose, Word] {
+            let composition = super::composition::Composition::new(&found, permission);
+            let (text, assertions) = composition.rules_text();
+            assert_eq!(composition.check(&text), Ok(assertions), "{text}");
         }
     }
 }
 
 #[test]
-fn a_grammar_has_no_digit_and_no_command_but_those_of_the_finding() {
-    for found in rules::find(&sick(), &Trends::default()) {
-        let support = Support::of(&found);
-        let mut grammar = grammar::grammar(&support);
-        for own in ["lead ::=", "figure ::=", "name ::=", "command ::="] {
-            grammar = grammar.lines().filter(|line| !line.starts_with(own)).collect::<Vec<_>>().join("\n");
+fn what_a_model_samples_by_is_accepted() {
+    use super::composition::Composition;
+    use super::language::{Expression, Matcher};
+    // Draws texts of the language at random and holds them against the check.
+    fn draw(expression: &Expression, dice: &mut impl rand::Rng, text: &mut String) {
+        match expression {
+            Expression::Literal(literal) => text.push_str(literal),
+            Expression::Sequence(parts) => parts.iter().for_each(|part| draw(part, dice, text)),
+            Expression::Choice(parts) => draw(&parts[dice.random_range(0..parts.len())], dice, text),
+            Expression::Repeat { of, min, max } => {
+                (0..dice.random_range(*min..=*max)).for_each(|_| draw(of, dice, text));
+            }
+            Expression::Rule(rule) => draw(&rule.body, dice, text),
         }
-        let rest = grammar.replace(|c: char| "{},".contains(c), " ");
-        let words: Vec<_> = rest.split('"').skip(1).step_by(2).collect();
-        assert!(
-            words.iter().all(|word| !word.contains(|c: char| c.is_ascii_digit() || "`/$|;".contains(c))),
-            "{words:?}"
-        );
+    }
+    let mut dice: rand::rngs::StdRng = rand::SeedableRng::seed_from_u64(7);
+    for found in rules::find(&sick(), &Trends::default()) {
+        for permission in [Choose, Word] {
+            let composition = Composition::new(&found, permission);
+            let sampled = composition.sampled();
+            for _ in 0..20 {
+                let mut answer = String::new();
+                draw(&sampled, &mut dice, &mut answer);
+                assert!(Matcher::new(&answer).is_some(), "{answer}");
+                let checked = composition.check(&composition.complete(&answer));
+                assert!(checked.is_ok(), "{}: {answer}: {checked:?}", found.finding.id);
+            }
+        }
     }
 }

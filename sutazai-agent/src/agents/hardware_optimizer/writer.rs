@@ -1,290 +1,194 @@
-//! Has the model write a text for each finding, and puts the rules' sentence where none is accepted.
+//! Has the model write a text for each finding as far as it may, and uses the rules' own text everywhere else.
 
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::{FutureExt, StreamExt, stream};
-use serde::Deserialize;
-use serde_json::json;
+use serde_json::Value;
 use sutazai_core::domain::{
-    Constraint, FinishReason, GenerateRequest, GeneratedBy, Grounding, ModelUsage, ModelUse,
+    CheckedText, Grounding, ModelPermission, ModelPermissions, ModelUse, RefusedAttempt,
 };
-use sutazai_core::ports::{AgentContext, ModelBackend, ModelBackendExt};
+use sutazai_core::ports::{AgentContext, ModelBackend};
 use sutazai_core::{Error, Result};
 
-use super::claims::Fault;
-use super::slots::Slots;
-use super::support::Support;
-use super::{grammar, grounding, prompt, usefulness};
+use super::author::{Accepted, Author};
+use super::composition::Composition;
+use super::prompt;
+use super::rejection::Rejection;
+use super::rules::Found;
+use super::summary;
 
 /// Texts written side by side: a backend that batches reads its weights once for all of them.
 const AT_ONCE: usize = 4;
 
-/// All texts together take no longer; the worst findings come first.
+/// Longest time for all texts together; the worst findings come first.
 const BUDGET: Duration = Duration::from_secs(25);
 
-/// How often a text is written before the rules' sentence stands.
+/// Attempts at a text before the rules' own is used.
 const ATTEMPTS: u32 = 2;
 
-/// Two sentences, with room for a long command.
-const MAX_TOKENS: u32 = 220;
-
-/// Near to greedy: plain sentences are wanted, not surprising ones.
-const TEMPERATURE: f32 = 0.2;
-
 /// The texts of all findings and how they came about.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Written {
     /// One for each finding, in the same order.
-    pub(super) texts: Vec<Text>,
+    pub(super) texts: Vec<String>,
+    /// One line over all.
+    pub(super) summary: String,
     pub(super) grounding: Grounding,
     pub(super) model: Option<ModelUse>,
     /// Why no model took part, or not in all texts.
     pub(super) degraded: Option<String>,
 }
 
-/// One text.
-#[derive(Debug)]
-pub(super) struct Text {
-    pub(super) text: String,
-    pub(super) by: GeneratedBy,
-}
-
-/// A text on its way: the model's, if one was accepted.
+/// What the model made of one finding.
 #[derive(Debug, Default)]
 struct Draft {
-    accepted: Option<String>,
-    attempts: u32,
-    refused: bool,
+    accepted: Option<Accepted>,
+    refused: Vec<Rejection>,
+}
+
+/// What the model made of all findings.
+#[derive(Debug, Default)]
+struct Drafts {
+    permission: Option<ModelPermission>,
+    permissions: Vec<ModelPermission>,
+    texts: Vec<Draft>,
+    summary: Option<String>,
+    refused_summary: Option<Rejection>,
+    model: Option<ModelUse>,
+    degraded: Option<String>,
 }
 
 /// Writes for each finding.
 ///
 /// # Errors
 /// `Cancelled` once the context is cancelled.
-pub(super) async fn write(context: &AgentContext, supports: &[Support]) -> Result<Written> {
-    let wanted = context.task.payload.get("use_model").and_then(serde_json::Value::as_bool).unwrap_or(true);
-    let (drafts, model, degraded) = match &context.model {
-        Some(model) if wanted && !supports.is_empty() => {
-            let author =
-                Author { context, model: model.as_ref(), begun: Instant::now(), log: Mutex::default() };
-            let drafts = author.write_all(supports).await?;
-            let log = author.log.into_inner().unwrap_or_else(PoisonError::into_inner);
-            (drafts, log.model_use(author.begun.elapsed()), log.degraded())
-        }
-        None if wanted => (Vec::new(), None, Some("no model backend is configured".to_owned())),
-        _ => (Vec::new(), None, None),
-    };
-    let mut grounding = Grounding::default();
-    let mut drafts = drafts.into_iter();
-    let mut texts = Vec::new();
-    for support in supports {
-        let draft = drafts.next().unwrap_or_default();
-        grounding.rewritten += u32::from(draft.attempts > 1);
-        grounding.replaced += u32::from(draft.accepted.is_none() && draft.refused);
-        let (text, by) = match draft.accepted {
-            Some(text) => (text, GeneratedBy::Model),
-            None => (support.rules_text(), GeneratedBy::Rules),
-        };
-        count(&text, by, support, &mut grounding);
-        texts.push(Text { text, by });
-    }
-    Ok(Written { texts, grounding, model, degraded })
-}
-
-/// Checks once more what stands in the result, whoever wrote it.
-fn count(text: &str, by: GeneratedBy, support: &Support, grounding: &mut Grounding) {
-    match grounding::check(text, by, support) {
-        Ok(claims) => {
-            grounding.claims += claims;
-            grounding.supported += claims;
-        }
-        Err(fault) => {
-            tracing::warn!(resource = support.resource, %fault, "a sentence of the rules claims what they do not support");
-            grounding.claims += 1;
-        }
-    }
-}
-
-/// What the model did, over all texts.
-#[derive(Debug, Default)]
-struct Log {
-    usage: Option<ModelUsage>,
-    failure: Option<Error>,
-    done: usize,
-}
-
-impl Log {
-    fn add(&mut self, usage: ModelUsage) {
-        match &mut self.usage {
-            None => self.usage = Some(usage),
-            Some(sum) => {
-                sum.prompt_tokens += usage.prompt_tokens;
-                sum.completion_tokens += usage.completion_tokens;
-                sum.degraded = sum.degraded.take().or(usage.degraded);
-            }
-        }
-    }
-
-    fn model_use(&self, took: Duration) -> Option<ModelUse> {
-        let usage = self.usage.clone()?;
-        Some(ModelUse {
-            backend: usage.backend,
-            name: usage.model,
-            duration_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-            prompt_tokens: usage.prompt_tokens,
-            completion_tokens: usage.completion_tokens,
-            degraded: usage.degraded,
-        })
-    }
-
-    fn degraded(&self) -> Option<String> {
-        self.failure.as_ref().map(ToString::to_string)
-    }
-}
-
-struct Author<'a> {
-    context: &'a AgentContext,
-    model: &'a dyn ModelBackend,
-    begun: Instant,
-    log: Mutex<Log>,
-}
-
-impl Author<'_> {
-    async fn write_all(&self, supports: &[Support]) -> Result<Vec<Draft>> {
-        let mut drafts = Vec::new();
-        let total = supports.len();
-        let writing: Vec<_> = supports.iter().map(|support| self.write(support, total).boxed()).collect();
-        let mut writing = stream::iter(writing).buffered(AT_ONCE);
-        loop {
-            let next = tokio::select! {
+pub(super) async fn write(context: &AgentContext, found: &[Found]) -> Result<Written> {
+    let wanted = context.task.payload.get("use_model").and_then(Value::as_bool).unwrap_or(true);
+    let drafts = match &context.model {
+        Some(model) if wanted && !found.is_empty() => {
+            tokio::select! {
                 biased;
-                () = self.context.cancellation.cancelled() => return Err(Error::cancelled("the task was asked to stop")),
-                next = writing.next() => next,
-            };
-            match next {
-                Some(draft) => drafts.push(draft),
-                None => return Ok(drafts),
+                () = context.cancellation.cancelled() => return Err(Error::cancelled("the task was asked to stop")),
+                drafts = by_model(context, model.as_ref(), found) => drafts,
             }
         }
-    }
+        None if wanted => {
+            Drafts { degraded: Some("no model backend is configured".to_owned()), ..Drafts::default() }
+        }
+        _ => Drafts::default(),
+    };
+    Ok(assemble(found, drafts))
+}
 
-    /// One finding: written, checked, written again.
-    async fn write(&self, support: &Support, total: usize) -> Draft {
-        let mut draft = Draft::default();
-        while draft.accepted.is_none() && draft.attempts < ATTEMPTS && self.lock().failure.is_none() {
-            match self.attempt(support, draft.attempts).await {
-                Ok(Ok(text)) => {
-                    self.context.text(format!("{text}\n"));
-                    draft.accepted = Some(text);
-                }
-                Ok(Err(fault)) => {
-                    tracing::debug!(resource = support.resource, %fault, "a text of the model was refused");
-                    draft.refused = true;
-                }
-                // The rest of the texts would fail the same way, each after its own wait.
-                Err(e) => {
-                    self.lock().failure.get_or_insert(e);
-                    break;
-                }
+/// The drafts, and the rules' own texts where there is none.
+fn assemble(found: &[Found], drafts: Drafts) -> Written {
+    let mut written = Written {
+        summary: drafts.summary.unwrap_or_else(|| summary::by_rules(found)),
+        grounding: Grounding { permissions: drafts.permissions, ..Grounding::default() },
+        model: drafts.model,
+        degraded: drafts.degraded,
+        texts: Vec::new(),
+    };
+    let mut texts = drafts.texts.into_iter();
+    for found in found {
+        let finding_id = &found.finding.id;
+        let draft = texts.next().unwrap_or_default();
+        written.grounding.refused.extend(refused(Some(finding_id), draft.refused));
+        let (text, permission, assertions) = match draft.accepted {
+            Some(accepted) => (accepted.text, drafts.permission, accepted.assertions),
+            None => {
+                let (text, assertions) = Composition::new(found, ModelPermission::Choose).rules_text();
+                (text, None, assertions)
             }
-            draft.attempts += 1;
-        }
-        let done = {
-            let mut log = self.lock();
-            log.done += 1;
-            log.done
         };
-        let fraction = 0.2 + 0.75 * done as f32 / total as f32;
-        self.context.progress(fraction, format!("{done} of {total} recommendations written"));
-        draft
+        written.texts.push(text);
+        written.grounding.texts.push(CheckedText { finding_id: finding_id.clone(), permission, assertions });
     }
-
-    /// One text of the model, as it would stand in the result; or what is wrong with it.
-    async fn attempt(&self, support: &Support, attempt: u32) -> Result<Result<String, Fault>> {
-        let left = BUDGET.saturating_sub(self.begun.elapsed());
-        if left.is_zero() {
-            return Err(Error::timeout(format!("the model did not write all texts within {BUDGET:?}")));
-        }
-        let by_grammar = Constraint::Grammar(String::new());
-        let by_grammar = self.model.supports(&by_grammar);
-        let slots = Slots::of(support);
-        let request = request(self.model, support, (!by_grammar).then_some(&slots), attempt, left);
-        let (text, usage) = self.model.complete(request).await?;
-        let reason = usage.finish_reason;
-        self.lock().add(usage);
-        if reason == FinishReason::Length {
-            return Ok(Err(Fault::Useless("breaks off")));
-        }
-        Ok(accept(&text, support, (!by_grammar).then_some(&slots)))
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Log> {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+    written.grounding.refused.extend(refused(None, drafts.refused_summary));
+    written
 }
 
-fn request(
-    model: &dyn ModelBackend,
-    support: &Support,
-    slots: Option<&Slots>,
-    attempt: u32,
-    left: Duration,
-) -> GenerateRequest {
-    let (messages, constraint) = match slots {
-        None => (prompt::for_grammar(support), Some(Constraint::Grammar(grammar::grammar(support)))),
-        Some(slots) => {
-            let schema = Constraint::JsonSchema(json!({
-                "type": "object",
-                "properties": { "text": { "type": "string" } },
-                "required": ["text"],
-                "additionalProperties": false,
-            }));
-            let schema = model.supports(&schema).then_some(schema);
-            (prompt::for_slots(support, slots), schema)
-        }
+fn refused(
+    finding_id: Option<&String>,
+    rejections: impl IntoIterator<Item = Rejection>,
+) -> impl Iterator<Item = RefusedAttempt> {
+    (1..).zip(rejections).map(move |(attempt, rejection)| RefusedAttempt {
+        finding_id: finding_id.cloned(),
+        attempt,
+        reason: rejection.reason,
+        excerpt: rejection.excerpt,
+    })
+}
+
+/// What the model makes of the findings, within what it may do.
+async fn by_model(context: &AgentContext, model: &dyn ModelBackend, found: &[Found]) -> Drafts {
+    let permissions = match model.permissions(None).await {
+        Ok(permissions) => permissions,
+        Err(e) => return Drafts { degraded: Some(e.to_string()), ..Drafts::default() },
     };
-    GenerateRequest {
-        max_tokens: MAX_TOKENS,
-        temperature: TEMPERATURE * (1 + attempt) as f32,
-        // The same machine gives the same text; another attempt another.
-        seed: Some(1 + attempt),
-        constraint,
-        timeout: Some(left),
-        ..GenerateRequest::new(messages)
-    }
-}
-
-/// The model's answer as it would stand in the result.
-fn accept(answer: &str, support: &Support, slots: Option<&Slots>) -> Result<String, Fault> {
-    #[derive(Deserialize)]
-    struct Answer {
-        text: String,
-    }
-    let text = match slots {
-        None => plain(answer),
-        Some(slots) => {
-            let answer = serde_json::from_str::<Answer>(answer)
-                .map_or_else(|_| answer.to_owned(), |answer| answer.text);
-            slots.fill(&plain(&answer))?
-        }
+    let Some(permission) = strongest(&permissions) else {
+        return Drafts { degraded: Some(unpermitted(permissions)), ..Drafts::default() };
     };
-    let claims = grounding::check(&text, GeneratedBy::Model, support)?;
-    usefulness::check(&text, claims, &prompt::instructions(), |word| support.ends_on(word))?;
-    Ok(text)
+    let author = Author::new(model, &permissions, BUDGET);
+    let writing: Vec<_> = found.iter().map(|found| draft(&author, found, permission).boxed()).collect();
+    let mut writing = stream::iter(writing).buffered(AT_ONCE);
+    let mut drafts = Drafts {
+        permission: Some(permission),
+        permissions: permissions.granted.clone(),
+        ..Drafts::default()
+    };
+    while let Some(draft) = writing.next().await {
+        if let Some(accepted) = &draft.accepted {
+            context.text(format!("{}\n", accepted.text));
+        }
+        drafts.texts.push(draft);
+        let (done, total) = (drafts.texts.len(), found.len());
+        let fraction = 0.2 + 0.7 * done as f32 / total as f32;
+        context.progress(fraction, format!("{done} of {total} recommendations written"));
+    }
+    drop(writing);
+    let lines = summary::lines(found);
+    if lines.len() > 1 && permissions.allow(ModelPermission::Choose) && !author.has_failed() {
+        match author.line(prompt::summary(&lines), &lines).await {
+            Ok(Ok(line)) => drafts.summary = Some(line),
+            Ok(Err(rejection)) => drafts.refused_summary = Some(rejection),
+            Err(e) => author.fail(e),
+        }
+    }
+    (drafts.model, drafts.degraded) = author.end();
+    drafts
 }
 
-/// Typographic marks as the plain ones they stand for, and one space between words.
-fn plain(text: &str) -> String {
-    let text: String = text
-        .chars()
-        .map(|c| match c {
-            '\u{2018}' | '\u{2019}' => '\'',
-            '\u{201c}' | '\u{201d}' => '"',
-            '\u{2010}' | '\u{2011}' => '-',
-            c if c.is_whitespace() => ' ',
-            c => c,
-        })
-        .collect();
-    text.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+/// The permission under which texts are written.
+fn strongest(permissions: &ModelPermissions) -> Option<ModelPermission> {
+    [ModelPermission::Word, ModelPermission::Choose].into_iter().find(|wanted| permissions.allow(*wanted))
+}
+
+fn unpermitted(permissions: ModelPermissions) -> String {
+    let ModelPermissions { backend, model, note, .. } = permissions;
+    note.unwrap_or_else(|| format!("the model {model} of {backend} has not earned a permission to write"))
+}
+
+/// One finding: written, checked, written again.
+async fn draft(author: &Author<'_>, found: &Found, permission: ModelPermission) -> Draft {
+    let mut draft = Draft::default();
+    let composition = Composition::new(found, permission);
+    for attempt in 0..ATTEMPTS {
+        if author.has_failed() {
+            break;
+        }
+        match author.text(&composition, attempt).await {
+            Ok(Ok(accepted)) => {
+                draft.accepted = Some(accepted);
+                break;
+            }
+            Ok(Err(rejection)) => {
+                tracing::debug!(finding = found.finding.id, %rejection, "model text refused");
+                draft.refused.push(rejection);
+            }
+            // The other texts would fail the same way, each after its own wait.
+            Err(e) => author.fail(e),
+        }
+    }
+    draft
 }

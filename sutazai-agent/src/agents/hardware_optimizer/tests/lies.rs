@@ -236,12 +236,14 @@ const HOSTILE_NAMES: &[&str] = &[
 ];
 
 async fn never_told(snapshot: &Snapshot, lie: &str) {
-    for analysis in [told(snapshot, lie).await, told_in_json(snapshot, lie).await] {
+    for analysis in
+        [told(snapshot, lie).await, told_in_json(snapshot, lie).await, told_plainly(snapshot, lie).await]
+    {
         let [recommendation] = analysis.recommendations.as_slice() else { panic!("{analysis:#?}") };
         assert_eq!(recommendation.text_by, GeneratedBy::Rules, "a lie reached the result: {lie}");
-        assert_eq!(recommendation.text, support(snapshot).rules_text(), "{lie}");
-        assert_eq!(analysis.grounding.claims, analysis.grounding.supported);
-        assert_eq!((analysis.grounding.rewritten, analysis.grounding.replaced), (1, 1), "{lie}");
+        assert_eq!(recommendation.text, found(snapshot).texts.rules_text(), "{lie}");
+        assert_eq!(analysis.grounding.refused.len(), 2, "{lie}");
+        assert_eq!(analysis.summary, super::super::summary::by_rules(&[found(snapshot)]));
         let remedies = analysis.findings[0].remedies.iter().filter_map(|remedy| remedy.command.clone());
         assert_eq!(recommendation.commands, remedies.collect::<Vec<_>>());
     }
@@ -259,7 +261,7 @@ async fn no_lie_reaches_the_result() {
     }
     for name in HOSTILE_NAMES {
         let snapshot = full_container(name);
-        let clean = support(&snapshot).resource.split_once(' ').unwrap().1.to_owned();
+        let clean = found(&snapshot).finding.resource.split_once(' ').unwrap().1.to_owned();
         for lie in INJECTED {
             never_told(&snapshot, &lie.replace("{}", &clean)).await;
             told += 1;
@@ -269,15 +271,20 @@ async fn no_lie_reaches_the_result() {
 }
 
 #[test]
-fn a_hostile_name_gives_no_word_to_the_grammar() {
+fn a_hostile_name_gives_no_words() {
+    use super::super::authored::Authored;
+    use super::super::vocabulary::Vocabulary;
     for name in HOSTILE_NAMES {
-        let support = support(&full_container(name));
-        for word in ["healthy", "fine", "ignore", "instructions", "previous", "rm", "im_end", "system"] {
-            let expected = word == "system";
-            let grammar = grammar::grammar(&support);
-            let words = grammar.lines().find(|line| line.starts_with("word ::=")).unwrap();
-            assert!(expected || !support.has_word(word), "{name}: {word}");
-            assert!(!words.contains('`') && !words.contains('<'), "{name}");
+        let found = found(&full_container(name));
+        let authored = Authored::of(&found);
+        for sentence in authored.sentences(None) {
+            assert!(!sentence.contains(name.split(' ').next_back().unwrap()), "{name}: {sentence}");
+        }
+        let words = Vocabulary::of(&authored.sentences(None), None);
+        let plain =
+            Vocabulary::of(&Authored::of(&super::found(&full_container("web"))).sentences(None), None);
+        for (one, other) in [(&words.singular, &plain.singular), (&words.adjective, &plain.adjective)] {
+            assert_eq!(format!("{one:?}"), format!("{other:?}"), "{name}");
         }
     }
 }

@@ -1,0 +1,140 @@
+//! What an accepted text asserts, and where: its sentences, and the figures, names and commands in them.
+
+use sutazai_core::domain::{Assertion, AssertionKind};
+
+/// Units as they are written behind a figure, longer ones before those that they begin with.
+const UNITS: &[&str] = &[
+    "GiB/s", "MiB/s", "KiB/s", "bytes/s", "TiB", "GiB", "MiB", "KiB", "PiB", "bytes", "%", "ms", "°C",
+    "hours", "minutes", "days", "seconds", "cores",
+];
+
+/// Of a text whose statement has this length; each further sentence with whether it is advice, its start and its end
+/// in bytes.
+pub(super) fn of(
+    text: &str,
+    statement: usize,
+    sentences: &[(bool, usize, usize)],
+    names: &[String],
+    commands: &[String],
+) -> Vec<Assertion> {
+    let mut found = vec![(AssertionKind::Statement, 0, statement.min(text.len()))];
+    for (is_advice, start, end) in sentences {
+        let kind = if *is_advice { AssertionKind::Advice } else { AssertionKind::Consequence };
+        found.push((kind, *start, *end));
+    }
+    let mut rest = text.to_owned();
+    let mut take = |kind: AssertionKind, rest: &mut String, start: usize, end: usize| {
+        found.push((kind, start, end));
+        rest.replace_range(start..end, &" ".repeat(end - start));
+    };
+    for command in commands {
+        for (start, quoted) in text.match_indices(&format!("`{command}`")) {
+            take(AssertionKind::Command, &mut rest, start, start + quoted.len());
+        }
+    }
+    for name in names {
+        for start in occurrences(&rest, name) {
+            take(AssertionKind::Name, &mut rest, start, start + name.len());
+        }
+    }
+    for (start, end) in figures(&rest) {
+        take(AssertionKind::Figure, &mut rest, start, end);
+    }
+    found.sort_by_key(|(kind, start, end)| (*start, std::cmp::Reverse(*end), *kind));
+    let characters = |bytes: usize| text.get(..bytes).map_or(0, |before| before.chars().count());
+    let assertion = |(kind, start, end)| Assertion {
+        kind,
+        text: text.get(start..end).unwrap_or_default().to_owned(),
+        start: characters(start),
+        end: characters(end),
+    };
+    found.into_iter().map(assertion).collect()
+}
+
+/// Where a name is by itself, not as a part of a longer one. Case does not matter.
+fn occurrences(text: &str, name: &str) -> Vec<usize> {
+    let joins = |c: char| c.is_alphanumeric() || matches!(c, '/' | '_' | '-' | '@' | '+');
+    let (folded, wanted) = (text.to_ascii_lowercase(), name.to_ascii_lowercase());
+    let starts = folded.match_indices(&wanted).map(|(start, _)| start);
+    starts
+        .filter(|start| {
+            let before = text[..*start].chars().next_back();
+            let after = text[start + name.len()..].chars().next();
+            !before.is_some_and(joins) && !after.is_some_and(joins)
+        })
+        .collect()
+}
+
+/// Numbers with their units, in bytes.
+fn figures(text: &str) -> Vec<(usize, usize)> {
+    let bytes = text.as_bytes();
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < bytes.len() {
+        if !bytes[at].is_ascii_digit() {
+            at += 1;
+            continue;
+        }
+        let inside = |end: usize| {
+            let mark =
+                matches!(bytes[end], b'.' | b',') && bytes.get(end + 1).is_some_and(u8::is_ascii_digit);
+            bytes[end].is_ascii_digit() || mark
+        };
+        let signed = at > 0 && bytes[at - 1] == b'-';
+        let start = if signed { at - 1 } else { at };
+        let mut end = at;
+        while end < bytes.len() && inside(end) {
+            end += 1;
+        }
+        let unit = text[end..].strip_prefix(' ').and_then(|rest| {
+            let unit = UNITS.iter().find(|unit| rest.starts_with(**unit))?;
+            let ends = !rest[unit.len()..].starts_with(char::is_alphanumeric);
+            ends.then_some(1 + unit.len())
+        });
+        end += unit.unwrap_or(0);
+        found.push((start, end));
+        at = end;
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn assertions_have_their_place_in_characters() {
+        let text = "Sensor a shows 90 °C of 95.5 °C. Run `sensors` to see all temperatures.";
+        let statement = text.find(" Run").unwrap();
+        let names = ["sensor a".to_owned()];
+        let found = of(text, statement, &[(true, statement + 1, text.len())], &names, &["sensors".into()]);
+        let seen: Vec<_> = found.iter().map(|a| (a.kind.as_str(), a.text.as_str())).collect();
+        assert_eq!(
+            seen,
+            [
+                ("statement", "Sensor a shows 90 °C of 95.5 °C."),
+                ("name", "Sensor a"),
+                ("figure", "90 °C"),
+                ("figure", "95.5 °C"),
+                ("advice", "Run `sensors` to see all temperatures."),
+                ("command", "`sensors`"),
+            ]
+        );
+        for assertion in found {
+            let cut: String =
+                text.chars().skip(assertion.start).take(assertion.end - assertion.start).collect();
+            assert_eq!(cut, assertion.text);
+        }
+    }
+
+    #[test]
+    fn figures_have_their_unit_and_names_are_whole() {
+        let cut =
+            |text: &'static str| figures(text).into_iter().map(|(a, b)| &text[a..b]).collect::<Vec<_>>();
+        assert_eq!(
+            cut("14.2 GiB of 16 GiB, 93 %. 12,345 requests in 3 hours, -3 °C"),
+            ["14.2 GiB", "16 GiB", "93 %", "12,345", "3 hours", "-3 °C"]
+        );
+        assert_eq!(occurrences("web-2, web and Web", "web"), [7, 15]);
+    }
+}

@@ -1,0 +1,330 @@
+//! One model at work on the texts of one analysis: requests, answers, and what they cost.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use sutazai_core::domain::{
+    Assertion, ChatMessage, Constraint, FinishReason, GenerateRequest, ModelPermission, ModelPermissions,
+    ModelUsage, ModelUse, RejectionReason,
+};
+use sutazai_core::ports::{ModelBackend, ModelBackendExt};
+use sutazai_core::{Error, Result};
+
+use super::composition::{Composition, plain};
+use super::fluency::MIN_FLUENCY;
+use super::language::one_of;
+use super::placeholders::Placeholders;
+use super::rejection::Rejection;
+use super::rules::Found;
+use super::{lark, prompt};
+
+/// Longest answer in tokens: three sentences and a long command.
+const MAX_TOKENS: u32 = 220;
+
+/// Temperature of the second attempt; the first is greedy.
+const SECOND_TEMPERATURE: f32 = 0.4;
+
+/// A model with what it may do.
+#[derive(Debug)]
+pub(super) struct Author<'a> {
+    model: &'a dyn ModelBackend,
+    permissions: &'a ModelPermissions,
+    /// The model to ask for; none: the backend's own choice.
+    name: Option<String>,
+    begun: Instant,
+    /// All texts together take no longer.
+    budget: Duration,
+    log: Mutex<Log>,
+}
+
+/// What the model did so far.
+#[derive(Debug, Default)]
+struct Log {
+    usage: Option<ModelUsage>,
+    measures_fluency: bool,
+    failure: Option<Error>,
+}
+
+/// An accepted text.
+#[derive(Debug)]
+pub(super) struct Accepted {
+    pub(super) text: String,
+    pub(super) assertions: Vec<Assertion>,
+}
+
+impl<'a> Author<'a> {
+    /// This model, which has this long from now.
+    pub(super) fn new(
+        model: &'a dyn ModelBackend,
+        permissions: &'a ModelPermissions,
+        budget: Duration,
+    ) -> Self {
+        Self { model, permissions, name: None, begun: Instant::now(), budget, log: Mutex::default() }
+    }
+
+    /// Asks for the model of this name.
+    pub(super) fn asking(mut self, name: &str) -> Self {
+        self.name = Some(name.to_owned());
+        self
+    }
+
+    /// One attempt, from 0, at the text about a finding.
+    ///
+    /// # Errors
+    /// What failed in the backend; it fails the other texts as well.
+    pub(super) async fn text(
+        &self,
+        composition: &Composition<'_>,
+        attempt: u32,
+    ) -> Result<Result<Accepted, Rejection>> {
+        let permission = composition.permission();
+        let (text, fluency) = match self.written(composition, attempt).await? {
+            Ok(written) => written,
+            Err(rejection) => return Ok(Err(rejection)),
+        };
+        let checked = composition.check(&text).and_then(|assertions| match fluency {
+            Some(fluency) if permission == ModelPermission::Word && fluency < MIN_FLUENCY => {
+                Err(Rejection::new(RejectionReason::NotFluent, &text))
+            }
+            _ => Ok(Accepted { text, assertions }),
+        });
+        Ok(checked)
+    }
+
+    /// The text that the model words about a finding, unchecked, with its fluency where the backend measures it.
+    ///
+    /// # Errors
+    /// What failed in the backend.
+    pub(super) async fn worded(&self, composition: &Composition<'_>) -> Result<Option<(String, f32)>> {
+        let written = self.written(composition, 0).await?.ok();
+        Ok(written.and_then(|(text, fluency)| Some((text, fluency?))))
+    }
+
+    /// The fluency of a sentence as the advice on a finding; none where the backend does not measure it.
+    ///
+    /// # Errors
+    /// What failed in the backend.
+    pub(super) async fn fluency(&self, found: &Found, sentence: &str) -> Result<Option<f32>> {
+        let grammar = Constraint::Grammar(lark::grammar(&one_of([sentence])));
+        if !self.model.supports(&grammar) {
+            return Ok(None);
+        }
+        let answer = self.ask(prompt::word(found), Some(grammar), 0).await?;
+        Ok(answer.ok().and_then(|(_, usage)| usage.fluency))
+    }
+
+    /// Whether an answer so far came with its fluency.
+    pub(super) fn measures_fluency(&self) -> bool {
+        self.lock().measures_fluency
+    }
+
+    /// The text as it would be published, and its fluency.
+    async fn written(
+        &self,
+        composition: &Composition<'_>,
+        attempt: u32,
+    ) -> Result<Result<(String, Option<f32>), Rejection>> {
+        let (found, permission) = (composition.found(), composition.permission());
+        let format = self.format(found, permission);
+        let (messages, constraint) = match (&format, permission) {
+            (Format::Grammar, ModelPermission::Word) => {
+                (prompt::word(found), Some(Constraint::Grammar(composition.grammar())))
+            }
+            (Format::Grammar, _) => (prompt::choose(found), Some(Constraint::Grammar(composition.grammar()))),
+            (Format::Placeholders { json }, _) => {
+                let messages = prompt::word_with_placeholders(found, &Placeholders::of(found));
+                (messages, json.then(|| Constraint::JsonSchema(text_schema(None))))
+            }
+            (Format::Choices { json }, _) => {
+                let schema = || Constraint::JsonSchema(choices_schema(found));
+                (prompt::choose(found), json.then(schema))
+            }
+        };
+        let answer = self.ask(messages, constraint, attempt).await?;
+        Ok(answer.map(|(answer, usage)| (composition.complete(&format.read(&answer, found)), usage.fluency)))
+    }
+
+    /// The line that the model chooses among these.
+    ///
+    /// # Errors
+    /// What failed in the backend.
+    pub(super) async fn line(
+        &self,
+        messages: Vec<ChatMessage>,
+        lines: &[String],
+    ) -> Result<Result<String, Rejection>> {
+        let grammar = Constraint::Grammar(String::new());
+        let schema = Constraint::JsonSchema(text_schema(Some(lines)));
+        let constraint = if self.model.supports(&grammar) {
+            Some(Constraint::Grammar(lark::grammar(&one_of(lines.iter().cloned()))))
+        } else {
+            self.model.supports(&schema).then_some(schema)
+        };
+        let (answer, _) = match self.ask(messages, constraint, 0).await? {
+            Ok(answered) => answered,
+            Err(rejection) => return Ok(Err(rejection)),
+        };
+        let line = plain(&text_of(&answer));
+        let refused = || Rejection::new(RejectionReason::NotInLanguage, &line);
+        Ok(lines.iter().find(|known| **known == line).cloned().ok_or_else(refused))
+    }
+
+    async fn ask(
+        &self,
+        messages: Vec<ChatMessage>,
+        constraint: Option<Constraint>,
+        attempt: u32,
+    ) -> Result<Result<(String, ModelUsage), Rejection>> {
+        let left = self.budget.saturating_sub(self.begun.elapsed());
+        if left.is_zero() {
+            return Err(Error::timeout(format!(
+                "the model did not write all texts within {:?}",
+                self.budget
+            )));
+        }
+        let request = GenerateRequest {
+            model: self.name.clone(),
+            max_tokens: MAX_TOKENS,
+            temperature: if attempt == 0 { 0.0 } else { SECOND_TEMPERATURE },
+            // The same machine gives the same text; another attempt another.
+            seed: Some(1 + attempt),
+            constraint,
+            timeout: Some(left),
+            ..GenerateRequest::new(messages)
+        };
+        let (answer, usage) = self.model.complete(request).await?;
+        self.add(&usage);
+        let permitted = &self.permissions;
+        let other = usage.backend != permitted.backend || usage.model != permitted.model;
+        Ok(match usage.finish_reason {
+            _ if other => Err(Rejection::new(RejectionReason::OtherModel, &usage.model)),
+            FinishReason::Length => Err(Rejection::new(RejectionReason::BrokenOff, &answer)),
+            FinishReason::Stop => Ok((answer, usage)),
+        })
+    }
+
+    fn format(&self, found: &Found, permission: ModelPermission) -> Format {
+        let grammar = Constraint::Grammar(String::new());
+        if self.model.supports(&grammar) {
+            return Format::Grammar;
+        }
+        let json = self.model.supports(&Constraint::JsonSchema(choices_schema(found)));
+        match permission {
+            ModelPermission::Word => Format::Placeholders { json },
+            ModelPermission::Choose | ModelPermission::Plan => Format::Choices { json },
+        }
+    }
+
+    /// Notes a failure of the backend, which ends the work.
+    pub(super) fn fail(&self, e: Error) {
+        self.lock().failure.get_or_insert(e);
+    }
+
+    /// Whether the backend has failed.
+    pub(super) fn has_failed(&self) -> bool {
+        self.lock().failure.is_some()
+    }
+
+    /// Which model wrote, and what it cost; and why it did not write all.
+    pub(super) fn end(self) -> (Option<ModelUse>, Option<String>) {
+        let log = self.log.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let took = self.begun.elapsed();
+        let model = log.usage.map(|usage| ModelUse {
+            backend: usage.backend,
+            name: usage.model,
+            duration_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            prompt_tokens: usage.prompt_tokens,
+            completion_tokens: usage.completion_tokens,
+            degraded: usage.degraded,
+        });
+        (model, log.failure.map(|e| e.to_string()))
+    }
+
+    fn add(&self, usage: &ModelUsage) {
+        let mut log = self.lock();
+        log.measures_fluency |= usage.fluency.is_some();
+        match &mut log.usage {
+            log @ None => *log = Some(usage.clone()),
+            Some(sum) => {
+                sum.prompt_tokens += usage.prompt_tokens;
+                sum.completion_tokens += usage.completion_tokens;
+                sum.degraded = sum.degraded.take().or(usage.degraded.clone());
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How the model gives its text.
+enum Format {
+    /// As it is, sampled by the grammar of the finding.
+    Grammar,
+    /// With placeholders, in a JSON object where the backend takes schemas.
+    Placeholders { json: bool },
+    /// The chosen sentences, in a JSON object where the backend takes schemas.
+    Choices { json: bool },
+}
+
+impl Format {
+    /// The text in an answer.
+    fn read(&self, answer: &str, found: &Found) -> String {
+        match self {
+            Self::Grammar => answer.to_owned(),
+            Self::Placeholders { .. } => Placeholders::of(found).fill(&text_of(answer)),
+            Self::Choices { .. } => {
+                let Ok(chosen) = serde_json::from_str::<Chosen>(answer) else { return text_of(answer) };
+                let parts = [chosen.statement, chosen.consequence, chosen.advice];
+                parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+            }
+        }
+    }
+}
+
+/// The text of an answer, with or without its JSON object.
+fn text_of(answer: &str) -> String {
+    #[derive(Deserialize)]
+    struct Answer {
+        text: String,
+    }
+    serde_json::from_str::<Answer>(answer).map_or_else(|_| answer.to_owned(), |answer| answer.text)
+}
+
+#[derive(Deserialize)]
+struct Chosen {
+    statement: String,
+    consequence: String,
+    advice: String,
+}
+
+/// An object with a text, one of these where there are some.
+fn text_schema(texts: Option<&[String]>) -> Value {
+    let text = texts.map_or_else(|| json!({ "type": "string" }), |texts| json!({ "enum": texts }));
+    json!({
+        "type": "object",
+        "properties": { "text": text },
+        "required": ["text"],
+        "additionalProperties": false,
+    })
+}
+
+/// An object with one authored sentence for each part.
+fn choices_schema(found: &Found) -> Value {
+    let texts = &found.texts;
+    let mut consequences = vec![String::new()];
+    consequences.extend(texts.consequences.iter().map(|text| super::rules::first_choices(text)));
+    json!({
+        "type": "object",
+        "properties": {
+            "statement": { "enum": texts.statements },
+            "consequence": { "enum": consequences },
+            "advice": { "enum": texts.advice },
+        },
+        "required": ["statement", "consequence", "advice"],
+        "additionalProperties": false,
+    })
+}

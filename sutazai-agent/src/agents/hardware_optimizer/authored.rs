@@ -1,0 +1,288 @@
+//! What a finding's authors wrote, taken apart: names, commands, directives, and the phrases after their verbs of looking.
+
+use sutazai_core::domain::Finding;
+
+use super::advice::uncapitalized;
+use super::phrases::AuthoredPhrases;
+use super::rules::Found;
+
+/// The authored sentences of one finding.
+#[derive(Debug)]
+pub(super) struct Authored<'a> {
+    found: &'a Found,
+    names: Vec<String>,
+    commands: Vec<String>,
+    /// The statements without names, so that a name gives no words.
+    stated: Vec<String>,
+}
+
+/// Words with which an embedded question begins.
+const QUESTION_WORDS: &[&str] = &["which", "what", "how", "where", "when", "who", "whether", "why"];
+
+/// Verbs with which the authors begin a sentence on a thing to look at.
+const LOOKING: &[&str] = &[
+    "See ",
+    "Find ",
+    "Read ",
+    "Watch ",
+    "Check ",
+    "List ",
+    "Look for ",
+    "Look at ",
+    "Show ",
+    "Look through ",
+];
+
+/// Where a directive may end before its end: what is left out then is an alternative, an example or a detail.
+const BREAKS: &[&str] = &[
+    ", or ",
+    " or ",
+    ", such as ",
+    " before ",
+    ", and ",
+    ", so that ",
+    ", which ",
+    ", because ",
+    ", for example ",
+    " for ",
+    " and ",
+    " instead",
+];
+
+/// Shortest part of a directive that is one by itself, in words.
+const MIN_DIRECTIVE_WORDS: usize = 3;
+
+/// Verbs with which the second half of a directive may stand alone.
+const DIRECTIVE_VERBS: &[&str] = &[
+    "add", "ask", "check", "consider", "cut", "end", "find", "fix", "give", "install", "limit", "look",
+    "lower", "make", "move", "plan", "put", "raise", "reduce", "remove", "repair", "replace", "restart",
+    "run", "set", "spread", "start", "stop", "update", "use",
+];
+
+impl<'a> Authored<'a> {
+    /// Of this finding.
+    pub(super) fn of(found: &'a Found) -> Self {
+        let (finding, texts) = (&found.finding, &found.texts);
+        let names = names(finding);
+        let stated = texts.statements.iter().map(|statement| without(statement, &names)).collect();
+        let mut commands: Vec<String> = Vec::new();
+        let remedies = finding.remedies.iter().filter_map(|remedy| remedy.command.clone());
+        for command in remedies {
+            if !commands.contains(&command) {
+                commands.push(command);
+            }
+        }
+        Self { found, names: usable(&names), commands, stated }
+    }
+
+    /// Names that may be said: the resource as a whole, and its own name where nobody takes it for a word.
+    pub(super) fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// Commands of the remedies, each once.
+    pub(super) fn commands(&self) -> &[String] {
+        &self.commands
+    }
+
+    /// The authored advice.
+    pub(super) fn advice(&self) -> &[String] {
+        &self.found.texts.advice
+    }
+
+    /// What the authors say on a command, or on all: its advice and remedy, the directives and the statements. Commands
+    /// are left out.
+    pub(super) fn sentences(&self, command: Option<&str>) -> Vec<&str> {
+        let quoted = command.map(|command| format!("`{command}`"));
+        // A directive is about the finding whatever command is beside it.
+        let about =
+            |text: &str| !text.contains('`') || quoted.as_ref().is_none_or(|quoted| text.contains(quoted));
+        let advice = self
+            .found
+            .texts
+            .advice
+            .iter()
+            .filter(|text| about(text))
+            .flat_map(|text| text.split('`').step_by(2));
+        let remedies = self.found.finding.remedies.iter();
+        let remedies = remedies
+            .filter(|remedy| {
+                command.is_none() || remedy.command.is_none() || remedy.command.as_deref() == command
+            })
+            .map(|remedy| remedy.text.as_str());
+        let finding = &self.found.finding;
+        let kind = named(finding).map_or(finding.resource.as_str(), |(kind, _)| kind);
+        advice.chain(remedies).chain(self.stated.iter().map(String::as_str)).chain([kind]).collect()
+    }
+
+    /// Phrases that the authors use of a command and in their directives, or of all commands.
+    pub(super) fn phrases(&self, command: Option<&str>) -> AuthoredPhrases {
+        let mut phrases = AuthoredPhrases::default();
+        for sentence in self.sentences(command) {
+            let sentence = sentence.trim_matches(['.', ' ']);
+            let starts = sentence.match_indices(' ').map(|(at, _)| at + 1);
+            for start in std::iter::once(0).chain(starts) {
+                let rest = &sentence[start..];
+                let (first, behind) = rest.split_once(' ').unwrap_or((rest, ""));
+                let clause = rest.split(',').next().unwrap_or_default();
+                // A question goes on to the end of the sentence or of its clause.
+                if QUESTION_WORDS.contains(&first.to_lowercase().as_str()) && clause.contains(' ') {
+                    phrases.questions.push(uncapitalized(clause));
+                }
+                if first == "that" && !behind.starts_with("this") {
+                    phrases.actions.extend(behind.split([',', ';']).next().map(str::to_owned));
+                }
+            }
+            for verb in LOOKING {
+                let noun = sentence.strip_prefix(verb).and_then(|rest| rest.split(',').next());
+                let noun = noun.filter(|noun| {
+                    let first = noun.split(' ').next().unwrap_or_default();
+                    !QUESTION_WORDS.contains(&first) && first != "that" && first != "out"
+                });
+                phrases.nouns.extend(noun.map(str::to_owned));
+            }
+        }
+        phrases
+    }
+
+    /// What the authors say to do beside looking: whole sentences without their full stop, and their parts.
+    pub(super) fn directives(&self) -> Vec<String> {
+        let advice = self.found.texts.advice.iter().map(String::as_str);
+        let remedies = self.found.finding.remedies.iter().map(|remedy| remedy.text.as_str());
+        let mut directives = Vec::new();
+        for sentence in advice.chain(remedies).filter(|sentence| !sentence.contains('`')) {
+            let whole = sentence.trim_end_matches('.');
+            directives.push(whole.to_owned());
+            directives.extend(second_part(whole));
+            directives.extend(parts_of_list(whole));
+            directives.extend(considered(whole));
+            for mark in BREAKS {
+                for (at, _) in whole.match_indices(mark) {
+                    directives.push(whole[..at].to_owned());
+                    let rest = &whole[at + mark.len()..];
+                    let verb = rest.split(' ').next().unwrap_or_default();
+                    if DIRECTIVE_VERBS.contains(&verb) {
+                        directives.push(rest.to_owned());
+                    }
+                }
+            }
+        }
+        directives.extend(pronominal(&directives));
+        let general: Vec<_> =
+            directives.iter().map(|directive| directive.replace(" its ", " the ")).collect();
+        directives.extend(general);
+        directives.retain(|directive| {
+            directive.split(' ').count() >= MIN_DIRECTIVE_WORDS || directive.ends_with(" it")
+        });
+        directives.sort();
+        directives.dedup();
+        directives
+    }
+}
+
+/// `Restart the parent that ...` as `Restart it`, also with two verbs; only where the object is one thing.
+fn pronominal(directives: &[String]) -> Vec<String> {
+    let short = |directive: &String| {
+        let words: Vec<_> = directive.split(' ').collect();
+        let one_thing =
+            |at: usize| words.get(at).is_some_and(|word| matches!(*word, "the" | "its" | "a" | "an"));
+        if one_thing(1) {
+            Some(format!("{} it", words[0]))
+        } else if words.get(1) == Some(&"or") && one_thing(3) {
+            Some(format!("{} or {} it", words[0], words[2]))
+        } else {
+            None
+        }
+    };
+    directives.iter().filter_map(short).collect()
+}
+
+/// `Check the cable, the port and the driver` with one or two of the things.
+fn parts_of_list(directive: &str) -> Vec<String> {
+    let head = ["Look for ", "Look at ", "Check "].into_iter().find(|head| directive.starts_with(head));
+    let Some((head, list)) = head.and_then(|head| Some((head, directive.strip_prefix(head)?))) else {
+        return Vec::new();
+    };
+    let things: Vec<_> =
+        list.split(", ").flat_map(|part| part.split(" or ")).flat_map(|part| part.split(" and ")).collect();
+    let clause = |thing: &&str| thing.starts_with("that ") || thing.starts_with("whether ");
+    if things.len() < 2 || things.iter().any(clause) {
+        return Vec::new();
+    }
+    let pairs = things.iter().enumerate().flat_map(|(i, one)| {
+        things[i + 1..]
+            .iter()
+            .flat_map(move |other| [format!("{one} or {other}"), format!("{one} and {other}")])
+    });
+    things
+        .iter()
+        .map(|thing| (*thing).to_owned())
+        .chain(pairs)
+        .map(|things| format!("{head}{things}"))
+        .collect()
+}
+
+/// `Set a memory limit` as `Consider a memory limit`.
+fn considered(directive: &str) -> Vec<String> {
+    let thing = ["Set a ", "Add a ", "Use a ", "Install a "]
+        .into_iter()
+        .find_map(|head| directive.strip_prefix(head));
+    let Some(thing) = thing else { return Vec::new() };
+    let cuts = BREAKS.iter().filter_map(|mark| thing.split_once(mark)).map(|(cut, _)| cut);
+    std::iter::once(thing).chain(cuts).map(|thing| format!("Consider a {thing}")).collect()
+}
+
+/// `Ask for this or for that` as `Ask for that`: the second of two parts with the same preposition.
+fn second_part(directive: &str) -> Option<String> {
+    let (first, second) = directive.split_once(" or ")?;
+    let preposition = second.split(' ').next()?;
+    let (head, _) = first.split_once(&format!(" {preposition} "))?;
+    Some(format!("{head} {second}"))
+}
+
+/// Things that have names, as resources begin: `container web`.
+const NAMED: &[&str] = &["container", "device", "disk", "gpu", "interface", "process", "sensor"];
+
+/// Every name in a finding, longest first: the resource as a whole, its own name, and those of its evidence, as in
+/// `containers[web].memory_used_bytes`; none where the resource is a kind of thing, such as `memory`.
+pub(super) fn names(finding: &Finding) -> Vec<String> {
+    let Some((_, name)) = named(finding) else { return Vec::new() };
+    let mut names = vec![finding.resource.clone(), name.to_owned()];
+    names.extend(name.rsplit_once(" (").map(|(own, _)| own.to_owned()));
+    let bracketed = |metric: &str| Some(metric.split_once('[')?.1.rsplit_once(']')?.0.to_owned());
+    let evidence = finding.evidence.iter().filter_map(|evidence| bracketed(&evidence.metric));
+    // A place in a list is no name.
+    names.extend(evidence.filter(|name| !name.bytes().all(|b| b.is_ascii_digit())));
+    names.sort_by_key(|name| std::cmp::Reverse(name.len()));
+    names.dedup();
+    names
+}
+
+/// The kind of a resource that has a name, and the name.
+fn named(finding: &Finding) -> Option<(&str, &str)> {
+    let (kind, name) = finding.resource.split_once(' ')?;
+    NAMED.contains(&kind.to_ascii_lowercase().as_str()).then_some((kind, name))
+}
+
+/// Names that may stand in advice. A container may be called `healthy`: a name that consists of letters stands only
+/// together with what it names, as `container healthy`.
+fn usable(names: &[String]) -> Vec<String> {
+    let whole = names.iter().max_by_key(|name| name.len());
+    let marked = |name: &&String| !name.contains(' ') && name.contains(|c: char| !c.is_ascii_alphabetic());
+    let mut usable: Vec<_> = names.iter().filter(marked).cloned().collect();
+    usable.extend(whole.cloned());
+    usable.sort();
+    usable.dedup();
+    usable
+}
+
+/// The text with these names left out.
+fn without(text: &str, names: &[String]) -> String {
+    let mut text = text.to_owned();
+    for name in names {
+        for (at, _) in text.clone().match_indices(name.as_str()) {
+            text.replace_range(at..at + name.len(), &" ".repeat(name.len()));
+        }
+    }
+    text
+}

@@ -1,0 +1,379 @@
+//! Noun phrases and embedded questions: what a command may be said to show.
+//!
+//! None of them asserts anything by itself. They are built of the parts of speech of a [`Vocabulary`], of the names that
+//! the finding has, and of the phrases of its authored sentences, each used as a whole.
+
+use super::language::{
+    Expression, choice, literal, nothing, one_of, optional, repeat, rule, sequence, spaced,
+};
+use super::lexicon;
+use super::vocabulary::{Verbs, Vocabulary};
+
+/// What a sentence may be about.
+#[derive(Debug)]
+pub(super) struct Phrases {
+    /// `the largest processes on disk /var and their memory`.
+    pub(super) noun: Expression,
+    /// `which processes hold the most memory`.
+    pub(super) question: Expression,
+    /// `a time service is active`, as what is to be verified.
+    pub(super) clause: Expression,
+}
+
+/// How much of the language is built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Breadth {
+    /// Every way of saying it that is accepted from a model.
+    Accepted,
+    /// The plain ways, a part of [`Breadth::Accepted`]: what a model samples by. The fewer ways there are to go wrong,
+    /// the better a small model writes, and the less each token costs.
+    Sampled,
+}
+
+impl Breadth {
+    /// The most repetitions: few where a model samples.
+    fn most(self, accepted: usize) -> usize {
+        if self == Self::Accepted { accepted } else { accepted.min(1) }
+    }
+
+    /// The first words of a list where a model samples, else all.
+    pub(super) fn first(self, list: &str, sampled: usize) -> Vec<String> {
+        let most = if self == Self::Accepted { usize::MAX } else { sampled };
+        lexicon::words(list).into_iter().take(most).collect()
+    }
+
+    /// The part where everything is accepted; nothing where a model samples.
+    pub(super) fn only_accepted(self, part: Expression) -> Expression {
+        if self == Self::Accepted { part } else { nothing() }
+    }
+}
+
+/// Phrases of the finding's sentences, each used as a whole.
+#[derive(Debug, Default)]
+pub(super) struct AuthoredPhrases {
+    /// `how memory is divided`.
+    pub(super) questions: Vec<String>,
+    /// `the parents of the ended processes`.
+    pub(super) nouns: Vec<String>,
+    /// `does not wait for its children`, from `the parent that does not wait for its children`.
+    pub(super) actions: Vec<String>,
+}
+
+/// A part and a space behind it, or nothing.
+fn before(part: Expression) -> Expression {
+    optional(sequence([part, literal(" ")]))
+}
+
+/// A space and a part, or nothing.
+pub(super) fn behind(part: Expression) -> Expression {
+    optional(sequence([literal(" "), part]))
+}
+
+pub(super) fn words(list: &[&str]) -> Expression {
+    one_of(list.iter().copied())
+}
+
+impl Phrases {
+    /// Of these words, names and authored phrases. The names are the finding's.
+    pub(super) fn new(
+        words: &Vocabulary,
+        names: &[String],
+        authored: AuthoredPhrases,
+        breadth: Breadth,
+    ) -> Self {
+        let AuthoredPhrases { questions, nouns, actions } = authored;
+        let parts = Parts::new(words, names, breadth);
+        let placed =
+            choice([parts.placed(), spaced([literal("by"), parts.noun.bare(words.singular.clone())])]);
+        let with = |verbs: &Verbs| {
+            let relative = rule("relative", parts.relative(verbs));
+            repeat(sequence([literal(" "), choice([placed.clone(), relative])]), 0, breadth.most(3))
+        };
+        let authored = sequence([self::words(&[" that ", " which "]), one_of(actions.clone())]);
+        let anything = sequence([
+            choice([parts.thing.clone(), one_of(nouns)]),
+            choice([with(&words.neutral), authored]),
+        ]);
+        let of_classes = parts.subjects.iter().map(|subject| {
+            sequence([choice([subject.one.clone(), subject.things.clone()]), with(subject.verbs)])
+        });
+        let unnamed = self::words(&["those", "the ones", "everything", "anything", "the others", "others"]);
+        let unnamed = sequence([unnamed, with(&words.any)]);
+        let full = choice(of_classes.chain([anything, unnamed]));
+        let full = rule("full_noun", full);
+        let asked = choice([one_of(questions), parts.question(&full, &one_of(actions))]);
+        let asked = rule("question", asked);
+        let and = choice([
+            sequence([self::words(&[" and ", " or ", ", ", ", and "]), full.clone()]),
+            sequence([self::words(&[" and ", ", and "]), asked.clone()]),
+        ]);
+        let and = breadth.only_accepted(and);
+        let adverb = breadth.only_accepted(one_of(lexicon::words(lexicon::ADVERBS)));
+        let noun = sequence([full, repeat(and.clone(), 0, 2), behind(adverb)]);
+        let more = self::words(&[" and when", " and where", " and how", " and how much", " and how many"]);
+        let question = sequence([asked, optional(choice([breadth.only_accepted(more), and]))]);
+        let clause = rule("clause", parts.clause(&parts.thing));
+        Self { noun: rule("noun", noun), question: rule("questions", question), clause }
+    }
+}
+
+/// Subjects of one class with their verbs.
+pub(super) struct Subject<'a> {
+    pub(super) one: Expression,
+    pub(super) several: Expression,
+    /// Several as an object.
+    things: Expression,
+    /// Without a determiner, as they follow `which`.
+    pub(super) which_one: Expression,
+    pub(super) which: Expression,
+    pub(super) verbs: &'a Verbs,
+}
+
+/// The parts of which phrases are made.
+pub(super) struct Parts<'a> {
+    pub(super) words: &'a Vocabulary,
+    pub(super) preposition: Expression,
+    /// A noun with what may stand before it, or a name or pronoun.
+    pub(super) thing: Expression,
+    pub(super) subjects: Vec<Subject<'a>>,
+    pub(super) noun: Noun,
+    pub(super) breadth: Breadth,
+}
+
+impl<'a> Parts<'a> {
+    fn new(words: &'a Vocabulary, names: &[String], breadth: Breadth) -> Self {
+        let noun = Noun::new(words, breadth);
+        let with_article = |name: &String| [name.clone(), format!("the {name}")];
+        let subjects = words.classes.iter().map(|class| {
+            let is_of_it =
+                |name: &&String| name.split_once(' ').is_some_and(|(kind, _)| class.one.matches(kind));
+            let named = one_of(names.iter().filter(is_of_it).flat_map(with_article));
+            Subject {
+                one: rule("one", choice([named, self::words(&["it", "each"]), noun.one(class.one.clone())])),
+                several: rule("several", choice([literal("they"), noun.several(class.several.clone())])),
+                things: rule("several_things", noun.several(class.several.clone())),
+                which_one: noun.bare(class.one.clone()),
+                which: noun.bare(joined(breadth, &class.several)),
+                verbs: &class.verbs,
+            }
+        });
+        let subjects = subjects.collect();
+        let names = rule("name", one_of(names.iter().flat_map(with_article)));
+        let pronoun = one_of(breadth.first(lexicon::PRONOUNS, 2));
+        let plain = choice([
+            names.clone(),
+            noun.one(words.singular.clone()),
+            noun.several(words.plural.clone()),
+            noun.amount(words.mass.clone()),
+        ]);
+        let plain = rule("plain_thing", plain);
+        let owner = choice([names, noun.one(words.singular.clone())]);
+        let owned = noun.bare(choice([words.singular.clone(), words.plural.clone()]));
+        let thing = choice([
+            sequence([owner, literal("'s "), owned]),
+            breadth.only_accepted(spaced([self::words(&["that of", "those of"]), plain.clone()])),
+            plain,
+            pronoun,
+        ]);
+        Self {
+            words,
+            preposition: rule("preposition", one_of(breadth.first(lexicon::PREPOSITIONS, 8))),
+            thing: rule("thing", thing),
+            subjects,
+            noun,
+            breadth,
+        }
+    }
+
+    pub(super) fn placed(&self) -> Expression {
+        let and = self.breadth.only_accepted(sequence([literal(" and "), self.thing.clone()]));
+        let and = optional(and);
+        rule("placed", sequence([self.preposition.clone(), literal(" "), self.thing.clone(), and]))
+    }
+
+    /// Once or twice, with `and` or `or` between; once where a model samples.
+    pub(super) fn joined(&self, part: &Expression) -> Expression {
+        joined(self.breadth, part)
+    }
+
+    /// What something does, for one or several subjects.
+    pub(super) fn actions(&self, verbs: &Verbs, object: &Expression) -> (Expression, Expression) {
+        let adverbs = one_of(self.breadth.first(lexicon::ADVERBS, 1));
+        let end = sequence([behind(self.placed()), behind(adverbs)]);
+        let end = rule("clause_end", end);
+        let state = behind(self.words.predicate.clone());
+        let stranded = behind(self.breadth.only_accepted(self.preposition.clone()));
+        let tail = sequence([behind(object.clone()), state, end.clone(), stranded]);
+        let tail = rule("clause_tail", tail);
+        let doing = |form: &Expression| sequence([form.clone(), tail.clone()]);
+        let progress = sequence([self.joined(&verbs.present), tail.clone()]);
+        let waiting = behind(sequence([verbs.present.clone(), behind(self.placed())]));
+        let state_after = behind(self.words.predicate.clone());
+        let both = self.breadth.only_accepted(spaced([
+            verbs.participle.clone(),
+            self.preposition.clone(),
+            literal("and"),
+            verbs.participle.clone(),
+        ]));
+        let passive = sequence([
+            optional(literal("being ")),
+            choice([self.joined(&verbs.participle), both]),
+            choice([waiting, state_after]),
+            end.clone(),
+        ]);
+        let largest = spaced([literal("the"), self.words.adjective.clone()]);
+        let largest = sequence([largest, optional(self::words(&[" ones", " one"]))]);
+        let other = self.breadth.only_accepted(choice([largest, self.thing.clone()]));
+        let state = choice([self.words.predicate.clone(), other]);
+        let state = sequence([state, end.clone()]);
+        let is = |now: &str, then: &str, has: &str| {
+            let dynamic = choice([progress.clone(), passive.clone()]);
+            choice([
+                spaced([literal(now), choice([dynamic.clone(), state.clone(), self.placed()])]),
+                spaced([literal(then), dynamic]),
+                spaced([literal(has), sequence([optional(literal("been ")), doing(&verbs.participle)])]),
+            ])
+        };
+        let to_and_from = |form: &Expression| {
+            let both =
+                spaced([form.clone(), self.preposition.clone(), literal("and"), form.clone(), self.placed()]);
+            self.breadth.only_accepted(both)
+        };
+        let one = choice([
+            doing(&verbs.third),
+            to_and_from(&verbs.third),
+            is("is", "was", "has"),
+            doing(&verbs.past),
+        ]);
+        let several = choice([
+            doing(&verbs.base),
+            to_and_from(&verbs.base),
+            is("are", "were", "have"),
+            doing(&verbs.past),
+        ]);
+        (rule("action", self.joined(&one)), rule("actions", self.joined(&several)))
+    }
+
+    /// What a subject does to what was named before: `they hold`, `the container has written`.
+    pub(super) fn held(&self) -> Expression {
+        let adverb = self::words(&[
+            "open",
+            "last",
+            "first",
+            "now",
+            "together",
+            "in use",
+            "most",
+            "at the moment",
+            "exactly",
+        ]);
+        let end = sequence([behind(choice([self.preposition.clone(), self.placed()])), behind(adverb)]);
+        let done = |is: &[&str], form: &Expression| spaced([self::words(is), form.clone()]);
+        let one = |verbs: &Verbs| {
+            choice([
+                verbs.third.clone(),
+                verbs.past.clone(),
+                done(&["is", "was"], &verbs.present),
+                done(&["is"], &self.words.predicate),
+                done(&["is"], &self.preposition),
+                done(&["keeps"], &verbs.present),
+                done(&["is", "has", "was", "has been"], &verbs.participle),
+            ])
+        };
+        let several = |verbs: &Verbs| {
+            choice([
+                verbs.base.clone(),
+                verbs.past.clone(),
+                done(&["are", "were"], &verbs.present),
+                done(&["are"], &self.words.predicate),
+                done(&["are"], &self.preposition),
+                done(&["keep"], &verbs.present),
+                done(&["are", "have", "were", "have been"], &verbs.participle),
+            ])
+        };
+        let placed = |subject: &Expression| sequence([subject.clone(), behind(self.placed())]);
+        let of_classes = self.subjects.iter().flat_map(|subject| {
+            let ended =
+                choice([subject.verbs.past.clone(), done(&["was", "were"], &subject.verbs.participle)]);
+            let before = behind(spaced([self::words(&["before it", "before they"]), ended]));
+            [
+                sequence([placed(&subject.one), literal(" "), one(subject.verbs), before.clone()]),
+                sequence([placed(&subject.several), literal(" "), several(subject.verbs), before]),
+            ]
+        });
+        let neutral = choice([one(&self.words.neutral), several(&self.words.neutral)]);
+        let both = self.breadth.only_accepted(spaced([
+            neutral.clone(),
+            self.preposition.clone(),
+            literal("and"),
+            neutral.clone(),
+            self.placed(),
+        ]));
+        let neutral = choice([neutral, both]);
+        let neutral = spaced([placed(&self.thing), neutral]);
+        rule("held", sequence([choice(of_classes.chain([neutral])), end]))
+    }
+
+    /// What may follow a noun beside a preposition.
+    fn relative(&self, verbs: &Verbs) -> Expression {
+        let that = self::words(&["that", "which", "who"]);
+        let sorted = self::words(&["sorted", "ordered", "grouped", "ranked"]);
+        let (one, several) = self.actions(verbs, &self.thing);
+        let bare = self.noun.bare(self.words.singular.clone());
+        choice([
+            spaced([sorted, literal("by"), choice([self.thing.clone(), bare])]),
+            spaced([that, choice([one, several])]),
+            sequence([before(self::words(&["that", "which"])), self.held()]),
+            sequence([verbs.present.clone(), behind(self.thing.clone()), behind(self.placed())]),
+            sequence([verbs.participle.clone(), behind(self.placed())]),
+            spaced([
+                self::words(&["before it", "before they"]),
+                choice([verbs.third.clone(), verbs.past.clone()]),
+            ]),
+            self::words(&["in use", "open"]),
+        ])
+    }
+}
+
+/// Once or twice, with `and` or `or` between; once where a model samples.
+fn joined(breadth: Breadth, part: &Expression) -> Expression {
+    let second = breadth.only_accepted(sequence([words(&[" and ", " or "]), part.clone()]));
+    sequence([part.clone(), optional(second)])
+}
+
+/// A noun with the words before it.
+#[derive(Debug, Clone)]
+pub(super) struct Noun {
+    adjectives: Expression,
+    attributes: Expression,
+}
+
+impl Noun {
+    fn new(words: &Vocabulary, breadth: Breadth) -> Self {
+        let adjective = rule("adjective", words.adjective.clone());
+        let attribute = rule("attribute", words.singular.clone());
+        let and = breadth.only_accepted(literal(" and "));
+        let between = choice([literal(" "), and]);
+        Self {
+            adjectives: repeat(sequence([adjective, between.clone()]), 0, breadth.most(2)),
+            attributes: repeat(sequence([attribute, between.clone()]), 0, breadth.most(2)),
+        }
+    }
+
+    /// Without a determiner.
+    pub(super) fn bare(&self, noun: Expression) -> Expression {
+        sequence([self.adjectives.clone(), self.attributes.clone(), noun])
+    }
+
+    fn one(&self, noun: Expression) -> Expression {
+        spaced([one_of(lexicon::words(lexicon::DETERMINERS_SINGULAR)), self.bare(noun)])
+    }
+
+    fn several(&self, noun: Expression) -> Expression {
+        sequence([before(one_of(lexicon::words(lexicon::DETERMINERS_PLURAL))), self.bare(noun)])
+    }
+
+    fn amount(&self, noun: Expression) -> Expression {
+        sequence([before(one_of(lexicon::words(lexicon::DETERMINERS_MASS))), self.bare(noun)])
+    }
+}
