@@ -23,6 +23,7 @@ use sutazai_http::{CorsOrigins, ServerConfig, TrustedProxies};
 
 pub use layers::Layers;
 pub use secret::Secret;
+pub(crate) use settings::user_data_folder;
 pub use settings::{SETTINGS, Setting};
 
 /// How strict the start is about what is missing.

@@ -15,7 +15,7 @@ use serde_json::json;
 use sutazai_agent::metrics::History;
 #[cfg(feature = "llama-cpp")]
 use sutazai_agent::models::ModelLauncher;
-use sutazai_agent::models::{self, ConnectOptions, EmbeddedModels, ModelManager};
+use sutazai_agent::models::{self, ConnectOptions, EmbeddedModels, ModelManager, PermissionStore};
 use sutazai_agent::{agents, metrics};
 use sutazai_core::chat::Chat;
 use sutazai_core::documents::Documents;
@@ -39,7 +39,7 @@ use signing_key::kept_secret;
 
 #[cfg(feature = "llama-cpp")]
 use crate::config::ModelProgram;
-use crate::config::{Config, FirstAdmin, Secret};
+use crate::config::{Config, FirstAdmin, Secret, user_data_folder};
 
 /// An engine with its stores, models, metrics and identity, as the configuration says.
 #[derive(Debug)]
@@ -309,7 +309,8 @@ pub async fn models(config: &Config, clock: Arc<dyn Clock>) -> Result<Option<Arc
         .await
         .map_err(|e| Error::internal("connecting the model backends failed").with_source(e))??;
     let manager = ModelManager::new(backends, &config.default_model, clock);
-    Ok(Some(Arc::new(manager.with_auto_pull(config.model_auto_pull))))
+    let manager = manager.with_auto_pull(config.model_auto_pull).with_permissions(model_permissions());
+    Ok(Some(Arc::new(manager)))
 }
 
 /// Where the models of GGUF files run.
@@ -340,6 +341,12 @@ fn embedded_models(config: &Config) -> Result<Option<EmbeddedModels>> {
         None => {}
     }
     Ok(None)
+}
+
+/// What models have earned by `sutazai models check`: a file in the user's data folder, whatever the database is, since
+/// it belongs to the models of this machine.
+pub fn model_permissions() -> PermissionStore {
+    PermissionStore::new(user_data_folder().join("model-permissions.json"))
 }
 
 /// The use cases of identity over these stores.

@@ -113,7 +113,7 @@ pub(crate) enum Command {
     /// Bring the database's schema forward or back
     #[command(subcommand)]
     Migrate(Migrate),
-    /// See and fetch models
+    /// See, measure and fetch models
     #[command(subcommand)]
     Models(Models),
     /// See the effective configuration
@@ -203,12 +203,28 @@ pub(crate) enum Migrate {
     Status,
 }
 
-/// See and fetch models
+/// See, measure and fetch models
 #[derive(Debug, Subcommand)]
 pub(crate) enum Models {
     /// The models that are really there
     List {
         /// Print a JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// Measure what a model may do, and store it
+    ///
+    /// Takes at most 60 s. A model that has not been measured writes nothing: the texts are then those of the rules. The
+    /// result belongs to the weights of the model, whatever it is called.
+    #[command(after_help = "\
+Examples:
+  sutazai models check                the model that answers by default
+  sutazai models check tinyllama
+  sutazai models check --json | jq .granted")]
+    Check {
+        /// Its name, as `models list` shows it; without, the model that answers by default
+        name: Option<String>,
+        /// Print one JSON object to standard output
         #[arg(long)]
         json: bool,
     },

@@ -48,6 +48,33 @@ impl EventSink for AgentProgress {
     }
 }
 
+/// How far the measurement of a model is.
+pub(crate) struct CheckBar {
+    bar: ProgressBar,
+}
+
+impl CheckBar {
+    /// A bar named after the model.
+    pub(crate) fn new(model: &str) -> Self {
+        let bar = ProgressBar::new(100);
+        bar.set_style(style("{prefix} {bar:30} {percent:>3} % {msg}"));
+        bar.set_prefix(model.to_owned());
+        bar.enable_steady_tick(Duration::from_millis(100));
+        Self { bar }
+    }
+
+    /// Shows the share that is done and what is measured.
+    pub(crate) fn show(&self, fraction: f32, what: &str) {
+        self.bar.set_position((f64::from(fraction) * 100.0) as u64);
+        self.bar.set_message(what.to_owned());
+    }
+
+    /// Takes the bar away.
+    pub(crate) fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
 /// How far the fetching of a model is.
 pub(crate) struct PullBar {
     bar: ProgressBar,

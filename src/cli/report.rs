@@ -6,7 +6,9 @@ use std::fmt::Write;
 
 use console::{Style, measure_text_width};
 use sutazai_core::domain::metric::{HostMetrics, Section, Snapshot};
-use sutazai_core::domain::{Analysis, Finding, GeneratedBy, PriorityLevel, Recommendation, Severity};
+use sutazai_core::domain::{
+    Analysis, GeneratedBy, Grounding, ModelPermission, PriorityLevel, Recommendation, Severity,
+};
 
 /// How the report looks.
 #[derive(Debug, Clone, Copy)]
@@ -23,8 +25,9 @@ pub(crate) fn render(analysis: &Analysis, look: Look) -> String {
     let mut out = String::new();
     page.machine(&mut out, &analysis.metrics);
     page.verdict(&mut out, analysis);
-    for (recommendation, finding) in analysis.recommendations.iter().zip(&analysis.findings) {
-        page.recommendation(&mut out, recommendation, finding);
+    let permissions = analysis.grounding.texts.iter().map(|text| text.permission);
+    for (recommendation, permission) in analysis.recommendations.iter().zip(permissions) {
+        page.recommendation(&mut out, recommendation, permission);
     }
     page.origin(&mut out, analysis);
     out
@@ -145,26 +148,30 @@ impl Page {
         };
         let (level, host) = (self.paint(style, level.as_str()), printable(&analysis.host));
         let _ = writeln!(out, "{} {level} on {host}: {found}", self.bold("Priority"));
+        if analysis.findings.len() > 1 {
+            self.wrapped(out, &printable(&analysis.summary), false);
+        }
     }
 
-    fn recommendation(&self, out: &mut String, recommendation: &Recommendation, finding: &Finding) {
+    fn recommendation(
+        &self,
+        out: &mut String,
+        recommendation: &Recommendation,
+        permission: Option<ModelPermission>,
+    ) {
         let (mark, style) = match recommendation.severity {
             Severity::Critical => ("critical", Style::new().red().bold()),
             Severity::Warning => ("warning ", Style::new().yellow()),
             Severity::Info => ("info    ", Style::new().cyan()),
         };
-        let by = match recommendation.text_by {
-            GeneratedBy::Model => "written by the model",
-            GeneratedBy::Rules => "written by the rules",
+        let by = match (recommendation.text_by, permission) {
+            (GeneratedBy::Model, Some(ModelPermission::Choose)) => "chosen by the model",
+            (GeneratedBy::Model, _) => "worded by the model",
+            (GeneratedBy::Rules, _) => "written by the rules",
         };
         let title =
             format!("{}  {}", self.paint(style, mark), self.bold(&printable(&recommendation.resource)));
         let _ = writeln!(out, "\n{title}  {}", self.dim(by));
-        // The model mostly begins with the finding; where it does not, the finding stands before its advice.
-        let begins = |text: &str| text.split(' ').take(3).map(str::to_owned).collect::<Vec<_>>();
-        if begins(&recommendation.text) != begins(&finding.summary) {
-            self.wrapped(out, &printable(&finding.summary), true);
-        }
         self.wrapped(out, &printable(&recommendation.text), false);
         for command in &recommendation.commands {
             let _ = writeln!(
@@ -192,12 +199,9 @@ impl Page {
         if let Some(why) = &analysis.degraded {
             let _ = writeln!(out, "{}", self.dim(&format!("Not all by the model: {why}.")));
         }
-        let grounding = analysis.grounding;
-        let text = format!(
-            "{} of {} claims in the texts are supported by what was measured; {} written again, {} replaced.",
-            grounding.supported, grounding.claims, grounding.rewritten, grounding.replaced
-        );
-        let _ = writeln!(out, "{}", self.dim(&text));
+        if !analysis.grounding.texts.is_empty() {
+            let _ = writeln!(out, "{}", self.dim(&checks(&analysis.grounding)));
+        }
     }
 
     fn bar(&self, out: &mut String, label: &str, percent: f64, note: &str) {
@@ -243,6 +247,33 @@ impl Page {
     }
 }
 
+/// Who wrote the texts, and what was refused and why.
+fn checks(grounding: &Grounding) -> String {
+    let texts = |n: usize| if n == 1 { "1 text".to_owned() } else { format!("{n} texts") };
+    let mut parts = Vec::new();
+    for (permission, how) in [(ModelPermission::Word, "worded"), (ModelPermission::Choose, "chosen")] {
+        match grounding.written_under(permission) {
+            0 => {}
+            n => parts.push(format!("{} {how} by the model", texts(n))),
+        }
+    }
+    match grounding.written_by_rules() {
+        0 => {}
+        n => parts.push(format!("{} by the rules", texts(n))),
+    }
+    let mut line = parts.join(", ");
+    let reasons: Vec<_> =
+        grounding.refused_by_reason().iter().map(|(reason, n)| format!("{n} {}", reason.as_str())).collect();
+    if !reasons.is_empty() {
+        line.push_str(&format!("; {} refused: {}", grounding.refused.len(), reasons.join(", ")));
+    }
+    if !grounding.permissions.is_empty() {
+        let may: Vec<_> = grounding.permissions.iter().map(|permission| permission.as_str()).collect();
+        line.push_str(&format!("; the model may {}", may.join(" and ")));
+    }
+    format!("{line}.")
+}
+
 /// Names of processes, mounts and containers are untrusted: control characters could steer the terminal.
 fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
@@ -280,7 +311,7 @@ fn duration(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use chrono::{TimeZone, Utc};
-    use sutazai_core::domain::{Finding, Grounding, ModelUse};
+    use sutazai_core::domain::{CheckedText, Finding, ModelUse, RefusedAttempt, RejectionReason};
 
     use super::*;
 
@@ -317,7 +348,21 @@ mod tests {
                 degraded: None,
             }),
             degraded: None,
-            grounding: Grounding { claims: 3, supported: 3, rewritten: 1, replaced: 0 },
+            summary: "Memory is nearly used up.".into(),
+            grounding: Grounding {
+                permissions: vec![ModelPermission::Choose, ModelPermission::Word],
+                texts: vec![CheckedText {
+                    finding_id: "memory_use".into(),
+                    permission: Some(ModelPermission::Word),
+                    assertions: vec![],
+                }],
+                refused: vec![RefusedAttempt {
+                    finding_id: Some("memory_use".into()),
+                    attempt: 1,
+                    reason: RejectionReason::NotFluent,
+                    excerpt: String::new(),
+                }],
+            },
             generated_at: at,
         }
     }
@@ -327,7 +372,8 @@ mod tests {
         let text = render(&analysis(), Look { colours: false, width: 60 });
         assert!(!text.contains('\u{1b}'), "{text:?}");
         assert!(text.contains("$ ps aux --sort=-rss | head"), "{text}");
-        assert!(text.contains("3 of 3 claims"), "{text}");
+        let checks = "1 text worded by the model; 1 refused: 1 not fluent; the model may choose and word.";
+        assert!(text.contains(checks), "{text}");
         assert!(text.contains("Priority critical on web-1: 1 finding"), "{text}");
         assert!(
             text.lines()

@@ -359,11 +359,16 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// `sutazai/sutazai.db` in the user's data folder (XDG Base Directory Specification).
+/// `sutazai/sutazai.db` in the user's data folder.
 fn default_database() -> String {
+    let path = user_data_folder().join("sutazai.db");
+    format!("sqlite://{}", path.display())
+}
+
+/// `sutazai` in the user's data folder (XDG Base Directory Specification).
+pub(crate) fn user_data_folder() -> PathBuf {
     let variable =
         |name: &str| std::env::var(name).ok().filter(|value| value.starts_with('/')).map(PathBuf::from);
     let data = variable("XDG_DATA_HOME").or_else(|| variable("HOME").map(|home| home.join(".local/share")));
-    let path = data.unwrap_or_else(|| PathBuf::from("/var/lib")).join("sutazai/sutazai.db");
-    format!("sqlite://{}", path.display())
+    data.unwrap_or_else(|| PathBuf::from("/var/lib")).join("sutazai")
 }
