@@ -1,7 +1,8 @@
 //! The hardware-optimizer on this machine, with the rules' own words or a model's.
 //!
 //! Run it: `cargo run --example 02_analyze_this_machine`, or with a model:
-//! `MODEL_BACKENDS=llama-cpp=/path/model.gguf cargo run --features llama-cpp --example 02_analyze_this_machine`
+//! `MODEL_BACKENDS=llama-cpp=/path/model.gguf cargo run --features llama-cpp --example 02_analyze_this_machine`.
+//! The model writes what `sutazai models check` has shown that it can.
 
 #![allow(clippy::print_stdout)] // an example shows what it does
 
@@ -28,18 +29,17 @@ async fn main() -> Result<()> {
     if done.status == TaskStatus::Completed {
         let analysis: Analysis = serde_json::from_value(done.result.unwrap_or_default())?;
         println!("priority: {}", analysis.priority_level.as_str());
-        for (finding, recommendation) in analysis.findings.iter().zip(&analysis.recommendations) {
-            println!("\n{} ({})\n  {}", finding.id, finding.severity.as_str(), finding.summary);
+        for recommendation in &analysis.recommendations {
+            println!("\n{} ({})", recommendation.finding_id, recommendation.severity.as_str());
             println!("  {}", recommendation.text);
             for command in &recommendation.commands {
                 println!("  $ {command}");
             }
         }
         let grounding = analysis.grounding;
-        println!(
-            "\n{} of {} claims are supported by what was measured",
-            grounding.supported, grounding.claims
-        );
+        let by_rules = grounding.written_by_rules();
+        println!("\n{} of {} texts are the rules' own", by_rules, grounding.texts.len());
+        println!("{}", analysis.summary);
     } else {
         println!("{}: {:?}", done.status, done.error);
     }

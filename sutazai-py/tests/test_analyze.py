@@ -29,13 +29,18 @@ def test_rules_alone():
     assert len(result["recommendations"]) == len(result["findings"])
 
 
-def test_the_embedded_model_writes(monkeypatch):
+def test_a_model_that_was_not_measured_leaves_the_texts_to_the_rules(monkeypatch, tmp_path):
     monkeypatch.setenv("MODEL_BACKENDS", "llama-cpp=" + os.environ["SUTAZAI_TEST_MODEL"])
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     result = sutazai.analyze()
+    assert result["generated_by"] == "rules" and "sutazai models check" in result["degraded"]
     grounding = result["grounding"]
-    assert grounding["claims"] == grounding["supported"]
-    if result["findings"]:
-        assert result["model"]["backend"] == "llama-cpp"
+    assert [checked["finding_id"] for checked in grounding["texts"]] == [
+        finding["id"] for finding in result["findings"]
+    ]
+    for checked, recommendation in zip(grounding["texts"], result["recommendations"]):
+        for assertion in checked["assertions"]:
+            assert recommendation["text"][assertion["start"] : assertion["end"]] == assertion["text"]
 
 
 def test_other_threads_run_meanwhile():

@@ -25,23 +25,33 @@ fn analyze_json_prints_one_object_and_nothing_else() {
 }
 
 #[test]
-fn analyze_with_the_embedded_model_is_grounded() {
+fn an_embedded_model_writes_what_it_was_measured_for() {
     let place = Place::new();
-    let output = place.sutazai(&place.with_model(), &["analyze", "--json"]).output().unwrap();
-    assert!(output.status.success(), "{}", text(&output.stderr));
-    let result: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let recommendations = result["recommendations"].as_array().unwrap();
-    assert_eq!(recommendations.len(), result["findings"].as_array().unwrap().len());
-    assert!(!recommendations.is_empty(), "a machine without findings shows nothing of a model");
-    // A model that is allowed to write took part, and says what it cost.
-    assert_eq!(result["model"]["backend"], "llama-cpp", "{}", result["degraded"]);
-    assert!(result["model"]["completion_tokens"].as_u64().unwrap() > 0, "{}", result["model"]);
-    // Every text says who wrote it, and the result sums that up.
-    let by = |who: &str| recommendations.iter().filter(|one| one["text_by"] == who).count();
-    assert_eq!(by("model") + by("rules"), recommendations.len());
-    assert_eq!(result["generated_by"], if by("model") > 0 { "model" } else { "rules" });
-    // What was not accepted of it is not in the result.
-    assert_eq!(result["grounding"]["claims"], result["grounding"]["supported"]);
+    let json = |arguments: &[&str]| -> Value {
+        let output = place.sutazai(&place.with_model(), arguments).output().unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let before = json(&["analyze", "--json"]);
+    assert_eq!(before["generated_by"], "rules", "an unmeasured model wrote");
+    assert!(before["degraded"].as_str().unwrap().contains("sutazai models check"), "{}", before["degraded"]);
+    let measured = json(&["models", "check", "--json"]);
+    assert_eq!(measured["backend"], "llama-cpp");
+    assert_eq!(json(&["models", "list", "--json"])[0]["permissions"], measured["granted"]);
+    let after = json(&["analyze", "--json"]);
+    assert_eq!(after["grounding"]["permissions"], measured["granted"]);
+    let texts = after["grounding"]["texts"].as_array().unwrap();
+    assert_eq!(texts.len(), after["recommendations"].as_array().unwrap().len());
+    let granted = measured["granted"].as_array().unwrap();
+    for checked in texts {
+        assert!(!checked["assertions"].as_array().unwrap().is_empty(), "{checked}");
+        assert!(checked["permission"].is_null() || granted.contains(&checked["permission"]), "{checked}");
+    }
+    // The small model earns `choose`, and a machine that runs these tests has findings.
+    assert_eq!(granted.first(), Some(&Value::from("choose")), "{measured}");
+    assert!(!texts.is_empty(), "a machine without findings shows nothing of a model");
+    assert_eq!(after["generated_by"], "model", "{}", after["degraded"]);
+    assert_eq!(after["model"]["backend"], "llama-cpp");
 }
 
 #[test]

@@ -8,8 +8,11 @@ class SutazaiError(Exception):
 def analyze(*, use_model: bool = True) -> dict[str, Any]:
     """Look at this machine.
 
-    Gives the keys host, metrics, findings, recommendations, priority_level, generated_by, model, degraded, grounding
-    and generated_at. With use_model false, or when no backend is configured, the texts are the rules' own.
+    Gives the keys host, metrics, findings, recommendations, priority_level, generated_by, model, degraded, summary,
+    grounding and generated_at. grounding has the keys permissions (what the model may do), texts (for each
+    recommendation its finding_id, permission and assertions, each with kind, text, start and end) and refused
+    (texts of the model with finding_id, attempt, reason and excerpt). With use_model false, when no backend is
+    configured, or when the model was not measured by `sutazai models check`, the texts are the rules' own.
 
     Raises SutazaiError naming the setting that does not fit, or what cannot be reached.
     """
