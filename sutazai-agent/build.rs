@@ -18,7 +18,9 @@ fn main() -> io::Result<()> {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-env-changed=CXX");
     // A path of its own beats LD_LIBRARY_PATH only as DT_RPATH: another libllama.so must not be taken for ours.
-    println!("cargo:rustc-link-arg-bins=-Wl,--disable-new-dtags,-rpath,$ORIGIN/{FOLDER}:$ORIGIN/../lib/sutazai");
+    println!(
+        "cargo:rustc-link-arg-bins=-Wl,--disable-new-dtags,-rpath,$ORIGIN/{FOLDER}:$ORIGIN/../lib/sutazai"
+    );
     println!("cargo:rustc-link-arg-tests=-Wl,--disable-new-dtags,-rpath,$ORIGIN/../{FOLDER}");
     println!("cargo:rustc-link-arg-benches=-Wl,--disable-new-dtags,-rpath,$ORIGIN/../{FOLDER}");
     let Some(backends) = env::var_os("DEP_LLAMA_BACKENDS_DIR").map(PathBuf::from) else { return Ok(()) };
@@ -81,7 +83,8 @@ fn resolve_links(profile: &Path, built: &Path) -> io::Result<()> {
 /// `libllama-common`, the tools' part of llama.cpp, nothing is used.
 fn is_shared_library(name: &str) -> bool {
     let version = name.split_once(".so.").map(|(_, version)| version);
-    !name.starts_with("libllama-common") && version.is_some_and(|version| version.bytes().all(|byte| byte.is_ascii_digit()))
+    !name.starts_with("libllama-common")
+        && version.is_some_and(|version| version.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// Whether the C++ compiler keeps the stores before `ldtilecfg`: every one but GCC before 13.2.

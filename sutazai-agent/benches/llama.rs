@@ -81,7 +81,10 @@ async fn main() {
         figures.map(|(first, rest, together)| (median(first), median(rest), median(together)));
     println!("medians of {ROUNDS} alternating rounds, {TOKENS} tokens each");
     let names = backends.map(|(name, _)| name);
-    println!("{:<24}{:>14}{:>14}{:>14}{:>12}{:>12}", "", names[0], names[1], names[2], "to inside", "to server");
+    println!(
+        "{:<24}{:>14}{:>14}{:>14}{:>12}{:>12}",
+        "", names[0], names[1], names[2], "to inside", "to server"
+    );
     for (what, child, inside, server) in [
         ("tokens/s, one request", child.1, inside.1, server.1),
         ("tokens/s, four at once", child.2, inside.2, server.2),

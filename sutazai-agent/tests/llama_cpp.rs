@@ -70,9 +70,15 @@ async fn a_grammar_cannot_be_broken() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_grammar_that_is_none_is_named() {
-    for text in
-        ["", "start: missing", "nonsense", "other: \"a\"", "start: start \"a\"", "root ::= \"a\"", "start: /[/"]
-    {
+    for text in [
+        "",
+        "start: missing",
+        "nonsense",
+        "other: \"a\"",
+        "start: start \"a\"",
+        "root ::= \"a\"",
+        "start: /[/",
+    ] {
         let mut request = ask("Hello", 8);
         request.constraint = grammar(text);
         let e = BACKEND.complete(request).await.unwrap_err();

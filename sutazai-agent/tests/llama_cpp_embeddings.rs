@@ -11,17 +11,18 @@ use sutazai_core::domain::{ChatMessage, Constraint, GenerateRequest};
 use sutazai_core::ports::ModelBackend;
 use sutazai_core::testing::model_backend;
 
-#[path = "fixtures/model.rs"]
-mod model;
 #[path = "fixtures/launcher.rs"]
 mod launcher;
+#[path = "fixtures/model.rs"]
+mod model;
 
 use launcher::launcher;
 
 const NAME: &str = "all-MiniLM-L6-v2";
 
-static BACKEND: LazyLock<Arc<LlamaCppModelBackend>> =
-    LazyLock::new(|| Arc::new(LlamaCppModelBackend::open(model::embedding_model_path(), launcher()).unwrap()));
+static BACKEND: LazyLock<Arc<LlamaCppModelBackend>> = LazyLock::new(|| {
+    Arc::new(LlamaCppModelBackend::open(model::embedding_model_path(), launcher()).unwrap())
+});
 
 /// What the published weights and tokenizer make of a text, computed without llama.cpp.
 #[derive(Deserialize)]

@@ -1,6 +1,7 @@
 //! The child process of a model: what it is allowed, how it ends, and what a crash of native code costs its parent.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test that cannot go on says so by ending
+#![allow(clippy::disallowed_methods)] // another process takes real time
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -16,7 +17,9 @@ use rustix::io::FdFlags;
 use serde_json::json;
 use sutazai_agent::models::{LlamaCppModelBackend, ModelLauncher};
 use sutazai_core::ErrorKind;
-use sutazai_core::domain::{ChatMessage, Constraint, GenerateRequest, ModelEvent, ModelProcess, ProcessState};
+use sutazai_core::domain::{
+    ChatMessage, Constraint, GenerateRequest, ModelEvent, ModelProcess, ProcessState,
+};
 use sutazai_core::ports::{ModelBackend, ModelBackendExt};
 use tokio::sync::Mutex;
 
@@ -62,7 +65,9 @@ fn child() -> Option<u32> {
 }
 
 fn signal(name: &str, pid: u32) -> bool {
-    let kill = || Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).output().unwrap().status.success();
+    let kill = || {
+        Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).output().unwrap().status.success()
+    };
     // Rust's runtime handles the first of these, to tell overflows of the stack, and leaves the next to the kernel.
     let handled = ["SEGV", "BUS"].contains(&name) && kill();
     kill() || handled
@@ -260,7 +265,8 @@ async fn kernels_that_crash_are_replaced_by_the_next_lower_variant_and_remembere
 fn break_function(library: &Path, function: &str) {
     let symbols = Command::new("nm").args(["-D", "--defined-only"]).arg(library).output().unwrap();
     let symbols = String::from_utf8(symbols.stdout).unwrap();
-    let line = symbols.lines().find(|line| line.ends_with(&format!(" {function}"))).expect("no such function");
+    let line =
+        symbols.lines().find(|line| line.ends_with(&format!(" {function}"))).expect("no such function");
     let address = u64::from_str_radix(line.split(' ').next().unwrap(), 16).unwrap();
     let segments = Command::new("readelf").args(["-lW"]).arg(library).output().unwrap();
     let segments = String::from_utf8(segments.stdout).unwrap();
@@ -292,7 +298,8 @@ async fn child_that_may_not_have_enough_memory_is_an_error() {
 async fn programs_that_run_no_model_are_named() {
     let _alone = ALONE.lock().await;
     let open = |program: &str| {
-        let launcher = ModelLauncher::new(program).state_folder(concat!(env!("CARGO_TARGET_TMPDIR"), "/models"));
+        let launcher =
+            ModelLauncher::new(program).state_folder(concat!(env!("CARGO_TARGET_TMPDIR"), "/models"));
         LlamaCppModelBackend::open(model_path(), launcher).unwrap_err()
     };
     let e = open("/nowhere/sutazai");

@@ -75,7 +75,10 @@ async fn crash_of_native_code_costs_no_more_than_a_restart() {
     assert_eq!((&process["state"], &process["last_crash"]), (&json!("ready"), &json!("killed by SIGSEGV")));
     assert!(process["variant"].is_string(), "{process}");
     let metrics = Client::new().get(server.url("/metrics")).send().await.unwrap().text().await.unwrap();
-    assert!(metrics.contains("model_process_crashes_total{model=\"SmolLM2-135M-Instruct.Q4_1\"} 1"), "{metrics}");
+    assert!(
+        metrics.contains("model_process_crashes_total{model=\"SmolLM2-135M-Instruct.Q4_1\"} 1"),
+        "{metrics}"
+    );
     assert!(metrics.contains("model_process_ready{model=\"SmolLM2-135M-Instruct.Q4_1\"} 1"), "{metrics}");
     assert!(!children(server.id()).contains(&model));
 }
@@ -100,7 +103,10 @@ fn missing_program_for_models_is_named() {
     let output = place.sutazai(&settings, &["models", "list"]).output().unwrap();
     let errors = text(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{errors}");
-    assert!(errors.contains("MODEL_PROGRAM: expected a program") && errors.contains("/nowhere/sutazai"), "{errors}");
+    assert!(
+        errors.contains("MODEL_PROGRAM: expected a program") && errors.contains("/nowhere/sutazai"),
+        "{errors}"
+    );
 }
 
 #[test]

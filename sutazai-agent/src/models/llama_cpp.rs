@@ -50,7 +50,7 @@ pub struct LlamaCppModelBackend {
 enum Runner {
     Child(Supervised),
     #[cfg(feature = "llama-cpp-native")]
-    InProcess(native::Model),
+    InProcess(Box<native::Model>),
 }
 
 impl LlamaCppModelBackend {
@@ -82,7 +82,11 @@ impl LlamaCppModelBackend {
         let digest = State(None).digest(path)?;
         let model = native::Model::open(path, &name, std::sync::Arc::new(|| ()))?;
         let loaded = model.loaded().clone();
-        Ok(Self { info: info(name, bytes, &loaded, digest), loaded, runner: Runner::InProcess(model) })
+        Ok(Self {
+            info: info(name, bytes, &loaded, digest),
+            loaded,
+            runner: Runner::InProcess(Box::new(model)),
+        })
     }
 
     /// # Errors

@@ -35,10 +35,10 @@ use sutazai_core::ports::ModelBackend;
 
 pub use breaker::{BreakerState, CircuitBreaker};
 pub use chain::FallbackChain;
-#[cfg(feature = "llama-cpp")]
-pub use llama_cpp::{LlamaCppModelBackend, ModelLauncher};
 #[cfg(feature = "llama-cpp-native")]
 pub use llama_cpp::run_model_process;
+#[cfg(feature = "llama-cpp")]
+pub use llama_cpp::{LlamaCppModelBackend, ModelLauncher};
 pub use manager::ModelManager;
 #[cfg(feature = "ollama")]
 pub use ollama::OllamaModelBackend;

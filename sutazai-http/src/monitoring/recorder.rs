@@ -52,7 +52,11 @@ const GAUGES: &[(&str, Unit, &str)] = &[
         "How long the oldest pending task has been due, in seconds",
     ),
     ("circuit_breaker_state", Unit::Count, "Calls go to a model backend: 0 yes, 1 one call tries, 2 no"),
-    ("model_process_ready", Unit::Count, "Child process of an embedded model: 1 serves requests, 0 loads or restarts"),
+    (
+        "model_process_ready",
+        Unit::Count,
+        "Child process of an embedded model: 1 serves requests, 0 loads or restarts",
+    ),
     ("argon2_queue_depth", Unit::Count, "Password hashes that wait for a processor"),
 ];
 

@@ -182,7 +182,10 @@ mod tests {
         assert!(of_streamed.try_recv().unwrap().is_err());
         assert!(of_other.try_recv().is_err(), "nothing was sent yet");
         let commands = flights.commands();
-        assert!(matches!(commands.as_slice(), [Command::Generate { id, .. }] if *id == other), "{commands:?}");
+        assert!(
+            matches!(commands.as_slice(), [Command::Generate { id, .. }] if *id == other),
+            "{commands:?}"
+        );
         flights.crashed(&crash);
         assert!(of_other.try_recv().unwrap().is_err());
         assert!(flights.is_empty());

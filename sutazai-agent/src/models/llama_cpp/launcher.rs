@@ -73,7 +73,8 @@ impl ModelLauncher {
     }
 
     pub(super) fn spawn(&self) -> io::Result<Child> {
-        let inherited = INHERITED.iter().filter_map(|name| Some((OsString::from(name), std::env::var_os(name)?)));
+        let inherited =
+            INHERITED.iter().filter_map(|name| Some((OsString::from(name), std::env::var_os(name)?)));
         Command::new(&self.program)
             .args(&self.arguments)
             .env_clear()

@@ -91,7 +91,9 @@ enum Phase {
     /// Its standard output has ended.
     Ended,
     /// The next one starts then.
-    Delayed { until: Instant },
+    Delayed {
+        until: Instant,
+    },
 }
 
 /// A request under way; dropping it stops the model's work for it.
@@ -157,7 +159,10 @@ impl Supervised {
             let left = until.saturating_duration_since(Instant::now());
             if left > MAX_WAIT_FOR_RESTART {
                 let reason = inner.last_crash.as_deref().unwrap_or("ended");
-                let message = format!("the process of the model {} was {reason} and is started again", self.shared.model);
+                let message = format!(
+                    "the process of the model {} was {reason} and is started again",
+                    self.shared.model
+                );
                 return Err(Error::unavailable(message).with_retry_after(left));
             }
         }
@@ -254,7 +259,12 @@ fn supervise(shared: &Arc<Shared>, started: &SyncSender<Result<()>>) {
                 inner.crashes += 1;
                 inner.last_crash = Some(reason.clone());
                 counter!("model_process_crashes_total", "model" => shared.model.clone()).increment(1);
-                tracing::warn!(model = shared.model, variant = inner.variant, reason, "model process crashed");
+                tracing::warn!(
+                    model = shared.model,
+                    variant = inner.variant,
+                    reason,
+                    "model process crashed"
+                );
                 let message = format!("the process of the model {} was {reason}", shared.model);
                 let error = Error::unavailable(message);
                 if !served && kernels_suspected && inner.variant.is_some() {
@@ -264,7 +274,11 @@ fn supervise(shared: &Arc<Shared>, started: &SyncSender<Result<()>>) {
                         && let Some(variant) = inner.variant.take()
                     {
                         early_crashes = 0;
-                        tracing::warn!(model = shared.model, variant, "CPU variant excluded; trying the next");
+                        tracing::warn!(
+                            model = shared.model,
+                            variant,
+                            "CPU variant excluded; trying the next"
+                        );
                         excluded.push(variant);
                         state.remember_crashed_variants(&shared.digest, &excluded);
                     }
@@ -297,11 +311,13 @@ fn run_child(shared: &Arc<Shared>, excluded: &[String], started: &SyncSender<Res
         Ok(child) => child,
         Err(e) => {
             let program = shared.launcher.program().display();
-            let message = format!("expected a program that runs models, but {program} cannot be started: {e}");
+            let message =
+                format!("expected a program that runs models, but {program} cannot be started: {e}");
             return End::Refused(Error::invalid("MODEL_PROGRAM", message));
         }
     };
-    let (Some(stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
+    let (Some(stdin), Some(stdout), Some(stderr)) =
+        (child.stdin.take(), child.stdout.take(), child.stderr.take())
     else {
         return End::Refused(Error::internal("the pipes of the model process are missing"));
     };

@@ -28,19 +28,11 @@ pub(super) enum Command {
     /// Loads the model; the first frame, sent once.
     Load(Load),
     /// Writes a text.
-    Generate {
-        id: RequestId,
-        request: GenerateRequest,
-    },
+    Generate { id: RequestId, request: GenerateRequest },
     /// Makes embeddings.
-    Embed {
-        id: RequestId,
-        texts: Vec<String>,
-    },
+    Embed { id: RequestId, texts: Vec<String> },
     /// Stops a request whose answer is no longer wanted; it is not answered.
-    Cancel {
-        id: RequestId,
-    },
+    Cancel { id: RequestId },
 }
 
 /// Which model to load, and how.
@@ -186,9 +178,11 @@ mod tests {
     #[test]
     fn frames_arrive_as_they_were_sent() {
         let mut pipe = Vec::new();
-        let error = Error::invalid("constraint", "expected a schema").with_retry_after(Duration::from_millis(1_500));
+        let error =
+            Error::invalid("constraint", "expected a schema").with_retry_after(Duration::from_millis(1_500));
         write_frame(&mut pipe, &Reply::Failed { id: 7, error: error.into() }).unwrap();
-        write_frame(&mut pipe, &Reply::Vectors { id: 8, vectors: vec![vec![0.1, -1e-7]], prompt_tokens: 3 }).unwrap();
+        write_frame(&mut pipe, &Reply::Vectors { id: 8, vectors: vec![vec![0.1, -1e-7]], prompt_tokens: 3 })
+            .unwrap();
         let mut rest = pipe.as_slice();
         let Some(Reply::Failed { id: 7, error }) = read_frame(&mut rest).unwrap() else { panic!() };
         let error = Error::from(error);

@@ -40,11 +40,13 @@ impl State {
         let unreadable = |e: io::Error| file::unusable(path, &format!("it cannot be read: {e}"));
         let path = fs::canonicalize(path).map_err(unreadable)?;
         let about = fs::metadata(&path).map_err(unreadable)?;
-        let modified = about.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
+        let modified =
+            about.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
         let modified_ns = u64::try_from(modified.as_nanos()).unwrap_or(u64::MAX);
         let key = path.to_string_lossy().into_owned();
         let mut known: BTreeMap<String, Digested> = self.read(DIGESTS);
-        let same = known.get(&key).filter(|known| (known.bytes, known.modified_ns) == (about.len(), modified_ns));
+        let same =
+            known.get(&key).filter(|known| (known.bytes, known.modified_ns) == (about.len(), modified_ns));
         if let Some(same) = same {
             return Ok(same.digest.clone());
         }

@@ -37,11 +37,17 @@ impl Grammars {
         let (grammar, expected) = match constraint {
             Constraint::Grammar(grammar) => {
                 check_length(grammar.len())?;
-                (TopLevelGrammar::from_lark(grammar.clone()), "a grammar in Lark notation with a rule `start`")
+                (
+                    TopLevelGrammar::from_lark(grammar.clone()),
+                    "a grammar in Lark notation with a rule `start`",
+                )
             }
             Constraint::JsonSchema(schema) => {
                 check_length(schema.to_string().len())?;
-                (TopLevelGrammar::from_json_schema(compact(schema.clone())), "a JSON Schema that can be enforced")
+                (
+                    TopLevelGrammar::from_json_schema(compact(schema.clone())),
+                    "a JSON Schema that can be enforced",
+                )
             }
         };
         let refused = |e: String| {

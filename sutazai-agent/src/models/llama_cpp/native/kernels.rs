@@ -33,7 +33,9 @@ fn load_once(excluded: &[String]) -> Result<Option<String>> {
     if allowed.is_empty() {
         let message = match variants.is_empty() {
             true => format!("no kernels of llama.cpp are in {}", folder.display()),
-            false => format!("every CPU variant of llama.cpp crashed on this machine: {}", excluded.join(", ")),
+            false => {
+                format!("every CPU variant of llama.cpp crashed on this machine: {}", excluded.join(", "))
+            }
         };
         return Err(Error::unavailable(message));
     }

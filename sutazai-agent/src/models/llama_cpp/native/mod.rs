@@ -90,7 +90,11 @@ pub(super) struct Model {
 
 /// How requests reach the thread, by what the model is for.
 enum Queue {
-    Write { format: PromptFormat, grammars: Grammars, jobs: SyncSender<Job> },
+    Write {
+        format: PromptFormat,
+        grammars: Grammars,
+        jobs: SyncSender<Job>,
+    },
     Embed(SyncSender<Reading>),
     /// While the model is dropped.
     Closed,
@@ -157,7 +161,8 @@ impl Model {
             return Err(writes_no_text(&self.name));
         };
         let prompt = format.tokens(&self.model, &request.messages)?;
-        let matcher = request.constraint.as_ref().map(|constraint| grammars.matcher(constraint)).transpose()?;
+        let matcher =
+            request.constraint.as_ref().map(|constraint| grammars.matcher(constraint)).transpose()?;
         send(jobs, Job { prompt, matcher, deadline, answer, request })
     }
 
@@ -185,12 +190,15 @@ impl Model {
     /// # Errors
     /// Whatever the request failed with.
     pub(super) fn self_test(&self) -> Result<()> {
-        let text = "The kernel moves pages of memory to disk when programs ask for more than the machine has. ".repeat(2);
+        let text =
+            "The kernel moves pages of memory to disk when programs ask for more than the machine has. "
+                .repeat(2);
         match &self.queue {
             Queue::Write { .. } => {
                 let (sender, mut events) = mpsc::unbounded_channel();
                 let messages = vec![ChatMessage::user(text)];
-                let request = GenerateRequest { max_tokens: 3, temperature: 0.0, ..GenerateRequest::new(messages) };
+                let request =
+                    GenerateRequest { max_tokens: 3, temperature: 0.0, ..GenerateRequest::new(messages) };
                 self.generate(request, Box::new(sender))?;
                 while let Some(event) = events.blocking_recv() {
                     event?;
@@ -203,7 +211,9 @@ impl Model {
                 let (vectors, _) = vectors.blocking_recv().map_err(|_| ended())??;
                 match vectors.iter().flatten().all(|value| value.is_finite()) {
                     true => Ok(()),
-                    false => Err(Error::unavailable("the self-test of the model gave values that are not numbers")),
+                    false => {
+                        Err(Error::unavailable("the self-test of the model gave values that are not numbers"))
+                    }
                 }
             }
         }

@@ -73,7 +73,8 @@ impl Sampler {
             None => self.most_probable((0..).zip(logits.iter().copied()), logits.len()),
             Some(constraint) => {
                 let mask = constraint.matcher.compute_mask_or_eos().map_err(|_| stuck())?;
-                let allowed = mask.iter().filter_map(|id| Some((i32::try_from(id).ok()?, *logits.get(id as usize)?)));
+                let allowed =
+                    mask.iter().filter_map(|id| Some((i32::try_from(id).ok()?, *logits.get(id as usize)?)));
                 let allowed: Vec<_> = allowed.collect();
                 constraint.log_allowed += allowed_share(&allowed, logits).max(f64::MIN_POSITIVE).ln();
                 constraint.sampled += 1;
@@ -129,7 +130,6 @@ impl Sampler {
         LlamaTokenDataArray::new(data, true)
     }
 }
-
 
 /// The share of the probability of all tokens that these have.
 fn allowed_share(allowed: &[(i32, f32)], logits: &[f32]) -> f64 {

@@ -71,9 +71,13 @@ pub(super) fn deny_system_calls() -> Result<(), String> {
     let text = |e: &dyn std::fmt::Display| e.to_string();
     let rules: BTreeMap<_, _> = DENIED.into_iter().map(|call| (call, Vec::new())).collect();
     let architecture = TargetArch::try_from(std::env::consts::ARCH).map_err(|e| text(&e))?;
-    let filter =
-        SeccompFilter::new(rules, SeccompAction::Allow, SeccompAction::Errno(libc::EPERM as u32), architecture)
-            .map_err(|e| text(&e))?;
+    let filter = SeccompFilter::new(
+        rules,
+        SeccompAction::Allow,
+        SeccompAction::Errno(libc::EPERM as u32),
+        architecture,
+    )
+    .map_err(|e| text(&e))?;
     let program: BpfProgram = filter.try_into().map_err(|e: seccompiler::BackendError| text(&e))?;
     seccompiler::apply_filter_all_threads(&program).map_err(|e| text(&e))
 }
