@@ -1,14 +1,13 @@
 //! One trace from the request through the queue to the agent and the model, as a collector sees it.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::Router;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{get, post};
 use serde_json::{Value, json};
-use sutazai::agent::models::{ModelManager, connect_all};
+use sutazai::agent::models::{ConnectOptions, EmbeddedModels, ModelLauncher, ModelManager, connect_all};
 use sutazai::domain::{
     AgentDescriptor, Caller, ChatMessage, GenerateRequest, NewTask, Role, Step, TraceContext,
 };
@@ -88,7 +87,9 @@ impl Refusing {
 
 /// Where the server is, and its engine.
 async fn server(telemetry: &Telemetry, database: &str, models: &str) -> (String, Engine) {
-    let backends = connect_all(models, None, Duration::from_secs(30)).unwrap();
+    let launcher = ModelLauncher::new(env!("CARGO_BIN_EXE_sutazai")).argument("model-process");
+    let embedded = Some(EmbeddedModels::ChildProcess(launcher));
+    let backends = connect_all(models, &ConnectOptions { embedded, ..ConnectOptions::default() }).unwrap();
     let engine = Engine::builder()
         .task_store(sutazai::store::open(database).await.unwrap().tasks)
         .model(Arc::new(ModelManager::new(backends, "", Arc::new(SystemClock))))

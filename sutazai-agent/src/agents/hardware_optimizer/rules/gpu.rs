@@ -161,8 +161,8 @@ mod tests {
         assert_eq!(grade(&GPU_MEMORY, &snapshot), None);
         let trends = Trends::default();
         let found = (GPU_TEMPERATURE.check)(&Facts { snapshot: &snapshot, trends: &trends });
-        assert_eq!(found[0].summary, "GPU 0 is 95 °C hot.");
-        assert!(found[0].evidence.iter().all(|evidence| !evidence.metric.ends_with("used_percent")));
+        assert_eq!(found[0].finding.summary, "GPU 0 has a temperature of 95 °C.");
+        assert!(found[0].finding.evidence.iter().all(|evidence| !evidence.metric.ends_with("used_percent")));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use sutazai_core::domain::{
-    ClockMetrics, ContainerInfo, FileMetrics, HostMetrics, MetricSample, ProcessInfo, Snapshot,
+    ClockMetrics, ContainerInfo, FileMetrics, HostMetrics, LOCAL_HOST, MetricSample, ProcessInfo, Snapshot,
 };
 use sutazai_core::memory::MemoryMetricStore;
 use sutazai_core::ports::MetricStore;
@@ -33,7 +33,7 @@ impl Machine {
     }
 
     pub(super) async fn trends(&self) -> Trends {
-        Trends::read(Some(&self.store().await), &self.snapshot).await
+        Trends::read(Some(&self.store().await), LOCAL_HOST, &self.snapshot).await
     }
 }
 
@@ -55,6 +55,7 @@ pub(super) fn machine(rule: &str) -> Machine {
 fn rising(snapshot: &Snapshot, series: &str, first: f64, step: f64) -> Vec<MetricSample> {
     let at = |index: i32| snapshot.taken_at - STEP * (20 - index);
     let sample = |index| MetricSample {
+        host: LOCAL_HOST.to_owned(),
         series: series.to_owned(),
         at: at(index),
         value: first + step * f64::from(index),
@@ -76,7 +77,7 @@ fn snapshot(rule: &str) -> Snapshot {
             restrict(&mut snapshot, rule);
         }
         "gpu_temperature" => gpus(&mut snapshot)[0].celsius = Some(86.0),
-        "gpu_memory" => gpus(&mut snapshot)[0].memory_used_bytes = (23.6 * GIB) as u64,
+        "gpu_memory" => gpus(&mut snapshot)[0].memory_used_bytes = Some((23.6 * GIB) as u64),
         "headroom" => {}
         container if container.starts_with("container_") => {
             spoil_container(&mut containers(&mut snapshot)[0], container);

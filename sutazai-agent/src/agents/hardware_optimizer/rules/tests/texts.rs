@@ -50,8 +50,11 @@ fn crowded() -> Snapshot {
     let group = cgroup(&mut snapshot);
     (group.cpu_limit_cores, group.throttled_periods, group.oom_kills) = (None, Some(2000), Some(1));
     (group.memory_used_bytes, group.pids) = (Some(2 * GIB / 10 * 9), Some(850));
-    let gpu =
-        GpuMetrics { celsius: Some(85.0), memory_used_bytes: 23 * GIB, ..gpus(&mut snapshot)[0].clone() };
+    let gpu = GpuMetrics {
+        celsius: Some(85.0),
+        memory_used_bytes: Some(23 * GIB),
+        ..gpus(&mut snapshot)[0].clone()
+    };
     *gpus(&mut snapshot) = (0..6).map(|index| GpuMetrics { index, ..gpu.clone() }).collect();
     let base = containers(&mut snapshot)[0].clone();
     let faults: [fn(&mut ContainerInfo); 6] = [
