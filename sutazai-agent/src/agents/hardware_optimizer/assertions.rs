@@ -52,7 +52,7 @@ pub(super) fn of(
 }
 
 /// Where a name is by itself, not as a part of a longer one. Case does not matter.
-fn occurrences(text: &str, name: &str) -> Vec<usize> {
+pub(super) fn occurrences(text: &str, name: &str) -> Vec<usize> {
     let joins = |c: char| c.is_alphanumeric() || matches!(c, '/' | '_' | '-' | '@' | '+');
     let (folded, wanted) = (text.to_ascii_lowercase(), name.to_ascii_lowercase());
     let starts = folded.match_indices(&wanted).map(|(start, _)| start);

@@ -3,6 +3,7 @@
 use sutazai_core::domain::Finding;
 
 use super::advice::uncapitalized;
+use super::assertions::occurrences;
 use super::phrases::AuthoredPhrases;
 use super::rules::Found;
 
@@ -93,32 +94,34 @@ impl<'a> Authored<'a> {
     /// What the authors say on a command, or on all: its advice and remedy, the directives and the statements. Commands
     /// are left out.
     pub(super) fn sentences(&self, command: Option<&str>) -> Vec<&str> {
+        let finding = &self.found.finding;
+        let kind = named(finding).map_or(finding.resource.as_str(), |(kind, _)| kind);
+        self.advised(command)
+            .into_iter()
+            .chain(self.stated.iter().map(String::as_str))
+            .chain([kind])
+            .collect()
+    }
+
+    /// The advice and the remedy on a command, or on all, and the directives. Commands are left out.
+    fn advised(&self, command: Option<&str>) -> Vec<&str> {
         let quoted = command.map(|command| format!("`{command}`"));
         // A directive is about the finding whatever command is beside it.
         let about =
             |text: &str| !text.contains('`') || quoted.as_ref().is_none_or(|quoted| text.contains(quoted));
-        let advice = self
-            .found
-            .texts
-            .advice
-            .iter()
-            .filter(|text| about(text))
-            .flat_map(|text| text.split('`').step_by(2));
+        let advice = self.found.texts.advice.iter().filter(|text| about(text));
+        let of_it = |own: Option<&str>| command.is_none() || own.is_none() || own == command;
         let remedies = self.found.finding.remedies.iter();
-        let remedies = remedies
-            .filter(|remedy| {
-                command.is_none() || remedy.command.is_none() || remedy.command.as_deref() == command
-            })
-            .map(|remedy| remedy.text.as_str());
-        let finding = &self.found.finding;
-        let kind = named(finding).map_or(finding.resource.as_str(), |(kind, _)| kind);
-        advice.chain(remedies).chain(self.stated.iter().map(String::as_str)).chain([kind]).collect()
+        let remedies = remedies.filter(|remedy| of_it(remedy.command.as_deref()));
+        let advice = advice.flat_map(|text| text.split('`').step_by(2));
+        advice.chain(remedies.map(|remedy| remedy.text.as_str())).collect()
     }
 
     /// Phrases that the authors use of a command and in their directives, or of all commands.
     pub(super) fn phrases(&self, command: Option<&str>) -> AuthoredPhrases {
         let mut phrases = AuthoredPhrases::default();
-        for sentence in self.sentences(command) {
+        // Not of the statements: a part of one would be a statement of its own.
+        for sentence in self.advised(command) {
             let sentence = sentence.trim_matches(['.', ' ']);
             let starts = sentence.match_indices(' ').map(|(at, _)| at + 1);
             for start in std::iter::once(0).chain(starts) {
@@ -270,17 +273,18 @@ fn usable(names: &[String]) -> Vec<String> {
     let whole = names.iter().max_by_key(|name| name.len());
     let marked = |name: &&String| !name.contains(' ') && name.contains(|c: char| !c.is_ascii_alphabetic());
     let mut usable: Vec<_> = names.iter().filter(marked).cloned().collect();
-    usable.extend(whole.cloned());
+    // A full stop would end the sentence, and the rest of the name begin another.
+    usable.extend(whole.filter(|name| !name.contains(". ") && !name.ends_with('.')).cloned());
     usable.sort();
     usable.dedup();
     usable
 }
 
-/// The text with these names left out.
+/// The text with these names left out, where they are whole words.
 fn without(text: &str, names: &[String]) -> String {
     let mut text = text.to_owned();
     for name in names {
-        for (at, _) in text.clone().match_indices(name.as_str()) {
+        for at in occurrences(&text.clone(), name) {
             text.replace_range(at..at + name.len(), &" ".repeat(name.len()));
         }
     }

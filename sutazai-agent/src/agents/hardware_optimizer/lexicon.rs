@@ -73,8 +73,8 @@ pub(super) const NEUTRAL_VERBS: &str = "\
 /// Verbs that say something of a machine.
 pub(super) const TOPIC_VERBS: &str = "\
     wait/waits/waiting/waited/ block/blocks/blocking/blocked/blocked stick////stuck hang/hangs/hanging/hung/hung \
-    grow/grows/growing/grew/grown end/ends/ending/ended/ended kill/kills/killing/killed/killed \
-    affect////affected terminate/terminates/terminating/terminated/terminated \
+    grow/grows/growing/grew/grown end/ends/ending/ended/ended kill////killed \
+    affect////affected terminate////terminated \
     start/starts/starting/started/started restart/restarts/restarting/restarted/restarted \
     exit/exits/exiting/exited/exited fail/fails/failing/failed/failed open/opens/opening/opened/opened \
     close/closes/closing/closed/closed mount/mounts/mounting/mounted/mounted drop/drops/dropping/dropped/dropped \
@@ -87,6 +87,11 @@ pub(super) const TOPIC_VERBS: &str = "\
     respond/responds/responding/responded/ load/loads/loading/loaded/loaded set////set \
     complain/complains/complaining/complained/ compete/competes/competing/competed/ ask/asks/asking/asked/asked \
     increase/increases/increasing/increased/increased";
+
+/// Verbs of [`TOPIC_VERBS`] that may have an object. The others have none, since it would turn round who did what to whom:
+/// where processes end, no process ends another.
+pub(super) const TRANSITIVE: &str = "\
+    start open close mount drop receive send report limit swap log load ask";
 
 /// Things of which sentences say the same: what the finding's own sentences say of one of a class may be said of all of
 /// it and of nothing else. So a task may wait for a disk, but no disk for a task.

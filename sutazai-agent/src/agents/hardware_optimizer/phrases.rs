@@ -7,7 +7,7 @@ use super::language::{
     Expression, choice, literal, nothing, one_of, optional, repeat, rule, sequence, spaced,
 };
 use super::lexicon;
-use super::vocabulary::{Verbs, Vocabulary};
+use super::vocabulary::{VerbSet, Verbs, Vocabulary};
 
 /// What a sentence may be about.
 #[derive(Debug)]
@@ -85,7 +85,7 @@ impl Phrases {
         let parts = Parts::new(words, names, breadth);
         let placed =
             choice([parts.placed(), spaced([literal("by"), parts.noun.bare(words.singular.clone())])]);
-        let with = |verbs: &Verbs| {
+        let with = |verbs: &VerbSet| {
             let relative = rule("relative", parts.relative(verbs));
             repeat(sequence([literal(" "), choice([placed.clone(), relative])]), 0, breadth.most(3))
         };
@@ -126,7 +126,7 @@ pub(super) struct Subject<'a> {
     /// Without a determiner, as they follow `which`.
     pub(super) which_one: Expression,
     pub(super) which: Expression,
-    pub(super) verbs: &'a Verbs,
+    pub(super) verbs: &'a VerbSet,
 }
 
 /// The parts of which phrases are made.
@@ -197,27 +197,35 @@ impl<'a> Parts<'a> {
     }
 
     /// What something does, for one or several subjects.
-    pub(super) fn actions(&self, verbs: &Verbs, object: &Expression) -> (Expression, Expression) {
+    pub(super) fn actions(&self, verbs: &VerbSet, object: &Expression) -> (Expression, Expression) {
         let adverbs = one_of(self.breadth.first(lexicon::ADVERBS, 1));
         let end = sequence([behind(self.placed()), behind(adverbs)]);
         let end = rule("clause_end", end);
         let state = behind(self.words.predicate.clone());
         let stranded = behind(self.breadth.only_accepted(self.preposition.clone()));
-        let tail = sequence([behind(object.clone()), state, end.clone(), stranded]);
+        let tail = sequence([behind(object.clone()), state, end.clone(), stranded.clone()]);
         let tail = rule("clause_tail", tail);
-        let doing = |form: &Expression| sequence([form.clone(), tail.clone()]);
-        let progress = sequence([self.joined(&verbs.present), tail.clone()]);
-        let waiting = behind(sequence([verbs.present.clone(), behind(self.placed())]));
+        let alone = sequence([behind(self.words.predicate.clone()), end.clone(), stranded]);
+        let alone = rule("clause_tail", alone);
+        // Only a transitive verb has an object.
+        let doing = |form: fn(&Verbs) -> &Expression| {
+            choice([
+                sequence([form(&verbs.transitive).clone(), tail.clone()]),
+                sequence([self.joined(form(&verbs.all)), alone.clone()]),
+            ])
+        };
+        let progress = doing(|verbs| &verbs.present);
+        let waiting = behind(sequence([verbs.all.present.clone(), behind(self.placed())]));
         let state_after = behind(self.words.predicate.clone());
         let both = self.breadth.only_accepted(spaced([
-            verbs.participle.clone(),
+            verbs.all.participle.clone(),
             self.preposition.clone(),
             literal("and"),
-            verbs.participle.clone(),
+            verbs.all.participle.clone(),
         ]));
         let passive = sequence([
             optional(literal("being ")),
-            choice([self.joined(&verbs.participle), both]),
+            choice([self.joined(&verbs.all.participle), both]),
             choice([waiting, state_after]),
             end.clone(),
         ]);
@@ -226,12 +234,13 @@ impl<'a> Parts<'a> {
         let other = self.breadth.only_accepted(choice([largest, self.thing.clone()]));
         let state = choice([self.words.predicate.clone(), other]);
         let state = sequence([state, end.clone()]);
+        let been = spaced([literal("been"), passive.clone()]);
         let is = |now: &str, then: &str, has: &str| {
             let dynamic = choice([progress.clone(), passive.clone()]);
             choice([
                 spaced([literal(now), choice([dynamic.clone(), state.clone(), self.placed()])]),
                 spaced([literal(then), dynamic]),
-                spaced([literal(has), sequence([optional(literal("been ")), doing(&verbs.participle)])]),
+                spaced([literal(has), choice([been.clone(), doing(|verbs| &verbs.participle)])]),
             ])
         };
         let to_and_from = |form: &Expression| {
@@ -240,22 +249,22 @@ impl<'a> Parts<'a> {
             self.breadth.only_accepted(both)
         };
         let one = choice([
-            doing(&verbs.third),
-            to_and_from(&verbs.third),
+            doing(|verbs| &verbs.third),
+            to_and_from(&verbs.all.third),
             is("is", "was", "has"),
-            doing(&verbs.past),
+            doing(|verbs| &verbs.past),
         ]);
         let several = choice([
-            doing(&verbs.base),
-            to_and_from(&verbs.base),
+            doing(|verbs| &verbs.base),
+            to_and_from(&verbs.all.base),
             is("are", "were", "have"),
-            doing(&verbs.past),
+            doing(|verbs| &verbs.past),
         ]);
         (rule("action", self.joined(&one)), rule("actions", self.joined(&several)))
     }
 
-    /// What a subject does to what was named before: `they hold`, `the container has written`.
-    pub(super) fn held(&self) -> Expression {
+    /// What a subject does, to what was named before where `fronted`: `they hold`, `the container has written`.
+    pub(super) fn held(&self, fronted: bool) -> Expression {
         let adverb = self::words(&[
             "open",
             "last",
@@ -269,32 +278,40 @@ impl<'a> Parts<'a> {
         ]);
         let end = sequence([behind(choice([self.preposition.clone(), self.placed()])), behind(adverb)]);
         let done = |is: &[&str], form: &Expression| spaced([self::words(is), form.clone()]);
-        let one = |verbs: &Verbs| {
-            choice([
-                verbs.third.clone(),
-                verbs.past.clone(),
-                done(&["is", "was"], &verbs.present),
-                done(&["is"], &self.words.predicate),
-                done(&["is"], &self.preposition),
-                done(&["keeps"], &verbs.present),
-                done(&["is", "has", "was", "has been"], &verbs.participle),
-            ])
+        // What was named before is the object, or that of a preposition at the end: `what they wait for`.
+        let form = |verbs: &VerbSet, form: fn(&Verbs) -> &Expression| {
+            if fronted {
+                choice([
+                    form(&verbs.transitive).clone(),
+                    spaced([form(&verbs.all).clone(), self.preposition.clone()]),
+                ])
+            } else {
+                form(&verbs.all).clone()
+            }
         };
-        let several = |verbs: &Verbs| {
-            choice([
-                verbs.base.clone(),
-                verbs.past.clone(),
-                done(&["are", "were"], &verbs.present),
-                done(&["are"], &self.words.predicate),
-                done(&["are"], &self.preposition),
-                done(&["keep"], &verbs.present),
-                done(&["are", "have", "were", "have been"], &verbs.participle),
-            ])
-        };
+        let forms =
+            |verbs: &VerbSet, now: fn(&Verbs) -> &Expression, [is, was, has, been, keeps]: [&str; 5]| {
+                choice([
+                    form(verbs, now),
+                    form(verbs, |verbs| &verbs.past),
+                    spaced([self::words(&[is, was]), form(verbs, |verbs| &verbs.present)]),
+                    spaced([literal(keeps), form(verbs, |verbs| &verbs.present)]),
+                    spaced([literal(has), form(verbs, |verbs| &verbs.participle)]),
+                    done(&[is, was, been], &verbs.all.participle),
+                    done(&[is], &self.words.predicate),
+                    done(&[is], &self.preposition),
+                ])
+            };
+        let one =
+            |verbs: &VerbSet| forms(verbs, |verbs| &verbs.third, ["is", "was", "has", "has been", "keeps"]);
+        let several =
+            |verbs: &VerbSet| forms(verbs, |verbs| &verbs.base, ["are", "were", "have", "have been", "keep"]);
         let placed = |subject: &Expression| sequence([subject.clone(), behind(self.placed())]);
         let of_classes = self.subjects.iter().flat_map(|subject| {
-            let ended =
-                choice([subject.verbs.past.clone(), done(&["was", "were"], &subject.verbs.participle)]);
+            let ended = choice([
+                subject.verbs.all.past.clone(),
+                done(&["was", "were"], &subject.verbs.all.participle),
+            ]);
             let before = behind(spaced([self::words(&["before it", "before they"]), ended]));
             [
                 sequence([placed(&subject.one), literal(" "), one(subject.verbs), before.clone()]),
@@ -315,7 +332,7 @@ impl<'a> Parts<'a> {
     }
 
     /// What may follow a noun beside a preposition.
-    fn relative(&self, verbs: &Verbs) -> Expression {
+    fn relative(&self, verbs: &VerbSet) -> Expression {
         let that = self::words(&["that", "which", "who"]);
         let sorted = self::words(&["sorted", "ordered", "grouped", "ranked"]);
         let (one, several) = self.actions(verbs, &self.thing);
@@ -323,12 +340,13 @@ impl<'a> Parts<'a> {
         choice([
             spaced([sorted, literal("by"), choice([self.thing.clone(), bare])]),
             spaced([that, choice([one, several])]),
-            sequence([before(self::words(&["that", "which"])), self.held()]),
-            sequence([verbs.present.clone(), behind(self.thing.clone()), behind(self.placed())]),
-            sequence([verbs.participle.clone(), behind(self.placed())]),
+            sequence([before(self::words(&["that", "which"])), self.held(true)]),
+            sequence([verbs.transitive.present.clone(), behind(self.thing.clone()), behind(self.placed())]),
+            sequence([verbs.all.present.clone(), behind(self.placed())]),
+            sequence([verbs.all.participle.clone(), behind(self.placed())]),
             spaced([
                 self::words(&["before it", "before they"]),
-                choice([verbs.third.clone(), verbs.past.clone()]),
+                choice([verbs.all.third.clone(), verbs.all.past.clone()]),
             ]),
             self::words(&["in use", "open"]),
         ])

@@ -27,7 +27,8 @@ impl Parts<'_> {
         let any = choice([anything, several_things]);
         let (does, do_) = self.actions(&vocabulary.neutral, full);
         let neutral = choice([does.clone(), do_.clone()]);
-        let held = self.held();
+        let held = self.held(true);
+        let how = self.held(false);
         let one = placed(noun.bare(vocabulary.singular.clone()));
         let several = placed(noun.bare(self.joined(&vocabulary.plural)));
         let either = choice([one.clone(), several.clone()]);
@@ -37,8 +38,8 @@ impl Parts<'_> {
         let there = words(&["there is", "there are", "is left", "are left", "is in use", "are in use"]);
         let there = placed(there);
         let state = choice([
-            vocabulary.neutral.participle.clone(),
-            vocabulary.any.participle.clone(),
+            vocabulary.neutral.all.participle.clone(),
+            vocabulary.any.all.participle.clone(),
             vocabulary.predicate.clone(),
         ]);
         let degree = choice([
@@ -72,7 +73,7 @@ impl Parts<'_> {
                 ])),
                 any.clone(),
             ]),
-            sequence([literal("what's "), vocabulary.any.present.clone(), behind(full.clone())]),
+            sequence([literal("what's "), vocabulary.any.transitive.present.clone(), behind(full.clone())]),
             spaced([choice([literal("what"), spaced([which.clone(), either.clone()])]), held.clone()]),
             spaced([
                 self.preposition.clone(),
@@ -92,10 +93,10 @@ impl Parts<'_> {
             ]),
             spaced([
                 words(&["how", "where"]),
-                choice([held.clone(), spaced([self.thing.clone(), is.clone()])]),
+                choice([how.clone(), spaced([self.thing.clone(), is.clone()])]),
             ]),
             spaced([literal("how"), degree.clone(), placed(spaced([self.thing.clone(), is.clone()]))]),
-            spaced([literal("how"), degree, held]),
+            spaced([literal("how"), degree, how]),
             spaced([words(&["whether", "if"]), self.thing.clone(), neutral]),
             spaced([
                 words(&["whether there", "if there"]),
@@ -108,14 +109,14 @@ impl Parts<'_> {
             let (acts, act) = self.actions(subject.verbs, full);
             let how_many = words(&["how many", "which", "what"]);
             let about = words(&["whether", "if", "why", "when", "where"]);
-            let keeps = |keeps: &str| spaced([literal(keeps), subject.verbs.present.clone()]);
+            let keeps = |keeps: &str| spaced([literal(keeps), subject.verbs.all.present.clone()]);
             questions.extend([
                 spaced([how_many, placed(subject.which.clone()), act.clone()]),
                 spaced([which.clone(), placed(subject.which_one.clone()), acts.clone()]),
                 spaced([words(&["which of", "how many of"]), subject.several.clone(), act.clone()]),
                 spaced([about.clone(), placed(subject.one.clone()), choice([acts, keeps("keeps")])]),
                 spaced([about, placed(subject.several.clone()), choice([act, keeps("keep")])]),
-                spaced([literal("what makes"), subject.one.clone(), subject.verbs.base.clone()]),
+                spaced([literal("what makes"), subject.one.clone(), subject.verbs.all.base.clone()]),
             ]);
         }
         choice(questions)

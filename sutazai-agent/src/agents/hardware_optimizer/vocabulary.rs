@@ -36,9 +36,9 @@ pub(super) struct Vocabulary {
     /// What may follow `is`.
     pub(super) predicate: Expression,
     /// Verbs that anything may be the subject of.
-    pub(super) neutral: Verbs,
+    pub(super) neutral: VerbSet,
     /// Verbs that something unnamed may be the subject of, neutral ones included.
-    pub(super) any: Verbs,
+    pub(super) any: VerbSet,
 }
 
 /// Things of one class with the verbs that they may be the subject of, neutral ones included.
@@ -48,7 +48,28 @@ pub(super) struct Class {
     pub(super) one: Expression,
     /// The things in the plural.
     pub(super) several: Expression,
-    pub(super) verbs: Verbs,
+    pub(super) verbs: VerbSet,
+}
+
+/// Verbs, and those of them that may have an object.
+#[derive(Debug, Clone)]
+pub(super) struct VerbSet {
+    /// All of them.
+    pub(super) all: Verbs,
+    /// Those that may have an object.
+    pub(super) transitive: Verbs,
+}
+
+impl VerbSet {
+    /// The neutral verbs, which may have an object, and these topic verbs.
+    fn of(neutral: &[Vec<String>], topic: &[Vec<String>]) -> Self {
+        let transitive = words(lexicon::TRANSITIVE);
+        let transitive = topic.iter().filter(|forms| transitive.contains(&forms[0]));
+        let with_neutral =
+            |topic: Vec<&Vec<String>>| -> Vec<Vec<String>> { neutral.iter().chain(topic).cloned().collect() };
+        let transitive = Verbs::of(&with_neutral(transitive.collect()));
+        Self { all: Verbs::of(&with_neutral(topic.iter().collect())), transitive }
+    }
 }
 
 /// Verbs by their form.
@@ -81,7 +102,6 @@ impl Vocabulary {
         let mut nouns = table(lexicon::NEUTRAL_NOUNS);
         nouns.extend(table(lexicon::TOPIC_NOUNS).into_iter().filter(|forms| known.has_any(forms)));
         let neutral = table(lexicon::NEUTRAL_VERBS);
-        let with_neutral = |topic: &[Vec<String>]| neutral.iter().chain(topic).cloned().collect::<Vec<_>>();
         let mut classes = Vec::new();
         let mut topic = Vec::new();
         for (i, class) in lexicon::CLASSES.iter().enumerate() {
@@ -90,7 +110,7 @@ impl Vocabulary {
             let said: Vec<_> = verbs.filter(|forms| known.supports(i, forms)).collect();
             if !things.is_empty() && !said.is_empty() {
                 let [one, several] = [0, 1].map(|form| one_of(column(&things, form)));
-                classes.push(Class { one, several, verbs: Verbs::of(&with_neutral(&said)) });
+                classes.push(Class { one, several, verbs: VerbSet::of(&neutral, &said) });
                 topic.extend(said);
             }
         }
@@ -109,8 +129,8 @@ impl Vocabulary {
             classes,
             adjective: choice([one_of(words(lexicon::NEUTRAL_ADJECTIVES)), adjectives, participles]),
             predicate: one_of(predicates),
-            neutral: Verbs::of(&neutral),
-            any: Verbs::of(&with_neutral(&topic)),
+            neutral: VerbSet::of(&neutral, &[]),
+            any: VerbSet::of(&neutral, &topic),
         }
     }
 }
@@ -215,7 +235,7 @@ mod tests {
         let words = Vocabulary::of(&["See which processes hold the most memory."], None);
         assert!(words.mass.matches("memory") && words.mass.matches("RAM"));
         assert!(words.plural.matches("processes") && words.plural.matches("programs"));
-        assert!(!words.plural.matches("disks") && !words.any.participle.matches("killed"));
+        assert!(!words.plural.matches("disks") && !words.any.all.participle.matches("killed"));
     }
 
     #[test]
@@ -230,9 +250,9 @@ mod tests {
         let words = Vocabulary::of(&["Tasks waited for a disk since the machine was started."], None);
         let class = |thing: &str| words.classes.iter().find(|class| class.several.matches(thing));
         let tasks = class("programs").unwrap();
-        assert!(tasks.verbs.base.matches("wait") && tasks.verbs.participle.matches("blocked"));
-        assert!(!tasks.verbs.participle.matches("started"), "it was said of the machine");
-        assert!(class("disks").is_none_or(|disks| !disks.verbs.base.matches("wait")));
-        assert!(!words.neutral.base.matches("wait"));
+        assert!(tasks.verbs.all.base.matches("wait") && tasks.verbs.all.participle.matches("blocked"));
+        assert!(!tasks.verbs.all.participle.matches("started"), "it was said of the machine");
+        assert!(class("disks").is_none_or(|disks| !disks.verbs.all.base.matches("wait")));
+        assert!(!words.neutral.all.base.matches("wait"));
     }
 }
