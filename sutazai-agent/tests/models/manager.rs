@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sutazai_agent::models::{ModelManager, OllamaModelBackend};
+use sutazai_agent::models::{MeasuredModel, ModelManager, OllamaModelBackend, PermissionStore};
 use sutazai_core::ErrorKind;
-use sutazai_core::domain::GenerateRequest;
-use sutazai_core::ports::{ModelBackend, ModelBackendExt, SystemClock};
-use sutazai_core::testing::{ManualClock, model_backend};
+use sutazai_core::domain::{GenerateRequest, ModelPermission};
+use sutazai_core::ports::{Clock, ModelBackend, ModelBackendExt, SystemClock};
+use sutazai_core::testing::{ManualClock, ScriptedModelBackend, model_backend};
 
 use crate::chain::{failing, writer};
 use crate::fault::Fault;
@@ -163,4 +163,37 @@ async fn a_model_that_breaks_down_is_replaced_by_another() {
     assert_eq!((usage.backend.as_str(), usage.model.as_str()), ("second", "model-of-second"));
     assert!(usage.degraded.unwrap().contains("server busy"));
     assert_eq!(manager.complete(ask()).await.unwrap().1.degraded, None);
+}
+
+#[tokio::test]
+async fn permissions_are_those_stored_for_the_model_that_answers() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = PermissionStore::new(folder.path().join("permissions.json"));
+    let backend = Arc::new(ScriptedModelBackend::new(["text"]).with_models(["small", "large"]));
+    let manager = |default: &str| {
+        ModelManager::new(vec![backend.clone()], default, Arc::new(SystemClock))
+            .with_permissions(store.clone())
+    };
+    let unmeasured = manager("large").permissions(None).await.unwrap();
+    assert_eq!((unmeasured.model.as_str(), unmeasured.granted.len()), ("large", 0));
+    assert!(unmeasured.note.unwrap().contains("sutazai models check large"));
+    let measured = MeasuredModel {
+        backend: "scripted".into(),
+        model: "large".into(),
+        measured_at: SystemClock.now(),
+        granted: vec![ModelPermission::Choose],
+        measurements: Vec::new(),
+    };
+    let large = backend.models().await.unwrap().remove(1);
+    store.record(&large, measured).unwrap();
+    let permissions = manager("large").permissions(None).await.unwrap();
+    assert_eq!(permissions.granted, [ModelPermission::Choose]);
+    assert_eq!((permissions.backend.as_str(), permissions.note), ("scripted", None));
+    // Without the default model the first one answers, which has earned nothing.
+    let other = manager("absent").permissions(None).await.unwrap();
+    assert_eq!((other.model.as_str(), other.granted.len()), ("small", 0));
+    assert_eq!(manager("small").permissions(Some("large".into())).await.unwrap().granted.len(), 1);
+    std::fs::write(store.path(), "{").unwrap();
+    let damaged = manager("large").permissions(None).await.unwrap();
+    assert!(damaged.granted.is_empty() && damaged.note.unwrap().contains("damaged"));
 }
