@@ -4,6 +4,7 @@
 //! binary and the Python package use; an embedder who wants other parts builds an
 //! [`Engine`] itself or hands [`Service::open_with`] a closure.
 
+mod model_backends;
 mod shared;
 mod signing_key;
 
@@ -13,33 +14,29 @@ use std::time::Duration;
 
 use serde_json::json;
 use sutazai_agent::metrics::History;
-#[cfg(feature = "llama-cpp")]
-use sutazai_agent::models::ModelLauncher;
-use sutazai_agent::models::{self, ConnectOptions, EmbeddedModels, ModelManager, PermissionStore};
 use sutazai_agent::{agents, metrics};
 use sutazai_core::chat::Chat;
 use sutazai_core::documents::Documents;
-use sutazai_core::domain::{Analysis, Caller, EventKind, KeepTasks, NewEvent, NewTask, NewUser, Task};
+use sutazai_core::domain::{Analysis, Caller, KeepTasks, NewTask, NewUser, Task};
 use sutazai_core::engine::{Engine, EngineBuilder};
 use sutazai_core::identity::{Identity, IdentityConfig};
-use sutazai_core::ports::{
-    AgentContext, Clock, EventSink, MetricSource, MetricStore, ModelBackend, PullProgress, SystemClock,
-};
+use sutazai_core::ports::{AgentContext, Clock, EventSink, MetricSource, MetricStore, SystemClock};
 use sutazai_core::relay::Relay;
 use sutazai_core::schedules::Schedules;
-use sutazai_core::{Error, Result};
+use sutazai_core::Result;
 use sutazai_http::auth::{Argon2Cost, Argon2PasswordHasher, JwtTokenSigner};
 use sutazai_http::{App, Monitoring, Protection, RateLimits};
 use sutazai_store::Stores;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use model_backends::{load, pull_missing};
 use shared::SharedParts;
 use signing_key::kept_secret;
 
-#[cfg(feature = "llama-cpp")]
-use crate::config::ModelProgram;
-use crate::config::{Config, FirstAdmin, Secret, user_data_folder};
+use crate::config::{Config, FirstAdmin, Secret};
+
+pub use model_backends::{model_permissions, models};
 
 /// An engine with its stores, models, metrics and identity, as the configuration says.
 #[derive(Debug)]
@@ -291,64 +288,6 @@ pub fn check_shared(config: &Config) -> Result<()> {
     SharedParts::open(config).map(drop)
 }
 
-/// Connects the backends that `MODEL_BACKENDS` names; none when it names none.
-///
-/// # Errors
-/// `InvalidInput` for an entry that cannot be understood, or a model file that is none.
-pub async fn models(config: &Config, clock: Arc<dyn Clock>) -> Result<Option<Arc<ModelManager>>> {
-    if config.model_backends.trim().is_empty() {
-        return Ok(None);
-    }
-    let specs = config.model_backends.clone();
-    let options = ConnectOptions {
-        openai_api_key: config.openai_api_key.as_ref().map(|key| key.expose().to_owned()),
-        idle_timeout: config.model_idle_timeout,
-        embedded: embedded_models(config)?,
-    };
-    let backends = tokio::task::spawn_blocking(move || models::connect_all(&specs, &options))
-        .await
-        .map_err(|e| Error::internal("connecting the model backends failed").with_source(e))??;
-    let manager = ModelManager::new(backends, &config.default_model, clock);
-    let manager = manager.with_auto_pull(config.model_auto_pull).with_permissions(model_permissions());
-    Ok(Some(Arc::new(manager)))
-}
-
-/// Where the models of GGUF files run.
-///
-/// # Errors
-/// `Unsupported` naming `MODEL_PROGRAM` for models in the process of a build that has no llama.cpp.
-#[cfg_attr(not(feature = "llama-cpp"), allow(clippy::unnecessary_wraps, unused_variables))]
-fn embedded_models(config: &Config) -> Result<Option<EmbeddedModels>> {
-    #[cfg(feature = "llama-cpp")]
-    match &config.model_program {
-        Some(ModelProgram::Command { program, arguments, environment }) => {
-            let mut launcher = ModelLauncher::new(program).memory_limit(config.model_memory_limit);
-            for argument in arguments {
-                launcher = launcher.argument(argument);
-            }
-            for (name, value) in environment {
-                launcher = launcher.variable(name, value);
-            }
-            return Ok(Some(EmbeddedModels::ChildProcess(launcher)));
-        }
-        #[cfg(feature = "llama-cpp-native")]
-        Some(ModelProgram::InProcess) => return Ok(Some(EmbeddedModels::InProcess)),
-        #[cfg(not(feature = "llama-cpp-native"))]
-        Some(ModelProgram::InProcess) => {
-            let e = Error::unsupported("models in the process need the feature `llama-cpp-native`");
-            return Err(e.with_field("MODEL_PROGRAM"));
-        }
-        None => {}
-    }
-    Ok(None)
-}
-
-/// What models have earned by `sutazai models check`: a file in the user's data folder, whatever the database is, since
-/// it belongs to the models of this machine.
-pub fn model_permissions() -> PermissionStore {
-    PermissionStore::new(user_data_folder().join("model-permissions.json"))
-}
-
 /// The use cases of identity over these stores.
 pub fn identity(config: &Config, stores: &Stores, clock: Arc<dyn Clock>) -> Result<Identity> {
     let secret = match &config.jwt_secret_key {
@@ -441,26 +380,6 @@ pub async fn analysis_context(
     })
 }
 
-/// Pulls a missing default model where that is allowed, and reports the progress. A pull that fails is logged by the
-/// manager; the analysis then says why another model answered, or none.
-async fn pull_missing(manager: &ModelManager, model: &str, events: &dyn EventSink, clock: &dyn Clock) {
-    let report = |step: &PullProgress| {
-        let message = format!("pulling {model}: {}", step.status);
-        let kind = EventKind::Progress { fraction: step.fraction(), message };
-        events.emit(NewEvent { at: clock.now(), kind });
-    };
-    if let Err(e) = manager.pull_missing(report).await {
-        tracing::debug!(error = %e, "analysis goes on without the default model");
-    }
-}
-
-/// A model that cannot be loaded now is told in the log, since it may be there when it is asked.
-async fn load(model: &dyn ModelBackend) {
-    if let Err(e) = model.load(None).await {
-        tracing::warn!(error = %e, "the model is not loaded ahead of its first request");
-    }
-}
-
 /// Adds the snapshot of an analysis to the history of its host. A history that cannot be written is logged only, since
 /// the analysis is complete without it.
 pub async fn remember(store: Option<&dyn MetricStore>, analysis: &Analysis) {
@@ -520,6 +439,8 @@ mod tests {
     #[cfg(all(feature = "ollama", feature = "openai"))]
     #[tokio::test]
     async fn a_model_server_that_keeps_silent_is_left_after_the_time_that_is_set() {
+        use sutazai_core::ports::ModelBackend;
+
         // The kernel takes the connection; nobody answers.
         let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = silent.local_addr().unwrap();
