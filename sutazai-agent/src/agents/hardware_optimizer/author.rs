@@ -3,6 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures::future::try_join_all;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sutazai_core::domain::{
@@ -16,8 +17,9 @@ use super::composition::{Composition, plain};
 use super::fluency::MIN_FLUENCY;
 use super::language::one_of;
 use super::placeholders::Placeholders;
+use super::prompt::Question;
 use super::rejection::Rejection;
-use super::rules::Found;
+use super::rules::{Found, first_choices};
 use super::{lark, prompt};
 
 /// Longest answer in tokens: three sentences and a long command.
@@ -80,6 +82,11 @@ impl<'a> Author<'a> {
         attempt: u32,
     ) -> Result<Result<Accepted, Rejection>> {
         let permission = composition.permission();
+        if permission == ModelPermission::Choose
+            && let Some(text) = self.chosen(composition.found()).await?
+        {
+            return Ok(composition.check(&text).map(|assertions| Accepted { text, assertions }));
+        }
         let (text, fluency) = match self.written(composition, attempt).await? {
             Ok(written) => written,
             Err(rejection) => return Ok(Err(rejection)),
@@ -107,11 +114,63 @@ impl<'a> Author<'a> {
     /// # Errors
     /// What failed in the backend.
     pub(super) async fn fluency(&self, found: &Found, sentence: &str) -> Result<Option<f32>> {
-        let grammar = Constraint::Grammar(lark::grammar(&one_of([sentence])));
-        if !self.model.supports(&grammar) {
+        if !self.model.supports(&Constraint::Grammar(String::new())) {
             return Ok(None);
         }
-        let answer = self.ask(prompt::word(found), Some(grammar), 0).await?;
+        self.likelihood(prompt::word(found), sentence).await
+    }
+
+    /// The rule's statement with the consequence and the advice that the model finds likeliest; none where the backend does
+    /// not measure that.
+    async fn chosen(&self, found: &Found) -> Result<Option<String>> {
+        let texts = &found.texts;
+        let Some(statement) = texts.statements.first() else { return Ok(None) };
+        let why: Vec<_> = texts.consequences.iter().map(|text| first_choices(text)).collect();
+        let mut text = statement.clone();
+        for (question, sentences) in [(Question::Why, &why), (Question::Advice, &texts.advice)] {
+            if sentences.is_empty() {
+                continue;
+            }
+            let Some(sentence) = self.likeliest(question, found, sentences).await? else { return Ok(None) };
+            text = format!("{text} {sentence}");
+        }
+        Ok(Some(text))
+    }
+
+    /// The sentence whose likelihood per token rises most when the model is told the finding; none where the backend does
+    /// not measure it. The likelihood without the finding is taken off, since otherwise the sentence of the commonest words
+    /// would be chosen for every finding (Holtzman et al. 2021, "Surface Form Competition").
+    ///
+    /// # Errors
+    /// What failed in the backend.
+    pub(super) async fn likeliest(
+        &self,
+        question: Question,
+        found: &Found,
+        sentences: &[String],
+    ) -> Result<Option<String>> {
+        if !self.model.supports(&Constraint::Grammar(String::new())) {
+            return Ok(None);
+        }
+        let rise = |sentence: &String| {
+            let sentence = sentence.clone();
+            async move {
+                let told = self.likelihood(prompt::question(question, Some(found)), &sentence).await?;
+                let untold = self.likelihood(prompt::question(question, None), &sentence).await?;
+                Ok::<_, Error>(told.zip(untold).map(|(told, untold)| (told / untold, sentence)))
+            }
+        };
+        let rises = try_join_all(sentences.iter().map(rise)).await?;
+        let Some(rises) = rises.into_iter().collect::<Option<Vec<_>>>() else { return Ok(None) };
+        let best = rises.into_iter().max_by(|(one, _), (other, _)| one.total_cmp(other));
+        Ok(best.map(|(_, sentence)| sentence))
+    }
+
+    /// The probability per token of a sentence as the answer to these messages: what the model leaves to a grammar that
+    /// allows nothing else.
+    async fn likelihood(&self, messages: Vec<ChatMessage>, sentence: &str) -> Result<Option<f32>> {
+        let grammar = Constraint::Grammar(lark::grammar(&one_of([sentence])));
+        let answer = self.ask(messages, Some(grammar), 0).await?;
         Ok(answer.ok().and_then(|(_, usage)| usage.fluency))
     }
 
@@ -316,7 +375,7 @@ fn text_schema(texts: Option<&[String]>) -> Value {
 fn choices_schema(found: &Found) -> Value {
     let texts = &found.texts;
     let mut consequences = vec![String::new()];
-    consequences.extend(texts.consequences.iter().map(|text| super::rules::first_choices(text)));
+    consequences.extend(texts.consequences.iter().map(|text| first_choices(text)));
     json!({
         "type": "object",
         "properties": {

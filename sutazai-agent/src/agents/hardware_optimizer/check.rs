@@ -19,7 +19,7 @@ use sutazai_core::{Error, Result};
 
 use super::author::Author;
 use super::composition::Composition;
-use super::prompt;
+use super::prompt::{self, Question};
 use super::rules::{self, Found, Trends, first_choices};
 
 /// Longest time of one measurement.
@@ -73,9 +73,12 @@ pub async fn check_model(
     let choices: Vec<bool> = measured(choices(&found), |(found, sentences, fitting)| {
         let (author, step) = (&author, &step);
         async move {
-            let chosen = author.line(prompt::fitting(found, &sentences), &sentences).await?;
+            let chosen = match author.likeliest(Question::Why, found, &sentences).await? {
+                Some(chosen) => Some(chosen),
+                None => author.line(prompt::fitting(found, &sentences), &sentences).await?.ok(),
+            };
             step("choosing sentences");
-            Ok(Some(chosen.is_ok_and(|chosen| chosen == fitting)))
+            Ok(Some(chosen.is_some_and(|chosen| chosen == fitting)))
         }
     })
     .await?;

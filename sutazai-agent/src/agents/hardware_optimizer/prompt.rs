@@ -43,6 +43,28 @@ pub(super) fn choose(found: &Found) -> Vec<ChatMessage> {
     vec![ChatMessage::system(CHOOSE), ChatMessage::user(facts)]
 }
 
+/// What is asked about a finding, for the likelihood of its sentences.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Question {
+    /// Why it matters.
+    Why,
+    /// What to do about it.
+    Advice,
+}
+
+/// The messages after which the sentences about this finding are held against each other; without a finding, those
+/// that tell how probable a sentence is by itself.
+pub(super) fn question(question: Question, found: Option<&Found>) -> Vec<ChatMessage> {
+    let asked = match question {
+        Question::Why => "Why does this finding on a server matter? Answer in one sentence.",
+        Question::Advice => {
+            "What should the owner of a server do about this finding? Answer in one sentence."
+        }
+    };
+    let finding = found.map_or("Something was found.", |found| found.finding.summary.as_str());
+    vec![ChatMessage::system(asked), ChatMessage::user(format!("Finding: {finding}"))]
+}
+
 /// The messages for a model that words advice and samples by a grammar.
 pub(super) fn word(found: &Found) -> Vec<ChatMessage> {
     vec![
