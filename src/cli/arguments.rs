@@ -88,7 +88,7 @@ impl SettingFlags {
 }
 
 /// Models run in child processes of this program, unless another is set.
-fn with_own_program(mut config: Config) -> Config {
+pub(crate) fn with_own_program(mut config: Config) -> Config {
     if cfg!(feature = "llama-cpp-native") && config.model_program.is_none() {
         config.model_program = std::env::current_exe().ok().map(ModelProgram::sutazai);
     }

@@ -8,7 +8,7 @@ use sutazai::{setup, store};
 use sutazai_core::ports::SystemClock;
 use sutazai_core::{Error, Result};
 
-use super::arguments::SettingFlags;
+use super::arguments::{SettingFlags, with_own_program};
 use super::logging;
 use super::output;
 
@@ -19,7 +19,7 @@ pub(crate) async fn run(settings: &SettingFlags) -> Result<ExitCode> {
         output::line(format_args!("{name:<28} {value}  ({origin})"))?;
     }
     let problems = match layers.check() {
-        Ok(config) => unusable(&config).await,
+        Ok(config) => unusable(&with_own_program(config)).await,
         Err(problems) => problems,
     };
     match problems.as_slice() {
