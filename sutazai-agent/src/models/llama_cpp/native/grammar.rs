@@ -14,6 +14,15 @@ use sutazai_core::{Error, Result};
 /// Longest constraint in bytes.
 const MAX_CONSTRAINT_BYTES: usize = 256 * 1024;
 
+/// Most work of the lexer for one token, in units of llguidance.
+const STEP_LEXER_FUEL: u64 = 2_000_000;
+
+/// Most parser items for one token.
+const STEP_MAX_ITEMS: usize = 500_000;
+
+/// Most parser items at one place of the text.
+const MAX_ITEMS_IN_ROW: usize = 20_000;
+
 /// Makes matchers for the vocabulary of one model.
 pub(super) struct Grammars(ParserFactory);
 
@@ -24,7 +33,13 @@ impl Grammars {
         let mut factory = ParserFactory::new_simple(&tokens)
             .map_err(|e| Error::unavailable(format!("the model's vocabulary cannot be constrained: {e}")))?;
         factory.quiet();
-        factory.limits_mut().verbose_errors = false;
+        let limits = factory.limits_mut();
+        limits.verbose_errors = false;
+        // The grammar of a finding has some thousand words and goes over the defaults. At 14,000 units of fuel a
+        // millisecond the worst token takes 150 ms, in a process that does nothing else.
+        limits.step_lexer_fuel = STEP_LEXER_FUEL;
+        limits.step_max_items = STEP_MAX_ITEMS;
+        limits.max_items_in_row = MAX_ITEMS_IN_ROW;
         Ok(Self(factory))
     }
 

@@ -69,10 +69,14 @@ impl Sampler {
     pub(super) fn next(&mut self, context: &LlamaContext<'_>, index: i32) -> Result<LlamaToken> {
         let logits = context.get_logits_ith(index);
         let stuck = || Error::unavailable("the constraint leaves this model no token to go on with");
+        let stopped = |e: &dyn std::fmt::Display| {
+            let reason: String = e.to_string().lines().next().unwrap_or_default().chars().take(200).collect();
+            Error::unavailable(format!("the constraint cannot be followed: {reason}"))
+        };
         let mut candidates = match &mut self.constraint {
             None => self.most_probable((0..).zip(logits.iter().copied()), logits.len()),
             Some(constraint) => {
-                let mask = constraint.matcher.compute_mask_or_eos().map_err(|_| stuck())?;
+                let mask = constraint.matcher.compute_mask_or_eos().map_err(|e| stopped(&e))?;
                 let allowed =
                     mask.iter().filter_map(|id| Some((i32::try_from(id).ok()?, *logits.get(id as usize)?)));
                 let allowed: Vec<_> = allowed.collect();
@@ -94,7 +98,7 @@ impl Sampler {
         if let Some(constraint) = &mut self.constraint
             && !constraint.matcher.is_stopped()
         {
-            constraint.matcher.consume_token(token.0.unsigned_abs()).map_err(|_| stuck())?;
+            constraint.matcher.consume_token(token.0.unsigned_abs()).map_err(|e| stopped(&e))?;
         }
         Ok(token)
     }
