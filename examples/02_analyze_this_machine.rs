@@ -1,7 +1,8 @@
 //! The hardware-optimizer on this machine, with the rules' own words or a model's.
 //!
 //! Run it: `cargo run --example 02_analyze_this_machine`, or with a model:
-//! `MODEL_BACKENDS=llama-cpp=/path/model.gguf cargo run --features llama-cpp --example 02_analyze_this_machine`.
+//! `MODEL_PROGRAM=in-process MODEL_BACKENDS=llama-cpp=/path/model.gguf cargo run --features llama-cpp-native --example
+//! 02_analyze_this_machine`.
 //! The model writes what `sutazai models check` has shown that it can.
 
 #![allow(clippy::print_stdout)] // an example shows what it does

@@ -86,20 +86,21 @@ fn temperature(_: &Facts<'_>, gpu: &GpuMetrics) -> Option<Found> {
     let celsius = gpu.celsius?;
     let (severity, bound) = HOT.grade(celsius)?;
     let (title, shown) = (title(gpu), decimal(celsius));
-    let mut draft = Draft::new(&GPU_TEMPERATURE, severity, title.clone())
-        .about(&gpu.index.to_string())
-        .judged(path(gpu, "celsius"), celsius, "celsius", bound);
-    if let Some(used) = gpu.used_percent {
-        draft = draft.context(path(gpu, "used_percent"), used, "percent").statements([
+    let draft = Draft::new(&GPU_TEMPERATURE, severity, title.clone()).about(&gpu.index.to_string()).judged(
+        path(gpu, "celsius"),
+        celsius,
+        "celsius",
+        bound,
+    );
+    let draft = match gpu.used_percent {
+        Some(used) => draft.context(path(gpu, "used_percent"), used, "percent").statements([
             format!("{title} has a temperature of {shown} °C at {} utilization.", percent(used)),
             format!("{title} is at {shown} °C while its utilization is {}.", percent(used)),
-        ]);
-    }
+        ]),
+        None => draft.statements([format!("{title} has a temperature of {shown} °C.")]),
+    };
     let found = draft
-        .statements([
-            format!("{title} has a temperature of {shown} °C."),
-            format!("The temperature of {title} is {shown} °C."),
-        ])
+        .statements([format!("The temperature of {title} is {shown} °C.")])
         .consequences(&[
             SLOWER,
             "Lasting heat shortens the life of the card.",
