@@ -137,7 +137,7 @@ pub struct Config {
     pub environment: Environment,
 }
 
-/// Where the models of GGUF files run.
+/// Place in which the models of GGUF files run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ModelProgram {
     /// Each in a child process of a program that calls `run_model_process`, as `sutazai model-process` does.

@@ -48,7 +48,7 @@ impl EventSink for AgentProgress {
     }
 }
 
-/// How far the measurement of a model is.
+/// Progress of the measurement of a model.
 pub(crate) struct CheckBar {
     bar: ProgressBar,
 }

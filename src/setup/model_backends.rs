@@ -35,7 +35,7 @@ pub async fn models(config: &Config, clock: Arc<dyn Clock>) -> Result<Option<Arc
     Ok(Some(Arc::new(manager)))
 }
 
-/// Where the models of GGUF files run.
+/// Place in which the models of GGUF files run.
 ///
 /// # Errors
 /// `Unsupported` naming `MODEL_PROGRAM` for models in the process of a build that has no llama.cpp.

@@ -63,7 +63,7 @@ impl Default for ConnectOptions {
     }
 }
 
-/// Where the models of GGUF files run.
+/// Place in which the models of GGUF files run.
 #[derive(Debug, Clone)]
 pub enum EmbeddedModels {
     /// Each in a child process, whose crash is a failed request.

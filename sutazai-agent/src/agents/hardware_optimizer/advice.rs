@@ -55,7 +55,7 @@ pub(super) fn sentence(authored: &Authored<'_>, breadth: Breadth) -> Expression 
     choice([whole, rule("sentence", sentences.sentence())])
 }
 
-/// What can be looked at, with its verbs.
+/// Things and questions to look at, with their verbs.
 struct Look {
     start: Expression,
     inside: Expression,

@@ -41,7 +41,7 @@ pub(super) struct Author<'a> {
     log: Mutex<Log>,
 }
 
-/// What the model did so far.
+/// Usage and failures of the model until now.
 #[derive(Debug, Default)]
 struct Log {
     usage: Option<ModelUsage>,
@@ -75,7 +75,7 @@ impl<'a> Author<'a> {
     /// One attempt, from 0, at the text about a finding.
     ///
     /// # Errors
-    /// What failed in the backend; it fails the other texts as well.
+    /// The error of the backend; it fails the other texts as well.
     pub(super) async fn text(
         &self,
         composition: &Composition<'_>,
@@ -103,7 +103,7 @@ impl<'a> Author<'a> {
     /// The text that the model words about a finding, unchecked, with its fluency where the backend measures it.
     ///
     /// # Errors
-    /// What failed in the backend.
+    /// The error of the backend.
     pub(super) async fn worded(&self, composition: &Composition<'_>) -> Result<Option<(String, f32)>> {
         let written = self.written(composition, 0).await?.ok();
         Ok(written.and_then(|(text, fluency)| Some((text, fluency?))))
@@ -112,7 +112,7 @@ impl<'a> Author<'a> {
     /// The fluency of a sentence as the advice on a finding; none where the backend does not measure it.
     ///
     /// # Errors
-    /// What failed in the backend.
+    /// The error of the backend.
     pub(super) async fn fluency(&self, found: &Found, sentence: &str) -> Result<Option<f32>> {
         if !self.model.supports(&Constraint::Grammar(String::new())) {
             return Ok(None);
@@ -142,7 +142,7 @@ impl<'a> Author<'a> {
     /// would be chosen for every finding (Holtzman et al. 2021, "Surface Form Competition").
     ///
     /// # Errors
-    /// What failed in the backend.
+    /// The error of the backend.
     pub(super) async fn likeliest(
         &self,
         question: Question,
@@ -208,7 +208,7 @@ impl<'a> Author<'a> {
     /// The line that the model chooses among these.
     ///
     /// # Errors
-    /// What failed in the backend.
+    /// The error of the backend.
     pub(super) async fn line(
         &self,
         messages: Vec<ChatMessage>,

@@ -56,7 +56,7 @@ const MACHINE: &str = include_str!("check/machine.json");
 /// Measures a model of this backend. `progress` is called with the share that is done and what is measured.
 ///
 /// # Errors
-/// What failed in the backend, except that the time ran out.
+/// The error of the backend. except that the time ran out.
 pub async fn check_model(
     backend: &dyn ModelBackend,
     model: &ModelInfo,
@@ -135,7 +135,7 @@ pub struct FluencySample {
 /// The fluencies of authored advice, of its words in random order, and of what the model words itself.
 ///
 /// # Errors
-/// What failed in the backend.
+/// The error of the backend.
 pub async fn fluency_samples(backend: &dyn ModelBackend, model: &ModelInfo) -> Result<Vec<FluencySample>> {
     let found = findings()?;
     let permissions = all_permissions(model);
