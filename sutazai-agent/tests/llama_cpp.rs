@@ -189,13 +189,20 @@ async fn schema_keyword_that_cannot_be_enforced_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dropped_request_frees_the_model_between_tokens() {
-    let backend = own();
-    let mut streams = Vec::new();
+    let backend = Arc::new(own());
+    let (begun, mut texts) = tokio::sync::mpsc::unbounded_channel();
+    let mut requests = tokio::task::JoinSet::new();
     for _ in 0..8 {
-        streams.push(backend.generate(ask("Write a very long story.", 4_000)).await.unwrap());
+        let (backend, begun) = (backend.clone(), begun.clone());
+        requests.spawn(async move {
+            let mut stream = backend.generate(ask("Write a very long story.", 4_000)).await.unwrap();
+            while let Some(Ok(ModelEvent::Text(text))) = stream.next().await {
+                begun.send(text).unwrap();
+            }
+        });
     }
-    assert!(matches!(streams[0].next().await, Some(Ok(ModelEvent::Text(_)))));
-    drop(streams);
+    assert!(texts.recv().await.is_some());
+    requests.shutdown().await;
     let answer = tokio::time::timeout(Duration::from_secs(20), backend.complete(ask("Hello", 2))).await;
     assert!(answer.expect("the dropped requests are still being written").is_ok());
 }

@@ -67,6 +67,7 @@ async fn conforms() {
             None => "and the ship sailed on ".repeat(500),
             Some(Constraint::JsonSchema(_)) => json!({ "name": "Tom", "legs": 4 }).to_string(),
             Some(Constraint::Grammar(_)) => "yes".into(),
+            Some(Constraint::Text(text)) => text.clone(),
         };
         let model = Arc::new(ScriptedModelBackend::replying(reply));
         let gate = ModelGate::new(model, Arc::new(SystemClock), &ModelGateConfig::default());

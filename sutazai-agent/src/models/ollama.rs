@@ -85,6 +85,7 @@ impl ModelBackend for OllamaModelBackend {
                     None => None,
                     Some(Constraint::JsonSchema(schema)) => Some(schema),
                     Some(Constraint::Grammar(_)) => return Err(Error::unsupported("ollama has no grammars")),
+                    Some(Constraint::Text(_)) => return Err(Error::unsupported("ollama measures no texts")),
                 };
                 let model = self.model(request.model.clone()).await?;
                 let body = match self.http.stream("api/chat", &chat(&model, &request, format)).await {

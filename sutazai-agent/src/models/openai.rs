@@ -95,6 +95,7 @@ impl ModelBackend for OpenAiModelBackend {
                     None => None,
                     Some(Constraint::JsonSchema(schema)) => Some(schema),
                     Some(Constraint::Grammar(_)) => return Err(Error::unsupported("openai has no grammars")),
+                    Some(Constraint::Text(_)) => return Err(Error::unsupported("openai measures no texts")),
                 };
                 let model = self.model(request.model.clone()).await?;
                 let body = self.http.stream("chat/completions", &chat(&model, &request, schema)).await?;

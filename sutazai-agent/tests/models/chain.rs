@@ -20,6 +20,7 @@ pub(crate) fn writer(name: &str) -> ScriptedModelBackend {
         None => "and the ship sailed on ".repeat(500),
         Some(Constraint::JsonSchema(_)) => json!({ "name": "Tom", "legs": 4 }).to_string(),
         Some(Constraint::Grammar(_)) => "yes".into(),
+        Some(Constraint::Text(text)) => text.clone(),
     };
     ScriptedModelBackend::replying(reply).named(name).with_models([format!("model-of-{name}")])
 }

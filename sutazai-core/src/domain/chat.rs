@@ -81,6 +81,9 @@ pub enum Constraint {
     /// A text of this grammar in Lark notation, as llguidance reads it (github.com/guidance-ai/llguidance,
     /// docs/syntax.md); its start symbol is `start`.
     Grammar(String),
+    /// This text and no other. Nothing is chosen then: the request asks how probable the text is as the answer, which
+    /// [`ModelUsage::fluency`] says.
+    Text(String),
 }
 
 impl Constraint {
@@ -90,6 +93,11 @@ impl Constraint {
     /// # Errors
     /// `InvalidInput` when the schema is none; `Unavailable` when the text does not fit, for another attempt may.
     pub fn check(&self, text: &str) -> Result<()> {
+        if let Self::Text(wanted) = self
+            && wanted != text
+        {
+            return Err(Error::unavailable("the model's answer is not the text that was asked for"));
+        }
         let Some(validator) = self.validator()? else { return Ok(()) };
         let misfit =
             |e: String| Error::unavailable(format!("the model's answer does not fit the JSON Schema: {e}"));

@@ -213,10 +213,12 @@ pub async fn a_json_schema_is_enforced<B: ModelBackend + ?Sized>(backend: &B) {
     }
 }
 
-/// A constraint that `supports` denies is `Unsupported`; a grammar that it does not deny is kept to.
+/// A constraint that `supports` denies is `Unsupported`; a grammar or a text that it does not deny is kept to, and the
+/// text is measured.
 pub async fn a_denied_constraint_is_unsupported<B: ModelBackend + ?Sized>(backend: &B) {
     let grammar = Constraint::Grammar("start: \"yes\" | \"no\"".into());
-    for constraint in [schema(), grammar.clone()] {
+    let whole = "Water makes other things wet.";
+    for constraint in [schema(), grammar.clone(), Constraint::Text(whole.into())] {
         let mut request = ask("Is water wet? Answer yes or no.", 8);
         request.constraint = Some(constraint.clone());
         if !backend.supports(&constraint) {
@@ -224,6 +226,11 @@ pub async fn a_denied_constraint_is_unsupported<B: ModelBackend + ?Sized>(backen
         } else if constraint == grammar {
             let (text, _) = answer(backend, request).await.unwrap();
             assert!(["yes", "no"].contains(&text.as_str()), "not of the grammar: {text:?}");
+        } else if let Constraint::Text(wanted) = &constraint {
+            let (text, usage) = answer(backend, GenerateRequest { max_tokens: 48, ..request }).await.unwrap();
+            assert_eq!((&text, usage.finish_reason), (wanted, FinishReason::Stop));
+            let fluency = usage.fluency.expect("the text was not measured");
+            assert!(fluency > 0.0 && fluency <= 1.0, "{fluency}");
         }
     }
 }

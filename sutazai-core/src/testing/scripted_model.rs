@@ -109,7 +109,8 @@ impl ScriptedModelBackend {
         self
     }
 
-    /// Reports this fluency for every answer to a request with a constraint. Without, none.
+    /// Reports this fluency for every answer to a request with a constraint, and takes texts as constraints. Without,
+    /// neither.
     pub fn with_fluency(mut self, fluency: f32) -> Self {
         self.fluency = Some(fluency);
         self
@@ -143,9 +144,10 @@ impl ScriptedModelBackend {
     }
 
     fn next_answer(&self, request: &GenerateRequest) -> ScriptedAnswer {
-        match &self.reply {
-            Some(reply) => reply(request),
-            None => lock(&self.queue).pop_front().unwrap_or_else(|| {
+        match (&request.constraint, &self.reply) {
+            (Some(Constraint::Text(text)), _) => text.clone().into(),
+            (_, Some(reply)) => reply(request),
+            (_, None) => lock(&self.queue).pop_front().unwrap_or_else(|| {
                 Error::unavailable(format!("the script of {} has ended", self.name)).into()
             }),
         }
@@ -172,6 +174,7 @@ impl ModelBackend for ScriptedModelBackend {
         match constraint {
             Constraint::JsonSchema(_) => self.json_schema,
             Constraint::Grammar(_) => self.grammar,
+            Constraint::Text(_) => self.fluency.is_some(),
         }
     }
 
@@ -294,9 +297,11 @@ mod tests {
                 None => "and the ship sailed on ".repeat(500),
                 Some(Constraint::JsonSchema(_)) => json!({ "name": "Tom", "legs": 4 }).to_string(),
                 Some(Constraint::Grammar(_)) => "yes".into(),
+                Some(Constraint::Text(text)) => text.clone(),
             })
         };
         model_backend::run_all(|| async { Arc::new(writer()) }).await;
+        model_backend::run_all(|| async { Arc::new(writer().with_fluency(0.3)) }).await;
         model_backend::run_all(|| async { Arc::new(writer().supporting(false, false)) }).await;
     }
 

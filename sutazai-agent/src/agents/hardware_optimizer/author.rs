@@ -1,5 +1,6 @@
 //! One model at work on the texts of one analysis: requests, answers, and what they cost.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -41,11 +42,12 @@ pub(super) struct Author<'a> {
     log: Mutex<Log>,
 }
 
-/// Usage and failures of the model until now.
+/// What the model has cost and measured until now, and why it failed.
 #[derive(Debug, Default)]
 struct Log {
     usage: Option<ModelUsage>,
     measures_fluency: bool,
+    untold: BTreeMap<(Question, String), Option<f32>>,
     failure: Option<Error>,
 }
 
@@ -114,9 +116,6 @@ impl<'a> Author<'a> {
     /// # Errors
     /// The error of the backend.
     pub(super) async fn fluency(&self, found: &Found, sentence: &str) -> Result<Option<f32>> {
-        if !self.model.supports(&Constraint::Grammar(String::new())) {
-            return Ok(None);
-        }
         self.likelihood(prompt::word(found), sentence).await
     }
 
@@ -149,14 +148,11 @@ impl<'a> Author<'a> {
         found: &Found,
         sentences: &[String],
     ) -> Result<Option<String>> {
-        if !self.model.supports(&Constraint::Grammar(String::new())) {
-            return Ok(None);
-        }
         let rise = |sentence: &String| {
             let sentence = sentence.clone();
             async move {
                 let told = self.likelihood(prompt::question(question, Some(found)), &sentence).await?;
-                let untold = self.likelihood(prompt::question(question, None), &sentence).await?;
+                let untold = self.untold(question, &sentence).await?;
                 Ok::<_, Error>(told.zip(untold).map(|(told, untold)| (told / untold, sentence)))
             }
         };
@@ -166,11 +162,25 @@ impl<'a> Author<'a> {
         Ok(best.map(|(_, sentence)| sentence))
     }
 
-    /// The probability per token of a sentence as the answer to these messages: what the model leaves to a grammar that
-    /// allows nothing else.
+    /// The likelihood of a sentence without a finding, measured once.
+    async fn untold(&self, question: Question, sentence: &str) -> Result<Option<f32>> {
+        let key = (question, sentence.to_owned());
+        if let Some(known) = self.lock().untold.get(&key) {
+            return Ok(*known);
+        }
+        let likelihood = self.likelihood(prompt::question(question, None), sentence).await?;
+        self.lock().untold.insert(key, likelihood);
+        Ok(likelihood)
+    }
+
+    /// The geometric mean of the probabilities of a sentence's tokens as the answer to these messages; none where the
+    /// backend does not measure it.
     async fn likelihood(&self, messages: Vec<ChatMessage>, sentence: &str) -> Result<Option<f32>> {
-        let grammar = Constraint::Grammar(lark::grammar(&one_of([sentence])));
-        let answer = self.ask(messages, Some(grammar), 0).await?;
+        let text = Constraint::Text(sentence.to_owned());
+        if !self.model.supports(&text) {
+            return Ok(None);
+        }
+        let answer = self.ask(messages, Some(text), 0).await?;
         Ok(answer.ok().and_then(|(_, usage)| usage.fluency))
     }
 

@@ -26,13 +26,13 @@ use super::rules::{self, Found, Trends, first_choices};
 pub const BUDGET: Duration = Duration::from_secs(60);
 
 /// Cases in which a model chooses.
-pub const CHOICES: usize = 24;
+pub const CHOICES: usize = 36;
 
 /// Sentences to choose from in each case: one is authored for the finding, the others for findings of other kinds.
 pub const ALTERNATIVES: usize = 4;
 
-/// Least share of fitting choices for `choose`. Chance is a quarter; by chance alone fewer than one model in 1,000
-/// reaches this in 24 cases.
+/// Least share of fitting choices for `choose`. Chance is a quarter; by chance alone fewer than one model in 10,000
+/// reaches this in 36 cases.
 pub const MIN_FITTING: f64 = 0.6;
 
 /// Findings about which a model words advice.
@@ -82,15 +82,6 @@ pub async fn check_model(
         }
     })
     .await?;
-    let worded: Vec<bool> = measured(found.iter().take(WORDED), |found| {
-        let (author, step) = (&author, &step);
-        async move {
-            let text = author.text(&Composition::new(found, ModelPermission::Word), 0).await?;
-            step("wording advice");
-            Ok(Some(text.is_ok()))
-        }
-    })
-    .await?;
     let salads: Vec<bool> = measured(salads(&found), |(found, sentence, salad)| {
         let (author, step) = (&author, &step);
         async move {
@@ -98,6 +89,15 @@ pub async fn check_model(
             let shuffled = author.fluency(found, &salad).await?;
             step("comparing with word salad");
             Ok(authored.zip(shuffled).map(|(authored, shuffled)| authored > shuffled))
+        }
+    })
+    .await?;
+    let worded: Vec<bool> = measured(found.iter().take(WORDED), |found| {
+        let (author, step) = (&author, &step);
+        async move {
+            let text = author.text(&Composition::new(found, ModelPermission::Word), 0).await?;
+            step("wording advice");
+            Ok(Some(text.is_ok()))
         }
     })
     .await?;
@@ -195,16 +195,15 @@ fn findings() -> Result<Vec<Found>> {
 /// For each case the finding, sentences on why something matters, and the one that is authored for the finding.
 fn choices(found: &[Found]) -> Vec<(&Found, Vec<String>, String)> {
     let why = |found: &Found| found.texts.consequences.first().map(|text| first_choices(text));
-    let of_other_kinds = |i: usize| {
-        let after = found.iter().cycle().skip(i + 1).take(found.len().saturating_sub(1));
-        after.filter(move |other| other.finding.resource != found[i].finding.resource)
-    };
+    let mut dice = StdRng::seed_from_u64(13);
     let mut cases = Vec::new();
     for (i, about) in found.iter().enumerate().take(CHOICES) {
         let Some(fitting) = why(about) else { continue };
         let mut sentences = vec![fitting.clone()];
-        // Every third, so that the cases of neighbors differ.
-        for other in of_other_kinds(i).step_by(3).chain(of_other_kinds(i)).filter_map(why) {
+        let mut others: Vec<_> =
+            found.iter().filter(|other| other.finding.resource != about.finding.resource).collect();
+        others.shuffle(&mut dice);
+        for other in others.into_iter().filter_map(why) {
             if sentences.len() < ALTERNATIVES && !sentences.contains(&other) {
                 sentences.push(other);
             }

@@ -44,7 +44,7 @@ pub(super) fn choose(found: &Found) -> Vec<ChatMessage> {
 }
 
 /// What is asked about a finding, for the likelihood of its sentences.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Question {
     /// Why it matters.
     Why,
@@ -53,16 +53,30 @@ pub(super) enum Question {
 }
 
 /// The messages after which the sentences about this finding are held against each other; without a finding, those
-/// that tell how probable a sentence is by itself.
+/// that tell how probable a sentence is by itself. Two answers are given as examples, since a small model takes from
+/// them, more than from the instruction, that a sentence about the finding is wanted.
 pub(super) fn question(question: Question, found: Option<&Found>) -> Vec<ChatMessage> {
-    let asked = match question {
-        Question::Why => "Why does this finding on a server matter? Answer in one sentence.",
-        Question::Advice => {
-            "What should the owner of a server do about this finding? Answer in one sentence."
-        }
+    let (asked, swap, battery) = match question {
+        Question::Why => (
+            "Say why a finding on a server matters.",
+            "Reading memory back from swap is slow.",
+            "The machine turns off when the battery is empty.",
+        ),
+        Question::Advice => (
+            "Say what to do about a finding on a server.",
+            "See which processes were swapped out.",
+            "Connect the machine to its power supply.",
+        ),
     };
-    let finding = found.map_or("Something was found.", |found| found.finding.summary.as_str());
-    vec![ChatMessage::system(asked), ChatMessage::user(format!("Finding: {finding}"))]
+    let finding = |summary: &str| ChatMessage::user(format!("Finding: {summary}"));
+    vec![
+        ChatMessage::system(asked),
+        finding("Swap is 81 % used."),
+        ChatMessage::assistant(swap),
+        finding("The battery is at 3 %."),
+        ChatMessage::assistant(battery),
+        found.map_or_else(|| ChatMessage::user("Finding:"), |found| finding(&found.finding.summary)),
+    ]
 }
 
 /// The messages for a model that words advice and samples by a grammar.

@@ -43,12 +43,12 @@ impl Grammars {
         Ok(Self(factory))
     }
 
-    /// The matcher of a constraint.
+    /// The matcher of a constraint; none of a text, which leaves nothing to choose.
     ///
     /// # Errors
     /// `InvalidInput` naming `constraint` when it is too long, cannot be understood, or has a keyword that cannot be
     /// enforced.
-    pub(super) fn matcher(&self, constraint: &Constraint) -> Result<Matcher> {
+    pub(super) fn matcher(&self, constraint: &Constraint) -> Result<Option<Matcher>> {
         let (grammar, expected) = match constraint {
             Constraint::Grammar(grammar) => {
                 check_length(grammar.len())?;
@@ -57,6 +57,8 @@ impl Grammars {
                     "a grammar in Lark notation with a rule `start`",
                 )
             }
+            // It is not sampled.
+            Constraint::Text(_) => return Ok(None),
             Constraint::JsonSchema(schema) => {
                 check_length(schema.to_string().len())?;
                 (
@@ -75,7 +77,7 @@ impl Grammars {
         }
         // Some mistakes show only when the first tokens are asked for.
         matcher.compute_mask().map_err(|e| refused(e.to_string()))?;
-        Ok(matcher)
+        Ok(Some(matcher))
     }
 }
 

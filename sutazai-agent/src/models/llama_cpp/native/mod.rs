@@ -17,7 +17,8 @@ use std::time::Instant;
 use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::model::params::LlamaModelParams;
-use sutazai_core::domain::{ChatMessage, GenerateRequest, ModelEvent};
+use llama_cpp_2::token::LlamaToken;
+use sutazai_core::domain::{ChatMessage, Constraint, GenerateRequest, ModelEvent};
 use sutazai_core::{Error, Result};
 use tokio::sync::{mpsc, oneshot};
 
@@ -161,9 +162,23 @@ impl Model {
             return Err(writes_no_text(&self.name));
         };
         let prompt = format.tokens(&self.model, &request.messages)?;
+        let measured = match &request.constraint {
+            Some(Constraint::Text(text)) => self.tokens(text)?,
+            _ => Vec::new(),
+        };
         let matcher =
             request.constraint.as_ref().map(|constraint| grammars.matcher(constraint)).transpose()?;
-        send(jobs, Job { prompt, matcher, deadline, answer, request })
+        let matcher = matcher.flatten();
+        send(jobs, Job { prompt, measured, matcher, deadline, answer, request })
+    }
+
+    /// The tokens of a text whose probability is asked for.
+    fn tokens(&self, text: &str) -> Result<Vec<LlamaToken>> {
+        let tokens = self.model.vocab().tokenize(text.as_bytes(), false, false);
+        match tokens.is_empty() {
+            true => Err(Error::invalid("constraint", "expected a text that is not empty")),
+            false => Ok(tokens),
+        }
     }
 
     /// Queues texts whose vectors go to `answer`.

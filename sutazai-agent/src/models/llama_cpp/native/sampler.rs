@@ -135,6 +135,13 @@ impl Sampler {
     }
 }
 
+/// The logarithm of the probability of a token.
+pub(super) fn log_probability(token: LlamaToken, logits: &[f32]) -> f64 {
+    let logit = usize::try_from(token.0).ok().and_then(|at| logits.get(at)).copied();
+    let share = allowed_share(&[(token.0, logit.unwrap_or(f32::NEG_INFINITY))], logits);
+    share.max(f64::MIN_POSITIVE).ln()
+}
+
 /// The share of the probability of all tokens that these have.
 fn allowed_share(allowed: &[(i32, f32)], logits: &[f32]) -> f64 {
     let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
@@ -203,6 +210,9 @@ mod tests {
         let logits = [0.0, 0.0, f32::NEG_INFINITY, 3.0_f32.ln()];
         assert!((allowed_share(&[(0, 0.0), (3, 3.0_f32.ln())], &logits) - 0.8).abs() < 1e-6);
         assert_eq!(allowed_share(&[], &logits), 0.0);
+        assert!((log_probability(LlamaToken::new(3), &logits) - 0.6_f64.ln()).abs() < 1e-6);
+        assert!(log_probability(LlamaToken::new(2), &logits).is_finite(), "impossible, but no NaN");
+        assert!(log_probability(LlamaToken::new(9), &logits).is_finite(), "not of the vocabulary");
     }
 
     proptest! {

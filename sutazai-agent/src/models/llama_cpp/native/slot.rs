@@ -1,14 +1,15 @@
 //! One of the conversations that a context holds side by side.
 
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::token::LlamaToken;
 use sutazai_core::Error;
-use sutazai_core::domain::{FinishReason, ModelEvent, ModelUsage};
+use sutazai_core::domain::{Constraint, FinishReason, ModelEvent, ModelUsage};
 
-use super::sampler::Sampler;
+use super::sampler::{Sampler, log_probability};
 use super::text::TextBuffer;
 use super::worker::Job;
 
@@ -32,9 +33,13 @@ pub(super) struct Writing {
     /// At most so many.
     limit: u32,
     /// Tokens that the model has yet to read: the rest of the prompt, then the latest token.
-    pub(super) unread: Vec<LlamaToken>,
-    /// Where in the batch the token stands after which the next is to be chosen.
-    pub(super) index: Option<i32>,
+    pub(super) unread: VecDeque<LlamaToken>,
+    /// After how many of the last unread tokens the next is looked at: one, or as many as are measured.
+    pub(super) predicted: usize,
+    /// Where in the batch these stand.
+    pub(super) read: Vec<i32>,
+    /// Sum of the logarithms of the probabilities of the measured tokens until now.
+    log_measured: f64,
 }
 
 impl Slot {
@@ -47,7 +52,7 @@ impl Slot {
 
     /// Cells of the cache that it may come to need.
     pub(super) fn cells(&self) -> usize {
-        let more = |writing: &Writing| writing.unread.len() + (writing.limit - writing.written) as usize;
+        let more = |writing: &Writing| writing.unread.len() + writing.to_be_written();
         self.cached.len() + self.writing.as_ref().map_or(0, more)
     }
 }
@@ -56,11 +61,23 @@ impl Writing {
     /// Of a prompt of which the cache has so many tokens already.
     pub(super) fn new(job: Job, sampler: Sampler, cached: usize, limit: u32) -> Self {
         let text = TextBuffer::new(&job.request.stop);
-        let unread = job.prompt[cached..].to_vec();
-        Self { job, sampler, text, written: 0, limit, unread, index: None }
+        // The last token of a measured text predicts nothing that is asked for.
+        let measured = &job.measured[..job.measured.len().saturating_sub(1)];
+        let unread = job.prompt[cached..].iter().chain(measured).copied().collect();
+        let predicted = job.measured.len().max(1);
+        Self { job, sampler, text, written: 0, limit, unread, predicted, read: Vec::new(), log_measured: 0.0 }
     }
 
-    /// Takes the next token after the batch was read. True when the answer has ended.
+    /// Tokens that it may write yet.
+    fn to_be_written(&self) -> usize {
+        match self.job.measured.len() {
+            0 => (self.limit - self.written) as usize,
+            // They are among the unread.
+            _ => 0,
+        }
+    }
+
+    /// Takes the next token after the batch's token at `index`. True when the answer has ended.
     pub(super) fn go_on(
         &mut self,
         context: &LlamaContext<'_>,
@@ -68,6 +85,16 @@ impl Writing {
         name: &str,
         index: i32,
     ) -> bool {
+        if let Some(token) = self.job.measured.get(self.written as usize) {
+            self.log_measured += log_probability(*token, context.get_logits_ith(index));
+            self.written += 1;
+            self.predicted -= 1;
+            let ended = self.written as usize == self.job.measured.len();
+            if ended {
+                self.end_measured(name);
+            }
+            return ended;
+        }
         let token = match self.sampler.next(context, index) {
             Ok(token) => token,
             Err(e) => {
@@ -91,7 +118,7 @@ impl Writing {
             self.end(name, FinishReason::Length);
             return true;
         }
-        self.unread.push(token);
+        self.unread.push_back(token);
         false
     }
 
@@ -105,9 +132,23 @@ impl Writing {
         }
     }
 
+    /// Answers with the measured text and the geometric mean of the probabilities of its tokens.
+    fn end_measured(&mut self, name: &str) {
+        if let Some(Constraint::Text(text)) = &self.job.request.constraint {
+            let text = text.clone();
+            self.send(text);
+        }
+        let fluency = (self.log_measured / f64::from(self.written)).exp() as f32;
+        self.done(name, FinishReason::Stop, Some(fluency));
+    }
+
     fn end(&mut self, name: &str, finish_reason: FinishReason) {
         let rest = self.text.finish();
         self.send(rest);
+        self.done(name, finish_reason, self.sampler.fluency());
+    }
+
+    fn done(&mut self, name: &str, finish_reason: FinishReason, fluency: Option<f32>) {
         let usage = ModelUsage {
             backend: super::super::NAME.to_owned(),
             model: name.to_owned(),
@@ -115,7 +156,7 @@ impl Writing {
             completion_tokens: self.written,
             finish_reason,
             degraded: None,
-            fluency: self.sampler.fluency(),
+            fluency,
         };
         self.job.answer.send(Ok(ModelEvent::Done(usage)));
     }

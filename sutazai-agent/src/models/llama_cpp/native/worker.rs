@@ -29,9 +29,14 @@ const CONTEXT: u32 = 8192;
 /// wait long behind a prompt.
 const BATCH: usize = 256;
 
+/// Tokens of one round after which the next is looked at: each costs memory for the probabilities of a whole vocabulary.
+const OUTPUTS: usize = 64;
+
 /// A request on its way to the model.
 pub(super) struct Job {
     pub(super) prompt: Vec<LlamaToken>,
+    /// The tokens of the text whose probability is asked for; empty when the model is to write.
+    pub(super) measured: Vec<LlamaToken>,
     pub(super) matcher: Option<Matcher>,
     pub(super) deadline: Option<(Instant, Duration)>,
     pub(super) answer: Box<dyn Answer<Result<ModelEvent>>>,
@@ -151,12 +156,16 @@ impl<'a> Worker<'a> {
     fn begin(&mut self, mut job: Job) -> Option<Job> {
         let context = self.context.n_ctx() as usize;
         let prompt = job.prompt.len();
-        if prompt >= context {
-            let message = format!("expected at most {} tokens, got {prompt}", context - 1);
+        let needed = prompt + job.measured.len();
+        if needed >= context {
+            let message = format!("expected at most {} tokens, got {needed}", context - 1);
             job.answer.send(Err(Error::invalid("messages", message)));
             return None;
         }
-        let limit = job.request.max_tokens.max(1).min((context - prompt) as u32);
+        let limit = match job.measured.len() {
+            0 => job.request.max_tokens.max(1).min((context - prompt) as u32),
+            measured => measured as u32,
+        };
         let free = |(_, slot): &(usize, &Slot)| slot.writing.is_none();
         let best =
             |(_, slot): &(usize, &Slot)| (slot.shared(&job.prompt), std::cmp::Reverse(slot.idle_since));
@@ -245,8 +254,8 @@ impl<'a> Worker<'a> {
         }
         for slot in &mut self.slots {
             let Some(writing) = &mut slot.writing else { continue };
-            let Some(index) = writing.index.take() else { continue };
-            if writing.go_on(&self.context, self.model, self.name, index) {
+            let read = std::mem::take(&mut writing.read);
+            if read.into_iter().any(|index| writing.go_on(&self.context, self.model, self.name, index)) {
                 slot.writing = None;
                 slot.idle_since = Some(Instant::now());
             }
@@ -255,29 +264,29 @@ impl<'a> Worker<'a> {
 
     /// Those that write have one token each to be read; what room is left goes to prompts.
     fn fill(&mut self, batch: &mut LlamaBatch<'_>) {
-        let mut room = BATCH;
+        let (mut room, mut outputs) = (BATCH, OUTPUTS);
         let unread = |slot: &Slot| slot.writing.as_ref().map_or(0, |writing| writing.unread.len());
         let mut order: Vec<usize> = (0..self.slots.len()).filter(|at| unread(&self.slots[*at]) > 0).collect();
         order.sort_by_key(|at| unread(&self.slots[*at]));
         for at in order {
             let slot = &mut self.slots[at];
             let Some(writing) = &mut slot.writing else { continue };
-            let now: Vec<_> = writing.unread.drain(..writing.unread.len().min(room)).collect();
-            let is_last = writing.unread.is_empty();
-            for (i, token) in now.iter().enumerate() {
-                let wanted = is_last && i + 1 == now.len();
+            while let Some(token) = writing.unread.front().copied() {
+                let wanted = writing.unread.len() <= writing.predicted;
+                if room == 0 || (wanted && outputs == 0) {
+                    return;
+                }
                 let position = slot.cached.len() as i32;
-                if batch.add(*token, position, &[at as i32], wanted).is_err() {
+                if batch.add(token, position, &[at as i32], wanted).is_err() {
                     return;
                 }
                 if wanted {
-                    writing.index = Some(batch.n_tokens() - 1);
+                    writing.read.push(batch.n_tokens() - 1);
+                    outputs -= 1;
                 }
-                slot.cached.push(*token);
-            }
-            room -= now.len();
-            if room == 0 {
-                return;
+                writing.unread.pop_front();
+                slot.cached.push(token);
+                room -= 1;
             }
         }
     }
