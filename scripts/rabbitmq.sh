@@ -27,7 +27,7 @@ export HOME=$folder ERL_EPMD_PORT=$epmd ERL_EPMD_ADDRESS=127.0.0.1
 export RABBITMQ_NODENAME=sutazai-$port@localhost RABBITMQ_NODE_IP_ADDRESS=127.0.0.1
 export RABBITMQ_DIST_PORT=$dist RABBITMQ_MNESIA_BASE=$folder/data RABBITMQ_LOG_BASE=$folder/log
 export RABBITMQ_CONFIG_FILE=$folder/rabbitmq.conf RABBITMQ_ENABLED_PLUGINS_FILE=$folder/plugins
-export RABBITMQ_CONF_ENV_FILE=$folder/none RABBITMQ_PID_FILE=$folder/pid
+export RABBITMQ_CONF_ENV_FILE=$folder/none RABBITMQ_PID_FILE=$folder/pid ERL_CRASH_DUMP=$folder/crash
 echo '[].' >"$folder/plugins"
 : >"$folder/none"
 (umask 077 && printf 'default_user = sutazai\ndefault_pass = %s\n' "$password" >"$folder/rabbitmq.conf")
@@ -62,6 +62,12 @@ kill_server() {
     wait "$server" 2>/dev/null || true
     rm -f "$folder/pid"
     server=
+    # The port mapper learns of the end from a closed connection. Until then it refuses the name to the next start, which
+    # would end with a crash.
+    for _ in $(seq 100); do
+        epmd -port "$epmd" -names 2>/dev/null | grep -q "name sutazai-$port " || return 0
+        sleep 0.1
+    done
 }
 start_server() {
     "$bin/rabbitmq-server" </dev/null >"$folder/output" 2>&1 &
@@ -71,7 +77,7 @@ start_server() {
         kill -0 "$server" 2>/dev/null || break
         sleep 0.1
     done
-    cat "$folder/output" >&2
+    { cat "$folder/output"; grep -m 1 '^Slogan' "$folder/crash" || true; } >&2
     exit 1
 }
 trap end EXIT
