@@ -28,7 +28,11 @@ fn code(kind: ErrorKind) -> u8 {
     match kind {
         ErrorKind::Internal => 1,
         ErrorKind::InvalidInput | ErrorKind::Unsupported => 2,
-        ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Busy | ErrorKind::RateLimited => 3,
+        ErrorKind::Unavailable
+        | ErrorKind::Timeout
+        | ErrorKind::Busy
+        | ErrorKind::RateLimited
+        | ErrorKind::Misfit => 3,
         ErrorKind::NotFound => 4,
         ErrorKind::Conflict | ErrorKind::Unauthenticated | ErrorKind::Forbidden => 5,
         ErrorKind::Cancelled => 130,

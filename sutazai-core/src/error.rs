@@ -34,6 +34,8 @@ pub enum ErrorKind {
     Unavailable,
     /// A time limit ran out; temporary.
     Timeout,
+    /// The answer of a model does not fit what was asked for; another attempt may give one that does.
+    Misfit,
     /// Somebody asked for it to stop.
     Cancelled,
     /// This adapter cannot do that at all.
@@ -44,7 +46,7 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::InvalidInput,
         Self::NotFound,
         Self::Conflict,
@@ -54,6 +56,7 @@ impl ErrorKind {
         Self::Busy,
         Self::Unavailable,
         Self::Timeout,
+        Self::Misfit,
         Self::Cancelled,
         Self::Unsupported,
         Self::Internal,
@@ -61,7 +64,15 @@ impl ErrorKind {
 
     /// Whether trying again later can help.
     pub fn is_temporary(self) -> bool {
-        matches!(self, Self::RateLimited | Self::Busy | Self::Unavailable | Self::Timeout | Self::Internal)
+        matches!(
+            self,
+            Self::RateLimited
+                | Self::Busy
+                | Self::Unavailable
+                | Self::Timeout
+                | Self::Misfit
+                | Self::Internal
+        )
     }
 
     /// The kind in snake case, as it stands in JSON.
@@ -76,6 +87,7 @@ impl ErrorKind {
             Self::Busy => "busy",
             Self::Unavailable => "unavailable",
             Self::Timeout => "timeout",
+            Self::Misfit => "misfit",
             Self::Cancelled => "cancelled",
             Self::Unsupported => "unsupported",
             Self::Internal => "internal",
@@ -123,6 +135,11 @@ impl Error {
     /// Something that is needed cannot be reached now.
     pub fn unavailable(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Unavailable, message)
+    }
+
+    /// A model's answer does not fit.
+    pub fn misfit(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Misfit, message)
     }
 
     /// This adapter cannot do that.

@@ -18,6 +18,7 @@
 
 mod bounds;
 pub mod chat;
+pub mod constraints;
 pub mod documents;
 pub mod domain;
 pub mod engine;

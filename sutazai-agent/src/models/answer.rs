@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::{Stream, StreamExt, stream};
 use sutazai_core::domain::{Constraint, FinishReason, GenerateRequest, ModelEvent, ModelUsage};
 use sutazai_core::ports::ModelStream;
-use sutazai_core::{Error, Result};
+use sutazai_core::{Error, Result, constraints};
 use tokio::time::Instant;
 
 /// One message of a server.
@@ -89,7 +89,7 @@ impl<S: Stream<Item = Result<Piece>> + Unpin> State<S> {
                 }
                 Piece::End { prompt_tokens, completion_tokens, finish_reason } => {
                     if let (Some(constraint), FinishReason::Stop) = (&self.constraint, finish_reason) {
-                        constraint.check(&self.text)?;
+                        constraints::check_answer(constraint, &self.text).await?;
                     }
                     return Ok(ModelEvent::Done(ModelUsage {
                         backend: self.backend.clone(),

@@ -125,7 +125,8 @@ impl Permit {
         if self.tries {
             inner.trying = false;
         }
-        if failure.is_some_and(ErrorKind::is_temporary) {
+        // An answer that does not fit is the request's doing as much as the model's: the backend did answer.
+        if failure.is_some_and(|kind| kind.is_temporary() && kind != ErrorKind::Misfit) {
             inner.failures = inner.failures.saturating_add(1);
             // A call that began before the circuit opened must not make it stay open longer.
             if self.tries || (inner.opened_at.is_none() && inner.failures >= THRESHOLD) {
@@ -195,6 +196,15 @@ mod tests {
         drop(breaker.permit().unwrap());
         assert_eq!(breaker.state(), BreakerState::HalfOpen);
         breaker.permit().unwrap().settle(None);
+        assert_eq!(breaker.state(), BreakerState::Closed);
+    }
+
+    #[test]
+    fn answers_that_do_not_fit_open_nothing() {
+        let breaker = Arc::new(CircuitBreaker::new("test", Arc::new(ManualClock::new())));
+        for _ in 0..3 * THRESHOLD {
+            breaker.permit().unwrap().settle(Some(ErrorKind::Misfit));
+        }
         assert_eq!(breaker.state(), BreakerState::Closed);
     }
 

@@ -7,13 +7,15 @@
 
 use std::fmt;
 use std::path::Path;
+#[cfg(feature = "llama-cpp-native")]
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::{StreamExt, stream};
 use sutazai_core::domain::{Constraint, Embeddings, GenerateRequest, ModelEvent, ModelInfo};
 use sutazai_core::ports::{ModelBackend, ModelStream};
-use sutazai_core::{Error, ErrorKind, Result};
+use sutazai_core::{Error, ErrorKind, Result, constraints};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
@@ -38,6 +40,9 @@ pub use native::child::run as run_model_process;
 /// The name of the backend and of its feature.
 const NAME: &str = "llama-cpp";
 
+/// Most bytes that a token stands for on average, generously: more of them for each token of the context cannot fit.
+const MAX_BYTES_PER_TOKEN: usize = 16;
+
 /// A model of a GGUF file: one that writes, or one that makes embeddings. One that writes takes JSON Schemas and grammars,
 /// and what is sampled cannot break them.
 pub struct LlamaCppModelBackend {
@@ -50,7 +55,7 @@ pub struct LlamaCppModelBackend {
 enum Runner {
     Child(Supervised),
     #[cfg(feature = "llama-cpp-native")]
-    InProcess(Box<native::Model>),
+    InProcess(Arc<native::Model>),
 }
 
 impl LlamaCppModelBackend {
@@ -85,8 +90,23 @@ impl LlamaCppModelBackend {
         Ok(Self {
             info: info(name, bytes, &loaded, digest),
             loaded,
-            runner: Runner::InProcess(Box::new(model)),
+            runner: Runner::InProcess(Arc::new(model)),
         })
+    }
+
+    /// Refuses what cannot fit into the context before it is tokenized: a token stands for a few bytes.
+    ///
+    /// # Errors
+    /// `InvalidInput` naming the field.
+    fn check_length(&self, field: &str, bytes: usize) -> Result<()> {
+        let most = MAX_BYTES_PER_TOKEN * self.loaded.context_length as usize;
+        match bytes > most {
+            true => Err(Error::invalid(
+                field,
+                format!("expected at most {most} bytes for this model, got {bytes}"),
+            )),
+            false => Ok(()),
+        }
     }
 
     /// # Errors
@@ -99,6 +119,13 @@ impl LlamaCppModelBackend {
             None => Ok(()),
         }
     }
+}
+
+/// Tokenizes and compiles away from the threads that serve requests.
+#[cfg(feature = "llama-cpp-native")]
+async fn away(work: impl FnOnce() -> Result<()> + Send + 'static) -> Result<()> {
+    let panicked = |e| Error::internal("the preparation of a request panicked").with_source(e);
+    tokio::task::spawn_blocking(work).await.map_err(panicked)?
 }
 
 fn info(name: String, bytes: u64, loaded: &Loaded, digest: String) -> ModelInfo {
@@ -162,13 +189,18 @@ impl ModelBackend for LlamaCppModelBackend {
         if self.loaded.purpose != Purpose::Write {
             return Err(writes_no_text(&self.info.name));
         }
+        self.check_length("messages", request.messages.iter().map(|message| message.content.len()).sum())?;
+        if let Some(constraint @ Constraint::JsonSchema(_)) = &request.constraint {
+            constraints::check_schema(constraint).await?;
+        }
         let deadline = request.timeout.map(|timeout| (Instant::now() + timeout, timeout));
         let (sender, events) = mpsc::unbounded_channel();
         let ticket = match &self.runner {
             Runner::Child(child) => Some(child.send(Waiting::Generate { request, events: sender })?),
             #[cfg(feature = "llama-cpp-native")]
             Runner::InProcess(model) => {
-                model.generate(request, Box::new(sender))?;
+                let model = model.clone();
+                away(move || model.generate(request, Box::new(sender))).await?;
                 None
             }
         };
@@ -186,12 +218,14 @@ impl ModelBackend for LlamaCppModelBackend {
         if self.loaded.purpose != Purpose::Embed {
             return Err(makes_no_embeddings(&self.info.name));
         }
+        self.check_length("input", texts.iter().map(String::len).max().unwrap_or_default())?;
         let (answer, vectors) = oneshot::channel();
         let _ticket: Option<Ticket> = match &self.runner {
             Runner::Child(child) => Some(child.send(Waiting::Embed { texts: texts.to_vec(), answer })?),
             #[cfg(feature = "llama-cpp-native")]
             Runner::InProcess(model) => {
-                model.embed(texts, Box::new(Some(answer)))?;
+                let (model, texts) = (model.clone(), texts.to_vec());
+                away(move || model.embed(&texts, Box::new(Some(answer)))).await?;
                 None
             }
         };

@@ -171,8 +171,8 @@ async fn a_model_that_strays_from_the_schema_is_no_answer() {
         server.fail(Fault::Says(text));
         let (_, e) =
             failure(&server.backend(), GenerateRequest { constraint: constraint.clone(), ..ask() }).await;
-        assert_eq!(e.kind(), ErrorKind::Unavailable, "{text}: {e}");
-        assert!(e.message().contains("does not fit the JSON Schema"), "{e}");
+        assert_eq!(e.kind(), ErrorKind::Misfit, "{text}: {e}");
+        assert!(e.message().starts_with("the model's answer"), "{e}");
     }
 }
 

@@ -7,6 +7,7 @@ use jsonschema::Validator;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::schema;
 use crate::error::{Error, Result};
 
 /// Who speaks.
@@ -91,22 +92,24 @@ impl Constraint {
     /// an answer ended well. A grammar is not read here: only a backend that samples by it supports one.
     ///
     /// # Errors
-    /// `InvalidInput` when the schema is none; `Unavailable` when the text does not fit, for another attempt may.
+    /// `InvalidInput` when the schema is none or exceeds the limits of [`schema`]; `Misfit` when the text does not fit.
     pub fn check(&self, text: &str) -> Result<()> {
         if let Self::Text(wanted) = self
             && wanted != text
         {
-            return Err(Error::unavailable("the model's answer is not the text that was asked for"));
+            return Err(Error::misfit("the model's answer is not the text that was asked for"));
         }
         let Some(validator) = self.validator()? else { return Ok(()) };
-        let misfit =
-            |e: String| Error::unavailable(format!("the model's answer does not fit the JSON Schema: {e}"));
-        let value: Value = serde_json::from_str(text).map_err(|e| misfit(format!("it is no JSON: {e}")))?;
-        // Masked: what a model wrote may be long.
-        validator.validate(&value).map_err(|e| misfit(e.masked_with("a value").to_string()))
+        let value: Value = serde_json::from_str(text)
+            .map_err(|e| Error::misfit(format!("the model's answer is no JSON: {e}")))?;
+        // Only whether it fits: the errors of all alternatives would take memory for each.
+        match validator.is_valid(&value) {
+            true => Ok(()),
+            false => Err(Error::misfit("the model's answer does not fit the JSON Schema")),
+        }
     }
 
-    /// Whether the schema is one.
+    /// Whether the schema is one and within the limits of [`schema`].
     ///
     /// # Errors
     /// `InvalidInput` naming `constraint`.
@@ -116,8 +119,7 @@ impl Constraint {
 
     fn validator(&self) -> Result<Option<Validator>> {
         let Self::JsonSchema(schema) = self else { return Ok(None) };
-        let misfit = |e| Error::invalid("constraint", format!("expected a JSON Schema: {e}"));
-        jsonschema::validator_for(schema).map(Some).map_err(misfit)
+        schema::validator(schema).map(Some)
     }
 }
 
@@ -299,7 +301,7 @@ mod tests {
         let constraint = Constraint::JsonSchema(json!({ "type": "object", "required": ["n"] }));
         assert!(constraint.check(r#" {"n": 1} "#).is_ok());
         for bad in ["", "{", "[1]", "{}", "{\"n\": 1} and more"] {
-            assert_eq!(constraint.check(bad).unwrap_err().kind(), ErrorKind::Unavailable, "{bad}");
+            assert_eq!(constraint.check(bad).unwrap_err().kind(), ErrorKind::Misfit, "{bad}");
         }
         let none = Constraint::JsonSchema(json!({ "type": "nonsense" }));
         assert_eq!(none.check("1").unwrap_err().field(), Some("constraint"));

@@ -18,6 +18,7 @@ pub mod outcome;
 pub mod report;
 pub mod retention;
 pub mod schedule;
+pub mod schema;
 pub mod status;
 pub mod task;
 pub mod trace;

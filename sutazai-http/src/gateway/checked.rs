@@ -2,7 +2,7 @@
 
 use sutazai_core::domain::{Constraint, FinishReason, GenerateRequest, ModelUsage};
 use sutazai_core::ports::{ModelBackend, ModelBackendExt};
-use sutazai_core::{Error, ErrorKind, Result};
+use sutazai_core::{Error, ErrorKind, Result, constraints};
 
 /// The field that core names when a constraint does not fit, and what callers know it by.
 const CONSTRAINT: (&str, &str) = ("constraint", "response_format");
@@ -13,20 +13,20 @@ const CONSTRAINT: (&str, &str) = ("constraint", "response_format");
 ///
 /// # Errors
 /// `InvalidInput` naming `response_format` when it is no schema; `InvalidInput` naming `max_tokens` when the answer was
-/// too short to end; `Unsupported` when no backend can keep to a schema; `Unavailable` when the model does not.
+/// too short to end; `Unsupported` when no backend can keep to a schema; `Misfit` when the model does not.
 pub(crate) async fn checked_answer(
     model: &dyn ModelBackend,
     request: GenerateRequest,
 ) -> Result<(String, ModelUsage)> {
     let Some(constraint) = request.constraint.clone() else { return model.complete(request).await };
-    constraint.check_schema()?;
+    constraints::check_schema(&constraint).await?;
     if !model.supports(&constraint) {
         return Err(Error::unsupported("no model of this server can be held to a JSON Schema")
             .with_field(CONSTRAINT.0));
     }
     match attempt(model, request.clone(), &constraint).await {
         // A model that was misled once may do better: without the seed it would do the same.
-        Err(e) if e.kind() == ErrorKind::Unavailable => {
+        Err(e) if matches!(e.kind(), ErrorKind::Unavailable | ErrorKind::Misfit) => {
             tracing::info!(error = %e, "an answer that is no good is asked for once more");
             attempt(model, GenerateRequest { seed: None, ..request }, &constraint).await
         }
@@ -41,7 +41,7 @@ async fn attempt(
 ) -> Result<(String, ModelUsage)> {
     let most = request.max_tokens;
     let (text, usage) = model.complete(request).await?;
-    match constraint.check(&text) {
+    match constraints::check_answer(constraint, &text).await {
         Ok(()) => Ok((text, usage)),
         Err(_) if usage.finish_reason == FinishReason::Length => {
             let message = format!("the JSON did not end within {most} tokens; expected more of them");

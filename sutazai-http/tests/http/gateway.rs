@@ -127,10 +127,44 @@ async fn a_misfit_is_tried_again_once_and_never_passed_on() {
         assert!(good.text().await.unwrap().contains(r#"{\"n\": 1}"#));
         let seeds: Vec<_> = model.requests().iter().map(|request| request.seed).collect();
         assert_eq!(seeds, [Some(5), None], "the same seed would give the same misfit");
-        let e = refused(ada.post(PATH, &body).await, 503, "server_error", "unavailable").await;
+        let e = refused(ada.post(PATH, &body).await, 502, "server_error", "misfit").await;
         assert!(e["message"].as_str().unwrap().contains("does not fit"), "{e}");
         assert_eq!(model.requests().len(), 4);
     }
+}
+
+/// Each took all memory, a thread for days, or the whole process.
+#[tokio::test]
+async fn schemas_that_cost_too_much_are_refused_and_hinder_nobody() {
+    let (server, model) = scripted(["{}"]).await;
+    let ada = server.user("ada").await;
+    let doubling: serde_json::Map<_, _> = (0..40)
+        .map(|level| {
+            let next = json!({ "$ref": format!("#/$defs/d{}", level + 1) });
+            (format!("d{level}"), json!({ "anyOf": [next, next] }))
+        })
+        .chain([("d40".to_owned(), json!({ "type": "null" }))])
+        .collect();
+    let optional: serde_json::Map<_, _> = (0..6_000).map(|n| (format!("a{n}"), json!({}))).collect();
+    let patterns: Vec<_> = (0..200).map(|n| json!({ "pattern": format!("^\\p{{L}}{{100}}x{n}$") })).collect();
+    for schema in [
+        json!({ "$defs": doubling, "$ref": "#/$defs/d0" }),
+        json!({ "type": "object", "properties": optional }),
+        json!({ "type": "object", "properties": { "_".repeat(200_000): {} } }),
+        json!({ "allOf": patterns }),
+        json!({ "anyOf": [{ "items": { "$ref": "#" } }, { "items": { "$ref": "#" } }] }),
+        json!({ "$ref": "#" }),
+    ] {
+        let format = json!({ "type": "json_schema", "json_schema": { "name": "s", "schema": schema } });
+        let body = ask(json!({ "response_format": format }));
+        let asked = ada.post(PATH, &body);
+        let (answer, health) = tokio::join!(asked, server.get("/health"));
+        assert_eq!(health.status(), 200);
+        let e = refused(answer, 400, "invalid_request_error", "invalid_input").await;
+        assert_eq!(e["param"], "response_format", "{e}");
+        assert!(e["message"].as_str().unwrap().len() < 300, "{e}");
+    }
+    assert_eq!(model.requests().len(), 0);
 }
 
 #[tokio::test]

@@ -30,6 +30,9 @@ use super::{Answer, Model, Vectors, kernels, sandbox};
 /// At least this often the parent is told that the model computes.
 const ALIVE_INTERVAL: Duration = Duration::from_secs(1);
 
+/// Stack of the thread that prepares requests.
+const PREPARER_STACK_BYTES: usize = 16 * 1024 * 1024;
+
 /// Serves one model over standard input and output until the input ends. The whole `main` of such a process; call it
 /// before anything else opens a file or starts a thread.
 pub fn run() -> ExitCode {
@@ -65,7 +68,8 @@ fn serve() -> io::Result<()> {
             Err(e) => parent.send(&Reply::Refused { error: e.into() }),
         }
     };
-    std::thread::Builder::new().name("preparer".to_owned()).spawn(worker)?;
+    // It reads constraints, whose nesting it follows on its stack.
+    std::thread::Builder::new().name("preparer".to_owned()).stack_size(PREPARER_STACK_BYTES).spawn(worker)?;
     while let Some(command) = read_frame(&mut input)? {
         match command {
             Command::Cancel { id } => running.cancel(id),

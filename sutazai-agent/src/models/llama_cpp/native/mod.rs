@@ -118,7 +118,10 @@ impl Model {
             purpose,
             slots: worker::SLOTS,
             parameters: model.n_params(),
-            context_length: model.n_ctx_train(),
+            context_length: match purpose {
+                Purpose::Write => worker::CONTEXT.min(model.n_ctx_train()),
+                Purpose::Embed => model.n_ctx_train(),
+            },
         };
         let (ready, begun) = std::sync::mpsc::channel();
         let (shared, own_name) = (model.clone(), name.to_owned());

@@ -23,7 +23,7 @@ use super::slot::{Slot, Writing};
 pub(super) const SLOTS: usize = 4;
 
 /// Tokens of all conversations together, unless the model was trained on fewer.
-const CONTEXT: u32 = 8192;
+pub(super) const CONTEXT: u32 = 8192;
 
 /// Tokens read in one round. Small enough that a request which is cancelled, or one that is writing already, does not
 /// wait long behind a prompt.
