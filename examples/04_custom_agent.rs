@@ -10,7 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::StreamExt;
 use serde_json::{Value, json};
-use sutazai::domain::{AgentDescriptor, Caller, EventKind, NewTask, Step};
+use sutazai::domain::{AgentDescriptor, Caller, EventKind, NewTask, Permission, Step};
 use sutazai::engine::Engine;
 use sutazai::memory::MemoryTaskStore;
 use sutazai::ports::{Agent, AgentContext};
@@ -40,6 +40,10 @@ impl Agent for Measure {
         descriptor("measure", "Reads how much memory is in use.")
     }
 
+    fn permissions(&self, _: &Value) -> Vec<Permission> {
+        vec![Permission::WriteTasks, Permission::ReadMetrics]
+    }
+
     async fn run(&self, context: &AgentContext) -> Result<Step> {
         context.progress(0.5, "measuring");
         let snapshot = context.snapshot().await;
@@ -52,6 +56,11 @@ impl Agent for Measure {
 impl Agent for Compare {
     fn descriptor(&self) -> AgentDescriptor {
         descriptor("compare", "Tells how much memory came or went between two measurements.")
+    }
+
+    // Those of its children are its own.
+    fn permissions(&self, payload: &Value) -> Vec<Permission> {
+        Measure.permissions(payload)
     }
 
     async fn run(&self, context: &AgentContext) -> Result<Step> {

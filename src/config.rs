@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use sutazai_core::domain::{ConcurrencyLimits, KeepTasks};
+use sutazai_core::domain::{AccessPolicy, ConcurrencyLimits, DocumentQuota, KeepTasks};
 use sutazai_core::model_gate::ModelGateConfig;
 use sutazai_core::{Error, Result};
 use sutazai_http::{CorsOrigins, ServerConfig, TrustedProxies};
@@ -85,6 +85,14 @@ pub struct Config {
     pub access_ttl: Duration,
     /// Lifetime of a refresh token.
     pub refresh_ttl: Duration,
+    /// Longest life of a session, however often it is refreshed.
+    pub session_ttl: Duration,
+    /// The same of an admin's session.
+    pub admin_session_ttl: Duration,
+    /// Whether anybody may register; otherwise only who has an invitation.
+    pub open_registration: bool,
+    /// Which permissions users have.
+    pub access: AccessPolicy,
     /// Address the server listens on.
     pub listen: SocketAddr,
     /// Whether callers must sign in; off only on a loopback address.
@@ -109,6 +117,8 @@ pub struct Config {
     pub shutdown_grace: Duration,
     /// How many tasks of one user and of an agent run at once, over all processes.
     pub limits: ConcurrencyLimits,
+    /// How much of each thing one user may have.
+    pub quotas: UserQuotas,
     /// How long tasks are kept once they have ended.
     pub keep_tasks: KeepTasks,
     /// How much the gate in front of the models lets through.
@@ -168,6 +178,17 @@ pub struct RequestsPerMinute {
     pub sign_in: u32,
     /// Everything else, by user.
     pub calls: u32,
+}
+
+/// How much of each thing one user may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UserQuotas {
+    /// Documents and their bytes.
+    pub documents: DocumentQuota,
+    /// Conversations.
+    pub conversations: u32,
+    /// Tasks that wait for a worker.
+    pub pending_tasks: u32,
 }
 
 /// Who is made an admin at the start.
@@ -298,6 +319,46 @@ mod tests {
         assert_eq!(limits.per_agent, expected.into());
         for bad in ["x", "x=", "x=0", "=1", "x=1,,y=1", "x=-1"] {
             assert!(problems(&[("AGENT_CONCURRENCY", bad)])[0].contains("expected agent=1"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_strangers_may_do_depends_on_the_environment_unless_it_is_set() {
+        let secret = ("JWT_SECRET_KEY", "a secret of thirty-two bytes ...");
+        let policy = |variables: &[(&str, &str)]| {
+            let config = read(&[variables, &[secret]].concat(), None, &[]).check().unwrap();
+            (config.open_registration, config.access.users_read_metrics)
+        };
+        let production = ("ENVIRONMENT", "production");
+        assert_eq!(policy(&[]), (true, true));
+        assert_eq!(policy(&[production]), (false, false));
+        assert_eq!(policy(&[production, ("ENABLE_REGISTRATION", "on")]), (true, false));
+        assert_eq!(
+            policy(&[("ENABLE_REGISTRATION", "off"), ("USERS_READ_METRICS", "false")]),
+            (false, false)
+        );
+        for name in ["ENABLE_REGISTRATION", "USERS_READ_METRICS"] {
+            assert!(problems(&[(name, "perhaps")])[0].starts_with(name));
+        }
+    }
+
+    #[test]
+    fn what_one_user_may_have_is_read() {
+        let quotas = read(&[], None, &[]).check().unwrap().quotas;
+        assert_eq!(quotas.documents, DocumentQuota { documents: 1_000, bytes: 500_000_000 });
+        assert_eq!((quotas.conversations, quotas.pending_tasks), (1_000, 10_000));
+        let set = [("MAX_DOCUMENTS_PER_USER", "3"), ("MAX_DOCUMENT_MB_PER_USER", "7")];
+        let quotas = read(&set, None, &[]).check().unwrap().quotas;
+        assert_eq!(quotas.documents, DocumentQuota { documents: 3, bytes: 7_000_000 });
+        for name in [
+            "MAX_DOCUMENTS_PER_USER",
+            "MAX_DOCUMENT_MB_PER_USER",
+            "MAX_CONVERSATIONS_PER_USER",
+            "MAX_PENDING_TASKS_PER_USER",
+            "SESSION_MAX_DAYS",
+            "ADMIN_SESSION_MAX_DAYS",
+        ] {
+            assert!(problems(&[(name, "0")])[0].starts_with(name), "{name}");
         }
     }
 

@@ -20,7 +20,7 @@ use sutazai_core::chat::Chat;
 use sutazai_core::documents::Documents;
 use sutazai_core::domain::{Analysis, Caller, KeepTasks, NewTask, NewUser, Task};
 use sutazai_core::engine::{Engine, EngineBuilder};
-use sutazai_core::identity::{Identity, IdentityConfig};
+use sutazai_core::identity::{Identity, IdentityConfig, UserData};
 use sutazai_core::ports::{AgentContext, Clock, EventSink, MetricSource, MetricStore, SystemClock};
 use sutazai_core::relay::Relay;
 use sutazai_core::schedules::Schedules;
@@ -103,6 +103,9 @@ impl Service {
         }
         let mut builder = Engine::builder()
             .task_store(stores.tasks.clone())
+            .identity_store(stores.identity)
+            .access(config.access)
+            .max_pending_per_owner(config.quotas.pending_tasks)
             .metric_store(stores.metrics.clone())
             .host(&config.host_name)
             .agent_store(stores.agents)
@@ -127,9 +130,11 @@ impl Service {
             Some("per_agent") => e.with_field("AGENT_CONCURRENCY"),
             _ => e,
         })?;
-        let chat = Chat::new(stores.conversations, engine.clone());
-        let documents = Documents::new(stores.documents, clock.clone());
-        let schedules = Schedules::new(stores.schedules, engine.clone()).with_identity(stores.identity);
+        let chat = Chat::new(stores.conversations, engine.clone())
+            .max_conversations_per_user(config.quotas.conversations);
+        let documents =
+            Documents::new(stores.documents, clock.clone()).quota_per_user(config.quotas.documents);
+        let schedules = Schedules::new(stores.schedules, engine.clone());
         let history = Arc::new(
             History::new(stores.metrics, clock)
                 .host(&config.host_name)
@@ -303,9 +308,22 @@ pub fn identity(config: &Config, stores: &Stores, clock: Arc<dyn Clock>) -> Resu
     if let Some(previous) = &config.jwt_previous_secret_key {
         signer = signer.accept_previous(previous.expose().as_bytes())?;
     }
-    let lifetimes = IdentityConfig { access_ttl: config.access_ttl, refresh_ttl: config.refresh_ttl };
+    let settings = IdentityConfig {
+        access_ttl: config.access_ttl,
+        refresh_ttl: config.refresh_ttl,
+        session_ttl: config.session_ttl,
+        admin_session_ttl: config.admin_session_ttl,
+        open_registration: config.open_registration,
+        access: config.access,
+    };
     let (users, keys) = (stores.identity.clone(), stores.api_keys.clone());
-    Ok(Identity::new(users, keys, hasher, Arc::new(signer), clock, lifetimes))
+    let data = UserData {
+        tasks: stores.tasks.clone(),
+        schedules: stores.schedules.clone(),
+        conversations: stores.conversations.clone(),
+        documents: stores.documents.clone(),
+    };
+    Ok(Identity::new(users, keys, hasher, Arc::new(signer), clock, settings).with_data(data))
 }
 
 /// How the API treats strangers.

@@ -265,4 +265,23 @@ Examples:
         #[arg(long)]
         admin: bool,
     },
+    /// Print an invitation that is good for one registration, where registration is closed
+    Invite {
+        /// Hours until it expires, 1 to 720
+        #[arg(long, default_value_t = 72, value_parser = clap::value_parser!(u32).range(1..=720))]
+        hours: u32,
+    },
+    /// Delete a user with all their tasks, documents, conversations, schedules, keys and sessions
+    #[command(after_help = "\
+Examples:
+  sutazai admin delete-user ada          asks for the username again
+  sutazai admin delete-user ada --yes    asks nothing")]
+    DeleteUser {
+        /// Username or e-mail address
+        #[arg(value_name = "USER")]
+        login: String,
+        /// Ask nothing
+        #[arg(long)]
+        yes: bool,
+    },
 }

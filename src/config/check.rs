@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use sutazai_core::Error;
+use sutazai_core::domain::AccessPolicy;
 use sutazai_core::model_gate::ModelGateConfig;
 use sutazai_http::auth::JwtTokenSigner;
 
@@ -48,6 +49,20 @@ impl Layers {
             problems.push(Error::invalid(name, format!("expected at least {least} bytes, got {length}")));
         }
         Some(secret)
+    }
+
+    /// A switch that is on unless it is set, and off in production unless it is set.
+    fn unless_production(
+        &self,
+        name: &'static str,
+        environment: Option<Environment>,
+        switch: &[(&str, bool)],
+        problems: &mut Vec<Error>,
+    ) -> Option<bool> {
+        match self.text(name) {
+            Some(_) => self.choice(name, switch, problems),
+            None => environment.map(|environment| environment != Environment::Production),
+        }
     }
 
     /// The address of another server, which may hold a password and is not repeated.
@@ -139,10 +154,13 @@ impl Layers {
             [("true", true), ("false", false), ("1", true), ("0", false), ("on", true), ("off", false)];
         let access = self.number("ACCESS_TOKEN_EXPIRE_MINUTES", (1_u64, 1_440), problems);
         let refresh = self.number("REFRESH_TOKEN_EXPIRE_DAYS", (1_u64, 365), problems);
+        let session = self.number("SESSION_MAX_DAYS", (1_u64, 365), problems);
+        let admin_session = self.number("ADMIN_SESSION_MAX_DAYS", (1_u64, 365), problems);
         let workers = self.number("WORKERS", (usize::from(!serves), 1_024), problems);
         let lease = self.seconds("LEASE_SECONDS", problems);
         let grace = self.number("SHUTDOWN_GRACE_SECONDS", (0_u64, 3_600), problems);
         let limits = self.concurrency(problems);
+        let quotas = self.quotas(problems);
         let keep_tasks = self.keep_tasks(problems);
         let model_gate = self.model_gate(problems);
         let model_auto_pull = self.choice("MODEL_AUTO_PULL", &switch, problems);
@@ -169,6 +187,8 @@ impl Layers {
         let environments =
             [("development", Environment::Development), ("production", Environment::Production)];
         let environment = self.choice("ENVIRONMENT", &environments, problems);
+        let registration = self.unless_production("ENABLE_REGISTRATION", environment, &switch, problems);
+        let users_metrics = self.unless_production("USERS_READ_METRICS", environment, &switch, problems);
         let listen = self.text("LISTEN").and_then(|text| {
             let address = text.parse::<SocketAddr>().ok();
             if address.is_none() {
@@ -231,6 +251,10 @@ impl Layers {
             first_admin,
             access_ttl: Duration::from_secs(access? * 60),
             refresh_ttl: Duration::from_secs(refresh? * 86_400),
+            session_ttl: Duration::from_secs(session? * 86_400),
+            admin_session_ttl: Duration::from_secs(admin_session? * 86_400),
+            open_registration: registration?,
+            access: AccessPolicy { users_read_metrics: users_metrics? },
             listen: listen?,
             enable_auth: enable_auth?,
             server: server?,
@@ -243,6 +267,7 @@ impl Layers {
             lease: lease?,
             shutdown_grace: Duration::from_secs(grace?),
             limits: limits?,
+            quotas: quotas?,
             keep_tasks,
             model_gate: model_gate?,
             model_idle_timeout: Duration::from_secs(model_idle?),

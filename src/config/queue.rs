@@ -4,14 +4,25 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sutazai_core::Error;
-use sutazai_core::domain::{ConcurrencyLimits, KeepTasks};
+use sutazai_core::domain::{ConcurrencyLimits, DocumentQuota, KeepTasks};
 
+use super::UserQuotas;
 use super::layers::Layers;
 
 /// The largest limit.
 const MOST: u32 = 100_000;
 
 impl Layers {
+    /// How much of each thing one user may have.
+    pub(super) fn quotas(&self, problems: &mut Vec<Error>) -> Option<UserQuotas> {
+        let documents = self.number("MAX_DOCUMENTS_PER_USER", (1, 1_000_000), problems);
+        let megabytes = self.number("MAX_DOCUMENT_MB_PER_USER", (1_u64, 1_000_000), problems);
+        let conversations = self.number("MAX_CONVERSATIONS_PER_USER", (1, 1_000_000), problems);
+        let pending_tasks = self.number("MAX_PENDING_TASKS_PER_USER", (1, 1_000_000), problems);
+        let documents = DocumentQuota { documents: documents?, bytes: megabytes? * 1_000_000 };
+        Some(UserQuotas { documents, conversations: conversations?, pending_tasks: pending_tasks? })
+    }
+
     /// How many tasks of a user and of an agent run at once.
     pub(super) fn concurrency(&self, problems: &mut Vec<Error>) -> Option<ConcurrencyLimits> {
         let name = "MAX_TASKS_PER_USER";

@@ -143,6 +143,30 @@ pub const SETTINGS: &[Setting] = &[
         default: || Some("7".into()),
     },
     Setting {
+        name: "SESSION_MAX_DAYS",
+        secret: false,
+        help: "longest life of a session, however often it is refreshed, 1 to 365",
+        default: || Some("90".into()),
+    },
+    Setting {
+        name: "ADMIN_SESSION_MAX_DAYS",
+        secret: false,
+        help: "longest life of an admin's session, 1 to 365",
+        default: || Some("7".into()),
+    },
+    Setting {
+        name: "ENABLE_REGISTRATION",
+        secret: false,
+        help: "whether anybody may register, or only who has an invitation of an admin; not set: on, off in production",
+        default: || None,
+    },
+    Setting {
+        name: "USERS_READ_METRICS",
+        secret: false,
+        help: "whether users may see the metrics of the machine, or only admins; not set: on, off in production",
+        default: || None,
+    },
+    Setting {
         name: "LISTEN",
         secret: false,
         help: "address and port of the server",
@@ -243,6 +267,30 @@ pub const SETTINGS: &[Setting] = &[
         secret: false,
         help: "tasks of one user that run at once in all processes, 1 to 100000; not set: no limit",
         default: || None,
+    },
+    Setting {
+        name: "MAX_PENDING_TASKS_PER_USER",
+        secret: false,
+        help: "tasks of one user that may wait for a worker, 1 to 1000000",
+        default: || Some("10000".into()),
+    },
+    Setting {
+        name: "MAX_CONVERSATIONS_PER_USER",
+        secret: false,
+        help: "conversations that one user may have, 1 to 1000000",
+        default: || Some("1000".into()),
+    },
+    Setting {
+        name: "MAX_DOCUMENTS_PER_USER",
+        secret: false,
+        help: "documents that one user may have, 1 to 1000000",
+        default: || Some("1000".into()),
+    },
+    Setting {
+        name: "MAX_DOCUMENT_MB_PER_USER",
+        secret: false,
+        help: "megabytes of files that one user may have uploaded, 1 to 1000000",
+        default: || Some("500".into()),
     },
     Setting {
         name: "AGENT_CONCURRENCY",

@@ -9,10 +9,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::StreamExt;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
-use serde_json::json;
+use serde_json::{Value, json};
 use sutazai_core::domain::{
-    AgentDescriptor, Caller, ChatMessage, Constraint, GenerateRequest, ModelEvent, NewTask, Step, TaskStatus,
-    UserId, UserRole,
+    AgentDescriptor, Caller, ChatMessage, Constraint, GenerateRequest, ModelEvent, NewTask, Permission, Step,
+    TaskStatus, UserId, UserRole,
 };
 use sutazai_core::engine::Engine;
 use sutazai_core::memory::MemoryTaskStore;
@@ -187,6 +187,10 @@ impl Agent for Speaker {
             capabilities: vec!["speak".into()],
             input_schema: json!({ "type": "object" }),
         }
+    }
+
+    fn permissions(&self, _: &Value) -> Vec<Permission> {
+        vec![Permission::WriteTasks, Permission::UseModels]
     }
 
     async fn run(&self, context: &AgentContext) -> Result<Step> {

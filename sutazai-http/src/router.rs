@@ -27,19 +27,19 @@ pub(crate) const MAX_BODY: usize = 10 * 1_000 * 1_000;
 pub fn router(app: App) -> Router {
     let open = timed(&app, limited_by_address(&app, about_users(sign_in())));
     let quick = about_users(me())
-        .merge(permitted(Permission::ManageAccount, about_users(account().merge(password(&app)))))
-        .merge(permitted(Permission::Administer, about_users(users()).merge(operation())))
-        .merge(permitted(Permission::ReadTasks, about_users(tickets()).merge(task_reads())))
-        .merge(permitted(Permission::WriteTasks, task_writes()))
-        .merge(permitted(Permission::ReadMetrics, metrics()))
-        .merge(permitted(Permission::UseModels, models().merge(conversations())))
-        .merge(permitted(Permission::ReadDocuments, document_reads()))
-        .merge(permitted(Permission::WriteDocuments, document_writes()))
-        .merge(permitted(Permission::Administer, model_changes()));
-    let answers = permitted(Permission::UseModels, answers());
+        .merge(permitted(&app, Permission::ManageAccount, about_users(account().merge(password(&app)))))
+        .merge(permitted(&app, Permission::Administer, about_users(users()).merge(operation())))
+        .merge(permitted(&app, Permission::ReadTasks, about_users(tickets()).merge(task_reads())))
+        .merge(permitted(&app, Permission::WriteTasks, task_writes()))
+        .merge(permitted(&app, Permission::ReadMetrics, metrics()))
+        .merge(permitted(&app, Permission::UseModels, models().merge(conversations())))
+        .merge(permitted(&app, Permission::ReadDocuments, document_reads()))
+        .merge(permitted(&app, Permission::WriteDocuments, document_writes()))
+        .merge(permitted(&app, Permission::Administer, model_changes()));
+    let answers = permitted(&app, Permission::UseModels, answers());
     let signed_in = signed_in(&app, timed(&app, quick).merge(answers));
-    let streams = signed_in_or_ticket(&app, permitted(Permission::ReadTasks, streams()));
-    let gateway = by_protocol(self::signed_in(&app, permitted(Permission::UseModels, gateway())));
+    let streams = signed_in_or_ticket(&app, permitted(&app, Permission::ReadTasks, streams()));
+    let gateway = by_protocol(self::signed_in(&app, permitted(&app, Permission::UseModels, gateway())));
     let bare = OpenApiRouter::new().routes(routes!(document::show::handle));
     let routes = enveloped(open.merge(signed_in).merge(streams)).merge(gateway).merge(bare);
     #[cfg(feature = "docs")]
@@ -85,13 +85,16 @@ fn account() -> OpenApiRouter<App> {
         .routes(routes!(auth::sessions::list::handle))
         .routes(routes!(auth::sessions::end::handle))
         .routes(routes!(auth::api_keys::list::handle))
-        .routes(routes!(auth::api_keys::create::handle))
         .routes(routes!(auth::api_keys::delete::handle))
 }
 
 /// Here a password can be guessed at with a token that was found.
 fn password(app: &App) -> OpenApiRouter<App> {
-    limited_by_address(app, OpenApiRouter::new().routes(routes!(auth::password::handle)))
+    let routes = OpenApiRouter::new()
+        .routes(routes!(auth::password::handle))
+        .routes(routes!(auth::api_keys::create::handle))
+        .routes(routes!(auth::delete_me::handle));
+    limited_by_address(app, routes)
 }
 
 fn users() -> OpenApiRouter<App> {
@@ -100,6 +103,10 @@ fn users() -> OpenApiRouter<App> {
         .routes(routes!(admin::users::disable::handle))
         .routes(routes!(admin::users::enable::handle))
         .routes(routes!(admin::users::role::handle))
+        .routes(routes!(admin::users::delete::handle))
+        .routes(routes!(admin::invitations::list::handle))
+        .routes(routes!(admin::invitations::create::handle))
+        .routes(routes!(admin::invitations::delete::handle))
         .routes(routes!(admin::sessions::list::handle))
         .routes(routes!(admin::sessions::end::handle))
 }
@@ -193,9 +200,9 @@ fn gateway() -> OpenApiRouter<App> {
 }
 
 /// These routes, for callers who have this permission.
-fn permitted(permission: Permission, mut routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
+fn permitted(app: &App, permission: Permission, mut routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
     access::permitted(routes.get_openapi_mut(), permission);
-    routes.route_layer(from_fn_with_state(permission, permit::require))
+    routes.route_layer(from_fn_with_state((app.clone(), permission), permit::require))
 }
 
 /// These routes, for callers who have signed in, as often as a user may call.

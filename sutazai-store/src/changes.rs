@@ -64,6 +64,11 @@ impl<'t, R: Rows> Changes<'t, R> {
         Ok(())
     }
 
+    /// Whether there are tasks to be added.
+    pub(crate) fn adds(&self) -> bool {
+        !self.added.is_empty()
+    }
+
     /// Keeps a record that was read from its row.
     pub(crate) fn keep(&mut self, record: Record) {
         self.records.entry(record.task.id).or_insert(record);

@@ -9,7 +9,7 @@ use axum::routing::{get, post};
 use serde_json::{Value, json};
 use sutazai::agent::models::{ConnectOptions, EmbeddedModels, ModelLauncher, ModelManager, connect_all};
 use sutazai::domain::{
-    AgentDescriptor, Caller, ChatMessage, GenerateRequest, NewTask, Role, Step, TraceContext,
+    AgentDescriptor, Caller, ChatMessage, GenerateRequest, NewTask, Permission, Role, Step, TraceContext,
 };
 use sutazai::engine::Engine;
 use sutazai::http::{App, router, serve};
@@ -37,6 +37,10 @@ impl Agent for Writer {
             capabilities: vec!["writing".into()],
             input_schema: json!({ "type": "object" }),
         }
+    }
+
+    fn permissions(&self, _: &Value) -> Vec<Permission> {
+        vec![Permission::WriteTasks, Permission::UseModels]
     }
 
     async fn run(&self, context: &AgentContext) -> Result<Step> {

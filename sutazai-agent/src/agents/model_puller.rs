@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures::StreamExt;
-use serde_json::json;
+use serde_json::{Value, json};
 use sutazai_core::domain::{AgentDescriptor, Permission, Step};
 use sutazai_core::ports::{Agent, AgentContext};
 use sutazai_core::{Error, Result};
@@ -41,8 +41,8 @@ impl Agent for ModelPuller {
         }
     }
 
-    fn permission(&self) -> Permission {
-        Permission::Administer
+    fn permissions(&self, _: &Value) -> Vec<Permission> {
+        vec![Permission::WriteTasks, Permission::UseModels, Permission::Administer]
     }
 
     async fn run(&self, context: &AgentContext) -> Result<Step> {

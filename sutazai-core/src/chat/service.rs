@@ -36,19 +36,25 @@ const SHORTENED: u32 = 4;
 pub struct Chat {
     store: Arc<dyn ConversationStore>,
     engine: Engine,
+    max_conversations: Option<u32>,
     writing: TaskTracker,
 }
 
 impl Chat {
     /// Over this store, answered by the engine's model.
     pub fn new(store: Arc<dyn ConversationStore>, engine: Engine) -> Self {
-        Self { store, engine, writing: TaskTracker::new() }
+        Self { store, engine, max_conversations: None, writing: TaskTracker::new() }
+    }
+
+    /// Lets each user have so many conversations; default: any number.
+    pub fn max_conversations_per_user(self, max: u32) -> Self {
+        Self { max_conversations: Some(max), ..self }
     }
 
     /// Begins a conversation.
     ///
     /// # Errors
-    /// `InvalidInput` naming what is too long.
+    /// `InvalidInput` naming what is too long; `Conflict` when the user has too many.
     pub async fn begin(&self, caller: &Caller, new: NewConversation) -> Result<Conversation> {
         length("title", &new.title, 0, TITLE)?;
         new.model.as_ref().map_or(Ok(()), |model| length("model", model, 1, MODEL))?;
@@ -63,7 +69,7 @@ impl Chat {
             created_at: now,
             updated_at: now,
         };
-        self.store.create(&conversation).await?;
+        self.store.create_within(&conversation, self.max_conversations).await?;
         Ok(conversation)
     }
 

@@ -8,8 +8,8 @@ use super::html::text_of;
 use super::split::split;
 use crate::bounds::{length, page};
 use crate::domain::{
-    Caller, Chunk, Document, DocumentId, DocumentPage, DocumentQuery, MediaType, NewDocument, Passage,
-    PassageQuery,
+    Caller, Chunk, Document, DocumentId, DocumentPage, DocumentQuery, DocumentQuota, MediaType, NewDocument,
+    Passage, PassageQuery,
 };
 use crate::error::{Error, Result};
 use crate::ports::{Clock, DocumentStore};
@@ -28,20 +28,26 @@ const READ_AT_ONCE: usize = 2;
 pub struct Documents {
     store: Arc<dyn DocumentStore>,
     clock: Arc<dyn Clock>,
+    quota: Option<DocumentQuota>,
     reading: Arc<Semaphore>,
 }
 
 impl Documents {
     /// Over this store; uploaded by this clock.
     pub fn new(store: Arc<dyn DocumentStore>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock, reading: Arc::new(Semaphore::new(READ_AT_ONCE)) }
+        Self { store, clock, quota: None, reading: Arc::new(Semaphore::new(READ_AT_ONCE)) }
+    }
+
+    /// Lets each user have so many documents of so many bytes; default: any number.
+    pub fn quota_per_user(self, quota: DocumentQuota) -> Self {
+        Self { quota: Some(quota), ..self }
     }
 
     /// Keeps a file as a document: reads its text, splits it into chunks, and stores both, whole or not at all. Must be called
     /// in a tokio runtime.
     ///
     /// # Errors
-    /// `InvalidInput` naming `title` or `file`.
+    /// `InvalidInput` naming `title` or `file`; `Conflict` when the user has no space left.
     pub async fn upload(&self, caller: &Caller, new: NewDocument) -> Result<Document> {
         length("title", &new.title, 0, TITLE)?;
         let NewDocument { title, media_type, file } = new;
@@ -59,7 +65,7 @@ impl Documents {
             chunks: chunks.len() as u32, // of 10 MB there are some ten thousand
             created_at: self.clock.now(),
         };
-        self.store.add(&document, chunks).await?;
+        self.store.add_within(&document, chunks, self.quota).await?;
         Ok(document)
     }
 

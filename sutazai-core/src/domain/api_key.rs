@@ -6,6 +6,7 @@ use std::num::NonZeroU32;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::caller::Permission;
 use super::id::{ApiKeyId, UserId};
 
 /// One thing that a key may do.
@@ -41,6 +42,18 @@ impl Scope {
         Self::DocumentsRead,
         Self::DocumentsWrite,
     ];
+
+    /// The permission that it gives.
+    pub fn permission(self) -> Permission {
+        match self {
+            Self::TasksRead => Permission::ReadTasks,
+            Self::TasksWrite => Permission::WriteTasks,
+            Self::MetricsRead => Permission::ReadMetrics,
+            Self::ModelsUse => Permission::UseModels,
+            Self::DocumentsRead => Permission::ReadDocuments,
+            Self::DocumentsWrite => Permission::WriteDocuments,
+        }
+    }
 
     /// As it stands in JSON and in databases.
     pub fn as_str(self) -> &'static str {
@@ -108,7 +121,7 @@ pub struct NewApiKey {
     /// So many requests a minute it may make, where the server allows more; default: as many as the server allows.
     #[serde(default)]
     pub requests_per_minute: Option<NonZeroU32>,
-    /// From when on it is refused; default: never.
+    /// From when on it is refused, a year from now at most; default: 90 days from now.
     #[serde(default)]
     pub expires_at: Option<DateTime<Utc>>,
 }
@@ -122,6 +135,7 @@ mod tests {
         for scope in Scope::ALL {
             assert_eq!(serde_json::to_value(scope).unwrap(), scope.as_str());
             assert_eq!(serde_json::from_value::<Scope>(scope.as_str().into()).unwrap(), scope);
+            assert_eq!(scope.permission().scope(), Some(scope));
         }
     }
 }

@@ -65,6 +65,11 @@ id!(
     "session_id"
 );
 id!(
+    /// An invitation to register.
+    InvitationId,
+    "invitation_id"
+);
+id!(
     /// An API key.
     ApiKeyId,
     "api_key_id"

@@ -1,5 +1,6 @@
 //! Plain values that every part of the project speaks of. No IO, no async.
 
+pub mod access;
 pub mod agent;
 pub mod agent_message;
 pub mod api_key;
@@ -15,6 +16,7 @@ pub mod limits;
 pub mod metric;
 pub mod model_permission;
 pub mod outcome;
+pub mod quota;
 pub mod report;
 pub mod retention;
 pub mod schedule;
@@ -24,6 +26,7 @@ pub mod task;
 pub mod trace;
 pub mod user;
 
+pub use access::AccessPolicy;
 pub use agent::{AgentDescriptor, AgentStatus, Step};
 pub use agent_message::{AgentMessage, AgentMessageContent, AgentMessagePage, AgentMessageType, Heartbeat};
 pub use api_key::{ApiKey, NewApiKey, Scope};
@@ -42,8 +45,8 @@ pub use document::{
 pub use event::{EventKind, EventPosition, FeedEvent, NewEvent, TaskEvent};
 pub use finding::{Evidence, Finding, Remedy, Severity};
 pub use id::{
-    AgentMessageId, ApiKeyId, ConversationId, DocumentId, MessageId, ScheduleId, SessionId, TaskId, UserId,
-    WorkerId,
+    AgentMessageId, ApiKeyId, ConversationId, DocumentId, InvitationId, MessageId, ScheduleId, SessionId,
+    TaskId, UserId, WorkerId,
 };
 pub use limits::{ConcurrencyLimits, Room};
 pub use metric::{
@@ -54,6 +57,7 @@ pub use metric::{
 };
 pub use model_permission::{ModelMeasurement, ModelPermission, ModelPermissions};
 pub use outcome::{Finish, Outcome, TaskError};
+pub use quota::{DocumentQuota, MAX_API_KEYS, MAX_INVITATIONS, MAX_SCHEDULES, MAX_SESSIONS};
 pub use report::{
     Analysis, Assertion, AssertionKind, CheckedText, GeneratedBy, Grounding, ModelUse, PriorityLevel,
     Recommendation, RefusedAttempt, RejectionReason,
@@ -65,4 +69,6 @@ pub use task::{
     AGEING, Backlog, Claim, ClaimKey, NewTask, Task, TaskCount, TaskPage, TaskQuery, TaskStatistics, rank,
 };
 pub use trace::TraceContext;
-pub use user::{ChangedUser, NewUser, Session, User, UserChange, UserCounts, UserPage, UserQuery, UserRole};
+pub use user::{
+    ChangedUser, Invitation, NewUser, Session, User, UserChange, UserCounts, UserPage, UserQuery, UserRole,
+};

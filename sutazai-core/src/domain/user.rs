@@ -5,7 +5,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::id::{SessionId, UserId};
+use super::id::{InvitationId, SessionId, UserId};
 
 /// What a user may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,6 +77,31 @@ pub struct NewUser {
 impl fmt::Debug for NewUser {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NewUser").field("username", &self.username).finish_non_exhaustive()
+    }
+}
+
+/// An invitation to register, as it stands in the store: good for one user, until it expires.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Invitation {
+    /// Its key; not a secret.
+    pub id: InvitationId,
+    /// SHA-256 of the whole invitation, in hexadecimal.
+    pub hash: String,
+    /// The admin who made it; none for an operator at the command line.
+    pub created_by: Option<UserId>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// From when on it is refused.
+    pub expires_at: DateTime<Utc>,
+}
+
+impl fmt::Debug for Invitation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Invitation")
+            .field("id", &self.id)
+            .field("created_by", &self.created_by)
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
     }
 }
 
@@ -163,6 +188,13 @@ pub enum UserChange {
     Disabled(bool),
     /// What the user may do.
     Role(UserRole),
+}
+
+impl UserChange {
+    /// Whether a user after it is no admin who can sign in.
+    pub fn takes_an_admin(&self) -> bool {
+        matches!(self, Self::Disabled(true) | Self::Role(UserRole::User))
+    }
 }
 
 impl fmt::Debug for UserChange {

@@ -20,14 +20,15 @@ use super::running::{Running, StopReason};
 use super::{agent_status, claimer, finisher, heartbeat, remembered};
 use crate::bounds::page;
 use crate::domain::{
-    AgentDescriptor, AgentMessagePage, AgentStatus, Backlog, Caller, ConcurrencyLimits, EventPosition,
-    NewTask, Snapshot, Task, TaskId, TaskPage, TaskQuery, TaskStatistics, TaskStatus, TraceContext, UserId,
-    WorkerId,
+    AccessPolicy, AgentDescriptor, AgentMessagePage, AgentStatus, Backlog, Caller, ConcurrencyLimits,
+    EventPosition, NewTask, Permission, Snapshot, Task, TaskId, TaskPage, TaskQuery, TaskStatistics,
+    TaskStatus, TraceContext, UserId, UserRole, WorkerId,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::model_gate::ModelGate;
 use crate::ports::{
-    AgentStore, Cache, Clock, MetricSource, MetricStore, ModelBackend, TaskStore, Tracer, collect_snapshot,
+    AgentStore, Cache, Clock, IdentityStore, MetricSource, MetricStore, ModelBackend, TaskStore, Tracer,
+    collect_snapshot,
 };
 use crate::trace;
 
@@ -35,6 +36,8 @@ use crate::trace;
 #[derive(Debug)]
 pub(super) struct Parts {
     pub(super) store: Arc<dyn TaskStore>,
+    pub(super) identity_store: Option<Arc<dyn IdentityStore>>,
+    pub(super) access: AccessPolicy,
     pub(super) metric_store: Option<Arc<dyn MetricStore>>,
     pub(super) host: String,
     pub(super) agent_store: Option<Arc<dyn AgentStore>>,
@@ -47,6 +50,7 @@ pub(super) struct Parts {
     pub(super) workers: usize,
     pub(super) lease: Duration,
     pub(super) limits: ConcurrencyLimits,
+    pub(super) max_pending_per_owner: Option<u32>,
 }
 
 /// The parts with what runs over them.
@@ -106,8 +110,8 @@ impl Engine {
     /// Adds a task to the queue; it is durable when this returns.
     ///
     /// # Errors
-    /// `InvalidInput` naming the field that does not fit; `Forbidden` when the agent is not for this caller; `Conflict`
-    /// when the idempotency key names a task that asks for something else.
+    /// `InvalidInput` naming the field that does not fit; `Forbidden` when the agent is not for this caller;
+    /// `RateLimited` when too many tasks of the owner wait for a worker; `Conflict` when the idempotency key names a task that asks for something else.
     pub async fn submit(&self, caller: &Caller, new: NewTask) -> Result<Task> {
         let mut stored = self.submit_all(caller, vec![new]).await?;
         stored.pop().ok_or_else(|| Error::internal("the store gave back no task"))
@@ -138,17 +142,49 @@ impl Engine {
     /// # Errors
     /// `InvalidInput` naming the field that does not fit; `Forbidden` when the agent is not for this caller.
     pub fn check(&self, caller: &Caller, new: &NewTask) -> Result<()> {
-        self.shared.parts.registry.check_for(caller, new)
+        let needed = self.shared.parts.registry.check(new)?;
+        needed.into_iter().try_for_each(|permission| self.require(caller, permission))
     }
 
-    /// Adds tasks of this owner, who was allowed to have them before; a known idempotency key gives the task that is
-    /// there, whatever it asks for.
+    /// Whether this caller may do such a thing at all, by their role or scopes and the operator's policy.
     ///
     /// # Errors
-    /// `InvalidInput` naming the field that does not fit, and those of the store.
+    /// `Forbidden`.
+    pub fn require(&self, caller: &Caller, permission: Permission) -> Result<()> {
+        self.shared.parts.access.require(caller, permission)
+    }
+
+    /// Adds tasks of this owner, if they may have them now; a known idempotency key gives the task that is there,
+    /// whatever it asks for.
+    ///
+    /// # Errors
+    /// `InvalidInput` naming the field that does not fit, `Forbidden`, and those of the store.
     pub(crate) async fn submit_for(&self, owner: Option<UserId>, new: Vec<NewTask>) -> Result<Vec<Task>> {
-        new.iter().try_for_each(|new| self.shared.parts.registry.check(new))?;
+        let mut needed = Vec::new();
+        for new in &new {
+            needed.extend(self.shared.parts.registry.check(new)?);
+        }
+        self.require_of_owner(owner, &needed).await?;
         self.enqueue(self.pending(owner, new)).await
+    }
+
+    /// Whether the owner of a task has these permissions now.
+    ///
+    /// # Errors
+    /// `Forbidden`, and those of the store.
+    async fn require_of_owner(&self, owner: Option<UserId>, needed: &[Permission]) -> Result<()> {
+        let (Some(store), Some(id)) = (&self.shared.parts.identity_store, owner) else { return Ok(()) };
+        let user = store.user(id).await?;
+        if user.as_ref().is_some_and(|user| user.disabled) {
+            return Err(Error::new(ErrorKind::Forbidden, "the owner of the task is disabled"));
+        }
+        let owner = Caller::User { id, role: user.map_or(UserRole::User, |user| user.role) };
+        needed.iter().try_for_each(|permission| {
+            self.require(&owner, *permission).map_err(|e| {
+                let why = format!("the owner of the task lacks a permission that it needs: {}", e.message());
+                Error::new(e.kind(), why)
+            })
+        })
     }
 
     /// The tasks that are asked for, not in the store yet.
@@ -173,12 +209,13 @@ impl Engine {
         let place = trace::start(parts.tracer.as_ref(), &span, place);
         tasks.iter_mut().for_each(|task| task.trace = Some(place.clone()));
         let Some(ahead) = Ahead::take(&self.shared, &mut tasks) else {
-            return parts.store.enqueue(tasks).instrument(span).await;
+            return parts.store.enqueue_within(tasks, parts.max_pending_per_owner).instrument(span).await;
         };
         // Who submits may go away meanwhile; what is claimed has to run.
         let shared = self.shared.clone();
         let adding = async move {
-            let mut stored = shared.parts.store.enqueue(tasks).instrument(span).await?;
+            let max_pending = shared.parts.max_pending_per_owner;
+            let mut stored = shared.parts.store.enqueue_within(tasks, max_pending).instrument(span).await?;
             ahead.hand_over(&mut stored).await;
             Ok(stored)
         };
@@ -221,18 +258,28 @@ impl Engine {
         Ok(task)
     }
 
-    /// Puts a failed task back into the queue.
+    /// Puts a failed task back into the queue, if both the caller and its owner have the permissions that it needs now.
     ///
     /// # Errors
-    /// `NotFound`, or `Conflict` when it has not failed.
+    /// `NotFound`, `Forbidden`, also when its agent is not here and the caller no admin, or `Conflict` when it has not failed.
     pub async fn retry(&self, caller: &Caller, id: TaskId) -> Result<Task> {
-        self.task(caller, id).await?;
+        let task = self.task(caller, id).await?;
+        // Only admins know what an agent needs that is not here.
+        let needed = match self.shared.parts.registry.permissions(&task.agent, &task.payload) {
+            Ok(needed) => needed,
+            Err(_) => {
+                self.require(caller, Permission::Administer)?;
+                Vec::new()
+            }
+        };
+        needed.iter().try_for_each(|permission| self.require(caller, *permission))?;
+        self.require_of_owner(task.owner, &needed).await?;
         remembered::changed(&self.shared, id).await;
         self.shared.parts.store.retry(id, self.shared.parts.clock.now()).await
     }
 
     /// Puts every failed task of the caller back into the queue, or those of one agent; gives how many that were. A
-    /// task that somebody else retries or deletes meanwhile is passed over.
+    /// task that somebody else retries or deletes meanwhile is passed over, and one that may not be retried.
     ///
     /// # Errors
     /// Those of the store; what was retried until then stays so, and another call goes on with the rest.
@@ -246,7 +293,7 @@ impl Engine {
             for outcome in join_all(page.items.iter().map(|task| self.retry(caller, task.id))).await {
                 match outcome {
                     Ok(_) => retried += 1,
-                    Err(e) if matches!(e.kind(), ErrorKind::Conflict | ErrorKind::NotFound) => {}
+                    Err(e) if is_passed_over(&e) => {}
                     Err(e) => return Err(e),
                 }
             }
@@ -450,6 +497,11 @@ impl Engine {
         shared.tracker.close();
         shared.tracker.wait().await;
     }
+}
+
+/// Whether one task among many cannot be retried, which is no reason to hold up the others.
+fn is_passed_over(e: &Error) -> bool {
+    matches!(e.kind(), ErrorKind::Conflict | ErrorKind::NotFound | ErrorKind::Forbidden)
 }
 
 /// Whether `known` was asked for with the request that `asked` was made of. When it is to run is compared until it has

@@ -5,18 +5,20 @@ use std::time::Duration;
 
 use super::api::{Engine, Parts};
 use super::registry::AgentRegistry;
-use crate::domain::{ConcurrencyLimits, LOCAL_HOST};
+use crate::domain::{AccessPolicy, ConcurrencyLimits, LOCAL_HOST};
 use crate::error::{Error, Result};
 use crate::model_gate::{ModelGate, ModelGateConfig};
 use crate::ports::{
-    Agent, AgentStore, Cache, Clock, MetricSource, MetricStore, ModelBackend, SilentTracer, SystemClock,
-    TaskStore, Tracer,
+    Agent, AgentStore, Cache, Clock, IdentityStore, MetricSource, MetricStore, ModelBackend, SilentTracer,
+    SystemClock, TaskStore, Tracer,
 };
 
 /// Collects what an [`Engine`] needs. Only the task store is required.
 #[derive(Debug)]
 pub struct EngineBuilder {
     task_store: Option<Arc<dyn TaskStore>>,
+    identity_store: Option<Arc<dyn IdentityStore>>,
+    access: AccessPolicy,
     metric_store: Option<Arc<dyn MetricStore>>,
     host: String,
     agent_store: Option<Arc<dyn AgentStore>>,
@@ -30,12 +32,15 @@ pub struct EngineBuilder {
     workers: usize,
     lease: Duration,
     limits: ConcurrencyLimits,
+    max_pending_per_owner: Option<u32>,
 }
 
 impl EngineBuilder {
     pub(super) fn new() -> Self {
         Self {
             task_store: None,
+            identity_store: None,
+            access: AccessPolicy::default(),
             metric_store: None,
             host: LOCAL_HOST.to_owned(),
             agent_store: None,
@@ -49,12 +54,26 @@ impl EngineBuilder {
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             lease: Duration::from_secs(10),
             limits: ConcurrencyLimits::default(),
+            max_pending_per_owner: None,
         }
     }
 
     /// Where tasks live.
     pub fn task_store(mut self, store: Arc<dyn TaskStore>) -> Self {
         self.task_store = Some(store);
+        self
+    }
+
+    /// Where users live: retries and schedules are then checked against their owner as they are at that moment, and those
+    /// of a disabled user run nothing. An owner who is not there counts as a user of the embedder's.
+    pub fn identity_store(mut self, store: Arc<dyn IdentityStore>) -> Self {
+        self.identity_store = Some(store);
+        self
+    }
+
+    /// Which permissions users have; default: all but those of admins.
+    pub fn access(mut self, policy: AccessPolicy) -> Self {
+        self.access = policy;
         self
     }
 
@@ -139,6 +158,12 @@ impl EngineBuilder {
         self
     }
 
+    /// How many tasks of an owner may wait for a worker: more are refused when they are submitted. Default: any number.
+    pub fn max_pending_per_owner(mut self, max: u32) -> Self {
+        self.max_pending_per_owner = Some(max);
+        self
+    }
+
     /// The engine; nothing runs before [`Engine::start`].
     ///
     /// # Errors
@@ -161,6 +186,8 @@ impl EngineBuilder {
         let gate = |model| ModelGate::new(model, self.clock.clone(), &self.model_gate);
         Ok(Engine::new(Parts {
             store,
+            identity_store: self.identity_store,
+            access: self.access,
             metric_store: self.metric_store,
             host: self.host,
             agent_store: self.agent_store,
@@ -173,6 +200,7 @@ impl EngineBuilder {
             workers: self.workers,
             lease: self.lease,
             limits: self.limits,
+            max_pending_per_owner: self.max_pending_per_owner,
         }))
     }
 }

@@ -8,7 +8,7 @@ use jsonschema::error::ValidationErrorKind;
 use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
 
-use crate::domain::{AgentDescriptor, Caller, NewTask};
+use crate::domain::{AgentDescriptor, NewTask, Permission};
 use crate::error::{Error, Result};
 use crate::ports::Agent;
 
@@ -68,31 +68,30 @@ impl AgentRegistry {
         self.entries.values().map(|entry| entry.descriptor.clone()).collect()
     }
 
-    /// Checks a request: its bounds, its agent, its payload.
+    /// Checks a request: its bounds, its agent, its payload. Returns the permissions that its caller needs.
     ///
     /// # Errors
     /// `InvalidInput` naming the field.
-    pub(super) fn check(&self, new: &NewTask) -> Result<()> {
-        self.checked(new).map(|_| ())
+    pub(super) fn check(&self, new: &NewTask) -> Result<Vec<Permission>> {
+        new.validate()?;
+        let entry = self.entry(&new.agent)?;
+        check_payload(&entry.schema, &new.payload)?;
+        Ok(entry.agent.permissions(&new.payload))
     }
 
-    /// The same, and whether this caller may ask for it.
+    /// Permissions that a caller needs for a task of this agent with this payload, which was checked before.
     ///
     /// # Errors
-    /// `InvalidInput` naming the field, or `Forbidden`.
-    pub(super) fn check_for(&self, caller: &Caller, new: &NewTask) -> Result<()> {
-        caller.require(self.checked(new)?.agent.permission())
+    /// `InvalidInput` naming `agent` when it is not here.
+    pub(super) fn permissions(&self, agent: &str, payload: &Value) -> Result<Vec<Permission>> {
+        Ok(self.entry(agent)?.agent.permissions(payload))
     }
 
-    fn checked(&self, new: &NewTask) -> Result<&Entry> {
-        new.validate()?;
-        let entry = self.entries.get(&new.agent).ok_or_else(|| {
-            Error::invalid(
-                "agent",
-                format!("expected one of {}, got {:?}", self.names().join(", "), new.agent),
-            )
-        })?;
-        check_payload(&entry.schema, &new.payload).map(|()| entry)
+    fn entry(&self, agent: &str) -> Result<&Entry> {
+        self.entries.get(agent).ok_or_else(|| {
+            let known = self.names().join(", ");
+            Error::invalid("agent", format!("expected one of {known}, got {agent:?}"))
+        })
     }
 }
 

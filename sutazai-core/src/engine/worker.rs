@@ -13,7 +13,9 @@ use super::events::EventBuffer;
 use super::heartbeat::time_to_stop;
 use super::retry;
 use super::running::{Stop, StopReason};
-use crate::domain::{Claim, ClaimKey, Finish, NewTask, Outcome, Step, Task, TaskError, TraceContext};
+use crate::domain::{
+    Claim, ClaimKey, Finish, NewTask, Outcome, Permission, Step, Task, TaskError, TraceContext,
+};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::{AgentContext, EventSink};
 use crate::trace;
@@ -110,14 +112,16 @@ async fn attempt(shared: &Shared, claim: Claim, stop: &Stop, events: Arc<dyn Eve
     })?;
     let limit = claim.task.timeout();
     let timed_out = stop.token().child_token();
-    let gate = shared.parts.model.as_ref();
+    let named = agent.permissions(&claim.task.payload);
+    let reads_metrics = named.contains(&Permission::ReadMetrics);
+    let gate = shared.parts.model.as_ref().filter(|_| named.contains(&Permission::UseModels));
     let model = gate.map(|gate| gate.model_for_task(claim.task.owner));
     let context = AgentContext {
         task: claim.task,
         children: claim.children,
         model,
-        metric_sources: shared.parts.metric_sources.clone(),
-        metric_store: shared.parts.metric_store.clone(),
+        metric_sources: if reads_metrics { shared.parts.metric_sources.clone() } else { Vec::new() },
+        metric_store: shared.parts.metric_store.clone().filter(|_| reads_metrics),
         host: shared.parts.host.clone(),
         clock: shared.parts.clock.clone(),
         cancellation: timed_out.clone(),
@@ -187,7 +191,16 @@ fn children_of(shared: &Shared, task: &Task, children: Vec<NewTask>) -> Result<V
     if children.is_empty() {
         return Err(Error::invalid("children", "expected at least one task to wait for, got none"));
     }
-    children.iter().try_for_each(|child| shared.parts.registry.check(child))?;
+    let registry = &shared.parts.registry;
+    // The caller was asked for these; whoever submitted the task need not be there any more.
+    let granted = registry.permissions(&task.agent, &task.payload)?;
+    for child in &children {
+        if let Some(missing) = registry.check(child)?.into_iter().find(|needed| !granted.contains(needed)) {
+            let (parent, child) = (&task.agent, &child.agent);
+            let why = format!("agent {parent} does not name {missing:?}, which its child {child} needs");
+            return Err(Error::new(ErrorKind::Forbidden, why));
+        }
+    }
     let now = shared.parts.clock.now();
     let child_of =
         |new| Task { trace: trace::current(), ..Task::pending(new, task.owner, Some(task.id), now) };

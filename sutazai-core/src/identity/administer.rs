@@ -70,7 +70,7 @@ impl Identity {
         Ok(())
     }
 
-    async fn change(&self, id: UserId, change: &UserChange) -> Result<User> {
+    pub(super) async fn change(&self, id: UserId, change: &UserChange) -> Result<User> {
         let changed = self.store.change_user(id, change, self.clock.now()).await?;
         self.refuse(&changed.ended).await;
         self.known_keys.forget_user(id);

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::domain::{ApiKey, ApiKeyId, Caller, NewApiKey, Scope, UserId};
 use crate::error::{Error, ErrorKind, Result};
@@ -12,8 +12,10 @@ use crate::identity::api_key_text::ApiKeyText;
 
 /// The longest name, in characters.
 const MAX_NAME: usize = 100;
-/// So many keys a user can have.
-const MAX_KEYS: usize = 50;
+/// The life of a key that is made without an end.
+const DEFAULT_TTL: TimeDelta = TimeDelta::days(90);
+/// The longest life of a key.
+const MAX_TTL: TimeDelta = TimeDelta::days(365);
 
 /// A key that was just made: the one time that its text is seen.
 #[derive(Clone, PartialEq, Eq)]
@@ -31,16 +33,21 @@ impl fmt::Debug for CreatedApiKey {
 }
 
 impl Identity {
-    /// Makes a key for a user.
+    /// Makes a key for a user, good for 90 days unless it is to end earlier or later, a year at most. Whether it is the user
+    /// who asks for it, [`confirm`](Self::confirm) tells.
     ///
     /// # Errors
     /// `InvalidInput` naming the field that does not fit; `Conflict` when the user has 50.
     pub async fn create_api_key(&self, user: UserId, new: NewApiKey) -> Result<CreatedApiKey> {
         let now = self.clock.now();
         let scopes = check(&new, now)?;
-        if self.keys.api_keys(user).await?.len() >= MAX_KEYS {
-            let why = format!("there are already {MAX_KEYS} API keys; remove one first");
-            return Err(Error::conflict(why));
+        let role = self.user(user).await?.role;
+        if let Some(scope) = scopes.iter().find(|scope| !self.config.access.allows(role, scope.permission()))
+        {
+            return Err(Error::invalid(
+                "scopes",
+                format!("expected no {scope}, which only admins have here"),
+            ));
         }
         let text = ApiKeyText::generate();
         let key = ApiKey {
@@ -52,7 +59,7 @@ impl Identity {
             scopes,
             requests_per_minute: new.requests_per_minute,
             created_at: now,
-            expires_at: new.expires_at,
+            expires_at: Some(new.expires_at.unwrap_or(now + DEFAULT_TTL)),
             last_used_at: None,
         };
         self.keys.create(&key).await?;
@@ -122,8 +129,10 @@ impl Identity {
 
     async fn look_up(&self, hash: &str, now: DateTime<Utc>) -> Result<Arc<ApiKey>> {
         let key = self.keys.find(hash).await?.ok_or_else(refused)?;
-        self.store.user(key.user).await?.filter(|user| !user.disabled).ok_or_else(refused)?;
-        let key = Arc::new(key);
+        let user = self.store.user(key.user).await?.filter(|user| !user.disabled).ok_or_else(refused)?;
+        let allowed = |scope: &Scope| self.config.access.allows(user.role, scope.permission());
+        let scopes = key.scopes.iter().copied().filter(allowed).collect();
+        let key = Arc::new(ApiKey { scopes, ..key });
         self.known_keys.add(key.clone(), now);
         Ok(key)
     }
@@ -138,8 +147,9 @@ fn check(new: &NewApiKey, now: DateTime<Utc>) -> Result<Vec<Scope>> {
     if new.scopes.is_empty() {
         return Err(Error::invalid("scopes", "expected at least one scope"));
     }
-    if new.expires_at.is_some_and(|end| end <= now) {
-        return Err(Error::invalid("expires_at", "expected a time in the future"));
+    if new.expires_at.is_some_and(|end| end <= now || end > now + MAX_TTL) {
+        let days = MAX_TTL.num_days();
+        return Err(Error::invalid("expires_at", format!("expected a time within the next {days} days")));
     }
     let mut scopes = new.scopes.clone();
     scopes.sort_unstable();

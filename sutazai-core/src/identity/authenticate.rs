@@ -5,7 +5,7 @@ use uuid::Uuid;
 use crate::domain::{Caller, SessionId, User};
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::{Authenticated, Identity};
-use crate::ports::AccessClaims;
+use crate::ports::{AUDIENCE, AccessClaims, ISSUER};
 
 /// The `type` of an access token.
 const ACCESS: &str = "access";
@@ -39,6 +39,8 @@ impl Identity {
     pub(super) fn sign_access_token(&self, user: &User, session: SessionId) -> Result<String> {
         let now = self.clock.now();
         self.signer.sign(&AccessClaims {
+            iss: ISSUER.to_owned(),
+            aud: AUDIENCE.to_owned(),
             sub: user.id,
             exp: (now + self.config.access_ttl).timestamp(),
             iat: now.timestamp(),

@@ -1,37 +1,51 @@
 //! A new password in the place of the old one.
 
 use crate::domain::{SessionId, UserChange, UserId};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
+use crate::identity::hash_queue::Source;
 use crate::identity::{Identity, password};
 
+/// What ended with a password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChangedPassword {
+    /// Sessions.
+    pub ended_sessions: usize,
+    /// API keys.
+    pub revoked_keys: u64,
+}
+
 impl Identity {
-    /// Changes a user's password and ends all their sessions but this one; gives how many that were. API keys
-    /// stay good.
+    /// Changes a user's password and ends all their sessions but this one, and their API keys unless they are to stay.
     ///
     /// # Errors
-    /// `InvalidInput` naming `new_password`; `Forbidden` naming `current_password` when that is not the user's; `Busy`.
+    /// `InvalidInput` naming `new_password`; `Forbidden` naming `current_password` when that is not the user's;
+    /// `RateLimited`, `Busy`.
     pub async fn change_password(
         &self,
         user: UserId,
         session: SessionId,
-        current: &str,
-        new: &str,
-    ) -> Result<usize> {
+        (current, new): (&str, &str),
+        revoke_keys: bool,
+    ) -> Result<ChangedPassword> {
         let user = self.user(user).await?;
         password::check_length(current).map_err(|e| e.with_field("current_password"))?;
         password::check(new, &user.username, &user.email).map_err(|e| e.with_field("new_password"))?;
         if new == current {
             return Err(Error::invalid("new_password", "expected another password than the current one"));
         }
-        if !self.hasher.verify(current, Some(user.password_hash)).await? {
-            tracing::info!(user_id = %user.id, "a change of password was refused");
-            let why = "this is not the current password";
-            return Err(Error::new(ErrorKind::Forbidden, why).with_field("current_password"));
-        }
-        let change = UserChange::Password { hash: self.hasher.hash(new).await?, keep: session };
+        self.confirm_password(&user, current).await.map_err(|e| match e.field() {
+            Some("password") => e.with_field("current_password"),
+            _ => e,
+        })?;
+        let turn = self.hashing.enter(Source::User(user.id)).await?;
+        let hash = self.hasher.hash(new).await?;
+        drop(turn);
+        let change = UserChange::Password { hash, keep: session };
         let changed = self.store.change_user(user.id, &change, self.clock.now()).await?;
         self.refuse(&changed.ended).await;
-        tracing::info!(user_id = %user.id, ended = changed.ended.len(), "a password was changed");
-        Ok(changed.ended.len())
+        let revoked_keys = if revoke_keys { self.keys.delete_all(user.id).await? } else { 0 };
+        self.known_keys.forget_user(user.id);
+        tracing::info!(user_id = %user.id, ended = changed.ended.len(), revoked_keys, "a password was changed");
+        Ok(ChangedPassword { ended_sessions: changed.ended.len(), revoked_keys })
     }
 }

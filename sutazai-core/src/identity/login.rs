@@ -1,9 +1,12 @@
 //! Signing in: a name and a password are exchanged for a session and its two tokens.
 
+use std::net::IpAddr;
+
 use crate::domain::{Session, SessionId, User, UserChange};
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::refresh_token::RefreshToken;
-use crate::identity::{Identity, SignedIn, password};
+use crate::identity::secret::sha256;
+use crate::identity::{Client, Identity, SignedIn, password};
 
 /// So many characters of what a program calls itself are kept.
 const MAX_USER_AGENT: usize = 200;
@@ -14,10 +17,33 @@ impl Identity {
     /// # Errors
     /// `Unauthenticated`; `Forbidden` for a disabled user who knows the password; `Busy`.
     pub async fn login(&self, login: &str, password: &str, user_agent: Option<&str>) -> Result<SignedIn> {
+        self.login_from(login, password, user_agent.into()).await
+    }
+
+    /// Does the same for a client whose address is known: guesses at one account are slowed down unless they come from where
+    /// its user signed in before, and a flood of sign-ins from elsewhere does not keep this one waiting.
+    ///
+    /// # Errors
+    /// As [`login`](Self::login); `RateLimited` when too many guess at the account.
+    pub async fn login_from(&self, login: &str, password: &str, client: Client<'_>) -> Result<SignedIn> {
         password::check_length(password)?;
         let user = self.store.user_by_login(login).await?;
+        // What was typed, not whose it is: the delay would tell that a name and an address belong to one user.
+        let account = self::account(login);
+        self.slow_down(&account, client.address).await?;
         let hash = user.as_ref().map(|user| user.password_hash.clone());
+        let turn = self.hashing.enter(client.source()).await?;
         let fits = self.hasher.verify(password, hash).await?;
+        drop(turn);
+        let now = self.clock.now();
+        match user.as_ref().filter(|_| fits) {
+            Some(user) => {
+                for login in [&user.username, &user.email] {
+                    self.throttle.succeeded(&self::account(login), client.address, now);
+                }
+            }
+            None => self.throttle.failed(&account, now),
+        }
         match user {
             Some(user) if fits && user.disabled => {
                 tracing::info!(user_id = %user.id, "a disabled user tried to sign in");
@@ -25,7 +51,7 @@ impl Identity {
             }
             Some(user) if fits => {
                 let user = self.with_current_hash(user, password).await;
-                self.begin_session(user, user_agent).await
+                self.begin_session(user, client.user_agent).await
             }
             user => {
                 // The name is not logged: people type passwords there.
@@ -36,6 +62,15 @@ impl Identity {
                 ))
             }
         }
+    }
+
+    /// Waits as long as the failures of this account ask for.
+    pub(super) async fn slow_down(&self, account: &str, from: Option<IpAddr>) -> Result<()> {
+        let delay = self.throttle.delay(account, from, self.clock.now())?;
+        if !delay.is_zero() {
+            self.clock.sleep(delay).await;
+        }
+        Ok(())
     }
 
     /// Hashes the password anew when the cost of a hash was changed since. Where that fails the old hash stays, and the
@@ -77,14 +112,15 @@ impl Identity {
             refresh_hash: token.hash(),
             created_at: now,
             refreshed_at: now,
-            expires_at: now + self.config.refresh_ttl,
+            expires_at: self.session_end(&user, now, now),
             revoked_at: None,
             user_agent: user_agent.map(|text| text.chars().take(MAX_USER_AGENT).collect()),
         };
-        self.store.create_session(&session).await.map_err(|e| match e.kind() {
+        let ended = self.store.create_session(&session).await.map_err(|e| match e.kind() {
             ErrorKind::Conflict => disabled(),
             _ => e,
         })?;
+        self.refuse(&ended).await;
         self.store.record_login(user.id, now).await?;
         // A change of password or of role ends the sessions that are there. Had it come after the user was read and
         // before the session was, this one would have escaped it.
@@ -99,6 +135,11 @@ impl Identity {
         tracing::info!(user_id = %user.id, "a user signed in");
         self.signed_in(current, token)
     }
+}
+
+/// The key by which failures of a login are counted: bounded, whatever was typed.
+fn account(login: &str) -> String {
+    sha256(&login.to_lowercase())
 }
 
 fn disabled() -> Error {

@@ -1,12 +1,18 @@
 //! Which passwords are refused: too short, too long, or among the first that anybody would try
 //! (NIST SP 800-63B, 5.1.1.2; there are no rules about kinds of characters, as it advises).
 
+use std::sync::LazyLock;
+
 use crate::error::{Error, Result};
 
 /// The shortest password, in characters.
 const MIN_CHARACTERS: usize = 8;
 /// The longest password, in bytes: far beyond what anybody types, and a bound on the work of hashing.
 pub(super) const MAX_BYTES: usize = 1_024;
+
+/// The 5,000 most common passwords that are long enough, sorted by their bytes. `scripts/common-passwords.sh` derives them
+/// from the frequency list of zxcvbn: Copyright (c) 2012-2016 Dan Wheeler and Dropbox, Inc., MIT license.
+const COMMON_PASSWORDS: &str = include_str!("common_passwords.txt");
 
 /// The words of the commonest passwords. With digits or signs around them they are still the same words.
 const COMMON_WORDS: &[&str] = &[
@@ -93,7 +99,12 @@ pub(super) fn check(password: &str, username: &str, email: &str) -> Result<()> {
         return refuse("expected something other than the username or the e-mail address".into());
     }
     let word = password.trim_matches(|c: char| !c.is_alphabetic());
-    if is_run(&password) || word.is_empty() && is_run_twice(&password) || is_common(&password) {
+    if is_listed(&password)
+        || is_listed(word)
+        || is_run(&password)
+        || word.is_empty() && is_run_twice(&password)
+        || is_common(&password)
+    {
         return refuse("expected a password that is not among the commonest".into());
     }
     Ok(())
@@ -108,6 +119,12 @@ pub(super) fn check_length(password: &str) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// Whether it is one of the most common passwords.
+fn is_listed(password: &str) -> bool {
+    static SORTED: LazyLock<Vec<&str>> = LazyLock::new(|| COMMON_PASSWORDS.lines().collect());
+    SORTED.binary_search(&password).is_ok()
 }
 
 /// A common word, alone or with digits and signs before and after it.
@@ -189,6 +206,16 @@ mod tests {
             assert_eq!(tried(weak).unwrap_err().field(), Some("password"), "{weak}");
         }
         assert!(tried(&"xy".repeat(513)).is_err());
+    }
+
+    #[test]
+    fn the_most_common_passwords_are_refused() {
+        let listed: Vec<&str> = COMMON_PASSWORDS.lines().collect();
+        assert!(listed.len() >= 3_000 && listed.is_sorted(), "{} of them", listed.len());
+        assert!(listed.iter().all(|password| tried(password).is_err()));
+        for common in ["elephant", "Steelers", "MARLBORO", "scorpion1", "butthead!"] {
+            assert_eq!(tried(common).unwrap_err().field(), Some("password"), "{common}");
+        }
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! A new user: its names and its password are checked, then it is stored.
 
-use crate::domain::{NewUser, User, UserId, UserRole};
-use crate::error::{Error, Result};
-use crate::identity::{Identity, password};
+use crate::domain::{NewUser, User, UserId, UserRole, quota};
+use crate::error::{Error, ErrorKind, Result};
+use crate::identity::hash_queue::Source;
+use crate::identity::secret::sha256;
+use crate::identity::{Client, Identity, password};
 
 /// The longest address that mail can be sent to (RFC 5321, 4.5.3.1.3, without the angle brackets).
 const MAX_EMAIL: usize = 254;
@@ -12,24 +14,47 @@ const MAX_EMAIL_LOCAL: usize = 64;
 const MAX_DOMAIN_LABEL: usize = 63;
 
 impl Identity {
-    /// Adds a user who may do what users may.
+    /// Adds a user who may do what users may. An invitation is used up; where registration is closed it is needed.
     ///
     /// # Errors
-    /// `InvalidInput` naming the field that does not fit, `Conflict` naming the one that is taken, `Busy`.
-    pub async fn register(&self, new: NewUser) -> Result<User> {
-        self.create_user(new, UserRole::User).await
+    /// `Forbidden` naming `invitation` when it is missing or not good; `InvalidInput` naming the field that does not fit,
+    /// `Conflict` naming the one that is taken, `Busy`.
+    pub async fn register(&self, new: NewUser, invitation: Option<&str>, client: Client<'_>) -> Result<User> {
+        if invitation.is_none() && !self.config.open_registration {
+            let why = "registration is closed here: ask an admin for an invitation";
+            return Err(Error::new(ErrorKind::Forbidden, why).with_field("invitation"));
+        }
+        let invitation = invitation.map(sha256);
+        if let Some(hash) = &invitation {
+            // Before the work of a hash is done, and before it is told which names are taken.
+            let open = self.store.invitations(self.clock.now()).await?;
+            open.iter().find(|open| open.hash == *hash).ok_or_else(quota::bad_invitation)?;
+        }
+        self.add_user(new, UserRole::User, client.source(), invitation).await
     }
 
-    /// Adds a user with this role.
+    /// Adds a user with this role, whether registration is open or not.
     ///
     /// # Errors
-    /// Those of [`register`](Self::register).
+    /// Those of [`register`](Self::register) but for the invitation.
     pub async fn create_user(&self, new: NewUser, role: UserRole) -> Result<User> {
+        self.add_user(new, role, Source::Address(None), None).await
+    }
+
+    async fn add_user(
+        &self,
+        new: NewUser,
+        role: UserRole,
+        source: Source,
+        invitation: Option<String>,
+    ) -> Result<User> {
         check_username(&new.username)?;
         check_email(&new.email)?;
         password::check(&new.password, &new.username, &new.email)?;
         // Hashed before the store is asked: a name that is taken costs as much time as one that is free.
+        let turn = self.hashing.enter(source).await?;
         let password_hash = self.hasher.hash(&new.password).await?;
+        drop(turn);
         let user = User {
             id: UserId::new(),
             username: new.username,
@@ -40,7 +65,10 @@ impl Identity {
             created_at: self.clock.now(),
             last_login_at: None,
         };
-        self.store.create_user(&user).await?;
+        match invitation {
+            Some(hash) => self.store.create_invited_user(&user, &hash).await?,
+            None => self.store.create_user(&user).await?,
+        }
         tracing::info!(user_id = %user.id, role = role.as_str(), "a user was added");
         Ok(user)
     }

@@ -4,24 +4,44 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::{Caller, User, UserId};
+use crate::domain::{AccessPolicy, Caller, User, UserId};
 use crate::error::{Error, Result};
+use crate::identity::delete_user::UserData;
+use crate::identity::hash_queue::HashQueue;
 use crate::identity::known_keys::KnownKeys;
 use crate::identity::revoked::RevokedSessions;
+use crate::identity::throttle::AccountThrottle;
 use crate::ports::{AccessClaims, ApiKeyStore, Cache, Clock, IdentityStore, PasswordHasher, TokenSigner};
 
-/// How long tokens live.
+const DAY: Duration = Duration::from_secs(24 * 3_600);
+
+/// How long tokens and sessions live, who may register, and which permissions users have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IdentityConfig {
     /// The life of an access token; default 30 minutes.
     pub access_ttl: Duration,
     /// The life of a refresh token, counted anew at each refresh; default 7 days.
     pub refresh_ttl: Duration,
+    /// The longest life of a session, however often it is refreshed; default 90 days.
+    pub session_ttl: Duration,
+    /// The same of an admin's session; default 7 days.
+    pub admin_session_ttl: Duration,
+    /// Whether anybody may register; otherwise only who has an invitation. Default true.
+    pub open_registration: bool,
+    /// Which permissions users have: their API keys get no more.
+    pub access: AccessPolicy,
 }
 
 impl Default for IdentityConfig {
     fn default() -> Self {
-        Self { access_ttl: Duration::from_secs(30 * 60), refresh_ttl: Duration::from_secs(7 * 24 * 3_600) }
+        Self {
+            access_ttl: Duration::from_secs(30 * 60),
+            refresh_ttl: 7 * DAY,
+            session_ttl: 90 * DAY,
+            admin_session_ttl: 7 * DAY,
+            open_registration: true,
+            access: AccessPolicy::default(),
+        }
     }
 }
 
@@ -68,6 +88,9 @@ pub struct Identity {
     pub(super) revoked: Arc<RevokedSessions>,
     pub(super) known_keys: Arc<KnownKeys>,
     pub(super) cache: Option<Arc<dyn Cache>>,
+    pub(super) data: Option<UserData>,
+    pub(super) hashing: HashQueue,
+    pub(super) throttle: Arc<AccountThrottle>,
 }
 
 impl Identity {
@@ -80,13 +103,30 @@ impl Identity {
         clock: Arc<dyn Clock>,
         config: IdentityConfig,
     ) -> Self {
-        let (revoked, known_keys) = (Arc::default(), Arc::default());
-        Self { store, keys, hasher, signer, clock, config, revoked, known_keys, cache: None }
+        Self {
+            store,
+            keys,
+            hasher,
+            signer,
+            clock,
+            config,
+            revoked: Arc::default(),
+            known_keys: Arc::default(),
+            cache: None,
+            data: None,
+            hashing: HashQueue::new(),
+            throttle: Arc::default(),
+        }
     }
 
     /// Tells other servers through this cache at once which sessions have ended.
     pub fn with_cache(self, cache: Arc<dyn Cache>) -> Self {
         Self { cache: Some(cache), ..self }
+    }
+
+    /// Deletes users with what they have in these stores.
+    pub fn with_data(self, data: UserData) -> Self {
+        Self { data: Some(data), ..self }
     }
 
     /// The user.

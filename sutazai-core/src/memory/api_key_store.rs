@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use crate::domain::{ApiKey, ApiKeyId, UserId};
+use crate::domain::{ApiKey, ApiKeyId, MAX_API_KEYS, UserId, quota};
 use crate::error::{Error, Result};
 use crate::ports::ApiKeyStore;
 
@@ -34,6 +34,9 @@ impl ApiKeyStore for MemoryApiKeyStore {
         if keys.values().any(|other| other.hash == key.hash) {
             return Err(Error::conflict("there is already a key of this hash"));
         }
+        if keys.values().filter(|other| other.user == key.user).count() >= MAX_API_KEYS as usize {
+            return Err(quota::too_many("API keys", MAX_API_KEYS));
+        }
         keys.insert(key.id, key.clone());
         Ok(())
     }
@@ -60,6 +63,13 @@ impl ApiKeyStore for MemoryApiKeyStore {
         }
         keys.remove(&id);
         Ok(())
+    }
+
+    async fn delete_all(&self, user: UserId) -> Result<u64> {
+        let mut keys = self.lock();
+        let before = keys.len();
+        keys.retain(|_, key| key.user != user);
+        Ok((before - keys.len()) as u64)
     }
 }
 

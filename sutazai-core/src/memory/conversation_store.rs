@@ -6,7 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 
 use crate::domain::{
-    Conversation, ConversationId, ConversationPage, ConversationQuery, MessageId, StoredMessage,
+    Conversation, ConversationId, ConversationPage, ConversationQuery, MessageId, StoredMessage, UserId,
+    quota,
 };
 use crate::error::{Error, Result};
 use crate::ports::ConversationStore;
@@ -36,9 +37,16 @@ impl MemoryConversationStore {
 
 #[async_trait]
 impl ConversationStore for MemoryConversationStore {
-    async fn create(&self, conversation: &Conversation) -> Result<()> {
+    async fn create_within(&self, conversation: &Conversation, max: Option<u32>) -> Result<()> {
+        let mut all = self.lock();
+        if let Some(max) = max.filter(|_| conversation.owner.is_some()) {
+            let owned = all.values().filter(|other| other.conversation.owner == conversation.owner);
+            if owned.count() >= max as usize {
+                return Err(quota::too_many("conversations", max));
+            }
+        }
         let kept = Kept { conversation: conversation.clone(), messages: BTreeMap::new() };
-        self.lock().insert(conversation.id, kept);
+        all.insert(conversation.id, kept);
         Ok(())
     }
 
@@ -87,6 +95,13 @@ impl ConversationStore for MemoryConversationStore {
     async fn delete(&self, id: ConversationId) -> Result<()> {
         let gone = self.lock().remove(&id);
         gone.map(|_| ()).ok_or_else(|| Error::not_found(format!("conversation {id}")))
+    }
+
+    async fn delete_all(&self, owner: UserId) -> Result<u64> {
+        let mut all = self.lock();
+        let before = all.len();
+        all.retain(|_, kept| kept.conversation.owner != Some(owner));
+        Ok((before - all.len()) as u64)
     }
 }
 

@@ -7,7 +7,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 
 use crate::documents::words::{score, weight, words, words_to_find};
-use crate::domain::{Chunk, Document, DocumentId, DocumentPage, DocumentQuery, Passage, PassageQuery};
+use crate::domain::{
+    Chunk, Document, DocumentId, DocumentPage, DocumentQuery, DocumentQuota, Passage, PassageQuery, UserId,
+    quota,
+};
 use crate::error::{Error, Result};
 use crate::ports::DocumentStore;
 
@@ -37,7 +40,12 @@ impl MemoryDocumentStore {
 
 #[async_trait]
 impl DocumentStore for MemoryDocumentStore {
-    async fn add(&self, document: &Document, chunks: Vec<Chunk>) -> Result<()> {
+    async fn add_within(
+        &self,
+        document: &Document,
+        chunks: Vec<Chunk>,
+        quota: Option<DocumentQuota>,
+    ) -> Result<()> {
         let indices: BTreeSet<u32> = chunks.iter().map(|chunk| chunk.index).collect();
         let mut kept = self.lock();
         if kept.contains_key(&document.id) || indices.len() < chunks.len() {
@@ -45,6 +53,16 @@ impl DocumentStore for MemoryDocumentStore {
                 "document {} or one of its chunks is there already",
                 document.id
             )));
+        }
+        if let Some(quota) = quota.filter(|_| document.owner.is_some()) {
+            let owned = || kept.values().filter(|other| other.document.owner == document.owner);
+            let bytes: u64 = owned().map(|other| other.document.size_bytes).sum();
+            if owned().count() >= quota.documents as usize {
+                return Err(quota::too_many("documents", quota.documents));
+            }
+            if bytes + document.size_bytes > quota.bytes {
+                return Err(quota::too_large(&quota));
+            }
         }
         let chunks = chunks.into_iter().map(|chunk| (chunk.index, chunk)).collect();
         kept.insert(document.id, Kept { document: document.clone(), chunks });
@@ -112,6 +130,13 @@ impl DocumentStore for MemoryDocumentStore {
     async fn delete(&self, id: DocumentId) -> Result<()> {
         let gone = self.lock().remove(&id);
         gone.map(|_| ()).ok_or_else(|| Error::not_found(format!("document {id}")))
+    }
+
+    async fn delete_all(&self, owner: UserId) -> Result<u64> {
+        let mut all = self.lock();
+        let before = all.len();
+        all.retain(|_, kept| kept.document.owner != Some(owner));
+        Ok((before - all.len()) as u64)
     }
 }
 

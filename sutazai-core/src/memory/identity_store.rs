@@ -4,13 +4,17 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::domain::{
-    ChangedUser, Session, SessionId, User, UserChange, UserCounts, UserId, UserPage, UserQuery,
+    ChangedUser, Invitation, InvitationId, MAX_INVITATIONS, MAX_SESSIONS, Session, SessionId, User,
+    UserChange, UserCounts, UserId, UserPage, UserQuery, UserRole, quota,
 };
 use crate::error::{Error, Result};
 use crate::ports::IdentityStore;
+
+/// How long the sessions of deleted users are remembered.
+const REMEMBERED: TimeDelta = TimeDelta::days(1);
 
 /// Users and sessions in memory: gone with the process. For tests, examples, and embedders that need no durability.
 #[derive(Debug, Default)]
@@ -24,6 +28,11 @@ struct State {
     /// User names and e-mail addresses in lower case; a user name cannot be an address, so the two do not meet.
     logins: HashMap<String, UserId>,
     sessions: BTreeMap<SessionId, Session>,
+    /// Hashes of refresh tokens that were exchanged for another.
+    spent: HashSet<(SessionId, String)>,
+    /// When the sessions of deleted users ended.
+    deleted: HashMap<SessionId, DateTime<Utc>>,
+    invitations: BTreeMap<InvitationId, Invitation>,
 }
 
 impl MemoryIdentityStore {
@@ -38,6 +47,30 @@ impl MemoryIdentityStore {
 }
 
 impl State {
+    /// Adds a user.
+    fn add(&mut self, user: &User) -> Result<()> {
+        let (username, email) = (user.username.to_lowercase(), user.email.to_lowercase());
+        for (field, login) in [("username", &username), ("email", &email)] {
+            if self.logins.contains_key(login) {
+                return Err(Error::conflict("is already taken").with_field(field));
+            }
+        }
+        self.logins.insert(username, user.id);
+        self.logins.insert(email, user.id);
+        self.users.insert(user.id, user.clone());
+        Ok(())
+    }
+
+    /// Refuses to go on without an admin who can sign in.
+    fn check_admin_left(&self, without: UserId) -> Result<()> {
+        let admin = |user: &User| user.role == UserRole::Admin && !user.disabled;
+        let is_one = self.users.get(&without).is_some_and(admin);
+        if is_one && !self.users.values().any(|user| user.id != without && admin(user)) {
+            return Err(quota::last_admin());
+        }
+        Ok(())
+    }
+
     /// Ends the user's sessions but for one.
     fn end(&mut self, user: UserId, keep: Option<SessionId>, now: DateTime<Utc>) -> Vec<SessionId> {
         let open = self.sessions.values_mut().filter(|s| s.user == user && s.revoked_at.is_none());
@@ -53,17 +86,7 @@ impl State {
 #[async_trait]
 impl IdentityStore for MemoryIdentityStore {
     async fn create_user(&self, user: &User) -> Result<()> {
-        let mut state = self.lock();
-        let (username, email) = (user.username.to_lowercase(), user.email.to_lowercase());
-        for (field, login) in [("username", &username), ("email", &email)] {
-            if state.logins.contains_key(login) {
-                return Err(Error::conflict("is already taken").with_field(field));
-            }
-        }
-        state.logins.insert(username, user.id);
-        state.logins.insert(email, user.id);
-        state.users.insert(user.id, user.clone());
-        Ok(())
+        self.lock().add(user)
     }
 
     async fn user(&self, id: UserId) -> Result<Option<User>> {
@@ -96,6 +119,9 @@ impl IdentityStore for MemoryIdentityStore {
 
     async fn change_user(&self, id: UserId, change: &UserChange, now: DateTime<Utc>) -> Result<ChangedUser> {
         let mut state = self.lock();
+        if change.takes_an_admin() {
+            state.check_admin_left(id)?;
+        }
         let user = state.users.get_mut(&id).ok_or_else(|| Error::not_found(format!("user {id}")))?;
         match change {
             UserChange::Password { hash, .. } => user.password_hash.clone_from(hash),
@@ -137,14 +163,68 @@ impl IdentityStore for MemoryIdentityStore {
         Ok(())
     }
 
-    async fn create_session(&self, session: &Session) -> Result<()> {
+    async fn delete_user(&self, id: UserId, now: DateTime<Utc>) -> Result<()> {
+        let mut state = self.lock();
+        state.check_admin_left(id)?;
+        state.users.remove(&id).ok_or_else(|| Error::not_found(format!("user {id}")))?;
+        state.logins.retain(|_, user| *user != id);
+        state.invitations.retain(|_, invitation| invitation.created_by != Some(id));
+        let ended: Vec<SessionId> =
+            state.sessions.values().filter(|s| s.user == id).map(|session| session.id).collect();
+        state.deleted.retain(|_, at| now - *at < REMEMBERED);
+        for session in ended {
+            state.sessions.remove(&session);
+            state.deleted.insert(session, now);
+        }
+        let State { spent, sessions, .. } = &mut *state;
+        spent.retain(|(session, _)| sessions.contains_key(session));
+        Ok(())
+    }
+
+    async fn create_invitation(&self, invitation: &Invitation) -> Result<()> {
+        let mut state = self.lock();
+        state.invitations.retain(|_, kept| kept.expires_at > invitation.created_at);
+        if state.invitations.len() >= MAX_INVITATIONS as usize {
+            return Err(quota::too_many_invitations());
+        }
+        state.invitations.insert(invitation.id, invitation.clone());
+        Ok(())
+    }
+
+    async fn invitations(&self, now: DateTime<Utc>) -> Result<Vec<Invitation>> {
+        let state = self.lock();
+        let good = state.invitations.values().rev().filter(|invitation| invitation.expires_at > now);
+        Ok(good.cloned().collect())
+    }
+
+    async fn delete_invitation(&self, id: InvitationId) -> Result<()> {
+        let gone = self.lock().invitations.remove(&id);
+        gone.map(drop).ok_or_else(|| Error::not_found(format!("invitation {id}")))
+    }
+
+    async fn create_invited_user(&self, user: &User, invitation_hash: &str) -> Result<()> {
+        let mut state = self.lock();
+        let good = |kept: &&Invitation| kept.hash == invitation_hash && kept.expires_at > user.created_at;
+        let used = state.invitations.values().find(good).ok_or_else(quota::bad_invitation)?.id;
+        state.add(user)?;
+        state.invitations.remove(&used);
+        Ok(())
+    }
+
+    async fn create_session(&self, session: &Session) -> Result<Vec<SessionId>> {
         let mut state = self.lock();
         if state.users.get(&session.user).is_none_or(|user| user.disabled) {
             return Err(Error::conflict("the user is disabled or gone"));
         }
         state.sessions.retain(|_, old| old.user != session.user || old.expires_at > session.created_at);
         state.sessions.insert(session.id, session.clone());
-        Ok(())
+        let now = session.created_at;
+        let open = state.sessions.values_mut().rev().filter(|s| s.user == session.user && is_good(s, now));
+        let ended = open.skip(MAX_SESSIONS as usize).map(|session| {
+            session.revoked_at = Some(now);
+            session.id
+        });
+        Ok(ended.collect())
     }
 
     async fn session(&self, id: SessionId) -> Result<Option<Session>> {
@@ -165,15 +245,21 @@ impl IdentityStore for MemoryIdentityStore {
         now: DateTime<Utc>,
         expires_at: DateTime<Utc>,
     ) -> Result<()> {
-        match self.lock().sessions.get_mut(&id) {
+        let mut state = self.lock();
+        match state.sessions.get_mut(&id) {
             Some(session) if session.revoked_at.is_none() && session.refresh_hash == expected_hash => {
                 session.refresh_hash = new_hash.to_owned();
                 session.refreshed_at = now;
                 session.expires_at = expires_at;
+                state.spent.insert((id, expected_hash.to_owned()));
                 Ok(())
             }
             _ => Err(Error::conflict("the session was refreshed or ended by somebody else")),
         }
+    }
+
+    async fn was_replaced(&self, id: SessionId, hash: &str) -> Result<bool> {
+        Ok(self.lock().spent.contains(&(id, hash.to_owned())))
     }
 
     async fn revoke(&self, id: SessionId, now: DateTime<Utc>) -> Result<()> {
@@ -190,7 +276,8 @@ impl IdentityStore for MemoryIdentityStore {
     async fn revoked_since(&self, since: DateTime<Utc>) -> Result<Vec<SessionId>> {
         let state = self.lock();
         let ended = state.sessions.values().filter(|s| s.revoked_at.is_some_and(|at| at >= since));
-        Ok(ended.map(|session| session.id).collect())
+        let deleted = state.deleted.iter().filter(|(_, at)| **at >= since).map(|(id, _)| *id);
+        Ok(ended.map(|session| session.id).chain(deleted).collect())
     }
 }
 

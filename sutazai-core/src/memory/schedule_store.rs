@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use crate::domain::{Schedule, ScheduleId, SchedulePage, ScheduleQuery};
+use crate::domain::{MAX_SCHEDULES, Schedule, ScheduleId, SchedulePage, ScheduleQuery, UserId, quota};
 use crate::error::{Error, Result};
 use crate::ports::ScheduleStore;
 
@@ -34,7 +34,12 @@ fn missing(id: ScheduleId) -> Error {
 #[async_trait]
 impl ScheduleStore for MemoryScheduleStore {
     async fn create(&self, schedule: &Schedule) -> Result<()> {
-        self.lock().insert(schedule.id, schedule.clone());
+        let mut kept = self.lock();
+        let owned = kept.values().filter(|other| schedule.owner.is_some() && other.owner == schedule.owner);
+        if owned.count() >= MAX_SCHEDULES as usize {
+            return Err(quota::too_many("schedules", MAX_SCHEDULES));
+        }
+        kept.insert(schedule.id, schedule.clone());
         Ok(())
     }
 
@@ -68,6 +73,13 @@ impl ScheduleStore for MemoryScheduleStore {
 
     async fn delete(&self, id: ScheduleId) -> Result<()> {
         self.lock().remove(&id).map(|_| ()).ok_or_else(|| missing(id))
+    }
+
+    async fn delete_all(&self, owner: UserId) -> Result<u64> {
+        let mut all = self.lock();
+        let before = all.len();
+        all.retain(|_, kept| kept.owner != Some(owner));
+        Ok((before - all.len()) as u64)
     }
 
     async fn upcoming(&self, limit: u32) -> Result<Vec<Schedule>> {

@@ -63,11 +63,12 @@ impl Default for MemoryTaskStore {
 
 #[async_trait]
 impl TaskStore for MemoryTaskStore {
-    async fn enqueue(&self, tasks: Vec<Task>) -> Result<Vec<Task>> {
+    async fn enqueue_within(&self, tasks: Vec<Task>, max_pending: Option<u32>) -> Result<Vec<Task>> {
         self.change(|queue| {
             if let Some(id) = queue.taken(&tasks) {
                 return Err(Error::conflict(format!("there is already a task {id}")));
             }
+            queue.check_room(&tasks, max_pending)?;
             let ids: Vec<TaskId> = tasks.into_iter().map(|task| queue.enqueue(task)).collect();
             Ok(ids.into_iter().filter_map(|id| queue.get(id)).collect())
         })
@@ -126,6 +127,10 @@ impl TaskStore for MemoryTaskStore {
 
     async fn delete(&self, id: TaskId) -> Result<()> {
         self.change(|queue| queue.delete(id, &self.relays))
+    }
+
+    async fn delete_all(&self, owner: UserId) -> Result<u64> {
+        Ok(self.change(|queue| queue.delete_all(owner, &self.relays)))
     }
 
     async fn prune(&self, look: &Prune) -> Result<Pruned> {

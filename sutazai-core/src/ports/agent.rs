@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::future::join_all;
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::{Clock, MetricSource, MetricStore, ModelBackend};
@@ -17,15 +18,19 @@ use crate::error::{Error, Result};
 /// - Its descriptor has a name in kebab case, at least one capability and an input schema that is a valid JSON Schema.
 /// - A payload that does not fit the schema never reaches `run`.
 /// - `run` ends soon after the context is cancelled.
+/// - It names the permissions that its run needs, the same ones each time for the same payload.
 #[cfg_attr(feature = "testing", mockall::automock)]
 #[async_trait]
 pub trait Agent: Debug + Send + Sync + 'static {
     /// What it says of itself; does not change.
     fn descriptor(&self) -> AgentDescriptor;
 
-    /// What a caller must be allowed to do to ask for a task of this agent; does not change.
-    fn permission(&self) -> Permission {
-        Permission::WriteTasks
+    /// Permissions that its caller needs for a task with this payload, which fits the schema: those for all that the run
+    /// reads and uses, and for all tasks that it waits for. The context has models only with [`Permission::UseModels`] and
+    /// metrics only with [`Permission::ReadMetrics`], and a child that needs more than this fails the task.
+    fn permissions(&self, payload: &Value) -> Vec<Permission> {
+        let _ = payload;
+        vec![Permission::WriteTasks]
     }
 
     /// One step of a task: its payload is `context.task.payload`. It may be run again from the start after a
@@ -46,11 +51,11 @@ pub struct AgentContext {
     pub task: Task,
     /// The ended children it waited for, in the order in which it asked for them.
     pub children: Vec<Task>,
-    /// Where text comes from; none when no model is configured.
+    /// Where text comes from; none when no model is configured, or the agent did not name the permission to use one.
     pub model: Option<Arc<dyn ModelBackend>>,
-    /// Where metrics come from.
+    /// Where metrics come from; none when the agent did not name the permission to read them.
     pub metric_sources: Vec<Arc<dyn MetricSource>>,
-    /// Metrics of before; none when no history is kept.
+    /// Metrics of before; none when no history is kept, or the agent did not name the permission to read them.
     pub metric_store: Option<Arc<dyn MetricStore>>,
     /// Name of this machine: the host of its samples and of analyses.
     pub host: String,

@@ -13,9 +13,11 @@ use crate::error::Result;
 /// # Contract
 /// - A created key is found by its hash, whole; an unknown hash finds none.
 /// - A second key of the same hash is `Conflict` and changes nothing.
+/// - A user has at most [`MAX_API_KEYS`](crate::domain::MAX_API_KEYS), however many are added at once: one more is `Conflict`.
 /// - `api_keys` gives one user's keys, newest first.
 /// - `record_use` sets the time of the latest use and nothing else, and never sets it back.
 /// - `delete` removes a key of this user; one of somebody else, or one that is not there, is `NotFound` and stays.
+/// - `delete_all` removes all keys of one user and tells how many those were.
 #[cfg_attr(feature = "testing", mockall::automock)]
 #[async_trait]
 pub trait ApiKeyStore: Debug + Send + Sync + 'static {
@@ -33,4 +35,7 @@ pub trait ApiKeyStore: Debug + Send + Sync + 'static {
 
     /// Removes a key.
     async fn delete(&self, user: UserId, id: ApiKeyId) -> Result<()>;
+
+    /// Removes all keys of a user.
+    async fn delete_all(&self, user: UserId) -> Result<u64>;
 }

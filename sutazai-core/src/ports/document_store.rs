@@ -4,7 +4,9 @@ use std::fmt::Debug;
 
 use async_trait::async_trait;
 
-use crate::domain::{Chunk, Document, DocumentId, DocumentPage, DocumentQuery, Passage, PassageQuery};
+use crate::domain::{
+    Chunk, Document, DocumentId, DocumentPage, DocumentQuery, DocumentQuota, Passage, PassageQuery, UserId,
+};
 use crate::error::Result;
 
 /// The document store.
@@ -13,6 +15,8 @@ use crate::error::Result;
 /// - An added document is found by its id, whole, and so are its chunks; an unknown id finds none.
 /// - `add` adds a document with all its chunks or not at all: where its id is taken, or two chunks have one index, it is
 ///   `Conflict`.
+/// - With a quota a document that would be one too many of its owner's, or too large for the space that they have left, is
+///   `Conflict` and is not added, however many are added at once. Nobody's documents have no quota.
 /// - `list` gives one owner's documents, or everybody's, newest first, page by page.
 /// - `chunks` gives the chunks of one document in their order, from an index on.
 /// - `search` finds the chunks that have at least one of the words, in any case, as whole words.
@@ -22,11 +26,22 @@ use crate::error::Result;
 /// - `search` finds and counts what is one owner's, or what is nobody's, and nothing else.
 /// - `delete` removes a document, its chunks and what the search knew of them, and nothing else; one that is not there is
 ///   `NotFound`.
+/// - `delete_all` does so with all of one owner's, and tells how many those were.
 #[cfg_attr(feature = "testing", mockall::automock)]
 #[async_trait]
 pub trait DocumentStore: Debug + Send + Sync + 'static {
     /// Adds a document and its chunks.
-    async fn add(&self, document: &Document, chunks: Vec<Chunk>) -> Result<()>;
+    async fn add(&self, document: &Document, chunks: Vec<Chunk>) -> Result<()> {
+        self.add_within(document, chunks, None).await
+    }
+
+    /// Adds a document and its chunks, if its owner has space for it.
+    async fn add_within(
+        &self,
+        document: &Document,
+        chunks: Vec<Chunk>,
+        quota: Option<DocumentQuota>,
+    ) -> Result<()>;
 
     /// The document, if there is one.
     async fn get(&self, id: DocumentId) -> Result<Option<Document>>;
@@ -42,4 +57,7 @@ pub trait DocumentStore: Debug + Send + Sync + 'static {
 
     /// Removes a document and its chunks.
     async fn delete(&self, id: DocumentId) -> Result<()>;
+
+    /// Removes all documents of an owner.
+    async fn delete_all(&self, owner: UserId) -> Result<u64>;
 }

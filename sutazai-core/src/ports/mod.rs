@@ -40,5 +40,5 @@ pub use rate_limiter::{Allowance, Quota, RateKey, RateLimiter};
 pub use relay_store::{LeftMessage, RelayClaim, RelayStore};
 pub use schedule_store::ScheduleStore;
 pub use task_store::{ClaimRequest, LeaseState, TaskStore, WakeUp, count_entered, unique_key_taken};
-pub use token_signer::{AccessClaims, TokenSigner};
+pub use token_signer::{AUDIENCE, AccessClaims, ISSUER, TokenSigner};
 pub use tracer::{SilentTracer, Tracer};

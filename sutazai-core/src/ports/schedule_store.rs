@@ -5,16 +5,18 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use crate::domain::{Schedule, ScheduleId, SchedulePage, ScheduleQuery};
+use crate::domain::{Schedule, ScheduleId, SchedulePage, ScheduleQuery, UserId};
 use crate::error::Result;
 
 /// The schedule store.
 ///
 /// # Contract
 /// - A created schedule is found by its id, whole; an unknown id finds none.
+/// - An owner has at most [`MAX_SCHEDULES`](crate::domain::MAX_SCHEDULES), however many are added at once: one more is `Conflict`. Nobody may have any number.
 /// - `list` gives one owner's schedules, or everybody's, newest first, page by page.
 /// - `replace` changes everything but the id, the owner, when it was made and when it fired last; one that is not there is `NotFound`.
 /// - `delete` removes a schedule and no other; one that is not there is `NotFound`.
+/// - `delete_all` does so with all of one owner's, and tells how many those were.
 /// - `upcoming` gives those that have a next time, the earliest first.
 /// - `advance` sets the next time and the last one, if the next time is still the one that was fired for: of those who fire at once one does.
 #[cfg_attr(feature = "testing", mockall::automock)]
@@ -34,6 +36,9 @@ pub trait ScheduleStore: Debug + Send + Sync + 'static {
 
     /// Removes a schedule. Its tasks stay.
     async fn delete(&self, id: ScheduleId) -> Result<()>;
+
+    /// Removes all schedules of an owner. Their tasks stay.
+    async fn delete_all(&self, owner: UserId) -> Result<u64>;
 
     /// At most `limit` schedules that fire next.
     async fn upcoming(&self, limit: u32) -> Result<Vec<Schedule>>;

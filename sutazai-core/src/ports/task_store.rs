@@ -67,6 +67,7 @@ pub fn count_entered(agent: &str, status: TaskStatus) {
 /// - Enqueueing the same idempotency key of the same owner again gives the first task and adds nothing; the same key of another owner is another task.
 /// - While a task with a unique key is pending or processing, enqueueing the same key for the same owner and agent gives that task and adds nothing, however many ask at once; once it has ended, the key is free. `retry` of a failed task whose key another task has by now is `Conflict`.
 /// - A batch is enqueued whole or not at all.
+/// - With a limit a task after which more of its owner's would be pending and wait for no child is `RateLimited`, and its batch is not enqueued, however many ask at once. What is known by its key is given all the same, and nobody's tasks have no limit.
 /// - An owner's tasks are claimed in the order of their rank (by `run_at`, [`AGEING`](crate::domain::AGEING) earlier for each priority); never before `run_at`, never for an agent that was not asked for, never while waiting for children.
 /// - Owners take turns: in the order of their keys, beginning after `after`, each gives one task a round, until there are `limit` or nothing is due. The tasks of nobody are those of one owner, who comes before all others. The claims come in that order.
 /// - No claim makes more tasks of an owner or an agent run than `limits` allow, however many claim at once with the same limits; and it takes what they allow.
@@ -80,6 +81,7 @@ pub fn count_entered(agent: &str, status: TaskStatus) {
 /// - `cancel` ends a pending task at once (and its children), marks a running one, leaves an ended one as it is and says `Conflict`.
 /// - `retry` makes a failed task pending with no failures counted; any other status is `Conflict`.
 /// - `delete` removes an ended task with its events, and its children have no parent any more; one that has not ended is `Conflict`; an unknown one `NotFound`.
+/// - `delete_all` removes all tasks of one owner with their events and messages, whatever their status, and tells how many those were; whoever runs one has lost it.
 /// - `prune` removes tasks that ended before the given times, with their events, page by page in the order of their keys; none that has not ended, and none that another waits for which has not. `feed_begin` then stands at the last event that was removed.
 /// - Event sequences are 1, 2, 3 ... without gaps within a task, whoever appends; `append` under a spent claim is `Conflict` and adds nothing.
 /// - The feed holds every event once, of one owner or of all: an event whose write began after another was acknowledged stands after it, and those written at the same time stand in either order. Who reads on after the last position that was given, or after `feed_end`, misses none and gets none twice, however many write; an event may come into the feed a moment later than into its task.
@@ -93,7 +95,12 @@ pub fn count_entered(agent: &str, status: TaskStatus) {
 pub trait TaskStore: Debug + Send + Sync + 'static {
     /// Adds these tasks with their first event, all or none, and gives them as they stand: for a known
     /// idempotency or unique key that is the earlier task.
-    async fn enqueue(&self, tasks: Vec<Task>) -> Result<Vec<Task>>;
+    async fn enqueue(&self, tasks: Vec<Task>) -> Result<Vec<Task>> {
+        self.enqueue_within(tasks, None).await
+    }
+
+    /// Does the same, if at most `max_pending` tasks of each owner are pending then and wait for no child.
+    async fn enqueue_within(&self, tasks: Vec<Task>, max_pending: Option<u32>) -> Result<Vec<Task>>;
 
     /// The task, if there is one.
     async fn get(&self, id: TaskId) -> Result<Option<Task>>;
@@ -136,6 +143,9 @@ pub trait TaskStore: Debug + Send + Sync + 'static {
 
     /// Removes an ended task and its events.
     async fn delete(&self, id: TaskId) -> Result<()>;
+
+    /// Removes all tasks of an owner and their events.
+    async fn delete_all(&self, owner: UserId) -> Result<u64>;
 
     /// Removes some of what ended long ago. Of several processes that do so at once one may do all of it; the others then
     /// see nothing to do.

@@ -7,9 +7,20 @@ use serde::{Deserialize, Serialize};
 use crate::domain::{SessionId, UserId, UserRole};
 use crate::error::Result;
 
+/// Issuer of access tokens.
+pub const ISSUER: &str = "sutazai";
+/// Audience of access tokens.
+pub const AUDIENCE: &str = "sutazai";
+
 /// What an access token says (RFC 7519 names).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccessClaims {
+    /// Who made it: [`ISSUER`]. Tokens of before this claim have none.
+    #[serde(default)]
+    pub iss: String,
+    /// Whom it is for: [`AUDIENCE`].
+    #[serde(default)]
+    pub aud: String,
     /// The user.
     pub sub: UserId,
     /// End, in seconds since 1970.
@@ -36,6 +47,7 @@ pub struct AccessClaims {
 /// - An expired token does not verify, as the caller's `now` tells it.
 /// - A token that begins more than a minute after that `now` does not verify; a minute is what the clocks of two servers may differ by.
 /// - A token whose type is not `access` does not verify.
+/// - A token of another issuer or for another audience does not verify, nor does one that names none.
 /// - A token that was signed is its own, however old; one that was changed or signed by another key is not.
 #[cfg_attr(feature = "testing", mockall::automock)]
 pub trait TokenSigner: Debug + Send + Sync + 'static {

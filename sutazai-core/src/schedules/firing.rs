@@ -11,8 +11,8 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use tokio_util::sync::CancellationToken;
 
 use super::service::{Schedules, task};
-use crate::domain::{CronTimes, MissedRuns, NewTask, Schedule, UserId};
-use crate::error::Result;
+use crate::domain::{CronTimes, MissedRuns, NewTask, Schedule};
+use crate::error::{ErrorKind, Result};
 
 /// Looks for schedules at least so often: another process may have made one.
 const POLL: Duration = Duration::from_secs(5);
@@ -72,10 +72,6 @@ impl Schedules {
                 (Vec::new(), None)
             }
         };
-        if self.is_disabled(schedule.owner).await? {
-            tracing::debug!(schedule = %schedule.id, "the schedule's user is disabled; it asks for nothing");
-            return self.store.advance(schedule.id, due, None, next).await.map(|_| ());
-        }
         let task_at = |time: &DateTime<Utc>| NewTask {
             idempotency_key: Some(format!(
                 "schedule {} {}",
@@ -87,6 +83,11 @@ impl Schedules {
         if !times.is_empty() {
             let tasks = times.iter().map(task_at).collect();
             if let Err(e) = self.engine.submit_for(schedule.owner, tasks).await {
+                // One owner's full queue must not hold up the schedules of all others.
+                if matches!(e.kind(), ErrorKind::Forbidden | ErrorKind::RateLimited) {
+                    tracing::info!(schedule = %schedule.id, error = %e, "schedule skipped");
+                    return self.store.advance(schedule.id, due, None, next).await.map(|_| ());
+                }
                 if e.kind().is_temporary() {
                     return Err(e);
                 }
@@ -95,11 +96,6 @@ impl Schedules {
             }
         }
         self.store.advance(schedule.id, due, times.last().copied(), next).await.map(|_| ())
-    }
-
-    async fn is_disabled(&self, owner: Option<UserId>) -> Result<bool> {
-        let (Some(identity), Some(owner)) = (&self.identity, owner) else { return Ok(false) };
-        Ok(identity.user(owner).await?.is_some_and(|user| user.disabled))
     }
 }
 

@@ -8,30 +8,20 @@ use crate::domain::{
 };
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::ports::{IdentityStore, ScheduleStore};
-
-/// So many schedules a user may have: each may ask for a task a minute. Who makes several at the same moment may get a few
-/// more.
-const MOST: u32 = 100;
+use crate::ports::ScheduleStore;
 
 /// Schedules of the engine's tasks. Cheap to clone; all clones are one.
 #[derive(Debug, Clone)]
 pub struct Schedules {
     pub(super) store: Arc<dyn ScheduleStore>,
     pub(super) engine: Engine,
-    pub(super) identity: Option<Arc<dyn IdentityStore>>,
 }
 
 impl Schedules {
-    /// Over this store, for tasks of this engine. Nothing fires before [`run`](Self::run).
+    /// Over this store, for tasks of this engine. Nothing fires before [`run`](Self::run). With the engine's identity store, a
+    /// schedule asks for nothing while its owner is disabled or lacks a permission that its agent needs.
     pub fn new(store: Arc<dyn ScheduleStore>, engine: Engine) -> Self {
-        Self { store, engine, identity: None }
-    }
-
-    /// Where it stands which users are disabled: their schedules ask for nothing meanwhile.
-    pub fn with_identity(mut self, identity: Arc<dyn IdentityStore>) -> Self {
-        self.identity = Some(identity);
-        self
+        Self { store, engine }
     }
 
     /// Makes a schedule.
@@ -41,14 +31,6 @@ impl Schedules {
     /// the user has 100 schedules already.
     pub async fn create(&self, caller: &Caller, plan: NewSchedule) -> Result<Schedule> {
         let times = self.check(caller, &plan)?;
-        if let Some(owner) = caller.owner() {
-            let all = ScheduleQuery { owner: Some(owner), before: None, limit: MOST };
-            if self.store.list(&all).await?.items.len() >= MOST as usize {
-                return Err(Error::conflict(format!(
-                    "a user has at most {MOST} schedules: delete one first"
-                )));
-            }
-        }
         let now = self.engine.clock().now();
         let schedule = Schedule {
             id: ScheduleId::new(),

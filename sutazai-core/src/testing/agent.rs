@@ -16,6 +16,7 @@ const SOON: Duration = Duration::from_secs(5);
 pub async fn run_all(agent: Arc<dyn Agent>, payload: serde_json::Value) {
     its_descriptor_is_good(agent.as_ref());
     its_schema_takes_the_payload(agent.as_ref(), &payload);
+    it_names_the_same_permissions_each_time(agent.as_ref(), &payload);
     run_ends_soon_after_cancellation(agent, payload).await;
 }
 
@@ -47,6 +48,14 @@ pub fn its_schema_takes_the_payload(agent: &dyn Agent, payload: &serde_json::Val
     for none in [json!(null), json!([1]), json!("text")] {
         assert!(!schema.is_valid(&none), "{} takes {none}", descriptor.name);
     }
+}
+
+/// It names the permissions that its run needs, the same ones each time for the same payload.
+pub fn it_names_the_same_permissions_each_time(agent: &dyn Agent, payload: &serde_json::Value) {
+    let named = agent.permissions(payload);
+    let name = agent.descriptor().name;
+    assert!(!named.is_empty(), "{name} asks nothing of its callers");
+    assert_eq!(agent.permissions(payload), named, "the permissions of {name} change");
 }
 
 /// `run` ends soon after the context is cancelled.

@@ -5,8 +5,9 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use chrono::{DateTime, Duration, TimeZone, Utc};
+use futures::future::join_all;
 
-use crate::domain::{ApiKey, ApiKeyId, Scope, UserId};
+use crate::domain::{ApiKey, ApiKeyId, MAX_API_KEYS, Scope, UserId};
 use crate::error::ErrorKind;
 use crate::ports::ApiKeyStore;
 
@@ -26,6 +27,10 @@ where
     record_use_sets_nothing_else(&*store, ada).await;
     let (store, ada, eve) = make().await;
     delete_removes_a_key_of_this_user(&*store, ada, eve).await;
+    let (store, ada, eve) = make().await;
+    a_user_has_so_many_keys(&*store, ada, eve).await;
+    let (store, ada, eve) = make().await;
+    delete_all_removes_the_keys_of_one_user(&*store, ada, eve).await;
 }
 
 /// A created key is found by its hash, whole; an unknown hash finds none.
@@ -99,6 +104,38 @@ pub async fn delete_removes_a_key_of_this_user<S: ApiKeyStore + ?Sized>(store: &
     assert_eq!(store.find(&one.hash).await.unwrap(), None);
     assert_eq!(store.delete(ada, one.id).await.unwrap_err().kind(), ErrorKind::NotFound);
     assert_eq!(store.api_keys(ada).await.unwrap(), [other]);
+}
+
+/// A user has at most [`MAX_API_KEYS`], however many are added at once: one more is `Conflict`.
+pub async fn a_user_has_so_many_keys<S: ApiKeyStore + ?Sized>(store: &S, ada: UserId, eve: UserId) {
+    let numbered = |n: u32| ApiKey { hash: format!("{n:064}"), ..key(ada, 'a') };
+    for n in 0..MAX_API_KEYS - 5 {
+        store.create(&numbered(n)).await.unwrap();
+    }
+    let more: Vec<ApiKey> = (100..120).map(numbered).collect();
+    let outcomes = join_all(more.iter().map(|key| store.create(key))).await;
+    let refused: Vec<_> = outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).collect();
+    assert_eq!((outcomes.len() - refused.len(), refused.len()), (5, 15), "{outcomes:?}");
+    assert!(refused.iter().all(|e| e.kind() == ErrorKind::Conflict), "{refused:?}");
+    assert!(refused[0].message().contains("50 API keys"), "{}", refused[0]);
+    assert_eq!(store.api_keys(ada).await.unwrap().len(), MAX_API_KEYS as usize);
+    store.create(&key(eve, 'e')).await.unwrap();
+}
+
+/// `delete_all` removes all keys of one user and tells how many those were.
+pub async fn delete_all_removes_the_keys_of_one_user<S: ApiKeyStore + ?Sized>(
+    store: &S,
+    ada: UserId,
+    eve: UserId,
+) {
+    let theirs = key(eve, 'c');
+    for key in [&key(ada, 'a'), &key(ada, 'b'), &theirs] {
+        store.create(key).await.unwrap();
+    }
+    assert_eq!(store.delete_all(ada).await.unwrap(), 2);
+    assert_eq!((store.api_keys(ada).await.unwrap(), store.find(&hash('a')).await.unwrap()), (vec![], None));
+    assert_eq!(store.api_keys(eve).await.unwrap(), [theirs]);
+    assert_eq!(store.delete_all(ada).await.unwrap(), 0);
 }
 
 fn key(user: UserId, letter: char) -> ApiKey {

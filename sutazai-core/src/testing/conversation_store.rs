@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeZone, Utc};
+use futures::future::join_all;
 
 use crate::domain::{
     ChatMessage, Conversation, ConversationId, ConversationQuery, FinishReason, ModelUsage, Role,
@@ -30,6 +31,10 @@ where
     messages_gives_the_latest_oldest_first(&*store, ada).await;
     let (store, ada, _) = make().await;
     delete_removes_a_conversation_with_its_messages(&*store, ada).await;
+    let (store, ada, eve) = make().await;
+    a_limit_holds_however_many_are_added_at_once(&*store, ada, eve).await;
+    let (store, ada, eve) = make().await;
+    delete_all_removes_what_is_one_owners(&*store, ada, eve).await;
 }
 
 /// A created conversation is found by its id, whole; an unknown id finds none.
@@ -149,6 +154,45 @@ pub async fn delete_removes_a_conversation_with_its_messages<S: ConversationStor
     assert_eq!(store.messages(one.id, None, 10).await.unwrap(), []);
     assert_eq!(store.messages(other.id, None, 10).await.unwrap().len(), 1);
     assert_eq!(store.delete(one.id).await.unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+/// With a limit a conversation that would be one too many of its owner's is `Conflict` and is not added, however many are added at once. Nobody's conversations have no limit.
+pub async fn a_limit_holds_however_many_are_added_at_once<S: ConversationStore + ?Sized>(
+    store: &S,
+    ada: UserId,
+    eve: UserId,
+) {
+    let many: Vec<Conversation> = (0..12).map(|_| conversation(Some(ada))).collect();
+    let outcomes = join_all(many.iter().map(|new| store.create_within(new, Some(5)))).await;
+    let refused: Vec<_> = outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).collect();
+    assert_eq!((outcomes.len() - refused.len(), refused.len()), (5, 7), "{outcomes:?}");
+    assert!(refused.iter().all(|e| e.kind() == ErrorKind::Conflict), "{refused:?}");
+    let query = ConversationQuery { owner: Some(ada), before: None, limit: 100 };
+    assert_eq!(store.list(&query).await.unwrap().items.len(), 5);
+    store.create_within(&conversation(Some(eve)), Some(1)).await.unwrap();
+    for _ in 0..3 {
+        store.create_within(&conversation(None), Some(1)).await.unwrap();
+    }
+    store.create(&conversation(Some(ada))).await.unwrap();
+}
+
+/// `delete_all` does so with all of one owner's, and tells how many those were.
+pub async fn delete_all_removes_what_is_one_owners<S: ConversationStore + ?Sized>(
+    store: &S,
+    ada: UserId,
+    eve: UserId,
+) {
+    let of = [Some(ada), Some(ada), Some(eve), None].map(conversation);
+    for conversation in &of {
+        store.create(conversation).await.unwrap();
+        store.append(&message(conversation.id, 1)).await.unwrap();
+    }
+    assert_eq!(store.delete_all(ada).await.unwrap(), 2);
+    for (conversation, kept) in of.iter().zip([false, false, true, true]) {
+        assert_eq!(store.get(conversation.id).await.unwrap().is_some(), kept);
+        assert_eq!(store.messages(conversation.id, None, 10).await.unwrap().len(), usize::from(kept));
+    }
+    assert_eq!(store.delete_all(ada).await.unwrap(), 0);
 }
 
 fn conversation(owner: Option<UserId>) -> Conversation {

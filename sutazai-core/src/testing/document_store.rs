@@ -4,9 +4,12 @@ use std::future::Future;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeZone, Utc};
+use futures::future::join_all;
 
 use crate::documents::words::{score, weight};
-use crate::domain::{Chunk, Document, DocumentId, DocumentQuery, MediaType, Passage, PassageQuery, UserId};
+use crate::domain::{
+    Chunk, Document, DocumentId, DocumentQuery, DocumentQuota, MediaType, Passage, PassageQuery, UserId,
+};
 use crate::error::ErrorKind;
 use crate::ports::DocumentStore;
 
@@ -34,6 +37,10 @@ where
     search_finds_and_counts_what_is_one_owners(&*store, ada, eve).await;
     let (store, ada, _) = make().await;
     delete_removes_a_document_and_its_chunks(&*store, ada).await;
+    let (store, ada, eve) = make().await;
+    a_quota_holds_however_many_are_added_at_once(&*store, ada, eve).await;
+    let (store, ada, eve) = make().await;
+    delete_all_removes_what_is_one_owners(&*store, ada, eve).await;
 }
 
 /// An added document is found by its id, whole, and so are its chunks; an unknown id finds none.
@@ -288,6 +295,54 @@ async fn add<S: DocumentStore + ?Sized>(store: &S, owner: Option<UserId>, texts:
     let chunks = texts.iter().zip(0..).map(|(text, index)| chunk(&document, index, text)).collect();
     store.add(&document, chunks).await.unwrap();
     document
+}
+
+/// With a quota a document that would be one too many of its owner's, or too large for the space that they have left, is
+/// `Conflict` and is not added, however many are added at once. Nobody's documents have no quota.
+pub async fn a_quota_holds_however_many_are_added_at_once<S: DocumentStore + ?Sized>(
+    store: &S,
+    ada: UserId,
+    eve: UserId,
+) {
+    // A document has 12 bytes.
+    for (quota, fit) in
+        [(DocumentQuota { documents: 4, bytes: 1_000 }, 4), (DocumentQuota { documents: 100, bytes: 75 }, 2)]
+    {
+        let many: Vec<Document> = (0..10).map(|_| document(Some(ada), 0)).collect();
+        let adding = many.iter().map(|new| store.add_within(new, Vec::new(), Some(quota)));
+        let outcomes = join_all(adding).await;
+        let refused: Vec<_> = outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).collect();
+        assert_eq!((outcomes.len() - refused.len(), refused.len()), (fit, 10 - fit), "{outcomes:?}");
+        assert!(refused.iter().all(|e| e.kind() == ErrorKind::Conflict), "{refused:?}");
+    }
+    let all = DocumentQuery { owner: Some(ada), before: None, limit: 100 };
+    assert_eq!(store.list(&all).await.unwrap().items.len(), 6, "of 12 bytes each");
+    let one = Some(DocumentQuota { documents: 1, bytes: 12 });
+    store.add_within(&document(Some(eve), 0), Vec::new(), one).await.unwrap();
+    for _ in 0..3 {
+        store.add_within(&document(None, 0), Vec::new(), one).await.unwrap();
+    }
+    store.add(&document(Some(ada), 0), Vec::new()).await.unwrap();
+}
+
+/// `delete_all` does so with all of one owner's, and tells how many those were.
+pub async fn delete_all_removes_what_is_one_owners<S: DocumentStore + ?Sized>(
+    store: &S,
+    ada: UserId,
+    eve: UserId,
+) {
+    for _ in 0..25 {
+        add(store, Some(ada), &["heron"]).await;
+    }
+    let kept = [add(store, Some(eve), &["heron"]).await, add(store, None, &["heron"]).await];
+    assert_eq!(store.delete_all(ada).await.unwrap(), 25);
+    let all = DocumentQuery { owner: Some(ada), before: None, limit: 100 };
+    assert_eq!(store.list(&all).await.unwrap().items, []);
+    assert_eq!(texts(store, Some(ada), "heron").await, Vec::<String>::new());
+    for document in kept {
+        assert_eq!(texts(store, document.owner, "heron").await, ["heron"]);
+    }
+    assert_eq!(store.delete_all(ada).await.unwrap(), 0);
 }
 
 fn document(owner: Option<UserId>, chunks: u32) -> Document {

@@ -1,5 +1,7 @@
 //! The suite of [`IdentityStore`].
 
+mod accounts;
+
 use std::future::Future;
 use std::sync::Arc;
 
@@ -8,6 +10,11 @@ use chrono::{DateTime, Duration, TimeZone, Utc};
 use crate::domain::{Session, SessionId, User, UserChange, UserCounts, UserId, UserQuery, UserRole};
 use crate::error::ErrorKind;
 use crate::ports::IdentityStore;
+
+pub use accounts::{
+    an_admin_is_left, an_invitation_is_good_once, delete_user_removes_what_is_theirs,
+    invitations_are_bounded, the_oldest_sessions_end, was_replaced_tells_exchanged_hashes,
+};
 
 /// Every bullet of the contract, each against a store of its own.
 pub async fn run_all<S, F>(make: impl Fn() -> F)
@@ -20,10 +27,16 @@ where
     record_login_sets_nothing_else(make().await).await;
     users_is_newest_first_and_finds_text(make().await).await;
     change_user_ends_what_may_not_outlive_it(make().await).await;
+    an_admin_is_left(make().await).await;
+    delete_user_removes_what_is_theirs(make().await).await;
+    an_invitation_is_good_once(make().await).await;
+    invitations_are_bounded(make().await).await;
     count_users_counts(make().await).await;
     a_created_session_can_be_read(make().await).await;
+    the_oldest_sessions_end(make().await).await;
     sessions_gives_what_is_good(make().await).await;
     rotate_exchanges_the_hash_once(make().await).await;
+    was_replaced_tells_exchanged_hashes(make().await).await;
     a_revoked_session_does_not_rotate(make().await).await;
     revoke_all_ends_the_sessions_of_one_user(make().await).await;
     revoked_since_gives_what_ended(make().await).await;
@@ -135,6 +148,7 @@ pub async fn change_user_ends_what_may_not_outlive_it<S: IdentityStore + ?Sized>
     let (mut ada, eve) = (user("ada", "ada@example.org"), user("eve", "eve@example.org"));
     store.create_user(&ada).await.unwrap();
     store.create_user(&eve).await.unwrap();
+    store.create_user(&User { role: UserRole::Admin, ..user_named("root_1") }).await.unwrap();
     let theirs = session(eve.id);
     store.create_session(&theirs).await.unwrap();
     let mut open = Vec::new();

@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeZone, Utc};
 use futures::future::join_all;
 use serde_json::json;
 
-use crate::domain::{MissedRuns, NewSchedule, Schedule, ScheduleId, ScheduleQuery, UserId};
+use crate::domain::{MAX_SCHEDULES, MissedRuns, NewSchedule, Schedule, ScheduleId, ScheduleQuery, UserId};
 use crate::error::ErrorKind;
 use crate::ports::ScheduleStore;
 
@@ -21,6 +21,8 @@ where
     list_gives_schedules_page_by_page(&*make().await).await;
     replace_changes_what_can_be_changed(&*make().await).await;
     delete_removes_a_schedule(&*make().await).await;
+    an_owner_has_so_many_schedules(&*make().await).await;
+    delete_all_removes_what_is_one_owners(&*make().await).await;
     upcoming_gives_the_earliest_first(&*make().await).await;
     advance_lets_one_fire(&*make().await).await;
 }
@@ -144,6 +146,33 @@ pub async fn advance_lets_one_fire<S: ScheduleStore + ?Sized>(store: &S) {
     // What was skipped leaves the last time as it was.
     assert!(store.advance(schedule.id, at(200), None, None).await.unwrap());
     assert_eq!(store.get(schedule.id).await.unwrap(), Some(Schedule { next_run_at: None, ..expected }));
+}
+
+/// An owner has at most [`MAX_SCHEDULES`], however many are added at once: one more is `Conflict`. Nobody may have any number.
+pub async fn an_owner_has_so_many_schedules<S: ScheduleStore + ?Sized>(store: &S) {
+    let ada = UserId::new();
+    let many: Vec<Schedule> = (0..MAX_SCHEDULES + 9).map(|_| schedule(Some(ada))).collect();
+    let outcomes = join_all(many.iter().map(|new| store.create(new))).await;
+    let refused: Vec<_> = outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).collect();
+    assert_eq!((outcomes.len() - refused.len(), refused.len()), (MAX_SCHEDULES as usize, 9));
+    assert!(refused.iter().all(|e| e.kind() == ErrorKind::Conflict), "{refused:?}");
+    for _ in 0..MAX_SCHEDULES + 1 {
+        store.create(&schedule(None)).await.unwrap();
+    }
+}
+
+/// `delete_all` does so with all of one owner's, and tells how many those were.
+pub async fn delete_all_removes_what_is_one_owners<S: ScheduleStore + ?Sized>(store: &S) {
+    let ada = UserId::new();
+    let of = [Some(ada), Some(ada), Some(UserId::new()), None].map(schedule);
+    for schedule in &of {
+        store.create(schedule).await.unwrap();
+    }
+    assert_eq!(store.delete_all(ada).await.unwrap(), 2);
+    for (schedule, kept) in of.iter().zip([false, false, true, true]) {
+        assert_eq!(store.get(schedule.id).await.unwrap().is_some(), kept);
+    }
+    assert_eq!(store.delete_all(ada).await.unwrap(), 0);
 }
 
 /// Due at `at(100)`.

@@ -7,6 +7,7 @@ mod claims;
 mod feed;
 mod messages;
 mod outcomes;
+mod owners;
 mod reading;
 mod retention;
 mod stage;
@@ -25,6 +26,7 @@ pub(super) use feed::read_on;
 pub use feed::the_feed_holds_every_event_once;
 pub use messages::who_waits_and_who_is_waited_for_exchange_messages;
 pub use outcomes::{finish_is_fenced, outcomes_end_or_requeue_the_task};
+pub use owners::{delete_all_removes_what_is_one_owners, no_more_of_an_owners_tasks_wait_than_may};
 pub use reading::{
     a_subscriber_hears, backlog_tells_how_far_the_queue_is_behind, event_sequences_have_no_gaps,
     list_pages_without_losing_or_doubling, statistics_counts,
@@ -51,6 +53,7 @@ where
     an_idempotency_key_names_one_task(make().await).await;
     a_unique_key_names_one_standing_task(make().await).await;
     a_batch_is_enqueued_whole_or_not_at_all(make().await).await;
+    no_more_of_an_owners_tasks_wait_than_may(make().await).await;
     claims_come_in_order(make().await).await;
     owners_take_turns(make().await).await;
     limits_hold(make().await).await;
@@ -64,6 +67,7 @@ where
     cancel_ends_or_marks(make().await).await;
     retry_makes_a_failed_task_pending(make().await).await;
     delete_removes_an_ended_task(make().await).await;
+    delete_all_removes_what_is_one_owners(make().await).await;
     prune_removes_what_ended_long_ago(make().await).await;
     event_sequences_have_no_gaps(make().await).await;
     the_feed_holds_every_event_once(make().await).await;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::domain::{SessionId, UserId, UserRole};
 use crate::error::ErrorKind;
-use crate::ports::{AccessClaims, TokenSigner};
+use crate::ports::{AUDIENCE, AccessClaims, ISSUER, TokenSigner};
 
 /// 2026-01-01 00:00:00 UTC.
 const NOW: i64 = 1_767_225_600;
@@ -24,6 +24,7 @@ pub fn run_all<T: TokenSigner + ?Sized>(
     an_expired_token_does_not_verify(&*make());
     a_token_of_the_future_does_not_verify(&*make());
     another_type_does_not_verify(&*make());
+    another_issuer_or_audience_does_not_verify(&*make());
     what_was_signed_is_its_own(&*make(), &*make());
     let (signer, forged) = forge(&claims());
     assert!(forged.iter().all(|token| !signer.is_own(token)), "a forged token");
@@ -106,6 +107,14 @@ pub fn another_type_does_not_verify<T: TokenSigner + ?Sized>(signer: &T) {
     }
 }
 
+/// A token of another issuer or for another audience does not verify, nor does one that names none.
+pub fn another_issuer_or_audience_does_not_verify<T: TokenSigner + ?Sized>(signer: &T) {
+    for (iss, aud) in [("elsewhere", AUDIENCE), (ISSUER, "elsewhere"), ("", AUDIENCE), (ISSUER, "")] {
+        let other = AccessClaims { iss: iss.into(), aud: aud.into(), ..claims() };
+        refuse(signer, &signer.sign(&other).unwrap(), "another issuer or audience");
+    }
+}
+
 fn refuse<T: TokenSigner + ?Sized>(signer: &T, token: &str, what: &str) {
     match signer.verify(token, NOW) {
         Ok(_) => panic!("{what} was accepted: {token}"),
@@ -117,6 +126,8 @@ fn refuse<T: TokenSigner + ?Sized>(signer: &T, token: &str, what: &str) {
 pub fn claims() -> AccessClaims {
     let session = SessionId::new();
     AccessClaims {
+        iss: ISSUER.into(),
+        aud: AUDIENCE.into(),
         sub: UserId::new(),
         exp: NOW + 1_800,
         iat: NOW,

@@ -89,10 +89,10 @@ impl TaskStore for FaultyTaskStore {
     async fn next_due(&self, agents: &[String]) -> Result<Option<DateTime<Utc>>> {
         self.store.next_due(agents).await
     }
-    async fn enqueue(&self, tasks: Vec<Task>) -> Result<Vec<Task>> {
+    async fn enqueue_within(&self, tasks: Vec<Task>, max_pending: Option<u32>) -> Result<Vec<Task>> {
         let _adding = self.adding.lock().await;
         cut(&self.refusals)?;
-        self.store.enqueue(tasks).await
+        self.store.enqueue_within(tasks, max_pending).await
     }
     async fn get(&self, id: TaskId) -> Result<Option<Task>> {
         self.store.get(id).await
@@ -124,6 +124,9 @@ impl TaskStore for FaultyTaskStore {
         self.feed_readings.fetch_add(1, Ordering::SeqCst);
         self.fault()?;
         self.store.feed_after(owner, after, limit).await
+    }
+    async fn delete_all(&self, owner: UserId) -> Result<u64> {
+        self.store.delete_all(owner).await
     }
     async fn prune(&self, look: &Prune) -> Result<Pruned> {
         self.fault()?;

@@ -9,7 +9,7 @@ use sutazai_core::ErrorKind;
 use sutazai_core::domain::{
     Caller, MissedRuns, NewSchedule, Schedule, ScheduleQuery, Task, TaskQuery, UserChange, UserId, UserRole,
 };
-use sutazai_core::memory::{MemoryIdentityStore, MemoryScheduleStore};
+use sutazai_core::memory::{MemoryIdentityStore, MemoryScheduleStore, MemoryTaskStore};
 use sutazai_core::ports::{Clock, IdentityStore, ScheduleStore};
 use sutazai_core::schedules::Schedules;
 use sutazai_core::testing::identity_store;
@@ -27,7 +27,16 @@ struct Timetable {
 
 impl Timetable {
     fn new() -> Self {
-        let stage = Stage::new(1);
+        Self::on(Stage::new(1))
+    }
+
+    /// With these users.
+    fn of_users(users: Arc<dyn IdentityStore>) -> Self {
+        let store = Arc::new(MemoryTaskStore::new());
+        Self::on(Stage::build(store.clone(), store, 1, |builder| builder.identity_store(users)))
+    }
+
+    fn on(stage: Stage) -> Self {
         let store = Arc::new(MemoryScheduleStore::new());
         let schedules = Schedules::new(store.clone(), stage.engine.clone());
         Self { stage, store, schedules, stop: CancellationToken::new() }
@@ -248,9 +257,8 @@ async fn a_user_has_no_more_than_a_hundred() {
 
 #[tokio::test]
 async fn the_schedules_of_a_disabled_user_ask_for_nothing() {
-    let mut table = Timetable::new();
     let identity = Arc::new(MemoryIdentityStore::new());
-    table.schedules = table.schedules.with_identity(identity.clone());
+    let table = Timetable::of_users(identity.clone());
     let ada = identity_store::user_named("ada");
     identity.create_user(&ada).await.unwrap();
     let caller = Caller::User { id: ada.id, role: UserRole::User };

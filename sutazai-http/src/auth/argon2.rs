@@ -1,7 +1,8 @@
 //! [`PasswordHasher`] with argon2id (RFC 9106).
 //!
 //! A hash takes tens of milliseconds of a core and megabytes of memory, on purpose. So it runs off the async threads,
-//! one at a time for each core, with a short queue before it; beyond that callers are told to come back.
+//! one at a time for each core, with a short queue before it; beyond that callers are told to come back. `Identity` has a
+//! fair queue in front of this one, which fills only when a hasher is used by itself.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,15 +11,12 @@ use std::time::Duration;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version};
 use async_trait::async_trait;
-use metrics::gauge;
 use sutazai_core::ports::PasswordHasher;
 use sutazai_core::{Error, ErrorKind, Result};
 use tokio::sync::Semaphore;
 
 /// How many may wait for each core.
 const QUEUE_PER_CORE: usize = 16;
-/// How many wait.
-const QUEUE_DEPTH: &str = "argon2_queue_depth";
 /// About how long a full queue takes to run empty.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -89,9 +87,7 @@ impl Argon2PasswordHasher {
             Error::new(ErrorKind::Busy, "too many people sign in at once").with_retry_after(RETRY_AFTER)
         })?;
         let stopped = |_| Error::unavailable("the server is stopping");
-        let waiting = Waiting::begin();
         let core = self.cores.clone().acquire_owned().await.map_err(stopped)?;
-        drop(waiting);
         let argon2 = self.argon2.clone();
         // The permits go along: a caller that goes away does not free a core that is still at work.
         let done = tokio::task::spawn_blocking(move || {
@@ -99,22 +95,6 @@ impl Argon2PasswordHasher {
             work(&argon2)
         });
         done.await.map_err(|e| Error::internal("hashing a password failed").with_source(e))?
-    }
-}
-
-/// Somebody in the queue, also when they give up.
-struct Waiting;
-
-impl Waiting {
-    fn begin() -> Self {
-        gauge!(QUEUE_DEPTH).increment(1.0);
-        Self
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        gauge!(QUEUE_DEPTH).decrement(1.0);
     }
 }
 

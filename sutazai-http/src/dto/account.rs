@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sutazai_core::domain::{ApiKey, ApiKeyId, NewApiKey, Scope, Session, SessionId};
-use sutazai_core::identity::CreatedApiKey;
+use sutazai_core::identity::{ChangedPassword, CreatedApiKey};
 use utoipa::ToSchema;
 
 use crate::document::words::ScopeWord;
@@ -18,11 +18,47 @@ pub(crate) struct ChangePassword {
     pub(crate) current_password: String,
     #[schema(min_length = 8)]
     pub(crate) new_password: String,
+    /// Whether all API keys end too.
+    #[serde(default = "yes")]
+    #[schema(default = true)]
+    pub(crate) revoke_keys: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl fmt::Debug for ChangePassword {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ChangePassword")
+    }
+}
+
+/// What ended with a password.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PasswordChanged {
+    /// Sessions.
+    ended: usize,
+    /// API keys.
+    revoked_keys: u64,
+}
+
+impl From<ChangedPassword> for PasswordChanged {
+    fn from(changed: ChangedPassword) -> Self {
+        Self { ended: changed.ended_sessions, revoked_keys: changed.revoked_keys }
+    }
+}
+
+/// The deletion of one's own user.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DeleteMe {
+    pub(crate) password: String,
+}
+
+impl fmt::Debug for DeleteMe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DeleteMe")
     }
 }
 
@@ -73,7 +109,7 @@ pub(crate) struct EndedSessions {
 }
 
 /// A request for an API key.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CreateApiKey {
     /// What its user calls it.
@@ -81,17 +117,25 @@ pub(crate) struct CreateApiKey {
     name: String,
     #[schema(value_type = Vec<ScopeWord>, min_items = 1)]
     scopes: Vec<Scope>,
-    /// From when on it is refused; null or left out: never.
+    /// From when on it is refused, a year from now at most; null or left out: 90 days from now.
     expires_at: Option<DateTime<Utc>>,
     /// So many requests a minute it may make, where the server allows more; null or left out: as many as the server
     /// allows.
     #[schema(value_type = Option<u32>, minimum = 1, example = 30)]
     requests_per_minute: Option<NonZeroU32>,
+    /// The user's password; not needed within five minutes of the sign-in.
+    pub(crate) password: Option<String>,
+}
+
+impl fmt::Debug for CreateApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CreateApiKey").field("name", &self.name).finish_non_exhaustive()
+    }
 }
 
 impl From<CreateApiKey> for NewApiKey {
     fn from(body: CreateApiKey) -> Self {
-        let CreateApiKey { name, scopes, expires_at, requests_per_minute } = body;
+        let CreateApiKey { name, scopes, expires_at, requests_per_minute, password: _ } = body;
         Self { name, scopes, expires_at, requests_per_minute }
     }
 }

@@ -21,6 +21,8 @@ pub(crate) struct Register {
     /// Not a well-known one, and nothing of the username.
     #[schema(min_length = 8, example = "correct horse battery")]
     password: String,
+    /// An admin's invitation, where registration is closed.
+    invitation: Option<String>,
 }
 
 impl fmt::Debug for Register {
@@ -29,9 +31,11 @@ impl fmt::Debug for Register {
     }
 }
 
-impl From<Register> for NewUser {
-    fn from(body: Register) -> Self {
-        Self { username: body.username, email: body.email, password: body.password }
+impl Register {
+    /// The user, and the invitation that they have.
+    pub(crate) fn split(self) -> (NewUser, Option<String>) {
+        let Self { username, email, password, invitation } = self;
+        (NewUser { username, email, password }, invitation)
     }
 }
 

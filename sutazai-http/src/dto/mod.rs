@@ -11,6 +11,7 @@ pub(crate) mod document;
 pub(crate) mod event;
 pub(crate) mod gone;
 pub(crate) mod health;
+pub(crate) mod invitation;
 pub(crate) mod measured;
 pub(crate) mod model;
 pub(crate) mod openai;

@@ -1,6 +1,7 @@
 //! How routes read requests: each error names the field that does not fit.
 
 mod account;
+mod client_address;
 mod file_form;
 mod json;
 mod path;
@@ -9,6 +10,7 @@ mod query;
 mod user_agent;
 
 pub(crate) use account::{Account, Administration};
+pub(crate) use client_address::ClientAddress;
 pub(crate) use file_form::FileForm;
 pub(crate) use json::{Json, OptionalJson, read as read_json};
 pub(crate) use path::IdPath;

@@ -6,16 +6,17 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use sutazai_core::domain::{Caller, Permission};
 
+use crate::app::App;
 use crate::error::ApiError;
 
 /// Answers 403 when the caller may not do what these routes are about.
 pub(crate) async fn require(
-    State(permission): State<Permission>,
+    State((app, permission)): State<(App, Permission)>,
     Extension(caller): Extension<Caller>,
     request: Request,
     next: Next,
 ) -> Response {
-    match caller.require(permission) {
+    match app.engine().require(&caller, permission) {
         Ok(()) => next.run(request).await,
         Err(e) => ApiError::from(e).into_response(),
     }

@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
 use axum::extract::{ConnectInfo, Request};
-use axum::http::HeaderMap;
 use axum::http::header::{FORWARDED, HeaderName};
+use axum::http::{Extensions, HeaderMap};
 use ipnet::IpNet;
 use sutazai_core::Error;
 
@@ -39,9 +39,14 @@ impl TrustedProxies {
     /// Who is counted together with the caller of this request, by their first address: those of the same IPv4 address or of the same IPv6 /64,
     /// which is what one customer has (RFC 6177). Where the server did not note the address, all callers are one.
     pub(crate) fn counted(&self, request: &Request) -> IpAddr {
-        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+        self.counted_by(request.extensions(), request.headers())
+    }
+
+    /// The same of the parts of a request.
+    pub(crate) fn counted_by(&self, extensions: &Extensions, headers: &HeaderMap) -> IpAddr {
+        let peer = extensions.get::<ConnectInfo<SocketAddr>>();
         let peer = peer.map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |peer| peer.0.ip().to_canonical());
-        match self.client(peer, request.headers()) {
+        match self.client(peer, headers) {
             IpAddr::V4(address) => IpAddr::V4(address),
             IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),
         }

@@ -115,7 +115,7 @@ async fn a_new_password_ends_the_other_sessions() {
     assert!(is_in(&thief).await && can_refresh(&thief).await, "a refused change changed something");
 
     let data = success(change(PASSWORD, NEW_PASSWORD).await.unwrap(), 200).await;
-    assert_eq!(data, json!({ "ended": 1 }));
+    assert_eq!(data, json!({ "ended": 1, "revoked_keys": 0 }));
     assert!(!is_in(&thief).await && !can_refresh(&thief).await);
     assert!(is_in(&ada).await && can_refresh(&ada).await && is_in(&eve).await);
     let body = json!({ "login": "ada", "password": PASSWORD });
@@ -146,7 +146,9 @@ async fn a_key_works_in_both_places_until_it_is_removed() {
         (&made["name"], &made["scopes"]),
         (&json!("Nightly backup"), &json!(["tasks:read", "tasks:write"]))
     );
-    assert_eq!((&made["expires_at"], &made["last_used_at"]), (&Value::Null, &Value::Null));
+    let time = |field: &str| chrono::DateTime::parse_from_rfc3339(made[field].as_str().unwrap()).unwrap();
+    assert_eq!((time("expires_at") - time("created_at")).num_days(), 90);
+    assert_eq!(made["last_used_at"], Value::Null);
     assert_eq!(success(ada.get("/api/v1/auth/api-keys").await, 200).await, json!({ "items": [made] }));
     assert_eq!(success(eve.get("/api/v1/auth/api-keys").await, 200).await, json!({ "items": [] }));
 
@@ -249,6 +251,10 @@ async fn keys_that_do_not_fit() {
         ("scopes", json!({ "name": "x", "scopes": "tasks:read" })),
         ("expires_at", json!({ "name": "x", "scopes": scopes, "expires_at": "2020-01-01T00:00:00Z" })),
         ("expires_at", json!({ "name": "x", "scopes": scopes, "expires_at": "tomorrow" })),
+        (
+            "expires_at",
+            json!({ "name": "x", "scopes": scopes, "expires_at": SystemClock.now() + Duration::from_secs(366 * 86_400) }),
+        ),
         ("user", json!({ "name": "x", "scopes": scopes, "user": NOBODYS })),
     ] {
         names(ada.post("/api/v1/auth/api-keys", &body).await, 422, "invalid_input", field).await;

@@ -7,7 +7,7 @@ use serde_json::json;
 use sutazai_core::Error;
 use sutazai_core::domain::{SessionId, UserId, UserRole};
 use sutazai_core::identity::{Identity, IdentityConfig};
-use sutazai_core::ports::{AccessClaims, Clock, SystemClock, TokenSigner};
+use sutazai_core::ports::{AUDIENCE, AccessClaims, Clock, ISSUER, SystemClock, TokenSigner};
 use sutazai_core::testing::{MockApiKeyStore, MockIdentityStore};
 use sutazai_http::auth::{Argon2Cost, Argon2PasswordHasher, JwtTokenSigner};
 
@@ -52,6 +52,8 @@ fn identity(store: MockIdentityStore, keys: MockApiKeyStore) -> Identity {
 fn token() -> String {
     let (now, sid) = (SystemClock.now().timestamp(), SessionId::new());
     let claims = AccessClaims {
+        iss: ISSUER.into(),
+        aud: AUDIENCE.into(),
         sub: UserId::new(),
         exp: now + 600,
         iat: now,

@@ -58,7 +58,7 @@ fn process(store: Arc<dyn IdentityStore>, keys: Arc<dyn ApiKeyStore>, clock: &Ar
         Arc::new(Argon2PasswordHasher::new(cost).unwrap()),
         Arc::new(JwtTokenSigner::new(SECRET).unwrap()),
         clock.clone(),
-        IdentityConfig { access_ttl: ACCESS, refresh_ttl: REFRESH },
+        IdentityConfig { access_ttl: ACCESS, refresh_ttl: REFRESH, ..IdentityConfig::default() },
     )
 }
 
@@ -227,6 +227,7 @@ async fn a_disabled_user_cannot_sign_in_until_enabled() {
 #[tokio::test]
 async fn a_change_between_the_check_of_the_password_and_the_session_is_not_escaped() {
     let parts = Parts::new();
+    parts.register("root_1", UserRole::Admin).await;
     let before = parts.register("ada", UserRole::Admin).await;
     let signed = parts.identity.begin_session(before.clone(), None).await.unwrap();
     let session = parts.identity.authenticate(&signed.access_token).unwrap().claims.sid;
@@ -235,7 +236,8 @@ async fn a_change_between_the_check_of_the_password_and_the_session_is_not_escap
         Ok(_) => false,
         Err(e) => e.kind() == ErrorKind::Unauthenticated,
     };
-    parts.identity.change_password(before.id, session, PASSWORD, "another good password").await.unwrap();
+    let passwords = (PASSWORD, "another good password");
+    parts.identity.change_password(before.id, session, passwords, true).await.unwrap();
     assert!(stale(&before).await);
     assert_eq!(open().await, 1, "the session of the old password was left open");
     let between = parts.identity.user(before.id).await.unwrap();
@@ -249,6 +251,7 @@ async fn a_change_between_the_check_of_the_password_and_the_session_is_not_escap
 #[tokio::test]
 async fn a_key_is_looked_up_twice_a_minute_and_its_use_recorded_once() {
     let parts = Parts::new();
+    parts.register("root_1", UserRole::Admin).await;
     let ada = parts.register("ada", UserRole::Admin).await;
     let new = NewApiKey {
         name: "backup".into(),

@@ -3,6 +3,7 @@
 
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
+use sutazai_core::domain::Caller;
 
 use crate::document::{Operation, operations};
 use crate::documents::{Part, upload};
@@ -49,6 +50,10 @@ async fn make(owner: &User<'_>, path: &str) -> String {
             let file = Part::file("a.txt", "text/plain", b"secret");
             let document = success(upload(owner, &[file]).await, 201).await;
             document["id"].as_str().unwrap().to_owned()
+        }
+        Some("admin/invitations") => {
+            let invitation = owner.server.identity.invite(&Caller::System, 1).await.unwrap();
+            invitation.invitation.id.to_string()
         }
         Some("admin/users") => owner.signed_in["user"]["id"].as_str().unwrap().to_owned(),
         Some("admin/dead-letter") => owner.submit("refuse").await,

@@ -33,8 +33,8 @@ fn identity() -> Identity {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn tasks_are_listed_while_200_people_sign_in() {
     let server = Server::start_over(identity()).await;
-    let ada = server.user("ada").await;
-    let body = json!({ "login": "ada", "password": PASSWORD });
+    let (ada, _) = (server.user("ada").await, server.user("eve").await);
+    let body = json!({ "login": "eve", "password": PASSWORD });
     let login = async || loop {
         let answer = server.request(Method::POST, "/api/v1/auth/login").json(&body).send().await.unwrap();
         match answer.status().as_u16() {

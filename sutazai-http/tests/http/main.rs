@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // a test that cannot go on says so by ending
 
 mod account;
+mod accounts;
 mod admin;
 mod agent_messages;
 mod attacks;

@@ -205,6 +205,11 @@ impl Server {
         Self::of(app, identity(), Arc::new(Semaphore::new(0)), ServerConfig::default(), |router| router).await
     }
 
+    /// A server of this app, which has these users.
+    pub(crate) async fn of_users(app: App, identity: Identity, config: ServerConfig) -> Self {
+        Self::of(app, identity, Arc::new(Semaphore::new(0)), config, |router| router).await
+    }
+
     async fn of(
         app: App,
         identity: Identity,

@@ -7,12 +7,13 @@ use chrono::{DateTime, Utc};
 use sqlx::postgres::PgRow;
 use sqlx::types::Json;
 use sqlx::{PgConnection, Row};
-use sutazai_core::domain::{ApiKey, ApiKeyId, UserId};
+use sutazai_core::domain::{ApiKey, ApiKeyId, MAX_API_KEYS, UserId, quota};
 use sutazai_core::ports::ApiKeyStore;
 use sutazai_core::{Error, Result};
 
 use super::database::Database;
 use super::fault::Outcome;
+use super::quota::{Counted, lock};
 
 /// API keys in a PostgreSQL database.
 #[derive(Debug)]
@@ -37,7 +38,8 @@ impl PostgresApiKeyStore {
 #[async_trait]
 impl ApiKeyStore for PostgresApiKeyStore {
     async fn create(&self, key: &ApiKey) -> Result<()> {
-        self.database.run(key, |connection, key| Box::pin(insert(connection, key))).await
+        let add = self.database.write(key, |tx, key| Box::pin(insert(tx.connection, key)));
+        add.await.map(|_| ())
     }
 
     async fn find(&self, hash: &str) -> Result<Option<ApiKey>> {
@@ -55,6 +57,10 @@ impl ApiKeyStore for PostgresApiKeyStore {
     async fn delete(&self, user: UserId, id: ApiKeyId) -> Result<()> {
         self.database.run(&id, |connection, id| Box::pin(remove(connection, user, *id))).await
     }
+
+    async fn delete_all(&self, user: UserId) -> Result<u64> {
+        self.database.run(&user, |connection, user| Box::pin(remove_all(connection, *user))).await
+    }
 }
 
 async fn by_hash(connection: &mut PgConnection, hash: &str) -> Outcome<Option<ApiKey>> {
@@ -70,12 +76,23 @@ async fn of_user(connection: &mut PgConnection, user: UserId) -> Outcome<Vec<Api
     rows.iter().map(decode).collect()
 }
 
+async fn remove_all(connection: &mut PgConnection, user: UserId) -> Outcome<u64> {
+    let delete = sqlx::query("DELETE FROM api_keys WHERE user_id = $1").bind(user.0);
+    Ok(delete.execute(connection).await?.rows_affected())
+}
+
 async fn insert(connection: &mut PgConnection, key: &ApiKey) -> Outcome<()> {
+    const COUNT: &str = "SELECT count(*) FROM api_keys WHERE user_id = $1";
     const INSERT: &str = concat!(
         "INSERT INTO api_keys (",
         key_columns!(),
         ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
     );
+    lock(connection, Counted::ApiKeys, &[key.user]).await?;
+    let count = sqlx::query(COUNT).bind(key.user.0).fetch_one(&mut *connection).await?;
+    if count.try_get::<i64, _>(0)? >= i64::from(MAX_API_KEYS) {
+        Err(quota::too_many("API keys", MAX_API_KEYS))?;
+    }
     sqlx::query(INSERT)
         .bind(key.id.0)
         .bind(key.user.0)

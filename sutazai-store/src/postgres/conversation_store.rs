@@ -7,7 +7,7 @@ use sqlx::types::Json;
 use sqlx::{PgConnection, Row};
 use sutazai_core::domain::{
     ChatMessage, Conversation, ConversationId, ConversationPage, ConversationQuery, MessageId, StoredMessage,
-    UserId,
+    UserId, quota,
 };
 use sutazai_core::ports::ConversationStore;
 use sutazai_core::{Error, Result};
@@ -15,6 +15,8 @@ use uuid::Uuid;
 
 use super::database::Database;
 use super::fault::Outcome;
+use super::limit::Limit;
+use super::quota::{Counted, lock};
 use super::text::{from_json, given, json, kept};
 use super::transaction::Transaction;
 
@@ -45,8 +47,9 @@ impl PostgresConversationStore {
 
 #[async_trait]
 impl ConversationStore for PostgresConversationStore {
-    async fn create(&self, conversation: &Conversation) -> Result<()> {
-        self.database.run(conversation, |connection, new| Box::pin(insert(connection, new))).await
+    async fn create_within(&self, conversation: &Conversation, max: Option<u32>) -> Result<()> {
+        let add = self.database.write(conversation, |tx, new| Box::pin(insert(tx.connection, new, max)));
+        add.await.map(|_| ())
     }
 
     async fn get(&self, id: ConversationId) -> Result<Option<Conversation>> {
@@ -75,14 +78,28 @@ impl ConversationStore for PostgresConversationStore {
     async fn delete(&self, id: ConversationId) -> Result<()> {
         self.database.run(&id, |connection, id| Box::pin(remove(connection, *id))).await
     }
+
+    async fn delete_all(&self, owner: UserId) -> Result<u64> {
+        self.database
+            .run_within(Limit::Long, &owner, |connection, owner| Box::pin(remove_all(connection, *owner)))
+            .await
+    }
 }
 
-async fn insert(connection: &mut PgConnection, conversation: &Conversation) -> Outcome<()> {
+async fn insert(connection: &mut PgConnection, conversation: &Conversation, max: Option<u32>) -> Outcome<()> {
+    const COUNT: &str = "SELECT count(*) FROM conversations WHERE owner = $1";
     const INSERT: &str = concat!(
         "INSERT INTO conversations (",
         conversation_columns!(),
         ") VALUES ($1, $2, $3, $4, $5, $6, $7)"
     );
+    if let (Some(max), Some(owner)) = (max, conversation.owner) {
+        lock(connection, Counted::Conversations, &[owner]).await?;
+        let count = sqlx::query(COUNT).bind(owner.0).fetch_one(&mut *connection).await?;
+        if count.try_get::<i64, _>(0)? >= i64::from(max) {
+            Err(quota::too_many("conversations", max))?;
+        }
+    }
     sqlx::query(INSERT)
         .bind(conversation.id.0)
         .bind(conversation.owner.map(|owner| owner.0))
@@ -167,6 +184,11 @@ async fn latest(
         .fetch_all(connection)
         .await?;
     rows.iter().rev().map(decode_message).collect()
+}
+
+async fn remove_all(connection: &mut PgConnection, owner: UserId) -> Outcome<u64> {
+    let delete = sqlx::query("DELETE FROM conversations WHERE owner = $1").bind(owner.0);
+    Ok(delete.execute(connection).await?.rows_affected())
 }
 
 async fn remove(connection: &mut PgConnection, id: ConversationId) -> Outcome<()> {

@@ -9,7 +9,8 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 use sutazai_core::documents::words::{score, weight, words, words_to_find};
 use sutazai_core::domain::{
-    Chunk, Document, DocumentId, DocumentPage, DocumentQuery, Passage, PassageQuery, UserId,
+    Chunk, Document, DocumentId, DocumentPage, DocumentQuery, DocumentQuota, Passage, PassageQuery, UserId,
+    quota,
 };
 use sutazai_core::ports::DocumentStore;
 use sutazai_core::{Error, Result};
@@ -18,6 +19,7 @@ use uuid::Uuid;
 use super::database::Database;
 use super::fault::Outcome;
 use super::limit::Limit;
+use super::quota::{Counted, lock};
 use super::text::{given, kept};
 use super::transaction::Transaction;
 
@@ -75,10 +77,16 @@ impl PostgresDocumentStore {
 
 #[async_trait]
 impl DocumentStore for PostgresDocumentStore {
-    async fn add(&self, document: &Document, chunks: Vec<Chunk>) -> Result<()> {
-        let new = (document, chunks);
-        let add =
-            self.database.write_within(Limit::Long, &new, |tx, new| Box::pin(insert(tx, new.0, &new.1)));
+    async fn add_within(
+        &self,
+        document: &Document,
+        chunks: Vec<Chunk>,
+        quota: Option<DocumentQuota>,
+    ) -> Result<()> {
+        let new = (document, chunks, quota);
+        let add = self
+            .database
+            .write_within(Limit::Long, &new, |tx, new| Box::pin(insert(tx, new.0, &new.1, new.2)));
         add.await.map(|_| ())
     }
 
@@ -104,9 +112,20 @@ impl DocumentStore for PostgresDocumentStore {
     async fn delete(&self, id: DocumentId) -> Result<()> {
         self.database.run_within(Limit::Long, &id, |connection, id| Box::pin(remove(connection, *id))).await
     }
+
+    async fn delete_all(&self, owner: UserId) -> Result<u64> {
+        self.database
+            .run_within(Limit::Long, &owner, |connection, owner| Box::pin(remove_all(connection, *owner)))
+            .await
+    }
 }
 
-async fn insert(transaction: &mut Transaction<'_>, document: &Document, chunks: &[Chunk]) -> Outcome<()> {
+async fn insert(
+    transaction: &mut Transaction<'_>,
+    document: &Document,
+    chunks: &[Chunk],
+    quota: Option<DocumentQuota>,
+) -> Outcome<()> {
     const INSERT: &str =
         concat!("INSERT INTO documents (", document_columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7)");
     const INSERT_CHUNKS: &str = concat!(
@@ -116,6 +135,9 @@ async fn insert(transaction: &mut Transaction<'_>, document: &Document, chunks: 
          FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::text[]) \
          AS new (number, start_char, end_char, text, words)"
     );
+    if let (Some(quota), Some(owner)) = (quota, document.owner) {
+        check(transaction.connection, owner, document.size_bytes, quota).await?;
+    }
     sqlx::query(INSERT)
         .bind(document.id.0)
         .bind(document.owner.map(|owner| owner.0))
@@ -226,6 +248,27 @@ async fn weights(
     let rows = sqlx::query(WITH).persistent(false).bind(words).bind(of(owner)).fetch_all(connection).await?;
     let weigh = |row: &PgRow| Ok(weight(all.unsigned_abs(), row.try_get::<i64, _>(0)?.unsigned_abs()));
     rows.iter().map(weigh).collect()
+}
+
+/// Refuses a document of this size for which the owner has no space left; nobody else adds one of theirs until the end of
+/// the transaction.
+async fn check(connection: &mut PgConnection, owner: UserId, size: u64, quota: DocumentQuota) -> Outcome<()> {
+    const KEPT: &str =
+        "SELECT count(*), coalesce(sum(size_bytes), 0)::bigint FROM documents WHERE owner = $1";
+    lock(connection, Counted::Documents, &[owner]).await?;
+    let kept = sqlx::query(KEPT).bind(owner.0).fetch_one(connection).await?;
+    if kept.try_get::<i64, _>(0)? >= i64::from(quota.documents) {
+        Err(quota::too_many("documents", quota.documents))?;
+    }
+    if kept.try_get::<i64, _>(1)?.unsigned_abs() + size > quota.bytes {
+        Err(quota::too_large(&quota))?;
+    }
+    Ok(())
+}
+
+async fn remove_all(connection: &mut PgConnection, owner: UserId) -> Outcome<u64> {
+    let delete = sqlx::query("DELETE FROM documents WHERE owner = $1").bind(owner.0);
+    Ok(delete.execute(connection).await?.rows_affected())
 }
 
 async fn remove(connection: &mut PgConnection, id: DocumentId) -> Outcome<()> {

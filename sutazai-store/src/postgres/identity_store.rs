@@ -1,19 +1,28 @@
 //! [`IdentityStore`] over PostgreSQL.
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Postgres, QueryBuilder, Row};
 use sutazai_core::domain::{
-    ChangedUser, Session, SessionId, User, UserChange, UserCounts, UserId, UserPage, UserQuery, UserRole,
+    ChangedUser, Invitation, InvitationId, MAX_SESSIONS, Session, SessionId, User, UserChange, UserCounts,
+    UserId, UserPage, UserQuery, UserRole, quota,
 };
 use sutazai_core::ports::IdentityStore;
 use sutazai_core::{Error, Result};
 
 use super::database::Database;
 use super::fault::Outcome;
+use super::invitations;
+use super::limit::Limit;
+use super::quota::{Counted, lock_all};
 use super::text::kept;
 use super::transaction::Transaction;
+
+/// How long the sessions of deleted users are remembered: by then none of their access tokens is alive.
+const REMEMBERED: TimeDelta = TimeDelta::days(1);
+/// Replaced refresh tokens that are remembered of a session.
+const MAX_SPENT: i64 = 500;
 
 /// Users and sessions in a PostgreSQL database.
 #[derive(Debug)]
@@ -73,9 +82,36 @@ impl IdentityStore for PostgresIdentityStore {
         self.database.run(&id, |connection, id| Box::pin(update_login(connection, *id, at))).await
     }
 
-    async fn create_session(&self, session: &Session) -> Result<()> {
+    async fn delete_user(&self, id: UserId, now: DateTime<Utc>) -> Result<()> {
+        let done = self
+            .database
+            .write_within(Limit::Long, &id, |tx, id| Box::pin(delete_user(tx.connection, *id, now)));
+        done.await.map(|_| ())
+    }
+
+    async fn create_invitation(&self, invitation: &Invitation) -> Result<()> {
+        let done =
+            self.database.write(invitation, |tx, new| Box::pin(invitations::insert(tx.connection, new)));
+        done.await.map(|_| ())
+    }
+
+    async fn invitations(&self, now: DateTime<Utc>) -> Result<Vec<Invitation>> {
+        self.database.run(&now, |connection, now| Box::pin(invitations::good(connection, *now))).await
+    }
+
+    async fn delete_invitation(&self, id: InvitationId) -> Result<()> {
+        self.database.run(&id, |connection, id| Box::pin(invitations::remove(connection, *id))).await
+    }
+
+    async fn create_invited_user(&self, user: &User, invitation_hash: &str) -> Result<()> {
+        let new = (user, invitation_hash);
+        let done = self.database.write(&new, |tx, new| Box::pin(insert_invited(tx.connection, *new)));
+        done.await.map(|_| ())
+    }
+
+    async fn create_session(&self, session: &Session) -> Result<Vec<SessionId>> {
         let done = self.database.write(session, |tx, session| Box::pin(insert_session(tx, session))).await;
-        done.map(|((), _)| ())
+        done.map(|(ended, _)| ended)
     }
 
     async fn session(&self, id: SessionId) -> Result<Option<Session>> {
@@ -97,8 +133,12 @@ impl IdentityStore for PostgresIdentityStore {
         let hashes = [expected_hash, new_hash].map(str::to_owned);
         let work = self
             .database
-            .run(&hashes, |connection, hashes| Box::pin(exchange(connection, id, hashes, now, expires_at)));
-        work.await
+            .write(&hashes, |tx, hashes| Box::pin(exchange(tx.connection, id, hashes, now, expires_at)));
+        work.await.map(|_| ())
+    }
+
+    async fn was_replaced(&self, id: SessionId, hash: &str) -> Result<bool> {
+        self.database.run(hash, |connection, hash| Box::pin(replaced(connection, id, hash))).await
     }
 
     async fn revoke(&self, id: SessionId, now: DateTime<Utc>) -> Result<()> {
@@ -180,14 +220,16 @@ async fn good_sessions(
     const GOOD: &str = concat!(
         "SELECT ",
         session_columns!(),
-        " FROM user_sessions WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > $2 ORDER BY id DESC"
+        " FROM user_sessions WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > $2 \
+         ORDER BY id DESC LIMIT 100"
     );
     let query = sqlx::query(GOOD).bind(user.0).bind(now);
     query.fetch_all(connection).await?.iter().map(decode_session).collect()
 }
 
 async fn ended_since(connection: &mut PgConnection, since: DateTime<Utc>) -> Outcome<Vec<SessionId>> {
-    const ENDED: &str = "SELECT id FROM user_sessions WHERE revoked_at >= $1";
+    const ENDED: &str = "SELECT id FROM user_sessions WHERE revoked_at >= $1 \
+        UNION ALL SELECT id FROM deleted_sessions WHERE ended_at >= $1";
     let rows = sqlx::query(ENDED).bind(since).fetch_all(connection).await?;
     session_ids(&rows)
 }
@@ -214,6 +256,45 @@ async fn insert_user(connection: &mut PgConnection, user: &User) -> Outcome<()> 
     Ok(())
 }
 
+async fn insert_invited(connection: &mut PgConnection, (user, hash): (&User, &str)) -> Outcome<()> {
+    invitations::spend(connection, hash, user.created_at).await?;
+    insert_user(connection, user).await
+}
+
+/// Refuses to go on without an admin who can sign in; nobody else does that until the end of the transaction.
+async fn check_admin_left(connection: &mut PgConnection, without: UserId) -> Outcome<()> {
+    const LAST: &str = "SELECT count(*) FILTER (WHERE id = $1), count(*) FROM users \
+                        WHERE role = 'admin' AND NOT disabled";
+    lock_all(connection, Counted::Admins).await?;
+    let row = sqlx::query(LAST).bind(without.0).fetch_one(connection).await?;
+    if (row.try_get::<i64, _>(0)?, row.try_get::<i64, _>(1)?) == (1, 1) {
+        Err(quota::last_admin())?;
+    }
+    Ok(())
+}
+
+/// Removes a user; their sessions, keys, invitations, conversations and documents go with the row.
+async fn delete_user(connection: &mut PgConnection, id: UserId, now: DateTime<Utc>) -> Outcome<()> {
+    const FORGET: &str = "DELETE FROM deleted_sessions WHERE ended_at < $1";
+    const LOCK: &str = "SELECT 1 FROM users WHERE id = $1 FOR UPDATE";
+    const REMEMBER: &str = "INSERT INTO deleted_sessions (id, ended_at) \
+        SELECT id, $1 FROM user_sessions WHERE user_id = $2 AND expires_at > $1";
+    check_admin_left(connection, id).await?;
+    // Nobody signs in any more, so that every session is remembered.
+    if sqlx::query(LOCK).bind(id.0).fetch_optional(&mut *connection).await?.is_none() {
+        Err(Error::not_found(format!("user {id}")))?;
+    }
+    sqlx::query(FORGET).bind(now - REMEMBERED).execute(&mut *connection).await?;
+    sqlx::query(REMEMBER).bind(now).bind(id.0).execute(&mut *connection).await?;
+    sqlx::query("DELETE FROM users WHERE id = $1").bind(id.0).execute(connection).await?;
+    Ok(())
+}
+
+async fn replaced(connection: &mut PgConnection, id: SessionId, hash: &str) -> Outcome<bool> {
+    const REPLACED: &str = "SELECT 1 FROM spent_refresh_tokens WHERE session_id = $1 AND hash = $2";
+    Ok(sqlx::query(REPLACED).bind(id.0).bind(hash).fetch_optional(connection).await?.is_some())
+}
+
 async fn update_login(connection: &mut PgConnection, id: UserId, at: DateTime<Utc>) -> Outcome<()> {
     const LOGIN: &str = "UPDATE users SET last_login_at = $1 WHERE id = $2";
     sqlx::query(LOGIN).bind(at).bind(id.0).execute(connection).await?;
@@ -236,6 +317,9 @@ async fn update_user(
     const DISABLED: &str =
         concat!("UPDATE users SET disabled = $1 WHERE id = $2 RETURNING ", user_columns!());
     const ROLE: &str = concat!("UPDATE users SET role = $1 WHERE id = $2 RETURNING ", user_columns!());
+    if change.takes_an_admin() {
+        check_admin_left(transaction.connection, id).await?;
+    }
     let update = match change {
         UserChange::Password { hash, .. } => sqlx::query(PASSWORD).bind(hash.clone()),
         UserChange::Rehash { from, to } => sqlx::query(REHASH).bind(from.clone()).bind(to.clone()),
@@ -254,13 +338,16 @@ async fn update_user(
     Ok(ChangedUser { user, ended })
 }
 
-async fn insert_session(transaction: &mut Transaction<'_>, session: &Session) -> Outcome<()> {
+async fn insert_session(transaction: &mut Transaction<'_>, session: &Session) -> Outcome<Vec<SessionId>> {
     const INSERT: &str = concat!(
         "INSERT INTO user_sessions (",
         session_columns!(),
-        ") SELECT $1, id, $2, $3, $4, $5, $6, $7 FROM users WHERE id = $8 AND NOT disabled FOR SHARE"
+        ") SELECT $1, id, $2, $3, $4, $5, $6, $7 FROM users WHERE id = $8 AND NOT disabled FOR NO KEY UPDATE"
     );
     const FORGET: &str = "DELETE FROM user_sessions WHERE user_id = $1 AND expires_at <= $2";
+    const END_OLDEST: &str = "UPDATE user_sessions SET revoked_at = $1 WHERE id IN (\
+            SELECT id FROM user_sessions WHERE user_id = $2 AND revoked_at IS NULL AND expires_at > $1 \
+            ORDER BY id DESC OFFSET $3) RETURNING id";
     let done = sqlx::query(INSERT)
         .bind(session.id.0)
         .bind(&session.refresh_hash)
@@ -277,7 +364,8 @@ async fn insert_session(transaction: &mut Transaction<'_>, session: &Session) ->
     }
     let forget = sqlx::query(FORGET).bind(session.user.0).bind(session.created_at);
     forget.execute(&mut *transaction.connection).await?;
-    Ok(())
+    let end = sqlx::query(END_OLDEST).bind(session.created_at).bind(session.user.0);
+    session_ids(&end.bind(i64::from(MAX_SESSIONS)).fetch_all(&mut *transaction.connection).await?)
 }
 
 async fn exchange(
@@ -289,17 +377,23 @@ async fn exchange(
 ) -> Outcome<()> {
     const EXCHANGE: &str = "UPDATE user_sessions SET refresh_hash = $1, refreshed_at = $2, expires_at = $3 \
                             WHERE id = $4 AND refresh_hash = $5 AND revoked_at IS NULL";
+    const SPEND: &str = "INSERT INTO spent_refresh_tokens (session_id, hash, spent_at) VALUES ($1, $2, $3) \
+                         ON CONFLICT (session_id, hash) DO UPDATE SET spent_at = excluded.spent_at";
+    const FORGET: &str = "DELETE FROM spent_refresh_tokens WHERE session_id = $1 AND spent_at < (\
+        SELECT spent_at FROM spent_refresh_tokens WHERE session_id = $1 ORDER BY spent_at DESC LIMIT 1 OFFSET $2)";
     let done = sqlx::query(EXCHANGE)
         .bind(new)
         .bind(now)
         .bind(expires_at)
         .bind(id.0)
         .bind(expected)
-        .execute(connection)
+        .execute(&mut *connection)
         .await?;
     if done.rows_affected() == 0 {
         Err(Error::conflict("the refresh token is spent or its session has ended"))?;
     }
+    sqlx::query(SPEND).bind(id.0).bind(expected).bind(now).execute(&mut *connection).await?;
+    sqlx::query(FORGET).bind(id.0).bind(MAX_SPENT).execute(connection).await?;
     Ok(())
 }
 

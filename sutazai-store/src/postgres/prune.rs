@@ -2,13 +2,16 @@
 
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
-use sutazai_core::domain::{EventPosition, Prune, Pruned, TaskId, TaskStatus};
+use sutazai_core::domain::{EventPosition, Prune, Pruned, TaskId, TaskStatus, UserId};
 
 use super::events::position;
 use super::fault::Outcome;
 use super::rows::keys;
 use super::transaction::Transaction;
 use super::{agent_messages, outbox};
+
+/// Tasks of an owner that one transaction removes at most.
+pub(super) const REMOVED_AT_ONCE: u64 = 200;
 
 /// Removes some of what ended long ago, unless another process is at it.
 pub(super) async fn prune(transaction: &mut Transaction<'_>, look: &Prune) -> Outcome<Pruned> {
@@ -53,6 +56,26 @@ pub(super) async fn prune(transaction: &mut Transaction<'_>, look: &Prune) -> Ou
     }
     sqlx::query(FORGET).bind(i64::from(look.limit)).execute(connection).await?;
     Ok(Pruned { removed: old.len() as u64, next })
+}
+
+/// Removes some tasks of an owner whatever their status, with all that is told of them; gives how many.
+pub(super) async fn remove_some(connection: &mut PgConnection, owner: UserId) -> Outcome<u64> {
+    const SOME: &str = "SELECT id FROM tasks WHERE owner = $1 ORDER BY id LIMIT $2 FOR UPDATE";
+    const FROM_QUEUE: &str = "DELETE FROM queue WHERE owner = $1 AND task = ANY($2)";
+    const FROM_FEED: &str = "DELETE FROM feed WHERE owner = $1";
+    let some = sqlx::query(SOME).bind(owner.0).bind(REMOVED_AT_ONCE as i64);
+    let some = some.fetch_all(&mut *connection).await?;
+    let ids = some.iter().map(|row| Ok(TaskId(row.try_get(0)?))).collect::<Outcome<Vec<_>>>()?;
+    outbox::leave(connection, &ids).await?;
+    agent_messages::forget(connection, &ids).await?;
+    sqlx::query(FROM_QUEUE).bind(owner.0).bind(keys(&ids)).execute(&mut *connection).await?;
+    for sql in ["DELETE FROM task_events WHERE task_id = ANY($1)", "DELETE FROM tasks WHERE id = ANY($1)"] {
+        sqlx::query(sql).bind(keys(&ids)).execute(&mut *connection).await?;
+    }
+    if (ids.len() as u64) < REMOVED_AT_ONCE {
+        sqlx::query(FROM_FEED).bind(owner.0).execute(connection).await?;
+    }
+    Ok(ids.len() as u64)
 }
 
 /// Removes what stands in the feed before its beginning and has been passed on, if there is somebody who passes it on: at

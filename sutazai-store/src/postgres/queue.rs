@@ -1,11 +1,13 @@
 //! The writes of the queue. What happens often is one statement over many tasks; what touches several tasks of one
 //! family loads them, changes them by the rules, and flushes.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, SubsecRound, Utc};
 use sqlx::{PgConnection, Row};
-use sutazai_core::domain::{ClaimKey, Finish, Outcome as Ended, Task, TaskError, TaskId, TaskStatus};
+use sutazai_core::domain::{
+    ClaimKey, Finish, Outcome as Ended, Task, TaskError, TaskId, TaskStatus, UserId, quota,
+};
 use sutazai_core::ports::{LeaseState, WakeUp};
 use sutazai_core::{Error, ErrorKind};
 use uuid::Uuid;
@@ -13,6 +15,7 @@ use uuid::Uuid;
 use super::events::entry;
 use super::fault::Outcome;
 use super::leases::Leases;
+use super::quota::{Counted, lock};
 use super::record::{columns, decode, insert};
 use super::text::{json, kept};
 use super::transaction::Transaction;
@@ -81,6 +84,7 @@ fn precise(task: &Task) -> Task {
 pub(super) async fn enqueue_unique(
     transaction: &mut Transaction<'_>,
     (tasks, leases): (&[Task], &Leases),
+    max_pending: Option<u32>,
 ) -> Outcome<Vec<(Task, bool)>> {
     let connection = &mut *transaction.connection;
     let standing = standing(connection, tasks).await?;
@@ -96,7 +100,10 @@ pub(super) async fn enqueue_unique(
     }
     // In the order of the keys: who waits for another to commit waits, but never in a circle.
     new.sort_by_cached_key(UniqueKey::of);
-    let added = enqueue(connection, (&new, leases)).await?;
+    let added = match max_pending {
+        Some(max) => enqueue_counted(connection, (&new, leases), max).await?,
+        None => enqueue(connection, (&new, leases)).await?,
+    };
     let given: HashMap<TaskId, (Task, bool)> = new.iter().map(|task| task.id).zip(added).collect();
     let mut stored = Vec::with_capacity(tasks.len());
     for task in tasks {
@@ -159,6 +166,34 @@ pub(super) async fn enqueue(
             .find(|known| (known.owner, &known.idempotency_key) == (task.owner, &task.idempotency_key));
         let gone = || Error::new(ErrorKind::Busy, "the earlier task was deleted at the same moment");
         stored.push((earlier.cloned().ok_or_else(gone)?, false));
+    }
+    Ok(stored)
+}
+
+/// Adds tasks as [`enqueue`] does, in a transaction, unless more than `max` of an owner would wait for a worker then; none
+/// more than that is counted. Nobody else adds tasks of these owners until the end of the transaction.
+pub(super) async fn enqueue_counted(
+    connection: &mut PgConnection,
+    input: (&[Task], &Leases),
+    max: u32,
+) -> Outcome<Vec<(Task, bool)>> {
+    const PENDING: &str = "\
+        SELECT 1 FROM unnest($1::uuid[]) AS owners (owner) CROSS JOIN LATERAL (
+            SELECT count(*) AS pending FROM (
+                SELECT 1 FROM queue WHERE queue.owner = owners.owner LIMIT $2
+            ) AS waiting
+        ) AS counted WHERE pending > $3 LIMIT 1";
+    let owners: BTreeSet<UserId> = input.0.iter().filter_map(|task| task.owner).collect();
+    lock(connection, Counted::Tasks, &owners.iter().copied().collect::<Vec<_>>()).await?;
+    let stored = enqueue(connection, input).await?;
+    let added = stored.iter().filter(|(task, added)| *added && task.status == TaskStatus::Pending);
+    let added: BTreeSet<Uuid> = added.filter_map(|(task, _)| Some(task.owner?.0)).collect();
+    let over = sqlx::query(PENDING)
+        .bind(added.into_iter().collect::<Vec<_>>())
+        .bind(i64::from(max) + 1)
+        .bind(i64::from(max));
+    if over.fetch_optional(connection).await?.is_some() {
+        Err(quota::queue_full(max))?;
     }
     Ok(stored)
 }

@@ -6,13 +6,16 @@ use serde_json::value::RawValue;
 use sqlx::postgres::PgRow;
 use sqlx::types::Json;
 use sqlx::{PgConnection, Row};
-use sutazai_core::domain::{NewSchedule, Schedule, ScheduleId, SchedulePage, ScheduleQuery, UserId};
+use sutazai_core::domain::{
+    MAX_SCHEDULES, NewSchedule, Schedule, ScheduleId, SchedulePage, ScheduleQuery, UserId, quota,
+};
 use sutazai_core::ports::ScheduleStore;
 use sutazai_core::{Error, Result};
 use uuid::Uuid;
 
 use super::database::Database;
 use super::fault::Outcome;
+use super::quota::{Counted, lock};
 use super::text::{from_json, given, json, kept};
 
 /// Schedules in a PostgreSQL database.
@@ -41,7 +44,8 @@ type Firing = (ScheduleId, DateTime<Utc>, Option<DateTime<Utc>>, Option<DateTime
 #[async_trait]
 impl ScheduleStore for PostgresScheduleStore {
     async fn create(&self, schedule: &Schedule) -> Result<()> {
-        self.database.run(schedule, |connection, new| Box::pin(insert(connection, new))).await
+        let add = self.database.write(schedule, |tx, new| Box::pin(insert(tx.connection, new)));
+        add.await.map(|_| ())
     }
 
     async fn get(&self, id: ScheduleId) -> Result<Option<Schedule>> {
@@ -58,6 +62,10 @@ impl ScheduleStore for PostgresScheduleStore {
 
     async fn delete(&self, id: ScheduleId) -> Result<()> {
         self.database.run(&id, |connection, id| Box::pin(remove(connection, *id))).await
+    }
+
+    async fn delete_all(&self, owner: UserId) -> Result<u64> {
+        self.database.run(&owner, |connection, owner| Box::pin(remove_all(connection, *owner))).await
     }
 
     async fn upcoming(&self, limit: u32) -> Result<Vec<Schedule>> {
@@ -77,11 +85,19 @@ impl ScheduleStore for PostgresScheduleStore {
 }
 
 async fn insert(connection: &mut PgConnection, schedule: &Schedule) -> Outcome<()> {
+    const COUNT: &str = "SELECT count(*) FROM schedules WHERE owner = $1";
     const INSERT: &str = concat!(
         "INSERT INTO schedules (",
         columns!(),
         ") VALUES ($1, $2, $3, $4, $5::jsonb, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
     );
+    if let Some(owner) = schedule.owner {
+        lock(connection, Counted::Schedules, &[owner]).await?;
+        let count = sqlx::query(COUNT).bind(owner.0).fetch_one(&mut *connection).await?;
+        if count.try_get::<i64, _>(0)? >= i64::from(MAX_SCHEDULES) {
+            Err(quota::too_many("schedules", MAX_SCHEDULES))?;
+        }
+    }
     let plan = &schedule.plan;
     sqlx::query(INSERT)
         .bind(schedule.id.0)
@@ -151,6 +167,11 @@ async fn update(connection: &mut PgConnection, schedule: &Schedule) -> Outcome<(
         .execute(connection)
         .await?;
     found(done.rows_affected(), schedule.id)
+}
+
+async fn remove_all(connection: &mut PgConnection, owner: UserId) -> Outcome<u64> {
+    let delete = sqlx::query("DELETE FROM schedules WHERE owner = $1").bind(owner.0);
+    Ok(delete.execute(connection).await?.rows_affected())
 }
 
 async fn remove(connection: &mut PgConnection, id: ScheduleId) -> Outcome<()> {

@@ -20,7 +20,8 @@ const STEPS: &[Step] = steps!(
         "0016" "agent_messages",
         "0017" "outbox",
         "0018" "documents",
-        "0019" "metric_hosts"
+        "0019" "metric_hosts",
+        "0022" "accounts"
     ]
 );
 

@@ -35,11 +35,14 @@ const READERS: usize = 2;
 /// More tasks than this in one call are not sent together with those of others.
 const MANY: usize = 100;
 
+/// Tasks to be added, and how many of each owner may wait for a worker then.
+type Added = (Vec<Task>, Option<u32>);
+
 /// Tasks in a PostgreSQL database.
 #[derive(Debug)]
 pub(super) struct PostgresTaskStore {
     place: Place,
-    enqueues: Grouped<Vec<Task>, Vec<Task>>,
+    enqueues: Grouped<Added, Vec<Task>>,
     gets: Grouped<TaskId, Option<Task>>,
     lists: Grouped<Listing, TaskPage>,
 }
@@ -76,11 +79,12 @@ impl PostgresTaskStore {
 
 #[async_trait]
 impl TaskStore for PostgresTaskStore {
-    async fn enqueue(&self, tasks: Vec<Task>) -> Result<Vec<Task>> {
+    async fn enqueue_within(&self, tasks: Vec<Task>, max_pending: Option<u32>) -> Result<Vec<Task>> {
+        let max_pending = max_pending.filter(|_| tasks.iter().any(|task| task.owner.is_some()));
         if tasks.len() > MANY {
-            return self.place.add(&tasks, Limit::Long).await;
+            return self.place.add(&tasks, max_pending, Limit::Long).await;
         }
-        self.enqueues.call(tasks).await
+        self.enqueues.call((tasks, max_pending)).await
     }
 
     async fn get(&self, id: TaskId) -> Result<Option<Task>> {
@@ -182,6 +186,20 @@ impl TaskStore for PostgresTaskStore {
         done.map(|done| self.told(done))
     }
 
+    async fn delete_all(&self, owner: UserId) -> Result<u64> {
+        let mut removed = 0;
+        loop {
+            let work = self.place.database.write_within(Limit::Long, &owner, |tx, owner| {
+                Box::pin(prune::remove_some(tx.connection, *owner))
+            });
+            let (some, _) = work.await?;
+            removed += some;
+            if some < prune::REMOVED_AT_ONCE {
+                return Ok(removed);
+            }
+        }
+    }
+
     async fn prune(&self, look: &Prune) -> Result<Pruned> {
         let done = self.place.database.write(look, |tx, look| Box::pin(prune::prune(tx, look))).await;
         done.map(|(pruned, _)| pruned)
@@ -250,24 +268,26 @@ struct Place {
 impl Place {
     /// Adds the tasks of several calls in one statement; if that cannot be, each call's by themselves, so that only the
     /// one at fault is refused.
-    async fn add_each(&self, calls: Vec<Vec<Task>>) -> Vec<Result<Vec<Task>>> {
-        let sizes: Vec<usize> = calls.iter().map(Vec::len).collect();
-        let all: Vec<Task> = calls.into_iter().flatten().collect();
-        let outcome = self.add(&all, Limit::Usual).await;
+    async fn add_each(&self, calls: Vec<Added>) -> Vec<Result<Vec<Task>>> {
+        let sizes: Vec<(usize, Option<u32>)> = calls.iter().map(|(tasks, max)| (tasks.len(), *max)).collect();
+        // The least that any of them allows: where that is too little for one, each is added by itself.
+        let least = sizes.iter().filter_map(|(_, max)| *max).min();
+        let all: Vec<Task> = calls.into_iter().flat_map(|(tasks, _)| tasks).collect();
+        let outcome = self.add(&all, least, Limit::Usual).await;
         let mut rest = &all[..];
         let alone = sizes.len() == 1;
         match outcome {
-            Ok(mut stored) => sizes.into_iter().map(|size| Ok(stored.drain(..size).collect())).collect(),
+            Ok(mut stored) => sizes.into_iter().map(|(size, _)| Ok(stored.drain(..size).collect())).collect(),
             // None is at fault when the database is.
             Err(e) if alone || matches!(e.kind(), ErrorKind::Unavailable | ErrorKind::Timeout) => {
                 sizes.iter().map(|_| Err(e.clone())).collect()
             }
             Err(_) => {
                 let mut outcomes = Vec::with_capacity(sizes.len());
-                for size in sizes {
+                for (size, max) in sizes {
                     let (tasks, after) = rest.split_at(size);
                     rest = after;
-                    outcomes.push(self.add(tasks, Limit::Usual).await);
+                    outcomes.push(self.add(tasks, max, Limit::Usual).await);
                 }
                 outcomes
             }
@@ -275,15 +295,15 @@ impl Place {
     }
 
     /// Adds tasks, all or none, and tells of them.
-    async fn add(&self, tasks: &[Task], limit: Limit) -> Result<Vec<Task>> {
+    async fn add(&self, tasks: &[Task], max_pending: Option<u32>, limit: Limit) -> Result<Vec<Task>> {
         let stored = if tasks.iter().any(|task| task.unique_key.is_some()) {
             let input = (tasks, &*self.leases);
-            let work = self
-                .database
-                .write_within(limit, &input, |tx, input| Box::pin(queue::enqueue_unique(tx, *input)));
+            let work = self.database.write_within(limit, &input, |tx, input| {
+                Box::pin(queue::enqueue_unique(tx, *input, max_pending))
+            });
             work.await?.0
         } else {
-            self.database.within(limit, self.add_once(tasks, limit)).await?
+            self.database.within(limit, self.add_once(tasks, max_pending, limit)).await?
         };
         let claimed = |task: &&Task| task.status == TaskStatus::Processing;
         let added = || stored.iter().filter(|(_, added)| *added).map(|(task, _)| task);
@@ -298,11 +318,24 @@ impl Place {
     }
 
     /// Adds tasks. Where the connection is lost, maybe with the answer only, they are not added twice.
-    async fn add_once(&self, tasks: &[Task], limit: Limit) -> Result<Vec<(Task, bool)>> {
+    async fn add_once(
+        &self,
+        tasks: &[Task],
+        max_pending: Option<u32>,
+        limit: Limit,
+    ) -> Result<Vec<(Task, bool)>> {
         let input = (tasks, &*self.leases);
-        let once = || {
-            self.database
-                .run_within(limit, &input, |connection, input| Box::pin(queue::enqueue(connection, *input)))
+        let once = || async {
+            let Some(max) = max_pending else {
+                let work = self.database.run_within(limit, &input, |connection, input| {
+                    Box::pin(queue::enqueue(connection, *input))
+                });
+                return work.await;
+            };
+            let work = self.database.write_within(limit, &input, |tx, input| {
+                Box::pin(queue::enqueue_counted(tx.connection, *input, max))
+            });
+            work.await.map(|(stored, _)| stored)
         };
         let again = match once().await {
             Err(e) if e.kind() == ErrorKind::Unavailable => once().await,

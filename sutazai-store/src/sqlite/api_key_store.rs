@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
-use sutazai_core::domain::{ApiKey, ApiKeyId, UserId};
+use sutazai_core::domain::{ApiKey, ApiKeyId, MAX_API_KEYS, UserId, quota};
 use sutazai_core::ports::ApiKeyStore;
 use sutazai_core::{Error, Result};
 
@@ -74,11 +74,20 @@ impl ApiKeyStore for SqliteApiKeyStore {
     async fn delete(&self, user: UserId, id: ApiKeyId) -> Result<()> {
         self.database.writer().run(move |tx| Box::pin(remove(tx, user, id))).await
     }
+
+    async fn delete_all(&self, user: UserId) -> Result<u64> {
+        self.database.writer().run(move |tx| Box::pin(remove_all(tx, user))).await
+    }
 }
 
 async fn insert(tx: &mut Transaction, key: ApiKey) -> Outcome<()> {
+    const COUNT: &str = "SELECT count(*) FROM api_keys WHERE user_id = ?";
     const INSERT: &str =
         concat!("INSERT INTO api_keys (", key_columns!(), ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+    let count = sqlx::query(COUNT).bind(key.user.0).fetch_one(&mut tx.connection).await?;
+    if count.try_get::<u32, _>(0)? >= MAX_API_KEYS {
+        Err(quota::too_many("API keys", MAX_API_KEYS))?;
+    }
     sqlx::query(INSERT)
         .bind(key.id.0)
         .bind(key.user.0)
@@ -93,6 +102,11 @@ async fn insert(tx: &mut Transaction, key: ApiKey) -> Outcome<()> {
         .execute(&mut tx.connection)
         .await?;
     Ok(())
+}
+
+async fn remove_all(tx: &mut Transaction, user: UserId) -> Outcome<u64> {
+    let delete = sqlx::query("DELETE FROM api_keys WHERE user_id = ?").bind(user.0);
+    Ok(delete.execute(&mut tx.connection).await?.rows_affected())
 }
 
 async fn update_use(tx: &mut Transaction, id: ApiKeyId, at: DateTime<Utc>) -> Outcome<()> {

@@ -5,7 +5,7 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 use sutazai_core::domain::{
     ChatMessage, Conversation, ConversationId, ConversationPage, ConversationQuery, MessageId, Role,
-    StoredMessage, UserId,
+    StoredMessage, UserId, quota,
 };
 use sutazai_core::ports::ConversationStore;
 use sutazai_core::{Error, Result};
@@ -96,9 +96,9 @@ impl SqliteConversationStore {
 
 #[async_trait]
 impl ConversationStore for SqliteConversationStore {
-    async fn create(&self, conversation: &Conversation) -> Result<()> {
+    async fn create_within(&self, conversation: &Conversation, max: Option<u32>) -> Result<()> {
         let conversation = conversation.clone();
-        self.database.writer().run(|tx| Box::pin(insert(tx, conversation))).await
+        self.database.writer().run(move |tx| Box::pin(insert(tx, conversation, max))).await
     }
 
     async fn get(&self, id: ConversationId) -> Result<Option<Conversation>> {
@@ -126,11 +126,22 @@ impl ConversationStore for SqliteConversationStore {
     async fn delete(&self, id: ConversationId) -> Result<()> {
         self.database.writer().run(move |tx| Box::pin(remove(tx, id))).await
     }
+
+    async fn delete_all(&self, owner: UserId) -> Result<u64> {
+        self.database.writer().run(move |tx| Box::pin(remove_all(tx, owner))).await
+    }
 }
 
-async fn insert(tx: &mut Transaction, conversation: Conversation) -> Outcome<()> {
+async fn insert(tx: &mut Transaction, conversation: Conversation, max: Option<u32>) -> Outcome<()> {
+    const COUNT: &str = "SELECT count(*) FROM conversations WHERE owner = ?";
     const INSERT: &str =
         concat!("INSERT INTO conversations (", conversation_columns!(), ") VALUES (?, ?, ?, ?, ?, ?, ?)");
+    if let (Some(max), Some(owner)) = (max, conversation.owner) {
+        let count = sqlx::query(COUNT).bind(owner.0).fetch_one(&mut tx.connection).await?;
+        if count.try_get::<u32, _>(0)? >= max {
+            Err(quota::too_many("conversations", max))?;
+        }
+    }
     sqlx::query(INSERT)
         .bind(conversation.id.0)
         .bind(conversation.owner.map(|owner| owner.0))
@@ -142,6 +153,11 @@ async fn insert(tx: &mut Transaction, conversation: Conversation) -> Outcome<()>
         .execute(&mut tx.connection)
         .await?;
     Ok(())
+}
+
+async fn remove_all(tx: &mut Transaction, owner: UserId) -> Outcome<u64> {
+    let delete = sqlx::query("DELETE FROM conversations WHERE owner = ?").bind(owner.0);
+    Ok(delete.execute(&mut tx.connection).await?.rows_affected())
 }
 
 async fn insert_message(tx: &mut Transaction, message: StoredMessage) -> Outcome<()> {

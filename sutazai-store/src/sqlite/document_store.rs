@@ -6,7 +6,8 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Arguments, Row};
 use sutazai_core::documents::words::{score, weight, words_to_find};
 use sutazai_core::domain::{
-    Chunk, Document, DocumentId, DocumentPage, DocumentQuery, Passage, PassageQuery, UserId,
+    Chunk, Document, DocumentId, DocumentPage, DocumentQuery, DocumentQuota, Passage, PassageQuery, UserId,
+    quota,
 };
 use sutazai_core::ports::DocumentStore;
 use sutazai_core::{Error, Result};
@@ -15,6 +16,9 @@ use super::database::Database;
 use super::fault::Outcome;
 use super::statement::{bulk, instant, nanos};
 use super::writer::Transaction;
+
+/// Documents that one transaction removes at most, each with thousands of chunks.
+const REMOVED_AT_ONCE: u64 = 10;
 
 /// Documents in an SQLite file.
 #[derive(Debug)]
@@ -150,9 +154,14 @@ impl SqliteDocumentStore {
 
 #[async_trait]
 impl DocumentStore for SqliteDocumentStore {
-    async fn add(&self, document: &Document, chunks: Vec<Chunk>) -> Result<()> {
+    async fn add_within(
+        &self,
+        document: &Document,
+        chunks: Vec<Chunk>,
+        quota: Option<DocumentQuota>,
+    ) -> Result<()> {
         let document = document.clone();
-        self.database.writer().run(|tx| Box::pin(insert(tx, document, chunks))).await
+        self.database.writer().run(move |tx| Box::pin(insert(tx, document, chunks, quota))).await
     }
 
     async fn get(&self, id: DocumentId) -> Result<Option<Document>> {
@@ -174,12 +183,31 @@ impl DocumentStore for SqliteDocumentStore {
     async fn delete(&self, id: DocumentId) -> Result<()> {
         self.database.writer().run(move |tx| Box::pin(remove(tx, id))).await
     }
+
+    async fn delete_all(&self, owner: UserId) -> Result<u64> {
+        let mut removed = 0;
+        loop {
+            let some = self.database.writer().run(move |tx| Box::pin(remove_some(tx, owner))).await?;
+            removed += some;
+            if some < REMOVED_AT_ONCE {
+                return Ok(removed);
+            }
+        }
+    }
 }
 
-async fn insert(tx: &mut Transaction, document: Document, chunks: Vec<Chunk>) -> Outcome<()> {
+async fn insert(
+    tx: &mut Transaction,
+    document: Document,
+    chunks: Vec<Chunk>,
+    quota: Option<DocumentQuota>,
+) -> Outcome<()> {
     const INSERT: &str =
         concat!("INSERT INTO documents (", document_columns!(), ") VALUES (?, ?, ?, ?, ?, ?, ?)");
     const INSERT_CHUNKS: &str = concat!("INSERT INTO chunks (", chunk_columns!(), ") VALUES");
+    if let (Some(quota), Some(owner)) = (quota, document.owner) {
+        check(tx, owner, document.size_bytes, quota).await?;
+    }
     sqlx::query(INSERT)
         .bind(document.id.0)
         .bind(document.owner.map(|owner| owner.0))
@@ -200,6 +228,27 @@ async fn insert(tx: &mut Transaction, document: Document, chunks: Vec<Chunk>) ->
     })
     .await?;
     Ok(())
+}
+
+/// Refuses a document of this size for which the owner has no space left.
+async fn check(tx: &mut Transaction, owner: UserId, size: u64, quota: DocumentQuota) -> Outcome<()> {
+    const KEPT: &str = "SELECT count(*), ifnull(sum(size_bytes), 0) FROM documents WHERE owner = ?";
+    let kept = sqlx::query(KEPT).bind(owner.0).fetch_one(&mut tx.connection).await?;
+    if kept.try_get::<u32, _>(0)? >= quota.documents {
+        Err(quota::too_many("documents", quota.documents))?;
+    }
+    if kept.try_get::<i64, _>(1)?.unsigned_abs() + size > quota.bytes {
+        Err(quota::too_large(&quota))?;
+    }
+    Ok(())
+}
+
+/// Removes some documents of an owner; the writer is not held up by more at once.
+async fn remove_some(tx: &mut Transaction, owner: UserId) -> Outcome<u64> {
+    const DELETE: &str =
+        "DELETE FROM documents WHERE id IN (SELECT id FROM documents WHERE owner = ? LIMIT ?)";
+    let delete = sqlx::query(DELETE).bind(owner.0).bind(REMOVED_AT_ONCE as i64);
+    Ok(delete.execute(&mut tx.connection).await?.rows_affected())
 }
 
 async fn remove(tx: &mut Transaction, id: DocumentId) -> Outcome<()> {

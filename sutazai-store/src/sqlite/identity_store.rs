@@ -1,19 +1,26 @@
 //! [`IdentityStore`] over SQLite.
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite};
 use sutazai_core::domain::{
-    ChangedUser, Session, SessionId, User, UserChange, UserCounts, UserId, UserPage, UserQuery, UserRole,
+    ChangedUser, Invitation, InvitationId, MAX_SESSIONS, Session, SessionId, User, UserChange, UserCounts,
+    UserId, UserPage, UserQuery, UserRole, quota,
 };
 use sutazai_core::ports::IdentityStore;
 use sutazai_core::{Error, Result};
 
 use super::database::Database;
 use super::fault::Outcome;
+use super::invitations;
 use super::statement::{instant, nanos};
 use super::writer::Transaction;
+
+/// How long the sessions of deleted users are remembered: by then none of their access tokens is alive.
+const REMEMBERED: TimeDelta = TimeDelta::days(1);
+/// Replaced refresh tokens that are remembered of a session.
+const MAX_SPENT: u32 = 500;
 
 /// Users and sessions in an SQLite file.
 #[derive(Debug)]
@@ -95,14 +102,22 @@ impl SqliteIdentityStore {
         const GOOD: &str = concat!(
             "SELECT ",
             session_columns!(),
-            " FROM user_sessions WHERE user_id = ? AND revoked_at IS NULL AND expires_at > ? ORDER BY id DESC"
+            " FROM user_sessions WHERE user_id = ? AND revoked_at IS NULL AND expires_at > ? \
+             ORDER BY id DESC LIMIT 100"
         );
         let query = sqlx::query(GOOD).bind(user.0).bind(nanos(now));
         query.fetch_all(self.database.readers()).await?.iter().map(decode_session).collect()
     }
 
+    async fn replaced(&self, id: SessionId, hash: &str) -> Outcome<bool> {
+        const REPLACED: &str = "SELECT 1 FROM spent_refresh_tokens WHERE session_id = ? AND hash = ?";
+        let found = sqlx::query(REPLACED).bind(id.0).bind(hash);
+        Ok(found.fetch_optional(self.database.readers()).await?.is_some())
+    }
+
     async fn ended_since(&self, since: DateTime<Utc>) -> Outcome<Vec<SessionId>> {
-        const ENDED: &str = "SELECT id FROM user_sessions WHERE revoked_at >= ?";
+        const ENDED: &str = "SELECT id FROM user_sessions WHERE revoked_at >= ?1 \
+            UNION ALL SELECT id FROM deleted_sessions WHERE ended_at >= ?1";
         let rows = sqlx::query(ENDED).bind(nanos(since)).fetch_all(self.database.readers()).await?;
         session_ids(&rows)
     }
@@ -144,7 +159,29 @@ impl IdentityStore for SqliteIdentityStore {
         self.database.writer().run(move |tx| Box::pin(update_login(tx, id, at))).await
     }
 
-    async fn create_session(&self, session: &Session) -> Result<()> {
+    async fn delete_user(&self, id: UserId, now: DateTime<Utc>) -> Result<()> {
+        self.database.writer().run(move |tx| Box::pin(delete_user(tx, id, now))).await
+    }
+
+    async fn create_invitation(&self, invitation: &Invitation) -> Result<()> {
+        let invitation = invitation.clone();
+        self.database.writer().run(|tx| Box::pin(invitations::insert(tx, invitation))).await
+    }
+
+    async fn invitations(&self, now: DateTime<Utc>) -> Result<Vec<Invitation>> {
+        self.read(invitations::good(&self.database, now).await)
+    }
+
+    async fn delete_invitation(&self, id: InvitationId) -> Result<()> {
+        self.database.writer().run(move |tx| Box::pin(invitations::remove(tx, id))).await
+    }
+
+    async fn create_invited_user(&self, user: &User, invitation_hash: &str) -> Result<()> {
+        let (user, hash) = (user.clone(), invitation_hash.to_owned());
+        self.database.writer().run(|tx| Box::pin(insert_invited(tx, user, hash))).await
+    }
+
+    async fn create_session(&self, session: &Session) -> Result<Vec<SessionId>> {
         let session = session.clone();
         self.database.writer().run(|tx| Box::pin(insert_session(tx, session))).await
     }
@@ -167,6 +204,10 @@ impl IdentityStore for SqliteIdentityStore {
     ) -> Result<()> {
         let (expected, new) = (expected_hash.to_owned(), new_hash.to_owned());
         self.database.writer().run(move |tx| Box::pin(exchange(tx, id, expected, new, now, expires_at))).await
+    }
+
+    async fn was_replaced(&self, id: SessionId, hash: &str) -> Result<bool> {
+        self.read(self.replaced(id, hash).await)
     }
 
     async fn revoke(&self, id: SessionId, now: DateTime<Utc>) -> Result<()> {
@@ -204,6 +245,39 @@ async fn insert_user(tx: &mut Transaction, user: User) -> Outcome<()> {
     Ok(())
 }
 
+async fn insert_invited(tx: &mut Transaction, user: User, invitation_hash: String) -> Outcome<()> {
+    invitations::spend(tx, &invitation_hash, user.created_at).await?;
+    insert_user(tx, user).await
+}
+
+/// Refuses to go on without an admin who can sign in.
+async fn check_admin_left(tx: &mut Transaction, without: UserId) -> Outcome<()> {
+    const LAST: &str = "SELECT count(*) FILTER (WHERE id = ?1), count(*) FROM users \
+                        WHERE role = 'admin' AND disabled = 0";
+    let row = sqlx::query(LAST).bind(without.0).fetch_one(&mut tx.connection).await?;
+    if (row.try_get::<i64, _>(0)?, row.try_get::<i64, _>(1)?) == (1, 1) {
+        Err(quota::last_admin())?;
+    }
+    Ok(())
+}
+
+/// Removes a user; their sessions, keys, invitations, conversations and documents go with the row.
+async fn delete_user(tx: &mut Transaction, id: UserId, now: DateTime<Utc>) -> Outcome<()> {
+    const FORGET: &str = "DELETE FROM deleted_sessions WHERE ended_at < ?";
+    const REMEMBER: &str = "INSERT INTO deleted_sessions (id, ended_at) \
+        SELECT id, ? FROM user_sessions WHERE user_id = ? AND expires_at > ?";
+    check_admin_left(tx, id).await?;
+    let connection = &mut tx.connection;
+    sqlx::query(FORGET).bind(nanos(now - REMEMBERED)).execute(&mut *connection).await?;
+    let remember = sqlx::query(REMEMBER).bind(nanos(now)).bind(id.0).bind(nanos(now));
+    remember.execute(&mut *connection).await?;
+    let delete = sqlx::query("DELETE FROM users WHERE id = ?").bind(id.0).execute(connection).await?;
+    if delete.rows_affected() == 0 {
+        Err(Error::not_found(format!("user {id}")))?;
+    }
+    Ok(())
+}
+
 async fn update_login(tx: &mut Transaction, id: UserId, at: DateTime<Utc>) -> Outcome<()> {
     const LOGIN: &str = "UPDATE users SET last_login_at = ? WHERE id = ?";
     sqlx::query(LOGIN).bind(nanos(at)).bind(id.0).execute(&mut tx.connection).await?;
@@ -224,6 +298,9 @@ async fn update_user(
     );
     const DISABLED: &str = concat!("UPDATE users SET disabled = ? WHERE id = ? RETURNING ", user_columns!());
     const ROLE: &str = concat!("UPDATE users SET role = ? WHERE id = ? RETURNING ", user_columns!());
+    if change.takes_an_admin() {
+        check_admin_left(tx, id).await?;
+    }
     let update = match &change {
         UserChange::Password { hash, .. } => sqlx::query(PASSWORD).bind(hash.clone()),
         UserChange::Rehash { from, to } => sqlx::query(REHASH).bind(from.clone()).bind(to.clone()),
@@ -240,13 +317,16 @@ async fn update_user(
     Ok(ChangedUser { user, ended })
 }
 
-async fn insert_session(tx: &mut Transaction, session: Session) -> Outcome<()> {
+async fn insert_session(tx: &mut Transaction, session: Session) -> Outcome<Vec<SessionId>> {
     const INSERT: &str = concat!(
         "INSERT INTO user_sessions (",
         session_columns!(),
         ") SELECT ?, id, ?, ?, ?, ?, ?, ? FROM users WHERE id = ? AND disabled = 0"
     );
     const FORGET: &str = "DELETE FROM user_sessions WHERE user_id = ? AND expires_at <= ?";
+    const END_OLDEST: &str = "UPDATE user_sessions SET revoked_at = ?1 WHERE id IN (\
+            SELECT id FROM user_sessions WHERE user_id = ?2 AND revoked_at IS NULL AND expires_at > ?1 \
+            ORDER BY id DESC LIMIT -1 OFFSET ?3) RETURNING id";
     let done = sqlx::query(INSERT)
         .bind(session.id.0)
         .bind(&session.refresh_hash)
@@ -263,7 +343,8 @@ async fn insert_session(tx: &mut Transaction, session: Session) -> Outcome<()> {
     }
     let forget = sqlx::query(FORGET).bind(session.user.0).bind(nanos(session.created_at));
     forget.execute(&mut tx.connection).await?;
-    Ok(())
+    let end = sqlx::query(END_OLDEST).bind(nanos(session.created_at)).bind(session.user.0).bind(MAX_SESSIONS);
+    session_ids(&end.fetch_all(&mut tx.connection).await?)
 }
 
 async fn exchange(
@@ -276,17 +357,24 @@ async fn exchange(
 ) -> Outcome<()> {
     const EXCHANGE: &str = "UPDATE user_sessions SET refresh_hash = ?, refreshed_at = ?, expires_at = ? \
                             WHERE id = ? AND refresh_hash = ? AND revoked_at IS NULL";
+    const SPEND: &str =
+        "INSERT OR REPLACE INTO spent_refresh_tokens (session_id, hash, spent_at) VALUES (?, ?, ?)";
+    const FORGET: &str = "DELETE FROM spent_refresh_tokens WHERE session_id = ?1 AND spent_at < (\
+        SELECT spent_at FROM spent_refresh_tokens WHERE session_id = ?1 ORDER BY spent_at DESC LIMIT 1 OFFSET ?2)";
     let done = sqlx::query(EXCHANGE)
         .bind(new)
         .bind(nanos(now))
         .bind(nanos(expires_at))
         .bind(id.0)
-        .bind(expected)
+        .bind(&expected)
         .execute(&mut tx.connection)
         .await?;
     if done.rows_affected() == 0 {
         Err(Error::conflict("the refresh token is spent or its session has ended"))?;
     }
+    let spend = sqlx::query(SPEND).bind(id.0).bind(expected).bind(nanos(now));
+    spend.execute(&mut tx.connection).await?;
+    sqlx::query(FORGET).bind(id.0).bind(MAX_SPENT).execute(&mut tx.connection).await?;
     Ok(())
 }
 

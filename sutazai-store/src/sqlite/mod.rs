@@ -21,6 +21,7 @@ mod database;
 mod document_store;
 mod fault;
 mod identity_store;
+mod invitations;
 mod lanes;
 mod metric_store;
 mod outbox;

@@ -1,31 +1,57 @@
 //! The writes of the queue: each takes a transaction, loads, changes by the rules, and flushes.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
+use sqlx::{Arguments, Row};
 use sutazai_core::Error;
-use sutazai_core::domain::{Claim, ClaimKey, Finish, NewEvent, Task, TaskId};
+use sutazai_core::domain::{Claim, ClaimKey, Finish, NewEvent, Task, TaskId, UserId, quota};
 use sutazai_core::ports::{ClaimRequest, LeaseState};
 
 use super::fault::Outcome;
 use super::record::columns;
-use super::statement::nanos;
+use super::statement::{bulk, nanos};
 use super::writer::Transaction;
 use super::{agent_messages, outbox};
 use crate::changes::Changes;
 use crate::rows::Record;
 use crate::turns::pick;
 
+/// Tasks that one transaction removes at most.
+pub(super) const DELETED_AT_ONCE: u64 = 128;
+
 /// Adds tasks, all or none; known idempotency keys give the earlier task.
-pub(super) async fn enqueue(transaction: &mut Transaction, tasks: Vec<Task>) -> Outcome<Vec<Task>> {
+pub(super) async fn enqueue(
+    transaction: &mut Transaction,
+    tasks: Vec<Task>,
+    max_pending: Option<u32>,
+) -> Outcome<Vec<Task>> {
+    let owners: BTreeSet<UserId> = tasks.iter().filter_map(|task| task.owner).collect();
     let mut changes = Changes::new(transaction);
     let mut given = Vec::with_capacity(tasks.len());
     for task in tasks {
         given.push(changes.add(task).await?);
     }
     let stored = given.iter().filter_map(|id| changes.task(*id).cloned()).collect();
+    let adds = changes.adds();
     changes.flush().await?;
+    if let Some(max) = max_pending.filter(|_| adds) {
+        for owner in owners {
+            check_pending(transaction, owner, max).await?;
+        }
+    }
     Ok(stored)
+}
+
+/// Refuses what makes more tasks of an owner wait for a worker; none more than that is counted.
+async fn check_pending(transaction: &mut Transaction, owner: UserId, max: u32) -> Outcome<()> {
+    const PENDING: &str = "SELECT count(*) FROM (SELECT 1 FROM tasks INDEXED BY tasks_queue \
+        WHERE ifnull(owner, zeroblob(16)) = ? AND status = 'pending' AND waiting_for = 0 LIMIT ?)";
+    let pending = sqlx::query(PENDING).bind(owner.0).bind(i64::from(max) + 1);
+    if pending.fetch_one(&mut transaction.connection).await?.try_get::<i64, _>(0)? > i64::from(max) {
+        Err(quota::queue_full(max))?;
+    }
+    Ok(())
 }
 
 /// Takes due tasks under a lease.
@@ -138,6 +164,18 @@ pub(super) async fn delete(transaction: &mut Transaction, id: TaskId) -> Outcome
     outbox::leave(transaction, &[id]).await?;
     sqlx::query("DELETE FROM tasks WHERE id = ?").bind(id.0).execute(&mut transaction.connection).await?;
     Ok(())
+}
+
+/// Removes some tasks of an owner whatever their status; what is theirs goes with them.
+pub(super) async fn delete_some(transaction: &mut Transaction, owner: UserId) -> Outcome<u64> {
+    const SOME: &str = "SELECT id FROM tasks WHERE owner = ? ORDER BY id LIMIT ?";
+    const DELETE: &str = "DELETE FROM tasks WHERE id IN (VALUES";
+    let some = sqlx::query(SOME).bind(owner.0).bind(DELETED_AT_ONCE as i64);
+    let some = some.fetch_all(&mut transaction.connection).await?;
+    let ids = some.iter().map(|row| Ok(TaskId(row.try_get(0)?))).collect::<Outcome<Vec<_>>>()?;
+    outbox::leave(transaction, &ids).await?;
+    bulk(&mut transaction.connection, (DELETE, 1, ")"), &ids, |id, to| Ok(to.add(id.0)?)).await?;
+    Ok(ids.len() as u64)
 }
 
 /// Appends events under a claim.

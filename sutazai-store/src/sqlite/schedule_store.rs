@@ -4,7 +4,9 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
-use sutazai_core::domain::{NewSchedule, Schedule, ScheduleId, SchedulePage, ScheduleQuery, UserId};
+use sutazai_core::domain::{
+    MAX_SCHEDULES, NewSchedule, Schedule, ScheduleId, SchedulePage, ScheduleQuery, UserId, quota,
+};
 use sutazai_core::ports::ScheduleStore;
 use sutazai_core::{Error, Result};
 
@@ -101,6 +103,10 @@ impl ScheduleStore for SqliteScheduleStore {
         self.database.writer().run(move |tx| Box::pin(remove(tx, id))).await
     }
 
+    async fn delete_all(&self, owner: UserId) -> Result<u64> {
+        self.database.writer().run(move |tx| Box::pin(remove_all(tx, owner))).await
+    }
+
     async fn upcoming(&self, limit: u32) -> Result<Vec<Schedule>> {
         self.read(self.next(limit).await)
     }
@@ -116,9 +122,21 @@ impl ScheduleStore for SqliteScheduleStore {
     }
 }
 
+async fn remove_all(tx: &mut Transaction, owner: UserId) -> Outcome<u64> {
+    let delete = sqlx::query("DELETE FROM schedules WHERE owner = ?").bind(owner.0);
+    Ok(delete.execute(&mut tx.connection).await?.rows_affected())
+}
+
 async fn insert(tx: &mut Transaction, schedule: Schedule) -> Outcome<()> {
+    const COUNT: &str = "SELECT count(*) FROM schedules WHERE owner = ?";
     const INSERT: &str =
         concat!("INSERT INTO schedules (", columns!(), ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+    if let Some(owner) = schedule.owner {
+        let count = sqlx::query(COUNT).bind(owner.0).fetch_one(&mut tx.connection).await?;
+        if count.try_get::<u32, _>(0)? >= MAX_SCHEDULES {
+            Err(quota::too_many("schedules", MAX_SCHEDULES))?;
+        }
+    }
     let plan = &schedule.plan;
     sqlx::query(INSERT)
         .bind(schedule.id.0)

@@ -156,8 +156,8 @@ impl SqliteTaskStore {
 
 #[async_trait]
 impl TaskStore for SqliteTaskStore {
-    async fn enqueue(&self, tasks: Vec<Task>) -> Result<Vec<Task>> {
-        self.database.writer().run(|tx| Box::pin(queue::enqueue(tx, tasks))).await
+    async fn enqueue_within(&self, tasks: Vec<Task>, max_pending: Option<u32>) -> Result<Vec<Task>> {
+        self.database.writer().run(move |tx| Box::pin(queue::enqueue(tx, tasks, max_pending))).await
     }
 
     async fn get(&self, id: TaskId) -> Result<Option<Task>> {
@@ -213,6 +213,17 @@ impl TaskStore for SqliteTaskStore {
 
     async fn delete(&self, id: TaskId) -> Result<()> {
         self.database.writer().run(move |tx| Box::pin(queue::delete(tx, id))).await
+    }
+
+    async fn delete_all(&self, owner: UserId) -> Result<u64> {
+        let mut removed = 0;
+        loop {
+            let some = self.database.writer().run(move |tx| Box::pin(queue::delete_some(tx, owner))).await?;
+            removed += some;
+            if some < queue::DELETED_AT_ONCE {
+                return Ok(removed);
+            }
+        }
     }
 
     async fn prune(&self, look: &Prune) -> Result<Pruned> {

@@ -38,4 +38,8 @@ impl ApiKeyStore for TracedApiKeyStore {
     async fn delete(&self, user: UserId, id: ApiKeyId) -> Result<()> {
         self.database.traced("DELETE", "api_keys", self.store.delete(user, id)).await
     }
+
+    async fn delete_all(&self, user: UserId) -> Result<u64> {
+        self.database.traced("DELETE", "api_keys", self.store.delete_all(user)).await
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use sutazai_core::Result;
 use sutazai_core::domain::{
-    Conversation, ConversationId, ConversationPage, ConversationQuery, MessageId, StoredMessage,
+    Conversation, ConversationId, ConversationPage, ConversationQuery, MessageId, StoredMessage, UserId,
 };
 use sutazai_core::ports::ConversationStore;
 
@@ -20,8 +20,8 @@ pub(super) struct TracedConversationStore {
 
 #[async_trait]
 impl ConversationStore for TracedConversationStore {
-    async fn create(&self, conversation: &Conversation) -> Result<()> {
-        self.database.traced("INSERT", "conversations", self.store.create(conversation)).await
+    async fn create_within(&self, conversation: &Conversation, max: Option<u32>) -> Result<()> {
+        self.database.traced("INSERT", "conversations", self.store.create_within(conversation, max)).await
     }
 
     async fn get(&self, id: ConversationId) -> Result<Option<Conversation>> {
@@ -47,5 +47,9 @@ impl ConversationStore for TracedConversationStore {
 
     async fn delete(&self, id: ConversationId) -> Result<()> {
         self.database.traced("DELETE", "conversations", self.store.delete(id)).await
+    }
+
+    async fn delete_all(&self, owner: UserId) -> Result<u64> {
+        self.database.traced("DELETE", "conversations", self.store.delete_all(owner)).await
     }
 }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use sutazai_core::Result;
-use sutazai_core::domain::{Chunk, Document, DocumentId, DocumentPage, DocumentQuery, Passage, PassageQuery};
+use sutazai_core::domain::{
+    Chunk, Document, DocumentId, DocumentPage, DocumentQuery, DocumentQuota, Passage, PassageQuery, UserId,
+};
 use sutazai_core::ports::DocumentStore;
 
 use super::database::TracedDatabase;
@@ -18,8 +20,13 @@ pub(super) struct TracedDocumentStore {
 
 #[async_trait]
 impl DocumentStore for TracedDocumentStore {
-    async fn add(&self, document: &Document, chunks: Vec<Chunk>) -> Result<()> {
-        self.database.traced("INSERT", "documents", self.store.add(document, chunks)).await
+    async fn add_within(
+        &self,
+        document: &Document,
+        chunks: Vec<Chunk>,
+        quota: Option<DocumentQuota>,
+    ) -> Result<()> {
+        self.database.traced("INSERT", "documents", self.store.add_within(document, chunks, quota)).await
     }
 
     async fn get(&self, id: DocumentId) -> Result<Option<Document>> {
@@ -40,5 +47,9 @@ impl DocumentStore for TracedDocumentStore {
 
     async fn delete(&self, id: DocumentId) -> Result<()> {
         self.database.traced("DELETE", "documents", self.store.delete(id)).await
+    }
+
+    async fn delete_all(&self, owner: UserId) -> Result<u64> {
+        self.database.traced("DELETE", "documents", self.store.delete_all(owner)).await
     }
 }

@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use sutazai_core::Result;
 use sutazai_core::domain::{
-    ChangedUser, Session, SessionId, User, UserChange, UserCounts, UserId, UserPage, UserQuery,
+    ChangedUser, Invitation, InvitationId, Session, SessionId, User, UserChange, UserCounts, UserId,
+    UserPage, UserQuery,
 };
 use sutazai_core::ports::IdentityStore;
 
@@ -49,7 +50,27 @@ impl IdentityStore for TracedIdentityStore {
         self.database.traced("UPDATE", "users", self.store.record_login(id, at)).await
     }
 
-    async fn create_session(&self, session: &Session) -> Result<()> {
+    async fn delete_user(&self, id: UserId, now: DateTime<Utc>) -> Result<()> {
+        self.database.traced("DELETE", "users", self.store.delete_user(id, now)).await
+    }
+
+    async fn create_invitation(&self, invitation: &Invitation) -> Result<()> {
+        self.database.traced("INSERT", "invitations", self.store.create_invitation(invitation)).await
+    }
+
+    async fn invitations(&self, now: DateTime<Utc>) -> Result<Vec<Invitation>> {
+        self.database.traced("SELECT", "invitations", self.store.invitations(now)).await
+    }
+
+    async fn delete_invitation(&self, id: InvitationId) -> Result<()> {
+        self.database.traced("DELETE", "invitations", self.store.delete_invitation(id)).await
+    }
+
+    async fn create_invited_user(&self, user: &User, invitation_hash: &str) -> Result<()> {
+        self.database.traced("INSERT", "users", self.store.create_invited_user(user, invitation_hash)).await
+    }
+
+    async fn create_session(&self, session: &Session) -> Result<Vec<SessionId>> {
         self.database.traced("INSERT", "user_sessions", self.store.create_session(session)).await
     }
 
@@ -76,6 +97,10 @@ impl IdentityStore for TracedIdentityStore {
                 self.store.rotate(id, expected_hash, new_hash, now, expires_at),
             )
             .await
+    }
+
+    async fn was_replaced(&self, id: SessionId, hash: &str) -> Result<bool> {
+        self.database.traced("SELECT", "spent_refresh_tokens", self.store.was_replaced(id, hash)).await
     }
 
     async fn revoke(&self, id: SessionId, now: DateTime<Utc>) -> Result<()> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use sutazai_core::Result;
-use sutazai_core::domain::{Schedule, ScheduleId, SchedulePage, ScheduleQuery};
+use sutazai_core::domain::{Schedule, ScheduleId, SchedulePage, ScheduleQuery, UserId};
 use sutazai_core::ports::ScheduleStore;
 
 use super::database::TracedDatabase;
@@ -37,6 +37,10 @@ impl ScheduleStore for TracedScheduleStore {
 
     async fn delete(&self, id: ScheduleId) -> Result<()> {
         self.database.traced("DELETE", "schedules", self.store.delete(id)).await
+    }
+
+    async fn delete_all(&self, owner: UserId) -> Result<u64> {
+        self.database.traced("DELETE", "schedules", self.store.delete_all(owner)).await
     }
 
     async fn upcoming(&self, limit: u32) -> Result<Vec<Schedule>> {

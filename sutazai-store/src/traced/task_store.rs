@@ -23,8 +23,8 @@ pub(super) struct TracedTaskStore {
 
 #[async_trait]
 impl TaskStore for TracedTaskStore {
-    async fn enqueue(&self, tasks: Vec<Task>) -> Result<Vec<Task>> {
-        self.database.traced("INSERT", "tasks", self.store.enqueue(tasks)).await
+    async fn enqueue_within(&self, tasks: Vec<Task>, max_pending: Option<u32>) -> Result<Vec<Task>> {
+        self.database.traced("INSERT", "tasks", self.store.enqueue_within(tasks, max_pending)).await
     }
 
     async fn get(&self, id: TaskId) -> Result<Option<Task>> {
@@ -78,6 +78,10 @@ impl TaskStore for TracedTaskStore {
 
     async fn delete(&self, id: TaskId) -> Result<()> {
         self.database.traced("DELETE", "tasks", self.store.delete(id)).await
+    }
+
+    async fn delete_all(&self, owner: UserId) -> Result<u64> {
+        self.database.traced("DELETE", "tasks", self.store.delete_all(owner)).await
     }
 
     async fn prune(&self, look: &Prune) -> Result<Pruned> {

@@ -1,12 +1,13 @@
 //! The analysis as an agent: a task in, a result out.
 
 use async_trait::async_trait;
-use serde_json::json;
+use serde_json::{Value, json};
 use sutazai_core::Result;
-use sutazai_core::domain::{AgentDescriptor, Step};
+use sutazai_core::domain::{AgentDescriptor, Permission, Step};
 use sutazai_core::ports::{Agent, AgentContext};
 
 use super::analysis::analyze;
+use super::writer::uses_model;
 
 /// Looks at the machine and recommends what to do. Its payload is `{"use_model": bool}`, true unless told otherwise;
 /// its result an [`Analysis`](sutazai_core::domain::Analysis).
@@ -35,6 +36,14 @@ impl Agent for HardwareOptimizer {
                 "additionalProperties": false,
             }),
         }
+    }
+
+    fn permissions(&self, payload: &Value) -> Vec<Permission> {
+        let mut needed = vec![Permission::WriteTasks, Permission::ReadMetrics];
+        if uses_model(payload) {
+            needed.push(Permission::UseModels);
+        }
+        needed
     }
 
     async fn run(&self, context: &AgentContext) -> Result<Step> {

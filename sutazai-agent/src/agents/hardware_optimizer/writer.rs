@@ -58,12 +58,17 @@ struct Drafts {
     degraded: Option<String>,
 }
 
+/// Whether a task with this payload asks a model.
+pub(super) fn uses_model(payload: &Value) -> bool {
+    payload.get("use_model").and_then(Value::as_bool).unwrap_or(true)
+}
+
 /// Writes for each finding.
 ///
 /// # Errors
 /// `Cancelled` once the context is cancelled.
 pub(super) async fn write(context: &AgentContext, found: &[Found]) -> Result<Written> {
-    let wanted = context.task.payload.get("use_model").and_then(Value::as_bool).unwrap_or(true);
+    let wanted = uses_model(&context.task.payload);
     let drafts = match &context.model {
         Some(model) if wanted && !found.is_empty() => {
             tokio::select! {

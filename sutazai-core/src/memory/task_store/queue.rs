@@ -14,7 +14,7 @@ use messages::Messages;
 
 use crate::domain::{
     Claim, ClaimKey, EventKind, EventPosition, FeedEvent, Outcome, Prune, Pruned, Room, Task, TaskError,
-    TaskEvent, TaskId, TaskStatus, UserId,
+    TaskEvent, TaskId, TaskStatus, UserId, quota,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::memory::MemoryRelayStore;
@@ -84,13 +84,37 @@ impl Queue {
 
     /// The first of these whose id is taken, unless its idempotency or unique key makes it a known task.
     pub(super) fn taken(&self, tasks: &[Task]) -> Option<TaskId> {
-        let (mut ids, mut keys, mut unique) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-        let mut added = tasks.iter().filter(|task| {
+        let mut ids = BTreeSet::new();
+        let mut added = self.unknown(tasks);
+        added.find(|task| self.tasks.contains_key(&task.id) || !ids.insert(task.id)).map(|task| task.id)
+    }
+
+    /// Those of these tasks that no key makes a known task.
+    fn unknown<'t>(&self, tasks: &'t [Task]) -> impl Iterator<Item = &'t Task> {
+        let (mut keys, mut unique) = (BTreeSet::new(), BTreeSet::new());
+        tasks.iter().filter(move |task| {
             let key = task.idempotency_key.clone().map(|key| (task.owner, key));
             key.is_none_or(|key| !self.keys.contains_key(&key) && keys.insert(key))
                 && unique_key(task).is_none_or(|key| !self.standing.contains_key(&key) && unique.insert(key))
-        });
-        added.find(|task| self.tasks.contains_key(&task.id) || !ids.insert(task.id)).map(|task| task.id)
+        })
+    }
+
+    /// Whether the owners of these tasks may have so many more that wait for a worker.
+    pub(super) fn check_room(&self, tasks: &[Task], max_pending: Option<u32>) -> Result<()> {
+        let Some(max) = max_pending else { return Ok(()) };
+        let mut added: HashMap<UserId, usize> = HashMap::new();
+        let pending = self.unknown(tasks).filter(|task| task.status == TaskStatus::Pending);
+        for owner in pending.filter_map(|task| task.owner) {
+            *added.entry(owner).or_default() += 1;
+        }
+        for (owner, added) in added {
+            let waits = |task: &&Task| task.status == TaskStatus::Pending && task.waiting_for == 0;
+            let pending = self.tasks.values().filter(|task| task.owner == Some(owner)).filter(waits).count();
+            if pending + added > max as usize {
+                return Err(quota::queue_full(max));
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn get(&self, id: TaskId) -> Option<Task> {
@@ -295,6 +319,40 @@ impl Queue {
             let owner = task.owner;
             self.keys.remove(&(owner, key));
         }
+        self.remove(id, relays);
+        Ok(())
+    }
+
+    /// Removes all tasks of an owner; gives how many those were.
+    pub(super) fn delete_all(&mut self, owner: UserId, relays: &MemoryRelayStore) -> u64 {
+        let owned = self.tasks.values().filter(|task| task.owner == Some(owner));
+        let ids: Vec<TaskId> = owned.map(|task| task.id).collect();
+        for id in &ids {
+            self.dequeue(*id);
+            self.remove(*id, relays);
+        }
+        self.keys.retain(|(of, _), _| *of != Some(owner));
+        self.standing.retain(|(of, _, _), _| *of != Some(owner));
+        ids.len() as u64
+    }
+
+    /// Takes a task out of the queue and of the leases.
+    fn dequeue(&mut self, id: TaskId) {
+        let Some(task) = self.tasks.get(&id) else { return };
+        self.later.remove(&(task.run_at, id));
+        if let Some(until) = task.lease_until {
+            self.leases.remove(&(until, id));
+        }
+        if let Some(ready) = self.ready.get_mut(&task.owner) {
+            ready.remove(&task.rank());
+            if ready.is_empty() {
+                self.ready.remove(&task.owner);
+            }
+        }
+    }
+
+    /// Removes a task that stands in no queue, with all that is known of it.
+    fn remove(&mut self, id: TaskId, relays: &MemoryRelayStore) {
         self.leave(id, relays);
         self.tasks.remove(&id);
         for position in self.events.remove(&id).unwrap_or_default() {
@@ -306,7 +364,6 @@ impl Queue {
         for task in self.tasks.values_mut().filter(|task| task.parent == Some(id)) {
             task.parent = None;
         }
-        Ok(())
     }
 
     pub(super) fn prune(&mut self, look: &Prune, relays: &MemoryRelayStore) -> Pruned {

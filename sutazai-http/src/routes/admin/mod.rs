@@ -1,6 +1,7 @@
 //! What only admins may do.
 
 pub(crate) mod dead_letter;
+pub(crate) mod invitations;
 pub(crate) mod sessions;
 pub(crate) mod statistics;
 pub(crate) mod users;

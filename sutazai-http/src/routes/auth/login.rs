@@ -1,12 +1,13 @@
 //! `POST /api/v1/auth/login`: a name and a password for a pair of tokens.
 
 use axum::extract::State;
+use sutazai_core::identity::Client;
 
 use crate::app::App;
 use crate::dto::auth::{Login, SignedInView};
 use crate::envelope::Reply;
 use crate::error::ApiError;
-use crate::extract::{Json, UserAgent};
+use crate::extract::{ClientAddress, Json, UserAgent};
 use crate::monitoring::counts;
 
 /// Sign in.
@@ -28,10 +29,12 @@ use crate::monitoring::counts;
 pub(crate) async fn handle(
     State(app): State<App>,
     UserAgent(user_agent): UserAgent,
+    ClientAddress(address): ClientAddress,
     Json(body): Json<Login>,
 ) -> Result<Reply, ApiError> {
     let identity = app.require_identity()?;
-    let signed_in = identity.login(&body.login, &body.password, user_agent.as_deref()).await;
+    let client = Client { user_agent: user_agent.as_deref(), address: Some(address) };
+    let signed_in = identity.login_from(&body.login, &body.password, client).await;
     counts::login(&signed_in);
     Ok(Reply::ok(&SignedInView::from(signed_in?)))
 }

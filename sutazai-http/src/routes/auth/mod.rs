@@ -1,6 +1,7 @@
 //! Who is calling, and what they sign in with.
 
 pub(crate) mod api_keys;
+pub(crate) mod delete_me;
 pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod logout_all;

@@ -1,16 +1,17 @@
 //! `POST /api/v1/auth/register`: a new user, signed in at once.
 
 use axum::extract::State;
+use sutazai_core::identity::Client;
 
 use crate::app::App;
 use crate::dto::auth::{Register, SignedInView};
 use crate::envelope::Reply;
 use crate::error::ApiError;
-use crate::extract::{Json, UserAgent};
+use crate::extract::{ClientAddress, Json, UserAgent};
 
 /// Register.
 ///
-/// A new user, signed in at once.
+/// A new user, signed in at once. Where registration is closed, only with an invitation of an admin.
 #[utoipa::path(
     post,
     path = "/api/v1/auth/register",
@@ -19,6 +20,7 @@ use crate::extract::{Json, UserAgent};
     request_body = Register,
     responses(
         (status = 201, description = "A new user, signed in.", body = SignedInView),
+        (status = 403, description = "Registration is closed, or the invitation is unknown, used or expired."),
         (status = 409, description = "The name or the address is taken; `details.field` says which."),
         (status = 503, description = "Too many passwords are being checked; `Retry-After` says when to come again."),
     ),
@@ -26,10 +28,13 @@ use crate::extract::{Json, UserAgent};
 pub(crate) async fn handle(
     State(app): State<App>,
     UserAgent(user_agent): UserAgent,
+    ClientAddress(address): ClientAddress,
     Json(body): Json<Register>,
 ) -> Result<Reply, ApiError> {
     let identity = app.require_identity()?;
-    let user = identity.register(body.into()).await?;
+    let client = Client { user_agent: user_agent.as_deref(), address: Some(address) };
+    let (new, invitation) = body.split();
+    let user = identity.register(new, invitation.as_deref(), client).await?;
     let signed_in = identity.begin_session(user, user_agent.as_deref()).await?;
     Ok(Reply::created(&SignedInView::from(signed_in)))
 }

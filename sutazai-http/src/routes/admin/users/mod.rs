@@ -1,5 +1,6 @@
 //! Everybody's accounts.
 
+pub(crate) mod delete;
 pub(crate) mod disable;
 pub(crate) mod enable;
 pub(crate) mod list;

@@ -1,0 +1,50 @@
+//! Proof that it is the user who asks, and not somebody who has found a token of theirs.
+
+use chrono::TimeDelta;
+
+use crate::domain::{SessionId, User, UserId};
+use crate::error::{Error, ErrorKind, Result};
+use crate::identity::hash_queue::Source;
+use crate::identity::{Identity, password};
+
+/// How long after a sign-in the password is not asked for again.
+const FRESH: TimeDelta = TimeDelta::minutes(5);
+
+impl Identity {
+    /// Makes sure that the user of this session is there: they know the password, or signed in less than five minutes ago.
+    ///
+    /// # Errors
+    /// `Forbidden` naming `password` when it is missing or wrong; `RateLimited`, `Busy`.
+    pub async fn confirm(&self, user: UserId, session: SessionId, password: Option<&str>) -> Result<()> {
+        let user = self.user(user).await?;
+        if let Some(password) = password {
+            return self.confirm_password(&user, password).await;
+        }
+        let begun = self.store.session(session).await?.filter(|session| session.user == user.id);
+        if begun.is_some_and(|session| self.clock.now() - session.created_at < FRESH) {
+            return Ok(());
+        }
+        let why = "expected the password: the sign-in is more than five minutes old";
+        Err(Error::new(ErrorKind::Forbidden, why).with_field("password"))
+    }
+
+    /// Makes sure that this is the user's password.
+    ///
+    /// # Errors
+    /// `Forbidden` naming `password` when it is not; `RateLimited`, `Busy`.
+    pub(super) async fn confirm_password(&self, user: &User, password: &str) -> Result<()> {
+        password::check_length(password)?;
+        // Not the account of sign-ins: guesses of strangers there are no reason to slow down who is signed in.
+        let account = format!("signed in {}", user.id);
+        self.slow_down(&account, None).await?;
+        let turn = self.hashing.enter(Source::User(user.id)).await?;
+        let fits = self.hasher.verify(password, Some(user.password_hash.clone())).await?;
+        drop(turn);
+        if fits {
+            return Ok(());
+        }
+        self.throttle.failed(&account, self.clock.now());
+        tracing::info!(user_id = %user.id, "a password was refused");
+        Err(Error::new(ErrorKind::Forbidden, "this is not the password").with_field("password"))
+    }
+}

@@ -1,0 +1,257 @@
+//! Fair queue in front of password hashing.
+//!
+//! A hash takes tens of milliseconds of a core, on purpose. Whoever waits for one waits in a queue of their own address
+//! or user; the queues are served in turn. So a flood fills its own queues, and a sign-in from elsewhere waits for one
+//! round of them instead of being refused. Where everything is full, a source that has nothing there takes the place of one
+//! that has most.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use metrics::gauge;
+use tokio::sync::oneshot;
+
+use crate::domain::UserId;
+use crate::error::{Error, ErrorKind, Result};
+
+/// Entries of one source that may wait: some people of one office.
+const MAX_PER_SOURCE: usize = 16;
+/// Entries that may wait in all; each is a connection and a few hundred bytes.
+const MAX_WAITING: usize = 2_048;
+/// When to come again.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Metric of the entries that wait.
+const QUEUE_DEPTH: &str = "argon2_queue_depth";
+
+/// Whose queue an entry waits in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Source {
+    /// Somebody who has not signed in, by address.
+    Address(Option<IpAddr>),
+    /// Somebody who has.
+    User(UserId),
+}
+
+/// The queue. Clones are one.
+#[derive(Debug, Clone)]
+pub(super) struct HashQueue {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug)]
+struct State {
+    free: usize,
+    waiting: HashMap<Source, VecDeque<oneshot::Sender<Permit>>>,
+    /// The sources that wait, in the order in which they are served.
+    turns: VecDeque<Source>,
+    depth: usize,
+}
+
+/// The right to run one hash; gives it to the next in turn when it is dropped.
+#[derive(Debug)]
+pub(super) struct Permit {
+    /// None when it was given on.
+    queue: Option<HashQueue>,
+}
+
+impl HashQueue {
+    /// A queue that lets one hash run for each core.
+    pub(super) fn new() -> Self {
+        Self::of(std::thread::available_parallelism().map_or(1, usize::from))
+    }
+
+    fn of(free: usize) -> Self {
+        let state = State { free, waiting: HashMap::new(), turns: VecDeque::new(), depth: 0 };
+        Self { state: Arc::new(Mutex::new(state)) }
+    }
+
+    /// Waits for a turn.
+    ///
+    /// # Errors
+    /// `Busy` with a time to retry when too many of this source, or of all, wait.
+    pub(super) async fn enter(&self, source: Source) -> Result<Permit> {
+        let turn = {
+            let mut state = self.lock();
+            if state.free > 0 {
+                state.free -= 1;
+                return Ok(Permit { queue: Some(self.clone()) });
+            }
+            let of_source = state.waiting.get(&source).map_or(0, VecDeque::len);
+            if of_source >= MAX_PER_SOURCE || state.depth >= MAX_WAITING && !state.evict_for(of_source) {
+                return Err(busy());
+            }
+            state.push(source)
+        };
+        // Evicted, unless it is served.
+        turn.await.map_err(|_| busy())
+    }
+
+    /// Gives a permit that is free to the next in turn that still waits.
+    fn release(&self) {
+        loop {
+            let next = {
+                let mut state = self.lock();
+                let next = state.pop();
+                if next.is_none() {
+                    state.free += 1;
+                }
+                next
+            };
+            let Some(waiter) = next else { return };
+            match waiter.send(Permit { queue: Some(self.clone()) }) {
+                Ok(()) => return,
+                // Nobody waits for it any more: the next one gets it, and not by its being dropped, which would come here.
+                Err(mut unwanted) => unwanted.queue = None,
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn busy() -> Error {
+    Error::new(ErrorKind::Busy, "too many people sign in at once").with_retry_after(RETRY_AFTER)
+}
+
+impl State {
+    /// Takes the latest entry from the source that has most, if that has at least two more than this many.
+    fn evict_for(&mut self, entries: usize) -> bool {
+        let longest = self.waiting.values_mut().max_by_key(|queue| queue.len());
+        let Some(longest) = longest.filter(|queue| queue.len() > entries + 1) else { return false };
+        longest.pop_back();
+        self.depth -= 1;
+        true
+    }
+
+    fn push(&mut self, source: Source) -> oneshot::Receiver<Permit> {
+        let (sender, turn) = oneshot::channel();
+        let queue = self.waiting.entry(source).or_default();
+        if queue.is_empty() {
+            self.turns.push_back(source);
+        }
+        queue.push_back(sender);
+        self.depth += 1;
+        gauge!(QUEUE_DEPTH).set(self.depth as f64);
+        turn
+    }
+
+    /// The next in turn, whose source then stands behind all others.
+    fn pop(&mut self) -> Option<oneshot::Sender<Permit>> {
+        let source = self.turns.pop_front()?;
+        let queue = self.waiting.get_mut(&source)?;
+        let next = queue.pop_front();
+        if queue.is_empty() {
+            self.waiting.remove(&source);
+        } else {
+            self.turns.push_back(source);
+        }
+        self.depth -= 1;
+        gauge!(QUEUE_DEPTH).set(self.depth as f64);
+        next
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if let Some(queue) = self.queue.take() {
+            queue.release();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::pin::Pin;
+
+    use futures::FutureExt;
+
+    use super::*;
+
+    fn from(address: u32) -> Source {
+        Source::Address(Some(IpAddr::V4(Ipv4Addr::from_bits(address))))
+    }
+
+    type Entry<'q> = Pin<Box<dyn Future<Output = Result<Permit>> + Send + 'q>>;
+
+    /// An entry that waits.
+    fn waiting(queue: &HashQueue, source: Source) -> Entry<'_> {
+        let mut entry: Entry<'_> = Box::pin(queue.enter(source));
+        assert!((&mut entry).now_or_never().is_none(), "it did not have to wait");
+        entry
+    }
+
+    #[test]
+    fn a_flood_from_many_addresses_holds_others_up_for_one_round() {
+        let queue = HashQueue::of(1);
+        let mut running = queue.enter(from(0)).now_or_never().unwrap().unwrap();
+        let mut flood = Vec::new();
+        for address in 1..=60 {
+            flood.extend((0..MAX_PER_SOURCE).map(|_| waiting(&queue, from(address))));
+            let refused = queue.enter(from(address)).now_or_never().unwrap().unwrap_err();
+            assert_eq!((refused.kind(), refused.retry_after()), (ErrorKind::Busy, Some(RETRY_AFTER)));
+        }
+        let mut somebody = waiting(&queue, from(1_000));
+        let mut before = 0;
+        loop {
+            drop(running);
+            if let Some(permit) = (&mut somebody).now_or_never() {
+                permit.unwrap();
+                break;
+            }
+            let mut served = None;
+            flood.retain_mut(|entry| match served.is_none().then(|| entry.now_or_never()).flatten() {
+                Some(permit) => {
+                    served = Some(permit.unwrap());
+                    false
+                }
+                None => true,
+            });
+            running = served.unwrap();
+            before += 1;
+        }
+        assert_eq!(before, 60, "one of each address");
+    }
+
+    #[test]
+    fn where_everything_is_full_a_new_source_takes_the_place_of_the_longest() {
+        let queue = HashQueue::of(1);
+        let running = queue.enter(from(0)).now_or_never().unwrap().unwrap();
+        let full = 1..=(MAX_WAITING / MAX_PER_SOURCE) as u32;
+        let mut flood: Vec<Entry<'_>> = full
+            .flat_map(|address| (0..MAX_PER_SOURCE).map(move |_| address))
+            .map(|a| waiting(&queue, from(a)))
+            .collect();
+        let mut somebody = waiting(&queue, from(100_000));
+        assert_eq!(queue.lock().depth, MAX_WAITING);
+        let evicted: Vec<_> = flood.iter_mut().filter_map(|entry| entry.now_or_never()).collect();
+        assert_eq!(evicted.len(), 1);
+        assert_eq!(evicted[0].as_ref().unwrap_err().kind(), ErrorKind::Busy);
+        drop((running, evicted));
+        drop(flood);
+        (&mut somebody).now_or_never().unwrap().unwrap();
+    }
+
+    #[test]
+    fn entries_that_were_given_up_are_passed_over_and_keep_no_permit() {
+        let queue = HashQueue::of(1);
+        let running = queue.enter(from(0)).now_or_never().unwrap().unwrap();
+        let gone: Vec<Entry<'_>> = (1..1_000).map(|address| waiting(&queue, from(address))).collect();
+        let mut last = waiting(&queue, from(1_000));
+        drop(gone);
+        drop(running);
+        let mut given = (&mut last).now_or_never().unwrap().unwrap();
+        // One that was given and never looked at goes on to the next.
+        let unseen = waiting(&queue, from(1));
+        drop(given);
+        drop(unseen);
+        given = queue.enter(from(2)).now_or_never().unwrap().unwrap();
+        drop(given);
+        let state = queue.lock();
+        assert_eq!((state.free, state.depth), (1, 0));
+    }
+}

@@ -1,0 +1,181 @@
+//! Slows down who guesses at the password of one account, from however many addresses.
+//!
+//! An account may fail ten times; from then on one more guess is let through every two seconds, and a guess that would
+//! wait longer than ten seconds is told when to come again. The account is never locked: an address from which its user
+//! has signed in lately does not wait, whatever happens elsewhere. What is counted is kept in this process.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// Failures that slow nothing down.
+const FREE_FAILURES: u32 = 10;
+/// Time in which one failure is forgotten.
+const FORGET_INTERVAL: TimeDelta = TimeDelta::seconds(60);
+/// Time between two guesses at an account that has failed too often.
+const GUESS_INTERVAL: TimeDelta = TimeDelta::seconds(2);
+/// The longest that a guess is held.
+const MAX_DELAY: TimeDelta = TimeDelta::seconds(10);
+/// How long an address from which somebody signed in is known.
+const ADDRESS_TTL: TimeDelta = TimeDelta::days(30);
+/// Known addresses of an account.
+const MAX_ADDRESSES: usize = 8;
+/// Accounts that are kept; the one that was touched first goes first.
+const MAX_ACCOUNTS: usize = 100_000;
+
+/// Failures and known addresses by account.
+#[derive(Debug, Default)]
+pub(super) struct AccountThrottle {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    accounts: HashMap<String, Account>,
+    /// In the order in which they were first touched.
+    order: VecDeque<String>,
+}
+
+#[derive(Debug, Default)]
+struct Account {
+    failures: u32,
+    failed_at: DateTime<Utc>,
+    /// When the next guess is let through.
+    next_guess: DateTime<Utc>,
+    /// Addresses from which its user signed in, and when; the latest last.
+    addresses: VecDeque<(IpAddr, DateTime<Utc>)>,
+}
+
+impl AccountThrottle {
+    /// How long a guess at this account has to wait. The account is what the caller typed, so that one that does not
+    /// exist is slowed down as any other.
+    ///
+    /// # Errors
+    /// `RateLimited` with a time to retry when that is too long.
+    pub(super) fn delay(&self, account: &str, from: Option<IpAddr>, now: DateTime<Utc>) -> Result<Duration> {
+        let mut state = self.lock();
+        let Some(account) = state.accounts.get_mut(account) else { return Ok(Duration::ZERO) };
+        account.forget(now);
+        if account.failures < FREE_FAILURES || account.knows(from, now) {
+            return Ok(Duration::ZERO);
+        }
+        let delay = (account.next_guess - now).max(TimeDelta::zero());
+        if delay > MAX_DELAY {
+            let busy = "too many failed sign-ins to this account: come again later";
+            let retry_after = (delay - MAX_DELAY).to_std().unwrap_or_default();
+            return Err(Error::new(ErrorKind::RateLimited, busy).with_retry_after(retry_after));
+        }
+        account.next_guess = now + delay + GUESS_INTERVAL;
+        Ok(delay.to_std().unwrap_or_default())
+    }
+
+    /// Counts a wrong password.
+    pub(super) fn failed(&self, account: &str, now: DateTime<Utc>) {
+        let mut state = self.lock();
+        let account = state.touch(account);
+        account.forget(now);
+        account.failures = account.failures.saturating_add(1).min(2 * FREE_FAILURES);
+        account.failed_at = now;
+    }
+
+    /// Knows an address from which the user of the account signed in.
+    pub(super) fn succeeded(&self, account: &str, from: Option<IpAddr>, now: DateTime<Utc>) {
+        let Some(address) = from else { return };
+        let mut state = self.lock();
+        let account = state.touch(account);
+        account.addresses.retain(|(known, at)| *known != address && now - *at < ADDRESS_TTL);
+        account.addresses.push_back((address, now));
+        if account.addresses.len() > MAX_ADDRESSES {
+            account.addresses.pop_front();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn touch(&mut self, account: &str) -> &mut Account {
+        if !self.accounts.contains_key(account) {
+            if self.order.len() >= MAX_ACCOUNTS
+                && let Some(oldest) = self.order.pop_front()
+            {
+                self.accounts.remove(&oldest);
+            }
+            self.order.push_back(account.to_owned());
+        }
+        self.accounts.entry(account.to_owned()).or_default()
+    }
+}
+
+impl Account {
+    /// Forgets a failure for each interval that has passed.
+    fn forget(&mut self, now: DateTime<Utc>) {
+        let passed = (now - self.failed_at).num_seconds() / FORGET_INTERVAL.num_seconds();
+        let Ok(passed) = u32::try_from(passed) else { return };
+        if passed > 0 {
+            self.failures = self.failures.saturating_sub(passed);
+            self.failed_at = now;
+        }
+    }
+
+    fn knows(&self, from: Option<IpAddr>, now: DateTime<Utc>) -> bool {
+        self.addresses.iter().any(|(known, at)| Some(*known) == from && now - *at < ADDRESS_TTL)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeZone;
+
+    use super::*;
+
+    fn at(second: i64) -> DateTime<Utc> {
+        Utc.timestamp_opt(1_767_225_600 + second, 0).unwrap()
+    }
+
+    fn address(last: u8) -> Option<IpAddr> {
+        Some(IpAddr::from([192, 0, 2, last]))
+    }
+
+    #[test]
+    fn many_failures_slow_an_account_down_and_lock_it_for_nobody() {
+        let throttle = AccountThrottle::default();
+        throttle.succeeded("ada", address(1), at(0));
+        for n in 0..10 {
+            assert_eq!(throttle.delay("ada", address(n), at(1)).unwrap(), Duration::ZERO);
+            throttle.failed("ada", at(1));
+        }
+        let delays: Vec<u64> =
+            (2..8).map(|n| throttle.delay("ada", address(n), at(2)).unwrap().as_secs()).collect();
+        assert_eq!(delays, [0, 2, 4, 6, 8, 10]);
+        let refused = throttle.delay("ada", address(9), at(2)).unwrap_err();
+        assert_eq!(
+            (refused.kind(), refused.retry_after()),
+            (ErrorKind::RateLimited, Some(Duration::from_secs(2)))
+        );
+        assert_eq!(throttle.delay("ada", address(1), at(2)).unwrap(), Duration::ZERO, "a known address");
+        assert_eq!(throttle.delay("eve", address(9), at(2)).unwrap(), Duration::ZERO, "another account");
+        assert!(throttle.delay("ada", address(9), at(14)).is_ok(), "later");
+        assert_eq!(throttle.delay("ada", address(9), at(700)).unwrap(), Duration::ZERO, "forgotten");
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded() {
+        let throttle = AccountThrottle::default();
+        for n in 0..MAX_ACCOUNTS + 10 {
+            throttle.failed(&n.to_string(), at(0));
+        }
+        assert_eq!(throttle.lock().accounts.len(), MAX_ACCOUNTS);
+        for n in 0..20 {
+            throttle.succeeded("ada", address(n), at(0));
+        }
+        assert_eq!(throttle.lock().accounts["ada"].addresses.len(), MAX_ADDRESSES);
+    }
+}

@@ -1,0 +1,188 @@
+//! The bullets about accounts: admins, deletion, invitations, how many sessions there are.
+
+use std::sync::Arc;
+
+use futures::future::join_all;
+
+use super::{at, begin, begin_as, hash, session, user, user_named};
+use crate::domain::{
+    Invitation, InvitationId, MAX_INVITATIONS, MAX_SESSIONS, Session, SessionId, User, UserChange, UserId,
+    UserRole,
+};
+use crate::error::{ErrorKind, Result};
+use crate::ports::IdentityStore;
+
+/// There is always an admin left who can sign in, however many are disabled, demoted and deleted at once: the last one is `Conflict`, and stays.
+pub async fn an_admin_is_left<S: IdentityStore + ?Sized>(store: Arc<S>) {
+    let admins: Vec<User> =
+        (0..9).map(|n| User { role: UserRole::Admin, ..user_named(&format!("admin_{n}")) }).collect();
+    for admin in &admins {
+        store.create_user(admin).await.unwrap();
+    }
+    store.create_user(&user_named("ada")).await.unwrap();
+    let changes = admins.iter().enumerate().map(|(n, admin)| {
+        let (store, id) = (store.clone(), admin.id);
+        tokio::spawn(async move {
+            match n % 3 {
+                0 => store.change_user(id, &UserChange::Disabled(true), at(1)).await.map(drop),
+                1 => store.change_user(id, &UserChange::Role(UserRole::User), at(1)).await.map(drop),
+                _ => store.delete_user(id, at(1)).await,
+            }
+        })
+    });
+    let outcomes: Vec<Result<()>> =
+        join_all(changes).await.into_iter().map(|outcome| outcome.unwrap()).collect();
+    let refused: Vec<_> = outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).collect();
+    assert_eq!(refused.len(), 1, "{outcomes:?}");
+    assert_eq!(refused[0].kind(), ErrorKind::Conflict, "{refused:?}");
+    let mut left = Vec::new();
+    for admin in &admins {
+        left.extend(store.user(admin.id).await.unwrap().filter(|u| u.role == UserRole::Admin && !u.disabled));
+    }
+    assert_eq!(left.len(), 1, "{left:?}");
+    let last = left[0].id;
+    for change in [UserChange::Disabled(true), UserChange::Role(UserRole::User)] {
+        let refused = store.change_user(last, &change, at(2)).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Conflict, "{change:?}");
+    }
+    assert_eq!(store.delete_user(last, at(2)).await.unwrap_err().kind(), ErrorKind::Conflict);
+    assert_eq!(store.user(last).await.unwrap().as_ref(), Some(&left[0]));
+    store.change_user(last, &UserChange::Role(UserRole::Admin), at(2)).await.unwrap();
+}
+
+/// `delete_user` removes a user with their sessions and the invitations that they made, and nobody else's; an unknown one is `NotFound`.
+pub async fn delete_user_removes_what_is_theirs<S: IdentityStore + ?Sized>(store: Arc<S>) {
+    let mine = begin(&*store).await;
+    let theirs = begin_as(&*store, "eve").await;
+    store.rotate(mine.id, &mine.refresh_hash, &hash('b'), at(20), at(900)).await.unwrap();
+    let [gone, kept] =
+        [mine.user, theirs.user].map(|user| Invitation { created_by: Some(user), ..invitation('1') });
+    let kept = Invitation { hash: hash('2'), ..kept };
+    store.create_invitation(&gone).await.unwrap();
+    store.create_invitation(&kept).await.unwrap();
+
+    store.delete_user(mine.user, at(30)).await.unwrap();
+    assert_eq!(store.user(mine.user).await.unwrap(), None);
+    assert_eq!(store.user_by_login("ada").await.unwrap(), None);
+    assert_eq!(store.session(mine.id).await.unwrap(), None);
+    assert!(!store.was_replaced(mine.id, &mine.refresh_hash).await.unwrap());
+    assert_eq!(store.invitations(at(30)).await.unwrap(), [kept]);
+    assert_eq!(store.session(theirs.id).await.unwrap(), Some(theirs));
+    assert_eq!(store.revoked_since(at(30)).await.unwrap(), [mine.id], "other servers have to hear of it");
+    assert_eq!(store.revoked_since(at(31)).await.unwrap(), []);
+    for id in [mine.user, UserId::new()] {
+        assert_eq!(store.delete_user(id, at(40)).await.unwrap_err().kind(), ErrorKind::NotFound);
+    }
+    // The names are free again.
+    begin(&*store).await;
+}
+
+/// An invitation is good once, until it expires: `create_invited_user` adds the user and removes it in one step, of two calls at once one succeeds; one that is unknown, used or expired is `Forbidden` naming `invitation`, and adds nobody.
+pub async fn an_invitation_is_good_once<S: IdentityStore + ?Sized>(store: Arc<S>) {
+    store.create_invitation(&invitation('1')).await.unwrap();
+    let calls = ["one", "two"].map(|name| {
+        let store = store.clone();
+        tokio::spawn(async move { store.create_invited_user(&user_named(name), &hash('1')).await })
+    });
+    let mut outcomes = Vec::new();
+    for call in calls {
+        outcomes.push(call.await.unwrap());
+    }
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1, "{outcomes:?}");
+
+    let late = Invitation { expires_at: at(0), created_at: at(-10), ..invitation('3') };
+    store.create_invitation(&late).await.unwrap();
+    for letter in ['1', '2', '3'] {
+        let refused = store.create_invited_user(&user_named("bob"), &hash(letter)).await.unwrap_err();
+        assert_eq!((refused.kind(), refused.field()), (ErrorKind::Forbidden, Some("invitation")));
+    }
+    assert_eq!(store.user_by_login("bob").await.unwrap(), None);
+
+    // A name that is taken uses nothing up.
+    store.create_invitation(&invitation('4')).await.unwrap();
+    store.create_user(&user_named("ada")).await.unwrap();
+    let other = user("ADA", "other@example.org");
+    let taken = store.create_invited_user(&other, &hash('4')).await.unwrap_err();
+    assert_eq!((taken.kind(), taken.field()), (ErrorKind::Conflict, Some("username")));
+    store.create_invited_user(&user_named("bob"), &hash('4')).await.unwrap();
+    assert!(store.user_by_login("bob").await.unwrap().is_some());
+}
+
+/// `invitations` gives those that have not expired, newest first, of which there are at most [`MAX_INVITATIONS`]; one more is `Conflict`. `delete_invitation` removes one; one that is not there is `NotFound`.
+pub async fn invitations_are_bounded<S: IdentityStore + ?Sized>(store: Arc<S>) {
+    let mut made = Vec::new();
+    for n in 0..MAX_INVITATIONS {
+        let expires_at = at(if n == 0 { 50 } else { 100 });
+        let invitation = Invitation { hash: format!("{n:064}"), expires_at, ..invitation('1') };
+        store.create_invitation(&invitation).await.unwrap();
+        made.insert(0, invitation);
+    }
+    assert_eq!(store.invitations(at(49)).await.unwrap(), made);
+    assert_eq!(store.create_invitation(&invitation('a')).await.unwrap_err().kind(), ErrorKind::Conflict);
+    made.pop();
+    assert_eq!(store.invitations(at(50)).await.unwrap(), made, "without the one that has expired");
+    store.create_invitation(&Invitation { created_at: at(50), ..invitation('b') }).await.unwrap();
+
+    store.delete_invitation(made[3].id).await.unwrap();
+    assert!(store.invitations(at(50)).await.unwrap().iter().all(|left| left.id != made[3].id));
+    for id in [made[3].id, InvitationId::new()] {
+        assert_eq!(store.delete_invitation(id).await.unwrap_err().kind(), ErrorKind::NotFound);
+    }
+}
+
+/// With a new session the oldest end of those over [`MAX_SESSIONS`], which it gives.
+pub async fn the_oldest_sessions_end<S: IdentityStore + ?Sized>(store: Arc<S>) {
+    let first = begin(&*store).await;
+    let theirs = begin_as(&*store, "eve").await;
+    let revoked = session(first.user);
+    assert_eq!(store.create_session(&revoked).await.unwrap(), []);
+    store.revoke(revoked.id, at(11)).await.unwrap();
+    for _ in 1..MAX_SESSIONS {
+        assert_eq!(store.create_session(&session(first.user)).await.unwrap(), []);
+    }
+    let more = (0..8).map(|_| {
+        let (store, session) = (store.clone(), Session { created_at: at(12), ..session(first.user) });
+        tokio::spawn(async move { store.create_session(&session).await.unwrap() })
+    });
+    let mut ended: Vec<SessionId> =
+        join_all(more).await.into_iter().flat_map(|ended| ended.unwrap()).collect();
+    ended.sort();
+    ended.dedup();
+    assert_eq!(ended.len(), 8, "each ended another one");
+    assert!(ended.contains(&first.id), "the oldest first");
+    assert_eq!(store.session(first.id).await.unwrap().unwrap().revoked_at, Some(at(12)));
+    assert_eq!(store.sessions(first.user, at(12)).await.unwrap().len(), MAX_SESSIONS as usize);
+    assert_eq!(store.sessions(theirs.user, at(12)).await.unwrap(), [theirs]);
+}
+
+/// `was_replaced` tells the hashes that `rotate` has exchanged for another, the latest hundreds at least, and no other.
+pub async fn was_replaced_tells_exchanged_hashes<S: IdentityStore + ?Sized>(store: Arc<S>) {
+    let session = begin(&*store).await;
+    let other = begin_as(&*store, "eve").await;
+    let numbered = |n: i64| format!("{n:064}");
+    store.rotate(session.id, &session.refresh_hash, &numbered(0), at(20), at(900)).await.unwrap();
+    for n in 0..200 {
+        store.rotate(session.id, &numbered(n), &numbered(n + 1), at(21 + n), at(900)).await.unwrap();
+    }
+    for spent in [session.refresh_hash.clone(), numbered(0), numbered(199)] {
+        assert!(store.was_replaced(session.id, &spent).await.unwrap(), "{spent}");
+        assert!(!store.was_replaced(other.id, &spent).await.unwrap(), "of another session");
+    }
+    for never in [numbered(200), numbered(201), hash('z'), String::new()] {
+        assert!(!store.was_replaced(session.id, &never).await.unwrap(), "{never}");
+    }
+    // What was refused exchanged nothing.
+    store.rotate(session.id, &numbered(300), &numbered(301), at(30), at(900)).await.unwrap_err();
+    assert!(!store.was_replaced(session.id, &numbered(300)).await.unwrap());
+}
+
+/// Made at `at(0)` by nobody, good until `at(100)`.
+fn invitation(letter: char) -> Invitation {
+    Invitation {
+        id: InvitationId::new(),
+        hash: hash(letter),
+        created_by: None,
+        created_at: at(0),
+        expires_at: at(100),
+    }
+}

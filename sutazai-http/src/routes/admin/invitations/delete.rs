@@ -1,0 +1,27 @@
+//! `DELETE /api/v1/admin/invitations/{id}`: an invitation is taken back.
+
+use sutazai_core::domain::InvitationId;
+
+use crate::dto::gone::Gone;
+use crate::envelope::Reply;
+use crate::error::ApiError;
+use crate::extract::{Administration, IdPath};
+
+/// Take an invitation back.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/admin/invitations/{id}",
+    operation_id = "delete_invitation",
+    tag = "admin",
+    params(("id" = Uuid, Path)),
+    responses(
+        (status = 200, description = "It is gone.", body = Gone),
+    ),
+)]
+pub(crate) async fn handle(
+    admin: Administration,
+    IdPath(id): IdPath<InvitationId>,
+) -> Result<Reply, ApiError> {
+    admin.identity.delete_invitation(id).await?;
+    Ok(Reply::ok(&Gone { id: id.0 }))
+}

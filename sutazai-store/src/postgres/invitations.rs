@@ -1,0 +1,68 @@
+//! Invitations to register.
+
+use chrono::{DateTime, Utc};
+use sqlx::postgres::PgRow;
+use sqlx::{PgConnection, Row};
+use sutazai_core::Error;
+use sutazai_core::domain::{Invitation, InvitationId, MAX_INVITATIONS, UserId, quota};
+
+use super::fault::Outcome;
+use super::quota::{Counted, lock_all};
+
+/// Adds one, and removes those that have expired.
+pub(super) async fn insert(connection: &mut PgConnection, invitation: &Invitation) -> Outcome<()> {
+    const FORGET: &str = "DELETE FROM invitations WHERE expires_at <= $1";
+    const COUNT: &str = "SELECT count(*) FROM invitations";
+    const INSERT: &str =
+        "INSERT INTO invitations (id, hash, created_by, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)";
+    lock_all(connection, Counted::Invitations).await?;
+    sqlx::query(FORGET).bind(invitation.created_at).execute(&mut *connection).await?;
+    let count: i64 = sqlx::query(COUNT).fetch_one(&mut *connection).await?.try_get(0)?;
+    if count >= i64::from(MAX_INVITATIONS) {
+        Err(quota::too_many_invitations())?;
+    }
+    sqlx::query(INSERT)
+        .bind(invitation.id.0)
+        .bind(&invitation.hash)
+        .bind(invitation.created_by.map(|user| user.0))
+        .bind(invitation.created_at)
+        .bind(invitation.expires_at)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Those that have not expired, newest first.
+pub(super) async fn good(connection: &mut PgConnection, now: DateTime<Utc>) -> Outcome<Vec<Invitation>> {
+    const GOOD: &str = "SELECT id, hash, created_by, created_at, expires_at FROM invitations \
+                        WHERE expires_at > $1 ORDER BY id DESC";
+    sqlx::query(GOOD).bind(now).fetch_all(connection).await?.iter().map(decode).collect()
+}
+
+/// Removes one.
+pub(super) async fn remove(connection: &mut PgConnection, id: InvitationId) -> Outcome<()> {
+    let delete = sqlx::query("DELETE FROM invitations WHERE id = $1").bind(id.0);
+    if delete.execute(connection).await?.rows_affected() == 0 {
+        Err(Error::not_found(format!("invitation {id}")))?;
+    }
+    Ok(())
+}
+
+/// Removes the one with this hash, which is used.
+pub(super) async fn spend(connection: &mut PgConnection, hash: &str, now: DateTime<Utc>) -> Outcome<()> {
+    let spend = sqlx::query("DELETE FROM invitations WHERE hash = $1 AND expires_at > $2");
+    if spend.bind(hash).bind(now).execute(connection).await?.rows_affected() == 0 {
+        Err(quota::bad_invitation())?;
+    }
+    Ok(())
+}
+
+fn decode(row: &PgRow) -> Outcome<Invitation> {
+    Ok(Invitation {
+        id: InvitationId(row.try_get(0)?),
+        hash: row.try_get(1)?,
+        created_by: row.try_get::<Option<_>, _>(2)?.map(UserId),
+        created_at: row.try_get(3)?,
+        expires_at: row.try_get(4)?,
+    })
+}

@@ -1,0 +1,38 @@
+//! Locks of writes that count what an owner has before they add to it. A count sees what was committed when its statement
+//! began, so the lock is taken by a statement before it; the transaction that holds it lets it go at its end.
+
+use sqlx::PgConnection;
+use sutazai_core::domain::UserId;
+
+use super::fault::Outcome;
+
+/// Things that are counted. The numbers are the first of the two keys of an advisory lock: "su" in ASCII, then one each.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Counted {
+    ApiKeys = 0x7375_0001,
+    Documents = 0x7375_0002,
+    Conversations = 0x7375_0003,
+    Schedules = 0x7375_0004,
+    Tasks = 0x7375_0005,
+    Admins = 0x7375_0006,
+    Invitations = 0x7375_0007,
+}
+
+/// Waits until nobody else counts these things of these owners.
+pub(super) async fn lock(connection: &mut PgConnection, what: Counted, owners: &[UserId]) -> Outcome<()> {
+    // In the order of the keys: who waits for another waits, but never in a circle.
+    const LOCK: &str = "\
+        SELECT count(pg_advisory_xact_lock($1, key)) FROM (
+            SELECT DISTINCT hashtext(owner::text) AS key FROM unnest($2::uuid[]) AS owner ORDER BY 1 OFFSET 0
+        ) AS keys";
+    let owners: Vec<_> = owners.iter().map(|owner| owner.0).collect();
+    sqlx::query(LOCK).bind(what as i32).bind(owners).execute(connection).await?;
+    Ok(())
+}
+
+/// Waits until nobody else counts these things, which belong to nobody.
+pub(super) async fn lock_all(connection: &mut PgConnection, what: Counted) -> Outcome<()> {
+    const LOCK: &str = "SELECT pg_advisory_xact_lock($1, 0)";
+    sqlx::query(LOCK).bind(what as i32).execute(connection).await?;
+    Ok(())
+}

@@ -1,0 +1,71 @@
+//! Invitations to register.
+
+use chrono::{DateTime, Utc};
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+use sutazai_core::Error;
+use sutazai_core::domain::{Invitation, InvitationId, MAX_INVITATIONS, UserId, quota};
+
+use super::database::Database;
+use super::fault::Outcome;
+use super::statement::{instant, nanos};
+use super::writer::Transaction;
+
+/// Adds one, and removes those that have expired.
+pub(super) async fn insert(tx: &mut Transaction, invitation: Invitation) -> Outcome<()> {
+    const FORGET: &str = "DELETE FROM invitations WHERE expires_at <= ?";
+    const COUNT: &str = "SELECT count(*) FROM invitations";
+    const INSERT: &str =
+        "INSERT INTO invitations (id, hash, created_by, created_at, expires_at) VALUES (?, ?, ?, ?, ?)";
+    let connection = &mut tx.connection;
+    sqlx::query(FORGET).bind(nanos(invitation.created_at)).execute(&mut *connection).await?;
+    if sqlx::query(COUNT).fetch_one(&mut *connection).await?.try_get::<u32, _>(0)? >= MAX_INVITATIONS {
+        Err(quota::too_many_invitations())?;
+    }
+    sqlx::query(INSERT)
+        .bind(invitation.id.0)
+        .bind(&invitation.hash)
+        .bind(invitation.created_by.map(|user| user.0))
+        .bind(nanos(invitation.created_at))
+        .bind(nanos(invitation.expires_at))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Those that have not expired, newest first.
+pub(super) async fn good(database: &Database, now: DateTime<Utc>) -> Outcome<Vec<Invitation>> {
+    const GOOD: &str = "SELECT id, hash, created_by, created_at, expires_at FROM invitations \
+                        WHERE expires_at > ? ORDER BY id DESC";
+    let rows = sqlx::query(GOOD).bind(nanos(now)).fetch_all(database.readers()).await?;
+    rows.iter().map(decode).collect()
+}
+
+/// Removes one.
+pub(super) async fn remove(tx: &mut Transaction, id: InvitationId) -> Outcome<()> {
+    let delete = sqlx::query("DELETE FROM invitations WHERE id = ?").bind(id.0);
+    if delete.execute(&mut tx.connection).await?.rows_affected() == 0 {
+        Err(Error::not_found(format!("invitation {id}")))?;
+    }
+    Ok(())
+}
+
+/// Removes the one with this hash, which is used.
+pub(super) async fn spend(tx: &mut Transaction, hash: &str, now: DateTime<Utc>) -> Outcome<()> {
+    let spend = sqlx::query("DELETE FROM invitations WHERE hash = ? AND expires_at > ?");
+    let spent = spend.bind(hash).bind(nanos(now)).execute(&mut tx.connection).await?;
+    if spent.rows_affected() == 0 {
+        Err(quota::bad_invitation())?;
+    }
+    Ok(())
+}
+
+fn decode(row: &SqliteRow) -> Outcome<Invitation> {
+    Ok(Invitation {
+        id: InvitationId(row.try_get(0)?),
+        hash: row.try_get(1)?,
+        created_by: row.try_get::<Option<_>, _>(2)?.map(UserId),
+        created_at: instant(row.try_get(3)?),
+        expires_at: instant(row.try_get(4)?),
+    })
+}
