@@ -10,7 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::StreamExt;
 use serde_json::{Value, json};
-use sutazai::domain::{AgentDescriptor, Caller, EventKind, NewTask, Permission, Step};
+use sutazai::domain::{AgentDescriptor, Caller, EventKind, NewTask, Permission, Step, Task};
 use sutazai::engine::Engine;
 use sutazai::memory::MemoryTaskStore;
 use sutazai::ports::{Agent, AgentContext};
@@ -25,12 +25,11 @@ struct Compare;
 struct Measure;
 
 fn descriptor(name: &str, description: &str) -> AgentDescriptor {
-    let input_schema = json!({ "type": "object", "additionalProperties": false });
     AgentDescriptor {
         name: name.into(),
         description: description.into(),
         capabilities: vec!["memory".into()],
-        input_schema,
+        input_schema: json!({ "type": "object", "additionalProperties": false }),
     }
 }
 
@@ -46,8 +45,7 @@ impl Agent for Measure {
 
     async fn run(&self, context: &AgentContext) -> Result<Step> {
         context.progress(0.5, "measuring");
-        let snapshot = context.snapshot().await;
-        let used = snapshot.host.value().map(|host| host.memory.used_bytes);
+        let used = context.snapshot().await.host.value().map(|host| host.memory.used_bytes);
         Ok(Step::Done(json!({ "used_bytes": used })))
     }
 }
@@ -68,14 +66,10 @@ impl Agent for Compare {
             let children = vec![NewTask::new("measure", json!({})), NewTask::new("measure", json!({}))];
             return Ok(Step::Wait { children, state: Value::Null });
         }
-        let used: Vec<_> = context
-            .children
-            .iter()
-            .filter_map(|child| child.result.as_ref().and_then(|result| result["used_bytes"].as_i64()))
-            .collect();
-        Ok(Step::Done(
-            json!({ "measured": used, "difference": used.first().zip(used.get(1)).map(|(a, b)| b - a) }),
-        ))
+        let used_of = |child: &Task| child.result.as_ref()?["used_bytes"].as_i64();
+        let used: Vec<_> = context.children.iter().filter_map(used_of).collect();
+        let difference = used.first().zip(used.get(1)).map(|(a, b)| b - a);
+        Ok(Step::Done(json!({ "measured": used, "difference": difference })))
     }
 }
 
