@@ -158,7 +158,7 @@ async fn schemas_that_cost_too_much_are_refused_and_hinder_nobody() {
         let format = json!({ "type": "json_schema", "json_schema": { "name": "s", "schema": schema } });
         let body = ask(json!({ "response_format": format }));
         let asked = ada.post(PATH, &body);
-        let (answer, health) = tokio::join!(asked, server.get("/health"));
+        let (answer, health) = tokio::join!(asked, ada.get("/health"));
         assert_eq!(health.status(), 200);
         let e = refused(answer, 400, "invalid_request_error", "invalid_input").await;
         assert_eq!(e["param"], "response_format", "{e}");
