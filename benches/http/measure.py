@@ -8,6 +8,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from datetime import datetime, timedelta, timezone
 
 from servers import CONNECTIONS, bare, ours, theirs
 from stage import report
@@ -23,7 +24,7 @@ TASKS_EACH = 20
 ROUTES = ("POST /tasks", "GET /tasks/{id}", "GET /tasks?limit=10", "/health")
 TASK = {
     "agent": "hardware-optimizer", "payload": {"use_model": False}, "title": "One of many",
-    "run_at": "2099-01-01T00:00:00Z",
+    "run_at": (datetime.now(timezone.utc) + timedelta(days=365)).isoformat(),
 }
 OVER_POSTGRES = {n: f"SutazAI, PostgreSQL, {n} thread{'s' * (n > 1)}" for n in THREADS}
 BOUND = f"pgbench, {CONNECTIONS} clients"

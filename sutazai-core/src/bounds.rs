@@ -1,6 +1,13 @@
 //! What pages and texts that callers ask for are held to: the same in every use case.
 
+use chrono::{DateTime, Datelike, SecondsFormat, TimeDelta, Utc};
+
 use crate::error::{Error, Result};
+
+/// How far back a time may lie at which something is to happen: clocks differ, and a request may have waited.
+const MAX_PAST: TimeDelta = TimeDelta::days(1);
+/// How far ahead such a time may lie: ten years.
+const MAX_AHEAD: TimeDelta = TimeDelta::days(3_653);
 
 /// A page has 1 to 100 items.
 ///
@@ -26,4 +33,55 @@ pub(crate) fn length(field: &str, text: &str, least: usize, most: usize) -> Resu
         return Ok(());
     }
     Err(Error::invalid(field, format!("expected {least} to {most} characters, got {count}")))
+}
+
+/// A time at which something is to happen lies between a day ago and ten years from now. Databases keep different ranges,
+/// and a time far outside of them would fail or change in some.
+///
+/// # Errors
+/// `InvalidInput` naming the field.
+pub(crate) fn time(field: &str, at: DateTime<Utc>, now: DateTime<Utc>) -> Result<()> {
+    let first = now.checked_sub_signed(MAX_PAST).unwrap_or(DateTime::<Utc>::MIN_UTC);
+    let last = now.checked_add_signed(MAX_AHEAD).unwrap_or(DateTime::<Utc>::MAX_UTC);
+    if (first..=last).contains(&at) {
+        return Ok(());
+    }
+    let text = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Secs, true);
+    let why = format!("expected a time from {} to {}, got {}", text(first), text(last), text(at));
+    Err(Error::invalid(field, why))
+}
+
+/// A time that narrows a listing lies in the years 1970 to 9999.
+///
+/// # Errors
+/// `InvalidInput` naming the field.
+pub(crate) fn time_of_listing(field: &str, at: DateTime<Utc>) -> Result<()> {
+    if (1970..=9999).contains(&at.year()) {
+        return Ok(());
+    }
+    Err(Error::invalid(field, format!("expected a time of the years 1970 to 9999, got one of {}", at.year())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_lies_between_a_day_ago_and_ten_years_from_now() {
+        let now = DateTime::from_timestamp(1_767_225_600, 0).unwrap();
+        for good in [TimeDelta::zero(), TimeDelta::days(-1), TimeDelta::days(3_653)] {
+            assert!(time("run_at", now + good, now).is_ok(), "{good}");
+        }
+        let (early, late) = (now - TimeDelta::seconds(86_401), now + TimeDelta::days(3_654));
+        for bad in [early, late, DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC] {
+            let e = time("run_at", bad, now).unwrap_err();
+            assert_eq!(e.field(), Some("run_at"));
+            assert!(e.message().contains("from 2025-12-31T00:00:00Z to 2036-01-02T00:00:00Z"), "{e}");
+        }
+        for bad in [DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC] {
+            assert_eq!(time_of_listing("created_after", bad).unwrap_err().field(), Some("created_after"));
+            assert!(time("run_at", bad, bad).is_ok(), "a clock at the end of time does not panic");
+        }
+        assert!(time_of_listing("created_after", now).is_ok());
+    }
 }

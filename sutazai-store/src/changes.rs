@@ -127,7 +127,7 @@ impl<'t, R: Rows> Changes<'t, R> {
     /// Numbers an event of a loaded task.
     pub(crate) fn event(&mut self, id: TaskId, at: DateTime<Utc>, kind: EventKind) {
         if let Some(record) = self.records.get_mut(&id) {
-            record.last_sequence += 1;
+            record.last_sequence = record.last_sequence.saturating_add(1);
             let event = TaskEvent { task_id: id, sequence: record.last_sequence, at, kind };
             self.events.push((record.task.owner, event));
             if self.seen.insert(id) {
@@ -237,7 +237,7 @@ impl<'t, R: Rows> Changes<'t, R> {
                 self.end(id, now, TaskStatus::Completed, None).await
             }
             Ended::Failed(error) => {
-                self.change(id, now, |task| task.failures += 1);
+                self.change(id, now, |task| task.failures = task.failures.saturating_add(1));
                 self.end(id, now, TaskStatus::Failed, Some(error)).await
             }
             Ended::Cancelled => self.end(id, now, TaskStatus::Cancelled, None).await,
@@ -245,7 +245,7 @@ impl<'t, R: Rows> Changes<'t, R> {
             _ if stop => self.end(id, now, TaskStatus::Cancelled, None).await,
             Ended::Retry { at, error } => {
                 self.change(id, now, |task| {
-                    task.failures += 1;
+                    task.failures = task.failures.saturating_add(1);
                     task.run_at = at;
                 });
                 self.requeue(id, now, Some(error));
@@ -262,12 +262,30 @@ impl<'t, R: Rows> Changes<'t, R> {
         }
     }
 
+    /// Why a loaded task cannot be run, if it was stored with columns that cannot be read.
+    pub(crate) fn damage(&self, id: TaskId) -> Option<TaskError> {
+        self.records.get(&id)?.damage()
+    }
+
+    /// Ends a loaded task as failed that no worker has held.
+    pub(crate) async fn fail(&mut self, id: TaskId, now: DateTime<Utc>, error: TaskError) -> Outcome<()> {
+        self.end(id, now, TaskStatus::Failed, Some(error)).await
+    }
+
+    /// Tells those who wait for a task, and those who follow it, that it was ended beside the rules.
+    pub(crate) async fn after_parking(&mut self, id: TaskId, now: DateTime<Utc>) -> Outcome<()> {
+        self.load([id]).await?;
+        self.tell(id);
+        self.count_off(id, now).await
+    }
+
     /// Takes a loaded task back from a worker whose lease ran out.
     pub(crate) async fn take_back(&mut self, id: TaskId, now: DateTime<Utc>) -> Outcome<()> {
         let Some(task) = self.task(id) else { return Ok(()) };
-        let (cancelled, spent) = (task.cancel_requested, task.failures + 1 >= task.max_attempts);
+        let failures = task.failures.saturating_add(1);
+        let (cancelled, spent) = (task.cancel_requested, failures >= task.max_attempts);
         let error = TaskError { kind: ErrorKind::Timeout, message: "the worker's lease ran out".into() };
-        self.change(id, now, |task| task.failures += 1);
+        self.change(id, now, |task| task.failures = failures);
         if cancelled {
             self.end(id, now, TaskStatus::Cancelled, None).await
         } else if spent {

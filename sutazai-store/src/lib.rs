@@ -8,6 +8,8 @@
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod changes;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod detached;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod fault;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod messages;

@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use async_trait::async_trait;
-use sutazai_core::domain::{AgentMessage, Task, TaskEvent, TaskId, TaskStatus, UserId};
+use sutazai_core::ErrorKind;
+use sutazai_core::domain::{AgentMessage, Task, TaskError, TaskEvent, TaskId, TaskStatus, UserId};
 use sutazai_core::ports::WakeUp;
 
 use crate::fault::Outcome;
@@ -17,12 +18,30 @@ pub(crate) struct Record {
     pub(crate) last_sequence: u64,
     /// Whether another task waits for it.
     pub(crate) awaited: bool,
+    /// The columns whose content cannot be read. Somebody else than the program has written them, or the disk has lost them.
+    pub(crate) damaged: Vec<&'static str>,
 }
 
 impl Record {
     /// A task that is not in the store yet.
     pub(crate) fn new(task: Task) -> Self {
-        Self { task, last_sequence: 0, awaited: false }
+        Self { task, last_sequence: 0, awaited: false, damaged: Vec::new() }
+    }
+
+    /// Marks these columns as unreadable, and shows in the task's error that they are.
+    pub(crate) fn with_damage(mut self, damaged: Vec<&'static str>) -> Self {
+        self.damaged = damaged;
+        self.task.error = self.damage().or(self.task.error);
+        self
+    }
+
+    /// Why the task cannot be run, if it was stored with columns that cannot be read.
+    pub(crate) fn damage(&self) -> Option<TaskError> {
+        if self.damaged.is_empty() {
+            return None;
+        }
+        let message = format!("the stored task is damaged: cannot read its {}", self.damaged.join(", "));
+        Some(TaskError { kind: ErrorKind::Internal, message })
     }
 }
 

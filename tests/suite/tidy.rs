@@ -101,6 +101,20 @@ fn adapter_crates_never_depend_on_each_other() {
 }
 
 #[test]
+fn release_builds_check_sums_and_unwind() {
+    let workspace: toml::Table = read(&root().join("Cargo.toml")).parse().unwrap();
+    let release = &workspace["profile"]["release"];
+    assert_eq!(release["panic"].as_str(), Some("unwind"));
+    let mut ours: Vec<&str> =
+        workspace["workspace"]["members"].as_array().unwrap().iter().filter_map(|m| m.as_str()).collect();
+    ours.push("sutazai");
+    for package in ours {
+        let checked = release["package"].get(package).and_then(|of| of["overflow-checks"].as_bool());
+        assert_eq!(checked, Some(true), "overflow checks of {package}");
+    }
+}
+
+#[test]
 fn agents_import_neither_models_nor_metrics() {
     for path in rust_files(&root().join("sutazai-agent/src/agents")) {
         let text = read(&path);
@@ -134,6 +148,25 @@ fn time_comes_from_the_clock_port_only() {
         }
         let text = read(&path);
         assert!(!without_tests(&text).contains("disallowed_methods"), "{} lifts the rule", path.display());
+    }
+}
+
+/// `at + duration` panics where the calendar ends, and durations come from settings, callers and servers. Constants do not.
+#[test]
+fn sums_of_times_cannot_panic() {
+    // The suites name their own times.
+    for path in
+        sources().into_iter().filter(|path| !path.starts_with(root().join("sutazai-core/src/testing")))
+    {
+        let text = read(&path);
+        for line in without_tests(&text).lines().filter(|line| !line.trim_start().starts_with("//")) {
+            for sum in ["now + ", "now() + ", "_at + ", "until + "] {
+                let Some((before, after)) = line.split_once(sum) else { continue };
+                let is_constant = after.starts_with(|c: char| c.is_ascii_uppercase());
+                let is_monotonic = before.ends_with("Instant::") || before.contains("redis.call");
+                assert!(is_constant || is_monotonic, "{}: use `later`: {line}", path.display());
+            }
+        }
     }
 }
 

@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use sutazai_core::Result;
-use sutazai_core::domain::{HostMetrics, LOCAL_HOST, MetricSample, Snapshot};
+use sutazai_core::domain::{HostMetrics, LOCAL_HOST, MetricSample, Snapshot, earlier};
 use sutazai_core::ports::{Clock, MetricSource, MetricStore, collect_snapshot};
 use tokio_util::sync::CancellationToken;
 
@@ -147,7 +147,7 @@ impl History {
 
     async fn compact(&self) -> Result<u64> {
         let now = self.clock.now();
-        self.store.compact(now - self.fine, now - self.keep).await
+        self.store.compact(earlier(now, self.fine), earlier(now, self.keep)).await
     }
 }
 

@@ -22,6 +22,9 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// The longest answer that is read as a whole: some thousand embeddings.
 const BODY_LIMIT: usize = 64 * 1024 * 1024;
 
+/// The longest wait that a server may ask for.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(3_600);
+
 /// When to come back to a server that is busy and does not say.
 const BUSY: Duration = Duration::from_secs(1);
 
@@ -129,7 +132,8 @@ impl HttpClient {
         let after =
             response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
         let body = whole(response, self.backend, self.idle, 64 * 1024).await.unwrap_or_default();
-        Err(self.refused(status, after.map(Duration::from_secs), &complaint(&body)))
+        let after = after.map(|seconds| Duration::from_secs(seconds).min(MAX_RETRY_AFTER));
+        Err(self.refused(status, after, &complaint(&body)))
     }
 
     fn broken(&self, e: reqwest::Error) -> Error {

@@ -109,6 +109,9 @@ async fn refusals_have_their_kinds_and_say_why() {
     server.fail(Fault::Refuse(503, "{}", Some("7")));
     let (_, e) = failure(&backend, ask()).await;
     assert_eq!((e.kind(), e.retry_after()), (ErrorKind::Busy, Some(Duration::from_secs(7))));
+    server.fail(Fault::Refuse(503, "{}", Some("9223372036854775")));
+    let (_, e) = failure(&backend, ask()).await;
+    assert_eq!(e.retry_after(), Some(Duration::from_secs(3_600)), "no more than an hour is believed");
 
     let (_, e) = failure(&backend, GenerateRequest { model: Some("llama3".into()), ..ask() }).await;
     assert_eq!(

@@ -3,11 +3,13 @@
 //! * `service`: what callers can do with their documents,
 //! * `html`: the text of a page,
 //! * `split`: a text in pieces,
+//! * `turns`: how much of something one user may do at once,
 //! * [`words`]: what a word is to a search, and what it is worth; stores need it too.
 
 mod html;
 mod service;
 mod split;
+mod turns;
 pub mod words;
 
 pub use service::Documents;

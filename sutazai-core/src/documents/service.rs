@@ -6,10 +6,11 @@ use tokio::sync::Semaphore;
 
 use super::html::text_of;
 use super::split::split;
+use super::turns::Turns;
 use crate::bounds::{length, page};
 use crate::domain::{
     Caller, Chunk, Document, DocumentId, DocumentPage, DocumentQuery, DocumentQuota, MediaType, NewDocument,
-    Passage, PassageQuery,
+    Passage, PassageQuery, UserId,
 };
 use crate::error::{Error, Result};
 use crate::ports::{Clock, DocumentStore};
@@ -20,6 +21,8 @@ const TITLE: usize = 255;
 const FILE: usize = 10 * 1_000 * 1_000;
 /// The longest text of a search, in characters.
 const SEARCH: usize = 1_000;
+/// So many searches of one owner run at once. Others of the same owner wait, those of other owners do not.
+const SEARCHES_OF_OWNER: usize = 2;
 /// So many files are read at once: each keeps a processor busy and holds its text several times. Others wait.
 const READ_AT_ONCE: usize = 2;
 
@@ -30,12 +33,19 @@ pub struct Documents {
     clock: Arc<dyn Clock>,
     quota: Option<DocumentQuota>,
     reading: Arc<Semaphore>,
+    searching: Arc<Turns<Option<UserId>>>,
 }
 
 impl Documents {
     /// Over this store; uploaded by this clock.
     pub fn new(store: Arc<dyn DocumentStore>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock, quota: None, reading: Arc::new(Semaphore::new(READ_AT_ONCE)) }
+        Self {
+            store,
+            clock,
+            quota: None,
+            reading: Arc::new(Semaphore::new(READ_AT_ONCE)),
+            searching: Arc::new(Turns::new(SEARCHES_OF_OWNER)),
+        }
     }
 
     /// Lets each user have so many documents of so many bytes; default: any number.
@@ -109,6 +119,7 @@ impl Documents {
         length("q", q, 1, SEARCH)?;
         page(limit)?;
         let query = PassageQuery { owner: caller.owner(), text: q.to_owned(), limit };
+        let _turn = self.searching.take(query.owner).await?;
         self.store.search(&query).await
     }
 

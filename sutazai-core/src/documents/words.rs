@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 /// So many different words of a search are looked for; the rest are left out.
-const MOST: usize = 32;
+const MOST: usize = 8;
 
 /// The words of a text in their order, in lower case: runs of letters and digits of any script. What stands between them
 /// means nothing. Languages that are written without spaces have whole phrases for words.
@@ -12,7 +12,7 @@ pub fn words(text: &str) -> impl Iterator<Item = String> + '_ {
     runs.map(|run| run.chars().flat_map(char::to_lowercase).collect())
 }
 
-/// The different words of a search, at most 32.
+/// The different words of a search, at most 8.
 pub fn words_to_find(text: &str) -> Vec<String> {
     let mut seen = BTreeSet::new();
     words(text).filter(|word| seen.insert(word.clone())).take(MOST).collect()

@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use uuid::{Timestamp, Uuid};
 
+use super::calendar::earlier;
 use super::id::TaskId;
 use super::status::TaskStatus;
 
@@ -53,7 +54,7 @@ impl KeepTasks {
     /// The first look at what has been kept for long enough by `now`; none when everything is kept.
     pub fn prune(&self, now: DateTime<Utc>, limit: u32) -> Option<Prune> {
         let (ended_before, failed_before) =
-            (self.ended.map(|keep| now - keep), self.failed.map(|keep| now - keep));
+            (self.ended.map(|keep| earlier(now, keep)), self.failed.map(|keep| earlier(now, keep)));
         let latest = ended_before.max(failed_before)?;
         // Keys begin with the time at which they were made, and no task ends before that.
         let time = Timestamp::from_unix_time(

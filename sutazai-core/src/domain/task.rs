@@ -10,6 +10,7 @@ use super::id::{TaskId, UserId, WorkerId};
 use super::outcome::TaskError;
 use super::status::TaskStatus;
 use super::trace::TraceContext;
+use crate::bounds;
 use crate::error::{Error, Result};
 
 /// So much waiting is each level of priority worth: a task of priority 0 that has waited 90 minutes goes before a new one
@@ -42,7 +43,7 @@ pub struct NewTask {
     /// How many attempts may fail before the task does, 1 to 100; default 3.
     #[serde(default = "default_max_attempts")]
     pub max_attempts: u32,
-    /// Not before this instant; default: at once.
+    /// Not before this instant, from a day ago to ten years from now; default: at once.
     #[serde(default)]
     pub run_at: Option<DateTime<Utc>>,
     /// The same key from the same owner gives the same task; at most 200 characters.
@@ -120,6 +121,14 @@ impl NewTask {
             return Err(Error::invalid("unique_key", "expected it without an idempotency_key, got both"));
         }
         Ok(())
+    }
+
+    /// Checks that `run_at` lies between a day ago and ten years from now.
+    ///
+    /// # Errors
+    /// `InvalidInput` naming `run_at`.
+    pub fn validate_times(&self, now: DateTime<Utc>) -> Result<()> {
+        self.run_at.map_or(Ok(()), |at| bounds::time("run_at", at, now))
     }
 }
 
@@ -224,7 +233,7 @@ impl Task {
     /// Makes it run: an attempt more, held by this worker until then.
     pub fn claim(&mut self, worker: WorkerId, lease_until: DateTime<Utc>, now: DateTime<Utc>) {
         self.status = TaskStatus::Processing;
-        self.attempt += 1;
+        self.attempt = self.attempt.saturating_add(1);
         self.worker = Some(worker);
         self.lease_until = Some(lease_until);
         self.started_at = Some(now);

@@ -18,7 +18,7 @@ use super::pace::Pace;
 use super::registry::AgentRegistry;
 use super::running::{Running, StopReason};
 use super::{agent_status, claimer, finisher, heartbeat, remembered};
-use crate::bounds::page;
+use crate::bounds::{page, time_of_listing};
 use crate::domain::{
     AccessPolicy, AgentDescriptor, AgentMessagePage, AgentStatus, Backlog, Caller, ConcurrencyLimits,
     EventPosition, NewTask, Permission, Snapshot, Task, TaskId, TaskPage, TaskQuery, TaskStatistics,
@@ -143,7 +143,8 @@ impl Engine {
     /// `InvalidInput` naming the field that does not fit; `Forbidden` when the agent is not for this caller.
     pub fn check(&self, caller: &Caller, new: &NewTask) -> Result<()> {
         let needed = self.shared.parts.registry.check(new)?;
-        needed.into_iter().try_for_each(|permission| self.require(caller, permission))
+        needed.into_iter().try_for_each(|permission| self.require(caller, permission))?;
+        new.validate_times(self.shared.parts.clock.now())
     }
 
     /// Whether this caller may do such a thing at all, by their role or scopes and the operator's policy.
@@ -160,9 +161,11 @@ impl Engine {
     /// # Errors
     /// `InvalidInput` naming the field that does not fit, `Forbidden`, and those of the store.
     pub(crate) async fn submit_for(&self, owner: Option<UserId>, new: Vec<NewTask>) -> Result<Vec<Task>> {
+        let now = self.shared.parts.clock.now();
         let mut needed = Vec::new();
         for new in &new {
             needed.extend(self.shared.parts.registry.check(new)?);
+            new.validate_times(now)?;
         }
         self.require_of_owner(owner, &needed).await?;
         self.enqueue(self.pending(owner, new)).await
@@ -235,9 +238,13 @@ impl Engine {
     /// A page of tasks, newest first; a user's own only.
     ///
     /// # Errors
-    /// `InvalidInput` naming `limit` when it is not 1 to 100.
+    /// `InvalidInput` naming `limit` when it is not 1 to 100, or a time that is not of the years 1970 to 9999.
     pub async fn tasks(&self, caller: &Caller, mut query: TaskQuery) -> Result<TaskPage> {
         page(query.limit)?;
+        for (field, at) in [("created_after", query.created_after), ("created_before", query.created_before)]
+        {
+            at.map_or(Ok(()), |at| time_of_listing(field, at))?;
+        }
         if !caller.may_touch(query.owner) {
             query.owner = caller.owner();
         }

@@ -15,9 +15,10 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc};
 
 use super::api::Shared;
+use super::guarded::guarded;
 use super::running::Stop;
 use super::worker;
-use crate::domain::{Claim, Finish, Outcome, UserId};
+use crate::domain::{Claim, Finish, Outcome, UserId, later};
 use crate::error::Result;
 use crate::ports::{ClaimRequest, WakeUp};
 
@@ -207,7 +208,7 @@ impl Claimer {
     async fn look(&mut self) {
         let now = self.shared.parts.clock.now();
         (self.more, self.due_at, self.looked_at) = (true, None, now);
-        match self.shared.parts.store.expire(now).await {
+        match guarded("look for expired leases", self.shared.parts.store.expire(now)).await {
             Ok(0) => {}
             Ok(n) => tracing::warn!(tasks = n, "leases ran out; their tasks are taken back"),
             Err(e) => tracing::warn!(error = %e, "leases that ran out could not be looked for"),
@@ -238,7 +239,7 @@ impl Claimer {
             after: self.after,
         };
         let store = self.shared.parts.store.clone();
-        async move { store.claim(&request).await }.boxed()
+        async move { guarded("claim", store.claim(&request)).await }.boxed()
     }
 
     /// Where there is more than was asked for, takes in advance what the slots use up in a moment: hundreds of short
@@ -304,12 +305,14 @@ impl Claimer {
 
     /// When to look again: when something is due, but not at once, since this was not to be had just now.
     async fn read_due(&self) -> DateTime<Utc> {
-        let due = self.shared.parts.store.next_due(&self.agents).await.unwrap_or_else(|e| {
+        let due = guarded("look at the queue", self.shared.parts.store.next_due(&self.agents));
+        let due = due.await.unwrap_or_else(|e| {
             tracing::warn!(error = %e, "when the next task is due could not be read");
             None
         });
         let now = self.shared.parts.clock.now();
-        due.unwrap_or(now + POLL).clamp(now + AHEAD, now + POLL)
+        let (soonest, latest) = (later(now, AHEAD), later(now, POLL));
+        due.unwrap_or(latest).clamp(soonest, latest)
     }
 
     /// Gives other processes what was taken in advance and then had to wait after all.

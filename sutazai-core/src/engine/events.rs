@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use tokio::sync::broadcast::{self, error::RecvError};
 
 use super::api::Parts;
+use super::guarded::guarded;
 use crate::domain::{ClaimKey, EventKind, NewEvent, Task, TaskEvent, TaskId};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::{Clock, EventSink, TaskStore, WakeUp};
@@ -113,7 +114,7 @@ impl EventBuffer {
             }
             store.append(claim, events.clone()).await
         };
-        let Err(e) = appended.await else { return true };
+        let Err(e) = guarded("append of events", appended).await else { return true };
         tracing::warn!(task = %claim.task, error = %e, "events could not be appended");
         if !matches!(e.kind(), ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Busy) {
             return true;

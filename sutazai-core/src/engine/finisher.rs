@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::api::Shared;
+use super::guarded::guarded;
 use crate::domain::{ClaimKey, Finish};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -29,7 +30,8 @@ pub(super) async fn run(shared: Arc<Shared>, mut outcomes: mpsc::Receiver<Finish
 async fn record(shared: &Shared, mut batch: Vec<Finish>) {
     let mut pause = Duration::from_millis(50);
     loop {
-        match shared.parts.store.finish(batch.clone(), shared.parts.clock.now()).await {
+        let finish = shared.parts.store.finish(batch.clone(), shared.parts.clock.now());
+        match guarded("record of outcomes", finish).await {
             Ok(results) => {
                 batch.iter().zip(results).for_each(|(finish, result)| recorded(shared, finish, result));
                 shared.room.notify_one();

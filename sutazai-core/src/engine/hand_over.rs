@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 
 use super::api::Shared;
-use crate::domain::{Claim, Finish, Outcome, Task, TaskId};
+use crate::domain::{Claim, Finish, Outcome, Task, TaskId, later};
 
 /// What another process needs to hear of a task and to claim it: so much work may wait here for a slot.
 const SOON: Duration = Duration::from_millis(10);
@@ -114,7 +114,7 @@ impl Ahead {
         if !hand_over.promise(tasks.len(), room) {
             return None;
         }
-        tasks.iter_mut().for_each(|task| task.claim(shared.worker, now + shared.parts.lease, now));
+        tasks.iter_mut().for_each(|task| task.claim(shared.worker, later(now, shared.parts.lease), now));
         let tasks: Vec<TaskId> = tasks.iter().map(|task| task.id).collect();
         Some(Self { shared: shared.clone(), unsent: tasks.len(), tasks, claimer })
     }

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::api::Shared;
+use super::guarded::guarded;
 use super::running::StopReason;
-use crate::domain::ClaimKey;
+use crate::domain::{ClaimKey, later};
 use crate::error::Error;
 use crate::ports::LeaseState;
 
@@ -47,10 +48,10 @@ async fn beat(shared: &Shared) -> bool {
     }
     let lease = shared.parts.lease;
     let now = shared.parts.clock.now();
-    let until = now + lease;
+    let until = later(now, lease);
     let renewed = tokio::select! {
         biased;
-        renewed = shared.parts.store.renew(&keys, until, now) => renewed,
+        renewed = guarded("renewal of leases", shared.parts.store.renew(&keys, until, now)) => renewed,
         () = shared.parts.clock.sleep(patience(lease)) => Err(Error::timeout("the store did not answer")),
     };
     match renewed {
@@ -70,7 +71,7 @@ async fn beat(shared: &Shared) -> bool {
         Err(e) => {
             tracing::warn!(error = %e, leases = keys.len(), "leases could not be prolonged");
             let next_answer = pause_after_failure(lease) + patience(lease);
-            let stopped = shared.parts.clock.now() + next_answer + time_to_stop(lease);
+            let stopped = later(shared.parts.clock.now(), next_answer + time_to_stop(lease));
             shared.running.run_out(stopped).iter().for_each(|key| lose(shared, key));
             false
         }

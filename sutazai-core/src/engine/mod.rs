@@ -20,6 +20,7 @@ mod counts;
 mod events;
 mod feed;
 mod finisher;
+mod guarded;
 mod hand_over;
 mod heartbeat;
 mod pace;

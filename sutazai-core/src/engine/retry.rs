@@ -1,7 +1,8 @@
 //! When a failed attempt is tried again: exponential backoff with full jitter.
 //!
 //! The wait before attempt n + 1 is drawn evenly from `0 ..= min(cap, base * 2^n)`, which spreads tasks that failed
-//! together (Brooker, "Exponential Backoff and Jitter", AWS Architecture Blog, 2015). At least what the error asks for.
+//! together (Brooker, "Exponential Backoff and Jitter", AWS Architecture Blog, 2015). At least what the error asks for, of
+//! which at most an hour is believed: it may come from a server that is broken.
 
 use std::time::Duration;
 
@@ -11,11 +12,13 @@ use crate::error::Error;
 
 const BASE: Duration = Duration::from_secs(1);
 const CAP: Duration = Duration::from_secs(300);
+/// The longest wait that an error may ask for.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(3_600);
 
 /// How long to wait after the given number of failures, this one included.
 pub(super) fn wait(failures: u32, error: &Error) -> Duration {
     let drawn = rand::rng().random_range(0.0..=ceiling(failures).as_secs_f64());
-    Duration::from_secs_f64(drawn).max(error.retry_after().unwrap_or_default())
+    Duration::from_secs_f64(drawn).max(error.retry_after().unwrap_or_default().min(MAX_RETRY_AFTER))
 }
 
 fn ceiling(failures: u32) -> Duration {
@@ -37,6 +40,8 @@ mod tests {
     fn what_the_error_asks_for_is_the_least() {
         let error = Error::unavailable("busy").with_retry_after(Duration::from_secs(77));
         assert!((0..100).all(|_| wait(1, &error) >= Duration::from_secs(77)));
+        let error = Error::unavailable("busy").with_retry_after(Duration::MAX);
+        assert_eq!(wait(1, &error), MAX_RETRY_AFTER);
         let waits: Vec<_> = (0..100).map(|_| wait(4, &Error::unavailable("x"))).collect();
         assert!(waits.iter().all(|wait| *wait <= Duration::from_secs(8)));
         assert!(waits.iter().max() != waits.iter().min(), "no jitter");

@@ -14,7 +14,7 @@ use super::heartbeat::time_to_stop;
 use super::retry;
 use super::running::{Stop, StopReason};
 use crate::domain::{
-    Claim, ClaimKey, Finish, NewTask, Outcome, Permission, Step, Task, TaskError, TraceContext,
+    Claim, ClaimKey, Finish, NewTask, Outcome, Permission, Step, Task, TaskError, TraceContext, later,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::{AgentContext, EventSink};
@@ -28,10 +28,51 @@ const AFTER_FAILURE: Duration = Duration::from_millis(500);
 
 /// Runs the claim and sends its outcome to the finisher, unless the lease was lost. All that is logged and recorded
 /// meanwhile belongs to the trace of the request that asked for the task.
+///
+/// A panic in here, outside of the agent, releases the claim: its lease is not renewed any more and runs out, which counts
+/// as a failure.
 pub(super) async fn run(shared: Arc<Shared>, outcomes: mpsc::Sender<Finish>, claim: Claim, stop: Stop) {
+    let held = HeldClaim::new(shared.clone(), claim.key());
     let place = claim.task.trace.clone().unwrap_or_else(TraceContext::generate);
     let (tracer, span) = (shared.parts.tracer.clone(), span_of(&claim.task, &place));
-    trace::run(tracer, span, place, perform(shared, outcomes, claim, stop)).await;
+    let Some(finish) = trace::run(tracer, span, place, perform(shared, claim, stop)).await else { return };
+    match outcomes.send(finish).await {
+        Ok(()) => held.pass_on(),
+        Err(_) => {
+            tracing::error!(task = %held.key.task, "the finisher is gone; the task is left to its lease")
+        }
+    }
+}
+
+/// A claim among those whose leases are renewed. Dropped before its outcome was sent, whatever the reason, it is released.
+struct HeldClaim {
+    shared: Arc<Shared>,
+    key: ClaimKey,
+    passed_on: bool,
+}
+
+impl HeldClaim {
+    fn new(shared: Arc<Shared>, key: ClaimKey) -> Self {
+        Self { shared, key, passed_on: false }
+    }
+
+    /// Leaves it to the finisher, which releases it when the outcome is recorded.
+    fn pass_on(mut self) {
+        self.passed_on = true;
+    }
+}
+
+impl Drop for HeldClaim {
+    fn drop(&mut self) {
+        if self.passed_on {
+            return;
+        }
+        if std::thread::panicking() {
+            let ClaimKey { task, attempt, .. } = self.key;
+            tracing::error!(%task, attempt, "worker panicked; the task is left to its lease");
+        }
+        self.shared.running.remove(&self.key);
+    }
 }
 
 /// Fields without a dot are for log lines; those with one are for traces, by OpenTelemetry's conventions for messaging.
@@ -54,7 +95,8 @@ fn span_of(task: &Task, place: &TraceContext) -> Span {
     )
 }
 
-async fn perform(shared: Arc<Shared>, outcomes: mpsc::Sender<Finish>, claim: Claim, stop: Stop) {
+/// Runs the attempt; gives its outcome unless the lease was lost.
+async fn perform(shared: Arc<Shared>, claim: Claim, stop: Stop) -> Option<Finish> {
     let key = claim.key();
     let task = claim.task.clone();
     let begun = Instant::now();
@@ -78,8 +120,7 @@ async fn perform(shared: Arc<Shared>, outcomes: mpsc::Sender<Finish>, claim: Cla
     };
     if stop.reason() == Some(StopReason::Lost) {
         tracing::warn!(task = %key.task, attempt = key.attempt, "the lease was lost; nothing is recorded");
-        shared.running.remove(&key);
-        return;
+        return None;
     }
     while !events.flush(&shared.parts, &key).await && shared.running.holds(&key) {
         shared.parts.clock.sleep(AFTER_FAILURE).await;
@@ -97,11 +138,7 @@ async fn perform(shared: Arc<Shared>, outcomes: mpsc::Sender<Finish>, claim: Cla
         milliseconds,
         "an attempt ended"
     );
-    let finish = Finish { claim: key, outcome };
-    if outcomes.send(finish).await.is_err() {
-        tracing::error!(task = %key.task, "the finisher is gone; the task is left to its lease");
-        shared.running.remove(&key);
-    }
+    Some(Finish { claim: key, outcome })
 }
 
 /// Runs the agent in a task of its own, so that a panic ends this attempt and nothing else.
@@ -202,16 +239,18 @@ fn children_of(shared: &Shared, task: &Task, children: Vec<NewTask>) -> Result<V
         }
     }
     let now = shared.parts.clock.now();
+    children.iter().try_for_each(|child| child.validate_times(now))?;
     let child_of =
         |new| Task { trace: trace::current(), ..Task::pending(new, task.owner, Some(task.id), now) };
     Ok(children.into_iter().map(child_of).collect())
 }
 
 fn failed(shared: &Shared, task: &Task, error: &Error) -> Outcome {
-    let failures = task.failures + 1;
+    let failures = task.failures.saturating_add(1);
     let recorded = TaskError::from(error);
     if error.kind().is_temporary() && failures < task.max_attempts {
-        Outcome::Retry { at: shared.parts.clock.now() + retry::wait(failures, error), error: recorded }
+        let at = later(shared.parts.clock.now(), retry::wait(failures, error));
+        Outcome::Retry { at, error: recorded }
     } else {
         Outcome::Failed(recorded)
     }

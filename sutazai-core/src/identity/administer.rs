@@ -1,7 +1,9 @@
 //! What admins do with users. Whether the caller is one is not asked here but where requests come in.
 
 use crate::bounds::page;
-use crate::domain::{Caller, NewUser, User, UserChange, UserCounts, UserId, UserPage, UserQuery, UserRole};
+use crate::domain::{
+    Caller, NewUser, User, UserChange, UserCounts, UserId, UserPage, UserQuery, UserRole, earlier,
+};
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::Identity;
 
@@ -21,7 +23,7 @@ impl Identity {
     /// Those of the store.
     pub async fn count_users(&self) -> Result<UserCounts> {
         let now = self.clock.now();
-        self.store.count_users(now - self.config.access_ttl, now).await
+        self.store.count_users(earlier(now, self.config.access_ttl), now).await
     }
 
     /// Disables or enables a user. Disabling ends all their sessions; their API keys are refused until they are

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::bounds;
 use crate::domain::{ApiKey, ApiKeyId, Caller, NewApiKey, Scope, UserId};
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::Identity;

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use crate::domain::{Caller, SessionId, User};
+use crate::domain::{Caller, SessionId, User, later};
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::{Authenticated, Identity};
 use crate::ports::{AUDIENCE, AccessClaims, ISSUER};
@@ -42,7 +42,7 @@ impl Identity {
             iss: ISSUER.to_owned(),
             aud: AUDIENCE.to_owned(),
             sub: user.id,
-            exp: (now + self.config.access_ttl).timestamp(),
+            exp: later(now, self.config.access_ttl).timestamp(),
             iat: now.timestamp(),
             jti: format!("{session}.{}", Uuid::now_v7().simple()),
             sid: session,

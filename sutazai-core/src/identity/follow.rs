@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::domain::earlier;
 use crate::identity::Identity;
 
 /// The time between two looks: three fit into the minute within which an ended session must be refused everywhere.
@@ -17,13 +18,13 @@ impl Identity {
     /// Looks for ended sessions until it is told to stop. A server that shares its store with others, or that an
     /// operator's commands work beside, runs this once; what ends in this process itself is refused at once without it.
     pub async fn follow_ended_sessions(&self, stop: CancellationToken) {
-        let mut since = self.clock.now() - self.config.access_ttl;
+        let mut since = earlier(self.clock.now(), self.config.access_ttl);
         loop {
             let asked_at = self.clock.now();
             match self.store.revoked_since(since).await {
                 Ok(ended) => {
                     self.refuse_here(&ended);
-                    since = asked_at - OVERLAP;
+                    since = earlier(asked_at, OVERLAP);
                 }
                 Err(e) => {
                     tracing::warn!(error = %e, "sessions that ended elsewhere are not known at present")

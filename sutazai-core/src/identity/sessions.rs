@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 
-use crate::domain::{Session, SessionId, UserId};
+use crate::domain::{Session, SessionId, UserId, later};
 use crate::error::{Error, Result};
 use crate::identity::Identity;
 
@@ -70,7 +70,7 @@ impl Identity {
     /// Refuses the access tokens of these sessions in this process from now on.
     pub(super) fn refuse_here(&self, sessions: &[SessionId]) {
         let now = self.clock.now();
-        self.revoked.add(sessions, now, now + self.config.access_ttl);
+        self.revoked.add(sessions, now, later(now, self.config.access_ttl));
     }
 
     /// Whether another server says that the session has ended.

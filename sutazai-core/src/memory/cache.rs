@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
+use crate::domain::later;
 use crate::error::Result;
 use crate::ports::{Cache, Clock};
 
@@ -43,7 +44,7 @@ impl MemoryCache {
             kept.retain(|_, kept| kept.until > now);
         }
         if over || kept.get(key).is_none_or(|kept| kept.until <= now) {
-            kept.insert(key.to_owned(), Kept { value: value.to_owned(), until: now + life });
+            kept.insert(key.to_owned(), Kept { value: value.to_owned(), until: later(now, life) });
         }
     }
 }

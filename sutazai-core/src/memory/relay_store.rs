@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use crate::domain::{EventPosition, WorkerId};
+use crate::domain::{EventPosition, WorkerId, later};
 use crate::error::{Error, Result};
 use crate::ports::{BusMessage, LeftMessage, RelayClaim, RelayStore};
 
@@ -51,7 +51,7 @@ impl RelayStore for MemoryRelayStore {
         if state.held.is_some_and(|(holder, until)| holder != claim.holder && until > claim.now) {
             return Ok(None);
         }
-        state.held = Some((claim.holder, claim.now + claim.lease));
+        state.held = Some((claim.holder, later(claim.now, claim.lease)));
         Ok(Some(position))
     }
 
@@ -61,7 +61,7 @@ impl RelayStore for MemoryRelayStore {
             return Err(Error::conflict("another process passes the events on"));
         }
         state.position = Some(position);
-        state.held = Some((claim.holder, claim.now + claim.lease));
+        state.held = Some((claim.holder, later(claim.now, claim.lease)));
         Ok(())
     }
 

@@ -89,6 +89,7 @@ pub fn count_entered(agent: &str, status: TaskStatus) {
 /// - `statistics` counts tasks by agent and status.
 /// - `backlog` counts the pending tasks that wait for no child, and tells since when the oldest of them is due; it takes no longer when many tasks have ended.
 /// - Every event of a status is counted once ([`count_entered`]), by the process whose call brought it about, when it is committed.
+/// - A call whose future is not polled any more hinders no other call: whatever it holds is released all the same.
 /// - A subscriber hears `Queue` after an enqueue, a retry and a hand-back, and `Task` after every new event.
 #[cfg_attr(feature = "testing", mockall::automock)]
 #[async_trait]

@@ -29,7 +29,7 @@ pub use outcomes::{finish_is_fenced, outcomes_end_or_requeue_the_task};
 pub use owners::{delete_all_removes_what_is_one_owners, no_more_of_an_owners_tasks_wait_than_may};
 pub use reading::{
     a_subscriber_hears, backlog_tells_how_far_the_queue_is_behind, event_sequences_have_no_gaps,
-    list_pages_without_losing_or_doubling, statistics_counts,
+    list_pages_without_losing_or_doubling, reads_that_are_not_polled_hinder_no_others, statistics_counts,
 };
 pub use retention::prune_removes_what_ended_long_ago;
 pub use turns::{limits_hold, owners_take_turns};
@@ -75,4 +75,5 @@ where
     statistics_counts(make().await).await;
     backlog_tells_how_far_the_queue_is_behind(make().await).await;
     a_subscriber_hears(make().await).await;
+    reads_that_are_not_polled_hinder_no_others(make().await).await;
 }

@@ -1,6 +1,7 @@
 //! The agent of these tests.
 
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -54,6 +55,9 @@ impl Agent for Actor {
         match payload["do"].as_str().unwrap_or("finish") {
             "fail-twice" if context.task.failures < 2 => Err(Error::unavailable("not yet")),
             "fail" => Err(Error::unavailable("never")),
+            "wait-for-ever" => {
+                Err(Error::unavailable("later").with_retry_after(Duration::from_secs(9_223_372_036_854_775)))
+            }
             "refuse" => Err(Error::invalid("payload.do", "expected something else")),
             "panic" => panic!("as asked"),
             "hang" => {

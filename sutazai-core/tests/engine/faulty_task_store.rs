@@ -27,6 +27,8 @@ pub(crate) struct FaultyTaskStore {
     pub(crate) adding: Mutex<()>,
     /// So often nothing can be added.
     pub(crate) refusals: AtomicU32,
+    /// So often it panics where it could fail.
+    pub(crate) panics: AtomicU32,
 }
 
 impl FaultyTaskStore {
@@ -38,10 +40,12 @@ impl FaultyTaskStore {
             lost_answers: AtomicU32::new(0),
             adding: Mutex::new(()),
             refusals: AtomicU32::new(0),
+            panics: AtomicU32::new(0),
         })
     }
 
     fn fault(&self) -> Result<()> {
+        assert!(cut(&self.panics).is_ok(), "as asked");
         cut(&self.faults)
     }
 }
@@ -84,6 +88,7 @@ impl TaskStore for FaultyTaskStore {
         cut(&self.lost_answers)
     }
     async fn expire(&self, now: DateTime<Utc>) -> Result<u64> {
+        assert!(cut(&self.panics).is_ok(), "as asked");
         self.store.expire(now).await
     }
     async fn next_due(&self, agents: &[String]) -> Result<Option<DateTime<Utc>>> {

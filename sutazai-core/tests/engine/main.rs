@@ -9,6 +9,7 @@ mod faulty_task_store;
 mod feed;
 mod hand_over;
 mod limits;
+mod panics;
 mod permissions;
 mod remembered;
 mod requests;

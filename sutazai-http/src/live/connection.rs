@@ -1,8 +1,9 @@
 //! One WebSocket from its opening to its close.
 //!
-//! Nothing waits here for a client that does not read: an event is taken from its stream when the one before it has been
-//! sent, and the streams read the store when they are asked. So a connection holds one message, and what the streams of
-//! its subscriptions have read ahead.
+//! Nothing waits here for a client that does not read: an event is taken from its subscription when the one before it has
+//! been sent. Each subscription is read by a task of its own (`reader`), so that none keeps a connection to the database
+//! while this one waits for its client or for another subscription. A connection holds one message, and one more of each
+//! subscription beside what its stream has read.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use crate::dto::task::event_view;
 use crate::error::ApiError;
 use crate::live::ending::{Ending, Reason};
 use crate::live::message::{Message, Request, Subscription};
+use crate::live::reader::read_ahead;
 use crate::live::resume::read_id;
 
 /// The largest message in bytes that is read.
@@ -165,7 +167,7 @@ impl Connection {
             Subscription::All => {
                 let after = after.map(|after| read_id(after, "after")).transpose()?;
                 let feed = engine.feed(&self.caller, after).await?;
-                let events = feed.events.map(|entry| match entry {
+                let events = read_ahead(feed.events).map(|entry| match entry {
                     Ok(entry) => {
                         Delivery::Event { id: entry.position.to_string(), event: entry.event.clone() }
                     }
@@ -176,7 +178,7 @@ impl Connection {
             Subscription::Task(id) => {
                 let after = after.map_or(Ok(0), |after| read_id::<u64>(after, "after"))?;
                 let events = engine.events(&self.caller, id, after).await?;
-                let events = events.map(|event| match event {
+                let events = read_ahead(events).map(|event| match event {
                     Ok(event) => Delivery::Event { id: event.sequence.to_string(), event },
                     Err(e) => Delivery::Failed(e),
                 });

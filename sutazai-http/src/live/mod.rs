@@ -2,10 +2,12 @@
 //!
 //! * `ending`: when one has to end, whoever reads it,
 //! * `resume`: where one goes on after it was cut off,
+//! * `reader`: streams that are read whether or not the client takes what they give,
 //! * `message`: the JSON of a WebSocket's messages,
 //! * `connection`: one WebSocket from its opening to its close.
 
 pub(crate) mod connection;
 pub(crate) mod ending;
 pub(crate) mod message;
+pub(crate) mod reader;
 pub(crate) mod resume;

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use sutazai_core::domain::later;
 
 /// So many are remembered at once. Above it new ones are still counted, but each of their guesses is looked at.
 const MOST: usize = 100_000;
@@ -26,7 +27,7 @@ impl ShutOut {
             until.retain(|_, end| *end > now);
         }
         if until.len() < MOST {
-            until.insert(address, now + time);
+            until.insert(address, later(now, time));
         }
     }
 

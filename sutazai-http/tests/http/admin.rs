@@ -248,7 +248,8 @@ async fn statistics() {
             ada.ended(&task).await;
         }
     }
-    let later = json!({ "agent": "worker", "payload": { "mode": "echo" }, "run_at": "2100-01-01T00:00:00Z" });
+    let tomorrow = (SystemClock.now() + Duration::from_secs(86_400)).to_rfc3339();
+    let later = json!({ "agent": "worker", "payload": { "mode": "echo" }, "run_at": tomorrow });
     success(ada.post("/api/v1/tasks", &later).await, 202).await;
     let path = format!("/api/v1/admin/users/{}/disable", id(&eve));
     success(root.post(&path, &json!({})).await, 200).await;

@@ -1,7 +1,7 @@
 //! The API as its callers meet it: the real router behind a real listener, a real engine over the memory stores, a
 //! real HTTP client.
 
-#![allow(clippy::unwrap_used, clippy::panic)] // a test that cannot go on says so by ending
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test that cannot go on says so by ending
 
 mod account;
 mod accounts;
@@ -32,12 +32,16 @@ mod metrics;
 mod nesting;
 #[cfg(feature = "docs")]
 mod pages;
+#[path = "../../../sutazai-store/tests/postgres/place.rs"]
+mod postgres;
 mod readiness;
 mod schedules;
 mod socket;
 mod socket_ends;
+mod stores;
 mod support;
 mod tasks;
 mod tickets;
+mod times;
 mod tls;
 mod wire;

@@ -19,7 +19,7 @@ use sutazai_core::memory::{
     MemoryScheduleStore, MemoryTaskStore,
 };
 use sutazai_core::model_gate::ModelGateConfig;
-use sutazai_core::ports::{Agent, AgentContext, Clock, MetricSource, ModelBackend, SystemClock};
+use sutazai_core::ports::{Agent, AgentContext, Clock, MetricSource, ModelBackend, SystemClock, TaskStore};
 use sutazai_core::schedules::Schedules;
 use sutazai_core::testing::ManualClock;
 use sutazai_core::{Error, Result};
@@ -130,6 +130,14 @@ impl Server {
             builder = builder.metric_source(source);
         }
         Self::serve(builder, identity(), with_users, gate, Default::default(), placed).await
+    }
+
+    /// A server over these tasks.
+    pub(crate) async fn start_with_tasks(tasks: Arc<dyn TaskStore>) -> Self {
+        let gate = Arc::new(Semaphore::new(0));
+        let engine =
+            Engine::builder().task_store(tasks).agent(Arc::new(Worker { gate: gate.clone() })).workers(4);
+        Self::serve(engine, identity(), true, gate, Default::default(), |router| router).await
     }
 
     /// A server that strangers can reach.

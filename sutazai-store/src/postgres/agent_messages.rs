@@ -12,6 +12,7 @@ use sutazai_core::domain::{
 use super::fault::Outcome;
 use super::rows::keys;
 use super::text::{from_json, json};
+use super::time::Times;
 use crate::messages::{column, content, page};
 
 /// Writes messages down.
@@ -58,7 +59,7 @@ pub(super) async fn give_signs(
         Ok(AgentMessage::new(
             (row.try_get(1)?, row.try_get(5)?),
             (TaskId(row.try_get(4)?), TaskId(row.try_get(0)?)),
-            AgentMessageContent::Heartbeat(Heartbeat { attempt, lease_until: row.try_get(3)? }),
+            AgentMessageContent::Heartbeat(Heartbeat { attempt, lease_until: row.time(3)? }),
             now,
         ))
     };
@@ -107,7 +108,7 @@ pub(super) async fn read(
             content: content(row.try_get(4)?, from_json(row.try_get::<Json<&RawValue>, _>(7)?.get())?)?,
             source: row.try_get(5)?,
             target: row.try_get(6)?,
-            timestamp: row.try_get(8)?,
+            timestamp: row.time(8)?,
         };
         Ok((row.try_get::<i64, _>(0)?.unsigned_abs(), message))
     };

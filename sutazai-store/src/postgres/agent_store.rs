@@ -10,6 +10,7 @@ use sutazai_core::ports::AgentStore;
 
 use super::database::Database;
 use super::fault::Outcome;
+use super::time::Times;
 
 /// Who works for which agent, in a PostgreSQL database.
 #[derive(Debug)]
@@ -32,7 +33,7 @@ impl AgentStore for PostgresAgentStore {
             INSERT INTO agents (name, last_seen_at) SELECT name, $2 FROM unnest($1::text[]) AS name ORDER BY name
             ON CONFLICT (name) DO UPDATE SET last_seen_at = greatest(agents.last_seen_at, excluded.last_seen_at)";
         let input = (agents.to_vec(), at);
-        let done = self.database.run(&input, |connection, (agents, at)| {
+        let done = self.database.run(input, |connection, (agents, at)| {
             Box::pin(async move { Ok(sqlx::query(SEEN).bind(agents).bind(at).execute(connection).await?) })
         });
         done.await.map(drop)
@@ -40,14 +41,14 @@ impl AgentStore for PostgresAgentStore {
 
     async fn last_seen(&self, agents: &[String]) -> Result<Vec<Option<DateTime<Utc>>>> {
         let agents = agents.to_vec();
-        self.database.run(&agents, |connection, agents| Box::pin(read(connection, agents))).await
+        self.database.run(agents, |connection, agents| Box::pin(read(connection, agents))).await
     }
 }
 
 async fn read(connection: &mut PgConnection, agents: &[String]) -> Outcome<Vec<Option<DateTime<Utc>>>> {
     const READ: &str = "SELECT name, last_seen_at FROM agents WHERE name = ANY($1)";
     let rows = sqlx::query(READ).bind(agents).fetch_all(connection).await?;
-    let seen = rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
+    let seen = rows.iter().map(|row| Ok((row.try_get(0)?, row.time(1)?)));
     let seen = seen.collect::<Outcome<HashMap<&str, DateTime<Utc>>>>()?;
     Ok(agents.iter().map(|agent| seen.get(agent.as_str()).copied()).collect())
 }

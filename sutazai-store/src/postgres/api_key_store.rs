@@ -14,6 +14,7 @@ use sutazai_core::{Error, Result};
 use super::database::Database;
 use super::fault::Outcome;
 use super::quota::{Counted, lock};
+use super::time::Times;
 
 /// API keys in a PostgreSQL database.
 #[derive(Debug)]
@@ -38,28 +39,28 @@ impl PostgresApiKeyStore {
 #[async_trait]
 impl ApiKeyStore for PostgresApiKeyStore {
     async fn create(&self, key: &ApiKey) -> Result<()> {
-        let add = self.database.write(key, |tx, key| Box::pin(insert(tx.connection, key)));
+        let add = self.database.write(key.clone(), |tx, key| Box::pin(insert(tx.connection, key)));
         add.await.map(|_| ())
     }
 
     async fn find(&self, hash: &str) -> Result<Option<ApiKey>> {
-        self.database.run(hash, |connection, hash| Box::pin(by_hash(connection, hash))).await
+        self.database.run(hash.to_owned(), |connection, hash| Box::pin(by_hash(connection, hash))).await
     }
 
     async fn api_keys(&self, user: UserId) -> Result<Vec<ApiKey>> {
-        self.database.run(&user, |connection, user| Box::pin(of_user(connection, *user))).await
+        self.database.run(user, |connection, user| Box::pin(of_user(connection, *user))).await
     }
 
     async fn record_use(&self, id: ApiKeyId, at: DateTime<Utc>) -> Result<()> {
-        self.database.run(&id, |connection, id| Box::pin(update_use(connection, *id, at))).await
+        self.database.run(id, move |connection, id| Box::pin(update_use(connection, *id, at))).await
     }
 
     async fn delete(&self, user: UserId, id: ApiKeyId) -> Result<()> {
-        self.database.run(&id, |connection, id| Box::pin(remove(connection, user, *id))).await
+        self.database.run(id, move |connection, id| Box::pin(remove(connection, user, *id))).await
     }
 
     async fn delete_all(&self, user: UserId) -> Result<u64> {
-        self.database.run(&user, |connection, user| Box::pin(remove_all(connection, *user))).await
+        self.database.run(user, |connection, user| Box::pin(remove_all(connection, *user))).await
     }
 }
 
@@ -133,9 +134,9 @@ fn decode(row: &PgRow) -> Outcome<ApiKey> {
         prefix: row.try_get(3)?,
         hash: row.try_get(4)?,
         scopes: row.try_get::<Json<_>, _>(5)?.0,
-        created_at: row.try_get(6)?,
-        expires_at: row.try_get(7)?,
-        last_used_at: row.try_get(8)?,
+        created_at: row.time(6)?,
+        expires_at: row.time_if_any(7)?,
+        last_used_at: row.time_if_any(8)?,
         requests_per_minute: limit(row.try_get(9)?)?,
     })
 }

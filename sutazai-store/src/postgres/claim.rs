@@ -10,7 +10,9 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
-use sutazai_core::domain::{Claim, ConcurrencyLimits, Room, Task, TaskId, UserId};
+use sutazai_core::domain::{
+    Claim, ConcurrencyLimits, Finish, Outcome as Ended, Room, Task, TaskId, UserId, later,
+};
 use sutazai_core::ports::ClaimRequest;
 use uuid::Uuid;
 
@@ -18,7 +20,9 @@ use super::fault::Outcome;
 use super::leases::Leases;
 use super::record::{columns, decode, in_queue};
 use super::rows::keys;
+use super::time::Times;
 use super::transaction::Transaction;
+use crate::rows::Record;
 use crate::turns::{Due, Lane, LaneKey, Lanes, PAGE, Turn, pick, turns};
 
 /// The heads of the lanes after `$1` owner, `$2` agent, `$3` priority: one search in the queue's index for each.
@@ -90,7 +94,7 @@ pub(super) const TAKE_FROM: &str = take!(
         FROM unnest($6::uuid[], $7::text[], $8::smallint[]) WITH ORDINALITY
             AS lanes (owner, agent, priority, number)
         CROSS JOIN LATERAL (
-            SELECT task, ctid AS place, run_at, run_at - lanes.priority * interval '10 minutes' AS aged FROM queue
+            SELECT task, ctid AS place, run_at, greatest(run_at, 'epoch') - lanes.priority * interval '10 minutes' AS aged FROM queue
             WHERE owner = lanes.owner AND agent = lanes.agent AND priority = lanes.priority AND run_at <= $1
             ORDER BY queue.run_at, queue.task LIMIT $10 FOR UPDATE SKIP LOCKED
         ) AS head
@@ -104,50 +108,92 @@ const TAKE: &str = take!(concat!(
     " FOR UPDATE OF queue SKIP LOCKED"
 ));
 
+/// The tasks that a claim has taken.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    /// Those that can be run.
+    pub(super) claims: Vec<Claim>,
+    /// The outcomes of those that cannot, since columns of theirs cannot be read. They are held like the others.
+    pub(super) damaged: Vec<Finish>,
+}
+
 /// Takes due tasks under a lease, without limits.
 pub(super) async fn claim(
     connection: &mut PgConnection,
     (request, leases): (&ClaimRequest, &Leases),
-) -> Outcome<Vec<Claim>> {
+) -> Outcome<Taken> {
     let no_limits = ConcurrencyLimits::default();
     let mut turns = turns(connection, request, &Room::new(&no_limits, [])).await?;
-    let mut tasks = Vec::new();
+    let (mut tasks, mut damaged) = (Vec::new(), Vec::new());
     while !turns.is_empty() && tasks.len() < request.limit as usize {
         let left = request.limit as usize - tasks.len();
         let share = left.div_ceil(turns.len());
-        let taken = take_from(connection, (request, leases), &turns, left, share).await?;
+        let (taken, unusable) = take_from(connection, (request, leases), &turns, left, share).await?;
+        damaged.extend(unusable);
         // Who gave less than the share has no more; the others make up for it.
         let mut given: HashMap<Option<UserId>, usize> = HashMap::new();
         taken.iter().for_each(|task| *given.entry(task.owner).or_default() += 1);
         turns.retain(|turn| given.get(&turn.owner()).is_some_and(|given| *given >= share));
         tasks.extend(taken);
     }
-    with_children(connection, in_turns(tasks, request.after)).await
+    let claims = with_children(connection, in_turns(tasks, request.after)).await?;
+    Ok(Taken { claims, damaged })
 }
 
 /// Takes due tasks under a lease, within the limits.
 pub(super) async fn claim_limited(
     transaction: &mut Transaction<'_>,
     (request, leases): (&ClaimRequest, &Leases),
-) -> Outcome<Vec<Claim>> {
+) -> Outcome<Taken> {
+    lock(transaction).await?;
+    let picked = pick(transaction.connection, request).await?;
+    take(transaction, (request, leases), &picked).await
+}
+
+/// Takes this due task alone, within the limits, if it is still to be had.
+pub(super) async fn claim_alone(
+    transaction: &mut Transaction<'_>,
+    (request, leases): (&ClaimRequest, &Leases),
+    id: TaskId,
+) -> Outcome<Taken> {
+    if request.limits.are_set() {
+        lock(transaction).await?;
+        if !pick(transaction.connection, request).await?.contains(&id) {
+            return Ok(Taken::default());
+        }
+    }
+    take(transaction, (request, leases), &[id]).await
+}
+
+/// Waits until nobody else claims within limits.
+async fn lock(transaction: &mut Transaction<'_>) -> Outcome<()> {
     // The number is any that other programs are not likely to take: "sutaclai" in ASCII.
     const LOCK: &str = "SELECT pg_advisory_xact_lock(x'73757461636c6169'::bigint)";
     sqlx::raw_sql(LOCK).execute(&mut *transaction.connection).await?;
-    let picked = pick(transaction.connection, request).await?;
+    Ok(())
+}
+
+/// Takes those of these due tasks that are still to be had.
+async fn take(
+    transaction: &mut Transaction<'_>,
+    (request, leases): (&ClaimRequest, &Leases),
+    picked: &[TaskId],
+) -> Outcome<Taken> {
     if picked.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Taken::default());
     }
     let rows = sqlx::query(TAKE)
         .bind(request.now)
         .bind(request.worker.0)
-        .bind(request.now + request.lease)
+        .bind(later(request.now, request.lease))
         .bind(entered(request))
         .bind(leases.spent())
-        .bind(keys(&picked))
+        .bind(keys(picked))
         .fetch_all(&mut *transaction.connection)
         .await?;
-    let tasks = held(&rows, leases)?;
-    with_children(transaction.connection, in_turns(tasks, request.after)).await
+    let (tasks, damaged) = held(&rows, leases)?;
+    let claims = with_children(transaction.connection, in_turns(tasks, request.after)).await?;
+    Ok(Taken { claims, damaged })
 }
 
 async fn take_from(
@@ -156,12 +202,12 @@ async fn take_from(
     turns: &[Turn],
     limit: usize,
     share: usize,
-) -> Outcome<Vec<Task>> {
+) -> Outcome<(Vec<Task>, Vec<Finish>)> {
     let lanes = || turns.iter().flat_map(|turn| &turn.lanes).map(|lane| &lane.key);
     let rows = sqlx::query(TAKE_FROM)
         .bind(request.now)
         .bind(request.worker.0)
-        .bind(request.now + request.lease)
+        .bind(later(request.now, request.lease))
         .bind(entered(request))
         .bind(leases.spent())
         .bind(lanes().map(|lane| lane.owner).collect::<Vec<_>>())
@@ -174,13 +220,24 @@ async fn take_from(
     held(&rows, leases)
 }
 
-/// The tasks that were taken, noted with the row of their lease.
-fn held(rows: &[PgRow], leases: &Leases) -> Outcome<Vec<Task>> {
-    let tasks = rows.iter().map(|row| decode(row).map(|record| record.task)).collect::<Outcome<Vec<_>>>()?;
+/// The tasks that were taken, noted with the row of their lease, and the outcomes of those that cannot be run.
+fn held(rows: &[PgRow], leases: &Leases) -> Outcome<(Vec<Task>, Vec<Finish>)> {
+    let records = rows.iter().map(decode).collect::<Outcome<Vec<Record>>>()?;
     if let Some(row) = rows.first() {
-        leases.hold(row.try_get("lease")?, tasks.iter().map(|task| (task.id, task.attempt)));
+        let held = records.iter().map(|record| (record.task.id, record.task.attempt));
+        leases.hold(row.try_get("lease")?, held);
     }
-    Ok(tasks)
+    let (mut tasks, mut damaged) = (Vec::with_capacity(records.len()), Vec::new());
+    for record in records {
+        match record.damage() {
+            None => tasks.push(record.task),
+            Some(error) => {
+                let claim = Claim { task: record.task, children: Vec::new() }.key();
+                damaged.push(Finish { claim, outcome: Ended::Failed(error) });
+            }
+        }
+    }
+    Ok((tasks, damaged))
 }
 
 /// What the history of a task says of a claim between its sequence and its attempt.
@@ -232,7 +289,7 @@ pub(super) async fn next_due(
     agents: &[String],
 ) -> Outcome<Option<DateTime<Utc>>> {
     let query = sqlx::query(NEXT_DUE).bind(Uuid::nil()).bind("").bind(-1_i16).bind(agents);
-    Ok(query.fetch_one(connection).await?.try_get(0)?)
+    query.fetch_one(connection).await?.time_if_any(0)
 }
 
 #[async_trait]
@@ -241,7 +298,7 @@ impl Lanes for PgConnection {
         let query = sqlx::query(HEADS).bind(key.owner).bind(&key.agent).bind(key.priority).bind(PAGE as i64);
         let lane = |row: &PgRow| -> Outcome<Lane> {
             let (owner, agent, priority) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-            Ok(Lane::new(LaneKey { owner, agent, priority }, (row.try_get(3)?, TaskId(row.try_get(4)?))))
+            Ok(Lane::new(LaneKey { owner, agent, priority }, (row.time(3)?, TaskId(row.try_get(4)?))))
         };
         query.fetch_all(self).await?.iter().map(lane).collect()
     }
@@ -266,7 +323,7 @@ impl Lanes for PgConnection {
             .bind(limit as i64)
             .fetch_all(self)
             .await?;
-        rows.iter().map(|row| Ok((row.try_get(0)?, TaskId(row.try_get(1)?)))).collect()
+        rows.iter().map(|row| Ok((row.time(0)?, TaskId(row.try_get(1)?)))).collect()
     }
 
     async fn running(&mut self) -> Outcome<Vec<(Option<UserId>, String, u32)>> {

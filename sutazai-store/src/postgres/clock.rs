@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::Row;
 use sutazai_core::Result;
+use sutazai_core::domain::later;
 use sutazai_core::ports::{Clock, SystemClock};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -49,7 +50,7 @@ impl Clock for PostgresClock {
     }
 
     async fn sleep(&self, duration: Duration) {
-        let until = self.now() + duration;
+        let until = later(self.now(), duration);
         let mut rest = duration;
         loop {
             SystemClock.sleep(rest).await;
@@ -92,7 +93,7 @@ struct Look {
 
 async fn look(database: &Database) -> Result<Look> {
     const NOW: &str = "SELECT clock_timestamp()";
-    let look = database.run(&(), |connection, ()| {
+    let look = database.run((), |connection, ()| {
         Box::pin(async move {
             let asked = Instant::now();
             let shown: DateTime<Utc> = sqlx::raw_sql(NOW).fetch_one(connection).await?.try_get(0)?;

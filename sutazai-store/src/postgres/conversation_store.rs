@@ -18,6 +18,7 @@ use super::fault::Outcome;
 use super::limit::Limit;
 use super::quota::{Counted, lock};
 use super::text::{from_json, given, json, kept};
+use super::time::Times;
 use super::transaction::Transaction;
 
 /// Conversations in a PostgreSQL database.
@@ -48,20 +49,21 @@ impl PostgresConversationStore {
 #[async_trait]
 impl ConversationStore for PostgresConversationStore {
     async fn create_within(&self, conversation: &Conversation, max: Option<u32>) -> Result<()> {
-        let add = self.database.write(conversation, |tx, new| Box::pin(insert(tx.connection, new, max)));
+        let new = (conversation.clone(), max);
+        let add = self.database.write(new, |tx, new| Box::pin(insert(tx.connection, &new.0, new.1)));
         add.await.map(|_| ())
     }
 
     async fn get(&self, id: ConversationId) -> Result<Option<Conversation>> {
-        self.database.run(&id, |connection, id| Box::pin(by_id(connection, *id))).await
+        self.database.run(id, |connection, id| Box::pin(by_id(connection, *id))).await
     }
 
     async fn list(&self, query: &ConversationQuery) -> Result<ConversationPage> {
-        self.database.run(query, |connection, query| Box::pin(page(connection, query))).await
+        self.database.run(query.clone(), |connection, query| Box::pin(page(connection, query))).await
     }
 
     async fn append(&self, message: &StoredMessage) -> Result<()> {
-        let add = self.database.write(message, |tx, message| Box::pin(insert_message(tx, message)));
+        let add = self.database.write(message.clone(), |tx, message| Box::pin(insert_message(tx, message)));
         add.await.map(|_| ())
     }
 
@@ -72,16 +74,16 @@ impl ConversationStore for PostgresConversationStore {
         limit: u32,
     ) -> Result<Vec<StoredMessage>> {
         let (of, limit) = (conversation, i64::from(limit));
-        self.database.run(&of, |connection, of| Box::pin(latest(connection, *of, before, limit))).await
+        self.database.run(of, move |connection, of| Box::pin(latest(connection, *of, before, limit))).await
     }
 
     async fn delete(&self, id: ConversationId) -> Result<()> {
-        self.database.run(&id, |connection, id| Box::pin(remove(connection, *id))).await
+        self.database.run(id, |connection, id| Box::pin(remove(connection, *id))).await
     }
 
     async fn delete_all(&self, owner: UserId) -> Result<u64> {
         self.database
-            .run_within(Limit::Long, &owner, |connection, owner| Box::pin(remove_all(connection, *owner)))
+            .run_within(Limit::Long, owner, |connection, owner| Box::pin(remove_all(connection, *owner)))
             .await
     }
 }
@@ -207,8 +209,8 @@ fn decode(row: &PgRow) -> Outcome<Conversation> {
         title: given(row.try_get(2)?),
         model: row.try_get(3)?,
         system: row.try_get::<Option<String>, _>(4)?.map(given),
-        created_at: row.try_get(5)?,
-        updated_at: row.try_get(6)?,
+        created_at: row.time(5)?,
+        updated_at: row.time(6)?,
     })
 }
 
@@ -218,7 +220,7 @@ fn decode_message(row: &PgRow) -> Outcome<StoredMessage> {
         id: MessageId(row.try_get(0)?),
         conversation: ConversationId(row.try_get(1)?),
         message: ChatMessage { role: row.try_get::<&str, _>(2)?.parse()?, content: given(row.try_get(3)?) },
-        created_at: row.try_get(4)?,
+        created_at: row.time(4)?,
         cut: row.try_get(5)?,
         usage: usage.map(|usage| from_json(usage.get())).transpose()?,
     })

@@ -31,6 +31,7 @@ use super::schema::bring_up;
 use super::task_store::PostgresTaskStore;
 use super::transaction::{begin, end};
 use crate::Stores;
+use crate::detached::{detached, unless_abandoned};
 use crate::traced::TracedDatabase;
 
 /// So many connections at once; one more listens. Ten processes stay below PostgreSQL's default of 100.
@@ -143,36 +144,42 @@ impl Database {
         fault::error(fault, &self.shared.address.place)
     }
 
-    /// Runs one statement, or several that only read.
-    pub(super) async fn run<A, T, F>(&self, input: &A, work: F) -> Result<T>
+    /// Runs one statement, or several that only read, in a task of its own.
+    pub(super) async fn run<A, T, F>(&self, input: A, work: F) -> Result<T>
     where
-        A: Sync + ?Sized,
-        F: for<'c> FnOnce(&'c mut PgConnection, &'c A) -> BoxFuture<'c, Outcome<T>> + Send,
+        A: Send + Sync + 'static,
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut PgConnection, &'c A) -> BoxFuture<'c, Outcome<T>> + Send + 'static,
     {
         self.run_within(Limit::Usual, input, work).await
     }
 
     /// The same with another limit.
-    pub(super) async fn run_within<A, T, F>(&self, limit: Limit, input: &A, work: F) -> Result<T>
+    pub(super) async fn run_within<A, T, F>(&self, limit: Limit, input: A, work: F) -> Result<T>
     where
-        A: Sync + ?Sized,
-        F: for<'c> FnOnce(&'c mut PgConnection, &'c A) -> BoxFuture<'c, Outcome<T>> + Send,
+        A: Send + Sync + 'static,
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut PgConnection, &'c A) -> BoxFuture<'c, Outcome<T>> + Send + 'static,
     {
-        let call = async {
-            let mut lent = self.take().await?;
-            let outcome = match self.framing() {
-                Framing::Direct => work(&mut lent, input).await,
-                Framing::Pooled => match begin(&mut lent, Framing::Pooled, limit).await {
-                    Ok(()) => {
-                        let outcome = work(&mut lent, input).await;
-                        end(&mut lent, Framing::Pooled, outcome).await
-                    }
-                    Err(fault) => Err(fault),
-                },
+        let database = self.clone();
+        detached(move |abandoned| async move {
+            let call = async {
+                let mut lent = unless_abandoned(&abandoned, database.take()).await?;
+                let outcome = match database.framing() {
+                    Framing::Direct => work(&mut lent, &input).await,
+                    Framing::Pooled => match begin(&mut lent, Framing::Pooled, limit).await {
+                        Ok(()) => {
+                            let outcome = work(&mut lent, &input).await;
+                            end(&mut lent, Framing::Pooled, outcome).await
+                        }
+                        Err(fault) => Err(fault),
+                    },
+                };
+                lent.settle(outcome)
             };
-            lent.settle(outcome)
-        };
-        self.within(limit, call).await
+            database.within(limit, call).await
+        })
+        .await
     }
 
     /// Gives a call up when it has taken too long, and closes its connection: it may be dead.

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::postgres::PgRow;
@@ -13,7 +15,9 @@ use sutazai_core::domain::{
     quota,
 };
 use sutazai_core::ports::DocumentStore;
-use sutazai_core::{Error, Result};
+use sutazai_core::{Error, ErrorKind, Result};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::database::Database;
@@ -21,7 +25,9 @@ use super::fault::Outcome;
 use super::limit::Limit;
 use super::quota::{Counted, lock};
 use super::text::{given, kept};
+use super::time::Times;
 use super::transaction::Transaction;
+use crate::detached::{detached, unless_abandoned};
 
 /// So many chunks go into one statement: some megabytes with their words.
 const GROUP: usize = 1_000;
@@ -32,10 +38,18 @@ const LETTERS: usize = 500;
 #[derive(Debug)]
 pub(super) struct PostgresDocumentStore {
     database: Database,
+    searches: Arc<Semaphore>,
 }
+
+/// So many searches run at once: other calls always have connections left.
+const SEARCHES: usize = 4;
+/// How long a search may wait for others.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Over a GIN index PostgreSQL knows no other way than by a bitmap, which connections have switched off for the queue.
 pub(super) const BY_BITMAP: &str = "SET LOCAL enable_bitmapscan = on";
+/// How long each statement of a search may take.
+const SEARCH_LIMIT: &str = "SET LOCAL statement_timeout = '5s'";
 
 /// The best passages. The density counts how often the words are there; as `numeric`, so that sums do not depend on their order.
 pub(super) const BEST: &str = "\
@@ -71,7 +85,7 @@ macro_rules! chunk_columns {
 impl PostgresDocumentStore {
     /// Over this database, whose schema is up to date.
     pub(super) fn new(database: Database) -> Self {
-        Self { database }
+        Self { database, searches: Arc::new(Semaphore::new(SEARCHES)) }
     }
 }
 
@@ -83,39 +97,50 @@ impl DocumentStore for PostgresDocumentStore {
         chunks: Vec<Chunk>,
         quota: Option<DocumentQuota>,
     ) -> Result<()> {
-        let new = (document, chunks, quota);
+        let new = (document.clone(), chunks, quota);
         let add = self
             .database
-            .write_within(Limit::Long, &new, |tx, new| Box::pin(insert(tx, new.0, &new.1, new.2)));
+            .write_within(Limit::Long, new, |tx, new| Box::pin(insert(tx, &new.0, &new.1, new.2)));
         add.await.map(|_| ())
     }
 
     async fn get(&self, id: DocumentId) -> Result<Option<Document>> {
-        self.database.run(&id, |connection, id| Box::pin(by_id(connection, *id))).await
+        self.database.run(id, |connection, id| Box::pin(by_id(connection, *id))).await
     }
 
     async fn list(&self, query: &DocumentQuery) -> Result<DocumentPage> {
-        self.database.run(query, |connection, query| Box::pin(page(connection, query))).await
+        self.database.run(query.clone(), |connection, query| Box::pin(page(connection, query))).await
     }
 
     async fn chunks(&self, document: DocumentId, from: u32, limit: u32) -> Result<Vec<Chunk>> {
         let wanted = (document, i64::from(from), i64::from(limit));
-        self.database.run(&wanted, |connection, wanted| Box::pin(in_order(connection, *wanted))).await
+        self.database.run(wanted, |connection, wanted| Box::pin(in_order(connection, *wanted))).await
     }
 
     async fn search(&self, query: &PassageQuery) -> Result<Vec<Passage>> {
-        // In a transaction, which alone can have settings of its own.
-        let search = self.database.write_within(Limit::Long, query, |tx, query| Box::pin(best(tx, query)));
-        search.await.map(|(found, _)| found)
+        let (database, searches, query) = (self.database.clone(), self.searches.clone(), query.clone());
+        // The turn is held in a task of its own too: a caller that is not polled keeps it from nobody.
+        detached(move |abandoned| async move {
+            let busy = || Error::new(ErrorKind::Busy, "too many searches run already");
+            let turn = async {
+                let turn = timeout(PATIENCE, searches.acquire()).await.map_err(|_| busy())?;
+                turn.map_err(|_| busy())
+            };
+            let _turn = unless_abandoned(&abandoned, turn).await?;
+            // In a transaction, which alone can have settings of its own.
+            let search = database.write_within(Limit::Long, query, |tx, query| Box::pin(best(tx, query)));
+            search.await.map(|(found, _)| found)
+        })
+        .await
     }
 
     async fn delete(&self, id: DocumentId) -> Result<()> {
-        self.database.run_within(Limit::Long, &id, |connection, id| Box::pin(remove(connection, *id))).await
+        self.database.run_within(Limit::Long, id, |connection, id| Box::pin(remove(connection, *id))).await
     }
 
     async fn delete_all(&self, owner: UserId) -> Result<u64> {
         self.database
-            .run_within(Limit::Long, &owner, |connection, owner| Box::pin(remove_all(connection, *owner)))
+            .run_within(Limit::Long, owner, |connection, owner| Box::pin(remove_all(connection, *owner)))
             .await
     }
 }
@@ -212,6 +237,7 @@ async fn best(transaction: &mut Transaction<'_>, query: &PassageQuery) -> Outcom
         return Ok(Vec::new());
     }
     sqlx::raw_sql(BY_BITMAP).execute(&mut *transaction.connection).await?;
+    sqlx::raw_sql(SEARCH_LIMIT).execute(&mut *transaction.connection).await?;
     let weights = weights(transaction.connection, query.owner, &words).await?;
     // Not kept: the plan is made for these words and for what there is of them now.
     let rows = sqlx::query(BEST)
@@ -316,7 +342,7 @@ fn decode(row: &PgRow) -> Outcome<Document> {
         media_type: row.try_get::<&str, _>(3)?.parse()?,
         size_bytes: row.try_get::<i64, _>(4)?.unsigned_abs(),
         chunks: small(row, 5)?,
-        created_at: row.try_get(6)?,
+        created_at: row.time(6)?,
     })
 }
 

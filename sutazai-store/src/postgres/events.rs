@@ -18,6 +18,7 @@ use uuid::Uuid;
 use super::fault::Outcome;
 use super::rows::keys;
 use super::text::{from_json, json};
+use super::time::Times;
 use crate::changes::spent;
 
 /// The number of an event in its transaction is that of its row in the feed and, in so many bits, its place there.
@@ -151,11 +152,11 @@ pub(super) async fn events(
         .fetch_all(connection)
         .await?;
     let Some(first) = rows.first() else { return Ok(Vec::new()) };
-    let mut events = statuses(id, first.try_get(0)?, first.try_get(1)?)?;
+    let mut events = statuses(id, first.time(0)?, first.try_get(1)?)?;
     events.retain(|event| event.sequence > after);
     for row in &rows {
         if let Some(sequence) = row.try_get::<Option<i64>, _>(2)? {
-            events.push(reported(id, sequence, row.try_get(3)?, &row.try_get(4)?)?);
+            events.push(reported(id, sequence, row.time(3)?, &row.try_get(4)?)?);
         }
     }
     events.sort_unstable_by_key(|event| event.sequence);
@@ -244,8 +245,11 @@ async fn look_up(
     let tasks: Vec<TaskId> = places.iter().map(|place| place.event.0).collect();
     for row in sqlx::query(HISTORIES).bind(keys(&tasks)).fetch_all(&mut *connection).await? {
         let id = TaskId(row.try_get(0)?);
-        let events = statuses(id, row.try_get(1)?, row.try_get(2)?)?;
-        found.extend(events.into_iter().map(|event| ((id, event.sequence), event)));
+        // What cannot be read of one task does not keep the events of others from those who follow.
+        match statuses(id, row.time(1)?, row.try_get(2)?) {
+            Ok(events) => found.extend(events.into_iter().map(|event| ((id, event.sequence), event))),
+            Err(_) => tracing::warn!(task = %id, "history unreadable; its events are left out of the feed"),
+        }
     }
     let missing: Vec<_> =
         places.iter().map(|place| place.event).filter(|event| !found.contains_key(event)).collect();
@@ -259,8 +263,10 @@ async fn look_up(
         .await?;
     for row in &rows {
         let (id, sequence) = (TaskId(row.try_get(0)?), row.try_get(1)?);
-        let event = reported(id, sequence, row.try_get(2)?, &row.try_get(3)?)?;
-        found.insert((id, event.sequence), event);
+        match reported(id, sequence, row.time(2)?, &row.try_get(3)?) {
+            Ok(event) => drop(found.insert((id, event.sequence), event)),
+            Err(_) => tracing::warn!(task = %id, sequence, "event unreadable; it is left out of the feed"),
+        }
     }
     Ok(found)
 }

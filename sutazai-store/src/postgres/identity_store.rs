@@ -17,6 +17,7 @@ use super::invitations;
 use super::limit::Limit;
 use super::quota::{Counted, lock_all};
 use super::text::kept;
+use super::time::Times;
 use super::transaction::Transaction;
 
 /// How long the sessions of deleted users are remembered: by then none of their access tokens is alive.
@@ -52,74 +53,81 @@ impl PostgresIdentityStore {
 #[async_trait]
 impl IdentityStore for PostgresIdentityStore {
     async fn create_user(&self, user: &User) -> Result<()> {
-        self.database.run(user, |connection, user| Box::pin(insert_user(connection, user))).await
+        self.database.run(user.clone(), |connection, user| Box::pin(insert_user(connection, user))).await
     }
 
     async fn user(&self, id: UserId) -> Result<Option<User>> {
-        self.database.run(&id, |connection, id| Box::pin(find_user(connection, *id))).await
+        self.database.run(id, |connection, id| Box::pin(find_user(connection, *id))).await
     }
 
     async fn user_by_login(&self, login: &str) -> Result<Option<User>> {
-        self.database.run(login, |connection, login| Box::pin(find_login(connection, login))).await
+        self.database.run(login.to_owned(), |connection, login| Box::pin(find_login(connection, login))).await
     }
 
     async fn users(&self, query: &UserQuery) -> Result<UserPage> {
-        self.database.run(query, |connection, query| Box::pin(user_page(connection, query))).await
+        self.database.run(query.clone(), |connection, query| Box::pin(user_page(connection, query))).await
     }
 
     async fn change_user(&self, id: UserId, change: &UserChange, now: DateTime<Utc>) -> Result<ChangedUser> {
-        let done = self.database.write(change, |tx, change| Box::pin(update_user(tx, id, change, now))).await;
+        let done = self
+            .database
+            .write(change.clone(), move |tx, change| Box::pin(update_user(tx, id, change, now)))
+            .await;
         done.map(|(changed, _)| changed)
     }
 
     async fn count_users(&self, active_since: DateTime<Utc>, now: DateTime<Utc>) -> Result<UserCounts> {
-        let counted =
-            self.database.run(&active_since, |connection, since| Box::pin(counted(connection, *since, now)));
+        let counted = self
+            .database
+            .run(active_since, move |connection, since| Box::pin(counted(connection, *since, now)));
         counted.await
     }
 
     async fn record_login(&self, id: UserId, at: DateTime<Utc>) -> Result<()> {
-        self.database.run(&id, |connection, id| Box::pin(update_login(connection, *id, at))).await
+        self.database.run(id, move |connection, id| Box::pin(update_login(connection, *id, at))).await
     }
 
     async fn delete_user(&self, id: UserId, now: DateTime<Utc>) -> Result<()> {
         let done = self
             .database
-            .write_within(Limit::Long, &id, |tx, id| Box::pin(delete_user(tx.connection, *id, now)));
+            .write_within(Limit::Long, id, move |tx, id| Box::pin(delete_user(tx.connection, *id, now)));
         done.await.map(|_| ())
     }
 
     async fn create_invitation(&self, invitation: &Invitation) -> Result<()> {
-        let done =
-            self.database.write(invitation, |tx, new| Box::pin(invitations::insert(tx.connection, new)));
+        let done = self
+            .database
+            .write(invitation.clone(), |tx, new| Box::pin(invitations::insert(tx.connection, new)));
         done.await.map(|_| ())
     }
 
     async fn invitations(&self, now: DateTime<Utc>) -> Result<Vec<Invitation>> {
-        self.database.run(&now, |connection, now| Box::pin(invitations::good(connection, *now))).await
+        self.database.run(now, |connection, now| Box::pin(invitations::good(connection, *now))).await
     }
 
     async fn delete_invitation(&self, id: InvitationId) -> Result<()> {
-        self.database.run(&id, |connection, id| Box::pin(invitations::remove(connection, *id))).await
+        self.database.run(id, |connection, id| Box::pin(invitations::remove(connection, *id))).await
     }
 
     async fn create_invited_user(&self, user: &User, invitation_hash: &str) -> Result<()> {
-        let new = (user, invitation_hash);
-        let done = self.database.write(&new, |tx, new| Box::pin(insert_invited(tx.connection, *new)));
+        let new = (user.clone(), invitation_hash.to_owned());
+        let done =
+            self.database.write(new, |tx, new| Box::pin(insert_invited(tx.connection, (&new.0, &new.1))));
         done.await.map(|_| ())
     }
 
     async fn create_session(&self, session: &Session) -> Result<Vec<SessionId>> {
-        let done = self.database.write(session, |tx, session| Box::pin(insert_session(tx, session))).await;
+        let done =
+            self.database.write(session.clone(), |tx, session| Box::pin(insert_session(tx, session))).await;
         done.map(|(ended, _)| ended)
     }
 
     async fn session(&self, id: SessionId) -> Result<Option<Session>> {
-        self.database.run(&id, |connection, id| Box::pin(find_session(connection, *id))).await
+        self.database.run(id, |connection, id| Box::pin(find_session(connection, *id))).await
     }
 
     async fn sessions(&self, user: UserId, now: DateTime<Utc>) -> Result<Vec<Session>> {
-        self.database.run(&user, |connection, user| Box::pin(good_sessions(connection, *user, now))).await
+        self.database.run(user, move |connection, user| Box::pin(good_sessions(connection, *user, now))).await
     }
 
     async fn rotate(
@@ -133,24 +141,26 @@ impl IdentityStore for PostgresIdentityStore {
         let hashes = [expected_hash, new_hash].map(str::to_owned);
         let work = self
             .database
-            .write(&hashes, |tx, hashes| Box::pin(exchange(tx.connection, id, hashes, now, expires_at)));
+            .write(hashes, move |tx, hashes| Box::pin(exchange(tx.connection, id, hashes, now, expires_at)));
         work.await.map(|_| ())
     }
 
     async fn was_replaced(&self, id: SessionId, hash: &str) -> Result<bool> {
-        self.database.run(hash, |connection, hash| Box::pin(replaced(connection, id, hash))).await
+        self.database
+            .run(hash.to_owned(), move |connection, hash| Box::pin(replaced(connection, id, hash)))
+            .await
     }
 
     async fn revoke(&self, id: SessionId, now: DateTime<Utc>) -> Result<()> {
-        self.database.run(&id, |connection, id| Box::pin(end_session(connection, *id, now))).await
+        self.database.run(id, move |connection, id| Box::pin(end_session(connection, *id, now))).await
     }
 
     async fn revoke_all(&self, user: UserId, now: DateTime<Utc>) -> Result<Vec<SessionId>> {
-        self.database.run(&user, |connection, user| Box::pin(end_all(connection, *user, None, now))).await
+        self.database.run(user, move |connection, user| Box::pin(end_all(connection, *user, None, now))).await
     }
 
     async fn revoked_since(&self, since: DateTime<Utc>) -> Result<Vec<SessionId>> {
-        self.database.run(&since, |connection, since| Box::pin(ended_since(connection, *since))).await
+        self.database.run(since, |connection, since| Box::pin(ended_since(connection, *since))).await
     }
 }
 
@@ -431,8 +441,8 @@ fn decode_user(row: &PgRow) -> Outcome<User> {
         password_hash: row.try_get(3)?,
         role,
         disabled: row.try_get(5)?,
-        created_at: row.try_get(6)?,
-        last_login_at: row.try_get(7)?,
+        created_at: row.time(6)?,
+        last_login_at: row.time_if_any(7)?,
     })
 }
 
@@ -441,10 +451,10 @@ fn decode_session(row: &PgRow) -> Outcome<Session> {
         id: SessionId(row.try_get(0)?),
         user: UserId(row.try_get(1)?),
         refresh_hash: row.try_get(2)?,
-        created_at: row.try_get(3)?,
-        refreshed_at: row.try_get(4)?,
-        expires_at: row.try_get(5)?,
-        revoked_at: row.try_get(6)?,
+        created_at: row.time(3)?,
+        refreshed_at: row.time(4)?,
+        expires_at: row.time(5)?,
+        revoked_at: row.time_if_any(6)?,
         user_agent: row.try_get(7)?,
     })
 }

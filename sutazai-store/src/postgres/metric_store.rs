@@ -13,6 +13,7 @@ use sutazai_core::{Error, ErrorKind, Result};
 use super::database::Database;
 use super::fault::Outcome;
 use super::limit::Limit;
+use super::time::Times;
 use super::transaction::Transaction;
 
 /// Samples in a PostgreSQL database.
@@ -31,27 +32,29 @@ impl PostgresMetricStore {
 #[async_trait]
 impl MetricStore for PostgresMetricStore {
     async fn append(&self, samples: &[MetricSample]) -> Result<()> {
-        let done = self.database.write(samples, |tx, samples| Box::pin(insert(tx, samples))).await;
+        let done = self.database.write(samples.to_vec(), |tx, samples| Box::pin(insert(tx, samples))).await;
         done.map(|((), _)| ())
     }
 
     async fn range(&self, query: &SeriesQuery) -> Result<Vec<MetricSample>> {
         let read = self
             .database
-            .run_within(Limit::Long, query, |connection, query| Box::pin(stretch(connection, query)));
+            .run_within(Limit::Long, query.clone(), |connection, query| Box::pin(stretch(connection, query)));
         read.await
     }
 
     async fn series(&self, host: &str, prefix: &str) -> Result<Vec<String>> {
         self.database
-            .run(&(host, prefix), |connection, (host, prefix)| Box::pin(names(connection, host, prefix)))
+            .run((host.to_owned(), prefix.to_owned()), |connection, (host, prefix)| {
+                Box::pin(names(connection, host, prefix))
+            })
             .await
     }
 
     async fn compact(&self, fine_until: DateTime<Utc>, keep_from: DateTime<Utc>) -> Result<u64> {
         let done = self
             .database
-            .write_within(Limit::Long, &(), |tx, ()| Box::pin(thin_out(tx, fine_until, keep_from)));
+            .write_within(Limit::Long, (), move |tx, ()| Box::pin(thin_out(tx, fine_until, keep_from)));
         done.await.map(|(removed, _)| removed)
     }
 }
@@ -79,7 +82,7 @@ async fn stretch(connection: &mut PgConnection, query: &SeriesQuery) -> Outcome<
         Ok(MetricSample {
             host: query.host.clone(),
             series: query.series.clone(),
-            at: row.try_get(0)?,
+            at: row.time(0)?,
             value: row.try_get(1)?,
         })
     };

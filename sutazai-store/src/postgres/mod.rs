@@ -10,7 +10,7 @@
 //! * `record`: a task as a row, `text`: texts in it that PostgreSQL has no place for,
 //! * `rows`: what the rules of changing tasks need, `events`: histories and the feed, `leases`: which of
 //!   their rows can go,
-//! * `claim`: whose tasks a worker gets, `reads`: the hot reads of tasks, `queue`: the other writes of the queue,
+//! * `claim`: whose tasks a worker gets, `claiming`: claims that bear damaged tasks, `reads`: the hot reads of tasks, `queue`: the other writes of the queue,
 //!   `prune`: what is forgotten, `agent_messages`: what agents say to each other, `outbox`: what is still to be said
 //!   of tasks that were removed,
 //! * `task_store`, `identity_store`, `api_key_store`, `conversation_store`, `document_store`, `schedule_store`,
@@ -22,6 +22,7 @@ mod agent_messages;
 mod agent_store;
 mod api_key_store;
 mod claim;
+mod claiming;
 mod clock;
 mod conversation_store;
 mod database;
@@ -48,6 +49,7 @@ mod schedule_store;
 mod schema;
 mod task_store;
 mod text;
+mod time;
 mod transaction;
 mod wake_ups;
 

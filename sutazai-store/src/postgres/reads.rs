@@ -14,6 +14,7 @@ use super::fault::Outcome;
 use super::grouped::shared;
 use super::record::{columns, decode};
 use super::rows::keys;
+use super::time::Times;
 use super::transaction::Transaction;
 
 /// Tasks by their ids.
@@ -38,7 +39,7 @@ pub(super) async fn backlog(transaction: &mut Transaction<'_>) -> Outcome<Backlo
     const BACKLOG: &str = "SELECT count(*), min(run_at) FROM queue";
     sqlx::raw_sql(READ_ALL).execute(&mut *transaction.connection).await?;
     let row = sqlx::query(BACKLOG).fetch_one(&mut *transaction.connection).await?;
-    Ok(Backlog { tasks: row.try_get::<i64, _>(0)?.unsigned_abs(), oldest: row.try_get(1)? })
+    Ok(Backlog { tasks: row.try_get::<i64, _>(0)?.unsigned_abs(), oldest: row.time_if_any(1)? })
 }
 
 /// A page of one owner's tasks, whatever they are.
@@ -78,7 +79,7 @@ pub(super) fn page(mut rows: Vec<Task>, limit: u8) -> TaskPage {
 
 /// Each of these tasks, if there is one.
 pub(super) async fn get_each(database: &Database, ids: Vec<TaskId>) -> Vec<Result<Option<Task>>> {
-    match database.run(&ids[..], |connection, ids| Box::pin(find(connection, ids))).await {
+    match database.run(ids.clone(), |connection, ids| Box::pin(find(connection, ids))).await {
         Ok(found) => {
             let found = found.into_iter().map(|(id, task)| (id, task.map_err(|fault| database.error(fault))));
             shared(&ids, found.collect()).into_iter().map(Option::transpose).collect()
@@ -92,7 +93,7 @@ pub(super) async fn list_each(database: &Database, asked: Vec<Listing>) -> Vec<R
     let mut wanted = asked.clone();
     wanted.sort_unstable();
     wanted.dedup();
-    match database.run(&wanted[..], |connection, wanted| Box::pin(pages(connection, wanted))).await {
+    match database.run(wanted.clone(), |connection, wanted| Box::pin(pages(connection, wanted))).await {
         Ok(found) => {
             let page = |(listing, rows): (Listing, Outcome<Vec<Task>>)| {
                 (listing, rows.map(|rows| page(rows, listing.limit)).map_err(|fault| database.error(fault)))

@@ -3,18 +3,20 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use sqlx::postgres::PgRow;
 use sqlx::types::Json;
 use sqlx::{PgConnection, Row};
-use sutazai_core::domain::{EventKind, Task, TaskEvent, TaskId, UserId, WorkerId};
+use sutazai_core::domain::{EventKind, Task, TaskEvent, TaskId, TraceContext, UserId, WorkerId};
 use uuid::Uuid;
 
 use super::events::entry;
 use super::fault::Outcome;
 use super::text::{from_json, given, json, kept};
+use super::time::Times;
 use crate::rows::Record;
 
 /// The columns of a task, in the order of [`decode`].
@@ -43,40 +45,41 @@ macro_rules! in_queue {
 }
 pub(super) use in_queue;
 
-/// Reads a row of `columns!()`.
+/// Reads a row of `columns!()`. What of it cannot be read is left empty and named in `damaged`.
 pub(super) fn decode(row: &PgRow) -> Outcome<Record> {
-    let mut at = Cursor { row, next: 0 };
+    let mut at = Cursor { row, next: 0, damaged: Vec::new() };
     let task = Task {
         id: TaskId(at.get()?),
         owner: at.get::<Option<Uuid>>()?.map(UserId),
         agent: at.get()?,
         title: given(at.get()?),
         description: given(at.get()?),
-        payload: from_json(at.get::<Json<&RawValue>>()?.get())?,
+        payload: at.json("payload")?.unwrap_or_default(),
         priority: at.get::<i16>()?.try_into().unwrap_or_default(),
         timeout_seconds: at.get::<i32>()?.unsigned_abs(),
         max_attempts: at.get::<i32>()?.unsigned_abs(),
-        run_at: at.get()?,
+        run_at: at.time()?,
         idempotency_key: at.get::<Option<String>>()?.map(given),
         unique_key: at.get::<Option<String>>()?.map(given),
         status: at.get::<&str>()?.parse()?,
         attempt: at.get::<i32>()?.unsigned_abs(),
         failures: at.get::<i32>()?.unsigned_abs(),
-        result: at.json()?,
-        error: at.json()?,
-        state: at.json()?,
+        result: at.json("result")?,
+        error: at.json("error")?,
+        state: at.json("state")?,
         parent: at.get::<Option<Uuid>>()?.map(TaskId),
         waiting_for: at.get::<i32>()?.unsigned_abs(),
         cancel_requested: at.get()?,
         worker: at.get::<Option<Uuid>>()?.map(WorkerId),
-        lease_until: at.get()?,
-        created_at: at.get()?,
-        updated_at: at.get()?,
-        started_at: at.get()?,
-        finished_at: at.get()?,
-        trace: at.get::<Option<&str>>()?.map(str::parse).transpose()?,
+        lease_until: at.time_if_any()?,
+        created_at: at.time()?,
+        updated_at: at.time()?,
+        started_at: at.time_if_any()?,
+        finished_at: at.time_if_any()?,
+        trace: at.trace()?,
     };
-    Ok(Record { task, last_sequence: at.get::<i64>()?.unsigned_abs(), awaited: at.get()? })
+    let (last_sequence, awaited) = (at.get::<i64>()?.unsigned_abs(), at.get()?);
+    Ok(Record { task, last_sequence, awaited, damaged: Vec::new() }.with_damage(at.damaged))
 }
 
 /// Adds tasks to the table and the feed, and to the queue or the leases.
@@ -257,6 +260,8 @@ impl<'r> Columns<'r> {
 struct Cursor<'r> {
     row: &'r PgRow,
     next: usize,
+    /// The columns whose content cannot be read.
+    damaged: Vec<&'static str>,
 }
 
 impl<'r> Cursor<'r> {
@@ -265,7 +270,23 @@ impl<'r> Cursor<'r> {
         Ok(self.row.try_get(self.next - 1)?)
     }
 
-    fn json<T: DeserializeOwned>(&mut self) -> Outcome<Option<T>> {
-        self.get::<Option<Json<&RawValue>>>()?.map(|json| from_json(json.get())).transpose()
+    fn time(&mut self) -> Outcome<DateTime<Utc>> {
+        self.next += 1;
+        self.row.time(self.next - 1)
+    }
+
+    fn time_if_any(&mut self) -> Outcome<Option<DateTime<Utc>>> {
+        self.next += 1;
+        self.row.time_if_any(self.next - 1)
+    }
+
+    fn json<T: DeserializeOwned>(&mut self, column: &'static str) -> Outcome<Option<T>> {
+        let Some(json) = self.get::<Option<Json<&RawValue>>>()? else { return Ok(None) };
+        Ok(from_json(json.get()).map_err(|_| self.damaged.push(column)).ok())
+    }
+
+    fn trace(&mut self) -> Outcome<Option<TraceContext>> {
+        let Some(text) = self.get::<Option<&str>>()? else { return Ok(None) };
+        Ok(text.parse().map_err(|_| self.damaged.push("trace")).ok())
     }
 }

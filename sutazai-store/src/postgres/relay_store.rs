@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use sqlx::Row;
-use sutazai_core::domain::{EventPosition, WorkerId};
+use sutazai_core::domain::{EventPosition, WorkerId, later};
 use sutazai_core::ports::{LeftMessage, RelayClaim, RelayStore};
 use sutazai_core::{Error, Result};
 
@@ -31,12 +31,12 @@ impl RelayStore for PostgresRelayStore {
             WHERE relay.holder IS NULL OR relay.holder = $2 OR relay.held_until <= $4
             RETURNING position";
         let input = (*claim, begin);
-        let held = self.database.run(&input, |connection, (claim, begin)| {
+        let held = self.database.run(input, |connection, (claim, begin)| {
             Box::pin(async move {
                 let row = sqlx::query(HOLD)
                     .bind(begin.to_string())
                     .bind(claim.holder.0)
-                    .bind(claim.now + claim.lease)
+                    .bind(later(claim.now, claim.lease))
                     .bind(claim.now)
                     .fetch_optional(connection)
                     .await?;
@@ -49,11 +49,11 @@ impl RelayStore for PostgresRelayStore {
     async fn advance(&self, claim: &RelayClaim, position: EventPosition) -> Result<()> {
         const ADVANCE: &str = "UPDATE relay SET position = $1, held_until = $2 WHERE holder = $3";
         let input = (*claim, position);
-        let moved = self.database.run(&input, |connection, (claim, position)| {
+        let moved = self.database.run(input, |connection, (claim, position)| {
             Box::pin(async move {
                 let done = sqlx::query(ADVANCE)
                     .bind(position.to_string())
-                    .bind(claim.now + claim.lease)
+                    .bind(later(claim.now, claim.lease))
                     .bind(claim.holder.0)
                     .execute(connection)
                     .await?;
@@ -67,18 +67,18 @@ impl RelayStore for PostgresRelayStore {
     }
 
     async fn outbox(&self, limit: u32) -> Result<Vec<LeftMessage>> {
-        self.database.run(&limit, |connection, limit| Box::pin(outbox::first(connection, *limit))).await
+        self.database.run(limit, |connection, limit| Box::pin(outbox::first(connection, *limit))).await
     }
 
     async fn take_out(&self, numbers: &[u64]) -> Result<()> {
         self.database
-            .run(numbers, |connection, numbers| Box::pin(outbox::take_out(connection, numbers)))
+            .run(numbers.to_vec(), |connection, numbers| Box::pin(outbox::take_out(connection, numbers)))
             .await
     }
 
     async fn let_go(&self, holder: WorkerId) -> Result<()> {
         const LET_GO: &str = "UPDATE relay SET holder = NULL WHERE holder = $1";
-        let done = self.database.run(&holder, |connection, holder| {
+        let done = self.database.run(holder, |connection, holder| {
             Box::pin(async move { Ok(sqlx::query(LET_GO).bind(holder.0).execute(connection).await?) })
         });
         done.await.map(drop)

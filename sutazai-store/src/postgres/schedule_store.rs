@@ -17,6 +17,7 @@ use super::database::Database;
 use super::fault::Outcome;
 use super::quota::{Counted, lock};
 use super::text::{from_json, given, json, kept};
+use super::time::Times;
 
 /// Schedules in a PostgreSQL database.
 #[derive(Debug)]
@@ -44,32 +45,32 @@ type Firing = (ScheduleId, DateTime<Utc>, Option<DateTime<Utc>>, Option<DateTime
 #[async_trait]
 impl ScheduleStore for PostgresScheduleStore {
     async fn create(&self, schedule: &Schedule) -> Result<()> {
-        let add = self.database.write(schedule, |tx, new| Box::pin(insert(tx.connection, new)));
+        let add = self.database.write(schedule.clone(), |tx, new| Box::pin(insert(tx.connection, new)));
         add.await.map(|_| ())
     }
 
     async fn get(&self, id: ScheduleId) -> Result<Option<Schedule>> {
-        self.database.run(&id, |connection, id| Box::pin(by_id(connection, *id))).await
+        self.database.run(id, |connection, id| Box::pin(by_id(connection, *id))).await
     }
 
     async fn list(&self, query: &ScheduleQuery) -> Result<SchedulePage> {
-        self.database.run(query, |connection, query| Box::pin(page(connection, query))).await
+        self.database.run(query.clone(), |connection, query| Box::pin(page(connection, query))).await
     }
 
     async fn replace(&self, schedule: &Schedule) -> Result<()> {
-        self.database.run(schedule, |connection, changed| Box::pin(update(connection, changed))).await
+        self.database.run(schedule.clone(), |connection, changed| Box::pin(update(connection, changed))).await
     }
 
     async fn delete(&self, id: ScheduleId) -> Result<()> {
-        self.database.run(&id, |connection, id| Box::pin(remove(connection, *id))).await
+        self.database.run(id, |connection, id| Box::pin(remove(connection, *id))).await
     }
 
     async fn delete_all(&self, owner: UserId) -> Result<u64> {
-        self.database.run(&owner, |connection, owner| Box::pin(remove_all(connection, *owner))).await
+        self.database.run(owner, |connection, owner| Box::pin(remove_all(connection, *owner))).await
     }
 
     async fn upcoming(&self, limit: u32) -> Result<Vec<Schedule>> {
-        self.database.run(&limit, |connection, limit| Box::pin(next(connection, *limit))).await
+        self.database.run(limit, |connection, limit| Box::pin(next(connection, *limit))).await
     }
 
     async fn advance(
@@ -80,7 +81,7 @@ impl ScheduleStore for PostgresScheduleStore {
         next: Option<DateTime<Utc>>,
     ) -> Result<bool> {
         let firing = (id, fired, last, next);
-        self.database.run(&firing, |connection, firing| Box::pin(move_on(connection, *firing))).await
+        self.database.run(firing, |connection, firing| Box::pin(move_on(connection, *firing))).await
     }
 }
 
@@ -140,9 +141,8 @@ async fn page(connection: &mut PgConnection, query: &ScheduleQuery) -> Outcome<S
         statement = statement.bind(owner.0);
     }
     let rows = statement.fetch_all(connection).await?;
-    let mut items = rows.iter().map(decode).collect::<Outcome<Vec<_>>>()?;
-    let more = items.len() > query.limit as usize;
-    items.truncate(query.limit as usize);
+    let more = rows.len() > query.limit as usize;
+    let items = readable(&rows[..rows.len().min(query.limit as usize)]);
     let next = items.last().filter(|_| more).map(|last| last.id);
     Ok(SchedulePage { items, next })
 }
@@ -183,10 +183,28 @@ async fn next(connection: &mut PgConnection, limit: u32) -> Outcome<Vec<Schedule
     const NEXT: &str = concat!(
         "SELECT ",
         columns!(),
-        " FROM schedules WHERE next_run_at IS NOT NULL ORDER BY next_run_at, id LIMIT $1"
+        " FROM schedules WHERE next_run_at IS NOT NULL ORDER BY next_run_at, id LIMIT $1 OFFSET $2"
     );
-    let rows = sqlx::query(NEXT).bind(i64::from(limit)).fetch_all(connection).await?;
-    rows.iter().map(decode).collect()
+    let mut upcoming: Vec<Schedule> = Vec::new();
+    let mut passed = 0;
+    loop {
+        let rows = sqlx::query(NEXT).bind(i64::from(limit)).bind(passed).fetch_all(&mut *connection).await?;
+        let before = upcoming.len();
+        upcoming.extend(readable(&rows));
+        passed += rows.len() as i64;
+        // One that cannot be read never fires, and keeps no other from it.
+        if upcoming.len() - before == rows.len() || rows.is_empty() || upcoming.len() >= limit as usize {
+            upcoming.truncate(limit as usize);
+            return Ok(upcoming);
+        }
+    }
+}
+
+/// The schedules in these rows, as far as they can be read.
+fn readable(rows: &[PgRow]) -> Vec<Schedule> {
+    let read =
+        |row: &PgRow| decode(row).inspect_err(|_| tracing::warn!("schedule unreadable; it is left out")).ok();
+    rows.iter().filter_map(read).collect()
 }
 
 async fn move_on(connection: &mut PgConnection, (id, fired, last, next): Firing) -> Outcome<bool> {
@@ -218,9 +236,9 @@ fn decode(row: &PgRow) -> Outcome<Schedule> {
             missed_runs: row.try_get::<&str, _>(8)?.parse()?,
             enabled: row.try_get(9)?,
         },
-        next_run_at: row.try_get(10)?,
-        last_run_at: row.try_get(11)?,
-        created_at: row.try_get(12)?,
-        updated_at: row.try_get(13)?,
+        next_run_at: row.time_if_any(10)?,
+        last_run_at: row.time_if_any(11)?,
+        created_at: row.time(12)?,
+        updated_at: row.time(13)?,
     })
 }

@@ -21,7 +21,7 @@ const STEPS: &[Step] = steps!(
         "0017" "outbox",
         "0018" "documents",
         "0019" "metric_hosts",
-        "0022" "accounts"
+        "0020" "accounts"
     ]
 );
 
@@ -49,7 +49,7 @@ pub(crate) async fn migration_status(url: &str) -> Result<Vec<Migration>> {
 }
 
 async fn applied(database: &Database) -> Result<usize> {
-    database.run(&(), |connection, ()| Box::pin(version(connection))).await
+    database.run((), |connection, ()| Box::pin(version(connection))).await
 }
 
 /// Steps up or down until the database is at `target`.
@@ -60,7 +60,7 @@ async fn migrate(database: &Database, target: usize) -> Result<Vec<Migration>> {
         return Ok(taken);
     }
     loop {
-        let step = database.write_within(Limit::Migration, &target, |transaction, target| {
+        let step = database.write_within(Limit::Migration, target, |transaction, target| {
             Box::pin(step(transaction, *target))
         });
         match step.await? {

@@ -24,7 +24,8 @@ use super::reads::{self, Listing};
 use super::record::{columns, decode};
 use super::transaction::Transaction;
 use super::wake_ups::WakeUps;
-use super::{agent_messages, claim, events, prune, queue};
+use super::{agent_messages, events, prune, queue};
+use crate::fault::is_about_data;
 
 /// At most so many submissions in one transaction, so that the first of them does not wait for long.
 const GROUP: usize = 256;
@@ -82,7 +83,7 @@ impl TaskStore for PostgresTaskStore {
     async fn enqueue_within(&self, tasks: Vec<Task>, max_pending: Option<u32>) -> Result<Vec<Task>> {
         let max_pending = max_pending.filter(|_| tasks.iter().any(|task| task.owner.is_some()));
         if tasks.len() > MANY {
-            return self.place.add(&tasks, max_pending, Limit::Long).await;
+            return self.place.add(tasks.into(), max_pending, Limit::Long).await;
         }
         self.enqueues.call((tasks, max_pending)).await
     }
@@ -95,10 +96,9 @@ impl TaskStore for PostgresTaskStore {
         match Listing::new(query) {
             Some(listing) => self.lists.call(listing).await,
             None => {
-                let read = self
-                    .place
-                    .database
-                    .run_within(Limit::Long, query, |connection, query| Box::pin(search(connection, query)));
+                let read = self.place.database.run_within(Limit::Long, query.clone(), |connection, query| {
+                    Box::pin(search(connection, query))
+                });
                 read.await
             }
         }
@@ -108,27 +108,19 @@ impl TaskStore for PostgresTaskStore {
         let counted = self
             .place
             .database
-            .write_within(Limit::Long, &(), |transaction, ()| Box::pin(counted(transaction)));
+            .write_within(Limit::Long, (), |transaction, ()| Box::pin(counted(transaction)));
         counted.await.map(|(statistics, _)| statistics)
     }
 
     async fn backlog(&self) -> Result<Backlog> {
-        let counted = self.place.database.write(&(), |transaction, ()| Box::pin(reads::backlog(transaction)));
+        let counted = self.place.database.write((), |transaction, ()| Box::pin(reads::backlog(transaction)));
         counted.await.map(|(backlog, _)| backlog)
     }
 
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claim>> {
-        let input = (request, &*self.place.leases);
-        let claims = if request.limits.are_set() {
-            let work =
-                self.place.database.write(&input, |tx, input| Box::pin(claim::claim_limited(tx, *input)));
-            work.await?.0
-        } else {
-            let work = self
-                .place
-                .database
-                .run(&input, |connection, input| Box::pin(claim::claim(connection, *input)));
-            work.await?
+        let claims = match self.place.claim(request).await {
+            Err(e) if is_about_data(&e) => self.place.claim_each(request, &e).await?,
+            claimed => claimed?,
         };
         claims.iter().for_each(|claim| count_entered(&claim.task.agent, TaskStatus::Processing));
         self.place.wake_ups.send(claims.iter().map(|claim| WakeUp::Task(claim.task.id)).collect());
@@ -141,55 +133,48 @@ impl TaskStore for PostgresTaskStore {
         lease_until: DateTime<Utc>,
         now: DateTime<Utc>,
     ) -> Result<Vec<LeaseState>> {
-        let input = (claims, &*self.place.leases);
-        let renewed = self
-            .place
-            .database
-            .run(&input, |connection, input| Box::pin(queue::renew(connection, *input, (lease_until, now))));
+        let input = (claims.to_vec(), self.place.leases.clone());
+        let renewed = self.place.database.run(input, move |connection, input| {
+            Box::pin(queue::renew(connection, (&input.0, &input.1), (lease_until, now)))
+        });
         renewed.await
     }
 
     async fn finish(&self, finished: Vec<Finish>, now: DateTime<Utc>) -> Result<Vec<Result<()>>> {
-        let done = self
-            .place
-            .database
-            .write(&finished[..], |tx, finished| Box::pin(queue::finish(tx, finished, now)));
-        let done = done.await?;
-        self.place.leases.let_go(finished.iter().map(|Finish { claim, .. }| (claim.task, claim.attempt)));
-        Ok(self.told(done))
+        self.place.finish(finished, now).await
     }
 
     async fn expire(&self, now: DateTime<Utc>) -> Result<u64> {
-        let expired = self.place.database.write(&now, |tx, now| Box::pin(queue::expire(tx, *now))).await;
+        let expired = self.place.database.write(now, |tx, now| Box::pin(queue::expire(tx, *now))).await;
         expired.map(|done| self.told(done))
     }
 
     async fn next_due(&self, agents: &[String]) -> Result<Option<DateTime<Utc>>> {
         self.place
             .database
-            .run(agents, |connection, agents| Box::pin(claim::next_due(connection, agents)))
+            .run(agents.to_vec(), |connection, agents| Box::pin(super::claim::next_due(connection, agents)))
             .await
     }
 
     async fn cancel(&self, id: TaskId, now: DateTime<Utc>) -> Result<Task> {
-        let done = self.place.database.write(&id, |tx, id| Box::pin(queue::cancel(tx, *id, now))).await;
+        let done = self.place.database.write(id, move |tx, id| Box::pin(queue::cancel(tx, *id, now))).await;
         done.map(|done| self.told(done))
     }
 
     async fn retry(&self, id: TaskId, now: DateTime<Utc>) -> Result<Task> {
-        let done = self.place.database.write(&id, |tx, id| Box::pin(queue::retry(tx, *id, now))).await;
+        let done = self.place.database.write(id, move |tx, id| Box::pin(queue::retry(tx, *id, now))).await;
         done.map(|done| self.told(done))
     }
 
     async fn delete(&self, id: TaskId) -> Result<()> {
-        let done = self.place.database.write(&id, |tx, id| Box::pin(queue::delete(tx, *id))).await;
+        let done = self.place.database.write(id, |tx, id| Box::pin(queue::delete(tx, *id))).await;
         done.map(|done| self.told(done))
     }
 
     async fn delete_all(&self, owner: UserId) -> Result<u64> {
         let mut removed = 0;
         loop {
-            let work = self.place.database.write_within(Limit::Long, &owner, |tx, owner| {
+            let work = self.place.database.write_within(Limit::Long, owner, |tx, owner| {
                 Box::pin(prune::remove_some(tx.connection, *owner))
             });
             let (some, _) = work.await?;
@@ -201,17 +186,17 @@ impl TaskStore for PostgresTaskStore {
     }
 
     async fn prune(&self, look: &Prune) -> Result<Pruned> {
-        let done = self.place.database.write(look, |tx, look| Box::pin(prune::prune(tx, look))).await;
+        let done = self.place.database.write(look.clone(), |tx, look| Box::pin(prune::prune(tx, look))).await;
         done.map(|(pruned, _)| pruned)
     }
 
     async fn append(&self, claim: &ClaimKey, events: Vec<NewEvent>) -> Result<()> {
-        let input = (*claim, events);
+        let some = !events.is_empty();
         self.place
             .database
-            .run(&input, |connection, input| Box::pin(events::append(connection, input)))
+            .run((*claim, events), |connection, input| Box::pin(events::append(connection, input)))
             .await?;
-        if !input.1.is_empty() {
+        if some {
             self.place.wake_ups.send(vec![WakeUp::Task(claim.task)]);
         }
         Ok(())
@@ -219,10 +204,7 @@ impl TaskStore for PostgresTaskStore {
 
     async fn events_after(&self, id: TaskId, after: u64, limit: u32) -> Result<Vec<TaskEvent>> {
         let input = (id, after, limit);
-        self.place
-            .database
-            .run(&input, |connection, input| Box::pin(events::events(connection, *input)))
-            .await
+        self.place.database.run(input, |connection, input| Box::pin(events::events(connection, *input))).await
     }
 
     async fn agent_messages(&self, id: TaskId, after: Option<u64>, limit: u32) -> Result<AgentMessagePage> {
@@ -230,7 +212,7 @@ impl TaskStore for PostgresTaskStore {
         let read = self
             .place
             .database
-            .run(&input, |connection, input| Box::pin(agent_messages::read(connection, *input)));
+            .run(input, |connection, input| Box::pin(agent_messages::read(connection, *input)));
         read.await
     }
 
@@ -241,15 +223,15 @@ impl TaskStore for PostgresTaskStore {
         limit: u32,
     ) -> Result<Vec<FeedEvent>> {
         let input = (owner, after, limit);
-        self.place.database.run(&input, |connection, input| Box::pin(events::feed(connection, *input))).await
+        self.place.database.run(input, |connection, input| Box::pin(events::feed(connection, *input))).await
     }
 
     async fn feed_end(&self) -> Result<EventPosition> {
-        self.place.database.run(&(), |connection, ()| Box::pin(events::end_of_feed(connection))).await
+        self.place.database.run((), |connection, ()| Box::pin(events::end_of_feed(connection))).await
     }
 
     async fn feed_begin(&self) -> Result<EventPosition> {
-        self.place.database.run(&(), |connection, ()| Box::pin(prune::feed_begin(connection))).await
+        self.place.database.run((), |connection, ()| Box::pin(prune::feed_begin(connection))).await
     }
 
     fn subscribe(&self) -> broadcast::Receiver<WakeUp> {
@@ -259,21 +241,33 @@ impl TaskStore for PostgresTaskStore {
 
 /// The database, and what this process knows of it.
 #[derive(Debug, Clone)]
-struct Place {
-    database: Database,
-    wake_ups: WakeUps,
-    leases: Arc<Leases>,
+pub(super) struct Place {
+    pub(super) database: Database,
+    pub(super) wake_ups: WakeUps,
+    pub(super) leases: Arc<Leases>,
 }
 
 impl Place {
+    /// Records outcomes; one answer for each.
+    pub(super) async fn finish(&self, finished: Vec<Finish>, now: DateTime<Utc>) -> Result<Vec<Result<()>>> {
+        let claims: Vec<_> =
+            finished.iter().map(|Finish { claim, .. }| (claim.task, claim.attempt)).collect();
+        let done =
+            self.database.write(finished, move |tx, finished| Box::pin(queue::finish(tx, finished, now)));
+        let (answers, wake_ups) = done.await?;
+        self.leases.let_go(claims);
+        self.wake_ups.send(wake_ups);
+        Ok(answers)
+    }
+
     /// Adds the tasks of several calls in one statement; if that cannot be, each call's by themselves, so that only the
     /// one at fault is refused.
     async fn add_each(&self, calls: Vec<Added>) -> Vec<Result<Vec<Task>>> {
         let sizes: Vec<(usize, Option<u32>)> = calls.iter().map(|(tasks, max)| (tasks.len(), *max)).collect();
         // The least that any of them allows: where that is too little for one, each is added by itself.
         let least = sizes.iter().filter_map(|(_, max)| *max).min();
-        let all: Vec<Task> = calls.into_iter().flat_map(|(tasks, _)| tasks).collect();
-        let outcome = self.add(&all, least, Limit::Usual).await;
+        let all: Arc<[Task]> = calls.into_iter().flat_map(|(tasks, _)| tasks).collect();
+        let outcome = self.add(all.clone(), least, Limit::Usual).await;
         let mut rest = &all[..];
         let alone = sizes.len() == 1;
         match outcome {
@@ -287,7 +281,7 @@ impl Place {
                 for (size, max) in sizes {
                     let (tasks, after) = rest.split_at(size);
                     rest = after;
-                    outcomes.push(self.add(tasks, max, Limit::Usual).await);
+                    outcomes.push(self.add(tasks.into(), max, Limit::Usual).await);
                 }
                 outcomes
             }
@@ -295,11 +289,11 @@ impl Place {
     }
 
     /// Adds tasks, all or none, and tells of them.
-    async fn add(&self, tasks: &[Task], max_pending: Option<u32>, limit: Limit) -> Result<Vec<Task>> {
+    async fn add(&self, tasks: Arc<[Task]>, max_pending: Option<u32>, limit: Limit) -> Result<Vec<Task>> {
         let stored = if tasks.iter().any(|task| task.unique_key.is_some()) {
-            let input = (tasks, &*self.leases);
-            let work = self.database.write_within(limit, &input, |tx, input| {
-                Box::pin(queue::enqueue_unique(tx, *input, max_pending))
+            let input = (tasks, self.leases.clone());
+            let work = self.database.write_within(limit, input, move |tx, input| {
+                Box::pin(queue::enqueue_unique(tx, (&input.0, &input.1), max_pending))
             });
             work.await?.0
         } else {
@@ -320,20 +314,20 @@ impl Place {
     /// Adds tasks. Where the connection is lost, maybe with the answer only, they are not added twice.
     async fn add_once(
         &self,
-        tasks: &[Task],
+        tasks: Arc<[Task]>,
         max_pending: Option<u32>,
         limit: Limit,
     ) -> Result<Vec<(Task, bool)>> {
-        let input = (tasks, &*self.leases);
         let once = || async {
+            let input = (tasks.clone(), self.leases.clone());
             let Some(max) = max_pending else {
-                let work = self.database.run_within(limit, &input, |connection, input| {
-                    Box::pin(queue::enqueue(connection, *input))
+                let work = self.database.run_within(limit, input, |connection, input| {
+                    Box::pin(queue::enqueue(connection, (&input.0, &input.1)))
                 });
                 return work.await;
             };
-            let work = self.database.write_within(limit, &input, |tx, input| {
-                Box::pin(queue::enqueue_counted(tx.connection, *input, max))
+            let work = self.database.write_within(limit, input, move |tx, input| {
+                Box::pin(queue::enqueue_counted(tx.connection, (&input.0, &input.1), max))
             });
             work.await.map(|(stored, _)| stored)
         };
@@ -343,7 +337,7 @@ impl Place {
         };
         match again {
             Err(e) if e.kind() == ErrorKind::Conflict => {
-                let stored = added_before(&self.database, tasks).await?.ok_or(e)?;
+                let stored = added_before(&self.database, tasks.clone()).await?.ok_or(e)?;
                 Ok(stored.into_iter().map(|task| (task, true)).collect())
             }
             answered => answered,
@@ -352,8 +346,9 @@ impl Place {
 }
 
 /// These tasks as they stand, if all of them are there.
-async fn added_before(database: &Database, tasks: &[Task]) -> Result<Option<Vec<Task>>> {
-    let known = database.run(tasks, |connection, tasks| Box::pin(queue::with_ids(connection, tasks))).await?;
+async fn added_before(database: &Database, tasks: Arc<[Task]>) -> Result<Option<Vec<Task>>> {
+    let known =
+        database.run(tasks.clone(), |connection, tasks| Box::pin(queue::with_ids(connection, tasks))).await?;
     let mut known: HashMap<TaskId, Task> = known.into_iter().map(|task| (task.id, task)).collect();
     Ok(tasks.iter().map(|task| known.remove(&task.id)).collect())
 }

@@ -5,10 +5,12 @@ use sqlx::PgConnection;
 use sutazai_core::Result;
 use sutazai_core::domain::TaskStatus;
 use sutazai_core::ports::{WakeUp, count_entered};
+use tokio_util::sync::CancellationToken;
 
 use super::database::Database;
 use super::fault::{self, Fault, Outcome};
 use super::limit::{Framing, Limit};
+use crate::detached::{detached, unless_abandoned};
 
 /// So often a write is tried that others are in the way of.
 const TRIES: usize = 8;
@@ -26,10 +28,11 @@ pub(super) struct Transaction<'c> {
 impl Database {
     /// Runs one write and gives what it gives and its wake-ups once it is committed. Two writers may each wait for what
     /// the other holds: PostgreSQL ends one of them, which then tries again.
-    pub(super) async fn write<A, T, F>(&self, input: &A, work: F) -> Result<(T, Vec<WakeUp>)>
+    pub(super) async fn write<A, T, F>(&self, input: A, work: F) -> Result<(T, Vec<WakeUp>)>
     where
-        A: Sync + ?Sized,
-        F: for<'t> Fn(&'t mut Transaction<'_>, &'t A) -> BoxFuture<'t, Outcome<T>> + Send + Sync,
+        A: Send + Sync + 'static,
+        T: Send + 'static,
+        F: for<'t> Fn(&'t mut Transaction<'_>, &'t A) -> BoxFuture<'t, Outcome<T>> + Send + Sync + 'static,
     {
         self.write_within(Limit::Usual, input, work).await
     }
@@ -38,24 +41,34 @@ impl Database {
     pub(super) async fn write_within<A, T, F>(
         &self,
         limit: Limit,
-        input: &A,
+        input: A,
         work: F,
     ) -> Result<(T, Vec<WakeUp>)>
     where
-        A: Sync + ?Sized,
-        F: for<'t> Fn(&'t mut Transaction<'_>, &'t A) -> BoxFuture<'t, Outcome<T>> + Send + Sync,
+        A: Send + Sync + 'static,
+        T: Send + 'static,
+        F: for<'t> Fn(&'t mut Transaction<'_>, &'t A) -> BoxFuture<'t, Outcome<T>> + Send + Sync + 'static,
     {
-        self.within(limit, self.tried(limit, input, work)).await
+        let database = self.clone();
+        detached(move |abandoned| async move {
+            database.within(limit, database.tried(limit, &abandoned, (&input, &work))).await
+        })
+        .await
     }
 
-    async fn tried<A, T, F>(&self, limit: Limit, input: &A, work: F) -> Result<(T, Vec<WakeUp>)>
+    async fn tried<A, T, F>(
+        &self,
+        limit: Limit,
+        abandoned: &CancellationToken,
+        (input, work): (&A, &F),
+    ) -> Result<(T, Vec<WakeUp>)>
     where
-        A: Sync + ?Sized,
+        A: Sync,
         F: for<'t> Fn(&'t mut Transaction<'_>, &'t A) -> BoxFuture<'t, Outcome<T>> + Send + Sync,
     {
         let mut tries = 1;
         loop {
-            let mut lent = self.take().await?;
+            let mut lent = unless_abandoned(abandoned, self.take()).await?;
             let outcome = async {
                 begin(&mut lent, self.framing(), limit).await?;
                 let mut transaction =

@@ -137,7 +137,7 @@ async fn tell(database: Database, untold: Arc<Untold>, mark: String) {
         if notifications.is_empty() {
             continue;
         }
-        let told = database.run(&notifications, |connection, notifications| {
+        let told = database.run(notifications, |connection, notifications| {
             Box::pin(async move {
                 sqlx::query(TELL).bind(CHANNEL).bind(notifications).execute(connection).await?;
                 Ok(())

@@ -7,7 +7,6 @@ use sutazai_core::domain::{
     AgentMessage, AgentMessageContent, AgentMessageId, AgentMessagePage, Heartbeat, TaskId,
 };
 
-use super::database::Database;
 use super::fault::Outcome;
 use super::statement::{bulk, instant, nanos};
 use crate::messages::{column, content, page};
@@ -61,7 +60,7 @@ pub(super) async fn give_signs(
 
 /// Those of a task after this number.
 pub(super) async fn read(
-    database: &Database,
+    connection: &mut SqliteConnection,
     id: TaskId,
     after: Option<u64>,
     limit: u32,
@@ -75,7 +74,7 @@ pub(super) async fn read(
         .bind(id.0)
         .bind(after.map_or(0, |after| i64::try_from(after).unwrap_or(i64::MAX)))
         .bind(limit + 1)
-        .fetch_all(database.readers())
+        .fetch_all(connection)
         .await?;
     let read = |row: &SqliteRow| -> Outcome<(u64, AgentMessage)> {
         let message = AgentMessage {

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use sqlx::Row;
+use sqlx::{Row, SqliteConnection};
 use sutazai_core::Result;
 use sutazai_core::ports::AgentStore;
 
@@ -22,16 +22,6 @@ impl SqliteAgentStore {
     pub(super) fn new(database: Database) -> Self {
         Self { database }
     }
-
-    async fn read(&self, agents: &[String]) -> Outcome<Vec<Option<DateTime<Utc>>>> {
-        const READ: &str = "SELECT last_seen_at FROM agents WHERE name = ?";
-        let mut seen = Vec::with_capacity(agents.len());
-        for agent in agents {
-            let row = sqlx::query(READ).bind(agent).fetch_optional(self.database.readers()).await?;
-            seen.push(row.map(|row| row.try_get(0).map(instant)).transpose()?);
-        }
-        Ok(seen)
-    }
 }
 
 #[async_trait]
@@ -42,8 +32,18 @@ impl AgentStore for SqliteAgentStore {
     }
 
     async fn last_seen(&self, agents: &[String]) -> Result<Vec<Option<DateTime<Utc>>>> {
-        self.read(agents).await.map_err(|fault| fault.into_error(self.database.path()))
+        self.database.read(agents.to_vec(), |connection, agents| Box::pin(read(connection, agents))).await
     }
+}
+
+async fn read(connection: &mut SqliteConnection, agents: &[String]) -> Outcome<Vec<Option<DateTime<Utc>>>> {
+    const READ: &str = "SELECT last_seen_at FROM agents WHERE name = ?";
+    let mut seen = Vec::with_capacity(agents.len());
+    for agent in agents {
+        let row = sqlx::query(READ).bind(agent).fetch_optional(&mut *connection).await?;
+        seen.push(row.map(|row| row.try_get(0).map(instant)).transpose()?);
+    }
+    Ok(seen)
 }
 
 async fn note(tx: &mut Transaction, agents: Vec<String>, at: DateTime<Utc>) -> Outcome<()> {

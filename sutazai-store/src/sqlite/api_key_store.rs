@@ -4,8 +4,8 @@ use std::num::NonZeroU32;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection};
 use sutazai_core::domain::{ApiKey, ApiKeyId, MAX_API_KEYS, UserId, quota};
 use sutazai_core::ports::ApiKeyStore;
 use sutazai_core::{Error, Result};
@@ -33,23 +33,6 @@ impl SqliteApiKeyStore {
     pub(super) fn new(database: Database) -> Self {
         Self { database }
     }
-
-    async fn by_hash(&self, hash: &str) -> Outcome<Option<ApiKey>> {
-        const BY_HASH: &str = concat!("SELECT ", key_columns!(), " FROM api_keys WHERE hash = ?");
-        let row = sqlx::query(BY_HASH).bind(hash).fetch_optional(self.database.readers()).await?;
-        row.map(|row| decode(&row)).transpose()
-    }
-
-    async fn of_user(&self, user: UserId) -> Outcome<Vec<ApiKey>> {
-        const OF_USER: &str =
-            concat!("SELECT ", key_columns!(), " FROM api_keys WHERE user_id = ? ORDER BY id DESC");
-        let rows = sqlx::query(OF_USER).bind(user.0).fetch_all(self.database.readers()).await?;
-        rows.iter().map(decode).collect()
-    }
-
-    fn read<T>(&self, outcome: Outcome<T>) -> Result<T> {
-        outcome.map_err(|fault| fault.into_error(self.database.path()))
-    }
 }
 
 #[async_trait]
@@ -60,11 +43,11 @@ impl ApiKeyStore for SqliteApiKeyStore {
     }
 
     async fn find(&self, hash: &str) -> Result<Option<ApiKey>> {
-        self.read(self.by_hash(hash).await)
+        self.database.read(hash.to_owned(), |connection, hash| Box::pin(by_hash(connection, hash))).await
     }
 
     async fn api_keys(&self, user: UserId) -> Result<Vec<ApiKey>> {
-        self.read(self.of_user(user).await)
+        self.database.read(user, |connection, user| Box::pin(of_user(connection, *user))).await
     }
 
     async fn record_use(&self, id: ApiKeyId, at: DateTime<Utc>) -> Result<()> {
@@ -78,6 +61,19 @@ impl ApiKeyStore for SqliteApiKeyStore {
     async fn delete_all(&self, user: UserId) -> Result<u64> {
         self.database.writer().run(move |tx| Box::pin(remove_all(tx, user))).await
     }
+}
+
+async fn by_hash(connection: &mut SqliteConnection, hash: &str) -> Outcome<Option<ApiKey>> {
+    const BY_HASH: &str = concat!("SELECT ", key_columns!(), " FROM api_keys WHERE hash = ?");
+    let row = sqlx::query(BY_HASH).bind(hash).fetch_optional(&mut *connection).await?;
+    row.map(|row| decode(&row)).transpose()
+}
+
+async fn of_user(connection: &mut SqliteConnection, user: UserId) -> Outcome<Vec<ApiKey>> {
+    const OF_USER: &str =
+        concat!("SELECT ", key_columns!(), " FROM api_keys WHERE user_id = ? ORDER BY id DESC");
+    let rows = sqlx::query(OF_USER).bind(user.0).fetch_all(&mut *connection).await?;
+    rows.iter().map(decode).collect()
 }
 
 async fn insert(tx: &mut Transaction, key: ApiKey) -> Outcome<()> {

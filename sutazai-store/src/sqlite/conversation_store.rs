@@ -1,8 +1,8 @@
 //! [`ConversationStore`] over SQLite.
 
 use async_trait::async_trait;
-use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection};
 use sutazai_core::domain::{
     ChatMessage, Conversation, ConversationId, ConversationPage, ConversationQuery, MessageId, Role,
     StoredMessage, UserId, quota,
@@ -38,60 +38,6 @@ impl SqliteConversationStore {
     pub(super) fn new(database: Database) -> Self {
         Self { database }
     }
-
-    async fn by_id(&self, id: ConversationId) -> Outcome<Option<Conversation>> {
-        const BY_ID: &str = concat!("SELECT ", conversation_columns!(), " FROM conversations WHERE id = ?");
-        let row = sqlx::query(BY_ID).bind(id.0).fetch_optional(self.database.readers()).await?;
-        row.map(|row| decode(&row)).transpose()
-    }
-
-    async fn page(&self, query: &ConversationQuery) -> Outcome<ConversationPage> {
-        const ALL: &str = concat!(
-            "SELECT ",
-            conversation_columns!(),
-            " FROM conversations WHERE (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3"
-        );
-        const OF_OWNER: &str = concat!(
-            "SELECT ",
-            conversation_columns!(),
-            " FROM conversations WHERE owner = ?1 AND (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3"
-        );
-        let rows = sqlx::query(if query.owner.is_some() { OF_OWNER } else { ALL })
-            .bind(query.owner.map(|owner| owner.0))
-            .bind(query.before.map(|before| before.0))
-            .bind(i64::from(query.limit) + 1)
-            .fetch_all(self.database.readers())
-            .await?;
-        let mut items = rows.iter().map(decode).collect::<Outcome<Vec<_>>>()?;
-        let more = items.len() > query.limit as usize;
-        items.truncate(query.limit as usize);
-        let next = items.last().filter(|_| more).map(|last| last.id);
-        Ok(ConversationPage { items, next })
-    }
-
-    async fn latest(
-        &self,
-        conversation: ConversationId,
-        before: Option<MessageId>,
-        limit: u32,
-    ) -> Outcome<Vec<StoredMessage>> {
-        const LATEST: &str = concat!(
-            "SELECT ",
-            message_columns!(),
-            " FROM messages WHERE conversation_id = ?1 AND (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3"
-        );
-        let rows = sqlx::query(LATEST)
-            .bind(conversation.0)
-            .bind(before.map(|before| before.0))
-            .bind(i64::from(limit))
-            .fetch_all(self.database.readers())
-            .await?;
-        rows.iter().rev().map(decode_message).collect()
-    }
-
-    fn read<T>(&self, outcome: Outcome<T>) -> Result<T> {
-        outcome.map_err(|fault| fault.into_error(self.database.path()))
-    }
 }
 
 #[async_trait]
@@ -102,11 +48,11 @@ impl ConversationStore for SqliteConversationStore {
     }
 
     async fn get(&self, id: ConversationId) -> Result<Option<Conversation>> {
-        self.read(self.by_id(id).await)
+        self.database.read(id, |connection, id| Box::pin(by_id(connection, *id))).await
     }
 
     async fn list(&self, query: &ConversationQuery) -> Result<ConversationPage> {
-        self.read(self.page(query).await)
+        self.database.read(query.clone(), |connection, query| Box::pin(page(connection, query))).await
     }
 
     async fn append(&self, message: &StoredMessage) -> Result<()> {
@@ -120,7 +66,11 @@ impl ConversationStore for SqliteConversationStore {
         before: Option<MessageId>,
         limit: u32,
     ) -> Result<Vec<StoredMessage>> {
-        self.read(self.latest(conversation, before, limit).await)
+        self.database
+            .read(conversation, move |connection, conversation| {
+                Box::pin(latest(connection, *conversation, before, limit))
+            })
+            .await
     }
 
     async fn delete(&self, id: ConversationId) -> Result<()> {
@@ -130,6 +80,56 @@ impl ConversationStore for SqliteConversationStore {
     async fn delete_all(&self, owner: UserId) -> Result<u64> {
         self.database.writer().run(move |tx| Box::pin(remove_all(tx, owner))).await
     }
+}
+
+async fn by_id(connection: &mut SqliteConnection, id: ConversationId) -> Outcome<Option<Conversation>> {
+    const BY_ID: &str = concat!("SELECT ", conversation_columns!(), " FROM conversations WHERE id = ?");
+    let row = sqlx::query(BY_ID).bind(id.0).fetch_optional(&mut *connection).await?;
+    row.map(|row| decode(&row)).transpose()
+}
+
+async fn page(connection: &mut SqliteConnection, query: &ConversationQuery) -> Outcome<ConversationPage> {
+    const ALL: &str = concat!(
+        "SELECT ",
+        conversation_columns!(),
+        " FROM conversations WHERE (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3"
+    );
+    const OF_OWNER: &str = concat!(
+        "SELECT ",
+        conversation_columns!(),
+        " FROM conversations WHERE owner = ?1 AND (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3"
+    );
+    let rows = sqlx::query(if query.owner.is_some() { OF_OWNER } else { ALL })
+        .bind(query.owner.map(|owner| owner.0))
+        .bind(query.before.map(|before| before.0))
+        .bind(i64::from(query.limit) + 1)
+        .fetch_all(&mut *connection)
+        .await?;
+    let mut items = rows.iter().map(decode).collect::<Outcome<Vec<_>>>()?;
+    let more = items.len() > query.limit as usize;
+    items.truncate(query.limit as usize);
+    let next = items.last().filter(|_| more).map(|last| last.id);
+    Ok(ConversationPage { items, next })
+}
+
+async fn latest(
+    connection: &mut SqliteConnection,
+    conversation: ConversationId,
+    before: Option<MessageId>,
+    limit: u32,
+) -> Outcome<Vec<StoredMessage>> {
+    const LATEST: &str = concat!(
+        "SELECT ",
+        message_columns!(),
+        " FROM messages WHERE conversation_id = ?1 AND (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3"
+    );
+    let rows = sqlx::query(LATEST)
+        .bind(conversation.0)
+        .bind(before.map(|before| before.0))
+        .bind(i64::from(limit))
+        .fetch_all(&mut *connection)
+        .await?;
+    rows.iter().rev().map(decode_message).collect()
 }
 
 async fn insert(tx: &mut Transaction, conversation: Conversation, max: Option<u32>) -> Outcome<()> {

@@ -4,9 +4,11 @@ use std::fs::{DirBuilder, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use sqlx::SqlitePool;
+use futures::future::BoxFuture;
 use sqlx::sqlite::SqlitePoolOptions;
+use sqlx::{SqliteConnection, SqlitePool};
 use sutazai_core::ports::SystemClock;
 use sutazai_core::{Error, Result};
 
@@ -14,7 +16,7 @@ use super::agent_store::SqliteAgentStore;
 use super::api_key_store::SqliteApiKeyStore;
 use super::conversation_store::SqliteConversationStore;
 use super::document_store::SqliteDocumentStore;
-use super::fault::Fault;
+use super::fault::{Fault, Outcome};
 use super::identity_store::SqliteIdentityStore;
 use super::metric_store::SqliteMetricStore;
 use super::relay_store::SqliteRelayStore;
@@ -24,44 +26,94 @@ use super::statement::connect_options;
 use super::task_store::SqliteTaskStore;
 use super::writer::Writer;
 use crate::Stores;
+use crate::detached::{detached, unless_abandoned};
 use crate::traced::TracedDatabase;
 
 /// So many reads run at once.
 const READERS: u32 = 4;
+/// So many searches run at once, on connections of their own: other reads never wait for one.
+const SEARCHERS: u32 = 4;
+/// How long a search may take once it has a connection.
+const SEARCH_LIMIT: Duration = Duration::from_secs(5);
+/// So many instructions of SQLite's machine lie between two looks at the clock: some 10 µs.
+const LOOK_AFTER: i32 = 1_000;
 
 /// One database: the writer and the readers of its file. Clones share them.
 #[derive(Debug, Clone)]
 pub(super) struct Database {
     path: Arc<Path>,
     readers: SqlitePool,
+    searchers: SqlitePool,
     writer: Writer,
 }
 
 impl Database {
     async fn open(path: &Path) -> Result<Self> {
         let writer = Writer::start(path).await?;
+        let options = connect_options(path).read_only(true);
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
-            .connect_with(connect_options(path).read_only(true))
+            .connect_with(options.clone())
             .await
             .map_err(|e| Fault::from(e).into_error(path))?;
-        Ok(Self { path: path.into(), readers, writer })
+        let searchers = SqlitePoolOptions::new()
+            .max_connections(SEARCHERS)
+            .acquire_timeout(SEARCH_LIMIT)
+            .connect_lazy_with(options);
+        Ok(Self { path: path.into(), readers, searchers, writer })
     }
 
-    /// Where the file is.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
+    /// Runs statements that only read, on one connection and in a task of its own.
+    pub(super) async fn read<A, T, F>(&self, input: A, work: F) -> Result<T>
+    where
+        A: Send + Sync + 'static,
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut SqliteConnection, &'c A) -> BoxFuture<'c, Outcome<T>> + Send + 'static,
+    {
+        let database = self.clone();
+        detached(move |abandoned| async move {
+            let error = |fault: Fault| fault.into_error(&database.path);
+            let connection = async { database.readers.acquire().await.map_err(|e| error(e.into())) };
+            let mut connection = unless_abandoned(&abandoned, connection).await?;
+            work(&mut connection, &input).await.map_err(error)
+        })
+        .await
     }
 
-    /// Connections that only read.
-    pub(super) fn readers(&self) -> &SqlitePool {
-        &self.readers
+    /// Runs statements that search, on a connection that no other reads have. They are interrupted after 5 s.
+    pub(super) async fn search<A, T, F>(&self, input: A, work: F) -> Result<T>
+    where
+        A: Send + Sync + 'static,
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut SqliteConnection, &'c A) -> BoxFuture<'c, Outcome<T>> + Send + 'static,
+    {
+        let database = self.clone();
+        detached(move |abandoned| async move {
+            let error = |fault: Fault| fault.into_error(&database.path);
+            let connection = async { database.searchers.acquire().await.map_err(|e| error(e.into())) };
+            let mut connection = unless_abandoned(&abandoned, connection).await?;
+            limited(&mut connection, SEARCH_LIMIT, |connection| work(connection, &input)).await.map_err(error)
+        })
+        .await
     }
 
     /// The one that writes.
     pub(super) fn writer(&self) -> &Writer {
         &self.writer
     }
+}
+
+/// Runs statements that end with an error when they take longer than `limit` together. Dropping a call does not end its
+/// statement: the thread of the connection works on.
+async fn limited<'c, T>(
+    connection: &'c mut SqliteConnection,
+    limit: Duration,
+    work: impl FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Outcome<T>>,
+) -> Outcome<T> {
+    let begun = Instant::now();
+    connection.lock_handle().await?.set_progress_handler(LOOK_AFTER, move || begun.elapsed() < limit);
+    // Not taken off afterwards: the next search sets its own.
+    work(connection).await
 }
 
 /// The stores of the database at `path`; makes it and brings its schema up to date.
@@ -120,4 +172,61 @@ pub(super) fn make(path: &Path) -> Result<()> {
         .open(path)
         .map_err(unavailable)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sqlx::Connection;
+    use sutazai_core::ErrorKind;
+
+    async fn endless(connection: &mut SqliteConnection) -> Outcome<()> {
+        const ENDLESS: &str =
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
+        Ok(sqlx::query(ENDLESS).fetch_one(connection).await.map(drop)?)
+    }
+
+    async fn quick(connection: &mut SqliteConnection) -> Outcome<()> {
+        Ok(sqlx::query("SELECT 1").fetch_one(connection).await.map(drop)?)
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn searches_leave_reads_their_connections() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("searches.db");
+        migrate_up(&path).await.unwrap();
+        let database = Database::open(&path).await.unwrap();
+        let searches: Vec<_> = (0..2 * SEARCHERS)
+            .map(|_| {
+                let database = database.clone();
+                tokio::spawn(async move {
+                    database.search((), |connection, ()| Box::pin(endless(connection))).await
+                })
+            })
+            .collect();
+        for _ in 0..20 {
+            let read = database.read((), |connection, ()| Box::pin(quick(connection)));
+            tokio::time::timeout(Duration::from_secs(2), read)
+                .await
+                .expect("a read waits for searches")
+                .unwrap();
+        }
+        assert!(searches.iter().all(|search| !search.is_finished()), "the searches ran all the time");
+        for search in searches {
+            let kind = search.await.unwrap().unwrap_err().kind();
+            assert!(matches!(kind, ErrorKind::Timeout | ErrorKind::Busy), "{kind:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn statement_that_takes_too_long_is_interrupted() {
+        let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        let ended =
+            limited(&mut connection, Duration::from_millis(20), |connection| Box::pin(endless(connection)));
+        let error = ended.await.unwrap_err().into_error(Path::new("/x.db"));
+        assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+        let again =
+            limited(&mut connection, Duration::from_secs(60), |connection| Box::pin(quick(connection)));
+        assert!(again.await.is_ok(), "the connection can be used on");
+    }
 }

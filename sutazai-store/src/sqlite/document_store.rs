@@ -1,16 +1,19 @@
-//! [`DocumentStore`] over SQLite. The words of chunks are in a table of FTS5 (<https://www.sqlite.org/fts5.html>), which
-//! triggers keep up with the chunks.
+//! [`DocumentStore`] over SQLite. The words of chunks are in a table of FTS5 (<https://www.sqlite.org/fts5.html>), each
+//! after its owner, so that a search reads nothing of what others have. A trigger deletes them with their chunk.
+
+use std::collections::HashMap;
 
 use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Arguments, Row};
-use sutazai_core::documents::words::{score, weight, words_to_find};
+use sqlx::{Arguments, Row, SqliteConnection};
+use sutazai_core::documents::words::{score, weight, words, words_to_find};
 use sutazai_core::domain::{
     Chunk, Document, DocumentId, DocumentPage, DocumentQuery, DocumentQuota, Passage, PassageQuery, UserId,
     quota,
 };
 use sutazai_core::ports::DocumentStore;
 use sutazai_core::{Error, Result};
+use uuid::Uuid;
 
 use super::database::Database;
 use super::fault::Outcome;
@@ -43,113 +46,6 @@ impl SqliteDocumentStore {
     pub(super) fn new(database: Database) -> Self {
         Self { database }
     }
-
-    async fn by_id(&self, id: DocumentId) -> Outcome<Option<Document>> {
-        const BY_ID: &str = concat!("SELECT ", document_columns!(), " FROM documents WHERE id = ?");
-        let row = sqlx::query(BY_ID).bind(id.0).fetch_optional(self.database.readers()).await?;
-        row.map(|row| decode(&row)).transpose()
-    }
-
-    async fn page(&self, query: &DocumentQuery) -> Outcome<DocumentPage> {
-        const ALL: &str = concat!(
-            "SELECT ",
-            document_columns!(),
-            " FROM documents WHERE (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3"
-        );
-        const OF_OWNER: &str = concat!(
-            "SELECT ",
-            document_columns!(),
-            " FROM documents WHERE owner = ?1 AND (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3"
-        );
-        let rows = sqlx::query(if query.owner.is_some() { OF_OWNER } else { ALL })
-            .bind(query.owner.map(|owner| owner.0))
-            .bind(query.before.map(|before| before.0))
-            .bind(i64::from(query.limit) + 1)
-            .fetch_all(self.database.readers())
-            .await?;
-        let mut items = rows.iter().map(decode).collect::<Outcome<Vec<_>>>()?;
-        let more = items.len() > query.limit as usize;
-        items.truncate(query.limit as usize);
-        let next = items.last().filter(|_| more).map(|last| last.id);
-        Ok(DocumentPage { items, next })
-    }
-
-    async fn in_order(&self, document: DocumentId, from: u32, limit: u32) -> Outcome<Vec<Chunk>> {
-        const IN_ORDER: &str = concat!(
-            "SELECT ",
-            chunk_columns!(),
-            " FROM chunks WHERE document_id = ? AND number >= ? ORDER BY number LIMIT ?"
-        );
-        let rows = sqlx::query(IN_ORDER)
-            .bind(document.0)
-            .bind(from)
-            .bind(limit)
-            .fetch_all(self.database.readers())
-            .await?;
-        rows.iter().map(decode_chunk).collect()
-    }
-
-    async fn best(&self, query: &PassageQuery) -> Outcome<Vec<Passage>> {
-        // From the words over the index to the chunks, in this order: there is no faster way, and one that begins with the
-        // documents would ask the index for each of their chunks.
-        const BEST: &str = "\
-            SELECT chunks.document_id, chunks.number, chunks.start_char, chunks.end_char, chunks.text, documents.title, \
-                best.worth FROM ( \
-                SELECT chunks.id, sum(wanted.value ->> 1) AS worth, round(sum(found.rank), 12) AS closeness \
-                FROM json_each(?1) AS wanted CROSS JOIN chunk_words(wanted.value ->> 0) AS found \
-                    CROSS JOIN chunks ON chunks.id = found.rowid \
-                    CROSS JOIN documents ON documents.id = chunks.document_id \
-                WHERE documents.owner IS ?2 GROUP BY chunks.id \
-                ORDER BY worth DESC, closeness, chunks.document_id DESC, chunks.number LIMIT ?3 \
-            ) AS best JOIN chunks ON chunks.id = best.id JOIN documents ON documents.id = chunks.document_id \
-            ORDER BY best.worth DESC, best.closeness, chunks.document_id DESC, chunks.number";
-        let owner = query.owner.map(|owner| owner.0);
-        let words: Vec<String> =
-            words_to_find(&query.text).iter().map(|word| format!("\"{word}\"")).collect();
-        if words.is_empty() {
-            return Ok(Vec::new());
-        }
-        let weights = self.weights(query.owner, &words).await?;
-        let wanted: Vec<(&String, i64)> = words.iter().zip(weights).collect();
-        let rows = sqlx::query(BEST)
-            .bind(serde_json::to_string(&wanted)?)
-            .bind(owner)
-            .bind(query.limit)
-            .fetch_all(self.database.readers())
-            .await?;
-        let passage = |row: &SqliteRow| {
-            Ok(Passage { chunk: decode_chunk(row)?, title: row.try_get(5)?, score: score(row.try_get(6)?) })
-        };
-        rows.iter().map(passage).collect()
-    }
-
-    /// What each of these words, as FTS5 is asked for them, is worth among this owner's chunks.
-    async fn weights(&self, owner: Option<UserId>, words: &[String]) -> Outcome<Vec<i64>> {
-        const ALL: &str = "SELECT coalesce(sum(chunks), 0) FROM documents WHERE owner IS ?";
-        const WITH: &str = "\
-            SELECT wanted.key, count(*) FROM json_each(?1) AS wanted CROSS JOIN chunk_words(wanted.value) AS found \
-                CROSS JOIN chunks ON chunks.id = found.rowid \
-                CROSS JOIN documents ON documents.id = chunks.document_id \
-            WHERE documents.owner IS ?2 GROUP BY wanted.key";
-        let owner = owner.map(|owner| owner.0);
-        let all: i64 = sqlx::query(ALL).bind(owner).fetch_one(self.database.readers()).await?.try_get(0)?;
-        let rows = sqlx::query(WITH)
-            .bind(serde_json::to_string(words)?)
-            .bind(owner)
-            .fetch_all(self.database.readers())
-            .await?;
-        let mut with = vec![0; words.len()];
-        for row in &rows {
-            if let Some(with) = with.get_mut(row.try_get::<u32, _>(0)? as usize) {
-                *with = row.try_get::<i64, _>(1)?;
-            }
-        }
-        Ok(with.into_iter().map(|with| weight(all.unsigned_abs(), with.unsigned_abs())).collect())
-    }
-
-    fn read<T>(&self, outcome: Outcome<T>) -> Result<T> {
-        outcome.map_err(|fault| fault.into_error(self.database.path()))
-    }
 }
 
 #[async_trait]
@@ -165,19 +61,23 @@ impl DocumentStore for SqliteDocumentStore {
     }
 
     async fn get(&self, id: DocumentId) -> Result<Option<Document>> {
-        self.read(self.by_id(id).await)
+        self.database.read(id, |connection, id| Box::pin(by_id(connection, *id))).await
     }
 
     async fn list(&self, query: &DocumentQuery) -> Result<DocumentPage> {
-        self.read(self.page(query).await)
+        self.database.read(query.clone(), |connection, query| Box::pin(page(connection, query))).await
     }
 
     async fn chunks(&self, document: DocumentId, from: u32, limit: u32) -> Result<Vec<Chunk>> {
-        self.read(self.in_order(document, from, limit).await)
+        self.database
+            .read(document, move |connection, document| {
+                Box::pin(in_order(connection, *document, from, limit))
+            })
+            .await
     }
 
     async fn search(&self, query: &PassageQuery) -> Result<Vec<Passage>> {
-        self.read(self.best(query).await)
+        self.database.search(query.clone(), |connection, query| Box::pin(best(connection, query))).await
     }
 
     async fn delete(&self, id: DocumentId) -> Result<()> {
@@ -196,6 +96,111 @@ impl DocumentStore for SqliteDocumentStore {
     }
 }
 
+async fn by_id(connection: &mut SqliteConnection, id: DocumentId) -> Outcome<Option<Document>> {
+    const BY_ID: &str = concat!("SELECT ", document_columns!(), " FROM documents WHERE id = ?");
+    let row = sqlx::query(BY_ID).bind(id.0).fetch_optional(&mut *connection).await?;
+    row.map(|row| decode(&row)).transpose()
+}
+
+async fn page(connection: &mut SqliteConnection, query: &DocumentQuery) -> Outcome<DocumentPage> {
+    const ALL: &str = concat!(
+        "SELECT ",
+        document_columns!(),
+        " FROM documents WHERE (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3"
+    );
+    const OF_OWNER: &str = concat!(
+        "SELECT ",
+        document_columns!(),
+        " FROM documents WHERE owner = ?1 AND (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3"
+    );
+    let rows = sqlx::query(if query.owner.is_some() { OF_OWNER } else { ALL })
+        .bind(query.owner.map(|owner| owner.0))
+        .bind(query.before.map(|before| before.0))
+        .bind(i64::from(query.limit) + 1)
+        .fetch_all(&mut *connection)
+        .await?;
+    let mut items = rows.iter().map(decode).collect::<Outcome<Vec<_>>>()?;
+    let more = items.len() > query.limit as usize;
+    items.truncate(query.limit as usize);
+    let next = items.last().filter(|_| more).map(|last| last.id);
+    Ok(DocumentPage { items, next })
+}
+
+async fn in_order(
+    connection: &mut SqliteConnection,
+    document: DocumentId,
+    from: u32,
+    limit: u32,
+) -> Outcome<Vec<Chunk>> {
+    const IN_ORDER: &str = concat!(
+        "SELECT ",
+        chunk_columns!(),
+        " FROM chunks WHERE document_id = ? AND number >= ? ORDER BY number LIMIT ?"
+    );
+    let rows =
+        sqlx::query(IN_ORDER).bind(document.0).bind(from).bind(limit).fetch_all(&mut *connection).await?;
+    rows.iter().map(decode_chunk).collect()
+}
+
+async fn best(connection: &mut SqliteConnection, query: &PassageQuery) -> Outcome<Vec<Passage>> {
+    // From the words over the index to the chunks, in this order: there is no faster way, and one that begins with the
+    // documents would ask the index for each of their chunks.
+    const BEST: &str = "\
+        SELECT chunks.document_id, chunks.number, chunks.start_char, chunks.end_char, chunks.text, documents.title, \
+            best.worth FROM ( \
+            SELECT chunks.id, sum(wanted.value ->> 1) AS worth, round(sum(found.rank), 12) AS closeness \
+            FROM json_each(?1) AS wanted CROSS JOIN chunk_words(wanted.value ->> 0) AS found \
+                CROSS JOIN chunks ON chunks.id = found.rowid \
+                CROSS JOIN documents ON documents.id = chunks.document_id \
+            WHERE documents.owner IS ?2 GROUP BY chunks.id \
+            ORDER BY worth DESC, closeness, chunks.document_id DESC, chunks.number LIMIT ?3 \
+        ) AS best JOIN chunks ON chunks.id = best.id JOIN documents ON documents.id = chunks.document_id \
+        ORDER BY best.worth DESC, best.closeness, chunks.document_id DESC, chunks.number";
+    let owner = query.owner.map(|owner| owner.0);
+    let words: Vec<String> =
+        words_to_find(&query.text).iter().map(|word| format!("\"{}\"", owned(query.owner, word))).collect();
+    if words.is_empty() {
+        return Ok(Vec::new());
+    }
+    let weights = weights(connection, query.owner, &words).await?;
+    let wanted: Vec<(&String, i64)> = words.iter().zip(weights).collect();
+    let rows = sqlx::query(BEST)
+        .bind(serde_json::to_string(&wanted)?)
+        .bind(owner)
+        .bind(query.limit)
+        .fetch_all(&mut *connection)
+        .await?;
+    let passage = |row: &SqliteRow| {
+        Ok(Passage { chunk: decode_chunk(row)?, title: row.try_get(5)?, score: score(row.try_get(6)?) })
+    };
+    rows.iter().map(passage).collect()
+}
+
+/// What each of these words, as FTS5 is asked for them, is worth among this owner's chunks.
+async fn weights(
+    connection: &mut SqliteConnection,
+    owner: Option<UserId>,
+    words: &[String],
+) -> Outcome<Vec<i64>> {
+    const ALL: &str = "SELECT coalesce(sum(chunks), 0) FROM documents WHERE owner IS ?";
+    const WITH: &str = "\
+        SELECT wanted.key, count(*) FROM json_each(?1) AS wanted CROSS JOIN chunk_words(wanted.value) AS found \
+            CROSS JOIN chunks ON chunks.id = found.rowid \
+            CROSS JOIN documents ON documents.id = chunks.document_id \
+        WHERE documents.owner IS ?2 GROUP BY wanted.key";
+    let owner = owner.map(|owner| owner.0);
+    let all: i64 = sqlx::query(ALL).bind(owner).fetch_one(&mut *connection).await?.try_get(0)?;
+    let rows =
+        sqlx::query(WITH).bind(serde_json::to_string(words)?).bind(owner).fetch_all(&mut *connection).await?;
+    let mut with = vec![0; words.len()];
+    for row in &rows {
+        if let Some(with) = with.get_mut(row.try_get::<u32, _>(0)? as usize) {
+            *with = row.try_get::<i64, _>(1)?;
+        }
+    }
+    Ok(with.into_iter().map(|with| weight(all.unsigned_abs(), with.unsigned_abs())).collect())
+}
+
 async fn insert(
     tx: &mut Transaction,
     document: Document,
@@ -205,6 +210,7 @@ async fn insert(
     const INSERT: &str =
         concat!("INSERT INTO documents (", document_columns!(), ") VALUES (?, ?, ?, ?, ?, ?, ?)");
     const INSERT_CHUNKS: &str = concat!("INSERT INTO chunks (", chunk_columns!(), ") VALUES");
+    const INSERT_WORDS: &str = "INSERT INTO chunk_words (rowid, words) VALUES";
     if let (Some(quota), Some(owner)) = (quota, document.owner) {
         check(tx, owner, document.size_bytes, quota).await?;
     }
@@ -218,12 +224,20 @@ async fn insert(
         .bind(nanos(document.created_at))
         .execute(&mut tx.connection)
         .await?;
-    bulk(&mut tx.connection, (INSERT_CHUNKS, 5, ""), &chunks, |chunk, to| {
+    let added = bulk(&mut tx.connection, (INSERT_CHUNKS, 5, "RETURNING id, number"), &chunks, |chunk, to| {
         to.add(chunk.document.0)?;
         to.add(chunk.index)?;
         to.add(chunk.start)?;
         to.add(chunk.end)?;
         to.add(chunk.text.as_str())?;
+        Ok(())
+    })
+    .await?;
+    let ids = added.iter().map(|row| Ok((row.try_get(1)?, row.try_get(0)?)));
+    let ids = ids.collect::<Outcome<HashMap<u32, i64>>>()?;
+    bulk(&mut tx.connection, (INSERT_WORDS, 2, ""), &chunks, |chunk, to| {
+        to.add(ids.get(&chunk.index).copied())?;
+        to.add(words(&chunk.text).map(|word| owned(document.owner, &word)).collect::<Vec<_>>().join(" "))?;
         Ok(())
     })
     .await?;
@@ -249,6 +263,11 @@ async fn remove_some(tx: &mut Transaction, owner: UserId) -> Outcome<u64> {
         "DELETE FROM documents WHERE id IN (SELECT id FROM documents WHERE owner = ? LIMIT ?)";
     let delete = sqlx::query(DELETE).bind(owner.0).bind(REMOVED_AT_ONCE as i64);
     Ok(delete.execute(&mut tx.connection).await?.rows_affected())
+}
+
+/// A word of an owner's chunks as the index has it. It begins with 32 digits, so no word of one owner is one of another.
+fn owned(owner: Option<UserId>, word: &str) -> String {
+    format!("{}{word}", owner.map_or(Uuid::nil(), |owner| owner.0).simple())
 }
 
 async fn remove(tx: &mut Transaction, id: DocumentId) -> Outcome<()> {

@@ -30,6 +30,7 @@ fn translate(error: sqlx::Error, path: &Path) -> Error {
         Some(8) => {
             (ErrorKind::Unavailable, format!("the database {file} cannot be written: it is read-only"))
         }
+        Some(9) => (ErrorKind::Timeout, format!("the database {file} took too long")),
         Some(10) => {
             (ErrorKind::Unavailable, format!("the database {file} could not be read or written: {text}"))
         }

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Row, Sqlite};
+use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 use sutazai_core::domain::{
     ChangedUser, Invitation, InvitationId, MAX_SESSIONS, Session, SessionId, User, UserChange, UserCounts,
     UserId, UserPage, UserQuery, UserRole, quota,
@@ -45,86 +45,6 @@ impl SqliteIdentityStore {
     pub(super) fn new(database: Database) -> Self {
         Self { database }
     }
-
-    async fn find_user(&self, id: UserId) -> Outcome<Option<User>> {
-        const BY_ID: &str = concat!("SELECT ", user_columns!(), " FROM users WHERE id = ?");
-        let row = sqlx::query(BY_ID).bind(id.0).fetch_optional(self.database.readers()).await?;
-        row.map(|row| decode_user(&row)).transpose()
-    }
-
-    async fn find_login(&self, login: &str) -> Outcome<Option<User>> {
-        const BY_LOGIN: &str =
-            concat!("SELECT ", user_columns!(), " FROM users WHERE username_key = ?1 OR email_key = ?1");
-        let row =
-            sqlx::query(BY_LOGIN).bind(login.to_lowercase()).fetch_optional(self.database.readers()).await?;
-        row.map(|row| decode_user(&row)).transpose()
-    }
-
-    async fn find_session(&self, id: SessionId) -> Outcome<Option<Session>> {
-        const BY_ID: &str = concat!("SELECT ", session_columns!(), " FROM user_sessions WHERE id = ?");
-        let row = sqlx::query(BY_ID).bind(id.0).fetch_optional(self.database.readers()).await?;
-        row.map(|row| decode_session(&row)).transpose()
-    }
-
-    async fn user_page(&self, query: &UserQuery) -> Outcome<UserPage> {
-        let mut sql: QueryBuilder<Sqlite> =
-            QueryBuilder::new(concat!("SELECT ", user_columns!(), " FROM users WHERE true"));
-        if let Some(search) = query.search.as_ref().map(|text| text.to_lowercase()) {
-            // `instr` and not `LIKE`: nothing in the text is a pattern.
-            sql.push(" AND (instr(username_key, ").push_bind(search.clone()).push(") > 0");
-            sql.push(" OR instr(email_key, ").push_bind(search).push(") > 0)");
-        }
-        if let Some(before) = query.before {
-            sql.push(" AND id < ").push_bind(before.0);
-        }
-        let limit = query.limit.clamp(1, 100);
-        // One more than asked for tells whether there is a next page.
-        sql.push(" ORDER BY id DESC LIMIT ").push_bind(limit + 1);
-        let rows = sql.build().fetch_all(self.database.readers()).await?;
-        let items = rows.iter().take(limit as usize).map(decode_user).collect::<Outcome<Vec<_>>>()?;
-        let more = rows.len() > items.len();
-        Ok(UserPage { next: items.last().filter(|_| more).map(|user| user.id), items })
-    }
-
-    async fn counted(&self, active_since: DateTime<Utc>, now: DateTime<Utc>) -> Outcome<UserCounts> {
-        const COUNTS: &str = "SELECT count(*), coalesce(sum(disabled), 0), \
-            (SELECT count(DISTINCT user_id) FROM user_sessions \
-             WHERE revoked_at IS NULL AND expires_at > ? AND refreshed_at >= ?) FROM users";
-        let row = sqlx::query(COUNTS)
-            .bind(nanos(now))
-            .bind(nanos(active_since))
-            .fetch_one(self.database.readers())
-            .await?;
-        Ok(UserCounts { total: row.try_get(0)?, disabled: row.try_get(1)?, active: row.try_get(2)? })
-    }
-
-    async fn good_sessions(&self, user: UserId, now: DateTime<Utc>) -> Outcome<Vec<Session>> {
-        const GOOD: &str = concat!(
-            "SELECT ",
-            session_columns!(),
-            " FROM user_sessions WHERE user_id = ? AND revoked_at IS NULL AND expires_at > ? \
-             ORDER BY id DESC LIMIT 100"
-        );
-        let query = sqlx::query(GOOD).bind(user.0).bind(nanos(now));
-        query.fetch_all(self.database.readers()).await?.iter().map(decode_session).collect()
-    }
-
-    async fn replaced(&self, id: SessionId, hash: &str) -> Outcome<bool> {
-        const REPLACED: &str = "SELECT 1 FROM spent_refresh_tokens WHERE session_id = ? AND hash = ?";
-        let found = sqlx::query(REPLACED).bind(id.0).bind(hash);
-        Ok(found.fetch_optional(self.database.readers()).await?.is_some())
-    }
-
-    async fn ended_since(&self, since: DateTime<Utc>) -> Outcome<Vec<SessionId>> {
-        const ENDED: &str = "SELECT id FROM user_sessions WHERE revoked_at >= ?1 \
-            UNION ALL SELECT id FROM deleted_sessions WHERE ended_at >= ?1";
-        let rows = sqlx::query(ENDED).bind(nanos(since)).fetch_all(self.database.readers()).await?;
-        session_ids(&rows)
-    }
-
-    fn read<T>(&self, outcome: Outcome<T>) -> Result<T> {
-        outcome.map_err(|fault| fault.into_error(self.database.path()))
-    }
 }
 
 #[async_trait]
@@ -135,15 +55,17 @@ impl IdentityStore for SqliteIdentityStore {
     }
 
     async fn user(&self, id: UserId) -> Result<Option<User>> {
-        self.read(self.find_user(id).await)
+        self.database.read(id, |connection, id| Box::pin(find_user(connection, *id))).await
     }
 
     async fn user_by_login(&self, login: &str) -> Result<Option<User>> {
-        self.read(self.find_login(login).await)
+        self.database
+            .read(login.to_owned(), |connection, login| Box::pin(find_login(connection, login)))
+            .await
     }
 
     async fn users(&self, query: &UserQuery) -> Result<UserPage> {
-        self.read(self.user_page(query).await)
+        self.database.read(query.clone(), |connection, query| Box::pin(user_page(connection, query))).await
     }
 
     async fn change_user(&self, id: UserId, change: &UserChange, now: DateTime<Utc>) -> Result<ChangedUser> {
@@ -152,7 +74,11 @@ impl IdentityStore for SqliteIdentityStore {
     }
 
     async fn count_users(&self, active_since: DateTime<Utc>, now: DateTime<Utc>) -> Result<UserCounts> {
-        self.read(self.counted(active_since, now).await)
+        self.database
+            .read(active_since, move |connection, active_since| {
+                Box::pin(counted(connection, *active_since, now))
+            })
+            .await
     }
 
     async fn record_login(&self, id: UserId, at: DateTime<Utc>) -> Result<()> {
@@ -169,7 +95,7 @@ impl IdentityStore for SqliteIdentityStore {
     }
 
     async fn invitations(&self, now: DateTime<Utc>) -> Result<Vec<Invitation>> {
-        self.read(invitations::good(&self.database, now).await)
+        self.database.read(now, |connection, now| Box::pin(invitations::good(connection, *now))).await
     }
 
     async fn delete_invitation(&self, id: InvitationId) -> Result<()> {
@@ -187,11 +113,13 @@ impl IdentityStore for SqliteIdentityStore {
     }
 
     async fn session(&self, id: SessionId) -> Result<Option<Session>> {
-        self.read(self.find_session(id).await)
+        self.database.read(id, |connection, id| Box::pin(find_session(connection, *id))).await
     }
 
     async fn sessions(&self, user: UserId, now: DateTime<Utc>) -> Result<Vec<Session>> {
-        self.read(self.good_sessions(user, now).await)
+        self.database
+            .read(user, move |connection, user| Box::pin(good_sessions(connection, *user, now)))
+            .await
     }
 
     async fn rotate(
@@ -207,7 +135,9 @@ impl IdentityStore for SqliteIdentityStore {
     }
 
     async fn was_replaced(&self, id: SessionId, hash: &str) -> Result<bool> {
-        self.read(self.replaced(id, hash).await)
+        self.database
+            .read(hash.to_owned(), move |connection, hash| Box::pin(replaced(connection, id, hash)))
+            .await
     }
 
     async fn revoke(&self, id: SessionId, now: DateTime<Utc>) -> Result<()> {
@@ -219,8 +149,88 @@ impl IdentityStore for SqliteIdentityStore {
     }
 
     async fn revoked_since(&self, since: DateTime<Utc>) -> Result<Vec<SessionId>> {
-        self.read(self.ended_since(since).await)
+        self.database.read(since, |connection, since| Box::pin(ended_since(connection, *since))).await
     }
+}
+
+async fn find_user(connection: &mut SqliteConnection, id: UserId) -> Outcome<Option<User>> {
+    const BY_ID: &str = concat!("SELECT ", user_columns!(), " FROM users WHERE id = ?");
+    let row = sqlx::query(BY_ID).bind(id.0).fetch_optional(&mut *connection).await?;
+    row.map(|row| decode_user(&row)).transpose()
+}
+
+async fn find_login(connection: &mut SqliteConnection, login: &str) -> Outcome<Option<User>> {
+    const BY_LOGIN: &str =
+        concat!("SELECT ", user_columns!(), " FROM users WHERE username_key = ?1 OR email_key = ?1");
+    let row = sqlx::query(BY_LOGIN).bind(login.to_lowercase()).fetch_optional(&mut *connection).await?;
+    row.map(|row| decode_user(&row)).transpose()
+}
+
+async fn find_session(connection: &mut SqliteConnection, id: SessionId) -> Outcome<Option<Session>> {
+    const BY_ID: &str = concat!("SELECT ", session_columns!(), " FROM user_sessions WHERE id = ?");
+    let row = sqlx::query(BY_ID).bind(id.0).fetch_optional(&mut *connection).await?;
+    row.map(|row| decode_session(&row)).transpose()
+}
+
+async fn user_page(connection: &mut SqliteConnection, query: &UserQuery) -> Outcome<UserPage> {
+    let mut sql: QueryBuilder<Sqlite> =
+        QueryBuilder::new(concat!("SELECT ", user_columns!(), " FROM users WHERE true"));
+    if let Some(search) = query.search.as_ref().map(|text| text.to_lowercase()) {
+        // `instr` and not `LIKE`: nothing in the text is a pattern.
+        sql.push(" AND (instr(username_key, ").push_bind(search.clone()).push(") > 0");
+        sql.push(" OR instr(email_key, ").push_bind(search).push(") > 0)");
+    }
+    if let Some(before) = query.before {
+        sql.push(" AND id < ").push_bind(before.0);
+    }
+    let limit = query.limit.clamp(1, 100);
+    // One more than asked for tells whether there is a next page.
+    sql.push(" ORDER BY id DESC LIMIT ").push_bind(limit + 1);
+    let rows = sql.build().fetch_all(&mut *connection).await?;
+    let items = rows.iter().take(limit as usize).map(decode_user).collect::<Outcome<Vec<_>>>()?;
+    let more = rows.len() > items.len();
+    Ok(UserPage { next: items.last().filter(|_| more).map(|user| user.id), items })
+}
+
+async fn counted(
+    connection: &mut SqliteConnection,
+    active_since: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Outcome<UserCounts> {
+    const COUNTS: &str = "SELECT count(*), coalesce(sum(disabled), 0), \
+        (SELECT count(DISTINCT user_id) FROM user_sessions \
+         WHERE revoked_at IS NULL AND expires_at > ? AND refreshed_at >= ?) FROM users";
+    let row =
+        sqlx::query(COUNTS).bind(nanos(now)).bind(nanos(active_since)).fetch_one(&mut *connection).await?;
+    Ok(UserCounts { total: row.try_get(0)?, disabled: row.try_get(1)?, active: row.try_get(2)? })
+}
+
+async fn good_sessions(
+    connection: &mut SqliteConnection,
+    user: UserId,
+    now: DateTime<Utc>,
+) -> Outcome<Vec<Session>> {
+    const GOOD: &str = concat!(
+        "SELECT ",
+        session_columns!(),
+        " FROM user_sessions WHERE user_id = ? AND revoked_at IS NULL AND expires_at > ? \
+         ORDER BY id DESC LIMIT 100"
+    );
+    let query = sqlx::query(GOOD).bind(user.0).bind(nanos(now));
+    query.fetch_all(&mut *connection).await?.iter().map(decode_session).collect()
+}
+
+async fn replaced(connection: &mut SqliteConnection, id: SessionId, hash: &str) -> Outcome<bool> {
+    const REPLACED: &str = "SELECT 1 FROM spent_refresh_tokens WHERE session_id = ? AND hash = ?";
+    let found = sqlx::query(REPLACED).bind(id.0).bind(hash);
+    Ok(found.fetch_optional(&mut *connection).await?.is_some())
+}
+
+async fn ended_since(connection: &mut SqliteConnection, since: DateTime<Utc>) -> Outcome<Vec<SessionId>> {
+    const ENDED: &str = "SELECT id FROM user_sessions WHERE revoked_at >= ?1 \
+        UNION ALL SELECT id FROM deleted_sessions WHERE ended_at >= ?1";
+    let rows = sqlx::query(ENDED).bind(nanos(since)).fetch_all(&mut *connection).await?;
+    session_ids(&rows)
 }
 
 async fn insert_user(tx: &mut Transaction, user: User) -> Outcome<()> {

@@ -1,12 +1,11 @@
 //! Invitations to register.
 
 use chrono::{DateTime, Utc};
-use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection};
 use sutazai_core::Error;
 use sutazai_core::domain::{Invitation, InvitationId, MAX_INVITATIONS, UserId, quota};
 
-use super::database::Database;
 use super::fault::Outcome;
 use super::statement::{instant, nanos};
 use super::writer::Transaction;
@@ -34,10 +33,10 @@ pub(super) async fn insert(tx: &mut Transaction, invitation: Invitation) -> Outc
 }
 
 /// Those that have not expired, newest first.
-pub(super) async fn good(database: &Database, now: DateTime<Utc>) -> Outcome<Vec<Invitation>> {
+pub(super) async fn good(connection: &mut SqliteConnection, now: DateTime<Utc>) -> Outcome<Vec<Invitation>> {
     const GOOD: &str = "SELECT id, hash, created_by, created_at, expires_at FROM invitations \
                         WHERE expires_at > ? ORDER BY id DESC";
-    let rows = sqlx::query(GOOD).bind(nanos(now)).fetch_all(database.readers()).await?;
+    let rows = sqlx::query(GOOD).bind(nanos(now)).fetch_all(connection).await?;
     rows.iter().map(decode).collect()
 }
 

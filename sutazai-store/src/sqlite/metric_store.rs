@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use sqlx::Row;
+use sqlx::{Row, SqliteConnection};
 use sutazai_core::Result;
 use sutazai_core::domain::MetricSample;
 use sutazai_core::ports::{MetricStore, SeriesQuery};
@@ -23,48 +23,6 @@ impl SqliteMetricStore {
     pub(super) fn new(database: Database) -> Self {
         Self { database }
     }
-
-    /// Stretches of equal length between the first and the last sample that fit, each as its mean.
-    async fn stretch(&self, query: &SeriesQuery) -> Outcome<Vec<MetricSample>> {
-        const RANGE: &str = "\
-            WITH found AS (
-                SELECT at, value, row_number() OVER (ORDER BY at) - 1 AS place, count(*) OVER () AS total
-                FROM metric_samples
-                WHERE series_id = (SELECT id FROM metric_series WHERE host = ?1 AND name = ?2)
-                AND at >= ?3 AND at < ?4
-            )
-            SELECT min(at), avg(value) FROM found
-            GROUP BY CASE WHEN total <= ?5 THEN place ELSE place * ?5 / total END ORDER BY 1";
-        let rows = sqlx::query(RANGE)
-            .bind(&query.host)
-            .bind(&query.series)
-            .bind(nanos(query.from))
-            .bind(nanos(query.to))
-            .bind(query.max_points)
-            .fetch_all(self.database.readers())
-            .await?;
-        let sample = |row: &sqlx::sqlite::SqliteRow| -> Outcome<MetricSample> {
-            Ok(MetricSample {
-                host: query.host.clone(),
-                series: query.series.clone(),
-                at: instant(row.try_get(0)?),
-                value: row.try_get(1)?,
-            })
-        };
-        rows.iter().map(sample).collect()
-    }
-
-    async fn names(&self, host: &str, prefix: &str) -> Outcome<Vec<String>> {
-        const NAMES: &str = "\
-            SELECT name FROM metric_series WHERE host = ?1 AND substr(name, 1, length(?2)) = ?2 \
-            AND EXISTS (SELECT 1 FROM metric_samples WHERE series_id = id) ORDER BY name";
-        let rows = sqlx::query(NAMES).bind(host).bind(prefix).fetch_all(self.database.readers()).await?;
-        rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
-    }
-
-    fn read<T>(&self, outcome: Outcome<T>) -> Result<T> {
-        outcome.map_err(|fault| fault.into_error(self.database.path()))
-    }
 }
 
 #[async_trait]
@@ -75,16 +33,57 @@ impl MetricStore for SqliteMetricStore {
     }
 
     async fn range(&self, query: &SeriesQuery) -> Result<Vec<MetricSample>> {
-        self.read(self.stretch(query).await)
+        self.database.read(query.clone(), |connection, query| Box::pin(stretch(connection, query))).await
     }
 
     async fn series(&self, host: &str, prefix: &str) -> Result<Vec<String>> {
-        self.read(self.names(host, prefix).await)
+        let input = (host.to_owned(), prefix.to_owned());
+        self.database
+            .read(input, |connection, (host, prefix)| Box::pin(names(connection, host, prefix)))
+            .await
     }
 
     async fn compact(&self, fine_until: DateTime<Utc>, keep_from: DateTime<Utc>) -> Result<u64> {
         self.database.writer().run(move |tx| Box::pin(thin_out(tx, fine_until, keep_from))).await
     }
+}
+
+/// Stretches of equal length between the first and the last sample that fit, each as its mean.
+async fn stretch(connection: &mut SqliteConnection, query: &SeriesQuery) -> Outcome<Vec<MetricSample>> {
+    const RANGE: &str = "\
+        WITH found AS (
+            SELECT at, value, row_number() OVER (ORDER BY at) - 1 AS place, count(*) OVER () AS total
+            FROM metric_samples
+            WHERE series_id = (SELECT id FROM metric_series WHERE host = ?1 AND name = ?2)
+            AND at >= ?3 AND at < ?4
+        )
+        SELECT min(at), avg(value) FROM found
+        GROUP BY CASE WHEN total <= ?5 THEN place ELSE place * ?5 / total END ORDER BY 1";
+    let rows = sqlx::query(RANGE)
+        .bind(&query.host)
+        .bind(&query.series)
+        .bind(nanos(query.from))
+        .bind(nanos(query.to))
+        .bind(query.max_points)
+        .fetch_all(&mut *connection)
+        .await?;
+    let sample = |row: &sqlx::sqlite::SqliteRow| -> Outcome<MetricSample> {
+        Ok(MetricSample {
+            host: query.host.clone(),
+            series: query.series.clone(),
+            at: instant(row.try_get(0)?),
+            value: row.try_get(1)?,
+        })
+    };
+    rows.iter().map(sample).collect()
+}
+
+async fn names(connection: &mut SqliteConnection, host: &str, prefix: &str) -> Outcome<Vec<String>> {
+    const NAMES: &str = "\
+        SELECT name FROM metric_series WHERE host = ?1 AND substr(name, 1, length(?2)) = ?2 \
+        AND EXISTS (SELECT 1 FROM metric_samples WHERE series_id = id) ORDER BY name";
+    let rows = sqlx::query(NAMES).bind(host).bind(prefix).fetch_all(&mut *connection).await?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
 async fn insert(tx: &mut Transaction, samples: Vec<MetricSample>) -> Outcome<()> {

@@ -8,6 +8,7 @@
 //! * `rows`: what the rules of changing tasks need,
 //! * `lanes`: what the rules of taking turns need,
 //! * `queue`: the writes of the queue, `prune`: what is forgotten, `agent_messages`: what agents say to each other,
+//! * `claiming`: claims that bear damaged rows,
 //! * `outbox`: what is still to be said of tasks that were removed,
 //! * `task_store`, `identity_store`, `api_key_store`, `conversation_store`, `document_store`, `schedule_store`,
 //!   `metric_store`, `agent_store`, `relay_store`: the ports,
@@ -16,6 +17,7 @@
 mod agent_messages;
 mod agent_store;
 mod api_key_store;
+mod claiming;
 mod conversation_store;
 mod database;
 mod document_store;

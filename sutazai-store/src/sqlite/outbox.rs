@@ -1,12 +1,11 @@
 //! What would have been said of tasks that are removed before all their events were passed on.
 
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Arguments, Row};
+use sqlx::{Arguments, Row, SqliteConnection};
 use sutazai_core::domain::TaskId;
 use sutazai_core::ports::{BusMessage, LeftMessage};
 use sutazai_core::relay::message;
 
-use super::database::Database;
 use super::fault::Outcome;
 use super::record::{columns, decode_event};
 use super::statement::bulk;
@@ -29,7 +28,7 @@ pub(super) async fn leave(tx: &mut Transaction, tasks: &[TaskId]) -> Outcome<()>
             continue;
         }
         let id = TaskId(row.try_get(0)?);
-        let task = Record::decode(&sqlx::query(TASK).bind(id.0).fetch_one(&mut *connection).await?)?.task;
+        let task = Record::decode(&sqlx::query(TASK).bind(id.0).fetch_one(&mut *connection).await?).task;
         let events = sqlx::query(EVENTS).bind(id.0).fetch_all(&mut *connection).await?;
         let said = |row: &SqliteRow| Ok(message(&decode_event(id, row)?, &task));
         let messages = events.iter().map(said).collect::<Outcome<Vec<BusMessage>>>()?;
@@ -46,9 +45,9 @@ pub(super) async fn leave(tx: &mut Transaction, tasks: &[TaskId]) -> Outcome<()>
 }
 
 /// The first messages.
-pub(super) async fn first(database: &Database, limit: u32) -> Outcome<Vec<LeftMessage>> {
+pub(super) async fn first(connection: &mut SqliteConnection, limit: u32) -> Outcome<Vec<LeftMessage>> {
     const FIRST: &str = "SELECT number, id, topic, body, trace FROM outbox ORDER BY number LIMIT ?";
-    let rows = sqlx::query(FIRST).bind(limit).fetch_all(database.readers()).await?;
+    let rows = sqlx::query(FIRST).bind(limit).fetch_all(connection).await?;
     let read = |row: &SqliteRow| -> Outcome<LeftMessage> {
         Ok(LeftMessage {
             number: row.try_get::<i64, _>(0)?.unsigned_abs(),

@@ -1,10 +1,9 @@
 //! Removing what ended long ago: a page of keys, those of it that are to go, their events, the tasks.
 
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Arguments, Row};
+use sqlx::{Arguments, Row, SqliteConnection};
 use sutazai_core::domain::{EventPosition, Prune, Pruned, TaskId, TaskStatus};
 
-use super::database::Database;
 use super::fault::Outcome;
 use super::outbox;
 use super::statement::{bulk, instant};
@@ -56,8 +55,8 @@ async fn begin_at(tx: &mut Transaction, position: i64) -> Outcome<()> {
 }
 
 /// After which position the feed is whole.
-pub(super) async fn feed_begin(database: &Database) -> Outcome<EventPosition> {
-    let row = sqlx::query("SELECT position FROM feed_begin").fetch_optional(database.readers()).await?;
+pub(super) async fn feed_begin(connection: &mut SqliteConnection) -> Outcome<EventPosition> {
+    let row = sqlx::query("SELECT position FROM feed_begin").fetch_optional(connection).await?;
     let position = row.map(|row| row.try_get::<i64, _>(0)).transpose()?;
     Ok(EventPosition(position.unwrap_or_default().unsigned_abs().into()))
 }

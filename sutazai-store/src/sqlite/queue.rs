@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use chrono::{DateTime, Utc};
 use sqlx::{Arguments, Row};
 use sutazai_core::Error;
-use sutazai_core::domain::{Claim, ClaimKey, Finish, NewEvent, Task, TaskId, UserId, quota};
+use sutazai_core::domain::{Claim, ClaimKey, Finish, NewEvent, Task, TaskId, UserId, later, quota};
 use sutazai_core::ports::{ClaimRequest, LeaseState};
 
 use super::fault::Outcome;
@@ -57,9 +57,24 @@ async fn check_pending(transaction: &mut Transaction, owner: UserId, max: u32) -
 /// Takes due tasks under a lease.
 pub(super) async fn claim(transaction: &mut Transaction, request: ClaimRequest) -> Outcome<Vec<Claim>> {
     let due = pick(transaction, &request).await?;
+    take(transaction, &request, due).await
+}
+
+/// Takes these due tasks under a lease. Those that cannot be read end as failed.
+pub(super) async fn take(
+    transaction: &mut Transaction,
+    request: &ClaimRequest,
+    mut due: Vec<TaskId>,
+) -> Outcome<Vec<Claim>> {
     let mut changes = Changes::new(transaction);
     changes.load(due.iter().copied()).await?;
-    let lease_until = request.now + request.lease;
+    let lease_until = later(request.now, request.lease);
+    let damaged: Vec<_> = due.iter().filter_map(|id| Some((*id, changes.damage(*id)?))).collect();
+    for (id, error) in damaged {
+        tracing::error!(task = %id, "damaged task failed");
+        changes.fail(id, request.now, error).await?;
+        due.retain(|due| *due != id);
+    }
     for id in &due {
         changes.change(*id, request.now, |task| task.claim(request.worker, lease_until, request.now));
         changes.status_event(*id, request.now, None);
@@ -133,7 +148,7 @@ pub(super) async fn expire(transaction: &mut Transaction, now: DateTime<Utc>) ->
     let rows = sqlx::query(EXPIRED).bind(nanos(now)).fetch_all(&mut transaction.connection).await?;
     let mut changes = Changes::new(transaction);
     for row in &rows {
-        let record = Record::decode(row)?;
+        let record = Record::decode(row);
         let id = record.task.id;
         changes.keep(record);
         changes.take_back(id, now).await?;

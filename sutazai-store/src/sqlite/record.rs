@@ -1,11 +1,14 @@
 //! A task as a row.
 
+use std::str::FromStr;
+
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Arguments, Row};
 use sutazai_core::domain::{
-    EventKind, EventPosition, FeedEvent, Task, TaskEvent, TaskId, TraceContext, UserId, WorkerId,
+    EventKind, EventPosition, FeedEvent, Task, TaskEvent, TaskId, TaskStatus, TraceContext, UserId, WorkerId,
 };
 use uuid::Uuid;
 
@@ -46,40 +49,44 @@ pub(super) const INSERT_EVENTS: (&str, usize, &str) =
     ("INSERT INTO task_events (task_id, sequence, owner, at, kind) VALUES", 5, "");
 
 impl Record {
-    /// Reads a row of `columns!()`.
-    pub(super) fn decode(row: &SqliteRow) -> Outcome<Self> {
-        let mut at = Cursor { row, next: 0 };
+    /// Reads a row of `columns!()`. What of it cannot be read is left empty and named in `damaged`: SQLite checks neither
+    /// that a text is one nor that a number or a key has the size that the program gave it.
+    pub(super) fn decode(row: &SqliteRow) -> Self {
+        let mut at = Cursor { row, next: 0, damaged: Vec::new() };
+        let first = instant(i64::MIN);
         let task = Task {
-            id: TaskId(at.get()?),
-            owner: at.get::<Option<Uuid>>()?.map(UserId),
-            agent: at.get()?,
-            title: at.get()?,
-            description: at.get()?,
-            payload: serde_json::from_str(at.get()?)?,
-            priority: at.get()?,
-            timeout_seconds: at.get()?,
-            max_attempts: at.get()?,
-            run_at: instant(at.get()?),
-            idempotency_key: at.get()?,
-            unique_key: at.get()?,
-            status: at.get::<&str>()?.parse()?,
-            attempt: at.get()?,
-            failures: at.get()?,
-            result: at.json()?,
-            error: at.json()?,
-            state: at.json()?,
-            parent: at.get::<Option<Uuid>>()?.map(TaskId),
-            waiting_for: at.get()?,
-            cancel_requested: at.get()?,
-            worker: at.get::<Option<Uuid>>()?.map(WorkerId),
-            lease_until: at.get::<Option<i64>>()?.map(instant),
-            created_at: instant(at.get()?),
-            updated_at: instant(at.get()?),
-            started_at: at.get::<Option<i64>>()?.map(instant),
-            finished_at: at.get::<Option<i64>>()?.map(instant),
-            trace: at.get::<Option<&str>>()?.map(str::parse).transpose()?,
+            id: TaskId(at.get("id", Uuid::nil())),
+            owner: at.get("owner", None).map(UserId),
+            agent: at.get("agent", String::new()),
+            title: at.get("title", String::new()),
+            description: at.get("description", String::new()),
+            payload: at.json("payload").unwrap_or_default(),
+            priority: at.get("priority", 0),
+            timeout_seconds: at.get("timeout_seconds", 0),
+            max_attempts: at.get("max_attempts", 0),
+            run_at: at.time("run_at", first),
+            idempotency_key: at.get("idempotency_key", None),
+            unique_key: at.get("unique_key", None),
+            status: at.text("status").unwrap_or(TaskStatus::Failed),
+            attempt: at.get("attempt", 0),
+            failures: at.get("failures", 0),
+            result: at.json("result"),
+            error: at.json("error"),
+            state: at.json("state"),
+            parent: at.get("parent_id", None).map(TaskId),
+            waiting_for: at.get("waiting_for", 0),
+            cancel_requested: at.get("cancel_requested", false),
+            worker: at.get("worker", None).map(WorkerId),
+            lease_until: at.get("lease_until", None).map(instant),
+            created_at: at.time("created_at", first),
+            updated_at: at.time("updated_at", first),
+            started_at: at.get("started_at", None).map(instant),
+            finished_at: at.get("finished_at", None).map(instant),
+            trace: at.text("trace"),
         };
-        Ok(Self { task, last_sequence: at.get::<i64>()?.unsigned_abs(), awaited: at.get()? })
+        let (last_sequence, awaited) = (at.get("last_sequence", 0_i64), at.get("awaited", false));
+        let record = Self { task, last_sequence: last_sequence.unsigned_abs(), awaited, damaged: Vec::new() };
+        record.with_damage(at.damaged)
     }
 
     /// Adds the values of all columns.
@@ -179,17 +186,36 @@ pub(super) fn decode_feed_event(row: &SqliteRow) -> Outcome<FeedEvent> {
 struct Cursor<'r> {
     row: &'r SqliteRow,
     next: usize,
+    /// The columns whose content cannot be read.
+    damaged: Vec<&'static str>,
 }
 
 impl<'r> Cursor<'r> {
-    fn get<T: sqlx::Decode<'r, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>>(&mut self) -> Outcome<T> {
+    /// The next column, or `neutral` where it cannot be read.
+    fn get<T: sqlx::Decode<'r, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>>(
+        &mut self,
+        column: &'static str,
+        neutral: T,
+    ) -> T {
         self.next += 1;
-        Ok(self.row.try_get(self.next - 1)?)
+        self.row.try_get(self.next - 1).unwrap_or_else(|_| {
+            self.damaged.push(column);
+            neutral
+        })
     }
 
-    fn json<T: DeserializeOwned>(&mut self) -> Outcome<Option<T>> {
-        let text: Option<&str> = self.get()?;
-        Ok(text.map(serde_json::from_str).transpose()?)
+    fn time(&mut self, column: &'static str, neutral: DateTime<Utc>) -> DateTime<Utc> {
+        self.get::<Option<i64>>(column, None).map_or(neutral, instant)
+    }
+
+    fn text<T: FromStr>(&mut self, column: &'static str) -> Option<T> {
+        let text = self.get::<Option<&str>>(column, None)?;
+        text.parse().map_err(|_| self.damaged.push(column)).ok()
+    }
+
+    fn json<T: DeserializeOwned>(&mut self, column: &'static str) -> Option<T> {
+        let text = self.get::<Option<&str>>(column, None)?;
+        serde_json::from_str(text).map_err(|_| self.damaged.push(column)).ok()
     }
 }
 

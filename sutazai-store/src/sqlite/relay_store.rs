@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use sqlx::Row;
-use sutazai_core::domain::{EventPosition, WorkerId};
+use sutazai_core::domain::{EventPosition, WorkerId, later};
 use sutazai_core::ports::{LeftMessage, RelayClaim, RelayStore};
 use sutazai_core::{Error, Result};
 
@@ -38,7 +38,7 @@ impl RelayStore for SqliteRelayStore {
     }
 
     async fn outbox(&self, limit: u32) -> Result<Vec<LeftMessage>> {
-        outbox::first(&self.database, limit).await.map_err(|fault| fault.into_error(self.database.path()))
+        self.database.read(limit, |connection, limit| Box::pin(outbox::first(connection, *limit))).await
     }
 
     async fn take_out(&self, numbers: &[u64]) -> Result<()> {
@@ -67,7 +67,7 @@ async fn hold(
     let row = sqlx::query(HOLD)
         .bind(begin.to_string())
         .bind(claim.holder.0)
-        .bind(nanos(claim.now + claim.lease))
+        .bind(nanos(later(claim.now, claim.lease)))
         .bind(nanos(claim.now))
         .fetch_optional(&mut tx.connection)
         .await?;
@@ -78,7 +78,7 @@ async fn advance(tx: &mut Transaction, claim: RelayClaim, position: EventPositio
     const ADVANCE: &str = "UPDATE relay SET position = ?, held_until = ? WHERE holder = ?";
     let done = sqlx::query(ADVANCE)
         .bind(position.to_string())
-        .bind(nanos(claim.now + claim.lease))
+        .bind(nanos(later(claim.now, claim.lease)))
         .bind(claim.holder.0)
         .execute(&mut tx.connection)
         .await?;

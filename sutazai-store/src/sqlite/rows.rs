@@ -19,7 +19,7 @@ impl Rows for Transaction {
     async fn load(&mut self, ids: &[TaskId]) -> Outcome<Vec<Record>> {
         const BY_ID: &str = concat!("SELECT ", columns!(), " FROM tasks WHERE id IN (VALUES");
         let found = bulk(&mut self.connection, (BY_ID, 1, ")"), ids, |id, to| Ok(to.add(id.0)?)).await?;
-        found.iter().map(Record::decode).collect()
+        Ok(found.iter().map(Record::decode).collect())
     }
 
     async fn with_key(&mut self, owner: Option<UserId>, key: &str) -> Outcome<Option<TaskId>> {

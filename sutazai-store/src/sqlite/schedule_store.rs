@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection};
 use sutazai_core::domain::{
     MAX_SCHEDULES, NewSchedule, Schedule, ScheduleId, SchedulePage, ScheduleQuery, UserId, quota,
 };
@@ -33,50 +33,6 @@ impl SqliteScheduleStore {
     pub(super) fn new(database: Database) -> Self {
         Self { database }
     }
-
-    async fn by_id(&self, id: ScheduleId) -> Outcome<Option<Schedule>> {
-        const BY_ID: &str = concat!("SELECT ", columns!(), " FROM schedules WHERE id = ?");
-        let row = sqlx::query(BY_ID).bind(id.0).fetch_optional(self.database.readers()).await?;
-        row.map(|row| decode(&row)).transpose()
-    }
-
-    async fn page(&self, query: &ScheduleQuery) -> Outcome<SchedulePage> {
-        const ALL: &str = concat!(
-            "SELECT ",
-            columns!(),
-            " FROM schedules WHERE (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3"
-        );
-        const OF_OWNER: &str = concat!(
-            "SELECT ",
-            columns!(),
-            " FROM schedules WHERE owner = ?1 AND (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3"
-        );
-        let rows = sqlx::query(if query.owner.is_some() { OF_OWNER } else { ALL })
-            .bind(query.owner.map(|owner| owner.0))
-            .bind(query.before.map(|before| before.0))
-            .bind(i64::from(query.limit) + 1)
-            .fetch_all(self.database.readers())
-            .await?;
-        let mut items = rows.iter().map(decode).collect::<Outcome<Vec<_>>>()?;
-        let more = items.len() > query.limit as usize;
-        items.truncate(query.limit as usize);
-        let next = items.last().filter(|_| more).map(|last| last.id);
-        Ok(SchedulePage { items, next })
-    }
-
-    async fn next(&self, limit: u32) -> Outcome<Vec<Schedule>> {
-        const NEXT: &str = concat!(
-            "SELECT ",
-            columns!(),
-            " FROM schedules WHERE next_run_at IS NOT NULL ORDER BY next_run_at, id LIMIT ?"
-        );
-        let rows = sqlx::query(NEXT).bind(limit).fetch_all(self.database.readers()).await?;
-        rows.iter().map(decode).collect()
-    }
-
-    fn read<T>(&self, outcome: Outcome<T>) -> Result<T> {
-        outcome.map_err(|fault| fault.into_error(self.database.path()))
-    }
 }
 
 #[async_trait]
@@ -87,11 +43,11 @@ impl ScheduleStore for SqliteScheduleStore {
     }
 
     async fn get(&self, id: ScheduleId) -> Result<Option<Schedule>> {
-        self.read(self.by_id(id).await)
+        self.database.read(id, |connection, id| Box::pin(by_id(connection, *id))).await
     }
 
     async fn list(&self, query: &ScheduleQuery) -> Result<SchedulePage> {
-        self.read(self.page(query).await)
+        self.database.read(query.clone(), |connection, query| Box::pin(page(connection, query))).await
     }
 
     async fn replace(&self, schedule: &Schedule) -> Result<()> {
@@ -108,7 +64,7 @@ impl ScheduleStore for SqliteScheduleStore {
     }
 
     async fn upcoming(&self, limit: u32) -> Result<Vec<Schedule>> {
-        self.read(self.next(limit).await)
+        self.database.read(limit, |connection, limit| Box::pin(next(connection, *limit))).await
     }
 
     async fn advance(
@@ -125,6 +81,64 @@ impl ScheduleStore for SqliteScheduleStore {
 async fn remove_all(tx: &mut Transaction, owner: UserId) -> Outcome<u64> {
     let delete = sqlx::query("DELETE FROM schedules WHERE owner = ?").bind(owner.0);
     Ok(delete.execute(&mut tx.connection).await?.rows_affected())
+}
+
+async fn by_id(connection: &mut SqliteConnection, id: ScheduleId) -> Outcome<Option<Schedule>> {
+    const BY_ID: &str = concat!("SELECT ", columns!(), " FROM schedules WHERE id = ?");
+    let row = sqlx::query(BY_ID).bind(id.0).fetch_optional(&mut *connection).await?;
+    row.map(|row| decode(&row)).transpose()
+}
+
+async fn page(connection: &mut SqliteConnection, query: &ScheduleQuery) -> Outcome<SchedulePage> {
+    const ALL: &str = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM schedules WHERE (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3"
+    );
+    const OF_OWNER: &str = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM schedules WHERE owner = ?1 AND (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3"
+    );
+    let rows = sqlx::query(if query.owner.is_some() { OF_OWNER } else { ALL })
+        .bind(query.owner.map(|owner| owner.0))
+        .bind(query.before.map(|before| before.0))
+        .bind(i64::from(query.limit) + 1)
+        .fetch_all(&mut *connection)
+        .await?;
+    let more = rows.len() > query.limit as usize;
+    let items = readable(&rows[..rows.len().min(query.limit as usize)]);
+    let next = items.last().filter(|_| more).map(|last| last.id);
+    Ok(SchedulePage { items, next })
+}
+
+async fn next(connection: &mut SqliteConnection, limit: u32) -> Outcome<Vec<Schedule>> {
+    const NEXT: &str = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM schedules WHERE next_run_at IS NOT NULL ORDER BY next_run_at, id LIMIT ? OFFSET ?"
+    );
+    let mut upcoming: Vec<Schedule> = Vec::new();
+    let mut passed = 0;
+    loop {
+        let rows = sqlx::query(NEXT).bind(limit).bind(passed).fetch_all(&mut *connection).await?;
+        let before = upcoming.len();
+        upcoming.extend(readable(&rows));
+        passed += rows.len() as i64;
+        // One that cannot be read never fires, and keeps no other from it.
+        if upcoming.len() - before == rows.len() || rows.is_empty() || upcoming.len() >= limit as usize {
+            upcoming.truncate(limit as usize);
+            return Ok(upcoming);
+        }
+    }
+}
+
+/// The schedules in these rows, as far as they can be read.
+fn readable(rows: &[SqliteRow]) -> Vec<Schedule> {
+    let read = |row: &SqliteRow| {
+        decode(row).inspect_err(|_| tracing::warn!("schedule unreadable; it is left out")).ok()
+    };
+    rows.iter().filter_map(read).collect()
 }
 
 async fn insert(tx: &mut Transaction, schedule: Schedule) -> Outcome<()> {

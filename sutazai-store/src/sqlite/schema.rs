@@ -15,7 +15,8 @@ use crate::migrations::{Migration, Step, steps};
 
 const STEPS: &[Step] = steps!(
     "sqlite",
-    ["0014" "agents", "0015" "agent_messages", "0016" "outbox", "0017" "documents", "0018" "metric_hosts", "0021" "accounts"]
+    ["0014" "agents", "0015" "agent_messages", "0016" "outbox", "0017" "documents", "0018" "metric_hosts",
+     "0019" "owned_words", "0020" "accounts"]
 );
 
 /// Takes every step that the database has not; makes the database if there is none.

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Row, Sqlite};
+use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 use sutazai_core::Result;
 use sutazai_core::domain::{
     AgentMessagePage, Backlog, Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Prune, Pruned,
@@ -14,11 +14,12 @@ use tokio::sync::broadcast;
 use uuid::Uuid;
 
 use super::database::Database;
-use super::fault::{Fault, Outcome};
+use super::fault::Outcome;
 use super::lanes::NEXT_DUE;
 use super::record::{columns, decode_event, decode_feed_event};
 use super::statement::{instant, nanos};
-use super::{agent_messages, prune, queue};
+use super::{agent_messages, claiming, prune, queue};
+use crate::fault::is_about_data;
 use crate::rows::Record;
 
 /// The feed of all: `?1` after, `?2` how many.
@@ -43,115 +44,6 @@ impl SqliteTaskStore {
     pub(super) fn new(database: Database) -> Self {
         Self { database }
     }
-
-    async fn find(&self, id: TaskId) -> Outcome<Option<Task>> {
-        const GET: &str = concat!("SELECT ", columns!(), " FROM tasks WHERE id = ?");
-        let row = sqlx::query(GET).bind(id.0).fetch_optional(self.database.readers()).await?;
-        Ok(row.map(|row| Record::decode(&row)).transpose()?.map(|record| record.task))
-    }
-
-    async fn page(&self, query: &TaskQuery) -> Outcome<TaskPage> {
-        let mut sql: QueryBuilder<Sqlite> =
-            QueryBuilder::new(concat!("SELECT ", columns!(), " FROM tasks WHERE true"));
-        if let Some(owner) = query.owner {
-            sql.push(" AND owner = ").push_bind(owner.0);
-        }
-        if let Some(status) = query.status {
-            sql.push(" AND status = ").push_bind(status.as_str());
-        }
-        if let Some(agent) = &query.agent {
-            sql.push(" AND agent = ").push_bind(agent);
-        }
-        if let Some(parent) = query.parent {
-            sql.push(" AND parent_id = ").push_bind(parent.0);
-        }
-        if let Some(after) = query.created_after {
-            sql.push(" AND created_at >= ").push_bind(nanos(after));
-        }
-        if let Some(before) = query.created_before {
-            sql.push(" AND created_at < ").push_bind(nanos(before));
-        }
-        if let Some(before) = query.before {
-            sql.push(" AND id < ").push_bind(before.0);
-        }
-        let limit = query.limit.clamp(1, 100);
-        // One more than asked for tells whether there is a next page.
-        sql.push(" ORDER BY id DESC LIMIT ").push_bind(limit + 1);
-        let rows = sql.build().fetch_all(self.database.readers()).await?;
-        let shown = rows.iter().take(limit as usize);
-        let items =
-            shown.map(|row| Record::decode(row).map(|record| record.task)).collect::<Outcome<Vec<_>>>()?;
-        let more = rows.len() > items.len();
-        Ok(TaskPage { next: items.last().filter(|_| more).map(|task| task.id), items })
-    }
-
-    async fn counted(&self) -> Outcome<TaskStatistics> {
-        const COUNTS: &str = "SELECT agent, status, count(*) FROM tasks GROUP BY agent, status";
-        let rows = sqlx::query(COUNTS).fetch_all(self.database.readers()).await?;
-        let count = |row: &SqliteRow| -> Outcome<TaskCount> {
-            Ok(TaskCount {
-                agent: row.try_get(0)?,
-                status: row.try_get::<&str, _>(1)?.parse()?,
-                count: row.try_get(2)?,
-            })
-        };
-        let mut counts = rows.iter().map(count).collect::<Outcome<Vec<_>>>()?;
-        counts.sort_by(|one, other| (&one.agent, one.status).cmp(&(&other.agent, other.status)));
-        Ok(TaskStatistics { counts })
-    }
-
-    async fn behind(&self) -> Outcome<Backlog> {
-        let row = sqlx::query(BACKLOG).fetch_one(self.database.readers()).await?;
-        Ok(Backlog { tasks: row.try_get(0)?, oldest: row.try_get::<Option<i64>, _>(1)?.map(instant) })
-    }
-
-    async fn due(&self, agents: &[String]) -> Outcome<Option<DateTime<Utc>>> {
-        let row = sqlx::query(NEXT_DUE)
-            .bind(Uuid::nil())
-            .bind("")
-            .bind(-1)
-            .bind(serde_json::to_string(agents)?)
-            .fetch_one(self.database.readers())
-            .await?;
-        Ok(row.try_get::<Option<i64>, _>(0)?.map(instant))
-    }
-
-    async fn events(&self, id: TaskId, after: u64, limit: u32) -> Outcome<Vec<TaskEvent>> {
-        const EVENTS: &str = "SELECT sequence, at, kind FROM task_events WHERE task_id = ? AND sequence > ? \
-                              ORDER BY sequence LIMIT ?";
-        let rows = sqlx::query(EVENTS)
-            .bind(id.0)
-            .bind(i64::try_from(after).unwrap_or(i64::MAX))
-            .bind(limit)
-            .fetch_all(self.database.readers())
-            .await?;
-        rows.iter().map(|row| decode_event(id, row)).collect()
-    }
-
-    async fn feed(&self, owner: Option<UserId>, after: EventPosition, limit: u32) -> Outcome<Vec<FeedEvent>> {
-        let query = match owner {
-            None => sqlx::query(FEED),
-            Some(_) => sqlx::query(FEED_OF_OWNER),
-        };
-        let mut query = query.bind(i64::try_from(after.0).unwrap_or(i64::MAX)).bind(limit);
-        if let Some(owner) = owner {
-            query = query.bind(owner.0);
-        }
-        let rows = query.fetch_all(self.database.readers()).await?;
-        rows.iter().map(decode_feed_event).collect()
-    }
-
-    async fn end_of_feed(&self) -> Outcome<EventPosition> {
-        // Unlike the largest position it does not go back when the latest events are deleted.
-        const END: &str = "SELECT seq FROM sqlite_sequence WHERE name = 'task_events'";
-        let row = sqlx::query(END).fetch_optional(self.database.readers()).await?;
-        let end = row.map(|row| row.try_get::<i64, _>(0)).transpose()?;
-        Ok(EventPosition(end.unwrap_or_default().unsigned_abs().into()))
-    }
-
-    fn read<T>(&self, outcome: Outcome<T>) -> Result<T> {
-        outcome.map_err(|fault: Fault| fault.into_error(self.database.path()))
-    }
 }
 
 #[async_trait]
@@ -161,24 +53,27 @@ impl TaskStore for SqliteTaskStore {
     }
 
     async fn get(&self, id: TaskId) -> Result<Option<Task>> {
-        self.read(self.find(id).await)
+        self.database.read(id, |connection, id| Box::pin(find(connection, *id))).await
     }
 
     async fn list(&self, query: &TaskQuery) -> Result<TaskPage> {
-        self.read(self.page(query).await)
+        self.database.read(query.clone(), |connection, query| Box::pin(page(connection, query))).await
     }
 
     async fn statistics(&self) -> Result<TaskStatistics> {
-        self.read(self.counted().await)
+        self.database.read((), |connection, ()| Box::pin(counted(connection))).await
     }
 
     async fn backlog(&self) -> Result<Backlog> {
-        self.read(self.behind().await)
+        self.database.read((), |connection, ()| Box::pin(behind(connection))).await
     }
 
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claim>> {
-        let request = request.clone();
-        self.database.writer().run(|tx| Box::pin(queue::claim(tx, request))).await
+        let due = request.clone();
+        match self.database.writer().run(|tx| Box::pin(queue::claim(tx, due))).await {
+            Err(e) if is_about_data(&e) => claiming::claim_each(self.database.writer(), request, &e).await,
+            claimed => claimed,
+        }
     }
 
     async fn renew(
@@ -200,7 +95,7 @@ impl TaskStore for SqliteTaskStore {
     }
 
     async fn next_due(&self, agents: &[String]) -> Result<Option<DateTime<Utc>>> {
-        self.read(self.due(agents).await)
+        self.database.read(agents.to_vec(), |connection, agents| Box::pin(due(connection, agents))).await
     }
 
     async fn cancel(&self, id: TaskId, now: DateTime<Utc>) -> Result<Task> {
@@ -237,11 +132,13 @@ impl TaskStore for SqliteTaskStore {
     }
 
     async fn events_after(&self, id: TaskId, after: u64, limit: u32) -> Result<Vec<TaskEvent>> {
-        self.read(self.events(id, after, limit).await)
+        self.database.read(id, move |connection, id| Box::pin(events(connection, *id, after, limit))).await
     }
 
     async fn agent_messages(&self, id: TaskId, after: Option<u64>, limit: u32) -> Result<AgentMessagePage> {
-        self.read(agent_messages::read(&self.database, id, after, limit).await)
+        self.database
+            .read(id, move |connection, id| Box::pin(agent_messages::read(connection, *id, after, limit)))
+            .await
     }
 
     async fn feed_after(
@@ -250,20 +147,157 @@ impl TaskStore for SqliteTaskStore {
         after: EventPosition,
         limit: u32,
     ) -> Result<Vec<FeedEvent>> {
-        self.read(self.feed(owner, after, limit).await)
+        self.database
+            .read(owner, move |connection, owner| Box::pin(feed(connection, *owner, after, limit)))
+            .await
     }
 
     async fn feed_end(&self) -> Result<EventPosition> {
-        self.read(self.end_of_feed().await)
+        self.database.read((), |connection, ()| Box::pin(end_of_feed(connection))).await
     }
 
     async fn feed_begin(&self) -> Result<EventPosition> {
-        self.read(prune::feed_begin(&self.database).await)
+        self.database.read((), |connection, ()| Box::pin(prune::feed_begin(connection))).await
     }
 
     fn subscribe(&self) -> broadcast::Receiver<WakeUp> {
         self.database.writer().subscribe()
     }
+}
+
+async fn find(connection: &mut SqliteConnection, id: TaskId) -> Outcome<Option<Task>> {
+    const GET: &str = concat!("SELECT ", columns!(), " FROM tasks WHERE id = ?");
+    let row = sqlx::query(GET).bind(id.0).fetch_optional(&mut *connection).await?;
+    Ok(row.map(|row| Record::decode(&row).task))
+}
+
+async fn page(connection: &mut SqliteConnection, query: &TaskQuery) -> Outcome<TaskPage> {
+    let mut sql: QueryBuilder<Sqlite> =
+        QueryBuilder::new(concat!("SELECT ", columns!(), " FROM tasks WHERE true"));
+    if let Some(owner) = query.owner {
+        sql.push(" AND owner = ").push_bind(owner.0);
+    }
+    if let Some(status) = query.status {
+        sql.push(" AND status = ").push_bind(status.as_str());
+    }
+    if let Some(agent) = &query.agent {
+        sql.push(" AND agent = ").push_bind(agent);
+    }
+    if let Some(parent) = query.parent {
+        sql.push(" AND parent_id = ").push_bind(parent.0);
+    }
+    if let Some(after) = query.created_after {
+        sql.push(" AND created_at >= ").push_bind(nanos(after));
+    }
+    if let Some(before) = query.created_before {
+        sql.push(" AND created_at < ").push_bind(nanos(before));
+    }
+    if let Some(before) = query.before {
+        sql.push(" AND id < ").push_bind(before.0);
+    }
+    let limit = query.limit.clamp(1, 100);
+    // One more than asked for tells whether there is a next page.
+    sql.push(" ORDER BY id DESC LIMIT ").push_bind(limit + 1);
+    let rows = sql.build().fetch_all(&mut *connection).await?;
+    let shown = rows.iter().take(limit as usize);
+    let items: Vec<Task> = shown.map(|row| Record::decode(row).task).collect();
+    let more = rows.len() > items.len();
+    Ok(TaskPage { next: items.last().filter(|_| more).map(|task| task.id), items })
+}
+
+async fn counted(connection: &mut SqliteConnection) -> Outcome<TaskStatistics> {
+    const COUNTS: &str = "SELECT agent, status, count(*) FROM tasks GROUP BY agent, status";
+    let rows = sqlx::query(COUNTS).fetch_all(&mut *connection).await?;
+    let count = |row: &SqliteRow| -> Outcome<TaskCount> {
+        Ok(TaskCount {
+            agent: row.try_get(0)?,
+            status: row.try_get::<&str, _>(1)?.parse()?,
+            count: row.try_get(2)?,
+        })
+    };
+    let mut counts = rows.iter().map(count).collect::<Outcome<Vec<_>>>()?;
+    counts.sort_by(|one, other| (&one.agent, one.status).cmp(&(&other.agent, other.status)));
+    Ok(TaskStatistics { counts })
+}
+
+async fn behind(connection: &mut SqliteConnection) -> Outcome<Backlog> {
+    let row = sqlx::query(BACKLOG).fetch_one(&mut *connection).await?;
+    Ok(Backlog { tasks: row.try_get(0)?, oldest: row.try_get::<Option<i64>, _>(1)?.map(instant) })
+}
+
+async fn due(connection: &mut SqliteConnection, agents: &[String]) -> Outcome<Option<DateTime<Utc>>> {
+    let row = sqlx::query(NEXT_DUE)
+        .bind(Uuid::nil())
+        .bind("")
+        .bind(-1)
+        .bind(serde_json::to_string(agents)?)
+        .fetch_one(&mut *connection)
+        .await?;
+    Ok(row.try_get::<Option<i64>, _>(0)?.map(instant))
+}
+
+async fn events(
+    connection: &mut SqliteConnection,
+    id: TaskId,
+    after: u64,
+    limit: u32,
+) -> Outcome<Vec<TaskEvent>> {
+    const EVENTS: &str = "SELECT sequence, at, kind FROM task_events WHERE task_id = ? AND sequence > ? \
+                          ORDER BY sequence LIMIT ?";
+    let rows = sqlx::query(EVENTS)
+        .bind(id.0)
+        .bind(i64::try_from(after).unwrap_or(i64::MAX))
+        .bind(limit)
+        .fetch_all(&mut *connection)
+        .await?;
+    rows.iter().map(|row| decode_event(id, row)).collect()
+}
+
+async fn feed(
+    connection: &mut SqliteConnection,
+    owner: Option<UserId>,
+    after: EventPosition,
+    limit: u32,
+) -> Outcome<Vec<FeedEvent>> {
+    let mut after = i64::try_from(after.0).unwrap_or(i64::MAX);
+    loop {
+        let rows = feed_rows(connection, owner, after, limit).await?;
+        // What cannot be read of one task does not keep the events of others from those who follow.
+        let events: Vec<FeedEvent> = rows.iter().filter_map(|row| decode_feed_event(row).ok()).collect();
+        if events.len() < rows.len() {
+            tracing::warn!(after, "events unreadable; they are left out of the feed");
+        }
+        match rows.last() {
+            Some(last) if events.is_empty() => after = last.try_get(3)?,
+            _ => return Ok(events),
+        }
+    }
+}
+
+/// The rows of the feed after this position, of one owner or of all.
+async fn feed_rows(
+    connection: &mut SqliteConnection,
+    owner: Option<UserId>,
+    after: i64,
+    limit: u32,
+) -> Outcome<Vec<SqliteRow>> {
+    let query = match owner {
+        None => sqlx::query(FEED),
+        Some(_) => sqlx::query(FEED_OF_OWNER),
+    };
+    let mut query = query.bind(after).bind(limit);
+    if let Some(owner) = owner {
+        query = query.bind(owner.0);
+    }
+    Ok(query.fetch_all(connection).await?)
+}
+
+async fn end_of_feed(connection: &mut SqliteConnection) -> Outcome<EventPosition> {
+    // Unlike the largest position it does not go back when the latest events are deleted.
+    const END: &str = "SELECT seq FROM sqlite_sequence WHERE name = 'task_events'";
+    let row = sqlx::query(END).fetch_optional(&mut *connection).await?;
+    let end = row.map(|row| row.try_get::<i64, _>(0)).transpose()?;
+    Ok(EventPosition(end.unwrap_or_default().unsigned_abs().into()))
 }
 
 #[cfg(test)]

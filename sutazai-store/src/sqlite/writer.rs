@@ -3,9 +3,11 @@
 //! A commit costs a sync of the disk, whatever is in it. So writes are sent to one thread, which takes all that
 //! wait into one transaction, commits once, and only then answers each. One that fails is undone alone.
 
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
+use futures::FutureExt;
 use futures::future::BoxFuture;
 use sqlx::{Connection, SqliteConnection};
 use sutazai_core::domain::TaskStatus;
@@ -105,7 +107,9 @@ where
 {
     async fn run(&mut self, transaction: &mut Transaction) -> Outcome<()> {
         if let Some(work) = self.work.take() {
-            self.value = Some(work(transaction).await?);
+            // The thread goes on for all others.
+            let done = AssertUnwindSafe(work(transaction)).catch_unwind().await;
+            self.value = Some(done.unwrap_or_else(|_| Err(Error::internal("the write panicked").into()))?);
         }
         Ok(())
     }

@@ -4,6 +4,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test that cannot go on says so by ending
 
 mod conformance;
+mod damaged;
+#[path = "../fixtures/damaged.rs"]
+mod fixture;
 mod migrations;
 mod network;
 mod opening;

@@ -1,9 +1,10 @@
-//! What is deleted of documents is gone from the index of the words too, however it is deleted.
+//! The index of words: each word belongs to its owner, and is gone with its document, however that is deleted.
 
 use sqlx::{Connection, Row, SqliteConnection};
-use sutazai_core::domain::{Chunk, Document, DocumentId, MediaType, UserId};
+use sutazai_core::domain::{Chunk, Document, DocumentId, MediaType, PassageQuery, UserId};
 use sutazai_core::ports::{Clock, SystemClock};
 use sutazai_core::testing::identity_store::user_named;
+use sutazai_store::migrations::{down, up};
 
 use crate::place::Place;
 
@@ -31,7 +32,7 @@ fn document(owner: Option<UserId>, text: &str) -> (Document, Vec<Chunk>) {
 /// The words that the index holds, in their order; fails where it does not fit the chunks.
 async fn words(place: &Place) -> Vec<String> {
     let mut connection = connect(place).await;
-    let check = "INSERT INTO chunk_words (chunk_words, rank) VALUES ('integrity-check', 1);
+    let check = "INSERT INTO chunk_words (chunk_words) VALUES ('integrity-check');
         CREATE VIRTUAL TABLE temp.terms USING fts5vocab (main, chunk_words, row);";
     sqlx::raw_sql(check).execute(&mut connection).await.unwrap();
     let rows = sqlx::query("SELECT term FROM terms ORDER BY term").fetch_all(&mut connection).await.unwrap();
@@ -51,9 +52,44 @@ async fn words_go_with_a_document_and_with_a_user() {
             stores.documents.delete(document.id).await.unwrap();
         }
     }
-    assert_eq!(words(&place).await, ["stays", "walrus", "zebra"]);
+    let nobody = "0".repeat(32);
+    let of_nobody = [format!("{nobody}stays"), format!("{nobody}walrus")];
+    let of_ada = ["stays", "zebra"].map(|word| format!("{}{word}", ada.id.0.simple()));
+    // Each owner has words of its own, also where others have the same: a search for one reads nothing of the others.
+    assert_eq!(words(&place).await, [&of_nobody[..], &of_ada[..]].concat());
     let mut connection = connect(&place).await;
     let delete = sqlx::query("DELETE FROM users WHERE id = ?").bind(ada.id.0);
     assert_eq!(delete.execute(&mut connection).await.unwrap().rows_affected(), 1);
-    assert_eq!(words(&place).await, ["stays", "walrus"]);
+    assert_eq!(words(&place).await, of_nobody);
+}
+
+#[tokio::test]
+async fn words_of_before_belong_to_their_owners_after_the_migration() {
+    let place = Place::new();
+    let stores = place.open().await;
+    let (ada, eve) = (user_named("ada"), user_named("eve"));
+    for user in [&ada, &eve] {
+        stores.identity.create_user(user).await.unwrap();
+    }
+    for (owner, text) in [(Some(ada.id), "Zebra and zebra"), (None, "Quagga and café"), (Some(eve.id), "!")]
+    {
+        let (document, chunks) = document(owner, text);
+        stores.documents.add(&document, chunks).await.unwrap();
+    }
+    drop(stores);
+    let before = words(&place).await;
+    while down(&place.url(), 1).await.unwrap()[0].name != "owned_words" {}
+    assert_eq!(words(&place).await, ["and", "café", "quagga", "zebra"]);
+    up(&place.url()).await.unwrap();
+    assert_eq!(words(&place).await, before);
+    let stores = place.open().await;
+    for (owner, text, found) in [
+        (Some(ada.id), "ZEBRA", 1),
+        (Some(ada.id), "quagga", 0),
+        (Some(eve.id), "zebra and", 0),
+        (None, "café zebra", 1),
+    ] {
+        let query = PassageQuery { owner, text: text.into(), limit: 10 };
+        assert_eq!(stores.documents.search(&query).await.unwrap().len(), found, "{owner:?}: {text}");
+    }
 }

@@ -3,8 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test that cannot go on says so by ending
 
 mod conformance;
+mod damaged;
 mod disk_full;
 mod documents;
+#[path = "../fixtures/damaged.rs"]
+mod fixture;
 mod killed;
 mod migrations;
 mod opening;

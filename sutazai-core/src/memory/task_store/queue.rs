@@ -14,7 +14,7 @@ use messages::Messages;
 
 use crate::domain::{
     Claim, ClaimKey, EventKind, EventPosition, FeedEvent, Outcome, Prune, Pruned, Room, Task, TaskError,
-    TaskEvent, TaskId, TaskStatus, UserId, quota,
+    TaskEvent, TaskId, TaskStatus, UserId, later, quota,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::memory::MemoryRelayStore;
@@ -164,7 +164,7 @@ impl Queue {
 
     fn claim_one(&mut self, id: TaskId, request: &ClaimRequest) -> Option<Claim> {
         let task = self.tasks.get_mut(&id)?;
-        task.claim(request.worker, request.now + request.lease, request.now);
+        task.claim(request.worker, later(request.now, request.lease), request.now);
         self.enter(id, TaskStatus::Processing, None, request.now);
         let children =
             self.children.get(&id).into_iter().flatten().filter_map(|child| self.get(*child)).collect();

@@ -270,3 +270,30 @@ async fn hears(wake_ups: &mut broadcast::Receiver<WakeUp>, expected: &[WakeUp], 
     }
     while wake_ups.try_recv().is_ok() {}
 }
+
+/// A read whose caller does not poll it hinders no other call: it keeps nothing that others wait for.
+pub async fn reads_that_are_not_polled_hinder_no_others(store: Arc<dyn TaskStore>) {
+    let id = enqueue(&*store, task()).await;
+    let query = TaskQuery { limit: 10, ..TaskQuery::default() };
+    let mut unpolled = Vec::new();
+    for n in 0..64 {
+        let store = store.clone();
+        let mut read = Box::pin(async move { store.events_after(id, n % 2, 100).await.map(drop) });
+        // So far that it waits for a connection, or for the answer.
+        if futures::poll!(&mut read).is_pending() {
+            unpolled.push(read);
+        }
+    }
+    let others = async {
+        for _ in 0..8 {
+            assert_eq!(store.list(&query).await.unwrap().items.len(), 1);
+            assert_eq!(store.events_after(id, 0, 100).await.unwrap().len(), 1);
+            assert_eq!(store.get(id).await.unwrap().unwrap().id, id);
+        }
+        due(&*store, 1).await
+    };
+    let limit = Duration::from_secs(2);
+    let due = tokio::time::timeout(limit, others).await.expect("others wait for reads that nobody polls");
+    assert_eq!(due, [id]);
+    join_all(unpolled).await.into_iter().for_each(|read| read.unwrap());
+}

@@ -13,6 +13,7 @@ use crate::dto::event::SentEvent;
 use crate::dto::task::event_view;
 use crate::error::ApiError;
 use crate::live::ending::Ending;
+use crate::live::reader::read_ahead;
 use crate::live::resume::Resume;
 use crate::routes::tasks::events::KEEP_ALIVE;
 
@@ -47,7 +48,7 @@ pub(crate) async fn handle(
     })?;
     let begun = stream::once(future::ready(Ok(Event::default().id(feed.after.to_string()))));
     // An error cannot be told in the middle of a stream: it ends, and the caller resumes where it was.
-    let events = feed.events.map(|entry| entry.and_then(|entry| sent(&entry))).inspect(|event| {
+    let events = read_ahead(feed.events).map(|entry| entry.and_then(|entry| sent(&entry))).inspect(|event| {
         if let Err(e) = event {
             tracing::warn!(error = %e, "a stream of all events broke off");
         }

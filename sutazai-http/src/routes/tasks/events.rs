@@ -17,6 +17,7 @@ use crate::dto::task::event_view;
 use crate::error::ApiError;
 use crate::extract::IdPath;
 use crate::live::ending::Ending;
+use crate::live::reader::read_ahead;
 use crate::live::resume::Resume;
 
 /// Comments keep the connection from looking dead to whatever lies between.
@@ -51,8 +52,8 @@ pub(crate) async fn handle(
     ending: Ending,
 ) -> Result<Response, ApiError> {
     let task = app.engine().task(&caller, id).await?;
-    let mut events =
-        app.engine().events(&caller, id, resume.after.unwrap_or(0).unsigned_abs()).await?.peekable();
+    let events = app.engine().events(&caller, id, resume.after.unwrap_or(0).unsigned_abs()).await?;
+    let mut events = read_ahead(events).peekable();
     let resumed = resume.after.is_some();
     if resumed && task.status.has_ended() && std::pin::Pin::new(&mut events).peek().await.is_none() {
         return Ok(StatusCode::NO_CONTENT.into_response());

@@ -1,0 +1,65 @@
+//! Streams over stores that have few connections: those who follow much keep none of them from others.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use serde_json::json;
+use sutazai_core::ports::TaskStore;
+
+use crate::postgres::database;
+use crate::support::{Server, success};
+use crate::wire::{Client, Mute};
+
+/// As many as one connection may have.
+const SUBSCRIPTIONS: usize = 32;
+/// A read takes some milliseconds. Who waits for a connection that nobody gives back waits for 3 to 30 s.
+const SOON: Duration = Duration::from_secs(1);
+
+/// One user subscribes to 32 tasks at once, with a client that reads and with one that does not, and follows each of them
+/// over a stream of events that is never read; another user lists tasks meanwhile.
+async fn others_are_answered(tasks: Arc<dyn TaskStore>) {
+    let server = Server::start_with_tasks(tasks).await;
+    let (ada, eve) = (server.user("ada").await, server.user("eve").await);
+    let ids = join_all((0..SUBSCRIPTIONS).map(|_| ada.submit("gate"))).await;
+    let (mut client, mut mute) = (Client::open(&ada).await, Mute::open(&ada).await);
+    for id in &ids {
+        let subscribe = json!({ "type": "subscribe", "task_id": id });
+        client.say(&subscribe).await;
+        mute.say(&subscribe).await;
+    }
+    let streams = join_all(ids.iter().map(|id| {
+        let path = format!("/api/v1/tasks/{id}/events");
+        let ada = &ada;
+        async move { ada.get(&path).await }
+    }))
+    .await;
+    for _ in 0..20 {
+        let asked = Instant::now();
+        success(eve.get("/api/v1/tasks").await, 200).await;
+        assert!(asked.elapsed() < SOON, "a list took {:?}", asked.elapsed());
+    }
+    let mut subscribed = HashSet::new();
+    while subscribed.len() < SUBSCRIPTIONS {
+        let message = client.hear().await;
+        assert_ne!(message["type"], "error", "{message}");
+        if message["type"] == "subscribed" {
+            subscribed.insert(message["subscription"].as_str().unwrap().to_owned());
+        }
+    }
+    assert_eq!(subscribed, ids.into_iter().collect());
+    assert!(streams.iter().all(|stream| stream.status() == 200));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_subscriptions_keep_no_connection_of_sqlite_from_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}/tasks.db", folder.path().display());
+    others_are_answered(sutazai_store::open(&url).await.unwrap().tasks).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_subscriptions_keep_no_connection_of_postgresql_from_others() {
+    others_are_answered(sutazai_store::open(&database().await).await.unwrap().tasks).await;
+}

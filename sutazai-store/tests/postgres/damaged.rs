@@ -1,0 +1,78 @@
+//! Rows that cannot be read, or whose times are at the extremes, hinder nobody but their owners.
+
+use std::collections::BTreeMap;
+
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use sutazai_core::domain::{ConcurrencyLimits, ScheduleQuery};
+
+use crate::fixture::{Becomes, others_go_on, schedules};
+use crate::place::database;
+
+/// `$1` is the task. A time in `tasks` stands in `queue` too.
+const WAYS: [(&str, Becomes); 15] = [
+    ("UPDATE tasks SET trace = 'no trace' WHERE id = $1", Becomes::Failed),
+    ("UPDATE tasks SET error = '{\"kind\":\"unknown\"}' WHERE id = $1", Becomes::Failed),
+    (
+        "UPDATE tasks SET payload = (repeat('[', 500) || repeat(']', 500))::jsonb WHERE id = $1",
+        Becomes::Failed,
+    ),
+    ("UPDATE tasks SET attempt = 2147483647 WHERE id = $1", Becomes::Failed),
+    ("UPDATE tasks SET last_sequence = 9223372036854775807 WHERE id = $1", Becomes::Failed),
+    ("UPDATE tasks SET history = 'no history' WHERE id = $1", Becomes::Completed),
+    ("UPDATE tasks SET created_at = 'infinity', updated_at = '-infinity' WHERE id = $1", Becomes::Completed),
+    ("UPDATE tasks SET max_attempts = -5, timeout_seconds = -5 WHERE id = $1", Becomes::Completed),
+    ("time -infinity", Becomes::Completed),
+    ("time 4713-11-24 BC", Becomes::Completed),
+    ("time 294276-12-31", Becomes::Pending),
+    ("time infinity", Becomes::Pending),
+    ("UPDATE queue SET agent = 'nobody here' WHERE task = $1", Becomes::Pending),
+    ("DELETE FROM tasks WHERE id = $1", Becomes::Nameless),
+    ("DELETE FROM queue WHERE task = $1", Becomes::Pending),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damaged_rows_end_as_failed_and_hinder_nobody_else() {
+    let per_agent = BTreeMap::from([("echo".to_owned(), 8)]);
+    for limits in [ConcurrencyLimits::default(), ConcurrencyLimits { per_owner: Some(5), per_agent }] {
+        let url = database().await;
+        let store = sutazai_store::open(&url).await.unwrap().tasks;
+        others_go_on(&store, limits, &WAYS, async |way, id| {
+            let mut connection = PgConnection::connect(&url).await.unwrap();
+            let statements = match way.strip_prefix("time ") {
+                Some(time) => vec![
+                    format!("UPDATE tasks SET run_at = '{time}', priority = 9 WHERE id = $1"),
+                    format!("UPDATE queue SET run_at = '{time}', priority = 9 WHERE task = $1"),
+                ],
+                None => vec![way.to_owned()],
+            };
+            for sql in statements {
+                let done = sqlx::query(AssertSqlSafe(sql)).bind(id.0).execute(&mut connection).await.unwrap();
+                assert_eq!(done.rows_affected(), 1, "{way}");
+            }
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn damaged_schedules_keep_no_other_from_firing() {
+    let url = database().await;
+    let store = sutazai_store::open(&url).await.unwrap().schedules;
+    let [first, second, third, good] = schedules();
+    for schedule in [&first, &second, &third, &good] {
+        store.create(schedule).await.unwrap();
+    }
+    let mut connection = PgConnection::connect(&url).await.unwrap();
+    let ways = [
+        "missed_runs = 'unknown'",
+        "next_run_at = '-infinity', missed_runs = ''",
+        "payload = (repeat('[', 500) || repeat(']', 500))::jsonb",
+    ];
+    for (schedule, way) in [first, second, third].iter().zip(ways) {
+        let sql = AssertSqlSafe(format!("UPDATE schedules SET {way} WHERE id = $1"));
+        sqlx::query(sql).bind(schedule.id.0).execute(&mut connection).await.unwrap();
+    }
+    assert_eq!(store.upcoming(1).await.unwrap(), std::slice::from_ref(&good));
+    let all = ScheduleQuery { owner: None, before: None, limit: 10 };
+    assert_eq!(store.list(&all).await.unwrap().items, [good]);
+}

@@ -1,0 +1,76 @@
+//! Rows that cannot be read hinder nobody but their owners.
+
+use std::collections::BTreeMap;
+
+use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
+use sutazai_core::domain::{ConcurrencyLimits, ScheduleQuery};
+
+use crate::fixture::{Becomes, others_go_on, schedules};
+use crate::place::Place;
+
+/// SQLite checks neither encodings nor sizes, and checks of the schema can be switched off.
+const WAYS: [(&str, Becomes); 22] = [
+    ("payload = '{broken'", Becomes::Failed),
+    ("payload = CAST(x'ff' AS TEXT)", Becomes::Failed),
+    ("title = CAST(x'fffe' AS TEXT)", Becomes::Failed),
+    ("agent = CAST(x'ff' AS TEXT)", Becomes::Failed),
+    ("idempotency_key = CAST(x'ff' AS TEXT)", Becomes::Failed),
+    ("trace = 'no trace'", Becomes::Failed),
+    ("error = '{\"kind\":\"unknown\"}'", Becomes::Failed),
+    ("state = 'no JSON'", Becomes::Failed),
+    ("result = ''", Becomes::Failed),
+    ("status = 'unknown'", Becomes::Failed),
+    ("attempt = 9223372036854775807", Becomes::Failed),
+    ("failures = -1", Becomes::Failed),
+    ("timeout_seconds = -9223372036854775808", Becomes::Failed),
+    ("priority = 99999", Becomes::Failed),
+    ("worker = x'01'", Becomes::Failed),
+    ("owner = x'01'", Becomes::Failed),
+    ("id = x'01'", Becomes::Nameless),
+    ("attempt = 4294967295", Becomes::Completed),
+    ("run_at = -9223372036854775808", Becomes::Completed),
+    ("created_at = 9223372036854775807", Becomes::Completed),
+    ("agent = 'nobody here'", Becomes::Pending),
+    ("run_at = 9223372036854775807", Becomes::Pending),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damaged_rows_end_as_failed_and_hinder_nobody_else() {
+    let per_agent = BTreeMap::from([("echo".to_owned(), 8)]);
+    for limits in [ConcurrencyLimits::default(), ConcurrencyLimits { per_owner: Some(5), per_agent }] {
+        let place = Place::new();
+        let stores = place.open().await;
+        others_go_on(&stores.tasks, limits, &WAYS, async |way, id| {
+            let mut connection = SqliteConnection::connect(&place.url()).await.unwrap();
+            let off = "PRAGMA ignore_check_constraints = ON; PRAGMA foreign_keys = OFF;";
+            sqlx::raw_sql(off).execute(&mut connection).await.unwrap();
+            let sql = AssertSqlSafe(format!("UPDATE tasks SET {way} WHERE id = ?"));
+            let done = sqlx::query(sql).bind(id.0).execute(&mut connection).await.unwrap();
+            assert_eq!(done.rows_affected(), 1, "{way}");
+        })
+        .await;
+        let mut connection = SqliteConnection::connect(&place.url()).await.unwrap();
+        let nameless = "SELECT status FROM tasks WHERE id = x'01'";
+        let status: String = sqlx::query_scalar(nameless).fetch_one(&mut connection).await.unwrap();
+        assert_eq!(status, "failed");
+    }
+}
+
+#[tokio::test]
+async fn damaged_schedules_keep_no_other_from_firing() {
+    let place = Place::new();
+    let store = place.open().await.schedules;
+    let [first, second, third, good] = schedules();
+    for schedule in [&first, &second, &third, &good] {
+        store.create(schedule).await.unwrap();
+    }
+    let mut connection = SqliteConnection::connect(&place.url()).await.unwrap();
+    let ways = ["missed_runs = 'unknown'", "payload = '{broken'", "name = CAST(x'ff' AS TEXT)"];
+    for (schedule, way) in [first, second, third].iter().zip(ways) {
+        let sql = AssertSqlSafe(format!("UPDATE schedules SET {way} WHERE id = ?"));
+        sqlx::query(sql).bind(schedule.id.0).execute(&mut connection).await.unwrap();
+    }
+    assert_eq!(store.upcoming(1).await.unwrap(), std::slice::from_ref(&good));
+    let all = ScheduleQuery { owner: None, before: None, limit: 10 };
+    assert_eq!(store.list(&all).await.unwrap().items, [good]);
+}
