@@ -330,7 +330,7 @@ mod tests {
         let mut stream = backend.generate(GenerateRequest { constraint, ..ask("json") }).await.unwrap();
         assert_eq!(stream.next().await.unwrap().unwrap(), ModelEvent::Text("just ".into()));
         stream.next().await.unwrap().unwrap();
-        assert_eq!(stream.next().await.unwrap().unwrap_err().kind(), ErrorKind::Unavailable);
+        assert_eq!(stream.next().await.unwrap().unwrap_err().kind(), ErrorKind::Misfit);
         assert!(stream.next().await.is_none());
     }
 
