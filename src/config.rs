@@ -109,6 +109,10 @@ pub struct Config {
     pub request_timeout: Duration,
     /// How long the body of a request may take to arrive.
     pub body_timeout: Duration,
+    /// Memory in bytes that the bodies of all requests may take at once, parsed.
+    pub body_memory: usize,
+    /// Event streams and WebSockets that one user may follow at once.
+    pub streams_per_user: usize,
     /// How many tasks run at once; with 0 other processes do the work.
     pub workers: usize,
     /// How long a claim lasts without a heartbeat.
@@ -230,6 +234,7 @@ fn first(mut problems: Vec<Error>) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
     use std::path::Path;
 
     use super::*;
@@ -241,6 +246,12 @@ mod tests {
     ) -> Layers {
         let lookup = |name: &str| variables.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
         Layers::read(lookup, file, flags)
+    }
+
+    /// Writes a file that nobody else can read.
+    fn write_private(path: &Path, text: &str) {
+        std::fs::write(path, text).unwrap();
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
     }
 
     fn problems(variables: &[(&str, &str)]) -> Vec<String> {
@@ -374,6 +385,9 @@ mod tests {
         assert!(problems(&[("ENVIRONMENT", "production")])[0].starts_with("JWT_SECRET_KEY: must be set"));
         let open = [("ENABLE_AUTH", "false"), ("LISTEN", "0.0.0.0:80")];
         assert!(problems(&open)[0].starts_with("ENABLE_AUTH: may be off only"));
+        let all = [("ENABLE_AUTH", "false"), ("CORS_ORIGINS", "*")];
+        assert!(problems(&all)[0].starts_with("CORS_ORIGINS: expected origins"), "{:?}", problems(&all));
+        assert!(read(&[("CORS_ORIGINS", "*")], None, &[]).check().is_ok());
     }
 
     #[test]
@@ -434,6 +448,9 @@ mod tests {
             ("BODY_TIMEOUT_SECONDS", "-1"),
             ("HEADER_TIMEOUT_SECONDS", "forever"),
             ("MAX_CONNECTIONS", "0"),
+            ("MAX_CONNECTIONS_PER_ADDRESS", "0"),
+            ("MAX_STREAMS_PER_USER", "no"),
+            ("BODY_MEMORY_MB", "1"),
             ("TLS_CERT", "/cert.pem"),
         ]);
         for name in [
@@ -445,11 +462,14 @@ mod tests {
             "BODY_TIMEOUT_SECONDS: expected",
             "HEADER_TIMEOUT_SECONDS: expected",
             "MAX_CONNECTIONS: expected",
+            "MAX_CONNECTIONS_PER_ADDRESS: expected",
+            "MAX_STREAMS_PER_USER: expected",
+            "BODY_MEMORY_MB: expected",
             "TLS_KEY: must be set when TLS_CERT is",
         ] {
             assert!(found.iter().any(|p| p.starts_with(name)), "{name} in {found:?}");
         }
-        assert_eq!(found.len(), 9, "{found:?}");
+        assert_eq!(found.len(), 12, "{found:?}");
     }
 
     #[test]
@@ -487,21 +507,24 @@ mod tests {
 
     #[test]
     fn keys_can_be_changed() {
-        let [new, old] = ["n", "o"].map(|letter| letter.repeat(32));
-        let pair = [("JWT_SECRET_KEY", new.as_str()), ("JWT_PREVIOUS_SECRET_KEY", old.as_str())];
+        let (new, old) = ("7f3a91c04be2d8561e9fa07c3b5d2846", "c81d5e3f97a204b66b0e8d1f2a9c7345");
+        let pair = [("JWT_SECRET_KEY", new), ("JWT_PREVIOUS_SECRET_KEY", old)];
         let config = read(&pair, None, &[]).check().unwrap();
-        assert_eq!(config.jwt_previous_secret_key, Some(Secret::new(&old)));
-        let same = [("JWT_SECRET_KEY", new.as_str()), ("JWT_PREVIOUS_SECRET_KEY", new.as_str())];
+        assert_eq!(config.jwt_previous_secret_key, Some(Secret::new(old)));
+        let same = [("JWT_SECRET_KEY", new), ("JWT_PREVIOUS_SECRET_KEY", new)];
         assert!(problems(&same)[0].starts_with("JWT_PREVIOUS_SECRET_KEY: expected another key"));
         let short = problems(&[("JWT_PREVIOUS_SECRET_KEY", "short")]);
         assert_eq!(short, ["JWT_PREVIOUS_SECRET_KEY: expected at least 32 bytes, got 5"]);
+        let regular = problems(&[("JWT_SECRET_KEY", &"change-me-".repeat(10))]);
+        assert!(regular[0].starts_with("JWT_SECRET_KEY: expected a random key"), "{regular:?}");
+        assert!(!regular[0].contains("change-me"), "{regular:?}");
     }
 
     #[test]
     fn the_first_admin_has_a_name_and_a_password() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("password");
-        std::fs::write(&file, "correct horse battery\n").unwrap();
+        write_private(&file, "correct horse battery\n");
         let path = file.display().to_string();
         let both = [("ADMIN_USERNAME", "root_1"), ("ADMIN_PASSWORD_FILE", path.as_str())];
         let config = read(&both, None, &[]).check().unwrap();
@@ -518,17 +541,19 @@ mod tests {
     fn secrets_come_from_files_and_stay_hidden() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("key");
-        std::fs::write(&file, "0123456789abcdef0123456789abcdef\n").unwrap();
-        let path = file.display().to_string();
-        let layers = read(
-            &[("JWT_SECRET_KEY_FILE", &path), ("DATABASE_URL", "postgres://me:hunter2@db/x")],
-            None,
-            &[],
-        );
+        write_private(&file, "7f3a91c04be2d8561e9fa07c3b5d2846\n");
+        let url = folder.path().join("url");
+        write_private(&url, "postgres://me:hunter2@db/x\n");
+        let (path, url) = (file.display().to_string(), url.display().to_string());
+        let layers = read(&[("JWT_SECRET_KEY_FILE", &path), ("DATABASE_URL_FILE", &url)], None, &[]);
         let shown = format!("{:?} {:?} {:?}", layers, layers.effective(), layers.check());
-        assert!(!shown.contains("0123456789abcdef"), "{shown}");
+        assert!(!shown.contains("7f3a91c04be2d856") && !shown.contains("hunter2"), "{shown}");
         let database = layers.effective().into_iter().find(|(name, ..)| *name == "DATABASE_URL").unwrap();
         assert_eq!(database.1, "postgres://me:(hidden)@db/x");
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+        let found = problems(&[("JWT_SECRET_KEY_FILE", &path)]);
+        assert!(found[0].starts_with("JWT_SECRET_KEY_FILE: cannot read"), "{found:?}");
+        assert!(found[0].contains(&format!("run `chmod 600 {path}`")), "{found:?}");
     }
 
     #[test]

@@ -336,8 +336,11 @@ fn protection(config: &Config, shared: &SharedParts, clock: &Arc<dyn Clock>) -> 
         rate_limits: limits,
         trusted_proxies: config.trusted_proxies.clone(),
         cors_origins: config.cors_origins.clone(),
+        listen: Some(config.listen.ip()),
         request_timeout: config.request_timeout,
         body_timeout: config.body_timeout,
+        body_memory: config.body_memory,
+        streams_per_user: config.streams_per_user,
     }
 }
 
@@ -411,6 +414,7 @@ pub async fn remember(store: Option<&dyn MetricStore>, analysis: &Analysis) {
 mod tests {
     use super::*;
     use crate::config::Layers;
+    use std::os::unix::fs::PermissionsExt;
 
     async fn open(folder: &Path, more: &[(&str, &str)]) -> Result<Service> {
         let database = format!("sqlite://{}/sutazai.db", folder.display());
@@ -476,15 +480,31 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_kept_key_that_others_can_read_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        open(folder.path(), &[]).await.unwrap();
+        let key = folder.path().join("jwt_secret_key");
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
+        let e = open(folder.path(), &[]).await.unwrap_err();
+        assert_eq!(e.field(), Some("JWT_SECRET_KEY"), "{e}");
+        assert!(e.to_string().contains(&format!("run `chmod 600 {}`", key.display())), "{e}");
+        let elsewhere = folder.path().join("elsewhere");
+        std::fs::rename(&key, &elsewhere).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, &key).unwrap();
+        let e = open(folder.path(), &[]).await.unwrap_err();
+        assert!(e.to_string().contains("is a symbolic link"), "{e}");
+    }
+
+    #[tokio::test]
     async fn tokens_of_the_previous_key_are_taken_after_a_change_of_keys() {
         let folder = tempfile::tempdir().unwrap();
-        let [old, new] = ["o", "n"].map(|letter| letter.repeat(32));
+        let (old, new) = ("7f3a91c04be2d8561e9fa07c3b5d2846", "c81d5e3f97a204b66b0e8d1f2a9c7345");
         let admin = [("ADMIN_USERNAME", "root_1"), ("ADMIN_PASSWORD", "correct horse battery")];
-        let before = [&admin[..], &[("JWT_SECRET_KEY", old.as_str())]].concat();
+        let before = [&admin[..], &[("JWT_SECRET_KEY", old)]].concat();
         let identity = open(folder.path(), &before).await.unwrap().identity.unwrap();
         let token = identity.login("root_1", "correct horse battery", None).await.unwrap().access_token;
-        let after = [("JWT_SECRET_KEY", new.as_str())];
-        let during = [&after[..], &[("JWT_PREVIOUS_SECRET_KEY", old.as_str())]].concat();
+        let after = [("JWT_SECRET_KEY", new)];
+        let during = [&after[..], &[("JWT_PREVIOUS_SECRET_KEY", old)]].concat();
         for (settings, good) in [(&during[..], true), (&after[..], false)] {
             let identity = open(folder.path(), settings).await.unwrap().identity.unwrap();
             assert_eq!(identity.authenticate(&token).is_ok(), good);

@@ -15,6 +15,8 @@ use sutazai_core::domain::{NewEvent, NewTask, Task};
 use sutazai_core::ports::{AgentContext, Clock, EventSink, SystemClock};
 use tokio_util::sync::CancellationToken;
 
+#[path = "../cli/printable.rs"]
+mod printable;
 #[path = "../cli/report.rs"]
 mod report;
 
@@ -43,7 +45,7 @@ async fn main() -> ExitCode {
     let analysis = match hardware_optimizer::analyze(&context).await {
         Ok(analysis) => analysis,
         Err(e) => {
-            eprintln!("sutazai: {e}");
+            eprintln!("sutazai: {}", printable::Printable(e));
             return ExitCode::FAILURE;
         }
     };

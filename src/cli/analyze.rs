@@ -60,8 +60,7 @@ pub(crate) async fn run(settings: &SettingFlags, command: &Analyze) -> Result<Ex
 fn print(analysis: &Analysis, command: &Analyze) -> Result<()> {
     let terminal = Term::stdout();
     if command.json {
-        output::line(format_args!("{}", serde_json::to_string(analysis)?))?;
-        return Ok(());
+        return output::json(&serde_json::to_string(analysis)?);
     }
     if command.watch.is_some() && terminal.is_term() {
         // A terminal that cannot be cleared scrolls instead.

@@ -7,6 +7,8 @@ use clap::{Args, Parser, Subcommand};
 use sutazai::config::{Config, Layers, ModelProgram};
 use sutazai_core::{Error, Result};
 
+use super::printable::Printable;
+
 /// An embeddable, local-first engine for AI agent tasks.
 ///
 /// Looks at this machine, has a local model write recommendations, and checks every number in them against what was
@@ -98,7 +100,7 @@ pub(crate) fn with_own_program(mut config: Config) -> Config {
 /// The last problem; those before it are said on standard error.
 fn last(mut problems: Vec<Error>) -> Error {
     let last = problems.pop().unwrap_or_else(|| Error::internal("the configuration could not be read"));
-    problems.iter().for_each(|problem| eprintln!("sutazai: {problem}"));
+    problems.iter().for_each(|problem| eprintln!("sutazai: {}", Printable(problem)));
     last
 }
 

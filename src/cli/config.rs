@@ -11,6 +11,7 @@ use sutazai_core::{Error, Result};
 use super::arguments::{SettingFlags, with_own_program};
 use super::logging;
 use super::output;
+use super::printable::Printable;
 
 /// Prints every setting with its value and origin, then every problem: of the settings, and of what they name.
 pub(crate) async fn run(settings: &SettingFlags) -> Result<ExitCode> {
@@ -30,7 +31,7 @@ pub(crate) async fn run(settings: &SettingFlags) -> Result<ExitCode> {
         problems => {
             eprintln!();
             for problem in problems {
-                eprintln!("sutazai: {problem}");
+                eprintln!("sutazai: {}", Printable(problem));
             }
             Ok(ExitCode::from(2))
         }

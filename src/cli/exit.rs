@@ -4,19 +4,21 @@ use std::process::ExitCode;
 
 use sutazai_core::{Error, ErrorKind};
 
+use super::printable::Printable;
+
 /// Prints the error with what lies below it, and gives the code of its kind.
 pub(crate) fn failed(error: &Error) -> ExitCode {
     if super::output::is_closed(error) {
         return ExitCode::SUCCESS;
     }
     let mut said = error.to_string();
-    eprintln!("sutazai: {said}");
+    eprintln!("sutazai: {}", Printable(&said));
     let mut below = std::error::Error::source(error);
     while let Some(source) = below {
         let text = source.to_string();
         // Libraries like to repeat the error below in their own.
         if !said.contains(&text) {
-            eprintln!("  because: {text}");
+            eprintln!("  because: {}", Printable(&text));
             said = text;
         }
         below = source.source();

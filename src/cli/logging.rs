@@ -1,5 +1,6 @@
 //! Log lines on standard error, for people or as JSON; with colours on a terminal only.
 
+use std::fmt::{self, Debug, Display, Write};
 use std::io::stderr;
 
 use sutazai::config::{Config, LogFormat};
@@ -10,6 +11,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 use super::json_lines::JsonLines;
+use super::printable::is_steering;
 
 /// Starts logging at the configured level, or at `quiet` where the operator has set none; `spans` is what else is done
 /// with spans.
@@ -33,9 +35,9 @@ pub(crate) fn start(
         LogFormat::Text => {
             // Fields with a dot in their name are for traces: people would not see the line for them.
             let fields = debug_fn(|writer, field, value| match field.name() {
-                "message" => write!(writer, "{value:?}"),
+                "message" => write!(writer, "{}", OneLine(value)),
                 name if name.contains('.') => Ok(()),
-                name => write!(writer, " {name}={value:?}"),
+                name => write!(writer, " {name}={}", OneLine(value)),
             });
             let lines = lines.fmt_fields(fields).with_ansi(console::colors_enabled_stderr());
             subscriber.with(lines.with_filter(filter)).init();
@@ -55,4 +57,40 @@ pub(crate) fn filter(level: &str) -> Result<EnvFilter> {
             format!("expected a level or a filter such as info,sutazai=debug, got {level:?} ({e})"),
         )
     })
+}
+
+/// The `Debug` of a value on one line: what steers a terminal, line breaks above all, is escaped, so that no value can
+/// forge a line of the log.
+struct OneLine<'v>(&'v dyn Debug);
+
+impl Display for OneLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(Escaping(f), "{:?}", self.0)
+    }
+}
+
+struct Escaping<'a, 'b>(&'a mut fmt::Formatter<'b>);
+
+impl Write for Escaping<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut rest = text;
+        while let Some((at, steering)) = rest.char_indices().find(|(_, c)| is_steering(*c)) {
+            write!(self.0, "{}{}", &rest[..at], steering.escape_default())?;
+            rest = &rest[at + steering.len_utf8()..];
+        }
+        self.0.write_str(rest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_value_begins_a_line_of_its_own() {
+        let forged = format_args!("x\n2026-11-28T00:00:00Z  INFO forged\u{1b}[2J\u{202e}").to_string();
+        let shown = OneLine(&format_args!("{forged}")).to_string();
+        assert_eq!(shown, r"x\n2026-11-28T00:00:00Z  INFO forged\u{1b}[2J\u{202e}");
+        assert_eq!(OneLine(&format_args!("grüezi \u{1f980}")).to_string(), "grüezi \u{1f980}");
+    }
 }

@@ -11,6 +11,8 @@ pub(crate) mod logging;
 pub(crate) mod migrate;
 pub(crate) mod models;
 mod output;
+pub(crate) mod printable;
+mod private_memory;
 pub(crate) mod progress;
 mod report;
 pub(crate) mod serve;

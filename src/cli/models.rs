@@ -62,7 +62,7 @@ async fn list(manager: &ModelManager, store: &PermissionStore, json: bool) -> Re
             value["permissions"] = json!(measured.as_ref().map(|measured| &measured.granted));
             Ok(value)
         });
-        return output::line(format_args!("{}", Value::Array(listed.collect::<Result<_>>()?)));
+        return output::json(&Value::Array(listed.collect::<Result<_>>()?).to_string());
     }
     for (model, measured) in listed {
         output::line(format_args!("{}", row(&model, measured.as_ref())))?;
@@ -132,7 +132,7 @@ async fn check(
     if json {
         let mut value = serde_json::to_value(&measured)?;
         value["digest"] = json!(model.digest);
-        return output::line(format_args!("{value}"));
+        return output::json(&value.to_string());
     }
     for measurement in &measured.measurements {
         output::line(format_args!("{}", measurement_row(measurement)))?;

@@ -5,17 +5,36 @@ use std::io::{ErrorKind, Write, stdout};
 
 use sutazai_core::{Error, Result};
 
+use super::printable::{Printable, is_steering};
+
 const FIELD: &str = "standard output";
 
-/// Writes one line, and sees that it is out.
+/// Writes one line, as a terminal may show it, and sees that it is out.
 ///
 /// # Errors
 /// `Unavailable` when it cannot be written: the disk behind it is full, or nobody reads any more.
 pub(crate) fn line(text: Arguments<'_>) -> Result<()> {
-    write(format_args!("{text}\n"))
+    write(format_args!("{}\n", Printable(text)))
 }
 
-/// The same without a line break at the end.
+/// Writes one line of JSON. What steers a terminal is escaped: to a program that reads it, it is the same.
+///
+/// # Errors
+/// Those of [`line`].
+pub(crate) fn json(text: &str) -> Result<()> {
+    let mut escaped = String::with_capacity(text.len() + 1);
+    for c in text.chars() {
+        if is_steering(c) {
+            // All of them are in the first plane. Writing into a string cannot fail.
+            let _ = std::fmt::Write::write_fmt(&mut escaped, format_args!("\\u{:04x}", u32::from(c)));
+        } else {
+            escaped.push(c);
+        }
+    }
+    write(format_args!("{escaped}\n"))
+}
+
+/// Writes a text that has been made for a terminal, without a line break at the end.
 ///
 /// # Errors
 /// Those of [`line`].

@@ -6,6 +6,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use sutazai_core::domain::{EventKind, NewEvent};
 use sutazai_core::ports::{EventSink, PullProgress};
 
+use super::printable::printable;
+
 /// So many characters of the text are shown: with the bar and the message the line fits 80 columns.
 const TAIL: usize = 24;
 
@@ -35,11 +37,11 @@ impl EventSink for AgentProgress {
         match event.kind {
             EventKind::Progress { fraction, message } => {
                 self.bar.set_position((f64::from(fraction) * 100.0) as u64);
-                self.bar.set_message(message);
+                self.bar.set_message(printable(&message));
                 self.bar.set_prefix("");
             }
             EventKind::Text { text } => {
-                let written = format!("{}{text}", self.bar.prefix()).replace('\n', " ");
+                let written = format!("{}{}", self.bar.prefix(), printable(&text.replace('\n', " ")));
                 let start = written.char_indices().rev().nth(TAIL - 1).map_or(0, |(at, _)| at);
                 self.bar.set_prefix(written[start..].to_owned());
             }
@@ -58,7 +60,7 @@ impl CheckBar {
     pub(crate) fn new(model: &str) -> Self {
         let bar = ProgressBar::new(100);
         bar.set_style(style("{prefix} {bar:30} {percent:>3} % {msg}"));
-        bar.set_prefix(model.to_owned());
+        bar.set_prefix(printable(model));
         bar.enable_steady_tick(Duration::from_millis(100));
         Self { bar }
     }
@@ -66,7 +68,7 @@ impl CheckBar {
     /// Shows the share that is done and what is measured.
     pub(crate) fn show(&self, fraction: f32, what: &str) {
         self.bar.set_position((f64::from(fraction) * 100.0) as u64);
-        self.bar.set_message(what.to_owned());
+        self.bar.set_message(printable(what));
     }
 
     /// Takes the bar away.
@@ -85,7 +87,7 @@ impl PullBar {
     pub(crate) fn new(model: &str) -> Self {
         let bar = ProgressBar::no_length();
         bar.set_style(style("{prefix} {bar:30} {bytes}/{total_bytes} {msg}"));
-        bar.set_prefix(model.to_owned());
+        bar.set_prefix(printable(model));
         Self { bar }
     }
 
@@ -97,7 +99,7 @@ impl PullBar {
         if let Some(completed) = progress.completed_bytes {
             self.bar.set_position(completed);
         }
-        self.bar.set_message(progress.status.clone());
+        self.bar.set_message(printable(&progress.status));
     }
 
     /// Takes the bar away.

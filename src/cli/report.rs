@@ -10,6 +10,8 @@ use sutazai_core::domain::{
     Analysis, GeneratedBy, Grounding, ModelPermission, PriorityLevel, Recommendation, Severity,
 };
 
+use super::printable::printable;
+
 /// How the report looks.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Look {
@@ -40,8 +42,9 @@ struct Page {
 const LABEL: usize = 12;
 
 impl Page {
+    /// The text in this style. All text of others comes through here or through [`Page::line`] and [`pad`].
     fn paint(&self, style: Style, text: &str) -> String {
-        style.force_styling(self.look.colours).apply_to(text).to_string()
+        style.force_styling(self.look.colours).apply_to(printable(text)).to_string()
     }
 
     fn dim(&self, text: &str) -> String {
@@ -123,12 +126,12 @@ impl Page {
         }
         for disk in &host.disks {
             let note = format!("{} free of {}", bytes(disk.available_bytes), bytes(disk.total_bytes));
-            self.bar(out, &printable(&disk.mount), disk.used_percent, &note);
+            self.bar(out, &disk.mount, disk.used_percent, &note);
         }
         let processes = &host.processes;
         let top = processes.top.first();
         let most = top.map_or_else(String::new, |process| {
-            format!(", most memory: {} ({})", printable(&process.name), bytes(process.memory_bytes))
+            format!(", most memory: {} ({})", process.name, bytes(process.memory_bytes))
         });
         self.line(out, "processes", &format!("{}{most}", processes.count));
     }
@@ -169,17 +172,11 @@ impl Page {
             (GeneratedBy::Model, _) => "worded by the model",
             (GeneratedBy::Rules, _) => "written by the rules",
         };
-        let title =
-            format!("{}  {}", self.paint(style, mark), self.bold(&printable(&recommendation.resource)));
+        let title = format!("{}  {}", self.paint(style, mark), self.bold(&recommendation.resource));
         let _ = writeln!(out, "\n{title}  {}", self.dim(by));
         self.wrapped(out, &printable(&recommendation.text), false);
         for command in &recommendation.commands {
-            let _ = writeln!(
-                out,
-                "    {} {}",
-                self.dim("$"),
-                self.paint(Style::new().cyan(), &printable(command))
-            );
+            let _ = writeln!(out, "    {} {}", self.dim("$"), self.paint(Style::new().cyan(), command));
         }
     }
 
@@ -217,7 +214,7 @@ impl Page {
     }
 
     fn line(&self, out: &mut String, label: &str, text: &str) {
-        let _ = writeln!(out, "{} {text}", pad(label));
+        let _ = writeln!(out, "{} {}", pad(label), printable(text));
     }
 
     fn missing(&self, out: &mut String, label: &str, reason: &str) {
@@ -274,13 +271,9 @@ fn checks(grounding: &Grounding) -> String {
     format!("{line}.")
 }
 
-/// Names of processes, mounts and containers are untrusted: control characters could steer the terminal.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
-}
-
 fn pad(label: &str) -> String {
-    let fill = LABEL.saturating_sub(measure_text_width(label));
+    let label = printable(label);
+    let fill = LABEL.saturating_sub(measure_text_width(&label));
     format!("{label}{}", " ".repeat(fill))
 }
 
@@ -313,6 +306,7 @@ mod tests {
     use chrono::{TimeZone, Utc};
     use sutazai_core::domain::{CheckedText, Finding, ModelUse, RefusedAttempt, RejectionReason};
 
+    use super::super::printable::is_steering;
     use super::*;
 
     fn analysis() -> Analysis {
@@ -365,6 +359,30 @@ mod tests {
             },
             generated_at: at,
         }
+    }
+
+    #[test]
+    fn no_value_of_others_steers_the_terminal() {
+        const HOSTILE: &str = "\u{1b}]0;x\u{7}\u{9b}2J\u{202e}evil\r";
+        let mut analysis = analysis();
+        analysis.host = HOSTILE.into();
+        analysis.summary = HOSTILE.into();
+        analysis.degraded = Some(HOSTILE.into());
+        analysis.recommendations[0].text = HOSTILE.into();
+        analysis.recommendations[0].commands = vec![HOSTILE.into()];
+        let model = analysis.model.as_mut().unwrap();
+        (model.name, model.backend, model.degraded) = (HOSTILE.into(), HOSTILE.into(), Some(HOSTILE.into()));
+        fn missing<T>() -> Section<T> {
+            Section::Missing { reason: HOSTILE.into() }
+        }
+        let metrics = &mut analysis.metrics;
+        (metrics.host, metrics.pressure, metrics.containers, metrics.gpus) =
+            (missing(), missing(), missing(), missing());
+        metrics.custom.insert(HOSTILE.into(), missing());
+        metrics.custom.insert(format!("{HOSTILE}2"), Section::Present { value: HOSTILE.into() });
+        let text = render(&analysis, Look { colours: false, width: 60 });
+        assert!(!text.contains(|c| c != '\n' && is_steering(c)), "{text:?}");
+        assert!(text.matches("evil").count() >= 13, "{text}");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use sutazai::setup::Worker;
 use sutazai_core::Result;
 
 use super::arguments::{SettingFlags, Work};
+use super::private_memory;
 use super::service::{Observed, asked_to_stop};
 
 /// Works until SIGTERM or SIGINT, then finishes or hands back what runs.
@@ -13,6 +14,7 @@ pub(crate) async fn run(settings: &SettingFlags, command: &Work) -> Result<ExitC
     let config = settings
         .load_worker(&[("WORKERS", command.workers.clone()), ("LOG_FORMAT", command.log_format.clone())])?;
     let observed = Observed::start(&config)?;
+    private_memory::keep_private();
     let worker = Worker::open_with(&config, |builder| observed.traced(builder)).await?;
     let stop = asked_to_stop()?;
     worker.start();

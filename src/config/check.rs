@@ -6,11 +6,15 @@ use std::time::Duration;
 use sutazai_core::Error;
 use sutazai_core::domain::AccessPolicy;
 use sutazai_core::model_gate::ModelGateConfig;
+use sutazai_http::CorsOrigins;
 use sutazai_http::auth::JwtTokenSigner;
 
 use super::layers::Layers;
 use super::secret::Secret;
 use super::{Config, Environment, FirstAdmin, LogFormat, ModelProgram};
+
+/// The least entropy of a signing key in bits, as its characters show it: half of what 32 random bytes in hexadecimal have.
+const MIN_KEY_ENTROPY: f64 = 96.0;
 
 impl Layers {
     /// The effective configuration of a server, or everything that is wrong with it.
@@ -37,6 +41,10 @@ impl Layers {
         let key = self.text(name).map(Secret::new)?;
         if let Err(e) = JwtTokenSigner::new(key.expose().as_bytes()) {
             problems.push(e.with_field(name));
+        } else if !key.is_pem() && key.entropy_bits() < MIN_KEY_ENTROPY {
+            let why =
+                "expected a random key, such as that of `openssl rand -hex 32`; this one repeats itself";
+            problems.push(Error::invalid(name, why));
         }
         Some(key)
     }
@@ -103,7 +111,7 @@ impl Layers {
         let address = self.text(name)?;
         let host = address.strip_prefix("http://").or_else(|| address.strip_prefix("https://"));
         if host.is_none_or(str::is_empty) {
-            let wanted = format!("expected an address such as http://127.0.0.1:4318, got {address:?}");
+            let wanted = "expected an address such as http://127.0.0.1:4318";
             problems.push(Error::invalid(name, wanted));
         } else if cfg!(not(feature = "otel")) {
             problems.push(Error::unsupported("this build has no feature otel").with_field(name));
@@ -176,12 +184,14 @@ impl Layers {
         let interval = self.number("HISTORY_INTERVAL_SECONDS", (1_u64, 3_600), problems);
         let keep = self.number("HISTORY_KEEP_DAYS", (1_u64, 3_650), problems);
         let enable_auth = self.choice("ENABLE_AUTH", &switch, problems);
-        let server = self.server(problems);
-        let rate_limits = self.rate_limits(&switch, problems);
         let trusted_proxies = self.list("TRUSTED_PROXIES", problems);
-        let cors_origins = self.list("CORS_ORIGINS", problems);
+        let server = self.server(trusted_proxies.as_ref(), problems);
+        let rate_limits = self.rate_limits(&switch, problems);
+        let cors_origins: Option<CorsOrigins> = self.list("CORS_ORIGINS", problems);
         let request_timeout = self.seconds("REQUEST_TIMEOUT_SECONDS", problems);
         let body_timeout = self.seconds("BODY_TIMEOUT_SECONDS", problems);
+        let body_memory = self.number("BODY_MEMORY_MB", (64_usize, 1_048_576), problems);
+        let streams_per_user = self.number("MAX_STREAMS_PER_USER", (1, 100_000), problems);
         let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
         let log_format = self.choice("LOG_FORMAT", &formats, problems);
         let environments =
@@ -228,6 +238,13 @@ impl Layers {
             let why = format!("may be off only on a loopback address, and LISTEN is {listen}");
             problems.push(Error::invalid("ENABLE_AUTH", why));
         }
+        if let (Some(false), Some(origins)) = (enable_auth, &cors_origins)
+            && serves
+            && origins.all()
+        {
+            let why = "expected origins such as http://localhost:3000, got *, which lets every page in when ENABLE_AUTH is off";
+            problems.push(Error::invalid("CORS_ORIGINS", why));
+        }
         Some(Config {
             database_url: self.text("DATABASE_URL").map(Secret::new)?,
             database_listen_url: self.text("DATABASE_LISTEN_URL").map(Secret::new),
@@ -263,6 +280,8 @@ impl Layers {
             cors_origins: cors_origins?,
             request_timeout: request_timeout?,
             body_timeout: body_timeout?,
+            body_memory: body_memory? * 1_000_000,
+            streams_per_user: streams_per_user?,
             workers: workers?,
             lease: lease?,
             shutdown_grace: Duration::from_secs(grace?),

@@ -5,16 +5,22 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use sutazai_core::Error;
-use sutazai_http::{ServerConfig, TlsFiles};
+use sutazai_http::{ServerConfig, TlsFiles, TrustedProxies};
 
 use super::RequestsPerMinute;
 use super::layers::Layers;
 
 impl Layers {
     /// How the server treats its connections.
-    pub(super) fn server(&self, problems: &mut Vec<Error>) -> Option<ServerConfig> {
+    pub(super) fn server(
+        &self,
+        trusted_proxies: Option<&TrustedProxies>,
+        problems: &mut Vec<Error>,
+    ) -> Option<ServerConfig> {
         let header_timeout = self.seconds("HEADER_TIMEOUT_SECONDS", problems);
         let max_connections = self.number("MAX_CONNECTIONS", (1, 1_000_000), problems);
+        let max_connections_per_address =
+            self.number("MAX_CONNECTIONS_PER_ADDRESS", (1, 1_000_000), problems);
         let tls = match (self.text("TLS_CERT"), self.text("TLS_KEY")) {
             (Some(certificate), Some(key)) => {
                 Some(TlsFiles { certificate: PathBuf::from(certificate), key: PathBuf::from(key) })
@@ -29,7 +35,13 @@ impl Layers {
             }
             (None, None) => None,
         };
-        Some(ServerConfig { tls, header_timeout: header_timeout?, max_connections: max_connections? })
+        Some(ServerConfig {
+            tls,
+            header_timeout: header_timeout?,
+            max_connections: max_connections?,
+            max_connections_per_address: max_connections_per_address?,
+            trusted_proxies: trusted_proxies.cloned()?,
+        })
     }
 
     /// How often callers may ask; the inner `None` is as often as they like.

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use sutazai_core::Error;
+use sutazai_http::read_private_file;
 
 use super::secret::Secret;
 use super::settings::{SETTINGS, Setting};
@@ -63,10 +64,10 @@ impl Layers {
 
     fn read_environment(&mut self, setting: &'static Setting, lookup: &impl Fn(&str) -> Option<String>) {
         let file_variable = format!("{}_FILE", setting.name);
-        if setting.secret
+        if (setting.secret || setting.name == "DATABASE_URL")
             && let Some(path) = lookup(&file_variable).filter(|path| !path.is_empty())
         {
-            match std::fs::read_to_string(&path) {
+            match read_private_file(Path::new(&path)) {
                 Ok(text) => self.put(setting, text.trim_end().to_owned(), format!("{file_variable}={path}")),
                 Err(e) => {
                     self.problems.push(Error::invalid(file_variable, format!("cannot read {path}: {e}")))
@@ -154,18 +155,71 @@ fn setting_named(name: &str) -> Option<&'static Setting> {
     SETTINGS.iter().find(|setting| setting.name == name)
 }
 
-/// Hides what stands between `//user:` and `@` of an address, in each of several that commas separate.
+/// Hides what stands between `//user:` and the last `@` of an address, and the value of a parameter `password`. A
+/// password that is not percent-encoded may hold any character, also those that end the host or separate addresses: what
+/// stands before an `@` is hidden rather too far than not.
 fn hide_password(text: &str) -> String {
-    let hide = |part: &str| {
-        let Some((scheme, rest)) = part.split_once("://") else { return part.to_owned() };
-        let authority_end = rest.find('/').unwrap_or(rest.len());
-        match rest[..authority_end].rfind('@') {
-            Some(at) => {
-                let user = rest[..at].split(':').next().unwrap_or_default();
-                format!("{scheme}://{user}:(hidden){}", &rest[at..])
-            }
-            None => part.to_owned(),
+    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
+    // A comma begins the next address only where another scheme follows it.
+    let next = rest.find("://").and_then(|mark| rest[..mark].rfind(','));
+    let (first, others) = next.map_or((rest, None), |comma| (&rest[..comma], Some(&rest[comma + 1..])));
+    let (authority, parameters) = match first.rfind('@') {
+        Some(at) => {
+            let user = first[..at].split([':', '/', '?']).next().unwrap_or_default();
+            let host = &first[at..];
+            let (host, parameters) = host.split_once('?').unwrap_or((host, ""));
+            (format!("{user}:(hidden){host}"), parameters)
+        }
+        None => {
+            let (authority, parameters) = first.split_once('?').unwrap_or((first, ""));
+            (authority.to_owned(), parameters)
         }
     };
-    text.split(',').map(hide).collect::<Vec<_>>().join(",")
+    let parameters: Vec<_> =
+        parameters.split('&').filter(|one| !one.is_empty()).map(hide_parameter).collect();
+    let mark = if parameters.is_empty() { "" } else { "?" };
+    let others = others.map_or_else(String::new, |others| format!(",{}", hide_password(others)));
+    format!("{scheme}://{authority}{mark}{}{others}", parameters.join("&"))
+}
+
+/// The parameter, without its value where that is a secret.
+fn hide_parameter(parameter: &str) -> String {
+    match parameter.split_once('=') {
+        Some((name, _)) if ["password", "sslpassword"].contains(&name.to_lowercase().as_str()) => {
+            format!("{name}=(hidden)")
+        }
+        _ => parameter.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_password_is_shown_whatever_it_holds() {
+        for (address, shown) in [
+            ("postgres://me:hunter2@db/x", "postgres://me:(hidden)@db/x"),
+            ("postgres://me:hun/ter2@db/x", "postgres://me:(hidden)@db/x"),
+            ("postgres://me:hun,ter2@db/x", "postgres://me:(hidden)@db/x"),
+            ("postgres://me:hun@ter2@db/x", "postgres://me:(hidden)@db/x"),
+            ("postgres://me:hun?ter2@db/x", "postgres://me:(hidden)@db/x"),
+            (
+                "postgres://me:hun:ter2@db:1/x?sslmode=require",
+                "postgres://me:(hidden)@db:1/x?sslmode=require",
+            ),
+            ("postgres://db/x?user=me&password=hunter2", "postgres://db/x?user=me&password=(hidden)"),
+            ("postgres://db/x?PASSWORD=hunter2&a=b", "postgres://db/x?PASSWORD=(hidden)&a=b"),
+            ("http://me:hunter2@collector:4318", "http://me:(hidden)@collector:4318"),
+            ("a=http://me:hun/ter2@one,b=http://two:1/v1", "a=http://me:(hidden)@one,b=http://two:1/v1"),
+            (
+                "llama-cpp=/m.gguf,ollama=http://127.0.0.1:11434",
+                "llama-cpp=/m.gguf,ollama=http://127.0.0.1:11434",
+            ),
+            ("sqlite:///var/lib/x.db", "sqlite:///var/lib/x.db"),
+            ("plain text", "plain text"),
+        ] {
+            assert_eq!(hide_password(address), shown, "{address}");
+        }
+    }
 }

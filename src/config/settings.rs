@@ -233,6 +233,12 @@ pub const SETTINGS: &[Setting] = &[
         default: || Some("20".into()),
     },
     Setting {
+        name: "BODY_MEMORY_MB",
+        secret: false,
+        help: "memory that the bodies of all requests may take at once, parsed, in MB, 64 to 1048576",
+        default: || Some("256".into()),
+    },
+    Setting {
         name: "HEADER_TIMEOUT_SECONDS",
         secret: false,
         help: "how long a connection may take to begin its next request, 1 to 3600",
@@ -243,6 +249,18 @@ pub const SETTINGS: &[Setting] = &[
         secret: false,
         help: "how many connections there may be at once, 1 to 1000000",
         default: || Some("10000".into()),
+    },
+    Setting {
+        name: "MAX_CONNECTIONS_PER_ADDRESS",
+        secret: false,
+        help: "how many of them one address may have, but for TRUSTED_PROXIES, 1 to 1000000",
+        default: || Some("256".into()),
+    },
+    Setting {
+        name: "MAX_STREAMS_PER_USER",
+        secret: false,
+        help: "event streams and WebSockets that one user may follow at once, 1 to 100000",
+        default: || Some("32".into()),
     },
     Setting {
         name: "WORKERS",

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use rand::RngCore;
 use sutazai_core::{Error, Result};
+use sutazai_http::read_own_file;
 
 use super::data_folder;
 use crate::config::{Config, Environment, Secret};
@@ -35,7 +36,7 @@ pub(super) fn kept_secret(config: &Config) -> Result<Secret> {
             Ok(Secret::new(text))
         }
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
-            fs::read_to_string(&path).map(|text| Secret::new(text.trim())).map_err(failed)
+            read_own_file(&path).map(|text| Secret::new(text.trim())).map_err(failed)
         }
         Err(e) => Err(failed(e)),
     }

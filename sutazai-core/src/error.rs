@@ -106,6 +106,7 @@ impl fmt::Display for ErrorKind {
 pub struct Error {
     kind: ErrorKind,
     message: String,
+    detail: Option<String>,
     field: Option<String>,
     retry_after: Option<Duration>,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
@@ -114,7 +115,7 @@ pub struct Error {
 impl Error {
     /// An error of this kind with a sentence for people.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), field: None, retry_after: None, source: None }
+        Self { kind, message: message.into(), detail: None, field: None, retry_after: None, source: None }
     }
 
     /// Bad input: names the field and what was expected.
@@ -168,6 +169,13 @@ impl Error {
         self
     }
 
+    /// Adds what only operators may read, such as a path, a host or the words of another server: it is in the log and at the
+    /// command line, and never sent to a caller.
+    pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
     /// Says when trying again makes sense.
     pub fn with_retry_after(mut self, after: Duration) -> Self {
         self.retry_after = Some(after);
@@ -190,6 +198,19 @@ impl Error {
         &self.message
     }
 
+    /// What only operators may read, if there is something.
+    pub fn detail(&self) -> Option<&str> {
+        self.detail.as_deref()
+    }
+
+    /// The error as callers may read it: its field and its sentence.
+    pub fn public_text(&self) -> String {
+        match &self.field {
+            Some(field) => format!("{field}: {}", self.message),
+            None => self.message.clone(),
+        }
+    }
+
     /// The input field the error is about, if it is about one.
     pub fn field(&self) -> Option<&str> {
         self.field.as_deref()
@@ -203,10 +224,11 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.field {
-            Some(field) => write!(f, "{field}: {}", self.message),
-            None => f.write_str(&self.message),
+        if let Some(field) = &self.field {
+            write!(f, "{field}: ")?;
         }
+        f.write_str(&self.message)?;
+        self.detail.as_ref().map_or(Ok(()), |detail| write!(f, ": {detail}"))
     }
 }
 
@@ -231,6 +253,18 @@ mod tests {
         let e = Error::invalid("priority", "expected 0 to 9, got 12");
         assert_eq!(e.to_string(), "priority: expected 0 to 9, got 12");
         assert!(!e.kind().is_temporary());
+    }
+
+    #[test]
+    fn the_detail_is_for_operators_only() {
+        let e = Error::unavailable("the database cannot be reached")
+            .with_detail("db.internal:5432")
+            .with_field("x");
+        assert_eq!(e.to_string(), "x: the database cannot be reached: db.internal:5432");
+        assert_eq!(
+            (e.message(), e.public_text().as_str()),
+            ("the database cannot be reached", "x: the database cannot be reached")
+        );
     }
 
     #[test]

@@ -14,14 +14,17 @@ use sutazai_core::identity::Identity;
 use sutazai_core::ports::ModelBackend;
 use sutazai_core::schedules::Schedules;
 use sutazai_core::{Error, ErrorKind, Result};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 
 use crate::auth::tickets::Tickets;
+use crate::live::streams::Streams;
 use crate::monitoring::Monitoring;
 use crate::monitoring::answers::Answers;
 use crate::monitoring::refresh::{Refreshed, refresh};
 use crate::protection::Protection;
+use crate::protection::log_throttle::LogThrottle;
 use crate::protection::shut_out::ShutOut;
+use crate::protection::uploads::Uploads;
 use crate::readiness::{Readiness, ReadinessReport};
 
 /// How long one measurement of the machine is shown to everybody who asks.
@@ -46,6 +49,10 @@ struct Parts {
     started: Instant,
     snapshot: Arc<Mutex<Option<(Instant, Bytes)>>>,
     protection: Arc<Protection>,
+    body_memory: Arc<Semaphore>,
+    uploads: Arc<Uploads>,
+    proxy_warnings: Arc<LogThrottle>,
+    streams: Arc<Streams>,
     monitoring: Option<Monitoring>,
     answers: Arc<Answers>,
     refreshed: Arc<Refreshed>,
@@ -72,6 +79,10 @@ impl App {
             refreshed: Arc::default(),
             readiness: Arc::default(),
             protection: Arc::default(),
+            body_memory: body_memory(&Protection::default()),
+            uploads: Arc::default(),
+            proxy_warnings: Arc::default(),
+            streams: Arc::default(),
             document: Bytes::new(),
         };
         Self { parts: Arc::new(parts) }
@@ -79,7 +90,30 @@ impl App {
 
     /// The same, protected like this.
     pub fn protected(self, protection: Protection) -> Self {
-        self.with(|parts| parts.protection = Arc::new(protection))
+        self.with(|parts| {
+            parts.body_memory = body_memory(&protection);
+            parts.protection = Arc::new(protection);
+        })
+    }
+
+    /// Memory that request bodies may take, a permit a byte.
+    pub(crate) fn body_memory(&self) -> Arc<Semaphore> {
+        self.parts.body_memory.clone()
+    }
+
+    /// The streams that users follow.
+    pub(crate) fn streams(&self) -> &Arc<Streams> {
+        &self.parts.streams
+    }
+
+    /// When the log was last told of a proxy that is not trusted.
+    pub(crate) fn proxy_warnings(&self) -> &LogThrottle {
+        &self.parts.proxy_warnings
+    }
+
+    /// The uploads that are being read.
+    pub(crate) fn uploads(&self) -> &Uploads {
+        &self.parts.uploads
     }
 
     pub(crate) fn protection(&self) -> &Protection {
@@ -221,4 +255,8 @@ impl App {
         change(Arc::make_mut(&mut self.parts));
         self
     }
+}
+
+fn body_memory(protection: &Protection) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(protection.body_memory.min(Semaphore::MAX_PERMITS)))
 }

@@ -13,6 +13,9 @@ use utoipa::ToSchema;
 use crate::envelope::Content;
 use crate::readiness::{HealthStatus, ReadinessCheck, ReadinessReport};
 
+/// The most characters of an error's message and of the field that it names.
+const MAX_TEXT: usize = 500;
+
 /// An error as the caller sees it; the envelope is put around it on its way out.
 #[derive(Debug, Clone)]
 pub(crate) struct ApiError {
@@ -82,13 +85,25 @@ impl ApiError {
         )
     }
 
+    /// A body of more than `limit` bytes.
+    pub(crate) fn too_large(limit: usize) -> Self {
+        let message = format!("expected a body of at most {limit} bytes");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", message)
+    }
+
     /// A body that has not arrived in time.
     pub(crate) fn slow_body(limit: Duration) -> Self {
         let message = format!("expected the whole body within {} seconds", limit.as_secs());
         Self::new(StatusCode::REQUEST_TIMEOUT, "timeout", message)
     }
 
-    /// What a bare status says: those of axum itself (no such path, no such method, a body that is too large).
+    /// A request of a web page that may not call this server.
+    pub(crate) fn foreign_page() -> Self {
+        let message = "pages of this origin may not call this server; see CORS_ORIGINS";
+        Self::new(StatusCode::FORBIDDEN, ErrorKind::Forbidden.as_str(), message)
+    }
+
+    /// What a bare status says: those of axum itself (no such path, no such method).
     pub(crate) fn of_status(status: StatusCode) -> Self {
         match status {
             StatusCode::NOT_FOUND => Self::new(status, "not_found", "there is nothing at this path"),
@@ -97,10 +112,10 @@ impl ApiError {
                 "method_not_allowed",
                 "this path does not know this method; see the Allow header",
             ),
-            StatusCode::PAYLOAD_TOO_LARGE => Self::new(
+            StatusCode::MISDIRECTED_REQUEST => Self::new(
                 status,
-                "payload_too_large",
-                format!("expected a body of at most {} bytes", crate::router::MAX_BODY),
+                "misdirected",
+                "expected a Host header that names localhost, a loopback address or the address of LISTEN",
             ),
             status if status.is_server_error() => {
                 Self::from(Error::internal(format!("a bare answer of {status}")))
@@ -121,7 +136,8 @@ impl ApiError {
     }
 
     fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), field: None, retry_after: None, readiness: None }
+        let message = shortened(&message.into());
+        Self { status, code, message, field: None, retry_after: None, readiness: None }
     }
 
     pub(crate) fn status(&self) -> StatusCode {
@@ -159,16 +175,12 @@ impl From<Error> for ApiError {
             tracing::error!(error = %chain(&e), "a request failed");
             ("something went wrong on our side; the log has more under this trace_id".to_owned(), None)
         } else {
-            (e.message().to_owned(), e.field().map(str::to_owned))
+            if e.detail().is_some() {
+                tracing::warn!(error = %chain(&e), "a request failed");
+            }
+            (e.message().to_owned(), e.field().map(shortened))
         };
-        Self {
-            status,
-            code: e.kind().as_str(),
-            message,
-            field,
-            retry_after: e.retry_after(),
-            readiness: None,
-        }
+        Self { field, retry_after: e.retry_after(), ..Self::new(status, e.kind().as_str(), message) }
     }
 }
 
@@ -207,6 +219,14 @@ fn status(kind: ErrorKind) -> StatusCode {
 /// Rounded up, at least 1: a caller that waits so long has waited long enough.
 fn whole_seconds(after: Duration) -> u64 {
     after.as_millis().div_ceil(1_000).try_into().unwrap_or(u64::MAX).max(1)
+}
+
+/// A text that may repeat what a caller sent, cut to its first 500 characters.
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(MAX_TEXT) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 /// The error and everything below it, for the log.

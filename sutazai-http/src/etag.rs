@@ -15,13 +15,7 @@ use crate::envelope::Reply;
 /// around the data, with its time and trace id, is another each time.
 pub(crate) fn unless_known(reply: Reply, request: &HeaderMap) -> Response {
     let Some(data) = reply.data() else { return reply.into_response() };
-    let mut tag = String::with_capacity(34);
-    tag.push('"');
-    for byte in &Sha256::digest(data)[..16] {
-        // Writing into a string cannot fail.
-        let _ = write!(tag, "{byte:02x}");
-    }
-    tag.push('"');
+    let tag = tag(data);
     let header: Option<(HeaderName, HeaderValue)> =
         HeaderValue::try_from(format!("W/{tag}")).ok().map(|value| (ETAG, value));
     let header = HeaderMap::from_iter(header);
@@ -32,8 +26,20 @@ pub(crate) fn unless_known(reply: Reply, request: &HeaderMap) -> Response {
     }
 }
 
+/// The opaque tag of this data, in quotes: the beginning of its SHA-256.
+pub(crate) fn tag(data: &[u8]) -> String {
+    let mut tag = String::with_capacity(34);
+    tag.push('"');
+    for byte in &Sha256::digest(data)[..16] {
+        // Writing into a string cannot fail.
+        let _ = write!(tag, "{byte:02x}");
+    }
+    tag.push('"');
+    tag
+}
+
 /// Compares weakly, as `If-None-Match` wants it.
-fn is_known(tag: &str, request: &HeaderMap) -> bool {
+pub(crate) fn is_known(tag: &str, request: &HeaderMap) -> bool {
     let lists = request.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     let mut known = lists.flat_map(|list| list.split(',')).map(str::trim);
     known.any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)

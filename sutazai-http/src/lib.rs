@@ -8,13 +8,14 @@
 //! 2. `middleware::browser` and `middleware::compress`: headers for browsers; long answers made shorter,
 //! 3. `middleware::envelope`: the one form that every answer has; panics end here; under `/v1` `middleware::openai` gives answers the
 //!    form of that protocol,
-//! 4. `middleware::slow_body`: a body arrives in time,
+//! 4. `middleware::host`: no page of another origin, where nobody signs in,
 //! 5. `middleware::authenticate` (not around health, register, login and refresh; on streams a ticket will do),
 //! 6. `middleware::rate_limit`: how often an address may try to sign in, and a user may call,
 //! 7. `middleware::timeout` (not around streams),
 //! 8. `middleware::permit`: what the caller may do at all,
-//! 9. `routes`: one file a verb; they read with `extract` and `dto`, call the engine, and answer with a `Reply` or an
-//!    `ApiError`.
+//! 9. `middleware::body`: the size of a body, the time in which it arrives, and the memory of all,
+//! 10. `routes`: one file a verb; they read with `extract` and `dto`, call the engine, and answer with a `Reply` or an
+//!     `ApiError`.
 
 mod app;
 pub mod auth;
@@ -30,6 +31,7 @@ mod middleware;
 mod monitoring;
 #[cfg(feature = "docs")]
 mod pages;
+mod private_file;
 mod protection;
 mod readiness;
 mod router;
@@ -38,6 +40,7 @@ mod server;
 
 pub use app::App;
 pub use monitoring::Monitoring;
+pub use private_file::{read_own_file, read_private_file};
 pub use protection::{CorsOrigins, GovernorRateLimiter, Protection, RateLimits, TrustedProxies};
 pub use router::router;
 pub use server::{ServerConfig, TlsFiles, serve, serve_with};

@@ -12,6 +12,7 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::document::{access, api, envelope as envelope_schema, gateway as gateway_document};
 use crate::error::ApiError;
+use crate::middleware::body::{self, BodyLimit};
 use crate::middleware::{browser, compress, layers, openai, permit, rate_limit, timeout};
 #[cfg(feature = "docs")]
 use crate::pages;
@@ -20,26 +21,42 @@ use crate::routes::{
     models, schedules, system, tasks,
 };
 
-/// The largest body in bytes that is read: 10 MB.
-pub(crate) const MAX_BODY: usize = 10 * 1_000 * 1_000;
-
 /// All of the API. It can be nested under any prefix: it holds no absolute link.
 pub fn router(app: App) -> Router {
-    let open = timed(&app, limited_by_address(&app, about_users(sign_in())));
+    let open = timed(&app, limited_by_address(&app, about_users(sized(&app, BodyLimit::ACCOUNT, sign_in()))));
     let quick = about_users(me())
-        .merge(permitted(&app, Permission::ManageAccount, about_users(account().merge(password(&app)))))
-        .merge(permitted(&app, Permission::Administer, about_users(users()).merge(operation())))
+        .merge(permitted(
+            &app,
+            Permission::ManageAccount,
+            about_users(sized(&app, BodyLimit::ACCOUNT, account()).merge(password(&app))),
+        ))
+        .merge(permitted(
+            &app,
+            Permission::Administer,
+            about_users(sized(&app, BodyLimit::ACCOUNT, users())).merge(sized(
+                &app,
+                BodyLimit::JSON,
+                operation(),
+            )),
+        ))
         .merge(permitted(&app, Permission::ReadTasks, about_users(tickets()).merge(task_reads())))
-        .merge(permitted(&app, Permission::WriteTasks, task_writes()))
+        .merge(permitted(&app, Permission::WriteTasks, sized(&app, BodyLimit::PAYLOAD, task_writes())))
         .merge(permitted(&app, Permission::ReadMetrics, metrics()))
-        .merge(permitted(&app, Permission::UseModels, models().merge(conversations())))
+        .merge(permitted(
+            &app,
+            Permission::UseModels,
+            models().merge(sized(&app, BodyLimit::JSON, conversations())),
+        ))
         .merge(permitted(&app, Permission::ReadDocuments, document_reads()))
-        .merge(permitted(&app, Permission::WriteDocuments, document_writes()))
-        .merge(permitted(&app, Permission::Administer, model_changes()));
-    let answers = permitted(&app, Permission::UseModels, answers());
+        .merge(permitted(&app, Permission::WriteDocuments, sized(&app, BodyLimit::UPLOAD, document_writes())))
+        .merge(permitted(&app, Permission::Administer, sized(&app, BodyLimit::JSON, model_changes())));
+    let answers = permitted(&app, Permission::UseModels, sized(&app, BodyLimit::MODEL, answers()));
     let signed_in = signed_in(&app, timed(&app, quick).merge(answers));
     let streams = signed_in_or_ticket(&app, permitted(&app, Permission::ReadTasks, streams()));
-    let gateway = by_protocol(self::signed_in(&app, permitted(&app, Permission::UseModels, gateway())));
+    let gateway = by_protocol(self::signed_in(
+        &app,
+        permitted(&app, Permission::UseModels, sized(&app, BodyLimit::MODEL, gateway())),
+    ));
     let bare = OpenApiRouter::new().routes(routes!(document::show::handle));
     let routes = enveloped(open.merge(signed_in).merge(streams)).merge(gateway).merge(bare);
     #[cfg(feature = "docs")]
@@ -50,7 +67,8 @@ pub fn router(app: App) -> Router {
         cross_origin.clone(),
         compress::layer(),
         from_fn_with_state(app.clone(), layers::answered),
-        DefaultBodyLimit::max(MAX_BODY),
+        // Where no limit stands in this file nothing reads a body.
+        DefaultBodyLimit::max(0),
     ));
     let probes = probes(&app).route_layer((from_fn_with_state(app.clone(), layers::probed), cross_origin));
     let (router, document) =
@@ -94,7 +112,7 @@ fn password(app: &App) -> OpenApiRouter<App> {
         .routes(routes!(auth::password::handle))
         .routes(routes!(auth::api_keys::create::handle))
         .routes(routes!(auth::delete_me::handle));
-    limited_by_address(app, routes)
+    limited_by_address(app, sized(app, BodyLimit::ACCOUNT, routes))
 }
 
 fn users() -> OpenApiRouter<App> {
@@ -224,6 +242,12 @@ fn signed_in_or_ticket(app: &App, mut routes: OpenApiRouter<App>) -> OpenApiRout
 fn timed(app: &App, mut routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
     access::timed(routes.get_openapi_mut());
     routes.route_layer(from_fn_with_state(app.clone(), timeout::limit))
+}
+
+/// These routes, with bodies within this limit.
+fn sized(app: &App, limit: BodyLimit, mut routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
+    access::sized(routes.get_openapi_mut(), limit.bytes);
+    routes.route_layer(from_fn_with_state((app.clone(), limit), body::limit))
 }
 
 /// These routes, as often as an address may call those that a secret can be guessed at with.

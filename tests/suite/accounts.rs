@@ -1,5 +1,6 @@
 //! The first admin of a real server, an API key, and what a server still knows after it was killed.
 
+use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use reqwest::{Client, Method, StatusCode};
@@ -42,6 +43,7 @@ async fn who_was_shut_out_stays_out_after_kill_9_of_the_server() {
     let place = Place::new();
     let secret = place.path("admin_password");
     std::fs::write(&secret, format!("{PASSWORD}\n")).unwrap();
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
     let mut settings = place.settings();
     settings.push(("ADMIN_USERNAME".into(), "root_1".into()));
     settings.push(("ADMIN_PASSWORD_FILE".into(), secret.display().to_string()));

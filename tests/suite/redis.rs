@@ -90,7 +90,7 @@ async fn two_servers_are_as_one_and_go_on_alone_while_redis_is_away() {
     settings.retain(|(name, _)| !["ENABLE_AUTH", "ENABLE_RATE_LIMITING"].contains(&name.as_str()));
     for (name, value) in [
         ("REDIS_URL", redis.url.as_str()),
-        ("JWT_SECRET_KEY", &"k".repeat(32)),
+        ("JWT_SECRET_KEY", "7f3a91c04be2d8561e9fa07c3b5d2846"),
         ("RATE_LIMIT_PER_MINUTE", "30"),
         ("LOG_FORMAT", "json"),
     ] {

@@ -97,7 +97,7 @@ impl FallbackChain {
                     return Err(e);
                 }
                 Err(e) => {
-                    notes.push(e.to_string());
+                    notes.push(e.public_text());
                     failures.push(e);
                 }
             }
@@ -310,7 +310,11 @@ fn all_failed(mut failures: Vec<Error>) -> Error {
     };
     let kind = if failures.iter().all(|e| e.kind() == first) { first } else { ErrorKind::Unavailable };
     let says: Vec<_> = failures.iter().map(|e| e.message()).collect();
-    let error = Error::new(kind, format!("no model backend could answer: {}", says.join("; ")));
+    let details: Vec<_> = failures.iter().filter_map(Error::detail).collect();
+    let mut error = Error::new(kind, format!("no model backend could answer: {}", says.join("; ")));
+    if !details.is_empty() {
+        error = error.with_detail(details.join("; "));
+    }
     match failures.iter().filter_map(Error::retry_after).min() {
         Some(after) => error.with_retry_after(after),
         None => error,

@@ -83,8 +83,8 @@ impl HttpClient {
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
         self.json(self.client.get(self.url(path))).await.map_err(|e| match e.kind() {
             ErrorKind::NotFound => {
-                let (backend, url) = (self.backend, self.url(path));
-                Error::unavailable(format!("no {backend} server: there is no {url}")).with_source(e)
+                let missing = Error::unavailable(format!("there is no {} server", self.backend));
+                missing.with_detail(format!("there is no {}", self.url(path))).with_source(e)
             }
             _ => e,
         })
@@ -138,24 +138,27 @@ impl HttpClient {
 
     fn broken(&self, e: reqwest::Error) -> Error {
         let how = if e.is_connect() { "cannot be reached" } else { "broke off the connection" };
-        Error::unavailable(format!("{} at {} {how}", self.backend, self.base)).with_source(e.without_url())
+        let broken = Error::unavailable(format!("{} {how}", self.backend));
+        broken.with_detail(format!("at {}", self.base)).with_source(e.without_url())
     }
 
     /// The server's refusal as an error.
     fn refused(&self, status: StatusCode, after: Option<Duration>, complaint: &str) -> Error {
         let backend = self.backend;
-        let says = format!("{backend} answered {status}: {complaint}");
-        let error = |kind| Error::new(kind, says.clone());
+        // What a server says of a request is the caller's to know; what it says of itself, the operator's.
+        let refused = |kind| Error::new(kind, format!("{backend} answered {status}: {complaint}"));
+        let failed = |kind| Error::new(kind, format!("{backend} answered {status}")).with_detail(complaint);
         match status.as_u16() {
-            400 | 413 | 422 => error(ErrorKind::InvalidInput),
+            400 | 413 | 422 => refused(ErrorKind::InvalidInput),
             // The caller of ours has done nothing wrong: what is refused is the operator's key.
-            401 | 403 => Error::unavailable(format!("{backend} at {} refuses the key ({status})", self.base)),
-            404 => error(ErrorKind::NotFound),
-            408 | 504 => error(ErrorKind::Timeout),
-            501 => error(ErrorKind::Unsupported),
-            429 => error(ErrorKind::RateLimited).with_retry_after(after.unwrap_or(BUSY)),
-            503 => error(ErrorKind::Busy).with_retry_after(after.unwrap_or(BUSY)),
-            _ => error(ErrorKind::Unavailable),
+            401 | 403 => Error::unavailable(format!("{backend} refuses the key ({status})"))
+                .with_detail(format!("at {}", self.base)),
+            404 => refused(ErrorKind::NotFound),
+            408 | 504 => failed(ErrorKind::Timeout),
+            501 => refused(ErrorKind::Unsupported),
+            429 => failed(ErrorKind::RateLimited).with_retry_after(after.unwrap_or(BUSY)),
+            503 => failed(ErrorKind::Busy).with_retry_after(after.unwrap_or(BUSY)),
+            _ => failed(ErrorKind::Unavailable),
         }
     }
 }
@@ -230,6 +233,16 @@ mod tests {
         let e = HttpClient::new("openai", "http://127.0.0.1:1", Some("sk-very-secret\n")).unwrap_err();
         assert_eq!(e.field(), Some("OPENAI_API_KEY"));
         assert!(!format!("{e:?}").contains("very-secret"));
+    }
+
+    #[test]
+    fn callers_do_not_read_where_a_server_is_or_what_it_says_of_itself() {
+        let client = HttpClient::new("openai", "http://models.internal:9090/v1", None).unwrap();
+        for status in [401, 403, 408, 429, 500, 502, 503, 504] {
+            let e = client.refused(StatusCode::from_u16(status).unwrap(), None, "/srv/weights is unreadable");
+            assert!(!e.message().contains("internal") && !e.message().contains("/srv"), "{}", e.message());
+            assert!(e.to_string().contains("internal") || e.to_string().contains("/srv"), "{e}");
+        }
     }
 
     #[test]

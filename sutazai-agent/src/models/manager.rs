@@ -102,7 +102,7 @@ impl ModelManager {
             let models = match listed {
                 Ok(models) => models,
                 Err(e) => {
-                    plan.notes.push(e.to_string());
+                    plan.notes.push(e.public_text());
                     plan.unlisted.push(Attempt { link, model: Some(self.default_model.clone()) });
                     continue;
                 }
@@ -134,7 +134,7 @@ impl ModelManager {
             };
             match outcome {
                 Ok(()) => plan = self.listed().await,
-                Err(e) => plan.notes.push(e.to_string()),
+                Err(e) => plan.notes.push(e.public_text()),
             }
         }
         let Plan { with_default: mut attempts, others, unlisted, mut notes, reached: _ } = plan;
@@ -195,7 +195,7 @@ impl ModelBackend for ModelManager {
                     format!("the model {name} was not measured: run `sutazai models check {name}` once");
                 permissions.note = Some(note);
             }
-            Err(e) => permissions.note = Some(e.to_string()),
+            Err(e) => permissions.note = Some(e.public_text()),
         }
         Ok(permissions)
     }

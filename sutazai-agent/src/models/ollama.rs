@@ -239,7 +239,7 @@ struct ChatText {
 impl ChatLine {
     fn into_piece(self) -> Result<Piece> {
         if let Some(error) = self.error {
-            return Err(Error::unavailable(format!("ollama broke off: {}", super::http::sentence(&error))));
+            return Err(Error::unavailable("ollama broke off").with_detail(super::http::sentence(&error)));
         }
         if !self.done {
             return Ok(Piece::Text(self.message.map(|message| message.content).unwrap_or_default()));

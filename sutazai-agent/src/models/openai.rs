@@ -179,7 +179,7 @@ impl ChunkReader {
         }
         let chunk: Chunk = read_json(data.as_bytes(), "openai sent a chunk that is not of its protocol")?;
         if let Some(error) = chunk.error {
-            return Err(Error::unavailable(format!("openai broke off: {}", super::http::sentence(&error))));
+            return Err(Error::unavailable("openai broke off").with_detail(super::http::sentence(&error)));
         }
         self.usage = chunk.usage.or(self.usage.take());
         let Some(choice) = chunk.choices.into_iter().next() else { return Ok(None) };

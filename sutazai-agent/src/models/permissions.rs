@@ -99,7 +99,8 @@ impl PermissionStore {
     }
 
     fn failed(&self, what: &str, e: impl std::fmt::Display) -> Error {
-        Error::unavailable(format!("the file of model permissions {} {what}: {e}", self.path.display()))
+        let detail = format!("{}: {e}", self.path.display());
+        Error::unavailable(format!("the file of model permissions {what}")).with_detail(detail)
     }
 }
 
@@ -159,7 +160,7 @@ mod tests {
         for text in ["", "{", "[]", "{\"models\": 3}"] {
             fs::write(&path, text).unwrap();
             let e = PermissionStore::new(&path).of(&info("small", None)).unwrap_err();
-            assert!(e.message().contains("permissions.json") && e.message().contains("damaged"), "{e}");
+            assert!(e.to_string().contains("permissions.json") && e.message().contains("damaged"), "{e}");
         }
         let store = PermissionStore::new(&path);
         store.record(&info("small", None), measured(&[])).unwrap();

@@ -193,7 +193,7 @@ async fn refusals_and_an_error_in_a_stream_have_their_kinds() {
     ] {
         let (got, e) = failure(&backend, request.clone()).await;
         assert_eq!((got, e.kind()), (pieces, kind), "{e}");
-        assert!(e.message().contains(says), "{e}");
+        assert!(e.to_string().contains(says), "{e}");
     }
     player.played();
 }

@@ -99,11 +99,11 @@ async fn refusals_say_why(backend: &OpenAiModelBackend) {
     let long = GenerateRequest { messages: vec![ChatMessage::user("word ".repeat(5_000))], ..ask() };
     let (_, e) = failure(backend, long).await;
     assert_eq!(e.kind(), ErrorKind::InvalidInput, "{e}");
-    assert!(e.message().contains("context size"), "{e}");
+    assert!(e.to_string().contains("context size"), "{e}");
 
     let e = backend.embed(None, &["a text".into()]).await.unwrap_err();
     assert_eq!(e.kind(), ErrorKind::Unsupported, "{e}");
-    assert!(e.message().contains("--embeddings"), "{e}");
+    assert!(e.to_string().contains("--embeddings"), "{e}");
 
     let unknown = GenerateRequest { model: Some("gpt-4".into()), ..ask() };
     let (_, e) = failure(backend, unknown).await;
@@ -203,7 +203,7 @@ async fn an_answer_that_breaks_off_says_how() {
         let (pieces, e) = failure(&backend.with_idle_timeout(Duration::from_millis(300)), ask()).await;
         let kind = if ending == Ending::Silence { ErrorKind::Timeout } else { ErrorKind::Unavailable };
         assert_eq!((pieces, e.kind()), (1, kind), "{says}: {e}");
-        assert!(e.message().contains(says), "{says}: {e}");
+        assert!(e.to_string().contains(says), "{says}: {e}");
     }
 }
 

@@ -24,6 +24,11 @@ pub(super) fn budget(models: &[ModelInfo], wanted: Option<&str>, max_tokens: u32
     context.saturating_sub(max_tokens).max(context / 2) as usize
 }
 
+/// Bytes of content of which [`fit`] can use any in so many tokens.
+pub(super) fn bytes(budget: usize) -> u64 {
+    (budget.max(1) * BYTES_PER_TOKEN) as u64
+}
+
 /// The conversation's instructions, then its latest messages as far as they fit into so many tokens. The last message is
 /// there whatever its length.
 pub(super) fn fit(

@@ -10,7 +10,7 @@ use super::history;
 use crate::bounds::{length, page};
 use crate::domain::{
     Caller, ChatMessage, Conversation, ConversationId, ConversationPage, ConversationQuery, GenerateRequest,
-    MessageId, NewConversation, NewMessage, Role, StoredMessage,
+    MessageId, MessagePage, NewConversation, NewMessage, Role, StoredMessage,
 };
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
@@ -26,8 +26,10 @@ const SYSTEM: usize = 10_000;
 const MESSAGE: usize = 100_000;
 /// The longest answer, in tokens.
 const ANSWER: u32 = 32_768;
-/// So many of the latest messages are looked at when the model is asked.
+/// Latest messages that are looked at when the model is asked.
 const LOOKED_AT: u32 = 200;
+/// Content of one page of messages in bytes; the oldest message of a page may exceed it.
+const PAGE_BYTES: u64 = 1_000_000;
 /// How often a history that turns out too long is shortened by half.
 const SHORTENED: u32 = 4;
 
@@ -94,7 +96,8 @@ impl Chat {
         found.ok_or_else(|| Error::not_found(format!("conversation {id}")))
     }
 
-    /// The latest messages of a conversation, or the latest before one of them, oldest first.
+    /// The latest messages of a conversation, or the latest before one of them, oldest first. A page ends early with the
+    /// message that brings its contents to 1 MB.
     ///
     /// # Errors
     /// `NotFound`, or `InvalidInput` naming `limit` when it is not 1 to 100.
@@ -104,10 +107,14 @@ impl Chat {
         id: ConversationId,
         before: Option<MessageId>,
         limit: u32,
-    ) -> Result<Vec<StoredMessage>> {
+    ) -> Result<MessagePage> {
         page(limit)?;
         self.conversation(caller, id).await?;
-        self.store.messages(id, before, limit).await
+        let items = self.store.messages(id, before, limit, PAGE_BYTES).await?;
+        let bytes: usize = items.iter().map(|message| message.message.content.len()).sum();
+        let ended_early = items.len() >= limit as usize || bytes as u64 >= PAGE_BYTES;
+        let next = items.first().filter(|_| ended_early).map(|first| first.id);
+        Ok(MessagePage { items, next })
     }
 
     /// Removes a conversation and its messages.
@@ -146,14 +153,16 @@ impl Chat {
         let clock = self.engine.clock();
         let said = StoredMessage::new(id, Role::User, new.content, clock.now());
         self.store.append(&said).await?;
-        let history = self.store.messages(id, None, LOOKED_AT).await?;
+        let models = model.models().await.unwrap_or_default();
+        let budget = history::budget(&models, conversation.model.as_deref(), new.max_tokens);
+        let history = self.store.messages(id, None, LOOKED_AT, history::bytes(budget)).await?;
         let request = GenerateRequest {
             model: conversation.model.clone(),
             max_tokens: new.max_tokens,
             temperature: new.temperature,
             ..GenerateRequest::new(Vec::new())
         };
-        let stream = ask(&*model, &conversation, &history, request).await?;
+        let stream = ask(&*model, &conversation, history, budget, request).await?;
         let notebook = Notebook { store: self.store.clone(), clock, conversation: id };
         let (answer, writing) = notebook.take_down(stream);
         self.writing.spawn(writing.in_current_span());
@@ -172,14 +181,13 @@ impl Chat {
 async fn ask(
     model: &dyn ModelBackend,
     conversation: &Conversation,
-    history: &[StoredMessage],
+    history: Vec<StoredMessage>,
+    mut budget: usize,
     request: GenerateRequest,
 ) -> Result<ModelStream> {
-    let models = model.models().await.unwrap_or_default();
-    let mut budget = history::budget(&models, conversation.model.as_deref(), request.max_tokens);
     let mut shortened = 0;
     loop {
-        let messages: Vec<ChatMessage> = history::fit(conversation, history, budget);
+        let messages: Vec<ChatMessage> = history::fit(conversation, &history, budget);
         match model.generate(GenerateRequest { messages, ..request.clone() }).await {
             Err(e) if too_long(&e) && shortened < SHORTENED => {
                 shortened += 1;

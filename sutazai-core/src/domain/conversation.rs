@@ -96,3 +96,12 @@ pub struct ConversationPage {
     /// Hand it back as [`ConversationQuery::before`] for the next page; none at the end.
     pub next: Option<ConversationId>,
 }
+
+/// One page of messages, oldest first.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MessagePage {
+    /// The messages.
+    pub items: Vec<StoredMessage>,
+    /// The message before which the next page begins; none when there is none for certain.
+    pub next: Option<MessageId>,
+}

@@ -38,7 +38,8 @@ pub use chat::{
     ModelUsage, ProcessState, Role,
 };
 pub use conversation::{
-    Conversation, ConversationPage, ConversationQuery, NewConversation, NewMessage, StoredMessage,
+    Conversation, ConversationPage, ConversationQuery, MessagePage, NewConversation, NewMessage,
+    StoredMessage,
 };
 pub use cron::CronTimes;
 pub use document::{

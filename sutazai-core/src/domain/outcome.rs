@@ -18,7 +18,7 @@ pub struct TaskError {
 
 impl From<&Error> for TaskError {
     fn from(e: &Error) -> Self {
-        Self { kind: e.kind(), message: e.to_string() }
+        Self { kind: e.kind(), message: e.public_text() }
     }
 }
 

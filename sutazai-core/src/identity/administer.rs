@@ -76,7 +76,8 @@ impl Identity {
         let changed = self.store.change_user(id, change, self.clock.now()).await?;
         self.refuse(&changed.ended).await;
         self.known_keys.forget_user(id);
-        tracing::info!(user_id = %id, ?change, ended = changed.ended.len(), "a user was changed");
+        // Whose change it is says the span of the request: `user_id`.
+        tracing::info!(target_user_id = %id, ?change, ended = changed.ended.len(), "a user was changed");
         Ok(changed.user)
     }
 }

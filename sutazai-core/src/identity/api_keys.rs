@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::bounds;
 use crate::domain::{ApiKey, ApiKeyId, Caller, NewApiKey, Scope, UserId};
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::Identity;

@@ -80,12 +80,19 @@ impl ConversationStore for MemoryConversationStore {
         conversation: ConversationId,
         before: Option<MessageId>,
         limit: u32,
+        max_bytes: u64,
     ) -> Result<Vec<StoredMessage>> {
         let kept = self.lock();
         let messages = kept.get(&conversation).into_iter().flat_map(|kept| kept.messages.values().rev());
+        let mut bytes = 0;
         let mut latest: Vec<_> = messages
             .filter(|message| before.is_none_or(|before| message.id < before))
             .take(limit as usize)
+            .take_while(|message| {
+                let fits = bytes < max_bytes;
+                bytes += message.message.content.len() as u64;
+                fits
+            })
             .cloned()
             .collect();
         latest.reverse();

@@ -18,6 +18,7 @@ use crate::error::Result;
 /// - `append` adds a message, whole, and sets when its conversation was used last, never back.
 /// - `append` to a conversation that is not there is `NotFound`.
 /// - `messages` gives the latest messages of one conversation, or the latest before one of them, oldest first.
+/// - `messages` stops after the message with which the contents reach `max_bytes`, and loads no content beyond it.
 /// - `delete` removes a conversation with its messages and no other; one that is not there is `NotFound`.
 /// - `delete_all` does so with all of one owner's, and tells how many those were.
 #[cfg_attr(feature = "testing", mockall::automock)]
@@ -40,12 +41,13 @@ pub trait ConversationStore: Debug + Send + Sync + 'static {
     /// Adds a message at the end of its conversation.
     async fn append(&self, message: &StoredMessage) -> Result<()>;
 
-    /// At most `limit` messages of a conversation.
+    /// At most `limit` messages of a conversation, the oldest of which is the only one that exceeds `max_bytes` of content.
     async fn messages(
         &self,
         conversation: ConversationId,
         before: Option<MessageId>,
         limit: u32,
+        max_bytes: u64,
     ) -> Result<Vec<StoredMessage>>;
 
     /// Removes a conversation and its messages.

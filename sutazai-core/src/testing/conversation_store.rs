@@ -30,6 +30,8 @@ where
     let (store, ada, _) = make().await;
     messages_gives_the_latest_oldest_first(&*store, ada).await;
     let (store, ada, _) = make().await;
+    messages_stops_at_its_bytes(&*store, ada).await;
+    let (store, ada, _) = make().await;
     delete_removes_a_conversation_with_its_messages(&*store, ada).await;
     let (store, ada, eve) = make().await;
     a_limit_holds_however_many_are_added_at_once(&*store, ada, eve).await;
@@ -106,7 +108,10 @@ pub async fn append_adds_a_message<S: ConversationStore + ?Sized>(store: &S, ada
     for message in [&question, &answer, &broken] {
         store.append(message).await.unwrap();
     }
-    assert_eq!(store.messages(conversation.id, None, 10).await.unwrap(), [question, answer, broken]);
+    assert_eq!(
+        store.messages(conversation.id, None, 10, u64::MAX).await.unwrap(),
+        [question, answer, broken]
+    );
     let expected = Conversation { updated_at: at(20), ..conversation };
     assert_eq!(store.get(expected.id).await.unwrap(), Some(expected));
 }
@@ -132,11 +137,33 @@ pub async fn messages_gives_the_latest_oldest_first<S: ConversationStore + ?Size
         store.append(&said[said.len() - 1]).await.unwrap();
         store.append(&message(other.id, second)).await.unwrap();
     }
-    assert_eq!(store.messages(one.id, None, 100).await.unwrap(), said);
-    assert_eq!(store.messages(one.id, None, 2).await.unwrap(), said[3..]);
-    assert_eq!(store.messages(one.id, Some(said[3].id), 2).await.unwrap(), said[1..3]);
-    assert_eq!(store.messages(one.id, Some(said[0].id), 2).await.unwrap(), []);
-    assert_eq!(store.messages(ConversationId::new(), None, 2).await.unwrap(), []);
+    assert_eq!(store.messages(one.id, None, 100, u64::MAX).await.unwrap(), said);
+    assert_eq!(store.messages(one.id, None, 2, u64::MAX).await.unwrap(), said[3..]);
+    assert_eq!(store.messages(one.id, Some(said[3].id), 2, u64::MAX).await.unwrap(), said[1..3]);
+    assert_eq!(store.messages(one.id, Some(said[0].id), 2, u64::MAX).await.unwrap(), []);
+    assert_eq!(store.messages(ConversationId::new(), None, 2, u64::MAX).await.unwrap(), []);
+}
+
+/// `messages` stops after the message with which the contents reach `max_bytes`, and loads no content beyond it.
+pub async fn messages_stops_at_its_bytes<S: ConversationStore + ?Sized>(store: &S, ada: UserId) {
+    let one = conversation(Some(ada));
+    store.create(&one).await.unwrap();
+    let mut said: Vec<StoredMessage> = Vec::new();
+    for second in 0..5 {
+        // 100 bytes each, and fewer characters.
+        let message =
+            StoredMessage { message: ChatMessage::user("🦀".repeat(25)), ..message(one.id, second) };
+        store.append(&message).await.unwrap();
+        said.push(message);
+    }
+    for (max_bytes, first) in
+        [(0, 5), (1, 4), (100, 4), (101, 3), (399, 1), (400, 1), (401, 0), (u64::MAX, 0)]
+    {
+        let found = store.messages(one.id, None, 10, max_bytes).await.unwrap();
+        assert_eq!(found, said[first..], "{max_bytes}");
+    }
+    assert_eq!(store.messages(one.id, None, 2, 401).await.unwrap(), said[3..]);
+    assert_eq!(store.messages(one.id, Some(said[3].id), 10, 150).await.unwrap(), said[1..3]);
 }
 
 /// `delete` removes a conversation with its messages and no other; one that is not there is `NotFound`.
@@ -151,8 +178,8 @@ pub async fn delete_removes_a_conversation_with_its_messages<S: ConversationStor
     }
     store.delete(one.id).await.unwrap();
     assert_eq!(store.get(one.id).await.unwrap(), None);
-    assert_eq!(store.messages(one.id, None, 10).await.unwrap(), []);
-    assert_eq!(store.messages(other.id, None, 10).await.unwrap().len(), 1);
+    assert_eq!(store.messages(one.id, None, 10, u64::MAX).await.unwrap(), []);
+    assert_eq!(store.messages(other.id, None, 10, u64::MAX).await.unwrap().len(), 1);
     assert_eq!(store.delete(one.id).await.unwrap_err().kind(), ErrorKind::NotFound);
 }
 
@@ -190,7 +217,10 @@ pub async fn delete_all_removes_what_is_one_owners<S: ConversationStore + ?Sized
     assert_eq!(store.delete_all(ada).await.unwrap(), 2);
     for (conversation, kept) in of.iter().zip([false, false, true, true]) {
         assert_eq!(store.get(conversation.id).await.unwrap().is_some(), kept);
-        assert_eq!(store.messages(conversation.id, None, 10).await.unwrap().len(), usize::from(kept));
+        assert_eq!(
+            store.messages(conversation.id, None, 10, u64::MAX).await.unwrap().len(),
+            usize::from(kept)
+        );
     }
     assert_eq!(store.delete_all(ada).await.unwrap(), 0);
 }

@@ -57,6 +57,14 @@ pub(crate) fn timed(document: &mut OpenApi) {
     }
 }
 
+/// The bodies of these operations have at most this size.
+pub(crate) fn sized(document: &mut OpenApi, bytes: usize) {
+    for operation in all(document).filter(|operation| operation.request_body.is_some()) {
+        let why = format!("The body is over {bytes} bytes.");
+        may_answer(operation, StatusCode::PAYLOAD_TOO_LARGE, why);
+    }
+}
+
 /// These operations may be asked so often, and their bodies have to arrive in time.
 pub(crate) fn limited(document: &mut OpenApi) {
     for operation in all(document) {

@@ -57,7 +57,6 @@ fn add_errors_of_reading(operation: &mut Operation) {
         );
     }
     if body {
-        may_answer(operation, StatusCode::PAYLOAD_TOO_LARGE, "The body is over 10 MB.");
         may_answer(operation, StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body is no `application/json`.");
     }
     may_answer(operation, StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong on our side.");

@@ -17,7 +17,6 @@ pub(crate) fn describe(document: &mut OpenApi) {
         let asks = operation.request_body.is_some();
         if asks {
             may_answer(operation, StatusCode::BAD_REQUEST, "Something does not fit; `param` names it.");
-            may_answer(operation, StatusCode::PAYLOAD_TOO_LARGE, "The body is over 10 MB.");
             may_answer(operation, StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body is no `application/json`.");
             may_answer(
                 operation,

@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sutazai_core::Result;
 use sutazai_core::domain::{
-    Conversation, ConversationId, ConversationPage, ConversationQuery, FinishReason, MessageId, ModelUsage,
-    NewConversation, NewMessage, Role, StoredMessage, UserId,
+    Conversation, ConversationId, ConversationPage, ConversationQuery, FinishReason, MessageId, MessagePage,
+    ModelUsage, NewConversation, NewMessage, Role, StoredMessage, UserId,
 };
 use utoipa::{IntoParams, ToSchema};
 
@@ -201,19 +201,18 @@ impl From<StoredMessage> for MessageView {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ConversationWithMessages {
     conversation: ConversationView,
-    /// The latest, oldest first.
+    /// The latest, oldest first. A page ends early with the message that brings its contents to 1 MB.
     messages: Vec<MessageView>,
     /// Hand it back as `cursor` for the messages before these; null when there may be none.
     next_cursor: Option<String>,
 }
 
 impl ConversationWithMessages {
-    pub(crate) fn new(conversation: Conversation, messages: Vec<StoredMessage>, limit: u32) -> Self {
-        let full = messages.len() >= limit as usize;
+    pub(crate) fn new(conversation: Conversation, page: MessagePage) -> Self {
         Self {
             conversation: conversation.into(),
-            next_cursor: messages.first().filter(|_| full).map(|first| write_cursor(first.id.0)),
-            messages: messages.into_iter().map(MessageView::from).collect(),
+            next_cursor: page.next.map(|id| write_cursor(id.0)),
+            messages: page.items.into_iter().map(MessageView::from).collect(),
         }
     }
 }

@@ -15,6 +15,7 @@ pub(crate) mod invitation;
 pub(crate) mod measured;
 pub(crate) mod model;
 pub(crate) mod openai;
+pub(crate) mod payload;
 pub(crate) mod schedule;
 pub(crate) mod snapshot;
 pub(crate) mod task;

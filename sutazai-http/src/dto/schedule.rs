@@ -11,6 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::document::words::MissedRunsWord;
 use crate::dto::cursor::{DEFAULT_LIMIT, read_cursor, write_cursor};
+use crate::dto::payload::Payload;
 
 /// What a schedule asks for, and when. What is null or left out has its default.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -24,7 +25,7 @@ pub(crate) struct WriteSchedule {
     agent: String,
     /// What the agent gets; fits its `input_schema`. Default `{}`.
     #[schema(value_type = Option<Object>, example = json!({ "use_model": false }))]
-    payload: Option<Value>,
+    payload: Option<Payload>,
     /// The priority of its tasks; default 5.
     #[schema(minimum = 0, maximum = 9)]
     priority: Option<u8>,
@@ -46,7 +47,7 @@ impl From<WriteSchedule> for NewSchedule {
         Self {
             name: body.name,
             agent: body.agent,
-            payload: body.payload.unwrap_or_else(|| Value::Object(Map::new())),
+            payload: body.payload.map_or_else(|| Value::Object(Map::new()), |payload| payload.0),
             priority: body.priority.unwrap_or(5),
             cron: body.cron,
             time_zone: body.time_zone.unwrap_or_else(|| "UTC".into()),

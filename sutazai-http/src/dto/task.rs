@@ -12,6 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::document::words::{KindWord, StatusWord};
 use crate::dto::cursor::{DEFAULT_LIMIT, read_cursor, write_cursor};
+use crate::dto::payload::Payload;
 
 /// A request for work. What is null or left out has its default.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -22,7 +23,7 @@ pub(crate) struct CreateTask {
     agent: String,
     /// What the agent gets; fits its `input_schema`. Default `{}`.
     #[schema(value_type = Option<Object>, example = json!({ "use_model": false }))]
-    payload: Option<Value>,
+    payload: Option<Payload>,
     /// Words for people.
     #[schema(max_length = 200, example = "Morning look")]
     title: Option<String>,
@@ -51,7 +52,10 @@ pub(crate) struct CreateTask {
 
 impl From<CreateTask> for NewTask {
     fn from(body: CreateTask) -> Self {
-        let default = Self::new(body.agent, body.payload.unwrap_or_else(|| Value::Object(Map::new())));
+        let default = Self::new(
+            body.agent,
+            body.payload.map_or_else(|| Value::Object(Map::new()), |payload| payload.0),
+        );
         Self {
             title: body.title.unwrap_or_default(),
             description: body.description.unwrap_or_default(),

@@ -3,7 +3,6 @@
 use axum::body::Bytes;
 use axum::extract::multipart::{Field, Multipart, MultipartError};
 use axum::extract::{FromRequest, Request};
-use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use sutazai_core::Error;
 use sutazai_core::domain::{MediaType, NewDocument};
@@ -73,8 +72,5 @@ fn is_form(request: &Request) -> bool {
 }
 
 fn unreadable(e: MultipartError) -> ApiError {
-    match e.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => ApiError::of_status(StatusCode::PAYLOAD_TOO_LARGE),
-        _ => ApiError::malformed(format!("the body is no {FORM}: {}", e.body_text())),
-    }
+    ApiError::malformed(format!("the body is no {FORM}: {}", e.body_text()))
 }

@@ -24,6 +24,7 @@ use crate::live::ending::{Ending, Reason};
 use crate::live::message::{Message, Request, Subscription};
 use crate::live::reader::read_ahead;
 use crate::live::resume::read_id;
+use crate::live::token_bucket::TokenBucket;
 
 /// The largest message in bytes that is read.
 pub(crate) const MAX_MESSAGE: usize = 16 * 1_024;
@@ -45,6 +46,8 @@ pub(crate) struct Connection {
     clock: Arc<dyn Clock>,
     socket: WebSocket,
     subscriptions: StreamMap<Subscription, BoxStream<'static, Delivery>>,
+    /// What messages that ask the database take from.
+    requests: TokenBucket,
 }
 
 /// Why a connection ends.
@@ -66,7 +69,8 @@ type Over = Option<Close>;
 impl Connection {
     pub(crate) fn new(app: App, caller: Caller, socket: WebSocket) -> Self {
         let clock = app.engine().clock();
-        Self { app, caller, clock, socket, subscriptions: StreamMap::new() }
+        let requests = TokenBucket::new(clock.now());
+        Self { app, caller, clock, socket, subscriptions: StreamMap::new(), requests }
     }
 
     /// Answers the client and sends it what it has subscribed to, until one of the two ends the connection.
@@ -157,6 +161,10 @@ impl Connection {
 
     /// Subscribes, in the place of an earlier subscription to the same; gives the id after which events come.
     async fn subscribe(&mut self, subscription: Subscription, after: Option<&str>) -> Result<String> {
+        self.requests.take(self.clock.now()).map_err(|wait| {
+            let message = "expected at most 4 subscriptions a second, after 64 at once";
+            Error::new(ErrorKind::RateLimited, message).with_retry_after(wait)
+        })?;
         let more = !self.subscriptions.contains_key(&subscription);
         if more && self.subscriptions.len() >= MOST_SUBSCRIPTIONS {
             let why = format!("expected at most {MOST_SUBSCRIPTIONS} subscriptions of one connection");

@@ -11,6 +11,7 @@ use sutazai_core::domain::Caller;
 
 use crate::app::App;
 use crate::auth::credential::Credential;
+use crate::live::streams::StreamPlace;
 use crate::server::Closing;
 
 /// The time between two looks at whether the caller is still let in. The looks cost no trip to a store, but for that at
@@ -33,12 +34,18 @@ pub(crate) struct Ending {
     closing: Option<Closing>,
     caller: Option<Caller>,
     credential: Option<Credential>,
+    place: Option<StreamPlace>,
 }
 
 impl Ending {
+    /// Holds the stream's place until it is waited for no more.
+    pub(crate) fn holding(self, place: StreamPlace) -> Self {
+        Self { place: Some(place), ..self }
+    }
+
     /// Waits until the stream has to end.
     pub(crate) async fn come(self) -> Reason {
-        let Self { app, closing, caller, credential } = self;
+        let Self { app, closing, caller, credential, place: _place } = self;
         let stop = async {
             match closing {
                 Some(closing) => closing.0.cancelled_owned().await,
@@ -78,6 +85,7 @@ impl FromRequestParts<App> for Ending {
             closing: parts.extensions.get().cloned(),
             caller: parts.extensions.get().cloned(),
             credential: parts.extensions.get().cloned(),
+            place: None,
         })
     }
 }

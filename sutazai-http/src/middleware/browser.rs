@@ -12,8 +12,8 @@ use axum::http::{HeaderValue, Method};
 use axum::response::Response;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
+use crate::app::App;
 use crate::protection::CorsOrigins;
-use crate::server::OverTls;
 
 /// How long browsers may remember what they may send.
 const PREFLIGHT_AGE: Duration = Duration::from_secs(3_600);
@@ -57,11 +57,11 @@ pub(crate) fn cross_origin(origins: &CorsOrigins) -> Option<CorsLayer> {
 }
 
 /// Adds the security headers that an answer does not have yet.
-pub(super) async fn secure<F>(request: Request, inner: impl FnOnce(Request) -> F) -> Response
+pub(super) async fn secure<F>(app: &App, request: Request, inner: impl FnOnce(Request) -> F) -> Response
 where
     F: Future<Output = Response>,
 {
-    let over_tls = request.extensions().get::<OverTls>().is_some();
+    let over_tls = app.protection().trusted_proxies.scheme(&request) == "https";
     let mut response = inner(request).await;
     let headers = response.headers_mut();
     let word = HeaderValue::from_static;

@@ -3,26 +3,33 @@
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 
-use super::{authenticate, browser, envelope, rate_limit, slow_body, trace};
+use super::{authenticate, browser, envelope, host, rate_limit, trace};
 use crate::app::App;
 
 /// Around everything but probes: the trace, and the headers for browsers.
 pub(crate) async fn outermost(State(app): State<App>, request: Request, next: Next) -> Response {
-    let inner = |request| browser::secure(request, |request| next.run(request));
+    let inner = |request| browser::secure(&app, request, |request| next.run(request));
     trace::follow(&app, request, inner).await
 }
 
 /// Around probes, all of it: what is asked for every few seconds, by whoever reaches the server, is to cost little.
 pub(crate) async fn probed(State(app): State<App>, request: Request, next: Next) -> Response {
-    let enveloped = |request| envelope::wrap(&app, request, |request| next.run(request));
-    trace::pass(&app, request, |request| browser::secure(request, enveloped)).await
+    let enveloped = |request| envelope::wrap(&app, request, |request| admitted(&app, request, next));
+    trace::pass(&app, request, |request| browser::secure(&app, request, enveloped)).await
 }
 
-/// Around all other routes: the envelope, and the time that a body has.
+/// Around all other routes: the envelope, and who may ask at all.
 pub(crate) async fn answered(State(app): State<App>, request: Request, next: Next) -> Response {
-    envelope::wrap(&app, request, |request| slow_body::limit(&app, request, next)).await
+    envelope::wrap(&app, request, |request| admitted(&app, request, next)).await
+}
+
+async fn admitted(app: &App, request: Request, next: Next) -> Response {
+    match host::check(app, &request) {
+        Ok(()) => next.run(request).await,
+        Err(refused) => refused.into_response(),
+    }
 }
 
 /// For callers who have signed in: who they are, and how often they may call.

@@ -27,7 +27,8 @@ where
     F: Future<Output = Response>,
 {
     let (asked, place) = Asked::of(&mut request);
-    let span = span(&request, app.protection().trusted_proxies.scheme(&request), &asked);
+    let span = span(app, &request, &asked);
+    warn_of_untrusted_proxy(app, &request);
     let tracer = app.engine().tracer();
     let mut response = trace::run(tracer, span.clone(), place, inner(request)).await;
     let milliseconds = asked.answered(app, &mut response);
@@ -101,14 +102,18 @@ impl Asked {
 
 /// Fields without a dot are for log lines; those with one are for traces, by OpenTelemetry's conventions for HTTP. The
 /// level lets the ids through whatever the log's filter is. A path that leads nowhere is left out: it may hold anything.
-fn span(request: &Request, scheme: &str, asked: &Asked) -> Span {
+fn span(app: &App, request: &Request, asked: &Asked) -> Span {
     let (method, route) = (&asked.method, asked.route());
+    let proxies = &app.protection().trusted_proxies;
+    let (scheme, client) = (proxies.scheme(request), proxies.address(request));
     error_span!(
         "request",
         trace_id = asked.trace_id,
         %method,
         route = route.unwrap_or("-"),
         user_id = Empty,
+        client = client.map(display),
+        client.address = client.map(display),
         otel.name = %Name(method, route),
         otel.kind = "server",
         otel.status_code = Empty,
@@ -120,6 +125,16 @@ fn span(request: &Request, scheme: &str, asked: &Asked) -> Span {
         url.path = route.map(|_| request.uri().path()),
         error.type = Empty,
     )
+}
+
+/// Tells the operator that a proxy is not among `TRUSTED_PROXIES`: all who come through it then count as one caller.
+fn warn_of_untrusted_proxy(app: &App, request: &Request) {
+    let proxies = &app.protection().trusted_proxies;
+    if let Some(peer) = proxies.untrusted_proxy(request)
+        && app.proxy_warnings().is_due(app.engine().clock().now())
+    {
+        tracing::warn!(%peer, "forwarded address ignored: the peer is not among TRUSTED_PROXIES");
+    }
 }
 
 /// What the span of a request is called.

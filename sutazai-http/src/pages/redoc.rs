@@ -1,11 +1,15 @@
 //! ReDoc, where the build was told where its file lies (`build.rs`).
 
+use std::sync::LazyLock;
+
 use axum::Router;
+use axum::body::Bytes;
+use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::routing::get;
 use sutazai_core::Error;
 
-use super::file;
+use super::file::EmbeddedFile;
 use crate::app::App;
 use crate::error::ApiError;
 
@@ -18,17 +22,22 @@ const SCRIPT: Option<&[u8]> = None;
 
 /// `/api/redoc` and its script; 404 with the reason where this program was built without it.
 pub(crate) fn router() -> Router<App> {
+    static PAGE_FILE: LazyLock<EmbeddedFile> =
+        LazyLock::new(|| EmbeddedFile::new("text/html; charset=utf-8", PAGE.into()));
+    static SCRIPT_FILE: LazyLock<EmbeddedFile> = LazyLock::new(|| {
+        EmbeddedFile::new("text/javascript; charset=utf-8", Bytes::from_static(SCRIPT.unwrap_or_default()))
+    });
     Router::new()
-        .route("/api/redoc", get(|| async { embedded("text/html; charset=utf-8", |_| PAGE.as_bytes()) }))
+        .route("/api/redoc", get(|headers: HeaderMap| async move { embedded(&PAGE_FILE, &headers) }))
         .route(
             "/api/redoc/redoc.standalone.js",
-            get(|| async { embedded("text/javascript; charset=utf-8", |script| script) }),
+            get(|headers: HeaderMap| async move { embedded(&SCRIPT_FILE, &headers) }),
         )
 }
 
-fn embedded(content_type: &str, part: impl Fn(&'static [u8]) -> &'static [u8]) -> Result<Response, ApiError> {
+fn embedded(file: &LazyLock<EmbeddedFile>, request: &HeaderMap) -> Result<Response, ApiError> {
     match SCRIPT {
-        Some(script) => Ok(file::answer(content_type, part(script).into())),
+        Some(_) => Ok(file.answer(request)),
         None => Err(Error::not_found("ReDoc: this program was built without SUTAZAI_REDOC").into()),
     }
 }

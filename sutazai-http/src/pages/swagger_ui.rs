@@ -1,17 +1,18 @@
 //! Swagger UI, as its crate carries it.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use axum::Router;
 use axum::extract::Path;
-use axum::http::StatusCode;
 use axum::http::header::LOCATION;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::routing::get;
 use sutazai_core::Error;
 use utoipa_swagger_ui::{Config, serve};
 
-use super::file;
+use super::file::EmbeddedFile;
 use crate::app::App;
 use crate::error::ApiError;
 
@@ -21,16 +22,28 @@ pub(crate) fn router() -> Router<App> {
     let folder = || async { (StatusCode::PERMANENT_REDIRECT, [(LOCATION, "docs/")]) };
     Router::new()
         .route("/api/docs", get(folder))
-        .route("/api/docs/", get(|| embedded("index.html".to_owned())))
-        .route("/api/docs/{file}", get(|Path(file): Path<String>| embedded(file)))
+        .route("/api/docs/", get(|headers: HeaderMap| embedded("index.html".to_owned(), headers)))
+        .route(
+            "/api/docs/{file}",
+            get(|Path(file): Path<String>, headers: HeaderMap| embedded(file, headers)),
+        )
 }
 
-async fn embedded(name: String) -> Result<Response, ApiError> {
+/// The files that were asked for, by name: as many as the crate has.
+static FILES: LazyLock<Mutex<HashMap<String, Arc<EmbeddedFile>>>> = LazyLock::new(Mutex::default);
+
+async fn embedded(name: String, request: HeaderMap) -> Result<Response, ApiError> {
+    let known = FILES.lock().unwrap_or_else(PoisonError::into_inner).get(&name).cloned();
+    if let Some(known) = known {
+        return Ok(known.answer(&request));
+    }
     // Without a name of its own for the document nobody outside is asked to judge it.
     let config = Config::from("../openapi.json").validator_url("none").deep_linking(true);
     let file = serve(&name, Arc::new(config)).map_err(|e| Error::internal(format!("Swagger UI: {e}")))?;
-    match file {
-        Some(file) => Ok(file::answer(&file.content_type, file.bytes.into_owned().into())),
-        None => Err(ApiError::of_status(StatusCode::NOT_FOUND)),
-    }
+    let file = file.ok_or_else(|| ApiError::of_status(StatusCode::NOT_FOUND))?;
+    let compress = move || EmbeddedFile::new(&file.content_type, file.bytes.into_owned().into());
+    let failed = |e| Error::internal("compressing a file failed").with_source(e);
+    let made = Arc::new(tokio::task::spawn_blocking(compress).await.map_err(failed)?);
+    let mut files = FILES.lock().unwrap_or_else(PoisonError::into_inner);
+    Ok(files.entry(name).or_insert(made).answer(&request))
 }

@@ -44,9 +44,25 @@ impl TrustedProxies {
 
     /// The same of the parts of a request.
     pub(crate) fn counted_by(&self, extensions: &Extensions, headers: &HeaderMap) -> IpAddr {
-        let peer = extensions.get::<ConnectInfo<SocketAddr>>();
-        let peer = peer.map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |peer| peer.0.ip().to_canonical());
-        match self.client(peer, headers) {
+        let client = peer(extensions).map(|peer| self.client(peer, headers));
+        Self::network(client.unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED)))
+    }
+
+    /// The address of the caller of this request, where the server noted it.
+    pub(crate) fn address(&self, request: &Request) -> Option<IpAddr> {
+        peer(request.extensions()).map(|peer| self.client(peer, request.headers()))
+    }
+
+    /// The peer of a request that names another caller and is not believed.
+    pub(crate) fn untrusted_proxy(&self, request: &Request) -> Option<IpAddr> {
+        let headers = request.headers();
+        let names = headers.contains_key(&X_FORWARDED_FOR) || headers.contains_key(FORWARDED);
+        peer(request.extensions()).filter(|peer| names && !self.trusts(*peer))
+    }
+
+    /// The first address of those that count with this one.
+    pub(crate) fn network(address: IpAddr) -> IpAddr {
+        match address.to_canonical() {
             IpAddr::V4(address) => IpAddr::V4(address),
             IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),
         }
@@ -99,9 +115,13 @@ impl TrustedProxies {
         nearest
     }
 
-    fn trusts(&self, address: IpAddr) -> bool {
+    pub(crate) fn trusts(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&address))
     }
+}
+
+fn peer(extensions: &Extensions) -> Option<IpAddr> {
+    extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip().to_canonical())
 }
 
 /// Whether the nearest proxy says that it was called over TLS. Where it writes one header and lets another story in the

@@ -29,7 +29,7 @@ impl FromStr for CorsOrigins {
 
 impl CorsOrigins {
     /// Whether it is any page at all.
-    pub(crate) fn all(&self) -> bool {
+    pub fn all(&self) -> bool {
         self.0.iter().any(|origin| origin == "*")
     }
 }

@@ -4,8 +4,10 @@
 mod client_address;
 mod cors_origins;
 mod governor;
+pub(crate) mod log_throttle;
 mod settings;
 pub(crate) mod shut_out;
+pub(crate) mod uploads;
 
 pub use client_address::TrustedProxies;
 pub use cors_origins::CorsOrigins;

@@ -1,5 +1,6 @@
 //! How a router is protected.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,10 +18,17 @@ pub struct Protection {
     pub trusted_proxies: TrustedProxies,
     /// Which pages may call from a browser.
     pub cors_origins: CorsOrigins,
+    /// The address that the server listens on. Where nobody signs in, and at `/metrics` without a token, requests must
+    /// address the server by it, by `localhost` or by a loopback address; none: by the latter two.
+    pub listen: Option<IpAddr>,
     /// How long a request may take, its body included; default 30 seconds. Streams have no limit.
     pub request_timeout: Duration,
     /// How long the body of a request may take to arrive; default 20 seconds.
     pub body_timeout: Duration,
+    /// Memory in bytes that the bodies of all requests may take at once, parsed; default 256 MB.
+    pub body_memory: usize,
+    /// Event streams and WebSockets that one user may follow at once; default 32.
+    pub streams_per_user: usize,
 }
 
 impl Default for Protection {
@@ -29,8 +37,11 @@ impl Default for Protection {
             rate_limits: None,
             trusted_proxies: TrustedProxies::default(),
             cors_origins: CorsOrigins::default(),
+            listen: None,
             request_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(20),
+            body_memory: 256 * 1_000_000,
+            streams_per_user: 32,
         }
     }
 }

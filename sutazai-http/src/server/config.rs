@@ -8,6 +8,7 @@ use sutazai_core::Result;
 use sutazai_core::ports::SystemClock;
 
 use super::tls::Tls;
+use crate::protection::TrustedProxies;
 
 /// How a server treats its connections.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,11 +20,21 @@ pub struct ServerConfig {
     pub header_timeout: Duration,
     /// How many connections there may be at once, streams among them; more wait until one ends. Default 10,000.
     pub max_connections: usize,
+    /// How many of them one address may have, an IPv6 /64 counted as one; more are closed at once. Default 256.
+    pub max_connections_per_address: usize,
+    /// Proxies in front of the server, whose connections do not count by address.
+    pub trusted_proxies: TrustedProxies,
 }
 
 impl Default for ServerConfig {
     fn default() -> Self {
-        Self { tls: None, header_timeout: Duration::from_secs(30), max_connections: 10_000 }
+        Self {
+            tls: None,
+            header_timeout: Duration::from_secs(30),
+            max_connections: 10_000,
+            max_connections_per_address: 256,
+            trusted_proxies: TrustedProxies::default(),
+        }
     }
 }
 

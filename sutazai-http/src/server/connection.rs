@@ -25,6 +25,8 @@ const MAX_HEAD: usize = 32 * 1_024;
 const MAX_HEADERS: usize = 100;
 /// So much of an answer is kept for a caller who does not read; the rest waits with its route.
 const MAX_BUFFER: usize = 64 * 1_024;
+/// What the kernel takes of an answer beyond what is on its way: it says early when a slow peer has read on.
+const UNSENT: u32 = 64 * 1_024;
 /// A peer that has confirmed nothing for so long is gone, or wants nothing.
 const SILENCE: Duration = Duration::from_secs(60);
 
@@ -56,7 +58,10 @@ pub(super) fn prepare(stream: &TcpStream) -> io::Result<()> {
     let socket = SockRef::from(stream);
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(SILENCE).with_interval(SILENCE / 4))?;
     #[cfg(target_os = "linux")]
-    socket.set_tcp_user_timeout(Some(SILENCE))?;
+    {
+        socket.set_tcp_user_timeout(Some(SILENCE))?;
+        socket.set_tcp_notsent_lowat(UNSENT)?;
+    }
     Ok(())
 }
 

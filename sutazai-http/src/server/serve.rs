@@ -17,8 +17,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::ServerConfig;
+use super::addresses::Addresses;
 use super::connection::{self, Closing, Held};
+use super::slow_reader::Paced;
 use super::tls::Tls;
+use crate::protection::log_throttle::LogThrottle;
 
 /// How long requests that are under way get to end once the server is asked to stop.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -53,6 +56,8 @@ pub async fn serve_with(
     let closing = CancellationToken::new();
     let mut connections = JoinSet::new();
     let (open, places) = (TaskTracker::new(), Arc::new(Semaphore::new(config.max_connections)));
+    let addresses = Addresses::new(config.max_connections_per_address, config.trusted_proxies.clone());
+    let (addresses, throttle) = (Arc::new(addresses), LogThrottle::default());
     let renewal =
         tls.as_ref().map(|tls| tokio::spawn(closing.clone().run_until_cancelled_owned(tls.renew())));
     let mut shutdown = pin!(shutdown);
@@ -67,12 +72,19 @@ pub async fn serve_with(
             continue;
         }
         while connections.try_join_next().is_some() {}
-        let held = (place, open.token());
+        let Some(of_address) = addresses.enter(peer.ip()) else {
+            if throttle.is_due(clock.now()) {
+                let limit = config.max_connections_per_address;
+                tracing::warn!(client = %peer.ip(), limit, "connection refused: the address has too many");
+            }
+            continue;
+        };
+        let held = (place, of_address, open.token());
         // A token of its own: its connection looks at it at every step, and would contend for one that all share.
-        let (router, closing) = (router.clone(), Closing(closing.child_token()));
+        let (router, closing, clock) = (router.clone(), Closing(closing.child_token()), clock.clone());
         let (tls, patience) = (tls.as_ref().map(Tls::acceptor), config.header_timeout);
         connections.spawn(async move {
-            let stream = Held::new(stream, held);
+            let stream = Held::new(Paced::new(stream, clock), held);
             match tls {
                 None => connection::run(stream, peer, false, router, closing, patience).await,
                 Some(tls) => match timeout(patience, tls.accept(stream)).await {

@@ -18,6 +18,7 @@ use tokio_rustls::rustls::{self, InconsistentKeys};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::TlsFiles;
+use crate::private_file::read_private_file;
 
 /// How often the files are looked at.
 const LOOK: Duration = Duration::from_secs(60);
@@ -117,7 +118,9 @@ fn read(files: &TlsFiles, clock: &dyn Clock) -> Result<CertifiedKey> {
         let why = format!("the certificate in {certificate} has expired at {}", validity.not_after);
         return Err(Error::invalid(CERTIFICATE, why));
     }
-    let private = PrivateKeyDer::from_pem_file(&files.key)
+    let text = read_private_file(&files.key)
+        .map_err(|e| Error::invalid(KEY, format!("the private key cannot be read: {e}")))?;
+    let private = PrivateKeyDer::from_pem_slice(text.as_bytes())
         .map_err(|e| Error::invalid(KEY, format!("expected a PEM private key in {key}: {e}")))?;
     CertifiedKey::from_der(chain, private, &aws_lc_rs::default_provider()).map_err(|e| match e {
         rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
@@ -129,6 +132,7 @@ fn read(files: &TlsFiles, clock: &dyn Clock) -> Result<CertifiedKey> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
     use std::path::Path;
 
     use sutazai_core::testing::ManualClock;
@@ -140,6 +144,7 @@ mod tests {
         let files = TlsFiles { certificate: folder.join("cert.pem"), key: folder.join("key.pem") };
         fs::write(&files.certificate, made.cert.pem()).unwrap();
         fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
+        fs::set_permissions(&files.key, fs::Permissions::from_mode(0o600)).unwrap();
         files
     }
 

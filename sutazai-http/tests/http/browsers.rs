@@ -121,3 +121,23 @@ async fn long_answers_are_made_shorter_and_nothing_else() {
     assert!(!stream.headers().contains_key("content-encoding"));
     assert!(!EventReader::new(stream).rest().await.is_empty());
 }
+
+#[tokio::test]
+async fn browsers_stay_with_tls_where_a_proxy_of_ours_has_it() {
+    let protection = Protection { trusted_proxies: "127.0.0.1".parse().unwrap(), ..Protection::default() };
+    let behind = Server::start_exposed(protection, ServerConfig::default()).await;
+    let alone = Server::start().await;
+    for (server, proto, expected) in
+        [(&behind, "https", true), (&behind, "http", false), (&alone, "https", false)]
+    {
+        for path in ["/health", "/api/v1/tasks"] {
+            let request = server.request(Method::GET, path).header("x-forwarded-proto", proto);
+            let answer = request.send().await.unwrap();
+            assert_eq!(
+                answer.headers().contains_key("strict-transport-security"),
+                expected,
+                "{path} {proto}"
+            );
+        }
+    }
+}

@@ -18,8 +18,12 @@ const SOON: Duration = Duration::from_secs(5);
 
 async fn server(header: Duration, body: Duration, connections: usize) -> Server {
     let protection = Protection { body_timeout: body, ..Protection::default() };
-    let config =
-        ServerConfig { header_timeout: header, max_connections: connections, ..ServerConfig::default() };
+    let config = ServerConfig {
+        header_timeout: header,
+        max_connections: connections,
+        max_connections_per_address: connections,
+        ..ServerConfig::default()
+    };
     Server::start_exposed(protection, config).await
 }
 

@@ -2,6 +2,7 @@
 
 use futures::future::join_all;
 use serde_json::json;
+use sutazai_http::{Protection, ServerConfig};
 
 use crate::support::{EventReader, Server, is_alone};
 use crate::wire::{Mute, TEXT};
@@ -20,7 +21,9 @@ async fn two_hundred_streams_of_each_kind_are_cheap() {
     if !is_alone("many_streams::two_hundred_streams_of_each_kind_are_cheap") {
         return;
     }
-    let server = Server::start().await;
+    let protection = Protection { streams_per_user: 2 * STREAMS, ..Protection::default() };
+    let config = ServerConfig { max_connections_per_address: 1_000, ..ServerConfig::default() };
+    let server = Server::start_exposed(protection, config).await;
     let ada = server.user("ada").await;
     let warm = ada.submit("echo").await;
     ada.ended(&warm).await;

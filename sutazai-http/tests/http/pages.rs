@@ -79,3 +79,34 @@ async fn redoc_comes_whole_from_here_where_the_build_had_it() {
     assert!(script.len() > 500_000 && script.contains("Redoc"), "{} bytes", script.len());
     assert!(!script.contains("cdn.redoc.ly"), "its makers' logo would be loaded from their host");
 }
+
+#[tokio::test]
+async fn files_are_sent_short_and_once() {
+    let server = nested().await;
+    let get = async |headers: &[(&str, &str)]| {
+        let request = server.request(reqwest::Method::GET, "/deep/down/api/docs/swagger-ui-bundle.js");
+        headers
+            .iter()
+            .fold(request, |request, (name, value)| request.header(*name, *value))
+            .send()
+            .await
+            .unwrap()
+    };
+    let whole = get(&[]).await;
+    assert!(!whole.headers().contains_key("content-encoding"));
+    let tag = whole.headers()["etag"].to_str().unwrap().to_owned();
+    let whole = whole.bytes().await.unwrap().len();
+    let short = get(&[("accept-encoding", "br, gzip")]).await;
+    assert_eq!(
+        (&short.headers()["content-encoding"], &short.headers()["etag"]),
+        (&"gzip".parse().unwrap(), &tag.parse().unwrap())
+    );
+    assert_eq!(short.headers()["vary"], "accept-encoding");
+    let first = short.bytes().await.unwrap();
+    assert!(first.len() * 2 < whole);
+    // The same bytes each time: nothing is compressed anew.
+    assert_eq!(get(&[("accept-encoding", "gzip")]).await.bytes().await.unwrap(), first);
+    assert!(!get(&[("accept-encoding", "gzip;q=0")]).await.headers().contains_key("content-encoding"));
+    let known = get(&[("if-none-match", &tag)]).await;
+    assert_eq!((known.status().as_u16(), known.bytes().await.unwrap().len()), (304, 0));
+}

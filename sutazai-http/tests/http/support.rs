@@ -24,7 +24,7 @@ use sutazai_core::schedules::Schedules;
 use sutazai_core::testing::ManualClock;
 use sutazai_core::{Error, Result};
 use sutazai_http::auth::{Argon2Cost, Argon2PasswordHasher, JwtTokenSigner};
-use sutazai_http::{App, Protection, ServerConfig, router, serve_with};
+use sutazai_http::{App, Monitoring, Protection, ServerConfig, router, serve_with};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -147,6 +147,17 @@ impl Server {
             .task_store(Arc::new(MemoryTaskStore::new()))
             .agent(Arc::new(Worker { gate: gate.clone() }));
         Self::serve(engine, identity(), true, gate, (protection, config), |router| router).await
+    }
+
+    /// A server with users that shows its figures.
+    pub(crate) async fn start_monitored() -> Self {
+        let gate = Arc::new(Semaphore::new(0));
+        let agent = Arc::new(Worker { gate: gate.clone() });
+        let engine =
+            Engine::builder().task_store(Arc::new(MemoryTaskStore::new())).agent(agent).build().unwrap();
+        let identity = identity();
+        let app = App::new(engine, Some(identity.clone())).monitoring(Monitoring::install().unwrap());
+        Self::of(app, identity, gate, ServerConfig::default(), |router| router).await
     }
 
     /// The same, with all that counts and expires by this clock.

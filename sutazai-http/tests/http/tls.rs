@@ -1,5 +1,6 @@
 //! HTTPS with a certificate from files, and the words for those that cannot be used.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ fn files(folder: &Path, certificate: &str, key: &str) -> ServerConfig {
     let files = TlsFiles { certificate: folder.join("cert.pem"), key: folder.join("key.pem") };
     std::fs::write(&files.certificate, certificate).unwrap();
     std::fs::write(&files.key, key).unwrap();
+    std::fs::set_permissions(&files.key, std::fs::Permissions::from_mode(0o600)).unwrap();
     ServerConfig { tls: Some(files), header_timeout: Duration::from_millis(500), ..ServerConfig::default() }
 }
 

@@ -1,10 +1,11 @@
 //! How an address names a database, and how to connect to it.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use sqlx::ConnectOptions;
-use sqlx::postgres::PgConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sutazai_core::{Error, Result};
 
 use super::limit::{Framing, SETTINGS};
@@ -54,8 +55,27 @@ impl Address {
             Some(folder) => format!("{}/{database}", folder.display()),
             None => format!("{}:{}/{database}", options.get_host(), options.get_port()),
         };
+        if may_be_plain(&options) {
+            tracing::warn!(
+                setting,
+                host = options.get_host(),
+                "PostgreSQL on another machine may be reached without TLS: add ?sslmode=verify-full"
+            );
+        }
         Ok(Self { options, place: Place(place), framing })
     }
+}
+
+/// Whether passwords and data may cross a network in the clear.
+fn may_be_plain(options: &PgConnectOptions) -> bool {
+    let host = options.get_host();
+    let is_here = options.get_socket().is_some()
+        || host.starts_with('/')
+        || host == "localhost"
+        || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    let is_optional =
+        matches!(options.get_ssl_mode(), PgSslMode::Disable | PgSslMode::Allow | PgSslMode::Prefer);
+    is_optional && !is_here
 }
 
 /// The address without the parameter that is ours, and what that says.
@@ -80,6 +100,23 @@ fn framing(url: &str) -> Result<(String, Framing)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_foreign_host_needs_tls() {
+        for (url, plain) in [
+            ("postgres://me@db.example.org/x", true),
+            ("postgres://me@10.0.0.1/x?sslmode=prefer", true),
+            ("postgres://me@10.0.0.1/x?sslmode=disable", true),
+            ("postgres://me@db.example.org/x?sslmode=require", false),
+            ("postgres://me@db.example.org/x?sslmode=verify-full", false),
+            ("postgres://me@127.0.0.1/x", false),
+            ("postgres://me@localhost/x", false),
+            ("postgres://me@[::1]/x", false),
+            ("postgres://me@localhost/x?host=/run/postgresql", false),
+        ] {
+            assert_eq!(may_be_plain(&Address::read(url, "DATABASE_URL").unwrap().options), plain, "{url}");
+        }
+    }
 
     #[test]
     fn the_pooler_is_named_by_a_parameter_and_the_others_are_kept() {

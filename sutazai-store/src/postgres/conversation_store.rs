@@ -72,9 +72,11 @@ impl ConversationStore for PostgresConversationStore {
         conversation: ConversationId,
         before: Option<MessageId>,
         limit: u32,
+        max_bytes: u64,
     ) -> Result<Vec<StoredMessage>> {
-        let (of, limit) = (conversation, i64::from(limit));
-        self.database.run(of, move |connection, of| Box::pin(latest(connection, *of, before, limit))).await
+        let bounds = (i64::from(limit), i64::try_from(max_bytes).unwrap_or(i64::MAX));
+        let of = conversation;
+        self.database.run(of, move |connection, of| Box::pin(latest(connection, *of, before, bounds))).await
     }
 
     async fn delete(&self, id: ConversationId) -> Result<()> {
@@ -172,17 +174,22 @@ async fn latest(
     connection: &mut PgConnection,
     conversation: ConversationId,
     before: Option<MessageId>,
-    limit: i64,
+    (limit, max_bytes): (i64, i64),
 ) -> Outcome<Vec<StoredMessage>> {
+    // Sizes first: PostgreSQL knows them without the content itself, so that none is read that is not wanted.
     const LATEST: &str = concat!(
         "SELECT ",
         message_columns!(),
-        " FROM messages WHERE conversation_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3"
+        " FROM messages WHERE id IN (SELECT id FROM (SELECT id, sum(bytes) OVER (ORDER BY id DESC) - bytes AS newer \
+         FROM (SELECT id, octet_length(content)::bigint AS bytes FROM messages \
+         WHERE conversation_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3) AS latest) AS summed WHERE newer < $4) \
+         ORDER BY id DESC"
     );
     let rows = sqlx::query(LATEST)
         .bind(conversation.0)
         .bind(before.map_or(Uuid::max(), |before| before.0))
         .bind(limit)
+        .bind(max_bytes)
         .fetch_all(connection)
         .await?;
     rows.iter().rev().map(decode_message).collect()

@@ -188,7 +188,8 @@ impl Database {
         timeout(limit, call).await.unwrap_or_else(|_| {
             self.forget_idle();
             let place = &self.shared.address.place;
-            Err(Error::timeout(format!("the database {place} did not answer within {} s", limit.as_secs())))
+            let message = format!("the database did not answer within {} s", limit.as_secs());
+            Err(Error::timeout(message).with_detail(place.to_string()))
         })
     }
 
@@ -200,13 +201,18 @@ impl Database {
         let place = &self.shared.address.place;
         let permit = timeout(PATIENCE, self.shared.slots.clone().acquire_owned())
             .await
-            .map_err(|_| Error::new(ErrorKind::Busy, format!("every connection to {place} is in use")))?
+            .map_err(|_| {
+                Error::new(ErrorKind::Busy, "the database is busy")
+                    .with_detail(format!("every connection to {place} is in use"))
+            })?
             .map_err(|_| Error::internal("the connections were closed"))?;
         let connection = match self.idle().await {
             Some(connection) => connection,
             None => timeout(PATIENCE, PgConnection::connect_with(&self.shared.address.options))
                 .await
-                .map_err(|_| Error::unavailable(format!("the database {place} does not answer")))?
+                .map_err(|_| {
+                    Error::unavailable("the database does not answer").with_detail(place.to_string())
+                })?
                 .map_err(|e| self.error(e.into()))?,
         };
         Ok(Lent { connection, database: self.clone(), _permit: permit })

@@ -48,27 +48,30 @@ fn database_error(error: &sqlx::Error) -> Option<&PgDatabaseError> {
 fn translate(error: sqlx::Error, place: &dyn Display) -> Error {
     let Some(refused) = database_error(&error) else {
         let (kind, message) = match &error {
+            sqlx::Error::PoolTimedOut => (ErrorKind::Unavailable, "the database is busy"),
             sqlx::Error::Io(_)
             | sqlx::Error::Tls(_)
             | sqlx::Error::Protocol(_)
-            | sqlx::Error::PoolTimedOut
-            | sqlx::Error::WorkerCrashed => {
-                (ErrorKind::Unavailable, format!("the database {place} cannot be reached: {error}"))
-            }
-            _ => (ErrorKind::Internal, format!("the database {place} failed: {error}")),
+            | sqlx::Error::WorkerCrashed => (ErrorKind::Unavailable, "the database cannot be reached"),
+            _ => (ErrorKind::Internal, "the database failed"),
         };
-        return Error::new(kind, message).with_source(error);
+        return Error::new(kind, message).with_detail(format!("{place}: {error}")).with_source(error);
     };
     let (code, text) = (refused.code(), refused.message());
     let unavailable =
-        |why: &str| (ErrorKind::Unavailable, format!("the database {place} cannot be used: {why}{text}"));
-    let (kind, message) = match code {
+        |why: &str| (ErrorKind::Unavailable, "the database cannot be used", format!("{place}: {why}{text}"));
+    let (kind, message, detail) = match code {
         "23505" | "23503" | "23514" => return constraint(refused).with_source(error),
-        "22008" => (ErrorKind::InvalidInput, "a time is out of the range that the database keeps".to_owned()),
-        "40001" | "40P01" | "55P03" => {
-            (ErrorKind::Busy, format!("other writers of the database {place} were in the way: {text}"))
+        "22008" => {
+            let message = "a time is out of the range that the database keeps";
+            return Error::new(ErrorKind::InvalidInput, message).with_source(error);
         }
-        "57014" => (ErrorKind::Timeout, format!("the database {place} took too long: {text}")),
+        "40001" | "40P01" | "55P03" => (
+            ErrorKind::Busy,
+            "the database is busy",
+            format!("{place}: other writers were in the way: {text}"),
+        ),
+        "57014" => (ErrorKind::Timeout, "the database took too long", format!("{place}: {text}")),
         "53100" => unavailable("its disk is full: "),
         "3D000" => unavailable("make it first: "),
         "42P01" | "42703" => unavailable("its schema is not up to date: "),
@@ -79,9 +82,9 @@ fn translate(error: sqlx::Error, place: &dyn Display) -> Error {
         }
         "42501" => unavailable("a right is missing: "),
         _ if ["08", "28", "53", "57P", "58"].iter().any(|class| code.starts_with(class)) => unavailable(""),
-        _ => (ErrorKind::Internal, format!("the database {place} failed: {text} ({code})")),
+        _ => (ErrorKind::Internal, "the database failed", format!("{place}: {text} ({code})")),
     };
-    Error::new(kind, message).with_source(error)
+    Error::new(kind, message).with_detail(detail).with_source(error)
 }
 
 /// A broken constraint, with the field it is about: `users_email` of `users` is about `email`.

@@ -65,10 +65,11 @@ impl ConversationStore for SqliteConversationStore {
         conversation: ConversationId,
         before: Option<MessageId>,
         limit: u32,
+        max_bytes: u64,
     ) -> Result<Vec<StoredMessage>> {
         self.database
             .read(conversation, move |connection, conversation| {
-                Box::pin(latest(connection, *conversation, before, limit))
+                Box::pin(latest(connection, *conversation, before, limit, max_bytes))
             })
             .await
     }
@@ -117,16 +118,22 @@ async fn latest(
     conversation: ConversationId,
     before: Option<MessageId>,
     limit: u32,
+    max_bytes: u64,
 ) -> Outcome<Vec<StoredMessage>> {
+    // Sizes first: they stand in the head of each row, so that no content is read that is not wanted.
     const LATEST: &str = concat!(
         "SELECT ",
         message_columns!(),
-        " FROM messages WHERE conversation_id = ?1 AND (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3"
+        " FROM messages WHERE id IN (SELECT id FROM (SELECT id, sum(bytes) OVER (ORDER BY id DESC) - bytes AS newer \
+         FROM (SELECT id, octet_length(content) AS bytes FROM messages \
+         WHERE conversation_id = ?1 AND (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3)) WHERE newer < ?4) \
+         ORDER BY id DESC"
     );
     let rows = sqlx::query(LATEST)
         .bind(conversation.0)
         .bind(before.map(|before| before.0))
         .bind(i64::from(limit))
+        .bind(i64::try_from(max_bytes).unwrap_or(i64::MAX))
         .fetch_all(&mut *connection)
         .await?;
     rows.iter().rev().map(decode_message).collect()

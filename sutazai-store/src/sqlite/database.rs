@@ -1,7 +1,7 @@
 //! The database file: how an address names it, how it is made, and its connections.
 
-use std::fs::{DirBuilder, OpenOptions};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::{self, DirBuilder, OpenOptions, Permissions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -119,6 +119,8 @@ async fn limited<'c, T>(
 /// The stores of the database at `path`; makes it and brings its schema up to date.
 pub(crate) async fn open(path: &Path) -> Result<Stores> {
     migrate_up(path).await?;
+    // Only now is it known to be a database and not some other file.
+    tighten(path)?;
     let database = Database::open(path).await?;
     Ok(Stores {
         tasks: Arc::new(SqliteTaskStore::new(database.clone())),
@@ -159,10 +161,16 @@ pub(crate) fn path(url: &str) -> Result<PathBuf> {
 /// Makes the file and its directory for this user only, where they are missing.
 pub(super) fn make(path: &Path) -> Result<()> {
     let unavailable = |e: std::io::Error| {
-        Error::unavailable(format!("the database {} cannot be opened: {e}", path.display())).with_source(e)
+        let detail = format!("{}: {e}", path.display());
+        Error::unavailable("the database cannot be opened").with_detail(detail).with_source(e)
     };
     if let Some(directory) = path.parent() {
         DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(unavailable)?;
+    }
+    // Whoever can put a link here would choose which file is written, or whose mode is changed.
+    if fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink()) {
+        let detail = format!("{} is a symbolic link, expected the file itself", path.display());
+        return Err(Error::unavailable("the database cannot be opened").with_detail(detail));
     }
     OpenOptions::new()
         .write(true)
@@ -171,6 +179,26 @@ pub(super) fn make(path: &Path) -> Result<()> {
         .mode(0o600)
         .open(path)
         .map_err(unavailable)?;
+    Ok(())
+}
+
+/// Takes the access of others away from a database that is there already, and from the files beside it.
+fn tighten(path: &Path) -> Result<()> {
+    for suffix in ["", "-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        let file = Path::new(&name);
+        let Ok(found) = fs::symlink_metadata(file) else { continue };
+        if found.permissions().mode() & 0o077 == 0 {
+            continue;
+        }
+        let file = file.display();
+        fs::set_permissions(&name, Permissions::from_mode(0o600)).map_err(|e| {
+            let detail = format!("others have access to {file}: run `chmod 600 {file}` ({e})");
+            Error::unavailable("the database cannot be used").with_detail(detail).with_source(e)
+        })?;
+        tracing::warn!(%file, "others had access to the database; its mode is 0600 now");
+    }
     Ok(())
 }
 

@@ -25,28 +25,32 @@ fn translate(error: sqlx::Error, path: &Path) -> Error {
         .and_then(|e| e.code())
         .and_then(|code| code.parse::<u32>().ok())
         .map(|code| code & 0xff);
-    let (kind, message) = match primary {
-        Some(5 | 6) => (ErrorKind::Busy, format!("the database {file} is locked by another process")),
-        Some(8) => {
-            (ErrorKind::Unavailable, format!("the database {file} cannot be written: it is read-only"))
+    let (kind, message, detail) = match primary {
+        Some(5 | 6) => {
+            (ErrorKind::Busy, "the database is busy", format!("{file} is locked by another process"))
         }
-        Some(9) => (ErrorKind::Timeout, format!("the database {file} took too long")),
+        Some(8) => (ErrorKind::Unavailable, "the database cannot be written", format!("{file} is read-only")),
+        Some(9) => (ErrorKind::Timeout, "the database took too long", file.to_string()),
         Some(10) => {
-            (ErrorKind::Unavailable, format!("the database {file} could not be read or written: {text}"))
+            (ErrorKind::Unavailable, "the database could not be read or written", format!("{file}: {text}"))
         }
-        Some(11) => (ErrorKind::Unavailable, format!("the database {file} is damaged")),
-        Some(13) => (ErrorKind::Unavailable, format!("the disk that holds the database {file} is full")),
-        Some(14) => (ErrorKind::Unavailable, format!("the database {file} cannot be opened")),
+        Some(11) => (ErrorKind::Unavailable, "the database is damaged", file.to_string()),
+        Some(13) => (ErrorKind::Unavailable, "the disk of the database is full", file.to_string()),
+        Some(14) => (ErrorKind::Unavailable, "the database cannot be opened", file.to_string()),
         Some(19) => return constraint(&text).with_source(error),
-        Some(26) => (ErrorKind::Unavailable, format!("{file} is not an SQLite database")),
+        Some(26) => (
+            ErrorKind::Unavailable,
+            "the database cannot be used",
+            format!("{file} is not an SQLite database"),
+        ),
         _ => match error {
             sqlx::Error::PoolTimedOut => {
-                (ErrorKind::Busy, format!("no connection to the database {file} became free"))
+                (ErrorKind::Busy, "the database is busy", format!("no connection to {file} became free"))
             }
-            _ => (ErrorKind::Internal, format!("the database {file} failed: {text}")),
+            _ => (ErrorKind::Internal, "the database failed", format!("{file}: {text}")),
         },
     };
-    Error::new(kind, message).with_source(error)
+    Error::new(kind, message).with_detail(detail).with_source(error)
 }
 
 /// A broken constraint, with the field it is about: `... constraint failed: users.email_key` is about `email`.
@@ -66,6 +70,13 @@ fn constraint(text: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn callers_do_not_read_where_the_database_is() {
+        let e = Fault::Database(sqlx::Error::PoolTimedOut).into_error(Path::new("/srv/tasks.db"));
+        assert_eq!((e.kind(), e.message()), (ErrorKind::Busy, "the database is busy"));
+        assert!(e.to_string().contains("/srv/tasks.db"), "{e}");
+    }
 
     #[test]
     fn a_broken_constraint_names_the_field() {

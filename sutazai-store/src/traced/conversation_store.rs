@@ -41,8 +41,10 @@ impl ConversationStore for TracedConversationStore {
         conversation: ConversationId,
         before: Option<MessageId>,
         limit: u32,
+        max_bytes: u64,
     ) -> Result<Vec<StoredMessage>> {
-        self.database.traced("SELECT", "messages", self.store.messages(conversation, before, limit)).await
+        let messages = self.store.messages(conversation, before, limit, max_bytes);
+        self.database.traced("SELECT", "messages", messages).await
     }
 
     async fn delete(&self, id: ConversationId) -> Result<()> {

@@ -22,6 +22,27 @@ async fn the_file_and_its_directory_are_for_this_user_only() {
 }
 
 #[tokio::test]
+async fn a_file_that_others_had_access_to_is_tightened() {
+    let place = Place::new();
+    drop(sutazai_store::open(&place.url()).await.unwrap());
+    let mode = || std::fs::metadata(place.file()).unwrap().permissions().mode() & 0o777;
+    std::fs::set_permissions(place.file(), std::fs::Permissions::from_mode(0o666)).unwrap();
+    drop(sutazai_store::open(&place.url()).await.unwrap());
+    assert_eq!(mode(), 0o600);
+}
+
+#[tokio::test]
+async fn a_link_is_refused() {
+    let place = Place::new();
+    drop(sutazai_store::open(&place.url()).await.unwrap());
+    let link = place.file().with_file_name("link.db");
+    std::os::unix::fs::symlink(place.file(), &link).unwrap();
+    let e = sutazai_store::open(&format!("sqlite://{}", link.display())).await.unwrap_err();
+    assert_eq!((e.kind(), e.message()), (ErrorKind::Unavailable, "the database cannot be opened"));
+    assert!(e.to_string().contains("link.db is a symbolic link"), "{e}");
+}
+
+#[tokio::test]
 async fn what_is_no_database_is_named_and_left_alone() {
     let place = Place::new();
     let text = "A letter to somebody, long enough to be taken for a header of one hundred bytes. ".repeat(60);
@@ -29,6 +50,8 @@ async fn what_is_no_database_is_named_and_left_alone() {
     let e = sutazai_store::open(&place.url()).await.unwrap_err();
     assert_eq!(e.kind(), ErrorKind::Unavailable, "{e}");
     assert!(e.to_string().contains("sutazai.db is not an SQLite database"), "{e}");
+    // Where it is, callers of a server are not told.
+    assert_eq!(e.message(), "the database cannot be used");
     assert_eq!(std::fs::read_to_string(place.file()).unwrap(), text);
 }
 

@@ -315,7 +315,7 @@ impl<'a> Author<'a> {
             completion_tokens: usage.completion_tokens,
             degraded: usage.degraded,
         });
-        (model, log.failure.map(|e| e.to_string()))
+        (model, log.failure.map(|e| e.public_text()))
     }
 
     fn add(&self, usage: &ModelUsage) {

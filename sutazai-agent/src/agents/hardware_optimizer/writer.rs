@@ -129,7 +129,7 @@ fn refused(
 async fn by_model(context: &AgentContext, model: &dyn ModelBackend, found: &[Found]) -> Drafts {
     let permissions = match model.permissions(None).await {
         Ok(permissions) => permissions,
-        Err(e) => return Drafts { degraded: Some(e.to_string()), ..Drafts::default() },
+        Err(e) => return Drafts { degraded: Some(e.public_text()), ..Drafts::default() },
     };
     let Some(permission) = strongest(&permissions) else {
         return Drafts { degraded: Some(unpermitted(permissions)), ..Drafts::default() };

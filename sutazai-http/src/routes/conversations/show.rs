@@ -28,5 +28,5 @@ pub(crate) async fn handle(
     let chat = app.chat()?;
     let conversation = chat.conversation(&caller, id).await?;
     let messages = chat.messages(&caller, id, page.before()?, page.limit).await?;
-    Ok(Reply::ok(&ConversationWithMessages::new(conversation, messages, page.limit)))
+    Ok(Reply::ok(&ConversationWithMessages::new(conversation, messages)))
 }

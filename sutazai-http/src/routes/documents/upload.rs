@@ -1,7 +1,7 @@
 //! `POST /api/v1/documents`: keeps a file as a document.
 
 use axum::Extension;
-use axum::extract::State;
+use axum::extract::{FromRequest, Request, State};
 use sutazai_core::domain::Caller;
 
 use crate::app::App;
@@ -27,8 +27,12 @@ use crate::extract::FileForm;
 pub(crate) async fn handle(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
-    FileForm(new): FileForm,
+    request: Request,
 ) -> Result<Reply, ApiError> {
-    let document = app.documents()?.upload(&caller, new).await?;
+    let documents = app.documents()?;
+    // Before the body is read: requests wait without their files in memory.
+    let _turn = app.uploads().acquire(caller.owner()).await?;
+    let FileForm(new) = FileForm::from_request(request, &app).await?;
+    let document = documents.upload(&caller, new).await?;
     Ok(Reply::created(&DocumentView::from(document)))
 }

@@ -12,6 +12,7 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::live::connection::{Connection, MAX_MESSAGE};
 use crate::live::ending::Ending;
+use crate::live::streams::StreamPlace;
 
 /// Of a connection's buffers: most have little to say.
 const BUFFER: usize = 4 * 1_024;
@@ -33,6 +34,7 @@ pub(crate) async fn handle(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
     ending: Ending,
+    place: StreamPlace,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, ApiError> {
     let upgrade = upgrade.map_err(|e| ApiError::no_handshake(&e))?;
@@ -43,5 +45,6 @@ pub(crate) async fn handle(
         .write_buffer_size(BUFFER);
     // The connection outlives the request, and stays in its trace.
     let here = Here::current();
-    Ok(upgrade.on_upgrade(move |socket| here.run(Connection::new(app, caller, socket).run(ending))))
+    Ok(upgrade
+        .on_upgrade(move |socket| here.run(Connection::new(app, caller, socket).run(ending.holding(place)))))
 }

@@ -15,6 +15,7 @@ use crate::error::ApiError;
 use crate::live::ending::Ending;
 use crate::live::reader::read_ahead;
 use crate::live::resume::Resume;
+use crate::live::streams::StreamPlace;
 use crate::routes::tasks::events::KEEP_ALIVE;
 
 /// Follow all the caller's tasks (server-sent events).
@@ -41,6 +42,7 @@ pub(crate) async fn handle(
     Extension(caller): Extension<Caller>,
     resume: Resume<EventPosition>,
     ending: Ending,
+    place: StreamPlace,
 ) -> Result<Response, ApiError> {
     let feed = app.engine().feed(&caller, resume.after).await.map_err(|e| match e.field() {
         Some("after") => e.with_field(resume.field),
@@ -53,7 +55,7 @@ pub(crate) async fn handle(
             tracing::warn!(error = %e, "a stream of all events broke off");
         }
     });
-    let events = begun.chain(events).take_until(Box::pin(ending.come()));
+    let events = begun.chain(events).take_until(Box::pin(ending.holding(place).come()));
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response())
 }
 

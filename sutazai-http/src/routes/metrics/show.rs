@@ -7,15 +7,16 @@
 use std::net::SocketAddr;
 
 use axum::Extension;
-use axum::extract::{ConnectInfo, State};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::StatusCode;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, FORWARDED};
-use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use sutazai_core::{Error, ErrorKind};
 
 use crate::app::App;
 use crate::auth::credential::bearer;
 use crate::error::ApiError;
+use crate::middleware::host::addressed;
 use crate::monitoring::Monitoring;
 
 /// The text format of Prometheus.
@@ -34,22 +35,29 @@ const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
         (status = 200, description = "All figures.", body = String, content_type = "text/plain"),
         (status = 401, description = "There is a token, and this is another one or none."),
         (status = 403, description = "There is no token, and the request is not from the server's machine."),
+        (status = 421, description = "There is no token, and `Host` is no name of the server's machine."),
         (status = 404, description = "Monitoring is switched off."),
     ),
 )]
 pub(crate) async fn handle(
     State(app): State<App>,
     peer: Option<Extension<ConnectInfo<SocketAddr>>>,
-    headers: HeaderMap,
+    request: Request,
 ) -> Result<Response, ApiError> {
     let monitoring = app.shown_metrics().ok_or_else(|| ApiError::of_status(StatusCode::NOT_FOUND))?;
     let peer = peer.map(|Extension(ConnectInfo(address))| address);
-    may_read(monitoring, peer, &headers)?;
+    may_read(&app, monitoring, peer, &request)?;
     app.refresh_metrics().await;
     Ok(([(CONTENT_TYPE, TEXT)], monitoring.render()).into_response())
 }
 
-fn may_read(monitoring: &Monitoring, peer: Option<SocketAddr>, headers: &HeaderMap) -> Result<(), Error> {
+fn may_read(
+    app: &App,
+    monitoring: &Monitoring,
+    peer: Option<SocketAddr>,
+    request: &Request,
+) -> Result<(), ApiError> {
+    let headers = request.headers();
     if monitoring.has_token() {
         let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         return match given.and_then(bearer) {
@@ -57,14 +65,17 @@ fn may_read(monitoring: &Monitoring, peer: Option<SocketAddr>, headers: &HeaderM
             _ => Err(Error::new(
                 ErrorKind::Unauthenticated,
                 "expected the header `Authorization: Bearer <METRICS_TOKEN>`",
-            )),
+            )
+            .into()),
         };
     }
+    // A page in a browser on this machine asks directly too, by a name of its own.
+    addressed(app.protection(), request.uri(), headers)?;
     let forwarded =
         headers.keys().any(|name| *name == FORWARDED || name.as_str().starts_with("x-forwarded-"));
     if !forwarded && peer.is_some_and(|peer| peer.ip().to_canonical().is_loopback()) {
         return Ok(());
     }
     let why = "the metrics are shown on this machine only, as long as METRICS_TOKEN is not set";
-    Err(Error::new(ErrorKind::Forbidden, why))
+    Err(Error::new(ErrorKind::Forbidden, why).into())
 }

@@ -19,6 +19,7 @@ use crate::extract::IdPath;
 use crate::live::ending::Ending;
 use crate::live::reader::read_ahead;
 use crate::live::resume::Resume;
+use crate::live::streams::StreamPlace;
 
 /// Comments keep the connection from looking dead to whatever lies between.
 pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -50,6 +51,7 @@ pub(crate) async fn handle(
     // Signed, as the document and the stores count.
     resume: Resume<i64>,
     ending: Ending,
+    place: StreamPlace,
 ) -> Result<Response, ApiError> {
     let task = app.engine().task(&caller, id).await?;
     let events = app.engine().events(&caller, id, resume.after.unwrap_or(0).unsigned_abs()).await?;
@@ -59,8 +61,10 @@ pub(crate) async fn handle(
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     // An error cannot be told in the middle of a stream: it ends, and the caller resumes where it was.
-    let stream =
-        events.take_until(Box::pin(ending.come())).map(|event| event.and_then(sent)).inspect(move |event| {
+    let stream = events
+        .take_until(Box::pin(ending.holding(place).come()))
+        .map(|event| event.and_then(sent))
+        .inspect(move |event| {
             if let Err(e) = event {
                 tracing::warn!(task_id = %id, error = %e, "an event stream broke off");
             }

@@ -1,0 +1,60 @@
+//! Bounds how many streams one user follows at once: event streams and WebSockets.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use sutazai_core::domain::{Caller, UserId};
+use sutazai_core::{Error, ErrorKind};
+
+use crate::app::App;
+use crate::error::ApiError;
+
+/// The streams that users follow.
+#[derive(Debug, Default)]
+pub(crate) struct Streams {
+    open: Mutex<HashMap<UserId, usize>>,
+}
+
+/// The place of one stream among those of its user; to be held as long as it lasts. Where there are no users nobody is
+/// counted.
+#[derive(Debug)]
+pub(crate) struct StreamPlace(Option<(Arc<Streams>, UserId)>);
+
+impl Streams {
+    fn enter(self: &Arc<Self>, user: UserId, max: usize) -> Result<StreamPlace, Error> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = open.entry(user).or_default();
+        if *count >= max {
+            let message = format!("expected at most {max} open streams and WebSockets of one user");
+            return Err(Error::new(ErrorKind::RateLimited, message));
+        }
+        *count += 1;
+        Ok(StreamPlace(Some((self.clone(), user))))
+    }
+}
+
+impl Drop for StreamPlace {
+    fn drop(&mut self) {
+        let Some((streams, user)) = self.0.take() else { return };
+        let mut open = streams.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = open.get_mut(&user) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&user);
+            }
+        }
+    }
+}
+
+impl FromRequestParts<App> for StreamPlace {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        match parts.extensions.get::<Caller>().and_then(Caller::owner) {
+            Some(user) => Ok(app.streams().enter(user, app.protection().streams_per_user)?),
+            None => Ok(Self(None)),
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Limits of request bodies: their size, the time in which they arrive, and the memory that all of them may take together.
+//!
+//! Every limit is checked on bytes, before anything parses them.
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use axum::body::{Body, BodyDataStream, Bytes, HttpBody};
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::HeaderValue;
+use axum::http::header::{CONNECTION, EXPECT};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures::{Stream, StreamExt, stream};
+use sutazai_core::{Error, ErrorKind};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::app::App;
+use crate::error::ApiError;
+
+/// Time after which a request that found no memory may be repeated.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Time for which the rest of a refused body is read and dropped.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Largest body of a group of routes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BodyLimit {
+    /// The largest body in bytes.
+    pub(crate) bytes: usize,
+    /// Memory that each byte counts for, since parsed JSON and the copies of a file take a multiple of the body.
+    memory_factor: usize,
+}
+
+impl BodyLimit {
+    /// Sign-in, and everything else about accounts.
+    pub(crate) const ACCOUNT: Self = Self { bytes: 16 * 1_024, memory_factor: 4 };
+    /// JSON without a payload.
+    pub(crate) const JSON: Self = Self { bytes: 64 * 1_024, memory_factor: 4 };
+    /// JSON with a payload of any form, whose values are bounded besides (`dto::payload`).
+    pub(crate) const PAYLOAD: Self = Self { bytes: 256 * 1_024, memory_factor: 8 };
+    /// Messages and texts for a model: the 128 Ki tokens of a long context, 16 bytes each.
+    pub(crate) const MODEL: Self = Self { bytes: 2 * 1_024 * 1_024, memory_factor: 4 };
+    /// A form with a file.
+    pub(crate) const UPLOAD: Self = Self { bytes: 10 * 1_000 * 1_000, memory_factor: 4 };
+}
+
+/// Reads the body within `limit`, and answers 413, 408 (RFC 9110, 15.5.9) or 503 otherwise. Memory is counted as bytes
+/// arrive, so that a body that was only announced takes none, and until the request is answered.
+pub(crate) async fn limit(
+    State((app, limit)): State<(App, BodyLimit)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    if request.body().is_end_stream() {
+        return next.run(request).await;
+    }
+    if request.body().size_hint().lower() > limit.bytes as u64 {
+        drain(request).await;
+        return closing(ApiError::too_large(limit.bytes));
+    }
+    let (time, reading) = (app.protection().body_timeout, Reading::new(&app, limit));
+    // The size is checked here, with the limit of this route.
+    DefaultBodyLimit::disable().apply(&mut request);
+    let expects_continue = request.headers().contains_key(EXPECT);
+    let rest = Arc::new(Mutex::new(None));
+    let request = request.map(|body| Body::from_stream(reading.clone().read(body, time, rest.clone())));
+    let response = next.run(request).await;
+    let Some(refusal) = reading.refusal.get() else { return response };
+    let rest = rest.lock().unwrap_or_else(PoisonError::into_inner).take();
+    drop(response);
+    if let Some(rest) = rest.filter(|_| !expects_continue) {
+        discard(rest).await;
+    }
+    closing(refusal.clone())
+}
+
+/// A body that is being read, with the memory that it takes.
+#[derive(Clone)]
+struct Reading {
+    limit: BodyLimit,
+    budget: Arc<Semaphore>,
+    taken: Arc<Mutex<Option<OwnedSemaphorePermit>>>,
+    refusal: Arc<OnceLock<ApiError>>,
+}
+
+type Rest = Arc<Mutex<Option<BodyDataStream>>>;
+
+impl Reading {
+    fn new(app: &App, limit: BodyLimit) -> Self {
+        Self { limit, budget: app.body_memory(), taken: Arc::default(), refusal: Arc::default() }
+    }
+
+    /// The chunks of a body, and an error instead of the first one that is too much or too late. `rest` then gets what
+    /// has not been read.
+    fn read(
+        self,
+        body: Body,
+        time: Duration,
+        rest: Rest,
+    ) -> impl Stream<Item = Result<Bytes, axum::Error>> + Send {
+        let state = Some((body.into_data_stream(), None, 0));
+        stream::unfold(state, move |state| {
+            let (reading, rest) = (self.clone(), rest.clone());
+            async move {
+                let (mut chunks, deadline, mut read) = state?;
+                // From the first look at the body: until then the request waits for us.
+                let deadline = deadline.unwrap_or_else(|| Instant::now() + time);
+                let refused = match timeout_at(deadline, chunks.next()).await {
+                    Ok(None) => return None,
+                    Ok(Some(Err(e))) => return Some((Err(e), None)),
+                    Ok(Some(Ok(chunk))) => {
+                        read += chunk.len();
+                        match reading.take(chunk.len(), read) {
+                            Ok(()) => return Some((Ok(chunk), Some((chunks, Some(deadline), read)))),
+                            Err(refused) => refused,
+                        }
+                    }
+                    Err(_) => ApiError::slow_body(time),
+                };
+                *rest.lock().unwrap_or_else(PoisonError::into_inner) = Some(chunks);
+                let e = axum::Error::new(Error::new(ErrorKind::InvalidInput, refused.message()));
+                // The first refusal is the only one: nothing is read after it.
+                let _ = reading.refusal.set(refused);
+                Some((Err(e), None))
+            }
+        })
+    }
+
+    /// Counts a chunk of a body of which so much has been read.
+    fn take(&self, chunk: usize, read: usize) -> Result<(), ApiError> {
+        if read > self.limit.bytes {
+            return Err(ApiError::too_large(self.limit.bytes));
+        }
+        let memory = u32::try_from(chunk * self.limit.memory_factor).unwrap_or(u32::MAX);
+        let Ok(more) = self.budget.clone().try_acquire_many_owned(memory) else {
+            let message = "the requests under way take all memory that bodies may take";
+            return Err(Error::new(ErrorKind::Busy, message).with_retry_after(RETRY_AFTER).into());
+        };
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *taken {
+            Some(taken) => taken.merge(more),
+            none => *none = Some(more),
+        }
+        Ok(())
+    }
+}
+
+/// Answers, and closes the connection: what still comes belongs to a request that has been answered.
+fn closing(refusal: ApiError) -> Response {
+    let mut response = refusal.into_response();
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+/// Reads and drops the body of a refused request. A connection that is closed with unread bytes is reset, and its peer
+/// may then never read the answer. A peer that waits for `100 Continue` sends nothing, and is not told to.
+async fn drain(request: Request) {
+    if !request.headers().contains_key(EXPECT) {
+        discard(request.into_body().into_data_stream()).await;
+    }
+}
+
+async fn discard(mut chunks: BodyDataStream) {
+    let all = async { while let Some(Ok(_)) = chunks.next().await {} };
+    // Whatever comes later is lost with the connection.
+    let _ = timeout(DRAIN_TIMEOUT, all).await;
+}

@@ -1,0 +1,132 @@
+//! Files with secrets, which nobody else may read or write.
+
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use rustix::process::geteuid;
+
+/// Bits of a mode: access by others, and by the group of a file.
+const OTHERS: u32 = 0o007;
+const GROUP: u32 = 0o070;
+const GROUP_WRITE: u32 = 0o020;
+const ROOT: u32 = 0;
+
+/// Reads a file with a secret that an operator has named. Links are followed, for what hands out secrets and certificates
+/// uses them; they too must be root's or ours.
+///
+/// # Errors
+/// `InvalidInput` from the operating system's own when it cannot be read; when it belongs to somebody else; or when others
+/// may read or write it. Of a file of root's the group may read, which is how secrets are handed to a service.
+pub fn read_private_file(path: &Path) -> io::Result<String> {
+    if let Ok(link) = fs::symlink_metadata(path) {
+        of_ours(path, &link)?;
+    }
+    let mut file = File::open(path)?;
+    // Of the open file: the name may be another's by now.
+    let found = file.metadata()?;
+    of_ours(path, &found)?;
+    let refused = OTHERS | if found.uid() == ROOT { GROUP_WRITE } else { GROUP };
+    closed_to(path, &found, refused)?;
+    let mut text = String::new();
+    file.read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// Reads a file with a secret that this program keeps for itself: nobody but its user may have any access, and its name is
+/// no link.
+///
+/// # Errors
+/// Those of [`read_private_file`].
+pub fn read_own_file(path: &Path) -> io::Result<String> {
+    if fs::symlink_metadata(path)?.is_symlink() {
+        let path = path.display();
+        return Err(io::Error::other(format!("{path} is a symbolic link, expected the file itself")));
+    }
+    let found = fs::metadata(path)?;
+    closed_to(path, &found, OTHERS | GROUP)?;
+    read_private_file(path)
+}
+
+fn of_ours(path: &Path, found: &Metadata) -> io::Result<()> {
+    if found.uid() == ROOT || found.uid() == geteuid().as_raw() {
+        return Ok(());
+    }
+    let (path, uid) = (path.display(), found.uid());
+    Err(io::Error::other(format!(
+        "{path} belongs to the user {uid}, expected root or the user of this process"
+    )))
+}
+
+fn closed_to(path: &Path, found: &Metadata, refused: u32) -> io::Result<()> {
+    if found.mode() & refused == 0 {
+        return Ok(());
+    }
+    let (path, mode) = (path.display(), found.mode() & 0o7777);
+    Err(io::Error::other(format!("others have access to {path} (mode {mode:04o}): run `chmod 600 {path}`")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, chown, symlink};
+
+    use super::*;
+
+    fn with_mode(path: &Path, mode: u32) {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn what_others_can_read_or_write_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        fs::write(&path, "secret").unwrap();
+        for mode in [0o600, 0o400] {
+            with_mode(&path, mode);
+            assert_eq!(read_private_file(&path).unwrap(), "secret");
+            assert_eq!(read_own_file(&path).unwrap(), "secret");
+        }
+        for mode in [0o604, 0o602, 0o620, 0o666, 0o644] {
+            with_mode(&path, mode);
+            for read in [read_private_file, read_own_file] {
+                let e = read(&path).unwrap_err().to_string();
+                assert!(e.contains(&format!("run `chmod 600 {}`", path.display())), "{mode:o}: {e}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_group_may_read_what_is_roots_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        fs::write(&path, "secret").unwrap();
+        with_mode(&path, 0o640);
+        assert_eq!(read_private_file(&path).is_ok(), geteuid().is_root());
+        assert!(read_own_file(&path).is_err());
+    }
+
+    #[test]
+    fn links_are_followed_to_what_was_named_and_not_to_what_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, link) = (folder.path().join("key"), folder.path().join("link"));
+        fs::write(&path, "secret").unwrap();
+        with_mode(&path, 0o600);
+        symlink(&path, &link).unwrap();
+        assert_eq!(read_private_file(&link).unwrap(), "secret");
+        assert!(read_own_file(&link).unwrap_err().to_string().contains("symbolic link"));
+    }
+
+    #[test]
+    fn a_file_of_somebody_elses_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        fs::write(&path, "secret").unwrap();
+        with_mode(&path, 0o600);
+        // Only root can give a file away; for others root's own files are the nearest to it, and those are allowed.
+        if geteuid().is_root() {
+            chown(&path, Some(65_534), None).unwrap();
+            assert!(read_private_file(&path).unwrap_err().to_string().contains("belongs to the user 65534"));
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Bounds how many connections one address has, so that nobody takes all that the server allows.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::protection::TrustedProxies;
+
+/// The open connections of each address. IPv6 counts by /64, which is what one customer has (RFC 6177); trusted proxies,
+/// which speak for others, do not count.
+#[derive(Debug)]
+pub(super) struct Addresses {
+    max: usize,
+    proxies: TrustedProxies,
+    open: Mutex<HashMap<IpAddr, usize>>,
+}
+
+/// A connection that counts; dropping it frees its place.
+#[derive(Debug)]
+pub(super) struct AddressPlace(Option<(Arc<Addresses>, IpAddr)>);
+
+impl Addresses {
+    pub(super) fn new(max: usize, proxies: TrustedProxies) -> Self {
+        Self { max, proxies, open: Mutex::default() }
+    }
+
+    /// A place for a connection of this peer; none when its address has as many as it may have.
+    pub(super) fn enter(self: &Arc<Self>, peer: IpAddr) -> Option<AddressPlace> {
+        if self.proxies.trusts(peer.to_canonical()) {
+            return Some(AddressPlace(None));
+        }
+        let address = TrustedProxies::network(peer);
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = open.entry(address).or_default();
+        if *count >= self.max {
+            return None;
+        }
+        *count += 1;
+        Some(AddressPlace(Some((self.clone(), address))))
+    }
+}
+
+impl Drop for AddressPlace {
+    fn drop(&mut self) {
+        let Some((addresses, address)) = self.0.take() else { return };
+        let mut open = addresses.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = open.get_mut(&address) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&address);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_address_has_its_places_and_a_proxy_any_number() {
+        let addresses = Arc::new(Addresses::new(2, "10.0.0.1".parse().unwrap()));
+        let enter = |peer: &str| addresses.enter(peer.parse().unwrap());
+        let mut held: Vec<_> =
+            ["192.0.2.1", "::ffff:192.0.2.1", "2001:db8::1", "2001:db8::2"].map(enter).into();
+        assert!(held.iter().all(Option::is_some));
+        assert!(enter("192.0.2.1").is_none() && enter("2001:db8::3").is_none());
+        assert!(enter("192.0.2.2").is_some() && enter("2001:db8:1::1").is_some());
+        let proxied: Vec<_> = (0..5).map(|_| enter("10.0.0.1")).collect();
+        assert!(proxied.iter().all(Option::is_some));
+        held.remove(0);
+        assert!(enter("192.0.2.1").is_some());
+        drop((held, proxied));
+        assert!(addresses.open.lock().unwrap().is_empty(), "what nobody has is forgotten");
+    }
+}

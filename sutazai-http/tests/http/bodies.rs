@@ -1,0 +1,141 @@
+//! Bodies are bounded before anything parses them, each and all together.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::future::join_all;
+use reqwest::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER};
+use reqwest::{Body, Method};
+use serde_json::json;
+use sutazai_http::{Protection, ServerConfig};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::UnboundedReceiverStream;
+
+use crate::support::{HANG_LIMIT, Server, User, failure, is_alone, success};
+
+/// A megabyte, in bytes.
+const MB: u64 = 1_000_000;
+
+/// An array of as many values as fit into `size` bytes: JSON that takes most memory as a tree.
+fn zeros(size: usize) -> Bytes {
+    let mut body = br#"{"agent": "worker", "payload": ["#.to_vec();
+    body.extend(b"0,".repeat((size - body.len() - 3) / 2));
+    body.extend(b"0]}");
+    body.into()
+}
+
+/// A line of proc(5), `/proc/self/status`, in bytes.
+fn status(name: &str) -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1_024
+}
+
+async fn post(user: &User<'_>, path: &str, body: impl Into<Body>) -> reqwest::Response {
+    let request = user.request(Method::POST, path).header(CONTENT_TYPE, "application/json").body(body);
+    tokio::time::timeout(HANG_LIMIT, request.send()).await.unwrap().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn large_bodies_take_no_multiple_of_their_size() {
+    if !is_alone("bodies::large_bodies_take_no_multiple_of_their_size") {
+        return;
+    }
+    let server = Server::start().await;
+    let ada = server.user("ada").await;
+    let (large, allowed) = (zeros(9_800_000), zeros(262_144));
+    success(ada.get("/api/v1/auth/me").await, 200).await;
+    // An allocation beyond this ends the process, and so the test.
+    let most = Some(status("VmSize:") + 600 * MB);
+    let limit = rustix::process::Rlimit { current: most, maximum: most };
+    rustix::process::setrlimit(rustix::process::Resource::As, limit).unwrap();
+    let before = status("VmHWM:");
+    for answer in join_all((0..8).map(|_| post(&ada, "/api/v1/tasks", large.clone()))).await {
+        failure(answer, 413, "payload_too_large").await;
+    }
+    for answer in join_all((0..8).map(|_| post(&ada, "/api/v1/tasks", allowed.clone()))).await {
+        failure(answer, 422, "invalid_input").await;
+    }
+    let grown = status("VmHWM:") - before;
+    println!("the peak grew by {} KiB", grown / 1_024);
+    assert!(grown < 150 * MB, "{grown} bytes more at the peak");
+    success(ada.get("/api/v1/auth/me").await, 200).await;
+}
+
+#[tokio::test]
+async fn each_route_has_its_own_limit() {
+    let server = Server::start().await;
+    let ada = server.user("ada").await;
+    let padded = |size: usize| format!("{{{}}}", " ".repeat(size - 2));
+    for (path, limit) in [
+        ("/api/v1/auth/login", 16_384),
+        ("/api/v1/auth/register", 16_384),
+        ("/api/v1/auth/refresh", 16_384),
+        ("/api/v1/auth/password", 16_384),
+        ("/api/v1/auth/api-keys", 16_384),
+        ("/api/v1/conversations", 65_536),
+        ("/api/v1/tasks", 262_144),
+        ("/api/v1/schedules", 262_144),
+    ] {
+        let error = failure(post(&ada, path, padded(limit + 1)).await, 413, "payload_too_large").await;
+        let expected = format!("expected a body of at most {limit} bytes");
+        assert_eq!(error["message"], expected.as_str(), "{path}");
+        assert_ne!(post(&ada, path, padded(limit)).await.status(), 413, "{path}");
+    }
+    let answer = post(&ada, "/v1/chat/completions", padded(2_097_153)).await;
+    assert_eq!(answer.status(), 413);
+    assert_ne!(post(&ada, "/v1/chat/completions", padded(2_097_152)).await.status(), 413);
+}
+
+#[tokio::test]
+async fn a_body_of_unknown_length_is_refused_as_soon_as_it_is_too_large() {
+    let server = Server::start().await;
+    let (sender, chunks) = mpsc::unbounded_channel();
+    let chunks = UnboundedReceiverStream::new(chunks).map(Ok::<_, std::io::Error>);
+    for _ in 0..2 {
+        sender.send(Bytes::from_static(&[b' '; 10_000])).unwrap();
+    }
+    let request = server.request(Method::POST, "/api/v1/auth/login").header(CONTENT_TYPE, "application/json");
+    // It has no end: the answer comes without it.
+    let answer = request.body(Body::wrap_stream(chunks)).send();
+    let answer = tokio::time::timeout(HANG_LIMIT, answer).await.unwrap().unwrap();
+    assert_eq!(answer.headers()[CONNECTION], "close");
+    failure(answer, 413, "payload_too_large").await;
+    drop(sender);
+}
+
+#[tokio::test]
+async fn all_bodies_together_are_bounded() {
+    let protection =
+        Protection { body_memory: 1_000_000, body_timeout: Duration::from_secs(30), ..Protection::default() };
+    let server = Server::start_exposed(protection, ServerConfig::default()).await;
+    let ada = server.user("ada").await;
+    // 120,000 bytes of a payload count 8 times; the rest of this one stays away.
+    let (sender, chunks) = mpsc::unbounded_channel();
+    let chunks = UnboundedReceiverStream::new(chunks).map(Ok::<_, std::io::Error>);
+    let head = br#"{"agent": "worker", "payload": {"mode": "echo"}"#;
+    sender.send(Bytes::from(head.to_vec())).unwrap();
+    sender.send(Bytes::from(vec![b' '; 120_000])).unwrap();
+    let first = ada.request(Method::POST, "/api/v1/tasks").header(CONTENT_TYPE, "application/json");
+    let first = tokio::spawn(first.body(Body::wrap_stream(chunks)).send());
+    let other = || post(&ada, "/api/v1/tasks", zeros(10_000));
+    let refused = tokio::time::timeout(HANG_LIMIT, async {
+        loop {
+            let answer = other().await;
+            if answer.status() == 503 {
+                return answer;
+            }
+        }
+    });
+    let refused = refused.await.unwrap();
+    assert_eq!(refused.headers()[RETRY_AFTER], "1");
+    failure(refused, 503, "busy").await;
+    // One that needs little goes on meanwhile.
+    let small = json!({ "agent": "worker", "payload": { "mode": "echo" } });
+    success(ada.post("/api/v1/tasks", &small).await, 202).await;
+    sender.send(Bytes::from_static(b"}")).unwrap();
+    drop(sender);
+    success(first.await.unwrap().unwrap(), 202).await;
+    failure(other().await, 422, "invalid_input").await;
+}
