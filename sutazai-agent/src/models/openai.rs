@@ -307,7 +307,7 @@ mod tests {
             reader
                 .read(r#"{"error":{"message":"out of memory"}}"#)
                 .unwrap_err()
-                .message()
+                .to_string()
                 .contains("out of memory")
         );
         reader.read("{").unwrap_err();

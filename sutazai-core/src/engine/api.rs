@@ -238,12 +238,11 @@ impl Engine {
     /// A page of tasks, newest first; a user's own only.
     ///
     /// # Errors
-    /// `InvalidInput` naming `limit` when it is not 1 to 100, or a time that is not of the years 1970 to 9999.
+    /// `InvalidInput` naming `limit` when it is not 1 to 100.
     pub async fn tasks(&self, caller: &Caller, mut query: TaskQuery) -> Result<TaskPage> {
         page(query.limit)?;
-        for (field, at) in [("created_after", query.created_after), ("created_before", query.created_before)]
-        {
-            at.map_or(Ok(()), |at| time_of_listing(field, at))?;
+        for at in [&mut query.created_after, &mut query.created_before].into_iter().flatten() {
+            *at = time_of_listing(*at);
         }
         if !caller.may_touch(query.owner) {
             query.owner = caller.owner();

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::{SessionId, User, UserRole};
+use crate::domain::{SessionId, User, UserRole, later};
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::refresh_token::RefreshToken;
 use crate::identity::{Identity, SignedIn};
@@ -51,7 +51,7 @@ impl Identity {
             UserRole::Admin => self.config.admin_session_ttl,
             UserRole::User => self.config.session_ttl,
         };
-        (now + self.config.refresh_ttl).min(begun + longest)
+        later(now, self.config.refresh_ttl).min(later(begun, longest))
     }
 
     pub(super) fn signed_in(&self, user: User, token: RefreshToken) -> Result<SignedIn> {

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::domain::later;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Failures that slow nothing down.
@@ -70,7 +71,7 @@ impl AccountThrottle {
             let retry_after = (delay - MAX_DELAY).to_std().unwrap_or_default();
             return Err(Error::new(ErrorKind::RateLimited, busy).with_retry_after(retry_after));
         }
-        account.next_guess = now + delay + GUESS_INTERVAL;
+        account.next_guess = later(now, (delay + GUESS_INTERVAL).to_std().unwrap_or_default());
         Ok(delay.to_std().unwrap_or_default())
     }
 

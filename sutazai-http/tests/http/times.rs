@@ -28,7 +28,7 @@ async fn times_far_from_now_are_refused() {
     for time in &EXTREMES[..4] {
         for field in ["created_after", "created_before"] {
             let path = format!("/api/v1/tasks?{field}={}", time.replace('+', "%2B"));
-            names(ada.get(&path).await, 422, "invalid_input", field).await;
+            assert_eq!(success(ada.get(&path).await, 200).await["items"], json!([]), "{path}");
         }
     }
     let all = success(ada.get("/api/v1/tasks").await, 200).await;
