@@ -25,10 +25,15 @@ async fn times_far_from_now_are_refused() {
         let key = json!({ "name": "x", "scopes": ["tasks:read"], "expires_at": time });
         names(ada.post("/api/v1/auth/api-keys", &key).await, 422, "invalid_input", "expires_at").await;
     }
-    for time in &EXTREMES[..4] {
+    for time in EXTREMES {
         for field in ["created_after", "created_before"] {
             let path = format!("/api/v1/tasks?{field}={}", time.replace('+', "%2B"));
-            assert_eq!(success(ada.get(&path).await, 200).await["items"], json!([]), "{path}");
+            let answer = ada.get(&path).await;
+            match time.starts_with(['-', '+']) {
+                // RFC 3339 has four digits for a year.
+                true => names(answer, 422, "invalid_input", field).await,
+                false => assert_eq!(success(answer, 200).await["items"], json!([]), "{path}"),
+            };
         }
     }
     let all = success(ada.get("/api/v1/tasks").await, 200).await;
