@@ -87,11 +87,11 @@ pub struct Config {
     pub refresh_ttl: Duration,
     /// Longest life of a session, however often it is refreshed.
     pub session_ttl: Duration,
-    /// The same of an admin's session.
+    /// Longest life of an admin's session.
     pub admin_session_ttl: Duration,
     /// Whether anybody may register; otherwise only who has an invitation.
     pub open_registration: bool,
-    /// Which permissions users have.
+    /// Permissions of users.
     pub access: AccessPolicy,
     /// Address the server listens on.
     pub listen: SocketAddr,
@@ -121,7 +121,7 @@ pub struct Config {
     pub shutdown_grace: Duration,
     /// How many tasks of one user and of an agent run at once, over all processes.
     pub limits: ConcurrencyLimits,
-    /// How much of each thing one user may have.
+    /// Quotas of one user.
     pub quotas: UserQuotas,
     /// How long tasks are kept once they have ended.
     pub keep_tasks: KeepTasks,
@@ -184,7 +184,7 @@ pub struct RequestsPerMinute {
     pub calls: u32,
 }
 
-/// How much of each thing one user may have.
+/// Quotas of one user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UserQuotas {
     /// Documents and their bytes.

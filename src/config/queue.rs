@@ -13,7 +13,7 @@ use super::layers::Layers;
 const MOST: u32 = 100_000;
 
 impl Layers {
-    /// How much of each thing one user may have.
+    /// Quotas of one user.
     pub(super) fn quotas(&self, problems: &mut Vec<Error>) -> Option<UserQuotas> {
         let documents = self.number("MAX_DOCUMENTS_PER_USER", (1, 1_000_000), problems);
         let megabytes = self.number("MAX_DOCUMENT_MB_PER_USER", (1_u64, 1_000_000), problems);

@@ -4,9 +4,9 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
 use crate::error::{Error, Result};
 
-/// How far back a time may lie at which something is to happen: clocks differ, and a request may have waited.
+/// Longest age of a time at which something is to happen: clocks differ, and a request may have waited.
 const MAX_PAST: TimeDelta = TimeDelta::days(1);
-/// How far ahead such a time may lie: ten years.
+/// Longest distance of such a time in the future: ten years.
 const MAX_AHEAD: TimeDelta = TimeDelta::days(3_653);
 
 /// A page has 1 to 100 items.

@@ -48,7 +48,7 @@ impl Chat {
         Self { store, engine, max_conversations: None, writing: TaskTracker::new() }
     }
 
-    /// Lets each user have so many conversations; default: any number.
+    /// Limits the conversations of each user; default: any number.
     pub fn max_conversations_per_user(self, max: u32) -> Self {
         Self { max_conversations: Some(max), ..self }
     }

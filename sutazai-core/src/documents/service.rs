@@ -21,7 +21,7 @@ const TITLE: usize = 255;
 const FILE: usize = 10 * 1_000 * 1_000;
 /// The longest text of a search, in characters.
 const SEARCH: usize = 1_000;
-/// So many searches of one owner run at once. Others of the same owner wait, those of other owners do not.
+/// Searches of one owner that run at once. Others of the same owner wait, those of other owners do not.
 const SEARCHES_OF_OWNER: usize = 2;
 /// So many files are read at once: each keeps a processor busy and holds its text several times. Others wait.
 const READ_AT_ONCE: usize = 2;
@@ -48,7 +48,7 @@ impl Documents {
         }
     }
 
-    /// Lets each user have so many documents of so many bytes; default: any number.
+    /// Limits the documents of each user and their bytes; default: any number.
     pub fn quota_per_user(self, quota: DocumentQuota) -> Self {
         Self { quota: Some(quota), ..self }
     }

@@ -42,7 +42,7 @@ pub(super) struct Author<'a> {
     log: Mutex<Log>,
 }
 
-/// What the model has cost and measured until now, and why it failed.
+/// Costs, measurements and the failure of the model.
 #[derive(Debug, Default)]
 struct Log {
     usage: Option<ModelUsage>,

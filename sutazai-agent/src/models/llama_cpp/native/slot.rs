@@ -36,7 +36,7 @@ pub(super) struct Writing {
     pub(super) unread: VecDeque<LlamaToken>,
     /// After how many of the last unread tokens the next is looked at: one, or as many as are measured.
     pub(super) predicted: usize,
-    /// Where in the batch these stand.
+    /// Positions of these tokens in the batch.
     pub(super) read: Vec<i32>,
     /// Sum of the logarithms of the probabilities of the measured tokens until now.
     log_measured: f64,
