@@ -235,7 +235,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "BODY_MEMORY_MB",
         secret: false,
-        help: "memory that the bodies of all requests may take at once, parsed, in MB, 64 to 1048576",
+        help: "memory that the bodies of all requests, parsed, and their large answers may take at once, in MB, 64 to 1048576; one user gets half of it",
         default: || Some("256".into()),
     },
     Setting {

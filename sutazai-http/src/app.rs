@@ -14,7 +14,7 @@ use sutazai_core::identity::Identity;
 use sutazai_core::ports::ModelBackend;
 use sutazai_core::schedules::Schedules;
 use sutazai_core::{Error, ErrorKind, Result};
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Mutex;
 
 use crate::auth::tickets::Tickets;
 use crate::live::streams::Streams;
@@ -23,6 +23,7 @@ use crate::monitoring::answers::Answers;
 use crate::monitoring::refresh::{Refreshed, refresh};
 use crate::protection::Protection;
 use crate::protection::log_throttle::LogThrottle;
+use crate::protection::request_memory::RequestMemory;
 use crate::protection::shut_out::ShutOut;
 use crate::protection::uploads::Uploads;
 use crate::readiness::{Readiness, ReadinessReport};
@@ -49,7 +50,7 @@ struct Parts {
     started: Instant,
     snapshot: Arc<Mutex<Option<(Instant, Bytes)>>>,
     protection: Arc<Protection>,
-    body_memory: Arc<Semaphore>,
+    request_memory: Arc<RequestMemory>,
     uploads: Arc<Uploads>,
     proxy_warnings: Arc<LogThrottle>,
     streams: Arc<Streams>,
@@ -79,7 +80,7 @@ impl App {
             refreshed: Arc::default(),
             readiness: Arc::default(),
             protection: Arc::default(),
-            body_memory: body_memory(&Protection::default()),
+            request_memory: RequestMemory::new(Protection::default().body_memory).into(),
             uploads: Arc::default(),
             proxy_warnings: Arc::default(),
             streams: Arc::default(),
@@ -91,14 +92,14 @@ impl App {
     /// The same, protected like this.
     pub fn protected(self, protection: Protection) -> Self {
         self.with(|parts| {
-            parts.body_memory = body_memory(&protection);
+            parts.request_memory = RequestMemory::new(protection.body_memory).into();
             parts.protection = Arc::new(protection);
         })
     }
 
-    /// Memory that request bodies may take, a permit a byte.
-    pub(crate) fn body_memory(&self) -> Arc<Semaphore> {
-        self.parts.body_memory.clone()
+    /// Memory that the bodies and answers of requests may take.
+    pub(crate) fn request_memory(&self) -> &RequestMemory {
+        &self.parts.request_memory
     }
 
     /// The streams that users follow.
@@ -255,8 +256,4 @@ impl App {
         change(Arc::make_mut(&mut self.parts));
         self
     }
-}
-
-fn body_memory(protection: &Protection) -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(protection.body_memory.min(Semaphore::MAX_PERMITS)))
 }

@@ -12,12 +12,13 @@ use axum::http::header::{CONNECTION, EXPECT};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures::{Stream, StreamExt, stream};
+use sutazai_core::domain::Caller;
 use sutazai_core::{Error, ErrorKind};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::app::App;
 use crate::error::ApiError;
+use crate::protection::request_memory::{CallerMemory, TakenMemory};
 
 /// Time after which a request that found no memory may be repeated.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -44,6 +45,11 @@ impl BodyLimit {
     pub(crate) const MODEL: Self = Self { bytes: 2 * 1_024 * 1_024, memory_factor: 4 };
     /// A form with a file.
     pub(crate) const UPLOAD: Self = Self { bytes: 10 * 1_000 * 1_000, memory_factor: 4 };
+
+    /// Memory in bytes that the largest body takes.
+    pub(crate) const fn memory(self) -> usize {
+        self.bytes * self.memory_factor
+    }
 }
 
 /// Reads the body within `limit`, and answers 413, 408 (RFC 9110, 15.5.9) or 503 otherwise. Memory is counted as bytes
@@ -60,7 +66,8 @@ pub(crate) async fn limit(
         drain(request).await;
         return closing(ApiError::too_large(limit.bytes));
     }
-    let (time, reading) = (app.protection().body_timeout, Reading::new(&app, limit));
+    let reading = Reading::new(&app, limit, request.extensions().get());
+    let time = app.protection().body_timeout;
     // The size is checked here, with the limit of this route.
     DefaultBodyLimit::disable().apply(&mut request);
     let expects_continue = request.headers().contains_key(EXPECT);
@@ -80,16 +87,17 @@ pub(crate) async fn limit(
 #[derive(Clone)]
 struct Reading {
     limit: BodyLimit,
-    budget: Arc<Semaphore>,
-    taken: Arc<Mutex<Option<OwnedSemaphorePermit>>>,
+    memory: CallerMemory,
+    taken: Arc<Mutex<Option<TakenMemory>>>,
     refusal: Arc<OnceLock<ApiError>>,
 }
 
 type Rest = Arc<Mutex<Option<BodyDataStream>>>;
 
 impl Reading {
-    fn new(app: &App, limit: BodyLimit) -> Self {
-        Self { limit, budget: app.body_memory(), taken: Arc::default(), refusal: Arc::default() }
+    fn new(app: &App, limit: BodyLimit, caller: Option<&Caller>) -> Self {
+        let memory = app.request_memory().of(caller.and_then(Caller::owner));
+        Self { limit, memory, taken: Arc::default(), refusal: Arc::default() }
     }
 
     /// The chunks of a body, and an error instead of the first one that is too much or too late. `rest` then gets what
@@ -133,8 +141,7 @@ impl Reading {
         if read > self.limit.bytes {
             return Err(ApiError::too_large(self.limit.bytes));
         }
-        let memory = u32::try_from(chunk * self.limit.memory_factor).unwrap_or(u32::MAX);
-        let Ok(more) = self.budget.clone().try_acquire_many_owned(memory) else {
+        let Some(more) = self.memory.take(chunk * self.limit.memory_factor) else {
             let message = "the requests under way take all memory that bodies may take";
             return Err(Error::new(ErrorKind::Busy, message).with_retry_after(RETRY_AFTER).into());
         };

@@ -2,7 +2,6 @@
 
 use std::panic::AssertUnwindSafe;
 
-use axum::body::Body;
 use axum::extract::Request;
 use axum::http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use axum::response::{IntoResponse, Response};
@@ -12,6 +11,7 @@ use sutazai_core::Error;
 use crate::app::App;
 use crate::envelope::{self, Content};
 use crate::error::ApiError;
+use crate::middleware::answer::{self, AnswerMemory};
 use crate::middleware::trace::TraceId;
 
 /// How many headers an answer has at the end that had none.
@@ -32,7 +32,9 @@ where
     if let Some(content) = content {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.remove(CONTENT_LENGTH);
-        *response.body_mut() = Body::from(envelope::write(&content, app.engine().clock().now(), &trace_id));
+        let bytes = envelope::write(&content, app.engine().clock().now(), &trace_id);
+        let memory = response.extensions_mut().remove::<AnswerMemory>();
+        *response.body_mut() = answer::body(bytes, memory);
     }
     response
 }

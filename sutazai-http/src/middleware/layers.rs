@@ -4,8 +4,9 @@
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use sutazai_core::domain::Caller;
 
-use super::{authenticate, browser, envelope, host, rate_limit, trace};
+use super::{answer, authenticate, browser, envelope, host, rate_limit, trace};
 use crate::app::App;
 
 /// Around everything but probes: the trace, and the headers for browsers.
@@ -34,10 +35,17 @@ async fn admitted(app: &App, request: Request, next: Next) -> Response {
 
 /// For callers who have signed in: who they are, and how often they may call.
 pub(crate) async fn signed_in(State(app): State<App>, request: Request, next: Next) -> Response {
-    authenticate::require(&app, request, |request| rate_limit::calls(&app, request, next)).await
+    authenticate::require(&app, request, |request| counted(&app, request, next)).await
 }
 
 /// The same for streams, which a ticket opens too.
 pub(crate) async fn signed_in_or_ticket(State(app): State<App>, request: Request, next: Next) -> Response {
-    authenticate::require_or_ticket(&app, request, |request| rate_limit::calls(&app, request, next)).await
+    authenticate::require_or_ticket(&app, request, |request| counted(&app, request, next)).await
+}
+
+/// How often the caller may call, and the memory that the answer takes.
+async fn counted(app: &App, request: Request, next: Next) -> Response {
+    let caller = request.extensions().get::<Caller>().cloned();
+    let response = rate_limit::calls(app, request, next).await;
+    answer::count(app, caller.as_ref(), response)
 }

@@ -1,5 +1,6 @@
 //! What every request goes through on its way to a route and back; `layers` puts the parts together.
 
+mod answer;
 mod authenticate;
 pub(crate) mod body;
 pub(crate) mod browser;

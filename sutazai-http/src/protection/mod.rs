@@ -5,6 +5,7 @@ mod client_address;
 mod cors_origins;
 mod governor;
 pub(crate) mod log_throttle;
+pub(crate) mod request_memory;
 mod settings;
 pub(crate) mod shut_out;
 pub(crate) mod uploads;

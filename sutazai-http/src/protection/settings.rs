@@ -25,7 +25,8 @@ pub struct Protection {
     pub request_timeout: Duration,
     /// How long the body of a request may take to arrive; default 20 seconds.
     pub body_timeout: Duration,
-    /// Memory in bytes that the bodies of all requests may take at once, parsed; default 256 MB.
+    /// Memory in bytes that the bodies of all requests, parsed, and their large answers may take at once; default 256 MB.
+    /// One user gets half of it.
     pub body_memory: usize,
     /// Event streams and WebSockets that one user may follow at once; default 32.
     pub streams_per_user: usize,

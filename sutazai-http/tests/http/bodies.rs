@@ -139,3 +139,50 @@ async fn all_bodies_together_are_bounded() {
     success(first.await.unwrap().unwrap(), 202).await;
     failure(other().await, 422, "invalid_input").await;
 }
+
+/// A body of a chat completion that never ends: 2,000,000 bytes, which count four times.
+async fn stalled(user: &User<'_>) -> (mpsc::UnboundedSender<Bytes>, tokio::task::JoinHandle<u16>) {
+    let (sender, chunks) = mpsc::unbounded_channel();
+    let chunks = UnboundedReceiverStream::new(chunks).map(Ok::<_, std::io::Error>);
+    sender.send(Bytes::from(vec![b' '; 2_000_000])).unwrap();
+    let request = user.request(Method::POST, "/v1/chat/completions").header(CONTENT_TYPE, "application/json");
+    let answer = request.body(Body::wrap_stream(chunks)).send();
+    (sender, tokio::spawn(async move { answer.await.unwrap().status().as_u16() }))
+}
+
+#[tokio::test]
+async fn the_bodies_of_one_user_leave_memory_to_others() {
+    let protection = Protection {
+        body_memory: 100_000_000,
+        body_timeout: Duration::from_secs(30),
+        ..Protection::default()
+    };
+    let server = Server::start_exposed(protection, ServerConfig::default()).await;
+    let (ada, eve) = (server.user("ada").await, server.user("eve").await);
+    let mut bodies = Vec::new();
+    // Six take 48 of the 50 MB that one user may take; one of the next finds nothing left.
+    for _ in 0..8 {
+        bodies.push(stalled(&eve).await);
+    }
+    let refused = tokio::time::timeout(HANG_LIMIT, async {
+        loop {
+            let done = bodies.iter().position(|(_, answer)| answer.is_finished());
+            if let Some(done) = done {
+                return bodies.swap_remove(done).1.await.unwrap();
+            }
+            tokio::task::yield_now().await;
+        }
+    });
+    assert_eq!(refused.await.unwrap(), 503);
+    // 40 MB of somebody else's are taken meanwhile.
+    failure(post(&ada, "/api/v1/tasks", zeros(250_000)).await, 422, "invalid_input").await;
+    let mut others = Vec::new();
+    for _ in 0..5 {
+        others.push(stalled(&ada).await);
+    }
+    failure(post(&ada, "/api/v1/tasks", zeros(250_000)).await, 422, "invalid_input").await;
+    assert!(others.iter().all(|(_, answer)| !answer.is_finished()));
+    for (_, answer) in bodies.into_iter().chain(others) {
+        answer.abort();
+    }
+}

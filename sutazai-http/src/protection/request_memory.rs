@@ -1,0 +1,109 @@
+//! Bounds the memory that the requests under way take with their bodies and their answers, all together and of one user.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use sutazai_core::domain::UserId;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::middleware::body::BodyLimit;
+
+/// The memory of all requests, a permit a byte.
+#[derive(Debug)]
+pub(crate) struct RequestMemory {
+    all: Arc<Semaphore>,
+    /// What one user may take of it, in bytes, so that nobody takes what others need.
+    share: usize,
+    of_users: Mutex<HashMap<UserId, Weak<Semaphore>>>,
+}
+
+/// The memory that one caller's requests may take.
+#[derive(Debug, Clone)]
+pub(crate) struct CallerMemory {
+    all: Arc<Semaphore>,
+    own: Option<Arc<Semaphore>>,
+}
+
+/// Memory that is taken until this is dropped.
+#[derive(Debug)]
+pub(crate) struct TakenMemory {
+    of_all: OwnedSemaphorePermit,
+    own: Option<OwnedSemaphorePermit>,
+}
+
+impl RequestMemory {
+    /// So many bytes for all, and half of them for one user; in any case enough for the largest body.
+    pub(crate) fn new(bytes: usize) -> Self {
+        let bytes = bytes.min(Semaphore::MAX_PERMITS);
+        let share = (bytes / 2).max(BodyLimit::UPLOAD.memory()).min(bytes);
+        Self { all: Arc::new(Semaphore::new(bytes)), share, of_users: Mutex::default() }
+    }
+
+    /// The memory of this user's requests. Strangers, and callers where there are no users, have no share.
+    pub(crate) fn of(&self, user: Option<UserId>) -> CallerMemory {
+        CallerMemory { all: self.all.clone(), own: user.map(|user| self.share_of(user)) }
+    }
+
+    fn share_of(&self, user: UserId) -> Arc<Semaphore> {
+        let mut of_users = self.of_users.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = of_users.get(&user).and_then(Weak::upgrade) {
+            return known;
+        }
+        of_users.retain(|_, share| share.strong_count() > 0);
+        let new = Arc::new(Semaphore::new(self.share));
+        of_users.insert(user, Arc::downgrade(&new));
+        new
+    }
+}
+
+impl CallerMemory {
+    /// Takes so many bytes; none when they are not there.
+    pub(crate) fn take(&self, bytes: usize) -> Option<TakenMemory> {
+        let permits = u32::try_from(bytes).ok()?;
+        let own = match &self.own {
+            Some(own) => Some(own.clone().try_acquire_many_owned(permits).ok()?),
+            None => None,
+        };
+        let of_all = self.all.clone().try_acquire_many_owned(permits).ok()?;
+        Some(TakenMemory { of_all, own })
+    }
+}
+
+impl TakenMemory {
+    /// Adds more that the same caller has taken.
+    pub(crate) fn merge(&mut self, more: Self) {
+        self.of_all.merge(more.of_all);
+        if let (Some(own), Some(more)) = (&mut self.own, more.own) {
+            own.merge(more);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_user_takes_half_and_what_is_dropped_comes_back() {
+        let memory = RequestMemory::new(200_000_000);
+        let [ada, eve] = [UserId::new(), UserId::new()].map(|user| memory.of(Some(user)));
+        let mut taken = eve.take(60_000_000).unwrap();
+        taken.merge(eve.take(40_000_000).unwrap());
+        assert!(eve.take(1).is_none(), "half of it is taken");
+        let other = ada.take(100_000_000).unwrap();
+        assert!(memory.of(None).take(1).is_none(), "all of it is taken");
+        drop(taken);
+        assert!(eve.take(100_000_000).is_some() && ada.take(1).is_none());
+        drop(other);
+        assert!(ada.take(100_000_000).is_some());
+    }
+
+    #[test]
+    fn the_largest_body_fits_into_the_share_of_a_small_budget_and_users_are_forgotten() {
+        let memory = RequestMemory::new(64_000_000);
+        assert!(memory.of(Some(UserId::new())).take(BodyLimit::UPLOAD.memory()).is_some());
+        assert!(RequestMemory::new(1_000).of(Some(UserId::new())).take(1_001).is_none());
+        let _last = memory.of(Some(UserId::new()));
+        assert_eq!(memory.of_users.lock().unwrap().len(), 1);
+    }
+}
