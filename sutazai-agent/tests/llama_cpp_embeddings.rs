@@ -105,3 +105,19 @@ async fn what_it_cannot_do_is_told() {
     assert_eq!(e.kind(), ErrorKind::Unsupported);
     assert!(e.message().contains("writes text and makes no embeddings"), "{e}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_short_text_passes_many_long_ones() {
+    let many = vec!["word ".repeat(500); 40];
+    let long = BACKEND.embed(None, &many);
+    tokio::pin!(long);
+    // It is under way: a first poll sends it.
+    assert!(futures::poll!(&mut long).is_pending());
+    let short = ["short".to_owned()];
+    tokio::select! {
+        biased;
+        made = BACKEND.embed(None, &short) => assert_eq!(made.unwrap().vectors.len(), 1),
+        _ = &mut long => panic!("the short text waited for all of the long ones"),
+    }
+    assert_eq!(long.await.unwrap().vectors.len(), 40);
+}

@@ -289,3 +289,16 @@ async fn requests() {
     model.generate(made_up).await.err().unwrap();
     model.generate(ask()).await.err().unwrap();
 }
+
+#[tokio::test]
+async fn the_model_is_told_whose_prompt_it_reads() {
+    let stage = stage(ModelGateConfig::default());
+    let [ada, eve] = [0; 2].map(|_| UserId::new());
+    // What a caller writes there does not count.
+    let forged = GenerateRequest { prefix_owner: Some(ada), ..ask() };
+    drop(stage.model_for(eve).generate(forged).await.unwrap());
+    drop(stage.gate.model_for_task(Some(ada)).generate(ask()).await.unwrap());
+    drop(stage.gate.model_for(&Caller::System).generate(ask()).await.unwrap());
+    let owners: Vec<_> = stage.model.requests().iter().map(|request| request.prefix_owner).collect();
+    assert_eq!(owners, [Some(eve), Some(ada), None]);
+}

@@ -101,7 +101,11 @@ pub fn connect(entry: &str, options: &ConnectOptions) -> Result<Arc<dyn ModelBac
             Some(EmbeddedModels::InProcess) => Ok(Arc::new(LlamaCppModelBackend::in_process(address)?)),
             None => Err(specification::nowhere_to_run()),
         },
-        other => Err(specification::unknown(other)),
+        other => {
+            #[cfg(not(any(feature = "ollama", feature = "openai", feature = "llama-cpp")))]
+            let _ = (options, address);
+            Err(specification::unknown(other))
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! How `MODEL_BACKENDS` is written, `technology=address` separated by commas, and how models are named.
 
+#[cfg(any(feature = "ollama", feature = "openai", feature = "llama-cpp"))]
 use sutazai_core::domain::ModelInfo;
 use sutazai_core::{Error, ErrorKind, Result};
 
@@ -42,6 +43,7 @@ pub(super) fn unknown(technology: &str) -> Error {
 }
 
 /// Why a backend cannot take this model: it has others.
+#[cfg(any(feature = "ollama", feature = "openai", feature = "llama-cpp"))]
 pub(super) fn no_such_model(backend: &str, model: &str, there: &[ModelInfo]) -> Error {
     let names: Vec<_> = there.iter().map(|model| model.name.as_str()).collect();
     let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };

@@ -41,6 +41,7 @@ async fn sends_what_was_asked_for() {
         stop: vec!["END".into()],
         constraint: Some(Constraint::JsonSchema(schema.clone())),
         timeout: None,
+        prefix_owner: None,
     };
     let (text, _) = server.backend().complete(request).await.unwrap();
     assert_eq!(text, r#"{"name":"x"}"#);

@@ -7,6 +7,7 @@ use jsonschema::Validator;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::id::UserId;
 use super::schema;
 use crate::error::{Error, Result};
 
@@ -146,6 +147,9 @@ pub struct GenerateRequest {
     pub constraint: Option<Constraint>,
     /// How long the whole answer may take.
     pub timeout: Option<Duration>,
+    /// The user for whom a backend may keep what it has read of the prompt. It is reused for requests of the same user only:
+    /// how soon an answer begins would tell whether somebody else has sent the same beginning.
+    pub prefix_owner: Option<UserId>,
 }
 
 impl GenerateRequest {
@@ -162,6 +166,7 @@ impl GenerateRequest {
             stop: Vec::new(),
             constraint: None,
             timeout: None,
+            prefix_owner: None,
         }
     }
 }

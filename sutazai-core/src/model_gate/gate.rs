@@ -139,6 +139,7 @@ impl GatedModelBackend {
         let timeout = request.timeout.unwrap_or(self.shared.timeout);
         let (place, left) = self.enter(timeout).await?;
         request.timeout = Some(left);
+        request.prefix_owner = self.share;
         let answer = self.shared.model.generate(request).await?;
         Ok((place, answer))
     }

@@ -38,6 +38,7 @@ const PREPARER_STACK_BYTES: usize = 16 * 1024 * 1024;
 pub fn run() -> ExitCode {
     sandbox::close_inherited_descriptors();
     sandbox::end_with_parent();
+    sandbox::be_nice();
     match serve() {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {

@@ -1,8 +1,9 @@
 //! The thread that owns an embedding model's context: request after request it reads texts, many in one batch, and gives
 //! what the model makes of each, pooled as the model's file says.
 
+use std::collections::VecDeque;
 use std::num::NonZeroU32;
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError};
 
 use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::context::params::LlamaContextParams;
@@ -13,7 +14,7 @@ use llama_cpp_2::token::LlamaToken;
 use sutazai_core::{Error, Result};
 
 use super::super::protocol::Purpose;
-use super::{Answer, Vectors};
+use super::{Answer, QUEUE_CAPACITY, Vectors};
 
 /// Tokens of all texts that are read in one batch; so long is the longest text, unless the model was trained on fewer.
 const BATCH: usize = 2_048;
@@ -26,6 +27,19 @@ const TEXTS: usize = 32;
 pub(super) struct Reading {
     pub(super) texts: Vec<Vec<LlamaToken>>,
     pub(super) answer: Box<dyn Answer<Result<Vectors>>>,
+}
+
+/// A request that is being read, and the vectors of its first texts.
+struct Turn {
+    texts: Vec<Vec<LlamaToken>>,
+    vectors: Vec<Vec<f32>>,
+    answer: Box<dyn Answer<Result<Vectors>>>,
+}
+
+impl Turn {
+    fn new(Reading { texts, answer }: Reading) -> Self {
+        Self { vectors: Vec::with_capacity(texts.len()), texts, answer }
+    }
 }
 
 /// What the model is made for, as the file's metadata says (github.com/ggml-org/ggml, docs/gguf.md): how vectors of
@@ -86,26 +100,42 @@ pub(super) fn run(
     };
     let _ = ready.send(Ok(()));
     let mut batch = LlamaBatch::new(BATCH, 1);
-    while let Ok(Reading { texts, mut answer }) = readings.recv() {
-        let tokens = texts.iter().map(Vec::len).sum::<usize>() as u32;
-        let mut vectors = Vec::with_capacity(texts.len());
-        let mut rest = texts.as_slice();
-        let outcome = loop {
-            if rest.is_empty() {
-                break Ok(vectors);
+    // One batch of each request in turn: many long texts of one caller let the few of others pass.
+    let mut turns: VecDeque<Turn> = VecDeque::new();
+    loop {
+        if turns.is_empty() {
+            let Ok(reading) = readings.recv() else { return };
+            turns.push_back(Turn::new(reading));
+        }
+        // What is under way is left when nobody can ask any more.
+        while turns.len() < QUEUE_CAPACITY {
+            match readings.try_recv() {
+                Ok(reading) => turns.push_back(Turn::new(reading)),
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => return,
             }
-            if answer.is_closed() {
-                break Ok(Vec::new());
+        }
+        let Some(mut turn) = turns.pop_front() else { continue };
+        if turn.answer.is_closed() {
+            continue;
+        }
+        let rest = &turn.texts[turn.vectors.len()..];
+        if !rest.is_empty() {
+            match read(&mut context, &mut batch, &rest[..fitting(rest)]) {
+                Ok(made) => turn.vectors.extend(made),
+                Err(e) => {
+                    turn.answer.send(Err(e));
+                    continue;
+                }
             }
-            let (now, later) = rest.split_at(fitting(rest));
-            match read(&mut context, &mut batch, now) {
-                Ok(made) => vectors.extend(made),
-                Err(e) => break Err(e),
-            }
-            rest = later;
             progress();
-        };
-        answer.send(outcome.map(|vectors| (vectors, tokens)));
+        }
+        if turn.vectors.len() < turn.texts.len() {
+            turns.push_back(turn);
+        } else {
+            let tokens = turn.texts.iter().map(Vec::len).sum::<usize>() as u32;
+            turn.answer.send(Ok((turn.vectors, tokens)));
+        }
     }
 }
 

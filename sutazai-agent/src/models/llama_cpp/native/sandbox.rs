@@ -34,6 +34,10 @@ const DENIED: [libc::c_long; 17] = [
 /// How much likelier than its parent the child is to be ended when the machine runs out of memory, of -1000 to 1000.
 const OOM_SCORE_ADJUSTMENT: &str = "500";
 
+/// How much lower the priority of the child is than its parent's, in steps of nice(2). Its threads compute for seconds without a
+/// pause, and on a machine with few cores the answers to requests that need no model would wait for them.
+const NICENESS: i32 = 5;
+
 /// Closes every descriptor above standard error that the parent let slip through.
 pub(super) fn close_inherited_descriptors() {
     let names = fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
@@ -48,6 +52,11 @@ pub(super) fn close_inherited_descriptors() {
 /// the same, but nobody reads that while native code hangs.
 pub(super) fn end_with_parent() {
     let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
+}
+
+/// Lowers the priority of this process by [`NICENESS`]; what it started with stays where that is refused.
+pub(super) fn be_nice() {
+    let _ = rustix::process::nice(NICENESS);
 }
 
 /// Limits private memory, if asked to, and switches off core dumps.

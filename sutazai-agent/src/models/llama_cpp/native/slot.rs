@@ -7,7 +7,7 @@ use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::token::LlamaToken;
 use sutazai_core::Error;
-use sutazai_core::domain::{Constraint, FinishReason, ModelEvent, ModelUsage};
+use sutazai_core::domain::{Constraint, FinishReason, ModelEvent, ModelUsage, UserId};
 
 use super::sampler::{Sampler, log_probability};
 use super::text::TextBuffer;
@@ -18,6 +18,8 @@ use super::worker::Job;
 pub(super) struct Slot {
     /// The tokens in the cache, from the beginning.
     pub(super) cached: Vec<LlamaToken>,
+    /// The user who sent them.
+    pub(super) owner: Option<UserId>,
     /// When its last answer ended; the longest idle is overwritten first.
     pub(super) idle_since: Option<Instant>,
     pub(super) writing: Option<Writing>,
@@ -43,9 +45,12 @@ pub(super) struct Writing {
 }
 
 impl Slot {
-    /// How many tokens at the beginning are the same as in the cache. The last of the prompt does not count: the
-    /// model must read at least one to go on.
-    pub(super) fn shared(&self, prompt: &[LlamaToken]) -> usize {
+    /// How many tokens at the beginning are the same as in the cache; none of another user's count. The last of the prompt
+    /// does not count: the model must read at least one to go on.
+    pub(super) fn shared(&self, owner: Option<UserId>, prompt: &[LlamaToken]) -> usize {
+        if self.owner != owner {
+            return 0;
+        }
         let same = self.cached.iter().zip(prompt).take_while(|(a, b)| a == b).count();
         same.min(prompt.len().saturating_sub(1))
     }
@@ -159,5 +164,20 @@ impl Writing {
             fluency,
         };
         self.job.answer.send(Ok(ModelEvent::Done(usage)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_one_user_sent_is_not_reused_for_another() {
+        let [ada, eve] = [Some(UserId::new()), Some(UserId::new())];
+        let prompt = [1, 2, 3, 4].map(LlamaToken);
+        let slot = Slot { cached: prompt.to_vec(), owner: ada, ..Slot::default() };
+        assert_eq!(slot.shared(ada, &prompt), 3, "the last token is read again");
+        assert_eq!(slot.shared(ada, &prompt[..2]), 1);
+        assert_eq!((slot.shared(eve, &prompt), slot.shared(None, &prompt)), (0, 0));
     }
 }

@@ -12,7 +12,7 @@ use llama_cpp_2::llama_batch::LlamaBatch;
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::token::LlamaToken;
 use llguidance::Matcher;
-use sutazai_core::domain::{GenerateRequest, ModelEvent};
+use sutazai_core::domain::{GenerateRequest, ModelEvent, UserId};
 use sutazai_core::{Error, Result};
 
 use super::Answer;
@@ -167,8 +167,10 @@ impl<'a> Worker<'a> {
             measured => measured as u32,
         };
         let free = |(_, slot): &(usize, &Slot)| slot.writing.is_none();
-        let best =
-            |(_, slot): &(usize, &Slot)| (slot.shared(&job.prompt), std::cmp::Reverse(slot.idle_since));
+        let owner = job.request.prefix_owner;
+        let best = |(_, slot): &(usize, &Slot)| {
+            (slot.shared(owner, &job.prompt), std::cmp::Reverse(slot.idle_since))
+        };
         let Some((at, _)) = self.slots.iter().enumerate().filter(free).max_by_key(best) else {
             return Some(job);
         };
@@ -176,9 +178,10 @@ impl<'a> Worker<'a> {
             return Some(job);
         }
         let sampler = Sampler::new(&job.request, job.matcher.take());
-        let kept = self.keep_prefix(at, &job.prompt);
+        let kept = self.keep_prefix(at, owner, &job.prompt);
         let slot = &mut self.slots[at];
         slot.cached.truncate(kept);
+        slot.owner = owner;
         slot.writing = Some(Writing::new(job, sampler, kept, limit));
         None
     }
@@ -200,13 +203,13 @@ impl<'a> Worker<'a> {
     }
 
     /// Leaves in the slot what it shares with the prompt; takes it from another slot that shares more. Gives how much.
-    fn keep_prefix(&mut self, at: usize, prompt: &[LlamaToken]) -> usize {
+    fn keep_prefix(&mut self, at: usize, owner: Option<UserId>, prompt: &[LlamaToken]) -> usize {
         if !self.keeps_prefixes {
             self.forget(at, 0);
             return 0;
         }
-        let own = self.slots[at].shared(prompt);
-        let shares = |(i, slot): (usize, &Slot)| (slot.shared(prompt), i);
+        let own = self.slots[at].shared(owner, prompt);
+        let shares = |(i, slot): (usize, &Slot)| (slot.shared(owner, prompt), i);
         let (most, from) = self.slots.iter().enumerate().map(shares).max().unwrap_or((0, at));
         if most <= own || from == at {
             return self.forget(at, own);
