@@ -334,6 +334,31 @@ pub struct TaskPage {
     pub next: Option<TaskId>,
 }
 
+impl TaskPage {
+    /// Bytes that the payloads, results and states of a page of several tasks take at most, as they are stored.
+    pub const MAX_BYTES: usize = 1_000_000;
+
+    /// The page of these tasks: at most `limit`, and no more than fit into [`MAX_BYTES`](Self::MAX_BYTES), but at least
+    /// one. Each comes with the bytes that it takes, and is read only if it is part of the page.
+    ///
+    /// # Errors
+    /// That of the first task of the page which cannot be read.
+    pub fn of<R, E>(tasks: impl IntoIterator<Item = (usize, R)>, limit: usize) -> std::result::Result<Self, E>
+    where
+        R: FnOnce() -> std::result::Result<Task, E>,
+    {
+        let (mut items, mut taken) = (Vec::<Task>::new(), 0);
+        for (bytes, read) in tasks {
+            taken += bytes;
+            if items.len() >= limit || (taken > Self::MAX_BYTES && !items.is_empty()) {
+                return Ok(Self { next: items.last().map(|task| task.id), items });
+            }
+            items.push(read()?);
+        }
+        Ok(Self { items, next: None })
+    }
+}
+
 /// How many tasks of one agent stand in one status.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TaskCount {

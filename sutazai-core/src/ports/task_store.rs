@@ -86,6 +86,7 @@ pub fn count_entered(agent: &str, status: TaskStatus) {
 /// - Event sequences are 1, 2, 3 ... without gaps within a task, whoever appends; `append` under a spent claim is `Conflict` and adds nothing.
 /// - The feed holds every event once, of one owner or of all: an event whose write began after another was acknowledged stands after it, and those written at the same time stand in either order. Who reads on after the last position that was given, or after `feed_end`, misses none and gets none twice, however many write; an event may come into the feed a moment later than into its task.
 /// - `list` is newest first, filters by every field of the query, and pages without losing or doubling a task while others are added.
+/// - A page of `list` with several tasks holds at most a megabyte of payloads, results and states; a larger task has a page of its own.
 /// - `statistics` counts tasks by agent and status.
 /// - `backlog` counts the pending tasks that wait for no child, and tells since when the oldest of them is due; it takes no longer when many tasks have ended.
 /// - Every event of a status is counted once ([`count_entered`]), by the process whose call brought it about, when it is committed.
@@ -106,7 +107,7 @@ pub trait TaskStore: Debug + Send + Sync + 'static {
     /// The task, if there is one.
     async fn get(&self, id: TaskId) -> Result<Option<Task>>;
 
-    /// A page of the tasks that fit the query.
+    /// A page of the tasks that fit the query, which [`TaskPage::of`] makes of the rows.
     async fn list(&self, query: &TaskQuery) -> Result<TaskPage>;
 
     /// How many tasks there are. It looks at all of them.

@@ -29,7 +29,8 @@ pub use outcomes::{finish_is_fenced, outcomes_end_or_requeue_the_task};
 pub use owners::{delete_all_removes_what_is_one_owners, no_more_of_an_owners_tasks_wait_than_may};
 pub use reading::{
     a_subscriber_hears, backlog_tells_how_far_the_queue_is_behind, event_sequences_have_no_gaps,
-    list_pages_without_losing_or_doubling, reads_that_are_not_polled_hinder_no_others, statistics_counts,
+    list_ends_pages_before_they_are_large, list_pages_without_losing_or_doubling,
+    reads_that_are_not_polled_hinder_no_others, statistics_counts,
 };
 pub use retention::prune_removes_what_ended_long_ago;
 pub use turns::{limits_hold, owners_take_turns};
@@ -72,6 +73,7 @@ where
     event_sequences_have_no_gaps(make().await).await;
     the_feed_holds_every_event_once(make().await).await;
     list_pages_without_losing_or_doubling(make().await).await;
+    list_ends_pages_before_they_are_large(make().await).await;
     statistics_counts(make().await).await;
     backlog_tells_how_far_the_queue_is_behind(make().await).await;
     a_subscriber_hears(make().await).await;

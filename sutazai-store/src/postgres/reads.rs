@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::database::Database;
 use super::fault::Outcome;
 use super::grouped::shared;
-use super::record::{columns, decode};
+use super::record::{columns, decode, json_bytes};
 use super::rows::keys;
 use super::time::Times;
 use super::transaction::Transaction;
@@ -70,11 +70,11 @@ pub(super) fn limit(query: &TaskQuery) -> u8 {
     u8::try_from(query.limit.clamp(1, 100)).unwrap_or(100)
 }
 
-/// The page of these rows, of which there may be one more than `limit`: that tells whether there is a next page.
-pub(super) fn page(mut rows: Vec<Task>, limit: u8) -> TaskPage {
-    let more = rows.len() > usize::from(limit);
-    rows.truncate(limit.into());
-    TaskPage { next: rows.last().filter(|_| more).map(|task| task.id), items: rows }
+/// The page of these rows in their order, of which there may be one more than `limit`: that tells whether there is a next
+/// page.
+pub(super) fn page<'r>(rows: impl IntoIterator<Item = &'r PgRow>, limit: u8) -> Outcome<TaskPage> {
+    let read = |row| (json_bytes(row), move || decode(row).map(|record| record.task));
+    TaskPage::of(rows.into_iter().map(read), limit.into())
 }
 
 /// Each of these tasks, if there is one.
@@ -95,10 +95,8 @@ pub(super) async fn list_each(database: &Database, asked: Vec<Listing>) -> Vec<R
     wanted.dedup();
     match database.run(wanted.clone(), |connection, wanted| Box::pin(pages(connection, wanted))).await {
         Ok(found) => {
-            let page = |(listing, rows): (Listing, Outcome<Vec<Task>>)| {
-                (listing, rows.map(|rows| page(rows, listing.limit)).map_err(|fault| database.error(fault)))
-            };
-            let found = wanted.iter().copied().zip(found).map(page).collect();
+            let told = |page: Outcome<TaskPage>| page.map_err(|fault| database.error(fault));
+            let found = wanted.iter().copied().zip(found.into_iter().map(told)).collect();
             let missing = || Err(Error::internal("a page was not read"));
             shared(&asked, found).into_iter().map(|page| page.unwrap_or_else(missing)).collect()
         }
@@ -112,27 +110,23 @@ async fn find(connection: &mut PgConnection, ids: &[TaskId]) -> Outcome<Vec<(Tas
     rows.iter().map(task).collect()
 }
 
-/// The rows of each of these pages, and of the one after it.
-async fn pages(connection: &mut PgConnection, wanted: &[Listing]) -> Outcome<Vec<Outcome<Vec<Task>>>> {
+async fn pages(connection: &mut PgConnection, wanted: &[Listing]) -> Outcome<Vec<Outcome<TaskPage>>> {
     let rows = sqlx::query(PAGES)
         .bind(wanted.iter().map(|listing| listing.owner).collect::<Vec<_>>())
         .bind(wanted.iter().map(|listing| listing.before).collect::<Vec<_>>())
         .bind(wanted.iter().map(|listing| i64::from(listing.limit) + 1).collect::<Vec<_>>())
         .fetch_all(connection)
         .await?;
-    let mut pages: Vec<Outcome<Vec<Task>>> = wanted.iter().map(|_| Ok(Vec::new())).collect();
+    let mut pages: Vec<Vec<(Uuid, &PgRow)>> = wanted.iter().map(|_| Vec::new()).collect();
     for row in &rows {
         let place = usize::try_from(row.try_get::<i64, _>("place")?).unwrap_or_default();
         let Some(page) = pages.get_mut(place.wrapping_sub(1)) else { continue };
-        match (decode(row), &mut *page) {
-            (Ok(record), Ok(tasks)) => tasks.push(record.task),
-            (Err(fault), Ok(_)) => *page = Err(fault),
-            (_, Err(_)) => {}
-        }
+        page.push((row.try_get(0)?, row));
     }
     // The order that SQL promises is that within a page, not that of the pages put together.
-    for tasks in pages.iter_mut().flatten() {
-        tasks.sort_unstable_by_key(|task| Reverse(task.id));
-    }
-    Ok(pages)
+    pages.iter_mut().for_each(|page| page.sort_unstable_by_key(|(id, _)| Reverse(*id)));
+    let page = |(rows, listing): (Vec<(Uuid, &PgRow)>, &Listing)| {
+        page(rows.into_iter().map(|(_, row)| row), listing.limit)
+    };
+    Ok(pages.into_iter().zip(wanted).map(page).collect())
 }

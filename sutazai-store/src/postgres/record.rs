@@ -45,6 +45,12 @@ macro_rules! in_queue {
 }
 pub(super) use in_queue;
 
+/// Bytes of the payload, the result and the state of a row of `columns!()`.
+pub(super) fn json_bytes(row: &PgRow) -> usize {
+    let bytes = |column: &str| row.try_get_raw(column).ok()?.as_bytes().ok().map(<[u8]>::len);
+    ["payload", "result", "state"].into_iter().filter_map(bytes).sum()
+}
+
 /// Reads a row of `columns!()`. What of it cannot be read is left empty and named in `damaged`.
 pub(super) fn decode(row: &PgRow) -> Outcome<Record> {
     let mut at = Cursor { row, next: 0, damaged: Vec::new() };

@@ -21,7 +21,7 @@ use super::grouped::Grouped;
 use super::leases::Leases;
 use super::limit::Limit;
 use super::reads::{self, Listing};
-use super::record::{columns, decode};
+use super::record::columns;
 use super::transaction::Transaction;
 use super::wake_ups::WakeUps;
 use super::{agent_messages, events, prune, queue};
@@ -381,8 +381,7 @@ async fn search(connection: &mut PgConnection, query: &TaskQuery) -> Outcome<Tas
     // One more than asked for tells whether there is a next page.
     sql.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(limit) + 1);
     let rows = sql.build().fetch_all(connection).await?;
-    let tasks = rows.iter().map(|row| decode(row).map(|record| record.task)).collect::<Outcome<Vec<_>>>()?;
-    Ok(reads::page(tasks, limit))
+    reads::page(&rows, limit)
 }
 
 async fn counted(transaction: &mut Transaction<'_>) -> Outcome<TaskStatistics> {

@@ -15,7 +15,7 @@ use sutazai_core::{Error, Result};
 use super::agent_store::SqliteAgentStore;
 use super::api_key_store::SqliteApiKeyStore;
 use super::conversation_store::SqliteConversationStore;
-use super::document_store::SqliteDocumentStore;
+use super::document_store::{SqliteDocumentStore, remove_incomplete};
 use super::fault::{Fault, Outcome};
 use super::identity_store::SqliteIdentityStore;
 use super::metric_store::SqliteMetricStore;
@@ -122,6 +122,7 @@ pub(crate) async fn open(path: &Path) -> Result<Stores> {
     // Only now is it known to be a database and not some other file.
     tighten(path)?;
     let database = Database::open(path).await?;
+    remove_incomplete(&database).await?;
     Ok(Stores {
         tasks: Arc::new(SqliteTaskStore::new(database.clone())),
         identity: Arc::new(SqliteIdentityStore::new(database.clone())),

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
+use chrono::TimeDelta;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Arguments, Row, SqliteConnection};
 use sutazai_core::documents::words::{score, weight, words, words_to_find};
@@ -11,7 +12,7 @@ use sutazai_core::domain::{
     Chunk, Document, DocumentId, DocumentPage, DocumentQuery, DocumentQuota, Passage, PassageQuery, UserId,
     quota,
 };
-use sutazai_core::ports::DocumentStore;
+use sutazai_core::ports::{Clock, DocumentStore, SystemClock};
 use sutazai_core::{Error, Result};
 use uuid::Uuid;
 
@@ -19,9 +20,12 @@ use super::database::Database;
 use super::fault::Outcome;
 use super::statement::{bulk, instant, nanos};
 use super::writer::Transaction;
+use crate::detached::detached;
 
-/// Documents that one transaction removes at most, each with thousands of chunks.
-const REMOVED_AT_ONCE: u64 = 10;
+/// Chunks that one transaction adds or removes at most: some ten milliseconds, in which no other write is done.
+const CHUNKS_AT_ONCE: usize = 100;
+/// Age of an incomplete document whose upload or removal nobody goes on with any more.
+const ABANDONED_AFTER: TimeDelta = TimeDelta::hours(1);
 
 /// Documents in an SQLite file.
 #[derive(Debug)]
@@ -56,8 +60,22 @@ impl DocumentStore for SqliteDocumentStore {
         chunks: Vec<Chunk>,
         quota: Option<DocumentQuota>,
     ) -> Result<()> {
-        let document = document.clone();
-        self.database.writer().run(move |tx| Box::pin(insert(tx, document, chunks, quota))).await
+        let (database, document) = (self.database.clone(), document.clone());
+        // Goes on if the caller is dropped, so that no part of a document is left.
+        detached(move |_| async move {
+            let (id, owner) = (document.id, document.owner);
+            database.writer().run(move |tx| Box::pin(begin(tx, document, quota))).await?;
+            let added = add_chunks(&database, owner, chunks).await;
+            match added {
+                Ok(()) => database.writer().run(move |tx| Box::pin(complete(tx, id))).await,
+                Err(e) => {
+                    // What cannot be removed now is when the database is opened again.
+                    let _ = remove(&database, id).await;
+                    Err(e)
+                }
+            }
+        })
+        .await
     }
 
     async fn get(&self, id: DocumentId) -> Result<Option<Document>> {
@@ -81,23 +99,44 @@ impl DocumentStore for SqliteDocumentStore {
     }
 
     async fn delete(&self, id: DocumentId) -> Result<()> {
-        self.database.writer().run(move |tx| Box::pin(remove(tx, id))).await
+        let database = self.database.clone();
+        detached(move |_| async move {
+            database.writer().run(move |tx| Box::pin(hide(tx, id))).await?;
+            remove(&database, id).await
+        })
+        .await
     }
 
     async fn delete_all(&self, owner: UserId) -> Result<u64> {
-        let mut removed = 0;
-        loop {
-            let some = self.database.writer().run(move |tx| Box::pin(remove_some(tx, owner))).await?;
-            removed += some;
-            if some < REMOVED_AT_ONCE {
-                return Ok(removed);
+        let (database, mut removed) = (self.database.clone(), 0);
+        detached(move |_| async move {
+            loop {
+                let next =
+                    database.read(owner, |connection, owner| Box::pin(one_of(connection, *owner))).await?;
+                let Some(id) = next else { return Ok(removed) };
+                remove(&database, id).await?;
+                removed += 1;
             }
-        }
+        })
+        .await
     }
 }
 
+/// Removes what is left of documents whose upload or removal was cut off by the end of a process.
+///
+/// # Errors
+/// Those of the database.
+pub(super) async fn remove_incomplete(database: &Database) -> Result<()> {
+    let before = nanos(SystemClock.now() - ABANDONED_AFTER);
+    let abandoned = database.read(before, |connection, before| Box::pin(incomplete(connection, *before)));
+    for id in abandoned.await? {
+        remove(database, id).await?;
+    }
+    Ok(())
+}
+
 async fn by_id(connection: &mut SqliteConnection, id: DocumentId) -> Outcome<Option<Document>> {
-    const BY_ID: &str = concat!("SELECT ", document_columns!(), " FROM documents WHERE id = ?");
+    const BY_ID: &str = concat!("SELECT ", document_columns!(), " FROM documents WHERE id = ? AND complete");
     let row = sqlx::query(BY_ID).bind(id.0).fetch_optional(&mut *connection).await?;
     row.map(|row| decode(&row)).transpose()
 }
@@ -106,12 +145,12 @@ async fn page(connection: &mut SqliteConnection, query: &DocumentQuery) -> Outco
     const ALL: &str = concat!(
         "SELECT ",
         document_columns!(),
-        " FROM documents WHERE (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3"
+        " FROM documents WHERE complete AND (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3"
     );
     const OF_OWNER: &str = concat!(
         "SELECT ",
         document_columns!(),
-        " FROM documents WHERE owner = ?1 AND (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3"
+        " FROM documents WHERE owner = ?1 AND complete AND (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3"
     );
     let rows = sqlx::query(if query.owner.is_some() { OF_OWNER } else { ALL })
         .bind(query.owner.map(|owner| owner.0))
@@ -152,7 +191,7 @@ async fn best(connection: &mut SqliteConnection, query: &PassageQuery) -> Outcom
             FROM json_each(?1) AS wanted CROSS JOIN chunk_words(wanted.value ->> 0) AS found \
                 CROSS JOIN chunks ON chunks.id = found.rowid \
                 CROSS JOIN documents ON documents.id = chunks.document_id \
-            WHERE documents.owner IS ?2 GROUP BY chunks.id \
+            WHERE documents.owner IS ?2 AND documents.complete GROUP BY chunks.id \
             ORDER BY worth DESC, closeness, chunks.document_id DESC, chunks.number LIMIT ?3 \
         ) AS best JOIN chunks ON chunks.id = best.id JOIN documents ON documents.id = chunks.document_id \
         ORDER BY best.worth DESC, best.closeness, chunks.document_id DESC, chunks.number";
@@ -182,12 +221,12 @@ async fn weights(
     owner: Option<UserId>,
     words: &[String],
 ) -> Outcome<Vec<i64>> {
-    const ALL: &str = "SELECT coalesce(sum(chunks), 0) FROM documents WHERE owner IS ?";
+    const ALL: &str = "SELECT coalesce(sum(chunks), 0) FROM documents WHERE owner IS ? AND complete";
     const WITH: &str = "\
         SELECT wanted.key, count(*) FROM json_each(?1) AS wanted CROSS JOIN chunk_words(wanted.value) AS found \
             CROSS JOIN chunks ON chunks.id = found.rowid \
             CROSS JOIN documents ON documents.id = chunks.document_id \
-        WHERE documents.owner IS ?2 GROUP BY wanted.key";
+        WHERE documents.owner IS ?2 AND documents.complete GROUP BY wanted.key";
     let owner = owner.map(|owner| owner.0);
     let all: i64 = sqlx::query(ALL).bind(owner).fetch_one(&mut *connection).await?.try_get(0)?;
     let rows =
@@ -201,16 +240,13 @@ async fn weights(
     Ok(with.into_iter().map(|with| weight(all.unsigned_abs(), with.unsigned_abs())).collect())
 }
 
-async fn insert(
-    tx: &mut Transaction,
-    document: Document,
-    chunks: Vec<Chunk>,
-    quota: Option<DocumentQuota>,
-) -> Outcome<()> {
-    const INSERT: &str =
-        concat!("INSERT INTO documents (", document_columns!(), ") VALUES (?, ?, ?, ?, ?, ?, ?)");
-    const INSERT_CHUNKS: &str = concat!("INSERT INTO chunks (", chunk_columns!(), ") VALUES");
-    const INSERT_WORDS: &str = "INSERT INTO chunk_words (rowid, words) VALUES";
+/// Adds the document without its chunks; it is not complete yet.
+async fn begin(tx: &mut Transaction, document: Document, quota: Option<DocumentQuota>) -> Outcome<()> {
+    const INSERT: &str = concat!(
+        "INSERT INTO documents (",
+        document_columns!(),
+        ", complete) VALUES (?, ?, ?, ?, ?, ?, ?, 0)"
+    );
     if let (Some(quota), Some(owner)) = (quota, document.owner) {
         check(tx, owner, document.size_bytes, quota).await?;
     }
@@ -224,6 +260,22 @@ async fn insert(
         .bind(nanos(document.created_at))
         .execute(&mut tx.connection)
         .await?;
+    Ok(())
+}
+
+/// Adds the chunks, some at a time: other writes go between.
+async fn add_chunks(database: &Database, owner: Option<UserId>, mut chunks: Vec<Chunk>) -> Result<()> {
+    while !chunks.is_empty() {
+        let later = chunks.split_off(chunks.len().min(CHUNKS_AT_ONCE));
+        let now = std::mem::replace(&mut chunks, later);
+        database.writer().run(move |tx| Box::pin(insert(tx, owner, now))).await?;
+    }
+    Ok(())
+}
+
+async fn insert(tx: &mut Transaction, owner: Option<UserId>, chunks: Vec<Chunk>) -> Outcome<()> {
+    const INSERT_CHUNKS: &str = concat!("INSERT INTO chunks (", chunk_columns!(), ") VALUES");
+    const INSERT_WORDS: &str = "INSERT INTO chunk_words (rowid, words) VALUES";
     let added = bulk(&mut tx.connection, (INSERT_CHUNKS, 5, "RETURNING id, number"), &chunks, |chunk, to| {
         to.add(chunk.document.0)?;
         to.add(chunk.index)?;
@@ -237,10 +289,21 @@ async fn insert(
     let ids = ids.collect::<Outcome<HashMap<u32, i64>>>()?;
     bulk(&mut tx.connection, (INSERT_WORDS, 2, ""), &chunks, |chunk, to| {
         to.add(ids.get(&chunk.index).copied())?;
-        to.add(words(&chunk.text).map(|word| owned(document.owner, &word)).collect::<Vec<_>>().join(" "))?;
+        to.add(words(&chunk.text).map(|word| owned(owner, &word)).collect::<Vec<_>>().join(" "))?;
         Ok(())
     })
     .await?;
+    Ok(())
+}
+
+/// Shows the document.
+async fn complete(tx: &mut Transaction, id: DocumentId) -> Outcome<()> {
+    // Its user may have been deleted meanwhile, and it with them.
+    const COMPLETE: &str = "UPDATE documents SET complete = 1 WHERE id = ?";
+    let done = sqlx::query(COMPLETE).bind(id.0).execute(&mut tx.connection).await?;
+    if done.rows_affected() == 0 {
+        Err(Error::not_found(format!("document {id}")))?;
+    }
     Ok(())
 }
 
@@ -257,26 +320,56 @@ async fn check(tx: &mut Transaction, owner: UserId, size: u64, quota: DocumentQu
     Ok(())
 }
 
-/// Removes some documents of an owner; the writer is not held up by more at once.
-async fn remove_some(tx: &mut Transaction, owner: UserId) -> Outcome<u64> {
+/// Hides a document that is about to be removed.
+async fn hide(tx: &mut Transaction, id: DocumentId) -> Outcome<()> {
+    const HIDE: &str = "UPDATE documents SET complete = 0 WHERE id = ? AND complete";
+    let done = sqlx::query(HIDE).bind(id.0).execute(&mut tx.connection).await?;
+    if done.rows_affected() == 0 {
+        Err(Error::not_found(format!("document {id}")))?;
+    }
+    Ok(())
+}
+
+/// Removes a document and its chunks, some at a time: other writes go between.
+async fn remove(database: &Database, id: DocumentId) -> Result<()> {
+    loop {
+        let removed = database.writer().run(move |tx| Box::pin(remove_chunks(tx, id))).await?;
+        if removed < CHUNKS_AT_ONCE as u64 {
+            break;
+        }
+    }
+    database.writer().run(move |tx| Box::pin(remove_document(tx, id))).await
+}
+
+async fn remove_chunks(tx: &mut Transaction, id: DocumentId) -> Outcome<u64> {
     const DELETE: &str =
-        "DELETE FROM documents WHERE id IN (SELECT id FROM documents WHERE owner = ? LIMIT ?)";
-    let delete = sqlx::query(DELETE).bind(owner.0).bind(REMOVED_AT_ONCE as i64);
+        "DELETE FROM chunks WHERE id IN (SELECT id FROM chunks WHERE document_id = ? LIMIT ?)";
+    let delete = sqlx::query(DELETE).bind(id.0).bind(CHUNKS_AT_ONCE as i64);
     Ok(delete.execute(&mut tx.connection).await?.rows_affected())
+}
+
+async fn remove_document(tx: &mut Transaction, id: DocumentId) -> Outcome<()> {
+    sqlx::query("DELETE FROM documents WHERE id = ?").bind(id.0).execute(&mut tx.connection).await?;
+    Ok(())
+}
+
+/// A document of this owner, complete or not.
+async fn one_of(connection: &mut SqliteConnection, owner: UserId) -> Outcome<Option<DocumentId>> {
+    let found = sqlx::query("SELECT id FROM documents WHERE owner = ? LIMIT 1").bind(owner.0);
+    let row = found.fetch_optional(connection).await?;
+    row.map(|row| Ok(DocumentId(row.try_get(0)?))).transpose()
+}
+
+/// Documents that are not complete and were begun before this time.
+async fn incomplete(connection: &mut SqliteConnection, before: i64) -> Outcome<Vec<DocumentId>> {
+    let found = sqlx::query("SELECT id FROM documents WHERE NOT complete AND created_at < ?").bind(before);
+    let rows = found.fetch_all(connection).await?;
+    rows.iter().map(|row| Ok(DocumentId(row.try_get(0)?))).collect()
 }
 
 /// A word of an owner's chunks as the index has it. It begins with 32 digits, so no word of one owner is one of another.
 fn owned(owner: Option<UserId>, word: &str) -> String {
     format!("{}{word}", owner.map_or(Uuid::nil(), |owner| owner.0).simple())
-}
-
-async fn remove(tx: &mut Transaction, id: DocumentId) -> Outcome<()> {
-    const DELETE: &str = "DELETE FROM documents WHERE id = ?";
-    let done = sqlx::query(DELETE).bind(id.0).execute(&mut tx.connection).await?;
-    if done.rows_affected() == 0 {
-        Err(Error::not_found(format!("document {id}")))?;
-    }
-    Ok(())
 }
 
 fn decode(row: &SqliteRow) -> Outcome<Document> {

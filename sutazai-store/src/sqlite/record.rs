@@ -48,6 +48,12 @@ pub(super) const UPDATE: (&str, usize, &str) = (
 pub(super) const INSERT_EVENTS: (&str, usize, &str) =
     ("INSERT INTO task_events (task_id, sequence, owner, at, kind) VALUES", 5, "");
 
+/// Bytes of the payload, the result and the state of a row of `columns!()`.
+pub(super) fn json_bytes(row: &SqliteRow) -> usize {
+    let bytes = |column: &str| row.try_get::<Option<&[u8]>, _>(column).ok().flatten().map(<[u8]>::len);
+    ["payload", "result", "state"].into_iter().filter_map(bytes).sum()
+}
+
 impl Record {
     /// Reads a row of `columns!()`. What of it cannot be read is left empty and named in `damaged`: SQLite checks neither
     /// that a text is one nor that a number or a key has the size that the program gave it.

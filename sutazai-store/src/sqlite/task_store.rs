@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::database::Database;
 use super::fault::Outcome;
 use super::lanes::NEXT_DUE;
-use super::record::{columns, decode_event, decode_feed_event};
+use super::record::{columns, decode_event, decode_feed_event, json_bytes};
 use super::statement::{instant, nanos};
 use super::{agent_messages, claiming, prune, queue};
 use crate::fault::is_about_data;
@@ -199,10 +199,8 @@ async fn page(connection: &mut SqliteConnection, query: &TaskQuery) -> Outcome<T
     // One more than asked for tells whether there is a next page.
     sql.push(" ORDER BY id DESC LIMIT ").push_bind(limit + 1);
     let rows = sql.build().fetch_all(&mut *connection).await?;
-    let shown = rows.iter().take(limit as usize);
-    let items: Vec<Task> = shown.map(|row| Record::decode(row).task).collect();
-    let more = rows.len() > items.len();
-    Ok(TaskPage { next: items.last().filter(|_| more).map(|task| task.id), items })
+    let tasks = rows.iter().map(|row| (json_bytes(row), || Ok(Record::decode(row).task)));
+    TaskPage::of(tasks, limit as usize)
 }
 
 async fn counted(connection: &mut SqliteConnection) -> Outcome<TaskStatistics> {

@@ -93,3 +93,76 @@ async fn words_of_before_belong_to_their_owners_after_the_migration() {
         assert_eq!(stores.documents.search(&query).await.unwrap().len(), found, "{owner:?}: {text}");
     }
 }
+
+/// A document with as many chunks as one of ten megabytes.
+fn large_document(owner: Option<UserId>) -> (Document, Vec<Chunk>) {
+    let (mut document, _) = document(owner, "");
+    document.chunks = 10_000;
+    let chunk = |index| Chunk {
+        document: document.id,
+        index,
+        start: index * 1_000,
+        end: index * 1_000 + 1_000,
+        text: format!("word{index} ").repeat(100),
+    };
+    let chunks = (0..document.chunks).map(chunk).collect();
+    (document, chunks)
+}
+
+#[tokio::test]
+async fn other_writes_go_between_the_parts_of_a_large_document() {
+    let place = Place::new();
+    let stores = place.open().await;
+    let (document, chunks) = large_document(None);
+    let adding = stores.documents.add(&document, chunks);
+    tokio::pin!(adding);
+    for name in ["ada", "eve", "tom"] {
+        let user = user_named(name);
+        tokio::select! {
+            biased;
+            created = stores.identity.create_user(&user) => created.unwrap(),
+            added = &mut adding => panic!("{name} waited for the whole document: {added:?}"),
+        }
+        assert_eq!(stores.documents.get(document.id).await.unwrap(), None, "it is shown in part");
+    }
+    adding.await.unwrap();
+    assert!(stores.documents.get(document.id).await.unwrap().is_some());
+    let removing = stores.documents.delete(document.id);
+    tokio::pin!(removing);
+    let user = user_named("sue");
+    tokio::select! {
+        biased;
+        created = stores.identity.create_user(&user) => created.unwrap(),
+        removed = &mut removing => panic!("waited for the whole document: {removed:?}"),
+    }
+    removing.await.unwrap();
+    assert_eq!(words(&place).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_a_cut_off_upload_left_is_removed_at_the_next_start() {
+    let place = Place::new();
+    let stores = place.open().await;
+    let [(kept, kept_chunks), (cut, cut_chunks), (new, new_chunks)] =
+        ["kept", "cut", "new"].map(|text| document(None, text));
+    for (document, chunks) in [(&kept, kept_chunks), (&cut, cut_chunks), (&new, new_chunks)] {
+        stores.documents.add(document, chunks).await.unwrap();
+    }
+    drop(stores);
+    // As an upload leaves it that has not ended: of yesterday, and of another process that is at it.
+    let mut connection = connect(&place).await;
+    let day = 86_400_000_000_000_i64;
+    for (id, age) in [(cut.id, day), (new.id, 0)] {
+        let unfinished = "UPDATE documents SET complete = 0, created_at = created_at - ? WHERE id = ?";
+        sqlx::query(unfinished).bind(age).bind(id.0).execute(&mut connection).await.unwrap();
+    }
+    let stores = place.open().await;
+    for (id, shown) in [(kept.id, true), (cut.id, false), (new.id, false)] {
+        assert_eq!(stores.documents.get(id).await.unwrap().is_some(), shown);
+    }
+    let nobody = "0".repeat(32);
+    assert_eq!(words(&place).await, [format!("{nobody}kept"), format!("{nobody}new")]);
+    let query = PassageQuery { owner: None, text: "kept cut new".into(), limit: 10 };
+    let found = stores.documents.search(&query).await.unwrap();
+    assert_eq!(found.iter().map(|passage| passage.chunk.document).collect::<Vec<_>>(), [kept.id]);
+}

@@ -144,6 +144,38 @@ pub async fn list_pages_without_losing_or_doubling(store: Arc<dyn TaskStore>) {
     assert_eq!(pages(&*store, &all, true).await, expected, "what came in between shifted the pages");
 }
 
+/// A page of `list` with several tasks holds at most a megabyte of payloads, results and states; a larger task has a page of its own.
+pub async fn list_ends_pages_before_they_are_large(store: Arc<dyn TaskStore>) {
+    let ada = Some(UserId::new());
+    // Numbers, which no database makes much shorter.
+    let payload =
+        |values: u64| json!({ "values": (0..values).map(|n| n * 7_919 % 65_537).collect::<Vec<_>>() });
+    let tasks: Vec<Task> = [30_000, 50_000, 400_000, 10, 10]
+        .iter()
+        .zip(0..)
+        .map(|(values, n)| Task { created_at: at(n), payload: payload(*values), ..task_with(|_| {}, ada) })
+        .collect();
+    store.enqueue(tasks.clone()).await.unwrap();
+    for owner in [ada, None] {
+        let query =
+            TaskQuery { owner, status: Some(TaskStatus::Pending), limit: 100, ..TaskQuery::default() };
+        for query in [TaskQuery { status: None, ..query.clone() }, query] {
+            let (mut before, mut sizes, mut found) = (None, Vec::new(), Vec::new());
+            loop {
+                let page = store.list(&TaskQuery { before, ..query.clone() }).await.unwrap();
+                sizes.push(page.items.len());
+                found.extend(page.items.into_iter().map(|task| task.id));
+                before = page.next;
+                if before.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(sizes, [2, 1, 2], "two small ones, the large one, and two that fit together");
+            assert_eq!(found, tasks.iter().rev().map(|task| task.id).collect::<Vec<_>>());
+        }
+    }
+}
+
 /// All pages one after the other; with `busy`, new tasks come in between.
 async fn pages(store: &dyn TaskStore, query: &TaskQuery, busy: bool) -> Vec<Task> {
     let (mut found, mut query) = (Vec::new(), query.clone());

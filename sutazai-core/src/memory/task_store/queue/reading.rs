@@ -1,7 +1,10 @@
 //! What is read of the queue's state and changes nothing: pages, counts, events and the feed.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::ops::Bound;
+
+use serde_json::Value;
 
 use super::Queue;
 use crate::domain::{
@@ -13,17 +16,13 @@ impl Queue {
     pub(in crate::memory::task_store) fn list(&self, query: &TaskQuery) -> TaskPage {
         let limit = query.limit.clamp(1, 100) as usize;
         let older = query.before.map_or_else(|| self.tasks.range(..), |before| self.tasks.range(..before));
-        let mut items: Vec<Task> = older
-            .rev()
-            .map(|(_, task)| task)
-            .filter(|task| fits(task, query))
-            .take(limit + 1)
-            .cloned()
-            .collect();
-        let more = items.len() > limit;
-        items.truncate(limit);
-        let next = if more { items.last().map(|task| task.id) } else { None };
-        TaskPage { items, next }
+        let fitting = older.rev().map(|(_, task)| task).filter(|task| fits(task, query));
+        let read = |task: &Task| {
+            let (bytes, task) = (bytes(task), task.clone());
+            (bytes, move || Ok::<_, Infallible>(task))
+        };
+        let Ok(page) = TaskPage::of(fitting.map(read), limit);
+        page
     }
 
     pub(in crate::memory::task_store) fn statistics(&self) -> TaskStatistics {
@@ -77,6 +76,12 @@ impl Queue {
     pub(in crate::memory::task_store) fn feed_end(&self) -> EventPosition {
         self.feed_end
     }
+}
+
+/// Bytes that the payload, the result and the state of a task would take as JSON.
+fn bytes(task: &Task) -> usize {
+    let values = [Some(&task.payload), task.result.as_ref(), task.state.as_ref()];
+    values.into_iter().flatten().map(|value| Value::to_string(value).len()).sum()
 }
 
 fn fits(task: &Task, query: &TaskQuery) -> bool {
