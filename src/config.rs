@@ -7,6 +7,8 @@
 
 mod check;
 mod exposure;
+#[cfg(test)]
+mod fuzz;
 mod layers;
 mod queue;
 mod secret;

@@ -25,6 +25,8 @@ mod envelope;
 mod error;
 mod etag;
 mod extract;
+#[cfg(test)]
+mod fuzz;
 mod gateway;
 mod live;
 mod middleware;

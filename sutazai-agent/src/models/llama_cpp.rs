@@ -26,6 +26,8 @@ use state::State;
 
 mod file;
 mod flights;
+#[cfg(test)]
+mod fuzz;
 mod launcher;
 #[cfg(feature = "llama-cpp-native")]
 mod native;

@@ -6,6 +6,8 @@
 //! * `turns`: how much of something one user may do at once,
 //! * [`words`]: what a word is to a search, and what it is worth; stores need it too.
 
+#[cfg(all(test, feature = "testing"))]
+mod fuzz;
 mod html;
 mod service;
 mod split;

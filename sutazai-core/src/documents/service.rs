@@ -146,7 +146,7 @@ impl Documents {
 }
 
 /// The chunks of a file.
-fn chunks_of(document: DocumentId, media_type: MediaType, file: &[u8]) -> Result<Vec<Chunk>> {
+pub(super) fn chunks_of(document: DocumentId, media_type: MediaType, file: &[u8]) -> Result<Vec<Chunk>> {
     let text = std::str::from_utf8(file).map_err(|e| {
         Error::invalid(
             "file",

@@ -12,6 +12,8 @@ pub mod cron;
 pub mod document;
 pub mod event;
 pub mod finding;
+#[cfg(all(test, feature = "testing"))]
+mod fuzz;
 pub mod id;
 pub mod limits;
 pub mod metric;

@@ -54,14 +54,14 @@ impl Identity {
             let tasks = tasks.delete_all(id).await?;
             let conversations = conversations.delete_all(id).await?;
             let documents = documents.delete_all(id).await?;
-            tracing::info!(target_user = %id, schedules, tasks, conversations, documents, "user data deleted");
+            tracing::info!(target_user_id = %id, schedules, tasks, conversations, documents, "user data deleted");
         }
         match self.store.delete_user(id, self.clock.now()).await {
             // Another call was faster.
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
             deleted => deleted,
         }?;
-        tracing::info!(target_user = %id, "user deleted");
+        tracing::info!(target_user_id = %id, "user deleted");
         Ok(())
     }
 }

@@ -26,6 +26,7 @@ pub mod message_bus;
 pub mod metric_source;
 pub mod metric_store;
 pub mod model_backend;
+mod mutation;
 pub mod password_hasher;
 pub mod rate_limiter;
 pub mod relay_store;
@@ -38,6 +39,7 @@ pub mod tracer;
 
 pub use context::{KeptEvents, agent_context, sources_of};
 pub use manual_clock::ManualClock;
+pub use mutation::mutated;
 pub use scripted_model::{ScriptedAnswer, ScriptedModelBackend};
 
 pub use crate::ports::agent::MockAgent;

@@ -4,6 +4,8 @@
 //! [`LINE_LIMIT`](lines::LINE_LIMIT) bytes and one piece of the body.
 
 mod decoder;
+#[cfg(all(test, feature = "ollama", feature = "openai"))]
+mod fuzz;
 mod json;
 mod lines;
 #[cfg(feature = "ollama")]
