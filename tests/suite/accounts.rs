@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sutazai_core::ports::{Clock, SystemClock};
 
 use crate::support::HANG_LIMIT;
-use crate::support::{Place, Server};
+use crate::support::{Place, Server, text};
 
 const PASSWORD: &str = "correct horse battery";
 
@@ -82,4 +82,77 @@ async fn who_was_shut_out_stays_out_after_kill_9_of_the_server() {
         SystemClock.sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(root.get(&server, "/api/v1/admin/users").await.0, StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operators_invite_and_delete_users_from_the_command_line() {
+    let place = Place::new();
+    let mut settings = place.settings();
+    settings.push(("ENABLE_REGISTRATION".into(), "false".into()));
+    let server = Server::start(&place, &settings);
+    let nobody = Someone { client: Client::new(), token: String::new() };
+    let account = |invitation: &str| json!({ "username": "ada", "email": "ada@example.org", "password": PASSWORD, "invitation": invitation });
+    let register = "/api/v1/auth/register";
+    assert_eq!(
+        nobody.ask(&server, Method::POST, register, &account("x")).await.0,
+        StatusCode::FORBIDDEN,
+        "registration is closed"
+    );
+    let invited = place.sutazai(&settings, &["admin", "invite", "--hours", "1"]).output().unwrap();
+    assert!(invited.status.success(), "{}", text(&invited.stderr));
+    let invitation = text(&invited.stdout).trim().to_owned();
+    let (ada, _) = Someone::sign_in(&server, register, account(&invitation)).await;
+    let again = json!({ "username": "eve", "email": "eve@example.org", "password": PASSWORD, "invitation": invitation });
+    assert_eq!(nobody.ask(&server, Method::POST, register, &again).await.0, StatusCode::FORBIDDEN);
+
+    let delete = |arguments: &[&str]| {
+        let output =
+            place.sutazai(&settings, &[&["admin", "delete-user"], arguments].concat()).output().unwrap();
+        (output.status.code(), text(&output.stdout) + &text(&output.stderr))
+    };
+    let (code, said) = delete(&["ada"]);
+    assert_eq!(code, Some(130), "nobody has typed the name: {said}");
+    assert!(said.contains("nothing was deleted"), "{said}");
+    let (code, said) = delete(&["nobody", "--yes"]);
+    assert!(code == Some(4) && said.contains("user nobody"), "{code:?} {said}");
+    assert_eq!(ada.get(&server, "/api/v1/tasks").await.0, StatusCode::OK);
+    let (code, said) = delete(&["ada@example.org", "--yes"]);
+    assert!(code == Some(0) && said.contains("ada  deleted"), "{code:?} {said}");
+    let login = json!({ "login": "ada", "password": PASSWORD });
+    let signed_in = nobody.ask(&server, Method::POST, "/api/v1/auth/login", &login).await.0;
+    assert_eq!(signed_in, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_names_who_changed_whom_and_from_where() {
+    let place = Place::new();
+    let secret = place.path("admin_password");
+    std::fs::write(&secret, PASSWORD).unwrap();
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let mut settings = place.settings();
+    for (name, value) in [
+        ("LOG_FORMAT", "json"),
+        ("ADMIN_USERNAME", "root_1"),
+        ("ADMIN_PASSWORD_FILE", secret.to_str().unwrap()),
+    ] {
+        settings.push((name.into(), value.into()));
+    }
+    let mut server = Server::start(&place, &settings);
+    let eve = json!({ "username": "eve", "email": "eve@example.org", "password": PASSWORD });
+    let (_, eve) = Someone::sign_in(&server, "/api/v1/auth/register", eve).await;
+    let root = json!({ "login": "root_1", "password": PASSWORD });
+    let (root, admin) = Someone::sign_in(&server, "/api/v1/auth/login", root).await;
+    let path = format!("/api/v1/admin/users/{}", eve["user"]["id"].as_str().unwrap());
+    let disable = root.ask(&server, Method::POST, &format!("{path}/disable"), &json!({})).await;
+    assert_eq!(disable.0, StatusCode::OK);
+    assert_eq!(root.ask(&server, Method::DELETE, &path, &json!({})).await.0, StatusCode::OK);
+    server.signal("TERM");
+    assert_eq!(server.ended_within(HANG_LIMIT), Some(0));
+    let lines: Vec<Value> = server.log().lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    for message in ["a user was changed", "user deleted"] {
+        let line = lines.iter().find(|line| line["message"] == message).unwrap();
+        assert_eq!(line["user_id"], admin["user"]["id"], "who did it: {line}");
+        assert_eq!(line["target_user_id"], eve["user"]["id"], "to whom: {line}");
+        assert_eq!(line["client"], "127.0.0.1", "from where: {line}");
+    }
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use sutazai_core::ports::{Clock, SystemClock};
 
 use crate::broker::Broker;
-use crate::postgres::Postgres;
+use crate::postgres_server::Postgres;
 use crate::support::HANG_LIMIT;
 use crate::support::{Place, Server};
 

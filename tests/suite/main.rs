@@ -15,6 +15,7 @@ mod journey;
 mod log_lines;
 mod model_process;
 mod postgres;
+mod postgres_server;
 mod privacy;
 mod prometheus;
 #[path = "../../sutazai-store/tests/postgres/proxy.rs"]

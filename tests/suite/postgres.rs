@@ -1,55 +1,16 @@
 //! The binary over PostgreSQL: migrations, and two servers that share one database.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::postgres_server::Postgres;
 use crate::proxy::{Network, Proxy, host_of};
 use crate::support::HANG_LIMIT;
 use crate::support::{Place, Server, text};
 
 /// When the server ends a request by itself, unless the database's limit does before.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// A PostgreSQL server of the test's own, ended with it.
-pub(crate) struct Postgres {
-    script: Child,
-    stdin: Option<ChildStdin>,
-    pub(crate) url: String,
-}
-
-impl Postgres {
-    pub(crate) fn start() -> Self {
-        let mut script = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/postgres.sh"))
-            .arg("fsync=off")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        // All that it says: it would end early if nobody listened to the rest.
-        let said = BufReader::new(script.stdout.take().unwrap()).lines().take(3);
-        let said: Vec<String> = said.collect::<Result<_, _>>().unwrap();
-        let stdin = script.stdin.take();
-        Self { script, stdin, url: format!("{}/postgres", said[0]) }
-    }
-
-    pub(crate) fn settings(&self, place: &Place) -> Vec<(String, String)> {
-        let mut settings = place.settings();
-        settings.retain(|(name, _)| name != "DATABASE_URL");
-        settings.push(("DATABASE_URL".into(), self.url.clone()));
-        settings.push(("ENABLE_AUTH".into(), "false".into()));
-        settings
-    }
-}
-
-impl Drop for Postgres {
-    fn drop(&mut self) {
-        drop(self.stdin.take());
-        let _ = self.script.wait();
-    }
-}
 
 #[test]
 fn migrations_go_forward_and_back_and_no_password_is_shown() {

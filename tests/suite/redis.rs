@@ -8,7 +8,7 @@ use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 use sutazai_core::ports::{Clock, SystemClock};
 
-use crate::postgres::Postgres;
+use crate::postgres_server::Postgres;
 use crate::support::HANG_LIMIT;
 use crate::support::{Place, Server};
 

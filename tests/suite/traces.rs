@@ -19,7 +19,7 @@ use sutazai::{Result, testing};
 use tracing_subscriber::layer::SubscriberExt;
 
 use crate::collector::{Collector, Seen, named};
-use crate::postgres::Postgres;
+use crate::postgres_server::Postgres;
 use crate::support::model;
 
 const PROMPT: &str = "Greet the captain of the Nautilus.";

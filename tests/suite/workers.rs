@@ -9,7 +9,7 @@ use reqwest::Client;
 use serde_json::{Value, json};
 
 use crate::examples::example;
-use crate::postgres::Postgres;
+use crate::postgres_server::Postgres;
 use crate::support::HANG_LIMIT;
 use crate::support::{Place, Server, text};
 

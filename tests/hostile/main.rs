@@ -1,0 +1,85 @@
+//! One account does its worst, and its neighbor must not notice.
+//!
+//! A test binary of its own: it measures how long the neighbor waits, and no other test may use the processor meanwhile.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)] // a test that cannot go on says so by ending
+
+mod attacker;
+mod attacks;
+mod neighbor;
+#[path = "../suite/postgres_server.rs"]
+#[allow(dead_code)] // shared with the suite, which uses all of it
+mod postgres_server;
+#[path = "../suite/support.rs"]
+#[allow(dead_code)] // as above
+mod support;
+
+use std::time::Duration;
+
+use attacker::Attacker;
+use neighbor::Neighbor;
+use postgres_server::Postgres;
+use support::{Place, Server, model};
+
+/// Time for which the account attacks.
+const ATTACK: Duration = Duration::from_secs(25);
+/// The longest that 99 of 100 of the neighbor's requests may take.
+const MAX_P99: Duration = Duration::from_millis(500);
+/// The most memory that the server may ever have taken, in bytes.
+const MAX_MEMORY: u64 = 512 * 1_000_000;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_neighbor_does_not_notice_one_account_that_does_its_worst() {
+    let place = Place::new();
+    println!("SQLite");
+    withstand(&place, place.settings()).await;
+
+    let (place, postgres) = (Place::new(), Postgres::start());
+    let mut settings = place.settings();
+    settings.retain(|(name, _)| name != "DATABASE_URL");
+    settings.push(("DATABASE_URL".into(), postgres.url.clone()));
+    println!("PostgreSQL");
+    withstand(&place, settings).await;
+}
+
+/// Attacks a server with these settings. Rates are limited to a hundred times the default and more, so that everything else has
+/// to hold.
+async fn withstand(place: &Place, mut settings: Vec<(String, String)>) {
+    let embedding = std::env::var("SUTAZAI_TEST_EMBEDDING_MODEL").unwrap_or_default();
+    let mut models = format!("llama-cpp={}", model().display());
+    if !embedding.is_empty() {
+        models.push_str(&format!(",llama-cpp={embedding}"));
+    }
+    settings.push(("MODEL_BACKENDS".into(), models));
+    settings.retain(|(name, _)| name != "ENABLE_RATE_LIMITING");
+    settings.push(("RATE_LIMIT_PER_MINUTE".into(), "6000".into()));
+    settings.push(("RATE_LIMIT_AUTH_PER_MINUTE".into(), "1200".into()));
+    let mut server = Server::start(place, &settings);
+    let neighbor = Neighbor::register(&server).await;
+    let before = memory(&server, "VmHWM");
+
+    let attacker = Attacker::register(&server).await;
+    let attack = attacks::start(&attacker);
+    let waits = neighbor.live_for(ATTACK).await;
+    attack.end();
+
+    let most = memory(&server, "VmHWM");
+    println!("{}", attacker.table());
+    println!("{}", waits.table());
+    println!("memory of the server: {} MB before, {} MB at most", before / 1_000_000, most / 1_000_000);
+    attacker.assert_all_attacked();
+    waits.assert_within(MAX_P99);
+    assert!(most < MAX_MEMORY, "{} MB", most / 1_000_000);
+    neighbor.assert_served().await;
+    server.signal("TERM");
+    assert_eq!(server.ended_within(support::HANG_LIMIT), Some(0));
+    assert!(!server.log().contains("panicked"));
+}
+
+/// A figure of `/proc/PID/status` in bytes.
+fn memory(server: &Server, name: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    let kilobytes: u64 = line.trim_matches([':', ' ', '\t', 'k', 'B']).parse().unwrap();
+    kilobytes * 1_024
+}
