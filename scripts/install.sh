@@ -5,7 +5,7 @@
 . "$(dirname "$0")/env.sh"
 
 build=(build-essential ca-certificates ccache cmake libclang-dev pkg-config python3 python3-pip python3-venv)
-test=(chromium chromium-driver docker.io faketime iproute2 jq mount pgbouncer postgresql procps prometheus psmisc qemu-user
+test=(chromium chromium-driver docker.io e2fsprogs faketime iproute2 jq mount pgbouncer postgresql procps prometheus psmisc qemu-user
     rabbitmq-server redis-server redis-tools strace stress-ng util-linux)
 # Debian ships the client of Docker by itself since version 13; testing has no number.
 if (. /etc/os-release && [ "$ID" = debian ] && [ "${VERSION_ID:-13}" -ge 13 ]) 2>/dev/null; then

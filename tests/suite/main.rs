@@ -11,6 +11,7 @@ mod bus;
 mod collector;
 mod examples;
 mod exposed;
+mod injected;
 mod journey;
 mod log_lines;
 mod model_process;

@@ -1,0 +1,234 @@
+//! Real faults, and what `sutazai analyze` says of them.
+//!
+//! Each scenario is a Bash script that makes one fault and then calls `analyze`, which runs the real binary. It runs in a
+//! mount and a process namespace of its own: whatever happens to the test, the kernel ends all that the script started and
+//! takes away what it mounted. A scenario that this kernel or this user cannot make ends with `cannot REASON`; the table
+//! names it, and the suite fails where a usual machine (root on Debian 12 with the packages of `scripts/install.sh test`)
+//! can make it.
+//!
+//! A new scenario is an entry of the table of its subject, in a file of this folder. What it needs beside the functions of
+//! [`PRELUDE`] belongs into its own script.
+
+mod analyzer;
+mod disks;
+mod groups;
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::support::{Place, text};
+
+/// Every table of scenarios.
+const TABLES: &[&[Scenario]] = &[analyzer::SCENARIOS, disks::SCENARIOS, groups::SCENARIOS];
+
+/// How long a scenario may take, with what makes its fault. Bound against a hang.
+const SCENARIO_LIMIT: Duration = Duration::from_secs(60);
+/// How long an analysis may take. The report appears within 5 s; the rest is for a machine that runs other tests.
+const REPORT_LIMIT: Duration = Duration::from_secs(9);
+/// Exit code of a script that cannot make its fault.
+const CANNOT: i32 = 77;
+
+/// What every script begins with. `$PLACE` is an empty folder, `$SUTAZAI` the binary, `$NAME` a name that no other run has,
+/// for what is not in a namespace. The database is `$PLACE/data/sutazai.db`.
+const PRELUDE: &str = r#"
+set -u
+cannot() { echo "$*" >"$PLACE/cannot"; exit 77; }
+# Runs the command and ends the scenario where the machine cannot do it.
+need() { "$@" >"$PLACE/need" 2>&1 || cannot "$*: $(tail -n 1 "$PLACE/need")"; }
+# Runs `sutazai analyze --json` with more settings, as in `analyze NAME=value`. No descriptor but the usual three reaches it.
+analyze() {
+    local begun=$EPOCHREALTIME
+    env "$@" "${AS[@]}" "$SUTAZAI" analyze --json --no-model >"$PLACE/report" 2>"$PLACE/errors" 3>&-
+    echo $? >"$PLACE/status"
+    echo $(( ${EPOCHREALTIME/./} - ${begun/./} )) >"$PLACE/microseconds"
+}
+# What the binary is run by, such as `setpriv`.
+AS=()
+# Makes an ext4 file system of so many MiB in a file and mounts it with these options.
+ext4() {
+    truncate -s "$1M" "$PLACE/$2.img"
+    need mkfs.ext4 -q -F -b "${4:-4096}" -m 0 "$PLACE/$2.img"
+    mkdir -p "$PLACE/$2"
+    need mount -o "loop,$3" "$PLACE/$2.img" "$PLACE/$2"
+}
+# Writes until the file system has no room left.
+fill() { dd if=/dev/zero of="$1/fill" bs=64k 2>/dev/null; sync -f "$1"; dd if=/dev/zero of="$1/fill2" bs=512 2>/dev/null; sync -f "$1"; }
+mkdir -p "$PLACE/data"
+"#;
+
+/// One fault and what is expected of the analyzer.
+pub(crate) struct Scenario {
+    /// The fault, in a few words.
+    name: &'static str,
+    /// Whether a usual machine can make it.
+    usual: bool,
+    /// Makes the fault and calls `analyze`.
+    script: &'static str,
+    /// What must hold of the report; the error says what does not.
+    expect: fn(&Report) -> Result<(), String>,
+}
+
+/// A report and how it came.
+pub(crate) struct Report {
+    json: Value,
+    errors: String,
+}
+
+impl Report {
+    /// The findings of a rule.
+    fn findings(&self, rule: &str) -> Vec<&Value> {
+        let all = self.json["findings"].as_array().into_iter().flatten();
+        all.filter(|finding| finding["rule"] == rule).collect()
+    }
+
+    /// The finding of a rule whose summary has these words.
+    fn finding(&self, rule: &str, words: &[&str]) -> Result<&Value, String> {
+        let found = self.findings(rule);
+        let says = |finding: &&&Value| {
+            let summary = finding["summary"].as_str().unwrap_or_default();
+            words.iter().all(|word| summary.contains(word))
+        };
+        found.iter().find(says).copied().ok_or_else(|| {
+            let summaries: Vec<_> = found.iter().map(|finding| &finding["summary"]).collect();
+            format!(
+                "no finding {rule} with {words:?}; those of the rule: {summaries:?}; all: {:?}",
+                self.rules()
+            )
+        })
+    }
+
+    /// That no finding of these rules has these words in its summary.
+    fn lacks(&self, rule: &str, word: &str) -> Result<(), String> {
+        match self.finding(rule, &[word]) {
+            Ok(finding) => Err(format!("a false finding: {}", finding["summary"])),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// The name of the rule of each finding.
+    fn rules(&self) -> Vec<&str> {
+        let all = self.json["findings"].as_array().into_iter().flatten();
+        all.filter_map(|finding| finding["rule"].as_str()).collect()
+    }
+
+    /// That a note of the report has these words.
+    fn notes(&self, words: &[&str]) -> Result<(), String> {
+        let notes = self.json["notes"].as_array().cloned().unwrap_or_default();
+        let says =
+            |note: &Value| words.iter().all(|word| note.as_str().is_some_and(|note| note.contains(word)));
+        if notes.iter().any(says) { Ok(()) } else { Err(format!("no note with {words:?}: {notes:?}")) }
+    }
+
+    /// That a section was measured.
+    fn measured(&self, section: &str) -> Result<(), String> {
+        let section = &self.json["metrics"][section];
+        if section["status"] == "present" { Ok(()) } else { Err(format!("not measured: {section}")) }
+    }
+
+    /// That a section is missing for a reason with these words.
+    fn missing(&self, section: &str, words: &[&str]) -> Result<(), String> {
+        let reason = self.json["metrics"][section]["reason"].as_str().unwrap_or_default();
+        let says = words.iter().all(|word| reason.contains(word));
+        if says { Ok(()) } else { Err(format!("{section} is not missing for {words:?}: {reason:?}")) }
+    }
+}
+
+/// How a scenario ended.
+enum Ended {
+    Good(Duration),
+    Wrong(String),
+    Cannot(String),
+}
+
+#[test]
+fn injected_faults_are_found_and_do_not_stop_the_analyzer() {
+    let able = Command::new("unshare").args(["--mount", "true"]).output();
+    if !able.is_ok_and(|output| output.status.success()) {
+        tell("injected faults: none could be made, since this user may not make a mount namespace\n");
+        return;
+    }
+    let mut wrong = Vec::new();
+    let mut table = String::from("injected faults:\n");
+    for scenario in TABLES.iter().copied().flatten() {
+        let ended = play(scenario);
+        let (row, took) = match &ended {
+            Ended::Good(took) => ("good".to_owned(), format!("{:.1} s", took.as_secs_f64())),
+            Ended::Wrong(why) => (format!("WRONG: {why}"), String::new()),
+            Ended::Cannot(why) => (format!("could not be made: {why}"), String::new()),
+        };
+        table.push_str(&format!("  {:<58} {took:>6}  {row}\n", scenario.name));
+        match ended {
+            Ended::Good(_) => {}
+            Ended::Cannot(_) if !scenario.usual => {}
+            Ended::Cannot(why) | Ended::Wrong(why) => wrong.push(format!("{}: {why}", scenario.name)),
+        }
+    }
+    tell(&table);
+    assert!(wrong.is_empty(), "{} scenarios are wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Writes past the capture of the test harness: the table is there also where all is well.
+fn tell(table: &str) {
+    let _ = std::io::stderr().lock().write_all(table.as_bytes());
+}
+
+fn play(scenario: &Scenario) -> Ended {
+    let place = Place::new();
+    let output = run(&place, scenario);
+    let read = |name: &str| std::fs::read_to_string(place.path(name)).unwrap_or_default();
+    match output.status.code() {
+        Some(CANNOT) => return Ended::Cannot(read("cannot").trim().to_owned()),
+        Some(0) => {}
+        code => {
+            return Ended::Wrong(format!("the script ended with {code:?}: {}", text(&output.stderr).trim()));
+        }
+    }
+    let errors = read("errors");
+    if read("status").trim() != "0" {
+        return Ended::Wrong(format!("`analyze` ended with {}: {}", read("status").trim(), errors.trim()));
+    }
+    let took = Duration::from_micros(read("microseconds").trim().parse().unwrap_or(u64::MAX));
+    if took > REPORT_LIMIT {
+        return Ended::Wrong(format!("the report took {took:?}"));
+    }
+    let json = match serde_json::from_str(&read("report")) {
+        Ok(json) => json,
+        Err(e) => return Ended::Wrong(format!("no report ({e}): {}", errors.trim())),
+    };
+    match (scenario.expect)(&Report { json, errors }) {
+        Ok(()) => Ended::Good(took),
+        Err(why) => Ended::Wrong(why),
+    }
+}
+
+/// Runs the script. The process namespace ends with `unshare`, and all in it.
+fn run(place: &Place, scenario: &Scenario) -> Output {
+    let script = format!("{PRELUDE}\n{}", scenario.script);
+    let binary = Path::new(env!("CARGO_BIN_EXE_sutazai"));
+    let settings = place.settings().into_iter().filter(|(name, _)| name != "DATABASE_URL");
+    let mut child = Command::new("unshare")
+        .args(["--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "bash", "-c", &script])
+        .env_clear()
+        .envs(settings)
+        .env("LD_LIBRARY_PATH", std::env::var_os("LD_LIBRARY_PATH").unwrap_or_default())
+        .env("PLACE", place.path(""))
+        .env("SUTAZAI", binary)
+        .env("NAME", format!("sutazai-injected-{}", std::process::id()))
+        .env("DATABASE_URL", format!("sqlite://{}", place.path("data/sutazai.db").display()))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let begun = Instant::now();
+    while begun.elapsed() < SCENARIO_LIMIT && child.try_wait().unwrap().is_none() {
+        #[allow(clippy::disallowed_methods)] // another program's time
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let _ = child.kill();
+    child.wait_with_output().unwrap()
+}

@@ -1,0 +1,184 @@
+//! Faults that once ended the analyzer itself, or held it up.
+
+use super::{Report, Scenario};
+
+/// Answers the kernel's first request, and then no other: what waits for it cannot be interrupted.
+macro_rules! deaf_fuse {
+    () => {
+        r#"
+[ -e /dev/fuse ] || cannot "there is no /dev/fuse"
+mkdir "$PLACE/hung"
+exec 3<>/dev/fuse
+need mount -i -t fuse -o fd=3,rootmode=40000,user_id=0,group_id=0 /dev/fuse "$PLACE/hung"
+python3 -c '
+import os, struct
+request = os.read(3, 1 << 20)
+unique = struct.unpack_from("<IIQ", request)[2]
+answer = struct.pack("<IIIIHHIIHHIIHHI", 7, 31, 0, 0, 12, 9, 131072, 1, 32, 0, 0, 0, 0, 0, 0) + bytes(16)
+answer = answer[:64].ljust(64, bytes(1))
+os.write(3, struct.pack("<IiQ", 16 + len(answer), 0, unique) + answer)
+while True:
+    os.read(3, 1 << 20)
+' &
+"#
+    };
+}
+
+/// Its table.
+pub(super) const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "nothing is wrong",
+        usual: true,
+        script: "analyze",
+        expect: |report| {
+            report.measured("host")?;
+            for rule in ["mount_unanswered", "disk_read_only", "deleted_files", "tmpfs_space"] {
+                if !report.findings(rule).is_empty() {
+                    return Err(format!("a false finding: {:?}", report.findings(rule)));
+                }
+            }
+            let notes = report.json["notes"].as_array().map_or(0, Vec::len);
+            if notes > 0 || !report.errors.is_empty() {
+                return Err(format!("notes without a fault: {} {}", report.json["notes"], report.errors));
+            }
+            Ok(())
+        },
+    },
+    Scenario {
+        name: "data folder on a full disk, no database yet",
+        usual: true,
+        script: r#"need mount -t tmpfs -o size=1m tmpfs "$PLACE/data"; fill "$PLACE/data"; analyze"#,
+        expect: history_is_not_used,
+    },
+    Scenario {
+        // Blocks smaller than a page: SQLite extends the index of its log, and the kernel has no room for its pages.
+        name: "data folder on a full disk, index of a killed process",
+        usual: false,
+        script: r#"
+ext4 8 data defaults 1024
+python3 -c '
+import os, signal, sqlite3, sys
+database = sqlite3.connect(sys.argv[1])
+database.execute("pragma journal_mode=wal")
+database.execute("create table t(x)")
+database.commit()
+os.kill(os.getpid(), signal.SIGKILL)' "$PLACE/data/sutazai.db"
+fill "$PLACE/data"
+analyze
+"#,
+        expect: history_is_not_used,
+    },
+    Scenario {
+        name: "data folder on a read-only file system",
+        usual: true,
+        script: r#"need mount -t tmpfs -o size=1m,ro tmpfs "$PLACE/data"; analyze"#,
+        expect: |report| {
+            report.measured("host")?;
+            report.notes(&["history", "sutazai.db"])
+        },
+    },
+    Scenario {
+        name: "mount that reads requests and answers none",
+        usual: false,
+        script: concat!(deaf_fuse!(), "analyze"),
+        expect: mount_is_named,
+    },
+    Scenario {
+        name: "mount of which nobody reads requests",
+        usual: false,
+        script: r#"
+[ -e /dev/fuse ] || cannot "there is no /dev/fuse"
+mkdir "$PLACE/hung"
+exec 3<>/dev/fuse
+need mount -i -t fuse -o fd=3,rootmode=40000,user_id=0,group_id=0 /dev/fuse "$PLACE/hung"
+analyze
+"#,
+        expect: mount_is_named,
+    },
+    Scenario {
+        name: "data folder on a mount that hangs",
+        usual: false,
+        script: concat!(deaf_fuse!(), r#"analyze DATABASE_URL="sqlite://$PLACE/hung/sutazai.db""#),
+        expect: |report| {
+            mount_is_named(report)?;
+            report.notes(&["history", "did not answer"])
+        },
+    },
+    Scenario {
+        name: "Docker engine that accepts and never answers",
+        usual: true,
+        script: r#"
+python3 -c '
+import socket, sys
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+listener.listen(64)
+held = []
+while True:
+    held.append(listener.accept())
+' "$PLACE/docker.sock" &
+until [ -S "$PLACE/docker.sock" ]; do sleep 0.05; done
+analyze DOCKER_HOST="unix://$PLACE/docker.sock"
+"#,
+        expect: |report| {
+            report.measured("host")?;
+            report.missing("containers", &["did not answer within"])
+        },
+    },
+    Scenario {
+        name: "no thread can be started (pids.max)",
+        usual: false,
+        script: r#"
+group=/sys/fs/cgroup/pids
+[ -d "$group" ] || group=/sys/fs/cgroup
+[ -w "$group/cgroup.procs" ] || cannot "no control group of version 1 or 2 can be made"
+group=$group/$NAME
+need mkdir "$group"
+trap 'rmdir "$group"' EXIT
+[ -e "$group/pids.max" ] || cannot "the controller pids is not there"
+echo 1 >"$group/pids.max"
+AS=(bash -c 'echo $$ >"$0/cgroup.procs"; exec "$@"' "$group")
+analyze
+"#,
+        expect: without_threads,
+    },
+    Scenario {
+        name: "no thread can be started (ulimit -u)",
+        usual: true,
+        script: r#"
+mkdir "$PLACE/bin"
+mount --bind "$(dirname "$SUTAZAI")" "$PLACE/bin"
+SUTAZAI=$PLACE/bin/$(basename "$SUTAZAI")
+export LD_LIBRARY_PATH=$PLACE/bin/sutazai-native
+chmod 755 "$PLACE"
+chown 54321 "$PLACE/data"
+AS=(setpriv --reuid=54321 --regid=54321 --clear-groups bash -c 'ulimit -u 1; exec "$@"' -)
+analyze
+"#,
+        expect: without_threads,
+    },
+];
+
+fn history_is_not_used(report: &Report) -> Result<(), String> {
+    report.measured("host")?;
+    report.notes(&["history", "full"])
+}
+
+fn mount_is_named(report: &Report) -> Result<(), String> {
+    report.measured("host")?;
+    report.finding("mount_unanswered", &["/hung", "did not answer"])?;
+    let disks = report.json["metrics"]["host"]["value"]["disks"].as_array().map_or(0, Vec::len);
+    if disks == 0 { Err("the other file systems were not measured".to_owned()) } else { Ok(()) }
+}
+
+fn without_threads(report: &Report) -> Result<(), String> {
+    for section in ["host", "pressure", "cgroup"] {
+        let section = &report.json["metrics"][section];
+        let reason = section["reason"].as_str().unwrap_or_default();
+        if reason.contains("thread") {
+            return Err(format!("not measured for want of a thread: {section}"));
+        }
+    }
+    report.measured("host")?;
+    report.notes(&["history"])
+}

@@ -1,0 +1,29 @@
+//! Faults within control groups.
+
+use super::Scenario;
+
+/// Its table.
+pub(super) const SCENARIOS: &[Scenario] = &[Scenario {
+    name: "process killed at the memory limit of a control group",
+    usual: false,
+    script: r#"
+if [ -d /sys/fs/cgroup/memory ]; then
+    group=/sys/fs/cgroup/memory/$NAME limit=memory.limit_in_bytes
+else
+    group=/sys/fs/cgroup/$NAME limit=memory.max
+fi
+need mkdir "$group"
+trap 'rmdir "$group"' EXIT
+[ -e "$group/$limit" ] || cannot "the controller memory is not there"
+echo 33554432 >"$group/$limit"
+[ -r /dev/kmsg ] || cannot "the log of the kernel cannot be read"
+bash -c 'echo $$ >"$0/cgroup.procs"; exec python3 -c "held = bytearray(1 << 28)"' "$group" 2>/dev/null
+[ $? = 137 ] || cannot "the process was not killed"
+analyze
+"#,
+    expect: |report| {
+        let found = report.finding("group_oom_kills", &["sutazai-injected-"])?;
+        let now = found["summary"].as_str().is_some_and(|summary| summary.contains("within the last hour"));
+        if now { Ok(()) } else { Err(format!("it does not say when: {found}")) }
+    },
+}];
