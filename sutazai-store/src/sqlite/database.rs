@@ -1,6 +1,7 @@
 //! The database file: how an address names it, how it is made, and its connections.
 
 use std::fs::{self, DirBuilder, OpenOptions, Permissions};
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -37,6 +38,9 @@ const SEARCHERS: u32 = 4;
 const SEARCH_LIMIT: Duration = Duration::from_secs(5);
 /// So many instructions of SQLite's machine lie between two looks at the clock: some 10 µs.
 const LOOK_AFTER: i32 = 1_000;
+/// What has to be free on the disk before a database is opened: the index of its log takes 32 KiB at first, and the first
+/// write some pages of the log.
+const ROOM_BYTES: usize = 128 << 10;
 
 /// One database: the writer and the readers of its file. Clones share them.
 #[derive(Debug, Clone)]
@@ -180,7 +184,34 @@ pub(super) fn make(path: &Path) -> Result<()> {
         .mode(0o600)
         .open(path)
         .map_err(unavailable)?;
-    Ok(())
+    take_room(path)
+}
+
+/// Whether the disk has room for the index of the log, which SQLite maps into memory: a page of it for which the file system
+/// has no room ends the process with SIGBUS. Room is taken and given back, since only that tells of quotas as well.
+fn take_room(path: &Path) -> Result<()> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!("-room-{}", std::process::id()));
+    let taken = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&name)
+        .and_then(|mut file| file.write_all(&[1; ROOM_BYTES]));
+    // The file is there whether or not all of it was written; an error says that it is not.
+    let _ = fs::remove_file(&name);
+    match taken {
+        Ok(()) => Ok(()),
+        // Another start of this process has the file; it finds out.
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(e) => {
+            let full = matches!(e.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
+            let message =
+                if full { "the disk of the database is full" } else { "the database cannot be opened" };
+            let detail = format!("{}: {e}", path.display());
+            Err(Error::unavailable(message).with_detail(detail).with_source(e))
+        }
+    }
 }
 
 /// Takes the access of others away from a database that is there already, and from the files beside it.
