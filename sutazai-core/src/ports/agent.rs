@@ -2,11 +2,13 @@
 
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::join_all;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{Clock, MetricSource, MetricStore, ModelBackend};
 use crate::domain::{AgentDescriptor, EventKind, NewEvent, Permission, Section, Snapshot, Step, Task};
@@ -100,9 +102,26 @@ impl AgentContext {
     }
 }
 
-/// Measures with all sources side by side. A source that fails leaves its section missing with the reason.
+/// Longest that one source is waited for. Those that are built in give up a little earlier, with a reason of their own.
+const SOURCE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Measures with all sources side by side, each in a task of its own. A source that fails, panics, or takes longer than 3 s
+/// leaves its section missing with the reason.
 pub async fn collect_snapshot(sources: &[Arc<dyn MetricSource>], clock: &dyn Clock) -> Snapshot {
-    let parts = join_all(sources.iter().map(|source| source.collect())).await;
+    let collect = |source: &Arc<dyn MetricSource>| {
+        let source = source.clone();
+        // Ended when it is dropped: a source that hangs is not left to run.
+        AbortOnDropHandle::new(tokio::spawn(async move { source.collect().await }))
+    };
+    let running: Vec<_> = sources.iter().map(collect).collect();
+    let parts = join_all(running.into_iter().map(|part| async move {
+        match tokio::time::timeout(SOURCE_TIMEOUT, part).await {
+            Ok(Ok(part)) => part,
+            Ok(Err(e)) => Err(Error::internal("the source panicked").with_source(e)),
+            Err(_) => Err(Error::unavailable(format!("no answer within {SOURCE_TIMEOUT:?}"))),
+        }
+    }))
+    .await;
     let mut snapshot = Snapshot::empty(clock.now());
     for (source, part) in sources.iter().zip(parts) {
         match part {
@@ -123,4 +142,43 @@ pub async fn collect_snapshot(sources: &[Arc<dyn MetricSource>], clock: &dyn Clo
         }
     }
     snapshot
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::SnapshotPart;
+    use crate::ports::SystemClock;
+
+    #[derive(Debug)]
+    struct Source(&'static str);
+
+    #[async_trait]
+    impl MetricSource for Source {
+        fn name(&self) -> &str {
+            self.0
+        }
+
+        async fn collect(&self) -> Result<SnapshotPart> {
+            match self.0 {
+                "hangs" => std::future::pending().await,
+                "panics" => panic!("a bug"),
+                name => Ok(SnapshotPart::Custom(name.to_owned(), 7.into())),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_source_that_hangs_or_panics_costs_its_own_section_only() {
+        let sources: Vec<Arc<dyn MetricSource>> =
+            ["hangs", "panics", "good"].map(|name| Arc::new(Source(name)) as _).into();
+        let snapshot = collect_snapshot(&sources, &SystemClock).await;
+        let section = |name: &str| match &snapshot.custom[name] {
+            Section::Present { value } => value.to_string(),
+            Section::Missing { reason } => reason.clone(),
+        };
+        assert!(section("hangs").contains("no answer within 3s"), "{}", section("hangs"));
+        assert!(section("panics").contains("the source panicked"), "{}", section("panics"));
+        assert_eq!(section("good"), "7");
+    }
 }
