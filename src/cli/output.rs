@@ -25,8 +25,10 @@ pub(crate) fn json(text: &str) -> Result<()> {
     let mut escaped = String::with_capacity(text.len() + 1);
     for c in text.chars() {
         if is_steering(c) {
-            // All of them are in the first plane. Writing into a string cannot fail.
-            let _ = std::fmt::Write::write_fmt(&mut escaped, format_args!("\\u{:04x}", u32::from(c)));
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing into a string cannot fail.
+                let _ = std::fmt::Write::write_fmt(&mut escaped, format_args!("\\u{unit:04x}"));
+            }
         } else {
             escaped.push(c);
         }
