@@ -10,7 +10,7 @@ use sutazai_core::domain::{
     Analysis, GeneratedBy, Grounding, ModelPermission, PriorityLevel, Recommendation, Severity,
 };
 
-use super::printable::printable;
+use super::printable::{name, printable};
 
 /// How the report looks.
 #[derive(Debug, Clone, Copy)]
@@ -59,9 +59,9 @@ impl Page {
         let taken = snapshot.taken_at.format("%Y-%m-%d %H:%M:%S UTC");
         match &snapshot.host {
             Section::Present { value: host } => {
-                let up = duration(host.uptime_seconds);
-                let line = format!("Linux {}, up {up}, {taken}", host.kernel);
-                let _ = writeln!(out, "{}  {}\n", self.bold(&host.hostname), self.dim(&line));
+                let up = host.uptime_seconds.map(|seconds| format!(", up {}", duration(seconds)));
+                let line = format!("Linux {}{}, {taken}", name(&host.kernel), up.unwrap_or_default());
+                let _ = writeln!(out, "{}  {}\n", self.bold(&name(&host.hostname)), self.dim(&line));
                 self.host(out, host);
             }
             Section::Missing { reason } => {
@@ -84,7 +84,7 @@ impl Page {
                 self.line(
                     out,
                     "containers",
-                    &format!("{} running of {}, {}", value.running, value.total, value.engine),
+                    &format!("{} running of {}, {}", value.running, value.total, name(&value.engine)),
                 );
             }
             Section::Missing { reason } => self.missing(out, "containers", reason),
@@ -128,10 +128,14 @@ impl Page {
             let note = format!("{} free of {}", bytes(disk.available_bytes), bytes(disk.total_bytes));
             self.bar(out, &disk.mount, disk.used_percent, &note);
         }
+        for mount in &host.unanswered_mounts {
+            let reason = format!("it did not answer within {:.1} s", mount.waited_seconds);
+            self.missing(out, &mount.mount, &reason);
+        }
         let processes = &host.processes;
         let top = processes.top.first();
         let most = top.map_or_else(String::new, |process| {
-            format!(", most memory: {} ({})", process.name, bytes(process.memory_bytes))
+            format!(", most memory: {} ({})", name(&process.name), bytes(process.memory_bytes))
         });
         self.line(out, "processes", &format!("{}{most}", processes.count));
     }
@@ -149,7 +153,7 @@ impl Page {
             1 => "1 finding".to_owned(),
             n => format!("{n} findings"),
         };
-        let (level, host) = (self.paint(style, level.as_str()), printable(&analysis.host));
+        let (level, host) = (self.paint(style, level.as_str()), name(&analysis.host));
         let _ = writeln!(out, "{} {level} on {host}: {found}", self.bold("Priority"));
         if analysis.findings.len() > 1 {
             self.wrapped(out, &printable(&analysis.summary), false);
@@ -195,6 +199,9 @@ impl Page {
         }
         if let Some(why) = &analysis.degraded {
             let _ = writeln!(out, "{}", self.dim(&format!("Not all by the model: {why}.")));
+        }
+        for note in &analysis.notes {
+            let _ = writeln!(out, "{}", self.dim(&format!("Note: {note}.")));
         }
         if !analysis.grounding.texts.is_empty() {
             let _ = writeln!(out, "{}", self.dim(&checks(&analysis.grounding)));
@@ -342,6 +349,7 @@ mod tests {
                 degraded: None,
             }),
             degraded: None,
+            notes: vec![],
             summary: "Memory is nearly used up.".into(),
             grounding: Grounding {
                 permissions: vec![ModelPermission::Choose, ModelPermission::Word],
@@ -368,6 +376,7 @@ mod tests {
         analysis.host = HOSTILE.into();
         analysis.summary = HOSTILE.into();
         analysis.degraded = Some(HOSTILE.into());
+        analysis.notes = vec![HOSTILE.into()];
         analysis.recommendations[0].text = HOSTILE.into();
         analysis.recommendations[0].commands = vec![HOSTILE.into()];
         let model = analysis.model.as_mut().unwrap();
@@ -393,6 +402,13 @@ mod tests {
         let checks = "1 text worded by the model; 1 refused: 1 not fluent; the model may choose and word.";
         assert!(text.contains(checks), "{text}");
         assert!(text.contains("Priority critical on web-1: 1 finding"), "{text}");
+        let mut without_history = analysis();
+        without_history.notes = vec!["the history is not used: the disk is full".into()];
+        let text_with_note = render(&without_history, Look { colours: false, width: 60 });
+        assert!(
+            text_with_note.contains("Note: the history is not used: the disk is full.\n"),
+            "{text_with_note}"
+        );
         assert!(
             text.lines()
                 .filter(|l| l.starts_with("  Look") || l.starts_with("  "))

@@ -12,11 +12,13 @@ use sutazai_core::domain::{CgroupMetrics, SnapshotPart};
 use sutazai_core::ports::MetricSource;
 use sutazai_core::{Error, Result};
 
+use super::own_thread::{READ_TIMEOUT, on_own_thread};
+
 /// Above that a memory limit of version 1 means none: its `unlimited` is the largest count of whole pages.
 const UNLIMITED: u64 = 1 << 60;
 
 /// The control group that this process lives in.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct CgroupMetricSource {
     membership: PathBuf,
     mount: PathBuf,
@@ -39,7 +41,10 @@ impl CgroupMetricSource {
             .map_err(|e| Error::unavailable(format!("no control groups: {path} cannot be read: {e}")))?;
         let groups: Vec<Membership> = membership.lines().filter_map(Membership::parse).collect();
         let v1 = |controller| groups.iter().find(|group| group.controllers.contains(&controller));
-        match (v1("memory").or(v1("cpu")), groups.iter().find(|group| group.controllers.is_empty())) {
+        match (
+            v1("memory").or(v1("cpu")).or(v1("pids")),
+            groups.iter().find(|group| group.controllers.is_empty()),
+        ) {
             (Some(first), _) => {
                 let chain = |controller| v1(controller).map_or_else(Vec::new, |group| self.chain_v1(group));
                 version_1(first.path, &chain("cpu"), &chain("memory"), &chain("pids"))
@@ -73,9 +78,9 @@ impl MetricSource for CgroupMetricSource {
         "cgroup"
     }
 
-    /// A dozen small reads from the kernel's memory; they do not hold up a thread.
     async fn collect(&self) -> Result<SnapshotPart> {
-        self.read().map(SnapshotPart::Cgroup)
+        let source = self.clone();
+        on_own_thread("cgroup", READ_TIMEOUT, move || source.read()).await.map(SnapshotPart::Cgroup)
     }
 }
 
@@ -101,27 +106,35 @@ fn chain(mount: &Path, path: &str) -> Vec<PathBuf> {
     inner.ancestors().take_while(|folder| folder.starts_with(mount)).map(Path::to_owned).collect()
 }
 
+/// Each controller may be there or not; without any of them there is nothing to say.
 fn version_1(path: &str, cpu: &[PathBuf], memory: &[PathBuf], pids: &[PathBuf]) -> Option<CgroupMetrics> {
-    let (cpu_limit, cpu_group) = tightest(cpu, |group| {
+    let cpu = tightest(cpu, |group| {
         let quota = number(group, "cpu.cfs_quota_us")?;
-        Some(quota as f64 / number(group, "cpu.cfs_period_us")? as f64)
-    })?;
-    let (memory_limit, memory_group) =
-        tightest(memory, |group| number(group, "memory.limit_in_bytes").filter(|limit| *limit < UNLIMITED))?;
-    let pids_limit = tightest(pids, |group| number(group, "pids.max"));
-    let dropped = keyed(memory_group, "memory.stat", "total_inactive_file").unwrap_or(0);
+        Some(quota as f64 / number(group, "cpu.cfs_period_us").filter(|period| *period > 0)? as f64)
+    });
+    let memory =
+        tightest(memory, |group| number(group, "memory.limit_in_bytes").filter(|limit| *limit < UNLIMITED));
+    let pids = tightest(pids, |group| number(group, "pids.max"));
+    if cpu.is_none() && memory.is_none() && pids.is_none() {
+        return None;
+    }
+    let (cpu_group, memory_group) = (cpu.map(|(_, group)| group), memory.map(|(_, group)| group));
+    let used = memory_group.and_then(|group| {
+        let dropped = keyed(group, "memory.stat", "total_inactive_file").unwrap_or(0);
+        Some(number(group, "memory.usage_in_bytes")?.saturating_sub(dropped))
+    });
     Some(CgroupMetrics {
         version: 1,
         path: path.to_owned(),
-        cpu_limit_cores: cpu_limit,
-        throttled_periods: keyed(cpu_group, "cpu.stat", "nr_throttled"),
-        periods: keyed(cpu_group, "cpu.stat", "nr_periods"),
-        memory_limit_bytes: memory_limit,
-        memory_used_bytes: number(memory_group, "memory.usage_in_bytes")
-            .map(|used| used.saturating_sub(dropped)),
-        oom_kills: keyed(memory_group, "memory.oom_control", "oom_kill"),
-        pids_limit: pids_limit.and_then(|(limit, _)| limit),
-        pids: pids_limit.and_then(|(_, group)| number(group, "pids.current")),
+        cpu_limit_cores: cpu.and_then(|(limit, _)| limit),
+        throttled_periods: cpu_group.and_then(|group| keyed(group, "cpu.stat", "nr_throttled")),
+        periods: cpu_group.and_then(|group| keyed(group, "cpu.stat", "nr_periods")),
+        memory_limit_bytes: memory.and_then(|(limit, _)| limit),
+        memory_high_bytes: None,
+        memory_used_bytes: used,
+        oom_kills: memory_group.and_then(|group| keyed(group, "memory.oom_control", "oom_kill")),
+        pids_limit: pids.and_then(|(limit, _)| limit),
+        pids: pids.and_then(|(_, group)| number(group, "pids.current")),
     })
 }
 
@@ -134,9 +147,14 @@ fn version_2(path: &str, groups: &[PathBuf]) -> Option<CgroupMetrics> {
     let (cpu_limit, cpu_group) = tightest(groups, |group| {
         let line = text(group, "cpu.max")?;
         let (quota, period) = line.split_once(' ')?;
-        Some(quota.parse::<f64>().ok()? / period.parse::<f64>().ok()?)
+        let cores = quota.parse::<f64>().ok()? / period.parse::<f64>().ok()?;
+        cores.is_finite().then_some(cores)
     })?;
-    let (memory_limit, memory_group) = tightest(groups, |group| number(group, "memory.max"))?;
+    let (memory_limit, limit_group) = tightest(groups, |group| number(group, "memory.max"))?;
+    let (memory_high, high_group) = tightest(groups, |group| number(group, "memory.high"))?;
+    // Use is told of the group that is held first.
+    let high_first = memory_high.is_some_and(|high| memory_limit.is_none_or(|limit| high < limit));
+    let memory_group = if high_first { high_group } else { limit_group };
     let (pids_limit, pids_group) = tightest(groups, |group| number(group, "pids.max"))?;
     let dropped = keyed(memory_group, "memory.stat", "inactive_file").unwrap_or(0);
     Some(CgroupMetrics {
@@ -146,8 +164,9 @@ fn version_2(path: &str, groups: &[PathBuf]) -> Option<CgroupMetrics> {
         throttled_periods: keyed(cpu_group, "cpu.stat", "nr_throttled"),
         periods: keyed(cpu_group, "cpu.stat", "nr_periods"),
         memory_limit_bytes: memory_limit,
+        memory_high_bytes: memory_high,
         memory_used_bytes: number(memory_group, "memory.current").map(|used| used.saturating_sub(dropped)),
-        oom_kills: keyed(memory_group, "memory.events", "oom_kill"),
+        oom_kills: keyed(limit_group, "memory.events", "oom_kill"),
         pids_limit,
         pids: number(pids_group, "pids.current"),
     })
@@ -226,6 +245,7 @@ mod tests {
             throttled_periods: Some(7),
             periods: Some(50),
             memory_limit_bytes: Some(1_000_000),
+            memory_high_bytes: None,
             memory_used_bytes: Some(500_000),
             oom_kills: Some(3),
             pids_limit: Some(100),
@@ -258,12 +278,52 @@ mod tests {
             throttled_periods: Some(4),
             periods: Some(10),
             memory_limit_bytes: Some(4_096_000),
+            memory_high_bytes: None,
             memory_used_bytes: Some(2_000_000),
             oom_kills: Some(2),
             pids_limit: None,
             pids: None,
         };
         assert_eq!(source.read().unwrap(), expected);
+    }
+
+    #[test]
+    fn one_controller_of_version_1_is_enough() {
+        let cpu = [
+            ("proc/self/cgroup", "3:cpu:/a\n"),
+            ("cgroup/cpu/a/cpu.cfs_quota_us", "50000\n"),
+            ("cgroup/cpu/a/cpu.cfs_period_us", "100000\n"),
+        ];
+        let pids = [
+            ("proc/self/cgroup", "5:pids:/a\n"),
+            ("cgroup/pids/a/pids.max", "9\n"),
+            ("cgroup/pids/a/pids.current", "4\n"),
+        ];
+        for (files, cores, limit) in [(cpu, Some(0.5), None), (pids, None, Some(9))] {
+            let (_root, source) = machine(&files);
+            let group = source.read().unwrap();
+            assert_eq!((group.cpu_limit_cores, group.pids_limit), (cores, limit), "{files:?}");
+            assert_eq!((group.memory_limit_bytes, group.memory_used_bytes), (None, None));
+        }
+    }
+
+    #[test]
+    fn memory_high_is_a_limit_of_its_own() {
+        let (_root, source) = machine(&[
+            ("proc/self/cgroup", "0::/a/b\n"),
+            ("cgroup/cgroup.controllers", "cpu memory pids\n"),
+            ("cgroup/a/memory.max", "9000\n"),
+            ("cgroup/a/memory.current", "8000\n"),
+            ("cgroup/a/memory.events", "oom_kill 2\n"),
+            ("cgroup/a/b/memory.max", "max\n"),
+            ("cgroup/a/b/memory.high", "5000\n"),
+            ("cgroup/a/b/memory.current", "4900\n"),
+            ("cgroup/a/b/cpu.max", "1 0\n"),
+        ]);
+        let group = source.read().unwrap();
+        assert_eq!((group.memory_limit_bytes, group.memory_high_bytes), (Some(9000), Some(5000)));
+        assert_eq!((group.memory_used_bytes, group.oom_kills), (Some(4900), Some(2)));
+        assert_eq!(group.cpu_limit_cores, None, "a period of nothing");
     }
 
     #[test]

@@ -1,71 +1,70 @@
 //! The section `containers`: those of a Docker engine, asked through its socket.
 //!
 //! List, inspect and counters only: nothing is changed. All containers are asked side by side, a bounded number at
-//! once, and the whole has a time limit, so that an engine that hangs holds up nothing. The figures are counted as
-//! `docker stats` counts them (`stats`).
+//! once; one that does not answer costs its own figures, and the whole has a time limit, so that an engine that hangs holds
+//! up nothing. The figures are counted as `docker stats` counts them (`stats`).
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use bollard::models::{ContainerInspectResponse, ContainerStatsResponse, ContainerSummary};
-use bollard::query_parameters::{InspectContainerOptions, ListContainersOptions, StatsOptions};
-use bollard::{API_DEFAULT_VERSION, Docker};
 use futures::StreamExt;
 use futures::stream;
+use serde_json::Value;
 use sutazai_core::domain::{ContainerInfo, ContainerMetrics, SnapshotPart};
 use sutazai_core::ports::{Clock, MetricSource, SystemClock};
 use sutazai_core::{Error, Result};
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::Mutex;
 
 use super::baseline::{Baseline, FIRST_INTERVAL};
+use request::get;
 use stats::CpuCounters;
 
+mod request;
 mod stats;
 
 /// Containers asked at once.
 const AT_ONCE: usize = 16;
 /// For everything together.
-const TIME_LIMIT: Duration = Duration::from_secs(10);
+const TIME_LIMIT: Duration = Duration::from_millis(2500);
+/// For one container, of which the list already tells the state.
+const CONTAINER_TIMEOUT: Duration = Duration::from_secs(1);
+/// The variable that names the engine.
+const SETTING: &str = "DOCKER_HOST";
 const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
 
 /// The containers of a Docker engine.
 #[derive(Debug)]
 pub struct DockerMetricSource {
     host: String,
-    docker: OnceCell<Docker>,
     baseline: Mutex<Baseline<HashMap<String, CpuCounters>>>,
 }
 
 impl DockerMetricSource {
     /// Over the engine that `DOCKER_HOST` names, or else the one at `/var/run/docker.sock`.
     pub fn new() -> Self {
-        let host = std::env::var("DOCKER_HOST").ok().filter(|host| !host.is_empty());
+        let host = std::env::var(SETTING).ok().filter(|host| !host.is_empty());
         Self::with_host(host.unwrap_or_else(|| DEFAULT_HOST.to_owned()))
     }
 
     /// Over the engine at such an address: `unix://` and the path of its socket.
     pub fn with_host(host: impl Into<String>) -> Self {
-        Self { host: host.into(), docker: OnceCell::new(), baseline: Mutex::default() }
+        Self { host: host.into(), baseline: Mutex::default() }
     }
 
     async fn measure(&self) -> Result<ContainerMetrics> {
-        let docker = self.docker().await?;
-        let listed = docker
-            .list_containers(Some(ListContainersOptions { all: true, ..Default::default() }))
-            .await
-            .map_err(unavailable)?;
-        let version = docker.version().await.map_err(unavailable)?.version.unwrap_or_default();
+        let engine = Engine { socket: self.socket()? };
+        let listed = engine.list().await?;
+        let version = engine.version().await?;
         let mut baseline = self.baseline.lock().await;
         if baseline.at(Instant::now()).is_none() {
-            let ids = listed.iter().filter_map(|one| one.id.clone()).collect();
-            let (now, counters) = (Instant::now(), counters(docker, ids).await);
+            let (now, counters) = (Instant::now(), engine.counters(&listed).await);
             baseline.push(now, counters);
             SystemClock.sleep(FIRST_INTERVAL).await;
         }
         let now = Instant::now();
-        let asking = stream::iter(listed).map(|one| ask(docker, one)).buffer_unordered(AT_ONCE);
+        let asking = stream::iter(listed).map(|one| engine.ask(one)).buffer_unordered(AT_ONCE);
         let asked: Vec<Asked> = asking.filter_map(|one| async { one }).collect().await;
         let before = baseline.at(now).map(|(counters, _)| counters);
         let mut containers: Vec<ContainerInfo> =
@@ -74,34 +73,28 @@ impl DockerMetricSource {
         baseline.push(now, counted.collect());
         containers.sort_by_cached_key(|one| (one.state != "running", one.name.clone()));
         Ok(ContainerMetrics {
-            engine: format!("docker {version}"),
+            engine: format!("docker {version}").trim_end().to_owned(),
             running: containers.iter().filter(|one| one.state == "running").count() as u32,
             total: containers.len() as u32,
             containers,
         })
     }
 
-    /// The client, made once somebody answers at the socket.
-    async fn docker(&self) -> Result<&Docker> {
-        let socket = self.socket()?;
-        answers(&socket).await?;
-        let connect = || async {
-            // Its own limit must not come before ours, which has a sentence for it.
-            Docker::connect_with_unix(&self.host, 2 * TIME_LIMIT.as_secs(), API_DEFAULT_VERSION)
-                .map_err(unavailable)?
-                .negotiate_version()
-                .await
-                .map_err(unavailable)
-        };
-        self.docker.get_or_try_init(connect).await
-    }
-
     fn socket(&self) -> Result<PathBuf> {
         let path = self.host.strip_prefix("unix://").filter(|path| !path.is_empty());
         path.map(PathBuf::from).ok_or_else(|| {
-            Error::unavailable("DOCKER_HOST is no `unix://` address; engines on other machines are not asked")
+            Error::unavailable(format!(
+                "{SETTING} is no `unix://` address; engines on other machines are not asked"
+            ))
         })
     }
+}
+
+/// What to do where the engine is elsewhere, for the end of a reason.
+fn how_to_set() -> String {
+    let set = std::env::var(SETTING).ok().filter(|host| !host.is_empty());
+    let state = set.map_or_else(|| "is not set".to_owned(), |host| format!("is {host}"));
+    format!(" ({SETTING} {state}; set it to the address of the engine, such as {DEFAULT_HOST})")
 }
 
 impl Default for DockerMetricSource {
@@ -126,83 +119,129 @@ impl MetricSource for DockerMetricSource {
     }
 }
 
-/// What the engine said of one container.
+/// The questions that are asked.
+struct Engine {
+    socket: PathBuf,
+}
+
+impl Engine {
+    async fn list(&self) -> Result<Vec<Value>> {
+        match get(&self.socket, "/containers/json?all=1").await? {
+            Some(Value::Array(listed)) => Ok(listed),
+            _ => Err(Error::unavailable(
+                "the Docker engine does not answer as it should: it lists no containers",
+            )),
+        }
+    }
+
+    async fn version(&self) -> Result<String> {
+        let version = get(&self.socket, "/version").await?;
+        Ok(version.as_ref().and_then(|version| text(version, "Version")).unwrap_or_default().to_owned())
+    }
+
+    /// Everything about one container; none when it was removed since it was listed.
+    async fn ask(&self, listed: Value) -> Option<Asked> {
+        let id = text(&listed, "Id")?.to_owned();
+        let path = format!("/containers/{id}/json");
+        let asking = async { futures::join!(get(&self.socket, &path), self.reading(&id)) };
+        let (inspected, stats) = match tokio::time::timeout(CONTAINER_TIMEOUT, asking).await {
+            Ok((Ok(None), _)) => return None,
+            Ok((inspected, stats)) => (inspected.ok().flatten(), stats),
+            Err(_) => (None, None),
+        };
+        let inspected = inspected.unwrap_or_default();
+        let running = inspected.pointer("/State/Running").and_then(Value::as_bool).unwrap_or(false);
+        Some(Asked { id, listed, inspected, stats: stats.filter(|_| running) })
+    }
+
+    async fn counters(&self, listed: &[Value]) -> HashMap<String, CpuCounters> {
+        let one = |id: String| async move {
+            let reading = tokio::time::timeout(CONTAINER_TIMEOUT, self.reading(&id)).await.ok()??;
+            Some((id, stats::cpu(&reading)?))
+        };
+        let ids: Vec<String> = listed.iter().filter_map(|one| text(one, "Id")).map(str::to_owned).collect();
+        stream::iter(ids).map(one).buffer_unordered(AT_ONCE).filter_map(|one| async { one }).collect().await
+    }
+
+    /// One reading, without the second in which the engine would count a rate of its own.
+    async fn reading(&self, id: &str) -> Option<Value> {
+        get(&self.socket, &format!("/containers/{id}/stats?stream=false&one-shot=true")).await.ok()?
+    }
+}
+
+/// What the engine said of one container. Values that it does not give, or gives in a form of its own, are left out.
 struct Asked {
     id: String,
-    inspected: ContainerInspectResponse,
-    image: String,
-    stats: Option<ContainerStatsResponse>,
+    listed: Value,
+    inspected: Value,
+    stats: Option<Value>,
 }
 
 impl Asked {
     fn info(&self, before: Option<&CpuCounters>) -> ContainerInfo {
-        let state = self.inspected.state.as_ref();
-        let status =
-            state.and_then(|state| state.status).map(|status| status.to_string()).unwrap_or_default();
-        let host = self.inspected.host_config.as_ref();
-        let limit = host.and_then(|host| host.memory).filter(|limit| *limit > 0).map(|limit| limit as u64);
+        let inspected = |path: &str| self.inspected.pointer(path);
+        let words = |path: &str| inspected(path).and_then(Value::as_str).filter(|words| !words.is_empty());
+        let host = inspected("/HostConfig");
+        let positive = |path: &str| inspected(path).and_then(Value::as_u64).filter(|number| *number > 0);
+        let state = words("/State/Status").or_else(|| text(&self.listed, "State")).unwrap_or_default();
+        let listed_name = || self.listed.pointer("/Names/0").and_then(Value::as_str);
+        let name = words("/Name").or_else(listed_name).unwrap_or_default().trim_start_matches('/');
+        let limit = positive("/HostConfig/Memory");
         let used = self.stats.as_ref().and_then(stats::memory);
         let cpu = self.stats.as_ref().and_then(stats::cpu);
-        let health = state.and_then(|state| state.health.as_ref()?.status).map(|health| health.to_string());
+        let (pids, pids_limit) = self.stats.as_ref().map_or((None, None), stats::pids);
+        let has_ended = ["exited", "stopped", "dead", "restarting"].contains(&state);
         ContainerInfo {
             id: self.id.chars().take(12).collect(),
-            name: self.inspected.name.as_deref().unwrap_or_default().trim_start_matches('/').to_owned(),
-            image: self.image.clone(),
-            health: health.filter(|health| !health.is_empty() && health != "none"),
+            name: name.to_owned(),
+            image: text(&self.listed, "Image").unwrap_or_default().to_owned(),
+            health: words("/State/Health/Status").filter(|health| *health != "none").map(str::to_owned),
             cpu_percent: before.zip(cpu).map(|(before, now)| now.percent_since(before)),
             cpu_limit_cores: host.and_then(stats::cpu_limit),
             memory_used_bytes: used,
             memory_limit_bytes: limit,
             memory_used_percent: used.zip(limit).map(|(used, limit)| used as f64 / limit as f64 * 100.0),
-            restarts: self.inspected.restart_count.unwrap_or(0).max(0) as u64,
-            oom_killed: state.and_then(|state| state.oom_killed).unwrap_or(false),
-            exit_code: state
-                .and_then(|state| state.exit_code)
-                .filter(|_| ["exited", "dead", "restarting"].contains(&status.as_str())),
-            state: status,
+            pids,
+            pids_limit: positive("/HostConfig/PidsLimit").or(pids_limit),
+            restarts: inspected("/RestartCount").and_then(Value::as_u64).unwrap_or(0),
+            oom_killed: inspected("/State/OOMKilled").and_then(Value::as_bool).unwrap_or(false),
+            exit_code: inspected("/State/ExitCode").and_then(Value::as_i64).filter(|_| has_ended),
+            state: state.to_owned(),
         }
     }
 }
 
-/// Whether somebody listens there; a missing socket, a missing right and a stopped engine each have their sentence.
-async fn answers(socket: &Path) -> Result<()> {
-    use std::io::ErrorKind::{ConnectionRefused, NotFound, PermissionDenied};
-    let path = socket.display();
-    tokio::net::UnixStream::connect(socket).await.map(drop).map_err(|e| match e.kind() {
-        NotFound => Error::unavailable(format!("there is no Docker socket at {path}")),
-        PermissionDenied => Error::unavailable(format!("this user may not open the Docker socket {path}")),
-        ConnectionRefused => Error::unavailable(format!("no Docker engine listens at {path}")),
-        _ => Error::unavailable(format!("the Docker socket {path} cannot be opened: {e}")),
-    })
+fn text<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
+    value.get(name)?.as_str()
 }
 
-/// Everything about one container; none when it was removed since it was listed.
-async fn ask(docker: &Docker, listed: ContainerSummary) -> Option<Asked> {
-    let id = listed.id?;
-    let inspected = docker.inspect_container(&id, None::<InspectContainerOptions>);
-    let (inspected, stats) = futures::join!(inspected, reading(docker, &id));
-    let inspected = inspected.ok()?;
-    let running = inspected.state.as_ref().and_then(|state| state.running).unwrap_or(false);
-    Some(Asked { id, inspected, image: listed.image.unwrap_or_default(), stats: stats.filter(|_| running) })
-}
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
 
-async fn counters(docker: &Docker, ids: Vec<String>) -> HashMap<String, CpuCounters> {
-    let one = |id: String| async move {
-        let counters = stats::cpu(&reading(docker, &id).await?)?;
-        Some((id, counters))
-    };
-    stream::iter(ids).map(one).buffer_unordered(AT_ONCE).filter_map(|one| async { one }).collect().await
-}
+    use super::*;
 
-/// One reading, without the second in which the engine would count a rate of its own.
-async fn reading(docker: &Docker, id: &str) -> Option<ContainerStatsResponse> {
-    let options = StatsOptions { stream: false, one_shot: true };
-    std::pin::pin!(docker.stats(id, Some(options))).next().await?.ok()
-}
-
-/// With what is at the bottom of it: the client's own words are no more than that a request failed.
-fn unavailable(e: bollard::errors::Error) -> Error {
-    let cause = std::iter::successors(std::error::Error::source(&e), |cause| cause.source()).last();
-    let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
-    Error::unavailable(format!("the Docker engine does not answer as it should: {e}{cause}"))
+    #[test]
+    fn words_that_another_engine_has_cost_nothing_else() {
+        let asked = |inspected: Value, stats: Option<Value>| Asked {
+            id: "0123456789abcdef".into(),
+            listed: json!({ "Id": "0123456789abcdef", "Image": "web:1", "State": "stopped", "Names": ["/listed"] }),
+            inspected,
+            stats,
+        };
+        // As Podman says it.
+        let podman =
+            json!({ "Name": "web", "State": { "Status": "stopped", "ExitCode": 3, "Running": false } });
+        let info = asked(podman, None).info(None);
+        assert_eq!((&*info.id, &*info.name, &*info.state), ("0123456789ab", "web", "stopped"));
+        assert_eq!((info.exit_code, info.pids_limit), (Some(3), None));
+        // Nothing but the list: the engine did not answer for this one.
+        let info = asked(Value::Null, None).info(None);
+        assert_eq!((&*info.name, &*info.state, info.exit_code), ("listed", "stopped", None));
+        let limited = json!({ "HostConfig": { "PidsLimit": 50, "Memory": -1 }, "State": { "Health": null } });
+        let stats = json!({ "pids_stats": { "current": 48 }, "memory_stats": { "usage": "much" } });
+        let info = asked(limited, Some(stats)).info(None);
+        assert_eq!((info.pids, info.pids_limit, info.memory_limit_bytes), (Some(48), Some(50), None));
+        assert_eq!((info.memory_used_bytes, info.health), (None, None));
+    }
 }

@@ -11,6 +11,8 @@ use sutazai_core::domain::{GpuMetrics, SnapshotPart};
 use sutazai_core::ports::MetricSource;
 use sutazai_core::{Error, Result};
 
+use super::own_thread::{READ_TIMEOUT, on_own_thread};
+
 /// The GPUs that an NVIDIA driver knows.
 #[derive(Debug, Default)]
 pub struct GpuMetricSource {
@@ -32,10 +34,7 @@ impl MetricSource for GpuMetricSource {
 
     async fn collect(&self) -> Result<SnapshotPart> {
         let library = self.library.clone();
-        tokio::task::spawn_blocking(move || measure(&library))
-            .await
-            .map_err(|e| Error::internal("asking the NVIDIA driver failed").with_source(e))?
-            .map(SnapshotPart::Gpus)
+        on_own_thread("gpus", READ_TIMEOUT, move || measure(&library)).await.map(SnapshotPart::Gpus)
     }
 }
 

@@ -16,8 +16,12 @@ mod docker;
 mod gpu;
 mod history;
 mod host_name;
+#[cfg(any(all(feature = "system", unix), feature = "gpu"))]
+mod own_thread;
 #[cfg(all(feature = "system", unix))]
 mod pressure;
+#[cfg(all(feature = "system", unix))]
+mod stat_program;
 #[cfg(all(feature = "system", unix))]
 mod system;
 
@@ -31,6 +35,8 @@ pub use history::History;
 pub use host_name::host_name;
 #[cfg(all(feature = "system", unix))]
 pub use pressure::PressureMetricSource;
+#[cfg(all(feature = "system", unix))]
+pub use stat_program::answers;
 #[cfg(all(feature = "system", unix))]
 pub use system::SystemMetricSource;
 

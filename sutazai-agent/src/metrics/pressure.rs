@@ -9,6 +9,8 @@ use sutazai_core::domain::{Pressure, PressureMetrics, SnapshotPart};
 use sutazai_core::ports::MetricSource;
 use sutazai_core::{Error, Result};
 
+use super::own_thread::{READ_TIMEOUT, on_own_thread};
+
 /// Pressure stall information of this machine.
 #[derive(Debug)]
 pub struct PressureMetricSource {
@@ -39,16 +41,20 @@ impl MetricSource for PressureMetricSource {
         "pressure"
     }
 
-    /// The kernel keeps the means itself; three small reads from memory do not hold up a thread.
     async fn collect(&self) -> Result<SnapshotPart> {
-        let cpu = read(&self.folder, "cpu")?;
-        Ok(SnapshotPart::Pressure(PressureMetrics {
-            // The kernel writes zeros there for the whole machine, since it defines none (psi.rst).
-            cpu: Pressure { full_avg10: None, full_avg60: None, ..cpu },
-            memory: read(&self.folder, "memory")?,
-            io: read(&self.folder, "io")?,
-        }))
+        let folder = self.folder.clone();
+        on_own_thread("pressure", READ_TIMEOUT, move || measure(&folder)).await.map(SnapshotPart::Pressure)
     }
+}
+
+fn measure(folder: &Path) -> Result<PressureMetrics> {
+    let cpu = read(folder, "cpu")?;
+    Ok(PressureMetrics {
+        // The kernel writes zeros there for the whole machine, since it defines none (psi.rst).
+        cpu: Pressure { full_avg10: None, full_avg60: None, ..cpu },
+        memory: read(folder, "memory")?,
+        io: read(folder, "io")?,
+    })
 }
 
 /// A kernel built or started without pressure stall information has no such file, or one that cannot be read.

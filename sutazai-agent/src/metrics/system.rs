@@ -1,8 +1,8 @@
 //! The section `host`: processor, memory, disks, network, processes, read from `/proc` and `/sys`.
 //!
 //! The files are opened once and read again at each collection (`proc_file`); each topic parses its own in a file of
-//! its own. Reading blocks, so it happens off the asynchronous threads. On a machine without `/proc` the source is
-//! `Unavailable`.
+//! its own. Reading blocks, so it happens on a thread of its own. What cannot be read costs its own figures; on a machine
+//! without `/proc/stat` or `/proc/meminfo` the source is `Unavailable`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,8 +15,10 @@ use sutazai_core::{Error, Result};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::baseline::{Baseline, FIRST_INTERVAL};
+use super::own_thread::{READ_TIMEOUT, on_own_thread};
 use cpu::CpuCounters;
 use devices::DeviceCounters;
+use disks::Disks;
 use memory::SwapCounters;
 use networks::NetworkCounters;
 use proc_file::ProcFile;
@@ -24,9 +26,12 @@ use processes::ProcessCounters;
 
 mod clock;
 mod cpu;
+mod deleted_files;
 mod devices;
 mod disks;
+mod kills;
 mod memory;
+mod mounts;
 mod networks;
 mod proc_file;
 mod processes;
@@ -78,10 +83,7 @@ async fn blocking<T: Send + 'static>(
     mut reader: OwnedMutexGuard<Reader>,
     work: impl FnOnce(&mut Reader) -> Result<T> + Send + 'static,
 ) -> Result<(OwnedMutexGuard<Reader>, T)> {
-    let work = move || work(&mut reader).map(|result| (reader, result));
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|e| Error::internal("reading the machine's metrics failed").with_source(e))?
+    on_own_thread("host", READ_TIMEOUT, move || work(&mut reader).map(|result| (reader, result))).await
 }
 
 /// The open files and what was counted before.
@@ -89,6 +91,7 @@ async fn blocking<T: Send + 'static>(
 struct Reader {
     proc: PathBuf,
     sys: PathBuf,
+    kmsg: PathBuf,
     hostname: ProcFile,
     kernel: ProcFile,
     uptime: ProcFile,
@@ -97,9 +100,12 @@ struct Reader {
     meminfo: ProcFile,
     vmstat: ProcFile,
     mounts: ProcFile,
+    swaps: ProcFile,
+    arcstats: ProcFile,
     diskstats: ProcFile,
     networks: ProcFile,
     files: ProcFile,
+    disks: Disks,
     baseline: Baseline<Counters>,
 }
 
@@ -107,7 +113,7 @@ struct Reader {
 #[derive(Debug)]
 struct Counters {
     cpu: CpuCounters,
-    swap: SwapCounters,
+    swap: Option<SwapCounters>,
     devices: DeviceCounters,
     networks: NetworkCounters,
     processes: ProcessCounters,
@@ -119,6 +125,7 @@ impl Reader {
         Self {
             proc: proc.to_owned(),
             sys: sys.to_owned(),
+            kmsg: proc.parent().unwrap_or(proc).join("dev/kmsg"),
             hostname: file("sys/kernel/hostname"),
             kernel: file("sys/kernel/osrelease"),
             uptime: file("uptime"),
@@ -127,9 +134,12 @@ impl Reader {
             meminfo: file("meminfo"),
             vmstat: file("vmstat"),
             mounts: file("self/mountinfo"),
+            swaps: file("swaps"),
+            arcstats: file("spl/kstat/zfs/arcstats"),
             diskstats: file("diskstats"),
             networks: file("net/dev"),
             files: file("sys/fs/file-nr"),
+            disks: Disks::default(),
             baseline: Baseline::default(),
         }
     }
@@ -146,8 +156,8 @@ impl Reader {
         let processes = processes::list(&self.proc)?;
         let counters = Counters {
             cpu: cpu::count(&self.stat.read()?)?,
-            swap: memory::count_swap(&self.vmstat.read()?),
-            // Neither is there in every sandbox; without them there is nothing to list.
+            // None of them is there in every sandbox; without them there is nothing to count or to list.
+            swap: self.vmstat.read().ok().and_then(|text| memory::count_swap(&text)),
             devices: self.diskstats.read().map(|text| devices::count(&text, &self.sys)).unwrap_or_default(),
             networks: self.networks.read().map(|text| networks::count(&text)).unwrap_or_default(),
             processes: processes::count(&processes),
@@ -158,35 +168,61 @@ impl Reader {
     fn measure(&mut self) -> Result<HostMetrics> {
         let now = Instant::now();
         let (counters, processes) = self.count()?;
-        let uptime = first_number(&self.uptime.read()?)?;
+        let uptime = self.uptime.read().ok().and_then(|text| first_number(&text));
+        let mounts = self.mounts.read().map(|text| mounts::parse(&text)).unwrap_or_default();
+        let (mut disks, unanswered_mounts) = self.disks.measure(&mounts);
+        let names = processes::names(&processes);
+        deleted_files::add(&self.proc, &mut disks, &mounts, &names);
         let (before, seconds) = self
             .baseline
             .at(now)
             .ok_or_else(|| Error::internal("metrics were collected before their counters were read once"))?;
-        let (memory, swap_space) = memory::parse(&self.meminfo.read()?, &self.vmstat.read()?)?;
+        let vmstat = optional(&mut self.vmstat);
+        let (memory, swap_space) =
+            memory::parse(&self.meminfo.read()?, &vmstat, &optional(&mut self.arcstats))?;
         let host = HostMetrics {
-            hostname: self.hostname.read()?.trim().to_owned(),
-            kernel: self.kernel.read()?.trim().to_owned(),
-            uptime_seconds: uptime as u64,
+            hostname: named(&mut self.hostname),
+            kernel: named(&mut self.kernel),
+            uptime_seconds: uptime.map(|uptime| uptime as u64),
             cpu: cpu::rates(&before.cpu, &counters.cpu, load(&self.load.read()?)?, seconds),
             memory,
-            swap: memory::swap_rates(swap_space, &before.swap, &counters.swap, seconds),
-            disks: disks::measure(&self.mounts.read()?),
+            swap: memory::swap_rates(
+                swap_space,
+                &optional(&mut self.swaps),
+                before.swap.as_ref(),
+                counters.swap.as_ref(),
+                seconds,
+            ),
+            disks,
+            unanswered_mounts,
             devices: devices::rates(&before.devices, &counters.devices, seconds),
             networks: networks::rates(&before.networks, &counters.networks, seconds),
             processes: processes::summary(&self.proc, processes, &before.processes, uptime, seconds),
             temperatures: sensors::temperatures(&self.sys),
             files: self.files.read().ok().and_then(|text| sensors::files(&text)),
-            clock: clock::read(),
+            clock: clock::read(&names),
+            kills: kills::read(&self.kmsg, &self.sys),
         };
         self.baseline.push(now, counters);
         Ok(host)
     }
 }
 
-fn first_number(text: &str) -> Result<f64> {
-    let number = text.split_whitespace().next().and_then(|number| number.parse().ok());
-    number.ok_or_else(|| Error::unavailable("/proc/uptime holds no number"))
+/// What the file holds; nothing where it cannot be read.
+fn optional(file: &mut ProcFile) -> String {
+    file.read().map(|text| text.into_owned()).unwrap_or_default()
+}
+
+/// The one line of a file with a name.
+fn named(file: &mut ProcFile) -> String {
+    match optional(file).trim() {
+        "" => "unknown".to_owned(),
+        name => name.to_owned(),
+    }
+}
+
+fn first_number(text: &str) -> Option<f64> {
+    text.split_whitespace().next()?.parse().ok().filter(|number: &f64| number.is_finite() && *number >= 0.0)
 }
 
 fn load(text: &str) -> Result<[f64; 3]> {

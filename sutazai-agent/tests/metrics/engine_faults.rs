@@ -24,10 +24,13 @@ async fn an_engine_that_is_not_there_is_unavailable() {
     let socket = folder.path().join("docker.sock");
     let source = std::sync::Arc::new(DockerMetricSource::with_host(format!("unix://{}", socket.display())));
     nothing_to_measure_is_unavailable(source.clone()).await;
-    assert_eq!(reason(&source).await, format!("there is no Docker socket at {}", socket.display()));
+    let missing = reason(&source).await;
+    assert!(missing.starts_with(&format!("there is no Docker socket at {}", socket.display())), "{missing}");
+    assert!(missing.contains("DOCKER_HOST is") && missing.contains("such as unix:///"), "{missing}");
     // A socket file stays behind when its listener has gone.
     drop(UnixListener::bind(&socket).unwrap());
-    assert_eq!(reason(&source).await, format!("no Docker engine listens at {}", socket.display()));
+    let stopped = reason(&source).await;
+    assert!(stopped.starts_with(&format!("no Docker engine listens at {}", socket.display())), "{stopped}");
     let remote = DockerMetricSource::with_host("tcp://192.0.2.1:2375");
     assert!(reason(&remote).await.contains("`unix://`"), "{}", reason(&remote).await);
 }
@@ -46,10 +49,7 @@ async fn something_else_at_the_socket_is_unavailable() {
     let source = DockerMetricSource::with_host(format!("unix://{}", socket.display()));
     let reason = reason(&source).await;
     assert!(reason.starts_with("the Docker engine does not answer as it should: "), "{reason}");
-    assert!(
-        reason.ends_with("unexpected message from connection"),
-        "what was wrong with the answer? {reason}"
-    );
+    assert!(reason.ends_with("what answers speaks no HTTP"), "what was wrong with the answer? {reason}");
     talking.abort();
 }
 
@@ -65,7 +65,7 @@ async fn an_engine_that_hangs_or_dies_is_unavailable_until_it_is_back() {
     engine.signal("-STOP");
     let hanging = reason(&source).await;
     engine.signal("-CONT");
-    assert_eq!(hanging, "the Docker engine did not answer within 10s");
+    assert_eq!(hanging, "the Docker engine did not answer within 2.5s");
     assert_eq!(collect(&source).await.running, 1, "it goes on, and so does the source");
 
     engine.signal("-KILL");

@@ -54,6 +54,34 @@ async fn on_a_bare_machine_every_section_says_why_it_is_missing() {
     }
 }
 
+/// Everything below `/proc` that no figure but its own hangs on.
+#[tokio::test]
+async fn what_cannot_be_read_costs_its_own_figure_only() {
+    let tree = tempfile::tempdir().unwrap();
+    let proc = tree.path().join("proc");
+    let needed = ["stat", "meminfo", "loadavg"];
+    let others =
+        ["vmstat", "uptime", "self/mountinfo", "diskstats", "net/dev", "swaps", "sys/kernel/hostname"];
+    for file in needed.iter().chain(&others) {
+        let copy = proc.join(file);
+        std::fs::create_dir_all(copy.parent().unwrap()).unwrap();
+        std::fs::write(&copy, std::fs::read(format!("/proc/{file}")).unwrap()).unwrap();
+    }
+    for file in others {
+        let kept = std::fs::read(proc.join(file)).unwrap();
+        std::fs::remove_file(proc.join(file)).unwrap();
+        let source = SystemMetricSource::with_roots(&proc, tree.path().join("sys"));
+        let host = super::host::collect(&source).await;
+        assert_eq!(host.swap.in_bytes_per_second.is_none(), file == "vmstat", "{file}");
+        assert_eq!(host.memory.oom_kills.is_none(), file == "vmstat", "{file}");
+        assert_eq!(host.uptime_seconds.is_none(), file == "uptime", "{file}");
+        assert_eq!(host.disks.is_empty(), file == "self/mountinfo", "{file}");
+        assert_eq!(host.hostname == "unknown", file == "sys/kernel/hostname", "{file}");
+        assert!(host.memory.total_bytes > 0 && host.cpu.cores > 0, "{file}");
+        std::fs::write(proc.join(file), kept).unwrap();
+    }
+}
+
 #[tokio::test]
 async fn one_missing_section_leaves_the_others_there() {
     let bare = tempfile::tempdir().unwrap();

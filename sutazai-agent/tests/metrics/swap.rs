@@ -82,12 +82,14 @@ async fn swap_is_as_psutil_sees_it() {
     comparison.within("swap.total_bytes", ours.total_bytes as f64, number(&theirs["total"]), 0.0);
     comparison.near("swap.used_bytes", ours.used_bytes as f64, number(&theirs["used"]), 0.0);
     comparison.points("swap.used_percent", ours.used_percent, number(&theirs["percent"]));
+    let (read, written) = (ours.in_bytes_per_second.unwrap(), ours.out_bytes_per_second.unwrap());
+    assert!(!ours.in_memory, "a swap file is on a disk: {ours:?}");
     let floor = (MIB / 4) as f64;
-    comparison.near("swap.in_bytes", ours.in_bytes_per_second * seconds, grown("sin"), floor);
-    comparison.near("swap.out_bytes", ours.out_bytes_per_second * seconds, grown("sout"), floor);
+    comparison.near("swap.in_bytes", read * seconds, grown("sin"), floor);
+    comparison.near("swap.out_bytes", written * seconds, grown("sout"), floor);
     println!("{}", comparison.table());
     assert!(comparison.holds(), "{}", comparison.table());
     assert!(ours.total_bytes >= 127 * MIB && ours.used_bytes > 10 * MIB, "{ours:?}");
-    let least = ours.in_bytes_per_second.min(ours.out_bytes_per_second) * seconds;
+    let least = read.min(written) * seconds;
     assert!(least > 4.0 * MIB as f64, "60 MiB churn in 40: {ours:?}");
 }

@@ -125,16 +125,19 @@ pub struct HostMetrics {
     pub hostname: String,
     /// Kernel release.
     pub kernel: String,
-    /// Seconds since boot.
-    pub uptime_seconds: u64,
+    /// Seconds since boot, where they can be read.
+    pub uptime_seconds: Option<u64>,
     /// Processor time.
     pub cpu: CpuMetrics,
     /// Main memory.
     pub memory: MemoryMetrics,
     /// Swap space.
     pub swap: SwapMetrics,
-    /// File systems on real disks, by mount point.
+    /// File systems on real disks and those in memory that are over half full, by mount point.
     pub disks: Vec<DiskMetrics>,
+    /// Mounts that did not say in time how full they are.
+    #[serde(default)]
+    pub unanswered_mounts: Vec<UnansweredMount>,
     /// Block devices.
     pub devices: Vec<DeviceMetrics>,
     /// Network interfaces, loopback left out.
@@ -147,6 +150,32 @@ pub struct HostMetrics {
     pub files: Option<FileMetrics>,
     /// How far the system clock may be off, where the kernel says so.
     pub clock: Option<ClockMetrics>,
+    /// Processes that the kernel killed for lack of memory.
+    #[serde(default)]
+    pub kills: KillMetrics,
+}
+
+/// Processes that the kernel killed for lack of memory, apart from their number since boot
+/// ([`MemoryMetrics::oom_kills`]).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct KillMetrics {
+    /// Kills since boot in control groups that reached their own limit, where all groups count them.
+    pub in_groups: Option<u64>,
+    /// Kills that the kernel's log still has, oldest first; none where the log cannot be read.
+    pub logged: Option<Vec<KillInfo>>,
+}
+
+/// One kill for lack of memory.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct KillInfo {
+    /// Seconds before this snapshot.
+    pub seconds_ago: u64,
+    /// Number of the process.
+    pub pid: u32,
+    /// Its name. Untrusted text: any program may set it.
+    pub process: String,
+    /// The control group whose limit was reached; none where the machine had no memory left.
+    pub group: Option<String>,
 }
 
 /// Processor time over the sampling interval.
@@ -173,14 +202,20 @@ pub struct CpuMetrics {
 pub struct MemoryMetrics {
     /// All of it.
     pub total_bytes: u64,
-    /// `MemTotal - MemAvailable`.
+    /// `total_bytes - available_bytes`.
     pub used_bytes: u64,
-    /// `MemAvailable`: what can be had without swapping.
+    /// What can be had without swapping: `MemAvailable`, and what ZFS's cache holds above its minimum.
     pub available_bytes: u64,
     /// Used share, 0 to 100.
     pub used_percent: f64,
     /// Processes killed for want of memory since boot (`oom_kill` of `/proc/vmstat`).
     pub oom_kills: Option<u64>,
+    /// Reserved for huge pages, in bytes, whether in use or not: no other memory can be had of it.
+    #[serde(default)]
+    pub huge_pages_bytes: Option<u64>,
+    /// Reserved for huge pages and in use by nothing, in bytes.
+    #[serde(default)]
+    pub huge_pages_free_bytes: Option<u64>,
 }
 
 /// Swap space.
@@ -192,10 +227,13 @@ pub struct SwapMetrics {
     pub used_bytes: u64,
     /// Used share, 0 to 100; 0 where there is none.
     pub used_percent: f64,
-    /// Bytes a second read back from swap over the sampling interval.
-    pub in_bytes_per_second: f64,
-    /// Bytes a second written to swap over the sampling interval.
-    pub out_bytes_per_second: f64,
+    /// Bytes a second read back from swap over the sampling interval, where the kernel counts them.
+    pub in_bytes_per_second: Option<f64>,
+    /// Bytes a second written to swap over the sampling interval, where the kernel counts them.
+    pub out_bytes_per_second: Option<f64>,
+    /// All of it is compressed memory (zram) and none on a disk.
+    #[serde(default)]
+    pub in_memory: bool,
 }
 
 /// One mounted file system.
@@ -217,8 +255,42 @@ pub struct DiskMetrics {
     pub used_percent: f64,
     /// Inodes in use, 0 to 100, where the file system counts them.
     pub inodes_used_percent: Option<f64>,
-    /// Mounted read-only.
+    /// Cannot be written now.
     pub read_only: bool,
+    /// Mounted for writing, and made read-only by the kernel since, as it does after an error.
+    #[serde(default)]
+    pub failed: bool,
+    /// What deleted files hold that processes still have open; none where there is none that can be seen.
+    #[serde(default)]
+    pub deleted_files: Option<DeletedFiles>,
+}
+
+/// Space of deleted files that processes still have open: no folder shows them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DeletedFiles {
+    /// What all of them hold, in bytes.
+    pub bytes: u64,
+    /// How many there are.
+    pub files: u64,
+    /// Number of the process that holds most.
+    pub pid: u32,
+    /// Name of that process. Untrusted text: any program may set it.
+    pub process: String,
+    /// What that process holds, in bytes.
+    pub process_bytes: u64,
+}
+
+/// A mount that did not say in time how full it is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UnansweredMount {
+    /// Mount point.
+    pub mount: String,
+    /// Device or source.
+    pub device: String,
+    /// File-system type.
+    pub filesystem: String,
+    /// How long it had for its answer, in seconds.
+    pub waited_seconds: f64,
 }
 
 /// One block device over the sampling interval.
@@ -283,8 +355,8 @@ pub struct ProcessInfo {
     pub open_files: Option<u64>,
     /// Its limit of open file descriptors.
     pub open_files_limit: Option<u64>,
-    /// Seconds since it began.
-    pub age_seconds: u64,
+    /// Seconds since it began; none where the times of the process and of the machine do not agree, as in some containers.
+    pub age_seconds: Option<u64>,
 }
 
 /// One temperature sensor.
@@ -310,10 +382,13 @@ pub struct FileMetrics {
 /// What the kernel says of its clock (`adjtimex(2)`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ClockMetrics {
-    /// Whether a time service keeps it in step.
+    /// Whether the kernel was told that a time service keeps it in step.
     pub synchronized: bool,
     /// The greatest error the kernel reckons with, in milliseconds.
     pub max_error_ms: f64,
+    /// Name of a time service that runs, where one was seen. Some never tell the kernel.
+    #[serde(default)]
+    pub service: Option<String>,
 }
 
 /// Pressure stall information (`/proc/pressure`), by resource.
@@ -355,7 +430,10 @@ pub struct CgroupMetrics {
     pub periods: Option<u64>,
     /// Memory it may use, in bytes; none: no limit.
     pub memory_limit_bytes: Option<u64>,
-    /// Memory in use, in bytes, page cache that can be dropped left out.
+    /// Memory above which the kernel slows it down and takes memory back, in bytes (`memory.high`); none: no such limit.
+    #[serde(default)]
+    pub memory_high_bytes: Option<u64>,
+    /// Memory in use, in bytes, page cache that can be dropped left out: of the group that sets the lower of both limits.
     pub memory_used_bytes: Option<u64>,
     /// Processes of it killed for want of memory.
     pub oom_kills: Option<u64>,
@@ -401,6 +479,12 @@ pub struct ContainerInfo {
     pub memory_limit_bytes: Option<u64>,
     /// Used share of its limit, 0 to 100; none without a limit.
     pub memory_used_percent: Option<f64>,
+    /// Processes and threads it has.
+    #[serde(default)]
+    pub pids: Option<u64>,
+    /// Processes and threads it may have; none: no limit.
+    #[serde(default)]
+    pub pids_limit: Option<u64>,
     /// How often the engine has started it again.
     pub restarts: u64,
     /// Its latest run was ended for want of memory.

@@ -55,10 +55,10 @@ pub use id::{
 };
 pub use limits::{ConcurrencyLimits, Room};
 pub use metric::{
-    CgroupMetrics, ClockMetrics, ContainerInfo, ContainerMetrics, CpuMetrics, DeviceMetrics, DiskMetrics,
-    FileMetrics, GpuMetrics, HostMetrics, LOCAL_HOST, MemoryMetrics, MetricSample, NetworkMetrics, Pressure,
-    PressureMetrics, ProcessInfo, ProcessMetrics, Section, Snapshot, SnapshotPart, SwapMetrics,
-    TemperatureMetrics,
+    CgroupMetrics, ClockMetrics, ContainerInfo, ContainerMetrics, CpuMetrics, DeletedFiles, DeviceMetrics,
+    DiskMetrics, FileMetrics, GpuMetrics, HostMetrics, KillInfo, KillMetrics, LOCAL_HOST, MemoryMetrics,
+    MetricSample, NetworkMetrics, Pressure, PressureMetrics, ProcessInfo, ProcessMetrics, Section, Snapshot,
+    SnapshotPart, SwapMetrics, TemperatureMetrics, UnansweredMount,
 };
 pub use model_permission::{ModelMeasurement, ModelPermission, ModelPermissions};
 pub use outcome::{Finish, Outcome, TaskError};

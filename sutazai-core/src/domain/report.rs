@@ -247,6 +247,9 @@ pub struct Analysis {
     pub model: Option<ModelUse>,
     /// Why no model took part where one was wanted, for people.
     pub degraded: Option<String>,
+    /// What the analysis had to do without, such as its history; one clause each, for people.
+    #[serde(default)]
+    pub notes: Vec<String>,
     /// One line over all findings, composed of the rules' own headlines.
     pub summary: String,
     /// How the texts were checked.

@@ -59,11 +59,20 @@ pub(super) const TYPES: &[Fields] = &[
         &[
             ("hostname", Text, "Host name."),
             ("kernel", Text, "Kernel release."),
-            ("uptime_seconds", Whole, "Seconds since boot."),
+            ("uptime_seconds", Maybe(&Whole), "Seconds since boot, where they can be read."),
             ("cpu", One("CpuMetrics"), "Processor time."),
             ("memory", One("MemoryMetrics"), "Main memory."),
             ("swap", One("SwapMetrics"), "Swap space."),
-            ("disks", List(&One("DiskMetrics")), "File systems on real disks, by mount point."),
+            (
+                "disks",
+                List(&One("DiskMetrics")),
+                "File systems on real disks and those in memory that are over half full, by mount point.",
+            ),
+            (
+                "unanswered_mounts",
+                List(&One("UnansweredMount")),
+                "Mounts that did not say in time how full they are.",
+            ),
             ("devices", List(&One("DeviceMetrics")), "Block devices."),
             ("networks", List(&One("NetworkMetrics")), "Network interfaces, loopback left out."),
             ("processes", One("ProcessMetrics"), "Processes."),
@@ -74,6 +83,7 @@ pub(super) const TYPES: &[Fields] = &[
                 Maybe(&One("ClockMetrics")),
                 "How far the system clock may be off, where the kernel says so.",
             ),
+            ("kills", One("KillMetrics"), "Processes that the kernel killed for lack of memory."),
         ],
     ),
     (
@@ -94,13 +104,53 @@ pub(super) const TYPES: &[Fields] = &[
         "Main memory in bytes.",
         &[
             ("total_bytes", Whole, "All of it."),
-            ("used_bytes", Whole, "`MemTotal - MemAvailable`."),
-            ("available_bytes", Whole, "`MemAvailable`: what can be had without swapping."),
+            ("used_bytes", Whole, "`total_bytes - available_bytes`."),
+            (
+                "available_bytes",
+                Whole,
+                "What can be had without swapping: `MemAvailable`, and what ZFS's cache holds above its minimum.",
+            ),
             ("used_percent", Number, "Used share, 0 to 100."),
             (
                 "oom_kills",
                 Maybe(&Whole),
                 "Processes killed for want of memory since boot (`oom_kill` of `/proc/vmstat`).",
+            ),
+            ("huge_pages_bytes", Maybe(&Whole), "Reserved for huge pages, in bytes, whether in use or not."),
+            (
+                "huge_pages_free_bytes",
+                Maybe(&Whole),
+                "Reserved for huge pages and in use by nothing, in bytes.",
+            ),
+        ],
+    ),
+    (
+        "KillMetrics",
+        "Processes that the kernel killed for lack of memory, apart from their number since boot.",
+        &[
+            (
+                "in_groups",
+                Maybe(&Whole),
+                "Kills since boot in control groups that reached their own limit, where all groups count them.",
+            ),
+            (
+                "logged",
+                Maybe(&List(&One("KillInfo"))),
+                "Kills that the kernel's log still has, oldest first; null where the log cannot be read.",
+            ),
+        ],
+    ),
+    (
+        "KillInfo",
+        "One kill for lack of memory.",
+        &[
+            ("seconds_ago", Whole, "Seconds before this snapshot."),
+            ("pid", Whole, "Number of the process."),
+            ("process", Text, "Its name. Untrusted text: any program may set it."),
+            (
+                "group",
+                Maybe(&Text),
+                "The control group whose limit was reached; null where the machine had no memory left.",
             ),
         ],
     ),
@@ -111,8 +161,17 @@ pub(super) const TYPES: &[Fields] = &[
             ("total_bytes", Whole, "All of it, in bytes; 0 where there is none."),
             ("used_bytes", Whole, "In use, in bytes."),
             ("used_percent", Number, "Used share, 0 to 100; 0 where there is none."),
-            ("in_bytes_per_second", Number, "Bytes a second read back from swap over the sampling interval."),
-            ("out_bytes_per_second", Number, "Bytes a second written to swap over the sampling interval."),
+            (
+                "in_bytes_per_second",
+                Maybe(&Number),
+                "Bytes a second read back from swap over the sampling interval, where the kernel counts them.",
+            ),
+            (
+                "out_bytes_per_second",
+                Maybe(&Number),
+                "Bytes a second written to swap over the sampling interval, where the kernel counts them.",
+            ),
+            ("in_memory", Flag, "All of it is compressed memory (zram) and none on a disk."),
         ],
     ),
     (
@@ -131,7 +190,38 @@ pub(super) const TYPES: &[Fields] = &[
                 Maybe(&Number),
                 "Inodes in use, 0 to 100, where the file system counts them.",
             ),
-            ("read_only", Flag, "Mounted read-only."),
+            ("read_only", Flag, "Cannot be written now."),
+            (
+                "failed",
+                Flag,
+                "Mounted for writing, and made read-only by the kernel since, as it does after an error.",
+            ),
+            (
+                "deleted_files",
+                Maybe(&One("DeletedFiles")),
+                "What deleted files hold that processes still have open.",
+            ),
+        ],
+    ),
+    (
+        "DeletedFiles",
+        "Space of deleted files that processes still have open: no folder shows them.",
+        &[
+            ("bytes", Whole, "What all of them hold, in bytes."),
+            ("files", Whole, "How many there are."),
+            ("pid", Whole, "Number of the process that holds most."),
+            ("process", Text, "Name of that process. Untrusted text: any program may set it."),
+            ("process_bytes", Whole, "What that process holds, in bytes."),
+        ],
+    ),
+    (
+        "UnansweredMount",
+        "A mount that did not say in time how full it is.",
+        &[
+            ("mount", Text, "Mount point."),
+            ("device", Text, "Device or source."),
+            ("filesystem", Text, "File-system type."),
+            ("waited_seconds", Number, "How long it had for its answer, in seconds."),
         ],
     ),
     (
@@ -190,7 +280,11 @@ pub(super) const TYPES: &[Fields] = &[
             ("memory_bytes", Whole, "Resident memory in bytes."),
             ("open_files", Maybe(&Whole), "Open file descriptors, where they can be counted."),
             ("open_files_limit", Maybe(&Whole), "Its limit of open file descriptors."),
-            ("age_seconds", Whole, "Seconds since it began."),
+            (
+                "age_seconds",
+                Maybe(&Whole),
+                "Seconds since it began; null where the times of the process and of the machine do not agree.",
+            ),
         ],
     ),
     (
@@ -215,8 +309,13 @@ pub(super) const TYPES: &[Fields] = &[
         "ClockMetrics",
         "What the kernel says of its clock (`adjtimex(2)`).",
         &[
-            ("synchronized", Flag, "Whether a time service keeps it in step."),
+            ("synchronized", Flag, "Whether the kernel was told that a time service keeps it in step."),
             ("max_error_ms", Number, "The greatest error the kernel reckons with, in milliseconds."),
+            (
+                "service",
+                Maybe(&Text),
+                "Name of a time service that runs, where one was seen. Some never tell the kernel.",
+            ),
         ],
     ),
     (
@@ -257,9 +356,15 @@ pub(super) const TYPES: &[Fields] = &[
             ("periods", Maybe(&Whole), "Scheduling periods since it began."),
             ("memory_limit_bytes", Maybe(&Whole), "Memory it may use, in bytes; none: no limit."),
             (
+                "memory_high_bytes",
+                Maybe(&Whole),
+                "Memory above which the kernel slows it down and takes memory back, in bytes (`memory.high`).",
+            ),
+            (
                 "memory_used_bytes",
                 Maybe(&Whole),
-                "Memory in use, in bytes, page cache that can be dropped left out.",
+                "Memory in use, in bytes, page cache that can be dropped left out: of the group that sets the lower \
+                 of both limits.",
             ),
             ("oom_kills", Maybe(&Whole), "Processes of it killed for want of memory."),
             ("pids_limit", Maybe(&Whole), "Processes it may have; none: no limit."),
@@ -298,6 +403,8 @@ pub(super) const TYPES: &[Fields] = &[
                 Maybe(&Number),
                 "Used share of its limit, 0 to 100; none without a limit.",
             ),
+            ("pids", Maybe(&Whole), "Processes and threads it has."),
+            ("pids_limit", Maybe(&Whole), "Processes and threads it may have; none: no limit."),
             ("restarts", Whole, "How often the engine has started it again."),
             ("oom_killed", Flag, "Its latest run was ended for want of memory."),
             ("exit_code", Maybe(&Signed), "Exit code of its latest run, once ended."),

@@ -7,10 +7,12 @@
 //! * `refresh`: asks for what nobody counts,
 //! * `answers`: requests, and how long they took,
 //! * `counts`: what else this crate counts,
+//! * `disks`: how full file systems are,
 //! * `process`: this process, from `/proc`.
 
 pub(crate) mod answers;
 pub(crate) mod counts;
+mod disks;
 mod process;
 mod recorder;
 pub(crate) mod refresh;

@@ -8,7 +8,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use sha2::{Digest, Sha256};
 use sutazai_core::{Error, Result};
 
-use super::{counts, process};
+use super::{counts, disks, process};
 
 /// Bounds in seconds for answers: from a read in memory to the time limit of a request.
 const ANSWERS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
@@ -44,7 +44,6 @@ const GAUGES: &[(&str, Unit, &str)] = &[
     ("active_users_count", Unit::Count, "Users with a session that was used of late"),
     ("cpu_usage_percent", Unit::Percent, "Busy time of all processors, 0 to 100"),
     ("memory_usage_percent", Unit::Percent, "Memory of the machine in use, 0 to 100"),
-    ("disk_usage_percent", Unit::Percent, "Space of a mounted file system in use, 0 to 100"),
     ("task_queue_depth", Unit::Count, "Tasks that are pending"),
     (
         "task_queue_oldest_age_seconds",
@@ -124,6 +123,7 @@ impl Monitoring {
     /// Everything, in the text format of Prometheus, version 0.0.4.
     pub(crate) fn render(&self) -> String {
         let mut text = self.handle.render();
+        disks::write(&mut text);
         process::write(&mut text);
         text
     }

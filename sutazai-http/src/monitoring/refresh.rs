@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use metrics::gauge;
 use sutazai_core::{Error, Result};
 
+use super::disks;
 use crate::app::App;
 
 /// Asked for at most so often, however many read.
@@ -60,14 +61,16 @@ async fn machine(app: &App) {
         tracing::warn!("the machine could not be measured in time");
         gauge!("cpu_usage_percent").set(f64::NAN);
         gauge!("memory_usage_percent").set(f64::NAN);
+        disks::set(&[]);
         return;
     };
-    let Some(host) = snapshot.host.value() else { return };
+    let Some(host) = snapshot.host.value() else {
+        disks::set(&[]);
+        return;
+    };
     gauge!("cpu_usage_percent").set(host.cpu.used_percent);
     gauge!("memory_usage_percent").set(host.memory.used_percent);
-    for disk in &host.disks {
-        gauge!("disk_usage_percent", "mount" => disk.mount.clone()).set(disk.used_percent);
-    }
+    disks::set(&host.disks);
 }
 
 async fn within<T>(answer: impl Future<Output = Result<T>>) -> Result<T> {

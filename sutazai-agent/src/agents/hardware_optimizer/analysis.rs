@@ -1,11 +1,16 @@
 //! One analysis from the snapshot to the result.
 
+use std::time::Duration;
+
 use sutazai_core::Result;
 use sutazai_core::domain::{Analysis, Finding, GeneratedBy, PriorityLevel, Recommendation, Snapshot};
 use sutazai_core::ports::AgentContext;
 
 use super::rules::{self, Found, Trends};
 use super::writer::{self, Written};
+
+/// Longest that the history of the machine is read.
+const HISTORY_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Measures, finds and writes. `use_model` of the task's payload says whether a model is asked.
 ///
@@ -15,12 +20,18 @@ pub async fn analyze(context: &AgentContext) -> Result<Analysis> {
     context.progress(0.05, "measuring the machine");
     let snapshot = context.snapshot().await;
     context.check_cancelled()?;
-    let trends = Trends::read(context.metric_store.as_deref(), &context.host, &snapshot).await;
+    let reading = Trends::read(context.metric_store.as_deref(), &context.host, &snapshot);
+    let read = tokio::time::timeout(HISTORY_TIMEOUT, reading).await;
+    let late = read
+        .is_err()
+        .then(|| format!("there are no trends: the history gave no answer within {HISTORY_TIMEOUT:?}"));
+    let trends = read.unwrap_or_default();
     let found = rules::find(&snapshot, &trends);
     let noun = if found.len() == 1 { "finding" } else { "findings" };
     context.progress(0.2, format!("{} {noun}", found.len()));
     let written = writer::write(context, &found).await?;
-    Ok(result(context, snapshot, found, written))
+    let analysis = result(context, snapshot, found, written);
+    Ok(Analysis { notes: late.into_iter().collect(), ..analysis })
 }
 
 fn result(context: &AgentContext, snapshot: Snapshot, found: Vec<Found>, written: Written) -> Analysis {
@@ -49,6 +60,7 @@ fn result(context: &AgentContext, snapshot: Snapshot, found: Vec<Found>, written
         generated_by: if by_model { GeneratedBy::Model } else { GeneratedBy::Rules },
         model: written.model,
         degraded: written.degraded,
+        notes: Vec::new(),
         summary: written.summary,
         grounding: written.grounding,
         generated_at: context.clock.now(),
@@ -59,7 +71,9 @@ fn result(context: &AgentContext, snapshot: Snapshot, found: Vec<Found>, written
 fn priority(snapshot: &Snapshot, findings: &[Finding]) -> PriorityLevel {
     let host = snapshot.host.value();
     let percents = host.into_iter().flat_map(|host| {
-        let disks = host.disks.iter().map(|disk| disk.used_percent);
+        // What cannot be written does not fill up, and what is in memory is no disk: its rule judges it.
+        let disks = host.disks.iter().filter(|disk| !disk.read_only && !rules::is_in_memory(disk));
+        let disks = disks.map(|disk| disk.used_percent);
         disks.chain([host.cpu.used_percent, host.memory.used_percent])
     });
     let measured = PriorityLevel::from_percent(percents.fold(0.0, f64::max));

@@ -244,7 +244,8 @@ fn second_part(directive: &str) -> Option<String> {
 }
 
 /// Things that have names, as resources begin: `container web`.
-const NAMED: &[&str] = &["container", "device", "disk", "gpu", "interface", "process", "sensor"];
+const NAMED: &[&str] =
+    &["container", "device", "disk", "gpu", "group", "interface", "mount", "process", "sensor"];
 
 /// Every name in a finding, longest first: the resource as a whole, its own name, and those of its evidence, as in
 /// `containers[web].memory_used_bytes`; none where the resource is a kind of thing, such as `memory`.

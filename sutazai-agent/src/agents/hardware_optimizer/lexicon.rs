@@ -159,6 +159,7 @@ pub(super) const COMMANDS: &[(&str, &str)] = &[
     ("find", "file folder"),
     ("findmnt", "file filesystem mount option mounted"),
     ("free", "memory swap free available"),
+    ("meminfo", "memory page"),
     ("swapon", "swap area device file space"),
     ("vmstat", "column page swap steal time processor disk memory"),
     ("iostat", "disk device request response time busy latency"),

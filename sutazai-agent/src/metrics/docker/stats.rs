@@ -1,6 +1,9 @@
 //! How `docker stats` counts: the formulas of the Docker command line (`cli/command/container/stats_helpers.go`).
 
-use bollard::models::{ContainerStatsResponse, HostConfig};
+use serde_json::Value;
+
+/// A limit of processes above that means none: the engine writes the largest number there is.
+const UNLIMITED_PIDS: u64 = 1 << 40;
 
 /// Processor time since the container began and since the machine did, in nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -20,75 +23,85 @@ impl CpuCounters {
 }
 
 /// The processor counters of one reading.
-pub(super) fn cpu(stats: &ContainerStatsResponse) -> Option<CpuCounters> {
-    let cpu = stats.cpu_stats.as_ref()?;
-    let usage = cpu.cpu_usage.as_ref()?;
-    let listed = || usage.percpu_usage.as_ref().map(|each| each.len() as u32);
+pub(super) fn cpu(stats: &Value) -> Option<CpuCounters> {
+    let cpu = stats.get("cpu_stats")?;
+    let usage = cpu.get("cpu_usage")?;
+    let listed = || usage.get("percpu_usage")?.as_array().map(|each| each.len() as u64);
+    let cores = cpu.get("online_cpus").and_then(Value::as_u64).filter(|cores| *cores > 0).or_else(listed);
     Some(CpuCounters {
-        container: usage.total_usage?,
-        machine: cpu.system_cpu_usage?,
-        cores: cpu.online_cpus.filter(|cores| *cores > 0).or_else(listed).unwrap_or(1),
+        container: usage.get("total_usage")?.as_u64()?,
+        machine: cpu.get("system_cpu_usage")?.as_u64()?,
+        cores: cores.and_then(|cores| u32::try_from(cores).ok()).unwrap_or(1),
     })
 }
 
 /// Memory in use without the page cache that can be dropped: `total_inactive_file` with control groups of version 1,
 /// `inactive_file` with version 2.
-pub(super) fn memory(stats: &ContainerStatsResponse) -> Option<u64> {
-    let memory = stats.memory_stats.as_ref()?;
-    let usage = memory.usage?;
-    let stat = |name| memory.stats.as_ref().and_then(|stats| stats.get(name)).copied();
+pub(super) fn memory(stats: &Value) -> Option<u64> {
+    let memory = stats.get("memory_stats")?;
+    let usage = memory.get("usage")?.as_u64()?;
+    let stat = |name: &str| memory.get("stats")?.get(name)?.as_u64();
     let cache = stat("total_inactive_file").or_else(|| stat("inactive_file")).unwrap_or(0);
     Some(if cache < usage { usage - cache } else { usage })
 }
 
 /// Processors that the container may use.
-pub(super) fn cpu_limit(host: &HostConfig) -> Option<f64> {
-    let positive = |number: Option<i64>| number.filter(|number| *number > 0).map(|number| number as f64);
-    let quota = || Some(positive(host.cpu_quota)? / positive(host.cpu_period).unwrap_or(100_000.0));
-    positive(host.nano_cpus).map(|nano| nano / 1e9).or_else(quota)
+pub(super) fn cpu_limit(host: &Value) -> Option<f64> {
+    let positive = |name: &str| host.get(name)?.as_f64().filter(|number| *number > 0.0);
+    let quota = || Some(positive("CpuQuota")? / positive("CpuPeriod").unwrap_or(100_000.0));
+    positive("NanoCpus").map(|nano| nano / 1e9).or_else(quota)
+}
+
+/// Processes and threads of the container, and how many it may have.
+pub(super) fn pids(stats: &Value) -> (Option<u64>, Option<u64>) {
+    let number = |name: &str| stats.get("pids_stats")?.get(name)?.as_u64();
+    (number("current"), number("limit").filter(|limit| (1..UNLIMITED_PIDS).contains(limit)))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use serde_json::json;
 
-    fn stats(json: serde_json::Value) -> ContainerStatsResponse {
-        serde_json::from_value(json).unwrap()
-    }
+    use super::*;
 
     #[test]
     fn the_share_is_of_one_processor() {
         let reading = |container: u64, machine: u64| {
-            let usage = serde_json::json!({ "total_usage": container });
-            stats(
-                serde_json::json!({ "cpu_stats": { "cpu_usage": usage, "system_cpu_usage": machine, "online_cpus": 4 } }),
-            )
+            let usage = json!({ "total_usage": container });
+            json!({ "cpu_stats": { "cpu_usage": usage, "system_cpu_usage": machine, "online_cpus": 4 } })
         };
         let (before, now) = (cpu(&reading(1_000, 10_000)).unwrap(), cpu(&reading(2_000, 12_000)).unwrap());
         assert_eq!(now.percent_since(&before), 200.0);
         assert_eq!(now.percent_since(&now), 0.0);
-        assert_eq!(cpu(&stats(serde_json::json!({ "cpu_stats": {} }))), None, "a container that has ended");
+        assert_eq!(cpu(&json!({ "cpu_stats": {} })), None, "a container that has ended");
     }
 
     #[test]
     fn the_cache_is_left_out() {
-        let used = |stat: &str| {
-            memory(&stats(serde_json::json!({ "memory_stats": { "usage": 100, "stats": { stat: 30 } } })))
-        };
+        let used = |stat: &str| memory(&json!({ "memory_stats": { "usage": 100, "stats": { stat: 30 } } }));
         assert_eq!(used("total_inactive_file"), Some(70));
         assert_eq!(used("inactive_file"), Some(70));
         assert_eq!(used("cache"), Some(100));
-        assert_eq!(memory(&stats(serde_json::json!({ "memory_stats": {} }))), None);
+        assert_eq!(memory(&json!({ "memory_stats": {} })), None);
     }
 
     #[test]
     fn both_ways_to_limit_processors_are_read() {
-        let limit = |json: serde_json::Value| cpu_limit(&serde_json::from_value(json).unwrap());
-        assert_eq!(limit(serde_json::json!({ "NanoCpus": 1_500_000_000_i64 })), Some(1.5));
+        assert_eq!(cpu_limit(&json!({ "NanoCpus": 1_500_000_000_i64 })), Some(1.5));
         assert_eq!(
-            limit(serde_json::json!({ "CpuQuota": 50_000, "CpuPeriod": 200_000, "NanoCpus": 0 })),
+            cpu_limit(&json!({ "CpuQuota": 50_000, "CpuPeriod": 200_000, "NanoCpus": 0 })),
             Some(0.25)
         );
-        assert_eq!(limit(serde_json::json!({ "CpuQuota": 0 })), None);
+        assert_eq!(cpu_limit(&json!({ "CpuQuota": 0, "NanoCpus": null })), None);
+    }
+
+    #[test]
+    fn a_limit_of_processes_may_be_none() {
+        let of = |limit: Value| pids(&json!({ "pids_stats": { "current": 7, "limit": limit } }));
+        assert_eq!(of(json!(100)), (Some(7), Some(100)));
+        for none in [json!(u64::MAX), json!(0), json!(null), json!(-1)] {
+            assert_eq!(of(none.clone()), (Some(7), None), "{none}");
+        }
+        assert_eq!(pids(&json!({})), (None, None));
     }
 }

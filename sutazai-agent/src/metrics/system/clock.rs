@@ -1,14 +1,30 @@
-//! What the kernel says of its clock (adjtimex(2)).
+//! What the kernel says of its clock (adjtimex(2)), and whether a time service runs.
 
 use sutazai_core::domain::ClockMetrics;
 
-/// Reads the kernel's clock state and changes nothing; none where the call is not allowed, as in some containers.
-pub(super) fn read() -> Option<ClockMetrics> {
+/// Processes of time services, by the first 15 characters of their names, which are all that the kernel keeps.
+const SERVICES: [&str; 9] = [
+    "chronyd",
+    "ntpd",
+    "ntpd-rs",
+    "ntp-daemon",
+    "openntpd",
+    "systemd-timesyn",
+    "ptp4l",
+    "phc2sys",
+    "timemaster",
+];
+
+/// Reads the kernel's clock state and changes nothing; none where the call is not allowed, as in some containers. Not every
+/// service tells the kernel that it keeps the clock in step, so the processes are looked at as well.
+pub(super) fn read(processes: &[(u32, String)]) -> Option<ClockMetrics> {
     let timex = ask()?;
+    let service = processes.iter().find(|(_, name)| SERVICES.contains(&name.as_str()));
     Some(ClockMetrics {
         synchronized: timex.status & libc::STA_UNSYNC == 0,
         // The kernel counts in microseconds.
         max_error_ms: timex.maxerror as f64 / 1e3,
+        service: service.map(|(_, name)| name.clone()),
     })
 }
 
@@ -29,7 +45,9 @@ mod tests {
 
     #[test]
     fn the_kernel_tells_and_counts_no_further_than_16_seconds() {
-        let clock = read().unwrap();
+        let named = |name: &str| read(&[(7, "bash".to_owned()), (8, name.to_owned())]).unwrap().service;
+        assert_eq!((named("chronyd"), named("chronyd2")), (Some("chronyd".to_owned()), None));
+        let clock = read(&[]).unwrap();
         assert!((0.0..=16_000.0).contains(&clock.max_error_ms), "{clock:?}");
         // A clock that is in step has not counted to the end.
         assert!(!clock.synchronized || clock.max_error_ms < 16_000.0, "{clock:?}");

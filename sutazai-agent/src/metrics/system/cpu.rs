@@ -12,14 +12,14 @@ pub(super) struct CpuCounters {
     cores: Vec<(u32, Ticks)>,
 }
 
-/// Ticks of one line. Guest time is left out: the kernel counts it in `user` and `nice` already.
+/// Ticks of one line: user, nice, system, idle, iowait, irq, softirq, steal. Guest time is left out: the kernel counts it in
+/// `user` and `nice` already.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-struct Ticks {
-    all: u64,
-    idle: u64,
-    iowait: u64,
-    steal: u64,
-}
+struct Ticks([u64; 8]);
+
+const IDLE: usize = 3;
+const IOWAIT: usize = 4;
+const STEAL: usize = 7;
 
 /// Reads the counters.
 pub(super) fn count(stat: &str) -> Result<CpuCounters> {
@@ -39,38 +39,38 @@ pub(super) fn rates(before: &CpuCounters, now: &CpuCounters, load: [f64; 3], sec
         |number| before.cores.iter().find(|(other, _)| *other == number).map(|(_, ticks)| *ticks);
     let core = |(number, ticks): &(u32, Ticks)| ticks.since(&core_before(*number).unwrap_or_default()).used();
     let total = now.total.since(&before.total);
-    let share = |ticks: u64| percent(ticks as f64, total.all as f64);
+    let share = |kind: usize| percent(total.0[kind] as f64, total.all() as f64);
     CpuMetrics {
         cores: now.cores.len().max(1) as u32,
         used_percent: total.used(),
         per_core_percent: now.cores.iter().map(core).collect(),
-        iowait_percent: share(total.iowait),
-        steal_percent: share(total.steal),
+        iowait_percent: share(IOWAIT),
+        steal_percent: share(STEAL),
         load,
         interval_seconds: seconds,
     }
 }
 
 impl Ticks {
-    /// Idle and waiting time may go back a little (proc_stat(5)); that counts as none.
+    /// Idle and waiting time, and all of a processor that is switched off, may go back (proc_stat(5)); that counts as none,
+    /// and takes nothing from the others.
     fn since(&self, before: &Ticks) -> Ticks {
-        Ticks {
-            all: self.all.saturating_sub(before.all),
-            idle: self.idle.saturating_sub(before.idle),
-            iowait: self.iowait.saturating_sub(before.iowait),
-            steal: self.steal.saturating_sub(before.steal),
-        }
+        Ticks(std::array::from_fn(|kind| self.0[kind].saturating_sub(before.0[kind])))
+    }
+
+    fn all(&self) -> u64 {
+        self.0.iter().fold(0, |all: u64, ticks| all.saturating_add(*ticks))
     }
 
     fn used(&self) -> f64 {
-        percent(self.all.saturating_sub(self.idle + self.iowait) as f64, self.all as f64)
+        let idle = self.0[IDLE].saturating_add(self.0[IOWAIT]);
+        percent(self.all().saturating_sub(idle) as f64, self.all() as f64)
     }
 }
 
 fn ticks(numbers: &str) -> Option<Ticks> {
     let numbers: Vec<u64> = numbers.split_whitespace().map_while(|number| number.parse().ok()).collect();
-    let [_user, _nice, _system, idle, iowait, _irq, _softirq, steal] = *numbers.first_chunk()?;
-    Some(Ticks { all: numbers[..8].iter().sum(), idle, iowait, steal })
+    Some(Ticks(*numbers.first_chunk()?))
 }
 
 #[cfg(test)]
@@ -92,8 +92,12 @@ mod tests {
     #[test]
     fn counters_that_go_back_are_no_use_of_the_processor() {
         let before = count("cpu 100 0 100 700 50 0 0 0\n").unwrap();
-        let now = count("cpu 110 0 100 790 40 0 0 0\n").unwrap();
+        let now = count("cpu 100 0 100 790 40 0 0 0\n").unwrap();
         assert_eq!(rates(&before, &now, [0.0; 3], 1.0).used_percent, 0.0);
+        let busy = count("cpu 110 0 100 790 40 0 0 0\n").unwrap();
+        assert_eq!(rates(&before, &busy, [0.0; 3], 1.0).used_percent, 10.0, "what goes back hides no use");
+        let full = count(&format!("cpu {0} {0} {0} {0} {0} {0} {0} {0}\n", u64::MAX)).unwrap();
+        assert!(rates(&before, &full, [0.0; 3], 1.0).used_percent <= 100.0);
         assert_eq!(rates(&now, &now, [0.0; 3], 1.0).used_percent, 0.0);
         assert!(count("cpu 1 2 3\n").is_err());
     }

@@ -16,11 +16,13 @@ pub(super) type DeviceCounters = BTreeMap<String, Requests>;
 /// What one device did since boot.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Requests {
-    ended: u64,
+    reads: u64,
+    writes: u64,
     sectors_read: u64,
     sectors_written: u64,
-    /// Summed over all requests, in milliseconds.
-    waited_ms: u64,
+    /// Summed over all requests of each kind, in milliseconds: 32 bits wide, so they begin anew now and then.
+    read_ms: u64,
+    write_ms: u64,
     /// With at least one request under way, in milliseconds.
     busy_ms: u64,
 }
@@ -37,15 +39,20 @@ pub(super) fn count(diskstats: &str, sys: &Path) -> DeviceCounters {
 pub(super) fn rates(before: &DeviceCounters, now: &DeviceCounters, seconds: f64) -> Vec<DeviceMetrics> {
     let device = |(name, now): (&String, &Requests)| {
         let before = before.get(name)?;
-        let ended = now.ended.saturating_sub(before.ended);
-        let waited = now.waited_ms.saturating_sub(before.waited_ms) as f64;
+        let grown = |count: fn(&Requests) -> u64| count(now).checked_sub(count(before));
+        let (reads, writes) = (grown(|one| one.reads), grown(|one| one.writes));
+        let ended = reads.unwrap_or(0).saturating_add(writes.unwrap_or(0));
+        // A mean of which a part began anew says nothing.
+        let waited = grown(|one| one.read_ms).zip(grown(|one| one.write_ms));
+        let waited = waited.filter(|_| reads.is_some() && writes.is_some());
+        let waited = waited.map(|(read, write)| read.saturating_add(write) as f64);
         Some(DeviceMetrics {
             name: name.clone(),
             read_bytes_per_second: per_second(before.sectors_read, now.sectors_read, seconds) * SECTOR,
             written_bytes_per_second: per_second(before.sectors_written, now.sectors_written, seconds)
                 * SECTOR,
             operations_per_second: ended as f64 / seconds,
-            latency_ms: (ended > 0).then(|| waited / ended as f64),
+            latency_ms: waited.filter(|_| ended > 0).map(|waited| waited / ended as f64),
             busy_percent: percent(per_second(before.busy_ms, now.busy_ms, seconds), 1000.0),
         })
     };
@@ -58,14 +65,8 @@ fn parse(line: &str) -> Option<(String, Requests)> {
     let numbers: Vec<u64> = words.map_while(|number| number.parse().ok()).collect();
     let [reads, _, sectors_read, read_ms, writes, _, sectors_written, write_ms, _, busy_ms] =
         *numbers.first_chunk()?;
-    let requests = Requests {
-        ended: reads + writes,
-        sectors_read,
-        sectors_written,
-        waited_ms: read_ms + write_ms,
-        busy_ms,
-    };
-    (requests.ended > 0).then_some((name, requests))
+    let requests = Requests { reads, writes, sectors_read, sectors_written, read_ms, write_ms, busy_ms };
+    (reads > 0 || writes > 0).then_some((name, requests))
 }
 
 #[cfg(test)]
@@ -90,5 +91,16 @@ mod tests {
         assert_eq!((vda.read_bytes_per_second, vda.written_bytes_per_second), (51_200.0, 51_200.0));
         assert_eq!((vda.operations_per_second, vda.latency_ms, vda.busy_percent), (10.0, Some(5.0), 50.0));
         assert_eq!(devices[0].latency_ms, None, "no request, no latency");
+    }
+
+    #[test]
+    fn a_counter_that_begins_anew_costs_its_own_figure_only() {
+        let sys = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(sys.path().join("block/vda")).unwrap();
+        let before = count("254 0 vda 100 0 1000 4294967290 10 0 100 50 0 500 100\n", sys.path());
+        let now = count("254 0 vda 110 0 1200 4 20 0 300 100 0 1500 100\n", sys.path());
+        let vda = &rates(&before, &now, 2.0)[0];
+        assert_eq!((vda.operations_per_second, vda.latency_ms), (10.0, None));
+        assert_eq!((vda.read_bytes_per_second, vda.busy_percent), (51_200.0, 50.0));
     }
 }

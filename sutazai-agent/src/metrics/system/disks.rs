@@ -1,111 +1,205 @@
-//! Mounted file systems: `/proc/self/mountinfo` (proc_pid_mountinfo(5)) and `statvfs(3)`.
+//! How full file systems are: `statvfs(3)` of what is mounted.
 //!
-//! Listed is what can fill up: file systems on block devices, each once, and an overlay only where it is the root, as
-//! in a container. Network file systems are left out, since asking a server that is gone would hang.
+//! Listed is what can fill up: file systems on block devices, each once; those in memory that are over half full; an
+//! overlay only where it is the root, as in a container. Network file systems are left out, since asking a server that is
+//! gone would hang. What else may hang is asked by a child, and costs no more than its own figures.
 
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
-use rustix::fs::{StatVfsMountFlags, statvfs};
-use sutazai_core::domain::DiskMetrics;
+use rustix::fs::statvfs;
+use sutazai_core::domain::{DiskMetrics, UnansweredMount};
 
+use super::super::stat_program::StatProgram;
+use super::mounts::{self, Mount};
 use super::percent;
 
-/// File systems that keep data on disks of their own naming, not under `/dev`.
-const POOLED: [&str; 2] = ["zfs", "bcachefs"];
-/// Images that are always full.
-const IMAGES: [&str; 5] = ["squashfs", "iso9660", "udf", "erofs", "cramfs"];
+/// Longest that mounts are waited for, all together.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
+/// Used share in percent from which a file system in memory is listed: there are many, and most hold next to nothing.
+const LISTED_IN_MEMORY: f64 = 50.0;
+/// A dataset with less space left than this share of its pool's has a limit of its own.
+const OWN_LIMIT: f64 = 0.95;
 
-/// One line of `mountinfo`.
-#[derive(Debug, Clone, PartialEq)]
-struct Mount {
-    point: String,
-    filesystem: String,
-    source: String,
+/// The file systems of a machine, and those that have not answered yet.
+#[derive(Debug, Default)]
+pub(super) struct Disks {
+    asked: HashMap<String, StatProgram>,
 }
 
-/// Space and inodes of each file system, by mount point. One that cannot be asked is left out.
-pub(super) fn measure(mountinfo: &str) -> Vec<DiskMetrics> {
-    real(mountinfo, |point| Path::new(point).is_dir()).into_iter().filter_map(space).collect()
+/// What a file system says of itself, in bytes and inodes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Space {
+    total: u64,
+    used: u64,
+    available: u64,
+    inodes: u64,
+    inodes_free: u64,
 }
 
-fn space(mount: Mount) -> Option<DiskMetrics> {
-    let fs = statvfs(&mount.point).ok().filter(|fs| fs.f_blocks > 0)?;
-    let used = fs.f_blocks.saturating_sub(fs.f_bfree) * fs.f_frsize;
-    let available = fs.f_bavail * fs.f_frsize;
-    let inodes_used = fs.f_files.saturating_sub(fs.f_ffree);
-    Some(DiskMetrics {
-        mount: mount.point,
-        device: mount.source,
-        filesystem: mount.filesystem,
-        total_bytes: fs.f_blocks * fs.f_frsize,
-        used_bytes: used,
-        available_bytes: available,
-        used_percent: percent(used as f64, (used + available) as f64),
-        inodes_used_percent: (fs.f_files > 0).then(|| percent(inodes_used as f64, fs.f_files as f64)),
-        read_only: fs.f_flag.contains(StatVfsMountFlags::RDONLY),
+impl Disks {
+    /// Space and inodes of each file system, by mount point, and the mounts that did not answer. What is no folder or refuses
+    /// is left out.
+    pub(super) fn measure(&mut self, all: &[Mount]) -> (Vec<DiskMetrics>, Vec<UnansweredMount>) {
+        let (mut disks, mut pools) = (Vec::new(), BTreeMap::<String, Vec<(Mount, Space)>>::new());
+        let (prompt, may_hang): (Vec<Mount>, Vec<Mount>) =
+            real(all, |mount| !mounts::is_near(mount, all) || Path::new(&mount.point).is_dir())
+                .into_iter()
+                .partition(|mount| mounts::is_prompt(mount, all));
+        self.asked.retain(|point, _| may_hang.iter().any(|mount| mount.point == *point));
+        for mount in prompt {
+            let space = space(&mount);
+            disks.extend(space.and_then(|space| disk(&mount, space)));
+        }
+        let (answered, unanswered) = self.ask(may_hang);
+        for (mount, space) in answered {
+            if mount.filesystem == "zfs" {
+                pools.entry(mount.key().to_owned()).or_default().push((mount, space));
+            } else {
+                disks.extend(disk(&mount, space));
+            }
+        }
+        disks.extend(pools.into_iter().flat_map(|(name, datasets)| pool(&name, datasets)));
+        disks.sort_by(|one, other| one.mount.cmp(&other.mount));
+        (disks, unanswered)
+    }
+
+    /// Asks all of these side by side. One that has not answered at an earlier time is not asked again before it has, and is
+    /// not waited for either.
+    fn ask(&mut self, mounts: Vec<Mount>) -> (Vec<(Mount, Space)>, Vec<UnansweredMount>) {
+        let (mut answered, mut unanswered) = (Vec::new(), Vec::new());
+        let (mut refused, mut waited_for) = (HashMap::new(), HashSet::new());
+        for mount in &mounts {
+            if !self.asked.contains_key(&mount.point) {
+                waited_for.insert(mount.point.clone());
+                match StatProgram::start(&[&mount.point]) {
+                    Ok(asked) => drop(self.asked.insert(mount.point.clone(), asked)),
+                    Err(e) => drop(refused.insert(mount.point.clone(), e.kind())),
+                }
+            }
+        }
+        let now = Instant::now();
+        for mount in mounts {
+            let until = if waited_for.contains(&mount.point) { now + ANSWER_TIMEOUT } else { now };
+            let mut late = |waited: Duration| {
+                unanswered.push(UnansweredMount {
+                    mount: mount.point.clone(),
+                    device: mount.source.clone(),
+                    filesystem: mount.filesystem.clone(),
+                    waited_seconds: waited.as_secs_f64(),
+                });
+            };
+            let said = match self.asked.get_mut(&mount.point) {
+                Some(asked) => match asked.answer(until) {
+                    Some(said) => said,
+                    None => {
+                        late(asked.waited());
+                        continue;
+                    }
+                },
+                // Without the program, what has no server of its own is asked here.
+                None if !mount.filesystem.starts_with("fuse")
+                    && refused.get(&mount.point) == Some(&std::io::ErrorKind::NotFound) =>
+                {
+                    answered.extend(space(&mount).map(|space| (mount, space)));
+                    continue;
+                }
+                None => {
+                    late(Duration::ZERO);
+                    continue;
+                }
+            };
+            self.asked.remove(&mount.point);
+            answered.extend(parse(&said).map(|space| (mount, space)));
+        }
+        (answered, unanswered)
+    }
+}
+
+fn space(mount: &Mount) -> Option<Space> {
+    let fs = statvfs(&mount.point).ok()?;
+    of_blocks([fs.f_frsize, fs.f_blocks, fs.f_bfree, fs.f_bavail, fs.f_files, fs.f_ffree])
+}
+
+/// The numbers that the program prints, in its order.
+fn parse(said: &str) -> Option<Space> {
+    let mut numbers = said.split(' ').map_while(|number| number.parse().ok());
+    let mut next = || numbers.next();
+    of_blocks([next()?, next()?, next()?, next()?, next()?, next()?])
+}
+
+/// None where the file system has no size: nothing can be said of it.
+fn of_blocks([size, blocks, free, available, inodes, inodes_free]: [u64; 6]) -> Option<Space> {
+    (blocks > 0).then(|| Space {
+        total: blocks.saturating_mul(size),
+        used: blocks.saturating_sub(free).saturating_mul(size),
+        available: available.saturating_mul(size),
+        inodes,
+        inodes_free,
     })
 }
 
-/// The mounts worth asking: of one source the shortest mount point, of one mount point the mount on top. Single files
-/// can be mounted too, as `/etc/hosts` of a container is: they stand for nothing that a folder of that source does not.
-fn real(mountinfo: &str, is_folder: impl Fn(&str) -> bool) -> Vec<Mount> {
-    let mut found: Vec<Mount> = Vec::new();
-    for mount in mountinfo.lines().filter_map(parse) {
-        found.retain(|other| other.point != mount.point);
-        if can_fill_up(&mount) && is_folder(&mount.point) {
-            found.push(mount);
-        }
-    }
+/// None for one in memory that holds little.
+fn disk(mount: &Mount, space: Space) -> Option<DiskMetrics> {
+    let inodes_used = space.inodes.saturating_sub(space.inodes_free) as f64;
+    let inodes = (space.inodes > 0).then(|| percent(inodes_used, space.inodes as f64));
+    let used = percent(space.used as f64, space.used as f64 + space.available as f64);
+    let full = used.max(inodes.unwrap_or(0.0));
+    (!mount.is_in_memory() || full > LISTED_IN_MEMORY).then(|| DiskMetrics {
+        mount: mount.point.clone(),
+        device: mount.source.clone(),
+        filesystem: mount.filesystem.clone(),
+        total_bytes: space.total,
+        used_bytes: space.used,
+        available_bytes: space.available,
+        used_percent: used,
+        inodes_used_percent: inodes,
+        read_only: mount.is_read_only(),
+        failed: mount.has_failed(),
+        deleted_files: None,
+    })
+}
+
+/// One pool is one disk: its datasets share what is left, and each says what it holds itself. A dataset with a limit of its
+/// own can be full alone, and is a disk beside the pool.
+fn pool(name: &str, datasets: Vec<(Mount, Space)>) -> Vec<DiskMetrics> {
+    let available = datasets.iter().map(|(_, space)| space.available).max().unwrap_or(0);
+    let used = datasets.iter().fold(0, |sum: u64, (_, space)| sum.saturating_add(space.used));
+    let Some((first, _)) = datasets.iter().min_by_key(|(mount, _)| (mount.point.len(), mount.point.clone()))
+    else {
+        return Vec::new();
+    };
+    let whole = Space { total: used.saturating_add(available), used, available, inodes: 0, inodes_free: 0 };
+    let own_limit = |mount: &Mount, space: &Space| {
+        mount != first && (space.available as f64) < available as f64 * OWN_LIMIT
+    };
+    let limited = datasets.iter().filter(|(mount, space)| own_limit(mount, space));
+    // Inodes of a pool are made as they are needed: their number says nothing.
+    let limited = limited.filter_map(|(mount, space)| disk(mount, Space { inodes: 0, ..*space }));
+    let pool = disk(first, whole).map(|disk| DiskMetrics { device: name.to_owned(), ..disk });
+    pool.into_iter().chain(limited).collect()
+}
+
+/// The mounts worth asking: of one file system the shortest mount point; every dataset of a pool. Single files can be mounted
+/// too, as `/etc/hosts` of a container is: they stand for nothing that a folder of that source does not.
+fn real(all: &[Mount], is_folder: impl Fn(&Mount) -> bool) -> Vec<Mount> {
+    let mut found: Vec<Mount> =
+        all.iter().filter(|mount| mount.can_fill_up() && is_folder(mount)).cloned().collect();
     found.sort_by(|one, other| (one.point.len(), &one.point).cmp(&(other.point.len(), &other.point)));
-    let mut seen = std::collections::HashSet::new();
-    found.retain(|mount| seen.insert(mount.source.clone()));
+    let mut seen = HashSet::new();
+    let own =
+        |mount: &Mount| if mount.filesystem == "zfs" { mount.source.clone() } else { mount.key().to_owned() };
+    found.retain(|mount| seen.insert(own(mount)));
     found.sort_by(|one, other| one.point.cmp(&other.point));
     found
-}
-
-fn can_fill_up(mount: &Mount) -> bool {
-    let filesystem = mount.filesystem.as_str();
-    match filesystem {
-        "overlay" => mount.point == "/",
-        _ if IMAGES.contains(&filesystem) => false,
-        _ => mount.source.starts_with("/dev/") || POOLED.contains(&filesystem),
-    }
-}
-
-fn parse(line: &str) -> Option<Mount> {
-    let (head, tail) = line.split_once(" - ")?;
-    let mut tail = tail.split(' ');
-    Some(Mount {
-        point: unescape(head.split(' ').nth(4)?),
-        filesystem: tail.next()?.to_owned(),
-        source: unescape(tail.next()?),
-    })
-}
-
-/// The kernel writes blanks and backslashes as `\` and three octal digits.
-fn unescape(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let octal = after.get(..3).filter(|digits| first == b'\\' && digits.iter().all(u8::is_ascii_digit));
-        match octal.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &after[3..];
-            }
-            None => {
-                bytes.push(first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const GIB: u64 = 1 << 30;
     const MOUNTINFO: &str = r"22 27 0:21 / /proc rw,relatime - proc proc rw
 27 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda1 rw
 30 27 254:0 /var/lib/x /srv/x rw - ext4 /dev/vda1 rw
@@ -117,12 +211,16 @@ mod tests {
 36 27 8:2 / /hidden rw - ext4 /dev/sdc1 rw
 37 27 0:52 / /hidden rw - tmpfs tmpfs rw
 38 27 0:53 / /net rw - nfs4 server:/x rw
+39 27 0:30 /lock /run/lock rw - tmpfs tmpfs rw
 ";
 
+    fn points(mountinfo: &str, is_folder: impl Fn(&Mount) -> bool) -> Vec<String> {
+        real(&mounts::parse(mountinfo), is_folder).into_iter().map(|mount| mount.point).collect()
+    }
+
     #[test]
-    fn only_what_can_fill_up_is_listed_and_once() {
-        let points: Vec<String> = real(MOUNTINFO, |_| true).into_iter().map(|mount| mount.point).collect();
-        assert_eq!(points, ["/", "/mnt/my disk", "/tank"]);
+    fn only_what_can_fill_up_is_asked_and_once() {
+        assert_eq!(points(MOUNTINFO, |_| true), ["/", "/hidden", "/mnt/my disk", "/run", "/tank"]);
     }
 
     #[test]
@@ -130,19 +228,66 @@ mod tests {
         let container = "1 0 0:5 / / rw - overlay overlay rw\n2 1 0:6 / /dev rw - tmpfs tmpfs rw\n\
                          3 1 254:0 /docker/hosts /etc/hosts rw - ext4 /dev/vda1 rw\n\
                          4 1 254:0 /volumes/a /var/lib/data rw - ext4 /dev/vda1 rw\n";
-        let points: Vec<String> =
-            real(container, |point| point != "/etc/hosts").into_iter().map(|mount| mount.point).collect();
-        assert_eq!(points, ["/", "/var/lib/data"], "a mounted file hides no volume");
+        let found = points(container, |mount| mount.point != "/etc/hosts");
+        assert_eq!(found, ["/", "/dev", "/var/lib/data"], "a mounted file hides no volume");
     }
 
     #[test]
     fn a_read_tree_says_how_full_it_is() {
-        let disks = measure(
-            "27 1 254:0 / / rw,relatime - ext4 /dev/vda rw\n28 1 9:9 / /no/such/place rw - ext4 /dev/b rw\n",
-        );
-        assert_eq!(disks.len(), 1);
+        let text =
+            "27 1 254:0 / / rw,relatime - ext4 /dev/vda rw\n28 1 9:9 / /no/such/place rw - ext4 /dev/b rw\n";
+        let (disks, unanswered) = Disks::default().measure(&mounts::parse(text));
+        assert_eq!((disks.len(), unanswered.len()), (1, 0));
         let root = &disks[0];
         assert!(root.used_bytes > 0 && root.used_bytes < root.total_bytes, "{root:?}");
         assert!((0.0..=100.0).contains(&root.used_percent));
+    }
+
+    #[test]
+    fn what_may_hang_is_asked_by_a_child_and_says_the_same() {
+        let here = |kind: &str| {
+            let text = format!("27 1 254:0 / / rw,relatime - {kind} /dev/vda rw\n");
+            Disks::default().measure(&mounts::parse(&text)).0.remove(0)
+        };
+        let (asked, child) = (here("ext4"), here("btrfs"));
+        assert_eq!((asked.total_bytes, child.filesystem.as_str()), (child.total_bytes, "btrfs"));
+        assert!((asked.used_percent - child.used_percent).abs() < 1.0, "{asked:?} {child:?}");
+    }
+
+    fn dataset(name: &str, used: u64, available: u64) -> (Mount, Space) {
+        let text = format!("9 1 0:9 / /{name} rw - zfs {name} rw");
+        let space = Space { total: used + available, used, available, inodes: 9, inodes_free: 9 };
+        (mounts::parse(&text).remove(0), space)
+    }
+
+    #[test]
+    fn one_pool_is_one_disk() {
+        let mut datasets: Vec<_> =
+            (0..40).map(|n| dataset(&format!("tank/d{n}"), 2 * GIB, 20 * GIB)).collect();
+        datasets.push(dataset("tank", GIB, 20 * GIB));
+        let disks = pool("tank", datasets.clone());
+        assert_eq!(disks.len(), 1, "{disks:?}");
+        let tank = &disks[0];
+        assert_eq!((&*tank.mount, &*tank.device, tank.used_bytes), ("/tank", "tank", 81 * GIB));
+        assert_eq!((tank.used_percent.round(), tank.inodes_used_percent), (80.0, None));
+
+        datasets.push(dataset("tank/limited", 9 * GIB, GIB));
+        let disks = pool("tank", datasets);
+        assert_eq!(disks[1].mount, "/tank/limited");
+        assert_eq!(
+            (disks.len(), disks[1].used_percent),
+            (2, 90.0),
+            "a dataset with a quota can be full alone"
+        );
+    }
+
+    #[test]
+    fn what_is_in_memory_is_listed_when_it_holds_something() {
+        let mount = &mounts::parse("9 1 0:9 / /tmp rw - tmpfs tmpfs rw")[0];
+        let space =
+            |used, inodes_free| Space { total: 100, used, available: 100 - used, inodes: 10, inodes_free };
+        assert_eq!(disk(mount, space(50, 5)), None);
+        assert_eq!(disk(mount, space(51, 5)).unwrap().used_percent, 51.0);
+        assert_eq!(disk(mount, space(1, 1)).unwrap().inodes_used_percent, Some(90.0), "many small files");
     }
 }

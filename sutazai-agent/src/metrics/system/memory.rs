@@ -1,4 +1,5 @@
-//! Main memory and swap: `/proc/meminfo` (proc_meminfo(5)) and `/proc/vmstat` (proc_vmstat(5)).
+//! Main memory and swap: `/proc/meminfo` (proc_meminfo(5)), `/proc/vmstat` (proc_vmstat(5)), `/proc/swaps` (proc_swaps(5)) and
+//! the counters of ZFS (`arcstats`). Only `meminfo` has to be there.
 
 use sutazai_core::domain::{MemoryMetrics, SwapMetrics};
 use sutazai_core::{Error, Result};
@@ -20,45 +21,74 @@ pub(super) struct SwapSpace {
 }
 
 /// Memory and swap space now.
-pub(super) fn parse(meminfo: &str, vmstat: &str) -> Result<(MemoryMetrics, SwapSpace)> {
-    let bytes = |name: &str| {
-        let kib = number(meminfo, name);
-        kib.map(|kib| kib * 1024)
-            .ok_or_else(|| Error::unavailable(format!("/proc/meminfo has no line {name}")))
-    };
-    let (total, available) = (bytes("MemTotal:")?, bytes("MemAvailable:")?);
+pub(super) fn parse(meminfo: &str, vmstat: &str, arcstats: &str) -> Result<(MemoryMetrics, SwapSpace)> {
+    let kib = |name: &str| number(meminfo, name).map(|kib| kib.saturating_mul(1024));
+    let bytes =
+        |name: &str| kib(name).ok_or_else(|| Error::unavailable(format!("/proc/meminfo has no line {name}")));
+    let total = bytes("MemTotal:")?;
+    let available = bytes("MemAvailable:")?.saturating_add(zfs_cache(arcstats)).min(total);
     let used = total.saturating_sub(available);
+    let page = kib("Hugepagesize:").unwrap_or(0);
+    let pages = |name| number(meminfo, name).map(|pages| pages.saturating_mul(page));
     let memory = MemoryMetrics {
         total_bytes: total,
         used_bytes: used,
         available_bytes: available,
         used_percent: percent(used as f64, total as f64),
         oom_kills: number(vmstat, "oom_kill"),
+        // Of all sizes, which older kernels do not add up.
+        huge_pages_bytes: kib("Hugetlb:").or_else(|| pages("HugePages_Total:")),
+        huge_pages_free_bytes: number(meminfo, "HugePages_Free:").map(|free| {
+            let reserved = number(meminfo, "HugePages_Rsvd:").unwrap_or(0);
+            free.saturating_sub(reserved).saturating_mul(page)
+        }),
     };
-    let total = bytes("SwapTotal:")?;
-    Ok((memory, SwapSpace { total, used: total.saturating_sub(bytes("SwapFree:")?) }))
+    let (total, free) = (kib("SwapTotal:").unwrap_or(0), kib("SwapFree:").unwrap_or(0));
+    Ok((memory, SwapSpace { total, used: total.saturating_sub(free) }))
 }
 
-/// Reads the counters; a kernel without swap has none, and nothing is moved.
-pub(super) fn count_swap(vmstat: &str) -> SwapCounters {
-    let pages = |name| number(vmstat, name).unwrap_or(0);
-    SwapCounters { pages_in: pages("pswpin"), pages_out: pages("pswpout") }
+/// What ZFS's cache holds above its minimum: it gives that back when programs need memory, but `MemAvailable` does not
+/// count it.
+fn zfs_cache(arcstats: &str) -> u64 {
+    // `name type value`.
+    let value = |name: &str| {
+        let mut lines = arcstats.lines().map(str::split_whitespace);
+        let mut words = lines.find(|words| words.clone().next() == Some(name))?;
+        words.nth(2)?.parse::<u64>().ok()
+    };
+    value("size").unwrap_or(0).saturating_sub(value("c_min").unwrap_or(u64::MAX))
+}
+
+/// Reads the counters; a kernel without swap has none.
+pub(super) fn count_swap(vmstat: &str) -> Option<SwapCounters> {
+    Some(SwapCounters { pages_in: number(vmstat, "pswpin")?, pages_out: number(vmstat, "pswpout")? })
+}
+
+/// Whether all swap is compressed memory, which costs time of the processors and no disk.
+fn is_in_memory(swaps: &str) -> bool {
+    let mut areas = swaps.lines().skip(1).filter(|line| !line.trim().is_empty()).peekable();
+    areas.peek().is_some() && areas.all(|line| line.starts_with("/dev/zram"))
 }
 
 /// Swap space, and the traffic between two readings.
 pub(super) fn swap_rates(
     space: SwapSpace,
-    before: &SwapCounters,
-    now: &SwapCounters,
+    swaps: &str,
+    before: Option<&SwapCounters>,
+    now: Option<&SwapCounters>,
     seconds: f64,
 ) -> SwapMetrics {
     let page = rustix::param::page_size() as f64;
+    let rate = |pages: fn(&SwapCounters) -> u64| {
+        before.zip(now).map(|(before, now)| per_second(pages(before), pages(now), seconds) * page)
+    };
     SwapMetrics {
         total_bytes: space.total,
         used_bytes: space.used,
         used_percent: percent(space.used as f64, space.total as f64),
-        in_bytes_per_second: per_second(before.pages_in, now.pages_in, seconds) * page,
-        out_bytes_per_second: per_second(before.pages_out, now.pages_out, seconds) * page,
+        in_bytes_per_second: rate(|counters| counters.pages_in),
+        out_bytes_per_second: rate(|counters| counters.pages_out),
+        in_memory: is_in_memory(swaps),
     }
 }
 
@@ -80,21 +110,67 @@ mod tests {
 
     #[test]
     fn used_memory_is_what_is_not_available() {
-        let (memory, swap) = parse(MEMINFO, "pswpin 1\noom_kill 3\n").unwrap();
+        let (memory, swap) = parse(MEMINFO, "pswpin 1\noom_kill 3\n", "").unwrap();
         assert_eq!((memory.used_bytes, memory.used_percent), (750 * 1024, 75.0));
         assert_eq!(memory.oom_kills, Some(3));
         assert_eq!(swap, SwapSpace { total: 400 * 1024, used: 100 * 1024 });
-        assert_eq!(parse(MEMINFO, "").unwrap().0.oom_kills, None);
-        let e = parse("MemTotal: 1000 kB\n", "").unwrap_err();
+        assert_eq!(parse(MEMINFO, "", "").unwrap().0.oom_kills, None);
+        let e = parse("MemTotal: 1000 kB\n", "", "").unwrap_err();
         assert!(e.message().contains("MemAvailable"), "{e}");
     }
 
     #[test]
     fn swap_traffic_is_pages_a_second() {
-        let (_, space) = parse(MEMINFO, "").unwrap();
+        let (_, space) = parse(MEMINFO, "", "").unwrap();
         let (before, now) = (count_swap("pswpin 10\npswpout 5\n"), count_swap("pswpin 30\npswpout 5\n"));
-        let swap = swap_rates(space, &before, &now, 2.0);
-        assert_eq!(swap.in_bytes_per_second, 10.0 * rustix::param::page_size() as f64);
-        assert_eq!((swap.out_bytes_per_second, swap.used_percent), (0.0, 25.0));
+        let swap = swap_rates(space, "", before.as_ref(), now.as_ref(), 2.0);
+        assert_eq!(swap.in_bytes_per_second, Some(10.0 * rustix::param::page_size() as f64));
+        assert_eq!((swap.out_bytes_per_second, swap.used_percent), (Some(0.0), 25.0));
+        // What cannot be read is not zero.
+        assert_eq!(count_swap("nr_free_pages 3\n"), None);
+        assert_eq!(swap_rates(space, "", None, now.as_ref(), 2.0).in_bytes_per_second, None);
+    }
+
+    #[test]
+    fn swap_on_compressed_memory_is_no_disk() {
+        let areas = |names: &[&str]| {
+            let line = |name: &&str| format!("{name} partition 1000 5 100\n");
+            format!("Filename Type Size Used Priority\n{}", names.iter().map(line).collect::<String>())
+        };
+        for (names, expected) in [
+            (&["/dev/zram0", "/dev/zram1"][..], true),
+            (&["/dev/zram0", "/swapfile"][..], false),
+            (&["/dev/sda2"][..], false),
+            (&[][..], false),
+        ] {
+            assert_eq!(is_in_memory(&areas(names)), expected, "{names:?}");
+        }
+        assert!(!is_in_memory(""));
+    }
+
+    #[test]
+    fn the_cache_of_zfs_above_its_minimum_can_be_had() {
+        let arcstats =
+            |size: u64| format!("13 1 0x01\nname type data\nc_min 4 {}\nsize 4 {size}\n", 100 * 1024);
+        let available = |text: &str| parse(MEMINFO, "", text).unwrap().0.available_bytes / 1024;
+        for (size, expected) in [(500, 250 + 400), (100, 250), (50, 250), (5000, 1000)] {
+            assert_eq!(available(&arcstats(size * 1024)), expected, "{size}");
+        }
+        assert_eq!(available("size 4 900000\n"), 250, "without a minimum nothing is known");
+    }
+
+    #[test]
+    fn huge_pages_are_told_as_such() {
+        let pages = "HugePages_Total: 100\nHugePages_Free: 60\nHugePages_Rsvd: 10\nHugepagesize: 2048 kB\n";
+        let read = |more: &str| parse(&format!("{MEMINFO}{pages}{more}"), "", "").unwrap().0;
+        let memory = read("");
+        assert_eq!(memory.huge_pages_bytes, Some(200 << 20));
+        assert_eq!(
+            memory.huge_pages_free_bytes,
+            Some(100 << 20),
+            "what is reserved for a program is not free"
+        );
+        assert_eq!(read("Hugetlb: 1048576 kB\n").huge_pages_bytes, Some(1 << 30), "all sizes together");
+        assert_eq!(parse(MEMINFO, "", "").unwrap().0.huge_pages_bytes, None);
     }
 }

@@ -44,17 +44,23 @@ pub(super) fn list(proc: &Path) -> Result<Vec<Process>> {
     Ok(found)
 }
 
+/// Number and name of each.
+pub(super) fn names(processes: &[Process]) -> Vec<(u32, String)> {
+    processes.iter().map(|process| (process.pid, process.name.clone())).collect()
+}
+
 /// The counters of these processes.
 pub(super) fn count(processes: &[Process]) -> ProcessCounters {
     processes.iter().map(|process| ((process.pid, process.began), process.ticks)).collect()
 }
 
-/// Counts, and details of those that stand out. `uptime` is in seconds.
+/// Counts, and details of those that stand out. `uptime` is in seconds. Where it is that of a container and the processes
+/// count from the start of the machine (LXC), some seem to begin before the start: their age is not known.
 pub(super) fn summary(
     proc: &Path,
     processes: Vec<Process>,
     before: &ProcessCounters,
-    uptime: f64,
+    uptime: Option<f64>,
     seconds: f64,
 ) -> ProcessMetrics {
     let in_state = |state| processes.iter().filter(|process| process.state == state).count() as u32;
@@ -68,7 +74,7 @@ pub(super) fn summary(
         name: process.name,
         cpu_percent: ticks as f64 / ticks_per_second / seconds * 100.0,
         memory_bytes: resident_pages(proc, process.pid).unwrap_or(process.resident_pages) * page,
-        age_seconds: (uptime - process.began as f64 / ticks_per_second).max(0.0) as u64,
+        age_seconds: age(uptime, process.began as f64 / ticks_per_second),
     });
     ProcessMetrics { count, zombies, blocked, top: top.collect() }
 }
@@ -90,6 +96,13 @@ fn stand_out(processes: Vec<Process>, before: &ProcessCounters) -> Vec<(Process,
     all.truncate(TOP);
     all.sort_by_key(|(process, _)| std::cmp::Reverse((process.resident_pages, process.pid)));
     all
+}
+
+/// Times of both are rounded, so one that has just begun may seem to begin a little later than now.
+fn age(uptime: Option<f64>, began: f64) -> Option<u64> {
+    const ROUNDING: f64 = 1.0;
+    let age = uptime? - began;
+    (age > -ROUNDING).then_some(age.max(0.0) as u64)
 }
 
 /// The exact count (proc_pid_statm(5)), which costs the kernel more than that of `stat`.
@@ -147,6 +160,19 @@ mod tests {
         };
         assert_eq!(parsed, expected);
         assert_eq!(parse(42, "42 (short) S 1 2"), None);
+    }
+
+    #[test]
+    fn no_process_is_older_than_the_machine() {
+        for (uptime, began, expected) in [
+            (Some(100.0), 40.0, Some(60)),
+            (Some(100.0), 100.4, Some(0)),
+            // The uptime of a container, and a process that counts from the start of the machine.
+            (Some(100.0), 5000.0, None),
+            (None, 5.0, None),
+        ] {
+            assert_eq!(age(uptime, began), expected, "{uptime:?} {began}");
+        }
     }
 
     #[test]

@@ -29,6 +29,10 @@ fn sensors(chip: &Path) -> Vec<TemperatureMetrics> {
     let name = text(&chip.join("name")).unwrap_or_else(|| "sensor".to_owned());
     let sensor = |input: &PathBuf| {
         let file = input.file_name()?.to_str()?.strip_suffix("_input")?;
+        // The sensor itself says that it is not connected or broken.
+        if text(&chip.join(format!("{file}_fault"))).is_some_and(|fault| fault != "0") {
+            return None;
+        }
         let label = text(&chip.join(format!("{file}_label"))).unwrap_or_else(|| file.to_owned());
         Some(TemperatureMetrics {
             label: format!("{name} {label}"),
@@ -94,6 +98,9 @@ mod tests {
             ("class/hwmon/hwmon0/temp1_label", "Package id 0\n"),
             ("class/hwmon/hwmon0/temp1_crit", "100000\n"),
             ("class/hwmon/hwmon0/temp2_input", "not to be read\n"),
+            ("class/hwmon/hwmon0/temp3_input", "127000\n"),
+            ("class/hwmon/hwmon0/temp3_fault", "1\n"),
+            ("class/hwmon/hwmon0/temp1_fault", "0\n"),
         ];
         write(sys.path(), &chip);
         let package = TemperatureMetrics {

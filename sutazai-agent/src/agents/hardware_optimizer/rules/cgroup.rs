@@ -87,14 +87,25 @@ fn throttled(group: &CgroupMetrics) -> Option<Found> {
 }
 
 fn memory(facts: &Facts<'_>, group: &CgroupMetrics) -> Option<Found> {
-    let (used, limit) = (group.memory_used_bytes? as f64, group.memory_limit_bytes? as f64);
+    // Over `memory.high` the kernel kills nothing, but holds the group back.
+    let high =
+        group.memory_high_bytes.filter(|high| group.memory_limit_bytes.is_none_or(|limit| *high < limit));
+    let figure = if high.is_some() { "memory_high_bytes" } else { "memory_limit_bytes" };
+    let (used, limit) = (group.memory_used_bytes? as f64, high.or(group.memory_limit_bytes)? as f64);
     let share = bounds::percent(used, limit);
     let (severity, bound) = MEMORY.grade(share)?;
+    let severity = if high.is_some() { Severity::Warning } else { severity };
     let draft = Draft::new(&CGROUP_MEMORY_NEAR_LIMIT, severity, RESOURCE)
         .judged("cgroup.memory_used_percent", share, "percent", bound)
         .since(facts.trends.over_since("cgroup.memory_used_bytes", bound / 100.0 * limit))
         .context("cgroup.memory_used_bytes", used, "bytes")
-        .context("cgroup.memory_limit_bytes", limit, "bytes");
+        .context(format!("cgroup.{figure}"), limit, "bytes");
+    let reached = match high {
+        Some(_) => {
+            "When the limit is reached, the kernel slows down the group and takes memory back from it."
+        }
+        None => "When the limit is reached, the kernel kills processes in the group.",
+    };
     let (share, used, limit) = (percent(share), bytes(used), bytes(limit));
     let found = draft
         .statements([
@@ -103,7 +114,7 @@ fn memory(facts: &Facts<'_>, group: &CgroupMetrics) -> Option<Found> {
             format!("The control group has reached {share} of its memory limit ({used} of {limit})."),
         ])
         .consequences(&[
-            "When the limit is reached, the kernel kills processes in the group.",
+            reached,
             "Near the limit, processes in the group [may slow down|may become slower] while the kernel frees memory.",
             "The limit applies to all processes of the group together, even if the machine has free memory.",
         ])
@@ -240,6 +251,23 @@ mod tests {
                 set(cgroup(&mut snapshot), used, limit);
                 assert_eq!(grade(rule, &snapshot), expected, "{} {used} of {limit:?}", rule.name);
             }
+        }
+    }
+
+    #[test]
+    fn memory_high_is_a_limit_that_kills_nothing() {
+        for (used, high, limit, expected) in [
+            (850, Some(1000), None, None),
+            (851, Some(1000), None, Some(Warning)),
+            (1200, Some(1000), None, Some(Warning)),
+            (960, Some(2000), Some(1000), Some(Critical)),
+            (960, Some(1000), Some(2000), Some(Warning)),
+        ] {
+            let mut snapshot = healthy();
+            let group = cgroup(&mut snapshot);
+            group.memory_used_bytes = Some(used);
+            (group.memory_high_bytes, group.memory_limit_bytes) = (high, limit);
+            assert_eq!(grade(&CGROUP_MEMORY_NEAR_LIMIT, &snapshot), expected, "{used} {high:?} {limit:?}");
         }
     }
 

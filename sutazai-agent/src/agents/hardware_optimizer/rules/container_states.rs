@@ -64,7 +64,7 @@ fn oom_killed(container: &ContainerInfo) -> Option<Found> {
             format!("Container {name} ran out of memory, was killed and is being restarted."),
             "The service is interrupted each time the container is killed.",
         ),
-        "exited" | "dead" => (
+        "exited" | "stopped" | "dead" => (
             Severity::Warning,
             format!("Container {name} ended after it ran out of memory and was killed."),
             UNAVAILABLE,
@@ -181,7 +181,8 @@ fn unhealthy(container: &ContainerInfo) -> Option<Found> {
 
 fn exited(container: &ContainerInfo) -> Option<Found> {
     let code = container.exit_code.filter(|code| !STOPPED.contains(code))?;
-    let ended = matches!(container.state.as_str(), "exited" | "dead");
+    // Podman says `stopped` where Docker says `exited`.
+    let ended = matches!(container.state.as_str(), "exited" | "stopped" | "dead");
     if !ended || container.oom_killed {
         return None;
     }
@@ -289,6 +290,7 @@ mod tests {
             ("exited", Some(0), false, None),
             ("exited", Some(1), false, Some(Info)),
             ("dead", Some(1), false, Some(Info)),
+            ("stopped", Some(1), false, Some(Info)),
             ("exited", Some(130), false, None),
             ("exited", Some(137), false, None),
             ("exited", Some(143), false, None),

@@ -12,11 +12,14 @@ use super::rule::{Facts, Rest, Rule};
 const MEMORY: Bounds = Bounds::new(85.0, 95.0);
 /// Used share of a container's processors in percent, where it has a limit; seldom an emergency.
 const CPU: Bounds = Bounds::mild(80.0, 95.0);
+/// Used share of a container's limit of processes and threads in percent; customary bounds of monitoring checks.
+const PIDS: Bounds = Bounds::new(80.0, 95.0);
 /// A container without limit is a warning from this share of the machine's memory on, in percent; our choice.
 const UNLIMITED_LARGE: f64 = 25.0;
 const AT_LIMIT: &str = "When a container reaches its memory limit, the kernel kills a process in it.";
 const HELD_BACK: &str =
     "When a container reaches its processor limit, its work pauses even if processors are free.";
+const NO_FORK: &str = "When the limit is reached, no process or thread can be started in the container.";
 const STATS: (&str, &str) = ("See what each container uses.", "docker stats --no-stream");
 
 /// Containers run without a memory limit.
@@ -25,6 +28,10 @@ pub(super) const CONTAINER_NO_LIMIT: Rule =
 
 /// A container is near its memory limit.
 pub(super) const CONTAINER_NEAR_LIMIT: Rule = Rule { name: "container_near_limit", check: near_limit };
+
+/// A container may start few more processes and threads.
+pub(super) const CONTAINER_PIDS_NEAR_LIMIT: Rule =
+    Rule { name: "container_pids_near_limit", check: pids_near_limit };
 
 /// A container uses nearly all the processor time it may.
 pub(super) const CONTAINER_CPU_NEAR_LIMIT: Rule =
@@ -48,40 +55,32 @@ pub(super) fn path(container: &ContainerInfo, figure: &str) -> String {
 }
 
 fn no_limit(facts: &Facts<'_>) -> Option<Found> {
-    let without: Vec<&ContainerInfo> =
-        running(facts).filter(|container| container.memory_limit_bytes.is_none()).collect();
+    // One of which the engine says neither did not answer for itself: its limit is not known.
+    let unlimited =
+        |one: &&ContainerInfo| one.memory_limit_bytes.is_none() && one.memory_used_bytes.is_some();
+    let without: Vec<&ContainerInfo> = running(facts).filter(unlimited).collect();
     let largest = without.iter().max_by_key(|container| container.memory_used_bytes)?;
     let number = without.len() as u64;
     let all = running(facts).count();
-    let used = largest.memory_used_bytes;
+    let used = largest.memory_used_bytes? as f64;
     let machine = facts.snapshot.host.value().map(|host| host.memory.total_bytes);
-    let share = used.zip(machine).map(|(used, all)| bounds::percent(used as f64, all as f64));
+    let share = machine.map(|all| bounds::percent(used, all as f64));
     let large = share.is_some_and(|share| share > UNLIMITED_LARGE);
     let severity = if large { Severity::Warning } else { Severity::Info };
     let name = clean_name(&largest.name);
-    let mut draft = Draft::new(&CONTAINER_NO_LIMIT, severity, "containers")
+    let draft = Draft::new(&CONTAINER_NO_LIMIT, severity, "containers")
         .judged("containers.without_memory_limit", number as f64, "count", 0.0)
-        .context("containers.running", all as f64, "count");
-    let uses = used.map(|used| bytes(used as f64));
-    if let Some(used) = used {
-        draft = draft.context(path(largest, "memory_used_bytes"), used as f64, "bytes");
-    }
-    let draft = match (number, uses) {
-        (1, Some(uses)) => draft.statements([
+        .context("containers.running", all as f64, "count")
+        .context(path(largest, "memory_used_bytes"), used, "bytes");
+    let uses = bytes(used);
+    let draft = match number {
+        1 => draft.statements([
             format!("Container {name} has no memory limit and uses {uses}."),
             format!("No memory limit is set for container {name}, which uses {uses}."),
         ]),
-        (1, None) => draft.statements([
-            format!("Container {name} has no memory limit."),
-            format!("No memory limit is set for container {name}."),
-        ]),
-        (_, Some(uses)) => draft.statements([
+        _ => draft.statements([
             format!("No memory limit is set for {number} of {all} running containers; {name} uses the most, {uses}."),
             format!("Of {all} running containers, {number} have no memory limit; the largest, {name}, uses {uses}."),
-        ]),
-        (_, None) => draft.statements([
-            format!("No memory limit is set for {number} of {all} running containers."),
-            format!("Of {all} running containers, {number} have no memory limit."),
         ]),
     };
     let draft = draft.consequences(&[
@@ -149,6 +148,36 @@ fn near_limit(facts: &Facts<'_>) -> Vec<Found> {
         Some(found)
     });
     CONTAINER_NEAR_LIMIT.worst(judged.collect(), &rest("near their memory limit", AT_LIMIT))
+}
+
+fn pids_near_limit(facts: &Facts<'_>) -> Vec<Found> {
+    let judged = running(facts).filter_map(|container| {
+        let (used, limit) = (container.pids? as f64, container.pids_limit? as f64);
+        let share = bounds::percent(used, limit);
+        let (severity, bound) = PIDS.grade(share)?;
+        let name = clean_name(&container.name);
+        let draft = about(&CONTAINER_PIDS_NEAR_LIMIT, severity, container)
+            .judged(path(container, "pids_percent"), share, "percent", bound)
+            .context(path(container, "pids"), used, "count")
+            .context(path(container, "pids_limit"), limit, "count");
+        let share = percent(share);
+        let found = draft
+            .statements([
+                format!("Container {name} has {used} of the {limit} processes and threads it may have, which is {share}."),
+                format!("Container {name} has reached {share} of its limit of {limit} processes and threads."),
+            ])
+            .consequences(&[
+                NO_FORK,
+                "Programs then report missing resources, although memory and processors may be free.",
+                "A program that never ends its threads is a common cause.",
+            ])
+            .command(STATS.0, STATS.1, "Run {command} to see how many processes and threads each container has.")
+            .remedy("Look for a program in the container that starts too many processes, or raise the limit.")
+            .advice("Limit the number of threads or workers in the settings of the program inside.")
+            .finish(format!("container {name} is near its process limit"));
+        Some(found)
+    });
+    CONTAINER_PIDS_NEAR_LIMIT.worst(judged.collect(), &rest("near their process limit", NO_FORK))
 }
 
 fn cpu_near_limit(facts: &Facts<'_>) -> Vec<Found> {
@@ -234,6 +263,34 @@ mod tests {
             found[0].finding.summary,
             "No memory limit is set for 500 of 500 running containers; web uses the most, 70 MiB."
         );
+    }
+
+    #[test]
+    fn a_container_that_did_not_answer_is_not_said_to_have_no_limit() {
+        let mut snapshot = healthy();
+        let container = &mut containers(&mut snapshot)[0];
+        (container.memory_limit_bytes, container.memory_used_percent) = (None, None);
+        container.memory_used_bytes = None;
+        assert_eq!(grade(&CONTAINER_NO_LIMIT, &snapshot), None);
+    }
+
+    #[test]
+    fn processes_of_a_container_are_held_against_its_limit() {
+        for (pids, limit, expected) in [
+            (80, Some(100), None),
+            (81, Some(100), Some(Warning)),
+            (95, Some(100), Some(Warning)),
+            (96, Some(100), Some(Critical)),
+            (5000, None, None),
+            (0, Some(0), None),
+        ] {
+            let mut snapshot = healthy();
+            let container = &mut containers(&mut snapshot)[0];
+            (container.pids, container.pids_limit) = (Some(pids), limit);
+            assert_eq!(grade(&CONTAINER_PIDS_NEAR_LIMIT, &snapshot), expected, "{pids} of {limit:?}");
+            containers(&mut snapshot)[0].pids = None;
+            assert_eq!(grade(&CONTAINER_PIDS_NEAR_LIMIT, &snapshot), None);
+        }
     }
 
     #[test]

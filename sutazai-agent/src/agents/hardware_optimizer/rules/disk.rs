@@ -7,6 +7,7 @@ use super::draft::{Draft, Found};
 use super::figures::{bytes, percent};
 use super::names::{clean_name, path_argument};
 use super::rule::{Facts, Rest, Rule};
+use super::tmpfs;
 
 /// Used share in percent as `df` counts; 90 % is the customary bound of monitoring, so it is reported a little before.
 const SPACE: Bounds = Bounds::new(85.0, 95.0);
@@ -78,7 +79,8 @@ pub(super) const fn rest(are: &'static str, consequence: &'static str, show: [&'
 }
 
 fn space(facts: &Facts<'_>, disk: &DiskMetrics) -> Option<Found> {
-    let (grade, bound) = SPACE.grade(disk.used_percent).filter(|_| !disk.read_only)?;
+    let (grade, bound) =
+        SPACE.grade(disk.used_percent).filter(|_| !disk.read_only && !tmpfs::is_in_memory(disk))?;
     let roomy = disk.available_bytes >= ROOMY;
     let (severity, state) = match grade {
         Severity::Critical if roomy => (Severity::Warning, "is mostly full"),
@@ -165,6 +167,9 @@ fn inodes(facts: &Facts<'_>, disk: &DiskMetrics) -> Option<Found> {
 }
 
 fn read_only(_: &Facts<'_>, disk: &DiskMetrics) -> Option<Found> {
+    if disk.failed {
+        return Some(failed(disk));
+    }
     let written = WRITTEN.contains(&disk.mount.as_str());
     if !disk.read_only || !written || !WRITABLE.contains(&disk.filesystem.as_str()) {
         return None;
@@ -192,6 +197,31 @@ fn read_only(_: &Facts<'_>, disk: &DiskMetrics) -> Option<Found> {
         .advice("If it is read-only on purpose, configure the programs to write elsewhere.")
         .finish(format!("{own} is mounted read-only"));
     Some(found)
+}
+
+/// One that was mounted for writing: the kernel has closed it.
+fn failed(disk: &DiskMetrics) -> Found {
+    let (title, own) = (title(disk), own_name(disk));
+    on(&DISK_READ_ONLY, Severity::Critical, disk)
+        .judged(path(disk, "failed"), 1.0, "flag", 0.0)
+        .statements([
+            format!("{title} was mounted for writing, and the kernel has made it read-only since."),
+            format!("The kernel no longer allows writing to {own}, although it was mounted for that."),
+        ])
+        .consequences(&[
+            NOT_WRITABLE,
+            "The kernel makes a file system read-only after errors, to protect its data.",
+            "A disk that is about to fail, a lost connection to storage or a damaged file system is the usual cause.",
+        ])
+        .command(
+            "Read what the kernel reported about its disks.",
+            "journalctl -k -p warning | tail -n 50",
+            "Run {command} to look for disk or file system errors that the kernel reported.",
+        )
+        .command(SHOW_MOUNTS[0], SHOW_MOUNTS[1], SHOW_MOUNTS[2])
+        .remedy("Save the data first, and check the file system while it is unmounted.")
+        .advice("Check the health of the disk with its SMART data before it is used again.")
+        .finish(format!("{own} was made read-only by the kernel"))
 }
 
 pub(super) fn on(rule: &Rule, severity: Severity, disk: &DiskMetrics) -> Draft {
@@ -281,6 +311,17 @@ pub(super) mod tests {
             };
             assert_eq!(grade(&DISK_READ_ONLY, &mounted(true)), expected, "{mount} {filesystem}");
             assert_eq!(grade(&DISK_READ_ONLY, &mounted(false)), None, "{mount} {filesystem}");
+        }
+    }
+
+    #[test]
+    fn a_file_system_that_the_kernel_closed_is_critical_wherever_it_is() {
+        for (mount, filesystem) in [("/srv/data", "ext4"), ("/", "btrfs"), ("/media/stick", "vfat")] {
+            let closed = with(|disk| {
+                (disk.mount, disk.filesystem, disk.read_only, disk.failed) =
+                    (mount.into(), filesystem.into(), true, true);
+            });
+            assert_eq!(grade(&DISK_READ_ONLY, &closed), Some(Critical), "{mount}");
         }
     }
 

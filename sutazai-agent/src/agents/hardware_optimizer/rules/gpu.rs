@@ -7,6 +7,7 @@ use super::draft::{Draft, Found};
 use super::figures::{bytes, decimal, percent};
 use super::names::clean_name;
 use super::rule::{Facts, Rest, Rule};
+use super::sensors;
 
 /// Used share of its memory in percent; seldom an emergency, since servers of models take most of it on purpose.
 const MEMORY: Bounds = Bounds::mild(90.0, 97.0);
@@ -83,7 +84,7 @@ fn memory(facts: &Facts<'_>, gpu: &GpuMetrics) -> Option<Found> {
 }
 
 fn temperature(_: &Facts<'_>, gpu: &GpuMetrics) -> Option<Found> {
-    let celsius = gpu.celsius?;
+    let celsius = gpu.celsius.filter(|celsius| sensors::is_plausible(*celsius))?;
     let (severity, bound) = HOT.grade(celsius)?;
     let (title, shown) = (title(gpu), decimal(celsius));
     let draft = Draft::new(&GPU_TEMPERATURE, severity, title.clone()).about(&gpu.index.to_string()).judged(
@@ -172,8 +173,10 @@ mod tests {
             let mut snapshot = healthy();
             gpus(&mut snapshot)[0].celsius = Some(value);
             assert_eq!(grade(&GPU_TEMPERATURE, &snapshot), expected, "{value}");
-            gpus(&mut snapshot)[0].celsius = None;
-            assert_eq!(grade(&GPU_TEMPERATURE, &snapshot), None, "{value}");
+            for unknown in [None, Some(127.0), Some(255.0)] {
+                gpus(&mut snapshot)[0].celsius = unknown;
+                assert_eq!(grade(&GPU_TEMPERATURE, &snapshot), None, "{value} {unknown:?}");
+            }
         }
     }
 }

@@ -3,12 +3,11 @@
 //! Full memory is no fault by itself: the kernel fills what is free with file contents it can drop. What hurts is work
 //! that waits for memory and processes that are killed.
 
-use chrono::TimeDelta;
 use sutazai_core::domain::Severity;
 
-use super::bounds::Bounds;
+use super::bounds::{self, Bounds};
 use super::draft::{Draft, Found};
-use super::figures::{bytes, count, percent, sentence_case};
+use super::figures::{bytes, percent};
 use super::rule::{Facts, Rule};
 
 /// Percent of the last minute in which a task waited for memory (the example trigger of the kernel's `psi.rst`: 150 ms
@@ -18,12 +17,12 @@ const PRESSURE_SOME: f64 = 15.0;
 const PRESSURE_FULL: f64 = 30.0;
 /// Used share in percent, `MemAvailable` counted as free; customary bounds of monitoring checks.
 pub(super) const USED: Bounds = Bounds::new(90.0, 95.0);
-/// Kills within this time mean that memory is short now.
-const KILLED_NOW: TimeDelta = TimeDelta::hours(1);
-/// Kills within this time are recent.
-const KILLED_LATELY: TimeDelta = TimeDelta::hours(24);
+/// Share of all memory in percent that unused huge pages take; our choice. A program that will use them may not run yet.
+const HUGE_PAGES: Bounds = Bounds::mild(10.0, 25.0);
+/// Share of all memory in percent from which huge pages are named as what takes it; our choice.
+const HUGE_PAGES_NAMED: f64 = 10.0;
 
-const RESOURCE: &str = "memory";
+pub(super) const RESOURCE: &str = "memory";
 /// The remedy that shows the largest processes, and its command.
 pub(super) const LARGEST: (&str, &str) =
     ("See which processes hold the most memory.", "ps aux --sort=-rss | head");
@@ -35,9 +34,9 @@ pub(super) const MEMORY_PRESSURE: Rule =
 /// Little memory is left.
 pub(super) const MEMORY_LOW: Rule = Rule { name: "memory_low", check: |facts| Vec::from_iter(low(facts)) };
 
-/// The kernel killed processes because memory ran out.
-pub(super) const OOM_KILLS: Rule =
-    Rule { name: "oom_kills", check: |facts| Vec::from_iter(oom_kills(facts)) };
+/// Memory is reserved for huge pages that nothing uses.
+pub(super) const HUGE_PAGES_UNUSED: Rule =
+    Rule { name: "huge_pages_unused", check: |facts| Vec::from_iter(unused_huge_pages(facts)) };
 
 fn pressure(facts: &Facts<'_>) -> Option<Found> {
     const SOME_PATH: &str = "pressure.memory.some_avg60";
@@ -123,11 +122,24 @@ fn low(facts: &Facts<'_>) -> Option<Found> {
         .judged("host.memory.used_percent", memory.used_percent, "percent", bound)
         .since(facts.trends.over_since("host.memory.used_percent", bound))
         .context("host.memory.available_bytes", memory.available_bytes as f64, "bytes")
-        .context("host.memory.total_bytes", memory.total_bytes as f64, "bytes")
-        .statements([
+        .context("host.memory.total_bytes", memory.total_bytes as f64, "bytes");
+    let huge = memory
+        .huge_pages_bytes
+        .map(|huge| huge as f64)
+        .filter(|huge| bounds::percent(*huge, memory.total_bytes as f64) > HUGE_PAGES_NAMED);
+    draft = match huge {
+        Some(huge) => {
+            let reserved = bytes(huge);
+            draft.context("host.memory.huge_pages_bytes", huge, "bytes").statements([
+                format!("Memory is {used} used, {reserved} of it is reserved for huge pages, and {available} is available."),
+                format!("Only {available} of {total} is available with {used} used, of which {reserved} is for huge pages."),
+            ])
+        }
+        None => draft.statements([
             format!("Memory is {used} used, and only {available} of {total} is still available."),
             format!("Only {available} of the {total} of memory is available, and {used} is in use."),
-        ]);
+        ]),
+    };
     if let Some(waiting) = waiting {
         let joint =
             if calm { "but tasks waited for it during only" } else { "and tasks waited for it during" };
@@ -164,58 +176,33 @@ fn low(facts: &Facts<'_>) -> Option<Found> {
     Some(found)
 }
 
-fn oom_kills(facts: &Facts<'_>) -> Option<Found> {
-    const PATH: &str = "host.memory.oom_kills";
-    let host = facts.snapshot.host.value()?;
-    let kills = host.memory.oom_kills.filter(|kills| *kills > 0)?;
-    let young = host.uptime_seconds < KILLED_LATELY.num_seconds().unsigned_abs();
-    let rise = |within| facts.trends.rise(PATH, within, kills as f64).filter(|rise| *rise >= 1.0);
-    let (severity, recent, when) = match (rise(KILLED_NOW), rise(KILLED_LATELY)) {
-        (Some(now), _) => (Severity::Critical, now, "within the last hour"),
-        (None, Some(lately)) => (Severity::Warning, lately, "within the last day"),
-        (None, None) => {
-            let severity = if young { Severity::Warning } else { Severity::Info };
-            (severity, kills as f64, "since the machine was started")
-        }
-    };
-    let killed = count(recent as u64, "process", "processes");
-    let been = if recent as u64 == 1 { "has been" } else { "have been" };
-    let again = if severity == Severity::Info {
-        "It can happen again when the same programs run together."
-    } else {
-        "It can happen again as long as programs need more memory than they can get."
-    };
-    let headline = match recent as u64 {
-        1 => "the kernel killed a process for lack of memory",
-        _ => "the kernel killed processes for lack of memory",
-    };
-    let found = Draft::new(&OOM_KILLS, severity, RESOURCE)
-        .judged(PATH, recent, "count", 0.0)
+fn unused_huge_pages(facts: &Facts<'_>) -> Option<Found> {
+    let memory = &facts.snapshot.host.value()?.memory;
+    let free = memory.huge_pages_free_bytes? as f64;
+    let share = bounds::percent(free, memory.total_bytes as f64);
+    let (severity, bound) = HUGE_PAGES.grade(share)?;
+    let all = memory.huge_pages_bytes.map_or(free, |all| all as f64);
+    let (part, unused, reserved) = (percent(share), bytes(free), bytes(all));
+    let found = Draft::new(&HUGE_PAGES_UNUSED, severity, RESOURCE)
+        .judged("host.memory.huge_pages_free_percent", share, "percent", bound)
+        .context("host.memory.huge_pages_free_bytes", free, "bytes")
+        .context("host.memory.huge_pages_bytes", all, "bytes")
         .statements([
-            format!("The kernel has killed {killed} for lack of memory {when}."),
-            format!("The out-of-memory killer of the kernel has ended {killed} {when}."),
-            format!("{}, {killed} {been} killed because memory ran out.", sentence_case(when)),
+            format!("Of {reserved} that is reserved for huge pages, {unused} is unused, which is {part} of all memory."),
+            format!("Huge pages that nothing uses keep {unused} of memory, {part} of all, from other programs."),
         ])
         .consequences(&[
-            "A process that is killed this way cannot save its work or close its connections.",
-            again,
-            "A service that was killed stays down until something starts it again.",
-            "The kernel mostly picks the process that holds the most memory, even if it is an important one.",
+            "Memory that is reserved for huge pages cannot be used for anything else, even if memory runs out.",
+            "The kernel counts this memory as used although no process holds it.",
         ])
         .command(
-            "Read which processes were killed and when.",
-            "journalctl -k --grep 'out of memory' | tail",
-            "Run {command} to see which processes were killed and when, and check that their services run again.",
+            "See how many huge pages are reserved and free.",
+            "grep -i huge /proc/meminfo",
+            "Run {command} to see how many huge pages are reserved and how many of them are free.",
         )
-        .command(
-            LARGEST.0,
-            LARGEST.1,
-            "Run {command} to see which processes hold the most memory now, and compare them with those that were \
-             killed.",
-        )
-        .remedy("Set a memory limit for large services, so that one of them cannot exhaust the machine.")
-        .advice("Add memory or swap space if the services that were killed need this much in normal use.")
-        .finish(headline);
+        .remedy("Reserve fewer huge pages (vm.nr_hugepages), if no program needs them.")
+        .advice("If a database should use them, check that it is configured for huge pages and was restarted since.")
+        .finish("unused huge pages take memory");
     Some(found)
 }
 
@@ -223,9 +210,9 @@ fn oom_kills(facts: &Facts<'_>) -> Option<Found> {
 mod tests {
     use sutazai_core::domain::Severity::{Critical, Info, Warning};
 
-    use super::super::rule::tests::{grade, grade_with};
-    use super::super::sample::{healthy, host, pressure};
-    use super::super::trends::tests::trends;
+    use super::super::rule::tests::grade;
+    use super::super::sample::{around, healthy, host, pressure};
+    use super::super::trends::Trends;
     use super::*;
 
     #[test]
@@ -264,25 +251,31 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn kills_are_worse_the_fresher_they_are() {
-        const PATH: &str = "host.memory.oom_kills";
-        for (kills, expected) in [(None, None), (Some(0), None), (Some(1), Some(Info))] {
+    #[test]
+    fn huge_pages_that_nothing_uses_are_reported() {
+        for (free, expected) in around(10.0, 25.0) {
             let mut snapshot = healthy();
-            host(&mut snapshot).memory.oom_kills = kills;
-            assert_eq!(grade(&OOM_KILLS, &snapshot), expected, "{kills:?}");
+            let memory = &mut host(&mut snapshot).memory;
+            memory.total_bytes = 100_000_000;
+            memory.huge_pages_free_bytes = Some((free * 1e6) as u64);
+            let milder = expected.map(|severity| if severity == Critical { Warning } else { Info });
+            assert_eq!(grade(&HUGE_PAGES_UNUSED, &snapshot), milder, "{free}");
         }
-        for (uptime, expected) in [(86_399, Warning), (86_400, Info)] {
+    }
+
+    #[test]
+    fn huge_pages_are_named_where_memory_is_low() {
+        let summary = |reserved: Option<u64>| {
             let mut snapshot = healthy();
-            (host(&mut snapshot).memory.oom_kills, host(&mut snapshot).uptime_seconds) = (Some(1), uptime);
-            assert_eq!(grade(&OOM_KILLS, &snapshot), Some(expected), "{uptime}");
-        }
-        let mut snapshot = healthy();
-        host(&mut snapshot).memory.oom_kills = Some(3);
-        for (earlier, lately, expected) in [(3.0, 3.0, Info), (1.0, 3.0, Warning), (1.0, 2.0, Critical)] {
-            let values = [[earlier; 20], [lately; 20]].concat();
-            let trends = trends(&snapshot, PATH, &values).await;
-            assert_eq!(grade_with(&OOM_KILLS, &snapshot, &trends), Some(expected), "{earlier} {lately}");
-        }
+            let memory = &mut host(&mut snapshot).memory;
+            (memory.used_percent, memory.huge_pages_bytes) = (96.0, reserved);
+            let found = (MEMORY_LOW.check)(&Facts { snapshot: &snapshot, trends: &Trends::default() });
+            found[0].finding.summary.clone()
+        };
+        let total = host(&mut healthy()).memory.total_bytes;
+        assert!(!summary(None).contains("huge"), "{}", summary(None));
+        assert!(!summary(Some(total / 10)).contains("huge"), "{}", summary(Some(total / 10)));
+        let told = summary(Some(total / 2));
+        assert!(told.contains("8 GiB of it is reserved for huge pages"), "{told}");
     }
 }

@@ -7,6 +7,7 @@
 
 pub(super) use draft::{Found, first_choices};
 pub(super) use rule::{Rule, find};
+pub(super) use tmpfs::is_in_memory;
 pub(super) use trends::Trends;
 
 mod bounds;
@@ -14,6 +15,7 @@ mod cgroup;
 mod container_states;
 mod containers;
 mod cpu;
+mod deleted_files;
 mod device;
 mod disk;
 mod draft;
@@ -22,7 +24,9 @@ mod files;
 mod forecast;
 mod gpu;
 mod headroom;
+mod kills;
 mod memory;
+mod mounts;
 mod names;
 mod network;
 mod processes;
@@ -33,13 +37,16 @@ mod sensors;
 mod swap;
 #[cfg(test)]
 mod tests;
+mod tmpfs;
 mod trends;
 
 /// Every rule; findings of one severity are listed in this order.
 pub(super) const RULES: &[Rule] = &[
     memory::MEMORY_PRESSURE,
     memory::MEMORY_LOW,
-    memory::OOM_KILLS,
+    memory::HUGE_PAGES_UNUSED,
+    kills::OOM_KILLS,
+    kills::GROUP_OOM_KILLS,
     swap::SWAP_TRAFFIC,
     swap::SWAP_FULL,
     cpu::CPU_SATURATION,
@@ -49,8 +56,11 @@ pub(super) const RULES: &[Rule] = &[
     cpu::IOWAIT,
     disk::DISK_SPACE,
     forecast::DISK_TREND_FULL,
+    tmpfs::TMPFS_SPACE,
     disk::INODES,
+    deleted_files::DELETED_FILES,
     disk::DISK_READ_ONLY,
+    mounts::MOUNT_UNANSWERED,
     device::DISK_SLOW,
     device::IO_PRESSURE,
     cgroup::CGROUP_MEMORY_NEAR_LIMIT,
@@ -61,6 +71,7 @@ pub(super) const RULES: &[Rule] = &[
     container_states::CONTAINER_RESTARTING,
     container_states::CONTAINER_UNHEALTHY,
     containers::CONTAINER_NEAR_LIMIT,
+    containers::CONTAINER_PIDS_NEAR_LIMIT,
     containers::CONTAINER_CPU_NEAR_LIMIT,
     containers::CONTAINER_NO_LIMIT,
     container_states::CONTAINER_EXITED,

@@ -22,6 +22,7 @@ pub(in crate::agents::hardware_optimizer) fn healthy() -> Snapshot {
         throttled_periods: Some(3),
         periods: Some(5000),
         memory_limit_bytes: Some(2 * GIB),
+        memory_high_bytes: None,
         memory_used_bytes: Some(GIB / 2),
         oom_kills: Some(0),
         pids_limit: Some(1000),
@@ -38,6 +39,8 @@ pub(in crate::agents::hardware_optimizer) fn healthy() -> Snapshot {
         memory_used_bytes: Some(GIB / 8),
         memory_limit_bytes: Some(GIB),
         memory_used_percent: Some(12.5),
+        pids: Some(12),
+        pids_limit: Some(500),
         restarts: 0,
         oom_killed: false,
         exit_code: None,
@@ -67,12 +70,12 @@ fn machine() -> HostMetrics {
         memory_bytes,
         open_files: Some(64),
         open_files_limit: Some(1024),
-        age_seconds: 5000,
+        age_seconds: Some(5000),
     };
     HostMetrics {
         hostname: "box".into(),
         kernel: "6.12.9".into(),
-        uptime_seconds: 900_000,
+        uptime_seconds: Some(900_000),
         cpu: CpuMetrics {
             cores: 4,
             used_percent: 12.0,
@@ -88,13 +91,16 @@ fn machine() -> HostMetrics {
             available_bytes: 16 * GIB / 100 * 65,
             used_percent: 35.0,
             oom_kills: Some(0),
+            huge_pages_bytes: Some(0),
+            huge_pages_free_bytes: Some(0),
         },
         swap: SwapMetrics {
             total_bytes: 2 * GIB,
             used_bytes: 0,
             used_percent: 0.0,
-            in_bytes_per_second: 0.0,
-            out_bytes_per_second: 0.0,
+            in_bytes_per_second: Some(0.0),
+            out_bytes_per_second: Some(0.0),
+            in_memory: false,
         },
         disks: vec![DiskMetrics {
             mount: "/".into(),
@@ -106,7 +112,10 @@ fn machine() -> HostMetrics {
             used_percent: 41.0,
             inodes_used_percent: Some(9.0),
             read_only: false,
+            failed: false,
+            deleted_files: None,
         }],
+        unanswered_mounts: Vec::new(),
         devices: vec![DeviceMetrics {
             name: "vda".into(),
             read_bytes_per_second: 1e6,
@@ -135,7 +144,8 @@ fn machine() -> HostMetrics {
             critical_celsius: Some(100.0),
         }],
         files: Some(FileMetrics { open: 4000, limit: 1_000_000 }),
-        clock: Some(ClockMetrics { synchronized: true, max_error_ms: 12.0 }),
+        clock: Some(ClockMetrics { synchronized: true, max_error_ms: 12.0, service: None }),
+        kills: KillMetrics { in_groups: Some(0), logged: Some(Vec::new()) },
     }
 }
 
@@ -147,9 +157,20 @@ pub(in crate::agents::hardware_optimizer) fn sick() -> Snapshot {
     (machine.cpu.used_percent, machine.cpu.load) = (99.0, [40.0, 30.0, 20.0]);
     (machine.cpu.iowait_percent, machine.cpu.steal_percent) = (60.0, 30.0);
     let memory = &mut machine.memory;
-    (memory.used_percent, memory.available_bytes, memory.oom_kills) = (97.3, GIB / 3, Some(4));
+    (memory.used_percent, memory.available_bytes, memory.oom_kills) = (97.3, GIB / 3, Some(7));
+    (memory.huge_pages_bytes, memory.huge_pages_free_bytes) = (Some(8 * GIB), Some(6 * GIB));
+    let kill = KillInfo { seconds_ago: 60, pid: 7, process: HOSTILE.into(), group: Some(HOSTILE.into()) };
+    machine.kills.logged = Some(vec![kill]);
+    let waits = UnansweredMount {
+        mount: HOSTILE.into(),
+        device: "/dev/fuse".into(),
+        filesystem: "fuse".into(),
+        waited_seconds: 90.0,
+    };
+    machine.unanswered_mounts = vec![waits];
     let swap = &mut machine.swap;
-    (swap.used_percent, swap.in_bytes_per_second, swap.out_bytes_per_second) = (99.0, 3e7, 2e7);
+    swap.used_percent = 99.0;
+    (swap.in_bytes_per_second, swap.out_bytes_per_second) = (Some(3e7), Some(2e7));
     let disk = machine.disks[0].clone();
     machine.disks = (0..7)
         .map(|n| DiskMetrics {
@@ -159,7 +180,17 @@ pub(in crate::agents::hardware_optimizer) fn sick() -> Snapshot {
             ..disk.clone()
         })
         .collect();
-    machine.disks.push(DiskMetrics { mount: "/var".into(), read_only: true, ..disk });
+    machine.disks.push(DiskMetrics { mount: "/var".into(), read_only: true, failed: true, ..disk.clone() });
+    let shared = (format!("/dev/{HOSTILE}"), "tmpfs".to_owned());
+    machine.disks.push(DiskMetrics {
+        mount: shared.0,
+        filesystem: shared.1,
+        used_percent: 99.0,
+        ..disk.clone()
+    });
+    let (bytes, process) = (30 * GIB, HOSTILE.to_owned());
+    let deleted = DeletedFiles { bytes, files: 3, pid: 4242, process, process_bytes: 20 * GIB };
+    machine.disks.push(DiskMetrics { mount: "/log".into(), deleted_files: Some(deleted), ..disk });
     machine.devices[0].latency_ms = Some(777.0);
     machine.devices[0].name = HOSTILE.into();
     let network = &mut machine.networks[0];
@@ -171,7 +202,7 @@ pub(in crate::agents::hardware_optimizer) fn sick() -> Snapshot {
     hog.open_files = Some(1020);
     machine.temperatures[0].celsius = 98.5;
     machine.files = Some(FileMetrics { open: 990_000, limit: 1_000_000 });
-    machine.clock = Some(ClockMetrics { synchronized: false, max_error_ms: 16_000.0 });
+    machine.clock = Some(ClockMetrics { synchronized: false, max_error_ms: 16_000.0, service: None });
     let stalled = pressure(&mut snapshot);
     stalled.cpu.some_avg60 = 88.0;
     (stalled.memory.some_avg10, stalled.memory.full_avg60, stalled.io.some_avg60) = (70.0, Some(45.0), 80.0);
@@ -185,6 +216,7 @@ pub(in crate::agents::hardware_optimizer) fn sick() -> Snapshot {
         ContainerInfo { memory_used_percent: Some(99.0), cpu_percent: Some(100.0), ..good.clone() },
         ContainerInfo { oom_killed: true, restarts: 12, state: "restarting".into(), ..good.clone() },
         ContainerInfo { health: Some("unhealthy".into()), id: "$(reboot)".into(), ..good.clone() },
+        ContainerInfo { pids: Some(499), ..good.clone() },
         ContainerInfo { state: "exited".into(), exit_code: Some(1), ..good },
     ];
     let gpu = &mut gpus(&mut snapshot)[0];

@@ -14,6 +14,8 @@ const BELOW_CRITICAL: [f64; 2] = [10.0, 5.0];
 const UNKNOWN_CRITICAL: Bounds = Bounds::new(85.0, 95.0);
 /// What a sensor may say; anything else is a sensor that is not connected.
 const PLAUSIBLE: std::ops::RangeInclusive<f64> = 1.0..=150.0;
+/// What a sensor shows whose bits are all ones, as one that is not connected does, in degrees of 7 bits and parts of them.
+const ALL_ONES: std::ops::Range<f64> = 127.0..128.0;
 /// What a maker may call critical; below that it is a placeholder.
 const PLAUSIBLE_CRITICAL: std::ops::RangeInclusive<f64> = 40.0..=150.0;
 /// Greatest error in milliseconds at which a clock counts as lost: the kernel counts no further (`NTP_PHASE_LIMIT`).
@@ -41,6 +43,11 @@ pub(super) const CLOCK_UNSYNCHRONIZED: Rule = Rule {
 pub(super) const CLOCK_SKEW: Rule =
     Rule { name: "clock_skew", check: |facts| Vec::from_iter(clock(facts).and_then(skew)) };
 
+/// Whether a sensor may mean it.
+pub(super) fn is_plausible(celsius: f64) -> bool {
+    PLAUSIBLE.contains(&celsius) && !ALL_ONES.contains(&celsius)
+}
+
 fn temperatures(facts: &Facts<'_>) -> Vec<Found> {
     let sensors = facts.snapshot.host.value().into_iter().flat_map(|host| &host.temperatures);
     let rest = Rest {
@@ -56,13 +63,15 @@ fn temperatures(facts: &Facts<'_>) -> Vec<Found> {
 }
 
 fn hot(sensor: &TemperatureMetrics) -> Option<Found> {
-    let critical = sensor.critical_celsius.filter(|critical| PLAUSIBLE_CRITICAL.contains(critical));
+    let critical = sensor.critical_celsius;
+    let critical =
+        critical.filter(|critical| PLAUSIBLE_CRITICAL.contains(critical) && is_plausible(*critical));
     let bounds = critical.map_or(UNKNOWN_CRITICAL, |critical| {
         let [warning, grave] = BELOW_CRITICAL;
         Bounds::new(critical - warning, critical - grave)
     });
     let celsius = sensor.celsius;
-    let (severity, bound) = bounds.grade(celsius).filter(|_| PLAUSIBLE.contains(&celsius))?;
+    let (severity, bound) = bounds.grade(celsius).filter(|_| is_plausible(celsius))?;
     let label = clean_name(&sensor.label);
     let path = |figure: &str| format!("host.temperatures[{label}].{figure}");
     let draft = Draft::new(&HIGH_TEMPERATURE, severity, format!("sensor {label}")).about(&label).judged(
@@ -113,19 +122,22 @@ fn unsynchronized(clock: &ClockMetrics) -> Option<Found> {
     }
     let error = clock.max_error_ms;
     let ms = decimal(error);
+    if let Some(service) = &clock.service {
+        return Some(untold(service, error));
+    }
     let draft = if error >= LOST_MS {
         Draft::new(&CLOCK_UNSYNCHRONIZED, Severity::Warning, "clock")
             .judged(PATH, error, "ms", LOST_MS)
             .statements([
-                format!("The clock is not synchronized, and its error may be {ms} ms or more."),
-                format!(
-                    "No time service synchronizes the clock; the kernel assumes an error of {ms} ms or more."
-                ),
+                format!("The kernel does not count the clock as synchronized and assumes an error of {ms} ms or more."),
+                format!("The clock is not marked as synchronized, and its error may be {ms} ms or more."),
             ])
     } else {
         Draft::new(&CLOCK_UNSYNCHRONIZED, Severity::Info, "clock").context(PATH, error, "ms").statements([
-            format!("The clock is not synchronized, and its error may be up to {ms} ms."),
-            format!("No time service synchronizes the clock; the kernel assumes an error of up to {ms} ms."),
+            format!(
+                "The kernel does not count the clock as synchronized and assumes an error of up to {ms} ms."
+            ),
+            format!("The clock is not marked as synchronized, and its error may be up to {ms} ms."),
         ])
     };
     let found = draft
@@ -144,6 +156,30 @@ fn unsynchronized(clock: &ClockMetrics) -> Option<Found> {
         .advice("In a container, synchronize the clock of the host instead.")
         .finish("the clock is not synchronized");
     Some(found)
+}
+
+/// A time service runs, and the kernel was not told: some correct the clock without that, and one that has just been
+/// started is not done yet.
+fn untold(service: &str, error: f64) -> Found {
+    let (service, ms) = (clean_name(service), decimal(error));
+    Draft::new(&CLOCK_UNSYNCHRONIZED, Severity::Info, "clock")
+        .context("host.clock.max_error_ms", error, "ms")
+        .statements([
+            format!("Time service {service} runs, but the kernel assumes an error of the clock of {ms} ms or more."),
+            format!("The kernel does not count the clock as synchronized ({ms} ms or more), although {service} runs."),
+        ])
+        .consequences(&[
+            "Some time services correct the clock without marking it as synchronized for the kernel.",
+            "A time service that cannot reach its servers leaves the clock as it is.",
+        ])
+        .command(
+            "See what the time service says of the clock.",
+            "timedatectl status",
+            "Run {command} to see whether the clock is synchronized, and compare the time with another machine.",
+        )
+        .remedy("Check that the time service reaches its servers.")
+        .advice("If it does, configure it to mark the clock as synchronized, as the option rtcsync of chrony does.")
+        .finish("the clock is not marked as synchronized")
 }
 
 fn skew(clock: &ClockMetrics) -> Option<Found> {
@@ -201,7 +237,15 @@ mod tests {
                 assert_eq!(grade(&HIGH_TEMPERATURE, &snapshot), expected, "{value} of {critical:?}");
             }
         }
-        for (celsius, expected) in [(150.0, Some(Critical)), (150.1, None), (f64::NAN, None)] {
+        for (celsius, expected) in [
+            (126.9, Some(Critical)),
+            (127.0, None),
+            (127.9, None),
+            (128.0, Some(Critical)),
+            (150.0, Some(Critical)),
+            (150.1, None),
+            (f64::NAN, None),
+        ] {
             let mut snapshot = healthy();
             host(&mut snapshot).temperatures[0].celsius = celsius;
             assert_eq!(grade(&HIGH_TEMPERATURE, &snapshot), expected, "{celsius}");
@@ -218,9 +262,14 @@ mod tests {
             (true, f64::INFINITY, None, None),
         ] {
             let mut snapshot = healthy();
-            host(&mut snapshot).clock = Some(ClockMetrics { synchronized, max_error_ms: error });
+            let clock = ClockMetrics { synchronized, max_error_ms: error, service: None };
+            host(&mut snapshot).clock = Some(clock.clone());
             assert_eq!(grade(&CLOCK_UNSYNCHRONIZED, &snapshot), unsynchronized, "{synchronized} {error}");
             assert_eq!(grade(&CLOCK_SKEW, &snapshot), skew, "{synchronized} {error}");
+            // Not every service tells the kernel.
+            host(&mut snapshot).clock = Some(ClockMetrics { service: Some("chronyd".into()), ..clock });
+            let milder = unsynchronized.map(|_| Info);
+            assert_eq!(grade(&CLOCK_UNSYNCHRONIZED, &snapshot), milder, "{synchronized} {error}");
         }
     }
 }

@@ -30,8 +30,9 @@ pub(super) const SWAP_FULL: Rule = Rule { name: "swap_full", check: |facts| Vec:
 pub(super) const NO_SWAP: Rule = Rule { name: "no_swap", check: |facts| Vec::from_iter(none(facts)) };
 
 fn traffic(facts: &Facts<'_>) -> Option<Found> {
-    let swap = &facts.snapshot.host.value()?.swap;
-    let (read, written) = (swap.in_bytes_per_second, swap.out_bytes_per_second);
+    // Memory that is compressed moves to no disk; what that costs is processor time.
+    let swap = Some(&facts.snapshot.host.value()?.swap).filter(|swap| !swap.in_memory)?;
+    let (read, written) = (swap.in_bytes_per_second?, swap.out_bytes_per_second?);
     let paths = ("host.swap.in_bytes_per_second", "host.swap.out_bytes_per_second");
     let (metric, value, other_metric, other) =
         if read >= written { (paths.0, read, paths.1, written) } else { (paths.1, written, paths.0, read) };
@@ -180,11 +181,15 @@ mod tests {
     fn swap_traffic_counts_both_ways() {
         for (value, expected) in around(1_048_576.0, 10_485_760.0) {
             let mut reads = healthy();
-            host(&mut reads).swap.in_bytes_per_second = value;
+            host(&mut reads).swap.in_bytes_per_second = Some(value);
             let mut writes = healthy();
-            host(&mut writes).swap.out_bytes_per_second = value;
+            host(&mut writes).swap.out_bytes_per_second = Some(value);
             assert_eq!(grade(&SWAP_TRAFFIC, &reads), expected, "{value}");
             assert_eq!(grade(&SWAP_TRAFFIC, &writes), expected, "{value}");
+            host(&mut reads).swap.in_memory = true;
+            assert_eq!(grade(&SWAP_TRAFFIC, &reads), None, "compressed memory is no disk");
+            host(&mut writes).swap.in_bytes_per_second = None;
+            assert_eq!(grade(&SWAP_TRAFFIC, &writes), None, "what was not counted is not judged");
         }
     }
 

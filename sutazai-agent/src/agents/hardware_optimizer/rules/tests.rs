@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use proptest::prelude::*;
-use sutazai_core::domain::{Finding, Severity, Snapshot};
+use sutazai_core::domain::{DeletedFiles, Finding, Severity, Snapshot};
 
 use super::sample::{cgroup, containers, gpus, healthy, host, pressure, sick};
 use super::*;
@@ -160,11 +160,19 @@ proptest! {
         let memory = &mut machine.memory;
         (memory.total_bytes, memory.available_bytes, memory.used_percent) = (w[1], w[2], n[6]);
         memory.oom_kills = Some(w[3]);
+        (memory.huge_pages_bytes, memory.huge_pages_free_bytes) = (Some(w[21]), Some(w[22]));
+        machine.unanswered_mounts[0].waited_seconds = n[21];
+        machine.unanswered_mounts[0].mount = name.clone();
+        for kill in machine.kills.logged.iter_mut().flatten() {
+            (kill.seconds_ago, kill.group, kill.process) = (w[23], Some(name.clone()), name.clone());
+        }
         let swap = &mut machine.swap;
-        (swap.total_bytes, swap.used_percent, swap.in_bytes_per_second) = (w[4], n[7], n[8]);
+        (swap.total_bytes, swap.used_percent, swap.in_bytes_per_second) = (w[4], n[7], Some(n[8]));
         let mut disk = machine.disks[0].clone();
         (disk.mount, disk.used_percent, disk.inodes_used_percent) = (name.clone(), n[9], Some(n[10]));
         (disk.available_bytes, disk.total_bytes) = (w[5], w[6]);
+        let deleted = DeletedFiles { bytes: w[7], files: w[8], pid: 7, process: name.clone(), process_bytes: w[9] };
+        (disk.deleted_files, disk.failed) = (Some(deleted), w[10] % 2 == 0);
         machine.disks = vec![disk; copies];
         let device = &mut machine.devices[0];
         (device.name, device.latency_ms, device.operations_per_second) = (name.clone(), Some(n[11]), n[12]);

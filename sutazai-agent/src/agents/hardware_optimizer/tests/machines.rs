@@ -2,7 +2,8 @@
 
 use chrono::TimeDelta;
 use sutazai_core::domain::{
-    ClockMetrics, ContainerInfo, FileMetrics, HostMetrics, LOCAL_HOST, MetricSample, ProcessInfo, Snapshot,
+    ClockMetrics, ContainerInfo, DeletedFiles, FileMetrics, HostMetrics, KillInfo, LOCAL_HOST, MetricSample,
+    ProcessInfo, Snapshot, UnansweredMount,
 };
 use sutazai_core::memory::MemoryMetricStore;
 use sutazai_core::ports::MetricStore;
@@ -111,6 +112,7 @@ fn spoil_container(container: &mut ContainerInfo, rule: &str) {
         "container_oom_killed" => (container.state, container.oom_killed) = ("exited".into(), true),
         "container_restarting" => container.restarts = 7,
         "container_unhealthy" => container.health = Some("unhealthy".into()),
+        "container_pids_near_limit" => container.pids = Some(470),
         "container_cpu_near_limit" => container.cpu_percent = Some(97.0),
         "container_no_limit" => {
             (container.memory_limit_bytes, container.memory_used_percent) = (None, None);
@@ -124,10 +126,34 @@ fn spoil_container(container: &mut ContainerInfo, rule: &str) {
 fn spoil(host: &mut HostMetrics, rule: &str) {
     match rule {
         // After a day without kills those of an earlier one are no warning.
-        "oom_kills" => (host.memory.oom_kills, host.uptime_seconds) = (Some(3), 40_000),
+        "oom_kills" => (host.memory.oom_kills, host.uptime_seconds) = (Some(3), Some(40_000)),
+        "group_oom_kills" => {
+            let (process, group) = ("python".to_owned(), Some("/docker/abc".to_owned()));
+            host.kills.logged = Some(vec![KillInfo { seconds_ago: 60, pid: 7, process, group }]);
+        }
+        "huge_pages_unused" => {
+            (host.memory.huge_pages_bytes, host.memory.huge_pages_free_bytes) =
+                (Some(6 << 30), Some(5 << 30));
+        }
+        "tmpfs_space" => {
+            let disk = &mut host.disks[0];
+            (disk.mount, disk.filesystem, disk.used_percent) = ("/dev/shm".into(), "tmpfs".into(), 97.0);
+        }
+        "deleted_files" => {
+            let process = "nginx".to_owned();
+            let deleted =
+                DeletedFiles { bytes: 30 << 30, files: 2, pid: 901, process, process_bytes: 20 << 30 };
+            host.disks[0].deleted_files = Some(deleted);
+        }
+        "mount_unanswered" => host.unanswered_mounts.push(UnansweredMount {
+            mount: "/mnt/share".into(),
+            device: "/dev/fuse".into(),
+            filesystem: "fuse.sshfs".into(),
+            waited_seconds: 1.0,
+        }),
         "swap_traffic" => {
-            host.swap.in_bytes_per_second = 20.0 * MIB;
-            host.swap.out_bytes_per_second = 5.0 * MIB;
+            host.swap.in_bytes_per_second = Some(20.0 * MIB);
+            host.swap.out_bytes_per_second = Some(5.0 * MIB);
         }
         "swap_full" => host.swap.used_percent = 90.0,
         "no_swap" => (host.swap.total_bytes, host.memory.used_percent) = (0, 80.0),
@@ -153,9 +179,11 @@ fn spoil(host: &mut HostMetrics, rule: &str) {
         "network_drops" => host.networks[0].drops = 50_000,
         "high_temperature" => host.temperatures[0].celsius = 93.0,
         "clock_unsynchronized" => {
-            host.clock = Some(ClockMetrics { synchronized: false, max_error_ms: 16_000.0 });
+            host.clock = Some(ClockMetrics { synchronized: false, max_error_ms: 16_000.0, service: None });
         }
-        "clock_skew" => host.clock = Some(ClockMetrics { synchronized: true, max_error_ms: 9000.0 }),
+        "clock_skew" => {
+            host.clock = Some(ClockMetrics { synchronized: true, max_error_ms: 9000.0, service: None });
+        }
         "process_hogs_memory" => {
             host.memory.used_percent = 70.0;
             host.processes.top[0].memory_bytes = 9 << 30;

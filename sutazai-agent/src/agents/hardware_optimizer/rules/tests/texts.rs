@@ -57,7 +57,8 @@ fn crowded() -> Snapshot {
     };
     *gpus(&mut snapshot) = (0..6).map(|index| GpuMetrics { index, ..gpu.clone() }).collect();
     let base = containers(&mut snapshot)[0].clone();
-    let faults: [fn(&mut ContainerInfo); 6] = [
+    let faults: [fn(&mut ContainerInfo); 7] = [
+        |one| one.pids = Some(450),
         |one| one.oom_killed = true,
         |one| one.restarts = 12,
         |one| one.health = Some("unhealthy".into()),
@@ -66,7 +67,7 @@ fn crowded() -> Snapshot {
         |one| (one.state, one.exit_code) = ("exited".into(), Some(2)),
     ];
     *containers(&mut snapshot) = Vec::new();
-    for (number, fault) in (0..36).zip(faults.iter().cycle()) {
+    for (number, fault) in (0..42).zip(faults.iter().cycle()) {
         let mut container = ContainerInfo { name: format!("web-{number}"), ..base.clone() };
         fault(&mut container);
         containers(&mut snapshot).push(container);
@@ -88,7 +89,7 @@ fn crowded() -> Snapshot {
 }
 
 /// One fault each, to reach the cases that a rule words differently.
-const CHANGES: [fn(&mut Snapshot); 30] = [
+const CHANGES: [fn(&mut Snapshot); 38] = [
     |snapshot| (host(snapshot).cpu.load[1], host(snapshot).cpu.used_percent) = (99.0, 20.0),
     |snapshot| (host(snapshot).cpu.load[1], host(snapshot).cpu.used_percent) = (7.0, 70.0),
     |snapshot| {
@@ -102,7 +103,7 @@ const CHANGES: [fn(&mut Snapshot); 30] = [
     },
     |snapshot| (host(snapshot).swap.total_bytes, host(snapshot).memory.used_percent) = (0, 80.0),
     |snapshot| host(snapshot).swap.used_percent = 85.0,
-    |snapshot| host(snapshot).swap.out_bytes_per_second = 2e6,
+    |snapshot| host(snapshot).swap.out_bytes_per_second = Some(2e6),
     |snapshot| host(snapshot).memory.used_percent = 93.2,
     |snapshot| host(snapshot).memory.used_percent = 98.0,
     |snapshot| {
@@ -110,7 +111,7 @@ const CHANGES: [fn(&mut Snapshot); 30] = [
         snapshot.pressure = Default::default();
     },
     |snapshot| host(snapshot).memory.oom_kills = Some(1),
-    |snapshot| (host(snapshot).memory.oom_kills, host(snapshot).uptime_seconds) = (Some(2), 600),
+    |snapshot| (host(snapshot).memory.oom_kills, host(snapshot).uptime_seconds) = (Some(2), Some(600)),
     |snapshot| pressure(snapshot).memory.some_avg60 = 22.0,
     |snapshot| pressure(snapshot).cpu.some_avg60 = 40.0,
     |snapshot| (pressure(snapshot).io.some_avg60, pressure(snapshot).io.full_avg60) = (30.0, None),
@@ -138,12 +139,55 @@ const CHANGES: [fn(&mut Snapshot); 30] = [
         (container.memory_limit_bytes, container.memory_used_percent) = (None, None);
     },
     |snapshot| {
-        let unlimited = ContainerInfo {
-            memory_limit_bytes: None,
-            memory_used_bytes: None,
-            ..containers(snapshot)[0].clone()
-        };
+        let unlimited = ContainerInfo { memory_limit_bytes: None, ..containers(snapshot)[0].clone() };
         *containers(snapshot) = vec![unlimited; 2];
+    },
+    |snapshot| {
+        let clock = host(snapshot).clock.as_mut().unwrap();
+        (clock.synchronized, clock.max_error_ms, clock.service) = (false, 16_000.0, Some("chronyd".into()));
+    },
+    |snapshot| {
+        let memory = &mut host(snapshot).memory;
+        (memory.used_percent, memory.huge_pages_bytes) = (96.0, Some(8 * GIB));
+        memory.huge_pages_free_bytes = Some(3 * GIB);
+    },
+    |snapshot| {
+        let disk = &mut host(snapshot).disks[0];
+        (disk.mount, disk.read_only, disk.failed) = ("/srv/data".into(), true, true);
+    },
+    |snapshot| {
+        let disk = &mut host(snapshot).disks[0];
+        (disk.mount, disk.filesystem, disk.used_percent) = ("/dev/shm".into(), "tmpfs".into(), 90.0);
+    },
+    |snapshot| {
+        let process = "nginx".to_owned();
+        let deleted = DeletedFiles { bytes: 20 * GIB, files: 1, pid: 901, process, process_bytes: 20 * GIB };
+        host(snapshot).disks[0].deleted_files = Some(deleted);
+    },
+    |snapshot| {
+        let kill = |seconds_ago, group: Option<&str>| KillInfo {
+            seconds_ago,
+            pid: 901,
+            process: "nginx".into(),
+            group: group.map(str::to_owned),
+        };
+        let kills =
+            [kill(200_000, Some("/a")), kill(60, Some("/b")), kill(50, Some("/b")), kill(9000, Some("/c"))];
+        host(snapshot).kills.logged = Some(kills.into());
+        host(snapshot).memory.oom_kills = Some(4);
+    },
+    |snapshot| {
+        let group = cgroup(snapshot);
+        (group.memory_high_bytes, group.memory_used_bytes) = (Some(GIB), Some(GIB - 5));
+    },
+    |snapshot| {
+        let mount = |n: u32, waited_seconds| UnansweredMount {
+            mount: format!("/mnt/{n}"),
+            device: "/dev/fuse".into(),
+            filesystem: "fuse.sshfs".into(),
+            waited_seconds,
+        };
+        host(snapshot).unanswered_mounts = (0..7).map(|n| mount(n, 1.0 + 20.0 * f64::from(n))).collect();
     },
     |snapshot| {
         let ended = |code| ContainerInfo {

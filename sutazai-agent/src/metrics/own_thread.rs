@@ -1,0 +1,70 @@
+//! Blocking reads on a thread of their own, within a time limit.
+//!
+//! Not on the blocking threads of the runtime: it waits for those when it ends, and a read that the kernel never answers
+//! would keep the process from ending.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use sutazai_core::{Error, Result};
+use tokio::sync::oneshot;
+
+/// Longest that the files of one section are read: they are the kernel's memory, and no disk is waited for.
+pub(super) const READ_TIMEOUT: Duration = Duration::from_millis(2500);
+
+/// Runs `work` on a thread of its own. Where no thread can be started it runs here: a machine at its limit of threads is
+/// one that has to be measured.
+///
+/// # Errors
+/// `Unavailable` naming `what` when it takes longer than `limit`, and goes on then without anybody who waits; else those of
+/// the work.
+pub(super) async fn on_own_thread<T: Send + 'static>(
+    what: &str,
+    limit: Duration,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let (sender, answer) = oneshot::channel();
+    // Kept outside of the closure as well, since a thread that cannot be started takes its closure along.
+    let work = Arc::new(Mutex::new(Some(work)));
+    let waiting = work.clone();
+    let take = move |work: &Mutex<Option<_>>| work.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let started = std::thread::Builder::new().name(format!("sutazai-{what}")).spawn(move || {
+        if let Some(work) = take(&waiting) {
+            // Nobody may wait any more.
+            let _ = sender.send(work());
+        }
+    });
+    if started.is_err() {
+        return match take(&work) {
+            Some(work) => work(),
+            None => Err(Error::internal(format!("reading the section {what} failed"))),
+        };
+    }
+    match tokio::time::timeout(limit, answer).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(_)) => Err(Error::internal(format!("reading the section {what} failed"))),
+        Err(_) => Err(Error::unavailable(format!("reading the section {what} took longer than {limit:?}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_read_that_hangs_is_left_behind() {
+        let (release, held) = mpsc::channel::<()>();
+        let hangs = move || held.recv().map_err(|e| Error::internal(e.to_string()));
+        let e = on_own_thread("host", Duration::from_millis(50), hangs).await.unwrap_err();
+        assert_eq!(e.message(), "reading the section host took longer than 50ms");
+        drop(release);
+        assert_eq!(on_own_thread("host", READ_TIMEOUT, || Ok(7)).await.unwrap(), 7);
+        let failing = || Err::<(), _>(Error::unavailable("there is none"));
+        assert_eq!(
+            on_own_thread("host", READ_TIMEOUT, failing).await.unwrap_err().message(),
+            "there is none"
+        );
+    }
+}

@@ -1,0 +1,148 @@
+//! Deleted files that processes still have open: their space is not given back, and no folder shows it.
+//!
+//! The links under `/proc/<pid>/fd` end with ` (deleted)` then (proc_pid_fd(5)). Files of other users' processes are seen
+//! by root only.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use sutazai_core::domain::{DeletedFiles, DiskMetrics};
+
+use super::mounts::{self, Mount};
+
+/// Longest that processes are looked through; those after it are left out.
+const SEARCH_TIMEOUT: Duration = Duration::from_millis(500);
+/// The unit of `st_blocks`, whatever the file system has (stat(2)).
+const BLOCK: u64 = 512;
+
+/// What is held of one file system.
+#[derive(Debug, Default)]
+struct Held {
+    bytes: u64,
+    process_bytes: BTreeMap<u32, u64>,
+    files: u64,
+}
+
+/// Says of each disk what deleted files hold on it. `names` are those of the processes.
+pub(super) fn add(proc: &Path, disks: &mut [DiskMetrics], all: &[Mount], names: &[(u32, String)]) {
+    let until = Instant::now() + SEARCH_TIMEOUT;
+    let listed: HashMap<&str, usize> = disks
+        .iter()
+        .enumerate()
+        .filter_map(|(at, disk)| Some((all.iter().find(|mount| mount.point == disk.mount)?.key(), at)))
+        .collect();
+    let mut held: BTreeMap<usize, Held> = BTreeMap::new();
+    let (mut seen, mut tables) = (HashSet::new(), HashMap::new());
+    for (pid, _) in names {
+        if Instant::now() > until {
+            break;
+        }
+        let process = proc.join(pid.to_string());
+        for file in fs::read_dir(process.join("fd")).into_iter().flatten().flatten() {
+            let deleted = fs::read_link(file.path()).ok().filter(|link| is_deleted(link));
+            let Some(number) = deleted.and_then(|_| file.file_name().into_string().ok()) else { continue };
+            let Some(key) = key_of(&process, &number, all, &mut tables) else { continue };
+            let Some(at) = listed.get(key.as_str()).copied() else { continue };
+            // Only now: the file is on a file system that has answered.
+            let Ok(found) = fs::metadata(file.path()) else { continue };
+            // A file may be called so and still be there.
+            if !found.is_file() || found.nlink() > 0 || !seen.insert((found.dev(), found.ino())) {
+                continue;
+            }
+            let bytes = found.blocks().saturating_mul(BLOCK);
+            let held = held.entry(at).or_default();
+            held.bytes = held.bytes.saturating_add(bytes);
+            held.files += 1;
+            *held.process_bytes.entry(*pid).or_default() += bytes;
+        }
+    }
+    for (at, held) in held {
+        let most = held.process_bytes.iter().max_by_key(|(_, bytes)| **bytes);
+        let Some((pid, process_bytes)) = most.filter(|_| held.bytes > 0) else { continue };
+        let name = names.iter().find(|(other, _)| other == pid).map_or("", |(_, name)| name.as_str());
+        disks[at].deleted_files = Some(DeletedFiles {
+            bytes: held.bytes,
+            files: held.files,
+            pid: *pid,
+            process: name.to_owned(),
+            process_bytes: *process_bytes,
+        });
+    }
+}
+
+fn is_deleted(link: &Path) -> bool {
+    let link = link.to_string_lossy();
+    link.starts_with('/') && link.ends_with(" (deleted)")
+}
+
+/// The file system that an open file is on, as [`Mount::key`] names it; that of an overlay is where it writes. `tables` has
+/// what each namespace of mounts was seen to hold.
+fn key_of(
+    process: &Path,
+    number: &str,
+    all: &[Mount],
+    tables: &mut HashMap<String, Vec<Mount>>,
+) -> Option<String> {
+    let info = fs::read_to_string(process.join("fdinfo").join(number)).ok()?;
+    let id: u64 = info.lines().find_map(|line| line.strip_prefix("mnt_id:"))?.trim().parse().ok()?;
+    let namespace = fs::read_link(process.join("ns/mnt")).ok()?.to_string_lossy().into_owned();
+    let table = tables.entry(namespace).or_insert_with(|| {
+        let text = fs::read_to_string(process.join("mountinfo")).unwrap_or_default();
+        mounts::parse(&text)
+    });
+    let mount = table.iter().find(|mount| mount.id == id)?;
+    match mount.upper_folder() {
+        Some(upper) if mount.point != "/" || !all.iter().any(|other| other.id == id) => {
+            mounts::of_path(&upper, all).map(|mount| mount.key().to_owned())
+        }
+        _ => Some(mount.key().to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::super::disks::Disks;
+    use super::*;
+
+    #[test]
+    fn a_deleted_file_of_this_process_is_found_with_its_size_and_once() {
+        let proc = Path::new("/proc");
+        let folder = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        let path = folder.path().join("log");
+        let mut file = fs::File::create(&path).unwrap();
+        file.write_all(&vec![7; 3 << 20]).unwrap();
+        file.sync_all().unwrap();
+        let _again = file.try_clone().unwrap();
+        let all = mounts::parse(&fs::read_to_string("/proc/self/mountinfo").unwrap());
+        let me = std::process::id();
+        let held = || {
+            let mut disks = Disks::default().measure(&all).0;
+            add(proc, &mut disks, &all, &[(me, "me".to_owned())]);
+            let on = disks.iter().filter(|disk| path.starts_with(&disk.mount));
+            on.max_by_key(|disk| disk.mount.len()).and_then(|disk| disk.deleted_files.clone())
+        };
+        // Other tests of this process may hold some as well.
+        let before = held().map_or(0, |held| held.files);
+        fs::remove_file(&path).unwrap();
+        let after = held().unwrap();
+        assert!(after.bytes >= 3 << 20 && after.files > before, "{before} {after:?}");
+        assert_eq!((after.pid, &*after.process, after.process_bytes), (me, "me", after.bytes));
+    }
+
+    #[test]
+    fn only_paths_that_end_so_are_deleted() {
+        for (link, expected) in [
+            ("/var/log/a (deleted)", true),
+            ("/var/log/a", false),
+            ("socket:[5]", false),
+            ("memfd:x (deleted)", false),
+        ] {
+            assert_eq!(is_deleted(Path::new(link)), expected, "{link}");
+        }
+    }
+}
