@@ -4,6 +4,7 @@
 //! binary and the Python package use; an embedder who wants other parts builds an
 //! [`Engine`] itself or hands [`Service::open_with`] a closure.
 
+mod analysis;
 mod model_backends;
 mod shared;
 mod signing_key;
@@ -12,16 +13,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
 use sutazai_agent::metrics::History;
 use sutazai_agent::{agents, metrics};
 use sutazai_core::Result;
 use sutazai_core::chat::Chat;
 use sutazai_core::documents::Documents;
-use sutazai_core::domain::{Analysis, Caller, KeepTasks, NewTask, NewUser, Task};
+use sutazai_core::domain::{Caller, KeepTasks, NewUser};
 use sutazai_core::engine::{Engine, EngineBuilder};
 use sutazai_core::identity::{Identity, IdentityConfig, UserData};
-use sutazai_core::ports::{AgentContext, Clock, EventSink, MetricSource, MetricStore, SystemClock};
+use sutazai_core::ports::{Clock, MetricSource};
 use sutazai_core::relay::Relay;
 use sutazai_core::schedules::Schedules;
 use sutazai_http::auth::{Argon2Cost, Argon2PasswordHasher, JwtTokenSigner};
@@ -30,12 +30,13 @@ use sutazai_store::Stores;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use model_backends::{load, pull_missing};
+use model_backends::load;
 use shared::SharedParts;
 use signing_key::kept_secret;
 
 use crate::config::{Config, FirstAdmin, Secret};
 
+pub use analysis::LocalAnalysis;
 pub use model_backends::{model_permissions, models};
 
 /// An engine with its stores, models, metrics and identity, as the configuration says.
@@ -364,57 +365,12 @@ pub fn metric_sources() -> Vec<Arc<dyn MetricSource>> {
     metrics::all()
 }
 
-/// What the hardware-optimizer may use for one look at this machine, without a queue in between. A history that
-/// cannot be opened is told in the log: the analysis then speaks of no trends.
-///
-/// With `use_model` a missing default model is pulled here where `MODEL_AUTO_PULL` allows it; `events` gets the progress.
-///
-/// # Errors
-/// Those of [`models()`], when `use_model` is set.
-pub async fn analysis_context(
-    config: &Config,
-    use_model: bool,
-    events: Arc<dyn EventSink>,
-) -> Result<AgentContext> {
-    let (metric_store, clock) = match stores(config).await {
-        Ok(stores) => (Some(stores.metrics), stores.clock),
-        Err(e) => {
-            tracing::warn!(error = %e, "no history, so no trends");
-            (None, Arc::new(SystemClock) as Arc<dyn Clock>)
-        }
-    };
-    let model = if use_model { models(config, clock.clone()).await? } else { None };
-    if let Some(manager) = &model {
-        pull_missing(manager, &config.default_model, &*events, &*clock).await;
-    }
-    let new = NewTask::new("hardware-optimizer", json!({ "use_model": use_model }));
-    Ok(AgentContext {
-        task: Task::pending(new, None, None, clock.now()),
-        children: Vec::new(),
-        model: model.map(|manager| manager as _),
-        metric_sources: metric_sources(),
-        metric_store,
-        host: config.host_name.clone(),
-        clock,
-        cancellation: CancellationToken::new(),
-        events,
-    })
-}
-
-/// Adds the snapshot of an analysis to the history of its host. A history that cannot be written is logged only, since
-/// the analysis is complete without it.
-pub async fn remember(store: Option<&dyn MetricStore>, analysis: &Analysis) {
-    let Some(store) = store else { return };
-    if let Err(e) = store.append(&History::samples(&analysis.host, &analysis.metrics)).await {
-        tracing::warn!(error = %e, "the snapshot could not be added to the history");
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::Layers;
     use std::os::unix::fs::PermissionsExt;
+    use sutazai_core::ports::SystemClock;
 
     async fn open(folder: &Path, more: &[(&str, &str)]) -> Result<Service> {
         let database = format!("sqlite://{}/sutazai.db", folder.display());

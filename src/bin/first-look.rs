@@ -28,7 +28,7 @@ impl EventSink for Discard {
     fn emit(&self, _: NewEvent) {}
 }
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let new = NewTask::new("hardware-optimizer", json!({ "use_model": false }));
     let context = AgentContext {

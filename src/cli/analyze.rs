@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use console::Term;
-use sutazai::agent::agents::hardware_optimizer;
-use sutazai::setup;
+use sutazai::setup::LocalAnalysis;
 use sutazai_core::domain::{Analysis, PriorityLevel};
 use sutazai_core::ports::EventSink;
 use sutazai_core::{ErrorKind, Result};
@@ -21,10 +20,10 @@ pub(crate) async fn run(settings: &SettingFlags, command: &Analyze) -> Result<Ex
     let config = settings.load(&[])?;
     super::logging::start(&config, "warn", None)?;
     let progress = Arc::new(AgentProgress::new());
-    let context = setup::analysis_context(&config, !command.no_model, progress.clone()).await;
+    let look = LocalAnalysis::open(&config, !command.no_model, progress.clone()).await;
     progress.clear();
-    let mut context = context?;
-    let cancellation = context.cancellation.clone();
+    let mut look = look?;
+    let cancellation = look.context().cancellation.clone();
     tokio::spawn(async move {
         if tokio::signal::ctrl_c().await.is_ok() {
             cancellation.cancel();
@@ -32,8 +31,8 @@ pub(crate) async fn run(settings: &SettingFlags, command: &Analyze) -> Result<Ex
     });
     loop {
         let progress = Arc::new(AgentProgress::new());
-        context.events = progress.clone() as Arc<dyn EventSink>;
-        let analysis = hardware_optimizer::analyze(&context).await;
+        look.report_to(progress.clone() as Arc<dyn EventSink>);
+        let analysis = look.run().await;
         progress.clear();
         let analysis = match analysis {
             Err(e) if e.kind() == ErrorKind::Cancelled && command.watch.is_some() => {
@@ -41,7 +40,6 @@ pub(crate) async fn run(settings: &SettingFlags, command: &Analyze) -> Result<Ex
             }
             other => other?,
         };
-        setup::remember(context.metric_store.as_deref(), &analysis).await;
         print(&analysis, command)?;
         let Some(seconds) = command.watch else {
             return Ok(if command.exit_code {
@@ -51,8 +49,8 @@ pub(crate) async fn run(settings: &SettingFlags, command: &Analyze) -> Result<Ex
             });
         };
         tokio::select! {
-            () = context.clock.sleep(Duration::from_secs(seconds)) => {}
-            () = context.cancellation.cancelled() => return Ok(ExitCode::SUCCESS),
+            () = look.context().clock.sleep(Duration::from_secs(seconds)) => {}
+            () = look.context().cancellation.cancelled() => return Ok(ExitCode::SUCCESS),
         }
     }
 }

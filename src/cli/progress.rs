@@ -22,7 +22,7 @@ impl AgentProgress {
     pub(crate) fn new() -> Self {
         let bar = ProgressBar::new(100);
         bar.set_style(style("{spinner} {bar:16} {msg} {prefix:.dim}"));
-        bar.enable_steady_tick(Duration::from_millis(100));
+        keep_moving(&bar);
         Self { bar }
     }
 
@@ -61,7 +61,7 @@ impl CheckBar {
         let bar = ProgressBar::new(100);
         bar.set_style(style("{prefix} {bar:30} {percent:>3} % {msg}"));
         bar.set_prefix(printable(model));
-        bar.enable_steady_tick(Duration::from_millis(100));
+        keep_moving(&bar);
         Self { bar }
     }
 
@@ -105,6 +105,14 @@ impl PullBar {
     /// Takes the bar away.
     pub(crate) fn clear(&self) {
         self.bar.finish_and_clear();
+    }
+}
+
+/// Redraws the bar ten times a second on a thread of its own, where it is seen and a thread can be started: the library
+/// panics where none can.
+fn keep_moving(bar: &ProgressBar) {
+    if !bar.is_hidden() && std::thread::Builder::new().spawn(|| ()).is_ok() {
+        bar.enable_steady_tick(Duration::from_millis(100));
     }
 }
 

@@ -9,11 +9,11 @@ use pyo3::create_exception;
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pythonize::pythonize;
-use sutazai::agent::agents::hardware_optimizer;
+use sutazai::Result;
 use sutazai::config::{Config, ModelProgram};
 use sutazai::domain::{Analysis, NewEvent};
 use sutazai::ports::EventSink;
-use sutazai::{Result, setup};
+use sutazai::setup::LocalAnalysis;
 
 create_exception!(
     _sutazai,
@@ -33,10 +33,7 @@ impl EventSink for Unheard {
 async fn analyze_machine(use_model: bool, program: ModelProgram) -> Result<Analysis> {
     let mut config = Config::from_env()?;
     config.model_program.get_or_insert(program);
-    let context = setup::analysis_context(&config, use_model, Arc::new(Unheard)).await?;
-    let analysis = hardware_optimizer::analyze(&context).await?;
-    setup::remember(context.metric_store.as_deref(), &analysis).await;
-    Ok(analysis)
+    LocalAnalysis::open(&config, use_model, Arc::new(Unheard)).await?.run().await
 }
 
 /// This interpreter, running the module that calls [`run_model_process`], with the module path of this process: an
@@ -69,8 +66,11 @@ fn analyze(py: Python<'_>, use_model: bool) -> PyResult<Bound<'_, PyAny>> {
     let program = model_program(py)?;
     let analysis = py
         .detach(|| {
-            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-            Ok::<_, std::io::Error>(runtime.block_on(analyze_machine(use_model, program)))
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let analysis = runtime.block_on(analyze_machine(use_model, program));
+            // What still waits for a device or a mount that never answers is not waited for.
+            runtime.shutdown_background();
+            Ok::<_, std::io::Error>(analysis)
         })?
         .map_err(|e| SutazaiError::new_err(e.to_string()))?;
     Ok(pythonize(py, &analysis)?)
