@@ -57,6 +57,27 @@ ext4() {
 }
 # Writes until the file system has no room left.
 fill() { dd if=/dev/zero of="$1/fill" bs=64k 2>/dev/null; sync -f "$1"; dd if=/dev/zero of="$1/fill2" bs=512 2>/dev/null; sync -f "$1"; }
+# Mounts a file system at `$PLACE/hung` of which nobody reads the requests, with this source.
+mount_fuse() {
+    [ -e /dev/fuse ] || cannot "there is no /dev/fuse"
+    mkdir "$PLACE/hung"
+    exec 3<>/dev/fuse
+    need mount -i -t fuse -o fd=3,rootmode=40000,user_id=0,group_id=0 "$1" "$PLACE/hung"
+}
+# The same with a server that answers the kernel's first request and no other: what waits then cannot be interrupted.
+hang() {
+    mount_fuse "$1"
+    python3 -c '
+import os, struct
+request = os.read(3, 1 << 20)
+unique = struct.unpack_from("<IIQ", request)[2]
+answer = struct.pack("<IIIIHHIIHHIIHHI", 7, 31, 0, 0, 12, 9, 131072, 1, 32, 0, 0, 0, 0, 0, 0)
+answer = answer.ljust(64, bytes(1))
+os.write(3, struct.pack("<IiQ", 16 + len(answer), 0, unique) + answer)
+while True:
+    os.read(3, 1 << 20)
+' &
+}
 mkdir -p "$PLACE/data"
 "#;
 

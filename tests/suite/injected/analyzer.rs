@@ -2,28 +2,6 @@
 
 use super::{Report, Scenario};
 
-/// Answers the kernel's first request, and then no other: what waits for it cannot be interrupted.
-macro_rules! deaf_fuse {
-    () => {
-        r#"
-[ -e /dev/fuse ] || cannot "there is no /dev/fuse"
-mkdir "$PLACE/hung"
-exec 3<>/dev/fuse
-need mount -i -t fuse -o fd=3,rootmode=40000,user_id=0,group_id=0 /dev/fuse "$PLACE/hung"
-python3 -c '
-import os, struct
-request = os.read(3, 1 << 20)
-unique = struct.unpack_from("<IIQ", request)[2]
-answer = struct.pack("<IIIIHHIIHHIIHHI", 7, 31, 0, 0, 12, 9, 131072, 1, 32, 0, 0, 0, 0, 0, 0) + bytes(16)
-answer = answer[:64].ljust(64, bytes(1))
-os.write(3, struct.pack("<IiQ", 16 + len(answer), 0, unique) + answer)
-while True:
-    os.read(3, 1 << 20)
-' &
-"#
-    };
-}
-
 /// Its table.
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
@@ -80,29 +58,46 @@ analyze
     Scenario {
         name: "mount that reads requests and answers none",
         usual: false,
-        script: concat!(deaf_fuse!(), "analyze"),
+        script: "hang /dev/fuse; analyze",
+        expect: mount_is_named,
+    },
+    Scenario {
+        name: "mount of a block device that answers none",
+        usual: false,
+        script: "hang /dev/sdz1; analyze",
         expect: mount_is_named,
     },
     Scenario {
         name: "mount of which nobody reads requests",
         usual: false,
-        script: r#"
-[ -e /dev/fuse ] || cannot "there is no /dev/fuse"
-mkdir "$PLACE/hung"
-exec 3<>/dev/fuse
-need mount -i -t fuse -o fd=3,rootmode=40000,user_id=0,group_id=0 /dev/fuse "$PLACE/hung"
-analyze
-"#,
+        script: "mount_fuse /dev/fuse; analyze",
         expect: mount_is_named,
     },
     Scenario {
         name: "data folder on a mount that hangs",
         usual: false,
-        script: concat!(deaf_fuse!(), r#"analyze DATABASE_URL="sqlite://$PLACE/hung/sutazai.db""#),
+        script: r#"hang /dev/fuse; analyze DATABASE_URL="sqlite://$PLACE/hung/sutazai.db""#,
         expect: |report| {
             mount_is_named(report)?;
             report.notes(&["history", "did not answer"])
         },
+    },
+    Scenario {
+        name: "server that is told to end beside a mount that hangs",
+        usual: false,
+        script: r#"
+hang /dev/fuse
+"$SUTAZAI" serve --listen 127.0.0.1:0 --workers 1 2>"$PLACE/log" 3>&- &
+server=$!
+until grep -q listening "$PLACE/log"; do kill -0 $server || { cat "$PLACE/log" >&2; exit 1; }; sleep 0.05; done
+# Its history takes a snapshot at once.
+sleep 1
+kill -TERM $server
+for _ in $(seq 100); do kill -0 $server 2>/dev/null || break; sleep 0.1; done
+kill -0 $server 2>/dev/null && { echo "the server did not end within 10 s" >&2; exit 1; }
+analyze
+"#,
+        expect: mount_is_named,
     },
     Scenario {
         name: "Docker engine that accepts and never answers",
@@ -153,6 +148,9 @@ export LD_LIBRARY_PATH=$PLACE/bin/sutazai-native
 chmod 755 "$PLACE"
 chown 54321 "$PLACE/data"
 AS=(setpriv --reuid=54321 --regid=54321 --clear-groups bash -c 'ulimit -u 1; exec "$@"' -)
+"${AS[@]}" "$SUTAZAI" serve --listen 127.0.0.1:0 2>"$PLACE/log"
+[ $? = 3 ] && grep -q "no thread can be started" "$PLACE/log" && ! grep -q panicked "$PLACE/log" ||
+    { echo "the server ended otherwise: $(cat "$PLACE/log")" >&2; exit 1; }
 analyze
 "#,
         expect: without_threads,

@@ -88,4 +88,26 @@ analyze
             Ok(())
         },
     },
+    Scenario {
+        name: "bind mounts, overlays and small images that are read-only",
+        usual: true,
+        script: r#"
+mkdir "$PLACE"/{image,bound,lower,merged}
+need mount -t tmpfs -o size=1m tmpfs "$PLACE/image"
+fill "$PLACE/image"
+need mount -o remount,ro "$PLACE/image"
+need mount --bind "$PLACE/data" "$PLACE/bound"
+need mount -o remount,ro,bind "$PLACE/bound"
+need mount -t overlay -o "lowerdir=$PLACE/lower:$PLACE/data" overlay "$PLACE/merged"
+analyze
+"#,
+        expect: |report| {
+            for place in ["/image", "/bound", "/merged"] {
+                for rule in ["disk_read_only", "disk_space", "tmpfs_space", "inodes", "mount_unanswered"] {
+                    report.lacks(rule, place)?;
+                }
+            }
+            Ok(())
+        },
+    },
 ];
