@@ -103,9 +103,9 @@ impl AgentContext {
 }
 
 /// Longest that one source is waited for. Those that are built in give up a little earlier, with a reason of their own.
-const SOURCE_TIMEOUT: Duration = Duration::from_secs(3);
+const SOURCE_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// Measures with all sources side by side, each in a task of its own. A source that fails, panics, or takes longer than 3 s
+/// Measures with all sources side by side, each in a task of its own. A source that fails, panics, or takes longer than 4 s
 /// leaves its section missing with the reason.
 pub async fn collect_snapshot(sources: &[Arc<dyn MetricSource>], clock: &dyn Clock) -> Snapshot {
     let collect = |source: &Arc<dyn MetricSource>| {
@@ -177,7 +177,7 @@ mod tests {
             Section::Present { value } => value.to_string(),
             Section::Missing { reason } => reason.clone(),
         };
-        assert!(section("hangs").contains("no answer within 3s"), "{}", section("hangs"));
+        assert!(section("hangs").contains("no answer within 4s"), "{}", section("hangs"));
         assert!(section("panics").contains("the source panicked"), "{}", section("panics"));
         assert_eq!(section("good"), "7");
     }

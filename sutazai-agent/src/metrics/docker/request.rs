@@ -21,13 +21,21 @@ const MAX_ANSWER_BYTES: usize = 64 << 20;
 pub(super) async fn get(socket: &Path, path: &str) -> Result<Option<Value>> {
     let mut stream = connect(socket).await?;
     let question = format!("GET {path} HTTP/1.0\r\nHost: docker\r\nConnection: close\r\n\r\n");
-    stream.write_all(question.as_bytes()).await.map_err(|e| strange(path, &e.to_string()))?;
-    let mut answer = Vec::new();
+    // Who does not read the question may have said something all the same.
+    let asked = stream.write_all(question.as_bytes()).await;
+    let (mut answer, mut broken) = (Vec::new(), asked.err());
     loop {
-        let read = stream.read_buf(&mut answer).await.map_err(|e| strange(path, &e.to_string()))?;
-        if read == 0 || is_whole(&answer) || answer.len() > MAX_ANSWER_BYTES {
-            break;
+        match stream.read_buf(&mut answer).await {
+            Ok(0) => break,
+            Ok(_) if is_whole(&answer) || answer.len() > MAX_ANSWER_BYTES => break,
+            Ok(_) => {}
+            // That the other end has gone is said before what it sent.
+            Err(e) if broken.is_none() => broken = Some(e),
+            Err(_) => break,
         }
+    }
+    if let Some(e) = broken.filter(|_| answer.is_empty()) {
+        return Err(strange(path, &e.to_string()));
     }
     let (head, body) = parts(&answer).ok_or_else(|| strange(path, "what answers speaks no HTTP"))?;
     let status = head.split(' ').nth(1).and_then(|status| status.parse::<u16>().ok());
