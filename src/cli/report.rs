@@ -129,7 +129,10 @@ impl Page {
             self.bar(out, &disk.mount, disk.used_percent, &note);
         }
         for mount in &host.unanswered_mounts {
-            let reason = format!("it did not answer within {:.1} s", mount.waited_seconds);
+            let reason = match mount.waited_seconds {
+                seconds if seconds > 0.0 => format!("it did not answer within {seconds:.1} s"),
+                _ => "no process could be started to ask it".to_owned(),
+            };
             self.missing(out, &mount.mount, &reason);
         }
         let processes = &host.processes;

@@ -69,14 +69,13 @@ impl Disks {
     /// not waited for either.
     fn ask(&mut self, mounts: Vec<Mount>) -> (Vec<(Mount, Space)>, Vec<UnansweredMount>) {
         let (mut answered, mut unanswered) = (Vec::new(), Vec::new());
-        let (mut refused, mut waited_for) = (HashMap::new(), HashSet::new());
+        let mut waited_for = HashSet::new();
         for mount in &mounts {
-            if !self.asked.contains_key(&mount.point) {
+            if !self.asked.contains_key(&mount.point)
+                && let Ok(asked) = StatProgram::start(&[&mount.point])
+            {
                 waited_for.insert(mount.point.clone());
-                match StatProgram::start(&[&mount.point]) {
-                    Ok(asked) => drop(self.asked.insert(mount.point.clone(), asked)),
-                    Err(e) => drop(refused.insert(mount.point.clone(), e.kind())),
-                }
+                self.asked.insert(mount.point.clone(), asked);
             }
         }
         let now = Instant::now();
@@ -98,10 +97,8 @@ impl Disks {
                         continue;
                     }
                 },
-                // Without the program, what has no server of its own is asked here.
-                None if !mount.filesystem.starts_with("fuse")
-                    && refused.get(&mount.point) == Some(&std::io::ErrorKind::NotFound) =>
-                {
+                // Where no child can be started, what has no server of its own is asked here.
+                None if !mount.filesystem.starts_with("fuse") => {
                     answered.extend(space(&mount).map(|space| (mount, space)));
                     continue;
                 }
