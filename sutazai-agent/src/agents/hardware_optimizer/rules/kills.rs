@@ -122,6 +122,9 @@ fn of_groups(facts: &Facts<'_>) -> Vec<Found> {
             groups.entry(group).or_default().push(kill);
         }
     }
+    // Of more groups than are named, the latest kills matter most.
+    let mut groups: Vec<(&str, Vec<&KillInfo>)> = groups.into_iter().collect();
+    groups.sort_by_key(|(_, kills)| kills.iter().map(|kill| kill.seconds_ago).min());
     let rest = Rest {
         metric: "host.kills.groups",
         things: "control groups",
