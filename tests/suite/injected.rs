@@ -12,6 +12,7 @@
 mod analyzer;
 mod disks;
 mod groups;
+mod network;
 
 use std::io::Write;
 use std::path::Path;
@@ -23,7 +24,8 @@ use serde_json::Value;
 use crate::support::{Place, text};
 
 /// Every table of scenarios.
-const TABLES: &[&[Scenario]] = &[analyzer::SCENARIOS, disks::SCENARIOS, groups::SCENARIOS];
+const TABLES: &[&[Scenario]] =
+    &[analyzer::SCENARIOS, disks::SCENARIOS, groups::SCENARIOS, network::SCENARIOS];
 
 /// How long a scenario may take, with what makes its fault. Bound against a hang.
 const SCENARIO_LIMIT: Duration = Duration::from_secs(60);

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 /// Shorter intervals give no rate worth the name: the kernel counts processor time in ticks of 10 ms.
 const SHORTEST: Duration = Duration::from_millis(100);
 
-/// How long the first collection waits between two readings of its own.
+/// How long the first collection waits between readings of its own, of which it takes three: what is seen once may
+/// be over already, and one step says nothing of a trend.
 pub(super) const FIRST_INTERVAL: Duration = Duration::from_millis(250);
 
 /// The counters of the last two readings, with their times.
@@ -31,6 +32,12 @@ impl<T> Baseline<T> {
             let since = now.saturating_duration_since(*then);
             (since >= SHORTEST).then_some((counters, since.as_secs_f64()))
         })
+    }
+
+    /// The readings that are kept, with the seconds since each, oldest first.
+    pub(super) fn readings(&self, now: Instant) -> Vec<(f64, &T)> {
+        let kept = [&self.before_last, &self.last].into_iter().flatten();
+        kept.map(|(then, counters)| (now.saturating_duration_since(*then).as_secs_f64(), counters)).collect()
     }
 
     /// Keeps a reading, unless the last one is so fresh that it is still needed as the next baseline.
@@ -59,6 +66,7 @@ mod tests {
             Some((&1, 0.3)),
             "50 ms after a reading the one before counts"
         );
+        assert_eq!(baseline.readings(start + ms(300)), [(0.3, &1), (0.05, &2)]);
         baseline.push(start + ms(300), 3);
         assert_eq!(baseline.at(start + ms(350)), Some((&2, 0.1)), "a reading too early was kept");
     }

@@ -10,9 +10,13 @@
 //! | `host.memory.oom_kills` | count since boot |
 //! | `host.swap.used_percent`, `host.swap.used_bytes` | percent, bytes |
 //! | `host.disks[<mount>].used_percent`, `.used_bytes`, `.inodes_used_percent` | percent, bytes, percent |
-//! | `host.processes[<name>:<pid>].memory_bytes`, for the processes that stand out | bytes |
+//! | `host.processes[<name>:<pid>].memory_bytes`, `.own_memory_bytes`, for the processes that stand out | bytes |
+//! | `host.networks[<interface>].packets`, `.errors`, `.drops`, `.queue_drops`, `.carrier_changes` | count since boot |
+//! | `host.tcp.segments_sent`, `host.tcp.retransmitted`, `host.tcp.listen_overflows` | count since boot |
+//! | `host.limits[listen_queue:<port>].used`, for listening ports whose queue is more than half full | count |
 //! | `pressure.cpu.some_avg60`, `pressure.memory.some_avg60`, `pressure.io.some_avg60` | percent |
 //! | `cgroup.memory_used_bytes` | bytes |
+//! | `cgroup.oom_kills` | count since the group began |
 //! | `containers[<name>].memory_used_bytes`, `containers[<name>].cpu_percent` | bytes, percent |
 //! | `gpus[<index>].memory_used_bytes` | bytes |
 //!
@@ -23,7 +27,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use sutazai_core::Result;
-use sutazai_core::domain::{HostMetrics, LOCAL_HOST, MetricSample, Snapshot, earlier};
+use sutazai_core::domain::{HostMetrics, KernelLimit, LOCAL_HOST, MetricSample, Snapshot, earlier};
 use sutazai_core::ports::{Clock, MetricSource, MetricStore, collect_snapshot};
 use tokio_util::sync::CancellationToken;
 
@@ -124,6 +128,9 @@ impl History {
         if let Some(used) = snapshot.cgroup.value().and_then(|group| group.memory_used_bytes) {
             add("cgroup.memory_used_bytes".into(), used as f64);
         }
+        if let Some(kills) = snapshot.cgroup.value().and_then(|group| group.oom_kills) {
+            add("cgroup.oom_kills".into(), kills as f64);
+        }
         for container in snapshot.containers.value().iter().flat_map(|engine| &engine.containers) {
             if let Some(used) = container.memory_used_bytes {
                 add(format!("containers[{}].memory_used_bytes", container.name), used as f64);
@@ -180,6 +187,35 @@ fn host_samples(host: &HostMetrics, add: &mut impl FnMut(String, f64)) {
             format!("host.processes[{}:{}].memory_bytes", process.name, process.pid),
             process.memory_bytes as f64,
         );
+        if let Some(bytes) = process.own_memory_bytes {
+            let (name, pid) = (&process.name, process.pid);
+            add(format!("host.processes[{name}:{pid}].own_memory_bytes"), bytes as f64);
+        }
+    }
+    for network in &host.networks {
+        let figures = [
+            ("packets", Some(network.packets)),
+            ("errors", Some(network.errors)),
+            ("drops", Some(network.drops)),
+            ("queue_drops", network.queue_drops),
+            ("carrier_changes", network.carrier_changes),
+        ];
+        for (figure, value) in figures {
+            if let Some(value) = value {
+                add(format!("host.networks[{}].{figure}", network.interface), value as f64);
+            }
+        }
+    }
+    if let Some(tcp) = &host.tcp {
+        add("host.tcp.segments_sent".into(), tcp.segments_sent as f64);
+        add("host.tcp.retransmitted".into(), tcp.retransmitted as f64);
+        if let Some(overflows) = tcp.listen_overflows {
+            add("host.tcp.listen_overflows".into(), overflows as f64);
+        }
+    }
+    for queue in host.limits.iter().filter(|limit| limit.limit == KernelLimit::ListenQueue) {
+        let port = queue.of.as_deref().unwrap_or_default();
+        add(format!("host.limits[listen_queue:{port}].used"), queue.used as f64);
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
-use sutazai_core::domain::{HostMetrics, SnapshotPart};
+use sutazai_core::domain::{DiskMetrics, HostMetrics, SnapshotPart, TcpMetrics, UnansweredMount};
 use sutazai_core::ports::{Clock, MetricSource, SystemClock};
 use sutazai_core::{Error, Result};
 use tokio::sync::{Mutex, OwnedMutexGuard};
@@ -19,23 +19,30 @@ use super::own_thread::{READ_TIMEOUT, on_own_thread};
 use cpu::CpuCounters;
 use devices::DeviceCounters;
 use disks::Disks;
+use earlier::earlier;
 use memory::SwapCounters;
 use networks::NetworkCounters;
 use proc_file::ProcFile;
 use processes::ProcessCounters;
+use tcp::Listeners;
 
 mod clock;
 mod cpu;
 mod deleted_files;
 mod devices;
 mod disks;
+mod earlier;
 mod kills;
+mod limits;
+mod links;
 mod memory;
 mod mounts;
+mod netlink;
 mod networks;
 mod proc_file;
 mod processes;
 mod sensors;
+mod tcp;
 
 /// This machine's processor, memory, disks, network and processes.
 #[derive(Debug)]
@@ -70,8 +77,10 @@ impl MetricSource for SystemMetricSource {
     async fn collect(&self) -> Result<SnapshotPart> {
         let mut reader = self.reader.clone().lock_owned().await;
         if reader.baseline.at(Instant::now()).is_none() {
-            reader = blocking(reader, |reader| reader.begin()).await?.0;
-            SystemClock.sleep(FIRST_INTERVAL).await;
+            for _ in 0..2 {
+                reader = blocking(reader, |reader| reader.begin()).await?.0;
+                SystemClock.sleep(FIRST_INTERVAL).await;
+            }
         }
         let (_, host) = blocking(reader, Reader::measure).await?;
         Ok(SnapshotPart::Host(Box::new(host)))
@@ -117,6 +126,10 @@ struct Counters {
     devices: DeviceCounters,
     networks: NetworkCounters,
     processes: ProcessCounters,
+    tcp: Option<TcpMetrics>,
+    listeners: Listeners,
+    disks: Vec<DiskMetrics>,
+    unanswered_mounts: Vec<UnansweredMount>,
 }
 
 impl Reader {
@@ -144,7 +157,7 @@ impl Reader {
         }
     }
 
-    /// Takes the reading that the first rates are counted from.
+    /// Takes a reading that the first rates are counted from.
     fn begin(&mut self) -> Result<()> {
         let now = Instant::now();
         let (counters, _) = self.count()?;
@@ -154,13 +167,23 @@ impl Reader {
 
     fn count(&mut self) -> Result<(Counters, Vec<processes::Process>)> {
         let processes = processes::list(&self.proc)?;
+        let mounts = mounts::parse(&optional(&mut self.mounts));
+        let (disks, unanswered_mounts) = self.disks.measure(&mounts);
         let counters = Counters {
             cpu: cpu::count(&self.stat.read()?)?,
             // None of them is there in every sandbox; without them there is nothing to count or to list.
             swap: self.vmstat.read().ok().and_then(|text| memory::count_swap(&text)),
             devices: self.diskstats.read().map(|text| devices::count(&text, &self.sys)).unwrap_or_default(),
-            networks: self.networks.read().map(|text| networks::count(&text)).unwrap_or_default(),
+            networks: self
+                .networks
+                .read()
+                .map(|text| networks::count(&text, &links::read()))
+                .unwrap_or_default(),
             processes: processes::count(&processes),
+            tcp: tcp::count(&self.proc),
+            listeners: tcp::listeners(),
+            disks,
+            unanswered_mounts,
         };
         Ok((counters, processes))
     }
@@ -169,8 +192,8 @@ impl Reader {
         let now = Instant::now();
         let (counters, processes) = self.count()?;
         let uptime = self.uptime.read().ok().and_then(|text| first_number(&text));
-        let mounts = self.mounts.read().map(|text| mounts::parse(&text)).unwrap_or_default();
-        let (mut disks, unanswered_mounts) = self.disks.measure(&mounts);
+        let mounts = mounts::parse(&optional(&mut self.mounts));
+        let mut disks = counters.disks.clone();
         let names = processes::names(&processes);
         deleted_files::add(&self.proc, &mut disks, &mounts, &names);
         let (before, seconds) = self
@@ -180,7 +203,10 @@ impl Reader {
         let vmstat = optional(&mut self.vmstat);
         let (memory, swap_space) =
             memory::parse(&self.meminfo.read()?, &vmstat, &optional(&mut self.arcstats))?;
-        let host = HostMetrics {
+        let mut limits = limits::read(&self.proc, &self.sys, &processes);
+        limits.extend(tcp::ports(&self.proc));
+        limits.extend(tcp::listen_queues(&counters.listeners));
+        let mut host = HostMetrics {
             hostname: named(&mut self.hostname),
             kernel: named(&mut self.kernel),
             uptime_seconds: uptime.map(|uptime| uptime as u64),
@@ -194,15 +220,25 @@ impl Reader {
                 seconds,
             ),
             disks,
-            unanswered_mounts,
+            unanswered_mounts: counters.unanswered_mounts.clone(),
             devices: devices::rates(&before.devices, &counters.devices, seconds),
             networks: networks::rates(&before.networks, &counters.networks, seconds),
-            processes: processes::summary(&self.proc, processes, &before.processes, uptime, seconds),
+            processes: processes::summary(
+                [&self.proc, &self.sys],
+                processes,
+                &before.processes,
+                uptime,
+                seconds,
+            ),
             temperatures: sensors::temperatures(&self.sys),
             files: self.files.read().ok().and_then(|text| sensors::files(&text)),
             clock: clock::read(&names),
             kills: kills::read(&self.kmsg, &self.sys),
+            tcp: counters.tcp.clone(),
+            limits,
+            earlier: Vec::new(),
         };
+        host.earlier = earlier(&host, &self.baseline.readings(now));
         self.baseline.push(now, counters);
         Ok(host)
     }

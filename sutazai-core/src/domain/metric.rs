@@ -153,6 +153,15 @@ pub struct HostMetrics {
     /// Processes that the kernel killed for lack of memory.
     #[serde(default)]
     pub kills: KillMetrics,
+    /// TCP of this network namespace, where the kernel counts it.
+    #[serde(default)]
+    pub tcp: Option<TcpMetrics>,
+    /// Limits of the kernel of which at least half is used.
+    #[serde(default)]
+    pub limits: Vec<LimitUse>,
+    /// Earlier readings of values that are judged by how they change.
+    #[serde(default)]
+    pub earlier: Vec<EarlierValue>,
 }
 
 /// Processes that the kernel killed for lack of memory, apart from their number since boot
@@ -176,6 +185,82 @@ pub struct KillInfo {
     pub process: String,
     /// The control group whose limit was reached; none where the machine had no memory left.
     pub group: Option<String>,
+}
+
+/// A value as it was at an earlier reading of the same source.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EarlierValue {
+    /// The series, named as in the metric history: `host.disks[/].used_bytes`.
+    pub series: String,
+    /// Seconds before this snapshot.
+    pub seconds_ago: f64,
+    /// The value, in the unit of the series.
+    pub value: f64,
+}
+
+/// Counters of TCP since boot.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TcpMetrics {
+    /// Segments sent, repeated ones left out.
+    pub segments_sent: u64,
+    /// Segments sent again.
+    pub retransmitted: u64,
+    /// Connections refused because the queue of a listening socket was full.
+    pub listen_overflows: Option<u64>,
+}
+
+/// How much of one limit of the kernel is used.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LimitUse {
+    /// Which limit.
+    pub limit: KernelLimit,
+    /// Whose: the path of a control group, the number of a user or a port, an address; none of the machine.
+    pub of: Option<String>,
+    /// In use now.
+    pub used: u64,
+    /// Allowed at most.
+    pub allowed: u64,
+}
+
+/// A limit of the kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KernelLimit {
+    /// Processes and threads of the machine (`kernel.pid_max`, `kernel.threads-max`).
+    MachineTasks,
+    /// Processes and threads of a control group (`pids.max`).
+    GroupTasks,
+    /// Processes and threads of a user (`RLIMIT_NPROC`).
+    UserTasks,
+    /// inotify instances of a user.
+    InotifyInstances,
+    /// inotify watches of a user.
+    InotifyWatches,
+    /// Entries of the connection tracking table.
+    TrackedConnections,
+    /// Connections in the state TIME_WAIT.
+    TimeWaitConnections,
+    /// Local ports for outgoing connections to one address and port.
+    EphemeralPorts,
+    /// Connections that wait to be accepted on one listening port.
+    ListenQueue,
+}
+
+impl KernelLimit {
+    /// In snake case.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::MachineTasks => "machine_tasks",
+            Self::GroupTasks => "group_tasks",
+            Self::UserTasks => "user_tasks",
+            Self::InotifyInstances => "inotify_instances",
+            Self::InotifyWatches => "inotify_watches",
+            Self::TrackedConnections => "tracked_connections",
+            Self::TimeWaitConnections => "time_wait_connections",
+            Self::EphemeralPorts => "ephemeral_ports",
+            Self::ListenQueue => "listen_queue",
+        }
+    }
 }
 
 /// Processor time over the sampling interval.
@@ -323,8 +408,14 @@ pub struct NetworkMetrics {
     pub packets: u64,
     /// Faulty packets since boot, both ways.
     pub errors: u64,
-    /// Packets dropped since boot, both ways.
+    /// Packets dropped by the interface since boot, both ways.
     pub drops: u64,
+    /// Packets dropped by its queues since they were set up, both ways, where the kernel tells.
+    #[serde(default)]
+    pub queue_drops: Option<u64>,
+    /// How often its link went up or down since it was set up, where the kernel tells.
+    #[serde(default)]
+    pub carrier_changes: Option<u64>,
 }
 
 /// Processes of the machine.
@@ -334,10 +425,28 @@ pub struct ProcessMetrics {
     pub count: u32,
     /// How many have ended but were not waited for.
     pub zombies: u32,
-    /// How many wait in the kernel and cannot be interrupted (state D).
+    /// Parents of the zombies, those with most zombies first, at most five.
+    #[serde(default)]
+    pub zombie_parents: Vec<ZombieParent>,
+    /// How many wait in the kernel and cannot be interrupted (state D), those in frozen control groups left out.
     pub blocked: u32,
-    /// Those that use most processor time and most memory, at most ten, most memory first.
+    /// How many are stopped by a signal or in a frozen control group.
+    #[serde(default)]
+    pub frozen: u32,
+    /// Those that use most processor time and most memory, that grow most, or that are nearest to their limit of open
+    /// files; at most fifteen, most memory first.
     pub top: Vec<ProcessInfo>,
+}
+
+/// A process with children that it has not waited for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ZombieParent {
+    /// Its number.
+    pub pid: u32,
+    /// Its name as the kernel has it. Untrusted text: any program may set it.
+    pub name: String,
+    /// Its zombies.
+    pub zombies: u32,
 }
 
 /// One process.
@@ -351,6 +460,9 @@ pub struct ProcessInfo {
     pub cpu_percent: f64,
     /// Resident memory in bytes.
     pub memory_bytes: u64,
+    /// What of it the kernel cannot drop, in bytes: anonymous and shared memory, without mapped files.
+    #[serde(default)]
+    pub own_memory_bytes: Option<u64>,
     /// Open file descriptors, where they can be counted.
     pub open_files: Option<u64>,
     /// Its limit of open file descriptors.

@@ -56,9 +56,10 @@ pub use id::{
 pub use limits::{ConcurrencyLimits, Room};
 pub use metric::{
     CgroupMetrics, ClockMetrics, ContainerInfo, ContainerMetrics, CpuMetrics, DeletedFiles, DeviceMetrics,
-    DiskMetrics, FileMetrics, GpuMetrics, HostMetrics, KillInfo, KillMetrics, LOCAL_HOST, MemoryMetrics,
-    MetricSample, NetworkMetrics, Pressure, PressureMetrics, ProcessInfo, ProcessMetrics, Section, Snapshot,
-    SnapshotPart, SwapMetrics, TemperatureMetrics, UnansweredMount,
+    DiskMetrics, EarlierValue, FileMetrics, GpuMetrics, HostMetrics, KernelLimit, KillInfo, KillMetrics,
+    LOCAL_HOST, LimitUse, MemoryMetrics, MetricSample, NetworkMetrics, Pressure, PressureMetrics,
+    ProcessInfo, ProcessMetrics, Section, Snapshot, SnapshotPart, SwapMetrics, TcpMetrics,
+    TemperatureMetrics, UnansweredMount, ZombieParent,
 };
 pub use model_permission::{ModelMeasurement, ModelPermission, ModelPermissions};
 pub use outcome::{Finish, Outcome, TaskError};

@@ -84,6 +84,54 @@ pub(super) const TYPES: &[Fields] = &[
                 "How far the system clock may be off, where the kernel says so.",
             ),
             ("kills", One("KillMetrics"), "Processes that the kernel killed for lack of memory."),
+            ("tcp", Maybe(&One("TcpMetrics")), "TCP of this network namespace, where the kernel counts it."),
+            ("limits", List(&One("LimitUse")), "Limits of the kernel of which at least half is used."),
+            (
+                "earlier",
+                List(&One("EarlierValue")),
+                "Earlier readings of values that are judged by how they change.",
+            ),
+        ],
+    ),
+    (
+        "EarlierValue",
+        "A value as it was at an earlier reading of the same source.",
+        &[
+            ("series", Text, "The series, named as in the metric history: `host.disks[/].used_bytes`."),
+            ("seconds_ago", Number, "Seconds before this snapshot."),
+            ("value", Number, "The value, in the unit of the series."),
+        ],
+    ),
+    (
+        "TcpMetrics",
+        "Counters of TCP since boot.",
+        &[
+            ("segments_sent", Whole, "Segments sent, repeated ones left out."),
+            ("retransmitted", Whole, "Segments sent again."),
+            (
+                "listen_overflows",
+                Maybe(&Whole),
+                "Connections refused because the queue of a listening socket was full.",
+            ),
+        ],
+    ),
+    (
+        "LimitUse",
+        "How much of one limit of the kernel is used.",
+        &[
+            (
+                "limit",
+                Text,
+                "`machine_tasks`, `group_tasks`, `user_tasks`, `inotify_instances`, `inotify_watches`, \
+                 `tracked_connections`, `time_wait_connections`, `ephemeral_ports` or `listen_queue`.",
+            ),
+            (
+                "of",
+                Maybe(&Text),
+                "Whose: the path of a control group, the number of a user or a port, an address; null of the machine.",
+            ),
+            ("used", Whole, "In use now."),
+            ("allowed", Whole, "Allowed at most."),
         ],
     ),
     (
@@ -249,7 +297,17 @@ pub(super) const TYPES: &[Fields] = &[
             ("sent_bytes_per_second", Number, "Bytes a second sent over the sampling interval."),
             ("packets", Whole, "Packets since boot, both ways."),
             ("errors", Whole, "Faulty packets since boot, both ways."),
-            ("drops", Whole, "Packets dropped since boot, both ways."),
+            ("drops", Whole, "Packets dropped by the interface since boot, both ways."),
+            (
+                "queue_drops",
+                Maybe(&Whole),
+                "Packets dropped by its queues since they were set up, both ways, where the kernel tells.",
+            ),
+            (
+                "carrier_changes",
+                Maybe(&Whole),
+                "How often its link went up or down since it was set up, where the kernel tells.",
+            ),
         ],
     ),
     (
@@ -258,12 +316,33 @@ pub(super) const TYPES: &[Fields] = &[
         &[
             ("count", Whole, "How many there are."),
             ("zombies", Whole, "How many have ended but were not waited for."),
-            ("blocked", Whole, "How many wait in the kernel and cannot be interrupted (state D)."),
+            (
+                "zombie_parents",
+                List(&One("ZombieParent")),
+                "Parents of the zombies, those with most zombies first, at most five.",
+            ),
+            (
+                "blocked",
+                Whole,
+                "How many wait in the kernel and cannot be interrupted (state D), those in frozen control groups left \
+                 out.",
+            ),
+            ("frozen", Whole, "How many are stopped by a signal or in a frozen control group."),
             (
                 "top",
                 List(&One("ProcessInfo")),
-                "Those that use most processor time and most memory, at most ten, most memory first.",
+                "Those that use most processor time and most memory, that grow most, or that are nearest to their limit \
+                 of open files; at most fifteen, most memory first.",
             ),
+        ],
+    ),
+    (
+        "ZombieParent",
+        "A process with children that it has not waited for.",
+        &[
+            ("pid", Whole, "Its number."),
+            ("name", Text, "Its name as the kernel has it. Untrusted text: any program may set it."),
+            ("zombies", Whole, "Its zombies."),
         ],
     ),
     (
@@ -278,6 +357,11 @@ pub(super) const TYPES: &[Fields] = &[
                 "Share of one processor over the sampling interval; over 100 with several threads.",
             ),
             ("memory_bytes", Whole, "Resident memory in bytes."),
+            (
+                "own_memory_bytes",
+                Maybe(&Whole),
+                "What of it the kernel cannot drop, in bytes: anonymous and shared memory, without mapped files.",
+            ),
             ("open_files", Maybe(&Whole), "Open file descriptors, where they can be counted."),
             ("open_files_limit", Maybe(&Whole), "Its limit of open file descriptors."),
             (

@@ -67,14 +67,15 @@ fn result(context: &AgentContext, snapshot: Snapshot, found: Vec<Found>, written
     }
 }
 
-/// By the fullest of processor, memory and disks, and by the worst finding.
+/// By the fullest of memory and disks, and by the worst finding. What the processors did in the fraction of a second
+/// between two readings is no level; the rules judge whether their use lasts.
 fn priority(snapshot: &Snapshot, findings: &[Finding]) -> PriorityLevel {
     let host = snapshot.host.value();
     let percents = host.into_iter().flat_map(|host| {
         // What cannot be written does not fill up, and what is in memory is no disk: its rule judges it.
         let disks = host.disks.iter().filter(|disk| !disk.read_only && !rules::is_in_memory(disk));
         let disks = disks.map(|disk| disk.used_percent);
-        disks.chain([host.cpu.used_percent, host.memory.used_percent])
+        disks.chain([host.memory.used_percent])
     });
     let measured = PriorityLevel::from_percent(percents.fold(0.0, f64::max));
     let found = findings.iter().map(|finding| PriorityLevel::at_least_for(finding.severity));

@@ -44,7 +44,8 @@ pub(super) const TOPIC_NOUNS: &str = "\
     model/models context/contexts power/ clock/clocks server/servers source/sources step/steps offset/offsets \
     synchronization/ request/requests response/responses latency/latencies access/accesses I|O/ input/ \
     operation/operations reading/ writing/ work/ workload/workloads drop/drops loss/losses end/ends \
-    restart/restarts session/sessions cache/caches bandwidth/";
+    restart/restarts session/sessions cache/caches bandwidth/ segment/segments link/links listener/listeners \
+    backlog/backlogs";
 
 /// Verbs that assert nothing.
 pub(super) const NEUTRAL_VERBS: &str = "\
@@ -170,6 +171,13 @@ pub(super) const COMMANDS: &[(&str, &str)] = &[
     ("sensors", "sensor temperature reading"),
     ("nvidia-smi", "gpu temperature memory"),
     ("ip", "interface network counter statistic packet error receive send drop"),
+    ("ss", "connection port queue listener state address segment"),
+    ("ss -s", "connection state number"),
+    ("nf_conntrack_count", "connection entry table limit"),
+    ("ip_local_port_range", "port connection"),
+    ("somaxconn", "queue limit kernel"),
+    ("inotify", "limit file"),
+    ("pid_max", "limit process thread kernel"),
     ("timedatectl", "time server clock setting synchronize synchronized active source"),
     ("systemd-cgtop", "control group memory processor"),
     ("systemd-cgls", "control group"),

@@ -1,9 +1,10 @@
-//! Network interfaces: `/proc/net/dev` (proc_net(5)).
+//! Network interfaces: `/proc/net/dev` (proc_net(5)), and what only netlink tells.
 
 use std::collections::BTreeMap;
 
 use sutazai_core::domain::NetworkMetrics;
 
+use super::links::Link;
 use super::per_second;
 
 /// The counters of each interface, by name.
@@ -14,14 +15,21 @@ pub(super) type NetworkCounters = BTreeMap<String, Traffic>;
 pub(super) struct Traffic {
     received: u64,
     sent: u64,
-    packets: u64,
-    errors: u64,
-    drops: u64,
+    pub(super) packets: u64,
+    pub(super) errors: u64,
+    pub(super) drops: u64,
+    pub(super) link: Link,
 }
 
 /// Reads the counters; loopback is left out.
-pub(super) fn count(dev: &str) -> NetworkCounters {
-    dev.lines().filter_map(parse).filter(|(name, _)| name != "lo").collect()
+pub(super) fn count(dev: &str, links: &BTreeMap<String, Link>) -> NetworkCounters {
+    let interfaces = dev.lines().filter_map(parse).filter(|(name, _)| name != "lo");
+    interfaces
+        .map(|(name, traffic)| {
+            let link = links.get(&name).copied().unwrap_or_default();
+            (name, Traffic { link, ..traffic })
+        })
+        .collect()
 }
 
 /// The traffic between two readings; an interface that was not there before is left out.
@@ -35,6 +43,8 @@ pub(super) fn rates(before: &NetworkCounters, now: &NetworkCounters, seconds: f6
             packets: now.packets,
             errors: now.errors,
             drops: now.drops,
+            queue_drops: now.link.queue_drops,
+            carrier_changes: now.link.carrier_changes,
         })
     };
     now.iter().filter_map(interface).collect()
@@ -51,6 +61,7 @@ fn parse(line: &str) -> Option<(String, Traffic)> {
         packets: packets_in + packets_out,
         errors: errors_in + errors_out,
         drops: drops_in + drops_out,
+        link: Link::default(),
     };
     Some((name.trim().to_owned(), traffic))
 }
@@ -62,16 +73,20 @@ mod tests {
     #[test]
     fn traffic_is_rated_and_faults_are_summed() {
         let head = "Inter-|   Receive  |  Transmit\n face |bytes packets errs drop fifo|bytes\n";
-        let before = count(&format!(
+        let before = format!(
             "{head}    lo: 9 9 0 0 0 0 0 0 9 9 0 0 0 0 0 0\n  eth0:1000 10 1 2 0 0 0 0 500 5 3 4 0 0 0 0\n"
-        ));
-        let now = count(&format!(
+        );
+        let now = format!(
             "{head}  eth0: 3000 20 1 2 0 0 0 0 700 9 3 5 0 0 0 0\n  tun0: 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1\n"
-        ));
+        );
+        let link = Link { carrier_changes: Some(3), queue_drops: Some(8) };
+        let links = BTreeMap::from([("eth0".to_owned(), link)]);
+        let (before, now) = (count(&before, &BTreeMap::new()), count(&now, &links));
         let networks = rates(&before, &now, 2.0);
         assert_eq!(networks.len(), 1, "{networks:?}");
         let eth0 = &networks[0];
         assert_eq!((eth0.received_bytes_per_second, eth0.sent_bytes_per_second), (1000.0, 100.0));
         assert_eq!((eth0.packets, eth0.errors, eth0.drops), (29, 4, 7));
+        assert_eq!((eth0.queue_drops, eth0.carrier_changes), (Some(8), Some(3)));
     }
 }

@@ -1,45 +1,79 @@
-//! Processes: `/proc/<pid>/stat` of each (proc_pid_stat(5)); exact memory and open files of the few that
-//! stand out.
+//! Processes: `/proc/<pid>/stat` and, of those with memory of their own, `/proc/<pid>/status` (proc_pid_stat(5),
+//! proc_pid_status(5)); open files of the few that stand out.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::Path;
 
-use sutazai_core::domain::{ProcessInfo, ProcessMetrics};
+use sutazai_core::domain::{ProcessInfo, ProcessMetrics, ZombieParent};
 use sutazai_core::{Error, Result};
 
-/// How many processes stand out, and how many of them at most by their processor time.
+use super::limits::soft_limit;
+
+/// How many processes stand out at least, and how many of them at most by one property.
 const TOP: usize = 10;
 const TOP_BY_CPU: usize = 5;
+const TOP_BY_GROWTH: usize = 3;
+const TOP_BY_FILES: usize = 2;
+/// How many are listed by their memory alone.
+const TOP_BY_MEMORY: usize = 5;
+/// Of processes with fewer open files, the limit is not read: smaller limits are not in use.
+const FEWEST_FILES: u64 = 16;
+/// Parents of zombies that are named.
+const MOST_PARENTS: usize = 5;
 
-/// Processor time of each process since it began, in ticks, by number and time of its beginning: numbers are reused.
-pub(super) type ProcessCounters = HashMap<(u32, u64), u64>;
+/// What each process has used, by number and time of its beginning: numbers are reused.
+pub(super) type ProcessCounters = HashMap<(u32, u64), Used>;
+
+/// What one process has used.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Used {
+    /// Processor time since it began, in ticks.
+    ticks: u64,
+    /// Anonymous and shared memory.
+    pub(super) own_memory_bytes: Option<u64>,
+}
 
 /// One process, now.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Process {
-    pid: u32,
+    pub(super) pid: u32,
     name: String,
     state: char,
+    parent: u32,
+    /// Number of its real user.
+    pub(super) user: u32,
+    pub(super) threads: u64,
     ticks: u64,
     /// In ticks since boot.
     began: u64,
     /// Good enough to tell the large from the small: the kernel adds up what each processor has counted only when
     /// enough has come together, some MiB on a machine with many.
     resident_pages: u64,
+    /// Exact, unlike `resident_pages`.
+    own_memory_bytes: Option<u64>,
 }
 
 /// Every process that could be read; one that ends in between is not there.
 pub(super) fn list(proc: &Path) -> Result<Vec<Process>> {
     let unreadable = |e| Error::unavailable(format!("{} cannot be listed: {e}", proc.display()));
-    // One read has all of it: 52 numbers and a name of 64 bytes at most.
-    let mut stat = [0; 2048];
+    // One read has all of it: 52 numbers and a name of 64 bytes at most; the status is longer, but not what is read of it.
+    let (mut stat, mut status) = ([0; 2048], [0; 4096]);
     let mut found = Vec::new();
     for entry in fs::read_dir(proc).map_err(unreadable)?.flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
         let read = File::open(entry.path().join("stat")).and_then(|mut file| file.read(&mut stat));
-        found.extend(read.ok().and_then(|length| parse(pid, &String::from_utf8_lossy(&stat[..length]))));
+        let parsed = read.ok().and_then(|length| parse(pid, &String::from_utf8_lossy(&stat[..length])));
+        let Some(mut process) = parsed else { continue };
+        // Threads of the kernel and zombies have no memory.
+        if process.resident_pages > 0 {
+            let read = File::open(entry.path().join("status")).and_then(|mut file| file.read(&mut status));
+            if let Ok(length) = read {
+                process.add_status(&String::from_utf8_lossy(&status[..length]));
+            }
+        }
+        found.push(process);
     }
     Ok(found)
 }
@@ -51,49 +85,70 @@ pub(super) fn names(processes: &[Process]) -> Vec<(u32, String)> {
 
 /// The counters of these processes.
 pub(super) fn count(processes: &[Process]) -> ProcessCounters {
-    processes.iter().map(|process| ((process.pid, process.began), process.ticks)).collect()
+    let used = |process: &Process| Used { ticks: process.ticks, own_memory_bytes: process.own_memory_bytes };
+    processes.iter().map(|process| ((process.pid, process.began), used(process))).collect()
 }
 
 /// Counts, and details of those that stand out. `uptime` is in seconds. Where it is that of a container and the processes
 /// count from the start of the machine (LXC), some seem to begin before the start: their age is not known.
 pub(super) fn summary(
-    proc: &Path,
+    [proc, sys]: [&Path; 2],
     processes: Vec<Process>,
     before: &ProcessCounters,
     uptime: Option<f64>,
     seconds: f64,
 ) -> ProcessMetrics {
-    let in_state = |state| processes.iter().filter(|process| process.state == state).count() as u32;
-    let (count, zombies, blocked) = (processes.len() as u32, in_state('Z'), in_state('D'));
+    let in_state =
+        |states: &[char]| processes.iter().filter(|one| states.contains(&one.state)).count() as u32;
+    let waiting: Vec<u32> = processes.iter().filter(|one| one.state == 'D').map(|one| one.pid).collect();
+    let held = waiting.iter().filter(|pid| is_frozen(proc, sys, **pid)).count() as u32;
     let ticks_per_second = rustix::param::clock_ticks_per_second() as f64;
     let page = rustix::param::page_size() as u64;
-    let top = stand_out(processes, before).into_iter().map(|(process, ticks)| ProcessInfo {
+    let mut metrics = ProcessMetrics {
+        count: processes.len() as u32,
+        zombies: in_state(&['Z']),
+        zombie_parents: zombie_parents(&processes),
+        blocked: waiting.len() as u32 - held,
+        frozen: in_state(&['T', 't']) + held,
+        top: Vec::new(),
+    };
+    let near_limit = near_file_limit(proc, &processes);
+    let top = stand_out(processes, before, &near_limit).into_iter().map(|(process, ticks)| ProcessInfo {
         open_files: open_files(proc, process.pid),
-        open_files_limit: open_files_limit(proc, process.pid),
+        open_files_limit: soft_limit(proc, process.pid, OPEN_FILES),
         pid: process.pid,
         name: process.name,
         cpu_percent: ticks as f64 / ticks_per_second / seconds * 100.0,
         memory_bytes: resident_pages(proc, process.pid).unwrap_or(process.resident_pages) * page,
+        own_memory_bytes: process.own_memory_bytes,
         age_seconds: age(uptime, process.began as f64 / ticks_per_second),
     });
-    ProcessMetrics { count, zombies, blocked, top: top.collect() }
+    metrics.top = top.collect();
+    metrics
 }
 
-/// Those with most processor time since `before` (one that was not there began since), filled up with those with most
-/// memory; most memory first.
-fn stand_out(processes: Vec<Process>, before: &ProcessCounters) -> Vec<(Process, u64)> {
-    let spent = |process: &Process| {
-        let then = before.get(&(process.pid, process.began)).copied().unwrap_or(0);
-        process.ticks.saturating_sub(then)
-    };
+/// Those with most processor time since `before` (one that was not there began since), those that grew most and those
+/// near their limit of open files, filled up with those with most memory; most memory first.
+fn stand_out(processes: Vec<Process>, before: &ProcessCounters, near_limit: &[u32]) -> Vec<(Process, u64)> {
+    let then = |process: &Process| before.get(&(process.pid, process.began));
+    let spent =
+        |process: &Process| process.ticks.saturating_sub(then(process).map_or(0, |before| before.ticks));
     let mut all: Vec<(Process, u64)> =
         processes.into_iter().map(|p| (spent(&p), p)).map(|(t, p)| (p, t)).collect();
     all.sort_by_key(|(process, ticks)| std::cmp::Reverse((*ticks, process.resident_pages)));
-    let busiest: HashSet<u32> =
-        all.iter().take(TOP_BY_CPU).filter(|(_, ticks)| *ticks > 0).map(|(process, _)| process.pid).collect();
-    let is_busy = |process: &Process| busiest.contains(&process.pid);
-    all.sort_by_key(|(process, _)| std::cmp::Reverse((is_busy(process), process.resident_pages)));
-    all.truncate(TOP);
+    let busiest = all.iter().take(TOP_BY_CPU).filter(|(_, ticks)| *ticks > 0).map(|(process, _)| process.pid);
+    let grown = |process: &Process| {
+        let before = then(process)?.own_memory_bytes?;
+        process.own_memory_bytes?.checked_sub(before).filter(|grown| *grown > 0)
+    };
+    let mut growing: Vec<(u64, u32)> =
+        all.iter().filter_map(|(process, _)| Some((grown(process)?, process.pid))).collect();
+    growing.sort_unstable_by_key(|one| std::cmp::Reverse(*one));
+    let growing = growing.iter().take(TOP_BY_GROWTH).map(|(_, pid)| *pid);
+    let chosen: HashSet<u32> = busiest.chain(growing).chain(near_limit.iter().copied()).collect();
+    let is_chosen = |process: &Process| chosen.contains(&process.pid);
+    all.sort_by_key(|(process, _)| std::cmp::Reverse((is_chosen(process), process.resident_pages)));
+    all.truncate(TOP.max(chosen.len() + TOP_BY_MEMORY));
     all.sort_by_key(|(process, _)| std::cmp::Reverse((process.resident_pages, process.pid)));
     all
 }
@@ -105,6 +160,58 @@ fn age(uptime: Option<f64>, began: f64) -> Option<u64> {
     (age > -ROUNDING).then_some(age.max(0.0) as u64)
 }
 
+/// The processes nearest to their own limit of open files, of those that have more than half of it open.
+fn near_file_limit(proc: &Path, processes: &[Process]) -> Vec<u32> {
+    let share = |pid: u32| {
+        let open = file_count(proc, pid).filter(|open| *open >= FEWEST_FILES)? as f64;
+        let limit = soft_limit(proc, pid, OPEN_FILES)? as f64;
+        Some(open / limit).filter(|share| *share > 0.5)
+    };
+    let mut near: Vec<(f64, u32)> =
+        processes.iter().filter_map(|process| Some((share(process.pid)?, process.pid))).collect();
+    near.sort_by(|one, other| other.0.total_cmp(&one.0));
+    near.into_iter().take(TOP_BY_FILES).map(|(_, pid)| pid).collect()
+}
+
+/// The number of open files; kernels from 6.2 on give it as the size of the folder.
+fn file_count(proc: &Path, pid: u32) -> Option<u64> {
+    let folder = proc.join(pid.to_string()).join("fd");
+    let size = fs::metadata(&folder).ok()?.len();
+    if size > 0 { Some(size) } else { open_files(proc, pid) }
+}
+
+fn zombie_parents(processes: &[Process]) -> Vec<ZombieParent> {
+    let mut counts: HashMap<u32, u32> = HashMap::new();
+    for zombie in processes.iter().filter(|process| process.state == 'Z') {
+        *counts.entry(zombie.parent).or_default() += 1;
+    }
+    let parents = processes.iter().filter_map(|process| {
+        let zombies = *counts.get(&process.pid)?;
+        Some(ZombieParent { pid: process.pid, name: process.name.clone(), zombies })
+    });
+    let mut parents: Vec<ZombieParent> = parents.collect();
+    parents.sort_by_key(|parent| (std::cmp::Reverse(parent.zombies), parent.pid));
+    parents.truncate(MOST_PARENTS);
+    parents
+}
+
+/// Whether the control group of the process is frozen, of either version; a frozen process looks as if it were blocked.
+fn is_frozen(proc: &Path, sys: &Path, pid: u32) -> bool {
+    let groups = fs::read_to_string(proc.join(pid.to_string()).join("cgroup")).unwrap_or_default();
+    let mount = sys.join("fs/cgroup");
+    groups.lines().any(|line| {
+        let mut fields = line.splitn(3, ':').skip(1);
+        let (Some(controllers), Some(path)) = (fields.next(), fields.next()) else { return false };
+        let path = path.trim_start_matches('/');
+        let holds = |file: &Path, text: &str| fs::read_to_string(file).is_ok_and(|read| read.contains(text));
+        if controllers.split(',').any(|controller| controller == "freezer") {
+            return holds(&mount.join("freezer").join(path).join("freezer.state"), "FR");
+        }
+        let folders = [mount.join(path), mount.join("unified").join(path)];
+        controllers.is_empty() && folders.iter().any(|group| holds(&group.join("cgroup.events"), "frozen 1"))
+    })
+}
+
 /// The exact count (proc_pid_statm(5)), which costs the kernel more than that of `stat`.
 fn resident_pages(proc: &Path, pid: u32) -> Option<u64> {
     fs::read_to_string(proc.join(pid.to_string()).join("statm")).ok()?.split(' ').nth(1)?.parse().ok()
@@ -114,11 +221,20 @@ fn open_files(proc: &Path, pid: u32) -> Option<u64> {
     Some(fs::read_dir(proc.join(pid.to_string()).join("fd")).ok()?.count() as u64)
 }
 
-/// The soft limit; none where it cannot be read or there is none.
-fn open_files_limit(proc: &Path, pid: u32) -> Option<u64> {
-    let limits = fs::read_to_string(proc.join(pid.to_string()).join("limits")).ok()?;
-    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
-    line.split_whitespace().next()?.parse().ok()
+/// The line of `/proc/<pid>/limits`.
+const OPEN_FILES: &str = "Max open files";
+
+impl Process {
+    /// Takes over what only the status tells.
+    fn add_status(&mut self, status: &str) {
+        let number = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+            line.split_whitespace().next()?.parse::<u64>().ok()
+        };
+        self.user = number("Uid:").and_then(|user| user.try_into().ok()).unwrap_or(self.user);
+        let kib = number("RssAnon:").and_then(|anonymous| Some(anonymous + number("RssShmem:")?));
+        self.own_memory_bytes = kib.map(|kib| kib * 1024);
+    }
 }
 
 /// The name stands in brackets and may hold any character, brackets too: it ends at the last one.
@@ -132,18 +248,37 @@ fn parse(pid: u32, stat: &str) -> Option<Process> {
         pid,
         name: name.to_owned(),
         state: fields.first()?.chars().next()?,
+        parent: number(4)? as u32,
+        user: 0,
+        threads: number(20)?,
         ticks: number(14)? + number(15)?,
         began: number(22)?,
         resident_pages: number(24)?,
+        own_memory_bytes: None,
     })
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn process(pid: u32, ticks: u64, resident_pages: u64) -> Process {
-        Process { pid, name: format!("p{pid}"), state: 'S', ticks, began: 5, resident_pages }
+    pub(in super::super) fn process(pid: u32, ticks: u64, resident_pages: u64) -> Process {
+        Process {
+            pid,
+            name: format!("p{pid}"),
+            state: 'S',
+            parent: 1,
+            user: 0,
+            threads: 1,
+            ticks,
+            began: 5,
+            resident_pages,
+            own_memory_bytes: None,
+        }
+    }
+
+    pub(in super::super) fn of_user(pid: u32, user: u32, threads: u64) -> Process {
+        Process { user, threads, ..process(pid, 1, 1) }
     }
 
     #[test]
@@ -154,9 +289,13 @@ mod tests {
             pid: 42,
             name: "a) R (b)".into(),
             state: 'D',
+            parent: 1,
+            user: 0,
+            threads: 1,
             ticks: 10,
             began: 900,
             resident_pages: 250,
+            own_memory_bytes: None,
         };
         assert_eq!(parsed, expected);
         assert_eq!(parse(42, "42 (short) S 1 2"), None);
@@ -181,12 +320,78 @@ mod tests {
         let mut processes: Vec<Process> =
             (1..=12).map(|pid| process(pid, 100, 1000 + u64::from(pid))).collect();
         processes.extend([process(20, 150, 1), process(21, 30, 2)]);
-        let mut before: ProcessCounters = (1..=12).map(|pid| ((pid, 5), 100)).collect();
-        before.extend([((20, 5), 100), ((21, 1), 9999)]);
-        let top = stand_out(processes, &before);
+        let used = |ticks| Used { ticks, own_memory_bytes: None };
+        let mut before: ProcessCounters = (1..=12).map(|pid| ((pid, 5), used(100))).collect();
+        before.extend([((20, 5), used(100)), ((21, 1), used(9999))]);
+        let top = stand_out(processes, &before, &[]);
         let pids: Vec<u32> = top.iter().map(|(process, _)| process.pid).collect();
         assert_eq!(pids, [12, 11, 10, 9, 8, 7, 6, 5, 21, 20]);
         assert_eq!((top[8].1, top[9].1), (30, 50));
+    }
+
+    #[test]
+    fn the_growing_and_those_near_their_limit_stand_out_among_larger_ones() {
+        let mut processes: Vec<Process> = (1..=20).map(|pid| process(pid, 1, 1000)).collect();
+        processes.extend([30, 31, 32, 33, 40].map(|pid| process(pid, 1, 1)));
+        let grown = |pid: u32| u64::from(pid) * 1000;
+        for small in &mut processes[20..] {
+            small.own_memory_bytes = Some(grown(small.pid));
+        }
+        let before = processes.iter().map(|one| {
+            let own_memory_bytes =
+                one.own_memory_bytes.map(|bytes| if one.pid == 40 { bytes } else { bytes / 2 });
+            ((one.pid, 5), Used { ticks: 1, own_memory_bytes })
+        });
+        let top = stand_out(processes.clone(), &before.collect(), &[40]);
+        let small: Vec<u32> = top.iter().map(|(one, _)| one.pid).filter(|pid| *pid >= 30).collect();
+        assert_eq!(small, [40, 33, 32, 31], "three that grow, and one near its limit");
+        assert_eq!(top.len(), TOP);
+    }
+
+    #[test]
+    fn zombies_have_their_parent() {
+        let zombie = |pid, parent| Process { state: 'Z', parent, ..process(pid, 0, 0) };
+        let named = Process { name: "rm -rf /".into(), ..process(7, 0, 1) };
+        let processes =
+            [zombie(10, 7), zombie(11, 8), zombie(12, 7), zombie(13, 99), named, process(8, 0, 1)];
+        let parents = zombie_parents(&processes);
+        let seen: Vec<_> = parents.iter().map(|one| (one.pid, one.name.as_str(), one.zombies)).collect();
+        assert_eq!(seen, [(7, "rm -rf /", 2), (8, "p8", 1)]);
+    }
+
+    #[test]
+    fn frozen_processes_are_not_blocked() {
+        let root = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = root.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        write("proc/1/cgroup", "6:freezer:/held\n0::/\n");
+        write("proc/2/cgroup", "6:freezer:/free\n0::/\n");
+        write("proc/3/cgroup", "0::/a/held\n");
+        write("proc/4/cgroup", "0::/a\n");
+        write("sys/fs/cgroup/freezer/held/freezer.state", "FROZEN\n");
+        write("sys/fs/cgroup/freezer/free/freezer.state", "THAWED\n");
+        write("sys/fs/cgroup/a/held/cgroup.events", "populated 1\nfrozen 1\n");
+        write("sys/fs/cgroup/a/cgroup.events", "populated 1\nfrozen 0\n");
+        let (proc, sys) = (root.path().join("proc"), root.path().join("sys"));
+        let states = [(1, 'D'), (2, 'D'), (3, 'D'), (4, 'D'), (5, 'D'), (6, 'T'), (7, 'S')];
+        let processes = states.map(|(pid, state)| Process { state, ..process(pid, 1, 1) }).to_vec();
+        let summary = summary([&proc, &sys], processes, &ProcessCounters::new(), Some(100.0), 1.0);
+        assert_eq!((summary.blocked, summary.frozen), (3, 3));
+    }
+
+    #[test]
+    fn allocated_memory_leaves_out_mapped_files() {
+        let mut one = process(1, 1, 1);
+        one.add_status(
+            "Name:\tx\nUid:\t1000\t0\t0\t0\nRssAnon:\t  100 kB\nRssFile:\t 900 kB\nRssShmem:\t 20 kB\n",
+        );
+        assert_eq!((one.user, one.own_memory_bytes), (1000, Some(120 * 1024)));
+        let mut old = process(1, 1, 1);
+        old.add_status("Uid:\t5\t5\t5\t5\nVmRSS:\t 9 kB\n");
+        assert_eq!((old.user, old.own_memory_bytes), (5, None));
     }
 
     #[test]
@@ -196,7 +401,9 @@ mod tests {
         let _held = [File::open("/dev/null").unwrap(), File::open("/dev/null").unwrap()];
         assert!(list(proc).unwrap().iter().any(|process| process.pid == me));
         assert!(open_files(proc, me).unwrap() >= 5);
-        assert!(open_files_limit(proc, me).unwrap() >= 16);
+        assert!(soft_limit(proc, me, OPEN_FILES).unwrap() >= 16);
+        let (counted, listed) = (file_count(proc, me).unwrap(), open_files(proc, me).unwrap());
+        assert!(counted.abs_diff(listed) < 16, "{counted} {listed}: other tests open files as well");
         assert!(resident_pages(proc, me).unwrap() > 0);
         assert_eq!((open_files(proc, u32::MAX), resident_pages(proc, u32::MAX)), (None, None));
     }

@@ -27,6 +27,11 @@ impl Bounds {
         [self.grave, self.mild].into_iter().find(|(_, bound)| value.is_finite() && value > *bound)
     }
 
+    /// The milder bound.
+    pub(super) fn mildest(self) -> f64 {
+        self.mild.1
+    }
+
     /// The same bounds in another measure: of a share, times the whole.
     pub(super) fn times(self, whole: f64) -> Self {
         let scaled = |(severity, bound)| (severity, bound * whole);

@@ -1,7 +1,9 @@
 //! Rules of the processor.
 //!
 //! Use alone is no fault: a processor at work is what was paid for. What hurts is work that waits for it, so the rules
-//! look at the run queue and the kernel's pressure figures beside the use (saturation in the USE method).
+//! look at the run queue and the kernel's pressure figures beside the use (saturation in the USE method). The kernel's
+//! own means over a minute can be taken as they are; a share of the time between two readings, which may be a quarter of a
+//! second, must be seen at two of them, and over a second or more to be critical.
 
 use sutazai_core::domain::{CpuMetrics, Severity};
 
@@ -23,10 +25,16 @@ const STEAL_BOUNDS: Bounds = Bounds::new(10.0, 25.0);
 /// Percent idle with disk requests under way; customary bounds of monitoring checks.
 const IOWAIT_BOUNDS: Bounds = Bounds::new(20.0, 50.0);
 
+/// Least readings past a bound for a finding, and the least seconds over which they must lie for a critical one; ours.
+const LEAST_READINGS: usize = 2;
+const CRITICAL_SECONDS: f64 = 1.0;
+
 /// Busy share in percent below which a high load points to disks; our choice.
 const IDLE_BELOW: f64 = 50.0;
 
 const RESOURCE: &str = "processor";
+/// The length of the latest reading.
+const INTERVAL: &str = "host.cpu.interval_seconds";
 const LARGEST: (&str, &str) =
     ("See which processes use the most processor time.", "ps aux --sort=-%cpu | head");
 
@@ -58,6 +66,7 @@ fn saturation(facts: &Facts<'_>) -> Option<Found> {
         .since(facts.trends.over_since("host.cpu.used_percent", bound))
         .judged("host.cpu.load[1]", cpu.load[0], "tasks", queue_bound)
         .context("host.cpu.cores", cores, "count")
+        .context(INTERVAL, cpu.interval_seconds, "seconds")
         .statements([
             format!("Processor use is at {used}, and a load of {load} competes for {processors}."),
             format!("With a load of {load} on {processors}, processor use is at {used}."),
@@ -101,6 +110,7 @@ fn load(facts: &Facts<'_>) -> Option<Found> {
         .judged("host.cpu.load[5]", cpu.load[1], "tasks", bound)
         .context("host.cpu.cores", f64::from(cpu.cores), "count")
         .context("host.cpu.used_percent", cpu.used_percent, "percent")
+        .context(INTERVAL, cpu.interval_seconds, "seconds")
         .statements([
             format!("The load over five minutes is {load} on {processors}, and processor use is at {used} now."),
             format!("Over five minutes, an average of {load} tasks ran or waited on {processors}."),
@@ -165,14 +175,54 @@ fn pressure(facts: &Facts<'_>) -> Option<Found> {
     Some(found)
 }
 
+/// How bad a share of processor time is that was seen at each of the last readings, and the bound that says so: the
+/// graver bound where it was passed at two readings, a second or more apart with the time that they cover.
+fn sustained(facts: &Facts<'_>, bounds: Bounds, series: &str, share: f64) -> Option<(Seen, f64)> {
+    let interval = cpu(facts)?.interval_seconds;
+    let over = |bound| {
+        let seen = facts.sustained(series, share, bound)?;
+        let seconds = seen.seconds + interval;
+        (seen.readings >= LEAST_READINGS).then_some(Seen {
+            readings: seen.readings,
+            seconds,
+            severity: Severity::Warning,
+        })
+    };
+    let (severity, bound) = bounds.grade(share)?;
+    let grave = || over(bound).filter(|_| severity == Severity::Critical);
+    if let Some(seen) = grave().filter(|seen| seen.seconds >= CRITICAL_SECONDS) {
+        return Some((Seen { severity, ..seen }, bound));
+    }
+    let mild = bounds.mildest();
+    over(mild).map(|seen| (seen, mild))
+}
+
+/// What the last readings say together.
+struct Seen {
+    readings: usize,
+    /// What they cover.
+    seconds: f64,
+    severity: Severity,
+}
+
+impl Seen {
+    /// A draft with the share, past its bound, and how it was seen.
+    fn draft(&self, facts: &Facts<'_>, rule: &Rule, path: &str, share: f64, bound: f64) -> Draft {
+        Draft::new(rule, self.severity, RESOURCE)
+            .judged(path, share, "percent", bound)
+            .since(facts.trends.over_since(path, bound))
+            .context("host.cpu.readings", self.readings as f64, "count")
+            .context("host.cpu.observed_seconds", self.seconds, "seconds")
+    }
+}
+
 fn steal(facts: &Facts<'_>) -> Option<Found> {
     const PATH: &str = "host.cpu.steal_percent";
     let steal = cpu(facts)?.steal_percent;
-    let (severity, bound) = STEAL_BOUNDS.grade(steal)?;
+    let (seen, bound) = sustained(facts, STEAL_BOUNDS, PATH, steal)?;
     let share = percent(steal);
-    let found = Draft::new(&STEAL, severity, RESOURCE)
-        .judged(PATH, steal, "percent", bound)
-        .since(facts.trends.over_since(PATH, bound))
+    let found = seen
+        .draft(facts, &STEAL, PATH, steal, bound)
         .statements([
             format!("The hypervisor withheld {share} of the processor time from this machine."),
             format!("This virtual machine was ready to run but had to wait for its host {share} of the time."),
@@ -198,11 +248,10 @@ fn steal(facts: &Facts<'_>) -> Option<Found> {
 fn iowait(facts: &Facts<'_>) -> Option<Found> {
     const PATH: &str = "host.cpu.iowait_percent";
     let waiting = cpu(facts)?.iowait_percent;
-    let (severity, bound) = IOWAIT_BOUNDS.grade(waiting)?;
+    let (seen, bound) = sustained(facts, IOWAIT_BOUNDS, PATH, waiting)?;
     let share = percent(waiting);
-    let found = Draft::new(&IOWAIT, severity, RESOURCE)
-        .judged(PATH, waiting, "percent", bound)
-        .since(facts.trends.over_since(PATH, bound))
+    let found = seen
+        .draft(facts, &IOWAIT, PATH, waiting, bound)
         .statements([
             format!("The machine spent {share} of its processor time idle, waiting for disks."),
             format!("Disk requests kept the processors waiting for {share} of the time."),
@@ -240,6 +289,7 @@ fn processors(cpu: &CpuMetrics) -> String {
 
 #[cfg(test)]
 mod tests {
+    use sutazai_core::domain::EarlierValue;
     use sutazai_core::domain::Severity::{Critical, Warning};
 
     use super::super::rule::tests::grade;
@@ -269,17 +319,74 @@ mod tests {
     #[test]
     fn each_share_and_the_load_have_their_bounds() {
         type Set = fn(&mut CpuMetrics, f64);
-        let rules: [(&Rule, Set, [f64; 2]); 3] = [
-            (&HIGH_LOAD, |cpu, v| cpu.load[1] = v, [6.0, 16.0]),
-            (&STEAL, |cpu, v| cpu.steal_percent = v, [10.0, 25.0]),
-            (&IOWAIT, |cpu, v| cpu.iowait_percent = v, [20.0, 50.0]),
+        let rules: [(&Rule, Set, &str, [f64; 2]); 3] = [
+            (&HIGH_LOAD, |cpu, v| cpu.load[1] = v, "", [6.0, 16.0]),
+            (&STEAL, |cpu, v| cpu.steal_percent = v, "host.cpu.steal_percent", [10.0, 25.0]),
+            (&IOWAIT, |cpu, v| cpu.iowait_percent = v, "host.cpu.iowait_percent", [20.0, 50.0]),
         ];
-        for (rule, set, [warning, critical]) in rules {
+        for (rule, set, series, [warning, critical]) in rules {
             for (value, expected) in around(warning, critical) {
                 let mut snapshot = healthy();
                 set(&mut host(&mut snapshot).cpu, value);
+                host(&mut snapshot).earlier = vec![earlier(series, 1.0, value)];
                 assert_eq!(grade(rule, &snapshot), expected, "{} {value}", rule.name);
             }
+        }
+    }
+
+    fn earlier(series: &str, seconds_ago: f64, value: f64) -> EarlierValue {
+        EarlierValue { series: series.into(), seconds_ago, value }
+    }
+
+    /// What `analyze` without history sees: readings of a quarter of a second.
+    #[test]
+    fn one_reading_is_no_finding_and_half_a_second_is_not_critical() {
+        const STEAL_SERIES: &str = "host.cpu.steal_percent";
+        const IOWAIT_SERIES: &str = "host.cpu.iowait_percent";
+        type Set = fn(&mut CpuMetrics, f64);
+        let rules: [(&Rule, Set, &str); 2] = [
+            (&STEAL, |cpu, v| cpu.steal_percent = v, STEAL_SERIES),
+            (&IOWAIT, |cpu, v| cpu.iowait_percent = v, IOWAIT_SERIES),
+        ];
+        for (rule, set, series) in rules {
+            for (before, interval, expected) in [
+                (vec![], 0.25, None),
+                (vec![], 60.0, None),
+                (vec![(0.25, 5.0)], 0.25, None),
+                (vec![(0.25, 90.0)], 0.25, Some(Warning)),
+                (vec![(0.5, 90.0), (0.25, 90.0)], 0.49, Some(Warning)),
+                (vec![(0.5, 90.0), (0.25, 90.0)], 0.5, Some(Critical)),
+                (vec![(60.0, 90.0)], 60.0, Some(Critical)),
+                (vec![(60.0, 22.0)], 60.0, Some(Warning)),
+            ] {
+                let mut snapshot = healthy();
+                set(&mut host(&mut snapshot).cpu, 90.0);
+                host(&mut snapshot).cpu.interval_seconds = interval;
+                host(&mut snapshot).earlier =
+                    before.iter().map(|(ago, value)| earlier(series, *ago, *value)).collect();
+                assert_eq!(grade(rule, &snapshot), expected, "{} {before:?} {interval}", rule.name);
+            }
+        }
+    }
+
+    #[test]
+    fn the_length_of_the_reading_is_in_the_evidence() {
+        let mut snapshot = healthy();
+        let machine = host(&mut snapshot);
+        (machine.cpu.used_percent, machine.cpu.load) = (99.0, [40.0, 30.0, 20.0]);
+        (machine.cpu.steal_percent, machine.cpu.iowait_percent) = (50.0, 60.0);
+        machine.cpu.interval_seconds = 0.25;
+        machine.earlier =
+            ["steal", "iowait"].map(|kind| earlier(&format!("host.cpu.{kind}_percent"), 0.25, 70.0)).into();
+        let facts = Facts { snapshot: &snapshot, trends: &Default::default() };
+        for (rule, metric, seconds) in [
+            (&CPU_SATURATION, INTERVAL, 0.25),
+            (&STEAL, "host.cpu.observed_seconds", 0.5),
+            (&IOWAIT, "host.cpu.observed_seconds", 0.5),
+        ] {
+            let found = (rule.check)(&facts).remove(0).finding;
+            let length = found.evidence.iter().find(|one| one.metric == metric).map(|one| one.value);
+            assert_eq!(length, Some(seconds), "{}", rule.name);
         }
     }
 

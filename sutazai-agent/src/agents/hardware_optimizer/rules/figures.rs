@@ -32,10 +32,15 @@ pub(super) fn count(number: u64, one: &str, many: &str) -> String {
     if number == 1 { format!("1 {one}") } else { format!("{number} {many}") }
 }
 
-/// `3.5 hours`, and minutes below one hour.
+/// `3.5 hours`, minutes below one hour, and seconds below two minutes.
 pub(super) fn hours(value: f64) -> String {
-    let (number, unit) =
-        if value < 1.0 { (format!("{:.0}", value * 60.0), "minute") } else { (decimal(value), "hour") };
+    let seconds = value * 3600.0;
+    let (number, unit) = match seconds {
+        seconds if seconds < 10.0 => (decimal(seconds), "second"),
+        seconds if seconds < 120.0 => (format!("{seconds:.0}"), "second"),
+        _ if value < 1.0 => (format!("{:.0}", value * 60.0), "minute"),
+        _ => (decimal(value), "hour"),
+    };
     if number == "1" { format!("1 {unit}") } else { format!("{number} {unit}s") }
 }
 
@@ -68,6 +73,9 @@ mod tests {
             rate(1.25 * KIB * KIB),
             count(1, "process", "processes"),
             count(0, "process", "processes"),
+            hours(0.52 / 3600.0),
+            hours(1.0 / 3600.0),
+            hours(33.3 / 3600.0),
             hours(1.0 / 60.0),
             hours(0.5),
             hours(1.0),
@@ -85,7 +93,10 @@ mod tests {
             "1.2 MiB/s",
             "1 process",
             "0 processes",
-            "1 minute",
+            "0.5 seconds",
+            "1 second",
+            "33 seconds",
+            "60 seconds",
             "30 minutes",
             "1 hour",
             "1.3 hours",

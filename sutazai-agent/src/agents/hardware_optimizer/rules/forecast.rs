@@ -5,19 +5,27 @@ use sutazai_core::domain::{DiskMetrics, Severity};
 
 use super::disk::{SHOW_SPACE, WRITES_FAIL, each, largest_folders, on, own_name, path, rest, title};
 use super::draft::Found;
-use super::figures::{bytes, hours, percent};
+use super::figures::{bytes, hours, percent, rate};
 use super::names::path_argument;
 use super::rule::{Facts, Rule};
+use super::trends::Growth;
 
-/// Hours until full: the forecasts of the node-exporter's well-known alerts (a day, four hours).
-const FULL_SOON: f64 = 24.0;
-const FULL_NOW: f64 = 4.0;
+/// Hours until full: the forecasts of the node-exporter's well-known alerts (a day, four hours) from an hour of history
+/// or more; the less there is, the shorter the time that it may speak of. From minutes and from seconds: ours.
+const FROM_HOURS: [f64; 2] = [24.0, 4.0];
+const FROM_MINUTES: [f64; 2] = [4.0, 1.0];
+const FROM_SECONDS: [f64; 2] = [0.25, 1.0 / 12.0];
+/// Least history in hours for the first and for the second of these.
+const HOURS_OF_HISTORY: f64 = 1.0;
+const MINUTES_OF_HISTORY: f64 = 2.0 / 60.0;
 /// The time that those forecasts look at.
 const TREND_SPAN: TimeDelta = TimeDelta::hours(6);
 /// How well a straight line must fit before its end is reported; our choice.
 const FIT: f64 = 0.8;
-/// Below that share of used space a forecast is left out: files just written are no trend to full; our choice.
+/// Below that share of used space a forecast of hours is left out: files just written are no trend to full; our choice.
 const TREND_FROM_PERCENT: f64 = 50.0;
+/// A forecast of less than this many hours is reported however little is used.
+const SOON: f64 = 1.0;
 
 /// A file system will be full soon if it goes on like this.
 pub(super) const DISK_TREND_FULL: Rule = Rule {
@@ -25,38 +33,52 @@ pub(super) const DISK_TREND_FULL: Rule = Rule {
     check: |facts| each(facts, &DISK_TREND_FULL, &rest("filling up", WRITES_FAIL, SHOW_SPACE), trend),
 };
 
+/// Hours until a warning and until a critical finding, after observing growth for so many hours.
+fn horizons(observed: f64) -> [f64; 2] {
+    match observed {
+        hours if hours >= HOURS_OF_HISTORY => FROM_HOURS,
+        hours if hours >= MINUTES_OF_HISTORY => FROM_MINUTES,
+        _ => FROM_SECONDS,
+    }
+}
+
 fn trend(facts: &Facts<'_>, disk: &DiskMetrics) -> Option<Found> {
-    let growth = facts.trends.growth(&format!("host.disks[{}].used_bytes", disk.mount), TREND_SPAN)?;
-    if disk.read_only || growth.per_hour <= 0.0 || growth.fit < FIT || disk.used_percent <= TREND_FROM_PERCENT
-    {
+    if disk.read_only {
         return None;
     }
-    let left = disk.available_bytes as f64 / growth.per_hour;
-    let (severity, bound, within, urgency) = match left {
-        left if left < FULL_NOW => (
-            Severity::Critical,
-            FULL_NOW,
-            "within hours",
-            "Little time is left to make space or to stop the growth.",
-        ),
-        left if left < FULL_SOON => (
-            Severity::Warning,
-            FULL_SOON,
-            "within a day",
-            "There is still time to find the cause before the space is used up.",
-        ),
-        _ => return None,
+    let end = |growth: &Growth| disk.available_bytes as f64 / growth.per_hour;
+    let ends_soon = |growth: &Growth| {
+        let [warning, _] = horizons(growth.hours);
+        let many_or_soon = disk.used_percent > TREND_FROM_PERCENT || end(growth) < SOON;
+        growth.is_steady(FIT) && end(growth) < warning && many_or_soon
+    };
+    let series = format!("host.disks[{}].used_bytes", disk.mount);
+    let growth = facts.growth(&series, disk.used_bytes as f64, TREND_SPAN, ends_soon)?;
+    let left = end(&growth);
+    let [warning, critical] = horizons(growth.hours);
+    let (severity, bound, urgency) = if left < critical {
+        (Severity::Critical, critical, "Little time is left to make space or to stop the growth.")
+    } else {
+        (Severity::Warning, warning, "There is still time to find the cause before the space is used up.")
+    };
+    let within = match left {
+        left if left < 1.0 => "within the hour",
+        left if left < FROM_HOURS[1] => "within hours",
+        _ => "within a day",
     };
     let (title, own) = (title(disk), own_name(disk));
-    let (rate, time, used) = (bytes(growth.per_hour), about(left), percent(disk.used_percent));
+    let (rate, time, used) = (rate_of(&growth, left), about(left), percent(disk.used_percent));
+    let observed = hours(growth.hours);
     let found = on(&DISK_TREND_FULL, severity, disk)
         .judged(path(disk, "hours_until_full"), left, "hours", bound)
         .context(path(disk, "growth_per_hour"), growth.per_hour, "bytes")
+        .context(path(disk, "growth_per_second"), growth.per_hour / 3600.0, "bytes/s")
+        .context(path(disk, "observed_hours"), growth.hours, "hours")
         .context(path(disk, "used_percent"), disk.used_percent, "percent")
         .statements([
-            format!("{title} grows by {rate} an hour and will be full in {time} at this rate."),
-            format!("{title} is {used} full and will be full in {time} if it keeps growing by {rate} an hour."),
-            format!("At {rate} an hour, the space on {own} lasts for {time}."),
+            format!("{title} grows by {rate}, measured over {observed}, and will be full in {time} at this rate."),
+            format!("{title} is {used} full and will be full in {time} if it keeps growing as it did for {observed}."),
+            format!("At {rate}, as measured over {observed}, the space on {own} lasts for {time}."),
         ])
         .consequences(&[
             WRITES_FAIL,
@@ -80,8 +102,13 @@ fn trend(facts: &Facts<'_>, disk: &DiskMetrics) -> Option<Found> {
 }
 
 /// The time in words, for the middle of a sentence.
-fn about(left: f64) -> String {
-    if left * 60.0 < 1.0 { "less than a minute".to_owned() } else { format!("about {}", hours(left)) }
+pub(super) fn about(left: f64) -> String {
+    if left * 3600.0 < 1.0 { "less than a second".to_owned() } else { format!("about {}", hours(left)) }
+}
+
+/// How fast it grows, by the second where it ends within the hour.
+fn rate_of(growth: &Growth, left: f64) -> String {
+    if left < SOON { rate(growth.per_hour / 3600.0) } else { format!("{} an hour", bytes(growth.per_hour)) }
 }
 
 fn lately_written(disk: &DiskMetrics) -> Option<String> {
@@ -90,46 +117,107 @@ fn lately_written(disk: &DiskMetrics) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use sutazai_core::domain::EarlierValue;
     use sutazai_core::domain::Severity::{Critical, Warning};
 
     use super::super::disk::tests::with;
     use super::super::rule::tests::grade_with;
+    use super::super::sample::host;
     use super::super::trends::Trends;
     use super::super::trends::tests::trends;
     use super::*;
 
+    const MIB: f64 = 1_048_576.0;
+    const SERIES: &str = "host.disks[/].used_bytes";
+
+    /// The disk after these readings in MiB, five minutes apart; the value now is the next of the line.
+    async fn after(readings: &[f64], now: f64, used_percent: f64, available_mib: f64) -> Option<Severity> {
+        let snapshot = with(|disk| {
+            (disk.used_percent, disk.used_bytes) = (used_percent, (now * MIB) as u64);
+            disk.available_bytes = (available_mib * MIB).round() as u64;
+        });
+        let bytes: Vec<f64> = readings.iter().map(|mib| mib * MIB).collect();
+        let history = trends(&snapshot, SERIES, &bytes).await;
+        grade_with(&DISK_TREND_FULL, &snapshot, &history)
+    }
+
     #[tokio::test]
     async fn a_steady_rise_is_reported_in_hours() {
-        const MIB: f64 = 1_048_576.0;
-        // An hour of steady growth by 12 MiB each five minutes: 144 MiB an hour.
-        let rising: Vec<f64> = (0..13).map(|n| 1e9 + f64::from(n) * 12.0 * MIB).collect();
+        // An hour and more of steady growth by 12 MiB each five minutes: 144 MiB an hour.
+        let rising: Vec<f64> = (0..13).map(|n| 1000.0 + f64::from(n) * 12.0).collect();
         for (hours_left, expected) in
-            [(24.0, None), (23.9, Some(Warning)), (4.0, Some(Warning)), (3.9, Some(Critical))]
+            [(24.1, None), (23.9, Some(Warning)), (4.1, Some(Warning)), (3.9, Some(Critical))]
         {
-            let snapshot = with(|disk| {
-                disk.used_percent = 60.0;
-                disk.available_bytes = (hours_left * 144.0 * MIB).round() as u64;
-            });
-            let history = trends(&snapshot, "host.disks[/].used_bytes", &rising).await;
-            assert_eq!(grade_with(&DISK_TREND_FULL, &snapshot, &history), expected, "{hours_left}");
-            let none = Trends::default();
-            assert_eq!(grade_with(&DISK_TREND_FULL, &snapshot, &none), None, "no history");
-            let saw: Vec<f64> = (0..13).map(|n| 1e9 + f64::from(n % 3) * 40.0 * MIB).collect();
-            let history = trends(&snapshot, "host.disks[/].used_bytes", &saw).await;
-            assert_eq!(grade_with(&DISK_TREND_FULL, &snapshot, &history), None, "no straight line");
-        }
-        // A line with a saw upon it: it fits with 0.8045 and 0.796.
-        for (saw, expected) in [(1.85, Some(Critical)), (1.90, None)] {
-            let snapshot = with(|disk| (disk.used_percent, disk.available_bytes) = (60.0, 1 << 20));
-            let tooth = |n: u32| if n.is_multiple_of(2) { saw } else { -saw };
-            let uneven: Vec<f64> = (0..13).map(|n| 1e9 + (f64::from(n) + tooth(n)) * MIB).collect();
-            let history = trends(&snapshot, "host.disks[/].used_bytes", &uneven).await;
-            assert_eq!(grade_with(&DISK_TREND_FULL, &snapshot, &history), expected, "{saw}");
+            let found = after(&rising, 1156.0, 60.0, hours_left * 144.0).await;
+            assert_eq!(found, expected, "{hours_left}");
+            assert_eq!(after(&[], 1156.0, 60.0, hours_left * 144.0).await, None, "no history");
+            let saw: Vec<f64> = (0..13).map(|n| 1000.0 + f64::from(n % 3) * 40.0).collect();
+            assert_eq!(after(&saw, 1000.0, 60.0, hours_left * 144.0).await, None, "no straight line");
         }
         for (used, expected) in [(50.0, None), (50.1, Some(Critical))] {
-            let snapshot = with(|disk| (disk.used_percent, disk.available_bytes) = (used, 1 << 20));
-            let history = trends(&snapshot, "host.disks[/].used_bytes", &rising).await;
-            assert_eq!(grade_with(&DISK_TREND_FULL, &snapshot, &history), expected, "{used}");
+            assert_eq!(after(&rising, 1156.0, used, 2.0 * 144.0).await, expected, "{used}");
         }
+        assert_eq!(after(&rising, 1156.0, 10.0, 100.0).await, Some(Critical), "full within the hour");
+    }
+
+    #[tokio::test]
+    async fn a_line_that_does_not_fit_is_no_trend() {
+        // A line with a saw upon it: it fits with more and with less than 0.8.
+        for (saw, expected) in [(20.0, Some(Critical)), (26.0, None)] {
+            let tooth = |n: u32| if n.is_multiple_of(2) { saw } else { -saw };
+            let uneven: Vec<f64> = (0..13).map(|n| 1000.0 + f64::from(n) * 12.0 + tooth(n)).collect();
+            let found = after(&uneven, 1156.0 - saw, 60.0, 200.0).await;
+            assert_eq!(found, expected, "{saw}");
+        }
+    }
+
+    #[tokio::test]
+    async fn minutes_speak_of_hours() {
+        // 60 MiB in each of two times five minutes: 720 MiB an hour.
+        for (hours_left, expected) in
+            [(4.1, None), (3.9, Some(Warning)), (1.1, Some(Warning)), (0.9, Some(Critical))]
+        {
+            let found = after(&[1000.0, 1060.0], 1120.0, 60.0, hours_left * 720.0).await;
+            assert_eq!(found, expected, "{hours_left}");
+        }
+        assert_eq!(after(&[1000.0, 1010.0], 1120.0, 60.0, 1.0).await, None, "steps of two sizes");
+    }
+
+    /// Readings in MiB of half a second, a quarter of a second and none ago.
+    fn seen(readings: [f64; 3], used_percent: f64, seconds_left: f64) -> Option<Found> {
+        let mut snapshot = with(|disk| {
+            (disk.used_percent, disk.used_bytes) = (used_percent, (readings[2] * MIB) as u64);
+            disk.available_bytes = ((readings[2] - readings[0]) * 2.0 * MIB * seconds_left) as u64;
+        });
+        host(&mut snapshot).earlier = [(0.5, readings[0]), (0.25, readings[1])]
+            .map(|(seconds_ago, mib)| EarlierValue { series: SERIES.into(), seconds_ago, value: mib * MIB })
+            .into();
+        let facts = Facts { snapshot: &snapshot, trends: &Trends::default() };
+        (DISK_TREND_FULL.check)(&facts).into_iter().next()
+    }
+
+    #[test]
+    fn seconds_speak_of_minutes() {
+        // 25 MiB in half a second: 50 MiB/s.
+        let steep = [1000.0, 1012.0, 1025.0];
+        for (seconds_left, expected) in [
+            (901.0, None),
+            (899.0, Some(Warning)),
+            (301.0, Some(Warning)),
+            (299.0, Some(Critical)),
+            (30.0, Some(Critical)),
+        ] {
+            for used in [5.0, 95.0] {
+                let found = seen(steep, used, seconds_left).map(|found| found.finding.severity);
+                assert_eq!(found, expected, "{seconds_left} {used}");
+            }
+        }
+        assert_eq!(seen([1000.0, 1000.0, 1025.0], 95.0, 30.0), None, "it was written at once");
+        assert_eq!(seen([1000.0, 1025.0, 1025.0], 95.0, 30.0), None, "it is over");
+        let summary = seen(steep, 95.0, 30.0).unwrap().finding.summary;
+        assert_eq!(
+            summary,
+            "Disk / grows by 50 MiB/s, measured over 0.5 seconds, and will be full in about 30 seconds at this rate."
+        );
     }
 }

@@ -25,6 +25,8 @@ mod forecast;
 mod gpu;
 mod headroom;
 mod kills;
+mod lately;
+mod limits;
 mod memory;
 mod mounts;
 mod names;
@@ -35,6 +37,7 @@ mod rule;
 pub(super) mod sample;
 mod sensors;
 mod swap;
+mod tcp;
 #[cfg(test)]
 mod tests;
 mod tmpfs;
@@ -82,6 +85,17 @@ pub(super) const RULES: &[Rule] = &[
     files::OPEN_FILES_PROCESS,
     network::NETWORK_ERRORS,
     network::NETWORK_DROPS,
+    network::NETWORK_LINK_CHANGES,
+    tcp::TCP_RETRANSMISSIONS,
+    limits::LISTEN_QUEUE_FULL,
+    tcp::LISTEN_OVERFLOWS,
+    limits::LOCAL_PORTS_NEAR_LIMIT,
+    limits::TIME_WAIT_NEAR_LIMIT,
+    limits::CONNECTION_TRACKING_NEAR_LIMIT,
+    limits::MACHINE_TASKS_NEAR_LIMIT,
+    limits::USER_TASKS_NEAR_LIMIT,
+    limits::GROUP_TASKS_NEAR_LIMIT,
+    limits::INOTIFY_NEAR_LIMIT,
     sensors::HIGH_TEMPERATURE,
     gpu::GPU_TEMPERATURE,
     gpu::GPU_MEMORY,

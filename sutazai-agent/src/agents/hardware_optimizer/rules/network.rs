@@ -1,25 +1,40 @@
-//! Rules of network interfaces: the share of faulty and of dropped packets since boot.
+//! Rules of network interfaces: the share of faulty and of dropped packets now, and links that go up and down.
+//!
+//! Counters are judged by what they did lately. Since boot they say that something once was wrong, which is worth knowing only
+//! where there is no history.
 
-use sutazai_core::domain::NetworkMetrics;
+use chrono::TimeDelta;
+use sutazai_core::domain::{NetworkMetrics, Severity};
 
 use super::bounds::{self, Bounds};
 use super::draft::{Draft, Found};
-use super::figures::percent;
+use super::figures::{count, hours, percent};
+use super::lately::{self, Counter, Share, Verdict};
 use super::names::{clean_name, device_argument};
 use super::rule::{Facts, Rest, Rule};
+use super::trends::{risen, seconds};
 
 /// Faulty packets in percent of all: the node-exporter's well-known alert has 1 %; five times that is an emergency.
 const ERRORS: Bounds = Bounds::new(1.0, 5.0);
 /// Dropped packets in percent of all. Some drops are normal (protocols nobody listens for), so the bounds are higher.
 const DROPS: Bounds = Bounds::new(2.0, 10.0);
-/// Below this number of packets, a share is not judged.
+/// Below this number of packets lately, and since boot, a share is not judged.
+const LEAST_LATELY: f64 = 100.0;
 const LEAST_PACKETS: u64 = 1000;
+/// Fewer a second are no fault on a quiet network, whatever their share; our choice.
+const LEAST_ERRORS_A_SECOND: f64 = 1.0;
+const LEAST_DROPS_A_SECOND: f64 = 5.0;
+/// Changes of a link within an hour: over twice down and up again, and twenty times; our choice.
+const LINK_CHANGES: Bounds = Bounds::new(4.0, 40.0);
+const LINK_SPAN: TimeDelta = TimeDelta::hours(1);
 
 const RESENT: &str =
     "Dropped packets usually have to be sent again, which [slows connections down|makes connections slower].";
 const DISCARDED: &str =
     "Faulty packets are discarded and usually have to be sent again, which makes connections slower.";
-const AGE: &str = "The counters cover the whole time since boot, so the problem may be an old one.";
+const AGE: &str = "The counters cover the whole time since the start, so the problem may be an old one.";
+const NOW: &str = "It goes on now, so connections over this interface are affected at this moment.";
+const FLAPS: &str = "Each time the link goes down, connections over it stop or break.";
 
 /// An interface sees faulty packets.
 pub(super) const NETWORK_ERRORS: Rule = Rule {
@@ -33,15 +48,20 @@ pub(super) const NETWORK_DROPS: Rule = Rule {
     check: |facts| each(facts, &NETWORK_DROPS, "dropping packets", RESENT, drops),
 };
 
+/// The link of an interface goes up and down.
+pub(super) const NETWORK_LINK_CHANGES: Rule = Rule {
+    name: "network_link_changes",
+    check: |facts| each(facts, &NETWORK_LINK_CHANGES, "going up and down", FLAPS, link_changes),
+};
+
 fn each(
     facts: &Facts<'_>,
     rule: &Rule,
     are: &'static str,
     consequence: &'static str,
-    judge: fn(&NetworkMetrics) -> Option<Found>,
+    judge: fn(&Facts<'_>, &NetworkMetrics) -> Option<Found>,
 ) -> Vec<Found> {
     let interfaces = facts.snapshot.host.value().into_iter().flat_map(|host| &host.networks);
-    let enough = interfaces.filter(|interface| interface.packets >= LEAST_PACKETS);
     let rest = Rest {
         metric: "host.networks",
         things: "interfaces",
@@ -51,113 +71,333 @@ fn each(
         command: "ip -s link",
         advice: "Run {command} to see the counters of all interfaces.",
     };
-    rule.worst(enough.filter_map(judge).collect(), &rest)
+    rule.worst(interfaces.filter_map(|interface| judge(facts, interface)).collect(), &rest)
 }
 
-fn errors(interface: &NetworkMetrics) -> Option<Found> {
-    let share = bounds::percent(interface.errors as f64, interface.packets as f64);
-    let (draft, name) = on(&NETWORK_ERRORS, ERRORS, interface, "errors", interface.errors, share)?;
-    let (errors, packets, share) = (interface.errors, interface.packets, percent(share));
-    let found = draft
-        .statements([
-            format!(
-                "Interface {name} has counted {errors} faulty packets since boot, {share} of all packets."
-            ),
-            format!("On interface {name}, {share} of all packets since boot were faulty."),
-            format!("Interface {name} has had {errors} faulty packets among {packets} since boot ({share})."),
-        ])
-        .consequences(&[DISCARDED, "A damaged cable, a bad port or a faulty driver is the usual cause.", AGE])
+/// A counter of the interface.
+fn counter(interface: &NetworkMetrics, figure: &str, value: u64) -> Counter {
+    (format!("host.networks[{}].{figure}", interface.interface), value as f64)
+}
+
+/// What an interface did wrong.
+struct Fault {
+    rule: &'static Rule,
+    bounds: Bounds,
+    least_a_second: f64,
+    /// Its name in paths of metrics.
+    figure: &'static str,
+    counters: Vec<Counter>,
+    /// What it is a share of, lately and since boot.
+    of: fn(f64, f64) -> f64,
+}
+
+/// How a fault was seen.
+enum Seen {
+    Lately(Share),
+    SinceStart { faults: f64, packets: f64 },
+}
+
+impl Fault {
+    fn find(&self, facts: &Facts<'_>, interface: &NetworkMetrics) -> Option<(Draft, String, Seen)> {
+        let packets = counter(interface, "packets", interface.packets);
+        match lately::judge(facts, &packets, &self.counters, LEAST_LATELY) {
+            Verdict::Lately(share) => {
+                let percent = bounds::percent(share.faults, (self.of)(share.events, share.faults));
+                let counts = share.lasts && share.per_second() >= self.least_a_second;
+                let (severity, bound) = self.bounds.grade(percent).filter(|_| counts)?;
+                let (draft, name) = self.draft(severity, interface, percent, bound);
+                let path = |figure: &str| format!("host.networks[{name}].{figure}");
+                let draft = draft
+                    .context(path(&format!("{}_lately", self.figure)), share.faults, "count")
+                    .context(path("packets_lately"), share.events, "count")
+                    .context(path("observed_hours"), share.hours(), "hours");
+                Some((draft, name, Seen::Lately(share)))
+            }
+            Verdict::Quiet => None,
+            Verdict::Unknown if interface.packets >= LEAST_PACKETS => {
+                let (packets, faults) =
+                    (interface.packets as f64, self.counters.iter().map(|one| one.1).sum());
+                let percent = bounds::percent(faults, (self.of)(packets, faults));
+                let (_, bound) = self.bounds.grade(percent)?;
+                let (draft, name) = self.draft(Severity::Info, interface, percent, bound);
+                let path = |figure: &str| format!("host.networks[{name}].{figure}");
+                let draft = draft.context(path(self.figure), faults, "count").context(
+                    path("packets"),
+                    packets,
+                    "count",
+                );
+                Some((draft, name, Seen::SinceStart { faults, packets }))
+            }
+            Verdict::Unknown => None,
+        }
+    }
+
+    fn draft(
+        &self,
+        severity: Severity,
+        interface: &NetworkMetrics,
+        percent: f64,
+        bound: f64,
+    ) -> (Draft, String) {
+        let (draft, name) = on(self.rule, severity, interface);
+        let path = format!("host.networks[{name}].{}_percent", self.figure);
+        (draft.judged(path, percent, "percent", bound), name)
+    }
+}
+
+fn errors(facts: &Facts<'_>, interface: &NetworkMetrics) -> Option<Found> {
+    let fault = Fault {
+        rule: &NETWORK_ERRORS,
+        bounds: ERRORS,
+        least_a_second: LEAST_ERRORS_A_SECOND,
+        figure: "errors",
+        counters: vec![counter(interface, "errors", interface.errors)],
+        of: |packets, _| packets,
+    };
+    let (draft, name, seen) = fault.find(facts, interface)?;
+    const CAUSE: &str = "A damaged cable, a bad port or a faulty driver is the usual cause.";
+    let draft = match seen {
+        Seen::Lately(share) => {
+            let (faults, events, time) = (share.faults, share.events, hours(share.hours()));
+            let part = percent(bounds::percent(faults, events));
+            draft
+                .statements([
+                    format!("On interface {name}, {part} of the packets of the last {time} were faulty."),
+                    format!(
+                        "Interface {name} has had {faults} faulty packets among {events} in {time} ({part})."
+                    ),
+                ])
+                .consequences(&[DISCARDED, CAUSE, NOW])
+        }
+        Seen::SinceStart { faults, packets } => {
+            let part = percent(bounds::percent(faults, packets));
+            draft
+                .statements([
+                    format!(
+                        "Interface {name} has counted {faults} faulty packets since the machine was started, {part} of \
+                         all packets."
+                    ),
+                    format!("On interface {name}, {part} of all packets since the start were faulty."),
+                ])
+                .consequences(&[DISCARDED, CAUSE, AGE])
+        }
+    };
+    let found = counters(draft, interface)
         .remedy("Check the cable, the port of the switch and the driver.")
         .advice("Replace the cable and then the port of the switch, one at a time, and compare the counters.")
         .finish(format!("interface {name} has faulty packets"));
     Some(found)
 }
 
-fn drops(interface: &NetworkMetrics) -> Option<Found> {
-    let share = bounds::percent(interface.drops as f64, interface.packets as f64);
-    let (draft, name) = on(&NETWORK_DROPS, DROPS, interface, "drops", interface.drops, share)?;
-    let (drops, packets, share) = (interface.drops, interface.packets, percent(share));
-    let found = draft
-        .statements([
-            format!("Interface {name} has dropped {drops} packets since boot, {share} of all packets."),
-            format!("On interface {name}, {share} of all packets since boot were dropped."),
-            format!("Interface {name} has dropped {drops} of {packets} packets since boot ({share})."),
-        ])
-        .consequences(&[
-            RESENT,
-            "Bursts of traffic, small buffers or a busy processor are the usual causes.",
-            AGE,
-        ])
+fn drops(facts: &Facts<'_>, interface: &NetworkMetrics) -> Option<Found> {
+    let own = counter(interface, "drops", interface.drops);
+    let queues = interface.queue_drops.map(|drops| counter(interface, "queue_drops", drops));
+    let fault = Fault {
+        rule: &NETWORK_DROPS,
+        bounds: DROPS,
+        least_a_second: LEAST_DROPS_A_SECOND,
+        figure: "drops",
+        counters: std::iter::once(own).chain(queues).collect(),
+        // What a queue drops was not counted as a packet.
+        of: |packets, drops| packets + drops,
+    };
+    let (draft, name, seen) = fault.find(facts, interface)?;
+    const CAUSE: &str = "Bursts of traffic, small buffers or a busy processor are the usual causes.";
+    let draft = match seen {
+        Seen::Lately(share) => {
+            let (faults, time) = (share.faults, hours(share.hours()));
+            let part = percent(bounds::percent(faults, share.events + faults));
+            draft
+                .statements([
+                    format!("Interface {name} dropped {part} of the packets of the last {time}."),
+                    format!("In the last {time}, interface {name} dropped {faults} packets, {part} of all."),
+                ])
+                .consequences(&[RESENT, CAUSE, NOW])
+        }
+        Seen::SinceStart { faults, packets } => {
+            let part = percent(bounds::percent(faults, packets + faults));
+            draft
+                .statements([
+                    format!(
+                        "Interface {name} has dropped {faults} packets since the machine was started, {part} of all \
+                         packets."
+                    ),
+                    format!("On interface {name}, {part} of all packets since the start were dropped."),
+                ])
+                .consequences(&[RESENT, CAUSE, AGE])
+        }
+    };
+    let found = counters(draft, interface)
         .remedy("Look for bursts of traffic, small receive buffers or a busy processor.")
         .advice("Enlarge the receive buffers of the interface if packets are dropped in bursts.")
         .finish(format!("interface {name} drops packets"));
     Some(found)
 }
 
-fn on(
-    rule: &Rule,
-    bounds: Bounds,
-    interface: &NetworkMetrics,
-    figure: &str,
-    number: u64,
-    share: f64,
-) -> Option<(Draft, String)> {
-    let (severity, bound) = bounds.grade(share)?;
-    let name = clean_name(&interface.interface);
+fn link_changes(facts: &Facts<'_>, interface: &NetworkMetrics) -> Option<Found> {
+    let (series, now) = counter(interface, "carrier_changes", interface.carrier_changes?);
+    let readings = facts.readings(&series, now);
+    let from = readings.partition_point(|(at, _)| facts.snapshot.taken_at - *at > LINK_SPAN);
+    let readings = readings.get(from..)?;
+    let (first, _) = readings.first()?;
+    let (changes, span) = (risen(readings), seconds(facts.snapshot.taken_at - *first) / 3600.0);
+    let (severity, bound) = LINK_CHANGES.grade(changes)?;
+    let (draft, name) = on(&NETWORK_LINK_CHANGES, severity, interface);
     let path = |figure: &str| format!("host.networks[{name}].{figure}");
-    let counters = device_argument(&interface.interface).map(|name| format!("ip -s link show {name}"));
-    let draft = Draft::new(rule, severity, format!("interface {name}"))
-        .about(&name)
-        .judged(path(&format!("{figure}_percent")), share, "percent", bound)
-        .context(path(figure), number as f64, "count")
-        .context(path("packets"), interface.packets as f64, "count")
-        .command_if(
-            "See the counters of the interface.",
-            counters,
-            "Run {command} twice, a minute apart, to see whether the numbers still increase.",
-        );
-    Some((draft, name))
+    let (times, time) = (count(changes as u64, "time", "times"), hours(span));
+    let found = draft
+        .judged(path("carrier_changes_lately"), changes, "count", bound)
+        .context(path("observed_hours"), span, "hours")
+        .statements([
+            format!("The link of interface {name} went up or down {times} in the last {time}."),
+            format!("In the last {time}, interface {name} lost or regained its link {times}."),
+        ])
+        .consequences(&[
+            FLAPS,
+            "A loose cable, a faulty port or a power-saving setting is a usual cause.",
+            "Programs that reconnect each time may hide the problem and still be slow.",
+        ]);
+    let found = counters(found, interface)
+        .command(
+            "Read what the kernel reported about its links.",
+            "journalctl -k --grep 'link' | tail -n 30",
+            "Run {command} to see when the links of the interfaces went up and down.",
+        )
+        .remedy("Check the cable and the port of the switch.")
+        .finish(format!("the link of interface {name} goes up and down"));
+    Some(found)
+}
+
+fn on(rule: &Rule, severity: Severity, interface: &NetworkMetrics) -> (Draft, String) {
+    let name = clean_name(&interface.interface);
+    (Draft::new(rule, severity, format!("interface {name}")).about(&name), name)
+}
+
+fn counters(draft: Draft, interface: &NetworkMetrics) -> Draft {
+    let command = device_argument(&interface.interface).map(|name| format!("ip -s link show {name}"));
+    draft.command_if(
+        "See the counters of the interface.",
+        command,
+        "Run {command} twice, a minute apart, to see whether the numbers still increase.",
+    )
 }
 
 #[cfg(test)]
 mod tests {
-    use sutazai_core::domain::Severity::{Critical, Warning};
+    use sutazai_core::domain::Severity::{Critical, Info, Warning};
+    use sutazai_core::domain::{EarlierValue, Snapshot};
 
-    use super::super::rule::tests::grade;
+    use super::super::rule::tests::{grade, grade_with};
     use super::super::sample::{healthy, host};
+    use super::super::trends::tests::trends;
     use super::*;
 
+    /// After a long healthy life, in half a second: packets, and faults of which half were in the second step.
+    fn lately(figure: &str, packets: u64, faults: [u64; 2]) -> Snapshot {
+        within(0.5, figure, packets, faults)
+    }
+
+    fn within(seconds: f64, figure: &str, packets: u64, faults: [u64; 2]) -> Snapshot {
+        let mut snapshot = healthy();
+        let machine = host(&mut snapshot);
+        let interface = &mut machine.networks[0];
+        (interface.packets, interface.errors, interface.drops) = (1_000_000_000, 7, 7);
+        let earlier = |figure: &str, seconds_ago, value: u64| EarlierValue {
+            series: format!("host.networks[eth0].{figure}"),
+            seconds_ago,
+            value: value as f64,
+        };
+        for (seconds_ago, share, own) in [(seconds, 0, 0), (seconds / 2.0, 1, faults[0])] {
+            machine.earlier.push(earlier("packets", seconds_ago, interface.packets + packets / 2 * share));
+            for one in ["errors", "drops", "queue_drops"] {
+                machine.earlier.push(earlier(one, seconds_ago, 7 + if one == figure { own } else { 0 }));
+            }
+        }
+        interface.packets += packets;
+        let all = 7 + faults[0] + faults[1];
+        interface.queue_drops = Some(7);
+        match figure {
+            "errors" => interface.errors = all,
+            "drops" => interface.drops = all,
+            _ => interface.queue_drops = Some(all),
+        }
+        snapshot
+    }
+
     #[test]
-    fn shares_of_packets_have_their_bounds() {
-        type Set = fn(&mut NetworkMetrics, u64);
-        let rules: [(&Rule, Set, [u64; 2]); 2] = [
-            (&NETWORK_ERRORS, |one, n| one.errors = n, [100, 500]),
-            (&NETWORK_DROPS, |one, n| one.drops = n, [200, 1000]),
+    fn shares_of_packets_are_judged_by_what_happens_now() {
+        // Of 10,000 packets; what a queue drops, or an interface, is no packet yet.
+        let rules: [(&Rule, &str, u64, [u64; 2]); 3] = [
+            (&NETWORK_ERRORS, "errors", 10_000, [100, 500]),
+            (&NETWORK_DROPS, "drops", 9_800, [200, 1088]),
+            (&NETWORK_DROPS, "queue_drops", 9_800, [200, 1088]),
         ];
-        for (rule, set, [warning, critical]) in rules {
+        for (rule, figure, packets, [warning, critical]) in rules {
             for (number, expected) in [
                 (0, None),
                 (warning, None),
                 (warning + 1, Some(Warning)),
                 (critical, Some(Warning)),
-                (critical + 1, Some(Critical)),
+                (critical + 2, Some(Critical)),
             ] {
-                let mut snapshot = healthy();
-                let interface = &mut host(&mut snapshot).networks[0];
-                interface.packets = 10_000;
-                set(interface, number);
-                assert_eq!(grade(rule, &snapshot), expected, "{} {number}", rule.name);
+                let snapshot = lately(figure, packets, [number / 2, number - number / 2]);
+                assert_eq!(grade(rule, &snapshot), expected, "{figure} {number}");
             }
         }
     }
 
     #[test]
-    fn few_packets_say_nothing() {
-        for (packets, expected) in [(0, None), (999, None), (1000, Some(Critical))] {
+    fn what_is_over_or_seldom_or_seen_once_is_no_finding() {
+        for (faults, expected) in [([500, 500], Some(Warning)), ([1000, 0], None), ([0, 1000], None)] {
+            assert_eq!(grade(&NETWORK_DROPS, &lately("drops", 10_000, faults)), expected, "{faults:?}");
+        }
+        // 99 and 100 packets in half a second, most of them dropped.
+        for (packets, expected) in [(99, None), (100, Some(Critical))] {
+            let snapshot = lately("drops", packets, [30, 30]);
+            assert_eq!(grade(&NETWORK_DROPS, &snapshot), expected, "{packets}");
+        }
+        // A share of packets that is reported of many is not of a few a second.
+        for (seconds, expected) in [(20.0, Some(Warning)), (20.1, None)] {
+            let snapshot = within(seconds, "drops", 2000, [50, 50]);
+            assert_eq!(grade(&NETWORK_DROPS, &snapshot), expected, "{seconds}");
+        }
+    }
+
+    #[tokio::test]
+    async fn without_history_it_is_known_only_since_the_start() {
+        for (packets, drops, expected) in
+            [(999, 900, None), (1000, 20, None), (1000, 21, Some(Info)), (10_000, 5000, Some(Info))]
+        {
             let mut snapshot = healthy();
             let interface = &mut host(&mut snapshot).networks[0];
-            (interface.packets, interface.errors) = (packets, 900);
-            assert_eq!(grade(&NETWORK_ERRORS, &snapshot), expected, "{packets}");
+            (interface.packets, interface.drops) = (packets, drops);
+            assert_eq!(grade(&NETWORK_DROPS, &snapshot), expected, "{packets} {drops}");
+            if expected.is_none() {
+                continue;
+            }
+            let found = (NETWORK_DROPS.check)(&Facts { snapshot: &snapshot, trends: &Default::default() });
+            assert!(found[0].finding.summary.contains("since the machine was started"), "{found:?}");
+            let series = |figure: &str| format!("host.networks[eth0].{figure}");
+            let mut history = trends(&snapshot, &series("packets"), &[packets as f64; 3]).await;
+            history.join(trends(&snapshot, &series("drops"), &[drops as f64; 3]).await);
+            assert_eq!(grade_with(&NETWORK_DROPS, &snapshot, &history), None, "it is over");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_link_that_changes_often_is_reported() {
+        let series = "host.networks[eth0].carrier_changes";
+        for (changes, expected) in [(4, None), (5, Some(Warning)), (40, Some(Warning)), (41, Some(Critical))]
+        {
+            let mut snapshot = healthy();
+            host(&mut snapshot).networks[0].carrier_changes = Some(100 + changes);
+            let history = trends(&snapshot, series, &[100.0; 3]).await;
+            assert_eq!(grade_with(&NETWORK_LINK_CHANGES, &snapshot, &history), expected, "{changes}");
+            assert_eq!(grade(&NETWORK_LINK_CHANGES, &snapshot), None, "nobody knows when");
+            // Two hours ago.
+            let history = [vec![0.0; 12], vec![100.0 + changes as f64; 13]].concat();
+            let history = trends(&snapshot, series, &history).await;
+            assert_eq!(grade_with(&NETWORK_LINK_CHANGES, &snapshot, &history), None, "long ago");
         }
     }
 }

@@ -6,9 +6,11 @@ use sutazai_core::domain::{HostMetrics, ProcessInfo, Severity};
 use super::bounds::{self, Bounds};
 use super::draft::{Draft, Found};
 use super::figures::{bytes, hours, percent};
+use super::forecast;
 use super::memory::LARGEST;
 use super::names::clean_name;
 use super::rule::{Facts, Rest, Rule};
+use super::trends::Growth;
 
 /// Number of zombie processes; a few come and go, many are a parent's fault. Our choice.
 const ZOMBIES_BOUNDS: Bounds = Bounds::mild(10.0, 100.0);
@@ -21,8 +23,19 @@ const GROWN_SHARE: f64 = 0.2;
 const SPAN: TimeDelta = TimeDelta::hours(24);
 /// Share of steps that must not fall, so that work that comes and goes is no growth.
 const NOT_FALLING: f64 = 0.95;
-/// If the free memory lasts for fewer hours at this rate, it is critical (as for disks).
+/// Growth over that many hours of history is reported whatever memory is left.
+const LONG_HOURS: f64 = 1.0;
+/// Below that many hours of history, growth is worth knowing only where memory would end soon.
+const SOME_HOURS: f64 = 2.0 / 60.0;
+/// If the free memory lasts for fewer hours at this rate, it is critical after long growth (as for disks), and growth of
+/// minutes or seconds is reported at all.
 const EXHAUSTED_HOURS: f64 = 4.0;
+/// What is critical after minutes of growth, and a warning after seconds; our choice.
+const EXHAUSTED_SOON_HOURS: f64 = 0.25;
+/// How straight the line of growth must be, if there are less than hours of it; our choice.
+const STEADY_FIT: f64 = 0.8;
+/// Programs of a lower age may still be starting.
+const YOUNG_SECONDS: u64 = 60;
 /// Share of the machine's memory or processors, in percent, from which a single process is reported.
 const HOG: f64 = 50.0;
 
@@ -86,13 +99,35 @@ fn host<'a>(facts: &Facts<'a>) -> Option<&'a HostMetrics> {
 fn zombies(host: &HostMetrics) -> Option<Found> {
     let zombies = host.processes.zombies;
     let (severity, bound) = ZOMBIES_BOUNDS.grade(f64::from(zombies))?;
-    let found = Draft::new(&ZOMBIES, severity, "processes")
-        .judged("host.processes.zombies", f64::from(zombies), "count", bound)
-        .statements([
+    let mut draft = Draft::new(&ZOMBIES, severity, "processes").judged(
+        "host.processes.zombies",
+        f64::from(zombies),
+        "count",
+        bound,
+    );
+    draft = match host.processes.zombie_parents.first() {
+        Some(parent) => {
+            let (name, pid) = (clean_name(&parent.name), parent.pid);
+            let own = parent.zombies;
+            draft
+                .context(format!("host.processes.zombie_parents[{name}:{pid}].zombies"), f64::from(parent.zombies), "count")
+                .context(format!("host.processes.zombie_parents[{name}:{pid}].pid"), f64::from(pid), "id")
+                .statements([
+                    format!("The machine has {zombies} zombie processes; {own} of them are left by process {name} ({pid})."),
+                    format!("Process {name} ({pid}) has not collected {own} of the {zombies} zombie processes."),
+                ])
+                .command(
+                    "See the parent that has most of the zombies.",
+                    format!("ps -o pid,ppid,stat,etime,args -p {pid}"),
+                    "Run {command} to see which program the parent of most zombies is.",
+                )
+        }
+        None => draft.statements([
             format!("The machine has {zombies} zombie processes, which ended but were not collected by their parents."),
-            format!("Programs have left {zombies} zombie processes behind."),
             format!("There are {zombies} ended processes whose parents have not collected them."),
-        ])
+        ]),
+    };
+    let found = draft
         .consequences(&[
             "Zombies use hardly any memory, but each of them keeps a process number.",
             "When all process numbers are taken, no new process can start.",
@@ -103,7 +138,9 @@ fn zombies(host: &HostMetrics) -> Option<Found> {
             "ps -eo state,ppid,pid,comm | grep ^Z | sort -k 2",
             "Run {command} and read the second column, which shows the parents of the zombies.",
         )
-        .remedy("Repair or restart the parent at a quiet time, because zombies disappear when their parent ends.")
+        .remedy(
+            "Repair or restart the parent at a quiet time, because zombies disappear when their parent ends.",
+        )
         .advice("If the parent runs in a container, start that container with an init process.")
         .finish("zombie processes are left behind");
     Some(found)
@@ -141,31 +178,71 @@ fn blocked(host: &HostMetrics) -> Option<Found> {
 }
 
 fn grows(facts: &Facts<'_>, host: &HostMetrics, process: &ProcessInfo) -> Option<Found> {
-    let series = format!("host.processes[{}:{}].memory_bytes", process.name, process.pid);
-    let growth = facts.trends.growth(&series, SPAN)?;
+    let (figure, value) = match process.own_memory_bytes {
+        Some(bytes) => ("own_memory_bytes", bytes),
+        // A kernel before 4.5 does not tell mapped files apart.
+        None => ("memory_bytes", process.memory_bytes),
+    };
+    let series = format!("host.processes[{}:{}].{figure}", process.name, process.pid);
+    let left = |growth: &Growth| host.memory.available_bytes as f64 / growth.per_hour;
+    let growth = facts.growth(&series, value as f64, SPAN, |growth| match growth.hours {
+        hours if hours >= LONG_HOURS => {
+            let enough = growth.last - growth.first > GROWN_BYTES.max(growth.first * GROWN_SHARE);
+            enough && growth.per_hour > 0.0 && growth.not_falling >= NOT_FALLING
+        }
+        hours if hours >= SOME_HOURS => {
+            let enough = growth.last - growth.first > GROWN_BYTES.max(growth.first * GROWN_SHARE);
+            enough && growth.is_steady(STEADY_FIT) && left(growth) < EXHAUSTED_HOURS
+        }
+        _ => growth.is_steady(STEADY_FIT) && left(growth) < EXHAUSTED_HOURS,
+    })?;
     let grown = growth.last - growth.first;
-    let steady = growth.not_falling >= NOT_FALLING && growth.per_hour > 0.0;
-    if !steady || grown <= GROWN_BYTES || grown <= growth.first * GROWN_SHARE {
-        return None;
-    }
-    let left = host.memory.available_bytes as f64 / growth.per_hour;
-    let (severity, outlook) = if left < EXHAUSTED_HOURS {
-        (Severity::Critical, "At this rate, the available memory will be used up within hours.")
-    } else {
-        (Severity::Warning, KEEPS_GROWING)
+    let left = left(&growth);
+    let young = process.age_seconds.is_some_and(|age| age < YOUNG_SECONDS);
+    let severity = match growth.hours {
+        hours if hours >= LONG_HOURS && left < EXHAUSTED_HOURS => Severity::Critical,
+        hours if hours >= LONG_HOURS => Severity::Warning,
+        hours if hours >= SOME_HOURS && left < EXHAUSTED_SOON_HOURS => Severity::Critical,
+        hours if hours >= SOME_HOURS => Severity::Warning,
+        // A program that starts or loads its data grows for seconds, and then no more.
+        _ if left < EXHAUSTED_SOON_HOURS && !young => Severity::Warning,
+        _ => Severity::Info,
+    };
+    let outlook = match left {
+        left if left < 1.0 => "At this rate, the available memory will be used up within the hour.",
+        left if left < EXHAUSTED_HOURS => "At this rate, the available memory will be used up within hours.",
+        _ => KEEPS_GROWING,
     };
     let (draft, title) = about(&PROCESS_GROWS, severity, process);
-    let bound = GROWN_BYTES.max(growth.first * GROWN_SHARE);
     let (more, time, now) = (bytes(grown), hours(growth.hours), bytes(process.memory_bytes as f64));
-    let found = draft
-        .judged(path(process, "memory_growth"), grown, "bytes", bound)
+    let draft = if growth.hours >= SOME_HOURS {
+        draft.judged(
+            path(process, "memory_growth"),
+            grown,
+            "bytes",
+            GROWN_BYTES.max(growth.first * GROWN_SHARE),
+        )
+    } else {
+        draft.context(path(process, "memory_growth"), grown, "bytes")
+    };
+    let mut draft = draft
         .context(path(process, "memory_bytes"), process.memory_bytes as f64, "bytes")
-        .context(path(process, "observed_hours"), growth.hours, "hours")
-        .statements([
+        .context(path(process, "observed_hours"), growth.hours, "hours");
+    draft = if left < EXHAUSTED_HOURS {
+        let end = forecast::about(left);
+        draft.judged(path(process, "hours_until_exhausted"), left, "hours", EXHAUSTED_HOURS).statements([
+            format!("{title} grew by {more} in {time}; at this rate, the available memory lasts for {end}."),
+            format!("{title} has grown steadily, by {more} in {time}, and could use up all memory in {end}."),
+            format!("{title} holds {now} of memory after it grew by {more} in {time}."),
+        ])
+    } else {
+        draft.statements([
             format!("{title} grew by {more} in {time} and now holds {now} of memory."),
             format!("{title} has grown steadily, by {more} in {time}."),
             format!("{title} holds {now} of memory after it grew by {more} in {time}."),
         ])
+    };
+    let found = draft
         .consequences(&[
             outlook,
             "A process that only grows [often|in many cases] has a memory leak.",
@@ -227,6 +304,7 @@ fn hogs_cpu(_: &Facts<'_>, host: &HostMetrics, process: &ProcessInfo) -> Option<
     let found = draft
         .judged(path(process, "machine_percent"), share, "percent", HOG)
         .context(path(process, "cpu_percent"), process.cpu_percent, "percent")
+        .context("host.cpu.interval_seconds", host.cpu.interval_seconds, "seconds")
         .statements([
             format!("{title} uses {part} of the processor time of the machine."),
             format!("{title} alone takes {part} of what all processors can do."),
@@ -266,7 +344,7 @@ fn path(process: &ProcessInfo, figure: &str) -> String {
 #[cfg(test)]
 mod tests {
     use sutazai_core::domain::Severity::{Critical, Info, Warning};
-    use sutazai_core::domain::Snapshot;
+    use sutazai_core::domain::{EarlierValue, Snapshot, ZombieParent};
 
     use super::super::rule::tests::{grade, grade_with};
     use super::super::sample::{healthy, host};
@@ -291,13 +369,14 @@ mod tests {
         }
     }
 
-    /// Memory in MiB in twenty steps of five minutes, against what is available.
-    async fn growing(mib: impl Fn(u32) -> f64, available_mib: u64) -> Option<Severity> {
+    /// Memory in MiB at the readings of a history, five minutes apart, the last of them now.
+    async fn growing(readings: u32, mib: impl Fn(u32) -> f64, available_mib: u64) -> Option<Severity> {
         let mut snapshot: Snapshot = healthy();
         host(&mut snapshot).memory.available_bytes = available_mib << 20;
-        let process = &host(&mut snapshot).processes.top[0];
-        let series = format!("host.processes[{}:{}].memory_bytes", process.name, process.pid);
-        let values: Vec<f64> = (0..21).map(|n| mib(n) * 1_048_576.0).collect();
+        let process = &mut host(&mut snapshot).processes.top[0];
+        process.own_memory_bytes = Some((mib(readings - 1) * 1_048_576.0) as u64);
+        let series = format!("host.processes[{}:{}].own_memory_bytes", process.name, process.pid);
+        let values: Vec<f64> = (0..readings - 1).map(|n| mib(n) * 1_048_576.0).collect();
         let trends = trends(&snapshot, &series, &values).await;
         grade_with(&PROCESS_GROWS, &snapshot, &trends)
     }
@@ -305,19 +384,111 @@ mod tests {
     #[tokio::test]
     async fn only_steady_growth_by_enough_counts() {
         let by = |start: f64, total: f64| move |n: u32| start + f64::from(n) * total / 20.0;
-        assert_eq!(growing(by(100.0, 64.0), 100_000).await, None, "not over 64 MiB");
-        assert_eq!(growing(by(100.0, 65.0), 100_000).await, Some(Warning));
-        assert_eq!(growing(by(1000.0, 200.0), 100_000).await, None, "not over a fifth");
-        assert_eq!(growing(by(1000.0, 201.0), 100_000).await, Some(Warning));
-        assert_eq!(growing(by(100.0, 120.0), 289).await, Some(Warning), "lasts four hours");
-        assert_eq!(growing(by(100.0, 120.0), 287).await, Some(Critical));
+        assert_eq!(growing(21, by(100.0, 64.0), 100_000).await, None, "not over 64 MiB");
+        assert_eq!(growing(21, by(100.0, 65.0), 100_000).await, Some(Warning));
+        assert_eq!(growing(21, by(1000.0, 200.0), 100_000).await, None, "not over a fifth");
+        assert_eq!(growing(21, by(1000.0, 201.0), 100_000).await, Some(Warning));
+        assert_eq!(growing(21, by(100.0, 120.0), 289).await, Some(Warning), "lasts four hours");
+        assert_eq!(growing(21, by(100.0, 120.0), 287).await, Some(Critical));
         // Of twenty steps one may fall, for two it gives memory back.
         let dips = |at: &'static [u32]| {
             move |n: u32| 100.0 + f64::from(n) * 10.0 - if at.contains(&n) { 30.0 } else { 0.0 }
         };
-        assert_eq!(growing(dips(&[5]), 100_000).await, Some(Warning));
-        assert_eq!(growing(dips(&[5, 9]), 100_000).await, None);
-        assert_eq!(growing(|_| 500.0, 100_000).await, None);
+        assert_eq!(growing(21, dips(&[5]), 100_000).await, Some(Warning));
+        assert_eq!(growing(21, dips(&[5, 9]), 100_000).await, None);
+        assert_eq!(growing(21, |_| 500.0, 100_000).await, None);
+    }
+
+    #[tokio::test]
+    async fn minutes_are_enough_where_the_growth_is_steep() {
+        // Ten minutes in which it grows by 300 MiB each five: 5 MiB/s would be 1500.
+        let steep = |n: u32| 100.0 + f64::from(n) * 300.0;
+        for (hours_left, expected) in
+            [(4.1, None), (3.9, Some(Warning)), (0.26, Some(Warning)), (0.24, Some(Critical))]
+        {
+            let available = (hours_left * 3600.0) as u64;
+            assert_eq!(growing(3, steep, available).await, expected, "{hours_left}");
+        }
+        assert_eq!(growing(3, |n| 100.0 + f64::from(n) * 32.0, 100).await, None, "not over 64 MiB");
+        assert_eq!(growing(3, |n| [100.0, 101.0, 700.0][n as usize], 100).await, None, "not steady");
+    }
+
+    /// Memory in MiB half a second, a quarter of a second and none ago.
+    fn seen(readings: [f64; 3], age: u64, hours_left: f64) -> Option<Found> {
+        let mut snapshot = healthy();
+        let machine = host(&mut snapshot);
+        let per_hour = (readings[2] - readings[0]) * 7200.0;
+        machine.memory.available_bytes = (per_hour * hours_left * 1_048_576.0) as u64;
+        let process = &mut machine.processes.top[0];
+        process.age_seconds = Some(age);
+        process.own_memory_bytes = Some((readings[2] * 1_048_576.0) as u64);
+        let series = format!("host.processes[{}:{}].own_memory_bytes", process.name, process.pid);
+        machine.earlier = [(0.5, readings[0]), (0.25, readings[1])]
+            .map(|(seconds_ago, mib)| EarlierValue {
+                series: series.clone(),
+                seconds_ago,
+                value: mib * 1_048_576.0,
+            })
+            .into();
+        let facts = Facts { snapshot: &snapshot, trends: &Default::default() };
+        (PROCESS_GROWS.check)(&facts).into_iter().next()
+    }
+
+    #[test]
+    fn seconds_are_worth_knowing_where_the_growth_is_steep() {
+        // 5 MiB/s.
+        let steep = [100.0, 101.25, 102.5];
+        for (age, hours_left, expected) in [
+            (600, 4.1, None),
+            (600, 3.9, Some(Info)),
+            (600, 0.26, Some(Info)),
+            (600, 0.24, Some(Warning)),
+            (60, 0.24, Some(Warning)),
+            (59, 0.24, Some(Info)),
+        ] {
+            let found = seen(steep, age, hours_left).map(|found| found.finding.severity);
+            assert_eq!(found, expected, "{age} {hours_left}");
+        }
+        assert_eq!(seen([100.0, 100.0, 102.5], 600, 1.0), None, "it took all at once");
+        assert_eq!(seen([100.0, 102.5, 102.5], 600, 1.0), None, "it is over");
+        assert_eq!(
+            seen(steep, 600, 2.0).unwrap().finding.summary,
+            "Process postgres (812) grew by 2.5 MiB in 0.5 seconds; at this rate, the available memory lasts for about \
+             2 hours."
+        );
+    }
+
+    #[test]
+    fn zombies_are_told_with_their_parent() {
+        let mut snapshot = healthy();
+        let processes = &mut host(&mut snapshot).processes;
+        processes.zombies = 150;
+        processes.zombie_parents = vec![ZombieParent { pid: 4711, name: "rm -rf /".into(), zombies: 149 }];
+        let facts = Facts { snapshot: &snapshot, trends: &Default::default() };
+        let found = (ZOMBIES.check)(&facts).remove(0).finding;
+        assert_eq!(
+            found.summary,
+            "The machine has 150 zombie processes; 149 of them are left by process rm -rf / (4711)."
+        );
+        let commands: Vec<_> = found.remedies.iter().filter_map(|one| one.command.as_deref()).collect();
+        assert!(commands[0].ends_with("-p 4711") && !commands.iter().any(|one| one.contains("rm -rf")));
+    }
+
+    #[test]
+    fn a_process_called_like_a_command_is_named_and_never_run() {
+        for name in ["reboot", "rm -rf /", "$(reboot)", "`free -h`"] {
+            let mut snapshot = healthy();
+            let total = host(&mut snapshot).memory.total_bytes;
+            let process = &mut host(&mut snapshot).processes.top[0];
+            (process.name, process.memory_bytes) = (name.into(), total / 10 * 9);
+            let facts = Facts { snapshot: &snapshot, trends: &Default::default() };
+            let found = (PROCESS_HOGS_MEMORY.check)(&facts).remove(0).finding;
+            let named = format!("Process {} (812)", clean_name(name));
+            assert!(found.summary.starts_with(&named), "{}", found.summary);
+            for command in found.remedies.iter().filter_map(|one| one.command.as_ref()) {
+                assert!(!command.contains(name), "{command}");
+            }
+        }
     }
 
     #[test]

@@ -68,6 +68,7 @@ fn machine() -> HostMetrics {
         name: name.into(),
         cpu_percent,
         memory_bytes,
+        own_memory_bytes: None,
         open_files: Some(64),
         open_files_limit: Some(1024),
         age_seconds: Some(5000),
@@ -131,11 +132,15 @@ fn machine() -> HostMetrics {
             packets: 1_000_000,
             errors: 0,
             drops: 12,
+            queue_drops: Some(0),
+            carrier_changes: Some(2),
         }],
         processes: ProcessMetrics {
             count: 180,
             zombies: 0,
+            zombie_parents: Vec::new(),
             blocked: 0,
+            frozen: 0,
             top: vec![process(812, "postgres", 3.0, GIB), process(901, "nginx", 1.0, GIB / 10)],
         },
         temperatures: vec![TemperatureMetrics {
@@ -146,6 +151,31 @@ fn machine() -> HostMetrics {
         files: Some(FileMetrics { open: 4000, limit: 1_000_000 }),
         clock: Some(ClockMetrics { synchronized: true, max_error_ms: 12.0, service: None }),
         kills: KillMetrics { in_groups: Some(0), logged: Some(Vec::new()) },
+        tcp: Some(TcpMetrics { segments_sent: 900_000, retransmitted: 900, listen_overflows: Some(3) }),
+        limits: Vec::new(),
+        earlier: Vec::new(),
+    }
+}
+
+/// A limit of which so much is used.
+pub(in crate::agents::hardware_optimizer) fn limit(
+    limit: KernelLimit,
+    of: Option<&str>,
+    used: u64,
+    allowed: u64,
+) -> LimitUse {
+    LimitUse { limit, of: of.map(str::to_owned), used, allowed }
+}
+
+/// Readings of a second and of two seconds ago, after which the series has its value of now.
+pub(in crate::agents::hardware_optimizer) fn read_before(
+    host: &mut HostMetrics,
+    series: impl Into<String>,
+    values: [f64; 2],
+) {
+    let series = series.into();
+    for (seconds_ago, value) in [(2.0, values[0]), (1.0, values[1])] {
+        host.earlier.push(EarlierValue { series: series.clone(), seconds_ago, value });
     }
 }
 
@@ -193,10 +223,38 @@ pub(in crate::agents::hardware_optimizer) fn sick() -> Snapshot {
     machine.disks.push(DiskMetrics { mount: "/log".into(), deleted_files: Some(deleted), ..disk });
     machine.devices[0].latency_ms = Some(777.0);
     machine.devices[0].name = HOSTILE.into();
+    for share in ["iowait", "steal"] {
+        read_before(machine, format!("host.cpu.{share}_percent"), [60.0, 60.0]);
+    }
     let network = &mut machine.networks[0];
     (network.interface, network.errors, network.drops) = (HOSTILE.into(), 90_000, 200_000);
+    network.carrier_changes = Some(40);
+    for (figure, value) in
+        [("packets", 1e6), ("errors", 9e4), ("drops", 2e5), ("queue_drops", 0.0), ("carrier_changes", 40.0)]
+    {
+        let began = if figure == "queue_drops" { 0.0 } else { value * 0.9 };
+        read_before(machine, format!("host.networks[{HOSTILE}].{figure}"), [began / 2.0, began]);
+    }
+    machine.tcp = Some(TcpMetrics { segments_sent: 9000, retransmitted: 3000, listen_overflows: Some(200) });
+    for (figure, value) in [("segments_sent", 8000.0), ("retransmitted", 2000.0), ("listen_overflows", 50.0)]
+    {
+        read_before(machine, format!("host.tcp.{figure}"), [value / 2.0, value]);
+    }
+    machine.limits = vec![
+        limit(KernelLimit::MachineTasks, None, 32_000, 32_768),
+        limit(KernelLimit::GroupTasks, Some(HOSTILE), 99, 100),
+        limit(KernelLimit::UserTasks, Some("1000"), 990, 1024),
+        limit(KernelLimit::InotifyInstances, Some("1000"), 127, 128),
+        limit(KernelLimit::InotifyWatches, Some("33"), 8190, 8192),
+        limit(KernelLimit::TrackedConnections, None, 262_000, 262_144),
+        limit(KernelLimit::TimeWaitConnections, None, 16_000, 16_384),
+        limit(KernelLimit::EphemeralPorts, Some("192.0.2.1:443"), 28_000, 28_232),
+        limit(KernelLimit::ListenQueue, Some("8080"), 129, 128),
+    ];
+    read_before(machine, "host.limits[listen_queue:8080].used", [129.0, 129.0]);
     let processes = &mut machine.processes;
     (processes.zombies, processes.blocked) = (150, 44);
+    processes.zombie_parents = vec![ZombieParent { pid: 4711, name: HOSTILE.into(), zombies: 149 }];
     let hog = &mut processes.top[0];
     (hog.name, hog.cpu_percent, hog.memory_bytes) = (HOSTILE.into(), 399.0, 9 * GIB);
     hog.open_files = Some(1020);

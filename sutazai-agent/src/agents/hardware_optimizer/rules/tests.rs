@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use proptest::prelude::*;
-use sutazai_core::domain::{DeletedFiles, Finding, Severity, Snapshot};
+use sutazai_core::domain::{DeletedFiles, EarlierValue, Finding, Severity, Snapshot, TcpMetrics};
 
 use super::sample::{cgroup, containers, gpus, healthy, host, pressure, sick};
 use super::*;
@@ -73,7 +73,7 @@ async fn every_kind() -> Vec<Finding> {
 
 /// Reads only, each part of a pipe begun by a known word, nothing that a shell would act upon.
 fn is_safe(command: &str) -> bool {
-    const READERS: [&str; 26] = [
+    const READERS: [&str; 32] = [
         "cat",
         "df",
         "du",
@@ -96,6 +96,12 @@ fn is_safe(command: &str) -> bool {
         "top",
         "vmstat",
         "ip -s link",
+        "ss -s",
+        "ss -tin",
+        "ss -tan",
+        "ss -ltn",
+        "ss -ltnp",
+        "systemd-cgls -u",
         "docker stats",
         "docker ps",
         "docker inspect",
@@ -178,11 +184,19 @@ proptest! {
         (device.name, device.latency_ms, device.operations_per_second) = (name.clone(), Some(n[11]), n[12]);
         let network = &mut machine.networks[0];
         (network.interface, network.packets) = (name.clone(), w[7]);
-        (network.errors, network.drops) = (w[8], w[9]);
+        (network.errors, network.drops, network.queue_drops) = (w[8], w[9], Some(w[21]));
         let mut process = machine.processes.top[0].clone();
         (process.name, process.memory_bytes, process.cpu_percent) = (name.clone(), w[10], n[13]);
         (process.open_files, process.open_files_limit) = (Some(w[11]), Some(w[12]));
         machine.processes.top = vec![process; copies];
+        for (at, series) in ["host.cpu.steal_percent", "host.cpu.iowait_percent", "host.disks[/].used_bytes"].into_iter().enumerate() {
+            let (seconds_ago, value) = (n[at], n[at + 4]);
+            machine.earlier.push(EarlierValue { series: series.into(), seconds_ago, value });
+        }
+        for limit in &mut machine.limits {
+            (limit.used, limit.allowed, limit.of) = (w[19], w[20], Some(name.clone()));
+        }
+        machine.tcp = Some(TcpMetrics { segments_sent: w[21], retransmitted: w[22], listen_overflows: Some(w[23]) });
         let sensor = &mut machine.temperatures[0];
         (sensor.label, sensor.celsius, sensor.critical_celsius) = (name.clone(), n[14], Some(n[15]));
         machine.clock.as_mut().unwrap().max_error_ms = n[16];

@@ -1,31 +1,46 @@
-//! What history says: since when a value is past its bound, how fast one grows, how much a counter rose.
+//! What history and the earlier readings of a snapshot say: since when a value is past its bound, how fast one grows, how
+//! much a counter rose.
 //!
-//! Read once for an analysis, the last day of the few series that the rules ask for. No history, a short one or one
-//! that stopped means no trend, never a guess.
+//! History is read once for an analysis, the last day of the few series that the rules ask for. Where there is none, the
+//! readings of the snapshot itself are all there is; what they allow to say is told by how long they cover. Nothing to
+//! compare with means no trend, never a guess.
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sutazai_core::Result;
-use sutazai_core::domain::Snapshot;
+use sutazai_core::domain::{KernelLimit, Snapshot};
 use sutazai_core::ports::{MetricStore, SeriesQuery};
+
+use super::rule::Facts;
 
 /// How far back is looked.
 const SPAN: TimeDelta = TimeDelta::hours(24);
-/// One point for five minutes.
-const POINTS: u32 = 288;
+/// The part of it that is read in full, and how many points of it there are at most.
+const FINE_SPAN: TimeDelta = TimeDelta::hours(1);
+const FINE_POINTS: u32 = 120;
+/// Of the rest, one point for five minutes.
+const POINTS: u32 = 276;
 /// History whose last point is older says nothing of now.
 const FRESH: TimeDelta = TimeDelta::minutes(20);
 /// A longer gap between two points may hide that a value was within its bound.
 const GAP: TimeDelta = TimeDelta::minutes(30);
-/// Growth is not judged by fewer points or within a shorter time.
-const LEAST_POINTS: usize = 12;
-const LEAST_HOURS: f64 = 1.0;
+/// A server's history has sampled what its snapshot remembers too, at most so much later.
+const SAME_READING: TimeDelta = TimeDelta::seconds(5);
+/// Growth is not judged by fewer readings: two say that a value changed, not that it keeps changing.
+const LEAST_READINGS: usize = 3;
+/// How far back growth is looked for, the longest first, apart from the last readings.
+const GROWTH_SPANS: [TimeDelta; 4] =
+    [TimeDelta::hours(24), TimeDelta::hours(6), TimeDelta::hours(1), TimeDelta::minutes(10)];
+/// With fewer readings than that, each step must be at least this share of the mean step: a line through few points
+/// fits by chance.
+const MANY_READINGS: usize = 12;
+const STEP_SHARE: f64 = 0.5;
 
 /// Below that used share of its limit, in percent, no rule asks since when a container is near it.
 const NEAR_LIMIT: f64 = 80.0;
 
-type Points = Vec<(DateTime<Utc>, f64)>;
+pub(super) type Points = Vec<(DateTime<Utc>, f64)>;
 
 /// The last day of the machine; the default is no history at all.
 #[derive(Debug, Default)]
@@ -34,7 +49,7 @@ pub(in crate::agents::hardware_optimizer) struct Trends {
     series: BTreeMap<String, Points>,
 }
 
-/// How a value went over the time that history covers.
+/// How a value went over the time that readings cover, until now.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Growth {
     /// Slope of the straight line that fits best (least squares).
@@ -43,12 +58,32 @@ pub(super) struct Growth {
     pub(super) fit: f64,
     /// Time covered.
     pub(super) hours: f64,
+    /// Readings in that time.
+    pub(super) readings: usize,
     /// The first value.
     pub(super) first: f64,
-    /// The last value.
+    /// The value now.
     pub(super) last: f64,
     /// Share of the steps that did not fall, 0 to 1.
     pub(super) not_falling: f64,
+    /// Whether each step is at least half of the mean one.
+    even: bool,
+}
+
+impl Growth {
+    /// Whether it may be taken to go on: a straight line that rises, and with few readings in steps of one size.
+    pub(super) fn is_steady(&self, fit: f64) -> bool {
+        self.per_hour > 0.0 && self.fit >= fit && (self.readings >= MANY_READINGS || self.even)
+    }
+}
+
+/// A value that was past a bound at each of the last readings.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Sustained {
+    /// Readings past it, the one of now included.
+    pub(super) readings: usize,
+    /// Seconds since the first of them.
+    pub(super) seconds: f64,
 }
 
 impl Trends {
@@ -67,19 +102,18 @@ impl Trends {
 
     async fn try_read(store: &dyn MetricStore, host: &str, snapshot: &Snapshot) -> Result<Self> {
         let now = snapshot.taken_at;
-        let from = now.checked_sub_signed(SPAN).unwrap_or(now);
+        let ago = |span| now.checked_sub_signed(span).unwrap_or(now);
+        let stretches = [(ago(SPAN), ago(FINE_SPAN), POINTS), (ago(FINE_SPAN), now, FINE_POINTS)];
         let mut series = BTreeMap::new();
         for name in wanted(snapshot) {
-            let query = SeriesQuery {
-                host: host.to_owned(),
-                series: name.clone(),
-                from,
-                to: now,
-                max_points: POINTS,
-            };
-            let samples = store.range(&query).await?;
-            let finite = samples.into_iter().filter(|sample| sample.value.is_finite());
-            series.insert(name, finite.map(|sample| (sample.at, sample.value)).collect());
+            let mut points = Points::new();
+            for (from, to, max_points) in stretches {
+                let (host, series) = (host.to_owned(), name.clone());
+                let samples = store.range(&SeriesQuery { host, series, from, to, max_points }).await?;
+                let finite = samples.into_iter().filter(|sample| sample.value.is_finite());
+                points.extend(finite.map(|sample| (sample.at, sample.value)));
+            }
+            series.insert(name, points);
         }
         Ok(Self { now, series })
     }
@@ -97,27 +131,6 @@ impl Trends {
         since
     }
 
-    /// How the series went within this time; none where there is too little of it.
-    pub(super) fn growth(&self, series: &str, within: TimeDelta) -> Option<Growth> {
-        let points = self.fresh(series)?;
-        let points = &points[points.partition_point(|(at, _)| self.now - *at > within)..];
-        let (first, last) = (points.first()?, points.last()?);
-        let hours = hours(last.0 - first.0);
-        if points.len() < LEAST_POINTS || hours < LEAST_HOURS {
-            return None;
-        }
-        let (per_hour, fit) = line(points);
-        let not_falling = points.windows(2).filter(|pair| pair[1].1 >= pair[0].1 * 0.99).count();
-        Some(Growth {
-            per_hour,
-            fit,
-            hours,
-            first: first.1,
-            last: last.1,
-            not_falling: not_falling as f64 / (points.len() - 1) as f64,
-        })
-    }
-
     /// By how much a counter rose above the lowest value that history saw within this time; none without history.
     pub(super) fn rise(&self, series: &str, within: TimeDelta, value: f64) -> Option<f64> {
         let points = self.fresh(series)?;
@@ -133,25 +146,135 @@ impl Trends {
     }
 }
 
+impl Facts<'_> {
+    /// The readings of a series in the order of time: its history, those of the snapshot before this one, and `value`, which is
+    /// that of now.
+    pub(super) fn readings(&self, series: &str, value: f64) -> Points {
+        let now = self.snapshot.taken_at;
+        let mut points = self.trends.series.get(series).cloned().unwrap_or_default();
+        let host = self.snapshot.host.value();
+        let earlier = host.into_iter().flat_map(|host| &host.earlier);
+        let earlier = earlier.filter(|one| one.series == series && one.seconds_ago > 0.0);
+        let earlier: Points = earlier
+            .filter_map(|one| {
+                let ago = TimeDelta::try_milliseconds((one.seconds_ago * 1000.0) as i64)?;
+                Some((now.checked_sub_signed(ago)?, one.value))
+            })
+            .filter(|(at, _)| {
+                !points.iter().any(|(later, _)| (TimeDelta::zero()..=SAME_READING).contains(&(*later - *at)))
+            })
+            .collect();
+        points.extend(earlier);
+        points.push((now, value));
+        points.retain(|(_, value)| value.is_finite());
+        points.sort_by_key(|(at, _)| *at);
+        points
+    }
+
+    /// How the series went: over the longest time for which `steady` holds, the last readings alone included; none where
+    /// it holds for no time.
+    pub(super) fn growth(
+        &self,
+        series: &str,
+        value: f64,
+        within: TimeDelta,
+        steady: impl Fn(&Growth) -> bool,
+    ) -> Option<Growth> {
+        let points = self.readings(series, value);
+        // What was before a gap says nothing of what goes on since.
+        let unbroken = points.windows(2).rposition(|pair| pair[1].0 - pair[0].0 > GAP).map_or(0, |at| at + 1);
+        let points = points.get(unbroken..)?;
+        let now = self.snapshot.taken_at;
+        let start = |span: TimeDelta| points.partition_point(|(at, _)| now - *at > span);
+        let spans = GROWTH_SPANS.into_iter().filter(|span| *span <= within);
+        let mut starts: Vec<usize> = std::iter::once(within).chain(spans).map(start).collect();
+        starts.push(points.len().saturating_sub(LEAST_READINGS));
+        starts.dedup();
+        starts.into_iter().filter_map(|start| grown(points.get(start..)?)).find(|growth| steady(growth))
+    }
+
+    /// At how many of the last readings, without a break, the series was over the bound; none where it is not over it now.
+    pub(super) fn sustained(&self, series: &str, value: f64, bound: f64) -> Option<Sustained> {
+        let points = self.readings(series, value);
+        let mut next = self.snapshot.taken_at;
+        let over = points.iter().rev().take_while(|(at, value)| {
+            let counts = *value > bound && next - *at <= GAP;
+            next = *at;
+            counts
+        });
+        let mut found = Sustained { readings: 0, seconds: 0.0 };
+        for (at, _) in over {
+            found =
+                Sustained { readings: found.readings + 1, seconds: seconds(self.snapshot.taken_at - *at) };
+        }
+        (found.readings > 0).then_some(found)
+    }
+}
+
+/// What a counter rose over these readings.
+pub(super) fn risen(points: &[(DateTime<Utc>, f64)]) -> f64 {
+    let step = |pair: &[(DateTime<Utc>, f64)]| match pair {
+        [(_, before), (_, after)] if after >= before => after - before,
+        [_, (_, after)] => *after,
+        _ => 0.0,
+    };
+    points.windows(2).map(step).sum()
+}
+
+fn grown(points: &[(DateTime<Utc>, f64)]) -> Option<Growth> {
+    let (first, last) = (points.first()?, points.last()?);
+    if points.len() < LEAST_READINGS {
+        return None;
+    }
+    let (per_hour, fit) = line(points);
+    let steps = points.len() - 1;
+    let not_falling = points.windows(2).filter(|pair| pair[1].1 >= pair[0].1 * 0.99).count();
+    // Compared by their rates, since the times between readings differ.
+    let mean = (last.1 - first.1) / seconds(last.0 - first.0);
+    let rate = |pair: &[(DateTime<Utc>, f64)]| (pair[1].1 - pair[0].1) / seconds(pair[1].0 - pair[0].0);
+    let even = points.windows(2).all(|pair| pair[1].0 == pair[0].0 || rate(pair) >= mean * STEP_SHARE);
+    Some(Growth {
+        per_hour,
+        fit,
+        hours: hours(last.0 - first.0),
+        readings: points.len(),
+        first: first.1,
+        last: last.1,
+        not_falling: not_falling as f64 / steps as f64,
+        even: even && mean > 0.0,
+    })
+}
+
 /// The series that the rules ask for, as `metrics::history` names them.
 fn wanted(snapshot: &Snapshot) -> Vec<String> {
     let mut names = Vec::new();
     if let Some(host) = snapshot.host.value() {
         let single = ["cpu.used_percent", "cpu.iowait_percent", "cpu.steal_percent", "memory.used_percent"];
-        names.extend(
-            single.iter().chain(&["memory.oom_kills", "swap.used_percent"]).map(|n| format!("host.{n}")),
-        );
+        let more = ["memory.oom_kills", "swap.used_percent"];
+        let tcp = ["tcp.segments_sent", "tcp.retransmitted", "tcp.listen_overflows"];
+        names.extend(single.iter().chain(&more).chain(&tcp).map(|name| format!("host.{name}")));
+        for network in &host.networks {
+            let figures = ["packets", "errors", "drops", "queue_drops", "carrier_changes"];
+            names.extend(figures.map(|figure| format!("host.networks[{}].{figure}", network.interface)));
+        }
+        let queues = host.limits.iter().filter(|limit| limit.limit == KernelLimit::ListenQueue);
+        let ports = queues.filter_map(|queue| queue.of.as_deref());
+        names.extend(ports.map(|port| format!("host.limits[listen_queue:{port}].used")));
         for disk in &host.disks {
             let figures = ["used_percent", "used_bytes", "inodes_used_percent"];
             names.extend(figures.map(|figure| format!("host.disks[{}].{figure}", disk.mount)));
         }
-        let processes = host.processes.top.iter();
-        names.extend(processes.map(|one| format!("host.processes[{}:{}].memory_bytes", one.name, one.pid)));
+        for process in &host.processes.top {
+            let figures = ["memory_bytes", "own_memory_bytes"];
+            names.extend(figures.map(|f| format!("host.processes[{}:{}].{f}", process.name, process.pid)));
+        }
     }
     if snapshot.pressure.value().is_some() {
         names.extend(["cpu", "memory", "io"].map(|resource| format!("pressure.{resource}.some_avg60")));
     }
-    names.extend(snapshot.cgroup.value().map(|_| "cgroup.memory_used_bytes".to_owned()));
+    if snapshot.cgroup.value().is_some() {
+        names.extend(["memory_used_bytes", "oom_kills"].map(|figure| format!("cgroup.{figure}")));
+    }
     let containers = snapshot.containers.value().into_iter().flat_map(|engine| &engine.containers);
     let limited = containers.filter(|one| one.memory_used_percent.is_some_and(|used| used > NEAR_LIMIT));
     names.extend(limited.map(|one| format!("containers[{}].memory_used_bytes", one.name)));
@@ -160,8 +283,12 @@ fn wanted(snapshot: &Snapshot) -> Vec<String> {
     names
 }
 
+pub(super) fn seconds(time: TimeDelta) -> f64 {
+    time.num_milliseconds() as f64 / 1000.0
+}
+
 fn hours(time: TimeDelta) -> f64 {
-    time.num_seconds() as f64 / 3600.0
+    seconds(time) / 3600.0
 }
 
 /// Slope an hour and fit of the least-squares line.
@@ -177,11 +304,11 @@ fn line(points: &[(DateTime<Utc>, f64)]) -> (f64, f64) {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::sample::healthy;
+    use super::super::sample::{healthy, host};
     use super::*;
     use std::sync::Arc;
     use sutazai_core::Error;
-    use sutazai_core::domain::{LOCAL_HOST, MetricSample};
+    use sutazai_core::domain::{EarlierValue, LOCAL_HOST, MetricSample};
     use sutazai_core::memory::MemoryMetricStore;
     use sutazai_core::testing::MockMetricStore;
 
@@ -197,6 +324,13 @@ pub(super) mod tests {
         };
         store.append(&values.iter().enumerate().map(sample).collect::<Vec<_>>()).await.unwrap();
         Trends::read(Some(&store), LOCAL_HOST, snapshot).await
+    }
+
+    impl Trends {
+        /// Takes over the series of another history.
+        pub(in super::super) fn join(&mut self, other: Self) {
+            self.series.extend(other.series);
+        }
     }
 
     const CPU: &str = "host.cpu.used_percent";
@@ -253,19 +387,71 @@ pub(super) mod tests {
         assert_eq!(since("third").await, None);
     }
 
+    fn with_earlier(series: &str, values: &[(f64, f64)]) -> Snapshot {
+        let mut snapshot = healthy();
+        let earlier = |(seconds_ago, value): &(f64, f64)| EarlierValue {
+            series: series.to_owned(),
+            seconds_ago: *seconds_ago,
+            value: *value,
+        };
+        host(&mut snapshot).earlier = values.iter().map(earlier).collect();
+        snapshot
+    }
+
+    fn rising(growth: &Growth) -> bool {
+        growth.is_steady(0.8)
+    }
+
     #[tokio::test]
-    async fn growth_needs_an_hour_and_a_dozen_points() {
+    async fn growth_is_judged_by_the_longest_time_that_is_steady() {
         let snapshot = healthy();
-        let rising: Vec<f64> = (0..13).map(|n| 100.0 + f64::from(n)).collect();
-        assert_eq!(trends(&snapshot, CPU, &rising[1..]).await.growth(CPU, SPAN), None);
-        let growth = trends(&snapshot, CPU, &rising).await.growth(CPU, SPAN).unwrap();
-        assert!((growth.per_hour - 12.0).abs() < 1e-9 && (growth.fit - 1.0).abs() < 1e-9, "{growth:?}");
-        assert_eq!((growth.first, growth.last, growth.not_falling), (100.0, 112.0, 1.0));
-        let long = [vec![500.0; 30], rising].concat();
-        let lately = trends(&snapshot, CPU, &long).await.growth(CPU, TimeDelta::minutes(65)).unwrap();
-        assert_eq!(lately, growth, "what was before does not count");
-        let level = trends(&snapshot, CPU, &[5.0; 20]).await.growth(CPU, SPAN).unwrap();
-        assert_eq!((level.per_hour, level.fit), (0.0, 0.0));
+        let growth = |trends: Trends, value: f64| {
+            Facts { snapshot: &snapshot, trends: &trends }.growth(CPU, value, SPAN, rising)
+        };
+        let line: Vec<f64> = (0..13).map(|n| 100.0 + f64::from(n)).collect();
+        let whole = growth(trends(&snapshot, CPU, &line).await, 113.0).unwrap();
+        assert!((whole.per_hour - 12.0).abs() < 1e-9 && (whole.fit - 1.0).abs() < 1e-9, "{whole:?}");
+        assert_eq!((whole.first, whole.last, whole.not_falling, whole.readings), (100.0, 113.0, 1.0, 14));
+        let long = [vec![500.0; 30], line].concat();
+        let lately = growth(trends(&snapshot, CPU, &long).await, 113.0).unwrap();
+        assert!(lately.hours <= 1.0 && (lately.per_hour - 12.0).abs() < 1e-9, "{lately:?}");
+        assert_eq!(growth(trends(&snapshot, CPU, &[5.0; 20]).await, 5.0), None, "level");
+        assert_eq!(growth(trends(&snapshot, CPU, &[1.0]).await, 2.0), None, "two readings");
+        let few = growth(trends(&snapshot, CPU, &[1.0, 2.0]).await, 3.0).unwrap();
+        assert_eq!((few.readings, few.per_hour), (3, 12.0));
+    }
+
+    #[test]
+    fn the_readings_of_one_snapshot_are_enough_where_they_are_even() {
+        for (first, second, now, expected) in [
+            (0.0, 10.0, 20.0, true),
+            (0.0, 6.0, 20.0, true),
+            (0.0, 4.0, 20.0, false),
+            (0.0, 16.0, 20.0, false),
+            (0.0, 0.0, 20.0, false),
+            (20.0, 10.0, 0.0, false),
+        ] {
+            let snapshot = with_earlier(CPU, &[(0.5, first), (0.25, second)]);
+            let growth =
+                Facts { snapshot: &snapshot, trends: &Trends::default() }.growth(CPU, now, SPAN, rising);
+            assert_eq!(growth.is_some(), expected, "{first} {second} {now}: {growth:?}");
+        }
+        let snapshot = with_earlier(CPU, &[(0.5, 0.0)]);
+        let facts = Facts { snapshot: &snapshot, trends: &Trends::default() };
+        assert_eq!(facts.growth(CPU, 10.0, SPAN, rising), None, "two readings");
+    }
+
+    #[tokio::test]
+    async fn a_reading_that_history_has_too_counts_once() {
+        let mut snapshot = with_earlier(CPU, &[(600.0, 1.0), (300.0, 2.0)]);
+        let trends = trends(&snapshot, CPU, &[1.0, 2.0]).await;
+        // The snapshot's own readings came a little before the samples of the history.
+        for (one, seconds_ago) in host(&mut snapshot).earlier.iter_mut().zip([604.0, 305.1]) {
+            one.seconds_ago = seconds_ago;
+        }
+        let readings = Facts { snapshot: &snapshot, trends: &trends }.readings(CPU, 3.0);
+        let values: Vec<f64> = readings.iter().map(|(_, value)| *value).collect();
+        assert_eq!(values, [1.0, 2.0, 2.0, 3.0], "within five seconds and beyond");
     }
 
     #[tokio::test]
@@ -276,6 +462,23 @@ pub(super) mod tests {
         assert_eq!(history.rise(series, TimeDelta::hours(1), 2.0), Some(2.0));
         assert_eq!(history.rise(series, TimeDelta::minutes(12), 4.0), Some(3.0));
         assert_eq!(history.rise(series, TimeDelta::minutes(1), 4.0), None);
+    }
+
+    #[test]
+    fn what_is_seen_twice_is_sustained() {
+        for (earlier, now, expected) in [
+            (vec![], 9.0, None),
+            (vec![], 11.0, Some((1, 0.0))),
+            (vec![(0.25, 11.0)], 11.0, Some((2, 0.25))),
+            (vec![(0.5, 11.0), (0.25, 10.0)], 11.0, Some((1, 0.0))),
+            (vec![(3600.0, 11.0)], 11.0, Some((1, 0.0))),
+            (vec![(90.0, 11.0), (60.0, 12.0)], 11.0, Some((3, 90.0))),
+        ] {
+            let snapshot = with_earlier(CPU, &earlier);
+            let facts = Facts { snapshot: &snapshot, trends: &Trends::default() };
+            let found = facts.sustained(CPU, now, 10.0).map(|found| (found.readings, found.seconds));
+            assert_eq!(found, expected, "{earlier:?} {now}");
+        }
     }
 
     #[tokio::test]

@@ -2,13 +2,13 @@
 
 use chrono::TimeDelta;
 use sutazai_core::domain::{
-    ClockMetrics, ContainerInfo, DeletedFiles, FileMetrics, HostMetrics, KillInfo, LOCAL_HOST, MetricSample,
-    ProcessInfo, Snapshot, UnansweredMount,
+    ClockMetrics, ContainerInfo, DeletedFiles, FileMetrics, HostMetrics, KernelLimit, KillInfo, LOCAL_HOST,
+    MetricSample, ProcessInfo, Snapshot, UnansweredMount,
 };
 use sutazai_core::memory::MemoryMetricStore;
 use sutazai_core::ports::MetricStore;
 
-use super::super::rules::sample::{cgroup, containers, gpus, healthy, host, pressure};
+use super::super::rules::sample::{cgroup, containers, gpus, healthy, host, limit, pressure, read_before};
 use super::super::rules::{self, RULES, Trends};
 use super::{full_container, full_disk, full_memory};
 
@@ -159,8 +159,14 @@ fn spoil(host: &mut HostMetrics, rule: &str) {
         "no_swap" => (host.swap.total_bytes, host.memory.used_percent) = (0, 80.0),
         "cpu_saturation" => (host.cpu.used_percent, host.cpu.load[0]) = (97.4, 14.2),
         "high_load" => host.cpu.load[1] = 9.5,
-        "steal" => host.cpu.steal_percent = 17.5,
-        "iowait" => host.cpu.iowait_percent = 33.3,
+        "steal" => {
+            host.cpu.steal_percent = 17.5;
+            read_before(host, "host.cpu.steal_percent", [17.5, 17.5]);
+        }
+        "iowait" => {
+            host.cpu.iowait_percent = 33.3;
+            read_before(host, "host.cpu.iowait_percent", [33.3, 33.3]);
+        }
         "disk_trend_full" => {
             let disk = &mut host.disks[0];
             (disk.used_percent, disk.used_bytes, disk.available_bytes) = (70.0, 70 << 30, 30 << 30);
@@ -175,8 +181,40 @@ fn spoil(host: &mut HostMetrics, rule: &str) {
         "zombies" => host.processes.zombies = 150,
         "blocked_processes" => host.processes.blocked = 12,
         "open_files_machine" => host.files = Some(FileMetrics { open: 900_000, limit: 1_000_000 }),
-        "network_errors" => host.networks[0].errors = 20_000,
-        "network_drops" => host.networks[0].drops = 50_000,
+        "network_errors" => spoil_network(host, "errors"),
+        "network_drops" => spoil_network(host, "drops"),
+        "network_link_changes" => {
+            host.networks[0].carrier_changes = Some(14);
+            read_before(host, "host.networks[eth0].carrier_changes", [2.0, 8.0]);
+        }
+        "tcp_retransmissions" => spoil_tcp(host, "retransmitted", 900 + 200),
+        "listen_overflows" => spoil_tcp(host, "listen_overflows", 3 + 40),
+        "listen_queue_full" => {
+            host.limits = vec![limit(KernelLimit::ListenQueue, Some("8080"), 129, 128)];
+            read_before(host, "host.limits[listen_queue:8080].used", [129.0, 129.0]);
+        }
+        "local_ports_near_limit" => {
+            host.limits = vec![limit(KernelLimit::EphemeralPorts, Some("192.0.2.1:443"), 27_000, 28_232)];
+        }
+        "time_wait_near_limit" => {
+            host.limits = vec![limit(KernelLimit::TimeWaitConnections, None, 14_000, 16_384)];
+        }
+        "connection_tracking_near_limit" => {
+            host.limits = vec![limit(KernelLimit::TrackedConnections, None, 200_000, 262_144)];
+        }
+        "machine_tasks_near_limit" => {
+            host.limits = vec![limit(KernelLimit::MachineTasks, None, 30_000, 32_768)];
+        }
+        "user_tasks_near_limit" => {
+            host.limits = vec![limit(KernelLimit::UserTasks, Some("1000"), 900, 1024)];
+        }
+        "group_tasks_near_limit" => {
+            let group = Some("/system.slice/web.service");
+            host.limits = vec![limit(KernelLimit::GroupTasks, group, 450, 512)];
+        }
+        "inotify_near_limit" => {
+            host.limits = vec![limit(KernelLimit::InotifyInstances, Some("1000"), 120, 128)];
+        }
         "high_temperature" => host.temperatures[0].celsius = 93.0,
         "clock_unsynchronized" => {
             host.clock = Some(ClockMetrics { synchronized: false, max_error_ms: 16_000.0, service: None });
@@ -193,6 +231,36 @@ fn spoil(host: &mut HostMetrics, rule: &str) {
         "open_files_process" => spoil_files(&mut host.processes.top[0]),
         rule => panic!("no machine for {rule}"),
     }
+}
+
+/// Of a million packets within two seconds, half in each, some at fault.
+fn spoil_network(host: &mut HostMetrics, figure: &str) {
+    let network = &mut host.networks[0];
+    (network.errors, network.drops) = (0, 0);
+    let faults = if figure == "errors" { &mut network.errors } else { &mut network.drops };
+    *faults = 50_000;
+    for one in ["errors", "drops", "queue_drops"] {
+        let half = if one == figure { 25_000.0 } else { 0.0 };
+        read_before(host, format!("host.networks[eth0].{one}"), [0.0, half]);
+    }
+    read_before(host, "host.networks[eth0].packets", [0.0, 500_000.0]);
+}
+
+/// Four hundred segments within two seconds, and a counter that rose to this by forty.
+fn spoil_tcp(host: &mut HostMetrics, figure: &str, now: u64) {
+    let Some(tcp) = &mut host.tcp else { return };
+    let (sent, before) = (tcp.segments_sent as f64, now as f64);
+    match figure {
+        "retransmitted" => tcp.retransmitted = now,
+        _ => tcp.listen_overflows = Some(now),
+    }
+    let (again, overflows) = (tcp.retransmitted as f64, tcp.listen_overflows.unwrap_or(0) as f64);
+    let rising =
+        |of: &str, value: f64| if of == figure { [before - 40.0, before - 20.0] } else { [value; 2] };
+    let (again, overflows) = (rising("retransmitted", again), rising("listen_overflows", overflows));
+    read_before(host, "host.tcp.segments_sent", [sent - 400.0, sent - 200.0]);
+    read_before(host, "host.tcp.retransmitted", again);
+    read_before(host, "host.tcp.listen_overflows", overflows);
 }
 
 fn spoil_files(process: &mut ProcessInfo) {

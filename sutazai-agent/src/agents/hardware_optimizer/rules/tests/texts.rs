@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use sutazai_core::domain::*;
 
 use super::super::draft::{Texts, first_choices};
-use super::super::sample::{cgroup, containers, gpus, healthy, host, pressure, sick};
+use super::super::sample::{cgroup, containers, gpus, healthy, host, limit, pressure, read_before, sick};
 use super::super::*;
 
 const GIB: u64 = 1 << 30;
@@ -25,6 +25,8 @@ pub(super) async fn every_kind() -> Vec<Found> {
         let machine = host(&mut snapshot);
         (machine.disks[0].used_percent, machine.disks[0].available_bytes) = (70.0, available);
         machine.memory.available_bytes = available;
+        (machine.disks[0].used_bytes, machine.processes.top[0].memory_bytes) =
+            (50_000_000_000, 50_000_000_000);
         let rising: Vec<f64> = (0..20).map(|n| 1e9 * f64::from(30 + n)).collect();
         for series in ["host.disks[/].used_bytes", "host.processes[postgres:812].memory_bytes"] {
             let trends = trends::tests::trends(&snapshot, series, &rising).await;
@@ -77,6 +79,19 @@ fn crowded() -> Snapshot {
     machine.disks = WRITTEN.map(|mount| DiskMetrics { mount: mount.into(), ..disk.clone() }).into();
     let device = DeviceMetrics { latency_ms: Some(200.0), ..machine.devices[0].clone() };
     let network = NetworkMetrics { errors: 20_000, drops: 30_000, ..machine.networks[0].clone() };
+    read_before(machine, "host.networks[eth0].carrier_changes", [0.0, 0.0]);
+    let network = NetworkMetrics { carrier_changes: Some(9), ..network };
+    for number in 0..6 {
+        let port = (8000 + number).to_string();
+        read_before(machine, format!("host.limits[listen_queue:{port}].used"), [9.0, 9.0]);
+        let (group, user) = (format!("/a.slice/{number}.service"), (1000 + number).to_string());
+        machine.limits.extend([
+            limit(KernelLimit::GroupTasks, Some(&group), 90, 100),
+            limit(KernelLimit::UserTasks, Some(&user), 90, 100),
+            limit(KernelLimit::InotifyWatches, Some(&user), 90, 100),
+            limit(KernelLimit::ListenQueue, Some(&port), 9, 10),
+        ]);
+    }
     let process = ProcessInfo { open_files: Some(900), ..machine.processes.top[0].clone() };
     let sensor = TemperatureMetrics { celsius: 92.0, ..machine.temperatures[0].clone() };
     machine.devices = vec![device; 6];
@@ -89,7 +104,7 @@ fn crowded() -> Snapshot {
 }
 
 /// One fault each, to reach the cases that a rule words differently.
-const CHANGES: [fn(&mut Snapshot); 38] = [
+const CHANGES: [fn(&mut Snapshot); 42] = [
     |snapshot| (host(snapshot).cpu.load[1], host(snapshot).cpu.used_percent) = (99.0, 20.0),
     |snapshot| (host(snapshot).cpu.load[1], host(snapshot).cpu.used_percent) = (7.0, 70.0),
     |snapshot| {
@@ -123,6 +138,23 @@ const CHANGES: [fn(&mut Snapshot); 38] = [
         (disk.used_percent, disk.available_bytes) = (96.0, 200 * GIB);
     },
     |snapshot| host(snapshot).devices[0].latency_ms = Some(150.0),
+    |snapshot| (host(snapshot).networks[0].errors, host(snapshot).networks[0].drops) = (20_000, 50_000),
+    |snapshot| host(snapshot).processes.zombies = 12,
+    // Read within two seconds: a disk and a process that grow by 50 MiB and by 5 MiB a second.
+    |snapshot| {
+        let machine = host(snapshot);
+        let used = machine.disks[0].used_bytes as f64;
+        let mib = 1_048_576.0;
+        machine.disks[0].available_bytes = 2 << 30;
+        read_before(machine, "host.disks[/].used_bytes", [used - 100.0 * mib, used - 50.0 * mib]);
+    },
+    |snapshot| {
+        let machine = host(snapshot);
+        machine.processes.top[0].own_memory_bytes = Some(100 << 20);
+        let mib = 1_048_576.0;
+        let series = "host.processes[postgres:812].own_memory_bytes";
+        read_before(machine, series, [90.0 * mib, 95.0 * mib]);
+    },
     |snapshot| {
         let sensor = &mut host(snapshot).temperatures[0];
         (sensor.celsius, sensor.critical_celsius) = (90.5, None);
@@ -259,8 +291,8 @@ async fn every_figure_of_a_statement_is_in_the_evidence() {
                 let measured = finding.evidence.iter().any(|evidence| stands_for(figure, evidence));
                 assert!(measured, "{figure} in {statement:?}: {:?}", finding.evidence);
             }
-            // A flag has no figure, one container needs no count, and less than a minute is said in words.
-            let soon = decisive.unit == "hours" && decisive.value * 60.0 < 1.0;
+            // A flag has no figure, one container needs no count, and less than a second is said in words.
+            let soon = decisive.unit == "hours" && decisive.value * 3600.0 < 1.0;
             let plain = decisive.unit == "flag" || finding.rule == "container_no_limit" || soon;
             let said = found.iter().any(|figure| stands_for(figure, decisive));
             let more = finding.id.ends_with(":more");
@@ -442,7 +474,7 @@ fn figures(sentence: &str) -> Vec<String> {
 /// Whether the figure is the value in one of the units and roundings that the rules use.
 fn stands_for(figure: &str, evidence: &Evidence) -> bool {
     let scaled = (0..5).map(|power| evidence.value / 1024f64.powi(power));
-    scaled.chain([evidence.value * 60.0]).any(|value| {
+    scaled.chain([evidence.value * 60.0, evidence.value * 3600.0]).any(|value| {
         let decimal = figures::decimal(value);
         figure == decimal || figure == format!("{value:.0}")
     })

@@ -1,0 +1,141 @@
+//! Counters of the kernel judged by what they did lately: a share since boot hides what began a minute ago, and shows for
+//! ever what ended long since.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::rule::Facts;
+use super::trends::{risen, seconds};
+
+/// How far back is looked for enough events.
+const LATELY: TimeDelta = TimeDelta::minutes(10);
+/// Least readings: what happened in one step only may be over.
+const LEAST_READINGS: usize = 3;
+
+/// A counter: its series and its value now.
+pub(super) type Counter = (String, f64);
+
+/// What counters say of faults among events.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Verdict {
+    /// Enough events were seen lately to judge.
+    Lately(Share),
+    /// History covers minutes, and too little happened in them.
+    Quiet,
+    /// There is no history that says when what was counted happened.
+    Unknown,
+}
+
+/// Faults among events within some seconds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Share {
+    pub(super) faults: f64,
+    pub(super) events: f64,
+    pub(super) seconds: f64,
+    /// Whether there were faults in the last step as well as before it.
+    pub(super) lasts: bool,
+}
+
+impl Share {
+    pub(super) fn per_second(&self) -> f64 {
+        self.faults / self.seconds
+    }
+
+    pub(super) fn hours(&self) -> f64 {
+        self.seconds / 3600.0
+    }
+}
+
+/// The share in the shortest time until now that has this many events.
+pub(super) fn judge(facts: &Facts<'_>, events: &Counter, faults: &[Counter], least: f64) -> Verdict {
+    let events = facts.readings(&events.0, events.1);
+    let faults: Vec<_> = faults.iter().map(|(series, value)| facts.readings(series, *value)).collect();
+    let at_all = |at: &DateTime<Utc>| -> Option<f64> {
+        faults.iter().map(|one| one.iter().find(|(other, _)| other == at).map(|(_, value)| *value)).sum()
+    };
+    let joined = events.iter().filter_map(|(at, events)| Some((*at, *events, at_all(at)?)));
+    let mut joined: Vec<(DateTime<Utc>, f64, f64)> = joined.collect();
+    let now = facts.snapshot.taken_at;
+    let covered = joined.first().is_some_and(|(first, ..)| now - *first >= LATELY);
+    joined.retain(|(at, ..)| now - *at <= LATELY);
+    let latest = joined.len().saturating_sub(LEAST_READINGS);
+    if joined.len() >= LEAST_READINGS {
+        let of = |part: fn(&(DateTime<Utc>, f64, f64)) -> f64, from: usize| {
+            joined.iter().skip(from).map(|one| (one.0, part(one))).collect::<Vec<_>>()
+        };
+        for start in (0..=latest).rev() {
+            let events = risen(&of(|one| one.1, start));
+            if events >= least {
+                let points = of(|one| one.2, start);
+                let last_step = points.len() - 2;
+                let steps = [risen(&points[..=last_step]), risen(&points[last_step..])];
+                return Verdict::Lately(Share {
+                    faults: steps[0] + steps[1],
+                    events,
+                    seconds: seconds(now - joined[start].0),
+                    lasts: steps.iter().all(|step| *step > 0.0),
+                });
+            }
+        }
+    }
+    if covered { Verdict::Quiet } else { Verdict::Unknown }
+}
+
+#[cfg(test)]
+mod tests {
+    use sutazai_core::domain::{EarlierValue, Snapshot};
+
+    use super::super::sample::{healthy, host};
+    use super::super::trends::tests::trends;
+    use super::*;
+
+    /// A snapshot with readings of events and faults, each with the seconds since.
+    fn counted(readings: &[(f64, f64, f64)]) -> Snapshot {
+        let mut snapshot = healthy();
+        for (seconds_ago, events, faults) in readings {
+            for (series, value) in [("events", events), ("faults", faults)] {
+                let (series, seconds_ago, value) = (series.to_owned(), *seconds_ago, *value);
+                host(&mut snapshot).earlier.push(EarlierValue { series, seconds_ago, value });
+            }
+        }
+        snapshot
+    }
+
+    fn judged(snapshot: &Snapshot, events: f64, faults: f64) -> Verdict {
+        let facts = Facts { snapshot, trends: &Default::default() };
+        judge(&facts, &("events".into(), events), &[("faults".into(), faults)], 100.0)
+    }
+
+    #[test]
+    fn the_shortest_time_with_enough_events_counts() {
+        // Long healthy, and every second event at fault since half a second.
+        let snapshot = counted(&[(300.0, 0.0, 0.0), (0.5, 1e6, 0.0), (0.25, 1e6 + 100.0, 50.0)]);
+        let share = Share { faults: 100.0, events: 200.0, seconds: 0.5, lasts: true };
+        assert_eq!(judged(&snapshot, 1e6 + 200.0, 100.0), Verdict::Lately(share));
+        // Too few events in half a second: the time before counts too.
+        let snapshot = counted(&[(300.0, 0.0, 0.0), (0.5, 500.0, 10.0), (0.25, 510.0, 10.0)]);
+        let share = Share { faults: 15.0, events: 520.0, seconds: 300.0, lasts: true };
+        assert_eq!(judged(&snapshot, 520.0, 15.0), Verdict::Lately(share));
+    }
+
+    #[test]
+    fn what_happened_in_one_step_does_not_last() {
+        for (middle, now, expected) in [(0.0, 50.0, false), (50.0, 50.0, false), (25.0, 50.0, true)] {
+            let snapshot = counted(&[(0.5, 0.0, 0.0), (0.25, 100.0, middle)]);
+            let Verdict::Lately(share) = judged(&snapshot, 200.0, now) else { panic!("not judged") };
+            assert_eq!(share.lasts, expected, "{middle} {now}");
+        }
+    }
+
+    #[tokio::test]
+    async fn history_without_events_is_quiet_and_no_history_is_unknown() {
+        assert_eq!(judged(&healthy(), 1e6, 1e5), Verdict::Unknown);
+        assert_eq!(judged(&counted(&[(0.5, 1e6, 0.0), (0.25, 1e6, 0.0)]), 1e6, 1e5), Verdict::Unknown);
+        let [packets, drops] = ["host.networks[eth0].packets", "host.networks[eth0].drops"];
+        let snapshot = healthy();
+        let mut history = trends(&snapshot, packets, &[1e6; 3]).await;
+        history.join(trends(&snapshot, drops, &[1e5; 3]).await);
+        let facts = Facts { snapshot: &snapshot, trends: &history };
+        let verdict = judge(&facts, &(packets.into(), 1e6), &[(drops.into(), 1e5)], 100.0);
+        assert_eq!(verdict, Verdict::Quiet);
+    }
+}

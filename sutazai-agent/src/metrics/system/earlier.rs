@@ -1,0 +1,76 @@
+//! Values of earlier readings, so that rules can tell what changes now from what has been so since boot.
+
+use sutazai_core::domain::{EarlierValue, HostMetrics, KernelLimit, ProcessInfo, TcpMetrics};
+
+use super::{Counters, cpu};
+
+/// Older readings say nothing of now: a server that was asleep has them.
+const OLDEST_SECONDS: f64 = 900.0;
+
+/// What the readings say of that which is in the snapshot; the oldest reading first.
+pub(super) fn earlier(host: &HostMetrics, readings: &[(f64, &Counters)]) -> Vec<EarlierValue> {
+    let mut values = Vec::new();
+    let mut add = |series: String, seconds_ago: f64, value: f64| {
+        values.push(EarlierValue { series, seconds_ago, value });
+    };
+    let mut before: Option<(f64, &Counters)> = None;
+    for (seconds_ago, counters) in readings.iter().filter(|(seconds_ago, _)| *seconds_ago <= OLDEST_SECONDS) {
+        let ago = *seconds_ago;
+        if let Some((started, first)) = before {
+            let cpu = cpu::rates(&first.cpu, &counters.cpu, host.cpu.load, started - ago);
+            add("host.cpu.used_percent".into(), ago, cpu.used_percent);
+            add("host.cpu.iowait_percent".into(), ago, cpu.iowait_percent);
+            add("host.cpu.steal_percent".into(), ago, cpu.steal_percent);
+        }
+        before = Some((ago, counters));
+        of_reading(host, counters, ago, |series, value| add(series, ago, value));
+    }
+    values
+}
+
+fn of_reading(host: &HostMetrics, counters: &Counters, ago: f64, mut add: impl FnMut(String, f64)) {
+    for disk in &counters.disks {
+        if host.disks.iter().any(|one| one.mount == disk.mount) {
+            add(format!("host.disks[{}].used_bytes", disk.mount), disk.used_bytes as f64);
+        }
+    }
+    // This process takes memory while it measures; the number of a younger one belonged to another.
+    let comparable = |process: &&ProcessInfo| {
+        process.pid != std::process::id() && process.age_seconds.is_none_or(|age| age as f64 + 1.0 >= ago)
+    };
+    for process in host.processes.top.iter().filter(comparable) {
+        let used = counters.processes.iter().find(|((pid, _), _)| *pid == process.pid);
+        if let Some(bytes) = used.and_then(|(_, used)| used.own_memory_bytes) {
+            let (name, pid) = (&process.name, process.pid);
+            add(format!("host.processes[{name}:{pid}].own_memory_bytes"), bytes as f64);
+        }
+    }
+    for network in &host.networks {
+        let Some(traffic) = counters.networks.get(&network.interface) else { continue };
+        let path = |figure: &str| format!("host.networks[{}].{figure}", network.interface);
+        add(path("packets"), traffic.packets as f64);
+        add(path("errors"), traffic.errors as f64);
+        add(path("drops"), traffic.drops as f64);
+        if let Some(drops) = traffic.link.queue_drops {
+            add(path("queue_drops"), drops as f64);
+        }
+        if let Some(changes) = traffic.link.carrier_changes {
+            add(path("carrier_changes"), changes as f64);
+        }
+    }
+    if let Some(TcpMetrics { segments_sent, retransmitted, listen_overflows }) = counters.tcp {
+        add("host.tcp.segments_sent".into(), segments_sent as f64);
+        add("host.tcp.retransmitted".into(), retransmitted as f64);
+        if let Some(overflows) = listen_overflows {
+            add("host.tcp.listen_overflows".into(), overflows as f64);
+        }
+    }
+    for queue in host.limits.iter().filter(|limit| limit.limit == KernelLimit::ListenQueue) {
+        let Some(port) = queue.of.as_deref() else { continue };
+        let waiting = port.parse().ok().and_then(|port: u16| counters.listeners.get(&port));
+        add(
+            format!("host.limits[listen_queue:{port}].used"),
+            waiting.map_or(0.0, |(waiting, _)| f64::from(*waiting)),
+        );
+    }
+}

@@ -1,0 +1,231 @@
+//! Limits of the kernel beside those of the machine's resources: processes by user, by control group and in all,
+//! inotify, tracked connections. Listed is that of which at least half is used.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use sutazai_core::domain::{KernelLimit, LimitUse};
+
+use super::processes::Process;
+
+/// Below that number of processes and threads, no user is looked at: limits are seldom smaller.
+const FEWEST_TASKS: u64 = 32;
+/// Of so many processes of one user, those with most threads, the limit is read.
+const LIMITS_READ: usize = 32;
+/// Descriptors of all processes together that are looked at for inotify instances.
+const MOST_DESCRIPTORS: usize = 50_000;
+/// How deep and how many control groups are looked at.
+const DEEPEST_GROUP: usize = 8;
+const MOST_GROUPS: usize = 2000;
+
+/// The limit, where at least half of it is used.
+pub(super) fn over_half(limit: KernelLimit, of: Option<String>, used: u64, allowed: u64) -> Option<LimitUse> {
+    (allowed > 0 && used >= allowed.div_ceil(2)).then_some(LimitUse { limit, of, used, allowed })
+}
+
+/// The only number of a file; none where there is no such file or it holds a word, as `max`.
+pub(super) fn number(path: &Path) -> Option<u64> {
+    fs::read_to_string(path).ok()?.trim().parse().ok()
+}
+
+/// All limits but those of TCP.
+pub(super) fn read(proc: &Path, sys: &Path, processes: &[Process]) -> Vec<LimitUse> {
+    let mut found = Vec::new();
+    found.extend(machine_tasks(proc, processes));
+    let (tracked, most) = ("sys/net/netfilter/nf_conntrack_count", "sys/net/netfilter/nf_conntrack_max");
+    if let (Some(used), Some(allowed)) = (number(&proc.join(tracked)), number(&proc.join(most))) {
+        found.extend(over_half(KernelLimit::TrackedConnections, None, used, allowed));
+    }
+    found.extend(group_tasks(sys));
+    found.extend(user_tasks(proc, processes));
+    found.extend(inotify(proc, processes));
+    found
+}
+
+fn machine_tasks(proc: &Path, processes: &[Process]) -> Option<LimitUse> {
+    let limits = ["sys/kernel/pid_max", "sys/kernel/threads-max"];
+    let allowed = limits.iter().filter_map(|limit| number(&proc.join(limit))).min()?;
+    over_half(KernelLimit::MachineTasks, None, processes.iter().map(|process| process.threads).sum(), allowed)
+}
+
+/// Groups of both versions that have a limit of their own.
+fn group_tasks(sys: &Path) -> Vec<LimitUse> {
+    let mut found = Vec::new();
+    for mount in ["fs/cgroup", "fs/cgroup/pids", "fs/cgroup/unified"].map(|mount| sys.join(mount)) {
+        let mut waiting: Vec<(PathBuf, usize)> = vec![(mount.clone(), 0)];
+        let mut seen = 0;
+        while let Some((folder, depth)) = waiting.pop() {
+            seen += 1;
+            if seen > MOST_GROUPS {
+                break;
+            }
+            if let Some(allowed) = number(&folder.join("pids.max"))
+                && let Some(used) = number(&folder.join("pids.current"))
+            {
+                let path = folder.strip_prefix(&mount).unwrap_or(&folder).display();
+                found.extend(over_half(KernelLimit::GroupTasks, Some(format!("/{path}")), used, allowed));
+            }
+            // Below the mount of version 1 are the controllers, which are looked at as mounts of their own.
+            let is_group = folder.join("cgroup.procs").exists();
+            if depth < DEEPEST_GROUP && is_group {
+                let inner = fs::read_dir(&folder).into_iter().flatten().flatten();
+                let folders = inner.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+                waiting.extend(folders.map(|entry| (entry.path(), depth + 1)));
+            }
+        }
+    }
+    found
+}
+
+/// Users near the smallest limit that their processes have. None holds for root.
+fn user_tasks(proc: &Path, processes: &[Process]) -> Vec<LimitUse> {
+    let mut users: BTreeMap<u32, Vec<&Process>> = BTreeMap::new();
+    for process in processes.iter().filter(|process| process.user != 0) {
+        users.entry(process.user).or_default().push(process);
+    }
+    let user = |(user, mut own): (u32, Vec<&Process>)| {
+        let used: u64 = own.iter().map(|process| process.threads).sum();
+        if used < FEWEST_TASKS {
+            return None;
+        }
+        own.sort_by_key(|process| std::cmp::Reverse(process.threads));
+        let limit = |process: &&Process| soft_limit(proc, process.pid, "Max processes");
+        let allowed = own.iter().take(LIMITS_READ).filter_map(limit).min()?;
+        over_half(KernelLimit::UserTasks, Some(user.to_string()), used, allowed)
+    };
+    users.into_iter().filter_map(user).collect()
+}
+
+/// The soft limit of a process (`/proc/<pid>/limits`); none where it cannot be read or there is none.
+pub(super) fn soft_limit(proc: &Path, pid: u32, name: &str) -> Option<u64> {
+    let text = fs::read_to_string(proc.join(pid.to_string()).join("limits")).ok()?;
+    text.lines().find_map(|line| line.strip_prefix(name))?.split_whitespace().next()?.parse().ok()
+}
+
+/// Instances and watches of each user, as far as their descriptors can be listed.
+fn inotify(proc: &Path, processes: &[Process]) -> Vec<LimitUse> {
+    let limit = |name: &str| number(&proc.join("sys/fs/inotify").join(name));
+    let (Some(instances), Some(watches)) = (limit("max_user_instances"), limit("max_user_watches")) else {
+        return Vec::new();
+    };
+    let mut used: BTreeMap<u32, (u64, u64)> = BTreeMap::new();
+    let mut looked_at = 0;
+    for process in processes {
+        let folder = proc.join(process.pid.to_string());
+        for entry in fs::read_dir(folder.join("fd")).into_iter().flatten().flatten() {
+            looked_at += 1;
+            if looked_at > MOST_DESCRIPTORS {
+                return Vec::new();
+            }
+            let target = fs::read_link(entry.path());
+            if target.is_ok_and(|target| target.as_os_str() == "anon_inode:inotify") {
+                let info = fs::read_to_string(folder.join("fdinfo").join(entry.file_name()));
+                let own = used.entry(process.user).or_default();
+                own.0 += 1;
+                own.1 += info.map_or(0, |info| {
+                    info.lines().filter(|line| line.starts_with("inotify wd:")).count() as u64
+                });
+            }
+        }
+    }
+    let of = |limit, user: &u32, used, allowed| over_half(limit, Some(user.to_string()), used, allowed);
+    used.iter()
+        .flat_map(|(user, (own, watched))| {
+            [
+                of(KernelLimit::InotifyInstances, user, *own, instances),
+                of(KernelLimit::InotifyWatches, user, *watched, watches),
+            ]
+        })
+        .flatten()
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::processes::tests::{of_user, process};
+    use super::*;
+
+    fn write(root: &Path, files: &[(&str, &str)]) {
+        for (path, content) in files {
+            let path = root.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, content).unwrap();
+        }
+    }
+
+    #[test]
+    fn groups_with_a_limit_are_found_in_both_versions() {
+        for mount in ["fs/cgroup", "fs/cgroup/pids"] {
+            let sys = tempfile::tempdir().unwrap();
+            let file = |name: &str| format!("{mount}/{name}");
+            let files = [
+                ("cgroup.procs", ""),
+                ("a.slice/cgroup.procs", ""),
+                ("a.slice/pids.max", "max\n"),
+                ("a.slice/pids.current", "900\n"),
+                ("a.slice/b.service/pids.max", "100\n"),
+                ("a.slice/b.service/pids.current", "50\n"),
+                ("a.slice/c.service/pids.max", "100\n"),
+                ("a.slice/c.service/pids.current", "49\n"),
+            ];
+            for (name, content) in files {
+                write(sys.path(), &[(file(name).as_str(), content)]);
+            }
+            let found = group_tasks(sys.path());
+            let expected = LimitUse {
+                limit: KernelLimit::GroupTasks,
+                of: Some("/a.slice/b.service".into()),
+                used: 50,
+                allowed: 100,
+            };
+            assert_eq!(found, [expected], "{mount}");
+        }
+    }
+
+    #[test]
+    fn a_user_is_held_against_the_smallest_limit_of_his_processes() {
+        let proc = tempfile::tempdir().unwrap();
+        let limits =
+            |soft: &str| format!("Limit  Soft Limit  Hard Limit\nMax processes  {soft}  9999  processes\n");
+        write(
+            proc.path(),
+            &[
+                ("1/limits", &limits("60")),
+                ("2/limits", &limits("100")),
+                ("3/limits", &limits("unlimited")),
+                ("4/limits", &limits("40")),
+            ],
+        );
+        let processes =
+            [of_user(1, 1000, 20), of_user(2, 1000, 30), of_user(3, 1001, 500), of_user(4, 0, 40)];
+        let found = user_tasks(proc.path(), &processes);
+        let seen: Vec<_> = found.iter().map(|one| (one.of.as_deref(), one.used, one.allowed)).collect();
+        assert_eq!(seen, [(Some("1000"), 50, 60)], "neither root nor a user without a limit");
+        let few = [of_user(1, 1000, FEWEST_TASKS - 1)];
+        assert_eq!(user_tasks(proc.path(), &few), []);
+    }
+
+    #[test]
+    fn the_machine_is_held_against_the_smaller_of_two_limits() {
+        let proc = tempfile::tempdir().unwrap();
+        write(proc.path(), &[("sys/kernel/pid_max", "1000"), ("sys/kernel/threads-max", "100")]);
+        let many = |threads| [of_user(1, 0, threads)];
+        assert_eq!(machine_tasks(proc.path(), &many(49)), None);
+        assert_eq!(machine_tasks(proc.path(), &many(50)).map(|one| (one.used, one.allowed)), Some((50, 100)));
+    }
+
+    #[test]
+    fn inotify_instances_and_watches_are_counted_by_user() {
+        let proc = tempfile::tempdir().unwrap();
+        let limits = [("sys/fs/inotify/max_user_instances", "2"), ("sys/fs/inotify/max_user_watches", "8")];
+        write(proc.path(), &limits);
+        write(proc.path(), &[("7/fdinfo/3", "pos: 0\ninotify wd:1 ino:2\ninotify wd:2 ino:3\n")]);
+        fs::create_dir_all(proc.path().join("7/fd")).unwrap();
+        std::os::unix::fs::symlink("anon_inode:inotify", proc.path().join("7/fd/3")).unwrap();
+        std::os::unix::fs::symlink("/dev/null", proc.path().join("7/fd/4")).unwrap();
+        let found = inotify(proc.path(), &[process(7, 1, 1)]);
+        let seen: Vec<_> = found.iter().map(|one| (one.limit, one.used, one.allowed)).collect();
+        assert_eq!(seen, [(KernelLimit::InotifyInstances, 1, 2)], "two of eight watches are few");
+    }
+}
