@@ -17,13 +17,14 @@ use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc};
 use super::api::Shared;
 use super::guarded::guarded;
 use super::running::Stop;
-use super::worker;
+use super::set_clock::ClockWatch;
+use super::{heartbeat, worker};
 use crate::domain::{Claim, Finish, Outcome, UserId, later};
 use crate::error::Result;
 use crate::ports::{ClaimRequest, WakeUp};
 
 /// Looks at the queue at least so often, whatever the wake-ups say.
-const POLL: Duration = Duration::from_secs(5);
+pub(super) const POLL: Duration = Duration::from_secs(5);
 /// Waits so long after a claim that failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 /// The most that is taken in advance.
@@ -52,13 +53,15 @@ struct Claimer {
     full: bool,
     /// Whose task was claimed last.
     after: Option<UserId>,
-    claimed_at: DateTime<Utc>,
+    /// By the steady reading, as the two that follow.
+    claimed_at: Duration,
     /// When the last of those that wait came.
-    kept_at: DateTime<Utc>,
+    kept_at: Duration,
     /// When something is due that nobody will tell of, as far as was read since the last claim: what comes later sends a
     /// wake-up.
     due_at: Option<DateTime<Utc>>,
-    looked_at: DateTime<Utc>,
+    looked_at: Duration,
+    clock_watch: ClockWatch,
 }
 
 /// Claims until the engine closes, then hands back what has not begun.
@@ -149,7 +152,8 @@ fn heard_of_queue(wake_ups: &mut broadcast::Receiver<WakeUp>) -> bool {
 impl Claimer {
     fn new(shared: Arc<Shared>, outcomes: mpsc::Sender<Finish>) -> Self {
         let agents = shared.parts.registry.names();
-        let now = shared.parts.clock.now();
+        let now = shared.parts.clock.steady();
+        let clock_watch = ClockWatch::new(&*shared.parts.clock, shared.parts.lease);
         Self {
             shared,
             outcomes,
@@ -165,6 +169,7 @@ impl Claimer {
             kept_at: now,
             due_at: None,
             looked_at: now,
+            clock_watch,
         }
     }
 
@@ -206,8 +211,16 @@ impl Claimer {
 
     /// Takes back what dead workers held, and will claim.
     async fn look(&mut self) {
-        let now = self.shared.parts.clock.now();
-        (self.more, self.due_at, self.looked_at) = (true, None, now);
+        let clock = self.shared.parts.clock.clone();
+        (self.more, self.due_at, self.looked_at) = (true, None, clock.steady());
+        // What runs here is alive, also after this process or the whole machine was stopped for a while.
+        if !self.shared.running.run_out(self.looked_at).is_empty() {
+            heartbeat::beat(&self.shared).await;
+        }
+        if !self.clock_watch.allows_reaping(&*clock) {
+            return;
+        }
+        let now = clock.now();
         match guarded("look for expired leases", self.shared.parts.store.expire(now)).await {
             Ok(0) => {}
             Ok(n) => tracing::warn!(tasks = n, "leases ran out; their tasks are taken back"),
@@ -227,7 +240,7 @@ impl Claimer {
         self.adapt();
         let now = self.shared.parts.clock.now();
         (self.more, self.due_at) = (false, None);
-        self.claimed_at = now;
+        self.claimed_at = self.shared.parts.clock.steady();
         self.asked_for = self.wants();
         let request = ClaimRequest {
             worker: self.shared.worker,
@@ -277,9 +290,12 @@ impl Claimer {
     }
 
     fn keep(&mut self, claims: Vec<Claim>) {
-        self.kept_at = self.shared.parts.clock.now();
+        let (now, steady) = (self.shared.parts.clock.now(), self.shared.parts.clock.steady());
+        self.kept_at = steady;
         for claim in claims {
-            let stop = self.shared.running.add(&claim);
+            let left =
+                claim.task.lease_until.and_then(|until| (until - now).to_std().ok()).unwrap_or_default();
+            let stop = self.shared.running.add(&claim, steady + left.min(self.shared.parts.lease));
             self.waiting.push_back((claim, stop));
         }
         self.shared.hand_over.set_waiting(self.waiting.len());
@@ -331,7 +347,7 @@ impl Claimer {
         }
     }
 
-    fn since(&self, then: DateTime<Utc>) -> Duration {
-        (self.shared.parts.clock.now() - then).to_std().unwrap_or_default()
+    fn since(&self, then: Duration) -> Duration {
+        self.shared.parts.clock.steady().saturating_sub(then)
     }
 }

@@ -1,7 +1,8 @@
 //! Prolongs the leases of everything this process holds, brings cancellations from elsewhere, gives up what is lost.
 //!
 //! Where the store does not answer, an attempt is given up while its lease still lasts: it has to have stopped when
-//! somebody else takes the task over.
+//! somebody else takes the task over. How long a lease still lasts is measured by the steady reading of the clock: that
+//! somebody sets the clock ends no attempt.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,15 +41,15 @@ pub(super) fn time_to_stop(lease: Duration) -> Duration {
     lease / 6
 }
 
-/// Whether the store answered.
-async fn beat(shared: &Shared) -> bool {
+/// Renews every lease that this process holds. Whether the store answered.
+pub(super) async fn beat(shared: &Shared) -> bool {
     let keys = shared.running.keys();
     if keys.is_empty() {
         return true;
     }
     let lease = shared.parts.lease;
-    let now = shared.parts.clock.now();
-    let until = later(now, lease);
+    let (now, begun) = (shared.parts.clock.now(), shared.parts.clock.steady());
+    let (until, held_until) = (later(now, lease), begun.saturating_add(lease));
     let renewed = tokio::select! {
         biased;
         renewed = guarded("renewal of leases", shared.parts.store.renew(&keys, until, now)) => renewed,
@@ -58,9 +59,9 @@ async fn beat(shared: &Shared) -> bool {
         Ok(states) => {
             for (key, state) in keys.iter().zip(states) {
                 match state {
-                    LeaseState::Held => shared.running.prolonged(key, until),
+                    LeaseState::Held => shared.running.prolonged(key, held_until),
                     LeaseState::CancelRequested => {
-                        shared.running.prolonged(key, until);
+                        shared.running.prolonged(key, held_until);
                         shared.running.stop(key, StopReason::CancelRequested);
                     }
                     LeaseState::Lost => lose(shared, key),
@@ -71,7 +72,7 @@ async fn beat(shared: &Shared) -> bool {
         Err(e) => {
             tracing::warn!(error = %e, leases = keys.len(), "leases could not be prolonged");
             let next_answer = pause_after_failure(lease) + patience(lease);
-            let stopped = later(shared.parts.clock.now(), next_answer + time_to_stop(lease));
+            let stopped = shared.parts.clock.steady().saturating_add(next_answer + time_to_stop(lease));
             shared.running.run_out(stopped).iter().for_each(|key| lose(shared, key));
             false
         }

@@ -29,6 +29,7 @@ mod remembered;
 mod retention;
 mod retry;
 mod running;
+mod set_clock;
 mod worker;
 
 pub use api::Engine;

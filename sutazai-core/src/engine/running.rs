@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::{Claim, ClaimKey, TaskId};
@@ -47,7 +47,8 @@ impl Stop {
 #[derive(Debug)]
 struct Held {
     key: ClaimKey,
-    lease_until: DateTime<Utc>,
+    /// When its lease runs out, by the steady reading of this process's clock.
+    lease_until: Duration,
     stop: Stop,
 }
 
@@ -58,11 +59,10 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// Adds a claim and gives the means to stop it. An earlier attempt at the same task that still runs here has
-    /// lost it.
-    pub(super) fn add(&self, claim: &Claim) -> Stop {
+    /// Adds a claim whose lease lasts until then and gives the means to stop it. An earlier attempt at the same task that
+    /// still runs here has lost it.
+    pub(super) fn add(&self, claim: &Claim, lease_until: Duration) -> Stop {
         let stop = Stop::default();
-        let lease_until = claim.task.lease_until.unwrap_or(claim.task.updated_at);
         let held = Held { key: claim.key(), lease_until, stop: stop.clone() };
         if let Some(earlier) = self.lock().insert(claim.task.id, held) {
             earlier.stop.ask(StopReason::Lost);
@@ -89,14 +89,14 @@ impl Running {
     }
 
     /// Notes that a lease was prolonged.
-    pub(super) fn prolonged(&self, key: &ClaimKey, until: DateTime<Utc>) {
+    pub(super) fn prolonged(&self, key: &ClaimKey, until: Duration) {
         if let Some(held) = self.lock().get_mut(&key.task).filter(|held| held.key == *key) {
             held.lease_until = until;
         }
     }
 
     /// The claims whose lease will have run out by then as far as this process knows.
-    pub(super) fn run_out(&self, by: DateTime<Utc>) -> Vec<ClaimKey> {
+    pub(super) fn run_out(&self, by: Duration) -> Vec<ClaimKey> {
         self.lock().values().filter(|held| held.lease_until <= by).map(|held| held.key).collect()
     }
 

@@ -10,10 +10,11 @@ use crate::ports::Clock;
 /// needs nothing there.
 pub async fn run_all<F: Future<Output = ()>>(clock: Arc<dyn Clock>, go_on: impl Fn(Duration) -> F) {
     now_never_goes_back(clock.as_ref());
+    steady_grows_with_the_time_that_passes(clock.as_ref(), &go_on).await;
     sleep_ends_no_earlier(clock, go_on).await;
 }
 
-/// `now` never goes back between two calls of one thread.
+/// `now` never goes back between two calls of one thread, unless somebody sets the clock.
 pub fn now_never_goes_back(clock: &dyn Clock) {
     let mut before = clock.now();
     for _ in 0..10_000 {
@@ -21,6 +22,24 @@ pub fn now_never_goes_back(clock: &dyn Clock) {
         assert!(now >= before, "the clock went back from {before} to {now}");
         before = now;
     }
+}
+
+/// `steady` grows with the time that passes and never goes back, also while somebody sets the clock.
+pub async fn steady_grows_with_the_time_that_passes<F: Future<Output = ()>>(
+    clock: &dyn Clock,
+    go_on: &impl Fn(Duration) -> F,
+) {
+    let mut before = clock.steady();
+    for _ in 0..10_000 {
+        let now = clock.steady();
+        assert!(now >= before, "the steady reading went back from {before:?} to {now:?}");
+        before = now;
+    }
+    let span = Duration::from_millis(20);
+    tokio::join!(clock.sleep(span), go_on(span));
+    let passed = clock.steady() - before;
+    // A microsecond may be lost where `now`, which the sleep goes by, and the steady reading are rounded differently.
+    assert!(passed + Duration::from_micros(1) >= span, "only {passed:?} passed");
 }
 
 /// `sleep` ends no earlier than the given time after its call, as `now` tells it.
@@ -37,6 +56,8 @@ pub async fn sleep_ends_no_earlier<F: Future<Output = ()>>(
 
 #[cfg(test)]
 mod tests {
+    use chrono::TimeDelta;
+
     use super::*;
     use crate::ports::SystemClock;
     use crate::testing::ManualClock;
@@ -50,5 +71,19 @@ mod tests {
             async move { manual.advance(span) }
         })
         .await;
+    }
+
+    #[test]
+    fn a_clock_that_is_set_goes_on_steadily() {
+        let clock = ManualClock::new();
+        let (now, steady) = (clock.now(), clock.steady());
+        clock.set_by(TimeDelta::minutes(10));
+        assert_eq!((clock.now() - now, clock.steady()), (TimeDelta::minutes(10), steady));
+        clock.set_by(TimeDelta::minutes(-15));
+        clock.advance(Duration::from_secs(60));
+        assert_eq!(
+            (clock.now() - now, clock.steady() - steady),
+            (TimeDelta::minutes(-4), Duration::from_secs(60))
+        );
     }
 }

@@ -1,10 +1,9 @@
 //! A clock that stands still until it is told to go on.
 
-use std::sync::Mutex;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::{DateTime, TimeZone, Utc};
+use chrono::{DateTime, TimeDelta, TimeZone, Utc};
 use tokio::sync::watch;
 
 use crate::ports::Clock;
@@ -12,22 +11,33 @@ use crate::ports::Clock;
 /// A clock for tests: `sleep` ends when [`advance`](Self::advance) has carried it far enough.
 #[derive(Debug)]
 pub struct ManualClock {
-    now: watch::Sender<DateTime<Utc>>,
-    order: Mutex<()>,
+    reading: watch::Sender<Reading>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Reading {
+    now: DateTime<Utc>,
+    steady: Duration,
 }
 
 impl ManualClock {
     /// Stands at 2026-01-01 00:00:00 UTC.
     pub fn new() -> Self {
-        let start = Utc.timestamp_opt(1_767_225_600, 0).single().unwrap_or_default();
-        Self { now: watch::Sender::new(start), order: Mutex::new(()) }
+        let now = Utc.timestamp_opt(1_767_225_600, 0).single().unwrap_or_default();
+        Self { reading: watch::Sender::new(Reading { now, steady: Duration::ZERO }) }
     }
 
-    /// Goes on by so much and wakes the sleepers whose time has come.
+    /// Lets this much time pass and wakes the sleepers whose time has come.
     pub fn advance(&self, by: Duration) {
-        let _in_turn = self.order.lock();
-        let next = *self.now.borrow() + by;
-        self.now.send_replace(next);
+        self.reading.send_modify(|reading| {
+            reading.now += by;
+            reading.steady += by;
+        });
+    }
+
+    /// Sets `now` forward or back, as an administrator or a time service does: no time passes.
+    pub fn set_by(&self, by: TimeDelta) {
+        self.reading.send_modify(|reading| reading.now += by);
     }
 }
 
@@ -40,13 +50,17 @@ impl Default for ManualClock {
 #[async_trait]
 impl Clock for ManualClock {
     fn now(&self) -> DateTime<Utc> {
-        *self.now.borrow()
+        self.reading.borrow().now
+    }
+
+    fn steady(&self) -> Duration {
+        self.reading.borrow().steady
     }
 
     async fn sleep(&self, duration: Duration) {
-        let until = self.now() + duration;
-        let mut now = self.now.subscribe();
+        let until = self.steady() + duration;
+        let mut reading = self.reading.subscribe();
         // The sender lives as long as `self`, so waiting cannot fail while somebody sleeps.
-        let _ = now.wait_for(|now| *now >= until).await;
+        let _ = reading.wait_for(|reading| reading.steady >= until).await;
     }
 }

@@ -8,9 +8,10 @@ use chrono::TimeDelta;
 use serde_json::json;
 use sutazai_core::ErrorKind;
 use sutazai_core::domain::TaskStatus::{Cancelled, Completed, Failed, Pending, Processing};
-use sutazai_core::domain::{EventKind, NewTask};
+use sutazai_core::domain::{ConcurrencyLimits, EventKind, NewTask, WorkerId};
+use sutazai_core::engine::Engine;
 use sutazai_core::memory::MemoryTaskStore;
-use sutazai_core::ports::{Clock, TaskStore};
+use sutazai_core::ports::{ClaimRequest, Clock, TaskStore};
 
 use super::faulty_task_store::FaultyTaskStore;
 use super::stage::{ME, Stage, settle};
@@ -201,6 +202,75 @@ async fn an_outcome_that_the_store_cannot_bear_hinders_no_other() {
     for (task, status) in tasks.iter().zip([Completed, Completed, Failed, Completed]) {
         assert_eq!(stage.until_ended(task).await.status, status);
     }
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_takes_no_running_attempt_for_dead() {
+    for jump in [TimeDelta::minutes(10), TimeDelta::days(400), TimeDelta::hours(-3)] {
+        let stage = Stage::new(1);
+        // Another process over the same store and by the same clock, which looks for the tasks of the dead as well.
+        let other = Engine::builder()
+            .task_store(stage.store.clone())
+            .clock(stage.clock.clone())
+            .agent(stage.actor.clone())
+            .workers(1)
+            .build()
+            .unwrap();
+        stage.engine.start();
+        let task = stage.submit("hang").await;
+        stage.until_processing(&task).await;
+        other.start();
+        settle().await;
+        for _ in 0..2 {
+            stage.clock.set_by(jump);
+            for _ in 0..100 {
+                stage.clock.advance(Duration::from_millis(500));
+                settle().await;
+            }
+        }
+        let held = stage.engine.task(&ME, task.id).await.unwrap();
+        assert_eq!((held.status, held.attempt, held.failures), (Processing, 1, 0), "{jump}");
+        stage.engine.cancel(&ME, task.id).await.unwrap();
+        assert_eq!(stage.until_ended(&task).await.status, Cancelled);
+        assert_eq!(stage.statuses(&task).await, [Pending, Processing, Cancelled], "{jump}");
+    }
+}
+
+#[tokio::test]
+async fn a_dead_workers_task_is_taken_over_after_a_jump_too() {
+    let stage = Stage::new(1);
+    stage.submit("finish").await;
+    let request = ClaimRequest {
+        worker: WorkerId::new(),
+        agents: vec!["actor".into()],
+        limit: 1,
+        lease: Duration::from_secs(10),
+        now: stage.clock.now(),
+        limits: ConcurrencyLimits::default(),
+        after: None,
+    };
+    // Nobody runs what this worker claims.
+    let claim = stage.store.claim(&request).await.unwrap().remove(0);
+    stage.engine.start();
+    settle().await;
+    stage.clock.set_by(TimeDelta::minutes(10));
+    let ended = stage.until_ended(&claim.task).await;
+    assert_eq!((ended.status, ended.attempt, ended.failures), (Completed, 2, 1));
+}
+
+#[tokio::test]
+async fn a_process_that_was_stopped_for_longer_than_a_lease_keeps_what_nobody_took() {
+    let stage = Stage::new(1);
+    stage.engine.start();
+    let task = stage.submit("hang").await;
+    stage.until_processing(&task).await;
+    settle().await;
+    stage.clock.advance(Duration::from_secs(200));
+    for _ in 0..40 {
+        settle().await;
+        stage.clock.advance(Duration::from_millis(500));
+    }
+    assert_eq!(stage.statuses(&task).await, [Pending, Processing]);
 }
 
 #[tokio::test]

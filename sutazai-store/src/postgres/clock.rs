@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use sqlx::Row;
 use sutazai_core::Result;
 use sutazai_core::domain::later;
@@ -46,7 +46,12 @@ impl PostgresClock {
 #[async_trait]
 impl Clock for PostgresClock {
     fn now(&self) -> DateTime<Utc> {
-        self.time.now()
+        // Microseconds, which are what the database keeps.
+        self.time.now().trunc_subsecs(6)
+    }
+
+    fn steady(&self) -> Duration {
+        SystemClock.steady()
     }
 
     async fn sleep(&self, duration: Duration) {

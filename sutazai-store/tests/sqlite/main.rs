@@ -12,4 +12,5 @@ mod killed;
 mod migrations;
 mod opening;
 mod place;
+mod set_clock;
 mod writes;

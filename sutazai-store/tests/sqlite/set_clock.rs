@@ -1,0 +1,124 @@
+//! Somebody sets the machine's clock while a task runs: neither its own process nor another one takes the run for dead.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::json;
+use sutazai_core::Result;
+use sutazai_core::domain::{AgentDescriptor, Caller, NewTask, Step};
+use sutazai_core::engine::Engine;
+use sutazai_core::ports::{Agent, AgentContext, Clock, SystemClock};
+
+use crate::place::Place;
+
+const URL: &str = "SUTAZAI_SET_CLOCK_URL";
+const LEASE: Duration = Duration::from_secs(1);
+/// Several heartbeats after each jump.
+const WORK: Duration = Duration::from_secs(4);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_survives_that_the_clock_is_set() {
+    let place = Place::new();
+    let setting = place.file().with_extension("faketime");
+    set(&setting, "+0s");
+    let mut child = Killed(
+        Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "set_clock::a_process_whose_clock_is_set", "--ignored", "--nocapture"])
+            .env(URL, place.url())
+            .env("LD_PRELOAD", libfaketime())
+            .env("FAKETIME_TIMESTAMP_FILE", &setting)
+            .env("FAKETIME_NO_CACHE", "1")
+            // What has passed is measured rightly, however the clock is set.
+            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+            .env("DONT_FAKE_MONOTONIC", "1")
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap(),
+    );
+    let mut lines = BufReader::new(child.0.stdout.take().unwrap()).lines().map_while(std::result::Result::ok);
+    assert!(lines.by_ref().any(|line| line.contains("begun")), "it ended before it began");
+    for jump in ["+600s", "-7200s", "+86400s"] {
+        SystemClock.sleep(Duration::from_millis(700)).await;
+        set(&setting, jump);
+    }
+    let ended = lines.find(|line| line.contains("ended")).unwrap();
+    assert!(ended.ends_with("ended completed, attempt 1, failures 0, 1 days ahead"), "{ended}");
+    assert!(child.0.wait().unwrap().success());
+}
+
+/// A process that does not outlive its test.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Sets the clock of the process that looks into this file, which is whole whenever it looks.
+fn set(setting: &Path, to: &str) {
+    let new = setting.with_extension("new");
+    std::fs::write(&new, to).unwrap();
+    std::fs::rename(new, setting).unwrap();
+}
+
+/// The library of Debian's package `libfaketime` for programs with threads.
+fn libfaketime() -> PathBuf {
+    let folders = std::fs::read_dir("/usr/lib").unwrap();
+    let library = |folder: PathBuf| folder.join("faketime/libfaketimeMT.so.1");
+    let mut libraries = folders.map(|folder| library(folder.unwrap().path())).filter(|path| path.exists());
+    libraries.next().expect("scripts/install.sh test brings libfaketime")
+}
+
+#[derive(Debug)]
+struct Slow;
+
+#[async_trait]
+impl Agent for Slow {
+    fn descriptor(&self) -> AgentDescriptor {
+        AgentDescriptor {
+            name: "slow".into(),
+            description: "Takes four leases.".into(),
+            capabilities: vec!["wait".into()],
+            input_schema: json!({ "type": "object" }),
+        }
+    }
+
+    async fn run(&self, context: &AgentContext) -> Result<Step> {
+        println!("begun");
+        context.clock.sleep(WORK).await;
+        Ok(Step::Done(json!("done")))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "run and watched by a_run_survives_that_the_clock_is_set"]
+async fn a_process_whose_clock_is_set() {
+    let url = std::env::var(URL).unwrap();
+    let mut engines = Vec::new();
+    // Two engines over one file: the second has nothing to do but to look for dead workers.
+    for _ in 0..2 {
+        let stores = sutazai_store::open(&url).await.unwrap();
+        let engine = Engine::builder().task_store(stores.tasks).clock(stores.clock).agent(Arc::new(Slow));
+        let engine = engine.workers(1).lease(LEASE).build().unwrap();
+        engine.start();
+        engines.push(engine);
+    }
+    let begun = SystemClock.now();
+    let task = engines[0].submit(&Caller::System, NewTask::new("slow", json!({}))).await.unwrap();
+    let ended = engines[0].wait(&Caller::System, task.id).await.unwrap();
+    let days = (SystemClock.now() - begun).num_days();
+    println!(
+        "ended {}, attempt {}, failures {}, {days} days ahead",
+        ended.status, ended.attempt, ended.failures
+    );
+    for engine in engines {
+        engine.shutdown(LEASE).await;
+    }
+}
