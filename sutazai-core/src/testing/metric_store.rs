@@ -39,6 +39,7 @@ pub async fn hosts_are_separate<S: MetricStore + ?Sized>(store: Arc<S>) {
         of("two", "b", 5, 4.0),
         of("onea", "", 5, 5.0),
         of("", "onea", 5, 6.0),
+        of("ze\0ro", "a\0\u{10ffff}", 5, 7.0),
     ];
     store.append(&all).await.unwrap();
     for (host, series, expected) in [
@@ -46,7 +47,9 @@ pub async fn hosts_are_separate<S: MetricStore + ?Sized>(store: Arc<S>) {
         ("two", "a", &all[1..3]),
         ("two", "b", &all[3..4]),
         ("onea", "", &all[4..5]),
-        ("", "onea", &all[5..]),
+        ("", "onea", &all[5..6]),
+        ("ze\0ro", "a\0\u{10ffff}", &all[6..]),
+        ("zero", "a", &[]),
         ("one", "b", &[]),
         ("ONE", "a", &[]),
         ("three", "a", &[]),

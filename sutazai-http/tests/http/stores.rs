@@ -1,4 +1,4 @@
-//! Streams over stores that have few connections: those who follow much keep none of them from others.
+//! What a server does over each kind of store: those who follow much keep no connection from others, and filters take every text.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -52,6 +52,31 @@ async fn others_are_answered(tasks: Arc<dyn TaskStore>) {
     }
     assert_eq!(subscribed, ids.into_iter().collect());
     assert!(streams.iter().all(|stream| stream.status() == 200));
+}
+
+/// A zero character in what narrows a list finds nothing, and is no fault of the server.
+async fn filters_take_every_text(tasks: Arc<dyn TaskStore>) {
+    let server = Server::start_with_tasks(tasks).await;
+    let ada = server.user("ada").await;
+    ada.submit("echo").await;
+    for nobodys in ["%00", "wor%00ker", "worker%00", "%F4%8F%BF%BF0", "%27"] {
+        let tasks = success(ada.get(&format!("/api/v1/tasks?agent={nobodys}")).await, 200).await;
+        assert_eq!(tasks["items"], json!([]), "{nobodys}");
+    }
+    let tasks = success(ada.get("/api/v1/tasks?agent=worker").await, 200).await;
+    assert_eq!(tasks["items"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn filters_take_every_text_over_sqlite() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}/tasks.db", folder.path().display());
+    filters_take_every_text(sutazai_store::open(&url).await.unwrap().tasks).await;
+}
+
+#[tokio::test]
+async fn filters_take_every_text_over_postgresql() {
+    filters_take_every_text(sutazai_store::open(&database().await).await.unwrap().tasks).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -108,7 +108,7 @@ async fn insert(connection: &mut PgConnection, conversation: &Conversation, max:
         .bind(conversation.id.0)
         .bind(conversation.owner.map(|owner| owner.0))
         .bind(kept(&conversation.title))
-        .bind(&conversation.model)
+        .bind(conversation.model.as_deref().map(kept))
         .bind(conversation.system.as_deref().map(kept))
         .bind(conversation.created_at)
         .bind(conversation.updated_at)
@@ -214,7 +214,7 @@ fn decode(row: &PgRow) -> Outcome<Conversation> {
         id: ConversationId(row.try_get(0)?),
         owner: row.try_get::<Option<_>, _>(1)?.map(UserId),
         title: given(row.try_get(2)?),
-        model: row.try_get(3)?,
+        model: row.try_get::<Option<_>, _>(3)?.map(given),
         system: row.try_get::<Option<String>, _>(4)?.map(given),
         created_at: row.time(5)?,
         updated_at: row.time(6)?,

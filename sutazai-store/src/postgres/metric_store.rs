@@ -1,5 +1,6 @@
 //! [`MetricStore`] over PostgreSQL.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use async_trait::async_trait;
@@ -13,6 +14,7 @@ use sutazai_core::{Error, ErrorKind, Result};
 use super::database::Database;
 use super::fault::Outcome;
 use super::limit::Limit;
+use super::text::{given, kept};
 use super::time::Times;
 use super::transaction::Transaction;
 
@@ -71,8 +73,8 @@ async fn stretch(connection: &mut PgConnection, query: &SeriesQuery) -> Outcome<
         SELECT min(at) AS first, avg(value) FROM found
         GROUP BY CASE WHEN total <= $5 THEN place ELSE place * $5 / total END ORDER BY first";
     let rows = sqlx::query(RANGE)
-        .bind(&query.host)
-        .bind(&query.series)
+        .bind(kept(&query.host))
+        .bind(kept(&query.series))
         .bind(query.from)
         .bind(query.to)
         .bind(i64::from(query.max_points))
@@ -93,8 +95,8 @@ async fn names(connection: &mut PgConnection, host: &str, prefix: &str) -> Outco
     // Sorted by bytes, as elsewhere, whatever the database's language.
     const NAMES: &str = "SELECT name FROM metric_series WHERE host = $1 AND starts_with(name, $2) \
         AND EXISTS (SELECT 1 FROM metric_samples WHERE series_id = id) ORDER BY name COLLATE \"C\"";
-    let rows = sqlx::query(NAMES).bind(host).bind(prefix).fetch_all(connection).await?;
-    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    let rows = sqlx::query(NAMES).bind(kept(host)).bind(kept(prefix)).fetch_all(connection).await?;
+    rows.iter().map(|row| Ok(given(row.try_get(0)?))).collect()
 }
 
 async fn insert(transaction: &mut Transaction<'_>, samples: &[MetricSample]) -> Outcome<()> {
@@ -109,11 +111,11 @@ async fn insert(transaction: &mut Transaction<'_>, samples: &[MetricSample]) -> 
         FROM unnest($1::integer[], $2::timestamptz[], $3::float8[]) AS new (series_id, at, value)
         ON CONFLICT (series_id, at) DO UPDATE SET value = excluded.value";
     let connection = &mut *transaction.connection;
-    let mut keys: Vec<(&str, &str)> =
-        samples.iter().map(|sample| (sample.host.as_str(), sample.series.as_str())).collect();
+    let mut keys: Vec<(Cow<'_, str>, Cow<'_, str>)> =
+        samples.iter().map(|sample| (kept(&sample.host), kept(&sample.series))).collect();
     keys.sort_unstable();
     keys.dedup();
-    let (hosts, names): (Vec<&str>, Vec<&str>) = keys.into_iter().unzip();
+    let (hosts, names): (Vec<_>, Vec<_>) = keys.into_iter().unzip();
     sqlx::query(SERIES).bind(&hosts).bind(&names).execute(&mut *connection).await?;
     let rows = sqlx::query(IDS).bind(&hosts).bind(&names).fetch_all(&mut *connection).await?;
     let mut ids = HashMap::with_capacity(rows.len());
@@ -124,7 +126,7 @@ async fn insert(transaction: &mut Transaction<'_>, samples: &[MetricSample]) -> 
     let mut latest = HashMap::with_capacity(samples.len());
     for sample in samples {
         let gone = || Error::new(ErrorKind::Busy, "a series was removed at the same moment");
-        let id = *ids.get(&(sample.host.as_str(), sample.series.as_str())).ok_or_else(gone)?;
+        let id = *ids.get(&(&*kept(&sample.host), &*kept(&sample.series))).ok_or_else(gone)?;
         latest.insert((id, sample.at.timestamp_micros()), (sample.at, sample.value));
     }
     sqlx::query(INSERT)

@@ -22,6 +22,7 @@ use super::leases::Leases;
 use super::limit::Limit;
 use super::reads::{self, Listing};
 use super::record::columns;
+use super::text::kept;
 use super::transaction::Transaction;
 use super::wake_ups::WakeUps;
 use super::{agent_messages, events, prune, queue};
@@ -363,7 +364,7 @@ async fn search(connection: &mut PgConnection, query: &TaskQuery) -> Outcome<Tas
         sql.push(" AND status = ").push_bind(status.as_str()).push("::task_status");
     }
     if let Some(agent) = &query.agent {
-        sql.push(" AND agent = ").push_bind(agent);
+        sql.push(" AND agent = ").push_bind(kept(agent).into_owned());
     }
     if let Some(parent) = query.parent {
         sql.push(" AND parent_id = ").push_bind(parent.0);

@@ -136,6 +136,10 @@ pub async fn list_pages_without_losing_or_doubling(store: Arc<dyn TaskStore>) {
         assert!(!wanted.is_empty(), "the query finds nothing to prove: {query:?}");
         assert_eq!(pages(&*store, query, false).await, wanted, "{query:?}");
     }
+    for nobodys in ["", "\0", "echo\0", "\u{10ffff}0", "'; --", "%"] {
+        let query = TaskQuery { agent: Some(nobodys.into()), ..all.clone() };
+        assert_eq!(pages(&*store, &query, false).await, [], "{nobodys:?}");
+    }
     let completed = TaskQuery { status: Some(TaskStatus::Completed), ..parent };
     assert_eq!(pages(&*store, &completed, false).await.len(), 1);
     let nobody = TaskQuery { owner: Some(UserId::new()), ..all.clone() };
