@@ -10,6 +10,7 @@ use sutazai_core::identity::{ChangedPassword, CreatedApiKey};
 use utoipa::ToSchema;
 
 use crate::document::words::ScopeWord;
+use crate::dto::time::time;
 
 /// A change of password.
 #[derive(Deserialize, ToSchema)]
@@ -117,7 +118,8 @@ pub(crate) struct CreateApiKey {
     name: String,
     #[schema(value_type = Vec<ScopeWord>, min_items = 1)]
     scopes: Vec<Scope>,
-    /// From when on it is refused, a year from now at most; null or left out: 90 days from now.
+    /// From when on it is refused, a year from now at most, to the microsecond; null or left out: 90 days from now.
+    #[serde(default, deserialize_with = "time")]
     expires_at: Option<DateTime<Utc>>,
     /// So many requests a minute it may make, where the server allows more; null or left out: as many as the server
     /// allows.

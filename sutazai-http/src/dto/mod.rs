@@ -20,3 +20,4 @@ pub(crate) mod schedule;
 pub(crate) mod snapshot;
 pub(crate) mod task;
 pub(crate) mod ticket;
+pub(crate) mod time;

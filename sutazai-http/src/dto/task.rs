@@ -1,8 +1,7 @@
 //! Tasks and their events.
 
 use chrono::{DateTime, Utc};
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sutazai_core::domain::{
     EventKind, NewTask, Task, TaskError, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatus, UserId,
@@ -13,6 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::document::words::{KindWord, StatusWord};
 use crate::dto::cursor::{DEFAULT_LIMIT, read_cursor, write_cursor};
 use crate::dto::payload::Payload;
+use crate::dto::time::time;
 
 /// A request for work. What is null or left out has its default.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -39,7 +39,8 @@ pub(crate) struct CreateTask {
     /// How many attempts may fail before the task does; default 3.
     #[schema(minimum = 1, maximum = 100)]
     max_attempts: Option<u32>,
-    /// Not before this instant; default: at once.
+    /// Not before this instant, to the microsecond; default: at once.
+    #[serde(default, deserialize_with = "time")]
     run_at: Option<DateTime<Utc>>,
     /// The same key from the same user gives the same task; also as the header `Idempotency-Key`.
     #[schema(min_length = 1, max_length = 200)]
@@ -199,13 +200,6 @@ pub(crate) struct ListTasks {
     #[serde(default, deserialize_with = "time")]
     #[param(nullable = false)]
     created_before: Option<DateTime<Utc>>,
-}
-
-/// A time of RFC 3339; what is none is told what was expected.
-fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    let expected = |_| D::Error::custom("expected a time such as 2026-01-31T12:00:00Z");
-    DateTime::parse_from_rfc3339(&text).map(|time| Some(time.to_utc())).map_err(expected)
 }
 
 fn default_limit() -> u32 {
