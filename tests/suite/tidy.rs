@@ -85,6 +85,7 @@ fn core_knows_no_io_library() {
         "tokio",
         "tokio-util",
         "tracing",
+        "unicode-normalization",
         "uuid",
     ];
     for dependency in dependencies("sutazai-core") {

@@ -3,6 +3,7 @@
 use crate::domain::{SessionId, UserChange, UserId};
 use crate::error::{Error, Result};
 use crate::identity::hash_queue::Source;
+use crate::identity::spellings::composed;
 use crate::identity::{Identity, password};
 
 /// What ended with a password.
@@ -30,7 +31,8 @@ impl Identity {
         let user = self.user(user).await?;
         password::check_length(current).map_err(|e| e.with_field("current_password"))?;
         password::check(new, &user.username, &user.email).map_err(|e| e.with_field("new_password"))?;
-        if new == current {
+        let new = composed(new);
+        if new == composed(current) {
             return Err(Error::invalid("new_password", "expected another password than the current one"));
         }
         self.confirm_password(&user, current).await.map_err(|e| match e.field() {
@@ -38,7 +40,7 @@ impl Identity {
             _ => e,
         })?;
         let turn = self.hashing.enter(Source::User(user.id)).await?;
-        let hash = self.hasher.hash(new).await?;
+        let hash = self.hasher.hash(&new).await?;
         drop(turn);
         let change = UserChange::Password { hash, keep: session };
         let changed = self.store.change_user(user.id, &change, self.clock.now()).await?;

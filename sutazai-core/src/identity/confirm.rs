@@ -5,6 +5,7 @@ use chrono::TimeDelta;
 use crate::domain::{SessionId, User, UserId};
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::hash_queue::Source;
+use crate::identity::spellings::Fit;
 use crate::identity::{Identity, password};
 
 /// How long after a sign-in the password is not asked for again.
@@ -37,10 +38,7 @@ impl Identity {
         // Not the account of sign-ins: guesses of strangers there are no reason to slow down who is signed in.
         let account = format!("signed in {}", user.id);
         self.slow_down(&account, None).await?;
-        let turn = self.hashing.enter(Source::User(user.id)).await?;
-        let fits = self.hasher.verify(password, Some(user.password_hash.clone())).await?;
-        drop(turn);
-        if fits {
+        if self.verify(password, Some(user), Source::User(user.id)).await? != Fit::No {
             return Ok(());
         }
         self.throttle.failed(&account, self.clock.now());

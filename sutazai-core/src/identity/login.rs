@@ -6,6 +6,7 @@ use crate::domain::{Session, SessionId, User, UserChange};
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::refresh_token::RefreshToken;
 use crate::identity::secret::sha256;
+use crate::identity::spellings::{Fit, composed};
 use crate::identity::{Client, Identity, SignedIn, password};
 
 /// So many characters of what a program calls itself are kept.
@@ -31,10 +32,8 @@ impl Identity {
         // What was typed, not whose it is: the delay would tell that a name and an address belong to one user.
         let account = self::account(login);
         self.slow_down(&account, client.address).await?;
-        let hash = user.as_ref().map(|user| user.password_hash.clone());
-        let turn = self.hashing.enter(client.source()).await?;
-        let fits = self.hasher.verify(password, hash).await?;
-        drop(turn);
+        let fit = self.verify(password, user.as_ref(), client.source()).await?;
+        let fits = fit != Fit::No;
         let now = self.clock.now();
         match user.as_ref().filter(|_| fits) {
             Some(user) => {
@@ -50,7 +49,7 @@ impl Identity {
                 Err(disabled())
             }
             Some(user) if fits => {
-                let user = self.with_current_hash(user, password).await;
+                let user = self.with_current_hash(user, password, fit).await;
                 self.begin_session(user, client.user_agent).await
             }
             user => {
@@ -73,14 +72,14 @@ impl Identity {
         Ok(())
     }
 
-    /// Hashes the password anew when the cost of a hash was changed since. Where that fails the old hash stays, and the
-    /// sign-in goes on with it.
-    async fn with_current_hash(&self, user: User, password: &str) -> User {
-        if !self.hasher.is_outdated(&user.password_hash) {
+    /// Hashes the password anew when the cost of a hash was changed since, or when the hash is of another spelling. Where that
+    /// fails the old hash stays, and the sign-in goes on with it.
+    async fn with_current_hash(&self, user: User, password: &str, fit: Fit) -> User {
+        if fit == Fit::Composed && !self.hasher.is_outdated(&user.password_hash) {
             return user;
         }
         let renewed = async {
-            let to = self.hasher.hash(password).await?;
+            let to = self.hasher.hash(&composed(password)).await?;
             let change = UserChange::Rehash { from: user.password_hash.clone(), to: to.clone() };
             let changed = self.store.change_user(user.id, &change, self.clock.now()).await?;
             // A password that was changed meanwhile stays, and makes the session be refused.
@@ -90,7 +89,7 @@ impl Identity {
             Ok(Some(password_hash)) => User { password_hash, ..user },
             Ok(None) => user,
             Err(e) => {
-                tracing::warn!(user_id = %user.id, error = %e, "a password keeps its hash of the old cost");
+                tracing::warn!(user_id = %user.id, error = %e, "a password keeps its old hash");
                 user
             }
         }

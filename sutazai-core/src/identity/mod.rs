@@ -33,6 +33,7 @@ mod revoked;
 mod secret;
 mod service;
 mod sessions;
+mod spellings;
 mod throttle;
 
 pub use api_keys::CreatedApiKey;

@@ -4,6 +4,7 @@
 use std::sync::LazyLock;
 
 use crate::error::{Error, Result};
+use crate::identity::spellings::composed;
 
 /// The shortest password, in characters.
 const MIN_CHARACTERS: usize = 8;
@@ -88,10 +89,11 @@ const COMMON_WORDS: &[&str] = &[
 /// Whether this password will do for a user of these names.
 pub(super) fn check(password: &str, username: &str, email: &str) -> Result<()> {
     let refuse = |why: String| Err(Error::invalid("password", why));
+    check_length(password)?;
+    let password = composed(password);
     if password.chars().count() < MIN_CHARACTERS {
         return refuse(format!("expected at least {MIN_CHARACTERS} characters"));
     }
-    check_length(password)?;
     let password = password.to_lowercase();
     let (email, username) = (email.to_lowercase(), username.to_lowercase());
     let mailbox = email.split('@').next().unwrap_or_default();
@@ -185,6 +187,7 @@ mod tests {
             "short",
             "1234567",
             "ääääää",
+            "a\u{308}o\u{308}u\u{308}x9",
             "aaaaaaaa",
             "12345678",
             "1234567890",

@@ -4,6 +4,7 @@ use crate::domain::{NewUser, User, UserId, UserRole, quota};
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::hash_queue::Source;
 use crate::identity::secret::sha256;
+use crate::identity::spellings::composed;
 use crate::identity::{Client, Identity, password};
 
 /// The longest address that mail can be sent to (RFC 5321, 4.5.3.1.3, without the angle brackets).
@@ -53,7 +54,7 @@ impl Identity {
         password::check(&new.password, &new.username, &new.email)?;
         // Hashed before the store is asked: a name that is taken costs as much time as one that is free.
         let turn = self.hashing.enter(source).await?;
-        let password_hash = self.hasher.hash(&new.password).await?;
+        let password_hash = self.hasher.hash(&composed(&new.password)).await?;
         drop(turn);
         let user = User {
             id: UserId::new(),

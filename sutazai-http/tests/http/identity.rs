@@ -4,15 +4,16 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sutazai_core::domain::{Caller, NewApiKey, NewUser, Scope, User, UserRole};
-use sutazai_core::identity::{Identity, IdentityConfig, SignedIn};
+use sutazai_core::domain::{Caller, NewApiKey, NewUser, Scope, SessionId, User, UserChange, UserRole};
+use sutazai_core::identity::{Client, Identity, IdentityConfig, SignedIn};
 use sutazai_core::memory::{MemoryApiKeyStore, MemoryIdentityStore};
-use sutazai_core::ports::{ApiKeyStore, Clock, IdentityStore};
+use sutazai_core::ports::{ApiKeyStore, Clock, IdentityStore, PasswordHasher};
 use sutazai_core::testing::{ManualClock, MockApiKeyStore, MockIdentityStore};
 use sutazai_core::{Error, ErrorKind};
 use sutazai_http::auth::{Argon2Cost, Argon2PasswordHasher, JwtTokenSigner};
 
 use tokio_util::sync::CancellationToken;
+use unicode_normalization::UnicodeNormalization;
 
 use crate::support::{PASSWORD, SECRET};
 
@@ -378,6 +379,61 @@ async fn secrets_are_stored_as_hashes_and_shown_nowhere() {
         PASSWORD,
     ] {
         assert!(!shown.contains(hidden), "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn a_password_is_one_however_its_letters_are_composed() {
+    let parts = Parts::new();
+    let (composed, decomposed) = (
+        "pässwörter über 한국",
+        "pa\u{308}sswo\u{308}rter u\u{308}ber \u{1112}\u{1161}\u{11ab}\u{1100}\u{116e}\u{11a8}",
+    );
+    let hash = async |id| parts.store.user(id).await.unwrap().unwrap().password_hash;
+    for (name, set) in [("ada", decomposed), ("eve", composed)] {
+        let new =
+            NewUser { username: name.into(), email: format!("{name}@example.org"), password: set.into() };
+        let user = parts.identity.create_user(new, UserRole::User).await.unwrap();
+        let mut session = None;
+        for typed in [composed, decomposed] {
+            let signed_in = parts.identity.login(name, typed, None).await.unwrap();
+            session = Some(parts.identity.authenticate(&signed_in.access_token).unwrap().claims.sid);
+            parts.identity.confirm(user.id, session.unwrap(), Some(typed)).await.unwrap();
+        }
+        assert_eq!(hash(user.id).await, user.password_hash, "it was composed from the first");
+        for wrong in
+            [composed.replace('ä', "a"), decomposed.replace('\u{308}', "\u{30a}"), composed.to_uppercase()]
+        {
+            assert!(parts.identity.login(name, &wrong, None).await.is_err(), "{wrong}");
+        }
+        let same =
+            parts.identity.change_password(user.id, session.unwrap(), (composed, decomposed), false).await;
+        assert_eq!(same.unwrap_err().field(), Some("new_password"));
+    }
+}
+
+#[tokio::test]
+async fn accounts_of_before_get_in_with_the_password_as_it_was_set() {
+    let parts = Parts::new();
+    let hasher =
+        Argon2PasswordHasher::new(Argon2Cost { memory_kib: 64, iterations: 1, parallelism: 1 }).unwrap();
+    let decomposed = "cafe\u{301} au lait";
+    let mixed = "e\u{301}t\u{e9} en mer";
+    for (name, set, typed) in [
+        ("ada", decomposed, "café au lait"),
+        ("bob", decomposed, decomposed),
+        ("eve", mixed, mixed),
+        ("zoe", "café au lait", decomposed),
+    ] {
+        let user = parts.register(name, UserRole::User).await;
+        let to = hasher.hash(set).await.unwrap();
+        let old = UserChange::Rehash { from: user.password_hash, to: to.clone() };
+        parts.store.change_user(user.id, &old, parts.clock.now()).await.unwrap();
+        for typed in [typed.to_owned(), typed.nfc().collect(), typed.nfd().collect()] {
+            parts.identity.login(name, &typed, None).await.unwrap();
+        }
+        let now = parts.store.user(user.id).await.unwrap().unwrap().password_hash;
+        assert_eq!(now == to, set == "café au lait", "{name}: what was not composed is hashed anew");
     }
 }
 
