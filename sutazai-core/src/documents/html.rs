@@ -1,8 +1,10 @@
-//! The text of an HTML page, as far as it is there to be read.
+//! The text of an HTML page, as far as a reader of the page sees it.
 //!
 //! Tokens are read one after the other and no tree is built, so a page that nests a million deep is no danger.
 
 use html5gum::{DefaultEmitter, Token, Tokenizer};
+
+use super::elements::Elements;
 
 /// The text of a page: entities decoded, white space as a browser would show it, an empty line between paragraphs.
 pub(super) fn text_of(page: &str) -> String {
@@ -12,8 +14,16 @@ pub(super) fn text_of(page: &str) -> String {
     let mut text = Text::default();
     for token in Tokenizer::new_with_emitter(page, emitter) {
         match token {
-            Ok(Token::StartTag(tag)) => text.begin(&tag.name),
-            Ok(Token::EndTag(tag)) => text.end(&tag.name),
+            Ok(Token::StartTag(tag)) => {
+                if text.elements.begin(&tag) {
+                    text.part(&tag.name);
+                }
+            }
+            Ok(Token::EndTag(tag)) => {
+                if text.elements.end(&tag.name) {
+                    text.part(&tag.name);
+                }
+            }
             Ok(Token::String(said)) => text.say(&String::from_utf8_lossy(&said)),
             Ok(Token::Comment(_) | Token::Doctype(_) | Token::Error(_)) => {}
             // The page is in memory: there is nothing to fail.
@@ -38,37 +48,21 @@ struct Text {
     said: String,
     /// What comes before the next word.
     gap: Gap,
-    /// How many elements are open within which white space is kept.
-    kept: u32,
-    /// Whether an element is open that nobody reads.
-    hidden: bool,
+    elements: Elements,
 }
 
 impl Text {
-    fn begin(&mut self, tag: &[u8]) {
+    /// Leaves the gap that the beginning or the end of an element makes.
+    fn part(&mut self, tag: &[u8]) {
         self.gap = self.gap.max(gap_of(tag));
-        match tag {
-            b"pre" => self.kept += 1,
-            b"script" | b"style" => self.hidden = true,
-            _ => {}
-        }
-    }
-
-    fn end(&mut self, tag: &[u8]) {
-        self.gap = self.gap.max(gap_of(tag));
-        match tag {
-            b"pre" => self.kept = self.kept.saturating_sub(1),
-            b"script" | b"style" => self.hidden = false,
-            _ => {}
-        }
     }
 
     fn say(&mut self, text: &str) {
-        if self.hidden {
+        if !self.elements.are_seen() {
             return;
         }
         for c in text.chars() {
-            if c.is_whitespace() && (self.kept == 0 || self.gap != Gap::None) {
+            if c.is_whitespace() && (!self.elements.keep_space() || self.gap != Gap::None) {
                 self.gap = self.gap.max(Gap::Space);
                 continue;
             }
@@ -120,6 +114,75 @@ mod tests {
     }
 
     #[test]
+    fn what_a_reader_does_not_see_is_not_read() {
+        for page in [
+            "a<p hidden>X</p>b",
+            "a<p HIDDEN=''>X <b>Y</b></p>b",
+            "a<div hidden>X<div>Y</div>Z</div>b",
+            "a<template><p>X</p></template>b",
+            "a<template style='display:block'>X</template>b",
+            "a<span style='DISPLAY : None'>X</span>b",
+            "a<span style='color:red;display:none !important;display:block'>X</span>b",
+            "a<span style='visibility:hidden'>X</span>b",
+            "a<span style='content-visibility:hidden'>X</span>b",
+            "a<dialog>X</dialog>b",
+            "a<div popover>X</div>b",
+            "a<noscript><p>X</p></noscript>b",
+            "a<iframe>X</iframe>b",
+            "a<datalist><option>X</datalist>b",
+            "a<svg><title>X</title><defs><text>Y</text></defs></svg>b",
+            "a<canvas>X</canvas>b",
+            "a<b hidden>X</b>b",
+            "a<section hidden><p>X<p>Y<ul><li>Z</ul></section>b",
+            "a<span hidden><template></span>X</template>Y</span>b",
+            "a<span style='visibility:hidden'>X<i style='visibility:visible'>b</i></span>",
+            "<body hidden>ab",
+        ] {
+            assert_eq!(text_of(page), "ab", "{page}");
+        }
+    }
+
+    #[test]
+    fn what_is_seen_stays() {
+        for (page, text) in [
+            ("<dialog open>a</dialog>b", "a\n\nb"),
+            ("<details><summary>a</summary>b</details>", "a\n\nb"),
+            ("<p hidden=until-found>a</p>b", "a\n\nb"),
+            ("<p hidden style='display:block'>a</p>b", "a\n\nb"),
+            ("<p style='display:none;display:block'>a</p>b", "a\n\nb"),
+            ("<p style='--display:none'>a</p>b", "a\n\nb"),
+            ("<p aria-hidden=true data-hidden>a</p>b", "a\n\nb"),
+            // What a page does not end, HTML does.
+            ("<p hidden>X<p>a<div>b</div>", "a\n\nb"),
+            ("<div><p hidden>X</div>a", "a"),
+            ("<ul><li hidden>X<li>a<ul><li hidden>Y</ul><li>b</ul>", "a\n\nb"),
+            ("<dl><dt hidden>X<dd>a<dt>b</dl>", "a\nb"),
+            ("<table><tr hidden><td>X<tr><td hidden>Y<td>a<tr><td>b</table>", "a\nb"),
+            ("<table><tr><td><div hidden>X</table>a", "a"),
+            ("<select><option hidden>X<option>a<option>b</select>", "a\nb"),
+            ("<p hidden/>X</p>a<br hidden/>b", "ab"),
+            ("<svg><g hidden/><text>a</text></svg>b", "ab"),
+            ("<b hidden>X<p>Y</b>a</p>b", "a\n\nb"),
+            ("<span hidden>X</span></span></div>a<img hidden>b", "ab"),
+            ("<input type=hidden hidden>a<hr hidden>b", "ab"),
+            ("<ruby>a<rp>(</rp><rt>b</rt><rp>)</rp></ruby>", "ab"),
+            ("<object>a</object><video>X</video>b", "ab"),
+        ] {
+            assert_eq!(text_of(page), text, "{page}");
+        }
+    }
+
+    #[test]
+    fn pages_that_nest_too_deep_are_followed_as_far_as_browsers_do() {
+        let deep = |depth: usize, inner: &str| {
+            format!("{}{inner}{}z", "<div>".repeat(depth), "</div>".repeat(depth))
+        };
+        assert_eq!(text_of(&deep(511, "a<i hidden>X</i>b")), "ab\n\nz");
+        assert_eq!(text_of(&deep(5_000, "a<i>b</i>")), "ab\n\nz");
+        assert_eq!(text_of(&format!("<p hidden>{}X{}</p>z", "<i>".repeat(5_000), "</i>".repeat(5_000))), "z");
+    }
+
+    #[test]
     fn bad_pages_are_read_as_far_as_they_go() {
         for (page, text) in [
             ("", ""),
@@ -138,9 +201,20 @@ mod tests {
 
     #[test]
     fn no_page_is_too_deep_and_none_grows_much() {
-        for part in
-            ["<div>", "</p>", "<a b=c ", "&amp;", "<pre>\n", "<li>a", "<td>ü", "<![CDATA[", "<!--", "&nGt;"]
-        {
+        for part in [
+            "<div>",
+            "</p>",
+            "<a b=c ",
+            "&amp;",
+            "<pre>\n",
+            "<li>a",
+            "<td>ü",
+            "<![CDATA[",
+            "<!--",
+            "&nGt;",
+            "<b><p>",
+            "</b>",
+        ] {
             let page = part.repeat(1_000_000 / part.len());
             assert!(text_of(&page).len() < 2 * page.len(), "{part}");
         }

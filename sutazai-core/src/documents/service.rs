@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
+use super::file::decode;
 use super::html::text_of;
 use super::split::split;
 use super::turns::Turns;
@@ -147,25 +148,19 @@ impl Documents {
 
 /// The chunks of a file.
 pub(super) fn chunks_of(document: DocumentId, media_type: MediaType, file: &[u8]) -> Result<Vec<Chunk>> {
-    let text = std::str::from_utf8(file).map_err(|e| {
-        Error::invalid(
-            "file",
-            format!("expected a text in UTF-8, got something else at byte {}", e.valid_up_to()),
-        )
-    })?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let text = decode(file)?;
     let page;
-    let text = match media_type {
-        MediaType::Plain | MediaType::Markdown => text,
+    let text: &str = match media_type {
+        MediaType::Plain | MediaType::Markdown => &text,
         MediaType::Html => {
-            page = text_of(text);
+            page = text_of(&text);
             &page
         }
     };
     if text.contains('\0') {
         return Err(Error::invalid("file", "expected a text without a zero character"));
     }
-    // Texts of at most 10 MB: every count of characters fits.
+    // Files of at most 10 MB: every count of characters fits.
     let chunks: Vec<Chunk> = split(text, media_type == MediaType::Markdown)
         .zip(0..)
         .map(|(piece, index)| Chunk {
@@ -196,6 +191,10 @@ mod tests {
         let page = "\u{feff}<title>T</title><p>One &lt; two</p>".as_bytes();
         assert_eq!(read(MediaType::Html, page).unwrap()[0].text, "T\n\nOne < two");
         assert_eq!(read(MediaType::Plain, page).unwrap()[0].text, "<title>T</title><p>One &lt; two</p>");
+        let page: Vec<u8> =
+            "\u{feff}<p>Größe</p><p hidden>X</p>".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let chunk = &read(MediaType::Html, &page).unwrap()[0];
+        assert_eq!((chunk.text.as_str(), chunk.start, chunk.end), ("Größe", 0, 5));
         let text = format!("{}\n# Two\n\n{}", "one ".repeat(200), "two ".repeat(200));
         let chunks = read(MediaType::Markdown, text.as_bytes()).unwrap();
         assert!(chunks[1].text.starts_with("# Two"));
@@ -215,7 +214,9 @@ mod tests {
             assert_eq!((e.kind(), e.field()), (ErrorKind::InvalidInput, Some("file")));
             assert!(e.to_string().contains(told), "{e}");
         }
-        assert!(read(MediaType::Html, b"<p></p><script>x</script>").is_err());
+        assert!(read(MediaType::Html, b"<p></p><script>x</script><p hidden>y</p>").is_err());
+        let zero: Vec<u8> = "\u{feff}a\0b".encode_utf16().flat_map(u16::to_be_bytes).collect();
+        assert!(read(MediaType::Plain, &zero).unwrap_err().to_string().contains("zero character"));
     }
 
     #[cfg(feature = "testing")]

@@ -19,6 +19,29 @@ pub enum MediaType {
     Html,
 }
 
+/// Names of the character sets that are read, in lower case: those that WHATWG's Encoding standard has for UTF-8, for ASCII,
+/// which is a part of it, and for UTF-16, of which a byte order mark tells the rest.
+const CHARSETS: [&str; 18] = [
+    "unicode-1-1-utf-8",
+    "unicode11utf8",
+    "unicode20utf8",
+    "utf-8",
+    "utf8",
+    "x-unicode20utf8",
+    "ansi_x3.4-1968",
+    "ascii",
+    "us-ascii",
+    "csunicode",
+    "iso-10646-ucs-2",
+    "ucs-2",
+    "unicode",
+    "unicodefeff",
+    "unicodefffe",
+    "utf-16",
+    "utf-16be",
+    "utf-16le",
+];
+
 impl MediaType {
     /// All that can be read.
     pub const ALL: [Self; 3] = [Self::Plain, Self::Markdown, Self::Html];
@@ -36,7 +59,7 @@ impl MediaType {
     /// bytes, by the ending of its name.
     ///
     /// # Errors
-    /// `InvalidInput` naming `file` for what cannot be read, another character set than UTF-8 included.
+    /// `InvalidInput` naming `file` for what cannot be read, other character sets than UTF-8 and UTF-16 included.
     pub fn of_file(content_type: Option<&str>, name: Option<&str>) -> Result<Self> {
         let mut parts = content_type.unwrap_or_default().split(';').map(str::trim);
         let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
@@ -44,18 +67,20 @@ impl MediaType {
             let charset =
                 parameter.split_once('=').filter(|(name, _)| name.trim().eq_ignore_ascii_case("charset"));
             let charset = charset.map(|(_, value)| value.trim().trim_matches('"'));
-            // Of UTF-8, US-ASCII is a part.
-            if let Some(other) =
-                charset.filter(|set| !["utf-8", "us-ascii"].contains(&set.to_ascii_lowercase().as_str()))
+            if let Some(other) = charset.filter(|set| !CHARSETS.contains(&set.to_ascii_lowercase().as_str()))
             {
                 return Err(Error::invalid(
                     "file",
-                    format!("expected a text in UTF-8, got one in {other:?}"),
+                    format!(
+                        "expected a text in UTF-8, or in UTF-16 with a byte order mark, got one in {other:?}"
+                    ),
                 ));
             }
         }
         let kind = match essence.as_str() {
             "" | "application/octet-stream" => name.and_then(Self::of_name),
+            // What Markdown was called before RFC 7763, and is in many programs.
+            "text/x-markdown" => Some(Self::Markdown),
             named => Self::ALL.into_iter().find(|kind| kind.as_str() == named),
         };
         kind.ok_or_else(|| {
@@ -123,7 +148,7 @@ pub struct NewDocument {
     pub title: String,
     /// What kind of file it is.
     pub media_type: MediaType,
-    /// The file: UTF-8, at most 10 MB, not without any text.
+    /// The file: UTF-8, or UTF-16 with a byte order mark, at most 10 MB, not without any text.
     pub file: Vec<u8>,
 }
 
@@ -206,6 +231,11 @@ mod tests {
             (Some("text/plain"), Some("x.md"), MediaType::Plain),
             (Some("Text/HTML; charset=\"UTF-8\""), None, MediaType::Html),
             (Some("text/markdown; variant=GFM; charset=us-ascii"), None, MediaType::Markdown),
+            (Some("text/plain; charset=utf8"), None, MediaType::Plain),
+            (Some("text/plain;charset= Unicode-1-1-UTF-8 "), None, MediaType::Plain),
+            (Some("text/html; charset=ANSI_X3.4-1968"), None, MediaType::Html),
+            (Some("text/plain; charset=\"UTF-16LE\""), None, MediaType::Plain),
+            (Some("text/x-markdown"), Some("README"), MediaType::Markdown),
             (bytes, Some("a.b.MD"), MediaType::Markdown),
             (None, Some("notes.txt"), MediaType::Plain),
             (None, Some("page.htm"), MediaType::Html),
@@ -218,6 +248,8 @@ mod tests {
             (bytes, Some("txt"), "called \"txt\""),
             (None, None, "without a name"),
             (Some("text/plain; charset=iso-8859-1"), None, "iso-8859-1"),
+            (Some("text/plain; charset=utf-7"), None, "utf-7"),
+            (Some("text/x-rst"), Some("x.txt"), "text/x-rst"),
         ] {
             let e = MediaType::of_file(content_type, name).unwrap_err();
             assert_eq!(e.field(), Some("file"));

@@ -16,11 +16,11 @@ use crate::dto::cursor::{DEFAULT_LIMIT, read_cursor, write_cursor};
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "it describes what `FileForm` reads")]
 pub(crate) struct UploadDocument {
-    /// A text in UTF-8. Its content type, or the ending of its name, says what it is: `text/plain` (`.txt`), `text/markdown`
-    /// (`.md`) or `text/html` (`.html`).
+    /// A text in UTF-8, or in UTF-16 with a byte order mark. Its content type, or the ending of its name, says what it is:
+    /// `text/plain` (`.txt`), `text/markdown` (`.md`) or `text/html` (`.html`).
     #[schema(value_type = String, format = Binary)]
     file: Vec<u8>,
-    /// What it is to be called; default: the file's name.
+    /// What it is to be called; left out or empty: the file's name.
     #[schema(max_length = 255, nullable = false, example = "Handbook")]
     title: Option<String>,
 }

@@ -39,7 +39,8 @@ impl<S: Send + Sync> FromRequest<S> for FileForm {
         }
         let SentFile { name, media_type, bytes } =
             file.ok_or_else(|| Error::invalid("file", "expected a part of this name with a file in it"))?;
-        let title = title.or(name).unwrap_or_default();
+        // Forms of browsers send a field that was left empty as well.
+        let title = title.filter(|title| !title.trim().is_empty()).or(name).unwrap_or_default();
         Ok(Self(NewDocument { title, media_type, file: bytes.into() }))
     }
 }
