@@ -15,6 +15,10 @@ pub(crate) struct Step {
     pub(crate) down: &'static str,
 }
 
+/// The step after whose script the program indexes the words of all documents: SQL knows no rules of words.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub(crate) const WORDS_STEP: &str = "words";
+
 /// The steps in the dialect of a folder under `migrations/`, in order; the first is version 1: those that both have, then
 /// its own. Only ever append.
 #[cfg(any(feature = "sqlite", feature = "postgres"))]

@@ -192,7 +192,7 @@ pub struct DocumentPage {
 pub struct PassageQuery {
     /// In this owner's documents only; none: in those that have no owner.
     pub owner: Option<UserId>,
-    /// Words, in any order. What is no letter and no digit stands between words and means nothing.
+    /// Words, in any order, and phrases between quotation marks. Any other sign stands between words and means nothing.
     pub text: String,
     /// At most so many passages.
     pub limit: u32,

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-use crate::documents::words::{score, weight, words, words_to_find};
+use crate::documents::words::{score, terms_to_find, weight, words};
 use crate::domain::{
     Chunk, Document, DocumentId, DocumentPage, DocumentQuery, DocumentQuota, Passage, PassageQuery, UserId,
     quota,
@@ -93,7 +93,7 @@ impl DocumentStore for MemoryDocumentStore {
     }
 
     async fn search(&self, query: &PassageQuery) -> Result<Vec<Passage>> {
-        let wanted = words_to_find(&query.text);
+        let wanted = terms_to_find(&query.text);
         let kept = self.lock();
         let theirs = kept.values().filter(|kept| kept.document.owner == query.owner);
         let counted: Vec<(&Kept, &Chunk, Vec<usize>)> = theirs
@@ -140,15 +140,11 @@ impl DocumentStore for MemoryDocumentStore {
     }
 }
 
-/// How often each of the wanted words stands in a text.
-fn times(wanted: &[String], text: &str) -> Vec<usize> {
-    let mut times = vec![0; wanted.len()];
-    for word in words(text) {
-        if let Some(at) = wanted.iter().position(|wanted| *wanted == word) {
-            times[at] += 1;
-        }
-    }
-    times
+/// How often each of the wanted words and phrases stands in a text.
+fn times(wanted: &[Vec<String>], text: &str) -> Vec<usize> {
+    let words: Vec<String> = words(text).collect();
+    let count = |term: &Vec<String>| words.windows(term.len()).filter(|window| window == term).count();
+    wanted.iter().map(count).collect()
 }
 
 #[cfg(all(test, feature = "testing"))]

@@ -19,10 +19,11 @@ use crate::error::Result;
 ///   `Conflict` and is not added, however many are added at once. Nobody's documents have no quota.
 /// - `list` gives one owner's documents, or everybody's, newest first, page by page.
 /// - `chunks` gives the chunks of one document in their order, from an index on.
-/// - `search` finds the chunks that have at least one of the words, in any case, as whole words.
+/// - `search` finds the chunks that have at least one of the words or phrases, as whole words, by the rules of
+///   [`words`](crate::documents::words::words); a phrase is found where its words follow one another.
 /// - `search` puts first what has more of the words or rarer ones, then what has them more often, then the newer
 ///   document, then the earlier chunk, and gives no more than `limit`.
-/// - `search` takes every text for plain words: signs and operators mean nothing, and no words find nothing.
+/// - `search` takes every text for words and phrases: other signs and operators mean nothing, and no words find nothing.
 /// - `search` finds and counts what is one owner's, or what is nobody's, and nothing else.
 /// - `delete` removes a document, its chunks and what the search knew of them, and nothing else; one that is not there is
 ///   `NotFound`.

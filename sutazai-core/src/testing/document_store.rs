@@ -30,6 +30,10 @@ where
     let (store, ada, _) = make().await;
     search_finds_chunks_that_have_one_of_the_words(&*store, ada).await;
     let (store, ada, _) = make().await;
+    search_finds_a_word_however_it_is_written(&*store, ada).await;
+    let (store, ada, _) = make().await;
+    search_finds_phrases(&*store, ada).await;
+    let (store, ada, _) = make().await;
     search_puts_the_best_first(&*store, ada).await;
     let (store, ada, _) = make().await;
     search_takes_every_text_for_plain_words(&*store, ada).await;
@@ -150,7 +154,8 @@ pub async fn chunks_gives_the_chunks_of_one_document_in_their_order<S: DocumentS
     assert_eq!(store.chunks(DocumentId::new(), 0, 2).await.unwrap(), []);
 }
 
-/// `search` finds the chunks that have at least one of the words, in any case, as whole words.
+/// `search` finds the chunks that have at least one of the words or phrases, as whole words, by the rules of
+/// [`words`](crate::documents::words::words); a phrase is found where its words follow one another.
 pub async fn search_finds_chunks_that_have_one_of_the_words<S: DocumentStore + ?Sized>(
     store: &S,
     ada: UserId,
@@ -161,12 +166,13 @@ pub async fn search_finds_chunks_that_have_one_of_the_words<S: DocumentStore + ?
     for (text, found) in [
         ("lease", vec![chunk(&two, 0, "leasehold /etc/lease.toml"), chunk(&one, 0, "The Lease of a claim")]),
         ("CLAIM nothing", vec![chunk(&one, 0, "The Lease of a claim")]),
-        ("grösse größe", vec![chunk(&one, 1, "Größe, ÜBER ada@example.org")]),
+        ("größe", vec![chunk(&one, 1, "Größe, ÜBER ada@example.org")]),
         ("über", vec![chunk(&one, 1, "Größe, ÜBER ada@example.org")]),
         ("example", vec![chunk(&one, 1, "Größe, ÜBER ada@example.org")]),
         ("toml", vec![chunk(&two, 0, "leasehold /etc/lease.toml")]),
         ("secret", vec![chunk(&two, 1, "cafe\u{301} JWT_SECRET")]),
         ("CAFE\u{301}", vec![chunk(&two, 1, "cafe\u{301} JWT_SECRET")]),
+        ("caf\u{e9}", vec![chunk(&two, 1, "cafe\u{301} JWT_SECRET")]),
         (&long, vec![chunk(&two, 2, &long)]),
         ("leas", vec![]),
     ] {
@@ -175,6 +181,92 @@ pub async fn search_finds_chunks_that_have_one_of_the_words<S: DocumentStore + ?
     }
     let title = &search(store, Some(ada), "claim", 1).await[0].title;
     assert_eq!(*title, one.title);
+}
+
+/// The rules of words, over texts that their databases might take apart in other ways.
+pub async fn search_finds_a_word_however_it_is_written<S: DocumentStore + ?Sized>(store: &S, ada: UserId) {
+    let long = |last: char| format!("{}{last}", "ü".repeat(500));
+    let (one, other) = (long('a'), long('b'));
+    let texts_of = [
+        "İstanbul",
+        "ΟΔΟΣ Οδυσσεύς",
+        "Straße",
+        "caf\u{e9}",
+        "\u{1112}\u{1161}\u{11ab}\u{1100}\u{116e}\u{11a8}\u{110b}\u{1165}",
+        "Donau\u{ad}dampf\u{200b}schiff",
+        "की",
+        "को",
+        "क्षेत्र",
+        "ꭰꮃ 𞤀𞤣𞤤𞤢𞤥 𐐀𐐁 ǅ",
+        "ⵜⴰⵎⴰⵣⵉⵖⵜ ቃል ກະລຸນາ",
+        "rock\u{b4}n\u{b4}roll ™Foo® x² ﬁne",
+        "𝒳 🦀tail",
+        &one,
+        &other,
+    ];
+    add(store, Some(ada), &texts_of).await;
+    for (text, found) in [
+        ("İstanbul", "İstanbul"),
+        ("i\u{307}STANBUL", "İstanbul"),
+        ("οδος", "ΟΔΟΣ Οδυσσεύς"),
+        ("ΟΔΥΣΣΕΎΣ", "ΟΔΟΣ Οδυσσεύς"),
+        ("STRASSE", "Straße"),
+        ("CAFE\u{301}", "caf\u{e9}"),
+        ("한국어", "\u{1112}\u{1161}\u{11ab}\u{1100}\u{116e}\u{11a8}\u{110b}\u{1165}"),
+        ("Donaudampfschiff", "Donau\u{ad}dampf\u{200b}schiff"),
+        ("donau\u{200d}dampfschiff", "Donau\u{ad}dampf\u{200b}schiff"),
+        ("की", "की"),
+        ("को", "को"),
+        ("क्षेत्र", "क्षेत्र"),
+        ("ᎠᎳ", "ꭰꮃ 𞤀𞤣𞤤𞤢𞤥 𐐀𐐁 ǅ"),
+        ("𞤢𞤣𞤤𞤢𞤥", "ꭰꮃ 𞤀𞤣𞤤𞤢𞤥 𐐀𐐁 ǅ"),
+        ("𐐨𐐩", "ꭰꮃ 𞤀𞤣𞤤𞤢𞤥 𐐀𐐁 ǅ"),
+        ("ǆ", "ꭰꮃ 𞤀𞤣𞤤𞤢𞤥 𐐀𐐁 ǅ"),
+        ("ⵜⴰⵎⴰⵣⵉⵖⵜ", "ⵜⴰⵎⴰⵣⵉⵖⵜ ቃል ກະລຸນາ"),
+        ("ກະລຸນາ", "ⵜⴰⵎⴰⵣⵉⵖⵜ ቃል ກະລຸນາ"),
+        ("roll", "rock\u{b4}n\u{b4}roll ™Foo® x² ﬁne"),
+        ("foo", "rock\u{b4}n\u{b4}roll ™Foo® x² ﬁne"),
+        ("X2", "rock\u{b4}n\u{b4}roll ™Foo® x² ﬁne"),
+        ("Fine", "rock\u{b4}n\u{b4}roll ™Foo® x² ﬁne"),
+        ("tail", "𝒳 🦀tail"),
+        (&one, &one),
+        (&other.to_uppercase(), &other),
+    ] {
+        assert_eq!(texts(store, Some(ada), text).await, [found], "{text}");
+    }
+    for nothing in ["cafe", "istanbul", "क", "कषतर", "dampf", "ü", &"ü".repeat(500), "donau"] {
+        assert_eq!(texts(store, Some(ada), nothing).await, [""; 0], "{nothing}");
+    }
+}
+
+/// A phrase between quotation marks is found where its words follow one another; it counts as one word does.
+pub async fn search_finds_phrases<S: DocumentStore + ?Sized>(store: &S, ada: UserId) {
+    let texts_of = [
+        "the red fox ran",
+        "the fox is red",
+        "a RED, fox! and Größe über alles",
+        "red is a fox red",
+        "the red-fox red fox",
+    ];
+    add(store, Some(ada), &texts_of).await;
+    let red_fox = ["the red-fox red fox", "the red fox ran", "a RED, fox! and Größe über alles"];
+    assert_eq!(texts(store, Some(ada), "\"red fox\"").await, red_fox);
+    assert_eq!(texts(store, Some(ada), "„Red — Fox“").await, red_fox);
+    assert_eq!(texts(store, Some(ada), "\"GRÖSSE ÜBER alles\"").await, [texts_of[2]]);
+    assert_eq!(texts(store, Some(ada), "\"fox red\"").await, [texts_of[3], texts_of[4]]);
+    for nothing in ["\"fox the\"", "\"the red ran\"", "\"ran the red\"", "\"re fox\""] {
+        assert_eq!(texts(store, Some(ada), nothing).await, [""; 0], "{nothing}");
+    }
+    // A phrase is one of the things that are looked for, and found in fewer chunks than its words.
+    let passages = search(store, Some(ada), "\"the red\" is", 10).await;
+    let found: Vec<_> = passages.iter().map(|passage| (passage.chunk.text.as_str(), passage.score)).collect();
+    let (phrase, word) = (score(weight(5, 2)), score(weight(5, 2)));
+    assert_eq!(
+        found,
+        [(texts_of[0], phrase), (texts_of[1], word), (texts_of[3], word), (texts_of[4], phrase)]
+    );
+    assert_eq!(texts(store, Some(ada), "\"red fox").await.len(), 5, "nothing closes it");
+    assert_eq!(texts(store, Some(ada), "\"ran\" \"\"").await, [texts_of[0]]);
 }
 
 /// `search` puts first what has more of the words or rarer ones, then what has them more often, then the newer document,
@@ -205,7 +297,7 @@ pub async fn search_puts_the_best_first<S: DocumentStore + ?Sized>(store: &S, ad
     assert_eq!(texts(store, Some(ada), "the cpu").await[0], "the cpu is hot");
 }
 
-/// `search` takes every text for plain words: signs and operators mean nothing, and no words find nothing.
+/// `search` takes every text for words and phrases: other signs and operators mean nothing, and no words find nothing.
 pub async fn search_takes_every_text_for_plain_words<S: DocumentStore + ?Sized>(store: &S, ada: UserId) {
     add(store, Some(ada), &["cats and dogs", "not this"]).await;
     for text in [

@@ -170,8 +170,8 @@ impl ChunkList {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct SearchDocuments {
-    /// Words, in any order; a chunk is found that has at least one of them.
-    #[param(min_length = 1, max_length = 1000, pattern = "^[^\\u0000]+$", example = "lease worker")]
+    /// Words, in any order, and phrases between quotation marks; a chunk is found that has at least one of them.
+    #[param(min_length = 1, max_length = 1000, pattern = "^[^\\u0000]+$", example = "lease \"dead worker\"")]
     pub(crate) q: String,
     /// At most so many passages.
     #[serde(default = "default_limit")]

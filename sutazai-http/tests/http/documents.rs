@@ -160,9 +160,7 @@ async fn a_search_puts_the_best_first_and_takes_every_text_for_words() {
     let both = found(&ada, "q=worker+lease").await;
     assert_eq!(both.len(), 2);
     assert!(both[0].starts_with("A lease lasts"));
-    for q in
-        ["%22worker+OR+lease%22*", "worker%20AND%20lease", "(worker:lease", "%27worker%27%20%26%20!lease"]
-    {
+    for q in ["%22worker+OR+lease*", "worker%20AND%20lease", "(worker:lease", "%27worker%27%20%26%20!lease"] {
         assert_eq!(found(&ada, &format!("q={q}")).await, both, "{q}");
     }
     for q in ["%22", "*", "%F0%9F%A6%80", "%20", "submarine"] {

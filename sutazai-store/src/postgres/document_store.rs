@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
-use sutazai_core::documents::words::{score, weight, words, words_to_find};
+use sutazai_core::documents::words::{score, terms_to_find, weight, words};
 use sutazai_core::domain::{
     Chunk, Document, DocumentId, DocumentPage, DocumentQuery, DocumentQuota, Passage, PassageQuery, UserId,
     quota,
@@ -31,8 +31,6 @@ use crate::detached::{detached, unless_abandoned};
 
 /// So many chunks go into one statement: some megabytes with their words.
 const GROUP: usize = 1_000;
-/// So many characters of a word are looked at: PostgreSQL takes words of at most 2,046 bytes.
-const LETTERS: usize = 500;
 
 /// Documents in a PostgreSQL database.
 #[derive(Debug)]
@@ -232,7 +230,7 @@ async fn in_order(
 }
 
 async fn best(transaction: &mut Transaction<'_>, query: &PassageQuery) -> Outcome<Vec<Passage>> {
-    let words: Vec<String> = words_to_find(&query.text).iter().map(|word| quoted(word)).collect();
+    let words: Vec<String> = terms_to_find(&query.text).iter().map(|term| phrase(term)).collect();
     if words.is_empty() {
         return Ok(Vec::new());
     }
@@ -321,9 +319,42 @@ fn vector(owner: Option<UserId>, text: &str) -> String {
     vector
 }
 
-/// A word as `tsvector` and `tsquery` are written. It has only letters, digits and marks.
+/// A word as `tsvector` and `tsquery` are written. None has an apostrophe or a backslash.
 fn quoted(word: &str) -> String {
-    format!("'{}'", word.chars().take(LETTERS).collect::<String>())
+    format!("'{word}'")
+}
+
+/// Words that follow one another as `tsquery` is written.
+fn phrase(words: &[String]) -> String {
+    format!("({})", words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" <-> "))
+}
+
+/// Puts the words of all chunks into their columns anew: a step of the schema does it when the form of words changed.
+pub(super) async fn index_all(connection: &mut PgConnection) -> Outcome<()> {
+    const PAGE: &str = "\
+        SELECT chunks.document_id, chunks.number, documents.owner, chunks.text FROM chunks \
+            JOIN documents ON documents.id = chunks.document_id \
+        WHERE (chunks.document_id, chunks.number) > ($1, $2) \
+        ORDER BY chunks.document_id, chunks.number LIMIT $3";
+    const UPDATE: &str = "\
+        UPDATE chunks SET words = new.words::tsvector \
+        FROM unnest($1::uuid[], $2::bigint[], $3::text[]) AS new (document_id, number, words) \
+        WHERE chunks.document_id = new.document_id AND chunks.number = new.number";
+    let mut last = (Uuid::nil(), -1_i64);
+    loop {
+        let page = sqlx::query(PAGE).bind(last.0).bind(last.1).bind(GROUP as i64);
+        let rows = page.fetch_all(&mut *connection).await?;
+        let Some(row) = rows.last() else { return Ok(()) };
+        last = (row.try_get(0)?, row.try_get(1)?);
+        let (mut documents, mut numbers, mut vectors) = (Vec::new(), Vec::new(), Vec::new());
+        for row in &rows {
+            documents.push(row.try_get::<Uuid, _>(0)?);
+            numbers.push(row.try_get::<i64, _>(1)?);
+            let owner = row.try_get::<Option<_>, _>(2)?.map(UserId);
+            vectors.push(vector(owner, &given(row.try_get(3)?)));
+        }
+        sqlx::query(UPDATE).bind(documents).bind(numbers).bind(vectors).execute(&mut *connection).await?;
+    }
 }
 
 /// What stands for an owner among the words: no word has an equals sign.
@@ -373,6 +404,6 @@ mod tests {
         let expected = format!("'={}' 'and':2 'cats':1,4 'x1':3", owner.0.simple());
         assert_eq!(vector(Some(owner), "Cats' and \\x1: CATS!"), expected);
         assert_eq!(vector(None, "'"), "'='");
-        assert_eq!(quoted(&"ü".repeat(1_000)), format!("'{}'", "ü".repeat(500)));
+        assert_eq!(phrase(&["red".into(), "fox".into()]), "('red' <-> 'fox')");
     }
 }

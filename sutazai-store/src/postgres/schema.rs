@@ -7,10 +7,11 @@ use sqlx::{PgConnection, Row};
 use sutazai_core::{Error, Result};
 
 use super::database::Database;
+use super::document_store;
 use super::fault::Outcome;
 use super::limit::Limit;
 use super::transaction::Transaction;
-use crate::migrations::{Migration, Step, steps};
+use crate::migrations::{Migration, Step, WORDS_STEP, steps};
 
 const STEPS: &[Step] = steps!(
     "postgres",
@@ -21,7 +22,8 @@ const STEPS: &[Step] = steps!(
         "0017" "outbox",
         "0018" "documents",
         "0019" "metric_hosts",
-        "0020" "accounts"
+        "0020" "accounts",
+        "0021" "words"
     ]
 );
 
@@ -86,6 +88,9 @@ async fn step(transaction: &mut Transaction<'_>, target: usize) -> Outcome<Optio
     };
     let script = if next > current { STEPS[index].up } else { STEPS[index].down };
     sqlx::raw_sql(script).execute(&mut *connection).await?;
+    if next > current && STEPS[index].name == WORDS_STEP {
+        document_store::index_all(connection).await?;
+    }
     sqlx::raw_sql(if next == 0 { FORGET } else { KEEP }).execute(&mut *connection).await?;
     if next > 0 {
         sqlx::raw_sql("DELETE FROM sutazai_schema").execute(&mut *connection).await?;

@@ -2,12 +2,13 @@
 //! after its owner, so that a search reads nothing of what others have. A trigger deletes them with their chunk.
 
 use std::collections::HashMap;
+use std::fmt::Write;
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Arguments, Row, SqliteConnection};
-use sutazai_core::documents::words::{score, weight, words, words_to_find};
+use sutazai_core::documents::words::{score, terms_to_find, weight, words};
 use sutazai_core::domain::{
     Chunk, Document, DocumentId, DocumentPage, DocumentQuery, DocumentQuota, Passage, PassageQuery, UserId,
     quota,
@@ -22,6 +23,7 @@ use super::statement::{bulk, instant, nanos};
 use super::writer::Transaction;
 use crate::detached::detached;
 
+const INSERT_WORDS: &str = "INSERT INTO chunk_words (rowid, words) VALUES";
 /// Chunks that one transaction adds or removes at most: some ten milliseconds, in which no other write is done.
 const CHUNKS_AT_ONCE: usize = 100;
 /// Age of an incomplete document whose upload or removal nobody goes on with any more.
@@ -197,7 +199,7 @@ async fn best(connection: &mut SqliteConnection, query: &PassageQuery) -> Outcom
         ORDER BY best.worth DESC, best.closeness, chunks.document_id DESC, chunks.number";
     let owner = query.owner.map(|owner| owner.0);
     let words: Vec<String> =
-        words_to_find(&query.text).iter().map(|word| format!("\"{}\"", owned(query.owner, word))).collect();
+        terms_to_find(&query.text).iter().map(|term| format!("\"{}\"", tokens(query.owner, term))).collect();
     if words.is_empty() {
         return Ok(Vec::new());
     }
@@ -275,7 +277,6 @@ async fn add_chunks(database: &Database, owner: Option<UserId>, mut chunks: Vec<
 
 async fn insert(tx: &mut Transaction, owner: Option<UserId>, chunks: Vec<Chunk>) -> Outcome<()> {
     const INSERT_CHUNKS: &str = concat!("INSERT INTO chunks (", chunk_columns!(), ") VALUES");
-    const INSERT_WORDS: &str = "INSERT INTO chunk_words (rowid, words) VALUES";
     let added = bulk(&mut tx.connection, (INSERT_CHUNKS, 5, "RETURNING id, number"), &chunks, |chunk, to| {
         to.add(chunk.document.0)?;
         to.add(chunk.index)?;
@@ -289,7 +290,7 @@ async fn insert(tx: &mut Transaction, owner: Option<UserId>, chunks: Vec<Chunk>)
     let ids = ids.collect::<Outcome<HashMap<u32, i64>>>()?;
     bulk(&mut tx.connection, (INSERT_WORDS, 2, ""), &chunks, |chunk, to| {
         to.add(ids.get(&chunk.index).copied())?;
-        to.add(words(&chunk.text).map(|word| owned(owner, &word)).collect::<Vec<_>>().join(" "))?;
+        to.add(tokens(owner, &words(&chunk.text).collect::<Vec<_>>()))?;
         Ok(())
     })
     .await?;
@@ -367,9 +368,48 @@ async fn incomplete(connection: &mut SqliteConnection, before: i64) -> Outcome<V
     rows.iter().map(|row| Ok(DocumentId(row.try_get(0)?))).collect()
 }
 
-/// A word of an owner's chunks as the index has it. It begins with 32 digits, so no word of one owner is one of another.
-fn owned(owner: Option<UserId>, word: &str) -> String {
-    format!("{}{word}", owner.map_or(Uuid::nil(), |owner| owner.0).simple())
+/// Words of an owner's chunks as the index has them. Each begins with the owner, so no word of one owner is one of another. The
+/// tokenizer of FTS5 knows only the letters of an old version of Unicode and would take words apart at others, so that it is
+/// shown ASCII alone: a word as it is after `a`, or the bytes of any other after `u`.
+fn tokens(owner: Option<UserId>, words: &[String]) -> String {
+    let owner = owner.map_or(Uuid::nil(), |owner| owner.0).simple();
+    let mut tokens = String::new();
+    for word in words {
+        // Writing to a String cannot fail.
+        let _ = match word.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            true => write!(tokens, "{owner}a{word} "),
+            false => {
+                let hex = |text: String, byte: u8| text + &format!("{byte:02x}");
+                write!(tokens, "{owner}u{} ", word.bytes().fold(String::new(), hex))
+            }
+        };
+    }
+    tokens
+}
+
+/// Puts the words of all chunks into the index, which is empty: a step of the schema does it when the form of words changed.
+pub(super) async fn index_all(connection: &mut SqliteConnection) -> Outcome<()> {
+    const PAGE: &str = "\
+        SELECT chunks.id, documents.owner, chunks.text FROM chunks \
+            JOIN documents ON documents.id = chunks.document_id \
+        WHERE chunks.id > ? ORDER BY chunks.id LIMIT 500";
+    let mut last = i64::MIN;
+    loop {
+        let rows = sqlx::query(PAGE).bind(last).fetch_all(&mut *connection).await?;
+        let Some(row) = rows.last() else { return Ok(()) };
+        last = row.try_get(0)?;
+        let indexed = |row: &SqliteRow| -> Outcome<(i64, String)> {
+            let words: Vec<String> = words(row.try_get(2)?).collect();
+            Ok((row.try_get(0)?, tokens(row.try_get::<Option<_>, _>(1)?.map(UserId), &words)))
+        };
+        let indexed = rows.iter().map(indexed).collect::<Outcome<Vec<_>>>()?;
+        bulk(&mut *connection, (INSERT_WORDS, 2, ""), &indexed, |(id, tokens), to| {
+            to.add(*id)?;
+            to.add(tokens.as_str())?;
+            Ok(())
+        })
+        .await?;
+    }
 }
 
 fn decode(row: &SqliteRow) -> Outcome<Document> {

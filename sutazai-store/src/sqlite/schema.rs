@@ -9,14 +9,15 @@ use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection};
 use sutazai_core::{Error, Result};
 
 use super::database::make;
+use super::document_store;
 use super::fault::{Fault, Outcome};
 use super::statement::connect_options;
-use crate::migrations::{Migration, Step, steps};
+use crate::migrations::{Migration, Step, WORDS_STEP, steps};
 
 const STEPS: &[Step] = steps!(
     "sqlite",
     ["0014" "agents", "0015" "agent_messages", "0016" "outbox", "0017" "documents", "0018" "metric_hosts",
-     "0019" "owned_words", "0020" "accounts", "0025" "document_parts"]
+     "0019" "owned_words", "0020" "accounts", "0021" "words", "0025" "document_parts"]
 );
 
 /// Takes every step that the database has not; makes the database if there is none.
@@ -72,6 +73,9 @@ async fn step(connection: &mut SqliteConnection, path: &Path, target: usize) -> 
     };
     let script = if next > current { STEPS[index].up } else { STEPS[index].down };
     sqlx::raw_sql(script).execute(&mut *transaction).await?;
+    if next > current && STEPS[index].name == WORDS_STEP {
+        document_store::index_all(&mut transaction).await?;
+    }
     sqlx::raw_sql(AssertSqlSafe(format!("PRAGMA user_version = {next}"))).execute(&mut *transaction).await?;
     transaction.commit().await?;
     Ok(Some(migration(index, next > current)))

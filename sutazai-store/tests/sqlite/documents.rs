@@ -53,14 +53,50 @@ async fn words_go_with_a_document_and_with_a_user() {
         }
     }
     let nobody = "0".repeat(32);
-    let of_nobody = [format!("{nobody}stays"), format!("{nobody}walrus")];
-    let of_ada = ["stays", "zebra"].map(|word| format!("{}{word}", ada.id.0.simple()));
+    let of_nobody = [format!("{nobody}astays"), format!("{nobody}awalrus")];
+    let of_ada = ["stays", "zebra"].map(|word| format!("{}a{word}", ada.id.0.simple()));
     // Each owner has words of its own, also where others have the same: a search for one reads nothing of the others.
     assert_eq!(words(&place).await, [&of_nobody[..], &of_ada[..]].concat());
     let mut connection = connect(&place).await;
     let delete = sqlx::query("DELETE FROM users WHERE id = ?").bind(ada.id.0);
     assert_eq!(delete.execute(&mut connection).await.unwrap().rows_affected(), 1);
     assert_eq!(words(&place).await, of_nobody);
+}
+
+#[tokio::test]
+async fn documents_of_before_are_indexed_anew() {
+    let place = Place::new();
+    let stores = place.open().await;
+    let text = "İstanbul ΟΔΟΣ Donau\u{ad}dampf zebra";
+    // More than the index is filled with at once.
+    for n in 0..3 {
+        let (mut document, _) = document(None, "");
+        let text = |index| format!("{text} n{n}i{index}");
+        document.chunks = 400;
+        let chunks = (0..400)
+            .map(|index| Chunk { document: document.id, index, start: 0, end: 1, text: text(index) })
+            .collect();
+        stores.documents.add(&document, chunks).await.unwrap();
+    }
+    drop(stores);
+    let now = words(&place).await;
+    while down(&place.url(), 1).await.unwrap()[0].name != "words" {}
+    let before = words(&place).await;
+    assert!(before.contains(&format!("{}zebra", "0".repeat(32))), "{before:?}");
+    up(&place.url()).await.unwrap();
+    assert_eq!(words(&place).await, now);
+    let stores = place.open().await;
+    for (text, found) in [
+        ("i\u{307}stanbul", 100),
+        ("οδος", 100),
+        ("donaudampf", 100),
+        ("donau", 0),
+        ("n2i399", 1),
+        ("n0i0", 1),
+    ] {
+        let query = PassageQuery { owner: None, text: text.into(), limit: 100 };
+        assert_eq!(stores.documents.search(&query).await.unwrap().len(), found, "{text}");
+    }
 }
 
 #[tokio::test]
@@ -88,6 +124,7 @@ async fn words_of_before_belong_to_their_owners_after_the_migration() {
         (Some(ada.id), "quagga", 0),
         (Some(eve.id), "zebra and", 0),
         (None, "café zebra", 1),
+        (None, "CAFE\u{301}", 1),
     ] {
         let query = PassageQuery { owner, text: text.into(), limit: 10 };
         assert_eq!(stores.documents.search(&query).await.unwrap().len(), found, "{owner:?}: {text}");

@@ -1,0 +1,2 @@
+-- The form of words has changed: the program writes the words of all chunks anew.
+SELECT 1;
