@@ -23,7 +23,9 @@ use crate::routes::{
 
 /// All of the API. It can be nested under any prefix: it holds no absolute link.
 pub fn router(app: App) -> Router {
-    let open = timed(&app, limited_by_address(&app, about_users(sized(&app, BodyLimit::ACCOUNT, sign_in()))));
+    let small = |routes| about_users(sized(&app, BodyLimit::ACCOUNT, routes));
+    let open = limited_by_address(&app, small(sign_in())).merge(refreshed(&app, small(refresh())));
+    let open = timed(&app, open);
     let quick = about_users(me())
         .merge(permitted(
             &app,
@@ -86,10 +88,11 @@ fn probes(app: &App) -> OpenApiRouter<App> {
 }
 
 fn sign_in() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(auth::register::handle))
-        .routes(routes!(auth::login::handle))
-        .routes(routes!(auth::refresh::handle))
+    OpenApiRouter::new().routes(routes!(auth::register::handle)).routes(routes!(auth::login::handle))
+}
+
+fn refresh() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(auth::refresh::handle))
 }
 
 fn me() -> OpenApiRouter<App> {
@@ -254,6 +257,12 @@ fn sized(app: &App, limit: BodyLimit, mut routes: OpenApiRouter<App>) -> OpenApi
 fn limited_by_address(app: &App, mut routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
     access::limited(routes.get_openapi_mut());
     routes.route_layer(from_fn_with_state(app.clone(), rate_limit::sign_in))
+}
+
+/// These routes, as often as an address may present refresh tokens.
+fn refreshed(app: &App, mut routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
+    access::limited(routes.get_openapi_mut());
+    routes.route_layer(from_fn_with_state(app.clone(), rate_limit::refresh))
 }
 
 /// These routes, which a server without users refuses.

@@ -76,5 +76,6 @@ pub use task::{
 };
 pub use trace::TraceContext;
 pub use user::{
-    ChangedUser, Invitation, NewUser, Session, User, UserChange, UserCounts, UserPage, UserQuery, UserRole,
+    ChangedUser, Invitation, NewUser, REFRESH_REPEAT_WINDOW, Session, SpentToken, Successor, User,
+    UserChange, UserCounts, UserPage, UserQuery, UserRole,
 };

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::id::{InvitationId, SessionId, UserId};
@@ -102,6 +102,39 @@ impl fmt::Debug for Invitation {
             .field("created_by", &self.created_by)
             .field("expires_at", &self.expires_at)
             .finish_non_exhaustive()
+    }
+}
+
+/// How long a spent refresh token may be repeated by the client that spent it: the answer may have been lost on its way.
+pub const REFRESH_REPEAT_WINDOW: TimeDelta = TimeDelta::seconds(30);
+
+/// What the store keeps of the refresh token that another is exchanged for.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Successor {
+    /// SHA-256 of the new token, in hexadecimal.
+    pub hash: String,
+    /// What the new token was derived with from the old one. It says nothing to who does not have the old one.
+    pub salt: String,
+}
+
+impl fmt::Debug for Successor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Successor").finish_non_exhaustive()
+    }
+}
+
+/// A refresh token that was exchanged for its successor.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SpentToken {
+    /// When it was exchanged.
+    pub spent_at: DateTime<Utc>,
+    /// What its successor was derived with, while the token may be repeated.
+    pub salt: Option<String>,
+}
+
+impl fmt::Debug for SpentToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SpentToken").field("spent_at", &self.spent_at).finish_non_exhaustive()
     }
 }
 

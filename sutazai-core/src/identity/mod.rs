@@ -3,8 +3,9 @@
 //!
 //! Somebody who signs in gets two tokens. The *access token* is signed, short-lived and checked without a look at
 //! any store. The *refresh token* is a random number whose SHA-256 stands in the session; each use replaces it, and
-//! a token that comes back after it was replaced has been stolen from one side or the other: it ends the session. The hashes
-//! of replaced tokens are kept, so that a secret which no session ever had ends nothing.
+//! a token that comes back after it was replaced has been stolen from one side or the other: it ends the session, unless its
+//! own client repeats it within 30 seconds. The hashes of replaced tokens are kept, so that a secret which no session ever had
+//! ends nothing.
 //!
 //! A session that ends in this process is refused at once. One that ends in another process is refused once
 //! [`Identity::follow_ended_sessions`] has heard of it, within 20 seconds; a server that does not run it lets the access

@@ -1,42 +1,87 @@
 //! Prolonging a session.
+//!
+//! A refresh token is exchanged for a successor that is derived from it, from a random salt and from the client. Where the answer
+//! is lost, or two tabs of a browser refresh at once, the client presents the spent token again, and gets the same
+//! successor: the server derives it anew and compares hashes. So neither a token nor anything about the client is stored.
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::{SessionId, User, UserRole, later};
+use crate::domain::{REFRESH_REPEAT_WINDOW, Session, SessionId, Successor, User, UserRole, later};
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::refresh_token::RefreshToken;
-use crate::identity::{Identity, SignedIn};
+use crate::identity::secret::{from_hex, hex, random};
+use crate::identity::{Client, Identity, SignedIn};
 
 impl Identity {
-    /// Exchanges a refresh token for a new pair of tokens. A token that was exchanged before ends its session: either its
-    /// holder or a thief used a copy, and nobody can tell which. One that the session never had ends nothing, or whoever
-    /// knows the id of a session could. The session ends at its longest life, whatever its refreshes.
+    /// Exchanges a refresh token for a new pair of tokens, for a client of which nothing is known.
     ///
     /// # Errors
     /// `Unauthenticated`, without saying why.
     pub async fn refresh(&self, refresh_token: &str) -> Result<SignedIn> {
+        self.refresh_from(refresh_token, Client::default()).await
+    }
+
+    /// Exchanges a refresh token for a new pair of tokens. Within 30 seconds the same client may repeat a token that it has
+    /// exchanged, and gets the refresh token that it got before. Any other token that was exchanged before ends its session:
+    /// either its holder or a thief used a copy, and nobody can tell which. One that the session never had ends nothing, or
+    /// whoever knows the id of a session could. The session ends at its longest life, whatever its refreshes.
+    ///
+    /// # Errors
+    /// `Unauthenticated`, without saying why.
+    pub async fn refresh_from(&self, refresh_token: &str, client: Client<'_>) -> Result<SignedIn> {
         let presented = RefreshToken::parse(refresh_token).ok_or_else(refused)?;
         let now = self.clock.now();
-        let session = self.store.session(presented.session()).await?;
-        let session = session.filter(|s| s.revoked_at.is_none() && s.expires_at > now).ok_or_else(refused)?;
+        let session = self.good_session(presented.session(), now).await?;
         if session.refresh_hash != presented.hash() {
-            if self.store.was_replaced(session.id, &presented.hash()).await? {
-                return self.end_reused(session.id).await;
-            }
-            return Err(refused());
+            return self.repeat(&session, &presented, client, now).await;
         }
-        let user = self.store.user(session.user).await?.filter(|user| !user.disabled).ok_or_else(refused)?;
-        let next = RefreshToken::generate(session.id);
+        let user = self.enabled_user(&session).await?;
         let expires_at = self.session_end(&user, session.created_at, now);
         if expires_at <= now {
             return Err(refused());
         }
-        match self.store.rotate(session.id, &session.refresh_hash, &next.hash(), now, expires_at).await {
+        let salt = random();
+        let next = presented.successor(&salt, &client);
+        let new = Successor { hash: next.hash(), salt: hex(&salt) };
+        match self.store.rotate(session.id, &session.refresh_hash, &new, now, expires_at).await {
             Ok(()) => self.signed_in(user, next),
-            // Somebody else was faster with the same token.
-            Err(e) if e.kind() == ErrorKind::Conflict => self.end_reused(session.id).await,
+            // Another request was faster with the same token.
+            Err(e) if e.kind() == ErrorKind::Conflict => {
+                let session = self.good_session(session.id, now).await?;
+                self.repeat(&session, &presented, client, now).await
+            }
             Err(e) => Err(e),
         }
+    }
+
+    /// Answers a token that is not the session's current one: with its successor where the client that exchanged it repeats it.
+    async fn repeat(
+        &self,
+        session: &Session,
+        presented: &RefreshToken,
+        client: Client<'_>,
+        now: DateTime<Utc>,
+    ) -> Result<SignedIn> {
+        let spent = self.store.spent_token(session.id, &presented.hash()).await?.ok_or_else(refused)?;
+        let salt = spent.salt.filter(|_| now - spent.spent_at <= REFRESH_REPEAT_WINDOW);
+        if let Some(salt) = salt.as_deref().and_then(from_hex) {
+            let next = presented.successor(&salt, &client);
+            let is_known = next.hash() == session.refresh_hash
+                || self.store.spent_token(session.id, &next.hash()).await?.is_some();
+            if is_known {
+                return self.signed_in(self.enabled_user(session).await?, next);
+            }
+        }
+        self.end_reused(session.id).await
+    }
+
+    async fn good_session(&self, id: SessionId, now: DateTime<Utc>) -> Result<Session> {
+        let session = self.store.session(id).await?;
+        session.filter(|s| s.revoked_at.is_none() && s.expires_at > now).ok_or_else(refused)
+    }
+
+    async fn enabled_user(&self, session: &Session) -> Result<User> {
+        self.store.user(session.user).await?.filter(|user| !user.disabled).ok_or_else(refused)
     }
 
     async fn end_reused(&self, session: SessionId) -> Result<SignedIn> {

@@ -2,9 +2,11 @@
 
 use std::fmt;
 
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::domain::SessionId;
+use crate::identity::Client;
 use crate::identity::secret::{SECRET_BYTES, from_hex, hex, random, sha256};
 
 /// A refresh token as its holder has it. Only its hash is ever stored.
@@ -18,6 +20,19 @@ impl RefreshToken {
     /// A fresh one for this session.
     pub(super) fn generate(session: SessionId) -> Self {
         Self { session, secret: random() }
+    }
+
+    /// The token that this one is exchanged for, by this client and with this salt. It can be derived again by who presents this
+    /// token from the same client, and by nobody else: the store, which has the salt, knows no token, and who has found an
+    /// old token knows no salt.
+    pub(super) fn successor(&self, salt: &[u8; SECRET_BYTES], client: &Client<'_>) -> Self {
+        let client = Sha256::digest(format!("{:?} {:?}", client.address, client.user_agent));
+        let mut hasher = Sha256::new();
+        // All but the first have a fixed length, so no two ways of putting them together look the same.
+        for part in [&b"sutazai successor of a refresh token"[..], &self.secret, salt, &client] {
+            hasher.update(part);
+        }
+        Self { session: self.session, secret: hasher.finalize().into() }
     }
 
     /// Reads what [`expose`](Self::expose) wrote.
@@ -73,6 +88,26 @@ mod tests {
             &hyphens,
         ] {
             assert_eq!(RefreshToken::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn only_the_same_token_client_and_salt_derive_the_same_successor() {
+        let token = RefreshToken::generate(SessionId::new());
+        let client = Client { user_agent: Some("browser"), address: Some([192, 0, 2, 1].into()) };
+        let salt = [1; SECRET_BYTES];
+        let successor = token.successor(&salt, &client);
+        assert_eq!(token.successor(&salt, &client), successor);
+        assert_eq!(successor.session(), token.session());
+        let elsewhere = Client { address: Some([192, 0, 2, 2].into()), ..client };
+        let other_program = Client { user_agent: None, ..client };
+        for other in [
+            RefreshToken::generate(token.session()).successor(&salt, &client),
+            token.successor(&[2; SECRET_BYTES], &client),
+            token.successor(&salt, &elsewhere),
+            token.successor(&salt, &other_program),
+        ] {
+            assert_ne!(other, successor);
         }
     }
 

@@ -7,8 +7,9 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::domain::{
-    ChangedUser, Invitation, InvitationId, MAX_INVITATIONS, MAX_SESSIONS, Session, SessionId, User,
-    UserChange, UserCounts, UserId, UserPage, UserQuery, UserRole, quota,
+    ChangedUser, Invitation, InvitationId, MAX_INVITATIONS, MAX_SESSIONS, REFRESH_REPEAT_WINDOW, Session,
+    SessionId, SpentToken, Successor, User, UserChange, UserCounts, UserId, UserPage, UserQuery, UserRole,
+    quota,
 };
 use crate::error::{Error, Result};
 use crate::ports::IdentityStore;
@@ -29,7 +30,7 @@ struct State {
     logins: HashMap<String, UserId>,
     sessions: BTreeMap<SessionId, Session>,
     /// Hashes of refresh tokens that were exchanged for another.
-    spent: HashSet<(SessionId, String)>,
+    spent: HashMap<(SessionId, String), SpentToken>,
     /// When the sessions of deleted users ended.
     deleted: HashMap<SessionId, DateTime<Utc>>,
     invitations: BTreeMap<InvitationId, Invitation>,
@@ -177,7 +178,7 @@ impl IdentityStore for MemoryIdentityStore {
             state.deleted.insert(session, now);
         }
         let State { spent, sessions, .. } = &mut *state;
-        spent.retain(|(session, _)| sessions.contains_key(session));
+        spent.retain(|(session, _), _| sessions.contains_key(session));
         Ok(())
     }
 
@@ -241,25 +242,31 @@ impl IdentityStore for MemoryIdentityStore {
         &self,
         id: SessionId,
         expected_hash: &str,
-        new_hash: &str,
+        new: &Successor,
         now: DateTime<Utc>,
         expires_at: DateTime<Utc>,
     ) -> Result<()> {
         let mut state = self.lock();
         match state.sessions.get_mut(&id) {
             Some(session) if session.revoked_at.is_none() && session.refresh_hash == expected_hash => {
-                session.refresh_hash = new_hash.to_owned();
+                session.refresh_hash.clone_from(&new.hash);
                 session.refreshed_at = now;
                 session.expires_at = expires_at;
-                state.spent.insert((id, expected_hash.to_owned()));
+                for ((session, _), spent) in &mut state.spent {
+                    if *session == id && spent.spent_at < now - REFRESH_REPEAT_WINDOW {
+                        spent.salt = None;
+                    }
+                }
+                let spent = SpentToken { spent_at: now, salt: Some(new.salt.clone()) };
+                state.spent.insert((id, expected_hash.to_owned()), spent);
                 Ok(())
             }
             _ => Err(Error::conflict("the session was refreshed or ended by somebody else")),
         }
     }
 
-    async fn was_replaced(&self, id: SessionId, hash: &str) -> Result<bool> {
-        Ok(self.lock().spent.contains(&(id, hash.to_owned())))
+    async fn spent_token(&self, id: SessionId, hash: &str) -> Result<Option<SpentToken>> {
+        Ok(self.lock().spent.get(&(id, hash.to_owned())).cloned())
     }
 
     async fn revoke(&self, id: SessionId, now: DateTime<Utc>) -> Result<()> {

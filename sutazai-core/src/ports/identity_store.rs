@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use crate::domain::{
-    ChangedUser, Invitation, InvitationId, Session, SessionId, User, UserChange, UserCounts, UserId,
-    UserPage, UserQuery,
+    ChangedUser, Invitation, InvitationId, Session, SessionId, SpentToken, Successor, User, UserChange,
+    UserCounts, UserId, UserPage, UserQuery,
 };
 use crate::error::Result;
 
@@ -27,7 +27,9 @@ use crate::error::Result;
 /// - A created session can be read by its id; one of a disabled or unknown user is `Conflict`; with it those of the same user are forgotten that had expired by then, and the oldest end of those over [`MAX_SESSIONS`](crate::domain::MAX_SESSIONS), which it gives.
 /// - `sessions` gives a user's sessions that are neither revoked nor expired, newest first.
 /// - `rotate` exchanges the hash once: of two calls with the same expected hash one succeeds and the other is `Conflict`.
-/// - `was_replaced` tells the hashes that `rotate` has exchanged for another, the latest hundreds at least, and no other.
+/// - `spent_token` tells the hashes that `rotate` has exchanged for another, the latest hundreds at least, and no other; with each the
+///   salt of its successor, until a rotation more than [`REFRESH_REPEAT_WINDOW`](crate::domain::REFRESH_REPEAT_WINDOW) later
+///   removes it.
 /// - `revoke` keeps the first time of revocation; a revoked session does not rotate.
 /// - `revoke_all` ends all sessions of one user and gives those that had not ended before.
 /// - `revoked_since` gives the sessions of all users that ended at or after a time, by whatever means, also by the deletion of their user in the last hours.
@@ -79,18 +81,18 @@ pub trait IdentityStore: Debug + Send + Sync + 'static {
     /// The user's sessions that are good at `now`.
     async fn sessions(&self, user: UserId, now: DateTime<Utc>) -> Result<Vec<Session>>;
 
-    /// Puts `new_hash` in the place of `expected_hash` and moves the end of the session.
+    /// Puts the hash of `new` in the place of `expected_hash` and moves the end of the session.
     async fn rotate(
         &self,
         id: SessionId,
         expected_hash: &str,
-        new_hash: &str,
+        new: &Successor,
         now: DateTime<Utc>,
         expires_at: DateTime<Utc>,
     ) -> Result<()>;
 
-    /// Whether this hash was that of a refresh token of the session before its current one.
-    async fn was_replaced(&self, id: SessionId, hash: &str) -> Result<bool>;
+    /// The refresh token with this hash, if it was one of the session's before its current one.
+    async fn spent_token(&self, id: SessionId, hash: &str) -> Result<Option<SpentToken>>;
 
     /// Ends a session.
     async fn revoke(&self, id: SessionId, now: DateTime<Utc>) -> Result<()>;

@@ -7,13 +7,15 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Duration, TimeZone, Utc};
 
-use crate::domain::{Session, SessionId, User, UserChange, UserCounts, UserId, UserQuery, UserRole};
+use crate::domain::{
+    Session, SessionId, Successor, User, UserChange, UserCounts, UserId, UserQuery, UserRole,
+};
 use crate::error::ErrorKind;
 use crate::ports::IdentityStore;
 
 pub use accounts::{
     an_admin_is_left, an_invitation_is_good_once, delete_user_removes_what_is_theirs,
-    invitations_are_bounded, the_oldest_sessions_end, was_replaced_tells_exchanged_hashes,
+    invitations_are_bounded, spent_token_tells_exchanged_hashes, the_oldest_sessions_end,
 };
 
 /// Every bullet of the contract, each against a store of its own.
@@ -36,7 +38,7 @@ where
     the_oldest_sessions_end(make().await).await;
     sessions_gives_what_is_good(make().await).await;
     rotate_exchanges_the_hash_once(make().await).await;
-    was_replaced_tells_exchanged_hashes(make().await).await;
+    spent_token_tells_exchanged_hashes(make().await).await;
     a_revoked_session_does_not_rotate(make().await).await;
     revoke_all_ends_the_sessions_of_one_user(make().await).await;
     revoked_since_gives_what_ended(make().await).await;
@@ -269,7 +271,7 @@ pub async fn rotate_exchanges_the_hash_once<S: IdentityStore + ?Sized>(store: Ar
     let session = begin(&*store).await;
     let calls = ['b', 'c'].map(|new| {
         let (store, session) = (store.clone(), session.clone());
-        async move { store.rotate(session.id, &session.refresh_hash, &hash(new), at(20), at(900)).await }
+        async move { store.rotate(session.id, &session.refresh_hash, &successor(new), at(20), at(900)).await }
     });
     let results = both(calls).await;
     let winner = match &results {
@@ -282,7 +284,7 @@ pub async fn rotate_exchanges_the_hash_once<S: IdentityStore + ?Sized>(store: Ar
     assert_eq!(store.session(session.id).await.unwrap(), Some(rotated.clone()));
 
     let spent =
-        store.rotate(session.id, &session.refresh_hash, &hash('d'), at(30), at(950)).await.unwrap_err();
+        store.rotate(session.id, &session.refresh_hash, &successor('d'), at(30), at(950)).await.unwrap_err();
     assert_eq!(spent.kind(), ErrorKind::Conflict);
     assert_eq!(
         store.session(session.id).await.unwrap(),
@@ -290,7 +292,7 @@ pub async fn rotate_exchanges_the_hash_once<S: IdentityStore + ?Sized>(store: Ar
         "a refused rotation changed something"
     );
     let unknown =
-        store.rotate(SessionId::new(), &hash(winner), &hash('d'), at(30), at(950)).await.unwrap_err();
+        store.rotate(SessionId::new(), &hash(winner), &successor('d'), at(30), at(950)).await.unwrap_err();
     assert_eq!(unknown.kind(), ErrorKind::Conflict);
 }
 
@@ -303,7 +305,8 @@ pub async fn a_revoked_session_does_not_rotate<S: IdentityStore + ?Sized>(store:
     store.revoke(session.id, at(30)).await.unwrap();
     let revoked = Session { revoked_at: Some(at(20)), ..session.clone() };
     assert_eq!(store.session(session.id).await.unwrap(), Some(revoked.clone()));
-    let e = store.rotate(session.id, &session.refresh_hash, &hash('b'), at(40), at(900)).await.unwrap_err();
+    let e =
+        store.rotate(session.id, &session.refresh_hash, &successor('b'), at(40), at(900)).await.unwrap_err();
     assert_eq!(e.kind(), ErrorKind::Conflict);
     assert_eq!(store.session(session.id).await.unwrap(), Some(revoked));
     assert_eq!(store.session(other.id).await.unwrap(), Some(other), "revoking one session changed another");
@@ -401,6 +404,10 @@ async fn both<T: Send + 'static>(calls: [impl Future<Output = T> + Send + 'stati
 }
 
 /// As long as a SHA-256 in hexadecimal.
+fn successor(letter: char) -> Successor {
+    Successor { hash: hash(letter), salt: "5a".repeat(32) }
+}
+
 fn hash(letter: char) -> String {
     letter.to_string().repeat(64)
 }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use sutazai_core::domain::Caller;
@@ -22,7 +22,7 @@ const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 /// The name of the policy for tokens and keys that nobody was given.
 const GUESSES: &str = "guesses";
 
-/// For routes where passwords and refresh tokens can be guessed at: by address.
+/// For routes where passwords can be guessed at: by address.
 pub(crate) async fn sign_in(State(app): State<App>, request: Request, next: Next) -> Response {
     let protection = app.protection();
     match &protection.rate_limits {
@@ -31,6 +31,26 @@ pub(crate) async fn sign_in(State(app): State<App>, request: Request, next: Next
             count(&*limits.sign_in, "sign-in", [key], next.run(request)).await
         }
         None => next.run(request).await,
+    }
+}
+
+/// For refresh tokens: by address, as calls are counted. Only those that are refused are counted as tries to sign in are, so that
+/// many users behind one address refresh without keeping each other from it.
+pub(crate) async fn refresh(State(app): State<App>, request: Request, next: Next) -> Response {
+    let protection = app.protection();
+    let Some(limits) = &protection.rate_limits else { return next.run(request).await };
+    let key = RateKey::Address(protection.trusted_proxies.counted(&request));
+    let answer = count(&*limits.calls, "calls", [key], next.run(request)).await;
+    if !answer.status().is_client_error() || answer.status() == StatusCode::TOO_MANY_REQUESTS {
+        return answer;
+    }
+    let quota = limits.sign_in.quota();
+    match take(&*limits.sign_in, "sign-in", &key).await {
+        Some(Allowance::Refused { retry_after }) => refusal("sign-in", quota, retry_after),
+        Some(Allowance::Granted { remaining, whole_after }) => {
+            told(answer, "sign-in", quota, remaining, whole_after)
+        }
+        None => answer,
     }
 }
 

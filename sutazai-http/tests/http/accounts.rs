@@ -241,6 +241,7 @@ async fn only_a_token_that_was_exchanged_ends_its_session() {
     failure(place.refresh(&guessed).await, 401, "unauthenticated").await;
     assert_eq!(ada.get("/api/v1/auth/me").await.status(), 200, "a guess ended the session");
     let next = success(place.refresh(&token).await, 200).await;
+    place.clock.advance(Duration::from_secs(31));
     failure(place.refresh(&token).await, 401, "unauthenticated").await;
     assert_eq!(ada.get("/api/v1/auth/me").await.status(), 401, "a spent token did not");
     failure(place.refresh(next["refresh_token"].as_str().unwrap()).await, 401, "unauthenticated").await;

@@ -102,7 +102,13 @@ async fn a_refresh_token_is_good_once_and_its_reuse_ends_the_session() {
     };
     success(me(&second["access_token"]).await, 200).await;
 
-    failure(refresh(first).await, 401, "unauthenticated").await;
+    // The answer may have been lost: the same client is given it again.
+    let again = success(refresh(first).await, 200).await;
+    assert_eq!(again["refresh_token"], second["refresh_token"]);
+    success(me(&again["access_token"]).await, 200).await;
+    let stolen = server.request(Method::POST, "/api/v1/auth/refresh").header("user-agent", "another");
+    let stolen = stolen.json(&json!({ "refresh_token": first })).send().await.unwrap();
+    failure(stolen, 401, "unauthenticated").await;
     failure(refresh(&second["refresh_token"]).await, 401, "unauthenticated").await;
     failure(me(&second["access_token"]).await, 401, "unauthenticated").await;
     success(me(&other["access_token"]).await, 200).await;

@@ -113,16 +113,61 @@ async fn each_refresh_prolongs_the_session_and_a_pause_ends_it() {
 }
 
 #[tokio::test]
-async fn of_two_refreshes_at_once_one_wins_and_the_session_ends() {
+async fn refreshes_of_one_client_at_once_get_the_same_successor() {
     let parts = Parts::new();
     parts.register("ada", UserRole::User).await;
     let signed_in = parts.identity.login("ada", PASSWORD, None).await.unwrap();
-    let token = &signed_in.refresh_token;
-    let (one, two) = tokio::join!(parts.identity.refresh(token), parts.identity.refresh(token));
-    assert!(one.is_ok() != two.is_ok(), "{one:?} {two:?}");
-    let winner = one.or(two).unwrap();
-    let e = parts.identity.refresh(&winner.refresh_token).await.unwrap_err();
-    assert_eq!(e.kind(), ErrorKind::Unauthenticated);
+    let refreshing = (0..8).map(|_| parts.identity.refresh(&signed_in.refresh_token));
+    let tokens: Vec<String> = futures::future::join_all(refreshing)
+        .await
+        .into_iter()
+        .map(|refreshed| refreshed.unwrap().refresh_token)
+        .collect();
+    assert!(
+        tokens.iter().all(|token| *token == tokens[0] && *token != signed_in.refresh_token),
+        "{tokens:?}"
+    );
+    parts.identity.refresh(&tokens[0]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_spent_token_may_be_repeated_for_30_seconds_by_its_own_client() {
+    let client =
+        |user_agent, last| Client { user_agent: Some(user_agent), address: Some([192, 0, 2, last].into()) };
+    let mine = client("browser", 1);
+    let parts = Parts::new();
+    parts.register("ada", UserRole::User).await;
+    let begin = async || parts.identity.login_from("ada", PASSWORD, mine).await.unwrap().refresh_token;
+    let refresh = async |token: &str, client| {
+        parts.identity.refresh_from(token, client).await.map(|signed_in| signed_in.refresh_token)
+    };
+    let first = begin().await;
+    let second = refresh(&first, mine).await.unwrap();
+    parts.clock.advance(Duration::from_secs(20));
+    assert_eq!(refresh(&first, mine).await.unwrap(), second, "its answer was lost");
+    let third = refresh(&second, mine).await.unwrap();
+    parts.clock.advance(Duration::from_secs(10));
+    assert_eq!(refresh(&first, mine).await.unwrap(), second, "30 seconds, and spent again meanwhile");
+    assert_eq!(refresh(&second, mine).await.unwrap(), third);
+    parts.clock.advance(Duration::from_micros(1));
+    assert!(refresh(&first, mine).await.is_err(), "too late");
+    assert!(refresh(&third, mine).await.is_err(), "which ended the session");
+
+    for thief in [client("browser", 2), client("curl", 1), Client::default()] {
+        let token = begin().await;
+        let next = refresh(&token, mine).await.unwrap();
+        assert!(refresh(&token, thief).await.is_err(), "{thief:?}");
+        assert!(refresh(&next, mine).await.is_err(), "{thief:?} ended the session");
+    }
+    // The current token is good from anywhere: people move.
+    let token = begin().await;
+    refresh(&token, client("browser", 3)).await.unwrap();
+    // A session that has ended stays so.
+    let token = begin().await;
+    let next = refresh(&token, mine).await.unwrap();
+    let session = SessionId(next.split('.').next().unwrap().parse().unwrap());
+    parts.identity.logout(session).await.unwrap();
+    assert!(refresh(&token, mine).await.is_err() && refresh(&next, mine).await.is_err());
 }
 
 #[tokio::test]

@@ -50,7 +50,7 @@ async fn passwords_are_tried_five_times_a_minute() {
     assert_eq!(told(answer.headers(), "ratelimit"), "\"sign-in\";r=0;t=12");
     let error = failure(answer, 429, "rate_limited").await;
     assert_eq!(error["details"]["retry_after_seconds"], 12);
-    // Registering and refreshing are counted with it; what needs no secret is not.
+    // Registering and refreshing with a bad token are counted with it; what needs no secret is not.
     for (path, body) in [
         ("register", json!({ "username": "eve", "email": "e@example.org", "password": PASSWORD })),
         ("refresh", json!({ "refresh_token": "x" })),
@@ -232,6 +232,37 @@ async fn tokens_that_have_ended_are_no_guesses() {
     let refresh = json!({ "refresh_token": ada.signed_in["refresh_token"] });
     let request = server.request(Method::POST, "/api/v1/auth/refresh").json(&refresh);
     success(request.send().await.unwrap(), 200).await;
+}
+
+#[tokio::test]
+async fn refreshes_with_a_good_token_are_not_counted_as_tries_to_sign_in() {
+    let (server, clock) = limited(5, 20, "").await;
+    let ada = server.user("ada").await;
+    let refresh = async |token: &str| {
+        let body = json!({ "refresh_token": token });
+        server.request(Method::POST, "/api/v1/auth/refresh").json(&body).send().await.unwrap()
+    };
+    let mut token = ada.signed_in["refresh_token"].as_str().unwrap().to_owned();
+    // Nobody behind this address can sign in any more, and whoever has signed in stays so.
+    while login(&server, ("x-a", "b")).await.status() != 429 {}
+    for _ in 0..12 {
+        let answer = refresh(&token).await;
+        assert_eq!(told(answer.headers(), "ratelimit-policy"), "\"calls\";q=20;w=60");
+        token = success(answer, 200).await["refresh_token"].as_str().unwrap().to_owned();
+    }
+    failure(refresh("nonsense").await, 429, "rate_limited").await;
+    success(refresh(&token).await, 200).await;
+    clock.advance(Duration::from_secs(12));
+    let answer = refresh("nonsense").await;
+    assert_eq!(told(answer.headers(), "ratelimit-policy"), "\"sign-in\";q=5;w=60");
+    failure(answer, 401, "unauthenticated").await;
+    assert_eq!(login(&server, ("x-a", "b")).await.status(), 429, "a bad token was the one that was free");
+    // Good tokens are no way to keep a server busy either.
+    let mut refused = false;
+    for _ in 0..30 {
+        refused |= refresh(&token).await.status() == 429;
+    }
+    assert!(refused);
 }
 
 #[tokio::test]

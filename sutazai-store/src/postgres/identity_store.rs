@@ -5,8 +5,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Postgres, QueryBuilder, Row};
 use sutazai_core::domain::{
-    ChangedUser, Invitation, InvitationId, MAX_SESSIONS, Session, SessionId, User, UserChange, UserCounts,
-    UserId, UserPage, UserQuery, UserRole, quota,
+    ChangedUser, Invitation, InvitationId, MAX_SESSIONS, REFRESH_REPEAT_WINDOW, Session, SessionId,
+    SpentToken, Successor, User, UserChange, UserCounts, UserId, UserPage, UserQuery, UserRole, quota,
 };
 use sutazai_core::ports::IdentityStore;
 use sutazai_core::{Error, Result};
@@ -134,20 +134,20 @@ impl IdentityStore for PostgresIdentityStore {
         &self,
         id: SessionId,
         expected_hash: &str,
-        new_hash: &str,
+        new: &Successor,
         now: DateTime<Utc>,
         expires_at: DateTime<Utc>,
     ) -> Result<()> {
-        let hashes = [expected_hash, new_hash].map(str::to_owned);
+        let tokens = (expected_hash.to_owned(), new.clone());
         let work = self
             .database
-            .write(hashes, move |tx, hashes| Box::pin(exchange(tx.connection, id, hashes, now, expires_at)));
+            .write(tokens, move |tx, tokens| Box::pin(exchange(tx.connection, id, tokens, now, expires_at)));
         work.await.map(|_| ())
     }
 
-    async fn was_replaced(&self, id: SessionId, hash: &str) -> Result<bool> {
+    async fn spent_token(&self, id: SessionId, hash: &str) -> Result<Option<SpentToken>> {
         self.database
-            .run(hash.to_owned(), move |connection, hash| Box::pin(replaced(connection, id, hash)))
+            .run(hash.to_owned(), move |connection, hash| Box::pin(spent_token(connection, id, hash)))
             .await
     }
 
@@ -300,9 +300,14 @@ async fn delete_user(connection: &mut PgConnection, id: UserId, now: DateTime<Ut
     Ok(())
 }
 
-async fn replaced(connection: &mut PgConnection, id: SessionId, hash: &str) -> Outcome<bool> {
-    const REPLACED: &str = "SELECT 1 FROM spent_refresh_tokens WHERE session_id = $1 AND hash = $2";
-    Ok(sqlx::query(REPLACED).bind(id.0).bind(hash).fetch_optional(connection).await?.is_some())
+async fn spent_token(
+    connection: &mut PgConnection,
+    id: SessionId,
+    hash: &str,
+) -> Outcome<Option<SpentToken>> {
+    const SPENT: &str = "SELECT spent_at, salt FROM spent_refresh_tokens WHERE session_id = $1 AND hash = $2";
+    let row = sqlx::query(SPENT).bind(id.0).bind(hash).fetch_optional(connection).await?;
+    row.map(|row| Ok(SpentToken { spent_at: row.time(0)?, salt: row.try_get(1)? })).transpose()
 }
 
 async fn update_login(connection: &mut PgConnection, id: UserId, at: DateTime<Utc>) -> Outcome<()> {
@@ -381,18 +386,20 @@ async fn insert_session(transaction: &mut Transaction<'_>, session: &Session) ->
 async fn exchange(
     connection: &mut PgConnection,
     id: SessionId,
-    [expected, new]: &[String; 2],
+    (expected, new): &(String, Successor),
     now: DateTime<Utc>,
     expires_at: DateTime<Utc>,
 ) -> Outcome<()> {
     const EXCHANGE: &str = "UPDATE user_sessions SET refresh_hash = $1, refreshed_at = $2, expires_at = $3 \
                             WHERE id = $4 AND refresh_hash = $5 AND revoked_at IS NULL";
-    const SPEND: &str = "INSERT INTO spent_refresh_tokens (session_id, hash, spent_at) VALUES ($1, $2, $3) \
-                         ON CONFLICT (session_id, hash) DO UPDATE SET spent_at = excluded.spent_at";
+    const SPEND: &str = "INSERT INTO spent_refresh_tokens (session_id, hash, spent_at, salt) VALUES ($1, $2, $3, $4) \
+                         ON CONFLICT (session_id, hash) DO UPDATE SET spent_at = excluded.spent_at, salt = excluded.salt";
+    const ERASE: &str = "UPDATE spent_refresh_tokens SET salt = NULL \
+                         WHERE session_id = $1 AND salt IS NOT NULL AND spent_at < $2";
     const FORGET: &str = "DELETE FROM spent_refresh_tokens WHERE session_id = $1 AND spent_at < (\
         SELECT spent_at FROM spent_refresh_tokens WHERE session_id = $1 ORDER BY spent_at DESC LIMIT 1 OFFSET $2)";
     let done = sqlx::query(EXCHANGE)
-        .bind(new)
+        .bind(&new.hash)
         .bind(now)
         .bind(expires_at)
         .bind(id.0)
@@ -402,7 +409,9 @@ async fn exchange(
     if done.rows_affected() == 0 {
         Err(Error::conflict("the refresh token is spent or its session has ended"))?;
     }
-    sqlx::query(SPEND).bind(id.0).bind(expected).bind(now).execute(&mut *connection).await?;
+    sqlx::query(ERASE).bind(id.0).bind(now - REFRESH_REPEAT_WINDOW).execute(&mut *connection).await?;
+    let spend = sqlx::query(SPEND).bind(id.0).bind(expected).bind(now).bind(&new.salt);
+    spend.execute(&mut *connection).await?;
     sqlx::query(FORGET).bind(id.0).bind(MAX_SPENT).execute(connection).await?;
     Ok(())
 }

@@ -23,7 +23,8 @@ const STEPS: &[Step] = steps!(
         "0018" "documents",
         "0019" "metric_hosts",
         "0020" "accounts",
-        "0021" "words"
+        "0021" "words",
+        "0022" "successors"
     ]
 );
 

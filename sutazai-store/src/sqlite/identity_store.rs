@@ -5,8 +5,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 use sutazai_core::domain::{
-    ChangedUser, Invitation, InvitationId, MAX_SESSIONS, Session, SessionId, User, UserChange, UserCounts,
-    UserId, UserPage, UserQuery, UserRole, quota,
+    ChangedUser, Invitation, InvitationId, MAX_SESSIONS, REFRESH_REPEAT_WINDOW, Session, SessionId,
+    SpentToken, Successor, User, UserChange, UserCounts, UserId, UserPage, UserQuery, UserRole, quota,
 };
 use sutazai_core::ports::IdentityStore;
 use sutazai_core::{Error, Result};
@@ -126,17 +126,17 @@ impl IdentityStore for SqliteIdentityStore {
         &self,
         id: SessionId,
         expected_hash: &str,
-        new_hash: &str,
+        new: &Successor,
         now: DateTime<Utc>,
         expires_at: DateTime<Utc>,
     ) -> Result<()> {
-        let (expected, new) = (expected_hash.to_owned(), new_hash.to_owned());
+        let (expected, new) = (expected_hash.to_owned(), new.clone());
         self.database.writer().run(move |tx| Box::pin(exchange(tx, id, expected, new, now, expires_at))).await
     }
 
-    async fn was_replaced(&self, id: SessionId, hash: &str) -> Result<bool> {
+    async fn spent_token(&self, id: SessionId, hash: &str) -> Result<Option<SpentToken>> {
         self.database
-            .read(hash.to_owned(), move |connection, hash| Box::pin(replaced(connection, id, hash)))
+            .read(hash.to_owned(), move |connection, hash| Box::pin(spent_token(connection, id, hash)))
             .await
     }
 
@@ -220,10 +220,15 @@ async fn good_sessions(
     query.fetch_all(&mut *connection).await?.iter().map(decode_session).collect()
 }
 
-async fn replaced(connection: &mut SqliteConnection, id: SessionId, hash: &str) -> Outcome<bool> {
-    const REPLACED: &str = "SELECT 1 FROM spent_refresh_tokens WHERE session_id = ? AND hash = ?";
-    let found = sqlx::query(REPLACED).bind(id.0).bind(hash);
-    Ok(found.fetch_optional(&mut *connection).await?.is_some())
+async fn spent_token(
+    connection: &mut SqliteConnection,
+    id: SessionId,
+    hash: &str,
+) -> Outcome<Option<SpentToken>> {
+    const SPENT: &str = "SELECT spent_at, salt FROM spent_refresh_tokens WHERE session_id = ? AND hash = ?";
+    let row = sqlx::query(SPENT).bind(id.0).bind(hash).fetch_optional(&mut *connection).await?;
+    let spent = |row: SqliteRow| Ok(SpentToken { spent_at: instant(row.try_get(0)?), salt: row.try_get(1)? });
+    row.map(spent).transpose()
 }
 
 async fn ended_since(connection: &mut SqliteConnection, since: DateTime<Utc>) -> Outcome<Vec<SessionId>> {
@@ -361,18 +366,20 @@ async fn exchange(
     tx: &mut Transaction,
     id: SessionId,
     expected: String,
-    new: String,
+    new: Successor,
     now: DateTime<Utc>,
     expires_at: DateTime<Utc>,
 ) -> Outcome<()> {
     const EXCHANGE: &str = "UPDATE user_sessions SET refresh_hash = ?, refreshed_at = ?, expires_at = ? \
                             WHERE id = ? AND refresh_hash = ? AND revoked_at IS NULL";
     const SPEND: &str =
-        "INSERT OR REPLACE INTO spent_refresh_tokens (session_id, hash, spent_at) VALUES (?, ?, ?)";
+        "INSERT OR REPLACE INTO spent_refresh_tokens (session_id, hash, spent_at, salt) VALUES (?, ?, ?, ?)";
+    const ERASE: &str = "UPDATE spent_refresh_tokens SET salt = NULL \
+                         WHERE session_id = ? AND salt IS NOT NULL AND spent_at < ?";
     const FORGET: &str = "DELETE FROM spent_refresh_tokens WHERE session_id = ?1 AND spent_at < (\
         SELECT spent_at FROM spent_refresh_tokens WHERE session_id = ?1 ORDER BY spent_at DESC LIMIT 1 OFFSET ?2)";
     let done = sqlx::query(EXCHANGE)
-        .bind(new)
+        .bind(new.hash)
         .bind(nanos(now))
         .bind(nanos(expires_at))
         .bind(id.0)
@@ -382,7 +389,9 @@ async fn exchange(
     if done.rows_affected() == 0 {
         Err(Error::conflict("the refresh token is spent or its session has ended"))?;
     }
-    let spend = sqlx::query(SPEND).bind(id.0).bind(expected).bind(nanos(now));
+    let erase = sqlx::query(ERASE).bind(id.0).bind(nanos(now - REFRESH_REPEAT_WINDOW));
+    erase.execute(&mut tx.connection).await?;
+    let spend = sqlx::query(SPEND).bind(id.0).bind(expected).bind(nanos(now)).bind(new.salt);
     spend.execute(&mut tx.connection).await?;
     sqlx::query(FORGET).bind(id.0).bind(MAX_SPENT).execute(&mut tx.connection).await?;
     Ok(())

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use sutazai_core::Result;
 use sutazai_core::domain::{
-    ChangedUser, Invitation, InvitationId, Session, SessionId, User, UserChange, UserCounts, UserId,
-    UserPage, UserQuery,
+    ChangedUser, Invitation, InvitationId, Session, SessionId, SpentToken, Successor, User, UserChange,
+    UserCounts, UserId, UserPage, UserQuery,
 };
 use sutazai_core::ports::IdentityStore;
 
@@ -86,21 +86,17 @@ impl IdentityStore for TracedIdentityStore {
         &self,
         id: SessionId,
         expected_hash: &str,
-        new_hash: &str,
+        new: &Successor,
         now: DateTime<Utc>,
         expires_at: DateTime<Utc>,
     ) -> Result<()> {
         self.database
-            .traced(
-                "UPDATE",
-                "user_sessions",
-                self.store.rotate(id, expected_hash, new_hash, now, expires_at),
-            )
+            .traced("UPDATE", "user_sessions", self.store.rotate(id, expected_hash, new, now, expires_at))
             .await
     }
 
-    async fn was_replaced(&self, id: SessionId, hash: &str) -> Result<bool> {
-        self.database.traced("SELECT", "spent_refresh_tokens", self.store.was_replaced(id, hash)).await
+    async fn spent_token(&self, id: SessionId, hash: &str) -> Result<Option<SpentToken>> {
+        self.database.traced("SELECT", "spent_refresh_tokens", self.store.spent_token(id, hash)).await
     }
 
     async fn revoke(&self, id: SessionId, now: DateTime<Utc>) -> Result<()> {

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 
-use super::{at, begin, begin_as, hash, session, user, user_named};
+use super::{at, begin, begin_as, hash, session, successor, user, user_named};
 use crate::domain::{
-    Invitation, InvitationId, MAX_INVITATIONS, MAX_SESSIONS, Session, SessionId, User, UserChange, UserId,
-    UserRole,
+    Invitation, InvitationId, MAX_INVITATIONS, MAX_SESSIONS, Session, SessionId, Successor, User, UserChange,
+    UserId, UserRole,
 };
 use crate::error::{ErrorKind, Result};
 use crate::ports::IdentityStore;
@@ -54,7 +54,7 @@ pub async fn an_admin_is_left<S: IdentityStore + ?Sized>(store: Arc<S>) {
 pub async fn delete_user_removes_what_is_theirs<S: IdentityStore + ?Sized>(store: Arc<S>) {
     let mine = begin(&*store).await;
     let theirs = begin_as(&*store, "eve").await;
-    store.rotate(mine.id, &mine.refresh_hash, &hash('b'), at(20), at(900)).await.unwrap();
+    store.rotate(mine.id, &mine.refresh_hash, &successor('b'), at(20), at(900)).await.unwrap();
     let [gone, kept] =
         [mine.user, theirs.user].map(|user| Invitation { created_by: Some(user), ..invitation('1') });
     let kept = Invitation { hash: hash('2'), ..kept };
@@ -65,7 +65,7 @@ pub async fn delete_user_removes_what_is_theirs<S: IdentityStore + ?Sized>(store
     assert_eq!(store.user(mine.user).await.unwrap(), None);
     assert_eq!(store.user_by_login("ada").await.unwrap(), None);
     assert_eq!(store.session(mine.id).await.unwrap(), None);
-    assert!(!store.was_replaced(mine.id, &mine.refresh_hash).await.unwrap());
+    assert_eq!(store.spent_token(mine.id, &mine.refresh_hash).await.unwrap(), None);
     assert_eq!(store.invitations(at(30)).await.unwrap(), [kept]);
     assert_eq!(store.session(theirs.id).await.unwrap(), Some(theirs));
     assert_eq!(store.revoked_since(at(30)).await.unwrap(), [mine.id], "other servers have to hear of it");
@@ -155,25 +155,36 @@ pub async fn the_oldest_sessions_end<S: IdentityStore + ?Sized>(store: Arc<S>) {
     assert_eq!(store.sessions(theirs.user, at(12)).await.unwrap(), [theirs]);
 }
 
-/// `was_replaced` tells the hashes that `rotate` has exchanged for another, the latest hundreds at least, and no other.
-pub async fn was_replaced_tells_exchanged_hashes<S: IdentityStore + ?Sized>(store: Arc<S>) {
+/// `spent_token` tells the hashes that `rotate` has exchanged for another, the latest hundreds at least, and no other; with each the
+/// salt of its successor, until a rotation more than [`REFRESH_REPEAT_WINDOW`](crate::domain::REFRESH_REPEAT_WINDOW) later
+/// removes it.
+pub async fn spent_token_tells_exchanged_hashes<S: IdentityStore + ?Sized>(store: Arc<S>) {
     let session = begin(&*store).await;
     let other = begin_as(&*store, "eve").await;
     let numbered = |n: i64| format!("{n:064}");
-    store.rotate(session.id, &session.refresh_hash, &numbered(0), at(20), at(900)).await.unwrap();
+    let new = |n: i64| Successor { hash: numbered(n), salt: format!("salt {n}") };
+    store.rotate(session.id, &session.refresh_hash, &new(0), at(20), at(900)).await.unwrap();
     for n in 0..200 {
-        store.rotate(session.id, &numbered(n), &numbered(n + 1), at(21 + n), at(900)).await.unwrap();
+        store.rotate(session.id, &numbered(n), &new(n + 1), at(21 + n), at(900)).await.unwrap();
     }
-    for spent in [session.refresh_hash.clone(), numbered(0), numbered(199)] {
-        assert!(store.was_replaced(session.id, &spent).await.unwrap(), "{spent}");
-        assert!(!store.was_replaced(other.id, &spent).await.unwrap(), "of another session");
+    // The last rotation was at 220: what was spent before 190 has no salt any more.
+    for (spent, spent_at, salt) in [
+        (session.refresh_hash.clone(), 20, None),
+        (numbered(0), 21, None),
+        (numbered(168), 189, None),
+        (numbered(169), 190, Some("salt 170".to_owned())),
+        (numbered(199), 220, Some("salt 200".to_owned())),
+    ] {
+        let known = store.spent_token(session.id, &spent).await.unwrap().unwrap();
+        assert_eq!((known.spent_at, known.salt), (at(spent_at), salt), "{spent}");
+        assert_eq!(store.spent_token(other.id, &spent).await.unwrap(), None, "of another session");
     }
     for never in [numbered(200), numbered(201), hash('z'), String::new()] {
-        assert!(!store.was_replaced(session.id, &never).await.unwrap(), "{never}");
+        assert_eq!(store.spent_token(session.id, &never).await.unwrap(), None, "{never}");
     }
     // What was refused exchanged nothing.
-    store.rotate(session.id, &numbered(300), &numbered(301), at(30), at(900)).await.unwrap_err();
-    assert!(!store.was_replaced(session.id, &numbered(300)).await.unwrap());
+    store.rotate(session.id, &numbered(300), &new(301), at(30), at(900)).await.unwrap_err();
+    assert_eq!(store.spent_token(session.id, &numbered(300)).await.unwrap(), None);
 }
 
 /// Made at `at(0)` by nobody, good until `at(100)`.

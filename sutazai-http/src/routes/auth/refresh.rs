@@ -1,16 +1,19 @@
 //! `POST /api/v1/auth/refresh`: a refresh token for a new pair of tokens.
 
 use axum::extract::State;
+use sutazai_core::identity::Client;
 
 use crate::app::App;
 use crate::dto::auth::{Refresh, SignedInView};
 use crate::envelope::Reply;
 use crate::error::ApiError;
-use crate::extract::Json;
+use crate::extract::{ClientAddress, Json, UserAgent};
 
 /// Refresh.
 ///
-/// A refresh token for a new pair of tokens; the old refresh token is spent.
+/// A refresh token for a new pair of tokens; the old refresh token is spent. Whoever gets no answer may send the same token again
+/// within 30 seconds, from the same address and with the same `User-Agent`, and is answered with the same new refresh token. Any
+/// other use of a spent token ends its session.
 #[utoipa::path(
     post,
     path = "/api/v1/auth/refresh",
@@ -23,7 +26,13 @@ use crate::extract::Json;
         (status = 403, description = "The user is disabled."),
     ),
 )]
-pub(crate) async fn handle(State(app): State<App>, Json(body): Json<Refresh>) -> Result<Reply, ApiError> {
-    let signed_in = app.require_identity()?.refresh(&body.refresh_token).await?;
+pub(crate) async fn handle(
+    State(app): State<App>,
+    UserAgent(user_agent): UserAgent,
+    ClientAddress(address): ClientAddress,
+    Json(body): Json<Refresh>,
+) -> Result<Reply, ApiError> {
+    let client = Client { user_agent: user_agent.as_deref(), address: Some(address) };
+    let signed_in = app.require_identity()?.refresh_from(&body.refresh_token, client).await?;
     Ok(Reply::ok(&SignedInView::from(signed_in)))
 }
