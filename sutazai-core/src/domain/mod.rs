@@ -69,7 +69,7 @@ pub use report::{
     Recommendation, RefusedAttempt, RejectionReason,
 };
 pub use retention::{KeepTasks, Prune, Pruned};
-pub use schedule::{MissedRuns, NewSchedule, Schedule, SchedulePage, ScheduleQuery};
+pub use schedule::{MissedRuns, NewSchedule, OverlapPolicy, Schedule, SchedulePage, ScheduleQuery};
 pub use status::TaskStatus;
 pub use task::{
     AGEING, Backlog, Claim, ClaimKey, NewTask, Task, TaskCount, TaskPage, TaskQuery, TaskStatistics, rank,

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::id::{ScheduleId, UserId};
+use super::id::{ScheduleId, TaskId, UserId};
 use crate::error::Error;
 
 /// What becomes of the times that passed while nobody could fire.
@@ -52,6 +52,50 @@ impl FromStr for MissedRuns {
     }
 }
 
+/// What happens at a time of a schedule while the task of an earlier time has not ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OverlapPolicy {
+    /// The time has no task.
+    #[default]
+    Skip,
+    /// The time has its task when the others have ended; the latest 100 times wait.
+    Queue,
+    /// The time has its task at once.
+    Allow,
+}
+
+impl OverlapPolicy {
+    /// Every one.
+    pub const ALL: [Self; 3] = [Self::Skip, Self::Queue, Self::Allow];
+
+    /// Its name in the interface and the store.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Skip => "skip",
+            Self::Queue => "queue",
+            Self::Allow => "allow",
+        }
+    }
+}
+
+impl fmt::Display for OverlapPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for OverlapPolicy {
+    type Err = Error;
+
+    fn from_str(s: &str) -> Result<Self, Error> {
+        let found = Self::ALL.into_iter().find(|policy| policy.as_str() == s);
+        found.ok_or_else(|| {
+            Error::invalid("overlap_policy", format!("expected skip, queue or allow, got {s:?}"))
+        })
+    }
+}
+
 /// A request for a schedule, and what can be changed of one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewSchedule {
@@ -69,6 +113,8 @@ pub struct NewSchedule {
     pub time_zone: String,
     /// What becomes of the times that nobody could fire at.
     pub missed_runs: MissedRuns,
+    /// What happens while the task of an earlier time has not ended.
+    pub overlap_policy: OverlapPolicy,
     /// Whether it fires.
     pub enabled: bool,
 }
@@ -86,6 +132,10 @@ pub struct Schedule {
     pub next_run_at: Option<DateTime<Utc>>,
     /// The latest time that it fired for.
     pub last_run_at: Option<DateTime<Utc>>,
+    /// The task that it asked for last.
+    pub last_task: Option<TaskId>,
+    /// Times that wait for that task to end, in their order.
+    pub queued: Vec<DateTime<Utc>>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
     /// When it was changed last.

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
 
 use crate::domain::{MAX_SCHEDULES, Schedule, ScheduleId, SchedulePage, ScheduleQuery, UserId, quota};
 use crate::error::{Error, Result};
@@ -66,6 +65,7 @@ impl ScheduleStore for MemoryScheduleStore {
             owner: known.owner,
             created_at: known.created_at,
             last_run_at: known.last_run_at,
+            last_task: known.last_task,
             ..schedule.clone()
         };
         Ok(())
@@ -89,18 +89,22 @@ impl ScheduleStore for MemoryScheduleStore {
         Ok(upcoming.into_iter().take(limit as usize).cloned().collect())
     }
 
-    async fn advance(
-        &self,
-        id: ScheduleId,
-        fired: DateTime<Utc>,
-        last: Option<DateTime<Utc>>,
-        next: Option<DateTime<Utc>>,
-    ) -> Result<bool> {
+    async fn waiting(&self, after: Option<ScheduleId>, limit: u32) -> Result<Vec<Schedule>> {
+        let kept = self.lock();
+        let waiting = kept.values().filter(|schedule| !schedule.queued.is_empty());
+        let following = waiting.filter(|schedule| after.is_none_or(|after| schedule.id > after));
+        Ok(following.take(limit as usize).cloned().collect())
+    }
+
+    async fn advance(&self, seen: &Schedule, fired: &Schedule) -> Result<bool> {
         let mut kept = self.lock();
-        let due = kept.get_mut(&id).filter(|schedule| schedule.next_run_at == Some(fired));
-        let Some(schedule) = due else { return Ok(false) };
-        schedule.next_run_at = next;
-        schedule.last_run_at = last.or(schedule.last_run_at);
+        let is_unchanged =
+            |now: &&mut Schedule| now.next_run_at == seen.next_run_at && now.queued == seen.queued;
+        let Some(schedule) = kept.get_mut(&seen.id).filter(is_unchanged) else { return Ok(false) };
+        schedule.next_run_at = fired.next_run_at;
+        schedule.last_run_at = fired.last_run_at;
+        schedule.last_task = fired.last_task;
+        schedule.queued.clone_from(&fired.queued);
         Ok(true)
     }
 }

@@ -3,7 +3,6 @@
 use std::fmt::Debug;
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
 
 use crate::domain::{Schedule, ScheduleId, SchedulePage, ScheduleQuery, UserId};
 use crate::error::Result;
@@ -14,11 +13,13 @@ use crate::error::Result;
 /// - A created schedule is found by its id, whole; an unknown id finds none.
 /// - An owner has at most [`MAX_SCHEDULES`](crate::domain::MAX_SCHEDULES), however many are added at once: one more is `Conflict`. Nobody may have any number.
 /// - `list` gives one owner's schedules, or everybody's, newest first, page by page.
-/// - `replace` changes everything but the id, the owner, when it was made and when it fired last; one that is not there is `NotFound`.
+/// - `replace` changes everything but the id, the owner, when it was made, when it fired last and for which task; one that is not there is `NotFound`.
 /// - `delete` removes a schedule and no other; one that is not there is `NotFound`.
 /// - `delete_all` does so with all of one owner's, and tells how many those were.
 /// - `upcoming` gives those that have a next time, the earliest first.
-/// - `advance` sets the next time and the last one, if the next time is still the one that was fired for: of those who fire at once one does.
+/// - `advance` writes the next time, the last one, the last task and the queued times, if the next time and the queued ones are still
+///   those that were seen: of those who fire at once one does.
+/// - `waiting` gives those that have queued times, in the order of their ids, page by page.
 #[cfg_attr(feature = "testing", mockall::automock)]
 #[async_trait]
 pub trait ScheduleStore: Debug + Send + Sync + 'static {
@@ -43,13 +44,9 @@ pub trait ScheduleStore: Debug + Send + Sync + 'static {
     /// At most `limit` schedules that fire next.
     async fn upcoming(&self, limit: u32) -> Result<Vec<Schedule>>;
 
-    /// Notes that a schedule fired: that it was due at `fired`, for which times up to `last`, and when it is due `next`;
-    /// tells whether it was still due then.
-    async fn advance(
-        &self,
-        id: ScheduleId,
-        fired: DateTime<Utc>,
-        last: Option<DateTime<Utc>>,
-        next: Option<DateTime<Utc>>,
-    ) -> Result<bool>;
+    /// At most `limit` schedules that have queued times, with ids after `after`.
+    async fn waiting(&self, after: Option<ScheduleId>, limit: u32) -> Result<Vec<Schedule>>;
+
+    /// Notes that the schedule that was `seen` has fired, and stands as `fired` says; tells whether nobody else was faster.
+    async fn advance(&self, seen: &Schedule, fired: &Schedule) -> Result<bool>;
 }

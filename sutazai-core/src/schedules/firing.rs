@@ -11,16 +11,18 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use tokio_util::sync::CancellationToken;
 
 use super::service::{Schedules, task};
-use crate::domain::{CronTimes, MissedRuns, NewTask, Schedule};
+use crate::domain::{Caller, CronTimes, MissedRuns, NewTask, OverlapPolicy, Schedule};
 use crate::error::{ErrorKind, Result};
 
 /// Looks for schedules at least so often: another process may have made one.
 const POLL: Duration = Duration::from_secs(5);
+/// Looks this often whether the last task of a schedule with queued times has ended.
+const QUEUE_POLL: Duration = Duration::from_secs(1);
 /// So many are looked at together.
 const TOGETHER: u32 = 100;
 /// A time that passed so long ago was missed.
 const GRACE: TimeDelta = TimeDelta::seconds(60);
-/// The most missed times that have tasks of their own.
+/// The most missed or queued times that have tasks of their own.
 const MOST_MISSED: usize = 100;
 
 impl Schedules {
@@ -29,11 +31,20 @@ impl Schedules {
         let clock = self.engine.clock();
         loop {
             let pause = match self.fire_due().await {
-                Ok(Some(next)) => (next - clock.now()).to_std().unwrap_or_default().min(POLL),
-                Ok(None) => POLL,
+                Ok(next) => {
+                    next.map_or(POLL, |next| (next - clock.now()).to_std().unwrap_or_default().min(POLL))
+                }
                 Err(e) => {
                     tracing::warn!(error = %e, "schedules could not be fired; trying again");
                     POLL
+                }
+            };
+            let pause = match self.start_queued().await {
+                Ok(true) => pause.min(QUEUE_POLL),
+                Ok(false) => pause,
+                Err(e) => {
+                    tracing::warn!(error = %e, "queued times of schedules could not be started; trying again");
+                    pause
                 }
             };
             if stop.run_until_cancelled(clock.sleep(pause)).await.is_none() {
@@ -72,30 +83,89 @@ impl Schedules {
                 (Vec::new(), None)
             }
         };
+        let mut fired = Schedule { next_run_at: next, ..schedule.clone() };
+        match plan.overlap_policy {
+            _ if times.is_empty() => {}
+            OverlapPolicy::Allow => self.submit(&mut fired, &times).await?,
+            OverlapPolicy::Skip | OverlapPolicy::Queue => {
+                let is_busy = !schedule.queued.is_empty() || self.is_running(schedule).await?;
+                if is_busy && plan.overlap_policy == OverlapPolicy::Skip {
+                    tracing::info!(schedule = %schedule.id, "schedule skipped: its last task has not ended");
+                } else {
+                    // Several at once, which were missed, follow one another.
+                    fired.queued.extend(&times);
+                    let surplus = fired.queued.len().saturating_sub(MOST_MISSED);
+                    fired.queued.drain(..surplus);
+                    if !is_busy {
+                        self.start_first(&mut fired).await?;
+                    }
+                }
+            }
+        }
+        self.store.advance(schedule, &fired).await.map(|_| ())
+    }
+
+    /// Starts the first queued time of each schedule whose last task has ended. Whether there are times left that wait.
+    async fn start_queued(&self) -> Result<bool> {
+        let (mut after, mut are_left) = (None, false);
+        loop {
+            let waiting = self.store.waiting(after, TOGETHER).await?;
+            for schedule in &waiting {
+                let mut fired = schedule.clone();
+                if !self.is_running(schedule).await? {
+                    self.start_first(&mut fired).await?;
+                    self.store.advance(schedule, &fired).await?;
+                }
+                are_left |= !fired.queued.is_empty();
+            }
+            // A page may be short of those that cannot be read.
+            let Some(last) = waiting.last() else { return Ok(are_left) };
+            after = Some(last.id);
+        }
+    }
+
+    /// Asks for the task of the first queued time.
+    async fn start_first(&self, fired: &mut Schedule) -> Result<()> {
+        let first = fired.queued.remove(0);
+        self.submit(fired, &[first]).await
+    }
+
+    /// Whether the task that the schedule asked for last has not ended.
+    async fn is_running(&self, schedule: &Schedule) -> Result<bool> {
+        let Some(task) = schedule.last_task else { return Ok(false) };
+        match self.engine.task(&Caller::System, task).await {
+            Ok(task) => Ok(!task.status.has_ended()),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Asks for the tasks of these times and notes that. What is refused for good is left out.
+    async fn submit(&self, fired: &mut Schedule, times: &[DateTime<Utc>]) -> Result<()> {
         let task_at = |time: &DateTime<Utc>| NewTask {
             idempotency_key: Some(format!(
                 "schedule {} {}",
-                schedule.id,
+                fired.id,
                 time.to_rfc3339_opts(SecondsFormat::Secs, true)
             )),
-            ..task(plan)
+            ..task(&fired.plan)
         };
-        if !times.is_empty() {
-            let tasks = times.iter().map(task_at).collect();
-            if let Err(e) = self.engine.submit_for(schedule.owner, tasks).await {
-                // One owner's full queue must not hold up the schedules of all others.
-                if matches!(e.kind(), ErrorKind::Forbidden | ErrorKind::RateLimited) {
-                    tracing::info!(schedule = %schedule.id, error = %e, "schedule skipped");
-                    return self.store.advance(schedule.id, due, None, next).await.map(|_| ());
-                }
-                if e.kind().is_temporary() {
-                    return Err(e);
-                }
-                // Its agent is gone, or takes other payloads by now: that is no reason to hold up all others.
-                tracing::error!(schedule = %schedule.id, error = %e, "the schedule's task is refused");
+        let tasks = times.iter().map(task_at).collect();
+        match self.engine.submit_for(fired.owner, tasks).await {
+            Ok(tasks) => fired.last_task = tasks.last().map(|task| task.id),
+            // One owner's full queue must not hold up the schedules of all others.
+            Err(e) if matches!(e.kind(), ErrorKind::Forbidden | ErrorKind::RateLimited) => {
+                tracing::info!(schedule = %fired.id, error = %e, "schedule skipped");
+                return Ok(());
+            }
+            Err(e) if e.kind().is_temporary() => return Err(e),
+            // Its agent is gone, or takes other payloads by now: that is no reason to hold up all others.
+            Err(e) => {
+                tracing::error!(schedule = %fired.id, error = %e, "the schedule's task is refused");
             }
         }
-        self.store.advance(schedule.id, due, times.last().copied(), next).await.map(|_| ())
+        fired.last_run_at = times.last().copied().or(fired.last_run_at);
+        Ok(())
     }
 }
 

@@ -38,6 +38,8 @@ impl Schedules {
             next_run_at: times.after(now).filter(|_| plan.enabled),
             plan,
             last_run_at: None,
+            last_task: None,
+            queued: Vec::new(),
             created_at: now,
             updated_at: now,
         };
@@ -66,7 +68,7 @@ impl Schedules {
         schedule.ok_or_else(|| Error::not_found(format!("schedule {id}")))
     }
 
-    /// Puts another plan in the place of a schedule's. It fires next when that says; times that it had missed are
+    /// Puts another plan in the place of a schedule's. It fires next when that says; times that it had missed or queued are
     /// forgotten.
     ///
     /// # Errors
@@ -76,7 +78,9 @@ impl Schedules {
         let times = self.check(caller, &plan)?;
         let now = self.engine.clock().now();
         let next_run_at = times.after(now).filter(|_| plan.enabled);
-        self.store.replace(&Schedule { plan, next_run_at, updated_at: now, ..known }).await?;
+        self.store
+            .replace(&Schedule { plan, next_run_at, queued: Vec::new(), updated_at: now, ..known })
+            .await?;
         self.get(caller, id).await
     }
 

@@ -7,7 +7,10 @@ use chrono::{DateTime, TimeZone, Utc};
 use futures::future::join_all;
 use serde_json::json;
 
-use crate::domain::{MAX_SCHEDULES, MissedRuns, NewSchedule, Schedule, ScheduleId, ScheduleQuery, UserId};
+use crate::domain::{
+    MAX_SCHEDULES, MissedRuns, NewSchedule, OverlapPolicy, Schedule, ScheduleId, ScheduleQuery, TaskId,
+    UserId,
+};
 use crate::error::ErrorKind;
 use crate::ports::ScheduleStore;
 
@@ -25,6 +28,7 @@ where
     delete_all_removes_what_is_one_owners(&*make().await).await;
     upcoming_gives_the_earliest_first(&*make().await).await;
     advance_lets_one_fire(&*make().await).await;
+    waiting_gives_those_with_queued_times(&*make().await).await;
 }
 
 /// A created schedule is found by its id, whole; an unknown id finds none.
@@ -36,11 +40,14 @@ pub async fn a_created_schedule_is_found_by_its_id<S: ScheduleStore + ?Sized>(st
             payload: json!({ "deep": ["\0", 1.5, null] }),
             priority: 9,
             missed_runs: MissedRuns::All,
+            overlap_policy: OverlapPolicy::Queue,
             enabled: false,
             ..plain.plan.clone()
         },
         next_run_at: None,
         last_run_at: Some(at(3)),
+        last_task: Some(TaskId::new()),
+        queued: vec![at(1), at(2)],
         ..schedule(Some(UserId::new()))
     };
     for schedule in [&plain, &full] {
@@ -71,12 +78,20 @@ pub async fn list_gives_schedules_page_by_page<S: ScheduleStore + ?Sized>(store:
     assert_eq!((exact.items.len(), exact.next), (1, None));
 }
 
-/// `replace` changes everything but the id, the owner, when it was made and when it fired last; one that is not there is `NotFound`.
+/// `replace` changes everything but the id, the owner, when it was made, when it fired last and for which task; one that is not there is `NotFound`.
 pub async fn replace_changes_what_can_be_changed<S: ScheduleStore + ?Sized>(store: &S) {
     let (first, other) = (schedule(Some(UserId::new())), schedule(None));
     store.create(&first).await.unwrap();
     store.create(&other).await.unwrap();
-    assert!(store.advance(first.id, at(100), Some(at(100)), Some(at(200))).await.unwrap());
+    let task = TaskId::new();
+    let fired = Schedule {
+        next_run_at: Some(at(200)),
+        last_run_at: Some(at(100)),
+        last_task: Some(task),
+        queued: vec![at(100)],
+        ..first.clone()
+    };
+    assert!(store.advance(&first, &fired).await.unwrap());
     let changed = Schedule {
         owner: None,
         plan: NewSchedule {
@@ -87,10 +102,13 @@ pub async fn replace_changes_what_can_be_changed<S: ScheduleStore + ?Sized>(stor
             cron: "1 2 3 4 5".into(),
             time_zone: "Europe/Berlin".into(),
             missed_runs: MissedRuns::Skip,
+            overlap_policy: OverlapPolicy::Allow,
             enabled: false,
         },
         next_run_at: None,
         last_run_at: None,
+        last_task: None,
+        queued: Vec::new(),
         created_at: at(50),
         updated_at: at(60),
         ..first.clone()
@@ -100,6 +118,7 @@ pub async fn replace_changes_what_can_be_changed<S: ScheduleStore + ?Sized>(stor
         owner: first.owner,
         created_at: first.created_at,
         last_run_at: Some(at(100)),
+        last_task: Some(task),
         ..changed.clone()
     };
     assert_eq!(store.get(first.id).await.unwrap(), Some(expected));
@@ -117,7 +136,7 @@ pub async fn delete_removes_a_schedule<S: ScheduleStore + ?Sized>(store: &S) {
     assert_eq!(store.get(gone.id).await.unwrap(), None);
     assert_eq!(store.get(stays.id).await.unwrap(), Some(stays));
     assert_eq!(store.delete(gone.id).await.unwrap_err().kind(), ErrorKind::NotFound);
-    assert!(!store.advance(gone.id, at(100), None, None).await.unwrap());
+    assert!(!store.advance(&gone, &gone).await.unwrap());
 }
 
 /// `upcoming` gives those that have a next time, the earliest first.
@@ -132,20 +151,57 @@ pub async fn upcoming_gives_the_earliest_first<S: ScheduleStore + ?Sized>(store:
     assert_eq!(store.upcoming(10).await.unwrap(), [early, middle, late]);
 }
 
-/// `advance` sets the next time and the last one, if the next time is still the one that was fired for: of those who fire at once one does.
+/// `advance` writes the next time, the last one, the last task and the queued times, if the next time and the queued ones are still
+/// those that were seen: of those who fire at once one does.
 pub async fn advance_lets_one_fire<S: ScheduleStore + ?Sized>(store: &S) {
-    let schedule = schedule(None);
-    store.create(&schedule).await.unwrap();
-    let firing =
-        join_all((0..8).map(|_| store.advance(schedule.id, at(100), Some(at(110)), Some(at(200))))).await;
-    let fired = firing.into_iter().filter(|fired| *fired.as_ref().unwrap()).count();
-    assert_eq!(fired, 1);
-    let expected = Schedule { next_run_at: Some(at(200)), last_run_at: Some(at(110)), ..schedule.clone() };
-    assert_eq!(store.get(schedule.id).await.unwrap(), Some(expected.clone()));
-    assert!(!store.advance(schedule.id, at(100), None, None).await.unwrap(), "fired for that already");
-    // What was skipped leaves the last time as it was.
-    assert!(store.advance(schedule.id, at(200), None, None).await.unwrap());
-    assert_eq!(store.get(schedule.id).await.unwrap(), Some(Schedule { next_run_at: None, ..expected }));
+    let (seen, other) = (schedule(None), schedule(None));
+    store.create(&seen).await.unwrap();
+    store.create(&other).await.unwrap();
+    let ways: Vec<Schedule> = (0..8)
+        .map(|_| Schedule {
+            next_run_at: Some(at(200)),
+            last_run_at: Some(at(110)),
+            last_task: Some(TaskId::new()),
+            queued: vec![at(120), at(130)],
+            ..seen.clone()
+        })
+        .collect();
+    let outcomes = join_all(ways.iter().map(|fired| store.advance(&seen, fired))).await;
+    let winners: Vec<_> = ways.iter().zip(&outcomes).filter(|(_, fired)| *fired.as_ref().unwrap()).collect();
+    let [(fired, _)] = winners[..] else { panic!("one fires, not {}", winners.len()) };
+    assert_eq!(store.get(seen.id).await.unwrap().as_ref(), Some(fired));
+    // What fires changes nothing else: neither the plan nor other schedules.
+    let renamed =
+        Schedule { plan: NewSchedule { name: "other".into(), ..seen.plan.clone() }, ..fired.clone() };
+    let started = Schedule { last_run_at: Some(at(120)), queued: vec![at(130)], ..renamed };
+    assert!(store.advance(fired, &started).await.unwrap());
+    let expected = Schedule { plan: seen.plan.clone(), ..started.clone() };
+    assert_eq!(store.get(seen.id).await.unwrap().as_ref(), Some(&expected));
+    assert_eq!(store.get(other.id).await.unwrap(), Some(other));
+    assert!(!store.advance(fired, &seen).await.unwrap(), "the first queued time was started already");
+    let empty = Schedule { next_run_at: None, queued: Vec::new(), ..expected };
+    assert!(store.advance(&started, &empty).await.unwrap());
+    assert!(!store.advance(&started, &seen).await.unwrap());
+    assert!(store.advance(&empty, &seen).await.unwrap(), "no next time is as good a state as any");
+    assert_eq!(store.get(seen.id).await.unwrap(), Some(seen));
+}
+
+/// `waiting` gives those that have queued times, in the order of their ids, page by page.
+pub async fn waiting_gives_those_with_queued_times<S: ScheduleStore + ?Sized>(store: &S) {
+    let with = |queued: &[i64]| Schedule {
+        queued: queued.iter().map(|second| at(*second)).collect(),
+        ..schedule(Some(UserId::new()))
+    };
+    let of = [with(&[1]), with(&[]), with(&[2, 3]), with(&[4])];
+    for schedule in &of {
+        store.create(schedule).await.unwrap();
+    }
+    let [one, _, two, three] = of;
+    assert_eq!(store.waiting(None, 2).await.unwrap(), [one.clone(), two.clone()]);
+    assert_eq!(store.waiting(Some(two.id), 2).await.unwrap(), std::slice::from_ref(&three));
+    assert_eq!(store.waiting(Some(three.id), 2).await.unwrap(), []);
+    store.replace(&Schedule { queued: Vec::new(), ..two }).await.unwrap();
+    assert_eq!(store.waiting(None, 10).await.unwrap(), [one, three]);
 }
 
 /// An owner has at most [`MAX_SCHEDULES`], however many are added at once: one more is `Conflict`. Nobody may have any number.
@@ -188,10 +244,13 @@ fn schedule(owner: Option<UserId>) -> Schedule {
             cron: "0 2 * * *".into(),
             time_zone: "UTC".into(),
             missed_runs: MissedRuns::Once,
+            overlap_policy: OverlapPolicy::Skip,
             enabled: true,
         },
         next_run_at: Some(at(100)),
         last_run_at: None,
+        last_task: None,
+        queued: Vec::new(),
         created_at: at(0),
         updated_at: at(0),
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use sutazai_core::domain::{
-    AccessPolicy, AgentDescriptor, ApiKeyId, Caller, MissedRuns, NewSchedule, NewTask, Permission, Scope,
-    Step, Task, TaskStatus, UserChange, UserId, UserRole,
+    AccessPolicy, AgentDescriptor, ApiKeyId, Caller, MissedRuns, NewSchedule, NewTask, OverlapPolicy,
+    Permission, Scope, Step, Task, TaskStatus, UserChange, UserId, UserRole,
 };
 use sutazai_core::memory::{MemoryIdentityStore, MemoryScheduleStore, MemoryTaskStore};
 use sutazai_core::ports::{Agent, AgentContext, Clock, IdentityStore};
@@ -187,6 +187,7 @@ async fn a_schedule_fires_by_what_its_owner_may_do_then() {
         cron: "0 * * * *".into(),
         time_zone: "UTC".into(),
         missed_runs: MissedRuns::Skip,
+        overlap_policy: OverlapPolicy::Allow,
         enabled: true,
     };
     schedules.create(&as_admin, plan).await.unwrap();

@@ -7,7 +7,8 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 use sutazai_core::ErrorKind;
 use sutazai_core::domain::{
-    Caller, MissedRuns, NewSchedule, Schedule, ScheduleQuery, Task, TaskQuery, UserChange, UserId, UserRole,
+    Caller, MissedRuns, NewSchedule, OverlapPolicy, Schedule, ScheduleQuery, Task, TaskQuery, UserChange,
+    UserId, UserRole,
 };
 use sutazai_core::memory::{MemoryIdentityStore, MemoryScheduleStore, MemoryTaskStore};
 use sutazai_core::ports::{Clock, IdentityStore, ScheduleStore};
@@ -90,7 +91,18 @@ fn plan(cron: &str, time_zone: &str, missed_runs: MissedRuns) -> NewSchedule {
         cron: cron.into(),
         time_zone: time_zone.into(),
         missed_runs,
+        // Nobody runs the tasks of most of these tests.
+        overlap_policy: OverlapPolicy::Allow,
         enabled: true,
+    }
+}
+
+/// A plan for each minute whose tasks go on until they are stopped.
+fn long(overlap_policy: OverlapPolicy) -> NewSchedule {
+    NewSchedule {
+        payload: json!({ "do": "hang" }),
+        overlap_policy,
+        ..plan("* * * * *", "UTC", MissedRuns::Once)
     }
 }
 
@@ -111,6 +123,7 @@ async fn a_schedule_fires_once_over_several_processes() {
     }
     let after = table.schedules.get(&ada, schedule.id).await.unwrap();
     let expected = Schedule {
+        last_task: Some(table.tasks().await[1].id),
         last_run_at: Some("2026-01-01T00:10:00Z".parse().unwrap()),
         next_run_at: Some("2026-01-01T00:15:00Z".parse().unwrap()),
         ..schedule
@@ -161,8 +174,9 @@ async fn a_process_that_ended_before_it_noted_a_firing_doubles_nothing() {
     table.fire();
     table.until("2026-01-01T01:01:00Z").await;
     // As if the task were there and the note of it were not.
-    let (due, next) = (schedule.next_run_at, "2026-01-01T02:00:00Z".parse().unwrap());
-    assert!(table.store.advance(schedule.id, next, None, due).await.unwrap());
+    let fired = table.store.get(schedule.id).await.unwrap().unwrap();
+    assert_eq!(fired.next_run_at, Some("2026-01-01T02:00:00Z".parse().unwrap()));
+    assert!(table.store.advance(&fired, &schedule).await.unwrap());
     table.until("2026-01-01T02:01:00Z").await;
     assert_eq!(table.fired().await, ["01-01 01:00", "01-01 02:00"]);
 }
@@ -281,4 +295,92 @@ async fn the_schedules_of_a_disabled_user_ask_for_nothing() {
         ["01-01 01:00", "01-01 04:30", "01-01 06:00"],
         "and nothing for what it missed"
     );
+}
+
+#[tokio::test]
+async fn a_time_is_skipped_while_the_task_of_another_has_not_ended() {
+    let table = Timetable::new();
+    let schedule = table.schedules.create(&ME, long(OverlapPolicy::Skip)).await.unwrap();
+    (0..2).for_each(|_| table.fire());
+    table.until("2026-01-01T00:04:30Z").await;
+    assert_eq!(table.fired().await, ["01-01 00:01"]);
+    let now = table.schedules.get(&ME, schedule.id).await.unwrap();
+    assert_eq!(now.last_run_at, Some("2026-01-01T00:01:00Z".parse().unwrap()));
+    assert_eq!(now.next_run_at, Some("2026-01-01T00:05:00Z".parse().unwrap()));
+    table.stage.engine.start();
+    settle().await;
+    table.stage.engine.cancel(&ME, table.tasks().await[0].id).await.unwrap();
+    settle().await;
+    table.until("2026-01-01T00:05:30Z").await;
+    assert_eq!(table.fired().await, ["01-01 00:01", "01-01 00:05"]);
+    // One that was removed runs no more either.
+    let second = table.tasks().await[1].id;
+    table.stage.engine.cancel(&ME, second).await.unwrap();
+    settle().await;
+    table.stage.engine.delete(&ME, second).await.unwrap();
+    table.until("2026-01-01T00:06:30Z").await;
+    assert_eq!(table.fired().await, ["01-01 00:01", "01-01 00:06"]);
+}
+
+#[tokio::test]
+async fn queued_times_have_their_tasks_one_after_the_other() {
+    let table = Timetable::new();
+    let schedule = table.schedules.create(&ME, long(OverlapPolicy::Queue)).await.unwrap();
+    table.stage.engine.start();
+    (0..3).for_each(|_| table.fire());
+    table.until("2026-01-01T00:03:30Z").await;
+    assert_eq!(table.fired().await, ["01-01 00:01"]);
+    let at = |minute: u32| Some(format!("schedule {} 2026-01-01T00:{minute:02}:00Z", schedule.id));
+    for started in 1..=3 {
+        let tasks = table.tasks().await;
+        assert_eq!(tasks.len(), started);
+        assert_eq!(tasks[started - 1].idempotency_key, at(started as u32), "in the order of the times");
+        let queued = table.schedules.get(&ME, schedule.id).await.unwrap().queued;
+        assert_eq!(queued.len(), 3 - started);
+        table.stage.engine.cancel(&ME, tasks[started - 1].id).await.unwrap();
+        for _ in 0..3 {
+            settle().await;
+            table.stage.clock.advance(Duration::from_secs(1));
+        }
+        settle().await;
+    }
+    assert_eq!(table.tasks().await.len(), 3, "nothing waits any more");
+    table.until("2026-01-01T00:05:30Z").await;
+    assert_eq!(table.tasks().await.len(), 4);
+    // Another plan forgets what waits.
+    let queued = table.schedules.get(&ME, schedule.id).await.unwrap().queued;
+    assert_eq!(queued, ["2026-01-01T00:05:00Z".parse::<DateTime<Utc>>().unwrap()]);
+    table.schedules.replace(&ME, schedule.id, NewSchedule { enabled: false, ..schedule.plan }).await.unwrap();
+    table.stage.engine.cancel(&ME, table.tasks().await[3].id).await.unwrap();
+    table.until("2026-01-01T00:08:30Z").await;
+    assert_eq!(table.tasks().await.len(), 4);
+}
+
+#[tokio::test]
+async fn times_that_may_overlap_have_their_tasks_at_once() {
+    let table = Timetable::new();
+    table.schedules.create(&ME, long(OverlapPolicy::Allow)).await.unwrap();
+    table.fire();
+    table.until("2026-01-01T00:03:30Z").await;
+    assert_eq!(table.fired().await, ["01-01 00:01", "01-01 00:02", "01-01 00:03"]);
+}
+
+#[tokio::test]
+async fn missed_times_do_not_overlap_and_no_more_than_a_hundred_wait() {
+    let table = Timetable::new();
+    let all = NewSchedule { missed_runs: MissedRuns::All, ..long(OverlapPolicy::Skip) };
+    let schedule = table.schedules.create(&ME, all).await.unwrap();
+    table.jump("2026-01-01T03:30:30Z").await;
+    table.fire();
+    settle().await;
+    let queued = async || table.schedules.get(&ME, schedule.id).await.unwrap().queued;
+    assert_eq!((table.tasks().await.len(), queued().await.len()), (1, 99));
+    table.until("2026-01-01T03:31:30Z").await;
+    assert_eq!((table.tasks().await.len(), queued().await.len()), (1, 99), "the time of 03:31 was skipped");
+    let queue = NewSchedule { missed_runs: MissedRuns::All, ..long(OverlapPolicy::Queue) };
+    table.schedules.replace(&ME, schedule.id, queue).await.unwrap();
+    table.until("2026-01-01T05:30:30Z").await;
+    let waiting = queued().await;
+    assert_eq!((table.tasks().await.len(), waiting.len()), (1, 100));
+    assert_eq!(waiting.last(), Some(&"2026-01-01T05:30:00Z".parse().unwrap()), "the latest");
 }

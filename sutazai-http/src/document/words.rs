@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 
 use sutazai_core::ErrorKind;
 use sutazai_core::domain::{
-    AgentMessageType, FinishReason, MediaType, MissedRuns, Role, Scope, TaskStatus, UserRole,
+    AgentMessageType, FinishReason, MediaType, MissedRuns, OverlapPolicy, Role, Scope, TaskStatus, UserRole,
 };
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
@@ -28,6 +28,8 @@ pub(crate) type KindWord = Word<ErrorKind>;
 pub(crate) type RoleOfSpeakerWord = Word<Role>;
 /// What becomes of the times that a schedule missed.
 pub(crate) type MissedRunsWord = Word<MissedRuns>;
+/// What happens at a time of a schedule while an earlier task of it has not ended.
+pub(crate) type OverlapPolicyWord = Word<OverlapPolicy>;
 /// What one agent says to another.
 pub(crate) type AgentMessageTypeWord = Word<AgentMessageType>;
 /// What kind of file a document was read from.
@@ -94,6 +96,14 @@ impl Vocabulary for MediaType {
 
 impl Vocabulary for MissedRuns {
     const NAME: &'static str = "MissedRuns";
+
+    fn words() -> Vec<&'static str> {
+        Self::ALL.map(Self::as_str).into()
+    }
+}
+
+impl Vocabulary for OverlapPolicy {
+    const NAME: &'static str = "OverlapPolicy";
 
     fn words() -> Vec<&'static str> {
         Self::ALL.map(Self::as_str).into()

@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sutazai_core::Result;
 use sutazai_core::domain::{
-    MissedRuns, NewSchedule, Schedule, ScheduleId, SchedulePage, ScheduleQuery, UserId,
+    MissedRuns, NewSchedule, OverlapPolicy, Schedule, ScheduleId, SchedulePage, ScheduleQuery, UserId,
 };
 use utoipa::{IntoParams, ToSchema};
 
-use crate::document::words::MissedRunsWord;
+use crate::document::words::{MissedRunsWord, OverlapPolicyWord};
 use crate::dto::cursor::{DEFAULT_LIMIT, read_cursor, write_cursor};
 use crate::dto::payload::Payload;
 
@@ -38,6 +38,9 @@ pub(crate) struct WriteSchedule {
     /// What becomes of the times that passed while no server ran; default `once`.
     #[schema(value_type = Option<MissedRunsWord>)]
     missed_runs: Option<MissedRuns>,
+    /// What happens at a time while the task of an earlier time has not ended; default `skip`.
+    #[schema(value_type = Option<OverlapPolicyWord>)]
+    overlap_policy: Option<OverlapPolicy>,
     /// Whether it fires; default true.
     enabled: Option<bool>,
 }
@@ -52,6 +55,7 @@ impl From<WriteSchedule> for NewSchedule {
             cron: body.cron,
             time_zone: body.time_zone.unwrap_or_else(|| "UTC".into()),
             missed_runs: body.missed_runs.unwrap_or_default(),
+            overlap_policy: body.overlap_policy.unwrap_or_default(),
             enabled: body.enabled.unwrap_or(true),
         }
     }
@@ -75,11 +79,15 @@ pub(crate) struct ScheduleView {
     time_zone: String,
     #[schema(value_type = MissedRunsWord)]
     missed_runs: MissedRuns,
+    #[schema(value_type = OverlapPolicyWord)]
+    overlap_policy: OverlapPolicy,
     enabled: bool,
     /// When it fires next; null when it is not enabled.
     next_run_at: Option<DateTime<Utc>>,
     /// The latest time that it fired for.
     last_run_at: Option<DateTime<Utc>>,
+    /// How many times wait for earlier tasks to end.
+    queued_runs: usize,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
 }
@@ -97,9 +105,11 @@ impl From<Schedule> for ScheduleView {
             cron: plan.cron,
             time_zone: plan.time_zone,
             missed_runs: plan.missed_runs,
+            overlap_policy: plan.overlap_policy,
             enabled: plan.enabled,
             next_run_at: schedule.next_run_at,
             last_run_at: schedule.last_run_at,
+            queued_runs: schedule.queued.len(),
             created_at: schedule.created_at,
             updated_at: schedule.updated_at,
         }

@@ -16,6 +16,7 @@ fn body() -> Value {
         "cron": "30 7 * * MON-FRI",
         "time_zone": "Europe/Berlin",
         "missed_runs": "skip",
+        "overlap_policy": "queue",
     })
 }
 
@@ -32,6 +33,7 @@ async fn a_schedule_can_be_made_shown_changed_and_removed() {
         assert_eq!(made[field], *value, "{field}");
     }
     assert_eq!((&made["enabled"], &made["last_run_at"]), (&json!(true), &Value::Null));
+    assert_eq!(made["queued_runs"], 0);
     let next = made["next_run_at"].as_str().unwrap();
     assert!(next.ends_with(":30:00Z"), "{next}");
     let path = format!("{PATH}/{}", made["id"].as_str().unwrap());
@@ -41,9 +43,12 @@ async fn a_schedule_can_be_made_shown_changed_and_removed() {
     let changed = ada.request(Method::PUT, &path).json(&short).send().await.unwrap();
     let changed = success(changed, 200).await;
     assert_eq!((&changed["name"], &changed["next_run_at"]), (&json!("Hourly"), &Value::Null));
-    for (field, default) in
-        [("priority", json!(5)), ("time_zone", json!("UTC")), ("missed_runs", json!("once"))]
-    {
+    for (field, default) in [
+        ("priority", json!(5)),
+        ("time_zone", json!("UTC")),
+        ("missed_runs", json!("once")),
+        ("overlap_policy", json!("skip")),
+    ] {
         assert_eq!(changed[field], default, "{field}");
     }
     assert_eq!(changed["created_at"], made["created_at"]);
@@ -84,8 +89,10 @@ async fn what_does_not_fit_is_named() {
         let replaced = ada.request(Method::PUT, &path).json(&bad).send().await.unwrap();
         names(replaced, 422, "invalid_input", named).await;
     }
-    let mut bad = body();
-    bad["missed_runs"] = json!("never");
-    failure(ada.post(PATH, &bad).await, 422, "invalid_input").await;
+    for field in ["missed_runs", "overlap_policy"] {
+        let mut bad = body();
+        bad[field] = json!("never");
+        names(ada.post(PATH, &bad).await, 422, "invalid_input", field).await;
+    }
     assert_eq!(success(ada.get(&path).await, 200).await, good, "a refused change changed something");
 }

@@ -1,13 +1,12 @@
 //! [`ScheduleStore`] over PostgreSQL.
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
 use serde_json::value::RawValue;
 use sqlx::postgres::PgRow;
 use sqlx::types::Json;
 use sqlx::{PgConnection, Row};
 use sutazai_core::domain::{
-    MAX_SCHEDULES, NewSchedule, Schedule, ScheduleId, SchedulePage, ScheduleQuery, UserId, quota,
+    MAX_SCHEDULES, NewSchedule, Schedule, ScheduleId, SchedulePage, ScheduleQuery, TaskId, UserId, quota,
 };
 use sutazai_core::ports::ScheduleStore;
 use sutazai_core::{Error, Result};
@@ -18,6 +17,7 @@ use super::fault::Outcome;
 use super::quota::{Counted, lock};
 use super::text::{from_json, given, json, kept};
 use super::time::Times;
+use crate::queued_times::{queue_of, queue_text};
 
 /// Schedules in a PostgreSQL database.
 #[derive(Debug)]
@@ -27,8 +27,8 @@ pub(super) struct PostgresScheduleStore {
 
 macro_rules! columns {
     () => {
-        "id, owner, name, agent, payload, priority, cron, time_zone, missed_runs, enabled, next_run_at, \
-         last_run_at, created_at, updated_at"
+        "id, owner, name, agent, payload, priority, cron, time_zone, missed_runs, overlap_policy, enabled, \
+         next_run_at, last_run_at, last_task, queued, created_at, updated_at"
     };
 }
 
@@ -38,9 +38,6 @@ impl PostgresScheduleStore {
         Self { database }
     }
 }
-
-/// A firing: which schedule, for when it was due, the latest time it stands for, and when it is due next.
-type Firing = (ScheduleId, DateTime<Utc>, Option<DateTime<Utc>>, Option<DateTime<Utc>>);
 
 #[async_trait]
 impl ScheduleStore for PostgresScheduleStore {
@@ -73,15 +70,14 @@ impl ScheduleStore for PostgresScheduleStore {
         self.database.run(limit, |connection, limit| Box::pin(next(connection, *limit))).await
     }
 
-    async fn advance(
-        &self,
-        id: ScheduleId,
-        fired: DateTime<Utc>,
-        last: Option<DateTime<Utc>>,
-        next: Option<DateTime<Utc>>,
-    ) -> Result<bool> {
-        let firing = (id, fired, last, next);
-        self.database.run(firing, |connection, firing| Box::pin(move_on(connection, *firing))).await
+    async fn waiting(&self, after: Option<ScheduleId>, limit: u32) -> Result<Vec<Schedule>> {
+        let wanted = (after, i64::from(limit));
+        self.database.run(wanted, |connection, wanted| Box::pin(with_queue(connection, *wanted))).await
+    }
+
+    async fn advance(&self, seen: &Schedule, fired: &Schedule) -> Result<bool> {
+        let firing = (seen.clone(), fired.clone());
+        self.database.run(firing, |connection, firing| Box::pin(move_on(connection, firing))).await
     }
 }
 
@@ -90,7 +86,7 @@ async fn insert(connection: &mut PgConnection, schedule: &Schedule) -> Outcome<(
     const INSERT: &str = concat!(
         "INSERT INTO schedules (",
         columns!(),
-        ") VALUES ($1, $2, $3, $4, $5::jsonb, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
+        ") VALUES ($1, $2, $3, $4, $5::jsonb, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)"
     );
     if let Some(owner) = schedule.owner {
         lock(connection, Counted::Schedules, &[owner]).await?;
@@ -110,9 +106,12 @@ async fn insert(connection: &mut PgConnection, schedule: &Schedule) -> Outcome<(
         .bind(&plan.cron)
         .bind(&plan.time_zone)
         .bind(plan.missed_runs.as_str())
+        .bind(plan.overlap_policy.as_str())
         .bind(plan.enabled)
         .bind(schedule.next_run_at)
         .bind(schedule.last_run_at)
+        .bind(schedule.last_task.map(|task| task.0))
+        .bind(queue_text(&schedule.queued))
         .bind(schedule.created_at)
         .bind(schedule.updated_at)
         .execute(connection)
@@ -150,7 +149,8 @@ async fn page(connection: &mut PgConnection, query: &ScheduleQuery) -> Outcome<S
 async fn update(connection: &mut PgConnection, schedule: &Schedule) -> Outcome<()> {
     const UPDATE: &str = "\
         UPDATE schedules SET name = $2, agent = $3, payload = $4::jsonb, priority = $5, cron = $6, time_zone = $7,
-            missed_runs = $8, enabled = $9, next_run_at = $10, updated_at = $11 WHERE id = $1";
+            missed_runs = $8, overlap_policy = $9, enabled = $10, next_run_at = $11, queued = $12, updated_at = $13
+        WHERE id = $1";
     let plan = &schedule.plan;
     let done = sqlx::query(UPDATE)
         .bind(schedule.id.0)
@@ -161,8 +161,10 @@ async fn update(connection: &mut PgConnection, schedule: &Schedule) -> Outcome<(
         .bind(&plan.cron)
         .bind(&plan.time_zone)
         .bind(plan.missed_runs.as_str())
+        .bind(plan.overlap_policy.as_str())
         .bind(plan.enabled)
         .bind(schedule.next_run_at)
+        .bind(queue_text(&schedule.queued))
         .bind(schedule.updated_at)
         .execute(connection)
         .await?;
@@ -207,12 +209,40 @@ fn readable(rows: &[PgRow]) -> Vec<Schedule> {
     rows.iter().filter_map(read).collect()
 }
 
-async fn move_on(connection: &mut PgConnection, (id, fired, last, next): Firing) -> Outcome<bool> {
+async fn move_on(connection: &mut PgConnection, (seen, fired): &(Schedule, Schedule)) -> Outcome<bool> {
     const ADVANCE: &str = "\
-        UPDATE schedules SET next_run_at = $4, last_run_at = coalesce($3, last_run_at)
-        WHERE id = $1 AND next_run_at = $2";
-    let advance = sqlx::query(ADVANCE).bind(id.0).bind(fired).bind(last).bind(next);
+        UPDATE schedules SET next_run_at = $4, last_run_at = $5, last_task = $6, queued = $7
+        WHERE id = $1 AND next_run_at IS NOT DISTINCT FROM $2 AND queued = $3";
+    let advance = sqlx::query(ADVANCE)
+        .bind(seen.id.0)
+        .bind(seen.next_run_at)
+        .bind(queue_text(&seen.queued))
+        .bind(fired.next_run_at)
+        .bind(fired.last_run_at)
+        .bind(fired.last_task.map(|task| task.0))
+        .bind(queue_text(&fired.queued));
     Ok(advance.execute(connection).await?.rows_affected() > 0)
+}
+
+async fn with_queue(
+    connection: &mut PgConnection,
+    (mut after, limit): (Option<ScheduleId>, i64),
+) -> Outcome<Vec<Schedule>> {
+    const WAITING: &str = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM schedules WHERE queued <> '[]' AND id > $1 ORDER BY id LIMIT $2"
+    );
+    loop {
+        let wanted = sqlx::query(WAITING).bind(after.map_or(Uuid::nil(), |after| after.0)).bind(limit);
+        let rows = wanted.fetch_all(&mut *connection).await?;
+        let waiting = readable(&rows);
+        // A page of which nothing can be read is no end.
+        match rows.last() {
+            Some(last) if waiting.is_empty() => after = Some(ScheduleId(last.try_get(0)?)),
+            _ => return Ok(waiting),
+        }
+    }
 }
 
 fn found(rows: u64, id: ScheduleId) -> Outcome<()> {
@@ -234,11 +264,14 @@ fn decode(row: &PgRow) -> Outcome<Schedule> {
             cron: row.try_get(6)?,
             time_zone: row.try_get(7)?,
             missed_runs: row.try_get::<&str, _>(8)?.parse()?,
-            enabled: row.try_get(9)?,
+            overlap_policy: row.try_get::<&str, _>(9)?.parse()?,
+            enabled: row.try_get(10)?,
         },
-        next_run_at: row.time_if_any(10)?,
-        last_run_at: row.time_if_any(11)?,
-        created_at: row.time(12)?,
-        updated_at: row.time(13)?,
+        next_run_at: row.time_if_any(11)?,
+        last_run_at: row.time_if_any(12)?,
+        last_task: row.try_get::<Option<_>, _>(13)?.map(TaskId),
+        queued: queue_of(row.try_get(14)?)?,
+        created_at: row.time(15)?,
+        updated_at: row.time(16)?,
     })
 }

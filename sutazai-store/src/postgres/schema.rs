@@ -24,7 +24,8 @@ const STEPS: &[Step] = steps!(
         "0019" "metric_hosts",
         "0020" "accounts",
         "0021" "words",
-        "0022" "successors"
+        "0022" "successors",
+        "0023" "overlaps"
     ]
 );
 

@@ -1,11 +1,10 @@
 //! [`ScheduleStore`] over SQLite.
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 use sutazai_core::domain::{
-    MAX_SCHEDULES, NewSchedule, Schedule, ScheduleId, SchedulePage, ScheduleQuery, UserId, quota,
+    MAX_SCHEDULES, NewSchedule, Schedule, ScheduleId, SchedulePage, ScheduleQuery, TaskId, UserId, quota,
 };
 use sutazai_core::ports::ScheduleStore;
 use sutazai_core::{Error, Result};
@@ -14,6 +13,7 @@ use super::database::Database;
 use super::fault::Outcome;
 use super::statement::{instant, nanos};
 use super::writer::Transaction;
+use crate::queued_times::{queue_of, queue_text};
 
 /// Schedules in an SQLite file.
 #[derive(Debug)]
@@ -23,8 +23,8 @@ pub(super) struct SqliteScheduleStore {
 
 macro_rules! columns {
     () => {
-        "id, owner, name, agent, payload, priority, cron, time_zone, missed_runs, enabled, next_run_at, \
-         last_run_at, created_at, updated_at"
+        "id, owner, name, agent, payload, priority, cron, time_zone, missed_runs, overlap_policy, enabled, \
+         next_run_at, last_run_at, last_task, queued, created_at, updated_at"
     };
 }
 
@@ -67,14 +67,15 @@ impl ScheduleStore for SqliteScheduleStore {
         self.database.read(limit, |connection, limit| Box::pin(next(connection, *limit))).await
     }
 
-    async fn advance(
-        &self,
-        id: ScheduleId,
-        fired: DateTime<Utc>,
-        last: Option<DateTime<Utc>>,
-        next: Option<DateTime<Utc>>,
-    ) -> Result<bool> {
-        self.database.writer().run(move |tx| Box::pin(move_on(tx, id, fired, last, next))).await
+    async fn waiting(&self, after: Option<ScheduleId>, limit: u32) -> Result<Vec<Schedule>> {
+        self.database
+            .read(after, move |connection, after| Box::pin(with_queue(connection, *after, limit)))
+            .await
+    }
+
+    async fn advance(&self, seen: &Schedule, fired: &Schedule) -> Result<bool> {
+        let (seen, fired) = (seen.clone(), fired.clone());
+        self.database.writer().run(move |tx| Box::pin(move_on(tx, seen, fired))).await
     }
 }
 
@@ -143,8 +144,11 @@ fn readable(rows: &[SqliteRow]) -> Vec<Schedule> {
 
 async fn insert(tx: &mut Transaction, schedule: Schedule) -> Outcome<()> {
     const COUNT: &str = "SELECT count(*) FROM schedules WHERE owner = ?";
-    const INSERT: &str =
-        concat!("INSERT INTO schedules (", columns!(), ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+    const INSERT: &str = concat!(
+        "INSERT INTO schedules (",
+        columns!(),
+        ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    );
     if let Some(owner) = schedule.owner {
         let count = sqlx::query(COUNT).bind(owner.0).fetch_one(&mut tx.connection).await?;
         if count.try_get::<u32, _>(0)? >= MAX_SCHEDULES {
@@ -162,9 +166,12 @@ async fn insert(tx: &mut Transaction, schedule: Schedule) -> Outcome<()> {
         .bind(&plan.cron)
         .bind(&plan.time_zone)
         .bind(plan.missed_runs.as_str())
+        .bind(plan.overlap_policy.as_str())
         .bind(plan.enabled)
         .bind(schedule.next_run_at.map(nanos))
         .bind(schedule.last_run_at.map(nanos))
+        .bind(schedule.last_task.map(|task| task.0))
+        .bind(queue_text(&schedule.queued))
         .bind(nanos(schedule.created_at))
         .bind(nanos(schedule.updated_at))
         .execute(&mut tx.connection)
@@ -174,7 +181,8 @@ async fn insert(tx: &mut Transaction, schedule: Schedule) -> Outcome<()> {
 
 async fn update(tx: &mut Transaction, schedule: Schedule) -> Outcome<()> {
     const UPDATE: &str = "UPDATE schedules SET name = ?, agent = ?, payload = ?, priority = ?, cron = ?, time_zone = ?, \
-                          missed_runs = ?, enabled = ?, next_run_at = ?, updated_at = ? WHERE id = ?";
+                          missed_runs = ?, overlap_policy = ?, enabled = ?, next_run_at = ?, queued = ?, updated_at = ? \
+                          WHERE id = ?";
     let plan = &schedule.plan;
     let done = sqlx::query(UPDATE)
         .bind(&plan.name)
@@ -184,8 +192,10 @@ async fn update(tx: &mut Transaction, schedule: Schedule) -> Outcome<()> {
         .bind(&plan.cron)
         .bind(&plan.time_zone)
         .bind(plan.missed_runs.as_str())
+        .bind(plan.overlap_policy.as_str())
         .bind(plan.enabled)
         .bind(schedule.next_run_at.map(nanos))
+        .bind(queue_text(&schedule.queued))
         .bind(nanos(schedule.updated_at))
         .bind(schedule.id.0)
         .execute(&mut tx.connection)
@@ -198,18 +208,40 @@ async fn remove(tx: &mut Transaction, id: ScheduleId) -> Outcome<()> {
     found(delete.execute(&mut tx.connection).await?.rows_affected(), id)
 }
 
-async fn move_on(
-    tx: &mut Transaction,
-    id: ScheduleId,
-    fired: DateTime<Utc>,
-    last: Option<DateTime<Utc>>,
-    next: Option<DateTime<Utc>>,
-) -> Outcome<bool> {
-    const ADVANCE: &str = "UPDATE schedules SET next_run_at = ?, last_run_at = coalesce(?, last_run_at) \
-                           WHERE id = ? AND next_run_at = ?";
-    let advance =
-        sqlx::query(ADVANCE).bind(next.map(nanos)).bind(last.map(nanos)).bind(id.0).bind(nanos(fired));
+async fn move_on(tx: &mut Transaction, seen: Schedule, fired: Schedule) -> Outcome<bool> {
+    const ADVANCE: &str = "UPDATE schedules SET next_run_at = ?, last_run_at = ?, last_task = ?, queued = ? \
+                           WHERE id = ? AND next_run_at IS ? AND queued = ?";
+    let advance = sqlx::query(ADVANCE)
+        .bind(fired.next_run_at.map(nanos))
+        .bind(fired.last_run_at.map(nanos))
+        .bind(fired.last_task.map(|task| task.0))
+        .bind(queue_text(&fired.queued))
+        .bind(seen.id.0)
+        .bind(seen.next_run_at.map(nanos))
+        .bind(queue_text(&seen.queued));
     Ok(advance.execute(&mut tx.connection).await?.rows_affected() > 0)
+}
+
+async fn with_queue(
+    connection: &mut SqliteConnection,
+    mut after: Option<ScheduleId>,
+    limit: u32,
+) -> Outcome<Vec<Schedule>> {
+    const WAITING: &str = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM schedules WHERE queued <> '[]' AND (?1 IS NULL OR id > ?1) ORDER BY id LIMIT ?2"
+    );
+    loop {
+        let wanted = sqlx::query(WAITING).bind(after.map(|after| after.0)).bind(limit);
+        let rows = wanted.fetch_all(&mut *connection).await?;
+        let waiting = readable(&rows);
+        // A page of which nothing can be read is no end.
+        match rows.last() {
+            Some(last) if waiting.is_empty() => after = Some(ScheduleId(last.try_get(0)?)),
+            _ => return Ok(waiting),
+        }
+    }
 }
 
 fn found(rows: u64, id: ScheduleId) -> Outcome<()> {
@@ -231,11 +263,14 @@ fn decode(row: &SqliteRow) -> Outcome<Schedule> {
             cron: row.try_get(6)?,
             time_zone: row.try_get(7)?,
             missed_runs: row.try_get::<&str, _>(8)?.parse()?,
-            enabled: row.try_get(9)?,
+            overlap_policy: row.try_get::<&str, _>(9)?.parse()?,
+            enabled: row.try_get(10)?,
         },
-        next_run_at: row.try_get::<Option<i64>, _>(10)?.map(instant),
-        last_run_at: row.try_get::<Option<i64>, _>(11)?.map(instant),
-        created_at: instant(row.try_get(12)?),
-        updated_at: instant(row.try_get(13)?),
+        next_run_at: row.try_get::<Option<i64>, _>(11)?.map(instant),
+        last_run_at: row.try_get::<Option<i64>, _>(12)?.map(instant),
+        last_task: row.try_get::<Option<_>, _>(13)?.map(TaskId),
+        queued: queue_of(row.try_get(14)?)?,
+        created_at: instant(row.try_get(15)?),
+        updated_at: instant(row.try_get(16)?),
     })
 }

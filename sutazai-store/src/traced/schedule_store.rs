@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
 use sutazai_core::Result;
 use sutazai_core::domain::{Schedule, ScheduleId, SchedulePage, ScheduleQuery, UserId};
 use sutazai_core::ports::ScheduleStore;
@@ -47,13 +46,11 @@ impl ScheduleStore for TracedScheduleStore {
         self.database.traced("SELECT", "schedules", self.store.upcoming(limit)).await
     }
 
-    async fn advance(
-        &self,
-        id: ScheduleId,
-        fired: DateTime<Utc>,
-        last: Option<DateTime<Utc>>,
-        next: Option<DateTime<Utc>>,
-    ) -> Result<bool> {
-        self.database.traced("UPDATE", "schedules", self.store.advance(id, fired, last, next)).await
+    async fn waiting(&self, after: Option<ScheduleId>, limit: u32) -> Result<Vec<Schedule>> {
+        self.database.traced("SELECT", "schedules", self.store.waiting(after, limit)).await
+    }
+
+    async fn advance(&self, seen: &Schedule, fired: &Schedule) -> Result<bool> {
+        self.database.traced("UPDATE", "schedules", self.store.advance(seen, fired)).await
     }
 }
