@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
 use super::file::decode;
@@ -11,7 +12,7 @@ use super::turns::Turns;
 use crate::bounds::{length, page};
 use crate::domain::{
     Caller, Chunk, Document, DocumentId, DocumentPage, DocumentQuery, DocumentQuota, MediaType, NewDocument,
-    Passage, PassageQuery, UserId,
+    Passage, PassageQuery, UploadKey, UserId,
 };
 use crate::error::{Error, Result};
 use crate::ports::{Clock, DocumentStore};
@@ -20,6 +21,8 @@ use crate::ports::{Clock, DocumentStore};
 const TITLE: usize = 255;
 /// The largest file, in bytes.
 const FILE: usize = 10 * 1_000 * 1_000;
+/// The longest idempotency key, in characters.
+const KEY: usize = 200;
 /// The longest text of a search, in characters.
 const SEARCH: usize = 1_000;
 /// Searches of one owner that run at once. Others of the same owner wait, those of other owners do not.
@@ -60,12 +63,31 @@ impl Documents {
     /// # Errors
     /// `InvalidInput` naming `title` or `file`; `Conflict` when the user has no space left.
     pub async fn upload(&self, caller: &Caller, new: NewDocument) -> Result<Document> {
+        self.upload_once(caller, new, None).await
+    }
+
+    /// Does the same, but once for each idempotency key of a caller: the same file with the same title and key gives the document
+    /// that is there already.
+    ///
+    /// # Errors
+    /// As [`upload`](Self::upload), or naming `idempotency_key`: `InvalidInput` when it has not 1 to 200 characters, `Conflict` when
+    /// something else was uploaded with it.
+    pub async fn upload_once(
+        &self,
+        caller: &Caller,
+        new: NewDocument,
+        key: Option<String>,
+    ) -> Result<Document> {
         length("title", &new.title, 0, TITLE)?;
+        if let Some(key) = &key {
+            length("idempotency_key", key, 1, KEY)?;
+        }
         let NewDocument { title, media_type, file } = new;
         if !(1..=FILE).contains(&file.len()) {
             return Err(Error::invalid("file", format!("expected 1 to {FILE} bytes, got {}", file.len())));
         }
         let (id, size_bytes) = (DocumentId::new(), file.len() as u64);
+        let upload_key = key.map(|key| UploadKey { key, digest: digest(&title, media_type, &file) });
         let chunks = self.read(id, media_type, file).await?;
         let document = Document {
             id,
@@ -75,9 +97,9 @@ impl Documents {
             size_bytes,
             chunks: chunks.len() as u32, // of 10 MB there are some ten thousand
             created_at: self.clock.now(),
+            upload_key,
         };
-        self.store.add_within(&document, chunks, self.quota).await?;
-        Ok(document)
+        self.store.add_within(&document, chunks, self.quota).await
     }
 
     /// A page of documents, newest first; a user's own only.
@@ -144,6 +166,16 @@ impl Documents {
         });
         reading.await.map_err(|e| Error::internal("reading a file failed").with_source(e))?
     }
+}
+
+/// What was uploaded, in short.
+fn digest(title: &str, media_type: MediaType, file: &[u8]) -> String {
+    let mut hasher = Sha256::new();
+    // No title has a zero character, so it ends where it seems to.
+    for part in [title.as_bytes(), b"\0", media_type.as_str().as_bytes(), b"\0", file] {
+        hasher.update(part);
+    }
+    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The chunks of a file.

@@ -139,6 +139,31 @@ pub struct Document {
     pub chunks: u32,
     /// When it was uploaded.
     pub created_at: DateTime<Utc>,
+    /// What makes an upload known that is repeated, if it came with a key.
+    pub upload_key: Option<UploadKey>,
+}
+
+/// The idempotency key of an upload, and what was uploaded with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UploadKey {
+    /// As the caller chose it; it names one document of an owner.
+    pub key: String,
+    /// SHA-256 of the title, the media type and the file, in hexadecimal.
+    pub digest: String,
+}
+
+impl Document {
+    /// This document, if it is what an upload asks for that has the same key; the same over every store.
+    ///
+    /// # Errors
+    /// `Conflict` naming `idempotency_key` when something else was uploaded with it.
+    pub fn asked_for_again(self, asked: &Self) -> Result<Self> {
+        if self.upload_key == asked.upload_key {
+            return Ok(self);
+        }
+        let why = format!("it already names document {}, which has another content or title", self.id);
+        Err(Error::conflict(why).with_field("idempotency_key"))
+    }
 }
 
 /// A file to be kept as a document.

@@ -45,7 +45,7 @@ pub use conversation::{
 };
 pub use cron::CronTimes;
 pub use document::{
-    Chunk, Document, DocumentPage, DocumentQuery, MediaType, NewDocument, Passage, PassageQuery,
+    Chunk, Document, DocumentPage, DocumentQuery, MediaType, NewDocument, Passage, PassageQuery, UploadKey,
 };
 pub use event::{EventKind, EventPosition, FeedEvent, NewEvent, TaskEvent};
 pub use finding::{Evidence, Finding, Remedy, Severity};

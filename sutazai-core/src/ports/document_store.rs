@@ -15,6 +15,9 @@ use crate::error::Result;
 /// - An added document is found by its id, whole, and so are its chunks; an unknown id finds none.
 /// - `add` adds a document with all its chunks or not at all: where its id is taken, or two chunks have one index, it is
 ///   `Conflict`.
+/// - `add_within` gives the document that was added. Where an owner's document has the same upload key, it adds nothing and gives that
+///   one if the digest is the same too, and is `Conflict` naming `idempotency_key` otherwise, however many are added at once and
+///   whatever the quota. The same key of another owner, and of a deleted document, is free.
 /// - With a quota a document that would be one too many of its owner's, or too large for the space that they have left, is
 ///   `Conflict` and is not added, however many are added at once. Nobody's documents have no quota.
 /// - `list` gives one owner's documents, or everybody's, newest first, page by page.
@@ -33,16 +36,16 @@ use crate::error::Result;
 pub trait DocumentStore: Debug + Send + Sync + 'static {
     /// Adds a document and its chunks.
     async fn add(&self, document: &Document, chunks: Vec<Chunk>) -> Result<()> {
-        self.add_within(document, chunks, None).await
+        self.add_within(document, chunks, None).await.map(|_| ())
     }
 
-    /// Adds a document and its chunks, if its owner has space for it.
+    /// Adds a document and its chunks, if its owner has space for it; gives it, or the one that was uploaded with its key.
     async fn add_within(
         &self,
         document: &Document,
         chunks: Vec<Chunk>,
         quota: Option<DocumentQuota>,
-    ) -> Result<()>;
+    ) -> Result<Document>;
 
     /// The document, if there is one.
     async fn get(&self, id: DocumentId) -> Result<Option<Document>>;

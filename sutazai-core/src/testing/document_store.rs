@@ -8,7 +8,8 @@ use futures::future::join_all;
 
 use crate::documents::words::{score, weight};
 use crate::domain::{
-    Chunk, Document, DocumentId, DocumentQuery, DocumentQuota, MediaType, Passage, PassageQuery, UserId,
+    Chunk, Document, DocumentId, DocumentQuery, DocumentQuota, MediaType, Passage, PassageQuery, UploadKey,
+    UserId,
 };
 use crate::error::ErrorKind;
 use crate::ports::DocumentStore;
@@ -44,6 +45,8 @@ where
     let (store, ada, eve) = make().await;
     a_quota_holds_however_many_are_added_at_once(&*store, ada, eve).await;
     let (store, ada, eve) = make().await;
+    an_upload_key_names_one_document(&*store, ada, eve).await;
+    let (store, ada, eve) = make().await;
     delete_all_removes_what_is_one_owners(&*store, ada, eve).await;
 }
 
@@ -56,6 +59,7 @@ pub async fn an_added_document_is_found_by_its_id<S: DocumentStore + ?Sized>(sto
         size_bytes: 10_000_000,
         owner: None,
         created_at: at(20),
+        upload_key: Some(UploadKey { key: "\0 ключ".into(), digest: "d1".into() }),
         ..document(None, 2)
     };
     let empty = document(Some(ada), 0);
@@ -417,6 +421,44 @@ pub async fn a_quota_holds_however_many_are_added_at_once<S: DocumentStore + ?Si
     store.add(&document(Some(ada), 0), Vec::new()).await.unwrap();
 }
 
+/// `add_within` gives the document that was added. Where an owner's document has the same upload key, it adds nothing and gives that
+/// one if the digest is the same too, and is `Conflict` naming `idempotency_key` otherwise, however many are added at once and
+/// whatever the quota. The same key of another owner, and of a deleted document, is free.
+pub async fn an_upload_key_names_one_document<S: DocumentStore + ?Sized>(
+    store: &S,
+    ada: UserId,
+    eve: UserId,
+) {
+    let with = |owner, key: &str, digest: &str| Document {
+        upload_key: Some(UploadKey { key: key.into(), digest: digest.into() }),
+        ..document(owner, 1)
+    };
+    let one = Some(DocumentQuota { documents: 1, bytes: 12 });
+    let add = |new: &Document| {
+        let (new, chunks) = (new.clone(), vec![chunk(new, 0, "heron")]);
+        async move { store.add_within(&new, chunks, one).await }
+    };
+    for owner in [Some(ada), Some(eve), None] {
+        let many: Vec<Document> = (0..8).map(|_| with(owner, "key \0 ä", "digest")).collect();
+        let added = join_all(many.iter().map(add)).await;
+        let ids: Vec<_> = added.into_iter().map(|added| added.unwrap().id).collect();
+        assert!(ids.iter().all(|id| *id == ids[0]), "{owner:?}: {ids:?}");
+        assert_eq!(texts(store, owner, "heron").await, ["heron"]);
+        let kept = store.get(ids[0]).await.unwrap().unwrap();
+        assert_eq!(Some(&kept), many.iter().find(|new| new.id == ids[0]));
+        let e = add(&with(owner, "key \0 ä", "another digest")).await.unwrap_err();
+        assert_eq!((e.kind(), e.field()), (ErrorKind::Conflict, Some("idempotency_key")));
+        if owner.is_some() {
+            let e = add(&with(owner, "another key", "digest")).await.unwrap_err();
+            assert_eq!(e.kind(), ErrorKind::Conflict, "one too many: {e}");
+            assert_ne!(e.field(), Some("idempotency_key"));
+        }
+        store.delete(kept.id).await.unwrap();
+        let again = with(owner, "key \0 ä", "another digest");
+        assert_eq!(add(&again).await.unwrap(), again);
+    }
+}
+
 /// `delete_all` does so with all of one owner's, and tells how many those were.
 pub async fn delete_all_removes_what_is_one_owners<S: DocumentStore + ?Sized>(
     store: &S,
@@ -447,6 +489,7 @@ fn document(owner: Option<UserId>, chunks: u32) -> Document {
         size_bytes: 12,
         chunks,
         created_at: at(0),
+        upload_key: None,
     }
 }
 

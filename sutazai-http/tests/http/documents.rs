@@ -42,6 +42,12 @@ pub(crate) async fn upload(user: &User<'_>, parts: &[Part]) -> Response {
     send(user, &format!("multipart/form-data; boundary={BOUNDARY}"), form(parts)).await
 }
 
+async fn upload_once(user: &User<'_>, key: &str, parts: &[Part]) -> Response {
+    let content_type = format!("multipart/form-data; boundary={BOUNDARY}");
+    let request = user.request(Method::POST, PATH).header("content-type", content_type);
+    request.header("idempotency-key", key).body(form(parts)).send().await.unwrap()
+}
+
 async fn send(user: &User<'_>, content_type: &str, body: Vec<u8>) -> Response {
     user.request(Method::POST, PATH).header("content-type", content_type).body(body).send().await.unwrap()
 }
@@ -89,6 +95,97 @@ async fn a_file_becomes_chunks() {
     let document = success(upload(&ada, &[file]).await, 201).await;
     assert_eq!((&document["title"], &document["media_type"]), (&json!("plan.MD"), &json!("text/markdown")));
     assert_eq!(found(&ada, "q=plan").await, ["# Plan\n\nGo there."]);
+}
+
+#[tokio::test]
+async fn a_file_is_read_in_the_character_sets_that_are_told() {
+    let server = Server::start().await;
+    let ada = server.user("ada").await;
+    let utf_16 = |text: &str, bytes: fn(u16) -> [u8; 2]| -> Vec<u8> {
+        format!("\u{feff}{text}").encode_utf16().flat_map(bytes).collect()
+    };
+    for (name, media_type, bytes, text) in [
+        ("a.txt", "text/plain; charset=utf8", "Größe eins".as_bytes().to_vec(), "Größe eins"),
+        ("b.txt", "text/plain; charset=ANSI_X3.4-1968", b"plain two".to_vec(), "plain two"),
+        ("c", "text/x-markdown", b"# Three".to_vec(), "# Three"),
+        ("d.txt", "text/plain; charset=utf-16", utf_16("Größe vier 🦀", u16::to_le_bytes), "Größe vier 🦀"),
+        ("e.html", "text/html", utf_16("<p>Größe <b hidden>X</b>fünf", u16::to_be_bytes), "Größe fünf"),
+    ] {
+        let document = success(upload(&ada, &[Part::file(name, media_type, &bytes)]).await, 201).await;
+        assert_eq!(document["size_bytes"], bytes.len());
+        let path = format!("{PATH}/{}/chunks", document["id"].as_str().unwrap());
+        let chunks = success(ada.get(&path).await, 200).await;
+        assert_eq!(chunks["items"][0]["text"], text, "{media_type}");
+        assert_eq!(chunks["items"][0]["end"], text.chars().count(), "{media_type}");
+    }
+    let markdown = success(ada.get(PATH).await, 200).await["items"][2]["media_type"].clone();
+    assert_eq!(markdown, "text/markdown");
+    let broken = Part::file("a.txt", "text/plain; charset=utf-16", b"\xff\xfea\0b");
+    names(upload(&ada, &[broken]).await, 422, "invalid_input", "file").await;
+}
+
+#[tokio::test]
+async fn a_title_that_was_left_empty_is_none() {
+    let server = Server::start().await;
+    let ada = server.user("ada").await;
+    for (title, kept) in [("", "a.txt"), (" \t", "a.txt"), (" x", " x")] {
+        let parts = [Part::field("title", title), Part::file("a.txt", "text/plain", b"a")];
+        assert_eq!(success(upload(&ada, &parts).await, 201).await["title"], kept, "{title:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_repeated_upload_gives_the_same_document() {
+    let server = Server::start().await;
+    let [ada, eve] = [server.user("ada").await, server.user("eve").await];
+    let parts = |title: &str, text: &str| {
+        [Part::field("title", title), Part::file("a.txt", "text/plain", text.as_bytes())]
+    };
+    let first = success(upload_once(&ada, "key-1", &parts("One", "some words")).await, 201).await;
+    let again = success(upload_once(&ada, "key-1", &parts("One", "some words")).await, 201).await;
+    assert_eq!(again, first);
+    for other in [parts("One", "other words"), parts("Two", "some words")] {
+        names(upload_once(&ada, "key-1", &other).await, 409, "conflict", "idempotency_key").await;
+    }
+    let markdown = [Part::field("title", "One"), Part::file("a.txt", "text/markdown", b"some words")];
+    names(upload_once(&ada, "key-1", &markdown).await, 409, "conflict", "idempotency_key").await;
+    for other in [
+        success(upload_once(&ada, "key-2", &parts("One", "some words")).await, 201).await,
+        success(upload_once(&eve, "key-1", &parts("One", "some words")).await, 201).await,
+        success(upload(&ada, &parts("One", "some words")).await, 201).await,
+    ] {
+        assert_ne!(other["id"], first["id"]);
+    }
+    assert_eq!(found(&ada, "q=words").await.len(), 3);
+    for bad in ["", &"x".repeat(201)] {
+        let refused = upload_once(&ada, bad, &parts("One", "some words")).await;
+        names(refused, 422, "invalid_input", "idempotency_key").await;
+    }
+    let path = format!("{PATH}/{}", first["id"].as_str().unwrap());
+    success(ada.request(Method::DELETE, &path).send().await.unwrap(), 200).await;
+    let anew = success(upload_once(&ada, "key-1", &parts("Two", "more words")).await, 201).await;
+    assert_ne!(anew["id"], first["id"]);
+}
+
+#[tokio::test]
+async fn a_word_and_a_phrase_are_found_as_they_are_meant() {
+    let server = Server::start().await;
+    let ada = server.user("ada").await;
+    let page =
+        "<p>Donau&shy;dampf&#8203;schiff <i style='display:none'>geheim</i></p><template>geheim</template>";
+    success(upload(&ada, &[Part::file("a.html", "text/html", page.as_bytes())]).await, 201).await;
+    uploaded(&ada, "b.txt", "Η ΟΔΟΣ του ΟΔΥΣΣΕΑ").await;
+    uploaded(&ada, "c.txt", "the red fox").await;
+    uploaded(&ada, "d.txt", "the fox is red").await;
+    for (q, passages) in [
+        ("donaudampfschiff", &["Donau\u{ad}dampf\u{200b}schiff"][..]),
+        ("geheim", &[]),
+        ("%CE%BF%CE%B4%CE%BF%CF%82", &["Η ΟΔΟΣ του ΟΔΥΣΣΕΑ"]),
+        ("%22red+fox%22", &["the red fox"]),
+        ("red+fox", &["the fox is red", "the red fox"]),
+    ] {
+        assert_eq!(found(&ada, &format!("q={q}")).await, passages, "{q}");
+    }
 }
 
 #[tokio::test]

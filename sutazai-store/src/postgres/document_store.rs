@@ -11,8 +11,8 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 use sutazai_core::documents::words::{score, terms_to_find, weight, words};
 use sutazai_core::domain::{
-    Chunk, Document, DocumentId, DocumentPage, DocumentQuery, DocumentQuota, Passage, PassageQuery, UserId,
-    quota,
+    Chunk, Document, DocumentId, DocumentPage, DocumentQuery, DocumentQuota, Passage, PassageQuery,
+    UploadKey, UserId, quota,
 };
 use sutazai_core::ports::DocumentStore;
 use sutazai_core::{Error, ErrorKind, Result};
@@ -70,7 +70,7 @@ pub(super) const WITH: &str = "\
 
 macro_rules! document_columns {
     () => {
-        "id, owner, title, media_type, size_bytes, chunks, created_at"
+        "id, owner, title, media_type, size_bytes, chunks, created_at, upload_key, upload_digest"
     };
 }
 
@@ -94,12 +94,12 @@ impl DocumentStore for PostgresDocumentStore {
         document: &Document,
         chunks: Vec<Chunk>,
         quota: Option<DocumentQuota>,
-    ) -> Result<()> {
+    ) -> Result<Document> {
         let new = (document.clone(), chunks, quota);
         let add = self
             .database
             .write_within(Limit::Long, new, |tx, new| Box::pin(insert(tx, &new.0, &new.1, new.2)));
-        add.await.map(|_| ())
+        add.await.map(|(added, _)| added)
     }
 
     async fn get(&self, id: DocumentId) -> Result<Option<Document>> {
@@ -148,9 +148,12 @@ async fn insert(
     document: &Document,
     chunks: &[Chunk],
     quota: Option<DocumentQuota>,
-) -> Outcome<()> {
-    const INSERT: &str =
-        concat!("INSERT INTO documents (", document_columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7)");
+) -> Outcome<Document> {
+    const INSERT: &str = concat!(
+        "INSERT INTO documents (",
+        document_columns!(),
+        ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+    );
     const INSERT_CHUNKS: &str = concat!(
         "INSERT INTO chunks (",
         chunk_columns!(),
@@ -158,7 +161,15 @@ async fn insert(
          FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::text[]) \
          AS new (number, start_char, end_char, text, words)"
     );
-    if let (Some(quota), Some(owner)) = (quota, document.owner) {
+    let quota = quota.zip(document.owner);
+    if let Some((_, owner)) = quota {
+        // Before the look for the key: an upload that is repeated at once waits for the first here, and then finds it.
+        lock(transaction.connection, Counted::Documents, &[owner]).await?;
+    }
+    if let Some(known) = with_key(transaction.connection, document).await? {
+        return Ok(known.asked_for_again(document)?);
+    }
+    if let Some((quota, owner)) = quota {
         check(transaction.connection, owner, document.size_bytes, quota).await?;
     }
     sqlx::query(INSERT)
@@ -169,6 +180,8 @@ async fn insert(
         .bind(document.size_bytes as i64) // 9 million terabytes fit
         .bind(i64::from(document.chunks))
         .bind(document.created_at)
+        .bind(document.upload_key.as_ref().map(|upload| kept(&upload.key)))
+        .bind(document.upload_key.as_ref().map(|upload| &upload.digest))
         .execute(&mut *transaction.connection)
         .await?;
     for group in chunks.chunks(GROUP) {
@@ -184,7 +197,21 @@ async fn insert(
             .execute(&mut *transaction.connection)
             .await?;
     }
-    Ok(())
+    Ok(document.clone())
+}
+
+/// The owner's document that was uploaded with the same key. Where two are added at once, the index refuses the later one, and its
+/// transaction is begun again.
+async fn with_key(connection: &mut PgConnection, document: &Document) -> Outcome<Option<Document>> {
+    const WITH_KEY: &str = concat!(
+        "SELECT ",
+        document_columns!(),
+        " FROM documents WHERE coalesce(owner, '00000000-0000-0000-0000-000000000000') = $1 AND upload_key = $2"
+    );
+    let Some(upload) = &document.upload_key else { return Ok(None) };
+    let owner = document.owner.map_or(Uuid::nil(), |owner| owner.0);
+    let known = sqlx::query(WITH_KEY).bind(owner).bind(kept(&upload.key));
+    known.fetch_optional(connection).await?.map(|row| decode(&row)).transpose()
 }
 
 async fn by_id(connection: &mut PgConnection, id: DocumentId) -> Outcome<Option<Document>> {
@@ -274,12 +301,11 @@ async fn weights(
     rows.iter().map(weigh).collect()
 }
 
-/// Refuses a document of this size for which the owner has no space left; nobody else adds one of theirs until the end of
-/// the transaction.
+/// Refuses a document of this size for which the owner has no space left; under the lock nobody else adds one of theirs until the
+/// end of the transaction.
 async fn check(connection: &mut PgConnection, owner: UserId, size: u64, quota: DocumentQuota) -> Outcome<()> {
     const KEPT: &str =
         "SELECT count(*), coalesce(sum(size_bytes), 0)::bigint FROM documents WHERE owner = $1";
-    lock(connection, Counted::Documents, &[owner]).await?;
     let kept = sqlx::query(KEPT).bind(owner.0).fetch_one(connection).await?;
     if kept.try_get::<i64, _>(0)? >= i64::from(quota.documents) {
         Err(quota::too_many("documents", quota.documents))?;
@@ -374,6 +400,10 @@ fn decode(row: &PgRow) -> Outcome<Document> {
         size_bytes: row.try_get::<i64, _>(4)?.unsigned_abs(),
         chunks: small(row, 5)?,
         created_at: row.time(6)?,
+        upload_key: match (row.try_get(7)?, row.try_get(8)?) {
+            (Some(key), Some(digest)) => Some(UploadKey { key: given(key), digest }),
+            _ => None,
+        },
     })
 }
 

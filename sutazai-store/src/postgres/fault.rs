@@ -34,7 +34,8 @@ pub(super) fn may_pass(fault: &Fault) -> bool {
         Fault::Database(error) => {
             // serialization_failure, deadlock_detected, and a unique key that somebody took since it was looked for.
             database_error(error).is_some_and(|e| {
-                matches!(e.code(), "40001" | "40P01") || e.constraint() == Some("tasks_unique_key")
+                matches!(e.code(), "40001" | "40P01")
+                    || matches!(e.constraint(), Some("tasks_unique_key" | "documents_upload_key"))
             })
         }
     }

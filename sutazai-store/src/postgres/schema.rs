@@ -25,7 +25,8 @@ const STEPS: &[Step] = steps!(
         "0020" "accounts",
         "0021" "words",
         "0022" "successors",
-        "0023" "overlaps"
+        "0023" "overlaps",
+        "0024" "upload_keys"
     ]
 );
 

@@ -10,8 +10,8 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Arguments, Row, SqliteConnection};
 use sutazai_core::documents::words::{score, terms_to_find, weight, words};
 use sutazai_core::domain::{
-    Chunk, Document, DocumentId, DocumentPage, DocumentQuery, DocumentQuota, Passage, PassageQuery, UserId,
-    quota,
+    Chunk, Document, DocumentId, DocumentPage, DocumentQuery, DocumentQuota, Passage, PassageQuery,
+    UploadKey, UserId, quota,
 };
 use sutazai_core::ports::{Clock, DocumentStore, SystemClock};
 use sutazai_core::{Error, Result};
@@ -37,7 +37,7 @@ pub(super) struct SqliteDocumentStore {
 
 macro_rules! document_columns {
     () => {
-        "id, owner, title, media_type, size_bytes, chunks, created_at"
+        "id, owner, title, media_type, size_bytes, chunks, created_at, upload_key, upload_digest"
     };
 }
 
@@ -61,21 +61,23 @@ impl DocumentStore for SqliteDocumentStore {
         document: &Document,
         chunks: Vec<Chunk>,
         quota: Option<DocumentQuota>,
-    ) -> Result<()> {
+    ) -> Result<Document> {
         let (database, document) = (self.database.clone(), document.clone());
         // Goes on if the caller is dropped, so that no part of a document is left.
         detached(move |_| async move {
-            let (id, owner) = (document.id, document.owner);
-            database.writer().run(move |tx| Box::pin(begin(tx, document, quota))).await?;
-            let added = add_chunks(&database, owner, chunks).await;
-            match added {
-                Ok(()) => database.writer().run(move |tx| Box::pin(complete(tx, id))).await,
-                Err(e) => {
-                    // What cannot be removed now is when the database is opened again.
-                    let _ = remove(&database, id).await;
-                    Err(e)
-                }
+            let (id, owner, begun) = (document.id, document.owner, document.clone());
+            if let Some(known) = database.writer().run(move |tx| Box::pin(begin(tx, begun, quota))).await? {
+                return Ok(known);
             }
+            let shown = match add_chunks(&database, owner, chunks).await {
+                Ok(()) => database.writer().run(move |tx| Box::pin(show(tx, document))).await,
+                Err(e) => Err(e),
+            };
+            if !shown.as_ref().is_ok_and(|shown| shown.id == id) {
+                // What cannot be removed now is when the database is opened again.
+                let _ = remove(&database, id).await;
+            }
+            shown
         })
         .await
     }
@@ -242,13 +244,18 @@ async fn weights(
     Ok(with.into_iter().map(|with| weight(all.unsigned_abs(), with.unsigned_abs())).collect())
 }
 
-/// Adds the document without its chunks; it is not complete yet.
-async fn begin(tx: &mut Transaction, document: Document, quota: Option<DocumentQuota>) -> Outcome<()> {
-    const INSERT: &str = concat!(
-        "INSERT INTO documents (",
-        document_columns!(),
-        ", complete) VALUES (?, ?, ?, ?, ?, ?, ?, 0)"
-    );
+/// Adds the document without its chunks and its upload key, or returns the one that was uploaded with the same key.
+async fn begin(
+    tx: &mut Transaction,
+    document: Document,
+    quota: Option<DocumentQuota>,
+) -> Outcome<Option<Document>> {
+    const INSERT: &str = "\
+        INSERT INTO documents (id, owner, title, media_type, size_bytes, chunks, created_at, complete) \
+        VALUES (?, ?, ?, ?, ?, ?, ?, 0)";
+    if let Some(known) = with_key(tx, &document).await? {
+        return Ok(Some(known.asked_for_again(&document)?));
+    }
     if let (Some(quota), Some(owner)) = (quota, document.owner) {
         check(tx, owner, document.size_bytes, quota).await?;
     }
@@ -262,7 +269,7 @@ async fn begin(tx: &mut Transaction, document: Document, quota: Option<DocumentQ
         .bind(nanos(document.created_at))
         .execute(&mut tx.connection)
         .await?;
-    Ok(())
+    Ok(None)
 }
 
 /// Adds the chunks, some at a time: other writes go between.
@@ -297,15 +304,36 @@ async fn insert(tx: &mut Transaction, owner: Option<UserId>, chunks: Vec<Chunk>)
     Ok(())
 }
 
-/// Shows the document.
-async fn complete(tx: &mut Transaction, id: DocumentId) -> Outcome<()> {
+/// The owner's document that was uploaded with the same key.
+async fn with_key(tx: &mut Transaction, document: &Document) -> Outcome<Option<Document>> {
+    const WITH_KEY: &str = concat!(
+        "SELECT ",
+        document_columns!(),
+        " FROM documents WHERE ifnull(owner, x'') = ifnull(?, x'') AND upload_key = ?"
+    );
+    let Some(upload) = &document.upload_key else { return Ok(None) };
+    let known = sqlx::query(WITH_KEY).bind(document.owner.map(|owner| owner.0)).bind(&upload.key);
+    known.fetch_optional(&mut tx.connection).await?.map(|row| decode(&row)).transpose()
+}
+
+/// Shows the document under its upload key. Another upload with the same key may have been faster: then returns its document.
+async fn show(tx: &mut Transaction, document: Document) -> Outcome<Document> {
     // Its user may have been deleted meanwhile, and it with them.
-    const COMPLETE: &str = "UPDATE documents SET complete = 1 WHERE id = ?";
-    let done = sqlx::query(COMPLETE).bind(id.0).execute(&mut tx.connection).await?;
-    if done.rows_affected() == 0 {
-        Err(Error::not_found(format!("document {id}")))?;
+    const SHOW: &str = "UPDATE documents SET complete = 1, upload_key = ?, upload_digest = ? WHERE id = ?";
+    if let Some(known) = with_key(tx, &document).await? {
+        return Ok(known.asked_for_again(&document)?);
     }
-    Ok(())
+    let upload = document.upload_key.as_ref();
+    let shown = sqlx::query(SHOW)
+        .bind(upload.map(|upload| &upload.key))
+        .bind(upload.map(|upload| &upload.digest))
+        .bind(document.id.0)
+        .execute(&mut tx.connection)
+        .await?;
+    if shown.rows_affected() == 0 {
+        Err(Error::not_found(format!("document {}", document.id)))?;
+    }
+    Ok(document)
 }
 
 /// Refuses a document of this size for which the owner has no space left.
@@ -323,7 +351,7 @@ async fn check(tx: &mut Transaction, owner: UserId, size: u64, quota: DocumentQu
 
 /// Hides a document that is about to be removed.
 async fn hide(tx: &mut Transaction, id: DocumentId) -> Outcome<()> {
-    const HIDE: &str = "UPDATE documents SET complete = 0 WHERE id = ? AND complete";
+    const HIDE: &str = "UPDATE documents SET complete = 0, upload_key = NULL, upload_digest = NULL WHERE id = ? AND complete";
     let done = sqlx::query(HIDE).bind(id.0).execute(&mut tx.connection).await?;
     if done.rows_affected() == 0 {
         Err(Error::not_found(format!("document {id}")))?;
@@ -421,6 +449,10 @@ fn decode(row: &SqliteRow) -> Outcome<Document> {
         size_bytes: row.try_get::<i64, _>(4)?.unsigned_abs(),
         chunks: row.try_get(5)?,
         created_at: instant(row.try_get(6)?),
+        upload_key: match (row.try_get(7)?, row.try_get(8)?) {
+            (Some(key), Some(digest)) => Some(UploadKey { key, digest }),
+            _ => None,
+        },
     })
 }
 

@@ -25,7 +25,7 @@ impl DocumentStore for TracedDocumentStore {
         document: &Document,
         chunks: Vec<Chunk>,
         quota: Option<DocumentQuota>,
-    ) -> Result<()> {
+    ) -> Result<Document> {
         self.database.traced("INSERT", "documents", self.store.add_within(document, chunks, quota)).await
     }
 

@@ -8,8 +8,9 @@ use serde_json::json;
 use sqlx::{Connection, PgConnection, Row};
 use sutazai_core::ErrorKind;
 use sutazai_core::domain::{
-    ConcurrencyLimits, EventKind, EventPosition, Finish, MetricSample, NewEvent, NewTask, Outcome, Task,
-    TaskError, TaskEvent, TaskId, UserId, WorkerId,
+    Chunk, ConcurrencyLimits, Document, DocumentId, EventKind, EventPosition, Finish, MediaType,
+    MetricSample, NewEvent, NewTask, Outcome, PassageQuery, Task, TaskError, TaskEvent, TaskId, UserId,
+    WorkerId,
 };
 use sutazai_core::ports::{ClaimRequest, Clock, SeriesQuery, SystemClock, TaskStore};
 use sutazai_store::migrations::{down, status, up};
@@ -47,6 +48,46 @@ async fn forward_back_and_forward() {
     up(&url).await.unwrap();
     assert_eq!(self::schema(&url).await, schema);
     assert_eq!(sutazai_store::open(&url).await.unwrap().tasks.get(kept.id).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn documents_of_before_are_indexed_anew() {
+    let url = database().await;
+    let stores = sutazai_store::open(&url).await.unwrap();
+    let id = DocumentId::new();
+    let document = Document {
+        id,
+        owner: None,
+        title: String::new(),
+        media_type: MediaType::Plain,
+        size_bytes: 1,
+        // More than are indexed in one statement.
+        chunks: 1_200,
+        created_at: SystemClock.now(),
+        upload_key: None,
+    };
+    let text = |index| format!("İstanbul ΟΔΟΣ Donau\u{ad}dampf \0 n{index}");
+    let chunks =
+        (0..1_200).map(|index| Chunk { document: id, index, start: 0, end: 1, text: text(index) }).collect();
+    stores.documents.add(&document, chunks).await.unwrap();
+    drop(stores);
+    while down(&url, 1).await.unwrap()[0].name != "words" {}
+    let mut connection = PgConnection::connect(&url).await.unwrap();
+    let old = sqlx::query("UPDATE chunks SET words = 'i:2 stanbul:3'").execute(&mut connection);
+    assert_eq!(old.await.unwrap().rows_affected(), 1_200);
+    up(&url).await.unwrap();
+    let stores = sutazai_store::open(&url).await.unwrap();
+    for (text, found) in [
+        ("i\u{307}stanbul", 100),
+        ("οδος", 100),
+        ("donaudampf", 100),
+        ("stanbul", 0),
+        ("n0", 1),
+        ("n1199", 1),
+    ] {
+        let query = PassageQuery { owner: None, text: text.into(), limit: 100 };
+        assert_eq!(stores.documents.search(&query).await.unwrap().len(), found, "{text}");
+    }
 }
 
 /// What anybody can see of these tasks: each with its events, and the order of all of them.

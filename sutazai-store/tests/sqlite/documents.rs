@@ -25,6 +25,7 @@ fn document(owner: Option<UserId>, text: &str) -> (Document, Vec<Chunk>) {
         size_bytes: 1,
         chunks: 1,
         created_at: SystemClock.now(),
+        upload_key: None,
     };
     (document, vec![Chunk { document: id, index: 0, start: 0, end: 1, text: text.into() }])
 }

@@ -10,10 +10,8 @@ use crate::app::App;
 use crate::dto::task::{CreateTask, TaskView};
 use crate::envelope::Reply;
 use crate::error::ApiError;
-use crate::extract::Json;
+use crate::extract::{IDEMPOTENCY_KEY, Json, idempotency_key};
 use crate::monitoring::counts;
-
-const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// Ask for a task.
 ///
@@ -39,12 +37,10 @@ pub(crate) async fn handle(
     Json(body): Json<CreateTask>,
 ) -> Result<Reply, ApiError> {
     let mut new = NewTask::from(body);
-    if let Some(key) = headers.get(IDEMPOTENCY_KEY) {
-        let refused = |why| Error::invalid(IDEMPOTENCY_KEY, why);
-        let key = key.to_str().map_err(|_| refused("expected visible ASCII characters"))?.to_owned();
-        if new.idempotency_key.replace(key.clone()).is_some_and(|other| other != key) {
-            return Err(refused("the body names another idempotency_key").into());
-        }
+    if let Some(key) = idempotency_key(&headers)?
+        && new.idempotency_key.replace(key.clone()).is_some_and(|other| other != key)
+    {
+        return Err(Error::invalid(IDEMPOTENCY_KEY, "the body names another idempotency_key").into());
     }
     let task = app.engine().submit(&caller, new).await?;
     counts::requested(&task.agent);

@@ -1,0 +1,3 @@
+DROP INDEX documents_upload_key;
+ALTER TABLE documents DROP COLUMN upload_digest;
+ALTER TABLE documents DROP COLUMN upload_key;
