@@ -3,7 +3,8 @@
 use axum::body::Bytes;
 use axum::extract::multipart::{Field, Multipart, MultipartError};
 use axum::extract::{FromRequest, Request};
-use axum::http::header::CONTENT_TYPE;
+use axum::http::HeaderMap;
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use sutazai_core::Error;
 use sutazai_core::domain::{MediaType, NewDocument};
 
@@ -54,7 +55,8 @@ struct SentFile {
 
 impl SentFile {
     async fn read(part: Field<'_>) -> Result<Self, ApiError> {
-        let name = part.file_name().and_then(|path| path.rsplit(['/', '\\']).next()).map(str::to_owned);
+        let path = extended_name(part.headers()).or_else(|| part.file_name().map(str::to_owned));
+        let name = path.and_then(|path| path.rsplit(['/', '\\']).next().map(str::to_owned));
         let unknown = |_| Error::invalid("file", "expected a content type of ASCII characters");
         let content_type = part.headers().get(CONTENT_TYPE).map(|value| value.to_str()).transpose();
         let media_type = MediaType::of_file(content_type.map_err(unknown)?, name.as_deref())?;
@@ -67,6 +69,49 @@ async fn text(part: Field<'_>) -> Result<String, ApiError> {
     String::from_utf8(bytes.into()).map_err(|_| Error::invalid("title", "expected a text in UTF-8").into())
 }
 
+/// The file's name in the form of RFC 8187, `filename*=UTF-8''na%C3%AFve.txt`, which goes before the plain one (RFC 6266).
+fn extended_name(headers: &HeaderMap) -> Option<String> {
+    let disposition = headers.get(CONTENT_DISPOSITION)?.to_str().ok()?;
+    let value = parameters(disposition)
+        .find_map(|(name, value)| name.eq_ignore_ascii_case("filename*").then(|| value.trim().to_owned()))?;
+    let (charset, rest) = value.split_once('\'')?;
+    let (_language, encoded) = rest.split_once('\'')?;
+    let bytes = percent_decoded(encoded)?;
+    match charset.to_ascii_lowercase().as_str() {
+        "utf-8" => String::from_utf8(bytes).ok(),
+        "iso-8859-1" => Some(bytes.into_iter().map(char::from).collect()),
+        _ => None,
+    }
+    .filter(|name| !name.is_empty())
+}
+
+/// The parameters of a header's value, without those of its quoted strings.
+fn parameters(value: &str) -> impl Iterator<Item = (&str, &str)> {
+    let (mut quoted, mut escaped) = (false, false);
+    let parts = value.split(move |c: char| {
+        let ends = c == ';' && !quoted;
+        quoted ^= c == '"' && !escaped;
+        escaped = quoted && c == '\\' && !escaped;
+        ends
+    });
+    parts.filter_map(|part| part.split_once('=')).map(|(name, value)| (name.trim(), value))
+}
+
+fn percent_decoded(text: &str) -> Option<Vec<u8>> {
+    let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
+    while let Some((first, more)) = rest.split_first() {
+        rest = more;
+        if *first != b'%' {
+            bytes.push(*first);
+            continue;
+        }
+        let digits = std::str::from_utf8(rest.get(..2)?).ok()?;
+        bytes.push(u8::from_str_radix(digits, 16).ok()?);
+        rest = &rest[2..];
+    }
+    Some(bytes)
+}
+
 fn is_form(request: &Request) -> bool {
     let value = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     value.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(FORM)
@@ -74,4 +119,32 @@ fn is_form(request: &Request) -> bool {
 
 fn unreadable(e: MultipartError) -> ApiError {
     ApiError::malformed(format!("the body is no {FORM}: {}", e.body_text()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(disposition: &str) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_DISPOSITION, disposition.parse().unwrap());
+        extended_name(&headers)
+    }
+
+    #[test]
+    fn names_in_the_extended_form_are_read() {
+        for (disposition, expected) in [
+            ("form-data; name=\"file\"; filename*=UTF-8''na%C3%AFve%20%E8%88%B9.txt", Some("naïve 船.txt")),
+            ("form-data; filename=\"a;filename*=x\"; FileName* = utf-8'de'b.md", Some("b.md")),
+            ("form-data; filename*=iso-8859-1''%FC.txt", Some("ü.txt")),
+            ("form-data; filename=\"plain.txt\"", None),
+            ("form-data; filename=\"a;filename*=UTF-8''x\"", None),
+            ("form-data; filename*=UTF-8''%FF", None),
+            ("form-data; filename*=UTF-8''%F", None),
+            ("form-data; filename*=UTF-8''", None),
+            ("form-data; filename*=koi8-r''a", None),
+        ] {
+            assert_eq!(name(disposition).as_deref(), expected, "{disposition}");
+        }
+    }
 }
