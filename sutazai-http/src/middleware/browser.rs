@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use axum::extract::Request;
 use axum::http::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName, IF_NONE_MATCH, LOCATION,
-    REFERRER_POLICY, RETRY_AFTER, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName, LOCATION, REFERRER_POLICY, RETRY_AFTER,
+    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use axum::http::{HeaderValue, Method};
 use axum::response::Response;
-use tower_http::cors::{AllowOrigin, CorsLayer};
+use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use crate::app::App;
 use crate::protection::CorsOrigins;
@@ -19,6 +19,8 @@ use crate::protection::CorsOrigins;
 const PREFLIGHT_AGE: Duration = Duration::from_secs(3_600);
 /// What the API answers is data: nothing in it is to be run, loaded, or shown inside another page.
 const NOTHING: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+/// Tells nginx to pass on each piece of a stream as it comes.
+const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 /// Two years, as the lists of browsers ask for; names below ours are their owners' business.
 const TWO_YEARS: HeaderValue = HeaderValue::from_static("max-age=63072000");
 
@@ -31,16 +33,9 @@ pub(crate) fn cross_origin(origins: &CorsOrigins) -> Option<CorsLayer> {
     let name = HeaderName::from_static;
     let layer = CorsLayer::new()
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
-        .allow_headers([
-            ACCEPT,
-            AUTHORIZATION,
-            CONTENT_TYPE,
-            IF_NONE_MATCH,
-            name("idempotency-key"),
-            name("last-event-id"),
-            name("x-api-key"),
-            name("x-request-id"),
-        ])
+        // Any: clients and tracing libraries of the named origins send headers of their own (`x-stainless-os`,
+        // `traceparent`), which are not read here and do no harm.
+        .allow_headers(AllowHeaders::mirror_request())
         .expose_headers([
             ETAG,
             LOCATION,
@@ -56,7 +51,7 @@ pub(crate) fn cross_origin(origins: &CorsOrigins) -> Option<CorsLayer> {
     }))
 }
 
-/// Adds the security headers that an answer does not have yet.
+/// Adds the security headers that an answer does not have yet, and to a stream what keeps a proxy from gathering it.
 pub(super) async fn secure<F>(app: &App, request: Request, inner: impl FnOnce(Request) -> F) -> Response
 where
     F: Future<Output = Response>,
@@ -69,6 +64,9 @@ where
     headers.entry(CONTENT_SECURITY_POLICY).or_insert(NOTHING);
     headers.entry(X_FRAME_OPTIONS).or_insert(word("DENY"));
     headers.entry(REFERRER_POLICY).or_insert(word("no-referrer"));
+    if headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream")) {
+        headers.insert(X_ACCEL_BUFFERING, word("no"));
+    }
     if over_tls {
         headers.entry(STRICT_TRANSPORT_SECURITY).or_insert(TWO_YEARS);
     }

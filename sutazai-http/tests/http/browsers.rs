@@ -1,8 +1,12 @@
 //! What browsers are told: who may call, and what they may do with an answer; and answers made shorter.
 
+use std::sync::Arc;
+
 use reqwest::header::HeaderMap;
 use reqwest::{Method, Response};
 use serde_json::json;
+use sutazai_core::model_gate::ModelGateConfig;
+use sutazai_core::testing::ScriptedModelBackend;
 use sutazai_http::{Protection, ServerConfig};
 
 use crate::support::{EventReader, Server, success};
@@ -15,8 +19,12 @@ async fn open_to(origins: &str) -> Server {
 async fn preflight(server: &Server, origin: &str) -> Response {
     let request = server.request(Method::OPTIONS, "/api/v1/tasks").header("origin", origin);
     let request = request.header("access-control-request-method", "POST");
-    request.header("access-control-request-headers", "authorization,content-type").send().await.unwrap()
+    request.header("access-control-request-headers", SENT_BY_PAGES).send().await.unwrap()
 }
+
+/// Those of OpenAI's JavaScript client and of tracing libraries beside our own.
+const SENT_BY_PAGES: &str = "authorization,baggage,content-type,idempotency-key,openai-organization,sentry-trace,traceparent,\
+                             tracestate,x-api-key,x-b3-traceid,x-stainless-arch,x-stainless-os,x-stainless-retry-count";
 
 fn told<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
     headers.get(name).map_or("", |value| value.to_str().unwrap())
@@ -31,7 +39,8 @@ async fn pages_of_named_origins_may_call_and_others_not() {
         assert_eq!(told(answer.headers(), "access-control-allow-origin"), origin);
         assert!(told(answer.headers(), "access-control-allow-methods").contains("POST"));
         let allowed = told(answer.headers(), "access-control-allow-headers");
-        assert!(allowed.contains("authorization") && allowed.contains("content-type"), "{allowed}");
+        assert_eq!(allowed.replace(' ', ""), SENT_BY_PAGES);
+        assert!(told(answer.headers(), "vary").contains("access-control-request-headers"));
         assert!(!answer.headers().contains_key("access-control-allow-credentials"));
         let answer = server.request(Method::GET, "/health").header("origin", origin).send().await.unwrap();
         assert_eq!(told(answer.headers(), "access-control-allow-origin"), origin);
@@ -86,6 +95,30 @@ async fn every_answer_says_what_it_may_be_used_for() {
         assert!(!headers.contains_key("strict-transport-security"), "over plain HTTP it means nothing");
         assert!(!headers.contains_key("server"));
     }
+}
+
+#[tokio::test]
+async fn every_event_stream_asks_proxies_to_pass_it_on_as_it_comes() {
+    let model = Arc::new(ScriptedModelBackend::replying(|_| "a b c"));
+    let server = Server::start_with_model(model, ModelGateConfig::default()).await;
+    let ada = server.user("ada").await;
+    let conversation = success(ada.post("/api/v1/conversations", &json!({})).await, 201).await;
+    let path = format!("/api/v1/conversations/{}/messages", conversation["id"].as_str().unwrap());
+    let ask = json!({ "model": "scripted-model", "messages": [{ "role": "user", "content": "x" }], "stream": true });
+    for (answer, buffering) in [
+        (ada.post("/v1/chat/completions", &ask).await, "no"),
+        (ada.post(&path, &json!({ "content": "x" })).await, "no"),
+        (ada.get("/api/v1/events").await, "no"),
+        (ada.get("/v1/models").await, ""),
+        (ada.get("/nowhere").await, ""),
+    ] {
+        assert_eq!(told(answer.headers(), "x-accel-buffering"), buffering, "{}", answer.url());
+    }
+    let worker = Server::start().await;
+    let ada = worker.user("ada").await;
+    let id = ada.submit("echo").await;
+    let answer = ada.get(&format!("/api/v1/tasks/{id}/events")).await;
+    assert_eq!(told(answer.headers(), "x-accel-buffering"), "no");
 }
 
 #[tokio::test]
