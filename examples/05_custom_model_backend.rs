@@ -32,17 +32,8 @@ impl ModelBackend for MarkovModelBackend {
     }
 
     async fn models(&self) -> Result<Vec<ModelInfo>> {
-        let name = "lease-chain".to_owned();
-        let size = Some(TEXT.len() as u64);
-        Ok(vec![ModelInfo {
-            name,
-            backend: "markov".into(),
-            size_bytes: size,
-            parameters: None,
-            context_length: None,
-            digest: None,
-            process: None,
-        }])
+        let size_bytes = Some(TEXT.len() as u64);
+        Ok(vec![ModelInfo { size_bytes, ..ModelInfo::new("lease-chain", "markov") }])
     }
 
     async fn generate(&self, request: GenerateRequest) -> Result<ModelStream> {
@@ -67,6 +58,7 @@ impl ModelBackend for MarkovModelBackend {
             prompt_tokens: prompt as u32,
             completion_tokens: request.max_tokens,
             finish_reason: FinishReason::Length,
+            refusal: None,
             degraded: None,
             fluency: None,
         })));

@@ -29,7 +29,7 @@ pub(crate) fn failed(error: &Error) -> ExitCode {
 fn code(kind: ErrorKind) -> u8 {
     match kind {
         ErrorKind::Internal => 1,
-        ErrorKind::InvalidInput | ErrorKind::Unsupported => 2,
+        ErrorKind::InvalidInput | ErrorKind::ContextLength | ErrorKind::Unsupported => 2,
         ErrorKind::Unavailable
         | ErrorKind::Timeout
         | ErrorKind::Busy

@@ -75,6 +75,7 @@ fn row(model: &ModelInfo, measured: Option<&MeasuredModel>) -> String {
     let millions = |n: u64| format!("{:.0} M", n as f64 / 1e6);
     let size = model.size_bytes.map_or_else(String::new, |n| format!("{}B", millions(n)));
     let parameters = model.parameters.map_or_else(String::new, |n| format!("{} parameters", millions(n)));
+    let context = model.context_length.map_or_else(String::new, |n| format!("{n} tokens"));
     let digest = model.digest.as_deref().map_or("", digest_prefix);
     let permissions = match measured {
         None => "not measured".to_owned(),
@@ -89,8 +90,9 @@ fn row(model: &ModelInfo, measured: Option<&MeasuredModel>) -> String {
         let last = process.last_crash.as_ref().map_or_else(String::new, |last| format!(" ({last})"));
         format!("  {}{crashes}{last}", process.state.as_str())
     });
+    let note = model.note.as_ref().map_or_else(String::new, |note| format!("  ({note})"));
     let line = format!(
-        "{:<40} {:<12} {size:>10}  {parameters:<18} {digest:<DIGEST_PREFIX$}  {permissions}{process}",
+        "{:<40} {:<12} {size:>10}  {parameters:<18} {context:>13}  {digest:<DIGEST_PREFIX$}  {permissions}{process}{note}",
         model.name, model.backend
     );
     line.trim_end().to_owned()
@@ -162,11 +164,9 @@ mod tests {
 
     fn model() -> ModelInfo {
         ModelInfo {
-            name: "small".into(),
-            backend: "llama-cpp".into(),
             size_bytes: Some(98_000_000),
             parameters: Some(135_000_000),
-            context_length: None,
+            context_length: Some(8_192),
             digest: Some("sha256:0123456789abcdef".into()),
             process: Some(ModelProcess {
                 state: ProcessState::Ready,
@@ -174,6 +174,8 @@ mod tests {
                 last_crash: Some("killed by SIGSEGV".into()),
                 variant: None,
             }),
+            note: Some("its chat template is not used".into()),
+            ..ModelInfo::new("small", "llama-cpp")
         }
     }
 
@@ -183,6 +185,8 @@ mod tests {
         for part in [
             "98 MB",
             "135 M parameters",
+            "8192 tokens",
+            "its chat template is not used",
             "0123456789ab ",
             "not measured",
             "ready, 2 crashes (killed by SIGSEGV)",
@@ -203,7 +207,9 @@ mod tests {
             size_bytes: None,
             parameters: None,
             digest: Some("short".into()),
+            context_length: None,
             process: None,
+            note: None,
             ..model()
         };
         assert!(row(&bare, None).ends_with("short         not measured"), "{:?}", row(&bare, None));

@@ -20,8 +20,8 @@ const AT_ONCE: usize = 4;
 async fn one(backend: &Arc<dyn ModelBackend>) -> (f64, f64) {
     let request = GenerateRequest {
         max_tokens: TOKENS,
-        temperature: 0.0,
-        repeat_penalty: 1.0,
+        temperature: Some(0.0),
+        repeat_penalty: Some(1.0),
         seed: Some(1),
         ..GenerateRequest::new(vec![
             ChatMessage::system("You explain how computers work."),

@@ -60,7 +60,7 @@ async fn a_grammar_cannot_be_broken() {
     ] {
         for temperature in [0.0, 0.7, 2.0] {
             let mut request = ask("Write a story about a cat.", 60);
-            (request.constraint, request.temperature) = (grammar(text), temperature);
+            (request.constraint, request.temperature) = (grammar(text), Some(temperature));
             let (answer, usage) = BACKEND.complete(request).await.unwrap();
             assert!(allowed.contains(&answer.as_str()), "{answer:?}");
             assert_eq!(usage.finish_reason, FinishReason::Stop);
@@ -104,6 +104,49 @@ async fn json_of_a_schema_is_valid() {
     assert_eq!(usage.finish_reason, FinishReason::Stop, "{text}");
     let value: Value = serde_json::from_str(&text).unwrap();
     assert!(["small", "large"].contains(&value["size"].as_str().unwrap()), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_has_its_keys_in_the_order_of_the_schema_at_every_depth() {
+    let word = r#"{"enum":["x","y"]}"#;
+    let inner = format!(
+        r#"{{"type":"object","properties":{{"b":{word},"a":{word}}},"required":["a","b"],"additionalProperties":false}}"#
+    );
+    let schema = format!(
+        r##"{{"$defs":{{"inner":{inner}}},"type":"object","properties":{{"zebra":{{"$ref":"#/$defs/inner"}},"apple":{{"type":"array","items":{inner},"minItems":1,"maxItems":1}},"mid":{word}}},"required":["apple","mid","zebra"],"additionalProperties":false}}"##
+    );
+    let mut request = ask("Write JSON.", 200);
+    request.constraint = Some(Constraint::JsonSchema(serde_json::from_str(&schema).unwrap()));
+    let (text, _) = BACKEND.complete(request).await.unwrap();
+    let keys: Vec<_> =
+        text.split('"').filter(|word| ["zebra", "apple", "mid", "b", "a"].contains(word)).collect();
+    assert_eq!(keys, ["zebra", "b", "a", "apple", "b", "a", "mid"], "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bounds_of_numbers_and_patterns_are_kept_to() {
+    for schema in [
+        json!({ "type": "number", "minimum": 0, "maximum": 1 }),
+        json!({ "type": "string", "pattern": "[0-9]+", "maxLength": 8 }),
+        json!({ "type": "integer", "exclusiveMinimum": 3, "maximum": 12, "multipleOf": 4 }),
+    ] {
+        let constraint = Constraint::JsonSchema(schema);
+        for seed in 0..4 {
+            let mut request =
+                GenerateRequest { temperature: Some(1.5), seed: Some(seed), ..ask("Name one.", 300) };
+            request.constraint = Some(constraint.clone());
+            let (text, usage) = BACKEND.complete(request).await.unwrap();
+            // Digits may go on and on; what ended fits.
+            if usage.finish_reason == FinishReason::Stop {
+                constraint.check(&text).unwrap();
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_known_chat_template_needs_no_note() {
+    assert_eq!(BACKEND.models().await.unwrap()[0].note, None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -161,7 +204,7 @@ async fn more_requests_than_slots_all_end_and_too_many_are_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_conversation_that_is_too_long_is_refused_and_one_that_just_fits_ends() {
     let e = BACKEND.complete(ask(&"word ".repeat(20_000), 8)).await.unwrap_err();
-    assert_eq!((e.kind(), e.field()), (ErrorKind::InvalidInput, Some("messages")), "{e}");
+    assert_eq!((e.kind(), e.field()), (ErrorKind::ContextLength, Some("messages")), "{e}");
     let e = BACKEND.complete(GenerateRequest::new(vec![])).await.unwrap_err();
     assert_eq!(e.field(), Some("messages"));
 }
@@ -170,7 +213,7 @@ async fn a_conversation_that_is_too_long_is_refused_and_one_that_just_fits_ends(
 async fn fluency_is_measured_under_a_grammar_and_higher_for_what_the_model_would_say() {
     let fluency = async |text: &str| {
         let mut request = ask("What is the capital of France? Answer in one sentence.", 20);
-        (request.constraint, request.temperature) = (grammar(text), 0.0);
+        (request.constraint, request.temperature) = (grammar(text), Some(0.0));
         BACKEND.complete(request).await.unwrap().1.fluency.unwrap()
     };
     let natural = fluency(r#"start: "The capital of France is Paris.""#).await;

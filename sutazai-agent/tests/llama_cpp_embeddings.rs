@@ -85,7 +85,7 @@ async fn like_meanings_lie_near_each_other() {
 async fn what_it_cannot_do_is_told() {
     let long = ["short".to_owned(), "word ".repeat(511)];
     let e = BACKEND.embed(None, &long).await.unwrap_err();
-    assert_eq!((e.kind(), e.field()), (ErrorKind::InvalidInput, Some("input")));
+    assert_eq!((e.kind(), e.field()), (ErrorKind::ContextLength, Some("input")));
     assert!(e.message().contains("at most 512 tokens, got one of 513"), "{e}");
     assert!(BACKEND.embed(None, &["word ".repeat(510)]).await.is_ok());
     let many = vec!["word ".repeat(300); 50];

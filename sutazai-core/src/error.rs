@@ -18,6 +18,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum ErrorKind {
     /// The caller sent something that does not fit; never retried.
     InvalidInput,
+    /// The messages or texts are longer than the model's context; never retried.
+    #[serde(rename = "context_length_exceeded")]
+    ContextLength,
     /// No such thing, or none that this caller may see.
     NotFound,
     /// The state forbids it: a duplicate, a spent claim, a transition that does not exist.
@@ -46,8 +49,9 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::InvalidInput,
+        Self::ContextLength,
         Self::NotFound,
         Self::Conflict,
         Self::Unauthenticated,
@@ -79,6 +83,7 @@ impl ErrorKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::InvalidInput => "invalid_input",
+            Self::ContextLength => "context_length_exceeded",
             Self::NotFound => "not_found",
             Self::Conflict => "conflict",
             Self::Unauthenticated => "unauthenticated",
@@ -121,6 +126,11 @@ impl Error {
     /// Bad input: names the field and what was expected.
     pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self::new(ErrorKind::InvalidInput, message).with_field(field)
+    }
+
+    /// Messages or texts that the model's context has no room for: names the field and what was expected.
+    pub fn context_length(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::ContextLength, message).with_field(field)
     }
 
     /// No such `what`.
@@ -269,7 +279,7 @@ mod tests {
 
     #[test]
     fn serialized_kind_is_as_str() {
-        for kind in [ErrorKind::InvalidInput, ErrorKind::RateLimited, ErrorKind::Internal] {
+        for kind in ErrorKind::ALL {
             assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
         }
     }

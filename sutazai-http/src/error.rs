@@ -71,6 +71,12 @@ impl ApiError {
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
     }
 
+    /// A body with a content coding that is not unpacked here.
+    pub(crate) fn unsupported_coding() -> Self {
+        let message = "expected a body without a content coding, or with gzip";
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
+    }
+
     /// A request that does not open a WebSocket.
     pub(crate) fn no_handshake(e: &WebSocketUpgradeRejection) -> Self {
         let status = match e.status() {
@@ -202,7 +208,7 @@ impl IntoResponse for ApiError {
 /// 422 is for values that do not fit; a body that cannot even be read is 400.
 fn status(kind: ErrorKind) -> StatusCode {
     match kind {
-        ErrorKind::InvalidInput => StatusCode::UNPROCESSABLE_ENTITY,
+        ErrorKind::InvalidInput | ErrorKind::ContextLength => StatusCode::UNPROCESSABLE_ENTITY,
         ErrorKind::NotFound => StatusCode::NOT_FOUND,
         ErrorKind::Conflict | ErrorKind::Cancelled => StatusCode::CONFLICT,
         ErrorKind::Unauthenticated => StatusCode::UNAUTHORIZED,

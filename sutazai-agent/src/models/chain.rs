@@ -312,6 +312,10 @@ fn all_failed(mut failures: Vec<Error>) -> Error {
     let says: Vec<_> = failures.iter().map(|e| e.message()).collect();
     let details: Vec<_> = failures.iter().filter_map(Error::detail).collect();
     let mut error = Error::new(kind, format!("no model backend could answer: {}", says.join("; ")));
+    if let Some(field) = failures[0].field().filter(|field| failures.iter().all(|e| e.field() == Some(field)))
+    {
+        error = error.with_field(field);
+    }
     if !details.is_empty() {
         error = error.with_detail(details.join("; "));
     }

@@ -2,6 +2,7 @@
 //!
 //! It speaks to the configured address and to no other: no proxy of the surroundings, no redirects.
 
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use futures::{Stream, StreamExt, stream};
@@ -145,8 +146,15 @@ impl HttpClient {
     /// The server's refusal as an error.
     fn refused(&self, status: StatusCode, after: Option<Duration>, complaint: &str) -> Error {
         let backend = self.backend;
+        if matches!(status.as_u16(), 400 | 413 | 422 | 500) && is_context_overflow(complaint) {
+            return context_overflow(backend, complaint);
+        }
         // What a server says of a request is the caller's to know; what it says of itself, the operator's.
-        let refused = |kind| Error::new(kind, format!("{backend} answered {status}: {complaint}"));
+        let refused = |kind| {
+            let words = without_addresses(complaint);
+            let e = Error::new(kind, format!("{backend} answered {status}: {words}"));
+            if words == complaint { e } else { e.with_detail(complaint) }
+        };
         let failed = |kind| Error::new(kind, format!("{backend} answered {status}")).with_detail(complaint);
         match status.as_u16() {
             400 | 413 | 422 => refused(ErrorKind::InvalidInput),
@@ -169,12 +177,89 @@ pub(super) fn sentence(error: &Value) -> String {
     text.map_or_else(|| error.to_string(), str::to_owned)
 }
 
+/// The error of an answer that ends with this one of its server.
+pub(super) fn broke_off(backend: &str, error: &Value) -> Error {
+    let words = complaint_of(error);
+    if is_context_overflow(&words) {
+        return context_overflow(backend, &words).with_field("messages");
+    }
+    Error::unavailable(format!("{backend} broke off")).with_detail(words)
+}
+
+/// A refusal of messages, which names the field that it is about where that can be told.
+pub(super) fn about_chat(e: Error, has_schema: bool) -> Error {
+    let words = e.message().to_lowercase();
+    let of_schema = ["schema", "response_format", "grammar", "pattern", "invalid format"];
+    match e.kind() {
+        ErrorKind::ContextLength => e.with_field("messages"),
+        ErrorKind::InvalidInput if has_schema && of_schema.iter().any(|word| words.contains(word)) => {
+            e.with_field("constraint")
+        }
+        _ => e,
+    }
+}
+
+/// A refusal of texts for embeddings.
+pub(super) fn about_texts(e: Error) -> Error {
+    if e.kind() == ErrorKind::ContextLength { e.with_field("input") } else { e }
+}
+
+/// Whether these words say that the context is full: the code of OpenAI's API, the type of `llama-server`, or a sentence
+/// of Ollama, vLLM and others.
+fn is_context_overflow(complaint: &str) -> bool {
+    let words = complaint.to_lowercase();
+    let named = [
+        "context_length_exceeded",
+        "exceed_context_size",
+        "context length",
+        "context size",
+        "context window",
+    ];
+    named.iter().any(|name| words.contains(name))
+}
+
+fn context_overflow(backend: &str, complaint: &str) -> Error {
+    let words = without_addresses(complaint);
+    Error::new(ErrorKind::ContextLength, format!("expected less for the model's context; {backend}: {words}"))
+}
+
+/// A server's words without addresses: which machines there are is no business of callers.
+pub(super) fn without_addresses(words: &str) -> String {
+    let shown = |word: &str| if is_address(word) { "(address)".to_owned() } else { word.to_owned() };
+    words.split(char::is_whitespace).map(shown).collect::<Vec<_>>().join(" ")
+}
+
+fn is_address(word: &str) -> bool {
+    let bare = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+    let of_host = bare.rsplit_once(':').is_some_and(|(host, port)| {
+        (host.contains('.') || host == "localhost") && port.parse::<u16>().is_ok()
+    });
+    let numbers = word.trim_matches(|c: char| !c.is_ascii_hexdigit() && c != ':');
+    word.contains("://")
+        || of_host
+        || bare.parse::<IpAddr>().is_ok()
+        || numbers.trim_end_matches(':').parse::<IpAddr>().is_ok()
+        || word.trim_matches(['"', '\'', ',', ';', '(', ')', ':']).parse::<SocketAddr>().is_ok()
+}
+
 /// What an error's body says.
 fn complaint(body: &[u8]) -> String {
     let envelope = serde_json::from_slice::<Value>(body).ok();
-    let text = envelope.as_ref().and_then(|envelope| envelope.get("error")).map(sentence);
+    let error = envelope.as_ref().and_then(|envelope| envelope.get("error").filter(|error| !error.is_null()));
+    let error = error.or(envelope.as_ref().filter(|envelope| envelope.get("message").is_some()));
+    let text = error.map(complaint_of);
     let text = text.unwrap_or_else(|| String::from_utf8_lossy(body).into_owned());
     text.chars().take(500).collect()
+}
+
+/// The sentence of an error, with its code where that says more of a full context than the sentence does.
+fn complaint_of(error: &Value) -> String {
+    let words = sentence(error);
+    let mut named = ["code", "type"].iter().filter_map(|key| error.get(key)?.as_str());
+    match named.find(|name| is_context_overflow(name)) {
+        Some(name) if !is_context_overflow(&words) => format!("{words} ({name})"),
+        _ => words,
+    }
 }
 
 /// The pieces of a body, each within the limit of silence.
@@ -224,6 +309,33 @@ mod tests {
         }
         assert_eq!(complaint(b"<html>").len(), 6);
         assert_eq!(complaint(&[b'x'; 9_000]).len(), 500);
+    }
+
+    #[test]
+    fn a_full_context_is_told_apart_whoever_says_so() {
+        let client = HttpClient::new("openai", "http://127.0.0.1:1/v1", None).unwrap();
+        for body in [
+            json!({ "error": { "message": "too long", "code": "context_length_exceeded" } }),
+            json!({ "error": { "message": "the request is too long", "type": "exceed_context_size_error", "code": 400 } }),
+            json!({ "object": "error", "message": "This model's maximum context length is 4096 tokens.", "code": 400 }),
+            json!({ "error": "the input length exceeds the context length" }),
+        ] {
+            let e = client.refused(StatusCode::BAD_REQUEST, None, &complaint(body.to_string().as_bytes()));
+            assert_eq!(about_chat(e, false).field(), Some("messages"), "{body}");
+        }
+        let e = client.refused(StatusCode::BAD_REQUEST, None, "no such option: context");
+        assert_eq!((e.kind(), about_texts(e).field()), (ErrorKind::InvalidInput, None));
+    }
+
+    #[test]
+    fn words_lose_their_addresses() {
+        let words = "Post \"http://10.0.0.5:11434/x\": dial tcp 10.0.0.5:80: lookup models.internal on [::1]:53: no host fe80::1; \
+                     see localhost:8080, version 1.2 at 12:30, ratio 3:4";
+        assert_eq!(
+            without_addresses(words),
+            "Post (address) dial tcp (address) lookup models.internal on (address) no host (address) see (address) \
+             version 1.2 at 12:30, ratio 3:4"
+        );
     }
 
     #[test]

@@ -99,11 +99,11 @@ impl LlamaCppModelBackend {
     /// Refuses what cannot fit into the context before it is tokenized: a token stands for a few bytes.
     ///
     /// # Errors
-    /// `InvalidInput` naming the field.
+    /// `ContextLength` naming the field.
     fn check_length(&self, field: &str, bytes: usize) -> Result<()> {
         let most = MAX_BYTES_PER_TOKEN * self.loaded.context_length as usize;
         match bytes > most {
-            true => Err(Error::invalid(
+            true => Err(Error::context_length(
                 field,
                 format!("expected at most {most} bytes for this model, got {bytes}"),
             )),
@@ -131,14 +131,16 @@ async fn away(work: impl FnOnce() -> Result<()> + Send + 'static) -> Result<()> 
 }
 
 fn info(name: String, bytes: u64, loaded: &Loaded, digest: String) -> ModelInfo {
+    if let Some(note) = &loaded.note {
+        tracing::warn!(model = name, note, "model runs with a restriction");
+    }
     ModelInfo {
-        name,
-        backend: NAME.to_owned(),
         size_bytes: Some(bytes),
         parameters: Some(loaded.parameters),
         context_length: Some(loaded.context_length),
         digest: Some(digest),
-        process: None,
+        note: loaded.note.clone(),
+        ..ModelInfo::new(name, NAME)
     }
 }
 

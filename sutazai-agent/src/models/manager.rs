@@ -58,7 +58,7 @@ impl ModelManager {
     pub async fn answering(&self, model: Option<String>) -> Result<ModelInfo> {
         let models = self.chain.models().await?;
         let wanted = model.as_deref().unwrap_or(&self.default_model);
-        let mut found = models.iter().find(|there| is_called(&there.name, wanted));
+        let mut found = models.iter().find(|there| there.is_called(wanted));
         if model.is_none() {
             found = found.or(models.first());
         }
@@ -108,7 +108,7 @@ impl ModelManager {
                 }
             };
             plan.reached += 1;
-            let names = |model: &&ModelInfo| is_called(&model.name, &self.default_model);
+            let names = |model: &&ModelInfo| model.is_called(&self.default_model);
             if let Some(model) = models.iter().find(names) {
                 plan.with_default.push(Attempt { link, model: Some(model.name.clone()) });
             } else if let Some(first) = models.first() {
@@ -226,9 +226,4 @@ impl ModelBackend for ModelManager {
     async fn pull(&self, model: &str) -> Result<PullStream> {
         self.chain.pull(model).await
     }
-}
-
-/// Whether a listed model is the one meant: Ollama lists `tinyllama:latest` for what people call `tinyllama`.
-fn is_called(listed: &str, wanted: &str) -> bool {
-    listed == wanted || listed.strip_suffix(":latest") == Some(wanted)
 }

@@ -12,6 +12,8 @@ mod auto_pull;
 mod breaker;
 mod chain;
 #[cfg(any(feature = "ollama", feature = "openai"))]
+mod gbnf;
+#[cfg(any(feature = "ollama", feature = "openai"))]
 mod http;
 #[cfg(feature = "llama-cpp")]
 mod llama_cpp;

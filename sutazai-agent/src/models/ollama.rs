@@ -1,6 +1,11 @@
-//! Models of an Ollama server, by its native API (docs.ollama.com/api): `/api/tags`, `/api/chat`, `/api/generate`,
-//! `/api/embed` and `/api/pull`, streamed as one JSON document a line.
+//! Models of an Ollama server, by its native API (docs.ollama.com/api): `/api/tags`, `/api/show`, `/api/chat`,
+//! `/api/generate`, `/api/embed` and `/api/pull`, streamed as one JSON document a line.
+//!
+//! Ollama cuts what its context has no room for and says nothing. So each request that might not fit asks for a context in
+//! which it does ([`context`]), and one for which there is none is an error.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,17 +17,26 @@ use sutazai_core::ports::{ModelBackend, ModelStream, PullProgress, PullStream};
 use sutazai_core::{Error, ErrorKind, Result};
 
 use super::answer::{self, Deadline, Piece};
-use super::http::HttpClient;
+use super::gbnf;
+use super::http::{self, HttpClient};
 use super::wire::{NdjsonDecoder, decode};
+use context::{Context, ModelContext};
+
+mod context;
 
 /// The name of the backend and of its feature.
 const NAME: &str = "ollama";
+
+/// Models whose contexts are asked for at once.
+const SHOWN_AT_ONCE: usize = 8;
 
 /// A client of an Ollama server. JSON Schemas go to it as `format`; since a model may stray from it all the same, a
 /// finished text is checked here again. It has no grammars.
 #[derive(Debug)]
 pub struct OllamaModelBackend {
     http: HttpClient,
+    /// What models have of context, by their names.
+    contexts: Mutex<BTreeMap<String, ModelContext>>,
 }
 
 impl OllamaModelBackend {
@@ -31,7 +45,7 @@ impl OllamaModelBackend {
     /// # Errors
     /// `InvalidInput` when this is no HTTP address.
     pub fn new(base_url: &str) -> Result<Self> {
-        Ok(Self { http: HttpClient::new(NAME, base_url, None)? })
+        Ok(Self { http: HttpClient::new(NAME, base_url, None)?, contexts: Mutex::default() })
     }
 
     /// Takes a server that keeps silent for so long for stuck. Two minutes unless told otherwise: a large model takes
@@ -41,13 +55,33 @@ impl OllamaModelBackend {
         self
     }
 
+    /// The models that are there, without their contexts.
+    async fn listed(&self) -> Result<Vec<ModelInfo>> {
+        let tags: Tags = self.http.get("api/tags").await?;
+        Ok(tags.models.unwrap_or_default().into_iter().map(Tag::into_info).collect())
+    }
+
     /// The model to ask: the one that is wanted, or the server's first.
     async fn model(&self, wanted: Option<String>) -> Result<String> {
         if let Some(model) = wanted {
             return Ok(model);
         }
-        let first = self.models().await?.into_iter().next();
+        let first = self.listed().await?.into_iter().next();
         first.map(|model| model.name).ok_or_else(|| Error::new(ErrorKind::NotFound, "ollama has no model"))
+    }
+
+    /// What this model has of context. Asked once; where the server does not say, again with the next request.
+    async fn context(&self, model: &str) -> ModelContext {
+        let known = self.contexts.lock().unwrap_or_else(PoisonError::into_inner).get(model).copied();
+        if let Some(known) = known {
+            return known;
+        }
+        let Ok(shown) = self.http.post::<Value>("api/show", &json!({ "model": model })).await else {
+            return ModelContext::default();
+        };
+        let context = ModelContext::of(&shown);
+        self.contexts.lock().unwrap_or_else(PoisonError::into_inner).insert(model.to_owned(), context);
+        context
     }
 
     /// A refusal, made clearer: one for want of a model says which there are.
@@ -55,7 +89,7 @@ impl OllamaModelBackend {
         if e.kind() != ErrorKind::NotFound {
             return e;
         }
-        match self.models().await {
+        match self.listed().await {
             Ok(models) => super::specification::no_such_model(NAME, model, &models),
             Err(e) => e,
         }
@@ -73,8 +107,11 @@ impl ModelBackend for OllamaModelBackend {
     }
 
     async fn models(&self) -> Result<Vec<ModelInfo>> {
-        let tags: Tags = self.http.get("api/tags").await?;
-        Ok(tags.models.into_iter().map(Tag::into_info).collect())
+        let with_context = |info: ModelInfo| async move {
+            ModelInfo { context_length: self.context(&info.name).await.known(), ..info }
+        };
+        let listed = stream::iter(self.listed().await?).map(with_context);
+        Ok(listed.buffered(SHOWN_AT_ONCE).collect().await)
     }
 
     async fn generate(&self, request: GenerateRequest) -> Result<ModelStream> {
@@ -87,13 +124,21 @@ impl ModelBackend for OllamaModelBackend {
                     Some(Constraint::Grammar(_)) => return Err(Error::unsupported("ollama has no grammars")),
                     Some(Constraint::Text(_)) => return Err(Error::unsupported("ollama measures no texts")),
                 };
+                format.map_or(Ok(()), |schema| gbnf::check(NAME, schema))?;
                 let model = self.model(request.model.clone()).await?;
-                let body = match self.http.stream("api/chat", &chat(&model, &request, format)).await {
-                    Ok(body) => body,
-                    Err(e) => return Err(self.explain(e, &model).await),
+                let context = match Context::default_fits(&request) {
+                    true => None,
+                    false => Some(self.context(&model).await.for_chat(&request)?),
                 };
-                let pieces = decode(body, NdjsonDecoder::<ChatLine>::default());
-                let pieces = pieces.map(|line| line.and_then(ChatLine::into_piece));
+                let body = match self.http.stream("api/chat", &chat(&model, &request, format, context)).await
+                {
+                    Ok(body) => body,
+                    Err(e) => return Err(self.explain(http::about_chat(e, format.is_some()), &model).await),
+                };
+                let lines = decode(body, NdjsonDecoder::<ChatLine>::default());
+                let pieces = lines.flat_map(move |line| {
+                    stream::iter(line.map_or_else(|e| vec![Err(e)], |line| line.into_pieces(context)))
+                });
                 Ok(answer::stream(pieces, &request, deadline, NAME, model))
             })
             .await?
@@ -101,20 +146,18 @@ impl ModelBackend for OllamaModelBackend {
 
     async fn embed(&self, model: Option<String>, texts: &[String]) -> Result<Embeddings> {
         let model = self.model(model).await?;
-        let body = json!({ "model": model, "input": texts });
+        let mut body = json!({ "model": model, "input": texts, "truncate": false });
+        if !Context::default_holds(texts) {
+            body["options"] = json!({ "num_ctx": self.context(&model).await.for_texts(texts) });
+        }
         match self.http.post::<EmbedAnswer>("api/embed", &body).await {
-            Ok(answer) if answer.embeddings.len() == texts.len() => Ok(Embeddings {
+            Ok(answer) => Ok(Embeddings {
                 backend: NAME.to_owned(),
                 model,
-                vectors: answer.embeddings,
-                prompt_tokens: answer.prompt_eval_count,
+                vectors: answer::vectors(NAME, answer.embeddings, texts.len())?,
+                prompt_tokens: answer::count(answer.prompt_eval_count.as_ref()),
             }),
-            Ok(answer) => Err(Error::unavailable(format!(
-                "ollama gave {} embeddings for {} texts",
-                answer.embeddings.len(),
-                texts.len()
-            ))),
-            Err(e) => Err(self.explain(e, &model).await),
+            Err(e) => Err(self.explain(http::about_texts(e), &model).await),
         }
     }
 
@@ -136,14 +179,22 @@ impl ModelBackend for OllamaModelBackend {
     }
 }
 
-/// The body of `/api/chat`.
-fn chat(model: &str, request: &GenerateRequest, format: Option<&Value>) -> Value {
-    let mut options = json!({
-        "num_predict": request.max_tokens,
-        "temperature": request.temperature,
-        "repeat_penalty": request.repeat_penalty,
-        "stop": request.stop,
-    });
+/// The body of `/api/chat`: what was asked for, and a context that holds it.
+fn chat(model: &str, request: &GenerateRequest, format: Option<&Value>, context: Option<Context>) -> Value {
+    let mut options = json!({ "num_predict": request.max_tokens });
+    if let Some(Context { num_ctx, num_predict }) = context {
+        options["num_ctx"] = num_ctx.into();
+        options["num_predict"] = num_predict.into();
+    }
+    if let Some(temperature) = request.temperature {
+        options["temperature"] = temperature.into();
+    }
+    if let Some(penalty) = request.repeat_penalty {
+        options["repeat_penalty"] = penalty.into();
+    }
+    if !request.stop.is_empty() {
+        options["stop"] = json!(request.stop);
+    }
     if let Some(seed) = request.seed {
         options["seed"] = seed.into();
     }
@@ -176,13 +227,13 @@ fn until_success(steps: impl Stream<Item = Result<PullProgress>> + Send + 'stati
 
 #[derive(Debug, Deserialize)]
 struct Tags {
-    models: Vec<Tag>,
+    models: Option<Vec<Tag>>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Tag {
     name: String,
-    size: Option<u64>,
+    size: Option<Value>,
     details: Option<TagDetails>,
 }
 
@@ -194,15 +245,8 @@ struct TagDetails {
 impl Tag {
     fn into_info(self) -> ModelInfo {
         let parameters = self.details.and_then(|details| parameters(&details.parameter_size?));
-        ModelInfo {
-            name: self.name,
-            backend: NAME.into(),
-            size_bytes: self.size,
-            parameters,
-            context_length: None,
-            digest: None,
-            process: None,
-        }
+        let size_bytes = self.size.and_then(|size| size.as_u64());
+        ModelInfo { size_bytes, parameters, ..ModelInfo::new(self.name, NAME) }
     }
 }
 
@@ -224,39 +268,59 @@ fn parameters(size: &str) -> Option<u64> {
 struct ChatLine {
     error: Option<Value>,
     message: Option<ChatText>,
-    #[serde(default)]
-    done: bool,
+    done: Option<bool>,
     done_reason: Option<String>,
-    prompt_eval_count: Option<u32>,
-    eval_count: Option<u32>,
+    prompt_eval_count: Option<Value>,
+    eval_count: Option<Value>,
 }
 
 #[derive(Debug, Deserialize)]
 struct ChatText {
-    content: String,
+    content: Option<String>,
+    /// The reasoning of models that write one.
+    thinking: Option<String>,
 }
 
 impl ChatLine {
-    fn into_piece(self) -> Result<Piece> {
-        if let Some(error) = self.error {
-            return Err(Error::unavailable("ollama broke off").with_detail(super::http::sentence(&error)));
+    /// What the line means; the last may have text as well as the end.
+    fn into_pieces(mut self, context: Option<Context>) -> Vec<Result<Piece>> {
+        if let Some(error) = self.error.take() {
+            return vec![Err(http::broke_off(NAME, &error))];
         }
-        if !self.done {
-            return Ok(Piece::Text(self.message.map(|message| message.content).unwrap_or_default()));
+        let message = self.message.take();
+        let (text, thinking) = message.map_or((None, None), |message| (message.content, message.thinking));
+        let mut pieces: Vec<_> = text.map(|text| Ok(Piece::Text(text))).into_iter().collect();
+        if thinking.is_some_and(|words| !words.is_empty()) {
+            pieces.push(Ok(Piece::Reasoning));
         }
-        let length = self.done_reason.as_deref() == Some("length");
-        Ok(Piece::End {
-            prompt_tokens: self.prompt_eval_count.unwrap_or_default(),
-            completion_tokens: self.eval_count.unwrap_or_default(),
-            finish_reason: if length { FinishReason::Length } else { FinishReason::Stop },
-        })
+        if self.done == Some(true) {
+            pieces.push(self.end(context));
+        }
+        pieces
+    }
+
+    fn end(&self, context: Option<Context>) -> Result<Piece> {
+        let prompt_tokens = answer::count(self.prompt_eval_count.as_ref()).unwrap_or_default();
+        if context.is_some_and(|context| prompt_tokens >= context.num_ctx) {
+            return Err(Error::context_length(
+                "messages",
+                "ollama has cut the messages: they fill the model's context",
+            ));
+        }
+        let finish_reason = match self.done_reason.as_deref() {
+            // Older servers give none.
+            None | Some("") => FinishReason::Stop,
+            Some(reason) => answer::finish_reason(NAME, reason)?,
+        };
+        let completion_tokens = answer::count(self.eval_count.as_ref()).unwrap_or_default();
+        Ok(Piece::End { prompt_tokens, completion_tokens, finish_reason })
     }
 }
 
 #[derive(Debug, Deserialize)]
 struct EmbedAnswer {
     embeddings: Vec<Vec<f32>>,
-    prompt_eval_count: Option<u32>,
+    prompt_eval_count: Option<Value>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -275,7 +339,7 @@ struct PullLine {
 impl PullLine {
     fn into_progress(self, model: &str) -> Result<PullProgress> {
         if let Some(error) = self.error {
-            let error = super::http::sentence(&error);
+            let error = http::without_addresses(&http::sentence(&error));
             // The words for a manifest that the library does not have.
             let kind = if error.contains("file does not exist") {
                 ErrorKind::NotFound
@@ -292,6 +356,33 @@ impl PullLine {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn pieces(line: &str, context: Option<Context>) -> Vec<Result<Piece>> {
+        serde_json::from_str::<ChatLine>(line).unwrap().into_pieces(context)
+    }
+
+    #[test]
+    fn the_last_line_may_have_text_and_counts_that_are_none() {
+        let counted = r#""prompt_eval_count":null,"eval_count":"many","done_reason":"length""#;
+        let last = pieces(&format!(r#"{{"message":{{"content":"lo"}},"done":true,{counted}}}"#), None);
+        let [Ok(Piece::Text(text)), Ok(Piece::End { prompt_tokens: 0, completion_tokens: 0, finish_reason })] =
+            &last[..]
+        else {
+            panic!("{last:?}")
+        };
+        assert_eq!((text.as_str(), *finish_reason), ("lo", FinishReason::Length));
+        assert!(pieces(r#"{"message":{"content":null},"done":null}"#, None).is_empty());
+        assert!(matches!(pieces(r#"{"message":{"thinking":"hm"}}"#, None)[..], [Ok(Piece::Reasoning)]));
+    }
+
+    #[test]
+    fn an_end_that_is_none_says_why() {
+        let loaded = pieces(r#"{"message":{"content":""},"done":true,"done_reason":"load"}"#, None);
+        assert!(loaded[1].as_ref().unwrap_err().message().contains("\"load\""));
+        let full = Context { num_ctx: 4_096, num_predict: 1 };
+        let cut = pieces(r#"{"done":true,"done_reason":"stop","prompt_eval_count":4096}"#, Some(full));
+        assert_eq!(cut[0].as_ref().unwrap_err().kind(), ErrorKind::ContextLength);
+    }
 
     #[test]
     fn parameter_sizes_are_read() {

@@ -3,11 +3,12 @@
 //! LM Studio.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::{StreamExt, stream};
+use futures::{Stream, StreamExt, stream};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sutazai_core::domain::{Constraint, Embeddings, FinishReason, GenerateRequest, ModelInfo};
@@ -15,11 +16,15 @@ use sutazai_core::ports::{ModelBackend, ModelStream};
 use sutazai_core::{Error, ErrorKind, Result};
 
 use super::answer::{self, Deadline, Piece};
-use super::http::HttpClient;
+use super::gbnf;
+use super::http::{self, HttpClient};
 use super::wire::{SseDecoder, decode, read_json};
 
 /// The name of the backend and of its feature.
 const NAME: &str = "openai";
+
+/// How long the count of tokens, or the end of the stream, is waited for once an answer has ended.
+const AFTER_THE_END: Duration = Duration::from_secs(2);
 
 /// A client of an OpenAI-compatible server. JSON Schemas go to it as `response_format`; since not every such server
 /// keeps to them, a finished text is checked here again. It has no grammars.
@@ -29,6 +34,8 @@ pub struct OpenAiModelBackend {
     /// Models the server has listed. Some servers answer to any name with the one model they have, so that only the
     /// list tells what is really there.
     listed: Mutex<BTreeSet<String>>,
+    /// Whether the server has said that it is a `llama-server`.
+    is_llama_server: AtomicBool,
 }
 
 impl OpenAiModelBackend {
@@ -38,7 +45,11 @@ impl OpenAiModelBackend {
     /// # Errors
     /// `InvalidInput` when this is no HTTP address or no key that fits into a header.
     pub fn new(base_url: &str, api_key: Option<&str>) -> Result<Self> {
-        Ok(Self { http: HttpClient::new(NAME, base_url, api_key)?, listed: Mutex::default() })
+        Ok(Self {
+            http: HttpClient::new(NAME, base_url, api_key)?,
+            listed: Mutex::default(),
+            is_llama_server: AtomicBool::new(false),
+        })
     }
 
     /// Takes a server that keeps silent for so long for stuck; two minutes unless told otherwise.
@@ -64,6 +75,12 @@ impl OpenAiModelBackend {
         }
     }
 
+    /// The context of one conversation, where llama.cpp's `llama-server` tells it: beside its API, in tokens.
+    async fn context_of_llama_server(&self) -> Option<u32> {
+        let properties: Value = self.http.get("../props").await.ok()?;
+        answer::count(properties.pointer("/default_generation_settings/n_ctx"))
+    }
+
     fn is_listed(&self, model: &str) -> bool {
         self.listed.lock().unwrap_or_else(PoisonError::into_inner).contains(model)
     }
@@ -81,7 +98,11 @@ impl ModelBackend for OpenAiModelBackend {
 
     async fn models(&self) -> Result<Vec<ModelInfo>> {
         let list: ModelList = self.http.get("models").await?;
-        let models: Vec<_> = list.data.into_iter().map(Model::into_info).collect();
+        let list = list.data.unwrap_or_default();
+        let llama_server = list.iter().any(|model| model.meta.is_some());
+        self.is_llama_server.store(llama_server, Ordering::Relaxed);
+        let context = if llama_server { self.context_of_llama_server().await } else { None };
+        let models: Vec<_> = list.into_iter().map(|model| model.into_info(context)).collect();
         let names = models.iter().map(|model| model.name.clone()).collect();
         *self.listed.lock().unwrap_or_else(PoisonError::into_inner) = names;
         Ok(models)
@@ -98,10 +119,12 @@ impl ModelBackend for OpenAiModelBackend {
                     Some(Constraint::Text(_)) => return Err(Error::unsupported("openai measures no texts")),
                 };
                 let model = self.model(request.model.clone()).await?;
-                let body = self.http.stream("chat/completions", &chat(&model, &request, schema)).await?;
-                let mut reader = ChunkReader::default();
-                let pieces = decode(body, SseDecoder::default())
-                    .flat_map(move |data| stream::iter(data.and_then(|data| reader.read(&data)).transpose()));
+                if let Some(schema) = schema.filter(|_| self.is_llama_server.load(Ordering::Relaxed)) {
+                    gbnf::check("llama-server", schema)?;
+                }
+                let sent = self.http.stream("chat/completions", &chat(&model, &request, schema)).await;
+                let body = sent.map_err(|e| http::about_chat(e, schema.is_some()))?;
+                let pieces = pieces(decode(body, SseDecoder::default()));
                 Ok(answer::stream(pieces, &request, deadline, NAME, model))
             })
             .await?
@@ -109,41 +132,45 @@ impl ModelBackend for OpenAiModelBackend {
 
     async fn embed(&self, model: Option<String>, texts: &[String]) -> Result<Embeddings> {
         let model = self.model(model).await?;
-        let mut answer: EmbedAnswer =
-            self.http.post("embeddings", &json!({ "model": model, "input": texts })).await?;
-        if answer.data.len() != texts.len() {
-            let (got, asked) = (answer.data.len(), texts.len());
-            return Err(Error::unavailable(format!("openai gave {got} embeddings for {asked} texts")));
+        let answer = self.http.post("embeddings", &json!({ "model": model, "input": texts })).await;
+        let mut answer: EmbedAnswer = answer.map_err(http::about_texts)?;
+        // Where a server numbers them, by their numbers; each text has one.
+        if answer.data.iter().any(|embedding| embedding.index.is_some()) {
+            answer.data.sort_by_key(|embedding| embedding.index);
+            let expected = (0..answer.data.len()).map(Some);
+            if !answer.data.iter().map(|embedding| embedding.index).eq(expected) {
+                return Err(Error::unavailable("openai gave embeddings that are not numbered one by one"));
+            }
         }
-        answer.data.sort_by_key(|embedding| embedding.index);
+        let vectors = answer.data.into_iter().map(|embedding| embedding.embedding).collect();
         Ok(Embeddings {
             backend: NAME.to_owned(),
             model,
-            vectors: answer.data.into_iter().map(|embedding| embedding.embedding).collect(),
-            prompt_tokens: answer.usage.map(|usage| usage.prompt_tokens),
+            vectors: answer::vectors(NAME, vectors, texts.len())?,
+            prompt_tokens: answer::count(answer.usage.as_ref().and_then(|usage| usage.get("prompt_tokens"))),
         })
     }
 }
 
-/// The body of `/chat/completions`. The protocol has no repeat penalty; the nearest it has is a frequency penalty,
-/// 0.0 where the other is 1.0.
+/// The body of `/chat/completions`: what was asked for, by today's names, and nothing else, since servers refuse what they do
+/// not know or no longer know. The protocol has no repeat penalty.
 fn chat(model: &str, request: &GenerateRequest, schema: Option<&Value>) -> Value {
     let mut body = json!({
         "model": model,
         "messages": request.messages,
-        "max_tokens": request.max_tokens,
-        "temperature": request.temperature,
-        "frequency_penalty": (request.repeat_penalty - 1.0).clamp(-2.0, 2.0),
+        "max_completion_tokens": request.max_tokens,
         "stream": true,
         "stream_options": { "include_usage": true },
     });
+    if let Some(temperature) = request.temperature {
+        body["temperature"] = temperature.into();
+    }
     if let Some(seed) = request.seed {
         body["seed"] = seed.into();
     }
     if let Some(top_p) = request.top_p {
         body["top_p"] = top_p.into();
     }
-    // Some servers refuse an empty list.
     if !request.stop.is_empty() {
         body["stop"] = json!(request.stop);
     }
@@ -156,46 +183,96 @@ fn chat(model: &str, request: &GenerateRequest, schema: Option<&Value>) -> Value
     body
 }
 
+/// What the events of one answer mean. An answer whose finish reason came is whole, whatever comes after it or does not.
+fn pieces(
+    events: impl Stream<Item = Result<String>> + Send + 'static,
+) -> impl Stream<Item = Result<Piece>> + Send + 'static {
+    let state = Some((Box::pin(events), ChunkReader::default()));
+    stream::unfold(state, |state| async {
+        let (mut events, mut reader) = state?;
+        let next = match reader.finish_reason {
+            Some(_) => tokio::time::timeout(AFTER_THE_END, events.next()).await.unwrap_or_default(),
+            None => events.next().await,
+        };
+        let (read, more) = match next {
+            Some(event) => (event.and_then(|data| reader.read(&data)), true),
+            None if reader.finish_reason.is_some() => (Ok(vec![reader.end()]), false),
+            None => return None,
+        };
+        match (read, reader.finish_reason) {
+            (Ok(pieces), _) => Some((pieces, more.then_some((events, reader)))),
+            (Err(_), Some(_)) => Some((vec![reader.end()], None)),
+            (Err(e), None) => Some((vec![Err(e)], None)),
+        }
+    })
+    .flat_map(stream::iter)
+}
+
 /// Reads the chunks of one answer. The finish reason and the usage may come in one chunk (`llama-server`) or in two
 /// (OpenAI), and some servers count nothing: then pieces are counted, of which each is about a token.
 #[derive(Debug, Default)]
 struct ChunkReader {
     pieces: u32,
     finish_reason: Option<FinishReason>,
-    usage: Option<Usage>,
+    prompt_tokens: Option<u32>,
+    completion_tokens: Option<u32>,
 }
 
 impl ChunkReader {
-    /// What one event's data means; nothing for a chunk without text.
-    fn read(&mut self, data: &str) -> Result<Option<Piece>> {
-        if data == "[DONE]" {
-            let reason = self.finish_reason.take();
-            let finish_reason =
-                reason.ok_or_else(|| Error::unavailable("openai ended its answer without a reason"))?;
-            let usage =
-                self.usage.take().unwrap_or(Usage { prompt_tokens: 0, completion_tokens: self.pieces });
-            let Usage { prompt_tokens, completion_tokens } = usage;
-            return Ok(Some(Piece::End { prompt_tokens, completion_tokens, finish_reason }));
+    /// What one event's data means.
+    fn read(&mut self, data: &str) -> Result<Vec<Result<Piece>>> {
+        match data.trim() {
+            "" => return Ok(Vec::new()),
+            "[DONE]" => return Ok(vec![self.end()]),
+            _ => {}
         }
         let chunk: Chunk = read_json(data.as_bytes(), "openai sent a chunk that is not of its protocol")?;
-        if let Some(error) = chunk.error {
-            return Err(Error::unavailable("openai broke off").with_detail(super::http::sentence(&error)));
+        if let Some(error) = chunk.error.or(chunk.message.filter(|_| chunk.object == Some("error".into()))) {
+            return Err(http::broke_off(NAME, &error));
         }
-        self.usage = chunk.usage.or(self.usage.take());
-        let Some(choice) = chunk.choices.into_iter().next() else { return Ok(None) };
-        if let Some(reason) = choice.finish_reason {
-            self.finish_reason =
-                Some(if reason == "length" { FinishReason::Length } else { FinishReason::Stop });
+        if let Some(usage) = chunk.usage {
+            self.prompt_tokens = answer::count(usage.get("prompt_tokens")).or(self.prompt_tokens);
+            self.completion_tokens = answer::count(usage.get("completion_tokens")).or(self.completion_tokens);
         }
-        let text = choice.delta.content.filter(|text| !text.is_empty());
-        self.pieces += u32::from(text.is_some());
-        Ok(text.map(Piece::Text))
+        let Some(choice) = chunk.choices.unwrap_or_default().into_iter().next() else {
+            return Ok(Vec::new());
+        };
+        let delta = choice.delta.unwrap_or_default();
+        let mut pieces = Vec::new();
+        if let Some(text) = delta.content.map(Content::text).filter(|text| !text.is_empty()) {
+            self.pieces += 1;
+            pieces.push(Ok(Piece::Text(text)));
+        }
+        pieces.extend(delta.refusal.map(|words| Ok(Piece::Refusal(words))));
+        let reasoning = [delta.reasoning_content, delta.reasoning].into_iter().flatten();
+        pieces.extend(reasoning.filter(|words| !words.is_empty()).map(|_| Ok(Piece::Reasoning)));
+        // Some servers write an empty one until the answer ends.
+        if let Some(reason) = choice.finish_reason.filter(|reason| !reason.is_empty()) {
+            match answer::finish_reason(NAME, &reason) {
+                Ok(reason) => self.finish_reason = Some(reason),
+                Err(e) => pieces.push(Err(e)),
+            }
+        }
+        Ok(pieces)
+    }
+
+    /// The end of the answer.
+    fn end(&mut self) -> Result<Piece> {
+        let finish_reason = self
+            .finish_reason
+            .take()
+            .ok_or_else(|| Error::unavailable("openai ended its answer without a reason"))?;
+        Ok(Piece::End {
+            prompt_tokens: self.prompt_tokens.unwrap_or_default(),
+            completion_tokens: self.completion_tokens.unwrap_or(self.pieces),
+            finish_reason,
+        })
     }
 }
 
 #[derive(Debug, Deserialize)]
 struct ModelList {
-    data: Vec<Model>,
+    data: Option<Vec<Model>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -203,113 +280,204 @@ struct Model {
     id: String,
     /// What `llama-server` adds.
     meta: Option<ModelMeta>,
+    /// What vLLM adds: the context of one conversation.
+    max_model_len: Option<Value>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 struct ModelMeta {
     size: Option<u64>,
     n_params: Option<u64>,
-    n_ctx_train: Option<u32>,
 }
 
 impl Model {
-    fn into_info(self) -> ModelInfo {
+    /// With the context that the server has for one conversation. What a model was trained on says nothing about that.
+    fn into_info(self, context: Option<u32>) -> ModelInfo {
         let meta = self.meta.unwrap_or_default();
         ModelInfo {
-            name: self.id,
-            backend: NAME.into(),
             size_bytes: meta.size,
             parameters: meta.n_params,
-            context_length: meta.n_ctx_train,
-            digest: None,
-            process: None,
+            context_length: answer::count(self.max_model_len.as_ref()).or(context),
+            ..ModelInfo::new(self.id, NAME)
         }
     }
 }
 
 #[derive(Debug, Deserialize)]
 struct Chunk {
+    object: Option<Value>,
     error: Option<Value>,
-    #[serde(default)]
-    choices: Vec<Choice>,
-    usage: Option<Usage>,
+    /// The words of an error as some servers write it, with `"object": "error"`.
+    message: Option<Value>,
+    choices: Option<Vec<Choice>>,
+    usage: Option<Value>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Choice {
-    #[serde(default)]
-    delta: Delta,
+    delta: Option<Delta>,
     finish_reason: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 struct Delta {
-    content: Option<String>,
+    content: Option<Content>,
+    refusal: Option<String>,
+    reasoning_content: Option<String>,
+    reasoning: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, Deserialize)]
-struct Usage {
-    prompt_tokens: u32,
-    completion_tokens: u32,
+/// A text, whole or in parts.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Content {
+    Whole(String),
+    Parts(Vec<Part>),
+}
+
+#[derive(Debug, Deserialize)]
+struct Part {
+    /// None in a part of another kind.
+    text: Option<String>,
+}
+
+impl Content {
+    fn text(self) -> String {
+        match self {
+            Self::Whole(text) => text,
+            Self::Parts(parts) => parts.into_iter().filter_map(|part| part.text).collect(),
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
 struct EmbedAnswer {
     data: Vec<Embedding>,
-    usage: Option<EmbedUsage>,
-}
-
-#[derive(Debug, Deserialize)]
-struct EmbedUsage {
-    prompt_tokens: u32,
+    usage: Option<Value>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Embedding {
-    index: usize,
+    index: Option<usize>,
     embedding: Vec<f32>,
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Map;
+
     use super::*;
 
-    fn end(chunks: &[&str]) -> (u32, u32, FinishReason) {
-        let mut reader = ChunkReader::default();
-        for chunk in chunks {
-            reader.read(chunk).unwrap();
-        }
-        match reader.read("[DONE]").unwrap() {
-            Some(Piece::End { prompt_tokens, completion_tokens, finish_reason }) => {
-                (prompt_tokens, completion_tokens, finish_reason)
+    /// The pieces of an answer of these events, after which the connection is closed.
+    async fn read(events: &[&str]) -> Vec<Result<Piece>> {
+        let events: Vec<_> = events.iter().map(|event| Ok((*event).to_owned())).collect();
+        pieces(stream::iter(events)).collect().await
+    }
+
+    /// The text and the end of an answer.
+    async fn whole(events: &[&str]) -> (String, (u32, u32, FinishReason)) {
+        let mut text = String::new();
+        for piece in read(events).await {
+            match piece.unwrap() {
+                Piece::Text(more) => text.push_str(&more),
+                Piece::End { prompt_tokens, completion_tokens, finish_reason } => {
+                    return (text, (prompt_tokens, completion_tokens, finish_reason));
+                }
+                other => panic!("{other:?}"),
             }
-            other => panic!("{other:?}"),
         }
+        panic!("no end after {text:?}")
     }
 
-    #[test]
-    fn usage_is_read_wherever_it_stands() {
-        let text = r#"{"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":null}],"usage":null}"#;
-        let reason = r#"{"choices":[{"index":0,"delta":{},"finish_reason":"length"}]}"#;
+    const TEXT: &str =
+        r#"{"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":null}],"usage":null}"#;
+    const REASON: &str = r#"{"choices":[{"index":0,"delta":{},"finish_reason":"length"}]}"#;
+
+    #[tokio::test]
+    async fn usage_is_read_wherever_it_stands_and_costs_no_answer() {
+        use FinishReason::{Length, Stop};
         let usage = r#"{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":7,"total_tokens":10}}"#;
-        let both = r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":7}}"#;
-        assert_eq!(end(&[text, reason, usage]), (3, 7, FinishReason::Length));
-        assert_eq!(end(&[text, both]), (3, 7, FinishReason::Stop));
-        assert_eq!(end(&[text, text, reason]), (0, 2, FinishReason::Length));
+        let beside_null = r#"{"choices":null,"usage":{"prompt_tokens":3,"completion_tokens":null}}"#;
+        let strange =
+            r#"{"choices":[],"usage":{"prompt_tokens":-1,"completion_tokens":"many"},"error":null}"#;
+        let both = r#"{"choices":[{"index":0,"delta":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":7}}"#;
+        assert_eq!(whole(&[TEXT, REASON, usage, "[DONE]"]).await, ("a".into(), (3, 7, Length)));
+        assert_eq!(whole(&[TEXT, both, "[DONE]"]).await, ("a".into(), (3, 7, Stop)));
+        assert_eq!(whole(&[TEXT, TEXT, REASON, "[DONE]"]).await, ("aa".into(), (0, 2, Length)));
+        assert_eq!(whole(&[TEXT, REASON, beside_null, "[DONE]"]).await, ("a".into(), (3, 1, Length)));
+        assert_eq!(whole(&[TEXT, REASON, strange, "[DONE]"]).await, ("a".into(), (0, 1, Length)));
     }
 
-    #[test]
-    fn an_answer_without_a_reason_is_none() {
-        let mut reader = ChunkReader::default();
-        reader.read(r#"{"choices":[{"delta":{"content":"half"}}]}"#).unwrap();
-        assert_eq!(reader.read("[DONE]").unwrap_err().kind(), ErrorKind::Unavailable);
+    #[tokio::test]
+    async fn an_answer_whose_reason_came_is_whole() {
+        let last = r#"{"choices":[{"delta":{"content":"b"},"finish_reason":"stop"}]}"#;
+        let end = ("ab".into(), (0, 2, FinishReason::Stop));
+        for after in [&[][..], &[r#"{"choices":["#], &["", " "], &[r#"{"error":"late"}"#], &["[DONE]"]] {
+            assert_eq!(whole(&[&["", TEXT, last], after].concat()).await, end, "{after:?}");
+        }
+        let broken = stream::iter([Ok(TEXT.to_owned()), Ok(last.to_owned()), Err(Error::unavailable("cut"))]);
+        assert!(matches!(pieces(broken).collect::<Vec<_>>().await.pop(), Some(Ok(Piece::End { .. }))));
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_a_reason_is_none() {
+        let failure = async |events: &[&str]| read(events).await.pop().unwrap().unwrap_err();
+        assert!(failure(&[TEXT, "[DONE]"]).await.message().contains("without a reason"));
         assert!(
-            reader
-                .read(r#"{"error":{"message":"out of memory"}}"#)
-                .unwrap_err()
+            failure(&[r#"{"error":{"message":"out of memory"}}"#])
+                .await
                 .to_string()
                 .contains("out of memory")
         );
-        reader.read("{").unwrap_err();
+        let vllm = r#"{"object":"error","message":"out of memory","type":"x","code":500}"#;
+        assert!(failure(&[vllm]).await.to_string().contains("out of memory"));
+        let full = r#"{"error":{"message":"too many tokens","code":"context_length_exceeded"}}"#;
+        assert_eq!(failure(&[full]).await.kind(), ErrorKind::ContextLength);
+        let aborted = r#"{"choices":[{"delta":{"content":"b"},"finish_reason":"abort"}]}"#;
+        assert!(failure(&[TEXT, aborted]).await.message().contains("\"abort\""));
+        assert_eq!(failure(&["{"]).await.kind(), ErrorKind::Unavailable);
+        assert!(matches!(read(&[TEXT]).await[..], [Ok(Piece::Text(_))]), "the connection was closed");
+    }
+
+    #[tokio::test]
+    async fn refusals_filters_and_parts_come_through() {
+        let refusal = r#"{"choices":[{"delta":{"refusal":"I may not."}}]}"#;
+        let filtered = r#"{"choices":[{"delta":{},"finish_reason":"content_filter"}]}"#;
+        let parts = r#"{"choices":[{"delta":{"content":[{"type":"text","text":"x"},{"type":"thinking"},{"type":"text","text":"y"}]}}]}"#;
+        let reasoning = r#"{"choices":[{"delta":{"content":null,"reasoning_content":"hm"}}]}"#;
+        let read = read(&[refusal, parts, reasoning, filtered]).await;
+        let read: Vec<_> = read.into_iter().map(Result::unwrap).collect();
+        let [Piece::Refusal(words), Piece::Text(text), Piece::Reasoning, Piece::End { finish_reason, .. }] =
+            &read[..]
+        else {
+            panic!("{read:?}")
+        };
+        assert_eq!((words.as_str(), text.as_str()), ("I may not.", "xy"));
+        assert_eq!(*finish_reason, FinishReason::ContentFilter);
+    }
+
+    #[test]
+    fn only_what_was_asked_for_is_sent() {
+        let bare = GenerateRequest {
+            max_tokens: 9,
+            temperature: None,
+            repeat_penalty: Some(1.5),
+            ..GenerateRequest::new(vec![])
+        };
+        let keys = |body: &Value| body.as_object().map(Map::keys).unwrap().cloned().collect::<Vec<_>>();
+        let always = ["model", "messages", "max_completion_tokens", "stream", "stream_options"];
+        assert_eq!(keys(&chat("m", &bare, None)), always);
+        let all = GenerateRequest {
+            temperature: Some(0.0),
+            top_p: Some(1.0),
+            seed: Some(4_294_967_301),
+            stop: vec!["x".into()],
+            ..bare
+        };
+        let schema = serde_json::from_str(r#"{"properties":{"zebra":{},"apple":{}}}"#).unwrap();
+        let body = chat("m", &all, Some(&schema));
+        assert_eq!(keys(&body)[5..], ["temperature", "seed", "top_p", "stop", "response_format"]);
+        assert_eq!(body["seed"], 4_294_967_301_i64);
+        assert!(body.to_string().contains(r#""zebra":{},"apple":{}"#), "{body}");
     }
 }

@@ -114,15 +114,7 @@ mod tests {
     use super::*;
 
     fn info(name: &str, digest: Option<&str>) -> ModelInfo {
-        ModelInfo {
-            name: name.into(),
-            backend: "llama-cpp".into(),
-            size_bytes: None,
-            parameters: None,
-            context_length: None,
-            digest: digest.map(str::to_owned),
-            process: None,
-        }
+        ModelInfo { digest: digest.map(str::to_owned), ..ModelInfo::new(name, "llama-cpp") }
     }
 
     fn measured(granted: &[ModelPermission]) -> MeasuredModel {

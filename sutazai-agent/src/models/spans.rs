@@ -3,7 +3,7 @@
 //! Never what was said.
 
 use sutazai_core::Error;
-use sutazai_core::domain::{Embeddings, FinishReason, GenerateRequest, ModelUsage};
+use sutazai_core::domain::{Embeddings, GenerateRequest, ModelUsage};
 use tracing::field::Empty;
 use tracing::{Span, info_span};
 
@@ -19,7 +19,7 @@ pub(super) fn chat(backend: &str, request: &GenerateRequest) -> Span {
         gen_ai.provider.name = backend,
         gen_ai.request.model = model,
         gen_ai.request.max_tokens = request.max_tokens,
-        gen_ai.request.temperature = f64::from(request.temperature),
+        gen_ai.request.temperature = request.temperature.map(f64::from),
         gen_ai.response.model = Empty,
         gen_ai.response.finish_reasons = Empty,
         gen_ai.usage.input_tokens = Empty,
@@ -46,12 +46,8 @@ pub(super) fn embeddings(backend: &str, model: Option<&str>) -> Span {
 
 /// It ended well.
 pub(super) fn answered(span: &Span, usage: &ModelUsage) {
-    let reason = match usage.finish_reason {
-        FinishReason::Stop => "stop",
-        FinishReason::Length => "length",
-    };
     span.record("gen_ai.response.model", &usage.model);
-    span.record("gen_ai.response.finish_reasons", reason);
+    span.record("gen_ai.response.finish_reasons", usage.finish_reason.as_str());
     span.record("gen_ai.usage.input_tokens", usage.prompt_tokens);
     span.record("gen_ai.usage.output_tokens", usage.completion_tokens);
 }

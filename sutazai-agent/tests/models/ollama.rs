@@ -34,9 +34,9 @@ async fn sends_what_was_asked_for() {
         model: Some("smollm2:135m".into()),
         messages: vec![ChatMessage::system("Be short."), ChatMessage::user("Who?")],
         max_tokens: 7,
-        temperature: 0.5,
+        temperature: Some(0.5),
         top_p: Some(0.5),
-        repeat_penalty: 1.5,
+        repeat_penalty: Some(1.5),
         seed: Some(42),
         stop: vec!["END".into()],
         constraint: Some(Constraint::JsonSchema(schema.clone())),
@@ -61,6 +61,7 @@ async fn says_what_there_is_and_what_it_cost() {
     let listed = server.backend().models().await.unwrap();
     assert_eq!(listed.iter().map(|model| model.name.as_str()).collect::<Vec<_>>(), MODELS);
     assert_eq!((listed[0].size_bytes, listed[0].parameters), (Some(637_699_456), Some(1_100_000_000)));
+    assert_eq!(listed[0].context_length, Some(16_384), "what a request can use");
 
     let request = GenerateRequest { max_tokens: 100, stop: vec!["island".into()], ..ask() };
     let (text, usage) = server.backend().complete(request).await.unwrap();
@@ -119,7 +120,7 @@ async fn refusals_have_their_kinds_and_say_why() {
         (e.kind(), e.message()),
         (ErrorKind::NotFound, "no model llama3: ollama has tinyllama:latest, smollm2:135m")
     );
-    let (_, e) = failure(&backend, GenerateRequest { repeat_penalty: -1.0, ..ask() }).await;
+    let (_, e) = failure(&backend, GenerateRequest { repeat_penalty: Some(-1.0), ..ask() }).await;
     assert_eq!(
         (e.kind(), e.message()),
         (ErrorKind::InvalidInput, "ollama answered 400 Bad Request: invalid option")
@@ -154,6 +155,7 @@ async fn an_answer_that_breaks_off_says_how() {
         (Fault::ErrorLine(3, "llama runner process has terminated"), "runner process has terminated"),
         (Fault::Garbage(3, "<html>\n"), "not of its protocol"),
         (Fault::Garbage(3, "{\"message\":\"my-private-words\"}\n"), "not of its protocol"),
+        (Fault::Garbage(3, "{\"done\":true,\"done_reason\":\"unload\"}\n"), "for the reason \"unload\""),
         (Fault::Half(3), "in the middle of a line"),
         (Fault::Cut(3), "broke off"),
         (Fault::Garbage(3, ""), "before its answer ended"),
@@ -276,7 +278,10 @@ async fn embeddings_come_one_a_text() {
     let backend = server.backend();
     let made = backend.embed(None, &["one".into(), "two".into(), "one".into()]).await.unwrap();
     assert_eq!((made.model.as_str(), made.prompt_tokens), (MODELS[0], Some(9)));
-    assert_eq!(server.posted("/api/embed"), [json!({ "model": MODELS[0], "input": ["one", "two", "one"] })]);
+    assert_eq!(
+        server.posted("/api/embed"),
+        [json!({ "model": MODELS[0], "input": ["one", "two", "one"], "truncate": false })]
+    );
     let e = backend.embed(Some("nomic".into()), &["one".into()]).await.unwrap_err();
     assert_eq!(
         (e.kind(), e.message()),
@@ -350,4 +355,93 @@ async fn an_address_of_something_else_is_named() {
     assert_eq!(e.kind(), ErrorKind::Unavailable, "{e}");
     assert!(e.to_string().contains("/v1/api/tags"), "{e}");
     assert_eq!(e.message(), "there is no ollama server");
+}
+
+#[tokio::test]
+async fn all_text_arrives_whichever_line_it_stands_in() {
+    let server = OllamaServer::start(&MODELS).await;
+    for (body, expected) in [
+        ("{\"message\":{\"content\":\"hel\"}}\n{\"message\":{\"content\":\"lo\"},\"done\":true}", "hello"),
+        ("\u{feff}{\"message\":{\"content\":\"hi\"},\"done\":true,\"eval_count\":null}\n", "hi"),
+        (
+            "{\"message\":{\"content\":null}}\n\n{\"message\":{\"content\":\"x\"},\"done\":true}\r\n{\"late\"",
+            "x",
+        ),
+    ] {
+        server.fail(Fault::Garbage(0, body));
+        let (text, usage) = server.backend().complete(ask()).await.unwrap();
+        assert_eq!((text.as_str(), usage.finish_reason), (expected, FinishReason::Stop));
+    }
+}
+
+#[tokio::test]
+async fn only_what_was_asked_for_is_sent_and_seeds_are_whole() {
+    let server = OllamaServer::start(&MODELS).await;
+    let bare = GenerateRequest { temperature: None, repeat_penalty: None, ..ask() };
+    server.backend().complete(bare.clone()).await.unwrap();
+    server.backend().complete(GenerateRequest { seed: Some(-4_294_967_301), ..bare }).await.unwrap();
+    let options: Vec<_> = server.posted("/api/chat").iter().map(|body| body["options"].clone()).collect();
+    assert_eq!(
+        options,
+        [json!({ "num_predict": 6 }), json!({ "num_predict": 6, "seed": -4_294_967_301_i64 })]
+    );
+}
+
+#[tokio::test]
+async fn texts_are_never_cut_in_silence() {
+    let server = OllamaServer::start(&MODELS).await;
+    let backend = server.backend();
+    let say = |words: usize, max_tokens| GenerateRequest {
+        max_tokens,
+        ..GenerateRequest::new(vec![ChatMessage::user("y ".repeat(words))])
+    };
+    // A token of this server is a word, here of two bytes: the most tokens that a text of letters is expected to have.
+    for (words, max_tokens, num_ctx) in
+        [(1_000, 500, None), (3_000, 500, Some(4_096)), (9_000, 500, Some(16_384))]
+    {
+        let (_, usage) = backend.complete(say(words, max_tokens)).await.unwrap();
+        assert_eq!(usage.prompt_tokens as usize, words, "it was cut");
+        let sent = server.posted("/api/chat").pop().unwrap();
+        assert_eq!(sent["options"]["num_ctx"].as_u64(), num_ctx, "{words}");
+    }
+    // The answer has what is left.
+    let (_, usage) = backend.complete(say(15_000, 3_000)).await.unwrap();
+    assert_eq!((usage.prompt_tokens, usage.finish_reason), (15_000, FinishReason::Length));
+    assert!(usage.completion_tokens < 1_384, "{usage:?}");
+    let (_, e) = failure(&backend, say(17_000, 1)).await;
+    assert_eq!((e.kind(), e.field()), (ErrorKind::ContextLength, Some("messages")), "{e}");
+    assert_eq!(server.posted("/api/chat").len(), 4, "nothing was sent");
+    assert_eq!(server.posted("/api/show").len(), 1, "asked once");
+
+    let texts = ["short".to_owned(), "y ".repeat(10_000)];
+    assert_eq!(backend.embed(None, &texts).await.unwrap().prompt_tokens, Some(3 + 10_002));
+    let e = backend.embed(None, &["y ".repeat(20_000)]).await.unwrap_err();
+    assert_eq!((e.kind(), e.field()), (ErrorKind::ContextLength, Some("input")), "{e}");
+    backend.embed(None, &["short".into()]).await.unwrap();
+    let last = server.posted("/api/embed").pop().unwrap();
+    assert_eq!((&last["truncate"], last.get("options")), (&json!(false), None));
+}
+
+#[tokio::test]
+async fn a_schema_that_ollama_does_not_keep_to_is_refused_before_it_is_asked() {
+    let server = OllamaServer::start(&MODELS).await;
+    for schema in [
+        json!({ "type": "number", "minimum": 0, "maximum": 1 }),
+        json!({ "type": "object", "properties": { "code": { "type": "string", "pattern": "[0-9]+" } } }),
+    ] {
+        let request = GenerateRequest { constraint: Some(Constraint::JsonSchema(schema)), ..ask() };
+        let (_, e) = failure(&server.backend(), request).await;
+        assert_eq!((e.kind(), e.field()), (ErrorKind::Unsupported, Some("constraint")), "{e}");
+    }
+    assert!(server.posted("/api/chat").is_empty());
+}
+
+#[tokio::test]
+async fn the_order_of_keys_reaches_ollama() {
+    let server = OllamaServer::start(&MODELS).await;
+    let text = r#"{"type":"object","properties":{"zebra":{"type":"object","properties":{"b":{"type":"string"},"a":{"type":"string"}}},"apple":{"type":"string"}}}"#;
+    let constraint = Some(Constraint::JsonSchema(serde_json::from_str(text).unwrap()));
+    let (answer, _) = server.backend().complete(GenerateRequest { constraint, ..ask() }).await.unwrap();
+    assert_eq!(server.posted("/api/chat")[0]["format"].to_string(), text);
+    assert_eq!(answer, r#"{"zebra":{"b":"x","a":"x"},"apple":"x"}"#);
 }

@@ -91,8 +91,8 @@ fn ask(messages: Vec<ChatMessage>) -> GenerateRequest {
     GenerateRequest {
         model: Some("small:1b".into()),
         max_tokens: 16,
-        temperature: 0.0,
-        repeat_penalty: 1.0,
+        temperature: Some(0.0),
+        repeat_penalty: Some(1.0),
         ..GenerateRequest::new(messages)
     }
 }

@@ -27,6 +27,9 @@ use crate::fault::{self, Fault};
 /// Has characters of one to four bytes, so that a cut may fall into the middle of one.
 const STORY: &str = "Once the ship Überfahrt 船 sailed out 🚢 with a naïve crew and came to an island; ";
 
+/// The context that every model was trained on, in tokens.
+pub(crate) const TRAINED_CONTEXT: usize = 16_384;
+
 /// The words of the whole story; a word counts as a token.
 const STORY_WORDS: usize = 3_000;
 
@@ -72,6 +75,7 @@ impl OllamaServer {
         });
         let router = Router::new()
             .route("/api/tags", get(tags))
+            .route("/api/show", post(show))
             .route("/api/chat", post(chat))
             .route("/api/generate", post(generate))
             .route("/api/embed", post(embed))
@@ -154,6 +158,14 @@ struct Options {
     _seed: Option<i64>,
     #[serde(default)]
     stop: Vec<String>,
+    num_ctx: Option<usize>,
+}
+
+impl Options {
+    /// The context of a request: what the model was trained on at the most, and 2,048 tokens unless it asks for more.
+    fn context(&self) -> usize {
+        self.num_ctx.unwrap_or(2_048).min(TRAINED_CONTEXT)
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -161,6 +173,15 @@ struct Options {
 struct EmbedRequest {
     model: String,
     input: Vec<String>,
+    truncate: Option<bool>,
+    #[serde(default)]
+    options: Options,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ShowRequest {
+    model: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -185,6 +206,20 @@ async fn tags(State(shared): State<Arc<Shared>>) -> Response {
     };
     let models: Vec<_> = lock(&shared.models).iter().map(model).collect();
     axum::Json(json!({ "models": models })).into_response()
+}
+
+async fn show(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
+    let show = || -> Answer {
+        let request: ShowRequest = shared.read("/api/show", &body)?;
+        shared.known(&request.model, |name| format!("model '{name}' not found"))?;
+        Ok(axum::Json(json!({
+            "modelfile": "", "parameters": "stop    \"x\"", "template": "",
+            "details": { "family": "llama" },
+            "model_info": { "general.architecture": "llama", "llama.context_length": TRAINED_CONTEXT },
+        }))
+        .into_response())
+    };
+    answer(show())
 }
 
 async fn chat(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
@@ -234,7 +269,9 @@ async fn tell(shared: Arc<Shared>, body: &[u8]) -> Answer {
     let limit = options.num_predict.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
     let words: Vec<&str> = text[..end].split_inclusive(' ').collect();
     let reason = if words.len() > limit { "length" } else { "stop" };
+    // As the real one does, without a word: the oldest messages go first, then the beginning of the last.
     let read: usize = request.messages.iter().map(|m| m.content.split_whitespace().count()).sum();
+    let read = read.min(options.context());
     let line = |content: &str, done: bool| {
         json!({
             "model": model, "created_at": SystemClock.now().to_rfc3339(),
@@ -287,6 +324,11 @@ async fn embed(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
             |text: &String, weight: u32| text.bytes().map(|b| u32::from(b) % weight).sum::<u32>() as f32;
         let embeddings: Vec<_> =
             request.input.iter().map(|text| [sum(text, 7), sum(text, 11), sum(text, 13)]).collect();
+        let longest =
+            request.input.iter().map(|text| text.split_whitespace().count() + 2).max().unwrap_or_default();
+        if request.truncate == Some(false) && longest > request.options.context() {
+            return Err(bad("the input length exceeds the context length"));
+        }
         // A token a word, and one at each end.
         let tokens: usize = request.input.iter().map(|text| text.split_whitespace().count() + 2).sum();
         Ok(axum::Json(json!({

@@ -40,8 +40,12 @@ async fn conforms_with_llama_server() {
     let listed = server.backend(None).models().await.unwrap();
     assert_eq!((listed.len(), listed[0].name.as_str(), listed[0].backend.as_str()), (1, "smollm2", "openai"));
     assert!(listed[0].parameters.unwrap() > 100_000_000 && listed[0].size_bytes.unwrap() > 50_000_000);
+    // Of `--ctx-size 2048` one of `--parallel 2` has half, unless both share the whole.
+    assert!([Some(1_024), Some(2_048)].contains(&listed[0].context_length), "{listed:?}");
 
     a_schema_is_enforced(&server.backend(None)).await;
+    keys_keep_their_order(&server.backend(None)).await;
+    what_llama_server_does_not_keep_to_is_refused(&server.backend(None)).await;
     a_stop_text_ends_the_answer(&server.backend(None)).await;
     a_seed_makes_answers_repeatable(&server.backend(None)).await;
     refusals_say_why(&server.backend(None)).await;
@@ -75,10 +79,31 @@ async fn a_schema_is_enforced(backend: &OpenAiModelBackend) {
     assert!(text.contains("healthy") || text.contains("ill"), "{text}");
 }
 
+async fn keys_keep_their_order(backend: &OpenAiModelBackend) {
+    let schema = r#"{"type":"object","properties":{"zebra":{"type":"object","properties":{"b":{"enum":["x"]},"a":{"enum":["x"]}},"required":["a","b"]},"apple":{"enum":["x"]}},"required":["apple","zebra"],"additionalProperties":false}"#;
+    let constraint = Some(Constraint::JsonSchema(serde_json::from_str(schema).unwrap()));
+    let (text, _) = backend.complete(GenerateRequest { max_tokens: 64, constraint, ..ask() }).await.unwrap();
+    let keys: Vec<_> = text.split('"').filter(|word| ["zebra", "apple", "b", "a"].contains(word)).collect();
+    assert_eq!(keys, ["zebra", "b", "a", "apple"], "{text}");
+}
+
+async fn what_llama_server_does_not_keep_to_is_refused(backend: &OpenAiModelBackend) {
+    backend.models().await.unwrap();
+    for (schema, keyword) in [
+        (json!({ "type": "number", "minimum": 0, "maximum": 1 }), "`minimum`"),
+        (json!({ "type": "string", "pattern": "[0-9]+" }), "`pattern`"),
+    ] {
+        let constraint = Some(Constraint::JsonSchema(schema));
+        let (pieces, e) = failure(backend, GenerateRequest { constraint, ..ask() }).await;
+        assert_eq!((pieces, e.kind(), e.field()), (0, ErrorKind::Unsupported, Some("constraint")), "{e}");
+        assert!(e.message().contains(keyword), "{e}");
+    }
+}
+
 async fn a_stop_text_ends_the_answer(backend: &OpenAiModelBackend) {
     let messages =
         vec![ChatMessage::user("Count: one, two, three, four, five, six, seven, eight, nine, ten.")];
-    let whole = GenerateRequest { max_tokens: 24, temperature: 0.0, ..GenerateRequest::new(messages) };
+    let whole = GenerateRequest { max_tokens: 24, temperature: Some(0.0), ..GenerateRequest::new(messages) };
     let (text, _) = backend.complete(whole.clone()).await.unwrap();
     let stop = text.split_whitespace().nth(4).unwrap().to_owned();
     let (cut, usage) = backend.complete(GenerateRequest { stop: vec![stop.clone()], ..whole }).await.unwrap();
@@ -89,7 +114,7 @@ async fn a_stop_text_ends_the_answer(backend: &OpenAiModelBackend) {
 async fn a_seed_makes_answers_repeatable(backend: &OpenAiModelBackend) {
     let mut texts = Vec::new();
     for seed in [7, 7, 8] {
-        let request = GenerateRequest { seed: Some(seed), temperature: 1.5, max_tokens: 16, ..ask() };
+        let request = GenerateRequest { seed: Some(seed), temperature: Some(1.5), max_tokens: 16, ..ask() };
         texts.push(backend.complete(request).await.unwrap().0);
     }
     assert!(texts[0] == texts[1] && texts[0] != texts[2], "{texts:?}");
@@ -98,7 +123,7 @@ async fn a_seed_makes_answers_repeatable(backend: &OpenAiModelBackend) {
 async fn refusals_say_why(backend: &OpenAiModelBackend) {
     let long = GenerateRequest { messages: vec![ChatMessage::user("word ".repeat(5_000))], ..ask() };
     let (_, e) = failure(backend, long).await;
-    assert_eq!(e.kind(), ErrorKind::InvalidInput, "{e}");
+    assert_eq!((e.kind(), e.field()), (ErrorKind::ContextLength, Some("messages")), "{e}");
     assert!(e.to_string().contains("context size"), "{e}");
 
     let e = backend.embed(None, &["a text".into()]).await.unwrap_err();
@@ -195,6 +220,11 @@ async fn an_answer_that_breaks_off_says_how() {
         (format!("{text}\n\n{error}\n\n"), Ending::Close, "out of memory"),
         (format!("{text}\n\ndata: {{\"choices\":[\n\n"), Ending::Close, "not of its protocol"),
         (format!("{text}\n\ndata: [DONE]\n\n"), Ending::Close, "without a reason"),
+        (
+            format!("{text}\n\ndata: {{\"choices\":[{{\"finish_reason\":\"abort\"}}]}}\n\n"),
+            Ending::Close,
+            "for the reason \"abort\"",
+        ),
         (format!("{text}\n\n"), Ending::Close, "before its answer ended"),
         (format!("{text}\n\n: alive\n\n{}", &text[..30]), Ending::Cut, "broke off"),
         (format!("{text}\n\n"), Ending::Silence, "kept silent for 300ms"),
@@ -204,6 +234,85 @@ async fn an_answer_that_breaks_off_says_how() {
         let kind = if ending == Ending::Silence { ErrorKind::Timeout } else { ErrorKind::Unavailable };
         assert_eq!((pieces, e.kind()), (1, kind), "{says}: {e}");
         assert!(e.to_string().contains(says), "{says}: {e}");
+    }
+}
+
+#[tokio::test]
+async fn every_event_stream_is_read_and_whole_once_its_reason_came() {
+    let [one, two] =
+        ["hel", "lo"].map(|text| format!(r#"{{"choices":[{{"delta":{{"content":"{text}"}}}}]}}"#));
+    let end = r#"{"choices":[{"delta":{},"finish_reason":"length"}]}"#;
+    for (body, ending) in [
+        (format!("\u{feff}data: {one}\n\ndata: {two}\n\ndata: {end}\n\ndata: [DONE]\n\n"), Ending::Close),
+        (format!("data: {one}\r\rdata\r\r: alive\r\rdata: {two}\r\rdata:\r\rdata: {end}\r\r"), Ending::Close),
+        (format!("event: x\r\ndata: {one}\r\n\r\nid: 7\r\ndata:{two}\r\n\r\ndata: {end}"), Ending::Close),
+        (format!("data: {one}\n\ndata: {two}\n\ndata: {end}\n\ndata: {{\"usa"), Ending::Cut),
+        (format!("data: {one}\n\ndata: {two}\n\ndata: {end}\n\n"), Ending::Silence),
+    ] {
+        let backend = OpenAiModelBackend::new(&streaming(body.clone(), ending).await, None).unwrap();
+        let (text, usage) = backend.complete(ask()).await.unwrap();
+        assert_eq!((text.as_str(), usage.finish_reason), ("hello", FinishReason::Length), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn refusals_and_filters_come_through_and_need_not_fit_a_schema() {
+    let chunk = |delta: &str, reason: &str| {
+        format!(r#"data: {{"choices":[{{"delta":{delta},"finish_reason":{reason}}}]}}"#)
+    };
+    let schema = Constraint::JsonSchema(json!({ "type": "object" }));
+    for (chunks, text, reason, refusal) in [
+        (
+            [chunk(r#"{"refusal":"I may "}"#, "null"), chunk(r#"{"refusal":"not."}"#, r#""stop""#)],
+            "",
+            FinishReason::Stop,
+            Some("I may not."),
+        ),
+        (
+            [chunk(r#"{"content":"{\"half"}"#, "null"), chunk("{}", r#""content_filter""#)],
+            "{\"half",
+            FinishReason::ContentFilter,
+            None,
+        ),
+    ] {
+        let body = format!("{}\n\ndata: [DONE]\n\n", chunks.join("\n\n"));
+        let backend = OpenAiModelBackend::new(&streaming(body, Ending::Close).await, None).unwrap();
+        let request = GenerateRequest { constraint: Some(schema.clone()), ..ask() };
+        let (found, usage) = backend.complete(request).await.unwrap();
+        assert_eq!((found.as_str(), usage.finish_reason, usage.refusal.as_deref()), (text, reason, refusal));
+    }
+    let reasoned =
+        [chunk(r#"{"reasoning_content":"hm"}"#, "null"), chunk("{}", r#""stop""#)].join("\n\n") + "\n\n";
+    let backend = OpenAiModelBackend::new(&streaming(reasoned, Ending::Close).await, None).unwrap();
+    let (_, e) = failure(&backend, ask()).await;
+    assert!(e.kind() == ErrorKind::Misfit && e.message().contains("reasoning"), "{e}");
+}
+
+#[tokio::test]
+async fn embeddings_that_are_none_are_no_answer() {
+    for (data, good) in [
+        (json!([{ "index": 1, "embedding": [2.0] }, { "index": 0, "embedding": [1.0] }]), true),
+        (json!([{ "embedding": [1.0] }, { "embedding": [2.0] }]), true),
+        (json!([{ "index": 0, "embedding": [] }, { "index": 1, "embedding": [] }]), false),
+        (json!([{ "index": 0, "embedding": [1.0] }, { "index": 1, "embedding": [1.0, 2.0] }]), false),
+        (json!([{ "index": 0, "embedding": [1.0] }, { "index": 0, "embedding": [2.0] }]), false),
+        (json!([{ "index": 0, "embedding": [1.0] }]), false),
+        (json!([{ "index": 0, "embedding": [null] }, { "index": 1, "embedding": [2.0] }]), false),
+        (json!([{ "index": 0, "embedding": [1e39] }, { "index": 1, "embedding": [2.0] }]), false),
+    ] {
+        let models =
+            json!({ "object": "list", "data": [{ "id": "m", "object": "model", "owned_by": "us" }] });
+        let answer = json!({ "data": data, "usage": { "prompt_tokens": null } });
+        let router = Router::new()
+            .route("/v1/models", get(async move || axum::Json(models)))
+            .route("/v1/embeddings", post(async move || axum::Json(answer)));
+        let backend = OpenAiModelBackend::new(&serve(router).await, None).unwrap();
+        match backend.embed(None, &["a".into(), "b".into()]).await {
+            Ok(made) => {
+                assert!(good && made.vectors == [[1.0], [2.0]] && made.prompt_tokens.is_none(), "{made:?}")
+            }
+            Err(e) => assert!(!good && e.kind() == ErrorKind::Unavailable, "{data}: {e}"),
+        }
     }
 }
 

@@ -64,7 +64,13 @@ impl Notebook {
                     // Whether it still listens is seen above.
                     let _ = reader.send(Ok(ChatEvent::Text(piece)));
                 }
-                Some(Ok(ModelEvent::Done(usage))) => break Some(Ok(usage)),
+                Some(Ok(ModelEvent::Done(usage))) => {
+                    if let (Some(refusal), true) = (&usage.refusal, text.is_empty()) {
+                        text.clone_from(refusal);
+                        let _ = reader.send(Ok(ChatEvent::Text(text.clone())));
+                    }
+                    break Some(Ok(usage));
+                }
                 Some(Err(e)) => break Some(Err(e)),
                 None => break Some(Err(Error::unavailable("the model ended its answer without saying so"))),
             }

@@ -1,6 +1,6 @@
 //! What of a conversation the model is shown: as much as fits, the latest first.
 
-use crate::domain::{ChatMessage, Conversation, ModelInfo, StoredMessage};
+use crate::domain::{ChatMessage, Conversation, ModelInfo, Role, StoredMessage};
 
 /// The context of a model that does not tell.
 const CONTEXT: u32 = 4_096;
@@ -14,7 +14,7 @@ const AROUND: usize = 8;
 /// How many tokens of history the model can be shown when the answer is to have `max_tokens`: at least half of its
 /// context is the history's.
 pub(super) fn budget(models: &[ModelInfo], wanted: Option<&str>, max_tokens: u32) -> usize {
-    let named = models.iter().find(|model| Some(model.name.as_str()) == wanted);
+    let named = wanted.and_then(|wanted| models.iter().find(|model| model.is_called(wanted)));
     let context = match named {
         Some(model) => model.context_length,
         // Any of them may answer.
@@ -29,8 +29,8 @@ pub(super) fn bytes(budget: usize) -> u64 {
     (budget.max(1) * BYTES_PER_TOKEN) as u64
 }
 
-/// The conversation's instructions, then its latest messages as far as they fit into so many tokens. The last message is
-/// there whatever its length.
+/// The conversation's instructions, then its latest messages as far as they fit into so many tokens, as turns: they begin
+/// with the user and alternate, which chat templates of many models demand. The last message is there whatever its length.
 pub(super) fn fit(
     conversation: &Conversation,
     messages: &[StoredMessage],
@@ -47,9 +47,25 @@ pub(super) fn fit(
         left = left.saturating_sub(needed);
         shown.push(message.clone());
     }
-    shown.extend(system);
     shown.reverse();
-    shown
+    system.into_iter().chain(turns(shown)).collect()
+}
+
+/// Messages as turns. Those of one speaker in a row, as a failed answer or requests at the same time leave them, become one;
+/// an empty answer and one that nothing asked for are left out.
+fn turns(messages: Vec<ChatMessage>) -> Vec<ChatMessage> {
+    let mut turns: Vec<ChatMessage> = Vec::new();
+    for message in messages.into_iter().filter(|message| !message.content.is_empty()) {
+        match turns.last_mut() {
+            None if message.role != Role::User => {}
+            Some(last) if last.role == message.role => {
+                last.content.push_str("\n\n");
+                last.content.push_str(&message.content);
+            }
+            _ => turns.push(message),
+        }
+    }
+    turns
 }
 
 fn tokens(message: &ChatMessage) -> usize {
@@ -77,11 +93,14 @@ mod tests {
         }
     }
 
-    /// Messages of 12 bytes: 4 tokens, and 8 around them.
+    fn kept(role: Role, text: impl Into<String>) -> StoredMessage {
+        StoredMessage::new(ConversationId::new(), role, text.into(), Utc.timestamp_opt(0, 0).unwrap())
+    }
+
+    /// Messages of 12 bytes: 4 tokens, and 8 around them. The last is the user's.
     fn said(count: usize) -> Vec<StoredMessage> {
-        let now = Utc.timestamp_opt(0, 0).unwrap();
-        let text = |i| format!("message {i:04}");
-        (0..count).map(|i| StoredMessage::new(ConversationId::new(), Role::User, text(i), now)).collect()
+        let role = |i: usize| if (count - i) % 2 == 1 { Role::User } else { Role::Assistant };
+        (0..count).map(|i| kept(role(i), format!("message {i:04}"))).collect()
     }
 
     fn shown(system: Option<&str>, count: usize, budget: usize) -> Vec<String> {
@@ -92,9 +111,13 @@ mod tests {
     #[test]
     fn the_oldest_are_left_out_and_the_instructions_stay() {
         assert_eq!(shown(None, 3, 36), ["message 0000", "message 0001", "message 0002"]);
-        assert_eq!(shown(None, 3, 35), ["message 0001", "message 0002"]);
-        assert_eq!(shown(Some("be brief"), 3, 35), ["be brief", "message 0001", "message 0002"]);
-        assert_eq!(shown(Some("be brief"), 3, 34), ["be brief", "message 0002"]);
+        assert_eq!(shown(None, 4, 36), ["message 0001", "message 0002", "message 0003"]);
+        assert_eq!(shown(None, 3, 35), ["message 0002"], "an answer without its question is left out");
+        assert_eq!(
+            shown(Some("be brief"), 3, 47),
+            ["be brief", "message 0000", "message 0001", "message 0002"]
+        );
+        assert_eq!(shown(Some("be brief"), 3, 46), ["be brief", "message 0002"]);
         assert_eq!(shown(Some("be brief"), 3, 0), ["be brief", "message 0002"], "the last is always there");
     }
 
@@ -103,20 +126,33 @@ mod tests {
         let mut messages = said(4);
         messages[1].message.content = "long ".repeat(100);
         let shown = fit(&conversation(None), &messages, 60);
-        assert_eq!(shown.len(), 2, "a gap in the middle would change what was meant");
+        assert_eq!(shown.len(), 1, "a gap in the middle would change what was meant");
+    }
+
+    #[test]
+    fn turns_alternate_and_begin_with_the_user() {
+        use Role::{Assistant, User};
+        for (messages, expected) in [
+            (vec![(User, "a"), (User, "b")], vec![(User, "a\n\nb")]),
+            (vec![(Assistant, "x"), (User, "a")], vec![(User, "a")]),
+            (
+                vec![(User, "a"), (User, "b"), (Assistant, "x"), (Assistant, "y"), (User, "c")],
+                vec![(User, "a\n\nb"), (Assistant, "x\n\ny"), (User, "c")],
+            ),
+            (vec![(User, "a"), (Assistant, ""), (User, "b")], vec![(User, "a\n\nb")]),
+            (vec![(Assistant, "x"), (Assistant, "y"), (User, "a")], vec![(User, "a")]),
+        ] {
+            let messages: Vec<_> = messages.into_iter().map(|(role, text)| kept(role, text)).collect();
+            let shown = fit(&conversation(Some("be brief")), &messages, 10_000);
+            assert_eq!(shown[0], ChatMessage::system("be brief"));
+            let shown: Vec<_> = shown[1..].iter().map(|turn| (turn.role, turn.content.as_str())).collect();
+            assert_eq!(shown, expected);
+        }
     }
 
     #[test]
     fn the_budget_is_the_models() {
-        let model = |name: &str, context_length| ModelInfo {
-            name: name.into(),
-            backend: "b".into(),
-            size_bytes: None,
-            parameters: None,
-            context_length,
-            digest: None,
-            process: None,
-        };
+        let model = |name: &str, context_length| ModelInfo { context_length, ..ModelInfo::new(name, "b") };
         let models = [model("small", Some(2_048)), model("large", Some(8_192)), model("mute", None)];
         assert_eq!(budget(&models, Some("large"), 512), 7_680);
         assert_eq!(budget(&models, None, 512), 1_536);

@@ -155,11 +155,16 @@ impl Chat {
         self.store.append(&said).await?;
         let models = model.models().await.unwrap_or_default();
         let budget = history::budget(&models, conversation.model.as_deref(), new.max_tokens);
-        let history = self.store.messages(id, None, LOOKED_AT, history::bytes(budget)).await?;
+        let mut history = self.store.messages(id, None, LOOKED_AT, history::bytes(budget)).await?;
+        // What was added since belongs to requests that came at the same time: this one is about its own message.
+        match history.iter().position(|message| message.id == said.id) {
+            Some(at) => history.truncate(at + 1),
+            None => history.push(said.clone()),
+        }
         let request = GenerateRequest {
             model: conversation.model.clone(),
             max_tokens: new.max_tokens,
-            temperature: new.temperature,
+            temperature: Some(new.temperature),
             ..GenerateRequest::new(Vec::new())
         };
         let stream = ask(&*model, &conversation, history, budget, request).await?;
@@ -199,5 +204,5 @@ async fn ask(
 }
 
 fn too_long(e: &Error) -> bool {
-    (e.kind(), e.field()) == (ErrorKind::InvalidInput, Some("messages"))
+    e.kind() == ErrorKind::ContextLength
 }

@@ -133,14 +133,15 @@ pub struct GenerateRequest {
     pub messages: Vec<ChatMessage>,
     /// At most so many tokens.
     pub max_tokens: u32,
-    /// 0.0 is greedy.
-    pub temperature: f32,
+    /// How freely the model chooses; 0.0 is greedy, none the backend's own choice.
+    pub temperature: Option<f32>,
     /// Draws from the most probable tokens that make up this share, 0.0 to 1.0; none: the backend's own choice.
     pub top_p: Option<f32>,
-    /// How strongly tokens that were just used are avoided; 1.0 is not at all.
-    pub repeat_penalty: f32,
-    /// Makes sampling repeatable, where the backend can.
-    pub seed: Option<u32>,
+    /// How strongly tokens that were just used are avoided; 1.0 is not at all, none the backend's own choice. Backends
+    /// whose protocol has no such penalty leave it out.
+    pub repeat_penalty: Option<f32>,
+    /// Makes sampling repeatable, where the backend can. Every bit of it counts, or the request is refused.
+    pub seed: Option<i64>,
     /// Ends the text before any of these.
     pub stop: Vec<String>,
     /// What the text must conform to.
@@ -159,9 +160,9 @@ impl GenerateRequest {
             model: None,
             messages,
             max_tokens: 512,
-            temperature: 0.7,
+            temperature: Some(0.7),
             top_p: None,
-            repeat_penalty: 1.1,
+            repeat_penalty: Some(1.1),
             seed: None,
             stop: Vec::new(),
             constraint: None,
@@ -179,17 +180,20 @@ pub enum FinishReason {
     Stop,
     /// The token limit came first.
     Length,
+    /// The backend's filter cut the text or left nothing of it.
+    ContentFilter,
 }
 
 impl FinishReason {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Stop, Self::Length];
+    pub const ALL: [Self; 3] = [Self::Stop, Self::Length, Self::ContentFilter];
 
     /// In lower case, as chat protocols spell it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Stop => "stop",
             Self::Length => "length",
+            Self::ContentFilter => "content_filter",
         }
     }
 }
@@ -207,6 +211,9 @@ pub struct ModelUsage {
     pub completion_tokens: u32,
     /// Why it ended.
     pub finish_reason: FinishReason,
+    /// The model's words where it refused to answer; such an answer need not fit a constraint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<String>,
     /// Why this answer is not from the first choice of backend and model; none when it is.
     pub degraded: Option<String>,
     /// Geometric mean over the sampled tokens of the probability, 0.0 to 1.0, that the model without the constraint gives
@@ -248,7 +255,7 @@ pub struct ModelInfo {
     pub size_bytes: Option<u64>,
     /// How many parameters, where known.
     pub parameters: Option<u64>,
-    /// The longest conversation in tokens, where known.
+    /// The longest conversation that a request can have, its answer included, in tokens, where known.
     pub context_length: Option<u32>,
     /// Identifies the weights, as `sha256:` and hexadecimal digits or as the server names it; none where unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -256,6 +263,33 @@ pub struct ModelInfo {
     /// The child process that runs the model; none where the model runs elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub process: Option<ModelProcess>,
+    /// What an operator should know of it, such as a chat template that is not used; none where all is well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+impl ModelInfo {
+    /// A model of which only its name and its backend are known.
+    pub fn new(name: impl Into<String>, backend: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            backend: backend.into(),
+            size_bytes: None,
+            parameters: None,
+            context_length: None,
+            digest: None,
+            process: None,
+            note: None,
+        }
+    }
+
+    /// Whether a request for this name goes to this model. Ollama lists `tinyllama:latest` for what people call
+    /// `tinyllama`, and does not distinguish upper and lower case.
+    pub fn is_called(&self, wanted: &str) -> bool {
+        let same =
+            |name: &str| name == wanted || (self.backend == "ollama" && name.eq_ignore_ascii_case(wanted));
+        same(&self.name) || self.name.strip_suffix(":latest").is_some_and(same)
+    }
 }
 
 /// The child process that runs an embedded model.
@@ -311,5 +345,21 @@ mod tests {
         let none = Constraint::JsonSchema(json!({ "type": "nonsense" }));
         assert_eq!(none.check("1").unwrap_err().field(), Some("constraint"));
         assert!(Constraint::Grammar("start: \"a\"".into()).check("anything").is_ok());
+    }
+
+    #[test]
+    fn keys_of_a_schema_keep_their_order_at_every_depth() {
+        let text = r#"{"type":"object","properties":{"zebra":{"properties":{"b":{},"a":{}}},"apple":{"anyOf":[{"required":["y","x"],"maxItems":1,"items":{}}]}},"$defs":{"z":{},"y":{}}}"#;
+        let constraint: Constraint = serde_json::from_str(&format!(r#"{{"json_schema":{text}}}"#)).unwrap();
+        assert_eq!(constraint, Constraint::JsonSchema(serde_json::from_str(text).unwrap()));
+        assert_eq!(serde_json::to_string(&constraint).unwrap(), format!(r#"{{"json_schema":{text}}}"#));
+    }
+
+    #[test]
+    fn a_model_is_called_as_its_backend_takes_it() {
+        let ollama = ModelInfo::new("Org/Llama3:latest", "ollama");
+        assert!(["Org/Llama3:latest", "Org/Llama3", "org/llama3"].iter().all(|name| ollama.is_called(name)));
+        assert!(!ollama.is_called("Org/Llama3:8b") && !ollama.is_called("Llama3"));
+        assert!(!ModelInfo::new("Llama3", "openai").is_called("llama3"));
     }
 }

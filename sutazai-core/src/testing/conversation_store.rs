@@ -95,6 +95,7 @@ pub async fn append_adds_a_message<S: ConversationStore + ?Sized>(store: &S, ada
         prompt_tokens: 12,
         completion_tokens: 34,
         finish_reason: FinishReason::Length,
+        refusal: None,
         degraded: Some("another was away".into()),
         fluency: None,
     };

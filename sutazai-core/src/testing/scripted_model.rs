@@ -22,6 +22,10 @@ use crate::ports::{Clock, ModelBackend, ModelStream, SystemClock};
 pub enum ScriptedAnswer {
     /// This text, word by word, then the end.
     Text(String),
+    /// This text, word by word, cut there by a filter of the backend.
+    Filtered(String),
+    /// No text, and these words of refusal.
+    Refusal(String),
     /// This error instead of an answer.
     Error(Error),
     /// This text, word by word, then this error.
@@ -135,7 +139,7 @@ impl ScriptedModelBackend {
     fn model(&self, wanted: Option<&str>) -> Result<String> {
         let found = match wanted {
             None => self.models.first(),
-            Some(name) => self.models.iter().find(|model| *model == name),
+            Some(name) => self.models.iter().find(|model| ModelInfo::new(*model, &self.name).is_called(name)),
         };
         found.cloned().ok_or_else(|| {
             let (wanted, there) = (wanted.unwrap_or("at all"), self.models.join(", "));
@@ -179,16 +183,7 @@ impl ModelBackend for ScriptedModelBackend {
     }
 
     async fn models(&self) -> Result<Vec<ModelInfo>> {
-        let info = |name: &String| ModelInfo {
-            name: name.clone(),
-            backend: self.name.clone(),
-            size_bytes: None,
-            parameters: None,
-            context_length: None,
-            digest: None,
-            process: None,
-        };
-        Ok(self.models.iter().map(info).collect())
+        Ok(self.models.iter().map(|name| ModelInfo::new(name, &self.name)).collect())
     }
 
     async fn permissions(&self, model: Option<String>) -> Result<ModelPermissions> {
@@ -205,14 +200,25 @@ impl ModelBackend for ScriptedModelBackend {
         }
         let (text, ending) = match self.next_answer(&request) {
             ScriptedAnswer::Text(text) => (text, Ending::Done),
+            ScriptedAnswer::Filtered(text) => (text, Ending::Filtered),
+            ScriptedAnswer::Refusal(refusal) => (String::new(), Ending::Refused(refusal)),
             ScriptedAnswer::Error(e) => return Err(e),
             ScriptedAnswer::Broken(text, e) => (text, Ending::Error(e)),
             ScriptedAnswer::Stall(text) => (text, Ending::Silence),
         };
-        let (words, reason) = cut(&text, &request);
+        let (words, mut reason) = cut(&text, &request);
+        let mut refusal = None;
         let ending = match (ending, reason, &request.constraint) {
             (Ending::Done, FinishReason::Stop, Some(constraint)) => {
                 constraint.check(&words.concat()).map_or_else(Ending::Error, |()| Ending::Done)
+            }
+            (Ending::Filtered, ..) => {
+                reason = FinishReason::ContentFilter;
+                Ending::Done
+            }
+            (Ending::Refused(words), ..) => {
+                refusal = Some(words);
+                Ending::Done
             }
             (ending, ..) => ending,
         };
@@ -224,6 +230,7 @@ impl ModelBackend for ScriptedModelBackend {
             ),
             completion_tokens: count([words.len()]),
             finish_reason: reason,
+            refusal,
             degraded: None,
             fluency: self.fluency.filter(|_| request.constraint.is_some()),
         };
@@ -231,7 +238,7 @@ impl ModelBackend for ScriptedModelBackend {
         let begun = clock.now();
         let last = stream::once(async move {
             match ending {
-                Ending::Done => Ok(ModelEvent::Done(usage)),
+                Ending::Done | Ending::Filtered | Ending::Refused(_) => Ok(ModelEvent::Done(usage)),
                 Ending::Error(e) => Err(e),
                 Ending::Silence => {
                     let Some(timeout) = timeout else { std::future::pending().await };
@@ -252,6 +259,8 @@ impl ModelBackend for ScriptedModelBackend {
 
 enum Ending {
     Done,
+    Filtered,
+    Refused(String),
     Error(Error),
     Silence,
 }

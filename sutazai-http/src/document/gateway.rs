@@ -13,10 +13,13 @@ pub(crate) fn describe(document: &mut OpenApi) {
     let mut components = document.components.take().unwrap_or_default();
     register::<ProtocolError>(&mut components);
     document.components = Some(components);
+    // OpenAPI has no word for a parameter with slashes.
+    let paths = std::mem::take(&mut document.paths.paths);
+    document.paths.paths = paths.into_iter().map(|(path, item)| (path.replace("{*", "{"), item)).collect();
     for operation in all(document) {
         let asks = operation.request_body.is_some();
+        may_answer(operation, StatusCode::BAD_REQUEST, "Something does not fit; `param` names it.");
         if asks {
-            may_answer(operation, StatusCode::BAD_REQUEST, "Something does not fit; `param` names it.");
             may_answer(operation, StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body is no `application/json`.");
             may_answer(
                 operation,

@@ -16,12 +16,14 @@ pub(crate) struct ModelView {
     size_bytes: Option<u64>,
     /// How many parameters it has, where known.
     parameters: Option<u64>,
-    /// The longest conversation in tokens, where known.
+    /// The longest conversation that a request can have, its answer included, in tokens, where known.
     context_length: Option<u32>,
     /// Identifies its weights, where known.
     digest: Option<String>,
     /// The child process that runs it; null where it runs elsewhere.
     process: Option<ModelProcessView>,
+    /// What an operator should know of it, such as a chat template that is not used; null where all is well.
+    note: Option<String>,
 }
 
 /// The child process that runs an embedded model.
@@ -55,6 +57,7 @@ impl From<ModelInfo> for ModelView {
             context_length: model.context_length,
             digest: model.digest,
             process: model.process.map(ModelProcessView::from),
+            note: model.note,
         }
     }
 }

@@ -4,10 +4,12 @@
 //! refused by name, never dropped in silence; one that changes nothing is taken and not used.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use axum::extract::{FromRequest, Request};
-use serde::de::DeserializeOwned;
 use serde::de::value::MapDeserializer;
+use serde::de::{DeserializeOwned, Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use sutazai_core::Error;
@@ -37,7 +39,7 @@ impl<T: Protocol, S: Send + Sync> FromRequest<S> for ProtocolJson<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         // Values stay text until their type is known: as a tree they would take many times their size.
-        let Json(mut body) = Json::<BTreeMap<String, Box<RawValue>>>::from_request(request, state).await?;
+        let Json(Parameters(mut body)) = Json::<Parameters>::from_request(request, state).await?;
         body.retain(|name, value| value.get() != "null" && !T::HARMLESS.contains(&name.as_str()));
         for (name, neutral) in T::MISSING {
             if let Some(value) = body.remove(*name)
@@ -57,6 +59,36 @@ impl<T: Protocol, S: Send + Sync> FromRequest<S> for ProtocolJson<T> {
             ApiError::from(Error::invalid(field, plain(message)))
         })?;
         Ok(Self(body))
+    }
+}
+
+/// The parameters of a body, each of them once: of two that contradict each other none is what was meant.
+struct Parameters(BTreeMap<String, Box<RawValue>>);
+
+impl<'de> Deserialize<'de> for Parameters {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ParametersVisitor)
+    }
+}
+
+struct ParametersVisitor;
+
+impl<'de> Visitor<'de> for ParametersVisitor {
+    type Value = Parameters;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Parameters, A::Error> {
+        let mut parameters = BTreeMap::new();
+        while let Some((name, value)) = map.next_entry::<String, Box<RawValue>>()? {
+            if parameters.contains_key(&name) {
+                return Err(A::Error::custom(format_args!("duplicate field `{name}`")));
+            }
+            parameters.insert(name, value);
+        }
+        Ok(Parameters(parameters))
     }
 }
 

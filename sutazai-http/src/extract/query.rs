@@ -40,12 +40,78 @@ pub(super) fn field_of<E: Display>(e: &serde_path_to_error::Error<E>) -> String 
     }
 }
 
-/// Serde's message without the names of Rust's types.
+/// Serde's message in words of the API: what was expected and what came, never a type of the language this is written in.
 pub(super) fn plain(message: &str) -> String {
-    let types = ["u8", "u16", "u32", "u64", "i8", "i16", "i32", "i64", "usize"];
-    match message.rsplit_once("expected ") {
-        Some((before, last)) if types.contains(&last) => format!("{before}expected a whole number"),
-        _ => message.replace("invalid digit found in string", "expected a whole number"),
+    if UNREADABLE_TIMES.iter().any(|words| message == *words) {
+        return format!("expected {TIME}");
+    }
+    if message.starts_with("UUID parsing failed") {
+        return format!("expected {ID}");
+    }
+    let came = ["invalid type: ", "invalid value: "].iter().find_map(|start| message.strip_prefix(start));
+    match came.and_then(|rest| rest.rsplit_once(", expected ")) {
+        Some((came, expected)) => format!("expected {}, got {}", expectation(expected), arrival(came)),
+        None => message
+            .replace("invalid digit found in string", "expected a whole number")
+            .replace("number too large to fit in target type", "expected a smaller number")
+            .replace("number too small to fit in target type", "expected a larger number")
+            .replace("cannot parse integer from empty string", "expected a whole number")
+            .replace("provided string was not `true` or `false`", "expected true or false")
+            .replace("unknown variant", "unknown value"),
+    }
+}
+
+/// What chrono says of a time that it cannot read.
+const UNREADABLE_TIMES: [&str; 6] = [
+    "input contains invalid characters",
+    "input is not enough for unique date and time",
+    "input is out of range",
+    "no possible date and time matching input",
+    "premature end of input",
+    "trailing input",
+];
+
+const TIME: &str = "a time with its offset from UTC, such as 2027-01-01T09:00:00Z";
+
+const ID: &str = "an id, such as 0195f3a0-0000-7000-8000-000000000000";
+
+/// What serde expected.
+fn expectation(expected: &str) -> String {
+    let range = |min: &dyn Display, max: &dyn Display| format!("a whole number from {min} to {max}");
+    match expected {
+        "u8" => range(&u8::MIN, &u8::MAX),
+        "u16" => range(&u16::MIN, &u16::MAX),
+        "u32" => range(&u32::MIN, &u32::MAX),
+        "u64" | "usize" => range(&u64::MIN, &u64::MAX),
+        "i8" | "i16" | "i32" | "i64" | "isize" | "i128" | "u128" => "a whole number".into(),
+        "f32" | "f64" => "a number".into(),
+        "a boolean" => "true or false".into(),
+        "a sequence" => "a list".into(),
+        "a map" => "an object".into(),
+        "unit" => "null".into(),
+        "variant identifier" | "string or map" | "a borrowed string" => "a string".into(),
+        "an RFC 3339 formatted date and time string" => TIME.into(),
+        _ if expected.contains("nonzero") => range(&1, &u32::MAX),
+        _ if expected.contains("UUID") => ID.into(),
+        _ if expected.starts_with("enum ") => "a string".into(),
+        _ if expected.starts_with("struct ") || expected.starts_with("internally tagged enum") => {
+            "an object".into()
+        }
+        _ if expected.starts_with("tuple") || expected.starts_with("a tuple") => "a list".into(),
+        _ => expected.into(),
+    }
+}
+
+/// What came instead.
+fn arrival(came: &str) -> String {
+    match came {
+        "map" => "an object".into(),
+        "sequence" => "a list".into(),
+        "unit value" | "null" | "Option value" => "null".into(),
+        _ => match came.split_once('`').and_then(|(_, value)| value.strip_suffix('`')) {
+            Some(value) => value.into(),
+            None => came.replacen("string ", "", 1),
+        },
     }
 }
 
@@ -54,14 +120,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn types_are_told_in_plain_words() {
+    fn types_are_told_in_words_of_the_api() {
         for (serde, told) in [
             (
                 "invalid type: string \"high\", expected u8",
-                "invalid type: string \"high\", expected a whole number",
+                "expected a whole number from 0 to 255, got \"high\"",
+            ),
+            ("invalid type: string \"0.5\", expected f32", "expected a number, got \"0.5\""),
+            (
+                "invalid value: integer `0`, expected a nonzero u32",
+                "expected a whole number from 1 to 4294967295, got 0",
+            ),
+            ("invalid type: floating point `1.5`, expected i64", "expected a whole number, got 1.5"),
+            ("invalid type: map, expected a sequence", "expected a list, got an object"),
+            ("invalid type: null, expected struct CreateTask", "expected an object, got null"),
+            ("invalid type: integer `7`, expected a string", "expected a string, got 7"),
+            (
+                "invalid type: string \"a, expected b\", expected a boolean",
+                "expected true or false, got \"a, expected b\"",
             ),
             ("invalid digit found in string", "expected a whole number"),
-            ("invalid type: integer `7`, expected a string", "invalid type: integer `7`, expected a string"),
+            (
+                "premature end of input",
+                "expected a time with its offset from UTC, such as 2027-01-01T09:00:00Z",
+            ),
+            ("unknown variant `x`, expected `a` or `b`", "unknown value `x`, expected `a` or `b`"),
         ] {
             assert_eq!(plain(serde), told);
         }

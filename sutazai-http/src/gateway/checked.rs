@@ -7,7 +7,8 @@ use sutazai_core::{Error, ErrorKind, Result, constraints};
 /// The field that core names when a constraint does not fit, and what callers know it by.
 const CONSTRAINT: (&str, &str) = ("constraint", "response_format");
 
-/// The whole answer; under a JSON Schema one that fits it. Backends promise as much, and some servers behind them do not
+/// The whole answer; under a JSON Schema one that fits it, or one that says itself that it is none: a refusal of the model, or
+/// what a filter of the backend left. Backends promise as much, and some servers behind them do not
 /// keep it: what comes is checked here whoever wrote it, asked for once more where it does not fit, and never passed on
 /// when it still does not.
 ///
@@ -41,6 +42,9 @@ async fn attempt(
 ) -> Result<(String, ModelUsage)> {
     let most = request.max_tokens;
     let (text, usage) = model.complete(request).await?;
+    if usage.refusal.is_some() || usage.finish_reason == FinishReason::ContentFilter {
+        return Ok((text, usage));
+    }
     match constraints::check_answer(constraint, &text).await {
         Ok(()) => Ok((text, usage)),
         Err(_) if usage.finish_reason == FinishReason::Length => {
@@ -53,8 +57,9 @@ async fn attempt(
 
 /// The error under the names that callers of the gateway know.
 pub(crate) fn named(e: Error) -> Error {
-    match e.field() {
-        Some(field) if field == CONSTRAINT.0 => e.with_field(CONSTRAINT.1),
+    match (e.kind(), e.field()) {
+        (_, Some(field)) if field == CONSTRAINT.0 => e.with_field(CONSTRAINT.1),
+        (ErrorKind::NotFound, None) => e.with_field("model"),
         _ => e,
     }
 }

@@ -219,3 +219,65 @@ async fn what_does_not_fit_is_named() {
     let unknown = begin(&ada, json!({ "model": "gpt-4" })).await;
     failure(say(&ada, &unknown, "x").await, 404, "not_found").await;
 }
+
+#[tokio::test]
+async fn turns_alternate_whatever_failed_was_cut_or_came_at_once() {
+    let broken = ScriptedAnswer::Broken("It ".into(), Error::unavailable("cut"));
+    let answers = [
+        Error::unavailable("away").into(),
+        ScriptedAnswer::Text("Yes.".into()),
+        broken,
+        ScriptedAnswer::Text("x".into()),
+    ];
+    let (server, model) = scripted(answers).await;
+    let ada = server.user("ada").await;
+    let id = begin(&ada, json!({ "system": "Be brief." })).await;
+    failure(say(&ada, &id, "hello 0").await, 503, "unavailable").await;
+    for text in ["hello 1", "hello 2", "hello 3"] {
+        events(say(&ada, &id, text).await).await;
+    }
+    let shown: Vec<_> = model.requests().into_iter().map(|request| request.messages).collect();
+    let system = ChatMessage::system("Be brief.");
+    let first = ChatMessage::user("hello 0\n\nhello 1");
+    assert_eq!(shown[1], [system.clone(), first.clone()]);
+    let [two, three] = ["hello 2", "hello 3"].map(ChatMessage::user);
+    assert_eq!(
+        shown[3],
+        [system, first, ChatMessage::assistant("Yes."), two, ChatMessage::assistant("It "), three]
+    );
+}
+
+#[tokio::test]
+async fn messages_that_come_at_once_make_turns_that_alternate() {
+    let model = Arc::new(ScriptedModelBackend::replying(|_| "An answer."));
+    let server = Server::start_with_model(model.clone(), ModelGateConfig::default()).await;
+    let ada = server.user("ada").await;
+    let id = begin(&ada, json!({})).await;
+    let said = (0..8).map(|n| {
+        let (ada, id) = (&ada, &id);
+        async move { say(ada, id, &format!("hello {n}")).await.text().await.unwrap() }
+    });
+    futures::future::join_all(said).await;
+    for request in model.requests() {
+        let roles: Vec<Role> = request.messages.iter().map(|message| message.role).collect();
+        let expected: Vec<Role> = (0..roles.len()).map(|i| [Role::User, Role::Assistant][i % 2]).collect();
+        assert_eq!(roles, expected, "{:?}", request.messages);
+        assert_eq!(roles.last(), Some(&Role::User));
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_is_kept_as_what_the_model_said_and_a_full_context_is_shown_less() {
+    let full = || Error::context_length("messages", "expected at most 7 tokens, got 9");
+    let (server, model) =
+        scripted([ScriptedAnswer::Refusal("I may not.".into()), full().into(), "x".into()]).await;
+    let ada = server.user("ada").await;
+    let id = begin(&ada, json!({})).await;
+    let told = events(say(&ada, &id, "One?").await).await;
+    assert_eq!(
+        (&told[0].1["text"], &told[1].1["message"]["content"]),
+        (&json!("I may not."), &json!("I may not."))
+    );
+    let told = events(say(&ada, &id, "Two?").await).await;
+    assert_eq!((told[0].1["text"].as_str(), model.requests().len()), (Some("x"), 3));
+}

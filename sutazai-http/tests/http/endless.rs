@@ -53,16 +53,7 @@ impl ModelBackend for Endless {
     }
 
     async fn models(&self) -> Result<Vec<ModelInfo>> {
-        let (name, backend) = ("endless".into(), "endless".into());
-        Ok(vec![ModelInfo {
-            name,
-            backend,
-            size_bytes: None,
-            parameters: None,
-            context_length: Some(64),
-            digest: None,
-            process: None,
-        }])
+        Ok(vec![ModelInfo { context_length: Some(64), ..ModelInfo::new("endless", "endless") }])
     }
 
     async fn generate(&self, request: GenerateRequest) -> Result<ModelStream> {

@@ -263,9 +263,9 @@ impl<'a> Author<'a> {
         let request = GenerateRequest {
             model: self.name.clone(),
             max_tokens: MAX_TOKENS,
-            temperature: if attempt == 0 { 0.0 } else { SECOND_TEMPERATURE },
+            temperature: Some(if attempt == 0 { 0.0 } else { SECOND_TEMPERATURE }),
             // The same machine gives the same text; another attempt another.
-            seed: Some(1 + attempt),
+            seed: Some(1 + i64::from(attempt)),
             constraint,
             timeout: Some(left),
             ..GenerateRequest::new(messages)
@@ -276,7 +276,9 @@ impl<'a> Author<'a> {
         let other = usage.backend != permitted.backend || usage.model != permitted.model;
         Ok(match usage.finish_reason {
             _ if other => Err(Rejection::new(RejectionReason::OtherModel, &usage.model)),
-            FinishReason::Length => Err(Rejection::new(RejectionReason::BrokenOff, &answer)),
+            FinishReason::Length | FinishReason::ContentFilter => {
+                Err(Rejection::new(RejectionReason::BrokenOff, &answer))
+            }
             FinishReason::Stop => Ok((answer, usage)),
         })
     }

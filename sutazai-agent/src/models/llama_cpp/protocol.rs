@@ -79,8 +79,10 @@ pub(super) struct Loaded {
     pub(super) slots: usize,
     /// How many parameters it has.
     pub(super) parameters: u64,
-    /// Longest conversation in tokens.
+    /// Longest conversation that a request can have, or longest text, in tokens.
     pub(super) context_length: u32,
+    /// What an operator should know of it.
+    pub(super) note: Option<String>,
 }
 
 /// What a model file is made for.

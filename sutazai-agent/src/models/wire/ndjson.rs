@@ -18,7 +18,7 @@ pub(in crate::models) struct NdjsonDecoder<T> {
 
 impl<T> Default for NdjsonDecoder<T> {
     fn default() -> Self {
-        Self { lines: Lines::default(), item: PhantomData }
+        Self { lines: Lines::new(), item: PhantomData }
     }
 }
 
@@ -68,6 +68,7 @@ mod tests {
             read(&[b"{\"a\":1}\r\n\n{\"a\"", b":2}"]).unwrap(),
             [json!({ "a": 1 }), json!({ "a": 2 })]
         );
+        assert_eq!(read(&[b"\xef", b"\xbb\xbf{\"a\":1}"]).unwrap(), [json!({ "a": 1 })], "a byte order mark");
         for broken in [&b"{\"a\":1}\n{\"a\":"[..], b"{\"a\":1}\n{\"a\":}\n", b"\xff\xfe\n"] {
             assert_eq!(read(&[broken]).unwrap_err().kind(), ErrorKind::Unavailable);
         }

@@ -1,7 +1,8 @@
 //! Server-sent events, as OpenAI-compatible servers stream (`text/event-stream`, WHATWG HTML section 9.2).
 //!
 //! Only the data is of interest: names, ids and comments (which servers send to keep a connection alive) are passed
-//! over. Lines end with a line feed or a carriage return and one; no such server uses a lone carriage return.
+//! over. Beyond the standard, an event that no blank line ends counts at the end of the stream: text must not be lost for
+//! want of a line feed.
 
 use sutazai_core::{Error, Result};
 
@@ -9,10 +10,16 @@ use super::decoder::Decoder;
 use super::lines::{LINE_LIMIT, Lines};
 
 /// Gives the data of each event.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::models) struct SseDecoder {
     lines: Lines,
     data: Option<String>,
+}
+
+impl Default for SseDecoder {
+    fn default() -> Self {
+        Self { lines: Lines::of_events(), data: None }
+    }
 }
 
 impl Decoder for SseDecoder {
@@ -24,38 +31,41 @@ impl Decoder for SseDecoder {
 
     fn next(&mut self) -> Result<Option<String>> {
         while let Some(line) = self.lines.next()? {
-            if line.is_empty() {
-                if let Some(data) = self.data.take() {
-                    return Ok(Some(data));
-                }
-                continue;
-            }
-            let Some(value) = line.strip_prefix(b"data:").or((line == b"data").then_some(b"")) else {
-                continue;
-            };
-            let value = value.strip_prefix(b" ").unwrap_or(value);
-            let value = std::str::from_utf8(value).map_err(|e| {
-                Error::unavailable("the server sent an event that is not UTF-8").with_source(e)
-            })?;
-            match &mut self.data {
-                Some(data) if data.len() + value.len() > LINE_LIMIT => {
-                    return Err(Error::unavailable(format!(
-                        "the server sent an event of more than {LINE_LIMIT} bytes"
-                    )));
-                }
-                Some(data) => {
-                    data.push('\n');
-                    data.push_str(value);
-                }
-                None => self.data = Some(value.to_owned()),
+            if !line.is_empty() {
+                read_line(line, &mut self.data)?;
+            } else if let Some(data) = self.data.take() {
+                return Ok(Some(data));
             }
         }
         Ok(None)
     }
 
-    /// An event that no blank line ends does not count, as the standard has it.
     fn end(&mut self) -> Result<Option<String>> {
-        Ok(None)
+        read_line(self.lines.rest(), &mut self.data)?;
+        Ok(self.data.take())
+    }
+}
+
+/// Adds to an event's data what a line says of it.
+fn read_line(line: &[u8], data: &mut Option<String>) -> Result<()> {
+    let Some(value) = line.strip_prefix(b"data:").or((line == b"data").then_some(b"")) else {
+        return Ok(());
+    };
+    // Bytes that are no UTF-8 become replacement characters, as the standard has it.
+    let value = String::from_utf8_lossy(value.strip_prefix(b" ").unwrap_or(value));
+    match data {
+        Some(data) if data.len() + value.len() > LINE_LIMIT => {
+            Err(Error::unavailable(format!("the server sent an event of more than {LINE_LIMIT} bytes")))
+        }
+        Some(data) => {
+            data.push('\n');
+            data.push_str(&value);
+            Ok(())
+        }
+        None => {
+            *data = Some(value.into_owned());
+            Ok(())
+        }
     }
 }
 
@@ -72,9 +82,25 @@ mod tests {
 
     #[test]
     fn data_is_read_and_the_rest_passed_over() {
-        let body = b": alive\n\nevent: x\ndata: one\ndata:two\nid: 7\n\ndata\r\n\r\ndata: cut";
-        assert_eq!(read(&[body]).unwrap(), ["one\ntwo", ""]);
-        read(&[b"data: \xff\n\n"]).unwrap_err();
+        let body = b": alive\n\nevent: x\ndata: one\ndata:two\nid: 7\n\ndata\r\n\r\nretry: 9\n\ndata: a: b";
+        assert_eq!(read(&[body]).unwrap(), ["one\ntwo", "", "a: b"]);
+        assert_eq!(read(&[b"data: \xff\n\n: \xff\n\n"]).unwrap(), ["\u{fffd}"]);
+    }
+
+    #[test]
+    fn every_grammar_of_a_stream_is_read() {
+        for body in [
+            &b"\xef\xbb\xbfdata: one\n\ndata: two\n\n"[..],
+            b"data: one\r\rdata: two\r\r",
+            b"data: one\r\n\r\ndata: two\r\n\r\n",
+            b"data: one\n\r\n\rdata:two\r\n\n",
+            b"data: one\n\ndata: two\n",
+            b"data: one\n\ndata: two",
+        ] {
+            for cut in 1..=body.len() {
+                assert_eq!(read(&body.chunks(cut).collect::<Vec<_>>()).unwrap(), ["one", "two"], "{body:?}");
+            }
+        }
     }
 
     #[test]
@@ -92,9 +118,10 @@ mod tests {
         #[test]
         fn it_does_not_matter_where_the_body_is_cut(
             texts in prop::collection::vec("[^\r\n]{0,20}", 0..8),
+            end in "\n|\r|\r\n",
             cuts in prop::collection::vec(0_usize..400, 0..20),
         ) {
-            let body: String = texts.iter().map(|text| format!("data: {text}\n\n")).collect();
+            let body: String = texts.iter().map(|text| format!("data: {text}{end}{end}")).collect();
             let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(body.len())).chain([0, body.len()]).collect();
             cuts.sort_unstable();
             let pieces: Vec<&[u8]> = cuts.windows(2).map(|pair| &body.as_bytes()[pair[0]..pair[1]]).collect();

@@ -1,10 +1,15 @@
 //! Requests for chat completions.
 
-use serde::Deserialize;
+use std::fmt;
+
+use serde::de::{Error as _, IgnoredAny, SeqAccess, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 use sutazai_core::domain::{ChatMessage, Constraint, GenerateRequest, Role};
 use sutazai_core::{Error, Result};
-use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ArrayBuilder, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::texts::Texts;
 use crate::extract::Protocol;
@@ -30,13 +35,13 @@ pub(crate) struct CreateChatCompletion {
     /// The answer has at most so many tokens; default 512.
     #[schema(minimum = 1)]
     max_completion_tokens: Option<u32>,
-    /// How freely the model chooses; default 1.
+    /// How freely the model chooses; default: what the backend takes for the model, 1 of an embedded one.
     #[schema(minimum = 0, maximum = 2)]
     temperature: Option<f32>,
     /// Draws from the most probable tokens that make up this share.
     #[schema(minimum = 0, maximum = 1)]
     top_p: Option<f32>,
-    /// The same seed gives the same answer, where the backend can.
+    /// The same seed gives the same answer, where the backend can. All of its 64 bits count.
     seed: Option<i64>,
     /// The answer ends before any of these.
     stop: Option<Texts<4>>,
@@ -46,16 +51,66 @@ pub(crate) struct CreateChatCompletion {
     response_format: Option<ResponseFormat>,
 }
 
-/// One message of the conversation.
+/// One message of the conversation. What OpenAI's clients give back of an answer is taken; `name` and calls of tools are
+/// refused, since no model here would see them.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = ChatMessageParam)]
+#[serde(deny_unknown_fields)]
 struct Message {
     role: Speaker,
-    content: Text,
+    /// May be null in a message of the assistant.
+    content: Option<Text>,
+    /// The words with which the assistant refused to answer, which count as its text.
+    refusal: Option<String>,
+    #[serde(rename = "name")]
+    _name: Option<Nothing>,
+    #[serde(rename = "annotations")]
+    _annotations: Option<Nothing>,
+    #[serde(rename = "tool_calls")]
+    _tool_calls: Option<Nothing>,
+    #[serde(rename = "function_call")]
+    _function_call: Option<Nothing>,
+    #[serde(rename = "audio")]
+    _audio: Option<Nothing>,
 }
 
+/// The value of what this server does not have: null or an empty list.
+#[derive(Debug)]
+struct Nothing;
+
+impl<'de> Deserialize<'de> for Nothing {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(NothingVisitor)
+    }
+}
+
+struct NothingVisitor;
+
+impl<'de> Visitor<'de> for NothingVisitor {
+    type Value = Nothing;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("null or nothing, since this server does not have this")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Nothing, A::Error> {
+        match list.next_element::<IgnoredAny>()? {
+            None => Ok(Nothing),
+            Some(_) => Err(A::Error::invalid_type(Unexpected::Seq, &self)),
+        }
+    }
+}
+
+impl PartialSchema for Nothing {
+    fn schema() -> RefOr<Schema> {
+        ArrayBuilder::new().max_items(Some(0)).into()
+    }
+}
+
+impl ToSchema for Nothing {}
+
 /// Who speaks. `developer` is `system` under its newer name.
-#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum Speaker {
     System,
@@ -74,16 +129,15 @@ enum Text {
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = ChatTextPart)]
-struct Part {
-    #[serde(rename = "type")]
-    _type: PartType,
-    text: String,
-}
-
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-enum PartType {
-    Text,
+#[serde(tag = "type", rename_all = "lowercase", deny_unknown_fields)]
+enum Part {
+    Text {
+        text: String,
+    },
+    /// The words with which the assistant refused to answer.
+    Refusal {
+        refusal: String,
+    },
 }
 
 /// What a stream tells.
@@ -91,27 +145,43 @@ enum PartType {
 #[serde(deny_unknown_fields)]
 pub(crate) struct StreamOptions {
     /// Whether the last chunk counts the tokens.
-    #[serde(default)]
-    include_usage: bool,
+    include_usage: Option<bool>,
+    /// Whether chunks are made equally long; this server does not have that.
+    include_obfuscation: Option<bool>,
 }
 
 /// What the answer is to be. A JSON Schema is kept to, or the answer is an error.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum ResponseFormat {
-    /// Any text.
+#[serde(deny_unknown_fields)]
+struct ResponseFormat {
+    r#type: FormatType,
+    /// The schema of the type `json_schema`.
+    json_schema: Option<NamedSchema>,
+    /// A schema for the type `json_object`, as llama.cpp's server takes it.
+    #[schema(value_type = Option<Object>)]
+    schema: Option<Value>,
+}
+
+/// `text` is any text, `json_object` a JSON object, `json_schema` a JSON document that fits a schema.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum FormatType {
     Text,
-    /// A JSON object.
     JsonObject,
-    /// A JSON document that fits a schema.
-    JsonSchema { json_schema: NamedSchema },
+    JsonSchema,
 }
 
 /// A JSON Schema.
 #[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct NamedSchema {
     #[serde(rename = "name")]
     _name: String,
+    /// What the answer is for; becomes the description of a schema that has none.
+    description: Option<String>,
+    /// A schema is kept to whatever this says.
+    #[serde(rename = "strict")]
+    _strict: Option<bool>,
     /// Any object when it is left out.
     #[schema(value_type = Option<Object>)]
     schema: Option<Value>,
@@ -126,6 +196,7 @@ impl Protocol for CreateChatCompletion {
         "parallel_tool_calls",
         "safety_identifier",
         "prompt_cache_key",
+        "prompt_cache_options",
         "prompt_cache_retention",
     ];
     const MISSING: &'static [(&'static str, &'static str)] = &[
@@ -141,6 +212,7 @@ impl Protocol for CreateChatCompletion {
         ("frequency_penalty", "0"),
         ("modalities", "[\"text\"]"),
         ("audio", "null"),
+        ("moderation", "null"),
         ("prediction", "null"),
         ("reasoning_effort", "\"none\""),
         ("verbosity", "\"medium\""),
@@ -169,56 +241,106 @@ impl CreateChatCompletion {
                 return Err(Error::invalid("max_completion_tokens", "expected at least 1, got 0"));
             }
             (_, Some(0)) => return Err(Error::invalid("max_tokens", "expected at least 1, got 0")),
+            (Some(most), Some(other)) if most != other => {
+                let message =
+                    format!("expected {most}, as max_completion_tokens says, or nothing, got {other}");
+                return Err(Error::invalid("max_tokens", message));
+            }
             (Some(most), _) | (None, Some(most)) => most,
             (None, None) => MAX_TOKENS,
         };
+        let messages = self.messages.into_iter().enumerate().map(|(at, message)| message.read(at));
+        let messages = messages.collect::<Result<Vec<_>>>()?;
         let request = GenerateRequest {
             model: Some(self.model.clone()),
             max_tokens,
-            temperature: within("temperature", self.temperature, 2.0)?.unwrap_or(1.0),
+            temperature: within("temperature", self.temperature, 2.0)?,
             top_p: within("top_p", self.top_p, 1.0)?,
-            // The protocol's own penalty, which is another one, is off unless asked for.
-            repeat_penalty: 1.0,
-            // Backends take 32 bits; which of them make no difference.
-            seed: self.seed.map(|seed| seed as u32),
-            stop: self.stop.map(|stop| stop.list("stop")).transpose()?.unwrap_or_default(),
-            constraint: self.response_format.and_then(ResponseFormat::constraint),
-            ..GenerateRequest::new(self.messages.into_iter().map(ChatMessage::from).collect())
+            // The protocol has none.
+            repeat_penalty: None,
+            seed: self.seed,
+            stop: match self.stop {
+                Some(stop) if !stop.is_empty() => stop.list("stop")?,
+                _ => Vec::new(),
+            },
+            constraint: self.response_format.map_or(Ok(None), ResponseFormat::constraint)?,
+            ..GenerateRequest::new(messages)
         };
         let stream = self.stream.unwrap_or(false);
-        if self.stream_options.is_some() && !stream {
+        let StreamOptions { include_usage, include_obfuscation } = self.stream_options.unwrap_or_default();
+        let include_usage = include_usage.unwrap_or(false);
+        if include_usage && !stream {
             return Err(Error::invalid("stream_options", "expected nothing, since stream is not true"));
         }
-        let include_usage = self.stream_options.unwrap_or_default().include_usage;
+        if include_obfuscation == Some(true) {
+            let message = "this server does not have this; expected false or nothing";
+            return Err(Error::invalid("stream_options.include_obfuscation", message));
+        }
         Ok(Wanted { model: self.model, request, stream, include_usage })
     }
 }
 
-impl From<Message> for ChatMessage {
-    fn from(message: Message) -> Self {
-        let role = match message.role {
+impl Message {
+    /// # Errors
+    /// `InvalidInput` naming `content` where one of another speaker than the assistant has none.
+    fn read(self, at: usize) -> Result<ChatMessage> {
+        let content = match (self.content, self.refusal) {
+            (Some(Text::Whole(text)), None) => text,
+            (Some(Text::Whole(text)), Some(refusal)) => text + &refusal,
+            (Some(Text::Parts(parts)), refusal) => parts.into_iter().map(Part::text).chain(refusal).collect(),
+            (None, refusal) if self.role == Speaker::Assistant => refusal.unwrap_or_default(),
+            (None, _) => {
+                let message = "expected a text or a list of parts of type text";
+                return Err(Error::invalid(format!("messages[{at}].content"), message));
+            }
+        };
+        let role = match self.role {
             Speaker::System | Speaker::Developer => Role::System,
             Speaker::User => Role::User,
             Speaker::Assistant => Role::Assistant,
         };
-        let content = match message.content {
-            Text::Whole(text) => text,
-            Text::Parts(parts) => parts.into_iter().map(|part| part.text).collect(),
-        };
-        Self { role, content }
+        Ok(ChatMessage { role, content })
+    }
+}
+
+impl Part {
+    fn text(self) -> String {
+        match self {
+            Self::Text { text } | Self::Refusal { refusal: text } => text,
+        }
     }
 }
 
 impl ResponseFormat {
-    fn constraint(self) -> Option<Constraint> {
+    /// # Errors
+    /// `InvalidInput` naming a key that does not belong to the type.
+    fn constraint(self) -> Result<Option<Constraint>> {
+        let stray = |key: &str| {
+            let message = "expected nothing, since type says otherwise";
+            Err(Error::invalid(format!("response_format.{key}"), message))
+        };
         let object = || json!({ "type": "object" });
-        match self {
-            Self::Text => None,
-            Self::JsonObject => Some(Constraint::JsonSchema(object())),
-            Self::JsonSchema { json_schema } => {
-                Some(Constraint::JsonSchema(json_schema.schema.unwrap_or_else(object)))
+        let schema = match (self.r#type, self.json_schema, self.schema) {
+            (FormatType::Text | FormatType::JsonObject, Some(_), _) => return stray("json_schema"),
+            (FormatType::Text | FormatType::JsonSchema, _, Some(_)) => return stray("schema"),
+            (FormatType::Text, None, None) => return Ok(None),
+            (FormatType::JsonObject, None, schema) => schema.unwrap_or_else(object),
+            (FormatType::JsonSchema, Some(named), None) => named.schema(object),
+            (FormatType::JsonSchema, None, None) => {
+                return Err(Error::invalid("response_format.json_schema", "expected a name and a schema"));
             }
+        };
+        Ok(Some(Constraint::JsonSchema(schema)))
+    }
+}
+
+impl NamedSchema {
+    fn schema(self, default: impl FnOnce() -> Value) -> Value {
+        let mut schema = self.schema.unwrap_or_else(default);
+        if let (Some(description), Some(object)) = (self.description, schema.as_object_mut()) {
+            object.entry("description").or_insert(description.into());
         }
+        schema
     }
 }
 
@@ -238,7 +360,7 @@ mod tests {
     fn read(more: Value) -> Result<Wanted> {
         let mut body = json!({ "model": "m", "messages": [{ "role": "user", "content": "hello" }] });
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        serde_json::from_value::<CreateChatCompletion>(body).unwrap().wanted()
+        serde_json::from_str::<CreateChatCompletion>(&body.to_string()).unwrap().wanted()
     }
 
     #[test]
@@ -247,27 +369,54 @@ mod tests {
             "messages": [
                 { "role": "developer", "content": "be brief" },
                 { "role": "user", "content": [{ "type": "text", "text": "a" }, { "type": "text", "text": "b" }] },
-                { "role": "assistant", "content": "c", "refusal": null },
+                { "role": "assistant", "content": "c", "refusal": null, "annotations": [], "tool_calls": null },
+                { "role": "assistant", "content": null, "refusal": "d" },
+                { "role": "assistant", "content": null },
             ],
-            "max_tokens": 7, "temperature": 0.5, "top_p": 0.25, "seed": -1, "stop": "x", "stream": true,
+            "max_tokens": 7, "max_completion_tokens": 7, "temperature": 0.5, "top_p": 0.25, "seed": -1, "stop": "x", "stream": true,
             "stream_options": { "include_usage": true },
-            "response_format": { "type": "json_schema", "json_schema": { "name": "n", "strict": true, "schema": { "type": "array" } } },
+            "response_format": { "type": "json_schema", "json_schema": {
+                "name": "n", "strict": true, "description": "Names.", "schema": { "type": "array" },
+            } },
         }))
         .unwrap();
-        let messages =
-            vec![ChatMessage::system("be brief"), ChatMessage::user("ab"), ChatMessage::assistant("c")];
+        let mut messages = vec![ChatMessage::system("be brief"), ChatMessage::user("ab")];
+        messages.extend(["c", "d", ""].map(ChatMessage::assistant));
         let expected = GenerateRequest {
             model: Some("m".into()),
             max_tokens: 7,
-            temperature: 0.5,
+            temperature: Some(0.5),
             top_p: Some(0.25),
-            repeat_penalty: 1.0,
-            seed: Some(u32::MAX),
+            repeat_penalty: None,
+            seed: Some(-1),
             stop: vec!["x".into()],
-            constraint: Some(Constraint::JsonSchema(json!({ "type": "array" }))),
+            constraint: Some(Constraint::JsonSchema(json!({ "type": "array", "description": "Names." }))),
             ..GenerateRequest::new(messages)
         };
         assert_eq!((wanted.request, wanted.stream, wanted.include_usage), (expected, true, true));
+    }
+
+    #[test]
+    fn an_option_that_changes_nothing_is_taken() {
+        let bare = GenerateRequest {
+            temperature: None,
+            repeat_penalty: None,
+            model: Some("m".into()),
+            ..GenerateRequest::new(vec![ChatMessage::user("hello")])
+        };
+        for more in [
+            json!({}),
+            json!({ "stop": [] }),
+            json!({ "stream_options": {} }),
+            json!({ "stream_options": { "include_usage": null, "include_obfuscation": false } }),
+            json!({ "response_format": { "type": "text", "json_schema": null } }),
+        ] {
+            let wanted = read(more).unwrap();
+            assert_eq!((wanted.request, wanted.include_usage), (bare.clone(), false));
+        }
+        let schema = json!({ "type": "object", "required": ["zebra", "apple"] });
+        let wanted = read(json!({ "response_format": { "type": "json_object", "schema": schema } })).unwrap();
+        assert_eq!(wanted.request.constraint, Some(Constraint::JsonSchema(schema)));
     }
 
     #[test]
@@ -276,6 +425,18 @@ mod tests {
             (json!({ "messages": [] }), "messages"),
             (json!({ "max_tokens": 0 }), "max_tokens"),
             (json!({ "max_completion_tokens": 0 }), "max_completion_tokens"),
+            (json!({ "max_completion_tokens": 9, "max_tokens": 8 }), "max_tokens"),
+            (json!({ "messages": [{ "role": "user", "content": null }] }), "messages[0].content"),
+            (json!({ "response_format": { "type": "json_schema" } }), "response_format.json_schema"),
+            (json!({ "response_format": { "type": "text", "schema": {} } }), "response_format.schema"),
+            (
+                json!({ "response_format": { "type": "json_object", "json_schema": { "name": "n" } } }),
+                "response_format.json_schema",
+            ),
+            (
+                json!({ "stream": true, "stream_options": { "include_obfuscation": true } }),
+                "stream_options.include_obfuscation",
+            ),
             (json!({ "temperature": 2.1 }), "temperature"),
             (json!({ "top_p": -0.1 }), "top_p"),
             (json!({ "stop": ["a", "b", "c", "d", "e"] }), "stop"),

@@ -29,7 +29,7 @@ struct Choice {
     index: u32,
     message: Message,
     logprobs: Option<()>,
-    /// `stop` or `length`.
+    /// `stop`, `length` or `content_filter`.
     finish_reason: &'static str,
 }
 
@@ -37,8 +37,10 @@ struct Choice {
 #[schema(as = ChatCompletionMessage)]
 struct Message {
     role: &'static str,
-    content: String,
-    refusal: Option<()>,
+    /// Null where the model refused to answer.
+    content: Option<String>,
+    /// The words with which it did.
+    refusal: Option<String>,
 }
 
 /// What was read and written, in tokens.
@@ -52,7 +54,8 @@ struct Usage {
 
 impl ChatCompletion {
     pub(crate) fn new(text: String, usage: ModelUsage, now: DateTime<Utc>) -> Self {
-        let message = Message { role: "assistant", content: text, refusal: None };
+        let content = Some(text).filter(|text| usage.refusal.is_none() || !text.is_empty());
+        let message = Message { role: "assistant", content, refusal: usage.refusal.clone() };
         let finish_reason = usage.finish_reason.as_str();
         Self {
             id: id(),
@@ -103,6 +106,8 @@ struct Delta<'a> {
     role: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     content: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refusal: Option<&'a str>,
 }
 
 impl Chunks {
@@ -113,7 +118,7 @@ impl Chunks {
 
     /// The one before all text.
     pub(crate) fn first(&self) -> String {
-        self.choice(Delta { role: Some("assistant"), content: Some("") }, None, None)
+        self.choice(Delta { role: Some("assistant"), content: Some(""), ..Delta::default() }, None, None)
     }
 
     /// More text.
@@ -121,12 +126,14 @@ impl Chunks {
         self.choice(Delta { content: Some(text), ..Delta::default() }, None, None)
     }
 
-    /// The end, and the count of tokens where it was asked for.
+    /// The words of a refusal, the end, and the count of tokens where it was asked for.
     pub(crate) fn last(&self, usage: &ModelUsage) -> Vec<String> {
         let reason = usage.finish_reason.as_str();
         let end = self.choice(Delta::default(), Some(reason), usage.degraded.as_deref());
+        let refusal = |words| self.choice(Delta { refusal: Some(words), ..Delta::default() }, None, None);
         let count = || self.chunk(vec![], Some(Some(Usage::from(usage))), None);
-        if self.include_usage { vec![end, count()] } else { vec![end] }
+        let refusal = usage.refusal.as_deref().map(refusal);
+        refusal.into_iter().chain([end]).chain(self.include_usage.then(count)).collect()
     }
 
     fn choice(

@@ -39,7 +39,9 @@ impl From<&ApiError> for ProtocolError {
         let code = match (status, e.code()) {
             (StatusCode::UNAUTHORIZED, _) => "invalid_api_key",
             (StatusCode::TOO_MANY_REQUESTS, _) => "rate_limit_exceeded",
-            (_, "not_found") => "model_not_found",
+            (_, "not_found") if e.field() == Some("model") => "model_not_found",
+            (_, "not_found") => "unknown_url",
+            (_, "method_not_allowed") => "method_not_supported",
             (_, code) => code,
         };
         let kind = match status {

@@ -15,11 +15,17 @@ pub(crate) struct ProtocolModel {
     created: i64,
     /// The backend that has it.
     owned_by: String,
+    /// The longest conversation that a request can have, its answer included, in tokens; missing where it is not known. Not of
+    /// the protocol.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    context_length: Option<u32>,
 }
 
 impl From<ModelInfo> for ProtocolModel {
     fn from(model: ModelInfo) -> Self {
-        Self { id: model.name, object: "model", created: 0, owned_by: model.backend }
+        let context_length = model.context_length;
+        Self { id: model.name, object: "model", created: 0, owned_by: model.backend, context_length }
     }
 }
 

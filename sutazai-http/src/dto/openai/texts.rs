@@ -16,9 +16,18 @@ pub(crate) enum Texts<const MOST: usize> {
     One(String),
     /// Several.
     Many(Vec<String>),
+    /// A text as token numbers, which is none for this server.
+    Tokens(Vec<f64>),
+    /// Several of those.
+    TokenLists(Vec<Vec<f64>>),
 }
 
 impl<const MOST: usize> Texts<MOST> {
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        matches!(self, Self::Many(texts) if texts.is_empty())
+    }
+
     /// All of them.
     ///
     /// # Errors
@@ -27,6 +36,8 @@ impl<const MOST: usize> Texts<MOST> {
         let texts = match self {
             Self::One(text) => vec![text],
             Self::Many(texts) => texts,
+            Self::Tokens(numbers) => return Err(token_numbers(field, numbers.len())),
+            Self::TokenLists(lists) => return Err(token_numbers(field, lists.iter().map(Vec::len).sum())),
         };
         if !(1..=MOST).contains(&texts.len()) {
             return Err(Error::invalid(field, format!("expected 1 to {MOST} texts, got {}", texts.len())));
@@ -36,6 +47,15 @@ impl<const MOST: usize> Texts<MOST> {
         }
         Ok(texts)
     }
+}
+
+/// Which text such numbers stand for differs from model to model.
+fn token_numbers(field: &str, count: usize) -> Error {
+    let message = format!(
+        "expected a text or a list of texts, got {count} token numbers of another model's vocabulary; LangChain sends texts \
+         with check_embedding_ctx_length=False"
+    );
+    Error::invalid(field, message)
 }
 
 impl<const MOST: usize> PartialSchema for Texts<MOST> {

@@ -63,7 +63,8 @@ async fn events(model: &dyn ModelBackend, wanted: Wanted) -> Result<BoxStream<'s
         return model.generate(wanted.request).await;
     }
     let (text, usage) = checked_answer(model, wanted.request).await?;
-    Ok(stream::iter([Ok(ModelEvent::Text(text)), Ok(ModelEvent::Done(usage))]).boxed())
+    let text = Some(text).filter(|text| !text.is_empty()).map(|text| Ok(ModelEvent::Text(text)));
+    Ok(stream::iter(text.into_iter().chain([Ok(ModelEvent::Done(usage))])).boxed())
 }
 
 /// As the protocol writes it: a chunk a piece, then `[DONE]`; or an error in a chunk's place, and nothing after it.

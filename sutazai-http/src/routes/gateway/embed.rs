@@ -9,6 +9,7 @@ use crate::dto::openai::embedding::{CreateEmbeddings, EmbeddingList};
 use crate::envelope::Reply;
 use crate::error::ApiError;
 use crate::extract::ProtocolJson;
+use crate::gateway::named;
 
 /// Make embeddings, for OpenAI's clients.
 #[utoipa::path(
@@ -25,6 +26,6 @@ pub(crate) async fn handle(
     ProtocolJson(body): ProtocolJson<CreateEmbeddings>,
 ) -> Result<Reply, ApiError> {
     let (name, texts, encoding) = body.texts()?;
-    let made = app.model_for(&caller)?.embed(Some(name), &texts).await?;
+    let made = app.model_for(&caller)?.embed(Some(name), &texts).await.map_err(named)?;
     Ok(Reply::ok(&EmbeddingList::new(made, encoding)))
 }

@@ -1,4 +1,4 @@
-//! `GET /v1/models/{id}`: one model.
+//! `GET /v1/models/{id}`: one model. A name may have slashes, which clients send as they are or encoded.
 
 use axum::Extension;
 use axum::extract::{Path, State};
@@ -13,7 +13,7 @@ use crate::error::ApiError;
 /// Show a model, for OpenAI's clients.
 #[utoipa::path(
     get,
-    path = "/v1/models/{id}",
+    path = "/v1/models/{*id}",
     operation_id = "openai_show_model",
     tag = "openai",
     params(("id" = String, Path, description = "Its name.")),
@@ -25,7 +25,7 @@ pub(crate) async fn handle(
     Path(name): Path<String>,
 ) -> Result<Reply, ApiError> {
     let models = app.model_for(&caller)?.models().await?;
-    let found = models.into_iter().find(|model| model.name == name);
+    let found = models.into_iter().find(|model| model.is_called(&name));
     let missing = || Error::new(ErrorKind::NotFound, "this server has no such model").with_field("model");
     Ok(Reply::ok(&ProtocolModel::from(found.ok_or_else(missing)?)))
 }

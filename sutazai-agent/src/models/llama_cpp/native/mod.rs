@@ -114,14 +114,16 @@ impl Model {
         })?;
         let purpose = embedder::purpose(&model).map_err(|why| file::unusable(path, why))?;
         let model = Arc::new(model);
+        let format = PromptFormat::of(&model);
         let loaded = Loaded {
             purpose,
             slots: worker::SLOTS,
             parameters: model.n_params(),
             context_length: match purpose {
                 Purpose::Write => worker::CONTEXT.min(model.n_ctx_train()),
-                Purpose::Embed => model.n_ctx_train(),
+                Purpose::Embed => embedder::longest(&model) as u32,
             },
+            note: format.note(&model).filter(|_| purpose == Purpose::Write),
         };
         let (ready, begun) = std::sync::mpsc::channel();
         let (shared, own_name) = (model.clone(), name.to_owned());
@@ -130,8 +132,7 @@ impl Model {
                 let (jobs, queue) = sync_channel(QUEUE_CAPACITY);
                 let work = move || Worker::run(backend, &shared, &own_name, &queue, &ready, &*progress);
                 let thread = start(work)?;
-                let (format, grammars) = (PromptFormat::of(&model), Grammars::of(&model)?);
-                (Queue::Write { format, grammars, jobs }, thread)
+                (Queue::Write { format, grammars: Grammars::of(&model)?, jobs }, thread)
             }
             Purpose::Embed => {
                 let (readings, queue) = sync_channel(QUEUE_CAPACITY);
@@ -187,7 +188,7 @@ impl Model {
     /// Queues texts whose vectors go to `answer`.
     ///
     /// # Errors
-    /// `InvalidInput` naming `input` for a text that is too long; `Busy` when the queue is full; `Unsupported` when the
+    /// `ContextLength` naming `input` for a text that is too long; `Busy` when the queue is full; `Unsupported` when the
     /// model makes no embeddings.
     pub(super) fn embed(&self, texts: &[String], answer: Box<dyn Answer<Result<Vectors>>>) -> Result<()> {
         let Queue::Embed(readings) = &self.queue else {
@@ -198,7 +199,7 @@ impl Model {
             texts.iter().map(|text| vocabulary.tokenize(text.as_bytes(), true, false)).collect();
         if let Some(text) = texts.iter().find(|text| text.len() > most) {
             let message = format!("expected texts of at most {most} tokens, got one of {}", text.len());
-            return Err(Error::invalid("input", message));
+            return Err(Error::context_length("input", message));
         }
         send(readings, Reading { texts, answer })
     }
@@ -215,8 +216,11 @@ impl Model {
             Queue::Write { .. } => {
                 let (sender, mut events) = mpsc::unbounded_channel();
                 let messages = vec![ChatMessage::user(text)];
-                let request =
-                    GenerateRequest { max_tokens: 3, temperature: 0.0, ..GenerateRequest::new(messages) };
+                let request = GenerateRequest {
+                    max_tokens: 3,
+                    temperature: Some(0.0),
+                    ..GenerateRequest::new(messages)
+                };
                 self.generate(request, Box::new(sender))?;
                 while let Some(event) = events.blocking_recv() {
                     event?;

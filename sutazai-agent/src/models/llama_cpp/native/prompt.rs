@@ -30,6 +30,19 @@ impl PromptFormat {
         }
     }
 
+    /// What an operator should know: whether the model is asked in another form than it was trained on, which makes its
+    /// answers worse and gives no error.
+    pub(super) fn note(&self, model: &LlamaModel) -> Option<String> {
+        let why = match &self.template {
+            None => "the file has no chat template",
+            Some(template) if write(model, template, &probe().ok()?).is_none() => {
+                "llama.cpp does not know the file's chat template"
+            }
+            Some(_) => return None,
+        };
+        Some(format!("{why}; messages are written in the form of {FALLBACK}"))
+    }
+
     /// The tokens of a conversation, up to where the model is to answer.
     ///
     /// # Errors
@@ -43,8 +56,8 @@ impl PromptFormat {
                 .map_err(|_| Error::invalid("messages", "expected texts without a zero byte"))
         };
         let chat: Vec<_> = messages.iter().map(message).collect::<Result<_>>()?;
-        let write = |template: &LlamaChatTemplate| model.apply_chat_template(template, &chat, true).ok();
-        let text = self.template.as_ref().and_then(write).or_else(|| self.fallback.as_ref().and_then(write));
+        let by = |template| write(model, template, &chat);
+        let text = self.template.as_ref().and_then(by).or_else(|| self.fallback.as_ref().and_then(by));
         let text = text.ok_or_else(|| Error::unavailable("the model's chat template cannot be applied"))?;
         Ok(model.vocab().tokenize(text.as_bytes(), true, true))
     }
@@ -61,6 +74,16 @@ impl PromptFormat {
         }
         content
     }
+}
+
+/// A conversation as this template has it; none where llama.cpp does not know it.
+fn write(model: &LlamaModel, template: &LlamaChatTemplate, chat: &[LlamaChatMessage]) -> Option<String> {
+    model.apply_chat_template(template, chat, true).ok()
+}
+
+/// A conversation that every template has a form for.
+fn probe() -> std::result::Result<[LlamaChatMessage; 1], llama_cpp_2::NewLlamaChatMessageError> {
+    Ok([LlamaChatMessage::new("user".to_owned(), "Hello.".to_owned())?])
 }
 
 #[cfg(test)]

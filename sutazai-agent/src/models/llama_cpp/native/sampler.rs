@@ -27,6 +27,9 @@ const TOP_P: f32 = 0.95;
 /// Of those, none that is less probable than this share of the most probable.
 const MIN_P: f32 = 0.05;
 
+/// How freely is chosen where a request does not say: as the model was trained.
+const TEMPERATURE: f32 = 1.0;
+
 /// The sampler of one answer.
 pub(super) struct Sampler {
     /// The latest tokens, which are less probable by `penalty`.
@@ -47,17 +50,18 @@ struct Constrained {
 impl Sampler {
     /// A sampler with the settings of the request, and this constraint.
     pub(super) fn new(request: &GenerateRequest, matcher: Option<Matcher>) -> Self {
-        let draw = if request.temperature > 0.0 {
+        let temperature = request.temperature.unwrap_or(TEMPERATURE);
+        let draw = if temperature > 0.0 {
             LlamaSampler::chain_simple([
                 LlamaSampler::top_p(request.top_p.unwrap_or(TOP_P), 1),
                 LlamaSampler::min_p(MIN_P, 1),
-                LlamaSampler::temp(request.temperature),
-                LlamaSampler::dist(request.seed.unwrap_or_else(rand::random)),
+                LlamaSampler::temp(temperature),
+                LlamaSampler::dist(short_seed(request.seed.unwrap_or_else(rand::random))),
             ])
         } else {
             LlamaSampler::greedy()
         };
-        let penalty = if request.repeat_penalty > 0.0 { request.repeat_penalty } else { 1.0 };
+        let penalty = request.repeat_penalty.filter(|penalty| *penalty > 0.0).unwrap_or(1.0);
         let constraint = matcher.map(|matcher| Constrained { matcher, log_allowed: 0.0, sampled: 0 });
         Self { latest: VecDeque::new(), penalty, draw, constraint }
     }
@@ -177,6 +181,19 @@ fn highest(logits: impl Iterator<Item = (i32, f32)>, all: usize, k: usize) -> Ve
     best
 }
 
+/// The 32 bits that llama.cpp takes of a seed. Those that fit stay what they are; of all others every bit counts. None is
+/// llama.cpp's word for a random one.
+fn short_seed(seed: i64) -> u32 {
+    if let Some(short) = u32::try_from(seed).ok().filter(|short| *short != u32::MAX) {
+        return short;
+    }
+    // The finalizer of SplitMix64 (Steele, Lea, Flood, 2014).
+    let mut mixed = seed as u64;
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    ((mixed ^ (mixed >> 31)) >> 32).min(u64::from(u32::MAX - 1)) as u32
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -194,6 +211,14 @@ mod tests {
 
     fn best(sampler: &Sampler, logits: &[f32]) -> Vec<i32> {
         ids(&sampler.most_probable((0..).zip(logits.iter().copied()), logits.len()))
+    }
+
+    #[test]
+    fn every_bit_of_a_seed_counts_and_none_is_random() {
+        assert_eq!((short_seed(0), short_seed(5)), (0, 5));
+        let seeds = [5, 4_294_967_301, -1, i64::from(u32::MAX), i64::MAX, i64::MIN, 5 << 32];
+        let short: std::collections::BTreeSet<_> = seeds.map(short_seed).into_iter().collect();
+        assert!(short.len() == seeds.len() && !short.contains(&u32::MAX), "{short:?}");
     }
 
     #[test]

@@ -160,6 +160,7 @@ impl Writing {
             prompt_tokens: self.job.prompt.len() as u32,
             completion_tokens: self.written,
             finish_reason,
+            refusal: None,
             degraded: None,
             fluency,
         };

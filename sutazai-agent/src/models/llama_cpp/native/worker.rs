@@ -159,7 +159,7 @@ impl<'a> Worker<'a> {
         let needed = prompt + job.measured.len();
         if needed >= context {
             let message = format!("expected at most {} tokens, got {needed}", context - 1);
-            job.answer.send(Err(Error::invalid("messages", message)));
+            job.answer.send(Err(Error::context_length("messages", message)));
             return None;
         }
         let limit = match job.measured.len() {
