@@ -1,11 +1,14 @@
 //! Bodies are bounded before anything parses them, each and all together.
 
+use std::io::Write;
 use std::time::Duration;
 
 use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use futures::StreamExt;
 use futures::future::join_all;
-use reqwest::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER};
+use reqwest::header::{ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Body, Method};
 use serde_json::json;
 use sutazai_http::{Protection, ServerConfig};
@@ -185,4 +188,74 @@ async fn the_bodies_of_one_user_leave_memory_to_others() {
     for (_, answer) in bodies.into_iter().chain(others) {
         answer.abort();
     }
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+async fn coded(user: &User<'_>, path: &str, coding: &str, body: Vec<u8>) -> reqwest::Response {
+    let request = user.request(Method::POST, path).header(CONTENT_TYPE, "application/json");
+    request.header(CONTENT_ENCODING, coding).body(body).send().await.unwrap()
+}
+
+#[tokio::test]
+async fn bodies_packed_with_gzip_are_unpacked_within_the_limits() {
+    let server = Server::start().await;
+    let ada = server.user("ada").await;
+    let path = "/api/v1/tasks";
+    let plain =
+        json!({ "agent": "worker", "payload": { "mode": "echo", "text": "x".repeat(50_000) } }).to_string();
+    let packed = gzip(plain.as_bytes());
+    assert!(packed.len() * 10 < plain.len());
+    for coding in ["gzip", "GZIP", "x-gzip", "identity, gzip"] {
+        success(coded(&ada, path, coding, packed.clone()).await, 202).await;
+    }
+    success(coded(&ada, path, "identity", plain.clone().into()).await, 202).await;
+    // Two members are one text (RFC 1952, 2.2).
+    let (head, tail) = plain.as_bytes().split_at(100);
+    success(coded(&ada, path, "gzip", [gzip(head), gzip(tail)].concat()).await, 202).await;
+    for broken in [plain.clone().into_bytes(), packed[..packed.len() / 2].to_vec(), b"\x1f\x8b".to_vec()] {
+        let error = failure(coded(&ada, path, "gzip", broken).await, 400, "malformed").await;
+        assert_eq!(error["message"], "the body is no gzip");
+    }
+    // A megabyte that unpacks to a gigabyte.
+    let bomb = gzip(&vec![b' '; 1_000_000]);
+    let bomb = (0..1_000).flat_map(|_| bomb.clone()).collect::<Vec<_>>();
+    for (path, size) in [(path, 262_144), ("/v1/chat/completions", 2_097_152), ("/api/v1/auth/login", 16_384)]
+    {
+        let sent = bomb[..bomb.len().min(size / 2)].to_vec();
+        let answer = coded(&ada, path, "gzip", sent).await;
+        assert_eq!(answer.status(), 413, "{path}");
+    }
+    success(ada.get("/api/v1/auth/me").await, 200).await;
+}
+
+#[tokio::test]
+async fn other_content_codings_are_refused_with_what_is_taken() {
+    let server = Server::start().await;
+    let ada = server.user("ada").await;
+    for coding in ["br", "deflate", "zstd", "gzip, gzip", "gzip, br", "nonsense"] {
+        let answer = coded(&ada, "/api/v1/tasks", coding, b"{}".to_vec()).await;
+        assert_eq!(answer.headers()[ACCEPT_ENCODING], "gzip", "{coding}");
+        failure(answer, 415, "unsupported_media_type").await;
+    }
+    let answer = coded(&ada, "/v1/embeddings", "br", b"{}".to_vec()).await;
+    assert_eq!(
+        (answer.status().as_u16(), &answer.headers()[ACCEPT_ENCODING]),
+        (415, &"gzip".parse().unwrap())
+    );
+    assert!(answer.text().await.unwrap().starts_with(r#"{"error":{"message":"#));
+}
+
+#[tokio::test]
+async fn unpacked_bodies_count_against_the_memory_of_all() {
+    let protection = Protection { body_memory: 100_000, ..Protection::default() };
+    let server = Server::start_exposed(protection, ServerConfig::default()).await;
+    let ada = server.user("ada").await;
+    let packed = gzip(&zeros(120_000));
+    assert!(packed.len() < 2_000);
+    failure(coded(&ada, "/api/v1/tasks", "gzip", packed).await, 503, "busy").await;
 }
