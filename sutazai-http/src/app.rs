@@ -18,6 +18,7 @@ use tokio::sync::Mutex;
 
 use crate::auth::tickets::Tickets;
 use crate::live::streams::Streams;
+use crate::middleware::parameters::QueryParameters;
 use crate::monitoring::Monitoring;
 use crate::monitoring::answers::Answers;
 use crate::monitoring::refresh::{Refreshed, refresh};
@@ -59,6 +60,7 @@ struct Parts {
     refreshed: Arc<Refreshed>,
     readiness: Arc<Readiness>,
     document: Bytes,
+    query_parameters: Arc<QueryParameters>,
 }
 
 impl App {
@@ -85,6 +87,7 @@ impl App {
             proxy_warnings: Arc::default(),
             streams: Arc::default(),
             document: Bytes::new(),
+            query_parameters: Arc::default(),
         };
         Self { parts: Arc::new(parts) }
     }
@@ -159,6 +162,11 @@ impl App {
     /// The same, with the document that describes its routes.
     pub(crate) fn described(self, document: String) -> Self {
         self.with(|parts| parts.document = document.into())
+    }
+
+    /// The parameters of the routes in their query strings.
+    pub(crate) fn query_parameters(&self) -> &QueryParameters {
+        &self.parts.query_parameters
     }
 
     /// The document that describes the API, as JSON.

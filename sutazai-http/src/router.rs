@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use sutazai_core::domain::Permission;
 use tower::util::option_layer;
 use utoipa_axum::router::OpenApiRouter;
@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::document::{access, api, envelope as envelope_schema, gateway as gateway_document};
 use crate::error::ApiError;
 use crate::middleware::body::{self, BodyLimit};
-use crate::middleware::{browser, compress, layers, openai, permit, rate_limit, timeout};
+use crate::middleware::{browser, compress, layers, parameters, permit, rate_limit, timeout};
 #[cfg(feature = "docs")]
 use crate::pages;
 use crate::routes::{
@@ -23,7 +23,7 @@ use crate::routes::{
 
 /// All of the API. It can be nested under any prefix: it holds no absolute link.
 pub fn router(app: App) -> Router {
-    let small = |routes| about_users(sized(&app, BodyLimit::ACCOUNT, routes));
+    let small = |routes| about_users(sized(&app, BodyLimit::ACCOUNT, queried(&app, routes)));
     let open = limited_by_address(&app, small(sign_in())).merge(refreshed(&app, small(refresh())));
     let open = timed(&app, open);
     let quick = about_users(me())
@@ -59,8 +59,10 @@ pub fn router(app: App) -> Router {
         &app,
         permitted(&app, Permission::UseModels, sized(&app, BodyLimit::MODEL, gateway())),
     ));
-    let bare = OpenApiRouter::new().routes(routes!(document::show::handle));
-    let routes = enveloped(open.merge(signed_in).merge(streams)).merge(gateway).merge(bare);
+    let bare = queried(&app, OpenApiRouter::new().routes(routes!(document::show::handle)));
+    let mut routes = open.merge(signed_in).merge(streams);
+    access::queried(routes.get_openapi_mut());
+    let routes = enveloped(routes).merge(gateway).merge(bare);
     #[cfg(feature = "docs")]
     let routes = routes.merge(pages::swagger_ui::router().merge(pages::redoc::router()).into());
     let cross_origin = option_layer(browser::cross_origin(&app.protection().cors_origins));
@@ -75,6 +77,7 @@ pub fn router(app: App) -> Router {
     let probes = probes(&app).route_layer((from_fn_with_state(app.clone(), layers::probed), cross_origin));
     let (router, document) =
         OpenApiRouter::with_openapi(api::frame()).merge(probes).merge(routes).split_for_parts();
+    app.query_parameters().learn(&document);
     router.with_state(app.described(document.to_json().unwrap_or_default()))
 }
 
@@ -253,6 +256,13 @@ fn sized(app: &App, limit: BodyLimit, mut routes: OpenApiRouter<App>) -> OpenApi
     routes.route_layer(from_fn_with_state((app.clone(), limit), body::limit))
 }
 
+/// These routes, without parameters in the query that they do not have; callers who have signed in are held to that
+/// anyway.
+fn queried(app: &App, mut routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
+    access::queried(routes.get_openapi_mut());
+    routes.route_layer(from_fn_with_state(app.clone(), parameters::check))
+}
+
 /// These routes, as often as an address may call those that a secret can be guessed at with.
 fn limited_by_address(app: &App, mut routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
     access::limited(routes.get_openapi_mut());
@@ -277,8 +287,8 @@ fn enveloped(mut routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
     routes
 }
 
-/// These routes, as they are once `middleware::openai` has written their answers.
+/// These routes, as they are once `middleware::envelope` has written their answers in the protocol's form.
 fn by_protocol(mut routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
     gateway_document::describe(routes.get_openapi_mut());
-    routes.route_layer(from_fn(openai::write))
+    routes
 }

@@ -3,9 +3,11 @@
 use axum::http::StatusCode;
 use sutazai_core::domain::Permission;
 use utoipa::openapi::OpenApi;
+use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::SecurityRequirement;
 
 use super::api::{ACCESS_TOKEN, API_KEY, TICKET};
+use super::envelope::describe_errors;
 use super::operations::{all, may_answer};
 
 /// These operations need a sign-in; an API key is as good where no permission says otherwise.
@@ -23,6 +25,21 @@ pub(crate) fn ticketed(document: &mut OpenApi) {
     for operation in all(document) {
         operation.security.get_or_insert_default().push(requirement(TICKET, None));
     }
+}
+
+/// These operations take the parameters in the query that the document names, and no other.
+pub(crate) fn queried(document: &mut OpenApi) {
+    for operation in all(document) {
+        let why = "Something does not fit, such as a parameter that is none of this route; `details.field` names it.";
+        may_answer(operation, StatusCode::UNPROCESSABLE_ENTITY, why);
+        describe_errors(operation);
+    }
+}
+
+/// Whether a ticket is good for an operation.
+pub(crate) fn has_ticket(operation: &Operation) -> bool {
+    let ticket = requirement(TICKET, None);
+    operation.security.as_ref().is_some_and(|ways| ways.contains(&ticket))
 }
 
 /// These operations need this permission.

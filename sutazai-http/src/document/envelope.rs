@@ -21,17 +21,27 @@ pub(crate) fn wrap(document: &mut OpenApi) {
     register::<ErrorEnvelope>(&mut components);
     for operation in all(document) {
         add_errors_of_reading(operation);
+        describe_errors(operation);
         for (status, response) in &mut operation.responses.responses {
             let RefOr::T(response) = response else { continue };
-            if status.starts_with(['4', '5']) {
-                let failed = || Content::new(Some(reference(&ErrorEnvelope::name()))).into();
-                response.content.entry(JSON.to_owned()).or_insert_with(failed);
-            } else if let Some(RefOr::T(content)) = response.content.get_mut(JSON) {
+            let is_error = status.starts_with(['4', '5']);
+            if let Some(RefOr::T(content)) = response.content.get_mut(JSON).filter(|_| !is_error) {
                 content.schema = content.schema.take().map(|data| around(data, &mut components));
             }
         }
     }
     document.components = Some(components);
+}
+
+/// Gives the errors of an operation their form.
+pub(super) fn describe_errors(operation: &mut Operation) {
+    for (status, response) in &mut operation.responses.responses {
+        let RefOr::T(response) = response else { continue };
+        if status.starts_with(['4', '5']) {
+            let failed = || Content::new(Some(reference(&ErrorEnvelope::name()))).into();
+            response.content.entry(JSON.to_owned()).or_insert_with(failed);
+        }
+    }
 }
 
 /// The errors of `extract`, which follow from what an operation takes.

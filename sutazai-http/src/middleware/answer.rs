@@ -50,9 +50,9 @@ pub(super) fn count(app: &App, caller: Option<&Caller>, mut response: Response) 
 }
 
 /// The body with these bytes, which holds the memory as long as they are not all sent.
-pub(super) fn body(bytes: Vec<u8>, memory: Option<AnswerMemory>) -> Body {
+pub(super) fn body(bytes: Bytes, memory: Option<AnswerMemory>) -> Body {
     match memory {
-        Some(memory) => Body::new(CountedBody { rest: bytes.into(), _memory: memory }),
+        Some(memory) => Body::new(CountedBody { rest: bytes, _memory: memory }),
         None => Body::from(bytes),
     }
 }

@@ -1,4 +1,5 @@
-//! Writes the envelope around every answer, whoever gave it: a route, axum itself, or a panic.
+//! Writes the envelope around every answer, whoever gave it: a route, axum itself, or a panic. Those under `/v1` have the
+//! form of OpenAI's protocol.
 
 use std::panic::AssertUnwindSafe;
 
@@ -12,6 +13,7 @@ use crate::app::App;
 use crate::envelope::{self, Content};
 use crate::error::ApiError;
 use crate::middleware::answer::{self, AnswerMemory};
+use crate::middleware::openai;
 use crate::middleware::trace::TraceId;
 
 /// How many headers an answer has at the end that had none.
@@ -22,6 +24,7 @@ pub(super) async fn wrap<F>(app: &App, request: Request, inner: impl FnOnce(Requ
 where
     F: Future<Output = Response>,
 {
+    let by_protocol = openai::is_protocol(request.uri().path());
     let trace_id = request.extensions().get::<TraceId>().map(|id| id.0.clone()).unwrap_or_default();
     let (mut response, content) = run(inner(request)).await;
     let headers = response.headers_mut();
@@ -32,27 +35,25 @@ where
     if let Some(content) = content {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.remove(CONTENT_LENGTH);
-        let bytes = envelope::write(&content, app.engine().clock().now(), &trace_id);
         let memory = response.extensions_mut().remove::<AnswerMemory>();
+        let bytes = match by_protocol {
+            true => openai::write(content, &mut response),
+            false => envelope::write(&content, app.engine().clock().now(), &trace_id).into(),
+        };
         *response.body_mut() = answer::body(bytes, memory);
     }
     response
 }
 
-/// Says that an inner layer has written the answer in a form of its own.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Written;
-
-/// The answer of the inner services, and what it says where nobody has written that yet.
-pub(super) async fn run(inner: impl Future<Output = Response>) -> (Response, Option<Content>) {
+/// The answer of the inner services, and what it says.
+async fn run(inner: impl Future<Output = Response>) -> (Response, Option<Content>) {
     let mut response = match AssertUnwindSafe(inner).catch_unwind().await {
         Ok(response) => response,
         Err(panic) => ApiError::from(Error::internal(format!("panicked: {}", said(&*panic)))).into_response(),
     };
     let status = response.status();
     let mut content = response.extensions_mut().remove::<Content>();
-    let bare = content.is_none() && response.extensions().get::<Written>().is_none();
-    if bare && (status.is_client_error() || status.is_server_error()) {
+    if content.is_none() && (status.is_client_error() || status.is_server_error()) {
         content = Some(Content::Failure(ApiError::of_status(status)));
     }
     (response, content)

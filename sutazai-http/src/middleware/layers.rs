@@ -8,6 +8,7 @@ use sutazai_core::domain::Caller;
 
 use super::{answer, authenticate, browser, envelope, host, rate_limit, trace};
 use crate::app::App;
+use crate::error::ApiError;
 
 /// Around everything but probes: the trace, and the headers for browsers.
 pub(crate) async fn outermost(State(app): State<App>, request: Request, next: Next) -> Response {
@@ -33,18 +34,22 @@ async fn admitted(app: &App, request: Request, next: Next) -> Response {
     }
 }
 
-/// For callers who have signed in: who they are, and how often they may call.
+/// For callers who have signed in: who they are, whether the route has what they send in the query, and how often they may
+/// call.
 pub(crate) async fn signed_in(State(app): State<App>, request: Request, next: Next) -> Response {
-    authenticate::require(&app, request, |request| counted(&app, request, next)).await
+    authenticate::require(&app, request, |request| called(&app, request, next)).await
 }
 
 /// The same for streams, which a ticket opens too.
 pub(crate) async fn signed_in_or_ticket(State(app): State<App>, request: Request, next: Next) -> Response {
-    authenticate::require_or_ticket(&app, request, |request| counted(&app, request, next)).await
+    authenticate::require_or_ticket(&app, request, |request| called(&app, request, next)).await
 }
 
-/// How often the caller may call, and the memory that the answer takes.
-async fn counted(app: &App, request: Request, next: Next) -> Response {
+/// What the query may hold, how often the caller may call, and the memory that the answer takes.
+async fn called(app: &App, request: Request, next: Next) -> Response {
+    if let Err(e) = app.query_parameters().check(&request) {
+        return ApiError::from(e).into_response();
+    }
     let caller = request.extensions().get::<Caller>().cloned();
     let response = rate_limit::calls(app, request, next).await;
     answer::count(app, caller.as_ref(), response)

@@ -1,31 +1,25 @@
 //! Writes answers in the form that OpenAI's clients read (platform.openai.com/docs/guides/error-codes): the bare data, or
 //! `{"error": {"message", "type", "param", "code"}}`.
 
-use axum::body::Body;
-use axum::extract::Request;
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
-use axum::middleware::Next;
+use axum::body::Bytes;
 use axum::response::Response;
 
-use super::envelope::{Written, run};
 use crate::dto::openai::error::ProtocolError;
 use crate::envelope::Content;
 
-/// Writes what the inner services answer, so that the envelope leaves it alone.
-pub(crate) async fn write(request: Request, next: Next) -> Response {
-    let (mut response, content) = run(next.run(request)).await;
-    let body = match content {
-        Some(Content::Data(data)) => Body::from(data),
-        Some(Content::Failure(e)) => {
+/// Whether answers at this path have this form, those of paths included that lead nowhere.
+pub(super) fn is_protocol(path: &str) -> bool {
+    path == "/v1" || path.starts_with("/v1/")
+}
+
+/// The body of an answer, which gets the status that the protocol has for it.
+pub(super) fn write(content: Content, response: &mut Response) -> Bytes {
+    match content {
+        Content::Data(data) => data,
+        Content::Failure(e) => {
             let e = ProtocolError::from(&e);
             *response.status_mut() = e.status();
-            Body::from(e.to_json())
+            e.to_json().into()
         }
-        None => return response,
-    };
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response.headers_mut().remove(CONTENT_LENGTH);
-    response.extensions_mut().insert(Written);
-    *response.body_mut() = body;
-    response
+    }
 }

@@ -15,14 +15,14 @@ use crate::support::{Server, User, names, success};
 
 const PATH: &str = "/v1/chat/completions";
 
-async fn scripted<A: Into<ScriptedAnswer>>(
+pub(crate) async fn scripted<A: Into<ScriptedAnswer>>(
     answers: impl IntoIterator<Item = A>,
 ) -> (Server, Arc<ScriptedModelBackend>) {
     let model = Arc::new(ScriptedModelBackend::new(answers));
     (Server::start_with_model(model.clone(), ModelGateConfig::default()).await, model)
 }
 
-fn ask(more: Value) -> Value {
+pub(crate) fn ask(more: Value) -> Value {
     let mut body =
         json!({ "model": "scripted-model", "messages": [{ "role": "user", "content": "The sea?" }] });
     body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -49,7 +49,7 @@ pub(crate) async fn refused(answer: Response, status: u16, kind: &str, code: &st
 }
 
 /// The data of each server-sent event.
-async fn sent(answer: Response) -> Vec<String> {
+pub(crate) async fn sent(answer: Response) -> Vec<String> {
     assert_eq!(answer.headers()["content-type"], "text/event-stream");
     let text = answer.text().await.unwrap();
     text.split("\n\n").filter_map(|block| block.strip_prefix("data: ")).map(str::to_owned).collect()

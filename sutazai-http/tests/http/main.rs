@@ -11,6 +11,7 @@ mod attacks;
 mod auth;
 mod bodies;
 mod browsers;
+mod clients;
 mod connections;
 mod conversations;
 mod document;
