@@ -5,19 +5,20 @@
 . "$(dirname "$0")/env.sh"
 
 build=(build-essential ca-certificates ccache cmake libclang-dev pkg-config python3 python3-pip python3-venv)
-test=(chromium chromium-driver docker.io e2fsprogs faketime iproute2 jq mount pgbouncer postgresql procps prometheus psmisc qemu-user
-    rabbitmq-server redis-server redis-tools strace stress-ng util-linux)
+test=(chromium chromium-driver docker.io e2fsprogs faketime iproute2 jq mount nginx-light pgbouncer postgresql procps prometheus
+    psmisc qemu-user rabbitmq-server redis-server redis-tools strace stress-ng util-linux)
 # Debian ships the client of Docker by itself since version 13; testing has no number.
 if (. /etc/os-release && [ "$ID" = debian ] && [ "${VERSION_ID:-13}" -ge 13 ]) 2>/dev/null; then
     test+=(docker-cli)
 fi
+# Where Node.js is not Debian's, npm comes with it.
+npm=()
+command -v npm >/dev/null || npm=(npm)
 case "${1:-run}" in
 run) wanted=("${build[@]}") ;;
-test) wanted=("${build[@]}" "${test[@]}") ;;
+test) wanted=("${build[@]}" "${test[@]}" "${npm[@]}") ;;
 bench)
-    wanted=("${build[@]}" curl redis-server redis-tools wrk)
-    # Where Node.js is not Debian's, npm comes with it.
-    command -v npm >/dev/null || wanted+=(npm)
+    wanted=("${build[@]}" curl redis-server redis-tools wrk "${npm[@]}")
     ;;
 *) echo "usage: install.sh run|test|bench" >&2; exit 2 ;;
 esac

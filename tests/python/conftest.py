@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 
 import pytest
+from selenium import webdriver
 
 ROOT = pathlib.Path(__file__).parents[2]
 PASSWORD = "correct horse battery"
@@ -20,9 +21,7 @@ class Server:
 
     def __init__(self, folder, **settings):
         target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.address = "127.0.0.1:%d" % probe.getsockname()[1]
+        self.address = self.free_address()
         self.log = folder / "serve.log"
         environment = {
             "PATH": os.environ["PATH"],
@@ -36,18 +35,25 @@ class Server:
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen([target / "debug" / "sutazai", "serve"], env=environment, stderr=log)
         try:
-            self._until_ready()
+            self.until_answers(self.address, self.process)
             signed_in = self.call("POST", "/api/v1/auth/login", {"login": "root_1", "password": PASSWORD})
             self.token = signed_in["access_token"]
         except BaseException:
             self.process.kill()
             raise
 
-    def _until_ready(self):
+    @staticmethod
+    def free_address():
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            return "127.0.0.1:%d" % probe.getsockname()[1]
+
+    def until_answers(self, address, process):
+        """Returns when the server answers at this address, its own or that of a proxy which runs as this process."""
         for _ in range(600):
-            assert self.process.poll() is None, self.log.read_text()
+            assert process.poll() is None, self.log.read_text()
             try:
-                urllib.request.urlopen(f"http://{self.address}/health", timeout=1).close()
+                urllib.request.urlopen(f"http://{address}/health", timeout=1).close()
                 return
             except urllib.error.URLError:
                 time.sleep(0.05)
@@ -83,3 +89,32 @@ def start(tmp_path_factory):
     yield start
     for server in running:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def embedded(start):
+    """A server with the small models inside."""
+    model = pathlib.Path(os.environ["SUTAZAI_TEST_MODEL"])
+    embedding_model = pathlib.Path(os.environ["SUTAZAI_TEST_EMBEDDING_MODEL"])
+    server = start(
+        MODEL_BACKENDS=f"llama-cpp={model},llama-cpp={embedding_model}",
+        DEFAULT_MODEL=model.stem,
+        MODEL_REQUESTS_PER_USER="2",
+    )
+    server.model, server.embedding_model = model.stem, embedding_model.stem
+    return server
+
+
+@pytest.fixture
+def browser(tmp_path):
+    """A real Chromium."""
+    options = webdriver.ChromeOptions()
+    options.binary_location = "/usr/bin/chromium"
+    # Root has no sandbox, and containers little shared memory.
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1400,2000"):
+        options.add_argument(argument)
+    options.add_argument(f"--user-data-dir={tmp_path}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService("/usr/bin/chromedriver"))
+    yield browser
+    browser.quit()

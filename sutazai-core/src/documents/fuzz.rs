@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::service::chunks_of;
 use super::split::LONGEST;
-use super::words::{words, words_to_find};
+use super::words::{terms_to_find, words};
 use crate::domain::{DocumentId, MediaType};
 use crate::testing::mutated;
 
@@ -31,7 +31,7 @@ fn files() {
                 assert_eq!((chunk.index as usize, chunk.end - chunk.start), (index, length as u32));
                 // What is stored is found by its own words.
                 for word in words(&chunk.text).take(4) {
-                    assert_eq!(words_to_find(&word), [word.as_str()], "{word:?}");
+                    assert_eq!(terms_to_find(&word), [[word.as_str()]], "{word:?}");
                 }
             }
             assert!(chunks.windows(2).all(|pair| pair[0].start < pair[1].start && pair[0].end < pair[1].end));

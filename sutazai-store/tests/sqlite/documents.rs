@@ -199,7 +199,7 @@ async fn what_a_cut_off_upload_left_is_removed_at_the_next_start() {
         assert_eq!(stores.documents.get(id).await.unwrap().is_some(), shown);
     }
     let nobody = "0".repeat(32);
-    assert_eq!(words(&place).await, [format!("{nobody}kept"), format!("{nobody}new")]);
+    assert_eq!(words(&place).await, [format!("{nobody}akept"), format!("{nobody}anew")]);
     let query = PassageQuery { owner: None, text: "kept cut new".into(), limit: 10 };
     let found = stores.documents.search(&query).await.unwrap();
     assert_eq!(found.iter().map(|passage| passage.chunk.document).collect::<Vec<_>>(), [kept.id]);

@@ -4,7 +4,6 @@ import json
 import urllib.request
 
 import pytest
-from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
@@ -13,20 +12,6 @@ from selenium.webdriver.support.ui import WebDriverWait
 def server(start):
     # No model is asked here: nothing listens there.
     return start(MODEL_BACKENDS="openai=http://127.0.0.1:9/v1")
-
-
-@pytest.fixture
-def browser(tmp_path):
-    options = webdriver.ChromeOptions()
-    options.binary_location = "/usr/bin/chromium"
-    # Root has no sandbox, and containers little shared memory.
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1400,2000"):
-        options.add_argument(argument)
-    options.add_argument(f"--user-data-dir={tmp_path}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService("/usr/bin/chromedriver"))
-    yield browser
-    browser.quit()
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,16 @@
 """The official `openai` package against the gateway, with a real model behind it."""
 
 import json
+import pathlib
+import re
 import time
 
 import openai
 import pytest
+from openai.types.chat.completion_create_params import CompletionCreateParamsNonStreaming, CompletionCreateParamsStreaming
+from openai.types.embedding_create_params import EmbeddingCreateParams
 
+DOCS = pathlib.Path(__file__).parents[3] / "docs" / "http-models.md"
 SEA = [{"role": "user", "content": "Tell me about the sea."}]
 CAT = {
     "type": "object",
@@ -29,6 +34,17 @@ def test_models(client, server):
     assert client.models.retrieve(server.model).owned_by == "llama-cpp"
     with pytest.raises(openai.NotFoundError):
         client.models.retrieve("gpt-4")
+
+
+def test_the_docs_say_of_every_parameter_of_the_api_what_is_done_with_it():
+    text = DOCS.read_text()
+    for path, types in [
+        ("chat/completions", [CompletionCreateParamsNonStreaming, CompletionCreateParamsStreaming]),
+        ("embeddings", [EmbeddingCreateParams]),
+    ]:
+        section = text.split(f"### Parameters of `POST /v1/{path}`")[1].split("\n### ")[0]
+        told = set(re.findall(r"^\| `(\w+)` \| (?:taken|ignored|refused) \|", section, re.MULTILINE))
+        assert told == set().union(*(one.__annotations__ for one in types)), path
 
 
 def test_an_answer_as_a_whole(client, server):
@@ -104,7 +120,7 @@ def test_errors_have_their_classes(client, server):
         assert e.value.param == next(iter(more))
     with pytest.raises(openai.BadRequestError) as e:
         ask(client, server, messages=[{"role": "user", "content": "word " * 20_000}])
-    assert e.value.param == "messages"
+    assert e.value.param == "messages" and e.value.code == "context_length_exceeded"
 
 
 def test_embeddings_are_those_of_the_published_model(client, server):
