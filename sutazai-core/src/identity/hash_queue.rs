@@ -1,7 +1,7 @@
 //! Fair queue in front of password hashing.
 //!
 //! A hash takes tens of milliseconds of a core, on purpose. Whoever waits for one waits in a queue of their own address
-//! or user; the queues are served in turn. So a flood fills its own queues, and a sign-in from elsewhere waits for one
+//! or user; the queues are served in turn, and no source has all cores. So a flood fills its own queues, and a sign-in from elsewhere waits for one
 //! round of them instead of being refused. Where everything is full, a source that has nothing there takes the place of one
 //! that has most.
 
@@ -43,6 +43,9 @@ pub(super) struct HashQueue {
 #[derive(Debug)]
 struct State {
     free: usize,
+    /// Hashes of one source that may run at once: a core is left to others where there are several.
+    share: usize,
+    running: HashMap<Source, usize>,
     waiting: HashMap<Source, VecDeque<oneshot::Sender<Permit>>>,
     /// The sources that wait, in the order in which they are served.
     turns: VecDeque<Source>,
@@ -54,6 +57,7 @@ struct State {
 pub(super) struct Permit {
     /// None when it was given on.
     queue: Option<HashQueue>,
+    source: Source,
 }
 
 impl HashQueue {
@@ -63,7 +67,14 @@ impl HashQueue {
     }
 
     fn of(free: usize) -> Self {
-        let state = State { free, waiting: HashMap::new(), turns: VecDeque::new(), depth: 0 };
+        let state = State {
+            free,
+            share: free.saturating_sub(1).max(1),
+            running: HashMap::new(),
+            waiting: HashMap::new(),
+            turns: VecDeque::new(),
+            depth: 0,
+        };
         Self { state: Arc::new(Mutex::new(state)) }
     }
 
@@ -74,9 +85,9 @@ impl HashQueue {
     pub(super) async fn enter(&self, source: Source) -> Result<Permit> {
         let turn = {
             let mut state = self.lock();
-            if state.free > 0 {
-                state.free -= 1;
-                return Ok(Permit { queue: Some(self.clone()) });
+            if state.free > 0 && state.may_run(&source) {
+                state.begin(source);
+                return Ok(Permit { queue: Some(self.clone()), source });
             }
             let of_source = state.waiting.get(&source).map_or(0, VecDeque::len);
             if of_source >= MAX_PER_SOURCE || state.depth >= MAX_WAITING && !state.evict_for(of_source) {
@@ -88,22 +99,16 @@ impl HashQueue {
         turn.await.map_err(|_| busy())
     }
 
-    /// Gives a permit that is free to the next in turn that still waits.
-    fn release(&self) {
+    /// Ends a hash of this source, and gives what is free to the next in turn that still wait.
+    fn release(&self, source: Source) {
+        self.lock().end(source);
         loop {
-            let next = {
-                let mut state = self.lock();
-                let next = state.pop();
-                if next.is_none() {
-                    state.free += 1;
-                }
-                next
-            };
-            let Some(waiter) = next else { return };
-            match waiter.send(Permit { queue: Some(self.clone()) }) {
-                Ok(()) => return,
-                // Nobody waits for it any more: the next one gets it, and not by its being dropped, which would come here.
-                Err(mut unwanted) => unwanted.queue = None,
+            let Some((source, waiter)) = self.lock().pop() else { return };
+            let permit = Permit { queue: Some(self.clone()), source };
+            // Nobody waits for it any more: the next one gets it, and not by its being dropped, which would come here.
+            if let Err(mut unwanted) = waiter.send(permit) {
+                unwanted.queue = None;
+                self.lock().end(source);
             }
         }
     }
@@ -127,6 +132,25 @@ impl State {
         true
     }
 
+    fn may_run(&self, source: &Source) -> bool {
+        self.running.get(source).is_none_or(|running| *running < self.share)
+    }
+
+    fn begin(&mut self, source: Source) {
+        self.free -= 1;
+        *self.running.entry(source).or_default() += 1;
+    }
+
+    fn end(&mut self, source: Source) {
+        self.free += 1;
+        if let Some(running) = self.running.get_mut(&source) {
+            *running -= 1;
+            if *running == 0 {
+                self.running.remove(&source);
+            }
+        }
+    }
+
     fn push(&mut self, source: Source) -> oneshot::Receiver<Permit> {
         let (sender, turn) = oneshot::channel();
         let queue = self.waiting.entry(source).or_default();
@@ -139,11 +163,15 @@ impl State {
         turn
     }
 
-    /// The next in turn, whose source then stands behind all others.
-    fn pop(&mut self) -> Option<oneshot::Sender<Permit>> {
-        let source = self.turns.pop_front()?;
+    /// The next in turn that may run, whose source then stands behind all others; none while no hash is free.
+    fn pop(&mut self) -> Option<(Source, oneshot::Sender<Permit>)> {
+        if self.free == 0 {
+            return None;
+        }
+        let place = self.turns.iter().position(|source| self.may_run(source))?;
+        let source = self.turns.remove(place)?;
         let queue = self.waiting.get_mut(&source)?;
-        let next = queue.pop_front();
+        let next = queue.pop_front()?;
         if queue.is_empty() {
             self.waiting.remove(&source);
         } else {
@@ -151,14 +179,15 @@ impl State {
         }
         self.depth -= 1;
         gauge!(QUEUE_DEPTH).set(self.depth as f64);
-        next
+        self.begin(source);
+        Some((source, next))
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
         if let Some(queue) = self.queue.take() {
-            queue.release();
+            queue.release(self.source);
         }
     }
 }
@@ -215,6 +244,23 @@ mod tests {
             before += 1;
         }
         assert_eq!(before, 60, "one of each address");
+    }
+
+    #[test]
+    fn one_source_leaves_a_core_to_others() {
+        let queue = HashQueue::of(3);
+        let mut flood: Vec<Permit> =
+            (0..2).map(|_| queue.enter(from(1)).now_or_never().unwrap().unwrap()).collect();
+        let mut next = waiting(&queue, from(1));
+        // The core that is left is somebody else's at once, and not the flood's when it becomes free.
+        let other = queue.enter(from(2)).now_or_never().unwrap().unwrap();
+        drop(other);
+        assert!((&mut next).now_or_never().is_none());
+        flood.pop();
+        (&mut next).now_or_never().unwrap().unwrap();
+        drop((next, flood));
+        let state = queue.lock();
+        assert_eq!((state.free, state.depth, state.running.len()), (3, 0, 0));
     }
 
     #[test]
