@@ -42,7 +42,7 @@ pub(super) fn field_of<E: Display>(e: &serde_path_to_error::Error<E>) -> String 
 
 /// Serde's message in words of the API: what was expected and what came, never a type of the language this is written in.
 pub(super) fn plain(message: &str) -> String {
-    if UNREADABLE_TIMES.iter().any(|words| message == *words) {
+    if UNREADABLE_TIMES.contains(&message) {
         return format!("expected {TIME}");
     }
     if message.starts_with("UUID parsing failed") {

@@ -371,7 +371,7 @@ group=/sys/fs/cgroup/freezer/$NAME
 if [ -d /sys/fs/cgroup/freezer ] && mkdir "$group" 2>/dev/null; then
     # A frozen process cannot be killed: it goes on after a while, whatever happens to this script.
     ( sleep 15; echo THAWED >"$group/freezer.state" ) &
-    trap 'echo THAWED >"$group/freezer.state"; kill -CONT $(jobs -p); kill $(jobs -p); wait; rmdir "$group"' EXIT
+    trap 'echo THAWED >"$group/freezer.state"; kill -CONT $(jobs -p); kill $(jobs -p); wait; sleep 0.2; rmdir "$group"' EXIT
     for _ in $(seq 8); do
         sleep 20 &
         echo $! >"$group/cgroup.procs"

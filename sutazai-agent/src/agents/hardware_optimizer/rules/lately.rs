@@ -48,7 +48,11 @@ impl Share {
 /// The share in the shortest time until now that has this many events.
 pub(super) fn judge(facts: &Facts<'_>, events: &Counter, faults: &[Counter], least: f64) -> Verdict {
     let events = facts.readings(&events.0, events.1);
-    let faults: Vec<_> = faults.iter().map(|(series, value)| facts.readings(series, *value)).collect();
+    let mut faults: Vec<_> = faults.iter().map(|(series, value)| facts.readings(series, *value)).collect();
+    // A counter that was never read before cannot have risen, and must not hide the others.
+    if faults.iter().any(|one| one.len() > 1) {
+        faults.retain(|one| one.len() > 1);
+    }
     let at_all = |at: &DateTime<Utc>| -> Option<f64> {
         faults.iter().map(|one| one.iter().find(|(other, _)| other == at).map(|(_, value)| *value)).sum()
     };

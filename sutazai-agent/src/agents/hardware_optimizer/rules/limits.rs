@@ -183,8 +183,8 @@ fn group(facts: &Facts<'_>, limit: &LimitUse) -> Option<Found> {
     }
     let Near { draft, of, part } = near(&GROUP_TASKS_NEAR_LIMIT, USED, limit, |of| format!("group {of}"))?;
     let (used, allowed) = (limit.used, limit.allowed);
-    let list =
-        path_argument(&of).map(|_| format!("systemd-cgls -u {}", unit(&of))).filter(|_| is_unit(unit(&of)));
+    let plain = limit.of.as_deref().and_then(path_argument).map(unit).filter(|unit| is_unit(unit));
+    let list = plain.map(|unit| format!("systemd-cgls -u {unit}"));
     let found = draft
         .statements([
             format!("Control group {of} has {used} of the {allowed} processes and threads it may have, which is {part}."),

@@ -329,7 +329,7 @@ pub(super) mod tests {
     impl Trends {
         /// Takes over the series of another history.
         pub(in super::super) fn join(&mut self, other: Self) {
-            self.series.extend(other.series);
+            self.series.extend(other.series.into_iter().filter(|(_, points)| !points.is_empty()));
         }
     }
 
