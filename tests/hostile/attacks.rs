@@ -8,6 +8,7 @@ use futures::future::BoxFuture;
 use futures::{FutureExt, SinkExt};
 use reqwest::Method;
 use serde_json::{Value, json};
+use sutazai_core::ports::{Clock, SystemClock};
 use tokio::io::AsyncWriteExt;
 use tokio::runtime::{Builder, Runtime};
 use tokio_tungstenite::tungstenite::Message;
@@ -60,7 +61,7 @@ pub(crate) fn start(attacker: &Arc<Attacker>) -> Attack {
             running.spawn(async move {
                 loop {
                     attack(attacker.clone(), number).await;
-                    tokio::time::sleep(PAUSE).await;
+                    SystemClock.sleep(PAUSE).await;
                 }
             });
         }
@@ -101,7 +102,7 @@ async fn socket(attacker: Arc<Attacker>) {
                 return;
             }
         }
-        tokio::time::sleep(PAUSE).await;
+        SystemClock.sleep(PAUSE).await;
     }
 }
 
@@ -122,7 +123,7 @@ async fn unread(attacker: &Attacker, attack: &'static str, path: &str) {
     let sent = connection.write_all(head.as_bytes()).await;
     attacker.count(attack, if sent.is_ok() { "sent" } else { "cut" }.into());
     // Until the server ends it: an error would be seen by reading only, which is what this peer does not do.
-    tokio::time::sleep(Duration::from_secs(10)).await;
+    SystemClock.sleep(Duration::from_secs(10)).await;
 }
 
 /// Nearly two megabytes of a body whose end never comes.
@@ -140,7 +141,7 @@ async fn stalled_body(attacker: Arc<Attacker>) {
         connection.write_all(&vec![b' '; 1_900_000]).await
     };
     attacker.count("stalled bodies", if sent.await.is_ok() { "sent" } else { "cut" }.into());
-    tokio::time::sleep(Duration::from_secs(10)).await;
+    SystemClock.sleep(Duration::from_secs(10)).await;
 }
 
 /// A request whose head never ends, from an address of which all connections are taken in this way.
@@ -152,7 +153,7 @@ async fn trickle(attacker: Arc<Attacker>) {
     let mut part = &b"GET / HTTP/1.1\r\nx-a: "[..];
     while connection.write_all(part).await.is_ok() {
         part = b"a";
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        SystemClock.sleep(Duration::from_secs(1)).await;
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
+use sutazai_core::ports::{Clock, SystemClock};
 
 use crate::support::{HANG_LIMIT, Server};
 
@@ -82,7 +83,7 @@ impl Neighbor {
                 Err(e) => wrong.push(format!("{e:?}")),
             }
             waits.push(asked.elapsed());
-            tokio::time::sleep(PAUSE).await;
+            SystemClock.sleep(PAUSE).await;
         }
         (waits, wrong)
     }
@@ -98,7 +99,7 @@ impl Neighbor {
                 Some("completed") => return,
                 other => assert!(begun.elapsed() < HANG_LIMIT, "{other:?}"),
             }
-            tokio::time::sleep(PAUSE).await;
+            SystemClock.sleep(PAUSE).await;
         }
     }
 }

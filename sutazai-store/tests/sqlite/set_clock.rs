@@ -91,6 +91,7 @@ impl Agent for Slow {
     }
 
     async fn run(&self, context: &AgentContext) -> Result<Step> {
+        #[allow(clippy::print_stdout)] // what the other process waits for
         println!("begun");
         context.clock.sleep(WORK).await;
         Ok(Step::Done(json!("done")))

@@ -30,7 +30,7 @@ where
         (Err(whole), Err(cut)) => {
             assert_eq!((whole.kind(), cut.kind()), (ErrorKind::Unavailable, ErrorKind::Unavailable));
         }
-        (whole, cut) => panic!("whole: {whole:?}, in pieces: {cut:?}"),
+        (whole, cut) => unreachable!("whole: {whole:?}, in pieces: {cut:?}"),
     }
 }
 
