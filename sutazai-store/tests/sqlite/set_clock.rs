@@ -90,8 +90,8 @@ impl Agent for Slow {
         }
     }
 
+    #[allow(clippy::print_stdout)] // the test waits for it
     async fn run(&self, context: &AgentContext) -> Result<Step> {
-        #[allow(clippy::print_stdout)] // what the other process waits for
         println!("begun");
         context.clock.sleep(WORK).await;
         Ok(Step::Done(json!("done")))
