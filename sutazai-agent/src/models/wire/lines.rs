@@ -78,11 +78,14 @@ impl Lines {
     /// Passes over what belongs to no line: a byte order mark before the first, the line feed after a carriage return.
     fn skip(&mut self) {
         let rest = &self.buffer[self.taken..];
+        let is_mark = self.at_start && rest.starts_with(BYTE_ORDER_MARK);
         let skipped = match rest {
             [b'\n', ..] if self.after_return => 1,
-            _ if self.at_start && rest.starts_with(BYTE_ORDER_MARK) => BYTE_ORDER_MARK.len(),
+            _ if is_mark => BYTE_ORDER_MARK.len(),
             _ => 0,
         };
+        // One mark at most; what has come of it may be a part.
+        self.at_start = self.at_start && !is_mark && BYTE_ORDER_MARK.starts_with(rest);
         if !rest.is_empty() {
             self.after_return = false;
         }
