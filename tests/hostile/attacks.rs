@@ -55,7 +55,9 @@ impl Attack {
 
 /// Starts every attack, most of them several times.
 pub(crate) fn start(attacker: &Arc<Attacker>) -> Attack {
-    let last = || drop(rustix::process::nice(19));
+    let last = || {
+        let _ = rustix::process::nice(19);
+    };
     let running =
         Builder::new_multi_thread().worker_threads(1).on_thread_start(last).enable_all().build().unwrap();
     let repeat = |times: usize, attack: fn(Arc<Attacker>, usize) -> BoxFuture<'static, ()>| {

@@ -23,8 +23,9 @@ use support::{Place, Server, model};
 
 /// Time for which the account attacks.
 const ATTACK: Duration = Duration::from_secs(25);
-/// The longest that 99 of 100 of the neighbor's requests may take.
-const MAX_P99: Duration = Duration::from_millis(500);
+/// The longest that 99 of 100 of the neighbor's requests may take: 500 ms, by `cargo test --release --test hostile`. A server that
+/// is not optimized computes for the attacker many times as long, and shows starvation only.
+const MAX_P99: Duration = Duration::from_millis(if cfg!(debug_assertions) { 5_000 } else { 500 });
 /// The most memory that the server may ever have taken, in bytes.
 const MAX_MEMORY: u64 = 512 * 1_000_000;
 
