@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Write;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
@@ -14,7 +15,7 @@ use sutazai_core::domain::{
     UploadKey, UserId, quota,
 };
 use sutazai_core::ports::{Clock, DocumentStore, SystemClock};
-use sutazai_core::{Error, Result};
+use sutazai_core::{Error, ErrorKind, Result};
 use uuid::Uuid;
 
 use super::database::Database;
@@ -27,7 +28,10 @@ const INSERT_WORDS: &str = "INSERT INTO chunk_words (rowid, words) VALUES";
 /// Chunks that one transaction adds or removes at most: some ten milliseconds, in which no other write is done.
 const CHUNKS_AT_ONCE: usize = 100;
 /// Age of an incomplete document whose upload or removal nobody goes on with any more.
-const ABANDONED_AFTER: TimeDelta = TimeDelta::hours(1);
+const ABANDONED_AFTER: TimeDelta = TimeDelta::minutes(5);
+/// Time for which an upload waits for another one with the same key, and how often it looks.
+const UPLOAD_WAIT: Duration = Duration::from_secs(20);
+const UPLOAD_POLL: Duration = Duration::from_millis(20);
 
 /// Documents in an SQLite file.
 #[derive(Debug)]
@@ -65,15 +69,27 @@ impl DocumentStore for SqliteDocumentStore {
         let (database, document) = (self.database.clone(), document.clone());
         // Goes on if the caller is dropped, so that no part of a document is left.
         detached(move |_| async move {
-            let (id, owner, begun) = (document.id, document.owner, document.clone());
-            if let Some(known) = database.writer().run(move |tx| Box::pin(begin(tx, begun, quota))).await? {
-                return Ok(known);
+            let (id, owner) = (document.id, document.owner);
+            let started = Instant::now();
+            loop {
+                let begun = document.clone();
+                match database.writer().run(move |tx| Box::pin(begin(tx, begun, quota))).await? {
+                    Begun::New => break,
+                    Begun::Known(known) => return Ok(known),
+                    Begun::Abandoned(left) => remove(&database, left).await?,
+                    Begun::UnderWay if started.elapsed() < UPLOAD_WAIT => {
+                        SystemClock.sleep(UPLOAD_POLL).await
+                    }
+                    Begun::UnderWay => {
+                        return Err(Error::new(ErrorKind::Busy, "an upload with this key is under way"));
+                    }
+                }
             }
             let shown = match add_chunks(&database, owner, chunks).await {
                 Ok(()) => database.writer().run(move |tx| Box::pin(show(tx, document))).await,
                 Err(e) => Err(e),
             };
-            if !shown.as_ref().is_ok_and(|shown| shown.id == id) {
+            if shown.is_err() {
                 // What cannot be removed now is when the database is opened again.
                 let _ = remove(&database, id).await;
             }
@@ -244,17 +260,33 @@ async fn weights(
     Ok(with.into_iter().map(|with| weight(all.unsigned_abs(), with.unsigned_abs())).collect())
 }
 
-/// Adds the document without its chunks and its upload key, or returns the one that was uploaded with the same key.
-async fn begin(
-    tx: &mut Transaction,
-    document: Document,
-    quota: Option<DocumentQuota>,
-) -> Outcome<Option<Document>> {
-    const INSERT: &str = "\
-        INSERT INTO documents (id, owner, title, media_type, size_bytes, chunks, created_at, complete) \
-        VALUES (?, ?, ?, ?, ?, ?, ?, 0)";
-    if let Some(known) = with_key(tx, &document).await? {
-        return Ok(Some(known.asked_for_again(&document)?));
+/// What there is of an upload when its document is to be added.
+enum Begun {
+    /// Nothing: its row was added.
+    New,
+    /// A complete document with the same key.
+    Known(Document),
+    /// Another upload with the same key writes its chunks.
+    UnderWay,
+    /// One that nobody goes on with.
+    Abandoned(DocumentId),
+}
+
+/// Adds the document without its chunks; it is not complete yet.
+async fn begin(tx: &mut Transaction, document: Document, quota: Option<DocumentQuota>) -> Outcome<Begun> {
+    const INSERT: &str = concat!(
+        "INSERT INTO documents (",
+        document_columns!(),
+        ", begun_at, complete) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)"
+    );
+    let now = SystemClock.now();
+    match with_key(tx, &document).await? {
+        Some((known, None)) => return Ok(Begun::Known(known.asked_for_again(&document)?)),
+        Some((left, Some(begun_at))) if begun_at < nanos(now - ABANDONED_AFTER) => {
+            return Ok(Begun::Abandoned(left.id));
+        }
+        Some(_) => return Ok(Begun::UnderWay),
+        None => {}
     }
     if let (Some(quota), Some(owner)) = (quota, document.owner) {
         check(tx, owner, document.size_bytes, quota).await?;
@@ -267,9 +299,12 @@ async fn begin(
         .bind(document.size_bytes as i64) // 9 million terabytes fit
         .bind(document.chunks)
         .bind(nanos(document.created_at))
+        .bind(document.upload_key.as_ref().map(|upload| &upload.key))
+        .bind(document.upload_key.as_ref().map(|upload| &upload.digest))
+        .bind(nanos(now))
         .execute(&mut tx.connection)
         .await?;
-    Ok(None)
+    Ok(Begun::New)
 }
 
 /// Adds the chunks, some at a time: other writes go between.
@@ -304,32 +339,24 @@ async fn insert(tx: &mut Transaction, owner: Option<UserId>, chunks: Vec<Chunk>)
     Ok(())
 }
 
-/// The owner's document that was uploaded with the same key.
-async fn with_key(tx: &mut Transaction, document: &Document) -> Outcome<Option<Document>> {
+/// The owner's document that was uploaded with the same key, and when it was begun if it is not complete.
+async fn with_key(tx: &mut Transaction, document: &Document) -> Outcome<Option<(Document, Option<i64>)>> {
     const WITH_KEY: &str = concat!(
         "SELECT ",
         document_columns!(),
-        " FROM documents WHERE ifnull(owner, x'') = ifnull(?, x'') AND upload_key = ?"
+        ", iif(complete, NULL, begun_at) FROM documents WHERE ifnull(owner, x'') = ifnull(?, x'') AND upload_key = ?"
     );
     let Some(upload) = &document.upload_key else { return Ok(None) };
     let known = sqlx::query(WITH_KEY).bind(document.owner.map(|owner| owner.0)).bind(&upload.key);
-    known.fetch_optional(&mut tx.connection).await?.map(|row| decode(&row)).transpose()
+    let row = known.fetch_optional(&mut tx.connection).await?;
+    row.map(|row| Ok((decode(&row)?, row.try_get(9)?))).transpose()
 }
 
-/// Shows the document under its upload key. Another upload with the same key may have been faster: then returns its document.
+/// Shows the document.
 async fn show(tx: &mut Transaction, document: Document) -> Outcome<Document> {
     // Its user may have been deleted meanwhile, and it with them.
-    const SHOW: &str = "UPDATE documents SET complete = 1, upload_key = ?, upload_digest = ? WHERE id = ?";
-    if let Some(known) = with_key(tx, &document).await? {
-        return Ok(known.asked_for_again(&document)?);
-    }
-    let upload = document.upload_key.as_ref();
-    let shown = sqlx::query(SHOW)
-        .bind(upload.map(|upload| &upload.key))
-        .bind(upload.map(|upload| &upload.digest))
-        .bind(document.id.0)
-        .execute(&mut tx.connection)
-        .await?;
+    const SHOW: &str = "UPDATE documents SET complete = 1 WHERE id = ?";
+    let shown = sqlx::query(SHOW).bind(document.id.0).execute(&mut tx.connection).await?;
     if shown.rows_affected() == 0 {
         Err(Error::not_found(format!("document {}", document.id)))?;
     }
@@ -351,8 +378,11 @@ async fn check(tx: &mut Transaction, owner: UserId, size: u64, quota: DocumentQu
 
 /// Hides a document that is about to be removed.
 async fn hide(tx: &mut Transaction, id: DocumentId) -> Outcome<()> {
-    const HIDE: &str = "UPDATE documents SET complete = 0, upload_key = NULL, upload_digest = NULL WHERE id = ? AND complete";
-    let done = sqlx::query(HIDE).bind(id.0).execute(&mut tx.connection).await?;
+    const HIDE: &str = "\
+        UPDATE documents SET complete = 0, begun_at = ?, upload_key = NULL, upload_digest = NULL \
+        WHERE id = ? AND complete";
+    let done =
+        sqlx::query(HIDE).bind(nanos(SystemClock.now())).bind(id.0).execute(&mut tx.connection).await?;
     if done.rows_affected() == 0 {
         Err(Error::not_found(format!("document {id}")))?;
     }
@@ -391,7 +421,7 @@ async fn one_of(connection: &mut SqliteConnection, owner: UserId) -> Outcome<Opt
 
 /// Documents that are not complete and were begun before this time.
 async fn incomplete(connection: &mut SqliteConnection, before: i64) -> Outcome<Vec<DocumentId>> {
-    let found = sqlx::query("SELECT id FROM documents WHERE NOT complete AND created_at < ?").bind(before);
+    let found = sqlx::query("SELECT id FROM documents WHERE NOT complete AND begun_at < ?").bind(before);
     let rows = found.fetch_all(connection).await?;
     rows.iter().map(|row| Ok(DocumentId(row.try_get(0)?))).collect()
 }

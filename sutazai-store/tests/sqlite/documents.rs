@@ -191,7 +191,7 @@ async fn what_a_cut_off_upload_left_is_removed_at_the_next_start() {
     let mut connection = connect(&place).await;
     let day = 86_400_000_000_000_i64;
     for (id, age) in [(cut.id, day), (new.id, 0)] {
-        let unfinished = "UPDATE documents SET complete = 0, created_at = created_at - ? WHERE id = ?";
+        let unfinished = "UPDATE documents SET complete = 0, begun_at = begun_at - ? WHERE id = ?";
         sqlx::query(unfinished).bind(age).bind(id.0).execute(&mut connection).await.unwrap();
     }
     let stores = place.open().await;
