@@ -27,16 +27,22 @@ impl Neighbor {
     pub(crate) async fn register(server: &Server) -> Self {
         let client = Client::builder().timeout(HANG_LIMIT).build().unwrap();
         let root = server.url("");
-        let body = json!({ "username": "ada", "email": "ada@example.org", "password": PASSWORD });
-        let answer = client.post(format!("{root}/api/v1/auth/register")).json(&body).send().await.unwrap();
-        let answer: Value = answer.json().await.unwrap();
-        let token = answer["data"]["access_token"].as_str().unwrap().to_owned();
-        Self { client, root, token }
+        // The one who signs in all the time is another: the oldest of more than fifty sessions ends.
+        let mut tokens = Vec::new();
+        for name in ["ada", "tom"] {
+            let body =
+                json!({ "username": name, "email": format!("{name}@example.org"), "password": PASSWORD });
+            let answer =
+                client.post(format!("{root}/api/v1/auth/register")).json(&body).send().await.unwrap();
+            let answer: Value = answer.json().await.unwrap();
+            tokens.push(answer["data"]["access_token"].as_str().unwrap().to_owned());
+        }
+        Self { client, root, token: tokens.remove(0) }
     }
 
     /// Asks for four things, each ten times a second.
     pub(crate) async fn live_for(&self, time: Duration) -> Waits {
-        let login = json!({ "login": "ada", "password": PASSWORD });
+        let login = json!({ "login": "tom", "password": PASSWORD });
         let task = json!({ "agent": "hardware-optimizer", "payload": { "use_model": false } });
         let nothing = Value::Null;
         let (ready, list, submit, sign_in) = tokio::join!(
