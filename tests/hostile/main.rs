@@ -39,6 +39,8 @@ async fn a_neighbor_does_not_notice_one_account_that_does_its_worst() {
     let mut settings = place.settings();
     settings.retain(|(name, _)| name != "DATABASE_URL");
     settings.push(("DATABASE_URL".into(), postgres.url.clone()));
+    let key = "9f2c51d07be84a63c0e1f7a8d3b6954420cd8e1fa7b35c6209d4e8f1b7a2c35d";
+    settings.push(("JWT_SECRET_KEY".into(), key.into()));
     println!("PostgreSQL");
     withstand(&place, settings).await;
 }
