@@ -25,6 +25,8 @@ class Server:
         self.log = folder / "serve.log"
         environment = {
             "PATH": os.environ["PATH"],
+            # All tests call from one address.
+            "ENABLE_RATE_LIMITING": "false",
             "HOME": str(folder),
             "DATABASE_URL": f"sqlite://{folder}/sutazai.db",
             "LISTEN": self.address,
