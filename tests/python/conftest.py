@@ -26,7 +26,7 @@ class Server:
         environment = {
             "PATH": os.environ["PATH"],
             # All tests call from one address.
-            "ENABLE_RATE_LIMITING": "false",
+            "RATE_LIMIT_AUTH_PER_MINUTE": "1000",
             "HOME": str(folder),
             "DATABASE_URL": f"sqlite://{folder}/sutazai.db",
             "LISTEN": self.address,
