@@ -1,15 +1,15 @@
-//! What pages and texts that callers ask for are held to: the same in every use case.
+//! Validation of page sizes, text lengths and times, shared by all use cases.
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
 use crate::error::{Error, Result};
 
-/// Longest age of a time at which something is to happen: clocks differ, and a request may have waited.
+/// Longest accepted age of a due time: 1 day, because clocks differ and a request may have been queued.
 const MAX_PAST: TimeDelta = TimeDelta::days(1);
-/// Longest distance of such a time in the future: ten years.
-const MAX_AHEAD: TimeDelta = TimeDelta::days(3_653);
+/// Longest accepted distance of a due time in the future: 10 years.
+const MAX_FUTURE: TimeDelta = TimeDelta::days(3_653);
 
-/// A page has 1 to 100 items.
+/// Requires a page size of 1 to 100 items.
 ///
 /// # Errors
 /// `InvalidInput` naming `limit`.
@@ -20,7 +20,7 @@ pub(crate) fn page(limit: u32) -> Result<()> {
     Err(Error::invalid("limit", format!("expected 1 to 100, got {limit}")))
 }
 
-/// A text has so many characters, and none that is zero, which not every database can keep.
+/// Requires `least` to `most` characters and no NUL character, which PostgreSQL cannot store in a text.
 ///
 /// # Errors
 /// `InvalidInput` naming the field.
@@ -35,14 +35,14 @@ pub(crate) fn length(field: &str, text: &str, least: usize, most: usize) -> Resu
     Err(Error::invalid(field, format!("expected {least} to {most} characters, got {count}")))
 }
 
-/// A time at which something is to happen lies between a day ago and ten years from now. Databases keep different ranges,
-/// and a time far outside of them would fail or change in some.
+/// Requires a due time between one day ago and ten years from now. Databases support different ranges, and a time far
+/// outside of them would fail or change in some.
 ///
 /// # Errors
 /// `InvalidInput` naming the field.
 pub(crate) fn time(field: &str, at: DateTime<Utc>, now: DateTime<Utc>) -> Result<()> {
     let first = now.checked_sub_signed(MAX_PAST).unwrap_or(DateTime::<Utc>::MIN_UTC);
-    let last = now.checked_add_signed(MAX_AHEAD).unwrap_or(DateTime::<Utc>::MAX_UTC);
+    let last = now.checked_add_signed(MAX_FUTURE).unwrap_or(DateTime::<Utc>::MAX_UTC);
     if (first..=last).contains(&at) {
         return Ok(());
     }
@@ -51,8 +51,8 @@ pub(crate) fn time(field: &str, at: DateTime<Utc>, now: DateTime<Utc>) -> Result
     Err(Error::invalid(field, why))
 }
 
-/// The nearest time that every database keeps to one that narrows a listing: before 1970 and after 2200 there is nothing to
-/// list.
+/// Clamps a time filter of a listing to 1970 to 2200, the range that every database supports: nothing is listed outside
+/// of it.
 pub(crate) fn time_of_listing(at: DateTime<Utc>) -> DateTime<Utc> {
     const LAST_SECOND: i64 = 7_258_118_400;
     let last = DateTime::from_timestamp(LAST_SECOND, 0).unwrap_or(DateTime::<Utc>::MAX_UTC);

@@ -1,45 +1,48 @@
-//! Constraints checked away from the threads that serve requests.
+//! Checks of model constraints on threads of their own, outside of the runtime that serves requests.
 //!
-//! To compile a schema and to hold a long answer against it takes up to a second within the limits of
-//! [`domain::schema`](crate::domain::schema), and follows its nesting on the stack. So each check has a thread of its own
-//! with a stack that is large enough, and few run at once.
+//! Compiling a schema and validating a long answer takes up to a second within the limits of
+//! [`domain::schema`](crate::domain::schema), and recurses on the stack as deeply as the schema nests. Therefore each
+//! check runs on a thread of its own with a 16 MiB stack, at most two at once. `spawn_blocking` would be simpler, but
+//! its threads have the runtime's stack size and its pool has no limit of its own for this work.
 
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::domain::Constraint;
 use crate::error::{Error, Result};
 
-/// Checks that run at once in this process; the others wait.
-const AT_ONCE: usize = 2;
+/// Maximum number of concurrent checks in this process; further ones wait.
+const MAX_CONCURRENT_CHECKS: usize = 2;
 
-/// Stack of a check in bytes.
+/// Stack size of a checking thread in bytes.
 const STACK_BYTES: usize = 16 * 1024 * 1024;
 
-static PERMITS: Semaphore = Semaphore::const_new(AT_ONCE);
+static PERMITS: Semaphore = Semaphore::const_new(MAX_CONCURRENT_CHECKS);
 
-/// Whether the schema is one and within the limits.
+/// Checks that the schema of a constraint is valid and within the limits.
 ///
 /// # Errors
 /// Those of [`Constraint::check_schema`].
 pub async fn check_schema(constraint: &Constraint) -> Result<()> {
     let constraint = constraint.clone();
-    away(move || constraint.check_schema()).await
+    run_on_own_thread(move || constraint.check_schema()).await
 }
 
-/// Whether a finished text conforms.
+/// Checks that a finished text conforms to the constraint.
 ///
 /// # Errors
 /// Those of [`Constraint::check`].
 pub async fn check_answer(constraint: &Constraint, text: &str) -> Result<()> {
     let (constraint, text) = (constraint.clone(), text.to_owned());
-    away(move || constraint.check(&text)).await
+    run_on_own_thread(move || constraint.check(&text)).await
 }
 
-async fn away<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+async fn run_on_own_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
     let permit = PERMITS.acquire().await.map_err(|e| Error::internal("checks are closed").with_source(e))?;
     let (done, result) = oneshot::channel();
     let work = move || {
-        // Held until the work has ended, whether or not anybody waits for it still.
+        // Held until the check has ended, even if its caller was cancelled: an abandoned check still uses a processor.
         let _permit = permit;
         let _ = done.send(work());
     };
@@ -61,7 +64,7 @@ mod tests {
     use crate::error::ErrorKind;
 
     #[tokio::test]
-    async fn checks_are_made_elsewhere_and_say_the_same() {
+    async fn checks_on_own_threads_return_the_same_results() {
         let schema = Constraint::JsonSchema(json!({ "type": "object", "required": ["n"] }));
         check_schema(&schema).await.unwrap();
         check_answer(&schema, r#"{"n": 1}"#).await.unwrap();
@@ -71,36 +74,36 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn slow_checks_hinder_no_other_work_and_few_run_at_once() {
+    async fn slow_checks_do_not_block_the_runtime_and_are_limited() {
         let (release, held) = std::sync::mpsc::channel::<()>();
         let (began, mut begun) = tokio::sync::mpsc::unbounded_channel();
         let held = Arc::new(Mutex::new(held));
         let slow = || {
             let (held, began) = (held.clone(), began.clone());
-            away(move || {
+            run_on_own_thread(move || {
                 began.send(()).unwrap();
                 held.lock().unwrap().recv().unwrap();
                 Ok(())
             })
         };
-        let checks = tokio::spawn(futures::future::join_all((0..2 * AT_ONCE).map(|_| slow())));
-        // This test has one thread, which the checks leave free.
-        for _ in 0..AT_ONCE {
+        let checks = tokio::spawn(futures::future::join_all((0..2 * MAX_CONCURRENT_CHECKS).map(|_| slow())));
+        // The single-threaded runtime of this test stays free while the checks block.
+        for _ in 0..MAX_CONCURRENT_CHECKS {
             begun.recv().await.unwrap();
         }
-        assert!(begun.try_recv().is_err(), "more than {AT_ONCE} run at once");
-        for _ in 0..2 * AT_ONCE {
+        assert!(begun.try_recv().is_err(), "more than {MAX_CONCURRENT_CHECKS} run at once");
+        for _ in 0..2 * MAX_CONCURRENT_CHECKS {
             release.send(()).unwrap();
         }
         assert!(checks.await.unwrap().iter().all(Result::is_ok));
     }
 
     #[tokio::test]
-    async fn a_check_that_panics_is_an_error_and_gives_its_place_free() {
-        for _ in 0..2 * AT_ONCE {
-            let e = away::<()>(|| panic!("expected by this test")).await.unwrap_err();
+    async fn panicking_check_returns_an_error_and_releases_its_permit() {
+        for _ in 0..2 * MAX_CONCURRENT_CHECKS {
+            let e = run_on_own_thread::<()>(|| panic!("expected by this test")).await.unwrap_err();
             assert_eq!(e.kind(), ErrorKind::Internal);
         }
-        away(|| Ok(())).await.unwrap();
+        run_on_own_thread(|| Ok(())).await.unwrap();
     }
 }

@@ -1,7 +1,7 @@
-//! The one error type of all ports.
+//! Error type shared by all ports.
 //!
-//! Adapters map their library's errors into it in one place each. The kind is read in three places: the
-//! worker (retry or not), the HTTP status table and the Python exception table.
+//! Each adapter maps its library's errors into [`Error`] in one place. Three places decide by [`ErrorKind`]: the worker
+//! (retry or not), the HTTP status table and the Python exception table.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,46 +9,46 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// `Result` with this crate's [`Error`].
+/// `Result` whose error type is this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What kind of failure it is; decides over retry and over the answer's status code.
+/// Failure class of an [`Error`]; decides whether a task is retried and which HTTP status a response gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorKind {
-    /// The caller sent something that does not fit; never retried.
+    /// The input of the caller is invalid; never retried.
     InvalidInput,
-    /// The messages or texts are longer than the model's context; never retried.
+    /// The messages or texts exceed the model's context; never retried.
     #[serde(rename = "context_length_exceeded")]
     ContextLength,
-    /// No such thing, or none that this caller may see.
+    /// The object does not exist, or this caller may not see it.
     NotFound,
-    /// The state forbids it: a duplicate, a spent claim, a transition that does not exist.
+    /// The current state forbids the call: a duplicate, a lost claim, an impossible transition.
     Conflict,
-    /// Nobody is signed in, or the token is not good.
+    /// The request has no credentials, or they are invalid or expired.
     Unauthenticated,
-    /// Signed in, but not allowed.
+    /// The caller is authenticated but lacks the permission.
     Forbidden,
-    /// Too many requests from this caller.
+    /// The caller exceeded a rate limit; temporary.
     RateLimited,
-    /// The server is at its limit; the same call may succeed later.
+    /// The server is at its capacity limit; temporary.
     Busy,
-    /// Something that is needed cannot be reached now; temporary.
+    /// A dependency cannot be reached now; temporary.
     Unavailable,
-    /// A time limit ran out; temporary.
+    /// A time limit was exceeded; temporary.
     Timeout,
-    /// The answer of a model does not fit what was asked for; another attempt may give one that does.
+    /// The model's answer violates the requested constraint; temporary, because another attempt may conform.
     Misfit,
-    /// Somebody asked for it to stop.
+    /// The work was cancelled on request.
     Cancelled,
-    /// This adapter cannot do that at all.
+    /// The adapter does not support this operation at all.
     Unsupported,
-    /// A fault of ours; its text is logged and never sent to a caller.
+    /// A bug or an unexpected condition on our side; temporary. The text is logged and never sent to a caller.
     Internal,
 }
 
 impl ErrorKind {
-    /// All of them.
+    /// Every kind, in the order of declaration.
     pub const ALL: [Self; 14] = [
         Self::InvalidInput,
         Self::ContextLength,
@@ -66,7 +66,7 @@ impl ErrorKind {
         Self::Internal,
     ];
 
-    /// Whether trying again later can help.
+    /// Returns whether a later retry of the same call can succeed.
     pub fn is_temporary(self) -> bool {
         matches!(
             self,
@@ -79,7 +79,7 @@ impl ErrorKind {
         )
     }
 
-    /// The kind in snake case, as it stands in JSON.
+    /// Returns the kind in snake case, as JSON has it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::InvalidInput => "invalid_input",
@@ -106,7 +106,7 @@ impl fmt::Display for ErrorKind {
     }
 }
 
-/// What went wrong: its kind, a sentence for people, the field it is about, and what lies below it.
+/// An error with its kind, a sentence for people, the input field it concerns and its source.
 #[derive(Debug, Clone)]
 pub struct Error {
     kind: ErrorKind,
@@ -118,102 +118,102 @@ pub struct Error {
 }
 
 impl Error {
-    /// An error of this kind with a sentence for people.
+    /// Creates an error of this kind with a sentence for people.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into(), detail: None, field: None, retry_after: None, source: None }
     }
 
-    /// Bad input: names the field and what was expected.
+    /// Creates an `InvalidInput` error that names the field and says what was expected.
     pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self::new(ErrorKind::InvalidInput, message).with_field(field)
     }
 
-    /// Messages or texts that the model's context has no room for: names the field and what was expected.
+    /// Creates a `ContextLength` error that names the field and says what was expected.
     pub fn context_length(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self::new(ErrorKind::ContextLength, message).with_field(field)
     }
 
-    /// No such `what`.
+    /// Creates a `NotFound` error with the text `{what} not found`.
     pub fn not_found(what: impl fmt::Display) -> Self {
         Self::new(ErrorKind::NotFound, format!("{what} not found"))
     }
 
-    /// The state forbids it.
+    /// Creates a `Conflict` error: the current state forbids the call.
     pub fn conflict(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Conflict, message)
     }
 
-    /// Something that is needed cannot be reached now.
+    /// Creates an `Unavailable` error: a dependency cannot be reached now.
     pub fn unavailable(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Unavailable, message)
     }
 
-    /// A model's answer does not fit.
+    /// Creates a `Misfit` error: a model's answer violates its constraint.
     pub fn misfit(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Misfit, message)
     }
 
-    /// This adapter cannot do that.
+    /// Creates an `Unsupported` error: the adapter cannot perform the operation.
     pub fn unsupported(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Unsupported, message)
     }
 
-    /// A time limit ran out.
+    /// Creates a `Timeout` error: a time limit was exceeded.
     pub fn timeout(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Timeout, message)
     }
 
-    /// Somebody asked for it to stop.
+    /// Creates a `Cancelled` error: the work was cancelled on request.
     pub fn cancelled(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Cancelled, message)
     }
 
-    /// A fault of ours.
+    /// Creates an `Internal` error, whose text is logged and never sent to a caller.
     pub fn internal(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Internal, message)
     }
 
-    /// Names the input field the error is about, as a dotted path.
+    /// Sets the input field that the error concerns, as a dotted path.
     pub fn with_field(mut self, field: impl Into<String>) -> Self {
         self.field = Some(field.into());
         self
     }
 
-    /// Adds what only operators may read, such as a path, a host or the words of another server: it is in the log and at the
-    /// command line, and never sent to a caller.
+    /// Adds details for operators only, such as a path, a host or the response of another server. Logs and the command
+    /// line show them; callers never see them.
     pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
         self
     }
 
-    /// Says when trying again makes sense.
+    /// Sets the time after which a retry makes sense.
     pub fn with_retry_after(mut self, after: Duration) -> Self {
         self.retry_after = Some(after);
         self
     }
 
-    /// Keeps the error below this one.
+    /// Sets the underlying error as the source.
     pub fn with_source(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
         self.source = Some(Arc::new(source));
         self
     }
 
-    /// The kind.
+    /// Returns the failure class of the error.
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
 
-    /// The sentence for people, without the sources below.
+    /// Returns the sentence for people, without detail and sources.
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// What only operators may read, if there is something.
+    /// Returns the details for operators, if there are any.
     pub fn detail(&self) -> Option<&str> {
         self.detail.as_deref()
     }
 
-    /// The error as callers may read it: its field and its sentence.
+    /// Returns the text that callers may read: the field, if any, and the sentence.
     pub fn public_text(&self) -> String {
         match &self.field {
             Some(field) => format!("{field}: {}", self.message),
@@ -221,12 +221,12 @@ impl Error {
         }
     }
 
-    /// The input field the error is about, if it is about one.
+    /// Returns the input field that the error concerns, if any.
     pub fn field(&self) -> Option<&str> {
         self.field.as_deref()
     }
 
-    /// When trying again makes sense, if that is known.
+    /// Returns the time after which a retry makes sense, if known.
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn the_detail_is_for_operators_only() {
+    fn detail_is_not_in_the_public_text() {
         let e = Error::unavailable("the database cannot be reached")
             .with_detail("db.internal:5432")
             .with_field("x");

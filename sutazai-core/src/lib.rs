@@ -1,20 +1,22 @@
-//! The heart of SutazAI: what a task, an agent, a model and a finding are, and the engine that runs them.
+//! Domain model and task engine of SutazAI: tasks, agents, models and findings, and the engine that runs them.
 //!
-//! This crate knows no database, HTTP, Python or operating-system library. Everything outside is reached
-//! through the traits in [`ports`]; adapters for them live in the crates beside this one.
+//! This crate depends on no database, HTTP, Python or operating-system library. It reaches everything outside the
+//! process through the traits in [`ports`]; their adapters live in the sibling crates.
 //!
 //! * [`chat`]: conversations with a model,
+//! * [`constraints`]: JSON Schemas checked on threads of their own,
 //! * [`documents`]: users' documents, split into chunks and searched,
-//! * [`domain`]: plain values,
-//! * [`ports`]: one trait a file, each with a `# Contract` that its conformance suite proves,
+//! * [`domain`]: plain values without IO,
 //! * [`engine`]: the inbound API and the workers,
-//! * [`model_gate`]: who may use the model, and when,
-//! * [`relay`]: events on their way to a message bus,
-//! * [`identity`]: register, login, refresh, roles,
-//! * [`schedules`]: tasks that are asked for by the clock,
-//! * [`trace`]: the trace that the running code belongs to,
+//! * [`error`]: the error type that all ports share,
+//! * [`identity`]: registration, login, token refresh, roles and API keys,
 //! * [`memory`]: reference adapters over std collections,
-//! * [`testing`] (feature `testing`): suites, mocks.
+//! * [`model_gate`]: admission control in front of the models,
+//! * [`ports`]: one trait per file, each with a `# Contract` that its conformance suite proves,
+//! * [`relay`]: publishes task events to a message bus,
+//! * [`schedules`]: tasks submitted at the times of a cron pattern,
+//! * [`testing`] (feature `testing`): conformance suites and mocks,
+//! * [`trace`]: the trace context of the running code.
 
 mod bounds;
 pub mod chat;

@@ -1,13 +1,13 @@
-//! Permissions that the operator gives to the role `user`, beyond those that every user has.
+//! Permissions of the role `user` that the operator can withdraw.
 
 use super::caller::{Caller, Permission};
 use super::user::UserRole;
 use crate::error::{Error, ErrorKind, Result};
 
-/// Which permissions of the role `user` depend on the operator. Admins and the embedder have all of them.
+/// Operator's settings for the role `user`. Admins and the embedder always have every permission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AccessPolicy {
-    /// Whether users may see how the machine is doing: its name, load, processes and containers. Default true.
+    /// Whether users may read the machine's metrics: its name, load, processes and containers. Default true.
     pub users_read_metrics: bool,
 }
 
@@ -18,11 +18,11 @@ impl Default for AccessPolicy {
 }
 
 impl AccessPolicy {
-    /// Whether this caller may do such a thing here. An API key has been narrowed to what its user may do when it was
-    /// looked up, so its scopes decide.
+    /// Requires that this caller has the permission. The scopes of an API key were already narrowed to the permissions
+    /// of its user when the key was looked up, so they alone decide.
     ///
     /// # Errors
-    /// `Forbidden`.
+    /// `Forbidden` if the caller lacks the permission.
     pub fn require(&self, caller: &Caller, permission: Permission) -> Result<()> {
         caller.require(permission)?;
         match caller {
@@ -33,7 +33,7 @@ impl AccessPolicy {
         }
     }
 
-    /// Whether this role may do such a thing here.
+    /// Returns whether this role has the permission.
     pub fn allows(&self, role: UserRole, permission: Permission) -> bool {
         match (role, permission) {
             (UserRole::Admin, _) => true,
@@ -50,7 +50,7 @@ mod tests {
     use crate::domain::UserId;
 
     #[test]
-    fn metrics_are_for_admins_where_the_operator_says_so() {
+    fn metrics_require_an_admin_when_closed_to_users() {
         let user = |role| Caller::User { id: UserId::new(), role };
         let closed = AccessPolicy { users_read_metrics: false };
         let metrics = Permission::ReadMetrics;

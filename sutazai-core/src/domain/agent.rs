@@ -1,4 +1,4 @@
-//! What an agent says of itself and what its runs give.
+//! Description of an agent, its liveness and the result of one run.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -6,38 +6,39 @@ use serde_json::Value;
 
 use super::task::NewTask;
 
-/// What an agent says of itself.
+/// Self-description of an agent, as its registry lists it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AgentDescriptor {
-    /// Its name in kebab case; the key by which tasks name it.
+    /// Name in kebab case, by which tasks address the agent.
     pub name: String,
-    /// One sentence for people.
+    /// One sentence on what the agent does, for people.
     pub description: String,
-    /// What it can do, in snake case.
+    /// Capabilities of the agent, in snake case.
     pub capabilities: Vec<String>,
-    /// JSON Schema (2020-12) of its payload.
+    /// JSON Schema (2020-12) that a task's payload must fit.
     pub input_schema: Value,
 }
 
-/// Whether somebody works for an agent, in whichever process.
+/// Liveness of an agent over all processes that share the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AgentStatus {
-    /// Whether somebody has in the last minute.
+    /// Whether a worker process sent a heartbeat for the agent within the last minute.
     pub online: bool,
-    /// When somebody was last seen to.
+    /// Time of the last heartbeat, if there was one.
     pub last_seen_at: Option<DateTime<Utc>>,
 }
 
-/// What one run of an agent gives.
+/// Result of one run of an agent.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step {
-    /// The result.
+    /// The task has ended with this result.
     Done(Value),
-    /// Run these first; then run me again with `state` and the ended children. No worker is held meanwhile.
+    /// Runs `children` first, then the agent again with `state` and the ended children. No worker is occupied
+    /// meanwhile.
     Wait {
-        /// What to run, in this order; at least one.
+        /// Tasks to run, submitted in this order; at least one.
         children: Vec<NewTask>,
-        /// Handed to the next run.
+        /// State that the next run receives unchanged.
         state: Value,
     },
 }

@@ -1,5 +1,5 @@
-//! What two agents say to each other when one hands tasks to the other and waits for them. The store writes it down in the
-//! transaction of what it tells of.
+//! Messages between two agents of which one delegates tasks to the other and waits for them. The store records each
+//! message in the transaction of the change that it reports.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -11,59 +11,59 @@ use super::status::TaskStatus;
 use super::task::Task;
 use crate::error::ErrorKind;
 
-/// One message between two agents.
+/// One recorded message between two agents.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AgentMessage {
-    /// Its key.
+    /// Primary key of the message.
     pub id: AgentMessageId,
-    /// The agent that says it.
+    /// Name of the sending agent.
     pub source: String,
-    /// The agent that it is for.
+    /// Name of the receiving agent.
     pub target: String,
-    /// The task that waits: whose agent asks, and gets the answer.
+    /// The parent task: its agent sends the request and receives the reply.
     pub task_id: TaskId,
-    /// The task that was handed over: the same in what asks for it and in what answers.
+    /// The delegated task, the same in the request and its replies.
     pub correlation_id: TaskId,
-    /// What is said.
+    /// Type and payload of the message.
     #[serde(flatten)]
     pub content: AgentMessageContent,
-    /// When, by the clock of the store.
+    /// When the message was recorded, by the clock of the store.
     pub timestamp: DateTime<Utc>,
 }
 
-/// What one agent says to another.
+/// Type and payload of a message between agents.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", content = "payload", rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum AgentMessageContent {
-    /// Do this: the payload of the task that is handed over.
+    /// A delegated task, with its payload.
     Task(Value),
-    /// It is done: the result.
+    /// The delegated task completed, with its result.
     Result(Value),
-    /// It will not be done: why not.
+    /// The delegated task failed or was cancelled, with the reason.
     Error(TaskError),
-    /// It is being worked on; only the latest of each is kept.
+    /// An attempt at the delegated task is running; only the latest heartbeat of each is kept.
     Heartbeat(Heartbeat),
 }
 
-/// What kind of message it is.
+/// Type of an [`AgentMessage`], without its payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum AgentMessageType {
-    /// A task is handed over.
+    /// A task was delegated to the agent.
     Task,
-    /// It is done.
+    /// The delegated task has completed.
     Result,
-    /// It will not be done.
+    /// The delegated task failed or was cancelled.
     Error,
-    /// It is being worked on.
+    /// The delegated task is being worked on.
     Heartbeat,
 }
 
 impl AgentMessageType {
-    /// All of them.
+    /// Every message type, in the order of declaration.
     pub const ALL: [Self; 4] = [Self::Task, Self::Result, Self::Error, Self::Heartbeat];
 
-    /// As it stands in JSON and in databases.
+    /// Returns the name used in JSON and in databases.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Task => "TASK",
@@ -75,7 +75,7 @@ impl AgentMessageType {
 }
 
 impl AgentMessageContent {
-    /// What kind it is.
+    /// Returns the message type of the content.
     pub fn kind(&self) -> AgentMessageType {
         match self {
             Self::Task(_) => AgentMessageType::Task,
@@ -86,23 +86,23 @@ impl AgentMessageContent {
     }
 }
 
-/// That an attempt at a task that another waits for goes on.
+/// Sign of life of an attempt at a delegated task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heartbeat {
-    /// Which attempt.
+    /// Number of the attempt.
     pub attempt: u32,
-    /// Until when it is held if nothing more is heard of it.
+    /// End of its lease unless the lease is renewed.
     pub lease_until: DateTime<Utc>,
 }
 
 impl AgentMessage {
-    /// `waiting` hands `child` over.
+    /// Creates the request with which the agent of `waiting` delegates `child`.
     pub fn ask(waiting: &Task, child: &Task, timestamp: DateTime<Utc>) -> Self {
         let content = AgentMessageContent::Task(child.payload.clone());
         Self::new((&waiting.agent, &child.agent), (waiting.id, child.id), content, timestamp)
     }
 
-    /// `child` tells `waiting` how it has ended; nothing while it has not.
+    /// Creates the reply of `child` to `waiting`; `None` while `child` has not ended.
     pub fn answer(waiting: &Task, child: &Task, timestamp: DateTime<Utc>) -> Option<Self> {
         let content = match child.status {
             TaskStatus::Completed => AgentMessageContent::Result(child.result.clone().unwrap_or(Value::Null)),
@@ -116,7 +116,7 @@ impl AgentMessage {
         Some(Self::new((&child.agent, &waiting.agent), (waiting.id, child.id), content, timestamp))
     }
 
-    /// From one agent to another, about the task that waits and the one that was handed over.
+    /// Creates a message from one agent to another about the waiting task and the delegated one.
     pub fn new(
         (source, target): (&str, &str),
         (task_id, correlation_id): (TaskId, TaskId),
@@ -128,11 +128,11 @@ impl AgentMessage {
     }
 }
 
-/// Some of the messages of a task, in the order in which they were written down.
+/// One page of the messages of a task, in the order in which they were recorded.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct AgentMessagePage {
-    /// The messages.
+    /// The messages of this page.
     pub items: Vec<AgentMessage>,
-    /// After which to ask for more, if there may be more.
+    /// Offset for the next page, if there may be more messages.
     pub next: Option<u64>,
 }

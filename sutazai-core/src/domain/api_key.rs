@@ -1,4 +1,4 @@
-//! API keys: how programs call in a user's name without the user's password.
+//! API keys, with which programs act for a user without the user's password.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -9,31 +9,31 @@ use serde::{Deserialize, Serialize};
 use super::caller::Permission;
 use super::id::{ApiKeyId, UserId};
 
-/// One thing that a key may do.
+/// One permission that an API key can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Scope {
-    /// See its user's tasks, and the agents.
+    /// Read the tasks of its user, and the agents.
     #[serde(rename = "tasks:read")]
     TasksRead,
-    /// Submit, stop, retry and delete its user's tasks.
+    /// Submit, cancel, retry and delete the tasks of its user.
     #[serde(rename = "tasks:write")]
     TasksWrite,
-    /// See how the machine is doing.
+    /// Read the metrics of the machine.
     #[serde(rename = "metrics:read")]
     MetricsRead,
-    /// Ask models, and keep conversations with them.
+    /// Query models, and keep conversations with them.
     #[serde(rename = "models:use")]
     ModelsUse,
-    /// See and search its user's documents.
+    /// Read and search the documents of its user.
     #[serde(rename = "documents:read")]
     DocumentsRead,
-    /// Upload and delete its user's documents.
+    /// Upload and delete the documents of its user.
     #[serde(rename = "documents:write")]
     DocumentsWrite,
 }
 
 impl Scope {
-    /// All of them, in order.
+    /// Every scope, in ascending order.
     pub const ALL: [Self; 6] = [
         Self::TasksRead,
         Self::TasksWrite,
@@ -43,7 +43,7 @@ impl Scope {
         Self::DocumentsWrite,
     ];
 
-    /// The permission that it gives.
+    /// Returns the permission that the scope grants.
     pub fn permission(self) -> Permission {
         match self {
             Self::TasksRead => Permission::ReadTasks,
@@ -55,7 +55,7 @@ impl Scope {
         }
     }
 
-    /// As it stands in JSON and in databases.
+    /// Returns the name used in JSON and in databases.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::TasksRead => "tasks:read",
@@ -74,28 +74,28 @@ impl fmt::Display for Scope {
     }
 }
 
-/// An API key as it stands in the store.
+/// An API key as it is stored, without its plaintext.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ApiKey {
-    /// Its key in the store; not a secret.
+    /// Primary key of the API key; not a secret.
     pub id: ApiKeyId,
-    /// Whose it is.
+    /// User for whom the key acts.
     pub user: UserId,
-    /// What its user calls it, 1 to 100 characters.
+    /// Name chosen by the user, 1 to 100 characters.
     pub name: String,
-    /// How the key begins, so that its user knows it again.
+    /// First characters of the plaintext, by which its user recognizes the key.
     pub prefix: String,
-    /// SHA-256 of the whole key, in hexadecimal.
+    /// SHA-256 of the plaintext, in hexadecimal.
     pub hash: String,
-    /// What it may do; sorted, none twice.
+    /// Scopes of the key, sorted and without duplicates.
     pub scopes: Vec<Scope>,
-    /// So many requests a minute it may make, where the server allows more; none: as many as the server allows.
+    /// Rate limit of the key in requests per minute, if below the server's; `None`: the server's limit applies.
     pub requests_per_minute: Option<NonZeroU32>,
-    /// When it was made.
+    /// When the key was created.
     pub created_at: DateTime<Utc>,
-    /// From when on it is refused.
+    /// When the key expires; `None`: never.
     pub expires_at: Option<DateTime<Utc>>,
-    /// When it was used last, to about a minute.
+    /// When the key was last used, accurate to about a minute.
     pub last_used_at: Option<DateTime<Utc>>,
 }
 
@@ -110,18 +110,18 @@ impl fmt::Debug for ApiKey {
     }
 }
 
-/// A request for an API key.
+/// Request to create an API key.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewApiKey {
-    /// What its user calls it, 1 to 100 characters.
+    /// Name chosen by the user, 1 to 100 characters.
     pub name: String,
-    /// What it may do; at least one.
+    /// Scopes of the key; at least one.
     pub scopes: Vec<Scope>,
-    /// So many requests a minute it may make, where the server allows more; default: as many as the server allows.
+    /// Rate limit of the key in requests per minute, if below the server's; default: the server's limit applies.
     #[serde(default)]
     pub requests_per_minute: Option<NonZeroU32>,
-    /// From when on it is refused, a year from now at most; default: 90 days from now.
+    /// When the key expires, at most one year from now; default: 90 days from now.
     #[serde(default)]
     pub expires_at: Option<DateTime<Utc>>,
 }
@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_scope_is_spelt_the_same_everywhere() {
+    fn scope_names_are_consistent() {
         for scope in Scope::ALL {
             assert_eq!(serde_json::to_value(scope).unwrap(), scope.as_str());
             assert_eq!(serde_json::from_value::<Scope>(scope.as_str().into()).unwrap(), scope);

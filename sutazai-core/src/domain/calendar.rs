@@ -1,19 +1,19 @@
-//! Sums of times and durations that cannot panic, whoever named the duration.
+//! Saturating arithmetic on times and durations, for durations from untrusted sources.
 
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// The time that lies `by` after `at`, or the last one that the calendar has.
+/// Returns `at + by`, or the last representable time if that overflows.
 ///
-/// `at + by` panics where the calendar ends. A duration that a setting, a caller or a server names may be that long.
+/// The operator `+` panics on overflow, and a duration from a setting, a caller or a server may be that long.
 #[must_use]
 pub fn later(at: DateTime<Utc>, by: Duration) -> DateTime<Utc> {
     let sum = TimeDelta::from_std(by).ok().and_then(|by| at.checked_add_signed(by));
     sum.unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
 
-/// The time that lies `by` before `at`, or the first one that the calendar has.
+/// Returns `at - by`, or the first representable time if that underflows.
 #[must_use]
 pub fn earlier(at: DateTime<Utc>, by: Duration) -> DateTime<Utc> {
     let difference = TimeDelta::from_std(by).ok().and_then(|by| at.checked_sub_signed(by));
@@ -25,7 +25,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sums_end_where_the_calendar_does() {
+    fn sums_saturate_at_the_ends_of_the_calendar() {
         let at = DateTime::from_timestamp(1_767_225_600, 0).unwrap();
         let hour = Duration::from_secs(3_600);
         assert_eq!(later(at, hour), at + TimeDelta::hours(1));

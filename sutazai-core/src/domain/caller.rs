@@ -1,4 +1,4 @@
-//! Who is calling, and what they may do. Every permission check of the project ends here.
+//! Callers and their permissions. Every permission check of the project ends here.
 
 use std::num::NonZeroU32;
 
@@ -7,54 +7,54 @@ use super::id::{ApiKeyId, UserId};
 use super::user::UserRole;
 use crate::error::{Error, ErrorKind, Result};
 
-/// Who is calling the engine.
+/// Authenticated identity that calls the engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Caller {
     /// The embedder itself, or an operator at the command line: sees everything; its tasks have no owner.
     System,
-    /// A signed-in user: sees what is theirs; an admin sees everything.
+    /// A signed-in user: sees their own objects; an admin sees everything.
     User {
-        /// Who.
+        /// Id of the user.
         id: UserId,
-        /// What they may do.
+        /// Role of the user.
         role: UserRole,
     },
-    /// A program with an API key: sees what is its user's, whatever that user's role, as far as its scopes go.
+    /// A program with an API key: sees the objects of the key's user within its scopes, even if that user is an admin.
     Key {
-        /// Which key.
+        /// Id of the API key.
         id: ApiKeyId,
-        /// Whose key it is.
+        /// User for whom the key acts.
         user: UserId,
-        /// What it may do.
+        /// Scopes of the key.
         scopes: Vec<Scope>,
-        /// So many requests a minute it may make, where the server allows more.
+        /// Rate limit of the key in requests per minute, if below the server's.
         requests_per_minute: Option<NonZeroU32>,
     },
 }
 
-/// What a request needs to be allowed to do.
+/// Permission that a request requires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Permission {
-    /// See tasks and agents.
+    /// Read tasks and agents.
     ReadTasks,
-    /// Submit, stop, retry and delete tasks.
+    /// Submit, cancel, retry and delete tasks.
     WriteTasks,
-    /// See how the machine is doing.
+    /// Read the metrics of the machine.
     ReadMetrics,
-    /// Ask models, and keep conversations with them.
+    /// Query models, and keep conversations with them.
     UseModels,
-    /// See and search documents.
+    /// Read and search documents.
     ReadDocuments,
     /// Upload and delete documents.
     WriteDocuments,
-    /// Manage one's own keys, sessions and password.
+    /// Manage the caller's own keys, sessions and password.
     ManageAccount,
-    /// Manage everybody.
+    /// Manage all users and their objects.
     Administer,
 }
 
 impl Permission {
-    /// The scope that gives it to an API key; none where no key may have it.
+    /// Returns the scope that grants the permission to an API key; `None` if no key may have it.
     pub fn scope(self) -> Option<Scope> {
         match self {
             Self::ReadTasks => Some(Scope::TasksRead),
@@ -69,7 +69,7 @@ impl Permission {
 }
 
 impl Caller {
-    /// The owner that tasks of this caller get.
+    /// Returns the owner of the tasks that this caller submits.
     pub fn owner(&self) -> Option<UserId> {
         match self {
             Self::System => None,
@@ -77,7 +77,7 @@ impl Caller {
         }
     }
 
-    /// Whether this caller may see and touch what belongs to `owner`.
+    /// Returns whether this caller may access objects of `owner`.
     pub fn may_touch(&self, owner: Option<UserId>) -> bool {
         match self {
             Self::System => true,
@@ -86,10 +86,10 @@ impl Caller {
         }
     }
 
-    /// Whether this caller may do such a thing at all; with what belongs to whom [`may_touch`](Self::may_touch) says.
+    /// Requires that this caller has the permission; [`may_touch`](Self::may_touch) decides on whose objects.
     ///
     /// # Errors
-    /// `Forbidden`.
+    /// `Forbidden` if the caller lacks the permission.
     pub fn require(&self, permission: Permission) -> Result<()> {
         let forbidden = |why: &str| Err(Error::new(ErrorKind::Forbidden, why));
         match self {
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn who_may_do_what() {
+    fn permissions_depend_on_role_and_scopes() {
         let user = |role| Caller::User { id: UserId::new(), role };
         let key = |scopes: &[Scope]| Caller::Key {
             id: ApiKeyId::new(),
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_touches_its_users_things_only() {
+    fn api_key_reaches_only_its_users_objects() {
         let (mine, theirs) = (UserId::new(), UserId::new());
         let key = Caller::Key {
             id: ApiKeyId::new(),

@@ -1,4 +1,4 @@
-//! What is asked of a model and what comes back.
+//! Requests to models and their responses.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -11,23 +11,23 @@ use super::id::UserId;
 use super::schema;
 use crate::error::{Error, Result};
 
-/// Who speaks.
+/// Author of a chat message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// The operator's instructions.
+    /// Instructions of the operator.
     System,
-    /// The person.
+    /// The person who talks to the model.
     User,
-    /// The model.
+    /// The model that answers.
     Assistant,
 }
 
 impl Role {
-    /// All of them.
+    /// Every role, in the order of declaration.
     pub const ALL: [Self; 3] = [Self::System, Self::User, Self::Assistant];
 
-    /// In lower case, as chat protocols spell it.
+    /// Returns the name in lower case, as chat protocols have it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::System => "system",
@@ -51,49 +51,50 @@ impl FromStr for Role {
 /// One message of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChatMessage {
-    /// Who speaks.
+    /// Author of the message.
     pub role: Role,
-    /// What they say.
+    /// Text of the message.
     pub content: String,
 }
 
 impl ChatMessage {
-    /// A message of the operator.
+    /// Creates a message with instructions of the operator.
     pub fn system(content: impl Into<String>) -> Self {
         Self { role: Role::System, content: content.into() }
     }
 
-    /// A message of the person.
+    /// Creates a message of the person.
     pub fn user(content: impl Into<String>) -> Self {
         Self { role: Role::User, content: content.into() }
     }
 
-    /// A message of the model.
+    /// Creates a message of the model.
     pub fn assistant(content: impl Into<String>) -> Self {
         Self { role: Role::Assistant, content: content.into() }
     }
 }
 
-/// What the answer's text must conform to.
+/// Constraint that the text of an answer must conform to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Constraint {
-    /// A JSON document that fits this JSON Schema.
+    /// The text is a JSON document that conforms to this JSON Schema.
     JsonSchema(Value),
-    /// A text of this grammar in Lark notation, as llguidance reads it (github.com/guidance-ai/llguidance,
-    /// docs/syntax.md); its start symbol is `start`.
+    /// The text belongs to this grammar in Lark notation, as llguidance reads it (github.com/guidance-ai/llguidance,
+    /// docs/syntax.md); the start symbol is `start`.
     Grammar(String),
-    /// This text and no other. Nothing is chosen then: the request asks how probable the text is as the answer, which
-    /// [`ModelUsage::fluency`] says.
+    /// The text is exactly this one. Nothing is sampled: the request measures how probable the text is as the answer,
+    /// which [`ModelUsage::fluency`] reports.
     Text(String),
 }
 
 impl Constraint {
-    /// Whether a finished text conforms. Backends whose model may stray from a schema ask here before they say that
-    /// an answer ended well. A grammar is not read here: only a backend that samples by it supports one.
+    /// Checks that a finished text conforms. Backends whose model may deviate from a schema call this before they
+    /// report a successful end. A grammar is not checked here, because only backends that sample by it accept one.
     ///
     /// # Errors
-    /// `InvalidInput` when the schema is none or exceeds the limits of [`schema`]; `Misfit` when the text does not fit.
+    /// `InvalidInput` if the schema is invalid or exceeds the limits of [`schema`]; `Misfit` if the text does not
+    /// conform.
     pub fn check(&self, text: &str) -> Result<()> {
         if let Self::Text(wanted) = self
             && wanted != text
@@ -103,14 +104,14 @@ impl Constraint {
         let Some(validator) = self.validator()? else { return Ok(()) };
         let value: Value = serde_json::from_str(text)
             .map_err(|e| Error::misfit(format!("the model's answer is no JSON: {e}")))?;
-        // Only whether it fits: the errors of all alternatives would take memory for each.
+        // `is_valid` only: collecting the errors of all alternatives would take memory for each of them.
         match validator.is_valid(&value) {
             true => Ok(()),
             false => Err(Error::misfit("the model's answer does not fit the JSON Schema")),
         }
     }
 
-    /// Whether the schema is one and within the limits of [`schema`].
+    /// Checks that the schema is valid and within the limits of [`schema`].
     ///
     /// # Errors
     /// `InvalidInput` naming `constraint`.
@@ -124,37 +125,39 @@ impl Constraint {
     }
 }
 
-/// A request for text.
+/// Request to generate a text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GenerateRequest {
-    /// Which model; none: the backend's own choice.
+    /// Name of the model; `None`: the backend's default.
     pub model: Option<String>,
-    /// The conversation so far; the model's chat template is applied to it.
+    /// The conversation so far; the backend applies the model's chat template.
     pub messages: Vec<ChatMessage>,
-    /// At most so many tokens.
+    /// Maximum number of generated tokens.
     pub max_tokens: u32,
-    /// How freely the model chooses; 0.0 is greedy, none the backend's own choice.
+    /// Sampling temperature; 0.0 is greedy, `None` is the backend's default.
     pub temperature: Option<f32>,
-    /// Draws from the most probable tokens that make up this share, 0.0 to 1.0; none: the backend's own choice.
+    /// Nucleus sampling: samples from the most probable tokens that make up this share, 0.0 to 1.0; `None`: the
+    /// backend's default.
     pub top_p: Option<f32>,
-    /// How strongly tokens that were just used are avoided; 1.0 is not at all, none the backend's own choice. Backends
-    /// whose protocol has no such penalty leave it out.
+    /// Penalty for recently used tokens; 1.0 is no penalty, `None` the backend's default. Backends whose protocol has
+    /// no such parameter ignore it.
     pub repeat_penalty: Option<f32>,
-    /// Makes sampling repeatable, where the backend can. Every bit of it counts, or the request is refused.
+    /// Seed for repeatable sampling, where the backend supports it. A backend that cannot use all 64 bits rejects the
+    /// request.
     pub seed: Option<i64>,
-    /// Ends the text before any of these.
+    /// Stop texts: generation ends before the first of them.
     pub stop: Vec<String>,
-    /// What the text must conform to.
+    /// Constraint that the text must conform to.
     pub constraint: Option<Constraint>,
-    /// How long the whole answer may take.
+    /// Time limit for the whole answer.
     pub timeout: Option<Duration>,
-    /// The user for whom a backend may keep what it has read of the prompt. It is reused for requests of the same user only:
-    /// how soon an answer begins would tell whether somebody else has sent the same beginning.
+    /// User for whom a backend may cache the evaluated prompt prefix. The cache is reused for requests of the same user
+    /// only: otherwise the latency of an answer would reveal whether somebody else has sent the same prefix.
     pub prefix_owner: Option<UserId>,
 }
 
 impl GenerateRequest {
-    /// A request with these messages, at most 512 tokens, temperature 0.7, no constraint.
+    /// Creates a request with at most 512 tokens, temperature 0.7, repeat penalty 1.1 and no constraint.
     pub fn new(messages: Vec<ChatMessage>) -> Self {
         Self {
             model: None,
@@ -172,23 +175,23 @@ impl GenerateRequest {
     }
 }
 
-/// Why a text ended.
+/// Reason why a generated text ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FinishReason {
-    /// The model ended it, or a stop text came.
+    /// The model ended the text, or a stop text was generated.
     Stop,
-    /// The token limit came first.
+    /// The token limit was reached.
     Length,
-    /// The backend's filter cut the text or left nothing of it.
+    /// The backend's content filter cut the text or removed all of it.
     ContentFilter,
 }
 
 impl FinishReason {
-    /// All of them.
+    /// Every reason, in the order of declaration.
     pub const ALL: [Self; 3] = [Self::Stop, Self::Length, Self::ContentFilter];
 
-    /// In lower case, as chat protocols spell it.
+    /// Returns the name in lower case, as chat protocols have it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Stop => "stop",
@@ -198,78 +201,78 @@ impl FinishReason {
     }
 }
 
-/// What a generation cost and who did it; the last event of every stream.
+/// Model, backend and token counts of a generation; the last event of every stream.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelUsage {
-    /// The backend that answered.
+    /// Name of the backend that answered.
     pub backend: String,
-    /// The model that answered.
+    /// Name of the model that answered.
     pub model: String,
-    /// Tokens read.
+    /// Number of prompt tokens.
     pub prompt_tokens: u32,
-    /// Tokens written.
+    /// Number of generated tokens.
     pub completion_tokens: u32,
-    /// Why it ended.
+    /// Reason why the text ended.
     pub finish_reason: FinishReason,
-    /// The model's words where it refused to answer; such an answer need not fit a constraint.
+    /// The model's own text when it refused to answer; a refusal need not conform to a constraint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refusal: Option<String>,
-    /// Why this answer is not from the first choice of backend and model; none when it is.
+    /// Reason why another backend or model than the preferred one answered; `None` if the preferred one did.
     pub degraded: Option<String>,
-    /// Geometric mean over the sampled tokens of the probability, 0.0 to 1.0, that the model without the constraint gives
-    /// to what the constraint allows; none without a constraint, or where the backend does not measure it.
+    /// Geometric mean, over the sampled tokens, of the probability (0.0 to 1.0) that the unconstrained model gives to
+    /// the allowed tokens; `None` without a constraint, or if the backend does not measure it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fluency: Option<f32>,
 }
 
-/// Texts as vectors: those of like meaning lie near each other.
+/// Embedding vectors of texts: similar meanings have vectors near each other.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Embeddings {
-    /// The backend that made them.
+    /// Name of the backend that computed them.
     pub backend: String,
-    /// The model that made them.
+    /// Name of the model that computed them.
     pub model: String,
-    /// One for each text, in their order; all of one length.
+    /// One vector per text, in the order of the texts and all of the same length.
     pub vectors: Vec<Vec<f32>>,
-    /// Tokens read; none where the backend does not tell.
+    /// Number of prompt tokens; `None` if the backend does not report it.
     pub prompt_tokens: Option<u32>,
 }
 
-/// One piece of a streamed answer.
+/// One event of a streamed answer.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ModelEvent {
-    /// More text.
+    /// The next piece of the text.
     Text(String),
-    /// The end.
+    /// The end of the answer, with its usage.
     Done(ModelUsage),
 }
 
-/// A model that a backend really has.
+/// A model that a backend has available.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelInfo {
-    /// Its name, as requests give it.
+    /// Name of the model, as requests use it.
     pub name: String,
-    /// The backend that has it.
+    /// Name of the backend that has it.
     pub backend: String,
-    /// Size on disk in bytes, where known.
+    /// Size on disk in bytes, if known.
     pub size_bytes: Option<u64>,
-    /// How many parameters, where known.
+    /// Number of parameters, if known.
     pub parameters: Option<u64>,
-    /// The longest conversation that a request can have, its answer included, in tokens, where known.
+    /// Context length in tokens, the answer included, if known.
     pub context_length: Option<u32>,
-    /// Identifies the weights, as `sha256:` and hexadecimal digits or as the server names it; none where unknown.
+    /// Digest of the weights, as `sha256:` and hexadecimal digits or in the server's own form; `None` if unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
-    /// The child process that runs the model; none where the model runs elsewhere.
+    /// Child process that runs the model; `None` if the model does not run in one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub process: Option<ModelProcess>,
-    /// What an operator should know of it, such as a chat template that is not used; none where all is well.
+    /// Remark for operators, such as an unused chat template; `None` if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
 
 impl ModelInfo {
-    /// A model of which only its name and its backend are known.
+    /// Creates a model of which only the name and the backend are known.
     pub fn new(name: impl Into<String>, backend: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -283,8 +286,8 @@ impl ModelInfo {
         }
     }
 
-    /// Whether a request for this name goes to this model. Ollama lists `tinyllama:latest` for what people call
-    /// `tinyllama`, and does not distinguish upper and lower case.
+    /// Returns whether a request for this name addresses this model. Ollama lists `tinyllama:latest` for what people
+    /// call `tinyllama`, and compares names without regard to case.
     pub fn is_called(&self, wanted: &str) -> bool {
         let same =
             |name: &str| name == wanted || (self.backend == "ollama" && name.eq_ignore_ascii_case(wanted));
@@ -292,33 +295,33 @@ impl ModelInfo {
     }
 }
 
-/// The child process that runs an embedded model.
+/// Status of the child process that runs an embedded model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelProcess {
-    /// Whether it serves requests.
+    /// Current state of the process.
     pub state: ProcessState,
-    /// How often it has ended unexpectedly since this process started.
+    /// Number of unexpected exits since the parent process started.
     pub crashes: u64,
-    /// How it last ended unexpectedly, such as `killed by SIGSEGV`.
+    /// Cause of the latest unexpected exit, such as `killed by SIGSEGV`.
     pub last_crash: Option<String>,
-    /// The CPU variant whose kernels it uses, such as `haswell`; none until it is known.
+    /// CPU variant of the kernels in use, such as `haswell`; `None` until it is known.
     pub variant: Option<String>,
 }
 
-/// The state of a model's child process.
+/// State of a model's child process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProcessState {
-    /// It loads the model.
+    /// The process is loading the model.
     Starting,
-    /// It serves requests.
+    /// The process serves requests.
     Ready,
-    /// It has ended and is started again after a delay.
+    /// The process has exited and is restarted after a delay.
     Restarting,
 }
 
 impl ProcessState {
-    /// In lower case.
+    /// Returns the name in lower case.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Starting => "starting",
@@ -336,7 +339,7 @@ mod tests {
     use crate::error::ErrorKind;
 
     #[test]
-    fn a_text_is_checked_against_the_schema() {
+    fn text_is_checked_against_the_schema() {
         let constraint = Constraint::JsonSchema(json!({ "type": "object", "required": ["n"] }));
         assert!(constraint.check(r#" {"n": 1} "#).is_ok());
         for bad in ["", "{", "[1]", "{}", "{\"n\": 1} and more"] {
@@ -356,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn a_model_is_called_as_its_backend_takes_it() {
+    fn ollama_model_names_ignore_case_and_the_tag_latest() {
         let ollama = ModelInfo::new("Org/Llama3:latest", "ollama");
         assert!(["Org/Llama3:latest", "Org/Llama3", "org/llama3"].iter().all(|name| ollama.is_called(name)));
         assert!(!ollama.is_called("Org/Llama3:8b") && !ollama.is_called("Llama3"));

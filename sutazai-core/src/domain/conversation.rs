@@ -1,107 +1,107 @@
-//! Conversations with a model, as they are kept.
+//! Stored conversations with a model, and their messages.
 
 use super::chat::{ChatMessage, ModelUsage, Role};
 use super::id::{ConversationId, MessageId, UserId};
 use chrono::{DateTime, Utc};
 
-/// A conversation, without its messages.
+/// A stored conversation, without its messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conversation {
-    /// Its key in the store; later ones sort later.
+    /// Primary key; ids of later conversations sort later.
     pub id: ConversationId,
-    /// Whose it is; none: the embedder's own.
+    /// Owner of the conversation; `None`: the embedder.
     pub owner: Option<UserId>,
-    /// What it is about, in its owner's words; may be empty.
+    /// Title in the owner's words; may be empty.
     pub title: String,
-    /// The model that answers; none: the one that answers by default.
+    /// Model that answers; `None`: the default model.
     pub model: Option<String>,
-    /// The instructions that stand before everything else.
+    /// System prompt that precedes all messages.
     pub system: Option<String>,
-    /// When it was begun.
+    /// When the conversation was created.
     pub created_at: DateTime<Utc>,
     /// When the latest message was added.
     pub updated_at: DateTime<Utc>,
 }
 
-/// A request for a conversation.
+/// Request to create a conversation.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NewConversation {
-    /// What it is about, at most 200 characters.
+    /// Title of at most 200 characters.
     pub title: String,
-    /// The model that is to answer; none: the one that answers by default.
+    /// Model that answers; `None`: the default model.
     pub model: Option<String>,
-    /// Instructions to stand before everything else, at most 10,000 characters.
+    /// System prompt of at most 10,000 characters.
     pub system: Option<String>,
 }
 
-/// A message that is kept.
+/// One stored message of a conversation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredMessage {
-    /// Its key in the store; later ones sort later.
+    /// Primary key; ids of later messages sort later.
     pub id: MessageId,
-    /// Where it belongs.
+    /// Conversation that contains the message.
     pub conversation: ConversationId,
-    /// Who speaks, and what they say.
+    /// Author and text of the message.
     pub message: ChatMessage,
-    /// When it was written; an answer: when it ended.
+    /// When the message was written; for an answer, when it ended.
     pub created_at: DateTime<Utc>,
-    /// Whether it is an answer that was broken off: its reader went away, or the model failed.
+    /// Whether the answer was interrupted: its reader disconnected, or the model failed.
     pub cut: bool,
-    /// Who wrote it and what it cost, for an answer that ended.
+    /// Model, backend and token counts of an answer that ended.
     pub usage: Option<ModelUsage>,
 }
 
 impl StoredMessage {
-    /// A message that was just written.
+    /// Creates a message written at `now`, complete and without usage.
     pub fn new(conversation: ConversationId, role: Role, content: String, now: DateTime<Utc>) -> Self {
         let message = ChatMessage { role, content };
         Self { id: MessageId::new(), conversation, message, created_at: now, cut: false, usage: None }
     }
 }
 
-/// What somebody says in a conversation, and how the model is to answer.
+/// Message to add to a conversation, with the sampling parameters of its answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewMessage {
-    /// The text, 1 to 100,000 characters.
+    /// Text of 1 to 100,000 characters.
     pub content: String,
-    /// The answer has at most so many tokens, 1 to 32,768.
+    /// Maximum number of tokens of the answer, 1 to 32,768.
     pub max_tokens: u32,
-    /// How freely the model chooses, 0.0 to 2.0.
+    /// Sampling temperature, 0.0 to 2.0.
     pub temperature: f32,
 }
 
 impl NewMessage {
-    /// This text, for an answer of at most 512 tokens at temperature 0.7.
+    /// Creates a message whose answer has at most 512 tokens, at temperature 0.7.
     pub fn new(content: impl Into<String>) -> Self {
         Self { content: content.into(), max_tokens: 512, temperature: 0.7 }
     }
 }
 
-/// Which conversations to list.
+/// Filter and page of a listing of conversations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConversationQuery {
-    /// One owner's only; none: everybody's.
+    /// Only conversations of this owner; `None`: of every owner.
     pub owner: Option<UserId>,
-    /// Those begun before this one only: where the page before ended.
+    /// Only conversations older than this one: the `next` of the previous page.
     pub before: Option<ConversationId>,
-    /// At most so many.
+    /// Maximum number of conversations.
     pub limit: u32,
 }
 
-/// One page of conversations, the newest first.
+/// One page of conversations, newest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConversationPage {
-    /// The conversations.
+    /// The conversations of this page.
     pub items: Vec<Conversation>,
-    /// Hand it back as [`ConversationQuery::before`] for the next page; none at the end.
+    /// Value of [`ConversationQuery::before`] for the next page; `None` at the end.
     pub next: Option<ConversationId>,
 }
 
 /// One page of messages, oldest first.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MessagePage {
-    /// The messages.
+    /// The messages of this page.
     pub items: Vec<StoredMessage>,
-    /// The message before which the next page begins; none when there is none for certain.
+    /// Message before which the next page ends; `None` if there are certainly no older ones.
     pub next: Option<MessageId>,
 }

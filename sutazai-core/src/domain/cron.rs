@@ -1,7 +1,7 @@
-//! When a schedule is due: a cron pattern in a time zone.
+//! Due times of a schedule: a cron pattern in a time zone.
 //!
-//! The crate croner reads patterns and finds the days and times that they name. Where the clocks change, this module decides:
-//! croner treats a list of times as if they came every so often.
+//! The crate croner parses patterns and finds the days and times that they name. This module decides what happens at
+//! clock changes, because croner treats a list of fixed times like a recurring interval.
 
 use chrono::{DateTime, MappedLocalTime, NaiveDateTime, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
@@ -9,40 +9,41 @@ use croner::parser::{CronParser, Seconds, Year};
 
 use crate::error::{Error, Result};
 
-/// The longest pattern, in characters.
-const LONGEST: usize = 100;
-/// No clock has ever shown more than this before or after UTC: Manila and Juneau were 15 hours and some minutes off.
+/// Maximum length of a pattern in characters.
+const MAX_PATTERN_CHARS: usize = 100;
+/// Upper bound of every offset from UTC that a zone has ever had: Manila and Juneau were about 15 hours off.
 const MAX_OFFSET: TimeDelta = TimeDelta::hours(16);
 
-/// The times of a cron pattern of five fields in a time zone of the IANA database.
+/// Times of a cron pattern of five fields in a time zone of the IANA database.
 ///
-/// A pattern whose minute or hour begins with `*` is due every so often: whenever the clock shows such a time, so not at all
-/// in the hour that is left out where the clocks go forward, and twice in the hour that comes twice where they go back. Any
-/// other pattern names fixed times, one by one, in lists and ranges too. Each of them is due once, at the first instant at
-/// which the clock shows it or has passed it: at the end of an hour that is left out, and in the first of two equal hours.
+/// A pattern whose minute or hour begins with `*` recurs: it is due whenever the local clock shows such a time. So it
+/// is never due in the hour that is skipped when clocks go forward, and twice in the hour that is repeated when they go
+/// back. Any other pattern names fixed times, also in lists and ranges. Each of them is due once, at the first instant
+/// at which the local clock shows it or has passed it: at the end of a skipped hour, and in the first of two equal
+/// hours.
 ///
-/// Where both the day of the month and the day of the week are given, either will do. Where one of them begins with `*`, such
-/// as `*/2`, a day has to fit both. This is what Vixie cron does.
+/// If both the day of the month and the day of the week are given, a day needs to match only one of them. If one of
+/// them begins with `*`, such as `*/2`, a day must match both. This is the behavior of Vixie cron.
 #[derive(Debug, Clone)]
 pub struct CronTimes {
     pattern: croner::Cron,
     zone: Tz,
-    /// Whether the pattern names fixed times.
+    /// Whether the pattern names fixed times instead of an interval.
     is_fixed: bool,
 }
 
 impl CronTimes {
-    /// Reads them.
+    /// Parses a pattern and the name of a time zone.
     ///
     /// # Errors
-    /// `InvalidInput` naming `cron` or `time_zone`, also for a pattern whose time never comes.
+    /// `InvalidInput` naming `cron` or `time_zone`, also for a pattern that is never due.
     pub fn parse(pattern: &str, zone: &str) -> Result<Self> {
         let refused = |why: String| {
             let example = "expected five fields (minute, hour, day of month, month, day of week) such as 30 2 * * MON-FRI";
             Error::invalid("cron", format!("{example}: {why}"))
         };
-        if pattern.chars().count() > LONGEST {
-            return Err(refused(format!("it has more than {LONGEST} characters")));
+        if pattern.chars().count() > MAX_PATTERN_CHARS {
+            return Err(refused(format!("it has more than {MAX_PATTERN_CHARS} characters")));
         }
         let fields: Vec<&str> = pattern.split_whitespace().collect();
         let varies = |field: usize| fields.get(field).is_some_and(|field| field.starts_with(['*', '?']));
@@ -67,14 +68,15 @@ impl CronTimes {
         }
     }
 
-    /// The first time after this one; none when there is none any more.
+    /// Returns the first due time after `time`; `None` if there is none.
     pub fn after(&self, time: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let shown = time.with_timezone(&self.zone);
         if !self.is_fixed {
             return self.pattern.find_next_occurrence(&shown, false).ok().map(|next| next.to_utc());
         }
-        // The pattern is followed on a clock that nobody changes, and each of its times is then put where the clock of the
-        // zone shows it. Those of an hour that comes again have been due already.
+        // The pattern is evaluated on a clock without changes, and each of its times is then mapped to the first
+        // instant at which the zone's clock shows it. The times of a repeated hour have been due already, so they are
+        // skipped.
         let mut local = shown.naive_local().and_utc();
         loop {
             local = self.pattern.find_next_occurrence(&local, false).ok()?;
@@ -85,12 +87,12 @@ impl CronTimes {
         }
     }
 
-    /// The first instant at which the clock shows this time, or one behind it where it is left out.
+    /// Returns the first instant at which the local clock shows this time, or the end of the gap if it is skipped.
     fn first_shown(&self, local: NaiveDateTime) -> Option<DateTime<Utc>> {
         match self.zone.from_local_datetime(&local) {
             MappedLocalTime::Single(time) | MappedLocalTime::Ambiguous(time, _) => Some(time.to_utc()),
             MappedLocalTime::None => {
-                // The clock shows less at the one end and more at the other, with one change between them.
+                // Bisection: the local clock shows less at one end and more at the other, with one change between them.
                 let mut before = local.and_utc().checked_sub_signed(MAX_OFFSET)?;
                 let mut behind = local.and_utc().checked_add_signed(MAX_OFFSET)?;
                 while behind - before > TimeDelta::seconds(1) {
@@ -114,7 +116,7 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// The times after this one, as UTC.
+    /// Returns the next `count` times after `from`, in UTC.
     fn times(pattern: &str, zone: &str, from: &str, count: usize) -> Vec<String> {
         let times = CronTimes::parse(pattern, zone).unwrap();
         let following = std::iter::successors(times.after(at(from)), |last| times.after(*last));
@@ -122,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_none_is_refused_by_name() {
+    fn invalid_pattern_or_zone_is_refused_by_field() {
         for bad in [
             "",
             "* * * *",
@@ -147,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn patterns_mean_what_they_say() {
+    fn patterns_are_evaluated_in_their_zone() {
         let from = "2026-01-01T00:00:00Z";
         assert_eq!(times("*/20 * * * *", "UTC", from, 3), ["01-01 00:20", "01-01 00:40", "01-01 01:00"]);
         assert_eq!(times("30 2 * * MON-FRI", "UTC", from, 3), ["01-01 02:30", "01-02 02:30", "01-05 02:30"]);
@@ -156,8 +158,8 @@ mod tests {
     }
 
     #[test]
-    fn when_the_clocks_go_forward_nothing_is_left_out() {
-        // In Berlin 2026-03-29 02:00 is 03:00.
+    fn skipped_fixed_time_is_due_at_the_end_of_the_gap() {
+        // In Berlin, clocks go from 02:00 to 03:00 on 2026-03-29.
         let from = "2026-03-28T12:00:00Z";
         assert_eq!(times("30 2 * * *", "Europe/Berlin", from, 2), ["03-29 01:00", "03-30 00:30"]);
         assert_eq!(
@@ -167,8 +169,8 @@ mod tests {
     }
 
     #[test]
-    fn when_the_clocks_go_back_a_fixed_time_comes_once() {
-        // In Berlin 2026-10-25 03:00 is 02:00.
+    fn repeated_fixed_time_is_due_once() {
+        // In Berlin, clocks go from 03:00 back to 02:00 on 2026-10-25.
         let from = "2026-10-24T12:00:00Z";
         assert_eq!(times("30 2 * * *", "Europe/Berlin", from, 2), ["10-25 00:30", "10-26 01:30"]);
         let every_half_hour = times("*/30 * * * *", "Europe/Berlin", "2026-10-25T00:00:00Z", 4);
@@ -176,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn each_time_of_a_list_or_a_range_is_one_fixed_time() {
+    fn times_of_lists_and_ranges_are_fixed() {
         let spring = "2026-03-28T22:00:00Z";
         for (pattern, expected) in [
             ("30 2,14 * * *", &["03-29 01:00", "03-29 12:30", "03-30 00:30"][..]),
@@ -202,9 +204,9 @@ mod tests {
     }
 
     #[test]
-    fn fixed_times_are_kept_in_every_zone() {
+    fn fixed_times_hold_in_zones_with_unusual_changes() {
         for (zone, pattern, from, expected) in [
-            // No midnight in Beirut on 2026-03-29; on 2026-10-24 its 23rd hour comes twice.
+            // Beirut skips midnight on 2026-03-29 and repeats the hour from 23:00 on 2026-10-24.
             (
                 "Asia/Beirut",
                 "0 0,12 * * *",
@@ -213,7 +215,7 @@ mod tests {
             ),
             ("Asia/Beirut", "0 0,12 * * *", "2026-10-24T12:00:00Z", &["10-24 22:00", "10-25 10:00"]),
             ("Asia/Beirut", "30 23 * * *", "2026-10-24T12:00:00Z", &["10-24 20:30", "10-25 21:30"]),
-            // Half an hour, from 02:00 to 02:30 and back.
+            // Lord Howe changes by half an hour, from 02:00 to 02:30 and back.
             (
                 "Australia/Lord_Howe",
                 "10,20,40 2 * * *",
@@ -228,7 +230,7 @@ mod tests {
             ),
             ("America/New_York", "15,45 2 * * SUN", "2026-03-07T12:00:00Z", &["03-08 07:00", "03-15 06:15"]),
             ("America/New_York", "30 1 * * *", "2026-10-31T12:00:00Z", &["11-01 05:30", "11-02 06:30"]),
-            // Samoa left out the whole 30th of December 2011.
+            // Samoa skipped the whole of December 30, 2011.
             ("Pacific/Apia", "0 6,18 30 12 *", "2011-12-29T00:00:00Z", &["12-30 10:00", "12-29 16:00"]),
         ] {
             assert_eq!(times(pattern, zone, from, expected.len()), expected, "{pattern} in {zone}");
@@ -236,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn what_begins_with_a_star_goes_by_what_the_clock_shows() {
+    fn recurring_pattern_follows_the_local_clock() {
         for (pattern, from, expected) in [
             ("*/30 * * * *", "2026-03-29T00:15:00Z", &["03-29 00:30", "03-29 01:00", "03-29 01:30"][..]),
             ("30 */2 * * *", "2026-03-28T23:45:00Z", &["03-29 02:30", "03-29 04:30"]),
@@ -253,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn days_are_combined_as_vixie_cron_does() {
+    fn days_are_combined_as_in_vixie_cron() {
         // 2026-01-01 is a Thursday.
         for (pattern, expected) in [
             ("0 0 13 * FRI", &["01-02", "01-09", "01-13", "01-16"][..]),

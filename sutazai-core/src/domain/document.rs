@@ -1,4 +1,4 @@
-//! Users' documents: their texts in chunks, and what a search finds of them.
+//! Users' documents, their chunks, and the passages that a search finds in them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,19 +8,19 @@ use chrono::{DateTime, Utc};
 use super::id::{DocumentId, UserId};
 use crate::error::{Error, Result};
 
-/// What kind of file a document was read from.
+/// Media type of the file that a document was read from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MediaType {
-    /// Plain text.
+    /// Plain text without markup.
     Plain,
-    /// Markdown (RFC 7763).
+    /// Markdown text (RFC 7763).
     Markdown,
-    /// HTML.
+    /// An HTML page.
     Html,
 }
 
-/// Names of the character sets that are read, in lower case: those that WHATWG's Encoding standard has for UTF-8, for ASCII,
-/// which is a part of it, and for UTF-16, of which a byte order mark tells the rest.
+/// Accepted charset names, in lower case: the labels of the WHATWG Encoding standard for UTF-8, for its subset ASCII,
+/// and for UTF-16, whose byte order the byte order mark decides.
 const CHARSETS: [&str; 18] = [
     "unicode-1-1-utf-8",
     "unicode11utf8",
@@ -43,10 +43,10 @@ const CHARSETS: [&str; 18] = [
 ];
 
 impl MediaType {
-    /// All that can be read.
+    /// Every supported media type.
     pub const ALL: [Self; 3] = [Self::Plain, Self::Markdown, Self::Html];
 
-    /// As it stands in headers, in JSON and in databases.
+    /// Returns the name used in headers, in JSON and in databases.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Plain => "text/plain",
@@ -55,11 +55,11 @@ impl MediaType {
         }
     }
 
-    /// The kind of an uploaded file: by the `Content-Type` it came with, or, where there is none or it says only that there are
-    /// bytes, by the ending of its name.
+    /// Determines the media type of an uploaded file from its `Content-Type`, or from the extension of its name if the
+    /// header is missing or `application/octet-stream`.
     ///
     /// # Errors
-    /// `InvalidInput` naming `file` for what cannot be read, other character sets than UTF-8 and UTF-16 included.
+    /// `InvalidInput` naming `file` for unsupported types, and for other charsets than UTF-8 and UTF-16.
     pub fn of_file(content_type: Option<&str>, name: Option<&str>) -> Result<Self> {
         let mut parts = content_type.unwrap_or_default().split(';').map(str::trim);
         let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
@@ -79,7 +79,7 @@ impl MediaType {
         }
         let kind = match essence.as_str() {
             "" | "application/octet-stream" => name.and_then(Self::of_name),
-            // What Markdown was called before RFC 7763, and is in many programs.
+            // Name of the type before RFC 7763 registered `text/markdown`; many programs still send it.
             "text/x-markdown" => Some(Self::Markdown),
             named => Self::ALL.into_iter().find(|kind| kind.as_str() == named),
         };
@@ -122,41 +122,41 @@ impl FromStr for MediaType {
     }
 }
 
-/// A document, without its chunks.
+/// A stored document, without its chunks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
-    /// Its key in the store; later ones sort later.
+    /// Primary key; ids of later documents sort later.
     pub id: DocumentId,
-    /// Whose it is; none: the embedder's own.
+    /// Owner of the document; `None`: the embedder.
     pub owner: Option<UserId>,
-    /// What it is called; may be empty.
+    /// Title of the document; may be empty.
     pub title: String,
-    /// What kind of file it was read from.
+    /// Media type of the uploaded file.
     pub media_type: MediaType,
-    /// How large that file was, in bytes.
+    /// Size of the uploaded file in bytes.
     pub size_bytes: u64,
-    /// How many chunks its text was split into.
+    /// Number of chunks that the text was split into.
     pub chunks: u32,
-    /// When it was uploaded.
+    /// When the document was uploaded.
     pub created_at: DateTime<Utc>,
-    /// What makes an upload known that is repeated, if it came with a key.
+    /// Idempotency key of the upload, if it had one.
     pub upload_key: Option<UploadKey>,
 }
 
-/// The idempotency key of an upload, and what was uploaded with it.
+/// Idempotency key of an upload, with a digest of what was uploaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UploadKey {
-    /// As the caller chose it; it names one document of an owner.
+    /// Key chosen by the caller, unique among the documents of an owner.
     pub key: String,
     /// SHA-256 of the title, the media type and the file, in hexadecimal.
     pub digest: String,
 }
 
 impl Document {
-    /// This document, if it is what an upload asks for that has the same key; the same over every store.
+    /// Returns this document if an upload with the same idempotency key repeats it. All stores share this rule.
     ///
     /// # Errors
-    /// `Conflict` naming `idempotency_key` when something else was uploaded with it.
+    /// `Conflict` naming `idempotency_key` if the key was used for another upload.
     pub fn asked_for_again(self, asked: &Self) -> Result<Self> {
         if self.upload_key == asked.upload_key {
             return Ok(self);
@@ -166,72 +166,72 @@ impl Document {
     }
 }
 
-/// A file to be kept as a document.
+/// Uploaded file that is to be stored as a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewDocument {
-    /// What it is to be called, at most 255 characters: as long as the name of a file may be.
+    /// Title of at most 255 characters, the longest file name of common file systems.
     pub title: String,
-    /// What kind of file it is.
+    /// Media type of the file.
     pub media_type: MediaType,
-    /// The file: UTF-8, or UTF-16 with a byte order mark, at most 10 MB, not without any text.
+    /// Content of the file: UTF-8, or UTF-16 with a byte order mark, at most 10 MB, with some text.
     pub file: Vec<u8>,
 }
 
-/// A piece of a document's text. Neighbours may share some of it.
+/// A piece of a document's text. Adjacent chunks may overlap.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chunk {
-    /// Where it belongs.
+    /// Document that contains the chunk.
     pub document: DocumentId,
-    /// Which of the document's chunks it is: 0, 1, 2 ...
+    /// Number of the chunk within its document, from 0.
     pub index: u32,
-    /// Where it begins in the document's text, counted in characters (Unicode scalar values) from 0.
+    /// Offset of its first character in the document's text, in Unicode scalar values from 0.
     pub start: u32,
-    /// Where it ends: the character behind its last one.
+    /// Offset behind its last character, in Unicode scalar values.
     pub end: u32,
-    /// What it says.
+    /// Text of the chunk.
     pub text: String,
 }
 
-/// Which documents to list.
+/// Filter and page of a listing of documents.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DocumentQuery {
-    /// One owner's only; none: everybody's.
+    /// Only documents of this owner; `None`: of every owner.
     pub owner: Option<UserId>,
-    /// Those uploaded before this one only: where the page before ended.
+    /// Only documents older than this one: the `next` of the previous page.
     pub before: Option<DocumentId>,
-    /// At most so many.
+    /// Maximum number of documents.
     pub limit: u32,
 }
 
-/// One page of documents, the newest first.
+/// One page of documents, newest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DocumentPage {
-    /// The documents.
+    /// The documents of this page.
     pub items: Vec<Document>,
-    /// Hand it back as [`DocumentQuery::before`] for the next page; none at the end.
+    /// Value of [`DocumentQuery::before`] for the next page; `None` at the end.
     pub next: Option<DocumentId>,
 }
 
-/// What to look for in chunks, and in whose.
+/// Search for passages in the chunks of one owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PassageQuery {
-    /// In this owner's documents only; none: in those that have no owner.
+    /// Owner whose documents are searched; `None`: documents without an owner.
     pub owner: Option<UserId>,
-    /// Words, in any order, and phrases between quotation marks. Any other sign stands between words and means nothing.
+    /// Words in any order, and phrases in quotation marks. All other signs only separate words.
     pub text: String,
-    /// At most so many passages.
+    /// Maximum number of passages.
     pub limit: u32,
 }
 
-/// A chunk that a search found.
+/// A chunk that matches a search.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Passage {
-    /// The chunk.
+    /// The matching chunk with its text.
     pub chunk: Chunk,
-    /// What its document is called.
+    /// Title of the document that contains it.
     pub title: String,
-    /// How much of what was looked for it has: the sum of the [weights](crate::documents::words::weight) of its words.
-    /// Larger is better; it compares passages of one search only.
+    /// Relevance: the sum of the [weights](crate::documents::words::weight) of the matching words. Larger is better;
+    /// scores are comparable within one search only.
     pub score: f64,
 }
 
@@ -240,7 +240,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_media_type_is_spelt_the_same_everywhere() {
+    fn media_type_names_are_consistent() {
         for kind in MediaType::ALL {
             assert_eq!(kind.as_str().parse::<MediaType>().unwrap(), kind);
         }
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn the_kind_of_a_file_is_what_its_sender_says_or_what_its_name_ends_with() {
+    fn media_type_comes_from_the_header_or_the_extension() {
         let bytes = Some("application/octet-stream");
         for (content_type, name, kind) in [
             (Some("text/plain"), Some("x.md"), MediaType::Plain),

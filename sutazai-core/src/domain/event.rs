@@ -1,4 +1,4 @@
-//! What happened to a task, numbered without gaps from 1.
+//! Events of a task, numbered without gaps from 1.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,50 +11,50 @@ use super::outcome::TaskError;
 use super::status::TaskStatus;
 use crate::error::{Error, Result};
 
-/// One entry in a task's history.
+/// One entry in the event log of a task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TaskEvent {
-    /// The task.
+    /// Task that the event belongs to.
     pub task_id: TaskId,
-    /// 1, 2, 3 ... without gaps within the task.
+    /// Number within the task: 1, 2, 3 ... without gaps.
     pub sequence: u64,
-    /// When.
+    /// When the event occurred.
     pub at: DateTime<Utc>,
-    /// What.
+    /// Type and content of the event.
     #[serde(flatten)]
     pub kind: EventKind,
 }
 
-/// What happened.
+/// Type and content of a task event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum EventKind {
-    /// The task entered this status.
+    /// The task changed to this status.
     Status {
-        /// The new status.
+        /// The new status of the task.
         status: TaskStatus,
-        /// The attempt it belongs to.
+        /// Number of the attempt that the change belongs to.
         attempt: u32,
-        /// Why, where there is an error.
+        /// Error that caused the change, if there was one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         error: Option<TaskError>,
     },
-    /// The agent got further.
+    /// The agent reported progress.
     Progress {
-        /// 0.0 to 1.0.
+        /// Completed share, 0.0 to 1.0.
         fraction: f32,
-        /// What it is doing now.
+        /// Current activity of the agent, for people.
         message: String,
     },
-    /// Text that the model is writing, as it comes.
+    /// The model generated text.
     Text {
-        /// The next piece.
+        /// The next piece of the text.
         text: String,
     },
 }
 
 impl EventKind {
-    /// The name of the variant in snake case: the SSE event name.
+    /// Returns the variant's name in snake case, which is also the SSE event name.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Status { .. } => "status",
@@ -64,8 +64,8 @@ impl EventKind {
     }
 }
 
-/// Where an event stands among those of all tasks of a store. A larger one is later; there are gaps, and the numbers
-/// mean nothing else. Written in decimal.
+/// Offset of an event in the event log of all tasks of a store, written in decimal. Later events have larger offsets;
+/// there are gaps, and the numbers have no other meaning.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventPosition(pub u128);
 
@@ -87,22 +87,22 @@ impl FromStr for EventPosition {
     }
 }
 
-/// One entry in the feed: the events of all tasks of a store, in one order.
+/// One entry of the event log that covers all tasks of a store in one order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FeedEvent {
-    /// Where it stands.
+    /// Offset in the event log.
     pub position: EventPosition,
-    /// Whose the task is.
+    /// Owner of the task.
     pub owner: Option<UserId>,
-    /// What happened.
+    /// The event with its task and sequence number.
     pub event: TaskEvent,
 }
 
-/// An event that an agent reports; the store numbers it.
+/// An event reported by an agent; the store assigns its sequence number.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewEvent {
-    /// When.
+    /// When the event occurred.
     pub at: DateTime<Utc>,
-    /// What.
+    /// Type and content of the event.
     pub kind: EventKind,
 }

@@ -1,22 +1,22 @@
-//! What the rules found, with the evidence for it and what may be done about it.
+//! Findings of the rules, with their evidence and possible remedies.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-/// How bad it is.
+/// Severity of a finding, in ascending order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// Worth knowing.
+    /// Good to know; nothing needs to be done.
     Info,
-    /// Worth doing something about.
+    /// Something should be done about it.
     Warning,
-    /// Do something now.
+    /// Something must be done now.
     Critical,
 }
 
 impl Severity {
-    /// In lower case.
+    /// Returns the name in lower case.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Info => "info",
@@ -26,45 +26,45 @@ impl Severity {
     }
 }
 
-/// One measured value that a finding rests on.
+/// One measured value that supports a finding.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
-    /// Where it stands in the snapshot, such as `host.memory.used_percent`.
+    /// Metric path in the snapshot, such as `host.memory.used_percent`.
     pub metric: String,
     /// The measured value, in `unit`.
     pub value: f64,
     /// Its unit: `percent`, `bytes`, `bytes/s`, `ms`, `celsius`, `hours`, `count` ...
     pub unit: String,
-    /// The bound it was held against, in `unit`; none for context that was not judged.
+    /// Threshold that the value was compared with, in `unit`; `None` for context that was not judged.
     pub threshold: Option<f64>,
-    /// Since when it has been past its bound, where history tells.
+    /// Time since which the value has been past its threshold, if the history shows it.
     pub since: Option<DateTime<Utc>>,
 }
 
-/// Something that may be done: safe to read, never run by the program.
+/// A suggested remedy: safe to read, never executed by the program.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Remedy {
-    /// What it does, one sentence.
+    /// Effect of the remedy, in one sentence.
     pub text: String,
-    /// A command or a setting to look at; none where words are all there is.
+    /// Command or setting to look at; `None` if the text is enough.
     pub command: Option<String>,
 }
 
-/// What one rule found.
+/// A problem or notable fact that one rule detected.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
-    /// The rule and, where it can hold for several things, which: `disk_space:/var`.
+    /// Name of the rule, followed by the resource where the rule applies to several: `disk_space:/var`.
     pub id: String,
-    /// The rule that found it.
+    /// Name of the rule that detected it.
     pub rule: String,
-    /// How bad it is.
+    /// Severity of the finding.
     pub severity: Severity,
-    /// What it is about: `memory`, `disk /var`, `container web`.
+    /// Resource concerned, such as `memory`, `disk /var` or `container web`.
     pub resource: String,
-    /// One sentence with the figures, written by the rule.
+    /// One sentence with the measured values, written by the rule.
     pub summary: String,
-    /// What it rests on, the decisive value first.
+    /// Supporting values, the decisive one first.
     pub evidence: Vec<Evidence>,
-    /// What may be done, the safest first.
+    /// Suggested remedies, the safest first.
     pub remedies: Vec<Remedy>,
 }

@@ -1,4 +1,4 @@
-//! Fuzzes what callers send as schemas and cron patterns.
+//! Fuzz tests of the schemas and cron patterns that callers send.
 
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use super::cron::CronTimes;
 use super::schema;
 use crate::testing::mutated;
 
-/// Time for each target where no fuzzer sets it.
-const TIME: Duration = Duration::from_secs(2);
+/// Time per target when no external fuzzer sets it.
+const FUZZ_DURATION: Duration = Duration::from_secs(2);
 
 #[test]
 fn schemas() {
@@ -22,7 +22,7 @@ fn schemas() {
         br##"{"$id":"http://a/b","$anchor":"x","allOf":[{"$ref":"#x"},{"$ref":"b#/allOf/0"},{"$dynamicRef":"#x"}],"if":{},"then":false}"##,
     ];
     let instance = serde_json::json!({ "a": ["x", 1, null, { "a": "ab" }] });
-    bolero::check!().with_test_time(TIME).for_each(|script: &[u8]| {
+    bolero::check!().with_test_time(FUZZ_DURATION).for_each(|script: &[u8]| {
         let Ok(value) = serde_json::from_slice::<Value>(&mutated(&seeds, script)) else { return };
         let checked = schema::check(&value);
         match schema::validator(&value) {
@@ -51,12 +51,12 @@ fn cron_patterns() {
         b"@daily",
     ];
     let zones = ["UTC", "Europe/Berlin", "Asia/Beirut", "Australia/Lord_Howe", "America/Sao_Paulo"];
-    bolero::check!().with_test_time(TIME).for_each(|script: &[u8]| {
+    bolero::check!().with_test_time(FUZZ_DURATION).for_each(|script: &[u8]| {
         let pattern = String::from_utf8_lossy(&mutated(&seeds, script)).into_owned();
         let zone = zones[script.len() % zones.len()];
         match CronTimes::parse(&pattern, zone) {
             Ok(times) => {
-                // Around the changes of the clocks of a year, and where the calendar ends.
+                // Around the clock changes of a year, and near the end of the calendar.
                 let mut time = Utc.with_ymd_and_hms(2026, 3, 27, 22, 15, 0).unwrap();
                 for _ in 0..5 {
                     let Some(next) = times.after(time) else { break };

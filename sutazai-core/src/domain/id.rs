@@ -1,4 +1,4 @@
-//! Identifiers: UUID version 7 (RFC 9562), so that keys sort by the time they were made.
+//! Identifiers: UUIDs of version 7 (RFC 9562), so that keys sort by creation time.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,7 +16,7 @@ macro_rules! id {
         pub struct $name(pub Uuid);
 
         impl $name {
-            /// A fresh one, later than those before it.
+            /// Generates an id that sorts after those generated before it in this process.
             pub fn new() -> Self {
                 Self(Uuid::now_v7())
             }
@@ -45,57 +45,57 @@ macro_rules! id {
 }
 
 id!(
-    /// A task.
+    /// Identifies a task within the store.
     TaskId,
     "task_id"
 );
 id!(
-    /// A message between two agents.
+    /// Identifies a message between two agents.
     AgentMessageId,
     "message_id"
 );
 id!(
-    /// A user.
+    /// Identifies a user account.
     UserId,
     "user_id"
 );
 id!(
-    /// A signed-in session: one refresh-token family.
+    /// Identifies a session: one refresh-token family.
     SessionId,
     "session_id"
 );
 id!(
-    /// An invitation to register.
+    /// Identifies an invitation to register.
     InvitationId,
     "invitation_id"
 );
 id!(
-    /// An API key.
+    /// Identifies an API key; not a secret.
     ApiKeyId,
     "api_key_id"
 );
 id!(
-    /// A conversation with a model.
+    /// Identifies a conversation with a model.
     ConversationId,
     "conversation_id"
 );
 id!(
-    /// A message of a conversation.
+    /// Identifies a message of a conversation.
     MessageId,
     "message_id"
 );
 id!(
-    /// A document of a user.
+    /// Identifies a document of a user.
     DocumentId,
     "document_id"
 );
 id!(
-    /// A schedule.
+    /// Identifies a schedule of a user.
     ScheduleId,
     "schedule_id"
 );
 id!(
-    /// A worker process, as it signs its claims.
+    /// Identifies a worker process (an engine instance) as the holder of its claims.
     WorkerId,
     "worker_id"
 );

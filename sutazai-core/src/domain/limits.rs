@@ -1,29 +1,30 @@
-//! How many tasks may run at once: what operators set, and what of it is left while a claim is put together.
+//! Concurrency limits of operators, and the remaining concurrency while a claim is assembled.
 
 use std::collections::{BTreeMap, HashMap};
 
 use super::id::UserId;
 use crate::error::{Error, Result};
 
-/// How many tasks may run at once, over all processes that set the same. None by default.
+/// Maximum numbers of concurrently running tasks over all processes that share the store and these settings. Unlimited
+/// by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ConcurrencyLimits {
-    /// Of each owner; the tasks of nobody count as those of one owner.
+    /// Maximum per owner; tasks without an owner count as those of one owner.
     pub per_owner: Option<u32>,
-    /// Of these agents.
+    /// Maximum of each agent listed here, by agent name.
     pub per_agent: BTreeMap<String, u32>,
 }
 
 impl ConcurrencyLimits {
-    /// Whether there is any limit.
+    /// Returns whether any limit is set.
     pub fn are_set(&self) -> bool {
         self.per_owner.is_some() || !self.per_agent.is_empty()
     }
 
-    /// Checks that something may run at all.
+    /// Checks that every limit allows at least one task.
     ///
     /// # Errors
-    /// `InvalidInput` naming `per_owner`, or the agent.
+    /// `InvalidInput` naming `per_owner` or the agent whose limit is 0.
     pub fn validate(&self) -> Result<()> {
         let zero = |field: &str| Error::invalid(field, "expected at least 1, got 0");
         if self.per_owner == Some(0) {
@@ -33,7 +34,7 @@ impl ConcurrencyLimits {
     }
 }
 
-/// What the limits leave free while some tasks run.
+/// Remaining concurrency under the per-owner and per-agent limits.
 #[derive(Debug)]
 pub struct Room<'l> {
     limits: &'l ConcurrencyLimits,
@@ -42,7 +43,7 @@ pub struct Room<'l> {
 }
 
 impl<'l> Room<'l> {
-    /// With so many running tasks, counted by owner and agent.
+    /// Creates the remaining concurrency from the running tasks, counted by owner and agent.
     pub fn new(
         limits: &'l ConcurrencyLimits,
         running: impl IntoIterator<Item = (Option<UserId>, String, u32)>,
@@ -55,7 +56,7 @@ impl<'l> Room<'l> {
         room
     }
 
-    /// Whether one more of this owner and agent may run.
+    /// Returns whether one more task of this owner and agent may run.
     pub fn has(&self, owner: Option<UserId>, agent: &str) -> bool {
         let of_owner = self.owners.get(&owner).copied().unwrap_or_default();
         let of_agent = self.agents.get(agent).copied().unwrap_or_default();
@@ -63,7 +64,7 @@ impl<'l> Room<'l> {
             && self.limits.per_agent.get(agent).is_none_or(|most| of_agent < *most)
     }
 
-    /// Counts one more of this owner and agent.
+    /// Counts one more running task of this owner and agent.
     pub fn take(&mut self, owner: Option<UserId>, agent: &str) {
         if self.limits.are_set() {
             *self.owners.entry(owner).or_default() += 1;
@@ -77,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_limit_of_none_at_all_is_refused() {
+    fn limit_of_zero_is_refused() {
         let mut limits = ConcurrencyLimits::default();
         assert!(!limits.are_set() && limits.validate().is_ok());
         limits.per_agent.insert("echo".into(), 0);
@@ -87,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn room_is_what_the_running_ones_leave() {
+    fn running_tasks_reduce_remaining_concurrency() {
         let (ada, eve) = (Some(UserId::new()), Some(UserId::new()));
         let limits = ConcurrencyLimits { per_owner: Some(2), per_agent: [("echo".to_owned(), 2)].into() };
         let mut room = Room::new(&limits, [(ada, "upper".to_owned(), 1), (eve, "echo".to_owned(), 1)]);

@@ -1,7 +1,7 @@
-//! What was measured: one snapshot of the machine, section by section, and samples over time.
+//! Measurements: one snapshot of the machine, section by section, and samples over time.
 //!
-//! A section is measured or it is missing with a reason; it is never zero because it could not be read. The
-//! same holds inside a section: an `Option` that is `None` was not to be had.
+//! A section is present, or missing with a reason; it is never zero because it could not be read. Likewise an `Option`
+//! inside a section is `None` if the value could not be read.
 
 use std::collections::BTreeMap;
 
@@ -9,24 +9,24 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// A part of a snapshot: measured, or missing with the reason.
+/// One section of a snapshot: measured, or missing with the reason.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "status", rename_all = "lowercase")]
 pub enum Section<T> {
-    /// Measured.
+    /// The section was measured.
     Present {
-        /// What was measured.
+        /// The measured values.
         value: T,
     },
-    /// Not to be had on this machine, now.
+    /// The section could not be measured on this machine at this time.
     Missing {
-        /// Why.
+        /// Reason for people, one clause.
         reason: String,
     },
 }
 
 impl<T> Section<T> {
-    /// The measurement, if there is one.
+    /// Returns the measured values, if present.
     pub fn value(&self) -> Option<&T> {
         match self {
             Self::Present { value } => Some(value),
@@ -34,7 +34,7 @@ impl<T> Section<T> {
         }
     }
 
-    /// Missing for this reason.
+    /// Creates a section that is missing for this reason.
     pub fn missing(reason: impl Into<String>) -> Self {
         Self::Missing { reason: reason.into() }
     }
@@ -52,45 +52,45 @@ impl<T> Default for Section<T> {
     }
 }
 
-/// What one metric source contributes to a snapshot.
+/// Part of a snapshot that one metric source measures.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SnapshotPart {
-    /// Everything of [`HostMetrics`].
+    /// The complete section [`HostMetrics`].
     Host(Box<HostMetrics>),
-    /// Pressure stall information.
+    /// Pressure stall information by resource.
     Pressure(PressureMetrics),
-    /// The control group that this process lives in.
+    /// Limits and usage of the control group of this process.
     Cgroup(CgroupMetrics),
-    /// Containers of one engine.
+    /// Containers of one container engine.
     Containers(ContainerMetrics),
-    /// GPUs.
+    /// GPUs of the machine.
     Gpus(Vec<GpuMetrics>),
-    /// What an embedder's own source measured: its name and a JSON value.
+    /// Name of an embedder's own metric source, and the JSON value that it measured.
     Custom(String, Value),
 }
 
-/// The machine at one instant.
+/// All measured sections of the machine at one instant.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
-    /// When.
+    /// When the snapshot was taken.
     pub taken_at: DateTime<Utc>,
-    /// CPU, memory, disks, network, processes.
+    /// CPU, memory, disks, networks and processes.
     pub host: Section<Box<HostMetrics>>,
-    /// Pressure stall information.
+    /// Pressure stall information by resource.
     pub pressure: Section<PressureMetrics>,
-    /// The control group that this process lives in.
+    /// Limits and usage of the control group of this process.
     pub cgroup: Section<CgroupMetrics>,
-    /// Containers.
+    /// Containers of one container engine.
     pub containers: Section<ContainerMetrics>,
-    /// GPUs.
+    /// GPUs of the machine.
     pub gpus: Section<Vec<GpuMetrics>>,
-    /// Sections of an embedder's own sources, by source name.
+    /// Sections of an embedder's own metric sources, by source name.
     #[serde(default)]
     pub custom: BTreeMap<String, Section<Value>>,
 }
 
 impl Snapshot {
-    /// A snapshot in which everything is still missing.
+    /// Creates a snapshot in which every section is missing.
     pub fn empty(taken_at: DateTime<Utc>) -> Self {
         Self {
             taken_at,
@@ -103,7 +103,7 @@ impl Snapshot {
         }
     }
 
-    /// Puts a measured part in its section.
+    /// Stores a measured part in its section.
     pub fn add(&mut self, part: SnapshotPart) {
         match part {
             SnapshotPart::Host(value) => self.host = value.into(),
@@ -121,108 +121,108 @@ impl Snapshot {
 /// CPU, memory, disks, network and processes of the machine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HostMetrics {
-    /// Host name.
+    /// Host name of the machine.
     pub hostname: String,
-    /// Kernel release.
+    /// Release of the running kernel.
     pub kernel: String,
-    /// Seconds since boot, where they can be read.
+    /// Seconds since boot, if readable.
     pub uptime_seconds: Option<u64>,
-    /// Processor time.
+    /// Processor utilization over the sampling interval.
     pub cpu: CpuMetrics,
-    /// Main memory.
+    /// Utilization of main memory.
     pub memory: MemoryMetrics,
-    /// Swap space.
+    /// Utilization of swap space.
     pub swap: SwapMetrics,
-    /// File systems on real disks and those in memory that are over half full, by mount point.
+    /// File systems on real disks, and in-memory file systems that are more than half full, by mount point.
     pub disks: Vec<DiskMetrics>,
-    /// Mounts that did not say in time how full they are.
+    /// Mounts whose usage could not be read within the time limit.
     #[serde(default)]
     pub unanswered_mounts: Vec<UnansweredMount>,
-    /// Block devices.
+    /// Block devices with their throughput.
     pub devices: Vec<DeviceMetrics>,
-    /// Network interfaces, loopback left out.
+    /// Network interfaces except the loopback interface.
     pub networks: Vec<NetworkMetrics>,
-    /// Processes.
+    /// Counts of processes, and the most notable ones.
     pub processes: ProcessMetrics,
-    /// Temperatures, where sensors can be read.
+    /// Temperature sensors, where readable.
     pub temperatures: Vec<TemperatureMetrics>,
     /// Open files of the whole machine.
     pub files: Option<FileMetrics>,
-    /// How far the system clock may be off, where the kernel says so.
+    /// Synchronization state of the system clock, if the kernel reports it.
     pub clock: Option<ClockMetrics>,
     /// Processes that the kernel killed for lack of memory.
     #[serde(default)]
     pub kills: KillMetrics,
-    /// TCP of this network namespace, where the kernel counts it.
+    /// TCP counters of this network namespace, if the kernel reports them.
     #[serde(default)]
     pub tcp: Option<TcpMetrics>,
-    /// Limits of the kernel of which at least half is used.
+    /// Kernel limits of which at least half is used.
     #[serde(default)]
     pub limits: Vec<LimitUse>,
-    /// Earlier readings of values that are judged by how they change.
+    /// Earlier readings of values that rules judge by their change.
     #[serde(default)]
     pub earlier: Vec<EarlierValue>,
 }
 
-/// Processes that the kernel killed for lack of memory, apart from their number since boot
-/// ([`MemoryMetrics::oom_kills`]).
+/// Processes that the kernel killed for lack of memory, beyond their total since boot ([`MemoryMetrics::oom_kills`]).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct KillMetrics {
-    /// Kills since boot in control groups that reached their own limit, where all groups count them.
+    /// Kills since boot in control groups that reached their own limit, if all groups count them.
     pub in_groups: Option<u64>,
-    /// Kills that the kernel's log still has, oldest first; none where the log cannot be read.
+    /// Kills found in the kernel's log, oldest first; `None` if the log cannot be read.
     pub logged: Option<Vec<KillInfo>>,
 }
 
-/// One kill for lack of memory.
+/// One process killed for lack of memory.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct KillInfo {
-    /// Seconds before this snapshot.
+    /// Seconds between the kill and this snapshot.
     pub seconds_ago: u64,
-    /// Number of the process.
+    /// Process id of the killed process.
     pub pid: u32,
-    /// Its name. Untrusted text: any program may set it.
+    /// Process name. Untrusted text: any program may set it.
     pub process: String,
-    /// The control group whose limit was reached; none where the machine had no memory left.
+    /// Control group whose limit was reached; `None` if the machine was out of memory.
     pub group: Option<String>,
 }
 
-/// A value as it was at an earlier reading of the same source.
+/// A value at an earlier reading of the same source.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EarlierValue {
-    /// The series, named as in the metric history: `host.disks[/].used_bytes`.
+    /// Metric series, named as in the metric history: `host.disks[/].used_bytes`.
     pub series: String,
-    /// Seconds before this snapshot.
+    /// Seconds between that reading and this snapshot.
     pub seconds_ago: f64,
-    /// The value, in the unit of the series.
+    /// Value in the unit of the series.
     pub value: f64,
 }
 
-/// Counters of TCP since boot.
+/// TCP counters since boot.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TcpMetrics {
-    /// Segments sent, repeated ones left out.
+    /// Segments sent, retransmissions excluded.
     pub segments_sent: u64,
-    /// Segments sent again.
+    /// Number of retransmitted segments.
     pub retransmitted: u64,
-    /// Connections refused because the queue of a listening socket was full.
+    /// Connections refused because the accept queue of a listening socket was full.
     pub listen_overflows: Option<u64>,
 }
 
-/// How much of one limit of the kernel is used.
+/// Utilization of one kernel limit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LimitUse {
-    /// Which limit.
+    /// Limit that is measured.
     pub limit: KernelLimit,
-    /// Whose: the path of a control group, the number of a user or a port, an address; none of the machine.
+    /// Object that the limit applies to: the path of a control group, a user id, a port or an address; `None`: the
+    /// machine.
     pub of: Option<String>,
-    /// In use now.
+    /// Current usage in the unit of the limit.
     pub used: u64,
-    /// Allowed at most.
+    /// Maximum that the kernel allows.
     pub allowed: u64,
 }
 
-/// A limit of the kernel.
+/// Kernel limit whose utilization is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KernelLimit {
@@ -232,9 +232,9 @@ pub enum KernelLimit {
     GroupTasks,
     /// Processes and threads of a user (`RLIMIT_NPROC`).
     UserTasks,
-    /// inotify instances of a user.
+    /// inotify instances of one user.
     InotifyInstances,
-    /// inotify watches of a user.
+    /// inotify watches of one user.
     InotifyWatches,
     /// Entries of the connection tracking table.
     TrackedConnections,
@@ -242,12 +242,12 @@ pub enum KernelLimit {
     TimeWaitConnections,
     /// Local ports for outgoing connections to one address and port.
     EphemeralPorts,
-    /// Connections that wait to be accepted on one listening port.
+    /// Connections waiting to be accepted on one listening port.
     ListenQueue,
 }
 
 impl KernelLimit {
-    /// In snake case.
+    /// Returns the name in snake case.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::MachineTasks => "machine_tasks",
@@ -263,242 +263,242 @@ impl KernelLimit {
     }
 }
 
-/// Processor time over the sampling interval.
+/// Processor utilization over the sampling interval.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CpuMetrics {
-    /// Logical processors.
+    /// Number of logical processors.
     pub cores: u32,
-    /// Busy share of all of them, 0 to 100.
+    /// Busy share of all processors, 0 to 100.
     pub used_percent: f64,
-    /// Busy share of each, 0 to 100.
+    /// Busy share of each processor, 0 to 100.
     pub per_core_percent: Vec<f64>,
-    /// Share waiting for disks, 0 to 100.
+    /// Share of time waiting for disks, 0 to 100.
     pub iowait_percent: f64,
-    /// Share taken by the hypervisor, 0 to 100.
+    /// Share of time taken by the hypervisor, 0 to 100.
     pub steal_percent: f64,
-    /// Run queue averages over 1, 5 and 15 minutes.
+    /// Load averages over 1, 5 and 15 minutes.
     pub load: [f64; 3],
     /// Length of the sampling interval in seconds.
     pub interval_seconds: f64,
 }
 
-/// Main memory in bytes.
+/// Utilization of main memory in bytes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MemoryMetrics {
-    /// All of it.
+    /// Total size in bytes.
     pub total_bytes: u64,
-    /// `total_bytes - available_bytes`.
+    /// Used memory: `total_bytes - available_bytes`.
     pub used_bytes: u64,
-    /// What can be had without swapping: `MemAvailable`, and what ZFS's cache holds above its minimum.
+    /// Memory available without swapping: `MemAvailable`, plus ZFS's cache above its minimum.
     pub available_bytes: u64,
-    /// Used share, 0 to 100.
+    /// Used share of the memory, 0 to 100.
     pub used_percent: f64,
-    /// Processes killed for want of memory since boot (`oom_kill` of `/proc/vmstat`).
+    /// Processes killed for lack of memory since boot (`oom_kill` of `/proc/vmstat`).
     pub oom_kills: Option<u64>,
-    /// Reserved for huge pages, in bytes, whether in use or not: no other memory can be had of it.
+    /// Memory reserved for huge pages in bytes, used or not; it is unavailable for anything else.
     #[serde(default)]
     pub huge_pages_bytes: Option<u64>,
-    /// Reserved for huge pages and in use by nothing, in bytes.
+    /// Memory reserved for huge pages and unused, in bytes.
     #[serde(default)]
     pub huge_pages_free_bytes: Option<u64>,
 }
 
-/// Swap space.
+/// Utilization of swap space.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SwapMetrics {
-    /// All of it, in bytes; 0 where there is none.
+    /// Total size in bytes; 0 without swap.
     pub total_bytes: u64,
-    /// In use, in bytes.
+    /// Used swap space in bytes.
     pub used_bytes: u64,
-    /// Used share, 0 to 100; 0 where there is none.
+    /// Used share, 0 to 100; 0 without swap.
     pub used_percent: f64,
-    /// Bytes a second read back from swap over the sampling interval, where the kernel counts them.
+    /// Bytes per second read from swap over the sampling interval, if the kernel counts them.
     pub in_bytes_per_second: Option<f64>,
-    /// Bytes a second written to swap over the sampling interval, where the kernel counts them.
+    /// Bytes per second written to swap over the sampling interval, if the kernel counts them.
     pub out_bytes_per_second: Option<f64>,
-    /// All of it is compressed memory (zram) and none on a disk.
+    /// Whether all swap space is compressed memory (zram) and none is on a disk.
     #[serde(default)]
     pub in_memory: bool,
 }
 
-/// One mounted file system.
+/// Utilization of one mounted file system.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DiskMetrics {
-    /// Mount point.
+    /// Path of the mount point.
     pub mount: String,
-    /// Device or source.
+    /// Device or other source of the mount.
     pub device: String,
-    /// File-system type.
+    /// Type of the file system.
     pub filesystem: String,
-    /// Size in bytes.
+    /// Total size in bytes.
     pub total_bytes: u64,
-    /// In use, in bytes.
+    /// Used space in bytes.
     pub used_bytes: u64,
-    /// Free for ordinary users, in bytes.
+    /// Space available to unprivileged users, in bytes.
     pub available_bytes: u64,
-    /// `used / (used + available)`, as `df` counts, 0 to 100.
+    /// Used share as `df` computes it, `used / (used + available)`, 0 to 100.
     pub used_percent: f64,
-    /// Inodes in use, 0 to 100, where the file system counts them.
+    /// Used share of the inodes, 0 to 100, if the file system counts them.
     pub inodes_used_percent: Option<f64>,
-    /// Cannot be written now.
+    /// Whether the file system is mounted read-only now.
     pub read_only: bool,
-    /// Mounted for writing, and made read-only by the kernel since, as it does after an error.
+    /// Whether it was mounted for writing and the kernel has made it read-only since, as it does after an error.
     #[serde(default)]
     pub failed: bool,
-    /// What deleted files hold that processes still have open; none where there is none that can be seen.
+    /// Space held by deleted files that are still open; `None` if no such file is visible.
     #[serde(default)]
     pub deleted_files: Option<DeletedFiles>,
 }
 
-/// Space of deleted files that processes still have open: no folder shows them.
+/// Space held by deleted files that processes still have open; it appears in no directory.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DeletedFiles {
-    /// What all of them hold, in bytes.
+    /// Total size in bytes.
     pub bytes: u64,
-    /// How many there are.
+    /// Number of deleted files that are still open.
     pub files: u64,
-    /// Number of the process that holds most.
+    /// Process id of the process that holds most.
     pub pid: u32,
     /// Name of that process. Untrusted text: any program may set it.
     pub process: String,
-    /// What that process holds, in bytes.
+    /// Bytes held by that process.
     pub process_bytes: u64,
 }
 
-/// A mount that did not say in time how full it is.
+/// A mount whose usage could not be read within the time limit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct UnansweredMount {
-    /// Mount point.
+    /// Path of the mount point.
     pub mount: String,
-    /// Device or source.
+    /// Device or other source of the mount.
     pub device: String,
-    /// File-system type.
+    /// Type of the file system.
     pub filesystem: String,
-    /// How long it had for its answer, in seconds.
+    /// Time limit that passed, in seconds.
     pub waited_seconds: f64,
 }
 
-/// One block device over the sampling interval.
+/// Throughput of one block device over the sampling interval.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DeviceMetrics {
-    /// Kernel name, such as `sda`.
+    /// Kernel name of the device, such as `sda`.
     pub name: String,
-    /// Bytes a second read.
+    /// Bytes read per second.
     pub read_bytes_per_second: f64,
-    /// Bytes a second written.
+    /// Bytes written per second.
     pub written_bytes_per_second: f64,
-    /// Requests ended a second.
+    /// Completed requests per second.
     pub operations_per_second: f64,
-    /// Mean time a request took, in milliseconds; none when there was no request.
+    /// Mean duration of a request in milliseconds; `None` without requests.
     pub latency_ms: Option<f64>,
-    /// Share of the time with a request under way, 0 to 100.
+    /// Share of time with a request in flight, 0 to 100.
     pub busy_percent: f64,
 }
 
-/// One network interface.
+/// Traffic and errors of one network interface.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NetworkMetrics {
-    /// Its name.
+    /// Name of the interface.
     pub interface: String,
-    /// Bytes a second received over the sampling interval.
+    /// Bytes received per second over the sampling interval.
     pub received_bytes_per_second: f64,
-    /// Bytes a second sent over the sampling interval.
+    /// Bytes sent per second over the sampling interval.
     pub sent_bytes_per_second: f64,
-    /// Packets since boot, both ways.
+    /// Packets since boot, in both directions.
     pub packets: u64,
-    /// Faulty packets since boot, both ways.
+    /// Faulty packets since boot, in both directions.
     pub errors: u64,
-    /// Packets dropped by the interface since boot, both ways.
+    /// Packets dropped by the interface since boot, in both directions.
     pub drops: u64,
-    /// Packets dropped by its queues since they were set up, both ways, where the kernel tells.
+    /// Packets dropped by its queues since they were set up, in both directions, if the kernel reports them.
     #[serde(default)]
     pub queue_drops: Option<u64>,
-    /// How often its link went up or down since it was set up, where the kernel tells.
+    /// Number of times the link went up or down since the interface was set up, if the kernel reports it.
     #[serde(default)]
     pub carrier_changes: Option<u64>,
 }
 
-/// Processes of the machine.
+/// Counts of processes, and the most notable ones.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProcessMetrics {
-    /// How many there are.
+    /// Number of processes on the machine.
     pub count: u32,
-    /// How many have ended but were not waited for.
+    /// Number of zombies: processes that have exited but were not waited for.
     pub zombies: u32,
-    /// Parents of the zombies, those with most zombies first, at most five.
+    /// Parents of zombies, those with most zombies first, at most 5.
     #[serde(default)]
     pub zombie_parents: Vec<ZombieParent>,
-    /// How many wait in the kernel and cannot be interrupted (state D), those in frozen control groups left out.
+    /// Number of processes in uninterruptible sleep (state D), those in frozen control groups excluded.
     pub blocked: u32,
-    /// How many are stopped by a signal or in a frozen control group.
+    /// Number of processes stopped by a signal or in a frozen control group.
     #[serde(default)]
     pub frozen: u32,
-    /// Those that use most processor time and most memory, that grow most, or that are nearest to their limit of open
-    /// files; at most fifteen, most memory first.
+    /// Processes that use most processor time or memory, grow fastest, or are nearest to their limit of open files; at
+    /// most 15, by memory in descending order.
     pub top: Vec<ProcessInfo>,
 }
 
-/// A process with children that it has not waited for.
+/// A process with children that have exited and were not waited for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ZombieParent {
-    /// Its number.
+    /// Process id of the parent.
     pub pid: u32,
-    /// Its name as the kernel has it. Untrusted text: any program may set it.
+    /// Process name from the kernel. Untrusted text: any program may set it.
     pub name: String,
-    /// Its zombies.
+    /// Number of its zombies.
     pub zombies: u32,
 }
 
-/// One process.
+/// Resource usage of one process.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProcessInfo {
-    /// Its number.
+    /// Process id of the process.
     pub pid: u32,
-    /// Its name as the kernel has it. Untrusted text: any program may set it.
+    /// Process name from the kernel. Untrusted text: any program may set it.
     pub name: String,
     /// Share of one processor over the sampling interval; over 100 with several threads.
     pub cpu_percent: f64,
     /// Resident memory in bytes.
     pub memory_bytes: u64,
-    /// What of it the kernel cannot drop, in bytes: anonymous and shared memory, without mapped files.
+    /// Memory that the kernel cannot reclaim, in bytes: anonymous and shared memory without mapped files.
     #[serde(default)]
     pub own_memory_bytes: Option<u64>,
-    /// Open file descriptors, where they can be counted.
+    /// Open file descriptors, if they can be counted.
     pub open_files: Option<u64>,
-    /// Its limit of open file descriptors.
+    /// Limit of open file descriptors, if it can be read.
     pub open_files_limit: Option<u64>,
-    /// Seconds since it began; none where the times of the process and of the machine do not agree, as in some containers.
+    /// Seconds since the process started; `None` if the clocks of process and machine disagree, as in some containers.
     pub age_seconds: Option<u64>,
 }
 
-/// One temperature sensor.
+/// Reading of one temperature sensor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TemperatureMetrics {
-    /// What is measured.
+    /// Name of the measured component.
     pub label: String,
-    /// Degrees Celsius.
+    /// Temperature in degrees Celsius.
     pub celsius: f64,
-    /// From where the maker calls it critical, where the sensor says so.
+    /// Critical temperature according to the manufacturer, if the sensor reports it.
     pub critical_celsius: Option<f64>,
 }
 
 /// Open files of the whole machine (`/proc/sys/fs/file-nr`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FileMetrics {
-    /// Open now.
+    /// Number of files open now.
     pub open: u64,
-    /// The kernel's limit.
+    /// Maximum that the kernel allows.
     pub limit: u64,
 }
 
-/// What the kernel says of its clock (`adjtimex(2)`).
+/// Synchronization state of the system clock according to the kernel (`adjtimex(2)`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ClockMetrics {
-    /// Whether the kernel was told that a time service keeps it in step.
+    /// Whether the kernel was told that a time service keeps the clock synchronized.
     pub synchronized: bool,
-    /// The greatest error the kernel reckons with, in milliseconds.
+    /// Maximum error estimated by the kernel, in milliseconds.
     pub max_error_ms: f64,
-    /// Name of a time service that runs, where one was seen. Some never tell the kernel.
+    /// Name of a running time service, if one was found. Some never report to the kernel.
     #[serde(default)]
     pub service: Option<String>,
 }
@@ -514,126 +514,126 @@ pub struct PressureMetrics {
     pub io: Pressure,
 }
 
-/// Share of the time in which work was stalled for want of one resource.
+/// Share of time in which tasks were stalled for lack of one resource.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Pressure {
     /// At least one task stalled, mean over 10 seconds, 0 to 100.
     pub some_avg10: f64,
     /// At least one task stalled, mean over 60 seconds, 0 to 100.
     pub some_avg60: f64,
-    /// All tasks stalled at once, mean over 10 seconds, 0 to 100; the kernel has none for the processor.
+    /// All tasks stalled at once, mean over 10 seconds, 0 to 100; the kernel reports none for the processor.
     pub full_avg10: Option<f64>,
     /// All tasks stalled at once, mean over 60 seconds, 0 to 100.
     pub full_avg60: Option<f64>,
 }
 
-/// The control group that this process lives in.
+/// Limits and usage of the control group of this process.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CgroupMetrics {
-    /// 1 or 2.
+    /// Version of the cgroup interface: 1 or 2.
     pub version: u8,
-    /// Path of the group.
+    /// Path of the control group.
     pub path: String,
-    /// Processors it may use, such as 1.5; none: no limit.
+    /// CPU limit in processors, such as 1.5; `None`: unlimited.
     pub cpu_limit_cores: Option<f64>,
-    /// Scheduling periods in which it was throttled, since it began.
+    /// Scheduling periods since its creation in which the group was throttled.
     pub throttled_periods: Option<u64>,
-    /// Scheduling periods since it began.
+    /// Scheduling periods since its creation.
     pub periods: Option<u64>,
-    /// Memory it may use, in bytes; none: no limit.
+    /// Memory limit in bytes; `None`: unlimited.
     pub memory_limit_bytes: Option<u64>,
-    /// Memory above which the kernel slows it down and takes memory back, in bytes (`memory.high`); none: no such limit.
+    /// Memory usage in bytes above which the kernel throttles and reclaims (`memory.high`); `None`: not set.
     #[serde(default)]
     pub memory_high_bytes: Option<u64>,
-    /// Memory in use, in bytes, page cache that can be dropped left out: of the group that sets the lower of both limits.
+    /// Used memory in bytes without reclaimable page cache, of the group that sets the lower of both limits.
     pub memory_used_bytes: Option<u64>,
-    /// Processes of it killed for want of memory.
+    /// Processes of the group killed for lack of memory.
     pub oom_kills: Option<u64>,
-    /// Processes it may have; none: no limit.
+    /// Limit of processes and threads; `None`: unlimited.
     pub pids_limit: Option<u64>,
-    /// Processes it has.
+    /// Number of processes and threads in the group.
     pub pids: Option<u64>,
 }
 
-/// Containers of one engine.
+/// Containers of one container engine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ContainerMetrics {
-    /// The engine and its version.
+    /// Name and version of the engine.
     pub engine: String,
-    /// How many run.
+    /// Number of running containers.
     pub running: u32,
-    /// How many there are.
+    /// Number of all containers.
     pub total: u32,
-    /// Each one, running ones first.
+    /// All containers, running ones first.
     pub containers: Vec<ContainerInfo>,
 }
 
-/// One container.
+/// State and resource usage of one container.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ContainerInfo {
-    /// The first 12 characters of its id.
+    /// First 12 characters of the container id.
     pub id: String,
-    /// Its name. Untrusted text: whoever started it chose it.
+    /// Container name. Untrusted text: whoever started it chose it.
     pub name: String,
-    /// Its image. Untrusted text.
+    /// Image name. Untrusted text: whoever started the container chose it.
     pub image: String,
-    /// `running`, `exited`, `restarting`, `paused` ...
+    /// State of the container: `running`, `exited`, `restarting`, `paused` ...
     pub state: String,
-    /// `healthy`, `unhealthy`, `starting`, where it has a health check.
+    /// Health, if it has a health check: `healthy`, `unhealthy` or `starting`.
     pub health: Option<String>,
-    /// Share of one processor over the sampling interval; over 100 with several.
+    /// Share of one processor over the sampling interval; over 100 with several processors.
     pub cpu_percent: Option<f64>,
-    /// Processors it may use; none: no limit.
+    /// CPU limit in processors; `None`: unlimited.
     pub cpu_limit_cores: Option<f64>,
-    /// Memory in use, in bytes, as `docker stats` counts.
+    /// Used memory in bytes, computed as `docker stats` does.
     pub memory_used_bytes: Option<u64>,
-    /// Memory it may use, in bytes; none: no limit.
+    /// Memory limit in bytes; `None`: unlimited.
     pub memory_limit_bytes: Option<u64>,
-    /// Used share of its limit, 0 to 100; none without a limit.
+    /// Used share of the memory limit, 0 to 100; `None` without a limit.
     pub memory_used_percent: Option<f64>,
-    /// Processes and threads it has.
+    /// Number of processes and threads in the container.
     #[serde(default)]
     pub pids: Option<u64>,
-    /// Processes and threads it may have; none: no limit.
+    /// Limit of processes and threads; `None`: unlimited.
     #[serde(default)]
     pub pids_limit: Option<u64>,
-    /// How often the engine has started it again.
+    /// Number of restarts by the engine.
     pub restarts: u64,
-    /// Its latest run was ended for want of memory.
+    /// Whether its latest run was killed for lack of memory.
     pub oom_killed: bool,
-    /// Exit code of its latest run, once ended.
+    /// Exit code of its latest run, once it has exited.
     pub exit_code: Option<i64>,
 }
 
-/// One GPU. A value that its driver does not give is none; the others stay.
+/// Utilization of one GPU. Values that the driver does not report are `None`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GpuMetrics {
     /// Position on the bus, from 0.
     pub index: u32,
-    /// What the driver calls it.
+    /// Name of the GPU according to its driver.
     pub name: Option<String>,
-    /// Busy share, 0 to 100.
+    /// Busy share of the GPU, 0 to 100.
     pub used_percent: Option<f64>,
-    /// Its memory in bytes.
+    /// Total memory in bytes.
     pub memory_total_bytes: Option<u64>,
-    /// Memory in use, in bytes.
+    /// Used memory in bytes.
     pub memory_used_bytes: Option<u64>,
-    /// Degrees Celsius.
+    /// Temperature in degrees Celsius.
     pub celsius: Option<f64>,
 }
 
-/// The host of samples whose machine nobody named: the default of an engine and of a metric history.
+/// Default host name of samples for an engine or a metric history that has none configured.
 pub const LOCAL_HOST: &str = "localhost";
 
-/// One point of one series of one machine over time.
+/// One sample of one metric series of one machine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MetricSample {
-    /// The machine that was measured, by the name that its process was configured with.
+    /// Name of the measured machine, as its process was configured.
     pub host: String,
-    /// The series, as a metric path such as `host.memory.used_percent` or `host.disks[/].used_bytes`.
+    /// Metric path of the series, such as `host.memory.used_percent` or `host.disks[/].used_bytes`.
     pub series: String,
-    /// When.
+    /// When the value was measured.
     pub at: DateTime<Utc>,
-    /// Its value, in the unit of the path.
+    /// Value in the unit of the path.
     pub value: f64,
 }

@@ -1,4 +1,4 @@
-//! Plain values that every part of the project speaks of. No IO, no async.
+//! Plain values shared by every part of the project. No IO, no async.
 
 pub mod access;
 pub mod agent;

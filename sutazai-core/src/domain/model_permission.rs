@@ -1,21 +1,21 @@
-//! What a model may do, and the measurements by which it has earned that.
+//! Model permissions, and the measurements that grant them.
 
 use serde::{Deserialize, Serialize};
 
-/// Something that a model may do once a measurement has shown that it can (`sutazai models check`).
+/// A way in which a model may contribute, granted after a measurement (`sutazai models check`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ModelPermission {
-    /// Choose among authored sentences, and put them in order.
+    /// Choose among authored sentences and order them.
     Choose,
-    /// Word advice itself, within the language of a finding.
+    /// Word advice freely within the language of a finding.
     Word,
-    /// Plan steps.
+    /// Plan the steps of a task.
     Plan,
 }
 
 impl ModelPermission {
-    /// In lower case.
+    /// Returns the name in lower case.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Choose => "choose",
@@ -25,50 +25,50 @@ impl ModelPermission {
     }
 }
 
-/// What a model may do.
+/// Permissions of one model of a backend.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ModelPermissions {
-    /// The backend that has the model, as [`ModelUsage::backend`](super::ModelUsage::backend) names it.
+    /// Name of the backend, as [`ModelUsage::backend`](super::ModelUsage::backend) has it.
     pub backend: String,
-    /// The model, as [`ModelUsage::model`](super::ModelUsage::model) names it; empty where it is not known.
+    /// Name of the model, as [`ModelUsage::model`](super::ModelUsage::model) has it; empty if unknown.
     pub model: String,
-    /// What it may do, in ascending order.
+    /// Granted permissions in ascending order.
     pub granted: Vec<ModelPermission>,
-    /// Why it may not do more, for people; none where it was measured or where nothing is known.
+    /// Reason for missing permissions, for people; `None` if the model was measured or nothing is known.
     pub note: Option<String>,
 }
 
 impl ModelPermissions {
-    /// Whether the model may do this.
+    /// Returns whether the model has this permission.
     pub fn allow(&self, permission: ModelPermission) -> bool {
         self.granted.contains(&permission)
     }
 }
 
-/// One thing that was measured of a model.
+/// One measured ability of a model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelMeasurement {
-    /// What was measured, for people.
+    /// Name of the measurement, for people.
     pub name: String,
-    /// The permission that needs it.
+    /// Permission that requires this ability.
     pub permission: ModelPermission,
     /// The measured value.
     pub value: f64,
-    /// The least value that is good enough.
+    /// Minimum value that passes.
     pub threshold: f64,
-    /// Over how many cases it was measured.
+    /// Number of measured cases.
     pub cases: usize,
-    /// How many cases are needed at least.
+    /// Minimum number of cases for a valid measurement.
     pub min_cases: usize,
 }
 
 impl ModelMeasurement {
-    /// Whether the value reaches its threshold over enough cases.
+    /// Returns whether the value reaches its threshold over enough cases.
     pub fn passed(&self) -> bool {
         self.cases >= self.min_cases && self.value >= self.threshold
     }
 
-    /// The permissions that were measured and need nothing that was not passed, in ascending order.
+    /// Returns, in ascending order, the permissions that were measured and whose measurements have all passed.
     pub fn granted(measurements: &[Self]) -> Vec<ModelPermission> {
         [ModelPermission::Choose, ModelPermission::Word, ModelPermission::Plan]
             .into_iter()
@@ -89,14 +89,14 @@ mod tests {
     }
 
     #[test]
-    fn a_measurement_passes_with_enough_cases_and_value() {
+    fn measurement_passes_with_enough_cases_and_value() {
         let passed = |value, cases| measured(ModelPermission::Choose, value, cases).passed();
         assert!(passed(0.5, 4));
         assert!(!passed(0.49, 4) && !passed(1.0, 3) && !passed(f64::NAN, 9));
     }
 
     #[test]
-    fn a_permission_needs_all_of_its_measurements_and_at_least_one() {
+    fn permission_requires_all_of_its_measurements_and_at_least_one() {
         use ModelPermission::{Choose, Word};
         assert_eq!(ModelMeasurement::granted(&[]), []);
         let measurements = [measured(Choose, 0.9, 9), measured(Word, 0.9, 9), measured(Word, 0.1, 9)];

@@ -1,4 +1,4 @@
-//! How an attempt ended, as the worker reports it to the store.
+//! Outcome of an attempt, as the worker reports it to the store.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -7,12 +7,12 @@ use serde_json::Value;
 use super::task::{ClaimKey, Task};
 use crate::error::{Error, ErrorKind};
 
-/// The error of an attempt, as it is stored and shown.
+/// Error of an attempt, as it is stored and shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskError {
-    /// Its kind.
+    /// Failure class of the error.
     pub kind: ErrorKind,
-    /// A sentence for people. The text of an internal error is not shown to callers.
+    /// A sentence for people. The message of an `Internal` error is not shown to callers.
     pub message: String,
 }
 
@@ -22,38 +22,38 @@ impl From<&Error> for TaskError {
     }
 }
 
-/// How an attempt ended.
+/// Outcome of one attempt at a task.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
-    /// With a result.
+    /// The attempt succeeded with this result.
     Completed(Value),
-    /// With an error and no attempt left: the task becomes a dead letter.
+    /// The attempt failed and none is left: the task becomes a dead letter.
     Failed(TaskError),
-    /// With an error; try again at this instant. Counts as a failure.
+    /// The attempt failed and is retried at this instant. Counts as a failure.
     Retry {
-        /// When.
+        /// When the task becomes due again.
         at: DateTime<Utc>,
-        /// Why.
+        /// Error that caused the retry.
         error: TaskError,
     },
-    /// Not ended: these children first, then hand `state` to the next run. Counts no failure.
+    /// The task waits for these children, then runs again with `state`. Does not count as a failure.
     Wait {
-        /// New tasks, already checked; the store sets nothing in them but their parent.
+        /// New tasks, already validated; the store sets only their parent.
         children: Vec<Task>,
-        /// Kept for the next run.
+        /// State that the next run receives unchanged.
         state: Value,
     },
-    /// The worker stops and hands it back, due at once. Counts no failure.
+    /// The worker shuts down and releases the claim; the task is due at once. Does not count as a failure.
     HandBack,
-    /// Stopped on request.
+    /// The attempt was cancelled on request.
     Cancelled,
 }
 
-/// An outcome under its claim's fence.
+/// Outcome of an attempt, fenced by its claim.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Finish {
-    /// Whose outcome it is.
+    /// Claim under which the task ran.
     pub claim: ClaimKey,
-    /// How it ended.
+    /// Outcome to record for the claim.
     pub outcome: Outcome,
 }

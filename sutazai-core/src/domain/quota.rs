@@ -1,49 +1,49 @@
-//! How much one user may keep, and the error for what would be more.
+//! Quotas of one user, and the errors for exceeding them.
 
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind};
 
-/// Sessions that a user has at once; a new one ends the oldest.
+/// Maximum number of sessions of a user; a new one ends the oldest.
 pub const MAX_SESSIONS: u32 = 50;
-/// API keys that a user has.
+/// Maximum number of API keys of a user.
 pub const MAX_API_KEYS: u32 = 50;
-/// Schedules that a user has: each may ask for a task a minute.
+/// Maximum number of schedules of a user; each may submit one task per minute.
 pub const MAX_SCHEDULES: u32 = 100;
-/// Invitations of all admins that have neither been used nor expired.
+/// Maximum number of open invitations over all admins: neither used nor expired.
 pub const MAX_INVITATIONS: u32 = 100;
 
-/// When to come again with a task that the user's queue had no place for.
+/// Suggested delay before retrying a submission to a full queue.
 const FULL_RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// How many documents a user may have, and how large they are together.
+/// Maximum number and total size of a user's documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DocumentQuota {
-    /// Documents.
+    /// Maximum number of documents.
     pub documents: u32,
-    /// Bytes of the files that they were made of.
+    /// Maximum total size of the uploaded files in bytes.
     pub bytes: u64,
 }
 
-/// The error of a thing that is one too many, the same over every store: `what` are such things in the plural.
+/// Returns the error for exceeding a quota of `max` objects, named in the plural by `what`. All stores share it.
 pub fn too_many(what: &str, max: u32) -> Error {
     Error::conflict(format!("there may be at most {max} {what} of one user: delete one first"))
 }
 
-/// The error of a document for which the user has no space left, the same over every store.
+/// Returns the error for exceeding the storage quota for documents. All stores share it.
 pub fn too_large(quota: &DocumentQuota) -> Error {
     let bytes = quota.bytes;
     Error::conflict(format!("the documents of one user may have at most {bytes} bytes: delete one first"))
 }
 
-/// The error of a task that the user's queue has no place for, the same over every store.
+/// Returns the error for a task that the user's full queue cannot accept. All stores share it.
 pub fn queue_full(max: u32) -> Error {
     let why =
         format!("at most {max} tasks of one user may wait for a worker: come again when some have begun");
     Error::new(ErrorKind::RateLimited, why).with_retry_after(FULL_RETRY_AFTER)
 }
 
-/// The error of an invitation of which there may be no more, the same over every store.
+/// Returns the error for exceeding [`MAX_INVITATIONS`]. All stores share it.
 pub fn too_many_invitations() -> Error {
     let why = format!(
         "at most {MAX_INVITATIONS} invitations may be open: delete one, or wait until one has expired"
@@ -51,13 +51,13 @@ pub fn too_many_invitations() -> Error {
     Error::conflict(why)
 }
 
-/// The error of an invitation that is not good, the same over every store.
+/// Returns the error for an unknown, used or expired invitation. All stores share it.
 pub fn bad_invitation() -> Error {
     let why = "the invitation is unknown, used or expired: ask an admin for another";
     Error::new(ErrorKind::Forbidden, why).with_field("invitation")
 }
 
-/// The error of a change after which there would be no admin who can sign in, the same over every store.
+/// Returns the error for a change that would leave no admin who can sign in. All stores share it.
 pub fn last_admin() -> Error {
     Error::conflict("this is the last admin who can sign in: make another user an admin first")
 }

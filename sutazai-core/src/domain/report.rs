@@ -1,4 +1,4 @@
-//! The result of the hardware-optimizer: what was measured, found and recommended, and how the texts were checked.
+//! Result of the hardware-optimizer: measurements, findings, recommendations, and the checks of its texts.
 
 use std::collections::BTreeMap;
 
@@ -9,32 +9,33 @@ use super::finding::{Finding, Severity};
 use super::metric::Snapshot;
 use super::model_permission::ModelPermission;
 
-/// Who wrote a text.
+/// Author of a text of the analysis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum GeneratedBy {
     /// A model, within the language of the finding.
     Model,
-    /// The rules' own sentences.
+    /// The rules, with their own sentences.
     Rules,
 }
 
-/// How pressing the whole is.
+/// Urgency of the whole analysis, in ascending order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PriorityLevel {
-    /// Nothing presses.
+    /// Nothing needs attention.
     Low,
-    /// Keep an eye on it.
+    /// The machine should be watched.
     Medium,
-    /// Act soon.
+    /// Something should be done soon.
     High,
-    /// Act now.
+    /// Something must be done now.
     Critical,
 }
 
 impl PriorityLevel {
-    /// From the highest of CPU, memory and disk percent: over 90 critical, over 70 high, over 50 medium.
+    /// Derives the level from the highest of CPU, memory and disk percent: over 90 critical, over 70 high, over 50
+    /// medium.
     pub fn from_percent(highest: f64) -> Self {
         match highest {
             p if p > 90.0 => Self::Critical,
@@ -44,7 +45,7 @@ impl PriorityLevel {
         }
     }
 
-    /// The level that a finding of this severity calls for at least.
+    /// Returns the minimum level for a finding of this severity.
     pub fn at_least_for(severity: Severity) -> Self {
         match severity {
             Severity::Critical => Self::Critical,
@@ -53,7 +54,7 @@ impl PriorityLevel {
         }
     }
 
-    /// In lower case.
+    /// Returns the name in lower case.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Low => "low",
@@ -64,24 +65,24 @@ impl PriorityLevel {
     }
 }
 
-/// What to do about one finding.
+/// Recommendation for one finding.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Recommendation {
-    /// The finding it answers.
+    /// Id of the finding.
     pub finding_id: String,
-    /// How bad that is.
+    /// Severity of the finding.
     pub severity: Severity,
-    /// What it is about.
+    /// Resource that the finding concerns.
     pub resource: String,
-    /// The recommendation: the rule's statement of the finding, then what to do.
+    /// Text of the recommendation: the rule's statement of the finding, then what to do.
     pub text: String,
-    /// Who wrote the text.
+    /// Author of the text.
     pub text_by: GeneratedBy,
-    /// Commands or settings to look at, from the finding's remedies only.
+    /// Commands or settings to look at, only from the finding's remedies.
     pub commands: Vec<String>,
 }
 
-/// What is checked in a text.
+/// Kind of an assertion that is checked in a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AssertionKind {
@@ -93,14 +94,14 @@ pub enum AssertionKind {
     Advice,
     /// A measured number with its unit.
     Figure,
-    /// A name that the finding is about.
+    /// A name that occurs in the finding.
     Name,
     /// A command of the finding's remedies.
     Command,
 }
 
 impl AssertionKind {
-    /// In lower case.
+    /// Returns the name in lower case.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Statement => "statement",
@@ -113,48 +114,48 @@ impl AssertionKind {
     }
 }
 
-/// A part of a text that was found to be supported by the evidence, and its place.
+/// A part of a text that the evidence supports, with its position.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Assertion {
-    /// What it is.
+    /// Kind of the assertion.
     pub kind: AssertionKind,
-    /// The words, as they are in the text.
+    /// Words of the assertion, as they are in the text.
     pub text: String,
-    /// Its first character in the text, counted in characters from 0.
+    /// Offset of its first character in the text, in characters from 0.
     pub start: usize,
-    /// The character after its last.
+    /// Offset behind its last character, in characters.
     pub end: usize,
 }
 
-/// What was checked in the text of one recommendation.
+/// Checked assertions of the text of one recommendation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckedText {
-    /// The finding that the text is about.
+    /// Id of the finding that the text is about.
     pub finding_id: String,
-    /// The permission under which a model wrote the text; none for the rules' own text.
+    /// Permission under which a model wrote the text; `None` for the rules' own text.
     pub permission: Option<ModelPermission>,
-    /// What the text asserts, in its order; a sentence comes before its parts.
+    /// Assertions in their order in the text; a sentence precedes its parts.
     pub assertions: Vec<Assertion>,
 }
 
-/// Why a text of a model was refused.
+/// Reason for rejecting a text of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RejectionReason {
-    /// It has words, figures, names or commands that the evidence does not allow.
+    /// The text has words, figures, names or commands that the evidence does not support.
     NotInLanguage,
-    /// The model itself finds the text improbable.
+    /// The model itself rates the text as improbable.
     NotFluent,
-    /// It says the same twice.
+    /// The text repeats itself.
     Repetitive,
-    /// It reached the token limit.
+    /// The text reached the token limit.
     BrokenOff,
-    /// Another model wrote it than the one that has the permission.
+    /// The text was written by another model than the one with the permission.
     OtherModel,
 }
 
 impl RejectionReason {
-    /// For people.
+    /// Returns the reason in words, for people.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NotInLanguage => "not in the language of the evidence",
@@ -166,42 +167,42 @@ impl RejectionReason {
     }
 }
 
-/// A text of a model that was refused.
+/// A rejected text of a model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefusedAttempt {
-    /// The finding that it was about; none for the summary.
+    /// Id of the finding that it was about; `None` for the summary.
     pub finding_id: Option<String>,
-    /// Which attempt at that text it was, from 1.
+    /// Number of the attempt at that text, from 1.
     pub attempt: u32,
-    /// Why it was refused.
+    /// Reason for rejecting the text.
     pub reason: RejectionReason,
-    /// Its first words that do not fit, or its beginning; at most 80 characters.
+    /// First words that do not belong to the language, or the beginning of the text; at most 80 characters.
     pub excerpt: String,
 }
 
-/// How the texts were checked.
+/// Result of checking the texts of an analysis.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grounding {
-    /// What the model may do; empty where no model was asked.
+    /// Permissions of the model; empty if no model was asked.
     pub permissions: Vec<ModelPermission>,
-    /// One for each recommendation, in the same order.
+    /// One entry per recommendation, in the same order.
     pub texts: Vec<CheckedText>,
-    /// Texts of the model that were refused.
+    /// Texts of the model that were rejected.
     pub refused: Vec<RefusedAttempt>,
 }
 
 impl Grounding {
-    /// How many texts a model wrote under this permission.
+    /// Counts the texts that a model wrote under this permission.
     pub fn written_under(&self, permission: ModelPermission) -> usize {
         self.texts.iter().filter(|text| text.permission == Some(permission)).count()
     }
 
-    /// How many texts are the rules' own.
+    /// Counts the texts that are the rules' own.
     pub fn written_by_rules(&self) -> usize {
         self.texts.iter().filter(|text| text.permission.is_none()).count()
     }
 
-    /// How many attempts were refused, for each reason that there was.
+    /// Counts the rejected attempts by reason; reasons without one are left out.
     pub fn refused_by_reason(&self) -> BTreeMap<RejectionReason, usize> {
         let mut counts = BTreeMap::new();
         for refused in &self.refused {
@@ -211,50 +212,50 @@ impl Grounding {
     }
 }
 
-/// Which model took part, and what it cost.
+/// Model that took part in an analysis, with its token counts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelUse {
-    /// The backend.
+    /// Name of the backend.
     pub backend: String,
-    /// The model.
+    /// Name of the model.
     pub name: String,
-    /// How long it wrote, in milliseconds.
+    /// Duration of all generation, in milliseconds.
     pub duration_ms: u64,
-    /// Tokens read.
+    /// Number of prompt tokens.
     pub prompt_tokens: u32,
-    /// Tokens written.
+    /// Number of generated tokens.
     pub completion_tokens: u32,
-    /// Why this is not the configured model, or why texts are missing; none when all is as asked.
+    /// Reason why another model than the configured one wrote, or why texts are missing; `None` if neither holds.
     pub degraded: Option<String>,
 }
 
-/// The result of one analysis.
+/// Complete result of one analysis.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Analysis {
-    /// Name of the machine that was analyzed.
+    /// Name of the analyzed machine.
     pub host: String,
-    /// What was measured.
+    /// Measurements that the analysis is based on.
     pub metrics: Snapshot,
-    /// What the rules found, worst first.
+    /// Findings of the rules, most severe first.
     pub findings: Vec<Finding>,
-    /// One for each finding, in the same order.
+    /// One recommendation per finding, in the same order.
     pub recommendations: Vec<Recommendation>,
-    /// How pressing the whole is.
+    /// Urgency of the whole analysis.
     pub priority_level: PriorityLevel,
-    /// `model` if a model wrote at least one of the texts.
+    /// `model` if a model wrote at least one of the texts, else `rules`.
     pub generated_by: GeneratedBy,
-    /// Which model took part; none if there was none.
+    /// Model that took part; `None` if there was none.
     pub model: Option<ModelUse>,
-    /// Why no model took part where one was wanted, for people.
+    /// Reason why no model took part although one was wanted, for people.
     pub degraded: Option<String>,
-    /// What the analysis had to do without, such as its history; one clause each, for people.
+    /// Inputs that the analysis lacked, such as its history; one clause each, for people.
     #[serde(default)]
     pub notes: Vec<String>,
     /// One line over all findings, composed of the rules' own headlines.
     pub summary: String,
-    /// How the texts were checked.
+    /// Result of checking the texts.
     pub grounding: Grounding,
-    /// When it was finished.
+    /// When the analysis was finished.
     pub generated_at: DateTime<Utc>,
 }
 
@@ -263,7 +264,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn levels_change_over_their_bounds() {
+    fn level_changes_above_its_threshold() {
         for (percent, level) in [
             (50.0, PriorityLevel::Low),
             (50.1, PriorityLevel::Medium),

@@ -1,4 +1,4 @@
-//! Which ended tasks are removed.
+//! Retention of ended tasks: which ones are removed, and when.
 
 use std::time::Duration;
 
@@ -9,54 +9,55 @@ use super::calendar::earlier;
 use super::id::TaskId;
 use super::status::TaskStatus;
 
-/// A look at some tasks, and which of them are to go.
+/// One retention batch: a range of tasks to scan, and the age beyond which ended ones are removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prune {
-    /// Only tasks with a later key: where the look before ended.
+    /// Scans only tasks with a later key: the last one of the previous batch.
     pub after: TaskId,
-    /// Only tasks with an earlier key.
+    /// Scans only tasks with an earlier key.
     pub before: TaskId,
-    /// Completed and cancelled ones go that ended before this; none: they stay.
+    /// Removes completed and cancelled tasks that ended before this; `None`: keeps them.
     pub ended_before: Option<DateTime<Utc>>,
-    /// Failed ones go that ended before this; none: they stay.
+    /// Removes failed tasks that ended before this; `None`: keeps them.
     pub failed_before: Option<DateTime<Utc>>,
-    /// At most so many are looked at.
+    /// Maximum number of tasks that the batch scans.
     pub limit: u32,
 }
 
 impl Prune {
-    /// Whether a task that stands so is to go, as far as no other needs it.
+    /// Returns whether a task in this state is removed, provided that no other task needs it.
     pub fn takes(&self, status: TaskStatus, finished_at: Option<DateTime<Utc>>) -> bool {
         let before = if status == TaskStatus::Failed { self.failed_before } else { self.ended_before };
         status.has_ended() && finished_at.zip(before).is_some_and(|(finished, before)| finished < before)
     }
 }
 
-/// What a look came to.
+/// Result of one retention batch.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Pruned {
-    /// How many tasks were removed.
+    /// Number of removed tasks.
     pub removed: u64,
-    /// The last that was looked at, if there may be more.
+    /// The last scanned task, if there may be more to scan.
     pub next: Option<TaskId>,
 }
 
-/// How long tasks are kept once they have ended; none: for ever.
+/// Retention policy: how long ended tasks are kept; `None`: forever.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct KeepTasks {
-    /// Completed and cancelled ones.
+    /// Retention of completed and cancelled tasks.
     pub ended: Option<Duration>,
-    /// Failed ones: the dead letter.
+    /// Retention of failed tasks, the dead letters.
     pub failed: Option<Duration>,
 }
 
 impl KeepTasks {
-    /// The first look at what has been kept for long enough by `now`; none when everything is kept.
+    /// Returns the first batch that removes what has expired by `now`; `None` if everything is kept.
     pub fn prune(&self, now: DateTime<Utc>, limit: u32) -> Option<Prune> {
         let (ended_before, failed_before) =
             (self.ended.map(|keep| earlier(now, keep)), self.failed.map(|keep| earlier(now, keep)));
         let latest = ended_before.max(failed_before)?;
-        // Keys begin with the time at which they were made, and no task ends before that.
+        // Keys begin with their creation time and no task ends before it is created, so a key range bounds the scan
+        // without an index on the end time.
         let time = Timestamp::from_unix_time(
             latest.timestamp().unsigned_abs(),
             latest.timestamp_subsec_nanos(),

@@ -1,4 +1,4 @@
-//! Schedules: tasks that are asked for again and again, by the clock.
+//! Schedules: tasks submitted repeatedly at the times of a cron pattern.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,24 +10,24 @@ use serde_json::Value;
 use super::id::{ScheduleId, TaskId, UserId};
 use crate::error::Error;
 
-/// What becomes of the times that passed while nobody could fire.
+/// Policy for the times that passed while no process could fire the schedule.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MissedRuns {
-    /// They are left out.
+    /// Missed times are skipped.
     Skip,
-    /// One task stands for all of them.
+    /// One task is submitted for all missed times together.
     #[default]
     Once,
-    /// Each has its task, the latest 100 of them.
+    /// Each missed time has its task, limited to the latest 100.
     All,
 }
 
 impl MissedRuns {
-    /// Every one.
+    /// Every policy, in the order of declaration.
     pub const ALL: [Self; 3] = [Self::Skip, Self::Once, Self::All];
 
-    /// Its name in the interface and the store.
+    /// Returns the name used in the API and the store.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Skip => "skip",
@@ -52,24 +52,24 @@ impl FromStr for MissedRuns {
     }
 }
 
-/// What happens at a time of a schedule while the task of an earlier time has not ended.
+/// Policy for a time of a schedule at which the task of an earlier time has not ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OverlapPolicy {
-    /// The time has no task.
+    /// The time is skipped.
     #[default]
     Skip,
-    /// The time has its task when the others have ended; the latest 100 times wait.
+    /// The task is submitted once the earlier ones have ended; the latest 100 times are queued.
     Queue,
-    /// The time has its task at once.
+    /// The task is submitted at once.
     Allow,
 }
 
 impl OverlapPolicy {
-    /// Every one.
+    /// Every policy, in the order of declaration.
     pub const ALL: [Self; 3] = [Self::Skip, Self::Queue, Self::Allow];
 
-    /// Its name in the interface and the store.
+    /// Returns the name used in the API and the store.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Skip => "skip",
@@ -96,68 +96,68 @@ impl FromStr for OverlapPolicy {
     }
 }
 
-/// A request for a schedule, and what can be changed of one.
+/// Request to create a schedule; also the changeable part of an existing one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewSchedule {
-    /// What it is called, 1 to 200 characters; its tasks have it as their title.
+    /// Name of 1 to 200 characters, also the title of its tasks.
     pub name: String,
-    /// Who does its tasks.
+    /// Name of the agent that runs its tasks.
     pub agent: String,
-    /// What the agent gets each time; fits its input schema.
+    /// Payload of each task; fits the agent's input schema.
     pub payload: Value,
-    /// The priority of its tasks, 0 to 9.
+    /// Priority of its tasks, 0 to 9.
     pub priority: u8,
-    /// When: minute, hour, day of month, month, day of week.
+    /// Cron pattern: minute, hour, day of month, month, day of week.
     pub cron: String,
-    /// Where these are the time, by its name in the IANA database.
+    /// Time zone of the pattern, as a name of the IANA database.
     pub time_zone: String,
-    /// What becomes of the times that nobody could fire at.
+    /// Policy for the times that passed while no process could fire.
     pub missed_runs: MissedRuns,
-    /// What happens while the task of an earlier time has not ended.
+    /// Policy for a time at which an earlier task has not ended.
     pub overlap_policy: OverlapPolicy,
-    /// Whether it fires.
+    /// Whether the schedule fires.
     pub enabled: bool,
 }
 
-/// A schedule as it stands in the store.
+/// A stored schedule with its state.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Schedule {
-    /// Its key in the store; later ones sort later.
+    /// Primary key; ids of later schedules sort later.
     pub id: ScheduleId,
-    /// Whose it is, and whose its tasks are; none when the engine is used without identity.
+    /// Owner of the schedule and its tasks; `None` if the engine is used without identity.
     pub owner: Option<UserId>,
-    /// What it asks for, and when.
+    /// Pattern, policies and the task to submit.
     pub plan: NewSchedule,
-    /// When it fires next; none when it is not enabled.
+    /// Next time at which it fires; `None` if it is disabled.
     pub next_run_at: Option<DateTime<Utc>>,
-    /// The latest time that it fired for.
+    /// Latest time for which it fired.
     pub last_run_at: Option<DateTime<Utc>>,
-    /// The task that it asked for last.
+    /// The task that it submitted last.
     pub last_task: Option<TaskId>,
-    /// Times that wait for that task to end, in their order.
+    /// Queued times that wait for the last task to end, in ascending order.
     pub queued: Vec<DateTime<Utc>>,
-    /// When it was made.
+    /// When the schedule was created.
     pub created_at: DateTime<Utc>,
-    /// When it was changed last.
+    /// When the schedule was last changed.
     pub updated_at: DateTime<Utc>,
 }
 
-/// Which schedules to list.
+/// Filter and page of a listing of schedules.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScheduleQuery {
-    /// One owner's only; none: everybody's.
+    /// Only schedules of this owner; `None`: of every owner.
     pub owner: Option<UserId>,
-    /// Those made before this one only: where the page before ended.
+    /// Only schedules older than this one: the `next` of the previous page.
     pub before: Option<ScheduleId>,
-    /// At most so many.
+    /// Maximum number of schedules.
     pub limit: u32,
 }
 
-/// One page of schedules, the newest first.
+/// One page of schedules, newest first.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SchedulePage {
-    /// The schedules.
+    /// The schedules of this page.
     pub items: Vec<Schedule>,
-    /// Hand it back as [`ScheduleQuery::before`] for the next page; none at the end.
+    /// Value of [`ScheduleQuery::before`] for the next page; `None` at the end.
     pub next: Option<ScheduleId>,
 }

@@ -1,12 +1,13 @@
-//! Limits for JSON Schemas that callers send, and validators within them.
+//! Limits for JSON Schemas that callers send, and validators for schemas within them.
 //!
-//! A few lines of schema can describe a validation that takes all memory or days: definitions that refer to the next one
-//! twice have 2^n paths in n lines. The limits are checked on the document alone, before anything compiles, converts or
-//! follows it. Paths through `$ref` are counted by dynamic programming, so that the check itself takes linear time.
+//! A few lines of schema can describe a validation that needs all memory or days: n definitions that each refer to the
+//! next one twice have 2^n paths. The limits are checked on the document alone, before anything compiles, converts or
+//! follows it. Paths through `$ref` are counted by dynamic programming, so the check itself takes linear time.
 //!
-//! A definition may refer to itself, directly or through others, as a list or a tree does. Then a value could be visited
-//! more than once at the same place, and at each depth again as often. So the places at which a recursive definition
-//! refers back must form a prefix code: no place is the beginning of another, and each is reached by one reference only.
+//! A definition may refer to itself, directly or through others, as a list or a tree does. A naive recursion could then
+//! visit a value several times at the same place, multiplied at each depth. Therefore the places at which a recursive
+//! definition refers back must form a prefix code: no place is a prefix of another, and each is reached by one
+//! reference only.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,50 +16,50 @@ use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 
-/// Longest schema in bytes, as JSON without white space.
+/// Maximum length of a schema in bytes, as JSON without white space.
 pub const MAX_BYTES: usize = 32 * 1024;
 
-/// Deepest nesting of objects and arrays.
+/// Maximum nesting depth of objects and arrays.
 pub const MAX_DEPTH: usize = 64;
 
-/// Most values in a schema, scalars included.
+/// Maximum number of values in a schema, scalars included.
 pub const MAX_VALUES: usize = 4_000;
 
-/// Most keys of one object, such as properties.
+/// Maximum number of keys of one object, such as properties.
 pub const MAX_KEYS: usize = 100;
 
-/// Longest key in characters.
+/// Maximum length of a key in characters.
 pub const MAX_KEY_CHARS: usize = 128;
 
-/// Longest regular expression in characters.
+/// Maximum length of a regular expression in characters.
 pub const MAX_PATTERN_CHARS: usize = 256;
 
-/// Most regular expressions.
+/// Maximum number of regular expressions in a schema.
 pub const MAX_PATTERNS: usize = 32;
 
-/// Most schemas in one `anyOf`, `oneOf`, `allOf` or `prefixItems`.
+/// Maximum number of schemas in one `anyOf`, `oneOf`, `allOf` or `prefixItems`.
 pub const MAX_ALTERNATIVES: usize = 100;
 
-/// Most subschemas when every `$ref` is replaced by what it refers to.
+/// Maximum number of subschemas after replacing every `$ref` with its target.
 pub const MAX_EXPANDED: u64 = 10_000;
 
-/// Most parts of a schema that are referred to.
+/// Maximum number of `$ref` targets in a schema.
 pub const MAX_DEFINITIONS: usize = 200;
 
-/// Longest chain of subschemas and references.
+/// Maximum length of a chain of subschemas and references.
 pub const MAX_EXPANDED_DEPTH: u64 = 128;
 
-/// Largest automaton of a regular expression in bytes.
+/// Maximum size of the automaton of one regular expression in bytes.
 const MAX_AUTOMATON_BYTES: usize = 256 * 1024;
 
-/// Keywords that would lead past the definitions of the document itself.
+/// Rejected keywords: each could make a reference leave the document or change its target.
 const REFUSED: &[&str] =
     &["$dynamicRef", "$recursiveRef", "$dynamicAnchor", "$recursiveAnchor", "$anchor", "$id"];
 
-/// The compiled schema.
+/// Checks the limits and compiles the schema.
 ///
 /// # Errors
-/// `InvalidInput` naming `constraint` when it is no JSON Schema or exceeds a limit.
+/// `InvalidInput` naming `constraint` if the schema is invalid or exceeds a limit.
 pub fn validator(schema: &Value) -> Result<Validator> {
     check(schema)?;
     let patterns =
@@ -67,10 +68,10 @@ pub fn validator(schema: &Value) -> Result<Validator> {
     options.build(schema).map_err(|e| refused(format!("a JSON Schema: {}", first_line(&e.to_string()))))
 }
 
-/// Checks the limits.
+/// Checks the limits without compiling the schema.
 ///
 /// # Errors
-/// `InvalidInput` naming `constraint` and the limit.
+/// `InvalidInput` naming `constraint` and the exceeded limit.
 pub fn check(schema: &Value) -> Result<()> {
     let mut size = Size::default();
     size.count(schema, 1)?;
@@ -92,7 +93,7 @@ fn first_line(text: &str) -> String {
     text.lines().next().unwrap_or_default().chars().take(200).collect()
 }
 
-/// The document as plain JSON.
+/// Counters for the limits of the document as plain JSON.
 #[derive(Default)]
 struct Size {
     values: usize,
@@ -129,7 +130,7 @@ impl Size {
         }
     }
 
-    /// Regular expressions; what only looks like one, such as a property `pattern`, counts as well.
+    /// Counts regular expressions and alternatives. A property that is merely named `pattern` counts as well.
     fn count_patterns(&mut self, key: &str, value: &Value) -> Result<()> {
         let longest = match value {
             Value::String(pattern) if key == "pattern" => {
@@ -163,16 +164,16 @@ impl Size {
 /// One step from a value to a value inside it.
 #[derive(Debug, Clone, PartialEq)]
 enum Step<'a> {
-    /// This property.
+    /// The property of this name.
     Property(&'a str),
-    /// Any property.
+    /// Any property of an object.
     Properties,
     /// Any item of an array.
     Items,
 }
 
 impl Step<'_> {
-    /// Whether both can lead to the same value.
+    /// Returns whether both steps can lead to the same value.
     fn may_meet(&self, other: &Self) -> bool {
         match (self, other) {
             (Step::Property(one), Step::Property(other)) => one == other,
@@ -183,27 +184,27 @@ impl Step<'_> {
     }
 }
 
-/// A reference inside a definition.
+/// A `$ref` inside a definition.
 #[derive(Debug)]
 struct Reference<'a> {
-    /// The definition that it leads to.
+    /// Index of the definition that it refers to.
     to: usize,
-    /// From the value that the definition describes to the one that the reference describes.
+    /// Path from the value that the definition describes to the value that the reference describes.
     place: Vec<Step<'a>>,
-    /// Subschemas around it.
+    /// Number of enclosing subschemas within the definition.
     depth: u64,
 }
 
-/// A schema that is referred to, or the whole document, with the references inside.
+/// A `$ref` target or the whole document, with the references inside.
 #[derive(Debug, Default)]
 struct Definition<'a> {
     references: Vec<Reference<'a>>,
-    /// Subschemas, references not followed.
+    /// Number of subschemas, without following references.
     size: u64,
     depth: u64,
 }
 
-/// All definitions that the document reaches; the first is the document itself.
+/// All definitions reachable from the document; the first is the document itself.
 struct Definitions<'a>(Vec<Definition<'a>>);
 
 impl<'a> Definitions<'a> {
@@ -219,7 +220,7 @@ impl<'a> Definitions<'a> {
         Ok(Self(definitions))
     }
 
-    /// Every definition that each leads to, itself included where it is recursive.
+    /// Returns the definitions reachable from each one, itself included if it is recursive.
     fn reached(&self) -> Vec<BTreeSet<usize>> {
         let reached_from = |start: usize| {
             let mut reached = BTreeSet::new();
@@ -258,11 +259,11 @@ impl<'a> Definitions<'a> {
         self.check_progress(reached)
     }
 
-    /// A definition that comes back to itself for the same value never ends.
+    /// Rejects definitions that refer back to themselves for the same value, because their validation never ends.
     fn check_progress(&self, reached: &[BTreeSet<usize>]) -> Result<()> {
         for start in 0..self.0.len() {
             let mut at = start;
-            // At most one reference back has no place, since an empty place begins every other.
+            // At most one reference back has an empty place, since an empty place is a prefix of every other.
             for _ in 0..=self.0.len() {
                 let stays = |reference: &&Reference<'_>| {
                     reference.place.is_empty() && reached[reference.to].contains(&at)
@@ -279,8 +280,8 @@ impl<'a> Definitions<'a> {
 
     fn check_expansion(&self, reached: &[BTreeSet<usize>]) -> Result<()> {
         let mut known: Vec<Option<(u64, u64)>> = vec![None; self.0.len()];
-        // Whatever a definition leads to, beside what leads back to it, is known before it: it reaches less, or as much
-        // and is recursive, where this one is not.
+        // In this order every target is computed before the definitions that refer to it, except for references back: a
+        // target reaches fewer definitions, or equally many and is recursive while the referring one is not.
         let mut order: Vec<_> = (0..self.0.len()).collect();
         order.sort_by_key(|at| (reached[*at].len(), !reached[*at].contains(at)));
         for at in order {
@@ -310,10 +311,10 @@ impl<'a> Definitions<'a> {
     }
 }
 
-/// Collects definitions while they are read.
+/// Collector of definitions during one traversal of the document.
 struct Reader<'a> {
     root: &'a Value,
-    /// Definitions by their JSON Pointer.
+    /// Index of each known definition, by its JSON Pointer.
     known: BTreeMap<String, usize>,
     unread: Vec<&'a Value>,
 }
@@ -368,7 +369,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The schemas inside a schema, each with the step to the value that it describes.
+/// Lists the direct subschemas, each with the step to the value that it describes.
 fn subschemas(schema: &Map<String, Value>) -> Vec<(Option<Step<'_>>, &Value)> {
     let mut inner = Vec::new();
     for (key, value) in schema {
@@ -400,7 +401,7 @@ fn subschemas(schema: &Map<String, Value>) -> Vec<(Option<Step<'_>>, &Value)> {
     inner
 }
 
-/// The pointer of a URI fragment without percent encoding (RFC 6901, section 6).
+/// Decodes the percent encoding of a JSON Pointer in a URI fragment (RFC 6901, section 6).
 fn decoded(pointer: &str) -> String {
     let mut bytes = Vec::with_capacity(pointer.len());
     let mut rest = pointer.as_bytes();
@@ -429,7 +430,7 @@ mod tests {
         e.message().to_owned()
     }
 
-    /// Definitions of which each refers to the next one twice.
+    /// Builds a chain of definitions of which each refers to the next one twice.
     fn doubling(keyword: &str, levels: usize) -> Value {
         let mut definitions = Map::new();
         for level in 0..levels {
@@ -441,9 +442,9 @@ mod tests {
     }
 
     #[test]
-    fn paths_through_references_are_counted() {
+    fn expansion_of_references_is_limited() {
         for keyword in ["anyOf", "oneOf", "allOf"] {
-            // Two alternatives that are the same both fit, so `oneOf` does not.
+            // Two equal alternatives both match, so `oneOf` does not.
             let fits = validator(&doubling(keyword, 8)).unwrap().is_valid(&Value::Null);
             assert_eq!(fits, keyword != "oneOf", "{keyword}");
             for levels in [14, 26, 40, 60] {
@@ -480,7 +481,7 @@ mod tests {
     }
 
     #[test]
-    fn recursion_that_multiplies_or_never_ends_is_refused() {
+    fn multiplying_or_endless_recursion_is_refused() {
         let back = || json!({ "$ref": "#" });
         let of = |name: &str| json!({ "properties": { name: back() } });
         for schema in [
@@ -488,9 +489,9 @@ mod tests {
             json!({ "properties": { "a": { "oneOf": [back(), back()] } } }),
             json!({ "properties": { "a": back() }, "patternProperties": { "^a$": back() } }),
             json!({ "items": back(), "contains": back() }),
-            // As many visits as the numbers of Fibonacci.
+            // The number of visits grows like the Fibonacci numbers.
             json!({ "allOf": [of("a"), { "properties": { "a": of("a") } }] }),
-            // By way of a second definition.
+            // The recursion goes through a second definition.
             json!({ "$defs": { "b": { "anyOf": [of("x"), of("y")] } },
                 "allOf": [of("z"), { "$ref": "#/$defs/b" }], "properties": { "z": { "$ref": "#/$defs/b" } } }),
         ] {
@@ -507,7 +508,7 @@ mod tests {
     }
 
     #[test]
-    fn every_limit_is_named_and_what_just_fits_is_taken() {
+    fn limits_are_inclusive_and_named_in_the_error() {
         let keys = |n: usize| {
             let properties: Map<_, _> = (0..n).map(|at| (format!("a{at}"), json!({}))).collect();
             json!({ "properties": properties })
@@ -557,7 +558,7 @@ mod tests {
         assert!(validator(&data).unwrap().is_valid(&json!({ "$ref": "nowhere" })));
     }
 
-    /// Any JSON with the keywords of schemas in it.
+    /// Generates arbitrary JSON that contains keywords of schemas.
     fn any_schema() -> impl Strategy<Value = Value> {
         let scalar = prop_oneof![
             any::<bool>().prop_map(Value::from),
@@ -589,7 +590,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_schema_breaks_the_check_or_what_comes_after_it(schema in any_schema(), value in any_schema()) {
+        fn arbitrary_schemas_do_not_panic(schema in any_schema(), value in any_schema()) {
             if let Ok(validator) = validator(&schema) {
                 let _ = validator.is_valid(&value);
             }

@@ -1,4 +1,4 @@
-//! The life of a task as one transition table.
+//! Status of a task, with its transition table.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,35 +7,35 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// Where a task stands.
+/// Position of a task in its life cycle.
 ///
 /// ```text
 /// pending ──claim──▶ processing ──▶ completed | failed | cancelled
 ///    ▲                   │
-///    └── retry, hand back, lease expiry, wait for children
+///    └── retry, release, lease expiry, wait for children
 /// failed ──manual retry──▶ pending        pending ──cancel──▶ cancelled
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TaskStatus {
-    /// In the queue: due now, due later, or waiting for its children.
+    /// Queued: due now, due later, or waiting for its children.
     Pending,
-    /// A worker holds a lease on it.
+    /// Running: a worker holds a lease on it.
     Processing,
     /// Ended with a result.
     Completed,
     /// Ended with an error after its last attempt: a dead letter.
     Failed,
-    /// Ended because somebody asked for it.
+    /// Ended because its cancellation was requested.
     Cancelled,
 }
 
 impl TaskStatus {
-    /// All of them, in order.
+    /// Every status, in the order of declaration.
     pub const ALL: [Self; 5] =
         [Self::Pending, Self::Processing, Self::Completed, Self::Failed, Self::Cancelled];
 
-    /// The transition table: whether a task may go from `self` to `to`.
+    /// Returns whether the transition table allows a change from `self` to `to`.
     pub fn may_become(self, to: Self) -> bool {
         use TaskStatus::{Cancelled, Completed, Failed, Pending, Processing};
         matches!(
@@ -46,12 +46,12 @@ impl TaskStatus {
         )
     }
 
-    /// Whether the task has ended: no worker will touch it again.
+    /// Returns whether the task has ended: no worker runs it again unless it is retried manually.
     pub fn has_ended(self) -> bool {
         matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
     }
 
-    /// The status in lower case, as it stands in JSON and in databases.
+    /// Returns the name in lower case, as JSON and databases have it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "pending",
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_ended_task_only_leaves_failed_by_retry() {
+    fn ended_task_changes_only_by_retry_of_a_failed_one() {
         for from in TaskStatus::ALL.into_iter().filter(|s| s.has_ended()) {
             for to in TaskStatus::ALL {
                 let expected = from == TaskStatus::Failed && to == TaskStatus::Pending;

@@ -1,4 +1,4 @@
-//! A task, how it is asked for, how it is found, how it is held.
+//! Tasks: submission, the stored record, claims, queries and statistics.
 
 use std::time::Duration;
 
@@ -13,44 +13,45 @@ use super::trace::TraceContext;
 use crate::bounds;
 use crate::error::{Error, Result};
 
-/// So much waiting is each level of priority worth: a task of priority 0 that has waited 90 minutes goes before a new one
-/// of priority 9. So nothing waits for ever behind what is more urgent.
+/// Priority aging per level: a task of priority 0 that has waited 90 minutes precedes a new one of priority 9. Without
+/// aging a steady stream of urgent tasks would starve the others forever.
 pub const AGEING: Duration = Duration::from_secs(600);
 
-/// A request for work: which agent, with what payload, and how urgently.
+/// Request to run a task: the agent, its payload and the priority.
 ///
-/// Only the agent is required; everything else has a default.
+/// Only the agent is required; every other field has a default.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewTask {
-    /// Name of the agent that is to do it.
+    /// Name of the agent that runs the task.
     pub agent: String,
-    /// What the agent gets; checked against its input schema. Default `{}`.
+    /// Payload for the agent, validated against its input schema. Default `{}`.
     #[serde(default = "empty_object")]
     pub payload: Value,
-    /// A short name for people, at most 200 characters.
+    /// Short title for people, at most 200 characters.
     #[serde(default)]
     pub title: String,
-    /// More words for people, at most 4,000 characters.
+    /// Longer description for people, at most 4,000 characters.
     #[serde(default)]
     pub description: String,
-    /// 0 (whenever) to 9 (first) among the owner's tasks, see [`AGEING`]; default 5.
+    /// Priority among the owner's tasks, 0 (lowest) to 9 (highest), subject to [`AGEING`]; default 5.
     #[serde(default = "default_priority")]
     pub priority: u8,
-    /// How long one attempt may run, in seconds, 1 to 86,400; default 300.
+    /// Time limit of one attempt in seconds, 1 to 86,400; default 300.
     #[serde(default = "default_timeout_seconds")]
     pub timeout_seconds: u32,
-    /// How many attempts may fail before the task does, 1 to 100; default 3.
+    /// Number of failed attempts after which the task fails, 1 to 100; default 3.
     #[serde(default = "default_max_attempts")]
     pub max_attempts: u32,
-    /// Not before this instant, from a day ago to ten years from now; default: at once.
+    /// Earliest start, from one day ago to ten years from now; default: at once.
     #[serde(default)]
     pub run_at: Option<DateTime<Utc>>,
-    /// The same key from the same owner gives the same task; at most 200 characters.
+    /// Idempotency key: repeated submissions of an owner with the same key return the same task; at most 200
+    /// characters.
     #[serde(default)]
     pub idempotency_key: Option<String>,
-    /// While a task of this owner and agent with this key is pending or processing, asking again gives that one, whatever
-    /// else is asked for; at most 200 characters, and not beside an idempotency key.
+    /// Deduplication key: while a task of this owner and agent with this key is pending or processing, a submission
+    /// returns that task, whatever else it requests. At most 200 characters, and not combined with an idempotency key.
     #[serde(default)]
     pub unique_key: Option<String>,
 }
@@ -69,7 +70,7 @@ fn default_max_attempts() -> u32 {
 }
 
 impl NewTask {
-    /// A task for `agent` with `payload` and every other field at its default.
+    /// Creates a request with `agent`, `payload` and the default of every other field.
     pub fn new(agent: impl Into<String>, payload: Value) -> Self {
         Self {
             agent: agent.into(),
@@ -85,10 +86,10 @@ impl NewTask {
         }
     }
 
-    /// Checks every bound that the fields name. The payload is checked by the engine, which knows the agent.
+    /// Checks the bounds of every field except the payload, which the engine validates with the agent's schema.
     ///
     /// # Errors
-    /// `InvalidInput` naming the first field that does not fit.
+    /// `InvalidInput` naming the first invalid field.
     pub fn validate(&self) -> Result<()> {
         let long = |field: &str, text: &str, max: usize| match text.chars().count() {
             n if n > max => Err(Error::invalid(field, format!("expected at most {max} characters, got {n}"))),
@@ -123,7 +124,7 @@ impl NewTask {
         Ok(())
     }
 
-    /// Checks that `run_at` lies between a day ago and ten years from now.
+    /// Checks that `run_at` lies between one day ago and ten years from now.
     ///
     /// # Errors
     /// `InvalidInput` naming `run_at`.
@@ -132,71 +133,71 @@ impl NewTask {
     }
 }
 
-/// A task as it stands in the store.
+/// A task as it is stored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Task {
-    /// Its key.
+    /// Primary key of the task.
     pub id: TaskId,
-    /// Whose it is; none when the engine is used without identity.
+    /// Owner of the task; `None` if the engine is used without identity.
     pub owner: Option<UserId>,
-    /// The agent that does it.
+    /// Name of the agent that runs it.
     pub agent: String,
-    /// A short name for people.
+    /// Short title for people.
     pub title: String,
-    /// More words for people.
+    /// Longer description for people.
     pub description: String,
-    /// What the agent gets.
+    /// Payload for the agent.
     pub payload: Value,
-    /// 0 to 9, 9 first.
+    /// Priority, 0 (lowest) to 9 (highest).
     pub priority: u8,
-    /// How long one attempt may run, in seconds.
+    /// Time limit of one attempt in seconds.
     pub timeout_seconds: u32,
-    /// How many attempts may fail before the task does.
+    /// Number of failed attempts after which the task fails.
     pub max_attempts: u32,
-    /// Not claimed before this instant.
+    /// Earliest time at which it can be claimed.
     pub run_at: DateTime<Utc>,
-    /// The caller's key against doing it twice.
+    /// Idempotency key of the submission, if it had one.
     pub idempotency_key: Option<String>,
-    /// The key of which only one task of its owner and agent is pending or processing at a time.
+    /// Deduplication key: at most one task of an owner and agent with this key is pending or processing.
     #[serde(default)]
     pub unique_key: Option<String>,
-    /// Where it stands.
+    /// Current status of the task.
     pub status: TaskStatus,
-    /// How often it was claimed; with the id and the worker it is the fence of a claim.
+    /// Number of claims so far; together with the task and the worker it is the fence of a claim.
     pub attempt: u32,
-    /// How many attempts ended in an error or were lost with their worker.
+    /// Number of attempts that ended in an error or were lost with their worker.
     pub failures: u32,
-    /// What the agent gave, once completed.
+    /// Result of the agent, once completed.
     pub result: Option<Value>,
-    /// What went wrong last, also while a retry is pending.
+    /// Latest error, also while a retry is pending.
     pub error: Option<TaskError>,
-    /// What the agent asked to be handed again when its children have ended.
+    /// State that the agent saved for its next run, after its children have ended.
     pub state: Option<Value>,
-    /// The task that waits for this one.
+    /// The parent task that waits for this one.
     pub parent: Option<TaskId>,
-    /// How many children have still to end before it is due again.
+    /// Number of children that must still end before it is due again.
     pub waiting_for: u32,
-    /// Somebody asked a running task to stop; its worker learns of it at the next heartbeat.
+    /// Whether cancellation of the running task was requested; its worker learns of it at the next heartbeat.
     pub cancel_requested: bool,
-    /// Who holds the lease.
+    /// Instance that holds the lease.
     pub worker: Option<WorkerId>,
-    /// When the lease runs out.
+    /// When the lease expires unless it is renewed.
     pub lease_until: Option<DateTime<Utc>>,
-    /// When it was submitted.
+    /// When the task was submitted.
     pub created_at: DateTime<Utc>,
-    /// When anything of it changed last.
+    /// When the row was last changed.
     pub updated_at: DateTime<Utc>,
-    /// When its latest attempt began.
+    /// When the latest attempt started.
     pub started_at: Option<DateTime<Utc>>,
-    /// When it ended.
+    /// When the task ended.
     pub finished_at: Option<DateTime<Utc>>,
-    /// The trace that its work continues: that of the request which asked for it. Callers cannot set it.
+    /// Trace context of the submitting request, which the work continues. Callers cannot set it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<TraceContext>,
 }
 
 impl Task {
-    /// The task that `new` asks for, pending, not yet in any store.
+    /// Creates the pending task that `new` requests; it is not yet stored.
     pub fn pending(new: NewTask, owner: Option<UserId>, parent: Option<TaskId>, now: DateTime<Utc>) -> Self {
         Self {
             id: TaskId::new(),
@@ -230,7 +231,7 @@ impl Task {
         }
     }
 
-    /// Makes it run: an attempt more, held by this worker until then.
+    /// Claims the task for this worker until `lease_until`: processing, with one more attempt.
     pub fn claim(&mut self, worker: WorkerId, lease_until: DateTime<Utc>, now: DateTime<Utc>) {
         self.status = TaskStatus::Processing;
         self.attempt = self.attempt.saturating_add(1);
@@ -240,7 +241,7 @@ impl Task {
         self.updated_at = now;
     }
 
-    /// The task as it was added, before its first attempt.
+    /// Returns the task as it was submitted, before its first attempt.
     #[must_use]
     pub fn as_added(&self) -> Self {
         Self {
@@ -254,47 +255,49 @@ impl Task {
         }
     }
 
-    /// Where it stands among the due tasks of its owner, the least first.
+    /// Returns the scheduling key among the due tasks of its owner; the smallest is claimed first.
     pub fn rank(&self) -> (DateTime<Utc>, DateTime<Utc>, TaskId) {
         rank(self.priority, self.run_at, self.id)
     }
 
-    /// How long one attempt may run.
+    /// Returns the time limit of one attempt.
     pub fn timeout(&self) -> Duration {
         Duration::from_secs(u64::from(self.timeout_seconds))
     }
 }
 
-/// Where a task stands among the due tasks of its owner, the least first: by the time at which it was due, [`AGEING`]
-/// earlier for each priority; of two alike the one that waits longer.
+/// Returns the scheduling key among the due tasks of an owner; the smallest is claimed first.
+///
+/// It is the due time minus [`AGEING`] per priority level; ties go to the task that has waited longer. The key does not
+/// depend on the current time, so an index on it stays valid while tasks age.
 pub fn rank(priority: u8, run_at: DateTime<Utc>, id: TaskId) -> (DateTime<Utc>, DateTime<Utc>, TaskId) {
     let aged =
         run_at.checked_sub_signed(TimeDelta::seconds(AGEING.as_secs().cast_signed() * i64::from(priority)));
     (aged.unwrap_or(run_at), run_at, id)
 }
 
-/// The fence of a claim: only who can show all three may renew it, append to it or finish it.
+/// Fence of a claim: only a holder with the current three values may renew the claim, append to it or complete it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ClaimKey {
-    /// The task.
+    /// Id of the claimed task.
     pub task: TaskId,
-    /// Its attempt.
+    /// Number of the attempt.
     pub attempt: u32,
-    /// The worker that claimed it.
+    /// Instance that holds the claim.
     pub worker: WorkerId,
 }
 
-/// A task that a worker holds, with what it needs to run it.
+/// A claimed task, with everything that its run needs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Claim {
-    /// The task as it stands after the claim: processing, its attempt counted.
+    /// The task after the claim: processing, with this attempt counted.
     pub task: Task,
-    /// The children it waited for, ended, in the order in which they were asked for.
+    /// The ended children that it waited for, in the order of their submission.
     pub children: Vec<Task>,
 }
 
 impl Claim {
-    /// The fence of this claim.
+    /// Returns the fence of this claim.
     pub fn key(&self) -> ClaimKey {
         ClaimKey {
             task: self.task.id,
@@ -304,45 +307,45 @@ impl Claim {
     }
 }
 
-/// Which tasks to list. Newest first; every set field narrows.
+/// Filter and page of a listing of tasks, newest first. Set fields are combined with "and".
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TaskQuery {
-    /// Only this owner's.
+    /// Only tasks of this owner.
     pub owner: Option<UserId>,
-    /// Only in this status.
+    /// Only tasks in this status.
     pub status: Option<TaskStatus>,
-    /// Only of this agent.
+    /// Only tasks of this agent.
     pub agent: Option<String>,
     /// Only children of this task.
     pub parent: Option<TaskId>,
-    /// Only created at or after.
+    /// Only tasks created at or after this time.
     pub created_after: Option<DateTime<Utc>>,
-    /// Only created before.
+    /// Only tasks created before this time.
     pub created_before: Option<DateTime<Utc>>,
-    /// Only those older than this key: where the page before ended.
+    /// Only tasks older than this one: the `next` of the previous page.
     pub before: Option<TaskId>,
-    /// At most so many, 1 to 100.
+    /// Maximum number of tasks, 1 to 100.
     pub limit: u32,
 }
 
-/// One page of a listing.
+/// One page of a listing of tasks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TaskPage {
-    /// Newest first.
+    /// The tasks of this page, newest first.
     pub items: Vec<Task>,
-    /// Hand this back as `before` for the next page; none at the end.
+    /// Value of `before` for the next page; `None` at the end.
     pub next: Option<TaskId>,
 }
 
 impl TaskPage {
-    /// Bytes that the payloads, results and states of a page of several tasks take at most, as they are stored.
+    /// Maximum total size of the stored payloads, results and states on a page of several tasks.
     pub const MAX_BYTES: usize = 1_000_000;
 
-    /// The page of these tasks: at most `limit`, and no more than fit into [`MAX_BYTES`](Self::MAX_BYTES), but at least
-    /// one. Each comes with the bytes that it takes, and is read only if it is part of the page.
+    /// Collects a page of at most `limit` tasks within [`MAX_BYTES`](Self::MAX_BYTES), but with at least one. Each task
+    /// comes with its stored size and is read only if it belongs to the page.
     ///
     /// # Errors
-    /// That of the first task of the page which cannot be read.
+    /// The error of the first task of the page that cannot be read.
     pub fn of<R, E>(tasks: impl IntoIterator<Item = (usize, R)>, limit: usize) -> std::result::Result<Self, E>
     where
         R: FnOnce() -> std::result::Result<Task, E>,
@@ -359,30 +362,30 @@ impl TaskPage {
     }
 }
 
-/// How many tasks of one agent stand in one status.
+/// Number of tasks of one agent in one status.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TaskCount {
-    /// The agent.
+    /// Name of the agent.
     pub agent: String,
-    /// The status.
+    /// Status of the counted tasks.
     pub status: TaskStatus,
-    /// How many; never 0.
+    /// Number of tasks; never 0.
     pub count: u64,
 }
 
-/// What is in the task store.
+/// Statistics of the task store.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TaskStatistics {
-    /// By agent, then by status.
+    /// Counts sorted by agent, then by status.
     pub counts: Vec<TaskCount>,
 }
 
-/// How far a queue is behind: its pending tasks, as far as they wait for no child.
+/// Backlog of a queue: its pending tasks that do not wait for children.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Backlog {
-    /// How many, also those that are not due yet.
+    /// Number of tasks, including those that are not due yet.
     pub tasks: u64,
-    /// Since when the one that has waited longest could have been claimed, or will be.
+    /// Due time of the task that has waited longest; in the future if none is due yet.
     pub oldest: Option<DateTime<Utc>>,
 }
 
@@ -392,7 +395,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn bounds_name_the_field() {
+    fn invalid_field_is_named() {
         let mut task = NewTask::new("echo", json!({}));
         assert!(task.validate().is_ok());
         task.priority = 10;

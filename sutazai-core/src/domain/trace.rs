@@ -1,7 +1,7 @@
-//! To which trace something belongs, and after which of its spans: what travels with a request, a task row, and an agent.
+//! Trace context: the position in a distributed trace that travels with a request, a task row and an agent.
 //!
-//! The form is that of W3C Trace Context (<https://www.w3.org/TR/trace-context/>), with the caller's own request id
-//! beside it where there is one, so that log lines of the work still carry the id that the caller chose.
+//! The format is that of W3C Trace Context (<https://www.w3.org/TR/trace-context/>), accompanied by the caller's own
+//! request id if there is one, so that log lines of the work still carry the id that the caller chose.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,28 +12,29 @@ use sha2::{Digest, Sha256};
 
 use crate::error::Error;
 
-/// The longest request id that is taken over from a caller.
-const MAX_REQUEST_ID: usize = 64;
+/// Maximum length of a request id accepted from a caller, in bytes.
+const MAX_REQUEST_ID_BYTES: usize = 64;
 
-/// A place in a trace.
+/// A position in a trace: the trace id and the current span.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct TraceContext {
     trace_id: u128,
-    /// 0 as long as no span has begun.
+    /// Id of the current span; 0 before the first span starts.
     span_id: u64,
     sampled: bool,
     request_id: Option<String>,
 }
 
 impl TraceContext {
-    /// The beginning of a new trace, before its first span.
+    /// Starts a new trace, before its first span.
     pub fn generate() -> Self {
         Self::beginning(random(), None)
     }
 
-    /// The beginning of a trace for a request that its caller has named, if that name is 1 to 64 of letters, digits,
-    /// `-`, `_` and `.`. A name of 32 hexadecimal digits is the trace id itself; another one gives always the same one.
+    /// Starts the trace of a request with the caller's own id, if that consists of 1 to 64 letters, digits, `-`, `_`
+    /// and `.`. An id of 32 hexadecimal digits is used as the trace id; from any other id the trace id is derived by
+    /// SHA-256, so that equal ids give equal traces.
     pub fn of_request(request_id: &str) -> Option<Self> {
         if !is_request_id(request_id) {
             return None;
@@ -49,7 +50,7 @@ impl TraceContext {
         }
     }
 
-    /// What the header `traceparent` says, if it can be read: version 00, or the same fields of a later one.
+    /// Parses a `traceparent` header of version 00, or the same fields of a later version; `None` if it is invalid.
     pub fn from_traceparent(header: &str) -> Option<Self> {
         let mut fields = header.trim().split('-');
         let version = hex(fields.next()?, 2)?;
@@ -65,33 +66,33 @@ impl TraceContext {
         })
     }
 
-    /// The place of a span in the same trace, as whoever records it says.
+    /// Returns the position of a span in this trace, as its tracer reports it.
     pub fn at(&self, trace_id: u128, span_id: u64, sampled: bool) -> Self {
         Self { trace_id, span_id, sampled, request_id: self.request_id.clone() }
     }
 
-    /// The id that answers and log lines carry: the caller's own where there is one, else that of the trace.
+    /// Returns the id for responses and log lines: the caller's request id if there is one, else the trace id.
     pub fn id(&self) -> String {
         self.request_id.clone().unwrap_or_else(|| format!("{:032x}", self.trace_id))
     }
 
-    /// The id of the trace; never 0.
+    /// Returns the id of the trace; never 0.
     pub fn trace_id(&self) -> u128 {
         self.trace_id
     }
 
-    /// The span that what follows is a part of; 0 when none has begun.
+    /// Returns the id of the parent span for further work; 0 if none has started.
     pub fn span_id(&self) -> u64 {
         self.span_id
     }
 
-    /// Whether the spans of this trace are recorded.
+    /// Returns whether the spans of this trace are recorded.
     pub fn is_sampled(&self) -> bool {
         self.sampled
     }
 
-    /// For the header `traceparent` of a request that goes on with the trace. Where no span has begun nobody records any;
-    /// the recommendation wants an id all the same, and gets one that nobody else has.
+    /// Formats the `traceparent` header of an outgoing request that continues the trace. If no span has started, nobody
+    /// records any; the specification requires a parent id all the same, so a random one is used.
     pub fn to_traceparent(&self) -> String {
         let span_id = if self.span_id == 0 { random::<u64>().max(1) } else { self.span_id };
         format!("00-{:032x}-{span_id:016x}-{:02x}", self.trace_id, u8::from(self.sampled))
@@ -103,7 +104,7 @@ impl TraceContext {
     }
 }
 
-/// The fields of `traceparent`, and after a blank the request id if there is one.
+/// Formats the fields of `traceparent`, followed by a space and the request id if there is one.
 impl fmt::Display for TraceContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "00-{:032x}-{:016x}-{:02x}", self.trace_id, self.span_id, u8::from(self.sampled))?;
@@ -146,14 +147,14 @@ impl TryFrom<String> for TraceContext {
     }
 }
 
-/// A number of exactly so many hexadecimal digits, lower case as the recommendation wants it.
+/// Parses exactly `digits` lower-case hexadecimal digits, as the specification requires.
 fn hex(text: &str, digits: usize) -> Option<u128> {
     let fits = text.len() == digits && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     fits.then(|| u128::from_str_radix(text, 16).ok()).flatten()
 }
 
 fn is_request_id(id: &str) -> bool {
-    (1..=MAX_REQUEST_ID).contains(&id.len())
+    (1..=MAX_REQUEST_ID_BYTES).contains(&id.len())
         && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
 }
 
@@ -164,7 +165,7 @@ mod tests {
     const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
     #[test]
-    fn a_traceparent_is_read_and_written() {
+    fn traceparent_round_trips() {
         let context = TraceContext::from_traceparent(PARENT).unwrap();
         assert_eq!(context.id(), "0af7651916cd43dd8448eb211c80319c");
         assert_eq!((context.span_id(), context.is_sampled()), (0xb7ad_6b71_6920_3331, true));
@@ -174,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_traceparent_that_is_none_is_not_taken() {
+    fn invalid_traceparent_is_ignored() {
         let zeros = "0".repeat(32);
         for bad in [
             "",
@@ -191,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_id_names_the_trace_and_stays_with_it() {
+    fn request_id_determines_the_trace_and_is_kept() {
         let named = TraceContext::of_request("order-17").unwrap();
         assert_eq!(named.id(), "order-17");
         assert_eq!(named.trace_id(), TraceContext::of_request("order-17").unwrap().trace_id());
@@ -207,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn text_that_is_no_context_is_refused() {
+    fn invalid_trace_context_is_refused() {
         for bad in ["", "00-1-2-3", "01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"] {
             assert_eq!(bad.parse::<TraceContext>().unwrap_err().field(), Some("trace"), "{bad}");
         }

@@ -1,4 +1,4 @@
-//! Users, their sessions, and how both are found and changed.
+//! Users, their sessions and invitations, and the queries and changes of them.
 
 use std::fmt;
 
@@ -7,21 +7,21 @@ use serde::{Deserialize, Serialize};
 
 use super::id::{InvitationId, SessionId, UserId};
 
-/// What a user may do.
+/// Role of a user account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum UserRole {
-    /// Their own things.
+    /// Access to the user's own objects.
     User,
-    /// Everything.
+    /// Access to everything, including the administration of users.
     Admin,
 }
 
 impl UserRole {
-    /// All of them.
+    /// Every role, in the order of declaration.
     pub const ALL: [Self; 2] = [Self::User, Self::Admin];
 
-    /// In lower case, as tokens and databases spell it.
+    /// Returns the name in lower case, as tokens and databases have it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::User => "user",
@@ -30,24 +30,24 @@ impl UserRole {
     }
 }
 
-/// A user as it stands in the store.
+/// A user account as it is stored.
 #[derive(Clone, PartialEq)]
 pub struct User {
-    /// Its key.
+    /// Primary key of the user.
     pub id: UserId,
-    /// `[A-Za-z0-9_]{3,50}`; unique whatever the case.
+    /// Name that matches `[A-Za-z0-9_]{3,50}`; unique regardless of case.
     pub username: String,
-    /// Unique whatever the case.
+    /// E-mail address; unique regardless of case.
     pub email: String,
-    /// An argon2id hash in PHC form.
+    /// Argon2id hash of the password in PHC format.
     pub password_hash: String,
-    /// What it may do.
+    /// Role of the user.
     pub role: UserRole,
-    /// A disabled user cannot sign in.
+    /// Whether the account is disabled: a disabled user cannot sign in.
     pub disabled: bool,
-    /// When it registered.
+    /// When the user registered.
     pub created_at: DateTime<Utc>,
-    /// When it last signed in.
+    /// When the user last signed in.
     pub last_login_at: Option<DateTime<Utc>>,
 }
 
@@ -62,15 +62,15 @@ impl fmt::Debug for User {
     }
 }
 
-/// A registration as the caller sends it.
+/// Registration of a user, as the caller sends it.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewUser {
-    /// `[A-Za-z0-9_]{3,50}`.
+    /// Name that matches `[A-Za-z0-9_]{3,50}`.
     pub username: String,
-    /// An e-mail address.
+    /// E-mail address of the user.
     pub email: String,
-    /// At least 8 characters and not a known-weak one.
+    /// Password of at least 8 characters that is not on the list of weak ones.
     pub password: String,
 }
 
@@ -80,18 +80,18 @@ impl fmt::Debug for NewUser {
     }
 }
 
-/// An invitation to register, as it stands in the store: good for one user, until it expires.
+/// An invitation to register as it is stored, valid for one user until it expires.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Invitation {
-    /// Its key; not a secret.
+    /// Primary key of the invitation; not a secret.
     pub id: InvitationId,
-    /// SHA-256 of the whole invitation, in hexadecimal.
+    /// SHA-256 of the plaintext invitation, in hexadecimal.
     pub hash: String,
-    /// The admin who made it; none for an operator at the command line.
+    /// Admin who created it; `None` for an operator at the command line.
     pub created_by: Option<UserId>,
-    /// When it was made.
+    /// When the invitation was created.
     pub created_at: DateTime<Utc>,
-    /// From when on it is refused.
+    /// When the invitation expires.
     pub expires_at: DateTime<Utc>,
 }
 
@@ -105,15 +105,16 @@ impl fmt::Debug for Invitation {
     }
 }
 
-/// How long a spent refresh token may be repeated by the client that spent it: the answer may have been lost on its way.
+/// Time during which the client may repeat a spent refresh token: 30 s, because the response with its successor may
+/// have been lost.
 pub const REFRESH_REPEAT_WINDOW: TimeDelta = TimeDelta::seconds(30);
 
-/// What the store keeps of the refresh token that another is exchanged for.
+/// Stored part of the refresh token that replaces another one.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Successor {
     /// SHA-256 of the new token, in hexadecimal.
     pub hash: String,
-    /// What the new token was derived with from the old one. It says nothing to who does not have the old one.
+    /// Salt with which the new token was derived from the old one; useless without the old one.
     pub salt: String,
 }
 
@@ -126,9 +127,9 @@ impl fmt::Debug for Successor {
 /// A refresh token that was exchanged for its successor.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SpentToken {
-    /// When it was exchanged.
+    /// When the token was exchanged.
     pub spent_at: DateTime<Utc>,
-    /// What its successor was derived with, while the token may be repeated.
+    /// Salt of its successor, as long as the token may be repeated.
     pub salt: Option<String>,
 }
 
@@ -138,24 +139,24 @@ impl fmt::Debug for SpentToken {
     }
 }
 
-/// A signed-in session: one family of refresh tokens, of which only the latest is good.
+/// A session: one family of refresh tokens, of which only the latest is valid.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Session {
-    /// Its key; access tokens carry it.
+    /// Primary key; access tokens carry it.
     pub id: SessionId,
-    /// Whose it is.
+    /// User who signed in.
     pub user: UserId,
-    /// SHA-256 of the refresh token that is good now, in hexadecimal.
+    /// SHA-256 of the currently valid refresh token, in hexadecimal.
     pub refresh_hash: String,
-    /// When it began.
+    /// When the session began.
     pub created_at: DateTime<Utc>,
-    /// When it was last refreshed.
+    /// When the session was last refreshed.
     pub refreshed_at: DateTime<Utc>,
-    /// When the refresh token ends.
+    /// When the refresh token expires.
     pub expires_at: DateTime<Utc>,
-    /// When it was ended: by its user, by an admin, or by the reuse of a spent token.
+    /// When the session was revoked: by its user, by an admin, or because a spent token was reused.
     pub revoked_at: Option<DateTime<Utc>>,
-    /// What the program that signed in calls itself.
+    /// User agent that the client sent when it signed in.
     pub user_agent: Option<String>,
 }
 
@@ -169,62 +170,62 @@ impl fmt::Debug for Session {
     }
 }
 
-/// Which users to list. Newest first; every set field narrows.
+/// Filter and page of a listing of users, newest first. Set fields are combined with "and".
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UserQuery {
-    /// Only those whose username or e-mail contains this text, whatever the case.
+    /// Only users whose username or e-mail contains this text, regardless of case.
     pub search: Option<String>,
-    /// Only those older than this key: where the page before ended.
+    /// Only users older than this one: the `next` of the previous page.
     pub before: Option<UserId>,
-    /// At most so many, 1 to 100.
+    /// Maximum number of users, 1 to 100.
     pub limit: u32,
 }
 
-/// One page of users.
+/// One page of a listing of users.
 #[derive(Debug, Clone, PartialEq)]
 pub struct UserPage {
-    /// Newest first.
+    /// The users of this page, newest first.
     pub items: Vec<User>,
-    /// Hand this back as `before` for the next page; none at the end.
+    /// Value of `before` for the next page; `None` at the end.
     pub next: Option<UserId>,
 }
 
-/// How many users there are.
+/// Numbers of user accounts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct UserCounts {
-    /// All of them.
+    /// Number of all users.
     pub total: u64,
-    /// Those that cannot sign in.
+    /// Number of users that cannot sign in.
     pub disabled: u64,
-    /// Those with a session that has not ended and was begun or refreshed of late.
+    /// Number of users with a live session that was started or refreshed recently.
     pub active: u64,
 }
 
-/// A change of one user.
+/// A change of one user account.
 #[derive(Clone, PartialEq, Eq)]
 pub enum UserChange {
-    /// A new password; one session outlives it.
+    /// Sets a new password; revokes all sessions except one.
     Password {
-        /// Its hash in PHC form.
+        /// Hash of the new password in PHC format.
         hash: String,
-        /// The session in which it was changed.
+        /// Session in which the password was changed; it stays valid.
         keep: SessionId,
     },
-    /// The same password under a hash of another cost; nothing if it was changed meanwhile.
+    /// Replaces the hash of the same password by one of another cost; no effect if the password changed meanwhile.
     Rehash {
-        /// The hash that it was verified against.
+        /// Hash that the password was verified against.
         from: String,
-        /// The hash in its place.
+        /// Hash that replaces it.
         to: String,
     },
-    /// Whether the user is disabled.
+    /// Disables or enables the account.
     Disabled(bool),
-    /// What the user may do.
+    /// Changes the role of the user.
     Role(UserRole),
 }
 
 impl UserChange {
-    /// Whether a user after it is no admin who can sign in.
+    /// Returns whether the user is no longer an admin who can sign in after the change.
     pub fn takes_an_admin(&self) -> bool {
         matches!(self, Self::Disabled(true) | Self::Role(UserRole::User))
     }
@@ -243,11 +244,11 @@ impl fmt::Debug for UserChange {
     }
 }
 
-/// A user after a change.
+/// Result of changing a user account.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ChangedUser {
-    /// As it stands now.
+    /// The user after the change.
     pub user: User,
-    /// The sessions that ended with the change.
+    /// Sessions that the change has revoked.
     pub ended: Vec<SessionId>,
 }
