@@ -1,4 +1,4 @@
-//! An agent, and the only way out it has: its context.
+//! Agent port, and the context through which an agent reaches everything outside of itself.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -14,76 +14,77 @@ use super::{Clock, MetricSource, MetricStore, ModelBackend};
 use crate::domain::{AgentDescriptor, EventKind, NewEvent, Permission, Section, Snapshot, Step, Task};
 use crate::error::{Error, Result};
 
-/// Something that does tasks.
+/// An agent that runs tasks.
 ///
 /// # Contract
 /// - Its descriptor has a name in kebab case, at least one capability and an input schema that is a valid JSON Schema.
 /// - A payload that does not fit the schema never reaches `run`.
 /// - `run` ends soon after the context is cancelled.
-/// - It names the permissions that its run needs, the same ones each time for the same payload.
+/// - `permissions` names what a run needs, and always returns the same for the same payload.
 #[cfg_attr(feature = "testing", mockall::automock)]
 #[async_trait]
 pub trait Agent: Debug + Send + Sync + 'static {
-    /// What it says of itself; does not change.
+    /// Describes the agent; the result never changes.
     fn descriptor(&self) -> AgentDescriptor;
 
-    /// Permissions that its caller needs for a task with this payload, which fits the schema: those for all that the run
-    /// reads and uses, and for all tasks that it waits for. The context has models only with [`Permission::UseModels`] and
-    /// metrics only with [`Permission::ReadMetrics`], and a child that needs more than this fails the task.
+    /// Permissions that the caller needs for a task with this payload, which fits the schema: for everything that the
+    /// run reads and uses, and for all tasks that it waits for. The context offers models only with
+    /// [`Permission::UseModels`] and metrics only with [`Permission::ReadMetrics`]; a child that needs other
+    /// permissions fails the task.
     fn permissions(&self, payload: &Value) -> Vec<Permission> {
         let _ = payload;
         vec![Permission::WriteTasks]
     }
 
-    /// One step of a task: its payload is `context.task.payload`. It may be run again from the start after a
-    /// crash, so what it does elsewhere must bear being done twice.
+    /// Runs one step of a task with the payload `context.task.payload`. After a crash it may run again from the start,
+    /// so its external effects must be idempotent.
     async fn run(&self, context: &AgentContext) -> Result<Step>;
 }
 
-/// Where an agent's progress and text go; the worker batches them into the store.
+/// Receiver of an agent's progress and text; the worker writes them to the store in batches.
 pub trait EventSink: Debug + Send + Sync + 'static {
-    /// Takes an event; never waits.
+    /// Accepts an event without waiting.
     fn emit(&self, event: NewEvent);
 }
 
-/// What an agent may use.
+/// Everything that a run of an agent may use.
 #[derive(Debug, Clone)]
 pub struct AgentContext {
-    /// The task.
+    /// The task that is run.
     pub task: Task,
-    /// The ended children it waited for, in the order in which it asked for them.
+    /// The ended children that the task waited for, in the order of their submission.
     pub children: Vec<Task>,
-    /// Where text comes from; none when no model is configured, or the agent did not name the permission to use one.
+    /// Model backend; `None` if none is configured, or if the agent did not name the permission to use models.
     pub model: Option<Arc<dyn ModelBackend>>,
-    /// Where metrics come from; none when the agent did not name the permission to read them.
+    /// Metric sources; empty if the agent did not name the permission to read metrics.
     pub metric_sources: Vec<Arc<dyn MetricSource>>,
-    /// Metrics of before; none when no history is kept, or the agent did not name the permission to read them.
+    /// Metric history; `None` if none is kept, or if the agent did not name the permission to read metrics.
     pub metric_store: Option<Arc<dyn MetricStore>>,
-    /// Name of this machine: the host of its samples and of analyses.
+    /// Name of this machine, used as the host of its samples and analyses.
     pub host: String,
-    /// Where time comes from.
+    /// Clock of the engine.
     pub clock: Arc<dyn Clock>,
-    /// Fires when somebody asked for the task to stop, its time ran out or its lease is lost.
+    /// Cancelled when a caller cancels the task, its time limit is exceeded or its lease is lost.
     pub cancellation: CancellationToken,
-    /// Where progress and text go.
+    /// Receiver of progress and text.
     pub events: Arc<dyn EventSink>,
 }
 
 impl AgentContext {
-    /// Reports how far the task is: 0.0 to 1.0, and what it is doing now.
+    /// Reports progress: the completed share, clamped to 0.0 to 1.0, and the current activity.
     pub fn progress(&self, fraction: f32, message: impl Into<String>) {
         self.emit(EventKind::Progress { fraction: fraction.clamp(0.0, 1.0), message: message.into() });
     }
 
-    /// Passes on text as a model writes it.
+    /// Reports a piece of text that a model has generated.
     pub fn text(&self, text: impl Into<String>) {
         self.emit(EventKind::Text { text: text.into() });
     }
 
-    /// An error once the task is to stop; call it between pieces of work.
+    /// Returns an error once the task is cancelled; to be called between pieces of work.
     ///
     /// # Errors
-    /// `Cancelled`.
+    /// `Cancelled` if the cancellation token is cancelled.
     pub fn check_cancelled(&self) -> Result<()> {
         if self.cancellation.is_cancelled() {
             Err(Error::cancelled("the task was asked to stop"))
@@ -92,7 +93,7 @@ impl AgentContext {
         }
     }
 
-    /// Measures everything at once. A source that has nothing here leaves its section missing with the reason.
+    /// Measures all sections concurrently. A section whose source fails is missing, with the reason.
     pub async fn snapshot(&self) -> Snapshot {
         collect_snapshot(&self.metric_sources, self.clock.as_ref()).await
     }
@@ -102,15 +103,15 @@ impl AgentContext {
     }
 }
 
-/// Longest that one source is waited for. Those that are built in give up a little earlier, with a reason of their own.
+/// Time limit of one source. The built-in sources give up a little earlier, with a more specific reason.
 const SOURCE_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// Measures with all sources side by side, each in a task of its own. A source that fails, panics, or takes longer than 4 s
-/// leaves its section missing with the reason.
+/// Measures with all sources concurrently, each in a spawned task. A source that fails, panics or takes longer than 4 s
+/// leaves its section missing, with the reason.
 pub async fn collect_snapshot(sources: &[Arc<dyn MetricSource>], clock: &dyn Clock) -> Snapshot {
     let collect = |source: &Arc<dyn MetricSource>| {
         let source = source.clone();
-        // Ended when it is dropped: a source that hangs is not left to run.
+        // Aborted when it is dropped, so that a hanging source does not run on.
         AbortOnDropHandle::new(tokio::spawn(async move { source.collect().await }))
     };
     let running: Vec<_> = sources.iter().map(collect).collect();
@@ -169,7 +170,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_source_that_hangs_or_panics_costs_its_own_section_only() {
+    async fn hanging_or_panicking_source_loses_only_its_section() {
         let sources: Vec<Arc<dyn MetricSource>> =
             ["hangs", "panics", "good"].map(|name| Arc::new(Source(name)) as _).into();
         let snapshot = collect_snapshot(&sources, &SystemClock).await;

@@ -1,4 +1,4 @@
-//! Where it is kept who works for which agent.
+//! Store of the agents' heartbeats.
 
 use std::fmt::Debug;
 
@@ -7,17 +7,18 @@ use chrono::{DateTime, Utc};
 
 use crate::error::Result;
 
-/// When somebody was last seen to work for an agent, in whichever process.
+/// Heartbeats of the agents over all processes that share the store.
 ///
 /// # Contract
-/// - `last_seen` gives the time that `seen` noted, for each agent in the order in which they are asked for, and nothing for one that nobody was seen to work for.
-/// - Of all times that were noted for an agent the latest counts, whoever was the last to tell.
+/// - `last_seen` returns the time recorded by `seen` for each agent, in the given order, and `None` for an agent
+///   without one.
+/// - The latest of all recorded times of an agent counts, in whichever order they were recorded.
 #[cfg_attr(feature = "testing", mockall::automock)]
 #[async_trait]
 pub trait AgentStore: Debug + Send + Sync + 'static {
-    /// Notes that somebody works for these agents at that time, precise to the microsecond.
+    /// Records a heartbeat of these agents at `at`, accurate to the microsecond.
     async fn seen(&self, agents: &[String], at: DateTime<Utc>) -> Result<()>;
 
-    /// When somebody last did, for each.
+    /// Last heartbeat of each agent, in the given order; `None` if there was none.
     async fn last_seen(&self, agents: &[String]) -> Result<Vec<Option<DateTime<Utc>>>>;
 }

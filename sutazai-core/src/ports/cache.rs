@@ -1,4 +1,4 @@
-//! What several servers remember together for a while, so that not each has to ask the store.
+//! Shared cache of several servers, which saves them queries to the store.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -7,31 +7,31 @@ use async_trait::async_trait;
 
 use crate::error::Result;
 
-/// Texts by key, each for a while. Whoever uses it must do as well without: what is in it may be forgotten at any time,
-/// and calls may fail.
+/// Shared cache of texts by key, each with a time to live. Its users must work as well without it: entries may be
+/// evicted at any time, and calls may fail.
 ///
 /// # Contract
-/// - `get` gives what was put last under this key, whole, and nothing under another.
-/// - A value is gone after its lifetime, and not before.
-/// - `put` goes over what is there and begins a new lifetime.
-/// - `add` keeps what is there, with its lifetime, and else does as `put`.
-/// - Of several who `add` at the same time one is heard.
+/// - `get` returns the value stored last under this key, unchanged, and `None` under another key.
+/// - A value expires after its time to live, and not before.
+/// - `put` replaces an existing value and starts a new time to live.
+/// - `add` keeps an existing value with its time to live, and otherwise works as `put`.
+/// - Of several concurrent calls of `add` exactly one is effective.
 #[cfg_attr(feature = "testing", mockall::automock)]
 #[async_trait]
 pub trait Cache: Debug + Send + Sync + 'static {
-    /// The value under this key.
+    /// Returns the value stored under this key.
     ///
     /// # Errors
-    /// `Unavailable` when the cache cannot be reached.
+    /// `Unavailable` if the cache cannot be reached.
     async fn get(&self, key: &str) -> Result<Option<String>>;
 
-    /// Keeps the value for so long, over what may be there.
+    /// Stores the value for the duration `life`, replacing an existing one.
     ///
     /// # Errors
     /// As [`get`](Self::get).
     async fn put(&self, key: &str, value: &str, life: Duration) -> Result<()>;
 
-    /// Keeps the value for so long, unless there is one.
+    /// Stores the value for the duration `life`, unless there is one.
     ///
     /// # Errors
     /// As [`get`](Self::get).

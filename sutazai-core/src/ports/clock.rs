@@ -1,4 +1,4 @@
-//! Where time comes from: the only source of it in the whole project.
+//! Clock port, the only source of time in the whole project.
 
 use std::fmt::Debug;
 use std::sync::LazyLock;
@@ -7,30 +7,30 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use chrono::{DateTime, SubsecRound, Utc};
 
-/// Tells the time and waits for it.
+/// A clock that tells the time and sleeps.
 ///
 /// # Contract
-/// - `now` never goes back between two calls of one thread, unless somebody sets the clock.
-/// - `steady` grows with the time that passes and never goes back, also while somebody sets the clock.
-/// - `sleep` ends no earlier than the given time after its call, as `now` tells it.
+/// - `now` never goes back between two calls of one thread, unless the clock is set.
+/// - `steady` grows with the elapsed time and never goes back, even if the clock is set.
+/// - `sleep` ends no earlier than the given duration after its call, as measured by `now`.
 #[cfg_attr(feature = "testing", mockall::automock)]
 #[async_trait]
 pub trait Clock: Debug + Send + Sync + 'static {
-    /// The time now.
+    /// Returns the current wall-clock time.
     fn now(&self) -> DateTime<Utc>;
 
-    /// Time since some instant that stays the same as long as the process runs. The difference of two readings is the time
-    /// between them, whatever `now` says: leases and their expiry are judged by it. The default suits a clock that nobody can
-    /// set.
+    /// Time elapsed since an arbitrary instant that is fixed for the life of the process. Differences of two readings
+    /// are elapsed time even if the wall clock is set; leases and their expiry are judged by it. The default suits
+    /// clocks that cannot be set.
     fn steady(&self) -> Duration {
         (self.now() - DateTime::UNIX_EPOCH).to_std().unwrap_or_default()
     }
 
-    /// Waits so long.
+    /// Sleeps for `duration`.
     async fn sleep(&self, duration: Duration);
 }
 
-/// The machine's own clock.
+/// Clock of the operating system.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
@@ -38,7 +38,7 @@ pub struct SystemClock;
 #[allow(clippy::disallowed_methods)] // the one place that may ask the machine for the time
 impl Clock for SystemClock {
     fn now(&self) -> DateTime<Utc> {
-        // Microseconds, which every store keeps: a time is the same before and after it was stored.
+        // Microseconds are what every store keeps: a time is equal before and after it was stored.
         Utc::now().trunc_subsecs(6)
     }
 

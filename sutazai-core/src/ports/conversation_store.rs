@@ -1,4 +1,4 @@
-//! Where conversations live.
+//! Store of conversations and their messages.
 
 use std::fmt::Debug;
 
@@ -9,39 +9,40 @@ use crate::domain::{
 };
 use crate::error::Result;
 
-/// The conversation store.
+/// Store of conversations and their messages.
 ///
 /// # Contract
-/// - A created conversation is found by its id, whole; an unknown id finds none.
-/// - With a limit a conversation that would be one too many of its owner's is `Conflict` and is not added, however many are added at once. Nobody's conversations have no limit.
-/// - `list` gives one owner's conversations, or everybody's, newest first, page by page.
-/// - `append` adds a message, whole, and sets when its conversation was used last, never back.
-/// - `append` to a conversation that is not there is `NotFound`.
-/// - `messages` gives the latest messages of one conversation, or the latest before one of them, oldest first.
+/// - A created conversation is found by its id with all its fields; an unknown id finds none.
+/// - With a limit, a conversation beyond it is `Conflict` and is not added, also under concurrent creation.
+///   Conversations without an owner have no limit.
+/// - `list` returns the conversations of one owner, or of all, newest first, page by page.
+/// - `append` adds a message unchanged and sets the time of the conversation's latest use, which never moves back.
+/// - `append` to an unknown conversation is `NotFound`.
+/// - `messages` returns the latest messages of one conversation, or the latest before one of them, oldest first.
 /// - `messages` stops after the message with which the contents reach `max_bytes`, and loads no content beyond it.
-/// - `delete` removes a conversation with its messages and no other; one that is not there is `NotFound`.
-/// - `delete_all` does so with all of one owner's, and tells how many those were.
+/// - `delete` removes a conversation with its messages and no other; an unknown one is `NotFound`.
+/// - `delete_all` removes all conversations of one owner with their messages and returns their number.
 #[cfg_attr(feature = "testing", mockall::automock)]
 #[async_trait]
 pub trait ConversationStore: Debug + Send + Sync + 'static {
-    /// Adds a conversation.
+    /// Stores a new conversation without a limit.
     async fn create(&self, conversation: &Conversation) -> Result<()> {
         self.create_within(conversation, None).await
     }
 
-    /// Adds a conversation, if its owner has fewer than `max`.
+    /// Stores a new conversation, provided that its owner has fewer than `max`.
     async fn create_within(&self, conversation: &Conversation, max: Option<u32>) -> Result<()>;
 
-    /// The conversation, if there is one.
+    /// Returns the conversation, if there is one.
     async fn get(&self, id: ConversationId) -> Result<Option<Conversation>>;
 
-    /// A page of conversations.
+    /// Returns one page of conversations.
     async fn list(&self, query: &ConversationQuery) -> Result<ConversationPage>;
 
-    /// Adds a message at the end of its conversation.
+    /// Appends a message to its conversation.
     async fn append(&self, message: &StoredMessage) -> Result<()>;
 
-    /// At most `limit` messages of a conversation, the oldest of which is the only one that exceeds `max_bytes` of content.
+    /// Returns at most `limit` messages; only the oldest of them may exceed `max_bytes` of content in total.
     async fn messages(
         &self,
         conversation: ConversationId,
@@ -53,6 +54,6 @@ pub trait ConversationStore: Debug + Send + Sync + 'static {
     /// Removes a conversation and its messages.
     async fn delete(&self, id: ConversationId) -> Result<()>;
 
-    /// Removes all conversations of an owner.
+    /// Removes all conversations of an owner and returns their number.
     async fn delete_all(&self, owner: UserId) -> Result<u64>;
 }

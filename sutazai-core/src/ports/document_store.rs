@@ -1,4 +1,4 @@
-//! Where documents and their chunks live.
+//! Store of documents and their chunks.
 
 use std::fmt::Debug;
 
@@ -9,37 +9,36 @@ use crate::domain::{
 };
 use crate::error::Result;
 
-/// The document store.
+/// Store of documents and their chunks, with full-text search.
 ///
 /// # Contract
-/// - An added document is found by its id, whole, and so are its chunks; an unknown id finds none.
-/// - `add` adds a document with all its chunks or not at all: where its id is taken, or two chunks have one index, it is
-///   `Conflict`.
-/// - `add_within` gives the document that was added. Where an owner's document has the same upload key, it adds nothing and gives that
-///   one if the digest is the same too, and is `Conflict` naming `idempotency_key` otherwise, however many are added at once and
-///   whatever the quota. The same key of another owner, and of a deleted document, is free.
-/// - With a quota a document that would be one too many of its owner's, or too large for the space that they have left, is
-///   `Conflict` and is not added, however many are added at once. Nobody's documents have no quota.
-/// - `list` gives one owner's documents, or everybody's, newest first, page by page.
-/// - `chunks` gives the chunks of one document in their order, from an index on.
-/// - `search` finds the chunks that have at least one of the words or phrases, as whole words, by the rules of
-///   [`words`](crate::documents::words::words); a phrase is found where its words follow one another.
-/// - `search` puts first what has more of the words or rarer ones, then what has them more often, then the newer
-///   document, then the earlier chunk, and gives no more than `limit`.
-/// - `search` takes every text for words and phrases: other signs and operators mean nothing, and no words find nothing.
-/// - `search` finds and counts what is one owner's, or what is nobody's, and nothing else.
-/// - `delete` removes a document, its chunks and what the search knew of them, and nothing else; one that is not there is
-///   `NotFound`.
-/// - `delete_all` does so with all of one owner's, and tells how many those were.
+/// - An added document is found by its id with all its fields and chunks; an unknown id finds none.
+/// - `add` adds a document with all its chunks or not at all: a taken id, or two chunks with one index, is `Conflict`.
+/// - `add_within` returns the added document. If a document of the owner has the same upload key, it adds nothing and
+///   returns that one for an equal digest, else `Conflict` naming `idempotency_key`, also under concurrent uploads and
+///   whatever the quota. The key of another owner, or of a deleted document, is free.
+/// - With a quota, a document that exceeds the owner's number or space is `Conflict` and is not added, also under
+///   concurrent uploads. Documents without an owner have no quota.
+/// - `list` returns the documents of one owner, or of all, newest first, page by page.
+/// - `chunks` returns the chunks of one document in their order, from a given index.
+/// - `search` finds the chunks with at least one of the words or phrases, as whole words by the rules of
+///   [`words`](crate::documents::words::words); the words of a phrase must be adjacent.
+/// - `search` sorts by more or rarer matching words, then by their frequency, then by newer document, then by earlier
+///   chunk, and returns at most `limit`.
+/// - `search` accepts every text as words and phrases: other signs and operators have no meaning, and no words find
+///   nothing.
+/// - `search` finds and counts only documents of the given owner, or only those without an owner.
+/// - `delete` removes a document, its chunks and their search index, and nothing else; an unknown one is `NotFound`.
+/// - `delete_all` removes all documents of one owner with their chunks and returns their number.
 #[cfg_attr(feature = "testing", mockall::automock)]
 #[async_trait]
 pub trait DocumentStore: Debug + Send + Sync + 'static {
-    /// Adds a document and its chunks.
+    /// Stores a document and its chunks without a quota.
     async fn add(&self, document: &Document, chunks: Vec<Chunk>) -> Result<()> {
         self.add_within(document, chunks, None).await.map(|_| ())
     }
 
-    /// Adds a document and its chunks, if its owner has space for it; gives it, or the one that was uploaded with its key.
+    /// Stores a document and its chunks within the quota; returns it, or the one uploaded with the same key.
     async fn add_within(
         &self,
         document: &Document,
@@ -47,21 +46,21 @@ pub trait DocumentStore: Debug + Send + Sync + 'static {
         quota: Option<DocumentQuota>,
     ) -> Result<Document>;
 
-    /// The document, if there is one.
+    /// Returns the document, if there is one.
     async fn get(&self, id: DocumentId) -> Result<Option<Document>>;
 
-    /// A page of documents.
+    /// Returns one page of documents.
     async fn list(&self, query: &DocumentQuery) -> Result<DocumentPage>;
 
-    /// At most `limit` chunks of a document, from the one with the index `from` on.
+    /// Returns at most `limit` chunks of a document, beginning with index `from`.
     async fn chunks(&self, document: DocumentId, from: u32, limit: u32) -> Result<Vec<Chunk>>;
 
-    /// The best passages for these words.
+    /// Returns the best passages for these words.
     async fn search(&self, query: &PassageQuery) -> Result<Vec<Passage>>;
 
     /// Removes a document and its chunks.
     async fn delete(&self, id: DocumentId) -> Result<()>;
 
-    /// Removes all documents of an owner.
+    /// Removes all documents of an owner and returns their number.
     async fn delete_all(&self, owner: UserId) -> Result<u64>;
 }

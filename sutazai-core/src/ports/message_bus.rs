@@ -1,4 +1,4 @@
-//! The way out for what other programs want to hear of.
+//! Message bus port, through which other programs learn of task events.
 
 use std::fmt::Debug;
 
@@ -7,38 +7,38 @@ use async_trait::async_trait;
 use crate::domain::TraceContext;
 use crate::error::Result;
 
-/// One message, as it goes over the bus.
+/// One message to publish on the bus.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BusMessage {
-    /// The same each time the same thing is said, so that whoever hears it twice can tell.
+    /// Message id, equal in every publication of the same message, so that consumers can recognize duplicates.
     pub id: String,
-    /// What it is about, in words separated by dots: who listens chooses by it.
+    /// Topic in words separated by dots, by which consumers select messages.
     pub topic: String,
-    /// JSON.
+    /// Body of the message, a JSON text.
     pub body: String,
-    /// The trace that it belongs to.
+    /// Trace context of the message, if it has one.
     pub trace: Option<TraceContext>,
 }
 
-/// Carries messages to whoever listens.
+/// Publisher of messages to any number of consumers.
 ///
 /// # Contract
-/// - Who listens hears what is published, whole, and in its order.
-/// - A message that nobody listens for hinders none after it.
-/// - What many publish at the same time is all heard, each call's in its order.
-/// - `reach` says whether the bus is there.
+/// - Published messages reach their subscribers unchanged and in order.
+/// - An unroutable message does not block later ones.
+/// - Messages of concurrent calls are all delivered, each call's in its order.
+/// - `reach` reports whether the bus can be reached.
 #[cfg_attr(feature = "testing", mockall::automock)]
 #[async_trait]
 pub trait MessageBus: Debug + Send + Sync + 'static {
-    /// Hands these over, in order. Done means that the bus has all of them and does not lose them.
+    /// Publishes messages in order. `Ok` means that the bus has confirmed all of them and does not lose them.
     ///
     /// # Errors
-    /// `Unavailable`; some may have been handed over then, so publish all of them again.
+    /// `Unavailable`; some messages may have been published by then, so the caller publishes all of them again.
     async fn publish(&self, messages: &[BusMessage]) -> Result<()>;
 
-    /// Whether the bus answers now.
+    /// Checks that the bus responds now.
     ///
     /// # Errors
-    /// `Unavailable`.
+    /// `Unavailable` if it does not respond.
     async fn reach(&self) -> Result<()>;
 }

@@ -1,4 +1,4 @@
-//! Something that can be measured.
+//! Metric source port, which measures one section of a snapshot.
 
 use std::fmt::Debug;
 
@@ -7,20 +7,21 @@ use async_trait::async_trait;
 use crate::domain::SnapshotPart;
 use crate::error::Result;
 
-/// A source of metrics.
+/// A source of metrics for one section of a snapshot.
 ///
 /// # Contract
-/// - `name` is in snake case and does not change.
-/// - What it contributes is always the same part of the snapshot.
+/// - `name` is in snake case and never changes.
+/// - A source always contributes the same part of the snapshot.
 /// - A source that has nothing to measure here is `Unavailable` with the reason, never a part full of zeros.
-/// - Two collections at once do not disturb each other.
+/// - Two concurrent collections do not disturb each other.
 #[cfg_attr(feature = "testing", mockall::automock)]
 #[async_trait]
 pub trait MetricSource: Debug + Send + Sync + 'static {
-    /// Its name, and the name of its section: `host`, `pressure`, `cgroup`, `containers`, `gpus`, or the
+    /// Name of the source and of its section: `host`, `pressure`, `cgroup`, `containers`, `gpus`, or a name of the
     /// embedder's own.
     fn name(&self) -> &str;
 
-    /// Measures. Rates cover the time since the last collection, or a short interval of its own at the first.
+    /// Measures the section. Rates cover the time since the last collection; the first one samples for a short
+    /// interval.
     async fn collect(&self) -> Result<SnapshotPart>;
 }

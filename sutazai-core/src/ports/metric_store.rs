@@ -1,4 +1,4 @@
-//! Samples over time, so that findings can speak of trends.
+//! Metric history port: samples over time, from which findings derive trends.
 
 use std::fmt::Debug;
 
@@ -8,42 +8,43 @@ use chrono::{DateTime, Utc};
 use crate::domain::MetricSample;
 use crate::error::Result;
 
-/// A stretch of one series of one machine.
+/// A time range of one series of one machine.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SeriesQuery {
-    /// The machine.
+    /// Name of the measured machine.
     pub host: String,
-    /// The series.
+    /// Metric path of the series.
     pub series: String,
-    /// From here on.
+    /// Start of the range, inclusive.
     pub from: DateTime<Utc>,
-    /// Up to here, exclusive.
+    /// End of the range, exclusive.
     pub to: DateTime<Utc>,
-    /// At most so many points, spread evenly: each is the mean of its stretch.
+    /// Maximum number of points, spread evenly over the range; each is the mean of its interval.
     pub max_points: u32,
 }
 
-/// The history of metrics of any number of machines.
+/// History of metrics of any number of machines.
 ///
 /// # Contract
-/// - The series of one host are separate from those of every other, whatever they are called.
-/// - Samples read back in the order of their time, from `from` up to but not with `to`.
-/// - With more samples than `max_points` the answer has at most `max_points`, each the mean of its stretch.
+/// - The series of one host are separate from those of every other host, even with equal names.
+/// - Samples are returned in ascending order of time, from `from` inclusive to `to` exclusive.
+/// - With more samples than `max_points`, the result has at most `max_points` points, each the mean of its interval.
 /// - A second sample of the same host, series and instant replaces the first.
-/// - `compact` replaces samples older than `fine_until` by one a minute (their mean), and removes those older than `keep_from`.
-/// - `series` lists each series of the host once that has the prefix, in order.
+/// - `compact` replaces samples older than `fine_until` by their mean per minute, and removes those older than
+///   `keep_from`.
+/// - `series` lists each series of the host with the prefix once, in ascending order.
 #[cfg_attr(feature = "testing", mockall::automock)]
 #[async_trait]
 pub trait MetricStore: Debug + Send + Sync + 'static {
-    /// Adds samples.
+    /// Stores samples of any hosts and series.
     async fn append(&self, samples: &[MetricSample]) -> Result<()>;
 
-    /// A stretch of one series.
+    /// Returns the samples of a time range of one series.
     async fn range(&self, query: &SeriesQuery) -> Result<Vec<MetricSample>>;
 
     /// Lists the names of the host's series that begin with `prefix`.
     async fn series(&self, host: &str, prefix: &str) -> Result<Vec<String>>;
 
-    /// Down-samples and forgets; tells how many samples were removed.
+    /// Downsamples and removes old samples; returns the number of removed samples.
     async fn compact(&self, fine_until: DateTime<Utc>, keep_from: DateTime<Utc>) -> Result<u64>;
 }

@@ -1,7 +1,8 @@
-//! The ports: one trait a file. Each doc has a `# Contract`; each of its bullets is a test of the port's
-//! conformance suite in `testing`.
+//! Ports of the engine, one trait per file.
 //!
-//! All are object-safe, `Debug + Send + Sync + 'static`, take `&self` and are used as `Arc<dyn Port>`.
+//! The documentation of each port has a `# Contract`, and each of its bullets is a test of the port's conformance suite
+//! in `testing`. All ports are object-safe, `Debug + Send + Sync + 'static`, take `&self` and are used as `Arc<dyn
+//! Port>`.
 
 pub mod agent;
 pub mod agent_store;

@@ -1,4 +1,4 @@
-//! Language models.
+//! Model backend port, through which agents and chats use language models.
 
 use std::fmt::Debug;
 use std::pin::Pin;
@@ -11,22 +11,23 @@ use crate::domain::{
 };
 use crate::error::{Error, ErrorKind, Result};
 
-/// A streamed answer: text pieces, then exactly one `Done`; or an error, then nothing. Dropping it stops the model.
+/// A streamed answer: pieces of text and then exactly one `Done`, or an error and then nothing. Dropping it stops the
+/// model.
 pub type ModelStream = Pin<Box<dyn Stream<Item = Result<ModelEvent>> + Send>>;
 
-/// How far a pull has got.
+/// Progress of pulling a model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PullProgress {
-    /// What is being done.
+    /// Description of the current step.
     pub status: String,
-    /// Bytes that are there.
+    /// Number of bytes fetched so far, if known.
     pub completed_bytes: Option<u64>,
-    /// Bytes that there will be.
+    /// Total number of bytes, if known.
     pub total_bytes: Option<u64>,
 }
 
 impl PullProgress {
-    /// How far the present step is, 0.0 to 1.0; 0.0 where the backend does not say.
+    /// Returns the completed share of the current step, 0.0 to 1.0; 0.0 if the backend does not report it.
     pub fn fraction(&self) -> f32 {
         match (self.completed_bytes, self.total_bytes) {
             (Some(completed), Some(total)) if total > 0 => (completed as f64 / total as f64).min(1.0) as f32,
@@ -35,58 +36,59 @@ impl PullProgress {
     }
 }
 
-/// The progress of a pull; ends when the model is there, or with an error.
+/// Progress of pulling a model; ends when the model is available, or with an error.
 pub type PullStream = Pin<Box<dyn Stream<Item = Result<PullProgress>> + Send>>;
 
-/// Something that runs language models.
+/// A backend that runs language models.
 ///
 /// # Contract
-/// - `models` lists what is really there; a backend that cannot be reached is `Unavailable`.
-/// - `generate` streams text pieces and then exactly one `Done`, which names the backend and the model and counts the tokens.
-/// - `max_tokens` bounds the answer, and the finish reason then is `Length`.
-/// - An unknown model is `NotFound` and names what there is.
-/// - A JSON Schema is enforced, or the answer is an error: what ends with `Stop` fits the schema.
-/// - A constraint that `supports` denies is `Unsupported`.
-/// - When the request's timeout runs out the stream ends with `Timeout`.
+/// - `models` lists the models that are available; an unreachable backend is `Unavailable`.
+/// - `generate` streams pieces of text and then exactly one `Done` with backend, model and token counts.
+/// - `max_tokens` limits the answer, and the finish reason then is `Length`.
+/// - An unknown model is `NotFound` and names the available ones.
+/// - A JSON Schema is enforced or the answer is an error: a text that ends with `Stop` conforms to the schema.
+/// - A constraint that `supports` rejects is `Unsupported`.
+/// - When the request's timeout expires, the stream ends with `Timeout`.
 /// - Dropping the stream stops the model; the backend serves the next request.
-/// - Several requests at once all end.
-/// - `embed` gives one vector a text, in their order, all of one length, and says which model made them; or it is `Unsupported`.
-/// - `load` of a model that is there succeeds and the model answers as before; of another it is `NotFound`.
+/// - Several concurrent requests all end.
+/// - `embed` returns one vector per text in their order, all of the same length, and names the model; or it is
+///   `Unsupported`.
+/// - `load` of an available model succeeds and the model answers as before; of another it is `NotFound`.
 #[cfg_attr(feature = "testing", mockall::automock)]
 #[async_trait]
 pub trait ModelBackend: Debug + Send + Sync + 'static {
-    /// Its name: the technology, or whatever the operator called it.
+    /// Name of the backend: the technology, or a name given by the operator.
     fn name(&self) -> &str;
 
-    /// Whether it can enforce such a constraint.
+    /// Returns whether the backend can enforce this constraint.
     fn supports(&self, constraint: &Constraint) -> bool;
 
-    /// How many answers it writes at once; none where it does not know.
+    /// Number of answers generated concurrently; `None` if unknown.
     fn slots(&self) -> Option<usize> {
         None
     }
 
-    /// The models that are there, in its own order of preference.
+    /// Lists the available models, in the backend's order of preference.
     async fn models(&self) -> Result<Vec<ModelInfo>>;
 
-    /// What a model may do, by the measurements that are stored; the model that would answer when none is named. A
-    /// backend without stored measurements grants nothing.
+    /// Returns the permissions of a model, granted by stored measurements; `None` means the default model. A backend
+    /// without stored measurements grants none.
     async fn permissions(&self, model: Option<String>) -> Result<ModelPermissions> {
         let (backend, model) = (self.name().to_owned(), model.unwrap_or_default());
         Ok(ModelPermissions { backend, model, ..ModelPermissions::default() })
     }
 
-    /// Begins to write.
+    /// Starts generating an answer to the request.
     async fn generate(&self, request: GenerateRequest) -> Result<ModelStream>;
 
-    /// The embedding of each text.
+    /// Computes the embedding of each text.
     async fn embed(&self, model: Option<String>, texts: &[String]) -> Result<Embeddings> {
         let _ = (model, texts);
         Err(Error::unsupported(format!("{} makes no embeddings", self.name())))
     }
 
-    /// Makes a model ready, so that its first request need not wait for that; the one that would answer when none is
-    /// named. Where models are ready all the time there is nothing to do but to see that it is there.
+    /// Loads a model in advance so that its first request need not wait; `None` means the default model. Backends whose
+    /// models are always ready only check that it exists.
     async fn load(&self, model: Option<String>) -> Result<()> {
         let models = self.models().await?;
         match model {
@@ -97,17 +99,17 @@ pub trait ModelBackend: Debug + Send + Sync + 'static {
         }
     }
 
-    /// Fetches a model that is not there yet.
+    /// Downloads a model that is not available yet.
     async fn pull(&self, model: &str) -> Result<PullStream> {
         let _ = model;
         Err(Error::unsupported(format!("{} cannot pull models", self.name())))
     }
 }
 
-/// Conveniences over a [`ModelBackend`].
+/// Convenience methods for every [`ModelBackend`].
 #[async_trait]
 pub trait ModelBackendExt: ModelBackend {
-    /// The whole answer at once.
+    /// Generates the whole answer and returns it with its usage.
     async fn complete(&self, request: GenerateRequest) -> Result<(String, ModelUsage)> {
         let mut stream = self.generate(request).await?;
         let mut text = String::new();

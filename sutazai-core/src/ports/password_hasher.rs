@@ -1,4 +1,4 @@
-//! Password hashing; slow on purpose, so it runs off the async threads and with bounded concurrency.
+//! Password hashing port. Hashing is expensive on purpose, so it runs off the async threads with limited concurrency.
 
 use std::fmt::Debug;
 
@@ -6,26 +6,27 @@ use async_trait::async_trait;
 
 use crate::error::Result;
 
-/// Hashes and verifies passwords.
+/// Hashes passwords and verifies them.
 ///
 /// # Contract
 /// - A password verifies against its own hash and against no other.
 /// - Two hashes of one password differ (salt).
 /// - A hash never contains the password.
-/// - A hash of one's own is not outdated; what is none of one's own is.
-/// - `verify` against no hash costs as much as against one, and is false.
+/// - A hash made with the current cost is not outdated; any other text is.
+/// - `verify` without a hash costs as much as with one, and is false.
 #[cfg_attr(feature = "testing", mockall::automock)]
 #[async_trait]
 pub trait PasswordHasher: Debug + Send + Sync + 'static {
-    /// The hash of a password in PHC form.
+    /// Hashes a password into PHC format.
     ///
     /// # Errors
-    /// `Busy` with a time to retry when too many hashes wait.
+    /// `Busy` with a retry time if too many hashes are queued.
     async fn hash(&self, password: &str) -> Result<String>;
 
-    /// Whether the password fits the hash; for an unknown user (`None`) the same work is done in vain.
+    /// Returns whether the password matches the hash. Without a hash (unknown user) the same work is done, so that the
+    /// response time does not reveal which users exist.
     async fn verify(&self, password: &str, hash: Option<String>) -> Result<bool>;
 
-    /// Whether a hash is of another cost or kind than [`hash`](Self::hash) makes now.
+    /// Returns whether a hash has another cost or algorithm than [`hash`](Self::hash) produces now.
     fn is_outdated(&self, hash: &str) -> bool;
 }

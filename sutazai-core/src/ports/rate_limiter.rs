@@ -1,4 +1,4 @@
-//! Who has asked how often: one limiter for each quota.
+//! Rate limiter port; one limiter per quota.
 
 use std::fmt;
 use std::fmt::Debug;
@@ -11,22 +11,22 @@ use async_trait::async_trait;
 use crate::domain::{ApiKeyId, Caller, UserId};
 use crate::error::Result;
 
-/// How many requests there may be.
+/// A rate limit: a number of requests per time window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quota {
-    /// How many at once, and in each window; at least 1.
+    /// Burst size, and number of requests per window; at least 1.
     pub limit: u32,
-    /// How long it takes until all of them are back.
+    /// Time after which a used-up quota is completely restored.
     pub window: Duration,
 }
 
 impl Quota {
-    /// So many a minute.
+    /// Creates a quota of `limit` requests per minute.
     pub fn per_minute(limit: u32) -> Self {
         Self { limit, window: Duration::from_secs(60) }
     }
 
-    /// What of it this key has: a limit of its own counts where it is lower.
+    /// Returns the quota that applies to this key: a limit of its own counts if it is lower.
     pub fn of(self, key: &RateKey) -> Self {
         match key {
             RateKey::Key { limit, .. } => Self { limit: self.limit.min(limit.get()), ..self },
@@ -35,27 +35,27 @@ impl Quota {
     }
 }
 
-/// Whose requests are counted together.
+/// Subject whose requests are counted together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RateKey {
-    /// Those from one address, or from one network when it is named by its first address.
+    /// Requests from one address, or from one network named by its first address.
     Address(IpAddr),
-    /// Those from one address, or from one network, with tokens and keys that nobody was given.
+    /// Requests with unknown tokens or API keys from one address, or from one network.
     Guesses(IpAddr),
-    /// Those of one user, by whatever session or API key.
+    /// Requests of one user, through any session or API key.
     User(UserId),
-    /// Those with one API key that has a limit of its own.
+    /// Requests with one API key that has a limit of its own.
     Key {
-        /// Which.
+        /// Id of the API key.
         id: ApiKeyId,
-        /// How many there may be in a window, where the quota allows more. Always the same for one key.
+        /// Requests per window, if below the quota's. Always the same for one key.
         limit: NonZeroU32,
     },
 }
 
 impl RateKey {
-    /// Whose requests those of this caller are counted with: an API key's where it has a limit of its own, and those of
-    /// its user, who gets no more by having many keys. The system is not counted.
+    /// Lists the subjects that a request of this caller counts for: an API key with a limit of its own, and its user,
+    /// whom many keys give no more requests. The system is not limited.
     pub fn of(caller: &Caller) -> impl Iterator<Item = Self> + use<> {
         let own = match caller {
             Caller::Key { id, requests_per_minute: Some(limit), .. } => {
@@ -78,42 +78,42 @@ impl fmt::Display for RateKey {
     }
 }
 
-/// What a request is told.
+/// Rate-limit decision for one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Allowance {
-    /// It may pass.
+    /// The request may pass.
     Granted {
-        /// So many more may follow at once.
+        /// Number of further requests that may follow at once.
         remaining: u32,
-        /// How long until the whole quota is back, if nothing follows; rounded up.
+        /// Time until the whole quota is restored if no request follows, rounded up.
         whole_after: Duration,
     },
-    /// It may not.
+    /// The request is rejected.
     Refused {
-        /// How long until one may pass.
+        /// Time until a request may pass.
         retry_after: Duration,
     },
 }
 
-/// Counts requests against one quota.
+/// Rate limiter for one quota.
 ///
 /// # Contract
-/// - Of one key as many requests pass at once as the quota says, and no more.
-/// - What was used comes back evenly over the window, and never more than the quota.
-/// - A refused request passes after the time it was told, and not before.
-/// - A refused request uses nothing up.
-/// - What one key uses takes nothing from another.
+/// - A key may send a burst of as many requests as the quota allows, and no more.
+/// - Used requests are restored evenly over the window, never beyond the quota.
+/// - A rejected request passes after the announced time, and not before.
+/// - A rejected request uses nothing up.
+/// - Requests of one key take nothing from another.
 /// - A key with a lower limit of its own has that instead of the quota's.
-/// - Requests of one key at the same time get no more than those one after the other.
+/// - Concurrent requests of one key get no more than sequential ones.
 #[cfg_attr(feature = "testing", mockall::automock)]
 #[async_trait]
 pub trait RateLimiter: Debug + Send + Sync + 'static {
-    /// What is counted against.
+    /// Quota that requests are counted against.
     fn quota(&self) -> Quota;
 
-    /// Counts one request.
+    /// Counts one request of the key and decides whether it may pass.
     ///
     /// # Errors
-    /// `Unavailable` when what the counts are kept in cannot be reached.
+    /// `Unavailable` if the storage of the counters cannot be reached.
     async fn take(&self, key: &RateKey) -> Result<Allowance>;
 }

@@ -1,4 +1,4 @@
-//! How far the events of a store have been passed on, and by whom.
+//! Store of the relay's state: its position in the event log, its holder, and the outbox.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -10,52 +10,57 @@ use super::message_bus::BusMessage;
 use crate::domain::{EventPosition, WorkerId};
 use crate::error::Result;
 
-/// Who wants to pass events on, and for how long.
+/// Claim of an instance to the relay, with its lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RelayClaim {
-    /// Who.
+    /// Instance that claims the relay.
     pub holder: WorkerId,
-    /// How long from `now`, unless it is prolonged.
+    /// Duration of the lease from `now`, unless it is renewed.
     pub lease: Duration,
-    /// The time.
+    /// Current time, by the clock of the store.
     pub now: DateTime<Utc>,
 }
 
-/// A message about a task that is there no more.
+/// Outbox message about a task that has been deleted.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LeftMessage {
-    /// Which one; a later one of the same task has a larger number.
+    /// Number of the message; later messages of the same task have larger numbers.
     pub number: u64,
-    /// The message.
+    /// The message to publish.
     pub message: BusMessage,
 }
 
-/// The one relay of a store: of all processes one at a time passes events on.
+/// State of the one relay of a store: of all processes one at a time publishes events.
 ///
 /// # Contract
-/// - The first `hold` ever begins at the position that it names; every later one goes on where `advance` was last.
-/// - Of several who ask one holds; it may hold again, which prolongs its lease, and others may not.
-/// - When the lease has run out, or was let go, another may hold, from where the one before it was.
-/// - `advance` by who holds moves the position and prolongs the lease; by anybody else it is `Conflict` and changes nothing.
-/// - A task that is removed (`delete` or `prune` of the [`TaskStore`](super::TaskStore) of the same database) while an event of it stands after the position leaves the messages about all its events in the outbox, in their order; one whose events have all been passed on leaves none, nor does any before the first `hold` ever. `take_out` removes those that it names, and no other.
+/// - The first `hold` ever starts at the position that it names; every later one continues where `advance` was last.
+/// - Of several concurrent calls of `hold` one succeeds; the holder may call it again, which renews its lease, and
+///   others may not.
+/// - After the lease has expired or was released, another instance may hold the relay and continues at its position.
+/// - `advance` by the holder moves the position and renews the lease; by anybody else it is `Conflict` and changes
+///   nothing.
+/// - Deleting a task of which an event lies behind the position leaves the messages about all its events in the outbox,
+///   in their order; `take_out` removes the named ones only.
 #[cfg_attr(feature = "testing", mockall::automock)]
 #[async_trait]
 pub trait RelayStore: Debug + Send + Sync + 'static {
-    /// Takes or keeps the relay; gives where it stands, or nothing when another holds it.
+    /// Acquires or renews the relay and returns its position, or `None` if another instance holds it.
     async fn hold(&self, claim: &RelayClaim, begin: EventPosition) -> Result<Option<EventPosition>>;
 
-    /// Writes down that everything up to this position was passed on.
+    /// Records that all events up to this position have been published.
     ///
     /// # Errors
-    /// `Conflict` when another holds the relay.
+    /// `Conflict` if another instance holds the relay.
     async fn advance(&self, claim: &RelayClaim, position: EventPosition) -> Result<()>;
 
-    /// The first messages in the outbox, in the order of their numbers, at most `limit`.
+    /// Returns the first messages in the outbox, by ascending number, at most `limit`. `delete` and `prune` of the
+    /// [`TaskStore`](super::TaskStore) of the same database write them; a task whose events have all been published
+    /// leaves none, nor does any task deleted before the first `hold` ever.
     async fn outbox(&self, limit: u32) -> Result<Vec<LeftMessage>>;
 
-    /// Removes what has been passed on from the outbox.
+    /// Removes published messages from the outbox.
     async fn take_out(&self, numbers: &[u64]) -> Result<()>;
 
-    /// Lets go of the relay, if it is this holder's, so that another need not wait for the lease.
+    /// Releases the relay if this instance holds it, so that another need not wait for the lease to expire.
     async fn let_go(&self, holder: WorkerId) -> Result<()>;
 }

@@ -1,4 +1,4 @@
-//! Where tasks live: the queue, the record and the events, in one place so that they change in one transaction.
+//! Task store port: queue, task records and event log in one port, because they change in one transaction.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -14,37 +14,37 @@ use crate::domain::{
 };
 use crate::error::{Error, Result};
 
-/// Which tasks a worker wants.
+/// Request of an instance for due tasks.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClaimRequest {
-    /// Who will hold them.
+    /// Instance that will hold the claims.
     pub worker: WorkerId,
     /// Only tasks of these agents.
     pub agents: Vec<String>,
-    /// At most so many.
+    /// Maximum number of claims.
     pub limit: u32,
-    /// How long the lease lasts from `now`.
+    /// Duration of the lease from `now`.
     pub lease: Duration,
-    /// The time.
+    /// Current time, by the clock of the engine.
     pub now: DateTime<Utc>,
-    /// How many may run at once.
+    /// Concurrency limits over all processes.
     pub limits: ConcurrencyLimits,
-    /// Whose task was claimed last: the turn goes on after this owner.
+    /// Round-robin cursor: the owner of the last claimed task; claiming continues after this owner.
     pub after: Option<UserId>,
 }
 
-/// What became of a lease at a heartbeat.
+/// State of a lease after its renewal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LeaseState {
-    /// Prolonged.
+    /// The lease was renewed.
     Held,
-    /// Prolonged, but somebody asked for the task to stop.
+    /// The lease was renewed, but cancellation of the task was requested.
     CancelRequested,
-    /// Not this worker's any more: stop, and record nothing.
+    /// The claim is no longer held by this instance: it must stop and record nothing.
     Lost,
 }
 
-/// Says that there may be something new; carries no data, read again.
+/// Notification that something may have changed; it carries no data, the receiver reads again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WakeUp {
     /// A task may be due.
@@ -53,73 +53,98 @@ pub enum WakeUp {
     Task(TaskId),
 }
 
-/// Counts that a task of this agent has entered this status, for `tasks_total`. Each store calls it for what its own calls
-/// have changed, once that is committed: so that it is counted once, however many processes share a database.
+/// Counts in `tasks_total` that a task of this agent has entered this status. Each store calls it for the changes of
+/// its own calls after they are committed, so each change is counted once even if several processes share a database.
 pub fn count_entered(agent: &str, status: TaskStatus) {
     metrics::counter!("tasks_total", "agent" => agent.to_owned(), "status" => status.as_str()).increment(1);
 }
 
-/// The task store.
+/// Store of tasks, their queue and their events.
 ///
 /// # Contract
-/// - An enqueued task is pending, can be read back whole, and has one event: `pending`, sequence 1.
-/// - A task that is enqueued as claimed ([`Task::claim`], attempt 1) is held under that claim when it is added, and has a second event: `processing`.
-/// - Enqueueing the same idempotency key of the same owner again gives the first task and adds nothing; the same key of another owner is another task.
-/// - While a task with a unique key is pending or processing, enqueueing the same key for the same owner and agent gives that task and adds nothing, however many ask at once; once it has ended, the key is free. `retry` of a failed task whose key another task has by now is `Conflict`.
-/// - A batch is enqueued whole or not at all.
-/// - With a limit a task after which more of its owner's would be pending and wait for no child is `RateLimited`, and its batch is not enqueued, however many ask at once. What is known by its key is given all the same, and nobody's tasks have no limit.
-/// - An owner's tasks are claimed in the order of their rank (by `run_at`, [`AGEING`](crate::domain::AGEING) earlier for each priority); never before `run_at`, never for an agent that was not asked for, never while waiting for children.
-/// - Owners take turns: in the order of their keys, beginning after `after`, each gives one task a round, until there are `limit` or nothing is due. The tasks of nobody are those of one owner, who comes before all others. The claims come in that order.
-/// - No claim makes more tasks of an owner or an agent run than `limits` allow, however many claim at once with the same limits; and it takes what they allow.
-/// - A task is claimed by one worker at a time, however many ask at once; the claim counts an attempt, sets the lease and adds the event `processing`.
-/// - `renew` prolongs a held lease, tells of a requested cancellation, and tells that a spent or foreign claim is lost.
-/// - `finish` under a good claim records the outcome and its event in one step; under a spent claim it is `Conflict` and changes nothing; one bad entry of a batch does not hinder the others.
-/// - `Completed`, `Failed` and `Cancelled` end the task and set `finished_at`; `Retry` makes it pending at its time and counts a failure; `HandBack` makes it pending at once and counts none.
-/// - `Wait` enqueues the children and makes the parent pending but not claimable; when the last child has ended it is due, and its claim carries the children in order and the state. Ending the parent for good cancels children that have not ended.
-/// - Who waits and who is waited for exchange messages, each written in the step of what it tells: `TASK` to every child that is asked for, once however often it is asked for at a time; `RESULT` or `ERROR` from it when it has ended, at once if it had before; and with each renewal of its lease a `HEARTBEAT`, which takes the place of the one before. `agent_messages` gives those of a task, as who waits or as who is waited for, in the order in which they were written, page by page; deleting either task removes them.
-/// - `expire` makes tasks whose lease ran out pending again and counts a failure; with no failure left it ends them as failed (kind `timeout`); with a cancellation requested it ends them as cancelled.
-/// - `cancel` ends a pending task at once (and its children), marks a running one, leaves an ended one as it is and says `Conflict`.
+/// - An enqueued task is pending, can be read back with all its fields, and has one event: `pending`, sequence 1.
+/// - A task enqueued as claimed ([`Task::claim`], attempt 1) is held under that claim at once and has a second event:
+///   `processing`.
+/// - Enqueueing a known idempotency key of the same owner returns the first task and adds nothing; for another owner it
+///   adds a task.
+/// - While a task with a unique key is pending or processing, enqueueing that key for its owner and agent returns it,
+///   also concurrently; `retry` while another task has the key is `Conflict`.
+/// - A batch is enqueued completely or not at all.
+/// - With a limit, a task beyond the number of an owner's pending tasks that wait for no child is `RateLimited` with
+///   its whole batch, also under concurrency; known keys and tasks without an owner are exempt.
+/// - The tasks of an owner are claimed in the order of their scheduling key, never before `run_at`, never for other
+///   agents than requested, never while they wait for children.
+/// - Claiming is round-robin across owners in the order of their keys, starting after `after`, one task per owner and
+///   round, until `limit` is reached or nothing is due; tasks without an owner form one owner that comes first.
+/// - No claim exceeds `limits` per owner or agent, also under concurrent claims with the same limits, and every claim
+///   uses what they allow.
+/// - A task is claimed by one instance at a time, also under concurrency; the claim counts an attempt, sets the lease
+///   and adds the event `processing`.
+/// - `renew` extends a held lease, reports a requested cancellation, and reports that a spent or foreign claim is lost.
+/// - `finish` under a valid claim records the outcome and its event in one step; under a spent claim it is `Conflict`
+///   and changes nothing; one bad entry of a batch does not affect the others.
+/// - `Completed`, `Failed` and `Cancelled` end the task and set `finished_at`; `Retry` makes it pending at its time and
+///   counts a failure; `HandBack` makes it pending at once without counting one.
+/// - `Wait` enqueues the children and keeps the parent from being claimed until the last child has ended; then its
+///   claim has the state and the children in order. Ending the parent cancels its unfinished children.
+/// - Parents and children exchange messages, each written in the step that it reports: `TASK` once per requested child,
+///   `RESULT` or `ERROR` when it has ended, and `HEARTBEAT` with each renewal, of which only the latest is kept;
+///   `agent_messages` lists those of a task in their order, page by page.
+/// - `expire` makes tasks with expired leases pending and counts a failure; without an attempt left it ends them as
+///   failed (kind `timeout`), with a requested cancellation as cancelled.
+/// - `cancel` ends a pending task and its children at once, marks a running one, and is `Conflict` for an ended one,
+///   which stays unchanged.
 /// - `retry` makes a failed task pending with no failures counted; any other status is `Conflict`.
-/// - `delete` removes an ended task with its events, and its children have no parent any more; one that has not ended is `Conflict`; an unknown one `NotFound`.
-/// - `delete_all` removes all tasks of one owner with their events and messages, whatever their status, and tells how many those were; whoever runs one has lost it.
-/// - `prune` removes tasks that ended before the given times, with their events, page by page in the order of their keys; none that has not ended, and none that another waits for which has not. `feed_begin` then stands at the last event that was removed.
-/// - Event sequences are 1, 2, 3 ... without gaps within a task, whoever appends; `append` under a spent claim is `Conflict` and adds nothing.
-/// - The feed holds every event once, of one owner or of all: an event whose write began after another was acknowledged stands after it, and those written at the same time stand in either order. Who reads on after the last position that was given, or after `feed_end`, misses none and gets none twice, however many write; an event may come into the feed a moment later than into its task.
-/// - `list` is newest first, filters by every field of the query, and pages without losing or doubling a task while others are added.
-/// - A page of `list` with several tasks holds at most a megabyte of payloads, results and states; a larger task has a page of its own.
+/// - `delete` removes an ended task with its events, and its children lose their parent; an unfinished one is
+///   `Conflict`, an unknown one `NotFound`.
+/// - `delete_all` removes all tasks of one owner in any status with their events and messages and returns their number;
+///   their claims are lost.
+/// - `prune` removes tasks that ended before the given times, with their events, page by page in the order of their
+///   keys, except those that an unfinished task waits for; `feed_begin` then is the position of the last removed event.
+/// - Event sequences are 1, 2, 3 ... without gaps within a task, also under concurrent appends; `append` under a spent
+///   claim is `Conflict` and adds nothing.
+/// - The feed has every event once, of one owner or of all, in an order in which no event appears before a position
+///   that was already returned, however many write.
+/// - `list` is newest first, filters by every field of the query, and pages without losing or repeating a task while
+///   others are added.
+/// - A page of `list` with several tasks has at most 1 MB of payloads, results and states; a larger task has a page of
+///   its own.
 /// - `statistics` counts tasks by agent and status.
-/// - `backlog` counts the pending tasks that wait for no child, and tells since when the oldest of them is due; it takes no longer when many tasks have ended.
-/// - Every event of a status is counted once ([`count_entered`]), by the process whose call brought it about, when it is committed.
-/// - A call whose future is not polled any more hinders no other call: whatever it holds is released all the same.
-/// - A subscriber hears `Queue` after an enqueue, a retry and a hand-back, and `Task` after every new event.
+/// - `backlog` counts the pending tasks that wait for no child and returns the due time of the oldest; ended tasks do
+///   not slow it down.
+/// - Every status event is counted once ([`count_entered`]) after its commit, by the process whose call caused it.
+/// - A call whose future is no longer polled does not block other calls: everything it holds is released.
+/// - Subscribers receive `Queue` after an enqueue, a retry and a released claim, and `Task` after every new event.
 #[cfg_attr(feature = "testing", mockall::automock)]
 #[async_trait]
 pub trait TaskStore: Debug + Send + Sync + 'static {
-    /// Adds these tasks with their first event, all or none, and gives them as they stand: for a known
-    /// idempotency or unique key that is the earlier task.
+    /// Adds these tasks with their first event, all or none, and returns them as stored; for a known idempotency or
+    /// unique key that is the earlier task.
     async fn enqueue(&self, tasks: Vec<Task>) -> Result<Vec<Task>> {
         self.enqueue_within(tasks, None).await
     }
 
-    /// Does the same, if at most `max_pending` tasks of each owner are pending then and wait for no child.
+    /// Adds tasks like [`enqueue`](Self::enqueue), provided that each owner then has at most `max_pending` pending
+    /// tasks that wait for no child.
     async fn enqueue_within(&self, tasks: Vec<Task>, max_pending: Option<u32>) -> Result<Vec<Task>>;
 
-    /// The task, if there is one.
+    /// Returns the task, if there is one.
     async fn get(&self, id: TaskId) -> Result<Option<Task>>;
 
-    /// A page of the tasks that fit the query, which [`TaskPage::of`] makes of the rows.
+    /// Returns one page of the tasks that match the query; [`TaskPage::of`] builds it from the rows.
     async fn list(&self, query: &TaskQuery) -> Result<TaskPage>;
 
-    /// How many tasks there are. It looks at all of them.
+    /// Counts all tasks by agent and status; reads every task.
     async fn statistics(&self) -> Result<TaskStatistics>;
 
-    /// How far the queue is behind.
+    /// Returns the size and age of the backlog.
     async fn backlog(&self) -> Result<Backlog>;
 
-    /// Takes due tasks under a lease.
+    /// Claims up to `limit` due tasks under a lease, fairly across owners. The claims are in the order of the
+    /// round-robin.
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claim>>;
 
-    /// Heartbeat: prolongs these leases to `lease_until`; one answer for each, in order.
+    /// Heartbeat: extends these leases to `lease_until`; one result per claim, in order.
     async fn renew(
         &self,
         claims: &[ClaimKey],
@@ -127,44 +152,48 @@ pub trait TaskStore: Debug + Send + Sync + 'static {
         now: DateTime<Utc>,
     ) -> Result<Vec<LeaseState>>;
 
-    /// Records outcomes; one answer for each, in order. Acknowledged means durable.
+    /// Records outcomes; one result per outcome, in order. `Ok` means durable.
     async fn finish(&self, finished: Vec<Finish>, now: DateTime<Utc>) -> Result<Vec<Result<()>>>;
 
-    /// Takes back what dead workers held; tells how many tasks that were.
+    /// Reaps expired leases; returns the number of tasks.
     async fn expire(&self, now: DateTime<Utc>) -> Result<u64>;
 
-    /// When the next pending task is due or the next lease runs out, if there is one: how long a worker may sleep. It may be
-    /// earlier, by a lease whose task has ended meanwhile, but not later.
+    /// Returns when the next pending task is due or the next lease expires, if there is one: the longest time a claimer
+    /// may sleep. It may be too early, because of a lease whose task has ended meanwhile, but not too late.
     async fn next_due(&self, agents: &[String]) -> Result<Option<DateTime<Utc>>>;
 
-    /// Asks for a task to stop; gives it as it stands.
+    /// Requests cancellation of a task; returns it as it is afterwards.
     async fn cancel(&self, id: TaskId, now: DateTime<Utc>) -> Result<Task>;
 
-    /// Puts a failed task back into the queue; gives it as it stands.
+    /// Returns a failed task to the queue; returns it as it is afterwards.
     async fn retry(&self, id: TaskId, now: DateTime<Utc>) -> Result<Task>;
 
-    /// Removes an ended task and its events.
+    /// Removes an ended task with its events and agent messages.
     async fn delete(&self, id: TaskId) -> Result<()>;
 
-    /// Removes all tasks of an owner and their events.
+    /// Removes all tasks of an owner with their events and agent messages; returns their number.
     async fn delete_all(&self, owner: UserId) -> Result<u64>;
 
-    /// Removes some of what ended long ago. Of several processes that do so at once one may do all of it; the others then
-    /// see nothing to do.
+    /// Removes one batch of tasks that ended long ago. If several processes call it concurrently, one may do all the
+    /// work while the others find nothing to do.
     async fn prune(&self, look: &Prune) -> Result<Pruned>;
 
     /// Appends events of a running task under its claim.
     async fn append(&self, claim: &ClaimKey, events: Vec<NewEvent>) -> Result<()>;
 
-    /// Events of a task with a sequence over `after`, in order, at most `limit`.
+    /// Returns events of a task with a sequence above `after`, in order, at most `limit`.
     async fn events_after(&self, id: TaskId, after: u64, limit: u32) -> Result<Vec<TaskEvent>>;
 
-    /// What the agent of this task and those of its children or its parents have said to each other about them: at most
-    /// `limit` messages after where a page before ended.
+    /// Returns the messages between the agent of this task and the agents of its children or parents about them: at
+    /// most `limit`, after the end of the previous page. A child that had already ended is answered at once. Deleting
+    /// either task removes them.
     async fn agent_messages(&self, id: TaskId, after: Option<u64>, limit: u32) -> Result<AgentMessagePage>;
 
-    /// The part of the feed after this position, in its order, at most `limit`, fewer only at the end: the events of the
-    /// tasks of `owner`, or with none those of all tasks.
+    /// Returns at most `limit` events of the event log after this position, in its order, fewer only at its end: those
+    /// of the tasks of `owner`, or of all tasks. An event written after another was acknowledged comes after it;
+    /// concurrently written events come in either order. Continuing after the last returned position, or after
+    /// [`feed_end`](Self::feed_end), neither misses nor repeats an event. An event may appear here a moment later than
+    /// in its task.
     async fn feed_after(
         &self,
         owner: Option<UserId>,
@@ -172,18 +201,18 @@ pub trait TaskStore: Debug + Send + Sync + 'static {
         limit: u32,
     ) -> Result<Vec<FeedEvent>>;
 
-    /// Where the feed ends now: no event was given at a later position, and those that come will be.
+    /// Returns the end of the event log: no event was returned at a later position, and all later events will be.
     async fn feed_end(&self) -> Result<EventPosition>;
 
-    /// After which position the feed is whole: up to it events may have been removed by [`prune`](Self::prune). The default
-    /// position when none was.
+    /// Returns the position after which the event log is complete: events up to it may have been removed by
+    /// [`prune`](Self::prune). The default position if none were.
     async fn feed_begin(&self) -> Result<EventPosition>;
 
-    /// A stream of wake-ups from now on. One that lags behind has missed some: read everything again.
+    /// Returns a stream of wake-ups from now on. A receiver that lags has missed some and must read everything again.
     fn subscribe(&self) -> broadcast::Receiver<WakeUp>;
 }
 
-/// The error of a retry whose unique key this other task has by now; the same over every store.
+/// Returns the error for a retry whose unique key belongs to another unfinished task. All stores share it.
 pub fn unique_key_taken(by: TaskId) -> Error {
     Error::conflict(format!("task {by} has the same key and has not ended")).with_field("unique_key")
 }

@@ -1,4 +1,4 @@
-//! Access tokens: signed, short-lived, checked without a look at any store.
+//! Token signing port: access tokens are short-lived and verified without a store.
 
 use std::fmt::Debug;
 
@@ -7,59 +7,60 @@ use serde::{Deserialize, Serialize};
 use crate::domain::{SessionId, UserId, UserRole};
 use crate::error::Result;
 
-/// Issuer of access tokens.
+/// Issuer (`iss`) of access tokens.
 pub const ISSUER: &str = "sutazai";
-/// Audience of access tokens.
+/// Audience (`aud`) of access tokens.
 pub const AUDIENCE: &str = "sutazai";
 
-/// What an access token says (RFC 7519 names).
+/// Claims of an access token, with their names from RFC 7519.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccessClaims {
-    /// Who made it: [`ISSUER`]. Tokens of before this claim have none.
+    /// Issuer, always [`ISSUER`]. Tokens signed before this claim was introduced have none.
     #[serde(default)]
     pub iss: String,
-    /// Whom it is for: [`AUDIENCE`].
+    /// Audience, always [`AUDIENCE`].
     #[serde(default)]
     pub aud: String,
-    /// The user.
+    /// Subject: id of the user.
     pub sub: UserId,
-    /// End, in seconds since 1970.
+    /// Expiry, in seconds since 1970.
     pub exp: i64,
-    /// Begin, in seconds since 1970.
+    /// Time of issue, in seconds since 1970.
     pub iat: i64,
-    /// The token's own id: the session it belongs to and a number within it.
+    /// Unique id of the token: its session and a number within it.
     pub jti: String,
-    /// The session it belongs to.
+    /// Session that the token belongs to.
     pub sid: SessionId,
-    /// Always `access`.
+    /// Token type, always `access`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// What the user may do.
+    /// Role of the user.
     pub role: UserRole,
 }
 
-/// Signs and verifies access tokens.
+/// Signs access tokens and verifies them.
 ///
 /// # Contract
-/// - What was signed verifies and says the same.
+/// - A signed token verifies and yields the same claims.
 /// - A token that was changed in any byte does not verify.
-/// - A token of another key, of another algorithm or of none does not verify.
-/// - An expired token does not verify, as the caller's `now` tells it.
-/// - A token that begins more than a minute after that `now` does not verify; a minute is what the clocks of two servers may differ by.
+/// - A token with another key, another algorithm or none does not verify.
+/// - An expired token does not verify, judged by the caller's `now`.
+/// - A token issued more than one minute after `now` does not verify; one minute is the tolerated clock skew between
+///   servers.
 /// - A token whose type is not `access` does not verify.
-/// - A token of another issuer or for another audience does not verify, nor does one that names none.
-/// - A token that was signed is its own, however old; one that was changed or signed by another key is not.
+/// - A token of another issuer or for another audience, or without either, does not verify.
+/// - A signed token is recognized as the signer's own at any age; a changed one or one of another key is not.
 #[cfg_attr(feature = "testing", mockall::automock)]
 pub trait TokenSigner: Debug + Send + Sync + 'static {
-    /// The compact form of a signed token.
+    /// Signs the claims and returns the compact form of the token.
     fn sign(&self, claims: &AccessClaims) -> Result<String>;
 
-    /// What a good token says.
+    /// Verifies a token and returns its claims.
     ///
     /// # Errors
-    /// `Unauthenticated`, without saying why.
+    /// `Unauthenticated`, without a reason.
     fn verify(&self, token: &str, now: i64) -> Result<AccessClaims>;
 
-    /// Whether this signer, or one with its key, has made the token. It may have ended long ago.
+    /// Returns whether the token was signed with this signer's key, even if it has expired.
     fn is_own(&self, token: &str) -> bool;
 }

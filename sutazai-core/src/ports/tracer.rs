@@ -1,4 +1,4 @@
-//! What records spans of the `tracing` crate as parts of traces that cross processes.
+//! Tracing port: records spans of the `tracing` crate as parts of distributed traces.
 
 use std::fmt::Debug;
 
@@ -6,19 +6,19 @@ use tracing::Span;
 
 use crate::domain::TraceContext;
 
-/// Records spans elsewhere.
+/// Recorder of spans for distributed traces.
 ///
 /// # Contract
-/// - What is started continues the trace of its parent, also of one that has no span yet, and keeps its request id.
-/// - Two recorded spans with one parent stand at different places, and neither at that of the parent.
+/// - A started span continues the trace of its parent, even of a parent without a span, and keeps the request id.
+/// - Two recorded spans with the same parent have different span ids, and neither has that of the parent.
 #[cfg_attr(feature = "testing", mockall::automock)]
 pub trait Tracer: Debug + Send + Sync + 'static {
-    /// Starts `span`, which was not entered yet, as a child of `parent`; gives the place from which what is done
-    /// within it continues. Called where [`trace::current`](crate::trace::current) is `parent`.
+    /// Starts `span`, which has not been entered yet, as a child of `parent`, and returns the context that work within
+    /// it continues from. Called while [`trace::current`](crate::trace::current) is `parent`.
     fn start(&self, span: &Span, parent: &TraceContext) -> TraceContext;
 }
 
-/// Records nothing: the id of the trace goes on, and spans are for the log alone.
+/// Tracer that records nothing: trace ids are propagated, and spans are for the log only.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SilentTracer;
 
