@@ -1,5 +1,5 @@
-//! Who works for which agent: processes that do give signs of it, in the [`AgentStore`](crate::ports::AgentStore) and, where
-//! there is one, in a [`Cache`](crate::ports::Cache) that saves the others looking there.
+//! Agent liveness: each process records heartbeats of its agents in the [`AgentStore`](crate::ports::AgentStore) and,
+//! if there is one, in a [`Cache`](crate::ports::Cache), which saves other processes queries to the store.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,37 +11,37 @@ use super::api::{Parts, Shared};
 use crate::domain::AgentStatus;
 use crate::error::{Error, Result};
 
-/// How long an agent counts as worked for after the last sign of it.
-const ONLINE: TimeDelta = TimeDelta::seconds(60);
-/// As long as the cache remembers a sign.
-const REMEMBERED: Duration = Duration::from_secs(60);
-/// The time between two signs: two may be lost.
-const EVERY: Duration = Duration::from_secs(20);
+/// Time after the last heartbeat during which an agent counts as online.
+const ONLINE_TIMEOUT: TimeDelta = TimeDelta::seconds(60);
+/// Time to live of a heartbeat in the cache.
+const CACHE_TTL: Duration = Duration::from_secs(60);
+/// Interval of the heartbeats: within the 60 s of [`ONLINE_TIMEOUT`] two may be lost.
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(20);
 
-/// Whether somebody works for each agent of the registry; nothing where that cannot be told.
+/// Returns the liveness of each agent of the registry; `None` if it cannot be determined.
 pub(super) async fn read(shared: &Shared) -> Option<Vec<AgentStatus>> {
     let now = shared.parts.clock.now();
     let status = |last_seen_at: Option<DateTime<Utc>>| AgentStatus {
-        online: last_seen_at.is_some_and(|seen| now - seen < ONLINE),
+        online: last_seen_at.is_some_and(|seen| now - seen < ONLINE_TIMEOUT),
         last_seen_at,
     };
     Some(last_seen(shared, &shared.parts.registry.names()).await?.into_iter().map(status).collect())
 }
 
-/// When somebody was last seen to work for each of these agents.
+/// Returns the last heartbeat of each of these agents.
 async fn last_seen(shared: &Shared, agents: &[String]) -> Option<Vec<Option<DateTime<Utc>>>> {
-    let remembered = remembered(shared, agents).await;
+    let cached = cached(shared, agents).await;
     match &shared.parts.agent_store {
-        // The cache forgets, the store does not.
-        Some(store) if remembered.as_ref().is_none_or(|seen| seen.contains(&None)) => {
-            store.last_seen(agents).await.ok().or(remembered)
+        // A miss in the cache proves nothing, because it evicts; only the store does not.
+        Some(store) if cached.as_ref().is_none_or(|seen| seen.contains(&None)) => {
+            store.last_seen(agents).await.ok().or(cached)
         }
-        _ => remembered,
+        _ => cached,
     }
 }
 
-/// What the cache remembers of that, where there is one that answers.
-async fn remembered(shared: &Shared, agents: &[String]) -> Option<Vec<Option<DateTime<Utc>>>> {
+/// Returns the heartbeats found in the cache; `None` without a cache, or if it cannot be reached.
+async fn cached(shared: &Shared, agents: &[String]) -> Option<Vec<Option<DateTime<Utc>>>> {
     let cache = shared.parts.cache.as_ref()?;
     let seen = agents.iter().map(async |agent| {
         let kept = cache.get(&key(agent)).await?;
@@ -50,7 +50,7 @@ async fn remembered(shared: &Shared, agents: &[String]) -> Option<Vec<Option<Dat
     join_all(seen).await.into_iter().collect::<Result<_>>().ok()
 }
 
-/// Gives signs that this process works for its agents, until it closes.
+/// Records heartbeats of this process's agents until the engine closes.
 pub(super) async fn give_signs(shared: Arc<Shared>) {
     let parts = &shared.parts;
     if parts.agent_store.is_none() && parts.cache.is_none() {
@@ -58,25 +58,25 @@ pub(super) async fn give_signs(shared: Arc<Shared>) {
     }
     let signs = async {
         loop {
-            give_sign(parts).await;
-            parts.clock.sleep(EVERY).await;
+            record_heartbeat(parts).await;
+            parts.clock.sleep(HEARTBEAT_INTERVAL).await;
         }
     };
     shared.closing.run_until_cancelled(signs).await;
 }
 
-async fn give_sign(parts: &Parts) {
+async fn record_heartbeat(parts: &Parts) {
     let (agents, now) = (parts.registry.names(), parts.clock.now());
-    // What is away has said so itself, and the next sign comes soon.
+    // Temporary errors are logged by the store itself, and the next heartbeat follows within 20 s.
     if let Some(store) = &parts.agent_store
         && let Err(e) = store.seen(&agents, now).await
         && !e.kind().is_temporary()
     {
-        tracing::warn!(error = %e, "it could not be noted that this process works for its agents");
+        tracing::warn!(error = %e, "recording agent heartbeats failed");
     }
     if let Some(cache) = &parts.cache {
         for agent in &agents {
-            let _ = cache.put(&key(agent), &now.to_rfc3339(), REMEMBERED).await;
+            let _ = cache.put(&key(agent), &now.to_rfc3339(), CACHE_TTL).await;
         }
     }
 }

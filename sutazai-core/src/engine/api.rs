@@ -1,4 +1,4 @@
-//! The inbound API: what embedders, the HTTP server and the command line call.
+//! Inbound API of the engine, called by embedders, the HTTP server and the command line.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,7 +32,7 @@ use crate::ports::{
 };
 use crate::trace;
 
-/// What the engine and its workers share.
+/// Ports and settings shared by the engine and its workers.
 #[derive(Debug)]
 pub(super) struct Parts {
     pub(super) store: Arc<dyn TaskStore>,
@@ -53,36 +53,36 @@ pub(super) struct Parts {
     pub(super) max_pending_per_owner: Option<u32>,
 }
 
-/// The parts with what runs over them.
+/// The parts together with the runtime state of the engine.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) parts: Parts,
     pub(super) worker: WorkerId,
     pub(super) running: Running,
     pub(super) slots: Arc<Semaphore>,
-    /// Told when outcomes are recorded.
+    /// Notified after outcomes commit, when a concurrency limit may have capacity again.
     pub(super) room: Arc<Notify>,
     pub(super) relay: Relay,
     pub(super) hand_over: Arc<HandOver>,
     pub(super) pace: Pace,
-    /// Fires when no more tasks are to be claimed.
+    /// Cancelled when no more tasks may be claimed.
     pub(super) closing: CancellationToken,
-    /// Fires when nothing is held any more.
+    /// Cancelled when no claim is held any more.
     pub(super) closed: CancellationToken,
     pub(super) tracker: TaskTracker,
     started: AtomicBool,
 }
 
-/// Submits tasks, tells how they stand, and runs them.
+/// Task engine: accepts tasks, reports their state and runs them.
 ///
-/// Cheap to clone; all clones are one engine.
+/// Cloning is cheap; all clones share one engine.
 #[derive(Debug, Clone)]
 pub struct Engine {
     shared: Arc<Shared>,
 }
 
 impl Engine {
-    /// Begins to put an engine together.
+    /// Creates a builder with default settings.
     pub fn builder() -> EngineBuilder {
         EngineBuilder::new()
     }
@@ -107,24 +107,24 @@ impl Engine {
         }
     }
 
-    /// Adds a task to the queue; it is durable when this returns.
+    /// Submits a task; it is durable when this returns.
     ///
     /// # Errors
-    /// `InvalidInput` naming the field that does not fit; `Forbidden` when the agent is not for this caller;
-    /// `RateLimited` when too many tasks of the owner wait for a worker; `Conflict` when the idempotency key names a task that asks for something else.
+    /// `InvalidInput` naming the invalid field; `Forbidden` if the caller may not use the agent; `RateLimited` if too
+    /// many tasks of the owner are pending; `Conflict` if the idempotency key belongs to a task with another request.
     pub async fn submit(&self, caller: &Caller, new: NewTask) -> Result<Task> {
         let mut stored = self.submit_all(caller, vec![new]).await?;
-        stored.pop().ok_or_else(|| Error::internal("the store gave back no task"))
+        stored.pop().ok_or_else(|| Error::internal("the store returned no task"))
     }
 
-    /// Adds tasks to the queue, all or none.
+    /// Submits tasks, all or none of them.
     ///
     /// # Errors
-    /// As [`submit`](Self::submit).
+    /// Those of [`submit`](Self::submit).
     pub async fn submit_all(&self, caller: &Caller, new: Vec<NewTask>) -> Result<Vec<Task>> {
         new.iter().try_for_each(|new| self.check(caller, new))?;
         let asked = self.pending(caller.owner(), new);
-        // Only a task that was there before can differ.
+        // Only an earlier task that is returned for a known key can differ from the request.
         let keyed: Vec<Option<Task>> =
             asked.iter().map(|task| task.idempotency_key.is_some().then(|| task.clone())).collect();
         let stored = self.enqueue(asked).await?;
@@ -137,29 +137,29 @@ impl Engine {
         Ok(stored)
     }
 
-    /// Whether this caller may submit such a task.
+    /// Checks that this caller may submit such a task.
     ///
     /// # Errors
-    /// `InvalidInput` naming the field that does not fit; `Forbidden` when the agent is not for this caller.
+    /// `InvalidInput` naming the invalid field; `Forbidden` if the caller may not use the agent.
     pub fn check(&self, caller: &Caller, new: &NewTask) -> Result<()> {
         let needed = self.shared.parts.registry.check(new)?;
         needed.into_iter().try_for_each(|permission| self.require(caller, permission))?;
         new.validate_times(self.shared.parts.clock.now())
     }
 
-    /// Whether this caller may do such a thing at all, by their role or scopes and the operator's policy.
+    /// Requires the permission by the caller's role or scopes and the operator's policy.
     ///
     /// # Errors
-    /// `Forbidden`.
+    /// `Forbidden` if the caller lacks the permission.
     pub fn require(&self, caller: &Caller, permission: Permission) -> Result<()> {
         self.shared.parts.access.require(caller, permission)
     }
 
-    /// Adds tasks of this owner, if they may have them now; a known idempotency key gives the task that is there,
-    /// whatever it asks for.
+    /// Submits tasks of this owner, provided that the owner has the permissions now. A known idempotency key returns
+    /// the existing task, whatever it requests.
     ///
     /// # Errors
-    /// `InvalidInput` naming the field that does not fit, `Forbidden`, and those of the store.
+    /// `InvalidInput` naming the invalid field, `Forbidden`, and those of the store.
     pub(crate) async fn submit_for(&self, owner: Option<UserId>, new: Vec<NewTask>) -> Result<Vec<Task>> {
         let now = self.shared.parts.clock.now();
         let mut needed = Vec::new();
@@ -171,7 +171,7 @@ impl Engine {
         self.enqueue(self.pending(owner, new)).await
     }
 
-    /// Whether the owner of a task has these permissions now.
+    /// Requires that the owner of a task has these permissions now.
     ///
     /// # Errors
     /// `Forbidden`, and those of the store.
@@ -190,13 +190,13 @@ impl Engine {
         })
     }
 
-    /// The tasks that are asked for, not in the store yet.
+    /// Creates the requested tasks without storing them.
     fn pending(&self, owner: Option<UserId>, new: Vec<NewTask>) -> Vec<Task> {
         let now = self.shared.parts.clock.now();
         new.into_iter().map(|new| Task::pending(new, owner, None, now)).collect()
     }
 
-    /// Adds tasks to the store, in a span of their own.
+    /// Stores tasks within a span of their own.
     async fn enqueue(&self, mut tasks: Vec<Task>) -> Result<Vec<Task>> {
         let parts = &self.shared.parts;
         let span = info_span!(
@@ -214,7 +214,8 @@ impl Engine {
         let Some(ahead) = Ahead::take(&self.shared, &mut tasks) else {
             return parts.store.enqueue_within(tasks, parts.max_pending_per_owner).instrument(span).await;
         };
-        // Who submits may go away meanwhile; what is claimed has to run.
+        // Spawned, because the submitter may disconnect meanwhile: a task stored as claimed must reach the claimer, or
+        // it would wait for its lease to expire.
         let shared = self.shared.clone();
         let adding = async move {
             let max_pending = shared.parts.max_pending_per_owner;
@@ -226,19 +227,19 @@ impl Engine {
         added.unwrap_or_else(|e| Err(Error::internal("the tasks could not be added").with_source(e)))
     }
 
-    /// A task.
+    /// Returns a task.
     ///
     /// # Errors
-    /// `NotFound`, also for a task that is not the caller's.
+    /// `NotFound`, also for a task that the caller may not see.
     pub async fn task(&self, caller: &Caller, id: TaskId) -> Result<Task> {
         let task = remembered::task(&self.shared, id).await?;
         task.filter(|task| caller.may_touch(task.owner)).ok_or_else(|| Error::not_found(format!("task {id}")))
     }
 
-    /// A page of tasks, newest first; a user's own only.
+    /// Returns one page of tasks, newest first; users see only their own.
     ///
     /// # Errors
-    /// `InvalidInput` naming `limit` when it is not 1 to 100.
+    /// `InvalidInput` naming `limit` if it is not 1 to 100.
     pub async fn tasks(&self, caller: &Caller, mut query: TaskQuery) -> Result<TaskPage> {
         page(query.limit)?;
         for at in [&mut query.created_after, &mut query.created_before].into_iter().flatten() {
@@ -250,27 +251,28 @@ impl Engine {
         self.shared.parts.store.list(&query).await
     }
 
-    /// Asks for a task to stop: a pending one ends at once, a running one as soon as its agent heeds it.
+    /// Cancels a task: a pending one ends at once, a running one as soon as its agent reacts.
     ///
     /// # Errors
-    /// `NotFound`, or `Conflict` when it has already ended.
+    /// `NotFound`, or `Conflict` if it has already ended.
     pub async fn cancel(&self, caller: &Caller, id: TaskId) -> Result<Task> {
         self.task(caller, id).await?;
         let task = self.shared.parts.store.cancel(id, self.shared.parts.clock.now()).await?;
         if task.cancel_requested {
-            // It may run here: no need to wait for the heartbeat.
+            // The task may run in this process, where it can be cancelled without waiting for the heartbeat.
             self.shared.running.cancel(id);
         }
         Ok(task)
     }
 
-    /// Puts a failed task back into the queue, if both the caller and its owner have the permissions that it needs now.
+    /// Returns a failed task to the queue, if both the caller and its owner now have the permissions that it needs.
     ///
     /// # Errors
-    /// `NotFound`, `Forbidden`, also when its agent is not here and the caller no admin, or `Conflict` when it has not failed.
+    /// `NotFound`; `Conflict` if it has not failed; `Forbidden`, also if its agent is not registered here and the
+    /// caller is not an admin.
     pub async fn retry(&self, caller: &Caller, id: TaskId) -> Result<Task> {
         let task = self.task(caller, id).await?;
-        // Only admins know what an agent needs that is not here.
+        // Without the agent nobody knows which permissions the task needs, so only admins may retry it.
         let needed = match self.shared.parts.registry.permissions(&task.agent, &task.payload) {
             Ok(needed) => needed,
             Err(_) => {
@@ -284,22 +286,22 @@ impl Engine {
         self.shared.parts.store.retry(id, self.shared.parts.clock.now()).await
     }
 
-    /// Puts every failed task of the caller back into the queue, or those of one agent; gives how many that were. A
-    /// task that somebody else retries or deletes meanwhile is passed over, and one that may not be retried.
+    /// Returns every failed task of the caller, or of one agent, to the queue and returns their number. Tasks that are
+    /// retried or deleted concurrently, and those that may not be retried, are skipped.
     ///
     /// # Errors
-    /// Those of the store; what was retried until then stays so, and another call goes on with the rest.
+    /// Those of the store; tasks retried by then stay so, and another call continues with the rest.
     pub async fn retry_failed(&self, caller: &Caller, agent: Option<String>) -> Result<u64> {
         let failed = Some(TaskStatus::Failed);
         let mut query = TaskQuery { status: failed, agent, limit: 100, ..TaskQuery::default() };
         let mut retried = 0;
         loop {
             let page = self.tasks(caller, query.clone()).await?;
-            // At once, so that a store can write them in one transaction.
+            // Concurrently, so that a store can group them into one transaction.
             for outcome in join_all(page.items.iter().map(|task| self.retry(caller, task.id))).await {
                 match outcome {
                     Ok(_) => retried += 1,
-                    Err(e) if is_passed_over(&e) => {}
+                    Err(e) if is_skippable(&e) => {}
                     Err(e) => return Err(e),
                 }
             }
@@ -310,7 +312,7 @@ impl Engine {
         }
     }
 
-    /// How many tasks there are, of everybody. It looks at all of them.
+    /// Counts the tasks of all owners by agent and status; reads every task.
     ///
     /// # Errors
     /// Those of the store.
@@ -318,7 +320,7 @@ impl Engine {
         self.shared.parts.store.statistics().await
     }
 
-    /// How far the queue is behind, of everybody.
+    /// Returns the size and age of the backlog over all owners.
     ///
     /// # Errors
     /// Those of the store.
@@ -326,31 +328,31 @@ impl Engine {
         self.shared.parts.store.backlog().await
     }
 
-    /// Removes an ended task and its events.
+    /// Removes an ended task with its events.
     ///
     /// # Errors
-    /// `NotFound`, or `Conflict` when it has not ended.
+    /// `NotFound`, or `Conflict` if it has not ended.
     pub async fn delete(&self, caller: &Caller, id: TaskId) -> Result<()> {
         self.task(caller, id).await?;
         remembered::changed(&self.shared, id).await;
         self.shared.parts.store.delete(id).await
     }
 
-    /// The events of a task with a sequence over `after`: those that are there, then those that come. Ends when the
-    /// task has ended and its last event was given.
+    /// Streams the events of a task with a sequence above `after`: the stored ones, then new ones. Ends after the last
+    /// event of an ended task.
     ///
     /// # Errors
-    /// `NotFound`.
+    /// `NotFound` if there is no such task, or the caller may not see it.
     pub async fn events(&self, caller: &Caller, id: TaskId, after: u64) -> Result<EventStream> {
         self.task(caller, id).await?;
         Ok(stream(self.shared.parts.store.clone(), self.shared.parts.clock.clone(), id, after))
     }
 
-    /// What the agent of this task and those of its children, or of the tasks that wait for it, have said to each other
-    /// about them: at most `limit` (1 to 100) messages in the order in which they were written, after where a page before
-    /// ended.
+    /// Returns the messages between the agent of this task and the agents of its children or parents about them: at
+    /// most `limit` (1 to 100), in the order in which they were recorded, after the end of the previous page.
     ///
     /// # Errors
+    /// `NotFound`, or `InvalidInput` naming `limit`.
     /// `NotFound`, `InvalidInput` naming `limit`.
     pub async fn agent_messages(
         &self,
@@ -364,48 +366,48 @@ impl Engine {
         self.shared.parts.store.agent_messages(id, after, limit).await
     }
 
-    /// The feed after this position, or from now on: the events of all the caller's tasks, of everybody's for who may see
-    /// all. Those that are there come first, then those that come; it ends with the [`shutdown`](Self::shutdown).
+    /// Streams the event log after this position, or from now on: the events of the caller's tasks, or of all tasks for
+    /// callers who may see all. Stored events come first, then new ones, until [`shutdown`](Self::shutdown).
     ///
     /// # Errors
-    /// `InvalidInput` naming `after` when this store never gave such a position; `Conflict` naming it when events that
-    /// came after it were removed since.
+    /// `InvalidInput` naming `after` if this store never returned such a position; `Conflict` naming it if later events
+    /// were removed since.
     pub async fn feed(&self, caller: &Caller, after: Option<EventPosition>) -> Result<Feed> {
         let owner = if caller.may_touch(None) { None } else { caller.owner() };
         feed::open(self.shared.clone(), owner, after).await
     }
 
-    /// Waits until a task has ended.
+    /// Waits until a task has ended and returns it.
     ///
     /// # Errors
-    /// `NotFound`, also when it is deleted meanwhile.
+    /// `NotFound`, also if it is deleted meanwhile.
     pub async fn wait(&self, caller: &Caller, id: TaskId) -> Result<Task> {
         self.task(caller, id).await?;
         wait_for_end(self.shared.parts.store.as_ref(), self.shared.parts.clock.as_ref(), id).await
     }
 
-    /// What the registered agents say of themselves.
+    /// Returns the descriptions of the registered agents.
     pub fn agents(&self) -> Vec<AgentDescriptor> {
         self.shared.parts.registry.descriptors()
     }
 
-    /// Who this engine is in the leases of the tasks that it holds.
+    /// Returns the id of this engine, under which it holds its leases.
     pub fn worker(&self) -> WorkerId {
         self.shared.worker
     }
 
-    /// How many tasks run at once here.
+    /// Returns the number of tasks that can run concurrently in this process.
     pub fn workers(&self) -> usize {
         self.shared.parts.workers
     }
 
-    /// How many tasks this process holds now: those that run, and those that were claimed in advance.
+    /// Returns the number of claims that this process holds: running and prefetched tasks.
     pub fn held(&self) -> usize {
         self.shared.running.keys().len()
     }
 
-    /// How long the task has been due that has waited longest for any worker, here or elsewhere; nothing when none is
-    /// due. A lease that ran out and that nobody took back counts too.
+    /// Returns how long the longest-waiting due task has been waiting for any worker of any process; `None` if none is
+    /// due. An expired lease that has not been reaped counts as well.
     ///
     /// # Errors
     /// Those of the store.
@@ -415,13 +417,13 @@ impl Engine {
         Ok(due.and_then(|due| (parts.clock.now() - due).to_std().ok()))
     }
 
-    /// Whether somebody works for each agent, in this process or another, in the order of [`agents`](Self::agents). Nothing
-    /// where engines have neither an [`AgentStore`] nor a [`Cache`] in common, or these are away.
+    /// Returns the liveness of each agent over all processes, in the order of [`agents`](Self::agents). `None` if the
+    /// engines share neither an [`AgentStore`] nor a [`Cache`], or these cannot be reached.
     pub async fn agent_statuses(&self) -> Option<Vec<AgentStatus>> {
         agent_status::read(&self.shared).await
     }
 
-    /// Asks the store for something small: an error when it cannot be reached.
+    /// Checks with a small query that the store can be reached.
     ///
     /// # Errors
     /// Those of the store.
@@ -429,51 +431,52 @@ impl Engine {
         self.shared.parts.store.get(TaskId::new()).await.map(|_| ())
     }
 
-    /// Measures what the sources of these names measure, now.
+    /// Measures with the metric sources of these names.
     pub async fn snapshot_of(&self, sources: &[&str]) -> Snapshot {
         let wanted = |source: &&Arc<dyn MetricSource>| sources.contains(&source.name());
         let sources: Vec<_> = self.shared.parts.metric_sources.iter().filter(wanted).cloned().collect();
         collect_snapshot(&sources, self.shared.parts.clock.as_ref()).await
     }
 
-    /// Measures everything now.
+    /// Measures with all metric sources.
     pub async fn snapshot(&self) -> Snapshot {
         collect_snapshot(&self.shared.parts.metric_sources, self.shared.parts.clock.as_ref()).await
     }
 
-    /// Where text comes from, if anywhere, for somebody who waits for it: in line with everybody else.
+    /// Returns the model backend for an interactive request of this caller, subject to admission control; `None`
+    /// without one.
     pub fn model_for(&self, caller: &Caller) -> Option<Arc<dyn ModelBackend>> {
         let gate = self.shared.parts.model.as_ref();
         gate.map(|gate| gate.model_for(caller))
     }
 
-    /// Name of this machine, which the samples of its metric history carry.
+    /// Returns the name of this machine, which its metric samples carry.
     pub fn host(&self) -> &str {
         &self.shared.parts.host
     }
 
-    /// Where the metric history lives, if anywhere.
+    /// Returns the metric history, if there is one.
     pub fn metric_store(&self) -> Option<Arc<dyn MetricStore>> {
         self.shared.parts.metric_store.clone()
     }
 
-    /// Where time comes from.
+    /// Returns the clock of the engine.
     pub fn clock(&self) -> Arc<dyn Clock> {
         self.shared.parts.clock.clone()
     }
 
-    /// Where tasks live.
+    /// Returns the task store.
     pub(super) fn store(&self) -> &dyn TaskStore {
         self.shared.parts.store.as_ref()
     }
 
-    /// What records spans.
+    /// Returns the tracer of the engine.
     pub fn tracer(&self) -> Arc<dyn Tracer> {
         self.shared.parts.tracer.clone()
     }
 
-    /// Starts the workers, if there are to be any. Must be called in a tokio runtime; a second call does nothing, nor
-    /// does one after the shutdown.
+    /// Starts the workers, if the engine has any. Must be called within a Tokio runtime; has no effect when called
+    /// again or after the shutdown.
     pub fn start(&self) {
         if self.workers() == 0
             || self.shared.closing.is_cancelled()
@@ -489,8 +492,8 @@ impl Engine {
         tracker.spawn(claimer::run(self.shared.clone(), sender));
     }
 
-    /// Stops: claims nothing more, hands back what has not begun, gives what runs `grace` to end, then asks it to
-    /// stop and hands it back. Nothing of the engine runs any more when this returns.
+    /// Shuts down: stops claiming, releases prefetched claims, gives running tasks `grace` to end, then cancels and
+    /// releases them. Nothing of the engine runs any more when this returns.
     pub async fn shutdown(&self, grace: Duration) {
         let shared = &self.shared;
         shared.closing.cancel();
@@ -499,21 +502,22 @@ impl Engine {
             _ = shared.slots.acquire_many(all) => {}
             () = shared.parts.clock.sleep(grace) => shared.running.stop_all(StopReason::Shutdown),
         }
-        // The finisher ends when the claimer and the last worker hold no sender any more.
+        // The outcome writer ends when the claimer and the last worker have dropped their senders.
         shared.tracker.close();
         shared.tracker.wait().await;
     }
 }
 
-/// Whether one task among many cannot be retried, which is no reason to hold up the others.
-fn is_passed_over(e: &Error) -> bool {
+/// Returns whether this error concerns one task only, so that the remaining tasks are still retried.
+fn is_skippable(e: &Error) -> bool {
     matches!(e.kind(), ErrorKind::Conflict | ErrorKind::NotFound | ErrorKind::Forbidden)
 }
 
-/// Whether `known` was asked for with the request that `asked` was made of. When it is to run is compared until it has
-/// begun to: a retry gives it another time.
+/// Returns whether `known` results from the same request as `asked`. The due time is compared only before the first
+/// attempt, because a retry changes it.
 fn same_request(known: &Task, asked: &Task) -> bool {
-    // Left out, it is the instant of the request, which is another each time. Stores may keep microseconds only.
+    // A request without `run_at` has its creation time there, which differs each time. Microseconds, because stores may
+    // keep no more.
     let run_at = |task: &Task| {
         let at = task.run_at.timestamp_micros();
         (at != task.created_at.timestamp_micros()).then_some(at)

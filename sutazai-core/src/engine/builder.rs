@@ -1,4 +1,4 @@
-//! Puts an engine together from its ports.
+//! Builder that assembles an engine from its ports.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::ports::{
     SystemClock, TaskStore, Tracer,
 };
 
-/// Collects what an [`Engine`] needs. Only the task store is required.
+/// Settings and ports of an [`Engine`]. Only the task store is required.
 #[derive(Debug)]
 pub struct EngineBuilder {
     task_store: Option<Arc<dyn TaskStore>>,
@@ -58,117 +58,117 @@ impl EngineBuilder {
         }
     }
 
-    /// Where tasks live.
+    /// Sets the task store.
     pub fn task_store(mut self, store: Arc<dyn TaskStore>) -> Self {
         self.task_store = Some(store);
         self
     }
 
-    /// Where users live: retries and schedules are then checked against their owner as they are at that moment, and those
-    /// of a disabled user run nothing. An owner who is not there counts as a user of the embedder's.
+    /// Sets the identity store: retries and schedules are then checked against the current permissions of their owner,
+    /// and those of a disabled user run nothing. An unknown owner counts as a user whom the embedder manages.
     pub fn identity_store(mut self, store: Arc<dyn IdentityStore>) -> Self {
         self.identity_store = Some(store);
         self
     }
 
-    /// Which permissions users have; default: all but those of admins.
+    /// Sets the permissions of the role `user`; default: all except those of admins.
     pub fn access(mut self, policy: AccessPolicy) -> Self {
         self.access = policy;
         self
     }
 
-    /// Where the metric history lives; without it agents see no trends.
+    /// Sets the metric history; without it agents see no trends.
     pub fn metric_store(mut self, store: Arc<dyn MetricStore>) -> Self {
         self.metric_store = Some(store);
         self
     }
 
-    /// Name of this machine, unique among those that share a metric store: agents read the history of this host, and
-    /// analyses name it. Default [`LOCAL_HOST`], which suits a store that no other machine writes to.
+    /// Sets the name of this machine, unique among those that share a metric store: agents read the history of this
+    /// host, and analyses name it. Default [`LOCAL_HOST`], which suits a store that no other machine writes to.
     pub fn host(mut self, name: impl Into<String>) -> Self {
         self.host = name.into();
         self
     }
 
-    /// Where it is kept who works for which agent; without it an engine cannot tell of others.
+    /// Sets the store of agent heartbeats; without it an engine does not know which agents other processes run.
     pub fn agent_store(mut self, store: Arc<dyn AgentStore>) -> Self {
         self.agent_store = Some(store);
         self
     }
 
-    /// What several engines over one store remember together; without it each asks the store.
+    /// Sets a cache shared by several engines over one store; without it each queries the store.
     pub fn cache(mut self, cache: Arc<dyn Cache>) -> Self {
         self.cache = Some(cache);
         self
     }
 
-    /// Where text comes from; without it agents do without.
+    /// Sets the model backend; without it agents have no model.
     pub fn model(mut self, model: Arc<dyn ModelBackend>) -> Self {
         self.model = Some(model);
         self
     }
 
-    /// How much the gate in front of the model lets through; see [`ModelGate`].
+    /// Sets the limits of admission control in front of the model; see [`ModelGate`].
     pub fn model_gate(mut self, config: ModelGateConfig) -> Self {
         self.model_gate = config;
         self
     }
 
-    /// One more source of metrics.
+    /// Adds a metric source.
     pub fn metric_source(mut self, source: Arc<dyn MetricSource>) -> Self {
         self.metric_sources.push(source);
         self
     }
 
-    /// One more agent.
+    /// Adds an agent.
     pub fn agent(mut self, agent: Arc<dyn Agent>) -> Self {
         self.agents.push(agent);
         self
     }
 
-    /// Where time comes from; default: the machine's clock.
+    /// Sets the clock; default: the system clock.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
-    /// What records requests, tasks and agents as spans of traces; default: nothing does.
+    /// Sets the tracer that records requests, tasks and agents as spans; default: none are recorded.
     pub fn tracer(mut self, tracer: Arc<dyn Tracer>) -> Self {
         self.tracer = tracer;
         self
     }
 
-    /// How many tasks run at once; default: the number of processors. With 0 nothing runs here: what is submitted is
-    /// left to other processes that share the store.
+    /// Sets the number of tasks that run concurrently; default: the number of processors. With 0 nothing runs here:
+    /// submitted tasks are left to other processes that share the store.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = workers;
         self
     }
 
-    /// How long a claim lasts without a heartbeat; default 10 s. A dead worker's task is taken over after that.
+    /// Sets the duration of a lease; default 10 s. The tasks of a dead worker are reaped after that.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
         self
     }
 
-    /// How many tasks of an owner and of an agent run at once, over all processes with the same limits; default: as many
-    /// as there are workers.
+    /// Sets the concurrency limits per owner and agent over all processes with the same limits; default: none but the
+    /// number of workers.
     pub fn limits(mut self, limits: ConcurrencyLimits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// How many tasks of an owner may wait for a worker: more are refused when they are submitted. Default: any number.
+    /// Sets the maximum number of pending tasks per owner; submissions beyond it are rejected. Default: unlimited.
     pub fn max_pending_per_owner(mut self, max: u32) -> Self {
         self.max_pending_per_owner = Some(max);
         self
     }
 
-    /// The engine; nothing runs before [`Engine::start`].
+    /// Builds the engine; nothing runs before [`Engine::start`].
     ///
     /// # Errors
-    /// `InvalidInput` when there is no task store, a lease under one second, a limit of 0 or of an agent that there is
-    /// not, or an agent that does not fit: its name is not kebab case or taken, its schema is none.
+    /// `InvalidInput` for a missing task store, a lease below 1 s, a limit of 0 or of an unknown agent, or an invalid
+    /// agent: its name is taken or not in kebab case, or its schema is invalid.
     pub fn build(self) -> Result<Engine> {
         let store =
             self.task_store.ok_or_else(|| Error::invalid("task_store", "expected a store, got none"))?;

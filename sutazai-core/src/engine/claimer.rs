@@ -1,8 +1,12 @@
-//! Takes due tasks from the store and starts them as slots become free: one claimer a process.
+//! Claims due tasks from the store and starts them as workers become free: one claimer per process.
 //!
-//! Wake-ups come first and cost no timer; polling is the fallback for those that were lost. What the slots use up in a
-//! moment is taken in advance: many short tasks at once, and no long ones. What was taken too soon goes back, so that
-//! other processes get their share.
+//! Wake-ups start a claim without a timer; polling every 5 s is the fallback for lost ones. Tasks that the workers will
+//! finish within 100 ms are prefetched: many short tasks at once, but no long ones. Prefetched tasks that did not start
+//! within 1 s are released, so that other processes get their share.
+//!
+//! One claimer instead of one query per worker: a batch costs one transaction however many workers wait for it. With
+//! few workers and long tasks, each worker could as well claim for itself, which needs neither the prefetch nor its
+//! release.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -23,16 +27,16 @@ use crate::domain::{Claim, Finish, Outcome, UserId, later};
 use crate::error::Result;
 use crate::ports::{ClaimRequest, WakeUp};
 
-/// Looks at the queue at least so often, whatever the wake-ups say.
+/// Interval at which the queue is polled even without wake-ups.
 pub(super) const POLL: Duration = Duration::from_secs(5);
-/// Waits so long after a claim that failed.
-const AFTER_FAILURE: Duration = Duration::from_secs(1);
-/// The most that is taken in advance.
-const MOST_AHEAD: usize = 2_048;
-/// Work of so long is taken in advance, by how long attempts have taken of late.
-const AHEAD: Duration = Duration::from_millis(100);
-/// What was taken in advance and has not begun after so long goes back.
-const STALE: Duration = Duration::from_secs(1);
+/// Interval between a failed claim and the next one.
+const CLAIM_RETRY_INTERVAL: Duration = Duration::from_secs(1);
+/// Maximum number of prefetched tasks.
+const MAX_PREFETCH: usize = 2_048;
+/// Prefetch window: as many tasks are claimed as the workers will finish in this time, by recent attempt durations.
+const PREFETCH_WINDOW: Duration = Duration::from_millis(100);
+/// Age at which prefetched tasks that have not started are released.
+const MAX_PREFETCH_AGE: Duration = Duration::from_secs(1);
 
 type Claiming = BoxFuture<'static, Result<Vec<Claim>>>;
 
@@ -40,31 +44,31 @@ struct Claimer {
     shared: Arc<Shared>,
     outcomes: mpsc::Sender<Finish>,
     agents: Vec<String>,
-    /// Claimed and not begun.
+    /// Claimed tasks that have not started.
     waiting: VecDeque<(Claim, Stop)>,
-    /// How many may wait beside those that run.
-    ahead: usize,
-    /// There may be tasks that have not been asked for.
+    /// Number of tasks to prefetch beyond those that free workers take.
+    prefetch: usize,
+    /// Whether there may be due tasks that have not been requested.
     more: bool,
-    /// The store could not be asked: leave it alone for a while.
+    /// Whether the last claim failed: the store is left alone for [`CLAIM_RETRY_INTERVAL`].
     failed: bool,
     asked_for: usize,
-    /// The last claim gave as many as were asked for.
+    /// Whether the last claim returned as many tasks as requested.
     full: bool,
-    /// Whose task was claimed last.
+    /// Round-robin cursor: the owner of the last claimed task.
     after: Option<UserId>,
-    /// By the steady reading, as the two that follow.
+    /// Steady time at which the last claim started.
     claimed_at: Duration,
     /// When the last of those that wait came.
     kept_at: Duration,
-    /// When something is due that nobody will tell of, as far as was read since the last claim: what comes later sends a
-    /// wake-up.
+    /// Next due time that no notification announces (delayed tasks and expiring leases), as read since the last claim;
+    /// tasks submitted later send a wake-up.
     due_at: Option<DateTime<Utc>>,
-    looked_at: Duration,
+    polled_at: Duration,
     clock_watch: ClockWatch,
 }
 
-/// Claims until the engine closes, then hands back what has not begun.
+/// Claims tasks until the engine closes, then releases those that have not started.
 pub(super) async fn run(shared: Arc<Shared>, outcomes: mpsc::Sender<Finish>) {
     let mut wake_ups = shared.parts.store.subscribe();
     let closing = shared.closing.clone();
@@ -72,62 +76,64 @@ pub(super) async fn run(shared: Arc<Shared>, outcomes: mpsc::Sender<Finish>) {
     let (room, limited) = (shared.room.clone(), shared.parts.limits.are_set());
     let clock = shared.parts.clock.clone();
     let hand_over = shared.hand_over.clone();
-    let mut handed = hand_over.begin();
+    let mut dispatched = hand_over.begin();
     let mut claimer = Claimer::new(shared, outcomes);
     let mut claiming: Option<Claiming> = None;
     loop {
         claimer.begin();
-        claimer.look_in_time().await;
-        claimer.more |= heard_of_queue(&mut wake_ups);
+        claimer.poll_if_due().await;
+        claimer.more |= drain_wake_ups(&mut wake_ups);
         if claimer.more && claiming.is_none() && claimer.wants() > 0 {
             claiming = Some(claimer.claim());
         }
-        claimer.tell_submitters(claiming.is_some());
+        claimer.update_local_dispatch(claiming.is_some());
         let wants_more = claimer.more && claiming.is_none() && !claimer.failed;
-        // What is being added comes to the slots that are free.
+        // Tasks that are being submitted right now will occupy the free workers, so no claim competes with them.
         let needs_slot = !claimer.waiting.is_empty() || (wants_more && hand_over.promised() == 0);
         let pause = if claiming.is_none() { claimer.pause().await } else { POLL };
         tokio::select! {
             biased;
             () = closing.cancelled() => break,
-            claimed = answer(&mut claiming) => {
+            claimed = claim_result(&mut claiming) => {
                 claiming = None;
-                claimer.take(claimed);
+                claimer.accept(claimed);
             }
-            // `begin` takes the slot, or `wants` counts it: nothing else takes slots before the engine closes.
+            // Only awaited here: `begin` acquires the permit, or `wants` counts it. Nothing else acquires permits
+            // before the engine closes, so it cannot be lost in between.
             slot = slots.acquire(), if needs_slot => drop(slot),
-            Some(claims) = handed.recv() => claimer.take_handed(claims),
+            Some(claims) = dispatched.recv() => claimer.accept_dispatched(claims),
             () = hand_over.settled(), if wants_more => {}
-            () = until_queue(&mut wake_ups) => claimer.more = true,
-            // What has ended may have left room within the limits.
+            () = queue_wake_up(&mut wake_ups) => claimer.more = true,
+            // Completed tasks may have freed capacity under the concurrency limits.
             () = room.notified(), if limited => claimer.more = true,
             () = clock.sleep(pause) => {
-                claimer.hand_back_stale().await;
-                claimer.look().await;
+                claimer.release_stale().await;
+                claimer.poll().await;
                 claimer.failed = false;
             }
         }
     }
     if let Some(claiming) = claiming {
-        // Cutting a claim off in the middle could leave tasks claimed that nobody knows of.
-        claimer.take(claiming.await);
+        // The claim is awaited, not dropped: a claim cancelled midway could leave tasks claimed that no process knows
+        // of, until their leases expire.
+        claimer.accept(claiming.await);
     }
-    handed.close();
-    while let Ok(claims) = handed.try_recv() {
-        claimer.take_handed(claims);
+    dispatched.close();
+    while let Ok(claims) = dispatched.try_recv() {
+        claimer.accept_dispatched(claims);
     }
-    claimer.hand_back().await;
+    claimer.release().await;
 }
 
-async fn answer(claiming: &mut Option<Claiming>) -> Result<Vec<Claim>> {
+async fn claim_result(claiming: &mut Option<Claiming>) -> Result<Vec<Claim>> {
     match claiming {
         Some(claiming) => claiming.await,
         None => std::future::pending().await,
     }
 }
 
-/// Waits for a wake-up that speaks of the queue, or for the loss of some.
-async fn until_queue(wake_ups: &mut broadcast::Receiver<WakeUp>) {
+/// Waits for a wake-up of the queue. A lag counts as one, because the lost wake-ups may have been of the queue.
+async fn queue_wake_up(wake_ups: &mut broadcast::Receiver<WakeUp>) {
     loop {
         match wake_ups.recv().await {
             Ok(WakeUp::Task(_)) => {}
@@ -137,8 +143,8 @@ async fn until_queue(wake_ups: &mut broadcast::Receiver<WakeUp>) {
     }
 }
 
-/// Empties the wake-ups that have already come; whether one of them spoke of the queue.
-fn heard_of_queue(wake_ups: &mut broadcast::Receiver<WakeUp>) -> bool {
+/// Drains the received wake-ups; returns whether one of them was of the queue.
+fn drain_wake_ups(wake_ups: &mut broadcast::Receiver<WakeUp>) -> bool {
     let mut queue = false;
     loop {
         match wake_ups.try_recv() {
@@ -159,7 +165,7 @@ impl Claimer {
             outcomes,
             agents,
             waiting: VecDeque::new(),
-            ahead: 0,
+            prefetch: 0,
             more: true,
             failed: false,
             asked_for: 0,
@@ -168,12 +174,12 @@ impl Claimer {
             claimed_at: now,
             kept_at: now,
             due_at: None,
-            looked_at: now,
+            polled_at: now,
             clock_watch,
         }
     }
 
-    /// Starts what waits, as far as there are free slots.
+    /// Starts prefetched tasks while there are free workers.
     fn begin(&mut self) {
         while !self.waiting.is_empty() && !self.shared.closing.is_cancelled() {
             let Ok(slot) = self.shared.slots.clone().try_acquire_owned() else { return };
@@ -192,29 +198,30 @@ impl Claimer {
         });
     }
 
-    /// Tells those who submit whether anything is known to wait in the store: more than the claim that is on its way will
-    /// bring.
-    fn tell_submitters(&self, claiming: bool) {
+    /// Tells submitters whether local dispatch is fair: only if the store has no due tasks beyond those that the
+    /// current claim will return. Otherwise new tasks would overtake older ones.
+    fn update_local_dispatch(&self, claiming: bool) {
         let behind = self.full || self.failed || (self.more && !claiming);
         let claimed = if claiming { self.asked_for.min(self.shared.parts.workers) } else { 0 };
         self.shared.hand_over.set_waiting(self.waiting.len() + claimed);
         self.shared.hand_over.set_open(!behind);
     }
 
-    /// Looks at the queue when something is due, and now and then anyhow, however much is handed over meanwhile.
-    async fn look_in_time(&mut self) {
+    /// Polls the queue when something is due, and at least at [`POLL`], even if local dispatch keeps the workers busy.
+    async fn poll_if_due(&mut self) {
         let is_due = self.due_at.is_some_and(|due| due <= self.shared.parts.clock.now());
-        if is_due || self.since(self.looked_at) >= POLL.min(self.shared.parts.lease / 2) {
-            self.look().await;
+        if is_due || self.since(self.polled_at) >= POLL.min(self.shared.parts.lease / 2) {
+            self.poll().await;
         }
     }
 
-    /// Takes back what dead workers held, and will claim.
-    async fn look(&mut self) {
+    /// Reaps expired leases and requests a claim.
+    async fn poll(&mut self) {
         let clock = self.shared.parts.clock.clone();
-        (self.more, self.due_at, self.looked_at) = (true, None, clock.steady());
-        // What runs here is alive, also after this process or the whole machine was stopped for a while.
-        if !self.shared.running.run_out(self.looked_at).is_empty() {
+        (self.more, self.due_at, self.polled_at) = (true, None, clock.steady());
+        // After a suspension of the process or the machine its own leases may have expired although its attempts are
+        // alive: they are renewed before anything is reaped.
+        if !self.shared.running.run_out(self.polled_at).is_empty() {
             heartbeat::beat(&self.shared).await;
         }
         if !self.clock_watch.allows_reaping(&*clock) {
@@ -223,21 +230,21 @@ impl Claimer {
         let now = clock.now();
         match guarded("look for expired leases", self.shared.parts.store.expire(now)).await {
             Ok(0) => {}
-            Ok(n) => tracing::warn!(tasks = n, "leases ran out; their tasks are taken back"),
-            Err(e) => tracing::warn!(error = %e, "leases that ran out could not be looked for"),
+            Ok(n) => tracing::warn!(tasks = n, "expired leases reaped"),
+            Err(e) => tracing::warn!(error = %e, "reaping expired leases failed"),
         }
     }
 
-    /// How many more tasks could be put to use now.
+    /// Returns how many more tasks the workers could use now.
     fn wants(&self) -> usize {
-        let room = self.shared.slots.available_permits() + self.ahead;
+        let room = self.shared.slots.available_permits() + self.prefetch;
         let missing = room.saturating_sub(self.waiting.len() + self.shared.hand_over.promised());
-        // Small refills of a large stock cost a transaction each: wait until half of it is used up.
+        // Small refills of a large prefetch cost one transaction each, so they wait until half of it is used up.
         if self.failed || missing * 2 < room { 0 } else { missing }
     }
 
     fn claim(&mut self) -> Claiming {
-        self.adapt();
+        self.adapt_prefetch();
         let now = self.shared.parts.clock.now();
         (self.more, self.due_at) = (false, None);
         self.claimed_at = self.shared.parts.clock.steady();
@@ -255,19 +262,19 @@ impl Claimer {
         async move { guarded("claim", store.claim(&request)).await }.boxed()
     }
 
-    /// Where there is more than was asked for, takes in advance what the slots use up in a moment: hundreds of short
-    /// tasks, none of long ones.
-    fn adapt(&mut self) {
+    /// Adapts the prefetch to the load: while the store has more than requested, to the number of tasks that the
+    /// workers finish within [`PREFETCH_WINDOW`] (hundreds of short tasks, none of long ones); halved when claims become rare.
+    fn adapt_prefetch(&mut self) {
         if self.full {
-            let a_moment = self.shared.parts.workers as f64 * self.shared.pace.attempts_in(AHEAD);
-            self.ahead = (a_moment as usize).min(MOST_AHEAD);
-        } else if self.since(self.claimed_at) > AHEAD * 5 {
-            self.ahead /= 2;
+            let attempts = self.shared.parts.workers as f64 * self.shared.pace.attempts_in(PREFETCH_WINDOW);
+            self.prefetch = (attempts as usize).min(MAX_PREFETCH);
+        } else if self.since(self.claimed_at) > PREFETCH_WINDOW * 5 {
+            self.prefetch /= 2;
         }
     }
 
-    /// Keeps what was claimed. As many as were asked for: there may be more.
-    fn take(&mut self, claimed: Result<Vec<Claim>>) {
+    /// Accepts the result of a claim. A full result means that there may be more due tasks.
+    fn accept(&mut self, claimed: Result<Vec<Claim>>) {
         match claimed {
             Ok(claims) => {
                 self.full = claims.len() >= self.asked_for;
@@ -276,17 +283,17 @@ impl Claimer {
                 self.keep(claims);
             }
             Err(e) => {
-                tracing::warn!(error = %e, "tasks could not be claimed; trying again");
+                tracing::warn!(error = %e, "claim failed; retrying");
                 self.failed = true;
             }
         }
     }
 
-    /// Keeps what was handed over.
-    fn take_handed(&mut self, claims: Vec<Claim>) {
-        let handed = claims.len();
+    /// Accepts locally dispatched claims, which are counted as waiting before their reservation ends.
+    fn accept_dispatched(&mut self, claims: Vec<Claim>) {
+        let dispatched = claims.len();
         self.keep(claims);
-        self.shared.hand_over.arrived(handed);
+        self.shared.hand_over.arrived(dispatched);
     }
 
     fn keep(&mut self, claims: Vec<Claim>) {
@@ -301,13 +308,13 @@ impl Claimer {
         self.shared.hand_over.set_waiting(self.waiting.len());
     }
 
-    /// How long to wait when nothing happens: until something is due, but no longer than the poll.
+    /// Returns how long to wait without other events: until something is due, at most [`POLL`].
     async fn pause(&mut self) -> Duration {
         if self.failed {
-            return AFTER_FAILURE;
+            return CLAIM_RETRY_INTERVAL;
         }
         if !self.waiting.is_empty() {
-            return STALE.saturating_sub(self.since(self.kept_at)).max(AHEAD);
+            return MAX_PREFETCH_AGE.saturating_sub(self.since(self.kept_at)).max(PREFETCH_WINDOW);
         }
         if self.more || self.shared.slots.available_permits() == 0 {
             return POLL;
@@ -319,30 +326,31 @@ impl Claimer {
         (due_at - self.shared.parts.clock.now()).to_std().unwrap_or_default()
     }
 
-    /// When to look again: when something is due, but not at once, since this was not to be had just now.
+    /// Reads when something is due next, but no earlier than [`PREFETCH_WINDOW`] from now: a task that is due already was not
+    /// claimable just now, and polling at once would spin.
     async fn read_due(&self) -> DateTime<Utc> {
         let due = guarded("look at the queue", self.shared.parts.store.next_due(&self.agents));
         let due = due.await.unwrap_or_else(|e| {
-            tracing::warn!(error = %e, "when the next task is due could not be read");
+            tracing::warn!(error = %e, "reading the next due time failed");
             None
         });
         let now = self.shared.parts.clock.now();
-        let (soonest, latest) = (later(now, AHEAD), later(now, POLL));
+        let (soonest, latest) = (later(now, PREFETCH_WINDOW), later(now, POLL));
         due.unwrap_or(latest).clamp(soonest, latest)
     }
 
-    /// Gives other processes what was taken in advance and then had to wait after all.
-    async fn hand_back_stale(&mut self) {
-        if !self.waiting.is_empty() && self.since(self.kept_at) >= STALE {
-            self.ahead = 0;
-            self.hand_back().await;
+    /// Releases prefetched tasks that could not start in time, so that other processes can claim them.
+    async fn release_stale(&mut self) {
+        if !self.waiting.is_empty() && self.since(self.kept_at) >= MAX_PREFETCH_AGE {
+            self.prefetch = 0;
+            self.release().await;
         }
     }
 
-    async fn hand_back(&mut self) {
+    async fn release(&mut self) {
         for (claim, _) in self.waiting.drain(..) {
             let finish = Finish { claim: claim.key(), outcome: Outcome::HandBack };
-            // A finisher that has gone leaves the task to its lease.
+            // If the outcome writer has stopped, the task waits until its lease expires.
             let _ = self.outcomes.send(finish).await;
         }
     }

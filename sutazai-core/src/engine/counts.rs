@@ -1,5 +1,5 @@
-//! What the engine measures about attempts, through the `metrics` facade: nothing is kept unless the program installs a
-//! recorder. Which status tasks enter is counted by the store, which alone knows of all of it.
+//! Metrics of attempts, recorded through the `metrics` facade, which discards them unless the program installs a
+//! recorder. Transitions of task status are counted by the stores, which alone know all of them.
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use metrics::histogram;
 
 use crate::domain::{Outcome, TaskStatus};
 
-/// An attempt ended after so long.
+/// Records the duration of an ended attempt.
 pub(super) fn attempted(agent: &str, took: Duration) {
     histogram!("task_duration_seconds", "agent" => agent.to_owned()).record(took.as_secs_f64());
 }
 
-/// The status that a task enters by it.
+/// Returns the status that the outcome gives to its task.
 pub(super) fn status(outcome: &Outcome) -> TaskStatus {
     match outcome {
         Outcome::Completed(_) => TaskStatus::Completed,

@@ -1,5 +1,5 @@
-//! Events both ways: those that agents report are gathered and appended a few times a second; those of a task are
-//! read from the store, then followed by its wake-ups.
+//! Task events in both directions: reported events are buffered and appended every 200 ms; the events of a task are
+//! read from the store and followed by its wake-ups.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -16,49 +16,50 @@ use crate::domain::{ClaimKey, EventKind, NewEvent, Task, TaskEvent, TaskId};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::{Clock, EventSink, TaskStore, WakeUp};
 
-/// The events of one task, in order.
+/// Events of one task, in ascending order of their sequence.
 pub type EventStream = Pin<Box<dyn Stream<Item = Result<TaskEvent>> + Send>>;
 
-/// How long reported events gather before they are appended.
-const GATHER: Duration = Duration::from_millis(200);
-/// Reported events that may wait.
-const MOST_WAITING: usize = 256;
-/// Reported text that may wait, in bytes.
-const MOST_TEXT: usize = 1 << 20;
-/// Reads again so often, for wake-ups that were lost or came in another process.
+/// Time for which reported events are buffered before they are appended together.
+const FLUSH_INTERVAL: Duration = Duration::from_millis(200);
+/// Maximum number of buffered events of one attempt.
+const MAX_BUFFERED_EVENTS: usize = 256;
+/// Maximum size of the buffered text of one attempt in bytes (1 MiB).
+const MAX_BUFFERED_TEXT_BYTES: usize = 1 << 20;
+/// Interval at which readers poll, for wake-ups that were lost or sent in another process.
 pub(super) const POLL: Duration = Duration::from_secs(1);
-const PAGE: u32 = 256;
+/// Number of events read from the store at once.
+const PAGE_SIZE: u32 = 256;
 
-/// Events that an agent has reported and that are not in the store yet. Never more than so many events and so much
-/// text: what an agent says faster than the store takes it is thinned out, so that the agent never waits.
+/// Reported events that are not yet in the store, bounded in number and size. The excess of an agent that reports
+/// faster than the store writes is dropped: blocking instead would let a slow store slow down the agent.
 #[derive(Debug, Default)]
 pub(super) struct EventBuffer {
     waiting: Mutex<Waiting>,
-    some: Notify,
+    reported: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Waiting {
     events: Vec<NewEvent>,
     text_bytes: usize,
-    /// Left out since the last append.
-    left_out: u64,
-    /// What was appended without an answer. It may be in the store.
-    unanswered: Vec<NewEvent>,
+    /// Number of events dropped since the last append.
+    dropped_events: u64,
+    /// Events whose append was not acknowledged; they may or may not be stored.
+    unacknowledged: Vec<NewEvent>,
 }
 
 impl EventSink for EventBuffer {
     fn emit(&self, event: NewEvent) {
         self.lock().add(event);
-        self.some.notify_one();
+        self.reported.notify_one();
     }
 }
 
 impl Waiting {
     fn add(&mut self, event: NewEvent) {
         if let EventKind::Text { text } = &event.kind {
-            if self.text_bytes + text.len() > MOST_TEXT {
-                self.left_out += 1;
+            if self.text_bytes + text.len() > MAX_BUFFERED_TEXT_BYTES {
+                self.dropped_events += 1;
                 return;
             }
             self.text_bytes += text.len();
@@ -67,44 +68,46 @@ impl Waiting {
                 return;
             }
         }
-        if self.events.len() >= MOST_WAITING {
+        if self.events.len() >= MAX_BUFFERED_EVENTS {
             let progress = |event: &NewEvent| matches!(event.kind, EventKind::Progress { .. });
             match self.events.iter().position(progress) {
-                // The oldest report of progress says least.
+                // The oldest progress report is the least informative event.
                 Some(oldest) => drop(self.events.remove(oldest)),
-                None => return self.left_out += 1,
+                None => return self.dropped_events += 1,
             }
-            self.left_out += 1;
+            self.dropped_events += 1;
         }
         self.events.push(event);
     }
 }
 
 impl EventBuffer {
-    /// Waits until something is reported and a little longer, so that more can gather.
+    /// Waits until an event is reported, and then for [`FLUSH_INTERVAL`], so that more events share the append.
     pub(super) async fn gathered(&self, clock: &dyn Clock) {
-        self.some.notified().await;
-        clock.sleep(GATHER).await;
+        self.reported.notified().await;
+        clock.sleep(FLUSH_INTERVAL).await;
     }
 
-    /// Appends what waits. What a store out of reach does not take waits for the next time: then it is not all done.
+    /// Appends the buffered events; returns false if the store was unreachable, in which case they are kept for the
+    /// next call.
     pub(super) async fn flush(&self, parts: &Parts, claim: &ClaimKey) -> bool {
-        let unanswered = std::mem::take(&mut self.lock().unanswered);
-        if !self.append(parts, claim, unanswered, true).await {
+        let unacknowledged = std::mem::take(&mut self.lock().unacknowledged);
+        if !self.append(parts, claim, unacknowledged, true).await {
             return false;
         }
-        let (events, left_out) = {
+        let (events, dropped_events) = {
             let mut waiting = self.lock();
             waiting.text_bytes = 0;
-            (std::mem::take(&mut waiting.events), std::mem::take(&mut waiting.left_out))
+            (std::mem::take(&mut waiting.events), std::mem::take(&mut waiting.dropped_events))
         };
-        if left_out > 0 {
-            tracing::warn!(task = %claim.task, events = left_out, "events came faster than they could be appended");
+        if dropped_events > 0 {
+            tracing::warn!(task = %claim.task, events = dropped_events, "events dropped: reported faster than appended");
         }
         self.append(parts, claim, events, false).await
     }
 
-    /// Appends these, `again` unless only the answer was lost the last time. Keeps them when the store is out of reach.
+    /// Appends these events and keeps them if the store is unreachable. With `again`, only if the previous append has
+    /// not been stored despite its missing acknowledgment.
     async fn append(&self, parts: &Parts, claim: &ClaimKey, events: Vec<NewEvent>, again: bool) -> bool {
         let Some(first) = events.first() else { return true };
         let store = parts.store.as_ref();
@@ -115,12 +118,12 @@ impl EventBuffer {
             store.append(claim, events.clone()).await
         };
         let Err(e) = guarded("append of events", appended).await else { return true };
-        tracing::warn!(task = %claim.task, error = %e, "events could not be appended");
+        tracing::warn!(task = %claim.task, error = %e, "appending events failed");
         if !matches!(e.kind(), ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Busy) {
             return true;
         }
-        self.lock().unanswered = events;
-        self.some.notify_one();
+        self.lock().unacknowledged = events;
+        self.reported.notify_one();
         false
     }
 
@@ -129,11 +132,11 @@ impl EventBuffer {
     }
 }
 
-/// Whether the task has this event, which may be kept to the microsecond only.
+/// Returns whether the task has this event, whose time the store may keep to the microsecond only.
 async fn is_recorded(store: &dyn TaskStore, task: TaskId, event: &NewEvent) -> Result<bool> {
     let mut after = 0;
     loop {
-        let page = store.events_after(task, after, PAGE).await?;
+        let page = store.events_after(task, after, PAGE_SIZE).await?;
         let same = |known: &TaskEvent| {
             known.at.timestamp_micros() == event.at.timestamp_micros() && known.kind == event.kind
         };
@@ -156,14 +159,14 @@ struct Following {
     read: VecDeque<TaskEvent>,
 }
 
-/// The events over `after`, then those that come, until the task has ended and its last event was given.
+/// Streams the events above `after`, then new ones, until the task has ended and its last event was returned.
 pub(super) fn stream(
     store: Arc<dyn TaskStore>,
     clock: Arc<dyn Clock>,
     task: TaskId,
     after: u64,
 ) -> EventStream {
-    // Subscribed before the first read: what is written in between wakes the next one.
+    // Subscribed before the first read, so that no event written in between is missed.
     let wake_ups = store.subscribe();
     let following = Following { store, clock, wake_ups, task, after, read: VecDeque::new() };
     Box::pin(stream::try_unfold(following, |mut following| async move {
@@ -178,9 +181,9 @@ impl Following {
                 self.after = event.sequence;
                 return Ok(Some(event));
             }
-            // Whether it had ended is asked before the events are read: its last event is then among them.
+            // The status is read before the events: if the task had ended by then, its last event is among them.
             let ended = self.store.get(self.task).await?.is_none_or(|task| task.status.has_ended());
-            self.read.extend(self.store.events_after(self.task, self.after, PAGE).await?);
+            self.read.extend(self.store.events_after(self.task, self.after, PAGE_SIZE).await?);
             if self.read.is_empty() {
                 if ended {
                     return Ok(None);
@@ -192,7 +195,7 @@ impl Following {
     }
 }
 
-/// Waits for the end of a task.
+/// Waits until the task has ended and returns it.
 pub(super) async fn wait_for_end(store: &dyn TaskStore, clock: &dyn Clock, id: TaskId) -> Result<Task> {
     let mut wake_ups = store.subscribe();
     loop {
@@ -204,16 +207,16 @@ pub(super) async fn wait_for_end(store: &dyn TaskStore, clock: &dyn Clock, id: T
     }
 }
 
-/// Waits until there may be something new about one of these tasks.
+/// Waits until there may be new events of a relevant task, at most [`POLL`].
 pub(super) async fn woken(
     wake_ups: &mut broadcast::Receiver<WakeUp>,
     clock: &dyn Clock,
-    meant: impl Fn(TaskId) -> bool,
+    is_relevant: impl Fn(TaskId) -> bool,
 ) {
     let heard = async {
         loop {
             match wake_ups.recv().await {
-                Ok(WakeUp::Task(task)) if meant(task) => return,
+                Ok(WakeUp::Task(task)) if is_relevant(task) => return,
                 Ok(_) => {}
                 Err(RecvError::Lagged(_)) => return,
                 Err(RecvError::Closed) => std::future::pending().await,
@@ -240,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn pieces_of_text_are_joined_and_keep_their_place() {
+    fn consecutive_texts_are_joined_in_order() {
         let buffer = EventBuffer::default();
         for word in ["one ", "two "] {
             say(&buffer, EventKind::Text { text: word.into() });
@@ -253,15 +256,15 @@ mod tests {
     }
 
     #[test]
-    fn an_agent_that_never_stops_talking_takes_bounded_memory() {
+    fn buffer_of_a_chatty_agent_is_bounded() {
         let buffer = EventBuffer::default();
         for i in 0..5_000 {
             say(&buffer, progress(i));
             say(&buffer, EventKind::Text { text: "x".repeat(1_000) });
         }
         let waiting = buffer.lock();
-        assert!(waiting.events.len() <= MOST_WAITING, "{}", waiting.events.len());
-        assert!(waiting.text_bytes <= MOST_TEXT, "{}", waiting.text_bytes);
-        assert!(waiting.left_out > 0);
+        assert!(waiting.events.len() <= MAX_BUFFERED_EVENTS, "{}", waiting.events.len());
+        assert!(waiting.text_bytes <= MAX_BUFFERED_TEXT_BYTES, "{}", waiting.text_bytes);
+        assert!(waiting.dropped_events > 0);
     }
 }

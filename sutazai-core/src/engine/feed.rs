@@ -1,8 +1,8 @@
-//! The feed: the events of all tasks in one stream.
+//! Event log: the events of all tasks in one stream.
 //!
-//! Many may follow it, and the store is not read once for each: one relay reads what is new and hands it to all. A
-//! follower reads the store itself until it has caught up, and again when it has fallen behind the relay, so nothing is
-//! kept for one that is slow.
+//! Many subscribers may follow it without a read of the store for each: one reader broadcasts new events to all. A
+//! subscriber reads the store itself until it has caught up, and again when it has lagged behind the broadcast, so
+//! nothing is buffered for slow subscribers.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -18,39 +18,40 @@ use crate::domain::{EventPosition, FeedEvent, UserId};
 use crate::error::{Error, Result};
 use crate::ports::WakeUp;
 
-/// Events as they come into the feed.
+/// New and stored events in the order of the event log.
 pub type FeedStream = Pin<Box<dyn Stream<Item = Result<Arc<FeedEvent>>> + Send>>;
 
-/// The feed from some position on.
+/// The event log from some position on.
 pub struct Feed {
-    /// Where it was opened: all that `events` gives stands after this.
+    /// Position at which it was opened: all events of the stream come after it.
     pub after: EventPosition,
-    /// What is there, then what comes.
+    /// Stored events, then new ones.
     pub events: FeedStream,
 }
 
-/// So many events a follower may be behind the relay before it reads the store itself.
-const RING: usize = 256;
-const PAGE: u32 = 64;
+/// Number of events that a subscriber may lag behind the broadcast before it reads the store itself.
+const BROADCAST_CAPACITY: usize = 256;
+/// Number of events read from the store at once.
+const PAGE_SIZE: u32 = 64;
 
-/// Reads the feed for all who follow it, while there are any.
+/// Broadcasts new events to all subscribers, while there are any.
 #[derive(Debug, Default)]
 pub(super) struct Relay {
-    /// The sender is the relay's own: it ends with it.
+    /// Sender of the running reader, which owns the strong reference: the channel closes when the reader ends.
     live: Mutex<Option<broadcast::WeakSender<Arc<FeedEvent>>>>,
 }
 
 impl Relay {
-    /// What comes into the feed from now on. Closed when the relay ends.
+    /// Subscribes to new events, and starts the reader if none is running. The channel closes when the reader ends.
     async fn follow(&self, shared: &Arc<Shared>) -> Result<broadcast::Receiver<Arc<FeedEvent>>> {
         let mut live = self.live.lock().await;
         if let Some(sender) = live.as_ref().and_then(broadcast::WeakSender::upgrade) {
             return Ok(sender.subscribe());
         }
         let wake_ups = shared.parts.store.subscribe();
-        // Before any follower reads the store: between its reading and the relay's there is no gap.
+        // Read before any subscriber reads the store, so that there is no gap between its reads and the broadcast.
         let after = shared.parts.store.feed_end().await?;
-        let (sender, receiver) = broadcast::channel(RING);
+        let (sender, receiver) = broadcast::channel(BROADCAST_CAPACITY);
         *live = Some(sender.downgrade());
         shared.tracker.spawn(relay(shared.clone(), sender, wake_ups, after));
         Ok(receiver)
@@ -65,23 +66,23 @@ async fn relay(
 ) {
     let (store, clock) = (shared.parts.store.as_ref(), shared.parts.clock.as_ref());
     while sender.receiver_count() > 0 && !shared.closing.is_cancelled() {
-        // However many wake-ups there were, one reading answers them all.
+        // Drains the wake-ups: one read covers them all.
         while matches!(wake_ups.try_recv(), Ok(_) | Err(TryRecvError::Lagged(_))) {}
-        let read = store.feed_after(None, after, PAGE).await;
+        let read = store.feed_after(None, after, PAGE_SIZE).await;
         let failed = read.is_err();
         match read {
             Ok(page) => {
-                let more = page.len() >= PAGE as usize;
+                let more = page.len() >= PAGE_SIZE as usize;
                 for entry in page {
                     after = entry.position;
-                    // An error says that nobody follows any more.
+                    // Sending fails only without subscribers, and then the loop ends.
                     let _ = sender.send(Arc::new(entry));
                 }
                 if more {
                     continue;
                 }
             }
-            Err(e) => tracing::warn!(error = %e, "the feed cannot be read at present"),
+            Err(e) => tracing::warn!(error = %e, "reading the event log failed; retrying"),
         }
         tokio::select! {
             () = shared.closing.cancelled() => return,
@@ -91,7 +92,7 @@ async fn relay(
     }
 }
 
-/// The feed of `owner`, or of all, after this position, or from now on.
+/// Opens the event log of `owner`, or of all, after this position, or at its current end.
 pub(super) async fn open(
     shared: Arc<Shared>,
     owner: Option<UserId>,
@@ -99,18 +100,19 @@ pub(super) async fn open(
 ) -> Result<Feed> {
     let live = shared.relay.follow(&shared).await?;
     let end = shared.parts.store.feed_end().await?;
-    // Who has read nothing yet begins with what there is; who goes on would miss what was removed.
+    // A new subscriber starts at the oldest retained event; one that continues after removed events would miss them, so
+    // it is rejected.
     if let Some(after) = after.filter(|after| *after > EventPosition(0))
         && after < shared.parts.store.feed_begin().await?
     {
-        let why = "events that came after this one were removed since; begin anew";
+        let why = "events that came after this one have been removed; start without `after`";
         return Err(Error::conflict(why).with_field("after"));
     }
     let after = after.unwrap_or(end);
     if after > end {
         return Err(Error::invalid(
             "after",
-            "expected the id of an event of this server; there is none so late",
+            "expected the id of an event of this server; there is no later one",
         ));
     }
     let following = Following { shared, owner, after, live, behind: true, read: VecDeque::new() };
@@ -125,7 +127,7 @@ struct Following {
     owner: Option<UserId>,
     after: EventPosition,
     live: broadcast::Receiver<Arc<FeedEvent>>,
-    /// The store may have what will not come through `live`.
+    /// Whether the store may have events that will not come through `live`.
     behind: bool,
     read: VecDeque<FeedEvent>,
 }
@@ -138,8 +140,8 @@ impl Following {
                 return Ok(Some(Arc::new(entry)));
             }
             if self.behind {
-                let page = self.shared.parts.store.feed_after(self.owner, self.after, PAGE).await?;
-                self.behind = page.len() >= PAGE as usize;
+                let page = self.shared.parts.store.feed_after(self.owner, self.after, PAGE_SIZE).await?;
+                self.behind = page.len() >= PAGE_SIZE as usize;
                 self.read.extend(page);
                 continue;
             }
@@ -149,7 +151,7 @@ impl Following {
                 () = closing.cancelled() => return Ok(None),
             };
             match heard {
-                // What was read from the store already comes once more.
+                // Broadcast events that were already read from the store are skipped.
                 Ok(entry) if entry.position <= self.after => {}
                 Ok(entry) => {
                     self.after = entry.position;
@@ -158,7 +160,7 @@ impl Following {
                     }
                 }
                 Err(RecvError::Lagged(_)) => self.behind = true,
-                // The relay ended just when this follower came.
+                // The reader ended just when this subscriber subscribed.
                 Err(RecvError::Closed) => {
                     self.live = self.shared.relay.follow(&self.shared).await?;
                     self.behind = true;

@@ -1,6 +1,7 @@
-//! Records outcomes: one finisher a process, many outcomes to a transaction.
+//! Records outcomes of attempts: one writer per process, up to 1,024 outcomes per transaction.
 //!
-//! Whatever waits goes into one call of the store; while that runs, the next batch gathers. No timer is needed.
+//! All queued outcomes go into one call of the store, and the next batch gathers while it runs. No timer is needed: an
+//! idle writer writes at once, a busy one writes larger batches.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,21 +13,21 @@ use super::guarded::guarded;
 use crate::domain::{ClaimKey, Finish};
 use crate::error::{Error, ErrorKind, Result};
 
-/// How many outcomes may wait; then workers wait.
+/// Number of queued outcomes above which workers wait.
 pub(super) const CAPACITY: usize = 4_096;
-/// The most in one call.
-const BATCH: usize = 1_024;
+/// Maximum number of outcomes per call of the store.
+const MAX_BATCH_SIZE: usize = 1_024;
 
-/// Records until nobody can send any more.
+/// Records outcomes until all senders are dropped.
 pub(super) async fn run(shared: Arc<Shared>, mut outcomes: mpsc::Receiver<Finish>) {
-    let mut batch = Vec::with_capacity(BATCH);
-    while outcomes.recv_many(&mut batch, BATCH).await > 0 {
+    let mut batch = Vec::with_capacity(MAX_BATCH_SIZE);
+    while outcomes.recv_many(&mut batch, MAX_BATCH_SIZE).await > 0 {
         record(&shared, std::mem::take(&mut batch)).await;
     }
     shared.closed.cancel();
 }
 
-/// Tries until the store answers, or until the leases of all of them are lost.
+/// Retries until the store responds, or until all claims of the batch are lost.
 async fn record(shared: &Shared, mut batch: Vec<Finish>) {
     let mut pause = Duration::from_millis(50);
     loop {
@@ -37,8 +38,8 @@ async fn record(shared: &Shared, mut batch: Vec<Finish>) {
                 shared.room.notify_one();
                 return;
             }
-            Err(e) if can_pass(e.kind()) => {
-                tracing::warn!(error = %e, outcomes = batch.len(), "outcomes could not be recorded; trying again");
+            Err(e) if is_transient(e.kind()) => {
+                tracing::warn!(error = %e, outcomes = batch.len(), "recording outcomes failed; retrying");
                 shared.parts.clock.sleep(pause).await;
                 pause = (pause * 2).min(Duration::from_secs(2));
                 batch.retain(|finish| shared.running.holds(&finish.claim));
@@ -51,7 +52,7 @@ async fn record(shared: &Shared, mut batch: Vec<Finish>) {
     }
 }
 
-/// The store refuses the batch: only the outcome that it cannot bear is to be lost.
+/// Records each outcome of a rejected batch alone, so that only the offending one is lost.
 async fn record_each(shared: &Shared, batch: Vec<Finish>, refused: &Error) {
     let alone = batch.len() == 1;
     for finish in batch {
@@ -69,13 +70,13 @@ fn recorded(shared: &Shared, finish: &Finish, result: Result<()>) {
     match result {
         Ok(()) => {}
         Err(e) if e.kind() == ErrorKind::Conflict => {
-            tracing::warn!(%task, attempt, "the claim was spent; the outcome is not recorded");
+            tracing::warn!(%task, attempt, "claim lost; outcome discarded");
         }
-        // Not held any more, its lease runs out, which counts as a failure: it cannot go on for ever.
-        Err(e) => tracing::error!(%task, attempt, error = %e, "the outcome could not be recorded"),
+        // Once it is no longer held, its lease expires, which counts as a failure: so it is not retried forever.
+        Err(e) => tracing::error!(%task, attempt, error = %e, "recording the outcome failed"),
     }
 }
 
-fn can_pass(kind: ErrorKind) -> bool {
+fn is_transient(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::Unavailable | ErrorKind::Busy | ErrorKind::Timeout)
 }

@@ -1,4 +1,4 @@
-//! Calls whose panic is an error of that call and nothing else.
+//! Calls whose panic becomes an error of that call only.
 
 use std::panic::AssertUnwindSafe;
 
@@ -6,9 +6,10 @@ use futures::FutureExt;
 
 use crate::error::{Error, Result};
 
-/// Runs a call to a port. A panic in it is logged and becomes `Internal`, so that the loop that makes the call goes on.
+/// Runs a call to a port. A panic in it is logged and becomes an `Internal` error, so that the calling loop continues.
 ///
-/// What the call shares with others must bear a panic: locks are recovered, and a store undoes what it did not commit.
+/// State that the call shares with others must tolerate a panic: poisoned locks are recovered, and a store rolls back
+/// uncommitted changes.
 pub(super) async fn guarded<T>(what: &'static str, call: impl Future<Output = Result<T>>) -> Result<T> {
     AssertUnwindSafe(call).catch_unwind().await.unwrap_or_else(|_| {
         tracing::error!(what, "call panicked");

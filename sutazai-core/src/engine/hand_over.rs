@@ -1,6 +1,9 @@
-//! Tasks that come when nothing waits go straight to the slots of this process: they are added and claimed in one write, and
-//! so begin after one commit instead of two. More than there are free slots are taken only as far as attempts end so soon
-//! that nobody else could begin with them earlier.
+//! Local dispatch: tasks submitted while none are waiting go straight to the workers of this process. They are stored
+//! and claimed in one transaction, so they start after one commit instead of two.
+//!
+//! Beyond the free workers, tasks are accepted only if attempts are so short that no other process could start them
+//! earlier. With concurrency limits set, every task takes the way through the store, because only the store can count
+//! across processes.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -11,62 +14,64 @@ use tokio::sync::{Notify, mpsc};
 use super::api::Shared;
 use crate::domain::{Claim, Finish, Outcome, Task, TaskId, later};
 
-/// What another process needs to hear of a task and to claim it: so much work may wait here for a slot.
-const SOON: Duration = Duration::from_millis(10);
-/// The most that may wait here for a slot.
-const MOST: usize = 2_048;
+/// Typical dispatch latency of another process; never more work than this is queued locally.
+const DISPATCH_WINDOW: Duration = Duration::from_millis(10);
+/// Maximum number of tasks queued locally.
+const MAX_QUEUED: usize = 2_048;
 
-/// The way to the claimer.
+/// Channel to the claimer, with the counts that decide on local dispatch.
 #[derive(Debug, Default)]
 pub(super) struct HandOver {
     claimer: OnceLock<mpsc::UnboundedSender<Vec<Claim>>>,
-    /// The claimer knows of nothing that waits in the store.
+    /// Whether the store has no due tasks that the claimer knows of.
     open: AtomicBool,
-    /// So many wait here for a slot, or are about to come from the store for one that is free.
+    /// Number of tasks that wait here for a worker, or will come from the store for a free one.
     waiting: AtomicUsize,
-    /// So many are being added, or on their way here.
+    /// Reservations: number of tasks that are being submitted, or are on their way to the claimer.
     promised: AtomicUsize,
-    /// Told when something that was promised will not come.
+    /// Notified when a reservation is released without a task.
     settled: Notify,
 }
 
 impl HandOver {
-    /// Opens the way; once for each engine.
+    /// Opens the channel to the claimer; once per engine.
     pub(super) fn begin(&self) -> mpsc::UnboundedReceiver<Vec<Claim>> {
         let (sender, receiver) = mpsc::unbounded_channel();
-        // A second claimer is not started.
+        // There is only one claimer, so the first call sets the sender.
         let _ = self.claimer.set(sender);
         receiver
     }
 
-    /// Whether the claimer knows of nothing that waits in the store.
+    /// Sets whether the store has no due tasks that the claimer knows of.
     pub(super) fn set_open(&self, open: bool) {
         self.open.store(open, Ordering::Relaxed);
     }
 
-    /// How many wait here, or are about to come from the store for a slot that is free.
+    /// Sets the number of tasks that wait here for a worker, or will come from the store for a free one.
     pub(super) fn set_waiting(&self, waiting: usize) {
         self.waiting.store(waiting, Ordering::SeqCst);
     }
 
-    /// So many have come that were promised. Those who wait are to be counted before.
+    /// Ends the reservations of tasks that have arrived. The caller counts them as waiting first, so that they are
+    /// counted at every moment.
     pub(super) fn arrived(&self, tasks: usize) {
         self.promised.fetch_sub(tasks, Ordering::SeqCst);
     }
 
-    /// How many tasks are being added that come here, or are on their way.
+    /// Returns the number of reservations.
     pub(super) fn promised(&self) -> usize {
         self.promised.load(Ordering::Relaxed)
     }
 
-    /// Waits until something that was promised will not come.
+    /// Waits until a reservation is released without a task.
     pub(super) async fn settled(&self) {
         self.settled.notified().await;
     }
 
-    /// Promises to take so many, if there is room for them all.
-    fn promise(&self, tasks: usize, room: impl Fn() -> usize) -> bool {
-        // A task is promised, then waits, then has a slot: looked at in this order, none is overlooked.
+    /// Reserves capacity for all of these tasks, if there is enough.
+    fn reserve(&self, tasks: usize, room: impl Fn() -> usize) -> bool {
+        // A task is first reserved, then waits, then holds a permit. Reading the counters in this order may count a
+        // task twice, but never misses one.
         let more = |promised: usize| {
             let waiting = self.waiting.load(Ordering::SeqCst);
             Some(promised + tasks).filter(|all| all + waiting <= room())
@@ -75,12 +80,12 @@ impl HandOver {
     }
 }
 
-/// Tasks that are to be added as claimed.
+/// Tasks to be stored as claimed, with their reservation; dropping it releases what has not been sent.
 #[derive(Debug)]
 pub(super) struct Ahead {
     shared: Arc<Shared>,
     tasks: Vec<TaskId>,
-    /// So many of them have not been sent to the claimer.
+    /// Number of tasks that have not been sent to the claimer.
     unsent: usize,
     claimer: mpsc::UnboundedSender<Vec<Claim>>,
 }
@@ -96,7 +101,8 @@ impl Drop for Ahead {
 }
 
 impl Ahead {
-    /// Makes tasks before which nothing waits ones that this process holds: all of them or none.
+    /// Claims these tasks for this process, all of them or none, if local dispatch is open and they are due and without
+    /// a unique key.
     pub(super) fn take(shared: &Arc<Shared>, tasks: &mut [Task]) -> Option<Self> {
         let now = shared.parts.clock.now();
         let plain = |task: &Task| task.run_at <= now && task.unique_key.is_none();
@@ -109,9 +115,9 @@ impl Ahead {
             return None;
         }
         let claimer = hand_over.claimer.get()?.clone();
-        let soon = shared.parts.workers as f64 * shared.pace.attempts_in(SOON);
-        let room = || shared.slots.available_permits() + (soon as usize).min(MOST);
-        if !hand_over.promise(tasks.len(), room) {
+        let soon = shared.parts.workers as f64 * shared.pace.attempts_in(DISPATCH_WINDOW);
+        let room = || shared.slots.available_permits() + (soon as usize).min(MAX_QUEUED);
+        if !hand_over.reserve(tasks.len(), room) {
             return None;
         }
         tasks.iter_mut().for_each(|task| task.claim(shared.worker, later(now, shared.parts.lease), now));
@@ -119,12 +125,13 @@ impl Ahead {
         Some(Self { shared: shared.clone(), unsent: tasks.len(), tasks, claimer })
     }
 
-    /// Hands the claims over of those that were added with them. The caller is told of the tasks as they were added.
+    /// Sends the claims of the stored tasks to the claimer. The submitter gets the tasks as they were before their
+    /// claim.
     pub(super) async fn hand_over(mut self, stored: &mut [Task]) {
         let shared = self.shared.clone();
         let mut claims = Vec::with_capacity(self.tasks.len());
         for (task, id) in stored.iter_mut().zip(&self.tasks) {
-            // A known idempotency key gives another task.
+            // For a known idempotency key the store returns an earlier task, which is not claimed here.
             if task.id == *id && task.worker == Some(shared.worker) {
                 let added = task.as_added();
                 claims.push(Claim { task: std::mem::replace(task, added), children: Vec::new() });
@@ -135,12 +142,12 @@ impl Ahead {
             self.unsent -= sent;
             return;
         };
-        // The engine has stopped meanwhile: nobody is there to run them.
+        // The engine has shut down meanwhile, and nothing is left to run them.
         if !claims.is_empty() {
             let back = |claim: &Claim| Finish { claim: claim.key(), outcome: Outcome::HandBack };
             let finished = claims.iter().map(back).collect();
             if let Err(e) = shared.parts.store.finish(finished, shared.parts.clock.now()).await {
-                tracing::warn!(error = %e, tasks = claims.len(), "not handed back; they are left to their lease");
+                tracing::warn!(error = %e, tasks = claims.len(), "release failed; tasks wait until their leases expire");
             }
         }
     }

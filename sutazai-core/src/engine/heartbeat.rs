@@ -1,8 +1,9 @@
-//! Prolongs the leases of everything this process holds, brings cancellations from elsewhere, gives up what is lost.
+//! Heartbeats: renews the leases of all claims of this process, receives cancellations of other processes, and stops
+//! attempts that have lost their claim.
 //!
-//! Where the store does not answer, an attempt is given up while its lease still lasts: it has to have stopped when
-//! somebody else takes the task over. How long a lease still lasts is measured by the steady reading of the clock: that
-//! somebody sets the clock ends no attempt.
+//! If the store does not respond, an attempt is stopped while its lease is still valid: it must have ended when another
+//! process takes over the task. The remaining time of a lease is measured with the steady clock, so setting the wall
+//! clock stops no attempt.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use crate::domain::{ClaimKey, later};
 use crate::error::Error;
 use crate::ports::LeaseState;
 
-/// Beats three times a lease, sooner after a beat that failed, until the finisher has recorded the last outcome.
+/// Renews the leases every third of their duration, and sooner after a failure, until the last outcome is recorded.
 pub(super) async fn run(shared: Arc<Shared>) {
     let lease = shared.parts.lease;
     let mut pause = lease / 3;
@@ -23,25 +24,26 @@ pub(super) async fn run(shared: Arc<Shared>) {
             () = shared.closed.cancelled() => return,
             () = shared.parts.clock.sleep(pause) => {}
         }
-        pause = if beat(&shared).await { lease / 3 } else { pause_after_failure(lease) };
+        pause = if beat(&shared).await { lease / 3 } else { retry_interval(lease) };
     }
 }
 
-fn pause_after_failure(lease: Duration) -> Duration {
+/// Interval between a failed heartbeat and the next one.
+fn retry_interval(lease: Duration) -> Duration {
     lease / 15
 }
 
-/// How long the store may take to answer a beat.
-fn patience(lease: Duration) -> Duration {
+/// Time limit for the store's response to a heartbeat.
+fn response_timeout(lease: Duration) -> Duration {
     lease / 5
 }
 
-/// How long an agent whose lease is given up may take to stop.
+/// Time limit for an agent to stop after its claim was given up.
 pub(super) fn time_to_stop(lease: Duration) -> Duration {
     lease / 6
 }
 
-/// Renews every lease that this process holds. Whether the store answered.
+/// Renews the leases of all claims of this process; returns whether the store responded.
 pub(super) async fn beat(shared: &Shared) -> bool {
     let keys = shared.running.keys();
     if keys.is_empty() {
@@ -53,7 +55,7 @@ pub(super) async fn beat(shared: &Shared) -> bool {
     let renewed = tokio::select! {
         biased;
         renewed = guarded("renewal of leases", shared.parts.store.renew(&keys, until, now)) => renewed,
-        () = shared.parts.clock.sleep(patience(lease)) => Err(Error::timeout("the store did not answer")),
+        () = shared.parts.clock.sleep(response_timeout(lease)) => Err(Error::timeout("the store did not respond")),
     };
     match renewed {
         Ok(states) => {
@@ -64,22 +66,23 @@ pub(super) async fn beat(shared: &Shared) -> bool {
                         shared.running.prolonged(key, held_until);
                         shared.running.stop(key, StopReason::CancelRequested);
                     }
-                    LeaseState::Lost => lose(shared, key),
+                    LeaseState::Lost => mark_lost(shared, key),
                 }
             }
             true
         }
         Err(e) => {
-            tracing::warn!(error = %e, leases = keys.len(), "leases could not be prolonged");
-            let next_answer = pause_after_failure(lease) + patience(lease);
+            tracing::warn!(error = %e, leases = keys.len(), "renewing leases failed");
+            // The leases that may expire before the next response, and the time to stop after it, are given up now.
+            let next_answer = retry_interval(lease) + response_timeout(lease);
             let stopped = shared.parts.clock.steady().saturating_add(next_answer + time_to_stop(lease));
-            shared.running.run_out(stopped).iter().for_each(|key| lose(shared, key));
+            shared.running.run_out(stopped).iter().for_each(|key| mark_lost(shared, key));
             false
         }
     }
 }
 
-fn lose(shared: &Shared, key: &ClaimKey) {
+fn mark_lost(shared: &Shared, key: &ClaimKey) {
     shared.running.stop(key, StopReason::Lost);
     shared.running.remove(key);
 }

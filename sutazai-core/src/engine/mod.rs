@@ -1,16 +1,22 @@
-//! The engine: the inbound API on one side, the workers on the other. They share only the store.
+//! Task engine: the inbound API on one side, the workers on the other, sharing only the store.
 //!
-//! * [`Engine`] and [`EngineBuilder`]: what an embedder calls,
-//! * `claimer`: takes due tasks and starts them as slots become free,
-//! * `hand_over`: tasks that come when nothing waits go straight to the slots,
-//! * `worker`: runs one claim and says how it ended,
-//! * `finisher`: records outcomes, many to a transaction,
-//! * `heartbeat`: prolongs leases, brings cancellations, gives up what is lost,
-//! * `feed`: the events of all tasks in one stream, read once for all who follow it,
-//! * `agent_status`: who works for which agent, in whichever process,
-//! * `remembered`: what servers remember together, so that not each asks the store,
-//! * `pace`: how long attempts have taken of late, `counts`: figures about tasks,
-//! * `events`: the stream of a task's events, and the batching of those that agents report.
+//! * [`Engine`] and [`EngineBuilder`]: the API for embedders,
+//! * `agent_status`: heartbeats and liveness of agents over all processes,
+//! * `claimer`: claims due tasks and starts them as workers become free,
+//! * `counts`: metrics of attempts,
+//! * `events`: the event stream of one task, and the buffer of reported events,
+//! * `feed`: the event log of all tasks, read once for all subscribers,
+//! * `finisher`: records outcomes, many per transaction,
+//! * `guarded`: turns panics of port calls into errors,
+//! * `hand_over`: local dispatch of new tasks to free workers,
+//! * `heartbeat`: renews leases, receives cancellations, gives up lost claims,
+//! * `pace`: estimates the duration of attempts,
+//! * `registry`: registered agents and their input schemas,
+//! * `remembered`: shared cache of ended tasks,
+//! * `retention`: removes old tasks, `retry`: backoff between attempts,
+//! * `running`: the claims held by this process, with their cancellation handles,
+//! * `set_clock`: suspends reaping after the wall clock was set forward,
+//! * `worker`: runs one claim and determines its outcome.
 
 mod agent_status;
 mod api;

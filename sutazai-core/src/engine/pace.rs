@@ -1,20 +1,20 @@
-//! How long attempts have taken of late.
+//! Throughput estimator: a moving average of the durations of recent attempts.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Each attempt counts for so much of the mean, those before it for the rest.
-const WEIGHT: f64 = 1.0 / 8.0;
-/// Nothing takes less.
-const INSTANT: f64 = 1e-6;
+/// Weight of the latest attempt in the exponentially weighted moving average.
+const EWMA_WEIGHT: f64 = 1.0 / 8.0;
+/// Lower bound of a measured duration in seconds; avoids division by zero.
+const MIN_SECONDS: f64 = 1e-6;
 
-/// How fast attempts have ended of late.
+/// Estimator of attempt durations, updated without locks.
 #[derive(Debug)]
 pub(super) struct Pace {
     begun: Instant,
-    /// The mean of the latest attempts, the last ones counting most, in seconds; 0 before the first has ended.
+    /// Moving average in seconds, as the bits of an `f64`; 0 before the first attempt has ended.
     mean: AtomicU64,
-    /// When the last one ended, in microseconds since the beginning.
+    /// End of the latest attempt, in microseconds since `begun`.
     ended: AtomicU64,
 }
 
@@ -25,17 +25,17 @@ impl Default for Pace {
 }
 
 impl Pace {
-    /// Notes an attempt that has ended.
+    /// Records the duration of an ended attempt.
     pub(super) fn took(&self, took: Duration) {
-        let took = took.as_secs_f64().max(INSTANT);
+        let took = took.as_secs_f64().max(MIN_SECONDS);
         let mean = self.mean();
-        let mean = if mean > 0.0 { mean + (took - mean) * WEIGHT } else { took };
-        // Two that end at the same time may be noted as one.
+        let mean = if mean > 0.0 { mean + (took - mean) * EWMA_WEIGHT } else { took };
+        // Not atomic as a whole: one of two concurrent updates may be lost, which an estimate tolerates.
         self.mean.store(mean.to_bits(), Ordering::Relaxed);
         self.ended.store(self.now(), Ordering::Relaxed);
     }
 
-    /// How many attempts one slot gets through in this time; none when none has ended for so long.
+    /// Estimates how many attempts one worker completes in this time; 0 if none has ended for as long.
     pub(super) fn attempts_in(&self, time: Duration) -> f64 {
         let (mean, ended) = (self.mean(), Duration::from_micros(self.ended.load(Ordering::Relaxed)));
         let since = self.begun.elapsed().saturating_sub(ended);
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_pace_follows_what_attempts_take() {
+    fn estimate_follows_recent_attempts() {
         let (mut pace, second) = (Pace::default(), Duration::from_secs(1));
         assert_eq!(pace.attempts_in(second), 0.0);
         pace.took(Duration::ZERO);

@@ -1,4 +1,4 @@
-//! The agents that this process has, and whether a payload fits them.
+//! Registered agents of this process, and the validation of payloads.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -31,10 +31,10 @@ impl fmt::Debug for AgentRegistry {
 }
 
 impl AgentRegistry {
-    /// Adds an agent.
+    /// Registers an agent.
     ///
     /// # Errors
-    /// `InvalidInput` for a name that is not kebab case or taken, or a schema that is none.
+    /// `InvalidInput` if the name is not in kebab case or already taken, or if the schema is invalid.
     pub(super) fn add(&mut self, agent: Arc<dyn Agent>) -> Result<()> {
         let descriptor = agent.descriptor();
         let name = descriptor.name.clone();
@@ -53,25 +53,25 @@ impl AgentRegistry {
         Ok(())
     }
 
-    /// The agent of this name.
+    /// Returns the agent of this name.
     pub(super) fn agent(&self, name: &str) -> Option<Arc<dyn Agent>> {
         self.entries.get(name).map(|entry| entry.agent.clone())
     }
 
-    /// Their names, in order.
+    /// Returns the names of the agents, in ascending order.
     pub(super) fn names(&self) -> Vec<String> {
         self.entries.keys().cloned().collect()
     }
 
-    /// What they say of themselves, in the order of their names.
+    /// Returns the descriptions of the agents, in the order of their names.
     pub(super) fn descriptors(&self) -> Vec<AgentDescriptor> {
         self.entries.values().map(|entry| entry.descriptor.clone()).collect()
     }
 
-    /// Checks a request: its bounds, its agent, its payload. Returns the permissions that its caller needs.
+    /// Validates a request: its bounds, its agent and its payload. Returns the permissions that the caller needs.
     ///
     /// # Errors
-    /// `InvalidInput` naming the field.
+    /// `InvalidInput` naming the invalid field.
     pub(super) fn check(&self, new: &NewTask) -> Result<Vec<Permission>> {
         new.validate()?;
         let entry = self.entry(&new.agent)?;
@@ -79,10 +79,10 @@ impl AgentRegistry {
         Ok(entry.agent.permissions(&new.payload))
     }
 
-    /// Permissions that a caller needs for a task of this agent with this payload, which was checked before.
+    /// Returns the permissions that a caller needs for a task of this agent with this validated payload.
     ///
     /// # Errors
-    /// `InvalidInput` naming `agent` when it is not here.
+    /// `InvalidInput` naming `agent` if it is not registered here.
     pub(super) fn permissions(&self, agent: &str, payload: &Value) -> Result<Vec<Permission>> {
         Ok(self.entry(agent)?.agent.permissions(payload))
     }
@@ -98,12 +98,12 @@ impl AgentRegistry {
 fn check_payload(schema: &Validator, payload: &Value) -> Result<()> {
     match schema.iter_errors(payload).next() {
         None => Ok(()),
-        // Masked: what the caller sent is not repeated, it may be long or secret.
+        // Masked: the value of the caller is not repeated, because it may be long or secret.
         Some(e) => Err(Error::invalid(field_of(&e), e.masked_with("the value").to_string())),
     }
 }
 
-/// Where in the payload it does not fit, down to the property that is missing or should not be there.
+/// Returns the path of the invalid value in the payload, including the name of a missing or unexpected property.
 fn field_of(e: &ValidationError<'_>) -> String {
     let path = format!("payload{}", e.instance_path().as_str().replace('/', "."));
     match e.kind() {
@@ -129,7 +129,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn what_does_not_fit_is_named_and_not_repeated() {
+    fn invalid_value_is_named_but_not_repeated() {
         let schema = json!({
             "type": "object",
             "properties": {

@@ -1,7 +1,7 @@
-//! What servers remember together in a [`Cache`](crate::ports::Cache), where there is one: tasks that have ended.
+//! Shared read-through cache of ended tasks, in a [`Cache`](crate::ports::Cache) if the engine has one.
 //!
-//! An ended task changes no more, unless somebody retries or deletes it. Who does so leaves a mark in its place, for as
-//! long as somebody may still want to add what they read before; whoever finds the mark asks the store.
+//! An ended task changes only if it is retried or deleted. Either writes a tombstone in its place, which lasts as long
+//! as another server may still want to add an outdated copy; a reader that finds the tombstone queries the store.
 
 use std::time::Duration;
 
@@ -9,33 +9,33 @@ use super::api::Shared;
 use crate::domain::{Task, TaskId};
 use crate::error::Result;
 
-/// How long an ended task is remembered.
-const RESULT_LIFE: Duration = Duration::from_secs(300);
-/// Stands where a task must not be remembered.
-const CHANGED: &str = "";
+/// Time to live of a cached task and of a tombstone.
+const RESULT_TTL: Duration = Duration::from_secs(300);
+/// Tombstone: this task must not be cached.
+const TOMBSTONE: &str = "";
 
-/// The task: as it is remembered, or from the store.
+/// Returns the task from the cache or from the store.
 pub(super) async fn task(shared: &Shared, id: TaskId) -> Result<Option<Task>> {
     let store = &shared.parts.store;
     let Some(cache) = &shared.parts.cache else { return store.get(id).await };
-    // A cache that fails has said so itself, and everything goes on without it.
-    let kept = cache.get(&result_key(id)).await.ok().flatten();
-    if let Some(task) = kept.as_deref().and_then(|kept| serde_json::from_str::<Task>(kept).ok()) {
+    // A failing cache logs its errors itself, and everything works without it.
+    let cached = cache.get(&result_key(id)).await.ok().flatten();
+    if let Some(task) = cached.as_deref().and_then(|cached| serde_json::from_str::<Task>(cached).ok()) {
         return Ok(Some(task));
     }
     let task = store.get(id).await?;
-    if let Some(task) = task.as_ref().filter(|task| task.status.has_ended() && kept.is_none())
+    if let Some(task) = task.as_ref().filter(|task| task.status.has_ended() && cached.is_none())
         && let Ok(text) = serde_json::to_string(task)
     {
-        let _ = cache.add(&result_key(id), &text, RESULT_LIFE).await;
+        let _ = cache.add(&result_key(id), &text, RESULT_TTL).await;
     }
     Ok(task)
 }
 
-/// Tells all servers that a task is not what it was.
+/// Invalidates the cached task on all servers, before it is changed.
 pub(super) async fn changed(shared: &Shared, id: TaskId) {
     if let Some(cache) = &shared.parts.cache {
-        let _ = cache.put(&result_key(id), CHANGED, RESULT_LIFE).await;
+        let _ = cache.put(&result_key(id), TOMBSTONE, RESULT_TTL).await;
     }
 }
 

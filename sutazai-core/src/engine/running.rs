@@ -1,4 +1,4 @@
-//! What this process holds: every claim from the moment it is taken until its outcome is recorded.
+//! In-flight claims of this process: each from its claim until its outcome is recorded.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -8,18 +8,18 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::{Claim, ClaimKey, TaskId};
 
-/// Why an attempt is to stop.
+/// Reason for stopping an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum StopReason {
-    /// Somebody asked for it.
+    /// Cancellation of the task was requested.
     CancelRequested,
-    /// Another worker may hold it by now: record nothing.
+    /// Another instance may hold the task: nothing may be recorded.
     Lost,
-    /// This process ends: hand it back.
+    /// The process shuts down: the claim is released.
     Shutdown,
 }
 
-/// How to stop one attempt. The first reason stays.
+/// Cancellation handle of one attempt. The first reason wins.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Stop {
     token: CancellationToken,
@@ -27,18 +27,18 @@ pub(super) struct Stop {
 }
 
 impl Stop {
-    /// Fires when the attempt is to stop.
+    /// Returns the token that is cancelled when the attempt must stop.
     pub(super) fn token(&self) -> CancellationToken {
         self.token.clone()
     }
 
-    /// Why, once it is to stop.
+    /// Returns the reason, once the attempt must stop.
     pub(super) fn reason(&self) -> Option<StopReason> {
         self.reason.get().copied()
     }
 
     fn ask(&self, reason: StopReason) {
-        // A second reason changes nothing: the first has already been acted on.
+        // Later reasons are ignored, because the first has already been acted on.
         let _ = self.reason.set(reason);
         self.token.cancel();
     }
@@ -47,20 +47,20 @@ impl Stop {
 #[derive(Debug)]
 struct Held {
     key: ClaimKey,
-    /// When its lease runs out, by the steady reading of this process's clock.
+    /// Expiry of the lease, as a reading of this process's steady clock.
     lease_until: Duration,
     stop: Stop,
 }
 
-/// Every claim that this process holds, by its task.
+/// In-flight claims of this process, by their task.
 #[derive(Debug, Default)]
 pub(super) struct Running {
     held: Mutex<HashMap<TaskId, Held>>,
 }
 
 impl Running {
-    /// Adds a claim whose lease lasts until then and gives the means to stop it. An earlier attempt at the same task that
-    /// still runs here has lost it.
+    /// Adds a claim whose lease is valid until `lease_until` and returns its cancellation handle. An earlier attempt at
+    /// the same task that still runs here has lost its claim and is stopped.
     pub(super) fn add(&self, claim: &Claim, lease_until: Duration) -> Stop {
         let stop = Stop::default();
         let held = Held { key: claim.key(), lease_until, stop: stop.clone() };
@@ -70,7 +70,7 @@ impl Running {
         stop
     }
 
-    /// Forgets a claim; a later claim of the same task stays.
+    /// Removes a claim; a later claim of the same task stays.
     pub(super) fn remove(&self, key: &ClaimKey) {
         let mut held = self.lock();
         if held.get(&key.task).is_some_and(|held| held.key == *key) {
@@ -78,43 +78,43 @@ impl Running {
         }
     }
 
-    /// Whether this claim is still held.
+    /// Returns whether this claim is still held.
     pub(super) fn holds(&self, key: &ClaimKey) -> bool {
         self.lock().get(&key.task).is_some_and(|held| held.key == *key)
     }
 
-    /// Every claim that is held.
+    /// Returns the keys of all held claims.
     pub(super) fn keys(&self) -> Vec<ClaimKey> {
         self.lock().values().map(|held| held.key).collect()
     }
 
-    /// Notes that a lease was prolonged.
+    /// Records the new expiry of a renewed lease.
     pub(super) fn prolonged(&self, key: &ClaimKey, until: Duration) {
         if let Some(held) = self.lock().get_mut(&key.task).filter(|held| held.key == *key) {
             held.lease_until = until;
         }
     }
 
-    /// The claims whose lease will have run out by then as far as this process knows.
+    /// Returns the claims whose lease expires by then, as far as this process knows.
     pub(super) fn run_out(&self, by: Duration) -> Vec<ClaimKey> {
         self.lock().values().filter(|held| held.lease_until <= by).map(|held| held.key).collect()
     }
 
-    /// Asks the attempt under this claim to stop, if it is here.
+    /// Stops the attempt under this claim, if it runs here.
     pub(super) fn stop(&self, key: &ClaimKey, reason: StopReason) {
         if let Some(held) = self.lock().get(&key.task).filter(|held| held.key == *key) {
             held.stop.ask(reason);
         }
     }
 
-    /// Asks whatever attempt at this task is here to stop, because somebody wants it.
+    /// Stops any attempt at this task that runs here, because its cancellation was requested.
     pub(super) fn cancel(&self, task: TaskId) {
         if let Some(held) = self.lock().get(&task) {
             held.stop.ask(StopReason::CancelRequested);
         }
     }
 
-    /// Asks every attempt to stop.
+    /// Stops all attempts with this reason.
     pub(super) fn stop_all(&self, reason: StopReason) {
         self.lock().values().for_each(|held| held.stop.ask(reason));
     }

@@ -1,9 +1,11 @@
-//! Notices that somebody set the clock, and holds back the reaping of expired leases until their holders have renewed them.
+//! Detects that the wall clock was set, and suspends the reaping of expired leases until their holders have renewed
+//! them.
 //!
-//! A lease is a time of the wall clock, because processes share nothing else that lasts. When that clock is set forward, every
-//! lease seems to have run out at once, also those of attempts that run. The wall clock has jumped when it moved further than
-//! the steady reading did since the last look. From then on every living process renews its leases by the new time within
-//! a heartbeat, so whoever waits for a whole lease, measured steadily, reaps only what nobody holds.
+//! The expiry of a lease is wall-clock time, because processes share no other clock that survives a restart. When that
+//! clock is set forward, all leases seem to expire at once, including those of running attempts. A jump shows as a
+//! difference between the progress of the wall clock and of the steady clock since the last check. Within a heartbeat
+//! after it every living process renews its leases by the new time, so a process that waits for a whole lease, on the
+//! steady clock, reaps only abandoned tasks.
 
 use std::time::Duration;
 
@@ -12,29 +14,29 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::claimer::POLL;
 use crate::ports::Clock;
 
-/// Compares the two readings of a clock from look to look.
+/// Compares the wall clock and the steady clock from check to check.
 #[derive(Debug)]
 pub(super) struct ClockWatch {
     now: DateTime<Utc>,
     steady: Duration,
     lease: Duration,
-    /// By the steady reading: until then nothing is reaped.
+    /// Steady time until which nothing is reaped.
     hold_until: Duration,
 }
 
 impl ClockWatch {
-    /// Begins to watch; leases last this long.
+    /// Starts watching, for leases of this duration.
     pub(super) fn new(clock: &dyn Clock, lease: Duration) -> Self {
         Self { now: clock.now(), steady: clock.steady(), lease, hold_until: Duration::ZERO }
     }
 
-    /// Whether leases that have run out may be reaped now.
+    /// Returns whether expired leases may be reaped now.
     pub(super) fn allows_reaping(&mut self, clock: &dyn Clock) -> bool {
         let (now, steady) = (clock.now(), clock.steady());
         let passed = TimeDelta::from_std(steady.saturating_sub(self.steady)).unwrap_or(TimeDelta::MAX);
         let jumped = (now - self.now).checked_sub(&passed).and_then(|ahead| ahead.to_std().ok());
         (self.now, self.steady) = (now, steady);
-        // Heartbeats leave a lease more than a tenth of its length to spare.
+        // Heartbeats renew a lease with more than a tenth of its duration to spare, so smaller jumps are harmless.
         if let Some(ahead) = jumped.filter(|ahead| *ahead > self.lease / 10) {
             tracing::warn!(
                 seconds = ahead.as_secs_f64(),
@@ -53,7 +55,7 @@ mod tests {
     use crate::testing::ManualClock;
 
     #[test]
-    fn reaping_is_held_back_for_a_lease_after_a_jump_forward_only() {
+    fn reaping_is_suspended_for_a_lease_after_a_forward_jump() {
         let (clock, lease) = (ManualClock::new(), Duration::from_secs(10));
         let mut watch = ClockWatch::new(&clock, lease);
         clock.advance(Duration::from_secs(3_600));

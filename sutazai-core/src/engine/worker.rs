@@ -1,4 +1,4 @@
-//! Runs one claim: the agent under its time limit, its events on their way, its end as an outcome.
+//! Worker: runs the agent of one claim under its time limit, forwards its events and determines its outcome.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,17 +20,17 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ports::{AgentContext, EventSink};
 use crate::trace;
 
-/// How long an agent that was asked to stop may take before it is cut off.
-const TO_STOP: Duration = Duration::from_secs(5);
+/// Time limit for an agent to stop after its cancellation; then it is aborted.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How soon events are appended again that could not be when the attempt had ended.
-const AFTER_FAILURE: Duration = Duration::from_millis(500);
+/// Interval at which appending the last events of an ended attempt is retried.
+const APPEND_RETRY_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Runs the claim and sends its outcome to the finisher, unless the lease was lost. All that is logged and recorded
-/// meanwhile belongs to the trace of the request that asked for the task.
+/// Runs the claim and sends its outcome to the outcome writer, unless the claim was lost. All logs and records of the
+/// attempt belong to the trace of the request that submitted the task.
 ///
-/// A panic in here, outside of the agent, releases the claim: its lease is not renewed any more and runs out, which counts
-/// as a failure.
+/// A panic of the worker itself, outside of the agent, releases the claim locally: its lease is no longer renewed and
+/// expires, which counts as a failure.
 pub(super) async fn run(shared: Arc<Shared>, outcomes: mpsc::Sender<Finish>, claim: Claim, stop: Stop) {
     let held = HeldClaim::new(shared.clone(), claim.key());
     let place = claim.task.trace.clone().unwrap_or_else(TraceContext::generate);
@@ -39,12 +39,13 @@ pub(super) async fn run(shared: Arc<Shared>, outcomes: mpsc::Sender<Finish>, cla
     match outcomes.send(finish).await {
         Ok(()) => held.pass_on(),
         Err(_) => {
-            tracing::error!(task = %held.key.task, "the finisher is gone; the task is left to its lease")
+            tracing::error!(task = %held.key.task, "outcome writer stopped; task waits until its lease expires")
         }
     }
 }
 
-/// A claim among those whose leases are renewed. Dropped before its outcome was sent, whatever the reason, it is released.
+/// A claim whose lease is renewed. It is dropped from the in-flight claims unless its outcome was sent, for whatever
+/// reason.
 struct HeldClaim {
     shared: Arc<Shared>,
     key: ClaimKey,
@@ -56,7 +57,7 @@ impl HeldClaim {
         Self { shared, key, passed_on: false }
     }
 
-    /// Leaves it to the finisher, which releases it when the outcome is recorded.
+    /// Passes the claim to the outcome writer, which removes it when the outcome is recorded.
     fn pass_on(mut self) {
         self.passed_on = true;
     }
@@ -69,14 +70,14 @@ impl Drop for HeldClaim {
         }
         if std::thread::panicking() {
             let ClaimKey { task, attempt, .. } = self.key;
-            tracing::error!(%task, attempt, "worker panicked; the task is left to its lease");
+            tracing::error!(%task, attempt, "worker panicked; task waits until its lease expires");
         }
         self.shared.running.remove(&self.key);
     }
 }
 
-/// Fields without a dot are for log lines; those with one are for traces, by OpenTelemetry's conventions for messaging.
-/// The level lets the ids through whatever the log's filter is.
+/// Creates the span of an attempt. Fields without a dot are for log lines; those with one are for traces and follow
+/// OpenTelemetry's semantic conventions for messaging. The level `ERROR` keeps the ids on log lines under every filter.
 fn span_of(task: &Task, place: &TraceContext) -> Span {
     error_span!(
         "task",
@@ -95,14 +96,14 @@ fn span_of(task: &Task, place: &TraceContext) -> Span {
     )
 }
 
-/// Runs the attempt; gives its outcome unless the lease was lost.
+/// Runs the attempt; returns its outcome unless the claim was lost.
 async fn perform(shared: Arc<Shared>, claim: Claim, stop: Stop) -> Option<Finish> {
     let key = claim.key();
     let task = claim.task.clone();
     let begun = Instant::now();
     let events = Arc::new(EventBuffer::default());
     let result = match stop.reason() {
-        // Asked to stop before it began.
+        // The task was cancelled before the attempt started.
         Some(_) => Err(Error::cancelled("the task was asked to stop")),
         None => {
             let attempt = attempt(&shared, claim, &stop, events.clone());
@@ -113,17 +114,17 @@ async fn perform(shared: Arc<Shared>, claim: Claim, stop: Stop) -> Option<Finish
                     result = &mut attempt => break result,
                     () = events.gathered(shared.parts.clock.as_ref()) => {}
                 }
-                // Outside of the select: an append that is cut off could be lost.
+                // Outside of the `select!`: cancelling an append could lose its events.
                 events.flush(&shared.parts, &key).await;
             }
         }
     };
     if stop.reason() == Some(StopReason::Lost) {
-        tracing::warn!(task = %key.task, attempt = key.attempt, "the lease was lost; nothing is recorded");
+        tracing::warn!(task = %key.task, attempt = key.attempt, "claim lost; outcome discarded");
         return None;
     }
     while !events.flush(&shared.parts, &key).await && shared.running.holds(&key) {
-        shared.parts.clock.sleep(AFTER_FAILURE).await;
+        shared.parts.clock.sleep(APPEND_RETRY_INTERVAL).await;
     }
     if let Err(e) = &result {
         Span::current().record("error.type", e.kind().as_str());
@@ -141,7 +142,7 @@ async fn perform(shared: Arc<Shared>, claim: Claim, stop: Stop) -> Option<Finish
     Some(Finish { claim: key, outcome })
 }
 
-/// Runs the agent in a task of its own, so that a panic ends this attempt and nothing else.
+/// Runs the agent in a spawned task, so that a panic ends this attempt only.
 async fn attempt(shared: &Shared, claim: Claim, stop: &Stop, events: Arc<dyn EventSink>) -> Result<Step> {
     let key = claim.key();
     let agent = shared.parts.registry.agent(&claim.task.agent).ok_or_else(|| {
@@ -184,21 +185,21 @@ async fn attempt(shared: &Shared, claim: Claim, stop: &Stop, events: Arc<dyn Eve
         () = clock.sleep(limit) => Error::timeout(format!("the attempt took longer than {} s", limit.as_secs())),
     };
     timed_out.cancel();
-    // An attempt is given up shortly before its lease ends, and has to be over by then.
+    // An attempt with a lost claim is stopped shortly before its lease expires and must have ended by then.
     let to_stop = match stop.reason() {
-        Some(StopReason::Lost) => TO_STOP.min(time_to_stop(shared.parts.lease)),
-        _ => TO_STOP,
+        Some(StopReason::Lost) => STOP_TIMEOUT.min(time_to_stop(shared.parts.lease)),
+        _ => STOP_TIMEOUT,
     };
     tokio::select! {
         biased;
         finished = &mut run => match (ended.kind(), joined(&key, finished)) {
-            // What an agent finished in spite of being asked to stop is not thrown away.
+            // A result that an agent completed in spite of its cancellation is kept.
             (ErrorKind::Cancelled, Ok(step @ Step::Done(_))) => Ok(step),
             _ => Err(ended),
         },
         () = clock.sleep(to_stop) => {
             run.abort();
-            tracing::warn!(task = %key.task, "the agent did not stop when it was asked to and was cut off");
+            tracing::warn!(task = %key.task, "agent aborted: it did not stop in time");
             Err(ended)
         }
     }
@@ -206,7 +207,7 @@ async fn attempt(shared: &Shared, claim: Claim, stop: &Stop, events: Arc<dyn Eve
 
 fn joined(key: &ClaimKey, ended: std::result::Result<Result<Step>, tokio::task::JoinError>) -> Result<Step> {
     ended.unwrap_or_else(|e| {
-        tracing::error!(task = %key.task, attempt = key.attempt, error = %e, "the agent panicked");
+        tracing::error!(task = %key.task, attempt = key.attempt, error = %e, "agent panicked");
         Err(Error::internal("the agent panicked"))
     })
 }
@@ -229,7 +230,7 @@ fn children_of(shared: &Shared, task: &Task, children: Vec<NewTask>) -> Result<V
         return Err(Error::invalid("children", "expected at least one task to wait for, got none"));
     }
     let registry = &shared.parts.registry;
-    // The caller was asked for these; whoever submitted the task need not be there any more.
+    // The submitter was checked for these permissions; by now they may have no session or account any more.
     let granted = registry.permissions(&task.agent, &task.payload)?;
     for child in &children {
         if let Some(missing) = registry.check(child)?.into_iter().find(|needed| !granted.contains(needed)) {
