@@ -1,4 +1,4 @@
-//! Writes one answer down while it is passed on: what was written is kept, whoever goes away.
+//! Recorder of an answer: stores the text while it is streamed, even if the reader disconnects.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,17 +11,17 @@ use crate::domain::{ConversationId, ModelEvent, ModelUsage, Role, StoredMessage}
 use crate::error::{Error, Result};
 use crate::ports::{Clock, ConversationStore, ModelStream};
 
-/// One piece of an answer in a conversation.
+/// One event of an answer in a conversation.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ChatEvent {
-    /// More text.
+    /// The next piece of the text.
     Text(String),
-    /// The end: the message as it is kept.
+    /// The end of the answer, with the message as stored.
     Done(StoredMessage),
 }
 
-/// An answer as it is written: pieces of text, then exactly one `Done`; or an error, then nothing. Dropping it stops the
-/// model; what was written so far is kept.
+/// A streamed answer: pieces of text and then exactly one `Done`, or an error and then nothing. Dropping it stops the
+/// model; the text generated so far is stored.
 #[derive(Debug)]
 pub struct Answer {
     events: mpsc::UnboundedReceiver<Result<ChatEvent>>,
@@ -35,7 +35,7 @@ impl Stream for Answer {
     }
 }
 
-/// Where an answer is written down.
+/// Recorder of one answer in its conversation.
 #[derive(Debug)]
 pub(super) struct Notebook {
     pub(super) store: Arc<dyn ConversationStore>,
@@ -44,7 +44,7 @@ pub(super) struct Notebook {
 }
 
 impl Notebook {
-    /// The answer, and the work of writing it down, which must be run to its end.
+    /// Returns the answer stream, and the recording future, which must be run to its end.
     pub(super) fn take_down(self, stream: ModelStream) -> (Answer, impl Future<Output = ()> + Send) {
         let (sender, events) = mpsc::unbounded_channel();
         (Answer { events }, self.write(stream, sender))
@@ -61,7 +61,7 @@ impl Notebook {
             match event {
                 Some(Ok(ModelEvent::Text(piece))) => {
                     text.push_str(&piece);
-                    // Whether it still listens is seen above.
+                    // A failed send is ignored here, because the loop checks for a disconnected reader above.
                     let _ = reader.send(Ok(ChatEvent::Text(piece)));
                 }
                 Some(Ok(ModelEvent::Done(usage))) => {
@@ -75,7 +75,7 @@ impl Notebook {
                 None => break Some(Err(Error::unavailable("the model ended its answer without saying so"))),
             }
         };
-        // The model stops before the store is asked.
+        // The model is stopped before the store is called, so that it does not generate during a slow write.
         drop(stream);
         let told = match ended {
             Some(Ok(usage)) => self.keep(text, Some(usage)).await.map(ChatEvent::Done),
@@ -94,7 +94,7 @@ impl Notebook {
         let _ = reader.send(told);
     }
 
-    /// Keeps an answer; one without usage was cut.
+    /// Stores an answer; one without usage was interrupted.
     async fn keep(&self, text: String, usage: Option<ModelUsage>) -> Result<StoredMessage> {
         let message = StoredMessage::new(self.conversation, Role::Assistant, text, self.clock.now());
         let message = StoredMessage { cut: usage.is_none(), usage, ..message };

@@ -1,36 +1,35 @@
-//! What of a conversation the model is shown: as much as fits, the latest first.
+//! Selection of the history that the model is shown: the latest messages that fit its context.
 
 use crate::domain::{ChatMessage, Conversation, ModelInfo, Role, StoredMessage};
 
-/// The context of a model that does not tell.
+/// Assumed context length in tokens of a model that does not report one.
 const CONTEXT: u32 = 4_096;
 
-/// Bytes of a text that make up a token at the least: four of English with most vocabularies, fewer of other languages.
+/// Conservative number of bytes per token: English has about four with most vocabularies, other languages fewer.
 const BYTES_PER_TOKEN: usize = 3;
 
-/// Tokens that a chat template puts around each message.
+/// Number of tokens that a chat template adds around each message.
 const AROUND: usize = 8;
 
-/// How many tokens of history the model can be shown when the answer is to have `max_tokens`: at least half of its
-/// context is the history's.
+/// Number of tokens available for the history if the answer may have `max_tokens`: at least half of the context.
 pub(super) fn budget(models: &[ModelInfo], wanted: Option<&str>, max_tokens: u32) -> usize {
     let named = wanted.and_then(|wanted| models.iter().find(|model| model.is_called(wanted)));
     let context = match named {
         Some(model) => model.context_length,
-        // Any of them may answer.
+        // Any of the models may answer, so the smallest context counts.
         None => models.iter().filter_map(|model| model.context_length).min(),
     };
     let context = context.unwrap_or(CONTEXT);
     context.saturating_sub(max_tokens).max(context / 2) as usize
 }
 
-/// Bytes of content of which [`fit`] can use any in so many tokens.
+/// Maximum size of the content that [`fit`] can use within this budget, in bytes.
 pub(super) fn bytes(budget: usize) -> u64 {
     (budget.max(1) * BYTES_PER_TOKEN) as u64
 }
 
-/// The conversation's instructions, then its latest messages as far as they fit into so many tokens, as turns: they begin
-/// with the user and alternate, which chat templates of many models demand. The last message is there whatever its length.
+/// Selects the system prompt and then the latest messages within the budget, as alternating turns that begin with the
+/// user, which the chat templates of many models require. The last message is included whatever its length.
 pub(super) fn fit(
     conversation: &Conversation,
     messages: &[StoredMessage],
@@ -51,8 +50,8 @@ pub(super) fn fit(
     system.into_iter().chain(turns(shown)).collect()
 }
 
-/// Messages as turns. Those of one speaker in a row, as a failed answer or requests at the same time leave them, become one;
-/// an empty answer and one that nothing asked for are left out.
+/// Merges messages into alternating turns. Consecutive messages of one author, as a failed answer or concurrent
+/// requests leave them, become one; empty answers and answers without a question are left out.
 fn turns(messages: Vec<ChatMessage>) -> Vec<ChatMessage> {
     let mut turns: Vec<ChatMessage> = Vec::new();
     for message in messages.into_iter().filter(|message| !message.content.is_empty()) {
@@ -97,7 +96,7 @@ mod tests {
         StoredMessage::new(ConversationId::new(), role, text.into(), Utc.timestamp_opt(0, 0).unwrap())
     }
 
-    /// Messages of 12 bytes: 4 tokens, and 8 around them. The last is the user's.
+    /// Creates messages of 12 bytes: 4 tokens, plus 8 around them. The last one is the user's.
     fn said(count: usize) -> Vec<StoredMessage> {
         let role = |i: usize| if (count - i) % 2 == 1 { Role::User } else { Role::Assistant };
         (0..count).map(|i| kept(role(i), format!("message {i:04}"))).collect()

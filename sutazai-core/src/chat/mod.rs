@@ -1,8 +1,8 @@
-//! Chat: conversations with a model that are kept.
+//! Chat: stored conversations with a model.
 //!
-//! * `service`: what callers can do with their conversations,
-//! * `history`: what of a conversation the model is shown,
-//! * `answer`: writes one answer down while it is passed on.
+//! * `answer`: records one answer while it is streamed,
+//! * `history`: selects the messages that the model is shown,
+//! * `service`: operations of callers on their conversations.
 
 mod answer;
 mod history;

@@ -1,4 +1,4 @@
-//! What callers can do with their conversations.
+//! Operations of callers on their conversations.
 
 use std::sync::Arc;
 
@@ -16,24 +16,24 @@ use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::{ConversationStore, ModelBackend, ModelStream};
 
-/// The longest title, in characters.
+/// Maximum length of a title in characters.
 const TITLE: usize = 200;
-/// The longest name of a model, in characters.
+/// Maximum length of a model name in characters.
 const MODEL: usize = 200;
-/// The longest instructions, in characters.
+/// Maximum length of a system prompt in characters.
 const SYSTEM: usize = 10_000;
-/// The longest message, in characters.
+/// Maximum length of a message in characters.
 const MESSAGE: usize = 100_000;
-/// The longest answer, in tokens.
+/// Maximum number of tokens of an answer.
 const ANSWER: u32 = 32_768;
-/// Latest messages that are looked at when the model is asked.
+/// Number of latest messages considered for the history.
 const LOOKED_AT: u32 = 200;
-/// Content of one page of messages in bytes; the oldest message of a page may exceed it.
+/// Maximum size of the contents on one page of messages in bytes; its oldest message may exceed it.
 const PAGE_BYTES: u64 = 1_000_000;
-/// How often a history that turns out too long is shortened by half.
+/// Number of times that a history rejected as too long is halved.
 const SHORTENED: u32 = 4;
 
-/// Conversations with the engine's model. Cheap to clone; all clones are one.
+/// Conversations with the engine's model. Cheap to clone; all clones share their state.
 #[derive(Debug, Clone)]
 pub struct Chat {
     store: Arc<dyn ConversationStore>,
@@ -43,20 +43,20 @@ pub struct Chat {
 }
 
 impl Chat {
-    /// Over this store, answered by the engine's model.
+    /// Creates a chat over this store, answered by the engine's model.
     pub fn new(store: Arc<dyn ConversationStore>, engine: Engine) -> Self {
         Self { store, engine, max_conversations: None, writing: TaskTracker::new() }
     }
 
-    /// Limits the conversations of each user; default: any number.
+    /// Limits the number of conversations of each user; default: unlimited.
     pub fn max_conversations_per_user(self, max: u32) -> Self {
         Self { max_conversations: Some(max), ..self }
     }
 
-    /// Begins a conversation.
+    /// Creates a conversation.
     ///
     /// # Errors
-    /// `InvalidInput` naming what is too long; `Conflict` when the user has too many.
+    /// `InvalidInput` naming the field that is too long; `Conflict` if the user has too many conversations.
     pub async fn begin(&self, caller: &Caller, new: NewConversation) -> Result<Conversation> {
         length("title", &new.title, 0, TITLE)?;
         new.model.as_ref().map_or(Ok(()), |model| length("model", model, 1, MODEL))?;
@@ -75,10 +75,10 @@ impl Chat {
         Ok(conversation)
     }
 
-    /// A page of conversations, newest first; a user's own only.
+    /// Returns one page of conversations, newest first; users see only their own.
     ///
     /// # Errors
-    /// `InvalidInput` naming `limit` when it is not 1 to 100.
+    /// `InvalidInput` naming `limit` if it is not 1 to 100.
     pub async fn list(&self, caller: &Caller, mut query: ConversationQuery) -> Result<ConversationPage> {
         page(query.limit)?;
         if !caller.may_touch(query.owner) {
@@ -87,20 +87,20 @@ impl Chat {
         self.store.list(&query).await
     }
 
-    /// A conversation.
+    /// Returns a conversation.
     ///
     /// # Errors
-    /// `NotFound`, also for one that is not the caller's.
+    /// `NotFound`, also for one that the caller may not see.
     pub async fn conversation(&self, caller: &Caller, id: ConversationId) -> Result<Conversation> {
         let found = self.store.get(id).await?.filter(|found| caller.may_touch(found.owner));
         found.ok_or_else(|| Error::not_found(format!("conversation {id}")))
     }
 
-    /// The latest messages of a conversation, or the latest before one of them, oldest first. A page ends early with the
-    /// message that brings its contents to 1 MB.
+    /// Returns the latest messages of a conversation, or the latest before one of them, oldest first. A page ends early
+    /// with the message that brings its contents to 1 MB.
     ///
     /// # Errors
-    /// `NotFound`, or `InvalidInput` naming `limit` when it is not 1 to 100.
+    /// `NotFound`, or `InvalidInput` naming `limit` if it is not 1 to 100.
     pub async fn messages(
         &self,
         caller: &Caller,
@@ -120,18 +120,18 @@ impl Chat {
     /// Removes a conversation and its messages.
     ///
     /// # Errors
-    /// `NotFound`.
+    /// `NotFound`, also for one that the caller may not see.
     pub async fn delete(&self, caller: &Caller, id: ConversationId) -> Result<()> {
         self.conversation(caller, id).await?;
         self.store.delete(id).await
     }
 
-    /// Says something; gives the message as it is kept, and the model's answer as it is written. The message is kept
-    /// before the model is asked, and stays when that fails. Must be called in a tokio runtime.
+    /// Adds a message; returns it as stored, with the stream of the model's answer. The message is stored before the
+    /// model is called, and stays if that fails. Must be called within a Tokio runtime.
     ///
     /// # Errors
-    /// `InvalidInput` naming what does not fit, `NotFound`, `Unavailable` when there is no model, and those of the
-    /// model and its gate.
+    /// `InvalidInput` naming the invalid field, `NotFound`, `Unavailable` without a model, and those of the model and
+    /// its admission control.
     pub async fn say(
         &self,
         caller: &Caller,
@@ -156,7 +156,7 @@ impl Chat {
         let models = model.models().await.unwrap_or_default();
         let budget = history::budget(&models, conversation.model.as_deref(), new.max_tokens);
         let mut history = self.store.messages(id, None, LOOKED_AT, history::bytes(budget)).await?;
-        // What was added since belongs to requests that came at the same time: this one is about its own message.
+        // Later messages belong to concurrent requests: this answer is about its own message.
         match history.iter().position(|message| message.id == said.id) {
             Some(at) => history.truncate(at + 1),
             None => history.push(said.clone()),
@@ -174,15 +174,15 @@ impl Chat {
         Ok((said, answer))
     }
 
-    /// Waits until every answer is kept. Call it when nobody can say anything any more.
+    /// Waits until all answers are stored. To be called when no more messages can be added.
     pub async fn finish(&self) {
         self.writing.close();
         self.writing.wait().await;
     }
 }
 
-/// Asks with as much of the history as fits. How many tokens a text has only the model knows: where the estimate was too
-/// low, it refuses the messages, and is asked with half of them.
+/// Calls the model with as much of the history as fits. Only the model knows how many tokens a text has: if the
+/// estimate was too low, it rejects the messages and is called again with half of the budget.
 async fn ask(
     model: &dyn ModelBackend,
     conversation: &Conversation,

@@ -1,4 +1,4 @@
-//! The gate: the queue with a model behind it.
+//! Admission control: the fair queue with a model behind it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,27 +19,27 @@ use crate::domain::{
 use crate::error::{Error, Result};
 use crate::ports::{Clock, ModelBackend, ModelStream, PullStream};
 
-/// Whether somebody waits for the answer.
+/// Priority class of a request to the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Urgency {
-    /// A person or a program waits: goes first, under its limits.
+    /// A person or a program waits for the answer: first in the queue, under the limits of its caller.
     Interactive,
-    /// A task's: goes when nobody waits, and every fourth time when somebody does.
+    /// Part of a task: when no interactive request is queued, and after every third one otherwise.
     Background,
 }
 
-/// How much the gate lets through.
+/// Limits of admission control.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelGateConfig {
-    /// Answers written at once; none: as many as the backend says, or 4 where it says nothing.
+    /// Number of concurrent answers; `None`: as many as the backend reports, or 4 if it reports none.
     pub slots: Option<usize>,
-    /// Requests that may wait for a slot.
+    /// Number of requests that may be queued.
     pub queue: usize,
-    /// Interactive requests that one user, with all keys, may have under way at once, waiting ones included.
+    /// Maximum number of concurrent interactive requests of one user over all API keys, queued ones included.
     pub per_user: usize,
-    /// Interactive requests that one user, with all keys, may begin in a minute; a key may have a lower limit of its own.
+    /// Maximum number of interactive requests per minute of one user over all API keys; a key may have a lower limit.
     pub per_minute: u32,
-    /// How long a request may take that says nothing of it, its time in line included.
+    /// Time limit of a request that sets none, including its time in the queue.
     pub timeout: Duration,
 }
 
@@ -50,15 +50,14 @@ impl Default for ModelGateConfig {
     }
 }
 
-/// Slots where the backend does not say how many answers it writes at once.
+/// Number of slots if the backend does not report how many answers it generates concurrently.
 const DEFAULT_SLOTS: usize = 4;
 
-/// Stands in front of a model. Cheap to clone; all clones are one gate.
+/// Admission control in front of a model. Cheap to clone; all clones share one queue.
 ///
-/// At most as many requests as there are slots reach the model; the others wait in line, where users take turns and
-/// interactive requests go before tasks. A request is `Busy` at once, with the time after which another try may be worth
-/// it, when the line is full or its answer would come after its time limit. Dropping an answer stops the model and frees
-/// the slot.
+/// At most as many requests as there are slots reach the model; the others are queued. The queue is round-robin across
+/// users, and interactive requests precede those of tasks. A request is `Busy` at once, with a retry time, if the queue
+/// is full or its answer is expected only after its time limit. Dropping an answer stops the model and frees the slot.
 #[derive(Debug, Clone)]
 pub struct ModelGate {
     shared: Arc<Shared>,
@@ -81,7 +80,7 @@ struct State {
 }
 
 impl ModelGate {
-    /// In front of this model.
+    /// Creates admission control for this model.
     pub fn new(model: Arc<dyn ModelBackend>, clock: Arc<dyn Clock>, config: &ModelGateConfig) -> Self {
         let slots = config.slots.or_else(|| model.slots()).unwrap_or(DEFAULT_SLOTS);
         let queue = GateQueue::new(slots, config.queue);
@@ -91,12 +90,12 @@ impl ModelGate {
         Self { shared: Arc::new(Shared { model, clock, timeout, state, answered }) }
     }
 
-    /// The model for a caller who waits for the answer: goes first, within the caller's limits. The system has none.
+    /// Returns the model for interactive requests of a caller, subject to the caller's limits. The system has none.
     pub fn model_for(&self, caller: &Caller) -> Arc<dyn ModelBackend> {
         self.gated(caller.owner(), Urgency::Interactive, Holder::of(caller))
     }
 
-    /// The model for a task of this owner: goes when nobody waits, and every fourth time when somebody does.
+    /// Returns the model for tasks of this owner, in the background class.
     pub fn model_for_task(&self, owner: Option<UserId>) -> Arc<dyn ModelBackend> {
         self.gated(owner, Urgency::Background, None)
     }
@@ -106,7 +105,7 @@ impl ModelGate {
     }
 }
 
-/// The model behind the gate, for one caller and one kind of work.
+/// The model behind admission control, for one caller and one priority class.
 #[derive(Debug)]
 struct GatedModelBackend {
     shared: Arc<Shared>,
@@ -120,19 +119,19 @@ impl GatedModelBackend {
         Measurement::begin(self.shared.answered.clone(), self.shared.clock.clone(), model)
     }
 
-    /// Waits for a slot, and gives it with what is left of the time.
+    /// Waits for a slot; returns it with the remaining time.
     async fn enter(&self, timeout: Duration) -> Result<(Place, Duration)> {
         let begun = self.shared.clock.now();
-        let (place, turn) = self.shared.line_up(self, timeout)?;
+        let (place, turn) = self.shared.admit(self, timeout)?;
         let Some(turn) = turn else { return Ok((place, timeout)) };
-        let late = || Error::timeout(format!("the model was in use for all of {timeout:?}"));
+        let timed_out = || Error::timeout(format!("the model was in use for all of {timeout:?}"));
         tokio::select! {
             biased;
             turn = turn => turn.map_err(|e| Error::internal("the gate lost a request").with_source(e))?,
-            () = self.shared.clock.sleep(timeout) => return Err(late()),
+            () = self.shared.clock.sleep(timeout) => return Err(timed_out()),
         }
         let waited = (self.shared.clock.now() - begun).to_std().unwrap_or_default();
-        Ok((place, timeout.checked_sub(waited).ok_or_else(late)?))
+        Ok((place, timeout.checked_sub(waited).ok_or_else(timed_out)?))
     }
 
     async fn begin(&self, mut request: GenerateRequest) -> Result<(Place, ModelStream)> {
@@ -201,8 +200,8 @@ impl ModelBackend for GatedModelBackend {
     }
 }
 
-/// Takes what the model writes as it comes, so that a reader who is slow, or stands still, does not keep the slot: what is
-/// not read yet is bounded by the request's `max_tokens`. Stops the model when the reader has gone away.
+/// Forwards the answer while it is generated. The channel is unbounded so that a slow or stalled reader does not occupy
+/// the slot; what it holds is bounded by the request's `max_tokens`. Stops the model when the reader disconnects.
 async fn pass_on(
     place: Place,
     mut answer: ModelStream,
@@ -233,7 +232,7 @@ async fn pass_on(
     if let Err(e) = &end {
         measurement.failed(e);
     }
-    // The slot is free before the end is told.
+    // The slot is freed before the end is sent, so that a reader that asks again at once finds it free.
     drop((place, answer));
     let _ = reader.send(end);
 }
@@ -243,8 +242,9 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A place at the gate, and what fires when it has become a slot; none when it is one already.
-    fn line_up(
+    /// Enters the queue; also returns a receiver that is notified when a slot is granted, or `None` if one is granted
+    /// at once.
+    fn admit(
         self: &Arc<Self>,
         GatedModelBackend { share, urgency, limited, .. }: &GatedModelBackend,
         timeout: Duration,
@@ -272,7 +272,7 @@ impl Shared {
     }
 }
 
-/// A place in line or a slot; dropping it gives it up.
+/// A queue entry or a slot; released when it is dropped.
 #[derive(Debug)]
 struct Place {
     shared: Arc<Shared>,
@@ -290,7 +290,7 @@ impl Drop for Place {
         }
         for granted in state.queue.leave(self.ticket, now) {
             if let Some(turn) = state.waiting.remove(&granted) {
-                // Whoever does not take it is about to drop its place, which gives the slot on.
+                // A receiver that is gone is about to drop its `Place`, which passes the slot on.
                 let _ = turn.send(());
             }
         }

@@ -1,7 +1,7 @@
-//! What one caller may ask of the model: so many requests at once, so many a minute.
+//! Limits of interactive requests: how many a user may have in flight, and how many per minute.
 //!
-//! Both are counted by user, so that nobody gets more by having many API keys. A key with a limit of its own is held to that
-//! besides: the program that bears it leaves something to the user's others.
+//! Both are counted per user, so that many API keys give no advantage. A key with a limit of its own is also held to
+//! that one, so that its program leaves something to the other clients of the user.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -12,19 +12,19 @@ use chrono::{DateTime, Utc};
 use crate::domain::{ApiKeyId, Caller, UserId};
 use crate::error::{Error, ErrorKind, Result};
 
-/// With so many callers known, those who have not asked for a minute are forgotten.
-const KNOWN: usize = 10_000;
+/// Number of known callers above which those without a request in the last minute are evicted.
+const MAX_IDLE_CALLERS: usize = 10_000;
 
-/// Whose limits a request is under.
+/// Subject whose limits apply to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Holder {
     user: UserId,
-    /// An API key with a limit a minute of its own.
+    /// Id and limit per minute of an API key that has one.
     key: Option<(ApiKeyId, NonZeroU32)>,
 }
 
 impl Holder {
-    /// This caller's; none is the system's.
+    /// Returns the subject of this caller; `None` for the system, which has no limits.
     pub(super) fn of(caller: &Caller) -> Option<Self> {
         match caller {
             Caller::System => None,
@@ -36,8 +36,8 @@ impl Holder {
     }
 }
 
-/// Who has used up what. The limit a minute is a token bucket (RFC 2697, one colour): after a minute of silence a caller
-/// may ask that often in a row, and then again as often as the minute allows.
+/// Current usage of the limits. The limit per minute is a token bucket (RFC 2697, one color): after a minute without
+/// requests, a caller may send a whole burst, and then continues at the rate of the limit.
 #[derive(Debug)]
 pub(super) struct Limits {
     at_once: usize,
@@ -63,10 +63,10 @@ impl Limits {
         Self { at_once, per_minute, under_way: HashMap::new(), asked: HashMap::new() }
     }
 
-    /// Counts a request that begins; it is under way until [`end`](Self::end).
+    /// Counts a request that starts; it is in flight until [`end`](Self::end).
     ///
     /// # Errors
-    /// `RateLimited`, with the time after which the next one is free where that is known; nothing is counted then.
+    /// `RateLimited` with a retry time; nothing is counted then.
     pub(super) fn begin(&mut self, holder: Holder, now: DateTime<Utc>) -> Result<()> {
         let limited = |message, after| Error::new(ErrorKind::RateLimited, message).with_retry_after(after);
         let at_once = self.at_once;
@@ -75,7 +75,7 @@ impl Limits {
             return Err(limited(message, Duration::from_secs(1)));
         }
         let minutes = |from: DateTime<Utc>| (now - from).as_seconds_f64().max(0.0) / 60.0;
-        if self.asked.len() >= KNOWN {
+        if self.asked.len() >= MAX_IDLE_CALLERS {
             self.asked.retain(|_, bucket| minutes(bucket.at) < 1.0);
         }
         let own = holder.key.map(|(id, limit)| (Asker::Key(id), limit.get().min(self.per_minute)));
@@ -101,7 +101,7 @@ impl Limits {
         Ok(())
     }
 
-    /// A request that was counted has ended.
+    /// Ends a request that was counted.
     pub(super) fn end(&mut self, holder: Holder) {
         if let Some(under_way) = self.under_way.get_mut(&holder.user) {
             *under_way = under_way.saturating_sub(1);
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn so_many_at_once_over_all_keys_of_a_user() {
+    fn concurrent_requests_are_limited_over_all_keys_of_a_user() {
         let mut limits = Limits::new(2, 100);
         let (ada, eve) = (user(), user());
         let key = key_of(ada, 0);
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn so_many_a_minute() {
+    fn requests_per_minute_are_limited() {
         let mut limits = Limits::new(100, 6);
         let (ada, eve) = (user(), user());
         for _ in 0..6 {
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn all_keys_of_a_user_together_and_each_by_its_own_limit_where_that_is_lower() {
+    fn lower_limit_of_a_key_applies_besides_that_of_its_user() {
         let mut limits = Limits::new(100, 6);
         let ada = user();
         let (plain, slow, generous) = (key_of(ada, 0), key_of(ada, 2), key_of(ada, 60));
@@ -186,11 +186,11 @@ mod tests {
     }
 
     #[test]
-    fn those_who_are_silent_are_forgotten() {
+    fn idle_callers_are_evicted() {
         let mut limits = Limits::new(1, 1);
         let busy = user();
         limits.begin(busy, at(0)).unwrap();
-        for _ in 1..KNOWN {
+        for _ in 1..MAX_IDLE_CALLERS {
             let holder = user();
             limits.begin(holder, at(0)).unwrap();
             limits.end(holder);

@@ -1,22 +1,23 @@
-//! The line in front of the model: who comes next.
+//! Fair queue in front of the model, which decides which request is next.
 
 use std::collections::VecDeque;
 
 use super::gate::Urgency;
 use crate::domain::UserId;
 
-/// Whose turn it is counted as; none is the embedder itself.
+/// Tenant that a request counts for; `None` is the embedder.
 pub(super) type Share = Option<UserId>;
 
-/// One request, waiting or running.
+/// Queue entry of one request, waiting or running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Ticket(pub(super) u64);
 
-/// So many interactive requests in a row go before background work that waits gets its turn.
-const IN_A_ROW: u32 = 3;
+/// Number of consecutive interactive requests after which a waiting background request is granted.
+const MAX_CONSECUTIVE_INTERACTIVE: u32 = 3;
 
-/// Waiting requests. Users take turns, however many requests each has; interactive work goes first, but every fourth
-/// turn is the background's when it waits.
+/// Queued requests. Each class is round-robin across users, however many requests each of them has. Interactive
+/// requests go first, but every fourth grant is a background request's if one waits: strict priority would starve tasks
+/// as long as people keep asking.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Line {
     interactive: Turns,
@@ -25,7 +26,7 @@ pub(super) struct Line {
 }
 
 impl Line {
-    /// At the end of what its user waits for.
+    /// Appends a request to the queue of its user.
     pub(super) fn push(&mut self, share: Share, urgency: Urgency, ticket: Ticket) {
         match urgency {
             Urgency::Interactive => self.interactive.push(share, ticket),
@@ -33,20 +34,20 @@ impl Line {
         }
     }
 
-    /// Takes out who comes next.
+    /// Removes and returns the next request.
     pub(super) fn pop(&mut self) -> Option<Ticket> {
-        let turn_of_background = self.interactive.is_empty() || self.in_a_row >= IN_A_ROW;
+        let turn_of_background = self.interactive.is_empty() || self.in_a_row >= MAX_CONSECUTIVE_INTERACTIVE;
         if turn_of_background && let Some(ticket) = self.background.pop() {
             self.in_a_row = 0;
             return Some(ticket);
         }
         let ticket = self.interactive.pop()?;
-        // Nobody was passed over while nobody waited.
+        // Consecutive interactive grants count only while a background request waits.
         self.in_a_row = if self.background.is_empty() { 0 } else { self.in_a_row + 1 };
         Some(ticket)
     }
 
-    /// Takes out one that waits no more; whether it was there.
+    /// Removes a request that no longer waits; returns whether it was queued.
     pub(super) fn remove(&mut self, ticket: Ticket) -> bool {
         self.interactive.remove(ticket) || self.background.remove(ticket)
     }
@@ -56,7 +57,7 @@ impl Line {
     }
 }
 
-/// Users in turn, each with its requests in order.
+/// Round-robin across users, each with a queue of requests.
 #[derive(Debug, Clone, Default)]
 struct Turns(VecDeque<(Share, VecDeque<Ticket>)>);
 
@@ -102,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn users_take_turns() {
+    fn queue_is_round_robin_across_users() {
         let [greedy, modest, late] = [0; 3].map(|_| Some(UserId::new()));
         let mut line = Line::default();
         for ticket in 1..=4 {
@@ -116,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn people_go_before_tasks_and_tasks_do_not_starve() {
+    fn interactive_requests_go_first_without_starving_tasks() {
         let mut line = Line::default();
         for ticket in 1..=2 {
             line.push(None, Urgency::Background, Ticket(100 + ticket));
@@ -128,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn interactive_turns_while_no_task_waited_are_not_held_against_the_next() {
+    fn grants_without_a_waiting_task_do_not_count() {
         let mut line = Line::default();
         for ticket in 1..=5 {
             line.push(None, Urgency::Interactive, Ticket(ticket));
@@ -141,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn who_leaves_the_line_is_passed_over() {
+    fn removed_request_is_skipped() {
         let mut line = Line::default();
         for ticket in 1..=3 {
             line.push(None, Urgency::Background, Ticket(ticket));

@@ -1,6 +1,6 @@
-//! What is counted about each request to a model, however it ends.
+//! Metrics of requests to the model, recorded however a request ends.
 //!
-//! Through the `metrics` facade: without a recorder it costs next to nothing.
+//! They go through the `metrics` facade, which discards them at next to no cost unless a recorder is installed.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,8 +12,8 @@ use crate::domain::{Embeddings, ModelUsage};
 use crate::error::Error;
 use crate::ports::Clock;
 
-/// Who answered to which name. A request that fails is counted under who answered to its name before: names that callers
-/// make up never become labels.
+/// Backend and model that last answered to each requested model name. A failed request is labeled with the previous
+/// answer to its name, so that invented names never become labels.
 #[derive(Debug, Default)]
 pub(super) struct Answered(Mutex<BTreeMap<Option<String>, (String, String)>>);
 
@@ -31,7 +31,7 @@ impl Answered {
     }
 }
 
-/// One request on its way. Dropped before it was settled, its caller has gone away: it counts as cancelled.
+/// Measurement of one request. Dropped before an end was counted, it counts as cancelled: its caller has disconnected.
 #[derive(Debug)]
 pub(super) struct Measurement {
     answered: Arc<Answered>,
@@ -43,18 +43,18 @@ pub(super) struct Measurement {
 }
 
 impl Measurement {
-    /// Begins now, for a request that names this model.
+    /// Starts the measurement of a request that names this model.
     pub(super) fn begin(answered: Arc<Answered>, clock: Arc<dyn Clock>, wanted: Option<String>) -> Self {
         let begun = clock.now();
         Self { answered, clock, wanted, begun, first_text: None, settled: false }
     }
 
-    /// Some text came.
+    /// Records the time of the first text.
     pub(super) fn text(&mut self) {
         self.first_text.get_or_insert_with(|| self.clock.now());
     }
 
-    /// It ended well.
+    /// Counts a completed answer with its tokens.
     pub(super) fn done(&mut self, usage: &ModelUsage) {
         let (backend, model) = (usage.backend.clone(), usage.model.clone());
         self.answered.remember(&self.wanted, (backend.clone(), model.clone()));
@@ -67,7 +67,7 @@ impl Measurement {
         self.count((usage.backend.clone(), usage.model.clone()), "completed");
     }
 
-    /// Embeddings were made. Not every backend tells of how many tokens.
+    /// Counts computed embeddings, with their tokens if the backend reports them.
     pub(super) fn embedded(&mut self, made: &Embeddings) {
         let labels = (made.backend.clone(), made.model.clone());
         self.answered.remember(&self.wanted, labels.clone());
@@ -77,7 +77,7 @@ impl Measurement {
         self.count(labels, "completed");
     }
 
-    /// It failed, or was refused.
+    /// Counts a failed or rejected request.
     pub(super) fn failed(&mut self, e: &Error) {
         self.count(self.answered.labels(&self.wanted), e.kind().as_str());
     }

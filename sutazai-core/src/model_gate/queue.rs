@@ -1,5 +1,5 @@
-//! Who runs, who waits, and how long waiting will take. No clock, no lock, no task: what happens is a matter of what is
-//! called in which order, so that tests can say exactly what must come of it.
+//! Slots, queue and expected waiting times. Without clock, locks and async code, so that a sequence of calls determines
+//! the result and tests can state it exactly.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,46 +10,45 @@ use super::gate::Urgency;
 use super::line::{Line, Share, Ticket};
 use crate::error::{Error, ErrorKind, Result};
 
-/// How much the latest request counts in the running average of how long requests take.
-const WEIGHT: f64 = 0.2;
+/// Weight of the latest request in the exponentially weighted moving average of durations.
+const EWMA_WEIGHT: f64 = 0.2;
 
-/// Nobody is told to come back sooner than this.
-const SHORTEST_WAIT: Duration = Duration::from_secs(1);
+/// Lower bound of the retry time in a `Busy` error.
+const MIN_RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// The slots of a model and the line in front of them.
+/// Slots of a model and the queue in front of them.
 #[derive(Debug)]
 pub(super) struct GateQueue {
     slots: usize,
     capacity: usize,
-    /// Since when each has its slot.
+    /// Time at which each running request got its slot.
     running: BTreeMap<Ticket, DateTime<Utc>>,
     line: Line,
-    /// How long requests hold their slot; not known before the first has ended.
+    /// Moving average of the time that a request occupies its slot; `None` before the first has ended.
     average: Option<Duration>,
     last: u64,
 }
 
-/// What became of a request at the gate.
+/// Result of entering the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Entry {
-    /// It has a slot.
+    /// The request has a slot.
     Granted(Ticket),
-    /// It stands in line.
+    /// The request is queued.
     Waiting(Ticket),
 }
 
 impl GateQueue {
-    /// With so many slots, in front of which so many requests may wait.
+    /// Creates a queue of at most `capacity` requests in front of `slots` slots.
     pub(super) fn new(slots: usize, capacity: usize) -> Self {
         let (running, line) = (BTreeMap::new(), Line::default());
         Self { slots: slots.max(1), capacity, running, line, average: None, last: 0 }
     }
 
-    /// Lets a request in that has to be answered within `timeout`.
+    /// Admits a request that must be answered within `timeout`.
     ///
     /// # Errors
-    /// `Busy` with the time after which it may be worth another try: the line is full, or the answer would come too
-    /// late.
+    /// `Busy` with a retry time if the queue is full, or if the answer is expected after the timeout.
     pub(super) fn enter(
         &mut self,
         share: Share,
@@ -60,7 +59,7 @@ impl GateQueue {
         self.last += 1;
         let ticket = Ticket(self.last);
         if self.running.len() < self.slots {
-            // Whoever waits got every free slot when it became free: there is no line now.
+            // Free slots are granted to queued requests at once, so nothing is queued now.
             self.running.insert(ticket, now);
             return Ok(Entry::Granted(ticket));
         }
@@ -84,10 +83,10 @@ impl GateQueue {
         Ok(Entry::Waiting(ticket))
     }
 
-    /// A request has ended, or its caller waits no more. Gives those who get a slot now.
+    /// Removes a request that has ended or no longer waits; returns those that get a slot now.
     pub(super) fn leave(&mut self, ticket: Ticket, now: DateTime<Utc>) -> Vec<Ticket> {
         match self.running.remove(&ticket) {
-            Some(since) => self.learn((now - since).to_std().unwrap_or_default()),
+            Some(since) => self.update_average((now - since).to_std().unwrap_or_default()),
             None => {
                 self.line.remove(ticket);
             }
@@ -102,15 +101,15 @@ impl GateQueue {
         granted
     }
 
-    fn learn(&mut self, took: Duration) {
+    fn update_average(&mut self, took: Duration) {
         self.average = Some(match self.average {
             None => took,
-            Some(average) => average.mul_f64(1.0 - WEIGHT) + took.mul_f64(WEIGHT),
+            Some(average) => average.mul_f64(1.0 - EWMA_WEIGHT) + took.mul_f64(EWMA_WEIGHT),
         });
     }
 
-    /// How long until this one gets a slot, when each takes as long as the average: played through in the order in which
-    /// the line will be served.
+    /// Expected time until this request gets a slot if each takes the average time. Simulates the order in which the
+    /// queue is served: a formula over the length of the queue would ignore priorities and fairness.
     fn wait_for(&self, mut line: Line, ticket: Ticket, now: DateTime<Utc>) -> Duration {
         let mut free_in = self.remaining(now);
         while let (Some(next), Some(first)) = (line.pop(), free_in.iter_mut().min()) {
@@ -122,7 +121,7 @@ impl GateQueue {
         Duration::ZERO
     }
 
-    /// How long each running request will go on, as far as the average tells.
+    /// Expected remaining time of each running request.
     fn remaining(&self, now: DateTime<Utc>) -> Vec<Duration> {
         let average = self.average.unwrap_or_default();
         let elapsed = |since: &DateTime<Utc>| (now - since).to_std().unwrap_or_default();
@@ -131,7 +130,7 @@ impl GateQueue {
 }
 
 fn busy(message: String, after: Duration) -> Error {
-    Error::new(ErrorKind::Busy, message).with_retry_after(after.max(SHORTEST_WAIT))
+    Error::new(ErrorKind::Busy, message).with_retry_after(after.max(MIN_RETRY_AFTER))
 }
 
 #[cfg(test)]
@@ -165,8 +164,8 @@ mod tests {
         }
     }
 
-    /// One slot, and requests that take ten seconds.
-    fn learnt(capacity: usize) -> (GateQueue, Ticket) {
+    /// Creates a queue with one slot and an average of ten seconds.
+    fn queue_with_average(capacity: usize) -> (GateQueue, Ticket) {
         let mut queue = GateQueue::new(1, capacity);
         let first = granted(enter(&mut queue, LONG, 0));
         assert!(queue.leave(first, at(10)).is_empty());
@@ -175,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn slots_are_given_out_and_given_on() {
+    fn freed_slots_go_to_queued_requests() {
         let mut queue = GateQueue::new(2, 8);
         let [one, two] = [0, 0].map(|now| granted(enter(&mut queue, LONG, now)));
         let [three, four] = [0, 0].map(|now| waiting(enter(&mut queue, LONG, now)));
@@ -188,8 +187,8 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_no_more_gets_no_slot() {
-        let (mut queue, running) = learnt(8);
+    fn cancelled_request_gets_no_slot() {
+        let (mut queue, running) = queue_with_average(8);
         let gone = waiting(enter(&mut queue, LONG, 10));
         let next = waiting(enter(&mut queue, LONG, 10));
         assert!(queue.leave(gone, at(11)).is_empty());
@@ -197,21 +196,21 @@ mod tests {
     }
 
     #[test]
-    fn a_full_line_is_busy_until_a_slot_is_free() {
-        let (mut queue, running) = learnt(1);
+    fn full_queue_is_busy_until_a_slot_is_free() {
+        let (mut queue, running) = queue_with_average(1);
         let next = waiting(enter(&mut queue, LONG, 10));
         let e = enter(&mut queue, LONG, 14).unwrap_err();
         assert_eq!((e.kind(), e.retry_after()), (ErrorKind::Busy, Some(Duration::from_secs(6))));
         let e = enter(&mut queue, LONG, 60).unwrap_err();
-        assert_eq!(e.retry_after(), Some(SHORTEST_WAIT), "it takes longer than usual");
+        assert_eq!(e.retry_after(), Some(MIN_RETRY_AFTER), "it takes longer than usual");
         assert_eq!(queue.leave(running, at(60)), [next]);
         waiting(enter(&mut queue, LONG, 60));
     }
 
     #[test]
-    fn what_would_come_too_late_is_refused_at_once() {
-        let (mut queue, _) = learnt(8);
-        // Ten seconds until the slot is free, ten for the answer.
+    fn late_answer_is_refused_at_once() {
+        let (mut queue, _) = queue_with_average(8);
+        // 10 s until the slot is free, and 10 s for the answer.
         let e = enter(&mut queue, Duration::from_secs(15), 10).unwrap_err();
         assert_eq!((e.kind(), e.retry_after()), (ErrorKind::Busy, Some(Duration::from_secs(5))));
         waiting(enter(&mut queue, Duration::from_secs(15), 15));
@@ -221,8 +220,8 @@ mod tests {
     }
 
     #[test]
-    fn the_place_in_line_counts_not_the_time_of_coming() {
-        let (mut queue, _) = learnt(8);
+    fn expected_wait_depends_on_the_position_in_the_queue() {
+        let (mut queue, _) = queue_with_average(8);
         let [tasks, person] = [0; 2].map(|_| Some(UserId::new()));
         for _ in 0..4 {
             let entry = queue.enter(tasks, Urgency::Background, LONG, at(10));
@@ -237,21 +236,21 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_refused_while_a_slot_is_free_or_nothing_is_known() {
+    fn request_is_admitted_with_a_free_slot_or_without_an_average() {
         let mut queue = GateQueue::new(1, 8);
         let short = Duration::from_secs(1);
         let slow = granted(enter(&mut queue, short, 0));
         waiting(enter(&mut queue, short, 0));
         let next = queue.leave(slow, at(100))[0];
         queue.leave(next, at(200));
-        // A hundred seconds on average: but perhaps the next is a quick one.
+        // The average is 100 s, but with a free slot the request may be a short one.
         granted(enter(&mut queue, short, 200));
         enter(&mut queue, short, 200).unwrap_err();
     }
 
     #[test]
-    fn the_average_follows_what_happens() {
-        let (mut queue, running) = learnt(8);
+    fn average_follows_recent_durations() {
+        let (mut queue, running) = queue_with_average(8);
         queue.leave(running, at(10));
         for _ in 0..20 {
             let ticket = granted(enter(&mut queue, LONG, 10));

@@ -1,5 +1,5 @@
-//! An event as a message. Its form is told to the world in `docs/bus.md`: it may grow, and changes otherwise only with the
-//! major version.
+//! Events as bus messages. Their format is documented in `docs/bus.md`: it may be extended, and otherwise changes only
+//! with the major version.
 
 use chrono::SecondsFormat;
 use serde_json::{Map, Value, json};
@@ -7,10 +7,10 @@ use serde_json::{Map, Value, json};
 use crate::domain::{EventKind, Task, TaskEvent, TaskStatus};
 use crate::ports::BusMessage;
 
-/// Larger results are left out: who wants one asks for the task.
-const MOST_OF_A_RESULT: usize = 65_536;
+/// Maximum size of a result inside a message in bytes; consumers read larger ones from the task.
+const MAX_RESULT_BYTES: usize = 65_536;
 
-/// What is said of an event of this task.
+/// Creates the bus message for an event of this task.
 pub fn message(event: &TaskEvent, task: &Task) -> BusMessage {
     let mut body = Map::new();
     let mut say = |name: &str, value: Value| body.insert(name.to_owned(), value);
@@ -51,13 +51,13 @@ pub fn message(event: &TaskEvent, task: &Task) -> BusMessage {
         id,
         topic: format!("task.{}.{last}", task.agent),
         body: Value::Object(body).to_string(),
-        // Before any span has begun there is nothing that a listener's span could be a part of.
+        // Before the first span has started there is no parent for a consumer's span.
         trace: task.trace.clone().filter(|trace| trace.span_id() != 0),
     }
 }
 
 fn is_small(result: &Value) -> bool {
-    serde_json::to_vec(result).is_ok_and(|text| text.len() <= MOST_OF_A_RESULT)
+    serde_json::to_vec(result).is_ok_and(|text| text.len() <= MAX_RESULT_BYTES)
 }
 
 #[cfg(test)]
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_completed_task_is_told_with_its_result_if_it_is_small() {
+    fn message_of_a_completed_task_contains_a_small_result() {
         let ended = EventKind::Status { status: TaskStatus::Completed, attempt: 1, error: None };
         let (topic, body) = said(ended.clone(), Some(json!({ "words": 4 })));
         assert_eq!(topic, "task.word-counter.completed");

@@ -1,13 +1,13 @@
-//! Passes the events of all tasks on to a [`MessageBus`](crate::ports::MessageBus), so that other programs hear of them.
+//! Publishes the events of all tasks to a [`MessageBus`](crate::ports::MessageBus), for other programs.
 //!
-//! What waits to be passed on needs no table of its own: the feed is one already. Its rows are written in the transaction
-//! of the change, in one order, and only a position says how far they have been passed on. So a task costs nothing more
-//! than it did, and what is not on the bus yet is whatever stands after the position. Only of a task that is removed before
-//! all its events were passed on the messages are kept, in the outbox.
+//! The event log doubles as the outbox: its rows are written in the transaction of the change, in one order, and a
+//! position tells how far they have been published. A separate outbox row per event would cost a second write and a
+//! delete in the hottest transactions. Only if a task is deleted before all its events were published are the messages
+//! kept in the table `outbox`.
 //!
-//! * [`Relay`]: reads, publishes, and only then moves the position,
-//! * `order`: the few events of one task that stand in the feed the other way round,
-//! * [`message`](fn@message): an event as a message.
+//! * [`Relay`]: reads, publishes, and only then advances the position,
+//! * `order`: reorder buffer for events of one task that are out of order in the event log,
+//! * [`message`](fn@message): the bus message for an event.
 
 mod message;
 mod order;

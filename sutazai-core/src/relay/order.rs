@@ -1,17 +1,17 @@
-//! Puts the events of each task into the order of their sequence.
+//! Reorder buffer: restores the order of sequence numbers among the events of each task.
 //!
-//! In the feed two events of one task may stand the other way round where two processes wrote at the same time: the report
-//! of an agent and the cancellation, say. Both come into the feed at the same moment, so whoever has read to its end has
-//! both. Until then an event whose predecessor has not been seen waits for it.
+//! In the event log two events of one task may be swapped if two processes wrote them concurrently, for example a
+//! report of the agent and a cancellation. Both become visible at the same moment, so a reader at the end of the log
+//! has both. Until then an event whose predecessor has not been seen is buffered.
 
 use std::collections::{BTreeMap, HashMap};
 
 use crate::domain::{EventKind, EventPosition, FeedEvent, TaskId};
 
-/// So many tasks are remembered; with more, all are forgotten, and what comes next counts as in order.
-const MANY: usize = 100_000;
+/// Number of tracked tasks above which all are forgotten; the next event of each then counts as in order.
+const MAX_TRACKED_TASKS: usize = 100_000;
 
-/// What has been seen of each task that has not ended, and what waits.
+/// Latest sequence number of each unfinished task, and the buffered events.
 #[derive(Debug, Default)]
 pub(super) struct Order {
     latest: HashMap<TaskId, u64>,
@@ -19,9 +19,9 @@ pub(super) struct Order {
 }
 
 impl Order {
-    /// The events that may be passed on, in order. `end` says that the feed had no more.
+    /// Returns the events that may be published, in order. `end` means that the page reached the end of the log.
     pub(super) fn arrange(&mut self, page: Vec<FeedEvent>, end: bool) -> Vec<FeedEvent> {
-        if self.latest.len() > MANY && self.waiting.is_empty() {
+        if self.latest.len() > MAX_TRACKED_TASKS && self.waiting.is_empty() {
             self.latest.clear();
         }
         let mut all: Vec<FeedEvent> = std::mem::take(&mut self.waiting).into_values().chain(page).collect();
@@ -43,12 +43,12 @@ impl Order {
         ready
     }
 
-    /// Everything up to this position has been given, when what was read last stands at `read`.
+    /// Returns the position up to which all events were returned, given that the log was read up to `read`.
     pub(super) fn given_up_to(&self, read: EventPosition) -> EventPosition {
         self.waiting.keys().next().map_or(read, |first| EventPosition(first.0.saturating_sub(1)))
     }
 
-    /// Leaves the tasks where they stand among each other, and puts the events of each into order.
+    /// Keeps the positions that the events of each task occupy, and sorts the events within them.
     fn sort_each_task(&self, all: &mut [FeedEvent]) {
         let mut places: HashMap<TaskId, Vec<usize>> = HashMap::new();
         for (place, entry) in all.iter().enumerate() {
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_the_other_way_round_is_put_right() {
+    fn swapped_events_are_reordered() {
         let (one, two) = (TaskId::new(), TaskId::new());
         let mut order = Order::default();
         let page = vec![entry(1, one, 2), entry(2, two, 1), entry(3, one, 1), entry(4, two, 2)];
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_before_its_predecessor_waits_over_the_end_of_a_page() {
+    fn early_event_is_buffered_across_pages() {
         let (one, two) = (TaskId::new(), TaskId::new());
         let mut order = Order::default();
         order.arrange(vec![entry(1, one, 1)], false);
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_deleted_is_not_waited_for() {
+    fn missing_event_is_skipped_at_the_end_of_the_log() {
         let one = TaskId::new();
         let mut order = Order::default();
         order.arrange(vec![entry(1, one, 1)], false);
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_task_that_has_ended_takes_no_room() {
+    fn ended_task_is_forgotten() {
         let one = TaskId::new();
         let mut order = Order::default();
         let mut last = entry(2, one, 2);

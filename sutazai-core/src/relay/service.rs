@@ -1,5 +1,5 @@
-//! Reads the feed, publishes, and only then moves the position: what was published and not written down is published
-//! again. Of all processes that share a store one does it at a time.
+//! Relay: reads the event log, publishes, and only then advances the position, so events are published at least once.
+//! Of all processes that share a store, one at a time runs it under a lease.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,20 +17,20 @@ use crate::domain::{EventPosition, FeedEvent, Task, TaskId, WorkerId};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::{BusMessage, Clock, MessageBus, RelayClaim, RelayStore, TaskStore, WakeUp};
 
-/// Events that are passed on together.
-const PAGE: u32 = 500;
-/// Tasks that are asked for together: a store may answer those with one look, but others want to ask it too.
-const TOGETHER: usize = 64;
-/// How long a process that died is waited for.
+/// Number of events published together.
+const PAGE_SIZE: u32 = 500;
+/// Number of tasks read concurrently: a store may group the reads into one query, but must also serve others.
+const TASK_BATCH_SIZE: usize = 64;
+/// Lease of the relay: a dead process blocks the others for this long.
 const LEASE: Duration = Duration::from_secs(15);
-/// The time between two looks at the feed when nothing wakes, and the first wait after a failure.
-const POLL: Duration = Duration::from_secs(1);
-/// The time between two looks at whether another still passes the events on.
-const ASIDE: Duration = Duration::from_secs(5);
-/// The longest wait after a failure.
-const CAP: Duration = Duration::from_secs(30);
+/// Interval at which the event log is polled without wake-ups, and the first delay after a failure.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// Interval at which another process checks whether the relay is free.
+const STANDBY_INTERVAL: Duration = Duration::from_secs(5);
+/// Maximum delay after a failure.
+const MAX_RETRY_DELAY: Duration = Duration::from_secs(30);
 
-/// Passes events on from a store to a bus.
+/// Relay of events from a store to a message bus.
 #[derive(Debug)]
 pub struct Relay {
     tasks: Arc<dyn TaskStore>,
@@ -40,14 +40,15 @@ pub struct Relay {
     holder: WorkerId,
 }
 
-/// Where one holder stands.
+/// Progress of the current holder.
 struct Standing {
     read: EventPosition,
     order: Order,
 }
 
 impl Relay {
-    /// From these stores, which are of one database, to this bus. Nothing runs before [`run`](Self::run).
+    /// Creates a relay from these stores, which must be of one database, to this bus. Nothing runs before
+    /// [`run`](Self::run).
     pub fn new(
         tasks: Arc<dyn TaskStore>,
         relays: Arc<dyn RelayStore>,
@@ -57,7 +58,7 @@ impl Relay {
         Self { tasks, relays, bus, clock, holder: WorkerId::new() }
     }
 
-    /// Makes sure that whatever happens from now on is passed on: the first time ever the relay begins here.
+    /// Ensures that all events from now on are published: the first call ever sets the start of the relay.
     ///
     /// # Errors
     /// Those of the stores.
@@ -69,31 +70,31 @@ impl Relay {
         Ok(())
     }
 
-    /// Passes events on until `stop` fires; waits as long as another process does. What fails is told in the log once and
-    /// tried again, with longer and longer waits.
+    /// Publishes events until `stop` is cancelled, or stands by while another process does. Failures are logged once
+    /// and retried with increasing delays of up to 30 s.
     pub async fn run(&self, stop: CancellationToken) {
         let mut wake_ups = self.tasks.subscribe();
-        let mut wait = POLL;
+        let mut wait = POLL_INTERVAL;
         let mut away = false;
         while !stop.is_cancelled() {
             let passed = stop.run_until_cancelled(self.pass(&mut wake_ups, &mut away)).await;
             let pause = match passed {
                 None => break,
                 Some(Ok(())) => {
-                    // Another tells them: what failed here before says nothing of the next time.
-                    wait = POLL;
-                    ASIDE
+                    // Another process holds the relay: earlier failures here say nothing about the next attempt.
+                    wait = POLL_INTERVAL;
+                    STANDBY_INTERVAL
                 }
-                // It was held up for so long that another has gone on.
-                Some(Err(e)) if e.kind() == ErrorKind::Conflict => ASIDE,
+                // The lease expired during a delay, and another process has taken over.
+                Some(Err(e)) if e.kind() == ErrorKind::Conflict => STANDBY_INTERVAL,
                 Some(Err(e)) => {
                     self.let_go().await;
                     if !away {
-                        tracing::warn!(error = %e, "events cannot be passed on at present; they are kept");
+                        tracing::warn!(error = %e, "publishing events failed; they are kept and retried");
                         away = true;
-                        wait = POLL;
+                        wait = POLL_INTERVAL;
                     }
-                    wait = (wait * 2).min(CAP);
+                    wait = (wait * 2).min(MAX_RETRY_DELAY);
                     wait / 2
                 }
             };
@@ -102,28 +103,30 @@ impl Relay {
         self.let_go().await;
     }
 
-    /// Passes events on as long as this process holds the relay and nothing fails.
+    /// Publishes events as long as this process holds the relay and nothing fails.
     async fn pass(&self, wake_ups: &mut broadcast::Receiver<WakeUp>, away: &mut bool) -> Result<()> {
         let end = self.tasks.feed_end().await?;
         let Some(read) = self.relays.hold(&self.claim(), end).await? else { return Ok(()) };
         let mut standing = Standing { read, order: Order::default() };
-        // Whoever cannot reach the bus lets another try.
+        // A process that cannot reach the bus must not keep the relay from one that can.
         self.bus.reach().await?;
         if std::mem::take(away) {
-            tracing::info!("events are passed on again");
+            tracing::info!("publishing events resumed");
         }
         let mut held_at = self.clock.now();
         let mut looked_at: Option<DateTime<Utc>> = None;
         loop {
-            // Nothing wakes for it, and it is seldom that there is something.
-            if looked_at.is_none_or(|at| (self.clock.now() - at).to_std().is_ok_and(|since| since >= POLL)) {
+            // The outbox is polled, because no notification announces its rows and it is usually empty.
+            if looked_at
+                .is_none_or(|at| (self.clock.now() - at).to_std().is_ok_and(|since| since >= POLL_INTERVAL))
+            {
                 self.empty_outbox().await?;
                 looked_at = Some(self.clock.now());
             }
-            // However many wake-ups there were, one reading answers them all.
+            // Drains the wake-ups: one read covers them all.
             while matches!(wake_ups.try_recv(), Ok(_) | Err(TryRecvError::Lagged(_))) {}
-            let page = self.tasks.feed_after(None, standing.read, PAGE).await?;
-            let (more, news) = (page.len() >= PAGE as usize, !page.is_empty());
+            let page = self.tasks.feed_after(None, standing.read, PAGE_SIZE).await?;
+            let (more, news) = (page.len() >= PAGE_SIZE as usize, !page.is_empty());
             if news {
                 self.publish(&mut standing, page, !more).await?;
                 self.relays.advance(&self.claim(), standing.order.given_up_to(standing.read)).await?;
@@ -144,15 +147,15 @@ impl Relay {
         standing.read = page.last().map_or(standing.read, |entry| entry.position);
         let ready = standing.order.arrange(page, end);
         let tasks = self.tasks_of(&ready).await?;
-        let told =
+        let messages_of_events =
             ready.iter().filter_map(|entry| Some(message(&entry.event, tasks.get(&entry.event.task_id)?)));
-        self.say(&told.collect::<Vec<_>>()).await
+        self.say(&messages_of_events.collect::<Vec<_>>()).await
     }
 
-    /// Passes on what tasks have left that were removed.
+    /// Publishes the outbox messages of deleted tasks.
     async fn empty_outbox(&self) -> Result<()> {
         loop {
-            let left = self.relays.outbox(PAGE).await?;
+            let left = self.relays.outbox(PAGE_SIZE).await?;
             if left.is_empty() {
                 return Ok(());
             }
@@ -160,7 +163,7 @@ impl Relay {
                 left.into_iter().map(|left| (left.number, left.message)).unzip();
             self.say(&messages).await?;
             self.relays.take_out(&numbers).await?;
-            // Another may have taken over meanwhile; otherwise the lease lasts anew.
+            // Renews the lease before the next page, unless another process has taken over.
             let end = self.tasks.feed_end().await?;
             if self.relays.hold(&self.claim(), end).await?.is_none() {
                 return Err(Error::conflict("another process passes the events on"));
@@ -169,20 +172,20 @@ impl Relay {
     }
 
     async fn say(&self, messages: &[BusMessage]) -> Result<()> {
-        // A bus that hangs must not keep the relay from another process for ever.
+        // Within the lease: a hanging bus must not keep the relay from other processes.
         tokio::select! {
             published = self.bus.publish(messages) => published,
-            () = self.clock.sleep(LEASE * 2 / 3) => Err(Error::timeout("the message bus did not answer in time")),
+            () = self.clock.sleep(LEASE * 2 / 3) => Err(Error::timeout("the message bus did not respond in time")),
         }
     }
 
-    /// The tasks that these events are of. One that was removed meanwhile has left in the outbox what it had to tell.
+    /// Reads the tasks of these events. A task deleted meanwhile has left its messages in the outbox.
     async fn tasks_of(&self, entries: &[FeedEvent]) -> Result<HashMap<TaskId, Task>> {
         let mut ids: Vec<TaskId> = entries.iter().map(|entry| entry.event.task_id).collect();
         ids.sort_unstable();
         ids.dedup();
         let mut tasks = HashMap::with_capacity(ids.len());
-        for some in ids.chunks(TOGETHER) {
+        for some in ids.chunks(TASK_BATCH_SIZE) {
             for task in join_all(some.iter().map(|id| self.tasks.get(*id))).await {
                 tasks.extend(task?.map(|task| (task.id, task)));
             }
@@ -196,7 +199,7 @@ impl Relay {
         };
         tokio::select! {
             () = heard => {}
-            () = self.clock.sleep(POLL) => {}
+            () = self.clock.sleep(POLL_INTERVAL) => {}
         }
     }
 
@@ -204,7 +207,7 @@ impl Relay {
         if let Err(e) = self.relays.let_go(self.holder).await
             && e.kind() != ErrorKind::Unavailable
         {
-            tracing::warn!(error = %e, "the relay could not be let go of; others wait for its lease");
+            tracing::warn!(error = %e, "releasing the relay failed; others wait until its lease expires");
         }
     }
 

@@ -1,8 +1,8 @@
-//! Which times of a schedule are due, and the tasks for them.
+//! Firing of schedules: determines the due times and submits their tasks.
 //!
-//! Every process that fires does all of this. A time of a schedule is named by the idempotency key of its task, so it has
-//! one task however many fire at once, and one that is ended between the task and the note of it is gone on with by the
-//! next.
+//! Every firing process does all of this. The idempotency key of a task names the schedule and the time, so each time
+//! has one task however many processes fire it concurrently. If a process dies between the submission and the update of
+//! the schedule, the next one repeats the submission, which returns the same task.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -14,36 +14,36 @@ use super::service::{Schedules, task};
 use crate::domain::{Caller, CronTimes, MissedRuns, NewTask, OverlapPolicy, Schedule};
 use crate::error::{ErrorKind, Result};
 
-/// Looks for schedules at least so often: another process may have made one.
-const POLL: Duration = Duration::from_secs(5);
-/// Looks this often whether the last task of a schedule with queued times has ended.
+/// Interval at which due schedules are polled: another process may have created one.
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
+/// Interval at which schedules with queued times are polled for the end of their last task.
 const QUEUE_POLL: Duration = Duration::from_secs(1);
-/// So many are looked at together.
-const TOGETHER: u32 = 100;
-/// A time that passed so long ago was missed.
+/// Number of schedules read together.
+const SCHEDULE_BATCH_SIZE: u32 = 100;
+/// Delay after which a time counts as missed.
 const GRACE: TimeDelta = TimeDelta::seconds(60);
-/// The most missed or queued times that have tasks of their own.
-const MOST_MISSED: usize = 100;
+/// Maximum number of missed or queued times that have tasks of their own.
+const MAX_MISSED: usize = 100;
 
 impl Schedules {
-    /// Fires what is due until `stop`. Any number of processes may do so at once.
+    /// Fires due schedules until `stop` is cancelled. Any number of processes may run it concurrently.
     pub async fn run(&self, stop: CancellationToken) {
         let clock = self.engine.clock();
         loop {
             let pause = match self.fire_due().await {
-                Ok(next) => {
-                    next.map_or(POLL, |next| (next - clock.now()).to_std().unwrap_or_default().min(POLL))
-                }
+                Ok(next) => next.map_or(POLL_INTERVAL, |next| {
+                    (next - clock.now()).to_std().unwrap_or_default().min(POLL_INTERVAL)
+                }),
                 Err(e) => {
-                    tracing::warn!(error = %e, "schedules could not be fired; trying again");
-                    POLL
+                    tracing::warn!(error = %e, "firing schedules failed; retrying");
+                    POLL_INTERVAL
                 }
             };
             let pause = match self.start_queued().await {
                 Ok(true) => pause.min(QUEUE_POLL),
                 Ok(false) => pause,
                 Err(e) => {
-                    tracing::warn!(error = %e, "queued times of schedules could not be started; trying again");
+                    tracing::warn!(error = %e, "starting queued times failed; retrying");
                     pause
                 }
             };
@@ -53,10 +53,10 @@ impl Schedules {
         }
     }
 
-    /// Fires what is due now; gives when something is due next.
+    /// Fires all due schedules; returns when the next one is due.
     async fn fire_due(&self) -> Result<Option<DateTime<Utc>>> {
         loop {
-            let upcoming = self.store.upcoming(TOGETHER).await?;
+            let upcoming = self.store.upcoming(SCHEDULE_BATCH_SIZE).await?;
             let now = self.engine.clock().now();
             let mut fired = false;
             for schedule in &upcoming {
@@ -77,9 +77,9 @@ impl Schedules {
         let plan = &schedule.plan;
         let (times, next) = match CronTimes::parse(&plan.cron, &plan.time_zone) {
             Ok(times) => (due_times(&times, plan.missed_runs, due, now), times.after(now)),
-            // A later version of the time zones may not know it any more.
+            // A newer time zone database may no longer contain the zone.
             Err(e) => {
-                tracing::error!(schedule = %schedule.id, error = %e, "the schedule cannot be understood; it stops");
+                tracing::error!(schedule = %schedule.id, error = %e, "schedule invalid; it stops");
                 (Vec::new(), None)
             }
         };
@@ -92,9 +92,9 @@ impl Schedules {
                 if is_busy && plan.overlap_policy == OverlapPolicy::Skip {
                     tracing::info!(schedule = %schedule.id, "schedule skipped: its last task has not ended");
                 } else {
-                    // Several at once, which were missed, follow one another.
+                    // Several missed times run one after the other.
                     fired.queued.extend(&times);
-                    let surplus = fired.queued.len().saturating_sub(MOST_MISSED);
+                    let surplus = fired.queued.len().saturating_sub(MAX_MISSED);
                     fired.queued.drain(..surplus);
                     if !is_busy {
                         self.start_first(&mut fired).await?;
@@ -105,11 +105,11 @@ impl Schedules {
         self.store.advance(schedule, &fired).await.map(|_| ())
     }
 
-    /// Starts the first queued time of each schedule whose last task has ended. Whether there are times left that wait.
+    /// Starts the first queued time of each schedule whose last task has ended. Returns whether queued times are left.
     async fn start_queued(&self) -> Result<bool> {
         let (mut after, mut are_left) = (None, false);
         loop {
-            let waiting = self.store.waiting(after, TOGETHER).await?;
+            let waiting = self.store.waiting(after, SCHEDULE_BATCH_SIZE).await?;
             for schedule in &waiting {
                 let mut fired = schedule.clone();
                 if !self.is_running(schedule).await? {
@@ -118,19 +118,20 @@ impl Schedules {
                 }
                 are_left |= !fired.queued.is_empty();
             }
-            // A page may be short of those that cannot be read.
+            // A page may be shorter than the limit, because unreadable schedules are left out; only an empty page is
+            // the end.
             let Some(last) = waiting.last() else { return Ok(are_left) };
             after = Some(last.id);
         }
     }
 
-    /// Asks for the task of the first queued time.
+    /// Submits the task of the first queued time.
     async fn start_first(&self, fired: &mut Schedule) -> Result<()> {
         let first = fired.queued.remove(0);
         self.submit(fired, &[first]).await
     }
 
-    /// Whether the task that the schedule asked for last has not ended.
+    /// Returns whether the last submitted task of the schedule has not ended.
     async fn is_running(&self, schedule: &Schedule) -> Result<bool> {
         let Some(task) = schedule.last_task else { return Ok(false) };
         match self.engine.task(&Caller::System, task).await {
@@ -140,7 +141,7 @@ impl Schedules {
         }
     }
 
-    /// Asks for the tasks of these times and notes that. What is refused for good is left out.
+    /// Submits the tasks of these times and records them in `fired`. Permanently rejected tasks are skipped.
     async fn submit(&self, fired: &mut Schedule, times: &[DateTime<Utc>]) -> Result<()> {
         let task_at = |time: &DateTime<Utc>| NewTask {
             idempotency_key: Some(format!(
@@ -153,15 +154,16 @@ impl Schedules {
         let tasks = times.iter().map(task_at).collect();
         match self.engine.submit_for(fired.owner, tasks).await {
             Ok(tasks) => fired.last_task = tasks.last().map(|task| task.id),
-            // One owner's full queue must not hold up the schedules of all others.
+            // A full queue of one owner must not delay the schedules of the others.
             Err(e) if matches!(e.kind(), ErrorKind::Forbidden | ErrorKind::RateLimited) => {
                 tracing::info!(schedule = %fired.id, error = %e, "schedule skipped");
                 return Ok(());
             }
             Err(e) if e.kind().is_temporary() => return Err(e),
-            // Its agent is gone, or takes other payloads by now: that is no reason to hold up all others.
+            // The agent is no longer registered, or its input schema has changed: retrying would delay all other
+            // schedules.
             Err(e) => {
-                tracing::error!(schedule = %fired.id, error = %e, "the schedule's task is refused");
+                tracing::error!(schedule = %fired.id, error = %e, "task of a schedule rejected");
             }
         }
         fired.last_run_at = times.last().copied().or(fired.last_run_at);
@@ -169,15 +171,16 @@ impl Schedules {
     }
 }
 
-/// The times from `due` up to `now` that are to have tasks, in order.
+/// Returns the times from `due` up to `now` that need tasks, in ascending order.
 fn due_times(
     times: &CronTimes,
     missed: MissedRuns,
     due: DateTime<Utc>,
     now: DateTime<Utc>,
 ) -> Vec<DateTime<Utc>> {
-    let keep = if missed == MissedRuns::All { MOST_MISSED } else { 1 };
-    // The latest of many: looked for from later on first, since there may be a time each minute for years.
+    let keep = if missed == MissedRuns::All { MAX_MISSED } else { 1 };
+    // Searches for the latest times from increasingly early starts, because a pattern may be due every minute for
+    // years.
     for back in [TimeDelta::hours(1), TimeDelta::days(2), TimeDelta::days(40), TimeDelta::days(800)] {
         let from = now - back;
         if from <= due {
@@ -191,7 +194,7 @@ fn due_times(
     wanted(collect(times, Some(due), now, keep), missed, now)
 }
 
-/// The latest `keep` times from `first` up to `now`.
+/// Returns the latest `keep` times from `first` up to `now`.
 fn collect(
     times: &CronTimes,
     first: Option<DateTime<Utc>>,
@@ -219,7 +222,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_what_was_missed_there_is_what_the_policy_says() {
+    fn missed_times_run_according_to_the_policy() {
         let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
         let hourly = CronTimes::parse("0 * * * *", "UTC").unwrap();
         let due = at("2026-01-01T00:00:00Z");

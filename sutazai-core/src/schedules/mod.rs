@@ -1,7 +1,7 @@
-//! Schedules: tasks that are asked for by the clock.
+//! Schedules: tasks submitted at the times of cron patterns.
 //!
-//! * `service`: what callers do with them,
-//! * `firing`: which times are due, and the tasks for them.
+//! * `firing`: determines the due times and submits their tasks,
+//! * `service`: operations of callers on their schedules.
 
 mod firing;
 mod service;

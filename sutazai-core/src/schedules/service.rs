@@ -1,4 +1,4 @@
-//! What callers can do with their schedules.
+//! Operations of callers on their schedules.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::ports::ScheduleStore;
 
-/// Schedules of the engine's tasks. Cheap to clone; all clones are one.
+/// Schedules for tasks of an engine. Cheap to clone; all clones share their state.
 #[derive(Debug, Clone)]
 pub struct Schedules {
     pub(super) store: Arc<dyn ScheduleStore>,
@@ -18,17 +18,18 @@ pub struct Schedules {
 }
 
 impl Schedules {
-    /// Over this store, for tasks of this engine. Nothing fires before [`run`](Self::run). With the engine's identity store, a
-    /// schedule asks for nothing while its owner is disabled or lacks a permission that its agent needs.
+    /// Creates schedules over this store, for tasks of this engine. Nothing fires before [`run`](Self::run). If the
+    /// engine has an identity store, a schedule submits nothing while its owner is disabled or lacks a permission that
+    /// the agent needs.
     pub fn new(store: Arc<dyn ScheduleStore>, engine: Engine) -> Self {
         Self { store, engine }
     }
 
-    /// Makes a schedule.
+    /// Creates a schedule.
     ///
     /// # Errors
-    /// `InvalidInput` naming the field that does not fit; `Forbidden` when the agent is not for this caller; `Conflict` when
-    /// the user has 100 schedules already.
+    /// `InvalidInput` naming the invalid field; `Forbidden` if the caller may not use the agent; `Conflict` if the user
+    /// already has 100 schedules.
     pub async fn create(&self, caller: &Caller, plan: NewSchedule) -> Result<Schedule> {
         let times = self.check(caller, &plan)?;
         let now = self.engine.clock().now();
@@ -47,10 +48,10 @@ impl Schedules {
         Ok(schedule)
     }
 
-    /// A page of schedules, newest first; a user's own only.
+    /// Returns one page of schedules, newest first; users see only their own.
     ///
     /// # Errors
-    /// `InvalidInput` naming `limit` when it is not 1 to 100.
+    /// `InvalidInput` naming `limit` if it is not 1 to 100.
     pub async fn list(&self, caller: &Caller, mut query: ScheduleQuery) -> Result<SchedulePage> {
         page(query.limit)?;
         if !caller.may_touch(query.owner) {
@@ -59,20 +60,19 @@ impl Schedules {
         self.store.list(&query).await
     }
 
-    /// A schedule.
+    /// Returns a schedule.
     ///
     /// # Errors
-    /// `NotFound`, also for one that is not the caller's.
+    /// `NotFound`, also for one that the caller may not see.
     pub async fn get(&self, caller: &Caller, id: ScheduleId) -> Result<Schedule> {
         let schedule = self.store.get(id).await?.filter(|schedule| caller.may_touch(schedule.owner));
         schedule.ok_or_else(|| Error::not_found(format!("schedule {id}")))
     }
 
-    /// Puts another plan in the place of a schedule's. It fires next when that says; times that it had missed or queued are
-    /// forgotten.
+    /// Replaces the plan of a schedule. The next time follows from the new plan; missed and queued times are dropped.
     ///
     /// # Errors
-    /// `NotFound`, or as [`create`](Self::create).
+    /// `NotFound`, or those of [`create`](Self::create).
     pub async fn replace(&self, caller: &Caller, id: ScheduleId, plan: NewSchedule) -> Result<Schedule> {
         let known = self.get(caller, id).await?;
         let times = self.check(caller, &plan)?;
@@ -87,13 +87,13 @@ impl Schedules {
     /// Removes a schedule. Its tasks stay.
     ///
     /// # Errors
-    /// `NotFound`.
+    /// `NotFound`, also for one that the caller may not see.
     pub async fn delete(&self, caller: &Caller, id: ScheduleId) -> Result<()> {
         self.get(caller, id).await?;
         self.store.delete(id).await
     }
 
-    /// Whether this caller may have such a schedule, and its times.
+    /// Checks that this caller may have such a schedule; returns its times.
     fn check(&self, caller: &Caller, plan: &NewSchedule) -> Result<CronTimes> {
         let length = plan.name.chars().count();
         if !(1..=200).contains(&length) {
@@ -104,7 +104,7 @@ impl Schedules {
     }
 }
 
-/// What a schedule asks for each time.
+/// Creates the task that a schedule submits each time.
 pub(super) fn task(plan: &NewSchedule) -> NewTask {
     NewTask {
         title: plan.name.clone(),
