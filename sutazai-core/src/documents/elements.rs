@@ -1,19 +1,20 @@
-//! Which elements of a page are open, and whether a reader sees what stands in them.
+//! Open elements of a page, and whether a reader sees their content.
 //!
-//! A reader does not see elements that browsers never draw (`template`, `script`, ...), those with the attribute `hidden`,
-//! dialogs and popovers that are not open, and what a `style` attribute takes away. What a reader can unfold (`details`,
-//! `hidden=until-found`) is taken for seen. Style sheets are not applied, and scripts are not run: pages that hide all of
-//! `body` until their scripts have run are read all the same.
+//! Hidden from a reader are elements that browsers never render (`template`, `script`, ...), those with the attribute
+//! `hidden`, closed dialogs and popovers, and elements hidden by their `style` attribute. Content that a reader can
+//! unfold (`details`, `hidden=until-found`) counts as visible. Style sheets are not applied and scripts are not run:
+//! pages that hide all of `body` until their scripts have run are read all the same.
 //!
-//! Elements end where HTML says that they do, with or without a tag. Each knows the nearest open element of every kind that
-//! another may end, so a tag costs the same however deep it stands.
+//! Elements end where the HTML specification says, with or without an end tag. Each records the nearest open element of
+//! every kind that another tag may end, so the cost of a tag does not depend on the depth.
 
 use html5gum::StartTag;
 
-/// Elements that are followed; browsers nest no deeper either. What stands deeper is seen if the last of these is.
+/// Maximum number of tracked nested elements, the same as in browsers. Deeper content is visible if the deepest tracked
+/// element is.
 const MAX_DEPTH: usize = 512;
 
-/// Kinds of elements that end without a tag when another of their kind begins.
+/// Kinds of elements that end without an end tag when another of their kind begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Paragraph,
@@ -39,22 +40,22 @@ const KINDS: [Kind; 9] = [
     Kind::Ruby,
 ];
 
-/// What an element says of itself.
+/// Visibility that an element declares for itself.
 #[derive(Debug, Clone, Copy, Default)]
 struct Own {
     not_displayed: bool,
     visibility: Option<bool>,
 }
 
-/// What holds within an element.
+/// Effective properties of an element's content.
 #[derive(Debug, Clone, Copy)]
 struct Inside {
     is_displayed: bool,
     is_visible: bool,
     keeps_space: bool,
-    /// Whether it is SVG or MathML, where a tag can be an element without content.
+    /// Whether the content is SVG or MathML, where a self-closing tag is an element without content.
     is_foreign: bool,
-    /// Where the nearest open element of each kind stands that a tag in here would end.
+    /// Index of the nearest open element of each kind that a tag in here would end.
     nearest: [Option<u16>; KINDS.len()],
 }
 
@@ -73,27 +74,27 @@ struct Element {
     inside: Inside,
 }
 
-/// The open elements, the innermost last.
+/// Stack of open elements, the innermost last.
 #[derive(Debug, Default)]
 pub(super) struct Elements {
     open: Vec<Element>,
-    /// How many more are open than are followed.
+    /// Number of open elements beyond [`MAX_DEPTH`].
     deeper: usize,
 }
 
 impl Elements {
-    /// Whether a reader sees what stands here.
+    /// Returns whether a reader sees content at this place.
     pub(super) fn are_seen(&self) -> bool {
         let here = self.here();
         here.is_displayed && here.is_visible
     }
 
-    /// Whether white space is kept here as it is.
+    /// Returns whether white space is preserved at this place.
     pub(super) fn keep_space(&self) -> bool {
         self.here().keeps_space
     }
 
-    /// An element begins. Whether it takes part in the layout of the page.
+    /// Processes a start tag; returns whether the element takes part in the layout.
     pub(super) fn begin<S: html5gum::SpanBound>(&mut self, tag: &StartTag<S>) -> bool {
         let name: &[u8] = &tag.name;
         if matches!(name, b"html" | b"head" | b"body") {
@@ -124,7 +125,8 @@ impl Elements {
         is_displayed
     }
 
-    /// A tag ends an element, if one of its name is open. Whether that took part in the layout of the page.
+    /// Processes an end tag, which ends the nearest open element of its name, if any; returns whether that took part in
+    /// the layout.
     pub(super) fn end(&mut self, name: &[u8]) -> bool {
         if self.deeper > 0 {
             self.deeper -= 1;
@@ -136,7 +138,7 @@ impl Elements {
             return self.here().is_displayed;
         };
         let was_displayed = self.open[at].inside.is_displayed;
-        // A word in bold may begin in one paragraph and end in another: that paragraph goes on.
+        // A formatting element may begin in one paragraph and end in another, whose other content goes on.
         if is_formatting(name) && self.open[at..].iter().any(|element| is_block(&element.name)) {
             self.open.remove(at);
             self.inherit(at);
@@ -150,7 +152,7 @@ impl Elements {
         self.open.last().map_or(OUTSIDE, |element| element.inside)
     }
 
-    /// Finds out anew what holds within the elements from this one on.
+    /// Recomputes the effective properties of the elements from this index on.
     fn inherit(&mut self, from: usize) {
         let mut outside = from.checked_sub(1).map_or(OUTSIDE, |parent| self.open[parent].inside);
         for (at, element) in self.open.iter_mut().enumerate().skip(from) {
@@ -171,7 +173,7 @@ impl Elements {
     }
 }
 
-/// What an element says of itself.
+/// Reads the visibility that an element declares for itself.
 fn own<S: html5gum::SpanBound>(tag: &StartTag<S>, is_foreign: bool) -> Own {
     let attribute = |name: &[u8]| {
         let found = tag.attributes.iter().find(|(key, _)| key.as_slice() == name);
@@ -189,8 +191,8 @@ fn own<S: html5gum::SpanBound>(tag: &StartTag<S>, is_foreign: bool) -> Own {
     Own { not_displayed, visibility }
 }
 
-/// What the declarations of a `style` attribute in lower case say: whether the element is displayed, and whether it is visible.
-/// Of several declarations the last counts, and one that is important before any that is not.
+/// Parses the declarations of a lower-case `style` attribute: whether the element is displayed, and whether it is
+/// visible. The last declaration wins, but an important one precedes all others.
 fn styled(style: &str) -> (Option<bool>, Option<bool>) {
     let (mut display, mut visibility) = (None, None);
     let set = |place: &mut Option<(bool, bool)>, is_important: bool, value: bool| {
@@ -217,7 +219,8 @@ fn styled(style: &str) -> (Option<bool>, Option<bool>) {
     (display.map(|(_, value)| value), visibility.map(|(_, value)| value))
 }
 
-/// Elements whose content browsers never draw, whatever their style is. Where scripts run, `noscript` is one of them.
+/// Returns whether browsers never render the content of the element, whatever its style. `noscript` is included,
+/// because browsers run scripts.
 fn is_never_displayed(name: &[u8], is_foreign: bool) -> bool {
     let always: &[&[u8]] = &[
         b"script",
@@ -238,7 +241,7 @@ fn is_never_displayed(name: &[u8], is_foreign: bool) -> bool {
     always.contains(&name) || (is_foreign && in_pictures.contains(&name))
 }
 
-/// Elements that have no content and no end tag.
+/// Returns whether the element has neither content nor an end tag.
 fn is_void(name: &[u8]) -> bool {
     let void: &[&[u8]] = &[
         b"area", b"base", b"br", b"col", b"embed", b"frame", b"hr", b"img", b"input", b"link", b"meta",
@@ -247,7 +250,7 @@ fn is_void(name: &[u8]) -> bool {
     void.contains(&name)
 }
 
-/// Elements that a misplaced end tag ends in the middle of others.
+/// Returns whether a misplaced end tag ends the element in the middle of others.
 fn is_formatting(name: &[u8]) -> bool {
     let formatting: &[&[u8]] = &[
         b"a", b"b", b"big", b"code", b"em", b"font", b"i", b"nobr", b"s", b"small", b"strike", b"strong",
@@ -256,7 +259,7 @@ fn is_formatting(name: &[u8]) -> bool {
     formatting.contains(&name)
 }
 
-/// Elements that begin a block of their own: each ends a paragraph.
+/// Returns whether the element begins a block of its own, which ends an open paragraph.
 fn is_block(name: &[u8]) -> bool {
     let blocks: &[&[u8]] = &[
         b"address",
@@ -304,12 +307,12 @@ fn is_block(name: &[u8]) -> bool {
     blocks.contains(&name)
 }
 
-/// Parts of tables.
+/// Returns whether the element is part of a table.
 fn is_of_table(name: &[u8]) -> bool {
     matches!(name, b"table" | b"caption" | b"thead" | b"tbody" | b"tfoot" | b"tr" | b"td" | b"th")
 }
 
-/// Which open elements an end tag of this name does not reach beyond.
+/// Returns which open elements an end tag of this name cannot reach beyond.
 fn barrier_of(name: &[u8]) -> fn(&[u8]) -> bool {
     fn of_cells(name: &[u8]) -> bool {
         matches!(name, b"table" | b"caption" | b"td" | b"th" | b"template" | b"object")
@@ -338,7 +341,7 @@ fn kind_of(name: &[u8]) -> Option<Kind> {
     }
 }
 
-/// Which kinds of open elements end when this one begins.
+/// Returns the kinds of open elements that end when this one begins.
 fn ended_by(name: &[u8]) -> &'static [Kind] {
     match kind_of(name) {
         Some(Kind::Item) => &[Kind::Item, Kind::Paragraph],
@@ -355,7 +358,7 @@ fn ended_by(name: &[u8]) -> &'static [Kind] {
     }
 }
 
-/// Whether nothing within an element of this name ends one of the kind that is open around it.
+/// Returns whether nothing inside an element of this name ends one of the kind that is open around it.
 fn shields(name: &[u8], kind: Kind) -> bool {
     if matches!(name, b"template" | b"table") {
         return true;

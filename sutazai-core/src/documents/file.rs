@@ -1,13 +1,14 @@
-//! The text of a file: UTF-8, or UTF-16 with a byte order mark, which then decides whatever else the file is said to be.
+//! Decoding of uploaded files: UTF-8, or UTF-16 with a byte order mark, which takes precedence over any declared
+//! charset.
 
 use std::borrow::Cow;
 
 use crate::error::{Error, Result};
 
-/// Decodes a file.
+/// Decodes a file into text.
 ///
 /// # Errors
-/// `InvalidInput` naming `file` and the first byte that does not fit.
+/// `InvalidInput` naming `file` and the offset of the first invalid byte.
 pub(super) fn decode(file: &[u8]) -> Result<Cow<'_, str>> {
     match file {
         [0xfe, 0xff, rest @ ..] => utf_16(rest, u16::from_be_bytes).map(Cow::Owned),
@@ -22,7 +23,7 @@ pub(super) fn decode(file: &[u8]) -> Result<Cow<'_, str>> {
     }
 }
 
-/// The text of UTF-16 behind its byte order mark.
+/// Decodes the UTF-16 text behind the byte order mark.
 fn utf_16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<String> {
     let mut text = String::with_capacity(bytes.len());
     let pairs = bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]]));

@@ -1,4 +1,4 @@
-//! Fuzzes the readers of uploaded files.
+//! Fuzz tests of the readers of uploaded files.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use super::words::{terms_to_find, words};
 use crate::domain::{DocumentId, MediaType};
 use crate::testing::mutated;
 
-/// Time for each target where no fuzzer sets it.
+/// Time per target when no external fuzzer sets it.
 const TIME: Duration = Duration::from_secs(2);
 
 const SEEDS: [&[u8]; 5] = [
@@ -30,7 +30,7 @@ fn files() {
                 let length = chunk.text.chars().count();
                 assert!(length > 0 && length <= LONGEST, "{length} characters");
                 assert_eq!((chunk.index as usize, chunk.end - chunk.start), (index, length as u32));
-                // What is stored is found by its own words, as they stand in the text.
+                // Stored text is found by its own words, as they are written in it.
                 let stored: HashSet<String> = words(&chunk.text).collect();
                 for written in chunk.text.split_whitespace().take(4) {
                     let found =

@@ -1,15 +1,16 @@
-//! The text of an HTML page, as far as a reader of the page sees it.
+//! Text extraction from HTML pages, limited to what a reader of the page sees.
 //!
-//! Tokens are read one after the other and no tree is built, so a page that nests a million deep is no danger.
+//! Tokens are processed one by one without building a tree, so that a page with a million nested elements needs no deep
+//! stack.
 
 use html5gum::{DefaultEmitter, Token, Tokenizer};
 
 use super::elements::Elements;
 
-/// The text of a page: entities decoded, white space as a browser would show it, an empty line between paragraphs.
+/// Returns the text of a page: entities decoded, white space as a browser shows it, an empty line between paragraphs.
 pub(super) fn text_of(page: &str) -> String {
     let mut emitter = DefaultEmitter::default();
-    // What stands in scripts and styles is no markup.
+    // The tokenizer must know that the content of scripts and styles is not markup.
     emitter.naively_switch_states(true);
     let mut text = Text::default();
     for token in Tokenizer::new_with_emitter(page, emitter) {
@@ -26,14 +27,14 @@ pub(super) fn text_of(page: &str) -> String {
             }
             Ok(Token::String(said)) => text.say(&String::from_utf8_lossy(&said)),
             Ok(Token::Comment(_) | Token::Doctype(_) | Token::Error(_)) => {}
-            // The page is in memory: there is nothing to fail.
+            // The page is in memory, so reading it cannot fail.
             Err(never) => match never {},
         }
     }
     text.said
 }
 
-/// What stands between two words.
+/// Separator between two words, in ascending strength.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 enum Gap {
     #[default]
@@ -46,13 +47,13 @@ enum Gap {
 #[derive(Debug, Default)]
 struct Text {
     said: String,
-    /// What comes before the next word.
+    /// Separator before the next word.
     gap: Gap,
     elements: Elements,
 }
 
 impl Text {
-    /// Leaves the gap that the beginning or the end of an element makes.
+    /// Adds the separator that the start or end of an element causes.
     fn part(&mut self, tag: &[u8]) {
         self.gap = self.gap.max(gap_of(tag));
     }
@@ -85,7 +86,7 @@ impl Text {
     }
 }
 
-/// What the beginning or the end of an element puts between what stands before and after it.
+/// Returns the separator that the start or end of an element causes.
 fn gap_of(tag: &[u8]) -> Gap {
     match tag {
         b"td" | b"th" => Gap::Space,
@@ -152,7 +153,7 @@ mod tests {
             ("<p style='display:none;display:block'>a</p>b", "a\n\nb"),
             ("<p style='--display:none'>a</p>b", "a\n\nb"),
             ("<p aria-hidden=true data-hidden>a</p>b", "a\n\nb"),
-            // What a page does not end, HTML does.
+            // Elements that a page leaves open end by the rules of HTML.
             ("<p hidden>X<p>a<div>b</div>", "a\n\nb"),
             ("<div><p hidden>X</div>a", "a"),
             ("<ul><li hidden>X<li>a<ul><li hidden>Y</ul><li>b</ul>", "a\n\nb"),

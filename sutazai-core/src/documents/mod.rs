@@ -1,11 +1,12 @@
-//! Documents: files of users, kept as text in chunks that a search finds by their words.
+//! Documents: files of users, stored as text in chunks with full-text search.
 //!
-//! * `service`: what callers can do with their documents,
-//! * `html`: the text of a page, `elements`: what of it a reader sees,
-//! * `file`: the text of a file and its character set,
-//! * `split`: a text in pieces,
-//! * `turns`: how much of something one user may do at once,
-//! * [`words`]: what a word is to a search, and what it is worth; stores need it too.
+//! * `elements`: visibility of the elements of an HTML page,
+//! * `file`: decoding of files and their charsets,
+//! * `html`: text extraction from HTML pages,
+//! * `service`: operations of callers on their documents,
+//! * `split`: splits a text into chunks,
+//! * `turns`: limits of concurrent operations per user,
+//! * [`words`]: tokenizer and term weights, which the stores use as well.
 
 mod elements;
 mod file;

@@ -1,4 +1,4 @@
-//! What callers can do with their documents.
+//! Operations of callers on their documents.
 
 use std::sync::Arc;
 
@@ -17,20 +17,21 @@ use crate::domain::{
 use crate::error::{Error, Result};
 use crate::ports::{Clock, DocumentStore};
 
-/// The longest title, in characters: as long as the name of a file may be.
+/// Maximum length of a title in characters, the longest file name of common file systems.
 const TITLE: usize = 255;
-/// The largest file, in bytes.
+/// Maximum size of a file in bytes.
 const FILE: usize = 10 * 1_000 * 1_000;
-/// The longest idempotency key, in characters.
+/// Maximum length of an idempotency key in characters.
 const KEY: usize = 200;
-/// The longest text of a search, in characters.
+/// Maximum length of a search text in characters.
 const SEARCH: usize = 1_000;
-/// Searches of one owner that run at once. Others of the same owner wait, those of other owners do not.
+/// Maximum number of concurrent searches of one owner. Further ones of the same owner wait, those of other owners do
+/// not.
 const SEARCHES_OF_OWNER: usize = 2;
-/// So many files are read at once: each keeps a processor busy and holds its text several times. Others wait.
+/// Maximum number of files read concurrently: each occupies a processor and holds its text several times. Others wait.
 const READ_AT_ONCE: usize = 2;
 
-/// Documents of users. Cheap to clone; all clones are one.
+/// Documents of users. Cheap to clone; all clones share their state.
 #[derive(Debug, Clone)]
 pub struct Documents {
     store: Arc<dyn DocumentStore>,
@@ -41,7 +42,7 @@ pub struct Documents {
 }
 
 impl Documents {
-    /// Over this store; uploaded by this clock.
+    /// Creates the operations over this store; `clock` gives the time of an upload.
     pub fn new(store: Arc<dyn DocumentStore>, clock: Arc<dyn Clock>) -> Self {
         Self {
             store,
@@ -52,26 +53,26 @@ impl Documents {
         }
     }
 
-    /// Limits the documents of each user and their bytes; default: any number.
+    /// Limits the number and total size of each user's documents; default: unlimited.
     pub fn quota_per_user(self, quota: DocumentQuota) -> Self {
         Self { quota: Some(quota), ..self }
     }
 
-    /// Keeps a file as a document: reads its text, splits it into chunks, and stores both, whole or not at all. Must be called
-    /// in a tokio runtime.
+    /// Stores a file as a document: extracts its text, splits it into chunks, and stores both completely or not at all.
+    /// Must be called within a Tokio runtime.
     ///
     /// # Errors
-    /// `InvalidInput` naming `title` or `file`; `Conflict` when the user has no space left.
+    /// `InvalidInput` naming `title` or `file`; `Conflict` if the user's quota is exceeded.
     pub async fn upload(&self, caller: &Caller, new: NewDocument) -> Result<Document> {
         self.upload_once(caller, new, None).await
     }
 
-    /// Does the same, but once for each idempotency key of a caller: the same file with the same title and key gives the document
-    /// that is there already.
+    /// Stores a file like [`upload`](Self::upload), but once per idempotency key of a caller: the same file with the
+    /// same title and key returns the existing document.
     ///
     /// # Errors
-    /// As [`upload`](Self::upload), or naming `idempotency_key`: `InvalidInput` when it has not 1 to 200 characters, `Conflict` when
-    /// something else was uploaded with it.
+    /// Those of [`upload`](Self::upload); naming `idempotency_key`, `InvalidInput` if it does not have 1 to 200
+    /// characters, and `Conflict` if it was used for another upload.
     pub async fn upload_once(
         &self,
         caller: &Caller,
@@ -102,10 +103,10 @@ impl Documents {
         self.store.add_within(&document, chunks, self.quota).await
     }
 
-    /// A page of documents, newest first; a user's own only.
+    /// Returns one page of documents, newest first; users see only their own.
     ///
     /// # Errors
-    /// `InvalidInput` naming `limit` when it is not 1 to 100.
+    /// `InvalidInput` naming `limit` if it is not 1 to 100.
     pub async fn list(&self, caller: &Caller, mut query: DocumentQuery) -> Result<DocumentPage> {
         page(query.limit)?;
         if !caller.may_touch(query.owner) {
@@ -114,30 +115,30 @@ impl Documents {
         self.store.list(&query).await
     }
 
-    /// A document.
+    /// Returns a document.
     ///
     /// # Errors
-    /// `NotFound`, also for one that is not the caller's.
+    /// `NotFound`, also for one that the caller may not see.
     pub async fn document(&self, caller: &Caller, id: DocumentId) -> Result<Document> {
         let found = self.store.get(id).await?.filter(|found| caller.may_touch(found.owner));
         found.ok_or_else(|| Error::not_found(format!("document {id}")))
     }
 
-    /// At most `limit` chunks of a document in their order, from the one with the index `from` on.
+    /// Returns at most `limit` chunks of a document in their order, beginning with index `from`.
     ///
     /// # Errors
-    /// `NotFound`, or `InvalidInput` naming `limit` when it is not 1 to 100.
+    /// `NotFound`, or `InvalidInput` naming `limit` if it is not 1 to 100.
     pub async fn chunks(&self, caller: &Caller, id: DocumentId, from: u32, limit: u32) -> Result<Vec<Chunk>> {
         page(limit)?;
         self.document(caller, id).await?;
         self.store.chunks(id, from, limit).await
     }
 
-    /// The passages that have most of these words, best first. Only the caller's own documents are looked at, whoever the
-    /// caller is: what an admin may see of others is no answer to what they look for.
+    /// Returns the most relevant passages for these words, best first. Only the caller's own documents are searched,
+    /// even for admins: the documents of other users are no answer to their search.
     ///
     /// # Errors
-    /// `InvalidInput` naming `q` or `limit`, when they are not 1 to 1,000 characters and 1 to 100.
+    /// `InvalidInput` naming `q` if it does not have 1 to 1,000 characters, or `limit` if it is not 1 to 100.
     pub async fn search(&self, caller: &Caller, q: &str, limit: u32) -> Result<Vec<Passage>> {
         length("q", q, 1, SEARCH)?;
         page(limit)?;
@@ -146,21 +147,21 @@ impl Documents {
         self.store.search(&query).await
     }
 
-    /// Removes a document, its chunks and what the search knew of them.
+    /// Removes a document, its chunks and their search index.
     ///
     /// # Errors
-    /// `NotFound`.
+    /// `NotFound`, also for one that the caller may not see.
     pub async fn delete(&self, caller: &Caller, id: DocumentId) -> Result<()> {
         self.document(caller, id).await?;
         self.store.delete(id).await
     }
 
-    /// Reads a file on a thread where it is in nobody's way.
+    /// Reads a file on a blocking thread, so that it does not stall the runtime.
     async fn read(&self, id: DocumentId, media_type: MediaType, file: Vec<u8>) -> Result<Vec<Chunk>> {
         let closed = |e| Error::internal("reading files was ended").with_source(e);
         let turn = self.reading.clone().acquire_owned().await.map_err(closed)?;
         let reading = tokio::task::spawn_blocking(move || {
-            // Held here, not by the caller, who may go away while the thread goes on.
+            // The permit is held here and not by the caller, which may be cancelled while the thread goes on.
             let _turn = turn;
             chunks_of(id, media_type, &file)
         });
@@ -168,17 +169,17 @@ impl Documents {
     }
 }
 
-/// What was uploaded, in short.
+/// Computes the digest by which a repeated upload is recognized.
 fn digest(title: &str, media_type: MediaType, file: &[u8]) -> String {
     let mut hasher = Sha256::new();
-    // No title has a zero character, so it ends where it seems to.
+    // Titles have no NUL character, so the parts cannot be shifted against each other.
     for part in [title.as_bytes(), b"\0", media_type.as_str().as_bytes(), b"\0", file] {
         hasher.update(part);
     }
     hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The chunks of a file.
+/// Extracts the text of a file and splits it into chunks.
 pub(super) fn chunks_of(document: DocumentId, media_type: MediaType, file: &[u8]) -> Result<Vec<Chunk>> {
     let text = decode(file)?;
     let page;
@@ -192,7 +193,7 @@ pub(super) fn chunks_of(document: DocumentId, media_type: MediaType, file: &[u8]
     if text.contains('\0') {
         return Err(Error::invalid("file", "expected a text without a zero character"));
     }
-    // Files of at most 10 MB: every count of characters fits.
+    // Files have at most 10 MB, so every offset in characters fits into 32 bits.
     let chunks: Vec<Chunk> = split(text, media_type == MediaType::Markdown)
         .zip(0..)
         .map(|(piece, index)| Chunk {
@@ -254,7 +255,7 @@ mod tests {
     #[cfg(feature = "testing")]
     #[tokio::test]
     async fn what_is_too_large_is_refused_before_it_is_read() {
-        // A store that is asked for anything fails the test.
+        // The mock store fails the test if it is called at all.
         let store = Arc::new(crate::testing::MockDocumentStore::new());
         let documents = Documents::new(store, Arc::new(crate::ports::SystemClock));
         let new = |title: &str, size| NewDocument {

@@ -1,34 +1,36 @@
-//! A text in pieces: short enough to be shown, long enough to say something, cut where the text itself is cut.
+//! Splitting of a text into chunks: short enough to be shown, long enough to be meaningful, cut at boundaries of the
+//! text.
 //!
-//! It looks at each character a bounded number of times. Splitters that weigh whole texts need time by the square of the length
-//! for some of them, and these texts are written by strangers.
+//! Each character is examined a bounded number of times. Splitters that weigh whole texts need quadratic time for some
+//! of them, and these texts come from untrusted callers.
 
-/// The longest piece, in characters: some paragraphs, about 250 tokens. Small models can be shown several of them, and what is
-/// found stands near the top of the piece.
+/// Maximum length of a chunk in characters: some paragraphs, about 250 tokens. Small models can be shown several of
+/// them, and a match is near the top of its chunk.
 pub(super) const LONGEST: usize = 1_000;
-/// The shortest piece that is cut off, in characters, so that short paragraphs stay together.
+/// Minimum length of a chunk in characters except the last, so that short paragraphs stay together.
 const SHORTEST: usize = LONGEST / 2;
-/// How many characters at most of a piece that ends within a paragraph are said again by the next one: about a sentence, which
-/// then is whole in one of them.
+/// Maximum overlap in characters of a chunk that ends within a paragraph with the next one: about a sentence, which is
+/// then complete in one of them.
 const SHARED: usize = 100;
 
-/// A piece of a text.
+/// One piece of a text, which becomes a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Piece<'t> {
-    /// Where it begins in the text, in characters.
+    /// Offset of its first character in the text, in characters.
     pub(super) start: usize,
-    /// Where it ends: the character behind its last one.
+    /// Offset behind its last character, in characters.
     pub(super) end: usize,
-    /// What it says, without white space around it.
+    /// Text of the piece without surrounding white space.
     pub(super) text: &'t str,
 }
 
-/// The pieces of a text in their order; those of Markdown begin at headings where they can. White space alone is no piece.
+/// Splits a text into its pieces, in order; those of Markdown begin at headings where possible. Pieces of white space
+/// alone are left out.
 pub(super) fn split(text: &str, is_markdown: bool) -> impl Iterator<Item = Piece<'_>> {
     Pieces { rest: text.trim_end(), start: 0, is_markdown }
 }
 
-/// How well a text can be cut at a place; the later in this list, the better.
+/// Quality of a boundary at which a text can be cut, in ascending order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Seam {
     Character,
@@ -41,7 +43,7 @@ enum Seam {
 
 struct Pieces<'t> {
     rest: &'t str,
-    /// How many characters of the text stand before the rest.
+    /// Number of characters of the text before the rest.
     start: usize,
     is_markdown: bool,
 }
@@ -58,7 +60,7 @@ impl<'t> Iterator for Pieces<'t> {
         let (seam, end) = self.cut();
         let text = self.rest[..end].trim_end();
         let piece = Piece { start: self.start, end: self.start + text.chars().count(), text };
-        // What is cut at a paragraph's end needs nothing of it to be understood.
+        // A piece cut at the end of a paragraph needs no overlap.
         let shared = if seam < Seam::Paragraph { shared(&self.rest[..end]) } else { 0 };
         self.pass(end - shared);
         Some(piece)
@@ -66,19 +68,19 @@ impl<'t> Iterator for Pieces<'t> {
 }
 
 impl Pieces<'_> {
-    /// Leaves so many bytes behind.
+    /// Advances the rest by this number of bytes.
     fn pass(&mut self, bytes: usize) {
         let (passed, rest) = self.rest.split_at(bytes);
         self.start += passed.chars().count();
         self.rest = rest;
     }
 
-    /// The best place to cut the rest at, the last of several that are as good, in bytes. The rest begins with something else
-    /// than white space.
+    /// Returns the best boundary within the limits and its offset in bytes; the last of equally good ones. The rest
+    /// must not begin with white space.
     fn cut(&self) -> (Seam, usize) {
         let mut best = (Seam::Character, 0);
-        // What stands before the character that is looked at: the latest that is no white space, whether there was any since
-        // then, and how many line breaks.
+        // State before the current character: the latest character that is no white space, whether white space followed
+        // it, and the number of line breaks in that.
         let (mut last, mut spaced, mut lines) = (' ', false, 0);
         for (count, (at, c)) in self.rest.char_indices().take(LONGEST + 1).enumerate() {
             if c.is_whitespace() {
@@ -92,14 +94,14 @@ impl Pieces<'_> {
                 (last, spaced, lines) = (c, false, 0);
             }
             if count == LONGEST {
-                // White space all the way separates as well as the end of a paragraph.
+                // A cut in a long run of white space separates as well as the end of a paragraph.
                 return if best.1 == 0 { (Seam::Paragraph, at) } else { best };
             }
         }
         (Seam::Heading, self.rest.len())
     }
 
-    /// How well the rest can be cut before its character at `at`, which is no white space.
+    /// Returns the quality of the boundary before the character at `at`, which is no white space.
     fn seam(&self, at: usize, last: char, spaced: bool, lines: usize) -> Seam {
         match lines {
             0 if matches!(last, '。' | '！' | '？') => Seam::Sentence,
@@ -113,14 +115,14 @@ impl Pieces<'_> {
     }
 }
 
-/// Whether a line of Markdown that begins like this is a heading (CommonMark 4.2). A comment in a program looks the same, and
-/// is as good a place to cut it at.
+/// Returns whether a line of Markdown is a heading (CommonMark 4.2). A comment in source code may look the same, and is
+/// as good a boundary.
 fn is_heading(line: &str) -> bool {
     let after = line.trim_start_matches('#');
     (1..=6).contains(&(line.len() - after.len())) && after.starts_with([' ', '\t', '\n', '\r'])
 }
 
-/// How many bytes of a piece's end the next one begins with: whole words.
+/// Returns how many bytes at the end of a piece are repeated by the next one, in whole words.
 fn shared(piece: &str) -> usize {
     let (mut shared, mut after) = (0, None);
     for (at, c) in piece.char_indices().rev().take(SHARED) {
@@ -140,7 +142,7 @@ mod tests {
         split(text, is_markdown).collect()
     }
 
-    /// Each piece stands where it says, none is too long, and together they leave out nothing but white space.
+    /// Checks that pieces have the stated offsets, are not too long, and together leave out only white space.
     fn check(text: &str) {
         for is_markdown in [false, true] {
             let characters: Vec<char> = text.chars().collect();
@@ -229,7 +231,7 @@ mod tests {
 
     #[test]
     fn texts_that_repeat_themselves_come_to_an_end() {
-        // Work by the square of the length would not.
+        // An algorithm with quadratic time would not finish.
         for part in ["\n", " ", "a", "a\n", "word ", "# ", "- a\n", "> ", "[", "👨‍👩‍👧", "\u{301}", "。"]
         {
             check(&part.repeat(1_000_000 / part.len()));

@@ -1,4 +1,4 @@
-//! Turns by key: how much of something one user may do at once, whatever others do.
+//! Limits of concurrent operations per key, independent of other keys.
 
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -9,7 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::{Error, Result};
 
-/// At most so many turns of each key at once.
+/// Semaphores by key, with the same number of permits each.
 #[derive(Debug)]
 pub(super) struct Turns<K> {
     each: usize,
@@ -17,19 +17,19 @@ pub(super) struct Turns<K> {
 }
 
 impl<K: Eq + Hash + Clone + Debug> Turns<K> {
-    /// So many of each key.
+    /// Creates limits of `each` concurrent operations per key.
     pub(super) fn new(each: usize) -> Self {
         Self { each, taken: Mutex::default() }
     }
 
-    /// Waits for a turn of this key; it ends when what is returned is dropped.
+    /// Waits for a permit of this key, which is released when it is dropped.
     ///
     /// # Errors
-    /// None: the semaphores are never closed.
+    /// `Internal` if a semaphore were closed, which never happens.
     pub(super) async fn take(&self, key: K) -> Result<OwnedSemaphorePermit> {
         let turns = {
             let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-            // Keys that nobody has or wants a turn of are forgotten, so that the map has no more keys than there are calls.
+            // Semaphores that nobody holds or waits for are removed, so the map has no more keys than there are calls.
             taken.retain(|_, turns| Arc::strong_count(turns) > 1);
             taken.entry(key).or_insert_with(|| Arc::new(Semaphore::new(self.each))).clone()
         };

@@ -1,8 +1,8 @@
-//! What a word is to a search, and what finding one is worth: the same for every store.
+//! Tokenizer and term weights of the full-text search, the same for every store.
 //!
-//! Words are compared by Unicode's compatibility caseless matching (The Unicode Standard, 3.13, D146): `ΟΔΟΣ` is `οδος`,
-//! `STRASSE` is `Straße`, and `é` is one word whether it is one character or two. Marks tell words apart, and characters that
-//! nobody sees belong to no word. Stores keep words in this form and in no other, whatever their own tokenizers would do.
+//! Words are compared by Unicode's compatibility caseless matching (The Unicode Standard, 3.13, D146): `ΟΔΟΣ` equals
+//! `οδος`, `STRASSE` equals `Straße`, and `é` is equal as one character or two. Combining marks distinguish words, and
+//! invisible characters belong to no word. Stores keep words in this form only, whatever their own tokenizers would do.
 
 use std::borrow::Cow;
 
@@ -11,26 +11,26 @@ use sha2::{Digest, Sha256};
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
-/// The most different words and phrases of a search that are looked for; the rest are left out.
+/// Maximum number of different words and phrases in a search; the rest are ignored.
 const MAX_TERMS: usize = 8;
-/// The longest word that is kept as it is, in bytes. PostgreSQL takes words of at most 2,046.
+/// Maximum length of a word that is stored unchanged, in bytes. PostgreSQL accepts words of at most 2,046.
 const MAX_WORD_BYTES: usize = 500;
-/// What a phrase stands between: the quotation marks of keyboards and of typesetters.
+/// Delimiters of a phrase: the quotation marks of keyboards and of typesetters.
 const QUOTES: [char; 7] = ['"', '\u{201c}', '\u{201d}', '\u{201e}', '\u{201f}', '«', '»'];
 
-/// The words of a text in their order and in the form in which they are compared: runs of letters, digits and marks of any
-/// script that begin with a letter or a digit. What stands between them means nothing. Languages that are written without
-/// spaces have whole phrases for words. A word longer than 500 bytes is represented by its SHA-256, so that it is compared
-/// whole.
+/// Splits a text into its words, in order and in the form in which they are compared: runs of letters, digits and marks
+/// of any script that begin with a letter or a digit. All other characters only separate words. Languages written
+/// without spaces have whole phrases as words. A word longer than 500 bytes is represented by its SHA-256, so that it
+/// is still compared completely.
 pub fn words(text: &str) -> impl Iterator<Item = String> + '_ {
     let runs = text.split(|c| !is_of_a_word(c) && !is_unseen(c));
-    // A mark that follows no letter stands on nothing.
+    // Marks without a preceding letter have nothing to combine with.
     let begun = runs.map(|run| run.trim_start_matches(|c: char| !c.is_alphanumeric()));
     begun.map(seen).filter(|run| !run.is_empty()).map(|run| comparable(&run))
 }
 
-/// What a search looks for, at most 8 different terms in their order: words, each by itself, and phrases, the words between
-/// two quotation marks. A quotation mark that nothing closes means nothing.
+/// Parses a search into at most 8 different terms, in order: single words, and phrases of the words between two
+/// quotation marks. An unclosed quotation mark is ignored.
 pub fn terms_to_find(text: &str) -> Vec<Vec<String>> {
     let mut terms: Vec<Vec<String>> = Vec::new();
     let mut rest = text;
@@ -56,36 +56,38 @@ pub fn terms_to_find(text: &str) -> Vec<Vec<String>> {
     terms
 }
 
-/// What it is worth that a chunk has a word which `with` of all the owner's `chunks` have, in thousandths: the inverse
-/// document frequency of BM25, `ln(1 + (N - n + 0.5) / (n + 0.5))` (Robertson and Zaragoza, "The Probabilistic Relevance
-/// Framework", 2009, with the 1 that keeps it above zero). So "lease" counts for more than "the". Only one owner's chunks are
-/// counted: what others have shows in nobody's order. Whole numbers, so that sums do not depend on their order.
+/// Weight of a word that `with` of all the owner's `chunks` contain, in thousandths: the inverse document frequency of
+/// BM25, `ln(1 + (N - n + 0.5) / (n + 0.5))` (Robertson and Zaragoza, "The Probabilistic Relevance Framework", 2009,
+/// with 1 added so that it stays above zero). So "lease" has more weight than "the". Only the owner's chunks are
+/// counted, so that the ranking reveals nothing about other users. Integers, so that sums do not depend on their order.
 pub fn weight(chunks: u64, with: u64) -> i64 {
-    // Far below 2^53, so that both are exact; a chunk that came between two counts must not make it less than none.
+    // Both are far below 2^53 and therefore exact as `f64`. A chunk added between the two counts must not make the
+    // logarithm negative.
     let (all, with) = (chunks.max(with) as f64, with as f64);
     let weight = (1.0 + (all - with + 0.5) / (with + 0.5)).ln();
-    // At least 1: that a word is there counts for something, however common it is. The cast cannot overflow: ln(2^64) < 45.
+    // At least 1: even the most common word counts when it is present. The cast cannot overflow, because ln(2^64) < 45.
     ((weight * 1_000.0).round() as i64).max(1)
 }
 
-/// The score of a passage whose words have these weights together.
+/// Returns the score of a passage from the sum of its words' weights.
 pub fn score(weights: i64) -> f64 {
     weights as f64 / 1_000.0
 }
 
-/// What follows the first character of a text.
+/// Returns the text after its first character.
 fn after_first(text: &str) -> &str {
     let mut chars = text.chars();
     chars.next();
     chars.as_str()
 }
 
-/// Letters, digits and the marks that stand on them.
+/// Returns whether a character is a letter, a digit or a combining mark.
 fn is_of_a_word(c: char) -> bool {
     c.is_alphanumeric() || (!c.is_ascii() && is_combining_mark(c))
 }
 
-/// Whether nobody sees a character, such as a soft hyphen or a joiner of no width: Unicode's `Default_Ignorable_Code_Point`.
+/// Returns whether a character is invisible, such as a soft hyphen or a zero-width joiner: Unicode's
+/// `Default_Ignorable_Code_Point`.
 fn is_unseen(c: char) -> bool {
     matches!(c,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
@@ -94,7 +96,7 @@ fn is_unseen(c: char) -> bool {
         | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// A text without the characters that nobody sees.
+/// Removes the invisible characters of a text.
 fn seen(text: &str) -> Cow<'_, str> {
     match text.contains(is_unseen) {
         true => text.chars().filter(|c| !is_unseen(*c)).collect(),
@@ -102,7 +104,7 @@ fn seen(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// A word in the form in which words are compared.
+/// Returns a word in the form in which words are compared.
 fn comparable(word: &str) -> String {
     let folded = if word.is_ascii() {
         word.to_ascii_lowercase()
@@ -112,7 +114,7 @@ fn comparable(word: &str) -> String {
     if folded.len() <= MAX_WORD_BYTES {
         return folded;
     }
-    // No word has a number sign, so none is taken for another.
+    // The prefix `#` occurs in no word, so a digest cannot be mistaken for one.
     Sha256::digest(&folded).iter().fold("#".to_owned(), |text, byte| format!("{text}{byte:02x}"))
 }
 
@@ -212,7 +214,7 @@ mod tests {
         assert!(weight(1_000, 1) > weight(1_000, 10));
         assert!(weight(1_000, 10) > weight(1_000, 1_000));
         assert!(weight(1_000, 1_000) >= 1 && weight(1_000_000_000, 1_000_000_000) >= 1);
-        // One that was added between the two counts.
+        // A chunk was added between the two counts.
         assert!(weight(1, 2) >= 1);
         assert_eq!(score(weight(1, 1)), 0.288);
     }

@@ -1,4 +1,4 @@
-//! What admins do with users. Whether the caller is one is not asked here but where requests come in.
+//! Administration of users. Whether the caller is an admin is checked where requests come in, not here.
 
 use crate::bounds::page;
 use crate::domain::{
@@ -8,16 +8,16 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::identity::Identity;
 
 impl Identity {
-    /// A page of users, newest first.
+    /// Returns one page of users, newest first.
     ///
     /// # Errors
-    /// `InvalidInput` naming `limit` when it is not 1 to 100.
+    /// `InvalidInput` naming `limit` if it is not 1 to 100.
     pub async fn users(&self, query: &UserQuery) -> Result<UserPage> {
         page(query.limit)?;
         self.store.users(query).await
     }
 
-    /// How many users there are; active are those who have a session and used it within the life of an access token.
+    /// Counts users; active ones have a session used within the lifetime of an access token.
     ///
     /// # Errors
     /// Those of the store.
@@ -26,20 +26,21 @@ impl Identity {
         self.store.count_users(earlier(now, self.config.access_ttl), now).await
     }
 
-    /// Disables or enables a user. Disabling ends all their sessions; their API keys are refused until they are
+    /// Disables or enables a user. Disabling revokes all their sessions; their API keys are rejected until the user is
     /// enabled again.
     ///
     /// # Errors
-    /// `NotFound`; `Conflict` for one's own user: so that there is always an admin left who can undo it.
+    /// `NotFound`; `Conflict` for the caller's own user, so that there is always an admin left who can undo it.
     pub async fn set_disabled(&self, caller: &Caller, id: UserId, disabled: bool) -> Result<User> {
         not_oneself(caller, id)?;
         self.change(id, &UserChange::Disabled(disabled)).await
     }
 
-    /// Gives a user another role. All their sessions end, since their access tokens name the role of before.
+    /// Changes the role of a user. All their sessions are revoked, because their access tokens contain the previous
+    /// role.
     ///
     /// # Errors
-    /// As [`set_disabled`](Self::set_disabled).
+    /// Those of [`set_disabled`](Self::set_disabled).
     pub async fn set_role(&self, caller: &Caller, id: UserId, role: UserRole) -> Result<User> {
         not_oneself(caller, id)?;
         let user = self.user(id).await?;
@@ -49,15 +50,15 @@ impl Identity {
         self.change(id, &UserChange::Role(role)).await
     }
 
-    /// Adds an admin, unless there is somebody of that name: then nothing is changed, the password neither.
+    /// Creates an admin unless the username is taken; an existing user is not changed, nor is their password.
     ///
     /// # Errors
-    /// Those of [`register`](Self::register), but for a `Conflict` of the username.
+    /// Those of [`register`](Self::register), except a `Conflict` of the username.
     pub async fn ensure_admin(&self, new: NewUser) -> Result<()> {
         let name = new.username.clone();
         if self.store.user_by_login(&name).await?.is_none() {
             match self.create_user(new, UserRole::Admin).await {
-                // Another process that starts at the same time was faster.
+                // Another process that started at the same time has created the user.
                 Err(e) if e.kind() == ErrorKind::Conflict && e.field() == Some("username") => {}
                 created => return created.map(drop),
             }
@@ -76,7 +77,7 @@ impl Identity {
         let changed = self.store.change_user(id, change, self.clock.now()).await?;
         self.refuse(&changed.ended).await;
         self.known_keys.forget_user(id);
-        // Whose change it is says the span of the request: `user_id`.
+        // The acting admin is in the `user_id` of the request's span.
         tracing::info!(target_user_id = %id, ?change, ended = changed.ended.len(), "a user was changed");
         Ok(changed.user)
     }

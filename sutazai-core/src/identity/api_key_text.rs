@@ -1,45 +1,45 @@
-//! An API key as its holder has it: a prefix by which people and secret scanners know it, and 256 random bits.
+//! Plaintext API key: a prefix by which people and secret scanners recognize it, and 256 random bits in hexadecimal.
 
 use std::fmt;
 
 use crate::identity::secret::{SECRET_BYTES, from_hex, hex, random, sha256};
 
-/// How every key begins.
+/// Prefix of every API key.
 const PREFIX: &str = "sutz_";
-/// How much of a key its user is shown later: the prefix and 32 of the 256 bits.
+/// Length of the part that is stored and shown to its user: the prefix and 32 of the 256 bits.
 const SHOWN: usize = PREFIX.len() + 8;
 
-/// An API key. Only its hash is ever stored.
+/// A plaintext API key. Only its hash and its first characters are ever stored.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct ApiKeyText([u8; SECRET_BYTES]);
 
 impl ApiKeyText {
-    /// A fresh one.
+    /// Generates a random key.
     pub(super) fn generate() -> Self {
         Self(random())
     }
 
-    /// Reads what [`expose`](Self::expose) wrote.
+    /// Parses the text written by [`expose`](Self::expose).
     pub(super) fn parse(text: &str) -> Option<Self> {
         from_hex(text.strip_prefix(PREFIX)?).map(Self)
     }
 
-    /// Whether this text means to be a key, and no token.
+    /// Returns whether the text has the prefix of an API key, and so is no access token.
     pub(super) fn is_meant(text: &str) -> bool {
         text.starts_with(PREFIX)
     }
 
-    /// The text that its holder keeps.
+    /// Returns the plaintext for the holder of the key.
     pub(super) fn expose(&self) -> String {
         format!("{PREFIX}{}", hex(&self.0))
     }
 
-    /// How it begins.
+    /// Returns the first characters, which are stored and shown.
     pub(super) fn beginning(&self) -> String {
         self.expose().chars().take(SHOWN).collect()
     }
 
-    /// What the store keeps.
+    /// Returns the SHA-256 of the plaintext in hexadecimal, which is stored.
     pub(super) fn hash(&self) -> String {
         sha256(&self.expose())
     }

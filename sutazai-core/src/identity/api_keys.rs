@@ -1,4 +1,4 @@
-//! API keys: making one, listing and removing them, and telling from one who is calling.
+//! API keys: creation, listing, removal and authentication.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,19 +10,19 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::identity::Identity;
 use crate::identity::api_key_text::ApiKeyText;
 
-/// The longest name, in characters.
+/// Maximum length of a name in characters.
 const MAX_NAME: usize = 100;
-/// The life of a key that is made without an end.
+/// Lifetime of a key that is created without an expiry.
 const DEFAULT_TTL: TimeDelta = TimeDelta::days(90);
-/// The longest life of a key.
+/// Maximum lifetime of a key.
 const MAX_TTL: TimeDelta = TimeDelta::days(365);
 
-/// A key that was just made: the one time that its text is seen.
+/// A newly created API key; the only time that its plaintext is available.
 #[derive(Clone, PartialEq, Eq)]
 pub struct CreatedApiKey {
-    /// As it stands in the store.
+    /// The key as stored.
     pub key: ApiKey,
-    /// What its holder sends.
+    /// The plaintext that the holder sends with requests.
     pub text: String,
 }
 
@@ -33,11 +33,11 @@ impl fmt::Debug for CreatedApiKey {
 }
 
 impl Identity {
-    /// Makes a key for a user, good for 90 days unless it is to end earlier or later, a year at most. Whether it is the user
-    /// who asks for it, [`confirm`](Self::confirm) tells.
+    /// Creates an API key for a user, valid for 90 days by default and one year at most. [`confirm`](Self::confirm)
+    /// verifies beforehand that the user is the caller.
     ///
     /// # Errors
-    /// `InvalidInput` naming the field that does not fit; `Conflict` when the user has 50.
+    /// `InvalidInput` naming the invalid field; `Conflict` if the user already has 50 keys.
     pub async fn create_api_key(&self, user: UserId, new: NewApiKey) -> Result<CreatedApiKey> {
         let now = self.clock.now();
         let scopes = check(&new, now)?;
@@ -67,7 +67,7 @@ impl Identity {
         Ok(CreatedApiKey { key, text: text.expose() })
     }
 
-    /// A user's keys, newest first.
+    /// Returns a user's keys, newest first.
     ///
     /// # Errors
     /// Those of the store.
@@ -75,10 +75,10 @@ impl Identity {
         self.keys.api_keys(user).await
     }
 
-    /// Removes a user's key: refused at once by this process, by others within half a minute.
+    /// Removes a user's key. This process rejects it at once, others within 30 s.
     ///
     /// # Errors
-    /// `NotFound`, also for a key of somebody else.
+    /// `NotFound`, also for a key of another user.
     pub async fn delete_api_key(&self, user: UserId, id: ApiKeyId) -> Result<()> {
         self.keys.delete(user, id).await?;
         self.known_keys.forget(id);
@@ -86,13 +86,13 @@ impl Identity {
         Ok(())
     }
 
-    /// Whether this text means to be an API key, and no access token.
+    /// Returns whether the text has the prefix of an API key, and so is no access token.
     pub fn is_api_key(text: &str) -> bool {
         ApiKeyText::is_meant(text)
     }
 
-    /// Whether nobody was given this token or key, as far as that is known without a look at the store: no token of ours,
-    /// however old, and no key that was good here of late.
+    /// Returns whether this token or key is unknown, as far as can be determined without the store: it is no token
+    /// signed by us, however old, and no key that was recently valid here.
     pub fn is_guess(&self, text: &str) -> bool {
         match Self::is_api_key(text) {
             true => ApiKeyText::parse(text).is_none_or(|key| !self.known_keys.knew(&key.hash())),
@@ -100,10 +100,10 @@ impl Identity {
         }
     }
 
-    /// Who is calling with this key. The store is asked once in half a minute for a key in use.
+    /// Authenticates an API key. A key in use is read from the store once per 30 s.
     ///
     /// # Errors
-    /// `Unauthenticated`, without saying why; those of the store.
+    /// `Unauthenticated`, without a reason; those of the store.
     pub async fn authenticate_key(&self, text: &str) -> Result<Caller> {
         let now = self.clock.now();
         let hash = ApiKeyText::parse(text).ok_or_else(refused)?.hash();
@@ -138,7 +138,7 @@ impl Identity {
     }
 }
 
-/// Checks all fields; gives the scopes sorted, none twice.
+/// Validates all fields; returns the scopes sorted and without duplicates.
 fn check(new: &NewApiKey, now: DateTime<Utc>) -> Result<Vec<Scope>> {
     let length = new.name.chars().count();
     if !(1..=MAX_NAME).contains(&length) || new.name.chars().any(char::is_control) {

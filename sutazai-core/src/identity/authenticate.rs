@@ -1,4 +1,4 @@
-//! Access tokens: making one, and telling from one who is calling.
+//! Access tokens: signing and verification.
 
 use uuid::Uuid;
 
@@ -7,14 +7,15 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::identity::{Authenticated, Identity};
 use crate::ports::{AUDIENCE, AccessClaims, ISSUER};
 
-/// The `type` of an access token.
+/// Value of the claim `type` of an access token.
 const ACCESS: &str = "access";
 
 impl Identity {
-    /// Who is calling, from the token, and from what other servers have said of its session in the cache, if there is one.
+    /// Authenticates an access token, and checks its session in the shared cache, if there is one, for revocations by
+    /// other servers.
     ///
     /// # Errors
-    /// `Unauthenticated`, without saying why.
+    /// `Unauthenticated`, without a reason.
     pub async fn admit(&self, access_token: &str) -> Result<Authenticated> {
         let authenticated = self.authenticate(access_token)?;
         if self.ended_elsewhere(authenticated.claims.sid).await {
@@ -23,10 +24,10 @@ impl Identity {
         Ok(authenticated)
     }
 
-    /// Who is calling, from the token alone.
+    /// Authenticates an access token by its signature and the revocations known to this process.
     ///
     /// # Errors
-    /// `Unauthenticated`, without saying why.
+    /// `Unauthenticated`, without a reason.
     pub fn authenticate(&self, access_token: &str) -> Result<Authenticated> {
         let now = self.clock.now();
         let claims = self.signer.verify(access_token, now.timestamp())?;

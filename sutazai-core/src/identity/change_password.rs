@@ -1,4 +1,4 @@
-//! A new password in the place of the old one.
+//! Change of a user's own password.
 
 use crate::domain::{SessionId, UserChange, UserId};
 use crate::error::{Error, Result};
@@ -6,21 +6,21 @@ use crate::identity::hash_queue::Source;
 use crate::identity::spellings::composed;
 use crate::identity::{Identity, password};
 
-/// What ended with a password.
+/// Sessions and API keys that were revoked with a password change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChangedPassword {
-    /// Sessions.
+    /// Number of revoked sessions.
     pub ended_sessions: usize,
-    /// API keys.
+    /// Number of removed API keys.
     pub revoked_keys: u64,
 }
 
 impl Identity {
-    /// Changes a user's password and ends all their sessions but this one, and their API keys unless they are to stay.
+    /// Changes a user's password and revokes all their sessions except this one, and their API keys if requested.
     ///
     /// # Errors
-    /// `InvalidInput` naming `new_password`; `Forbidden` naming `current_password` when that is not the user's;
-    /// `RateLimited`, `Busy`.
+    /// `InvalidInput` naming `new_password`; `Forbidden` naming `current_password` if it is wrong; `RateLimited`,
+    /// `Busy`.
     pub async fn change_password(
         &self,
         user: UserId,

@@ -1,27 +1,27 @@
-//! The program that somebody signs in or registers with.
+//! Client from which somebody signs in or registers.
 
 use std::net::IpAddr;
 
 use crate::identity::hash_queue::Source;
 
-/// The program that somebody signs in or registers with, as far as it is known.
+/// Client from which somebody signs in or registers, as far as it is known.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Client<'a> {
-    /// What it calls itself.
+    /// User agent that the client sent.
     pub user_agent: Option<&'a str>,
-    /// Where it is, as it is counted: one address, or one network of IPv6.
+    /// Address of the client as rate limits count it: one IPv4 address, or one IPv6 network.
     pub address: Option<IpAddr>,
 }
 
 impl<'a> From<Option<&'a str>> for Client<'a> {
-    /// One of this name, wherever it is.
+    /// Creates a client with this user agent and an unknown address.
     fn from(user_agent: Option<&'a str>) -> Self {
         Self { user_agent, address: None }
     }
 }
 
 impl Client<'_> {
-    /// Whose queue its passwords wait in.
+    /// Returns the source whose hash queue the client's passwords wait in.
     pub(super) fn source(&self) -> Source {
         Source::Address(self.address)
     }

@@ -1,4 +1,4 @@
-//! Proof that it is the user who asks, and not somebody who has found a token of theirs.
+//! Confirmation that the user makes the request, and not somebody who has obtained one of their tokens.
 
 use chrono::TimeDelta;
 
@@ -8,14 +8,14 @@ use crate::identity::hash_queue::Source;
 use crate::identity::spellings::Fit;
 use crate::identity::{Identity, password};
 
-/// How long after a sign-in the password is not asked for again.
+/// Time after signing in during which the password is not requested again.
 const FRESH: TimeDelta = TimeDelta::minutes(5);
 
 impl Identity {
-    /// Makes sure that the user of this session is there: they know the password, or signed in less than five minutes ago.
+    /// Confirms that the user of this session is present: they know the password, or signed in less than 5 minutes ago.
     ///
     /// # Errors
-    /// `Forbidden` naming `password` when it is missing or wrong; `RateLimited`, `Busy`.
+    /// `Forbidden` naming `password` if it is missing or wrong; `RateLimited`, `Busy`.
     pub async fn confirm(&self, user: UserId, session: SessionId, password: Option<&str>) -> Result<()> {
         let user = self.user(user).await?;
         if let Some(password) = password {
@@ -29,13 +29,14 @@ impl Identity {
         Err(Error::new(ErrorKind::Forbidden, why).with_field("password"))
     }
 
-    /// Makes sure that this is the user's password.
+    /// Confirms that this is the user's password.
     ///
     /// # Errors
-    /// `Forbidden` naming `password` when it is not; `RateLimited`, `Busy`.
+    /// `Forbidden` naming `password` if it is wrong; `RateLimited`, `Busy`.
     pub(super) async fn confirm_password(&self, user: &User, password: &str) -> Result<()> {
         password::check_length(password)?;
-        // Not the account of sign-ins: guesses of strangers there are no reason to slow down who is signed in.
+        // A separate counter from that of sign-ins: failed sign-ins by untrusted callers must not slow down a signed-in
+        // user.
         let account = format!("signed in {}", user.id);
         self.slow_down(&account, None).await?;
         if self.verify(password, Some(user), Source::User(user.id)).await? != Fit::No {

@@ -1,4 +1,4 @@
-//! A user is deleted with everything that is theirs.
+//! Deletion of a user with everything that belongs to them.
 
 use std::sync::Arc;
 
@@ -7,25 +7,26 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::identity::Identity;
 use crate::ports::{ConversationStore, DocumentStore, ScheduleStore, TaskStore};
 
-/// The stores that keep what belongs to users, beside those of identity.
+/// Stores with data of users besides the identity store.
 #[derive(Debug, Clone)]
 pub struct UserData {
     /// Tasks with their events and messages.
     pub tasks: Arc<dyn TaskStore>,
-    /// Schedules.
+    /// Schedules for tasks of users.
     pub schedules: Arc<dyn ScheduleStore>,
     /// Conversations with their messages.
     pub conversations: Arc<dyn ConversationStore>,
-    /// Documents with their chunks and what the search knows of them.
+    /// Documents with their chunks and search index.
     pub documents: Arc<dyn DocumentStore>,
 }
 
 impl Identity {
-    /// Deletes a user with their sessions, keys, invitations, schedules, tasks, conversations and documents. They are
-    /// disabled first, so that nothing is added meanwhile; where a store fails they stay so, and another call goes on.
+    /// Deletes a user with their sessions, keys, invitations, schedules, tasks, conversations and documents. The user
+    /// is disabled first, so that nothing is added meanwhile; if a store fails they stay disabled, and another call
+    /// continues.
     ///
     /// # Errors
-    /// `NotFound`; `Conflict` for one's own user, and for the last admin who can sign in; those of the stores.
+    /// `NotFound`; `Conflict` for the caller's own user, and for the last admin who can sign in; those of the stores.
     pub async fn delete_user(&self, caller: &Caller, id: UserId) -> Result<()> {
         if caller.owner() == Some(id) {
             let why = "one's own user is deleted with the password, not as an admin";
@@ -34,11 +35,11 @@ impl Identity {
         self.remove_user(id).await
     }
 
-    /// Deletes the user who asks for it and knows the password, as [`delete_user`](Self::delete_user) does.
+    /// Deletes the calling user, who must know the password, as [`delete_user`](Self::delete_user) does.
     ///
     /// # Errors
-    /// `Forbidden` naming `password` when that is not the user's; `RateLimited`, `Busy`; `Conflict` for the last admin who
-    /// can sign in; those of the stores.
+    /// `Forbidden` naming `password` if it is wrong; `RateLimited`, `Busy`; `Conflict` for the last admin who can sign
+    /// in; those of the stores.
     pub async fn delete_own_user(&self, id: UserId, password: &str) -> Result<()> {
         let user = self.user(id).await?;
         self.confirm_password(&user, password).await?;
@@ -57,7 +58,7 @@ impl Identity {
             tracing::info!(target_user_id = %id, schedules, tasks, conversations, documents, "user data deleted");
         }
         match self.store.delete_user(id, self.clock.now()).await {
-            // Another call was faster.
+            // A concurrent call has deleted the user.
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
             deleted => deleted,
         }?;

@@ -1,5 +1,5 @@
-//! Hears of the sessions that ended in other processes, or by changes of users, so that their access tokens are refused
-//! here without a look at the store at each request.
+//! Revocation poller: reads the sessions that ended in other processes, or by changes of users, so that their access
+//! tokens are rejected here without a query per request.
 
 use std::time::Duration;
 
@@ -8,15 +8,15 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::earlier;
 use crate::identity::Identity;
 
-/// The time between two looks: three fit into the minute within which an ended session must be refused everywhere.
+/// Polling interval: three polls fit into the minute within which a revoked session must be rejected everywhere.
 const INTERVAL: Duration = Duration::from_secs(20);
-/// How far each look goes back before the one before it: the clocks of two machines are not one, and a session counts
-/// as ended from the time at which its transaction began.
+/// Overlap of each poll with the previous one: the clocks of two machines differ, and a session counts as ended at the
+/// start of its transaction.
 const OVERLAP: Duration = Duration::from_secs(60);
 
 impl Identity {
-    /// Looks for ended sessions until it is told to stop. A server that shares its store with others, or that an
-    /// operator's commands work beside, runs this once; what ends in this process itself is refused at once without it.
+    /// Polls for revoked sessions until `stop` is cancelled. Needed once in each server that shares its store with
+    /// other servers or with operator commands; sessions revoked in this process are rejected at once without it.
     pub async fn follow_ended_sessions(&self, stop: CancellationToken) {
         let mut since = earlier(self.clock.now(), self.config.access_ttl);
         loop {

@@ -1,9 +1,10 @@
 //! Fair queue in front of password hashing.
 //!
-//! A hash takes tens of milliseconds of a core, on purpose. Whoever waits for one waits in a queue of their own address
-//! or user; the queues are served in turn, and no source has all cores. So a flood fills its own queues, and a sign-in from elsewhere waits for one
-//! round of them instead of being refused. Where everything is full, a source that has nothing there takes the place of one
-//! that has most.
+//! A hash takes tens of milliseconds of a core, on purpose. Each address or user has a queue of its own; the queues are
+//! served round-robin, and no source may use all cores. So a flood fills only its own queues, and a sign-in from
+//! elsewhere waits for one round instead of being rejected. If the whole queue is full, a source without entries
+//! replaces the latest entry of the source with most. A plain semaphore would serve in order of arrival, and a flood
+//! would delay everybody.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -16,25 +17,25 @@ use tokio::sync::oneshot;
 use crate::domain::UserId;
 use crate::error::{Error, ErrorKind, Result};
 
-/// Entries of one source that may wait: some people of one office.
+/// Maximum number of waiting entries per source: some people of one office.
 const MAX_PER_SOURCE: usize = 16;
-/// Entries that may wait in all; each is a connection and a few hundred bytes.
+/// Maximum number of waiting entries in total; each costs a connection and a few hundred bytes.
 const MAX_WAITING: usize = 2_048;
-/// When to come again.
+/// Suggested delay before a retry.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// Metric of the entries that wait.
+/// Name of the metric with the number of waiting entries.
 const QUEUE_DEPTH: &str = "argon2_queue_depth";
 
-/// Whose queue an entry waits in.
+/// Source whose queue an entry waits in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Source {
-    /// Somebody who has not signed in, by address.
+    /// Callers who have not signed in, by address.
     Address(Option<IpAddr>),
-    /// Somebody who has.
+    /// A user who is signed in.
     User(UserId),
 }
 
-/// The queue. Clones are one.
+/// The queue; cloning is cheap, and clones share their state.
 #[derive(Debug, Clone)]
 pub(super) struct HashQueue {
     state: Arc<Mutex<State>>,
@@ -43,25 +44,25 @@ pub(super) struct HashQueue {
 #[derive(Debug)]
 struct State {
     free: usize,
-    /// Hashes of one source that may run at once: a core is left to others where there are several.
+    /// Maximum number of concurrent hashes of one source: with several cores, one is left to others.
     share: usize,
     running: HashMap<Source, usize>,
     waiting: HashMap<Source, VecDeque<oneshot::Sender<Permit>>>,
-    /// The sources that wait, in the order in which they are served.
+    /// Waiting sources in the order in which they are served.
     turns: VecDeque<Source>,
     depth: usize,
 }
 
-/// The right to run one hash; gives it to the next in turn when it is dropped.
+/// Permit to run one hash; dropping it passes it to the next source.
 #[derive(Debug)]
 pub(super) struct Permit {
-    /// None when it was given on.
+    /// `None` once the permit has been passed on.
     queue: Option<HashQueue>,
     source: Source,
 }
 
 impl HashQueue {
-    /// A queue that lets one hash run for each core.
+    /// Creates a queue that runs one hash per core.
     pub(super) fn new() -> Self {
         Self::of(std::thread::available_parallelism().map_or(1, usize::from))
     }
@@ -78,10 +79,10 @@ impl HashQueue {
         Self { state: Arc::new(Mutex::new(state)) }
     }
 
-    /// Waits for a turn.
+    /// Waits for a permit.
     ///
     /// # Errors
-    /// `Busy` with a time to retry when too many of this source, or of all, wait.
+    /// `Busy` with a retry time if too many entries of this source, or in total, are waiting.
     pub(super) async fn enter(&self, source: Source) -> Result<Permit> {
         let turn = {
             let mut state = self.lock();
@@ -95,17 +96,18 @@ impl HashQueue {
             }
             state.push(source)
         };
-        // Evicted, unless it is served.
+        // The sender is dropped only if the entry was evicted.
         turn.await.map_err(|_| busy())
     }
 
-    /// Ends a hash of this source, and gives what is free to the next in turn that still wait.
+    /// Ends a hash of this source and passes free permits to the next entries that still wait.
     fn release(&self, source: Source) {
         self.lock().end(source);
         loop {
             let Some((source, waiter)) = self.lock().pop() else { return };
             let permit = Permit { queue: Some(self.clone()), source };
-            // Nobody waits for it any more: the next one gets it, and not by its being dropped, which would come here.
+            // The entry was given up: its permit is disarmed and ended here, because dropping it would call this
+            // function recursively.
             if let Err(mut unwanted) = waiter.send(permit) {
                 unwanted.queue = None;
                 self.lock().end(source);
@@ -123,7 +125,7 @@ fn busy() -> Error {
 }
 
 impl State {
-    /// Takes the latest entry from the source that has most, if that has at least two more than this many.
+    /// Evicts the latest entry of the source with most entries, if that has at least two more than `entries`.
     fn evict_for(&mut self, entries: usize) -> bool {
         let longest = self.waiting.values_mut().max_by_key(|queue| queue.len());
         let Some(longest) = longest.filter(|queue| queue.len() > entries + 1) else { return false };
@@ -163,7 +165,7 @@ impl State {
         turn
     }
 
-    /// The next in turn that may run, whose source then stands behind all others; none while no hash is free.
+    /// Removes the next entry that may run, and moves its source to the end; `None` while no permit is free.
     fn pop(&mut self) -> Option<(Source, oneshot::Sender<Permit>)> {
         if self.free == 0 {
             return None;
@@ -207,7 +209,7 @@ mod tests {
 
     type Entry<'q> = Pin<Box<dyn Future<Output = Result<Permit>> + Send + 'q>>;
 
-    /// An entry that waits.
+    /// Creates an entry that waits.
     fn waiting(queue: &HashQueue, source: Source) -> Entry<'_> {
         let mut entry: Entry<'_> = Box::pin(queue.enter(source));
         assert!((&mut entry).now_or_never().is_none(), "it did not have to wait");
@@ -252,7 +254,7 @@ mod tests {
         let mut flood: Vec<Permit> =
             (0..2).map(|_| queue.enter(from(1)).now_or_never().unwrap().unwrap()).collect();
         let mut next = waiting(&queue, from(1));
-        // The core that is left is somebody else's at once, and not the flood's when it becomes free.
+        // The remaining core goes to another source at once, and does not go to the flood when it becomes free.
         let other = queue.enter(from(2)).now_or_never().unwrap().unwrap();
         drop(other);
         assert!((&mut next).now_or_never().is_none());
@@ -291,7 +293,7 @@ mod tests {
         drop(gone);
         drop(running);
         let mut given = (&mut last).now_or_never().unwrap().unwrap();
-        // One that was given and never looked at goes on to the next.
+        // A permit that was sent but never received passes to the next entry.
         let unseen = waiting(&queue, from(1));
         drop(given);
         drop(unseen);

@@ -1,4 +1,4 @@
-//! Invitations: who has one may register where nobody else may.
+//! Invitations: their holders may register where registration is otherwise closed.
 
 use std::fmt;
 
@@ -9,17 +9,17 @@ use crate::error::{Error, Result};
 use crate::identity::Identity;
 use crate::identity::secret::{hex, random, sha256};
 
-/// The beginning of every invitation.
+/// Prefix of every invitation.
 const PREFIX: &str = "sutazai_invite_";
-/// The longest life of an invitation, in hours.
+/// Maximum lifetime of an invitation in hours.
 const MAX_HOURS: u32 = 30 * 24;
 
-/// An invitation that was just made: the one time that its text is seen.
+/// A newly created invitation; the only time that its plaintext is available.
 #[derive(Clone, PartialEq, Eq)]
 pub struct CreatedInvitation {
-    /// As it stands in the store.
+    /// The invitation as stored.
     pub invitation: Invitation,
-    /// What the invited person registers with.
+    /// The plaintext with which the invited person registers.
     pub text: String,
 }
 
@@ -30,10 +30,10 @@ impl fmt::Debug for CreatedInvitation {
 }
 
 impl Identity {
-    /// Makes an invitation that is good for one registration within so many hours.
+    /// Creates an invitation for one registration, valid for this number of hours.
     ///
     /// # Errors
-    /// `InvalidInput` naming `hours` when they are not 1 to 720; `Conflict` when 100 invitations are open.
+    /// `InvalidInput` naming `hours` if it is not 1 to 720; `Conflict` if 100 invitations are open.
     pub async fn invite(&self, caller: &Caller, hours: u32) -> Result<CreatedInvitation> {
         if !(1..=MAX_HOURS).contains(&hours) {
             return Err(Error::invalid("hours", format!("expected 1 to {MAX_HOURS}, got {hours}")));
@@ -51,7 +51,7 @@ impl Identity {
         Ok(CreatedInvitation { invitation, text })
     }
 
-    /// The invitations that are good now, newest first.
+    /// Returns the valid invitations, newest first.
     ///
     /// # Errors
     /// Those of the store.

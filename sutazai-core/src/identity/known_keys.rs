@@ -1,4 +1,4 @@
-//! The API keys that this process has looked up of late.
+//! Cache of the API keys that this process has recently looked up.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -9,15 +9,15 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::domain::{ApiKey, ApiKeyId, UserId};
 
-/// How long a key is taken for good without another look at the store: so long a key that was removed, or whose user
-/// was disabled, in another process is still let in here.
+/// Time to live of a cached key. A key that another process has removed, or whose user it has disabled, is still
+/// accepted here for as long.
 const LIFE: Duration = Duration::from_secs(30);
-/// How long a key that nobody uses is remembered, no more than that it was good.
+/// Time after its expiry during which an unused entry still proves that the key was valid.
 const MEMORY: Duration = Duration::from_secs(10 * 60);
-/// The time between two records of a key's use.
+/// Interval between two records of a key's use.
 const RECORD_EVERY: TimeDelta = TimeDelta::seconds(60);
 
-/// Keys by their hash; so it never holds more than are in use.
+/// Recently used keys by their hash; the size is bounded by the number of keys in use.
 #[derive(Default)]
 pub(super) struct KnownKeys {
     known: RwLock<HashMap<String, Known>>,
@@ -29,25 +29,25 @@ struct Known {
 }
 
 impl KnownKeys {
-    /// The key, if it was looked up of late.
+    /// Returns the key if it was looked up within its time to live.
     pub(super) fn get(&self, hash: &str, now: DateTime<Utc>) -> Option<Arc<ApiKey>> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         known.get(hash).filter(|known| known.until > now).map(|known| known.key.clone())
     }
 
-    /// Whether the key was good when it was looked up last, not long ago.
+    /// Returns whether the key was valid at its last, recent lookup.
     pub(super) fn knew(&self, hash: &str) -> bool {
         self.known.read().unwrap_or_else(PoisonError::into_inner).contains_key(hash)
     }
 
-    /// Remembers a key, and forgets those that nobody has used for long.
+    /// Adds a key, and evicts those that have not been used for long.
     pub(super) fn add(&self, key: Arc<ApiKey>, now: DateTime<Utc>) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         known.retain(|_, known| known.until + MEMORY > now);
         known.insert(key.hash.clone(), Known { key, until: now + LIFE });
     }
 
-    /// Whether this use is to be recorded; of several at once one is.
+    /// Returns whether this use must be recorded; of concurrent uses only one is.
     pub(super) fn counts(&self, hash: &str, now: DateTime<Utc>) -> bool {
         let due = |key: &ApiKey| key.last_used_at.is_none_or(|at| now - at >= RECORD_EVERY);
         let lately = |known: &HashMap<String, Known>| known.get(hash).is_some_and(|known| due(&known.key));
@@ -60,12 +60,12 @@ impl KnownKeys {
         true
     }
 
-    /// Forgets one key.
+    /// Removes one key from the cache.
     pub(super) fn forget(&self, id: ApiKeyId) {
         self.keep(|key| key.id != id);
     }
 
-    /// Forgets all keys of a user.
+    /// Removes all keys of a user from the cache.
     pub(super) fn forget_user(&self, user: UserId) {
         self.keep(|key| key.user != user);
     }

@@ -1,4 +1,4 @@
-//! Signing in: a name and a password are exchanged for a session and its two tokens.
+//! Sign-in: exchanges a username and a password for a session with its two tokens.
 
 use std::net::IpAddr;
 
@@ -9,11 +9,12 @@ use crate::identity::secret::sha256;
 use crate::identity::spellings::{Fit, composed};
 use crate::identity::{Client, Identity, SignedIn, password};
 
-/// So many characters of what a program calls itself are kept.
+/// Maximum stored length of a user agent in characters.
 const MAX_USER_AGENT: usize = 200;
 
 impl Identity {
-    /// Signs in by username or e-mail; the session remembers what the user's program calls itself. An unknown user and a wrong password get the same answer after the same work.
+    /// Signs in by username or e-mail; the session records the user agent. An unknown user and a wrong password get the
+    /// same response after the same work.
     ///
     /// # Errors
     /// `Unauthenticated`; `Forbidden` for a disabled user who knows the password; `Busy`.
@@ -21,15 +22,17 @@ impl Identity {
         self.login_from(login, password, user_agent.into()).await
     }
 
-    /// Does the same for a client whose address is known: guesses at one account are slowed down unless they come from where
-    /// its user signed in before, and a flood of sign-ins from elsewhere does not keep this one waiting.
+    /// Signs in like [`login`](Self::login) for a client with a known address. Failed attempts on one account are
+    /// delayed, except from addresses where its user has signed in before, and a flood of sign-ins from elsewhere does
+    /// not delay this one.
     ///
     /// # Errors
-    /// As [`login`](Self::login); `RateLimited` when too many guess at the account.
+    /// Those of [`login`](Self::login); `RateLimited` if there are too many failed attempts on the account.
     pub async fn login_from(&self, login: &str, password: &str, client: Client<'_>) -> Result<SignedIn> {
         password::check_length(password)?;
         let user = self.store.user_by_login(login).await?;
-        // What was typed, not whose it is: the delay would tell that a name and an address belong to one user.
+        // By the typed login and not by the user: otherwise the delay would reveal that a username and an e-mail
+        // address belong together.
         let account = self::account(login);
         self.slow_down(&account, client.address).await?;
         let fit = self.verify(password, user.as_ref(), client.source()).await?;
@@ -53,7 +56,7 @@ impl Identity {
                 self.begin_session(user, client.user_agent).await
             }
             user => {
-                // The name is not logged: people type passwords there.
+                // The login is not logged, because people type passwords there by mistake.
                 tracing::info!(user_id = user.map(|user| user.id.to_string()), "a sign-in was refused");
                 Err(Error::new(
                     ErrorKind::Unauthenticated,
@@ -63,7 +66,7 @@ impl Identity {
         }
     }
 
-    /// Waits as long as the failures of this account ask for.
+    /// Waits for the delay that the failed attempts on this account require.
     pub(super) async fn slow_down(&self, account: &str, from: Option<IpAddr>) -> Result<()> {
         let delay = self.throttle.delay(account, from, self.clock.now())?;
         if !delay.is_zero() {
@@ -72,8 +75,8 @@ impl Identity {
         Ok(())
     }
 
-    /// Hashes the password anew when the cost of a hash was changed since, or when the hash is of another spelling. Where that
-    /// fails the old hash stays, and the sign-in goes on with it.
+    /// Rehashes the password if the configured cost has changed, or if the hash is of another Unicode spelling. If that
+    /// fails, the old hash stays and the sign-in continues with it.
     async fn with_current_hash(&self, user: User, password: &str, fit: Fit) -> User {
         if fit == Fit::Composed && !self.hasher.is_outdated(&user.password_hash) {
             return user;
@@ -82,7 +85,7 @@ impl Identity {
             let to = self.hasher.hash(&composed(password)).await?;
             let change = UserChange::Rehash { from: user.password_hash.clone(), to: to.clone() };
             let changed = self.store.change_user(user.id, &change, self.clock.now()).await?;
-            // A password that was changed meanwhile stays, and makes the session be refused.
+            // A concurrently changed password stays; the session is then rejected because of it.
             Ok::<_, Error>((changed.user.password_hash == to).then_some(to))
         };
         match renewed.await {
@@ -95,12 +98,12 @@ impl Identity {
         }
     }
 
-    /// Begins a session for somebody who has proven who they are by other means: by registering just now, or by an
-    /// embedder's own sign-in.
+    /// Starts a session for a user who was authenticated by other means: by registering just now, or by an embedder's
+    /// own sign-in.
     ///
     /// # Errors
-    /// `Forbidden` for a user who is disabled by now, `Unauthenticated` for one who has another password or role by now;
-    /// those of the store.
+    /// `Forbidden` for a user who has been disabled, `Unauthenticated` for one whose password or role has changed
+    /// meanwhile; those of the store.
     pub async fn begin_session(&self, user: User, user_agent: Option<&str>) -> Result<SignedIn> {
         let now = self.clock.now();
         let id = SessionId::new();
@@ -121,22 +124,22 @@ impl Identity {
         })?;
         self.refuse(&ended).await;
         self.store.record_login(user.id, now).await?;
-        // A change of password or of role ends the sessions that are there. Had it come after the user was read and
-        // before the session was, this one would have escaped it.
+        // A change of the password or role revokes the existing sessions. If it came after the user was read and before
+        // the session was stored, it missed this session, so the user is read again.
         let current = self.user(user.id).await?;
         if (&current.password_hash, current.role) != (&user.password_hash, user.role) {
             self.logout(id).await?;
             let why = "the user was changed meanwhile; sign in again";
             return Err(Error::new(ErrorKind::Unauthenticated, why));
         }
-        // The request is theirs from here on.
+        // From here on the request belongs to the user.
         tracing::Span::current().record("user_id", tracing::field::display(user.id));
         tracing::info!(user_id = %user.id, "a user signed in");
         self.signed_in(current, token)
     }
 }
 
-/// The key by which failures of a login are counted: bounded, whatever was typed.
+/// Key of the failure counter of a login: a hash, whose length is bounded whatever was typed.
 fn account(login: &str) -> String {
     sha256(&login.to_lowercase())
 }

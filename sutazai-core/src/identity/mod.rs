@@ -1,17 +1,16 @@
-//! Users, their sessions, tokens and keys: the use cases over [`crate::ports::IdentityStore`],
+//! Identity: users with their sessions, tokens and API keys, as use cases over [`crate::ports::IdentityStore`],
 //! [`crate::ports::ApiKeyStore`], [`crate::ports::PasswordHasher`] and [`crate::ports::TokenSigner`].
 //!
-//! Somebody who signs in gets two tokens. The *access token* is signed, short-lived and checked without a look at
-//! any store. The *refresh token* is a random number whose SHA-256 stands in the session; each use replaces it, and
-//! a token that comes back after it was replaced has been stolen from one side or the other: it ends the session, unless its
-//! own client repeats it within 30 seconds. The hashes of replaced tokens are kept, so that a secret which no session ever had
-//! ends nothing.
+//! Signing in yields two tokens. The *access token* is signed, short-lived and verified without a store. The *refresh
+//! token* is a random secret whose SHA-256 is stored in the session; each use replaces it. A token that is presented
+//! after it was replaced was copied by somebody, so it revokes the session, unless its own client repeats it within 30
+//! s. The hashes of replaced tokens are kept, so that a secret which no session ever had revokes nothing.
 //!
-//! A session that ends in this process is refused at once. One that ends in another process is refused once
-//! [`Identity::follow_ended_sessions`] has heard of it, within 20 seconds; a server that does not run it lets the access
-//! token live on, for at most `access_ttl`.
+//! A session revoked in this process is rejected at once. A session revoked in another process is rejected once
+//! [`Identity::follow_ended_sessions`] has read it, within 20 s; a server that does not run it accepts the access token
+//! until it expires, for at most `access_ttl`.
 //!
-//! An *API key* is a random number too, for programs; it is looked up once in half a minute.
+//! An *API key* is a random secret for programs; it is looked up in the store once per 30 s.
 
 mod administer;
 mod api_key_text;

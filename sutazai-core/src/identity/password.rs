@@ -1,21 +1,21 @@
-//! Which passwords are refused: too short, too long, or among the first that anybody would try
-//! (NIST SP 800-63B, 5.1.1.2; there are no rules about kinds of characters, as it advises).
+//! Password rules: rejects passwords that are too short, too long, or among the first that anybody would try (NIST SP
+//! 800-63B, 5.1.1.2; as it advises, there are no rules about kinds of characters).
 
 use std::sync::LazyLock;
 
 use crate::error::{Error, Result};
 use crate::identity::spellings::composed;
 
-/// The shortest password, in characters.
+/// Minimum length of a password in characters.
 const MIN_CHARACTERS: usize = 8;
-/// The longest password, in bytes: far beyond what anybody types, and a bound on the work of hashing.
+/// Maximum length of a password in bytes: far more than anybody types, and a bound on the work of hashing.
 pub(super) const MAX_BYTES: usize = 1_024;
 
-/// The 5,000 most common passwords that are long enough, sorted by their bytes. `scripts/common-passwords.sh` derives them
-/// from the frequency list of zxcvbn: Copyright (c) 2012-2016 Dan Wheeler and Dropbox, Inc., MIT license.
+/// The 5,000 most common passwords of sufficient length, sorted by their bytes. `scripts/common-passwords.sh` derives
+/// them from the frequency list of zxcvbn: Copyright (c) 2012-2016 Dan Wheeler and Dropbox, Inc., MIT license.
 const COMMON_PASSWORDS: &str = include_str!("common_passwords.txt");
 
-/// The words of the commonest passwords. With digits or signs around them they are still the same words.
+/// Words of the most common passwords, which are also rejected with digits or signs around them.
 const COMMON_WORDS: &[&str] = &[
     "password",
     "passw0rd",
@@ -86,7 +86,7 @@ const COMMON_WORDS: &[&str] = &[
     "abcd",
 ];
 
-/// Whether this password will do for a user of these names.
+/// Checks that this password is acceptable for a user with this name and address.
 pub(super) fn check(password: &str, username: &str, email: &str) -> Result<()> {
     let refuse = |why: String| Err(Error::invalid("password", why));
     check_length(password)?;
@@ -112,7 +112,7 @@ pub(super) fn check(password: &str, username: &str, email: &str) -> Result<()> {
     Ok(())
 }
 
-/// A password that cannot be anybody's is refused before work is spent on it.
+/// Rejects a password that cannot be valid before any work is spent on it.
 pub(super) fn check_length(password: &str) -> Result<()> {
     if password.len() > MAX_BYTES {
         return Err(Error::invalid(
@@ -123,13 +123,13 @@ pub(super) fn check_length(password: &str) -> Result<()> {
     Ok(())
 }
 
-/// Whether it is one of the most common passwords.
+/// Returns whether the text is one of the most common passwords.
 fn is_listed(password: &str) -> bool {
     static SORTED: LazyLock<Vec<&str>> = LazyLock::new(|| COMMON_PASSWORDS.lines().collect());
     SORTED.binary_search(&password).is_ok()
 }
 
-/// A common word, alone or with digits and signs before and after it.
+/// Returns whether the text is a common word, alone or with digits and signs around it.
 fn is_common(password: &str) -> bool {
     let digit_or_sign = |c: char| !c.is_alphabetic();
     COMMON_WORDS.iter().any(|word| {
@@ -140,8 +140,8 @@ fn is_common(password: &str) -> bool {
     })
 }
 
-/// `aaaaaaaa`, `12345678`, `hgfedcba`: each character follows the one before it by the same step of -1, 0 or 1.
-/// After 9 comes 0.
+/// Returns whether each character follows the previous one by the same step of -1, 0 or 1, with 0 after 9: `aaaaaaaa`,
+/// `12345678`, `hgfedcba`.
 fn is_run(text: &str) -> bool {
     let steps = |step: i64| {
         text.chars().zip(text.chars().skip(1)).all(|(one, two)| {
@@ -152,7 +152,7 @@ fn is_run(text: &str) -> bool {
     (-1..=1).any(steps)
 }
 
-/// `11112222`, `12341234`: two runs of one length.
+/// Returns whether the text consists of two runs of equal length: `11112222`, `12341234`.
 fn is_run_twice(digits: &str) -> bool {
     let half = digits.len() / 2;
     digits.is_char_boundary(half) && is_run(&digits[..half]) && is_run(&digits[half..])

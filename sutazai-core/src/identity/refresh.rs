@@ -1,8 +1,9 @@
-//! Prolonging a session.
+//! Refresh: exchanges a refresh token for a new pair of tokens.
 //!
-//! A refresh token is exchanged for a successor that is derived from it, from a random salt and from the client. Where the answer
-//! is lost, or two tabs of a browser refresh at once, the client presents the spent token again, and gets the same
-//! successor: the server derives it anew and compares hashes. So neither a token nor anything about the client is stored.
+//! The successor of a refresh token is derived from it, from a random salt and from the client. If the response is
+//! lost, or two browser tabs refresh at once, the client presents the spent token again and gets the same successor:
+//! the server derives it again and compares hashes. So neither tokens nor data about the client are stored. Storing the
+//! successor's plaintext would be simpler, but a leaked database would then contain valid tokens.
 
 use chrono::{DateTime, Utc};
 
@@ -13,21 +14,22 @@ use crate::identity::secret::{from_hex, hex, random};
 use crate::identity::{Client, Identity, SignedIn};
 
 impl Identity {
-    /// Exchanges a refresh token for a new pair of tokens, for a client of which nothing is known.
+    /// Exchanges a refresh token for a new pair of tokens, for an unknown client.
     ///
     /// # Errors
-    /// `Unauthenticated`, without saying why.
+    /// `Unauthenticated`, without a reason.
     pub async fn refresh(&self, refresh_token: &str) -> Result<SignedIn> {
         self.refresh_from(refresh_token, Client::default()).await
     }
 
-    /// Exchanges a refresh token for a new pair of tokens. Within 30 seconds the same client may repeat a token that it has
-    /// exchanged, and gets the refresh token that it got before. Any other token that was exchanged before ends its session:
-    /// either its holder or a thief used a copy, and nobody can tell which. One that the session never had ends nothing, or
-    /// whoever knows the id of a session could. The session ends at its longest life, whatever its refreshes.
+    /// Exchanges a refresh token for a new pair of tokens. Within 30 s the same client may repeat a spent token and
+    /// gets the same successor again. Any other use of a spent token revokes its session: either the holder or a thief
+    /// used a copy, and the server cannot tell which. A token that the session never had revokes nothing; otherwise
+    /// anybody who knows a session's id could end it. The session ends at its maximum lifetime, however often it is
+    /// refreshed.
     ///
     /// # Errors
-    /// `Unauthenticated`, without saying why.
+    /// `Unauthenticated`, without a reason.
     pub async fn refresh_from(&self, refresh_token: &str, client: Client<'_>) -> Result<SignedIn> {
         let presented = RefreshToken::parse(refresh_token).ok_or_else(refused)?;
         let now = self.clock.now();
@@ -45,7 +47,7 @@ impl Identity {
         let new = Successor { hash: next.hash(), salt: hex(&salt) };
         match self.store.rotate(session.id, &session.refresh_hash, &new, now, expires_at).await {
             Ok(()) => self.signed_in(user, next),
-            // Another request was faster with the same token.
+            // A concurrent request has exchanged the same token.
             Err(e) if e.kind() == ErrorKind::Conflict => {
                 let session = self.good_session(session.id, now).await?;
                 self.repeat(&session, &presented, client, now).await
@@ -54,7 +56,8 @@ impl Identity {
         }
     }
 
-    /// Answers a token that is not the session's current one: with its successor where the client that exchanged it repeats it.
+    /// Handles a token that is not the session's current one: returns its successor if the client that exchanged it
+    /// repeats it.
     async fn repeat(
         &self,
         session: &Session,
@@ -90,7 +93,7 @@ impl Identity {
         Err(refused())
     }
 
-    /// When a session of this user ends that began at `begun` and is prolonged now.
+    /// Returns the expiry of a session of this user that began at `begun` and is refreshed now.
     pub(super) fn session_end(&self, user: &User, begun: DateTime<Utc>, now: DateTime<Utc>) -> DateTime<Utc> {
         let longest = match user.role {
             UserRole::Admin => self.config.admin_session_ttl,

@@ -1,4 +1,4 @@
-//! The refresh token: which session it belongs to, and 256 random bits that only its holder knows.
+//! Plaintext refresh token: the id of its session, and 256 random bits that only its holder knows.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use crate::domain::SessionId;
 use crate::identity::Client;
 use crate::identity::secret::{SECRET_BYTES, from_hex, hex, random, sha256};
 
-/// A refresh token as its holder has it. Only its hash is ever stored.
+/// A plaintext refresh token. Only its hash is ever stored.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct RefreshToken {
     session: SessionId,
@@ -17,45 +17,45 @@ pub(super) struct RefreshToken {
 }
 
 impl RefreshToken {
-    /// A fresh one for this session.
+    /// Generates a random token for this session.
     pub(super) fn generate(session: SessionId) -> Self {
         Self { session, secret: random() }
     }
 
-    /// The token that this one is exchanged for, by this client and with this salt. It can be derived again by who presents this
-    /// token from the same client, and by nobody else: the store, which has the salt, knows no token, and who has found an
-    /// old token knows no salt.
+    /// Derives the token that replaces this one, for this client and salt. Only a caller who presents this token from
+    /// the same client can derive it again: the store has the salt but no token, and somebody who has found an old
+    /// token does not have the salt.
     pub(super) fn successor(&self, salt: &[u8; SECRET_BYTES], client: &Client<'_>) -> Self {
         let client = Sha256::digest(format!("{:?} {:?}", client.address, client.user_agent));
         let mut hasher = Sha256::new();
-        // All but the first have a fixed length, so no two ways of putting them together look the same.
+        // All parts but the first have a fixed length, so different inputs cannot yield the same concatenation.
         for part in [&b"sutazai successor of a refresh token"[..], &self.secret, salt, &client] {
             hasher.update(part);
         }
         Self { session: self.session, secret: hasher.finalize().into() }
     }
 
-    /// Reads what [`expose`](Self::expose) wrote.
+    /// Parses the text written by [`expose`](Self::expose).
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (session, secret) = text.split_once('.')?;
-        // `Uuid` reads several spellings; a token has one.
+        // `Uuid` accepts several spellings, but a token has only one.
         let session =
             Uuid::try_parse(session).ok().filter(|id| id.simple().to_string() == session).map(SessionId)?;
         Some(Self { session, secret: from_hex(secret)? })
     }
 
-    /// The session it claims to belong to.
+    /// Returns the session that the token claims to belong to.
     pub(super) fn session(&self) -> SessionId {
         self.session
     }
 
-    /// The text that its holder keeps.
+    /// Returns the plaintext for the holder of the token.
     pub(super) fn expose(&self) -> String {
         format!("{}.{}", self.session.0.simple(), hex(&self.secret))
     }
 
-    /// What the store keeps: SHA-256 in hexadecimal. With 256 random bits below it there is nothing to guess, so no
-    /// slow hash is needed.
+    /// Returns the SHA-256 of the plaintext in hexadecimal, which is stored. The 256 random bits cannot be guessed, so
+    /// no slow hash is needed.
     pub(super) fn hash(&self) -> String {
         sha256(&self.expose())
     }

@@ -1,4 +1,4 @@
-//! A new user: its names and its password are checked, then it is stored.
+//! Registration: checks names and password of a new user, then stores the user.
 
 use crate::domain::{NewUser, User, UserId, UserRole, quota};
 use crate::error::{Error, ErrorKind, Result};
@@ -7,19 +7,19 @@ use crate::identity::secret::sha256;
 use crate::identity::spellings::composed;
 use crate::identity::{Client, Identity, password};
 
-/// The longest address that mail can be sent to (RFC 5321, 4.5.3.1.3, without the angle brackets).
+/// Maximum length of an e-mail address (RFC 5321, 4.5.3.1.3, without the angle brackets).
 const MAX_EMAIL: usize = 254;
-/// The longest part before the `@` (RFC 5321, 4.5.3.1.1).
+/// Maximum length of the part before the `@` (RFC 5321, 4.5.3.1.1).
 const MAX_EMAIL_LOCAL: usize = 64;
-/// The longest label of a domain name (RFC 1035, 2.3.4).
+/// Maximum length of a label of a domain name (RFC 1035, 2.3.4).
 const MAX_DOMAIN_LABEL: usize = 63;
 
 impl Identity {
-    /// Adds a user who may do what users may. An invitation is used up; where registration is closed it is needed.
+    /// Registers a user with the role `user`. An invitation is used up; it is required if registration is closed.
     ///
     /// # Errors
-    /// `Forbidden` naming `invitation` when it is missing or not good; `InvalidInput` naming the field that does not fit,
-    /// `Conflict` naming the one that is taken, `Busy`.
+    /// `Forbidden` naming `invitation` if it is missing or invalid; `InvalidInput` naming the invalid field; `Conflict`
+    /// naming the field that is taken; `Busy`.
     pub async fn register(&self, new: NewUser, invitation: Option<&str>, client: Client<'_>) -> Result<User> {
         if invitation.is_none() && !self.config.open_registration {
             let why = "registration is closed here: ask an admin for an invitation";
@@ -27,17 +27,17 @@ impl Identity {
         }
         let invitation = invitation.map(sha256);
         if let Some(hash) = &invitation {
-            // Before the work of a hash is done, and before it is told which names are taken.
+            // Checked before any hashing, and before the response can reveal which names are taken.
             let open = self.store.invitations(self.clock.now()).await?;
             open.iter().find(|open| open.hash == *hash).ok_or_else(quota::bad_invitation)?;
         }
         self.add_user(new, UserRole::User, client.source(), invitation).await
     }
 
-    /// Adds a user with this role, whether registration is open or not.
+    /// Creates a user with this role, even if registration is closed.
     ///
     /// # Errors
-    /// Those of [`register`](Self::register) but for the invitation.
+    /// Those of [`register`](Self::register) except for the invitation.
     pub async fn create_user(&self, new: NewUser, role: UserRole) -> Result<User> {
         self.add_user(new, role, Source::Address(None), None).await
     }
@@ -52,7 +52,7 @@ impl Identity {
         check_username(&new.username)?;
         check_email(&new.email)?;
         password::check(&new.password, &new.username, &new.email)?;
-        // Hashed before the store is asked: a name that is taken costs as much time as one that is free.
+        // Hashed before the store is queried, so that the response time does not reveal whether a name is taken.
         let turn = self.hashing.enter(source).await?;
         let password_hash = self.hasher.hash(&composed(&new.password)).await?;
         drop(turn);
@@ -81,8 +81,8 @@ fn check_username(username: &str) -> Result<()> {
     if fits { Ok(()) } else { Err(Error::invalid("username", "expected 3 to 50 of A-Z, a-z, 0-9 and _")) }
 }
 
-/// The common form of an address. Only ASCII, so that "the same whatever its case" means the same in every store;
-/// whether somebody reads what is sent there only sending can tell.
+/// Checks the common form of an e-mail address. ASCII only, so that comparing regardless of case means the same in
+/// every store; whether the address exists only sending mail can show.
 fn check_email(email: &str) -> Result<()> {
     let fits = email.len() <= MAX_EMAIL
         && email.rsplit_once('@').is_some_and(|(local, domain)| {

@@ -1,4 +1,4 @@
-//! The sessions that have ended, as far as this process knows, and whose access tokens may still be alive.
+//! Revoked sessions known to this process, whose access tokens may not have expired yet.
 
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
@@ -7,22 +7,22 @@ use chrono::{DateTime, Utc};
 
 use crate::domain::SessionId;
 
-/// A set of sessions, each forgotten once no access token of it can be good any more; so it never holds more than
-/// were ended within one life of an access token.
+/// Set of revoked sessions. Each is removed once all its access tokens have expired, so the set is bounded by the
+/// sessions revoked within one lifetime of an access token.
 #[derive(Debug, Default)]
 pub(super) struct RevokedSessions {
     until: RwLock<HashMap<SessionId, DateTime<Utc>>>,
 }
 
 impl RevokedSessions {
-    /// Remembers sessions until the given time, and forgets those whose time has passed.
+    /// Adds sessions until the given time, and removes those whose time has passed.
     pub(super) fn add(&self, sessions: &[SessionId], now: DateTime<Utc>, until: DateTime<Utc>) {
         let mut map = self.until.write().unwrap_or_else(PoisonError::into_inner);
         map.retain(|_, until| *until > now);
         map.extend(sessions.iter().map(|session| (*session, until)));
     }
 
-    /// Whether the session has ended.
+    /// Returns whether the session is known to be revoked.
     pub(super) fn contains(&self, session: SessionId) -> bool {
         self.until.read().unwrap_or_else(PoisonError::into_inner).contains_key(&session)
     }

@@ -1,29 +1,30 @@
-//! What refresh tokens and API keys have in common: 256 random bits, written in hexadecimal, stored as their SHA-256.
+//! Secrets of refresh tokens, API keys and invitations: 256 random bits, written in hexadecimal and stored as their
+//! SHA-256.
 
 use rand::RngCore;
 use sha2::{Digest, Sha256};
 
-/// Bytes of a secret.
+/// Size of a secret in bytes.
 pub(super) const SECRET_BYTES: usize = 32;
 
-/// From the operating system's random numbers by way of a cryptographic generator.
+/// Generates a secret with a cryptographic generator seeded by the operating system.
 pub(super) fn random() -> [u8; SECRET_BYTES] {
     let mut secret = [0; SECRET_BYTES];
     rand::rng().fill_bytes(&mut secret);
     secret
 }
 
-/// SHA-256 in hexadecimal. With 256 random bits in the text there is nothing to guess, so no slow hash is needed.
+/// Returns the SHA-256 in hexadecimal. Texts with 256 random bits cannot be guessed, so no slow hash is needed.
 pub(super) fn sha256(text: &str) -> String {
     hex(&Sha256::digest(text))
 }
 
-/// In lower case.
+/// Formats bytes as lower-case hexadecimal digits.
 pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Reads what [`hex`] wrote; a secret has one spelling.
+/// Parses the text written by [`hex`]; upper case is rejected, so that a secret has only one spelling.
 pub(super) fn from_hex(text: &str) -> Option<[u8; SECRET_BYTES]> {
     let digit = |byte: u8| match byte {
         b'0'..=b'9' => Some(byte - b'0'),

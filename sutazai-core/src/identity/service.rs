@@ -1,4 +1,4 @@
-//! The type that all use cases of identity are methods of; each has a file of its own beside this one.
+//! The type whose methods are the use cases of identity; each use case has a file of its own.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,20 +15,20 @@ use crate::ports::{AccessClaims, ApiKeyStore, Cache, Clock, IdentityStore, Passw
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
-/// How long tokens and sessions live, who may register, and which permissions users have.
+/// Lifetimes of tokens and sessions, registration, and the permissions of users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IdentityConfig {
-    /// The life of an access token; default 30 minutes.
+    /// Lifetime of an access token; default 30 minutes.
     pub access_ttl: Duration,
-    /// The life of a refresh token, counted anew at each refresh; default 7 days.
+    /// Lifetime of a refresh token, restarted at each refresh; default 7 days.
     pub refresh_ttl: Duration,
-    /// The longest life of a session, however often it is refreshed; default 90 days.
+    /// Maximum lifetime of a session, however often it is refreshed; default 90 days.
     pub session_ttl: Duration,
-    /// The same of an admin's session; default 7 days.
+    /// Maximum lifetime of an admin's session; default 7 days.
     pub admin_session_ttl: Duration,
-    /// Whether anybody may register; otherwise only who has an invitation. Default true.
+    /// Whether anybody may register; otherwise only holders of an invitation. Default true.
     pub open_registration: bool,
-    /// Which permissions users have: their API keys get no more.
+    /// Permissions of the role `user`, which also bound the scopes of API keys.
     pub access: AccessPolicy,
 }
 
@@ -45,16 +45,16 @@ impl Default for IdentityConfig {
     }
 }
 
-/// Somebody who has just signed in, or whose session was prolonged.
+/// Result of signing in or refreshing a session.
 #[derive(Clone, PartialEq)]
 pub struct SignedIn {
-    /// Who.
+    /// The user who is signed in.
     pub user: User,
-    /// Proves it at each request.
+    /// Access token to send with each request.
     pub access_token: String,
-    /// Good for one refresh.
+    /// Refresh token, valid for one refresh.
     pub refresh_token: String,
-    /// How long the access token lives.
+    /// Lifetime of the access token.
     pub expires_in: Duration,
 }
 
@@ -67,16 +67,16 @@ impl fmt::Debug for SignedIn {
     }
 }
 
-/// Whom an access token proves.
+/// Result of authenticating an access token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Authenticated {
-    /// As the engine knows them.
+    /// Caller for the engine and the use cases.
     pub caller: Caller,
-    /// All that the token says.
+    /// All claims of the token.
     pub claims: AccessClaims,
 }
 
-/// The use cases of identity. Cheap to clone; all clones are one.
+/// Use cases of identity. Cheap to clone; all clones share their state.
 #[derive(Debug, Clone)]
 pub struct Identity {
     pub(super) store: Arc<dyn IdentityStore>,
@@ -94,7 +94,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Identity over these ports.
+    /// Creates the use cases over these ports.
     pub fn new(
         store: Arc<dyn IdentityStore>,
         keys: Arc<dyn ApiKeyStore>,
@@ -119,20 +119,20 @@ impl Identity {
         }
     }
 
-    /// Tells other servers through this cache at once which sessions have ended.
+    /// Announces revoked sessions to other servers through this cache at once.
     pub fn with_cache(self, cache: Arc<dyn Cache>) -> Self {
         Self { cache: Some(cache), ..self }
     }
 
-    /// Deletes users with what they have in these stores.
+    /// Deletes the data in these stores together with their users.
     pub fn with_data(self, data: UserData) -> Self {
         Self { data: Some(data), ..self }
     }
 
-    /// The user.
+    /// Returns a user.
     ///
     /// # Errors
-    /// `NotFound`.
+    /// `NotFound` if there is no user with this id.
     pub async fn user(&self, id: UserId) -> Result<User> {
         self.store.user(id).await?.ok_or_else(|| Error::not_found("user"))
     }

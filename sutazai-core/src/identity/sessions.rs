@@ -1,4 +1,4 @@
-//! The sessions of a user: seeing them, and ending one or all.
+//! Sessions of a user: listing, and revoking one or all of them.
 
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use crate::domain::{Session, SessionId, UserId, later};
 use crate::error::{Error, Result};
 use crate::identity::Identity;
 
-/// What the cache holds of a session that has ended.
+/// Value in the cache that marks a session as revoked.
 const ENDED: &str = "ended";
-/// How long it does: by then every server has heard of it from the store.
+/// Time to live of the mark; by then every server has read the revocation from the store.
 const LIFE: Duration = Duration::from_secs(3_600);
 
 impl Identity {
-    /// A user's sessions that have not ended, newest first.
+    /// Returns a user's live sessions, newest first.
     ///
     /// # Errors
     /// Those of the store.
@@ -22,8 +22,8 @@ impl Identity {
         self.store.sessions(user, self.clock.now()).await
     }
 
-    /// Ends a session: its refresh token is spent, its access tokens are refused by this process from now on, and by
-    /// others once they have heard of it.
+    /// Revokes a session: its refresh token becomes invalid, and its access tokens are rejected by this process at
+    /// once, by others once they have read the revocation.
     ///
     /// # Errors
     /// Those of the store.
@@ -33,10 +33,10 @@ impl Identity {
         Ok(())
     }
 
-    /// Ends one session of a user.
+    /// Revokes one session of a user.
     ///
     /// # Errors
-    /// `NotFound`, also for a session of somebody else and for one that has ended.
+    /// `NotFound`, also for a session of another user and for one that has already ended.
     pub async fn end_session(&self, user: UserId, session: SessionId) -> Result<()> {
         let now = self.clock.now();
         let theirs = |s: &Session| s.user == user && s.revoked_at.is_none() && s.expires_at > now;
@@ -46,7 +46,7 @@ impl Identity {
         self.logout(session).await
     }
 
-    /// Ends all sessions of a user; gives how many that were.
+    /// Revokes all sessions of a user; returns their number.
     ///
     /// # Errors
     /// Those of the store.
@@ -57,23 +57,24 @@ impl Identity {
         Ok(ended.len())
     }
 
-    /// Refuses the access tokens of these sessions from now on, and has other servers refuse them that share the cache.
+    /// Rejects the access tokens of these sessions from now on, in this process and in those that share the cache.
     pub(super) async fn refuse(&self, sessions: &[SessionId]) {
         self.refuse_here(sessions);
         if let Some(cache) = &self.cache {
             let keys: Vec<String> = sessions.iter().map(key).collect();
-            // A cache that fails has said so itself; others hear of it from the store, a little later.
+            // A failing cache logs its errors itself; other servers then read the revocation from the store a little
+            // later.
             join_all(keys.iter().map(|key| cache.put(key, ENDED, LIFE))).await;
         }
     }
 
-    /// Refuses the access tokens of these sessions in this process from now on.
+    /// Rejects the access tokens of these sessions in this process from now on.
     pub(super) fn refuse_here(&self, sessions: &[SessionId]) {
         let now = self.clock.now();
         self.revoked.add(sessions, now, later(now, self.config.access_ttl));
     }
 
-    /// Whether another server says that the session has ended.
+    /// Returns whether another server has marked the session as revoked in the cache.
     pub(super) async fn ended_elsewhere(&self, session: SessionId) -> bool {
         let Some(cache) = &self.cache else { return false };
         let ended = matches!(cache.get(&key(&session)).await, Ok(Some(state)) if state == ENDED);

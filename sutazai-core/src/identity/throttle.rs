@@ -1,8 +1,8 @@
-//! Slows down who guesses at the password of one account, from however many addresses.
+//! Throttle of failed sign-ins to one account, from any number of addresses.
 //!
-//! An account may fail ten times; from then on one more guess is let through every two seconds, and a guess that would
-//! wait longer than ten seconds is told when to come again. The account is never locked: an address from which its user
-//! has signed in lately does not wait, whatever happens elsewhere. What is counted is kept in this process.
+//! After ten failures one attempt passes every 2 s, and an attempt that would wait more than 10 s is rejected with a
+//! retry time. The account is never locked, because a lockout would let anybody exclude its user: an address from which
+//! the user signed in within 30 days does not wait at all. The counters are kept per process.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -14,19 +14,19 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::domain::later;
 use crate::error::{Error, ErrorKind, Result};
 
-/// Failures that slow nothing down.
+/// Number of failures without a delay.
 const FREE_FAILURES: u32 = 10;
-/// Time in which one failure is forgotten.
+/// Time after which one failure is forgotten.
 const FORGET_INTERVAL: TimeDelta = TimeDelta::seconds(60);
-/// Time between two guesses at an account that has failed too often.
+/// Interval between attempts on an account with too many failures.
 const GUESS_INTERVAL: TimeDelta = TimeDelta::seconds(2);
-/// The longest that a guess is held.
+/// Maximum delay of an attempt.
 const MAX_DELAY: TimeDelta = TimeDelta::seconds(10);
-/// How long an address from which somebody signed in is known.
+/// Time for which the address of a successful sign-in is known.
 const ADDRESS_TTL: TimeDelta = TimeDelta::days(30);
-/// Known addresses of an account.
+/// Maximum number of known addresses of an account.
 const MAX_ADDRESSES: usize = 8;
-/// Accounts that are kept; the one that was touched first goes first.
+/// Maximum number of tracked accounts; the oldest one is evicted first.
 const MAX_ACCOUNTS: usize = 100_000;
 
 /// Failures and known addresses by account.
@@ -38,7 +38,7 @@ pub(super) struct AccountThrottle {
 #[derive(Debug, Default)]
 struct State {
     accounts: HashMap<String, Account>,
-    /// In the order in which they were first touched.
+    /// Accounts in the order in which they were added.
     order: VecDeque<String>,
 }
 
@@ -46,18 +46,18 @@ struct State {
 struct Account {
     failures: u32,
     failed_at: DateTime<Utc>,
-    /// When the next guess is let through.
+    /// When the next attempt may pass.
     next_guess: DateTime<Utc>,
-    /// Addresses from which its user signed in, and when; the latest last.
+    /// Addresses from which the user signed in, with their times, the latest last.
     addresses: VecDeque<(IpAddr, DateTime<Utc>)>,
 }
 
 impl AccountThrottle {
-    /// How long a guess at this account has to wait. The account is what the caller typed, so that one that does not
-    /// exist is slowed down as any other.
+    /// Returns how long an attempt on this account must wait. The account is the typed login, so that an unknown one is
+    /// delayed like any other.
     ///
     /// # Errors
-    /// `RateLimited` with a time to retry when that is too long.
+    /// `RateLimited` with a retry time if the delay would exceed 10 s.
     pub(super) fn delay(&self, account: &str, from: Option<IpAddr>, now: DateTime<Utc>) -> Result<Duration> {
         let mut state = self.lock();
         let Some(account) = state.accounts.get_mut(account) else { return Ok(Duration::ZERO) };
@@ -75,7 +75,7 @@ impl AccountThrottle {
         Ok(delay.to_std().unwrap_or_default())
     }
 
-    /// Counts a wrong password.
+    /// Counts a failed attempt on the account.
     pub(super) fn failed(&self, account: &str, now: DateTime<Utc>) {
         let mut state = self.lock();
         let account = state.touch(account);
@@ -84,7 +84,7 @@ impl AccountThrottle {
         account.failed_at = now;
     }
 
-    /// Knows an address from which the user of the account signed in.
+    /// Records an address from which the user of the account signed in.
     pub(super) fn succeeded(&self, account: &str, from: Option<IpAddr>, now: DateTime<Utc>) {
         let Some(address) = from else { return };
         let mut state = self.lock();
@@ -116,7 +116,7 @@ impl State {
 }
 
 impl Account {
-    /// Forgets a failure for each interval that has passed.
+    /// Forgets one failure for each interval that has passed.
     fn forget(&mut self, now: DateTime<Utc>) {
         let passed = (now - self.failed_at).num_seconds() / FORGET_INTERVAL.num_seconds();
         let Ok(passed) = u32::try_from(passed) else { return };
