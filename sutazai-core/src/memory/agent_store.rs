@@ -1,4 +1,4 @@
-//! [`AgentStore`] in memory.
+//! [`AgentStore`] over a hash map: one lock, no durability.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,14 +9,14 @@ use chrono::{DateTime, Utc};
 use crate::error::Result;
 use crate::ports::AgentStore;
 
-/// Who works for which agent, in memory: gone with the process.
+/// Agent heartbeats in memory, lost when the process ends.
 #[derive(Debug, Default)]
 pub struct MemoryAgentStore {
     seen: Mutex<HashMap<String, DateTime<Utc>>>,
 }
 
 impl MemoryAgentStore {
-    /// One that has seen nobody.
+    /// Creates a store without heartbeats.
     pub fn new() -> Self {
         Self::default()
     }

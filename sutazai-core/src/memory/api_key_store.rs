@@ -10,14 +10,14 @@ use crate::domain::{ApiKey, ApiKeyId, MAX_API_KEYS, UserId, quota};
 use crate::error::{Error, Result};
 use crate::ports::ApiKeyStore;
 
-/// API keys in memory: gone with the process. For tests, examples, and embedders that need no durability.
+/// API keys in memory, lost when the process ends. For tests, examples, and embedders that need no durability.
 #[derive(Debug, Default)]
 pub struct MemoryApiKeyStore {
     keys: Mutex<BTreeMap<ApiKeyId, ApiKey>>,
 }
 
 impl MemoryApiKeyStore {
-    /// An empty store.
+    /// Creates an empty store.
     pub fn new() -> Self {
         Self::default()
     }

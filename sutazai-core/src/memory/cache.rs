@@ -1,4 +1,4 @@
-//! [`Cache`] over a std map: what one process remembers by itself.
+//! [`Cache`] over a hash map, local to one process.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,40 +11,40 @@ use crate::domain::later;
 use crate::error::Result;
 use crate::ports::{Cache, Clock};
 
-/// Once so many are kept, those whose time has passed are looked for.
-const MANY: usize = 1_024;
+/// Number of entries above which expired ones are removed.
+const CLEANUP_THRESHOLD: usize = 1_024;
 
-/// Values in memory: for tests, and for embedders with several engines in one process.
+/// Cache in memory, for tests and for embedders with several engines in one process.
 #[derive(Debug)]
 pub struct MemoryCache {
     clock: Arc<dyn Clock>,
-    kept: Mutex<HashMap<String, Kept>>,
+    entries: Mutex<HashMap<String, Entry>>,
 }
 
 #[derive(Debug)]
-struct Kept {
+struct Entry {
     value: String,
     until: DateTime<Utc>,
 }
 
 impl MemoryCache {
-    /// An empty cache that goes by this clock.
+    /// Creates an empty cache with this clock.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, kept: Mutex::default() }
+        Self { clock, entries: Mutex::default() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Kept>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn keep(&self, key: &str, value: &str, life: Duration, over: bool) {
         let now = self.clock.now();
-        let mut kept = self.lock();
-        if kept.len() >= MANY {
-            kept.retain(|_, kept| kept.until > now);
+        let mut entries = self.lock();
+        if entries.len() >= CLEANUP_THRESHOLD {
+            entries.retain(|_, entry| entry.until > now);
         }
-        if over || kept.get(key).is_none_or(|kept| kept.until <= now) {
-            kept.insert(key.to_owned(), Kept { value: value.to_owned(), until: later(now, life) });
+        if over || entries.get(key).is_none_or(|entry| entry.until <= now) {
+            entries.insert(key.to_owned(), Entry { value: value.to_owned(), until: later(now, life) });
         }
     }
 }
@@ -53,7 +53,7 @@ impl MemoryCache {
 impl Cache for MemoryCache {
     async fn get(&self, key: &str) -> Result<Option<String>> {
         let now = self.clock.now();
-        Ok(self.lock().get(key).filter(|kept| kept.until > now).map(|kept| kept.value.clone()))
+        Ok(self.lock().get(key).filter(|entry| entry.until > now).map(|entry| entry.value.clone()))
     }
 
     async fn put(&self, key: &str, value: &str, life: Duration) -> Result<()> {
@@ -80,13 +80,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_has_passed_takes_no_room_for_long() {
+    async fn expired_entries_are_removed() {
         let clock = Arc::new(ManualClock::new());
         let cache = MemoryCache::new(clock.clone());
-        for n in 0..10 * MANY {
+        for n in 0..10 * CLEANUP_THRESHOLD {
             cache.put(&n.to_string(), "", Duration::from_secs(1)).await.unwrap();
             clock.advance(Duration::from_millis(1));
         }
-        assert!(cache.lock().len() < 2 * MANY);
+        assert!(cache.lock().len() < 2 * CLEANUP_THRESHOLD);
     }
 }

@@ -12,7 +12,7 @@ use crate::domain::{
 use crate::error::{Error, Result};
 use crate::ports::ConversationStore;
 
-/// Conversations in memory: gone with the process. For tests, examples, and embedders that need no durability.
+/// Conversations in memory, lost when the process ends. For tests, examples, and embedders that need no durability.
 #[derive(Debug, Default)]
 pub struct MemoryConversationStore {
     kept: Mutex<BTreeMap<ConversationId, Kept>>,
@@ -25,7 +25,7 @@ struct Kept {
 }
 
 impl MemoryConversationStore {
-    /// An empty store.
+    /// Creates an empty store.
     pub fn new() -> Self {
         Self::default()
     }

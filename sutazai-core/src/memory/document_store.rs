@@ -14,8 +14,8 @@ use crate::domain::{
 use crate::error::{Error, Result};
 use crate::ports::DocumentStore;
 
-/// Documents in memory: gone with the process. For tests, examples, and embedders that need no durability. A search reads all
-/// that its owner has.
+/// Documents in memory, lost when the process ends. For tests, examples, and embedders that need no durability. A
+/// search scans all chunks of its owner.
 #[derive(Debug, Default)]
 pub struct MemoryDocumentStore {
     kept: Mutex<BTreeMap<DocumentId, Kept>>,
@@ -28,7 +28,7 @@ struct Kept {
 }
 
 impl MemoryDocumentStore {
-    /// An empty store.
+    /// Creates an empty store.
     pub fn new() -> Self {
         Self::default()
     }
@@ -146,7 +146,7 @@ impl DocumentStore for MemoryDocumentStore {
     }
 }
 
-/// How often each of the wanted words and phrases stands in a text.
+/// Counts the occurrences of each term in a text.
 fn times(wanted: &[Vec<String>], text: &str) -> Vec<usize> {
     let words: Vec<String> = words(text).collect();
     let count = |term: &Vec<String>| words.windows(term.len()).filter(|window| window == term).count();

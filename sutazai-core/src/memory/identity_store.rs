@@ -14,10 +14,11 @@ use crate::domain::{
 use crate::error::{Error, Result};
 use crate::ports::IdentityStore;
 
-/// How long the sessions of deleted users are remembered.
-const REMEMBERED: TimeDelta = TimeDelta::days(1);
+/// Retention of the session ids of deleted users.
+const DELETED_SESSION_TTL: TimeDelta = TimeDelta::days(1);
 
-/// Users and sessions in memory: gone with the process. For tests, examples, and embedders that need no durability.
+/// Users and sessions in memory, lost when the process ends. For tests, examples, and embedders that need no
+/// durability.
 #[derive(Debug, Default)]
 pub struct MemoryIdentityStore {
     state: Mutex<State>,
@@ -26,18 +27,18 @@ pub struct MemoryIdentityStore {
 #[derive(Debug, Default)]
 struct State {
     users: BTreeMap<UserId, User>,
-    /// User names and e-mail addresses in lower case; a user name cannot be an address, so the two do not meet.
+    /// Usernames and e-mail addresses in lower case; a username contains no `@`, so the two cannot collide.
     logins: HashMap<String, UserId>,
     sessions: BTreeMap<SessionId, Session>,
-    /// Hashes of refresh tokens that were exchanged for another.
+    /// Hashes of refresh tokens that were replaced by a successor.
     spent: HashMap<(SessionId, String), SpentToken>,
-    /// When the sessions of deleted users ended.
+    /// End of the sessions of deleted users.
     deleted: HashMap<SessionId, DateTime<Utc>>,
     invitations: BTreeMap<InvitationId, Invitation>,
 }
 
 impl MemoryIdentityStore {
-    /// An empty store.
+    /// Creates an empty store.
     pub fn new() -> Self {
         Self::default()
     }
@@ -48,7 +49,7 @@ impl MemoryIdentityStore {
 }
 
 impl State {
-    /// Adds a user.
+    /// Adds a user unless one of the names is taken.
     fn add(&mut self, user: &User) -> Result<()> {
         let (username, email) = (user.username.to_lowercase(), user.email.to_lowercase());
         for (field, login) in [("username", &username), ("email", &email)] {
@@ -62,7 +63,7 @@ impl State {
         Ok(())
     }
 
-    /// Refuses to go on without an admin who can sign in.
+    /// Rejects a change that would leave no other admin who can sign in.
     fn check_admin_left(&self, without: UserId) -> Result<()> {
         let admin = |user: &User| user.role == UserRole::Admin && !user.disabled;
         let is_one = self.users.get(&without).is_some_and(admin);
@@ -72,7 +73,7 @@ impl State {
         Ok(())
     }
 
-    /// Ends the user's sessions but for one.
+    /// Revokes the live sessions of a user except one; returns their ids.
     fn end(&mut self, user: UserId, keep: Option<SessionId>, now: DateTime<Utc>) -> Vec<SessionId> {
         let open = self.sessions.values_mut().filter(|s| s.user == user && s.revoked_at.is_none());
         open.filter(|session| Some(session.id) != keep)
@@ -172,7 +173,7 @@ impl IdentityStore for MemoryIdentityStore {
         state.invitations.retain(|_, invitation| invitation.created_by != Some(id));
         let ended: Vec<SessionId> =
             state.sessions.values().filter(|s| s.user == id).map(|session| session.id).collect();
-        state.deleted.retain(|_, at| now - *at < REMEMBERED);
+        state.deleted.retain(|_, at| now - *at < DELETED_SESSION_TTL);
         for session in ended {
             state.sessions.remove(&session);
             state.deleted.insert(session, now);

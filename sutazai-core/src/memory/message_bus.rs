@@ -1,4 +1,4 @@
-//! [`MessageBus`] within one process.
+//! [`MessageBus`] over a broadcast channel, local to one process.
 
 use async_trait::async_trait;
 use tokio::sync::broadcast;
@@ -6,20 +6,20 @@ use tokio::sync::broadcast;
 use crate::error::Result;
 use crate::ports::{BusMessage, MessageBus};
 
-/// Carries messages to listeners in this process, which hear what is published while they listen. For tests, and for
-/// embedders who pass messages on themselves.
+/// Message bus for subscribers in this process, which receive what is published while they are subscribed. For tests,
+/// and for embedders that forward the messages themselves.
 #[derive(Debug)]
 pub struct MemoryMessageBus {
     messages: broadcast::Sender<BusMessage>,
 }
 
 impl MemoryMessageBus {
-    /// A bus whose listeners may be so many messages behind before they miss some.
+    /// Creates a bus whose subscribers miss messages once they lag by more than `capacity`.
     pub fn new(capacity: usize) -> Self {
         Self { messages: broadcast::Sender::new(capacity) }
     }
 
-    /// Listens from now on, to everything.
+    /// Subscribes to all messages from now on.
     pub fn listen(&self) -> broadcast::Receiver<BusMessage> {
         self.messages.subscribe()
     }
@@ -29,7 +29,7 @@ impl MemoryMessageBus {
 impl MessageBus for MemoryMessageBus {
     async fn publish(&self, messages: &[BusMessage]) -> Result<()> {
         for message in messages {
-            // An error says that nobody listens.
+            // Sending fails only without subscribers.
             let _ = self.messages.send(message.clone());
         }
         Ok(())
@@ -49,7 +49,7 @@ mod tests {
     #[tokio::test]
     async fn conforms() {
         let bus = Arc::new(MemoryMessageBus::new(1_000));
-        let mut heard = bus.listen();
-        crate::testing::message_bus::run_all(bus, "suite", async || heard.recv().await.unwrap()).await;
+        let mut received = bus.listen();
+        crate::testing::message_bus::run_all(bus, "suite", async || received.recv().await.unwrap()).await;
     }
 }

@@ -14,14 +14,14 @@ type Series = BTreeMap<DateTime<Utc>, f64>;
 /// All series, by host and name.
 type AllSeries = BTreeMap<(String, String), Series>;
 
-/// Samples in memory: gone with the process. For tests, examples, and embedders that need no durability.
+/// Metric samples in memory, lost when the process ends. For tests, examples, and embedders that need no durability.
 #[derive(Debug, Default)]
 pub struct MemoryMetricStore {
     series: Mutex<AllSeries>,
 }
 
 impl MemoryMetricStore {
-    /// An empty store.
+    /// Creates an empty store.
     pub fn new() -> Self {
         Self::default()
     }
@@ -87,7 +87,7 @@ impl MetricStore for MemoryMetricStore {
     }
 }
 
-/// One sample a minute: the mean of the minute, at the time of its first sample.
+/// Reduces samples to one per minute: their mean, at the time of the first one.
 fn by_minute(series: &Series) -> Series {
     let minute = |at: &DateTime<Utc>| at.duration_trunc(TimeDelta::minutes(1)).unwrap_or(*at);
     let samples: Vec<(DateTime<Utc>, f64)> = series.iter().map(|(at, value)| (*at, *value)).collect();

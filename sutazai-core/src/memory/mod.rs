@@ -1,4 +1,4 @@
-//! Reference adapters over std collections: for tests, examples, and embedders that need no durability.
+//! Reference adapters over standard collections, for tests, examples, and embedders that need no durability.
 
 mod agent_store;
 mod api_key_store;

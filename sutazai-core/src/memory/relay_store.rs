@@ -1,4 +1,4 @@
-//! [`RelayStore`] in memory.
+//! [`RelayStore`] over standard collections: one lock, no durability.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,7 +10,8 @@ use crate::domain::{EventPosition, WorkerId, later};
 use crate::error::{Error, Result};
 use crate::ports::{BusMessage, LeftMessage, RelayClaim, RelayStore};
 
-/// The relay of a store in memory ([`MemoryTaskStore::relays`](super::MemoryTaskStore::relays)): gone with the process.
+/// Relay state of a store in memory ([`MemoryTaskStore::relays`](super::MemoryTaskStore::relays)), lost when the
+/// process ends.
 #[derive(Debug, Default)]
 pub struct MemoryRelayStore {
     state: Mutex<State>,
@@ -25,7 +26,7 @@ struct State {
 }
 
 impl MemoryRelayStore {
-    /// Keeps what would have been said of a task that is removed, if its last event has not been passed on.
+    /// Keeps the messages about a deleted task in the outbox, unless all its events have been published.
     pub(super) fn keep(&self, last: EventPosition, messages: impl FnOnce() -> Vec<BusMessage>) {
         let mut state = self.lock();
         if state.position.is_none_or(|position| last <= position) {

@@ -9,14 +9,14 @@ use crate::domain::{MAX_SCHEDULES, Schedule, ScheduleId, SchedulePage, ScheduleQ
 use crate::error::{Error, Result};
 use crate::ports::ScheduleStore;
 
-/// Schedules in memory: gone with the process. For tests, examples, and embedders that need no durability.
+/// Schedules in memory, lost when the process ends. For tests, examples, and embedders that need no durability.
 #[derive(Debug, Default)]
 pub struct MemoryScheduleStore {
     kept: Mutex<BTreeMap<ScheduleId, Schedule>>,
 }
 
 impl MemoryScheduleStore {
-    /// An empty store.
+    /// Creates an empty store.
     pub fn new() -> Self {
         Self::default()
     }

@@ -17,7 +17,7 @@ use crate::domain::{
 use crate::error::{Error, Result};
 use crate::ports::{ClaimRequest, LeaseState, TaskStore, WakeUp};
 
-/// Tasks in memory: gone with the process. For tests, examples, and embedders that need no durability.
+/// Tasks in memory, lost when the process ends. For tests, examples, and embedders that need no durability.
 #[derive(Debug)]
 pub struct MemoryTaskStore {
     queue: Mutex<Queue>,
@@ -26,12 +26,12 @@ pub struct MemoryTaskStore {
 }
 
 impl MemoryTaskStore {
-    /// An empty store.
+    /// Creates an empty store.
     pub fn new() -> Self {
         Self { queue: Mutex::default(), relays: Arc::default(), wake_ups: broadcast::Sender::new(1_024) }
     }
 
-    /// How far the events of this store have been passed on.
+    /// Returns the relay state of this store.
     pub fn relays(&self) -> Arc<MemoryRelayStore> {
         self.relays.clone()
     }
@@ -40,7 +40,7 @@ impl MemoryTaskStore {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs a change and sends its wake-ups once the lock is free again.
+    /// Runs a change and sends its wake-ups after releasing the lock, so that woken readers do not contend for it.
     fn change<T>(&self, change: impl FnOnce(&mut Queue) -> T) -> T {
         let (result, wake_ups) = {
             let mut queue = self.lock();
@@ -48,7 +48,7 @@ impl MemoryTaskStore {
             (result, queue.take_wake_ups())
         };
         for wake_up in wake_ups {
-            // Nobody listening is no error: whoever comes later reads the store.
+            // Sending fails only without subscribers, and later ones read the store.
             let _ = self.wake_ups.send(wake_up);
         }
         result

@@ -1,7 +1,7 @@
-//! The state behind the memory task store: records, the ready queue, leases and links, changed under one lock.
+//! State of the memory task store: records, ready queue, leases and links, changed under one lock.
 //!
-//! Every change of a status goes through [`Queue::enter`], so that the event, the ready queue, the leases and the
-//! wake-ups can never disagree with the record.
+//! Every change of status goes through [`Queue::enter`], so that events, ready queue, leases and wake-ups always agree
+//! with the record.
 
 mod messages;
 mod reading;
@@ -29,52 +29,52 @@ pub(super) struct Queue {
     tasks: BTreeMap<TaskId, Task>,
     feed: BTreeMap<EventPosition, FeedEvent>,
     feed_end: EventPosition,
-    /// The last event that was pruned.
+    /// Position of the last pruned event.
     feed_begin: EventPosition,
-    /// Where a task's events stand in the feed: sequence 1 first.
+    /// Positions of a task's events in the event log, by sequence from 1.
     events: HashMap<TaskId, Vec<EventPosition>>,
-    /// Pending and waiting for no child, not known to be due yet, by the time at which they will be.
+    /// Pending tasks that wait for no child and are not known to be due, by their due time.
     later: BTreeSet<(DateTime<Utc>, TaskId)>,
-    /// Those that were due at some claim, by owner in the order in which they are claimed.
+    /// Tasks that were due at an earlier claim, per owner in the order in which they are claimed.
     ready: BTreeMap<Option<UserId>, BTreeSet<Rank>>,
-    /// Processing, by the end of the lease.
+    /// Processing tasks, by the expiry of their lease.
     leases: BTreeSet<(DateTime<Utc>, TaskId)>,
     keys: HashMap<(Option<UserId>, String), TaskId>,
-    /// The pending and processing tasks that have a unique key.
-    standing: HashMap<UniqueKey, TaskId>,
-    /// Parent to the children it waits or waited for, in the order asked for.
+    /// Pending and processing tasks by their deduplication key.
+    active_keys: HashMap<UniqueKey, TaskId>,
+    /// Children of each parent, in the order of their submission.
     children: HashMap<TaskId, Vec<TaskId>>,
-    /// Child to those who wait for it.
+    /// Parents that wait for each child.
     waiters: HashMap<TaskId, Vec<TaskId>>,
     messages: Messages,
     wake_ups: Vec<WakeUp>,
 }
 
 impl Queue {
-    /// The wake-ups that the changes since the last call give.
+    /// Takes the wake-ups of the changes since the last call.
     pub(super) fn take_wake_ups(&mut self) -> Vec<WakeUp> {
         std::mem::take(&mut self.wake_ups)
     }
 
-    /// Adds a task, or gives the one that its idempotency or unique key already names.
+    /// Adds a task, or returns the one that already has its idempotency or deduplication key.
     pub(super) fn enqueue(&mut self, task: Task) -> TaskId {
         let key = task.idempotency_key.clone().map(|key| (task.owner, key));
         if let Some(known) = key.as_ref().and_then(|key| self.keys.get(key)) {
             return *known;
         }
-        if let Some(known) = unique_key(&task).and_then(|key| self.standing.get(&key)) {
+        if let Some(known) = unique_key(&task).and_then(|key| self.active_keys.get(&key)) {
             return *known;
         }
         let (id, at) = (task.id, task.created_at);
         if let Some(key) = key {
             self.keys.insert(key, id);
         }
-        let told = self.wake_ups.len();
+        let known_wake_ups = self.wake_ups.len();
         self.tasks.insert(id, task.as_added());
         self.enter(id, TaskStatus::Pending, None, at);
         if task.status == TaskStatus::Processing {
-            // There is nothing to be had in the queue.
-            self.wake_ups.truncate(told);
+            // The task is claimed already, so there is nothing to claim in the queue.
+            self.wake_ups.truncate(known_wake_ups);
             let at = task.updated_at;
             self.tasks.insert(id, task);
             self.enter(id, TaskStatus::Processing, None, at);
@@ -82,24 +82,25 @@ impl Queue {
         id
     }
 
-    /// The first of these whose id is taken, unless its idempotency or unique key makes it a known task.
+    /// Returns the first task whose id is taken, except tasks that a key identifies as known.
     pub(super) fn taken(&self, tasks: &[Task]) -> Option<TaskId> {
         let mut ids = BTreeSet::new();
         let mut added = self.unknown(tasks);
         added.find(|task| self.tasks.contains_key(&task.id) || !ids.insert(task.id)).map(|task| task.id)
     }
 
-    /// Those of these tasks that no key makes a known task.
+    /// Lists the tasks that no key identifies as known.
     fn unknown<'t>(&self, tasks: &'t [Task]) -> impl Iterator<Item = &'t Task> {
         let (mut keys, mut unique) = (BTreeSet::new(), BTreeSet::new());
         tasks.iter().filter(move |task| {
             let key = task.idempotency_key.clone().map(|key| (task.owner, key));
             key.is_none_or(|key| !self.keys.contains_key(&key) && keys.insert(key))
-                && unique_key(task).is_none_or(|key| !self.standing.contains_key(&key) && unique.insert(key))
+                && unique_key(task)
+                    .is_none_or(|key| !self.active_keys.contains_key(&key) && unique.insert(key))
         })
     }
 
-    /// Whether the owners of these tasks may have so many more that wait for a worker.
+    /// Checks that the owners of these tasks may have that many more pending tasks.
     pub(super) fn check_room(&self, tasks: &[Task], max_pending: Option<u32>) -> Result<()> {
         let Some(max) = max_pending else { return Ok(()) };
         let mut added: HashMap<UserId, usize> = HashMap::new();
@@ -128,25 +129,25 @@ impl Queue {
                 self.ready.entry(task.owner).or_default().insert(task.rank());
             }
         }
-        self.in_turns(request).into_iter().filter_map(|id| self.claim_one(id, request)).collect()
+        self.select_fairly(request).into_iter().filter_map(|id| self.claim_one(id, request)).collect()
     }
 
-    /// The due tasks that a claim takes, one of each owner a round.
-    fn in_turns(&self, request: &ClaimRequest) -> Vec<TaskId> {
+    /// Selects the due tasks for a claim, round-robin across owners with one task per owner and round.
+    fn select_fairly(&self, request: &ClaimRequest) -> Vec<TaskId> {
         let limited = request.limits.are_set();
         let running = self.leases.iter().filter(|_| limited).filter_map(|(_, id)| self.tasks.get(id));
         let running = running.map(|task| (task.owner, task.agent.clone(), 1));
         let mut room = Room::new(&request.limits, running);
         let before = self.ready.range(..=request.after);
         let after = self.ready.range((Bound::Excluded(request.after), Bound::Unbounded));
-        let mut turns: Vec<_> = after.chain(before).map(|(owner, ready)| (*owner, ready.iter())).collect();
+        let mut rotation: Vec<_> = after.chain(before).map(|(owner, ready)| (*owner, ready.iter())).collect();
         let mut taken = Vec::new();
-        while !turns.is_empty() {
-            turns.retain_mut(|(owner, ready)| {
+        while !rotation.is_empty() {
+            rotation.retain_mut(|(owner, ready)| {
                 if taken.len() >= request.limit as usize {
                     return false;
                 }
-                // What has no room now has none later in this claim.
+                // Capacity only shrinks within one claim, so a task that does not fit now will not fit later in it.
                 let next =
                     ready.by_ref().filter(|(_, run_at, _)| *run_at <= request.now).find_map(|(_, _, id)| {
                         let task = self.tasks.get(id).filter(|task| request.agents.contains(&task.agent))?;
@@ -296,8 +297,8 @@ impl Queue {
                 task.status
             )));
         }
-        if let Some(standing) = unique_key(task).and_then(|key| self.standing.get(&key).copied()) {
-            return Err(unique_key_taken(standing));
+        if let Some(active) = unique_key(task).and_then(|key| self.active_keys.get(&key).copied()) {
+            return Err(unique_key_taken(active));
         }
         let task = self.known(id)?;
         task.failures = 0;
@@ -323,7 +324,7 @@ impl Queue {
         Ok(())
     }
 
-    /// Removes all tasks of an owner; gives how many those were.
+    /// Removes all tasks of an owner; returns their number.
     pub(super) fn delete_all(&mut self, owner: UserId, relays: &MemoryRelayStore) -> u64 {
         let owned = self.tasks.values().filter(|task| task.owner == Some(owner));
         let ids: Vec<TaskId> = owned.map(|task| task.id).collect();
@@ -332,11 +333,11 @@ impl Queue {
             self.remove(*id, relays);
         }
         self.keys.retain(|(of, _), _| *of != Some(owner));
-        self.standing.retain(|(of, _, _), _| *of != Some(owner));
+        self.active_keys.retain(|(of, _, _), _| *of != Some(owner));
         ids.len() as u64
     }
 
-    /// Takes a task out of the queue and of the leases.
+    /// Removes a task from the queues and the leases.
     fn dequeue(&mut self, id: TaskId) {
         let Some(task) = self.tasks.get(&id) else { return };
         self.later.remove(&(task.run_at, id));
@@ -351,7 +352,7 @@ impl Queue {
         }
     }
 
-    /// Removes a task that stands in no queue, with all that is known of it.
+    /// Removes a task that is in no queue, with everything that belongs to it.
     fn remove(&mut self, id: TaskId, relays: &MemoryRelayStore) {
         self.leave(id, relays);
         self.tasks.remove(&id);
@@ -393,7 +394,7 @@ impl Queue {
         Pruned { removed, next: page.last().copied().filter(|_| page.len() == look.limit as usize) }
     }
 
-    /// Leaves what would have been said of a task that is about to be removed.
+    /// Keeps the messages about a task that is about to be removed in the outbox.
     fn leave(&self, id: TaskId, relays: &MemoryRelayStore) {
         let (Some(task), Some(positions)) = (self.tasks.get(&id), self.events.get(&id)) else { return };
         relays.keep(positions.last().copied().unwrap_or_default(), || {
@@ -408,7 +409,7 @@ impl Queue {
         Ok(())
     }
 
-    /// The task under this claim, if the claim is still good.
+    /// Returns the task under this claim if the claim is valid.
     pub(super) fn held(&mut self, claim: &ClaimKey) -> Result<&mut Task> {
         self.tasks
             .get_mut(&claim.task)
@@ -424,10 +425,11 @@ impl Queue {
         self.tasks.get_mut(&id).ok_or_else(|| Error::not_found(format!("task {id}")))
     }
 
-    /// Puts a task into a status: record, event, queue, leases, those who wait for it, wake-ups.
+    /// Changes the status of a task together with its event, queues, leases, waiting parents and wake-ups.
     fn enter(&mut self, id: TaskId, status: TaskStatus, error: Option<TaskError>, at: DateTime<Utc>) {
         let Some(task) = self.tasks.get_mut(&id) else { return };
-        // A task in the queue has kept its `run_at` since it entered it; one that is changed was claimed before.
+        // `run_at` is unchanged since the task was queued: callers that change it hold a claim, and a claimed task is
+        // in no queue.
         if let Some(ready) = self.ready.get_mut(&task.owner) {
             ready.remove(&task.rank());
             if ready.is_empty() {
@@ -446,9 +448,9 @@ impl Queue {
         task.updated_at = at;
         if let Some(key) = unique_key(task) {
             if status.has_ended() {
-                self.standing.remove(&key);
+                self.active_keys.remove(&key);
             } else {
-                self.standing.insert(key, id);
+                self.active_keys.insert(key, id);
             }
         }
         if error.is_some() {
@@ -476,7 +478,7 @@ impl Queue {
         }
     }
 
-    /// Tells those who wait that this one has ended, and cancels its own children that have not.
+    /// Notifies the parents that this task has ended, and cancels its own unfinished children.
     fn settle(&mut self, id: TaskId, at: DateTime<Utc>) {
         for parent in self.waiters.remove(&id).unwrap_or_default() {
             self.answer(parent, id, at);
@@ -518,7 +520,7 @@ impl Queue {
     }
 }
 
-/// What no other pending or processing task may have.
+/// Returns the deduplication key, which no other pending or processing task may have.
 fn unique_key(task: &Task) -> Option<UniqueKey> {
     task.unique_key.clone().map(|key| (task.owner, task.agent.clone(), key))
 }

@@ -1,4 +1,4 @@
-//! What agents say to each other about the tasks that wait and are waited for.
+//! Messages between the agents of parents and children.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use super::Queue;
 use crate::domain::{AgentMessage, AgentMessageContent, AgentMessagePage, Heartbeat, Task, TaskId};
 
-/// All messages in the order in which they were written.
+/// All messages in the order in which they were recorded.
 #[derive(Debug, Default)]
 pub(super) struct Messages {
     written: u64,
@@ -40,7 +40,7 @@ impl Messages {
         })
     }
 
-    /// Forgets those of a task.
+    /// Removes the messages of a task.
     pub(super) fn forget(&mut self, task: TaskId) {
         for number in self.of.remove(&task).unwrap_or_default() {
             self.remove(number);
@@ -49,7 +49,7 @@ impl Messages {
 }
 
 impl Queue {
-    /// A task hands these children over, each once.
+    /// Records the delegation of these children by their parent, once per child.
     pub(super) fn ask(&mut self, parent: TaskId, children: &[TaskId], at: DateTime<Utc>) {
         let mut asked = BTreeSet::new();
         for child in children.iter().filter(|child| asked.insert(**child)) {
@@ -62,14 +62,14 @@ impl Queue {
         }
     }
 
-    /// A task that has ended tells one that waits for it.
+    /// Records the reply of an ended child to its parent.
     pub(super) fn answer(&mut self, parent: TaskId, child: TaskId, at: DateTime<Utc>) {
         let answer =
             self.pair(parent, child).and_then(|(waiting, child)| AgentMessage::answer(waiting, child, at));
         answer.into_iter().for_each(|answer| self.messages.add(answer));
     }
 
-    /// A task whose lease was prolonged tells those who wait for it.
+    /// Records a heartbeat of a child with a renewed lease for its parents, replacing the previous one.
     pub(super) fn sign_of_life(&mut self, child: TaskId, at: DateTime<Utc>) {
         let Some(parents) = self.waiters.get(&child).cloned() else { return };
         let said = self.messages.of.get(&child).into_iter().flatten().copied();

@@ -1,4 +1,4 @@
-//! What is read of the queue's state and changes nothing: pages, counts, events and the feed.
+//! Read-only queries of the queue's state: pages, counts, events and the event log.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -78,7 +78,7 @@ impl Queue {
     }
 }
 
-/// Bytes that the payload, the result and the state of a task would take as JSON.
+/// Size of a task's payload, result and state as JSON, in bytes.
 fn bytes(task: &Task) -> usize {
     let values = [Some(&task.payload), task.result.as_ref(), task.state.as_ref()];
     values.into_iter().flatten().map(|value| Value::to_string(value).len()).sum()
