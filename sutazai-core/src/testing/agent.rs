@@ -1,5 +1,5 @@
-//! The suite of [`Agent`]: what can be proven of an agent alone. That a payload which does not fit never reaches
-//! `run` is the engine's part, and its tests prove it.
+//! Conformance suite of the port [`Agent`]: what can be tested of an agent alone. That an invalid payload never reaches
+//! `run` is guaranteed by the engine and covered by its tests.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,10 +9,10 @@ use serde_json::json;
 use super::{ManualClock, agent_context};
 use crate::ports::Agent;
 
-/// How soon an agent must end after its cancellation. Generous: a loaded machine is no fault of the agent.
-const SOON: Duration = Duration::from_secs(5);
+/// Time limit for an agent to end after its cancellation. Generous, because a loaded machine is no fault of the agent.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Every bullet of the contract that an agent alone can keep; `payload` fits its schema.
+/// Runs every check of the contract that an agent alone can satisfy; `payload` must fit its schema.
 pub async fn run_all(agent: Arc<dyn Agent>, payload: serde_json::Value) {
     its_descriptor_is_good(agent.as_ref());
     its_schema_takes_the_payload(agent.as_ref(), &payload);
@@ -38,7 +38,7 @@ pub fn its_descriptor_is_good(agent: &dyn Agent) {
     assert_eq!(agent.descriptor(), descriptor, "the descriptor of {name} changes");
 }
 
-/// The schema takes the payload it is tried with, and refuses what is no object.
+/// The schema accepts the given payload and rejects anything but objects.
 pub fn its_schema_takes_the_payload(agent: &dyn Agent, payload: &serde_json::Value) {
     let descriptor = agent.descriptor();
     let schema = jsonschema::validator_for(&descriptor.input_schema).unwrap();
@@ -50,7 +50,7 @@ pub fn its_schema_takes_the_payload(agent: &dyn Agent, payload: &serde_json::Val
     }
 }
 
-/// It names the permissions that its run needs, the same ones each time for the same payload.
+/// `permissions` names what a run needs, and always returns the same for the same payload.
 pub fn it_names_the_same_permissions_each_time(agent: &dyn Agent, payload: &serde_json::Value) {
     let named = agent.permissions(payload);
     let name = agent.descriptor().name;
@@ -72,8 +72,8 @@ pub async fn run_ends_soon_after_cancellation(agent: Arc<dyn Agent>, payload: se
         let run = tokio::spawn(async move { agent.run(&context).await });
         tokio::task::yield_now().await;
         cancellation.cancel();
-        let ended = tokio::time::timeout(SOON, run).await;
-        // Whether it ends with a result or an error is its own choice; a panic is not.
+        let ended = tokio::time::timeout(STOP_TIMEOUT, run).await;
+        // The agent may return a result or an error, but must not panic.
         ended
             .unwrap_or_else(|_| panic!("{} runs on after its cancellation", descriptor.name))
             .unwrap_or_else(|e| panic!("{} panicked: {e}", descriptor.name))

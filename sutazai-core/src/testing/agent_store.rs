@@ -1,4 +1,4 @@
-//! The suite of [`AgentStore`].
+//! Conformance suite of the port [`AgentStore`].
 
 use std::future::Future;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use futures::future::join_all;
 
 use crate::ports::AgentStore;
 
-/// Every bullet of the contract, each against an empty store of its own.
+/// Runs every check of the contract, each against an empty store of its own.
 pub async fn run_all<S, F>(make: impl Fn() -> F)
 where
     S: AgentStore + ?Sized,
@@ -18,7 +18,8 @@ where
     the_latest_time_counts(&*make().await).await;
 }
 
-/// `last_seen` gives the time that `seen` noted, for each agent in the order in which they are asked for, and nothing for one that nobody was seen to work for.
+/// `last_seen` returns the time recorded by `seen` for each agent, in the given order, and `None` for an agent without
+/// one.
 pub async fn what_was_seen_is_given<S: AgentStore + ?Sized>(store: &S) {
     let all = names(&["upper", "actor", "echo"]);
     assert_eq!(store.last_seen(&all).await.unwrap(), [None, None, None]);
@@ -31,7 +32,7 @@ pub async fn what_was_seen_is_given<S: AgentStore + ?Sized>(store: &S) {
     assert_eq!(store.last_seen(&[]).await.unwrap(), []);
 }
 
-/// Of all times that were noted for an agent the latest counts, whoever was the last to tell.
+/// The latest of all recorded times of an agent counts, in whichever order they were recorded.
 pub async fn the_latest_time_counts<S: AgentStore + ?Sized>(store: &S) {
     let (forward, backward) = (names(&["actor", "echo", "upper"]), names(&["upper", "echo", "actor"]));
     let told = (0..20).map(|second| {

@@ -1,4 +1,4 @@
-//! The suite of [`ApiKeyStore`].
+//! Conformance suite of the port [`ApiKeyStore`].
 
 use std::future::Future;
 use std::num::NonZeroU32;
@@ -11,7 +11,7 @@ use crate::domain::{ApiKey, ApiKeyId, MAX_API_KEYS, Scope, UserId};
 use crate::error::ErrorKind;
 use crate::ports::ApiKeyStore;
 
-/// Every bullet of the contract, each against an empty store of its own and two users whom the store knows.
+/// Runs every check of the contract, each against an empty store of its own and two users known to the store.
 pub async fn run_all<S, F>(make: impl Fn() -> F)
 where
     S: ApiKeyStore + ?Sized,
@@ -33,7 +33,7 @@ where
     delete_all_removes_the_keys_of_one_user(&*store, ada, eve).await;
 }
 
-/// A created key is found by its hash, whole; an unknown hash finds none.
+/// A created key is found by its hash with all its fields; an unknown hash finds none.
 pub async fn a_created_key_is_found_by_its_hash<S: ApiKeyStore + ?Sized>(store: &S, ada: UserId) {
     let one = key(ada, 'a');
     let other = ApiKey {
@@ -53,7 +53,7 @@ pub async fn a_created_key_is_found_by_its_hash<S: ApiKeyStore + ?Sized>(store: 
     }
 }
 
-/// A second key of the same hash is `Conflict` and changes nothing.
+/// A second key with the same hash is `Conflict` and changes nothing.
 pub async fn a_second_key_of_the_same_hash_is_a_conflict<S: ApiKeyStore + ?Sized>(
     store: &S,
     ada: UserId,
@@ -66,7 +66,7 @@ pub async fn a_second_key_of_the_same_hash_is_a_conflict<S: ApiKeyStore + ?Sized
     assert_eq!(store.api_keys(eve).await.unwrap(), []);
 }
 
-/// `api_keys` gives one user's keys, newest first.
+/// `api_keys` returns the keys of one user, newest first.
 pub async fn api_keys_gives_one_users_keys<S: ApiKeyStore + ?Sized>(store: &S, ada: UserId, eve: UserId) {
     let [old, theirs, new] = [key(ada, 'a'), key(eve, 'b'), key(ada, 'c')];
     for key in [&new, &old, &theirs] {
@@ -77,7 +77,7 @@ pub async fn api_keys_gives_one_users_keys<S: ApiKeyStore + ?Sized>(store: &S, a
     assert_eq!(store.api_keys(UserId::new()).await.unwrap(), []);
 }
 
-/// `record_use` sets the time of the latest use and nothing else, and never sets it back.
+/// `record_use` sets the time of the latest use and nothing else, and never moves it back.
 pub async fn record_use_sets_nothing_else<S: ApiKeyStore + ?Sized>(store: &S, ada: UserId) {
     let (used, other) = (key(ada, 'a'), key(ada, 'b'));
     store.create(&used).await.unwrap();
@@ -91,7 +91,7 @@ pub async fn record_use_sets_nothing_else<S: ApiKeyStore + ?Sized>(store: &S, ad
     store.record_use(ApiKeyId::new(), at(1)).await.unwrap();
 }
 
-/// `delete` removes a key of this user; one of somebody else, or one that is not there, is `NotFound` and stays.
+/// `delete` removes a key of this user; a key of another user or an unknown one is `NotFound` and stays.
 pub async fn delete_removes_a_key_of_this_user<S: ApiKeyStore + ?Sized>(store: &S, ada: UserId, eve: UserId) {
     let (one, other) = (key(ada, 'a'), key(ada, 'b'));
     store.create(&one).await.unwrap();
@@ -106,7 +106,7 @@ pub async fn delete_removes_a_key_of_this_user<S: ApiKeyStore + ?Sized>(store: &
     assert_eq!(store.api_keys(ada).await.unwrap(), [other]);
 }
 
-/// A user has at most [`MAX_API_KEYS`], however many are added at once: one more is `Conflict`.
+/// A user has at most [`MAX_API_KEYS`], also under concurrent creation: one more is `Conflict`.
 pub async fn a_user_has_so_many_keys<S: ApiKeyStore + ?Sized>(store: &S, ada: UserId, eve: UserId) {
     let numbered = |n: u32| ApiKey { hash: format!("{n:064}"), ..key(ada, 'a') };
     for n in 0..MAX_API_KEYS - 5 {
@@ -122,7 +122,7 @@ pub async fn a_user_has_so_many_keys<S: ApiKeyStore + ?Sized>(store: &S, ada: Us
     store.create(&key(eve, 'e')).await.unwrap();
 }
 
-/// `delete_all` removes all keys of one user and tells how many those were.
+/// `delete_all` removes all keys of one user and returns their number.
 pub async fn delete_all_removes_the_keys_of_one_user<S: ApiKeyStore + ?Sized>(
     store: &S,
     ada: UserId,
@@ -153,12 +153,12 @@ fn key(user: UserId, letter: char) -> ApiKey {
     }
 }
 
-/// As long as a SHA-256 in hexadecimal.
+/// Returns a text of the length of a SHA-256 in hexadecimal.
 fn hash(letter: char) -> String {
     letter.to_string().repeat(64)
 }
 
-/// So many seconds into 2026, with a fraction that a store must keep: microseconds.
+/// Returns a time in 2026 with a fraction in microseconds, which a store must keep.
 fn at(second: i64) -> DateTime<Utc> {
     Utc.timestamp_opt(1_767_225_600 + second, 0).unwrap() + Duration::microseconds(123_456)
 }

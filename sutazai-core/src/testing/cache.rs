@@ -1,4 +1,4 @@
-//! The suite of [`Cache`].
+//! Conformance suite of the port [`Cache`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,12 +8,11 @@ use uuid::Uuid;
 
 use crate::ports::Cache;
 
-const LIFE: Duration = Duration::from_secs(60);
-const SHORT: Duration = Duration::from_millis(200);
-const A_LITTLE: Duration = Duration::from_millis(50);
+const TTL: Duration = Duration::from_secs(60);
+const SHORT_TTL: Duration = Duration::from_millis(200);
+const MARGIN: Duration = Duration::from_millis(50);
 
-/// Every bullet of the contract; `pass` lets so much time pass by the clock of the cache. Keys of earlier runs may be
-/// there still.
+/// Runs every check of the contract; `pass` advances the clock of the cache. Keys of earlier runs may still exist.
 pub async fn run_all<C: Cache + ?Sized>(cache: Arc<C>, pass: impl AsyncFn(Duration)) {
     get_gives_what_was_put_last(&*cache).await;
     a_value_is_gone_after_its_lifetime(&*cache, &pass).await;
@@ -22,54 +21,54 @@ pub async fn run_all<C: Cache + ?Sized>(cache: Arc<C>, pass: impl AsyncFn(Durati
     of_several_who_add_one_is_heard(&*cache).await;
 }
 
-/// `get` gives what was put last under this key, whole, and nothing under another.
+/// `get` returns the value stored last under this key, unchanged, and `None` under another key.
 pub async fn get_gives_what_was_put_last<C: Cache + ?Sized>(cache: &C) {
     let key = key();
     assert_eq!(cache.get(&key).await.unwrap(), None);
     for value in ["first", "", "a \u{0}\r\n$5 \u{10ffff}\"", &"long ".repeat(100_000)] {
-        cache.put(&key, value, LIFE).await.unwrap();
+        cache.put(&key, value, TTL).await.unwrap();
         assert_eq!(cache.get(&key).await.unwrap().as_deref(), Some(value));
     }
     assert_eq!(cache.get(&format!("{key}:more")).await.unwrap(), None);
 }
 
-/// A value is gone after its lifetime, and not before.
+/// A value expires after its time to live, and not before.
 pub async fn a_value_is_gone_after_its_lifetime<C: Cache + ?Sized>(cache: &C, pass: &impl AsyncFn(Duration)) {
     let (short, long) = (key(), key());
-    cache.put(&long, "long", LIFE).await.unwrap();
-    cache.put(&short, "short", SHORT).await.unwrap();
+    cache.put(&long, "long", TTL).await.unwrap();
+    cache.put(&short, "short", SHORT_TTL).await.unwrap();
     assert_eq!(cache.get(&short).await.unwrap().as_deref(), Some("short"));
-    pass(SHORT + A_LITTLE).await;
+    pass(SHORT_TTL + MARGIN).await;
     assert_eq!(cache.get(&short).await.unwrap(), None);
     assert_eq!(cache.get(&long).await.unwrap().as_deref(), Some("long"));
 }
 
-/// `put` goes over what is there and begins a new lifetime.
+/// `put` replaces an existing value and starts a new time to live.
 pub async fn put_begins_a_new_lifetime<C: Cache + ?Sized>(cache: &C, pass: &impl AsyncFn(Duration)) {
     let key = key();
-    cache.put(&key, "old", SHORT).await.unwrap();
-    cache.put(&key, "new", LIFE).await.unwrap();
-    pass(SHORT + A_LITTLE).await;
+    cache.put(&key, "old", SHORT_TTL).await.unwrap();
+    cache.put(&key, "new", TTL).await.unwrap();
+    pass(SHORT_TTL + MARGIN).await;
     assert_eq!(cache.get(&key).await.unwrap().as_deref(), Some("new"));
 }
 
-/// `add` keeps what is there, with its lifetime, and else does as `put`.
+/// `add` keeps an existing value with its time to live, and otherwise works as `put`.
 pub async fn add_keeps_what_is_there<C: Cache + ?Sized>(cache: &C, pass: &impl AsyncFn(Duration)) {
     let key = key();
-    cache.put(&key, "old", SHORT).await.unwrap();
-    cache.add(&key, "new", LIFE).await.unwrap();
+    cache.put(&key, "old", SHORT_TTL).await.unwrap();
+    cache.add(&key, "new", TTL).await.unwrap();
     assert_eq!(cache.get(&key).await.unwrap().as_deref(), Some("old"));
-    pass(SHORT + A_LITTLE).await;
+    pass(SHORT_TTL + MARGIN).await;
     assert_eq!(cache.get(&key).await.unwrap(), None);
-    cache.add(&key, "new", LIFE).await.unwrap();
+    cache.add(&key, "new", TTL).await.unwrap();
     assert_eq!(cache.get(&key).await.unwrap().as_deref(), Some("new"));
 }
 
-/// Of several who `add` at the same time one is heard.
+/// Of several concurrent calls of `add` exactly one is effective.
 pub async fn of_several_who_add_one_is_heard<C: Cache + ?Sized>(cache: &C) {
     let key = key();
     let add = async |value: usize| {
-        cache.add(&key, &value.to_string(), LIFE).await.unwrap();
+        cache.add(&key, &value.to_string(), TTL).await.unwrap();
         cache.get(&key).await.unwrap()
     };
     let seen = join_all((0..20).map(add)).await;

@@ -1,4 +1,4 @@
-//! The suite of [`crate::ports::Clock`].
+//! Conformance suite of the port [`crate::ports::Clock`].
 
 use std::future::Future;
 use std::sync::Arc;
@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use crate::ports::Clock;
 
-/// Every bullet of the contract. `go_on` is called while somebody sleeps for so long; a clock that runs by itself
-/// needs nothing there.
+/// Runs every check of the contract. `go_on` is called while a caller sleeps for the given duration; a clock that runs
+/// by itself needs nothing there.
 pub async fn run_all<F: Future<Output = ()>>(clock: Arc<dyn Clock>, go_on: impl Fn(Duration) -> F) {
     now_never_goes_back(clock.as_ref());
     steady_grows_with_the_time_that_passes(clock.as_ref(), &go_on).await;
     sleep_ends_no_earlier(clock, go_on).await;
 }
 
-/// `now` never goes back between two calls of one thread, unless somebody sets the clock.
+/// `now` never goes back between two calls of one thread, unless the clock is set.
 pub fn now_never_goes_back(clock: &dyn Clock) {
     let mut before = clock.now();
     for _ in 0..10_000 {
@@ -24,7 +24,7 @@ pub fn now_never_goes_back(clock: &dyn Clock) {
     }
 }
 
-/// `steady` grows with the time that passes and never goes back, also while somebody sets the clock.
+/// `steady` grows with the elapsed time and never goes back, even if the clock is set.
 pub async fn steady_grows_with_the_time_that_passes<F: Future<Output = ()>>(
     clock: &dyn Clock,
     go_on: &impl Fn(Duration) -> F,
@@ -38,11 +38,11 @@ pub async fn steady_grows_with_the_time_that_passes<F: Future<Output = ()>>(
     let span = Duration::from_millis(20);
     tokio::join!(clock.sleep(span), go_on(span));
     let passed = clock.steady() - before;
-    // A microsecond may be lost where `now`, which the sleep goes by, and the steady reading are rounded differently.
+    // `now`, which the sleep is measured by, and the steady reading may be rounded differently by up to 1 microsecond.
     assert!(passed + Duration::from_micros(1) >= span, "only {passed:?} passed");
 }
 
-/// `sleep` ends no earlier than the given time after its call, as `now` tells it.
+/// `sleep` ends no earlier than the given duration after its call, as measured by `now`.
 pub async fn sleep_ends_no_earlier<F: Future<Output = ()>>(
     clock: Arc<dyn Clock>,
     go_on: impl Fn(Duration) -> F,
@@ -63,7 +63,7 @@ mod tests {
     use crate::testing::ManualClock;
 
     #[tokio::test]
-    async fn the_clocks_conform() {
+    async fn clocks_conform() {
         run_all(Arc::new(SystemClock), |_| async {}).await;
         let manual = Arc::new(ManualClock::new());
         run_all(manual.clone(), |span| {
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_set_goes_on_steadily() {
+    fn setting_the_clock_does_not_change_the_steady_reading() {
         let clock = ManualClock::new();
         let (now, steady) = (clock.now(), clock.steady());
         clock.set_by(TimeDelta::minutes(10));

@@ -1,4 +1,4 @@
-//! What an agent is given, for tests of agents: a context that measures what the test says and keeps what is emitted.
+//! Contexts for tests of agents, with given measurements and a recorder of the emitted events.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,8 +10,8 @@ use crate::domain::{LOCAL_HOST, NewEvent, NewTask, Section, Snapshot, SnapshotPa
 use crate::error::Result;
 use crate::ports::{AgentContext, Clock, EventSink, MetricSource};
 
-/// The context of a first attempt at a task of this agent with this payload: no model, no metrics, no history, and a
-/// sink that keeps its events. Fill in what the test is about.
+/// Creates the context of a first attempt at a task of this agent with this payload: no model, no metrics, no history,
+/// and a sink that records events. Tests fill in what they need.
 pub fn agent_context(agent: &str, payload: Value, clock: Arc<dyn Clock>) -> (AgentContext, Arc<KeptEvents>) {
     let events = Arc::new(KeptEvents::default());
     let context = AgentContext {
@@ -28,12 +28,12 @@ pub fn agent_context(agent: &str, payload: Value, clock: Arc<dyn Clock>) -> (Age
     (context, events)
 }
 
-/// An [`EventSink`] that keeps everything.
+/// An [`EventSink`] that records all events.
 #[derive(Debug, Default)]
 pub struct KeptEvents(Mutex<Vec<NewEvent>>);
 
 impl KeptEvents {
-    /// What was emitted so far, in order.
+    /// Returns the events emitted so far, in order.
     pub fn all(&self) -> Vec<NewEvent> {
         self.lock().clone()
     }
@@ -49,7 +49,7 @@ impl EventSink for KeptEvents {
     }
 }
 
-/// Sources that have measured this snapshot already, one for each section that is present.
+/// Creates one metric source for each section that is present in the snapshot.
 pub fn sources_of(snapshot: Snapshot) -> Vec<Arc<dyn MetricSource>> {
     let Snapshot { host, pressure, cgroup, containers, gpus, custom, taken_at: _ } = snapshot;
     let mut parts = Vec::new();
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
     use crate::testing::metric_source;
 
-    /// [`Measured`] holds the contract of its port.
+    /// [`Measured`] satisfies the contract of its port.
     #[tokio::test]
     async fn every_section_has_a_source() {
         let mut snapshot = Snapshot::empty(DateTime::UNIX_EPOCH);

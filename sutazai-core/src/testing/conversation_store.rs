@@ -1,4 +1,4 @@
-//! The suite of [`ConversationStore`].
+//! Conformance suite of the port [`ConversationStore`].
 
 use std::future::Future;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::domain::{
 use crate::error::ErrorKind;
 use crate::ports::ConversationStore;
 
-/// Every bullet of the contract, each against an empty store of its own and two users whom the store knows.
+/// Runs every check of the contract, each against an empty store of its own and two users known to the store.
 pub async fn run_all<S, F>(make: impl Fn() -> F)
 where
     S: ConversationStore + ?Sized,
@@ -39,7 +39,7 @@ where
     delete_all_removes_what_is_one_owners(&*store, ada, eve).await;
 }
 
-/// A created conversation is found by its id, whole; an unknown id finds none.
+/// A created conversation is found by its id with all its fields; an unknown id finds none.
 pub async fn a_created_conversation_is_found_by_its_id<S: ConversationStore + ?Sized>(
     store: &S,
     ada: UserId,
@@ -59,7 +59,7 @@ pub async fn a_created_conversation_is_found_by_its_id<S: ConversationStore + ?S
     assert_eq!(store.get(ConversationId::new()).await.unwrap(), None);
 }
 
-/// `list` gives one owner's conversations, or everybody's, newest first, page by page.
+/// `list` returns the conversations of one owner, or of all, newest first, page by page.
 pub async fn list_gives_conversations_page_by_page<S: ConversationStore + ?Sized>(
     store: &S,
     ada: UserId,
@@ -73,7 +73,7 @@ pub async fn list_gives_conversations_page_by_page<S: ConversationStore + ?Sized
     let query = |owner, before, limit| ConversationQuery { owner, before, limit };
     let first = store.list(&query(Some(ada), None, 2)).await.unwrap();
     assert_eq!(first.items, [new.clone(), middle.clone()]);
-    // One that comes in between two pages moves nothing.
+    // A conversation created between two pages does not shift them.
     store.create(&conversation(Some(ada))).await.unwrap();
     let second = store.list(&query(Some(ada), first.next, 2)).await.unwrap();
     assert_eq!((second.items, second.next), (vec![old.clone()], None));
@@ -84,7 +84,7 @@ pub async fn list_gives_conversations_page_by_page<S: ConversationStore + ?Sized
     assert_eq!(store.list(&query(Some(UserId::new()), None, 10)).await.unwrap().items, []);
 }
 
-/// `append` adds a message, whole, and sets when its conversation was used last, never back.
+/// `append` adds a message unchanged and sets the time of the conversation's latest use, which never moves back.
 pub async fn append_adds_a_message<S: ConversationStore + ?Sized>(store: &S, ada: UserId) {
     let conversation = conversation(Some(ada));
     store.create(&conversation).await.unwrap();
@@ -117,7 +117,7 @@ pub async fn append_adds_a_message<S: ConversationStore + ?Sized>(store: &S, ada
     assert_eq!(store.get(expected.id).await.unwrap(), Some(expected));
 }
 
-/// `append` to a conversation that is not there is `NotFound`.
+/// `append` to an unknown conversation is `NotFound`.
 pub async fn append_to_what_is_not_there_is_not_found<S: ConversationStore + ?Sized>(store: &S, ada: UserId) {
     let nowhere = message(ConversationId::new(), 1);
     assert_eq!(store.append(&nowhere).await.unwrap_err().kind(), ErrorKind::NotFound);
@@ -127,7 +127,7 @@ pub async fn append_to_what_is_not_there_is_not_found<S: ConversationStore + ?Si
     assert_eq!(store.append(&message(gone.id, 1)).await.unwrap_err().kind(), ErrorKind::NotFound);
 }
 
-/// `messages` gives the latest messages of one conversation, or the latest before one of them, oldest first.
+/// `messages` returns the latest messages of one conversation, or the latest before one of them, oldest first.
 pub async fn messages_gives_the_latest_oldest_first<S: ConversationStore + ?Sized>(store: &S, ada: UserId) {
     let [one, other] = [conversation(Some(ada)), conversation(Some(ada))];
     store.create(&one).await.unwrap();
@@ -151,7 +151,7 @@ pub async fn messages_stops_at_its_bytes<S: ConversationStore + ?Sized>(store: &
     store.create(&one).await.unwrap();
     let mut said: Vec<StoredMessage> = Vec::new();
     for second in 0..5 {
-        // 100 bytes each, and fewer characters.
+        // 25 characters of 4 bytes: the limit counts bytes.
         let message =
             StoredMessage { message: ChatMessage::user("🦀".repeat(25)), ..message(one.id, second) };
         store.append(&message).await.unwrap();
@@ -167,7 +167,7 @@ pub async fn messages_stops_at_its_bytes<S: ConversationStore + ?Sized>(store: &
     assert_eq!(store.messages(one.id, Some(said[3].id), 10, 150).await.unwrap(), said[1..3]);
 }
 
-/// `delete` removes a conversation with its messages and no other; one that is not there is `NotFound`.
+/// `delete` removes a conversation with its messages and no other; an unknown one is `NotFound`.
 pub async fn delete_removes_a_conversation_with_its_messages<S: ConversationStore + ?Sized>(
     store: &S,
     ada: UserId,
@@ -184,7 +184,8 @@ pub async fn delete_removes_a_conversation_with_its_messages<S: ConversationStor
     assert_eq!(store.delete(one.id).await.unwrap_err().kind(), ErrorKind::NotFound);
 }
 
-/// With a limit a conversation that would be one too many of its owner's is `Conflict` and is not added, however many are added at once. Nobody's conversations have no limit.
+/// With a limit, a conversation beyond it is `Conflict` and is not added, also under concurrent creation. Conversations
+/// without an owner have no limit.
 pub async fn a_limit_holds_however_many_are_added_at_once<S: ConversationStore + ?Sized>(
     store: &S,
     ada: UserId,
@@ -204,7 +205,7 @@ pub async fn a_limit_holds_however_many_are_added_at_once<S: ConversationStore +
     store.create(&conversation(Some(ada))).await.unwrap();
 }
 
-/// `delete_all` does so with all of one owner's, and tells how many those were.
+/// `delete_all` removes all conversations of one owner with their messages and returns their number.
 pub async fn delete_all_removes_what_is_one_owners<S: ConversationStore + ?Sized>(
     store: &S,
     ada: UserId,
@@ -242,7 +243,7 @@ fn message(conversation: ConversationId, second: i64) -> StoredMessage {
     StoredMessage::new(conversation, Role::User, format!("said at {second}"), at(second))
 }
 
-/// A whole second of 2026: every store can keep it.
+/// Returns a whole second of 2026, which every store can keep.
 fn at(second: i64) -> DateTime<Utc> {
     Utc.timestamp_opt(1_767_225_600 + second, 0).unwrap()
 }

@@ -1,4 +1,4 @@
-//! The suite of [`DocumentStore`].
+//! Conformance suite of the port [`DocumentStore`].
 
 use std::future::Future;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::domain::{
 use crate::error::ErrorKind;
 use crate::ports::DocumentStore;
 
-/// Every bullet of the contract, each against an empty store of its own and two users whom the store knows.
+/// Runs every check of the contract, each against an empty store of its own and two users known to the store.
 pub async fn run_all<S, F>(make: impl Fn() -> F)
 where
     S: DocumentStore + ?Sized,
@@ -50,7 +50,7 @@ where
     delete_all_removes_what_is_one_owners(&*store, ada, eve).await;
 }
 
-/// An added document is found by its id, whole, and so are its chunks; an unknown id finds none.
+/// An added document is found by its id with all its fields and chunks; an unknown id finds none.
 pub async fn an_added_document_is_found_by_its_id<S: DocumentStore + ?Sized>(store: &S, ada: UserId) {
     let plain = document(Some(ada), 1);
     let odd = Document {
@@ -82,8 +82,7 @@ pub async fn an_added_document_is_found_by_its_id<S: DocumentStore + ?Sized>(sto
     assert_eq!(store.get(DocumentId::new()).await.unwrap(), None);
 }
 
-/// `add` adds a document with all its chunks or not at all: where its id is taken, or two chunks have one index, it is
-/// `Conflict`.
+/// `add` adds a document with all its chunks or not at all: a taken id, or two chunks with one index, is `Conflict`.
 pub async fn add_adds_a_document_with_all_its_chunks_or_not_at_all<S: DocumentStore + ?Sized>(
     store: &S,
     ada: UserId,
@@ -99,7 +98,7 @@ pub async fn add_adds_a_document_with_all_its_chunks_or_not_at_all<S: DocumentSt
     assert_eq!(store.get(twice.id).await.unwrap(), None);
     assert_eq!(store.chunks(twice.id, 0, 10).await.unwrap(), []);
     assert_eq!(texts(store, Some(ada), "apple pear plum cherry").await, ["apple"]);
-    // More than what goes to a database in one statement.
+    // More chunks than one database statement inserts.
     let many: Vec<String> = (0..1_500).map(|n| format!("chunk {n}")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     let long = add(store, Some(ada), &many).await;
@@ -111,7 +110,7 @@ pub async fn add_adds_a_document_with_all_its_chunks_or_not_at_all<S: DocumentSt
     assert_eq!(texts(store, Some(ada), "777").await, ["chunk 777"]);
 }
 
-/// `list` gives one owner's documents, or everybody's, newest first, page by page.
+/// `list` returns the documents of one owner, or of all, newest first, page by page.
 pub async fn list_gives_documents_page_by_page<S: DocumentStore + ?Sized>(
     store: &S,
     ada: UserId,
@@ -125,7 +124,7 @@ pub async fn list_gives_documents_page_by_page<S: DocumentStore + ?Sized>(
     let query = |owner, before, limit| DocumentQuery { owner, before, limit };
     let first = store.list(&query(Some(ada), None, 2)).await.unwrap();
     assert_eq!(first.items, [new.clone(), middle.clone()]);
-    // One that comes in between two pages moves nothing.
+    // A document added between two pages does not shift them.
     add(store, Some(ada), &["x"]).await;
     let second = store.list(&query(Some(ada), first.next, 2)).await.unwrap();
     assert_eq!((second.items, second.next), (vec![old.clone()], None));
@@ -136,7 +135,7 @@ pub async fn list_gives_documents_page_by_page<S: DocumentStore + ?Sized>(
     assert_eq!(store.list(&query(Some(UserId::new()), None, 10)).await.unwrap().items, []);
 }
 
-/// `chunks` gives the chunks of one document in their order, from an index on.
+/// `chunks` returns the chunks of one document in their order, from a given index.
 pub async fn chunks_gives_the_chunks_of_one_document_in_their_order<S: DocumentStore + ?Sized>(
     store: &S,
     ada: UserId,
@@ -158,8 +157,8 @@ pub async fn chunks_gives_the_chunks_of_one_document_in_their_order<S: DocumentS
     assert_eq!(store.chunks(DocumentId::new(), 0, 2).await.unwrap(), []);
 }
 
-/// `search` finds the chunks that have at least one of the words or phrases, as whole words, by the rules of
-/// [`words`](crate::documents::words::words); a phrase is found where its words follow one another.
+/// `search` finds the chunks with at least one of the words or phrases, as whole words by the rules of
+/// [`words`](crate::documents::words::words); the words of a phrase must be adjacent.
 pub async fn search_finds_chunks_that_have_one_of_the_words<S: DocumentStore + ?Sized>(
     store: &S,
     ada: UserId,
@@ -187,7 +186,7 @@ pub async fn search_finds_chunks_that_have_one_of_the_words<S: DocumentStore + ?
     assert_eq!(*title, one.title);
 }
 
-/// The rules of words, over texts that their databases might take apart in other ways.
+/// The tokenizer's rules hold for texts that the databases' own tokenizers would split differently.
 pub async fn search_finds_a_word_however_it_is_written<S: DocumentStore + ?Sized>(store: &S, ada: UserId) {
     let long = |last: char| format!("{}{last}", "ü".repeat(500));
     let (one, other) = (long('a'), long('b'));
@@ -243,7 +242,7 @@ pub async fn search_finds_a_word_however_it_is_written<S: DocumentStore + ?Sized
     }
 }
 
-/// A phrase between quotation marks is found where its words follow one another; it counts as one word does.
+/// A phrase in quotation marks matches where its words are adjacent; it counts like one word.
 pub async fn search_finds_phrases<S: DocumentStore + ?Sized>(store: &S, ada: UserId) {
     let texts_of = [
         "the red fox ran",
@@ -261,7 +260,7 @@ pub async fn search_finds_phrases<S: DocumentStore + ?Sized>(store: &S, ada: Use
     for nothing in ["\"fox the\"", "\"the red ran\"", "\"ran the red\"", "\"re fox\""] {
         assert_eq!(texts(store, Some(ada), nothing).await, [""; 0], "{nothing}");
     }
-    // A phrase is one of the things that are looked for, and found in fewer chunks than its words.
+    // A phrase is a term of its own, and matches fewer chunks than its words.
     let passages = search(store, Some(ada), "\"the red\" is", 10).await;
     let found: Vec<_> = passages.iter().map(|passage| (passage.chunk.text.as_str(), passage.score)).collect();
     let (phrase, word) = (score(weight(5, 2)), score(weight(5, 2)));
@@ -273,8 +272,8 @@ pub async fn search_finds_phrases<S: DocumentStore + ?Sized>(store: &S, ada: Use
     assert_eq!(texts(store, Some(ada), "\"ran\" \"\"").await, [texts_of[0]]);
 }
 
-/// `search` puts first what has more of the words or rarer ones, then what has them more often, then the newer document,
-/// then the earlier chunk, and gives no more than `limit`.
+/// `search` sorts by more or rarer matching words, then by their frequency, then by newer document, then by earlier
+/// chunk, and returns at most `limit`.
 pub async fn search_puts_the_best_first<S: DocumentStore + ?Sized>(store: &S, ada: UserId) {
     add(
         store,
@@ -297,11 +296,12 @@ pub async fn search_puts_the_best_first<S: DocumentStore + ?Sized>(store: &S, ad
     let (rare, common) = (weight(7, 2), weight(7, 5));
     let scores: Vec<f64> = three.iter().map(|passage| passage.score).collect();
     assert_eq!(scores, [score(2 * rare + common), score(2 * rare), score(common)]);
-    // A word that all have puts none before another.
+    // A word in every chunk does not change their order.
     assert_eq!(texts(store, Some(ada), "the cpu").await[0], "the cpu is hot");
 }
 
-/// `search` takes every text for words and phrases: other signs and operators mean nothing, and no words find nothing.
+/// `search` accepts every text as words and phrases: other signs and operators have no meaning, and no words find
+/// nothing.
 pub async fn search_takes_every_text_for_plain_words<S: DocumentStore + ?Sized>(store: &S, ada: UserId) {
     add(store, Some(ada), &["cats and dogs", "not this"]).await;
     for text in [
@@ -330,7 +330,7 @@ pub async fn search_takes_every_text_for_plain_words<S: DocumentStore + ?Sized>(
     assert_eq!(texts(store, Some(ada), &format!("cats {many}")).await, ["cats and dogs"]);
 }
 
-/// `search` finds and counts what is one owner's, or what is nobody's, and nothing else.
+/// `search` finds and counts only documents of the given owner, or only those without an owner.
 pub async fn search_finds_and_counts_what_is_one_owners<S: DocumentStore + ?Sized>(
     store: &S,
     ada: UserId,
@@ -347,14 +347,13 @@ pub async fn search_finds_and_counts_what_is_one_owners<S: DocumentStore + ?Size
     assert_eq!(texts(store, Some(eve), "apples").await.len(), 6);
     assert_eq!(texts(store, None, "apples").await, ["apples of nobody"; 3]);
     assert_eq!(texts(store, Some(UserId::new()), "apples").await, [""; 0]);
-    // Who owns it is no word of it.
+    // The owner of a document is not searchable text.
     for owner in [ada.0.to_string(), ada.0.simple().to_string()] {
         assert_eq!(texts(store, Some(ada), &owner).await, [""; 0]);
     }
 }
 
-/// `delete` removes a document, its chunks and what the search knew of them, and nothing else; one that is not there is
-/// `NotFound`.
+/// `delete` removes a document, its chunks and their search index, and nothing else; an unknown one is `NotFound`.
 pub async fn delete_removes_a_document_and_its_chunks<S: DocumentStore + ?Sized>(store: &S, ada: UserId) {
     let one = add(store, Some(ada), &["apples here", "more apples"]).await;
     let other = add(store, Some(ada), &["apples there"]).await;
@@ -366,7 +365,7 @@ pub async fn delete_removes_a_document_and_its_chunks<S: DocumentStore + ?Sized>
     assert_eq!(left[0].score, score(weight(1, 1)));
     assert_eq!(store.delete(one.id).await.unwrap_err().kind(), ErrorKind::NotFound);
     assert_eq!(store.get(other.id).await.unwrap(), Some(other));
-    // The same document may come again.
+    // A deleted document can be added again.
     store.add(&one, vec![chunk(&one, 0, "apples again")]).await.unwrap();
     assert_eq!(texts(store, Some(ada), "again").await, ["apples again"]);
 }
@@ -380,12 +379,12 @@ async fn search<S: DocumentStore + ?Sized>(
     store.search(&PassageQuery { owner, text: text.into(), limit }).await.unwrap()
 }
 
-/// What the passages say that these words find.
+/// Returns the texts of the passages found for these words.
 async fn texts<S: DocumentStore + ?Sized>(store: &S, owner: Option<UserId>, text: &str) -> Vec<String> {
     search(store, owner, text, 100).await.into_iter().map(|passage| passage.chunk.text).collect()
 }
 
-/// Adds a document of these chunks.
+/// Adds a document with these chunks.
 async fn add<S: DocumentStore + ?Sized>(store: &S, owner: Option<UserId>, texts: &[&str]) -> Document {
     let document = document(owner, texts.len() as u32);
     let chunks = texts.iter().zip(0..).map(|(text, index)| chunk(&document, index, text)).collect();
@@ -393,14 +392,14 @@ async fn add<S: DocumentStore + ?Sized>(store: &S, owner: Option<UserId>, texts:
     document
 }
 
-/// With a quota a document that would be one too many of its owner's, or too large for the space that they have left, is
-/// `Conflict` and is not added, however many are added at once. Nobody's documents have no quota.
+/// With a quota, a document that exceeds the owner's number or space is `Conflict` and is not added, also under
+/// concurrent uploads. Documents without an owner have no quota.
 pub async fn a_quota_holds_however_many_are_added_at_once<S: DocumentStore + ?Sized>(
     store: &S,
     ada: UserId,
     eve: UserId,
 ) {
-    // A document has 12 bytes.
+    // Each document has 12 bytes.
     for (quota, fit) in
         [(DocumentQuota { documents: 4, bytes: 1_000 }, 4), (DocumentQuota { documents: 100, bytes: 75 }, 2)]
     {
@@ -421,9 +420,9 @@ pub async fn a_quota_holds_however_many_are_added_at_once<S: DocumentStore + ?Si
     store.add(&document(Some(ada), 0), Vec::new()).await.unwrap();
 }
 
-/// `add_within` gives the document that was added. Where an owner's document has the same upload key, it adds nothing and gives that
-/// one if the digest is the same too, and is `Conflict` naming `idempotency_key` otherwise, however many are added at once and
-/// whatever the quota. The same key of another owner, and of a deleted document, is free.
+/// `add_within` returns the added document. If a document of the owner has the same upload key, it adds nothing and
+/// returns that one for an equal digest, else `Conflict` naming `idempotency_key`, also under concurrent uploads and
+/// whatever the quota. The key of another owner, or of a deleted document, is free.
 pub async fn an_upload_key_names_one_document<S: DocumentStore + ?Sized>(
     store: &S,
     ada: UserId,
@@ -459,7 +458,7 @@ pub async fn an_upload_key_names_one_document<S: DocumentStore + ?Sized>(
     }
 }
 
-/// `delete_all` does so with all of one owner's, and tells how many those were.
+/// `delete_all` removes all documents of one owner with their chunks and returns their number.
 pub async fn delete_all_removes_what_is_one_owners<S: DocumentStore + ?Sized>(
     store: &S,
     ada: UserId,
@@ -498,7 +497,7 @@ fn chunk(document: &Document, index: u32, text: &str) -> Chunk {
     Chunk { document: document.id, index, start, end: start + text.chars().count() as u32, text: text.into() }
 }
 
-/// A whole second of 2026: every store can keep it.
+/// Returns a whole second of 2026, which every store can keep.
 fn at(second: i64) -> DateTime<Utc> {
     Utc.timestamp_opt(1_767_225_600 + second, 0).unwrap()
 }

@@ -1,4 +1,4 @@
-//! The suite of [`IdentityStore`].
+//! Conformance suite of the port [`IdentityStore`].
 
 mod accounts;
 
@@ -18,7 +18,7 @@ pub use accounts::{
     invitations_are_bounded, spent_token_tells_exchanged_hashes, the_oldest_sessions_end,
 };
 
-/// Every bullet of the contract, each against a store of its own.
+/// Runs every check of the contract, each against a store of its own.
 pub async fn run_all<S, F>(make: impl Fn() -> F)
 where
     S: IdentityStore + ?Sized,
@@ -44,7 +44,7 @@ where
     revoked_since_gives_what_ended(make().await).await;
 }
 
-/// A created user can be read by id, by username and by e-mail, the latter two whatever their case.
+/// A created user is found by id, by username and by e-mail, the latter two regardless of case.
 pub async fn a_created_user_can_be_read<S: IdentityStore + ?Sized>(store: Arc<S>) {
     let ada = user("Ada", "Ada@Example.org");
     let eve = User {
@@ -66,7 +66,8 @@ pub async fn a_created_user_can_be_read<S: IdentityStore + ?Sized>(store: Arc<S>
     assert_eq!(store.user(UserId::new()).await.unwrap(), None);
 }
 
-/// A second user of the same username or e-mail, whatever its case, is `Conflict` naming the field, and changes nothing.
+/// A second user with the same username or e-mail, regardless of case, is `Conflict` naming the field, and changes
+/// nothing.
 pub async fn a_second_user_of_the_same_name_is_a_conflict<S: IdentityStore + ?Sized>(store: Arc<S>) {
     let ada = user("ada", "ada@example.org");
     store.create_user(&ada).await.unwrap();
@@ -101,7 +102,8 @@ pub async fn record_login_sets_nothing_else<S: IdentityStore + ?Sized>(store: Ar
     assert_eq!(read(&*store, eve.id).await, eve);
 }
 
-/// `users` is newest first, finds text in username and e-mail whatever its case, and pages without losing or doubling a user.
+/// `users` lists newest first, searches username and e-mail regardless of case, and pages without losing or repeating a
+/// user.
 pub async fn users_is_newest_first_and_finds_text<S: IdentityStore + ?Sized>(store: Arc<S>) {
     let all: Vec<User> =
         (0..7).map(|n| user(&format!("User_{n}"), &format!("Mail{}@example.org", n % 2))).collect();
@@ -124,7 +126,7 @@ pub async fn users_is_newest_first_and_finds_text<S: IdentityStore + ?Sized>(sto
     assert_eq!(find("user_").await, newest_first);
     assert_eq!(find("R_3").await, [all[3].id]);
     assert_eq!(find("MAIL1@").await, [all[5].id, all[3].id, all[1].id]);
-    // Nothing in the text is a pattern.
+    // The search text is not interpreted as a pattern.
     for nothing in ["user%", "user__", "nobody", "' OR 1=1 --"] {
         assert_eq!(find(nothing).await, [], "{nothing}");
     }
@@ -145,7 +147,8 @@ pub async fn users_is_newest_first_and_finds_text<S: IdentityStore + ?Sized>(sto
     assert_eq!(seen, newest_first);
 }
 
-/// `change_user` sets what it names and nothing else, and ends in the same step the sessions that may not outlive it: at a new password all but the kept one, at a new role and at disabling all, at enabling and at a new hash of the same password none; an unknown user is `NotFound`.
+/// `change_user` sets what the change names and revokes the sessions that may not survive it in the same step; an
+/// unknown user is `NotFound`.
 pub async fn change_user_ends_what_may_not_outlive_it<S: IdentityStore + ?Sized>(store: Arc<S>) {
     let (mut ada, eve) = (user("ada", "ada@example.org"), user("eve", "eve@example.org"));
     store.create_user(&ada).await.unwrap();
@@ -209,7 +212,8 @@ pub async fn change_user_ends_what_may_not_outlive_it<S: IdentityStore + ?Sized>
     assert_eq!(e.kind(), ErrorKind::NotFound);
 }
 
-/// `count_users` counts all, the disabled, and those with a session that has not ended and was refreshed since a time.
+/// `count_users` counts all users, the disabled ones, and those with a live session that was refreshed since a given
+/// time.
 pub async fn count_users_counts<S: IdentityStore + ?Sized>(store: Arc<S>) {
     assert_eq!(store.count_users(at(0), at(1)).await.unwrap(), UserCounts::default());
     let session = begin(&*store).await;
@@ -223,7 +227,8 @@ pub async fn count_users_counts<S: IdentityStore + ?Sized>(store: Arc<S>) {
     }
 }
 
-/// A created session can be read by its id; one of a disabled or unknown user is `Conflict`; with it those of the same user are forgotten that had expired by then.
+/// A created session is found by its id; one of a disabled or unknown user is `Conflict`; the user's expired sessions
+/// are removed with it.
 pub async fn a_created_session_can_be_read<S: IdentityStore + ?Sized>(store: Arc<S>) {
     let session = begin(&*store).await;
     let other = Session { id: SessionId::new(), refresh_hash: hash('b'), ..session.clone() };
@@ -249,7 +254,7 @@ pub async fn a_created_session_can_be_read<S: IdentityStore + ?Sized>(store: Arc
     }
 }
 
-/// `sessions` gives a user's sessions that are neither revoked nor expired, newest first.
+/// `sessions` lists a user's sessions that are neither revoked nor expired, newest first.
 pub async fn sessions_gives_what_is_good<S: IdentityStore + ?Sized>(store: Arc<S>) {
     let first = begin(&*store).await;
     let theirs = begin_as(&*store, "eve").await;
@@ -266,7 +271,7 @@ pub async fn sessions_gives_what_is_good<S: IdentityStore + ?Sized>(store: Arc<S
     assert_eq!(store.sessions(UserId::new(), at(20)).await.unwrap(), []);
 }
 
-/// `rotate` exchanges the hash once: of two calls with the same expected hash one succeeds and the other is `Conflict`.
+/// `rotate` exchanges a hash once: of two calls with the same expected hash one succeeds and the other is `Conflict`.
 pub async fn rotate_exchanges_the_hash_once<S: IdentityStore + ?Sized>(store: Arc<S>) {
     let session = begin(&*store).await;
     let calls = ['b', 'c'].map(|new| {
@@ -296,7 +301,7 @@ pub async fn rotate_exchanges_the_hash_once<S: IdentityStore + ?Sized>(store: Ar
     assert_eq!(unknown.kind(), ErrorKind::Conflict);
 }
 
-/// `revoke` keeps the first time of revocation; a revoked session does not rotate.
+/// `revoke` keeps the time of the first revocation; a revoked session does not rotate.
 pub async fn a_revoked_session_does_not_rotate<S: IdentityStore + ?Sized>(store: Arc<S>) {
     let session = begin(&*store).await;
     let other = Session { id: SessionId::new(), ..session.clone() };
@@ -312,7 +317,7 @@ pub async fn a_revoked_session_does_not_rotate<S: IdentityStore + ?Sized>(store:
     assert_eq!(store.session(other.id).await.unwrap(), Some(other), "revoking one session changed another");
 }
 
-/// `revoke_all` ends all sessions of one user and gives those that had not ended before.
+/// `revoke_all` revokes all sessions of one user and returns those that were live before.
 pub async fn revoke_all_ends_the_sessions_of_one_user<S: IdentityStore + ?Sized>(store: Arc<S>) {
     let first = begin(&*store).await;
     let theirs = begin_as(&*store, "eve").await;
@@ -330,7 +335,7 @@ pub async fn revoke_all_ends_the_sessions_of_one_user<S: IdentityStore + ?Sized>
     assert_eq!(store.revoke_all(first.user, at(30)).await.unwrap(), []);
 }
 
-/// `revoked_since` gives the sessions of all users that ended at or after a time, by whatever means.
+/// `revoked_since` lists the sessions of all users that ended at or after a time, for any reason.
 pub async fn revoked_since_gives_what_ended<S: IdentityStore + ?Sized>(store: Arc<S>) {
     let one = begin(&*store).await;
     let two = begin_as(&*store, "eve").await;
@@ -347,12 +352,12 @@ pub async fn revoked_since_gives_what_ended<S: IdentityStore + ?Sized>(store: Ar
     }
 }
 
-/// A user of this name who has just registered.
+/// Creates a user with this name who has just registered.
 pub fn user_named(name: &str) -> User {
     user(name, &format!("{name}@example.org"))
 }
 
-/// A user made by nothing else than its names.
+/// Creates a user with these names and default values.
 fn user(username: &str, email: &str) -> User {
     User {
         id: UserId::new(),
@@ -366,7 +371,7 @@ fn user(username: &str, email: &str) -> User {
     }
 }
 
-/// A user `ada` with a session, whose hash is `hash('a')`.
+/// Stores a user `ada` with a session whose hash is `hash('a')`.
 async fn begin<S: IdentityStore + ?Sized>(store: &S) -> Session {
     begin_as(store, "ada").await
 }
@@ -379,7 +384,7 @@ async fn begin_as<S: IdentityStore + ?Sized>(store: &S, name: &str) -> Session {
     session
 }
 
-/// A session from `at(10)` to `at(800)`, not yet stored.
+/// Creates a session from `at(10)` to `at(800)` without storing it.
 fn session(user: UserId) -> Session {
     Session {
         id: SessionId::new(),
@@ -397,13 +402,13 @@ async fn read<S: IdentityStore + ?Sized>(store: &S, id: UserId) -> User {
     store.user(id).await.unwrap().unwrap()
 }
 
-/// Runs two calls side by side, on two threads where the runtime has them.
+/// Runs two calls concurrently, on two threads if the runtime has them.
 async fn both<T: Send + 'static>(calls: [impl Future<Output = T> + Send + 'static; 2]) -> [T; 2] {
     let [one, two] = calls.map(tokio::spawn);
     [one.await.unwrap(), two.await.unwrap()]
 }
 
-/// As long as a SHA-256 in hexadecimal.
+/// Creates a successor with a hash of the length of a SHA-256 in hexadecimal.
 fn successor(letter: char) -> Successor {
     Successor { hash: hash(letter), salt: "5a".repeat(32) }
 }
@@ -412,7 +417,7 @@ fn hash(letter: char) -> String {
     letter.to_string().repeat(64)
 }
 
-/// So many seconds into 2026, with a fraction that a store must keep: microseconds.
+/// Returns a time in 2026 with a fraction in microseconds, which a store must keep.
 fn at(second: i64) -> DateTime<Utc> {
     Utc.timestamp_opt(1_767_225_600 + second, 0).unwrap() + Duration::microseconds(123_456)
 }

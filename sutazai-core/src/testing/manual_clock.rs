@@ -1,4 +1,4 @@
-//! A clock that stands still until it is told to go on.
+//! Clock for tests that stands still until it is advanced.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use crate::ports::Clock;
 
-/// A clock for tests: `sleep` ends when [`advance`](Self::advance) has carried it far enough.
+/// A clock for tests: `sleep` ends once [`advance`](Self::advance) has moved it far enough.
 #[derive(Debug)]
 pub struct ManualClock {
     reading: watch::Sender<Reading>,
@@ -21,13 +21,13 @@ struct Reading {
 }
 
 impl ManualClock {
-    /// Stands at 2026-01-01 00:00:00 UTC.
+    /// Creates a clock at 2026-01-01 00:00:00 UTC.
     pub fn new() -> Self {
         let now = Utc.timestamp_opt(1_767_225_600, 0).single().unwrap_or_default();
         Self { reading: watch::Sender::new(Reading { now, steady: Duration::ZERO }) }
     }
 
-    /// Lets this much time pass and wakes the sleepers whose time has come.
+    /// Advances both readings and wakes the sleepers that are due.
     pub fn advance(&self, by: Duration) {
         self.reading.send_modify(|reading| {
             reading.now += by;
@@ -35,7 +35,7 @@ impl ManualClock {
         });
     }
 
-    /// Sets `now` forward or back, as an administrator or a time service does: no time passes.
+    /// Sets `now` forward or back without advancing the steady reading, as an administrator or a time service does.
     pub fn set_by(&self, by: TimeDelta) {
         self.reading.send_modify(|reading| reading.now += by);
     }
@@ -60,7 +60,7 @@ impl Clock for ManualClock {
     async fn sleep(&self, duration: Duration) {
         let until = self.steady() + duration;
         let mut reading = self.reading.subscribe();
-        // The sender lives as long as `self`, so waiting cannot fail while somebody sleeps.
+        // The sender lives as long as `self`, so waiting cannot fail while a caller sleeps.
         let _ = reading.wait_for(|reading| reading.steady >= until).await;
     }
 }

@@ -1,4 +1,4 @@
-//! The suite of [`MessageBus`].
+//! Conformance suite of the port [`MessageBus`].
 
 use std::sync::Arc;
 
@@ -7,24 +7,24 @@ use futures::future::join_all;
 use crate::domain::TraceContext;
 use crate::ports::{BusMessage, MessageBus};
 
-/// Every bullet of the contract; `hear` gives the next message of those whose topic begins with the words of `topic`, and
-/// has listened since before.
+/// Runs every check of the contract; `next_message` returns the next message whose topic begins with `topic`, from a
+/// subscription made before.
 pub async fn run_all<B: MessageBus + ?Sized>(
     bus: Arc<B>,
     topic: &str,
-    mut hear: impl AsyncFnMut() -> BusMessage,
+    mut next_message: impl AsyncFnMut() -> BusMessage,
 ) {
-    who_listens_hears_in_order(&*bus, topic, &mut hear).await;
-    what_nobody_listens_for_hinders_none(&*bus, topic, &mut hear).await;
-    what_many_publish_is_all_heard(&*bus, topic, &mut hear).await;
+    who_listens_hears_in_order(&*bus, topic, &mut next_message).await;
+    what_nobody_listens_for_hinders_none(&*bus, topic, &mut next_message).await;
+    what_many_publish_is_all_heard(&*bus, topic, &mut next_message).await;
     bus.reach().await.unwrap();
 }
 
-/// Who listens hears what is published, whole, and in its order.
+/// Published messages reach their subscribers unchanged and in order.
 pub async fn who_listens_hears_in_order<B: MessageBus + ?Sized>(
     bus: &B,
     topic: &str,
-    hear: &mut impl AsyncFnMut() -> BusMessage,
+    next_message: &mut impl AsyncFnMut() -> BusMessage,
 ) {
     let mut said: Vec<BusMessage> = (0..200).map(|n| message(topic, n)).collect();
     said[7].trace = TraceContext::from_traceparent("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
@@ -35,33 +35,33 @@ pub async fn who_listens_hears_in_order<B: MessageBus + ?Sized>(
     }
     bus.publish(&[]).await.unwrap();
     for expected in said {
-        assert_eq!(hear().await, expected);
+        assert_eq!(next_message().await, expected);
     }
 }
 
-/// A message that nobody listens for hinders none after it.
+/// An unroutable message does not block later ones.
 pub async fn what_nobody_listens_for_hinders_none<B: MessageBus + ?Sized>(
     bus: &B,
     topic: &str,
-    hear: &mut impl AsyncFnMut() -> BusMessage,
+    next_message: &mut impl AsyncFnMut() -> BusMessage,
 ) {
     let expected = [message(topic, 1), message(topic, 2)];
-    let unheard = message("nobody.listens", 0);
-    bus.publish(&[expected[0].clone(), unheard.clone(), expected[1].clone()]).await.unwrap();
+    let unroutable = message("nobody.listens", 0);
+    bus.publish(&[expected[0].clone(), unroutable.clone(), expected[1].clone()]).await.unwrap();
     for expected in expected {
-        let mut heard = hear().await;
-        if heard == unheard {
-            heard = hear().await;
+        let mut received = next_message().await;
+        if received == unroutable {
+            received = next_message().await;
         }
-        assert_eq!(heard, expected);
+        assert_eq!(received, expected);
     }
 }
 
-/// What many publish at the same time is all heard, each call's in its order.
+/// Messages of concurrent calls are all delivered, each call's in its order.
 pub async fn what_many_publish_is_all_heard<B: MessageBus + ?Sized>(
     bus: &B,
     topic: &str,
-    hear: &mut impl AsyncFnMut() -> BusMessage,
+    next_message: &mut impl AsyncFnMut() -> BusMessage,
 ) {
     let calls: Vec<Vec<BusMessage>> =
         (0..8).map(|call| (0..20).map(|n| message(&format!("{topic}.{call}"), n)).collect()).collect();
@@ -69,9 +69,9 @@ pub async fn what_many_publish_is_all_heard<B: MessageBus + ?Sized>(
     assert!(published.iter().all(Result::is_ok), "{published:?}");
     let mut next = [0; 8];
     for _ in 0..160 {
-        let heard = hear().await;
-        let call: usize = heard.topic.rsplit('.').nth(1).unwrap().parse().unwrap();
-        assert_eq!(heard, calls[call][next[call]]);
+        let received = next_message().await;
+        let call: usize = received.topic.rsplit('.').nth(1).unwrap().parse().unwrap();
+        assert_eq!(received, calls[call][next[call]]);
         next[call] += 1;
     }
 }

@@ -1,4 +1,4 @@
-//! The suite of [`MetricSource`].
+//! Conformance suite of the port [`MetricSource`].
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use crate::domain::SnapshotPart;
 use crate::error::ErrorKind;
 use crate::ports::MetricSource;
 
-/// Every bullet of the contract for a source that has something to measure here. For one that has not, see
+/// Runs every check of the contract for a source that has something to measure here; for others see
 /// [`nothing_to_measure_is_unavailable`].
 pub async fn run_all<S: MetricSource + ?Sized>(source: Arc<S>) {
     the_name_is_in_snake_case(source.clone()).await;
@@ -14,7 +14,7 @@ pub async fn run_all<S: MetricSource + ?Sized>(source: Arc<S>) {
     two_collections_at_once(source).await;
 }
 
-/// `name` is in snake case and does not change.
+/// `name` is in snake case and never changes.
 pub async fn the_name_is_in_snake_case<S: MetricSource + ?Sized>(source: Arc<S>) {
     let name = source.name().to_owned();
     assert!(name.starts_with(|first: char| first.is_ascii_lowercase()), "{name:?}");
@@ -23,7 +23,7 @@ pub async fn the_name_is_in_snake_case<S: MetricSource + ?Sized>(source: Arc<S>)
     assert_eq!(source.name(), name);
 }
 
-/// What it contributes is always the same part of the snapshot.
+/// A source always contributes the same part of the snapshot.
 pub async fn it_contributes_the_same_part<S: MetricSource + ?Sized>(source: Arc<S>) {
     for _ in 0..3 {
         let part = source.collect().await.unwrap();
@@ -40,7 +40,7 @@ pub async fn nothing_to_measure_is_unavailable<S: MetricSource + ?Sized>(source:
     }
 }
 
-/// Two collections at once do not disturb each other.
+/// Two concurrent collections do not disturb each other.
 pub async fn two_collections_at_once<S: MetricSource + ?Sized>(source: Arc<S>) {
     let collections = [(); 4].map(|()| {
         let source = source.clone();

@@ -1,4 +1,4 @@
-//! The suite of [`MetricStore`].
+//! Conformance suite of the port [`MetricStore`].
 
 use std::future::Future;
 use std::sync::Arc;
@@ -8,10 +8,10 @@ use chrono::{DateTime, Duration, TimeZone, Utc};
 use crate::domain::MetricSample;
 use crate::ports::{MetricStore, SeriesQuery};
 
-/// The host of samples where a test is not about hosts.
+/// Host name of the samples in tests that are not about hosts.
 const HOST: &str = "machine-1";
 
-/// Every bullet of the contract, each against a store of its own.
+/// Runs every check of the contract, each against a store of its own.
 pub async fn run_all<S, F>(make: impl Fn() -> F)
 where
     S: MetricStore + ?Sized,
@@ -25,9 +25,9 @@ where
     series_lists_by_prefix(make().await).await;
 }
 
-/// The series of one host are separate from those of every other, whatever they are called.
+/// The series of one host are separate from those of every other host, even with equal names.
 pub async fn hosts_are_separate<S: MetricStore + ?Sized>(store: Arc<S>) {
-    // Two hosts whose samples differ in nothing else, and hosts whose name and series together spell the same text.
+    // Two hosts with otherwise equal samples, and hosts whose name and series together spell the same text.
     let of = |host: &str, series: &str, second, value| MetricSample {
         host: host.to_owned(),
         ..sample(series, second, value)
@@ -67,7 +67,7 @@ pub async fn hosts_are_separate<S: MetricStore + ?Sized>(store: Arc<S>) {
         assert_eq!(store.series(host, "").await.unwrap(), expected, "{host}");
     }
 
-    // A minute of one host is not averaged with the same minute of another.
+    // The same minutes of different hosts are not averaged with each other.
     assert_eq!(store.compact(at(60), at(0)).await.unwrap(), 1);
     let minute = |host: &str| SeriesQuery {
         host: host.to_owned(),
@@ -81,7 +81,7 @@ pub async fn hosts_are_separate<S: MetricStore + ?Sized>(store: Arc<S>) {
     assert_eq!(two.iter().map(|sample| sample.value).collect::<Vec<_>>(), [2.5]);
 }
 
-/// Samples read back in the order of their time, from `from` up to but not with `to`.
+/// Samples are returned in ascending order of time, from `from` inclusive to `to` exclusive.
 pub async fn samples_read_back_in_order<S: MetricStore + ?Sized>(store: Arc<S>) {
     let samples: Vec<_> = [30, 10, 0, 40, 20].map(|second| sample("a", second, second as f64 + 0.25)).into();
     store.append(&samples[..2]).await.unwrap();
@@ -96,7 +96,7 @@ pub async fn samples_read_back_in_order<S: MetricStore + ?Sized>(store: Arc<S>) 
     assert_eq!(self::read(&*store, "nobody's", 0, 100, 100).await, []);
 }
 
-/// With more samples than `max_points` the answer has at most `max_points`, each the mean of its stretch.
+/// With more samples than `max_points`, the result has at most `max_points` points, each the mean of its interval.
 pub async fn more_samples_than_points_are_means<S: MetricStore + ?Sized>(store: Arc<S>) {
     let samples: Vec<_> = (0..120).map(|second| sample("a", second, second as f64)).collect();
     store.append(&samples).await.unwrap();
@@ -135,9 +135,10 @@ pub async fn a_second_sample_replaces_the_first<S: MetricStore + ?Sized>(store: 
     );
 }
 
-/// `compact` replaces samples older than `fine_until` by one a minute (their mean), and removes those older than `keep_from`.
+/// `compact` replaces samples older than `fine_until` by their mean per minute, and removes those older than
+/// `keep_from`.
 pub async fn compact_keeps_one_a_minute<S: MetricStore + ?Sized>(store: Arc<S>) {
-    // Four minutes, a sample every ten seconds; the first minute is to go, the last to stay fine.
+    // Four minutes with one sample every 10 s; the first minute is removed, the last one stays unchanged.
     let samples: Vec<_> = (0..24).map(|i| sample("a", i * 10, i as f64)).collect();
     store.append(&samples).await.unwrap();
     store.append(&[sample("old", 10, 1.0)]).await.unwrap();
@@ -156,7 +157,7 @@ pub async fn compact_keeps_one_a_minute<S: MetricStore + ?Sized>(store: Arc<S>) 
     assert_eq!(read(&*store, "a", 0, 240, 100).await, left);
 }
 
-/// `series` lists each series of the host once that has the prefix, in order.
+/// `series` lists each series of the host with the prefix once, in ascending order.
 pub async fn series_lists_by_prefix<S: MetricStore + ?Sized>(store: Arc<S>) {
     let names = [
         "host.disks[/].used_bytes",
@@ -197,7 +198,7 @@ fn sample(series: &str, second: i64, value: f64) -> MetricSample {
     MetricSample { host: HOST.to_owned(), series: series.to_owned(), at: at(second), value }
 }
 
-/// So many seconds into 2026, on a whole minute at 0.
+/// Returns a time in 2026; 0 is on a whole minute.
 fn at(second: i64) -> DateTime<Utc> {
     Utc.timestamp_opt(1_767_225_600, 0).unwrap() + Duration::seconds(second)
 }

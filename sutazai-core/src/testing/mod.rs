@@ -1,7 +1,7 @@
-//! For tests: one conformance suite a port, mocks of every port, a scripted model and a manual clock.
+//! Test support: one conformance suite per port, mocks of every port, a scripted model and a manual clock.
 //!
-//! A suite is a module of `pub async fn`s, one for each bullet of the port's `# Contract`, and `run_all`, which
-//! runs them against what a factory makes. An adapter is proven by one test:
+//! A suite is a module with one `pub async fn` for each bullet of the port's `# Contract`, and `run_all`, which runs
+//! them against the stores that a factory makes. One test shows that an adapter conforms:
 //!
 //! ```ignore
 //! #[tokio::test]

@@ -1,7 +1,7 @@
-//! The suite of [`ModelBackend`].
+//! Conformance suite of the port [`ModelBackend`].
 //!
-//! It judges behaviour, never wording, so that it runs over a test server and over a real model alike. Answers are
-//! kept to a few tokens and the limits are wide: a small model on a slow machine passes in about a minute.
+//! It checks behavior and never wording, so it runs against a test server and a real model alike. Answers are limited
+//! to a few tokens and the time limits are generous: a small model on a slow machine passes in about a minute.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -18,16 +18,16 @@ use crate::domain::{
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::ModelBackend;
 
-/// No single answer may take longer than this, however slow the machine.
-const PATIENCE: Duration = Duration::from_secs(300);
+/// Time limit of a single answer on the slowest supported machine.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// What a backend may need to notice that a time limit ran out: one token of a slow model, or a chunk of a prompt.
+/// Time for a backend to notice an expired time limit: one token of a slow model, or one chunk of a prompt.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// A name that no backend has.
+/// A model name that no backend has.
 const NO_SUCH_MODEL: &str = "a-model-that-is-nowhere";
 
-/// Every bullet of the contract. `make` gives a backend that has at least one model; the same one each time is well.
+/// Runs every check of the contract. `make` returns a backend with at least one model, which may be the same each time.
 pub async fn run_all<B, F>(make: impl Fn() -> F)
 where
     B: ModelBackend + ?Sized,
@@ -46,7 +46,7 @@ where
     embed_gives_a_vector_a_text_or_is_unsupported(&*make().await).await;
 }
 
-/// The bullets that are about embeddings. `make` gives a backend whose first model makes them; it need write no text.
+/// Runs the checks of embeddings. `make` returns a backend whose first model computes them; it need not generate text.
 pub async fn run_embeddings<B, F>(make: impl Fn() -> F)
 where
     B: ModelBackend + ?Sized,
@@ -60,7 +60,7 @@ where
     several_embeddings_at_once_all_end(&*make().await).await;
 }
 
-/// `models` lists what is really there: each can be asked by its name, and answers by it.
+/// `models` lists the models that are available: each can be requested by its name, and answers under it.
 pub async fn models_lists_what_is_there<B: ModelBackend + ?Sized>(backend: &B) {
     let models = backend.models().await.unwrap();
     assert!(!models.is_empty(), "{} lists no model", backend.name());
@@ -75,14 +75,14 @@ pub async fn models_lists_what_is_there<B: ModelBackend + ?Sized>(backend: &B) {
     assert_eq!(&usage.model, first);
 }
 
-/// A backend that cannot be reached is `Unavailable`. Not part of [`run_all`]: only what lies behind a network can be
-/// out of reach; `backend` is one that is.
+/// An unreachable backend is `Unavailable`. Not part of [`run_all`], because only a backend behind a network can be
+/// unreachable; `backend` must be.
 pub async fn a_backend_out_of_reach_is_unavailable<B: ModelBackend + ?Sized>(backend: &B) {
     assert_eq!(backend.models().await.unwrap_err().kind(), ErrorKind::Unavailable);
     assert_eq!(answer(backend, story(2)).await.unwrap_err().kind(), ErrorKind::Unavailable);
 }
 
-/// `generate` streams text pieces and then exactly one `Done`, which names the backend and the model and counts the tokens.
+/// `generate` streams pieces of text and then exactly one `Done` with backend, model and token counts.
 pub async fn generate_streams_text_and_one_done<B: ModelBackend + ?Sized>(backend: &B) {
     let mut stream = in_time(backend.generate(story(12))).await.unwrap();
     let mut text = String::new();
@@ -105,7 +105,7 @@ pub async fn generate_streams_text_and_one_done<B: ModelBackend + ?Sized>(backen
     );
 }
 
-/// `max_tokens` bounds the answer, and the finish reason then is `Length`.
+/// `max_tokens` limits the answer, and the finish reason then is `Length`.
 pub async fn max_tokens_bounds_the_answer<B: ModelBackend + ?Sized>(backend: &B) {
     for limit in [1, 3] {
         let (_, usage) = answer(backend, story(limit)).await.unwrap();
@@ -114,7 +114,7 @@ pub async fn max_tokens_bounds_the_answer<B: ModelBackend + ?Sized>(backend: &B)
     }
 }
 
-/// An unknown model is `NotFound` and names what there is.
+/// An unknown model is `NotFound` and names the available ones.
 pub async fn an_unknown_model_is_not_found<B: ModelBackend + ?Sized>(backend: &B) {
     let request = GenerateRequest { model: Some(NO_SUCH_MODEL.into()), ..story(2) };
     let e = answer(backend, request).await.unwrap_err();
@@ -123,8 +123,8 @@ pub async fn an_unknown_model_is_not_found<B: ModelBackend + ?Sized>(backend: &B
     assert!(models.iter().any(|model| e.message().contains(&model.name)), "names none of {models:?}: {e}");
 }
 
-/// `embed` gives one vector a text, in their order, all of one length, and says which model made them; or it is
-/// `Unsupported`. Gives what was made.
+/// `embed` returns one vector per text in their order, all of the same length, and names the model; or it is
+/// `Unsupported`. Returns the embeddings.
 pub async fn embed_gives_a_vector_a_text_or_is_unsupported<B: ModelBackend + ?Sized>(
     backend: &B,
 ) -> Option<Embeddings> {
@@ -139,7 +139,10 @@ pub async fn embed_gives_a_vector_a_text_or_is_unsupported<B: ModelBackend + ?Si
     let [sea, cat, again] = made.vectors.as_slice() else { panic!("not one a text: {made:?}") };
     assert!(sea.len() > 1 && sea.len() == cat.len() && sea.len() == again.len(), "{made:?}");
     assert!(made.vectors.iter().flatten().all(|number| number.is_finite()), "{made:?}");
-    assert!(alike(sea, again) && !alike(sea, cat), "not in the order of the texts: {made:?}");
+    assert!(
+        same_direction(sea, again) && !same_direction(sea, cat),
+        "not in the order of the texts: {made:?}"
+    );
     let listed = backend.models().await.unwrap();
     assert!(
         listed.iter().any(|model| model.name == made.model && model.backend == made.backend),
@@ -148,14 +151,14 @@ pub async fn embed_gives_a_vector_a_text_or_is_unsupported<B: ModelBackend + ?Si
         made.backend
     );
     let named = in_time(backend.embed(Some(made.model.clone()), &texts[..1])).await.unwrap();
-    assert!(alike(&named.vectors[0], sea), "another model than the one that was named");
+    assert!(same_direction(&named.vectors[0], sea), "another model than the one that was named");
     if let (Some(all), Some(one)) = (made.prompt_tokens, named.prompt_tokens) {
         assert!(one > 0 && all > 2 * one, "{all} tokens of three texts, {one} of one");
     }
     Some(made)
 }
 
-/// An unknown model is `NotFound` and names what there is: also where embeddings are asked for.
+/// An unknown model is `NotFound` and names the available ones, also for embeddings.
 pub async fn embeddings_of_an_unknown_model_are_not_found<B: ModelBackend + ?Sized>(backend: &B) {
     let e = in_time(backend.embed(Some(NO_SUCH_MODEL.into()), &["a".into()])).await.unwrap_err();
     assert_eq!(e.kind(), ErrorKind::NotFound, "{e}");
@@ -163,7 +166,7 @@ pub async fn embeddings_of_an_unknown_model_are_not_found<B: ModelBackend + ?Siz
     assert!(models.iter().any(|model| e.message().contains(&model.name)), "names none of {models:?}: {e}");
 }
 
-/// `embed` gives one vector a text: the same whatever stands beside it, and however many.
+/// `embed` computes the same vector for a text alone and in a batch of any size.
 pub async fn texts_are_embedded_alone_as_in_company<B: ModelBackend + ?Sized>(backend: &B) {
     let texts: Vec<_> =
         (0..40).map(|number| format!("{} of {number} cats", "a long tale ".repeat(number))).collect();
@@ -171,11 +174,11 @@ pub async fn texts_are_embedded_alone_as_in_company<B: ModelBackend + ?Sized>(ba
     assert_eq!(together.vectors.len(), texts.len());
     for at in [0, 7, 39] {
         let alone = in_time(backend.embed(None, &texts[at..=at])).await.unwrap();
-        assert!(alike(&alone.vectors[0], &together.vectors[at]), "text {at}");
+        assert!(same_direction(&alone.vectors[0], &together.vectors[at]), "text {at}");
     }
 }
 
-/// Several requests at once all end: also those for embeddings, and one that nobody waits for harms none.
+/// Several concurrent requests all end, also for embeddings, and a dropped one does not affect the others.
 pub async fn several_embeddings_at_once_all_end<B: ModelBackend + ?Sized>(backend: &B) {
     let texts: Vec<_> = (0..6).map(|number| [format!("{number} cats sat by the sea.")]).collect();
     let alone = in_time(backend.embed(None, &texts[5])).await.unwrap();
@@ -183,17 +186,17 @@ pub async fn several_embeddings_at_once_all_end<B: ModelBackend + ?Sized>(backen
     drop(dropped);
     let all = in_time(join_all(texts.iter().map(|text| backend.embed(None, text)))).await;
     assert!(all.iter().all(Result::is_ok), "{all:?}");
-    assert!(alike(&all[5].as_ref().unwrap().vectors[0], &alone.vectors[0]));
+    assert!(same_direction(&all[5].as_ref().unwrap().vectors[0], &alone.vectors[0]));
 }
 
-/// Whether two vectors point the same way, but for rounding.
-fn alike(one: &[f32], other: &[f32]) -> bool {
+/// Returns whether two vectors have the same direction, apart from rounding.
+fn same_direction(one: &[f32], other: &[f32]) -> bool {
     let product =
         |a: &[f32], b: &[f32]| -> f64 { a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum() };
     product(one, other) / (product(one, one) * product(other, other)).sqrt() > 0.999
 }
 
-/// A JSON Schema is enforced, or the answer is an error: what ends with `Stop` fits the schema.
+/// A JSON Schema is enforced or the answer is an error: a text that ends with `Stop` conforms to the schema.
 pub async fn a_json_schema_is_enforced<B: ModelBackend + ?Sized>(backend: &B) {
     let constraint = schema();
     if !backend.supports(&constraint) {
@@ -207,14 +210,14 @@ pub async fn a_json_schema_is_enforced<B: ModelBackend + ?Sized>(backend: &B) {
             Ok((text, usage)) if usage.finish_reason == FinishReason::Stop => {
                 constraint.check(&text).unwrap()
             }
-            Ok(_) => {} // cut off by the limit, and said so
+            Ok(_) => {} // truncated by the token limit, as the finish reason says
             Err(e) => assert_ne!(e.kind(), ErrorKind::Unsupported, "{e}"),
         }
     }
 }
 
-/// A constraint that `supports` denies is `Unsupported`; a grammar or a text that it does not deny is kept to, and the
-/// text is measured.
+/// A constraint that `supports` rejects is `Unsupported`; an accepted grammar or text is enforced, and the fluency of
+/// the text is measured.
 pub async fn a_denied_constraint_is_unsupported<B: ModelBackend + ?Sized>(backend: &B) {
     let grammar = Constraint::Grammar("start: \"yes\" | \"no\"".into());
     let whole = "Water makes other things wet.";
@@ -235,14 +238,14 @@ pub async fn a_denied_constraint_is_unsupported<B: ModelBackend + ?Sized>(backen
     }
 }
 
-/// When the request's timeout runs out the stream ends with `Timeout`.
+/// When the request's timeout expires, the stream ends with `Timeout`.
 pub async fn the_stream_ends_when_the_timeout_runs_out<B: ModelBackend + ?Sized>(backend: &B) {
     let timeout = Duration::from_millis(150);
     let begun = Instant::now();
     let result = answer(backend, GenerateRequest { timeout: Some(timeout), ..story(1_000) }).await;
     let took = begun.elapsed();
     match result {
-        // A backend that writes a thousand tokens in time has nothing to break off.
+        // A backend that generates a thousand tokens within the limit has nothing to interrupt.
         Ok((_, usage)) => assert!(took < timeout + GRACE / 10, "ended well after {took:?}: {usage:?}"),
         Err(e) => assert_eq!(e.kind(), ErrorKind::Timeout, "{e}"),
     }
@@ -259,7 +262,7 @@ pub async fn a_dropped_stream_stops_the_model<B: ModelBackend + ?Sized>(backend:
     answer(backend, story(2)).await.unwrap();
 }
 
-/// Several requests at once all end.
+/// Several concurrent requests all end.
 pub async fn several_requests_at_once_all_end<B: ModelBackend + ?Sized>(backend: &B) {
     let answers = join_all((0..4).map(|_| answer(backend, story(6)))).await;
     for answer in answers {
@@ -268,7 +271,7 @@ pub async fn several_requests_at_once_all_end<B: ModelBackend + ?Sized>(backend:
     }
 }
 
-/// `load` of a model that is there succeeds and the model answers as before; of another it is `NotFound`.
+/// `load` of an available model succeeds and the model answers as before; of another it is `NotFound`.
 pub async fn a_loaded_model_answers_as_before<B: ModelBackend + ?Sized>(backend: &B) {
     let first = backend.models().await.unwrap()[0].name.clone();
     for model in [None, Some(first.clone())] {
@@ -281,7 +284,7 @@ pub async fn a_loaded_model_answers_as_before<B: ModelBackend + ?Sized>(backend:
     assert_eq!(e.kind(), ErrorKind::NotFound, "{e}");
 }
 
-/// A schema whose every text is short.
+/// Returns a schema that only short texts fit.
 fn schema() -> Constraint {
     Constraint::JsonSchema(json!({
         "type": "object",
@@ -298,12 +301,12 @@ fn ask(prompt: &str, max_tokens: u32) -> GenerateRequest {
     GenerateRequest { max_tokens, ..GenerateRequest::new(vec![ChatMessage::user(prompt)]) }
 }
 
-/// What no model ends within a few tokens.
+/// Returns a request for a text that no model ends within a few tokens.
 fn story(max_tokens: u32) -> GenerateRequest {
     ask("Tell me a very long story about a ship and its crew, with many chapters.", max_tokens)
 }
 
-/// The whole answer; whatever error ends it.
+/// Returns the whole answer, or the error that ended it.
 async fn answer<B: ModelBackend + ?Sized>(
     backend: &B,
     request: GenerateRequest,
@@ -323,5 +326,7 @@ async fn answer<B: ModelBackend + ?Sized>(
 }
 
 async fn in_time<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("nothing came for {PATIENCE:?}"))
+    tokio::time::timeout(ANSWER_TIMEOUT, future)
+        .await
+        .unwrap_or_else(|_| panic!("nothing came for {ANSWER_TIMEOUT:?}"))
 }

@@ -1,13 +1,13 @@
-//! Inputs for fuzzing that are nearly right: random bytes alone are refused at their first character.
+//! Nearly valid inputs for fuzzing: purely random bytes are rejected at their first character.
 
-/// Most edits that a script makes.
+/// Maximum number of edits in a script.
 const MAX_EDITS: usize = 32;
 
-/// One of the seeds, with the edits that `script` stands for: a fuzzer that changes the script changes the edits. The
-/// first byte names the seed, and every four bytes after it an edit, its place (two bytes) and its operand.
+/// Applies the edits encoded in `script` to one of the seeds: a fuzzer that changes the script changes the edits. The
+/// first byte selects the seed; every four bytes after it are an edit, its position (two bytes) and its operand.
 ///
 /// # Panics
-/// When there is no seed.
+/// If there is no seed.
 pub fn mutated(seeds: &[&[u8]], script: &[u8]) -> Vec<u8> {
     let (first, edits) = script.split_first().unwrap_or((&0, &[]));
     let mut input = seeds[usize::from(*first) % seeds.len()].to_vec();
@@ -19,7 +19,7 @@ pub fn mutated(seeds: &[&[u8]], script: &[u8]) -> Vec<u8> {
             0 => input.insert(place, operand),
             1 => drop(input.drain(place..end)),
             2 if place < input.len() => input[place] = operand,
-            // Nests, and repeats.
+            // Duplicates a part, which nests and repeats structures.
             3 => {
                 let part = input[place..end].to_vec();
                 input.splice(place..place, part);
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn edits_stay_near_the_seed_and_never_fail() {
+    fn edits_stay_near_the_seed_and_never_panic() {
         let seeds: [&[u8]; 2] = [b"one", b""];
         assert_eq!(mutated(&seeds, &[]), b"one");
         assert_eq!(mutated(&seeds, &[0, 0, 1, 0, b'x']), b"oxne");

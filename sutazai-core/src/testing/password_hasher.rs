@@ -1,4 +1,4 @@
-//! The suite of [`PasswordHasher`].
+//! Conformance suite of the port [`PasswordHasher`].
 
 use std::future::Future;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use crate::ports::PasswordHasher;
 
 const PASSWORD: &str = "correct horse battery";
 
-/// Every bullet of the contract.
+/// Runs every check of the contract.
 pub async fn run_all<H, F>(make: impl Fn() -> F)
 where
     H: PasswordHasher + ?Sized,
@@ -40,7 +40,7 @@ pub async fn a_password_verifies_against_its_own_hash_only<H: PasswordHasher + ?
     }
     let other = hasher.hash("another password").await.unwrap();
     assert!(!hasher.verify(PASSWORD, Some(other)).await.unwrap());
-    // A record that holds no hash at all is a fault of ours, or at the very least opens nothing.
+    // A stored text that is no hash is a bug on our side, and must not accept any password.
     for broken in ["", "no hash", PASSWORD, "$argon2id$v=19$"] {
         assert!(!hasher.verify(PASSWORD, Some(broken.into())).await.unwrap_or(false), "{broken:?}");
     }
@@ -63,7 +63,7 @@ pub async fn a_hash_never_contains_the_password<H: PasswordHasher + ?Sized>(hash
     assert!(!hash.contains(PASSWORD));
 }
 
-/// A hash of one's own is not outdated; what is none of one's own is.
+/// A hash made with the current cost is not outdated; any other text is.
 pub async fn a_hash_of_ones_own_is_not_outdated<H: PasswordHasher + ?Sized>(hasher: &H) {
     assert!(!hasher.is_outdated(&hasher.hash(PASSWORD).await.unwrap()));
     for other in ["", "no hash", "$2b$12$C6UzMDM.H6dfI/f/IKcEeO7ZbNcPrNWu5cPjMOZbTMCs7RGQWzZ5K"] {
@@ -71,24 +71,24 @@ pub async fn a_hash_of_ones_own_is_not_outdated<H: PasswordHasher + ?Sized>(hash
     }
 }
 
-/// `verify` against no hash costs as much as against one, and is false.
+/// `verify` without a hash costs as much as with one, and is false.
 pub async fn no_hash_costs_as_much<H: PasswordHasher + ?Sized>(hasher: &H) {
     let hash = hasher.hash(PASSWORD).await.unwrap();
     let (mut with, mut without) = (Vec::new(), Vec::new());
-    // The two take turns in changing order, so that whatever else the machine does meets both alike, and neither has a
-    // thread, whose memory may be warmer, for itself.
+    // Both variants alternate in changing order, so that other load on the machine affects them equally and neither
+    // always runs on a thread with warm memory.
     for round in 0..16 {
-        let mut turns = [(Some(hash.clone()), &mut with), (None, &mut without)];
+        let mut variants = [(Some(hash.clone()), &mut with), (None, &mut without)];
         if round % 2 == 1 {
-            turns.reverse();
+            variants.reverse();
         }
-        for (hash, times) in turns {
+        for (hash, times) in variants {
             let begun = Instant::now();
             assert!(!hasher.verify("wrong password", hash).await.unwrap());
             times.push(begun.elapsed());
         }
     }
-    // The least of each is what the machine's other work has disturbed least.
+    // The minimum is the measurement least disturbed by other load.
     let (with, without) = (with.iter().min().unwrap(), without.iter().min().unwrap());
     assert!(*without > *with / 2 && *without < *with * 2, "with a hash {with:?}, without {without:?}");
 }

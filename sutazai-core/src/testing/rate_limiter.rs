@@ -1,4 +1,4 @@
-//! The suite of [`RateLimiter`].
+//! Conformance suite of the port [`RateLimiter`].
 
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr};
@@ -12,12 +12,12 @@ use super::ManualClock;
 use crate::domain::{ApiKeyId, UserId};
 use crate::ports::{Allowance, Quota, RateKey, RateLimiter};
 
-/// One comes back every 12 seconds.
+/// Quota that restores one request every 12 s.
 const QUOTA: Quota = Quota { limit: 5, window: Duration::from_secs(60) };
-const ONE_BACK: Duration = Duration::from_secs(12);
-const A_LITTLE: Duration = Duration::from_millis(10);
+const RESTORE_INTERVAL: Duration = Duration::from_secs(12);
+const MARGIN: Duration = Duration::from_millis(10);
 
-/// Every bullet of the contract; `make` gives a limiter of this quota that goes by this clock.
+/// Runs every check of the contract; `make` creates a limiter with this quota and clock.
 pub async fn run_all<L, F>(make: impl Fn(Quota, Arc<ManualClock>) -> F)
 where
     L: RateLimiter + ?Sized,
@@ -43,7 +43,7 @@ where
     requests_at_the_same_time_get_no_more(&*limiter).await;
 }
 
-/// Of one key as many requests pass at once as the quota says, and no more.
+/// A key may send a burst of as many requests as the quota allows, and no more.
 pub async fn as_many_pass_as_the_quota_says<L: RateLimiter + ?Sized>(limiter: &L) {
     assert_eq!(limiter.quota(), QUOTA);
     let key = address(1);
@@ -52,25 +52,30 @@ pub async fn as_many_pass_as_the_quota_says<L: RateLimiter + ?Sized>(limiter: &L
             panic!("request {used} of {} was refused", QUOTA.limit);
         };
         assert_eq!(remaining, QUOTA.limit - used);
-        assert!(whole_after <= QUOTA.window && whole_after + A_LITTLE >= ONE_BACK * used, "{whole_after:?}");
+        assert!(
+            whole_after <= QUOTA.window && whole_after + MARGIN >= RESTORE_INTERVAL * used,
+            "{whole_after:?}"
+        );
     }
     let Allowance::Refused { retry_after } = limiter.take(&key).await.unwrap() else {
         panic!("request {} passed", QUOTA.limit + 1);
     };
-    assert!(retry_after > Duration::ZERO && retry_after <= ONE_BACK, "{retry_after:?}");
+    assert!(retry_after > Duration::ZERO && retry_after <= RESTORE_INTERVAL, "{retry_after:?}");
 }
 
-/// What was used comes back evenly over the window, and never more than the quota.
+/// Used requests are restored evenly over the window, never beyond the quota.
 pub async fn what_was_used_comes_back_evenly<L: RateLimiter + ?Sized>(limiter: &L, clock: &ManualClock) {
     let key = address(1);
     assert_eq!(granted(limiter, &key, 10).await, QUOTA.limit);
-    for (pause, back) in [(ONE_BACK, 1), (ONE_BACK * 3, 3), (QUOTA.window, 5), (QUOTA.window * 100, 5)] {
-        clock.advance(pause + A_LITTLE);
+    for (pause, back) in
+        [(RESTORE_INTERVAL, 1), (RESTORE_INTERVAL * 3, 3), (QUOTA.window, 5), (QUOTA.window * 100, 5)]
+    {
+        clock.advance(pause + MARGIN);
         assert_eq!(granted(limiter, &key, 10).await, back, "after {pause:?}");
     }
 }
 
-/// A refused request passes after the time it was told, and not before.
+/// A rejected request passes after the announced time, and not before.
 pub async fn a_refused_request_passes_after_the_time_it_was_told<L: RateLimiter + ?Sized>(
     limiter: &L,
     clock: &ManualClock,
@@ -80,21 +85,21 @@ pub async fn a_refused_request_passes_after_the_time_it_was_told<L: RateLimiter 
     let Allowance::Refused { retry_after } = limiter.take(&key).await.unwrap() else {
         panic!("more passed than the quota says");
     };
-    clock.advance(retry_after - A_LITTLE);
+    clock.advance(retry_after - MARGIN);
     assert_eq!(granted(limiter, &key, 1).await, 0);
-    clock.advance(A_LITTLE);
+    clock.advance(MARGIN);
     assert_eq!(granted(limiter, &key, 1).await, 1);
 }
 
-/// A refused request uses nothing up.
+/// A rejected request uses nothing up.
 pub async fn a_refused_request_uses_nothing_up<L: RateLimiter + ?Sized>(limiter: &L, clock: &ManualClock) {
     let key = address(1);
     granted(limiter, &key, 100).await;
-    clock.advance(ONE_BACK + A_LITTLE);
+    clock.advance(RESTORE_INTERVAL + MARGIN);
     assert_eq!(granted(limiter, &key, 1).await, 1);
 }
 
-/// What one key uses takes nothing from another.
+/// Requests of one key take nothing from another.
 pub async fn one_key_takes_nothing_from_another<L: RateLimiter + ?Sized>(limiter: &L) {
     let users = [UserId::new(), UserId::new()].map(RateKey::User);
     let keys = [key_of(QUOTA.limit), key_of(QUOTA.limit)];
@@ -115,11 +120,11 @@ pub async fn a_lower_limit_of_its_own_counts<L: RateLimiter + ?Sized>(limiter: &
     };
     assert_eq!((remaining, whole_after), (1, QUOTA.window / 2));
     assert_eq!(granted(limiter, &key, 10).await, 1);
-    clock.advance(QUOTA.window / 2 + A_LITTLE);
+    clock.advance(QUOTA.window / 2 + MARGIN);
     assert_eq!(granted(limiter, &key, 10).await, 1);
 }
 
-/// Requests of one key at the same time get no more than those one after the other.
+/// Concurrent requests of one key get no more than sequential ones.
 pub async fn requests_at_the_same_time_get_no_more<L: RateLimiter + ?Sized>(limiter: &L) {
     let key = address(1);
     let all = join_all((0..50).map(|_| limiter.take(&key))).await;
@@ -127,7 +132,7 @@ pub async fn requests_at_the_same_time_get_no_more<L: RateLimiter + ?Sized>(limi
     assert_eq!(passed, 5);
 }
 
-/// How many of so many requests pass.
+/// Sends requests and returns how many of them passed.
 async fn granted<L: RateLimiter + ?Sized>(limiter: &L, key: &RateKey, requests: u32) -> u32 {
     let mut passed = 0;
     for _ in 0..requests {

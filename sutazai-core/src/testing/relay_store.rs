@@ -1,4 +1,4 @@
-//! The suite of [`RelayStore`].
+//! Conformance suite of the port [`RelayStore`].
 
 use std::future::Future;
 use std::sync::Arc;
@@ -20,10 +20,10 @@ use crate::testing::task_store::read_on;
 
 const LEASE: Duration = Duration::from_secs(15);
 const BEGIN: EventPosition = EventPosition(7);
-/// As large as positions get.
-const FAR: EventPosition = EventPosition((u64::MAX as u128) << 64 | 5);
+/// A position near the maximum that stores support.
+const LATE: EventPosition = EventPosition((u64::MAX as u128) << 64 | 5);
 
-/// Every bullet of the contract; `fresh` gives the stores of a database that nobody has held the relay of.
+/// Runs every check of the contract; `fresh` returns the stores of a database whose relay has never been held.
 pub async fn run_all<F>(fresh: impl Fn() -> F)
 where
     F: Future<Output = (Arc<dyn TaskStore>, Arc<dyn RelayStore>)>,
@@ -36,16 +36,17 @@ where
     what_is_removed_untold_is_left_in_the_outbox(&*tasks, &*relays).await;
 }
 
-/// The first `hold` ever begins at the position that it names; every later one goes on where `advance` was last.
+/// The first `hold` ever starts at the position that it names; every later one continues where `advance` was last.
 pub async fn it_begins_once_and_goes_on(store: &dyn RelayStore) {
     let claim = claim(0);
     assert_eq!(store.hold(&claim, BEGIN).await.unwrap(), Some(BEGIN));
-    assert_eq!(store.hold(&claim, FAR).await.unwrap(), Some(BEGIN));
-    store.advance(&claim, FAR).await.unwrap();
-    assert_eq!(store.hold(&claim, BEGIN).await.unwrap(), Some(FAR));
+    assert_eq!(store.hold(&claim, LATE).await.unwrap(), Some(BEGIN));
+    store.advance(&claim, LATE).await.unwrap();
+    assert_eq!(store.hold(&claim, BEGIN).await.unwrap(), Some(LATE));
 }
 
-/// Of several who ask one holds; it may hold again, which prolongs its lease, and others may not.
+/// Of several concurrent calls of `hold` one succeeds; the holder may call it again, which renews its lease, and others
+/// may not.
 pub async fn one_of_several_holds(store: &dyn RelayStore) {
     let claims: Vec<RelayClaim> = (0..10).map(|_| claim(0)).collect();
     let held = join_all(claims.iter().map(|claim| store.hold(claim, BEGIN))).await;
@@ -57,7 +58,7 @@ pub async fn one_of_several_holds(store: &dyn RelayStore) {
     assert_eq!(store.hold(&later(other, 20), BEGIN).await.unwrap(), None);
 }
 
-/// When the lease has run out, or was let go, another may hold, from where the one before it was.
+/// After the lease has expired or was released, another instance may hold the relay and continues at its position.
 pub async fn another_holds_after_the_lease_or_when_it_was_let_go(store: &dyn RelayStore) {
     let (first, second, third) = (claim(0), claim(0), claim(0));
     store.hold(&first, BEGIN).await.unwrap();
@@ -70,11 +71,12 @@ pub async fn another_holds_after_the_lease_or_when_it_was_let_go(store: &dyn Rel
     assert_eq!(store.hold(&later(third, 18), BEGIN).await.unwrap(), Some(EventPosition(20)));
 }
 
-/// `advance` by who holds moves the position and prolongs the lease; by anybody else it is `Conflict` and changes nothing.
+/// `advance` by the holder moves the position and renews the lease; by anybody else it is `Conflict` and changes
+/// nothing.
 pub async fn only_who_holds_advances(store: &dyn RelayStore) {
     let (first, second) = (claim(0), claim(0));
     let refused = async |claim: &RelayClaim| {
-        let refused = store.advance(claim, FAR).await.unwrap_err();
+        let refused = store.advance(claim, LATE).await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Conflict);
     };
     refused(&first).await;
@@ -87,7 +89,8 @@ pub async fn only_who_holds_advances(store: &dyn RelayStore) {
     assert_eq!(store.hold(&later(second, 27), BEGIN).await.unwrap(), Some(EventPosition(8)));
 }
 
-/// A task that is removed (`delete` or `prune` of the [`TaskStore`] of the same database) while an event of it stands after the position leaves the messages about all its events in the outbox, in their order; one whose events have all been passed on leaves none, nor does any before the first `hold` ever. `take_out` removes those that it names, and no other.
+/// Deleting a task of which an event lies behind the position leaves the messages about all its events in the outbox,
+/// in their order; `take_out` removes the named ones only.
 pub async fn what_is_removed_untold_is_left_in_the_outbox(tasks: &dyn TaskStore, relays: &dyn RelayStore) {
     let early = ended(tasks, 1).await;
     tasks.delete(early[0]).await.unwrap();
@@ -105,7 +108,7 @@ pub async fn what_is_removed_untold_is_left_in_the_outbox(tasks: &dyn TaskStore,
         let of_task = feed.iter().filter(|entry| entry.event.task_id == task);
         of_task.map(|entry| entry.position).max().unwrap()
     };
-    // They ended in one transaction, and the relay has come as far as to the end of the second.
+    // All three ended in one transaction, and the relay has published up to the end of the second.
     let mut positions: Vec<EventPosition> = told.iter().map(|task| last(*task)).collect();
     positions.sort_unstable();
     let position = positions[1];
@@ -158,7 +161,7 @@ async fn messages(relays: &dyn RelayStore) -> Vec<BusMessage> {
     relays.outbox(100).await.unwrap().into_iter().map(|left| left.message).collect()
 }
 
-/// Adds tasks, lets each report once, and ends them all together.
+/// Enqueues tasks, appends one event to each, and completes them together.
 async fn ended(tasks: &dyn TaskStore, count: usize) -> Vec<TaskId> {
     let trace: Option<TraceContext> =
         "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01 order-17".parse().ok();

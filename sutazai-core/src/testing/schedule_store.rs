@@ -1,4 +1,4 @@
-//! The suite of [`ScheduleStore`].
+//! Conformance suite of the port [`ScheduleStore`].
 
 use std::future::Future;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::domain::{
 use crate::error::ErrorKind;
 use crate::ports::ScheduleStore;
 
-/// Every bullet of the contract, each against an empty store of its own.
+/// Runs every check of the contract, each against an empty store of its own.
 pub async fn run_all<S, F>(make: impl Fn() -> F)
 where
     S: ScheduleStore + ?Sized,
@@ -31,7 +31,7 @@ where
     waiting_gives_those_with_queued_times(&*make().await).await;
 }
 
-/// A created schedule is found by its id, whole; an unknown id finds none.
+/// A created schedule is found by its id with all its fields; an unknown id finds none.
 pub async fn a_created_schedule_is_found_by_its_id<S: ScheduleStore + ?Sized>(store: &S) {
     let plain = schedule(None);
     let full = Schedule {
@@ -57,7 +57,7 @@ pub async fn a_created_schedule_is_found_by_its_id<S: ScheduleStore + ?Sized>(st
     assert_eq!(store.get(ScheduleId::new()).await.unwrap(), None);
 }
 
-/// `list` gives one owner's schedules, or everybody's, newest first, page by page.
+/// `list` returns the schedules of one owner, or of all, newest first, page by page.
 pub async fn list_gives_schedules_page_by_page<S: ScheduleStore + ?Sized>(store: &S) {
     let (ada, eve) = (UserId::new(), UserId::new());
     let of = [Some(ada), Some(eve), Some(ada), None, Some(ada)].map(schedule);
@@ -68,7 +68,7 @@ pub async fn list_gives_schedules_page_by_page<S: ScheduleStore + ?Sized>(store:
     let query = |owner, before, limit| ScheduleQuery { owner, before, limit };
     let first = store.list(&query(Some(ada), None, 2)).await.unwrap();
     assert_eq!(first.items, [new.clone(), middle.clone()]);
-    // One that comes in between two pages moves nothing.
+    // A schedule created between two pages does not shift them.
     store.create(&schedule(Some(ada))).await.unwrap();
     let second = store.list(&query(Some(ada), first.next, 2)).await.unwrap();
     assert_eq!((second.items, second.next), (vec![old.clone()], None));
@@ -78,7 +78,8 @@ pub async fn list_gives_schedules_page_by_page<S: ScheduleStore + ?Sized>(store:
     assert_eq!((exact.items.len(), exact.next), (1, None));
 }
 
-/// `replace` changes everything but the id, the owner, when it was made, when it fired last and for which task; one that is not there is `NotFound`.
+/// `replace` changes everything except the id, the owner, the creation time, and the time and task of the last run; an
+/// unknown schedule is `NotFound`.
 pub async fn replace_changes_what_can_be_changed<S: ScheduleStore + ?Sized>(store: &S) {
     let (first, other) = (schedule(Some(UserId::new())), schedule(None));
     store.create(&first).await.unwrap();
@@ -127,7 +128,7 @@ pub async fn replace_changes_what_can_be_changed<S: ScheduleStore + ?Sized>(stor
     assert_eq!(store.replace(&unknown).await.unwrap_err().kind(), ErrorKind::NotFound);
 }
 
-/// `delete` removes a schedule and no other; one that is not there is `NotFound`.
+/// `delete` removes a schedule and no other; an unknown one is `NotFound`.
 pub async fn delete_removes_a_schedule<S: ScheduleStore + ?Sized>(store: &S) {
     let (gone, stays) = (schedule(None), schedule(None));
     store.create(&gone).await.unwrap();
@@ -139,7 +140,7 @@ pub async fn delete_removes_a_schedule<S: ScheduleStore + ?Sized>(store: &S) {
     assert!(!store.advance(&gone, &gone).await.unwrap());
 }
 
-/// `upcoming` gives those that have a next time, the earliest first.
+/// `upcoming` returns the schedules that have a next time, the earliest first.
 pub async fn upcoming_gives_the_earliest_first<S: ScheduleStore + ?Sized>(store: &S) {
     let due = |second| Schedule { next_run_at: Some(at(second)), ..schedule(None) };
     let of = [due(300), due(-5), Schedule { next_run_at: None, ..schedule(None) }, due(20)];
@@ -151,8 +152,8 @@ pub async fn upcoming_gives_the_earliest_first<S: ScheduleStore + ?Sized>(store:
     assert_eq!(store.upcoming(10).await.unwrap(), [early, middle, late]);
 }
 
-/// `advance` writes the next time, the last one, the last task and the queued times, if the next time and the queued ones are still
-/// those that were seen: of those who fire at once one does.
+/// `advance` stores the next time, the last time, the last task and the queued times, if the next and the queued times
+/// are unchanged: of concurrent calls one succeeds.
 pub async fn advance_lets_one_fire<S: ScheduleStore + ?Sized>(store: &S) {
     let (seen, other) = (schedule(None), schedule(None));
     store.create(&seen).await.unwrap();
@@ -170,7 +171,7 @@ pub async fn advance_lets_one_fire<S: ScheduleStore + ?Sized>(store: &S) {
     let winners: Vec<_> = ways.iter().zip(&outcomes).filter(|(_, fired)| *fired.as_ref().unwrap()).collect();
     let [(fired, _)] = winners[..] else { panic!("one fires, not {}", winners.len()) };
     assert_eq!(store.get(seen.id).await.unwrap().as_ref(), Some(fired));
-    // What fires changes nothing else: neither the plan nor other schedules.
+    // Firing changes neither the plan nor other schedules.
     let renamed =
         Schedule { plan: NewSchedule { name: "other".into(), ..seen.plan.clone() }, ..fired.clone() };
     let started = Schedule { last_run_at: Some(at(120)), queued: vec![at(130)], ..renamed };
@@ -186,7 +187,7 @@ pub async fn advance_lets_one_fire<S: ScheduleStore + ?Sized>(store: &S) {
     assert_eq!(store.get(seen.id).await.unwrap(), Some(seen));
 }
 
-/// `waiting` gives those that have queued times, in the order of their ids, page by page.
+/// `waiting` returns the schedules that have queued times, in the order of their ids, page by page.
 pub async fn waiting_gives_those_with_queued_times<S: ScheduleStore + ?Sized>(store: &S) {
     let with = |queued: &[i64]| Schedule {
         queued: queued.iter().map(|second| at(*second)).collect(),
@@ -204,7 +205,8 @@ pub async fn waiting_gives_those_with_queued_times<S: ScheduleStore + ?Sized>(st
     assert_eq!(store.waiting(None, 10).await.unwrap(), [one, three]);
 }
 
-/// An owner has at most [`MAX_SCHEDULES`], however many are added at once: one more is `Conflict`. Nobody may have any number.
+/// An owner has at most [`MAX_SCHEDULES`], also under concurrent creation: one more is `Conflict`. Schedules without an
+/// owner have no limit.
 pub async fn an_owner_has_so_many_schedules<S: ScheduleStore + ?Sized>(store: &S) {
     let ada = UserId::new();
     let many: Vec<Schedule> = (0..MAX_SCHEDULES + 9).map(|_| schedule(Some(ada))).collect();
@@ -217,7 +219,7 @@ pub async fn an_owner_has_so_many_schedules<S: ScheduleStore + ?Sized>(store: &S
     }
 }
 
-/// `delete_all` does so with all of one owner's, and tells how many those were.
+/// `delete_all` removes all schedules of one owner and returns their number.
 pub async fn delete_all_removes_what_is_one_owners<S: ScheduleStore + ?Sized>(store: &S) {
     let ada = UserId::new();
     let of = [Some(ada), Some(ada), Some(UserId::new()), None].map(schedule);
@@ -231,7 +233,7 @@ pub async fn delete_all_removes_what_is_one_owners<S: ScheduleStore + ?Sized>(st
     assert_eq!(store.delete_all(ada).await.unwrap(), 0);
 }
 
-/// Due at `at(100)`.
+/// Creates a schedule that is due at `at(100)`.
 fn schedule(owner: Option<UserId>) -> Schedule {
     Schedule {
         id: ScheduleId::new(),

@@ -1,9 +1,9 @@
-//! Random schedules over a task store: workers that crash, pause and repeat themselves, users who cancel, retry and
-//! delete, wake-ups that get lost, and a model that says what must come of each call.
+//! Random schedules over a task store: workers that crash, pause and repeat calls, users who cancel, retry and delete,
+//! lost wake-ups, and a model that predicts the result of each call.
 //!
-//! A schedule is drawn from its seed, so a failing one is replayed by its number. Time stands on a manual clock;
-//! calls come one after the other, in any order, which covers every interleaving of a store whose calls are atomic
-//! (that they are is the suite's part).
+//! A schedule is drawn from its seed, so a failing one can be replayed by its number. Time is a manual clock. Calls are
+//! made one after the other in any order, which covers every interleaving of a store whose calls are atomic (their
+//! atomicity is checked by the conformance suite).
 
 mod checks;
 mod model;
@@ -26,20 +26,20 @@ use super::ManualClock;
 use crate::domain::{ConcurrencyLimits, TaskId, UserId};
 use crate::ports::{Clock, TaskStore};
 
-/// How long the leases of the schedules last.
+/// Duration of the leases in a schedule.
 const LEASE: Duration = Duration::from_secs(10);
-/// The agents there are; not every worker has both.
+/// Agents of a schedule; not every worker has both.
 const AGENTS: [&str; 2] = ["echo", "upper"];
-/// So many of the latest calls are told with a fault.
-const TOLD: usize = 60;
+/// Number of latest calls that are reported with a failure.
+const MAX_REPORTED_CALLS: usize = 60;
 
-/// Nothing, or what went wrong.
+/// `Ok`, or a description of the failure.
 type Check = Result<(), String>;
 
-/// Plays the schedule of this seed on an empty store.
+/// Runs the schedule of this seed on an empty store.
 ///
 /// # Errors
-/// The first thing that was not as it must be, with the calls before it.
+/// The first deviation from the model, with the calls before it.
 pub async fn run<F, Fut>(make: F, seed: u64) -> Result<(), String>
 where
     F: Fn() -> Fut,
@@ -51,12 +51,12 @@ where
         fault => fault,
     };
     played.map_err(|fault| {
-        let told = world.told.len().saturating_sub(TOLD);
+        let told = world.told.len().saturating_sub(MAX_REPORTED_CALLS);
         format!("seed {seed}: {fault}\nthe calls before it:\n  {}", world.told[told..].join("\n  "))
     })
 }
 
-/// Everything that a schedule moves.
+/// State of a running schedule.
 struct World {
     store: Arc<dyn TaskStore>,
     model: Model,
@@ -64,12 +64,12 @@ struct World {
     clock: ManualClock,
     workers: Vec<Worker>,
     owners: Vec<Option<UserId>>,
-    /// The same for all workers.
+    /// Concurrency limits, the same for all workers.
     limits: ConcurrencyLimits,
-    /// Changed since they were last compared.
+    /// Tasks changed since they were last compared.
     touched: BTreeSet<TaskId>,
     told: Vec<String>,
-    /// No user calls any more: what there is must come to its end.
+    /// Whether users have stopped calling, so that all tasks must come to their end.
     resting: bool,
 }
 
@@ -105,7 +105,7 @@ impl World {
         self.clock.now()
     }
 
-    /// True once in `n` times.
+    /// Returns true once in `n` times on average.
     fn one_in(&mut self, n: u32) -> bool {
         self.rng.random_range(0..n) == 0
     }
@@ -114,7 +114,7 @@ impl World {
         self.told.push(what.into());
     }
 
-    /// One of the known tasks.
+    /// Picks one of the known tasks.
     fn any_task(&mut self) -> Option<TaskId> {
         let known = self.model.entries.len();
         (known > 0)
@@ -148,15 +148,15 @@ impl World {
         Ok(())
     }
 
-    /// Sleeps no longer than `next_due` says until every task has ended: one that the store does not name there
-    /// would never be done.
+    /// Sleeps no longer than `next_due` returns until every task has ended: a task that it omits would never be
+    /// claimed.
     async fn come_to_rest(&mut self) -> Check {
         self.resting = true;
         let agents = AGENTS.map(str::to_owned);
         for _ in 0..2_000 {
             let due = self.store.next_due(&agents).await.map_err(|e| format!("next_due: {e}"))?;
             let Some(due) = due else { return self.all_have_ended().await };
-            // As the engine: what is due may be held back by limits, while a crashed worker's lease has still to run out.
+            // Like the engine: a due task may be held back by limits until the lease of a crashed worker expires.
             let wait = (due - self.now()).to_std().unwrap_or_default();
             self.clock.advance(wait.max(Duration::from_millis(100)));
             self.expire().await?;
@@ -179,7 +179,7 @@ impl World {
     }
 
     fn let_time_pass(&mut self) {
-        // Whole milliseconds: a store need not keep more than microseconds.
+        // Whole milliseconds, because a store need not keep more than microseconds.
         let by = Duration::from_millis(self.rng.random_range(0..7_000));
         self.clock.advance(by);
         self.tell(format!("{} ms pass", by.as_millis()));

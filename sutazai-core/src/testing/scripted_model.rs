@@ -1,7 +1,7 @@
-//! A model whose answers a test writes down beforehand.
+//! Model backend with scripted answers.
 //!
-//! For tests of agents and of an embedder's code. Everything around the answers is what the port demands: text comes
-//! word by word, `max_tokens`, stop texts, timeouts, constraints and unknown models do what they do with a real model.
+//! For tests of agents and of embedders' code. Everything else behaves as the port requires: text is streamed word by
+//! word, and `max_tokens`, stop texts, timeouts, constraints and unknown models work as with a real model.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -20,17 +20,17 @@ use crate::ports::{Clock, ModelBackend, ModelStream, SystemClock};
 /// One answer of a script.
 #[derive(Debug, Clone)]
 pub enum ScriptedAnswer {
-    /// This text, word by word, then the end.
+    /// This text, word by word, and then the end.
     Text(String),
-    /// This text, word by word, cut there by a filter of the backend.
+    /// This text, word by word, truncated there by a content filter.
     Filtered(String),
-    /// No text, and these words of refusal.
+    /// No text, and this refusal.
     Refusal(String),
     /// This error instead of an answer.
     Error(Error),
-    /// This text, word by word, then this error.
+    /// This text, word by word, and then this error.
     Broken(String, Error),
-    /// This text, word by word, then silence, until the request's timeout runs out.
+    /// This text, word by word, and then nothing until the request's timeout.
     Stall(String),
 }
 
@@ -48,7 +48,7 @@ impl From<Error> for ScriptedAnswer {
 
 type Reply = dyn Fn(&GenerateRequest) -> ScriptedAnswer + Send + Sync;
 
-/// A [`ModelBackend`] that answers by a script and remembers what it was asked.
+/// A [`ModelBackend`] that answers from a script and records its requests.
 pub struct ScriptedModelBackend {
     name: String,
     models: Vec<String>,
@@ -63,7 +63,7 @@ pub struct ScriptedModelBackend {
 }
 
 impl ScriptedModelBackend {
-    /// Gives these answers in order. Asked once more than there are answers, it is `Unavailable` and says so.
+    /// Creates a backend that returns these answers in order; further requests are `Unavailable`.
     pub fn new<A: Into<ScriptedAnswer>>(answers: impl IntoIterator<Item = A>) -> Self {
         Self {
             name: "scripted".into(),
@@ -79,7 +79,7 @@ impl ScriptedModelBackend {
         }
     }
 
-    /// Answers each request as `reply` says.
+    /// Creates a backend that answers each request with the result of `reply`.
     pub fn replying<A: Into<ScriptedAnswer>>(
         reply: impl Fn(&GenerateRequest) -> A + Send + Sync + 'static,
     ) -> Self {
@@ -88,50 +88,50 @@ impl ScriptedModelBackend {
         backend
     }
 
-    /// Under another name than `scripted`.
+    /// Sets the name of the backend; default `scripted`.
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
     }
 
-    /// With other models than `scripted-model`; the first answers where a request names none.
+    /// Sets the models instead of `scripted-model`; the first one is the default.
     pub fn with_models<N: Into<String>>(mut self, models: impl IntoIterator<Item = N>) -> Self {
         self.models = models.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Whether it takes JSON Schemas (then a text that does not fit ends with an error) and grammars (then the
-    /// script is trusted to keep to them). It takes both unless told otherwise.
+    /// Sets whether the backend accepts JSON Schemas (a text that does not conform then ends with an error) and
+    /// grammars (the script is trusted to conform). By default it accepts both.
     pub fn supporting(mut self, json_schema: bool, grammar: bool) -> Self {
         (self.json_schema, self.grammar) = (json_schema, grammar);
         self
     }
 
-    /// Its models may do this. Without, they may do nothing.
+    /// Grants these permissions to its models; by default they have none.
     pub fn granting(mut self, permissions: impl IntoIterator<Item = ModelPermission>) -> Self {
         self.granted = permissions.into_iter().collect();
         self
     }
 
-    /// Reports this fluency for every answer to a request with a constraint, and takes texts as constraints. Without,
-    /// neither.
+    /// Reports this fluency for every answer to a request with a constraint, and accepts texts as constraints. By
+    /// default it does neither.
     pub fn with_fluency(mut self, fluency: f32) -> Self {
         self.fluency = Some(fluency);
         self
     }
 
-    /// Measures a request's timeout by this clock.
+    /// Measures the timeouts of requests with this clock.
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
-    /// Adds an answer at the end of the script.
+    /// Appends an answer to the script.
     pub fn push(&self, answer: impl Into<ScriptedAnswer>) {
         lock(&self.queue).push_back(answer.into());
     }
 
-    /// What it was asked so far, in order.
+    /// Returns the requests so far, in order.
     pub fn requests(&self) -> Vec<GenerateRequest> {
         lock(&self.requests).clone()
     }
@@ -249,7 +249,7 @@ impl ModelBackend for ScriptedModelBackend {
             }
         });
         let words = stream::iter(words).then(|word| async move {
-            // As a model does, let others run between two words.
+            // Like a real model, yields to other tasks between two words.
             tokio::task::yield_now().await;
             Ok(ModelEvent::Text(word))
         });
@@ -265,8 +265,8 @@ enum Ending {
     Silence,
 }
 
-/// The words of the text, each with the space behind it, up to the first stop text and the token limit: here a word
-/// counts as a token.
+/// Splits the text into words with their trailing space, up to the first stop text and the token limit; a word counts
+/// as a token.
 fn cut(text: &str, request: &GenerateRequest) -> (Vec<String>, FinishReason) {
     let end = request.stop.iter().filter_map(|stop| text.find(stop.as_str())).min().unwrap_or(text.len());
     let mut words: Vec<String> = text[..end].split_inclusive(' ').map(str::to_owned).collect();
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn answers_come_in_order_and_requests_are_kept() {
+    async fn answers_are_returned_in_order_and_requests_are_recorded() {
         let away = Error::unavailable("away");
         let backend = ScriptedModelBackend::new([ScriptedAnswer::from("one two. three"), away.into()]);
         let request = GenerateRequest { stop: vec![".".into()], ..ask("first") };
@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn text_that_does_not_fit_the_schema_ends_with_an_error() {
+    async fn text_that_violates_the_schema_ends_with_an_error() {
         let backend = ScriptedModelBackend::new(["just words"]);
         let constraint = Some(Constraint::JsonSchema(json!({ "type": "object" })));
         let mut stream = backend.generate(GenerateRequest { constraint, ..ask("json") }).await.unwrap();
@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn half_an_answer_then_silence_or_an_error() {
+    async fn partial_answer_ends_with_a_timeout_or_an_error() {
         let clock = Arc::new(ManualClock::new());
         let broken = ScriptedAnswer::Broken("half an".into(), Error::unavailable("cut"));
         let backend = ScriptedModelBackend::new([ScriptedAnswer::Stall("half".into()), broken])

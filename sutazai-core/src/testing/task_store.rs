@@ -1,7 +1,7 @@
-//! The suite of [`TaskStore`]: every bullet of its contract, each against a store of its own.
+//! Conformance suite of the port [`TaskStore`]: every bullet of its contract, each against a store of its own.
 //!
-//! Times are given, never asked for, so a store passes or fails the same way on every machine. Run it on a
-//! multi-thread runtime: several parts let many tasks call at once.
+//! Times are arguments and never read from a clock, so a store passes or fails equally on every machine. To be run on a
+//! multi-thread runtime, because several checks make concurrent calls.
 
 mod claims;
 mod feed;
@@ -43,7 +43,7 @@ pub use waiting::wait_holds_the_parent_until_the_last_child_has_ended;
 
 use crate::ports::TaskStore;
 
-/// Every bullet of the contract; `make` gives an empty store each time.
+/// Runs every check of the contract; `make` returns a new empty store each time.
 pub async fn run_all<F, Fut>(make: F)
 where
     F: Fn() -> Fut,

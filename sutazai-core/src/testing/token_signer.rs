@@ -1,4 +1,4 @@
-//! The suite of [`TokenSigner`].
+//! Conformance suite of the port [`TokenSigner`].
 
 use std::sync::Arc;
 
@@ -6,12 +6,12 @@ use crate::domain::{SessionId, UserId, UserRole};
 use crate::error::ErrorKind;
 use crate::ports::{AUDIENCE, AccessClaims, ISSUER, TokenSigner};
 
-/// 2026-01-01 00:00:00 UTC.
+/// 2026-01-01 00:00:00 UTC, in seconds since 1970.
 const NOW: i64 = 1_767_225_600;
 
-/// Every bullet of the contract. `make` gives a signer with a key of its own at each call; `forge` signs claims that
-/// are good with the key of the given signer but for what their header or type says, so that only that can be the
-/// reason for a refusal: tokens of another algorithm, of none, and of another type.
+/// Runs every check of the contract. `make` returns a signer with a key of its own at each call. `forge` signs valid
+/// claims with the key of the returned signer but with a wrong header or type, so that only these can be the reason for
+/// a rejection: tokens of another algorithm, of none, and of another type.
 pub fn run_all<T: TokenSigner + ?Sized>(
     make: impl Fn() -> Arc<T>,
     forge: impl Fn(&AccessClaims) -> (Arc<T>, Vec<String>),
@@ -30,7 +30,7 @@ pub fn run_all<T: TokenSigner + ?Sized>(
     assert!(forged.iter().all(|token| !signer.is_own(token)), "a forged token");
 }
 
-/// What was signed verifies and says the same.
+/// A signed token verifies and yields the same claims.
 pub fn what_was_signed_verifies<T: TokenSigner + ?Sized>(signer: &T) {
     for role in [UserRole::User, UserRole::Admin] {
         let claims = AccessClaims { role, ..claims() };
@@ -55,12 +55,12 @@ pub fn a_changed_token_does_not_verify<T: TokenSigner + ?Sized>(signer: &T) {
     refuse(signer, &format!("{token}.{token}"), "two tokens");
 }
 
-/// A token of another key does not verify.
+/// A token with another key does not verify.
 pub fn a_token_of_another_key_does_not_verify<T: TokenSigner + ?Sized>(signer: &T, other: &T) {
     refuse(signer, &other.sign(&claims()).unwrap(), "another key");
 }
 
-/// A token of another algorithm or of none does not verify.
+/// A token with another algorithm or none does not verify.
 pub fn a_forged_token_does_not_verify<T: TokenSigner + ?Sized>(signer: &T, forged: &[String]) {
     assert!(!forged.is_empty(), "nothing was forged");
     for token in forged {
@@ -68,7 +68,7 @@ pub fn a_forged_token_does_not_verify<T: TokenSigner + ?Sized>(signer: &T, forge
     }
 }
 
-/// An expired token does not verify, as the caller's `now` tells it.
+/// An expired token does not verify, judged by the caller's `now`.
 pub fn an_expired_token_does_not_verify<T: TokenSigner + ?Sized>(signer: &T) {
     let claims = claims();
     let token = signer.sign(&claims).unwrap();
@@ -78,7 +78,8 @@ pub fn an_expired_token_does_not_verify<T: TokenSigner + ?Sized>(signer: &T) {
     }
 }
 
-/// A token that begins more than a minute after that `now` does not verify; a minute is what the clocks of two servers may differ by.
+/// A token issued more than one minute after `now` does not verify; one minute is the tolerated clock skew between
+/// servers.
 pub fn a_token_of_the_future_does_not_verify<T: TokenSigner + ?Sized>(signer: &T) {
     let claims = claims();
     let token = signer.sign(&claims).unwrap();
@@ -88,7 +89,7 @@ pub fn a_token_of_the_future_does_not_verify<T: TokenSigner + ?Sized>(signer: &T
     }
 }
 
-/// A token that was signed is its own, however old; one that was changed or signed by another key is not.
+/// A signed token is recognized as the signer's own at any age; a changed one or one of another key is not.
 pub fn what_was_signed_is_its_own<T: TokenSigner + ?Sized>(signer: &T, other: &T) {
     let token = signer.sign(&claims()).unwrap();
     let old = signer.sign(&AccessClaims { exp: 1, iat: 0, ..claims() }).unwrap();
@@ -107,7 +108,7 @@ pub fn another_type_does_not_verify<T: TokenSigner + ?Sized>(signer: &T) {
     }
 }
 
-/// A token of another issuer or for another audience does not verify, nor does one that names none.
+/// A token of another issuer or for another audience, or without either, does not verify.
 pub fn another_issuer_or_audience_does_not_verify<T: TokenSigner + ?Sized>(signer: &T) {
     for (iss, aud) in [("elsewhere", AUDIENCE), (ISSUER, "elsewhere"), ("", AUDIENCE), (ISSUER, "")] {
         let other = AccessClaims { iss: iss.into(), aud: aud.into(), ..claims() };
@@ -122,7 +123,7 @@ fn refuse<T: TokenSigner + ?Sized>(signer: &T, token: &str, what: &str) {
     }
 }
 
-/// Claims that are good for half an hour from their `iat` on.
+/// Creates claims that are valid for half an hour from their `iat`.
 pub fn claims() -> AccessClaims {
     let session = SessionId::new();
     AccessClaims {

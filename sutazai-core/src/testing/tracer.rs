@@ -1,4 +1,4 @@
-//! The suite of [`crate::ports::Tracer`]. To be run within the subscriber that the tracer belongs to.
+//! Conformance suite of the port [`crate::ports::Tracer`], to be run within the subscriber that the tracer belongs to.
 
 use tracing::info_span;
 
@@ -6,13 +6,13 @@ use crate::domain::TraceContext;
 use crate::ports::Tracer;
 use crate::trace;
 
-/// Every bullet of the contract.
+/// Runs every check of the contract.
 pub fn run_all(tracer: &dyn Tracer) {
     a_span_goes_on_with_the_trace_of_its_parent(tracer);
     what_is_recorded_stands_at_a_place_of_its_own(tracer);
 }
 
-/// What is started continues the trace of its parent, also of one that has no span yet, and keeps its request id.
+/// A started span continues the trace of its parent, even of a parent without a span, and keeps the request id.
 pub fn a_span_goes_on_with_the_trace_of_its_parent(tracer: &dyn Tracer) {
     let above = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let named = TraceContext::of_request("order-17").unwrap();
@@ -23,7 +23,7 @@ pub fn a_span_goes_on_with_the_trace_of_its_parent(tracer: &dyn Tracer) {
     }
 }
 
-/// Two recorded spans with one parent stand at different places, and neither at that of the parent.
+/// Two recorded spans with the same parent have different span ids, and neither has that of the parent.
 pub fn what_is_recorded_stands_at_a_place_of_its_own(tracer: &dyn Tracer) {
     let parent = TraceContext::generate();
     let [a, b] = [info_span!("a"), info_span!("b")].map(|span| trace::start(tracer, &span, parent.clone()));
@@ -36,7 +36,7 @@ mod tests {
     use crate::ports::SilentTracer;
 
     #[test]
-    fn silence_keeps_the_contract() {
+    fn silent_tracer_conforms() {
         super::run_all(&SilentTracer);
     }
 }

@@ -1,4 +1,4 @@
-//! The bullets about accounts: admins, deletion, invitations, how many sessions there are.
+//! Checks about accounts: admins, deletion, invitations, and the number of sessions.
 
 use std::sync::Arc;
 
@@ -12,7 +12,8 @@ use crate::domain::{
 use crate::error::{ErrorKind, Result};
 use crate::ports::IdentityStore;
 
-/// There is always an admin left who can sign in, however many are disabled, demoted and deleted at once: the last one is `Conflict`, and stays.
+/// At least one admin who can sign in remains under concurrent disabling, demotion and deletion: the last one is
+/// `Conflict`.
 pub async fn an_admin_is_left<S: IdentityStore + ?Sized>(store: Arc<S>) {
     let admins: Vec<User> =
         (0..9).map(|n| User { role: UserRole::Admin, ..user_named(&format!("admin_{n}")) }).collect();
@@ -50,7 +51,8 @@ pub async fn an_admin_is_left<S: IdentityStore + ?Sized>(store: Arc<S>) {
     store.change_user(last, &UserChange::Role(UserRole::Admin), at(2)).await.unwrap();
 }
 
-/// `delete_user` removes a user with their sessions and the invitations that they made, and nobody else's; an unknown one is `NotFound`.
+/// `delete_user` removes a user with their sessions and the invitations that they created, and nobody else's; an
+/// unknown one is `NotFound`.
 pub async fn delete_user_removes_what_is_theirs<S: IdentityStore + ?Sized>(store: Arc<S>) {
     let mine = begin(&*store).await;
     let theirs = begin_as(&*store, "eve").await;
@@ -73,11 +75,12 @@ pub async fn delete_user_removes_what_is_theirs<S: IdentityStore + ?Sized>(store
     for id in [mine.user, UserId::new()] {
         assert_eq!(store.delete_user(id, at(40)).await.unwrap_err().kind(), ErrorKind::NotFound);
     }
-    // The names are free again.
+    // The names of a deleted user are free again.
     begin(&*store).await;
 }
 
-/// An invitation is good once, until it expires: `create_invited_user` adds the user and removes it in one step, of two calls at once one succeeds; one that is unknown, used or expired is `Forbidden` naming `invitation`, and adds nobody.
+/// An invitation is valid once until it expires, also under concurrent use; an unknown, used or expired one is
+/// `Forbidden` naming `invitation` and adds no user.
 pub async fn an_invitation_is_good_once<S: IdentityStore + ?Sized>(store: Arc<S>) {
     store.create_invitation(&invitation('1')).await.unwrap();
     let calls = ["one", "two"].map(|name| {
@@ -98,7 +101,7 @@ pub async fn an_invitation_is_good_once<S: IdentityStore + ?Sized>(store: Arc<S>
     }
     assert_eq!(store.user_by_login("bob").await.unwrap(), None);
 
-    // A name that is taken uses nothing up.
+    // A registration with a taken name does not use up the invitation.
     store.create_invitation(&invitation('4')).await.unwrap();
     store.create_user(&user_named("ada")).await.unwrap();
     let other = user("ADA", "other@example.org");
@@ -108,7 +111,8 @@ pub async fn an_invitation_is_good_once<S: IdentityStore + ?Sized>(store: Arc<S>
     assert!(store.user_by_login("bob").await.unwrap().is_some());
 }
 
-/// `invitations` gives those that have not expired, newest first, of which there are at most [`MAX_INVITATIONS`]; one more is `Conflict`. `delete_invitation` removes one; one that is not there is `NotFound`.
+/// `invitations` lists the unexpired ones, newest first, at most [`MAX_INVITATIONS`]: one more is `Conflict`; deleting
+/// an unknown one is `NotFound`.
 pub async fn invitations_are_bounded<S: IdentityStore + ?Sized>(store: Arc<S>) {
     let mut made = Vec::new();
     for n in 0..MAX_INVITATIONS {
@@ -130,7 +134,7 @@ pub async fn invitations_are_bounded<S: IdentityStore + ?Sized>(store: Arc<S>) {
     }
 }
 
-/// With a new session the oldest end of those over [`MAX_SESSIONS`], which it gives.
+/// A new session revokes and returns the oldest sessions beyond [`MAX_SESSIONS`].
 pub async fn the_oldest_sessions_end<S: IdentityStore + ?Sized>(store: Arc<S>) {
     let first = begin(&*store).await;
     let theirs = begin_as(&*store, "eve").await;
@@ -155,9 +159,8 @@ pub async fn the_oldest_sessions_end<S: IdentityStore + ?Sized>(store: Arc<S>) {
     assert_eq!(store.sessions(theirs.user, at(12)).await.unwrap(), [theirs]);
 }
 
-/// `spent_token` tells the hashes that `rotate` has exchanged for another, the latest hundreds at least, and no other; with each the
-/// salt of its successor, until a rotation more than [`REFRESH_REPEAT_WINDOW`](crate::domain::REFRESH_REPEAT_WINDOW) later
-/// removes it.
+/// `spent_token` finds the hashes that `rotate` has replaced, at least the latest several hundred, and no others, with
+/// the salt of the successor while the token may be repeated.
 pub async fn spent_token_tells_exchanged_hashes<S: IdentityStore + ?Sized>(store: Arc<S>) {
     let session = begin(&*store).await;
     let other = begin_as(&*store, "eve").await;
@@ -167,7 +170,7 @@ pub async fn spent_token_tells_exchanged_hashes<S: IdentityStore + ?Sized>(store
     for n in 0..200 {
         store.rotate(session.id, &numbered(n), &new(n + 1), at(21 + n), at(900)).await.unwrap();
     }
-    // The last rotation was at 220: what was spent before 190 has no salt any more.
+    // The last rotation was at 220, so tokens spent before 190 have lost their salt.
     for (spent, spent_at, salt) in [
         (session.refresh_hash.clone(), 20, None),
         (numbered(0), 21, None),
@@ -182,12 +185,12 @@ pub async fn spent_token_tells_exchanged_hashes<S: IdentityStore + ?Sized>(store
     for never in [numbered(200), numbered(201), hash('z'), String::new()] {
         assert_eq!(store.spent_token(session.id, &never).await.unwrap(), None, "{never}");
     }
-    // What was refused exchanged nothing.
+    // A rejected rotation replaces nothing.
     store.rotate(session.id, &numbered(300), &new(301), at(30), at(900)).await.unwrap_err();
     assert_eq!(store.spent_token(session.id, &numbered(300)).await.unwrap(), None);
 }
 
-/// Made at `at(0)` by nobody, good until `at(100)`.
+/// Creates an invitation without a creator, valid from `at(0)` until `at(100)`.
 fn invitation(letter: char) -> Invitation {
     Invitation {
         id: InvitationId::new(),

@@ -1,18 +1,18 @@
-//! What must hold at any time, whatever the schedule.
+//! Properties that hold at any time in any schedule.
 
 use super::model::{Entry, Told};
 use super::{Check, World};
 use crate::domain::{EventKind, Task, TaskEvent, TaskStatus};
 
 impl World {
-    /// Compares what was touched with the model, and proves what must hold of any task.
+    /// Compares the touched tasks with the model, and checks the properties of every task.
     pub(super) async fn compare(&mut self) -> Check {
         for id in std::mem::take(&mut self.touched) {
             let Some(entry) = self.model.entries.get_mut(&id) else { continue };
             let number = entry.number;
             let task = self.store.get(id).await.map_err(|e| format!("get: {e}"))?;
             let Some(task) = task else { return Err(format!("task {number} is lost")) };
-            // Of each event and its sequence only one can be new: reading from the last known one shows it.
+            // Each event has its own sequence number, so reading after the last known one returns all new ones.
             let after = entry.seen.len() as u64;
             let new = self.store.events_after(id, after, 10_000).await.map_err(|e| format!("events: {e}"))?;
             entry.seen.extend(new);
@@ -24,11 +24,11 @@ impl World {
     }
 }
 
-/// Proves what must hold of a task and all its events in any schedule: a sequence without gaps, only transitions of
-/// the table, attempts that count up by claims, no second end, a record that agrees with its history.
+/// Checks the properties of a task and all its events in any schedule: sequence numbers without gaps, only transitions
+/// of the table, attempts counted by claims, no second end, and a record that agrees with its history.
 ///
 /// # Errors
-/// What does not hold.
+/// The violated property.
 pub fn check_history(task: &Task, events: &[TaskEvent]) -> Result<(), String> {
     let (mut before, mut attempts) = (None, 0);
     for (event, expected) in events.iter().zip(1..) {
@@ -75,7 +75,7 @@ pub fn check_history(task: &Task, events: &[TaskEvent]) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether the store shows what the model expects, but for the text of errors and the time of the last change.
+/// Compares the task in the store with the model, except for error texts and the time of the last change.
 fn same(entry: &Entry, got: Task) -> Check {
     let expected = &entry.task;
     let got = Task { updated_at: expected.updated_at, error: expected.error.clone(), ..got };

@@ -1,4 +1,4 @@
-//! What a task store must do, said as plainly as it can be: every call looks through everything.
+//! Reference model of a task store, as simple as possible: every call scans all tasks.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -7,24 +7,24 @@ use chrono::{DateTime, Utc};
 use crate::domain::{ClaimKey, Outcome, Task, TaskEvent, TaskId, TaskStatus, UserId};
 use crate::ports::{ClaimRequest, LeaseState};
 
-/// An event as the model knows it.
+/// An event as the model predicts it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Told {
     Status(TaskStatus, u32),
     Text(String),
 }
 
-/// A task as it must stand.
+/// A task in its expected state.
 #[derive(Debug)]
 pub(super) struct Entry {
-    /// The number it is told by.
+    /// Number of the task in reports.
     pub(super) number: usize,
     pub(super) task: Task,
     pub(super) events: Vec<Told>,
-    /// What the store showed last; it may only grow.
+    /// Events that the store has returned so far; the list may only grow.
     pub(super) seen: Vec<TaskEvent>,
     pub(super) children: Vec<TaskId>,
-    /// The children that have not ended since it asked for them.
+    /// Unfinished children that the task waits for.
     open: BTreeSet<TaskId>,
 }
 
@@ -45,7 +45,7 @@ impl Model {
                 return known;
             }
         }
-        if let Some(known) = self.standing(&task) {
+        if let Some(known) = self.active_with_key_of(&task) {
             return known;
         }
         self.count += 1;
@@ -58,8 +58,8 @@ impl Model {
         id
     }
 
-    /// The task that has the unique key of this one and has not ended.
-    fn standing(&self, task: &Task) -> Option<TaskId> {
+    /// Returns the unfinished task with the deduplication key of this one.
+    fn active_with_key_of(&self, task: &Task) -> Option<TaskId> {
         let key = |task: &Task| task.unique_key.clone().map(|key| (task.owner, task.agent.clone(), key));
         let wanted = key(task)?;
         let open =
@@ -67,7 +67,7 @@ impl Model {
         self.entries.values().find(open).map(|entry| entry.task.id)
     }
 
-    /// What a claim must give, in order.
+    /// Returns the tasks that a claim must return, in order.
     pub(super) fn claim(&mut self, request: &ClaimRequest, touched: &mut Touched) -> Vec<TaskId> {
         let mut owners: Vec<Option<UserId>> = self.entries.values().map(|entry| entry.task.owner).collect();
         owners.sort_unstable_by_key(|owner| (*owner <= request.after, *owner));
@@ -92,7 +92,7 @@ impl Model {
         }
     }
 
-    /// The task that this owner gives when it is their turn.
+    /// Returns the next task of this owner that a claim must take.
     fn next_of(&self, owner: Option<UserId>, request: &ClaimRequest) -> Option<TaskId> {
         let tasks = || self.entries.values().map(|entry| &entry.task);
         let running = |fits: &dyn Fn(&Task) -> bool| {
@@ -117,7 +117,7 @@ impl Model {
             .map(|task| task.id)
     }
 
-    /// The task under this claim, if the claim is good.
+    /// Returns the task under this claim if the claim is valid.
     pub(super) fn held(&mut self, claim: &ClaimKey) -> Option<&mut Entry> {
         self.entries.get_mut(&claim.task).filter(|entry| {
             let task = &entry.task;
@@ -138,7 +138,7 @@ impl Model {
         if entry.task.cancel_requested { LeaseState::CancelRequested } else { LeaseState::Held }
     }
 
-    /// Whether the outcome is recorded.
+    /// Returns whether the outcome is recorded.
     pub(super) fn finish(
         &mut self,
         claim: &ClaimKey,
@@ -188,7 +188,7 @@ impl Model {
         }
     }
 
-    /// How many leases must have run out.
+    /// Returns how many leases must have expired.
     pub(super) fn expire(&mut self, now: DateTime<Utc>, touched: &mut Touched) -> u64 {
         let run_out = |entry: &&Entry| entry.task.lease_until.is_some_and(|until| until <= now);
         let mut lost: Vec<_> = self
@@ -213,7 +213,7 @@ impl Model {
         lost.len() as u64
     }
 
-    /// Whether there was something to cancel.
+    /// Returns whether the task could be cancelled.
     pub(super) fn cancel(&mut self, id: TaskId, now: DateTime<Utc>, touched: &mut Touched) -> bool {
         let Some(entry) = self.entries.get_mut(&id) else { return false };
         match entry.task.status {
@@ -225,11 +225,11 @@ impl Model {
         true
     }
 
-    /// Whether there was something to try again.
+    /// Returns whether the task could be retried.
     pub(super) fn retry(&mut self, id: TaskId, now: DateTime<Utc>, touched: &mut Touched) -> bool {
         let failed = |entry: &&Entry| entry.task.status == TaskStatus::Failed;
         let Some(entry) = self.entries.get(&id).filter(failed) else { return false };
-        if self.standing(&entry.task).is_some() {
+        if self.active_with_key_of(&entry.task).is_some() {
             return false;
         }
         let Some(entry) = self.entries.get_mut(&id) else { return false };
@@ -238,7 +238,7 @@ impl Model {
         true
     }
 
-    /// Whether there was something to delete.
+    /// Returns whether the task could be deleted.
     pub(super) fn delete(&mut self, id: TaskId) -> bool {
         let ended = self.entries.get(&id).is_some_and(|entry| entry.task.status.has_ended());
         if ended {

@@ -1,4 +1,4 @@
-//! What users do in a schedule: submit, cancel, retry, delete.
+//! Actions of users in a schedule: submit, cancel, retry and delete.
 
 use rand::Rng;
 use serde_json::json;
@@ -7,19 +7,19 @@ use super::{AGENTS, Check, World};
 use crate::domain::{NewTask, Task, TaskId, TaskStatus};
 use crate::error::{ErrorKind, Result};
 
-/// No more tasks than this are asked for, so that a schedule stays small.
-const MOST: usize = 40;
-/// Tasks so deep ask for no children.
+/// Maximum number of tasks in a schedule, so that it stays small.
+const MAX_TASKS: usize = 40;
+/// Depth from which tasks have no children.
 pub(super) const DEEPEST: u64 = 3;
 
 impl World {
-    /// A task so deep in a graph. Its key names its depth, so that no graph has a circle.
+    /// Draws a task at this depth of a graph. Its keys contain the depth, so no graph has a cycle.
     pub(super) fn draw_task(&mut self, depth: u64) -> Task {
         let mut new = NewTask::new(AGENTS[self.rng.random_range(0..2)], json!({ "depth": depth }));
         new.priority = self.rng.random_range(0..10);
         new.max_attempts = self.rng.random_range(1..4);
         let now = self.now();
-        // Far back at times, so that what has waited long meets what is more urgent.
+        // Sometimes far in the past, so that aged tasks compete with urgent ones.
         new.run_at = self.one_in(3).then(|| {
             let back = if self.one_in(3) { -6_000_000 } else { -5_000 };
             now + chrono::Duration::milliseconds(self.rng.random_range(back..15_000))
@@ -33,9 +33,9 @@ impl World {
         Task::pending(new, owner, None, now)
     }
 
-    /// Whether there may be more tasks.
+    /// Returns whether more tasks may be created.
     pub(super) fn has_room(&self) -> bool {
-        !self.resting && self.model.entries.len() < MOST
+        !self.resting && self.model.entries.len() < MAX_TASKS
     }
 
     pub(super) async fn submit(&mut self) -> Check {
@@ -91,7 +91,7 @@ impl World {
         }
     }
 
-    /// Either it was to be done, or it was to be a conflict.
+    /// Checks that the call succeeded if that was expected, and was a conflict otherwise.
     fn answered<T: std::fmt::Debug>(&self, what: &str, id: TaskId, expected: bool, got: Result<T>) -> Check {
         match (expected, &got) {
             (true, Ok(_)) => Ok(()),
@@ -100,7 +100,7 @@ impl World {
         }
     }
 
-    /// The number that a task is told by; 0 once it is deleted.
+    /// Returns the number of a task in reports; 0 once it is deleted.
     pub(super) fn number(&self, id: TaskId) -> usize {
         self.model.entries.get(&id).map_or(0, |entry| entry.number)
     }

@@ -1,7 +1,7 @@
-//! What workers do in a schedule, with a crash possible between any two calls.
+//! Actions of workers in a schedule, with a possible crash between any two calls.
 //!
-//! A worker whose claim is never renewed is one that was paused beyond its lease; a claim that it forgets is a crash
-//! after the claim; an outcome that it keeps after sending it is one whose acknowledgement was lost.
+//! A worker that never renews a claim was paused beyond its lease; a forgotten claim is a crash after the claim; an
+//! outcome that is kept after sending is one whose acknowledgment was lost.
 
 use rand::Rng;
 use rand::seq::IteratorRandom;
@@ -15,7 +15,7 @@ use crate::domain::{Claim, EventKind, Finish, NewEvent, Outcome, Task, TaskError
 use crate::error::ErrorKind;
 use crate::ports::{ClaimRequest, LeaseState, TaskStore, WakeUp};
 
-/// A worker process.
+/// A worker process in a schedule.
 pub(super) struct Worker {
     id: WorkerId,
     agents: Vec<String>,
@@ -24,10 +24,10 @@ pub(super) struct Worker {
     wake_ups: broadcast::Receiver<WakeUp>,
 }
 
-/// A claim as a worker remembers it.
+/// A claim as the worker remembers it.
 struct Job {
     claim: Claim,
-    /// Sent, but the acknowledgement never came: it is sent again.
+    /// Outcome that was sent without an acknowledgment, and is sent again.
     sent: Option<Outcome>,
 }
 
@@ -38,7 +38,7 @@ impl Worker {
         Self { id: WorkerId::new(), agents, jobs: Vec::new(), after: None, wake_ups: store.subscribe() }
     }
 
-    /// Whether a wake-up spoke of the queue, or some were missed.
+    /// Returns whether a wake-up was of the queue, or some were missed.
     fn was_woken(&mut self) -> bool {
         let mut woken = false;
         loop {
@@ -52,7 +52,7 @@ impl Worker {
 }
 
 impl World {
-    /// Claims when it was woken, or by chance, as one that polls or is woken twice.
+    /// Claims after a wake-up, or at random like a worker that polls or is woken twice.
     pub(super) async fn claim(&mut self, worker: usize) -> Check {
         let by_chance = self.resting || self.one_in(4);
         if !self.workers[worker].was_woken() && !by_chance {
@@ -106,7 +106,7 @@ impl World {
             Ok(states) if states == expected => {}
             other => return Err(format!("renew: expected {expected:?}, got {other:?}")),
         }
-        // Most workers stop what is lost; one in a few goes on, as one that hears too late.
+        // Most workers stop a lost task; one in four continues, like a worker that is notified too late.
         if !self.one_in(4) {
             let mut states = expected.into_iter();
             self.workers[worker].jobs.retain(|_| states.next() != Some(LeaseState::Lost));
@@ -134,7 +134,7 @@ impl World {
         }
     }
 
-    /// Sends some outcomes in one batch; old ones and the same one twice among them.
+    /// Sends some outcomes in one batch, including outdated and repeated ones.
     pub(super) async fn finish(&mut self, worker: usize) -> Check {
         let mut jobs = std::mem::take(&mut self.workers[worker].jobs);
         let kept = if self.resting { 0 } else { self.rng.random_range(0..=jobs.len()) };
@@ -170,7 +170,7 @@ impl World {
         }
     }
 
-    /// How an attempt ends, by the rules that a worker keeps: no retry beyond the last attempt.
+    /// Draws the outcome of an attempt by the rules of real workers: no retry after the last attempt.
     fn draw_outcome(&mut self, task: &Task) -> Outcome {
         let error = TaskError { kind: ErrorKind::Unavailable, message: "drawn".into() };
         let depth = task.payload["depth"].as_u64().unwrap_or(DEEPEST);
@@ -190,7 +190,7 @@ impl World {
         }
     }
 
-    /// Forgets everything and comes back as another process.
+    /// Forgets all claims and restarts as another process.
     pub(super) fn crash(&mut self, worker: usize) {
         self.tell(format!("worker {worker} crashes"));
         self.workers[worker].jobs.clear();

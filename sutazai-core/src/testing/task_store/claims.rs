@@ -1,4 +1,4 @@
-//! The bullets about holding a task: claim, renew, expire.
+//! Checks about holding a task: claim, renew and expire.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -17,7 +17,8 @@ use crate::domain::{
 use crate::error::ErrorKind;
 use crate::ports::{ClaimRequest, LeaseState, TaskStore};
 
-/// An owner's tasks are claimed in the order of their rank (by `run_at`, [`AGEING`](crate::domain::AGEING) earlier for each priority); never before `run_at`, never for an agent that was not asked for, never while waiting for children.
+/// The tasks of an owner are claimed in the order of their scheduling key, never before `run_at`, never for other
+/// agents than requested, never while they wait for children.
 pub async fn claims_come_in_order(store: Arc<dyn TaskStore>) {
     let of = |priority: u8, second: i64, agent: &str| Task {
         priority,
@@ -25,8 +26,8 @@ pub async fn claims_come_in_order(store: Arc<dyn TaskStore>) {
         agent: agent.into(),
         ..task()
     };
-    // In the order in which they must be claimed at second 10; `task` makes ever greater keys. A level of priority is
-    // worth 600 seconds of waiting.
+    // In the order in which they must be claimed at second 10; `task` generates ever greater ids. A priority level is
+    // worth 600 s of waiting.
     let ordered = [
         of(0, -6_000, "echo"),
         of(9, 10, "echo"),
@@ -84,7 +85,8 @@ pub async fn claims_come_in_order(store: Arc<dyn TaskStore>) {
     );
 }
 
-/// A task is claimed by one worker at a time, however many ask at once; the claim counts an attempt, sets the lease and adds the event `processing`.
+/// A task is claimed by one instance at a time, also under concurrency; the claim counts an attempt, sets the lease and
+/// adds the event `processing`.
 pub async fn a_task_is_claimed_by_one_worker(store: Arc<dyn TaskStore>) {
     const TASKS: usize = 300;
     let tasks: Vec<Task> = (0..TASKS).map(|_| task()).collect();
@@ -94,7 +96,7 @@ pub async fn a_task_is_claimed_by_one_worker(store: Arc<dyn TaskStore>) {
         tokio::spawn(async move {
             let mine = request(3, 1);
             let (mut claims, mut empty) = (Vec::new(), 0);
-            // The tasks come while the workers already ask.
+            // The tasks are enqueued while the workers are already claiming.
             while empty < 50 {
                 let some = store.claim(&mine).await.unwrap();
                 empty = if some.is_empty() { empty + 1 } else { 0 };
@@ -124,7 +126,7 @@ pub async fn a_task_is_claimed_by_one_worker(store: Arc<dyn TaskStore>) {
     assert!(left.is_empty(), "{} tasks were never claimed", left.len());
 }
 
-/// `renew` prolongs a held lease, tells of a requested cancellation, and tells that a spent or foreign claim is lost.
+/// `renew` extends a held lease, reports a requested cancellation, and reports that a spent or foreign claim is lost.
 pub async fn renew_prolongs_a_held_lease(store: Arc<dyn TaskStore>) {
     let held = claimed(&*store, task()).await;
     let asked = claimed(&*store, task()).await;
@@ -157,7 +159,8 @@ pub async fn renew_prolongs_a_held_lease(store: Arc<dyn TaskStore>) {
     assert_eq!(store.renew(&[good], at(300), at(150)).await.unwrap(), [Lost]);
 }
 
-/// `expire` makes tasks whose lease ran out pending again and counts a failure; with no failure left it ends them as failed (kind `timeout`); with a cancellation requested it ends them as cancelled.
+/// `expire` makes tasks with expired leases pending and counts a failure; without an attempt left it ends them as
+/// failed (kind `timeout`), with a requested cancellation as cancelled.
 pub async fn expire_takes_back_what_ran_out(store: Arc<dyn TaskStore>) {
     let twice = claimed(&*store, task_with(|new| new.max_attempts = 2, None)).await;
     let stopped = claimed(&*store, task()).await;
@@ -190,7 +193,8 @@ pub async fn expire_takes_back_what_ran_out(store: Arc<dyn TaskStore>) {
     nothing_is_due(&*store).await;
 }
 
-/// A task that is enqueued as claimed ([`Task::claim`], attempt 1) is held under that claim when it is added, and has a second event: `processing`.
+/// A task enqueued as claimed ([`Task::claim`], attempt 1) is held under that claim at once and has a second event:
+/// `processing`.
 pub async fn a_task_may_be_added_as_claimed(store: Arc<dyn TaskStore>) {
     let worker = WorkerId::new();
     let key = Some("once".to_owned());
@@ -214,7 +218,7 @@ pub async fn a_task_may_be_added_as_claimed(store: Arc<dyn TaskStore>) {
     assert_eq!(feed.into_iter().map(|told| told.event).collect::<Vec<_>>(), told);
     assert_eq!(due(&*store, 2).await, [pending.id], "it was claimed once more");
 
-    // The key names it, whoever else wants to hold one with it.
+    // The idempotency key returns the first task, even to another worker that would claim it.
     let mut again = Task { owner: held.owner, idempotency_key: key, ..task() };
     again.claim(WorkerId::new(), at(LEASE + 2), at(2));
     assert_eq!(store.enqueue(vec![again]).await.unwrap(), [held.clone()]);

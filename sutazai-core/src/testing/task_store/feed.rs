@@ -1,4 +1,4 @@
-//! The bullet about the events of all tasks in one order.
+//! Check about the event log of all tasks.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -16,7 +16,8 @@ fn text(text: String) -> Vec<NewEvent> {
     vec![NewEvent { at: at(2), kind: EventKind::Text { text } }]
 }
 
-/// The feed holds every event once, of one owner or of all: an event whose write began after another was acknowledged stands after it, and those written at the same time stand in either order. Who reads on after the last position that was given, or after `feed_end`, misses none and gets none twice, however many write; an event may come into the feed a moment later than into its task.
+/// The feed has every event once, of one owner or of all, in an order in which no event appears before a position that
+/// was already returned, however many write.
 pub async fn the_feed_holds_every_event_once(store: Arc<dyn TaskStore>) {
     assert_eq!(store.feed_after(None, START, 10).await.unwrap(), []);
     let (ada, eve) = (UserId::new(), UserId::new());
@@ -62,14 +63,14 @@ pub async fn the_feed_holds_every_event_once(store: Arc<dyn TaskStore>) {
     followed_while_many_write(store, [ada, eve], left.len() + 2).await;
 }
 
-/// Readers of everything and of one owner read on while six write. There are so many `known` events before.
+/// Readers of all events and of one owner's follow while six tasks are written. The log has `known` events before.
 async fn followed_while_many_write(store: Arc<dyn TaskStore>, owners: [UserId; 2], known: usize) {
     const EACH: usize = 25;
     let mut held = Vec::new();
     for n in 0..6 {
         held.push(claimed(&*store, task_with(|_| {}, Some(owners[n % 2]))).await);
     }
-    // Those of the claims have come into the feed, a moment later than into their tasks.
+    // The events of the claims appear in the log a moment later than in their tasks.
     read_on(&*store, None, START, 100, known + 2 * held.len()).await;
     let end = store.feed_end().await.unwrap();
     let reader = |owner, count| {
@@ -101,7 +102,7 @@ async fn followed_while_many_write(store: Arc<dyn TaskStore>, owners: [UserId; 2
     }
 }
 
-/// Reads on, page by page, until there are so many; and makes sure that it is no more.
+/// Reads page by page until `count` events have come, and checks that there are no more.
 pub(in crate::testing) async fn read_on(
     store: &dyn TaskStore,
     owner: Option<UserId>,

@@ -1,4 +1,4 @@
-//! The bullet about what agents say to each other.
+//! Check about the messages between agents.
 
 use std::sync::Arc;
 
@@ -11,7 +11,9 @@ use crate::domain::{
 use crate::error::ErrorKind;
 use crate::ports::{LeaseState, TaskStore};
 
-/// Who waits and who is waited for exchange messages, each written in the step of what it tells: `TASK` to every child that is asked for, once however often it is asked for at a time; `RESULT` or `ERROR` from it when it has ended, at once if it had before; and with each renewal of its lease a `HEARTBEAT`, which takes the place of the one before. `agent_messages` gives those of a task, as who waits or as who is waited for, in the order in which they were written, page by page; deleting either task removes them.
+/// Parents and children exchange messages, each written in the step that it reports: `TASK` once per requested child,
+/// `RESULT` or `ERROR` when it has ended, and `HEARTBEAT` with each renewal, of which only the latest is kept;
+/// `agent_messages` lists those of a task in their order, page by page.
 pub async fn who_waits_and_who_is_waited_for_exchange_messages(store: Arc<dyn TaskStore>) {
     let store = &*store;
     children_are_asked_and_answer(store).await;
@@ -24,7 +26,7 @@ async fn children_are_asked_and_answer(store: &dyn TaskStore) {
     let held = claimed(store, task()).await;
     let parent = held.task.id;
     assert_eq!(all(store, parent).await, []);
-    // Claimed in this order.
+    // They are claimed in this order.
     let children: Vec<Task> = (0..4u8)
         .map(|n| Task { priority: 9 - n, payload: json!({ "part": n, "text": "a\0b" }), ..task() })
         .collect();

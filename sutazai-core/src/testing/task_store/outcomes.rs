@@ -1,4 +1,4 @@
-//! The bullets about the end of an attempt.
+//! Checks about the end of an attempt.
 
 use std::sync::Arc;
 
@@ -12,7 +12,8 @@ use crate::domain::{ClaimKey, EventKind, Finish, Outcome, TaskId, TaskStatus, Wo
 use crate::error::ErrorKind;
 use crate::ports::TaskStore;
 
-/// `finish` under a good claim records the outcome and its event in one step; under a spent claim it is `Conflict` and changes nothing; one bad entry of a batch does not hinder the others.
+/// `finish` under a valid claim records the outcome and its event in one step; under a spent claim it is `Conflict` and
+/// changes nothing; one bad entry of a batch does not affect the others.
 pub async fn finish_is_fenced(store: Arc<dyn TaskStore>) {
     let done = |claim: ClaimKey, n: u32| Finish { claim, outcome: Outcome::Completed(json!(n)) };
     let spent = claimed(&*store, task()).await;
@@ -45,7 +46,7 @@ pub async fn finish_is_fenced(store: Arc<dyn TaskStore>) {
     assert_eq!(read(&*store, pending).await.result, Some(json!(3)));
     assert_eq!(history(&*store, pending).await.last(), Some(&(TaskStatus::Completed, 1)));
 
-    // The same claim twice in one batch, and from many callers at once: one outcome counts.
+    // The same claim twice in one batch, and in concurrent calls: one outcome is recorded.
     let twice = store.finish(vec![done(key, 6), done(key, 7)], at(3)).await.unwrap();
     assert!(twice[0].is_ok(), "{twice:?}");
     assert_eq!(twice[1].as_ref().unwrap_err().kind(), ErrorKind::Conflict);
@@ -62,7 +63,8 @@ pub async fn finish_is_fenced(store: Arc<dyn TaskStore>) {
     assert_eq!(events(&*store, raced.task.id).await.len(), 3);
 }
 
-/// `Completed`, `Failed` and `Cancelled` end the task and set `finished_at`; `Retry` makes it pending at its time and counts a failure; `HandBack` makes it pending at once and counts none.
+/// `Completed`, `Failed` and `Cancelled` end the task and set `finished_at`; `Retry` makes it pending at its time and
+/// counts a failure; `HandBack` makes it pending at once without counting one.
 pub async fn outcomes_end_or_requeue_the_task(store: Arc<dyn TaskStore>) {
     let ends = [
         (Outcome::Completed(json!({ "answer": 42 })), TaskStatus::Completed),

@@ -1,4 +1,4 @@
-//! The bullets about all that is one owner's: how much of it may wait, and its removal.
+//! Checks about everything that one owner has: its quota and its removal.
 
 use std::sync::Arc;
 
@@ -10,7 +10,8 @@ use crate::domain::{EventPosition, Outcome, Task, TaskQuery, UserId, WorkerId};
 use crate::error::ErrorKind;
 use crate::ports::{LeaseState, TaskStore};
 
-/// With a limit a task after which more of its owner's would be pending and wait for no child is `RateLimited`, and its batch is not enqueued, however many ask at once. What is known by its key is given all the same, and nobody's tasks have no limit.
+/// With a limit, a task beyond the number of an owner's pending tasks that wait for no child is `RateLimited` with its
+/// whole batch, also under concurrency; known keys and tasks without an owner are exempt.
 pub async fn no_more_of_an_owners_tasks_wait_than_may(store: Arc<dyn TaskStore>) {
     let (ada, eve) = (Some(UserId::new()), Some(UserId::new()));
     let keyed = task_with(|new| new.idempotency_key = Some("once".into()), ada);
@@ -18,7 +19,7 @@ pub async fn no_more_of_an_owners_tasks_wait_than_may(store: Arc<dyn TaskStore>)
     let calls = (0..40).map(|n| {
         let (store, owner) = (store.clone(), if n % 4 == 0 { eve } else { ada });
         let mut task = task_with(|_| {}, owner);
-        // Some go another way: they have a key of which one task is pending.
+        // Tasks with a deduplication key are inserted by another statement.
         task.unique_key = (n % 5 == 0).then(|| format!("unique {n}"));
         tokio::spawn(async move { (owner, store.enqueue_within(vec![task], Some(20)).await) })
     });
@@ -29,7 +30,7 @@ pub async fn no_more_of_an_owners_tasks_wait_than_may(store: Arc<dyn TaskStore>)
         assert_eq!(e.kind(), ErrorKind::RateLimited, "{e}");
         assert!(e.retry_after().is_some() && e.message().contains("20 tasks"), "{e}");
     }
-    // A batch of both is refused whole.
+    // A batch with one rejected task is rejected completely.
     let batch = vec![task_with(|_| {}, eve), task_with(|_| {}, ada)];
     let ids: Vec<_> = batch.iter().map(|task| task.id).collect();
     assert_eq!(store.enqueue_within(batch, Some(20)).await.unwrap_err().kind(), ErrorKind::RateLimited);
@@ -40,7 +41,7 @@ pub async fn no_more_of_an_owners_tasks_wait_than_may(store: Arc<dyn TaskStore>)
     assert_eq!(store.enqueue_within(vec![again], Some(20)).await.unwrap()[0].id, keyed.id);
     let nobodys = (0..30).map(|_| task()).collect();
     store.enqueue_within(nobodys, Some(20)).await.unwrap();
-    // What runs does not wait.
+    // A running task does not count as waiting.
     let mut held = task_with(|_| {}, ada);
     held.claim(WorkerId::new(), at(30), at(0));
     store.enqueue_within(vec![held], Some(20)).await.unwrap();
@@ -48,7 +49,8 @@ pub async fn no_more_of_an_owners_tasks_wait_than_may(store: Arc<dyn TaskStore>)
     store.enqueue_within(vec![task_with(|_| {}, ada)], Some(20)).await.unwrap();
 }
 
-/// `delete_all` removes all tasks of one owner with their events and messages, whatever their status, and tells how many those were; whoever runs one has lost it.
+/// `delete_all` removes all tasks of one owner in any status with their events and messages and returns their number;
+/// their claims are lost.
 pub async fn delete_all_removes_what_is_one_owners(store: Arc<dyn TaskStore>) {
     let (ada, eve) = (Some(UserId::new()), Some(UserId::new()));
     let of = |owner| task_with(|new| new.idempotency_key = Some("once".into()), owner);
@@ -93,7 +95,7 @@ pub async fn delete_all_removes_what_is_one_owners(store: Arc<dyn TaskStore>) {
     let mut expected = [theirs, nobodys];
     expected.sort();
     assert_eq!(left, expected, "and the queue has nothing else");
-    // The keys are free again.
+    // The keys of deleted tasks are free again.
     let again = of(ada);
     assert_eq!(store.enqueue(vec![again.clone()]).await.unwrap()[0].id, again.id);
     let unique = Task { id: task().id, ..later };

@@ -1,4 +1,4 @@
-//! The bullets about what can be read: events, listings, wake-ups.
+//! Checks about reading: events, listings, statistics and wake-ups.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -18,7 +18,8 @@ use crate::domain::{
 use crate::error::ErrorKind;
 use crate::ports::{TaskStore, WakeUp};
 
-/// Event sequences are 1, 2, 3 ... without gaps within a task, whoever appends; `append` under a spent claim is `Conflict` and adds nothing.
+/// Event sequences are 1, 2, 3 ... without gaps within a task, also under concurrent appends; `append` under a spent
+/// claim is `Conflict` and adds nothing.
 pub async fn event_sequences_have_no_gaps(store: Arc<dyn TaskStore>) {
     let held = claimed(&*store, task()).await;
     let other = claimed(&*store, task()).await;
@@ -80,7 +81,8 @@ pub async fn event_sequences_have_no_gaps(store: Arc<dyn TaskStore>) {
     assert_eq!(events(&*store, other.task.id).await.len(), 2 + 40);
 }
 
-/// `list` is newest first, filters by every field of the query, and pages without losing or doubling a task while others are added.
+/// `list` is newest first, filters by every field of the query, and pages without losing or repeating a task while
+/// others are added.
 pub async fn list_pages_without_losing_or_doubling(store: Arc<dyn TaskStore>) {
     let (ada, eve) = (UserId::new(), UserId::new());
     let mut tasks = Vec::new();
@@ -90,7 +92,7 @@ pub async fn list_pages_without_losing_or_doubling(store: Arc<dyn TaskStore>) {
         tasks.push(Task { created_at: at(n), agent: agent.into(), ..task_with(|_| {}, owner) });
     }
     store.enqueue(tasks.clone()).await.unwrap();
-    // One parent with two children, one running, one ended.
+    // One parent with two children, one running task, one ended task.
     let held = claim(&*store, 100).await;
     let child = || Task { priority: 9, created_at: at(50), ..task_with(|_| {}, held.task.owner) };
     let children: Vec<Task> = (0..2).map(|_| child()).collect();
@@ -148,10 +150,11 @@ pub async fn list_pages_without_losing_or_doubling(store: Arc<dyn TaskStore>) {
     assert_eq!(pages(&*store, &all, true).await, expected, "what came in between shifted the pages");
 }
 
-/// A page of `list` with several tasks holds at most a megabyte of payloads, results and states; a larger task has a page of its own.
+/// A page of `list` with several tasks has at most 1 MB of payloads, results and states; a larger task has a page of
+/// its own.
 pub async fn list_ends_pages_before_they_are_large(store: Arc<dyn TaskStore>) {
     let ada = Some(UserId::new());
-    // Numbers, which no database makes much shorter.
+    // Numbers, which no database compresses well.
     let payload =
         |values: u64| json!({ "values": (0..values).map(|n| n * 7_919 % 65_537).collect::<Vec<_>>() });
     let tasks: Vec<Task> = [30_000, 50_000, 400_000, 10, 10]
@@ -180,7 +183,7 @@ pub async fn list_ends_pages_before_they_are_large(store: Arc<dyn TaskStore>) {
     }
 }
 
-/// All pages one after the other; with `busy`, new tasks come in between.
+/// Reads all pages one after the other; with `busy`, new tasks are enqueued in between.
 async fn pages(store: &dyn TaskStore, query: &TaskQuery, busy: bool) -> Vec<Task> {
     let (mut found, mut query) = (Vec::new(), query.clone());
     let mut seen = HashSet::new();
@@ -216,7 +219,8 @@ pub async fn statistics_counts(store: Arc<dyn TaskStore>) {
     );
 }
 
-/// `backlog` counts the pending tasks that wait for no child, and tells since when the oldest of them is due; it takes no longer when many tasks have ended.
+/// `backlog` counts the pending tasks that wait for no child and returns the due time of the oldest; ended tasks do not
+/// slow it down.
 pub async fn backlog_tells_how_far_the_queue_is_behind(store: Arc<dyn TaskStore>) {
     assert_eq!(store.backlog().await.unwrap(), Backlog::default());
     some_of_every_kind(&*store).await;
@@ -235,7 +239,8 @@ pub async fn backlog_tells_how_far_the_queue_is_behind(store: Arc<dyn TaskStore>
     assert_eq!(found, Backlog { tasks: 3, oldest: Some(at(500)) });
 }
 
-/// A parent that waits for a child of the agent `other`, one that has failed, one that runs, and three that are due later.
+/// Creates a parent that waits for a child of the agent `other`, a failed task, a running one, and three that are due
+/// later.
 async fn some_of_every_kind(store: &dyn TaskStore) {
     let later = |second| task_with(|new| new.run_at = Some(at(second)), None);
     let parent = claimed(store, task()).await;
@@ -252,62 +257,63 @@ async fn some_of_every_kind(store: &dyn TaskStore) {
     }
 }
 
-/// A subscriber hears `Queue` after an enqueue, a retry and a hand-back, and `Task` after every new event.
+/// Subscribers receive `Queue` after an enqueue, a retry and a released claim, and `Task` after every new event.
 pub async fn a_subscriber_hears(store: Arc<dyn TaskStore>) {
     let store = &*store;
     let (mut wake_ups, mut second) = (store.subscribe(), store.subscribe());
     let id = enqueue(store, task()).await;
-    hears(&mut wake_ups, &[WakeUp::Queue, WakeUp::Task(id)], "enqueue").await;
+    receives(&mut wake_ups, &[WakeUp::Queue, WakeUp::Task(id)], "enqueue").await;
     let held = claim(store, 0).await;
-    hears(&mut wake_ups, &[WakeUp::Task(id)], "claim").await;
+    receives(&mut wake_ups, &[WakeUp::Task(id)], "claim").await;
     let progress =
         NewEvent { at: at(1), kind: EventKind::Progress { fraction: 0.5, message: String::new() } };
     store.append(&held.key(), vec![progress]).await.unwrap();
-    hears(&mut wake_ups, &[WakeUp::Task(id)], "append").await;
+    receives(&mut wake_ups, &[WakeUp::Task(id)], "append").await;
     finish(store, &held, Outcome::Retry { at: at(1), error: error("once") }, 1).await.unwrap();
-    hears(&mut wake_ups, &[WakeUp::Queue, WakeUp::Task(id)], "a retry by the worker").await;
+    receives(&mut wake_ups, &[WakeUp::Queue, WakeUp::Task(id)], "a retry by the worker").await;
     let held = claim(store, 1).await;
-    hears(&mut wake_ups, &[WakeUp::Task(id)], "claim").await;
+    receives(&mut wake_ups, &[WakeUp::Task(id)], "claim").await;
     finish(store, &held, Outcome::HandBack, 1).await.unwrap();
-    hears(&mut wake_ups, &[WakeUp::Queue, WakeUp::Task(id)], "hand-back").await;
+    receives(&mut wake_ups, &[WakeUp::Queue, WakeUp::Task(id)], "hand-back").await;
     claim(store, 1).await;
-    hears(&mut wake_ups, &[WakeUp::Task(id)], "claim").await;
+    receives(&mut wake_ups, &[WakeUp::Task(id)], "claim").await;
     store.expire(at(1 + LEASE)).await.unwrap();
-    hears(&mut wake_ups, &[WakeUp::Queue, WakeUp::Task(id)], "expire").await;
+    receives(&mut wake_ups, &[WakeUp::Queue, WakeUp::Task(id)], "expire").await;
 
     let held = claim(store, 1 + LEASE).await;
-    hears(&mut wake_ups, &[WakeUp::Task(id)], "claim").await;
+    receives(&mut wake_ups, &[WakeUp::Task(id)], "claim").await;
     let child = task();
     let wait = Outcome::Wait { children: vec![child.clone()], state: json!(0) };
     finish(store, &held, wait, 40).await.unwrap();
-    hears(&mut wake_ups, &[WakeUp::Queue, WakeUp::Task(id), WakeUp::Task(child.id)], "wait").await;
+    receives(&mut wake_ups, &[WakeUp::Queue, WakeUp::Task(id), WakeUp::Task(child.id)], "wait").await;
     let running = claim(store, 40).await;
-    hears(&mut wake_ups, &[WakeUp::Task(child.id)], "claim").await;
+    receives(&mut wake_ups, &[WakeUp::Task(child.id)], "claim").await;
     finish(store, &running, Outcome::Completed(json!(0)), 41).await.unwrap();
-    hears(&mut wake_ups, &[WakeUp::Queue, WakeUp::Task(child.id)], "the end of the last child").await;
+    receives(&mut wake_ups, &[WakeUp::Queue, WakeUp::Task(child.id)], "the end of the last child").await;
     let held = claim(store, 41).await;
-    hears(&mut wake_ups, &[WakeUp::Task(id)], "claim").await;
+    receives(&mut wake_ups, &[WakeUp::Task(id)], "claim").await;
     finish(store, &held, Outcome::Failed(error("no")), 42).await.unwrap();
-    hears(&mut wake_ups, &[WakeUp::Task(id)], "failed").await;
+    receives(&mut wake_ups, &[WakeUp::Task(id)], "failed").await;
     store.retry(id, at(43)).await.unwrap();
-    hears(&mut wake_ups, &[WakeUp::Queue, WakeUp::Task(id)], "a retry by a user").await;
+    receives(&mut wake_ups, &[WakeUp::Queue, WakeUp::Task(id)], "a retry by a user").await;
     store.cancel(id, at(44)).await.unwrap();
-    hears(&mut wake_ups, &[WakeUp::Task(id)], "cancel").await;
-    hears(&mut second, &[WakeUp::Queue, WakeUp::Task(id), WakeUp::Task(child.id)], "everything").await;
+    receives(&mut wake_ups, &[WakeUp::Task(id)], "cancel").await;
+    receives(&mut second, &[WakeUp::Queue, WakeUp::Task(id), WakeUp::Task(child.id)], "everything").await;
 }
 
-/// Waits for these wake-ups, among others, and then for silence, so that none of them answers for a later one.
-async fn hears(wake_ups: &mut broadcast::Receiver<WakeUp>, expected: &[WakeUp], after: &str) {
+/// Waits for these wake-ups, among others, and then drains the receiver, so that none of them counts for a later step.
+async fn receives(wake_ups: &mut broadcast::Receiver<WakeUp>, expected: &[WakeUp], after: &str) {
     let mut missing = expected.to_vec();
     while !missing.is_empty() {
-        let heard = tokio::time::timeout(Duration::from_secs(10), wake_ups.recv()).await;
-        let heard = heard.unwrap_or_else(|_| panic!("after {after} nobody heard {missing:?}")).unwrap();
-        missing.retain(|wake_up| *wake_up != heard);
+        let wake_up_received = tokio::time::timeout(Duration::from_secs(10), wake_ups.recv()).await;
+        let wake_up_received =
+            wake_up_received.unwrap_or_else(|_| panic!("after {after} nobody heard {missing:?}")).unwrap();
+        missing.retain(|wake_up| *wake_up != wake_up_received);
     }
     while wake_ups.try_recv().is_ok() {}
 }
 
-/// A read whose caller does not poll it hinders no other call: it keeps nothing that others wait for.
+/// A read that its caller does not poll blocks no other call: it holds nothing that others wait for.
 pub async fn reads_that_are_not_polled_hinder_no_others(store: Arc<dyn TaskStore>) {
     let id = enqueue(&*store, task()).await;
     let query = TaskQuery { limit: 10, ..TaskQuery::default() };
@@ -315,7 +321,7 @@ pub async fn reads_that_are_not_polled_hinder_no_others(store: Arc<dyn TaskStore
     for n in 0..64 {
         let store = store.clone();
         let mut read = Box::pin(async move { store.events_after(id, n % 2, 100).await.map(drop) });
-        // So far that it waits for a connection, or for the answer.
+        // Polled until it waits for a connection or for the answer.
         if futures::poll!(&mut read).is_pending() {
             unpolled.push(read);
         }

@@ -1,4 +1,4 @@
-//! The bullets about forgetting.
+//! Checks about retention of ended tasks.
 
 use std::sync::Arc;
 
@@ -10,8 +10,8 @@ use super::stage::{all_of, at, claim, claimed, enqueue, error, finish, read, tas
 use crate::domain::{EventPosition, Outcome, Prune, Pruned, TaskId, TaskStatus};
 use crate::ports::TaskStore;
 
-/// Looks at everything.
-fn look(ended_before: Option<i64>, failed_before: Option<i64>) -> Prune {
+/// Creates a batch that scans all tasks.
+fn batch(ended_before: Option<i64>, failed_before: Option<i64>) -> Prune {
     Prune {
         after: TaskId(Uuid::nil()),
         before: TaskId(Uuid::max()),
@@ -21,7 +21,8 @@ fn look(ended_before: Option<i64>, failed_before: Option<i64>) -> Prune {
     }
 }
 
-/// `prune` removes tasks that ended before the given times, with their events, page by page in the order of their keys; none that has not ended, and none that another waits for which has not. `feed_begin` then stands at the last event that was removed.
+/// `prune` removes tasks that ended before the given times, with their events, page by page in the order of their keys,
+/// except those that an unfinished task waits for; `feed_begin` then is the position of the last removed event.
 pub async fn prune_removes_what_ended_long_ago(store: Arc<dyn TaskStore>) {
     assert_eq!(store.feed_begin().await.unwrap(), EventPosition(0));
     let done = |second| Outcome::Completed(json!(second));
@@ -38,13 +39,13 @@ pub async fn prune_removes_what_ended_long_ago(store: Arc<dyn TaskStore>) {
     let pending = enqueue(&*store, crate::domain::Task { run_at: at(1_000), ..task() }).await;
     let kept = all_of(&*store, pending).await;
 
-    assert_eq!(store.prune(&look(None, None)).await.unwrap().removed, 0);
-    assert_eq!(store.prune(&look(Some(6), None)).await.unwrap(), Pruned::default(), "nothing is so old");
+    assert_eq!(store.prune(&batch(None, None)).await.unwrap().removed, 0);
+    assert_eq!(store.prune(&batch(Some(6), None)).await.unwrap(), Pruned::default(), "nothing is so old");
     assert_eq!(store.feed_begin().await.unwrap(), EventPosition(0));
-    // Only as far as the keys go, and a page at a time.
-    let none = Prune { before: ended[0], ..look(Some(25), None) };
+    // Limited by the key range, and page by page.
+    let none = Prune { before: ended[0], ..batch(Some(25), None) };
     assert_eq!(store.prune(&none).await.unwrap().removed, 0);
-    let mut page = Prune { limit: 2, ..look(Some(25), None) };
+    let mut page = Prune { limit: 2, ..batch(Some(25), None) };
     let first = store.prune(&page).await.unwrap();
     assert_eq!(first, Pruned { removed: 2, next: Some(ended[1]) });
     page.after = ended[1];
@@ -63,10 +64,10 @@ pub async fn prune_removes_what_ended_long_ago(store: Arc<dyn TaskStore>) {
     let left = read_on(&*store, None, EventPosition(0), 100, 7).await;
     assert!(begin > EventPosition(0));
     assert!(left.iter().any(|entry| entry.position < begin), "older events of others stay");
-    assert_eq!(store.prune(&look(None, Some(6))).await.unwrap().removed, 1);
+    assert_eq!(store.prune(&batch(None, Some(6))).await.unwrap().removed, 1);
     assert_eq!(store.get(dead.task.id).await.unwrap(), None, "the dead letter has a time of its own");
 
-    // What a task still waits for is needed.
+    // A task that another one still waits for is not removed.
     store.cancel(pending, at(7)).await.unwrap();
     let parent = claimed(&*store, task()).await;
     let children = vec![task(), task()];
@@ -74,21 +75,21 @@ pub async fn prune_removes_what_ended_long_ago(store: Arc<dyn TaskStore>) {
     finish(&*store, &parent, wait, 40).await.unwrap();
     let child = claim(&*store, 40).await;
     finish(&*store, &child, done(1), 41).await.unwrap();
-    assert_eq!(store.prune(&look(Some(100), Some(100))).await.unwrap().removed, 2, "not the child");
+    assert_eq!(store.prune(&batch(Some(100), Some(100))).await.unwrap().removed, 2, "not the child");
     let other = claim(&*store, 42).await;
     finish(&*store, &other, done(2), 42).await.unwrap();
     assert_eq!(
-        store.prune(&look(Some(100), Some(100))).await.unwrap().removed,
+        store.prune(&batch(Some(100), Some(100))).await.unwrap().removed,
         0,
         "it has not seen them yet"
     );
     let parent = claim(&*store, 43).await;
     assert_eq!(parent.children.len(), 2);
-    assert_eq!(store.prune(&look(Some(100), Some(100))).await.unwrap().removed, 0, "it may see them again");
+    assert_eq!(store.prune(&batch(Some(100), Some(100))).await.unwrap().removed, 0, "it may see them again");
     finish(&*store, &parent, done(3), 44).await.unwrap();
-    assert_eq!(store.prune(&look(Some(100), Some(100))).await.unwrap().removed, 3);
+    assert_eq!(store.prune(&batch(Some(100), Some(100))).await.unwrap().removed, 3);
     assert_eq!(store.feed_after(None, EventPosition(0), 100).await.unwrap(), []);
-    // A key is free again once its task is gone.
+    // The idempotency key of a removed task is free again.
     let again = task_with(|new| new.idempotency_key = Some("k".into()), None);
     assert_eq!(store.enqueue(vec![again.clone()]).await.unwrap(), [again]);
 }

@@ -1,4 +1,4 @@
-//! What every part of the suite needs: times, tasks, one claim, and a look at a task's history.
+//! Shared helpers of the suite: times, tasks, claims, and the history of a task.
 
 use chrono::{DateTime, Duration, TimeZone, Utc};
 use serde_json::json;
@@ -10,20 +10,20 @@ use crate::domain::{
 use crate::error::{ErrorKind, Result};
 use crate::ports::{ClaimRequest, TaskStore};
 
-/// How long the suite's leases last, in seconds.
+/// Duration of the suite's leases in seconds.
 pub(super) const LEASE: i64 = 30;
 
-/// So many seconds into 2026, with a fraction that a store must keep: microseconds.
+/// Returns a time in 2026 with a fraction in microseconds, which a store must keep.
 pub(super) fn at(second: i64) -> DateTime<Utc> {
     Utc.timestamp_opt(1_767_225_600 + second, 0).unwrap() + Duration::microseconds(123_456)
 }
 
-/// A task for the agent `echo`, of nobody, due at `at(0)`.
+/// Creates a task for the agent `echo`, without an owner and due at `at(0)`.
 pub(super) fn task() -> Task {
     task_with(|_| {}, None)
 }
 
-/// A task for the agent `echo` with some fields changed.
+/// Creates a task for the agent `echo` with some fields changed.
 pub(super) fn task_with(change: impl FnOnce(&mut NewTask), owner: Option<UserId>) -> Task {
     let mut new =
         NewTask::new("echo", json!({ "say": "grüezi 🦀", "deep": { "list": [1, 2.5, null, true] } }));
@@ -32,14 +32,14 @@ pub(super) fn task_with(change: impl FnOnce(&mut NewTask), owner: Option<UserId>
     Task { trace, ..Task::pending(new, owner, None, at(0)) }
 }
 
-/// Adds a task and gives its id.
+/// Enqueues a task and returns its id.
 pub(super) async fn enqueue(store: &dyn TaskStore, task: Task) -> TaskId {
     let added = store.enqueue(vec![task]).await.unwrap();
     assert_eq!(added.len(), 1);
     added[0].id
 }
 
-/// A request for tasks of `echo` by a new worker.
+/// Creates a request of a new worker for tasks of `echo`.
 pub(super) fn request(limit: u32, second: i64) -> ClaimRequest {
     ClaimRequest {
         worker: WorkerId::new(),
@@ -58,7 +58,7 @@ pub(super) async fn claim(store: &dyn TaskStore, second: i64) -> Claim {
     claims.pop().expect("no task was due")
 }
 
-/// Adds a task that is due at once and claims it.
+/// Enqueues a task that is due at once and claims it.
 pub(super) async fn claimed(store: &dyn TaskStore, task: Task) -> Claim {
     let id = enqueue(store, task).await;
     let claim = claim(store, 0).await;
@@ -66,19 +66,19 @@ pub(super) async fn claimed(store: &dyn TaskStore, task: Task) -> Claim {
     claim
 }
 
-/// The ids of everything that is due now, as a claim gives them.
+/// Claims everything that is due now and returns the ids in the order of the claim.
 pub(super) async fn due(store: &dyn TaskStore, second: i64) -> Vec<TaskId> {
     let claims = store.claim(&request(1_000, second)).await.unwrap();
     claims.iter().map(|claim| claim.task.id).collect()
 }
 
-/// Nothing is pending that may be claimed: the store names at most the end of a lease.
+/// Checks that nothing is claimable: at most the expiry of a lease is due next.
 pub(super) async fn nothing_is_due(store: &dyn TaskStore) {
     let next = store.next_due(&["echo".to_owned()]).await.unwrap();
     assert!(next.is_none_or(|next| next >= at(LEASE)), "{next:?}");
 }
 
-/// Records one outcome.
+/// Records one outcome under this claim.
 pub(super) async fn finish(
     store: &dyn TaskStore,
     claim: &Claim,
@@ -90,12 +90,12 @@ pub(super) async fn finish(
     answers.remove(0)
 }
 
-/// The task, which must be there.
+/// Reads a task that must exist.
 pub(super) async fn read(store: &dyn TaskStore, id: TaskId) -> Task {
     store.get(id).await.unwrap().expect("the task is gone")
 }
 
-/// All events of a task, which must be numbered 1, 2, 3 ...
+/// Reads all events of a task, which must be numbered 1, 2, 3 ...
 pub(super) async fn events(store: &dyn TaskStore, id: TaskId) -> Vec<TaskEvent> {
     let events = store.events_after(id, 0, 100_000).await.unwrap();
     let sequences: Vec<u64> = events.iter().map(|event| event.sequence).collect();
@@ -104,7 +104,7 @@ pub(super) async fn events(store: &dyn TaskStore, id: TaskId) -> Vec<TaskEvent> 
     events
 }
 
-/// The statuses that a task went through, each with its attempt.
+/// Returns the statuses that a task went through, each with its attempt.
 pub(super) async fn history(store: &dyn TaskStore, id: TaskId) -> Vec<(TaskStatus, u32)> {
     let events = events(store, id).await;
     events
@@ -116,12 +116,12 @@ pub(super) async fn history(store: &dyn TaskStore, id: TaskId) -> Vec<(TaskStatu
         .collect()
 }
 
-/// An error as a worker would report it.
+/// Creates an error as a worker would report it.
 pub(super) fn error(message: &str) -> TaskError {
     TaskError { kind: ErrorKind::Unavailable, message: message.into() }
 }
 
-/// Everything of a task and its history, to prove that nothing has changed.
+/// Reads a task and its history, to check that nothing has changed.
 pub(super) async fn all_of(store: &dyn TaskStore, id: TaskId) -> (Task, Vec<TaskEvent>) {
     (read(store, id).await, events(store, id).await)
 }

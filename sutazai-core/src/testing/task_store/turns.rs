@@ -1,4 +1,4 @@
-//! The bullets about sharing: turns of the owners, limits to what runs at once.
+//! Checks about fairness: round-robin across owners, and concurrency limits.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::stage::{at, finish, request, task, task_with};
 use crate::domain::{Claim, ConcurrencyLimits, Outcome, Task, UserId};
 use crate::ports::{ClaimRequest, TaskStore};
 
-/// So many owners, in the order of their keys.
+/// Creates owners in the order of their keys.
 fn owners<const N: usize>() -> [Option<UserId>; N] {
     let mut owners = [(); N].map(|()| Some(UserId::new()));
     owners.sort_unstable();
@@ -21,7 +21,8 @@ fn owners_of(claims: &[Claim]) -> Vec<Option<UserId>> {
     claims.iter().map(|claim| claim.task.owner).collect()
 }
 
-/// Owners take turns: in the order of their keys, beginning after `after`, each gives one task a round, until there are `limit` or nothing is due. The tasks of nobody are those of one owner, who comes before all others. The claims come in that order.
+/// Claiming is round-robin across owners in the order of their keys, starting after `after`, one task per owner and
+/// round, until `limit` is reached or nothing is due; tasks without an owner form one owner that comes first.
 pub async fn owners_take_turns(store: Arc<dyn TaskStore>) {
     let [ada, bob, eve] = owners();
     let many = |owner, count| (0..count).map(move |_| task_with(|_| {}, owner));
@@ -35,7 +36,7 @@ pub async fn owners_take_turns(store: Arc<dyn TaskStore>) {
         after,
         ..request(limit, 1)
     };
-    // One by one.
+    // One claim after the other with a limit of 1.
     let mut after = eve;
     let mut seen = Vec::new();
     for _ in 0..4 {
@@ -45,14 +46,14 @@ pub async fn owners_take_turns(store: Arc<dyn TaskStore>) {
     }
     assert_eq!(owners_of(&seen), [None, ada, eve, None]);
     assert_eq!(seen[1].task.id, urgent.id, "what is urgent comes first among the tasks of its owner");
-    // Several at once, the turn going round more than once, and on when somebody has no more.
+    // Several per claim: the rotation goes round more than once, and on when an owner has no more tasks.
     let claims = store.claim(&turn(4, ada)).await.unwrap();
     assert_eq!(owners_of(&claims), [eve, None, ada, eve]);
     let claims = store.claim(&turn(500, bob)).await.unwrap();
     assert_eq!(owners_of(&claims[..4]), [eve, ada, eve, ada]);
     assert!(owners_of(&claims[4..]).iter().all(|owner| *owner == ada));
     assert_eq!(claims.len(), 500, "as many as it may");
-    // Who comes late with one task waits for one of each of the others.
+    // An owner that comes late with one task waits for one task of each of the others.
     store.enqueue(many(bob, 1).chain(many(eve, 1)).collect()).await.unwrap();
     let claims = store.claim(&turn(3, ada)).await.unwrap();
     assert_eq!(owners_of(&claims), [bob, eve, ada]);
@@ -75,7 +76,8 @@ pub async fn owners_take_turns(store: Arc<dyn TaskStore>) {
     assert_eq!(met[&ada], 3);
 }
 
-/// No claim makes more tasks of an owner or an agent run than `limits` allow, however many claim at once with the same limits; and it takes what they allow.
+/// No claim exceeds `limits` per owner or agent, also under concurrent claims with the same limits, and every claim
+/// uses what they allow.
 pub async fn limits_hold(store: Arc<dyn TaskStore>) {
     let [ada, eve] = owners();
     let of = |owner, agent: &str| Task { agent: agent.into(), ..task_with(|_| {}, owner) };
@@ -93,12 +95,12 @@ pub async fn limits_hold(store: Arc<dyn TaskStore>) {
     }));
     let mut held: Vec<Claim> = racing.await.into_iter().flat_map(Result::unwrap).collect();
     check(&held, &limits);
-    // One of echo and two of upper are ada's, two of echo eve's, and then there is room for one more of echo.
+    // One of `echo` and two of `upper` are Ada's, two of `echo` are Eve's, and one more of `echo` fits.
     assert_eq!(held.len(), 6, "{:?}", owners_of(&held));
     assert_eq!(store.claim(&limited()).await.unwrap(), [], "everything that is due is held back");
     assert_eq!(store.next_due(&limited().agents).await.unwrap(), Some(at(0)));
 
-    // Every way of letting go leaves room.
+    // Every outcome that ends the attempt frees capacity.
     let ways: [fn() -> Outcome; 4] = [
         || Outcome::Completed(json!(1)),
         || Outcome::HandBack,
@@ -117,7 +119,7 @@ pub async fn limits_hold(store: Arc<dyn TaskStore>) {
     let again = store.claim(&ClaimRequest { now: at(1_000), ..limited() }).await.unwrap();
     check(&again, &limits);
     assert_eq!(again.len(), 6);
-    // One limit alone.
+    // Each limit on its own.
     for (limits, count) in [
         (ConcurrencyLimits { per_owner: Some(5), ..ConcurrencyLimits::default() }, 9),
         (
@@ -133,7 +135,7 @@ pub async fn limits_hold(store: Arc<dyn TaskStore>) {
     }
 }
 
-/// What is held is no more than the limits allow.
+/// Checks that the held claims do not exceed the limits.
 fn check(held: &[Claim], limits: &ConcurrencyLimits) {
     let (mut owners, mut agents) = (HashMap::new(), HashMap::new());
     for claim in held {

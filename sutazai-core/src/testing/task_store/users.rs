@@ -1,4 +1,4 @@
-//! The bullets about what users do: enqueue, cancel, retry, delete.
+//! Checks about the actions of users: enqueue, cancel, retry and delete.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::domain::{EventKind, Finish, Outcome, Task, TaskEvent, TaskId, TaskSta
 use crate::error::ErrorKind;
 use crate::ports::{LeaseState, TaskStore};
 
-/// An enqueued task is pending, can be read back whole, and has one event: `pending`, sequence 1.
+/// An enqueued task is pending, can be read back with all its fields, and has one event: `pending`, sequence 1.
 pub async fn an_enqueued_task_is_pending(store: Arc<dyn TaskStore>) {
     let plain = task();
     let full = task_with(
@@ -39,7 +39,8 @@ pub async fn an_enqueued_task_is_pending(store: Arc<dyn TaskStore>) {
     assert_eq!(store.enqueue(Vec::new()).await.unwrap(), []);
 }
 
-/// Enqueueing the same idempotency key of the same owner again gives the first task and adds nothing; the same key of another owner is another task.
+/// Enqueueing a known idempotency key of the same owner returns the first task and adds nothing; for another owner it
+/// adds a task.
 pub async fn an_idempotency_key_names_one_task(store: Arc<dyn TaskStore>) {
     let keyed = |owner| task_with(|new| new.idempotency_key = Some("once".into()), owner);
     let owners = [None, Some(UserId::new()), Some(UserId::new())];
@@ -78,12 +79,13 @@ pub async fn an_idempotency_key_names_one_task(store: Arc<dyn TaskStore>) {
     due.sort_unstable();
     expected.sort_unstable();
     assert_eq!(due, expected);
-    // An ended task still is the answer to its key.
+    // The key still identifies the task after it has ended.
     let ended = keyed(owners[2]);
     assert_eq!(store.enqueue(vec![ended]).await.unwrap()[0].status, TaskStatus::Processing);
 }
 
-/// While a task with a unique key is pending or processing, enqueueing the same key for the same owner and agent gives that task and adds nothing, however many ask at once; once it has ended, the key is free. `retry` of a failed task whose key another task has by now is `Conflict`.
+/// While a task with a unique key is pending or processing, enqueueing that key for its owner and agent returns it,
+/// also concurrently; `retry` while another task has the key is `Conflict`.
 pub async fn a_unique_key_names_one_standing_task(store: Arc<dyn TaskStore>) {
     let keyed = |owner| task_with(|new| new.unique_key = Some("one \0".into()), owner);
     let owner = Some(UserId::new());
@@ -128,7 +130,7 @@ pub async fn a_unique_key_names_one_standing_task(store: Arc<dyn TaskStore>) {
     ended_in_the_same_batch(&*store, owner).await;
 }
 
-/// A task that ends in a batch of outcomes frees its key for what is enqueued after it, not before.
+/// A task that ends in a batch of outcomes frees its key for tasks enqueued later in the batch, not earlier.
 async fn ended_in_the_same_batch(store: &dyn TaskStore, owner: Option<UserId>) {
     let keyed = || Task { unique_key: Some("batch".into()), run_at: at(-100), ..task_with(|_| {}, owner) };
     let parent = || Task { run_at: at(-100), ..task_with(|_| {}, owner) };
@@ -144,7 +146,7 @@ async fn ended_in_the_same_batch(store: &dyn TaskStore, owner: Option<UserId>) {
     assert_eq!(waiting, [0, 1], "one waited for the task that ended, the other for a new one");
 }
 
-/// A batch is enqueued whole or not at all.
+/// A batch is enqueued completely or not at all.
 pub async fn a_batch_is_enqueued_whole_or_not_at_all(store: Arc<dyn TaskStore>) {
     let batch: Vec<Task> = (0..250).map(|_| task()).collect();
     assert_eq!(store.enqueue(batch.clone()).await.unwrap(), batch, "the answer has the order of the batch");
@@ -170,7 +172,8 @@ pub async fn a_batch_is_enqueued_whole_or_not_at_all(store: Arc<dyn TaskStore>) 
     assert_eq!(due(&*store, 0).await.len(), 251);
 }
 
-/// `cancel` ends a pending task at once (and its children), marks a running one, leaves an ended one as it is and says `Conflict`.
+/// `cancel` ends a pending task and its children at once, marks a running one, and is `Conflict` for an ended one,
+/// which stays unchanged.
 pub async fn cancel_ends_or_marks(store: Arc<dyn TaskStore>) {
     let id = enqueue(&*store, task()).await;
     let cancelled = store.cancel(id, at(2)).await.unwrap();
@@ -189,7 +192,7 @@ pub async fn cancel_ends_or_marks(store: Arc<dyn TaskStore>) {
     assert_eq!(store.renew(&[key], at(50), at(4)).await.unwrap(), [LeaseState::CancelRequested]);
     finish(&*store, &running, Outcome::Cancelled, 5).await.unwrap();
 
-    // A worker that did not hear of it in time: nothing that was asked to stop begins again.
+    // The worker reports another outcome before it learns of the cancellation: a cancelled task must not start again.
     let retry = Outcome::Retry { at: at(6), error: error("not yet") };
     let wait = Outcome::Wait { children: vec![task()], state: json!(1) };
     for outcome in [Outcome::HandBack, retry, wait] {
@@ -245,7 +248,8 @@ pub async fn retry_makes_a_failed_task_pending(store: Arc<dyn TaskStore>) {
     assert_eq!(store.retry(TaskId::new(), at(8)).await.unwrap_err().kind(), ErrorKind::NotFound);
 }
 
-/// `delete` removes an ended task with its events, and its children have no parent any more; one that has not ended is `Conflict`; an unknown one `NotFound`.
+/// `delete` removes an ended task with its events, and its children lose their parent; an unfinished one is `Conflict`,
+/// an unknown one `NotFound`.
 pub async fn delete_removes_an_ended_task(store: Arc<dyn TaskStore>) {
     let keyed = || task_with(|new| new.idempotency_key = Some("again".into()), None);
     let other = enqueue(&*store, Task { run_at: at(500), ..task() }).await;

@@ -1,4 +1,4 @@
-//! The bullet about parents and children.
+//! Check about parents and children.
 
 use std::sync::Arc;
 
@@ -10,7 +10,8 @@ use super::stage::{
 use crate::domain::{Claim, Outcome, Task, TaskId, TaskStatus};
 use crate::ports::TaskStore;
 
-/// `Wait` enqueues the children and makes the parent pending but not claimable; when the last child has ended it is due, and its claim carries the children in order and the state. Ending the parent for good cancels children that have not ended.
+/// `Wait` enqueues the children and keeps the parent from being claimed until the last child has ended; then its claim
+/// has the state and the children in order. Ending the parent cancels its unfinished children.
 pub async fn wait_holds_the_parent_until_the_last_child_has_ended(store: Arc<dyn TaskStore>) {
     children_end_in_every_way(&*store).await;
     known_keys_are_children_too(&*store).await;
@@ -20,7 +21,7 @@ pub async fn wait_holds_the_parent_until_the_last_child_has_ended(store: Arc<dyn
 async fn children_end_in_every_way(store: &dyn TaskStore) {
     let held = claimed(store, task()).await;
     let parent = held.task.id;
-    // Claimed in another order than asked for: the order of asking counts.
+    // Claimed in another order than submitted: the order of submission counts.
     let children: Vec<Task> = [3, 9, 5, 7].map(|priority| Task { priority, ..task() }).to_vec();
     let ids: Vec<TaskId> = children.iter().map(|child| child.id).collect();
     finish(store, &held, wait(children, 1), 1).await.unwrap();
@@ -59,7 +60,7 @@ async fn children_end_in_every_way(store: &dyn TaskStore) {
     assert_eq!(ends, [Cancelled, Completed, Cancelled, Failed]);
     assert_eq!(again.children[1].result, Some(json!("done")));
 
-    // What it waited for is there again when its next run fails, until it waits anew.
+    // The children are in the next claim as well after the run was released, until the parent waits again.
     finish(store, &again, Outcome::HandBack, 40).await.unwrap();
     let again = claim(store, 40).await;
     assert_eq!(children_of(&again), ids);
@@ -76,7 +77,7 @@ async fn children_end_in_every_way(store: &dyn TaskStore) {
     assert_eq!(due(store, 1_000).await, []);
 }
 
-/// A child whose idempotency key is known is that earlier task: waited for if it has not ended, and nobody's child.
+/// A child with a known idempotency key is that earlier task: waited for if it has not ended, and without a parent.
 async fn known_keys_are_children_too(store: &dyn TaskStore) {
     let keyed = |key: &str| task_with(|new| new.idempotency_key = Some(key.into()), None);
     let ended = claimed(store, keyed("ended")).await;
@@ -92,7 +93,7 @@ async fn known_keys_are_children_too(store: &dyn TaskStore) {
     finish(store, &again, wait(vec![keyed("open"), keyed("ended"), keyed("open")], 2), 2).await.unwrap();
     assert_eq!(read(store, held.task.id).await.waiting_for, 1, "one task, asked for twice");
     assert_eq!(due(store, 4).await, []);
-    // Two may wait for the same task.
+    // Two parents may wait for the same task.
     let other = claimed(store, task()).await;
     finish(store, &other, wait(vec![keyed("open")], 1), 4).await.unwrap();
     let child = claim(store, 5).await;
@@ -103,7 +104,7 @@ async fn known_keys_are_children_too(store: &dyn TaskStore) {
     assert_eq!(both.clone().map(|claim| claim.task.id), [held.task.id, other.task.id]);
     assert_eq!(children_of(&both[0]), [open, ended.task.id, open]);
 
-    // A task that another asked for first is not cancelled with the one that also waits for it.
+    // A task submitted by another caller is not cancelled with a parent that also waits for it.
     let shared = enqueue(store, Task { run_at: at(500), ..keyed("shared") }).await;
     finish(store, &both[0], wait(vec![keyed("shared")], 3), 6).await.unwrap();
     store.cancel(held.task.id, at(6)).await.unwrap();
@@ -142,7 +143,7 @@ async fn ending_the_parent_cancels_its_children(store: &dyn TaskStore) {
 
     store.delete(top.task.id).await.unwrap();
     assert!(store.get(leaf.id).await.unwrap().is_some(), "deleting a parent leaves what has run for it");
-    // A child that was deleted after its end is missing from the claim, and hinders nothing.
+    // A child deleted after its end is missing from the claim, and blocks nothing.
     let held = claimed(store, task()).await;
     let (one, two) = (Task { priority: 9, ..task() }, task());
     finish(store, &held, wait(vec![one.clone(), two.clone()], 1), 1).await.unwrap();
