@@ -1,9 +1,9 @@
-//! The gate in front of a model under thousands of orders in which its callers may come, get their turn, and go away:
-//! `shuttle` runs them on a scheduler of its own and finds who waits for ever.
+//! Admission control under thousands of interleavings in which its callers may arrive, be granted a slot and
+//! disconnect: `shuttle` runs them on a scheduler of its own and finds callers that wait forever.
 //!
-//! This is the one structure made by hand in which several locks' worth of state is handed from caller to caller. What
-//! else is shared is either behind one lock that is never held while waiting, where every order is one of whole calls, or
-//! a channel of tokio.
+//! This is the only hand-written structure that passes state protected by several locks from caller to caller.
+//! Everything else that is shared is either behind one lock that is never held across an await, so that only the order
+//! of whole calls matters, or a Tokio channel.
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
@@ -23,7 +23,7 @@ use sutazai_core::{Error, ErrorKind, Result};
 const SLOTS: usize = 2;
 const CALLERS: u64 = 7;
 
-/// Works for a while and counts how much it has to do at once.
+/// Model that works for a while and counts its concurrent calls.
 #[derive(Debug, Default)]
 struct Model {
     running: AtomicUsize,
@@ -67,14 +67,15 @@ impl ModelBackend for Model {
     }
 }
 
-/// So long that others may do something meanwhile.
+/// Yields a random number of times, so that other callers can run.
 async fn a_while() {
     for _ in 0..thread_rng().gen_range(0..4) {
         yield_now().await;
     }
 }
 
-/// One caller; every second one may go away before it has its answer. Whether it got one, none for who went away.
+/// Runs one caller, every second of which may disconnect before its answer. Returns the answer, or `None` after a
+/// disconnect.
 async fn call(gate: ModelGate, n: u64) -> Option<Result<()>> {
     a_while().await;
     let model = match n % 3 {
@@ -94,7 +95,7 @@ async fn call(gate: ModelGate, n: u64) -> Option<Result<()>> {
 fn crowd() {
     block_on(async {
         let model = Arc::new(Model::default());
-        // Fewer may wait than come: some are refused.
+        // The queue is shorter than the number of callers, so some are rejected.
         let config = ModelGateConfig { slots: Some(SLOTS), queue: 3, ..ModelGateConfig::default() };
         let gate = ModelGate::new(model.clone(), Arc::new(ManualClock::new()), &config);
         let callers: Vec<_> = (0..CALLERS).map(|n| spawn(call(gate.clone(), n))).collect();
@@ -108,7 +109,7 @@ fn crowd() {
         }
         assert!(model.done.load(Ordering::SeqCst) >= answered);
         assert_eq!(model.running.load(Ordering::SeqCst), 0, "somebody has gone and the model works on");
-        // Every slot was given back: with a full house once more, all get through.
+        // Every slot was released: a second crowd that fills the queue is served completely.
         let again: Vec<_> = (0..SLOTS + 3).map(|_| spawn(call(gate.clone(), 0))).collect();
         for caller in again {
             caller.await.unwrap().unwrap().unwrap();
@@ -117,11 +118,11 @@ fn crowd() {
 }
 
 #[test]
-fn every_order_of_coming_and_going_leaves_the_gate_as_it_was() {
+fn random_interleavings_leak_no_slot() {
     shuttle::check_random(crowd, 3_000);
 }
 
 #[test]
-fn rare_orders_too() {
+fn rare_interleavings_leak_no_slot() {
     shuttle::check_pct(crowd, 3_000, 3);
 }

@@ -1,4 +1,4 @@
-//! The gate in front of a model, as users, tasks and an operator's metrics see it. Time stands on a manual clock.
+//! Admission control in front of a model, as users, tasks and an operator's metrics see it. Time is a manual clock.
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
@@ -31,7 +31,7 @@ struct Stage {
     clock: Arc<ManualClock>,
 }
 
-/// A gate of one slot in front of a model that never ends by itself.
+/// Creates admission control with one slot in front of a model that never ends by itself.
 fn stage(config: ModelGateConfig) -> Stage {
     let clock = Arc::new(ManualClock::new());
     let model = ScriptedModelBackend::replying(|_| ScriptedAnswer::Stall("Sea".into()));
@@ -59,7 +59,7 @@ async fn settle() {
     }
 }
 
-/// `GatedModelBackend` holds the contract of its port.
+/// `GatedModelBackend` satisfies the contract of its port.
 #[tokio::test]
 async fn conforms() {
     model_backend::run_all(|| async {
@@ -77,7 +77,7 @@ async fn conforms() {
 }
 
 #[tokio::test]
-async fn dropping_an_answer_lets_the_next_one_in() {
+async fn dropped_answer_frees_its_slot() {
     let stage = stage(ModelGateConfig::default());
     let ada = stage.model_for(UserId::new());
     let mut first = ada.generate(ask()).await.unwrap();
@@ -90,7 +90,7 @@ async fn dropping_an_answer_lets_the_next_one_in() {
 }
 
 #[tokio::test]
-async fn who_goes_away_in_line_is_passed_over() {
+async fn cancelled_request_is_skipped_in_the_queue() {
     let stage = stage(ModelGateConfig::default());
     let [ada, eve, tom] = [0; 3].map(|_| stage.model_for(UserId::new()));
     let first = ada.generate(ask()).await.unwrap();
@@ -105,7 +105,7 @@ async fn who_goes_away_in_line_is_passed_over() {
 }
 
 #[tokio::test]
-async fn a_slot_that_was_given_to_somebody_who_left_goes_on() {
+async fn slot_granted_to_a_cancelled_request_is_passed_on() {
     let stage = stage(ModelGateConfig::default());
     let [ada, eve, tom] = [0; 3].map(|_| stage.model_for(UserId::new()));
     let first = ada.generate(ask()).await.unwrap();
@@ -113,14 +113,14 @@ async fn a_slot_that_was_given_to_somebody_who_left_goes_on() {
     let mut patient = tom.generate(ask());
     assert!(futures::poll!(&mut impatient).is_pending());
     assert!(futures::poll!(&mut patient).is_pending());
-    // The slot is hers now, but she does not come to take it.
+    // The slot is granted to her, but she never polls for it.
     drop(first);
     drop(impatient);
     first_text(&mut patient.await.unwrap()).await;
 }
 
 #[tokio::test]
-async fn time_in_line_is_part_of_the_time_limit() {
+async fn time_in_the_queue_counts_towards_the_timeout() {
     let stage = stage(ModelGateConfig::default());
     let [ada, eve] = [0; 2].map(|_| stage.model_for(UserId::new()));
     let request = GenerateRequest { timeout: Some(Duration::from_secs(10)), ..ask() };
@@ -134,7 +134,7 @@ async fn time_in_line_is_part_of_the_time_limit() {
     drop(first);
     drop(in_time.await.unwrap());
     assert_eq!(stage.model.requests()[1].timeout, Some(Duration::from_secs(6)));
-    // Four seconds is what an answer takes here: one that has three is refused while another runs.
+    // Answers take 4 s here, so a request with a limit of 3 s is rejected while another one runs.
     let _second = ada.generate(ask()).await.unwrap();
     let hasty = GenerateRequest { timeout: Some(Duration::from_secs(3)), ..ask() };
     let e = eve.generate(hasty).await.err().unwrap();
@@ -143,7 +143,7 @@ async fn time_in_line_is_part_of_the_time_limit() {
 }
 
 #[tokio::test]
-async fn a_request_without_a_limit_gets_that_of_the_gate() {
+async fn request_without_a_timeout_gets_the_default() {
     let stage = stage(ModelGateConfig { timeout: Duration::from_secs(7), ..ModelGateConfig::default() });
     let mut answer = stage.gate.model_for_task(None).generate(ask()).await.unwrap();
     first_text(&mut answer).await;
@@ -154,7 +154,7 @@ async fn a_request_without_a_limit_gets_that_of_the_gate() {
 }
 
 #[tokio::test]
-async fn a_user_is_held_to_the_limits_and_tasks_are_not() {
+async fn limits_apply_to_users_and_not_to_tasks() {
     let stage = stage(ModelGateConfig { per_user: 2, per_minute: 3, ..ModelGateConfig::default() });
     let user = UserId::new();
     let model = stage.model_for(user);
@@ -174,7 +174,7 @@ async fn a_user_is_held_to_the_limits_and_tasks_are_not() {
     drop(stage.model_for(UserId::new()).generate(ask()).await.unwrap());
 }
 
-/// Says what the model says.
+/// Agent that returns what the model generates.
 #[derive(Debug)]
 struct Speaker;
 
@@ -201,7 +201,7 @@ impl Agent for Speaker {
 }
 
 #[tokio::test]
-async fn agents_wait_in_the_same_line() {
+async fn agents_share_the_queue_with_people() {
     let clock = Arc::new(ManualClock::new());
     let answers = [ScriptedAnswer::Stall("first".into()), "second".into(), "third".into()];
     let model = Arc::new(ScriptedModelBackend::new(answers).with_clock(clock.clone()));
@@ -232,7 +232,7 @@ async fn agents_wait_in_the_same_line() {
     assert_eq!(engine.wait(&me, task.id).await.unwrap().result, Some(json!("third")));
 }
 
-/// What was counted, by name and labels.
+/// Returns the recorded metrics by name and labels.
 fn counted(snapshotter: &Snapshotter) -> BTreeMap<String, u64> {
     let shown = |(key, _, _, value): (metrics_util::CompositeKey, _, _, DebugValue)| {
         let labels: Vec<_> = key.key().labels().map(|label| label.value().to_owned()).collect();
@@ -250,7 +250,7 @@ fn counted(snapshotter: &Snapshotter) -> BTreeMap<String, u64> {
 }
 
 #[test]
-fn each_request_is_counted_however_it_ends() {
+fn every_request_is_counted_once() {
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -268,7 +268,7 @@ fn each_request_is_counted_however_it_ends() {
     assert_eq!(counted(&snapshotter), expected.map(|(name, count)| (name.to_owned(), count)).into());
 }
 
-/// One that ends, one that breaks off, one that is dropped, one that is refused, one for no model.
+/// Sends five requests: one completes, one breaks, one is dropped, one is rejected, and one is for an unknown model.
 async fn requests() {
     let clock = Arc::new(ManualClock::new());
     let broken = ScriptedAnswer::Broken("The ".into(), Error::unavailable("cut"));
@@ -291,10 +291,10 @@ async fn requests() {
 }
 
 #[tokio::test]
-async fn the_model_is_told_whose_prompt_it_reads() {
+async fn model_learns_the_owner_of_the_prompt() {
     let stage = stage(ModelGateConfig::default());
     let [ada, eve] = [0; 2].map(|_| UserId::new());
-    // What a caller writes there does not count.
+    // A value set by the caller is overwritten.
     let forged = GenerateRequest { prefix_owner: Some(ada), ..ask() };
     drop(stage.model_for(eve).generate(forged).await.unwrap());
     drop(stage.gate.model_for_task(Some(ada)).generate(ask()).await.unwrap());

@@ -1,6 +1,6 @@
-//! Events on their way to a bus that fails, by relays that take turns.
+//! Relay to a faulty bus, and several relays of which one works at a time.
 
-#![allow(clippy::unwrap_used, clippy::panic, missing_docs)] // a test that cannot go on says so by ending
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)] // tests fail by panicking
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use sutazai_core::{Error, Result};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
-/// Hands over the first half of what it is given, and then fails, every third time.
+/// Message bus that publishes the first half of the messages and then fails, every third time.
 #[derive(Debug)]
 struct Faulty {
     bus: MemoryMessageBus,
@@ -44,16 +44,16 @@ struct Stage {
     tasks: Arc<MemoryTaskStore>,
     relays: Arc<MemoryRelayStore>,
     bus: Arc<Faulty>,
-    heard: broadcast::Receiver<BusMessage>,
+    received: broadcast::Receiver<BusMessage>,
 }
 
 impl Stage {
     fn new() -> Self {
         let bus = MemoryMessageBus::new(100_000);
-        let heard = bus.listen();
+        let received = bus.listen();
         let bus = Arc::new(Faulty { bus, calls: AtomicU32::new(0) });
         let tasks = Arc::new(MemoryTaskStore::new());
-        Self { relays: tasks.relays(), tasks, bus, heard }
+        Self { relays: tasks.relays(), tasks, bus, received }
     }
 
     fn relay(&self) -> Arc<Relay> {
@@ -61,7 +61,7 @@ impl Stage {
         Arc::new(Relay::new(self.tasks.clone(), self.relays.clone(), self.bus.clone(), clock))
     }
 
-    /// Enqueues so many tasks and completes them.
+    /// Enqueues `count` tasks and completes them.
     async fn complete(&self, count: usize) -> Vec<TaskId> {
         let now = SystemClock.now();
         let new = |_| Task::pending(NewTask::new("counter", json!({})), None, None, now);
@@ -84,12 +84,13 @@ impl Stage {
         tasks.into_iter().map(|task| task.id).collect()
     }
 
-    /// Hears until each of these tasks is completed; the first time that an event is heard, those before it were.
-    async fn hear(&mut self, ids: &[TaskId]) -> usize {
+    /// Receives messages until each of these tasks is completed; checks that no event arrives for the first time before
+    /// its predecessors. Returns the number of repeated messages.
+    async fn receive_completions(&mut self, ids: &[TaskId]) -> usize {
         let mut latest: HashMap<String, u64> = ids.iter().map(|id| (id.to_string(), 0)).collect();
         let (mut open, mut repeated) = (ids.len(), 0);
         while open > 0 {
-            let next = tokio::time::timeout(Duration::from_secs(20), self.heard.recv());
+            let next = tokio::time::timeout(Duration::from_secs(20), self.received.recv());
             let message = next.await.unwrap_or_else(|_| panic!("{open} tasks are not told of")).unwrap();
             let body: Value = serde_json::from_str(&message.body).unwrap();
             let Some(seen) = latest.get_mut(body["task_id"].as_str().unwrap()) else { continue };
@@ -117,7 +118,7 @@ fn later(at: DateTime<Utc>) -> DateTime<Utc> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_event_is_heard_in_order_over_a_bus_that_fails() {
+async fn events_arrive_in_order_over_a_faulty_bus() {
     let mut stage = Stage::new();
     stage.complete(3).await;
     let relay = stage.relay();
@@ -128,11 +129,11 @@ async fn every_event_is_heard_in_order_over_a_bus_that_fails() {
         let (relay, stop) = (relay.clone(), stop.clone());
         async move { relay.run(stop).await }
     });
-    let repeated = stage.hear(&ids).await;
+    let repeated = stage.receive_completions(&ids).await;
     assert!(repeated > 0, "the bus never failed in the middle");
     stop.cancel();
     running.await.unwrap();
-    // Another goes on where it was.
+    // Another relay continues at the same position.
     let more = stage.complete(5).await;
     let stop = CancellationToken::new();
     let next = stage.relay();
@@ -140,13 +141,13 @@ async fn every_event_is_heard_in_order_over_a_bus_that_fails() {
         let stop = stop.clone();
         async move { next.run(stop).await }
     });
-    stage.hear(&more).await;
+    stage.receive_completions(&more).await;
     stop.cancel();
     running.await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_removed_before_it_was_told_is_heard_too() {
+async fn events_of_deleted_tasks_are_published() {
     let mut stage = Stage::new();
     let relay = stage.relay();
     relay.begin().await.unwrap();
@@ -159,13 +160,13 @@ async fn what_was_removed_before_it_was_told_is_heard_too() {
         let stop = stop.clone();
         async move { relay.run(stop).await }
     });
-    stage.hear(&ids).await;
-    // Also while the relay is at work.
+    stage.receive_completions(&ids).await;
+    // Also while the relay is running.
     let more = stage.complete(100).await;
     for id in &more {
         stage.tasks.delete(*id).await.unwrap();
     }
-    stage.hear(&more).await;
+    stage.receive_completions(&more).await;
     while !stage.relays.outbox(1).await.unwrap().is_empty() {
         SystemClock.sleep(Duration::from_millis(10)).await;
     }
@@ -174,7 +175,7 @@ async fn what_was_removed_before_it_was_told_is_heard_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_two_relays_one_works() {
+async fn one_of_two_relays_publishes() {
     let mut stage = Stage::new();
     stage.bus.calls.store(2, Ordering::SeqCst);
     let relays = [stage.relay(), stage.relay()];
@@ -187,10 +188,10 @@ async fn of_two_relays_one_works() {
         tokio::spawn(async move { relay.run(stop).await })
     });
     let ids = stage.complete(20).await;
-    stage.hear(&ids).await;
+    stage.receive_completions(&ids).await;
     stop.cancel();
     for one in running {
         one.await.unwrap();
     }
-    assert_eq!(stage.heard.try_recv().ok(), None, "something was said twice without a fault");
+    assert_eq!(stage.received.try_recv().ok(), None, "something was said twice without a fault");
 }

@@ -1,6 +1,6 @@
 //! Thousands of random schedules over the memory store.
 //!
-//! `SUTAZAI_SCHEDULES=n` sets how many; `SUTAZAI_SCHEDULE_SEED=n` replays the one that a failure named.
+//! `SUTAZAI_SCHEDULES=n` sets their number; `SUTAZAI_SCHEDULE_SEED=n` replays the one that a failure named.
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
@@ -10,7 +10,7 @@ use sutazai_core::memory::MemoryTaskStore;
 use sutazai_core::ports::TaskStore;
 use sutazai_core::testing::schedules;
 
-/// The seeds to play: the one that is asked for, or so many from a number that differs at each run.
+/// Returns the seeds to run: the requested one, or `default_count` seeds from a start that differs at each run.
 fn seeds(default_count: u64) -> std::ops::Range<u64> {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
     match number("SUTAZAI_SCHEDULE_SEED") {
@@ -23,7 +23,7 @@ fn seeds(default_count: u64) -> std::ops::Range<u64> {
 }
 
 #[tokio::test]
-async fn the_memory_store_bears_every_schedule() {
+async fn memory_store_passes_random_schedules() {
     for seed in seeds(3_000) {
         let make = || async { Arc::new(MemoryTaskStore::new()) as Arc<dyn TaskStore> };
         if let Err(fault) = schedules::run(make, seed).await {

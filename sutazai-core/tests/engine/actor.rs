@@ -1,4 +1,4 @@
-//! The agent of these tests.
+//! Agent of the engine tests.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -9,15 +9,15 @@ use sutazai_core::domain::{AgentDescriptor, NewTask, Step};
 use sutazai_core::ports::{Agent, AgentContext};
 use sutazai_core::{Error, Result};
 
-/// Does what its payload's `do` says.
+/// Agent that acts as its payload's `do` says.
 #[derive(Debug, Default)]
 pub(crate) struct Actor {
     pub(crate) runs: AtomicU32,
-    /// How many attempts run now.
+    /// Number of attempts that are running.
     pub(crate) running: AtomicU32,
 }
 
-/// Counts an attempt for as long as it lives, however it ends.
+/// Counts an attempt while it is alive, however it ends.
 struct Counted<'a>(&'a AtomicU32);
 
 impl<'a> Counted<'a> {
@@ -64,7 +64,7 @@ impl Agent for Actor {
                 context.cancellation.cancelled().await;
                 Err(Error::cancelled("stopped"))
             }
-            // Does not heed its cancellation.
+            // Ignores its cancellation.
             "stubborn" => std::future::pending().await,
             "poison" => Ok(Step::Done(json!("poison"))),
             "think-aloud" => {

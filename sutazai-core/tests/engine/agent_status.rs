@@ -1,4 +1,4 @@
-//! Who works for which agent, as engines over one store tell it.
+//! Agent liveness as seen by engines that share a store.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,7 +35,7 @@ impl Place {
 }
 
 #[tokio::test]
-async fn engines_tell_who_works_elsewhere_and_who_did() {
+async fn liveness_is_shared_between_engines() {
     let clock = Arc::new(ManualClock::new());
     let store = || Some(Arc::new(MemoryAgentStore::new()) as Arc<dyn AgentStore>);
     let cache = || Some(Arc::new(MemoryCache::new(clock.clone())) as Arc<dyn Cache>);
@@ -68,7 +68,7 @@ async fn engines_tell_who_works_elsewhere_and_who_did() {
 }
 
 #[tokio::test]
-async fn what_is_away_or_holds_nonsense_is_done_without() {
+async fn unreachable_or_invalid_liveness_data_is_ignored() {
     let seen = ManualClock::new().now();
     let away = || Error::unavailable("away");
     let broken_store = || {

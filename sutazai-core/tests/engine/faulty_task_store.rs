@@ -1,4 +1,4 @@
-//! The memory store, out of reach now and then.
+//! Task store with fault injection, over the memory store.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -15,19 +15,19 @@ use sutazai_core::ports::{ClaimRequest, LeaseState, TaskStore, WakeUp};
 use sutazai_core::{Error, Result};
 use tokio::sync::Mutex;
 
-/// The memory store behind a line that fails as often as it is told to, and that cannot bear the result `"poison"`.
+/// Task store that fails as often as configured, and rejects the result `"poison"`.
 #[derive(Debug)]
 pub(crate) struct FaultyTaskStore {
     pub(crate) store: Arc<MemoryTaskStore>,
     pub(crate) faults: AtomicU32,
     pub(crate) feed_readings: AtomicU32,
-    /// So many appends are done, and their answers lost.
+    /// Number of appends that are stored but return an error.
     pub(crate) lost_answers: AtomicU32,
-    /// While this is held, nothing is added.
+    /// While this is locked, no task can be enqueued.
     pub(crate) adding: Mutex<()>,
-    /// So often nothing can be added.
+    /// Number of enqueues that fail.
     pub(crate) refusals: AtomicU32,
-    /// So often it panics where it could fail.
+    /// Number of calls that panic instead of failing.
     pub(crate) panics: AtomicU32,
 }
 
@@ -45,13 +45,13 @@ impl FaultyTaskStore {
     }
 
     fn fault(&self) -> Result<()> {
-        assert!(cut(&self.panics).is_ok(), "as asked");
-        cut(&self.faults)
+        assert!(inject(&self.panics).is_ok(), "as asked");
+        inject(&self.faults)
     }
 }
 
-fn cut(so_often: &AtomicU32) -> Result<()> {
-    let left = so_often.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+fn inject(remaining: &AtomicU32) -> Result<()> {
+    let left = remaining.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
     left.map_or(Ok(()), |_| Err(Error::unavailable("the line is cut")))
 }
 
@@ -85,10 +85,10 @@ impl TaskStore for FaultyTaskStore {
     }
     async fn append(&self, claim: &ClaimKey, events: Vec<NewEvent>) -> Result<()> {
         self.store.append(claim, events).await?;
-        cut(&self.lost_answers)
+        inject(&self.lost_answers)
     }
     async fn expire(&self, now: DateTime<Utc>) -> Result<u64> {
-        assert!(cut(&self.panics).is_ok(), "as asked");
+        assert!(inject(&self.panics).is_ok(), "as asked");
         self.store.expire(now).await
     }
     async fn next_due(&self, agents: &[String]) -> Result<Option<DateTime<Utc>>> {
@@ -96,7 +96,7 @@ impl TaskStore for FaultyTaskStore {
     }
     async fn enqueue_within(&self, tasks: Vec<Task>, max_pending: Option<u32>) -> Result<Vec<Task>> {
         let _adding = self.adding.lock().await;
-        cut(&self.refusals)?;
+        inject(&self.refusals)?;
         self.store.enqueue_within(tasks, max_pending).await
     }
     async fn get(&self, id: TaskId) -> Result<Option<Task>> {

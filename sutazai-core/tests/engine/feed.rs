@@ -1,4 +1,4 @@
-//! Following the events of all tasks.
+//! Following the event log of all tasks.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -35,7 +35,7 @@ fn user(role: UserRole) -> Caller {
 }
 
 #[tokio::test]
-async fn everybody_follows_what_is_theirs_and_resumes_anywhere() {
+async fn callers_follow_their_own_events_and_resume_anywhere() {
     let stage = Stage::new(1);
     let engine = &stage.engine;
     let (ada, eve, admin) = (user(UserRole::User), user(UserRole::User), user(UserRole::Admin));
@@ -67,7 +67,7 @@ async fn everybody_follows_what_is_theirs_and_resumes_anywhere() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn who_falls_behind_misses_nothing() {
+async fn lagging_subscriber_misses_nothing() {
     let stage = Stage::new(1);
     let (ada, eve) = (user(UserRole::User), user(UserRole::User));
     let feeds = join_all((0..20).map(|_| stage.engine.feed(&ada, None))).await;
@@ -92,7 +92,7 @@ async fn who_falls_behind_misses_nothing() {
 }
 
 #[tokio::test]
-async fn a_store_out_of_reach_delays_those_who_follow() {
+async fn unreachable_store_only_delays_subscribers() {
     let store = Arc::new(MemoryTaskStore::new());
     let faulty = FaultyTaskStore::new(store.clone(), 0);
     let stage = Stage::over(store, faulty.clone(), 1);
@@ -113,7 +113,7 @@ async fn a_store_out_of_reach_delays_those_who_follow() {
 }
 
 #[tokio::test]
-async fn one_reading_serves_many_and_none_goes_on_for_nobody() {
+async fn one_read_serves_all_subscribers_and_stops_without_them() {
     let store = Arc::new(MemoryTaskStore::new());
     let faulty = FaultyTaskStore::new(store.clone(), 0);
     let stage = Stage::over(store, faulty.clone(), 1);

@@ -1,4 +1,4 @@
-//! A task that comes when nothing waits begins in the write that adds it.
+//! Local dispatch: a task submitted while none are waiting starts after the transaction that stores it.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,7 +13,7 @@ use sutazai_core::ports::{Clock, TaskStore};
 use super::faulty_task_store::FaultyTaskStore;
 use super::stage::{ME, Stage, settle};
 
-/// An engine that waits for work.
+/// Starts an engine that waits for tasks.
 async fn idle(workers: usize) -> (Stage, Arc<FaultyTaskStore>) {
     let store = Arc::new(MemoryTaskStore::new());
     let seen = FaultyTaskStore::new(store.clone(), 0);
@@ -28,9 +28,9 @@ fn runs(stage: &Stage) -> u64 {
 }
 
 #[tokio::test]
-async fn an_idle_engine_needs_no_claim() {
+async fn idle_engine_starts_a_task_without_a_claim() {
     let (stage, line) = idle(1).await;
-    // From now on no claim can be made.
+    // From now on every claim fails.
     line.faults.store(u32::MAX, Ordering::SeqCst);
     let first = stage.submit("hang").await;
     assert_eq!((first.status, first.attempt, first.worker), (Pending, 0, None), "told as it was added");
@@ -44,7 +44,7 @@ async fn an_idle_engine_needs_no_claim() {
 }
 
 #[tokio::test]
-async fn what_has_to_wait_is_not_taken_ahead() {
+async fn delayed_and_deduplicated_tasks_are_not_dispatched_locally() {
     let (stage, line) = idle(4).await;
     line.faults.store(u32::MAX, Ordering::SeqCst);
     let later = NewTask {
@@ -59,7 +59,7 @@ async fn what_has_to_wait_is_not_taken_ahead() {
 }
 
 #[tokio::test]
-async fn what_becomes_due_begins_however_much_is_handed_over() {
+async fn delayed_task_starts_despite_constant_local_dispatch() {
     let (stage, _) = idle(2).await;
     let run_at = Some(stage.clock.now() + Duration::from_secs(3));
     let later = NewTask { run_at, ..NewTask::new("actor", json!({})) };
@@ -75,7 +75,7 @@ async fn what_becomes_due_begins_however_much_is_handed_over() {
 }
 
 #[tokio::test]
-async fn tasks_of_one_call_go_together_or_not_at_all() {
+async fn batch_is_dispatched_completely_or_not_at_all() {
     let (stage, line) = idle(4).await;
     line.faults.store(u32::MAX, Ordering::SeqCst);
     let hang = NewTask::new("actor", json!({ "do": "hang" }));
@@ -89,14 +89,15 @@ async fn tasks_of_one_call_go_together_or_not_at_all() {
     assert_eq!(runs(&stage), 3);
 }
 
-/// What has gone together to an engine of two slots whose attempts end at once: these and eight short ones.
+/// Returns the tasks that were dispatched together to an engine with two workers and very short attempts: two of
+/// `first`, and eight short ones.
 async fn more_than_slots(first: &NewTask) -> (Stage, Arc<FaultyTaskStore>, Vec<Task>) {
     let short = NewTask::new("actor", json!({}));
     let many = [vec![first.clone(); 2], vec![short.clone(); 8]].concat();
-    // On a busy machine an attempt may take long, or the time to the next call.
+    // On a busy machine an attempt, or the time until the next call, may take too long, so it is repeated.
     for _ in 0..100 {
         let (stage, line) = idle(2).await;
-        // The last claim is long ago.
+        // Long after the last claim, so that its prefetch does not count.
         stage.clock.advance(Duration::from_secs(2));
         settle().await;
         for _ in 0..20 {
@@ -114,13 +115,13 @@ async fn more_than_slots(first: &NewTask) -> (Stage, Arc<FaultyTaskStore>, Vec<T
 }
 
 #[tokio::test]
-async fn more_than_there_are_slots_go_while_attempts_end_at_once() {
+async fn short_tasks_beyond_the_free_workers_are_dispatched_locally() {
     let (stage, ..) = more_than_slots(&NewTask::new("actor", json!({}))).await;
     assert_eq!(runs(&stage), 30, "without a claim");
 }
 
 #[tokio::test]
-async fn what_waits_for_a_slot_that_does_not_come_goes_back_after_a_second() {
+async fn queued_claim_is_released_after_one_second() {
     let (stage, line, many) = more_than_slots(&NewTask::new("actor", json!({ "do": "hang" }))).await;
     line.faults.store(0, Ordering::SeqCst);
     stage.clock.advance(Duration::from_millis(900));
@@ -132,7 +133,7 @@ async fn what_waits_for_a_slot_that_does_not_come_goes_back_after_a_second() {
 }
 
 #[tokio::test]
-async fn what_was_promised_and_could_not_be_added_leaves_its_room() {
+async fn failed_enqueue_releases_its_reservation() {
     let (stage, line) = idle(1).await;
     line.refusals.store(1, Ordering::SeqCst);
     stage.engine.submit(&ME, NewTask::new("actor", json!({}))).await.unwrap_err();
@@ -143,7 +144,7 @@ async fn what_was_promised_and_could_not_be_added_leaves_its_room() {
 }
 
 #[tokio::test]
-async fn a_known_key_gives_the_task_that_runs_and_starts_it_no_second_time() {
+async fn known_idempotency_key_does_not_start_the_task_again() {
     let (stage, _) = idle(4).await;
     let new =
         NewTask { idempotency_key: Some("order".into()), ..NewTask::new("actor", json!({ "do": "hang" })) };
@@ -156,7 +157,7 @@ async fn a_known_key_gives_the_task_that_runs_and_starts_it_no_second_time() {
     assert_eq!(runs(&stage), 1);
 }
 
-/// Submits while nothing can be added.
+/// Starts a submission while no task can be enqueued.
 async fn in_the_middle_of_adding(stage: &Stage) -> tokio::task::JoinHandle<Task> {
     let engine = stage.engine.clone();
     let submitting =
@@ -166,7 +167,7 @@ async fn in_the_middle_of_adding(stage: &Stage) -> tokio::task::JoinHandle<Task>
 }
 
 #[tokio::test]
-async fn who_submits_may_go_away() {
+async fn task_of_a_cancelled_submission_still_runs() {
     let (stage, line) = idle(1).await;
     let held = line.adding.lock().await;
     let submitting = in_the_middle_of_adding(&stage).await;
@@ -180,7 +181,7 @@ async fn who_submits_may_go_away() {
 }
 
 #[tokio::test]
-async fn what_is_added_while_the_engine_stops_is_handed_back() {
+async fn task_enqueued_during_shutdown_is_released() {
     let (stage, line) = idle(1).await;
     let held = line.adding.lock().await;
     let submitting = in_the_middle_of_adding(&stage).await;

@@ -1,4 +1,4 @@
-//! Limits to what runs at once, and turns, as an engine keeps them.
+//! Concurrency limits and fairness, as seen through an engine.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ fn limited(workers: usize, limits: ConcurrencyLimits) -> Stage {
 }
 
 #[tokio::test]
-async fn what_a_limit_holds_back_begins_as_soon_as_there_is_room() {
+async fn task_held_back_by_a_limit_starts_when_capacity_is_freed() {
     let limits = ConcurrencyLimits { per_agent: [("actor".to_owned(), 2)].into(), ..Default::default() };
     let stage = limited(8, limits);
     let hang = NewTask::new("actor", json!({ "do": "hang" }));
@@ -27,7 +27,7 @@ async fn what_a_limit_holds_back_begins_as_soon_as_there_is_room() {
     stage.engine.start();
     settle().await;
     for left in (0..5).rev() {
-        // The clock stands still: nobody waits for a poll.
+        // The clock does not advance, so no poll can help.
         assert_eq!(stage.in_status(&tasks, Processing).await, 2.min(left + 1));
         assert_eq!(stage.in_status(&tasks, Pending).await, (left + 1_usize).saturating_sub(2));
         let running = tasks[4 - left].id;
@@ -39,7 +39,7 @@ async fn what_a_limit_holds_back_begins_as_soon_as_there_is_room() {
 }
 
 #[tokio::test]
-async fn a_user_with_many_tasks_holds_another_up_by_those_that_run_only() {
+async fn many_tasks_of_one_user_do_not_delay_another_user() {
     let stage = Stage::new(2);
     let [ada, eve] = [(); 2].map(|()| Caller::User { id: UserId::new(), role: UserRole::User });
     let many = vec![NewTask::new("actor", json!({ "do": "hang" })); 1_000];
@@ -47,7 +47,7 @@ async fn a_user_with_many_tasks_holds_another_up_by_those_that_run_only() {
     let one = stage.engine.submit(&eve, NewTask::new("actor", json!({}))).await.unwrap();
     stage.engine.start();
     stage.engine.wait(&eve, one.id).await.unwrap();
-    // What was taken in advance goes back.
+    // Prefetched claims are released.
     while stage.in_status(&many, Processing).await != 2 {
         settle().await;
         stage.clock.advance(Duration::from_millis(500));
@@ -66,7 +66,7 @@ async fn a_user_with_many_tasks_holds_another_up_by_those_that_run_only() {
 }
 
 #[tokio::test]
-async fn limits_that_cannot_hold_are_refused() {
+async fn invalid_limits_are_refused() {
     let build = |limits| {
         let store = Arc::new(MemoryTaskStore::new());
         let builder = Engine::builder().task_store(store).agent(Arc::new(Actor::default())).limits(limits);

@@ -1,5 +1,5 @@
-//! The engine over the memory store: everything that can become of a task. Time stands on a manual clock where it
-//! matters; nothing sleeps.
+//! Engine tests over the memory store, covering every path of a task. Where time matters it is a manual clock; nothing
+//! sleeps.
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 

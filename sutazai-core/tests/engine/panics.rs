@@ -1,4 +1,4 @@
-//! A panic in the engine's own work, or in a port: what was held is released, and everything else goes on.
+//! Panics in the engine or in a port: what was held is released, and everything else continues.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,7 +12,7 @@ use tracing::Span;
 use super::faulty_task_store::FaultyTaskStore;
 use super::stage::{ME, Stage, settle};
 
-/// Panics as often as it is told to.
+/// Panics as often as configured.
 #[derive(Debug)]
 struct PanickingTracer(AtomicU32);
 
@@ -39,7 +39,7 @@ async fn claim_of_a_worker_that_panics_is_released() {
 }
 
 #[tokio::test]
-async fn wait_that_an_error_asks_for_is_at_most_an_hour() {
+async fn retry_after_of_an_error_is_at_most_one_hour() {
     let stage = Stage::new(1);
     stage.engine.start();
     let task = stage.submit("wait-for-ever").await;
@@ -55,7 +55,7 @@ async fn wait_that_an_error_asks_for_is_at_most_an_hour() {
 }
 
 #[tokio::test]
-async fn store_that_panics_now_and_then_stops_nothing() {
+async fn panics_of_the_store_do_not_stop_the_engine() {
     let store = Arc::new(MemoryTaskStore::new());
     let faulty = FaultyTaskStore::new(store.clone(), 0);
     let stage = Stage::over(store, faulty.clone(), 2);

@@ -1,4 +1,5 @@
-//! Which permissions a task needs: of who submits it, of who retries it, and of its owner when it is retried or fires.
+//! Permissions that a task requires: of its submitter, of whoever retries it, and of its owner when it is retried or
+//! fires.
 
 use std::sync::Arc;
 
@@ -17,7 +18,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::stage::{ME, Stage, settle};
 
-/// Needs the permissions that its payload names, tells what it was given, and fails or waits for a child if asked to.
+/// Requires the permissions that its payload names, reports what it was given, and fails or waits for a child on
+/// request.
 #[derive(Debug)]
 struct Guarded;
 
@@ -104,7 +106,7 @@ fn kind<T: std::fmt::Debug>(outcome: Result<T>) -> ErrorKind {
 }
 
 #[tokio::test]
-async fn a_key_submits_only_what_all_its_scopes_allow() {
+async fn api_key_submits_only_what_its_scopes_allow() {
     let users = Users::new(AccessPolicy::default());
     let (ada, _) = users.user("ada", UserRole::User).await;
     for (needs, scopes, allowed) in [
@@ -123,7 +125,7 @@ async fn a_key_submits_only_what_all_its_scopes_allow() {
 }
 
 #[tokio::test]
-async fn the_policy_keeps_metrics_from_users() {
+async fn users_need_the_metrics_permission_of_the_policy() {
     let users = Users::new(AccessPolicy { users_read_metrics: false });
     let (_, ada) = users.user("ada", UserRole::User).await;
     let (_, admin) = users.user("root_1", UserRole::Admin).await;
@@ -133,7 +135,7 @@ async fn the_policy_keeps_metrics_from_users() {
 }
 
 #[tokio::test]
-async fn an_agent_gets_no_more_than_it_names() {
+async fn agent_gets_only_the_permissions_that_it_names() {
     let users = Users::new(AccessPolicy::default());
     users.stage.engine.start();
     for (needs, model) in [(json!([]), false), (json!(["models"]), true)] {
@@ -148,7 +150,7 @@ async fn an_agent_gets_no_more_than_it_names() {
 }
 
 #[tokio::test]
-async fn a_retry_is_checked_against_the_caller_and_the_owner_as_they_are() {
+async fn retry_checks_current_permissions_of_caller_and_owner() {
     let users = Users::new(AccessPolicy::default());
     let engine = &users.stage.engine;
     engine.start();
@@ -174,7 +176,7 @@ async fn a_retry_is_checked_against_the_caller_and_the_owner_as_they_are() {
 }
 
 #[tokio::test]
-async fn a_schedule_fires_by_what_its_owner_may_do_then() {
+async fn schedule_fires_with_current_permissions_of_its_owner() {
     let users = Users::new(AccessPolicy::default());
     users.user("root_1", UserRole::Admin).await;
     let (ada, as_admin) = users.user("ada", UserRole::Admin).await;

@@ -1,4 +1,4 @@
-//! What engines over one store remember together, and that they do without.
+//! Shared cache of ended tasks, and independence from it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ fn engine(store: &Arc<MemoryTaskStore>, cache: Arc<dyn Cache>, workers: usize) -
 }
 
 #[tokio::test]
-async fn an_ended_task_is_remembered_until_somebody_changes_it() {
+async fn ended_task_is_cached_until_it_changes() {
     let (store, clock) = (Arc::new(MemoryTaskStore::new()), Arc::new(ManualClock::new()));
     let cache = Arc::new(MemoryCache::new(clock.clone()));
     let (one, two) = (engine(&store, cache.clone(), 0), engine(&store, cache.clone(), 1));
@@ -33,7 +33,7 @@ async fn an_ended_task_is_remembered_until_somebody_changes_it() {
     }
     two.shutdown(Duration::ZERO).await;
 
-    // Behind the engines' back: it is the remembered one that they give.
+    // Deleted behind the engines' back, so the cached copy is returned.
     store.delete(ended[0].id).await.unwrap();
     assert_eq!(two.task(&ME, ended[0].id).await.unwrap(), ended[0]);
     clock.advance(Duration::from_secs(301));
@@ -46,14 +46,14 @@ async fn an_ended_task_is_remembered_until_somebody_changes_it() {
     assert_eq!(one.task(&ME, ended[2].id).await.unwrap().status, TaskStatus::Failed);
     two.retry(&ME, ended[2].id).await.unwrap();
     assert_eq!(one.task(&ME, ended[2].id).await.unwrap().status, TaskStatus::Pending);
-    // Who read it before and comes late does not bring it back.
+    // A reader that is late with its outdated copy does not restore it.
     let late = serde_json::to_string(&ended[2]).unwrap();
     cache.add(&format!("task:result:{}", ended[2].id), &late, Duration::from_secs(300)).await.unwrap();
     assert_eq!(one.task(&ME, ended[2].id).await.unwrap().status, TaskStatus::Pending);
 }
 
 #[tokio::test]
-async fn a_cache_that_is_away_or_holds_nonsense_hinders_nobody() {
+async fn unreachable_or_invalid_cache_is_ignored() {
     let mut away = MockCache::new();
     away.expect_get().returning(|_| Err(Error::unavailable("away")));
     away.expect_put().returning(|_, _, _| Err(Error::unavailable("away")));

@@ -1,4 +1,4 @@
-//! What the engine takes and refuses.
+//! Requests that the engine accepts or rejects.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use super::actor::Actor;
 use super::stage::{ME, Stage};
 
 #[tokio::test]
-async fn bad_requests_name_the_field_and_add_nothing() {
+async fn invalid_request_names_the_field_and_adds_nothing() {
     let stage = Stage::new(1);
     for (new, field) in [
         (NewTask::new("nobody", json!({})), "agent"),
@@ -39,7 +39,7 @@ async fn bad_requests_name_the_field_and_add_nothing() {
 }
 
 #[tokio::test]
-async fn foreign_tasks_are_not_there() {
+async fn tasks_of_other_users_are_not_found() {
     let stage = Stage::new(1);
     let user = |role| Caller::User { id: UserId::new(), role };
     let (ada, eve, admin) = (user(UserRole::User), user(UserRole::User), user(UserRole::Admin));
@@ -65,7 +65,7 @@ async fn foreign_tasks_are_not_there() {
 }
 
 #[tokio::test]
-async fn all_failed_tasks_are_retried_but_for_those_of_others() {
+async fn retry_failed_retries_only_tasks_of_the_caller() {
     let stage = Stage::new(1);
     let user = |role| Caller::User { id: UserId::new(), role };
     let (ada, eve, admin) = (user(UserRole::User), user(UserRole::User), user(UserRole::Admin));
@@ -109,7 +109,7 @@ async fn all_failed_tasks_are_retried_but_for_those_of_others() {
 }
 
 #[tokio::test]
-async fn one_key_is_one_task_and_asks_for_one_thing() {
+async fn idempotency_key_with_another_request_is_a_conflict() {
     let stage = Stage::new(1);
     let keyed = |what: &str| NewTask {
         idempotency_key: Some("k".into()),
@@ -140,7 +140,7 @@ async fn one_key_is_one_task_and_asks_for_one_thing() {
     assert_eq!(stage.engine.submit(&ME, keyed("finish")).await.unwrap().id, first.id);
     assert_eq!(stage.engine.submit(&ME, later.clone()).await.unwrap().id, known.id);
 
-    // A retry has another time; the request is still the same.
+    // A retry changes the due time, but not the request.
     let keyed = NewTask { idempotency_key: Some("retried".into()), max_attempts: 1, ..keyed("fail") };
     let task = stage.engine.submit(&ME, keyed.clone()).await.unwrap();
     stage.engine.start();
@@ -150,7 +150,7 @@ async fn one_key_is_one_task_and_asks_for_one_thing() {
 }
 
 #[test]
-fn an_engine_that_cannot_work_is_not_built() {
+fn incomplete_engine_is_not_built() {
     let store = || Arc::new(MemoryTaskStore::new());
     let actor = || Arc::new(Actor::default());
     for (builder, field) in [
@@ -163,7 +163,7 @@ fn an_engine_that_cannot_work_is_not_built() {
 }
 
 #[tokio::test]
-async fn an_engine_without_workers_leaves_tasks_to_others() {
+async fn engine_without_workers_leaves_tasks_to_other_processes() {
     let (store, clock) = (Arc::new(MemoryTaskStore::new()), Arc::new(ManualClock::new()));
     let engine = |workers| {
         let builder = Engine::builder().task_store(store.clone()).clock(clock.clone());
@@ -185,7 +185,7 @@ async fn an_engine_without_workers_leaves_tasks_to_others() {
 }
 
 #[tokio::test]
-async fn a_task_and_its_children_continue_the_trace_of_the_request() {
+async fn task_and_children_continue_the_trace_of_the_request() {
     let stage = Stage::new(1);
     stage.engine.start();
     let place = TraceContext::of_request("order-17").unwrap();

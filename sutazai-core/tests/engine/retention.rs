@@ -1,4 +1,4 @@
-//! What the engine forgets, and what it tells those who ask after it.
+//! Retention of ended tasks, and its effect on readers of the event log.
 
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::stage::{ME, Stage, settle};
 
-/// Bound against a hang; what it bounds returns at once.
+/// Time limit against a hang; the call returns at once.
 const HANG_LIMIT: Duration = Duration::from_secs(30);
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// Keys are made by the machine's clock: the stage's goes on until it is later.
-async fn at_the_machines_time(stage: &Stage) {
+/// Advances the manual clock beyond the system clock, which task ids are generated with.
+async fn advance_to_system_time(stage: &Stage) {
     let made = TaskId::new().0.get_timestamp().unwrap().to_unix().0;
     let ahead = made - stage.clock.now().timestamp().unsigned_abs() + 3_600;
     stage.clock.advance(Duration::from_secs(ahead));
@@ -30,10 +30,10 @@ async fn left(stage: &Stage) -> usize {
 }
 
 #[tokio::test]
-async fn tasks_are_removed_some_time_after_their_end_and_dead_letters_at_theirs() {
+async fn ended_and_failed_tasks_are_removed_by_their_retention() {
     let stage = Stage::new(2);
     stage.engine.start();
-    at_the_machines_time(&stage).await;
+    advance_to_system_time(&stage).await;
     let (engine, stop) = (stage.engine.clone(), CancellationToken::new());
     let keep = KeepTasks { ended: Some(DAY), failed: Some(3 * DAY) };
     let stopped = stop.clone();
@@ -52,7 +52,7 @@ async fn tasks_are_removed_some_time_after_their_end_and_dead_letters_at_theirs(
             stage.clock.advance(Duration::from_secs(600));
             settle().await;
         }
-        // The pauses between the pages.
+        // The pauses between the batches.
         for _ in 0..20 {
             stage.clock.advance(Duration::from_millis(50));
             settle().await;
@@ -65,7 +65,7 @@ async fn tasks_are_removed_some_time_after_their_end_and_dead_letters_at_theirs(
     assert_eq!(left(&stage).await, 1, "the dead letter");
     assert_eq!(stage.engine.task(&ME, last.id).await.unwrap_err().kind(), ErrorKind::NotFound);
 
-    // Who goes on from before what was removed is told; others are not troubled.
+    // A reader that continues before the removed events gets an error; others are not affected.
     let Err(gone) = stage.engine.feed(&ME, Some(early)).await else { panic!("a gap that nobody told of") };
     assert_eq!((gone.kind(), gone.field()), (ErrorKind::Conflict, Some("after")), "{gone}");
     for after in [None, Some(EventPosition(0)), Some(late)] {
@@ -82,14 +82,14 @@ async fn tasks_are_removed_some_time_after_their_end_and_dead_letters_at_theirs(
 }
 
 #[tokio::test]
-async fn everything_stays_where_nothing_is_said() {
+async fn nothing_is_removed_without_a_policy() {
     let stage = Stage::new(1);
     stage.engine.start();
-    at_the_machines_time(&stage).await;
+    advance_to_system_time(&stage).await;
     let task = stage.submit("actor").await;
     stage.until_ended(&task).await;
     stage.clock.advance(20 * 365 * DAY);
-    // It has nothing to do and returns, although nobody stops it.
+    // Returns at once without being stopped, because there is nothing to do.
     let keeping = stage.engine.keep_tasks(KeepTasks::default(), CancellationToken::new());
     tokio::time::timeout(HANG_LIMIT, keeping).await.expect("it waits for something to remove");
     assert_eq!(left(&stage).await, 1, "a task was removed");

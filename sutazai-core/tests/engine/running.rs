@@ -1,4 +1,4 @@
-//! How tasks run to their end.
+//! Tasks that run to their end.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use sutazai_core::domain::{EventKind, NewTask};
 use super::stage::{ME, Stage, settle};
 
 #[tokio::test]
-async fn a_submitted_task_runs_though_the_clock_stands_still() {
+async fn submitted_task_runs_without_polling() {
     let stage = Stage::new(1);
     stage.engine.start();
     let task = stage.submit("finish").await;
@@ -24,7 +24,7 @@ async fn a_submitted_task_runs_though_the_clock_stands_still() {
 }
 
 #[tokio::test]
-async fn temporary_errors_are_tried_again_later() {
+async fn temporary_error_is_retried() {
     let stage = Stage::new(1);
     stage.engine.start();
     let task = stage.submit("fail-twice").await;
@@ -37,7 +37,7 @@ async fn temporary_errors_are_tried_again_later() {
 }
 
 #[tokio::test]
-async fn after_the_last_attempt_it_is_a_dead_letter_and_can_be_retried() {
+async fn task_without_attempts_left_is_a_dead_letter_and_can_be_retried() {
     let stage = Stage::new(1);
     stage.engine.start();
     let task = stage.submit("fail").await;
@@ -50,7 +50,7 @@ async fn after_the_last_attempt_it_is_a_dead_letter_and_can_be_retried() {
 }
 
 #[tokio::test]
-async fn lasting_errors_are_not_tried_again() {
+async fn permanent_error_is_not_retried() {
     let stage = Stage::new(1);
     stage.engine.start();
     for (what, kind) in [("refuse", ErrorKind::InvalidInput), ("bad-child", ErrorKind::InvalidInput)] {
@@ -61,7 +61,7 @@ async fn lasting_errors_are_not_tried_again() {
 }
 
 #[tokio::test]
-async fn a_panic_ends_the_attempt_and_nothing_else() {
+async fn panic_ends_only_its_attempt() {
     let stage = Stage::new(1);
     stage.engine.start();
     let task = stage.submit("panic").await;
@@ -82,7 +82,7 @@ async fn one_worker_runs_any_graph() {
 }
 
 #[tokio::test]
-async fn what_an_agent_says_comes_in_order_before_its_end() {
+async fn reported_events_precede_the_end_in_order() {
     let stage = Stage::new(1);
     stage.engine.start();
     let task = stage.submit("talk").await;

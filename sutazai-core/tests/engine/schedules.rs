@@ -1,4 +1,4 @@
-//! Schedules over the memory stores: what fires, when, and how often.
+//! Schedules over the memory stores: which times fire, and how often.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::stage::{ME, Stage, settle};
 
-/// Schedules over the engine of a stage, fired by some processes.
+/// Schedules over an engine, fired by any number of processes.
 struct Timetable {
     stage: Stage,
     store: Arc<MemoryScheduleStore>,
@@ -31,7 +31,7 @@ impl Timetable {
         Self::on(Stage::new(1))
     }
 
-    /// With these users.
+    /// Creates schedules with an identity store.
     fn of_users(users: Arc<dyn IdentityStore>) -> Self {
         let store = Arc::new(MemoryTaskStore::new());
         Self::on(Stage::build(store.clone(), store, 1, |builder| builder.identity_store(users)))
@@ -43,13 +43,13 @@ impl Timetable {
         Self { stage, store, schedules, stop: CancellationToken::new() }
     }
 
-    /// One more process that fires.
+    /// Starts one more process that fires.
     fn fire(&self) {
         let (schedules, stop) = (self.schedules.clone(), self.stop.clone());
         tokio::spawn(async move { schedules.run(stop).await });
     }
 
-    /// Goes to this time in steps of at most a minute, and lets happen what happens.
+    /// Advances to this time in steps of at most a minute, and lets everything run in between.
     async fn until(&self, time: &str) {
         let until: DateTime<Utc> = time.parse().unwrap();
         while let Ok(left) = (until - self.stage.clock.now()).to_std() {
@@ -61,7 +61,7 @@ impl Timetable {
         }
     }
 
-    /// Goes to this time at once: nobody fires meanwhile.
+    /// Advances to this time in one step, so nothing fires in between.
     async fn jump(&self, time: &str) {
         let until: DateTime<Utc> = time.parse().unwrap();
         self.stage.clock.advance((until - self.stage.clock.now()).to_std().unwrap());
@@ -75,7 +75,7 @@ impl Timetable {
         tasks
     }
 
-    /// The times at which there were tasks.
+    /// Returns the times at which tasks were submitted.
     async fn fired(&self) -> Vec<String> {
         let tasks = self.tasks().await;
         tasks.iter().map(|task| task.created_at.format("%m-%d %H:%M").to_string()).collect()
@@ -91,13 +91,13 @@ fn plan(cron: &str, time_zone: &str, missed_runs: MissedRuns) -> NewSchedule {
         cron: cron.into(),
         time_zone: time_zone.into(),
         missed_runs,
-        // Nobody runs the tasks of most of these tests.
+        // In most of these tests no worker runs the tasks.
         overlap_policy: OverlapPolicy::Allow,
         enabled: true,
     }
 }
 
-/// A plan for each minute whose tasks go on until they are stopped.
+/// Creates a plan for every minute whose tasks run until they are cancelled.
 fn long(overlap_policy: OverlapPolicy) -> NewSchedule {
     NewSchedule {
         payload: json!({ "do": "hang" }),
@@ -107,7 +107,7 @@ fn long(overlap_policy: OverlapPolicy) -> NewSchedule {
 }
 
 #[tokio::test]
-async fn a_schedule_fires_once_over_several_processes() {
+async fn schedule_fires_once_across_processes() {
     let table = Timetable::new();
     let ada = Caller::User { id: UserId::new(), role: UserRole::User };
     let schedule = table.schedules.create(&ada, plan("*/5 * * * *", "UTC", MissedRuns::Once)).await.unwrap();
@@ -136,7 +136,7 @@ async fn a_schedule_fires_once_over_several_processes() {
 }
 
 #[tokio::test]
-async fn what_was_missed_goes_by_the_policy() {
+async fn missed_times_follow_the_policy() {
     for (policy, count) in [(MissedRuns::Skip, 0), (MissedRuns::Once, 1), (MissedRuns::All, 6)] {
         let table = Timetable::new();
         let schedule = table.schedules.create(&ME, plan("0 * * * *", "UTC", policy)).await.unwrap();
@@ -154,7 +154,7 @@ async fn what_was_missed_goes_by_the_policy() {
 }
 
 #[tokio::test]
-async fn the_change_of_the_clocks_neither_leaves_out_nor_doubles() {
+async fn clock_change_neither_skips_nor_repeats_a_time() {
     let table = Timetable::new();
     table.jump("2026-03-28T12:00:00Z").await;
     table.schedules.create(&ME, plan("30 2 * * *", "Europe/Berlin", MissedRuns::Once)).await.unwrap();
@@ -163,17 +163,17 @@ async fn the_change_of_the_clocks_neither_leaves_out_nor_doubles() {
     assert_eq!(table.fired().await, ["03-29 01:00", "03-30 00:30"]);
     table.jump("2026-10-24T12:00:00Z").await;
     table.until("2026-10-26T12:00:00Z").await;
-    // The one after the jump stands for what was missed.
+    // The one after the jump is for all missed times.
     assert_eq!(table.fired().await[3..], ["10-25 00:30", "10-26 01:30"]);
 }
 
 #[tokio::test]
-async fn a_process_that_ended_before_it_noted_a_firing_doubles_nothing() {
+async fn unrecorded_firing_is_not_repeated() {
     let table = Timetable::new();
     let schedule = table.schedules.create(&ME, plan("0 * * * *", "UTC", MissedRuns::All)).await.unwrap();
     table.fire();
     table.until("2026-01-01T01:01:00Z").await;
-    // As if the task were there and the note of it were not.
+    // As if the process had died after submitting the task and before recording it.
     let fired = table.store.get(schedule.id).await.unwrap().unwrap();
     assert_eq!(fired.next_run_at, Some("2026-01-01T02:00:00Z".parse().unwrap()));
     assert!(table.store.advance(&fired, &schedule).await.unwrap());
@@ -182,7 +182,7 @@ async fn a_process_that_ended_before_it_noted_a_firing_doubles_nothing() {
 }
 
 #[tokio::test]
-async fn a_schedule_can_be_changed_stopped_and_removed() {
+async fn schedule_can_be_changed_disabled_and_deleted() {
     let table = Timetable::new();
     table.fire();
     let schedule = table.schedules.create(&ME, plan("0 * * * *", "UTC", MissedRuns::Once)).await.unwrap();
@@ -203,7 +203,7 @@ async fn a_schedule_can_be_changed_stopped_and_removed() {
 }
 
 #[tokio::test]
-async fn what_does_not_fit_is_refused_and_what_is_anothers_is_not_found() {
+async fn invalid_plan_is_refused_and_foreign_schedule_is_not_found() {
     let table = Timetable::new();
     let [ada, eve] = [(); 2].map(|()| Caller::User { id: UserId::new(), role: UserRole::User });
     let good = plan("0 * * * *", "UTC", MissedRuns::Once);
@@ -234,7 +234,7 @@ async fn what_does_not_fit_is_refused_and_what_is_anothers_is_not_found() {
 }
 
 #[tokio::test]
-async fn a_schedule_whose_agent_is_gone_holds_up_no_other() {
+async fn schedule_of_an_unknown_agent_does_not_delay_others() {
     let table = Timetable::new();
     let schedule = table.schedules.create(&ME, plan("* * * * *", "UTC", MissedRuns::Once)).await.unwrap();
     let mut gone = Schedule { id: Default::default(), ..schedule.clone() };
@@ -251,7 +251,7 @@ async fn a_schedule_whose_agent_is_gone_holds_up_no_other() {
 }
 
 #[tokio::test]
-async fn a_user_has_no_more_than_a_hundred() {
+async fn user_has_at_most_a_hundred_schedules() {
     let table = Timetable::new();
     let [ada, eve] = [(); 2].map(|()| Caller::User { id: UserId::new(), role: UserRole::User });
     let mut made = Vec::new();
@@ -270,13 +270,13 @@ async fn a_user_has_no_more_than_a_hundred() {
 }
 
 #[tokio::test]
-async fn the_schedules_of_a_disabled_user_ask_for_nothing() {
+async fn schedules_of_a_disabled_user_submit_nothing() {
     let identity = Arc::new(MemoryIdentityStore::new());
     let table = Timetable::of_users(identity.clone());
     let ada = identity_store::user_named("ada");
     identity.create_user(&ada).await.unwrap();
     let caller = Caller::User { id: ada.id, role: UserRole::User };
-    // Nobody knows this one here: the users of an embedder.
+    // Unknown to the identity store, like the users of an embedder.
     let foreign = Caller::User { id: UserId::new(), role: UserRole::User };
     table.schedules.create(&caller, plan("0 * * * *", "UTC", MissedRuns::All)).await.unwrap();
     table.schedules.create(&foreign, plan("30 4 * * *", "UTC", MissedRuns::Once)).await.unwrap();
@@ -298,7 +298,7 @@ async fn the_schedules_of_a_disabled_user_ask_for_nothing() {
 }
 
 #[tokio::test]
-async fn a_time_is_skipped_while_the_task_of_another_has_not_ended() {
+async fn time_is_skipped_while_the_last_task_runs() {
     let table = Timetable::new();
     let schedule = table.schedules.create(&ME, long(OverlapPolicy::Skip)).await.unwrap();
     (0..2).for_each(|_| table.fire());
@@ -313,7 +313,7 @@ async fn a_time_is_skipped_while_the_task_of_another_has_not_ended() {
     settle().await;
     table.until("2026-01-01T00:05:30Z").await;
     assert_eq!(table.fired().await, ["01-01 00:01", "01-01 00:05"]);
-    // One that was removed runs no more either.
+    // A deleted task does not run any more either.
     let second = table.tasks().await[1].id;
     table.stage.engine.cancel(&ME, second).await.unwrap();
     settle().await;
@@ -323,7 +323,7 @@ async fn a_time_is_skipped_while_the_task_of_another_has_not_ended() {
 }
 
 #[tokio::test]
-async fn queued_times_have_their_tasks_one_after_the_other() {
+async fn queued_times_run_one_after_the_other() {
     let table = Timetable::new();
     let schedule = table.schedules.create(&ME, long(OverlapPolicy::Queue)).await.unwrap();
     table.stage.engine.start();
@@ -347,7 +347,7 @@ async fn queued_times_have_their_tasks_one_after_the_other() {
     assert_eq!(table.tasks().await.len(), 3, "nothing waits any more");
     table.until("2026-01-01T00:05:30Z").await;
     assert_eq!(table.tasks().await.len(), 4);
-    // Another plan forgets what waits.
+    // A new plan drops the queued times.
     let queued = table.schedules.get(&ME, schedule.id).await.unwrap().queued;
     assert_eq!(queued, ["2026-01-01T00:05:00Z".parse::<DateTime<Utc>>().unwrap()]);
     table.schedules.replace(&ME, schedule.id, NewSchedule { enabled: false, ..schedule.plan }).await.unwrap();
@@ -357,7 +357,7 @@ async fn queued_times_have_their_tasks_one_after_the_other() {
 }
 
 #[tokio::test]
-async fn times_that_may_overlap_have_their_tasks_at_once() {
+async fn overlapping_times_run_at_once() {
     let table = Timetable::new();
     table.schedules.create(&ME, long(OverlapPolicy::Allow)).await.unwrap();
     table.fire();
@@ -366,7 +366,7 @@ async fn times_that_may_overlap_have_their_tasks_at_once() {
 }
 
 #[tokio::test]
-async fn missed_times_do_not_overlap_and_no_more_than_a_hundred_wait() {
+async fn missed_times_do_not_overlap_and_at_most_a_hundred_are_queued() {
     let table = Timetable::new();
     let all = NewSchedule { missed_runs: MissedRuns::All, ..long(OverlapPolicy::Skip) };
     let schedule = table.schedules.create(&ME, all).await.unwrap();

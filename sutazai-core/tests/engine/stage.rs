@@ -1,4 +1,4 @@
-//! An engine on a stage: memory store, manual clock, one agent.
+//! Test fixture: an engine with a memory store, a manual clock and one agent.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -33,7 +33,7 @@ impl Stage {
         Self::build(store, seen, workers, |builder| builder)
     }
 
-    /// With more that the engine is told.
+    /// Builds a fixture with additional engine settings.
     pub(crate) fn build(
         store: Arc<MemoryTaskStore>,
         seen: Arc<dyn TaskStore>,
@@ -50,7 +50,7 @@ impl Stage {
         self.engine.submit(&ME, NewTask::new("actor", json!({ "do": what }))).await.unwrap()
     }
 
-    /// Lets time pass in small steps until the task has ended.
+    /// Advances the clock in small steps until the task has ended.
     pub(crate) async fn until_ended(&self, task: &Task) -> Task {
         let wait = self.engine.wait(&ME, task.id);
         tokio::pin!(wait);
@@ -69,7 +69,7 @@ impl Stage {
         }
     }
 
-    /// Shuts down while time goes on.
+    /// Shuts the engine down while the clock advances.
     pub(crate) async fn shut_down(&self, grace: Duration) {
         let shutdown = self.engine.shutdown(grace);
         tokio::pin!(shutdown);
@@ -82,7 +82,8 @@ impl Stage {
         }
     }
 
-    /// Many short tasks, then long ones, of which more are claimed in advance than there are slots. Gives the long.
+    /// Submits many short tasks and then long ones, of which more are prefetched than there are workers. Returns the
+    /// long ones.
     pub(crate) async fn filled(&self, long: usize) -> Vec<Task> {
         self.engine.submit_all(&ME, vec![NewTask::new("actor", json!({})); 500]).await.unwrap();
         let hang = NewTask { priority: 1, ..NewTask::new("actor", json!({ "do": "hang" })) };

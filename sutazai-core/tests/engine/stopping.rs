@@ -1,4 +1,4 @@
-//! What stops a task or the engine: cancellation, time, shutdown, lost leases, a store out of reach.
+//! Ends of tasks and of the engine: cancellation, time limits, shutdown, lost leases, and an unreachable store.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -17,7 +17,7 @@ use super::faulty_task_store::FaultyTaskStore;
 use super::stage::{ME, Stage, settle};
 
 #[tokio::test]
-async fn an_attempt_that_takes_too_long_is_a_timeout() {
+async fn attempt_beyond_its_time_limit_is_a_timeout() {
     let stage = Stage::new(1);
     stage.engine.start();
     let mut new = NewTask::new("actor", json!({ "do": "hang" }));
@@ -30,7 +30,7 @@ async fn an_attempt_that_takes_too_long_is_a_timeout() {
 }
 
 #[tokio::test]
-async fn a_running_task_is_cancelled_at_once() {
+async fn running_task_is_cancelled_at_once() {
     let stage = Stage::new(1);
     stage.engine.start();
     let task = stage.submit("hang").await;
@@ -42,7 +42,7 @@ async fn a_running_task_is_cancelled_at_once() {
 }
 
 #[tokio::test]
-async fn a_cancellation_in_another_process_comes_with_the_heartbeat() {
+async fn cancellation_of_another_process_arrives_with_the_heartbeat() {
     let stage = Stage::new(1);
     stage.engine.start();
     let task = stage.submit("hang").await;
@@ -52,7 +52,7 @@ async fn a_cancellation_in_another_process_comes_with_the_heartbeat() {
 }
 
 #[tokio::test]
-async fn shutdown_hands_back_what_runs() {
+async fn shutdown_releases_running_tasks() {
     let stage = Stage::new(2);
     stage.engine.start();
     let mut tasks = Vec::new();
@@ -71,7 +71,7 @@ async fn shutdown_hands_back_what_runs() {
 }
 
 #[tokio::test]
-async fn shutdown_hands_back_what_was_claimed_in_advance() {
+async fn shutdown_releases_prefetched_claims() {
     let stage = Stage::new(1);
     let tasks = stage.filled(50).await;
     stage.shut_down(Duration::ZERO).await;
@@ -80,7 +80,7 @@ async fn shutdown_hands_back_what_was_claimed_in_advance() {
 }
 
 #[tokio::test]
-async fn shutdown_lets_end_what_ends_in_time() {
+async fn shutdown_waits_for_tasks_within_the_grace_period() {
     let stage = Stage::new(1);
     stage.engine.start();
     let task = stage.submit("hang").await;
@@ -92,10 +92,10 @@ async fn shutdown_lets_end_what_ends_in_time() {
 }
 
 #[tokio::test]
-async fn what_was_claimed_in_advance_and_cannot_begin_goes_back() {
+async fn prefetched_claims_that_cannot_start_are_released() {
     let stage = Stage::new(1);
     let tasks = stage.filled(50).await;
-    // The last of them has been claimed and has not begun.
+    // The last claimed task is prefetched and has not started.
     let mut claimed = tasks.clone();
     for task in tasks.iter().rev() {
         if stage.engine.task(&ME, task.id).await.unwrap().status == Processing {
@@ -114,7 +114,7 @@ async fn what_was_claimed_in_advance_and_cannot_begin_goes_back() {
 }
 
 #[tokio::test]
-async fn an_agent_that_does_not_stop_is_cut_off() {
+async fn agent_that_ignores_cancellation_is_aborted() {
     let stage = Stage::new(1);
     stage.engine.start();
     let task = stage.submit("stubborn").await;
@@ -126,7 +126,7 @@ async fn an_agent_that_does_not_stop_is_cut_off() {
 }
 
 #[tokio::test]
-async fn a_store_out_of_reach_loses_no_outcome() {
+async fn unreachable_store_loses_no_outcome() {
     let store = Arc::new(MemoryTaskStore::new());
     let faulty = FaultyTaskStore::new(store.clone(), 4);
     let stage = Stage::over(store, faulty.clone(), 2);
@@ -146,7 +146,7 @@ async fn a_store_out_of_reach_loses_no_outcome() {
 }
 
 #[tokio::test]
-async fn an_append_whose_answer_was_lost_is_not_done_twice() {
+async fn unacknowledged_append_is_not_repeated() {
     let store = Arc::new(MemoryTaskStore::new());
     let faulty = FaultyTaskStore::new(store.clone(), 0);
     let stage = Stage::over(store, faulty.clone(), 1);
@@ -161,7 +161,7 @@ async fn an_append_whose_answer_was_lost_is_not_done_twice() {
 }
 
 #[tokio::test]
-async fn an_attempt_whose_lease_cannot_be_prolonged_stops_before_it_ends() {
+async fn attempt_stops_before_its_unrenewed_lease_expires() {
     for what in ["hang", "stubborn"] {
         let store = Arc::new(MemoryTaskStore::new());
         let faulty = FaultyTaskStore::new(store.clone(), 0);
@@ -181,7 +181,7 @@ async fn an_attempt_whose_lease_cannot_be_prolonged_stops_before_it_ends() {
         };
         assert!(stopped < ends, "{what}: {stopped}, and the lease ended {ends}");
         assert!(ends - stopped < TimeDelta::seconds(8), "{what} was given up too soon: {stopped}");
-        // The store is back, the attempt is counted as lost, and the next one is done.
+        // The store is reachable again, the attempt is counted as lost, and the next one completes.
         faulty.faults.store(0, Ordering::SeqCst);
         stage.engine.cancel(&ME, task.id).await.unwrap();
         assert_eq!(stage.until_ended(&task).await.status, Cancelled);
@@ -189,7 +189,7 @@ async fn an_attempt_whose_lease_cannot_be_prolonged_stops_before_it_ends() {
 }
 
 #[tokio::test]
-async fn an_outcome_that_the_store_cannot_bear_hinders_no_other() {
+async fn rejected_outcome_does_not_affect_others() {
     let store = Arc::new(MemoryTaskStore::new());
     let faulty = FaultyTaskStore::new(store.clone(), 0);
     let stage = Stage::over(store, faulty, 8);
@@ -205,10 +205,10 @@ async fn an_outcome_that_the_store_cannot_bear_hinders_no_other() {
 }
 
 #[tokio::test]
-async fn a_clock_that_is_set_takes_no_running_attempt_for_dead() {
+async fn setting_the_clock_reaps_no_running_attempt() {
     for jump in [TimeDelta::minutes(10), TimeDelta::days(400), TimeDelta::hours(-3)] {
         let stage = Stage::new(1);
-        // Another process over the same store and by the same clock, which looks for the tasks of the dead as well.
+        // Another process with the same store and clock, which reaps expired leases as well.
         let other = Engine::builder()
             .task_store(stage.store.clone())
             .clock(stage.clock.clone())
@@ -237,7 +237,7 @@ async fn a_clock_that_is_set_takes_no_running_attempt_for_dead() {
 }
 
 #[tokio::test]
-async fn a_dead_workers_task_is_taken_over_after_a_jump_too() {
+async fn task_of_a_dead_worker_is_reaped_after_a_clock_jump() {
     let stage = Stage::new(1);
     stage.submit("finish").await;
     let request = ClaimRequest {
@@ -249,7 +249,7 @@ async fn a_dead_workers_task_is_taken_over_after_a_jump_too() {
         limits: ConcurrencyLimits::default(),
         after: None,
     };
-    // Nobody runs what this worker claims.
+    // No process runs the task that this worker claims.
     let claim = stage.store.claim(&request).await.unwrap().remove(0);
     stage.engine.start();
     settle().await;
@@ -259,7 +259,7 @@ async fn a_dead_workers_task_is_taken_over_after_a_jump_too() {
 }
 
 #[tokio::test]
-async fn a_process_that_was_stopped_for_longer_than_a_lease_keeps_what_nobody_took() {
+async fn suspended_process_keeps_claims_that_were_not_reaped() {
     let stage = Stage::new(1);
     stage.engine.start();
     let task = stage.submit("hang").await;
@@ -274,12 +274,12 @@ async fn a_process_that_was_stopped_for_longer_than_a_lease_keeps_what_nobody_to
 }
 
 #[tokio::test]
-async fn a_lost_lease_records_nothing() {
+async fn outcome_of_a_lost_lease_is_discarded() {
     let stage = Stage::new(1);
     stage.engine.start();
     let task = stage.submit("hang").await;
     stage.until_processing(&task).await;
-    // As if this process had been stopped for longer than its lease.
+    // As if this process had been suspended for longer than its lease.
     stage.store.expire(stage.clock.now() + Duration::from_secs(3_600)).await.unwrap();
     stage.store.cancel(task.id, stage.clock.now()).await.unwrap();
     for _ in 0..20 {
