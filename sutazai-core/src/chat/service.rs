@@ -53,7 +53,7 @@ impl Chat {
         Self { max_conversations: Some(max), ..self }
     }
 
-    /// Creates a conversation.
+    /// Creates a conversation for this caller.
     ///
     /// # Errors
     /// `InvalidInput` naming the field that is too long; `Conflict` if the user has too many conversations.
@@ -87,7 +87,7 @@ impl Chat {
         self.store.list(&query).await
     }
 
-    /// Returns a conversation.
+    /// Returns the conversation with this id.
     ///
     /// # Errors
     /// `NotFound`, also for one that the caller may not see.

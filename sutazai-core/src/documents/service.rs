@@ -115,7 +115,7 @@ impl Documents {
         self.store.list(&query).await
     }
 
-    /// Returns a document.
+    /// Returns the document with this id.
     ///
     /// # Errors
     /// `NotFound`, also for one that the caller may not see.

@@ -27,7 +27,7 @@ pub struct AgentMessage {
     /// Type and payload of the message.
     #[serde(flatten)]
     pub content: AgentMessageContent,
-    /// When the message was recorded, by the clock of the store.
+    /// Time at which the message was recorded, by the clock of the store.
     pub timestamp: DateTime<Utc>,
 }
 

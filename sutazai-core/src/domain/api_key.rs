@@ -91,11 +91,11 @@ pub struct ApiKey {
     pub scopes: Vec<Scope>,
     /// Rate limit of the key in requests per minute, if below the server's; `None`: the server's limit applies.
     pub requests_per_minute: Option<NonZeroU32>,
-    /// When the key was created.
+    /// Time at which the key was created.
     pub created_at: DateTime<Utc>,
-    /// When the key expires; `None`: never.
+    /// Time at which the key expires; `None`: never.
     pub expires_at: Option<DateTime<Utc>>,
-    /// When the key was last used, accurate to about a minute.
+    /// Time at which the key was last used, accurate to about a minute.
     pub last_used_at: Option<DateTime<Utc>>,
 }
 
@@ -121,7 +121,7 @@ pub struct NewApiKey {
     /// Rate limit of the key in requests per minute, if below the server's; default: the server's limit applies.
     #[serde(default)]
     pub requests_per_minute: Option<NonZeroU32>,
-    /// When the key expires, at most one year from now; default: 90 days from now.
+    /// Time at which the key expires, at most one year from now; default: 90 days from now.
     #[serde(default)]
     pub expires_at: Option<DateTime<Utc>>,
 }

@@ -17,9 +17,9 @@ pub struct Conversation {
     pub model: Option<String>,
     /// System prompt that precedes all messages.
     pub system: Option<String>,
-    /// When the conversation was created.
+    /// Time at which the conversation was created.
     pub created_at: DateTime<Utc>,
-    /// When the latest message was added.
+    /// Time at which the latest message was added.
     pub updated_at: DateTime<Utc>,
 }
 
@@ -43,7 +43,7 @@ pub struct StoredMessage {
     pub conversation: ConversationId,
     /// Author and text of the message.
     pub message: ChatMessage,
-    /// When the message was written; for an answer, when it ended.
+    /// Time at which the message was written; for an answer, when it ended.
     pub created_at: DateTime<Utc>,
     /// Whether the answer was interrupted: its reader disconnected, or the model failed.
     pub cut: bool,

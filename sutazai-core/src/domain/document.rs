@@ -137,7 +137,7 @@ pub struct Document {
     pub size_bytes: u64,
     /// Number of chunks that the text was split into.
     pub chunks: u32,
-    /// When the document was uploaded.
+    /// Time at which the document was uploaded.
     pub created_at: DateTime<Utc>,
     /// Idempotency key of the upload, if it had one.
     pub upload_key: Option<UploadKey>,

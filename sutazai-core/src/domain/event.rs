@@ -18,7 +18,7 @@ pub struct TaskEvent {
     pub task_id: TaskId,
     /// Number within the task: 1, 2, 3 ... without gaps.
     pub sequence: u64,
-    /// When the event occurred.
+    /// Time at which the event occurred.
     pub at: DateTime<Utc>,
     /// Type and content of the event.
     #[serde(flatten)]
@@ -101,7 +101,7 @@ pub struct FeedEvent {
 /// An event reported by an agent; the store assigns its sequence number.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewEvent {
-    /// When the event occurred.
+    /// Time at which the event occurred.
     pub at: DateTime<Utc>,
     /// Type and content of the event.
     pub kind: EventKind,

@@ -72,7 +72,7 @@ pub enum SnapshotPart {
 /// All measured sections of the machine at one instant.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
-    /// When the snapshot was taken.
+    /// Time at which the snapshot was taken.
     pub taken_at: DateTime<Utc>,
     /// CPU, memory, disks, networks and processes.
     pub host: Section<Box<HostMetrics>>,
@@ -632,7 +632,7 @@ pub struct MetricSample {
     pub host: String,
     /// Metric path of the series, such as `host.memory.used_percent` or `host.disks[/].used_bytes`.
     pub series: String,
-    /// When the value was measured.
+    /// Time at which the value was measured.
     pub at: DateTime<Utc>,
     /// Value in the unit of the path.
     pub value: f64,

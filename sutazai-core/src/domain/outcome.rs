@@ -31,7 +31,7 @@ pub enum Outcome {
     Failed(TaskError),
     /// The attempt failed and is retried at this instant. Counts as a failure.
     Retry {
-        /// When the task becomes due again.
+        /// Time at which the task becomes due again.
         at: DateTime<Utc>,
         /// Error that caused the retry.
         error: TaskError,

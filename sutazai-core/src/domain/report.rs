@@ -255,7 +255,7 @@ pub struct Analysis {
     pub summary: String,
     /// Result of checking the texts.
     pub grounding: Grounding,
-    /// When the analysis was finished.
+    /// Time at which the analysis was finished.
     pub generated_at: DateTime<Utc>,
 }
 

@@ -136,9 +136,9 @@ pub struct Schedule {
     pub last_task: Option<TaskId>,
     /// Queued times that wait for the last task to end, in ascending order.
     pub queued: Vec<DateTime<Utc>>,
-    /// When the schedule was created.
+    /// Time at which the schedule was created.
     pub created_at: DateTime<Utc>,
-    /// When the schedule was last changed.
+    /// Time at which the schedule was last changed.
     pub updated_at: DateTime<Utc>,
 }
 

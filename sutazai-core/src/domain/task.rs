@@ -181,15 +181,15 @@ pub struct Task {
     pub cancel_requested: bool,
     /// Instance that holds the lease.
     pub worker: Option<WorkerId>,
-    /// When the lease expires unless it is renewed.
+    /// Time at which the lease expires unless it is renewed.
     pub lease_until: Option<DateTime<Utc>>,
-    /// When the task was submitted.
+    /// Time at which the task was submitted.
     pub created_at: DateTime<Utc>,
-    /// When the row was last changed.
+    /// Time at which the row was last changed.
     pub updated_at: DateTime<Utc>,
-    /// When the latest attempt started.
+    /// Time at which the latest attempt started.
     pub started_at: Option<DateTime<Utc>>,
-    /// When the task ended.
+    /// Time at which the task ended.
     pub finished_at: Option<DateTime<Utc>>,
     /// Trace context of the submitting request, which the work continues. Callers cannot set it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -45,9 +45,9 @@ pub struct User {
     pub role: UserRole,
     /// Whether the account is disabled: a disabled user cannot sign in.
     pub disabled: bool,
-    /// When the user registered.
+    /// Time at which the user registered.
     pub created_at: DateTime<Utc>,
-    /// When the user last signed in.
+    /// Time at which the user last signed in.
     pub last_login_at: Option<DateTime<Utc>>,
 }
 
@@ -89,9 +89,9 @@ pub struct Invitation {
     pub hash: String,
     /// Admin who created it; `None` for an operator at the command line.
     pub created_by: Option<UserId>,
-    /// When the invitation was created.
+    /// Time at which the invitation was created.
     pub created_at: DateTime<Utc>,
-    /// When the invitation expires.
+    /// Time at which the invitation expires.
     pub expires_at: DateTime<Utc>,
 }
 
@@ -127,7 +127,7 @@ impl fmt::Debug for Successor {
 /// A refresh token that was exchanged for its successor.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SpentToken {
-    /// When the token was exchanged.
+    /// Time at which the token was exchanged.
     pub spent_at: DateTime<Utc>,
     /// Salt of its successor, as long as the token may be repeated.
     pub salt: Option<String>,
@@ -148,13 +148,13 @@ pub struct Session {
     pub user: UserId,
     /// SHA-256 of the currently valid refresh token, in hexadecimal.
     pub refresh_hash: String,
-    /// When the session began.
+    /// Time at which the session began.
     pub created_at: DateTime<Utc>,
-    /// When the session was last refreshed.
+    /// Time at which the session was last refreshed.
     pub refreshed_at: DateTime<Utc>,
-    /// When the refresh token expires.
+    /// Time at which the refresh token expires.
     pub expires_at: DateTime<Utc>,
-    /// When the session was revoked: by its user, by an admin, or because a spent token was reused.
+    /// Time at which the session was revoked: by its user, by an admin, or because a spent token was reused.
     pub revoked_at: Option<DateTime<Utc>>,
     /// User agent that the client sent when it signed in.
     pub user_agent: Option<String>,

@@ -227,7 +227,7 @@ impl Engine {
         added.unwrap_or_else(|e| Err(Error::internal("the tasks could not be added").with_source(e)))
     }
 
-    /// Returns a task.
+    /// Returns the task with this id.
     ///
     /// # Errors
     /// `NotFound`, also for a task that the caller may not see.
@@ -272,7 +272,7 @@ impl Engine {
     /// caller is not an admin.
     pub async fn retry(&self, caller: &Caller, id: TaskId) -> Result<Task> {
         let task = self.task(caller, id).await?;
-        // Without the agent nobody knows which permissions the task needs, so only admins may retry it.
+        // Without the agent the required permissions are unknown, so only admins may retry it.
         let needed = match self.shared.parts.registry.permissions(&task.agent, &task.payload) {
             Ok(needed) => needed,
             Err(_) => {

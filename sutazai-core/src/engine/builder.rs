@@ -58,7 +58,7 @@ impl EngineBuilder {
         }
     }
 
-    /// Sets the task store.
+    /// Sets the task store, which is required.
     pub fn task_store(mut self, store: Arc<dyn TaskStore>) -> Self {
         self.task_store = Some(store);
         self
@@ -114,13 +114,13 @@ impl EngineBuilder {
         self
     }
 
-    /// Adds a metric source.
+    /// Adds a metric source for agents and snapshots.
     pub fn metric_source(mut self, source: Arc<dyn MetricSource>) -> Self {
         self.metric_sources.push(source);
         self
     }
 
-    /// Adds an agent.
+    /// Registers an agent with the engine.
     pub fn agent(mut self, agent: Arc<dyn Agent>) -> Self {
         self.agents.push(agent);
         self

@@ -27,7 +27,7 @@ use crate::domain::{Claim, Finish, Outcome, UserId, later};
 use crate::error::Result;
 use crate::ports::{ClaimRequest, WakeUp};
 
-/// Interval at which the queue is polled even without wake-ups.
+/// Interval at which the queue is polled even without wake-ups: the longest delay that a lost one can cause.
 pub(super) const POLL: Duration = Duration::from_secs(5);
 /// Interval between a failed claim and the next one.
 const CLAIM_RETRY_INTERVAL: Duration = Duration::from_secs(1);
@@ -52,6 +52,7 @@ struct Claimer {
     more: bool,
     /// Whether the last claim failed: the store is left alone for [`CLAIM_RETRY_INTERVAL`].
     failed: bool,
+    /// Number of tasks requested by the last claim.
     asked_for: usize,
     /// Whether the last claim returned as many tasks as requested.
     full: bool,
@@ -59,11 +60,12 @@ struct Claimer {
     after: Option<UserId>,
     /// Steady time at which the last claim started.
     claimed_at: Duration,
-    /// When the last of those that wait came.
+    /// Steady time at which the latest prefetched task came.
     kept_at: Duration,
     /// Next due time that no notification announces (delayed tasks and expiring leases), as read since the last claim;
     /// tasks submitted later send a wake-up.
     due_at: Option<DateTime<Utc>>,
+    /// Steady time of the last poll.
     polled_at: Duration,
     clock_watch: ClockWatch,
 }
@@ -198,8 +200,8 @@ impl Claimer {
         });
     }
 
-    /// Tells submitters whether local dispatch is fair: only if the store has no due tasks beyond those that the
-    /// current claim will return. Otherwise new tasks would overtake older ones.
+    /// Opens or closes local dispatch for submitters. It is fair only if the store has no due tasks beyond those that
+    /// the current claim will return. Otherwise new tasks would overtake older ones.
     fn update_local_dispatch(&self, claiming: bool) {
         let behind = self.full || self.failed || (self.more && !claiming);
         let claimed = if claiming { self.asked_for.min(self.shared.parts.workers) } else { 0 };

@@ -29,6 +29,7 @@ pub(super) async fn run(shared: Arc<Shared>, mut outcomes: mpsc::Receiver<Finish
 
 /// Retries until the store responds, or until all claims of the batch are lost.
 async fn record(shared: &Shared, mut batch: Vec<Finish>) {
+    // Doubles up to 2 s: outcomes are recorded soon after a short outage, and a struggling database is not flooded.
     let mut pause = Duration::from_millis(50);
     loop {
         let finish = shared.parts.store.finish(batch.clone(), shared.parts.clock.now());

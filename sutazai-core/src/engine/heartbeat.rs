@@ -18,6 +18,8 @@ use crate::ports::LeaseState;
 /// Renews the leases every third of their duration, and sooner after a failure, until the last outcome is recorded.
 pub(super) async fn run(shared: Arc<Shared>) {
     let lease = shared.parts.lease;
+    // A third of the lease lets one heartbeat fail: the time until it (1/3), its response timeout (1/5), the interval
+    // until the next one (1/15), its timeout (1/5) and the time for the agent to stop (1/6) still fit into the lease.
     let mut pause = lease / 3;
     loop {
         tokio::select! {

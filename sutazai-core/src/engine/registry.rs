@@ -31,7 +31,7 @@ impl fmt::Debug for AgentRegistry {
 }
 
 impl AgentRegistry {
-    /// Registers an agent.
+    /// Registers an agent under its name.
     ///
     /// # Errors
     /// `InvalidInput` if the name is not in kebab case or already taken, or if the schema is invalid.

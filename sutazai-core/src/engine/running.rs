@@ -120,6 +120,7 @@ impl Running {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<TaskId, Held>> {
+        // A poisoned lock is safe to use: every change of the map is a single insert, remove or assignment.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

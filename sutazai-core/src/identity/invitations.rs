@@ -59,7 +59,7 @@ impl Identity {
         self.store.invitations(self.clock.now()).await
     }
 
-    /// Removes an invitation.
+    /// Removes the invitation with this id.
     ///
     /// # Errors
     /// `NotFound`, also for one that was used.

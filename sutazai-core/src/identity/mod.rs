@@ -3,7 +3,7 @@
 //!
 //! Signing in yields two tokens. The *access token* is signed, short-lived and verified without a store. The *refresh
 //! token* is a random secret whose SHA-256 is stored in the session; each use replaces it. A token that is presented
-//! after it was replaced was copied by somebody, so it revokes the session, unless its own client repeats it within 30
+//! after it was replaced has been copied, so it revokes the session, unless its own client repeats it within 30
 //! s. The hashes of replaced tokens are kept, so that a secret which no session ever had revokes nothing.
 //!
 //! A session revoked in this process is rejected at once. A session revoked in another process is rejected once

@@ -129,7 +129,7 @@ impl Identity {
         Self { data: Some(data), ..self }
     }
 
-    /// Returns a user.
+    /// Returns the user with this id.
     ///
     /// # Errors
     /// `NotFound` if there is no user with this id.

@@ -46,7 +46,7 @@ struct State {
 struct Account {
     failures: u32,
     failed_at: DateTime<Utc>,
-    /// When the next attempt may pass.
+    /// Time at which the next attempt may pass.
     next_guess: DateTime<Utc>,
     /// Addresses from which the user signed in, with their times, the latest last.
     addresses: VecDeque<(IpAddr, DateTime<Utc>)>,

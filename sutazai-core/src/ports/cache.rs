@@ -28,12 +28,12 @@ pub trait Cache: Debug + Send + Sync + 'static {
     /// Stores the value for the duration `life`, replacing an existing one.
     ///
     /// # Errors
-    /// As [`get`](Self::get).
+    /// Those of [`get`](Self::get).
     async fn put(&self, key: &str, value: &str, life: Duration) -> Result<()>;
 
     /// Stores the value for the duration `life`, unless there is one.
     ///
     /// # Errors
-    /// As [`get`](Self::get).
+    /// Those of [`get`](Self::get).
     async fn add(&self, key: &str, value: &str, life: Duration) -> Result<()>;
 }

@@ -77,7 +77,7 @@ pub trait IdentityStore: Debug + Send + Sync + 'static {
     /// Returns the invitations that are valid at `now`, newest first.
     async fn invitations(&self, now: DateTime<Utc>) -> Result<Vec<Invitation>>;
 
-    /// Removes an invitation.
+    /// Removes the invitation with this id.
     async fn delete_invitation(&self, id: InvitationId) -> Result<()>;
 
     /// Stores a new user and removes the invitation with this hash in one step, if it is valid when the user registers.

@@ -55,7 +55,7 @@ pub trait TokenSigner: Debug + Send + Sync + 'static {
     /// Signs the claims and returns the compact form of the token.
     fn sign(&self, claims: &AccessClaims) -> Result<String>;
 
-    /// Verifies a token and returns its claims.
+    /// Verifies a token at the time `now`, in seconds since 1970, and returns its claims.
     ///
     /// # Errors
     /// `Unauthenticated`, without a reason.

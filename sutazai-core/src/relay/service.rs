@@ -70,8 +70,8 @@ impl Relay {
         Ok(())
     }
 
-    /// Publishes events until `stop` is cancelled, or stands by while another process does. Failures are logged once
-    /// and retried with increasing delays of up to 30 s.
+    /// Publishes events until `stop` is cancelled, or waits while another process holds the relay. Failures are logged
+    /// once and retried with increasing delays of up to 30 s.
     pub async fn run(&self, stop: CancellationToken) {
         let mut wake_ups = self.tasks.subscribe();
         let mut wait = POLL_INTERVAL;

@@ -25,7 +25,7 @@ impl Schedules {
         Self { store, engine }
     }
 
-    /// Creates a schedule.
+    /// Creates a schedule for this caller.
     ///
     /// # Errors
     /// `InvalidInput` naming the invalid field; `Forbidden` if the caller may not use the agent; `Conflict` if the user
@@ -60,7 +60,7 @@ impl Schedules {
         self.store.list(&query).await
     }
 
-    /// Returns a schedule.
+    /// Returns the schedule with this id.
     ///
     /// # Errors
     /// `NotFound`, also for one that the caller may not see.

@@ -1,4 +1,4 @@
-//! Clock for tests that stands still until it is advanced.
+//! Clock for tests whose time changes only when it is advanced.
 
 use std::time::Duration;
 
