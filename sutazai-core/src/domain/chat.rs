@@ -103,7 +103,7 @@ impl Constraint {
         }
         let Some(validator) = self.validator()? else { return Ok(()) };
         let value: Value = serde_json::from_str(text)
-            .map_err(|e| Error::misfit(format!("the model's answer is no JSON: {e}")))?;
+            .map_err(|e| Error::misfit(format!("the model's answer is not JSON: {e}")))?;
         // `is_valid` only: collecting the errors of all alternatives would take memory for each of them.
         match validator.is_valid(&value) {
             true => Ok(()),

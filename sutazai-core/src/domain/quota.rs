@@ -38,8 +38,7 @@ pub fn too_large(quota: &DocumentQuota) -> Error {
 
 /// Returns the error for a task that the user's full queue cannot accept. All stores share it.
 pub fn queue_full(max: u32) -> Error {
-    let why =
-        format!("at most {max} tasks of one user may wait for a worker: come again when some have begun");
+    let why = format!("at most {max} tasks of one user may wait for a worker: retry when some have started");
     Error::new(ErrorKind::RateLimited, why).with_retry_after(FULL_RETRY_AFTER)
 }
 

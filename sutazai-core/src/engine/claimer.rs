@@ -265,7 +265,8 @@ impl Claimer {
     }
 
     /// Adapts the prefetch to the load: while the store has more than requested, to the number of tasks that the
-    /// workers finish within [`PREFETCH_WINDOW`] (hundreds of short tasks, none of long ones); halved when claims become rare.
+    /// workers finish within [`PREFETCH_WINDOW`] (hundreds of short tasks, none of long ones); halved when claims
+    /// become rare.
     fn adapt_prefetch(&mut self) {
         if self.full {
             let attempts = self.shared.parts.workers as f64 * self.shared.pace.attempts_in(PREFETCH_WINDOW);
@@ -328,8 +329,8 @@ impl Claimer {
         (due_at - self.shared.parts.clock.now()).to_std().unwrap_or_default()
     }
 
-    /// Reads when something is due next, but no earlier than [`PREFETCH_WINDOW`] from now: a task that is due already was not
-    /// claimable just now, and polling at once would spin.
+    /// Reads when something is due next, but no earlier than [`PREFETCH_WINDOW`] from now: a task that is due already
+    /// was not claimable just now, and polling at once would spin.
     async fn read_due(&self) -> DateTime<Utc> {
         let due = guarded("look at the queue", self.shared.parts.store.next_due(&self.agents));
         let due = due.await.unwrap_or_else(|e| {

@@ -146,7 +146,7 @@ async fn perform(shared: Arc<Shared>, claim: Claim, stop: Stop) -> Option<Finish
 async fn attempt(shared: &Shared, claim: Claim, stop: &Stop, events: Arc<dyn EventSink>) -> Result<Step> {
     let key = claim.key();
     let agent = shared.parts.registry.agent(&claim.task.agent).ok_or_else(|| {
-        Error::internal(format!("agent {} was claimed for but is not here", claim.task.agent))
+        Error::internal(format!("agent {} has a claimed task but is not registered here", claim.task.agent))
     })?;
     let limit = claim.task.timeout();
     let timed_out = stop.token().child_token();

@@ -32,7 +32,7 @@ impl ApiKeyStore for MemoryApiKeyStore {
     async fn create(&self, key: &ApiKey) -> Result<()> {
         let mut keys = self.lock();
         if keys.values().any(|other| other.hash == key.hash) {
-            return Err(Error::conflict("there is already a key of this hash"));
+            return Err(Error::conflict("an API key with this hash already exists"));
         }
         if keys.values().filter(|other| other.user == key.user).count() >= MAX_API_KEYS as usize {
             return Err(quota::too_many("API keys", MAX_API_KEYS));

@@ -56,7 +56,7 @@ impl DocumentStore for MemoryDocumentStore {
         }
         if kept.contains_key(&document.id) || indices.len() < chunks.len() {
             return Err(Error::conflict(format!(
-                "document {} or one of its chunks is there already",
+                "document {} or one of its chunks already exists",
                 document.id
             )));
         }

@@ -262,7 +262,7 @@ impl IdentityStore for MemoryIdentityStore {
                 state.spent.insert((id, expected_hash.to_owned()), spent);
                 Ok(())
             }
-            _ => Err(Error::conflict("the session was refreshed or ended by somebody else")),
+            _ => Err(Error::conflict("the session was refreshed or revoked concurrently")),
         }
     }
 

@@ -124,10 +124,10 @@ impl GatedModelBackend {
         let begun = self.shared.clock.now();
         let (place, turn) = self.shared.admit(self, timeout)?;
         let Some(turn) = turn else { return Ok((place, timeout)) };
-        let timed_out = || Error::timeout(format!("the model was in use for all of {timeout:?}"));
+        let timed_out = || Error::timeout(format!("no slot of the model was free within {timeout:?}"));
         tokio::select! {
             biased;
-            turn = turn => turn.map_err(|e| Error::internal("the gate lost a request").with_source(e))?,
+            turn = turn => turn.map_err(|e| Error::internal("the model queue lost a request").with_source(e))?,
             () = self.shared.clock.sleep(timeout) => return Err(timed_out()),
         }
         let waited = (self.shared.clock.now() - begun).to_std().unwrap_or_default();

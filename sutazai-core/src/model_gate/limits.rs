@@ -71,7 +71,7 @@ impl Limits {
         let limited = |message, after| Error::new(ErrorKind::RateLimited, message).with_retry_after(after);
         let at_once = self.at_once;
         if self.under_way.get(&holder.user).is_some_and(|under_way| *under_way >= at_once) {
-            let message = format!("{at_once} requests of this user are under way already; no more may be");
+            let message = format!("expected at most {at_once} concurrent requests of one user");
             return Err(limited(message, Duration::from_secs(1)));
         }
         let minutes = |from: DateTime<Utc>| (now - from).as_seconds_f64().max(0.0) / 60.0;
