@@ -10,8 +10,8 @@ use crate::domain::{EventPosition, Outcome, Task, TaskQuery, UserId, WorkerId};
 use crate::error::ErrorKind;
 use crate::ports::{LeaseState, TaskStore};
 
-/// With a limit, a task beyond the number of an owner's pending tasks that wait for no child is `RateLimited` with its
-/// whole batch, also under concurrency; known keys and tasks without an owner are exempt.
+/// With `max_pending`, a task that gives its owner more pending tasks than that, those waiting for children not counted,
+/// is `RateLimited` with its whole batch, also under concurrency; known keys and tasks without an owner are exempt.
 pub async fn no_more_of_an_owners_tasks_wait_than_may(store: Arc<dyn TaskStore>) {
     let (ada, eve) = (Some(UserId::new()), Some(UserId::new()));
     let keyed = task_with(|new| new.idempotency_key = Some("once".into()), ada);
