@@ -70,10 +70,11 @@ pub fn count_entered(agent: &str, status: TaskStatus) {
 /// - While a task with a unique key is pending or processing, enqueueing that key for its owner and agent returns it,
 ///   also concurrently; `retry` while another task has the key is `Conflict`.
 /// - A batch is enqueued completely or not at all.
-/// - With `max_pending`, a task that gives its owner more pending tasks than that, those waiting for children not counted,
-///   is `RateLimited` with its whole batch, also under concurrency; known keys and tasks without an owner are exempt.
-/// - The tasks of an owner are claimed in the order of their scheduling key ([`Task::rank`]), never before `run_at`, never
-///   for other agents than requested, never while they wait for children.
+/// - With `max_pending`, a task that gives its owner more pending tasks than that, not counting those that wait for
+///   children, is `RateLimited` with its whole batch, also under concurrency; known keys and tasks without an owner are
+///   exempt.
+/// - The tasks of an owner are claimed in the order of their scheduling key ([`Task::rank`]), never before `run_at`,
+///   never for other agents than requested, never while they wait for children.
 /// - Claiming is round-robin across owners in the order of their keys, starting after `after`, one task per owner and
 ///   round, until `limit` is reached or nothing is due; tasks without an owner form one owner that comes first.
 /// - No claim exceeds `limits` per owner or agent, also under concurrent claims with the same limits, and every claim

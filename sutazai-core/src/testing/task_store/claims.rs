@@ -17,8 +17,8 @@ use crate::domain::{
 use crate::error::ErrorKind;
 use crate::ports::{ClaimRequest, LeaseState, TaskStore};
 
-/// The tasks of an owner are claimed in the order of their scheduling key, never before `run_at`, never for other
-/// agents than requested, never while they wait for children.
+/// The tasks of an owner are claimed in the order of their scheduling key ([`Task::rank`]), never before `run_at`,
+/// never for other agents than requested, never while they wait for children.
 pub async fn claims_come_in_order(store: Arc<dyn TaskStore>) {
     let of = |priority: u8, second: i64, agent: &str| Task {
         priority,

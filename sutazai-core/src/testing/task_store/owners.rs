@@ -10,8 +10,9 @@ use crate::domain::{EventPosition, Outcome, Task, TaskQuery, UserId, WorkerId};
 use crate::error::ErrorKind;
 use crate::ports::{LeaseState, TaskStore};
 
-/// With `max_pending`, a task that gives its owner more pending tasks than that, those waiting for children not counted,
-/// is `RateLimited` with its whole batch, also under concurrency; known keys and tasks without an owner are exempt.
+/// With `max_pending`, a task that gives its owner more pending tasks than that, not counting those that wait for
+/// children, is `RateLimited` with its whole batch, also under concurrency; known keys and tasks without an owner are
+/// exempt.
 pub async fn no_more_of_an_owners_tasks_wait_than_may(store: Arc<dyn TaskStore>) {
     let (ada, eve) = (Some(UserId::new()), Some(UserId::new()));
     let keyed = task_with(|new| new.idempotency_key = Some("once".into()), ada);
