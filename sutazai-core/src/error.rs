@@ -242,6 +242,7 @@ impl fmt::Display for Error {
     }
 }
 
+// By hand: a derived `source` is the `Arc`, which nobody can downcast to the library's own error.
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.source.as_ref().map(|s| s.as_ref() as &(dyn std::error::Error + 'static))

@@ -10,24 +10,14 @@ use sutazai_core::{Error, ErrorKind};
 pub(crate) type Outcome<T> = std::result::Result<T, Fault>;
 
 /// Why a read or a write failed.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum Fault {
     /// The rules forbid it, or a value cannot be understood.
-    Ours(Error),
+    #[error(transparent)]
+    Ours(#[from] Error),
     /// The database failed.
-    Database(sqlx::Error),
-}
-
-impl From<Error> for Fault {
-    fn from(error: Error) -> Self {
-        Self::Ours(error)
-    }
-}
-
-impl From<sqlx::Error> for Fault {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Database(error)
-    }
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
 }
 
 impl From<serde_json::Error> for Fault {

@@ -4,16 +4,16 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn read(path: &Path) -> String {
+pub(crate) fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
 /// Every Rust file below `folder`, in order.
-fn rust_files(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn rust_files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut waiting = vec![folder.to_path_buf()];
     while let Some(folder) = waiting.pop() {
@@ -46,7 +46,7 @@ fn sources() -> Vec<PathBuf> {
 }
 
 /// The part of a file before its inline tests.
-fn without_tests(text: &str) -> &str {
+pub(crate) fn without_tests(text: &str) -> &str {
     match text.find("#[cfg(test)]\nmod tests") {
         Some(at) => &text[..at],
         None => text,
@@ -82,7 +82,6 @@ fn core_knows_no_io_library() {
         "serde",
         "serde_json",
         "sha2",
-        "thiserror",
         "tokio",
         "tokio-util",
         "tracing",
@@ -91,6 +90,45 @@ fn core_knows_no_io_library() {
     ];
     for dependency in dependencies("sutazai-core") {
         assert!(allowed.contains(&dependency.as_str()), "sutazai-core depends on {dependency}");
+    }
+}
+
+/// Dependencies without a name in the sources, each with its reason.
+const UNNAMED_DEPENDENCIES: &[&str] = &[
+    // The version of llama.cpp, which `llama-cpp-2` leaves open.
+    "llama-cpp-sys-2",
+    // Of the tests of HTTP: they include the databases of the store's tests.
+    "sqlx",
+];
+
+#[test]
+fn every_dependency_is_used() {
+    for package in ["", "sutazai-core", "sutazai-agent", "sutazai-store", "sutazai-http", "sutazai-py"] {
+        let folder = root().join(package);
+        let text = |folders: &[&str]| -> String {
+            folders.iter().flat_map(|name| rust_files(&folder.join(name))).map(|path| read(&path)).collect()
+        };
+        let (source, tests) = (text(&["src"]), text(&["src", "tests", "benches", "examples"]));
+        let build = read_if_there(&folder.join("build.rs"));
+        let manifest = manifest(package);
+        for (table, text) in
+            [("dependencies", &source), ("dev-dependencies", &tests), ("build-dependencies", &build)]
+        {
+            for name in manifest
+                .get(table)
+                .and_then(|table| table.as_table())
+                .into_iter()
+                .flat_map(|table| table.keys())
+            {
+                let is_used =
+                    text.contains(&name.replace('-', "_")) || UNNAMED_DEPENDENCIES.contains(&name.as_str());
+                assert!(
+                    is_used,
+                    "{}: nothing in it names {name} of [{table}]",
+                    folder.join("Cargo.toml").display()
+                );
+            }
+        }
     }
 }
 
