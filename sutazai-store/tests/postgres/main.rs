@@ -5,6 +5,8 @@
 
 mod conformance;
 mod damaged;
+#[path = "../fixtures/faketime.rs"]
+mod faketime;
 #[path = "../fixtures/damaged.rs"]
 mod fixture;
 mod migrations;

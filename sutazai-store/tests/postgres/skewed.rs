@@ -2,7 +2,6 @@
 //! clock.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,8 +14,8 @@ use sutazai_core::engine::Engine;
 use sutazai_core::ports::{Agent, AgentContext, Clock, SystemClock};
 use tokio::time::timeout;
 
-use crate::HANG_LIMIT;
 use crate::place::database;
+use crate::{HANG_LIMIT, faketime};
 
 const URL: &str = "SUTAZAI_SKEWED_URL";
 const SLOTS: usize = 4;
@@ -55,9 +54,7 @@ impl Worker {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args(["--exact", "skewed::a_process_with_a_clock_of_its_own", "--ignored"]).env(URL, url);
         if let Some(skew) = skew {
-            command.env("LD_PRELOAD", libfaketime()).env("FAKETIME", skew);
-            // What has passed is measured rightly by a machine whose clock is wrong.
-            command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("DONT_FAKE_MONOTONIC", "1");
+            faketime::preload(&mut command).env("FAKETIME", skew);
         }
         Self(command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap())
     }
@@ -68,14 +65,6 @@ impl Drop for Worker {
         self.0.kill().unwrap();
         self.0.wait().unwrap();
     }
-}
-
-/// The library of Debian's package `libfaketime` for programs with threads.
-fn libfaketime() -> PathBuf {
-    let folders = std::fs::read_dir("/usr/lib").unwrap();
-    let library = |folder: PathBuf| folder.join("faketime/libfaketimeMT.so.1");
-    let mut libraries = folders.map(|folder| library(folder.unwrap().path())).filter(|path| path.exists());
-    libraries.next().expect("scripts/install.sh test brings libfaketime")
 }
 
 /// Tells by how many minutes the clock of its process is wrong.

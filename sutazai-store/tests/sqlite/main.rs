@@ -6,6 +6,8 @@ mod conformance;
 mod damaged;
 mod disk_full;
 mod documents;
+#[path = "../fixtures/faketime.rs"]
+mod faketime;
 #[path = "../fixtures/damaged.rs"]
 mod fixture;
 mod killed;

@@ -1,7 +1,7 @@
 //! Somebody sets the machine's clock while a task runs: neither its own process nor another one takes the run for dead.
 
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +13,7 @@ use sutazai_core::domain::{AgentDescriptor, Caller, NewTask, Step};
 use sutazai_core::engine::Engine;
 use sutazai_core::ports::{Agent, AgentContext, Clock, SystemClock};
 
+use crate::faketime;
 use crate::place::Place;
 
 const URL: &str = "SUTAZAI_SET_CLOCK_URL";
@@ -26,15 +27,11 @@ async fn a_run_survives_that_the_clock_is_set() {
     let setting = place.file().with_extension("faketime");
     set(&setting, "+0s");
     let mut child = Killed(
-        Command::new(std::env::current_exe().unwrap())
+        faketime::preload(&mut Command::new(std::env::current_exe().unwrap()))
             .args(["--exact", "set_clock::a_process_whose_clock_is_set", "--ignored", "--nocapture"])
             .env(URL, place.url())
-            .env("LD_PRELOAD", libfaketime())
             .env("FAKETIME_TIMESTAMP_FILE", &setting)
             .env("FAKETIME_NO_CACHE", "1")
-            // What has passed is measured rightly, however the clock is set.
-            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
-            .env("DONT_FAKE_MONOTONIC", "1")
             .stdout(Stdio::piped())
             .spawn()
             .unwrap(),
@@ -66,14 +63,6 @@ fn set(setting: &Path, to: &str) {
     let new = setting.with_extension("new");
     std::fs::write(&new, to).unwrap();
     std::fs::rename(new, setting).unwrap();
-}
-
-/// The library of Debian's package `libfaketime` for programs with threads.
-fn libfaketime() -> PathBuf {
-    let folders = std::fs::read_dir("/usr/lib").unwrap();
-    let library = |folder: PathBuf| folder.join("faketime/libfaketimeMT.so.1");
-    let mut libraries = folders.map(|folder| library(folder.unwrap().path())).filter(|path| path.exists());
-    libraries.next().expect("scripts/install.sh test brings libfaketime")
 }
 
 #[derive(Debug)]
