@@ -4,8 +4,9 @@
 //!   finding side by side without labels, and `key.txt`, which of the two is the model's.
 //! - `judged FOLDER`: reads `judgments.txt`, a line `NUMBER A`, `NUMBER B` or `NUMBER =` for each pair, and prints in what
 //!   share of pairs the model's text is at least as good.
-//! - `fluency`: the fluencies of authored advice, of its words in random order and of what the model words, for setting
-//!   `MIN_FLUENCY`.
+//! - `fluency [FOLDER]`: the fluencies of authored advice, of its words in random order and of what the model words, for
+//!   setting `MIN_FLUENCY`; with a folder also the texts for a reader who labels them.
+//! - `judged-fluency FOLDER`: how the reader's labels divide at each threshold.
 //!
 //! `MODEL_BACKENDS` names the backend and `BENCH_PERMISSION` (`choose` or `word`, the default) what the model does,
 //! whatever it has earned. The criteria of a judgment are in `benches/grounding.md`; `benches/grounding.sh` runs all.
@@ -21,7 +22,7 @@ use std::time::Instant;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
-use serde_json::json;
+use serde_json::{Value, json};
 use sutazai_agent::agents::hardware_optimizer::analyze;
 use sutazai_agent::agents::hardware_optimizer::check::fluency_samples;
 use sutazai_agent::models::{
@@ -147,10 +148,25 @@ fn judged(folder: &Path) {
     println!("the model's text is at least as good in {share:.1} %");
 }
 
-async fn fluency() {
+/// Prints the distribution of each label and, with a folder, writes the samples without their labels and fluencies for a
+/// reader (`texts.txt`, one a line in random order), and these in `key.json`.
+async fn fluency(folder_for_readers: Option<&Path>) {
     let folder = tempfile::tempdir().unwrap();
     let (model, info) = permitted(folder.path()).await;
     let samples = fluency_samples(&*model, &info).await.unwrap();
+    if let Some(folder) = folder_for_readers {
+        let mut shuffled: Vec<_> = samples.iter().collect();
+        shuffled.shuffle(&mut StdRng::seed_from_u64(1));
+        let mut texts = String::new();
+        for (number, sample) in shuffled.iter().enumerate() {
+            writeln!(texts, "{number}\t{}", sample.text.replace(['\t', '\n'], " ")).unwrap();
+        }
+        let key: Vec<_> =
+            shuffled.iter().map(|s| json!({ "label": s.label, "fluency": s.fluency })).collect();
+        std::fs::create_dir_all(folder).unwrap();
+        std::fs::write(folder.join("texts.txt"), texts).unwrap();
+        std::fs::write(folder.join("key.json"), serde_json::to_string_pretty(&key).unwrap()).unwrap();
+    }
     for label in ["authored", "salad", "worded"] {
         let mut of_label: Vec<_> = samples.iter().filter(|sample| sample.label == label).collect();
         of_label.sort_by(|one, other| one.fluency.total_cmp(&other.fluency));
@@ -172,6 +188,34 @@ async fn fluency() {
     }
 }
 
+/// Prints how a reader's labels (`labels.txt` beside the texts: `NUMBER<tab>fluent` or `NUMBER<tab>not`) divide at each
+/// threshold: what share of the fluent texts passes, and what share of the others.
+fn judged_fluency(folder: &Path) {
+    let key: Vec<Value> = serde_json::from_slice(&std::fs::read(folder.join("key.json")).unwrap()).unwrap();
+    let labels = std::fs::read_to_string(folder.join("labels.txt")).unwrap();
+    let labels: HashMap<usize, bool> = labels
+        .lines()
+        .filter_map(|line| line.split_once('\t'))
+        .map(|(number, label)| (number.parse().unwrap(), label.trim() == "fluent"))
+        .collect();
+    let with_labels: Vec<_> =
+        key.iter().enumerate().filter_map(|(number, of)| Some((of, *labels.get(&number)?))).collect();
+    for label in ["authored", "salad", "worded"] {
+        let of_label: Vec<_> = with_labels.iter().filter(|(of, _)| of["label"] == label).collect();
+        let fluent = of_label.iter().filter(|(_, fluent)| *fluent).count();
+        println!("{label:<9} {fluent} of {} read as fluent", of_label.len());
+    }
+    println!("{:<10}{:>20}{:>20}", "threshold", "fluent that pass", "others that pass");
+    for threshold in [0.05, 0.10, 0.15, 0.20, 0.25, 0.30, 0.40] {
+        let passing = |wanted: bool| {
+            let of: Vec<_> = with_labels.iter().filter(|(_, fluent)| *fluent == wanted).collect();
+            let passed = of.iter().filter(|(of, _)| of["fluency"].as_f64().unwrap() >= threshold).count();
+            format!("{passed} of {}", of.len())
+        };
+        println!("{threshold:<10.2}{:>20}{:>20}", passing(true), passing(false));
+    }
+}
+
 #[tokio::main]
 async fn main() {
     // Cargo adds an argument of its own.
@@ -180,7 +224,11 @@ async fn main() {
         ["pairs", folder] => pairs(Path::new(folder), 1).await,
         ["pairs", folder, seed] => pairs(Path::new(folder), seed.parse().expect("a seed is a number")).await,
         ["judged", folder] => judged(Path::new(folder)),
-        ["fluency"] => fluency().await,
-        _ => println!("expected pairs FOLDER [SEED], judged FOLDER or fluency"),
+        ["fluency"] => fluency(None).await,
+        ["fluency", folder] => fluency(Some(Path::new(folder))).await,
+        ["judged-fluency", folder] => judged_fluency(Path::new(folder)),
+        _ => {
+            println!("expected pairs FOLDER [SEED], judged FOLDER, fluency [FOLDER] or judged-fluency FOLDER")
+        }
     }
 }

@@ -15,11 +15,12 @@ use sutazai_core::ports::ModelBackend;
 const TOKENS: u32 = 128;
 const ROUNDS: usize = 9;
 const AT_ONCE: usize = 4;
+/// Requests of one token each, whose prompt the model has read before: nearly all of their time is the cost of a request.
+const SHORT_REQUESTS: usize = 200;
 
-/// Seconds to the first text, and tokens a second after it.
-async fn one(backend: &Arc<dyn ModelBackend>) -> (f64, f64) {
-    let request = GenerateRequest {
-        max_tokens: TOKENS,
+fn request(max_tokens: u32) -> GenerateRequest {
+    GenerateRequest {
+        max_tokens,
         temperature: Some(0.0),
         repeat_penalty: Some(1.0),
         seed: Some(1),
@@ -27,9 +28,13 @@ async fn one(backend: &Arc<dyn ModelBackend>) -> (f64, f64) {
             ChatMessage::system("You explain how computers work."),
             ChatMessage::user("Explain at length how an operating system shares memory between programs."),
         ])
-    };
+    }
+}
+
+/// Returns the seconds to the first text, and the tokens per second after it.
+async fn one(backend: &Arc<dyn ModelBackend>) -> (f64, f64) {
     let begun = Instant::now();
-    let mut stream = backend.generate(request).await.unwrap();
+    let mut stream = backend.generate(request(TOKENS)).await.unwrap();
     let mut first = None;
     while let Some(event) = stream.next().await {
         match event.unwrap() {
@@ -44,7 +49,15 @@ async fn one(backend: &Arc<dyn ModelBackend>) -> (f64, f64) {
     panic!("the answer did not end");
 }
 
-/// Tokens a second of several at once, all together.
+/// Returns the milliseconds of a request of one token.
+async fn short(backend: &Arc<dyn ModelBackend>) -> f64 {
+    let begun = Instant::now();
+    let events = backend.generate(request(1)).await.unwrap().collect::<Vec<_>>().await;
+    assert!(matches!(events.last(), Some(Ok(ModelEvent::Done(_)))), "the answer did not end");
+    begun.elapsed().as_secs_f64() * 1e3
+}
+
+/// Returns the tokens per second of several requests at once, all together.
 async fn several(backend: &Arc<dyn ModelBackend>) -> f64 {
     let begun = Instant::now();
     join_all((0..AT_ONCE).map(|_| one(backend))).await;
@@ -77,6 +90,13 @@ async fn main() {
             together.push(several(backend).await);
         }
     }
+    let mut one_token = [(); 3].map(|()| Vec::new());
+    for _ in 0..SHORT_REQUESTS {
+        for ((_, backend), milliseconds) in backends.iter().zip(&mut one_token) {
+            milliseconds.push(short(backend).await);
+        }
+    }
+    let one_token = one_token.map(median);
     let [child, inside, server] =
         figures.map(|(first, rest, together)| (median(first), median(rest), median(together)));
     println!("medians of {ROUNDS} alternating rounds, {TOKENS} tokens each");
@@ -93,4 +113,10 @@ async fn main() {
         let ratios = (child / inside, child / server);
         println!("{what:<24}{child:>14.1}{inside:>14.1}{server:>14.1}{:>12.3}{:>12.3}", ratios.0, ratios.1);
     }
+    let [child, inside, server] = one_token;
+    println!(
+        "{:<24}{child:>14.2}{inside:>14.2}{server:>14.2}",
+        format!("ms of one token ({SHORT_REQUESTS})")
+    );
+    println!("a request costs {:.2} ms more in the child process than in this one", child - inside);
 }
