@@ -8,7 +8,8 @@ use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sutazai_core::{Error, Result};
 
-use super::limit::{Framing, SETTINGS};
+use super::framing::Framing;
+use super::limit::SETTINGS;
 
 /// The parameter that says that a pooler lends the server's connections out for one transaction at a time.
 const POOLED: &str = "pgbouncer";

@@ -10,7 +10,7 @@ use sutazai_core::domain::{
 };
 
 use super::fault::Outcome;
-use super::rows::keys;
+use super::keys::keys;
 use super::text::{from_json, json};
 use super::time::Times;
 use crate::messages::{column, content, page};

@@ -17,9 +17,9 @@ use sutazai_core::ports::ClaimRequest;
 use uuid::Uuid;
 
 use super::fault::Outcome;
+use super::keys::keys;
 use super::leases::Leases;
 use super::record::{columns, decode, in_queue};
-use super::rows::keys;
 use super::time::Times;
 use super::transaction::Transaction;
 use crate::rows::Record;

@@ -1,4 +1,4 @@
-//! The database: how an address names it, its connections, and what opens it.
+//! The database: its connections, and calls over them.
 //!
 //! A few connections are kept and lent out. A look at whether one still lives is a trip to the server, so it is
 //! taken only at one that has lain idle for a while. Every call has a limit; the connection that it had then is closed,
@@ -9,35 +9,20 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures::future::{BoxFuture, join_all};
+use futures::future::BoxFuture;
 use sqlx::{Connection, PgConnection};
 use sutazai_core::{Error, ErrorKind, Result};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::address::Address;
-use super::agent_store::PostgresAgentStore;
-use super::api_key_store::PostgresApiKeyStore;
-use super::clock::PostgresClock;
-use super::conversation_store::PostgresConversationStore;
-use super::document_store::PostgresDocumentStore;
 use super::fault::{self, Fault, Outcome};
-use super::identity_store::PostgresIdentityStore;
-use super::limit::{Framing, Limit};
-use super::metric_store::PostgresMetricStore;
-use super::relay_store::PostgresRelayStore;
-use super::schedule_store::PostgresScheduleStore;
-use super::schema::bring_up;
-use super::task_store::PostgresTaskStore;
-use super::transaction::{begin, end};
-use crate::Stores;
+use super::framing::{Framing, begin, end};
+use super::limit::Limit;
 use crate::detached::{detached, unless_abandoned};
-use crate::traced::TracedDatabase;
 
 /// So many connections at once; one more listens. Ten processes stay below PostgreSQL's default of 100.
 const CONNECTIONS: usize = 8;
-/// So many are made beforehand: a server that has just started answers its first callers as fast as the others.
-const READY: usize = 3;
 /// How long a connection may take to be made, or to become free.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How long an idle connection may take to show that it works.
@@ -45,9 +30,9 @@ const PROBE: Duration = Duration::from_secs(1);
 /// A connection that was idle for so long is looked at before it is lent.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// The setting that says where the database is.
-const URL: &str = "DATABASE_URL";
-/// The setting that says where wake-ups can be heard.
+/// Name of the setting with the address of the database.
+pub(super) const URL: &str = "DATABASE_URL";
+/// Name of the setting with the address for LISTEN.
 const LISTEN_URL: &str = "DATABASE_LISTEN_URL";
 
 /// One database. Clones share its connections.
@@ -72,35 +57,6 @@ struct Idle {
 impl fmt::Debug for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Database").field(&self.shared.address.place).finish()
-    }
-}
-
-/// The stores of the database that `url` names; brings its schema up to date. `listen_url` names the same database for
-/// wake-ups, where a pooler stands in the way of the other.
-pub(crate) async fn open(url: &str, listen_url: Option<&str>) -> Result<Stores> {
-    let database = Database::listening(url, listen_url)?;
-    bring_up(&database).await?;
-    let stores = Stores {
-        tasks: Arc::new(PostgresTaskStore::new(database.clone())),
-        identity: Arc::new(PostgresIdentityStore::new(database.clone())),
-        api_keys: Arc::new(PostgresApiKeyStore::new(database.clone())),
-        conversations: Arc::new(PostgresConversationStore::new(database.clone())),
-        documents: Arc::new(PostgresDocumentStore::new(database.clone())),
-        schedules: Arc::new(PostgresScheduleStore::new(database.clone())),
-        metrics: Arc::new(PostgresMetricStore::new(database.clone())),
-        agents: Arc::new(PostgresAgentStore::new(database.clone())),
-        relays: Arc::new(PostgresRelayStore::new(database.clone())),
-        clock: Arc::new(PostgresClock::start(database.clone()).await?),
-    };
-    tokio::spawn(make_ready(database));
-    Ok(stores)
-}
-
-/// Makes connections that nobody has asked for yet. Where that cannot be, whoever asks is told why.
-async fn make_ready(database: Database) {
-    for lent in join_all((0..READY).map(|_| database.take())).await.into_iter().flatten() {
-        // Nothing was asked of it that could have failed.
-        let _ = lent.settle(Ok(()));
     }
 }
 
@@ -277,16 +233,4 @@ impl DerefMut for Lent {
     fn deref_mut(&mut self) -> &mut PgConnection {
         &mut self.connection
     }
-}
-
-/// As traces name the database of `url`.
-///
-/// # Errors
-/// `InvalidInput` for an address that cannot be understood.
-pub(crate) fn traced(url: &str) -> Result<TracedDatabase> {
-    let options = Address::read(url, URL)?.options;
-    let name = options.get_database().unwrap_or_else(|| options.get_username()).to_owned();
-    let folder = options.get_socket().map(|folder| folder.display().to_string());
-    let host = folder.unwrap_or_else(|| options.get_host().to_owned());
-    Ok(TracedDatabase::new("postgresql", name, Some((host, options.get_port()))))
 }

@@ -16,7 +16,7 @@ use sutazai_core::domain::{
 use uuid::Uuid;
 
 use super::fault::Outcome;
-use super::rows::keys;
+use super::keys::keys;
 use super::text::{from_json, json};
 use super::time::Times;
 use crate::changes::spent;

@@ -1,14 +1,14 @@
 //! The PostgreSQL store: many servers and workers over one database.
 //!
-//! * `address`: how an address names a database, `database`: its connections,
-//! * `limit`: how long a call may take, and what the server is told about it,
+//! * `open`: assembles the stores, `address`: parses the address of a database, `database`: its connections,
+//! * `limit`: time limits of calls, here and in the server, `framing`: begins and ends transactions,
 //! * `clock`: the time, which all that share the database take from it,
 //! * `schema`: the migrations,
 //! * `transaction`: a write of several statements, begun again when others were in its way,
 //! * `grouped`: calls that are made at the same time, sent to the database together,
 //! * `wake_ups`: LISTEN and NOTIFY,
 //! * `record`: a task as a row, `text`: texts in it that PostgreSQL has no place for,
-//! * `rows`: what the rules of changing tasks need, `events`: histories and the feed, `leases`: which of
+//! * `keys`: keys as bound values, `rows`: what the rules of changing tasks need, `events`: histories and the feed, `leases`: which of
 //!   their rows can go,
 //! * `claim`: whose tasks a worker gets, `claiming`: claims that bear damaged tasks, `reads`: the hot reads of tasks, `queue`: the other writes of the queue,
 //!   `prune`: what is forgotten, `agent_messages`: what agents say to each other, `outbox`: what is still to be said
@@ -29,12 +29,15 @@ mod database;
 mod document_store;
 mod events;
 mod fault;
+mod framing;
 mod grouped;
 mod identity_store;
 mod invitations;
+mod keys;
 mod leases;
 mod limit;
 mod metric_store;
+mod open;
 mod outbox;
 #[cfg(test)]
 mod plans;
@@ -53,5 +56,5 @@ mod time;
 mod transaction;
 mod wake_ups;
 
-pub(crate) use database::{open, traced};
+pub(crate) use open::{open, traced};
 pub(crate) use schema::{migrate_down, migrate_up, migration_status};

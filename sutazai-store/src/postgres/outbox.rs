@@ -8,8 +8,8 @@ use sutazai_core::relay::message;
 
 use super::events::events;
 use super::fault::Outcome;
+use super::keys::keys;
 use super::record::{columns, decode};
-use super::rows::keys;
 
 /// Leaves the messages about those of these tasks whose events have not all been passed on; they are about to be removed.
 pub(super) async fn leave(connection: &mut PgConnection, tasks: &[TaskId]) -> Outcome<()> {

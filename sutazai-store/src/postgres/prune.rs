@@ -6,7 +6,7 @@ use sutazai_core::domain::{EventPosition, Prune, Pruned, TaskId, TaskStatus, Use
 
 use super::events::position;
 use super::fault::Outcome;
-use super::rows::keys;
+use super::keys::keys;
 use super::transaction::Transaction;
 use super::{agent_messages, outbox};
 

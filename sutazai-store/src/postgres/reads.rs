@@ -12,8 +12,8 @@ use uuid::Uuid;
 use super::database::Database;
 use super::fault::Outcome;
 use super::grouped::shared;
+use super::keys::keys;
 use super::record::{columns, decode, json_bytes};
-use super::rows::keys;
 use super::time::Times;
 use super::transaction::Transaction;
 

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::agent_messages;
 use super::events::tell;
 use super::fault::Outcome;
+use super::keys::keys;
 use super::record::{columns, decode, in_queue, insert, update};
 use super::text::kept;
 use super::transaction::Transaction;
@@ -107,9 +108,4 @@ impl Rows for Transaction<'_> {
         self.wake_ups.extend(wake_ups);
         self.entered.extend(entered);
     }
-}
-
-/// Keys as PostgreSQL has them.
-pub(super) fn keys(ids: &[TaskId]) -> Vec<Uuid> {
-    ids.iter().map(|id| id.0).collect()
 }

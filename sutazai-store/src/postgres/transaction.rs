@@ -8,8 +8,9 @@ use sutazai_core::ports::{WakeUp, count_entered};
 use tokio_util::sync::CancellationToken;
 
 use super::database::Database;
-use super::fault::{self, Fault, Outcome};
-use super::limit::{Framing, Limit};
+use super::fault::{self, Outcome};
+use super::framing::{begin, end};
+use super::limit::Limit;
 use crate::detached::{detached, unless_abandoned};
 
 /// So often a write is tried that others are in the way of.
@@ -89,31 +90,4 @@ impl Database {
             tries += 1;
         }
     }
-}
-
-/// Begins a transaction.
-pub(super) async fn begin(connection: &mut PgConnection, framing: Framing, limit: Limit) -> Outcome<()> {
-    execute(connection, framing.begin(limit)).await
-}
-
-/// Ends a transaction as its outcome says.
-pub(super) async fn end<T>(
-    connection: &mut PgConnection,
-    framing: Framing,
-    outcome: Outcome<T>,
-) -> Outcome<T> {
-    match outcome {
-        Ok(value) => execute(connection, framing.commit()).await.map(|()| value),
-        Err(fault) => {
-            if !fault::is_lost(&fault) {
-                execute(connection, framing.rollback()).await?;
-            }
-            Err(fault)
-        }
-    }
-}
-
-async fn execute(connection: &mut PgConnection, sql: &'static str) -> Outcome<()> {
-    sqlx::raw_sql(sql).execute(connection).await.map_err(Fault::from)?;
-    Ok(())
 }

@@ -1,6 +1,6 @@
 //! The embedded SQLite store.
 //!
-//! * `database`: the file, its connections, what opens it,
+//! * `open`: assembles the stores, `file`: creates the file, `database`: its connections,
 //! * `schema`: the migrations,
 //! * `writer`: the one thread that writes, and the group commit,
 //! * `statement`: statements over many rows, and how values stand in columns,
@@ -22,10 +22,12 @@ mod conversation_store;
 mod database;
 mod document_store;
 mod fault;
+mod file;
 mod identity_store;
 mod invitations;
 mod lanes;
 mod metric_store;
+mod open;
 mod outbox;
 mod prune;
 mod queue;
@@ -38,5 +40,6 @@ mod statement;
 mod task_store;
 mod writer;
 
-pub(crate) use database::{open, path, traced};
+pub(crate) use file::path;
+pub(crate) use open::{open, traced};
 pub(crate) use schema::{migrate_down, migrate_up, migration_status};

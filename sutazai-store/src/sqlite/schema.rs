@@ -8,9 +8,9 @@ use std::path::Path;
 use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection};
 use sutazai_core::{Error, Result};
 
-use super::database::make;
 use super::document_store;
 use super::fault::{Fault, Outcome};
+use super::file::make;
 use super::statement::connect_options;
 use crate::migrations::{Migration, Step, WORDS_STEP, steps};
 

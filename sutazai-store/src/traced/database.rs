@@ -7,16 +7,6 @@ use sutazai_core::Result;
 use tracing::field::Empty;
 use tracing::{Instrument, Span, debug_span};
 
-use super::agent_store::TracedAgentStore;
-use super::api_key_store::TracedApiKeyStore;
-use super::conversation_store::TracedConversationStore;
-use super::document_store::TracedDocumentStore;
-use super::identity_store::TracedIdentityStore;
-use super::metric_store::TracedMetricStore;
-use super::schedule_store::TracedScheduleStore;
-use super::task_store::TracedTaskStore;
-use crate::Stores;
-
 /// A database as traces name it. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct TracedDatabase {
@@ -35,27 +25,6 @@ impl TracedDatabase {
     /// server, if it has one.
     pub(crate) fn new(system: &'static str, namespace: String, server: Option<(String, u16)>) -> Self {
         Self { names: Arc::new(Names { system, namespace, server }) }
-    }
-
-    /// The stores, traced.
-    pub(crate) fn stores(self, stores: Stores) -> Stores {
-        let database = || self.clone();
-        Stores {
-            tasks: Arc::new(TracedTaskStore { database: database(), store: stores.tasks }),
-            identity: Arc::new(TracedIdentityStore { database: database(), store: stores.identity }),
-            api_keys: Arc::new(TracedApiKeyStore { database: database(), store: stores.api_keys }),
-            conversations: Arc::new(TracedConversationStore {
-                database: database(),
-                store: stores.conversations,
-            }),
-            documents: Arc::new(TracedDocumentStore { database: database(), store: stores.documents }),
-            schedules: Arc::new(TracedScheduleStore { database: database(), store: stores.schedules }),
-            metrics: Arc::new(TracedMetricStore { database: database(), store: stores.metrics }),
-            agents: Arc::new(TracedAgentStore { database: database(), store: stores.agents }),
-            // No request asks it for anything.
-            relays: stores.relays,
-            clock: stores.clock,
-        }
     }
 
     /// Does what is asked of a table within a span: from its place in the line for a connection, or for the writer, to its

@@ -9,6 +9,7 @@ mod document_store;
 mod identity_store;
 mod metric_store;
 mod schedule_store;
+mod stores;
 mod task_store;
 
 pub(crate) use database::TracedDatabase;

@@ -1,0 +1,99 @@
+//! The file of a database: its address, its creation, its access mode.
+
+use std::fs::{self, DirBuilder, OpenOptions, Permissions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use sutazai_core::{Error, Result};
+
+/// What has to be free on the disk before a database is opened: the index of its log takes 32 KiB at first, and the first
+/// write some pages of the log.
+const ROOM_BYTES: usize = 128 << 10;
+
+/// The file that `sqlite:///absolute/path.db` names.
+///
+/// # Errors
+/// `InvalidInput` for a path that is not absolute, names no file, or carries options.
+pub(crate) fn path(url: &str) -> Result<PathBuf> {
+    let path = url.strip_prefix("sqlite://").unwrap_or(url);
+    let names_a_file = path.starts_with('/') && !path.ends_with('/') && !path.contains(['?', '#']);
+    if names_a_file {
+        return Ok(PathBuf::from(path));
+    }
+    Err(Error::invalid(
+        "DATABASE_URL",
+        format!("expected the absolute path of a file, as in sqlite:///absolute/path.db, got {url:?}"),
+    ))
+}
+
+/// Makes the file and its directory for this user only, where they are missing.
+pub(super) fn make(path: &Path) -> Result<()> {
+    let unavailable = |e: std::io::Error| {
+        let detail = format!("{}: {e}", path.display());
+        Error::unavailable("the database cannot be opened").with_detail(detail).with_source(e)
+    };
+    if let Some(directory) = path.parent() {
+        DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(unavailable)?;
+    }
+    // Whoever can put a link here would choose which file is written, or whose mode is changed.
+    if fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink()) {
+        let detail = format!("{} is a symbolic link, expected the file itself", path.display());
+        return Err(Error::unavailable("the database cannot be opened").with_detail(detail));
+    }
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map_err(unavailable)?;
+    take_room(path)
+}
+
+/// Whether the disk has room for the index of the log, which SQLite maps into memory: a page of it for which the file system
+/// has no room ends the process with SIGBUS. Room is taken and given back, since only that tells of quotas as well.
+fn take_room(path: &Path) -> Result<()> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!("-room-{}", std::process::id()));
+    let taken = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&name)
+        .and_then(|mut file| file.write_all(&[1; ROOM_BYTES]));
+    // The file is there whether or not all of it was written; an error says that it is not.
+    let _ = fs::remove_file(&name);
+    match taken {
+        Ok(()) => Ok(()),
+        // Another start of this process has the file; it finds out.
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(e) => {
+            let full = matches!(e.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
+            let message =
+                if full { "the disk of the database is full" } else { "the database cannot be opened" };
+            let detail = format!("{}: {e}", path.display());
+            Err(Error::unavailable(message).with_detail(detail).with_source(e))
+        }
+    }
+}
+
+/// Takes the access of others away from a database that is there already, and from the files beside it.
+pub(super) fn tighten(path: &Path) -> Result<()> {
+    for suffix in ["", "-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        let file = Path::new(&name);
+        let Ok(found) = fs::symlink_metadata(file) else { continue };
+        if found.permissions().mode() & 0o077 == 0 {
+            continue;
+        }
+        let file = file.display();
+        fs::set_permissions(&name, Permissions::from_mode(0o600)).map_err(|e| {
+            let detail = format!("others have access to {file}: run `chmod 600 {file}` ({e})");
+            Error::unavailable("the database cannot be used").with_detail(detail).with_source(e)
+        })?;
+        tracing::warn!(%file, "others had access to the database; its mode is 0600 now");
+    }
+    Ok(())
+}
