@@ -17,8 +17,8 @@ use sutazai_core::{Error, ErrorKind, Result};
 use tokio::sync::Mutex;
 
 use crate::auth::tickets::Tickets;
+use crate::document::query_parameters::QueryParameters;
 use crate::live::streams::Streams;
-use crate::middleware::parameters::QueryParameters;
 use crate::monitoring::Monitoring;
 use crate::monitoring::answers::Answers;
 use crate::monitoring::refresh::{Refreshed, refresh};
@@ -186,7 +186,7 @@ impl App {
 
     /// Asks for the figures that nobody counts, as far as they are some seconds old.
     pub(crate) async fn refresh_metrics(&self) {
-        refresh(self, &self.parts.refreshed).await;
+        refresh(self.engine(), self.identity(), &self.parts.refreshed).await;
     }
 
     /// Whether the server can do its work.

@@ -10,8 +10,8 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 use sutazai_core::Error;
 use utoipa::ToSchema;
+use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
-use crate::document::envelope::failure;
 use crate::error::{ApiError, ErrorBody};
 
 /// What every answer says beside its data or its error.
@@ -95,6 +95,14 @@ impl IntoResponse for Reply {
     }
 }
 
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = self.head();
+        response.extensions_mut().insert(Content::Failure(self));
+        response
+    }
+}
+
 /// The whole body: `{"status", "data" | "error", "metadata": {"timestamp", "version", "trace_id"}}`.
 pub(crate) fn write(content: &Content, now: DateTime<Utc>, trace_id: &str) -> Vec<u8> {
     let metadata = Metadata {
@@ -115,4 +123,14 @@ pub(crate) fn write(content: &Content, now: DateTime<Utc>, trace_id: &str) -> Ve
 /// Strings and numbers alone can always be written.
 fn json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).unwrap_or_default()
+}
+
+/// Schema of the `status` of an error.
+fn failure() -> Object {
+    word("error")
+}
+
+/// Schema of a text that is always `word`.
+pub(crate) fn word(word: &str) -> Object {
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some([word])).build()
 }

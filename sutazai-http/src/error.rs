@@ -10,7 +10,6 @@ use serde::Serialize;
 use sutazai_core::{Error, ErrorKind};
 use utoipa::ToSchema;
 
-use crate::envelope::Content;
 use crate::readiness::{HealthStatus, ReadinessCheck, ReadinessReport};
 
 /// The most characters of an error's message and of the field that it names.
@@ -172,6 +171,19 @@ impl ApiError {
         };
         ErrorBody { code: self.code, message: self.message.clone(), details }
     }
+
+    /// The response without a body: its status, `Retry-After` and `WWW-Authenticate`.
+    pub(crate) fn head(&self) -> Response {
+        let mut response = self.status.into_response();
+        let headers = response.headers_mut();
+        if let Some(after) = self.retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(after)));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
 }
 
 impl From<Error> for ApiError {
@@ -187,21 +199,6 @@ impl From<Error> for ApiError {
             (e.message().to_owned(), e.field().map(shortened))
         };
         Self { field, retry_after: e.retry_after(), ..Self::new(status, e.kind().as_str(), message) }
-    }
-}
-
-impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
-        let mut response = self.status.into_response();
-        let headers = response.headers_mut();
-        if let Some(after) = self.retry_after {
-            headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(after)));
-        }
-        if self.status == StatusCode::UNAUTHORIZED {
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        }
-        response.extensions_mut().insert(Content::Failure(self));
-        response
     }
 }
 

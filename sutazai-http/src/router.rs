@@ -12,10 +12,11 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::document::{access, api, envelope as envelope_schema, gateway as gateway_document};
 use crate::error::ApiError;
-use crate::middleware::body::{self, BodyLimit};
+use crate::middleware::body;
 use crate::middleware::{browser, compress, layers, parameters, permit, rate_limit, timeout};
 #[cfg(feature = "docs")]
 use crate::pages;
+use crate::protection::body_limit::BodyLimit;
 use crate::routes::{
     admin, agents, auth, conversations, document, documents, events, gateway, health, metrics as figures,
     models, schedules, system, tasks,

@@ -4,11 +4,11 @@
 use axum::http::StatusCode;
 use utoipa::ToSchema;
 use utoipa::openapi::path::{Operation, ParameterIn};
-use utoipa::openapi::schema::{Object, ObjectBuilder, Schema, Type};
+use utoipa::openapi::schema::{ObjectBuilder, Schema};
 use utoipa::openapi::{Components, Content, OpenApi, Ref, RefOr};
 
 use super::operations::{all, may_answer};
-use crate::envelope::{ErrorEnvelope, Metadata};
+use crate::envelope::{ErrorEnvelope, Metadata, word};
 
 const JSON: &str = "application/json";
 const SCHEMAS: &str = "#/components/schemas/";
@@ -94,15 +94,6 @@ fn around(data: RefOr<Schema>, components: &mut Components) -> RefOr<Schema> {
         }
         None => envelope.into(),
     }
-}
-
-/// The `status` of a bad answer.
-pub(crate) fn failure() -> Object {
-    word("error")
-}
-
-fn word(word: &str) -> Object {
-    ObjectBuilder::new().schema_type(Type::String).enum_values(Some([word])).build()
 }
 
 pub(super) fn register<T: ToSchema>(components: &mut Components) {

@@ -10,4 +10,5 @@ pub(crate) mod api;
 pub(crate) mod envelope;
 pub(crate) mod gateway;
 pub(crate) mod operations;
+pub(crate) mod query_parameters;
 pub(crate) mod words;

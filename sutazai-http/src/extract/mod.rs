@@ -8,6 +8,7 @@ mod json;
 mod path;
 mod protocol;
 mod query;
+mod stream_place;
 mod user_agent;
 
 pub(crate) use account::{Account, Administration};

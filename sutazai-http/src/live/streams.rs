@@ -3,13 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::extract::FromRequestParts;
-use axum::http::request::Parts;
-use sutazai_core::domain::{Caller, UserId};
+use sutazai_core::domain::UserId;
 use sutazai_core::{Error, ErrorKind};
-
-use crate::app::App;
-use crate::error::ApiError;
 
 /// The streams that users follow.
 #[derive(Debug, Default)]
@@ -23,7 +18,11 @@ pub(crate) struct Streams {
 pub(crate) struct StreamPlace(Option<(Arc<Streams>, UserId)>);
 
 impl Streams {
-    fn enter(self: &Arc<Self>, user: UserId, max: usize) -> Result<StreamPlace, Error> {
+    /// Counts one more stream of this user.
+    ///
+    /// # Errors
+    /// `RateLimited` when `max` streams are open.
+    pub(crate) fn enter(self: &Arc<Self>, user: UserId, max: usize) -> Result<StreamPlace, Error> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let count = open.entry(user).or_default();
         if *count >= max {
@@ -35,6 +34,11 @@ impl Streams {
     }
 }
 
+impl StreamPlace {
+    /// The place of a stream that is not counted.
+    pub(crate) const UNCOUNTED: Self = Self(None);
+}
+
 impl Drop for StreamPlace {
     fn drop(&mut self) {
         let Some((streams, user)) = self.0.take() else { return };
@@ -44,17 +48,6 @@ impl Drop for StreamPlace {
             if *count == 0 {
                 open.remove(&user);
             }
-        }
-    }
-}
-
-impl FromRequestParts<App> for StreamPlace {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        match parts.extensions.get::<Caller>().and_then(Caller::owner) {
-            Some(user) => Ok(app.streams().enter(user, app.protection().streams_per_user)?),
-            None => Ok(Self(None)),
         }
     }
 }

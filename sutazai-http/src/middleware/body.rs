@@ -22,6 +22,7 @@ use tokio_util::io::{ReaderStream, StreamReader};
 
 use crate::app::App;
 use crate::error::ApiError;
+use crate::protection::body_limit::BodyLimit;
 use crate::protection::request_memory::{CallerMemory, TakenMemory};
 
 /// Time after which a request that found no memory may be repeated.
@@ -31,33 +32,6 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Bytes that are unpacked before they are counted.
 const UNPACKED_CHUNK: usize = 32 * 1_024;
-
-/// Largest body of a group of routes.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct BodyLimit {
-    /// The largest body in bytes.
-    pub(crate) bytes: usize,
-    /// Memory that each byte counts for, since parsed JSON and the copies of a file take a multiple of the body.
-    memory_factor: usize,
-}
-
-impl BodyLimit {
-    /// Sign-in, and everything else about accounts.
-    pub(crate) const ACCOUNT: Self = Self { bytes: 16 * 1_024, memory_factor: 4 };
-    /// JSON without a payload.
-    pub(crate) const JSON: Self = Self { bytes: 64 * 1_024, memory_factor: 4 };
-    /// JSON with a payload of any form, whose values are bounded besides (`dto::payload`).
-    pub(crate) const PAYLOAD: Self = Self { bytes: 256 * 1_024, memory_factor: 8 };
-    /// Messages and texts for a model: the 128 Ki tokens of a long context, 16 bytes each.
-    pub(crate) const MODEL: Self = Self { bytes: 2 * 1_024 * 1_024, memory_factor: 4 };
-    /// A form with a file.
-    pub(crate) const UPLOAD: Self = Self { bytes: 10 * 1_000 * 1_000, memory_factor: 4 };
-
-    /// Memory in bytes that the largest body takes.
-    pub(crate) const fn memory(self) -> usize {
-        self.bytes * self.memory_factor
-    }
-}
 
 /// Reads the body within `limit`, unpacked where it came packed, and answers 413, 408 (RFC 9110, 15.5.9), 415 or 503
 /// otherwise. Memory is counted as bytes arrive, so that a body that was only announced takes none, and until the request is

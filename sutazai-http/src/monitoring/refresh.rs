@@ -4,10 +4,11 @@ use std::future::Future;
 use std::time::{Duration, Instant};
 
 use metrics::gauge;
+use sutazai_core::engine::Engine;
+use sutazai_core::identity::Identity;
 use sutazai_core::{Error, Result};
 
 use super::disks;
-use crate::app::App;
 
 /// Asked for at most so often, however many read.
 const LIFE: Duration = Duration::from_secs(5);
@@ -19,19 +20,19 @@ const LIMIT: Duration = Duration::from_secs(2);
 pub(crate) struct Refreshed(tokio::sync::Mutex<Option<Instant>>);
 
 /// Asks for everything that is older than some seconds. What cannot be had is `NaN`: unknown, not as it was.
-pub(crate) async fn refresh(app: &App, refreshed: &Refreshed) {
+pub(crate) async fn refresh(engine: &Engine, identity: Option<&Identity>, refreshed: &Refreshed) {
     let mut last = refreshed.0.lock().await;
     if last.is_some_and(|at| at.elapsed() < LIFE) {
         return;
     }
-    tokio::join!(queue(app), users(app), machine(app));
+    tokio::join!(queue(engine), users(identity), machine(engine));
     *last = Some(Instant::now());
 }
 
-async fn queue(app: &App) {
-    let (depth, age) = match within(app.engine().backlog()).await {
+async fn queue(engine: &Engine) {
+    let (depth, age) = match within(engine.backlog()).await {
         Ok(backlog) => {
-            let now = app.engine().clock().now();
+            let now = engine.clock().now();
             let age = backlog.oldest.map_or(0, |due| (now - due).num_milliseconds().max(0));
             (backlog.tasks as f64, age as f64 / 1_000.0)
         }
@@ -44,8 +45,8 @@ async fn queue(app: &App) {
     gauge!("task_queue_oldest_age_seconds").set(age);
 }
 
-async fn users(app: &App) {
-    let Some(identity) = app.identity() else { return };
+async fn users(identity: Option<&Identity>) {
+    let Some(identity) = identity else { return };
     let active = match within(identity.count_users()).await {
         Ok(users) => users.active as f64,
         Err(e) => {
@@ -56,8 +57,8 @@ async fn users(app: &App) {
     gauge!("active_users_count").set(active);
 }
 
-async fn machine(app: &App) {
-    let Ok(snapshot) = within(async { Ok(app.engine().snapshot_of(&["host"]).await) }).await else {
+async fn machine(engine: &Engine) {
+    let Ok(snapshot) = within(async { Ok(engine.snapshot_of(&["host"]).await) }).await else {
         tracing::warn!("the machine could not be measured in time");
         gauge!("cpu_usage_percent").set(f64::NAN);
         gauge!("memory_usage_percent").set(f64::NAN);

@@ -1,6 +1,7 @@
 //! What a router defends itself with once strangers can reach it: who is counted together, how often they may ask,
 //! and which web pages may call.
 
+pub(crate) mod body_limit;
 mod client_address;
 mod cors_origins;
 mod governor;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use sutazai_core::domain::UserId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::middleware::body::BodyLimit;
+use super::body_limit::BodyLimit;
 
 /// The memory of all requests, a permit a byte.
 #[derive(Debug)]
