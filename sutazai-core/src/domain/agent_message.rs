@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::id::{AgentMessageId, TaskId};
-use super::outcome::TaskError;
 use super::status::TaskStatus;
 use super::task::Task;
+use super::task_error::TaskError;
 use crate::error::ErrorKind;
 
 /// One recorded message between two agents.

@@ -7,8 +7,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::id::{TaskId, UserId};
-use super::outcome::TaskError;
 use super::status::TaskStatus;
+use super::task_error::TaskError;
 use crate::error::{Error, Result};
 
 /// One entry in the event log of a task.

@@ -26,6 +26,7 @@ pub mod schedule;
 pub mod schema;
 pub mod status;
 pub mod task;
+mod task_error;
 pub mod trace;
 pub mod user;
 
@@ -62,7 +63,7 @@ pub use metric::{
     TemperatureMetrics, UnansweredMount, ZombieParent,
 };
 pub use model_permission::{ModelMeasurement, ModelPermission, ModelPermissions};
-pub use outcome::{Finish, Outcome, TaskError};
+pub use outcome::{Finish, Outcome};
 pub use quota::{DocumentQuota, MAX_API_KEYS, MAX_INVITATIONS, MAX_SCHEDULES, MAX_SESSIONS};
 pub use report::{
     Analysis, Assertion, AssertionKind, CheckedText, GeneratedBy, Grounding, ModelUse, PriorityLevel,
@@ -74,6 +75,7 @@ pub use status::TaskStatus;
 pub use task::{
     AGEING, Backlog, Claim, ClaimKey, NewTask, Task, TaskCount, TaskPage, TaskQuery, TaskStatistics, rank,
 };
+pub use task_error::TaskError;
 pub use trace::TraceContext;
 pub use user::{
     ChangedUser, Invitation, NewUser, REFRESH_REPEAT_WINDOW, Session, SpentToken, Successor, User,

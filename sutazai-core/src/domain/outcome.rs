@@ -1,26 +1,10 @@
 //! Outcome of an attempt, as the worker reports it to the store.
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::task::{ClaimKey, Task};
-use crate::error::{Error, ErrorKind};
-
-/// Error of an attempt, as it is stored and shown.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TaskError {
-    /// Failure class of the error.
-    pub kind: ErrorKind,
-    /// A sentence for people. The message of an `Internal` error is not shown to callers.
-    pub message: String,
-}
-
-impl From<&Error> for TaskError {
-    fn from(e: &Error) -> Self {
-        Self { kind: e.kind(), message: e.public_text() }
-    }
-}
+use super::task_error::TaskError;
 
 /// Outcome of one attempt at a task.
 #[derive(Debug, Clone, PartialEq)]

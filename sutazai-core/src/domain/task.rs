@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::id::{TaskId, UserId, WorkerId};
-use super::outcome::TaskError;
 use super::status::TaskStatus;
+use super::task_error::TaskError;
 use super::trace::TraceContext;
 use crate::bounds;
 use crate::error::{Error, Result};

@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::Instrument;
 
 use super::limits::{Holder, Limits};
-use super::line::{Share, Ticket};
+use super::line::{Share, Ticket, Urgency};
 use super::measurement::{Answered, Measurement};
 use super::queue::{Entry, GateQueue};
 use crate::domain::{
@@ -18,15 +18,6 @@ use crate::domain::{
 };
 use crate::error::{Error, Result};
 use crate::ports::{Clock, ModelBackend, ModelStream, PullStream};
-
-/// Priority class of a request to the model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Urgency {
-    /// A person or a program waits for the answer: first in the queue, under the limits of its caller.
-    Interactive,
-    /// Part of a task: when no interactive request is queued, and after every third one otherwise.
-    Background,
-}
 
 /// Limits of admission control.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,8 +2,16 @@
 
 use std::collections::VecDeque;
 
-use super::gate::Urgency;
 use crate::domain::UserId;
+
+/// Priority class of a request to the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Urgency {
+    /// A person or a program waits for the answer: first in the queue, under the limits of its caller.
+    Interactive,
+    /// Part of a task: when no interactive request is queued, and after every third one otherwise.
+    Background,
+}
 
 /// Tenant that a request counts for; `None` is the embedder.
 pub(super) type Share = Option<UserId>;

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::gate::Urgency;
-use super::line::{Line, Share, Ticket};
+use super::line::{Line, Share, Ticket, Urgency};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Weight of the latest request in the exponentially weighted moving average of durations.
