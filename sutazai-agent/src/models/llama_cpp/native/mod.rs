@@ -26,12 +26,14 @@ use super::file;
 use super::protocol::{Loaded, Purpose};
 use embedder::Reading;
 use grammar::Grammars;
+use job::Job;
 use prompt::PromptFormat;
-use worker::{Job, Worker};
+use worker::Worker;
 
 pub(super) mod child;
 mod embedder;
 mod grammar;
+mod job;
 mod kernels;
 mod prompt;
 mod sampler;

@@ -9,9 +9,9 @@ use llama_cpp_2::token::LlamaToken;
 use sutazai_core::Error;
 use sutazai_core::domain::{Constraint, FinishReason, ModelEvent, ModelUsage, UserId};
 
+use super::job::Job;
 use super::sampler::{Sampler, log_probability};
 use super::text::TextBuffer;
-use super::worker::Job;
 
 /// A sequence of the context: what of it lies in the key-value cache, and the answer that is being written, if any.
 #[derive(Default)]

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
 use std::sync::mpsc::{Receiver, Sender};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::context::params::LlamaContextParams;
@@ -11,11 +11,10 @@ use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_2::llama_batch::LlamaBatch;
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::token::LlamaToken;
-use llguidance::Matcher;
-use sutazai_core::domain::{GenerateRequest, ModelEvent, UserId};
+use sutazai_core::domain::UserId;
 use sutazai_core::{Error, Result};
 
-use super::Answer;
+use super::job::Job;
 use super::sampler::Sampler;
 use super::slot::{Slot, Writing};
 
@@ -31,31 +30,6 @@ const BATCH: usize = 256;
 
 /// Tokens of one round after which the next is looked at: each costs memory for the probabilities of a whole vocabulary.
 const OUTPUTS: usize = 64;
-
-/// A request on its way to the model.
-pub(super) struct Job {
-    pub(super) prompt: Vec<LlamaToken>,
-    /// The tokens of the text whose probability is asked for; empty when the model is to write.
-    pub(super) measured: Vec<LlamaToken>,
-    pub(super) matcher: Option<Matcher>,
-    pub(super) deadline: Option<(Instant, Duration)>,
-    pub(super) answer: Box<dyn Answer<Result<ModelEvent>>>,
-    pub(super) request: GenerateRequest,
-}
-
-impl Job {
-    /// Whether nobody waits for it any more; who waits in vain is told.
-    pub(super) fn is_over(&mut self, now: Instant) -> bool {
-        match self.deadline {
-            _ if self.answer.is_closed() => true,
-            Some((at, timeout)) if now >= at => {
-                self.answer.send(Err(Error::timeout(format!("no answer within {timeout:?}"))));
-                true
-            }
-            _ => false,
-        }
-    }
-}
 
 /// What the thread works with.
 pub(super) struct Worker<'a> {
