@@ -7,6 +7,7 @@
 
 mod check;
 mod exposure;
+mod foreign;
 #[cfg(test)]
 mod fuzz;
 mod layers;
@@ -26,7 +27,7 @@ use sutazai_http::{CorsOrigins, ServerConfig, TrustedProxies};
 pub use layers::Layers;
 pub use secret::Secret;
 pub(crate) use settings::user_data_folder;
-pub use settings::{SETTINGS, Setting};
+pub use settings::{Fallback, Group, SETTINGS, Setting, Values, flag_help, markdown, setting_named};
 
 /// How strict the start is about what is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,6 +152,8 @@ pub struct Config {
     pub log_level: Option<String>,
     /// How strict the start is.
     pub environment: Environment,
+    /// Variables of the environment that look like settings and are none, each as a sentence that says what to use.
+    pub warnings: Vec<String>,
 }
 
 /// Place in which the models of GGUF files run.
@@ -227,7 +230,7 @@ impl Config {
 }
 
 fn environment() -> Layers {
-    Layers::read(|name| std::env::var(name).ok(), None, &[])
+    Layers::read(std::env::vars_os(), None, &[])
 }
 
 fn first(mut problems: Vec<Error>) -> Error {
@@ -246,8 +249,8 @@ mod tests {
         file: Option<&Path>,
         flags: &[(&'static str, Option<String>)],
     ) -> Layers {
-        let lookup = |name: &str| variables.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
-        Layers::read(lookup, file, flags)
+        let environment = variables.iter().map(|(name, value)| (name.into(), value.into()));
+        Layers::read(environment, file, flags)
     }
 
     /// Writes a file that nobody else can read.
@@ -400,13 +403,15 @@ mod tests {
         assert!(!shown.contains("hunter2"), "{shown}");
         for bad in ["hunter2", "amqps://", "https://me:hunter2@here"] {
             let found = problems(&[("RABBITMQ_URL", bad)]);
-            let expected =
-                "RABBITMQ_URL: expected an address such as amqp://user:password@127.0.0.1:5672/%2f";
+            let expected = "RABBITMQ_URL: expected amqp://user:password@host:5672/%2f, or amqps:// over TLS";
             assert_eq!(found, [expected]);
         }
         for bad in ["hunter2", "redis://", "http://:hunter2@127.0.0.1"] {
             let found = problems(&[("REDIS_URL", bad)]);
-            assert_eq!(found, ["REDIS_URL: expected an address such as redis://:password@127.0.0.1:6379/0"]);
+            assert_eq!(
+                found,
+                ["REDIS_URL: expected redis://user:password@host:6379/0, or rediss:// over TLS"]
+            );
         }
         let over_tls =
             [("REDIS_URL", "rediss://here"), ("RABBITMQ_URL", "amqps://here"), ("REDIS_CA_FILE", "/ca.pem")];
@@ -556,6 +561,47 @@ mod tests {
         let found = problems(&[("JWT_SECRET_KEY_FILE", &path)]);
         assert!(found[0].starts_with("JWT_SECRET_KEY_FILE: cannot read"), "{found:?}");
         assert!(found[0].contains(&format!("run `chmod 600 {path}`")), "{found:?}");
+    }
+
+    #[test]
+    fn documentation_lists_every_setting() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/configuration.md");
+        let documented = std::fs::read_to_string(path).unwrap().contains(&markdown());
+        assert!(documented, "docs/configuration.md needs the tables of `sutazai config settings --markdown`");
+    }
+
+    #[test]
+    fn variables_of_ollama_applications_are_read() {
+        let layers = read(&[("OLLAMA_HOST", "0.0.0.0"), ("OLLAMA_DEFAULT_MODEL", "mistral")], None, &[]);
+        let config = layers.check().unwrap();
+        assert_eq!(config.model_backends, "ollama=http://127.0.0.1:11434");
+        assert_eq!(config.default_model, "mistral");
+        assert!(config.warnings.is_empty());
+        let origin = layers.effective().into_iter().find(|(name, ..)| *name == "MODEL_BACKENDS").unwrap().2;
+        assert_eq!(origin, "environment, OLLAMA_HOST");
+        let own = [("OLLAMA_HOST", "here"), ("MODEL_BACKENDS", "openai=http://127.0.0.1:1/v1")];
+        let config = read(&own, None, &[]).check().unwrap();
+        assert_eq!(config.model_backends, "openai=http://127.0.0.1:1/v1");
+    }
+
+    #[test]
+    fn misspelled_variables_are_reported_and_change_nothing() {
+        let config = read(&[("DATABSE_URL", "x"), ("POSTGRES_HOST", "y"), ("WORKERSS", "")], None, &[])
+            .check()
+            .unwrap();
+        let expected = [
+            "DATABSE_URL is not a setting; did you mean DATABASE_URL?",
+            "POSTGRES_HOST is not read; use DATABASE_URL",
+        ];
+        assert_eq!(config.warnings, expected);
+    }
+
+    #[test]
+    fn value_that_is_not_text_is_refused() {
+        use std::os::unix::ffi::OsStrExt;
+        let value = std::ffi::OsStr::from_bytes(b"\xff").to_owned();
+        let found = Layers::read([("DEFAULT_MODEL".into(), value)], None, &[]).check().unwrap_err();
+        assert_eq!(found[0].to_string(), "DEFAULT_MODEL: expected text in UTF-8");
     }
 
     #[test]

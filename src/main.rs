@@ -72,7 +72,7 @@ async fn command(cli: &Cli) -> ExitCode {
         Command::Worker(command) => cli::worker::run(settings, command).await,
         Command::Migrate(command) => cli::migrate::run(settings, command).await,
         Command::Models(command) => cli::models::run(settings, command).await,
-        Command::Config(_) => cli::config::run(settings).await,
+        Command::Config(command) => cli::config::run(settings, command).await,
         Command::Admin(command) => cli::admin::run(settings, command).await,
         #[cfg(feature = "llama-cpp-native")]
         Command::ModelProcess => Ok(ExitCode::FAILURE),

@@ -374,11 +374,9 @@ mod tests {
 
     async fn open(folder: &Path, more: &[(&str, &str)]) -> Result<Service> {
         let database = format!("sqlite://{}/sutazai.db", folder.display());
-        let lookup = |name: &str| match name {
-            "DATABASE_URL" => Some(database.clone()),
-            name => more.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned()),
-        };
-        Service::open(&Layers::read(lookup, None, &[]).check().unwrap()).await
+        let settings = [&[("DATABASE_URL", database.as_str())], more].concat();
+        let environment = settings.into_iter().map(|(name, value)| (name.into(), value.into()));
+        Service::open(&Layers::read(environment, None, &[]).check().unwrap()).await
     }
 
     #[tokio::test]
@@ -424,8 +422,8 @@ mod tests {
         let address = silent.local_addr().unwrap();
         for backend in [format!("openai=http://{address}/v1"), format!("ollama=http://{address}")] {
             let settings = [("MODEL_BACKENDS", backend.as_str()), ("MODEL_IDLE_TIMEOUT_SECONDS", "1")];
-            let lookup = |name: &str| settings.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
-            let config = Layers::read(lookup, None, &[]).check().unwrap();
+            let environment = settings.into_iter().map(|(name, value)| (name.into(), value.into()));
+            let config = Layers::read(environment, None, &[]).check().unwrap();
             let models = models(&config, Arc::new(SystemClock)).await.unwrap().unwrap();
             let begun = std::time::Instant::now();
             let e = models.embed(Some("small".to_owned()), &["a".to_owned()]).await.unwrap_err();

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use sutazai::config::{Config, Layers, ModelProgram};
+use sutazai::config::{Config, Layers, ModelProgram, flag_help};
 use sutazai_core::{Error, Result};
 
 use super::printable::Printable;
@@ -45,17 +45,13 @@ pub(crate) struct SettingFlags {
     /// TOML file with settings, named as the environment variables in lower case
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Where tasks, users and history live [env: DATABASE_URL]
-    #[arg(long = "database", global = true, value_name = "URL")]
+    #[arg(long = "database", global = true, value_name = "URL", help = flag_help("DATABASE_URL"))]
     database_url: Option<String>,
-    /// Model backends in order of preference [env: MODEL_BACKENDS]
-    #[arg(long, global = true, value_name = "NAME=ADDRESS,...")]
+    #[arg(long, global = true, value_name = "NAME=ADDRESS,...", help = flag_help("MODEL_BACKENDS"))]
     model_backends: Option<String>,
-    /// The model to use when it is there [env: DEFAULT_MODEL]
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, global = true, value_name = "NAME", help = flag_help("DEFAULT_MODEL"))]
     default_model: Option<String>,
-    /// Which log lines there are, such as debug [env: LOG_LEVEL]
-    #[arg(long, global = true, value_name = "FILTER")]
+    #[arg(long, global = true, value_name = "FILTER", help = flag_help("LOG_LEVEL"))]
     log_level: Option<String>,
 }
 
@@ -69,7 +65,7 @@ impl SettingFlags {
             ("LOG_LEVEL", self.log_level.clone()),
         ];
         flags.extend_from_slice(more);
-        Layers::read(|name| std::env::var(name).ok(), self.config.as_deref(), &flags)
+        Layers::read(std::env::vars_os(), self.config.as_deref(), &flags)
     }
 
     /// The configuration of a command.
@@ -161,14 +157,11 @@ Examples:
   sutazai serve --listen 0.0.0.0:8080 --database sqlite:///var/lib/sutazai/sutazai.db
   sutazai serve --workers 0       takes tasks, and leaves them to `sutazai worker`")]
 pub(crate) struct Serve {
-    /// Address and port [env: LISTEN]
-    #[arg(long, value_name = "ADDR:PORT")]
+    #[arg(long, value_name = "ADDR:PORT", help = flag_help("LISTEN"))]
     pub(crate) listen: Option<String>,
-    /// How many tasks run at once; 0 leaves them to other processes [env: WORKERS]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", help = flag_help("WORKERS"))]
     pub(crate) workers: Option<String>,
-    /// text or json [env: LOG_FORMAT]
-    #[arg(long, value_name = "FORMAT")]
+    #[arg(long, value_name = "FORMAT", help = flag_help("LOG_FORMAT"))]
     pub(crate) log_format: Option<String>,
 }
 
@@ -182,11 +175,9 @@ Examples:
   sutazai worker --database postgres://sutazai@db.example.org/sutazai
   sutazai worker --workers 16 --log-format json")]
 pub(crate) struct Work {
-    /// How many tasks run at once [env: WORKERS]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", help = flag_help("WORKERS"))]
     pub(crate) workers: Option<String>,
-    /// text or json [env: LOG_FORMAT]
-    #[arg(long, value_name = "FORMAT")]
+    #[arg(long, value_name = "FORMAT", help = flag_help("LOG_FORMAT"))]
     pub(crate) log_format: Option<String>,
 }
 
@@ -242,6 +233,12 @@ Examples:
 pub(crate) enum ConfigCommand {
     /// Print every setting with its origin, secrets hidden, and what is wrong
     Check,
+    /// Print every setting with its meaning, its values and its default
+    Settings {
+        /// Print Markdown tables
+        #[arg(long)]
+        markdown: bool,
+    },
 }
 
 /// Things only an operator may do

@@ -1,23 +1,52 @@
-//! `sutazai config check`.
+//! `sutazai config`: the effective settings, and what each of them means.
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use sutazai::config::Config;
+use sutazai::config::{Config, SETTINGS, markdown};
 use sutazai::{setup, store};
 use sutazai_core::ports::SystemClock;
 use sutazai_core::{Error, Result};
 
-use super::arguments::{SettingFlags, with_own_program};
+use super::arguments::{ConfigCommand, SettingFlags, with_own_program};
 use super::logging;
 use super::output;
 use super::printable::Printable;
 
+/// Runs one of the subcommands.
+pub(crate) async fn run(settings: &SettingFlags, command: &ConfigCommand) -> Result<ExitCode> {
+    match command {
+        ConfigCommand::Check => check(settings).await,
+        ConfigCommand::Settings { markdown: true } => {
+            output::line(format_args!("{}", markdown().trim_end())).map(|()| ExitCode::SUCCESS)
+        }
+        ConfigCommand::Settings { markdown: false } => list(),
+    }
+}
+
+/// Prints every setting with its meaning, its values and its default.
+fn list() -> Result<ExitCode> {
+    let mut group = None;
+    for setting in SETTINGS {
+        if group != Some(setting.group) {
+            let gap = if group.is_some() { "\n" } else { "" };
+            output::line(format_args!("{gap}{}", setting.group.title()))?;
+            group = Some(setting.group);
+        }
+        output::line(format_args!("  {}: {}", setting.name, setting.help))?;
+        output::line(format_args!("      {}; default: {}", setting.expected(), setting.default_text()))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
 /// Prints every setting with its value and origin, then every problem: of the settings, and of what they name.
-pub(crate) async fn run(settings: &SettingFlags) -> Result<ExitCode> {
+async fn check(settings: &SettingFlags) -> Result<ExitCode> {
     let layers = settings.layers(&[]);
     for (name, value, origin) in layers.effective() {
         output::line(format_args!("{name:<28} {value}  ({origin})"))?;
+    }
+    for warning in layers.warnings() {
+        eprintln!("sutazai: warning: {}", Printable(warning));
     }
     let problems = match layers.check() {
         Ok(config) => unusable(&with_own_program(config)).await,

@@ -30,6 +30,9 @@ impl Observed {
         super::logging::start(config, "info", telemetry.as_ref().map(Telemetry::layer))?;
         #[cfg(not(feature = "otel"))]
         super::logging::start(config, "info", None)?;
+        for warning in &config.warnings {
+            tracing::warn!(%warning, "environment variable ignored");
+        }
         Ok(Self {
             #[cfg(feature = "otel")]
             telemetry,

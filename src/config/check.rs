@@ -11,6 +11,7 @@ use sutazai_http::auth::JwtTokenSigner;
 
 use super::layers::Layers;
 use super::secret::Secret;
+use super::settings::{Values, setting_named};
 use super::{Config, Environment, FirstAdmin, LogFormat, ModelProgram};
 
 /// The least entropy of a signing key in bits, as its characters show it: half of what 32 random bytes in hexadecimal have.
@@ -49,12 +50,13 @@ impl Layers {
         Some(key)
     }
 
-    /// A secret of at least so many bytes.
-    fn secret(&self, name: &'static str, least: usize, problems: &mut Vec<Error>) -> Option<Secret> {
+    /// Reads a secret, which has at least the bytes of its setting.
+    fn secret(&self, name: &'static str, problems: &mut Vec<Error>) -> Option<Secret> {
+        let Values::Secret { min_bytes } = setting_named(name)?.values else { return None };
         let secret = self.text(name).map(Secret::new)?;
         let length = secret.expose().len();
-        if length < least {
-            problems.push(Error::invalid(name, format!("expected at least {least} bytes, got {length}")));
+        if length < min_bytes {
+            problems.push(Error::invalid(name, format!("expected at least {min_bytes} bytes, got {length}")));
         }
         Some(secret)
     }
@@ -64,31 +66,25 @@ impl Layers {
         &self,
         name: &'static str,
         environment: Option<Environment>,
-        switch: &[(&str, bool)],
         problems: &mut Vec<Error>,
     ) -> Option<bool> {
         match self.text(name) {
-            Some(_) => self.choice(name, switch, problems),
+            Some(_) => self.switch(name, problems),
             None => environment.map(|environment| environment != Environment::Production),
         }
     }
 
-    /// The address of another server, which may hold a password and is not repeated.
-    fn address(
-        &self,
-        name: &'static str,
-        example: &str,
-        built: bool,
-        problems: &mut Vec<Error>,
-    ) -> Option<Secret> {
+    /// Reads the address of another server, which may hold a password and is not repeated in an error.
+    fn address(&self, name: &'static str, is_built: bool, problems: &mut Vec<Error>) -> Option<Secret> {
+        let Values::Address(form) = setting_named(name)?.values else { return None };
         let address = self.text(name)?;
-        let scheme = example.split("://").next().unwrap_or_default();
+        let scheme = form.split("://").next().unwrap_or_default();
         // The same scheme with an `s` at its end is the one over TLS.
         let rest = address.strip_prefix(scheme).map(|rest| rest.strip_prefix('s').unwrap_or(rest));
         let rest = rest.and_then(|rest| rest.strip_prefix("://"));
         if rest.is_none_or(str::is_empty) {
-            problems.push(Error::invalid(name, format!("expected an address such as {example}")));
-        } else if !built {
+            problems.push(Error::invalid(name, format!("expected {form}")));
+        } else if !is_built {
             let why = format!("this build has no feature {}", name.trim_end_matches("_URL").to_lowercase());
             problems.push(Error::unsupported(why).with_field(name));
         }
@@ -143,62 +139,62 @@ impl Layers {
 
     /// How much the gate in front of the models lets through.
     fn model_gate(&self, problems: &mut Vec<Error>) -> Option<ModelGateConfig> {
-        let slots = self.text("MODEL_SLOTS").map(|_| self.number("MODEL_SLOTS", (1_usize, 1_024), problems));
-        let queue = self.number("MODEL_QUEUE", (0_usize, 10_000), problems);
-        let per_user = self.number("MODEL_REQUESTS_PER_USER", (1_usize, 10_000), problems);
-        let per_minute = self.number("MODEL_REQUESTS_PER_MINUTE", (1_u32, 1_000_000), problems);
-        let timeout = self.number("MODEL_TIMEOUT_SECONDS", (1_u64, 86_400), problems);
-        let timeout = Duration::from_secs(timeout?);
-        let slots = match slots {
-            Some(slots) => Some(slots?),
-            None => None,
-        };
-        Some(ModelGateConfig { slots, queue: queue?, per_user: per_user?, per_minute: per_minute?, timeout })
+        let slots = self.number_if_set("MODEL_SLOTS", problems);
+        let queue = self.number("MODEL_QUEUE", problems);
+        let per_user = self.number("MODEL_REQUESTS_PER_USER", problems);
+        let per_minute = self.number("MODEL_REQUESTS_PER_MINUTE", problems);
+        let timeout = self.seconds("MODEL_TIMEOUT_SECONDS", problems);
+        Some(ModelGateConfig {
+            slots: slots?,
+            queue: queue?,
+            per_user: per_user?,
+            per_minute: per_minute?,
+            timeout: timeout?,
+        })
     }
 
     /// Parses every setting before it gives up, so that `problems` holds all that is wrong.
     fn parse(&self, serves: bool, problems: &mut Vec<Error>) -> Option<Config> {
-        let switch =
-            [("true", true), ("false", false), ("1", true), ("0", false), ("on", true), ("off", false)];
-        let access = self.number("ACCESS_TOKEN_EXPIRE_MINUTES", (1_u64, 1_440), problems);
-        let refresh = self.number("REFRESH_TOKEN_EXPIRE_DAYS", (1_u64, 365), problems);
-        let session = self.number("SESSION_MAX_DAYS", (1_u64, 365), problems);
-        let admin_session = self.number("ADMIN_SESSION_MAX_DAYS", (1_u64, 365), problems);
-        let workers = self.number("WORKERS", (usize::from(!serves), 1_024), problems);
+        let access: Option<u64> = self.number("ACCESS_TOKEN_EXPIRE_MINUTES", problems);
+        let refresh = self.days("REFRESH_TOKEN_EXPIRE_DAYS", problems);
+        let session = self.days("SESSION_MAX_DAYS", problems);
+        let admin_session = self.days("ADMIN_SESSION_MAX_DAYS", problems);
+        let workers = if serves {
+            self.number("WORKERS", problems)
+        } else {
+            self.number_from("WORKERS", 1..=1_024, problems)
+        };
         let lease = self.seconds("LEASE_SECONDS", problems);
-        let grace = self.number("SHUTDOWN_GRACE_SECONDS", (0_u64, 3_600), problems);
+        let grace = self.seconds("SHUTDOWN_GRACE_SECONDS", problems);
         let limits = self.concurrency(problems);
         let quotas = self.quotas(problems);
         let keep_tasks = self.keep_tasks(problems);
         let model_gate = self.model_gate(problems);
-        let model_auto_pull = self.choice("MODEL_AUTO_PULL", &switch, problems);
-        let model_idle = self.number("MODEL_IDLE_TIMEOUT_SECONDS", (1_u64, 86_400), problems);
-        let model_memory = match self.text("MODEL_MEMORY_LIMIT_MB") {
-            None => Some(None),
-            Some(_) => {
-                let limit = self.number("MODEL_MEMORY_LIMIT_MB", (64_u64, 16_777_216), problems);
-                limit.map(|megabytes| Some(megabytes * 1_000_000))
-            }
-        };
+        let model_auto_pull = self.switch("MODEL_AUTO_PULL", problems);
+        let model_idle = self.seconds("MODEL_IDLE_TIMEOUT_SECONDS", problems);
+        let model_memory: Option<Option<u64>> = self.number_if_set("MODEL_MEMORY_LIMIT_MB", problems);
         let host_name = self.host_name(problems);
-        let interval = self.number("HISTORY_INTERVAL_SECONDS", (1_u64, 3_600), problems);
-        let keep = self.number("HISTORY_KEEP_DAYS", (1_u64, 3_650), problems);
-        let enable_auth = self.choice("ENABLE_AUTH", &switch, problems);
+        let interval = self.seconds("HISTORY_INTERVAL_SECONDS", problems);
+        let keep = self.days("HISTORY_KEEP_DAYS", problems);
+        let enable_auth = self.switch("ENABLE_AUTH", problems);
         let trusted_proxies = self.list("TRUSTED_PROXIES", problems);
         let server = self.server(trusted_proxies.as_ref(), problems);
-        let rate_limits = self.rate_limits(&switch, problems);
+        let rate_limits = self.rate_limits(problems);
         let cors_origins: Option<CorsOrigins> = self.list("CORS_ORIGINS", problems);
         let request_timeout = self.seconds("REQUEST_TIMEOUT_SECONDS", problems);
         let body_timeout = self.seconds("BODY_TIMEOUT_SECONDS", problems);
-        let body_memory = self.number("BODY_MEMORY_MB", (64_usize, 1_048_576), problems);
-        let streams_per_user = self.number("MAX_STREAMS_PER_USER", (1, 100_000), problems);
-        let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
-        let log_format = self.choice("LOG_FORMAT", &formats, problems);
-        let environments =
-            [("development", Environment::Development), ("production", Environment::Production)];
-        let environment = self.choice("ENVIRONMENT", &environments, problems);
-        let registration = self.unless_production("ENABLE_REGISTRATION", environment, &switch, problems);
-        let users_metrics = self.unless_production("USERS_READ_METRICS", environment, &switch, problems);
+        let body_memory: Option<usize> = self.number("BODY_MEMORY_MB", problems);
+        let streams_per_user = self.number("MAX_STREAMS_PER_USER", problems);
+        let log_format = self.word("LOG_FORMAT", problems).map(|word| match word {
+            "json" => LogFormat::Json,
+            _ => LogFormat::Text,
+        });
+        let environment = self.word("ENVIRONMENT", problems).map(|word| match word {
+            "production" => Environment::Production,
+            _ => Environment::Development,
+        });
+        let registration = self.unless_production("ENABLE_REGISTRATION", environment, problems);
+        let users_metrics = self.unless_production("USERS_READ_METRICS", environment, problems);
         let listen = self.text("LISTEN").and_then(|text| {
             let address = text.parse::<SocketAddr>().ok();
             if address.is_none() {
@@ -207,9 +203,9 @@ impl Layers {
             }
             address
         });
-        let argon2_memory_kib = self.number("ARGON2_MEMORY_KIB", (7_168, 2_097_152), problems);
-        let argon2_iterations = self.number("ARGON2_ITERATIONS", (1, 100), problems);
-        let argon2_parallelism = self.number("ARGON2_PARALLELISM", (1, 64), problems);
+        let argon2_memory_kib = self.number("ARGON2_MEMORY_KIB", problems);
+        let argon2_iterations = self.number("ARGON2_ITERATIONS", problems);
+        let argon2_parallelism = self.number("ARGON2_PARALLELISM", problems);
         let jwt_secret_key = self.signing_key("JWT_SECRET_KEY", problems);
         let jwt_previous_secret_key = self.signing_key("JWT_PREVIOUS_SECRET_KEY", problems);
         if serves
@@ -223,13 +219,11 @@ impl Layers {
             let why = "expected another key than JWT_SECRET_KEY";
             problems.push(Error::invalid("JWT_PREVIOUS_SECRET_KEY", why));
         }
-        let example = "redis://:password@127.0.0.1:6379/0";
-        let redis_url = self.address("REDIS_URL", example, cfg!(feature = "redis"), problems);
-        let example = "amqp://user:password@127.0.0.1:5672/%2f";
-        let rabbitmq_url = self.address("RABBITMQ_URL", example, cfg!(feature = "rabbitmq"), problems);
+        let redis_url = self.address("REDIS_URL", cfg!(feature = "redis"), problems);
+        let rabbitmq_url = self.address("RABBITMQ_URL", cfg!(feature = "rabbitmq"), problems);
         let first_admin = self.first_admin(problems);
-        let enable_monitoring = self.choice("ENABLE_MONITORING", &switch, problems);
-        let metrics_token = self.secret("METRICS_TOKEN", 16, problems);
+        let enable_monitoring = self.switch("ENABLE_MONITORING", problems);
+        let metrics_token = self.secret("METRICS_TOKEN", problems);
         let otlp_endpoint = self.otlp_endpoint(problems);
         if let (Some(false), Some(listen)) = (enable_auth, listen)
             && serves
@@ -256,7 +250,7 @@ impl Layers {
                 "in-process" => ModelProgram::InProcess,
                 program => ModelProgram::sutazai(program),
             }),
-            model_memory_limit: model_memory?,
+            model_memory_limit: model_memory?.map(|megabytes| megabytes * 1_000_000),
             default_model: self.text("DEFAULT_MODEL")?,
             model_auto_pull: model_auto_pull?,
             openai_api_key: self.text("OPENAI_API_KEY").map(Secret::new),
@@ -267,9 +261,9 @@ impl Layers {
             argon2_parallelism: argon2_parallelism?,
             first_admin,
             access_ttl: Duration::from_secs(access? * 60),
-            refresh_ttl: Duration::from_secs(refresh? * 86_400),
-            session_ttl: Duration::from_secs(session? * 86_400),
-            admin_session_ttl: Duration::from_secs(admin_session? * 86_400),
+            refresh_ttl: refresh?,
+            session_ttl: session?,
+            admin_session_ttl: admin_session?,
             open_registration: registration?,
             access: AccessPolicy { users_read_metrics: users_metrics? },
             listen: listen?,
@@ -284,15 +278,15 @@ impl Layers {
             streams_per_user: streams_per_user?,
             workers: workers?,
             lease: lease?,
-            shutdown_grace: Duration::from_secs(grace?),
+            shutdown_grace: grace?,
             limits: limits?,
             quotas: quotas?,
             keep_tasks,
             model_gate: model_gate?,
-            model_idle_timeout: Duration::from_secs(model_idle?),
+            model_idle_timeout: model_idle?,
             host_name: host_name?,
-            history_interval: Duration::from_secs(interval?),
-            history_keep: Duration::from_secs(keep? * 86_400),
+            history_interval: interval?,
+            history_keep: keep?,
             enable_monitoring: enable_monitoring?,
             metrics_token,
             otlp_endpoint,
@@ -300,6 +294,7 @@ impl Layers {
             log_format: log_format?,
             log_level: self.text("LOG_LEVEL"),
             environment: environment?,
+            warnings: self.warnings().to_vec(),
         })
     }
 }

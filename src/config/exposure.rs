@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::time::Duration;
 
 use sutazai_core::Error;
 use sutazai_http::{ServerConfig, TlsFiles, TrustedProxies};
@@ -18,9 +17,8 @@ impl Layers {
         problems: &mut Vec<Error>,
     ) -> Option<ServerConfig> {
         let header_timeout = self.seconds("HEADER_TIMEOUT_SECONDS", problems);
-        let max_connections = self.number("MAX_CONNECTIONS", (1, 1_000_000), problems);
-        let max_connections_per_address =
-            self.number("MAX_CONNECTIONS_PER_ADDRESS", (1, 1_000_000), problems);
+        let max_connections = self.number("MAX_CONNECTIONS", problems);
+        let max_connections_per_address = self.number("MAX_CONNECTIONS_PER_ADDRESS", problems);
         let tls = match (self.text("TLS_CERT"), self.text("TLS_KEY")) {
             (Some(certificate), Some(key)) => {
                 Some(TlsFiles { certificate: PathBuf::from(certificate), key: PathBuf::from(key) })
@@ -45,20 +43,12 @@ impl Layers {
     }
 
     /// How often callers may ask; the inner `None` is as often as they like.
-    pub(super) fn rate_limits(
-        &self,
-        switch: &[(&str, bool)],
-        problems: &mut Vec<Error>,
-    ) -> Option<Option<RequestsPerMinute>> {
-        let enabled = self.choice("ENABLE_RATE_LIMITING", switch, problems);
-        let sign_in = self.number("RATE_LIMIT_AUTH_PER_MINUTE", (1, 1_000_000), problems);
-        let calls = self.number("RATE_LIMIT_PER_MINUTE", (1, 1_000_000), problems);
+    pub(super) fn rate_limits(&self, problems: &mut Vec<Error>) -> Option<Option<RequestsPerMinute>> {
+        let enabled = self.switch("ENABLE_RATE_LIMITING", problems);
+        let sign_in = self.number("RATE_LIMIT_AUTH_PER_MINUTE", problems);
+        let calls = self.number("RATE_LIMIT_PER_MINUTE", problems);
         let limits = RequestsPerMinute { sign_in: sign_in?, calls: calls? };
         Some(enabled?.then_some(limits))
-    }
-
-    pub(super) fn seconds(&self, name: &'static str, problems: &mut Vec<Error>) -> Option<Duration> {
-        self.number(name, (1_u64, 3_600), problems).map(Duration::from_secs)
     }
 
     /// A list that its type can read; empty when it is not set.

@@ -24,7 +24,7 @@ fn configuration_files() {
         file.as_file_mut().set_len(0).unwrap();
         std::io::Seek::rewind(file.as_file_mut()).unwrap();
         file.write_all(&mutated(&seeds, script)).unwrap();
-        let layers = Layers::read(|_| None, Some(file.path()), &[]);
+        let layers = Layers::read([], Some(file.path()), &[]);
         let _ = (layers.check(), layers.check_worker(), layers.effective());
     });
 }
@@ -55,10 +55,10 @@ fn values_of_the_environment() {
         let value = String::from_utf8_lossy(&mutated(&seeds, script)).into_owned();
         let chosen = usize::from(script.last().copied().unwrap_or_default()) % SETTINGS.len();
         let name = SETTINGS[chosen].name;
-        let layers = Layers::read(|asked| (asked == name).then(|| value.clone()), None, &[]);
+        let layers = Layers::read([(name.into(), value.clone().into())], None, &[]);
         let checked = layers.check();
         // What stands between a user and a host, and what is a secret, is shown nowhere.
-        if SETTINGS[chosen].secret && value.contains(PASSWORD) {
+        if SETTINGS[chosen].is_secret() && value.contains(PASSWORD) {
             let shown = format!("{checked:?} {:?} {layers:?}", layers.effective());
             assert!(!shown.contains(PASSWORD), "{name}={value}: {shown}");
         }

@@ -1,34 +1,35 @@
-//! Where values come from: the environment, a file over it, flags over both.
+//! Sources of values: the environment, a file over it, flags over both.
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::ffi::{OsStr, OsString};
+use std::ops::RangeInclusive;
 use std::path::Path;
-use std::str::FromStr;
+use std::time::Duration;
 
 use sutazai_core::Error;
 use sutazai_http::read_private_file;
 
+use super::foreign::{aliases, hint, nearest};
 use super::secret::Secret;
-use super::settings::{SETTINGS, Setting};
+use super::settings::{SETTINGS, Setting, Values, setting_named};
 
-/// Values as they were found, with where each came from; not yet checked.
+/// Values as they were found, each with its origin; not yet checked.
 #[derive(Debug, Clone, Default)]
 pub struct Layers {
     found: BTreeMap<&'static str, (Secret, String)>,
     pub(super) problems: Vec<Error>,
+    warnings: Vec<String>,
 }
 
 impl Layers {
-    /// Reads the environment through `lookup`, then the file, then the flags (setting name and value).
+    /// Reads the environment, then the file, then the flags (setting name and value); each goes over those before it.
     pub fn read(
-        lookup: impl Fn(&str) -> Option<String>,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
         file: Option<&Path>,
         flags: &[(&'static str, Option<String>)],
     ) -> Self {
         let mut layers = Self::default();
-        for setting in SETTINGS {
-            layers.read_environment(setting, &lookup);
-        }
+        layers.read_environment(&environment.into_iter().collect());
         if let Some(path) = file {
             layers.read_file(path);
         }
@@ -41,41 +42,60 @@ impl Layers {
         layers
     }
 
-    /// Name, value and origin of every setting; secrets are hidden.
+    /// Name, value and origin of every setting; secrets and passwords are hidden.
     pub fn effective(&self) -> Vec<(&'static str, String, String)> {
         SETTINGS
             .iter()
-            .map(|setting| match (self.found.get(setting.name), (setting.default)()) {
-                (Some(_), _) if setting.secret => (setting.name, "(hidden)".to_owned(), self.origin(setting)),
-                (Some((value, _)), _) => (setting.name, hide_password(value.expose()), self.origin(setting)),
+            .map(|setting| match (self.found.get(setting.name), setting.default_value()) {
+                (Some((value, origin)), _) => (setting.name, shown(setting, value), origin.clone()),
                 (None, Some(default)) => (setting.name, default, "default".to_owned()),
                 (None, None) => (setting.name, "(not set)".to_owned(), "default".to_owned()),
             })
             .collect()
     }
 
-    fn origin(&self, setting: &Setting) -> String {
-        self.found.get(setting.name).map_or_else(|| "default".to_owned(), |(_, origin)| origin.clone())
+    /// Variables of the environment that look like settings and are none, each as a sentence that says what to use.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     fn put(&mut self, setting: &'static Setting, value: String, origin: String) {
         self.found.insert(setting.name, (Secret::new(value), origin));
     }
 
-    fn read_environment(&mut self, setting: &'static Setting, lookup: &impl Fn(&str) -> Option<String>) {
-        let file_variable = format!("{}_FILE", setting.name);
-        if (setting.secret || setting.name == "DATABASE_URL")
-            && let Some(path) = lookup(&file_variable).filter(|path| !path.is_empty())
-        {
-            match read_private_file(Path::new(&path)) {
-                Ok(text) => self.put(setting, text.trim_end().to_owned(), format!("{file_variable}={path}")),
-                Err(e) => {
-                    self.problems.push(Error::invalid(file_variable, format!("cannot read {path}: {e}")))
-                }
+    fn read_environment(&mut self, environment: &BTreeMap<OsString, OsString>) {
+        // An empty variable counts as not set: Compose and systemd pass those on.
+        let value = |name: &str| environment.get(OsStr::new(name)).filter(|value| !value.is_empty());
+        for setting in SETTINGS {
+            let file_variable = format!("{}_FILE", setting.name);
+            match (value(&file_variable).filter(|_| setting.may_be_in_a_file()), value(setting.name)) {
+                (Some(path), _) => match read_private_file(Path::new(path)) {
+                    Ok(text) => {
+                        let origin = format!("{file_variable}={}", path.display());
+                        self.put(setting, text.trim_end().to_owned(), origin);
+                    }
+                    Err(e) => {
+                        let why = format!("cannot read {}: {e}", path.display());
+                        self.problems.push(Error::invalid(file_variable, why));
+                    }
+                },
+                (None, Some(value)) => match value.to_str() {
+                    Some(value) => self.put(setting, value.to_owned(), "environment".to_owned()),
+                    None => self.problems.push(Error::invalid(setting.name, "expected text in UTF-8")),
+                },
+                (None, None) => {}
             }
-        } else if let Some(value) = lookup(setting.name).filter(|value| !value.is_empty()) {
-            self.put(setting, value, "environment".to_owned());
         }
+        for (name, value) in aliases(|name| value(name).and_then(|value| value.to_str())) {
+            if let Some(setting) =
+                setting_named(name.of).filter(|setting| !self.found.contains_key(setting.name))
+            {
+                self.put(setting, value, format!("environment, {}", name.name));
+            }
+        }
+        let names =
+            environment.iter().filter(|(_, value)| !value.is_empty()).filter_map(|(name, _)| name.to_str());
+        self.warnings = names.filter_map(hint).collect();
     }
 
     fn read_file(&mut self, path: &Path) {
@@ -105,54 +125,101 @@ impl Layers {
                     continue;
                 }
             };
-            match setting_named(&key.to_uppercase()) {
+            let name = key.to_uppercase();
+            match setting_named(&name) {
                 Some(setting) => self.put(setting, text, shown.clone()),
-                None => self.problems.push(Error::invalid(key, format!("{shown}: no such setting"))),
+                None => {
+                    let instead =
+                        nearest(&name).map(|near| format!("; did you mean {}?", near.to_lowercase()));
+                    let why = format!("{shown}: no such setting{}", instead.unwrap_or_default());
+                    self.problems.push(Error::invalid(key, why));
+                }
             }
         }
     }
 
     pub(super) fn text(&self, name: &'static str) -> Option<String> {
         let found = self.found.get(name).map(|(value, _)| value.expose().to_owned());
-        found.or_else(|| setting_named(name).and_then(|setting| (setting.default)()))
+        found.or_else(|| setting_named(name).and_then(Setting::default_value))
     }
 
-    pub(super) fn number<T: FromStr + PartialOrd + fmt::Display>(
+    /// Reads a whole number of the setting's range.
+    pub(super) fn number<T: TryFrom<u64>>(&self, name: &'static str, problems: &mut Vec<Error>) -> Option<T> {
+        let Values::Number { min, max } = setting_named(name)?.values else { return None };
+        self.number_from(name, min..=max, problems)
+    }
+
+    /// Reads a whole number of a narrower range than the setting's.
+    pub(super) fn number_from<T: TryFrom<u64>>(
         &self,
         name: &'static str,
-        (min, max): (T, T),
+        range: RangeInclusive<u64>,
         problems: &mut Vec<Error>,
     ) -> Option<T> {
         let text = self.text(name)?;
-        let number = text.parse::<T>().ok().filter(|number| (&min..=&max).contains(&number));
+        let number = text.parse::<u64>().ok().filter(|number| range.contains(number));
+        let number = number.and_then(|number| T::try_from(number).ok());
         if number.is_none() {
-            problems.push(Error::invalid(
-                name,
-                format!("expected a whole number from {min} to {max}, got {text:?}"),
-            ));
+            let (min, max) = (range.start(), range.end());
+            let why = format!("expected a whole number from {min} to {max}, got {text:?}");
+            problems.push(Error::invalid(name, why));
         }
         number
     }
 
-    pub(super) fn choice<T: Copy>(
+    /// Reads a number that may be left out: `Some(None)` where it is not set.
+    pub(super) fn number_if_set<T: TryFrom<u64>>(
         &self,
         name: &'static str,
-        of: &[(&str, T)],
         problems: &mut Vec<Error>,
-    ) -> Option<T> {
-        let text = self.text(name)?;
-        let chosen = of.iter().find(|(word, _)| *word == text.to_lowercase()).map(|(_, value)| *value);
-        if chosen.is_none() {
-            let words: Vec<_> = of.iter().map(|(word, _)| *word).collect();
-            problems
-                .push(Error::invalid(name, format!("expected one of {}, got {text:?}", words.join(", "))));
+    ) -> Option<Option<T>> {
+        match self.text(name) {
+            Some(_) => self.number(name, problems).map(Some),
+            None => Some(None),
         }
-        chosen
+    }
+
+    /// Reads a whole number of seconds.
+    pub(super) fn seconds(&self, name: &'static str, problems: &mut Vec<Error>) -> Option<Duration> {
+        self.number(name, problems).map(Duration::from_secs)
+    }
+
+    /// Reads a whole number of days.
+    pub(super) fn days(&self, name: &'static str, problems: &mut Vec<Error>) -> Option<Duration> {
+        self.number(name, problems).map(|days: u64| Duration::from_secs(days * 86_400))
+    }
+
+    /// Reads a switch.
+    pub(super) fn switch(&self, name: &'static str, problems: &mut Vec<Error>) -> Option<bool> {
+        const WORDS: &[&str] = &["true", "false", "on", "off", "1", "0"];
+        self.one_of(WORDS, name, problems).map(|word| ["true", "on", "1"].contains(&word))
+    }
+
+    /// Reads one of the words of the setting.
+    pub(super) fn word(&self, name: &'static str, problems: &mut Vec<Error>) -> Option<&'static str> {
+        let Values::Choice(words) = setting_named(name)?.values else { return None };
+        self.one_of(words, name, problems)
+    }
+
+    fn one_of(
+        &self,
+        words: &'static [&'static str],
+        name: &'static str,
+        problems: &mut Vec<Error>,
+    ) -> Option<&'static str> {
+        let text = self.text(name)?;
+        let word = words.iter().find(|word| **word == text.to_lowercase()).copied();
+        if word.is_none() {
+            let why = format!("expected one of {}, got {text:?}", words.join(", "));
+            problems.push(Error::invalid(name, why));
+        }
+        word
     }
 }
 
-fn setting_named(name: &str) -> Option<&'static Setting> {
-    SETTINGS.iter().find(|setting| setting.name == name)
+/// The value as it may be shown.
+fn shown(setting: &Setting, value: &Secret) -> String {
+    if setting.is_secret() { "(hidden)".to_owned() } else { hide_password(value.expose()) }
 }
 
 /// Hides what stands between `//user:` and the last `@` of an address, and the value of a parameter `password`. A

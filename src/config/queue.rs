@@ -1,7 +1,6 @@
 //! What the queue lets run at once, and how long it keeps what has ended.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use sutazai_core::Error;
 use sutazai_core::domain::{ConcurrencyLimits, DocumentQuota, KeepTasks};
@@ -9,51 +8,49 @@ use sutazai_core::domain::{ConcurrencyLimits, DocumentQuota, KeepTasks};
 use super::UserQuotas;
 use super::layers::Layers;
 
-/// The largest limit.
-const MOST: u32 = 100_000;
+/// Most tasks of one agent at once that can be set.
+const MAX_AGENT_CONCURRENCY: u32 = 100_000;
 
 impl Layers {
     /// Quotas of one user.
     pub(super) fn quotas(&self, problems: &mut Vec<Error>) -> Option<UserQuotas> {
-        let documents = self.number("MAX_DOCUMENTS_PER_USER", (1, 1_000_000), problems);
-        let megabytes = self.number("MAX_DOCUMENT_MB_PER_USER", (1_u64, 1_000_000), problems);
-        let conversations = self.number("MAX_CONVERSATIONS_PER_USER", (1, 1_000_000), problems);
-        let pending_tasks = self.number("MAX_PENDING_TASKS_PER_USER", (1, 1_000_000), problems);
+        let documents = self.number("MAX_DOCUMENTS_PER_USER", problems);
+        let megabytes: Option<u64> = self.number("MAX_DOCUMENT_MB_PER_USER", problems);
+        let conversations = self.number("MAX_CONVERSATIONS_PER_USER", problems);
+        let pending_tasks = self.number("MAX_PENDING_TASKS_PER_USER", problems);
         let documents = DocumentQuota { documents: documents?, bytes: megabytes? * 1_000_000 };
         Some(UserQuotas { documents, conversations: conversations?, pending_tasks: pending_tasks? })
     }
 
     /// How many tasks of a user and of an agent run at once.
     pub(super) fn concurrency(&self, problems: &mut Vec<Error>) -> Option<ConcurrencyLimits> {
-        let name = "MAX_TASKS_PER_USER";
-        let per_owner = self.text(name).map(|_| self.number(name, (1, MOST), problems));
+        let per_owner = self.number_if_set("MAX_TASKS_PER_USER", problems);
         let mut per_agent = BTreeMap::new();
         let name = "AGENT_CONCURRENCY";
         for entry in self.text(name).iter().flat_map(|text| text.split(',')) {
             let limit = entry.split_once('=').and_then(|(agent, most)| {
-                let most = most.trim().parse::<u32>().ok().filter(|most| (1..=MOST).contains(most))?;
+                let most = most
+                    .trim()
+                    .parse::<u32>()
+                    .ok()
+                    .filter(|most| (1..=MAX_AGENT_CONCURRENCY).contains(most))?;
                 Some((agent.trim().to_owned(), most)).filter(|(agent, _)| !agent.is_empty())
             });
             let Some((agent, most)) = limit else {
-                let why = format!("expected agent=1 to agent={MOST}, separated by commas, got {entry:?}");
+                let why = format!(
+                    "expected agent=1 to agent={MAX_AGENT_CONCURRENCY}, separated by commas, got {entry:?}"
+                );
                 problems.push(Error::invalid(name, why));
                 return None;
             };
             per_agent.insert(agent, most);
         }
-        let per_owner = match per_owner {
-            Some(most) => Some(most?),
-            None => None,
-        };
-        Some(ConcurrencyLimits { per_owner, per_agent })
+        Some(ConcurrencyLimits { per_owner: per_owner?, per_agent })
     }
 
     /// How long tasks are kept once they have ended.
     pub(super) fn keep_tasks(&self, problems: &mut Vec<Error>) -> KeepTasks {
-        let mut days = |name| {
-            let days = self.text(name).and_then(|_| self.number(name, (1_u64, 3_650), problems));
-            days.map(|days| Duration::from_secs(days * 86_400))
-        };
+        let mut days = |name| self.text(name).and_then(|_| self.days(name, problems));
         KeepTasks { ended: days("TASKS_KEEP_DAYS"), failed: days("DEAD_LETTER_KEEP_DAYS") }
     }
 }

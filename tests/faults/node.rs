@@ -61,7 +61,7 @@ pub(crate) fn end_with_the_driver() {
 /// Runs until SIGTERM, or until the driver is gone.
 pub(crate) async fn run(role: &str) {
     end_with_the_driver();
-    let layers = Layers::read(|name| std::env::var(name).ok(), None, &[]);
+    let layers = Layers::read(std::env::vars_os(), None, &[]);
     let config = if role == "serve" { layers.check() } else { layers.check_worker() }.unwrap();
     let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false);
     log.with_env_filter(config.log_level.as_deref().unwrap_or("info")).init();

@@ -13,6 +13,9 @@ use crate::ports::{
     SystemClock, TaskStore, Tracer,
 };
 
+/// Default duration of a lease.
+pub const DEFAULT_LEASE: Duration = Duration::from_secs(10);
+
 /// Settings and ports of an [`Engine`]. Only the task store is required.
 #[derive(Debug)]
 pub struct EngineBuilder {
@@ -52,7 +55,7 @@ impl EngineBuilder {
             clock: Arc::new(SystemClock),
             tracer: Arc::new(SilentTracer),
             workers: std::thread::available_parallelism().map_or(1, usize::from),
-            lease: Duration::from_secs(10),
+            lease: DEFAULT_LEASE,
             limits: ConcurrencyLimits::default(),
             max_pending_per_owner: None,
         }
@@ -145,7 +148,7 @@ impl EngineBuilder {
         self
     }
 
-    /// Sets the duration of a lease; default 10 s. The tasks of a dead worker are reaped after that.
+    /// Sets the duration of a lease; default [`DEFAULT_LEASE`]. The tasks of a dead worker are reaped after that.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
         self

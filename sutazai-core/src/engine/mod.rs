@@ -39,6 +39,6 @@ mod set_clock;
 mod worker;
 
 pub use api::Engine;
-pub use builder::EngineBuilder;
+pub use builder::{DEFAULT_LEASE, EngineBuilder};
 pub use events::EventStream;
 pub use feed::{Feed, FeedStream};
