@@ -8,6 +8,7 @@ mod binary;
 #[path = "../faults/broker.rs"]
 mod broker;
 mod bus;
+mod circles;
 mod collector;
 mod examples;
 mod exposed;
@@ -19,6 +20,7 @@ mod postgres;
 mod postgres_server;
 mod privacy;
 mod prometheus;
+mod prose;
 #[path = "../../sutazai-store/tests/postgres/proxy.rs"]
 mod proxy;
 mod redis;
