@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 ///
 /// State that the call shares with others must tolerate a panic: poisoned locks are recovered, and a store rolls back
 /// uncommitted changes.
-pub(super) async fn guarded<T>(what: &'static str, call: impl Future<Output = Result<T>>) -> Result<T> {
+pub(crate) async fn guarded<T>(what: &'static str, call: impl Future<Output = Result<T>>) -> Result<T> {
     AssertUnwindSafe(call).catch_unwind().await.unwrap_or_else(|_| {
         tracing::error!(what, "call panicked");
         Err(Error::internal(format!("{what} panicked")))

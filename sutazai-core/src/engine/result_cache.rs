@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::api::Shared;
+use super::shared::Parts;
 use crate::domain::{Task, TaskId};
 use crate::error::Result;
 
@@ -15,9 +15,9 @@ const RESULT_TTL: Duration = Duration::from_secs(300);
 const TOMBSTONE: &str = "";
 
 /// Returns the task from the cache or from the store.
-pub(super) async fn task(shared: &Shared, id: TaskId) -> Result<Option<Task>> {
-    let store = &shared.parts.store;
-    let Some(cache) = &shared.parts.cache else { return store.get(id).await };
+pub(crate) async fn task(parts: &Parts, id: TaskId) -> Result<Option<Task>> {
+    let store = &parts.store;
+    let Some(cache) = &parts.cache else { return store.get(id).await };
     // A failing cache logs its errors itself, and everything works without it.
     let cached = cache.get(&result_key(id)).await.ok().flatten();
     if let Some(task) = cached.as_deref().and_then(|cached| serde_json::from_str::<Task>(cached).ok()) {
@@ -33,8 +33,8 @@ pub(super) async fn task(shared: &Shared, id: TaskId) -> Result<Option<Task>> {
 }
 
 /// Invalidates the cached task on all servers, before it is changed.
-pub(super) async fn changed(shared: &Shared, id: TaskId) {
-    if let Some(cache) = &shared.parts.cache {
+pub(crate) async fn changed(parts: &Parts, id: TaskId) {
+    if let Some(cache) = &parts.cache {
         let _ = cache.put(&result_key(id), TOMBSTONE, RESULT_TTL).await;
     }
 }

@@ -8,15 +8,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::api::Shared;
-use super::guarded::guarded;
-use super::running::StopReason;
+use super::in_flight::StopReason;
 use crate::domain::{ClaimKey, later};
+use crate::engine::guarded::guarded;
+use crate::engine::shared::Shared;
 use crate::error::Error;
 use crate::ports::LeaseState;
 
 /// Renews the leases every third of their duration, and sooner after a failure, until the last outcome is recorded.
-pub(super) async fn run(shared: Arc<Shared>) {
+pub(crate) async fn run(shared: Arc<Shared>) {
     let lease = shared.parts.lease;
     // A third of the lease lets one heartbeat fail: the time until it (1/3), its response timeout (1/5), the interval
     // until the next one (1/15), its timeout (1/5) and the time for the agent to stop (1/6) still fit into the lease.
@@ -41,13 +41,13 @@ fn response_timeout(lease: Duration) -> Duration {
 }
 
 /// Time limit for an agent to stop after its claim was given up.
-pub(super) fn time_to_stop(lease: Duration) -> Duration {
+pub(crate) fn time_to_stop(lease: Duration) -> Duration {
     lease / 6
 }
 
 /// Renews the leases of all claims of this process; returns whether the store responded.
-pub(super) async fn beat(shared: &Shared) -> bool {
-    let keys = shared.running.keys();
+pub(crate) async fn beat(shared: &Shared) -> bool {
+    let keys = shared.in_flight.keys();
     if keys.is_empty() {
         return true;
     }
@@ -63,10 +63,10 @@ pub(super) async fn beat(shared: &Shared) -> bool {
         Ok(states) => {
             for (key, state) in keys.iter().zip(states) {
                 match state {
-                    LeaseState::Held => shared.running.prolonged(key, held_until),
+                    LeaseState::Held => shared.in_flight.renewed(key, held_until),
                     LeaseState::CancelRequested => {
-                        shared.running.prolonged(key, held_until);
-                        shared.running.stop(key, StopReason::CancelRequested);
+                        shared.in_flight.renewed(key, held_until);
+                        shared.in_flight.stop(key, StopReason::CancelRequested);
                     }
                     LeaseState::Lost => mark_lost(shared, key),
                 }
@@ -78,13 +78,13 @@ pub(super) async fn beat(shared: &Shared) -> bool {
             // The leases that may expire before the next response, and the time to stop after it, are given up now.
             let next_answer = retry_interval(lease) + response_timeout(lease);
             let stopped = shared.parts.clock.steady().saturating_add(next_answer + time_to_stop(lease));
-            shared.running.run_out(stopped).iter().for_each(|key| mark_lost(shared, key));
+            shared.in_flight.expiring_by(stopped).iter().for_each(|key| mark_lost(shared, key));
             false
         }
     }
 }
 
 fn mark_lost(shared: &Shared, key: &ClaimKey) {
-    shared.running.stop(key, StopReason::Lost);
-    shared.running.remove(key);
+    shared.in_flight.stop(key, StopReason::Lost);
+    shared.in_flight.remove(key);
 }

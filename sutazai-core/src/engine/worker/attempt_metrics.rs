@@ -8,12 +8,12 @@ use metrics::histogram;
 use crate::domain::{Outcome, TaskStatus};
 
 /// Records the duration of an ended attempt.
-pub(super) fn attempted(agent: &str, took: Duration) {
+pub(crate) fn attempted(agent: &str, took: Duration) {
     histogram!("task_duration_seconds", "agent" => agent.to_owned()).record(took.as_secs_f64());
 }
 
 /// Returns the status that the outcome gives to its task.
-pub(super) fn status(outcome: &Outcome) -> TaskStatus {
+pub(crate) fn status(outcome: &Outcome) -> TaskStatus {
     match outcome {
         Outcome::Completed(_) => TaskStatus::Completed,
         Outcome::Failed(_) => TaskStatus::Failed,

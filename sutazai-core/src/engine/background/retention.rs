@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::api::Engine;
 use crate::domain::{KeepTasks, Prune};
+use crate::engine::client::engine::Engine;
 use crate::error::Result;
 
 /// Interval between two passes over the tasks.

@@ -11,27 +11,28 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::claimer::POLL;
 use crate::ports::Clock;
 
 /// Compares the wall clock and the steady clock from check to check.
 #[derive(Debug)]
-pub(super) struct ClockWatch {
+pub(crate) struct ClockWatch {
     now: DateTime<Utc>,
     steady: Duration,
     lease: Duration,
+    poll_interval: Duration,
     /// Steady time until which nothing is reaped.
     hold_until: Duration,
 }
 
 impl ClockWatch {
-    /// Starts watching, for leases of this duration.
-    pub(super) fn new(clock: &dyn Clock, lease: Duration) -> Self {
-        Self { now: clock.now(), steady: clock.steady(), lease, hold_until: Duration::ZERO }
+    /// Starts watching, for leases of this duration and processes that check at least at this interval.
+    pub(crate) fn new(clock: &dyn Clock, lease: Duration, poll_interval: Duration) -> Self {
+        let (now, steady) = (clock.now(), clock.steady());
+        Self { now, steady, lease, poll_interval, hold_until: Duration::ZERO }
     }
 
     /// Returns whether expired leases may be reaped now.
-    pub(super) fn allows_reaping(&mut self, clock: &dyn Clock) -> bool {
+    pub(crate) fn allows_reaping(&mut self, clock: &dyn Clock) -> bool {
         let (now, steady) = (clock.now(), clock.steady());
         let passed = TimeDelta::from_std(steady.saturating_sub(self.steady)).unwrap_or(TimeDelta::MAX);
         let jumped = (now - self.now).checked_sub(&passed).and_then(|ahead| ahead.to_std().ok());
@@ -43,7 +44,7 @@ impl ClockWatch {
                 "clock set forward; expired leases are not reaped for now"
             );
             // Other processes may notice one poll later, where the time comes from the database.
-            self.hold_until = steady.saturating_add(self.lease).saturating_add(POLL);
+            self.hold_until = steady.saturating_add(self.lease).saturating_add(self.poll_interval);
         }
         steady >= self.hold_until
     }
@@ -56,8 +57,8 @@ mod tests {
 
     #[test]
     fn reaping_is_suspended_for_a_lease_after_a_forward_jump() {
-        let (clock, lease) = (ManualClock::new(), Duration::from_secs(10));
-        let mut watch = ClockWatch::new(&clock, lease);
+        let (clock, lease, poll) = (ManualClock::new(), Duration::from_secs(10), Duration::from_secs(5));
+        let mut watch = ClockWatch::new(&clock, lease, poll);
         clock.advance(Duration::from_secs(3_600));
         assert!(watch.allows_reaping(&clock), "time that passes is no jump");
         clock.set_by(TimeDelta::milliseconds(900));
@@ -66,7 +67,7 @@ mod tests {
         assert!(watch.allows_reaping(&clock));
         clock.set_by(TimeDelta::seconds(2));
         assert!(!watch.allows_reaping(&clock));
-        clock.advance(lease + POLL - Duration::from_millis(1));
+        clock.advance(lease + poll - Duration::from_millis(1));
         assert!(!watch.allows_reaping(&clock));
         clock.advance(Duration::from_millis(1));
         assert!(watch.allows_reaping(&clock));

@@ -20,7 +20,7 @@ struct Entry {
 
 /// Agents by name, each with its compiled input schema.
 #[derive(Default)]
-pub(super) struct AgentRegistry {
+pub(crate) struct AgentRegistry {
     entries: BTreeMap<String, Entry>,
 }
 
@@ -35,7 +35,7 @@ impl AgentRegistry {
     ///
     /// # Errors
     /// `InvalidInput` if the name is not in kebab case or already taken, or if the schema is invalid.
-    pub(super) fn add(&mut self, agent: Arc<dyn Agent>) -> Result<()> {
+    pub(crate) fn add(&mut self, agent: Arc<dyn Agent>) -> Result<()> {
         let descriptor = agent.descriptor();
         let name = descriptor.name.clone();
         if !is_kebab_case(&name) {
@@ -54,17 +54,17 @@ impl AgentRegistry {
     }
 
     /// Returns the agent of this name.
-    pub(super) fn agent(&self, name: &str) -> Option<Arc<dyn Agent>> {
+    pub(crate) fn agent(&self, name: &str) -> Option<Arc<dyn Agent>> {
         self.entries.get(name).map(|entry| entry.agent.clone())
     }
 
     /// Returns the names of the agents, in ascending order.
-    pub(super) fn names(&self) -> Vec<String> {
+    pub(crate) fn names(&self) -> Vec<String> {
         self.entries.keys().cloned().collect()
     }
 
     /// Returns the descriptions of the agents, in the order of their names.
-    pub(super) fn descriptors(&self) -> Vec<AgentDescriptor> {
+    pub(crate) fn descriptors(&self) -> Vec<AgentDescriptor> {
         self.entries.values().map(|entry| entry.descriptor.clone()).collect()
     }
 
@@ -72,7 +72,7 @@ impl AgentRegistry {
     ///
     /// # Errors
     /// `InvalidInput` naming the invalid field.
-    pub(super) fn check(&self, new: &NewTask) -> Result<Vec<Permission>> {
+    pub(crate) fn check(&self, new: &NewTask) -> Result<Vec<Permission>> {
         new.validate()?;
         let entry = self.entry(&new.agent)?;
         check_payload(&entry.schema, &new.payload)?;
@@ -83,7 +83,7 @@ impl AgentRegistry {
     ///
     /// # Errors
     /// `InvalidInput` naming `agent` if it is not registered here.
-    pub(super) fn permissions(&self, agent: &str, payload: &Value) -> Result<Vec<Permission>> {
+    pub(crate) fn permissions(&self, agent: &str, payload: &Value) -> Result<Vec<Permission>> {
         Ok(self.entry(agent)?.agent.permissions(payload))
     }
 

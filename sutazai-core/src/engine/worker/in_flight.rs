@@ -10,7 +10,7 @@ use crate::domain::{Claim, ClaimKey, TaskId};
 
 /// Reason for stopping an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum StopReason {
+pub(crate) enum StopReason {
     /// Cancellation of the task was requested.
     CancelRequested,
     /// Another instance may hold the task: nothing may be recorded.
@@ -21,19 +21,19 @@ pub(super) enum StopReason {
 
 /// Cancellation handle of one attempt. The first reason wins.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Stop {
+pub(crate) struct CancellationHandle {
     token: CancellationToken,
     reason: Arc<OnceLock<StopReason>>,
 }
 
-impl Stop {
+impl CancellationHandle {
     /// Returns the token that is cancelled when the attempt must stop.
-    pub(super) fn token(&self) -> CancellationToken {
+    pub(crate) fn token(&self) -> CancellationToken {
         self.token.clone()
     }
 
     /// Returns the reason, once the attempt must stop.
-    pub(super) fn reason(&self) -> Option<StopReason> {
+    pub(crate) fn reason(&self) -> Option<StopReason> {
         self.reason.get().copied()
     }
 
@@ -49,20 +49,20 @@ struct Held {
     key: ClaimKey,
     /// Expiry of the lease, as a reading of this process's steady clock.
     lease_until: Duration,
-    stop: Stop,
+    stop: CancellationHandle,
 }
 
 /// In-flight claims of this process, by their task.
 #[derive(Debug, Default)]
-pub(super) struct Running {
+pub(crate) struct InFlightClaims {
     held: Mutex<HashMap<TaskId, Held>>,
 }
 
-impl Running {
+impl InFlightClaims {
     /// Adds a claim whose lease is valid until `lease_until` and returns its cancellation handle. An earlier attempt at
     /// the same task that still runs here has lost its claim and is stopped.
-    pub(super) fn add(&self, claim: &Claim, lease_until: Duration) -> Stop {
-        let stop = Stop::default();
+    pub(crate) fn add(&self, claim: &Claim, lease_until: Duration) -> CancellationHandle {
+        let stop = CancellationHandle::default();
         let held = Held { key: claim.key(), lease_until, stop: stop.clone() };
         if let Some(earlier) = self.lock().insert(claim.task.id, held) {
             earlier.stop.ask(StopReason::Lost);
@@ -71,7 +71,7 @@ impl Running {
     }
 
     /// Removes a claim; a later claim of the same task stays.
-    pub(super) fn remove(&self, key: &ClaimKey) {
+    pub(crate) fn remove(&self, key: &ClaimKey) {
         let mut held = self.lock();
         if held.get(&key.task).is_some_and(|held| held.key == *key) {
             held.remove(&key.task);
@@ -79,43 +79,43 @@ impl Running {
     }
 
     /// Returns whether this claim is still held.
-    pub(super) fn holds(&self, key: &ClaimKey) -> bool {
+    pub(crate) fn holds(&self, key: &ClaimKey) -> bool {
         self.lock().get(&key.task).is_some_and(|held| held.key == *key)
     }
 
     /// Returns the keys of all held claims.
-    pub(super) fn keys(&self) -> Vec<ClaimKey> {
+    pub(crate) fn keys(&self) -> Vec<ClaimKey> {
         self.lock().values().map(|held| held.key).collect()
     }
 
     /// Records the new expiry of a renewed lease.
-    pub(super) fn prolonged(&self, key: &ClaimKey, until: Duration) {
+    pub(crate) fn renewed(&self, key: &ClaimKey, until: Duration) {
         if let Some(held) = self.lock().get_mut(&key.task).filter(|held| held.key == *key) {
             held.lease_until = until;
         }
     }
 
     /// Returns the claims whose lease expires by then, as far as this process knows.
-    pub(super) fn run_out(&self, by: Duration) -> Vec<ClaimKey> {
+    pub(crate) fn expiring_by(&self, by: Duration) -> Vec<ClaimKey> {
         self.lock().values().filter(|held| held.lease_until <= by).map(|held| held.key).collect()
     }
 
     /// Stops the attempt under this claim, if it runs here.
-    pub(super) fn stop(&self, key: &ClaimKey, reason: StopReason) {
+    pub(crate) fn stop(&self, key: &ClaimKey, reason: StopReason) {
         if let Some(held) = self.lock().get(&key.task).filter(|held| held.key == *key) {
             held.stop.ask(reason);
         }
     }
 
     /// Stops any attempt at this task that runs here, because its cancellation was requested.
-    pub(super) fn cancel(&self, task: TaskId) {
+    pub(crate) fn cancel(&self, task: TaskId) {
         if let Some(held) = self.lock().get(&task) {
             held.stop.ask(StopReason::CancelRequested);
         }
     }
 
     /// Stops all attempts with this reason.
-    pub(super) fn stop_all(&self, reason: StopReason) {
+    pub(crate) fn stop_all(&self, reason: StopReason) {
         self.lock().values().for_each(|held| held.stop.ask(reason));
     }
 

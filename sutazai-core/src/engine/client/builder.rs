@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::api::{Engine, Parts};
+use super::engine::Engine;
 use super::registry::AgentRegistry;
 use crate::domain::{AccessPolicy, ConcurrencyLimits, LOCAL_HOST};
+use crate::engine::shared::Parts;
 use crate::error::{Error, Result};
 use crate::model_gate::{ModelGate, ModelGateConfig};
 use crate::ports::{
@@ -39,7 +40,7 @@ pub struct EngineBuilder {
 }
 
 impl EngineBuilder {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             task_store: None,
             identity_store: None,

@@ -10,7 +10,7 @@ const MIN_SECONDS: f64 = 1e-6;
 
 /// Estimator of attempt durations, updated without locks.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(crate) struct AttemptDurationEstimator {
     begun: Instant,
     /// Moving average in seconds, as the bits of an `f64`; 0 before the first attempt has ended.
     mean: AtomicU64,
@@ -18,15 +18,15 @@ pub(super) struct Pace {
     ended: AtomicU64,
 }
 
-impl Default for Pace {
+impl Default for AttemptDurationEstimator {
     fn default() -> Self {
         Self { begun: Instant::now(), mean: AtomicU64::default(), ended: AtomicU64::default() }
     }
 }
 
-impl Pace {
+impl AttemptDurationEstimator {
     /// Records the duration of an ended attempt.
-    pub(super) fn took(&self, took: Duration) {
+    pub(crate) fn record(&self, took: Duration) {
         let took = took.as_secs_f64().max(MIN_SECONDS);
         let mean = self.mean();
         let mean = if mean > 0.0 { mean + (took - mean) * EWMA_WEIGHT } else { took };
@@ -36,7 +36,7 @@ impl Pace {
     }
 
     /// Estimates how many attempts one worker completes in this time; 0 if none has ended for as long.
-    pub(super) fn attempts_in(&self, time: Duration) -> f64 {
+    pub(crate) fn attempts_in(&self, time: Duration) -> f64 {
         let (mean, ended) = (self.mean(), Duration::from_micros(self.ended.load(Ordering::Relaxed)));
         let since = self.begun.elapsed().saturating_sub(ended);
         if mean > 0.0 && since <= time { time.as_secs_f64() / mean } else { 0.0 }
@@ -57,13 +57,13 @@ mod tests {
 
     #[test]
     fn estimate_follows_recent_attempts() {
-        let (mut pace, second) = (Pace::default(), Duration::from_secs(1));
+        let (mut pace, second) = (AttemptDurationEstimator::default(), Duration::from_secs(1));
         assert_eq!(pace.attempts_in(second), 0.0);
-        pace.took(Duration::ZERO);
+        pace.record(Duration::ZERO);
         assert!(pace.attempts_in(second) > 100_000.0);
-        pace.took(Duration::from_secs(8));
+        pace.record(Duration::from_secs(8));
         assert!((0.5..=1.0).contains(&pace.attempts_in(second)), "one long attempt tells");
-        (0..100).for_each(|_| pace.took(Duration::from_millis(1)));
+        (0..100).for_each(|_| pace.record(Duration::from_millis(1)));
         assert!((900.0..=1_000.0).contains(&pace.attempts_in(second)));
         pace.begun -= second;
         assert_eq!(pace.attempts_in(second / 2), 0.0, "none has ended for longer");

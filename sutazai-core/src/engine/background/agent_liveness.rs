@@ -7,8 +7,8 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::future::join_all;
 
-use super::api::{Parts, Shared};
 use crate::domain::AgentStatus;
+use crate::engine::shared::{Parts, Shared};
 use crate::error::{Error, Result};
 
 /// Time after the last heartbeat during which an agent counts as online.
@@ -19,7 +19,7 @@ const CACHE_TTL: Duration = Duration::from_secs(60);
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(20);
 
 /// Returns the liveness of each agent of the registry; `None` if it cannot be determined.
-pub(super) async fn read(shared: &Shared) -> Option<Vec<AgentStatus>> {
+pub(crate) async fn read(shared: &Shared) -> Option<Vec<AgentStatus>> {
     let now = shared.parts.clock.now();
     let status = |last_seen_at: Option<DateTime<Utc>>| AgentStatus {
         online: last_seen_at.is_some_and(|seen| now - seen < ONLINE_TIMEOUT),
@@ -51,7 +51,7 @@ async fn cached(shared: &Shared, agents: &[String]) -> Option<Vec<Option<DateTim
 }
 
 /// Records heartbeats of this process's agents until the engine closes.
-pub(super) async fn give_signs(shared: Arc<Shared>) {
+pub(crate) async fn record_heartbeats(shared: Arc<Shared>) {
     let parts = &shared.parts;
     if parts.agent_store.is_none() && parts.cache.is_none() {
         return;

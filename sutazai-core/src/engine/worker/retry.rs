@@ -16,7 +16,7 @@ const MAX_DELAY: Duration = Duration::from_secs(300);
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(3_600);
 
 /// Draws the delay after the given number of failures, this one included.
-pub(super) fn wait(failures: u32, error: &Error) -> Duration {
+pub(crate) fn wait(failures: u32, error: &Error) -> Duration {
     let drawn = rand::rng().random_range(0.0..=ceiling(failures).as_secs_f64());
     Duration::from_secs_f64(drawn).max(error.retry_after().unwrap_or_default().min(MAX_RETRY_AFTER))
 }

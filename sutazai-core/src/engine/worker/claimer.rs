@@ -18,17 +18,17 @@ use futures::future::BoxFuture;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc};
 
-use super::api::Shared;
-use super::guarded::guarded;
-use super::running::Stop;
-use super::set_clock::ClockWatch;
-use super::{heartbeat, worker};
+use super::clock_watch::ClockWatch;
+use super::in_flight::CancellationHandle;
+use super::{heartbeat, run as attempt};
 use crate::domain::{Claim, Finish, Outcome, UserId, later};
+use crate::engine::guarded::guarded;
+use crate::engine::shared::Shared;
 use crate::error::Result;
 use crate::ports::{ClaimRequest, WakeUp};
 
 /// Interval at which the queue is polled even without wake-ups: the longest delay that a lost one can cause.
-pub(super) const POLL: Duration = Duration::from_secs(5);
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
 /// Interval between a failed claim and the next one.
 const CLAIM_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// Maximum number of prefetched tasks.
@@ -40,59 +40,82 @@ const MAX_PREFETCH_AGE: Duration = Duration::from_secs(1);
 
 type Claiming = BoxFuture<'static, Result<Vec<Claim>>>;
 
+/// Tasks that are claimed and have not started.
+struct Prefetch {
+    waiting: VecDeque<(Claim, CancellationHandle)>,
+    /// Number of tasks to claim beyond those that free workers take.
+    size: usize,
+    /// Steady time at which the latest of them arrived.
+    kept_at: Duration,
+}
+
+/// What is known of the due tasks in the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Backlog {
+    /// All due tasks were claimed.
+    Drained,
+    /// There may be due tasks that have not been claimed.
+    Possible,
+    /// The last claim failed: the store is left alone for [`CLAIM_RETRY_INTERVAL`].
+    Unreadable,
+}
+
+/// The last claim, as far as the next one depends on it.
+struct LastClaim {
+    /// Steady time at which it started.
+    started_at: Duration,
+    /// Number of tasks that were requested.
+    requested: usize,
+    /// Whether it returned as many tasks as requested.
+    is_full: bool,
+    /// Round-robin cursor: the owner of the last claimed task.
+    owner: Option<UserId>,
+}
+
+/// The next look at the queue without a wake-up.
+struct Poll {
+    /// Next due time that no notification announces: delayed tasks and expiring leases. Read when it is needed first.
+    due_at: Option<DateTime<Utc>>,
+    /// Steady time of the last poll.
+    last: Duration,
+}
+
 struct Claimer {
     shared: Arc<Shared>,
     outcomes: mpsc::Sender<Finish>,
     agents: Vec<String>,
-    /// Claimed tasks that have not started.
-    waiting: VecDeque<(Claim, Stop)>,
-    /// Number of tasks to prefetch beyond those that free workers take.
-    prefetch: usize,
-    /// Whether there may be due tasks that have not been requested.
-    more: bool,
-    /// Whether the last claim failed: the store is left alone for [`CLAIM_RETRY_INTERVAL`].
-    failed: bool,
-    /// Number of tasks requested by the last claim.
-    asked_for: usize,
-    /// Whether the last claim returned as many tasks as requested.
-    full: bool,
-    /// Round-robin cursor: the owner of the last claimed task.
-    after: Option<UserId>,
-    /// Steady time at which the last claim started.
-    claimed_at: Duration,
-    /// Steady time at which the latest prefetched task came.
-    kept_at: Duration,
-    /// Next due time that no notification announces (delayed tasks and expiring leases), as read since the last claim;
-    /// tasks submitted later send a wake-up.
-    due_at: Option<DateTime<Utc>>,
-    /// Steady time of the last poll.
-    polled_at: Duration,
+    prefetch: Prefetch,
+    backlog: Backlog,
+    last_claim: LastClaim,
+    poll: Poll,
     clock_watch: ClockWatch,
 }
 
 /// Claims tasks until the engine closes, then releases those that have not started.
-pub(super) async fn run(shared: Arc<Shared>, outcomes: mpsc::Sender<Finish>) {
+pub(crate) async fn run(shared: Arc<Shared>, outcomes: mpsc::Sender<Finish>) {
     let mut wake_ups = shared.parts.store.subscribe();
     let closing = shared.closing.clone();
     let slots = shared.slots.clone();
-    let (room, limited) = (shared.room.clone(), shared.parts.limits.are_set());
+    let (capacity_freed, limited) = (shared.capacity_freed.clone(), shared.parts.limits.are_set());
     let clock = shared.parts.clock.clone();
-    let hand_over = shared.hand_over.clone();
-    let mut dispatched = hand_over.begin();
+    let dispatch = shared.dispatch.clone();
+    let mut dispatched = dispatch.begin();
     let mut claimer = Claimer::new(shared, outcomes);
     let mut claiming: Option<Claiming> = None;
     loop {
         claimer.begin();
         claimer.poll_if_due().await;
-        claimer.more |= drain_wake_ups(&mut wake_ups);
-        if claimer.more && claiming.is_none() && claimer.wants() > 0 {
+        if drain_wake_ups(&mut wake_ups) {
+            claimer.note_due_tasks();
+        }
+        if claiming.is_none() && claimer.wants() > 0 {
             claiming = Some(claimer.claim());
         }
         claimer.update_local_dispatch(claiming.is_some());
-        let wants_more = claimer.more && claiming.is_none() && !claimer.failed;
+        let wants_more = claimer.backlog == Backlog::Possible && claiming.is_none();
         // Tasks that are being submitted right now will occupy the free workers, so no claim competes with them.
-        let needs_slot = !claimer.waiting.is_empty() || (wants_more && hand_over.promised() == 0);
-        let pause = if claiming.is_none() { claimer.pause().await } else { POLL };
+        let needs_slot = !claimer.prefetch.waiting.is_empty() || (wants_more && dispatch.reserved() == 0);
+        let pause = if claiming.is_none() { claimer.pause().await } else { POLL_INTERVAL };
         tokio::select! {
             biased;
             () = closing.cancelled() => break,
@@ -104,14 +127,14 @@ pub(super) async fn run(shared: Arc<Shared>, outcomes: mpsc::Sender<Finish>) {
             // before the engine closes, so it cannot be lost in between.
             slot = slots.acquire(), if needs_slot => drop(slot),
             Some(claims) = dispatched.recv() => claimer.accept_dispatched(claims),
-            () = hand_over.settled(), if wants_more => {}
-            () = queue_wake_up(&mut wake_ups) => claimer.more = true,
+            () = dispatch.released(), if wants_more => {}
+            () = queue_wake_up(&mut wake_ups) => claimer.note_due_tasks(),
             // Completed tasks may have freed capacity under the concurrency limits.
-            () = room.notified(), if limited => claimer.more = true,
+            () = capacity_freed.notified(), if limited => claimer.note_due_tasks(),
             () = clock.sleep(pause) => {
                 claimer.release_stale().await;
-                claimer.poll().await;
-                claimer.failed = false;
+                claimer.poll_queue().await;
+                claimer.backlog = Backlog::Possible;
             }
         }
     }
@@ -161,41 +184,41 @@ impl Claimer {
     fn new(shared: Arc<Shared>, outcomes: mpsc::Sender<Finish>) -> Self {
         let agents = shared.parts.registry.names();
         let now = shared.parts.clock.steady();
-        let clock_watch = ClockWatch::new(&*shared.parts.clock, shared.parts.lease);
+        let clock_watch = ClockWatch::new(&*shared.parts.clock, shared.parts.lease, POLL_INTERVAL);
         Self {
             shared,
             outcomes,
             agents,
-            waiting: VecDeque::new(),
-            prefetch: 0,
-            more: true,
-            failed: false,
-            asked_for: 0,
-            full: false,
-            after: None,
-            claimed_at: now,
-            kept_at: now,
-            due_at: None,
-            polled_at: now,
+            prefetch: Prefetch { waiting: VecDeque::new(), size: 0, kept_at: now },
+            backlog: Backlog::Possible,
+            last_claim: LastClaim { started_at: now, requested: 0, is_full: false, owner: None },
+            poll: Poll { due_at: None, last: now },
             clock_watch,
+        }
+    }
+
+    /// Records that there may be due tasks, unless the store is to be left alone.
+    fn note_due_tasks(&mut self) {
+        if self.backlog == Backlog::Drained {
+            self.backlog = Backlog::Possible;
         }
     }
 
     /// Starts prefetched tasks while there are free workers.
     fn begin(&mut self) {
-        while !self.waiting.is_empty() && !self.shared.closing.is_cancelled() {
+        while !self.prefetch.waiting.is_empty() && !self.shared.closing.is_cancelled() {
             let Ok(slot) = self.shared.slots.clone().try_acquire_owned() else { return };
-            let Some((claim, stop)) = self.waiting.pop_front() else { return };
+            let Some((claim, stop)) = self.prefetch.waiting.pop_front() else { return };
             self.run(slot, claim, stop);
         }
     }
 
-    fn run(&self, slot: OwnedSemaphorePermit, claim: Claim, stop: Stop) {
+    fn run(&self, slot: OwnedSemaphorePermit, claim: Claim, stop: CancellationHandle) {
         let (shared, outcomes) = (self.shared.clone(), self.outcomes.clone());
         self.shared.tracker.spawn(async move {
             let begun = Instant::now();
-            worker::run(shared.clone(), outcomes, claim, stop).await;
-            shared.pace.took(begun.elapsed());
+            attempt::run(shared.clone(), outcomes, claim, stop).await;
+            shared.attempt_duration.record(begun.elapsed());
             drop(slot);
         });
     }
@@ -203,27 +226,32 @@ impl Claimer {
     /// Opens or closes local dispatch for submitters. It is fair only if the store has no due tasks beyond those that
     /// the current claim will return. Otherwise new tasks would overtake older ones.
     fn update_local_dispatch(&self, claiming: bool) {
-        let behind = self.full || self.failed || (self.more && !claiming);
-        let claimed = if claiming { self.asked_for.min(self.shared.parts.workers) } else { 0 };
-        self.shared.hand_over.set_waiting(self.waiting.len() + claimed);
-        self.shared.hand_over.set_open(!behind);
+        let behind = match self.backlog {
+            Backlog::Drained => self.last_claim.is_full,
+            Backlog::Possible => self.last_claim.is_full || !claiming,
+            Backlog::Unreadable => true,
+        };
+        let claimed = if claiming { self.last_claim.requested.min(self.shared.parts.workers) } else { 0 };
+        self.shared.dispatch.set_waiting(self.prefetch.waiting.len() + claimed);
+        self.shared.dispatch.set_open(!behind);
     }
 
-    /// Polls the queue when something is due, and at least at [`POLL`], even if local dispatch keeps the workers busy.
+    /// Polls the queue when something is due, and at least at [`POLL_INTERVAL`], even if local dispatch keeps the workers busy.
     async fn poll_if_due(&mut self) {
-        let is_due = self.due_at.is_some_and(|due| due <= self.shared.parts.clock.now());
-        if is_due || self.since(self.polled_at) >= POLL.min(self.shared.parts.lease / 2) {
-            self.poll().await;
+        let is_due = self.poll.due_at.is_some_and(|due| due <= self.shared.parts.clock.now());
+        if is_due || self.since(self.poll.last) >= POLL_INTERVAL.min(self.shared.parts.lease / 2) {
+            self.poll_queue().await;
         }
     }
 
     /// Reaps expired leases and requests a claim.
-    async fn poll(&mut self) {
+    async fn poll_queue(&mut self) {
         let clock = self.shared.parts.clock.clone();
-        (self.more, self.due_at, self.polled_at) = (true, None, clock.steady());
+        self.note_due_tasks();
+        self.poll = Poll { due_at: None, last: clock.steady() };
         // After a suspension of the process or the machine its own leases may have expired although its attempts are
         // alive: they are renewed before anything is reaped.
-        if !self.shared.running.run_out(self.polled_at).is_empty() {
+        if !self.shared.in_flight.expiring_by(self.poll.last).is_empty() {
             heartbeat::beat(&self.shared).await;
         }
         if !self.clock_watch.allows_reaping(&*clock) {
@@ -239,26 +267,29 @@ impl Claimer {
 
     /// Returns how many more tasks the workers could use now.
     fn wants(&self) -> usize {
-        let room = self.shared.slots.available_permits() + self.prefetch;
-        let missing = room.saturating_sub(self.waiting.len() + self.shared.hand_over.promised());
+        if self.backlog != Backlog::Possible {
+            return 0;
+        }
+        let capacity = self.shared.slots.available_permits() + self.prefetch.size;
+        let missing = capacity.saturating_sub(self.prefetch.waiting.len() + self.shared.dispatch.reserved());
         // Small refills of a large prefetch cost one transaction each, so they wait until half of it is used up.
-        if self.failed || missing * 2 < room { 0 } else { missing }
+        if missing * 2 < capacity { 0 } else { missing }
     }
 
     fn claim(&mut self) -> Claiming {
         self.adapt_prefetch();
         let now = self.shared.parts.clock.now();
-        (self.more, self.due_at) = (false, None);
-        self.claimed_at = self.shared.parts.clock.steady();
-        self.asked_for = self.wants();
+        self.last_claim.requested = self.wants();
+        self.last_claim.started_at = self.shared.parts.clock.steady();
+        (self.backlog, self.poll.due_at) = (Backlog::Drained, None);
         let request = ClaimRequest {
             worker: self.shared.worker,
             agents: self.agents.clone(),
-            limit: u32::try_from(self.asked_for).unwrap_or(u32::MAX),
+            limit: u32::try_from(self.last_claim.requested).unwrap_or(u32::MAX),
             lease: self.shared.parts.lease,
             now,
             limits: self.shared.parts.limits.clone(),
-            after: self.after,
+            after: self.last_claim.owner,
         };
         let store = self.shared.parts.store.clone();
         async move { guarded("claim", store.claim(&request)).await }.boxed()
@@ -268,11 +299,12 @@ impl Claimer {
     /// workers finish within [`PREFETCH_WINDOW`] (hundreds of short tasks, none of long ones); halved when claims
     /// become rare.
     fn adapt_prefetch(&mut self) {
-        if self.full {
-            let attempts = self.shared.parts.workers as f64 * self.shared.pace.attempts_in(PREFETCH_WINDOW);
-            self.prefetch = (attempts as usize).min(MAX_PREFETCH);
-        } else if self.since(self.claimed_at) > PREFETCH_WINDOW * 5 {
-            self.prefetch /= 2;
+        if self.last_claim.is_full {
+            let attempts =
+                self.shared.parts.workers as f64 * self.shared.attempt_duration.attempts_in(PREFETCH_WINDOW);
+            self.prefetch.size = (attempts as usize).min(MAX_PREFETCH);
+        } else if self.since(self.last_claim.started_at) > PREFETCH_WINDOW * 5 {
+            self.prefetch.size /= 2;
         }
     }
 
@@ -280,14 +312,18 @@ impl Claimer {
     fn accept(&mut self, claimed: Result<Vec<Claim>>) {
         match claimed {
             Ok(claims) => {
-                self.full = claims.len() >= self.asked_for;
-                self.more |= self.full;
-                self.after = claims.last().map_or(self.after, |claim| claim.task.owner);
+                self.last_claim.is_full = claims.len() >= self.last_claim.requested;
+                if self.last_claim.is_full {
+                    self.note_due_tasks();
+                }
+                if let Some(last) = claims.last() {
+                    self.last_claim.owner = last.task.owner;
+                }
                 self.keep(claims);
             }
             Err(e) => {
                 tracing::warn!(error = %e, "claim failed; retrying");
-                self.failed = true;
+                self.backlog = Backlog::Unreadable;
             }
         }
     }
@@ -296,35 +332,35 @@ impl Claimer {
     fn accept_dispatched(&mut self, claims: Vec<Claim>) {
         let dispatched = claims.len();
         self.keep(claims);
-        self.shared.hand_over.arrived(dispatched);
+        self.shared.dispatch.arrived(dispatched);
     }
 
     fn keep(&mut self, claims: Vec<Claim>) {
         let (now, steady) = (self.shared.parts.clock.now(), self.shared.parts.clock.steady());
-        self.kept_at = steady;
+        self.prefetch.kept_at = steady;
         for claim in claims {
             let left =
                 claim.task.lease_until.and_then(|until| (until - now).to_std().ok()).unwrap_or_default();
-            let stop = self.shared.running.add(&claim, steady + left.min(self.shared.parts.lease));
-            self.waiting.push_back((claim, stop));
+            let stop = self.shared.in_flight.add(&claim, steady + left.min(self.shared.parts.lease));
+            self.prefetch.waiting.push_back((claim, stop));
         }
-        self.shared.hand_over.set_waiting(self.waiting.len());
+        self.shared.dispatch.set_waiting(self.prefetch.waiting.len());
     }
 
-    /// Returns how long to wait without other events: until something is due, at most [`POLL`].
+    /// Returns how long to wait without other events: until something is due, at most [`POLL_INTERVAL`].
     async fn pause(&mut self) -> Duration {
-        if self.failed {
+        if self.backlog == Backlog::Unreadable {
             return CLAIM_RETRY_INTERVAL;
         }
-        if !self.waiting.is_empty() {
-            return MAX_PREFETCH_AGE.saturating_sub(self.since(self.kept_at)).max(PREFETCH_WINDOW);
+        if !self.prefetch.waiting.is_empty() {
+            return MAX_PREFETCH_AGE.saturating_sub(self.since(self.prefetch.kept_at)).max(PREFETCH_WINDOW);
         }
-        if self.more || self.shared.slots.available_permits() == 0 {
-            return POLL;
+        if self.backlog == Backlog::Possible || self.shared.slots.available_permits() == 0 {
+            return POLL_INTERVAL;
         }
-        let due_at = match self.due_at {
+        let due_at = match self.poll.due_at {
             Some(due_at) => due_at,
-            None => *self.due_at.insert(self.read_due().await),
+            None => *self.poll.due_at.insert(self.read_due().await),
         };
         (due_at - self.shared.parts.clock.now()).to_std().unwrap_or_default()
     }
@@ -338,20 +374,20 @@ impl Claimer {
             None
         });
         let now = self.shared.parts.clock.now();
-        let (soonest, latest) = (later(now, PREFETCH_WINDOW), later(now, POLL));
+        let (soonest, latest) = (later(now, PREFETCH_WINDOW), later(now, POLL_INTERVAL));
         due.unwrap_or(latest).clamp(soonest, latest)
     }
 
     /// Releases prefetched tasks that could not start in time, so that other processes can claim them.
     async fn release_stale(&mut self) {
-        if !self.waiting.is_empty() && self.since(self.kept_at) >= MAX_PREFETCH_AGE {
-            self.prefetch = 0;
+        if !self.prefetch.waiting.is_empty() && self.since(self.prefetch.kept_at) >= MAX_PREFETCH_AGE {
+            self.prefetch.size = 0;
             self.release().await;
         }
     }
 
     async fn release(&mut self) {
-        for (claim, _) in self.waiting.drain(..) {
+        for (claim, _) in self.prefetch.waiting.drain(..) {
             let finish = Finish { claim: claim.key(), outcome: Outcome::HandBack };
             // If the outcome writer has stopped, the task waits until its lease expires.
             let _ = self.outcomes.send(finish).await;

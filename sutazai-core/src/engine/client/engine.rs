@@ -1,77 +1,31 @@
 //! Inbound API of the engine, called by embedders, the HTTP server and the command line.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::future::join_all;
-use tokio::sync::{Notify, Semaphore, mpsc};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio::sync::mpsc;
 use tracing::{Instrument, info_span};
 
 use super::builder::EngineBuilder;
-use super::events::{EventStream, stream, wait_for_end};
-use super::feed::{self, Feed, Relay};
-use super::hand_over::{Ahead, HandOver};
-use super::pace::Pace;
-use super::registry::AgentRegistry;
-use super::running::{Running, StopReason};
-use super::{agent_status, claimer, finisher, heartbeat, remembered};
 use crate::bounds::{page, time_of_listing};
 use crate::domain::{
-    AccessPolicy, AgentDescriptor, AgentMessagePage, AgentStatus, Backlog, Caller, ConcurrencyLimits,
-    EventPosition, NewTask, Permission, Snapshot, Task, TaskId, TaskPage, TaskQuery, TaskStatistics,
-    TaskStatus, TraceContext, UserId, UserRole, WorkerId,
+    AgentDescriptor, AgentMessagePage, AgentStatus, Backlog, Caller, EventPosition, NewTask, Permission,
+    Snapshot, Task, TaskId, TaskPage, TaskQuery, TaskStatistics, TaskStatus, TraceContext, UserId, UserRole,
+    WorkerId,
 };
+use crate::engine::background::agent_liveness;
+use crate::engine::events::log::Feed;
+use crate::engine::events::stream::{EventStream, stream, wait_for_end};
+use crate::engine::result_cache;
+use crate::engine::shared::{Parts, Shared};
+use crate::engine::worker::in_flight::StopReason;
+use crate::engine::worker::reservation::Reservation;
+use crate::engine::worker::{claimer, heartbeat, outcome_writer};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model_gate::ModelGate;
-use crate::ports::{
-    AgentStore, Cache, Clock, IdentityStore, MetricSource, MetricStore, ModelBackend, TaskStore, Tracer,
-    collect_snapshot,
-};
+use crate::ports::{Clock, MetricSource, MetricStore, ModelBackend, TaskStore, Tracer, collect_snapshot};
 use crate::trace;
-
-/// Ports and settings shared by the engine and its workers.
-#[derive(Debug)]
-pub(super) struct Parts {
-    pub(super) store: Arc<dyn TaskStore>,
-    pub(super) identity_store: Option<Arc<dyn IdentityStore>>,
-    pub(super) access: AccessPolicy,
-    pub(super) metric_store: Option<Arc<dyn MetricStore>>,
-    pub(super) host: String,
-    pub(super) agent_store: Option<Arc<dyn AgentStore>>,
-    pub(super) cache: Option<Arc<dyn Cache>>,
-    pub(super) model: Option<ModelGate>,
-    pub(super) metric_sources: Vec<Arc<dyn MetricSource>>,
-    pub(super) registry: AgentRegistry,
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) tracer: Arc<dyn Tracer>,
-    pub(super) workers: usize,
-    pub(super) lease: Duration,
-    pub(super) limits: ConcurrencyLimits,
-    pub(super) max_pending_per_owner: Option<u32>,
-}
-
-/// The parts together with the runtime state of the engine.
-#[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) parts: Parts,
-    pub(super) worker: WorkerId,
-    pub(super) running: Running,
-    pub(super) slots: Arc<Semaphore>,
-    /// Notified after outcomes commit, when a concurrency limit may have capacity again.
-    pub(super) room: Arc<Notify>,
-    pub(super) relay: Relay,
-    pub(super) hand_over: Arc<HandOver>,
-    pub(super) pace: Pace,
-    /// Cancelled when no more tasks may be claimed.
-    pub(super) closing: CancellationToken,
-    /// Cancelled when no claim is held any more.
-    pub(super) closed: CancellationToken,
-    pub(super) tracker: TaskTracker,
-    started: AtomicBool,
-}
 
 /// Task engine: accepts tasks, reports their state and runs them.
 ///
@@ -87,24 +41,8 @@ impl Engine {
         EngineBuilder::new()
     }
 
-    pub(super) fn new(parts: Parts) -> Self {
-        let slots = Arc::new(Semaphore::new(parts.workers));
-        Self {
-            shared: Arc::new(Shared {
-                parts,
-                worker: WorkerId::new(),
-                running: Running::default(),
-                slots,
-                room: Arc::default(),
-                relay: Relay::default(),
-                hand_over: Arc::default(),
-                pace: Pace::default(),
-                closing: CancellationToken::new(),
-                closed: CancellationToken::new(),
-                tracker: TaskTracker::new(),
-                started: AtomicBool::new(false),
-            }),
-        }
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self { shared: Arc::new(Shared::new(parts)) }
     }
 
     /// Submits a task; it is durable when this returns.
@@ -211,7 +149,7 @@ impl Engine {
         let place = trace::current().unwrap_or_else(TraceContext::generate);
         let place = trace::start(parts.tracer.as_ref(), &span, place);
         tasks.iter_mut().for_each(|task| task.trace = Some(place.clone()));
-        let Some(ahead) = Ahead::take(&self.shared, &mut tasks) else {
+        let Some(reservation) = Reservation::claim_for_this_process(&self.shared, &mut tasks) else {
             return parts.store.enqueue_within(tasks, parts.max_pending_per_owner).instrument(span).await;
         };
         // Spawned, because the submitter may disconnect meanwhile: a task stored as claimed must reach the claimer, or
@@ -220,7 +158,7 @@ impl Engine {
         let adding = async move {
             let max_pending = shared.parts.max_pending_per_owner;
             let mut stored = shared.parts.store.enqueue_within(tasks, max_pending).instrument(span).await?;
-            ahead.hand_over(&mut stored).await;
+            reservation.dispatch(&mut stored).await;
             Ok(stored)
         };
         let added = self.shared.tracker.spawn(adding).await;
@@ -232,7 +170,7 @@ impl Engine {
     /// # Errors
     /// `NotFound`, also for a task that the caller may not see.
     pub async fn task(&self, caller: &Caller, id: TaskId) -> Result<Task> {
-        let task = remembered::task(&self.shared, id).await?;
+        let task = result_cache::task(&self.shared.parts, id).await?;
         task.filter(|task| caller.may_touch(task.owner)).ok_or_else(|| Error::not_found(format!("task {id}")))
     }
 
@@ -260,7 +198,7 @@ impl Engine {
         let task = self.shared.parts.store.cancel(id, self.shared.parts.clock.now()).await?;
         if task.cancel_requested {
             // The task may run in this process, where it can be cancelled without waiting for the heartbeat.
-            self.shared.running.cancel(id);
+            self.shared.in_flight.cancel(id);
         }
         Ok(task)
     }
@@ -282,7 +220,7 @@ impl Engine {
         };
         needed.iter().try_for_each(|permission| self.require(caller, *permission))?;
         self.require_of_owner(task.owner, &needed).await?;
-        remembered::changed(&self.shared, id).await;
+        result_cache::changed(&self.shared.parts, id).await;
         self.shared.parts.store.retry(id, self.shared.parts.clock.now()).await
     }
 
@@ -334,7 +272,7 @@ impl Engine {
     /// `NotFound`, or `Conflict` if it has not ended.
     pub async fn delete(&self, caller: &Caller, id: TaskId) -> Result<()> {
         self.task(caller, id).await?;
-        remembered::changed(&self.shared, id).await;
+        result_cache::changed(&self.shared.parts, id).await;
         self.shared.parts.store.delete(id).await
     }
 
@@ -374,7 +312,7 @@ impl Engine {
     /// were removed since.
     pub async fn feed(&self, caller: &Caller, after: Option<EventPosition>) -> Result<Feed> {
         let owner = if caller.may_touch(None) { None } else { caller.owner() };
-        feed::open(self.shared.clone(), owner, after).await
+        self.shared.log.open(owner, after).await
     }
 
     /// Waits until a task has ended and returns it.
@@ -403,7 +341,7 @@ impl Engine {
 
     /// Returns the number of claims that this process holds: running and prefetched tasks.
     pub fn held(&self) -> usize {
-        self.shared.running.keys().len()
+        self.shared.in_flight.keys().len()
     }
 
     /// Returns how long the longest-waiting due task has been waiting for any worker of any process; `None` if none is
@@ -420,7 +358,7 @@ impl Engine {
     /// Returns the liveness of each agent over all processes, in the order of [`agents`](Self::agents). `None` if the
     /// engines share neither an [`AgentStore`] nor a [`Cache`], or these cannot be reached.
     pub async fn agent_statuses(&self) -> Option<Vec<AgentStatus>> {
-        agent_status::read(&self.shared).await
+        agent_liveness::read(&self.shared).await
     }
 
     /// Checks with a small query that the store can be reached.
@@ -466,7 +404,7 @@ impl Engine {
     }
 
     /// Returns the task store.
-    pub(super) fn store(&self) -> &dyn TaskStore {
+    pub(crate) fn store(&self) -> &dyn TaskStore {
         self.shared.parts.store.as_ref()
     }
 
@@ -484,11 +422,11 @@ impl Engine {
         {
             return;
         }
-        let (sender, receiver) = mpsc::channel(finisher::CAPACITY);
+        let (sender, receiver) = mpsc::channel(outcome_writer::CAPACITY);
         let tracker = &self.shared.tracker;
-        tracker.spawn(finisher::run(self.shared.clone(), receiver));
+        tracker.spawn(outcome_writer::run(self.shared.clone(), receiver));
         tracker.spawn(heartbeat::run(self.shared.clone()));
-        tracker.spawn(agent_status::give_signs(self.shared.clone()));
+        tracker.spawn(agent_liveness::record_heartbeats(self.shared.clone()));
         tracker.spawn(claimer::run(self.shared.clone(), sender));
     }
 
@@ -500,7 +438,7 @@ impl Engine {
         let all = u32::try_from(shared.parts.workers).unwrap_or(u32::MAX);
         tokio::select! {
             _ = shared.slots.acquire_many(all) => {}
-            () = shared.parts.clock.sleep(grace) => shared.running.stop_all(StopReason::Shutdown),
+            () = shared.parts.clock.sleep(grace) => shared.in_flight.stop_all(StopReason::Shutdown),
         }
         // The outcome writer ends when the claimer and the last worker have dropped their senders.
         shared.tracker.close();

@@ -8,18 +8,18 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::api::Shared;
-use super::guarded::guarded;
 use crate::domain::{ClaimKey, Finish};
+use crate::engine::guarded::guarded;
+use crate::engine::shared::Shared;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Number of queued outcomes above which workers wait.
-pub(super) const CAPACITY: usize = 4_096;
+pub(crate) const CAPACITY: usize = 4_096;
 /// Maximum number of outcomes per call of the store.
 const MAX_BATCH_SIZE: usize = 1_024;
 
 /// Records outcomes until all senders are dropped.
-pub(super) async fn run(shared: Arc<Shared>, mut outcomes: mpsc::Receiver<Finish>) {
+pub(crate) async fn run(shared: Arc<Shared>, mut outcomes: mpsc::Receiver<Finish>) {
     let mut batch = Vec::with_capacity(MAX_BATCH_SIZE);
     while outcomes.recv_many(&mut batch, MAX_BATCH_SIZE).await > 0 {
         record(&shared, std::mem::take(&mut batch)).await;
@@ -36,14 +36,14 @@ async fn record(shared: &Shared, mut batch: Vec<Finish>) {
         match guarded("record of outcomes", finish).await {
             Ok(results) => {
                 batch.iter().zip(results).for_each(|(finish, result)| recorded(shared, finish, result));
-                shared.room.notify_one();
+                shared.capacity_freed.notify_one();
                 return;
             }
             Err(e) if is_transient(e.kind()) => {
                 tracing::warn!(error = %e, outcomes = batch.len(), "recording outcomes failed; retrying");
                 shared.parts.clock.sleep(pause).await;
                 pause = (pause * 2).min(Duration::from_secs(2));
-                batch.retain(|finish| shared.running.holds(&finish.claim));
+                batch.retain(|finish| shared.in_flight.holds(&finish.claim));
                 if batch.is_empty() {
                     return;
                 }
@@ -67,7 +67,7 @@ async fn record_each(shared: &Shared, batch: Vec<Finish>, refused: &Error) {
 
 fn recorded(shared: &Shared, finish: &Finish, result: Result<()>) {
     let ClaimKey { task, attempt, .. } = finish.claim;
-    shared.running.remove(&finish.claim);
+    shared.in_flight.remove(&finish.claim);
     match result {
         Ok(()) => {}
         Err(e) if e.kind() == ErrorKind::Conflict => {

@@ -7,15 +7,15 @@ use tokio::sync::mpsc;
 use tracing::field::Empty;
 use tracing::{Span, error_span, info_span};
 
-use super::api::Shared;
-use super::counts;
-use super::events::EventBuffer;
+use super::attempt_metrics;
 use super::heartbeat::time_to_stop;
+use super::in_flight::{CancellationHandle, StopReason};
 use super::retry;
-use super::running::{Stop, StopReason};
 use crate::domain::{
     Claim, ClaimKey, Finish, NewTask, Outcome, Permission, Step, Task, TaskError, TraceContext, later,
 };
+use crate::engine::events::buffer::EventBuffer;
+use crate::engine::shared::Shared;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::{AgentContext, EventSink};
 use crate::trace;
@@ -31,7 +31,12 @@ const APPEND_RETRY_INTERVAL: Duration = Duration::from_millis(500);
 ///
 /// A panic of the worker itself, outside of the agent, releases the claim locally: its lease is no longer renewed and
 /// expires, which counts as a failure.
-pub(super) async fn run(shared: Arc<Shared>, outcomes: mpsc::Sender<Finish>, claim: Claim, stop: Stop) {
+pub(crate) async fn run(
+    shared: Arc<Shared>,
+    outcomes: mpsc::Sender<Finish>,
+    claim: Claim,
+    stop: CancellationHandle,
+) {
     let held = HeldClaim::new(shared.clone(), claim.key());
     let place = claim.task.trace.clone().unwrap_or_else(TraceContext::generate);
     let (tracer, span) = (shared.parts.tracer.clone(), span_of(&claim.task, &place));
@@ -72,7 +77,7 @@ impl Drop for HeldClaim {
             let ClaimKey { task, attempt, .. } = self.key;
             tracing::error!(%task, attempt, "worker panicked; task waits until its lease expires");
         }
-        self.shared.running.remove(&self.key);
+        self.shared.in_flight.remove(&self.key);
     }
 }
 
@@ -97,7 +102,7 @@ fn span_of(task: &Task, place: &TraceContext) -> Span {
 }
 
 /// Runs the attempt; returns its outcome unless the claim was lost.
-async fn perform(shared: Arc<Shared>, claim: Claim, stop: Stop) -> Option<Finish> {
+async fn perform(shared: Arc<Shared>, claim: Claim, stop: CancellationHandle) -> Option<Finish> {
     let key = claim.key();
     let task = claim.task.clone();
     let begun = Instant::now();
@@ -115,7 +120,7 @@ async fn perform(shared: Arc<Shared>, claim: Claim, stop: Stop) -> Option<Finish
                     () = events.gathered(shared.parts.clock.as_ref()) => {}
                 }
                 // Outside of the `select!`: cancelling an append could lose its events.
-                events.flush(&shared.parts, &key).await;
+                events.flush(shared.parts.store.as_ref(), &key).await;
             }
         }
     };
@@ -123,7 +128,7 @@ async fn perform(shared: Arc<Shared>, claim: Claim, stop: Stop) -> Option<Finish
         tracing::warn!(task = %key.task, attempt = key.attempt, "claim lost; outcome discarded");
         return None;
     }
-    while !events.flush(&shared.parts, &key).await && shared.running.holds(&key) {
+    while !events.flush(shared.parts.store.as_ref(), &key).await && shared.in_flight.holds(&key) {
         shared.parts.clock.sleep(APPEND_RETRY_INTERVAL).await;
     }
     if let Err(e) = &result {
@@ -131,11 +136,11 @@ async fn perform(shared: Arc<Shared>, claim: Claim, stop: Stop) -> Option<Finish
     }
     let outcome = outcome(&shared, &task, stop.reason(), result);
     let took = begun.elapsed();
-    counts::attempted(&task.agent, took);
+    attempt_metrics::attempted(&task.agent, took);
     let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     tracing::info!(
         attempt = key.attempt,
-        status = counts::status(&outcome).as_str(),
+        status = attempt_metrics::status(&outcome).as_str(),
         milliseconds,
         "an attempt ended"
     );
@@ -143,7 +148,12 @@ async fn perform(shared: Arc<Shared>, claim: Claim, stop: Stop) -> Option<Finish
 }
 
 /// Runs the agent in a spawned task, so that a panic ends this attempt only.
-async fn attempt(shared: &Shared, claim: Claim, stop: &Stop, events: Arc<dyn EventSink>) -> Result<Step> {
+async fn attempt(
+    shared: &Shared,
+    claim: Claim,
+    stop: &CancellationHandle,
+    events: Arc<dyn EventSink>,
+) -> Result<Step> {
     let key = claim.key();
     let agent = shared.parts.registry.agent(&claim.task.agent).ok_or_else(|| {
         Error::internal(format!("agent {} has a claimed task but is not registered here", claim.task.agent))
