@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::{Value, json};
 use sutazai_core::Error;
-use sutazai_core::domain::{AgentMessage, AgentMessageContent, AgentMessagePage};
+use sutazai_core::domain::AgentMessageContent;
 
 use crate::fault::Outcome;
 
@@ -22,13 +22,4 @@ pub(crate) fn column(content: &AgentMessageContent) -> Outcome<(&'static str, Co
 pub(crate) fn content(kind: &str, payload: Value) -> Outcome<AgentMessageContent> {
     let content = serde_json::from_value(json!({ "type": kind, "payload": payload }));
     Ok(content.map_err(|e| Error::internal(format!("a message between agents cannot be read: {e}")))?)
-}
-
-/// A page of at most `limit` of these, which are numbered, and one more if there is one.
-pub(crate) fn page(mut found: Vec<(u64, AgentMessage)>, limit: u32) -> AgentMessagePage {
-    let limit = limit as usize;
-    let more = found.len() > limit;
-    found.truncate(limit);
-    let next = found.last().map(|(number, _)| *number).filter(|_| more);
-    AgentMessagePage { items: found.into_iter().map(|(_, message)| message).collect(), next }
 }

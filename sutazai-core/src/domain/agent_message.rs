@@ -75,6 +75,14 @@ impl AgentMessageType {
 }
 
 impl AgentMessageContent {
+    /// Bytes that the payload takes as JSON; none for one that is always small.
+    pub(crate) fn payload_bytes(&self) -> usize {
+        match self {
+            Self::Task(payload) | Self::Result(payload) => payload.to_string().len(),
+            Self::Error(_) | Self::Heartbeat(_) => 0,
+        }
+    }
+
     /// Returns the message type of the content.
     pub fn kind(&self) -> AgentMessageType {
         match self {
@@ -135,4 +143,12 @@ pub struct AgentMessagePage {
     pub items: Vec<AgentMessage>,
     /// Offset for the next page, if there may be more messages.
     pub next: Option<u64>,
+}
+
+impl AgentMessagePage {
+    /// The page of these numbered messages, and after which number the next one begins if there are `more`.
+    pub fn ending(messages: Vec<(u64, AgentMessage)>, more: bool) -> Self {
+        let next = messages.last().filter(|_| more).map(|(number, _)| *number);
+        Self { items: messages.into_iter().map(|(_, message)| message).collect(), next }
+    }
 }

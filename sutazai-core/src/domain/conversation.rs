@@ -1,8 +1,12 @@
 //! Stored conversations with a model, and their messages.
 
+use std::convert::Infallible;
+
+use chrono::{DateTime, Utc};
+
 use super::chat::{ChatMessage, ModelUsage, Role};
 use super::id::{ConversationId, MessageId, UserId};
-use chrono::{DateTime, Utc};
+use super::page::fill_page;
 
 /// A stored conversation, without its messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +25,14 @@ pub struct Conversation {
     pub created_at: DateTime<Utc>,
     /// Time at which the latest message was added.
     pub updated_at: DateTime<Utc>,
+}
+
+impl Conversation {
+    /// Bytes of the texts that its owner has written.
+    fn text_bytes(&self) -> usize {
+        let texts = [Some(&self.title), self.model.as_ref(), self.system.as_ref()];
+        texts.into_iter().flatten().map(String::len).sum()
+    }
 }
 
 /// Request to create a conversation.
@@ -95,6 +107,17 @@ pub struct ConversationPage {
     pub items: Vec<Conversation>,
     /// Value of [`ConversationQuery::before`] for the next page; `None` at the end.
     pub next: Option<ConversationId>,
+}
+
+impl ConversationPage {
+    /// The page of these conversations, within the bounds of [`PageBounds`](super::PageBounds).
+    pub fn of(conversations: impl IntoIterator<Item = Conversation>, limit: usize) -> Self {
+        let sized = conversations
+            .into_iter()
+            .map(|conversation| (conversation.text_bytes(), move || Ok::<_, Infallible>(conversation)));
+        let Ok((items, more)) = fill_page::<Conversation, _, _>(sized, limit);
+        Self { next: items.last().filter(|_| more).map(|last| last.id), items }
+    }
 }
 
 /// One page of messages, oldest first.

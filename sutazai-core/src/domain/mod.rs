@@ -19,6 +19,7 @@ pub mod limits;
 pub mod metric;
 pub mod model_permission;
 pub mod outcome;
+pub mod page;
 pub mod quota;
 pub mod report;
 pub mod retention;
@@ -64,6 +65,7 @@ pub use metric::{
 };
 pub use model_permission::{ModelMeasurement, ModelPermission, ModelPermissions};
 pub use outcome::{Finish, Outcome};
+pub use page::{MAX_PAGE_BYTES, PageBounds};
 pub use quota::{DocumentQuota, MAX_API_KEYS, MAX_INVITATIONS, MAX_SCHEDULES, MAX_SESSIONS};
 pub use report::{
     Analysis, Assertion, AssertionKind, CheckedText, GeneratedBy, Grounding, ModelUse, PriorityLevel,

@@ -161,3 +161,12 @@ pub struct SchedulePage {
     /// Value of [`ScheduleQuery::before`] for the next page; `None` at the end.
     pub next: Option<ScheduleId>,
 }
+
+impl SchedulePage {
+    /// The page of these rows, and where the next one begins if there are `more`. A schedule that cannot be read is left out,
+    /// and so is a key.
+    pub fn ending(rows: Vec<(Option<ScheduleId>, Option<Schedule>)>, more: bool) -> Self {
+        let next = rows.iter().rev().find_map(|(id, _)| *id).filter(|_| more);
+        Self { items: rows.into_iter().filter_map(|(_, schedule)| schedule).collect(), next }
+    }
+}

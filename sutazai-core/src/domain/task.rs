@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::id::{TaskId, UserId, WorkerId};
+use super::page::fill_page;
 use super::status::TaskStatus;
 use super::task_error::TaskError;
 use super::trace::TraceContext;
@@ -338,11 +339,8 @@ pub struct TaskPage {
 }
 
 impl TaskPage {
-    /// Maximum total size of the stored payloads, results and states on a page of several tasks.
-    pub const MAX_BYTES: usize = 1_000_000;
-
-    /// Collects a page of at most `limit` tasks within [`MAX_BYTES`](Self::MAX_BYTES), but with at least one. Each task
-    /// comes with its stored size and is read only if it belongs to the page.
+    /// Collects a page of tasks within the bounds of [`PageBounds`](super::PageBounds). Each task comes with the stored size
+    /// of its payload, result and state in bytes, and is read only if it belongs to the page.
     ///
     /// # Errors
     /// The error of the first task of the page that cannot be read.
@@ -350,15 +348,13 @@ impl TaskPage {
     where
         R: FnOnce() -> std::result::Result<Task, E>,
     {
-        let (mut items, mut taken) = (Vec::<Task>::new(), 0);
-        for (bytes, read) in tasks {
-            taken += bytes;
-            if items.len() >= limit || (taken > Self::MAX_BYTES && !items.is_empty()) {
-                return Ok(Self { next: items.last().map(|task| task.id), items });
-            }
-            items.push(read()?);
-        }
-        Ok(Self { items, next: None })
+        let (items, more) = fill_page(tasks, limit)?;
+        Ok(Self::ending(items, more))
+    }
+
+    /// The page of these tasks, and where the next one begins if there are `more`.
+    pub fn ending(items: Vec<Task>, more: bool) -> Self {
+        Self { next: items.last().filter(|_| more).map(|task| task.id), items }
     }
 }
 

@@ -57,12 +57,10 @@ impl ConversationStore for MemoryConversationStore {
     async fn list(&self, query: &ConversationQuery) -> Result<ConversationPage> {
         let kept = self.lock();
         let conversations = kept.values().rev().map(|kept| &kept.conversation);
-        let mut wanted = conversations
+        let wanted = conversations
             .filter(|conversation| query.owner.is_none() || conversation.owner == query.owner)
             .filter(|conversation| query.before.is_none_or(|before| conversation.id < before));
-        let items: Vec<_> = wanted.by_ref().take(query.limit as usize).cloned().collect();
-        let next = wanted.next().and(items.last()).map(|last| last.id);
-        Ok(ConversationPage { items, next })
+        Ok(ConversationPage::of(wanted.cloned(), query.limit as usize))
     }
 
     async fn append(&self, message: &StoredMessage) -> Result<()> {

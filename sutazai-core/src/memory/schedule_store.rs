@@ -1,10 +1,12 @@
 //! [`ScheduleStore`] over std collections: one lock, no durability.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
+use crate::domain::page::fill_page;
 use crate::domain::{MAX_SCHEDULES, Schedule, ScheduleId, SchedulePage, ScheduleQuery, UserId, quota};
 use crate::error::{Error, Result};
 use crate::ports::ScheduleStore;
@@ -48,14 +50,17 @@ impl ScheduleStore for MemoryScheduleStore {
 
     async fn list(&self, query: &ScheduleQuery) -> Result<SchedulePage> {
         let kept = self.lock();
-        let mut wanted = kept
+        let wanted = kept
             .values()
             .rev()
             .filter(|schedule| query.owner.is_none() || schedule.owner == query.owner)
             .filter(|schedule| query.before.is_none_or(|before| schedule.id < before));
-        let items: Vec<_> = wanted.by_ref().take(query.limit as usize).cloned().collect();
-        let next = wanted.next().and(items.last()).map(|last| last.id);
-        Ok(SchedulePage { items, next })
+        let sized = wanted.map(|schedule| {
+            let bytes = schedule.plan.payload.to_string().len();
+            (bytes, move || Ok::<_, Infallible>((Some(schedule.id), Some(schedule.clone()))))
+        });
+        let Ok((rows, more)) = fill_page(sized, query.limit as usize);
+        Ok(SchedulePage::ending(rows, more))
     }
 
     async fn replace(&self, schedule: &Schedule) -> Result<()> {

@@ -16,6 +16,7 @@ use crate::error::Result;
 /// - With a limit, a conversation beyond it is `Conflict` and is not added, also under concurrent creation.
 ///   Conversations without an owner have no limit.
 /// - `list` returns the conversations of one owner, or of all, newest first, page by page.
+/// - A page of `list` with several conversations holds at most a megabyte of titles, names of models and instructions.
 /// - `append` adds a message unchanged and sets the time of the conversation's latest use, which never moves back.
 /// - `append` to an unknown conversation is `NotFound`.
 /// - `messages` returns the latest messages of one conversation, or the latest before one of them, oldest first.

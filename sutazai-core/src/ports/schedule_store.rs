@@ -14,6 +14,7 @@ use crate::error::Result;
 /// - An owner has at most [`MAX_SCHEDULES`](crate::domain::MAX_SCHEDULES), also under concurrent creation: one more is
 ///   `Conflict`. Schedules without an owner have no limit.
 /// - `list` returns the schedules of one owner, or of all, newest first, page by page.
+/// - A page of `list` with several schedules holds at most a megabyte of payloads; a larger schedule has a page of its own.
 /// - `replace` changes everything except the id, the owner, the creation time, and the time and task of the last run;
 ///   an unknown schedule is `NotFound`.
 /// - `delete` removes a schedule and no other; an unknown one is `NotFound`.

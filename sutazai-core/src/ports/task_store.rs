@@ -91,6 +91,7 @@ pub fn count_entered(agent: &str, status: TaskStatus) {
 /// - Parents and children exchange messages, each written in the step that it reports: `TASK` once per requested child,
 ///   `RESULT` or `ERROR` when it has ended, and `HEARTBEAT` with each renewal, of which only the latest is kept;
 ///   `agent_messages` lists those of a task in their order, page by page.
+/// - A page of `agent_messages` with several messages holds at most a megabyte of payloads; a larger message has a page of its own.
 /// - `expire` makes tasks with expired leases pending and counts a failure; without an attempt left it ends them as
 ///   failed (kind `timeout`), with a requested cancellation as cancelled.
 /// - `cancel` ends a pending task and its children at once, marks a running one, and is `Conflict` for an ended one,

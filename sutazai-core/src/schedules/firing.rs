@@ -18,8 +18,8 @@ use crate::error::{ErrorKind, Result};
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
 /// Interval at which schedules with queued times are polled for the end of their last task.
 const QUEUE_POLL: Duration = Duration::from_secs(1);
-/// Number of schedules read together.
-const SCHEDULE_BATCH_SIZE: u32 = 100;
+/// Number of schedules read together: their payloads, of up to 256 KiB each, are in memory at once.
+const SCHEDULE_BATCH_SIZE: u32 = 16;
 /// Delay after which a time counts as missed.
 const GRACE: TimeDelta = TimeDelta::seconds(60);
 /// Maximum number of missed or queued times that have tasks of their own.

@@ -24,6 +24,8 @@ where
     let (store, ada, eve) = make().await;
     list_gives_conversations_page_by_page(&*store, ada, eve).await;
     let (store, ada, _) = make().await;
+    list_ends_pages_before_they_are_large(&*store, ada).await;
+    let (store, ada, _) = make().await;
     append_adds_a_message(&*store, ada).await;
     let (store, ada, _) = make().await;
     append_to_what_is_not_there_is_not_found(&*store, ada).await;
@@ -82,6 +84,28 @@ pub async fn list_gives_conversations_page_by_page<S: ConversationStore + ?Sized
     let exact = store.list(&query(Some(eve), None, 1)).await.unwrap();
     assert_eq!((exact.items.len(), exact.next), (1, None));
     assert_eq!(store.list(&query(Some(UserId::new()), None, 10)).await.unwrap().items, []);
+}
+
+/// A page of `list` with several conversations holds at most a megabyte of titles, names of models and instructions.
+pub async fn list_ends_pages_before_they_are_large<S: ConversationStore + ?Sized>(store: &S, ada: UserId) {
+    // 10,000 characters of four bytes each: 25 of them are a megabyte with nothing else.
+    let many: Vec<Conversation> = (0..30)
+        .map(|_| Conversation { system: Some("🦀".repeat(10_000)), ..conversation(Some(ada)) })
+        .collect();
+    for conversation in &many {
+        store.create(conversation).await.unwrap();
+    }
+    for owner in [Some(ada), None] {
+        let query = |before| ConversationQuery { owner, before, limit: 100 };
+        let first = store.list(&query(None)).await.unwrap();
+        assert_eq!(first.items.len(), 25);
+        let second = store.list(&query(first.next)).await.unwrap();
+        assert_eq!((second.items.len(), second.next), (5, None));
+        assert!(
+            first.items.iter().chain(&second.items).eq(many.iter().rev()),
+            "each of them once, newest first"
+        );
+    }
 }
 
 /// `append` adds a message unchanged and sets the time of the conversation's latest use, which never moves back.

@@ -21,6 +21,7 @@ mod context;
 pub mod conversation_store;
 pub mod document_store;
 pub mod identity_store;
+mod large_json;
 mod manual_clock;
 pub mod message_bus;
 pub mod metric_source;
@@ -38,6 +39,7 @@ pub mod token_signer;
 pub mod tracer;
 
 pub use context::{KeptEvents, agent_context, sources_of};
+pub(crate) use large_json::large_json;
 pub use manual_clock::ManualClock;
 pub use mutation::mutated;
 pub use scripted_model::{ScriptedAnswer, ScriptedModelBackend};

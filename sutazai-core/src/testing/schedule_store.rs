@@ -13,6 +13,7 @@ use crate::domain::{
 };
 use crate::error::ErrorKind;
 use crate::ports::ScheduleStore;
+use crate::testing::large_json;
 
 /// Runs every check of the contract, each against an empty store of its own.
 pub async fn run_all<S, F>(make: impl Fn() -> F)
@@ -22,6 +23,7 @@ where
 {
     a_created_schedule_is_found_by_its_id(&*make().await).await;
     list_gives_schedules_page_by_page(&*make().await).await;
+    list_ends_pages_before_they_are_large(&*make().await).await;
     replace_changes_what_can_be_changed(&*make().await).await;
     delete_removes_a_schedule(&*make().await).await;
     an_owner_has_so_many_schedules(&*make().await).await;
@@ -76,6 +78,32 @@ pub async fn list_gives_schedules_page_by_page<S: ScheduleStore + ?Sized>(store:
     assert_eq!((all.items, all.next), (vec![nobodys, middle, theirs, old], None));
     let exact = store.list(&query(Some(eve), None, 1)).await.unwrap();
     assert_eq!((exact.items.len(), exact.next), (1, None));
+}
+
+/// A page of `list` with several schedules holds at most a megabyte of payloads; a larger schedule has a page of its own.
+pub async fn list_ends_pages_before_they_are_large<S: ScheduleStore + ?Sized>(store: &S) {
+    let ada = Some(UserId::new());
+    let schedules = [30_000, 50_000, 400_000, 10, 10].map(|values| {
+        let plan = NewSchedule { payload: large_json(values), ..schedule(ada).plan };
+        Schedule { plan, ..schedule(ada) }
+    });
+    for schedule in &schedules {
+        store.create(schedule).await.unwrap();
+    }
+    for owner in [ada, None] {
+        let (mut before, mut sizes, mut found) = (None, Vec::new(), Vec::new());
+        loop {
+            let page = store.list(&ScheduleQuery { owner, before, limit: 100 }).await.unwrap();
+            sizes.push(page.items.len());
+            found.extend(page.items);
+            before = page.next;
+            if before.is_none() {
+                break;
+            }
+        }
+        assert_eq!(sizes, [2, 1, 2], "two small ones, the large one, and two that fit together");
+        assert!(found.iter().eq(schedules.iter().rev()), "each of them once, newest first");
+    }
 }
 
 /// `replace` changes everything except the id, the owner, the creation time, and the time and task of the last run; an

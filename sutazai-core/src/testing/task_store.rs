@@ -24,7 +24,9 @@ pub use claims::{
 };
 pub(super) use feed::read_on;
 pub use feed::the_feed_holds_every_event_once;
-pub use messages::who_waits_and_who_is_waited_for_exchange_messages;
+pub use messages::{
+    pages_of_agent_messages_end_before_they_are_large, who_waits_and_who_is_waited_for_exchange_messages,
+};
 pub use outcomes::{finish_is_fenced, outcomes_end_or_requeue_the_task};
 pub use owners::{delete_all_removes_what_is_one_owners, no_more_of_an_owners_tasks_wait_than_may};
 pub use reading::{
@@ -64,6 +66,7 @@ where
     outcomes_end_or_requeue_the_task(make().await).await;
     wait_holds_the_parent_until_the_last_child_has_ended(make().await).await;
     who_waits_and_who_is_waited_for_exchange_messages(make().await).await;
+    pages_of_agent_messages_end_before_they_are_large(make().await).await;
     expire_takes_back_what_ran_out(make().await).await;
     cancel_ends_or_marks(make().await).await;
     retry_makes_a_failed_task_pending(make().await).await;

@@ -10,10 +10,12 @@ use sutazai_core::domain::{
 };
 
 use super::fault::Outcome;
+use super::page::fill;
+use super::record::json_column_bytes;
 use super::keys::keys;
 use super::text::{from_json, json};
 use super::time::Times;
-use crate::messages::{column, content, page};
+use crate::messages::{column, content};
 
 /// Writes messages down.
 pub(super) async fn insert(connection: &mut PgConnection, messages: &[AgentMessage]) -> Outcome<()> {
@@ -98,8 +100,7 @@ pub(super) async fn read(
         .bind(id.0)
         .bind(after.map_or(0, |after| i64::try_from(after).unwrap_or(i64::MAX)))
         .bind(i64::from(limit) + 1)
-        .fetch_all(connection)
-        .await?;
+        .fetch(connection);
     let read = |row: &PgRow| -> Outcome<(u64, AgentMessage)> {
         let message = AgentMessage {
             id: AgentMessageId(row.try_get(1)?),
@@ -112,5 +113,7 @@ pub(super) async fn read(
         };
         Ok((row.try_get::<i64, _>(0)?.unsigned_abs(), message))
     };
-    Ok(page(rows.iter().map(read).collect::<Outcome<_>>()?, limit))
+    let bytes = |row: &PgRow| json_column_bytes(row, "payload");
+    let (messages, more) = fill(rows, limit as usize, bytes, read).await?;
+    Ok(AgentMessagePage::ending(messages, more))
 }

@@ -142,11 +142,8 @@ async fn page(connection: &mut PgConnection, query: &ConversationQuery) -> Outco
         None => statement,
     };
     let rows = statement.fetch_all(connection).await?;
-    let mut items = rows.iter().map(decode).collect::<Outcome<Vec<_>>>()?;
-    let more = items.len() > query.limit as usize;
-    items.truncate(query.limit as usize);
-    let next = items.last().filter(|_| more).map(|last| last.id);
-    Ok(ConversationPage { items, next })
+    let conversations = rows.iter().map(decode).collect::<Outcome<Vec<_>>>()?;
+    Ok(ConversationPage::of(conversations, query.limit as usize))
 }
 
 async fn insert_message(transaction: &mut Transaction<'_>, message: &StoredMessage) -> Outcome<()> {

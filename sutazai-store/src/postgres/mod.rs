@@ -6,6 +6,7 @@
 //! * `schema`: the migrations,
 //! * `transaction`: a write of several statements, begun again when others were in its way,
 //! * `grouped`: calls that are made at the same time, sent to the database together,
+//! * `page`: pages whose rows may be large,
 //! * `wake_ups`: LISTEN and NOTIFY,
 //! * `record`: a task as a row, `text`: texts in it that PostgreSQL has no place for,
 //! * `keys`: keys as bound values, `rows`: what the rules of changing tasks need, `events`: histories and the feed, `leases`: which of
@@ -39,6 +40,7 @@ mod limit;
 mod metric_store;
 mod open;
 mod outbox;
+mod page;
 #[cfg(test)]
 mod plans;
 mod prune;

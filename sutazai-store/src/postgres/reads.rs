@@ -1,11 +1,10 @@
 //! The hot reads of tasks: one statement for all who ask at the same moment, and for each the answer that it would have
 //! been given alone. What one row is wrong with is told only to those who asked for it.
 
-use std::cmp::Reverse;
-
+use futures::TryStreamExt;
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
-use sutazai_core::domain::{Backlog, Task, TaskId, TaskPage, TaskQuery};
+use sutazai_core::domain::{Backlog, PageBounds, Task, TaskId, TaskPage, TaskQuery};
 use sutazai_core::{Error, Result};
 use uuid::Uuid;
 
@@ -70,13 +69,6 @@ pub(super) fn limit(query: &TaskQuery) -> u8 {
     u8::try_from(query.limit.clamp(1, 100)).unwrap_or(100)
 }
 
-/// The page of these rows in their order, of which there may be one more than `limit`: that tells whether there is a next
-/// page.
-pub(super) fn page<'r>(rows: impl IntoIterator<Item = &'r PgRow>, limit: u8) -> Outcome<TaskPage> {
-    let read = |row| (json_bytes(row), move || decode(row).map(|record| record.task));
-    TaskPage::of(rows.into_iter().map(read), limit.into())
-}
-
 /// Each of these tasks, if there is one.
 pub(super) async fn get_each(database: &Database, ids: Vec<TaskId>) -> Vec<Result<Option<Task>>> {
     match database.run(ids.clone(), |connection, ids| Box::pin(find(connection, ids))).await {
@@ -111,22 +103,45 @@ async fn find(connection: &mut PgConnection, ids: &[TaskId]) -> Outcome<Vec<(Tas
 }
 
 async fn pages(connection: &mut PgConnection, wanted: &[Listing]) -> Outcome<Vec<Outcome<TaskPage>>> {
-    let rows = sqlx::query(PAGES)
+    let mut rows = sqlx::query(PAGES)
         .bind(wanted.iter().map(|listing| listing.owner).collect::<Vec<_>>())
         .bind(wanted.iter().map(|listing| listing.before).collect::<Vec<_>>())
         .bind(wanted.iter().map(|listing| i64::from(listing.limit) + 1).collect::<Vec<_>>())
-        .fetch_all(connection)
-        .await?;
-    let mut pages: Vec<Vec<(Uuid, &PgRow)>> = wanted.iter().map(|_| Vec::new()).collect();
-    for row in &rows {
+        .fetch(connection);
+    let mut pages: Vec<OpenPage> = wanted.iter().map(|listing| OpenPage::new(listing.limit)).collect();
+    // The rows of a page come in the order of its subquery; those of several pages may alternate.
+    while let Some(row) = rows.try_next().await? {
         let place = usize::try_from(row.try_get::<i64, _>("place")?).unwrap_or_default();
-        let Some(page) = pages.get_mut(place.wrapping_sub(1)) else { continue };
-        page.push((row.try_get(0)?, row));
+        if let Some(page) = pages.get_mut(place.wrapping_sub(1)) {
+            page.add(&row);
+        }
     }
-    // The order that SQL promises is that within a page, not that of the pages put together.
-    pages.iter_mut().for_each(|page| page.sort_unstable_by_key(|(id, _)| Reverse(*id)));
-    let page = |(rows, listing): (Vec<(Uuid, &PgRow)>, &Listing)| {
-        page(rows.into_iter().map(|(_, row)| row), listing.limit)
-    };
-    Ok(pages.into_iter().zip(wanted).map(page).collect())
+    Ok(pages.into_iter().map(OpenPage::close).collect())
+}
+
+/// A page whose rows still arrive: one beyond it is dropped unread, so that what is held is bounded by the pages and not by
+/// the rows that their limits allow.
+struct OpenPage {
+    bounds: PageBounds,
+    tasks: Outcome<Vec<Task>>,
+}
+
+impl OpenPage {
+    fn new(limit: u8) -> Self {
+        Self { bounds: PageBounds::new(limit.into()), tasks: Ok(Vec::new()) }
+    }
+
+    fn add(&mut self, row: &PgRow) {
+        let Ok(tasks) = &mut self.tasks else { return };
+        if self.bounds.admits(json_bytes(row)) {
+            match decode(row) {
+                Ok(record) => tasks.push(record.task),
+                Err(fault) => self.tasks = Err(fault),
+            }
+        }
+    }
+
+    fn close(self) -> Outcome<TaskPage> {
+        Ok(TaskPage::ending(self.tasks?, self.bounds.is_full()))
+    }
 }

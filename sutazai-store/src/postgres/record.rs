@@ -47,8 +47,12 @@ pub(super) use in_queue;
 
 /// Bytes of the payload, the result and the state of a row of `columns!()`.
 pub(super) fn json_bytes(row: &PgRow) -> usize {
-    let bytes = |column: &str| row.try_get_raw(column).ok()?.as_bytes().ok().map(<[u8]>::len);
-    ["payload", "result", "state"].into_iter().filter_map(bytes).sum()
+    ["payload", "result", "state"].into_iter().map(|column| json_column_bytes(row, column)).sum()
+}
+
+/// Bytes of the JSON in a column; none where it is null.
+pub(super) fn json_column_bytes(row: &PgRow, column: &str) -> usize {
+    row.try_get_raw(column).ok().and_then(|value| value.as_bytes().ok().map(<[u8]>::len)).unwrap_or_default()
 }
 
 /// Reads a row of `columns!()`. What of it cannot be read is left empty and named in `damaged`.

@@ -14,7 +14,9 @@ use uuid::Uuid;
 
 use super::database::Database;
 use super::fault::Outcome;
+use super::page::fill;
 use super::quota::{Counted, lock};
+use super::record::json_column_bytes;
 use super::text::{from_json, given, json, kept};
 use super::time::Times;
 use crate::queued_times::{queue_of, queue_text};
@@ -139,11 +141,10 @@ async fn page(connection: &mut PgConnection, query: &ScheduleQuery) -> Outcome<S
     if let Some(owner) = query.owner {
         statement = statement.bind(owner.0);
     }
-    let rows = statement.fetch_all(connection).await?;
-    let more = rows.len() > query.limit as usize;
-    let items = readable(&rows[..rows.len().min(query.limit as usize)]);
-    let next = items.last().filter(|_| more).map(|last| last.id);
-    Ok(SchedulePage { items, next })
+    let bytes = |row: &PgRow| json_column_bytes(row, "payload");
+    let read = |row: &PgRow| Ok((row.try_get(0).ok().map(ScheduleId), readable(row)));
+    let (rows, more) = fill(statement.fetch(connection), query.limit as usize, bytes, read).await?;
+    Ok(SchedulePage::ending(rows, more))
 }
 
 async fn update(connection: &mut PgConnection, schedule: &Schedule) -> Outcome<()> {
@@ -192,7 +193,7 @@ async fn next(connection: &mut PgConnection, limit: u32) -> Outcome<Vec<Schedule
     loop {
         let rows = sqlx::query(NEXT).bind(i64::from(limit)).bind(passed).fetch_all(&mut *connection).await?;
         let before = upcoming.len();
-        upcoming.extend(readable(&rows));
+        upcoming.extend(rows.iter().filter_map(readable));
         passed += rows.len() as i64;
         // One that cannot be read never fires, and keeps no other from it.
         if upcoming.len() - before == rows.len() || rows.is_empty() || upcoming.len() >= limit as usize {
@@ -202,11 +203,9 @@ async fn next(connection: &mut PgConnection, limit: u32) -> Outcome<Vec<Schedule
     }
 }
 
-/// The schedules in these rows, as far as they can be read.
-fn readable(rows: &[PgRow]) -> Vec<Schedule> {
-    let read =
-        |row: &PgRow| decode(row).inspect_err(|_| tracing::warn!("schedule unreadable; it is left out")).ok();
-    rows.iter().filter_map(read).collect()
+/// The schedule in this row, if it can be read.
+fn readable(row: &PgRow) -> Option<Schedule> {
+    decode(row).inspect_err(|_| tracing::warn!("schedule unreadable; it is left out")).ok()
 }
 
 async fn move_on(connection: &mut PgConnection, (seen, fired): &(Schedule, Schedule)) -> Outcome<bool> {
@@ -236,7 +235,7 @@ async fn with_queue(
     loop {
         let wanted = sqlx::query(WAITING).bind(after.map_or(Uuid::nil(), |after| after.0)).bind(limit);
         let rows = wanted.fetch_all(&mut *connection).await?;
-        let waiting = readable(&rows);
+        let waiting: Vec<Schedule> = rows.iter().filter_map(readable).collect();
         // A page of which nothing can be read is no end.
         match rows.last() {
             Some(last) if waiting.is_empty() => after = Some(ScheduleId(last.try_get(0)?)),

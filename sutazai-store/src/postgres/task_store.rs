@@ -20,8 +20,9 @@ use super::fault::Outcome;
 use super::grouped::Grouped;
 use super::leases::Leases;
 use super::limit::Limit;
+use super::page::fill;
 use super::reads::{self, Listing};
-use super::record::columns;
+use super::record::{columns, decode, json_bytes};
 use super::text::kept;
 use super::transaction::Transaction;
 use super::wake_ups::WakeUps;
@@ -381,8 +382,9 @@ async fn search(connection: &mut PgConnection, query: &TaskQuery) -> Outcome<Tas
     let limit = reads::limit(query);
     // One more than asked for tells whether there is a next page.
     sql.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(limit) + 1);
-    let rows = sql.build().fetch_all(connection).await?;
-    reads::page(&rows, limit)
+    let read = |row: &PgRow| decode(row).map(|record| record.task);
+    let (tasks, more) = fill(sql.build().fetch(connection), limit.into(), json_bytes, read).await?;
+    Ok(TaskPage::ending(tasks, more))
 }
 
 async fn counted(transaction: &mut Transaction<'_>) -> Outcome<TaskStatistics> {

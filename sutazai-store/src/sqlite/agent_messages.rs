@@ -3,13 +3,14 @@
 use chrono::{DateTime, Utc};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Arguments, Row, SqliteConnection};
+use sutazai_core::domain::page::fill_page;
 use sutazai_core::domain::{
-    AgentMessage, AgentMessageContent, AgentMessageId, AgentMessagePage, Heartbeat, TaskId,
+    AgentMessage, AgentMessageContent, AgentMessageId, AgentMessagePage, Heartbeat, MAX_PAGE_BYTES, TaskId,
 };
 
 use super::fault::Outcome;
-use super::statement::{bulk, instant, nanos};
-use crate::messages::{column, content, page};
+use super::statement::{bulk, instant, nanos, within_bytes};
+use crate::messages::{column, content};
 
 /// Writes messages down.
 pub(super) async fn insert(connection: &mut SqliteConnection, messages: &[AgentMessage]) -> Outcome<()> {
@@ -65,15 +66,25 @@ pub(super) async fn read(
     after: Option<u64>,
     limit: u32,
 ) -> Outcome<AgentMessagePage> {
-    const PAGE: &str = "\
-        SELECT number, id, task_id, correlation_id, type, source, target, payload, timestamp FROM agent_messages
-        WHERE (task_id = ?1 OR correlation_id = ?1) AND number > ?2 ORDER BY number LIMIT ?3";
+    const PAGE: &str = concat!(
+        "SELECT number, id, task_id, correlation_id, type, source, target, payload, timestamp FROM agent_messages \
+         WHERE number IN (",
+        within_bytes!(
+            "number",
+            "number",
+            "?4",
+            "SELECT number, octet_length(payload) AS bytes FROM agent_messages \
+             WHERE (task_id = ?1 OR correlation_id = ?1) AND number > ?2 ORDER BY number LIMIT ?3"
+        ),
+        ") ORDER BY number"
+    );
     let limit = limit.clamp(1, 100);
     // One more than asked for tells whether there is a next page.
     let rows = sqlx::query(PAGE)
         .bind(id.0)
         .bind(after.map_or(0, |after| i64::try_from(after).unwrap_or(i64::MAX)))
         .bind(limit + 1)
+        .bind(MAX_PAGE_BYTES as i64)
         .fetch_all(connection)
         .await?;
     let read = |row: &SqliteRow| -> Outcome<(u64, AgentMessage)> {
@@ -88,5 +99,10 @@ pub(super) async fn read(
         };
         Ok((row.try_get::<i64, _>(0)?.unsigned_abs(), message))
     };
-    Ok(page(rows.iter().map(read).collect::<Outcome<_>>()?, limit))
+    let sized = rows.iter().map(|row| {
+        let bytes = row.try_get::<&[u8], _>("payload").map_or(0, <[u8]>::len);
+        (bytes, move || read(row))
+    });
+    let (messages, more) = fill_page(sized, limit as usize)?;
+    Ok(AgentMessagePage::ending(messages, more))
 }

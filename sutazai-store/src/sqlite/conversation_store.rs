@@ -106,11 +106,8 @@ async fn page(connection: &mut SqliteConnection, query: &ConversationQuery) -> O
         .bind(i64::from(query.limit) + 1)
         .fetch_all(&mut *connection)
         .await?;
-    let mut items = rows.iter().map(decode).collect::<Outcome<Vec<_>>>()?;
-    let more = items.len() > query.limit as usize;
-    items.truncate(query.limit as usize);
-    let next = items.last().filter(|_| more).map(|last| last.id);
-    Ok(ConversationPage { items, next })
+    let conversations = rows.iter().map(decode).collect::<Outcome<Vec<_>>>()?;
+    Ok(ConversationPage::of(conversations, query.limit as usize))
 }
 
 async fn latest(

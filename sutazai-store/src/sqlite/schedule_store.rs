@@ -3,15 +3,17 @@
 use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
+use sutazai_core::domain::page::fill_page;
 use sutazai_core::domain::{
-    MAX_SCHEDULES, NewSchedule, Schedule, ScheduleId, SchedulePage, ScheduleQuery, TaskId, UserId, quota,
+    MAX_PAGE_BYTES, MAX_SCHEDULES, NewSchedule, Schedule, ScheduleId, SchedulePage, ScheduleQuery, TaskId,
+    UserId, quota,
 };
 use sutazai_core::ports::ScheduleStore;
 use sutazai_core::{Error, Result};
 
 use super::database::Database;
-use super::fault::Outcome;
-use super::statement::{instant, nanos};
+use super::fault::{Fault, Outcome};
+use super::statement::{instant, nanos, within_bytes};
 use super::writer::Transaction;
 use crate::queued_times::{queue_of, queue_text};
 
@@ -91,26 +93,41 @@ async fn by_id(connection: &mut SqliteConnection, id: ScheduleId) -> Outcome<Opt
 }
 
 async fn page(connection: &mut SqliteConnection, query: &ScheduleQuery) -> Outcome<SchedulePage> {
-    const ALL: &str = concat!(
-        "SELECT ",
-        columns!(),
-        " FROM schedules WHERE (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3"
-    );
-    const OF_OWNER: &str = concat!(
-        "SELECT ",
-        columns!(),
-        " FROM schedules WHERE owner = ?1 AND (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3"
-    );
+    /// The rows of one page and the one after it: `?2` before which, `?3` how many, `?4` how many bytes.
+    macro_rules! page {
+        ($which:literal) => {
+            concat!(
+                "SELECT ",
+                columns!(),
+                " FROM schedules WHERE id IN (",
+                within_bytes!(
+                    "id",
+                    "id DESC",
+                    "?4",
+                    "SELECT id, octet_length(payload) AS bytes FROM schedules WHERE ",
+                    $which,
+                    " (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3"
+                ),
+                ") ORDER BY id DESC"
+            )
+        };
+    }
+    const ALL: &str = page!("");
+    const OF_OWNER: &str = page!("owner = ?1 AND");
     let rows = sqlx::query(if query.owner.is_some() { OF_OWNER } else { ALL })
         .bind(query.owner.map(|owner| owner.0))
         .bind(query.before.map(|before| before.0))
         .bind(i64::from(query.limit) + 1)
+        .bind(MAX_PAGE_BYTES as i64)
         .fetch_all(&mut *connection)
         .await?;
-    let more = rows.len() > query.limit as usize;
-    let items = readable(&rows[..rows.len().min(query.limit as usize)]);
-    let next = items.last().filter(|_| more).map(|last| last.id);
-    Ok(SchedulePage { items, next })
+    let sized = rows.iter().map(|row| {
+        let bytes = row.try_get::<&[u8], _>("payload").map_or(0, <[u8]>::len);
+        let id = row.try_get(0).ok().map(ScheduleId);
+        (bytes, move || Ok::<_, Fault>((id, readable(row))))
+    });
+    let (schedules, more) = fill_page(sized, query.limit as usize)?;
+    Ok(SchedulePage::ending(schedules, more))
 }
 
 async fn next(connection: &mut SqliteConnection, limit: u32) -> Outcome<Vec<Schedule>> {
@@ -124,7 +141,7 @@ async fn next(connection: &mut SqliteConnection, limit: u32) -> Outcome<Vec<Sche
     loop {
         let rows = sqlx::query(NEXT).bind(limit).bind(passed).fetch_all(&mut *connection).await?;
         let before = upcoming.len();
-        upcoming.extend(readable(&rows));
+        upcoming.extend(rows.iter().filter_map(readable));
         passed += rows.len() as i64;
         // One that cannot be read never fires, and keeps no other from it.
         if upcoming.len() - before == rows.len() || rows.is_empty() || upcoming.len() >= limit as usize {
@@ -134,12 +151,9 @@ async fn next(connection: &mut SqliteConnection, limit: u32) -> Outcome<Vec<Sche
     }
 }
 
-/// The schedules in these rows, as far as they can be read.
-fn readable(rows: &[SqliteRow]) -> Vec<Schedule> {
-    let read = |row: &SqliteRow| {
-        decode(row).inspect_err(|_| tracing::warn!("schedule unreadable; it is left out")).ok()
-    };
-    rows.iter().filter_map(read).collect()
+/// The schedule in this row, if it can be read.
+fn readable(row: &SqliteRow) -> Option<Schedule> {
+    decode(row).inspect_err(|_| tracing::warn!("schedule unreadable; it is left out")).ok()
 }
 
 async fn insert(tx: &mut Transaction, schedule: Schedule) -> Outcome<()> {
@@ -235,7 +249,7 @@ async fn with_queue(
     loop {
         let wanted = sqlx::query(WAITING).bind(after.map(|after| after.0)).bind(limit);
         let rows = wanted.fetch_all(&mut *connection).await?;
-        let waiting = readable(&rows);
+        let waiting: Vec<Schedule> = rows.iter().filter_map(readable).collect();
         // A page of which nothing can be read is no end.
         match rows.last() {
             Some(last) if waiting.is_empty() => after = Some(ScheduleId(last.try_get(0)?)),

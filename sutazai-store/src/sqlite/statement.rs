@@ -41,6 +41,20 @@ pub(super) async fn bulk<T: Sync>(
     Ok(found)
 }
 
+/// The keys of the rows of one page and of the row after it, so that content beyond it is not read: SQLite knows the size of a
+/// text without its content. `$rows` select the key and `bytes` of as many rows as the page may have, and one more, in
+/// `$order`; `$max` is the parameter with the bytes of a page.
+macro_rules! within_bytes {
+    ($key:literal, $order:literal, $max:literal, $($rows:expr),+) => {
+        concat!(
+            "SELECT ", $key, " FROM (SELECT ", $key, ", sum(bytes) OVER (ORDER BY ", $order, ") - bytes AS before FROM (",
+            $($rows),+,
+            ")) WHERE before <= ", $max
+        )
+    };
+}
+pub(super) use within_bytes;
+
 /// An instant as nanoseconds since 1970. One outside 1677 to 2262 becomes the nearest that fits.
 pub(super) fn nanos(at: DateTime<Utc>) -> i64 {
     at.timestamp_nanos_opt().unwrap_or(if at.timestamp() < 0 { i64::MIN } else { i64::MAX })

@@ -6,8 +6,8 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 use sutazai_core::Result;
 use sutazai_core::domain::{
-    AgentMessagePage, Backlog, Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Prune, Pruned,
-    Task, TaskCount, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatistics, UserId,
+    AgentMessagePage, Backlog, Claim, ClaimKey, EventPosition, FeedEvent, Finish, MAX_PAGE_BYTES, NewEvent,
+    Prune, Pruned, Task, TaskCount, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatistics, UserId,
 };
 use sutazai_core::ports::{ClaimRequest, LeaseState, TaskStore, WakeUp};
 use tokio::sync::broadcast;
@@ -172,8 +172,13 @@ async fn find(connection: &mut SqliteConnection, id: TaskId) -> Outcome<Option<T
 }
 
 async fn page(connection: &mut SqliteConnection, query: &TaskQuery) -> Outcome<TaskPage> {
-    let mut sql: QueryBuilder<Sqlite> =
-        QueryBuilder::new(concat!("SELECT ", columns!(), " FROM tasks WHERE true"));
+    let mut sql: QueryBuilder<Sqlite> = QueryBuilder::new(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM tasks WHERE id IN (SELECT id FROM (SELECT id, sum(bytes) OVER (ORDER BY id DESC) - bytes AS newer FROM (\
+         SELECT id, octet_length(payload) + ifnull(octet_length(result), 0) + ifnull(octet_length(state), 0) AS bytes \
+         FROM tasks WHERE true"
+    ));
     if let Some(owner) = query.owner {
         sql.push(" AND owner = ").push_bind(owner.0);
     }
@@ -198,6 +203,8 @@ async fn page(connection: &mut SqliteConnection, query: &TaskQuery) -> Outcome<T
     let limit = query.limit.clamp(1, 100);
     // One more than asked for tells whether there is a next page.
     sql.push(" ORDER BY id DESC LIMIT ").push_bind(limit + 1);
+    // Content beyond the page is not read, but for the task that ends it.
+    sql.push(")) WHERE newer <= ").push_bind(MAX_PAGE_BYTES as i64).push(") ORDER BY id DESC");
     let rows = sql.build().fetch_all(&mut *connection).await?;
     let tasks = rows.iter().map(|row| (json_bytes(row), || Ok(Record::decode(row).task)));
     TaskPage::of(tasks, limit as usize)

@@ -10,6 +10,7 @@ use crate::domain::{
 };
 use crate::error::ErrorKind;
 use crate::ports::{LeaseState, TaskStore};
+use crate::testing::large_json;
 
 /// Parents and children exchange messages, each written in the step that it reports: `TASK` once per requested child,
 /// `RESULT` or `ERROR` when it has ended, and `HEARTBEAT` with each renewal, of which only the latest is kept;
@@ -20,6 +21,31 @@ pub async fn who_waits_and_who_is_waited_for_exchange_messages(store: Arc<dyn Ta
     who_has_ended_answers_at_once(store).await;
     a_heartbeat_takes_the_place_of_the_one_before(store).await;
     pages_and_removal(store).await;
+}
+
+/// A page of `agent_messages` with several messages holds at most a megabyte of payloads; a larger message has a page of its own.
+pub async fn pages_of_agent_messages_end_before_they_are_large(store: Arc<dyn TaskStore>) {
+    let store = &*store;
+    let held = claimed(store, task()).await;
+    let parent = held.task.id;
+    let children: Vec<Task> =
+        [10, 10, 400_000, 50_000, 30_000].map(|values| Task { payload: large_json(values), ..task() }).into();
+    finish(store, &held, wait(children.clone()), 1).await.unwrap();
+    let (mut after, mut sizes, mut found) = (None, Vec::new(), Vec::new());
+    loop {
+        let page = store.agent_messages(parent, after, 100).await.unwrap();
+        sizes.push(page.items.len());
+        found.extend(page.items.into_iter().map(|message| message.content));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(sizes, [2, 1, 2], "two small ones, the large one, and two that fit together");
+    assert!(
+        found.into_iter().eq(children.iter().map(|child| ask(&child.payload))),
+        "each of them once, in order"
+    );
 }
 
 async fn children_are_asked_and_answer(store: &dyn TaskStore) {

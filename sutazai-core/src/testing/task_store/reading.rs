@@ -17,6 +17,7 @@ use crate::domain::{
 };
 use crate::error::ErrorKind;
 use crate::ports::{TaskStore, WakeUp};
+use crate::testing::large_json;
 
 /// Event sequences are 1, 2, 3 ... without gaps within a task, also under concurrent appends; `append` under a spent
 /// claim is `Conflict` and adds nothing.
@@ -154,13 +155,10 @@ pub async fn list_pages_without_losing_or_doubling(store: Arc<dyn TaskStore>) {
 /// its own.
 pub async fn list_ends_pages_before_they_are_large(store: Arc<dyn TaskStore>) {
     let ada = Some(UserId::new());
-    // Numbers, which no database compresses well.
-    let payload =
-        |values: u64| json!({ "values": (0..values).map(|n| n * 7_919 % 65_537).collect::<Vec<_>>() });
     let tasks: Vec<Task> = [30_000, 50_000, 400_000, 10, 10]
         .iter()
         .zip(0..)
-        .map(|(values, n)| Task { created_at: at(n), payload: payload(*values), ..task_with(|_| {}, ada) })
+        .map(|(values, n)| Task { created_at: at(n), payload: large_json(*values), ..task_with(|_| {}, ada) })
         .collect();
     store.enqueue(tasks.clone()).await.unwrap();
     for owner in [ada, None] {

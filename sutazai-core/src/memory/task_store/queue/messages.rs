@@ -1,11 +1,13 @@
 //! Messages between the agents of parents and children.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::convert::Infallible;
 use std::ops::Bound;
 
 use chrono::{DateTime, Utc};
 
 use super::Queue;
+use crate::domain::page::fill_page;
 use crate::domain::{AgentMessage, AgentMessageContent, AgentMessagePage, Heartbeat, Task, TaskId};
 
 /// All messages in the order in which they were recorded.
@@ -93,10 +95,13 @@ impl Queue {
         let limit = limit.clamp(1, 100) as usize;
         let Some(numbers) = self.messages.of.get(&id) else { return AgentMessagePage::default() };
         let later = numbers.range((after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded));
-        let page: Vec<u64> = later.take(limit + 1).copied().collect();
-        let next = page.get(limit).and_then(|_| page.get(limit - 1)).copied();
-        let items = page.iter().take(limit).filter_map(|number| self.messages.all.get(number)).cloned();
-        AgentMessagePage { items: items.collect(), next }
+        let sized = later.filter_map(|number| {
+            let message = self.messages.all.get(number)?;
+            let bytes = message.content.payload_bytes();
+            Some((bytes, move || Ok::<_, Infallible>((*number, message.clone()))))
+        });
+        let Ok((messages, more)) = fill_page(sized, limit);
+        AgentMessagePage::ending(messages, more)
     }
 
     fn pair(&self, parent: TaskId, child: TaskId) -> Option<(&Task, &Task)> {
