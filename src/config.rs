@@ -19,7 +19,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use sutazai_core::domain::{AccessPolicy, ConcurrencyLimits, DocumentQuota, KeepTasks};
+use sutazai_core::domain::{AccessPolicy, ConcurrencyLimits, DocumentQuota, KeepTasks, MessageQuota};
 use sutazai_core::model_gate::ModelGateConfig;
 use sutazai_core::{Error, Result};
 use sutazai_http::{CorsOrigins, ServerConfig, TrustedProxies};
@@ -196,6 +196,8 @@ pub struct UserQuotas {
     pub documents: DocumentQuota,
     /// Conversations.
     pub conversations: u32,
+    /// Messages of all conversations and their bytes.
+    pub messages: MessageQuota,
     /// Tasks that wait for a worker.
     pub pending_tasks: u32,
 }
@@ -363,13 +365,22 @@ mod tests {
         let quotas = read(&[], None, &[]).check().unwrap().quotas;
         assert_eq!(quotas.documents, DocumentQuota { documents: 1_000, bytes: 500_000_000 });
         assert_eq!((quotas.conversations, quotas.pending_tasks), (1_000, 10_000));
-        let set = [("MAX_DOCUMENTS_PER_USER", "3"), ("MAX_DOCUMENT_MB_PER_USER", "7")];
+        assert_eq!(quotas.messages, MessageQuota { messages: 100_000, bytes: 100_000_000 });
+        let set = [
+            ("MAX_DOCUMENTS_PER_USER", "3"),
+            ("MAX_DOCUMENT_MB_PER_USER", "7"),
+            ("MAX_MESSAGES_PER_USER", "5"),
+            ("MAX_MESSAGE_MB_PER_USER", "2"),
+        ];
         let quotas = read(&set, None, &[]).check().unwrap().quotas;
         assert_eq!(quotas.documents, DocumentQuota { documents: 3, bytes: 7_000_000 });
+        assert_eq!(quotas.messages, MessageQuota { messages: 5, bytes: 2_000_000 });
         for name in [
             "MAX_DOCUMENTS_PER_USER",
             "MAX_DOCUMENT_MB_PER_USER",
             "MAX_CONVERSATIONS_PER_USER",
+            "MAX_MESSAGES_PER_USER",
+            "MAX_MESSAGE_MB_PER_USER",
             "MAX_PENDING_TASKS_PER_USER",
             "SESSION_MAX_DAYS",
             "ADMIN_SESSION_MAX_DAYS",

@@ -132,7 +132,8 @@ impl Service {
             _ => e,
         })?;
         let chat = Chat::new(stores.conversations, engine.clone())
-            .max_conversations_per_user(config.quotas.conversations);
+            .max_conversations_per_user(config.quotas.conversations)
+            .message_quota_per_user(config.quotas.messages);
         let documents =
             Documents::new(stores.documents, clock.clone()).quota_per_user(config.quotas.documents);
         let schedules = Schedules::new(stores.schedules, engine.clone());

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use sutazai_core::Error;
-use sutazai_core::domain::{ConcurrencyLimits, DocumentQuota, KeepTasks};
+use sutazai_core::domain::{ConcurrencyLimits, DocumentQuota, KeepTasks, MessageQuota};
 
 use super::UserQuotas;
 use super::layers::Layers;
@@ -17,9 +17,12 @@ impl Layers {
         let documents = self.number("MAX_DOCUMENTS_PER_USER", problems);
         let megabytes: Option<u64> = self.number("MAX_DOCUMENT_MB_PER_USER", problems);
         let conversations = self.number("MAX_CONVERSATIONS_PER_USER", problems);
+        let messages = self.number("MAX_MESSAGES_PER_USER", (1, 100_000_000), problems);
+        let message_megabytes = self.number("MAX_MESSAGE_MB_PER_USER", (1_u64, 1_000_000), problems);
         let pending_tasks = self.number("MAX_PENDING_TASKS_PER_USER", problems);
         let documents = DocumentQuota { documents: documents?, bytes: megabytes? * 1_000_000 };
-        Some(UserQuotas { documents, conversations: conversations?, pending_tasks: pending_tasks? })
+        let messages = MessageQuota { messages: messages?, bytes: message_megabytes? * 1_000_000 };
+        Some(UserQuotas { documents, conversations: conversations?, messages, pending_tasks: pending_tasks? })
     }
 
     /// How many tasks of a user and of an agent run at once.

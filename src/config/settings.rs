@@ -524,6 +524,18 @@ pub const SETTINGS: &[Setting] = &[
         help: "time after which the tasks of a dead process are taken over",
     },
     Setting {
+        name: "MAX_MESSAGES_PER_USER",
+        secret: false,
+        help: "messages that the conversations of one user may have together, 1 to 100000000",
+        default: || Some("100000".into()),
+    },
+    Setting {
+        name: "MAX_MESSAGE_MB_PER_USER",
+        secret: false,
+        help: "megabytes that the messages of one user may have together, 1 to 1000000",
+        default: || Some("100".into()),
+    },
+    Setting {
         name: "SHUTDOWN_GRACE_SECONDS",
         group: Group::Tasks,
         values: Values::Number { min: 0, max: 3_600 },

@@ -10,7 +10,7 @@ use super::history;
 use crate::bounds::{length, page};
 use crate::domain::{
     Caller, ChatMessage, Conversation, ConversationId, ConversationPage, ConversationQuery, GenerateRequest,
-    MessageId, MessagePage, NewConversation, NewMessage, Role, StoredMessage,
+    MessageId, MessagePage, MessageQuota, NewConversation, NewMessage, Role, StoredMessage,
 };
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
@@ -39,18 +39,25 @@ pub struct Chat {
     store: Arc<dyn ConversationStore>,
     engine: Engine,
     max_conversations: Option<u32>,
+    messages: Option<MessageQuota>,
     writing: TaskTracker,
 }
 
 impl Chat {
     /// Creates a chat over this store, answered by the engine's model.
     pub fn new(store: Arc<dyn ConversationStore>, engine: Engine) -> Self {
-        Self { store, engine, max_conversations: None, writing: TaskTracker::new() }
+        Self { store, engine, max_conversations: None, messages: None, writing: TaskTracker::new() }
     }
 
     /// Limits the number of conversations of each user; default: unlimited.
     pub fn max_conversations_per_user(self, max: u32) -> Self {
         Self { max_conversations: Some(max), ..self }
+    }
+
+    /// Limits the messages of each user and their bytes, over all conversations; default: any number. An answer is kept
+    /// whatever the quota: it counts for the next message.
+    pub fn message_quota_per_user(self, quota: MessageQuota) -> Self {
+        Self { messages: Some(quota), ..self }
     }
 
     /// Creates a conversation for this caller.
@@ -130,8 +137,8 @@ impl Chat {
     /// model is called, and stays if that fails. Must be called within a Tokio runtime.
     ///
     /// # Errors
-    /// `InvalidInput` naming the invalid field, `NotFound`, `Unavailable` without a model, and those of the model and
-    /// its admission control.
+    /// `InvalidInput` naming the invalid field, `NotFound`, `Conflict` when a quota of the user is used up, `Unavailable`
+    /// without a model, and those of the model and its admission control.
     pub async fn say(
         &self,
         caller: &Caller,
@@ -152,7 +159,7 @@ impl Chat {
         })?;
         let clock = self.engine.clock();
         let said = StoredMessage::new(id, Role::User, new.content, clock.now());
-        self.store.append(&said).await?;
+        self.store.append_within(&said, self.messages).await?;
         let models = model.models().await.unwrap_or_default();
         let budget = history::budget(&models, conversation.model.as_deref(), new.max_tokens);
         let mut history = self.store.messages(id, None, LOOKED_AT, history::bytes(budget)).await?;

@@ -66,7 +66,7 @@ pub use metric::{
 pub use model_permission::{ModelMeasurement, ModelPermission, ModelPermissions};
 pub use outcome::{Finish, Outcome};
 pub use page::{MAX_PAGE_BYTES, PageBounds};
-pub use quota::{DocumentQuota, MAX_API_KEYS, MAX_INVITATIONS, MAX_SCHEDULES, MAX_SESSIONS};
+pub use quota::{DocumentQuota, MAX_API_KEYS, MAX_INVITATIONS, MAX_SCHEDULES, MAX_SESSIONS, MessageQuota};
 pub use report::{
     Analysis, Assertion, AssertionKind, CheckedText, GeneratedBy, Grounding, ModelUse, PriorityLevel,
     Recommendation, RefusedAttempt, RejectionReason,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Result};
 
 /// Maximum number of sessions of a user; a new one ends the oldest.
 pub const MAX_SESSIONS: u32 = 50;
@@ -23,6 +23,36 @@ pub struct DocumentQuota {
     pub documents: u32,
     /// Maximum total size of the uploaded files in bytes.
     pub bytes: u64,
+}
+
+/// How many messages the conversations of a user may have together, and how many bytes they may say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MessageQuota {
+    /// Messages.
+    pub messages: u32,
+    /// Bytes of their contents.
+    pub bytes: u64,
+}
+
+impl MessageQuota {
+    /// Whether a message of `more` bytes may be added to `messages` of `bytes` in all; the same over every store.
+    ///
+    /// # Errors
+    /// `Conflict` naming the limit.
+    pub fn check(&self, messages: u64, bytes: u64, more: u64) -> Result<()> {
+        let Self { messages: max_messages, bytes: max_bytes } = *self;
+        if messages >= u64::from(max_messages) {
+            return Err(Error::conflict(format!(
+                "the conversations of one user may have at most {max_messages} messages: delete a conversation first"
+            )));
+        }
+        if bytes.saturating_add(more) > max_bytes {
+            return Err(Error::conflict(format!(
+                "the messages of one user may have at most {max_bytes} bytes: delete a conversation first"
+            )));
+        }
+        Ok(())
+    }
 }
 
 /// Returns the error for exceeding a quota of `max` objects, named in the plural by `what`. All stores share it.

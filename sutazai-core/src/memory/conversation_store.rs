@@ -6,8 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 
 use crate::domain::{
-    Conversation, ConversationId, ConversationPage, ConversationQuery, MessageId, StoredMessage, UserId,
-    quota,
+    Conversation, ConversationId, ConversationPage, ConversationQuery, MessageId, MessageQuota,
+    StoredMessage, UserId, quota,
 };
 use crate::error::{Error, Result};
 use crate::ports::ConversationStore;
@@ -63,10 +63,20 @@ impl ConversationStore for MemoryConversationStore {
         Ok(ConversationPage::of(wanted.cloned(), query.limit as usize))
     }
 
-    async fn append(&self, message: &StoredMessage) -> Result<()> {
-        let mut kept = self.lock();
-        let kept = kept.get_mut(&message.conversation);
-        let kept = kept.ok_or_else(|| Error::not_found(format!("conversation {}", message.conversation)))?;
+    async fn append_within(&self, message: &StoredMessage, quota: Option<MessageQuota>) -> Result<()> {
+        let mut all = self.lock();
+        let missing = || Error::not_found(format!("conversation {}", message.conversation));
+        let owner = all.get(&message.conversation).ok_or_else(missing)?.conversation.owner;
+        if let Some(quota) = quota.filter(|_| owner.is_some()) {
+            let owned = all.values().filter(|kept| kept.conversation.owner == owner);
+            let (mut messages, mut bytes) = (0, 0);
+            for said in owned.flat_map(|kept| kept.messages.values()) {
+                messages += 1;
+                bytes += said.message.content.len() as u64;
+            }
+            quota.check(messages, bytes, message.message.content.len() as u64)?;
+        }
+        let kept = all.get_mut(&message.conversation).ok_or_else(missing)?;
         let updated_at = &mut kept.conversation.updated_at;
         *updated_at = message.created_at.max(*updated_at);
         kept.messages.insert(message.id, message.clone());

@@ -5,7 +5,8 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 
 use crate::domain::{
-    Conversation, ConversationId, ConversationPage, ConversationQuery, MessageId, StoredMessage, UserId,
+    Conversation, ConversationId, ConversationPage, ConversationQuery, MessageId, MessageQuota,
+    StoredMessage, UserId,
 };
 use crate::error::Result;
 
@@ -19,6 +20,7 @@ use crate::error::Result;
 /// - A page of `list` with several conversations holds at most a megabyte of titles, names of models and instructions.
 /// - `append` adds a message unchanged and sets the time of the conversation's latest use, which never moves back.
 /// - `append` to an unknown conversation is `NotFound`.
+/// - With a quota a message after which the conversations of its owner would have more messages or bytes is `Conflict` and is not added, however many are added at once. What was deleted does not count, and nobody's conversations have no quota.
 /// - `messages` returns the latest messages of one conversation, or the latest before one of them, oldest first.
 /// - `messages` stops after the message with which the contents reach `max_bytes`, and loads no content beyond it.
 /// - `delete` removes a conversation with its messages and no other; an unknown one is `NotFound`.
@@ -41,7 +43,12 @@ pub trait ConversationStore: Debug + Send + Sync + 'static {
     async fn list(&self, query: &ConversationQuery) -> Result<ConversationPage>;
 
     /// Appends a message to its conversation.
-    async fn append(&self, message: &StoredMessage) -> Result<()>;
+    async fn append(&self, message: &StoredMessage) -> Result<()> {
+        self.append_within(message, None).await
+    }
+
+    /// Appends a message, provided that all conversations of its owner together stay within the quota.
+    async fn append_within(&self, message: &StoredMessage, quota: Option<MessageQuota>) -> Result<()>;
 
     /// Returns at most `limit` messages; only the oldest of them may exceed `max_bytes` of content in total.
     async fn messages(

@@ -7,8 +7,8 @@ use chrono::{DateTime, TimeZone, Utc};
 use futures::future::join_all;
 
 use crate::domain::{
-    ChatMessage, Conversation, ConversationId, ConversationQuery, FinishReason, ModelUsage, Role,
-    StoredMessage, UserId,
+    ChatMessage, Conversation, ConversationId, ConversationQuery, FinishReason, MessageQuota, ModelUsage,
+    Role, StoredMessage, UserId,
 };
 use crate::error::ErrorKind;
 use crate::ports::ConversationStore;
@@ -37,6 +37,8 @@ where
     delete_removes_a_conversation_with_its_messages(&*store, ada).await;
     let (store, ada, eve) = make().await;
     a_limit_holds_however_many_are_added_at_once(&*store, ada, eve).await;
+    let (store, ada, eve) = make().await;
+    a_quota_of_messages_holds_however_many_are_added_at_once(&*store, ada, eve).await;
     let (store, ada, eve) = make().await;
     delete_all_removes_what_is_one_owners(&*store, ada, eve).await;
 }
@@ -227,6 +229,55 @@ pub async fn a_limit_holds_however_many_are_added_at_once<S: ConversationStore +
         store.create_within(&conversation(None), Some(1)).await.unwrap();
     }
     store.create(&conversation(Some(ada))).await.unwrap();
+}
+
+/// With a quota a message after which the conversations of its owner would have more messages or bytes is `Conflict` and is not added, however many are added at once. What was deleted does not count, and nobody's conversations have no quota.
+pub async fn a_quota_of_messages_holds_however_many_are_added_at_once<S: ConversationStore + ?Sized>(
+    store: &S,
+    ada: UserId,
+    eve: UserId,
+) {
+    let [one, two] = [0; 2].map(|_| conversation(Some(ada)));
+    let (theirs, nobodys) = (conversation(Some(eve)), conversation(None));
+    for conversation in [&one, &two, &theirs, &nobodys] {
+        store.create(conversation).await.unwrap();
+    }
+    let say = |conversation: &Conversation, bytes: usize| StoredMessage {
+        message: ChatMessage::user("x".repeat(bytes)),
+        ..message(conversation.id, 1)
+    };
+    let counts = Some(MessageQuota { messages: 5, bytes: 1_000_000 });
+    let many: Vec<StoredMessage> = (0..12).map(|n| say([&one, &two][n % 2], 100)).collect();
+    let outcomes = join_all(many.iter().map(|said| store.append_within(said, counts))).await;
+    let refused: Vec<_> = outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).collect();
+    assert_eq!((outcomes.len() - refused.len(), refused.len()), (5, 7), "{outcomes:?}");
+    assert!(refused.iter().all(|e| e.kind() == ErrorKind::Conflict), "{refused:?}");
+    assert!(refused[0].message().contains("at most 5 messages"), "{}", refused[0]);
+    let mut kept = 0;
+    for conversation in [&one, &two] {
+        kept += store.messages(conversation.id, None, 100, u64::MAX).await.unwrap().len();
+    }
+    assert_eq!(kept, 5, "a refused message was added");
+
+    // Five messages have 500 bytes by now.
+    let bytes = Some(MessageQuota { messages: 100, bytes: 700 });
+    let e = store.append_within(&say(&one, 201), bytes).await.unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::Conflict);
+    assert!(e.message().contains("at most 700 bytes"), "{e}");
+    store.append_within(&say(&one, 200), bytes).await.unwrap();
+    assert_eq!(store.append_within(&say(&two, 1), bytes).await.unwrap_err().kind(), ErrorKind::Conflict);
+    // An answer is added whatever the quota.
+    store.append(&say(&two, 1_000)).await.unwrap();
+    store.append_within(&say(&theirs, 700), bytes).await.unwrap();
+    for _ in 0..3 {
+        store.append_within(&say(&nobodys, 700), bytes).await.unwrap();
+    }
+    store.delete(two.id).await.unwrap();
+    let left = store.messages(one.id, None, 100, u64::MAX).await.unwrap();
+    let left = left.iter().map(|said| said.message.content.len()).sum::<usize>();
+    store.append_within(&say(&one, 700 - left), bytes).await.unwrap();
+    let missing = say(&two, 1);
+    assert_eq!(store.append_within(&missing, bytes).await.unwrap_err().kind(), ErrorKind::NotFound);
 }
 
 /// `delete_all` removes all conversations of one owner with their messages and returns their number.

@@ -9,7 +9,9 @@ use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use sutazai_core::chat::Chat;
 use sutazai_core::documents::Documents;
-use sutazai_core::domain::{AccessPolicy, AgentDescriptor, Caller, DocumentQuota, NewUser, Step, UserRole};
+use sutazai_core::domain::{
+    AccessPolicy, AgentDescriptor, Caller, DocumentQuota, MessageQuota, NewUser, Step, UserRole,
+};
 use sutazai_core::engine::Engine;
 use sutazai_core::identity::{Client, Identity, IdentityConfig, UserData};
 use sutazai_core::memory::{
@@ -18,7 +20,7 @@ use sutazai_core::memory::{
 };
 use sutazai_core::ports::{Agent, AgentContext, Clock, IdentityStore, TaskStore};
 use sutazai_core::schedules::Schedules;
-use sutazai_core::testing::ManualClock;
+use sutazai_core::testing::{ManualClock, ScriptedModelBackend};
 use sutazai_core::{ErrorKind, Result};
 use sutazai_http::auth::{Argon2Cost, Argon2PasswordHasher, JwtTokenSigner};
 use sutazai_http::{App, ServerConfig};
@@ -83,10 +85,15 @@ impl Place {
             .max_pending_per_owner(3)
             .clock(clock.clone())
             .agent(Arc::new(Worker))
+            .model(Arc::new(ScriptedModelBackend::replying(|_| "Yes.")))
             .build()
             .unwrap();
         let app = App::new(engine.clone(), Some(identity.clone()))
-            .with_chat(Chat::new(data.conversations, engine.clone()).max_conversations_per_user(2))
+            .with_chat(
+                Chat::new(data.conversations, engine.clone())
+                    .max_conversations_per_user(2)
+                    .message_quota_per_user(MessageQuota { messages: 3, bytes: 100 }),
+            )
             .with_documents(
                 Documents::new(data.documents, clock.clone())
                     .quota_per_user(DocumentQuota { documents: 2, bytes: 20 }),
@@ -281,11 +288,33 @@ async fn what_is_one_too_many_is_refused_with_the_limit() {
     assert!(answer.headers().contains_key("retry-after"));
     let refused = failure(answer, 429, "rate_limited").await;
     assert!(refused["message"].as_str().unwrap().contains("3 tasks"), "{refused}");
+    let mut conversations = Vec::new();
     for _ in 0..2 {
-        success(ada.post("/api/v1/conversations", &json!({})).await, 201).await;
+        let made = success(ada.post("/api/v1/conversations", &json!({})).await, 201).await;
+        conversations.push(format!("/api/v1/conversations/{}", made["id"].as_str().unwrap()));
     }
     let refused = failure(ada.post("/api/v1/conversations", &json!({})).await, 409, "conflict").await;
     assert!(refused["message"].as_str().unwrap().contains("2 conversations"), "{refused}");
+    let say = async |number: usize, text: &str| {
+        let answer =
+            ada.post(&format!("{}/messages", conversations[number]), &json!({ "content": text })).await;
+        match answer.status().as_u16() {
+            // To its end, since the answer is kept then.
+            200 => answer.text().await.map(drop).map(|()| None).unwrap(),
+            _ => failure(answer, 409, "conflict").await["message"].as_str().map(str::to_owned),
+        }
+    };
+    assert!(say(0, &"x".repeat(101)).await.unwrap().contains("100 bytes"));
+    for number in [0, 1] {
+        assert_eq!(
+            say(number, "Is it so?").await,
+            None,
+            "the question is one too many only after two and their answers"
+        );
+    }
+    assert!(say(1, "And now?").await.unwrap().contains("3 messages"), "questions and answers of both count");
+    success(delete(&ada, &conversations[0], &Value::Null).await, 200).await;
+    assert_eq!(say(1, "And now?").await, None, "what was deleted counts no more");
     let upload = async |text: &'static str| {
         let form = format!(
             "--end\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\n\

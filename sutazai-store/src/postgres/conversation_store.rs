@@ -6,8 +6,8 @@ use sqlx::postgres::PgRow;
 use sqlx::types::Json;
 use sqlx::{PgConnection, Row};
 use sutazai_core::domain::{
-    ChatMessage, Conversation, ConversationId, ConversationPage, ConversationQuery, MessageId, StoredMessage,
-    UserId, quota,
+    ChatMessage, Conversation, ConversationId, ConversationPage, ConversationQuery, MessageId, MessageQuota,
+    StoredMessage, UserId, quota,
 };
 use sutazai_core::ports::ConversationStore;
 use sutazai_core::{Error, Result};
@@ -62,8 +62,9 @@ impl ConversationStore for PostgresConversationStore {
         self.database.run(query.clone(), |connection, query| Box::pin(page(connection, query))).await
     }
 
-    async fn append(&self, message: &StoredMessage) -> Result<()> {
-        let add = self.database.write(message.clone(), |tx, message| Box::pin(insert_message(tx, message)));
+    async fn append_within(&self, message: &StoredMessage, quota: Option<MessageQuota>) -> Result<()> {
+        let new = (message.clone(), quota);
+        let add = self.database.write(new, |tx, new| Box::pin(insert_message(tx, &new.0, new.1)));
         add.await.map(|_| ())
     }
 
@@ -146,11 +147,34 @@ async fn page(connection: &mut PgConnection, query: &ConversationQuery) -> Outco
     Ok(ConversationPage::of(conversations, query.limit as usize))
 }
 
-async fn insert_message(transaction: &mut Transaction<'_>, message: &StoredMessage) -> Outcome<()> {
-    const TOUCH: &str = "UPDATE conversations SET updated_at = greatest(updated_at, $1) WHERE id = $2";
+async fn insert_message(
+    transaction: &mut Transaction<'_>,
+    message: &StoredMessage,
+    quota: Option<MessageQuota>,
+) -> Outcome<()> {
+    const OWNER: &str = "SELECT owner FROM conversations WHERE id = $1";
+    const COUNT: &str = "\
+        SELECT coalesce(sum(message_count), 0)::bigint, coalesce(sum(message_bytes), 0)::bigint
+        FROM conversations WHERE owner = $1";
+    const TOUCH: &str = "\
+        UPDATE conversations SET updated_at = greatest(updated_at, $1), message_count = message_count + 1,
+            message_bytes = message_bytes + $3
+        WHERE id = $2";
     const INSERT: &str =
         concat!("INSERT INTO messages (", message_columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb)");
-    let touch = sqlx::query(TOUCH).bind(message.created_at).bind(message.conversation.0);
+    let bytes = message.message.content.len() as u64;
+    if let Some(quota) = quota {
+        let owner = sqlx::query_scalar::<_, Option<Uuid>>(OWNER).bind(message.conversation.0);
+        // The lock of the owner before that of the conversation: every write with a quota takes them in this order.
+        if let Some(owner) = owner.fetch_optional(&mut *transaction.connection).await?.flatten() {
+            lock(transaction.connection, Counted::Messages, &[UserId(owner)]).await?;
+            let row = sqlx::query(COUNT).bind(owner).fetch_one(&mut *transaction.connection).await?;
+            let [messages, said] =
+                [row.try_get::<i64, _>(0)?, row.try_get::<i64, _>(1)?].map(i64::unsigned_abs);
+            quota.check(messages, said, bytes)?;
+        }
+    }
+    let touch = sqlx::query(TOUCH).bind(message.created_at).bind(message.conversation.0).bind(bytes as i64);
     if touch.execute(&mut *transaction.connection).await?.rows_affected() == 0 {
         Err(Error::not_found(format!("conversation {}", message.conversation)))?;
     }

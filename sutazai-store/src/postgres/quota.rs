@@ -16,6 +16,7 @@ pub(super) enum Counted {
     Tasks = 0x7375_0005,
     Admins = 0x7375_0006,
     Invitations = 0x7375_0007,
+    Messages = 0x7375_0008,
 }
 
 /// Waits until nobody else counts these things of these owners.

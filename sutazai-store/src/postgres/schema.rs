@@ -26,7 +26,8 @@ const STEPS: &[Step] = steps!(
         "0021" "words",
         "0022" "successors",
         "0023" "overlaps",
-        "0024" "upload_keys"
+        "0024" "upload_keys",
+        "0025" "message_counts"
     ]
 );
 

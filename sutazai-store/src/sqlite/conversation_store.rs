@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 use sutazai_core::domain::{
-    ChatMessage, Conversation, ConversationId, ConversationPage, ConversationQuery, MessageId, Role,
-    StoredMessage, UserId, quota,
+    ChatMessage, Conversation, ConversationId, ConversationPage, ConversationQuery, MessageId, MessageQuota,
+    Role, StoredMessage, UserId, quota,
 };
 use sutazai_core::ports::ConversationStore;
 use sutazai_core::{Error, Result};
@@ -55,9 +55,9 @@ impl ConversationStore for SqliteConversationStore {
         self.database.read(query.clone(), |connection, query| Box::pin(page(connection, query))).await
     }
 
-    async fn append(&self, message: &StoredMessage) -> Result<()> {
+    async fn append_within(&self, message: &StoredMessage, quota: Option<MessageQuota>) -> Result<()> {
         let message = message.clone();
-        self.database.writer().run(|tx| Box::pin(insert_message(tx, message))).await
+        self.database.writer().run(move |tx| Box::pin(insert_message(tx, message, quota))).await
     }
 
     async fn messages(
@@ -164,10 +164,29 @@ async fn remove_all(tx: &mut Transaction, owner: UserId) -> Outcome<u64> {
     Ok(delete.execute(&mut tx.connection).await?.rows_affected())
 }
 
-async fn insert_message(tx: &mut Transaction, message: StoredMessage) -> Outcome<()> {
-    const TOUCH: &str = "UPDATE conversations SET updated_at = max(updated_at, ?) WHERE id = ?";
+async fn insert_message(
+    tx: &mut Transaction,
+    message: StoredMessage,
+    quota: Option<MessageQuota>,
+) -> Outcome<()> {
+    // No row where there is no owner.
+    const COUNT: &str = "\
+        SELECT sum(message_count), sum(message_bytes) FROM conversations
+        WHERE owner = (SELECT owner FROM conversations WHERE id = ?) GROUP BY owner";
+    const TOUCH: &str = "\
+        UPDATE conversations SET updated_at = max(updated_at, ?), message_count = message_count + 1,
+            message_bytes = message_bytes + ?
+        WHERE id = ?";
+    let bytes = message.message.content.len() as u64;
+    if let Some(quota) = quota {
+        let count = sqlx::query(COUNT).bind(message.conversation.0);
+        if let Some(row) = count.fetch_optional(&mut tx.connection).await? {
+            quota.check(row.try_get(0)?, row.try_get(1)?, bytes)?;
+        }
+    }
     let touched = sqlx::query(TOUCH)
         .bind(nanos(message.created_at))
+        .bind(bytes as i64)
         .bind(message.conversation.0)
         .execute(&mut tx.connection)
         .await?;

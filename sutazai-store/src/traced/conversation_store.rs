@@ -5,7 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use sutazai_core::Result;
 use sutazai_core::domain::{
-    Conversation, ConversationId, ConversationPage, ConversationQuery, MessageId, StoredMessage, UserId,
+    Conversation, ConversationId, ConversationPage, ConversationQuery, MessageId, MessageQuota,
+    StoredMessage, UserId,
 };
 use sutazai_core::ports::ConversationStore;
 
@@ -32,8 +33,8 @@ impl ConversationStore for TracedConversationStore {
         self.database.traced("SELECT", "conversations", self.store.list(query)).await
     }
 
-    async fn append(&self, message: &StoredMessage) -> Result<()> {
-        self.database.traced("INSERT", "messages", self.store.append(message)).await
+    async fn append_within(&self, message: &StoredMessage, quota: Option<MessageQuota>) -> Result<()> {
+        self.database.traced("INSERT", "messages", self.store.append_within(message, quota)).await
     }
 
     async fn messages(

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::DateTime;
 use futures::future::join_all;
 use serde_json::json;
-use sqlx::{Connection, PgConnection, Row};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 use sutazai_core::ErrorKind;
 use sutazai_core::domain::{
     Chunk, ConcurrencyLimits, Document, DocumentId, EventKind, EventPosition, Finish, MediaType,
@@ -162,6 +162,26 @@ async fn the_queue_step_keeps_what_is_there_both_ways() {
     let rest = store.claim(&ClaimRequest { limit: 10, ..request }).await.unwrap();
     assert_eq!(rest.len(), 1, "what was pending");
     assert_eq!(store.expire(now + Duration::from_secs(30)).await.unwrap(), 2, "and both that are held");
+}
+
+#[tokio::test]
+async fn messages_from_before_are_counted() {
+    let url = database().await;
+    up(&url).await.unwrap();
+    while down(&url, 1).await.unwrap()[0].name != "message_counts" {}
+    let [one, two] = ["00000000-0000-0000-0000-000000000001", "00000000-0000-0000-0000-000000000002"];
+    let old = format!(
+        "INSERT INTO conversations (id, title, created_at, updated_at) VALUES ('{one}', '', now(), now()), ('{two}', '', now(), now());
+         INSERT INTO messages (id, conversation_id, role, content, created_at, cut)
+         VALUES ('{one}', '{one}', 'user', 'Grüezi', now(), false), ('{two}', '{one}', 'assistant', '', now(), false)"
+    );
+    let mut connection = PgConnection::connect(&url).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(old)).execute(&mut connection).await.unwrap();
+    up(&url).await.unwrap();
+    let counts = "SELECT message_count, message_bytes FROM conversations ORDER BY id";
+    let rows = sqlx::query(counts).fetch_all(&mut connection).await.unwrap();
+    let counts: Vec<(i64, i64)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+    assert_eq!(counts, [(2, 7), (0, 0)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

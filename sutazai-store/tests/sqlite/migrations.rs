@@ -153,6 +153,23 @@ async fn samples_from_before_hosts_stay_and_hosts_become_one_on_the_way_back() {
     assert_eq!(store.series("one", "").await.unwrap(), [] as [&str; 0]);
 }
 
+#[tokio::test]
+async fn messages_from_before_are_counted() {
+    let place = Place::new();
+    let url = place.url();
+    drop(place.open().await);
+    while down(&url, 1).await.unwrap()[0].name != "message_counts" {}
+    let old = "INSERT INTO conversations (id, title, created_at, updated_at) VALUES (x'01', '', 0, 0), (x'02', '', 0, 0);
+               INSERT INTO messages (id, conversation_id, role, content, created_at, cut)
+               VALUES (x'11', x'01', 'user', 'Grüezi', 0, 0), (x'12', x'01', 'assistant', '', 0, 0)";
+    sqlx::raw_sql(old).execute(&mut connect(&place).await).await.unwrap();
+    up(&url).await.unwrap();
+    let counts = "SELECT message_count, message_bytes FROM conversations ORDER BY id";
+    let rows = sqlx::query(counts).fetch_all(&mut connect(&place).await).await.unwrap();
+    let counts: Vec<(i64, i64)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+    assert_eq!(counts, [(2, 7), (0, 0)]);
+}
+
 /// Everything in the schema, in order, but for SQLite's own tables, which stay for good.
 async fn schema(place: &Place) -> Vec<String> {
     let rows = sqlx::query("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite!_%' ESCAPE '!' ORDER BY name")

@@ -31,6 +31,7 @@ use crate::routes::tasks::events::KEEP_ALIVE;
     request_body = CreateMessage,
     responses(
         (status = 200, description = "The answer.", content_type = "text/event-stream", body = String),
+        (status = 409, description = "The user has no space left for messages."),
         (status = 429, description = "The user has used up what one user may ask of the model."),
         (status = 503, description = "The model is in use, or there is none."),
         (status = 504, description = "The model did not answer in time."),

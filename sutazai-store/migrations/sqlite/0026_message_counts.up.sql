@@ -1,0 +1,7 @@
+-- How many messages a conversation has and how many bytes they say, so that a quota is checked without reading them.
+ALTER TABLE conversations ADD COLUMN message_count INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE conversations ADD COLUMN message_bytes INTEGER NOT NULL DEFAULT 0;
+
+UPDATE conversations SET message_count = said.count, message_bytes = said.bytes
+FROM (SELECT conversation_id, count(*) AS count, sum(octet_length(content)) AS bytes FROM messages GROUP BY conversation_id) AS said
+WHERE said.conversation_id = conversations.id;
