@@ -12,6 +12,7 @@
 //! * `keys`: keys as bound values, `rows`: what the rules of changing tasks need, `events`: histories and the feed, `leases`: which of
 //!   their rows can go,
 //! * `claim`: whose tasks a worker gets, `claiming`: claims that bear damaged tasks, `reads`: the hot reads of tasks, `queue`: the other writes of the queue,
+//!   `queue_check`: pending tasks that no claim would find,
 //!   `prune`: what is forgotten, `agent_messages`: what agents say to each other, `outbox`: what is still to be said
 //!   of tasks that were removed,
 //! * `task_store`, `identity_store`, `api_key_store`, `conversation_store`, `document_store`, `schedule_store`,
@@ -45,6 +46,7 @@ mod page;
 mod plans;
 mod prune;
 mod queue;
+mod queue_check;
 mod quota;
 mod reads;
 mod record;

@@ -15,7 +15,7 @@ use super::reads::{BY_IDS, PAGES};
 use place::database;
 
 #[path = "../../tests/postgres/place.rs"]
-mod place;
+pub(super) mod place;
 
 const FINISHED: i32 = 100_000;
 const PENDING: i32 = 100_000;

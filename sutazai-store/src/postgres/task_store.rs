@@ -21,6 +21,7 @@ use super::grouped::Grouped;
 use super::leases::Leases;
 use super::limit::Limit;
 use super::page::fill;
+use super::queue_check::QueueCheck;
 use super::reads::{self, Listing};
 use super::record::{columns, decode, json_bytes};
 use super::text::kept;
@@ -48,6 +49,7 @@ pub(super) struct PostgresTaskStore {
     enqueues: Grouped<Added, Vec<Task>>,
     gets: Grouped<TaskId, Option<Task>>,
     lists: Grouped<Listing, TaskPage>,
+    queue_check: QueueCheck,
 }
 
 impl PostgresTaskStore {
@@ -70,7 +72,7 @@ impl PostgresTaskStore {
             let database = database.clone();
             Box::pin(async move { reads::list_each(&database, listings).await })
         });
-        Self { place, enqueues, gets, lists }
+        Self { place, enqueues, gets, lists, queue_check: QueueCheck::default() }
     }
 
     /// Sends the wake-ups of a write.
@@ -148,7 +150,13 @@ impl TaskStore for PostgresTaskStore {
 
     async fn expire(&self, now: DateTime<Utc>) -> Result<u64> {
         let expired = self.place.database.write(now, |tx, now| Box::pin(queue::expire(tx, *now))).await;
-        expired.map(|done| self.told(done))
+        let expired = self.told(expired?);
+        // Whoever looks for what dead workers held looks for what nobody can claim, too.
+        match self.queue_check.step(&self.place.database).await {
+            Ok(wake_ups) => self.place.wake_ups.send(wake_ups),
+            Err(e) => tracing::warn!(error = %e, "queue check failed; trying again"),
+        }
+        Ok(expired)
     }
 
     async fn next_due(&self, agents: &[String]) -> Result<Option<DateTime<Utc>>> {

@@ -1,9 +1,12 @@
 //! Rows that cannot be read, or whose times are at the extremes, hinder nobody but their owners.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
-use sutazai_core::domain::{ConcurrencyLimits, ScheduleQuery};
+use sutazai_core::domain::{ConcurrencyLimits, NewTask, ScheduleQuery, Task, WorkerId};
+use sutazai_core::ports::{ClaimRequest, Clock, SystemClock};
 
 use crate::fixture::{Becomes, others_go_on, schedules};
 use crate::place::database;
@@ -25,9 +28,9 @@ const WAYS: [(&str, Becomes); 15] = [
     ("time 4713-11-24 BC", Becomes::Completed),
     ("time 294276-12-31", Becomes::Pending),
     ("time infinity", Becomes::Pending),
-    ("UPDATE queue SET agent = 'nobody here' WHERE task = $1", Becomes::Pending),
+    ("UPDATE queue SET agent = 'nobody here' WHERE task = $1", Becomes::Completed),
     ("DELETE FROM tasks WHERE id = $1", Becomes::Nameless),
-    ("DELETE FROM queue WHERE task = $1", Becomes::Pending),
+    ("DELETE FROM queue WHERE task = $1", Becomes::Completed),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -52,6 +55,34 @@ async fn damaged_rows_end_as_failed_and_hinder_nobody_else() {
         })
         .await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pending_task_without_its_queue_row_is_claimed_and_no_other_twice() {
+    let url = database().await;
+    let store = sutazai_store::open(&url).await.unwrap().tasks;
+    let now = SystemClock.now();
+    let new = |_| Task::pending(NewTask::new("echo", json!({})), None, None, now);
+    let mut tasks = store.enqueue((0..3).map(new).collect()).await.unwrap();
+    let request = |limit| ClaimRequest {
+        worker: WorkerId::new(),
+        agents: vec!["echo".into()],
+        limit,
+        lease: Duration::from_secs(30),
+        now: SystemClock.now(),
+        limits: ConcurrencyLimits::default(),
+        after: None,
+    };
+    let held = store.claim(&request(1)).await.unwrap().remove(0);
+    store.cancel(tasks.remove(1).id, now).await.unwrap();
+    assert_eq!(held.task.id, tasks.remove(0).id);
+    let mut connection = PgConnection::connect(&url).await.unwrap();
+    sqlx::raw_sql("DELETE FROM queue").execute(&mut connection).await.unwrap();
+    assert!(store.claim(&request(10)).await.unwrap().is_empty(), "nothing is in the queue");
+    assert_eq!(store.expire(now).await.unwrap(), 0);
+    let found = store.claim(&request(10)).await.unwrap();
+    assert_eq!(found.iter().map(|claim| claim.task.id).collect::<Vec<_>>(), [tasks[0].id]);
+    assert_eq!(store.backlog().await.unwrap().tasks, 0);
 }
 
 #[tokio::test]
