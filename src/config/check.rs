@@ -143,12 +143,14 @@ impl Layers {
         let queue = self.number("MODEL_QUEUE", problems);
         let per_user = self.number("MODEL_REQUESTS_PER_USER", problems);
         let per_minute = self.number("MODEL_REQUESTS_PER_MINUTE", problems);
+        let max_tokens = self.number("MODEL_MAX_TOKENS", problems);
         let timeout = self.seconds("MODEL_TIMEOUT_SECONDS", problems);
         Some(ModelGateConfig {
             slots: slots?,
             queue: queue?,
             per_user: per_user?,
             per_minute: per_minute?,
+            max_tokens: max_tokens?,
             timeout: timeout?,
         })
     }

@@ -110,9 +110,7 @@ mod tests {
         ] {
             assert!(hint(name).is_some_and(|hint| hint.ends_with(says)), "{name}: {:?}", hint(name));
         }
-        for name in
-            ["DATABASE_URL", "DATABASE_URL_FILE", "OLLAMA_HOST", "PATH", "HOME", "LISTENER", "TLS_CERTS"]
-        {
+        for name in ["DATABASE_URL", "DATABASE_URL_FILE", "OLLAMA_HOST", "PATH", "HOME", "LISTENER"] {
             assert_eq!(hint(name), None, "{name}");
         }
     }

@@ -17,8 +17,8 @@ impl Layers {
         let documents = self.number("MAX_DOCUMENTS_PER_USER", problems);
         let megabytes: Option<u64> = self.number("MAX_DOCUMENT_MB_PER_USER", problems);
         let conversations = self.number("MAX_CONVERSATIONS_PER_USER", problems);
-        let messages = self.number("MAX_MESSAGES_PER_USER", (1, 100_000_000), problems);
-        let message_megabytes = self.number("MAX_MESSAGE_MB_PER_USER", (1_u64, 1_000_000), problems);
+        let messages = self.number("MAX_MESSAGES_PER_USER", problems);
+        let message_megabytes: Option<u64> = self.number("MAX_MESSAGE_MB_PER_USER", problems);
         let pending_tasks = self.number("MAX_PENDING_TASKS_PER_USER", problems);
         let documents = DocumentQuota { documents: documents?, bytes: megabytes? * 1_000_000 };
         let messages = MessageQuota { messages: messages?, bytes: message_megabytes? * 1_000_000 };

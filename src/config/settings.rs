@@ -284,6 +284,13 @@ pub const SETTINGS: &[Setting] = &[
         help: "requests to the models that one user, with all API keys, may begin in a minute",
     },
     Setting {
+        name: "MODEL_MAX_TOKENS",
+        group: Group::Models,
+        values: Values::Number { min: 512, max: 1_000_000 },
+        default: Fallback::Computed(|| models().max_tokens.to_string()),
+        help: "tokens that a caller may ask for in one answer",
+    },
+    Setting {
         name: "MODEL_TIMEOUT_SECONDS",
         group: Group::Models,
         values: Values::Number { min: 1, max: 86_400 },
@@ -524,18 +531,6 @@ pub const SETTINGS: &[Setting] = &[
         help: "time after which the tasks of a dead process are taken over",
     },
     Setting {
-        name: "MAX_MESSAGES_PER_USER",
-        secret: false,
-        help: "messages that the conversations of one user may have together, 1 to 100000000",
-        default: || Some("100000".into()),
-    },
-    Setting {
-        name: "MAX_MESSAGE_MB_PER_USER",
-        secret: false,
-        help: "megabytes that the messages of one user may have together, 1 to 1000000",
-        default: || Some("100".into()),
-    },
-    Setting {
         name: "SHUTDOWN_GRACE_SECONDS",
         group: Group::Tasks,
         values: Values::Number { min: 0, max: 3_600 },
@@ -583,6 +578,20 @@ pub const SETTINGS: &[Setting] = &[
         values: Values::Number { min: 1, max: 1_000_000 },
         default: Fallback::Fixed("1000"),
         help: "conversations of one user",
+    },
+    Setting {
+        name: "MAX_MESSAGES_PER_USER",
+        group: Group::Tasks,
+        values: Values::Number { min: 1, max: 100_000_000 },
+        default: Fallback::Fixed("100000"),
+        help: "messages in all conversations of one user",
+    },
+    Setting {
+        name: "MAX_MESSAGE_MB_PER_USER",
+        group: Group::Tasks,
+        values: Values::Number { min: 1, max: 1_000_000 },
+        default: Fallback::Fixed("100"),
+        help: "megabytes of messages in all conversations of one user",
     },
     Setting {
         name: "MAX_DOCUMENTS_PER_USER",

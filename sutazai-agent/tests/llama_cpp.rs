@@ -10,7 +10,7 @@ use futures::future::join_all;
 use serde_json::{Value, json};
 use sutazai_agent::models::LlamaCppModelBackend;
 use sutazai_core::ErrorKind;
-use sutazai_core::domain::{ChatMessage, Constraint, FinishReason, GenerateRequest, ModelEvent};
+use sutazai_core::domain::{ChatMessage, Constraint, FinishReason, GenerateRequest, ModelEvent, UserId};
 use sutazai_core::ports::{ModelBackend, ModelBackendExt};
 use sutazai_core::testing::model_backend;
 
@@ -199,6 +199,36 @@ async fn more_requests_than_slots_all_end_and_too_many_are_refused() {
     for events in join_all(ended).await {
         assert!(matches!(events.last(), Some(Ok(ModelEvent::Done(_)))), "{events:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_of_one_user_leave_a_quarter_of_the_context_to_others() {
+    let backend = own();
+    let longest = backend.models().await.unwrap()[0].context_length.unwrap();
+    let e = backend.complete(ask(&"word ".repeat(longest as usize), 8)).await.unwrap_err();
+    assert_eq!((e.kind(), e.field()), (ErrorKind::ContextLength, Some("messages")), "{e}");
+    assert!(e.message().contains(&format!("at most {} tokens", longest - 1)), "{e}");
+
+    let of =
+        |owner| GenerateRequest { prefix_owner: Some(owner), ..ask("Write a very long story.", 100_000) };
+    let greedy = UserId::new();
+    let mut first = backend.generate(of(greedy)).await.unwrap();
+    // These wait for the first one, which takes all that one user may have.
+    let mut waiting: Vec<_> = (0..4).map(|_| backend.generate(of(greedy))).collect();
+    for request in &mut waiting {
+        assert!(futures::poll!(request).is_pending());
+    }
+    let short = GenerateRequest { prefix_owner: Some(UserId::new()), ..ask("Count to three.", 8) };
+    let answer = tokio::time::timeout(Duration::from_secs(20), backend.complete(short)).await;
+    assert!(answer.expect("another user waits for the long answer").is_ok());
+    assert!(matches!(first.next().await, Some(Ok(ModelEvent::Text(_)))), "the long answer is still written");
+    for request in &mut waiting {
+        assert!(futures::poll!(request).is_pending(), "it began beside another answer of its user");
+    }
+    drop(first);
+    let next = futures::future::select_all(waiting);
+    let (next, ..) = tokio::time::timeout(Duration::from_secs(20), next).await.unwrap();
+    assert!(next.is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use serde_json::{Value, json};
 use sutazai_core::domain::{
@@ -172,6 +172,45 @@ async fn limits_apply_to_users_and_not_to_tasks() {
     stage.clock.advance(Duration::from_secs(20));
     drop(model.generate(ask()).await.unwrap());
     drop(stage.model_for(UserId::new()).generate(ask()).await.unwrap());
+}
+
+#[tokio::test]
+async fn user_may_ask_for_so_long_an_answer_and_tasks_name_their_own() {
+    let stage = stage(ModelGateConfig { max_tokens: 600, ..ModelGateConfig::default() });
+    let long = |max_tokens| GenerateRequest { max_tokens, ..ask() };
+    let user = UserId::new();
+    let e = stage.model_for(user).generate(long(601)).await.err().unwrap();
+    assert_eq!((e.kind(), e.field()), (ErrorKind::InvalidInput, Some("max_tokens")));
+    assert!(e.message().contains("at most 600 tokens"), "{e}");
+    assert!(stage.model.requests().is_empty());
+    drop(stage.model_for(user).generate(long(600)).await.unwrap());
+    drop(stage.gate.model_for_task(Some(user)).generate(long(601)).await.unwrap());
+    drop(stage.gate.model_for(&Caller::System).generate(long(601)).await.unwrap());
+}
+
+#[tokio::test]
+async fn other_user_is_answered_while_one_holds_what_they_can_get() {
+    let config = ModelGateConfig { slots: Some(3), per_user: 8, ..ModelGateConfig::default() };
+    let clock = Arc::new(ManualClock::new());
+    let model = ScriptedModelBackend::replying(|_| ScriptedAnswer::Stall("Sea".into()));
+    let gate = ModelGate::new(Arc::new(model.with_clock(clock.clone())), clock, &config);
+    let model_for = |id| gate.model_for(&Caller::User { id, role: UserRole::User });
+    let greedy = model_for(UserId::new());
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        held.push(greedy.generate(ask()).await.unwrap());
+    }
+    let mut waiting: Vec<_> = (0..6).map(|_| greedy.generate(ask())).collect();
+    for request in &mut waiting {
+        assert!(futures::poll!(request).is_pending());
+    }
+    let mut answer = model_for(UserId::new()).generate(ask()).await.unwrap();
+    first_text(&mut answer).await;
+    drop(held.pop());
+    settle().await;
+    // Kept until they are counted: a dropped answer lets the next one in.
+    let granted: Vec<_> = waiting.iter_mut().filter_map(FutureExt::now_or_never).collect();
+    assert_eq!(granted.len(), 1);
 }
 
 /// Agent that returns what the model generates.

@@ -30,6 +30,8 @@ pub struct ModelGateConfig {
     pub per_user: usize,
     /// Maximum number of interactive requests per minute of one user over all API keys; a key may have a lower limit.
     pub per_minute: u32,
+    /// The longest answer in tokens that an interactive request may ask for. Agents name their own.
+    pub max_tokens: u32,
     /// Time limit of a request that sets none, including its time in the queue.
     pub timeout: Duration,
 }
@@ -37,7 +39,7 @@ pub struct ModelGateConfig {
 impl Default for ModelGateConfig {
     fn default() -> Self {
         let timeout = Duration::from_secs(300);
-        Self { slots: None, queue: 64, per_user: 8, per_minute: 120, timeout }
+        Self { slots: None, queue: 64, per_user: 8, per_minute: 120, max_tokens: 4_096, timeout }
     }
 }
 
@@ -46,9 +48,10 @@ const DEFAULT_SLOTS: usize = 4;
 
 /// Admission control in front of a model. Cheap to clone; all clones share one queue.
 ///
-/// At most as many requests as there are slots reach the model; the others are queued. The queue is round-robin across
-/// users, and interactive requests precede those of tasks. A request is `Busy` at once, with a retry time, if the queue
-/// is full or its answer is expected only after its time limit. Dropping an answer stops the model and frees the slot.
+/// At most as many requests as there are slots reach the model, and of one user at most all but one of several; the
+/// others are queued. The queue is round-robin across users, and interactive requests precede those of tasks. A request
+/// is `Busy` at once, with a retry time, if the queue is full or its answer is expected only after its time limit.
+/// Dropping an answer stops the model and frees the slot.
 #[derive(Debug, Clone)]
 pub struct ModelGate {
     shared: Arc<Shared>,
@@ -58,6 +61,7 @@ pub struct ModelGate {
 struct Shared {
     model: Arc<dyn ModelBackend>,
     clock: Arc<dyn Clock>,
+    max_tokens: u32,
     timeout: Duration,
     state: Mutex<State>,
     answered: Arc<Answered>,
@@ -77,8 +81,8 @@ impl ModelGate {
         let queue = GateQueue::new(slots, config.queue);
         let limits = Limits::new(config.per_user, config.per_minute);
         let state = Mutex::new(State { queue, limits, waiting: HashMap::new() });
-        let (timeout, answered) = (config.timeout, Arc::default());
-        Self { shared: Arc::new(Shared { model, clock, timeout, state, answered }) }
+        let (max_tokens, timeout, answered) = (config.max_tokens, config.timeout, Arc::default());
+        Self { shared: Arc::new(Shared { model, clock, max_tokens, timeout, state, answered }) }
     }
 
     /// Returns the model for interactive requests of a caller, subject to the caller's limits. The system has none.
@@ -126,6 +130,11 @@ impl GatedModelBackend {
     }
 
     async fn begin(&self, mut request: GenerateRequest) -> Result<(Place, ModelStream)> {
+        let (wanted, most) = (request.max_tokens, self.shared.max_tokens);
+        if self.limited.is_some() && wanted > most {
+            let message = format!("expected at most {most} tokens for one answer, got {wanted}");
+            return Err(Error::invalid("max_tokens", message));
+        }
         let timeout = request.timeout.unwrap_or(self.shared.timeout);
         let (place, left) = self.enter(timeout).await?;
         request.timeout = Some(left);

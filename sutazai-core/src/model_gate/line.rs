@@ -42,17 +42,19 @@ impl Line {
         }
     }
 
-    /// Removes and returns the next request.
-    pub(super) fn pop(&mut self) -> Option<Ticket> {
+    /// Removes and returns the next request whose tenant `may` have a slot now. The others keep their place.
+    pub(super) fn pop(&mut self, may: impl Fn(Share) -> bool) -> Option<(Share, Ticket)> {
         let turn_of_background = self.interactive.is_empty() || self.in_a_row >= MAX_CONSECUTIVE_INTERACTIVE;
-        if turn_of_background && let Some(ticket) = self.background.pop() {
-            self.in_a_row = 0;
-            return Some(ticket);
+        if !turn_of_background && let Some(next) = self.interactive.pop(&may) {
+            // Consecutive interactive grants count only while a background request waits.
+            self.in_a_row = if self.background.is_empty() { 0 } else { self.in_a_row + 1 };
+            return Some(next);
         }
-        let ticket = self.interactive.pop()?;
-        // Consecutive interactive grants count only while a background request waits.
-        self.in_a_row = if self.background.is_empty() { 0 } else { self.in_a_row + 1 };
-        Some(ticket)
+        if let Some(next) = self.background.pop(&may) {
+            self.in_a_row = 0;
+            return Some(next);
+        }
+        self.interactive.pop(&may)
     }
 
     /// Removes a request that no longer waits; returns whether it was queued.
@@ -77,13 +79,14 @@ impl Turns {
         }
     }
 
-    fn pop(&mut self) -> Option<Ticket> {
-        let (share, mut tickets) = self.0.pop_front()?;
-        let ticket = tickets.pop_front();
+    fn pop(&mut self, may: impl Fn(Share) -> bool) -> Option<(Share, Ticket)> {
+        let next = self.0.iter().position(|(share, _)| may(*share))?;
+        let (share, mut tickets) = self.0.remove(next)?;
+        let ticket = tickets.pop_front()?;
         if !tickets.is_empty() {
             self.0.push_back((share, tickets));
         }
-        ticket
+        Some((share, ticket))
     }
 
     fn remove(&mut self, ticket: Ticket) -> bool {
@@ -107,7 +110,7 @@ mod tests {
     use super::*;
 
     fn order(line: &mut Line) -> Vec<u64> {
-        std::iter::from_fn(|| line.pop()).map(|ticket| ticket.0).collect()
+        std::iter::from_fn(|| line.pop(|_| true)).map(|(_, ticket)| ticket.0).collect()
     }
 
     #[test]
@@ -143,10 +146,23 @@ mod tests {
             line.push(None, Urgency::Interactive, Ticket(ticket));
         }
         for expected in 1..=3 {
-            assert_eq!(line.pop(), Some(Ticket(expected)));
+            assert_eq!(line.pop(|_| true), Some((None, Ticket(expected))));
         }
         line.push(None, Urgency::Background, Ticket(100));
         assert_eq!(order(&mut line), [4, 5, 100]);
+    }
+
+    #[test]
+    fn user_who_may_have_no_slot_is_passed_over_and_keeps_the_place() {
+        let [greedy, modest] = [0; 2].map(|_| Some(UserId::new()));
+        let mut line = Line::default();
+        line.push(greedy, Urgency::Interactive, Ticket(1));
+        line.push(greedy, Urgency::Background, Ticket(2));
+        line.push(modest, Urgency::Background, Ticket(3));
+        assert_eq!(line.pop(|share| share != greedy), Some((modest, Ticket(3))));
+        assert_eq!(line.pop(|share| share != greedy), None);
+        line.push(modest, Urgency::Interactive, Ticket(4));
+        assert_eq!(order(&mut line), [1, 4, 2]);
     }
 
     #[test]

@@ -19,9 +19,12 @@ const MIN_RETRY_AFTER: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct GateQueue {
     slots: usize,
+    /// Slots of one user at a time. All but one, where there are several: others then never wait for this user's answers to
+    /// end. The embedder itself is no user.
+    slots_per_user: usize,
     capacity: usize,
-    /// Time at which each running request got its slot.
-    running: BTreeMap<Ticket, DateTime<Utc>>,
+    /// Tenant of each running request, and time at which it got its slot.
+    running: BTreeMap<Ticket, (Share, DateTime<Utc>)>,
     line: Line,
     /// Moving average of the time that a request occupies its slot; `None` before the first has ended.
     average: Option<Duration>,
@@ -41,7 +44,9 @@ impl GateQueue {
     /// Creates a queue of at most `capacity` requests in front of `slots` slots.
     pub(super) fn new(slots: usize, capacity: usize) -> Self {
         let (running, line) = (BTreeMap::new(), Line::default());
-        Self { slots: slots.max(1), capacity, running, line, average: None, last: 0 }
+        let slots = slots.max(1);
+        let slots_per_user = slots.saturating_sub(1).max(1);
+        Self { slots, slots_per_user, capacity, running, line, average: None, last: 0 }
     }
 
     /// Admits a request that must be answered within `timeout`.
@@ -57,9 +62,9 @@ impl GateQueue {
     ) -> Result<Entry> {
         self.last += 1;
         let ticket = Ticket(self.last);
-        if self.running.len() < self.slots {
-            // Free slots are granted to queued requests at once, so nothing is queued now.
-            self.running.insert(ticket, now);
+        // Free slots are granted at once to queued requests that may have one, so none of those is overtaken.
+        if self.running.len() < self.slots && self.may_run(share) {
+            self.running.insert(ticket, (share, now));
             return Ok(Entry::Granted(ticket));
         }
         let average = self.average.unwrap_or_default();
@@ -85,19 +90,25 @@ impl GateQueue {
     /// Removes a request that has ended or no longer waits; returns those that get a slot now.
     pub(super) fn leave(&mut self, ticket: Ticket, now: DateTime<Utc>) -> Vec<Ticket> {
         match self.running.remove(&ticket) {
-            Some(since) => self.update_average((now - since).to_std().unwrap_or_default()),
+            Some((_, since)) => self.update_average((now - since).to_std().unwrap_or_default()),
             None => {
                 self.line.remove(ticket);
             }
         }
         let mut granted = Vec::new();
-        while self.running.len() < self.slots
-            && let Some(next) = self.line.pop()
-        {
-            self.running.insert(next, now);
+        while self.running.len() < self.slots {
+            let (running, most) = (&self.running, self.slots_per_user);
+            let next = self.line.pop(|share| below(most, share, running.values().map(|(of, _)| *of)));
+            let Some((share, next)) = next else { break };
+            self.running.insert(next, (share, now));
             granted.push(next);
         }
         granted
+    }
+
+    /// Whether one more request of this user may have a slot.
+    fn may_run(&self, share: Share) -> bool {
+        below(self.slots_per_user, share, self.running.values().map(|(of, _)| *of))
     }
 
     fn update_average(&mut self, took: Duration) {
@@ -110,22 +121,43 @@ impl GateQueue {
     /// Expected time until this request gets a slot if each takes the average time. Simulates the order in which the
     /// queue is served: a formula over the length of the queue would ignore priorities and fairness.
     fn wait_for(&self, mut line: Line, ticket: Ticket, now: DateTime<Utc>) -> Duration {
-        let mut free_in = self.remaining(now);
-        while let (Some(next), Some(first)) = (line.pop(), free_in.iter_mut().min()) {
-            if next == ticket {
-                return *first;
+        let average = self.average.unwrap_or_default();
+        // When each slot is free, and whose it is until then.
+        let running = self.running.values().map(|(share, _)| *share);
+        let mut slots: Vec<(Duration, Share)> = self.remaining(now).into_iter().zip(running).collect();
+        slots.resize(self.slots.max(slots.len()), (Duration::ZERO, None));
+        let mut time = Duration::ZERO;
+        loop {
+            if let Some(free) = slots.iter().position(|(until, _)| *until <= time) {
+                let busy = || slots.iter().filter(|(until, _)| *until > time).map(|(_, of)| *of);
+                let next = line.pop(|share| below(self.slots_per_user, share, busy()));
+                match next {
+                    Some((_, next)) if next == ticket => return time,
+                    Some((share, _)) => {
+                        slots[free] = (time.saturating_add(average), share);
+                        continue;
+                    }
+                    None => {}
+                }
             }
-            *first += self.average.unwrap_or_default();
+            match slots.iter().map(|(until, _)| *until).filter(|until| *until > time).min() {
+                Some(next) => time = next,
+                None => return time,
+            }
         }
-        Duration::ZERO
     }
 
     /// Expected remaining time of each running request.
     fn remaining(&self, now: DateTime<Utc>) -> Vec<Duration> {
         let average = self.average.unwrap_or_default();
         let elapsed = |since: &DateTime<Utc>| (now - since).to_std().unwrap_or_default();
-        self.running.values().map(|since| average.saturating_sub(elapsed(since))).collect()
+        self.running.values().map(|(_, since)| average.saturating_sub(elapsed(since))).collect()
     }
+}
+
+/// Whether a user has fewer than `most` of these slots. The embedder itself has no limit.
+fn below(most: usize, share: Share, slots: impl Iterator<Item = Share>) -> bool {
+    share.is_none() || slots.filter(|of| *of == share).count() < most
 }
 
 fn busy(message: String, after: Duration) -> Error {
@@ -183,6 +215,40 @@ mod tests {
         assert!(queue.leave(three, at(2)).is_empty(), "who has left cannot free a second slot");
         granted(enter(&mut queue, LONG, 2));
         waiting(enter(&mut queue, LONG, 2));
+    }
+
+    #[test]
+    fn one_user_has_all_slots_but_one() {
+        let mut queue = GateQueue::new(3, 8);
+        let [greedy, modest] = [0; 2].map(|_| Some(UserId::new()));
+        let come = |queue: &mut GateQueue, share, urgency| queue.enter(share, urgency, LONG, at(0));
+        let first = granted(come(&mut queue, greedy, Urgency::Interactive));
+        granted(come(&mut queue, greedy, Urgency::Background));
+        let third = waiting(come(&mut queue, greedy, Urgency::Interactive));
+        let other = granted(come(&mut queue, modest, Urgency::Background));
+        let next = waiting(come(&mut queue, modest, Urgency::Background));
+        assert_eq!(queue.leave(other, at(1)), [next], "who came first has two slots");
+        assert_eq!(queue.leave(first, at(1)), [third]);
+        // With one slot there is none to be kept free, and the embedder itself is no user.
+        granted(GateQueue::new(1, 8).enter(greedy, Urgency::Interactive, LONG, at(0)));
+        let mut queue = GateQueue::new(3, 8);
+        for _ in 0..3 {
+            granted(come(&mut queue, None, Urgency::Interactive));
+        }
+    }
+
+    #[test]
+    fn wait_for_a_users_own_answers_counts() {
+        let mut queue = GateQueue::new(2, 8);
+        let greedy = Some(UserId::new());
+        let first = granted(queue.enter(greedy, Urgency::Interactive, LONG, at(0)));
+        queue.leave(first, at(10));
+        granted(queue.enter(greedy, Urgency::Interactive, LONG, at(10)));
+        // The other slot is free, but not for this user: ten seconds until the own one is, ten for the answer.
+        let limit = Duration::from_secs(19);
+        let e = queue.enter(greedy, Urgency::Interactive, limit, at(10)).unwrap_err();
+        assert_eq!((e.kind(), e.retry_after()), (ErrorKind::Busy, Some(Duration::from_secs(1))));
+        granted(queue.enter(Some(UserId::new()), Urgency::Interactive, limit, at(10)));
     }
 
     #[test]

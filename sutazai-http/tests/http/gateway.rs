@@ -179,6 +179,28 @@ async fn json_that_did_not_end_is_no_answer() {
 }
 
 #[tokio::test]
+async fn longer_answer_than_the_server_gives_is_refused_by_the_parameter_that_asked() {
+    let (server, model) = scripted(["yes"]).await;
+    let ada = server.user("ada").await;
+    for parameter in ["max_tokens", "max_completion_tokens"] {
+        for stream in [false, true] {
+            let mut body = ask(json!({ "stream": stream }));
+            body[parameter] = json!(4_097);
+            let refused = refused(ada.post(PATH, &body).await, 400, "invalid_request_error", "invalid_input");
+            let e = refused.await;
+            assert_eq!(e["param"], parameter);
+            assert!(e["message"].as_str().unwrap().contains("at most 4096 tokens"), "{e}");
+        }
+    }
+    assert!(model.requests().is_empty());
+    assert_eq!(ada.post(PATH, &ask(json!({ "max_tokens": 4_096 }))).await.status(), 200);
+    let id = success(ada.post("/api/v1/conversations", &json!({})).await, 201).await["id"].clone();
+    let path = format!("/api/v1/conversations/{}/messages", id.as_str().unwrap());
+    let said = ada.post(&path, &json!({ "content": "x", "max_tokens": 4_097 })).await;
+    names(said, 422, "invalid_input", "max_tokens").await;
+}
+
+#[tokio::test]
 async fn a_schema_is_refused_where_nobody_can_keep_to_it() {
     let model = Arc::new(ScriptedModelBackend::new(["{}"]).supporting(false, false));
     let server = Server::start_with_model(model.clone(), ModelGateConfig::default()).await;

@@ -10,9 +10,9 @@ use sutazai_core::domain::{
 };
 
 use super::fault::Outcome;
+use super::keys::keys;
 use super::page::fill;
 use super::record::json_column_bytes;
-use super::keys::keys;
 use super::text::{from_json, json};
 use super::time::Times;
 use crate::messages::{column, content};

@@ -225,6 +225,8 @@ impl Protocol for CreateChatCompletion {
 pub(crate) struct Wanted {
     pub(crate) model: String,
     pub(crate) request: GenerateRequest,
+    /// The parameter that says how long the answer may be: errors about it name the one that was sent.
+    pub(crate) length_parameter: &'static str,
     pub(crate) stream: bool,
     pub(crate) include_usage: bool,
 }
@@ -249,6 +251,8 @@ impl CreateChatCompletion {
             (Some(most), _) | (None, Some(most)) => most,
             (None, None) => MAX_TOKENS,
         };
+        let length_parameter =
+            if self.max_completion_tokens.is_some() { "max_completion_tokens" } else { "max_tokens" };
         let messages = self.messages.into_iter().enumerate().map(|(at, message)| message.read(at));
         let messages = messages.collect::<Result<Vec<_>>>()?;
         let request = GenerateRequest {
@@ -276,7 +280,7 @@ impl CreateChatCompletion {
             let message = "this server does not have this; expected false or nothing";
             return Err(Error::invalid("stream_options.include_obfuscation", message));
         }
-        Ok(Wanted { model: self.model, request, stream, include_usage })
+        Ok(Wanted { model: self.model, request, length_parameter, stream, include_usage })
     }
 }
 

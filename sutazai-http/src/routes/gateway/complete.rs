@@ -47,6 +47,11 @@ pub(crate) async fn handle(
     let wanted = body.wanted()?;
     let model = app.model_for(&caller)?;
     let now = app.engine().clock().now();
+    let length_parameter = wanted.length_parameter;
+    let named = |e: Error| match e.field() {
+        Some("max_tokens") => named(e.with_field(length_parameter)),
+        _ => named(e),
+    };
     if !wanted.stream {
         let (text, usage) = checked_answer(&*model, wanted.request).await.map_err(named)?;
         return Ok(Reply::ok(&ChatCompletion::new(text, usage, now)).into_response());

@@ -122,7 +122,7 @@ impl Model {
             slots: worker::SLOTS,
             parameters: model.n_params(),
             context_length: match purpose {
-                Purpose::Write => worker::CONTEXT.min(model.n_ctx_train()),
+                Purpose::Write => worker::longest(&model),
                 Purpose::Embed => embedder::longest(&model) as u32,
             },
             note: format.note(&model).filter(|_| purpose == Purpose::Write),

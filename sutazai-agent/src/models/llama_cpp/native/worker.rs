@@ -17,12 +17,13 @@ use sutazai_core::{Error, Result};
 use super::job::Job;
 use super::sampler::Sampler;
 use super::slot::{Slot, Writing};
+use super::{Answer, QUEUE_CAPACITY};
 
 /// Answers written side by side.
 pub(super) const SLOTS: usize = 4;
 
-/// Tokens of all conversations together, unless the model was trained on fewer.
-pub(super) const CONTEXT: u32 = 8192;
+/// Most tokens of all conversations together.
+const CONTEXT: u32 = 8192;
 
 /// Tokens read in one round. Small enough that a request which is cancelled, or one that is writing already, does not
 /// wait long behind a prompt.
@@ -31,11 +32,33 @@ const BATCH: usize = 256;
 /// Tokens of one round after which the next is looked at: each costs memory for the probabilities of a whole vocabulary.
 const OUTPUTS: usize = 64;
 
+/// The longest conversation in tokens, its answer included: three quarters of the context, or as much as the model was trained
+/// on. The requests of one user together take no more either, so that others always have a quarter left.
+pub(super) fn longest(model: &LlamaModel) -> u32 {
+    model.n_ctx_train().min(CONTEXT / 4 * 3)
+}
+
+/// Tokens of the context in which so long a conversation is three quarters.
+fn cells(longest: u32) -> u32 {
+    longest.div_ceil(3).saturating_mul(4)
+}
+
+/// What became of a job that was to begin.
+enum Begun {
+    /// It is written, or was refused.
+    Done,
+    /// Its user's answers take all that one user may have of the context.
+    OverShare(Job),
+    /// There is no free slot, or no room in the context.
+    NoRoom(Job),
+}
+
 /// What the thread works with.
 pub(super) struct Worker<'a> {
     model: &'a LlamaModel,
     name: &'a str,
     context: LlamaContext<'a>,
+    longest: usize,
     slots: Vec<Slot>,
     waiting: VecDeque<Job>,
     /// Whether a part of a sequence can be kept; recurrent models have one state for the whole.
@@ -55,7 +78,7 @@ impl<'a> Worker<'a> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let threads = i32::try_from(threads).unwrap_or(1);
         let params = LlamaContextParams::default()
-            .with_n_ctx(NonZeroU32::new(CONTEXT.min(model.n_ctx_train())))
+            .with_n_ctx(NonZeroU32::new(cells(longest(model))))
             .with_n_batch(BATCH as u32)
             .with_n_ubatch(BATCH as u32)
             .with_n_seq_max(SLOTS as u32)
@@ -74,7 +97,8 @@ impl<'a> Worker<'a> {
         let _ = ready.send(Ok(()));
         let keeps_prefixes = !model.is_recurrent() && !model.is_hybrid();
         let slots = (0..SLOTS).map(|_| Slot::default()).collect();
-        let mut worker = Self { model, name, context, slots, waiting: VecDeque::new(), keeps_prefixes };
+        let (longest, waiting) = (longest(model) as usize, VecDeque::new());
+        let mut worker = Self { model, name, context, longest, slots, waiting, keeps_prefixes };
         let mut batch = LlamaBatch::new(BATCH, 1);
         while worker.take(jobs) {
             worker.admit();
@@ -97,8 +121,8 @@ impl<'a> Worker<'a> {
                 Err(_) => return false,
             }
         }
-        // No more than there are slots: the rest stays in the queue, whose length is bounded.
-        while self.waiting.len() < SLOTS {
+        // More than there are slots, so that the jobs of one user do not keep those of others in the queue.
+        while self.waiting.len() < QUEUE_CAPACITY {
             match jobs.try_recv() {
                 Ok(job) => self.waiting.push_back(job),
                 Err(Empty) => return true,
@@ -118,38 +142,48 @@ impl<'a> Worker<'a> {
             }
         }
         self.waiting.retain_mut(|job| !job.is_over(now));
+        let mut over_share = VecDeque::new();
         while let Some(job) = self.waiting.pop_front() {
-            if let Some(job) = self.begin(job) {
-                self.waiting.push_front(job);
-                return;
+            match self.begin(job) {
+                Begun::Done => {}
+                Begun::OverShare(job) => over_share.push_back(job),
+                // The others wait behind it: a long one would never begin if short ones went first.
+                Begun::NoRoom(job) => {
+                    self.waiting.push_front(job);
+                    break;
+                }
             }
         }
+        over_share.append(&mut self.waiting);
+        self.waiting = over_share;
     }
 
-    /// Begins an answer; gives the job back when there is no room yet.
-    fn begin(&mut self, mut job: Job) -> Option<Job> {
-        let context = self.context.n_ctx() as usize;
+    /// Begins an answer, or refuses it; gives the job back when it has to wait.
+    fn begin(&mut self, mut job: Job) -> Begun {
         let prompt = job.prompt.len();
         let needed = prompt + job.measured.len();
-        if needed >= context {
-            let message = format!("expected at most {} tokens, got {needed}", context - 1);
+        if needed >= self.longest {
+            let message = format!("expected at most {} tokens, got {needed}", self.longest - 1);
             job.answer.send(Err(Error::context_length("messages", message)));
-            return None;
+            return Begun::Done;
         }
         let limit = match job.measured.len() {
-            0 => job.request.max_tokens.max(1).min((context - prompt) as u32),
+            0 => job.request.max_tokens.max(1).min((self.longest - prompt) as u32),
             measured => measured as u32,
         };
+        if self.written_for(job.request.prefix_owner) + prompt + limit as usize > self.longest {
+            return Begun::OverShare(job);
+        }
         let free = |(_, slot): &(usize, &Slot)| slot.writing.is_none();
         let owner = job.request.prefix_owner;
         let best = |(_, slot): &(usize, &Slot)| {
             (slot.shared(owner, &job.prompt), std::cmp::Reverse(slot.idle_since))
         };
         let Some((at, _)) = self.slots.iter().enumerate().filter(free).max_by_key(best) else {
-            return Some(job);
+            return Begun::NoRoom(job);
         };
         if !self.make_room(at, prompt + limit as usize) {
-            return Some(job);
+            return Begun::NoRoom(job);
         }
         let sampler = Sampler::new(&job.request, job.matcher.take());
         let kept = self.keep_prefix(at, owner, &job.prompt);
@@ -157,7 +191,13 @@ impl<'a> Worker<'a> {
         slot.cached.truncate(kept);
         slot.owner = owner;
         slot.writing = Some(Writing::new(job, sampler, kept, limit));
-        None
+        Begun::Done
+    }
+
+    /// Cells that the answers of this user which are under way take. Those of nobody, which is the embedder, have no share.
+    fn written_for(&self, owner: Option<UserId>) -> usize {
+        let of_owner = |slot: &&Slot| owner.is_some() && slot.owner == owner && slot.writing.is_some();
+        self.slots.iter().filter(of_owner).map(Slot::cells).sum()
     }
 
     /// Makes sure that so many cells are free beside the slot's own: idle conversations are forgotten, the longest
