@@ -1,8 +1,8 @@
-//! The tasks that one write changes, and the rules of changing them: the same over every database.
+//! Unit of work over tasks: the state transitions of the task store, shared by all databases.
 //!
-//! A write loads what it needs, changes it here by the rules of the port, and flushes it in a few statements
-//! over many rows. Nobody else changes what was loaded before the transaction ends, so it is still true when it is
-//! written.
+//! A write loads the tasks that it needs, changes them here by the rules of the port, and flushes them in a
+//! few statements over many rows. Loaded rows stay locked until the transaction ends, so what was decided on
+//! them still holds when they are written.
 
 use std::collections::{HashMap, HashSet};
 
@@ -17,27 +17,27 @@ use sutazai_core::{Error, ErrorKind};
 use crate::fault::Outcome;
 use crate::rows::{Flush, Record, Rows, UniqueKey};
 
-/// Tasks under change.
+/// Unit of work: the tasks loaded, changed and added by one transaction.
 pub(crate) struct Changes<'t, R> {
     rows: &'t mut R,
     records: HashMap<TaskId, Record>,
-    /// Changed ones, in the order of their first change.
+    /// Changed tasks, in the order of their first change.
     changed: Vec<TaskId>,
     added: Vec<TaskId>,
-    /// Idempotency keys of the added ones.
+    /// Idempotency keys of the added tasks.
     keys: HashMap<(Option<UserId>, String), TaskId>,
-    /// The added ones that have a unique key.
+    /// Deduplication keys of the added tasks.
     unique: HashMap<UniqueKey, TaskId>,
     seen: HashSet<TaskId>,
     events: Vec<(Option<UserId>, TaskEvent)>,
     messages: Vec<AgentMessage>,
-    /// Tasks of which there is news without an event.
+    /// Tasks whose subscribers are woken although they have no new event.
     told: Vec<TaskId>,
     queue: bool,
 }
 
 impl<'t, R: Rows> Changes<'t, R> {
-    /// Nothing loaded yet.
+    /// Creates an empty unit of work over an open transaction.
     pub(crate) fn new(rows: &'t mut R) -> Self {
         Self {
             rows,
@@ -54,7 +54,7 @@ impl<'t, R: Rows> Changes<'t, R> {
         }
     }
 
-    /// Loads these, as far as they exist and are not loaded yet.
+    /// Loads these tasks, except those that are loaded already; unknown ids are ignored.
     pub(crate) async fn load(&mut self, ids: impl IntoIterator<Item = TaskId>) -> Outcome<()> {
         let known = &self.records;
         let missing: Vec<TaskId> = ids.into_iter().filter(|id| !known.contains_key(id)).collect();
@@ -64,36 +64,36 @@ impl<'t, R: Rows> Changes<'t, R> {
         Ok(())
     }
 
-    /// Whether there are tasks to be added.
+    /// Returns whether this unit of work adds tasks.
     pub(crate) fn adds(&self) -> bool {
         !self.added.is_empty()
     }
 
-    /// Keeps a record that was read from its row.
+    /// Adds a record that the caller has read and locked itself.
     pub(crate) fn keep(&mut self, record: Record) {
         self.records.entry(record.task.id).or_insert(record);
     }
 
-    /// The task, if it was loaded and exists.
+    /// Returns the task if it was loaded and exists.
     pub(crate) fn task(&self, id: TaskId) -> Option<&Task> {
         self.records.get(&id).map(|record| &record.task)
     }
 
-    /// The task with its latest event's sequence, as it stands now.
+    /// Loads the task and returns its current state.
     ///
     /// # Errors
-    /// `NotFound`.
+    /// `NotFound` for an unknown task.
     pub(crate) async fn existing(&mut self, id: TaskId) -> Outcome<Task> {
         self.load([id]).await?;
         Ok(self.task(id).cloned().ok_or_else(|| Error::not_found(format!("task {id}")))?)
     }
 
-    /// Whether another task waits for this one, which was loaded.
+    /// Returns whether another task waits for this one, which must be loaded.
     pub(crate) fn is_awaited(&self, id: TaskId) -> bool {
         self.records.get(&id).is_some_and(|record| record.awaited)
     }
 
-    /// Whether this claim still holds its task.
+    /// Returns whether this claim still holds its task.
     pub(crate) fn holds(&self, claim: &ClaimKey) -> bool {
         self.task(claim.task).is_some_and(|task| {
             task.status == TaskStatus::Processing
@@ -102,10 +102,10 @@ impl<'t, R: Rows> Changes<'t, R> {
         })
     }
 
-    /// The task for a change under its claim.
+    /// Checks that a loaded task is still held under this claim.
     ///
     /// # Errors
-    /// `Conflict` when the claim is spent.
+    /// `Conflict` for a claim that no longer holds its task.
     pub(crate) fn fence(&self, claim: &ClaimKey) -> Result<(), Error> {
         if self.holds(claim) {
             return Ok(());
@@ -113,7 +113,7 @@ impl<'t, R: Rows> Changes<'t, R> {
         Err(spent(claim))
     }
 
-    /// Changes a loaded task and notes when.
+    /// Changes a loaded task and sets `updated_at`.
     pub(crate) fn change(&mut self, id: TaskId, now: DateTime<Utc>, how: impl FnOnce(&mut Task)) {
         if let Some(record) = self.records.get_mut(&id) {
             how(&mut record.task);
@@ -124,7 +124,7 @@ impl<'t, R: Rows> Changes<'t, R> {
         }
     }
 
-    /// Numbers an event of a loaded task.
+    /// Appends an event to a loaded task, with the next sequence number.
     pub(crate) fn event(&mut self, id: TaskId, at: DateTime<Utc>, kind: EventKind) {
         if let Some(record) = self.records.get_mut(&id) {
             record.last_sequence = record.last_sequence.saturating_add(1);
@@ -136,7 +136,7 @@ impl<'t, R: Rows> Changes<'t, R> {
         }
     }
 
-    /// The event that a loaded task has entered its status.
+    /// Appends the event that a loaded task has entered its current status.
     pub(crate) fn status_event(&mut self, id: TaskId, at: DateTime<Utc>, error: Option<TaskError>) {
         if let Some(task) = self.task(id) {
             let kind = EventKind::Status { status: task.status, attempt: task.attempt, error };
@@ -144,7 +144,8 @@ impl<'t, R: Rows> Changes<'t, R> {
         }
     }
 
-    /// Adds a task with its first event, or gives the earlier one that its idempotency or unique key names.
+    /// Adds a task with its first event, or returns the existing task with the same idempotency or
+    /// deduplication key.
     pub(crate) async fn add(&mut self, task: Task) -> Outcome<TaskId> {
         let (id, at) = (task.id, task.created_at);
         if let Some(key) = &task.idempotency_key {
@@ -174,7 +175,8 @@ impl<'t, R: Rows> Changes<'t, R> {
         Ok(id)
     }
 
-    /// Makes a loaded task pending, held by nobody; due at its `run_at`, unless it waits for children.
+    /// Makes a loaded task pending and releases its claim; it is due at `run_at` unless it waits for
+    /// children.
     fn requeue(&mut self, id: TaskId, now: DateTime<Utc>, error: Option<TaskError>) {
         let mut due = false;
         self.change(id, now, |task| {
@@ -190,7 +192,8 @@ impl<'t, R: Rows> Changes<'t, R> {
         self.queue |= due;
     }
 
-    /// Ends a loaded task for good: counts it off where it is waited for, and cancels what it still waits for.
+    /// Ends a loaded task: decrements the count of each parent that waits for it, and cancels its own open
+    /// children.
     async fn end(
         &mut self,
         id: TaskId,
@@ -198,6 +201,8 @@ impl<'t, R: Rows> Changes<'t, R> {
         status: TaskStatus,
         error: Option<TaskError>,
     ) -> Outcome<()> {
+        // A loop over a stack, since ending one task may cancel a whole subtree: recursion in async code
+        // would need a boxed future for each level.
         let mut ending = vec![(id, status, error)];
         while let Some((id, status, error)) = ending.pop() {
             self.change(id, now, |task| {
@@ -225,10 +230,11 @@ impl<'t, R: Rows> Changes<'t, R> {
         Ok(())
     }
 
-    /// Records how an attempt of a loaded task ended.
+    /// Records the outcome of an attempt of a loaded task.
     pub(crate) async fn record(&mut self, id: TaskId, outcome: Ended, now: DateTime<Utc>) -> Outcome<()> {
         let stop = self.task(id).is_some_and(|task| task.cancel_requested);
         match outcome {
+            // The result is set before the end, since the message `RESULT` to each parent is made from it.
             Ended::Completed(result) => {
                 self.change(id, now, |task| {
                     task.result = Some(result);
@@ -241,7 +247,7 @@ impl<'t, R: Rows> Changes<'t, R> {
                 self.end(id, now, TaskStatus::Failed, Some(error)).await
             }
             Ended::Cancelled => self.end(id, now, TaskStatus::Cancelled, None).await,
-            // It would run again, but somebody asked for it to stop.
+            // A cancellation was requested, so outcomes that would run the task again end it instead.
             _ if stop => self.end(id, now, TaskStatus::Cancelled, None).await,
             Ended::Retry { at, error } => {
                 self.change(id, now, |task| {
@@ -262,24 +268,25 @@ impl<'t, R: Rows> Changes<'t, R> {
         }
     }
 
-    /// Why a loaded task cannot be run, if it was stored with columns that cannot be read.
+    /// Returns the error to record if columns of a loaded task cannot be read, `None` if it can be run.
     pub(crate) fn damage(&self, id: TaskId) -> Option<TaskError> {
         self.records.get(&id)?.damage()
     }
 
-    /// Ends a loaded task as failed that no worker has held.
+    /// Ends a loaded task as failed although no worker holds it.
     pub(crate) async fn fail(&mut self, id: TaskId, now: DateTime<Utc>, error: TaskError) -> Outcome<()> {
         self.end(id, now, TaskStatus::Failed, Some(error)).await
     }
 
-    /// Tells those who wait for a task, and those who follow it, that it was ended beside the rules.
+    /// Notifies the parents and subscribers of a task that was ended by a direct statement instead of by
+    /// [`end`](Self::end).
     pub(crate) async fn after_parking(&mut self, id: TaskId, now: DateTime<Utc>) -> Outcome<()> {
         self.load([id]).await?;
         self.tell(id);
         self.count_off(id, now).await
     }
 
-    /// Takes a loaded task back from a worker whose lease ran out.
+    /// Reaps the expired lease of a loaded task: counts a failure, then requeues the task or ends it.
     pub(crate) async fn take_back(&mut self, id: TaskId, now: DateTime<Utc>) -> Outcome<()> {
         let Some(task) = self.task(id) else { return Ok(()) };
         let failures = task.failures.saturating_add(1);
@@ -296,7 +303,7 @@ impl<'t, R: Rows> Changes<'t, R> {
         }
     }
 
-    /// Ends a pending task, asks a running one to stop; gives it as it stands.
+    /// Cancels a pending task or requests the cancellation of a running one, and returns its new state.
     pub(crate) async fn cancel(&mut self, id: TaskId, now: DateTime<Utc>) -> Outcome<Task> {
         match self.existing(id).await?.status {
             TaskStatus::Pending => self.end(id, now, TaskStatus::Cancelled, None).await?,
@@ -309,7 +316,7 @@ impl<'t, R: Rows> Changes<'t, R> {
         self.existing(id).await
     }
 
-    /// Puts a failed task back into the queue; gives it as it stands.
+    /// Puts a failed task back into the queue with no failures counted, and returns its new state.
     pub(crate) async fn retry(&mut self, id: TaskId, now: DateTime<Utc>) -> Outcome<Task> {
         let status = self.existing(id).await?.status;
         if status != TaskStatus::Failed {
@@ -329,10 +336,10 @@ impl<'t, R: Rows> Changes<'t, R> {
         self.existing(id).await
     }
 
-    /// Whether a task may be deleted.
+    /// Checks that a task may be deleted.
     ///
     /// # Errors
-    /// `NotFound`, or `Conflict` when it has not ended.
+    /// `NotFound` for an unknown task, `Conflict` for one that has not ended.
     pub(crate) async fn deletable(&mut self, id: TaskId) -> Outcome<()> {
         let status = self.existing(id).await?.status;
         if status.has_ended() {
@@ -341,13 +348,14 @@ impl<'t, R: Rows> Changes<'t, R> {
         Err(Error::conflict(format!("only an ended task can be deleted, and this one is {status}")))?
     }
 
-    /// Makes a loaded task wait for `children`, new ones or known ones, and pending.
+    /// Makes a loaded task pending and waiting for `children`, which are added unless their keys name
+    /// existing tasks.
     async fn wait(&mut self, id: TaskId, children: Vec<Task>, now: DateTime<Utc>) -> Outcome<()> {
-        let mut asked = Vec::with_capacity(children.len());
+        let mut requested = Vec::with_capacity(children.len());
         for child in children {
-            asked.push(self.add(Task { parent: Some(id), ..child }).await?);
+            requested.push(self.add(Task { parent: Some(id), ..child }).await?);
         }
-        let mut open: HashSet<TaskId> = asked.iter().copied().collect();
+        let mut open: HashSet<TaskId> = requested.iter().copied().collect();
         open.retain(|child| self.task(*child).is_some_and(|task| !task.status.has_ended()));
         for child in &open {
             self.change(*child, now, |_| {});
@@ -355,10 +363,10 @@ impl<'t, R: Rows> Changes<'t, R> {
                 record.awaited = true;
             }
         }
-        self.rows.set_waits(id, &asked, &open).await?;
-        let mut met = HashSet::new();
-        asked.retain(|child| met.insert(*child));
-        for child in asked {
+        self.rows.set_waits(id, &requested, &open).await?;
+        let mut seen = HashSet::new();
+        requested.retain(|child| seen.insert(*child));
+        for child in requested {
             self.say(id, child, |waiting, child| Some(AgentMessage::ask(waiting, child, now)));
             self.say(id, child, |waiting, child| AgentMessage::answer(waiting, child, now));
         }
@@ -367,14 +375,16 @@ impl<'t, R: Rows> Changes<'t, R> {
         Ok(())
     }
 
-    /// What these tasks asked for last, in order: pairs of a task and its child, the children loaded.
+    /// Returns what these tasks asked for in their last wait, in order, as pairs of task and child; loads the
+    /// children.
     pub(crate) async fn children(&mut self, parents: &[TaskId]) -> Outcome<Vec<(TaskId, TaskId)>> {
         let pairs = self.rows.waits(parents).await?;
         self.load(pairs.iter().map(|(_, child)| *child)).await?;
         Ok(pairs)
     }
 
-    /// Those who wait for a task wait for one less; the last one makes them due.
+    /// Decrements `waiting_for` of each parent that waits for `child`; a parent that reaches zero becomes
+    /// due.
     async fn count_off(&mut self, child: TaskId, now: DateTime<Utc>) -> Outcome<()> {
         let Some(record) = self.records.get_mut(&child).filter(|record| record.awaited) else {
             return Ok(());
@@ -399,23 +409,23 @@ impl<'t, R: Rows> Changes<'t, R> {
         Ok(())
     }
 
-    /// The children of its own that a loaded task waited for last and that have not ended, loaded; one that it asked for
-    /// twice is one.
+    /// Returns the children that a loaded task created in its last wait and that have not ended, each once;
+    /// loads them.
     async fn open_children(&mut self, id: TaskId) -> Outcome<Vec<TaskId>> {
         if self.task(id).is_none_or(|task| task.state.is_none()) {
             return Ok(Vec::new());
         }
         let mut children: Vec<TaskId> =
             self.children(&[id]).await?.into_iter().map(|(_, child)| child).collect();
-        let mut met = HashSet::new();
+        let mut seen = HashSet::new();
         children.retain(|child| {
-            met.insert(*child)
+            seen.insert(*child)
                 && self.task(*child).is_some_and(|task| task.parent == Some(id) && !task.status.has_ended())
         });
         Ok(children)
     }
 
-    /// Notes a message about two loaded tasks.
+    /// Adds a message between the agents of two loaded tasks.
     fn say(
         &mut self,
         waiting: TaskId,
@@ -428,12 +438,12 @@ impl<'t, R: Rows> Changes<'t, R> {
         }
     }
 
-    /// Lets the subscribers know of a task, even without an event.
+    /// Wakes the subscribers of a task, even without a new event.
     fn tell(&mut self, id: TaskId) {
         self.told.push(id);
     }
 
-    /// The earlier task of this owner with this idempotency key.
+    /// Returns the existing task of this owner with this idempotency key.
     async fn with_key(&mut self, owner: Option<UserId>, key: &str) -> Outcome<Option<TaskId>> {
         if let Some(id) = self.keys.get(&(owner, key.to_owned())) {
             return Ok(Some(*id));
@@ -441,7 +451,7 @@ impl<'t, R: Rows> Changes<'t, R> {
         self.rows.with_key(owner, key).await
     }
 
-    /// The task with this key that is pending or processing, loaded.
+    /// Returns the pending or processing task with this deduplication key, and loads it.
     async fn standing(&mut self, key: &UniqueKey) -> Outcome<Option<TaskId>> {
         let known = match self.unique.get(key) {
             Some(id) => Some(*id),
@@ -449,31 +459,33 @@ impl<'t, R: Rows> Changes<'t, R> {
         };
         let Some(id) = known else { return Ok(None) };
         self.load([id]).await?;
-        // It may have ended since: before it was loaded, or in this transaction.
+        // The row was read without a lock: the task may have ended before it was loaded, or in this
+        // transaction.
         Ok(self.task(id).filter(|task| !task.status.has_ended()).map(|task| task.id))
     }
 
-    /// Writes everything and leaves the wake-ups for after the commit.
+    /// Writes all changes in a few statements and keeps the wake-ups for after the commit.
     pub(crate) async fn flush(self) -> Outcome<()> {
         let Self { rows, records, changed, added, events, messages, told, queue, .. } = self;
         let of = |ids: &[TaskId]| ids.iter().filter_map(|id| records.get(id)).collect::<Vec<_>>();
         rows.write(Flush { added: of(&added), changed: of(&changed), events: &events, messages: &messages })
             .await?;
-        let mut heard = HashSet::new();
-        let news = events.iter().map(|(_, event)| event.task_id).chain(told).filter(|id| heard.insert(*id));
+        let mut notified = HashSet::new();
+        let updated =
+            events.iter().map(|(_, event)| event.task_id).chain(told).filter(|id| notified.insert(*id));
         let entered = events.iter().filter_map(|(_, event)| match event.kind {
             EventKind::Status { status, .. } => {
                 Some((records.get(&event.task_id)?.task.agent.clone(), status))
             }
             _ => None,
         });
-        let woken = queue.then_some(WakeUp::Queue).into_iter().chain(news.map(WakeUp::Task));
+        let woken = queue.then_some(WakeUp::Queue).into_iter().chain(updated.map(WakeUp::Task));
         rows.tell(woken.collect(), entered.collect());
         Ok(())
     }
 }
 
-/// The error of a claim that does not hold its task any more.
+/// Builds the `Conflict` error of a claim that no longer holds its task.
 pub(crate) fn spent(claim: &ClaimKey) -> Error {
     Error::conflict(format!(
         "attempt {} of task {} is not held by this worker any more",

@@ -1,18 +1,22 @@
-//! Calls to a database in tasks of their own.
+//! Database calls in tasks of their own.
 //!
-//! A connection is handed to a future that waits for one whether or not that future is polled again. A caller that waits
-//! for something else meanwhile (a slow client, another stream of the same connection) would keep it, and a few such
-//! callers all connections of a pool. The runtime polls a task whatever its caller does, so a connection is returned
-//! when its statement is done.
+//! A semaphore assigns its permit, and with it a connection, to the next waiting future whether or not that
+//! future is polled again. A caller that waits for something else meanwhile (a slow client, another stream of
+//! the same HTTP/2 connection) would keep the connection, and a few such callers would exhaust the pool. The
+//! runtime polls a spawned task whatever its caller does, so a connection is returned as soon as its
+//! statement is done.
 
 use sutazai_core::trace::Here;
 use sutazai_core::{Error, Result};
 use tokio_util::sync::CancellationToken;
 
-/// Runs `call` in a task of its own and returns its answer.
+/// Runs `call` in a task of its own and returns its result.
 ///
-/// The token is cancelled when the caller is dropped: a call that still waits for a connection should end then. One that
-/// has begun runs to its end, so that its connection is left in a known state.
+/// The token is cancelled when the caller is dropped: a call that still waits for a connection should end
+/// then. A call that has begun runs to its end, so that its connection is left in a known state.
+///
+/// # Errors
+/// Those of `call`; `Internal` when it panics, `Unavailable` when the runtime shuts down.
 pub(crate) async fn detached<T, F>(call: impl FnOnce(CancellationToken) -> F) -> Result<T>
 where
     T: Send + 'static,
@@ -31,7 +35,7 @@ where
     })
 }
 
-/// Waits for a connection as long as the caller waits for the answer.
+/// Waits for a connection until the caller is dropped.
 ///
 /// # Errors
 /// Those of `connection`, and `Cancelled` for a caller that was dropped.
@@ -39,8 +43,8 @@ pub(crate) async fn unless_abandoned<C>(
     abandoned: &CancellationToken,
     connection: impl Future<Output = Result<C>>,
 ) -> Result<C> {
-    let gone = || Err(Error::cancelled("the caller of the database was dropped"));
-    abandoned.run_until_cancelled(connection).await.unwrap_or_else(gone)
+    let dropped = || Err(Error::cancelled("the caller of the database was dropped"));
+    abandoned.run_until_cancelled(connection).await.unwrap_or_else(dropped)
 }
 
 #[cfg(test)]
@@ -57,7 +61,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn caller_that_is_not_polled_gives_its_connection_back() {
+    async fn caller_that_is_not_polled_returns_its_connection() {
         let pool = Arc::new(Semaphore::new(1));
         let of_call = pool.clone();
         let mut unpolled = Box::pin(detached(move |abandoned| async move {
@@ -69,14 +73,14 @@ mod tests {
         let held = pool.acquire().await.unwrap();
         assert!(futures::poll!(&mut unpolled).is_pending());
         tokio::task::yield_now().await;
-        // Goes to the call, which stands first in line.
+        // Goes to the call, which is first in the queue of the semaphore.
         drop(held);
         drop(pool.acquire().await.unwrap());
         unpolled.await.unwrap();
     }
 
     #[tokio::test]
-    async fn call_of_a_dropped_caller_waits_no_longer_but_ends_what_it_began() {
+    async fn dropped_caller_stops_waiting_but_a_started_call_completes() {
         let (ended, at_end) = oneshot::channel::<Result<()>>();
         let waiting = detached(|abandoned| async move {
             let _ = ended.send(unless_abandoned(&abandoned, std::future::pending()).await);

@@ -1,21 +1,21 @@
-//! What can go wrong between a port and its database.
+//! Store errors: failures between a port and its database.
 //!
-//! Inside an adapter everything fails with [`Fault`]; at its border (a read, a write, an opening) the adapter's
-//! own translation turns it into an [`Error`] that names the database.
+//! Inside an adapter every failure is a [`Fault`]. At the adapter's border (a read, a write, an open) its own
+//! translation turns it into an [`Error`] that names the database.
 
 use sutazai_core::domain::TaskError;
 use sutazai_core::{Error, ErrorKind};
 
-/// `Result` with [`Fault`].
+/// `Result` whose error is a [`Fault`].
 pub(crate) type Outcome<T> = std::result::Result<T, Fault>;
 
-/// Why a read or a write failed.
+/// Reason why a read or a write failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Fault {
-    /// The rules forbid it, or a value cannot be understood.
+    /// A rule of the port forbids the operation, or a stored value cannot be parsed.
     #[error(transparent)]
     Ours(#[from] Error),
-    /// The database failed.
+    /// The database reported an error.
     #[error(transparent)]
     Database(#[from] sqlx::Error),
 }
@@ -32,12 +32,13 @@ impl From<sqlx::error::BoxDynError> for Fault {
     }
 }
 
-/// Whether a row is at fault, and not the database or those who use it at the same time.
+/// Returns whether the data of a row caused the error, and not the database or concurrent writers.
 pub(crate) fn is_about_data(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Internal | ErrorKind::InvalidInput | ErrorKind::Conflict)
 }
 
-/// Why a task has failed that could not be claimed. The details are for the log: they may name the database.
+/// Builds the error of a task that cannot be claimed. It has no details: they may name the database and
+/// belong in the log.
 pub(crate) fn unclaimable() -> TaskError {
     let message = "the stored task is damaged: it cannot be claimed";
     TaskError { kind: ErrorKind::Internal, message: message.into() }

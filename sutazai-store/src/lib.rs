@@ -1,9 +1,9 @@
-//! Stores of SutazAI: where tasks, users and metrics outlive the process.
+//! Persistent stores of SutazAI: tasks, users, conversations, documents and metrics in SQLite or PostgreSQL.
 //!
-//! [`open`] looks at the address and gives the stores of one database; which technology is behind them
-//! is not visible from outside. [`migrations`] brings its schema forward and back.
-//! With the feature `redis`, servers share counts of requests and a cache in a Redis; with `rabbitmq`, other programs hear of
-//! events over a RabbitMQ.
+//! [`open`] reads the scheme of the address and returns the stores of one database as ports of the core;
+//! callers do not see which technology is behind them. [`migrations`] applies and reverts its schema. With
+//! the feature `redis`, servers share rate-limit counters and a cache in Redis; with `rabbitmq`, the relay
+//! publishes events to RabbitMQ for other programs.
 
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod changes;
@@ -39,51 +39,54 @@ use sutazai_core::ports::{
 };
 use sutazai_core::{Error, Result};
 
-/// The stores of one database.
+/// The stores of one database; clones share its connections.
 #[derive(Debug, Clone)]
 pub struct Stores {
-    /// The queue, the tasks and their events.
+    /// Task store: the queue, the tasks, their events and the messages between agents.
     pub tasks: Arc<dyn TaskStore>,
-    /// Users and sessions.
+    /// Users, their sessions and invitations.
     pub identity: Arc<dyn IdentityStore>,
-    /// API keys.
+    /// API keys of users, stored as hashes.
     pub api_keys: Arc<dyn ApiKeyStore>,
-    /// Conversations with models.
+    /// Conversations of users with models.
     pub conversations: Arc<dyn ConversationStore>,
     /// Documents of users and their chunks.
     pub documents: Arc<dyn DocumentStore>,
-    /// Tasks that are asked for by the clock.
+    /// Schedules: tasks that are created by the clock.
     pub schedules: Arc<dyn ScheduleStore>,
-    /// Metrics over time.
+    /// Samples of metrics over time.
     pub metrics: Arc<dyn MetricStore>,
-    /// Who works for which agent.
+    /// Heartbeats of the instances that work for each agent.
     pub agents: Arc<dyn AgentStore>,
-    /// How far events have been passed on to a message bus.
+    /// Positions up to which events have been relayed to a message bus.
     pub relays: Arc<dyn RelayStore>,
-    /// The time that all who share the database go by, to be given to the engine: the machine's own where it is a file, the
-    /// server's otherwise.
+    /// The clock that all processes sharing the database use; pass it to the engine. It is the machine's own
+    /// clock for an SQLite file and the server's clock for PostgreSQL.
     pub clock: Arc<dyn Clock>,
 }
 
 /// Opens the stores at a `DATABASE_URL` and brings its schema up to date.
 ///
-/// `sqlite:///absolute/path.db` is a file of the embedded SQLite; it and its directory are made for this user
-/// only. `postgres://user:password@host:5432/database` is a database that is there; those stores must be opened in a
-/// tokio runtime that outlives them.
+/// `sqlite:///absolute/path.db` is a file of the embedded SQLite; a missing file and its directory are
+/// created readable by the current user only. `postgres://user:password@host:5432/database` is an existing
+/// database; its stores must be opened in a Tokio runtime that outlives them.
 ///
 /// # Errors
-/// `InvalidInput` for an address that cannot be understood, `Unsupported` for a technology that is not built
-/// in, `Unavailable` for a file that cannot be opened or is no database or a server that cannot be reached or
-/// refuses, `Conflict` for a database that a newer program has written.
+/// `InvalidInput` for an address that cannot be parsed, `Unsupported` for a technology that is not built in,
+/// `Unavailable` for a file that cannot be opened or is no database, or for a server that cannot be reached
+/// or refuses the connection, `Conflict` for a database that a newer program has written.
 pub async fn open(url: &str) -> Result<Stores> {
     open_listening(url, None).await
 }
 
-/// The same, where `DATABASE_URL` leads to a pooler (`?pgbouncer=true`) and `listen_url`, the `DATABASE_LISTEN_URL`, to the
-/// server itself: what other processes say can be heard only there. Without it their changes are found by looking.
+/// Opens the stores like [`open`] where `DATABASE_URL` names a pooler (`?pgbouncer=true`).
+///
+/// `listen_url`, the `DATABASE_LISTEN_URL`, names the server itself: a pooler in transaction mode does not
+/// deliver notifications. Without it, changes by other processes are found by polling.
 ///
 /// # Errors
-/// As [`open`]; also `InvalidInput` for a `listen_url` beside a database that is a file, or one that leads to a pooler.
+/// Those of [`open`]; also `InvalidInput` for a `listen_url` together with an SQLite file, or one that names
+/// a pooler.
 pub async fn open_listening(url: &str, listen_url: Option<&str>) -> Result<Stores> {
     match (scheme(url)?, listen_url) {
         #[cfg(feature = "sqlite")]
@@ -105,7 +108,7 @@ pub async fn open_listening(url: &str, listen_url: Option<&str>) -> Result<Store
 
 const EXPECTED: &str = "sqlite:///absolute/path.db or postgres://user:password@host:5432/database";
 
-/// The part of the address that names the technology.
+/// Returns the part of the address that names the technology.
 fn scheme(url: &str) -> Result<&str> {
     url.split_once("://")
         .map(|(scheme, _)| scheme)
@@ -123,7 +126,7 @@ mod tests {
     use sutazai_core::ErrorKind;
 
     #[tokio::test]
-    async fn an_address_that_does_not_fit_names_the_setting() {
+    async fn invalid_address_names_the_setting() {
         for (url, kind) in [
             ("/var/lib/x.db", ErrorKind::InvalidInput),
             ("sqlite://relative.db", ErrorKind::InvalidInput),

@@ -1,4 +1,4 @@
-//! Messages between agents as columns: the same over every database.
+//! Messages between agents as columns, in the same form in every database.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use sutazai_core::domain::AgentMessageContent;
 
 use crate::fault::Outcome;
 
-/// The type and the payload.
+/// Splits the content of a message into its type and its JSON payload.
 pub(crate) fn column(content: &AgentMessageContent) -> Outcome<(&'static str, Cow<'_, Value>)> {
     let payload = match content {
         AgentMessageContent::Task(payload) | AgentMessageContent::Result(payload) => Cow::Borrowed(payload),
@@ -18,7 +18,7 @@ pub(crate) fn column(content: &AgentMessageContent) -> Outcome<(&'static str, Co
     Ok((content.kind().as_str(), payload))
 }
 
-/// What [`column`] was made of.
+/// Rebuilds the content that [`column`] has split.
 pub(crate) fn content(kind: &str, payload: Value) -> Outcome<AgentMessageContent> {
     let content = serde_json::from_value(json!({ "type": kind, "payload": payload }));
     Ok(content.map_err(|e| Error::internal(format!("a message between agents cannot be read: {e}")))?)

@@ -1,13 +1,13 @@
-//! The schema, step by step: forward, back, and where a database stands.
+//! Schema migrations: applying them, reverting them, and their status.
 //!
-//! The scripts are built into the program. Each step runs in a transaction of its own together with the new
-//! schema version, so a step is there whole or not at all.
+//! The scripts are compiled into the program. Each migration runs in one transaction together with the new
+//! schema version, so it is applied completely or not at all.
 
 use sutazai_core::Result;
 
 use crate::{not_built, scheme};
 
-/// One step of the schema in one dialect: its name, the script there and the script back.
+/// One migration in one SQL dialect: its name, the script that applies it and the script that reverts it.
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(crate) struct Step {
     pub(crate) name: &'static str,
@@ -15,12 +15,13 @@ pub(crate) struct Step {
     pub(crate) down: &'static str,
 }
 
-/// The step after whose script the program indexes the words of all documents: SQL knows no rules of words.
+/// Name of the migration after which the program indexes the words of all documents: the tokenizer cannot be
+/// expressed in SQL.
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(crate) const WORDS_STEP: &str = "words";
 
-/// The steps in the dialect of a folder under `migrations/`, in order; the first is version 1: those that both have, then
-/// its own. Only ever append.
+/// Lists the migrations in the dialect of a folder under `migrations/`, in order: the 13 that both dialects
+/// share, then its own. The first one is version 1. Only append: databases store how many they have.
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 macro_rules! steps {
     ($dialect:literal, [$($own_file:literal $own_name:literal),*]) => {
@@ -53,22 +54,23 @@ macro_rules! steps {
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(crate) use steps;
 
-/// One step of the schema.
+/// One schema migration and whether a database has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Migration {
-    /// 1, 2, 3 ... without gaps.
+    /// Version of the schema: 1, 2, 3 ... without gaps.
     pub version: u32,
-    /// What it brings.
+    /// Short name of what the migration adds.
     pub name: &'static str,
-    /// Whether the database has it.
+    /// Whether the database has this migration.
     pub applied: bool,
 }
 
-/// Brings the database at `url` up to date, makes an SQLite file if there is none; gives the steps that were taken.
-/// Several processes may do so at once: one does it, the others wait.
+/// Applies all missing migrations to the database at `url` and returns them. Creates a missing SQLite file.
+///
+/// Several processes may call this at once: one of them migrates, the others wait.
 ///
 /// # Errors
-/// As [`crate::open`].
+/// Those of [`crate::open`].
 pub async fn up(url: &str) -> Result<Vec<Migration>> {
     match scheme(url)? {
         #[cfg(feature = "sqlite")]
@@ -79,10 +81,10 @@ pub async fn up(url: &str) -> Result<Vec<Migration>> {
     }
 }
 
-/// Takes the latest `steps` back, with all that their tables hold; gives the steps that were taken back.
+/// Reverts the latest `steps` migrations, deleting what their tables hold, and returns them.
 ///
 /// # Errors
-/// As [`crate::open`].
+/// Those of [`crate::open`].
 pub async fn down(url: &str, steps: u32) -> Result<Vec<Migration>> {
     match scheme(url)? {
         #[cfg(feature = "sqlite")]
@@ -93,11 +95,11 @@ pub async fn down(url: &str, steps: u32) -> Result<Vec<Migration>> {
     }
 }
 
-/// All steps and whether the database at `url` has them. Changes nothing; an SQLite file that is not there has
-/// none.
+/// Returns all migrations and whether the database at `url` has them. Changes nothing; a missing SQLite file
+/// has none.
 ///
 /// # Errors
-/// As [`crate::open`].
+/// Those of [`crate::open`].
 pub async fn status(url: &str) -> Result<Vec<Migration>> {
     match scheme(url)? {
         #[cfg(feature = "sqlite")]

@@ -1,4 +1,5 @@
-//! What the rules of changing tasks need of a database: each adapter has one implementation over an open transaction.
+//! Repository of task rows: what the unit of work needs of a database, implemented by each over an open
+//! transaction.
 
 use std::collections::HashSet;
 
@@ -9,33 +10,34 @@ use sutazai_core::ports::WakeUp;
 
 use crate::fault::Outcome;
 
-/// A task with what only the store knows of it.
+/// A task together with columns that only the store knows.
 #[derive(Debug, Clone)]
 pub(crate) struct Record {
-    /// The task.
+    /// The task itself.
     pub(crate) task: Task,
-    /// The sequence of its latest event.
+    /// Sequence number of its latest event.
     pub(crate) last_sequence: u64,
-    /// Whether another task waits for it.
+    /// Whether another task waits for this one.
     pub(crate) awaited: bool,
-    /// The columns whose content cannot be read. Somebody else than the program has written them, or the disk has lost them.
+    /// Columns whose content cannot be parsed, because another program has written them or the disk is
+    /// corrupt.
     pub(crate) damaged: Vec<&'static str>,
 }
 
 impl Record {
-    /// A task that is not in the store yet.
+    /// Creates the record of a task that is not in the store yet.
     pub(crate) fn new(task: Task) -> Self {
         Self { task, last_sequence: 0, awaited: false, damaged: Vec::new() }
     }
 
-    /// Marks these columns as unreadable, and shows in the task's error that they are.
+    /// Marks these columns as unreadable and sets the task's error accordingly.
     pub(crate) fn with_damage(mut self, damaged: Vec<&'static str>) -> Self {
         self.damaged = damaged;
         self.task.error = self.damage().or(self.task.error);
         self
     }
 
-    /// Why the task cannot be run, if it was stored with columns that cannot be read.
+    /// Returns the error to record if some columns cannot be read, `None` if the task can be run.
     pub(crate) fn damage(&self) -> Option<TaskError> {
         if self.damaged.is_empty() {
             return None;
@@ -45,63 +47,66 @@ impl Record {
     }
 }
 
-/// What no other pending or processing task may have.
+/// Deduplication key: at most one pending or processing task has it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct UniqueKey {
-    /// Whose it is.
+    /// Owner of the task; `None` without identity.
     pub(crate) owner: Option<UserId>,
-    /// Who does it.
+    /// Name of the agent that runs the task.
     pub(crate) agent: String,
-    /// The key.
+    /// Text of the key, chosen by the caller.
     pub(crate) key: String,
 }
 
 impl UniqueKey {
-    /// None for a task that has no such key.
+    /// Returns the key of this task, if it has one.
     pub(crate) fn of(task: &Task) -> Option<Self> {
         let key = task.unique_key.clone()?;
         Some(Self { owner: task.owner, agent: task.agent.clone(), key })
     }
 }
 
-/// What one write is to change, all at once.
+/// Write set of one transaction, applied in one step.
 #[derive(Debug)]
 pub(crate) struct Flush<'c> {
     /// New tasks; their first events are among `events`.
     pub(crate) added: Vec<&'c Record>,
-    /// Tasks that are there.
+    /// Existing tasks with changed columns.
     pub(crate) changed: Vec<&'c Record>,
-    /// Each with the owner of its task; in the order of their sequences within each task.
+    /// Events with the owner of their task, in the order of their sequences within each task.
     pub(crate) events: &'c [(Option<UserId>, TaskEvent)],
-    /// About tasks that are there or among `added`.
+    /// Messages about tasks that exist or are among `added`.
     pub(crate) messages: &'c [AgentMessage],
 }
 
-/// The rows of an open transaction.
+/// Access to the task rows of an open transaction.
 #[async_trait]
 pub(crate) trait Rows: Send {
-    /// These tasks, as far as they exist. Nobody else changes them before the transaction ends.
+    /// Loads and locks the existing ones of these tasks: nobody else changes them before the transaction
+    /// ends.
     async fn load(&mut self, ids: &[TaskId]) -> Outcome<Vec<Record>>;
 
-    /// The task of this owner with this idempotency key.
+    /// Returns the task of this owner with this idempotency key, without locking it.
     async fn with_key(&mut self, owner: Option<UserId>, key: &str) -> Outcome<Option<TaskId>>;
 
-    /// The task with this key that is pending or processing.
+    /// Returns the pending or processing task with this deduplication key, without locking it.
     async fn standing(&mut self, key: &UniqueKey) -> Outcome<Option<TaskId>>;
 
-    /// Puts what `parent` waits for in the place of what it waited for before; those not in `open` have ended.
+    /// Replaces the tasks that `parent` waits for; those that are not in `open` have ended already.
     async fn set_waits(&mut self, parent: TaskId, children: &[TaskId], open: &HashSet<TaskId>)
     -> Outcome<()>;
 
-    /// What these tasks asked for last, in order: pairs of a task and its child.
+    /// Returns what these tasks asked for in their last wait, in order, as pairs of task and child.
     async fn waits(&mut self, parents: &[TaskId]) -> Outcome<Vec<(TaskId, TaskId)>>;
 
-    /// Notes that `child` is waited for no more; gives those who did.
+    /// Closes the waits for `child` and returns the tasks that waited for it.
     async fn close_waits(&mut self, child: TaskId) -> Outcome<HashSet<TaskId>>;
 
-    /// Writes tasks, events and messages; the changes first, since an ended task frees its unique key for an added one.
+    /// Writes tasks, events and messages. Changes come first: an ended task frees its deduplication key for
+    /// an added one.
     async fn write(&mut self, flush: Flush<'_>) -> Outcome<()>;
 
-    /// Keeps these for after the commit: who is to be woken, and which statuses tasks of which agents have entered.
+    /// Keeps, until after the commit, the wake-ups to send and the statuses that tasks of each agent have
+    /// entered.
     fn tell(&mut self, wake_ups: Vec<WakeUp>, entered: Vec<(String, TaskStatus)>);
 }

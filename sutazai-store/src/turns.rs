@@ -1,8 +1,9 @@
-//! Whose tasks a claim takes: the rules of taking turns, the same over every database.
+//! Fair scheduling of claims: round-robin across owners, shared by all databases.
 //!
-//! A lane is what is due of one owner, one agent and one priority, in the order of `run_at`. The queue's index has the
-//! lanes one after the other, and a database steps from the head of one to the head of the next without reading what
-//! stands in between. So the cost of a claim is that of the lanes it visits, however long they are.
+//! A queue partition holds the due tasks of one owner, one agent and one priority in the order of `run_at`.
+//! The queue's index sorts by partition, and the database skips from the first task of one partition to the
+//! first of the next without reading the tasks in between (a skip scan). The cost of a claim therefore
+//! depends on the number of partitions that it visits, not on their length.
 
 use std::collections::VecDeque;
 
@@ -14,22 +15,24 @@ use uuid::Uuid;
 
 use crate::fault::Outcome;
 
-/// So many lanes are visited at a time.
+/// Batch size of the skip scan over queue partitions. One query for all of them would read every partition of
+/// a database with very many owners, although a claim often needs only the first few.
 pub(crate) const PAGE: usize = 256;
 
-/// What tells one lane from another; lanes stand in this order. The owner is nil for nobody.
+/// Key of a queue partition; partitions are sorted by it. The owner is the nil UUID for tasks without an
+/// owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LaneKey {
-    /// Whose tasks they are.
+    /// Owner of the tasks, or nil.
     pub(crate) owner: Uuid,
-    /// Who does them.
+    /// Agent that runs the tasks.
     pub(crate) agent: String,
-    /// Their priority; -1 stands before all lanes.
+    /// Priority of the tasks; -1 sorts before all partitions of an owner.
     pub(crate) priority: i16,
 }
 
 impl LaneKey {
-    /// Before all lanes of this owner.
+    /// Returns the key that sorts before all partitions of this owner.
     fn before(owner: Uuid) -> Self {
         Self { owner, agent: String::new(), priority: -1 }
     }
@@ -39,36 +42,37 @@ impl LaneKey {
     }
 }
 
-/// A task in a lane: when it is due, and its key.
+/// A task in a partition: when it is due, and its id.
 pub(crate) type Due = (DateTime<Utc>, TaskId);
 
-/// A lane with the first of its tasks.
+/// A queue partition together with the tasks that were read from its front.
 #[derive(Debug)]
 pub(crate) struct Lane {
-    /// Which one.
+    /// Key of this partition.
     pub(crate) key: LaneKey,
-    /// The tasks that were read and not taken.
+    /// Tasks that were read and not taken yet.
     waiting: VecDeque<Due>,
-    /// The last that was read.
+    /// The last task that was read: the next read continues after it.
     last: Due,
-    /// Whether there may be others after it.
+    /// Whether the partition may hold more tasks after `last`.
     more: bool,
 }
 
 impl Lane {
-    /// With its head.
+    /// Creates a partition of which only the first task was read.
     pub(crate) fn new(key: LaneKey, head: Due) -> Self {
         Self { key, waiting: [head].into(), last: head, more: true }
     }
 }
 
-/// The queue of an open transaction, lane by lane.
+/// The queue of an open transaction, read partition by partition.
 #[async_trait]
 pub(crate) trait Lanes: Send {
-    /// The [`PAGE`] lanes that follow, due or not, of all agents; fewer only at the end.
+    /// Returns the next [`PAGE`] partitions after `key`, due or not, of all agents; fewer only at the end of
+    /// the queue.
     async fn lanes_after(&mut self, key: &LaneKey) -> Outcome<Vec<Lane>>;
 
-    /// At most `limit` tasks of this lane that are due by `now` and stand after `last`.
+    /// Returns at most `limit` tasks of this partition that are due by `now` and come after `last`.
     async fn due_in(
         &mut self,
         key: &LaneKey,
@@ -77,19 +81,20 @@ pub(crate) trait Lanes: Send {
         limit: usize,
     ) -> Outcome<Vec<Due>>;
 
-    /// How many tasks run, by owner and agent.
+    /// Returns how many tasks are processing, by owner and agent.
     async fn running(&mut self) -> Outcome<Vec<(Option<UserId>, String, u32)>>;
 }
 
-/// The due lanes of one owner.
+/// The due partitions of one owner.
 #[derive(Debug)]
 pub(crate) struct Turn {
     owner: Option<UserId>,
-    /// Those whose head is due.
+    /// Partitions whose first task is due.
     pub(crate) lanes: Vec<Lane>,
 }
 
-/// The due lanes of the owners whose turn it is, in that order: of as many owners as are wanted and have room, or of all.
+/// Returns the due partitions, grouped by owner in round-robin order, of the owners that have capacity under
+/// the limits: of as many owners as the claim has room for, or of all.
 pub(crate) async fn turns<L: Lanes>(
     rows: &mut L,
     request: &ClaimRequest,
@@ -97,10 +102,11 @@ pub(crate) async fn turns<L: Lanes>(
 ) -> Outcome<Vec<Turn>> {
     let after = request.after.map_or(Uuid::nil(), |owner| owner.0);
     let successor = after.as_u128().checked_add(1).map(Uuid::from_u128);
-    // Who has room now may have none when it is their turn, if others have used up what an agent may do.
+    // With limits per agent an owner may find no capacity left when its round comes, because the owners
+    // before it have used it up; then the others must be known too, and all partitions are read.
     let enough = if request.limits.per_agent.is_empty() { request.limit as usize } else { usize::MAX };
     let mut turns: Vec<Turn> = Vec::new();
-    // Round the circle: those after `after`, then from the first one up to it.
+    // The round robin in two ranges: the owners after the cursor, then those from the first one up to it.
     for (begin, end) in [(successor, Uuid::max()), (Some(Uuid::nil()), after)] {
         let Some(begin) = begin else { continue };
         let mut key = LaneKey::before(begin);
@@ -125,7 +131,8 @@ pub(crate) async fn turns<L: Lanes>(
             if last || beyond {
                 break;
             }
-            // Of the last owner there may be more lanes on the next page.
+            // The last owner may have more partitions in the next batch, so one owner more than needed must
+            // have been seen.
             if turns.len() > enough {
                 turns.truncate(enough);
                 return Ok(turns);
@@ -136,7 +143,8 @@ pub(crate) async fn turns<L: Lanes>(
     Ok(turns)
 }
 
-/// The tasks that a claim takes, in the order of the turns. Nobody else may claim before the transaction ends.
+/// Chooses the tasks of a claim, in round-robin order. The caller must keep other claims out until its
+/// transaction ends, by a lock: otherwise two claims could each use the same remaining capacity.
 pub(crate) async fn pick<L: Lanes>(rows: &mut L, request: &ClaimRequest) -> Outcome<Vec<TaskId>> {
     let running = if request.limits.are_set() { rows.running().await? } else { Vec::new() };
     let mut room = Room::new(&request.limits, running);
@@ -162,13 +170,13 @@ pub(crate) async fn pick<L: Lanes>(rows: &mut L, request: &ClaimRequest) -> Outc
 }
 
 impl Turn {
-    /// Whose turn it is.
+    /// Returns the owner of these partitions.
     #[cfg(feature = "postgres")]
     pub(crate) fn owner(&self) -> Option<UserId> {
         self.owner
     }
 
-    /// The owner's next task within the room that there is, and its lane.
+    /// Returns the owner's next task that the limits allow, and the index of its partition.
     async fn next<L: Lanes>(
         &mut self,
         rows: &mut L,

@@ -1,8 +1,9 @@
-//! Claims: the lanes whose turn it is, then their tasks, under locks that others step over.
+//! Claims tasks fairly across owners with `FOR UPDATE SKIP LOCKED`.
 //!
-//! Without limits a claim is two statements, each a transaction of its own: which lanes there are is read without a lock,
-//! and what is taken from them is locked with `SKIP LOCKED`, so any number of processes claim at once. With limits claims
-//! take turns under an advisory lock: each then sees what runs by the claims before it.
+//! Without concurrency limits a claim is two statements, each a transaction of its own: a skip scan finds the
+//! due queue partitions without a lock, then their tasks are locked with `SKIP LOCKED`, so any number of
+//! processes claim at once. With limits, claims are serialized by an advisory lock: each one must count what
+//! the claims before it have started.
 
 use std::collections::HashMap;
 
@@ -25,7 +26,8 @@ use super::transaction::Transaction;
 use crate::rows::Record;
 use crate::turns::{Due, Lane, LaneKey, Lanes, PAGE, Turn, pick, turns};
 
-/// The heads of the lanes after `$1` owner, `$2` agent, `$3` priority: one search in the queue's index for each.
+/// Skip scan: the first task of each queue partition after `$1` owner, `$2` agent, `$3` priority, found by
+/// one index search each.
 macro_rules! heads {
     () => {
         "WITH RECURSIVE lanes AS (
@@ -41,11 +43,12 @@ macro_rules! heads {
     };
 }
 
-/// The heads that follow: `$4` how many.
+/// First tasks of the next `$4` partitions.
 pub(super) const HEADS: &str =
     concat!(heads!(), "SELECT owner, agent, priority, run_at, task FROM lanes LIMIT $4");
 
-/// When the next task of these agents (`$4`) is due or the next lease runs out; `$1`, `$2`, `$3` before all lanes.
+/// Next time at which a task of these agents (`$4`) is due or a lease expires; `$1`, `$2`, `$3` sort before
+/// all partitions.
 pub(super) const NEXT_DUE: &str = concat!(
     heads!(),
     "SELECT min(due) FROM (
@@ -54,8 +57,9 @@ pub(super) const NEXT_DUE: &str = concat!(
     ) AS all_due"
 );
 
-/// Makes tasks run: `$1` now, `$2` the worker, `$3` the end of the lease, `$4` what their history says after their
-/// sequence and before their attempt; removes the rows of `leases` that are spent (`$5`). The keys come as arrays, so that there is no plan in which a table is read.
+/// Starts the attempts of the chosen tasks: `$1` now, `$2` the worker, `$3` the end of the lease, `$4` the
+/// part of the history entry between its sequence and its attempt. Removes the lease rows `$5`, which are
+/// spent. Keys come as arrays, so that no plan reads a whole table.
 macro_rules! take {
     ($which:expr) => {
         concat!(
@@ -85,8 +89,8 @@ macro_rules! take {
     };
 }
 
-/// Takes from the lanes `$6` owner, `$7` agent, `$8` priority: `$9` tasks in all, one of each owner a round, and at most
-/// `$10` of a lane.
+/// Takes from the partitions `$6` owner, `$7` agent, `$8` priority: `$9` tasks in all, one of each owner per
+/// round, and at most `$10` of a partition.
 pub(super) const TAKE_FROM: &str = take!(
     "SELECT turns.task, turns.place FROM (
         SELECT head.task, head.place, lanes.number,
@@ -101,23 +105,24 @@ pub(super) const TAKE_FROM: &str = take!(
     ) AS turns ORDER BY turns.round, turns.number LIMIT $9"
 );
 
-/// Takes those of the tasks `$6` that are still to be had.
+/// Takes those of the tasks `$6` that no other claim has taken.
 const TAKE: &str = take!(concat!(
     "SELECT queue.task, queue.ctid AS place FROM queue, tasks WHERE ",
     in_queue!("$6"),
     " FOR UPDATE OF queue SKIP LOCKED"
 ));
 
-/// The tasks that a claim has taken.
+/// Result of one claim: the tasks that it has taken.
 #[derive(Debug, Default)]
 pub(super) struct Taken {
-    /// Those that can be run.
+    /// Tasks that can be run.
     pub(super) claims: Vec<Claim>,
-    /// The outcomes of those that cannot, since columns of theirs cannot be read. They are held like the others.
+    /// Failures to record for tasks that cannot be run, because some columns cannot be read. Their leases are
+    /// held like the others.
     pub(super) damaged: Vec<Finish>,
 }
 
-/// Takes due tasks under a lease, without limits.
+/// Claims up to `request.limit` due tasks, fairly across owners, without concurrency limits.
 pub(super) async fn claim(
     connection: &mut PgConnection,
     (request, leases): (&ClaimRequest, &Leases),
@@ -130,7 +135,8 @@ pub(super) async fn claim(
         let share = left.div_ceil(turns.len());
         let (taken, unusable) = take_from(connection, (request, leases), &turns, left, share).await?;
         damaged.extend(unusable);
-        // Who gave less than the share has no more; the others make up for it.
+        // An owner who gave less than the share has no more; the next round divides the rest among the
+        // others.
         let mut given: HashMap<Option<UserId>, usize> = HashMap::new();
         taken.iter().for_each(|task| *given.entry(task.owner).or_default() += 1);
         turns.retain(|turn| given.get(&turn.owner()).is_some_and(|given| *given >= share));
@@ -140,7 +146,7 @@ pub(super) async fn claim(
     Ok(Taken { claims, damaged })
 }
 
-/// Takes due tasks under a lease, within the limits.
+/// Claims up to `request.limit` due tasks, fairly across owners, within the concurrency limits.
 pub(super) async fn claim_limited(
     transaction: &mut Transaction<'_>,
     (request, leases): (&ClaimRequest, &Leases),
@@ -150,7 +156,7 @@ pub(super) async fn claim_limited(
     take(transaction, (request, leases), &picked).await
 }
 
-/// Takes this due task alone, within the limits, if it is still to be had.
+/// Claims this due task alone, within the limits, if no other claim has taken it.
 pub(super) async fn claim_alone(
     transaction: &mut Transaction<'_>,
     (request, leases): (&ClaimRequest, &Leases),
@@ -165,15 +171,15 @@ pub(super) async fn claim_alone(
     take(transaction, (request, leases), &[id]).await
 }
 
-/// Waits until nobody else claims within limits.
+/// Waits until no other transaction claims within limits, and keeps them out until the end of this one.
 async fn lock(transaction: &mut Transaction<'_>) -> Outcome<()> {
-    // The number is any that other programs are not likely to take: "sutaclai" in ASCII.
+    // Arbitrary key that other programs are unlikely to use: "sutaclai" in ASCII.
     const LOCK: &str = "SELECT pg_advisory_xact_lock(x'73757461636c6169'::bigint)";
     sqlx::raw_sql(LOCK).execute(&mut *transaction.connection).await?;
     Ok(())
 }
 
-/// Takes those of these due tasks that are still to be had.
+/// Takes those of these due tasks that no other claim has taken.
 async fn take(
     transaction: &mut Transaction<'_>,
     (request, leases): (&ClaimRequest, &Leases),
@@ -220,7 +226,8 @@ async fn take_from(
     held(&rows, leases)
 }
 
-/// The tasks that were taken, noted with the row of their lease, and the outcomes of those that cannot be run.
+/// Decodes the taken tasks and registers them under their lease row; returns the runnable ones and the
+/// failures of the others.
 fn held(rows: &[PgRow], leases: &Leases) -> Outcome<(Vec<Task>, Vec<Finish>)> {
     let records = rows.iter().map(decode).collect::<Outcome<Vec<Record>>>()?;
     if let Some(row) = rows.first() {
@@ -240,12 +247,12 @@ fn held(rows: &[PgRow], leases: &Leases) -> Outcome<(Vec<Task>, Vec<Finish>)> {
     Ok((tasks, damaged))
 }
 
-/// What the history of a task says of a claim between its sequence and its attempt.
+/// Returns the part of a history entry between its sequence and its attempt.
 fn entered(request: &ClaimRequest) -> String {
     format!(",{},\"processing\",", request.now.timestamp_micros())
 }
 
-/// Those that were taken in the order of the turns.
+/// Sorts the taken tasks into round-robin order, starting after the owner `after`.
 fn in_turns(mut tasks: Vec<Task>, after: Option<UserId>) -> Vec<Task> {
     tasks.sort_unstable_by_key(Task::rank);
     let mut given: HashMap<Option<UserId>, usize> = HashMap::new();
@@ -261,7 +268,7 @@ fn in_turns(mut tasks: Vec<Task>, after: Option<UserId>) -> Vec<Task> {
     placed.into_iter().map(|(_, task)| task).collect()
 }
 
-/// The claims with what their tasks asked for last, in order.
+/// Builds the claims, each with the children of its task's last wait, in order.
 async fn with_children(connection: &mut PgConnection, tasks: Vec<Task>) -> Outcome<Vec<Claim>> {
     const CHILDREN: &str = concat!(
         "SELECT ",
@@ -269,7 +276,7 @@ async fn with_children(connection: &mut PgConnection, tasks: Vec<Task>) -> Outco
         ", asked_by FROM (SELECT parent_id AS asked_by, position, child_id FROM task_waits
             WHERE parent_id = ANY($1)) AS asked JOIN tasks ON id = child_id ORDER BY asked_by, position"
     );
-    // Only who has waited before has a state.
+    // Only a task that has waited before has a state, so most claims skip this query.
     let parents: Vec<TaskId> = tasks.iter().filter(|task| task.state.is_some()).map(|task| task.id).collect();
     let mut children: HashMap<TaskId, Vec<Task>> = HashMap::new();
     if !parents.is_empty() {
@@ -283,7 +290,7 @@ async fn with_children(connection: &mut PgConnection, tasks: Vec<Task>) -> Outco
     Ok(claims.collect())
 }
 
-/// When the next task of these agents is due or the next lease runs out.
+/// Returns when the next task of these agents is due or the next lease expires.
 pub(super) async fn next_due(
     connection: &mut PgConnection,
     agents: &[String],

@@ -1,4 +1,5 @@
-//! Claims that bear damaged tasks: one that cannot be read or written ends as failed, and the others are claimed.
+//! Claims despite damaged tasks: one that cannot be read or written ends as failed, and the others are
+//! claimed.
 
 use chrono::{DateTime, Utc};
 use sutazai_core::domain::{Claim, TaskError, TaskId, TaskStatus};
@@ -15,7 +16,7 @@ use crate::fault::{is_about_data, unclaimable};
 use crate::turns::pick;
 
 impl Place {
-    /// Claims due tasks in one go. Those that cannot be read are recorded as failed.
+    /// Claims due tasks in one statement and records those that cannot be read as failed.
     pub(super) async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claim>> {
         let input = (request.clone(), self.leases.clone());
         let taken = if request.limits.are_set() {
@@ -32,7 +33,8 @@ impl Place {
         Ok(self.without_damaged(taken, request.now).await)
     }
 
-    /// Claims due tasks one by one, after a claim of several has failed. One that cannot be claimed ends as failed.
+    /// Claims due tasks one by one, after a claim of several has failed. A task that cannot be claimed ends
+    /// as failed.
     pub(super) async fn claim_each(&self, request: &ClaimRequest, failed: &Error) -> Result<Vec<Claim>> {
         tracing::warn!(error = %failed, "claim failed; claiming one by one");
         let due =
@@ -52,7 +54,8 @@ impl Place {
         Ok(claims)
     }
 
-    /// Records the damaged ones as failed. One that cannot be recorded is left to its lease; the others are run.
+    /// Records the damaged tasks as failed. If that fails too, their leases expire; the other claims are run
+    /// anyway.
     async fn without_damaged(&self, taken: Taken, now: DateTime<Utc>) -> Vec<Claim> {
         let Taken { claims, damaged } = taken;
         if damaged.is_empty() {
@@ -69,7 +72,8 @@ impl Place {
         claims
     }
 
-    /// Ends a task as failed that cannot be claimed, beside the rules, which may be what fails.
+    /// Ends a task that cannot be claimed as failed, by a direct statement: decoding its row may be what
+    /// fails.
     async fn park(&self, id: TaskId, error: &Error, now: DateTime<Utc>) -> Result<()> {
         tracing::error!(task = %id, error = %error, "task cannot be claimed; it failed");
         let work = self.database.write(unclaimable(), move |tx, reason| Box::pin(park(tx, id, reason, now)));

@@ -1,8 +1,8 @@
 //! [`Clock`] over the clock of the database.
 //!
-//! Leases, due times and events are compared by every process with its own clock. One whose clock is wrong would take
-//! over what others hold, or let them take what it holds. So all that share a database go by the clock of that: it is
-//! looked at now and then, and what has passed since is measured here.
+//! If every process compared leases, due times and events with its own clock, one whose clock is wrong would
+//! reap leases that others hold, or let others reap its own. All processes that share a database therefore
+//! use the clock of the database: it is read every 5 s, and the time since then is measured locally.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,12 +17,14 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::database::Database;
 
-/// How often the database's clock is looked at, and how soon again when it could not be.
-const LOOK: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(1));
-/// A sleep that has not lasted long enough goes on for at least so long.
-const LEAST_SLEEP: Duration = Duration::from_millis(1);
+/// Interval between two readings of the database's clock.
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
+/// Interval until the next reading after one has failed.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+/// Shortest sleep when the clock was set back during one and some time is left.
+const MIN_SLEEP: Duration = Duration::from_millis(1);
 
-/// The clock of a database. While that is out of reach it goes on by itself.
+/// The clock of a database. It runs on locally while the database cannot be reached.
 #[derive(Debug)]
 pub(super) struct PostgresClock {
     time: Arc<Time>,
@@ -30,10 +32,11 @@ pub(super) struct PostgresClock {
 }
 
 impl PostgresClock {
-    /// Looks at the clock, and then now and then until it is dropped. Must be called in a tokio runtime.
+    /// Reads the database's clock, and again every 5 s until the clock is dropped. Must be called in a Tokio
+    /// runtime.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Those of the first reading.
     pub(super) async fn start(database: Database) -> Result<Self> {
         let time = Arc::new(Time::new(look(&database).await?));
         let stop = CancellationToken::new();
@@ -46,7 +49,7 @@ impl PostgresClock {
 #[async_trait]
 impl Clock for PostgresClock {
     fn now(&self) -> DateTime<Utc> {
-        // Microseconds, which are what the database keeps.
+        // Truncated to microseconds, which is what the database stores.
         self.time.now().trunc_subsecs(6)
     }
 
@@ -60,7 +63,7 @@ impl Clock for PostgresClock {
         loop {
             SystemClock.sleep(rest).await;
             match (until - self.now()).to_std() {
-                Ok(left) if !left.is_zero() => rest = left.max(LEAST_SLEEP),
+                Ok(left) if !left.is_zero() => rest = left.max(MIN_SLEEP),
                 _ => return,
             }
         }
@@ -68,31 +71,30 @@ impl Clock for PostgresClock {
 }
 
 async fn watch(database: Database, time: Arc<Time>) {
-    let (usual, soon) = LOOK;
-    let mut pause = usual;
+    let mut pause = POLL_INTERVAL;
     loop {
         SystemClock.sleep(pause).await;
         pause = match look(&database).await {
             Ok(look) => {
-                time.heed(look);
-                usual
+                time.adopt(look);
+                POLL_INTERVAL
             }
             Err(e) => {
-                tracing::debug!(error = %e, "the database's clock could not be looked at");
-                soon
+                tracing::debug!(error = %e, "database clock not read");
+                RETRY_INTERVAL
             }
         };
     }
 }
 
-/// What a look at the clock has shown.
+/// One reading of the database's clock.
 #[derive(Debug, Clone, Copy)]
 struct Look {
-    /// When the answer came.
+    /// Local instant at which the answer arrived.
     at: Instant,
-    /// What the clock said, at half the time that the answer took.
+    /// Time that the database returned, plus half the round trip.
     shown: DateTime<Utc>,
-    /// How far that may be wrong.
+    /// Bound of the error of `shown`: half the round trip.
     error: TimeDelta,
 }
 
@@ -110,16 +112,16 @@ async fn look(database: &Database) -> Result<Look> {
     look.await
 }
 
-/// The time, from the last look on.
+/// The current time, extrapolated from the last reading.
 #[derive(Debug)]
 struct Time(Mutex<Heeded>);
 
 #[derive(Debug, Clone, Copy)]
 struct Heeded {
     at: Instant,
-    /// What the database's clock said then.
+    /// Time of the database at `at`.
     theirs: DateTime<Utc>,
-    /// What we said then, which may have been more.
+    /// Time that this clock returned at `at`; it may be ahead of the database.
     ours: DateTime<Utc>,
 }
 
@@ -130,12 +132,12 @@ impl Time {
 
     fn now(&self) -> DateTime<Utc> {
         let heeded = self.lock();
-        // Asked for under the lock: later calls get later instants.
+        // Read under the lock, so that later calls get later instants.
         heeded.at(Instant::now())
     }
 
-    /// Goes by a look from now on, unless it says nothing new.
-    fn heed(&self, look: Look) {
+    /// Adopts a reading, unless its difference is within its error.
+    fn adopt(&self, look: Look) {
         let mut heeded = self.lock();
         let at = look.at.max(heeded.at);
         let ours = heeded.at(at);
@@ -150,7 +152,9 @@ impl Time {
 }
 
 impl Heeded {
-    /// The time at this instant. Where it is ahead of the database's it goes at half the pace until that has caught up.
+    /// Returns the time at this instant. A clock that is ahead of the database runs at half speed until the
+    /// database has caught up: it must never go backwards, and stopping it would give different events equal
+    /// times.
     fn at(&self, instant: Instant) -> DateTime<Utc> {
         let passed = instant.saturating_duration_since(self.at);
         (self.theirs + passed).max(self.ours + passed / 2)
@@ -172,16 +176,16 @@ mod tests {
     }
 
     #[test]
-    fn what_the_database_says_is_taken_forwards_at_once_and_backwards_slowly() {
+    fn database_time_is_adopted_at_once_forwards_and_slowly_backwards() {
         let (begin, shown) = (Instant::now(), DateTime::UNIX_EPOCH);
         let time = Time::new(look(begin, shown));
         assert_eq!(at(&time, begin + SECOND), shown + SECOND);
 
-        time.heed(look(begin + SECOND, shown + SECOND * 60));
+        time.adopt(look(begin + SECOND, shown + SECOND * 60));
         assert_eq!(at(&time, begin + SECOND * 2), shown + SECOND * 61);
 
-        // Ten seconds back, which takes twenty to make up for.
-        time.heed(look(begin + SECOND * 2, shown + SECOND * 51));
+        // Ten seconds back take twenty to catch up.
+        time.adopt(look(begin + SECOND * 2, shown + SECOND * 51));
         let mut before = at(&time, begin + SECOND * 2);
         assert_eq!(before, shown + SECOND * 61);
         for second in 3..30 {
@@ -194,13 +198,13 @@ mod tests {
     }
 
     #[test]
-    fn a_look_that_says_no_more_than_it_may_be_wrong_changes_nothing() {
+    fn reading_within_its_error_changes_nothing() {
         let (begin, shown) = (Instant::now(), DateTime::UNIX_EPOCH);
         let time = Time::new(look(begin, shown));
         for milliseconds in [1_u32, 2] {
             let wrong = Duration::from_millis(1) * milliseconds;
-            time.heed(look(begin + SECOND, shown + SECOND + wrong));
-            time.heed(look(begin + SECOND, shown + SECOND - wrong));
+            time.adopt(look(begin + SECOND, shown + SECOND + wrong));
+            time.adopt(look(begin + SECOND, shown + SECOND - wrong));
             assert_eq!(at(&time, begin + SECOND * 2), shown + SECOND * 2);
         }
     }

@@ -1,8 +1,8 @@
-//! The database: its connections, and calls over them.
+//! Connection pool of one database, and calls over its connections.
 //!
-//! A few connections are kept and lent out. A look at whether one still lives is a trip to the server, so it is
-//! taken only at one that has lain idle for a while. Every call has a limit; the connection that it had then is closed,
-//! and whether the server did what it was asked is not known.
+//! A few connections are kept and lent out. Testing a connection costs a round trip to the server, so only
+//! one that was idle for more than 1 s is tested. Every call has a timeout; its connection is then closed,
+//! and whether the server executed the statement is unknown.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -21,21 +21,21 @@ use super::framing::{Framing, begin, end};
 use super::limit::Limit;
 use crate::detached::{detached, unless_abandoned};
 
-/// So many connections at once; one more listens. Ten processes stay below PostgreSQL's default of 100.
-const CONNECTIONS: usize = 8;
-/// How long a connection may take to be made, or to become free.
-const PATIENCE: Duration = Duration::from_secs(3);
-/// How long an idle connection may take to show that it works.
-const PROBE: Duration = Duration::from_secs(1);
-/// A connection that was idle for so long is looked at before it is lent.
-const FRESH: Duration = Duration::from_secs(1);
+/// Size of the pool; one more connection listens. Ten processes stay below PostgreSQL's default of 100.
+const MAX_CONNECTIONS: usize = 8;
+/// Longest wait for opening a connection, or for one to become free.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+/// Longest wait for an idle connection to answer a ping.
+const PING_TIMEOUT: Duration = Duration::from_secs(1);
+/// A connection that was idle for longer than this is pinged before it is lent.
+const PING_AFTER_IDLE: Duration = Duration::from_secs(1);
 
-/// Name of the setting with the address of the database.
+/// Setting with the address of the database.
 pub(super) const URL: &str = "DATABASE_URL";
-/// Name of the setting with the address for LISTEN.
+/// Setting with the address at which notifications are received.
 const LISTEN_URL: &str = "DATABASE_LISTEN_URL";
 
-/// One database. Clones share its connections.
+/// One database with its connection pool. Clones share the connections.
 #[derive(Clone)]
 pub(super) struct Database {
     shared: Arc<Shared>,
@@ -43,7 +43,7 @@ pub(super) struct Database {
 
 struct Shared {
     address: Address,
-    /// Where wake-ups can be heard.
+    /// Address for LISTEN; `None` if only a pooler is known.
     listening: Option<Address>,
     slots: Arc<Semaphore>,
     idle: Mutex<Vec<Idle>>,
@@ -61,15 +61,18 @@ impl fmt::Debug for Database {
 }
 
 impl Database {
-    /// The database that `url` names. Connects only when it has to.
+    /// Parses the address `url`. Connects only on the first use.
     ///
     /// # Errors
-    /// `InvalidInput` for an address that cannot be understood.
+    /// `InvalidInput` for an address that cannot be parsed.
     pub(super) fn new(url: &str) -> Result<Self> {
         Self::listening(url, None)
     }
 
-    /// The same, with the address at which wake-ups can be heard.
+    /// Parses the address `url` and the address at which notifications are received.
+    ///
+    /// # Errors
+    /// `InvalidInput` for an address that cannot be parsed, or a `listen_url` that names a pooler.
     pub(super) fn listening(url: &str, listen_url: Option<&str>) -> Result<Self> {
         let address = Address::read(url, URL)?;
         let listening = match listen_url {
@@ -77,30 +80,30 @@ impl Database {
             None => Some(address.clone()).filter(|address| address.framing == Framing::Direct),
         };
         if listening.as_ref().is_some_and(|address| address.framing != Framing::Direct) {
-            let wanted = "expected the address of the server itself: behind a pooler nothing can be heard";
+            let wanted = "expected the address of the server itself: a pooler delivers no notifications";
             return Err(Error::invalid(LISTEN_URL, wanted));
         }
-        let slots = Arc::new(Semaphore::new(CONNECTIONS));
+        let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         let shared = Shared { address, listening, slots, idle: Mutex::default() };
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// Where wake-ups can be heard, if anywhere.
+    /// Returns the address at which notifications are received, if there is one.
     pub(super) fn listening_address(&self) -> Option<&Address> {
         self.shared.listening.as_ref()
     }
 
-    /// How transactions begin and end.
+    /// Returns how transactions begin and end on connections of this pool.
     pub(super) fn framing(&self) -> Framing {
         self.shared.address.framing
     }
 
-    /// The error for the caller.
+    /// Translates a store error into one for the caller, which names the database.
     pub(super) fn error(&self, fault: Fault) -> Error {
         fault::error(fault, &self.shared.address.place)
     }
 
-    /// Runs one statement, or several that only read, in a task of its own.
+    /// Runs one statement, or several that only read, in a task of its own, with the usual timeout.
     pub(super) async fn run<A, T, F>(&self, input: A, work: F) -> Result<T>
     where
         A: Send + Sync + 'static,
@@ -110,7 +113,7 @@ impl Database {
         self.run_within(Limit::Usual, input, work).await
     }
 
-    /// The same with another limit.
+    /// Runs one statement, or several that only read, in a task of its own, with this timeout class.
     pub(super) async fn run_within<A, T, F>(&self, limit: Limit, input: A, work: F) -> Result<T>
     where
         A: Send + Sync + 'static,
@@ -138,7 +141,7 @@ impl Database {
         .await
     }
 
-    /// Gives a call up when it has taken too long, and closes its connection: it may be dead.
+    /// Cancels a call after its timeout and closes its connection, which may be dead.
     pub(super) async fn within<T>(&self, limit: Limit, call: impl Future<Output = Result<T>>) -> Result<T> {
         let limit = limit.duration();
         timeout(limit, call).await.unwrap_or_else(|_| {
@@ -149,13 +152,13 @@ impl Database {
         })
     }
 
-    /// Lends a connection.
+    /// Acquires a connection, from the idle ones or a new one.
     ///
     /// # Errors
-    /// `Unavailable`; `Busy` when none becomes free.
+    /// `Unavailable` when the server cannot be reached, `Busy` when no connection becomes free within 3 s.
     pub(super) async fn take(&self) -> Result<Lent> {
         let place = &self.shared.address.place;
-        let permit = timeout(PATIENCE, self.shared.slots.clone().acquire_owned())
+        let permit = timeout(ACQUIRE_TIMEOUT, self.shared.slots.clone().acquire_owned())
             .await
             .map_err(|_| {
                 Error::new(ErrorKind::Busy, "the database is busy")
@@ -164,7 +167,7 @@ impl Database {
             .map_err(|_| Error::internal("the connections were closed"))?;
         let connection = match self.idle().await {
             Some(connection) => connection,
-            None => timeout(PATIENCE, PgConnection::connect_with(&self.shared.address.options))
+            None => timeout(ACQUIRE_TIMEOUT, PgConnection::connect_with(&self.shared.address.options))
                 .await
                 .map_err(|_| {
                     Error::unavailable("the database does not answer").with_detail(place.to_string())
@@ -174,12 +177,13 @@ impl Database {
         Ok(Lent { connection, database: self.clone(), _permit: permit })
     }
 
-    /// An idle connection that works.
+    /// Returns an idle connection that works, if there is one. The most recently used one comes first: it is
+    /// the least likely to be dead.
     async fn idle(&self) -> Option<PgConnection> {
         loop {
             let Idle { mut connection, since } = self.lock().pop()?;
-            let works = since.elapsed() < FRESH
-                || timeout(PROBE, connection.ping()).await.is_ok_and(|answer| answer.is_ok());
+            let works = since.elapsed() < PING_AFTER_IDLE
+                || timeout(PING_TIMEOUT, connection.ping()).await.is_ok_and(|answer| answer.is_ok());
             if works {
                 return Some(connection);
             }
@@ -187,7 +191,7 @@ impl Database {
         }
     }
 
-    /// Where one connection was lost, the others were too.
+    /// Closes the idle connections: where one connection was lost, the others usually were too.
     fn forget_idle(&self) {
         self.lock().clear();
     }
@@ -197,7 +201,8 @@ impl Database {
     }
 }
 
-/// A connection that is lent out. One that is not settled may be in the middle of something: it is closed.
+/// A pooled connection on loan. It is closed unless it is settled: a statement may still be in progress on
+/// it.
 pub(super) struct Lent {
     connection: PgConnection,
     database: Database,
@@ -205,7 +210,7 @@ pub(super) struct Lent {
 }
 
 impl Lent {
-    /// Gives the connection back, unless it was lost.
+    /// Releases the connection into the pool, unless the outcome shows that it is lost.
     pub(super) fn settle<T>(self, outcome: Outcome<T>) -> Result<T> {
         let Self { connection, database, .. } = self;
         match outcome {

@@ -1,4 +1,4 @@
-//! The one place where errors of the library become ours, naming the database without its password.
+//! Translates errors of sqlx into ours; they name the database without its password.
 
 use std::fmt::Display;
 
@@ -7,7 +7,7 @@ use sutazai_core::{Error, ErrorKind};
 
 pub(super) use crate::fault::{Fault, Outcome};
 
-/// The error for the caller; `place` is the database.
+/// Translates a store error into one for the caller; `place` names the database.
 pub(super) fn error(fault: Fault, place: &dyn Display) -> Error {
     match fault {
         Fault::Ours(error) => error,
@@ -15,24 +15,26 @@ pub(super) fn error(fault: Fault, place: &dyn Display) -> Error {
     }
 }
 
-/// Whether the connection cannot be used any more.
+/// Returns whether the connection can no longer be used.
 pub(super) fn is_lost(fault: &Fault) -> bool {
     match fault {
         Fault::Ours(_) => false,
         Fault::Database(error) => match database_error(error) {
-            // Class 57P: the server ends, and this connection with it.
+            // Class 08 are connection errors; with class 57P the server shuts down, and this connection with
+            // it.
             Some(e) => e.code().starts_with("57P") || e.code().starts_with("08"),
             None => !matches!(error, sqlx::Error::RowNotFound | sqlx::Error::ColumnDecode { .. }),
         },
     }
 }
 
-/// Whether the same transaction may pass when it is begun again: others were in its way.
+/// Returns whether the same transaction may succeed when it is retried, because concurrent writers caused the
+/// error.
 pub(super) fn may_pass(fault: &Fault) -> bool {
     match fault {
         Fault::Ours(error) => error.kind() == ErrorKind::Busy,
         Fault::Database(error) => {
-            // serialization_failure, deadlock_detected, and a unique key that somebody took since it was looked for.
+            // serialization_failure, deadlock_detected, and a unique key that was taken since its lookup.
             database_error(error).is_some_and(|e| {
                 matches!(e.code(), "40001" | "40P01")
                     || matches!(e.constraint(), Some("tasks_unique_key" | "documents_upload_key"))
@@ -45,7 +47,8 @@ fn database_error(error: &sqlx::Error) -> Option<&PgDatabaseError> {
     error.as_database_error().and_then(|e| e.try_downcast_ref())
 }
 
-/// SQLSTATE codes: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
+/// Translates an error by its SQLSTATE code:
+/// <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
 fn translate(error: sqlx::Error, place: &dyn Display) -> Error {
     let Some(refused) = database_error(&error) else {
         let (kind, message) = match &error {
@@ -70,25 +73,26 @@ fn translate(error: sqlx::Error, place: &dyn Display) -> Error {
         "40001" | "40P01" | "55P03" => (
             ErrorKind::Busy,
             "the database is busy",
-            format!("{place}: other writers were in the way: {text}"),
+            format!("{place}: concurrent writers conflicted: {text}"),
         ),
         "57014" => (ErrorKind::Timeout, "the database took too long", format!("{place}: {text}")),
         "53100" => unavailable("its disk is full: "),
-        "3D000" => unavailable("make it first: "),
+        "3D000" => unavailable("create it first: "),
         "42P01" | "42703" => unavailable("its schema is not up to date: "),
         "25006" => unavailable("it is read-only: "),
-        // What PgBouncer says to the settings that a server is told.
+        // PgBouncer rejects the settings that a server accepts at startup.
         "08P01" if text.contains("startup parameter") => {
-            unavailable("a pooler stands before it, which DATABASE_URL tells with ?pgbouncer=true: ")
+            unavailable("it is behind a pooler, so add ?pgbouncer=true to DATABASE_URL: ")
         }
-        "42501" => unavailable("a right is missing: "),
+        "42501" => unavailable("a privilege is missing: "),
         _ if ["08", "28", "53", "57P", "58"].iter().any(|class| code.starts_with(class)) => unavailable(""),
         _ => (ErrorKind::Internal, "the database failed", format!("{place}: {text} ({code})")),
     };
     Error::new(kind, message).with_detail(detail).with_source(error)
 }
 
-/// A broken constraint, with the field it is about: `users_email` of `users` is about `email`.
+/// Builds the error of a violated constraint, with the field that it is about: `users_email` of `users` is
+/// about `email`.
 fn constraint(refused: &PgDatabaseError) -> Error {
     let table = refused.table().unwrap_or_default();
     let field = refused.constraint().and_then(|name| name.strip_prefix(table)?.strip_prefix('_'));

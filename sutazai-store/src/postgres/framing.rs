@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 use super::fault::{self, Fault, Outcome};
 use super::limit::Limit;
 
-/// What begins a transaction over a pooler.
+/// Statement that begins a transaction over a pooler.
 macro_rules! begin_pooled {
     ($limit:literal) => {
         concat!(
@@ -17,13 +17,13 @@ macro_rules! begin_pooled {
     };
 }
 
-/// How transactions begin and end.
+/// Pool mode: how transactions begin and end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Framing {
-    /// Over a connection to the server, which has the settings already.
+    /// Connection to the server itself, which has the settings already.
     Direct,
-    /// Over a pooler, which lends a connection for the transaction. Nothing may be left on it: the statements that were prepared
-    /// have names that the next one gives too.
+    /// Connection to a pooler, which assigns a server connection per transaction. Nothing may be left on
+    /// that: the next client's prepared statements have the same names.
     Pooled,
 }
 
@@ -52,12 +52,12 @@ impl Framing {
     }
 }
 
-/// Begins a transaction.
+/// Begins a transaction with the settings of its timeout class.
 pub(super) async fn begin(connection: &mut PgConnection, framing: Framing, limit: Limit) -> Outcome<()> {
     execute(connection, framing.begin(limit)).await
 }
 
-/// Ends a transaction as its outcome says.
+/// Commits or rolls back a transaction, depending on its outcome.
 pub(super) async fn end<T>(
     connection: &mut PgConnection,
     framing: Framing,

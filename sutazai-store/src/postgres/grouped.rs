@@ -1,7 +1,8 @@
-//! Calls that are made at the same time, sent to the database together.
+//! Request batcher: sends calls that are made at the same time to the database together.
 //!
-//! A statement costs a trip to the server and a commit a sync of its disk, whatever is in it. While one group is on its
-//! way the next one gathers; nobody waits for a timer, and nobody joins a group that is on its way already.
+//! A statement costs a round trip to the server and a commit costs a sync of its disk, whatever their size.
+//! While one batch is being processed the next one gathers. No call waits for a timer, which would add
+//! latency when there is little to do, and no call joins a batch that was sent already.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -11,7 +12,7 @@ use futures::future::BoxFuture;
 use sutazai_core::{Error, Result};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
-/// The way to those who send. They end when the last of these is dropped.
+/// Handle for submitting calls; the sending tasks end when the last handle is dropped.
 #[derive(Debug)]
 pub(super) struct Grouped<I, O> {
     calls: mpsc::Sender<Call<I, O>>,
@@ -24,8 +25,8 @@ struct Call<I, O> {
 }
 
 impl<I: Send + 'static, O: Send + 'static> Grouped<I, O> {
-    /// Starts it: at most so many groups under way at once, each of at most so many calls; `work` gives one answer for
-    /// each input, in order.
+    /// Starts `lanes` sending tasks, each with at most one batch of `size` calls in flight. `work` returns
+    /// one result per input, in order.
     pub(super) fn start(
         lanes: usize,
         size: usize,
@@ -39,7 +40,10 @@ impl<I: Send + 'static, O: Send + 'static> Grouped<I, O> {
         Self { calls }
     }
 
-    /// Sends one input with those of others.
+    /// Submits one input and waits for its result.
+    ///
+    /// # Errors
+    /// Those of `work`; `Unavailable` when the runtime has shut down.
     pub(super) async fn call(&self, input: I) -> Result<O> {
         let gone = || Error::unavailable("the runtime that the store was opened in has ended");
         let (reply, answer) = oneshot::channel();
@@ -48,7 +52,7 @@ impl<I: Send + 'static, O: Send + 'static> Grouped<I, O> {
     }
 }
 
-/// One group after the other, each of whoever waits when it sets out.
+/// Sends one batch after the other, each of all calls that are waiting by then.
 async fn send<I: Send, O: Send>(
     waiting: Arc<Mutex<mpsc::Receiver<Call<I, O>>>>,
     size: usize,
@@ -59,13 +63,13 @@ async fn send<I: Send, O: Send>(
         let (inputs, replies): (Vec<_>, Vec<_>) =
             group.drain(..).map(|call| (call.input, call.reply)).unzip();
         for (reply, outcome) in replies.into_iter().zip(work(inputs).await) {
-            // If nobody waits for the answer any more, what was done stands all the same.
+            // The caller may be gone; what was done for it is committed all the same.
             let _ = reply.send(outcome);
         }
     }
 }
 
-/// The answer to each of `asked`, in order; those who asked for the same get the same.
+/// Distributes the answers to `asked`, in order; equal keys get clones of the same answer.
 pub(super) fn shared<K: Hash + Eq, V: Clone>(asked: &[K], mut answers: HashMap<K, V>) -> Vec<Option<V>> {
     let mut left: HashMap<&K, usize> = HashMap::with_capacity(asked.len());
     for key in asked {

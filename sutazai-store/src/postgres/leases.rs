@@ -1,14 +1,15 @@
-//! Which rows of `leases` that this process wrote say nothing any more.
+//! Tracks which rows of `leases` that this process wrote are no longer needed.
 //!
-//! A row says when to look whether its tasks are still held. When each of them has ended, or stands in a later row, it can
-//! go: the next claim removes it. What a process that died has left is removed by who looks after it.
+//! A lease row says when to check whether its tasks are still held. Once each of its tasks has ended or is in
+//! a later row, the row is spent, and the next claim removes it in the same statement. Rows of a crashed
+//! process are removed by the process that reaps them.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use sutazai_core::domain::TaskId;
 
-/// The rows of this process.
+/// The lease rows of this process.
 #[derive(Debug, Default)]
 pub(super) struct Leases {
     rows: Mutex<Rows>,
@@ -16,15 +17,15 @@ pub(super) struct Leases {
 
 #[derive(Debug, Default)]
 struct Rows {
-    /// The attempt and the latest row of each task that is held.
+    /// Attempt and latest lease row of each held task.
     latest: HashMap<TaskId, (u32, i64)>,
-    /// Of how many tasks each row is the latest.
+    /// Number of tasks for which each row is the latest.
     tasks: HashMap<i64, usize>,
     spent: Vec<i64>,
 }
 
 impl Leases {
-    /// These attempts at tasks stand in this row from now on.
+    /// Registers these attempts under this lease row.
     pub(super) fn hold(&self, row: i64, attempts: impl IntoIterator<Item = (TaskId, u32)>) {
         let mut rows = self.lock();
         for (task, attempt) in attempts {
@@ -35,7 +36,7 @@ impl Leases {
         }
     }
 
-    /// These attempts are over. Those that have been followed by others at the same tasks are passed over.
+    /// Unregisters these attempts. An attempt that was followed by another one at the same task is ignored.
     pub(super) fn let_go(&self, attempts: impl IntoIterator<Item = (TaskId, u32)>) {
         let mut rows = self.lock();
         for (task, attempt) in attempts {
@@ -46,7 +47,8 @@ impl Leases {
         }
     }
 
-    /// The rows that can go. They are named once: one that stays all the same goes when it is looked at.
+    /// Returns the spent rows, each only once: one that a failed claim did not remove is removed when it
+    /// expires.
     pub(super) fn spent(&self) -> Vec<i64> {
         std::mem::take(&mut self.lock().spent)
     }
@@ -72,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_row_is_spent_when_none_of_its_tasks_needs_it() {
+    fn row_is_spent_when_none_of_its_tasks_needs_it() {
         let leases = Leases::default();
         let [first, second, third] = [(); 3].map(|()| TaskId::new());
         leases.hold(1, [(first, 1), (second, 1)]);

@@ -1,25 +1,26 @@
-//! How long a call may take, and what the server is told about it.
+//! Timeout classes of calls, and the settings that the server gets.
 //!
-//! A network that drops everything says nothing: whoever waits for an answer without a limit waits for ever, and so does
-//! the server, which keeps the rows locked that such a client had changed. Both sides therefore have limits. Those of
-//! the server come with the connection, or, where a pooler lends the server's connections out for one transaction at a
-//! time, with the transaction: in the message that begins it, so that it costs no trip.
+//! A network that drops all packets reports no error: a client without a timeout waits forever, and so does
+//! the server, which keeps the rows locked that this client had changed. Both sides therefore have timeouts.
+//! The server gets its own with the connection or, where a pooler in transaction mode assigns its
+//! connections, with each transaction, in the message that begins it, so that they cost no round trip.
 
 use std::time::Duration;
 
-/// How long a call may take, from its wish for a connection to its answer.
+/// Timeout class of a call, from its request for a connection to its result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Limit {
-    /// What concerns some rows. Less than half the default lease of 10 s: who holds tasks can try again before it ends.
+    /// Calls about some rows: 4 s, less than half the default lease of 10 s, so that a renewal can be retried
+    /// before its lease expires.
     Usual,
-    /// What concerns a whole table, or very many rows. Less than a request over HTTP may take by default.
+    /// Calls about a whole table or very many rows: 25 s, less than the default timeout of an HTTP request.
     Long,
-    /// A step of the schema: at most as long as it takes to write the largest table anew.
+    /// One migration: at most 1 h, which must suffice to rewrite the largest table.
     Migration,
 }
 
 impl Limit {
-    /// The limit itself.
+    /// Returns the timeout of this class.
     pub(super) fn duration(self) -> Duration {
         match self {
             Self::Usual => Duration::from_secs(4),
@@ -29,9 +30,10 @@ impl Limit {
     }
 }
 
-/// Settings of a connection. Plans are kept, and one that was made over an empty table must serve when there are a
-/// million rows in it: whatever the statistics say, the indices are made for what is asked. The rest has the server end
-/// what its client has given up, and notice within half a minute a client that is not there any more.
+/// Settings of a connection. Prepared plans are kept, and one that was made over an empty table must still
+/// serve a million rows: whatever the statistics say, the indexes are made for these statements, so other
+/// scans are off. The other settings make the server abort what its client has given up, and notice a
+/// vanished client within half a minute.
 pub(super) const SETTINGS: [(&str, &str); 9] = [
     ("enable_seqscan", "off"),
     ("enable_bitmapscan", "off"),

@@ -1,23 +1,22 @@
-//! The PostgreSQL store: many servers and workers over one database.
+//! PostgreSQL store: many servers and workers over one database.
 //!
-//! * `open`: assembles the stores, `address`: parses the address of a database, `database`: its connections,
-//! * `limit`: time limits of calls, here and in the server, `framing`: begins and ends transactions,
-//! * `clock`: the time, which all that share the database take from it,
-//! * `schema`: the migrations,
-//! * `transaction`: a write of several statements, begun again when others were in its way,
-//! * `grouped`: calls that are made at the same time, sent to the database together,
-//! * `page`: pages whose rows may be large,
-//! * `wake_ups`: LISTEN and NOTIFY,
-//! * `record`: a task as a row, `text`: texts in it that PostgreSQL has no place for,
-//! * `keys`: keys as bound values, `rows`: what the rules of changing tasks need, `events`: histories and the feed, `leases`: which of
-//!   their rows can go,
-//! * `claim`: whose tasks a worker gets, `claiming`: claims that bear damaged tasks, `reads`: the hot reads of tasks, `queue`: the other writes of the queue,
-//!   `queue_check`: pending tasks that no claim would find,
-//!   `prune`: what is forgotten, `agent_messages`: what agents say to each other, `outbox`: what is still to be said
-//!   of tasks that were removed,
-//! * `task_store`, `identity_store`, `api_key_store`, `conversation_store`, `document_store`, `schedule_store`,
-//!   `metric_store`, `agent_store`, `relay_store`: the ports,
-//! * `fault`: the one place where errors of the library become ours.
+//! - `open`: assembles the stores, `address`: parses an address, `database`: keeps its connections,
+//! - `limit`: timeout classes of calls and the settings that the server gets, `framing`: begins and ends transactions,
+//! - `clock`: the time, taken from the database by all processes that share it,
+//! - `schema`: the migrations,
+//! - `transaction`: a write of several statements, retried after conflicts with other writers,
+//! - `grouped`: request batcher for calls that are made at the same time,
+//! - `page`: pages whose rows may be large,
+//! - `wake_ups`: LISTEN and NOTIFY,
+//! - `record`: a task as a row, `text`: escaping of characters that PostgreSQL cannot store,
+//! - `keys`: keys as bound values, `rows`: the repository of the unit of work, `events`: histories and the event log,
+//!   `leases`: which lease rows can be removed,
+//! - `claim`: fair claiming, `claiming`: claims despite damaged tasks, `reads`: batched reads of tasks,
+//!   `queue`: the other writes of the queue, `queue_check`: pending tasks that no claim would find,
+//!   `prune`: retention, `agent_messages`: messages between agents, `outbox`: unpublished messages about removed tasks,
+//! - `task_store`, `identity_store`, `api_key_store`, `conversation_store`, `document_store`,
+//!   `schedule_store`, `metric_store`, `agent_store`, `relay_store`: the ports,
+//! - `fault`: the one place that translates errors of sqlx.
 
 mod address;
 mod agent_messages;

@@ -1,5 +1,5 @@
-//! The writes of the queue. What happens often is one statement over many tasks; what touches several tasks of one
-//! family loads them, changes them by the rules, and flushes.
+//! Writes of the queue, except claims. Frequent operations are one statement over many tasks; operations on
+//! several related tasks load them, change them in a unit of work, and flush it.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -23,8 +23,8 @@ use super::{agent_messages, outbox};
 use crate::changes::Changes;
 use crate::rows::{Record, UniqueKey};
 
-/// Prolongs the leases of these claims (`$1` tasks, `$2` attempts, `$3` workers) to `$4`. A row has a worker only while it
-/// is processing.
+/// Extends the leases of these claims (`$1` tasks, `$2` attempts, `$3` workers) to `$4`. A row has a worker
+/// only while it is processing, so the worker alone tells that the lease is held.
 pub(super) const RENEW: &str = "\
     WITH renewed AS (
         UPDATE tasks SET lease_until = $4
@@ -37,7 +37,8 @@ pub(super) const RENEW: &str = "\
     )
     SELECT id, attempt, worker, cancel_requested, (SELECT leased.id FROM leased), awaited FROM renewed";
 
-/// Records outcomes (`$4` to `$8`) of claims (`$1` to `$3`) at `$9`.
+/// Records the outcomes `$4` to `$8` of the claims `$1` to `$3` at `$9`, for tasks without parents or
+/// children.
 pub(super) const FINISH: &str = "\
     WITH ended AS (
         UPDATE tasks SET status = new.status::task_status, result = coalesce(new.result::jsonb, tasks.result),
@@ -66,7 +67,7 @@ pub(super) const FINISH: &str = "\
     )
     SELECT id, agent FROM ended";
 
-/// The task with its times as precise as they are kept.
+/// Truncates the times of a task to microseconds, the precision of PostgreSQL.
 fn precise(task: &Task) -> Task {
     let kept = |time: DateTime<Utc>| time.trunc_subsecs(6);
     Task {
@@ -79,8 +80,11 @@ fn precise(task: &Task) -> Task {
     }
 }
 
-/// Adds tasks some of which have unique keys, all or none; known keys give the earlier task. Where a key is taken
-/// between the look for it and the insert, the index refuses it, and the transaction is begun again.
+/// Adds tasks of which some have deduplication keys, all or none; an existing key returns the earlier task.
+///
+/// If a key is taken between the lookup and the insert, the unique index rejects the insert, and the
+/// transaction is retried. The alternative, a lock on every key, would cost all enqueues what only a
+/// collision needs.
 pub(super) async fn enqueue_unique(
     transaction: &mut Transaction<'_>,
     (tasks, leases): (&[Task], &Leases),
@@ -98,7 +102,8 @@ pub(super) async fn enqueue_unique(
             new.push(task.clone());
         }
     }
-    // In the order of the keys: who waits for another to commit waits, but never in a circle.
+    // Inserted in the order of the keys, so that transactions that wait for each other's keys cannot
+    // deadlock.
     new.sort_by_cached_key(UniqueKey::of);
     let added = match max_pending {
         Some(max) => enqueue_counted(connection, (&new, leases), max).await?,
@@ -112,13 +117,13 @@ pub(super) async fn enqueue_unique(
             let first = named.get(&key).and_then(|id| given.get(id)).map(|(task, _)| task.clone());
             standing.get(&key).cloned().or(first).map(|known| (known, false))
         });
-        stored.push(found.ok_or_else(|| Error::internal("an added task was not given back"))?);
+        stored.push(found.ok_or_else(|| Error::internal("the statement did not return an added task"))?);
     }
     Ok(stored)
 }
 
-/// The tasks with the unique keys of these that are pending or processing. None is locked: who holds one and wants
-/// another would stand in the way of those who finish them.
+/// Returns the pending or processing tasks with the deduplication keys of these. None is locked: a
+/// transaction that holds one and waits for another would block those who record their outcomes.
 async fn standing(connection: &mut PgConnection, tasks: &[Task]) -> Outcome<HashMap<UniqueKey, Task>> {
     const STANDING: &str = concat!(
         "SELECT ",
@@ -139,7 +144,7 @@ async fn standing(connection: &mut PgConnection, tasks: &[Task]) -> Outcome<Hash
     Ok(known.into_iter().filter_map(|task| Some((UniqueKey::of(&task)?, task))).collect())
 }
 
-/// Adds tasks without unique keys, all or none; known idempotency keys give the earlier task.
+/// Adds tasks without deduplication keys, all or none; an existing idempotency key returns the earlier task.
 pub(super) async fn enqueue(
     connection: &mut PgConnection,
     (tasks, leases): (&[Task], &Leases),
@@ -164,14 +169,15 @@ pub(super) async fn enqueue(
         let earlier = known
             .iter()
             .find(|known| (known.owner, &known.idempotency_key) == (task.owner, &task.idempotency_key));
-        let gone = || Error::new(ErrorKind::Busy, "the earlier task was deleted at the same moment");
-        stored.push((earlier.cloned().ok_or_else(gone)?, false));
+        let deleted = || Error::new(ErrorKind::Busy, "the earlier task was deleted concurrently");
+        stored.push((earlier.cloned().ok_or_else(deleted)?, false));
     }
     Ok(stored)
 }
 
-/// Adds tasks as [`enqueue`] does, in a transaction, unless more than `max` of an owner would wait for a worker then; none
-/// more than that is counted. Nobody else adds tasks of these owners until the end of the transaction.
+/// Adds tasks like [`enqueue`], in a transaction, unless more than `max` tasks of an owner would then be
+/// pending; the count stops there. Other transactions that count tasks of these owners wait until this one
+/// ends.
 pub(super) async fn enqueue_counted(
     connection: &mut PgConnection,
     input: (&[Task], &Leases),
@@ -198,7 +204,7 @@ pub(super) async fn enqueue_counted(
     Ok(stored)
 }
 
-/// The tasks with the owners and idempotency keys of these.
+/// Returns the existing tasks with the owners and idempotency keys of these.
 async fn with_keys<'r>(
     connection: &mut PgConnection,
     records: impl Iterator<Item = &'r Record>,
@@ -223,7 +229,7 @@ async fn with_keys<'r>(
     rows.iter().map(|row| decode(row).map(|record| record.task)).collect()
 }
 
-/// The tasks among these that are there, as they stand.
+/// Returns the current state of those of these tasks that exist.
 pub(super) async fn with_ids(connection: &mut PgConnection, tasks: &[Task]) -> Outcome<Vec<Task>> {
     const BY_IDS: &str = concat!(
         "SELECT ",
@@ -239,13 +245,13 @@ pub(super) async fn with_ids(connection: &mut PgConnection, tasks: &[Task]) -> O
     rows.iter().map(|row| decode(row).map(|record| record.task)).collect()
 }
 
-/// Prolongs leases.
+/// Extends leases; returns one state per claim, in order.
 pub(super) async fn renew(
     connection: &mut PgConnection,
     (claims, leases): (&[ClaimKey], &Leases),
     (lease_until, now): (DateTime<Utc>, DateTime<Utc>),
 ) -> Outcome<Vec<LeaseState>> {
-    // In the order of the keys, as outcomes are: who locks in one order waits, but never in a circle.
+    // Sorted by task id, as outcomes are: transactions that lock rows in one order cannot deadlock.
     let mut ordered: Vec<&ClaimKey> = claims.iter().collect();
     ordered.sort_unstable_by_key(|claim| claim.task);
     let rows = sqlx::query(RENEW)
@@ -280,19 +286,20 @@ pub(super) async fn renew(
     Ok(states)
 }
 
-/// Records outcomes; one answer for each. Those of tasks that stand alone go in one statement; what that leaves has a
-/// family, or is spent.
+/// Records outcomes; returns one result per outcome, in order. One statement covers the tasks without parents
+/// or children; what it leaves over has relatives or a claim that no longer holds.
 pub(super) async fn finish(
     transaction: &mut Transaction<'_>,
     finished: &[Finish],
     now: DateTime<Utc>,
 ) -> Outcome<Vec<Result<(), Error>>> {
-    // Which task a unique key names depends on which have ended by then: that goes in the order of the outcomes.
-    let in_order = finished.iter().any(|finish| match &finish.outcome {
+    // Which task a deduplication key names depends on which tasks have ended by then, so these outcomes are
+    // recorded in order.
+    let ordered = finished.iter().any(|finish| match &finish.outcome {
         Ended::Wait { children, .. } => children.iter().any(|child| child.unique_key.is_some()),
         _ => false,
     });
-    let alone = if in_order { HashSet::new() } else { finish_alone(transaction, finished, now).await? };
+    let alone = if ordered { HashSet::new() } else { finish_alone(transaction, finished, now).await? };
     let mut answers = Vec::with_capacity(finished.len());
     let mut changes = Changes::new(transaction);
     let rest = |index: &usize| !alone.contains(index);
@@ -312,7 +319,7 @@ pub(super) async fn finish(
     Ok(answers)
 }
 
-/// How the row of a task that stands alone changes with an outcome.
+/// Change of the row of a task without parents or children.
 struct Change {
     index: usize,
     claim: ClaimKey,
@@ -320,12 +327,12 @@ struct Change {
     result: Option<String>,
     error: Option<String>,
     run_at: Option<DateTime<Utc>>,
-    /// What its history says after the sequence.
+    /// The part of the history entry after its sequence.
     entry: String,
 }
 
 impl Change {
-    /// None for an outcome that always touches other tasks.
+    /// Returns `None` for an outcome that always touches other tasks.
     fn new(index: usize, Finish { claim, outcome }: &Finish, now: DateTime<Utc>) -> Outcome<Option<Self>> {
         let (status, result, error, run_at): (_, _, Option<&TaskError>, _) = match outcome {
             Ended::Completed(result) => (TaskStatus::Completed, Some(result), None, None),
@@ -347,8 +354,8 @@ impl Change {
     }
 }
 
-/// Records the outcomes of tasks that nobody waits for, that wait for nobody, and that are not to run again although
-/// somebody asked them to stop. Gives which of the outcomes are recorded.
+/// Records the outcomes of tasks without parents and children, except retries of tasks whose cancellation was
+/// requested. Returns the indices of the recorded outcomes.
 async fn finish_alone(
     transaction: &mut Transaction<'_>,
     finished: &[Finish],
@@ -361,7 +368,7 @@ async fn finish_alone(
             changes.extend(Change::new(index, finish, now)?);
         }
     }
-    // In the order of the keys: who locks in one order waits, but never in a circle.
+    // Sorted by task id: transactions that lock rows in one order cannot deadlock.
     changes.sort_unstable_by_key(|change| change.claim.task);
     if changes.is_empty() {
         return Ok(HashSet::new());
@@ -391,9 +398,10 @@ async fn finish_alone(
     Ok(changes.iter().map(|change| change.index).collect())
 }
 
-/// Takes back what dead workers held.
+/// Reaps expired leases; returns how many tasks that were.
 pub(super) async fn expire(transaction: &mut Transaction<'_>, now: DateTime<Utc>) -> Outcome<u64> {
-    // Each row by one process. What is locked is being finished or renewed: it is looked at again in a second.
+    // Each lease row is handled by one process. A locked task is being completed or renewed: a new lease row
+    // has it looked at again after 1 s.
     const LAPSED: &str = "\
         DELETE FROM leases WHERE ctid = ANY(ARRAY(
             SELECT ctid FROM leases WHERE until <= $1 ORDER BY until FOR UPDATE SKIP LOCKED))
@@ -430,7 +438,7 @@ pub(super) async fn expire(transaction: &mut Transaction<'_>, now: DateTime<Utc>
     Ok(rows.len() as u64)
 }
 
-/// Ends a pending task, asks a running one to stop.
+/// Cancels a pending task or requests the cancellation of a running one.
 pub(super) async fn cancel(
     transaction: &mut Transaction<'_>,
     id: TaskId,
@@ -454,7 +462,8 @@ pub(super) async fn retry(
     Ok(task)
 }
 
-/// Removes an ended task with its events.
+/// Removes an ended task with its events and messages; messages about it that were not published yet go to
+/// the outbox.
 pub(super) async fn delete(transaction: &mut Transaction<'_>, id: TaskId) -> Outcome<()> {
     Changes::new(transaction).deletable(id).await?;
     outbox::leave(transaction.connection, &[id]).await?;

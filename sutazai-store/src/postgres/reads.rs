@@ -1,5 +1,5 @@
-//! The hot reads of tasks: one statement for all who ask at the same moment, and for each the answer that it would have
-//! been given alone. What one row is wrong with is told only to those who asked for it.
+//! Batched reads of tasks: one statement for all calls of the same moment, with the result that each call
+//! would have got alone. An unreadable row is an error only for the calls that asked for it.
 
 use futures::TryStreamExt;
 use sqlx::postgres::PgRow;
@@ -16,10 +16,11 @@ use super::record::{columns, decode, json_bytes};
 use super::time::Times;
 use super::transaction::Transaction;
 
-/// Tasks by their ids.
+/// Tasks with these ids.
 pub(super) const BY_IDS: &str = concat!("SELECT ", columns!(), " FROM tasks WHERE id = ANY($1)");
 
-/// Pages of owners (`$1`), each before an id (`$2`) and of so many rows (`$3`); the last column tells which page.
+/// Pages of owners (`$1`), each before an id (`$2`) with so many rows (`$3`); the last column numbers the
+/// page.
 pub(super) const PAGES: &str = concat!(
     "SELECT page.*, wanted.place
      FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) WITH ORDINALITY AS wanted (owner, before, count, place)
@@ -30,10 +31,11 @@ pub(super) const PAGES: &str = concat!(
      ) AS page"
 );
 
-/// For what is about a whole table.
+/// Allows sequential scans in this transaction, for statements that read a whole table.
 pub(super) const READ_ALL: &str = "SET LOCAL enable_seqscan = on";
 
-/// How far the queue is behind: all of its narrow table, and nothing of what has ended.
+/// Returns the number of due tasks and the time of the oldest. It reads all of the narrow queue table, but no
+/// ended task.
 pub(super) async fn backlog(transaction: &mut Transaction<'_>) -> Outcome<Backlog> {
     const BACKLOG: &str = "SELECT count(*), min(run_at) FROM queue";
     sqlx::raw_sql(READ_ALL).execute(&mut *transaction.connection).await?;
@@ -41,7 +43,7 @@ pub(super) async fn backlog(transaction: &mut Transaction<'_>) -> Outcome<Backlo
     Ok(Backlog { tasks: row.try_get::<i64, _>(0)?.unsigned_abs(), oldest: row.time_if_any(1)? })
 }
 
-/// A page of one owner's tasks, whatever they are.
+/// Arguments of a page of one owner's tasks without other filters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Listing {
     owner: Uuid,
@@ -50,7 +52,7 @@ pub(super) struct Listing {
 }
 
 impl Listing {
-    /// None for a query that asks for some of the tasks of an owner, or for those of all.
+    /// Returns `None` for a query with other filters, or one for the tasks of all owners.
     pub(super) fn new(query: &TaskQuery) -> Option<Self> {
         let plain = TaskQuery {
             owner: query.owner,
@@ -64,12 +66,12 @@ impl Listing {
     }
 }
 
-/// How many rows a page may have.
+/// Returns the page size of a query: 1 to 100.
 pub(super) fn limit(query: &TaskQuery) -> u8 {
     u8::try_from(query.limit.clamp(1, 100)).unwrap_or(100)
 }
 
-/// Each of these tasks, if there is one.
+/// Reads each of these tasks, if it exists; one result per id.
 pub(super) async fn get_each(database: &Database, ids: Vec<TaskId>) -> Vec<Result<Option<Task>>> {
     match database.run(ids.clone(), |connection, ids| Box::pin(find(connection, ids))).await {
         Ok(found) => {
@@ -80,7 +82,7 @@ pub(super) async fn get_each(database: &Database, ids: Vec<TaskId>) -> Vec<Resul
     }
 }
 
-/// Each of these pages.
+/// Reads each of these pages; one result per listing.
 pub(super) async fn list_each(database: &Database, asked: Vec<Listing>) -> Vec<Result<TaskPage>> {
     let mut wanted = asked.clone();
     wanted.sort_unstable();

@@ -1,4 +1,4 @@
-//! A task as a row.
+//! Tasks as rows: columns, decoding, inserts and updates.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -19,7 +19,7 @@ use super::text::{from_json, given, json, kept};
 use super::time::Times;
 use crate::rows::Record;
 
-/// The columns of a task, in the order of [`decode`].
+/// Columns of a task, in the order in which [`decode`] reads them.
 macro_rules! columns {
     () => {
         "id, owner, agent, title, description, payload, priority, timeout_seconds, max_attempts, run_at, \
@@ -30,7 +30,8 @@ macro_rules! columns {
 }
 pub(super) use columns;
 
-/// That a row of the queue is that of one of these tasks.
+/// Condition that joins a row of `queue` with one of these pending tasks. It names all columns of the queue's
+/// index, so that the row is found by one search.
 macro_rules! in_queue {
     ($tasks:literal) => {
         concat!(
@@ -45,7 +46,7 @@ macro_rules! in_queue {
 }
 pub(super) use in_queue;
 
-/// Bytes of the payload, the result and the state of a row of `columns!()`.
+/// Returns the size of the payload, the result and the state of a row of `columns!()`, in bytes.
 pub(super) fn json_bytes(row: &PgRow) -> usize {
     ["payload", "result", "state"].into_iter().map(|column| json_column_bytes(row, column)).sum()
 }
@@ -55,7 +56,7 @@ pub(super) fn json_column_bytes(row: &PgRow, column: &str) -> usize {
     row.try_get_raw(column).ok().and_then(|value| value.as_bytes().ok().map(<[u8]>::len)).unwrap_or_default()
 }
 
-/// Reads a row of `columns!()`. What of it cannot be read is left empty and named in `damaged`.
+/// Decodes a row of `columns!()`. Columns that cannot be parsed stay empty and are named in `damaged`.
 pub(super) fn decode(row: &PgRow) -> Outcome<Record> {
     let mut at = Cursor { row, next: 0, damaged: Vec::new() };
     let task = Task {
@@ -92,7 +93,7 @@ pub(super) fn decode(row: &PgRow) -> Outcome<Record> {
     Ok(Record { task, last_sequence, awaited, damaged: Vec::new() }.with_damage(at.damaged))
 }
 
-/// Adds tasks to the table and the feed, and to the queue or the leases.
+/// Adds tasks to the table and the event log, and to the queue or the leases.
 macro_rules! insert {
     ($on_conflict:literal) => {
         concat!(
@@ -137,13 +138,14 @@ macro_rules! insert {
     };
 }
 
-/// Adds new tasks, each with its first event, or with the two of one that is added as claimed; gives the ids of those whose
-/// idempotency key was not there yet, each with the row of its lease.
+/// Adds new tasks, each with its first event, or with two events if it is added as claimed. Returns the ids
+/// of those whose idempotency key was free, each with its lease row.
 pub(super) async fn insert(
     connection: &mut PgConnection,
     added: &[&Record],
 ) -> Outcome<Vec<(TaskId, Option<i64>)>> {
-    // An insert that may meet a conflict costs a second write for each row.
+    // An insert with a conflict clause writes a speculative row first, which costs a second write for each
+    // task.
     const INSERT: &str = insert!("");
     const INSERT_UNKNOWN: &str = insert!(
         "ON CONFLICT (coalesce(owner, '00000000-0000-0000-0000-000000000000'), idempotency_key)
@@ -184,8 +186,8 @@ pub(super) async fn insert(
     rows.iter().map(|row| Ok((TaskId(row.try_get(0)?), row.try_get(1)?))).collect()
 }
 
-/// Writes the columns that change in the life of a task, the statuses that it has entered, and its place in the queue.
-/// Everything changed is locked.
+/// Writes the columns that change during the life of a task, the statuses that it has entered, and its row in
+/// the queue. The caller must have locked all rows.
 pub(super) async fn update(
     connection: &mut PgConnection,
     changed: &[&Record],
@@ -217,7 +219,8 @@ pub(super) async fn update(
         FROM changed WHERE status = 'pending' AND waiting_for = 0";
     let mut histories: HashMap<TaskId, String> = HashMap::new();
     for (_, event) in events {
-        // What agents report is appended; it does not come this way.
+        // Only status events are in the history; events that agents report go to `task_events` when they are
+        // appended.
         let EventKind::Status { status, attempt, error } = &event.kind else { continue };
         let history = histories.entry(event.task_id).or_default();
         let entry = entry(event.at, *status, *attempt, error.as_ref())?;
@@ -250,7 +253,7 @@ pub(super) async fn update(
     Ok(())
 }
 
-/// Records turned into columns.
+/// Transposes records into one array per column.
 struct Columns<'r>(&'r [&'r Record]);
 
 impl<'r> Columns<'r> {
@@ -266,11 +269,11 @@ impl<'r> Columns<'r> {
     }
 }
 
-/// Reads the columns of a row one after the other.
+/// Reads the columns of a row in order.
 struct Cursor<'r> {
     row: &'r PgRow,
     next: usize,
-    /// The columns whose content cannot be read.
+    /// Columns whose content cannot be parsed.
     damaged: Vec<&'static str>,
 }
 

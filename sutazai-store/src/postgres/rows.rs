@@ -1,4 +1,4 @@
-//! [`Rows`] over an open transaction. What is loaded is locked until the transaction ends.
+//! [`Rows`] over an open transaction. Loaded rows stay locked until it ends.
 
 use std::collections::HashSet;
 
@@ -21,8 +21,8 @@ use crate::rows::{Flush, Record, Rows, UniqueKey};
 #[async_trait]
 impl Rows for Transaction<'_> {
     async fn load(&mut self, ids: &[TaskId]) -> Outcome<Vec<Record>> {
-        // A claim takes tasks by their rows in the queue, so these come first. In the order of the keys: who locks in
-        // one order waits, but never in a circle.
+        // Queue rows are locked before tasks, since claims lock them in this order. Both are locked in the
+        // order of the ids: transactions that lock rows in one order cannot deadlock.
         const QUEUED: &str = concat!(
             "SELECT FROM queue, tasks WHERE ",
             in_queue!("$1"),
@@ -92,11 +92,11 @@ impl Rows for Transaction<'_> {
         if !flush.added.is_empty() {
             let added = insert(self.connection, &flush.added).await?;
             if added.len() < flush.added.len() {
-                let meanwhile = "a task with the same idempotency key was added at the same moment";
+                let meanwhile = "a task with the same idempotency key was added concurrently";
                 Err(Error::new(ErrorKind::Busy, meanwhile))?;
             }
         }
-        // A task's first event is written with it.
+        // The first event of a task is written by the insert of the task.
         let events: Vec<_> = flush.events.iter().filter(|(_, event)| event.sequence > 1).collect();
         if !events.is_empty() {
             tell(self.connection, &events).await?;

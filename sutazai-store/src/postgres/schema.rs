@@ -1,6 +1,6 @@
-//! The migrations of the PostgreSQL schema.
+//! Migrations of the PostgreSQL schema.
 //!
-//! A table of one row holds the count of the steps that the database has. Each step runs in a transaction under an
+//! A table of one row holds the number of applied migrations. Each migration runs in a transaction under an
 //! advisory lock, so that any number of processes may start at once.
 
 use sqlx::{PgConnection, Row};
@@ -31,24 +31,24 @@ const STEPS: &[Step] = steps!(
     ]
 );
 
-/// Takes every step that the database has not.
+/// Applies all missing migrations to the database at `url`.
 pub(crate) async fn migrate_up(url: &str) -> Result<Vec<Migration>> {
     bring_up(&Database::new(url)?).await
 }
 
-/// The same over these connections.
+/// Applies all missing migrations over these connections.
 pub(super) async fn bring_up(database: &Database) -> Result<Vec<Migration>> {
     migrate(database, STEPS.len()).await
 }
 
-/// Takes the latest `steps` back.
+/// Reverts the latest `steps` migrations.
 pub(crate) async fn migrate_down(url: &str, steps: u32) -> Result<Vec<Migration>> {
     let database = Database::new(url)?;
     let applied = applied(&database).await?;
     migrate(&database, applied.saturating_sub(steps as usize)).await
 }
 
-/// Where the database stands.
+/// Returns all migrations and whether the database has them.
 pub(crate) async fn migration_status(url: &str) -> Result<Vec<Migration>> {
     let applied = applied(&Database::new(url)?).await?;
     Ok((0..STEPS.len()).map(|index| migration(index, index < applied)).collect())
@@ -58,10 +58,10 @@ async fn applied(database: &Database) -> Result<usize> {
     database.run((), |connection, ()| Box::pin(version(connection))).await
 }
 
-/// Steps up or down until the database is at `target`.
+/// Applies or reverts migrations until `target` of them are applied.
 async fn migrate(database: &Database, target: usize) -> Result<Vec<Migration>> {
     let mut taken = Vec::new();
-    // Who is there already takes no lock.
+    // A database that is up to date takes no lock, so that servers start while another transaction holds it.
     if applied(database).await? == target {
         return Ok(taken);
     }
@@ -76,9 +76,10 @@ async fn migrate(database: &Database, target: usize) -> Result<Vec<Migration>> {
     }
 }
 
-/// One step towards `target`; none when the database is there. The version is read under the lock.
+/// Runs one migration towards `target`; returns `None` when it is reached. The version is read under the
+/// lock.
 async fn step(transaction: &mut Transaction<'_>, target: usize) -> Outcome<Option<Migration>> {
-    // The number is any that other programs are not likely to take: "sutazai" in ASCII.
+    // Arbitrary key that other programs are unlikely to use: "sutazai" in ASCII.
     const LOCK: &str = "SELECT pg_advisory_xact_lock(x'00737574617a6169'::bigint)";
     const KEEP: &str = "CREATE TABLE IF NOT EXISTS sutazai_schema (version integer NOT NULL)";
     const FORGET: &str = "DROP TABLE sutazai_schema";
@@ -104,9 +105,12 @@ async fn step(transaction: &mut Transaction<'_>, target: usize) -> Outcome<Optio
     Ok(Some(migration(index, next > current)))
 }
 
-/// How many steps the database has.
+/// Returns the number of applied migrations.
+///
+/// # Errors
+/// `Conflict` when it is more than this program knows.
 async fn version(connection: &mut PgConnection) -> Outcome<usize> {
-    // Not `to_regclass`: what it knows may be older than the lock.
+    // Not `to_regclass`, whose catalog cache may be older than the lock.
     const THERE: &str = "SELECT EXISTS (SELECT 1 FROM pg_tables \
                          WHERE schemaname = current_schema() AND tablename = 'sutazai_schema')";
     let there = sqlx::query(THERE).fetch_one(&mut *connection);

@@ -1,7 +1,8 @@
-//! Text in PostgreSQL, which has no place for U+0000, neither in `text` nor in `jsonb`.
+//! Escapes text for PostgreSQL, which can store U+0000 neither in `text` nor in `jsonb`.
 //!
-//! So U+0000 is written as U+10FFFF and `0`, and U+10FFFF itself as U+10FFFF and `1`. That one is no character and not
-//! meant for interchange (Unicode 23.7): hardly any text is kept otherwise than it came.
+//! U+0000 is written as U+10FFFF and `0`, and U+10FFFF itself as U+10FFFF and `1`. U+10FFFF is a
+//! noncharacter, not intended for interchange (Unicode 23.7), so hardly any text is changed. The alternative,
+//! `bytea`, would give up text search and JSON operators.
 
 use std::borrow::Cow;
 
@@ -14,7 +15,7 @@ const MARK: char = '\u{10ffff}';
 const NUL: &str = "\u{10ffff}0";
 const MARK_ITSELF: &str = "\u{10ffff}1";
 
-/// Text as it is kept.
+/// Escapes text for storage.
 pub(super) fn kept(text: &str) -> Cow<'_, str> {
     if text.contains(['\0', MARK]) {
         text.replace(MARK, MARK_ITSELF).replace('\0', NUL).into()
@@ -23,12 +24,12 @@ pub(super) fn kept(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Kept text as it came.
+/// Restores stored text to its original form.
 pub(super) fn given(text: String) -> String {
     if text.contains(MARK) { text.replace(NUL, "\0").replace(MARK_ITSELF, "\u{10ffff}") } else { text }
 }
 
-/// JSON as it is kept.
+/// Serializes a value to JSON, escaped for storage.
 pub(super) fn json<T: Serialize>(value: &T) -> Outcome<String> {
     let text = serde_json::to_string(value)?;
     let text = if text.contains(MARK) { text.replace(MARK, MARK_ITSELF) } else { text };
@@ -40,7 +41,8 @@ pub(super) fn json<T: Serialize>(value: &T) -> Outcome<String> {
     while let Some(at) = rest.find('\\') {
         let (before, escape) = rest.split_at(at);
         kept.push_str(before);
-        // What follows a backslash is ASCII. An escaped backslash may stand before the letters of an escape.
+        // A backslash is followed by ASCII, so slicing is safe. Escapes are skipped whole, because an escaped
+        // backslash may precede the letters of one.
         rest = match escape.strip_prefix("\\u0000") {
             Some(after) => {
                 kept.push_str(NUL);
@@ -56,7 +58,7 @@ pub(super) fn json<T: Serialize>(value: &T) -> Outcome<String> {
     Ok(kept)
 }
 
-/// The value of kept JSON.
+/// Parses stored JSON.
 pub(super) fn from_json<T: DeserializeOwned>(kept: &str) -> Outcome<T> {
     if !kept.contains(MARK) {
         return Ok(serde_json::from_str(kept)?);
@@ -70,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_text_comes_back_as_it_was() {
+    fn every_text_is_restored_unchanged() {
         for text in
             ["", "plain", "\0", "a\0\0b", "\u{10ffff}", "\u{10ffff}0", "\0\u{10ffff}1\\u0000", "\\\0\"\n"]
         {

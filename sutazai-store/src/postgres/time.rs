@@ -1,7 +1,8 @@
-//! Times as rows have them.
+//! Times as columns.
 //!
-//! PostgreSQL keeps more than the calendar of the program: infinity either way, and years up to 294276. The library
-//! panics at those. Here such a time is read as the nearest that both have, so that no row stops the reading of others.
+//! PostgreSQL stores more than the calendar of chrono: infinity in both directions, and years up to 294276.
+//! Decoding these panics in sqlx. Here such a time is read as the nearest one that both support, so that no
+//! row prevents the reading of others.
 
 use chrono::{DateTime, Utc};
 use sqlx::error::BoxDynError;
@@ -10,16 +11,16 @@ use sqlx::{ColumnIndex, Decode, Postgres, Row, Type};
 
 use super::fault::Outcome;
 
-/// The first time that PostgreSQL has (24 November 4714 BC), in microseconds since 1970.
+/// First time of PostgreSQL's calendar (24 November 4714 BC), in microseconds since 1970.
 const FIRST: i64 = -210_866_803_200_000_000;
-/// From 1970 to 2000, where PostgreSQL begins to count, in microseconds.
+/// Microseconds from 1970 to 2000, the epoch of PostgreSQL.
 const EPOCH: i64 = 946_684_800_000_000;
 
-/// Columns that are times.
+/// Reads columns that are times.
 pub(super) trait Times {
-    /// The time in this column.
+    /// Returns the time in this column.
     fn time<I: ColumnIndex<PgRow>>(&self, column: I) -> Outcome<DateTime<Utc>>;
-    /// The time in this column, if there is one.
+    /// Returns the time in this column, unless it is null.
     fn time_if_any<I: ColumnIndex<PgRow>>(&self, column: I) -> Outcome<Option<DateTime<Utc>>>;
 }
 
@@ -50,7 +51,7 @@ impl<'r> Decode<'r, Postgres> for Stored {
     }
 }
 
-/// The time that lies so many microseconds after 2000, or the nearest that the program and PostgreSQL have.
+/// Converts microseconds since 2000 into a time, clamped to what chrono and PostgreSQL support.
 fn instant(micros: i64) -> DateTime<Utc> {
     let since_1970 = micros.saturating_add(EPOCH).max(FIRST);
     DateTime::from_timestamp_micros(since_1970).unwrap_or(DateTime::<Utc>::MAX_UTC)

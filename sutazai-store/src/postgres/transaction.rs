@@ -1,4 +1,4 @@
-//! A write of several statements: whole or not at all, and begun again when others were in its way.
+//! A write of several statements: atomic, and retried after conflicts with other writers.
 
 use futures::future::BoxFuture;
 use sqlx::PgConnection;
@@ -13,22 +13,24 @@ use super::framing::{begin, end};
 use super::limit::Limit;
 use crate::detached::{detached, unless_abandoned};
 
-/// So often a write is tried that others are in the way of.
-const TRIES: usize = 8;
+/// Attempts of a write that conflicts with others: after 8 the caller gets the error, `Busy`.
+const MAX_ATTEMPTS: usize = 8;
 
-/// The open transaction, as a write sees it.
+/// The open transaction of a write.
 pub(super) struct Transaction<'c> {
-    /// The connection.
+    /// Connection on which the transaction is open.
     pub(super) connection: &'c mut PgConnection,
-    /// For after the commit.
+    /// Wake-ups to send after the commit.
     pub(super) wake_ups: Vec<WakeUp>,
-    /// Counted after the commit: tasks of these agents have entered these statuses.
+    /// Tasks of these agents have entered these statuses; counted after the commit.
     pub(super) entered: Vec<(String, TaskStatus)>,
 }
 
 impl Database {
-    /// Runs one write and gives what it gives and its wake-ups once it is committed. Two writers may each wait for what
-    /// the other holds: PostgreSQL ends one of them, which then tries again.
+    /// Runs one write with the usual timeout; returns its result and its wake-ups after the commit.
+    ///
+    /// Two writers may each wait for a row that the other has locked. PostgreSQL aborts one of them, which is
+    /// then retried with the same input: `work` must not have effects outside the transaction.
     pub(super) async fn write<A, T, F>(&self, input: A, work: F) -> Result<(T, Vec<WakeUp>)>
     where
         A: Send + Sync + 'static,
@@ -38,7 +40,7 @@ impl Database {
         self.write_within(Limit::Usual, input, work).await
     }
 
-    /// The same with another limit.
+    /// Runs one write with this timeout class; returns its result and its wake-ups after the commit.
     pub(super) async fn write_within<A, T, F>(
         &self,
         limit: Limit,
@@ -52,12 +54,12 @@ impl Database {
     {
         let database = self.clone();
         detached(move |abandoned| async move {
-            database.within(limit, database.tried(limit, &abandoned, (&input, &work))).await
+            database.within(limit, database.retry_conflicts(limit, &abandoned, (&input, &work))).await
         })
         .await
     }
 
-    async fn tried<A, T, F>(
+    async fn retry_conflicts<A, T, F>(
         &self,
         limit: Limit,
         abandoned: &CancellationToken,
@@ -67,7 +69,7 @@ impl Database {
         A: Sync,
         F: for<'t> Fn(&'t mut Transaction<'_>, &'t A) -> BoxFuture<'t, Outcome<T>> + Send + Sync,
     {
-        let mut tries = 1;
+        let mut attempt = 1;
         loop {
             let mut lent = unless_abandoned(abandoned, self.take()).await?;
             let outcome = async {
@@ -79,7 +81,7 @@ impl Database {
                 end(&mut lent, self.framing(), outcome).await.map(|value| (value, wake_ups, entered))
             }
             .await;
-            let again = outcome.as_ref().is_err_and(fault::may_pass) && tries < TRIES;
+            let again = outcome.as_ref().is_err_and(fault::may_pass) && attempt < MAX_ATTEMPTS;
             let settled = lent.settle(outcome);
             if !again {
                 return settled.map(|(value, wake_ups, entered)| {
@@ -87,7 +89,7 @@ impl Database {
                     (value, wake_ups)
                 });
             }
-            tries += 1;
+            attempt += 1;
         }
     }
 }

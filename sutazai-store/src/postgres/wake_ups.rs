@@ -1,9 +1,10 @@
-//! Wake-ups between processes: `NOTIFY` tells, `LISTEN` hears.
+//! Wake-ups between processes, by `NOTIFY` and `LISTEN`.
 //!
-//! What is committed here is told here at once. For others it is gathered and told from a connection of its own: a
-//! transaction that notifies makes all other such commits wait for it. So a wake-up may be lost, as when the process
-//! ends between the two; everybody polls besides. A connection on which nothing was heard for a while is asked whether
-//! it still works: one that has died silently is not heard of otherwise.
+//! Subscribers of this process are woken right after the commit. Wake-ups for other processes are collected
+//! and sent on a connection of their own: PostgreSQL serializes the commits of all transactions that notify,
+//! so a `NOTIFY` inside the write would make writers wait for each other. In return a wake-up is lost when
+//! the process ends between the two; all processes poll as well. A listening connection that was silent for 5
+//! s is tested, because a dead one reports nothing.
 
 use std::convert::Infallible;
 use std::fmt::Write as _;
@@ -23,20 +24,20 @@ use super::database::Database;
 use super::fault::{self, Fault, Outcome};
 
 const CHANNEL: &str = "sutazai";
-/// So many wake-ups a slow subscriber may be behind before it has to read everything again.
-const BEHIND: usize = 4_096;
-/// How long wake-ups gather when some have just been told.
-const GATHER: Duration = Duration::from_millis(2);
-/// So many tasks in one notification, which may have 8,000 bytes.
-const TASKS: usize = 200;
-/// So many tasks may wait to be told; beyond that their readers find out by polling.
-const WAITING: usize = 20_000;
-/// How soon listening is tried again, at first and at last.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
-/// How long a connection may be silent before it is asked whether it works, and how long it may take to say so.
-const SILENCE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(3));
+/// Wake-ups that a subscriber may lag behind before it misses some and has to read everything again.
+const SUBSCRIBER_CAPACITY: usize = 4_096;
+/// Interval in which wake-ups are collected after some have been sent.
+const BATCH_INTERVAL: Duration = Duration::from_millis(2);
+/// Tasks in one notification, whose payload may have less than 8,000 bytes.
+const MAX_TASKS_PER_NOTIFICATION: usize = 200;
+/// Tasks that may wait for being sent; readers of further ones find out by polling.
+const MAX_PENDING_TASKS: usize = 20_000;
+/// Delay before listening is tried again: at first, and at most.
+const RECONNECT_DELAY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+/// Silence after which the listening connection is tested, and the time that it has for its answer.
+const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(3));
 
-/// Tells and hears, until the last clone is dropped.
+/// Sends and receives wake-ups until the last clone is dropped.
 #[derive(Debug, Clone)]
 pub(super) struct WakeUps {
     subscribers: broadcast::Sender<WakeUp>,
@@ -44,7 +45,7 @@ pub(super) struct WakeUps {
     _stop: Arc<DropGuard>,
 }
 
-/// What the other processes have not been told.
+/// Wake-ups that were not sent to other processes yet.
 #[derive(Debug, Default)]
 struct Untold {
     waiting: Mutex<Waiting>,
@@ -58,29 +59,30 @@ struct Waiting {
 }
 
 impl WakeUps {
-    /// Starts to tell and to listen.
+    /// Starts the tasks that send and receive wake-ups.
     pub(super) fn start(database: Database) -> Self {
-        let (subscribers, _) = broadcast::channel(BEHIND);
+        let (subscribers, _) = broadcast::channel(SUBSCRIBER_CAPACITY);
         let untold = Arc::new(Untold::default());
         let stop = CancellationToken::new();
-        // What comes back from the server with this mark has been told here already.
-        let mark = TaskId::new().to_string();
-        let telling = tell(database.clone(), untold.clone(), mark.clone());
+        // Notifications with this id come from this process, whose subscribers were woken already.
+        let origin = TaskId::new().to_string();
+        let sending = send(database.clone(), untold.clone(), origin.clone());
         let listening = database.listening_address().cloned();
-        tokio::spawn(stop.clone().run_until_cancelled_owned(telling));
+        tokio::spawn(stop.clone().run_until_cancelled_owned(sending));
         if let Some(address) = listening {
-            let hearing = hear(address, subscribers.clone(), mark);
-            tokio::spawn(stop.clone().run_until_cancelled_owned(hearing));
+            let receiving = keep_listening(address, subscribers.clone(), origin);
+            tokio::spawn(stop.clone().run_until_cancelled_owned(receiving));
         }
         Self { subscribers, untold, _stop: Arc::new(stop.drop_guard()) }
     }
 
-    /// Wake-ups from now on.
+    /// Subscribes to all wake-ups from now on.
     pub(super) fn subscribe(&self) -> broadcast::Receiver<WakeUp> {
         self.subscribers.subscribe()
     }
 
-    /// Tells what was committed.
+    /// Wakes the subscribers of this process, and those of others within some milliseconds. Call it after the
+    /// commit.
     pub(super) fn send(&self, wake_ups: Vec<WakeUp>) {
         if wake_ups.is_empty() {
             return;
@@ -90,30 +92,31 @@ impl WakeUps {
             for wake_up in &wake_ups {
                 match wake_up {
                     WakeUp::Queue => waiting.queue = true,
-                    WakeUp::Task(id) if waiting.tasks.len() < WAITING => waiting.tasks.push(*id),
+                    WakeUp::Task(id) if waiting.tasks.len() < MAX_PENDING_TASKS => waiting.tasks.push(*id),
                     WakeUp::Task(_) => {}
                 }
             }
         }
         self.untold.some.notify_one();
         for wake_up in wake_ups {
-            // An error says that nobody listens.
+            // An error means that there is no subscriber.
             let _ = self.subscribers.send(wake_up);
         }
     }
 }
 
 impl Untold {
-    /// What waits, as notifications: `<mark>;<queue>;<task>,<task>,...`, where `<queue>` is `q` or empty.
-    fn take(&self, mark: &str) -> Vec<String> {
+    /// Takes all pending wake-ups as payloads `<origin>;<queue>;<task>,<task>,...`, where `<queue>` is `q` or
+    /// empty.
+    fn take(&self, origin: &str) -> Vec<String> {
         let mut waiting = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
         waiting.tasks.sort_unstable();
         waiting.tasks.dedup();
         let mut notifications: Vec<String> = waiting
             .tasks
-            .chunks(TASKS)
+            .chunks(MAX_TASKS_PER_NOTIFICATION)
             .map(|tasks| {
-                let mut text = format!("{mark};;");
+                let mut text = format!("{origin};;");
                 for task in tasks {
                     let _ = write!(text, "{},", task.0.simple());
                 }
@@ -121,42 +124,42 @@ impl Untold {
             })
             .collect();
         match notifications.first_mut() {
-            Some(first) if waiting.queue => first.insert(mark.len() + 1, 'q'),
-            None if waiting.queue => notifications.push(format!("{mark};q;")),
+            Some(first) if waiting.queue => first.insert(origin.len() + 1, 'q'),
+            None if waiting.queue => notifications.push(format!("{origin};q;")),
             _ => {}
         }
         notifications
     }
 }
 
-async fn tell(database: Database, untold: Arc<Untold>, mark: String) {
-    const TELL: &str = "SELECT pg_notify($1, told) FROM unnest($2::text[]) AS told";
+async fn send(database: Database, untold: Arc<Untold>, origin: String) {
+    const NOTIFY: &str = "SELECT pg_notify($1, told) FROM unnest($2::text[]) AS told";
     loop {
         untold.some.notified().await;
-        let notifications = untold.take(&mark);
+        let notifications = untold.take(&origin);
         if notifications.is_empty() {
             continue;
         }
         let told = database.run(notifications, |connection, notifications| {
             Box::pin(async move {
-                sqlx::query(TELL).bind(CHANNEL).bind(notifications).execute(connection).await?;
+                sqlx::query(NOTIFY).bind(CHANNEL).bind(notifications).execute(connection).await?;
                 Ok(())
             })
         });
         if let Err(e) = told.await {
-            tracing::debug!(error = %e, "other processes could not be told of changes; they will poll");
+            tracing::debug!(error = %e, "wake-ups not sent; other processes will poll");
         }
-        SystemClock.sleep(GATHER).await;
+        SystemClock.sleep(BATCH_INTERVAL).await;
     }
 }
 
-async fn hear(address: Address, subscribers: broadcast::Sender<WakeUp>, mark: String) {
-    let (first, last) = PAUSE;
+async fn keep_listening(address: Address, subscribers: broadcast::Sender<WakeUp>, origin: String) {
+    let (first, last) = RECONNECT_DELAY;
     let mut pause = first;
     loop {
-        let Err(fault) = listen(&address, &subscribers, &mark, &mut pause).await;
+        let Err(fault) = listen(&address, &subscribers, &origin, &mut pause).await;
         let error = fault::error(fault, &address.place);
-        tracing::warn!(%error, "changes of other processes are not heard; polling until they are");
+        tracing::warn!(%error, "listening failed; polling until it works");
         SystemClock.sleep(pause).await;
         pause = (pause * 2).min(last);
     }
@@ -166,53 +169,53 @@ async fn hear(address: Address, subscribers: broadcast::Sender<WakeUp>, mark: St
 async fn listen(
     address: &Address,
     subscribers: &broadcast::Sender<WakeUp>,
-    mark: &str,
+    origin: &str,
     pause: &mut Duration,
 ) -> Outcome<Infallible> {
     let pool = PgPoolOptions::new()
         .max_connections(1)
         .idle_timeout(None)
         .max_lifetime(None)
-        .acquire_timeout(PAUSE.1)
+        .acquire_timeout(RECONNECT_DELAY.1)
         .connect_lazy_with(address.options.clone());
-    let (silence, patience) = SILENCE;
-    let mut listener = answered(patience, PgListener::connect_with(&pool)).await?;
+    let (idle, reply_timeout) = KEEPALIVE;
+    let mut listener = within(reply_timeout, PgListener::connect_with(&pool)).await?;
     listener.eager_reconnect(false);
-    answered(patience, listener.listen(CHANNEL)).await?;
-    *pause = PAUSE.0;
-    // What was told while nobody listened.
+    within(reply_timeout, listener.listen(CHANNEL)).await?;
+    *pause = RECONNECT_DELAY.0;
+    // Notifications sent before this point were missed.
     let _ = subscribers.send(WakeUp::Queue);
     loop {
-        let Ok(received) = timeout(silence, listener.try_recv()).await else {
-            answered(patience, listener.execute("SELECT 1")).await?;
+        let Ok(received) = timeout(idle, listener.try_recv()).await else {
+            within(reply_timeout, listener.execute("SELECT 1")).await?;
             continue;
         };
         let Some(notification) = received? else { return Err(Fault::Database(lost())) };
-        if notification.payload().starts_with(mark) {
+        if notification.payload().starts_with(origin) {
             continue;
         }
-        for wake_up in heard(notification.payload()) {
-            // An error says that nobody listens.
+        for wake_up in parse(notification.payload()) {
+            // An error means that there is no subscriber.
             let _ = subscribers.send(wake_up);
         }
     }
 }
 
-/// What must be answered at once.
-async fn answered<T>(
-    patience: Duration,
+/// Runs a call on the listening connection that must be answered within this time.
+async fn within<T>(
+    reply_timeout: Duration,
     call: impl Future<Output = std::result::Result<T, sqlx::Error>>,
 ) -> Outcome<T> {
     let silent = |_| sqlx::Error::Io(std::io::ErrorKind::TimedOut.into());
-    Ok(timeout(patience, call).await.map_err(silent)??)
+    Ok(timeout(reply_timeout, call).await.map_err(silent)??)
 }
 
 fn lost() -> sqlx::Error {
     sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into())
 }
 
-/// Reads a notification. What cannot be read says that something has happened.
-fn heard(text: &str) -> Vec<WakeUp> {
+/// Parses a payload. One that cannot be parsed wakes the queue, which is always safe.
+fn parse(text: &str) -> Vec<WakeUp> {
     let mut parts = text.split(';').skip(1);
     let (Some(queue), Some(tasks)) = (parts.next(), parts.next()) else { return vec![WakeUp::Queue] };
     let tasks = tasks.split(',').filter_map(|id| id.parse().ok()).map(WakeUp::Task);
@@ -224,18 +227,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_told_is_heard_and_fits() {
+    fn every_wake_up_is_parsed_again_and_payloads_fit() {
         let untold = Untold::default();
         let ids: Vec<TaskId> = (0..450).map(|_| TaskId::new()).collect();
         *untold.waiting.lock().unwrap() = Waiting { queue: true, tasks: [&ids[..], &ids[..9]].concat() };
         let told = untold.take(&TaskId::new().to_string());
         assert_eq!(told.len(), 3);
         assert!(told.iter().all(|text| text.len() < 8_000));
-        let heard: Vec<WakeUp> = told.iter().flat_map(|text| heard(text)).collect();
+        let heard: Vec<WakeUp> = told.iter().flat_map(|text| parse(text)).collect();
         assert_eq!(heard.iter().filter(|wake_up| **wake_up == WakeUp::Queue).count(), 1);
         for id in ids {
             assert_eq!(heard.iter().filter(|wake_up| **wake_up == WakeUp::Task(id)).count(), 1);
         }
-        assert!(untold.take("mark").is_empty());
+        assert!(untold.take("origin").is_empty());
     }
 }
