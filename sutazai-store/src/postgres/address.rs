@@ -1,4 +1,4 @@
-//! How an address names a database, and how to connect to it.
+//! Parses the address of a database into connection options.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -11,21 +11,21 @@ use sutazai_core::{Error, Result};
 use super::framing::Framing;
 use super::limit::SETTINGS;
 
-/// The parameter that says that a pooler lends the server's connections out for one transaction at a time.
+/// Parameter for a pooler in transaction mode, as other clients of PostgreSQL also name it.
 const POOLED: &str = "pgbouncer";
 
-/// A database.
+/// Address of one database.
 #[derive(Clone)]
 pub(super) struct Address {
-    /// How to connect.
+    /// Options for connecting to it.
     pub(super) options: PgConnectOptions,
-    /// What it is called in messages.
+    /// Name of the database in messages, without credentials.
     pub(super) place: Place,
     /// How transactions begin and end there.
     pub(super) framing: Framing,
 }
 
-/// `host:port/name`, for messages.
+/// Name of a database in messages: `host:port/name`.
 #[derive(Debug, Clone)]
 pub(super) struct Place(String);
 
@@ -36,10 +36,10 @@ impl fmt::Display for Place {
 }
 
 impl Address {
-    /// The database that `url` names; `setting` is where it was set.
+    /// Parses `url`, the value of `setting`. Logs a warning if it may lead over a network without TLS.
     ///
     /// # Errors
-    /// `InvalidInput` naming the setting.
+    /// `InvalidInput`, naming the setting.
     pub(super) fn read(url: &str, setting: &'static str) -> Result<Self> {
         let (url, framing) = framing(url).map_err(|e| e.with_field(setting))?;
         let options = PgConnectOptions::from_str(&url).map_err(|e| {
@@ -67,7 +67,7 @@ impl Address {
     }
 }
 
-/// Whether passwords and data may cross a network in the clear.
+/// Returns whether passwords and data may cross a network unencrypted.
 fn may_be_plain(options: &PgConnectOptions) -> bool {
     let host = options.get_host();
     let is_here = options.get_socket().is_some()
@@ -79,7 +79,8 @@ fn may_be_plain(options: &PgConnectOptions) -> bool {
     is_optional && !is_here
 }
 
-/// The address without the parameter that is ours, and what that says.
+/// Splits our own parameter off the address, because sqlx would reject it; returns the rest and the pool
+/// mode.
 fn framing(url: &str) -> Result<(String, Framing)> {
     let Some((place, parameters)) = url.split_once('?') else { return Ok((url.to_owned(), Framing::Direct)) };
     let mut framing = Framing::Direct;
@@ -103,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_foreign_host_needs_tls() {
+    fn remote_host_without_tls_is_detected() {
         for (url, plain) in [
             ("postgres://me@db.example.org/x", true),
             ("postgres://me@10.0.0.1/x?sslmode=prefer", true),
@@ -120,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn the_pooler_is_named_by_a_parameter_and_the_others_are_kept() {
+    fn pooler_parameter_is_split_off_and_the_others_are_kept() {
         let read = |parameters: &str| {
             let url = format!("postgres://me:secret@db.example.org:6432/tasks{parameters}");
             Address::read(&url, "DATABASE_URL")
@@ -135,7 +136,7 @@ mod tests {
             assert_eq!(address.framing, framing, "{parameters}");
             let port = if parameters.contains("port") { 7000 } else { 6432 };
             assert_eq!(address.place.to_string(), format!("db.example.org:{port}/tasks"));
-            // A pooler knows no options of a session.
+            // Poolers reject startup options.
             assert_eq!(address.options.get_options().is_some(), framing == Framing::Direct);
         }
         let e = read("?pgbouncer=yes").err().unwrap();

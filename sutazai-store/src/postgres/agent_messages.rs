@@ -1,4 +1,4 @@
-//! What agents say to each other, as rows.
+//! Messages between agents as rows.
 
 use chrono::{DateTime, Utc};
 use serde_json::value::RawValue;
@@ -17,7 +17,7 @@ use super::text::{from_json, json};
 use super::time::Times;
 use crate::messages::{column, content};
 
-/// Writes messages down.
+/// Inserts messages in their order.
 pub(super) async fn insert(connection: &mut PgConnection, messages: &[AgentMessage]) -> Outcome<()> {
     const INSERT: &str = "\
         INSERT INTO agent_messages (id, task_id, correlation_id, type, source, target, payload, timestamp)
@@ -44,7 +44,8 @@ pub(super) async fn insert(connection: &mut PgConnection, messages: &[AgentMessa
     Ok(())
 }
 
-/// Those of these tasks that are waited for tell so, in the place of the last time.
+/// Records a `HEARTBEAT` message from each of these tasks to the tasks that wait for it; it replaces the
+/// previous one.
 pub(super) async fn give_signs(
     connection: &mut PgConnection,
     held: &[TaskId],
@@ -54,9 +55,9 @@ pub(super) async fn give_signs(
         SELECT DISTINCT child.id, child.agent, child.attempt, child.lease_until, waiting.id, waiting.agent
         FROM task_waits JOIN tasks AS child ON child.id = child_id JOIN tasks AS waiting ON waiting.id = task_waits.parent_id
         WHERE open AND child_id = ANY($1) AND child.status = 'processing'";
-    const FORGET: &str = "DELETE FROM agent_messages WHERE correlation_id = ANY($1) AND type = 'HEARTBEAT'";
+    const DELETE: &str = "DELETE FROM agent_messages WHERE correlation_id = ANY($1) AND type = 'HEARTBEAT'";
     let rows = sqlx::query(WAITED_FOR).bind(keys(held)).fetch_all(&mut *connection).await?;
-    let said = |row: &PgRow| -> Outcome<AgentMessage> {
+    let message = |row: &PgRow| -> Outcome<AgentMessage> {
         let attempt = row.try_get::<i32, _>(2)?.cast_unsigned();
         Ok(AgentMessage::new(
             (row.try_get(1)?, row.try_get(5)?),
@@ -65,13 +66,13 @@ pub(super) async fn give_signs(
             now,
         ))
     };
-    let messages = rows.iter().map(said).collect::<Outcome<Vec<_>>>()?;
+    let messages = rows.iter().map(message).collect::<Outcome<Vec<_>>>()?;
     let of: Vec<TaskId> = messages.iter().map(|message| message.correlation_id).collect();
-    sqlx::query(FORGET).bind(keys(&of)).execute(&mut *connection).await?;
+    sqlx::query(DELETE).bind(keys(&of)).execute(&mut *connection).await?;
     insert(connection, &messages).await
 }
 
-/// Forgets those of these tasks.
+/// Deletes the messages of these tasks, on either side.
 pub(super) async fn forget(connection: &mut PgConnection, tasks: &[TaskId]) -> Outcome<()> {
     for sql in [
         "DELETE FROM agent_messages WHERE task_id = ANY($1)",
@@ -82,7 +83,7 @@ pub(super) async fn forget(connection: &mut PgConnection, tasks: &[TaskId]) -> O
     Ok(())
 }
 
-/// Those of a task after this number.
+/// Returns at most `limit` messages of a task, 1 to 100, after this number.
 pub(super) async fn read(
     connection: &mut PgConnection,
     (id, after, limit): (TaskId, Option<u64>, u32),
@@ -95,7 +96,7 @@ pub(super) async fn read(
             WHERE correlation_id = $1 AND task_id <> $1 AND number > $2 ORDER BY number LIMIT $3)
         ORDER BY number LIMIT $3";
     let limit = limit.clamp(1, 100);
-    // One more than asked for tells whether there is a next page.
+    // One more row than requested shows whether there is a next page.
     let rows = sqlx::query(PAGE)
         .bind(id.0)
         .bind(after.map_or(0, |after| i64::try_from(after).unwrap_or(i64::MAX)))

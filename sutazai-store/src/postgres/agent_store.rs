@@ -1,4 +1,4 @@
-//! [`AgentStore`] over PostgreSQL: each call one statement.
+//! [`AgentStore`] over PostgreSQL: each call is one statement.
 
 use std::collections::HashMap;
 
@@ -12,14 +12,14 @@ use super::database::Database;
 use super::fault::Outcome;
 use super::time::Times;
 
-/// Who works for which agent, in a PostgreSQL database.
+/// Last heartbeats of agents in a PostgreSQL database.
 #[derive(Debug)]
 pub(super) struct PostgresAgentStore {
     database: Database,
 }
 
 impl PostgresAgentStore {
-    /// Over this database, whose schema is up to date.
+    /// Creates the store over a database whose schema is up to date.
     pub(super) fn new(database: Database) -> Self {
         Self { database }
     }
@@ -28,7 +28,7 @@ impl PostgresAgentStore {
 #[async_trait]
 impl AgentStore for PostgresAgentStore {
     async fn seen(&self, agents: &[String], at: DateTime<Utc>) -> Result<()> {
-        // In the order of the names: who waits for another waits, but never in a circle.
+        // Written in the order of the names: transactions that lock rows in one order cannot deadlock.
         const SEEN: &str = "\
             INSERT INTO agents (name, last_seen_at) SELECT name, $2 FROM unnest($1::text[]) AS name ORDER BY name
             ON CONFLICT (name) DO UPDATE SET last_seen_at = greatest(agents.last_seen_at, excluded.last_seen_at)";

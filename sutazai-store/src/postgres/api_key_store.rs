@@ -30,7 +30,7 @@ macro_rules! key_columns {
 }
 
 impl PostgresApiKeyStore {
-    /// Over this database, whose schema is up to date.
+    /// Creates the store over a database whose schema is up to date.
     pub(super) fn new(database: Database) -> Self {
         Self { database }
     }
@@ -111,7 +111,7 @@ async fn insert(connection: &mut PgConnection, key: &ApiKey) -> Outcome<()> {
 }
 
 async fn update_use(connection: &mut PgConnection, id: ApiKeyId, at: DateTime<Utc>) -> Outcome<()> {
-    // `greatest` passes over what is null.
+    // `greatest` ignores nulls.
     const USE: &str = "UPDATE api_keys SET last_used_at = greatest(last_used_at, $1) WHERE id = $2";
     sqlx::query(USE).bind(at).bind(id.0).execute(connection).await?;
     Ok(())

@@ -21,7 +21,7 @@ use super::text::{from_json, given, json, kept};
 use super::time::Times;
 use super::transaction::Transaction;
 
-/// Conversations in a PostgreSQL database.
+/// Conversations and their messages in a PostgreSQL database.
 #[derive(Debug)]
 pub(super) struct PostgresConversationStore {
     database: Database,
@@ -40,7 +40,7 @@ macro_rules! message_columns {
 }
 
 impl PostgresConversationStore {
-    /// Over this database, whose schema is up to date.
+    /// Creates the store over a database whose schema is up to date.
     pub(super) fn new(database: Database) -> Self {
         Self { database }
     }
@@ -197,7 +197,8 @@ async fn latest(
     before: Option<MessageId>,
     (limit, max_bytes): (i64, i64),
 ) -> Outcome<Vec<StoredMessage>> {
-    // Sizes first: PostgreSQL knows them without the content itself, so that none is read that is not wanted.
+    // Sums the sizes first: PostgreSQL knows them without reading the contents, so only the returned messages
+    // are read.
     const LATEST: &str = concat!(
         "SELECT ",
         message_columns!(),

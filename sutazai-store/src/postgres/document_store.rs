@@ -1,5 +1,8 @@
-//! [`DocumentStore`] over PostgreSQL. The words of chunks are in a column of type `tsvector` with a GIN index
-//! (<https://www.postgresql.org/docs/current/textsearch.html>), beside a word that stands for the owner.
+//! [`DocumentStore`] over PostgreSQL.
+//!
+//! The words of chunks are in a column of type `tsvector` with a GIN index
+//! (<https://www.postgresql.org/docs/current/textsearch.html>). A word that stands for the owner is among
+//! them, so that one index search finds only chunks of that owner.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -29,27 +32,28 @@ use super::time::Times;
 use super::transaction::Transaction;
 use crate::detached::{detached, unless_abandoned};
 
-/// So many chunks go into one statement: some megabytes with their words.
-const GROUP: usize = 1_000;
+/// Chunks in one statement: some megabytes together with their words.
+const CHUNK_BATCH_SIZE: usize = 1_000;
 
-/// Documents in a PostgreSQL database.
+/// Documents and their chunks in a PostgreSQL database.
 #[derive(Debug)]
 pub(super) struct PostgresDocumentStore {
     database: Database,
     searches: Arc<Semaphore>,
 }
 
-/// So many searches run at once: other calls always have connections left.
-const SEARCHES: usize = 4;
-/// How long a search may wait for others.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Concurrent searches: half of the connections stay free for other calls.
+const MAX_CONCURRENT_SEARCHES: usize = 4;
+/// Longest wait of a search for others to end.
+const SEARCH_WAIT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Over a GIN index PostgreSQL knows no other way than by a bitmap, which connections have switched off for the queue.
+/// PostgreSQL can use a GIN index only by a bitmap scan, which connections have switched off for the queue.
 pub(super) const BY_BITMAP: &str = "SET LOCAL enable_bitmapscan = on";
-/// How long each statement of a search may take.
-const SEARCH_LIMIT: &str = "SET LOCAL statement_timeout = '5s'";
+/// Timeout of each statement of a search.
+const SET_SEARCH_TIMEOUT: &str = "SET LOCAL statement_timeout = '5s'";
 
-/// The best passages. The density counts how often the words are there; as `numeric`, so that sums do not depend on their order.
+/// The best passages. The density counts how often the words occur; it is summed as `numeric`, so that sums
+/// do not depend on their order.
 pub(super) const BEST: &str = "\
     SELECT chunks.document_id, chunks.number, chunks.start_char, chunks.end_char, chunks.text, documents.title, \
         best.worth FROM ( \
@@ -62,7 +66,7 @@ pub(super) const BEST: &str = "\
     ) AS best JOIN chunks USING (document_id, number) JOIN documents ON documents.id = chunks.document_id \
     ORDER BY best.worth DESC, best.density DESC, chunks.document_id DESC, chunks.number";
 
-/// How many of an owner's chunks have each of the words.
+/// Number of the owner's chunks that contain each of the words.
 pub(super) const WITH: &str = "\
     SELECT count(chunks.number) FROM unnest($1::text[]) WITH ORDINALITY AS wanted (word, place) \
         LEFT JOIN chunks ON chunks.words @@ ($2 || ' & ' || wanted.word)::tsquery \
@@ -81,9 +85,9 @@ macro_rules! chunk_columns {
 }
 
 impl PostgresDocumentStore {
-    /// Over this database, whose schema is up to date.
+    /// Creates the store over a database whose schema is up to date.
     pub(super) fn new(database: Database) -> Self {
-        Self { database, searches: Arc::new(Semaphore::new(SEARCHES)) }
+        Self { database, searches: Arc::new(Semaphore::new(MAX_CONCURRENT_SEARCHES)) }
     }
 }
 
@@ -117,15 +121,15 @@ impl DocumentStore for PostgresDocumentStore {
 
     async fn search(&self, query: &PassageQuery) -> Result<Vec<Passage>> {
         let (database, searches, query) = (self.database.clone(), self.searches.clone(), query.clone());
-        // The turn is held in a task of its own too: a caller that is not polled keeps it from nobody.
+        // The permit is held in a task of its own, so that a caller that is not polled does not keep it.
         detached(move |abandoned| async move {
             let busy = || Error::new(ErrorKind::Busy, "too many searches run already");
-            let turn = async {
-                let turn = timeout(PATIENCE, searches.acquire()).await.map_err(|_| busy())?;
-                turn.map_err(|_| busy())
+            let permit = async {
+                let permit = timeout(SEARCH_WAIT_TIMEOUT, searches.acquire()).await.map_err(|_| busy())?;
+                permit.map_err(|_| busy())
             };
-            let _turn = unless_abandoned(&abandoned, turn).await?;
-            // In a transaction, which alone can have settings of its own.
+            let _permit = unless_abandoned(&abandoned, permit).await?;
+            // A write, since only a transaction can have settings of its own.
             let search = database.write_within(Limit::Long, query, |tx, query| Box::pin(best(tx, query)));
             search.await.map(|(found, _)| found)
         })
@@ -163,7 +167,8 @@ async fn insert(
     );
     let quota = quota.zip(document.owner);
     if let Some((_, owner)) = quota {
-        // Before the look for the key: an upload that is repeated at once waits for the first here, and then finds it.
+        // Locked before the lookup of the key: a concurrent repetition of the upload waits here, and then
+        // finds the first one.
         lock(transaction.connection, Counted::Documents, &[owner]).await?;
     }
     if let Some(known) = with_key(transaction.connection, document).await? {
@@ -184,7 +189,7 @@ async fn insert(
         .bind(document.upload_key.as_ref().map(|upload| &upload.digest))
         .execute(&mut *transaction.connection)
         .await?;
-    for group in chunks.chunks(GROUP) {
+    for group in chunks.chunks(CHUNK_BATCH_SIZE) {
         let numbers =
             |of: fn(&Chunk) -> u32| group.iter().map(|chunk| i64::from(of(chunk))).collect::<Vec<_>>();
         sqlx::query(INSERT_CHUNKS)
@@ -200,8 +205,8 @@ async fn insert(
     Ok(document.clone())
 }
 
-/// The owner's document that was uploaded with the same key. Where two are added at once, the index refuses the later one, and its
-/// transaction is begun again.
+/// Returns the owner's document that was uploaded with the same key. If two are added at once, the unique
+/// index rejects the later one, and its transaction is retried.
 async fn with_key(connection: &mut PgConnection, document: &Document) -> Outcome<Option<Document>> {
     const WITH_KEY: &str = concat!(
         "SELECT ",
@@ -262,9 +267,9 @@ async fn best(transaction: &mut Transaction<'_>, query: &PassageQuery) -> Outcom
         return Ok(Vec::new());
     }
     sqlx::raw_sql(BY_BITMAP).execute(&mut *transaction.connection).await?;
-    sqlx::raw_sql(SEARCH_LIMIT).execute(&mut *transaction.connection).await?;
+    sqlx::raw_sql(SET_SEARCH_TIMEOUT).execute(&mut *transaction.connection).await?;
     let weights = weights(transaction.connection, query.owner, &words).await?;
-    // Not kept: the plan is made for these words and for what there is of them now.
+    // Not cached: the best plan depends on these words and on the current rows.
     let rows = sqlx::query(BEST)
         .persistent(false)
         .bind(words)
@@ -283,7 +288,7 @@ async fn best(transaction: &mut Transaction<'_>, query: &PassageQuery) -> Outcom
     rows.iter().map(passage).collect()
 }
 
-/// What each of these words, quoted, is worth among this owner's chunks.
+/// Returns the weight of each of these quoted words among this owner's chunks.
 async fn weights(
     connection: &mut PgConnection,
     owner: Option<UserId>,
@@ -301,8 +306,8 @@ async fn weights(
     rows.iter().map(weigh).collect()
 }
 
-/// Refuses a document of this size for which the owner has no space left; under the lock nobody else adds one of theirs until the
-/// end of the transaction.
+/// Rejects a document of this size if it exceeds the owner's quota. The lock keeps other transactions from
+/// adding documents of this owner until the end of this one.
 async fn check(connection: &mut PgConnection, owner: UserId, size: u64, quota: DocumentQuota) -> Outcome<()> {
     const KEPT: &str =
         "SELECT count(*), coalesce(sum(size_bytes), 0)::bigint FROM documents WHERE owner = $1";
@@ -330,12 +335,12 @@ async fn remove(connection: &mut PgConnection, id: DocumentId) -> Outcome<()> {
     Ok(())
 }
 
-/// The words of a chunk with their places, as a `tsvector` is written, and whose it is.
+/// Formats the words of a chunk with their positions, and its owner, as a `tsvector`.
 fn vector(owner: Option<UserId>, text: &str) -> String {
     let mut places: BTreeMap<String, String> = BTreeMap::new();
     for (word, place) in words(text).zip(1_u32..) {
         let places = places.entry(quoted(&word)).or_default();
-        // Writing to a String cannot fail.
+        // Writing to a `String` cannot fail.
         let _ = write!(places, "{}{place}", if places.is_empty() { "" } else { "," });
     }
     let mut vector = of(owner);
@@ -345,17 +350,17 @@ fn vector(owner: Option<UserId>, text: &str) -> String {
     vector
 }
 
-/// A word as `tsvector` and `tsquery` are written. None has an apostrophe or a backslash.
+/// Quotes a word for `tsvector` and `tsquery`. Words contain neither apostrophes nor backslashes.
 fn quoted(word: &str) -> String {
     format!("'{word}'")
 }
 
-/// Words that follow one another as `tsquery` is written.
+/// Formats consecutive words as a phrase of `tsquery`.
 fn phrase(words: &[String]) -> String {
     format!("({})", words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" <-> "))
 }
 
-/// Puts the words of all chunks into their columns anew: a step of the schema does it when the form of words changed.
+/// Recomputes the words of all chunks; a migration calls it when the tokenizer has changed.
 pub(super) async fn index_all(connection: &mut PgConnection) -> Outcome<()> {
     const PAGE: &str = "\
         SELECT chunks.document_id, chunks.number, documents.owner, chunks.text FROM chunks \
@@ -368,7 +373,7 @@ pub(super) async fn index_all(connection: &mut PgConnection) -> Outcome<()> {
         WHERE chunks.document_id = new.document_id AND chunks.number = new.number";
     let mut last = (Uuid::nil(), -1_i64);
     loop {
-        let page = sqlx::query(PAGE).bind(last.0).bind(last.1).bind(GROUP as i64);
+        let page = sqlx::query(PAGE).bind(last.0).bind(last.1).bind(CHUNK_BATCH_SIZE as i64);
         let rows = page.fetch_all(&mut *connection).await?;
         let Some(row) = rows.last() else { return Ok(()) };
         last = (row.try_get(0)?, row.try_get(1)?);
@@ -383,7 +388,7 @@ pub(super) async fn index_all(connection: &mut PgConnection) -> Outcome<()> {
     }
 }
 
-/// What stands for an owner among the words: no word has an equals sign.
+/// Formats the word that stands for an owner. It cannot be a word of a text, since these have no equals sign.
 fn of(owner: Option<UserId>) -> String {
     match owner {
         Some(owner) => format!("'={}'", owner.0.simple()),
@@ -417,7 +422,7 @@ fn decode_chunk(row: &PgRow) -> Outcome<Chunk> {
     })
 }
 
-/// A number that was a `u32` when it was written: PostgreSQL has none without a sign.
+/// Converts a stored number back into a `u32`; PostgreSQL has no unsigned integers.
 fn small(row: &PgRow, column: usize) -> Outcome<u32> {
     let number: i64 = row.try_get(column)?;
     Ok(u32::try_from(number)
@@ -429,7 +434,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_chunk_is_written_with_the_places_of_its_words() {
+    fn chunk_is_written_with_the_positions_of_its_words() {
         let owner = UserId::new();
         let expected = format!("'={}' 'and':2 'cats':1,4 'x1':3", owner.0.simple());
         assert_eq!(vector(Some(owner), "Cats' and \\x1: CATS!"), expected);

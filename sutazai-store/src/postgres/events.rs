@@ -1,6 +1,8 @@
-//! The events of tasks. The statuses that a task has entered stand in its own row, so that a change and its event are one
-//! write; what its agent reports stands in `task_events`; and `feed` has the order of all of them, a row for those that one
-//! statement wrote of one owner's tasks.
+//! Events of tasks and the event log.
+//!
+//! The statuses that a task has entered are in its own row, so that a change and its event are one write.
+//! Events that its agent reports are in `task_events`. The table `feed` holds the order of all events, with
+//! one row for the events that one statement wrote of one owner's tasks.
 
 use std::collections::HashMap;
 
@@ -21,14 +23,16 @@ use super::text::{from_json, json};
 use super::time::Times;
 use crate::changes::spent;
 
-/// The number of an event in its transaction is that of its row in the feed and, in so many bits, its place there.
+/// Bits of an event's place within its row of `feed`, the low part of its number in the transaction; the high
+/// part is the number of the row.
 const PLACE_BITS: u32 = 24;
 
-/// The feed: `$1`, `$2` and `$3` transaction, number and place after which, `$4` how many. The rows come in the order in
-/// which they are searched, and of each its events in theirs: nothing is sorted, however long the feed is.
+/// Reads the event log: `$1`, `$2`, `$3` transaction, number and place after which, `$4` how many. Rows come
+/// in index order and the events of each in theirs, so nothing is sorted, however long the log is.
 ///
-/// A transaction may commit after one that began later. So only those are read that began before every transaction that
-/// is still open: nothing can come before them any more.
+/// A transaction may commit after one that began later. Only rows of transactions that began before every
+/// open one are read: no event can be inserted before them any more. The alternative, a sequence under a
+/// lock, would serialize all writers.
 macro_rules! feed {
     ($which:literal) => {
         concat!(
@@ -46,12 +50,13 @@ macro_rules! feed {
     };
 }
 
-/// The feed of all.
+/// Event log of all owners.
 pub(super) const FEED: &str = feed!("");
-/// The feed of `$5`.
+/// Event log of the owner `$5`.
 pub(super) const FEED_OF_OWNER: &str = feed!(" AND owner = $5");
 
-/// A status that a task has entered, as a line of its history after `[` and its sequence.
+/// Formats a status that a task has entered as a line of its history, without the leading `[` and sequence
+/// number.
 pub(super) fn entry(
     at: DateTime<Utc>,
     status: TaskStatus,
@@ -61,7 +66,8 @@ pub(super) fn entry(
     Ok(format!(",{},\"{status}\",{attempt},{}]\n", at.timestamp_micros(), json(&error)?))
 }
 
-/// The history of a task that was added then: its first event stands in no line.
+/// Parses the history of a task into events. The first event is not in the history: it follows from
+/// `created_at`.
 fn statuses(task_id: TaskId, created_at: DateTime<Utc>, history: &str) -> Outcome<Vec<TaskEvent>> {
     let event = |sequence, at, status, attempt, error| TaskEvent {
         task_id,
@@ -79,7 +85,7 @@ fn statuses(task_id: TaskId, created_at: DateTime<Utc>, history: &str) -> Outcom
     Ok(events)
 }
 
-/// Adds events of statuses to the feed.
+/// Adds status events to the event log.
 pub(super) async fn tell(
     connection: &mut PgConnection,
     events: &[&(Option<UserId>, TaskEvent)],
@@ -98,7 +104,10 @@ pub(super) async fn tell(
     Ok(())
 }
 
-/// Appends what an agent reports under its claim.
+/// Appends events that an agent reports under its claim.
+///
+/// # Errors
+/// `Conflict` for a claim that no longer holds its task.
 pub(super) async fn append(
     connection: &mut PgConnection,
     (claim, events): &(ClaimKey, Vec<NewEvent>),
@@ -133,8 +142,8 @@ pub(super) async fn append(
     }
 }
 
-/// The events of a task after this sequence. History and reports are read in one look: what lies between two looks would
-/// be missing in the middle.
+/// Returns at most `limit` events of a task after this sequence. History and reported events are read in one
+/// statement: an event that is committed between two reads would be missing in the middle.
 pub(super) async fn events(
     connection: &mut PgConnection,
     (id, after, limit): (TaskId, u64, u32),
@@ -168,14 +177,14 @@ fn reported(task_id: TaskId, sequence: i64, at: DateTime<Utc>, kind: &Json<&RawV
     Ok(TaskEvent { task_id, sequence: sequence.unsigned_abs(), at, kind: from_json(kind.get())? })
 }
 
-/// A place in the feed, and which event stands there.
+/// Position in the event log, and which event is there.
 struct Place {
     position: EventPosition,
     owner: Option<UserId>,
     event: (TaskId, u64),
 }
 
-/// The part of the feed after this position. Events of tasks that were deleted are passed over.
+/// Returns at most `limit` entries of the event log after this position. Events of deleted tasks are skipped.
 pub(super) async fn feed(
     connection: &mut PgConnection,
     (owner, mut after, limit): (Option<UserId>, EventPosition, u32),
@@ -225,13 +234,13 @@ async fn places(
     query.fetch_all(connection).await?.iter().map(place).collect()
 }
 
-/// Where the event stands at this place of this row of the feed.
+/// Builds the position of an event from the transaction and number of its row and its place there.
 pub(super) fn position(transaction: &str, number: i64, place: i64) -> EventPosition {
     let number = number.unsigned_abs() << PLACE_BITS | place.unsigned_abs();
     EventPosition(transaction.parse::<u128>().unwrap_or_default() << 64 | u128::from(number))
 }
 
-/// The events that stand at these places, as far as their tasks are there.
+/// Reads the events of these entries, except those of deleted tasks.
 async fn look_up(
     connection: &mut PgConnection,
     places: &[Place],
@@ -245,10 +254,10 @@ async fn look_up(
     let tasks: Vec<TaskId> = places.iter().map(|place| place.event.0).collect();
     for row in sqlx::query(HISTORIES).bind(keys(&tasks)).fetch_all(&mut *connection).await? {
         let id = TaskId(row.try_get(0)?);
-        // What cannot be read of one task does not keep the events of others from those who follow.
+        // An unreadable task must not block the events of others, so its events are skipped.
         match statuses(id, row.time(1)?, row.try_get(2)?) {
             Ok(events) => found.extend(events.into_iter().map(|event| ((id, event.sequence), event))),
-            Err(_) => tracing::warn!(task = %id, "history unreadable; its events are left out of the feed"),
+            Err(_) => tracing::warn!(task = %id, "task history unreadable; events skipped"),
         }
     }
     let missing: Vec<_> =
@@ -265,13 +274,13 @@ async fn look_up(
         let (id, sequence) = (TaskId(row.try_get(0)?), row.try_get(1)?);
         match reported(id, sequence, row.time(2)?, &row.try_get(3)?) {
             Ok(event) => drop(found.insert((id, event.sequence), event)),
-            Err(_) => tracing::warn!(task = %id, sequence, "event unreadable; it is left out of the feed"),
+            Err(_) => tracing::warn!(task = %id, sequence, "event unreadable; event skipped"),
         }
     }
     Ok(found)
 }
 
-/// Where the feed ends.
+/// Returns the end of the event log: every later event will have a later position.
 pub(super) async fn end_of_feed(connection: &mut PgConnection) -> Outcome<EventPosition> {
     const END: &str = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text";
     Ok(position(sqlx::query(END).fetch_one(connection).await?.try_get(0)?, 0, 0))

@@ -20,12 +20,12 @@ use super::text::kept;
 use super::time::Times;
 use super::transaction::Transaction;
 
-/// How long the sessions of deleted users are remembered: by then none of their access tokens is alive.
-const REMEMBERED: TimeDelta = TimeDelta::days(1);
-/// Replaced refresh tokens that are remembered of a session.
-const MAX_SPENT: i64 = 500;
+/// How long ended sessions of deleted users are kept: by then all their access tokens have expired.
+const DELETED_SESSION_TTL: TimeDelta = TimeDelta::days(1);
+/// Replaced refresh tokens kept per session, for detecting their reuse.
+const MAX_SPENT_TOKENS: i64 = 500;
 
-/// Users and sessions in a PostgreSQL database.
+/// Users and their sessions in a PostgreSQL database.
 #[derive(Debug)]
 pub(super) struct PostgresIdentityStore {
     database: Database,
@@ -44,7 +44,7 @@ macro_rules! session_columns {
 }
 
 impl PostgresIdentityStore {
-    /// Over this database, whose schema is up to date.
+    /// Creates the store over a database whose schema is up to date.
     pub(super) fn new(database: Database) -> Self {
         Self { database }
     }
@@ -171,7 +171,7 @@ async fn find_user(connection: &mut PgConnection, id: UserId) -> Outcome<Option<
 }
 
 async fn find_login(connection: &mut PgConnection, login: &str) -> Outcome<Option<User>> {
-    // A username is no e-mail address, so that at most one of the two finds somebody.
+    // A username cannot be an e-mail address, so at most one of the two parts returns a user.
     const BY_LOGIN: &str = concat!(
         "SELECT ",
         user_columns!(),
@@ -193,7 +193,7 @@ async fn user_page(connection: &mut PgConnection, query: &UserQuery) -> Outcome<
     let mut sql: QueryBuilder<Postgres> =
         QueryBuilder::new(concat!("SELECT ", user_columns!(), " FROM users WHERE true"));
     if let Some(search) = query.search.as_ref().map(|text| kept(&text.to_lowercase()).into_owned()) {
-        // `strpos` and not `LIKE`: nothing in the text is a pattern.
+        // `strpos` instead of `LIKE`, since the text is not a pattern.
         sql.push(" AND (strpos(username_key, ").push_bind(search.clone()).push(") > 0");
         sql.push(" OR strpos(email_key, ").push_bind(search).push(") > 0)");
     }
@@ -201,7 +201,7 @@ async fn user_page(connection: &mut PgConnection, query: &UserQuery) -> Outcome<
         sql.push(" AND id < ").push_bind(before.0);
     }
     let limit = query.limit.clamp(1, 100);
-    // One more than asked for tells whether there is a next page.
+    // One more row than requested shows whether there is a next page.
     sql.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(limit) + 1);
     let rows = sql.build().fetch_all(connection).await?;
     let items = rows.iter().take(limit as usize).map(decode_user).collect::<Outcome<Vec<_>>>()?;
@@ -271,7 +271,8 @@ async fn insert_invited(connection: &mut PgConnection, (user, hash): (&User, &st
     insert_user(connection, user).await
 }
 
-/// Refuses to go on without an admin who can sign in; nobody else does that until the end of the transaction.
+/// Checks that an enabled admin remains without this user. A lock keeps other transactions from removing
+/// another one.
 async fn check_admin_left(connection: &mut PgConnection, without: UserId) -> Outcome<()> {
     const LAST: &str = "SELECT count(*) FILTER (WHERE id = $1), count(*) FROM users \
                         WHERE role = 'admin' AND NOT disabled";
@@ -283,19 +284,19 @@ async fn check_admin_left(connection: &mut PgConnection, without: UserId) -> Out
     Ok(())
 }
 
-/// Removes a user; their sessions, keys, invitations, conversations and documents go with the row.
+/// Deletes a user; sessions, keys, invitations, conversations and documents are deleted by foreign keys.
 async fn delete_user(connection: &mut PgConnection, id: UserId, now: DateTime<Utc>) -> Outcome<()> {
-    const FORGET: &str = "DELETE FROM deleted_sessions WHERE ended_at < $1";
+    const DELETE_OLD: &str = "DELETE FROM deleted_sessions WHERE ended_at < $1";
     const LOCK: &str = "SELECT 1 FROM users WHERE id = $1 FOR UPDATE";
-    const REMEMBER: &str = "INSERT INTO deleted_sessions (id, ended_at) \
+    const KEEP_ENDED: &str = "INSERT INTO deleted_sessions (id, ended_at) \
         SELECT id, $1 FROM user_sessions WHERE user_id = $2 AND expires_at > $1";
     check_admin_left(connection, id).await?;
-    // Nobody signs in any more, so that every session is remembered.
+    // A new session needs this lock too, so that none is missed here.
     if sqlx::query(LOCK).bind(id.0).fetch_optional(&mut *connection).await?.is_none() {
         Err(Error::not_found(format!("user {id}")))?;
     }
-    sqlx::query(FORGET).bind(now - REMEMBERED).execute(&mut *connection).await?;
-    sqlx::query(REMEMBER).bind(now).bind(id.0).execute(&mut *connection).await?;
+    sqlx::query(DELETE_OLD).bind(now - DELETED_SESSION_TTL).execute(&mut *connection).await?;
+    sqlx::query(KEEP_ENDED).bind(now).bind(id.0).execute(&mut *connection).await?;
     sqlx::query("DELETE FROM users WHERE id = $1").bind(id.0).execute(connection).await?;
     Ok(())
 }
@@ -354,12 +355,14 @@ async fn update_user(
 }
 
 async fn insert_session(transaction: &mut Transaction<'_>, session: &Session) -> Outcome<Vec<SessionId>> {
+    // The insert locks the row of the user: concurrent sign-ins of one user end the oldest sessions one after
+    // the other, and the user can be neither disabled nor deleted in between.
     const INSERT: &str = concat!(
         "INSERT INTO user_sessions (",
         session_columns!(),
         ") SELECT $1, id, $2, $3, $4, $5, $6, $7 FROM users WHERE id = $8 AND NOT disabled FOR NO KEY UPDATE"
     );
-    const FORGET: &str = "DELETE FROM user_sessions WHERE user_id = $1 AND expires_at <= $2";
+    const DELETE_OLD: &str = "DELETE FROM user_sessions WHERE user_id = $1 AND expires_at <= $2";
     const END_OLDEST: &str = "UPDATE user_sessions SET revoked_at = $1 WHERE id IN (\
             SELECT id FROM user_sessions WHERE user_id = $2 AND revoked_at IS NULL AND expires_at > $1 \
             ORDER BY id DESC OFFSET $3) RETURNING id";
@@ -377,7 +380,7 @@ async fn insert_session(transaction: &mut Transaction<'_>, session: &Session) ->
     if done.rows_affected() == 0 {
         Err(Error::conflict("the user is disabled or gone"))?;
     }
-    let forget = sqlx::query(FORGET).bind(session.user.0).bind(session.created_at);
+    let forget = sqlx::query(DELETE_OLD).bind(session.user.0).bind(session.created_at);
     forget.execute(&mut *transaction.connection).await?;
     let end = sqlx::query(END_OLDEST).bind(session.created_at).bind(session.user.0);
     session_ids(&end.bind(i64::from(MAX_SESSIONS)).fetch_all(&mut *transaction.connection).await?)
@@ -390,13 +393,17 @@ async fn exchange(
     now: DateTime<Utc>,
     expires_at: DateTime<Utc>,
 ) -> Outcome<()> {
+    // Comparing and replacing the hash is one statement: of two concurrent refreshes with the same token only
+    // one updates the row.
     const EXCHANGE: &str = "UPDATE user_sessions SET refresh_hash = $1, refreshed_at = $2, expires_at = $3 \
                             WHERE id = $4 AND refresh_hash = $5 AND revoked_at IS NULL";
     const SPEND: &str = "INSERT INTO spent_refresh_tokens (session_id, hash, spent_at, salt) VALUES ($1, $2, $3, $4) \
                          ON CONFLICT (session_id, hash) DO UPDATE SET spent_at = excluded.spent_at, salt = excluded.salt";
-    const ERASE: &str = "UPDATE spent_refresh_tokens SET salt = NULL \
+    // With its salt a spent token yields its successor again, for a client whose response was lost. After the
+    // repeat window a leaked old token must not do that any more.
+    const DELETE_SALTS: &str = "UPDATE spent_refresh_tokens SET salt = NULL \
                          WHERE session_id = $1 AND salt IS NOT NULL AND spent_at < $2";
-    const FORGET: &str = "DELETE FROM spent_refresh_tokens WHERE session_id = $1 AND spent_at < (\
+    const DELETE_OLD: &str = "DELETE FROM spent_refresh_tokens WHERE session_id = $1 AND spent_at < (\
         SELECT spent_at FROM spent_refresh_tokens WHERE session_id = $1 ORDER BY spent_at DESC LIMIT 1 OFFSET $2)";
     let done = sqlx::query(EXCHANGE)
         .bind(&new.hash)
@@ -409,10 +416,10 @@ async fn exchange(
     if done.rows_affected() == 0 {
         Err(Error::conflict("the refresh token is spent or its session has ended"))?;
     }
-    sqlx::query(ERASE).bind(id.0).bind(now - REFRESH_REPEAT_WINDOW).execute(&mut *connection).await?;
+    sqlx::query(DELETE_SALTS).bind(id.0).bind(now - REFRESH_REPEAT_WINDOW).execute(&mut *connection).await?;
     let spend = sqlx::query(SPEND).bind(id.0).bind(expected).bind(now).bind(&new.salt);
     spend.execute(&mut *connection).await?;
-    sqlx::query(FORGET).bind(id.0).bind(MAX_SPENT).execute(connection).await?;
+    sqlx::query(DELETE_OLD).bind(id.0).bind(MAX_SPENT_TOKENS).execute(connection).await?;
     Ok(())
 }
 

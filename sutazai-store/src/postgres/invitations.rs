@@ -1,4 +1,4 @@
-//! Invitations to register.
+//! Invitations to register an account.
 
 use chrono::{DateTime, Utc};
 use sqlx::postgres::PgRow;
@@ -9,14 +9,17 @@ use sutazai_core::domain::{Invitation, InvitationId, MAX_INVITATIONS, UserId, qu
 use super::fault::Outcome;
 use super::quota::{Counted, lock_all};
 
-/// Adds one, and removes those that have expired.
+/// Adds an invitation and deletes those that have expired.
+///
+/// # Errors
+/// `Conflict` when there are [`MAX_INVITATIONS`] already.
 pub(super) async fn insert(connection: &mut PgConnection, invitation: &Invitation) -> Outcome<()> {
-    const FORGET: &str = "DELETE FROM invitations WHERE expires_at <= $1";
+    const DELETE_EXPIRED: &str = "DELETE FROM invitations WHERE expires_at <= $1";
     const COUNT: &str = "SELECT count(*) FROM invitations";
     const INSERT: &str =
         "INSERT INTO invitations (id, hash, created_by, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)";
     lock_all(connection, Counted::Invitations).await?;
-    sqlx::query(FORGET).bind(invitation.created_at).execute(&mut *connection).await?;
+    sqlx::query(DELETE_EXPIRED).bind(invitation.created_at).execute(&mut *connection).await?;
     let count: i64 = sqlx::query(COUNT).fetch_one(&mut *connection).await?.try_get(0)?;
     if count >= i64::from(MAX_INVITATIONS) {
         Err(quota::too_many_invitations())?;
@@ -32,14 +35,17 @@ pub(super) async fn insert(connection: &mut PgConnection, invitation: &Invitatio
     Ok(())
 }
 
-/// Those that have not expired, newest first.
+/// Returns the invitations that have not expired, newest first.
 pub(super) async fn good(connection: &mut PgConnection, now: DateTime<Utc>) -> Outcome<Vec<Invitation>> {
     const GOOD: &str = "SELECT id, hash, created_by, created_at, expires_at FROM invitations \
                         WHERE expires_at > $1 ORDER BY id DESC";
     sqlx::query(GOOD).bind(now).fetch_all(connection).await?.iter().map(decode).collect()
 }
 
-/// Removes one.
+/// Deletes an invitation.
+///
+/// # Errors
+/// `NotFound` for an unknown one.
 pub(super) async fn remove(connection: &mut PgConnection, id: InvitationId) -> Outcome<()> {
     let delete = sqlx::query("DELETE FROM invitations WHERE id = $1").bind(id.0);
     if delete.execute(connection).await?.rows_affected() == 0 {
@@ -48,7 +54,10 @@ pub(super) async fn remove(connection: &mut PgConnection, id: InvitationId) -> O
     Ok(())
 }
 
-/// Removes the one with this hash, which is used.
+/// Uses up the invitation with this hash: deletes it.
+///
+/// # Errors
+/// `Forbidden` for one that is unknown, used or expired.
 pub(super) async fn spend(connection: &mut PgConnection, hash: &str, now: DateTime<Utc>) -> Outcome<()> {
     let spend = sqlx::query("DELETE FROM invitations WHERE hash = $1 AND expires_at > $2");
     if spend.bind(hash).bind(now).execute(connection).await?.rows_affected() == 0 {

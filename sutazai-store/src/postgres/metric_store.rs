@@ -18,14 +18,14 @@ use super::text::{given, kept};
 use super::time::Times;
 use super::transaction::Transaction;
 
-/// Samples in a PostgreSQL database.
+/// Samples of metrics in a PostgreSQL database.
 #[derive(Debug)]
 pub(super) struct PostgresMetricStore {
     database: Database,
 }
 
 impl PostgresMetricStore {
-    /// Over this database, whose schema is up to date.
+    /// Creates the store over a database whose schema is up to date.
     pub(super) fn new(database: Database) -> Self {
         Self { database }
     }
@@ -41,7 +41,7 @@ impl MetricStore for PostgresMetricStore {
     async fn range(&self, query: &SeriesQuery) -> Result<Vec<MetricSample>> {
         let read = self
             .database
-            .run_within(Limit::Long, query.clone(), |connection, query| Box::pin(stretch(connection, query)));
+            .run_within(Limit::Long, query.clone(), |connection, query| Box::pin(range(connection, query)));
         read.await
     }
 
@@ -56,13 +56,14 @@ impl MetricStore for PostgresMetricStore {
     async fn compact(&self, fine_until: DateTime<Utc>, keep_from: DateTime<Utc>) -> Result<u64> {
         let done = self
             .database
-            .write_within(Limit::Long, (), move |tx, ()| Box::pin(thin_out(tx, fine_until, keep_from)));
+            .write_within(Limit::Long, (), move |tx, ()| Box::pin(compact(tx, fine_until, keep_from)));
         done.await.map(|(removed, _)| removed)
     }
 }
 
-/// Stretches of equal length between the first and the last sample that fit, each as its mean.
-async fn stretch(connection: &mut PgConnection, query: &SeriesQuery) -> Outcome<Vec<MetricSample>> {
+/// Returns at most `max_points` samples: consecutive samples are averaged in groups of about equal size, and
+/// each group has the time of its first sample.
+async fn range(connection: &mut PgConnection, query: &SeriesQuery) -> Outcome<Vec<MetricSample>> {
     const RANGE: &str = "\
         WITH found AS (
             SELECT at, value, row_number() OVER (ORDER BY at) - 1 AS place, count(*) OVER () AS total
@@ -92,7 +93,7 @@ async fn stretch(connection: &mut PgConnection, query: &SeriesQuery) -> Outcome<
 }
 
 async fn names(connection: &mut PgConnection, host: &str, prefix: &str) -> Outcome<Vec<String>> {
-    // Sorted by bytes, as elsewhere, whatever the database's language.
+    // Sorted by bytes, as in the other stores, whatever the collation of the database.
     const NAMES: &str = "SELECT name FROM metric_series WHERE host = $1 AND starts_with(name, $2) \
         AND EXISTS (SELECT 1 FROM metric_samples WHERE series_id = id) ORDER BY name COLLATE \"C\"";
     let rows = sqlx::query(NAMES).bind(kept(host)).bind(kept(prefix)).fetch_all(connection).await?;
@@ -102,7 +103,7 @@ async fn names(connection: &mut PgConnection, host: &str, prefix: &str) -> Outco
 async fn insert(transaction: &mut Transaction<'_>, samples: &[MetricSample]) -> Outcome<()> {
     const SERIES: &str = "INSERT INTO metric_series (host, name) \
                           SELECT * FROM unnest($1::text[], $2::text[]) ON CONFLICT DO NOTHING";
-    // Locked, so that a compaction cannot remove one before it has its sample.
+    // Locked, so that a concurrent compaction does not remove a series before its first sample is inserted.
     const IDS: &str = "SELECT host, name, id FROM metric_series \
                        WHERE (host, name) IN (SELECT * FROM unnest($1::text[], $2::text[])) FOR KEY SHARE";
     const INSERT: &str = "\
@@ -122,11 +123,11 @@ async fn insert(transaction: &mut Transaction<'_>, samples: &[MetricSample]) -> 
     for row in &rows {
         ids.insert((row.try_get::<&str, _>(0)?, row.try_get::<&str, _>(1)?), row.try_get::<i32, _>(2)?);
     }
-    // One statement may not write the same row twice: of two samples the later one counts.
+    // One statement may not write a row twice: of two samples of the same time the later one wins.
     let mut latest = HashMap::with_capacity(samples.len());
     for sample in samples {
-        let gone = || Error::new(ErrorKind::Busy, "a series was removed at the same moment");
-        let id = *ids.get(&(&*kept(&sample.host), &*kept(&sample.series))).ok_or_else(gone)?;
+        let removed = || Error::new(ErrorKind::Busy, "a series was removed concurrently");
+        let id = *ids.get(&(&*kept(&sample.host), &*kept(&sample.series))).ok_or_else(removed)?;
         latest.insert((id, sample.at.timestamp_micros()), (sample.at, sample.value));
     }
     sqlx::query(INSERT)
@@ -138,13 +139,14 @@ async fn insert(transaction: &mut Transaction<'_>, samples: &[MetricSample]) -> 
     Ok(())
 }
 
-/// Old minutes become one sample each; what is older than `keep_from` goes.
-async fn thin_out(
+/// Reduces minutes before `fine_until` to one sample each, their mean, and deletes samples before
+/// `keep_from`.
+async fn compact(
     transaction: &mut Transaction<'_>,
     fine_until: DateTime<Utc>,
     keep_from: DateTime<Utc>,
 ) -> Outcome<u64> {
-    const FORGET: &str = "DELETE FROM metric_samples WHERE at < $1";
+    const DELETE_OLD: &str = "DELETE FROM metric_samples WHERE at < $1";
     const MEANS: &str = "\
         WITH minutes AS (
             SELECT series_id, date_trunc('minute', at, 'UTC') AS minute, min(at) AS first, avg(value) AS mean
@@ -156,11 +158,11 @@ async fn thin_out(
         DELETE FROM metric_samples USING minutes
         WHERE metric_samples.series_id = minutes.series_id AND at > first AND at < $1
             AND at < minute + interval '1 minute'";
-    const NAMELESS: &str = "DELETE FROM metric_series WHERE NOT EXISTS \
+    const DELETE_EMPTY_SERIES: &str = "DELETE FROM metric_series WHERE NOT EXISTS \
                             (SELECT 1 FROM metric_samples WHERE series_id = metric_series.id)";
     let connection = &mut *transaction.connection;
-    let forgotten = sqlx::query(FORGET).bind(keep_from).execute(&mut *connection).await?.rows_affected();
+    let forgotten = sqlx::query(DELETE_OLD).bind(keep_from).execute(&mut *connection).await?.rows_affected();
     let thinned = sqlx::query(MEANS).bind(fine_until).execute(&mut *connection).await?.rows_affected();
-    sqlx::query(NAMELESS).execute(&mut *connection).await?;
+    sqlx::query(DELETE_EMPTY_SERIES).execute(&mut *connection).await?;
     Ok(forgotten + thinned)
 }

@@ -1,4 +1,4 @@
-//! What would have been said of tasks that are removed before all their events were passed on.
+//! Outbox: messages about tasks that were removed before all their events were published.
 
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
@@ -11,10 +11,12 @@ use super::fault::Outcome;
 use super::keys::keys;
 use super::record::{columns, decode};
 
-/// Leaves the messages about those of these tasks whose events have not all been passed on; they are about to be removed.
+/// Stores the messages about those of these tasks whose events were not all published; the caller then
+/// removes the tasks.
 pub(super) async fn leave(connection: &mut PgConnection, tasks: &[TaskId]) -> Outcome<()> {
-    // Of those that ended in the transaction of the position the place of each event decides.
-    const UNTOLD: &str = concat!(
+    // A task that ended in a later transaction than the relay's position has unpublished events. In the same
+    // transaction, the place of each of its events decides.
+    const UNPUBLISHED: &str = concat!(
         "SELECT ",
         columns!(),
         " FROM tasks WHERE id IN (
@@ -32,8 +34,8 @@ pub(super) async fn leave(connection: &mut PgConnection, tasks: &[TaskId]) -> Ou
         INSERT INTO outbox (id, topic, body, trace)
         SELECT id, topic, body, trace FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
             AS new (id, topic, body, trace)";
-    let untold = sqlx::query(UNTOLD).bind(keys(tasks)).fetch_all(&mut *connection).await?;
-    for row in &untold {
+    let unpublished = sqlx::query(UNPUBLISHED).bind(keys(tasks)).fetch_all(&mut *connection).await?;
+    for row in &unpublished {
         let task = decode(row)?.task;
         let all = events(connection, (task.id, 0, u32::MAX)).await?;
         let messages: Vec<BusMessage> = all.iter().map(|event| message(event, &task)).collect();
@@ -53,7 +55,7 @@ pub(super) async fn leave(connection: &mut PgConnection, tasks: &[TaskId]) -> Ou
     Ok(())
 }
 
-/// The first messages.
+/// Returns the first `limit` messages, in order.
 pub(super) async fn first(connection: &mut PgConnection, limit: u32) -> Outcome<Vec<LeftMessage>> {
     const FIRST: &str = "SELECT number, id, topic, body, trace FROM outbox ORDER BY number LIMIT $1";
     let rows = sqlx::query(FIRST).bind(i64::from(limit)).fetch_all(connection).await?;
@@ -71,7 +73,7 @@ pub(super) async fn first(connection: &mut PgConnection, limit: u32) -> Outcome<
     rows.iter().map(read).collect()
 }
 
-/// Removes messages that were passed on.
+/// Deletes messages that were published.
 pub(super) async fn take_out(connection: &mut PgConnection, numbers: &[u64]) -> Outcome<()> {
     let numbers: Vec<i64> = numbers.iter().map(|number| number.cast_signed()).collect();
     sqlx::query("DELETE FROM outbox WHERE number = ANY($1)").bind(numbers).execute(connection).await?;

@@ -1,4 +1,4 @@
-//! How PostgreSQL means to run the hot statements: by the index of the queue, whatever else is in the table.
+//! Query plans of the hot statements: each must use its index, however large the tables are.
 
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, PgConnection, Row};
@@ -20,8 +20,8 @@ pub(super) mod place;
 const FINISHED: i32 = 100_000;
 const PENDING: i32 = 100_000;
 
-/// The plans of the statements of a claim for one lane, and of the look at when the next task is due, as JSON, having run
-/// them.
+/// Runs the statements of a claim from one partition, and the lookup of the next due time; returns their
+/// plans as JSON.
 async fn plans(connection: &mut PgConnection) -> [Value; 3] {
     let now = SystemClock.now();
     let agents = vec!["echo".to_owned()];
@@ -47,7 +47,7 @@ async fn plans(connection: &mut PgConnection) -> [Value; 3] {
     plans.try_into().unwrap()
 }
 
-/// Every node of a plan.
+/// Returns every node of a plan.
 fn nodes(plan: &Value) -> Vec<&Value> {
     let mut found = Vec::new();
     let mut waiting = vec![plan];
@@ -66,7 +66,7 @@ fn nodes(plan: &Value) -> Vec<&Value> {
     found
 }
 
-/// The plan reads tasks by these indices only, and few rows of them.
+/// Asserts that the plan reads tasks only by these indexes, and few rows of them.
 fn assert_searched(plan: &Value, indices: &[&str]) {
     let mut seen = Vec::new();
     for node in nodes(plan) {
@@ -84,7 +84,7 @@ fn assert_searched(plan: &Value, indices: &[&str]) {
     assert!(seen.contains(&"queue_lanes"), "{plan:#}");
 }
 
-/// Adds tasks in this status, of this owner.
+/// Adds `count` tasks of this owner in this status.
 async fn fill(connection: &mut PgConnection, count: i32, status: &'static str, owner: Option<Uuid>) {
     sqlx::query(
         "WITH added AS (
@@ -106,13 +106,13 @@ async fn fill(connection: &mut PgConnection, count: i32, status: &'static str, o
 }
 
 #[tokio::test]
-async fn a_claim_searches_the_queue_alone_whatever_is_finished_or_pending() {
+async fn claim_searches_only_the_queue_however_many_tasks_exist() {
     let url = database().await;
     let store = crate::open(&url).await.unwrap().tasks;
     let connections = Database::new(&url).unwrap();
     let new = |_| Task::pending(NewTask::new("echo", json!({})), None, None, SystemClock.now());
     let mut buffers = Vec::new();
-    // The first plan is made over a table of which PostgreSQL knows nothing, the last one after it was analysed.
+    // The first plan is made before PostgreSQL has statistics of the table, the last one after `ANALYZE`.
     for statistics in [false, false, true] {
         store.enqueue((0..100).map(new).collect()).await.unwrap();
         let mut connection = connections.take().await.unwrap();
@@ -132,13 +132,13 @@ async fn a_claim_searches_the_queue_alone_whatever_is_finished_or_pending() {
 }
 
 #[tokio::test]
-async fn what_a_worker_holds_is_searched_by_its_key_whatever_is_processing() {
+async fn held_tasks_are_found_by_id_whatever_the_statistics() {
     let url = database().await;
     crate::migrations::up(&url).await.unwrap();
     let mut connection = Database::new(&url).unwrap().take().await.unwrap();
     let (ids, now) = (vec![TaskId::new().0; 500], SystemClock.now());
     let attempts = vec![1_i32; 500];
-    // Over a table that PostgreSQL knows nothing of, and where it knows that nothing was processing.
+    // Without statistics of the table, and with statistics by which no task is processing.
     for statistics in [false, true] {
         fill(&mut connection, PENDING, "pending", None).await;
         if statistics {
@@ -161,7 +161,7 @@ async fn what_a_worker_holds_is_searched_by_its_key_whatever_is_processing() {
 }
 
 #[tokio::test]
-async fn the_feed_is_searched_and_never_read_whole() {
+async fn event_log_is_searched_by_index_and_never_scanned() {
     let url = database().await;
     crate::migrations::up(&url).await.unwrap();
     let mut connection = Database::new(&url).unwrap().take().await.unwrap();
@@ -178,13 +178,13 @@ async fn the_feed_is_searched_and_never_read_whole() {
 }
 
 #[tokio::test]
-async fn grouped_reads_search_by_the_key_and_by_the_owner_and_sort_nothing() {
+async fn batched_reads_use_an_index_and_do_not_sort() {
     let url = database().await;
     crate::migrations::up(&url).await.unwrap();
     let mut connection = Database::new(&url).unwrap().take().await.unwrap();
     let ids = vec![TaskId::new().0; 50];
-    // Over an empty table, over one that PostgreSQL knows nothing of, and after it was analysed.
-    for change in ["SELECT", MANY_OF_FEW_OWNERS, "VACUUM ANALYZE tasks"] {
+    // Over an empty table, without statistics, and after `ANALYZE`.
+    for change in ["SELECT", TASKS_OF_TEN_OWNERS, "VACUUM ANALYZE tasks"] {
         sqlx::raw_sql(change).execute(&mut *connection).await.unwrap();
         let explain = format!("EXPLAIN (FORMAT JSON) {BY_IDS}");
         let query = sqlx::query(AssertSqlSafe(explain)).bind(&ids);
@@ -199,7 +199,7 @@ async fn grouped_reads_search_by_the_key_and_by_the_owner_and_sort_nothing() {
     }
 }
 
-const MANY_OF_FEW_OWNERS: &str = "\
+const TASKS_OF_TEN_OWNERS: &str = "\
     INSERT INTO tasks (id, owner, created_at, updated_at, run_at, timeout_seconds, max_attempts, status, priority,
         awaited, agent, title, description, payload)
     SELECT gen_random_uuid(), md5((n % 10)::text)::uuid, now(), now(), now(), 300, 3, 'completed', 5, false, 'echo',
@@ -210,11 +210,11 @@ fn kinds(plan: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn a_search_reads_of_the_index_what_is_its_owners() {
+async fn search_reads_only_index_entries_of_its_owner() {
     let url = database().await;
     crate::migrations::up(&url).await.unwrap();
     let mut connection = Database::new(&url).unwrap().take().await.unwrap();
-    // Over an empty table, over one that PostgreSQL knows nothing of, and after it was analysed. All chunks have the word.
+    // Over an empty table, without statistics, and after `ANALYZE`. All chunks have the word.
     for change in ["SELECT", CHUNKS_OF_MANY_OWNERS, "ANALYZE chunks"] {
         sqlx::raw_sql(change).execute(&mut *connection).await.unwrap();
         sqlx::raw_sql("BEGIN").execute(&mut *connection).await.unwrap();

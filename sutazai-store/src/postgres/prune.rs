@@ -1,4 +1,4 @@
-//! Removing what ended long ago: a page of keys, those of it that are to go, their events, the tasks.
+//! Retention: removes tasks that ended long ago, one page of ids at a time, with their events and messages.
 
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
@@ -13,13 +13,14 @@ use super::{agent_messages, outbox};
 /// Tasks of an owner that one transaction removes at most.
 pub(super) const REMOVED_AT_ONCE: u64 = 200;
 
-/// Removes some of what ended long ago, unless another process is at it.
+/// Removes the expired tasks of one page. Does nothing while another process prunes.
 pub(super) async fn prune(transaction: &mut Transaction<'_>, look: &Prune) -> Outcome<Pruned> {
-    // The number is any that other programs are not likely to take: "sutaprun" in ASCII.
+    // Arbitrary key that other programs are unlikely to use: "sutaprun" in ASCII.
     const LOCK: &str = "SELECT pg_try_advisory_xact_lock(x'737574617072756e'::bigint)";
     const PAGE: &str =
         "SELECT id, status::text, finished_at FROM tasks WHERE id > $1 AND id < $2 ORDER BY id LIMIT $3";
-    // Those that a task which has not ended asked for are needed. Who is locked is being retried, or asked for.
+    // Children of a task that has not ended are still needed for its next claim. A locked task is being
+    // retried or waited for.
     const OLD: &str = "\
         SELECT id FROM tasks WHERE id = ANY($1) AND status IN ('completed', 'failed', 'cancelled')
             AND NOT EXISTS (
@@ -54,11 +55,12 @@ pub(super) async fn prune(transaction: &mut Transaction<'_>, look: &Prune) -> Ou
     if let Some(row) = sqlx::query(DELETE).bind(keys(&old)).fetch_optional(&mut *connection).await? {
         begin_after(connection, row.try_get(0)?).await?;
     }
-    sqlx::query(FORGET).bind(i64::from(look.limit)).execute(connection).await?;
+    sqlx::query(DELETE_FEED).bind(i64::from(look.limit)).execute(connection).await?;
     Ok(Pruned { removed: old.len() as u64, next })
 }
 
-/// Removes some tasks of an owner whatever their status, with all that is told of them; gives how many.
+/// Removes at most 200 tasks of an owner, whatever their status, with their events and messages; returns how
+/// many.
 pub(super) async fn remove_some(connection: &mut PgConnection, owner: UserId) -> Outcome<u64> {
     const SOME: &str = "SELECT id FROM tasks WHERE owner = $1 ORDER BY id LIMIT $2 FOR UPDATE";
     const FROM_QUEUE: &str = "DELETE FROM queue WHERE owner = $1 AND task = ANY($2)";
@@ -78,16 +80,16 @@ pub(super) async fn remove_some(connection: &mut PgConnection, owner: UserId) ->
     Ok(ids.len() as u64)
 }
 
-/// Removes what stands in the feed before its beginning and has been passed on, if there is somebody who passes it on: at
+/// Removes rows before the beginning of the event log, unless a relay exists that has not published them: at
 /// most `$1` rows.
-const FORGET: &str = "\
+const DELETE_FEED: &str = "\
     DELETE FROM feed WHERE ctid = ANY(ARRAY(
         SELECT feed.ctid FROM feed, feed_begin
         WHERE feed.transaction < feed_begin.transaction AND feed.transaction < coalesce(
             (SELECT trunc(position::numeric / 18446744073709551616)::text::xid8 FROM relay), feed_begin.transaction)
         ORDER BY feed.transaction, feed.number LIMIT $1))";
 
-/// The feed is whole no earlier than after the events of this transaction.
+/// Moves the beginning of the event log behind the events of this transaction, unless it is later already.
 async fn begin_after(connection: &mut PgConnection, transaction: &str) -> Outcome<()> {
     const LAST: &str = "\
         SELECT number, cardinality(tasks)::bigint FROM feed WHERE transaction = $1::text::xid8
@@ -110,9 +112,9 @@ async fn begin_after(connection: &mut PgConnection, transaction: &str) -> Outcom
     Ok(())
 }
 
-/// After which position the feed is whole.
+/// Returns the position after which the event log is complete.
 pub(super) async fn feed_begin(connection: &mut PgConnection) -> Outcome<EventPosition> {
-    // The table has one row, which is read whole.
+    // The table has one row, so it is read without an index.
     const BEGIN: &str = "SELECT transaction::text, number, place FROM feed_begin";
     let row = sqlx::query(BEGIN).fetch_optional(connection).await?;
     let Some(row) = row else { return Ok(EventPosition::default()) };

@@ -1,12 +1,16 @@
-//! Locks of writes that count what an owner has before they add to it. A count sees what was committed when its statement
-//! began, so the lock is taken by a statement before it; the transaction that holds it lets it go at its end.
+//! Advisory locks of writes that count what an owner has before they add to it.
+//!
+//! A count sees what was committed before its statement began, so the lock is taken by an earlier statement
+//! of the same transaction, which releases it when it ends. Counter columns would need no lock, but could
+//! drift from the rows.
 
 use sqlx::PgConnection;
 use sutazai_core::domain::UserId;
 
 use super::fault::Outcome;
 
-/// Things that are counted. The numbers are the first of the two keys of an advisory lock: "su" in ASCII, then one each.
+/// Counted resources. The number is the first of the two keys of an advisory lock: "su" in ASCII, then one
+/// for each.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Counted {
     ApiKeys = 0x7375_0001,
@@ -19,9 +23,9 @@ pub(super) enum Counted {
     Messages = 0x7375_0008,
 }
 
-/// Waits until nobody else counts these things of these owners.
+/// Waits until no other transaction counts this resource of these owners.
 pub(super) async fn lock(connection: &mut PgConnection, what: Counted, owners: &[UserId]) -> Outcome<()> {
-    // In the order of the keys: who waits for another waits, but never in a circle.
+    // Locked in the order of the keys: transactions that take locks in one order cannot deadlock.
     const LOCK: &str = "\
         SELECT count(pg_advisory_xact_lock($1, key)) FROM (
             SELECT DISTINCT hashtext(owner::text) AS key FROM unnest($2::uuid[]) AS owner ORDER BY 1 OFFSET 0
@@ -31,7 +35,7 @@ pub(super) async fn lock(connection: &mut PgConnection, what: Counted, owners: &
     Ok(())
 }
 
-/// Waits until nobody else counts these things, which belong to nobody.
+/// Waits until no other transaction counts this resource, which has no owners.
 pub(super) async fn lock_all(connection: &mut PgConnection, what: Counted) -> Outcome<()> {
     const LOCK: &str = "SELECT pg_advisory_xact_lock($1, 0)";
     sqlx::query(LOCK).bind(what as i32).execute(connection).await?;

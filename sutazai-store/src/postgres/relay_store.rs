@@ -1,4 +1,4 @@
-//! [`RelayStore`] over PostgreSQL: one row beside the outbox, each call one statement.
+//! [`RelayStore`] over PostgreSQL: one row for the position, and the outbox; each call is one statement.
 
 use async_trait::async_trait;
 use sqlx::Row;
@@ -9,14 +9,14 @@ use sutazai_core::{Error, Result};
 use super::database::Database;
 use super::outbox;
 
-/// The relay of a PostgreSQL database.
+/// Position of the relay in a PostgreSQL database.
 #[derive(Debug)]
 pub(super) struct PostgresRelayStore {
     database: Database,
 }
 
 impl PostgresRelayStore {
-    /// Over this database, whose schema is up to date.
+    /// Creates the store over a database whose schema is up to date.
     pub(super) fn new(database: Database) -> Self {
         Self { database }
     }

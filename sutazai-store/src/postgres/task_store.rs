@@ -1,4 +1,4 @@
-//! [`TaskStore`] over PostgreSQL.
+//! [`TaskStore`] over PostgreSQL; it batches submissions and reads.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -30,16 +30,16 @@ use super::wake_ups::WakeUps;
 use super::{agent_messages, events, prune, queue};
 use crate::fault::is_about_data;
 
-/// At most so many submissions in one transaction, so that the first of them does not wait for long.
-const GROUP: usize = 256;
-/// At most so many reads in one statement: their answers are in memory together.
-const GROUP_OF_READS: usize = 64;
-/// So many statements of grouped reads at once: while one is answered the next is on its way.
-const READERS: usize = 2;
-/// More tasks than this in one call are not sent together with those of others.
-const MANY: usize = 100;
+/// Calls that are enqueued in one transaction: a larger batch would delay the first of its calls.
+const ENQUEUE_BATCH_SIZE: usize = 256;
+/// Reads in one statement: their results are in memory together.
+const READ_BATCH_SIZE: usize = 64;
+/// Concurrent statements of batched reads: the next one is sent while one is being answered.
+const MAX_CONCURRENT_READS: usize = 2;
+/// Tasks of one call above which it is not batched with others.
+const MAX_BATCHED_TASKS: usize = 100;
 
-/// Tasks to be added, and how many of each owner may wait for a worker then.
+/// Tasks to add, and the limit of pending tasks of each owner.
 type Added = (Vec<Task>, Option<u32>);
 
 /// Tasks in a PostgreSQL database.
@@ -53,30 +53,31 @@ pub(super) struct PostgresTaskStore {
 }
 
 impl PostgresTaskStore {
-    /// Over this database, whose schema is up to date. Must be called in a tokio runtime, which has to outlive it.
+    /// Creates the store over a database whose schema is up to date. Must be called in a Tokio runtime that
+    /// outlives the store.
     pub(super) fn new(database: Database) -> Self {
         let wake_ups = WakeUps::start(database.clone());
         let place = Place { database, wake_ups, leases: Arc::default() };
         let shared = place.clone();
-        let enqueues = Grouped::start(1, GROUP, move |calls| {
+        let enqueues = Grouped::start(1, ENQUEUE_BATCH_SIZE, move |calls| {
             let place = shared.clone();
             Box::pin(async move { place.add_each(calls).await })
         });
         let database = place.database.clone();
-        let gets = Grouped::start(READERS, GROUP_OF_READS, move |ids| {
+        let gets = Grouped::start(MAX_CONCURRENT_READS, READ_BATCH_SIZE, move |ids| {
             let database = database.clone();
             Box::pin(async move { reads::get_each(&database, ids).await })
         });
         let database = place.database.clone();
-        let lists = Grouped::start(READERS, GROUP_OF_READS, move |listings| {
+        let lists = Grouped::start(MAX_CONCURRENT_READS, READ_BATCH_SIZE, move |listings| {
             let database = database.clone();
             Box::pin(async move { reads::list_each(&database, listings).await })
         });
         Self { place, enqueues, gets, lists, queue_check: QueueCheck::default() }
     }
 
-    /// Sends the wake-ups of a write.
-    fn told<T>(&self, (value, wake_ups): (T, Vec<WakeUp>)) -> T {
+    /// Sends the wake-ups of a write and returns its result.
+    fn notify<T>(&self, (value, wake_ups): (T, Vec<WakeUp>)) -> T {
         self.place.wake_ups.send(wake_ups);
         value
     }
@@ -86,7 +87,7 @@ impl PostgresTaskStore {
 impl TaskStore for PostgresTaskStore {
     async fn enqueue_within(&self, tasks: Vec<Task>, max_pending: Option<u32>) -> Result<Vec<Task>> {
         let max_pending = max_pending.filter(|_| tasks.iter().any(|task| task.owner.is_some()));
-        if tasks.len() > MANY {
+        if tasks.len() > MAX_BATCHED_TASKS {
             return self.place.add(tasks.into(), max_pending, Limit::Long).await;
         }
         self.enqueues.call((tasks, max_pending)).await
@@ -150,11 +151,11 @@ impl TaskStore for PostgresTaskStore {
 
     async fn expire(&self, now: DateTime<Utc>) -> Result<u64> {
         let expired = self.place.database.write(now, |tx, now| Box::pin(queue::expire(tx, *now))).await;
-        let expired = self.told(expired?);
-        // Whoever looks for what dead workers held looks for what nobody can claim, too.
+        let expired = self.notify(expired?);
+        // Whoever reaps expired leases also looks for tasks that nobody can claim.
         match self.queue_check.step(&self.place.database).await {
             Ok(wake_ups) => self.place.wake_ups.send(wake_ups),
-            Err(e) => tracing::warn!(error = %e, "queue check failed; trying again"),
+            Err(e) => tracing::warn!(error = %e, "queue check failed; retrying"),
         }
         Ok(expired)
     }
@@ -168,17 +169,17 @@ impl TaskStore for PostgresTaskStore {
 
     async fn cancel(&self, id: TaskId, now: DateTime<Utc>) -> Result<Task> {
         let done = self.place.database.write(id, move |tx, id| Box::pin(queue::cancel(tx, *id, now))).await;
-        done.map(|done| self.told(done))
+        done.map(|done| self.notify(done))
     }
 
     async fn retry(&self, id: TaskId, now: DateTime<Utc>) -> Result<Task> {
         let done = self.place.database.write(id, move |tx, id| Box::pin(queue::retry(tx, *id, now))).await;
-        done.map(|done| self.told(done))
+        done.map(|done| self.notify(done))
     }
 
     async fn delete(&self, id: TaskId) -> Result<()> {
         let done = self.place.database.write(id, |tx, id| Box::pin(queue::delete(tx, *id))).await;
-        done.map(|done| self.told(done))
+        done.map(|done| self.notify(done))
     }
 
     async fn delete_all(&self, owner: UserId) -> Result<u64> {
@@ -249,7 +250,7 @@ impl TaskStore for PostgresTaskStore {
     }
 }
 
-/// The database, and what this process knows of it.
+/// The database, and the wake-ups and leases of this process.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
     pub(super) database: Database,
@@ -258,7 +259,7 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Records outcomes; one answer for each.
+    /// Records outcomes; returns one result per outcome, in order.
     pub(super) async fn finish(&self, finished: Vec<Finish>, now: DateTime<Utc>) -> Result<Vec<Result<()>>> {
         let claims: Vec<_> =
             finished.iter().map(|Finish { claim, .. }| (claim.task, claim.attempt)).collect();
@@ -270,11 +271,12 @@ impl Place {
         Ok(answers)
     }
 
-    /// Adds the tasks of several calls in one statement; if that cannot be, each call's by themselves, so that only the
-    /// one at fault is refused.
+    /// Adds the tasks of several calls in one statement. If that fails, each call's tasks are added
+    /// separately, so that only the invalid ones are rejected.
     async fn add_each(&self, calls: Vec<Added>) -> Vec<Result<Vec<Task>>> {
         let sizes: Vec<(usize, Option<u32>)> = calls.iter().map(|(tasks, max)| (tasks.len(), *max)).collect();
-        // The least that any of them allows: where that is too little for one, each is added by itself.
+        // The smallest limit of the batch applies to all; a call that it rejects is repeated alone, with its
+        // own limit.
         let least = sizes.iter().filter_map(|(_, max)| *max).min();
         let all: Arc<[Task]> = calls.into_iter().flat_map(|(tasks, _)| tasks).collect();
         let outcome = self.add(all.clone(), least, Limit::Usual).await;
@@ -282,7 +284,7 @@ impl Place {
         let alone = sizes.len() == 1;
         match outcome {
             Ok(mut stored) => sizes.into_iter().map(|(size, _)| Ok(stored.drain(..size).collect())).collect(),
-            // None is at fault when the database is.
+            // The database failed, so a repetition per call would fail as well.
             Err(e) if alone || matches!(e.kind(), ErrorKind::Unavailable | ErrorKind::Timeout) => {
                 sizes.iter().map(|_| Err(e.clone())).collect()
             }
@@ -298,7 +300,7 @@ impl Place {
         }
     }
 
-    /// Adds tasks, all or none, and tells of them.
+    /// Adds tasks, all or none, counts them and sends their wake-ups.
     async fn add(&self, tasks: Arc<[Task]>, max_pending: Option<u32>, limit: Limit) -> Result<Vec<Task>> {
         let stored = if tasks.iter().any(|task| task.unique_key.is_some()) {
             let input = (tasks, self.leases.clone());
@@ -313,15 +315,16 @@ impl Place {
         let added = || stored.iter().filter(|(_, added)| *added).map(|(task, _)| task);
         added().for_each(|task| count_entered(&task.agent, TaskStatus::Pending));
         added().filter(claimed).for_each(|task| count_entered(&task.agent, TaskStatus::Processing));
-        let mut news: Vec<WakeUp> = added().map(|task| WakeUp::Task(task.id)).collect();
+        let mut wake_ups: Vec<WakeUp> = added().map(|task| WakeUp::Task(task.id)).collect();
         if !added().all(|task| claimed(&task)) {
-            news.insert(0, WakeUp::Queue);
+            wake_ups.insert(0, WakeUp::Queue);
         }
-        self.wake_ups.send(news);
+        self.wake_ups.send(wake_ups);
         Ok(stored.into_iter().map(|(task, _)| task).collect())
     }
 
-    /// Adds tasks. Where the connection is lost, maybe with the answer only, they are not added twice.
+    /// Adds tasks without deduplication keys. If the connection is lost after the commit, the repetition
+    /// finds the tasks instead of adding them twice.
     async fn add_once(
         &self,
         tasks: Arc<[Task]>,
@@ -355,7 +358,7 @@ impl Place {
     }
 }
 
-/// These tasks as they stand, if all of them are there.
+/// Returns the current state of these tasks, if all of them exist.
 async fn added_before(database: &Database, tasks: Arc<[Task]>) -> Result<Option<Vec<Task>>> {
     let known =
         database.run(tasks.clone(), |connection, tasks| Box::pin(queue::with_ids(connection, tasks))).await?;
@@ -388,7 +391,7 @@ async fn search(connection: &mut PgConnection, query: &TaskQuery) -> Outcome<Tas
         sql.push(" AND id < ").push_bind(before.0);
     }
     let limit = reads::limit(query);
-    // One more than asked for tells whether there is a next page.
+    // One more row than requested shows whether there is a next page.
     sql.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(limit) + 1);
     let read = |row: &PgRow| decode(row).map(|record| record.task);
     let (tasks, more) = fill(sql.build().fetch(connection), limit.into(), json_bytes, read).await?;

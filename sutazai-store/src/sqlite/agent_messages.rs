@@ -1,4 +1,4 @@
-//! What agents say to each other, as rows.
+//! Messages between agents as rows.
 
 use chrono::{DateTime, Utc};
 use sqlx::sqlite::SqliteRow;
@@ -12,7 +12,7 @@ use super::fault::Outcome;
 use super::statement::{bulk, instant, nanos, within_bytes};
 use crate::messages::{column, content};
 
-/// Writes messages down.
+/// Inserts messages in their order.
 pub(super) async fn insert(connection: &mut SqliteConnection, messages: &[AgentMessage]) -> Outcome<()> {
     const INSERT: &str = "INSERT INTO agent_messages \
         (id, task_id, correlation_id, type, source, target, payload, timestamp) VALUES";
@@ -32,7 +32,8 @@ pub(super) async fn insert(connection: &mut SqliteConnection, messages: &[AgentM
     Ok(())
 }
 
-/// Those of these tasks that are waited for tell so, in the place of the last time.
+/// Records a `HEARTBEAT` message from each of these tasks to the tasks that wait for it; it replaces the
+/// previous one.
 pub(super) async fn give_signs(
     connection: &mut SqliteConnection,
     held: &[TaskId],
@@ -42,9 +43,9 @@ pub(super) async fn give_signs(
         SELECT DISTINCT child.id, child.agent, child.attempt, child.lease_until, waiting.id, waiting.agent
         FROM task_waits JOIN tasks AS child ON child.id = child_id JOIN tasks AS waiting ON waiting.id = task_waits.parent_id
         WHERE open = 1 AND child_id IN (VALUES";
-    const FORGET: &str = "DELETE FROM agent_messages WHERE type = 'HEARTBEAT' AND correlation_id IN (VALUES";
+    const DELETE: &str = "DELETE FROM agent_messages WHERE type = 'HEARTBEAT' AND correlation_id IN (VALUES";
     let rows = bulk(connection, (WAITED_FOR, 1, ")"), held, |id, to| Ok(to.add(id.0)?)).await?;
-    let said = |row: &SqliteRow| -> Outcome<AgentMessage> {
+    let message = |row: &SqliteRow| -> Outcome<AgentMessage> {
         let heartbeat = Heartbeat { attempt: row.try_get(2)?, lease_until: instant(row.try_get(3)?) };
         Ok(AgentMessage::new(
             (row.try_get(1)?, row.try_get(5)?),
@@ -53,13 +54,13 @@ pub(super) async fn give_signs(
             now,
         ))
     };
-    let messages = rows.iter().map(said).collect::<Outcome<Vec<_>>>()?;
+    let messages = rows.iter().map(message).collect::<Outcome<Vec<_>>>()?;
     let of: Vec<TaskId> = messages.iter().map(|message| message.correlation_id).collect();
-    bulk(connection, (FORGET, 1, ")"), &of, |id, to| Ok(to.add(id.0)?)).await?;
+    bulk(connection, (DELETE, 1, ")"), &of, |id, to| Ok(to.add(id.0)?)).await?;
     insert(connection, &messages).await
 }
 
-/// Those of a task after this number.
+/// Returns at most `limit` messages of a task, 1 to 100, after this number.
 pub(super) async fn read(
     connection: &mut SqliteConnection,
     id: TaskId,
@@ -79,7 +80,7 @@ pub(super) async fn read(
         ") ORDER BY number"
     );
     let limit = limit.clamp(1, 100);
-    // One more than asked for tells whether there is a next page.
+    // One more row than requested shows whether there is a next page.
     let rows = sqlx::query(PAGE)
         .bind(id.0)
         .bind(after.map_or(0, |after| i64::try_from(after).unwrap_or(i64::MAX)))

@@ -11,14 +11,14 @@ use super::fault::Outcome;
 use super::statement::{instant, nanos};
 use super::writer::Transaction;
 
-/// Who works for which agent, in an SQLite file.
+/// Last heartbeats of agents in an SQLite file.
 #[derive(Debug)]
 pub(super) struct SqliteAgentStore {
     database: Database,
 }
 
 impl SqliteAgentStore {
-    /// Over this database, whose schema is up to date.
+    /// Creates the store over a database whose schema is up to date.
     pub(super) fn new(database: Database) -> Self {
         Self { database }
     }

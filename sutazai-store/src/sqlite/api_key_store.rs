@@ -29,7 +29,7 @@ macro_rules! key_columns {
 }
 
 impl SqliteApiKeyStore {
-    /// Over this database, whose schema is up to date.
+    /// Creates the store over a database whose schema is up to date.
     pub(super) fn new(database: Database) -> Self {
         Self { database }
     }

@@ -1,4 +1,5 @@
-//! Claims that bear damaged rows: what cannot be read or written ends as failed, and the others are claimed.
+//! Claims despite damaged tasks: one that cannot be read or written ends as failed, and the others are
+//! claimed.
 
 use chrono::{DateTime, Utc};
 use sqlx::Row;
@@ -15,7 +16,8 @@ use crate::changes::Changes;
 use crate::fault::{is_about_data, unclaimable};
 use crate::turns::pick;
 
-/// Claims due tasks one by one, after a claim of several has failed. One that cannot be claimed ends as failed.
+/// Claims due tasks one by one, after a claim of several has failed. A task that cannot be claimed ends as
+/// failed.
 pub(super) async fn claim_each(
     writer: &Writer,
     request: &ClaimRequest,
@@ -23,9 +25,9 @@ pub(super) async fn claim_each(
 ) -> Result<Vec<Claim>> {
     tracing::warn!(error = %failed, "claim failed; claiming one by one");
     let now = request.now;
-    let nameless = writer.run(move |tx| Box::pin(fail_nameless(tx, unclaimable(), now))).await?;
-    if nameless > 0 {
-        tracing::error!(tasks = nameless, "tasks without a readable key failed");
+    let unreadable = writer.run(move |tx| Box::pin(fail_unreadable(tx, unclaimable(), now))).await?;
+    if unreadable > 0 {
+        tracing::error!(tasks = unreadable, "tasks with unreadable keys failed");
     }
     let wanted = request.clone();
     let due = writer.run(|tx| Box::pin(async move { pick(tx, &wanted).await })).await?;
@@ -44,7 +46,7 @@ pub(super) async fn claim_each(
     Ok(claims)
 }
 
-/// What a task becomes that ends as failed beside the rules: `?1` the error, `?2` the time.
+/// Ends tasks as failed by a direct statement: `?1` the error, `?2` the time.
 macro_rules! fail {
     ($which:literal) => {
         concat!(
@@ -55,8 +57,9 @@ macro_rules! fail {
     };
 }
 
-/// Ends pending tasks as failed whose key, owner, agent or priority cannot be read: nothing else can name them.
-async fn fail_nameless(tx: &mut Transaction, error: TaskError, now: DateTime<Utc>) -> Outcome<u64> {
+/// Ends pending tasks as failed whose id, owner, agent or priority cannot be read; returns how many. A claim
+/// could not even name them.
+async fn fail_unreadable(tx: &mut Transaction, error: TaskError, now: DateTime<Utc>) -> Outcome<u64> {
     const SIZES: &str = fail!(
         "status = 'pending' AND waiting_for = 0 \
          AND (length(id) <> 16 OR length(owner) <> 16 OR priority NOT BETWEEN 0 AND 9)"
@@ -78,7 +81,7 @@ async fn fail_nameless(tx: &mut Transaction, error: TaskError, now: DateTime<Utc
     Ok(failed)
 }
 
-/// Ends a task as failed that cannot be claimed, beside the rules, which may be what fails.
+/// Ends a task that cannot be claimed as failed, by a direct statement: decoding its row may be what fails.
 async fn park(tx: &mut Transaction, id: TaskId, error: TaskError, now: DateTime<Utc>) -> Outcome<()> {
     const PARK: &str = fail!("id = ?3 AND status IN ('pending', 'processing') RETURNING agent");
     let parked = sqlx::query(PARK)

@@ -15,7 +15,7 @@ use super::fault::Outcome;
 use super::statement::{instant, nanos};
 use super::writer::Transaction;
 
-/// Conversations in an SQLite file.
+/// Conversations and their messages in an SQLite file.
 #[derive(Debug)]
 pub(super) struct SqliteConversationStore {
     database: Database,
@@ -34,7 +34,7 @@ macro_rules! message_columns {
 }
 
 impl SqliteConversationStore {
-    /// Over this database, whose schema is up to date.
+    /// Creates the store over a database whose schema is up to date.
     pub(super) fn new(database: Database) -> Self {
         Self { database }
     }
@@ -117,7 +117,7 @@ async fn latest(
     limit: u32,
     max_bytes: u64,
 ) -> Outcome<Vec<StoredMessage>> {
-    // Sizes first: they stand in the head of each row, so that no content is read that is not wanted.
+    // Sums the sizes first: the header of each row has them, so only the returned messages are read.
     const LATEST: &str = concat!(
         "SELECT ",
         message_columns!(),

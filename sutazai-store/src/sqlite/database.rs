@@ -1,4 +1,4 @@
-//! The connections of a database file, and calls over them.
+//! Connections of a database file, and calls over them.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,14 +14,14 @@ use super::statement::connect_options;
 use super::writer::Writer;
 use crate::detached::{detached, unless_abandoned};
 
-/// So many reads run at once.
-const READERS: u32 = 4;
-/// So many searches run at once, on connections of their own: other reads never wait for one.
-const SEARCHERS: u32 = 4;
-/// How long a search may take once it has a connection.
-const SEARCH_LIMIT: Duration = Duration::from_secs(5);
-/// So many instructions of SQLite's machine lie between two looks at the clock: some 10 µs.
-const LOOK_AFTER: i32 = 1_000;
+/// Connections for reads.
+const READ_CONNECTIONS: u32 = 4;
+/// Connections for searches, which may take seconds: with their own, other reads never wait for one.
+const SEARCH_CONNECTIONS: u32 = 4;
+/// Timeout of a search once it has a connection, and of its wait for one.
+const SEARCH_TIMEOUT: Duration = Duration::from_secs(5);
+/// Instructions of SQLite's virtual machine between two checks of the timeout: some 10 µs.
+const TIMEOUT_CHECK_INTERVAL: i32 = 1_000;
 
 /// One database: the writer and the readers of its file. Clones share them.
 #[derive(Debug, Clone)]
@@ -38,13 +38,13 @@ impl Database {
         let writer = Writer::start(path).await?;
         let options = connect_options(path).read_only(true);
         let readers = SqlitePoolOptions::new()
-            .max_connections(READERS)
+            .max_connections(READ_CONNECTIONS)
             .connect_with(options.clone())
             .await
             .map_err(|e| Fault::from(e).into_error(path))?;
         let searchers = SqlitePoolOptions::new()
-            .max_connections(SEARCHERS)
-            .acquire_timeout(SEARCH_LIMIT)
+            .max_connections(SEARCH_CONNECTIONS)
+            .acquire_timeout(SEARCH_TIMEOUT)
             .connect_lazy_with(options);
         Ok(Self { path: path.into(), readers, searchers, writer })
     }
@@ -66,7 +66,7 @@ impl Database {
         .await
     }
 
-    /// Runs statements that search, on a connection that no other reads have. They are interrupted after 5 s.
+    /// Runs a search on a connection that other reads do not use; it is interrupted after 5 s.
     pub(super) async fn search<A, T, F>(&self, input: A, work: F) -> Result<T>
     where
         A: Send + Sync + 'static,
@@ -78,27 +78,33 @@ impl Database {
             let error = |fault: Fault| fault.into_error(&database.path);
             let connection = async { database.searchers.acquire().await.map_err(|e| error(e.into())) };
             let mut connection = unless_abandoned(&abandoned, connection).await?;
-            limited(&mut connection, SEARCH_LIMIT, |connection| work(connection, &input)).await.map_err(error)
+            limited(&mut connection, SEARCH_TIMEOUT, |connection| work(connection, &input))
+                .await
+                .map_err(error)
         })
         .await
     }
 
-    /// The one that writes.
+    /// Returns the handle of the writing thread.
     pub(super) fn writer(&self) -> &Writer {
         &self.writer
     }
 }
 
-/// Runs statements that end with an error when they take longer than `limit` together. Dropping a call does not end its
-/// statement: the thread of the connection works on.
+/// Runs statements that fail once they have taken longer than `limit` together. A timeout around the future
+/// would not be enough: dropping it does not stop the statement, which runs on in the thread of the
+/// connection.
 async fn limited<'c, T>(
     connection: &'c mut SqliteConnection,
     limit: Duration,
     work: impl FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Outcome<T>>,
 ) -> Outcome<T> {
     let begun = Instant::now();
-    connection.lock_handle().await?.set_progress_handler(LOOK_AFTER, move || begun.elapsed() < limit);
-    // Not taken off afterwards: the next search sets its own.
+    connection
+        .lock_handle()
+        .await?
+        .set_progress_handler(TIMEOUT_CHECK_INTERVAL, move || begun.elapsed() < limit);
+    // The handler is not removed afterwards: the next search on this connection replaces it.
     work(connection).await
 }
 
@@ -125,7 +131,7 @@ mod tests {
         let path = folder.path().join("searches.db");
         migrate_up(&path).await.unwrap();
         let database = Database::open(&path).await.unwrap();
-        let searches: Vec<_> = (0..2 * SEARCHERS)
+        let searches: Vec<_> = (0..2 * SEARCH_CONNECTIONS)
             .map(|_| {
                 let database = database.clone();
                 tokio::spawn(async move {
@@ -137,10 +143,10 @@ mod tests {
             let read = database.read((), |connection, ()| Box::pin(quick(connection)));
             tokio::time::timeout(Duration::from_secs(2), read)
                 .await
-                .expect("a read waits for searches")
+                .expect("a read must not wait for searches")
                 .unwrap();
         }
-        assert!(searches.iter().all(|search| !search.is_finished()), "the searches ran all the time");
+        assert!(searches.iter().all(|search| !search.is_finished()), "the searches must outlast the reads");
         for search in searches {
             let kind = search.await.unwrap().unwrap_err().kind();
             assert!(matches!(kind, ErrorKind::Timeout | ErrorKind::Busy), "{kind:?}");

@@ -1,5 +1,9 @@
-//! [`DocumentStore`] over SQLite. The words of chunks are in a table of FTS5 (<https://www.sqlite.org/fts5.html>), each
-//! after its owner, so that a search reads nothing of what others have. A trigger deletes them with their chunk.
+//! [`DocumentStore`] over SQLite.
+//!
+//! The words of chunks are in a table of FTS5 (<https://www.sqlite.org/fts5.html>). Each begins with its
+//! owner, so that a search reads nothing of other owners. A trigger deletes the words of a deleted chunk. A
+//! document is written in several transactions, so that other writes run in between, and is hidden until it
+//! is complete.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -25,15 +29,15 @@ use super::writer::Transaction;
 use crate::detached::detached;
 
 const INSERT_WORDS: &str = "INSERT INTO chunk_words (rowid, words) VALUES";
-/// Chunks that one transaction adds or removes at most: some ten milliseconds, in which no other write is done.
-const CHUNKS_AT_ONCE: usize = 100;
-/// Age of an incomplete document whose upload or removal nobody goes on with any more.
+/// Chunks that one transaction adds or removes at most: some ten milliseconds, in which no other write runs.
+const CHUNK_BATCH_SIZE: usize = 100;
+/// Age at which an incomplete document counts as abandoned: its upload or removal was interrupted.
 const ABANDONED_AFTER: TimeDelta = TimeDelta::minutes(5);
-/// Time for which an upload waits for another one with the same key, and how often it looks.
-const UPLOAD_WAIT: Duration = Duration::from_secs(20);
-const UPLOAD_POLL: Duration = Duration::from_millis(20);
+/// Longest wait of an upload for another one with the same key, and the interval of its checks.
+const UPLOAD_WAIT_TIMEOUT: Duration = Duration::from_secs(20);
+const UPLOAD_POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Documents in an SQLite file.
+/// Documents and their chunks in an SQLite file.
 #[derive(Debug)]
 pub(super) struct SqliteDocumentStore {
     database: Database,
@@ -52,7 +56,7 @@ macro_rules! chunk_columns {
 }
 
 impl SqliteDocumentStore {
-    /// Over this database, whose schema is up to date.
+    /// Creates the store over a database whose schema is up to date.
     pub(super) fn new(database: Database) -> Self {
         Self { database }
     }
@@ -67,7 +71,7 @@ impl DocumentStore for SqliteDocumentStore {
         quota: Option<DocumentQuota>,
     ) -> Result<Document> {
         let (database, document) = (self.database.clone(), document.clone());
-        // Goes on if the caller is dropped, so that no part of a document is left.
+        // Continues even if the caller is dropped, so that no incomplete document is left.
         detached(move |_| async move {
             let (id, owner) = (document.id, document.owner);
             let started = Instant::now();
@@ -77,11 +81,14 @@ impl DocumentStore for SqliteDocumentStore {
                     Begun::New => break,
                     Begun::Known(known) => return Ok(known),
                     Begun::Abandoned(left) => remove(&database, left).await?,
-                    Begun::UnderWay if started.elapsed() < UPLOAD_WAIT => {
-                        SystemClock.sleep(UPLOAD_POLL).await
+                    Begun::UnderWay if started.elapsed() < UPLOAD_WAIT_TIMEOUT => {
+                        SystemClock.sleep(UPLOAD_POLL_INTERVAL).await
                     }
                     Begun::UnderWay => {
-                        return Err(Error::new(ErrorKind::Busy, "an upload with this key is under way"));
+                        return Err(Error::new(
+                            ErrorKind::Busy,
+                            "another upload with this key is in progress",
+                        ));
                     }
                 }
             }
@@ -90,7 +97,7 @@ impl DocumentStore for SqliteDocumentStore {
                 Err(e) => Err(e),
             };
             if shown.is_err() {
-                // What cannot be removed now is when the database is opened again.
+                // A document that cannot be removed now is removed when the database is opened again.
                 let _ = remove(&database, id).await;
             }
             shown
@@ -142,7 +149,7 @@ impl DocumentStore for SqliteDocumentStore {
     }
 }
 
-/// Removes what is left of documents whose upload or removal was cut off by the end of a process.
+/// Removes documents whose upload or removal was interrupted by the end of a process.
 ///
 /// # Errors
 /// Those of the database.
@@ -202,8 +209,8 @@ async fn in_order(
 }
 
 async fn best(connection: &mut SqliteConnection, query: &PassageQuery) -> Outcome<Vec<Passage>> {
-    // From the words over the index to the chunks, in this order: there is no faster way, and one that begins with the
-    // documents would ask the index for each of their chunks.
+    // `CROSS JOIN` fixes the order, from the words over the index to the chunks. A plan that began with the
+    // documents would search the index for each of their chunks.
     const BEST: &str = "\
         SELECT chunks.document_id, chunks.number, chunks.start_char, chunks.end_char, chunks.text, documents.title, \
             best.worth FROM ( \
@@ -235,7 +242,7 @@ async fn best(connection: &mut SqliteConnection, query: &PassageQuery) -> Outcom
     rows.iter().map(passage).collect()
 }
 
-/// What each of these words, as FTS5 is asked for them, is worth among this owner's chunks.
+/// Returns the weight of each of these FTS5 phrases among this owner's chunks.
 async fn weights(
     connection: &mut SqliteConnection,
     owner: Option<UserId>,
@@ -260,19 +267,19 @@ async fn weights(
     Ok(with.into_iter().map(|with| weight(all.unsigned_abs(), with.unsigned_abs())).collect())
 }
 
-/// What there is of an upload when its document is to be added.
+/// State of an upload when its document is to be added.
 enum Begun {
-    /// Nothing: its row was added.
+    /// No document has the key: a row was added.
     New,
-    /// A complete document with the same key.
+    /// A complete document has the same key.
     Known(Document),
-    /// Another upload with the same key writes its chunks.
+    /// Another upload with the same key is writing its chunks.
     UnderWay,
-    /// One that nobody goes on with.
+    /// An abandoned document has the same key.
     Abandoned(DocumentId),
 }
 
-/// Adds the document without its chunks; it is not complete yet.
+/// Adds the document without its chunks, as incomplete.
 async fn begin(tx: &mut Transaction, document: Document, quota: Option<DocumentQuota>) -> Outcome<Begun> {
     const INSERT: &str = concat!(
         "INSERT INTO documents (",
@@ -307,10 +314,10 @@ async fn begin(tx: &mut Transaction, document: Document, quota: Option<DocumentQ
     Ok(Begun::New)
 }
 
-/// Adds the chunks, some at a time: other writes go between.
+/// Adds the chunks in several transactions, so that other writes run in between.
 async fn add_chunks(database: &Database, owner: Option<UserId>, mut chunks: Vec<Chunk>) -> Result<()> {
     while !chunks.is_empty() {
-        let later = chunks.split_off(chunks.len().min(CHUNKS_AT_ONCE));
+        let later = chunks.split_off(chunks.len().min(CHUNK_BATCH_SIZE));
         let now = std::mem::replace(&mut chunks, later);
         database.writer().run(move |tx| Box::pin(insert(tx, owner, now))).await?;
     }
@@ -339,7 +346,8 @@ async fn insert(tx: &mut Transaction, owner: Option<UserId>, chunks: Vec<Chunk>)
     Ok(())
 }
 
-/// The owner's document that was uploaded with the same key, and when it was begun if it is not complete.
+/// Returns the owner's document that was uploaded with the same key, and the time at which it was begun if it
+/// is incomplete.
 async fn with_key(tx: &mut Transaction, document: &Document) -> Outcome<Option<(Document, Option<i64>)>> {
     const WITH_KEY: &str = concat!(
         "SELECT ",
@@ -352,9 +360,12 @@ async fn with_key(tx: &mut Transaction, document: &Document) -> Outcome<Option<(
     row.map(|row| Ok((decode(&row)?, row.try_get(9)?))).transpose()
 }
 
-/// Shows the document.
+/// Marks the document as complete, which makes it visible.
+///
+/// # Errors
+/// `NotFound` when it was deleted in the meantime.
 async fn show(tx: &mut Transaction, document: Document) -> Outcome<Document> {
-    // Its user may have been deleted meanwhile, and it with them.
+    // Its user may have been deleted in the meantime, and the document with them.
     const SHOW: &str = "UPDATE documents SET complete = 1 WHERE id = ?";
     let shown = sqlx::query(SHOW).bind(document.id.0).execute(&mut tx.connection).await?;
     if shown.rows_affected() == 0 {
@@ -363,7 +374,7 @@ async fn show(tx: &mut Transaction, document: Document) -> Outcome<Document> {
     Ok(document)
 }
 
-/// Refuses a document of this size for which the owner has no space left.
+/// Returns an error if a document of this size exceeds the owner's quota.
 async fn check(tx: &mut Transaction, owner: UserId, size: u64, quota: DocumentQuota) -> Outcome<()> {
     const KEPT: &str = "SELECT count(*), ifnull(sum(size_bytes), 0) FROM documents WHERE owner = ?";
     let kept = sqlx::query(KEPT).bind(owner.0).fetch_one(&mut tx.connection).await?;
@@ -376,7 +387,7 @@ async fn check(tx: &mut Transaction, owner: UserId, size: u64, quota: DocumentQu
     Ok(())
 }
 
-/// Hides a document that is about to be removed.
+/// Hides a document before its chunks are removed.
 async fn hide(tx: &mut Transaction, id: DocumentId) -> Outcome<()> {
     const HIDE: &str = "\
         UPDATE documents SET complete = 0, begun_at = ?, upload_key = NULL, upload_digest = NULL \
@@ -389,11 +400,11 @@ async fn hide(tx: &mut Transaction, id: DocumentId) -> Outcome<()> {
     Ok(())
 }
 
-/// Removes a document and its chunks, some at a time: other writes go between.
+/// Removes a document and its chunks in several transactions, so that other writes run in between.
 async fn remove(database: &Database, id: DocumentId) -> Result<()> {
     loop {
         let removed = database.writer().run(move |tx| Box::pin(remove_chunks(tx, id))).await?;
-        if removed < CHUNKS_AT_ONCE as u64 {
+        if removed < CHUNK_BATCH_SIZE as u64 {
             break;
         }
     }
@@ -403,7 +414,7 @@ async fn remove(database: &Database, id: DocumentId) -> Result<()> {
 async fn remove_chunks(tx: &mut Transaction, id: DocumentId) -> Outcome<u64> {
     const DELETE: &str =
         "DELETE FROM chunks WHERE id IN (SELECT id FROM chunks WHERE document_id = ? LIMIT ?)";
-    let delete = sqlx::query(DELETE).bind(id.0).bind(CHUNKS_AT_ONCE as i64);
+    let delete = sqlx::query(DELETE).bind(id.0).bind(CHUNK_BATCH_SIZE as i64);
     Ok(delete.execute(&mut tx.connection).await?.rows_affected())
 }
 
@@ -412,28 +423,30 @@ async fn remove_document(tx: &mut Transaction, id: DocumentId) -> Outcome<()> {
     Ok(())
 }
 
-/// A document of this owner, complete or not.
+/// Returns a document of this owner, complete or not.
 async fn one_of(connection: &mut SqliteConnection, owner: UserId) -> Outcome<Option<DocumentId>> {
     let found = sqlx::query("SELECT id FROM documents WHERE owner = ? LIMIT 1").bind(owner.0);
     let row = found.fetch_optional(connection).await?;
     row.map(|row| Ok(DocumentId(row.try_get(0)?))).transpose()
 }
 
-/// Documents that are not complete and were begun before this time.
+/// Returns the documents that are incomplete and were begun before this time.
 async fn incomplete(connection: &mut SqliteConnection, before: i64) -> Outcome<Vec<DocumentId>> {
     let found = sqlx::query("SELECT id FROM documents WHERE NOT complete AND begun_at < ?").bind(before);
     let rows = found.fetch_all(connection).await?;
     rows.iter().map(|row| Ok(DocumentId(row.try_get(0)?))).collect()
 }
 
-/// Words of an owner's chunks as the index has them. Each begins with the owner, so no word of one owner is one of another. The
-/// tokenizer of FTS5 knows only the letters of an old version of Unicode and would take words apart at others, so that it is
-/// shown ASCII alone: a word as it is after `a`, or the bytes of any other after `u`.
+/// Formats words as tokens of FTS5.
+///
+/// Each token begins with the owner, so that owners share no tokens. The tokenizer of FTS5 knows only the
+/// letters of an old version of Unicode and would split words at others, so it gets only ASCII: `a` and the
+/// word, or `u` and the hexadecimal UTF-8 bytes of a word with other characters.
 fn tokens(owner: Option<UserId>, words: &[String]) -> String {
     let owner = owner.map_or(Uuid::nil(), |owner| owner.0).simple();
     let mut tokens = String::new();
     for word in words {
-        // Writing to a String cannot fail.
+        // Writing to a `String` cannot fail.
         let _ = match word.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             true => write!(tokens, "{owner}a{word} "),
             false => {
@@ -445,7 +458,8 @@ fn tokens(owner: Option<UserId>, words: &[String]) -> String {
     tokens
 }
 
-/// Puts the words of all chunks into the index, which is empty: a step of the schema does it when the form of words changed.
+/// Indexes the words of all chunks; a migration calls it when the tokenizer has changed. The index must be
+/// empty.
 pub(super) async fn index_all(connection: &mut SqliteConnection) -> Outcome<()> {
     const PAGE: &str = "\
         SELECT chunks.id, documents.owner, chunks.text FROM chunks \

@@ -1,4 +1,4 @@
-//! The one place where errors of the library become ours, naming the database file.
+//! Translates errors of sqlx into ours; they name the database file.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use sutazai_core::{Error, ErrorKind};
 pub(super) use crate::fault::{Fault, Outcome};
 
 impl Fault {
-    /// The error for the caller.
+    /// Translates a store error into one for the caller.
     pub(super) fn into_error(self, path: &Path) -> Error {
         match self {
             Self::Ours(error) => error,
@@ -16,7 +16,8 @@ impl Fault {
     }
 }
 
-/// Result codes: <https://www.sqlite.org/rescode.html>; the low byte of an extended code is the primary one.
+/// Translates an error by its result code: <https://www.sqlite.org/rescode.html>. The low byte of an extended
+/// code is the primary one.
 fn translate(error: sqlx::Error, path: &Path) -> Error {
     let file = path.display();
     let text = error.to_string();
@@ -53,7 +54,8 @@ fn translate(error: sqlx::Error, path: &Path) -> Error {
     Error::new(kind, message).with_detail(detail).with_source(error)
 }
 
-/// A broken constraint, with the field it is about: `... constraint failed: users.email_key` is about `email`.
+/// Builds the error of a violated constraint, with the field that it is about: `... constraint failed:
+/// users.email_key` is about `email`.
 fn constraint(text: &str) -> Error {
     let column = text.rsplit_once("constraint failed: ").and_then(|(_, columns)| {
         let first = columns.split(',').next()?;
@@ -72,14 +74,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn callers_do_not_read_where_the_database_is() {
+    fn message_for_callers_does_not_name_the_file() {
         let e = Fault::Database(sqlx::Error::PoolTimedOut).into_error(Path::new("/srv/tasks.db"));
         assert_eq!((e.kind(), e.message()), (ErrorKind::Busy, "the database is busy"));
         assert!(e.to_string().contains("/srv/tasks.db"), "{e}");
     }
 
     #[test]
-    fn a_broken_constraint_names_the_field() {
+    fn violated_constraint_names_the_field() {
         let e = constraint("(code: 2067) UNIQUE constraint failed: users.email_key");
         assert_eq!(
             (e.kind(), e.field(), e.message()),

@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 
 use sutazai_core::{Error, Result};
 
-/// What has to be free on the disk before a database is opened: the index of its log takes 32 KiB at first, and the first
-/// write some pages of the log.
-const ROOM_BYTES: usize = 128 << 10;
+/// Free space that the disk must have before a database is opened: the index of the log takes 32 KiB at
+/// first, and the first write some pages of the log.
+const MIN_FREE_BYTES: usize = 128 << 10;
 
-/// The file that `sqlite:///absolute/path.db` names.
+/// Returns the file that `sqlite:///absolute/path.db` names.
 ///
 /// # Errors
-/// `InvalidInput` for a path that is not absolute, names no file, or carries options.
+/// `InvalidInput` for a path that is not absolute, names no file, or has options.
 pub(crate) fn path(url: &str) -> Result<PathBuf> {
     let path = url.strip_prefix("sqlite://").unwrap_or(url);
     let names_a_file = path.starts_with('/') && !path.ends_with('/') && !path.contains(['?', '#']);
@@ -27,7 +27,7 @@ pub(crate) fn path(url: &str) -> Result<PathBuf> {
     ))
 }
 
-/// Makes the file and its directory for this user only, where they are missing.
+/// Creates the file and its directory for the current user only, if they are missing.
 pub(super) fn make(path: &Path) -> Result<()> {
     let unavailable = |e: std::io::Error| {
         let detail = format!("{}: {e}", path.display());
@@ -36,7 +36,7 @@ pub(super) fn make(path: &Path) -> Result<()> {
     if let Some(directory) = path.parent() {
         DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(unavailable)?;
     }
-    // Whoever can put a link here would choose which file is written, or whose mode is changed.
+    // Whoever can place a link here would choose which file is written, or whose mode is changed.
     if fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink()) {
         let detail = format!("{} is a symbolic link, expected the file itself", path.display());
         return Err(Error::unavailable("the database cannot be opened").with_detail(detail));
@@ -48,12 +48,15 @@ pub(super) fn make(path: &Path) -> Result<()> {
         .mode(0o600)
         .open(path)
         .map_err(unavailable)?;
-    take_room(path)
+    check_free_space(path)
 }
 
-/// Whether the disk has room for the index of the log, which SQLite maps into memory: a page of it for which the file system
-/// has no room ends the process with SIGBUS. Room is taken and given back, since only that tells of quotas as well.
-fn take_room(path: &Path) -> Result<()> {
+/// Checks that the disk has space for the index of the log.
+///
+/// SQLite maps the index into memory: if the file system has no space for one of its pages, writing to it
+/// kills the process with SIGBUS. The space is allocated by a temporary file, since `statvfs` knows nothing
+/// of quotas.
+fn check_free_space(path: &Path) -> Result<()> {
     let mut name = path.as_os_str().to_owned();
     name.push(format!("-room-{}", std::process::id()));
     let taken = OpenOptions::new()
@@ -61,12 +64,12 @@ fn take_room(path: &Path) -> Result<()> {
         .create_new(true)
         .mode(0o600)
         .open(&name)
-        .and_then(|mut file| file.write_all(&[1; ROOM_BYTES]));
-    // The file is there whether or not all of it was written; an error says that it is not.
+        .and_then(|mut file| file.write_all(&[1; MIN_FREE_BYTES]));
+    // The file exists even if it was not written completely. Removing it fails only if it does not exist.
     let _ = fs::remove_file(&name);
     match taken {
         Ok(()) => Ok(()),
-        // Another start of this process has the file; it finds out.
+        // A concurrent start in this process has the file and gets the result of the check.
         Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(()),
         Err(e) => {
             let full = matches!(e.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
@@ -78,8 +81,8 @@ fn take_room(path: &Path) -> Result<()> {
     }
 }
 
-/// Takes the access of others away from a database that is there already, and from the files beside it.
-pub(super) fn tighten(path: &Path) -> Result<()> {
+/// Removes the access of other users to an existing database and to the files beside it.
+pub(super) fn restrict_access(path: &Path) -> Result<()> {
     for suffix in ["", "-wal", "-shm"] {
         let mut name = path.as_os_str().to_owned();
         name.push(suffix);
@@ -93,7 +96,7 @@ pub(super) fn tighten(path: &Path) -> Result<()> {
             let detail = format!("others have access to {file}: run `chmod 600 {file}` ({e})");
             Error::unavailable("the database cannot be used").with_detail(detail).with_source(e)
         })?;
-        tracing::warn!(%file, "others had access to the database; its mode is 0600 now");
+        tracing::warn!(%file, "database was accessible to other users; mode set to 0600");
     }
     Ok(())
 }

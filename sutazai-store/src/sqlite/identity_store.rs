@@ -17,12 +17,12 @@ use super::invitations;
 use super::statement::{instant, nanos};
 use super::writer::Transaction;
 
-/// How long the sessions of deleted users are remembered: by then none of their access tokens is alive.
-const REMEMBERED: TimeDelta = TimeDelta::days(1);
-/// Replaced refresh tokens that are remembered of a session.
-const MAX_SPENT: u32 = 500;
+/// How long ended sessions of deleted users are kept: by then all their access tokens have expired.
+const DELETED_SESSION_TTL: TimeDelta = TimeDelta::days(1);
+/// Replaced refresh tokens kept per session, for detecting their reuse.
+const MAX_SPENT_TOKENS: u32 = 500;
 
-/// Users and sessions in an SQLite file.
+/// Users and their sessions in an SQLite file.
 #[derive(Debug)]
 pub(super) struct SqliteIdentityStore {
     database: Database,
@@ -41,7 +41,7 @@ macro_rules! session_columns {
 }
 
 impl SqliteIdentityStore {
-    /// Over this database, whose schema is up to date.
+    /// Creates the store over a database whose schema is up to date.
     pub(super) fn new(database: Database) -> Self {
         Self { database }
     }
@@ -176,7 +176,7 @@ async fn user_page(connection: &mut SqliteConnection, query: &UserQuery) -> Outc
     let mut sql: QueryBuilder<Sqlite> =
         QueryBuilder::new(concat!("SELECT ", user_columns!(), " FROM users WHERE true"));
     if let Some(search) = query.search.as_ref().map(|text| text.to_lowercase()) {
-        // `instr` and not `LIKE`: nothing in the text is a pattern.
+        // `instr` instead of `LIKE`, since the text is not a pattern.
         sql.push(" AND (instr(username_key, ").push_bind(search.clone()).push(") > 0");
         sql.push(" OR instr(email_key, ").push_bind(search).push(") > 0)");
     }
@@ -184,7 +184,7 @@ async fn user_page(connection: &mut SqliteConnection, query: &UserQuery) -> Outc
         sql.push(" AND id < ").push_bind(before.0);
     }
     let limit = query.limit.clamp(1, 100);
-    // One more than asked for tells whether there is a next page.
+    // One more row than requested shows whether there is a next page.
     sql.push(" ORDER BY id DESC LIMIT ").push_bind(limit + 1);
     let rows = sql.build().fetch_all(&mut *connection).await?;
     let items = rows.iter().take(limit as usize).map(decode_user).collect::<Outcome<Vec<_>>>()?;
@@ -265,7 +265,7 @@ async fn insert_invited(tx: &mut Transaction, user: User, invitation_hash: Strin
     insert_user(tx, user).await
 }
 
-/// Refuses to go on without an admin who can sign in.
+/// Checks that an enabled admin remains without this user.
 async fn check_admin_left(tx: &mut Transaction, without: UserId) -> Outcome<()> {
     const LAST: &str = "SELECT count(*) FILTER (WHERE id = ?1), count(*) FROM users \
                         WHERE role = 'admin' AND disabled = 0";
@@ -276,15 +276,15 @@ async fn check_admin_left(tx: &mut Transaction, without: UserId) -> Outcome<()> 
     Ok(())
 }
 
-/// Removes a user; their sessions, keys, invitations, conversations and documents go with the row.
+/// Deletes a user; sessions, keys, invitations, conversations and documents are deleted by foreign keys.
 async fn delete_user(tx: &mut Transaction, id: UserId, now: DateTime<Utc>) -> Outcome<()> {
-    const FORGET: &str = "DELETE FROM deleted_sessions WHERE ended_at < ?";
-    const REMEMBER: &str = "INSERT INTO deleted_sessions (id, ended_at) \
+    const DELETE_OLD: &str = "DELETE FROM deleted_sessions WHERE ended_at < ?";
+    const KEEP_ENDED: &str = "INSERT INTO deleted_sessions (id, ended_at) \
         SELECT id, ? FROM user_sessions WHERE user_id = ? AND expires_at > ?";
     check_admin_left(tx, id).await?;
     let connection = &mut tx.connection;
-    sqlx::query(FORGET).bind(nanos(now - REMEMBERED)).execute(&mut *connection).await?;
-    let remember = sqlx::query(REMEMBER).bind(nanos(now)).bind(id.0).bind(nanos(now));
+    sqlx::query(DELETE_OLD).bind(nanos(now - DELETED_SESSION_TTL)).execute(&mut *connection).await?;
+    let remember = sqlx::query(KEEP_ENDED).bind(nanos(now)).bind(id.0).bind(nanos(now));
     remember.execute(&mut *connection).await?;
     let delete = sqlx::query("DELETE FROM users WHERE id = ?").bind(id.0).execute(connection).await?;
     if delete.rows_affected() == 0 {
@@ -338,7 +338,7 @@ async fn insert_session(tx: &mut Transaction, session: Session) -> Outcome<Vec<S
         session_columns!(),
         ") SELECT ?, id, ?, ?, ?, ?, ?, ? FROM users WHERE id = ? AND disabled = 0"
     );
-    const FORGET: &str = "DELETE FROM user_sessions WHERE user_id = ? AND expires_at <= ?";
+    const DELETE_OLD: &str = "DELETE FROM user_sessions WHERE user_id = ? AND expires_at <= ?";
     const END_OLDEST: &str = "UPDATE user_sessions SET revoked_at = ?1 WHERE id IN (\
             SELECT id FROM user_sessions WHERE user_id = ?2 AND revoked_at IS NULL AND expires_at > ?1 \
             ORDER BY id DESC LIMIT -1 OFFSET ?3) RETURNING id";
@@ -356,7 +356,7 @@ async fn insert_session(tx: &mut Transaction, session: Session) -> Outcome<Vec<S
     if done.rows_affected() == 0 {
         Err(Error::conflict("the user is disabled or gone"))?;
     }
-    let forget = sqlx::query(FORGET).bind(session.user.0).bind(nanos(session.created_at));
+    let forget = sqlx::query(DELETE_OLD).bind(session.user.0).bind(nanos(session.created_at));
     forget.execute(&mut tx.connection).await?;
     let end = sqlx::query(END_OLDEST).bind(nanos(session.created_at)).bind(session.user.0).bind(MAX_SESSIONS);
     session_ids(&end.fetch_all(&mut tx.connection).await?)
@@ -374,9 +374,11 @@ async fn exchange(
                             WHERE id = ? AND refresh_hash = ? AND revoked_at IS NULL";
     const SPEND: &str =
         "INSERT OR REPLACE INTO spent_refresh_tokens (session_id, hash, spent_at, salt) VALUES (?, ?, ?, ?)";
-    const ERASE: &str = "UPDATE spent_refresh_tokens SET salt = NULL \
+    // With its salt a spent token yields its successor again, for a client whose response was lost. After the
+    // repeat window a leaked old token must not do that any more.
+    const DELETE_SALTS: &str = "UPDATE spent_refresh_tokens SET salt = NULL \
                          WHERE session_id = ? AND salt IS NOT NULL AND spent_at < ?";
-    const FORGET: &str = "DELETE FROM spent_refresh_tokens WHERE session_id = ?1 AND spent_at < (\
+    const DELETE_OLD: &str = "DELETE FROM spent_refresh_tokens WHERE session_id = ?1 AND spent_at < (\
         SELECT spent_at FROM spent_refresh_tokens WHERE session_id = ?1 ORDER BY spent_at DESC LIMIT 1 OFFSET ?2)";
     let done = sqlx::query(EXCHANGE)
         .bind(new.hash)
@@ -389,11 +391,11 @@ async fn exchange(
     if done.rows_affected() == 0 {
         Err(Error::conflict("the refresh token is spent or its session has ended"))?;
     }
-    let erase = sqlx::query(ERASE).bind(id.0).bind(nanos(now - REFRESH_REPEAT_WINDOW));
+    let erase = sqlx::query(DELETE_SALTS).bind(id.0).bind(nanos(now - REFRESH_REPEAT_WINDOW));
     erase.execute(&mut tx.connection).await?;
     let spend = sqlx::query(SPEND).bind(id.0).bind(expected).bind(nanos(now)).bind(new.salt);
     spend.execute(&mut tx.connection).await?;
-    sqlx::query(FORGET).bind(id.0).bind(MAX_SPENT).execute(&mut tx.connection).await?;
+    sqlx::query(DELETE_OLD).bind(id.0).bind(MAX_SPENT_TOKENS).execute(&mut tx.connection).await?;
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! Invitations to register.
+//! Invitations to register an account.
 
 use chrono::{DateTime, Utc};
 use sqlx::sqlite::SqliteRow;
@@ -10,7 +10,10 @@ use super::fault::Outcome;
 use super::statement::{instant, nanos};
 use super::writer::Transaction;
 
-/// Adds one, and removes those that have expired.
+/// Adds an invitation and deletes those that have expired.
+///
+/// # Errors
+/// `Conflict` when there are [`MAX_INVITATIONS`] already.
 pub(super) async fn insert(tx: &mut Transaction, invitation: Invitation) -> Outcome<()> {
     const FORGET: &str = "DELETE FROM invitations WHERE expires_at <= ?";
     const COUNT: &str = "SELECT count(*) FROM invitations";
@@ -32,7 +35,7 @@ pub(super) async fn insert(tx: &mut Transaction, invitation: Invitation) -> Outc
     Ok(())
 }
 
-/// Those that have not expired, newest first.
+/// Returns the invitations that have not expired, newest first.
 pub(super) async fn good(connection: &mut SqliteConnection, now: DateTime<Utc>) -> Outcome<Vec<Invitation>> {
     const GOOD: &str = "SELECT id, hash, created_by, created_at, expires_at FROM invitations \
                         WHERE expires_at > ? ORDER BY id DESC";
@@ -40,7 +43,10 @@ pub(super) async fn good(connection: &mut SqliteConnection, now: DateTime<Utc>) 
     rows.iter().map(decode).collect()
 }
 
-/// Removes one.
+/// Deletes an invitation.
+///
+/// # Errors
+/// `NotFound` for an unknown one.
 pub(super) async fn remove(tx: &mut Transaction, id: InvitationId) -> Outcome<()> {
     let delete = sqlx::query("DELETE FROM invitations WHERE id = ?").bind(id.0);
     if delete.execute(&mut tx.connection).await?.rows_affected() == 0 {
@@ -49,7 +55,10 @@ pub(super) async fn remove(tx: &mut Transaction, id: InvitationId) -> Outcome<()
     Ok(())
 }
 
-/// Removes the one with this hash, which is used.
+/// Uses up the invitation with this hash: deletes it.
+///
+/// # Errors
+/// `Forbidden` for one that is unknown, used or expired.
 pub(super) async fn spend(tx: &mut Transaction, hash: &str, now: DateTime<Utc>) -> Outcome<()> {
     let spend = sqlx::query("DELETE FROM invitations WHERE hash = ? AND expires_at > ?");
     let spent = spend.bind(hash).bind(nanos(now)).execute(&mut tx.connection).await?;

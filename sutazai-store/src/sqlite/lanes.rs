@@ -1,7 +1,7 @@
-//! [`Lanes`] over the open transaction of the writer, and when the next of them is due.
+//! [`Lanes`] over the open transaction of the writer: queue partitions, found by a skip scan.
 //!
-//! SQLite has no step from one head to the next of its own, so there are three searches for each: for the next priority
-//! of the same owner and agent, for the next agent, for the next owner.
+//! SQLite has no skip scan for this, so each step is up to three searches: for the next priority of the same
+//! owner and agent, for the next agent of the owner, and for the next owner.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -15,7 +15,8 @@ use super::statement::{instant, nanos};
 use super::writer::Transaction;
 use crate::turns::{Due, Lane, LaneKey, Lanes, PAGE};
 
-/// The heads of the lanes after `?1` owner, `?2` agent, `?3` priority, which come first as a row without a task.
+/// Skip scan: the first task of each partition after `?1` owner, `?2` agent, `?3` priority. The first row is
+/// this key itself, without a task.
 macro_rules! heads {
     () => {
         "WITH RECURSIVE lanes (owner, agent, priority, run_at, id) AS (
@@ -38,19 +39,19 @@ macro_rules! heads {
     };
 }
 
-/// The heads that follow: `?4` how many.
+/// First tasks of the next `?4` partitions.
 const HEADS: &str =
     concat!(heads!(), "SELECT owner, agent, priority, run_at, id FROM lanes LIMIT ?4 OFFSET 1");
 
-/// What stands in a lane after its head: `?1` owner, `?2` agent, `?3` priority, `?4` and `?5` after which, `?6` due by
-/// when, `?7` how many.
+/// Further tasks of a partition: `?1` owner, `?2` agent, `?3` priority, `?4` and `?5` due time and id after
+/// which, `?6` due by when, `?7` how many.
 const DUE: &str = "\
     SELECT run_at, id FROM tasks INDEXED BY tasks_queue WHERE status = 'pending' AND waiting_for = 0 \
     AND ifnull(owner, zeroblob(16)) = ?1 AND agent = ?2 AND priority = ?3 \
     AND run_at >= ?4 AND run_at <= ?6 AND (run_at > ?4 OR id > ?5) ORDER BY run_at, id LIMIT ?7";
 
-/// When the next task of these agents is due or the next lease runs out: `?1`, `?2`, `?3` before all lanes, `?4` agents
-/// as JSON.
+/// Next time at which a task of these agents is due or a lease expires: `?1`, `?2`, `?3` sort before all
+/// partitions, `?4` agents as JSON.
 pub(super) const NEXT_DUE: &str = concat!(
     heads!(),
     "SELECT min(due) FROM (
@@ -114,7 +115,7 @@ mod tests {
     use super::*;
     use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 
-    /// How SQLite means to run a statement.
+    /// Returns the query plan of a statement, and asserts that it neither scans nor sorts.
     async fn plan(sql: &str) -> Vec<String> {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("plan.db");
@@ -133,13 +134,13 @@ mod tests {
         plan
     }
 
-    /// The searches in the queue's index.
+    /// Returns the searches in the queue's index.
     fn searches(plan: &[String]) -> Vec<&str> {
         plan.iter().filter_map(|line| line.split_once("INDEX tasks_queue ")).map(|(_, by)| by).collect()
     }
 
     #[tokio::test]
-    async fn the_step_to_the_next_lane_is_searched_and_never_scanned() {
+    async fn next_partition_is_found_by_index_searches() {
         let steps = ["(<expr>=? AND agent=? AND priority>?)", "(<expr>=? AND agent>?)", "(<expr>>?)"];
         let heads = plan(HEADS).await;
         assert_eq!(searches(&heads), steps);
@@ -149,7 +150,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_due_in_a_lane_is_searched_and_never_scanned() {
+    async fn due_tasks_of_a_partition_are_found_by_an_index_search() {
         let due = plan(DUE).await;
         assert_eq!(searches(&due), ["(<expr>=? AND agent=? AND priority=? AND run_at>? AND run_at<?)"]);
     }

@@ -12,14 +12,14 @@ use super::fault::Outcome;
 use super::statement::{bulk, instant, nanos};
 use super::writer::Transaction;
 
-/// Samples in an SQLite file.
+/// Samples of metrics in an SQLite file.
 #[derive(Debug)]
 pub(super) struct SqliteMetricStore {
     database: Database,
 }
 
 impl SqliteMetricStore {
-    /// Over this database, whose schema is up to date.
+    /// Creates the store over a database whose schema is up to date.
     pub(super) fn new(database: Database) -> Self {
         Self { database }
     }
@@ -33,7 +33,7 @@ impl MetricStore for SqliteMetricStore {
     }
 
     async fn range(&self, query: &SeriesQuery) -> Result<Vec<MetricSample>> {
-        self.database.read(query.clone(), |connection, query| Box::pin(stretch(connection, query))).await
+        self.database.read(query.clone(), |connection, query| Box::pin(range(connection, query))).await
     }
 
     async fn series(&self, host: &str, prefix: &str) -> Result<Vec<String>> {
@@ -44,12 +44,13 @@ impl MetricStore for SqliteMetricStore {
     }
 
     async fn compact(&self, fine_until: DateTime<Utc>, keep_from: DateTime<Utc>) -> Result<u64> {
-        self.database.writer().run(move |tx| Box::pin(thin_out(tx, fine_until, keep_from))).await
+        self.database.writer().run(move |tx| Box::pin(compact(tx, fine_until, keep_from))).await
     }
 }
 
-/// Stretches of equal length between the first and the last sample that fit, each as its mean.
-async fn stretch(connection: &mut SqliteConnection, query: &SeriesQuery) -> Outcome<Vec<MetricSample>> {
+/// Returns at most `max_points` samples: consecutive samples are averaged in groups of about equal size, and
+/// each group has the time of its first sample.
+async fn range(connection: &mut SqliteConnection, query: &SeriesQuery) -> Outcome<Vec<MetricSample>> {
     const RANGE: &str = "\
         WITH found AS (
             SELECT at, value, row_number() OVER (ORDER BY at) - 1 AS place, count(*) OVER () AS total
@@ -113,9 +114,10 @@ async fn insert(tx: &mut Transaction, samples: Vec<MetricSample>) -> Outcome<()>
     Ok(())
 }
 
-/// Old minutes become one sample each; what is older than `keep_from` goes.
-async fn thin_out(tx: &mut Transaction, fine_until: DateTime<Utc>, keep_from: DateTime<Utc>) -> Outcome<u64> {
-    const FORGET: &str = "DELETE FROM metric_samples WHERE at < ?";
+/// Reduces minutes before `fine_until` to one sample each, their mean, and deletes samples before
+/// `keep_from`.
+async fn compact(tx: &mut Transaction, fine_until: DateTime<Utc>, keep_from: DateTime<Utc>) -> Outcome<u64> {
+    const DELETE_OLD: &str = "DELETE FROM metric_samples WHERE at < ?";
     const MEANS: &str = "\
         CREATE TEMP TABLE minutes AS
         SELECT series_id, at / 60000000000 AS minute, min(at) AS at, avg(value) AS value, count(*) AS samples
@@ -124,15 +126,15 @@ async fn thin_out(tx: &mut Transaction, fine_until: DateTime<Utc>, keep_from: Da
                          AND (series_id, at / 60000000000) IN (SELECT series_id, minute FROM minutes)";
     const KEEP: &str =
         "INSERT INTO metric_samples (series_id, at, value) SELECT series_id, at, value FROM minutes";
-    const NAMELESS: &str = "DELETE FROM metric_series WHERE NOT EXISTS \
+    const DELETE_EMPTY_SERIES: &str = "DELETE FROM metric_series WHERE NOT EXISTS \
                             (SELECT 1 FROM metric_samples WHERE series_id = metric_series.id)";
     let connection = &mut tx.connection;
     let forgotten =
-        sqlx::query(FORGET).bind(nanos(keep_from)).execute(&mut *connection).await?.rows_affected();
+        sqlx::query(DELETE_OLD).bind(nanos(keep_from)).execute(&mut *connection).await?.rows_affected();
     sqlx::query(MEANS).bind(nanos(fine_until)).execute(&mut *connection).await?;
     let cleared = sqlx::query(CLEAR).bind(nanos(fine_until)).execute(&mut *connection).await?.rows_affected();
     let kept = sqlx::query(KEEP).execute(&mut *connection).await?.rows_affected();
     sqlx::query("DROP TABLE minutes").execute(&mut *connection).await?;
-    sqlx::query(NAMELESS).execute(&mut *connection).await?;
+    sqlx::query(DELETE_EMPTY_SERIES).execute(&mut *connection).await?;
     Ok(forgotten + cleared - kept)
 }

@@ -1,18 +1,18 @@
-//! The embedded SQLite store.
+//! Embedded SQLite store: one file, one writing thread, several readers.
 //!
-//! * `open`: assembles the stores, `file`: creates the file, `database`: its connections,
-//! * `schema`: the migrations,
-//! * `writer`: the one thread that writes, and the group commit,
-//! * `statement`: statements over many rows, and how values stand in columns,
-//! * `record`: a task as a row,
-//! * `rows`: what the rules of changing tasks need,
-//! * `lanes`: what the rules of taking turns need,
-//! * `queue`: the writes of the queue, `prune`: what is forgotten, `agent_messages`: what agents say to each other,
-//! * `claiming`: claims that bear damaged rows,
-//! * `outbox`: what is still to be said of tasks that were removed,
-//! * `task_store`, `identity_store`, `api_key_store`, `conversation_store`, `document_store`, `schedule_store`,
-//!   `metric_store`, `agent_store`, `relay_store`: the ports,
-//! * `fault`: the one place where errors of the library become ours.
+//! - `open`: assembles the stores, `file`: creates the file, `database`: its connections,
+//! - `schema`: the migrations,
+//! - `writer`: the one thread that writes, with group commit,
+//! - `statement`: statements over many rows, and conversions of times,
+//! - `record`: a task as a row,
+//! - `rows`: the repository of the unit of work,
+//! - `lanes`: queue partitions, for fair scheduling,
+//! - `queue`: the writes of the queue, `prune`: retention, `agent_messages`: messages between agents,
+//! - `claiming`: claims despite damaged tasks,
+//! - `outbox`: unpublished messages about removed tasks,
+//! - `task_store`, `identity_store`, `api_key_store`, `conversation_store`, `document_store`,
+//!   `schedule_store`, `metric_store`, `agent_store`, `relay_store`: the ports,
+//! - `fault`: the one place that translates errors of sqlx.
 
 mod agent_messages;
 mod agent_store;

@@ -11,7 +11,7 @@ use super::api_key_store::SqliteApiKeyStore;
 use super::conversation_store::SqliteConversationStore;
 use super::database::Database;
 use super::document_store::{SqliteDocumentStore, remove_incomplete};
-use super::file::tighten;
+use super::file::restrict_access;
 use super::identity_store::SqliteIdentityStore;
 use super::metric_store::SqliteMetricStore;
 use super::relay_store::SqliteRelayStore;
@@ -21,11 +21,12 @@ use super::task_store::SqliteTaskStore;
 use crate::Stores;
 use crate::traced::TracedDatabase;
 
-/// Opens the stores of the database at `path`, which is created where it is missing and migrated to the latest version.
+/// Opens the stores of the database at `path`; creates it if it is missing and brings its schema up to date.
 pub(crate) async fn open(path: &Path) -> Result<Stores> {
     migrate_up(path).await?;
-    // Only now is it known to be a database and not some other file.
-    tighten(path)?;
+    // Only after the migration is it known to be a database and not some other file, whose mode we must not
+    // change.
+    restrict_access(path)?;
     let database = Database::open(path).await?;
     remove_incomplete(&database).await?;
     Ok(Stores {
@@ -42,7 +43,7 @@ pub(crate) async fn open(path: &Path) -> Result<Stores> {
     })
 }
 
-/// Returns the names that spans give to the database at `path`.
+/// Describes the database at `path` for trace spans.
 pub(crate) fn traced(path: &Path) -> TracedDatabase {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     TracedDatabase::new("sqlite", name, None)

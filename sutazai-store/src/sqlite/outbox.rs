@@ -1,4 +1,4 @@
-//! What would have been said of tasks that are removed before all their events were passed on.
+//! Outbox: messages about tasks that were removed before all their events were published.
 
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Arguments, Row, SqliteConnection};
@@ -12,7 +12,8 @@ use super::statement::bulk;
 use super::writer::Transaction;
 use crate::rows::Record;
 
-/// Leaves the messages about those of these tasks whose events have not all been passed on; they are about to be removed.
+/// Stores the messages about those of these tasks whose events were not all published; the caller then
+/// removes the tasks.
 pub(super) async fn leave(tx: &mut Transaction, tasks: &[TaskId]) -> Outcome<()> {
     const POSITION: &str = "SELECT CAST(position AS INTEGER) FROM relay";
     const LAST: &str = "SELECT task_id, max(position) FROM task_events WHERE task_id IN (VALUES";
@@ -20,18 +21,20 @@ pub(super) async fn leave(tx: &mut Transaction, tasks: &[TaskId]) -> Outcome<()>
     const EVENTS: &str = "SELECT sequence, at, kind FROM task_events WHERE task_id = ? ORDER BY sequence";
     const LEAVE: &str = "INSERT INTO outbox (id, topic, body, trace) VALUES";
     let connection = &mut tx.connection;
-    let Some(told) = sqlx::query(POSITION).fetch_optional(&mut *connection).await? else { return Ok(()) };
-    let told: i64 = told.try_get(0)?;
+    let Some(published) = sqlx::query(POSITION).fetch_optional(&mut *connection).await? else {
+        return Ok(());
+    };
+    let published: i64 = published.try_get(0)?;
     let last = (LAST, 1, ") GROUP BY task_id ORDER BY task_id");
     for row in bulk(connection, last, tasks, |id, to| Ok(to.add(id.0)?)).await? {
-        if row.try_get::<i64, _>(1)? <= told {
+        if row.try_get::<i64, _>(1)? <= published {
             continue;
         }
         let id = TaskId(row.try_get(0)?);
         let task = Record::decode(&sqlx::query(TASK).bind(id.0).fetch_one(&mut *connection).await?).task;
         let events = sqlx::query(EVENTS).bind(id.0).fetch_all(&mut *connection).await?;
-        let said = |row: &SqliteRow| Ok(message(&decode_event(id, row)?, &task));
-        let messages = events.iter().map(said).collect::<Outcome<Vec<BusMessage>>>()?;
+        let message_of = |row: &SqliteRow| Ok(message(&decode_event(id, row)?, &task));
+        let messages = events.iter().map(message_of).collect::<Outcome<Vec<BusMessage>>>()?;
         bulk(connection, (LEAVE, 4, ""), &messages, |message, to| {
             to.add(message.id.as_str())?;
             to.add(message.topic.as_str())?;
@@ -44,7 +47,7 @@ pub(super) async fn leave(tx: &mut Transaction, tasks: &[TaskId]) -> Outcome<()>
     Ok(())
 }
 
-/// The first messages.
+/// Returns the first `limit` messages, in order.
 pub(super) async fn first(connection: &mut SqliteConnection, limit: u32) -> Outcome<Vec<LeftMessage>> {
     const FIRST: &str = "SELECT number, id, topic, body, trace FROM outbox ORDER BY number LIMIT ?";
     let rows = sqlx::query(FIRST).bind(limit).fetch_all(connection).await?;
@@ -62,7 +65,7 @@ pub(super) async fn first(connection: &mut SqliteConnection, limit: u32) -> Outc
     rows.iter().map(read).collect()
 }
 
-/// Removes messages that were passed on.
+/// Deletes messages that were published.
 pub(super) async fn take_out(tx: &mut Transaction, numbers: &[u64]) -> Outcome<()> {
     const DELETE: &str = "DELETE FROM outbox WHERE number IN (VALUES";
     bulk(&mut tx.connection, (DELETE, 1, ")"), numbers, |number, to| Ok(to.add(number.cast_signed())?))

@@ -1,4 +1,4 @@
-//! Removing what ended long ago: a page of keys, those of it that are to go, their events, the tasks.
+//! Retention: removes tasks that ended long ago, one page of ids at a time; foreign keys delete their events.
 
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Arguments, Row, SqliteConnection};
@@ -9,11 +9,11 @@ use super::outbox;
 use super::statement::{bulk, instant};
 use super::writer::Transaction;
 
-/// Removes some of what ended long ago.
+/// Removes the expired tasks of one page.
 pub(super) async fn prune(tx: &mut Transaction, look: Prune) -> Outcome<Pruned> {
     const PAGE: &str =
         "SELECT id, status, finished_at FROM tasks WHERE id > ? AND id < ? ORDER BY id LIMIT ?";
-    // Those that a task which has not ended asked for are needed.
+    // Children of a task that has not ended are still needed for its next claim.
     const NEEDED: &str = "SELECT child_id FROM task_waits JOIN tasks ON tasks.id = task_waits.parent_id \
                           WHERE status IN ('pending', 'processing') AND child_id IN (VALUES";
     const LAST: &str = "SELECT max(position) FROM task_events WHERE task_id IN (VALUES";
@@ -43,7 +43,7 @@ pub(super) async fn prune(tx: &mut Transaction, look: Prune) -> Outcome<Pruned> 
     Ok(Pruned { removed: old.len() as u64, next })
 }
 
-/// The feed is whole no earlier than after this position.
+/// Moves the beginning of the event log behind this position, unless it is later already.
 async fn begin_at(tx: &mut Transaction, position: i64) -> Outcome<()> {
     const RAISE: &str = "UPDATE feed_begin SET position = max(position, ?)";
     const INSERT: &str = "INSERT INTO feed_begin (position) VALUES (?)";
@@ -54,7 +54,7 @@ async fn begin_at(tx: &mut Transaction, position: i64) -> Outcome<()> {
     Ok(())
 }
 
-/// After which position the feed is whole.
+/// Returns the position after which the event log is complete.
 pub(super) async fn feed_begin(connection: &mut SqliteConnection) -> Outcome<EventPosition> {
     let row = sqlx::query("SELECT position FROM feed_begin").fetch_optional(connection).await?;
     let position = row.map(|row| row.try_get::<i64, _>(0)).transpose()?;

@@ -1,4 +1,5 @@
-//! The writes of the queue: each takes a transaction, loads, changes by the rules, and flushes.
+//! Writes of the queue: each loads tasks in the writer's transaction, changes them in a unit of work, and
+//! flushes it.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -17,10 +18,10 @@ use crate::changes::Changes;
 use crate::rows::Record;
 use crate::turns::pick;
 
-/// Tasks that one transaction removes at most.
+/// Tasks of an owner that one transaction removes at most, so that other writes run in between.
 pub(super) const DELETED_AT_ONCE: u64 = 128;
 
-/// Adds tasks, all or none; known idempotency keys give the earlier task.
+/// Adds tasks, all or none; an existing idempotency or deduplication key returns the earlier task.
 pub(super) async fn enqueue(
     transaction: &mut Transaction,
     tasks: Vec<Task>,
@@ -28,11 +29,11 @@ pub(super) async fn enqueue(
 ) -> Outcome<Vec<Task>> {
     let owners: BTreeSet<UserId> = tasks.iter().filter_map(|task| task.owner).collect();
     let mut changes = Changes::new(transaction);
-    let mut given = Vec::with_capacity(tasks.len());
+    let mut ids = Vec::with_capacity(tasks.len());
     for task in tasks {
-        given.push(changes.add(task).await?);
+        ids.push(changes.add(task).await?);
     }
-    let stored = given.iter().filter_map(|id| changes.task(*id).cloned()).collect();
+    let stored = ids.iter().filter_map(|id| changes.task(*id).cloned()).collect();
     let adds = changes.adds();
     changes.flush().await?;
     if let Some(max) = max_pending.filter(|_| adds) {
@@ -43,7 +44,7 @@ pub(super) async fn enqueue(
     Ok(stored)
 }
 
-/// Refuses what makes more tasks of an owner wait for a worker; none more than that is counted.
+/// Returns an error if more than `max` tasks of an owner are pending; the count stops there.
 async fn check_pending(transaction: &mut Transaction, owner: UserId, max: u32) -> Outcome<()> {
     const PENDING: &str = "SELECT count(*) FROM (SELECT 1 FROM tasks INDEXED BY tasks_queue \
         WHERE ifnull(owner, zeroblob(16)) = ? AND status = 'pending' AND waiting_for = 0 LIMIT ?)";
@@ -54,13 +55,13 @@ async fn check_pending(transaction: &mut Transaction, owner: UserId, max: u32) -
     Ok(())
 }
 
-/// Takes due tasks under a lease.
+/// Claims up to `request.limit` due tasks, fairly across owners.
 pub(super) async fn claim(transaction: &mut Transaction, request: ClaimRequest) -> Outcome<Vec<Claim>> {
     let due = pick(transaction, &request).await?;
     take(transaction, &request, due).await
 }
 
-/// Takes these due tasks under a lease. Those that cannot be read end as failed.
+/// Claims these due tasks. Those that cannot be read end as failed.
 pub(super) async fn take(
     transaction: &mut Transaction,
     request: &ClaimRequest,
@@ -80,7 +81,7 @@ pub(super) async fn take(
         changes.status_event(*id, request.now, None);
     }
     let tasks: Vec<Task> = due.iter().filter_map(|id| changes.task(*id).cloned()).collect();
-    // Only who has waited before has a state.
+    // Only a task that has waited before has a state, so most claims read no children.
     let parents: Vec<TaskId> = tasks.iter().filter(|task| task.state.is_some()).map(|task| task.id).collect();
     let mut children: HashMap<TaskId, Vec<Task>> = HashMap::new();
     for (parent, child) in changes.children(&parents).await? {
@@ -92,7 +93,7 @@ pub(super) async fn take(
     Ok(claims.collect())
 }
 
-/// Prolongs leases.
+/// Extends leases; returns one state per claim, in order.
 pub(super) async fn renew(
     transaction: &mut Transaction,
     claims: Vec<ClaimKey>,
@@ -105,20 +106,21 @@ pub(super) async fn renew(
     let mut awaited = Vec::new();
     for claim in &claims {
         let held = changes.task(claim.task).filter(|_| changes.holds(claim));
-        let Some((asked, updated_at)) = held.map(|task| (task.cancel_requested, task.updated_at)) else {
+        let Some((cancel_requested, updated_at)) = held.map(|task| (task.cancel_requested, task.updated_at))
+        else {
             states.push(LeaseState::Lost);
             continue;
         };
         changes.change(claim.task, updated_at, |task| task.lease_until = Some(lease_until));
         awaited.extend(Some(claim.task).filter(|task| changes.is_awaited(*task)));
-        states.push(if asked { LeaseState::CancelRequested } else { LeaseState::Held });
+        states.push(if cancel_requested { LeaseState::CancelRequested } else { LeaseState::Held });
     }
     changes.flush().await?;
     agent_messages::give_signs(&mut transaction.connection, &awaited, now).await?;
     Ok(states)
 }
 
-/// Records outcomes; one answer for each.
+/// Records outcomes; returns one result per outcome, in order.
 pub(super) async fn finish(
     transaction: &mut Transaction,
     finished: Vec<Finish>,
@@ -138,7 +140,7 @@ pub(super) async fn finish(
     Ok(answers)
 }
 
-/// Takes back what dead workers held.
+/// Reaps expired leases; returns how many tasks that were.
 pub(super) async fn expire(transaction: &mut Transaction, now: DateTime<Utc>) -> Outcome<u64> {
     const EXPIRED: &str = concat!(
         "SELECT ",
@@ -157,7 +159,7 @@ pub(super) async fn expire(transaction: &mut Transaction, now: DateTime<Utc>) ->
     Ok(rows.len() as u64)
 }
 
-/// Ends a pending task, asks a running one to stop.
+/// Cancels a pending task or requests the cancellation of a running one.
 pub(super) async fn cancel(transaction: &mut Transaction, id: TaskId, now: DateTime<Utc>) -> Outcome<Task> {
     let mut changes = Changes::new(transaction);
     let task = changes.cancel(id, now).await?;
@@ -173,7 +175,7 @@ pub(super) async fn retry(transaction: &mut Transaction, id: TaskId, now: DateTi
     Ok(task)
 }
 
-/// Removes an ended task; its events go with it.
+/// Removes an ended task; foreign keys delete its events and messages.
 pub(super) async fn delete(transaction: &mut Transaction, id: TaskId) -> Outcome<()> {
     Changes::new(transaction).deletable(id).await?;
     outbox::leave(transaction, &[id]).await?;
@@ -181,7 +183,8 @@ pub(super) async fn delete(transaction: &mut Transaction, id: TaskId) -> Outcome
     Ok(())
 }
 
-/// Removes some tasks of an owner whatever their status; what is theirs goes with them.
+/// Removes at most 128 tasks of an owner, whatever their status; foreign keys delete their events and
+/// messages.
 pub(super) async fn delete_some(transaction: &mut Transaction, owner: UserId) -> Outcome<u64> {
     const SOME: &str = "SELECT id FROM tasks WHERE owner = ? ORDER BY id LIMIT ?";
     const DELETE: &str = "DELETE FROM tasks WHERE id IN (VALUES";
@@ -193,7 +196,10 @@ pub(super) async fn delete_some(transaction: &mut Transaction, owner: UserId) ->
     Ok(ids.len() as u64)
 }
 
-/// Appends events under a claim.
+/// Appends events that an agent reports under its claim.
+///
+/// # Errors
+/// `Conflict` for a claim that no longer holds its task.
 pub(super) async fn append(
     transaction: &mut Transaction,
     claim: ClaimKey,

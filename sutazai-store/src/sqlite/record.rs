@@ -1,4 +1,4 @@
-//! A task as a row.
+//! Tasks as rows: columns, decoding and bindings.
 
 use std::str::FromStr;
 
@@ -16,7 +16,7 @@ use super::fault::Outcome;
 use super::statement::{instant, nanos};
 use crate::rows::Record;
 
-/// The columns of a task, in the order of [`Record::decode`] and [`Record::bind`].
+/// Columns of a task, in the order of [`Record::decode`] and [`Record::bind`].
 macro_rules! columns {
     () => {
         "id, owner, agent, title, description, payload, priority, timeout_seconds, max_attempts, run_at, \
@@ -27,14 +27,14 @@ macro_rules! columns {
 }
 pub(super) use columns;
 
-/// How many columns that are.
+/// Number of columns of a task.
 const COLUMNS: usize = 30;
 
-/// Adds rows.
+/// Statement that adds tasks, for [`bulk`](super::statement::bulk).
 pub(super) const INSERT: (&str, usize, &str) =
     (concat!("INSERT INTO tasks (", columns!(), ") VALUES"), COLUMNS, "");
 
-/// Writes the columns that change in the life of a task.
+/// Statement that writes the columns that change during the life of a task.
 pub(super) const UPDATE: (&str, usize, &str) = (
     "UPDATE tasks SET run_at = column2, status = column3, attempt = column4, failures = column5, \
      result = column6, error = column7, state = column8, waiting_for = column9, cancel_requested = column10, \
@@ -44,19 +44,20 @@ pub(super) const UPDATE: (&str, usize, &str) = (
     ") AS new WHERE tasks.id = new.column1",
 );
 
-/// Adds events.
+/// Statement that adds events of tasks.
 pub(super) const INSERT_EVENTS: (&str, usize, &str) =
     ("INSERT INTO task_events (task_id, sequence, owner, at, kind) VALUES", 5, "");
 
-/// Bytes of the payload, the result and the state of a row of `columns!()`.
+/// Returns the size of the payload, the result and the state of a row of `columns!()`, in bytes.
 pub(super) fn json_bytes(row: &SqliteRow) -> usize {
     let bytes = |column: &str| row.try_get::<Option<&[u8]>, _>(column).ok().flatten().map(<[u8]>::len);
     ["payload", "result", "state"].into_iter().filter_map(bytes).sum()
 }
 
 impl Record {
-    /// Reads a row of `columns!()`. What of it cannot be read is left empty and named in `damaged`: SQLite checks neither
-    /// that a text is one nor that a number or a key has the size that the program gave it.
+    /// Decodes a row of `columns!()`. Columns that cannot be read stay empty and are named in `damaged`:
+    /// SQLite checks neither that text is UTF-8 nor that a number or an id has the size that the program gave
+    /// it.
     pub(super) fn decode(row: &SqliteRow) -> Self {
         let mut at = Cursor { row, next: 0, damaged: Vec::new() };
         let first = instant(i64::MIN);
@@ -95,7 +96,7 @@ impl Record {
         record.with_damage(at.damaged)
     }
 
-    /// Adds the values of all columns.
+    /// Binds the values of all columns.
     pub(super) fn bind(&self, to: &mut SqliteArguments) -> Outcome<()> {
         let task = &self.task;
         to.add(task.id.0)?;
@@ -131,7 +132,7 @@ impl Record {
         Ok(())
     }
 
-    /// Adds the key and the values of [`UPDATE`].
+    /// Binds the id and the values of [`UPDATE`].
     pub(super) fn bind_changes(&self, to: &mut SqliteArguments) -> Outcome<()> {
         let task = &self.task;
         to.add(task.id.0)?;
@@ -155,7 +156,7 @@ impl Record {
     }
 }
 
-/// Adds the values of [`INSERT_EVENTS`].
+/// Binds the values of [`INSERT_EVENTS`].
 pub(super) fn bind_event(
     (owner, event): &(Option<UserId>, TaskEvent),
     to: &mut SqliteArguments,
@@ -168,7 +169,7 @@ pub(super) fn bind_event(
     Ok(())
 }
 
-/// Reads a row of `sequence, at, kind`.
+/// Decodes a row of `sequence, at, kind`.
 pub(super) fn decode_event(task_id: TaskId, row: &SqliteRow) -> Outcome<TaskEvent> {
     let kind: EventKind = serde_json::from_str(row.try_get(2)?)?;
     Ok(TaskEvent {
@@ -179,7 +180,7 @@ pub(super) fn decode_event(task_id: TaskId, row: &SqliteRow) -> Outcome<TaskEven
     })
 }
 
-/// Reads a row of `sequence, at, kind, position, task_id, owner`.
+/// Decodes a row of `sequence, at, kind, position, task_id, owner`.
 pub(super) fn decode_feed_event(row: &SqliteRow) -> Outcome<FeedEvent> {
     Ok(FeedEvent {
         position: EventPosition(row.try_get::<i64, _>(3)?.unsigned_abs().into()),
@@ -188,16 +189,16 @@ pub(super) fn decode_feed_event(row: &SqliteRow) -> Outcome<FeedEvent> {
     })
 }
 
-/// Reads the columns of a row one after the other.
+/// Reads the columns of a row in order.
 struct Cursor<'r> {
     row: &'r SqliteRow,
     next: usize,
-    /// The columns whose content cannot be read.
+    /// Columns whose content cannot be read.
     damaged: Vec<&'static str>,
 }
 
 impl<'r> Cursor<'r> {
-    /// The next column, or `neutral` where it cannot be read.
+    /// Returns the next column, or `neutral` if it cannot be read.
     fn get<T: sqlx::Decode<'r, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>>(
         &mut self,
         column: &'static str,

@@ -1,4 +1,4 @@
-//! [`RelayStore`] over SQLite: one row beside the outbox, each call one statement.
+//! [`RelayStore`] over SQLite: one row for the position, and the outbox; each call is one statement.
 
 use async_trait::async_trait;
 use sqlx::Row;
@@ -12,14 +12,14 @@ use super::outbox;
 use super::statement::nanos;
 use super::writer::Transaction;
 
-/// The relay of an SQLite file.
+/// Position of the relay in an SQLite file.
 #[derive(Debug)]
 pub(super) struct SqliteRelayStore {
     database: Database,
 }
 
 impl SqliteRelayStore {
-    /// Over this database, whose schema is up to date.
+    /// Creates the store over a database whose schema is up to date.
     pub(super) fn new(database: Database) -> Self {
         Self { database }
     }

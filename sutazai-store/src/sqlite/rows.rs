@@ -1,4 +1,4 @@
-//! [`Rows`] over the open transaction of the writer.
+//! [`Rows`] over the open transaction of the writer. It needs no row locks, since nobody else writes.
 
 use std::collections::HashSet;
 

@@ -31,7 +31,7 @@ macro_rules! columns {
 }
 
 impl SqliteScheduleStore {
-    /// Over this database, whose schema is up to date.
+    /// Creates the store over a database whose schema is up to date.
     pub(super) fn new(database: Database) -> Self {
         Self { database }
     }
@@ -143,7 +143,7 @@ async fn next(connection: &mut SqliteConnection, limit: u32) -> Outcome<Vec<Sche
         let before = upcoming.len();
         upcoming.extend(rows.iter().filter_map(readable));
         passed += rows.len() as i64;
-        // One that cannot be read never fires, and keeps no other from it.
+        // An unreadable schedule never fires and must not block the others, so further rows take its place.
         if upcoming.len() - before == rows.len() || rows.is_empty() || upcoming.len() >= limit as usize {
             upcoming.truncate(limit as usize);
             return Ok(upcoming);
@@ -151,7 +151,7 @@ async fn next(connection: &mut SqliteConnection, limit: u32) -> Outcome<Vec<Sche
     }
 }
 
-/// The schedule in this row, if it can be read.
+/// Returns the schedule of this row, unless it is unreadable.
 fn readable(row: &SqliteRow) -> Option<Schedule> {
     decode(row).inspect_err(|_| tracing::warn!("schedule unreadable; it is left out")).ok()
 }
@@ -250,7 +250,7 @@ async fn with_queue(
         let wanted = sqlx::query(WAITING).bind(after.map(|after| after.0)).bind(limit);
         let rows = wanted.fetch_all(&mut *connection).await?;
         let waiting: Vec<Schedule> = rows.iter().filter_map(readable).collect();
-        // A page of which nothing can be read is no end.
+        // A page without any readable row is not the end.
         match rows.last() {
             Some(last) if waiting.is_empty() => after = Some(ScheduleId(last.try_get(0)?)),
             _ => return Ok(waiting),

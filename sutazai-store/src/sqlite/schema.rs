@@ -1,7 +1,7 @@
-//! The migrations of the SQLite schema.
+//! Migrations of the SQLite schema.
 //!
-//! `PRAGMA user_version`, a number in the file's header that a transaction covers, is the count of the steps
-//! that the database has.
+//! `PRAGMA user_version`, a number in the header of the file that is part of each transaction, holds the
+//! number of applied migrations.
 
 use std::path::Path;
 
@@ -22,13 +22,13 @@ const STEPS: &[Step] = steps!(
      "0026" "message_counts"]
 );
 
-/// Takes every step that the database has not; makes the database if there is none.
+/// Applies all missing migrations; creates the database if it is missing.
 pub(crate) async fn migrate_up(path: &Path) -> Result<Vec<Migration>> {
     make(path)?;
     migrate(path, STEPS.len()).await
 }
 
-/// Takes the latest `steps` back.
+/// Reverts the latest `steps` migrations.
 pub(crate) async fn migrate_down(path: &Path, steps: u32) -> Result<Vec<Migration>> {
     if !path.exists() {
         return Ok(Vec::new());
@@ -37,7 +37,7 @@ pub(crate) async fn migrate_down(path: &Path, steps: u32) -> Result<Vec<Migratio
     migrate(path, applied.saturating_sub(steps as usize)).await
 }
 
-/// Where the database stands.
+/// Returns all migrations and whether the database has them.
 pub(crate) async fn migration_status(path: &Path) -> Result<Vec<Migration>> {
     let applied = if path.exists() {
         let fail = |fault: Fault| fault.into_error(path);
@@ -51,7 +51,7 @@ pub(crate) async fn migration_status(path: &Path) -> Result<Vec<Migration>> {
     Ok((0..STEPS.len()).map(|index| migration(index, index < applied)).collect())
 }
 
-/// Steps up or down until the database is at `target`.
+/// Applies or reverts migrations until `target` of them are applied.
 async fn migrate(path: &Path, target: usize) -> Result<Vec<Migration>> {
     let fail = |fault: Fault| fault.into_error(path);
     let mut connection = connect(path).await.map_err(fail)?;
@@ -63,8 +63,8 @@ async fn migrate(path: &Path, target: usize) -> Result<Vec<Migration>> {
     Ok(taken)
 }
 
-/// One step towards `target` in a transaction; none when the database is there. Another process may do the
-/// same at the same time: the version is read under the write lock.
+/// Runs one migration towards `target` in a transaction; returns `None` when it is reached. Another process
+/// may migrate at the same time, so the version is read under the write lock.
 async fn step(connection: &mut SqliteConnection, path: &Path, target: usize) -> Outcome<Option<Migration>> {
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     let current = version(&mut transaction, path).await?;
@@ -83,7 +83,10 @@ async fn step(connection: &mut SqliteConnection, path: &Path, target: usize) -> 
     Ok(Some(migration(index, next > current)))
 }
 
-/// How many steps the database has.
+/// Returns the number of applied migrations.
+///
+/// # Errors
+/// `Conflict` when it is more than this program knows.
 async fn version(connection: &mut SqliteConnection, path: &Path) -> Outcome<usize> {
     let row = sqlx::query("PRAGMA user_version").fetch_one(connection).await?;
     let version = row.try_get::<i64, _>(0)?;

@@ -1,7 +1,8 @@
-//! Statements over many rows, and how values stand in columns.
+//! Statements over many rows, and conversions of values to columns.
 //!
-//! A statement costs a trip to the connection's thread and back, so many rows go into one. Its text depends on
-//! the number of rows; rows go in groups of 128, 64, 32 ... 1, so that few texts are ever prepared.
+//! A statement costs a round trip to the thread of the connection, so one statement handles many rows. Its
+//! text depends on the number of rows; they are split into groups of 128, 64, 32 ... 1, so that at most eight
+//! texts per statement are prepared.
 
 use std::path::Path;
 
@@ -12,11 +13,11 @@ use std::time::Duration;
 
 use super::fault::Outcome;
 
-/// At most so many rows in one statement; a power of two.
-const GROUP: usize = 128;
+/// Rows in one statement at most; a power of two.
+const MAX_ROWS: usize = 128;
 
-/// Runs `{head} (?, ...), (?, ...) ... {tail}` over `rows` with as many `?` a row as `bind` adds; gives the
-/// rows that come back.
+/// Runs `{head} (?, ...), (?, ...) ... {tail}` over `rows`, with `columns` placeholders per row that `bind`
+/// fills; returns the rows that the statements return.
 pub(super) async fn bulk<T: Sync>(
     connection: &mut SqliteConnection,
     (head, columns, tail): (&str, usize, &str),
@@ -26,7 +27,7 @@ pub(super) async fn bulk<T: Sync>(
     let mut found = Vec::new();
     let mut rest = rows;
     while !rest.is_empty() {
-        let size = GROUP.min(1 << rest.len().ilog2());
+        let size = MAX_ROWS.min(1 << rest.len().ilog2());
         let (group, after) = rest.split_at(size);
         rest = after;
         let mut arguments = SqliteArguments::default();
@@ -41,9 +42,9 @@ pub(super) async fn bulk<T: Sync>(
     Ok(found)
 }
 
-/// The keys of the rows of one page and of the row after it, so that content beyond it is not read: SQLite knows the size of a
-/// text without its content. `$rows` select the key and `bytes` of as many rows as the page may have, and one more, in
-/// `$order`; `$max` is the parameter with the bytes of a page.
+/// Selects the keys of the rows of one page and of the row after it, so that no content beyond it is read: SQLite knows the
+/// size of a text without its content. `$rows` select the key and `bytes` of as many rows as the page may have, and one more,
+/// in `$order`; `$max` is the parameter with the bytes of a page.
 macro_rules! within_bytes {
     ($key:literal, $order:literal, $max:literal, $($rows:expr),+) => {
         concat!(
@@ -55,18 +56,18 @@ macro_rules! within_bytes {
 }
 pub(super) use within_bytes;
 
-/// An instant as nanoseconds since 1970. One outside 1677 to 2262 becomes the nearest that fits.
+/// Converts a time to nanoseconds since 1970, clamped to the years 1677 to 2262 that fit.
 pub(super) fn nanos(at: DateTime<Utc>) -> i64 {
     at.timestamp_nanos_opt().unwrap_or(if at.timestamp() < 0 { i64::MIN } else { i64::MAX })
 }
 
-/// The instant of nanoseconds since 1970.
+/// Converts nanoseconds since 1970 to a time.
 pub(super) fn instant(nanos: i64) -> DateTime<Utc> {
     DateTime::from_timestamp_nanos(nanos)
 }
 
-/// How every connection is made: WAL, so that readers never wait for the writer, and a commit that returns
-/// only when the disk has it.
+/// Options of every connection: WAL, so that readers never wait for the writer, and `synchronous=FULL`, so
+/// that a commit returns only after the sync of the disk.
 pub(super) fn connect_options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)

@@ -1,4 +1,4 @@
-//! [`TaskStore`] over SQLite: reads go to the pool of readers, writes to the one writer.
+//! [`TaskStore`] over SQLite: reads use the pool of readers, writes the writing thread.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -22,14 +22,14 @@ use super::{agent_messages, claiming, prune, queue};
 use crate::fault::is_about_data;
 use crate::rows::Record;
 
-/// The feed of all: `?1` after, `?2` how many.
+/// Event log of all owners: `?1` after, `?2` how many.
 const FEED: &str = "SELECT sequence, at, kind, position, task_id, owner FROM task_events WHERE position > ?1 \
                     ORDER BY position LIMIT ?2";
-/// The feed of `?3`.
+/// Event log of the owner `?3`.
 const FEED_OF_OWNER: &str = "SELECT sequence, at, kind, position, task_id, owner FROM task_events \
                              WHERE owner = ?3 AND position > ?1 ORDER BY position LIMIT ?2";
 
-/// How many are pending and wait for no child, and since when the first of them is due.
+/// Number of pending tasks that wait for no child, and the time since which the oldest is due.
 const BACKLOG: &str = "SELECT count(*), min(run_at) FROM tasks INDEXED BY tasks_queue \
                        WHERE status = 'pending' AND waiting_for = 0";
 
@@ -40,7 +40,7 @@ pub(super) struct SqliteTaskStore {
 }
 
 impl SqliteTaskStore {
-    /// Over this database, whose schema is up to date.
+    /// Creates the store over a database whose schema is up to date.
     pub(super) fn new(database: Database) -> Self {
         Self { database }
     }
@@ -201,7 +201,7 @@ async fn page(connection: &mut SqliteConnection, query: &TaskQuery) -> Outcome<T
         sql.push(" AND id < ").push_bind(before.0);
     }
     let limit = query.limit.clamp(1, 100);
-    // One more than asked for tells whether there is a next page.
+    // One more row than requested shows whether there is a next page.
     sql.push(" ORDER BY id DESC LIMIT ").push_bind(limit + 1);
     // Content beyond the page is not read, but for the task that ends it.
     sql.push(")) WHERE newer <= ").push_bind(MAX_PAGE_BYTES as i64).push(") ORDER BY id DESC");
@@ -267,10 +267,10 @@ async fn feed(
     let mut after = i64::try_from(after.0).unwrap_or(i64::MAX);
     loop {
         let rows = feed_rows(connection, owner, after, limit).await?;
-        // What cannot be read of one task does not keep the events of others from those who follow.
+        // An unreadable event must not block the others, so it is skipped.
         let events: Vec<FeedEvent> = rows.iter().filter_map(|row| decode_feed_event(row).ok()).collect();
         if events.len() < rows.len() {
-            tracing::warn!(after, "events unreadable; they are left out of the feed");
+            tracing::warn!(after, "events unreadable; events skipped");
         }
         match rows.last() {
             Some(last) if events.is_empty() => after = last.try_get(3)?,
@@ -279,7 +279,7 @@ async fn feed(
     }
 }
 
-/// The rows of the feed after this position, of one owner or of all.
+/// Returns the rows of the event log after this position, of one owner or of all.
 async fn feed_rows(
     connection: &mut SqliteConnection,
     owner: Option<UserId>,
@@ -298,7 +298,7 @@ async fn feed_rows(
 }
 
 async fn end_of_feed(connection: &mut SqliteConnection) -> Outcome<EventPosition> {
-    // Unlike the largest position it does not go back when the latest events are deleted.
+    // Unlike the largest position, it does not decrease when the latest events are deleted.
     const END: &str = "SELECT seq FROM sqlite_sequence WHERE name = 'task_events'";
     let row = sqlx::query(END).fetch_optional(&mut *connection).await?;
     let end = row.map(|row| row.try_get::<i64, _>(0)).transpose()?;
@@ -311,7 +311,7 @@ mod tests {
     use sqlx::AssertSqlSafe;
 
     #[tokio::test]
-    async fn the_feed_and_the_backlog_are_read_by_their_indices() {
+    async fn event_log_and_backlog_are_read_by_index() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("plan.db");
         super::super::migrate_up(&path).await.unwrap();
@@ -320,7 +320,7 @@ mod tests {
         for (sql, search) in [
             (FEED, "SEARCH task_events USING INTEGER PRIMARY KEY (rowid>?)"),
             (FEED_OF_OWNER, "SEARCH task_events USING INDEX task_events_owner (owner=? AND rowid>?)"),
-            // All of the index, which has nothing but these.
+            // Reads the whole index, which holds only due tasks.
             (BACKLOG, "SCAN tasks USING COVERING INDEX tasks_queue"),
         ] {
             let rows = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}")))

@@ -1,7 +1,9 @@
-//! The one thread that writes.
+//! The one thread that writes, with group commit.
 //!
-//! A commit costs a sync of the disk, whatever is in it. So writes are sent to one thread, which takes all that
-//! wait into one transaction, commits once, and only then answers each. One that fails is undone alone.
+//! A commit costs a sync of the disk, whatever its size, and SQLite allows one writer at a time. Writes are
+//! therefore sent to one thread, which runs all that are waiting in one transaction, commits once, and only
+//! then answers each. A write that fails is rolled back alone, to its savepoint. Connections that write by
+//! themselves would sync once per write and poll for the lock.
 
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
@@ -18,12 +20,12 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use super::fault::{Fault, Outcome};
 use super::statement::connect_options;
 
-/// At most so many writes in one transaction, so that the first of them does not wait for long.
-const GROUP: usize = 256;
-/// So many wake-ups a slow subscriber may be behind before it has to read everything again.
-const WAKE_UPS: usize = 4096;
+/// Writes in one transaction: a larger group would delay the first of its writes.
+const MAX_GROUP_SIZE: usize = 256;
+/// Wake-ups that a subscriber may lag behind before it misses some and has to read everything again.
+const SUBSCRIBER_CAPACITY: usize = 4096;
 
-/// The way to the writing thread. The thread ends when the last one is dropped.
+/// Handle for sending writes; the thread ends when the last clone is dropped.
 #[derive(Debug, Clone)]
 pub(super) struct Writer {
     jobs: mpsc::Sender<Box<dyn Job>>,
@@ -31,27 +33,31 @@ pub(super) struct Writer {
     path: PathBuf,
 }
 
-/// The open transaction, as a write sees it.
+/// The open transaction of a write.
 pub(super) struct Transaction {
-    /// The connection.
+    /// Connection on which the transaction is open.
     pub(super) connection: SqliteConnection,
-    /// Sent after the commit.
+    /// Wake-ups to send after the commit.
     pub(super) wake_ups: Vec<WakeUp>,
-    /// Counted after the commit: tasks of these agents have entered these statuses.
+    /// Tasks of these agents have entered these statuses; counted after the commit.
     pub(super) entered: Vec<(String, TaskStatus)>,
 }
 
 impl Writer {
-    /// Connects and starts the thread.
+    /// Connects to the database and starts the thread.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database cannot be opened or the thread cannot be started.
     pub(super) async fn start(path: &Path) -> Result<Self> {
         let connection = SqliteConnection::connect_with(&connect_options(path))
             .await
             .map_err(|e| Fault::from(e).into_error(path))?;
         let (jobs, waiting) = mpsc::channel(1024);
-        let (wake_ups, _) = broadcast::channel(WAKE_UPS);
+        let (wake_ups, _) = broadcast::channel(SUBSCRIBER_CAPACITY);
         let unavailable =
             |e| Error::unavailable("the thread that writes the database could not start").with_source(e);
-        // Its own runtime: the store outlives the runtime that opened it, as an embedder's may.
+        // A runtime of its own, because the store may outlive the runtime that opened it, as an embedder's
+        // does.
         let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(unavailable)?;
         let (sender, place) = (wake_ups.clone(), path.to_owned());
         std::thread::Builder::new()
@@ -64,7 +70,7 @@ impl Writer {
         Ok(Self { jobs, wake_ups, path: path.to_owned() })
     }
 
-    /// Runs one write and answers once it is on disk. An error of the write undoes it, and it alone.
+    /// Runs one write and returns once it is durable. An error rolls back this write alone.
     pub(super) async fn run<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,
@@ -78,18 +84,18 @@ impl Writer {
         answer.await.map_err(|_| gone(()))?
     }
 
-    /// Wake-ups from now on.
+    /// Subscribes to all wake-ups from now on.
     pub(super) fn subscribe(&self) -> broadcast::Receiver<WakeUp> {
         self.wake_ups.subscribe()
     }
 }
 
-/// One write that waits for its turn.
+/// One waiting write with a type-erased result.
 #[async_trait]
 trait Job: Send {
-    /// Runs it and keeps what it gives.
+    /// Runs the write and keeps its result.
     async fn run(&mut self, transaction: &mut Transaction) -> Outcome<()>;
-    /// Answers: with what it gave, if the commit succeeded.
+    /// Sends the result to the caller, if the commit succeeded.
     fn settle(self: Box<Self>, outcome: Result<()>);
 }
 
@@ -107,7 +113,7 @@ where
 {
     async fn run(&mut self, transaction: &mut Transaction) -> Outcome<()> {
         if let Some(work) = self.work.take() {
-            // The thread goes on for all others.
+            // A panic must not end the thread, which serves all other writes.
             let done = AssertUnwindSafe(work(transaction)).catch_unwind().await;
             self.value = Some(done.unwrap_or_else(|_| Err(Error::internal("the write panicked").into()))?);
         }
@@ -117,32 +123,32 @@ where
     fn settle(self: Box<Self>, outcome: Result<()>) {
         let Self { value, reply, .. } = *self;
         let nothing = || Error::internal("a write was committed without having run");
-        // If nobody waits for the answer any more, the write stands all the same.
+        // The caller may be gone; the write is committed all the same.
         let _ = reply.send(outcome.and_then(|()| value.ok_or_else(nothing)));
     }
 }
 
-/// Takes what waits, writes it, answers; until nobody can send any more.
+/// Runs groups of waiting writes until the last handle is dropped.
 async fn serve(
     mut transaction: Transaction,
     mut waiting: mpsc::Receiver<Box<dyn Job>>,
     wake_ups: &broadcast::Sender<WakeUp>,
     path: &Path,
 ) {
-    let mut group = Vec::with_capacity(GROUP);
-    while waiting.recv_many(&mut group, GROUP).await > 0 {
+    let mut group = Vec::with_capacity(MAX_GROUP_SIZE);
+    while waiting.recv_many(&mut group, MAX_GROUP_SIZE).await > 0 {
         let outcomes = write(&mut transaction, &mut group).await.map_err(|fault| fault.into_error(path));
         if outcomes.is_err() {
             transaction.wake_ups.clear();
             transaction.entered.clear();
-            // SQLite has rolled back by itself after some errors; then this one only says so.
+            // SQLite has already rolled back after some errors, and then this statement fails.
             let _ = transaction.execute("ROLLBACK").await;
         }
         for (agent, status) in transaction.entered.drain(..) {
             count_entered(&agent, status);
         }
         for wake_up in transaction.wake_ups.drain(..) {
-            // An error says that nobody listens.
+            // An error means that there is no subscriber.
             let _ = wake_ups.send(wake_up);
         }
         match outcomes {
@@ -155,14 +161,15 @@ async fn serve(
         }
     }
     if let Err(error) = transaction.connection.close().await {
-        tracing::warn!(%error, path = %path.display(), "the database was not closed cleanly");
+        tracing::warn!(%error, path = %path.display(), "database not closed cleanly");
     }
 }
 
-/// Writes a group in one transaction; what became of each. An error is one of the whole group.
+/// Runs a group of writes in one transaction; returns the outcome of each. An error fails the whole group.
 async fn write(transaction: &mut Transaction, group: &mut [Box<dyn Job>]) -> Outcome<Vec<Outcome<()>>> {
     transaction.execute("BEGIN IMMEDIATE").await?;
     let mut outcomes = Vec::with_capacity(group.len());
+    // A single write needs no savepoint: its failure rolls back the transaction.
     if let [job] = group {
         job.run(transaction).await?;
         outcomes.push(Ok(()));
@@ -175,16 +182,17 @@ async fn write(transaction: &mut Transaction, group: &mut [Box<dyn Job>]) -> Out
     Ok(outcomes)
 }
 
-/// Runs a write so that its failure undoes it and nothing else.
+/// Runs a write in a savepoint, so that its failure rolls back nothing else.
 async fn guarded(transaction: &mut Transaction, job: &mut dyn Job) -> Outcome<Outcome<()>> {
-    let (heard, entered) = (transaction.wake_ups.len(), transaction.entered.len());
+    let (wake_ups, entered) = (transaction.wake_ups.len(), transaction.entered.len());
     transaction.execute("SAVEPOINT job").await?;
     let outcome = job.run(transaction).await;
     if outcome.is_err() {
-        transaction.wake_ups.truncate(heard);
+        transaction.wake_ups.truncate(wake_ups);
         transaction.entered.truncate(entered);
         if transaction.execute("ROLLBACK TO job").await.is_err() {
-            // The whole transaction is gone, as after a full disk: so is everybody's work.
+            // SQLite has rolled back the whole transaction, as it does when the disk is full, and with it the
+            // other writes.
             return outcome.map(Ok);
         }
     }
