@@ -1,5 +1,5 @@
-//! What the stores count of tasks: each status that a task enters, once, whoever brought it about. In a process of its
-//! own, since what counts is one a process.
+//! Task counters of the stores: each status that a task enters is counted once, by the process that caused
+//! it. In a process of its own, since the metrics recorder is global.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test that cannot go on says so by ending
 
@@ -29,7 +29,7 @@ fn task(agent: &str, key: Option<&str>) -> Task {
     Task::pending(new, None, None, at(0))
 }
 
-/// How often tasks of this agent have entered each status since the last call.
+/// Returns how often tasks of this agent have entered each status since the last call.
 fn entered(snapshotter: &Snapshotter, agent: &str) -> BTreeMap<String, u64> {
     let snapshot = snapshotter.snapshot().into_vec();
     let of = |(key, _, _, value): (metrics_util::CompositeKey, _, _, DebugValue)| {
@@ -63,18 +63,18 @@ async fn claim(store: &dyn TaskStore, agent: &str, limit: u32, now: DateTime<Utc
     claims.into_iter().map(finish).collect()
 }
 
-async fn counts_each_status_once(
+async fn assert_each_status_is_counted_once(
     store: &dyn TaskStore,
     other: &dyn TaskStore,
     agent: &str,
     snapshotter: &Snapshotter,
 ) {
-    // What was there already is counted no more.
+    // A task that exists already is not counted again.
     let tasks = vec![task(agent, Some("one")), task(agent, None)];
     store.enqueue(tasks).await.unwrap();
     store.enqueue(vec![task(agent, Some("one"))]).await.unwrap();
     assert_eq!(entered(snapshotter, agent), expected(&[("pending", 2)]));
-    // One completes; one asks for children and is cancelled with those that have not begun.
+    // One task completes; one waits for children and is cancelled together with those that have not begun.
     let mut held = claim(store, agent, 2, at(1)).await;
     assert_eq!(entered(snapshotter, agent), expected(&[("processing", 2)]));
     held[0].outcome = Outcome::Completed(json!(1));
@@ -83,7 +83,10 @@ async fn counts_each_status_once(
         Outcome::Wait { children: (0..3).map(|_| task(agent, None)).collect(), state: json!({}) };
     assert!(store.finish(held.clone(), at(2)).await.unwrap().iter().all(Result::is_ok));
     assert_eq!(entered(snapshotter, agent), expected(&[("completed", 1), ("pending", 4)]));
-    assert!(store.finish(held, at(2)).await.unwrap().iter().all(Result::is_err), "spent claims");
+    assert!(
+        store.finish(held, at(2)).await.unwrap().iter().all(Result::is_err),
+        "claims that no longer hold their tasks"
+    );
     let mut running = claim(store, agent, 1, at(3)).await;
     assert_eq!(entered(snapshotter, agent), expected(&[("processing", 1)]));
     other.cancel(parent, at(4)).await.unwrap();
@@ -91,7 +94,7 @@ async fn counts_each_status_once(
     running[0].outcome = Outcome::Cancelled;
     store.finish(running, at(5)).await.unwrap();
     assert_eq!(entered(snapshotter, agent), expected(&[("cancelled", 1)]));
-    // Workers that die: their tasks go back once, then fail. Whoever else looks counts nothing.
+    // Expired leases: the task goes back to the queue once, then fails. A second reaper counts nothing.
     let lost = store.enqueue(vec![task(agent, None)]).await.unwrap()[0].id;
     for (begin, status) in [(10, "pending"), (100, "failed")] {
         entered(snapshotter, agent);
@@ -110,18 +113,18 @@ async fn counts_each_status_once(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_store_counts_each_status_once() {
+async fn every_store_counts_each_entered_status_once() {
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();
     recorder.install().unwrap();
     let memory = Arc::new(MemoryTaskStore::new());
-    counts_each_status_once(&*memory, &*memory, "in-memory", &snapshotter).await;
+    assert_each_status_is_counted_once(&*memory, &*memory, "in-memory", &snapshotter).await;
     let folder = tempfile::tempdir().unwrap();
     let sqlite =
         sutazai_store::open(&format!("sqlite://{}/counts.db", folder.path().display())).await.unwrap();
-    counts_each_status_once(&*sqlite.tasks, &*sqlite.tasks, "in-sqlite", &snapshotter).await;
+    assert_each_status_is_counted_once(&*sqlite.tasks, &*sqlite.tasks, "in-sqlite", &snapshotter).await;
     let server = Server::start(&["fsync=off"]);
     let url = server.database().await;
     let [one, other] = [sutazai_store::open(&url).await.unwrap(), sutazai_store::open(&url).await.unwrap()];
-    counts_each_status_once(&*one.tasks, &*other.tasks, "in-postgres", &snapshotter).await;
+    assert_each_status_is_counted_once(&*one.tasks, &*other.tasks, "in-postgres", &snapshotter).await;
 }

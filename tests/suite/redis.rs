@@ -168,8 +168,8 @@ async fn two_servers_are_as_one_and_go_on_alone_while_redis_is_away() {
     one.signal("TERM");
     one.ended_within(Duration::from_secs(15));
     let log = one.log();
-    assert_eq!(log.matches("Redis is away").count(), 1, "{log}");
-    assert_eq!(log.matches("Redis is back").count(), 1, "{log}");
+    assert_eq!(log.matches("Redis unreachable").count(), 1, "{log}");
+    assert_eq!(log.matches("Redis reachable again").count(), 1, "{log}");
     assert!(!log.contains(REDIS_PASSWORD));
 }
 

@@ -1,4 +1,4 @@
-//! One connection with one channel, and the exchanges that messages go to.
+//! One connection with one channel, and the exchanges that it declares.
 
 use std::time::Duration;
 
@@ -10,23 +10,23 @@ use sutazai_core::{Error, Result};
 
 use super::tls::Tls;
 
-/// Where all messages go; queues are bound to it by the topics that they want.
+/// Exchange of all messages; consumers bind queues to it by the topics that they want.
 pub(super) const EVENTS: &str = "sutazai.events";
-/// Where queues send what their consumers refuse, and the queue that keeps it.
+/// Exchange for messages that consumers reject, and the queue that keeps them.
 const DEAD_LETTERS: &str = "sutazai.dead-letters";
-/// How long it may take until everything is there.
-const LIMIT: Duration = Duration::from_secs(5);
+/// Timeout of connecting and declaring the exchanges.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Where the broker is, and how it is reached.
+/// Address of the broker and its TLS configuration.
 #[derive(Clone)]
 pub(super) struct Broker {
     uri: AMQPUri,
-    /// None without TLS.
+    /// TLS configuration; `None` for a plain connection.
     tls: Option<Tls>,
 }
 
 impl Broker {
-    /// Reads the address, and the certificates that it needs.
+    /// Parses the address and reads the certificates that it names.
     ///
     /// # Errors
     /// `InvalidInput` naming `RABBITMQ_URL`.
@@ -46,31 +46,31 @@ impl Broker {
     }
 }
 
-/// A channel that confirms what it gets. The connection is closed when this is dropped.
+/// An open channel with publisher confirms. The connection is closed when this is dropped.
 pub(super) struct Open {
     connection: Connection,
     pub(super) channel: Channel,
 }
 
 impl Open {
-    /// Connects, and makes sure that the exchanges are there.
+    /// Connects and declares the exchanges.
     ///
     /// # Errors
-    /// `Unavailable`.
+    /// `Unavailable` when that fails or takes more than 5 s.
     pub(super) async fn to(broker: &Broker) -> Result<Self> {
-        match tokio::time::timeout(LIMIT, open(broker)).await {
+        match tokio::time::timeout(OPEN_TIMEOUT, open(broker)).await {
             Ok(opened) => opened.map_err(|e| unavailable(&e)),
             Err(_) => Err(Error::unavailable("RabbitMQ did not answer in time")),
         }
     }
 
-    /// Whether it still stands, as far as is known.
+    /// Returns whether connection and channel are still open, as far as the client knows.
     pub(super) fn stands(&self) -> bool {
         self.connection.status().connected() && self.channel.status().connected()
     }
 }
 
-/// What the library says has no address in it.
+/// Translates an error of the library, whose text contains no address.
 pub(super) fn unavailable(e: &lapin::Error) -> Error {
     Error::unavailable(format!("RabbitMQ: {e}"))
 }

@@ -1,8 +1,9 @@
-//! [`MessageBus`] over RabbitMQ: persistent messages to a topic exchange, done when the broker has confirmed all of them.
+//! [`MessageBus`] over RabbitMQ: persistent messages to a topic exchange, with publisher confirms.
 //!
-//! One call publishes at a time, so that its messages stay together; within a call nothing is waited for until the last
-//! message is on its way. After a failure the connection is made anew by the next call: how long to wait before that is for
-//! the caller to say.
+//! One call publishes at a time, so that its messages stay together. Within a call all messages are sent
+//! before the first confirm is awaited: waiting for each would cost a round trip and a sync of the broker's
+//! disk per message. After a failure the next call connects again; how long to wait before that is up to the
+//! caller.
 
 use std::fmt;
 use std::time::Duration;
@@ -18,24 +19,25 @@ use tokio::sync::Mutex;
 
 use super::connection::{Broker, EVENTS, Open, unavailable};
 
-/// How long the broker may take to confirm what one call publishes: it writes to disk first.
-const LIMIT: Duration = Duration::from_secs(9);
-/// Persistent, in AMQP's words.
+/// Timeout for the confirms of one call: the broker writes the messages to disk first.
+const CONFIRM_TIMEOUT: Duration = Duration::from_secs(9);
+/// Delivery mode of persistent messages in AMQP 0-9-1.
 const PERSISTENT: u8 = 2;
 
-/// Publishes to the exchange `sutazai.events` of a RabbitMQ.
+/// Message bus that publishes to the exchange `sutazai.events` of a RabbitMQ.
 pub struct RabbitMqMessageBus {
     broker: Broker,
     open: Mutex<Option<Open>>,
 }
 
 impl RabbitMqMessageBus {
-    /// The broker at `amqp://user:password@host:5672/vhost`, or at `amqps://user:password@host:5671/vhost` over TLS, which
-    /// need not be there yet. `?cacertfile=PATH` names the roots that its certificate is checked against; without it they
-    /// are the system's.
+    /// Creates a bus for the broker at `amqp://user:password@host:5672/vhost`, or at
+    /// `amqps://user:password@host:5671/vhost` over TLS, which need not be running yet. `?cacertfile=PATH`
+    /// names the root certificates that verify its certificate; the default are the system's.
     ///
     /// # Errors
-    /// `InvalidInput` naming `RABBITMQ_URL` for an address that cannot be understood, or a file that holds no certificates.
+    /// `InvalidInput` naming `RABBITMQ_URL` for an address that cannot be parsed, or a file without
+    /// certificates.
     pub fn at(url: &str) -> Result<Self> {
         Ok(Self { broker: Broker::at(url)?, open: Mutex::default() })
     }
@@ -45,16 +47,17 @@ impl RabbitMqMessageBus {
 impl MessageBus for RabbitMqMessageBus {
     async fn publish(&self, messages: &[BusMessage]) -> Result<()> {
         let mut open = self.open.lock().await;
-        // Taken out: if this is cut off in the middle, the connection goes with it.
-        let standing = match open.take().filter(Open::stands) {
-            Some(standing) => standing,
+        // Taken out: if this call is cancelled, the connection is dropped and its unconfirmed messages with
+        // it.
+        let connected = match open.take().filter(Open::stands) {
+            Some(connected) => connected,
             None => Open::to(&self.broker).await?,
         };
-        match tokio::time::timeout(LIMIT, publish(&standing, messages)).await {
+        match tokio::time::timeout(CONFIRM_TIMEOUT, publish(&connected, messages)).await {
             Ok(published) => published?,
             Err(_) => return Err(Error::unavailable("RabbitMQ did not confirm in time")),
         }
-        *open = Some(standing);
+        *open = Some(connected);
         Ok(())
     }
 
@@ -69,7 +72,7 @@ impl MessageBus for RabbitMqMessageBus {
 }
 
 impl fmt::Debug for RabbitMqMessageBus {
-    /// Without the address, which holds a password.
+    /// Prints no address, which contains a password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("RabbitMqMessageBus")
     }
@@ -85,7 +88,7 @@ async fn publish(to: &Open, messages: &[BusMessage]) -> Result<()> {
     }
     for confirmed in try_join_all(confirms).await.map_err(|e| unavailable(&e))? {
         if !matches!(confirmed, Confirmation::Ack(_)) {
-            return Err(Error::unavailable("RabbitMQ did not take a message"));
+            return Err(Error::unavailable("RabbitMQ rejected a message"));
         }
     }
     Ok(())
@@ -101,7 +104,7 @@ fn properties(message: &BusMessage) -> BasicProperties {
         None => properties,
         Some(trace) => {
             let mut headers = FieldTable::default();
-            // What may stand behind it is for our own rows.
+            // A task row may store more after the `traceparent`, which is not meant for other programs.
             let written = trace.to_string();
             let place = written.split(' ').next().unwrap_or_default();
             headers.insert("traceparent".into(), AMQPValue::LongString(place.into()));

@@ -1,8 +1,8 @@
-//! Events on their way to other programs, over a RabbitMQ.
+//! Message bus over RabbitMQ, which delivers events to other programs.
 //!
-//! * `connection`: one connection, made again when it was lost; the exchanges,
-//! * `message_bus`: messages with publisher confirms,
-//! * `tls`: connections over TLS.
+//! - `connection`: one connection, reopened when it was lost, and the exchanges,
+//! - `message_bus`: publishing with publisher confirms,
+//! - `tls`: connections over TLS.
 
 mod connection;
 mod message_bus;

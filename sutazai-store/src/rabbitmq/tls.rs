@@ -1,7 +1,7 @@
-//! Connections to a broker over TLS: lapin's runtime with a reactor whose streams have made the handshake.
+//! TLS connections to a broker: lapin's runtime, with a reactor whose streams have completed the handshake.
 //!
-//! The TLS of lapin itself brings readers of PKCS #12 files with DES and RC2, which nothing here needs. This one is the same
-//! rustls with aws-lc-rs that the HTTP server has.
+//! The TLS features of lapin bring parsers of PKCS #12 files with DES and RC2, which nothing here needs. This
+//! module uses rustls with aws-lc-rs, as the HTTP server does.
 
 use std::borrow::Cow;
 use std::io::{self, Read, Write};
@@ -26,7 +26,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use tokio_util::compat::{Compat, TokioAsyncReadCompatExt};
 
-/// What a connection over TLS needs beside its address.
+/// Client configuration and server name of a TLS connection.
 #[derive(Debug, Clone)]
 pub(super) struct Tls {
     config: Arc<ClientConfig>,
@@ -34,8 +34,8 @@ pub(super) struct Tls {
 }
 
 impl Tls {
-    /// Reads the roots for an `amqps` address: those of the file that its parameter `cacertfile` names, as in RabbitMQ's
-    /// own clients, or the system's. None for `amqp`.
+    /// Builds the configuration for an `amqps` address; returns `None` for `amqp`. The roots are those of the
+    /// file in the parameter `cacertfile`, as in RabbitMQ's own clients, or the system's.
     ///
     /// # Errors
     /// `InvalidInput` naming `RABBITMQ_URL`.
@@ -53,19 +53,19 @@ impl Tls {
             .map_err(|_| invalid("expected a host name or an IP address after amqps://".to_owned()))?;
         let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
-            .map_err(|e| Error::internal("TLS could not be set up").with_source(e))?
+            .map_err(|e| Error::internal("cannot configure TLS").with_source(e))?
             .with_root_certificates(roots)
             .with_no_client_auth();
         Ok(Some(Self { config: Arc::new(config), server }))
     }
 
-    /// Connects over TLS and speaks AMQP on what the reactor gives.
+    /// Connects over TLS and opens an AMQP connection on the stream.
     pub(super) async fn connect(
         &self,
         mut uri: AMQPUri,
         properties: ConnectionProperties,
     ) -> lapin::Result<Connection> {
-        // lapin must not begin a handshake of its own; the port was read by the scheme before.
+        // lapin must not start a handshake of its own. The default port was already derived from the scheme.
         uri.scheme = AMQPScheme::AMQP;
         let tokio = Tokio::current();
         let reactor = TlsReactor { tokio: tokio.clone(), tls: self.clone() };
@@ -74,7 +74,7 @@ impl Tls {
     }
 }
 
-/// Tokio's reactor, but that TCP connections speak TLS.
+/// Tokio's reactor, except that TCP connections use TLS.
 #[derive(Debug, Clone)]
 struct TlsReactor {
     tokio: Tokio,
@@ -113,7 +113,7 @@ impl Reactor for TlsReactor {
     }
 }
 
-/// The value of `cacertfile` in the address.
+/// Returns the value of `cacertfile` in the address.
 fn ca_file(url: &str) -> Option<Cow<'_, str>> {
     let (_, query) = url.split_once('?')?;
     form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "cacertfile").map(|(_, path)| path)
@@ -125,10 +125,14 @@ fn roots_of(path: &str) -> Result<RootCertStore, String> {
     for certificate in CertificateDer::pem_slice_iter(&pem) {
         let added = certificate.ok().map(|certificate| roots.add(certificate));
         if !matches!(added, Some(Ok(()))) {
-            return Err(format!("cacertfile {path} holds something that is no certificate in PEM"));
+            return Err(format!("cacertfile {path} contains something that is not a certificate in PEM"));
         }
     }
-    if roots.is_empty() { Err(format!("cacertfile {path} holds no certificate in PEM")) } else { Ok(roots) }
+    if roots.is_empty() {
+        Err(format!("cacertfile {path} contains no certificate in PEM"))
+    } else {
+        Ok(roots)
+    }
 }
 
 fn system_roots() -> Result<RootCertStore, String> {

@@ -1,4 +1,4 @@
-//! [`Cache`] in a Redis: `SET` with a lifetime, and with `NX` for what is only added.
+//! [`Cache`] in Redis: `SET` with an expiry, and with `NX` for values that are only added.
 
 use std::time::Duration;
 
@@ -9,14 +9,14 @@ use sutazai_core::ports::Cache;
 
 use super::Redis;
 
-/// Texts with a lifetime in a Redis.
+/// Cache of strings with a time to live in Redis.
 #[derive(Debug, Clone)]
 pub struct RedisCache {
     redis: Redis,
 }
 
 impl RedisCache {
-    /// Under the keys as they are given.
+    /// Creates a cache that uses the keys as they are given, without a prefix.
     pub fn new(redis: Redis) -> Self {
         Self { redis }
     }
@@ -25,7 +25,7 @@ impl RedisCache {
         let milliseconds = u64::try_from(life.as_millis()).unwrap_or(u64::MAX).max(1);
         let options = options.with_expiration(SetExpiry::PX(milliseconds));
         let set = async |mut to: ::redis::aio::ConnectionManager| {
-            // Nothing comes back where there is something already.
+            // With `NX`, nil means that the key exists, which is no error here.
             to.set_options::<_, _, Option<String>>(key, value, options).await.map(drop)
         };
         self.redis.run(set).await

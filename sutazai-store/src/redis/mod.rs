@@ -1,9 +1,10 @@
-//! What servers share in a Redis: counts of requests, and a cache. All of it may be lost at any time; whoever uses it
-//! does without while Redis is away.
+//! Rate-limit counters and a cache in Redis, shared by several servers.
 //!
-//! * `connection`: [`Redis`], the one connection of a process, and what it does while the other end is away,
-//! * `rate_limiter`: counting requests by one script,
-//! * `cache`: texts with a lifetime.
+//! All of it may be lost at any time: users of this module work without it while Redis is unreachable.
+//!
+//! - `connection`: [`Redis`], the one connection of a process, and its behavior while Redis is unreachable,
+//! - `rate_limiter`: counting requests by one script,
+//! - `cache`: strings with a time to live.
 
 mod cache;
 mod connection;

@@ -1,9 +1,10 @@
-//! [`RateLimiter`] in a Redis, so that several servers count as one: the generic cell rate algorithm (ITU-T I.371) in one
-//! script, which Redis runs alone.
+//! [`RateLimiter`] in Redis, so that several servers count together: the generic cell rate algorithm (ITU-T
+//! I.371) in one script, which Redis runs atomically.
 //!
-//! Kept is one number a key: when the quota is whole again, in microseconds since 1970. It is forgotten by itself then. The
-//! time comes with each request, so the clocks of the servers should agree. One that is wrong takes no more than a window
-//! of anybody's time: what is further ahead than that is not believed.
+//! Redis stores one number per key: when the full quota is available again, in microseconds since 1970. The
+//! key expires at that time. The time comes with each request, so the clocks of the servers should agree. A
+//! wrong clock can block a key for one window at most: a stored time that is further ahead is reduced to one
+//! window.
 
 use std::fmt;
 use std::sync::{Arc, LazyLock};
@@ -16,8 +17,9 @@ use sutazai_core::ports::{Allowance, Clock, Quota, RateKey, RateLimiter};
 
 use super::Redis;
 
-/// `KEYS`: the key. `ARGV`: now, how long until one request is back, the limit. Gives whether the request may pass, and
-/// how long until the quota is whole, or until one may pass; all in microseconds.
+/// Counts one request. `KEYS`: the key. `ARGV`: now, the time after which one request is available again, the
+/// limit. Returns whether the request is granted, and the time until the full quota or, if rejected, one
+/// request is available; all in microseconds.
 static COUNT: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "local now, one, limit = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -34,7 +36,7 @@ static COUNT: LazyLock<Script> = LazyLock::new(|| {
     )
 });
 
-/// Counts in a Redis; while it is away, in this process.
+/// Rate limiter that counts in Redis, and in this process while Redis is unreachable.
 pub struct RedisRateLimiter {
     redis: Redis,
     name: String,
@@ -44,7 +46,8 @@ pub struct RedisRateLimiter {
 }
 
 impl RedisRateLimiter {
-    /// Counts what servers call by this name against the quota of `own`, which counts while Redis is away.
+    /// Creates a limiter with the quota of `own`. Servers that use the same `name` count together; `own`
+    /// counts while Redis is unreachable.
     pub fn new(
         redis: Redis,
         name: impl Into<String>,
@@ -93,7 +96,7 @@ impl fmt::Debug for RedisRateLimiter {
     }
 }
 
-/// How long until one request is back, in microseconds.
+/// Returns the time after which one request is available again, in microseconds.
 fn one(quota: Quota) -> u64 {
     (microseconds(quota.window) / u64::from(quota.limit.max(1))).max(1)
 }

@@ -1,4 +1,4 @@
-//! [`ConversationStore`] of a database, each call of it in the trace.
+//! [`ConversationStore`] with a span around each call.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use sutazai_core::ports::ConversationStore;
 
 use super::database::TracedDatabase;
 
-/// What this store is asked stands in the trace of who asks.
+/// Decorator that records each call as a span in the trace of its caller.
 #[derive(Debug)]
 pub(super) struct TracedConversationStore {
     pub(super) database: TracedDatabase,

@@ -1,4 +1,4 @@
-//! What a trace says of a database and of what it is asked. Never a value: those may be private.
+//! Attributes of database spans. They never contain values, which may be private.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use sutazai_core::Result;
 use tracing::field::Empty;
 use tracing::{Instrument, Span, debug_span};
 
-/// A database as traces name it. Cheap to clone.
+/// Description of a database in spans. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct TracedDatabase {
     names: Arc<Names>,
@@ -21,14 +21,14 @@ struct Names {
 }
 
 impl TracedDatabase {
-    /// A database of this technology, by the name that the conventions give it; this one there; the host and port of its
-    /// server, if it has one.
+    /// Describes a database by the `db.system.name` of the conventions, its `db.namespace`, and the host and
+    /// port of its server, if it has one.
     pub(crate) fn new(system: &'static str, namespace: String, server: Option<(String, u16)>) -> Self {
         Self { names: Arc::new(Names { system, namespace, server }) }
     }
 
-    /// Does what is asked of a table within a span: from its place in the line for a connection, or for the writer, to its
-    /// end. What the engine does by itself belongs to no trace.
+    /// Runs a call on a table within a span, including its wait for a connection or for the writer. Calls
+    /// without a current span, such as those of the engine itself, are not traced.
     pub(super) async fn traced<T>(
         &self,
         command: &'static str,
@@ -56,7 +56,7 @@ impl TracedDatabase {
             return work.await;
         }
         let outcome = work.instrument(span.clone()).await;
-        // That there is no such thing is an answer; that there is none is an error.
+        // An error such as `NotFound` is a valid answer; only a failure of the database marks the span.
         if let Some(e) = outcome.as_ref().err().filter(|e| e.kind().is_temporary()) {
             span.record("error.type", e.kind().as_str());
             span.record("otel.status_code", "error");

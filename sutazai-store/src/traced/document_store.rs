@@ -1,4 +1,4 @@
-//! [`DocumentStore`] of a database, each call of it in the trace.
+//! [`DocumentStore`] with a span around each call.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use sutazai_core::ports::DocumentStore;
 
 use super::database::TracedDatabase;
 
-/// What this store is asked stands in the trace of who asks.
+/// Decorator that records each call as a span in the trace of its caller.
 #[derive(Debug)]
 pub(super) struct TracedDocumentStore {
     pub(super) database: TracedDatabase,

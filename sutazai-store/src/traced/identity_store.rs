@@ -1,4 +1,4 @@
-//! [`IdentityStore`] of a database, each call of it in the trace.
+//! [`IdentityStore`] with a span around each call.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use sutazai_core::ports::IdentityStore;
 
 use super::database::TracedDatabase;
 
-/// What this store is asked stands in the trace of who asks.
+/// Decorator that records each call as a span in the trace of its caller.
 #[derive(Debug)]
 pub(super) struct TracedIdentityStore {
     pub(super) database: TracedDatabase,

@@ -1,4 +1,4 @@
-//! [`MetricStore`] of a database, each call of it in the trace.
+//! [`MetricStore`] with a span around each call.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use sutazai_core::ports::{MetricStore, SeriesQuery};
 
 use super::database::TracedDatabase;
 
-/// What this store is asked stands in the trace of who asks.
+/// Decorator that records each call as a span in the trace of its caller.
 #[derive(Debug)]
 pub(super) struct TracedMetricStore {
     pub(super) database: TracedDatabase,

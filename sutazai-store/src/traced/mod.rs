@@ -1,5 +1,5 @@
-//! The stores of a database with a span around each call, by OpenTelemetry's conventions for databases
-//! (<https://opentelemetry.io/docs/specs/semconv/database/database-spans/>): one place for all technologies, reads and writes.
+//! Tracing decorators of the stores: a span around each call, by the OpenTelemetry conventions for databases
+//! (<https://opentelemetry.io/docs/specs/semconv/database/database-spans/>), for all technologies.
 
 mod agent_store;
 mod api_key_store;

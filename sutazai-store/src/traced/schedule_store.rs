@@ -1,4 +1,4 @@
-//! [`ScheduleStore`] of a database, each call of it in the trace.
+//! [`ScheduleStore`] with a span around each call.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use sutazai_core::ports::ScheduleStore;
 
 use super::database::TracedDatabase;
 
-/// What this store is asked stands in the trace of who asks.
+/// Decorator that records each call as a span in the trace of its caller.
 #[derive(Debug)]
 pub(super) struct TracedScheduleStore {
     pub(super) database: TracedDatabase,

@@ -1,4 +1,4 @@
-//! [`TaskStore`] of a database, each call of it in the trace.
+//! [`TaskStore`] with a span around each call.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use tokio::sync::broadcast;
 
 use super::database::TracedDatabase;
 
-/// What this store is asked stands in the trace of who asks.
+/// Decorator that records each call as a span in the trace of its caller.
 #[derive(Debug)]
 pub(super) struct TracedTaskStore {
     pub(super) database: TracedDatabase,

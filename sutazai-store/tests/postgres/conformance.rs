@@ -1,6 +1,7 @@
+//! The PostgreSQL stores against the suites of their ports, each part over a new database:
 //! `PostgresTaskStore`, `PostgresIdentityStore`, `PostgresApiKeyStore`, `PostgresConversationStore`,
-//! `PostgresDocumentStore`, `PostgresScheduleStore`, `PostgresMetricStore`, `PostgresRelayStore` and `PostgresClock` against the suites of their
-//! ports, each part over a new database.
+//! `PostgresDocumentStore`, `PostgresScheduleStore`, `PostgresMetricStore`, `PostgresAgentStore`,
+//! `PostgresRelayStore` and `PostgresClock`.
 
 use sutazai_core::testing::{
     agent_store, api_key_store, clock, conversation_store, document_store, identity_store, metric_store,
@@ -85,7 +86,7 @@ async fn clock_conforms() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_task_store_bears_random_schedules() {
+async fn task_store_survives_random_schedules() {
     let first = u64::from(rand::random::<u32>());
     for seed in (first..first + 25).chain([135_852_099]) {
         if let Err(fault) = schedules::run(|| async { open().await.tasks }, seed).await {

@@ -1,4 +1,4 @@
-//! Rows that cannot be read, or whose times are at the extremes, hinder nobody but their owners.
+//! Unreadable rows, or rows with extreme times, affect only their owners.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use sutazai_core::ports::{ClaimRequest, Clock, SystemClock};
 use crate::fixture::{Becomes, others_go_on, schedules};
 use crate::place::database;
 
-/// `$1` is the task. A time in `tasks` stands in `queue` too.
+/// Statements that damage the task `$1`. A time of `tasks` is in `queue` too.
 const WAYS: [(&str, Becomes); 15] = [
     ("UPDATE tasks SET trace = 'no trace' WHERE id = $1", Becomes::Failed),
     ("UPDATE tasks SET error = '{\"kind\":\"unknown\"}' WHERE id = $1", Becomes::Failed),
@@ -34,7 +34,7 @@ const WAYS: [(&str, Becomes); 15] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn damaged_rows_end_as_failed_and_hinder_nobody_else() {
+async fn damaged_tasks_fail_and_others_are_run() {
     let per_agent = BTreeMap::from([("echo".to_owned(), 8)]);
     for limits in [ConcurrencyLimits::default(), ConcurrencyLimits { per_owner: Some(5), per_agent }] {
         let url = database().await;
@@ -86,7 +86,7 @@ async fn pending_task_without_its_queue_row_is_claimed_and_no_other_twice() {
 }
 
 #[tokio::test]
-async fn damaged_schedules_keep_no_other_from_firing() {
+async fn damaged_schedules_do_not_block_others() {
     let url = database().await;
     let store = sutazai_store::open(&url).await.unwrap().schedules;
     let [first, second, third, good] = schedules();

@@ -1,5 +1,5 @@
-//! The PostgreSQL store from outside, against a server of the tests' own: the suites of its ports, its migrations, many
-//! writers at once.
+//! The PostgreSQL store from outside, against a server for these tests: the suites of its ports, its
+//! migrations, and concurrent writers.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test that cannot go on says so by ending
 
@@ -23,5 +23,5 @@ mod texts;
 
 use std::time::Duration;
 
-/// Bound against a hang: far more than what it bounds takes on a busy machine, and not a measurement.
+/// Upper bound that only a hang exceeds, even on a busy machine; not a measurement.
 pub(crate) const HANG_LIMIT: Duration = Duration::from_secs(60);

@@ -1,4 +1,4 @@
-//! The schema forward, back and forward again, by one and by many at once.
+//! Migrations applied, reverted and applied again, by one process and by many at once.
 
 use std::time::Duration;
 
@@ -19,10 +19,10 @@ use tokio::time::timeout;
 use crate::place::database;
 
 #[tokio::test]
-async fn forward_back_and_forward() {
+async fn migrations_are_applied_reverted_and_applied_again() {
     let url = database().await;
     assert!(status(&url).await.unwrap().iter().all(|migration| !migration.applied));
-    assert!(schema(&url).await.is_empty(), "asking for the status left something behind");
+    assert!(schema(&url).await.is_empty(), "reading the status must change nothing");
 
     let taken = up(&url).await.unwrap();
     assert_eq!(
@@ -43,7 +43,7 @@ async fn forward_back_and_forward() {
     let applied = status(&url).await.unwrap().iter().filter(|m| m.applied).count();
     assert_eq!(applied, 1);
     assert_eq!(down(&url, 99).await.unwrap().len(), 1);
-    assert!(self::schema(&url).await.is_empty(), "something was left behind");
+    assert!(self::schema(&url).await.is_empty(), "reverting all migrations must leave nothing");
 
     up(&url).await.unwrap();
     assert_eq!(self::schema(&url).await, schema);
@@ -51,7 +51,7 @@ async fn forward_back_and_forward() {
 }
 
 #[tokio::test]
-async fn documents_of_before_are_indexed_anew() {
+async fn earlier_documents_are_indexed_again() {
     let url = database().await;
     let stores = sutazai_store::open(&url).await.unwrap();
     let id = DocumentId::new();
@@ -61,7 +61,7 @@ async fn documents_of_before_are_indexed_anew() {
         title: String::new(),
         media_type: MediaType::Plain,
         size_bytes: 1,
-        // More than are indexed in one statement.
+        // More than one statement indexes.
         chunks: 1_200,
         created_at: SystemClock.now(),
         upload_key: None,
@@ -90,7 +90,7 @@ async fn documents_of_before_are_indexed_anew() {
     }
 }
 
-/// What anybody can see of these tasks: each with its events, and the order of all of them.
+/// Returns everything that callers can see of these tasks: each with its events, and the event log.
 async fn seen(store: &dyn TaskStore, ids: &[TaskId]) -> (Vec<(Task, Vec<TaskEvent>)>, Vec<(TaskId, u64)>) {
     let mut tasks = Vec::new();
     for id in ids {
@@ -98,7 +98,7 @@ async fn seen(store: &dyn TaskStore, ids: &[TaskId]) -> (Vec<(Task, Vec<TaskEven
         tasks.push((task, store.events_after(*id, 0, 100).await.unwrap()));
     }
     let count: usize = tasks.iter().map(|(_, events)| events.len()).sum();
-    // Transactions of other tests hold the feed up.
+    // Open transactions of other tests delay the event log.
     let whole = async {
         loop {
             let feed = store.feed_after(None, EventPosition(0), 100).await.unwrap();
@@ -108,12 +108,14 @@ async fn seen(store: &dyn TaskStore, ids: &[TaskId]) -> (Vec<(Task, Vec<TaskEven
             SystemClock.sleep(Duration::from_millis(20)).await;
         }
     };
-    let feed = timeout(Duration::from_secs(20), whole).await.expect("an event is missing in the feed");
-    (tasks, feed.into_iter().map(|told| (told.event.task_id, told.event.sequence)).collect())
+    let feed = timeout(Duration::from_secs(20), whole)
+        .await
+        .expect("all events must be in the event log within 20 s");
+    (tasks, feed.into_iter().map(|entry| (entry.event.task_id, entry.event.sequence)).collect())
 }
 
 #[tokio::test]
-async fn the_queue_step_keeps_what_is_there_both_ways() {
+async fn queue_migration_keeps_all_tasks_in_both_directions() {
     let url = database().await;
     let now = SystemClock.now();
     let new =
@@ -145,7 +147,7 @@ async fn the_queue_step_keeps_what_is_there_both_ways() {
     let before = seen(&*store, &ids).await;
     drop(store);
 
-    // Back to before the step of the queue, and further to before the two steps ahead of it.
+    // Reverts to before the queue migration, and to before the one or two ahead of it.
     let applied = status(&url).await.unwrap();
     let behind = applied.iter().rev().take_while(|migration| migration.name != "queue").count() as u32;
     for steps in [behind + 1, behind + 2, behind + 3] {
@@ -158,10 +160,13 @@ async fn the_queue_step_keeps_what_is_there_both_ways() {
     }
     let store = sutazai_store::open(&url).await.unwrap().tasks;
     let again = Task::pending(new(Some("one")), None, None, now);
-    assert!(ids.contains(&store.enqueue(vec![again]).await.unwrap()[0].id), "the unique key is still held");
+    assert!(
+        ids.contains(&store.enqueue(vec![again]).await.unwrap()[0].id),
+        "the deduplication key must still be active"
+    );
     let rest = store.claim(&ClaimRequest { limit: 10, ..request }).await.unwrap();
-    assert_eq!(rest.len(), 1, "what was pending");
-    assert_eq!(store.expire(now + Duration::from_secs(30)).await.unwrap(), 2, "and both that are held");
+    assert_eq!(rest.len(), 1, "the pending task");
+    assert_eq!(store.expire(now + Duration::from_secs(30)).await.unwrap(), 2, "the two held tasks");
 }
 
 #[tokio::test]
@@ -185,7 +190,7 @@ async fn messages_from_before_are_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ten_may_start_at_once() {
+async fn ten_processes_may_migrate_at_once() {
     let url = database().await;
     let taken = join_all((0..10).map(|_| up(&url))).await;
     let mut versions: Vec<u32> =
@@ -196,7 +201,7 @@ async fn ten_may_start_at_once() {
 }
 
 #[tokio::test]
-async fn a_newer_database_is_refused_and_left_alone() {
+async fn newer_database_is_rejected_and_not_changed() {
     let url = database().await;
     up(&url).await.unwrap();
     let mut connection = PgConnection::connect(&url).await.unwrap();
@@ -233,7 +238,7 @@ async fn every_foreign_key_has_an_index() {
 }
 
 #[tokio::test]
-async fn samples_from_before_hosts_stay_and_hosts_become_one_on_the_way_back() {
+async fn earlier_samples_get_a_host_and_reverting_merges_hosts() {
     let url = database().await;
     let stores = sutazai_store::open(&url).await.unwrap();
     drop(stores);
@@ -259,7 +264,7 @@ async fn samples_from_before_hosts_stay_and_hosts_become_one_on_the_way_back() {
     };
     let kept = [sample("unknown", 1, 0.5), sample("unknown", 2, 1.5)];
     assert_eq!(store.range(&query("unknown")).await.unwrap(), kept);
-    // At second 2 there is one of each host; the series of the host `unknown` is the oldest.
+    // At second 2 there is a sample of each host; the series of the host `unknown` is the oldest.
     store.append(&[sample("one", 2, 7.0), sample("one", 3, 2.5), sample("two", 4, 3.5)]).await.unwrap();
     assert_eq!(store.range(&query("unknown")).await.unwrap(), kept);
     drop(store);
@@ -272,7 +277,7 @@ async fn samples_from_before_hosts_stay_and_hosts_become_one_on_the_way_back() {
     assert_eq!(store.series("one", "").await.unwrap(), [] as [&str; 0]);
 }
 
-/// Everything in the schema, in order.
+/// Returns everything in the schema, sorted.
 async fn schema(url: &str) -> Vec<String> {
     let rows = sqlx::query(
         "SELECT 'column ' || concat_ws(' ', table_name, column_name, udt_name, is_nullable, column_default)

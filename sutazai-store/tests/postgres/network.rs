@@ -1,5 +1,5 @@
-//! A network that fails: silent, deaf, cut. Every call ends, nothing is recorded twice, and nobody holds a task that
-//! somebody else may have taken over.
+//! A failing network: silent, deaf in one direction, cut. Every call ends, nothing is recorded twice, and no
+//! process runs a task that another one may have taken over.
 
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -22,13 +22,13 @@ use crate::HANG_LIMIT;
 use crate::place::Server;
 use crate::proxy::{Network, Proxy, host_of};
 
-/// A server of these tests' own: what they leave open holds up the feeds of all its databases.
+/// Server for these tests alone: transactions that they leave open delay the event logs of all its databases.
 fn server() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
     SERVER.get_or_init(|| Server::start(&["fsync=off"]))
 }
 
-/// A store behind a network of its own, and one that nothing stands before.
+/// Opens a store behind a proxy of its own, and one with a direct connection.
 async fn stores() -> (Proxy, Arc<dyn TaskStore>, Arc<dyn TaskStore>) {
     let url = server().database().await;
     let proxy = Proxy::before(host_of(&url)).await;
@@ -62,17 +62,17 @@ async fn pause(milliseconds: u64) {
     SystemClock.sleep(Duration::from_millis(milliseconds)).await;
 }
 
-/// Waits until it is so, which must not take long.
-async fn until(so: impl AsyncFn() -> bool) {
+/// Waits until the condition holds, at most 5 s.
+async fn until(holds: impl AsyncFn() -> bool) {
     let looking = async {
-        while !so().await {
+        while !holds().await {
             pause(5).await
         }
     };
-    timeout(Duration::from_secs(5), looking).await.expect("it never was so");
+    timeout(Duration::from_secs(5), looking).await.expect("the condition must hold within 5 s");
 }
 
-/// Everything that is asked of a store often, all at once.
+/// Runs all frequent calls of a store concurrently.
 async fn everything(store: &dyn TaskStore, held: &Claim) -> Vec<Result<()>> {
     let now = SystemClock.now();
     let (wanted, keys) = (request(1), [held.key()]);
@@ -90,12 +90,12 @@ async fn everything(store: &dyn TaskStore, held: &Claim) -> Vec<Result<()>> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_call_ends_on_a_silent_network_and_works_when_it_is_back() {
+async fn calls_end_on_a_silent_network_and_succeed_afterwards() {
     let (proxy, store, _) = stores().await;
     store.enqueue(vec![task(0)]).await.unwrap();
     let held = store.claim(&request(1)).await.unwrap().remove(0);
     for network in [Network::Silent, Network::Cut] {
-        // Connections that have just been used, and those that are looked at first.
+        // Connections that have just been used, and connections that are pinged first.
         for idle in [0, 1_200] {
             join_all((0..8).map(|_| store.statistics())).await;
             pause(idle).await;
@@ -115,12 +115,12 @@ async fn every_call_ends_on_a_silent_network_and_works_when_it_is_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_task_whose_answer_was_lost_is_added_once_and_acknowledged() {
+async fn task_is_added_once_and_acknowledged_after_a_lost_response() {
     let (proxy, store, direct) = stores().await;
     let mut before = 0;
     let keyed = |task: Task| Task { idempotency_key: Some(task.id.to_string()), ..task };
     for tasks in [vec![task(1)], (0..150).map(task).collect(), vec![task(2), keyed(task(3))]] {
-        // Prepares the statements on every connection that there may be.
+        // Prepares the statements on all connections of the pool.
         let mut prepare = join_all((0..12).map(|_| store.enqueue((0..101).map(task).collect()))).await;
         prepare
             .extend(join_all((0..12).map(|_| store.enqueue((0..101).map(task).map(keyed).collect()))).await);
@@ -140,7 +140,7 @@ async fn a_task_whose_answer_was_lost_is_added_once_and_acknowledged() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_outcome_whose_answer_was_lost_is_recorded_once() {
+async fn outcome_is_recorded_once_after_a_lost_response() {
     let (proxy, store, direct) = stores().await;
     store.enqueue(vec![task(1)]).await.unwrap();
     let claim = store.claim(&request(1)).await.unwrap().remove(0);
@@ -154,14 +154,14 @@ async fn an_outcome_whose_answer_was_lost_is_recorded_once() {
     proxy.set(Network::Cut);
     proxy.set(Network::Whole);
     assert_eq!(call.await.unwrap().unwrap_err().kind(), ErrorKind::Unavailable);
-    // What a worker does that did not get the answer.
+    // A worker that did not get the response records the outcome again.
     let again = store.finish(vec![completed(&claim)], SystemClock.now()).await.unwrap().remove(0);
     assert_eq!(again.unwrap_err().kind(), ErrorKind::Conflict);
     assert_eq!(direct.events_after(id, 0, 10).await.unwrap().len(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_listener_that_hears_nothing_any_more_listens_anew() {
+async fn silent_listener_reconnects() {
     let (proxy, store, direct) = stores().await;
     let mut heard = store.subscribe();
     let mut hears = async |limit: u64| {
@@ -174,15 +174,15 @@ async fn a_listener_that_hears_nothing_any_more_listens_anew() {
     {
         pause(pause_before).await;
         proxy.set(network);
-        // It begins to listen a moment after the store was opened, or the network is back.
+        // Listening starts shortly after the store was opened, or after the network works again.
         let begin = Instant::now();
         while hears(300).await != heard {
-            assert!(begin.elapsed() < HANG_LIMIT, "the listener did not change: {network:?}");
+            assert!(begin.elapsed() < HANG_LIMIT, "the listener must notice the change: {network:?}");
         }
     }
 }
 
-/// Says when its attempts begin and when they are asked to stop.
+/// Agent that reports when its attempts begin and when they are cancelled.
 #[derive(Debug)]
 struct Diary {
     name: &'static str,
@@ -194,7 +194,7 @@ impl Agent for Diary {
     fn descriptor(&self) -> AgentDescriptor {
         AgentDescriptor {
             name: "echo".into(),
-            description: "Keeps a diary.".into(),
+            description: "Records its attempts.".into(),
             capabilities: vec!["diary".into()],
             input_schema: json!({ "type": "object" }),
         }
@@ -213,7 +213,7 @@ impl Agent for Diary {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_cannot_renew_has_stopped_when_another_takes_over() {
+async fn worker_that_cannot_renew_stops_before_another_takes_over() {
     let (proxy, store, direct) = stores().await;
     let (said, mut diary) = mpsc::unbounded_channel();
     let engine = |name, store: &Arc<dyn TaskStore>| {
@@ -235,7 +235,7 @@ async fn who_cannot_renew_has_stopped_when_another_takes_over() {
     let ended = timeout(Duration::from_secs(5), other.wait(&Caller::System, task.id)).await.unwrap().unwrap();
     assert_eq!((ended.status, ended.result), (TaskStatus::Completed, Some(json!(2))));
 
-    // The network is back: the first engine goes on, and hears what the other does.
+    // The network works again: the first engine continues, and is woken by the other.
     proxy.set(Network::Whole);
     other.shutdown(Duration::ZERO).await;
     let begin = Instant::now();

@@ -1,4 +1,4 @@
-//! What cannot be opened is told by its name, and never with its password.
+//! Errors of opening name what is wrong, and never show the password.
 
 use std::net::TcpListener;
 
@@ -7,17 +7,17 @@ use sutazai_core::ErrorKind;
 use crate::place::Server;
 
 #[tokio::test]
-async fn what_is_wrong_is_named_without_the_password() {
+async fn errors_name_the_cause_without_the_password() {
     let address = Server::shared().address();
     let (user, place) = address.split_once('@').unwrap();
     let password = user.rsplit_once(':').unwrap().1;
-    // Bound but not listening any more: nobody answers there.
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // Its listener is dropped, so connections to it are refused.
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for (url, part) in [
         (format!("{address}/nowhere"), "nowhere"),
         (format!("postgres://sutazai:wrong-secret@{place}/postgres"), "password"),
         (format!("postgres://nobody:{password}@{place}/postgres"), "nobody"),
-        (format!("postgres://sutazai:{password}@{nobody}/postgres"), "refused"),
+        (format!("postgres://sutazai:{password}@{closed}/postgres"), "refused"),
     ] {
         let e = sutazai_store::open(&url).await.unwrap_err();
         assert_eq!(e.kind(), ErrorKind::Unavailable, "{e}");
@@ -28,7 +28,7 @@ async fn what_is_wrong_is_named_without_the_password() {
 }
 
 #[tokio::test]
-async fn an_address_that_cannot_be_read_names_the_setting() {
+async fn invalid_address_names_the_setting() {
     for url in ["postgres://host:no-port/x", "postgres://[::1/x", "postgres:///x?sslmode=perhaps"] {
         let e = sutazai_store::open(url).await.unwrap_err();
         assert_eq!((e.kind(), e.field()), (ErrorKind::InvalidInput, Some("DATABASE_URL")), "{url}: {e}");
@@ -37,7 +37,7 @@ async fn an_address_that_cannot_be_read_names_the_setting() {
 }
 
 #[tokio::test]
-async fn both_names_of_the_scheme_will_do() {
+async fn both_scheme_names_are_accepted() {
     let url = Server::shared().database().await;
     sutazai_store::open(&url.replace("postgres://", "postgresql://")).await.unwrap();
 }

@@ -1,6 +1,6 @@
-//! A PostgreSQL server for all tests (`scripts/postgres.sh`), and a database of its own for each.
+//! PostgreSQL server for all tests (`scripts/postgres.sh`), with a database of its own for each.
 
-#![allow(dead_code)] // not every binary that has this file needs all of it
+#![allow(dead_code)] // not every test binary with this module uses all of it
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -9,25 +9,25 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-/// A server that ends when the process that started it does, whatever ends that.
+/// Server that ends together with the process that started it, however that ends.
 pub(crate) struct Server {
     address: String,
     data: String,
     programs: String,
     script: Child,
-    /// The script ends the server when this is closed.
+    /// The script stops the server when this is closed.
     stdin: Option<ChildStdin>,
     databases: AtomicU32,
 }
 
 impl Server {
-    /// The one that the tests share.
+    /// Returns the server that the tests share.
     pub(crate) fn shared() -> &'static Self {
         static SHARED: OnceLock<Server> = OnceLock::new();
         SHARED.get_or_init(|| Self::start(&["fsync=off", "max_connections=500"]))
     }
 
-    /// One with these settings.
+    /// Starts a server with these settings.
     pub(crate) fn start(settings: &[&str]) -> Self {
         let mut script = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/postgres.sh"))
             .args(settings)
@@ -36,18 +36,18 @@ impl Server {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(script.stdout.take().unwrap()).lines();
-        let mut line = || lines.next().expect("scripts/postgres.sh could not start a server").unwrap();
+        let mut line = || lines.next().expect("scripts/postgres.sh must start a server").unwrap();
         let (address, data, programs) = (line(), line(), line());
         let stdin = script.stdin.take();
         Self { address, data, programs, script, stdin, databases: AtomicU32::new(0) }
     }
 
-    /// `postgres://user:password@host:port`.
+    /// Returns the address without a database: `postgres://user:password@host:port`.
     pub(crate) fn address(&self) -> &str {
         &self.address
     }
 
-    /// A new database; gives its address.
+    /// Creates a database and returns its address.
     pub(crate) async fn database(&self) -> String {
         let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
         let mut connection = PgConnection::connect(&format!("{}/postgres", self.address)).await.unwrap();
@@ -57,7 +57,7 @@ impl Server {
         format!("{}/{name}", self.address)
     }
 
-    /// `pg_ctl` with these words, as the user that the server runs as; waits until it is done.
+    /// Runs `pg_ctl` with these arguments, as the user of the server, and waits for it.
     pub(crate) fn control(&self, words: &[&str]) {
         use std::os::unix::fs::MetadataExt;
         use std::os::unix::process::CommandExt;
@@ -79,7 +79,7 @@ impl Drop for Server {
     }
 }
 
-/// A new database of the shared server; gives its address.
+/// Creates a database on the shared server and returns its address.
 pub(crate) async fn database() -> String {
     Server::shared().database().await
 }

@@ -1,4 +1,5 @@
-//! Behind PgBouncer in transaction mode: the suites of the ports, and workers that drain a queue while it is restarted.
+//! Behind PgBouncer in transaction mode: the suites of the ports, and workers that drain a queue while it is
+//! restarted.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,7 +23,7 @@ async fn open(pooler: &Pooler) -> Stores {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_ports_conform_behind_a_pooler() {
+async fn ports_conform_behind_a_pooler() {
     let pooler = Pooler::start(Server::shared());
     task_store::run_all(|| async { open(&pooler).await.tasks }).await;
     identity_store::run_all(|| async { open(&pooler).await.identity }).await;
@@ -37,29 +38,29 @@ async fn the_ports_conform_behind_a_pooler() {
 }
 
 #[tokio::test]
-async fn nothing_is_heard_through_a_pooler() {
+async fn notifications_need_a_direct_connection() {
     let pooler = Pooler::start(Server::shared());
     let url = database().await;
     let through = pooler.through(&url);
     let e = sutazai_store::open_listening(&through, Some(&through)).await.unwrap_err();
     assert_eq!((e.kind(), e.field()), (ErrorKind::InvalidInput, Some("DATABASE_LISTEN_URL")), "{e}");
-    // As if the setting were forgotten: the pooler refuses what a session would be told.
+    // Without the parameter: the pooler rejects the startup options.
     let e = sutazai_store::open(through.trim_end_matches("?pgbouncer=true")).await.unwrap_err();
     assert!(e.to_string().contains("pgbouncer=true"), "{e}");
 
     let changes = sutazai_store::open(&url).await.unwrap().tasks;
-    let deaf = sutazai_store::open(&through).await.unwrap().tasks;
-    let hears = sutazai_store::open_listening(&through, Some(&url)).await.unwrap().tasks;
-    let (mut nothing, mut heard) = (deaf.subscribe(), hears.subscribe());
+    let polling = sutazai_store::open(&through).await.unwrap().tasks;
+    let listening = sutazai_store::open_listening(&through, Some(&url)).await.unwrap().tasks;
+    let (mut nothing, mut heard) = (polling.subscribe(), listening.subscribe());
     assert_eq!(timeout(Duration::from_secs(5), heard.recv()).await.unwrap().unwrap(), WakeUp::Queue);
     let new = Task::pending(NewTask::new("echo", json!({})), None, None, SystemClock.now());
     let id = changes.enqueue(vec![new]).await.unwrap()[0].id;
     let news = async { while heard.recv().await.unwrap() != WakeUp::Task(id) {} };
-    timeout(Duration::from_secs(5), news).await.expect("the wake-up did not come");
+    timeout(Duration::from_secs(5), news).await.expect("the wake-up must be received within 5 s");
     assert!(nothing.try_recv().is_err());
 }
 
-/// Gives its payload back after a moment.
+/// Agent that returns its payload after 20 ms.
 #[derive(Debug)]
 struct Echo;
 
@@ -86,7 +87,7 @@ async fn two_workers_drain_a_queue_while_the_pooler_is_restarted() {
     let url = database().await;
     let direct = sutazai_store::open(&url).await.unwrap().tasks;
     let mut engines = Vec::new();
-    // One hears of changes, the other looks for them.
+    // One engine receives notifications, the other polls.
     for listen_url in [Some(&url), None] {
         let through = pooler.through(&url);
         let stores = sutazai_store::open_listening(&through, listen_url.map(String::as_str)).await.unwrap();
@@ -103,7 +104,7 @@ async fn two_workers_drain_a_queue_while_the_pooler_is_restarted() {
     }
     for task in &tasks {
         let ended = timeout(Duration::from_secs(20), engines[1].wait(&Caller::System, task.id));
-        match ended.await.expect("a task was forgotten") {
+        match ended.await.expect("the task must end within 20 s") {
             Ok(ended) => assert_eq!(ended.status, TaskStatus::Completed),
             // The pooler was just being restarted.
             Err(e) => assert!(e.kind().is_temporary(), "{e}"),

@@ -1,6 +1,6 @@
-//! A TCP proxy that stands for the network between a store and its server, and can be told to fail.
+//! TCP proxy between a store and its server that simulates failures of the network.
 
-#![allow(dead_code)] // not every binary that has this file needs all of it
+#![allow(dead_code)] // not every test binary with this module uses all of it
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,32 +11,32 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// How the network does.
+/// State of the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Network {
-    /// Everything goes through.
+    /// Everything is forwarded.
     Whole,
-    /// Nothing goes through, and nobody is told: what is on its way stays there.
+    /// Nothing is forwarded and no error is reported: data in transit stays there.
     Silent,
-    /// What the store asks arrives, what the server answers stays on its way.
+    /// Requests of the store are forwarded, responses of the server stay in transit.
     Deaf,
-    /// The same, but only from a `COMMIT` on.
+    /// Like `Deaf`, but only from a `COMMIT` on.
     DeafToCommit,
-    /// Every connection is cut, and so is every new one.
+    /// Every existing and every new connection is closed.
     Cut,
 }
 
-/// The proxy. It ends when this is dropped.
+/// Proxy that runs until this is dropped.
 pub(crate) struct Proxy {
     address: SocketAddr,
     network: watch::Sender<Network>,
-    /// How often the connections of that time were cut.
+    /// Number of times that all connections of that moment were cut.
     cuts: watch::Sender<u32>,
     accepting: JoinHandle<()>,
 }
 
 impl Proxy {
-    /// Stands before the server at `host:port`.
+    /// Starts a proxy in front of the server at `host:port`.
     pub(crate) async fn before(server: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -53,19 +53,19 @@ impl Proxy {
         Self { address, network, cuts, accepting }
     }
 
-    /// Where the proxy listens.
+    /// Returns the address on which the proxy listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// This address of a database, through the proxy.
+    /// Returns this address of a database, through the proxy.
     pub(crate) fn through(&self, url: &str) -> String {
         let (before, rest) = url.split_once('@').unwrap();
         let (_, database) = rest.split_once('/').unwrap();
         format!("{before}@{}/{database}", self.address)
     }
 
-    /// From now on the network does so.
+    /// Changes the state of the network from now on.
     pub(crate) fn set(&self, network: Network) {
         self.network.send_replace(network);
         if network == Network::Cut {
@@ -73,7 +73,7 @@ impl Proxy {
         }
     }
 
-    /// Cuts the connections that there are; new ones go through.
+    /// Closes the existing connections; new ones are forwarded.
     pub(crate) fn cut_once(&self) {
         self.cuts.send_modify(|cuts| *cuts += 1);
         self.network.send_replace(Network::Whole);
@@ -87,7 +87,7 @@ impl Drop for Proxy {
     }
 }
 
-/// The host and the port of a database's address.
+/// Returns the host and port in the address of a database.
 pub(crate) fn host_of(url: &str) -> &str {
     url.split_once('@').unwrap().1.split('/').next().unwrap()
 }
@@ -108,7 +108,7 @@ async fn connection(
         let Ok(server) = TcpStream::connect(server).await else { return };
         let ((from_store, to_store), (from_server, to_server)) = (store.into_split(), server.into_split());
         let committing = AtomicBool::new(false);
-        // Where one side ends, what the other still says does not matter to a store.
+        // Once one side has closed, the store does not need the rest of the other.
         tokio::select! {
             () = ask(from_store, to_server, network.clone(), &committing) => {}
             () = answer(from_server, to_store, network, &committing) => {}
@@ -121,7 +121,7 @@ async fn connection(
     }
 }
 
-/// What the store asks. What has been read waits until it may go on.
+/// Forwards the requests of the store. Data that was read waits until the network allows it.
 async fn ask(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
@@ -143,7 +143,7 @@ async fn ask(
     }
 }
 
-/// What the server answers, likewise.
+/// Forwards the responses of the server, on the same conditions.
 async fn answer(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,

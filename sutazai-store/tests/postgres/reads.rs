@@ -1,4 +1,4 @@
-//! Reads that are made at the same time go to the database together; each is answered as if it were alone.
+//! Batched reads: concurrent reads share statements, and each gets the result that it would get alone.
 
 use futures::future::join_all;
 use serde_json::json;
@@ -17,7 +17,7 @@ fn first_of(owner: UserId, limit: u32) -> TaskQuery {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_read_sees_what_was_committed_before_it_was_asked_and_no_answer_goes_astray() {
+async fn read_sees_earlier_commits_and_gets_its_own_result() {
     let store = sutazai_store::open(&database().await).await.unwrap().tasks;
     let one = |user: usize| {
         let store = store.clone();
@@ -27,7 +27,7 @@ async fn a_read_sees_what_was_committed_before_it_was_asked_and_no_answer_goes_a
             for n in 0..20 {
                 let new = store.enqueue(vec![task(owner, user * 1_000 + n)]).await.unwrap().remove(0);
                 added.insert(0, new.clone());
-                // One who does not wait for the answer takes nobody else's away.
+                // Dropping a read must not lose the result of another one.
                 drop(tokio::time::timeout(std::time::Duration::ZERO, store.get(new.id)).await);
                 let (found, unknown) = tokio::join!(store.get(new.id), store.get(TaskId::new()));
                 assert_eq!((found.unwrap(), unknown.unwrap()), (Some(new.clone()), None));
@@ -53,7 +53,7 @@ async fn a_read_sees_what_was_committed_before_it_was_asked_and_no_answer_goes_a
 }
 
 #[tokio::test]
-async fn row_that_cannot_be_read_is_shown_as_damaged() {
+async fn unreadable_row_is_shown_as_damaged() {
     let url = database().await;
     let store = sutazai_store::open(&url).await.unwrap().tasks;
     let owners = [UserId::new(), UserId::new()];

@@ -1,4 +1,5 @@
-//! Several servers and workers over one database: groups of writes, wake-ups between them, families under dispute.
+//! Several servers and workers over one database: batched writes, wake-ups between processes, contended task
+//! families.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
@@ -42,19 +43,19 @@ async fn open(url: &str) -> Arc<dyn TaskStore> {
     sutazai_store::open(url).await.unwrap().tasks
 }
 
-/// Waits for a wake-up.
-async fn hear(wake_ups: &mut Receiver<WakeUp>, wanted: WakeUp) {
-    let heard = async { while wake_ups.recv().await.unwrap() != wanted {} };
-    timeout(Duration::from_secs(5), heard).await.expect("the wake-up did not come");
+/// Waits until this wake-up is received.
+async fn receive(wake_ups: &mut Receiver<WakeUp>, wanted: WakeUp) {
+    let received = async { while wake_ups.recv().await.unwrap() != wanted {} };
+    timeout(Duration::from_secs(5), received).await.expect("the wake-up must be received within 5 s");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_bad_write_of_a_group_hurts_no_other() {
+async fn failed_write_of_a_batch_affects_no_other() {
     let store = open(&database().await).await;
     let known = store.enqueue(vec![task(0)]).await.unwrap().remove(0);
     let writes = (1..=400).map(|n| {
         let (store, known) = (store.clone(), known.clone());
-        // Every tenth brings a good task together with one that is there already: neither may be kept.
+        // Every tenth batch has a new task and an existing one: neither may be stored.
         let batch = if n % 10 == 0 { vec![task(n), known] } else { vec![task(n)] };
         tokio::spawn(async move { (batch[0].id, store.enqueue(batch).await) })
     });
@@ -65,11 +66,11 @@ async fn one_bad_write_of_a_group_hurts_no_other() {
         match outcome {
             Ok(stored) => {
                 good += 1;
-                assert_eq!(stored, [kept.expect("an acknowledged task is not there")]);
+                assert_eq!(stored, [kept.expect("an acknowledged task must be stored")]);
             }
             Err(e) => {
                 assert_eq!(e.kind(), ErrorKind::Conflict, "{e}");
-                assert!(kept.is_none(), "a refused task was kept");
+                assert!(kept.is_none(), "a rejected task must not be stored");
             }
         }
     }
@@ -77,7 +78,7 @@ async fn one_bad_write_of_a_group_hurts_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_idempotency_key_names_one_task_whoever_asks_at_once() {
+async fn concurrent_submissions_with_an_idempotency_key_create_one_task() {
     let url = database().await;
     let stores = [open(&url).await, open(&url).await];
     let asked = (0..40).map(|n| {
@@ -90,14 +91,14 @@ async fn an_idempotency_key_names_one_task_whoever_asks_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_unique_key_has_one_standing_task_whoever_asks_at_once() {
+async fn concurrent_submissions_with_a_deduplication_key_create_one_task() {
     let url = database().await;
     let stores = [open(&url).await, open(&url).await, open(&url).await];
     let keyed = |n: usize| Task { unique_key: Some(format!("key-{}", n % 5)), ..task(n as u32) };
     for round in 1..=10 {
         let asked = (0..60).map(|n| {
             let store = stores[n % 3].clone();
-            // Single ones, and batches that take the keys in different orders.
+            // Single tasks, and batches that use the keys in different orders.
             let batch = if n % 2 == 0 { vec![keyed(n)] } else { (n..n + 5).map(keyed).collect() };
             tokio::spawn(async move { store.enqueue(batch).await.unwrap() })
         });
@@ -111,7 +112,7 @@ async fn a_unique_key_has_one_standing_task_whoever_asks_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn limits_hold_over_eight_stores_that_claim_at_once() {
+async fn limits_hold_while_eight_stores_claim_concurrently() {
     let url = database().await;
     let [ada, eve] = [(); 2].map(|()| Some(UserId::new()));
     let limits = ConcurrencyLimits { per_owner: Some(4), per_agent: [("echo".to_owned(), 6)].into() };
@@ -136,7 +137,8 @@ async fn limits_hold_over_eight_stores_that_claim_at_once() {
                     assert!(held.values().sum::<u32>() <= 6, "{held:?}");
                 }
                 SystemClock.sleep(Duration::from_millis(1)).await;
-                // Before the outcomes are recorded, which is when others may claim again.
+                // Released before the outcomes are recorded, since other claims may count on the capacity
+                // from then on.
                 claims
                     .iter()
                     .for_each(|claim| *held.lock().unwrap().get_mut(&claim.task.owner).unwrap() -= 1);
@@ -151,11 +153,11 @@ async fn limits_hold_over_eight_stores_that_claim_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_store_hears_of_every_change() {
+async fn other_store_is_woken_by_every_change() {
     let url = database().await;
     let (here, there) = (open(&url).await, open(&url).await);
     let mut heard = there.subscribe();
-    // It listens once it hears.
+    // The other store has started to listen once it receives a wake-up.
     let mut before = 100;
     while timeout(Duration::from_millis(300), heard.recv()).await.is_err() {
         here.enqueue(vec![task(before)]).await.unwrap();
@@ -163,20 +165,20 @@ async fn another_store_hears_of_every_change() {
     }
     while timeout(Duration::from_millis(300), heard.recv()).await.is_ok() {}
     let id = here.enqueue(vec![task(1)]).await.unwrap()[0].id;
-    let mut news = Vec::new();
+    let mut received = Vec::new();
     for _ in 0..2 {
         let one = timeout(Duration::from_secs(5), heard.recv()).await;
-        news.push(one.expect("the wake-up did not come").unwrap());
+        received.push(one.expect("the wake-up must be received within 5 s").unwrap());
     }
-    assert_eq!(news, [WakeUp::Queue, WakeUp::Task(id)]);
+    assert_eq!(received, [WakeUp::Queue, WakeUp::Task(id)]);
     let claim = here.claim(&request(1)).await.unwrap().remove(0);
-    hear(&mut heard, WakeUp::Task(claim.task.id)).await;
+    receive(&mut heard, WakeUp::Task(claim.task.id)).await;
     here.finish(vec![completed(&claim)], SystemClock.now()).await.unwrap().remove(0).unwrap();
-    hear(&mut heard, WakeUp::Task(claim.task.id)).await;
+    receive(&mut heard, WakeUp::Task(claim.task.id)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn claims_of_many_never_meet() {
+async fn concurrent_claims_never_return_the_same_task() {
     let url = database().await;
     let stores = join_all((0..4).map(|_| open(&url))).await;
     stores[0].enqueue((0..2_000).map(task).collect()).await.unwrap();
@@ -201,10 +203,10 @@ async fn claims_of_many_never_meet() {
     assert_eq!(ids.iter().collect::<HashSet<_>>().len(), 2_000, "a task was claimed twice");
 }
 
-/// Siblings end, parents are cancelled and leases are renewed all at once: every transaction locks what others want in
-/// another order.
+/// Siblings end, parents are cancelled and leases are renewed all at once: every transaction locks rows that
+/// others want in another order.
 #[tokio::test(flavor = "multi_thread")]
-async fn who_renews_and_who_records_never_wait_in_a_circle() {
+async fn renewals_and_outcomes_never_deadlock() {
     const TASKS: usize = 3_000;
     let url = database().await;
     let store = open(&url).await;
@@ -212,7 +214,7 @@ async fn who_renews_and_who_records_never_wait_in_a_circle() {
     let mut held = store.claim(&request(TASKS as u32)).await.unwrap();
     assert_eq!(held.len(), TASKS);
     while !held.is_empty() {
-        // Whatever order they are named in: a process holds them in none.
+        // The order of the claims must not matter: a process holds them in none.
         held.reverse();
         let keys: Vec<ClaimKey> = held.iter().map(Claim::key).collect();
         let ended: Vec<Finish> =
@@ -223,7 +225,7 @@ async fn who_renews_and_who_records_never_wait_in_a_circle() {
         assert_eq!(renewed.unwrap().len(), keys.len());
         assert!(recorded.unwrap().iter().all(Result::is_ok));
     }
-    // Connections tell what they have counted when they end.
+    // Connections report their statistics when they are closed.
     drop(store);
     let mut look = PgConnection::connect(&url).await.unwrap();
     let others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
@@ -235,7 +237,7 @@ async fn who_renews_and_who_records_never_wait_in_a_circle() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn families_under_dispute_come_to_their_end() {
+async fn contended_task_families_end() {
     let url = database().await;
     let stores = join_all((0..3).map(|_| open(&url))).await;
     let parents = stores[0].enqueue((0..30).map(task).collect()).await.unwrap();

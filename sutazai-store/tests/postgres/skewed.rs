@@ -1,5 +1,5 @@
-//! Worker processes whose clocks are five minutes wrong: nobody's task is taken over, since all go by the database's
-//! clock.
+//! Worker processes whose clocks are five minutes wrong: no task is taken over, since all use the clock of
+//! the database.
 
 use std::collections::HashSet;
 use std::process::{Child, Command, Stdio};
@@ -19,12 +19,12 @@ use crate::{HANG_LIMIT, faketime};
 
 const URL: &str = "SUTAZAI_SKEWED_URL";
 const SLOTS: usize = 4;
-/// Longer than the lease, so that it has to be prolonged.
+/// Longer than the lease, so that it must be renewed.
 const WORK: Duration = Duration::from_millis(2_500);
 const LEASE: Duration = Duration::from_secs(2);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_whose_clock_is_wrong_takes_nobodys_task() {
+async fn worker_with_a_wrong_clock_takes_over_no_task() {
     let url = database().await;
     let stores = sutazai_store::open(&url).await.unwrap();
     let engine = Engine::builder().task_store(stores.tasks.clone()).clock(stores.clock).agent(Arc::new(Tell));
@@ -36,23 +36,23 @@ async fn a_worker_whose_clock_is_wrong_takes_nobodys_task() {
     let begin = Instant::now();
     for task in &tasks {
         let ended = timeout(Duration::from_secs(30), engine.wait(&Caller::System, task.id));
-        let ended = ended.await.expect("a task was forgotten").unwrap();
+        let ended = ended.await.expect("the task must end within 30 s").unwrap();
         assert_eq!((ended.status, ended.attempt, ended.failures), (TaskStatus::Completed, 1, 0), "{ended:?}");
         seen.insert(ended.result.as_ref().and_then(Value::as_i64).unwrap());
         let events = stores.tasks.events_after(task.id, 0, 10).await.unwrap();
         assert!(events.len() == 3 && events.is_sorted_by_key(|event| event.at), "{events:#?}");
     }
-    assert_eq!(seen, HashSet::from([-5, 0, 5]), "not every worker had something to do");
+    assert_eq!(seen, HashSet::from([-5, 0, 5]), "every worker must have run a task");
     assert!(begin.elapsed() < HANG_LIMIT, "{:?}", begin.elapsed());
 }
 
-/// A process with an engine, killed when dropped.
+/// Process with an engine, killed when dropped.
 struct Worker(Child);
 
 impl Worker {
     fn start(url: &str, skew: Option<&str>) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--exact", "skewed::a_process_with_a_clock_of_its_own", "--ignored"]).env(URL, url);
+        command.args(["--exact", "skewed::process_with_a_wrong_clock", "--ignored"]).env(URL, url);
         if let Some(skew) = skew {
             faketime::preload(&mut command).env("FAKETIME", skew);
         }
@@ -67,7 +67,7 @@ impl Drop for Worker {
     }
 }
 
-/// Tells by how many minutes the clock of its process is wrong.
+/// Agent that returns by how many minutes the clock of its process is wrong.
 #[derive(Debug)]
 struct Tell;
 
@@ -76,7 +76,7 @@ impl Agent for Tell {
     fn descriptor(&self) -> AgentDescriptor {
         AgentDescriptor {
             name: "tell".into(),
-            description: "Tells how wrong its clock is.".into(),
+            description: "Returns the error of its clock.".into(),
             capabilities: vec!["tell".into()],
             input_schema: json!({ "type": "object" }),
         }
@@ -90,12 +90,12 @@ impl Agent for Tell {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "run and killed by a_worker_whose_clock_is_wrong_takes_nobodys_task"]
-async fn a_process_with_a_clock_of_its_own() {
+#[ignore = "run and killed by worker_with_a_wrong_clock_takes_over_no_task"]
+async fn process_with_a_wrong_clock() {
     let stores = sutazai_store::open(&std::env::var(URL).unwrap()).await.unwrap();
     let builder = Engine::builder().task_store(stores.tasks).clock(stores.clock).agent(Arc::new(Tell));
     let engine = builder.workers(SLOTS).lease(LEASE).build().unwrap();
     engine.start();
-    // Until it is killed, or the one who started it is gone and with it the other end of this.
+    // Ends when it is killed, or when the process that started it ends, which closes this input.
     tokio::task::spawn_blocking(|| std::io::stdin().lines().count()).await.unwrap();
 }

@@ -1,4 +1,4 @@
-//! The one character that PostgreSQL has no place for is kept all the same.
+//! U+0000, which PostgreSQL cannot store, is restored in all texts.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use sutazai_core::ports::{ClaimRequest, Clock, SystemClock};
 use crate::place::database;
 
 #[tokio::test]
-async fn a_nul_comes_back_wherever_it_stood() {
+async fn nul_is_restored_in_every_text() {
     let stores = sutazai_store::open(&database().await).await.unwrap();
     let now = SystemClock.now();
     let payload = json!({ "a\0": ["\0", "\\u0000", "\u{10ffff}"] });
@@ -35,11 +35,11 @@ async fn a_nul_comes_back_wherever_it_stood() {
         after: None,
     };
     let claim = stores.tasks.claim(&request).await.unwrap().remove(0).key();
-    let said = EventKind::Text { text: "one\0two".into() };
-    stores.tasks.append(&claim, vec![NewEvent { at: now, kind: said.clone() }]).await.unwrap();
+    let reported = EventKind::Text { text: "one\0two".into() };
+    stores.tasks.append(&claim, vec![NewEvent { at: now, kind: reported.clone() }]).await.unwrap();
     let outcome = Outcome::Completed(payload.clone());
     stores.tasks.finish(vec![Finish { claim, outcome }], now).await.unwrap().remove(0).unwrap();
     assert_eq!(stores.tasks.get(task.id).await.unwrap().unwrap().result, Some(payload));
-    assert_eq!(stores.tasks.events_after(task.id, 2, 1).await.unwrap()[0].kind, said);
+    assert_eq!(stores.tasks.events_after(task.id, 2, 1).await.unwrap()[0].kind, reported);
     assert_eq!(stores.identity.user_by_login("ada\0").await.unwrap(), None);
 }

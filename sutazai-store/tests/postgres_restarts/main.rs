@@ -1,5 +1,5 @@
-//! A server that ends and comes back: errors that say so, no busy loop, and then everything works again. In a
-//! process of its own, whose processor time is told.
+//! A server that stops and starts again: errors say so, there is no busy loop, and then everything works
+//! again. In a process of its own, since it measures its processor time.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test that cannot go on says so by ending
 
@@ -21,10 +21,10 @@ use tokio::time::timeout;
 
 use place::Server;
 
-/// Bound against a hang: far more than what it bounds takes on a busy machine, and not a measurement.
+/// Upper bound that only a hang exceeds, even on a busy machine; not a measurement.
 pub(crate) const HANG_LIMIT: Duration = Duration::from_secs(60);
 
-/// Counts, after a moment.
+/// Agent that counts its runs, after 20 ms each.
 #[derive(Debug, Default)]
 struct Count(AtomicU32);
 
@@ -33,7 +33,7 @@ impl Agent for Count {
     fn descriptor(&self) -> AgentDescriptor {
         AgentDescriptor {
             name: "count".into(),
-            description: "Counts.".into(),
+            description: "Counts its runs.".into(),
             capabilities: vec!["count".into()],
             input_schema: json!({ "type": "object" }),
         }
@@ -46,21 +46,21 @@ impl Agent for Count {
     }
 }
 
-/// Calls until the store answers; gives how often it was refused.
-async fn until_it_answers(store: &dyn TaskStore) -> u32 {
+/// Calls the store until it answers; returns the number of failed calls.
+async fn wait_for_store(store: &dyn TaskStore) -> u32 {
     let begin = Instant::now();
-    let mut refused = 0;
+    let mut failed = 0;
     while let Err(e) = store.next_due(&["count".into()]).await {
         assert_eq!(e.kind(), ErrorKind::Unavailable, "{e}");
         assert!(begin.elapsed() < HANG_LIMIT, "{e}");
-        refused += 1;
+        failed += 1;
         SystemClock.sleep(Duration::from_millis(20)).await;
     }
-    refused
+    failed
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_store_works_again_after_an_immediate_restart() {
+async fn store_works_again_after_an_immediate_restart() {
     let server = Server::start(&["fsync=off"]);
     let url = server.database().await;
     let (store, other) =
@@ -73,11 +73,11 @@ async fn the_store_works_again_after_an_immediate_restart() {
         engine.submit_all(&Caller::System, tasks)
     };
     let mut acknowledged = submit(200).await.unwrap();
-    // Every connection is in use once, so that all of them are lost.
+    // Uses every connection once, so that all of them are lost.
     join_all((0..20).map(|_| store.statistics())).await;
     for _ in 0..2 {
         server.control(&["restart", "-m", "immediate"]);
-        until_it_answers(&*store).await;
+        wait_for_store(&*store).await;
         acknowledged.extend(submit(50).await.unwrap());
     }
 
@@ -90,26 +90,26 @@ async fn the_store_works_again_after_an_immediate_restart() {
     ] {
         assert_eq!(e.kind(), ErrorKind::Unavailable, "{e}");
     }
-    assert!(begin.elapsed() < HANG_LIMIT, "errors came late: {:?}", begin.elapsed());
+    assert!(begin.elapsed() < HANG_LIMIT, "errors must be reported at once: {:?}", begin.elapsed());
     let used = cpu_time();
     SystemClock.sleep(Duration::from_secs(2)).await;
     let busy = cpu_time() - used;
     assert!(busy < Duration::from_millis(600), "waiting for the server took {busy:?} of processor time");
     server.control(&["start"]);
-    until_it_answers(&*store).await;
+    wait_for_store(&*store).await;
     acknowledged.extend(submit(50).await.unwrap());
 
     for task in &acknowledged {
         let ended = timeout(Duration::from_secs(60), engine.wait(&Caller::System, task.id)).await;
-        assert_eq!(ended.expect("a task was forgotten").unwrap().status, TaskStatus::Completed);
+        assert_eq!(ended.expect("the task must end within 60 s").unwrap().status, TaskStatus::Completed);
         let events = store.events_after(task.id, 0, 1_000).await.unwrap();
         assert!(events.iter().zip(1..).all(|(event, sequence)| event.sequence == sequence), "{events:?}");
     }
     assert!(agent.0.load(Ordering::Relaxed) >= 350);
     engine.shutdown(Duration::from_secs(5)).await;
 
-    // The other store listens again: what it hears can only come by NOTIFY. It tries at growing pauses.
-    until_it_answers(&*other).await;
+    // The other store listens again: its wake-ups can only come by NOTIFY. It retries with a growing delay.
+    wait_for_store(&*other).await;
     let mut heard = other.subscribe();
     let begin = Instant::now();
     loop {
@@ -118,11 +118,11 @@ async fn the_store_works_again_after_an_immediate_restart() {
         if timeout(Duration::from_millis(500), news).await.is_ok() {
             break;
         }
-        assert!(begin.elapsed() < HANG_LIMIT, "the listener never came back");
+        assert!(begin.elapsed() < HANG_LIMIT, "the store must listen again");
     }
 }
 
-/// Processor time of this process so far (`/proc/self/stat`, in ticks of 10 ms).
+/// Returns the processor time of this process so far (`/proc/self/stat`, in ticks of 10 ms).
 fn cpu_time() -> Duration {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
     let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();

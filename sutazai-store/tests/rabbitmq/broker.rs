@@ -1,4 +1,4 @@
-//! A RabbitMQ of the test's own, and somebody who listens.
+//! RabbitMQ broker for one test, and a consumer of its messages.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ mod server;
 
 pub(crate) use server::Broker;
 
-/// A consumer with a durable queue of its own. The connection has to be kept.
+/// Consumes from a durable queue of its own. The connection must be kept.
 pub(crate) async fn listen(broker: &Broker, queue: &str, topic: &str) -> (Connection, Consumer) {
     let connection = Connection::connect(&broker.url, ConnectionProperties::default()).await.unwrap();
     let channel = connection.create_channel().await.unwrap();
@@ -27,7 +27,7 @@ pub(crate) async fn listen(broker: &Broker, queue: &str, topic: &str) -> (Connec
     (connection, consumer)
 }
 
-/// A consumer of a queue that is there.
+/// Consumes from an existing queue.
 pub(crate) async fn consume(connection: &Connection, queue: &str) -> Consumer {
     let channel = connection.create_channel().await.unwrap();
     let (options, none) = (BasicConsumeOptions::default(), FieldTable::default());
@@ -36,5 +36,5 @@ pub(crate) async fn consume(connection: &Connection, queue: &str) -> Consumer {
 
 pub(crate) async fn next(consumer: &mut Consumer) -> Delivery {
     let next = tokio::time::timeout(Duration::from_secs(30), consumer.next());
-    next.await.unwrap_or_else(|_| panic!("nothing came in 30 s")).unwrap().unwrap()
+    next.await.unwrap_or_else(|_| panic!("no message was delivered within 30 s")).unwrap().unwrap()
 }

@@ -1,4 +1,4 @@
-//! `RabbitMqMessageBus` against the suite of its port, and what consumers see of a message.
+//! `RabbitMqMessageBus` against the suite of its port, and the properties that consumers see.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use sutazai_store::rabbitmq::RabbitMqMessageBus;
 
 use crate::broker::{Broker, consume, listen, next};
 
-fn heard(delivery: &Delivery) -> BusMessage {
+fn received(delivery: &Delivery) -> BusMessage {
     let traceparent =
         delivery.properties.headers().as_ref().and_then(|headers| match headers.inner().get("traceparent") {
             Some(AMQPValue::LongString(text)) => TraceContext::from_traceparent(&text.to_string()),
@@ -28,33 +28,33 @@ fn heard(delivery: &Delivery) -> BusMessage {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_message_bus_conforms_and_refused_messages_are_kept() {
+async fn message_bus_conforms_and_rejected_messages_are_dead_lettered() {
     let broker = Broker::start();
     let bus = Arc::new(RabbitMqMessageBus::at(&broker.url).unwrap());
     bus.reach().await.unwrap();
     let (connection, mut consumer) = listen(&broker, "suite", "suite.#").await;
-    let hear = async || {
+    let receive = async || {
         let delivery = next(&mut consumer).await;
         delivery.ack(BasicAckOptions::default()).await.unwrap();
-        heard(&delivery)
+        received(&delivery)
     };
-    message_bus::run_all(bus.clone(), "suite", hear).await;
+    message_bus::run_all(bus.clone(), "suite", receive).await;
 
-    // What a consumer refuses for good goes to the dead letters, with where it came from.
+    // A message that a consumer rejects for good is kept as a dead letter, with its origin.
     let mut dead = consume(&connection, "sutazai.dead-letters").await;
-    let said = BusMessage { id: "a:1".into(), topic: "suite.bad".into(), body: "{}".into(), trace: None };
-    bus.publish(std::slice::from_ref(&said)).await.unwrap();
+    let message = BusMessage { id: "a:1".into(), topic: "suite.bad".into(), body: "{}".into(), trace: None };
+    bus.publish(std::slice::from_ref(&message)).await.unwrap();
     let delivery = next(&mut consumer).await;
     assert_eq!(*delivery.properties.delivery_mode(), Some(2));
     assert_eq!(delivery.properties.content_type().as_ref().unwrap().as_str(), "application/json");
     delivery.reject(BasicRejectOptions { requeue: false }).await.unwrap();
     let kept = next(&mut dead).await;
-    assert_eq!(heard(&kept), said);
+    assert_eq!(received(&kept), message);
     assert!(format!("{:?}", kept.properties.headers()).contains("x-death"), "{:?}", kept.properties);
 }
 
 #[tokio::test]
-async fn a_bad_address_names_the_setting_and_one_that_is_away_shows_no_password() {
+async fn invalid_address_names_the_setting_and_errors_show_no_password() {
     let e = RabbitMqMessageBus::at("localhost:5672").unwrap_err();
     assert_eq!((e.kind(), e.field()), (ErrorKind::InvalidInput, Some("RABBITMQ_URL")));
     let bus = RabbitMqMessageBus::at("amqp://me:correct-horse@127.0.0.1:1/%2f").unwrap();

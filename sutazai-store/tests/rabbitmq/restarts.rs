@@ -1,4 +1,4 @@
-//! The broker is killed amid a thousand events, of which a consumer hears each, in order.
+//! The broker is killed amid a thousand events, and a consumer receives each of them, in order.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,10 +21,10 @@ use crate::HANG_LIMIT;
 use crate::broker::{Broker, listen};
 
 const TASKS: usize = 100;
-/// Pending, processing, seven reports, completed.
+/// Events per task: pending, processing, seven progress reports, completed.
 const EVENTS: u64 = 10;
 
-/// What is done to the store meanwhile: each task lives its life.
+/// Runs the tasks through their life cycle meanwhile; returns their ids.
 async fn live(stores: &Stores) -> Vec<TaskId> {
     let now = SystemClock.now();
     let mut ids = Vec::new();
@@ -55,7 +55,8 @@ async fn live(stores: &Stores) -> Vec<TaskId> {
     ids
 }
 
-/// Takes what comes until nothing more is missing or the connection is lost.
+/// Receives messages until no event is missing; returns `false` when the connection is lost or none
+/// arrives for 40 s.
 async fn take(consumer: &mut Consumer, seen: &mut HashMap<String, u64>) -> bool {
     loop {
         if seen.len() == TASKS && seen.values().all(|sequence| *sequence == EVENTS) {
@@ -77,7 +78,7 @@ async fn take(consumer: &mut Consumer, seen: &mut HashMap<String, u64>) -> bool 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_broker_that_is_killed_amid_a_thousand_events_loses_none() {
+async fn no_event_is_lost_when_the_broker_is_killed_amid_a_thousand() {
     let mut broker = Broker::start();
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}/sutazai.db", folder.path().display());
@@ -98,7 +99,7 @@ async fn a_broker_that_is_killed_amid_a_thousand_events_loses_none() {
         async move { live(&stores).await }
     });
     let mut seen = HashMap::new();
-    // Some have come, and by far not all.
+    // Some events were received, but most are still missing.
     while seen.len() < 10 {
         let delivery = crate::broker::next(&mut consumer).await;
         let body: Value = serde_json::from_slice(&delivery.data).unwrap();
@@ -108,7 +109,7 @@ async fn a_broker_that_is_killed_amid_a_thousand_events_loses_none() {
     assert!(!living.is_finished());
     tokio::task::block_in_place(|| broker.order("kill"));
     let ids = living.await.unwrap();
-    // What is removed before it was told is heard all the same.
+    // Events of a task that is removed before they were published are published all the same.
     for id in ids.iter().step_by(3) {
         stores.tasks.delete(*id).await.unwrap();
     }

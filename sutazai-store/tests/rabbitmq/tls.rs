@@ -1,4 +1,4 @@
-//! A broker that speaks TLS only.
+//! A broker that accepts only TLS connections.
 
 use std::path::Path;
 
@@ -10,14 +10,14 @@ use crate::broker::Broker;
 use crate::certificates::Certificates;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_a_certificate_of_a_known_root_and_of_the_right_name_is_accepted() {
+async fn only_a_certificate_with_trusted_root_and_matching_name_is_accepted() {
     let (right, other) = (Certificates::of("127.0.0.1"), Certificates::of("127.0.0.1"));
     let broker = Broker::start_with(&[("SUTAZAI_TEST_TLS", right.folder())]);
     assert!(broker.url.starts_with("amqps://"), "{}", broker.url);
     let with = |url: &str, roots: &Path| format!("{url}?heartbeat=30&cacertfile={}", roots.display());
     let bus = RabbitMqMessageBus::at(&with(&broker.url, &right.root())).unwrap();
     bus.reach().await.unwrap();
-    // Many times what one TLS record holds (16 KiB), in both directions: each message is confirmed.
+    // Many times the size of a TLS record (16 KiB), in both directions, since each message is confirmed.
     let body = "x".repeat(100_000);
     let message = |n: u32| BusMessage {
         id: format!("a:{n}"),
@@ -30,7 +30,7 @@ async fn only_a_certificate_of_a_known_root_and_of_the_right_name_is_accepted() 
     let misnamed = broker.url.replace("127.0.0.1", "localhost");
     for (url, reason) in [
         (with(&broker.url, &other.root()), "UnknownIssuer"),
-        // The system does not know the root.
+        // The system does not trust the root.
         (broker.url.clone(), "UnknownIssuer"),
         (with(&misnamed, &right.root()), "not valid for name \"localhost\""),
     ] {
@@ -44,7 +44,7 @@ async fn only_a_certificate_of_a_known_root_and_of_the_right_name_is_accepted() 
 }
 
 #[tokio::test]
-async fn a_file_without_certificates_names_the_setting() {
+async fn file_without_certificates_names_the_setting() {
     let folder = tempfile::tempdir().unwrap();
     let (letter, broken) = (folder.path().join("letter"), folder.path().join("broken.pem"));
     std::fs::write(&letter, "a letter").unwrap();

@@ -1,4 +1,4 @@
-//! Redis goes away, hangs, and comes back.
+//! Redis becomes unreachable, hangs, and becomes reachable again.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,10 +12,11 @@ use sutazai_store::redis::{Redis, RedisCache, RedisRateLimiter};
 use crate::HANG_LIMIT;
 use crate::place::Server;
 
-/// What one call waits for a Redis that hangs. Calls that waited one after the other would take this times their number.
+/// Timeout of one call to a Redis that hangs. Sequential calls that all waited would take this times their
+/// number.
 const CALL_LIMIT: Duration = Duration::from_millis(500);
 
-/// Counts for itself: grants everything, with a mark that tells it apart.
+/// Local limiter that grants everything, with a value that identifies its answers.
 fn own() -> Arc<MockRateLimiter> {
     let mut own = MockRateLimiter::new();
     own.expect_quota().return_const(Quota::per_minute(1_000));
@@ -31,13 +32,13 @@ async fn counted_here(limiter: &RedisRateLimiter, key: &RateKey) -> bool {
 async fn until_back(redis: &Redis) {
     let begun = Instant::now();
     while redis.reach().await.is_err() {
-        assert!(begun.elapsed() < HANG_LIMIT, "Redis is there, and is not found again");
+        assert!(begun.elapsed() < HANG_LIMIT, "Redis is running but was not found again");
         SystemClock.sleep(Duration::from_millis(50)).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn limits_fall_back_and_come_back_over_restarts_and_hangs() {
+async fn limits_fall_back_while_redis_is_restarted_or_hangs() {
     let mut server = Server::start(None);
     let (port, redis) = (server.port.clone(), Redis::at(&server.url, None).unwrap());
     let limiter = RedisRateLimiter::new(redis.clone(), "calls", own(), Arc::new(SystemClock));
@@ -51,12 +52,12 @@ async fn limits_fall_back_and_come_back_over_restarts_and_hangs() {
         for _ in 0..1_000 {
             assert!(counted_here(&limiter, &key).await, "round {round}");
         }
-        assert!(begun.elapsed() < CALL_LIMIT * 1_000 / 2, "{:?} for what is away", begun.elapsed());
+        assert!(begun.elapsed() < CALL_LIMIT * 1_000 / 2, "{:?} for an unreachable Redis", begun.elapsed());
         assert_eq!(cache.get("x").await.unwrap_err().kind(), ErrorKind::Unavailable);
         assert_eq!(redis.reach().await.unwrap_err().kind(), ErrorKind::Unavailable);
         server = Server::start(Some(&port));
         until_back(&redis).await;
-        // The script is not there any more, and is brought again.
+        // The restarted server does not have the script any more, so it is loaded again.
         assert!(!counted_here(&limiter, &key).await, "round {round}");
         cache.put("x", "y", Duration::from_secs(60)).await.unwrap();
     }
@@ -66,14 +67,14 @@ async fn limits_fall_back_and_come_back_over_restarts_and_hangs() {
     for _ in 0..100 {
         assert!(counted_here(&limiter, &key).await);
     }
-    assert!(begun.elapsed() < CALL_LIMIT * 100 / 2, "{:?} for what hangs", begun.elapsed());
+    assert!(begun.elapsed() < CALL_LIMIT * 100 / 2, "{:?} for a hanging Redis", begun.elapsed());
     server.signal("CONT");
     until_back(&redis).await;
     assert!(!counted_here(&limiter, &key).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_that_is_not_there_yet_is_found_when_it_comes() {
+async fn redis_that_starts_later_is_found() {
     let port = Server::start(None).port.clone();
     let redis = Redis::at(&format!("redis://:correct-horse@127.0.0.1:{port}/0"), None).unwrap();
     assert_eq!(redis.reach().await.unwrap_err().kind(), ErrorKind::Unavailable);

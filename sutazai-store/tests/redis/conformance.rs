@@ -13,7 +13,7 @@ use sutazai_store::redis::{Redis, RedisCache, RedisRateLimiter};
 
 use crate::place::Server;
 
-/// Has a quota, and is not to be asked.
+/// Limiter with a quota that must not be called.
 #[derive(Debug)]
 struct NotAsked(Quota);
 
@@ -24,12 +24,12 @@ impl RateLimiter for NotAsked {
     }
 
     async fn take(&self, _: &RateKey) -> Result<Allowance> {
-        Err(Error::internal("Redis was there"))
+        Err(Error::internal("the local limiter must not be called while Redis is reachable"))
     }
 }
 
 #[tokio::test]
-async fn the_rate_limiter_conforms() {
+async fn rate_limiter_conforms() {
     let server = Server::start(None);
     let redis = Redis::at(&server.url, None).unwrap();
     let fresh = AtomicU32::new(0);
@@ -42,7 +42,7 @@ async fn the_rate_limiter_conforms() {
 }
 
 #[tokio::test]
-async fn the_cache_conforms() {
+async fn cache_conforms() {
     let server = Server::start(None);
     let redis = Redis::at(&server.url, None).unwrap();
     let pass = async |pause| SystemClock.sleep(pause).await;
@@ -50,13 +50,13 @@ async fn the_cache_conforms() {
 }
 
 #[tokio::test]
-async fn servers_count_as_one_and_a_wrong_clock_costs_a_window_at_most() {
+async fn servers_count_together_and_a_wrong_clock_blocks_one_window_at_most() {
     let server = Server::start(None);
     let quota = Quota::per_minute(10);
     let [right, ahead] = [Arc::new(ManualClock::new()), Arc::new(ManualClock::new())];
     ahead.advance(Duration::from_secs(3_600));
     let limiter = |clock: &Arc<ManualClock>| {
-        // Each with a connection of its own, as in a process of its own.
+        // Each has a connection of its own, as in a process of its own.
         let redis = Redis::at(&server.url, None).unwrap();
         RedisRateLimiter::new(redis, "calls", Arc::new(NotAsked(quota)), clock.clone())
     };
@@ -71,7 +71,7 @@ async fn servers_count_as_one_and_a_wrong_clock_costs_a_window_at_most() {
     }
     while matches!(wrong.take(&key).await.unwrap(), Allowance::Granted { .. }) {}
     let Allowance::Refused { retry_after } = first.take(&key).await.unwrap() else {
-        panic!("what the wrong clock has counted is forgotten");
+        panic!("the requests that the wrong clock counted must count");
     };
     assert!(retry_after <= Duration::from_secs(60), "{retry_after:?}");
     right.advance(Duration::from_secs(61));
@@ -79,7 +79,7 @@ async fn servers_count_as_one_and_a_wrong_clock_costs_a_window_at_most() {
 }
 
 #[test]
-fn a_bad_address_names_the_setting_and_not_the_password() {
+fn invalid_address_names_the_setting_and_not_the_password() {
     for url in ["localhost:6379", "http://:correct-horse@here/", "redis://:correct-horse@here/nine"] {
         let e = Redis::at(url, None).unwrap_err();
         assert_eq!(e.field(), Some("REDIS_URL"), "{url}: {e}");

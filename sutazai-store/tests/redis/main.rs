@@ -1,4 +1,4 @@
-//! `RedisRateLimiter` and `RedisCache` over a real Redis, which goes away and comes back.
+//! `RedisRateLimiter` and `RedisCache` over a real Redis that is stopped and started again.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test that cannot go on says so by ending
 
@@ -11,5 +11,5 @@ mod tls;
 
 use std::time::Duration;
 
-/// Bound against a hang: far more than what it bounds takes on a busy machine, and not a measurement.
+/// Upper bound that only a hang exceeds, even on a busy machine; not a measurement.
 pub(crate) const HANG_LIMIT: Duration = Duration::from_secs(60);

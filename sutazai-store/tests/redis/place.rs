@@ -1,10 +1,10 @@
-//! A Redis of the test's own.
+//! Redis server for one test.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
-/// Runs until it is dropped.
+/// Server that runs until this is dropped.
 pub(crate) struct Server {
     script: Child,
     stdin: Option<ChildStdin>,
@@ -14,12 +14,12 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// On this port, or on a free one.
+    /// Starts it on this port, or on a free one.
     pub(crate) fn start(port: Option<&str>) -> Self {
         Self::start_with(port, &[])
     }
 
-    /// With these variables in the script's environment.
+    /// Starts it with these variables in the environment of the script.
     pub(crate) fn start_with(port: Option<&str>, environment: &[(&str, &Path)]) -> Self {
         let mut script = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/redis.sh"))
             .args(port)
@@ -29,14 +29,14 @@ impl Server {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let said = BufReader::new(script.stdout.take().unwrap()).lines().take(3);
-        let said: Vec<String> = said.collect::<Result<_, _>>().unwrap();
-        let [url, port, process] = said.try_into().unwrap();
+        let lines = BufReader::new(script.stdout.take().unwrap()).lines().take(3);
+        let lines: Vec<String> = lines.collect::<Result<_, _>>().unwrap();
+        let [url, port, process] = lines.try_into().unwrap();
         let stdin = script.stdin.take();
         Self { script, stdin, url, port, process }
     }
 
-    /// Stops or goes on with the process as it is: who asks it gets no answer.
+    /// Sends a signal to the server process, such as `STOP`, after which it answers no call.
     pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill").args([&format!("-{name}"), &self.process]).status().unwrap();
         assert!(sent.success());

@@ -1,4 +1,4 @@
-//! A Redis that speaks TLS only.
+//! A Redis that accepts only TLS connections.
 
 use sutazai_core::ErrorKind;
 use sutazai_store::redis::Redis;
@@ -7,7 +7,7 @@ use crate::certificates::Certificates;
 use crate::place::Server;
 
 #[tokio::test]
-async fn only_a_certificate_of_a_known_root_and_of_the_right_name_is_accepted() {
+async fn only_a_certificate_with_trusted_root_and_matching_name_is_accepted() {
     let (right, other) = (Certificates::of("127.0.0.1"), Certificates::of("127.0.0.1"));
     let server = Server::start_with(None, &[("SUTAZAI_TEST_TLS", right.folder())]);
     assert!(server.url.starts_with("rediss://"), "{}", server.url);
@@ -19,7 +19,7 @@ async fn only_a_certificate_of_a_known_root_and_of_the_right_name_is_accepted() 
     let misnamed = server.url.replace("127.0.0.1", "localhost");
     for (url, roots) in [
         (&server.url, Some(&other)),
-        // The system does not know the root.
+        // The system does not trust the root.
         (&server.url, None),
         (&misnamed, Some(&roots)),
         (&plain, None),
@@ -31,7 +31,7 @@ async fn only_a_certificate_of_a_known_root_and_of_the_right_name_is_accepted() 
 }
 
 #[tokio::test]
-async fn what_makes_no_sense_over_tls_names_the_setting() {
+async fn invalid_tls_setting_is_named() {
     let roots = std::fs::read(Certificates::of("localhost").root()).unwrap();
     for (url, roots, setting) in [
         ("rediss://localhost/#insecure", None, "REDIS_URL"),

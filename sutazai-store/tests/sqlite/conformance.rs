@@ -1,8 +1,10 @@
-//! `SqliteTaskStore`, `SqliteIdentityStore`, `SqliteApiKeyStore`, `SqliteConversationStore`, `SqliteDocumentStore`,
-//! `SqliteScheduleStore`, `SqliteMetricStore`, `SqliteAgentStore` and `SqliteRelayStore` against the suites of their ports, each part over a new file.
+//! The SQLite stores against the suites of their ports, each part over a new file: `SqliteTaskStore`,
+//! `SqliteIdentityStore`, `SqliteApiKeyStore`, `SqliteConversationStore`, `SqliteDocumentStore`,
+//! `SqliteScheduleStore`, `SqliteMetricStore`, `SqliteAgentStore` and `SqliteRelayStore`.
 //!
-//! They are opened as programs open them, so that `TracedTaskStore`, `TracedIdentityStore`, `TracedApiKeyStore`,
-//! `TracedConversationStore`, `TracedDocumentStore`, `TracedScheduleStore`, `TracedMetricStore` and `TracedAgentStore` around them are held against the suites too.
+//! They are opened as programs open them, so the suites also cover their decorators `TracedTaskStore`,
+//! `TracedIdentityStore`, `TracedApiKeyStore`, `TracedConversationStore`, `TracedDocumentStore`,
+//! `TracedScheduleStore`, `TracedMetricStore` and `TracedAgentStore`.
 
 use std::sync::{Arc, Mutex};
 
@@ -14,7 +16,7 @@ use sutazai_store::Stores;
 
 use crate::place::Place;
 
-/// Opens new databases and keeps their directories until the test has ended.
+/// Opens new databases and keeps their directories until the test ends.
 #[derive(Default)]
 struct Places(Mutex<Vec<Arc<Place>>>);
 
@@ -100,10 +102,10 @@ async fn relay_store_conforms() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_task_store_bears_random_schedules() {
+async fn task_store_survives_random_schedules() {
     let places = Places::default();
     let first = u64::from(rand::random::<u32>());
-    // The last is one in which a task asks for the same child twice and is ended before it.
+    // The last seed is a schedule in which a task requests the same child twice and ends before it.
     for seed in (first..first + 50).chain([135_852_099]) {
         if let Err(fault) = schedules::run(|| async { places.open().await.tasks }, seed).await {
             panic!("{fault}");

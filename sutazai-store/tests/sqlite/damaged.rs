@@ -1,4 +1,4 @@
-//! Rows that cannot be read hinder nobody but their owners.
+//! Unreadable rows affect only their owners.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,8 @@ use sutazai_core::domain::{ConcurrencyLimits, ScheduleQuery};
 use crate::fixture::{Becomes, others_go_on, schedules};
 use crate::place::Place;
 
-/// SQLite checks neither encodings nor sizes, and checks of the schema can be switched off.
+/// Assignments that damage a task. SQLite checks neither encodings nor sizes, and CHECK constraints can be
+/// switched off.
 const WAYS: [(&str, Becomes); 22] = [
     ("payload = '{broken'", Becomes::Failed),
     ("payload = CAST(x'ff' AS TEXT)", Becomes::Failed),
@@ -35,7 +36,7 @@ const WAYS: [(&str, Becomes); 22] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn damaged_rows_end_as_failed_and_hinder_nobody_else() {
+async fn damaged_tasks_fail_and_others_are_run() {
     let per_agent = BTreeMap::from([("echo".to_owned(), 8)]);
     for limits in [ConcurrencyLimits::default(), ConcurrencyLimits { per_owner: Some(5), per_agent }] {
         let place = Place::new();
@@ -50,14 +51,14 @@ async fn damaged_rows_end_as_failed_and_hinder_nobody_else() {
         })
         .await;
         let mut connection = SqliteConnection::connect(&place.url()).await.unwrap();
-        let nameless = "SELECT status FROM tasks WHERE id = x'01'";
-        let status: String = sqlx::query_scalar(nameless).fetch_one(&mut connection).await.unwrap();
+        let unreadable = "SELECT status FROM tasks WHERE id = x'01'";
+        let status: String = sqlx::query_scalar(unreadable).fetch_one(&mut connection).await.unwrap();
         assert_eq!(status, "failed");
     }
 }
 
 #[tokio::test]
-async fn damaged_schedules_keep_no_other_from_firing() {
+async fn damaged_schedules_do_not_block_others() {
     let place = Place::new();
     let store = place.open().await.schedules;
     let [first, second, third, good] = schedules();

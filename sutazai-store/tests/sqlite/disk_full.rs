@@ -1,7 +1,8 @@
-//! A full disk: the error says so, nothing acknowledged is lost, and the store works again when there is room.
+//! A full disk: the error says so, no acknowledged task is lost, and the store works again once there is
+//! space.
 //!
-//! The disk is a file system of 2 MB in memory, mounted in a mount namespace of its own, so that nothing of it is
-//! left whatever happens. Root or unprivileged user namespaces are needed.
+//! The disk is a tmpfs of 2 MB, mounted in a mount namespace of its own, so that it disappears whatever
+//! happens. Root or unprivileged user namespaces are needed.
 
 use std::process::Command;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use sutazai_core::ports::{ClaimRequest, Clock, SystemClock, TaskStore};
 const DIRECTORY: &str = "SUTAZAI_SMALL_DISK";
 
 #[test]
-fn a_full_disk_is_named_and_survived() {
+fn full_disk_is_named_and_survived() {
     let directory = tempfile::tempdir().unwrap();
     let root =
         String::from_utf8(Command::new("id").arg("-u").output().unwrap().stdout).unwrap().trim() == "0";
@@ -28,13 +29,13 @@ fn a_full_disk_is_named_and_survived() {
         .env(DIRECTORY, directory.path())
         .output()
         .expect("unshare (Debian package util-linux)");
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
-    assert!(said.contains("1 passed"), "{said}");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{printed}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(printed.contains("1 passed"), "{printed}");
 }
 
 #[tokio::test]
-#[ignore = "run by a_full_disk_is_named_and_survived on a small disk"]
+#[ignore = "run by full_disk_is_named_and_survived on a small disk"]
 async fn on_the_small_disk() {
     let directory = std::path::PathBuf::from(std::env::var(DIRECTORY).unwrap());
     let file = directory.join("small.db");
@@ -48,7 +49,7 @@ async fn on_the_small_disk() {
             Ok(tasks) => acknowledged.push(tasks[0].id),
             Err(e) => break e,
         }
-        assert!(acknowledged.len() < 1_000, "the disk never became full");
+        assert!(acknowledged.len() < 1_000, "the disk must become full");
     };
     assert_eq!(e.kind(), ErrorKind::Unavailable, "{e}");
     assert!(e.to_string().contains("full") && e.to_string().contains("small.db"), "{e}");
@@ -79,7 +80,7 @@ async fn on_the_small_disk() {
     store.finish(vec![finish], now).await.unwrap().remove(0).unwrap();
 }
 
-/// Every acknowledged task is there with its one event, and no other task is.
+/// Asserts that every acknowledged task is stored with its one event, and no other task.
 async fn assert_whole(store: &dyn TaskStore, acknowledged: &[TaskId]) {
     for id in acknowledged {
         assert_eq!(store.get(*id).await.unwrap().unwrap().payload, task().payload);

@@ -1,4 +1,4 @@
-//! The index of words: each word belongs to its owner, and is gone with its document, however that is deleted.
+//! Word index: words belong to their owners and are deleted with their document, however that is deleted.
 
 use sqlx::{Connection, Row, SqliteConnection};
 use sutazai_core::domain::{Chunk, Document, DocumentId, MediaType, PassageQuery, UserId};
@@ -30,7 +30,7 @@ fn document(owner: Option<UserId>, text: &str) -> (Document, Vec<Chunk>) {
     (document, vec![Chunk { document: id, index: 0, start: 0, end: 1, text: text.into() }])
 }
 
-/// The words that the index holds, in their order; fails where it does not fit the chunks.
+/// Returns the words in the index, sorted; fails if the index is inconsistent with the chunks.
 async fn words(place: &Place) -> Vec<String> {
     let mut connection = connect(place).await;
     let check = "INSERT INTO chunk_words (chunk_words) VALUES ('integrity-check');
@@ -41,7 +41,7 @@ async fn words(place: &Place) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn words_go_with_a_document_and_with_a_user() {
+async fn words_are_deleted_with_their_document_and_user() {
     let place = Place::new();
     let stores = place.open().await;
     let ada = user_named("ada");
@@ -56,7 +56,7 @@ async fn words_go_with_a_document_and_with_a_user() {
     let nobody = "0".repeat(32);
     let of_nobody = [format!("{nobody}astays"), format!("{nobody}awalrus")];
     let of_ada = ["stays", "zebra"].map(|word| format!("{}a{word}", ada.id.0.simple()));
-    // Each owner has words of its own, also where others have the same: a search for one reads nothing of the others.
+    // Each owner has words of its own, even if others have the same, so a search reads no words of others.
     assert_eq!(words(&place).await, [&of_nobody[..], &of_ada[..]].concat());
     let mut connection = connect(&place).await;
     let delete = sqlx::query("DELETE FROM users WHERE id = ?").bind(ada.id.0);
@@ -65,11 +65,11 @@ async fn words_go_with_a_document_and_with_a_user() {
 }
 
 #[tokio::test]
-async fn documents_of_before_are_indexed_anew() {
+async fn earlier_documents_are_indexed_again() {
     let place = Place::new();
     let stores = place.open().await;
     let text = "İstanbul ΟΔΟΣ Donau\u{ad}dampf zebra";
-    // More than the index is filled with at once.
+    // More chunks than are indexed in one statement.
     for n in 0..3 {
         let (mut document, _) = document(None, "");
         let text = |index| format!("{text} n{n}i{index}");
@@ -101,7 +101,7 @@ async fn documents_of_before_are_indexed_anew() {
 }
 
 #[tokio::test]
-async fn words_of_before_belong_to_their_owners_after_the_migration() {
+async fn earlier_words_belong_to_their_owners_after_the_migration() {
     let place = Place::new();
     let stores = place.open().await;
     let (ada, eve) = (user_named("ada"), user_named("eve"));
@@ -132,7 +132,7 @@ async fn words_of_before_belong_to_their_owners_after_the_migration() {
     }
 }
 
-/// A document with as many chunks as one of ten megabytes.
+/// Builds a document with as many chunks as one of ten megabytes.
 fn large_document(owner: Option<UserId>) -> (Document, Vec<Chunk>) {
     let (mut document, _) = document(owner, "");
     document.chunks = 10_000;
@@ -148,7 +148,7 @@ fn large_document(owner: Option<UserId>) -> (Document, Vec<Chunk>) {
 }
 
 #[tokio::test]
-async fn other_writes_go_between_the_parts_of_a_large_document() {
+async fn other_writes_run_between_the_parts_of_a_large_document() {
     let place = Place::new();
     let stores = place.open().await;
     let (document, chunks) = large_document(None);
@@ -159,9 +159,13 @@ async fn other_writes_go_between_the_parts_of_a_large_document() {
         tokio::select! {
             biased;
             created = stores.identity.create_user(&user) => created.unwrap(),
-            added = &mut adding => panic!("{name} waited for the whole document: {added:?}"),
+            added = &mut adding => panic!("{name} must not wait for the whole document: {added:?}"),
         }
-        assert_eq!(stores.documents.get(document.id).await.unwrap(), None, "it is shown in part");
+        assert_eq!(
+            stores.documents.get(document.id).await.unwrap(),
+            None,
+            "an incomplete document must be hidden"
+        );
     }
     adding.await.unwrap();
     assert!(stores.documents.get(document.id).await.unwrap().is_some());
@@ -171,14 +175,14 @@ async fn other_writes_go_between_the_parts_of_a_large_document() {
     tokio::select! {
         biased;
         created = stores.identity.create_user(&user) => created.unwrap(),
-        removed = &mut removing => panic!("waited for the whole document: {removed:?}"),
+        removed = &mut removing => panic!("must not wait for the whole document: {removed:?}"),
     }
     removing.await.unwrap();
     assert_eq!(words(&place).await, Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn what_a_cut_off_upload_left_is_removed_at_the_next_start() {
+async fn interrupted_upload_is_removed_at_the_next_start() {
     let place = Place::new();
     let stores = place.open().await;
     let [(kept, kept_chunks), (cut, cut_chunks), (new, new_chunks)] =
@@ -187,7 +191,7 @@ async fn what_a_cut_off_upload_left_is_removed_at_the_next_start() {
         stores.documents.add(document, chunks).await.unwrap();
     }
     drop(stores);
-    // As an upload leaves it that has not ended: of yesterday, and of another process that is at it.
+    // Simulates unfinished uploads: one of yesterday, and one that another process is still writing.
     let mut connection = connect(&place).await;
     let day = 86_400_000_000_000_i64;
     for (id, age) in [(cut.id, day), (new.id, 0)] {

@@ -30,7 +30,7 @@ async fn every_acknowledged_task_ends_once() {
     let mut killed_at_work = 0;
     for round in 0..=KILLS {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "killed::a_process_to_kill", "--ignored", "--nocapture"])
+            .args(["--exact", "killed::process_to_kill", "--ignored", "--nocapture"])
             .env(URL, place.url())
             .env(SUBMITTED, acknowledged.len().to_string())
             .stdout(Stdio::piped())
@@ -45,7 +45,7 @@ async fn every_acknowledged_task_ends_once() {
             }
             let worked = line.starts_with("worked");
             let since = *began.get_or_insert_with(Instant::now);
-            // Somewhere in the middle: later in each round than in the one before.
+            // Kills the process in the middle of its work, later in each round.
             let enough = since.elapsed() > Duration::from_millis(120 + 90 * round as u64);
             if round < KILLS && worked && enough {
                 child.kill().unwrap();
@@ -53,13 +53,13 @@ async fn every_acknowledged_task_ends_once() {
                 break;
             }
         }
-        // What it acknowledged before it was killed counts, read or not.
+        // Tasks that it acknowledged before it was killed count, even if the line is read only now.
         acknowledged
             .extend(lines.filter_map(|line| line.strip_prefix("acknowledged ")?.parse::<TaskId>().ok()));
         let status = child.wait().unwrap();
         assert!(round < KILLS || status.success(), "{status}");
     }
-    assert_eq!(killed_at_work, KILLS, "the process ended before it could be killed");
+    assert_eq!(killed_at_work, KILLS, "the process must be killed in every round but the last");
     assert!(acknowledged.len() >= TASKS, "{}", acknowledged.len());
 
     let store = place.open().await.tasks;
@@ -79,11 +79,11 @@ async fn every_acknowledged_task_ends_once() {
             .iter()
             .filter(|event| matches!(event.kind, EventKind::Status { status, .. } if status.has_ended()));
         assert!(gapless && ends.count() == 1, "{events:#?}");
-        // Pending, then for each attempt processing and its end.
+        // Pending, then processing and its end for each attempt.
         assert_eq!(events.len() as u32, 1 + 2 * task.attempt, "{events:#?}");
     }
     assert!(acknowledged.is_empty(), "{} acknowledged tasks are lost", acknowledged.len());
-    assert!(taken_over > 0, "no kill hit a running task");
+    assert!(taken_over > 0, "at least one kill must interrupt a running task");
 }
 
 async fn all(store: &dyn TaskStore) -> Vec<TaskId> {
@@ -99,7 +99,7 @@ async fn all(store: &dyn TaskStore) -> Vec<TaskId> {
     }
 }
 
-/// Gives its payload back after a millisecond.
+/// Agent that returns its payload after 1 ms.
 #[derive(Debug)]
 struct Echo;
 
@@ -116,14 +116,14 @@ impl Agent for Echo {
 
     async fn run(&self, context: &AgentContext) -> Result<Step> {
         context.clock.sleep(Duration::from_millis(1)).await;
-        say("worked");
+        print("worked");
         Ok(Step::Done(context.task.payload.clone()))
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "run and killed by every_acknowledged_task_ends_once"]
-async fn a_process_to_kill() {
+async fn process_to_kill() {
     let store = sutazai_store::open(&std::env::var(URL).unwrap()).await.unwrap().tasks;
     let submitted: usize = std::env::var(SUBMITTED).unwrap().parse().unwrap();
     let engine = Engine::builder()
@@ -138,7 +138,7 @@ async fn a_process_to_kill() {
         let batch = (first..TASKS.min(first + 50))
             .map(|n| NewTask { max_attempts: 100, ..NewTask::new("echo", json!({ "n": n })) });
         for task in engine.submit_all(&Caller::System, batch.collect()).await.unwrap() {
-            say(&format!("acknowledged {}", task.id));
+            print(&format!("acknowledged {}", task.id));
         }
     }
     let open = |status| TaskQuery { status: Some(status), limit: 1, ..Default::default() };
@@ -150,7 +150,7 @@ async fn a_process_to_kill() {
     engine.shutdown(Duration::from_secs(5)).await;
 }
 
-/// Writes a line at once; the one who reads may be gone.
-fn say(line: &str) {
+/// Prints a line at once; the reader may be gone.
+fn print(line: &str) {
     let _ = std::io::stdout().lock().write_all(format!("{line}\n").as_bytes());
 }

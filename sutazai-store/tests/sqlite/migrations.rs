@@ -1,4 +1,4 @@
-//! The schema forward, back and forward again.
+//! Migrations applied, reverted and applied again.
 
 use chrono::DateTime;
 use serde_json::json;
@@ -19,11 +19,11 @@ async fn connect(place: &Place) -> SqliteConnection {
 }
 
 #[tokio::test]
-async fn forward_back_and_forward() {
+async fn migrations_are_applied_reverted_and_applied_again() {
     let place = Place::new();
     let url = place.url();
     assert!(status(&url).await.unwrap().iter().all(|migration| !migration.applied));
-    assert!(!place.file().exists(), "asking for the status made a file");
+    assert!(!place.file().exists(), "reading the status must not create a file");
 
     let taken = up(&url).await.unwrap();
     let all = taken.len() as u32;
@@ -40,7 +40,7 @@ async fn forward_back_and_forward() {
     let applied = status(&url).await.unwrap().iter().filter(|m| m.applied).count();
     assert_eq!(applied, 1);
     assert_eq!(down(&url, 99).await.unwrap().len(), 1);
-    assert!(self::schema(&place).await.is_empty(), "something was left behind");
+    assert!(self::schema(&place).await.is_empty(), "reverting all migrations must leave nothing");
 
     up(&url).await.unwrap();
     assert_eq!(self::schema(&place).await, schema);
@@ -48,7 +48,7 @@ async fn forward_back_and_forward() {
 }
 
 #[tokio::test]
-async fn a_newer_database_is_refused_and_left_alone() {
+async fn newer_database_is_rejected_and_not_changed() {
     let place = Place::new();
     up(&place.url()).await.unwrap();
     let mut connection = connect(&place).await;
@@ -114,7 +114,7 @@ async fn events_keep_their_order_and_owner_when_they_get_positions() {
 }
 
 #[tokio::test]
-async fn samples_from_before_hosts_stay_and_hosts_become_one_on_the_way_back() {
+async fn earlier_samples_get_a_host_and_reverting_merges_hosts() {
     let place = Place::new();
     let url = place.url();
     let stores = sutazai_store::open(&url).await.unwrap();
@@ -140,7 +140,7 @@ async fn samples_from_before_hosts_stay_and_hosts_become_one_on_the_way_back() {
     };
     let kept = [sample("unknown", 1, 0.5), sample("unknown", 2, 1.5)];
     assert_eq!(store.range(&query("unknown")).await.unwrap(), kept);
-    // At second 2 there is one of each host; the series of the host `unknown` is the oldest.
+    // At second 2 there is a sample of each host; the series of the host `unknown` is the oldest.
     store.append(&[sample("one", 2, 7.0), sample("one", 3, 2.5), sample("two", 4, 3.5)]).await.unwrap();
     assert_eq!(store.range(&query("unknown")).await.unwrap(), kept);
     drop(store);
@@ -170,7 +170,7 @@ async fn messages_from_before_are_counted() {
     assert_eq!(counts, [(2, 7), (0, 0)]);
 }
 
-/// Everything in the schema, in order, but for SQLite's own tables, which stay for good.
+/// Returns everything in the schema, sorted, except SQLite's own tables, which cannot be dropped.
 async fn schema(place: &Place) -> Vec<String> {
     let rows = sqlx::query("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite!_%' ESCAPE '!' ORDER BY name")
         .fetch_all(&mut connect(place).await)

@@ -1,4 +1,4 @@
-//! How a database is made, and what cannot be opened.
+//! Creation of a database, and errors of opening one.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -7,7 +7,7 @@ use sutazai_core::ErrorKind;
 use crate::place::Place;
 
 #[tokio::test]
-async fn the_file_and_its_directory_are_for_this_user_only() {
+async fn file_and_directory_are_accessible_to_this_user_only() {
     let place = Place::new();
     let directory = place.file().parent().unwrap().join("made").join("here");
     let file = directory.join("x.db");
@@ -22,7 +22,7 @@ async fn the_file_and_its_directory_are_for_this_user_only() {
 }
 
 #[tokio::test]
-async fn a_file_that_others_had_access_to_is_tightened() {
+async fn access_of_other_users_is_removed() {
     let place = Place::new();
     drop(sutazai_store::open(&place.url()).await.unwrap());
     let mode = || std::fs::metadata(place.file()).unwrap().permissions().mode() & 0o777;
@@ -32,7 +32,7 @@ async fn a_file_that_others_had_access_to_is_tightened() {
 }
 
 #[tokio::test]
-async fn a_link_is_refused() {
+async fn symbolic_link_is_rejected() {
     let place = Place::new();
     drop(sutazai_store::open(&place.url()).await.unwrap());
     let link = place.file().with_file_name("link.db");
@@ -43,20 +43,20 @@ async fn a_link_is_refused() {
 }
 
 #[tokio::test]
-async fn what_is_no_database_is_named_and_left_alone() {
+async fn other_file_is_named_and_not_changed() {
     let place = Place::new();
     let text = "A letter to somebody, long enough to be taken for a header of one hundred bytes. ".repeat(60);
     std::fs::write(place.file(), &text).unwrap();
     let e = sutazai_store::open(&place.url()).await.unwrap_err();
     assert_eq!(e.kind(), ErrorKind::Unavailable, "{e}");
     assert!(e.to_string().contains("sutazai.db is not an SQLite database"), "{e}");
-    // Where it is, callers of a server are not told.
+    // The message for callers of a server does not contain the path.
     assert_eq!(e.message(), "the database cannot be used");
     assert_eq!(std::fs::read_to_string(place.file()).unwrap(), text);
 }
 
 #[tokio::test]
-async fn a_directory_that_cannot_be_made_is_named() {
+async fn directory_that_cannot_be_created_is_named() {
     let place = Place::new();
     std::fs::write(place.file(), b"").unwrap();
     let e = sutazai_store::open(&format!("{}/below.db", place.url())).await.unwrap_err();

@@ -1,11 +1,11 @@
-//! A database of its own for each test, gone with it.
+//! Database file for one test, removed with it.
 
 use std::path::PathBuf;
 
 use sutazai_store::Stores;
 use tempfile::TempDir;
 
-/// A directory with a database that is not there yet.
+/// Directory for a database that does not exist yet.
 pub(crate) struct Place {
     directory: TempDir,
 }

@@ -1,4 +1,4 @@
-//! Somebody sets the machine's clock while a task runs: neither its own process nor another one takes the run for dead.
+//! The machine's clock is set while a task runs: neither its own process nor another one reaps its lease.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -22,13 +22,13 @@ const LEASE: Duration = Duration::from_secs(1);
 const WORK: Duration = Duration::from_secs(4);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_survives_that_the_clock_is_set() {
+async fn attempt_survives_setting_the_clock() {
     let place = Place::new();
     let setting = place.file().with_extension("faketime");
     set(&setting, "+0s");
     let mut child = Killed(
         faketime::preload(&mut Command::new(std::env::current_exe().unwrap()))
-            .args(["--exact", "set_clock::a_process_whose_clock_is_set", "--ignored", "--nocapture"])
+            .args(["--exact", "set_clock::process_whose_clock_is_set", "--ignored", "--nocapture"])
             .env(URL, place.url())
             .env("FAKETIME_TIMESTAMP_FILE", &setting)
             .env("FAKETIME_NO_CACHE", "1")
@@ -37,7 +37,7 @@ async fn a_run_survives_that_the_clock_is_set() {
             .unwrap(),
     );
     let mut lines = BufReader::new(child.0.stdout.take().unwrap()).lines().map_while(std::result::Result::ok);
-    assert!(lines.by_ref().any(|line| line.contains("begun")), "it ended before it began");
+    assert!(lines.by_ref().any(|line| line.contains("begun")), "the task must begin");
     for jump in ["+600s", "-7200s", "+86400s"] {
         SystemClock.sleep(Duration::from_millis(700)).await;
         set(&setting, jump);
@@ -47,7 +47,7 @@ async fn a_run_survives_that_the_clock_is_set() {
     assert!(child.0.wait().unwrap().success());
 }
 
-/// A process that does not outlive its test.
+/// Process that does not outlive its test.
 struct Killed(Child);
 
 impl Drop for Killed {
@@ -58,7 +58,8 @@ impl Drop for Killed {
     }
 }
 
-/// Sets the clock of the process that looks into this file, which is whole whenever it looks.
+/// Sets the clock of the process that reads this file. The file is replaced atomically, so it is never read
+/// in part.
 fn set(setting: &Path, to: &str) {
     let new = setting.with_extension("new");
     std::fs::write(&new, to).unwrap();
@@ -88,11 +89,11 @@ impl Agent for Slow {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "run and watched by a_run_survives_that_the_clock_is_set"]
-async fn a_process_whose_clock_is_set() {
+#[ignore = "run and watched by attempt_survives_setting_the_clock"]
+async fn process_whose_clock_is_set() {
     let url = std::env::var(URL).unwrap();
     let mut engines = Vec::new();
-    // Two engines over one file: the second has nothing to do but to look for dead workers.
+    // Two engines over one file: the second only reaps expired leases.
     for _ in 0..2 {
         let stores = sutazai_store::open(&url).await.unwrap();
         let engine = Engine::builder().task_store(stores.tasks).clock(stores.clock).agent(Arc::new(Slow));

@@ -1,4 +1,4 @@
-//! The group commit: many writers at once, and one bad write among them.
+//! Group commit: many concurrent writers, and failing writes among them.
 
 use std::sync::Arc;
 
@@ -14,14 +14,14 @@ fn task(n: u32) -> Task {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_bad_write_of_a_group_hurts_no_other() {
+async fn failed_write_of_a_group_affects_no_other() {
     let place = Place::new();
     let store = place.open().await.tasks;
     let known = store.enqueue(vec![task(0)]).await.unwrap().remove(0);
     let mut wake_ups = store.subscribe();
     let writes = (1..=400).map(|n| {
         let (store, known) = (store.clone(), known.clone());
-        // Every tenth brings a good task together with one that is there already: neither may be kept.
+        // Every tenth batch has a new task and an existing one: neither may be stored.
         let batch = if n % 10 == 0 { vec![task(n), known] } else { vec![task(n)] };
         tokio::spawn(async move { (batch[0].id, store.enqueue(batch).await) })
     });
@@ -32,24 +32,24 @@ async fn one_bad_write_of_a_group_hurts_no_other() {
         match outcome {
             Ok(_) => {
                 good += 1;
-                assert!(kept.is_some(), "an acknowledged task is not there");
+                assert!(kept.is_some(), "an acknowledged task must be stored");
             }
             Err(e) => {
                 assert_eq!(e.kind(), ErrorKind::Conflict, "{e}");
-                assert!(kept.is_none(), "a refused task was kept");
+                assert!(kept.is_none(), "a rejected task must not be stored");
             }
         }
     }
     assert_eq!(good, 360);
-    let mut told = 0;
+    let mut woken = 0;
     while let Ok(wake_up) = wake_ups.try_recv() {
-        told += u32::from(matches!(wake_up, WakeUp::Task(_)));
+        woken += u32::from(matches!(wake_up, WakeUp::Task(_)));
     }
-    assert_eq!(told, 360, "wake-ups must be those of committed writes");
+    assert_eq!(woken, 360, "wake-ups must be those of committed writes");
 }
 
 #[tokio::test]
-async fn what_is_acknowledged_outlives_the_store() {
+async fn acknowledged_task_outlives_the_store() {
     let place = Place::new();
     let task = place.open().await.tasks.enqueue(vec![task(7)]).await.unwrap().remove(0);
     let store: Arc<dyn TaskStore> = place.open().await.tasks;
@@ -57,7 +57,7 @@ async fn what_is_acknowledged_outlives_the_store() {
 }
 
 #[test]
-fn the_store_outlives_the_runtime_that_opened_it() {
+fn store_outlives_the_runtime_that_opened_it() {
     let place = Place::new();
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let store = runtime().block_on(place.open()).tasks;
