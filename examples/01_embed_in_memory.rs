@@ -1,8 +1,9 @@
-//! The engine inside a program: an agent in a few lines, a task, its result. Offline, over in a second.
+//! Embeds the engine in a program: an agent in a few lines, a task, its result. Offline, and done within a
+//! second.
 //!
 //! Run it: `cargo run --example 01_embed_in_memory`
 
-#![allow(clippy::print_stdout)] // an example shows what it does
+#![allow(clippy::print_stdout)] // an example prints what it does
 
 use std::sync::Arc;
 
@@ -53,10 +54,10 @@ async fn main() -> Result<()> {
     let done = engine.wait(&Caller::System, id).await?;
     println!("{}: {}", done.status, done.result.unwrap_or_default());
 
-    let refused = engine.submit(&Caller::System, NewTask::new("word-counter", json!({ "txt": "?" }))).await;
+    let rejected = engine.submit(&Caller::System, NewTask::new("word-counter", json!({ "txt": "?" }))).await;
     println!(
-        "a payload that does not fit is refused: {}",
-        refused.err().map(|e| e.to_string()).unwrap_or_default()
+        "a payload that does not match the schema is rejected: {}",
+        rejected.err().map(|e| e.to_string()).unwrap_or_default()
     );
 
     engine.shutdown(std::time::Duration::from_secs(1)).await;

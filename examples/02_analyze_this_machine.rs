@@ -1,11 +1,11 @@
-//! The hardware-optimizer on this machine, with the rules' own words or a model's.
+//! Runs the hardware-optimizer on this machine, with the texts of the rules or of a model.
 //!
-//! Run it: `cargo run --example 02_analyze_this_machine`, or with a model:
-//! `MODEL_PROGRAM=in-process MODEL_BACKENDS=llama-cpp=/path/model.gguf cargo run --features llama-cpp-native --example
-//! 02_analyze_this_machine`.
-//! The model writes what `sutazai models check` has shown that it can.
+//! Run it: `cargo run --example 02_analyze_this_machine`, or with a model: `MODEL_PROGRAM=in-process
+//! MODEL_BACKENDS=llama-cpp=/path/model.gguf cargo run --features llama-cpp-native --example
+//! 02_analyze_this_machine`. A model writes only the kinds of text that `sutazai models check` has measured
+//! and permitted.
 
-#![allow(clippy::print_stdout)] // an example shows what it does
+#![allow(clippy::print_stdout)] // an example prints what it does
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ async fn main() -> Result<()> {
         }
         let grounding = analysis.grounding;
         let by_rules = grounding.written_by_rules();
-        println!("\n{} of {} texts are the rules' own", by_rules, grounding.texts.len());
+        println!("\n{} of {} texts were written by the rules", by_rules, grounding.texts.len());
         println!("{}", analysis.summary);
     } else {
         println!("{}: {:?}", done.status, done.error);

@@ -1,8 +1,8 @@
-//! SutazAI inside somebody's own axum service: our router nested under a prefix, beside their own routes.
+//! Embeds SutazAI in an axum service: our router is nested under a prefix, beside routes of the service.
 //!
 //! Run it: `cargo run --example 03_http_server`, then open the addresses that it prints.
 
-#![allow(clippy::print_stdout)] // an example shows what it does
+#![allow(clippy::print_stdout)] // an example prints what it does
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ async fn main() -> Result<()> {
     println!("ours:  http://{address}/ai/health and http://{address}/ai/api/v1/...");
 
     let stop = async {
-        // Without a handler for Ctrl-C there is nothing to wait for: the process ends by the signal itself.
+        // If no handler for Ctrl-C can be installed, the signal ends the process itself.
         let _ = tokio::signal::ctrl_c().await;
     };
     http::serve(listener, app, stop).await?;

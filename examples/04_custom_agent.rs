@@ -1,8 +1,8 @@
-//! An agent of one's own that reports progress, uses the metrics, and hands parts of its work to other tasks.
+//! Defines an agent that reports progress, reads metrics, and delegates parts of its work to child tasks.
 //!
 //! Run it: `cargo run --example 04_custom_agent`
 
-#![allow(clippy::print_stdout)] // an example shows what it does
+#![allow(clippy::print_stdout)] // an example prints what it does
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,11 +16,11 @@ use sutazai::memory::MemoryTaskStore;
 use sutazai::ports::{Agent, AgentContext};
 use sutazai::{Result, agent};
 
-/// Measures twice in child tasks, then compares. It holds no worker while the children run.
+/// Compares two measurements by child tasks. It occupies no worker while they run.
 #[derive(Debug)]
 struct Compare;
 
-/// Measures once.
+/// Measures the memory in use once.
 #[derive(Debug)]
 struct Measure;
 
@@ -53,10 +53,10 @@ impl Agent for Measure {
 #[async_trait]
 impl Agent for Compare {
     fn descriptor(&self) -> AgentDescriptor {
-        descriptor("compare", "Tells how much memory came or went between two measurements.")
+        descriptor("compare", "Returns by how much memory use changed between two measurements.")
     }
 
-    // Those of its children are its own.
+    // The parent needs the permissions of its children.
     fn permissions(&self, payload: &Value) -> Vec<Permission> {
         Measure.permissions(payload)
     }

@@ -1,9 +1,9 @@
-//! A model backend of one's own, held against the port's conformance suite, used by an agent's context.
+//! Defines a model backend, checks it with the port's conformance suite, and asks it for a text.
 //!
-//! The "model" here is a Markov chain over a text: small enough to read, and it really writes.
-//! Run it: `cargo run --features testing --example 05_custom_model_backend`
+//! The "model" is a Markov chain over a text: small enough to read, and it generates text. Run it: `cargo run
+//! --features testing --example 05_custom_model_backend`
 
-#![allow(clippy::print_stdout)] // an example shows what it does
+#![allow(clippy::print_stdout)] // an example prints what it does
 
 use std::sync::Arc;
 
@@ -47,10 +47,10 @@ impl ModelBackend for MarkovModelBackend {
         let prompt = request.messages.iter().map(|m| m.content.split(' ').count()).sum::<usize>();
         let mut at = prompt % words.len();
         let mut events = Vec::new();
-        for turn in 0..request.max_tokens as usize {
+        for step in 0..request.max_tokens as usize {
             events.push(Ok(ModelEvent::Text(format!("{} ", words[at]))));
             let next: Vec<usize> = (1..words.len()).filter(|i| words[i - 1] == words[at]).collect();
-            at = next[(turn + prompt) % next.len().max(1)..].first().copied().unwrap_or(0);
+            at = next[(step + prompt) % next.len().max(1)..].first().copied().unwrap_or(0);
         }
         events.push(Ok(ModelEvent::Done(ModelUsage {
             backend: "markov".into(),

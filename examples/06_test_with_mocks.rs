@@ -1,8 +1,8 @@
-//! How an embedder tests code of their own: mocks of the ports, a scripted model, a clock that stands still.
+//! Tests the code of an embedder: with mocks of the ports and a clock that is advanced by hand.
 //!
 //! Run the test: `cargo test --features testing --example 06_test_with_mocks`
 
-#![allow(clippy::print_stdout)] // an example shows what it does
+#![allow(clippy::print_stdout)] // an example prints what it does
 
 use std::sync::Arc;
 
@@ -10,14 +10,15 @@ use sutazai::domain::{NewTask, Task};
 use sutazai::ports::{Clock, TaskStore};
 use sutazai::{Error, Result};
 
-/// The embedder's own code: asks for a nightly analysis, but not twice a day.
+/// Code of the embedder: submits a nightly analysis, at most once a day.
 pub struct NightWatch {
     store: Arc<dyn TaskStore>,
     clock: Arc<dyn Clock>,
 }
 
 impl NightWatch {
-    /// Submits the analysis of today; the key of the day makes a second call harmless.
+    /// Submits the analysis of today; the idempotency key contains the date, so a second call returns the
+    /// same task.
     ///
     /// # Errors
     /// Those of the store.
@@ -26,7 +27,7 @@ impl NightWatch {
         let mut new = NewTask::new("hardware-optimizer", serde_json::json!({ "use_model": false }));
         new.idempotency_key = Some(format!("night-watch-{}", now.format("%Y-%m-%d")));
         let stored = self.store.enqueue(vec![Task::pending(new, None, None, now)]).await?;
-        stored.into_iter().next().ok_or_else(|| Error::internal("the store gave no task"))
+        stored.into_iter().next().ok_or_else(|| Error::internal("the store returned no task"))
     }
 }
 
@@ -35,7 +36,7 @@ async fn main() -> Result<()> {
     let store = Arc::new(sutazai::memory::MemoryTaskStore::new());
     let watch = NightWatch { store, clock: Arc::new(sutazai::ports::SystemClock) };
     let (first, second) = (watch.tonight().await?, watch.tonight().await?);
-    println!("asked twice, one task: {}", first.id == second.id);
+    println!("two calls, one task: {}", first.id == second.id);
     Ok(())
 }
 
@@ -46,7 +47,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_key_is_the_day() {
+    async fn idempotency_key_contains_the_date() {
         let mut store = MockTaskStore::new();
         store
             .expect_enqueue()
@@ -58,7 +59,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_store_that_is_away_is_told() {
+    async fn unavailable_store_is_reported() {
         let mut store = MockTaskStore::new();
         store.expect_enqueue().returning(|_| Err(Error::unavailable("no disk")));
         let watch = NightWatch { store: Arc::new(store), clock: Arc::new(ManualClock::new()) };

@@ -1,6 +1,6 @@
-//! Servers that only take tasks and processes that only do them, with an agent of one's own in both.
+//! Runs servers that only accept tasks and worker processes that only run them, both with a custom agent.
 //!
-//! Run it, with one `DATABASE_URL` for both: `cargo run --example 07_own_processes serve`, and as often as you like
+//! Run it, with one `DATABASE_URL` for both: `cargo run --example 07_own_processes serve`, and any number of
 //! `cargo run --example 07_own_processes worker`
 
 use std::fs::OpenOptions;
@@ -18,13 +18,14 @@ use sutazai::{Error, Result, http};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Works for a while, then adds a line to a file: stands for whatever takes its time and is seen outside. What it does
-/// may be done twice, by somebody who died and by who took over; that it is done is recorded once.
+/// Agent that waits and then appends a line to a file: a stand-in for slow work with external effects. After
+/// a crash the effect may happen twice, by the lost attempt and by the next one; the outcome is recorded
+/// once.
 #[derive(Debug)]
 struct Journal;
 
 fn failed(e: std::io::Error) -> Error {
-    Error::unavailable("not this time").with_source(e)
+    Error::unavailable("the operation failed").with_source(e)
 }
 
 #[async_trait]
@@ -51,7 +52,7 @@ impl Agent for Journal {
         let (file, seconds) = (payload["file"].as_str(), payload["seconds"].as_f64());
         tokio::select! {
             () = context.clock.sleep(Duration::from_secs_f64(seconds.unwrap_or(1.0))) => {}
-            () = context.cancellation.cancelled() => return Err(Error::cancelled("asked to stop")),
+            () = context.cancellation.cancelled() => return Err(Error::cancelled("the task was cancelled")),
         }
         let line = format!("{} {} {}\n", context.task.id, context.task.attempt, std::process::id());
         let file = OpenOptions::new().append(true).create(true).open(file.unwrap_or("journal"));

@@ -1,4 +1,4 @@
-//! Whether ledger, database and what was told over the bus agree; the database is asked by its own program.
+//! Comparison of the ledgers with the database, which is read by `psql`, without our code.
 
 use std::collections::HashMap;
 
@@ -18,7 +18,7 @@ const TASKS: &str = "\
         coalesce(payload->>'n', ''), coalesce(result->>'square', ''), coalesce(result->>'children', '')
     FROM tasks";
 
-/// Children that were not asked once, or have not answered once after it.
+/// Children that did not get exactly one request, or did not answer it exactly once.
 const UNANSWERED: &str = "\
     SELECT count(*) FROM (
         SELECT child.id FROM tasks AS child LEFT JOIN agent_messages AS said
@@ -26,7 +26,7 @@ const UNANSWERED: &str = "\
         WHERE child.parent_id IS NOT NULL GROUP BY child.id
         HAVING coalesce(string_agg(said.type, ' ' ORDER BY said.number), '') <> 'TASK RESULT') AS odd";
 
-/// Everything in which they differ, a sentence each.
+/// Returns all differences, one sentence each.
 pub(crate) fn differences(
     cluster: &Cluster,
     ledger: &Ledger,
@@ -50,7 +50,7 @@ pub(crate) fn differences(
     match cluster.postgres.number(UNANSWERED) {
         Some(0) => {}
         unanswered => {
-            differences.push(format!("{unanswered:?} children did not get and give one message each"))
+            differences.push(format!("{unanswered:?} children did not receive and send one message each"))
         }
     }
     differences.extend(heard.differences(events));
@@ -108,10 +108,10 @@ fn of_ledger(entries: &[Entry], records: &[Record]) -> Vec<String> {
     }
     for entry in entries {
         match by_key.get(&*Entry::key(entry.n)) {
-            None => differences.push(format!("task {} was acknowledged and is lost", entry.id)),
+            None => differences.push(format!("task {} was acknowledged but is lost", entry.id)),
             Some(record) if record.id != entry.id => {
                 differences
-                    .push(format!("task {} was acknowledged, and {} has its key", entry.id, record.id));
+                    .push(format!("task {} was acknowledged, but {} has its key", entry.id, record.id));
             }
             Some(record) => differences.extend(record.differs(entry)),
         }
@@ -123,8 +123,7 @@ fn of_ledger(entries: &[Entry], records: &[Record]) -> Vec<String> {
     }
     let without_parent = records.iter().filter(|record| record.parent.is_none()).count();
     if without_parent != entries.len() {
-        differences
-            .push(format!("{without_parent} tasks are there, and {} were acknowledged", entries.len()));
+        differences.push(format!("{without_parent} tasks exist, but {} were acknowledged", entries.len()));
     }
     differences
 }

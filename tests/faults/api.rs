@@ -1,4 +1,4 @@
-//! Requests to servers that may die at any moment, each to the next server in turn.
+//! Requests to servers that may be killed at any moment, each sent to the next server.
 
 use std::net::SocketAddr;
 use std::sync::Mutex;
@@ -9,8 +9,8 @@ use reqwest::{Client, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
 const PASSWORD: &str = "correct horse battery";
-/// What a server may answer that lacks something for the moment.
-const PASSING: [StatusCode; 3] =
+/// Temporary errors that a server may return while a service is missing.
+const TEMPORARY: [StatusCode; 3] =
     [StatusCode::SERVICE_UNAVAILABLE, StatusCode::GATEWAY_TIMEOUT, StatusCode::TOO_MANY_REQUESTS];
 
 #[derive(Debug)]
@@ -29,36 +29,37 @@ impl Api {
         Self { client, servers, next_server, token, again }
     }
 
-    /// How many requests had to be sent again.
+    /// Returns how many requests had to be sent again.
     pub(crate) fn again(&self) -> u64 {
         self.again.load(Ordering::Relaxed)
     }
 
-    /// Makes the user whose tasks these are.
+    /// Registers the user who owns the tasks.
     pub(crate) async fn sign_up(&self) {
         let new = json!({ "username": "driver", "email": "driver@localhost", "password": PASSWORD });
-        // 409: an answer was lost, and the user is there.
+        // 409 means that the user exists: the response to an earlier request was lost.
         self.insist("auth/register", &new, None, &[StatusCode::CREATED, StatusCode::CONFLICT]).await;
         self.sign_in().await;
     }
 
-    /// The answer to one GET; none if it was lost, or the server lacks something, or the sign-in was too long ago.
+    /// Sends one GET; returns `None` if the response was lost, the error is temporary, or the token had
+    /// expired.
     pub(crate) async fn get(&self, path: &str) -> Option<(StatusCode, Value)> {
         let (status, text) = self.send(self.client.get(self.url(path)).bearer_auth(self.token())).await?;
         if status == StatusCode::UNAUTHORIZED {
             self.sign_in().await;
             return None;
         }
-        (!PASSING.contains(&status)).then(|| (status, envelope(status, &text)))
+        (!TEMPORARY.contains(&status)).then(|| (status, envelope(status, &text)))
     }
 
-    /// A stream of events to its end; none if it was lost.
+    /// Reads a stream of events to its end; returns `None` if it was lost.
     pub(crate) async fn stream(&self, path: &str) -> Option<String> {
         let (status, text) = self.send(self.client.get(self.url(path)).bearer_auth(self.token())).await?;
         (status == StatusCode::OK).then_some(text)
     }
 
-    /// The answer to one POST; none if it was lost.
+    /// Sends one POST; returns `None` if the response was lost.
     pub(crate) async fn post(
         &self,
         path: &str,
@@ -73,7 +74,7 @@ impl Api {
         Some((status, envelope(status, &text)))
     }
 
-    /// Sends a request until it has one of these answers. What no trouble of the servers explains ends the run.
+    /// Sends a request until it gets one of these statuses. An error that is not temporary ends the run.
     pub(crate) async fn insist(
         &self,
         path: &str,
@@ -86,7 +87,7 @@ impl Api {
                 Some((status, answer)) if wanted.contains(&status) => return answer,
                 Some((StatusCode::UNAUTHORIZED, _)) if key.is_some() => Box::pin(self.sign_in()).await,
                 Some((status, answer)) => {
-                    assert!(PASSING.contains(&status), "{path} was answered {status}: {answer}");
+                    assert!(TEMPORARY.contains(&status), "{path} was answered {status}: {answer}");
                 }
                 None => {}
             }
@@ -110,14 +111,14 @@ impl Api {
         format!("http://{server}/api/v1/{path}")
     }
 
-    /// The whole answer, if it comes.
+    /// Returns the complete response, if it arrives.
     async fn send(&self, request: RequestBuilder) -> Option<(StatusCode, String)> {
         let response = request.send().await.ok()?;
         Some((response.status(), response.text().await.ok()?))
     }
 }
 
-/// What every whole answer is, errors too.
+/// Parses a response, which must be an envelope even for errors.
 fn envelope(status: StatusCode, text: &str) -> Value {
     let answer: Value = serde_json::from_str(text).unwrap_or_default();
     let wanted = if status.is_success() { "data" } else { "error" };

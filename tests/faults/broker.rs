@@ -1,17 +1,17 @@
-//! A RabbitMQ server (`scripts/rabbitmq.sh`), which can be killed and started again over what it kept.
+//! RabbitMQ server (`scripts/rabbitmq.sh`), which can be killed and started again with its data.
 
 use std::io::{BufRead, BufReader, Lines, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-/// Runs until it is dropped.
+/// Server that runs until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Broker {
     script: Child,
-    /// The script ends the server when this is closed.
+    /// The script stops the server when this is closed.
     orders: Option<ChildStdin>,
-    said: Lines<BufReader<ChildStdout>>,
-    /// `amqp://user:password@host:port/vhost`
+    lines: Lines<BufReader<ChildStdout>>,
+    /// Address: `amqp://user:password@host:port/vhost`
     pub(crate) url: String,
 }
 
@@ -20,7 +20,7 @@ impl Broker {
         Self::start_with(&[])
     }
 
-    /// With these variables in the script's environment.
+    /// Starts it with these variables in the environment of the script.
     pub(crate) fn start_with(environment: &[(&str, &Path)]) -> Self {
         let folders = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
         let script = folders.map(|folder| folder.join("scripts/rabbitmq.sh")).find(|script| script.is_file());
@@ -30,17 +30,17 @@ impl Broker {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut said = BufReader::new(script.stdout.take().unwrap()).lines();
-        let url = said.next().unwrap_or_else(|| panic!("scripts/rabbitmq.sh starts no server")).unwrap();
-        said.next().unwrap().unwrap();
+        let mut lines = BufReader::new(script.stdout.take().unwrap()).lines();
+        let url = lines.next().unwrap_or_else(|| panic!("scripts/rabbitmq.sh must start a server")).unwrap();
+        lines.next().unwrap().unwrap();
         let orders = script.stdin.take();
-        Self { script, orders, said, url }
+        Self { script, orders, lines, url }
     }
 
-    /// `kill` or `start`; waits until it is done.
+    /// Sends `kill` or `start` to the script, and waits until that is done.
     pub(crate) fn order(&mut self, order: &str) {
         writeln!(self.orders.as_mut().unwrap(), "{order}").unwrap();
-        let done = self.said.next().unwrap_or_else(|| panic!("scripts/rabbitmq.sh has ended")).unwrap();
+        let done = self.lines.next().unwrap_or_else(|| panic!("scripts/rabbitmq.sh has ended")).unwrap();
         assert!(done.starts_with(order), "{done}");
     }
 }

@@ -18,7 +18,7 @@ use crate::redis::Redis;
 const SERVERS: usize = 2;
 const WORKERS: usize = 3;
 
-/// A process, and what it is connected by.
+/// A process and the proxies of its connections.
 pub(crate) struct Node {
     pub(crate) process: Process,
     pub(crate) links: Links,
@@ -31,7 +31,7 @@ impl Node {
 }
 
 pub(crate) struct Cluster {
-    // Before what they need, so that they end before it.
+    // Declared before the services that they need, so that they are dropped before these.
     pub(crate) nodes: Vec<tokio::sync::Mutex<Node>>,
     addresses: Vec<SocketAddr>,
     pub(crate) lease: Duration,
@@ -42,7 +42,7 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// Starts what the nodes need, and all nodes.
+    /// Starts the services, and then all nodes.
     pub(crate) async fn start(lease: Duration) -> Self {
         let folder = tempfile::Builder::new().prefix("sutazai-faults.").tempdir().unwrap();
         let broker = tokio::task::spawn_blocking(Broker::start);
@@ -59,7 +59,7 @@ impl Cluster {
                 ("DATABASE_URL", links.database.through(&postgres.url())),
                 ("REDIS_URL", links.redis.through(&redis.url)),
                 ("RABBITMQ_URL", links.broker.through(&broker.url)),
-                // One server that works too, and one that only serves.
+                // One server has workers too, and one only serves.
                 ("WORKERS", if number < SERVERS { number } else { 4 }.to_string()),
             ]);
             let (name, role) = match listen {
@@ -79,22 +79,22 @@ impl Cluster {
         Self { nodes, addresses, lease, postgres, redis: redis.into(), broker: broker.into(), folder }
     }
 
-    /// Where the servers are reached.
+    /// Returns the addresses of the servers.
     pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
         self.addresses.clone()
     }
 
-    /// Where RabbitMQ is reached, by no proxy.
+    /// Returns the address of RabbitMQ without a proxy.
     pub(crate) fn broker_url(&self) -> String {
         self.broker.lock().unwrap().url.clone()
     }
 
-    /// Each run of the agent.
+    /// Returns all recorded runs of the agent.
     pub(crate) fn traces(&self) -> Vec<Trace> {
         node::traces(self.folder.path())
     }
 
-    /// Kills RabbitMQ and starts it again after a while.
+    /// Kills RabbitMQ and starts it again after `out`.
     pub(crate) fn restart_broker(&self, out: Duration) {
         let mut broker = self.broker.lock().unwrap();
         broker.order("kill");
@@ -102,7 +102,7 @@ impl Cluster {
         broker.order("start");
     }
 
-    /// Kills Redis and starts it again after a while.
+    /// Kills Redis and starts it again after `out`.
     pub(crate) fn restart_redis(&self, out: Duration) {
         let mut redis = self.redis.lock().unwrap();
         redis.kill();
@@ -110,17 +110,17 @@ impl Cluster {
         redis.start_again();
     }
 
-    /// How many tasks have not ended; none while the database is away.
+    /// Returns the number of tasks that have not ended; `None` while the database is unreachable.
     pub(crate) fn open_tasks(&self) -> Option<u64> {
         self.postgres.number("SELECT count(*) FROM tasks WHERE status IN ('pending', 'processing')")
     }
 
-    /// How many events all tasks have together.
+    /// Returns the number of events of all tasks.
     pub(crate) fn events(&self) -> Option<u64> {
         self.postgres.number("SELECT coalesce(sum(last_sequence), 0) FROM tasks")
     }
 
-    /// Puts every plug in again.
+    /// Removes all faults.
     pub(crate) async fn heal(&self) {
         for node in &self.nodes {
             let node = node.lock().await;
@@ -129,17 +129,21 @@ impl Cluster {
         }
     }
 
-    /// Asks all nodes to end.
+    /// Stops all nodes with SIGTERM.
     pub(crate) async fn stop(&self) {
         for node in &self.nodes {
             let process = &mut node.lock().await.process;
             let ended = process.end(Duration::from_secs(30)).await;
-            assert!(ended.is_some_and(|status| status.success()), "{} ended so: {ended:?}", process.name);
+            assert!(
+                ended.is_some_and(|status| status.success()),
+                "{} must end successfully: {ended:?}",
+                process.name
+            );
         }
     }
 }
 
-/// Waits until something is so; whether it was in time.
+/// Waits until a condition holds; returns whether it did within `limit`.
 pub(crate) async fn until(limit: Duration, mut is_so: impl AsyncFnMut() -> bool) -> bool {
     let begun = Instant::now();
     while begun.elapsed() < limit {
@@ -151,7 +155,7 @@ pub(crate) async fn until(limit: Duration, mut is_so: impl AsyncFnMut() -> bool)
     false
 }
 
-/// Waits until nothing is left; whether it came to that, and did not stay the same for so long.
+/// Waits until nothing is left; returns `false` when the number has not decreased for `limit`.
 pub(crate) async fn until_none(limit: Duration, left: impl Fn() -> Option<u64>) -> bool {
     let (mut least, mut since) = (u64::MAX, Instant::now());
     while since.elapsed() < limit {
@@ -165,7 +169,7 @@ pub(crate) async fn until_none(limit: Duration, left: impl Fn() -> Option<u64>) 
     false
 }
 
-/// What all nodes have in common. What is limited is counted, in Redis, but nobody comes near the limits.
+/// Returns the settings that all nodes share. Rate limits are counted in Redis, but no caller reaches them.
 pub(crate) fn settings(lease: Duration) -> Vec<(&'static str, String)> {
     [
         ("PATH", std::env::var("PATH").unwrap_or_default().as_str()),
@@ -181,13 +185,13 @@ pub(crate) fn settings(lease: Duration) -> Vec<(&'static str, String)> {
     .into()
 }
 
-/// A port for good: below those that the system gives to whoever connects.
+/// Returns a free port below those that the system assigns to clients, so that it stays free for restarts.
 pub(crate) fn free_port() -> u16 {
     let mut drawn = std::iter::repeat_with(|| rand::random_range(20_000..30_000));
     drawn.find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
 }
 
-/// The end of a log, to tell why.
+/// Returns the last lines of a log, to explain a failure.
 pub(crate) fn last_lines(log: &Path) -> String {
     let text = std::fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();

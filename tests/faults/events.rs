@@ -1,4 +1,5 @@
-//! Events of tasks, as the database, the HTTP API and the message bus give them. Only here is the database asked for them.
+//! Events of tasks, as the database, the HTTP API and the message bus represent them. Only this module reads
+//! them from the database.
 
 use std::collections::HashMap;
 
@@ -10,8 +11,8 @@ use crate::postgres::Postgres;
 
 const LEASE_LOST: &str = "the worker's lease ran out";
 
-/// Task, sequence, when in microseconds, status and attempt if it has them, what went wrong: that it was added, the lines of
-/// its history, and what its agent reported.
+/// All events: task, sequence, time in microseconds, status and attempt or empty and 0, error. They come from
+/// the creation, the history, and the events that the agent reported.
 const ALL: &str = "\
     SELECT id, 1, (extract(epoch FROM created_at) * 1000000)::bigint, 'pending', '0', '' FROM tasks
     UNION ALL
@@ -25,16 +26,16 @@ const ALL: &str = "\
 pub(crate) struct Event {
     pub(crate) sequence: u64,
     pub(crate) at: DateTime<Utc>,
-    /// The status that was entered; none for what an agent reports.
+    /// Status that was entered; `None` for what an agent reports.
     pub(crate) status: Option<TaskStatus>,
-    /// The attempt that the status belongs to, else 0.
+    /// Attempt that the status belongs to, or 0.
     pub(crate) attempt: u64,
-    /// Whether an attempt has ended because its lease did.
+    /// Whether an attempt ended because its lease expired.
     pub(crate) lease_lost: bool,
 }
 
 impl Event {
-    /// An event as the API and the bus tell it.
+    /// Parses an event of the API or the bus.
     pub(crate) fn told(json: &Value) -> Option<Self> {
         Some(Self {
             sequence: json["sequence"].as_u64()?,
@@ -50,7 +51,7 @@ impl Event {
     }
 }
 
-/// All that the database has, of each task in their order.
+/// Reads all events from the database, by task and in order.
 pub(crate) fn of_database(postgres: &Postgres) -> HashMap<TaskId, Vec<Event>> {
     let mut of_tasks: HashMap<TaskId, Vec<Event>> = HashMap::new();
     let read = postgres.each(ALL, |columns| {
@@ -68,7 +69,7 @@ pub(crate) fn of_database(postgres: &Postgres) -> HashMap<TaskId, Vec<Event>> {
     of_tasks
 }
 
-/// Those of a stream of server-sent events.
+/// Parses a stream of server-sent events.
 pub(crate) fn of_stream(text: &str) -> Vec<Event> {
     let data = text.lines().filter_map(|line| line.strip_prefix("data:"));
     data.map(|data| Event::told(&serde_json::from_str(data).unwrap()).expect("no event")).collect()

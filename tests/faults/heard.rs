@@ -1,5 +1,5 @@
-//! A program that hears of all tasks over RabbitMQ, with a durable queue as `docs/bus.md` has it, and keeps a ledger of
-//! every message.
+//! Program that receives the events of all tasks over RabbitMQ, with a durable queue as in `docs/bus.md`, and
+//! keeps a ledger of every message.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -24,17 +24,17 @@ use crate::node::AGENT;
 
 const EXCHANGE: &str = "sutazai.events";
 const QUEUE: &str = "the-driver";
-/// Messages that may be on their way here without having been taken note of.
-const AHEAD: u16 = 200;
-/// A connection over which nothing comes for so long is left: of one that breaks at a bad moment nothing is heard any more.
-const SILENCE: Duration = Duration::from_secs(20);
+/// Prefetch count: messages delivered but not acknowledged.
+const PREFETCH_COUNT: u16 = 200;
+/// Timeout after which a silent connection is abandoned: one that breaks at a bad moment never reports it.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The ledger of what was heard.
+/// Ledger of the received events.
 #[derive(Debug, Default)]
 pub(crate) struct Heard {
-    /// Of each task, each event at the place of its sequence.
+    /// Events of each task, indexed by sequence minus 1.
     tasks: Mutex<HashMap<TaskId, Vec<Option<Event>>>>,
-    /// What cannot be, a sentence each.
+    /// Invalid messages, one sentence each.
     wrong: Mutex<Vec<String>>,
     events: AtomicU64,
     again: AtomicU64,
@@ -42,26 +42,26 @@ pub(crate) struct Heard {
 }
 
 impl Heard {
-    /// Hears until it is aborted, over as many connections as it takes.
+    /// Receives messages until it is aborted, over as many connections as needed.
     pub(crate) async fn listen(self: Arc<Self>, broker: String) {
         loop {
-            // The broker is away, or goes: what was not acknowledged comes again.
+            // The broker is unreachable or stopping; unacknowledged messages are delivered again.
             let _ = self.over_one_connection(&broker).await;
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     }
 
-    /// How many events were heard.
+    /// Returns the number of events received.
     pub(crate) fn events(&self) -> u64 {
         self.events.load(Ordering::Relaxed)
     }
 
-    /// How many messages told of an event once more, and how many connections it took.
+    /// Returns the number of redelivered events, and the number of connections.
     pub(crate) fn again(&self) -> (u64, u64) {
         (self.again.load(Ordering::Relaxed), self.connections.load(Ordering::Relaxed))
     }
 
-    /// Everything in which it differs from what the database has.
+    /// Returns all differences to the events in the database.
     pub(crate) fn differences(&self, events: &HashMap<TaskId, Vec<Event>>) -> Vec<String> {
         let mut differences = self.wrong.lock().unwrap().clone();
         let tasks = self.tasks.lock().unwrap();
@@ -69,9 +69,11 @@ impl Heard {
             let heard = tasks.get(task).map_or(&[][..], |heard| heard);
             for event in there {
                 match heard.get(place(event)).and_then(Option::as_ref) {
-                    None => differences.push(format!("event {}:{} was not told", task, event.sequence)),
-                    Some(told) if told != event => {
-                        differences.push(format!("{told:?} was told of task {task}, and there is {event:?}"));
+                    None => differences.push(format!("event {}:{} was not received", task, event.sequence)),
+                    Some(received) if received != event => {
+                        differences.push(format!(
+                            "{received:?} was received of task {task}, but the database has {event:?}"
+                        ));
                     }
                     Some(_) => {}
                 }
@@ -79,24 +81,26 @@ impl Heard {
             if heard.len() > there.len() {
                 let count = (heard.len(), there.len());
                 differences
-                    .push(format!("{} events were told of task {task}, which has {}", count.0, count.1));
+                    .push(format!("{} events were received of task {task}, which has {}", count.0, count.1));
             }
         }
         let unknown = tasks.keys().filter(|task| !events.contains_key(task));
-        differences.extend(unknown.map(|task| format!("task {task} was told of, and is not there")));
+        differences.extend(
+            unknown.map(|task| format!("events of task {task} were received, but it does not exist")),
+        );
         differences
     }
 
-    /// Hears until the connection breaks, or nothing comes.
+    /// Receives messages until the connection breaks or is silent.
     async fn over_one_connection(&self, broker: &str) -> Result<(), Box<dyn Error + Send + Sync>> {
-        let (_connection, mut consumer) = timeout(SILENCE, self.consume(broker)).await??;
-        while let Some(delivery) = timeout(SILENCE, consumer.next()).await? {
+        let (_connection, mut consumer) = timeout(IDLE_TIMEOUT, self.consume(broker)).await??;
+        while let Some(delivery) = timeout(IDLE_TIMEOUT, consumer.next()).await? {
             let delivery = delivery?;
             if let Err(wrong) = self.note(&delivery) {
                 let text = String::from_utf8_lossy(&delivery.data);
                 self.wrong.lock().unwrap().push(format!("{wrong}: {text} over {}", delivery.routing_key));
             }
-            timeout(SILENCE, delivery.ack(BasicAckOptions::default())).await??;
+            timeout(IDLE_TIMEOUT, delivery.ack(BasicAckOptions::default())).await??;
         }
         Ok(())
     }
@@ -112,8 +116,9 @@ impl Heard {
     }
 
     fn note(&self, delivery: &Delivery) -> Result<(), &'static str> {
-        let body: Value = serde_json::from_slice(&delivery.data).map_err(|_| "a message is no JSON")?;
-        let event = Event::told(&body).filter(|event| event.sequence > 0).ok_or("a message is no event")?;
+        let body: Value = serde_json::from_slice(&delivery.data).map_err(|_| "a message is not JSON")?;
+        let event =
+            Event::told(&body).filter(|event| event.sequence > 0).ok_or("a message is not an event")?;
         let task = body["task_id"].as_str().and_then(|id| id.parse().ok()).ok_or("a message has no task")?;
         let id = format!("{task}:{}", event.sequence);
         let of_message = delivery.properties.message_id().as_ref().map(ToString::to_string);
@@ -129,7 +134,11 @@ impl Heard {
         let place = place(&event);
         if let Some(Some(first)) = heard.get(place) {
             self.again.fetch_add(1, Ordering::Relaxed);
-            return if *first == event { Ok(()) } else { Err("a message was another the first time") };
+            return if *first == event {
+                Ok(())
+            } else {
+                Err("a redelivered message differs from the first")
+            };
         }
         let in_order = heard[..place.min(heard.len())].iter().all(Option::is_some) && place <= heard.len();
         if heard.len() <= place {
@@ -137,11 +146,11 @@ impl Heard {
         }
         heard[place] = Some(event);
         self.events.fetch_add(1, Ordering::Relaxed);
-        if in_order { Ok(()) } else { Err("a message came before the one before it") }
+        if in_order { Ok(()) } else { Err("a message arrived before its predecessor") }
     }
 }
 
-/// Makes the queue, which is there before the first server is.
+/// Declares the queue, before the first server starts.
 pub(crate) async fn prepare(broker: &str) {
     let connection = Connection::connect(broker, ConnectionProperties::default()).await.unwrap();
     declare(&connection.create_channel().await.unwrap()).await.unwrap();
@@ -157,10 +166,10 @@ async fn declare(channel: &Channel) -> lapin::Result<()> {
     channel.queue_declare(QUEUE.into(), durable, none.clone()).await?;
     let bound = QueueBindOptions::default();
     channel.queue_bind(QUEUE.into(), EXCHANGE.into(), "task.#".into(), bound, none).await?;
-    channel.basic_qos(AHEAD, BasicQosOptions::default()).await
+    channel.basic_qos(PREFETCH_COUNT, BasicQosOptions::default()).await
 }
 
-/// Where an event stands in the ledger.
+/// Returns the index of an event in the ledger.
 fn place(event: &Event) -> usize {
     usize::try_from(event.sequence).unwrap() - 1
 }

@@ -1,6 +1,7 @@
-//! The driver's own book: what it submitted, and which of it a server acknowledged.
+//! Ledger of the driver: the tasks that it submitted and a server acknowledged.
 //!
-//! A request whose answer is lost is sent again with the same idempotency key, to whichever server, until one answers.
+//! A request whose response is lost is sent again with the same idempotency key, to any server, until one
+//! answers.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -13,12 +14,12 @@ use sutazai::domain::{TaskId, TaskStatus};
 use crate::api::Api;
 use crate::node::AGENT;
 
-/// So many callers at once.
-const CALLERS: u64 = 8;
-/// Among so many of the latest every other one that is read again is.
-const LATEST: usize = 50;
+/// Concurrent callers.
+const CALLER_COUNT: u64 = 8;
+/// Number of the latest tasks from which every other read task is drawn.
+const RECENT_TASKS: usize = 50;
 
-/// What is expected of a task.
+/// Expected state of a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) n: u64,
@@ -28,12 +29,13 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// The key that the task has in the database.
+    /// Returns the idempotency key of the task in the database.
     pub(crate) fn key(n: u64) -> String {
         format!("entry-{n}")
     }
 
-    /// How it ends: its status, the square of its number, and how many children it heard of.
+    /// Returns how it ends: its status, the square of its number, and the number of children whose results it
+    /// got.
     pub(crate) fn end(&self) -> (TaskStatus, Option<u64>, Option<u64>) {
         if self.doomed {
             (TaskStatus::Failed, None, None)
@@ -68,10 +70,10 @@ impl Entry {
 #[derive(Debug)]
 pub(crate) struct Ledger {
     api: Arc<Api>,
-    /// No task takes longer, in milliseconds.
+    /// Longest work of a task, in milliseconds.
     most_ms: u64,
     next: AtomicU64,
-    /// What was acknowledged.
+    /// Acknowledged tasks.
     entries: Mutex<Vec<Entry>>,
 }
 
@@ -80,28 +82,28 @@ impl Ledger {
         Self { api, most_ms, next: AtomicU64::default(), entries: Mutex::default() }
     }
 
-    /// What was acknowledged so far.
+    /// Returns the tasks acknowledged so far.
     pub(crate) fn entries(&self) -> Vec<Entry> {
         self.entries.lock().unwrap().clone()
     }
 
-    /// How many were acknowledged so far.
+    /// Returns the number of tasks acknowledged so far.
     pub(crate) fn count(&self) -> usize {
         self.entries.lock().unwrap().len()
     }
 
-    /// One that was acknowledged, mostly a late one.
+    /// Returns a random acknowledged task, usually a recent one.
     pub(crate) fn any(&self) -> Option<Entry> {
         let entries = self.entries.lock().unwrap();
-        let begin = if rand::random() { entries.len().saturating_sub(LATEST) } else { 0 };
+        let begin = if rand::random() { entries.len().saturating_sub(RECENT_TASKS) } else { 0 };
         (!entries.is_empty()).then(|| entries[rand::random_range(begin..entries.len())].clone())
     }
 
-    /// Submits so many tasks, spread over the time.
+    /// Submits `tasks` tasks, spread over `limit`.
     pub(crate) async fn submit(self: Arc<Self>, tasks: u64, limit: Duration) {
         let begun = Instant::now();
         let callers: Vec<_> =
-            (0..CALLERS).map(|_| tokio::spawn(self.clone().call(tasks, begun, limit))).collect();
+            (0..CALLER_COUNT).map(|_| tokio::spawn(self.clone().call(tasks, begun, limit))).collect();
         for caller in callers {
             caller.await.unwrap();
         }

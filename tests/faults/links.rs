@@ -1,14 +1,14 @@
-//! What stands between a node and everything that it talks with: a proxy each, so that any of it can be cut.
+//! Proxies between a node and everything that it is connected to, so that each connection can fail.
 
 use crate::proxy::{Network, Proxy, host_of};
 
-/// What a node talks with.
+/// Connection of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Link {
     Database,
     Redis,
     Broker,
-    /// Those who call it: only servers have some.
+    /// Callers of the node, if it is a server.
     Callers,
 }
 
@@ -23,7 +23,7 @@ impl Link {
     }
 }
 
-/// The proxies of one node.
+/// Proxies of one node.
 pub(crate) struct Links {
     pub(crate) database: Proxy,
     pub(crate) redis: Proxy,
@@ -32,7 +32,7 @@ pub(crate) struct Links {
 }
 
 impl Links {
-    /// To services at these addresses, and before a server that listens there.
+    /// Starts proxies in front of these services, and in front of the node if it listens.
     pub(crate) async fn to(database: &str, redis: &str, broker: &str, listen: Option<&str>) -> Self {
         let callers = match listen {
             Some(listen) => Some(Proxy::before(listen).await),
@@ -58,7 +58,7 @@ impl Links {
         }
     }
 
-    /// Makes all of them whole again.
+    /// Makes all connections work again.
     pub(crate) fn heal(&self) {
         for link in [Link::Database, Link::Redis, Link::Broker, Link::Callers] {
             self.set(link, Network::Whole);

@@ -1,12 +1,14 @@
-//! Pulls plugs, in two acts. In the first, servers and workers are real processes over one PostgreSQL, one Redis and one
-//! RabbitMQ, and a driver submits tasks to them, reads them, hears of them, keeps a ledger of all that, and meanwhile kills,
-//! stops, cuts off, restarts and sets clocks at random. In the second, a server over SQLite runs out of disk. At the end of
-//! each, ledger and database must agree.
+//! Fault injection, in two acts.
 //!
-//! `cargo test --test faults` is the short run; `--help` after `--` says how to make it another one. The same program is
+//! In the first act, servers and workers are real processes over one PostgreSQL, one Redis and one RabbitMQ.
+//! A driver submits tasks, reads them, receives their events and keeps a ledger of all that; meanwhile it
+//! kills, stops, disconnects and restarts processes and sets clocks at random. In the second act, a server
+//! over SQLite runs out of disk space. At the end of each act, ledger and database must agree.
+//!
+//! `cargo test --test faults` is the short run; `--help` after `--` lists the options. The same program is
 //! the driver and, started again by it, each of the processes (`node.rs`).
 
-// Real processes live in real time, a driver says how far it is, and one that cannot go on says so by ending.
+// Real processes live in real time, the driver prints its progress, and a failed step ends the run.
 #![allow(
     clippy::disallowed_methods,
     clippy::print_stdout,
@@ -44,43 +46,46 @@ use clap::{Parser, ValueEnum};
 
 use crate::run::Run;
 
-/// Pulls plugs while tasks are submitted and done, then compares what was acknowledged, read and heard with what there is.
+/// Injects faults while tasks are submitted and run, then compares what was acknowledged, read and received
+/// with the database.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// How long plugs are pulled in the first act, in seconds
+    /// How long faults are injected in the first act, in seconds
     #[arg(long, default_value_t = 90)]
     seconds: u64,
-    /// How many tasks are submitted meanwhile
+    /// Number of tasks that are submitted meanwhile
     #[arg(long, default_value_t = 9_000)]
     tasks: u64,
-    /// Only kill workers, so many times, while tasks of up to a second run; the first act alone
+    /// Only kill workers, this many times, while tasks of up to a second run; first act only
     #[arg(long, value_name = "TIMES")]
     kills: Option<u32>,
-    /// After how long a dead process's tasks are taken over: short, so that many leases run out in one run
+    /// Lease of tasks, in seconds: short, so that many leases expire in one run
     #[arg(long, default_value_t = 3)]
     lease_seconds: u64,
-    /// What decides which plug is pulled when; drawn if not given
+    /// Seed that decides which fault is injected when; random by default
     #[arg(long)]
     seed: Option<u64>,
-    /// One act alone
+    /// Run only one act
     #[arg(long)]
     act: Option<Act>,
-    /// Part of the name of a test, as all test programs take one: this one is called "faults"
+    /// Part of the name of a test, as all test programs accept: this one is called "faults"
     filter: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Act {
-    /// Servers and workers over PostgreSQL, Redis and RabbitMQ, and all kinds of plugs
+    /// Servers and workers over PostgreSQL, Redis and RabbitMQ, with all kinds of faults
     Cluster,
-    /// A server over SQLite, and a disk that is full
+    /// A server over SQLite, with a full disk
     SmallDisk,
 }
 
 fn main() -> ExitCode {
     let threads = tokio::runtime::Runtime::new().unwrap();
     match std::env::var(node::ROLE).as_deref() {
-        Ok(small_disk::ROLE) => return told("the small disk", &threads.block_on(small_disk::act())),
+        Ok(small_disk::ROLE) => {
+            return report_differences("the small disk", &threads.block_on(small_disk::act()));
+        }
         Ok(role) => {
             threads.block_on(node::run(role));
             return ExitCode::SUCCESS;
@@ -97,13 +102,13 @@ fn main() -> ExitCode {
         ended = ExitCode::FAILURE;
     }
     if only != Some(Act::SmallDisk) {
-        let of_cluster = told("the cluster", &threads.block_on(cluster(&arguments)));
+        let of_cluster = report_differences("the cluster", &threads.block_on(cluster(&arguments)));
         ended = if ended == ExitCode::SUCCESS { of_cluster } else { ended };
     }
     ended
 }
 
-/// The act over PostgreSQL; everything in which ledger and database differ.
+/// Runs the act over PostgreSQL; returns all differences between ledger and database.
 async fn cluster(arguments: &Arguments) -> Vec<String> {
     let seed = arguments.seed.unwrap_or_else(rand::random);
     println!("the cluster: {} tasks in {} s, seed {seed}", arguments.tasks, arguments.seconds);
@@ -112,13 +117,13 @@ async fn cluster(arguments: &Arguments) -> Vec<String> {
     run.pull(arguments, seed).await
 }
 
-/// Says how an act ended.
-fn told(act: &str, differences: &[String]) -> ExitCode {
+/// Prints how an act ended.
+fn report_differences(act: &str, differences: &[String]) -> ExitCode {
     if differences.is_empty() {
         println!("{act}: ledger and database agree");
         return ExitCode::SUCCESS;
     }
-    println!("{act}: ledger and database differ in {} things:", differences.len());
+    println!("{act}: {} differences between ledger and database:", differences.len());
     differences.iter().take(30).for_each(|difference| println!("  {difference}"));
     ExitCode::FAILURE
 }

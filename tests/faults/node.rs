@@ -1,5 +1,6 @@
-//! One process of the cluster: a server with or without workers, or workers only, as the `sutazai` binary runs them,
-//! with the agent that leaves traces. Its settings are environment variables, as the binary's are.
+//! One process of the cluster: a server with or without workers, or workers only, as the `sutazai` binary
+//! runs them, with an agent that records each of its runs. Its settings are environment variables, as those
+//! of the binary are.
 
 use std::fs::OpenOptions;
 use std::io::{Read, Write};
@@ -18,27 +19,27 @@ use sutazai::{Error, Result, http};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// The variable that makes a process a node: `serve` or `worker`.
+/// Environment variable that makes a process a node: `serve` or `worker`.
 pub(crate) const ROLE: &str = "SUTAZAI_FAULTS_ROLE";
-/// The folder with the file to which each run of the agent adds a line.
+/// Environment variable with the folder of the file to which each run of the agent appends a line.
 pub(crate) const FOLDER: &str = "SUTAZAI_FAULTS_FOLDER";
-/// What the driver calls the process.
+/// Environment variable with the name of the process.
 pub(crate) const NAME: &str = "SUTAZAI_FAULTS_NAME";
-/// The agent's name.
+/// Name of the agent.
 pub(crate) const AGENT: &str = "stamp";
-/// The file in the folder.
+/// File in the folder with a line per run.
 const TRACES: &str = "traces";
 
-/// What a run of the agent left.
+/// One recorded run of the agent.
 #[derive(Debug)]
 pub(crate) struct Trace {
     pub(crate) task: TaskId,
     pub(crate) attempt: u64,
-    /// The process.
+    /// Name of the process that ran it.
     pub(crate) node: String,
 }
 
-/// All that were left in this folder.
+/// Reads all recorded runs in this folder.
 pub(crate) fn traces(folder: &Path) -> Vec<Trace> {
     let text = std::fs::read_to_string(folder.join(TRACES)).unwrap_or_default();
     let of_line = |line: &str| {
@@ -50,7 +51,7 @@ pub(crate) fn traces(folder: &Path) -> Vec<Trace> {
     text.lines().map(of_line).collect()
 }
 
-/// Ends this process when the one that started it does.
+/// Ends this process when the one that started it ends.
 pub(crate) fn end_with_the_driver() {
     std::thread::spawn(|| {
         let _ = std::io::stdin().read(&mut [0]);
@@ -58,7 +59,7 @@ pub(crate) fn end_with_the_driver() {
     });
 }
 
-/// Runs until SIGTERM, or until the driver is gone.
+/// Runs the node until SIGTERM, or until the driver ends.
 pub(crate) async fn run(role: &str) {
     end_with_the_driver();
     let layers = Layers::read(std::env::vars_os(), None, &[]);
@@ -85,7 +86,7 @@ pub(crate) async fn run(role: &str) {
     }
 }
 
-/// The database may be away just now. That ends the binary, and whoever runs it starts it again.
+/// Retries while the database is unreachable. The binary would exit, and its supervisor would start it again.
 async fn until_open<T>(open: impl AsyncFn() -> Result<T>) -> T {
     loop {
         match open().await {
@@ -96,7 +97,7 @@ async fn until_open<T>(open: impl AsyncFn() -> Result<T>) -> T {
     }
 }
 
-/// Adds a line with task, attempt and process to a file at each run, then does as the payload says.
+/// Agent that appends a line with task, attempt and process to a file at each run, then follows its payload.
 #[derive(Debug)]
 struct Stamp {
     traces: PathBuf,
@@ -106,15 +107,15 @@ struct Stamp {
 #[derive(Debug, Deserialize)]
 struct Payload {
     n: u64,
-    /// How long it takes.
+    /// Duration of its work in milliseconds.
     work_ms: u64,
-    /// How often it fails before it does not.
+    /// Number of attempts that fail first.
     #[serde(default)]
     fail: u32,
-    /// Whether it fails for good.
+    /// Whether it fails permanently.
     #[serde(default)]
     doomed: bool,
-    /// How many other tasks it needs.
+    /// Number of child tasks that it waits for.
     #[serde(default)]
     children: u64,
 }
@@ -124,7 +125,7 @@ impl Agent for Stamp {
     fn descriptor(&self) -> AgentDescriptor {
         AgentDescriptor {
             name: AGENT.into(),
-            description: "Leaves a trace of each run.".into(),
+            description: "Records each run.".into(),
             capabilities: vec!["test".into()],
             input_schema: json!({ "type": "object", "required": ["n", "work_ms"] }),
         }
@@ -143,13 +144,13 @@ impl Agent for Stamp {
                 state: Value::Null,
             });
         }
-        context.progress(0.5, "half of it");
+        context.progress(0.5, "halfway");
         let work = context.clock.sleep(Duration::from_millis(payload.work_ms));
         if context.cancellation.run_until_cancelled(work).await.is_none() {
-            return Err(Error::cancelled("the task was asked to stop"));
+            return Err(Error::cancelled("the task was cancelled"));
         }
         if payload.doomed {
-            return Err(Error::invalid("n", "this one fails for good"));
+            return Err(Error::invalid("n", "this task fails permanently"));
         }
         if task.failures < payload.fail {
             return Err(Error::unavailable("not yet"));
@@ -160,7 +161,7 @@ impl Agent for Stamp {
 }
 
 impl Stamp {
-    /// One write for the line, so that those of several processes never mix.
+    /// Writes the line in one call, so that lines of several processes never mix.
     fn trace(&self, line: &str) -> Result<()> {
         let file = OpenOptions::new().append(true).create(true).open(&self.traces);
         file.and_then(|mut file| file.write_all(line.as_bytes()))

@@ -1,4 +1,4 @@
-//! Which plug is pulled when.
+//! Schedule of fault injection.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,25 +14,25 @@ use crate::report::Tally;
 
 #[derive(Debug, Clone, Copy)]
 enum Plug {
-    /// `kill -9`, and a start after a while.
+    /// Kills the process, and starts it after a while.
     Kill,
-    /// SIGSTOP for longer than a lease, then SIGCONT.
+    /// Stops the process with SIGSTOP for longer than a lease, then continues it.
     Stop,
-    /// SIGTERM, and a start.
+    /// Terminates the process with SIGTERM, and starts it again.
     End,
-    /// What it talks with over this link is out of reach.
+    /// Breaks the connection over this link.
     Link(Link, Network),
-    /// Its clock is set by so many seconds.
+    /// Sets its clock by this many seconds.
     Clock(i64),
-    /// The database server crashes and comes back.
+    /// Crashes the database server, and starts it again.
     Postgres,
-    /// `kill -9` of Redis, and a start after a while.
+    /// Kills Redis, and starts it after a while.
     Redis,
-    /// `kill -9` of RabbitMQ, and a start after a while.
+    /// Kills RabbitMQ, and starts it after a while.
     Broker,
 }
 
-/// All plugs, and how often each is pulled before any is pulled more often than that.
+/// All faults, and how often each occurs in one round, in random order.
 const PLUGS: [(Plug, usize); 20] = [
     (Plug::Kill, 6),
     (Plug::Stop, 3),
@@ -56,11 +56,11 @@ const PLUGS: [(Plug, usize); 20] = [
     (Plug::Broker, 1),
 ];
 
-/// Pulls one after the other, several at once, until the time is over; then puts all in again.
+/// Injects faults, several at a time, until the time is over; then removes them all.
 pub(crate) async fn pull(cluster: Arc<Cluster>, tally: Arc<Tally>, seed: u64, limit: Duration) {
     let mut random = StdRng::seed_from_u64(seed);
     let begun = Instant::now();
-    // First everything comes up.
+    // Gives all processes time to start.
     tokio::time::sleep(Duration::from_secs(3)).await;
     let (mut left, mut pulled) = (Vec::new(), Vec::new());
     while begun.elapsed() < limit {
@@ -75,12 +75,12 @@ pub(crate) async fn pull(cluster: Arc<Cluster>, tally: Arc<Tally>, seed: u64, li
         tokio::time::sleep(Duration::from_millis(random.random_range(300..2_500))).await;
     }
     for one in pulled {
-        one.await.expect("a plug could not be pulled");
+        one.await.expect("injecting a fault must not fail");
     }
     cluster.heal().await;
 }
 
-/// Kills workers, so many times in the given time, each started again at once.
+/// Kills workers `times` times, evenly spread over `limit`, and starts each again at once.
 pub(crate) async fn kill(cluster: Arc<Cluster>, tally: Arc<Tally>, seed: u64, times: u32, limit: Duration) {
     let mut random = StdRng::seed_from_u64(seed);
     let begun = Instant::now();
@@ -96,12 +96,12 @@ pub(crate) async fn kill(cluster: Arc<Cluster>, tally: Arc<Tally>, seed: u64, ti
     }
 }
 
-/// Pulls one plug for a while.
+/// Injects one fault for the duration `out`.
 async fn one(cluster: Arc<Cluster>, tally: Arc<Tally>, node: usize, plug: Plug, out: Duration) {
     match plug {
         Plug::Postgres | Plug::Redis | Plug::Broker => {
             let of_service = tokio::task::spawn_blocking(move || service(&cluster, &tally, plug, out));
-            of_service.await.expect("a service does not come back");
+            of_service.await.expect("a restarted service must become reachable");
         }
         _ => of_node(&cluster, &tally, node, plug, out).await,
     }
@@ -124,10 +124,10 @@ fn service(cluster: &Cluster, tally: &Tally, plug: Plug, out: Duration) {
     }
 }
 
-/// Of one node no two are pulled at once.
+/// Injects a fault into one node; a lock prevents two at the same time.
 async fn of_node(cluster: &Cluster, tally: &Tally, node: usize, plug: Plug, out: Duration) {
     let mut node = cluster.nodes[node].lock().await;
-    // A node ends by itself only when it is told to.
+    // A node must not end without being told to.
     if let Some(status) = node.process.ended() {
         let log = last_lines(&node.process.log());
         panic!("{} ended by itself: {status}; {log}", node.process.name);
@@ -151,7 +151,7 @@ async fn of_node(cluster: &Cluster, tally: &Tally, node: usize, plug: Plug, out:
             tally.pulled(&format!("SIGTERM of a {kind}"));
             if node.process.end(Duration::from_secs(30)).await.is_none() {
                 let log = last_lines(&node.process.log());
-                panic!("{} did not end when asked to; {log}", node.process.name);
+                panic!("{} did not end after SIGTERM; {log}", node.process.name);
             }
             node.process.start();
         }
@@ -165,7 +165,7 @@ async fn of_node(cluster: &Cluster, tally: &Tally, node: usize, plug: Plug, out:
             };
             tally.pulled(&format!("{how} between a {kind} and {}", link.name()));
             node.links.set(link, network);
-            // Longer than the others wait for an answer, at times; callers ask elsewhere meanwhile.
+            // At times longer than the timeouts of the node; callers use the other server meanwhile.
             tokio::time::sleep(if link == Link::Callers { out } else { out * 2 }).await;
             node.links.set(link, Network::Whole);
         }

@@ -1,4 +1,4 @@
-//! The database server of a run (`scripts/postgres.sh`), and questions to it that take no code of ours.
+//! The database server of a run (`scripts/postgres.sh`), and queries that use none of our code.
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::MetadataExt;
@@ -8,9 +8,9 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 #[derive(Debug)]
 pub(crate) struct Postgres {
     script: Child,
-    /// The script ends the server when this is closed.
+    /// The script stops the server when this is closed.
     stdin: Option<ChildStdin>,
-    /// `postgres://user:password@host:port`
+    /// Address without a database: `postgres://user:password@host:port`
     address: String,
     data: String,
     programs: String,
@@ -25,18 +25,18 @@ impl Postgres {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(script.stdout.take().unwrap()).lines();
-        let mut line = || lines.next().expect("scripts/postgres.sh could not start a server").unwrap();
+        let mut line = || lines.next().expect("scripts/postgres.sh must start a server").unwrap();
         let (address, data, programs) = (line(), line(), line());
         let stdin = script.stdin.take();
         Self { script, stdin, address, data, programs }
     }
 
-    /// The address of the database.
+    /// Returns the address of the database.
     pub(crate) fn url(&self) -> String {
         format!("{}/postgres", self.address)
     }
 
-    /// Ends it as a crash would, and starts it again.
+    /// Stops it as a crash would, and starts it again.
     pub(crate) fn crash(&self) {
         let owner = std::fs::metadata(&self.data).unwrap();
         let mut command = Command::new(format!("{}/pg_ctl", self.programs));
@@ -45,27 +45,28 @@ impl Postgres {
         if std::fs::metadata("/proc/self").unwrap().uid() != owner.uid() {
             command.uid(owner.uid()).gid(owner.gid());
         }
-        assert!(command.status().unwrap().success(), "the database server does not come back");
+        assert!(command.status().unwrap().success(), "the database server must start again");
     }
 
-    /// Calls with the columns of each row that a query gives, of which none may be null; an error while the server is away.
+    /// Calls `row` with the columns of each row of a query, none of which may be null. Returns an error while
+    /// the server is unreachable.
     pub(crate) fn each(&self, sql: &str, mut row: impl FnMut(&[&str])) -> Result<(), String> {
-        // `COPY`, so that a million rows are never in one place.
-        let mut asked = Command::new(format!("{}/psql", self.programs))
+        // `COPY` streams the rows, so that a million of them are never in memory at once.
+        let mut psql = Command::new(format!("{}/psql", self.programs))
             .args([&self.url(), "-Xq", "-c", &format!("COPY ({sql}) TO STDOUT")])
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        for line in BufReader::new(asked.stdout.take().unwrap()).lines() {
+        for line in BufReader::new(psql.stdout.take().unwrap()).lines() {
             row(&line.unwrap().split('\t').collect::<Vec<_>>());
         }
-        let asked = asked.wait_with_output().unwrap();
-        let said = String::from_utf8_lossy(&asked.stderr).into_owned();
-        if asked.status.success() { Ok(()) } else { Err(said) }
+        let psql = psql.wait_with_output().unwrap();
+        let errors = String::from_utf8_lossy(&psql.stderr).into_owned();
+        if psql.status.success() { Ok(()) } else { Err(errors) }
     }
 
-    /// The number that a query gives; none while the server is away.
+    /// Returns the number that a query yields; `None` while the server is unreachable.
     pub(crate) fn number(&self, sql: &str) -> Option<u64> {
         let mut number = None;
         self.each(sql, |columns| number = columns[0].parse().ok()).ok()?;

@@ -1,4 +1,4 @@
-//! One process of ours: started, killed, stopped, asked to end, its clock set, its log kept.
+//! One process of ours: it is started, killed, stopped and terminated, its clock is set, and its log is kept.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::node::{FOLDER, NAME, ROLE};
 
-/// What outlives the process itself.
+/// A process that may be running, and what it needs to be started again.
 pub(crate) struct Process {
     pub(crate) name: String,
     folder: PathBuf,
@@ -16,7 +16,8 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// One that keeps its log, its clock and its agent's traces in this folder. Nothing runs before it is started.
+    /// Prepares a process that keeps its log, its clock and its recorded runs in this folder. It is not
+    /// started yet.
     pub(crate) fn new(
         name: String,
         role: &str,
@@ -33,7 +34,7 @@ impl Process {
             ("LD_PRELOAD", faketime().display().to_string()),
             ("FAKETIME_TIMESTAMP_FILE", clock.display().to_string()),
             ("FAKETIME_CACHE_DURATION", "1".to_owned()),
-            // Waiting is by the monotonic clock, which nobody sets.
+            // Waiting uses the monotonic clock, which nobody can set.
             ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
             ("DONT_FAKE_MONOTONIC", "1".to_owned()),
         ]);
@@ -58,26 +59,27 @@ impl Process {
         self.folder.join(format!("{}.log", self.name))
     }
 
-    /// `kill -9`.
+    /// Kills the process with SIGKILL.
     pub(crate) fn kill(&mut self) {
         let (mut child, _) = self.running.take().unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
     }
 
-    /// SIGSTOP, SIGCONT, SIGTERM.
+    /// Sends a signal: SIGSTOP, SIGCONT or SIGTERM.
     pub(crate) fn signal(&self, name: &str) {
         let (child, _) = self.running.as_ref().unwrap();
         let pid = child.id().to_string();
         assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
     }
 
-    /// Whether it runs still, as far as it has been told.
+    /// Returns its exit status if it has ended by itself.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         self.running.as_mut().and_then(|(child, _)| child.try_wait().unwrap())
     }
 
-    /// SIGTERM, and the end; how it ended.
+    /// Sends SIGTERM and waits for the end; returns the exit status, or `None` if it had to be killed after
+    /// `limit`.
     pub(crate) async fn end(&mut self, limit: Duration) -> Option<ExitStatus> {
         self.signal("TERM");
         let begun = Instant::now();
@@ -92,10 +94,10 @@ impl Process {
         None
     }
 
-    /// Sets its clock so many seconds ahead of the machine's, or behind.
+    /// Sets its clock ahead of the machine's by this many seconds, or behind if negative.
     pub(crate) fn set_clock(&self, seconds: i64) {
         let clock = self.folder.join(format!("{}.clock", self.name));
-        // Never a file that is half written.
+        // Replaced atomically, so that the file is never read in part.
         let next = clock.with_extension("next");
         std::fs::write(&next, format!("{seconds:+}\n")).unwrap();
         std::fs::rename(&next, &clock).unwrap();
@@ -110,10 +112,10 @@ impl Drop for Process {
     }
 }
 
-/// The library of Debian's package `libfaketime`.
+/// Returns the path of the library in Debian's package `libfaketime`.
 fn faketime() -> PathBuf {
     let folders = std::fs::read_dir("/usr/lib").unwrap().map(|folder| folder.unwrap().path());
     let libraries = folders.map(|folder| folder.join("faketime/libfaketime.so.1"));
     let mut there = libraries.filter(|library| library.is_file());
-    there.next().expect("no libfaketime: run scripts/install.sh test")
+    there.next().expect("libfaketime must be installed: run scripts/install.sh test")
 }

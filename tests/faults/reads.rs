@@ -1,5 +1,5 @@
-//! Callers who read acknowledged tasks over HTTP, from whichever server, while plugs are pulled: what Redis remembers of a
-//! task must never be anything else than what the task is.
+//! Callers that read acknowledged tasks over HTTP, from any server, while faults are injected: a cached
+//! result must never differ from the task.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,13 +12,13 @@ use sutazai::domain::{TaskId, TaskStatus};
 use crate::api::Api;
 use crate::ledger::{Entry, Ledger};
 
-/// So many of the latest tasks are read at the end.
-const AT_THE_END: usize = 500;
+/// Number of the latest tasks that are read at the end.
+const FINAL_READS: usize = 500;
 
 #[derive(Debug)]
 pub(crate) struct Reads {
     api: Arc<Api>,
-    /// Of which it is known that they have ended.
+    /// Tasks that are known to have ended.
     ended: Mutex<HashSet<TaskId>>,
     wrong: Mutex<Vec<String>>,
     count: AtomicU64,
@@ -29,17 +29,17 @@ impl Reads {
         Self { api, ended: Mutex::default(), wrong: Mutex::default(), count: AtomicU64::default() }
     }
 
-    /// How many answers came.
+    /// Returns the number of responses.
     pub(crate) fn count(&self) -> u64 {
         self.count.load(Ordering::Relaxed)
     }
 
-    /// What was answered that cannot be, a sentence each.
+    /// Returns the impossible responses, one sentence each.
     pub(crate) fn wrong(&self) -> Vec<String> {
         self.wrong.lock().unwrap().clone()
     }
 
-    /// Reads one task after the other.
+    /// Reads one task after the other until it is aborted.
     pub(crate) async fn go_on(self: Arc<Self>, ledger: Arc<Ledger>) {
         loop {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -49,10 +49,10 @@ impl Reads {
         }
     }
 
-    /// Reads the latest tasks, each from two servers, now that all have ended.
+    /// Reads the latest tasks, each from two servers, after all have ended.
     pub(crate) async fn at_the_end(&self, ledger: &Ledger) {
         let begun = Instant::now();
-        for entry in ledger.entries().iter().rev().take(AT_THE_END) {
+        for entry in ledger.entries().iter().rev().take(FINAL_READS) {
             self.ended.lock().unwrap().insert(entry.id);
             let mut answers = 0;
             while answers < 2 && begun.elapsed() < Duration::from_secs(60) {
@@ -65,7 +65,7 @@ impl Reads {
         }
     }
 
-    /// Whether there was an answer.
+    /// Reads a task and checks the response; returns whether there was one.
     async fn read(&self, entry: &Entry) -> bool {
         let known = self.ended.lock().unwrap().contains(&entry.id);
         let Some((status, answer)) = self.api.get(&format!("tasks/{}", entry.id)).await else { return false };
@@ -82,9 +82,10 @@ impl Reads {
             None => true,
         };
         if wrong || status != StatusCode::OK {
-            let said = format!("{status}, {} with {}", task["status"], task["result"]);
-            let sentence = format!("task {} should end {:?}, and was read: {said}", entry.id, entry.end());
-            self.wrong.lock().unwrap().push(sentence);
+            let response = format!("{status}, {} with {}", task["status"], task["result"]);
+            let difference =
+                format!("task {} should end {:?}, but was read: {response}", entry.id, entry.end());
+            self.wrong.lock().unwrap().push(difference);
         }
         true
     }

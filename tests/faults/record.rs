@@ -1,4 +1,4 @@
-//! What there is of a task, however it was asked for, and what must hold of it by itself.
+//! What the database or the API returns of a task, and the invariants of every task.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use crate::events::Event;
 use crate::ledger::Entry;
 use crate::node::Trace;
 
-/// How often each attempt of a task ran.
+/// Number of runs of each attempt of a task.
 pub(crate) type Runs = HashMap<u64, u64>;
 
 /// A task that has ended.
@@ -19,23 +19,23 @@ pub(crate) struct Record {
     pub(crate) key: Option<String>,
     pub(crate) status: TaskStatus,
     pub(crate) attempt: u64,
-    /// What its payload and its result say.
+    /// Values in its payload and its result.
     pub(crate) n: u64,
     pub(crate) square: Option<u64>,
     pub(crate) children: Option<u64>,
-    /// In order.
+    /// Events in the order of their sequence.
     pub(crate) events: Vec<Event>,
 }
 
 impl Record {
-    /// What the ledger says otherwise.
+    /// Returns the difference to the expected state in the ledger, if there is one.
     pub(crate) fn differs(&self, entry: &Entry) -> Option<String> {
         let there = (self.status, self.square, self.children);
         (there != entry.end())
             .then(|| format!("task {} is {there:?} and should be {:?}", self.id, entry.end()))
     }
 
-    /// What cannot be of any task that has ended.
+    /// Returns all violated invariants of a task that has ended.
     pub(crate) fn contradictions(&self, runs: Option<&Runs>) -> Vec<String> {
         let mut wrong = Vec::new();
         let sequences: Vec<u64> = self.events.iter().map(|event| event.sequence).collect();
@@ -51,7 +51,8 @@ impl Record {
         if !claimed.map(|event| event.attempt).eq(1..=self.attempt) {
             wrong.push(format!("task {}: not one claim for each of {} attempts", self.id, self.attempt));
         }
-        // An attempt may end before the agent begins, but none runs twice, and the one that ended the task ran.
+        // An attempt may end before its agent begins, but none runs twice, and the one that ended the task
+        // did run.
         let ran = runs.map_or(0, HashMap::len) as u64;
         if !(1..=self.attempt).contains(&ran) {
             wrong.push(format!("task {}: {ran} attempts left a trace, of {}", self.id, self.attempt));
@@ -67,7 +68,7 @@ impl Record {
     }
 }
 
-/// How often each attempt ran, by the traces that the agent left.
+/// Counts the recorded runs of each attempt.
 pub(crate) fn runs(traces: &[Trace]) -> HashMap<TaskId, Runs> {
     let mut runs: HashMap<TaskId, Runs> = HashMap::new();
     for trace in traces {

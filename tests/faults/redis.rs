@@ -1,5 +1,5 @@
-//! The Redis server of a run (`scripts/redis.sh`), which can be killed and started again at the same port. It forgets
-//! everything then, as a cache may.
+//! The Redis server of a run (`scripts/redis.sh`), which can be killed and started again on the same port. It
+//! then has lost all data, as a cache may.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -9,9 +9,9 @@ const PASSWORD: &str = "a-password-of-the-driver";
 #[derive(Debug)]
 pub(crate) struct Redis {
     script: Child,
-    /// The script ends the server when this is closed.
+    /// The script stops the server when this is closed.
     stdin: Option<ChildStdin>,
-    /// `redis://:password@host:port/database`
+    /// Address: `redis://:password@host:port/database`
     pub(crate) url: String,
     port: u16,
     process: String,
@@ -27,31 +27,34 @@ impl Redis {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(script.stdout.take().unwrap()).lines();
-        let mut line = || lines.next().expect("scripts/redis.sh could not start a server").unwrap();
+        let mut line = || lines.next().expect("scripts/redis.sh must start a server").unwrap();
         let (url, _, process) = (line(), line(), line());
         let stdin = script.stdin.take();
         Self { script, stdin, url, port, process }
     }
 
-    /// `kill -9`.
+    /// Kills the server with SIGKILL.
     pub(crate) fn kill(&self) {
         assert!(Command::new("kill").args(["-9", &self.process]).status().unwrap().success());
     }
 
-    /// Starts it again where it was killed.
+    /// Starts it again on the same port.
     pub(crate) fn start_again(&mut self) {
         *self = Self::start(self.port);
     }
 
-    /// How often since its start it was asked for something that it had.
+    /// Returns how many keys were found since its start.
     pub(crate) fn hits(&self) -> u64 {
-        let asked = Command::new("redis-cli")
+        let output = Command::new("redis-cli")
             .args(["-p", &self.port.to_string(), "info", "stats"])
             .env("REDISCLI_AUTH", PASSWORD)
             .output()
             .unwrap();
-        let said = String::from_utf8(asked.stdout).unwrap();
-        said.lines().find_map(|line| line.strip_prefix("keyspace_hits:")?.parse().ok()).unwrap_or_default()
+        let statistics = String::from_utf8(output.stdout).unwrap();
+        statistics
+            .lines()
+            .find_map(|line| line.strip_prefix("keyspace_hits:")?.parse().ok())
+            .unwrap_or_default()
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a run says: how far it is, and what it did.
+//! Output of a run: its progress, and its figures at the end.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -8,27 +8,27 @@ use chrono::{DateTime, Utc};
 
 use crate::run::Run;
 
-/// What was counted.
+/// Counters of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     plugs: Mutex<BTreeMap<String, u64>>,
-    /// Which node was killed when.
+    /// Times at which nodes were killed.
     kills: Mutex<Vec<(String, DateTime<Utc>)>>,
     figures: Mutex<Vec<(&'static str, u64)>>,
 }
 
 impl Tally {
-    /// One more of this kind.
+    /// Counts one injected fault of this kind.
     pub(crate) fn pulled(&self, plug: &str) {
         *self.plugs.lock().unwrap().entry(plug.to_owned()).or_default() += 1;
     }
 
-    /// This one, just now.
+    /// Records that this node was killed now.
     pub(crate) fn killed(&self, node: &str) {
         self.kills.lock().unwrap().push((node.to_owned(), Utc::now()));
     }
 
-    /// When the node was killed that was at work at an instant, if it was before another.
+    /// Returns when this node was killed within a period, if it was.
     pub(crate) fn kill_between(
         &self,
         node: &str,
@@ -39,17 +39,17 @@ impl Tally {
         kills.iter().find(|(name, at)| name == node && *at >= from && *at <= to).map(|(_, at)| *at)
     }
 
-    /// A figure of the end.
+    /// Adds a figure to the final report.
     pub(crate) fn figure(&self, name: &'static str, value: u64) {
         self.figures.lock().unwrap().push((name, value));
     }
 
-    /// How many plugs were pulled.
+    /// Returns the number of injected faults.
     fn count(&self) -> u64 {
         self.plugs.lock().unwrap().values().sum()
     }
 
-    /// Everything, a line each.
+    /// Prints all counters, one per line.
     pub(crate) fn print(&self) {
         println!("plugs pulled:");
         self.plugs.lock().unwrap().iter().for_each(|(plug, count)| println!("{count:>8}  {plug}"));
@@ -58,7 +58,7 @@ impl Tally {
     }
 }
 
-/// Says every ten seconds how far the run is.
+/// Prints the progress of the run every 10 s.
 pub(crate) async fn watch(run: Arc<Run>, begun: Instant) {
     loop {
         tokio::time::sleep(Duration::from_secs(10)).await;

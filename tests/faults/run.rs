@@ -1,5 +1,5 @@
-//! The first act: servers and workers over one PostgreSQL, one Redis and one RabbitMQ, tasks that are submitted, read and
-//! heard of meanwhile, and plugs that are pulled.
+//! First act: servers and workers over one PostgreSQL, one Redis and one RabbitMQ; tasks are submitted, read
+//! and their events received while faults are injected.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,11 +12,11 @@ use crate::reads::Reads;
 use crate::report::{self, Tally};
 use crate::{Arguments, agreement, events, plugs, takeover};
 
-/// So many read tasks at once.
-const READERS: usize = 2;
-/// Once all plugs are in again: how long no task may end while some are open, and then no event be heard while some are
-/// left.
-const LIMIT: Duration = Duration::from_secs(120);
+/// Concurrent readers of tasks.
+const READER_COUNT: usize = 2;
+/// After the last fault: how long no task may end while some are open, and then no event be received while
+/// some are missing.
+const STALL_TIMEOUT: Duration = Duration::from_secs(120);
 
 pub(crate) struct Run {
     pub(crate) cluster: Arc<Cluster>,
@@ -28,7 +28,7 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// Starts everything; tasks take at most so many milliseconds.
+    /// Starts everything. Tasks take at most `most_ms` milliseconds.
     pub(crate) async fn begin(lease: Duration, most_ms: u64) -> Arc<Self> {
         let cluster = Arc::new(Cluster::start(lease).await);
         let api = Arc::new(Api::new(cluster.addresses()));
@@ -43,35 +43,35 @@ impl Run {
         })
     }
 
-    /// Pulls plugs until the time is over; gives everything in which what was acknowledged, read and heard differs from
-    /// what there is.
+    /// Injects faults until the time is over; returns all differences between what was acknowledged, read and
+    /// received and the database.
     pub(crate) async fn pull(self: Arc<Self>, arguments: &Arguments, seed: u64) -> Vec<String> {
         let limit = Duration::from_secs(arguments.seconds);
         let (begun, cluster, tally) = (Instant::now(), self.cluster.clone(), self.tally.clone());
         let submitting = tokio::spawn(self.ledger.clone().submit(arguments.tasks, limit));
         let reading: Vec<_> =
-            (0..READERS).map(|_| tokio::spawn(self.reads.clone().go_on(self.ledger.clone()))).collect();
+            (0..READER_COUNT).map(|_| tokio::spawn(self.reads.clone().go_on(self.ledger.clone()))).collect();
         let hearing = tokio::spawn(self.heard.clone().listen(cluster.broker_url()));
         let watching = tokio::spawn(report::watch(self.clone(), begun));
         let pulling = match arguments.kills {
             Some(times) => tokio::spawn(plugs::kill(cluster.clone(), tally, seed, times, limit)),
             None => tokio::spawn(plugs::pull(cluster.clone(), tally, seed, limit)),
         };
-        pulling.await.expect("the one who pulls plugs failed");
+        pulling.await.expect("injecting faults must not fail");
         println!("all plugs are in again after {:.0} s", begun.elapsed().as_secs_f64());
-        submitting.await.expect("a submitter failed");
+        submitting.await.expect("submitting tasks must not fail");
 
         let healed = Instant::now();
-        let settled = until_none(LIMIT, || cluster.open_tasks()).await;
+        let settled = until_none(STALL_TIMEOUT, || cluster.open_tasks()).await;
         println!("all tasks had ended {:.1} s later: {settled}", healed.elapsed().as_secs_f64());
         for reader in reading {
             reader.abort();
-            assert!(reader.await.is_err_and(|e| e.is_cancelled()), "a reader failed");
+            assert!(reader.await.is_err_and(|e| e.is_cancelled()), "readers must run until they are aborted");
         }
         self.reads.at_the_end(&self.ledger).await;
-        let untold = || cluster.events().map(|events| events.saturating_sub(self.heard.events()));
-        let told = until_none(LIMIT, untold).await;
-        println!("all events were heard {:.1} s later: {told}", healed.elapsed().as_secs_f64());
+        let missing = || cluster.events().map(|events| events.saturating_sub(self.heard.events()));
+        let received = until_none(STALL_TIMEOUT, missing).await;
+        println!("all events were heard {:.1} s later: {received}", healed.elapsed().as_secs_f64());
         watching.abort();
         hearing.abort();
         let mut differences = self.reads.wrong();

@@ -1,8 +1,8 @@
-//! The second act: a server over SQLite, on a disk that fills up while tasks are submitted to it. There it is killed, and
-//! then gets room again.
+//! Second act: a server over SQLite, on a disk that fills up while tasks are submitted. On the full disk it
+//! is killed, and then gets space again.
 //!
-//! The disk is a file system in memory, mounted in a mount namespace of its own, so that nothing of it is left whatever
-//! happens. Root or unprivileged user namespaces are needed.
+//! The disk is a tmpfs, mounted in a mount namespace of its own, so that it disappears whatever happens. Root
+//! or unprivileged user namespaces are needed.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
@@ -22,22 +22,22 @@ use crate::process::Process;
 use crate::record::{Record, runs};
 use crate::report::Tally;
 
-/// The role of the process that plays the act, with the disk in its namespace.
+/// Role of the process that runs the act, with the disk in its namespace.
 pub(crate) const ROLE: &str = "small disk";
-/// The variable that says where the disk is.
+/// Environment variable with the path of the disk.
 const DISK: &str = "SUTAZAI_FAULTS_DISK";
 const SIZE: &str = "16m";
-/// So much of it is free when a round begins, in bytes.
-const ROOM: u64 = 1_500_000;
+/// Free space when a round begins, in bytes.
+const FREE_BYTES: u64 = 1_500_000;
 const ROUNDS: usize = 4;
-/// What makes a task large, in bytes.
+/// Padding of a task's payload, in bytes.
 const PADDING: usize = 20_000;
-/// A disk is full after so many refusals.
-const REFUSALS: usize = 12;
+/// Rejections after which the disk counts as full.
+const MAX_REJECTIONS: usize = 12;
 const LEASE: Duration = Duration::from_secs(3);
-const LIMIT: Duration = Duration::from_secs(120);
+const ACT_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Starts the process that plays the act, and waits for it; whether ledger and database agreed.
+/// Starts the process that runs the act, and waits for it; returns whether ledger and database agree.
 pub(crate) fn play() -> bool {
     let disk = tempfile::tempdir().unwrap();
     let root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
@@ -50,20 +50,20 @@ pub(crate) fn play() -> bool {
         .stdin(Stdio::piped())
         .spawn()
         .expect("unshare (Debian package util-linux)");
-    // It ends when this is closed, which waiting would do.
+    // The process ends when its input is closed, and waiting for it would close the input.
     let open = act.stdin.take();
     let ended = act.wait().unwrap();
     drop(open);
     ended.success()
 }
 
-/// The act; everything in which ledger and database differ.
+/// Runs the act; returns all differences between ledger and database.
 pub(crate) async fn act() -> Vec<String> {
     node::end_with_the_driver();
     let mut act = Act::open();
-    let played = tokio::time::timeout(LIMIT, act.run()).await;
+    let played = tokio::time::timeout(ACT_TIMEOUT, act.run()).await;
     if played.is_err() {
-        act.wrong.push(format!("nothing more happened; {}", last_lines(&act.server.log())));
+        act.wrong.push(format!("the act did not end in time; {}", last_lines(&act.server.log())));
     }
     act.tally.print();
     act.wrong
@@ -73,11 +73,11 @@ struct Act {
     server: Process,
     api: Api,
     disk: PathBuf,
-    /// For what the process leaves elsewhere.
+    /// For files of the process other than the database.
     folder: TempDir,
     next: u64,
     acknowledged: Vec<Entry>,
-    /// What got no answer, and part of what was refused: sent again when there is room.
+    /// Tasks without a response, and half of the rejected ones: sent again when there is space.
     again: Vec<u64>,
     wrong: Vec<String>,
     tally: Tally,
@@ -127,22 +127,25 @@ impl Act {
         self.compare().await;
         let ended = self.server.end(Duration::from_secs(30)).await;
         if !ended.is_some_and(|status| status.success()) {
-            self.wrong.push(format!("the server ended so: {ended:?}; {}", last_lines(&self.server.log())));
+            self.wrong.push(format!(
+                "the server must end successfully: {ended:?}; {}",
+                last_lines(&self.server.log())
+            ));
         }
     }
 
-    /// Leaves little room.
+    /// Writes a file that leaves little free space.
     fn fill(&self) {
         let asked = Command::new("df").args(["--output=avail", "-B1"]).arg(&self.disk).output().unwrap();
         let said = String::from_utf8(asked.stdout).unwrap();
         let free: u64 = said.lines().last().unwrap().trim().parse().unwrap();
-        let ballast = vec![1; usize::try_from(free.saturating_sub(ROOM)).unwrap()];
+        let ballast = vec![1; usize::try_from(free.saturating_sub(FREE_BYTES)).unwrap()];
         std::fs::write(self.disk.join("ballast"), ballast).unwrap();
     }
 
     async fn submit_until_full(&mut self) {
         let mut refusals = 0;
-        while refusals < REFUSALS {
+        while refusals < MAX_REJECTIONS {
             let n = self.next;
             self.next += 1;
             match self.api.post("tasks", &body(n), Some(&Entry::key(n))).await {
@@ -152,7 +155,7 @@ impl Act {
                 {
                     refusals += 1;
                     self.tally.pulled("tasks refused for want of room");
-                    // The others are never sent again, and must not be there.
+                    // The others are never sent again, and must not exist.
                     if n.is_multiple_of(2) {
                         self.again.push(n);
                     }
@@ -166,17 +169,17 @@ impl Act {
         }
     }
 
-    /// What is there can be read all the while.
+    /// Stored tasks can be read while the disk is full.
     async fn read_while_full(&mut self) {
         for entry in self.acknowledged.iter().rev().take(10) {
             let read = self.api.get(&format!("tasks/{}", entry.id)).await;
             if !read.as_ref().is_some_and(|(_, task)| task["data"]["id"] == entry.id.to_string()) {
-                self.wrong.push(format!("with a full disk task {} was read so: {read:?}", entry.id));
+                self.wrong.push(format!("with a full disk task {} was read as {read:?}", entry.id));
             }
         }
     }
 
-    /// Every other time it starts before there is room.
+    /// In every other round it is started before there is space.
     async fn kill_and_make_room(&mut self, round: usize) {
         let make_room = || std::fs::remove_file(self.disk.join("ballast")).unwrap();
         if round.is_multiple_of(2) {
@@ -221,13 +224,13 @@ impl Act {
         }
         for entry in &self.acknowledged {
             match records.iter().find(|record| record.id == entry.id) {
-                None => self.wrong.push(format!("task {} was acknowledged and is lost", entry.id)),
+                None => self.wrong.push(format!("task {} was acknowledged but is lost", entry.id)),
                 Some(record) => self.wrong.extend(record.differs(entry)),
             }
         }
         for record in &records {
             if !self.acknowledged.iter().any(|entry| entry.id == record.id) {
-                self.wrong.push(format!("task {} is there, and was not acknowledged", record.id));
+                self.wrong.push(format!("task {} exists, but was not acknowledged", record.id));
             }
         }
         let traces = node::traces(self.folder.path());
@@ -262,7 +265,7 @@ impl Act {
         }
     }
 
-    /// What is answered to a GET once one is.
+    /// Sends a GET until it is answered.
     async fn answer(&self, path: &str) -> Value {
         loop {
             if let Some((StatusCode::OK, mut answer)) = self.api.get(path).await {

@@ -1,4 +1,4 @@
-//! How long it took until somebody else had a task whose worker was killed: from the kill to the next claim.
+//! Takeover latency: the time from the kill of a worker to the next claim of its task.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use crate::events::Event;
 use crate::node::Trace;
 use crate::report::Tally;
 
-/// Adds what was found to the figures of the run.
+/// Adds the takeover latencies to the figures of the run.
 pub(crate) fn figures(events: &HashMap<TaskId, Vec<Event>>, traces: &[Trace], tally: &Tally) {
     let ran_at: HashMap<(TaskId, u64), &str> =
         traces.iter().map(|trace| ((trace.task, trace.attempt), &*trace.node)).collect();
