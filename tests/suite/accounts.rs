@@ -1,4 +1,4 @@
-//! The first admin of a real server, an API key, and what a server still knows after it was killed.
+//! The first admin of a real server, API keys, and revocations that survive a kill of the server.
 
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use crate::support::{Place, Server, text};
 
 const PASSWORD: &str = "correct horse battery";
 
-/// Somebody with a token or an API key.
+/// Caller with a token or an API key.
 struct Someone {
     client: Client,
     token: String,
@@ -39,7 +39,7 @@ impl Someone {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_was_shut_out_stays_out_after_kill_9_of_the_server() {
+async fn disabled_user_stays_rejected_after_kill_9_of_the_server() {
     let place = Place::new();
     let secret = place.path("admin_password");
     std::fs::write(&secret, format!("{PASSWORD}\n")).unwrap();
@@ -75,10 +75,11 @@ async fn who_was_shut_out_stays_out_after_kill_9_of_the_server() {
     assert_eq!(server.ended_within(Duration::from_secs(5)), None);
     let server = Server::start(&place, &settings);
     assert_eq!(key.get(&server, "/api/v1/tasks").await.0, StatusCode::UNAUTHORIZED);
-    // The token's signature is still good: the server has to hear from its store that the session has ended.
+    // The signature of the token is still valid: the server must learn from its store that the session has
+    // ended.
     let begun = Instant::now();
     while eve.get(&server, "/api/v1/tasks").await.0 != StatusCode::UNAUTHORIZED {
-        assert!(begun.elapsed() < HANG_LIMIT, "a disabled user is let in");
+        assert!(begun.elapsed() < HANG_LIMIT, "a disabled user must be rejected");
         SystemClock.sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(root.get(&server, "/api/v1/admin/users").await.0, StatusCode::OK);
@@ -110,21 +111,21 @@ async fn operators_invite_and_delete_users_from_the_command_line() {
             place.sutazai(&settings, &[&["admin", "delete-user"], arguments].concat()).output().unwrap();
         (output.status.code(), text(&output.stdout) + &text(&output.stderr))
     };
-    let (code, said) = delete(&["ada"]);
-    assert_eq!(code, Some(130), "nobody has typed the name: {said}");
-    assert!(said.contains("nothing was deleted"), "{said}");
-    let (code, said) = delete(&["nobody", "--yes"]);
-    assert!(code == Some(4) && said.contains("user nobody"), "{code:?} {said}");
+    let (code, output) = delete(&["ada"]);
+    assert_eq!(code, Some(130), "the deletion was not confirmed: {output}");
+    assert!(output.contains("nothing was deleted"), "{output}");
+    let (code, output) = delete(&["nobody", "--yes"]);
+    assert!(code == Some(4) && output.contains("user nobody"), "{code:?} {output}");
     assert_eq!(ada.get(&server, "/api/v1/tasks").await.0, StatusCode::OK);
-    let (code, said) = delete(&["ada@example.org", "--yes"]);
-    assert!(code == Some(0) && said.contains("ada  deleted"), "{code:?} {said}");
+    let (code, output) = delete(&["ada@example.org", "--yes"]);
+    assert!(code == Some(0) && output.contains("ada  deleted"), "{code:?} {output}");
     let login = json!({ "login": "ada", "password": PASSWORD });
     let signed_in = nobody.ask(&server, Method::POST, "/api/v1/auth/login", &login).await.0;
     assert_eq!(signed_in, StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_log_names_who_changed_whom_and_from_where() {
+async fn log_names_admin_target_and_address_of_a_change() {
     let place = Place::new();
     let secret = place.path("admin_password");
     std::fs::write(&secret, PASSWORD).unwrap();

@@ -1,5 +1,5 @@
-//! The API as its document promises it: whatever schemathesis thinks of is answered as documented, and a client that is
-//! generated from the document goes the whole way.
+//! The API against its OpenAPI document: schemathesis requests get documented responses, and a client
+//! generated from the document completes a user journey.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -12,7 +12,7 @@ use crate::support::{Place, Server, python, text};
 const PASSWORD: &str = "correct horse battery";
 const ADMIN: &str = "root_1";
 
-/// A server whose password hashes cost next to nothing.
+/// Starts a server whose password hashes are cheap.
 fn start(place: &Place) -> Server {
     let mut settings = place.settings();
     for (name, value) in [
@@ -30,7 +30,7 @@ fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/api")
 }
 
-/// A program of the tests' Python environment, run where what it leaves behind goes with the test.
+/// Builds a command for a tool of the tests' Python environment, run in the folder of the test.
 fn tool(name: &str, place: &Place) -> Command {
     let mut command = Command::new(python().with_file_name(name));
     command.current_dir(place.path("")).env("PYTHONDONTWRITEBYTECODE", "1");
@@ -39,12 +39,12 @@ fn tool(name: &str, place: &Place) -> Command {
 
 fn succeeds(mut command: Command) -> String {
     let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
-    let said = format!("{}{}", text(&output.stdout), text(&output.stderr));
-    assert!(output.status.success(), "{command:?}: {said}");
-    said
+    let printed = format!("{}{}", text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{command:?}: {printed}");
+    printed
 }
 
-/// Has schemathesis try the operations that `filter` leaves, signed in as `user`.
+/// Runs schemathesis on the operations that `filter` selects, signed in as `user`.
 fn schemathesis(server: &Server, place: &Place, user: &str, filter: [&str; 2]) {
     let mut st = tool("st", place);
     st.env("PYTHONPATH", folder())
@@ -58,12 +58,12 @@ fn schemathesis(server: &Server, place: &Place, user: &str, filter: [&str; 2]) {
         .arg("--url")
         .arg(server.url(""))
         .args(filter);
-    let said = succeeds(st);
-    assert!(said.contains("Stateful"), "not all phases were run: {said}");
+    let printed = succeeds(st);
+    assert!(printed.contains("Stateful"), "all phases must be run: {printed}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_is_sent_is_answered_as_documented() {
+async fn every_request_is_answered_as_documented() {
     let place = Place::new();
     let server = start(&place);
     let body = json!({ "username": "ada", "email": "ada@example.net", "password": PASSWORD });
@@ -78,11 +78,11 @@ async fn whatever_is_sent_is_answered_as_documented() {
 }
 
 #[test]
-fn a_generated_client_goes_from_registration_to_the_result() {
+fn generated_client_goes_from_registration_to_the_result() {
     let place = Place::new();
     let server = start(&place);
     let mut generate = tool("openapi-python-client", &place);
-    // It has ruff tidy what it wrote, which stands beside it.
+    // It formats its output with ruff, which is installed beside it.
     let path =
         format!("{}:{}", python().parent().unwrap().display(), std::env::var("PATH").unwrap_or_default());
     generate
@@ -97,7 +97,7 @@ fn a_generated_client_goes_from_registration_to_the_result() {
     succeeds(journey);
 }
 
-/// Whether a value has the form of a schema and no field more.
+/// Checks that a value matches a schema and has no other fields.
 fn fits(value: &Value, schema: &Value, document: &Value) -> Result<(), String> {
     if let Some(reference) = schema["$ref"].as_str() {
         let target = document.pointer(reference.trim_start_matches('#'));
@@ -136,7 +136,7 @@ fn fits(value: &Value, schema: &Value, document: &Value) -> Result<(), String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_measured_snapshot_has_the_form_that_the_document_tells() {
+async fn measured_snapshot_matches_its_documented_schema() {
     let place = Place::new();
     let server = start(&place);
     let client = Client::new();

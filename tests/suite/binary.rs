@@ -1,4 +1,4 @@
-//! The binary as a script and a person see it: outputs, exit codes, what is on which stream.
+//! The binary as scripts and people see it: output, exit codes, and what is written to which stream.
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
@@ -25,7 +25,7 @@ fn analyze_json_prints_one_object_and_nothing_else() {
 }
 
 #[test]
-fn an_embedded_model_writes_what_it_was_measured_for() {
+fn embedded_model_writes_what_it_was_permitted() {
     let place = Place::new();
     let json = |arguments: &[&str]| -> Value {
         let output = place.sutazai(&place.with_model(), arguments).output().unwrap();
@@ -33,7 +33,7 @@ fn an_embedded_model_writes_what_it_was_measured_for() {
         serde_json::from_slice(&output.stdout).unwrap()
     };
     let before = json(&["analyze", "--json"]);
-    assert_eq!(before["generated_by"], "rules", "an unmeasured model wrote");
+    assert_eq!(before["generated_by"], "rules", "an unmeasured model must not write");
     assert!(before["degraded"].as_str().unwrap().contains("sutazai models check"), "{}", before["degraded"]);
     let measured = json(&["models", "check", "--json"]);
     assert_eq!(measured["backend"], "llama-cpp");
@@ -47,7 +47,7 @@ fn an_embedded_model_writes_what_it_was_measured_for() {
         assert!(!checked["assertions"].as_array().unwrap().is_empty(), "{checked}");
         assert!(checked["permission"].is_null() || granted.contains(&checked["permission"]), "{checked}");
     }
-    // On a busy machine the time for the measurement may run out, and then nothing is earned.
+    // On a busy machine the measurement may run out of time, and then no permission is granted.
     let chosen = texts.iter().any(|checked| checked["permission"] == "choose");
     let may_choose = !texts.is_empty() && granted.contains(&Value::from("choose"));
     assert_eq!(chosen, may_choose, "{measured} {}", after["degraded"]);
@@ -55,7 +55,7 @@ fn an_embedded_model_writes_what_it_was_measured_for() {
 }
 
 #[test]
-fn a_piped_report_is_plain() {
+fn piped_report_has_no_colors() {
     let output = Place::new().run(&["analyze", "--no-model"]);
     let report = text(&output.stdout);
     assert!(output.status.success());
@@ -65,7 +65,7 @@ fn a_piped_report_is_plain() {
 }
 
 #[test]
-fn exit_code_tells_the_level() {
+fn exit_code_is_the_priority_level() {
     let output = Place::new().run(&["analyze", "--no-model", "--exit-code", "--json"]);
     let level = serde_json::from_slice::<Value>(&output.stdout).unwrap()["priority_level"].clone();
     let expected = match level.as_str().unwrap() {
@@ -93,7 +93,7 @@ fn wrong_usage_and_wrong_settings_end_with_2() {
 }
 
 #[test]
-fn a_bad_model_file_is_named() {
+fn invalid_model_file_is_named() {
     let place = Place::new();
     let file = place.path("broken.gguf");
     std::fs::write(&file, b"GGUF but not really").unwrap();
@@ -105,7 +105,7 @@ fn a_bad_model_file_is_named() {
 }
 
 #[test]
-fn a_database_that_cannot_be_opened_is_named() {
+fn database_that_cannot_be_opened_is_named() {
     let place = Place::new();
     std::fs::write(place.path("file"), b"").unwrap();
     let url = format!("sqlite://{}/below.db", place.path("file").display());
@@ -118,7 +118,7 @@ fn a_database_that_cannot_be_opened_is_named() {
 }
 
 #[test]
-fn migrations_go_forward_and_back() {
+fn migrations_are_applied_and_reverted() {
     let place = Place::new();
     let pending = text(&place.run(&["migrate", "status"]).stdout);
     assert!(pending.contains("pending") && !pending.contains("applied"), "{pending}");
@@ -133,7 +133,7 @@ fn migrations_go_forward_and_back() {
 }
 
 #[test]
-fn users_are_made_at_the_command_line() {
+fn users_are_created_from_the_command_line() {
     let place = Place::new();
     let password = place.path("password");
     std::fs::write(&password, "correct horse battery\n").unwrap();
@@ -163,7 +163,7 @@ fn users_are_made_at_the_command_line() {
 }
 
 #[test]
-fn config_check_hides_secrets_and_names_what_is_wrong() {
+fn config_check_hides_secrets_and_names_invalid_settings() {
     let place = Place::new();
     let mut settings = place.settings();
     settings.push(("JWT_SECRET_KEY".into(), "7f3a91c04be2d8561e9fa07c3b5d2846".into()));
@@ -177,9 +177,9 @@ fn config_check_hides_secrets_and_names_what_is_wrong() {
     assert!(text(&bad.stderr).contains("ENABLE_AUTH: expected one of"), "{}", text(&bad.stderr));
 }
 
-/// As in `sutazai config check | head -1`, and on a disk that is full.
+/// As in `sutazai config check | head -1`, and on a full disk.
 #[test]
-fn a_reader_who_leaves_ends_the_command_and_a_full_disk_is_told() {
+fn closed_pipe_ends_the_command_and_a_full_disk_is_reported() {
     let place = Place::new();
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
@@ -196,7 +196,7 @@ fn a_reader_who_leaves_ends_the_command_and_a_full_disk_is_told() {
 }
 
 #[test]
-fn config_check_looks_at_what_the_settings_name() {
+fn config_check_validates_files_and_addresses() {
     let place = Place::new();
     let mut settings = place.settings();
     let none = place.path("none.gguf").display().to_string();
@@ -219,7 +219,7 @@ fn config_check_looks_at_what_the_settings_name() {
 }
 
 #[test]
-fn models_are_listed_as_they_are() {
+fn models_are_listed() {
     let place = Place::new();
     let none = place.run(&["models", "list"]);
     assert_eq!(none.status.code(), Some(2));
@@ -231,7 +231,7 @@ fn models_are_listed_as_they_are() {
 }
 
 #[test]
-fn watch_goes_on_until_interrupted() {
+fn watch_continues_until_interrupted() {
     let place = Place::new();
     let mut child = place
         .sutazai(&place.settings(), &["analyze", "--no-model", "--json", "--watch", "1"])

@@ -1,4 +1,4 @@
-//! A collector of traces: it takes OTLP over HTTP, as a real one does, and keeps the spans.
+//! Trace collector for tests: it accepts OTLP over HTTP, as a real one does, and keeps the spans.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -13,14 +13,14 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use prost::Message;
 
-/// A span as the tests look at it.
+/// Span as the tests compare it.
 #[derive(Debug, Clone)]
 pub(crate) struct Seen {
     pub(crate) trace: String,
     pub(crate) id: String,
     pub(crate) parent: String,
     pub(crate) name: String,
-    /// As in the protocol: 2 server, 3 client, 4 producer, 5 consumer.
+    /// Kind as in the protocol: 2 server, 3 client, 4 producer, 5 consumer.
     pub(crate) kind: i32,
     pub(crate) attributes: BTreeMap<String, String>,
 }
@@ -28,12 +28,12 @@ pub(crate) struct Seen {
 #[derive(Debug, Default)]
 struct Taken {
     spans: Vec<Seen>,
-    /// Everything as it came, to search for what must not be in it.
+    /// All received bytes, for searching what must not be among them.
     bytes: Vec<u8>,
     services: Vec<String>,
 }
 
-/// Takes spans on a free port for as long as the test runs.
+/// Collector on a free port that runs as long as the test.
 #[derive(Debug, Clone)]
 pub(crate) struct Collector {
     pub(crate) address: String,
@@ -50,23 +50,23 @@ impl Collector {
         Self { address, taken }
     }
 
-    /// All spans of a trace.
+    /// Returns all spans of a trace.
     pub(crate) fn trace(&self, id: &str) -> Vec<Seen> {
         self.taken.lock().unwrap().spans.iter().filter(|span| span.trace == id).cloned().collect()
     }
 
-    /// The names that the senders gave themselves.
+    /// Returns the service names of the senders.
     pub(crate) fn services(&self) -> Vec<String> {
         self.taken.lock().unwrap().services.clone()
     }
 
-    /// Whether these words came in anything.
+    /// Returns whether this text was received in any message.
     pub(crate) fn has_heard(&self, words: &str) -> bool {
         self.taken.lock().unwrap().bytes.windows(words.len()).any(|window| window == words.as_bytes())
     }
 }
 
-/// The only span of this name.
+/// Returns the only span of this name.
 pub(crate) fn named<'s>(spans: &'s [Seen], name: &str) -> &'s Seen {
     let found: Vec<&Seen> = spans.iter().filter(|span| span.name == name).collect();
     assert_eq!(found.len(), 1, "{name} in {spans:#?}");

@@ -1,4 +1,4 @@
-//! Every example, run as a reader would run it. The one that shows how to test with mocks is a test of its own.
+//! Runs every example as a reader would. The one that shows how to test with mocks is a test itself.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use crate::support::{Place, text};
 
-/// Cargo puts examples beside the folder of the tests.
+/// Returns the path of an example, which Cargo builds beside the folder of the tests.
 pub(crate) fn example(name: &str) -> PathBuf {
     let binary = PathBuf::from(env!("CARGO_BIN_EXE_sutazai"));
     let path = binary.with_file_name("examples").join(name);
@@ -47,7 +47,7 @@ fn http_server() {
     let mut child =
         place.program(&example("03_http_server"), &settings, &[]).stdout(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
-    // Kept until the end: who prints for nobody fails.
+    // Kept until the end: the example fails if its output is closed.
     let mut shown = BufReader::new(child.stdout.take().unwrap());
     shown.read_line(&mut line).unwrap();
     let address = line.trim().strip_prefix("mine:  http://").unwrap().trim_end_matches('/').to_owned();

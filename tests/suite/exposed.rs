@@ -1,4 +1,5 @@
-//! The real server as strangers meet it: limited by default, over TLS when told so, and with SQL as text over SQLite.
+//! The real server as untrusted callers meet it: rate limits by default, TLS when configured, and SQL as
+//! plain text.
 
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
@@ -25,7 +26,7 @@ async fn register(server: &Server, name: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn strangers_are_limited_unless_told_otherwise() {
+async fn rate_limits_apply_by_default() {
     let place = Place::new();
     let mut settings = place.settings();
     settings.retain(|(name, _)| name != "ENABLE_RATE_LIMITING");
@@ -34,16 +35,21 @@ async fn strangers_are_limited_unless_told_otherwise() {
     let server = Server::start(&place, &settings);
     let token = register(&server, "ada").await;
     let wrong = json!({ "login": "ada", "password": "wrong password" });
-    // Registering was the first of five.
-    refused_after(4, 401, async || ask(&server, Method::POST, "/api/v1/auth/login", "", &wrong).await.0)
-        .await;
+    // The registration was the first of five requests.
+    assert_rejected_after(4, 401, async || {
+        ask(&server, Method::POST, "/api/v1/auth/login", "", &wrong).await.0
+    })
+    .await;
     let nothing = json!({});
-    refused_after(3, 200, async || ask(&server, Method::GET, "/api/v1/tasks", &token, &nothing).await.0)
-        .await;
+    assert_rejected_after(3, 200, async || {
+        ask(&server, Method::GET, "/api/v1/tasks", &token, &nothing).await.0
+    })
+    .await;
 }
 
-/// So many are answered, and soon after them one is not; on a slow machine one or two may have come back until then.
-async fn refused_after(answered: usize, with: u16, ask: impl AsyncFn() -> u16) {
+/// Sends requests until one is rejected. The first `answered` must succeed; on a slow machine one or two more
+/// may be granted.
+async fn assert_rejected_after(answered: usize, with: u16, ask: impl AsyncFn() -> u16) {
     let mut statuses = Vec::new();
     while statuses.last() != Some(&429) && statuses.len() < 10 {
         statuses.push(ask().await);
@@ -53,7 +59,7 @@ async fn refused_after(answered: usize, with: u16, ask: impl AsyncFn() -> u16) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sql_in_texts_is_text() {
+async fn sql_in_texts_is_not_executed() {
     let place = Place::new();
     let server = Server::start(&place, &place.settings());
     let token = register(&server, "ada").await;
@@ -86,7 +92,8 @@ async fn sql_in_texts_is_text() {
     assert_eq!(ask(&server, Method::POST, "/api/v1/auth/login", "", &login).await.0, 200);
 }
 
-/// Writes a certificate for `localhost` of these years, and its key; gives the settings that name them.
+/// Writes a certificate for `localhost`, valid in these years, and its key; returns it and the settings that
+/// name both.
 fn certificate(place: &Place, from: i32, to: i32) -> (String, Vec<(String, String)>) {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
@@ -103,7 +110,7 @@ fn certificate(place: &Place, from: i32, to: i32) -> (String, Vec<(String, Strin
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn over_tls_from_the_first_request_to_the_end() {
+async fn server_speaks_tls_and_shuts_down() {
     let place = Place::new();
     let (pem, settings) = certificate(&place, 2025, 2100);
     let mut server = Server::start(&place, &settings);
@@ -118,7 +125,7 @@ async fn over_tls_from_the_first_request_to_the_end() {
 }
 
 #[test]
-fn a_certificate_that_cannot_be_used_ends_the_start() {
+fn unusable_certificate_prevents_the_start() {
     let place = Place::new();
     let (_, mut settings) = certificate(&place, 2020, 2021);
     for command in [&["serve"][..], &["config", "check"]] {

@@ -1,13 +1,13 @@
-//! Real faults, and what `sutazai analyze` says of them.
+//! Real faults of a machine, and the findings of `sutazai analyze` about them.
 //!
-//! Each scenario is a Bash script that makes one fault and then calls `analyze`, which runs the real binary. It runs in a
-//! mount and a process namespace of its own: whatever happens to the test, the kernel ends all that the script started and
-//! takes away what it mounted. A scenario that this kernel or this user cannot make ends with `cannot REASON`; the table
-//! names it, and the suite fails where a usual machine (root on Debian 12 with the packages of `scripts/install.sh test`)
-//! can make it.
+//! Each scenario is a Bash script that causes one fault and then calls `analyze`, which runs the real binary.
+//! It runs in a mount and a process namespace of its own: whatever happens to the test, the kernel ends all
+//! processes of the script and removes its mounts. A scenario that this kernel or user cannot cause ends with
+//! `cannot REASON`; the table names it, and the suite fails if a usual machine (root on Debian 12 with the
+//! packages of `scripts/install.sh test`) can cause it.
 //!
-//! A new scenario is an entry of the table of its subject, in a file of this folder. What it needs beside the functions of
-//! [`PRELUDE`] belongs into its own script.
+//! A new scenario is an entry in the table of its subject, in a file of this folder. Functions that only it
+//! needs belong into its own script, not into [`PRELUDE`].
 
 mod analyzer;
 mod disks;
@@ -23,50 +23,50 @@ use serde_json::Value;
 
 use crate::support::{Place, text};
 
-/// Every table of scenarios.
+/// Tables of scenarios by subject.
 const TABLES: &[&[Scenario]] =
     &[analyzer::SCENARIOS, disks::SCENARIOS, groups::SCENARIOS, network::SCENARIOS];
 
-/// How long a scenario may take, with what makes its fault. Bound against a hang.
+/// Upper bound of a scenario, including what causes its fault, against hangs.
 const SCENARIO_LIMIT: Duration = Duration::from_secs(60);
-/// How long an analysis may take. The report appears within 5 s; the rest is for a machine that runs other tests.
+/// Upper bound of an analysis. A report appears within 5 s; the rest allows for other tests on the machine.
 const REPORT_LIMIT: Duration = Duration::from_secs(9);
-/// Exit code of a script that cannot make its fault.
+/// Exit code of a script that cannot cause its fault.
 const CANNOT: i32 = 77;
 
-/// What every script begins with. `$PLACE` is an empty folder, `$SUTAZAI` the binary, `$NAME` a name that no other run has,
-/// for what is not in a namespace. The database is `$PLACE/data/sutazai.db`.
+/// Beginning of every script. `$PLACE` is an empty folder, `$SUTAZAI` the binary, `$NAME` a name that no
+/// other run uses, for objects outside the namespaces. The database is `$PLACE/data/sutazai.db`.
 const PRELUDE: &str = r#"
 set -u
 cannot() { echo "$*" >"$PLACE/cannot"; exit 77; }
-# Runs the command and ends the scenario where the machine cannot do it.
+# Runs a command; ends the scenario if the machine cannot run it.
 need() { "$@" >"$PLACE/need" 2>&1 || cannot "$*: $(tail -n 1 "$PLACE/need")"; }
-# Runs `sutazai analyze --json` with more settings, as in `analyze NAME=value`. No descriptor but the usual three reaches it.
+# Runs `sutazai analyze --json` with more settings, as in `analyze NAME=value`, and only the three standard descriptors.
 analyze() {
     local begun=$EPOCHREALTIME
     env "$@" "${AS[@]}" "$SUTAZAI" analyze --json --no-model >"$PLACE/report" 2>"$PLACE/errors" 3>&-
     echo $? >"$PLACE/status"
     echo $(( ${EPOCHREALTIME/./} - ${begun/./} )) >"$PLACE/microseconds"
 }
-# What the binary is run by, such as `setpriv`.
+# Command that runs the binary, such as `setpriv`.
 AS=()
-# Makes an ext4 file system of so many MiB in a file and mounts it with these options.
+# Creates an ext4 file system of `$1` MiB in a file and mounts it at `$PLACE/$2` with the options `$3`.
 ext4() {
     truncate -s "$1M" "$PLACE/$2.img"
     need mkfs.ext4 -q -F -b "${4:-4096}" -m 0 "$PLACE/$2.img"
     mkdir -p "$PLACE/$2"
     need mount -o "loop,$3" "$PLACE/$2.img" "$PLACE/$2"
 }
-# Writes until the file system has no room left.
+# Writes until the file system is full.
 fill() { dd if=/dev/zero of="$1/fill" bs=64k 2>/dev/null; sync -f "$1"; dd if=/dev/zero of="$1/fill2" bs=512 2>/dev/null; sync -f "$1"; }
-# Mounts a file system at `$PLACE/hung` of which nobody reads the requests, with this source.
+# Mounts a FUSE file system with this source at `$PLACE/hung`; no process reads its requests.
 mount_fuse() {
     [ -e /dev/fuse ] || cannot "there is no /dev/fuse"
     mkdir "$PLACE/hung"
     exec 3<>/dev/fuse
     need mount -i -t fuse -o fd=3,rootmode=40000,user_id=0,group_id=0 "$1" "$PLACE/hung"
 }
-# The same with a server that answers the kernel's first request and no other: what waits then cannot be interrupted.
+# Mounts it with a server that answers only the kernel's first request: processes that wait then cannot be interrupted.
 hang() {
     mount_fuse "$1"
     python3 -c '
@@ -83,32 +83,32 @@ while True:
 mkdir -p "$PLACE/data"
 "#;
 
-/// One fault and what is expected of the analyzer.
+/// One fault and the expected report.
 pub(crate) struct Scenario {
-    /// The fault, in a few words.
+    /// Short description of the fault.
     name: &'static str,
-    /// Whether a usual machine can make it.
+    /// Whether a usual machine can cause it.
     usual: bool,
-    /// Makes the fault and calls `analyze`.
+    /// Causes the fault and calls `analyze`.
     script: &'static str,
-    /// What must hold of the report; the error says what does not.
+    /// Checks the report; the error says what is wrong.
     expect: fn(&Report) -> Result<(), String>,
 }
 
-/// A report and how it came.
+/// Report of an analysis, and its standard error.
 pub(crate) struct Report {
     json: Value,
     errors: String,
 }
 
 impl Report {
-    /// The findings of a rule.
+    /// Returns the findings of a rule.
     fn findings(&self, rule: &str) -> Vec<&Value> {
         let all = self.json["findings"].as_array().into_iter().flatten();
         all.filter(|finding| finding["rule"] == rule).collect()
     }
 
-    /// The finding of a rule whose summary has these words.
+    /// Returns the finding of a rule whose summary contains these words.
     fn finding(&self, rule: &str, words: &[&str]) -> Result<&Value, String> {
         let found = self.findings(rule);
         let says = |finding: &&&Value| {
@@ -124,7 +124,7 @@ impl Report {
         })
     }
 
-    /// That no finding of these rules has these words in its summary.
+    /// Checks that no finding of this rule contains this word in its summary.
     fn lacks(&self, rule: &str, word: &str) -> Result<(), String> {
         match self.finding(rule, &[word]) {
             Ok(finding) => Err(format!("a false finding: {}", finding["summary"])),
@@ -132,13 +132,13 @@ impl Report {
         }
     }
 
-    /// The name of the rule of each finding.
+    /// Returns the rule of each finding.
     fn rules(&self) -> Vec<&str> {
         let all = self.json["findings"].as_array().into_iter().flatten();
         all.filter_map(|finding| finding["rule"].as_str()).collect()
     }
 
-    /// That a note of the report has these words.
+    /// Checks that a note of the report contains these words.
     fn notes(&self, words: &[&str]) -> Result<(), String> {
         let notes = self.json["notes"].as_array().cloned().unwrap_or_default();
         let says =
@@ -146,13 +146,13 @@ impl Report {
         if notes.iter().any(says) { Ok(()) } else { Err(format!("no note with {words:?}: {notes:?}")) }
     }
 
-    /// That a section was measured.
+    /// Checks that a section was measured.
     fn measured(&self, section: &str) -> Result<(), String> {
         let section = &self.json["metrics"][section];
         if section["status"] == "present" { Ok(()) } else { Err(format!("not measured: {section}")) }
     }
 
-    /// That a section is missing for a reason with these words.
+    /// Checks that a section is missing for a reason with these words.
     fn missing(&self, section: &str, words: &[&str]) -> Result<(), String> {
         let reason = self.json["metrics"][section]["reason"].as_str().unwrap_or_default();
         let says = words.iter().all(|word| reason.contains(word));
@@ -160,7 +160,7 @@ impl Report {
     }
 }
 
-/// How a scenario ended.
+/// Result of a scenario.
 enum Ended {
     Good(Duration),
     Wrong(String),
@@ -171,7 +171,7 @@ enum Ended {
 fn injected_faults_are_found_and_do_not_stop_the_analyzer() {
     let able = Command::new("unshare").args(["--mount", "true"]).output();
     if !able.is_ok_and(|output| output.status.success()) {
-        tell("injected faults: none could be made, since this user may not make a mount namespace\n");
+        print("injected faults: none could be caused, since this user may not create a mount namespace\n");
         return;
     }
     let mut wrong = Vec::new();
@@ -181,7 +181,7 @@ fn injected_faults_are_found_and_do_not_stop_the_analyzer() {
         let (row, took) = match &ended {
             Ended::Good(took) => ("good".to_owned(), format!("{:.1} s", took.as_secs_f64())),
             Ended::Wrong(why) => (format!("WRONG: {why}"), String::new()),
-            Ended::Cannot(why) => (format!("could not be made: {why}"), String::new()),
+            Ended::Cannot(why) => (format!("could not be caused: {why}"), String::new()),
         };
         table.push_str(&format!("  {:<58} {took:>6}  {row}\n", scenario.name));
         match ended {
@@ -190,12 +190,12 @@ fn injected_faults_are_found_and_do_not_stop_the_analyzer() {
             Ended::Cannot(why) | Ended::Wrong(why) => wrong.push(format!("{}: {why}", scenario.name)),
         }
     }
-    tell(&table);
-    assert!(wrong.is_empty(), "{} scenarios are wrong:\n{}", wrong.len(), wrong.join("\n"));
+    print(&table);
+    assert!(wrong.is_empty(), "{} scenarios failed:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// Writes past the capture of the test harness: the table is there also where all is well.
-fn tell(table: &str) {
+/// Writes past the capture of the test harness, so that the table is also printed when all scenarios pass.
+fn print(table: &str) {
     let _ = std::io::stderr().lock().write_all(table.as_bytes());
 }
 
@@ -228,7 +228,7 @@ fn play(scenario: &Scenario) -> Ended {
     }
 }
 
-/// Runs the script. The process namespace ends with `unshare`, and all in it.
+/// Runs the script. Its process namespace ends with `unshare`, and all processes in it.
 fn run(place: &Place, scenario: &Scenario) -> Output {
     let script = format!("{PRELUDE}\n{}", scenario.script);
     let binary = Path::new(env!("CARGO_BIN_EXE_sutazai"));

@@ -1,4 +1,4 @@
-//! A user's whole way through the real server: register, sign in, analyse, follow the events, read the result.
+//! A user's journey through the real server: register, sign in, analyze, follow the events, read the result.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ async fn get(client: &Client, server: &Server, token: &str, path: &str) -> (Stat
     (answer.status(), answer.json().await.unwrap())
 }
 
-/// Reads the event stream of a task until it ends: event names and their data.
+/// Reads the event stream of a task to its end; returns the names and data of its events.
 async fn events(client: &Client, server: &Server, token: &str, task: &str) -> Vec<(String, Value)> {
     let url = server.url(&format!("/api/v1/tasks/{task}/events"));
     let answer = client.get(url).bearer_auth(token).send().await.unwrap();
@@ -75,8 +75,8 @@ async fn from_registration_to_recommendations() {
     let texts = result["grounding"]["texts"].as_array().unwrap();
     assert_eq!(texts.len(), result["recommendations"].as_array().unwrap().len());
 
-    let stranger = register(&client, &server, "eve").await;
-    let (status, _) = get(&client, &server, &stranger, &format!("/api/v1/tasks/{task}")).await;
+    let other_user = register(&client, &server, "eve").await;
+    let (status, _) = get(&client, &server, &other_user, &format!("/api/v1/tasks/{task}")).await;
     assert_eq!(status, StatusCode::NOT_FOUND);
 
     server.signal("TERM");
@@ -84,7 +84,7 @@ async fn from_registration_to_recommendations() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_submitted_survives_kill_9_of_the_server() {
+async fn submitted_tasks_survive_kill_9_of_the_server() {
     let place = Place::new();
     let settings = place.settings();
     let mut server = Server::start(&place, &settings);

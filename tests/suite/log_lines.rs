@@ -1,5 +1,5 @@
-//! The real server's log as JSON: what stands in every line, and one trace id from the request to the agent - the same
-//! in the log and at the collector.
+//! JSON log of the real server: the fields of every line, and one trace id from the request to the agent, in
+//! the log and at the collector.
 
 use std::time::Duration;
 
@@ -11,8 +11,9 @@ use crate::support::{Place, Server};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
-/// Registers somebody and has them ask for an analysis under a trace, or under a name of their own; waits for its end.
-async fn analyse(server: &Server, name: &str, header: (&str, &str)) -> (String, String) {
+/// Registers a user and requests an analysis with this header; waits for its end. Returns the user id and the
+/// trace id.
+async fn analyze(server: &Server, name: &str, header: (&str, &str)) -> (String, String) {
     let client = Client::new();
     let user = json!({ "username": name, "email": format!("{name}@example.org"), "password": "correct horse battery" });
     let answer = client.post(server.url("/api/v1/auth/register")).json(&user).send().await.unwrap();
@@ -30,7 +31,7 @@ async fn analyse(server: &Server, name: &str, header: (&str, &str)) -> (String, 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_trace_id_from_the_request_to_the_agent() {
+async fn trace_id_is_the_same_from_the_request_to_the_agent() {
     let collector = Collector::start().await;
     let place = Place::new();
     let mut settings = place.settings();
@@ -50,8 +51,8 @@ async fn one_trace_id_from_the_request_to_the_agent() {
             .header("traceparent", format!("00-{probes}-b7ad6b7169203331-01"));
         assert_eq!(probe.send().await.unwrap().headers()["x-request-id"], probes);
     }
-    let (ada, traced) = analyse(&server, "ada", ("traceparent", &above)).await;
-    let (eve, named_by_caller) = analyse(&server, "eve", ("x-request-id", "order-17")).await;
+    let (ada, traced) = analyze(&server, "ada", ("traceparent", &above)).await;
+    let (eve, named_by_caller) = analyze(&server, "eve", ("x-request-id", "order-17")).await;
     assert_eq!((traced.as_str(), named_by_caller.as_str()), (TRACE, "order-17"));
     server.signal("TERM");
     assert_eq!(server.ended_within(Duration::from_secs(15)), Some(0));
@@ -71,16 +72,16 @@ async fn one_trace_id_from_the_request_to_the_agent() {
     for (trace, user) in [(TRACE, ada), ("order-17", eve)] {
         let of_trace: Vec<&Value> = lines.iter().filter(|line| line["trace_id"] == trace).collect();
         assert!(of_trace.iter().all(|line| line["user_id"] == user.as_str()), "{of_trace:#?}");
-        let said = |message: &str| of_trace.iter().find(|line| line["message"] == message).copied();
-        assert_eq!(said("answered").unwrap()["route"], "/api/v1/agents/hardware-optimizer/analyze");
-        let ended = said("an attempt ended").unwrap();
+        let logged = |message: &str| of_trace.iter().find(|line| line["message"] == message).copied();
+        assert_eq!(logged("answered").unwrap()["route"], "/api/v1/agents/hardware-optimizer/analyze");
+        let ended = logged("an attempt ended").unwrap();
         assert_eq!(
             (ended["agent"].as_str(), ended["status"].as_str()),
             (Some("hardware-optimizer"), Some("completed"))
         );
     }
 
-    assert!(!log.contains(probes) && collector.trace(probes).is_empty(), "a probe has left a trace");
+    assert!(!log.contains(probes) && collector.trace(probes).is_empty(), "probes must not be traced");
     let spans = collector.trace(TRACE);
     let request = named(&spans, "POST /api/v1/agents/hardware-optimizer/analyze");
     assert_eq!(named(&spans, "publish").parent, request.id);
@@ -89,11 +90,11 @@ async fn one_trace_id_from_the_request_to_the_agent() {
     let insert = spans.iter().find(|span| span.name == "INSERT tasks" && span.parent == publish.id).unwrap();
     assert_eq!(insert.attributes["db.system.name"], "sqlite");
     assert!(collector.services().iter().all(|service| service == "ship"));
-    assert!(!collector.has_heard("correct horse"), "a password was sent");
+    assert!(!collector.has_heard("correct horse"), "passwords must not be exported");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_ids_are_there_whatever_the_level() {
+async fn ids_are_logged_at_every_level() {
     let place = Place::new();
     let mut settings = place.settings();
     for (name, value) in

@@ -1,4 +1,5 @@
-//! Everything that is seen from outside: the binary, the examples, the whole journey, and the house rules.
+//! Everything that is visible from outside: the binary, the examples, a whole user journey, and the house
+//! rules.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test that cannot go on says so by ending
 

@@ -1,4 +1,4 @@
-//! A server whose model crashes: it answers on, says what happened, and leaves no process behind.
+//! A server whose model process crashes: it keeps answering, reports the crash, and leaves no process behind.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Place, Server, text};
 
-/// Not a measure of speed: what takes longer hangs.
+/// Upper bound that only a hang exceeds; not a measurement.
 const HANG_LIMIT: Duration = Duration::from_secs(60);
 
 fn start(place: &Place) -> Server {
@@ -19,7 +19,7 @@ fn start(place: &Place) -> Server {
     Server::start(place, &settings)
 }
 
-/// Processes whose parent is this one.
+/// Returns the processes whose parent is this one.
 fn children(parent: u32) -> BTreeSet<u32> {
     let mut children = BTreeSet::new();
     for entry in fs::read_dir("/proc").unwrap().flatten() {
@@ -33,7 +33,7 @@ fn children(parent: u32) -> BTreeSet<u32> {
 }
 
 fn kill(signal: &str, pid: u32) {
-    // Twice: Rust's runtime handles the first SIGSEGV, to tell overflows of the stack.
+    // Sent twice: Rust's runtime handles the first SIGSEGV, to detect stack overflows.
     for _ in 0..2 {
         let _ = Command::new("kill").args([signal, &pid.to_string()]).output().unwrap();
     }
@@ -42,7 +42,7 @@ fn kill(signal: &str, pid: u32) {
 async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
     let begun = Instant::now();
     while !holds().await {
-        assert!(begun.elapsed() < HANG_LIMIT, "not within {HANG_LIMIT:?}: {what}");
+        assert!(begun.elapsed() < HANG_LIMIT, "expected within {HANG_LIMIT:?}: {what}");
         #[allow(clippy::disallowed_methods)] // another process's time
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -110,7 +110,7 @@ fn missing_program_for_models_is_named() {
 }
 
 #[test]
-fn models_run_inside_the_process_where_that_is_chosen() {
+fn models_run_in_process_when_configured() {
     let place = Place::new();
     let mut settings = place.with_model();
     settings.push(("MODEL_PROGRAM".into(), "in-process".into()));

@@ -1,4 +1,4 @@
-//! The binary over PostgreSQL: migrations, and two servers that share one database.
+//! The binary over PostgreSQL: migrations, two servers that share a database, and an unresponsive database.
 
 use std::time::{Duration, Instant};
 
@@ -9,11 +9,11 @@ use crate::proxy::{Network, Proxy, host_of};
 use crate::support::HANG_LIMIT;
 use crate::support::{Place, Server, text};
 
-/// When the server ends a request by itself, unless the database's limit does before.
+/// Timeout of a request in the server, unless the timeout of the database comes first.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 #[test]
-fn migrations_go_forward_and_back_and_no_password_is_shown() {
+fn migrations_are_applied_and_reverted_and_no_password_is_shown() {
     let (place, postgres) = (Place::new(), Postgres::start());
     let settings = postgres.settings(&place);
     let run = |arguments: &[&str]| place.sutazai(&settings, arguments).output().unwrap();
@@ -53,7 +53,7 @@ async fn two_servers_share_one_database() {
         ids.push(answer["data"]["id"].as_str().unwrap().to_owned());
     }
     for (n, id) in ids.iter().enumerate() {
-        // At the server that did not take it. The stream ends when the task has ended.
+        // Reads from the server that did not accept it. The stream ends when the task has ended.
         let url = servers[(n + 1) % 2].url(&format!("/api/v1/tasks/{id}"));
         let events =
             client.get(format!("{url}/events")).timeout(Duration::from_secs(60)).send().await.unwrap();
@@ -62,7 +62,7 @@ async fn two_servers_share_one_database() {
         let task: Value = client.get(url).send().await.unwrap().json().await.unwrap();
         assert!(task["data"]["result"]["metrics"].is_object(), "{task}");
     }
-    // One that works for nobody knows who does.
+    // A server without workers knows which agents are online.
     let without_workers = [settings, vec![("WORKERS".into(), "0".into())]].concat();
     let third = Server::start(&place, &without_workers);
     let agents = client.get(third.url("/api/v1/agents")).send().await.unwrap().json::<Value>().await.unwrap();
@@ -71,7 +71,7 @@ async fn two_servers_share_one_database() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_whose_database_says_nothing_any_more_tells_in_time() {
+async fn unresponsive_database_is_reported_in_time() {
     let (place, postgres) = (Place::new(), Postgres::start());
     let proxy = Proxy::before(host_of(&postgres.url)).await;
     let mut settings = postgres.settings(&place);
@@ -104,7 +104,7 @@ async fn a_server_whose_database_says_nothing_any_more_tells_in_time() {
     proxy.set(Network::Whole);
     let begin = Instant::now();
     while ready().await.0 != 200 {
-        assert!(begin.elapsed() < HANG_LIMIT, "the server never was ready again");
+        assert!(begin.elapsed() < HANG_LIMIT, "the server must become ready again");
     }
     assert_eq!(submit().await, 202);
 }

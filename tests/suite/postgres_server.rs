@@ -1,11 +1,11 @@
-//! A PostgreSQL server of a test's own.
+//! PostgreSQL server for one test.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
 use crate::support::Place;
 
-/// A PostgreSQL server of the test's own, ended with it.
+/// PostgreSQL server that ends with the test.
 pub(crate) struct Postgres {
     script: Child,
     stdin: Option<ChildStdin>,
@@ -20,11 +20,11 @@ impl Postgres {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        // All that it says: it would end early if nobody listened to the rest.
-        let said = BufReader::new(script.stdout.take().unwrap()).lines().take(3);
-        let said: Vec<String> = said.collect::<Result<_, _>>().unwrap();
+        // All lines must be read: the script ends early if its output is closed.
+        let lines = BufReader::new(script.stdout.take().unwrap()).lines().take(3);
+        let lines: Vec<String> = lines.collect::<Result<_, _>>().unwrap();
         let stdin = script.stdin.take();
-        Self { script, stdin, url: format!("{}/postgres", said[0]) }
+        Self { script, stdin, url: format!("{}/postgres", lines[0]) }
     }
 
     pub(crate) fn settings(&self, place: &Place) -> Vec<(String, String)> {

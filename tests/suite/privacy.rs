@@ -1,4 +1,4 @@
-//! Nothing leaves the machine: the promise of the project, seen from the kernel's side.
+//! No data leaves the machine: the promise of the project, observed from the kernel's side.
 
 use std::process::Command;
 
@@ -44,7 +44,7 @@ fn binary() -> &'static str {
 }
 
 #[test]
-fn a_whole_journey_works_with_loopback_only() {
+fn user_journey_works_with_loopback_only() {
     let place = Place::new();
     let script = place.path("journey.py");
     std::fs::write(&script, JOURNEY).unwrap();
@@ -59,7 +59,7 @@ fn a_whole_journey_works_with_loopback_only() {
     assert_eq!(text(&output.stdout).trim(), "done");
 }
 
-/// The addresses that a traced run connected to, Unix sockets left out.
+/// Returns the connections of a traced run to other addresses than loopback; Unix sockets are ignored.
 fn outside(trace: &str) -> Vec<&str> {
     trace
         .lines()
@@ -87,7 +87,7 @@ fn analyze_connects_to_nothing_outside() {
         .unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
     let trace = std::fs::read_to_string(trace).unwrap();
-    assert!(trace.contains(&format!("htons({port})")), "the configured backend was not tried: {trace}");
+    assert!(trace.contains(&format!("htons({port})")), "the configured backend must be tried: {trace}");
     assert_eq!(outside(&trace), Vec::<&str>::new());
 }
 
@@ -98,7 +98,7 @@ async fn serving_connects_to_nothing_outside() {
     let address = "127.0.0.1:18081".to_owned();
     let mut command = Command::new("strace");
     command
-        // With -D the server itself is our child, so that ending the child ends the server.
+        // With -D the server itself is our child, so that killing the child ends the server.
         .args(["-D", "-f", "-e", "trace=connect", "-o"])
         .arg(&trace)
         .args([binary(), "serve", "--listen", &address])

@@ -1,5 +1,5 @@
-//! A real Prometheus reads the real server: `promtool` finds nothing wrong with the text, and the values that Prometheus
-//! has afterwards are those of what happened.
+//! A real Prometheus scrapes the real server: `promtool` accepts the text, and the stored values match what
+//! happened.
 
 use std::io::Write;
 use std::process::{Child, Command, Stdio};
@@ -13,7 +13,7 @@ use crate::support::{Place, Server, text};
 
 const TOKEN: &str = "a token for the scraper";
 
-/// A Prometheus of the test's own; ends with it.
+/// Prometheus server that ends with the test.
 struct Prometheus {
     child: Child,
     address: String,
@@ -42,7 +42,7 @@ impl Prometheus {
         Self { child, address }
     }
 
-    /// The value of the one series that the query gives, if there is one.
+    /// Returns the value of the one series that the query yields, if there is one.
     async fn value(&self, query: &str) -> Option<f64> {
         let url = reqwest::Url::parse_with_params(
             &format!("http://{}/api/v1/query", self.address),
@@ -54,7 +54,7 @@ impl Prometheus {
         result.first()?["value"][1].as_str()?.parse().ok()
     }
 
-    /// Waits until Prometheus says so.
+    /// Waits until the query yields this value.
     async fn until(&self, query: &str, expected: f64) {
         let begun = Instant::now();
         loop {
@@ -76,7 +76,7 @@ impl Drop for Prometheus {
     }
 }
 
-/// What `promtool check metrics` says about this text.
+/// Returns the output of `promtool check metrics` for this text.
 fn promtool(metrics: &str) -> String {
     let mut child = Command::new("promtool")
         .args(["check", "metrics"])
@@ -96,10 +96,10 @@ async fn post(server: &Server, path: &str, body: &Value, token: &str) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn prometheus_sees_what_happened() {
+async fn prometheus_stores_the_expected_values() {
     let place = Place::new();
     let mut settings = place.settings();
-    // Nobody listens there: the breaker before it is what is looked at.
+    // The port is closed: the state of the circuit breaker is tested.
     settings.push(("MODEL_BACKENDS".into(), "openai=http://127.0.0.1:9/v1".into()));
     settings.push(("METRICS_TOKEN".into(), TOKEN.into()));
     let server = Server::start(&place, &settings);
@@ -124,7 +124,7 @@ async fn prometheus_sees_what_happened() {
     let metrics = Client::new().get(server.url("/metrics")).bearer_auth(TOKEN).send().await.unwrap();
     let metrics = metrics.text().await.unwrap();
     let complaints = promtool(&metrics);
-    // The name is asked for; `_count` is the suffix of histograms otherwise.
+    // The name is required; otherwise `_count` is a suffix of histograms.
     let expected =
         "active_users_count non-histogram and non-summary metrics should not have \"_count\" suffix";
     let others: Vec<&str> = complaints.lines().filter(|line| !line.contains(expected)).collect();
@@ -161,7 +161,7 @@ async fn prometheus_sees_what_happened() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_real_server_is_ready_and_says_what_is_missing() {
+async fn server_is_ready_and_reports_degraded_services() {
     let place = Place::new();
     let mut settings = place.settings();
     settings.push(("MODEL_BACKENDS".into(), "openai=http://127.0.0.1:9/v1".into()));
@@ -176,5 +176,5 @@ async fn the_real_server_is_ready_and_says_what_is_missing() {
     assert_eq!(checks[1]["reason"], "cannot be reached");
     assert!(!ready.to_string().contains("127.0.0.1"), "{ready}");
     let metrics = Client::new().get(server.url("/metrics")).send().await.unwrap();
-    assert_eq!(metrics.status(), 404, "monitoring is off");
+    assert_eq!(metrics.status(), 404, "monitoring is disabled");
 }

@@ -1,4 +1,5 @@
-//! Two servers that share a Redis: one limit, sessions that end at once, results and agents that are known to both.
+//! Two servers that share a Redis: one rate limit, immediate revocation of sessions, shared results and agent
+//! status.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -15,7 +16,7 @@ use crate::support::{Place, Server};
 const PASSWORD: &str = "correct horse battery";
 const REDIS_PASSWORD: &str = "a-password-of-redis";
 
-/// A Redis of the test's own, ended with it.
+/// Redis server that ends with the test.
 pub(crate) struct Redis {
     script: Child,
     stdin: Option<ChildStdin>,
@@ -32,22 +33,22 @@ impl Redis {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        // All that it says: it would end early if nobody listened to the rest.
-        let said = BufReader::new(script.stdout.take().unwrap()).lines().take(3);
-        let said: Vec<String> = said.collect::<Result<_, _>>().unwrap();
-        let [url, port, _] = said.try_into().unwrap();
+        // All lines must be read: the script ends early if its output is closed.
+        let lines = BufReader::new(script.stdout.take().unwrap()).lines().take(3);
+        let lines: Vec<String> = lines.collect::<Result<_, _>>().unwrap();
+        let [url, port, _] = lines.try_into().unwrap();
         let stdin = script.stdin.take();
         Self { script, stdin, url, port }
     }
 
-    /// What it holds under this key.
+    /// Returns the value of this key.
     fn get(&self, key: &str) -> String {
-        let asked = Command::new("redis-cli")
+        let output = Command::new("redis-cli")
             .args(["-p", &self.port, "get", key])
             .env("REDISCLI_AUTH", REDIS_PASSWORD)
             .output()
             .unwrap();
-        String::from_utf8(asked.stdout).unwrap()
+        String::from_utf8(output.stdout).unwrap()
     }
 }
 
@@ -84,7 +85,7 @@ async fn redis_is(server: &Server, status: &str) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_servers_are_as_one_and_go_on_alone_while_redis_is_away() {
+async fn servers_share_state_and_work_alone_while_redis_is_unreachable() {
     let (place, postgres, redis) = (Place::new(), Postgres::start(), Redis::start(None));
     let mut settings = postgres.settings(&place);
     settings.retain(|(name, _)| !["ENABLE_AUTH", "ENABLE_RATE_LIMITING"].contains(&name.as_str()));
@@ -105,22 +106,22 @@ async fn two_servers_are_as_one_and_go_on_alone_while_redis_is_away() {
     assert_eq!(status, StatusCode::CREATED);
     let token = ada["access_token"].as_str().unwrap();
 
-    // What agents somebody works for is known to the server that has no workers.
+    // The agents that workers serve are known to the server without workers.
     let begun = Instant::now();
-    let remembered = loop {
-        let remembered = redis.get("agent:status:hardware-optimizer");
-        if remembered.len() > 19 {
-            break remembered;
+    let cached = loop {
+        let cached = redis.get("agent:status:hardware-optimizer");
+        if cached.len() > 19 {
+            break cached;
         }
-        assert!(begun.elapsed() < HANG_LIMIT, "{remembered:?}");
+        assert!(begun.elapsed() < HANG_LIMIT, "{cached:?}");
         SystemClock.sleep(Duration::from_millis(500)).await;
     };
     let (_, agents) = get(&one, "/api/v1/agents", token).await;
     let optimizer = &agents["items"][0];
     assert_eq!(optimizer["online"], true, "{agents}");
-    assert_eq!(optimizer["last_seen_at"].as_str().unwrap()[..19], remembered[..19]);
+    assert_eq!(optimizer["last_seen_at"].as_str().unwrap()[..19], cached[..19]);
 
-    // An ended task is remembered, until it is deleted at whichever server.
+    // An ended task is cached until it is deleted at either server.
     let new = json!({ "agent": "hardware-optimizer", "payload": { "use_model": false } });
     let (_, task) = ask(&one, Method::POST, "/api/v1/tasks", token, new).await;
     let path = format!("/api/v1/tasks/{}", task["id"].as_str().unwrap());
@@ -133,7 +134,7 @@ async fn two_servers_are_as_one_and_go_on_alone_while_redis_is_away() {
     assert_eq!(ask(&two, Method::DELETE, &path, token, json!({})).await.0, StatusCode::OK);
     assert_eq!(get(&one, &path, token).await.0, StatusCode::NOT_FOUND);
 
-    // The limit is one for both.
+    // Both servers share one rate limit.
     let mut granted = 0;
     for n in 0..60 {
         let server = [&one, &two][n % 2];
@@ -142,7 +143,7 @@ async fn two_servers_are_as_one_and_go_on_alone_while_redis_is_away() {
     assert!((15..=30).contains(&granted), "{granted} of 60 passed");
     assert_eq!(get(&two, "/api/v1/auth/me", token).await.0, StatusCode::TOO_MANY_REQUESTS);
 
-    // A session that ends at one server is refused by the other at its next request.
+    // A session that ends at one server is rejected by the other at its next request.
     let eve = json!({ "username": "eve", "email": "eve@example.org", "password": PASSWORD });
     let (_, eve) = ask(&one, Method::POST, "/api/v1/auth/register", "", eve).await;
     let eve = eve["access_token"].as_str().unwrap();
@@ -150,7 +151,7 @@ async fn two_servers_are_as_one_and_go_on_alone_while_redis_is_away() {
     assert_eq!(ask(&one, Method::POST, "/api/v1/auth/logout", eve, json!({})).await.0, StatusCode::OK);
     assert_eq!(get(&two, "/api/v1/auth/me", eve).await.0, StatusCode::UNAUTHORIZED);
 
-    // Without Redis each counts for itself, and the servers go on.
+    // Without Redis each server counts alone, and both keep serving.
     let port = redis.port.clone();
     drop(redis);
     let mut granted = 0;
@@ -174,12 +175,12 @@ async fn two_servers_are_as_one_and_go_on_alone_while_redis_is_away() {
 }
 
 #[test]
-fn a_bad_address_of_redis_is_named_and_hidden() {
+fn invalid_redis_address_is_named_without_its_password() {
     let place = Place::new();
     let mut settings = place.settings();
     settings.push(("REDIS_URL".into(), format!("redis:/:{REDIS_PASSWORD}@here")));
     let output = place.sutazai(&settings, &["serve"]).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(2), "{said}");
-    assert!(said.contains("REDIS_URL: expected an address") && !said.contains(REDIS_PASSWORD), "{said}");
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{errors}");
+    assert!(errors.contains("REDIS_URL: expected an address") && !errors.contains(REDIS_PASSWORD), "{errors}");
 }

@@ -1,4 +1,5 @@
-//! What the tests need to run the real binary: its path, the model, a folder of its own, a server that ends.
+//! Support for running the real binary: its path, the model, a folder per test, servers that end with the
+//! test.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -8,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-/// Bound against a hang: far more than what it bounds takes on a busy machine, and not a measurement.
+/// Upper bound that only a hang exceeds, even on a busy machine; not a measurement.
 pub(crate) const HANG_LIMIT: Duration = Duration::from_secs(60);
 
-/// The GGUF file that `scripts/model.sh` brings.
+/// Returns the path of the GGUF file that `scripts/model.sh` downloads.
 pub(crate) fn model() -> PathBuf {
     let path = std::env::var_os("SUTAZAI_TEST_MODEL").map_or_else(
         || {
@@ -20,11 +21,11 @@ pub(crate) fn model() -> PathBuf {
         },
         PathBuf::from,
     );
-    assert!(path.is_file(), "no model at {}: run scripts/model.sh", path.display());
+    assert!(path.is_file(), "the model must be at {}: run scripts/model.sh", path.display());
     path
 }
 
-/// The Python that has what `scripts/python-env.sh` installs; the tools of its packages stand beside it.
+/// Returns the Python with the packages that `scripts/python-env.sh` installs; their tools are beside it.
 pub(crate) fn python() -> PathBuf {
     if let Some(named) = std::env::var_os("SUTAZAI_TEST_PYTHON") {
         return named.into();
@@ -35,7 +36,7 @@ pub(crate) fn python() -> PathBuf {
     text(&made.stdout).trim().into()
 }
 
-/// A place with its own database and no settings of the surroundings.
+/// Folder with a database of its own, and settings that do not depend on the environment.
 pub(crate) struct Place {
     folder: TempDir,
 }
@@ -55,7 +56,7 @@ impl Place {
             ("PATH".into(), std::env::var("PATH").unwrap_or_default()),
             ("HOME".into(), home.clone()),
             ("DATABASE_URL".into(), format!("sqlite://{home}/sutazai.db")),
-            // A test asks more often in a minute than people do.
+            // Tests send more requests per minute than people do.
             ("ENABLE_RATE_LIMITING".into(), "false".into()),
         ]
     }
@@ -66,7 +67,7 @@ impl Place {
         settings
     }
 
-    /// The binary, with these settings and nothing else of the surroundings.
+    /// Builds a command that runs the binary with these settings and no other environment variables.
     pub(crate) fn sutazai(&self, settings: &[(String, String)], arguments: &[&str]) -> Command {
         self.program(Path::new(env!("CARGO_BIN_EXE_sutazai")), settings, arguments)
     }
@@ -91,7 +92,7 @@ pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// A server or a process of workers that ends with the test.
+/// Server or worker process that ends with the test.
 pub(crate) struct Server {
     child: Child,
     pub(crate) address: String,
@@ -99,7 +100,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts `serve` on a free port and waits until it says where it listens.
+    /// Starts `serve` on a free port and waits until it listens.
     pub(crate) fn start(place: &Place, settings: &[(String, String)]) -> Self {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let address = format!("127.0.0.1:{port}");
@@ -112,21 +113,21 @@ impl Server {
         Self::spawn(place.sutazai(settings, &["worker"]), String::new())
     }
 
-    /// Waits until the process says that it listens, or works.
+    /// Starts a process and waits until it logs that it listens or works.
     pub(crate) fn spawn(mut command: Command, address: String) -> Self {
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
         let mut seen = String::new();
         loop {
             let mut line = String::new();
-            assert!(log.read_line(&mut line).unwrap() > 0, "the server ended: {seen}");
+            assert!(log.read_line(&mut line).unwrap() > 0, "the server must start: {seen}");
             seen.push_str(&line);
             if line.contains("listening") || line.contains("working") {
                 break;
             }
         }
         let log = std::thread::spawn(move || {
-            // Read to the end, so that the server never waits for its log to be read.
+            // Read to the end, so that the server never blocks on a full pipe.
             let mut rest = Vec::new();
             let _ = log.read_to_end(&mut rest);
             seen + &text(&rest)
@@ -134,7 +135,7 @@ impl Server {
         Self { child, address, log: Some(log) }
     }
 
-    /// All that a server has logged which has ended.
+    /// Returns the whole log of a server that has ended.
     pub(crate) fn log(&mut self) -> String {
         self.log.take().unwrap().join().unwrap()
     }
@@ -153,7 +154,7 @@ impl Server {
         assert!(sent.success());
     }
 
-    /// Waits for the end, at most so long, and gives the exit code.
+    /// Waits for the end, at most `limit`, and returns the exit code.
     pub(crate) fn ended_within(&mut self, limit: Duration) -> Option<i32> {
         let begun = Instant::now();
         while begun.elapsed() < limit {
@@ -163,7 +164,7 @@ impl Server {
             #[allow(clippy::disallowed_methods)] // a real process ends in real time
             std::thread::sleep(Duration::from_millis(20));
         }
-        panic!("the server still runs after {limit:?}");
+        panic!("the server must end within {limit:?}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! The invariants of ARCHITECTURE.md, read off the sources.
+//! The invariants of ARCHITECTURE.md, checked on the sources.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,7 +12,7 @@ pub(crate) fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
-/// Every Rust file below `folder`, in order.
+/// Returns every Rust file below `folder`, sorted.
 pub(crate) fn rust_files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut waiting = vec![folder.to_path_buf()];
@@ -45,7 +45,7 @@ fn sources() -> Vec<PathBuf> {
     .collect()
 }
 
-/// The part of a file before its inline tests.
+/// Returns the part of a file before its inline tests.
 pub(crate) fn without_tests(text: &str) -> &str {
     match text.find("#[cfg(test)]\nmod tests") {
         Some(at) => &text[..at],
@@ -191,10 +191,11 @@ fn time_comes_from_the_clock_port_only() {
     }
 }
 
-/// `at + duration` panics where the calendar ends, and durations come from settings, callers and servers. Constants do not.
+/// Rejects `at + duration`, which panics at the end of the calendar: durations come from settings, callers
+/// and servers. Constants are safe.
 #[test]
 fn sums_of_times_cannot_panic() {
-    // The suites name their own times.
+    // The conformance suites choose their own times.
     for path in
         sources().into_iter().filter(|path| !path.starts_with(root().join("sutazai-core/src/testing")))
     {
@@ -236,7 +237,7 @@ fn every_adapter_runs_its_ports_suite() {
         proofs.extend(rust_files(&root().join(folder)).iter().map(|path| read(path)));
     }
     let mut checked = 0;
-    // What stands in a file of tests is no adapter.
+    // Types in files of tests are no adapters.
     let in_tests = |path: &PathBuf| {
         path.components().any(|part| ["tests", "tests.rs"].iter().any(|name| part.as_os_str() == *name))
     };

@@ -1,4 +1,4 @@
-//! One trace from the request through the queue to the agent and the model, as a collector sees it.
+//! One trace from the request through the queue to the agent and the model, as a collector receives it.
 
 use std::sync::{Arc, Mutex};
 
@@ -24,7 +24,7 @@ use crate::support::model;
 
 const PROMPT: &str = "Greet the captain of the Nautilus.";
 
-/// Hands its work to a child, which asks the model.
+/// Agent that delegates its work to a child task, which calls the model.
 #[derive(Debug)]
 struct Writer;
 
@@ -59,17 +59,17 @@ impl Agent for Writer {
     }
 }
 
-/// A model server that has a model and refuses to write; what requests said of their place in a trace.
+/// Model server that lists a model but rejects every completion; records the `traceparent` of requests.
 #[derive(Debug, Clone, Default)]
 struct Refusing {
-    told: Arc<Mutex<Vec<String>>>,
+    received: Arc<Mutex<Vec<String>>>,
 }
 
 impl Refusing {
     async fn start(&self) -> String {
-        let told = self.told.clone();
+        let received = self.received.clone();
         let refuse = move |headers: HeaderMap| {
-            told.lock().unwrap().push(headers["traceparent"].to_str().unwrap().to_owned());
+            received.lock().unwrap().push(headers["traceparent"].to_str().unwrap().to_owned());
             async { StatusCode::SERVICE_UNAVAILABLE }
         };
         let models = async || axum::Json(json!({ "object": "list", "data": [{ "id": "away" }] }));
@@ -81,15 +81,15 @@ impl Refusing {
         url
     }
 
-    /// The places of one trace that requests were sent from.
+    /// Returns the span ids of one trace from which requests were sent.
     fn places(&self, trace: &str) -> Vec<String> {
-        let told = self.told.lock().unwrap();
-        let places = told.iter().filter_map(|header| header.strip_prefix(&format!("00-{trace}-")));
+        let received = self.received.lock().unwrap();
+        let places = received.iter().filter_map(|header| header.strip_prefix(&format!("00-{trace}-")));
         places.map(|place| place.strip_suffix("-01").unwrap().to_owned()).collect()
     }
 }
 
-/// Where the server is, and its engine.
+/// Starts a server; returns its address and its engine.
 async fn server(telemetry: &Telemetry, database: &str, models: &str) -> (String, Engine) {
     let launcher = ModelLauncher::new(env!("CARGO_BIN_EXE_sutazai")).argument("model-process");
     let embedded = Some(EmbeddedModels::ChildProcess(launcher));
@@ -109,7 +109,7 @@ async fn server(telemetry: &Telemetry, database: &str, models: &str) -> (String,
     (address, engine)
 }
 
-/// Asks for a task, waits for its end, and gives the trace id of the answer.
+/// Submits a task, waits for its end, and returns the trace id of the response.
 async fn ask(address: &str, engine: &Engine, payload: Value, parent: Option<&str>) -> String {
     let client = reqwest::Client::new();
     let mut request = client.post(format!("{address}/api/v1/tasks?"));
@@ -133,7 +133,7 @@ fn attribute<'s>(span: &'s Seen, name: &str) -> &'s str {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_trace_shows_request_task_agent_and_model() {
+async fn trace_contains_request_task_agent_and_model() {
     let collector = Collector::start().await;
     let telemetry = Telemetry::start(&collector.address, "sutazai-test").unwrap();
     let subscriber = tracing_subscriber::registry().with(telemetry.layer());
@@ -180,9 +180,9 @@ async fn a_trace_shows_request_task_agent_and_model() {
     let refused = named(&spans, "chat away");
     assert_eq!(attribute(refused, "error.type"), "busy");
     let mut places = refusing.places(&continued);
-    // A call that is repeated stays one span.
+    // Retries of a call share one span.
     places.dedup();
-    assert_eq!(places, std::slice::from_ref(&refused.id), "the server was not told its place");
+    assert_eq!(places, std::slice::from_ref(&refused.id), "the server must get the id of its span");
     let chat = spans.iter().find(|span| span.name.starts_with("chat Smol")).unwrap();
     assert_eq!((chat.kind, &chat.parent), (3, &agent.id));
     assert_eq!(attribute(chat, "gen_ai.operation.name"), "chat");
@@ -191,16 +191,16 @@ async fn a_trace_shows_request_task_agent_and_model() {
     assert!(attribute(chat, "gen_ai.usage.input_tokens").parse::<u32>().unwrap() > 5);
     assert!(attribute(chat, "gen_ai.usage.output_tokens").parse::<u32>().unwrap() <= 8);
 
-    // A trace of our own begins with the request, and a child's work is below that of its parent.
+    // A new trace starts with the request, and the spans of a child task are below that of its parent.
     let spans = collector.trace(&own);
     let request = named(&spans, "POST /api/v1/tasks");
-    assert_eq!(request.parent, "", "it has a parent that nobody has seen");
+    assert_eq!(request.parent, "", "a new trace must have a root span");
     let processed: Vec<&Seen> = spans.iter().filter(|span| span.name == "process writer").collect();
     assert_eq!(processed.len(), 3, "the parent runs twice, the child once: {spans:#?}");
     let below = |one: &&&Seen| processed.iter().any(|other| other.id == one.parent);
     assert_eq!(processed.iter().filter(below).count(), 1, "{processed:#?}");
 
-    // What databases are asked, of both kinds, to write and to read.
+    // Database spans of both technologies, for writes and reads.
     let read = TraceContext::of_request(&format!("read-{continued}")).unwrap();
     let spans = collector.trace(&format!("{:032x}", read.trace_id()));
     let select = named(&spans, "SELECT tasks");
@@ -227,5 +227,5 @@ async fn a_trace_shows_request_task_agent_and_model() {
     }
 
     assert!(collector.services().iter().all(|name| name == "sutazai-test"));
-    assert!(!collector.has_heard("Nautilus"), "what was asked of the model was sent");
+    assert!(!collector.has_heard("Nautilus"), "prompts must not be exported");
 }

@@ -1,4 +1,4 @@
-//! Servers without workers and workers without a server: they share the database, and nothing else.
+//! Servers without workers and worker processes without a server: they share only the database.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,7 +15,7 @@ use crate::support::{Place, Server, text};
 
 type Settings = Vec<(String, String)>;
 
-/// The processes of an embedder with an agent of their own.
+/// Processes of an embedder with a custom agent.
 struct Processes<'a> {
     place: &'a Place,
     settings: Settings,
@@ -52,7 +52,7 @@ async fn get(server: &Server, path: &str) -> Value {
     answer.json::<Value>().await.unwrap()["data"].take()
 }
 
-/// Follows the task until it has ended.
+/// Follows the events of a task until it has ended; returns the task.
 async fn ended(server: &Server, id: &str) -> Value {
     let url = server.url(&format!("/api/v1/tasks/{id}/events"));
     let events = Client::new().get(url).timeout(Duration::from_secs(60)).send().await.unwrap();
@@ -60,7 +60,7 @@ async fn ended(server: &Server, id: &str) -> Value {
     get(server, &format!("/api/v1/tasks/{id}")).await
 }
 
-/// How often each task has written its line.
+/// Returns how often each task has written its line.
 fn journal(file: &Path) -> BTreeMap<String, u64> {
     let mut lines = BTreeMap::new();
     for line in std::fs::read_to_string(file).unwrap_or_default().lines() {
@@ -72,13 +72,13 @@ fn journal(file: &Path) -> BTreeMap<String, u64> {
 async fn until(what: impl Fn() -> bool) {
     let begun = Instant::now();
     while !what() {
-        assert!(begun.elapsed() < HANG_LIMIT, "it did not come to it in 30 s");
+        assert!(begun.elapsed() < HANG_LIMIT, "the condition must hold within 60 s");
         tokio::task::yield_now().await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_killed_worker_held_is_done_by_another_and_what_a_stopped_one_held_is_handed_back() {
+async fn tasks_of_a_killed_worker_are_taken_over_and_those_of_a_stopped_one_released() {
     let (place, postgres) = (Place::new(), Postgres::start());
     let processes = Processes { place: &place, settings: postgres.settings(&place) };
     let server = processes.server();
@@ -102,7 +102,7 @@ async fn what_a_killed_worker_held_is_done_by_another_and_what_a_stopped_one_hel
         lost += task["attempt"].as_u64().unwrap() - 1;
     }
     assert!(killed.elapsed() < HANG_LIMIT, "{:?}", killed.elapsed());
-    assert!(lost > 0, "the dead worker held nothing");
+    assert!(lost > 0, "the killed worker must have held tasks");
     let lines = journal(&file);
     assert_eq!(lines.len(), ids.len());
     assert!(lines.values().all(|n| (1..=2).contains(n)), "{lines:?}");
@@ -129,7 +129,7 @@ async fn what_a_killed_worker_held_is_done_by_another_and_what_a_stopped_one_hel
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_and_a_worker_on_one_machine_share_an_sqlite_file() {
+async fn server_and_worker_on_one_machine_share_an_sqlite_file() {
     let place = Place::new();
     let with = |more: &[(&str, &str)]| -> Settings {
         let more = more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
@@ -141,7 +141,7 @@ async fn a_server_and_a_worker_on_one_machine_share_an_sqlite_file() {
     assert!(checks.contains(&&json!("workers")), "{ready}");
     let id = submit(&server, "hardware-optimizer", json!({ "use_model": false })).await;
     assert_eq!(get(&server, &format!("/api/v1/tasks/{id}")).await["status"], "pending");
-    // A worker needs no signing key, and is not called by anybody.
+    // A worker needs no signing key and accepts no connections.
     let mut worker = Server::worker(&place, &with(&[("ENVIRONMENT", "production"), ("LISTEN", "0.0.0.0:1")]));
     for _ in 0..3 {
         let id = submit(&server, "hardware-optimizer", json!({ "use_model": false })).await;

@@ -1,8 +1,8 @@
-//! Faults that once ended the analyzer itself, or held it up.
+//! Faults that once ended or blocked the analyzer itself.
 
 use super::{Report, Scenario};
 
-/// Its table.
+/// Scenarios about the analyzer.
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "nothing is wrong",
@@ -29,7 +29,8 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         expect: history_is_not_used,
     },
     Scenario {
-        // Blocks smaller than a page: SQLite extends the index of its log, and the kernel has no room for its pages.
+        // Blocks smaller than a page: SQLite extends the index of its log, and the kernel has no space for
+        // its pages.
         name: "data folder on a full disk, index of a killed process",
         usual: false,
         script: r#"
@@ -90,7 +91,7 @@ hang /dev/fuse
 "$SUTAZAI" serve --listen 127.0.0.1:0 --workers 1 2>"$PLACE/log" 3>&- &
 server=$!
 until grep -q listening "$PLACE/log"; do kill -0 $server || { cat "$PLACE/log" >&2; exit 1; }; sleep 0.05; done
-# Its history takes a snapshot at once.
+# Its metric history takes the first snapshot at once.
 sleep 1
 kill -TERM $server
 for _ in $(seq 100); do kill -0 $server 2>/dev/null || break; sleep 0.1; done

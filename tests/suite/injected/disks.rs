@@ -2,7 +2,7 @@
 
 use super::Scenario;
 
-/// Its table.
+/// Scenarios about file systems.
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "file system that the kernel made read-only after an error",

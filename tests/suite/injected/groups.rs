@@ -2,7 +2,7 @@
 
 use super::Scenario;
 
-/// Its table.
+/// Scenarios about control groups.
 pub(super) const SCENARIOS: &[Scenario] = &[Scenario {
     name: "process killed at the memory limit of a control group",
     usual: false,
@@ -22,7 +22,7 @@ bash -c 'echo $$ >"$0/cgroup.procs"; exec python3 -c "held = bytearray(1 << 28)"
 analyze
 "#,
     expect: |report| {
-        // A machine that has run other tests may have more such groups than are named.
+        // A machine that has run other tests may have more such groups than a report names.
         let logged = report.json["metrics"]["host"]["value"]["kills"]["logged"].as_array();
         let ours = |kill: &&serde_json::Value| {
             kill["group"].as_str().is_some_and(|group| group.contains("sutazai-injected-"))

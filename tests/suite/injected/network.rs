@@ -1,11 +1,11 @@
-//! Faults of the network, of the kernel's limits and of processes, and trends within seconds.
+//! Faults of the network, of kernel limits and of processes, and trends within seconds.
 //!
-//! What a script starts in the background ends by itself as well, after at most half a minute.
+//! Background processes of a script end by themselves too, after at most 30 s.
 
 use super::{Report, Scenario};
 
 /// Runs the rest of a script in a network namespace of its own, with loopback up.
-macro_rules! apart {
+macro_rules! in_namespace {
     ($script:literal) => {
         concat!(
             "export PLACE SUTAZAI NAME; export -f analyze need cannot\nunshare --net bash -c '",
@@ -16,7 +16,8 @@ macro_rules! apart {
     };
 }
 
-/// Adds two ends of a virtual cable, and sends 4000 small packets a second to nobody over it, in the background.
+/// Creates a pair of virtual interfaces, and a function that sends 4,000 small packets per second to nobody
+/// over it.
 macro_rules! traffic {
     () => {
         r#"
@@ -35,7 +36,7 @@ while left:
         try:
             out.sendto(bytes(100), (\"192.0.2.255\", 9))
         except OSError:
-            pass  # a full queue says so
+            pass  # the queue is full
     left -= min(left, 20)
     time.sleep(0.005)
 " "$1"
@@ -44,7 +45,7 @@ while left:
     };
 }
 
-/// Rules that must stay silent where nothing is wrong.
+/// Rules without findings on a healthy machine.
 const SILENT: &[&str] = &[
     "network_errors",
     "network_drops",
@@ -65,7 +66,7 @@ const SILENT: &[&str] = &[
     "open_files_process",
 ];
 
-/// Its table.
+/// Scenarios about the network, limits and processes.
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "an idle network and resting processes",
@@ -123,7 +124,7 @@ analyze
     Scenario {
         name: "a link that goes up and down",
         usual: true,
-        script: apart!(
+        script: in_namespace!(
             r#"
 need ip link add name near type veth peer name far
 ip link set near up
@@ -137,10 +138,10 @@ analyze
     Scenario {
         name: "connections over a path that loses a quarter",
         usual: true,
-        script: apart!(
+        script: in_namespace!(
             r#"
 if ! tc qdisc add dev lo root netem loss 25% 2>/dev/null; then
-    # Every fourth packet of a connection goes to a cable on which nobody listens.
+    # Every fourth packet of a connection goes to an interface without a receiver.
     need ip link add name away type veth peer name nobody
     ip link set away up
     ip link set nobody up
@@ -178,7 +179,7 @@ analyze
     Scenario {
         name: "a service that accepts no connection",
         usual: true,
-        script: apart!(
+        script: in_namespace!(
             r#"
 timeout 25 python3 -c "
 import socket, time
@@ -202,7 +203,7 @@ analyze
     Scenario {
         name: "closed connections that hold nearly all local ports",
         usual: true,
-        script: apart!(
+        script: in_namespace!(
             r#"
 need sysctl -q -w net.ipv4.ip_local_port_range="40000 40199"
 python3 -c "
@@ -317,7 +318,7 @@ analyze
 available=$(awk '/^MemAvailable/ { print $2 * 1024 }' /proc/meminfo)
 timeout 20 python3 -c '
 import sys, time
-# 5 MiB a second, and more on a machine whose memory would last for longer than two hours.
+# 5 MiB/s, or more on a machine whose memory would otherwise last for over two hours.
 rate = max(5 << 20, int(float(sys.argv[1])) // 7200)
 held, begun = [], time.monotonic()
 while True:
@@ -350,12 +351,12 @@ analyze
 "#,
         expect: |report| {
             let found = report.finding("disk_trend_full", &["filling", "measured over"])?;
-            let told = found["evidence"][0]["value"].as_f64().unwrap_or_default() * 3600.0;
+            let predicted = found["evidence"][0]["value"].as_f64().unwrap_or_default() * 3600.0;
             let left = available(report, "filling")? / (5 << 20) as f64;
-            if (0.5..=2.0).contains(&(told / left)) {
+            if (0.5..=2.0).contains(&(predicted / left)) {
                 Ok(())
             } else {
-                Err(format!("{told} s are told, and {left} s are left"))
+                Err(format!("{predicted} s are predicted, and {left} s are left"))
             }
         },
     },
@@ -369,7 +370,7 @@ for _ in $(seq 8); do
 done
 group=/sys/fs/cgroup/freezer/$NAME
 if [ -d /sys/fs/cgroup/freezer ] && mkdir "$group" 2>/dev/null; then
-    # A frozen process cannot be killed: it goes on after a while, whatever happens to this script.
+    # A frozen process cannot be killed, so it is thawed after 15 s, whatever happens to this script.
     ( sleep 15; echo THAWED >"$group/freezer.state" ) &
     trap 'echo THAWED >"$group/freezer.state"; kill -CONT $(jobs -p); kill $(jobs -p); wait; sleep 0.2; rmdir "$group"' EXIT
     for _ in $(seq 8); do
@@ -390,7 +391,7 @@ analyze
     },
 ];
 
-/// Free bytes of the file system whose mount point ends so.
+/// Returns the free bytes of the file system whose mount point ends with `end`.
 fn available(report: &Report, end: &str) -> Result<f64, String> {
     let disks = report.json["metrics"]["host"]["value"]["disks"].as_array();
     let is_it = |disk: &&serde_json::Value| disk["mount"].as_str().is_some_and(|mount| mount.ends_with(end));
