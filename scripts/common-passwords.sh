@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Derives the list of common passwords that are refused (sutazai-core/src/identity/common_passwords.txt) from the
-# frequency list of the crate zxcvbn (MIT, in the notice beside the list): the first 5,000 that are long enough to be
-# chosen at all, sorted for a binary search.
+# Derives the list of rejected common passwords (sutazai-core/src/identity/common_passwords.txt) from the
+# frequency list of the crate zxcvbn (MIT, see the notice beside the list): the 5,000 most common ones of at
+# least 8 characters, sorted for binary search.
 . "$(dirname "$0")/env.sh"
 
 version=3.1.1

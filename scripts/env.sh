@@ -1,11 +1,12 @@
-# Sourced by every script: where builds, models and Python packages are kept, outside the checkout.
+# Sourced by every script: defines where builds, models and Python packages are kept, outside the checkout.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=${SUTAZAI_CACHE:-$HOME/.cache/sutazai}
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$cache/target}
-# Also where the toolchain is not there yet: a script that installs it goes on with it.
+# Also if the toolchain is missing, since a script that installs it continues to use it.
 export PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
-# The C++ of llama.cpp is the longest part of a build: keep its objects between profiles and clones.
+# Compiling the C++ of llama.cpp is the longest part of a build; ccache keeps its objects for other profiles
+# and clones.
 if command -v ccache >/dev/null; then
     export CMAKE_C_COMPILER_LAUNCHER=ccache CMAKE_CXX_COMPILER_LAUNCHER=ccache
 fi

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Fuzzes every target with libFuzzer, guided by coverage: fuzz.sh [SECONDS] [TARGET...]. 600 seconds of each by default.
-# `make test` runs the same targets for two seconds each, without coverage. Corpora are kept in the cache; an input that fails
-# is printed with its path, and `cargo test` repeats it from there.
+# Fuzzes every target with libFuzzer, guided by coverage: fuzz.sh [SECONDS] [TARGET...], by default 600
+# seconds each. `make test` runs the same targets for two seconds each, without coverage. Corpora are kept in
+# the cache; the path of a failing input is printed, and `cargo test` repeats it from there.
 . "$(dirname "$0")/env.sh"
 cd "$root"
 scripts/install.sh run
@@ -15,7 +15,7 @@ if [ "$("$bolero/bin/cargo-bolero" bolero --version 2>/dev/null | awk '{ print $
     cargo install --quiet --locked --root "$bolero" --version "$version" cargo-bolero
 fi
 
-# Package, its features, and the targets in it.
+# Package, its features, and its targets.
 targets=(
     "sutazai-core testing domain::fuzz::schemas domain::fuzz::cron_patterns documents::fuzz::files"
     "sutazai-agent ollama,openai,llama-cpp models::wire::fuzz::server_sent_events models::wire::fuzz::lines_of_json

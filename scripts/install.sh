@@ -1,17 +1,16 @@
 #!/usr/bin/env bash
-# Installs the Debian packages and the Rust toolchain that are missing: `install.sh run`, `install.sh test` or
-# `install.sh bench`.
-# Without root it says exactly what to install and ends with 1.
+# Installs the missing Debian packages and the Rust toolchain: `install.sh run`, `install.sh test` or
+# `install.sh bench`. Without root it prints what to install and exits with 1.
 . "$(dirname "$0")/env.sh"
 
 build=(build-essential ca-certificates ccache cmake libclang-dev pkg-config python3 python3-pip python3-venv)
 test=(chromium chromium-driver docker.io e2fsprogs faketime iproute2 jq mount nginx-light pgbouncer postgresql procps prometheus
     psmisc qemu-user rabbitmq-server redis-server redis-tools strace stress-ng util-linux)
-# Debian ships the client of Docker by itself since version 13; testing has no number.
+# Since version 13, Debian has the Docker client in a package of its own; testing has no version number.
 if (. /etc/os-release && [ "$ID" = debian ] && [ "${VERSION_ID:-13}" -ge 13 ]) 2>/dev/null; then
     test+=(docker-cli)
 fi
-# Where Node.js is not Debian's, npm comes with it.
+# A Node.js from another source includes npm.
 npm=()
 command -v npm >/dev/null || npm=(npm)
 case "${1:-run}" in
@@ -33,7 +32,7 @@ for package in "${wanted[@]}"; do
 done
 rustup_by_hand=
 if ! command -v cargo >/dev/null && ! command -v rustup >/dev/null; then
-    # Debian has rustup from 13 on.
+    # Debian has rustup since version 13.
     if [ -n "$(apt-cache policy rustup 2>/dev/null | sed -n '/Candidate: [^(]/p')" ]; then
         missing+=(rustup)
     else

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Formatting, lints, docs and dependencies, all without a warning.
+# Checks formatting, lints, docs and dependencies; warnings are errors.
 . "$(dirname "$0")/env.sh"
 cd "$root"
 scripts/install.sh run

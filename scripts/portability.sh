@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Runs the release binary under emulated processors without the features of this one: `portability.sh [CPU ...]`, by
-# default Nehalem (2008, SSE4.2) and Haswell (2013, AVX2). Each analyzes this machine, serves, and writes 16 tokens. An
-# instruction that the processor does not have ends the run. Takes some minutes for each processor.
+# Runs the release binary under emulated processors without the features of this one: `portability.sh [CPU
+# ...]`, by default Nehalem (2008, SSE4.2) and Haswell (2013, AVX2). Each analyzes this machine, serves, and
+# generates 16 tokens. An unsupported instruction fails the run. Takes some minutes per processor.
 . "$(dirname "$0")/env.sh"
 cd "$root"
 
@@ -25,7 +25,7 @@ export HOME=$folder ENABLE_AUTH=false MODEL_IDLE_TIMEOUT_SECONDS=3600 MODEL_TIME
 [ $# != 0 ] || set -- Nehalem Haswell
 for cpu; do
     say "$cpu"
-    # The kernel would run the child without the emulator.
+    # A wrapper, since the kernel would start the child process without the emulator.
     printf '#!/bin/sh\nexec %s -cpu %s %s "$@"\n' "$emulator" "$cpu" "$sutazai" >"$folder/sutazai-$cpu"
     chmod +x "$folder/sutazai-$cpu"
     "$folder/sutazai-$cpu" --version

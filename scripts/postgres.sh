@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# A PostgreSQL server of its own for tests and measurements: `postgres.sh [NAME=VALUE ...]` starts one with these
-# settings on a free port, says where it is (its address without a database, its data folder, its programs' folder; one
-# a line), and ends it with all that it kept when its standard input is closed. It runs as the user `postgres` where it
-# would run as root, which PostgreSQL refuses.
+# PostgreSQL server for tests and measurements: `postgres.sh [NAME=VALUE ...]` starts one with these settings
+# on a free port, prints three lines (its address without a database, its data folder, the folder of its
+# programs), and stops and deletes it when its standard input is closed. As root it runs as the user
+# `postgres`, because PostgreSQL refuses to run as root.
 . "$(dirname "$0")/env.sh"
 
 bin=$(find /usr/lib/postgresql -maxdepth 2 -name bin 2>/dev/null | sort -V | tail -1)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the virtual environment of the tests and the benchmarks, and prints the path of its Python.
+# Creates the virtual environment of the tests and benchmarks, and prints the path of its Python.
 . "$(dirname "$0")/env.sh"
 
 packages=(maturin==1.9.6 openai==3.54.0 openapi-python-client==0.29.1 psutil==7.1.0 pytest==8.4.2 schemathesis==4.32.5

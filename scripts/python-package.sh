@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the Python package and installs it into the virtual environment of the tests. The libraries of llama.cpp go into
-# the package, beside the extension module that needs them.
+# Builds the Python package and installs it into the virtual environment of the tests. The package includes
+# the libraries of llama.cpp, beside the extension module that needs them.
 . "$(dirname "$0")/env.sh"
 cd "$root/sutazai-py"
 python=$("$root/scripts/python-env.sh")

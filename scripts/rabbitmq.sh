@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# A RabbitMQ of its own for tests and measurements: `rabbitmq.sh` starts one on free ports, says where it is (its address
-# with a password, its port; one a line), and ends it with all that it kept when its standard input is closed. For each
-# line `kill` that it reads it kills the broker at once and says `killed`, for each line `start` it starts it again over
-# what it kept and says `started`. With SUTAZAI_TEST_TLS, a folder of ca.pem, cert.pem and key.pem, it speaks TLS only.
+# RabbitMQ for tests and measurements: `rabbitmq.sh` starts one on free ports, prints two lines (its address
+# with a password, its port), and stops and deletes it when its standard input is closed. A line `kill` on its
+# input kills the broker and prints `killed`; a line `start` starts it again with its data and prints
+# `started`. With SUTAZAI_TEST_TLS, a folder of ca.pem, cert.pem and key.pem, it accepts only TLS.
 . "$(dirname "$0")/env.sh"
 
 bin=/usr/lib/rabbitmq/bin
 [ -x "$bin/rabbitmq-server" ] || "$root/scripts/install.sh" test >&2
 folder=$(mktemp -d "${TMPDIR:-/tmp}/sutazai-rabbitmq.XXXXXX")
-# Below the ports that the system gives to whoever connects, so that they are free still when it is started again.
+# Below the ports that the system assigns to clients, so that they are still free when it is started again.
 read -r port dist epmd < <(python3 -c '
 import random, socket
 free = []
@@ -22,7 +22,7 @@ while len(free) < 3:
 print(*(one.getsockname()[1] for one in free))')
 password=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
 
-# Nothing of what the machine's own broker has: neither its settings nor its cookie, nodes or port mapper.
+# Nothing is shared with the machine's own broker: settings, cookie, nodes or port mapper.
 export HOME=$folder ERL_EPMD_PORT=$epmd ERL_EPMD_ADDRESS=127.0.0.1
 export RABBITMQ_NODENAME=sutazai-$port@localhost RABBITMQ_NODE_IP_ADDRESS=127.0.0.1
 export RABBITMQ_DIST_PORT=$dist RABBITMQ_MNESIA_BASE=$folder/data RABBITMQ_LOG_BASE=$folder/log
@@ -56,14 +56,14 @@ end() {
 }
 kill_server() {
     [ -n "$server" ] || return 0
-    # The Erlang machine, which its own file names: the shell that started it ends with it. Before there is that file,
-    # the shell alone.
+    # The pid file names the Erlang VM; the shell that started it ends with it. Without the file, only the
+    # shell runs.
     kill -9 "$(cat "$folder/pid" 2>/dev/null || echo "$server")" 2>/dev/null || true
     wait "$server" 2>/dev/null || true
     rm -f "$folder/pid"
     server=
-    # The port mapper learns of the end from a closed connection. Until then it refuses the name to the next start, which
-    # would end with a crash.
+    # The port mapper learns of the end from a closed connection. Until then it rejects the name, and the next
+    # start would crash.
     for _ in $(seq 100); do
         epmd -port "$epmd" -names 2>/dev/null | grep -q "name sutazai-$port " || return 0
         sleep 0.1

@@ -1,9 +1,8 @@
 #!/usr/bin/env bash
-# A Redis of its own for tests and measurements: `redis.sh [PORT]` starts one on this port or on a free one, says where it
-# is (its address with a password, its port and its process; one a line), and ends it with all that it kept when its
-# standard input is closed. Killed, it may be started again at the same port: for that its password is what
-# SUTAZAI_TEST_REDIS_PASSWORD says, if it says something. With SUTAZAI_TEST_TLS, a folder of ca.pem, cert.pem and key.pem, it
-# speaks TLS only.
+# Redis for tests and measurements: `redis.sh [PORT]` starts one on this port or a free one, prints three
+# lines (its address with a password, its port, its pid), and stops and deletes it when its standard input is
+# closed. For a restart on the same port its password can be set with SUTAZAI_TEST_REDIS_PASSWORD. With
+# SUTAZAI_TEST_TLS, a folder of ca.pem, cert.pem and key.pem, it accepts only TLS.
 . "$(dirname "$0")/env.sh"
 
 command -v redis-server >/dev/null || "$root/scripts/install.sh" test >&2
@@ -39,6 +38,6 @@ done
 echo "$scheme://:$password@127.0.0.1:$port/0"
 echo "$port"
 echo "$server"
-# Whoever kills the server knows.
+# The shell would report a kill of the server, which is intended.
 exec 2>/dev/null
 cat >/dev/null

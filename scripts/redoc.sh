@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Brings ReDoc's one file, which builds with SUTAZAI_REDOC set to its path embed, and prints that path.
+# Downloads the one file of ReDoc and prints its path; builds with SUTAZAI_REDOC set to that path embed it.
 . "$(dirname "$0")/env.sh"
 
-# A package of Python carries it, so that nothing more than pip is needed; its licence (MIT) allows handing it on.
+# A Python package contains it, so that only pip is needed; its license (MIT) permits redistribution.
 package=drf-spectacular-sidecar==2026.10.1
 sum=dcaf76612bc4a3fbcc923a8966dee2f6146a5f32e5ce1b6f02dd60cbbf89500b
 file=$cache/redoc/redoc.standalone.js

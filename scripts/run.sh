@@ -1,17 +1,18 @@
 #!/usr/bin/env bash
-# `make run`: from a bare machine to recommendations about it, and a server that does the same. The first minutes go into
-# a small program that analyzes by rules alone, so that there is something to read while llama.cpp is compiled.
+# `make run`: from a bare machine to recommendations about it, and a server with the same features. The first
+# minutes build a small program that analyzes by rules only, so that there is a result while llama.cpp is
+# compiled.
 . "$(dirname "$0")/env.sh"
 cd "$root"
 
 step= hint=
 server=
-# Names a step, and what helps when it fails.
+# Starts a step, with a hint that is printed if it fails.
 begin() { step=$1 hint=$2; say "$step"; }
 finish() {
     code=$?
     if [ -n "$server" ]; then
-        # A server that has ended by itself is not to be stopped.
+        # The server may have ended by itself.
         kill -TERM "$server" 2>/dev/null && wait "$server" 2>/dev/null || true
     fi
     if [ "$code" != 0 ] && [ "$code" != 130 ] && [ -n "$step" ]; then

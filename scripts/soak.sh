@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# `make soak`: the faults driver for an hour over a million tasks; what is given goes to it, see `--help`.
+# `make soak`: runs the fault injection for an hour over a million tasks; arguments are passed on, see
+# `--help`.
 . "$(dirname "$0")/env.sh"
 cd "$root"
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# `make test`: brings what the tests need, runs all of them, leaves nothing running.
+# `make test`: installs what the tests need, runs all of them, and leaves no process behind.
 . "$(dirname "$0")/env.sh"
 cd "$root"
 

@@ -1,6 +1,6 @@
-"""Signs in for schemathesis: as SUTAZAI_TEST_USER with SUTAZAI_TEST_PASSWORD, anew for each case.
+"""Authentication for schemathesis: signs in as SUTAZAI_TEST_USER with SUTAZAI_TEST_PASSWORD, once per case.
 
-Some operations end the session they are called in; a session of its own keeps them from spoiling the other cases.
+Some operations end the session in which they are called, so a shared session would break other cases.
 """
 
 import json

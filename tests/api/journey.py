@@ -1,6 +1,6 @@
-"""From registration to recommendations with a client that openapi-python-client made from the served document.
+"""A user journey with the client that openapi-python-client has generated from the served document.
 
-Called as `journey.py <server>`; `sutazai_client` is on the path. Ends with 0 when all went well.
+Usage: `journey.py <server>`, with `sutazai_client` on the path. Exits with 0 if every step succeeds.
 """
 
 import sys
@@ -37,6 +37,6 @@ assert result["metrics"]["host"]["status"] == "present", result
 assert result["generated_by"] == "rules", result
 assert len(result["recommendations"]) == len(result["findings"]), result
 
-# An error has a type of its own, which names what does not fit.
+# Errors have a type of their own, which names the invalid field.
 refused = create_task.sync(client=ada, body=CreateTask(agent="nobody"))
 assert isinstance(refused, ErrorEnvelope) and refused.error.details.field == "agent", refused

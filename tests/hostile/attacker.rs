@@ -1,4 +1,4 @@
-//! An account that attacks, and what its requests were answered.
+//! The attacking account, and the statuses of its requests.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -13,17 +13,17 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use crate::support::Server;
 
-/// Another address than the neighbor's.
+/// Source address of the attacker; the neighbor has another one.
 const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
-/// One that takes all connections which an address may have.
+/// Source address whose connection limit the attacker exhausts.
 pub(crate) const SECOND_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 3));
-/// A peer that would wait longer is asked again.
+/// Timeout of one attack request, after which it is sent again.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How often an attack got each status; `cut` is a connection that ended.
+/// Number of responses per attack and status; `cut` is a connection that was closed.
 type Answers = BTreeMap<&'static str, BTreeMap<String, usize>>;
 
-/// An account with a password and a token, and the address that it attacks.
+/// Account with a password and a token, and the address that it attacks.
 pub(crate) struct Attacker {
     pub(crate) client: Client,
     pub(crate) address: SocketAddr,
@@ -43,7 +43,7 @@ impl Attacker {
         Arc::new(Self { client, address, token, answers: Mutex::default() })
     }
 
-    /// Sends one request of an attack, reads its answer, and counts it.
+    /// Sends one request of an attack, reads the response, and counts its status.
     pub(crate) async fn send(
         &self,
         attack: &'static str,
@@ -73,7 +73,7 @@ impl Attacker {
         self.send(attack, Method::GET, path, "application/json", Bytes::new()).await;
     }
 
-    /// A connection that will hold little of what it is sent.
+    /// Opens a connection with a small receive buffer.
     pub(crate) async fn connect(&self) -> std::io::Result<TcpStream> {
         self.connect_from(ADDRESS).await
     }
@@ -100,7 +100,7 @@ impl Attacker {
         table
     }
 
-    /// No attack was answered by an error of the server's own, and none was left out.
+    /// Asserts that no attack caused a server error, and that every attack was run.
     pub(crate) fn assert_all_attacked(&self) {
         let answers = self.answers.lock().unwrap();
         for attack in crate::attacks::ALL {

@@ -1,4 +1,4 @@
-//! The attacks: each in a loop of its own, as often and as many at once as the server lets it.
+//! Attacks: each runs in a loop, as often and as concurrently as the server permits.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 use crate::attacker::{Attacker, SECOND_ADDRESS};
 
-/// The names of all attacks.
+/// Names of all attacks.
 pub(crate) const ALL: [&str; 16] = [
     "analyses",
     "chats",
@@ -38,13 +38,14 @@ pub(crate) const ALL: [&str; 16] = [
 
 const JSON: &str = "application/json";
 const MODEL: &str = "SmolLM2-135M-Instruct.Q4_1";
-/// Time after which a refused attack is tried again; without it the test would measure how fast it can be refused.
+/// Delay before a rejected attack is repeated; without it the test would measure how fast requests can be
+/// rejected.
 const PAUSE: Duration = Duration::from_millis(20);
-/// Megabytes of text in one document, close to the limit.
+/// Size of the text of one document in bytes, close to the limit of 10 MB.
 const DOCUMENT_BYTES: usize = 9_900_000;
 
-/// All attacks, on a thread of their own that gets the processor when nobody else wants it: the attacker would sit at another
-/// machine, and here must not take what the server and the neighbor compute with.
+/// All running attacks, on a thread with the lowest priority: a real attacker uses another machine, and here
+/// must not take processor time from the server and the neighbor.
 pub(crate) struct Attack(Runtime);
 
 impl Attack {
@@ -71,7 +72,7 @@ pub(crate) fn start(attacker: &Arc<Attacker>) -> Attack {
             });
         }
     };
-    // Below the limit of connections from one address together, so that those after them get through.
+    // Together below the connection limit of one address, so that later connections succeed.
     repeat(34, |a, _| socket(a).boxed());
     repeat(34, |a, _| stream(a).boxed());
     repeat(48, |a, _| slow_read(a).boxed());
@@ -91,7 +92,7 @@ pub(crate) fn start(attacker: &Arc<Attacker>) -> Attack {
     Attack(running)
 }
 
-/// A WebSocket with as many subscriptions as it can get, whose answers nobody reads.
+/// Opens a WebSocket with the maximum of subscriptions and never reads from it.
 async fn socket(attacker: Arc<Attacker>) {
     let mut request = format!("ws://{}/api/v1/ws", attacker.address).into_client_request().unwrap();
     let bearer = format!("Bearer {}", attacker.token).parse().unwrap();
@@ -111,27 +112,27 @@ async fn socket(attacker: Arc<Attacker>) {
     }
 }
 
-/// A stream of everything since the beginning, which nobody reads.
+/// Opens an event stream from the oldest event and never reads from it.
 async fn stream(attacker: Arc<Attacker>) {
     unread(&attacker, "streams", "/api/v1/events?after=0").await;
 }
 
-/// The largest page that there is, which nobody reads.
+/// Requests the largest page and never reads it.
 async fn slow_read(attacker: Arc<Attacker>) {
     unread(&attacker, "slow reads", "/api/v1/tasks?limit=100").await;
 }
 
-/// Asks, and takes as little of the answer as the kernel lets it.
+/// Sends a request, and receives as little of the response as the kernel allows.
 async fn unread(attacker: &Attacker, attack: &'static str, path: &str) {
     let head = format!("GET {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n\r\n", attacker.token);
     let Ok(mut connection) = attacker.connect().await else { return attacker.count(attack, "cut".into()) };
     let sent = connection.write_all(head.as_bytes()).await;
     attacker.count(attack, if sent.is_ok() { "sent" } else { "cut" }.into());
-    // Until the server ends it: an error would be seen by reading only, which is what this peer does not do.
+    // Waits until the server closes the connection: this peer would notice an error only by reading.
     SystemClock.sleep(Duration::from_secs(10)).await;
 }
 
-/// Nearly two megabytes of a body whose end never comes.
+/// Sends nearly two megabytes of a body that never ends.
 async fn stalled_body(attacker: Arc<Attacker>) {
     let head = format!(
         "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\n\
@@ -149,7 +150,7 @@ async fn stalled_body(attacker: Arc<Attacker>) {
     SystemClock.sleep(Duration::from_secs(10)).await;
 }
 
-/// A request whose head never ends, from an address of which all connections are taken in this way.
+/// Sends a request head that never ends, over all connections that one address may have.
 async fn trickle(attacker: Arc<Attacker>) {
     let Ok(mut connection) = attacker.connect_from(SECOND_ADDRESS).await else {
         return attacker.count("connections", "cut".into());
@@ -162,7 +163,7 @@ async fn trickle(attacker: Arc<Attacker>) {
     }
 }
 
-/// A document of nearly ten megabytes, no word of which is there twice.
+/// Uploads a document of nearly ten megabytes without repeated words.
 async fn upload(attacker: Arc<Attacker>) {
     static FORM: LazyLock<Bytes> = LazyLock::new(|| {
         let head = "--b\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\ncontent-type: text/plain\r\n\r\n";
@@ -179,14 +180,14 @@ async fn upload(attacker: Arc<Attacker>) {
     attacker.send("uploads", Method::POST, "/api/v1/documents", kind, FORM.clone()).await;
 }
 
-/// Words that are in every chunk.
+/// Searches for words that are in every chunk.
 async fn search(attacker: Arc<Attacker>) {
     let words: Vec<String> = (0..30).map(|n| n.to_string()).collect();
     let path = format!("/api/v1/documents/search?limit=50&q=disk+memory+full+{}", words.join("+"));
     attacker.get("searches", &path).await;
 }
 
-/// Schemas that expand, that nest, that match slowly, and those that are as large as they may be.
+/// Sends schemas that expand, nest deeply, match slowly, or have the maximum size.
 async fn schema(attacker: Arc<Attacker>, number: usize) {
     let doubling: serde_json::Map<String, Value> = (0..40)
         .map(|n| {
@@ -217,7 +218,7 @@ async fn schema(attacker: Arc<Attacker>, number: usize) {
     attacker.json("schemas", "/v1/chat/completions", &body).await;
 }
 
-/// Two megabytes of text for a model that takes some thousand tokens.
+/// Sends two megabytes of text to a model with a context of some thousand tokens.
 async fn long_chat(attacker: Arc<Attacker>) {
     static BODY: LazyLock<Bytes> = LazyLock::new(|| {
         let text = "all work and no play ".repeat(95_000);
@@ -226,7 +227,7 @@ async fn long_chat(attacker: Arc<Attacker>) {
     attacker.send("chats", Method::POST, "/v1/chat/completions", JSON, BODY.clone()).await;
 }
 
-/// As many texts as a request may have, each as long as the model reads.
+/// Requests embeddings of the maximum number of texts, each as long as the model reads.
 async fn embeddings(attacker: Arc<Attacker>) {
     static BODY: LazyLock<Bytes> = LazyLock::new(|| {
         let texts: Vec<String> = (0..1_000).map(|n| format!("{n} {}", "disk full ".repeat(180))).collect();
@@ -235,7 +236,7 @@ async fn embeddings(attacker: Arc<Attacker>) {
     attacker.send("embeddings", Method::POST, "/v1/embeddings", JSON, BODY.clone()).await;
 }
 
-/// A new conversation each time, and a message of the longest kind in it.
+/// Creates a conversation and sends a message of the maximum length to it.
 async fn message(attacker: Arc<Attacker>) {
     let url = format!("http://{}/api/v1/conversations", attacker.address);
     let body = json!({ "model": MODEL });
@@ -251,7 +252,7 @@ async fn message(attacker: Arc<Attacker>) {
     }
 }
 
-/// Bodies of many small values, where they are taken and where they are not.
+/// Sends bodies of many small values to routes that accept them and to routes that do not.
 async fn payload(attacker: Arc<Attacker>, number: usize) {
     static BODIES: LazyLock<[(&str, Bytes); 4]> = LazyLock::new(|| {
         let zeros = |bytes: usize| format!("[{}0]", "0,".repeat(bytes / 2));
@@ -267,20 +268,20 @@ async fn payload(attacker: Arc<Attacker>, number: usize) {
     attacker.send("payloads", Method::POST, path, JSON, body.clone()).await;
 }
 
-/// Wrong passwords for the neighbor's account and for nobody's.
+/// Signs in with wrong passwords, to the neighbor's account and to unknown ones.
 async fn sign_in(attacker: Arc<Attacker>, number: usize) {
     let login = if number == 0 { "eve" } else { "nobody" };
     let body = json!({ "login": login, "password": "wrong horse battery" });
     attacker.json("sign-ins", "/api/v1/auth/login", &body).await;
 }
 
-/// Analyses before all others.
+/// Submits analyses with the highest priority.
 async fn analysis(attacker: Arc<Attacker>) {
     let body = json!({ "agent": "hardware-optimizer", "payload": { "use_model": false }, "priority": 9 });
     attacker.json("analyses", "/api/v1/tasks", &body).await;
 }
 
-/// Pages that everybody may read, signed in or not.
+/// Requests public pages, with and without a token.
 async fn page(attacker: Arc<Attacker>, number: usize) {
     let paths = ["/api/docs/swagger-ui-bundle.js", "/api/openapi.json", "/metrics", "/api/v1/system/metrics"];
     attacker.get("pages", paths[number % 4]).await;

@@ -1,6 +1,6 @@
-//! One account does its worst, and its neighbor must not notice.
+//! One account attacks the server as hard as it can, and another one must not notice.
 //!
-//! A test binary of its own: it measures how long the neighbor waits, and no other test may use the processor meanwhile.
+//! A test binary of its own: it measures response times, so no other test may use the processor meanwhile.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)] // a test that cannot go on says so by ending
 
@@ -21,12 +21,13 @@ use neighbor::Neighbor;
 use postgres_server::Postgres;
 use support::{Place, Server, model};
 
-/// Time for which the account attacks.
+/// Duration of the attacks.
 const ATTACK: Duration = Duration::from_secs(25);
-/// The longest that 99 of 100 of the neighbor's requests may take: 500 ms, by `cargo test --release --test hostile`. A server that
-/// is not optimized computes for the attacker many times as long, and shows starvation only.
+/// Limit of the 99th percentile of the neighbor's response times: 500 ms in a release build (`cargo test
+/// --release --test hostile`). A debug build takes many times longer to serve the attacker, so there it
+/// detects only starvation.
 const MAX_P99: Duration = Duration::from_millis(if cfg!(debug_assertions) { 5_000 } else { 500 });
-/// The most memory that the server may ever have taken, in bytes.
+/// Limit of the peak memory of the server, in bytes.
 const MAX_MEMORY: u64 = 512 * 1_000_000;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -46,8 +47,8 @@ async fn a_neighbor_does_not_notice_one_account_that_does_its_worst() {
     withstand(&place, settings).await;
 }
 
-/// Attacks a server with these settings. Rates are limited to a hundred times the default and more, so that everything else has
-/// to hold.
+/// Attacks a server with these settings. Rate limits are at least a hundred times the defaults, so that all
+/// other limits are tested.
 async fn withstand(place: &Place, mut settings: Vec<(String, String)>) {
     let embedding = std::env::var("SUTAZAI_TEST_EMBEDDING_MODEL").unwrap_or_default();
     let mut models = format!("llama-cpp={}", model().display());
@@ -80,7 +81,7 @@ async fn withstand(place: &Place, mut settings: Vec<(String, String)>) {
     assert!(!server.log().contains("panicked"));
 }
 
-/// A figure of `/proc/PID/status` in bytes.
+/// Returns a value of `/proc/PID/status` in bytes.
 fn memory(server: &Server, name: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", server.id())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();

@@ -1,4 +1,4 @@
-//! The neighbor: a user who signs in, lists, submits, and an orchestrator that asks whether the server is ready.
+//! The neighbor: a user who signs in, lists and submits tasks, and an orchestrator that probes readiness.
 
 use std::fmt::Write;
 use std::time::{Duration, Instant};
@@ -10,24 +10,25 @@ use sutazai_core::ports::{Clock, SystemClock};
 use crate::support::{HANG_LIMIT, Server};
 
 const PASSWORD: &str = "correct horse battery";
-/// Time between two requests of one kind.
+/// Interval between two requests of one kind.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Somebody who uses the server as it is meant, from an address of his own.
+/// User who behaves normally, from a separate address.
 pub(crate) struct Neighbor {
     client: Client,
     root: String,
     token: String,
 }
 
-/// How long the answers took, by what was asked for, and what was not answered as it should be.
+/// Response times by kind of request, and unexpected responses.
 pub(crate) struct Waits(Vec<(&'static str, Vec<Duration>, Vec<String>)>);
 
 impl Neighbor {
     pub(crate) async fn register(server: &Server) -> Self {
         let client = Client::builder().timeout(HANG_LIMIT).build().unwrap();
         let root = server.url("");
-        // The one who signs in all the time is another: the oldest of more than fifty sessions ends.
+        // A second user does all the sign-ins, because the oldest of more than 50 sessions of a user is
+        // ended.
         let mut tokens = Vec::new();
         for name in ["ada", "tom"] {
             let body =
@@ -40,7 +41,7 @@ impl Neighbor {
         Self { client, root, token: tokens.remove(0) }
     }
 
-    /// Asks for four things, each ten times a second.
+    /// Sends four kinds of requests, each ten times per second.
     pub(crate) async fn live_for(&self, time: Duration) -> Waits {
         let login = json!({ "login": "tom", "password": PASSWORD });
         let task = json!({ "agent": "hardware-optimizer", "payload": { "use_model": false } });
@@ -71,7 +72,7 @@ impl Neighbor {
         while begun.elapsed() < time {
             let asked = Instant::now();
             let mut request = self.client.request(method.clone(), format!("{}{path}", self.root));
-            // Who signs in has no token yet, and a probe never has one.
+            // A sign-in has no token yet, and a probe never has one.
             if path.starts_with("/api/v1/tasks") {
                 request = request.bearer_auth(&self.token);
             }
@@ -94,7 +95,8 @@ impl Neighbor {
         (waits, wrong)
     }
 
-    /// Waits until the neighbor's last task is done although another account has submitted thousands before it.
+    /// Waits until the neighbor's last task has ended, although another account has submitted thousands
+    /// before it.
     pub(crate) async fn assert_served(&self) {
         let begun = Instant::now();
         loop {
@@ -130,7 +132,7 @@ impl Waits {
     }
 }
 
-/// The time within which this share of them lies.
+/// Returns the quantile `share` of these durations.
 fn quantile(waits: &[Duration], share: f64) -> Duration {
     let mut sorted = waits.to_vec();
     sorted.sort_unstable();

@@ -25,7 +25,7 @@ class Server:
         self.log = folder / "serve.log"
         environment = {
             "PATH": os.environ["PATH"],
-            # All tests call from one address.
+            # All tests call from one address, so they share its limit.
             "RATE_LIMIT_AUTH_PER_MINUTE": "1000",
             "HOME": str(folder),
             "DATABASE_URL": f"sqlite://{folder}/sutazai.db",
@@ -51,7 +51,7 @@ class Server:
             return "127.0.0.1:%d" % probe.getsockname()[1]
 
     def until_answers(self, address, process):
-        """Returns when the server answers at this address, its own or that of a proxy which runs as this process."""
+        """Waits until the server answers at this address, its own or that of a proxy that runs as this process."""
         for _ in range(600):
             assert process.poll() is None, self.log.read_text()
             try:
@@ -62,7 +62,7 @@ class Server:
         raise TimeoutError(self.log.read_text())
 
     def call(self, method, path, body=None):
-        """What the API answers, out of its envelope."""
+        """Calls the API and returns the data in its envelope."""
         headers = {"content-type": "application/json"}
         if hasattr(self, "token"):
             headers["authorization"] = f"Bearer {self.token}"
@@ -81,7 +81,7 @@ class Server:
 
 @pytest.fixture(scope="session")
 def start(tmp_path_factory):
-    """Starts servers with these settings; ends them after the tests."""
+    """Starts servers with these settings and stops them after the tests."""
     running = []
 
     def start(**settings):
@@ -95,7 +95,7 @@ def start(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def embedded(start):
-    """A server with the small models inside."""
+    """A server with the small models embedded."""
     model = pathlib.Path(os.environ["SUTAZAI_TEST_MODEL"])
     embedding_model = pathlib.Path(os.environ["SUTAZAI_TEST_EMBEDDING_MODEL"])
     server = start(
@@ -112,7 +112,7 @@ def browser(tmp_path):
     """A real Chromium."""
     options = webdriver.ChromeOptions()
     options.binary_location = "/usr/bin/chromium"
-    # Root has no sandbox, and containers little shared memory.
+    # Root has no sandbox, and containers have little shared memory.
     for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1400,2000"):
         options.add_argument(argument)
     options.add_argument(f"--user-data-dir={tmp_path}")

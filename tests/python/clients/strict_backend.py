@@ -1,4 +1,4 @@
-"""A stand-in for OpenAI's API that refuses whatever today's API does not know or has retired, and answers slowly."""
+"""A stand-in for OpenAI's API that rejects unknown and retired parameters, and streams slowly."""
 
 import json
 import threading
@@ -8,15 +8,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 MODEL = "lab/sea-1"
 EMBEDDING_MODEL = "lab/vectors-1"
 PIECES = ["The ", "sea ", "is ", "salty."]
-# Between two pieces, so that a reader can tell one stream from one answer.
+# Delay between two pieces, so that a client can tell a stream from a buffered answer.
 PAUSE = 0.25
 
 SAMPLING = {"temperature", "top_p", "seed", "stop"}
 CHAT = {"model", "messages", "max_completion_tokens", "stream", "stream_options", "response_format"} | SAMPLING
 
 
-def fault_of_chat(body):
-    """The parameter that is wrong, or None."""
+def invalid_parameter(body):
+    """Returns the invalid parameter, or None."""
     unknown = set(body) - CHAT
     if unknown:
         return min(unknown)
@@ -46,7 +46,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def refuse(self, param):
+    def reject(self, param):
         error = {"message": f"Unsupported parameter: {param}", "type": "invalid_request_error", "param": param}
         self.reply(400, {"error": {**error, "code": "unsupported_parameter"}})
 
@@ -59,12 +59,12 @@ class Handler(BaseHTTPRequestHandler):
         self.server.bodies.append((self.path, body))
         if self.path == "/v1/embeddings":
             if set(body) != {"model", "input"}:
-                return self.refuse(min(set(body) - {"model", "input"}, default="input"))
+                return self.reject(min(set(body) - {"model", "input"}, default="input"))
             data = [{"object": "embedding", "index": i, "embedding": [0.5, 0.25]} for i, _ in enumerate(body["input"])]
             return self.reply(200, {"object": "list", "data": data, "model": body["model"], "usage": {"prompt_tokens": 4}})
-        fault = fault_of_chat(body)
-        if fault:
-            return self.refuse(fault)
+        invalid = invalid_parameter(body)
+        if invalid:
+            return self.reject(invalid)
         self.stream(PIECES if "response_format" not in body else [fitting(body["response_format"])])
 
     def stream(self, pieces):
@@ -91,7 +91,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def fitting(response_format):
-    """An object with the schema's properties in the order in which they came."""
+    """Builds an object with the properties of the schema, in their order."""
     properties = response_format["json_schema"]["schema"]["properties"]
     return json.dumps({name: schema["enum"][0] for name, schema in properties.items()})
 

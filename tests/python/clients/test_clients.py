@@ -1,5 +1,5 @@
-"""The clients that people use, each in a process of its own, against the real server: with an embedded model, and with a
-backend that refuses what it does not know, through nginx as it comes; and a page of another origin in a real Chromium."""
+"""Popular clients, each in a process of its own, against the real server: with an embedded model, and with a strict
+backend through an unconfigured nginx; and a page of another origin in a real Chromium."""
 
 import functools
 import http.server
@@ -39,7 +39,7 @@ def backend():
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory):
-    """A server of pages of another origin, with the JavaScript client beside them."""
+    """A web server with pages of another origin and the JavaScript client."""
     folder = tmp_path_factory.mktemp("pages")
     (folder / "openai").symlink_to(os.environ["SUTAZAI_TEST_OPENAI_JS"])
     (folder / "journey.mjs").symlink_to(PROGRAMS / "journey.mjs")
@@ -65,7 +65,7 @@ def strict(start, backend, pages):
 
 @pytest.fixture(scope="module")
 def nginx(strict, tmp_path_factory):
-    """The address of an nginx in front of the server, with nothing set but where that is."""
+    """The address of an nginx in front of the server; only the server's address is configured."""
     folder = tmp_path_factory.mktemp("nginx")
     address = strict.free_address()
     (folder / "nginx.conf").write_text(
@@ -98,7 +98,8 @@ def travel(client, address, key, model, embedding_model):
 def check_strict(met):
     assert met["models"] == [strict_backend.MODEL, strict_backend.EMBEDDING_MODEL]
     assert met["text"] == "".join(piece for _, piece in met["pieces"]) == "The sea is salty."
-    # Gathered they would come together: between the first and the last three pauses lie.
+    # A buffered answer would arrive at once; here there are three pauses between the first and the last
+    # piece.
     times = [at for at, _ in met["pieces"]]
     assert len(times) == 4 and times[-1] - times[0] > 2 * strict_backend.PAUSE, times
     assert met["json"] == '{"zebra": "a", "apple": "c"}'
@@ -107,7 +108,7 @@ def check_strict(met):
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-def test_a_client_against_a_strict_backend_through_nginx(client, strict, backend, nginx):
+def test_client_works_with_a_strict_backend_through_nginx(client, strict, backend, nginx):
     met = travel(client, nginx, strict.new_key("models:use"), strict_backend.MODEL, strict_backend.EMBEDDING_MODEL)
     check_strict(met)
     schemas = [body["response_format"]["json_schema"]["schema"] for _, body in backend.bodies if "response_format" in body]
@@ -115,7 +116,7 @@ def test_a_client_against_a_strict_backend_through_nginx(client, strict, backend
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-def test_a_client_against_an_embedded_model(client, embedded):
+def test_client_works_with_an_embedded_model(client, embedded):
     met = travel(client, embedded.address, embedded.new_key("models:use"), embedded.model, embedded.embedding_model)
     assert met["models"] == [embedded.model, embedded.embedding_model]
     assert met["text"].strip() and len(met["pieces"]) > 1
@@ -123,7 +124,7 @@ def test_a_client_against_an_embedded_model(client, embedded):
     assert met["vectors"] == [384, 384] and met["error"] == "model_not_found"
 
 
-def test_a_page_of_another_origin_in_a_browser(strict, pages, browser):
+def test_page_of_a_configured_origin_works_and_others_are_rejected(strict, pages, browser):
     browser.get(f"{pages}/index.html")
     arguments = [
         f"http://{strict.address}/v1",
@@ -145,10 +146,10 @@ def test_a_page_of_another_origin_in_a_browser(strict, pages, browser):
     met = WebDriverWait(browser, 60).until(lambda it: it.execute_script("return window.met"))
     assert met.startswith("{"), (met, browser.get_log("browser"))
     check_strict(json.loads(met))
-    # A page that no setting names gets nothing.
+    # An origin that is not configured is rejected.
     browser.get(f"http://localhost:{pages.rsplit(':')[-1]}/index.html")
-    refused = browser.execute_async_script(
+    rejected = browser.execute_async_script(
         "const [url, done] = arguments; fetch(url).then((r) => done(r.status), (e) => done(e.name));",
         f"http://{strict.address}/v1/models",
     )
-    assert refused == "TypeError"
+    assert rejected == "TypeError"

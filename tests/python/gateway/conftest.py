@@ -1,4 +1,4 @@
-"""A client of the server with the small models."""
+"""A client for the server with the small models."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The official `openai` package against the gateway, with a real model behind it."""
+"""The official `openai` package against the OpenAI-compatible API, with a real model behind it."""
 
 import json
 import pathlib
@@ -36,18 +36,18 @@ def test_models(client, server):
         client.models.retrieve("gpt-4")
 
 
-def test_the_docs_say_of_every_parameter_of_the_api_what_is_done_with_it():
+def test_every_parameter_of_the_api_is_documented():
     text = DOCS.read_text()
     for path, types in [
         ("chat/completions", [CompletionCreateParamsNonStreaming, CompletionCreateParamsStreaming]),
         ("embeddings", [EmbeddingCreateParams]),
     ]:
         section = text.split(f"### Parameters of `POST /v1/{path}`")[1].split("\n### ")[0]
-        told = set(re.findall(r"^\| `(\w+)` \| (?:taken|ignored|refused) \|", section, re.MULTILINE))
-        assert told == set().union(*(one.__annotations__ for one in types)), path
+        documented = set(re.findall(r"^\| `(\w+)` \| (?:taken|ignored|refused) \|", section, re.MULTILINE))
+        assert documented == set().union(*(one.__annotations__ for one in types)), path
 
 
-def test_an_answer_as_a_whole(client, server):
+def test_complete_answer(client, server):
     answer = ask(client, server)
     choice = answer.choices[0]
     assert choice.message.role == "assistant" and choice.message.content.strip()
@@ -58,7 +58,7 @@ def test_an_answer_as_a_whole(client, server):
     assert drawn[0] == drawn[1] != drawn[2]
 
 
-def test_an_answer_piece_by_piece(client, server):
+def test_streamed_answer(client, server):
     whole = ask(client, server).choices[0].message.content
     chunks = list(ask(client, server, stream=True, stream_options={"include_usage": True}))
     text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
@@ -75,7 +75,7 @@ def test_stop(client, server):
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_schema_is_kept_to(client, server, stream):
+def test_answer_matches_its_schema(client, server, stream):
     schema = {"type": "json_schema", "json_schema": {"name": "cat", "strict": True, "schema": CAT}}
     for seed in range(3):
         answer = ask(
@@ -90,7 +90,7 @@ def test_a_schema_is_kept_to(client, server, stream):
 
 
 def test_a_json_object(client, server):
-    # A small model may not end its object; then it is no answer, and another seed gives another text.
+    # A small model may not complete its object; then the request fails, and another seed gives another text.
     whole = 0
     for seed in range(10):
         more = {"response_format": {"type": "json_object"}, "max_tokens": 400, "temperature": 1, "seed": seed}
@@ -102,10 +102,10 @@ def test_a_json_object(client, server):
         assert isinstance(json.loads(answer.choices[0].message.content), dict)
         whole += 1
         break
-    assert whole == 1, "none of ten answers was an object"
+    assert whole == 1, "one of ten answers must be an object"
 
 
-def test_errors_have_their_classes(client, server):
+def test_errors_map_to_exception_classes(client, server):
     with pytest.raises(openai.AuthenticationError) as e:
         ask(server.client("sk-wrong"), server)
     assert e.value.code == "invalid_api_key"
@@ -123,7 +123,7 @@ def test_errors_have_their_classes(client, server):
     assert e.value.param == "messages" and e.value.code == "context_length_exceeded"
 
 
-def test_embeddings_are_those_of_the_published_model(client, server):
+def test_embeddings_equal_those_of_the_published_model(client, server):
     expected = server.embeddings
     texts = [one["text"] for one in expected]
     for more in ({}, {"encoding_format": "float"}, {"encoding_format": "base64"}):
@@ -135,7 +135,7 @@ def test_embeddings_are_those_of_the_published_model(client, server):
         assert sum(a * b for a, b in zip(one["vector"], vector.embedding)) > 0.999, one["text"]
 
 
-def test_a_model_makes_embeddings_or_writes_and_says_which(client, server):
+def test_model_rejects_what_it_does_not_support(client, server):
     with pytest.raises(openai.BadRequestError) as e:
         client.embeddings.create(model=server.model, input="The sea.")
     assert e.value.code == "unsupported" and "makes no embeddings" in e.value.message
@@ -149,7 +149,7 @@ def test_a_model_makes_embeddings_or_writes_and_says_which(client, server):
         client.embeddings.create(model="text-embedding-3-small", input="The sea.")
 
 
-def test_a_key_that_is_used_up_leaves_the_others_alone(server):
+def test_exhausted_key_does_not_limit_other_keys(server):
     slow = server.call("POST", "/api/v1/auth/api-keys", {"name": "slow", "scopes": ["models:use"], "requests_per_minute": 1})
     with server.client(slow["key"]) as slow, server.client() as other:
         slow.models.list()
@@ -159,7 +159,7 @@ def test_a_key_that_is_used_up_leaves_the_others_alone(server):
         other.models.list()
 
 
-def test_closing_streams_early_stops_the_model_and_gives_back_what_the_user_may_use(client, server):
+def test_closed_streams_stop_the_model_and_release_the_quota(client, server):
     endless = {"max_tokens": 1500, "temperature": 1.0, "stream": True}
     streams = [ask(client, server, **endless) for _ in range(2)]
     for stream in streams:
@@ -179,7 +179,7 @@ def test_closing_streams_early_stops_the_model_and_gives_back_what_the_user_may_
     assert time.monotonic() - begun < 5
 
 
-def test_what_cannot_be_pulled_fails_its_task(server):
+def test_unsupported_pull_fails_its_task(server):
     task = server.call("POST", "/api/v1/models/pull", {"model": "tinyllama"})
     for _ in range(200):
         task = server.call("GET", f"/api/v1/tasks/{task['id']}")

@@ -1,4 +1,4 @@
-// The journey of a client with the official `openai` package for JavaScript, in Node.js and in a page.
+// A client journey with the official `openai` package for JavaScript, in Node.js and in a page.
 
 export async function journey(OpenAI, baseURL, apiKey, model, embeddingModel, schema) {
   const client = new OpenAI({ baseURL, apiKey, maxRetries: 0, timeout: 60_000, dangerouslyAllowBrowser: true });
@@ -8,7 +8,7 @@ export async function journey(OpenAI, baseURL, apiKey, model, embeddingModel, sc
 
   const answer = await client.chat.completions.create({ model, messages, max_completion_tokens: 24 });
   met.text = answer.choices[0].message.content;
-  // What was answered goes back as it came.
+  // The answer is sent back unchanged, as part of the history.
   messages.push(answer.choices[0].message, { role: "user", content: "And the lake?" });
 
   const begun = Date.now();

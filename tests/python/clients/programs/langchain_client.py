@@ -1,4 +1,4 @@
-"""The journey of a client with LangChain's classes for OpenAI. Prints what it met as JSON."""
+"""A client journey with LangChain's classes for OpenAI. Prints the results as JSON."""
 
 import json
 import sys
@@ -28,7 +28,7 @@ long = chat.model_copy(update={"max_tokens": 200})
 kept = long.with_structured_output(described, method="json_schema", strict=True, include_raw=True)
 met["json"] = kept.invoke(messages[:2])["raw"].content
 
-# By default LangChain sends token numbers of OpenAI's vocabulary; docs/http-models.md names this setting.
+# By default LangChain sends token numbers of OpenAI's vocabulary; docs/http-models.md describes this setting.
 embeddings = OpenAIEmbeddings(
     model=embedding_model, base_url=base_url, api_key=key, max_retries=0, check_embedding_ctx_length=False
 )

@@ -1,4 +1,4 @@
-"""The journey of a client with LlamaIndex's classes for OpenAI. Prints what it met as JSON."""
+"""A client journey with LlamaIndex's classes for OpenAI. Prints the results as JSON."""
 
 import json
 import sys

@@ -1,4 +1,5 @@
-// Runs the journey in Node.js and prints what it met as JSON. The first argument is the folder of the package.
+// Runs the journey in Node.js and prints the results as JSON. The first argument is the folder of the
+// package.
 
 import { pathToFileURL } from "node:url";
 import { journey } from "./journey.mjs";

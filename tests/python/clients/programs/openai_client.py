@@ -1,4 +1,4 @@
-"""The journey of a client with the official `openai` package for Python. Prints what it met as JSON."""
+"""A client journey with the official `openai` package for Python. Prints the results as JSON."""
 
 import json
 import sys
@@ -13,7 +13,7 @@ met = {"models": [one.id for one in client.models.list()]}
 
 answer = client.chat.completions.create(model=model, messages=messages, max_completion_tokens=24)
 met["text"] = answer.choices[0].message.content
-# What was answered goes back as it came.
+# The answer is sent back unchanged, as part of the history.
 messages += [answer.choices[0].message, {"role": "user", "content": "And the lake?"}]
 
 begun, met["pieces"] = time.monotonic(), []
