@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# 1,000 connections at once for 30 seconds, half of them asking for tasks with a token and half for /health, by wrk
-# against the real server with its limits as they are. Fails on any answer but 200 and 429, on any error of a connection,
-# and when the server holds 128 MB or more afterwards. Seconds and connections may be given: connections.sh 10 200.
+# Opens 1,000 connections for 30 seconds with wrk, to the real server with its default limits: half of them
+# request tasks with a token and half /health. Fails on any status other than 200 and 429, on any connection
+# error, and if the server uses 128 MB or more afterwards. Seconds and connections are arguments:
+# connections.sh 10 200.
 . "$(dirname "$0")/../scripts/env.sh"
 cd "$root"
 seconds=${1:-30} connections=${2:-1000}

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The blind comparison of the model's texts with the rules' (benches/grounding.md), with the small model.
+# Blind comparison of the small model's texts with those of the rules (benches/grounding.md). Usage:
 # grounding.sh pairs FOLDER [SEED] | judged FOLDER | fluency [FOLDER] | judged-fluency FOLDER
 . "$(dirname "$0")/../scripts/env.sh"
 cd "$root"

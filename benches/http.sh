@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Our server, over PostgreSQL and over SQLite, beside one of FastAPI, uvicorn and asyncpg (benches/peers/fastapi) over the
-# same PostgreSQL with every commit synced: the same routes, rows and token check, on this machine, in turns; and beside a
-# handler of axum alone (benches/peers/axum). Both are asked with several numbers of threads or workers. ROUNDS, SECONDS_EACH,
-# THREADS and PEER_WORKERS may be set. The medians go into docs/performance.md.
+# Compares our server over PostgreSQL and SQLite with one of FastAPI, uvicorn and asyncpg
+# (benches/peers/fastapi) over the same PostgreSQL, with every commit synced: the same routes, rows and token
+# check, on this machine, in alternating rounds; and with a bare axum handler (benches/peers/axum). Both are
+# measured with several numbers of threads or workers. Settings: ROUNDS, SECONDS_EACH, THREADS and
+# PEER_WORKERS. The medians are written to docs/performance.md.
 . "$(dirname "$0")/../scripts/env.sh"
 cd "$root"
 

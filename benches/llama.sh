@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Tokens a second of the embedded model beside `llama-server` with the same GGUF file, threads, slots and prompt.
+# Compares tokens per second of the embedded model with `llama-server`, with the same GGUF file, threads,
+# slots and prompt.
 . "$(dirname "$0")/../scripts/env.sh"
 cd "$root"
 

@@ -1,4 +1,4 @@
-"""Measures the memory that a server takes for what its clients hold. Started by memory.sh."""
+"""Measures the memory of a server for what its clients hold. Started by memory.sh."""
 
 import base64
 import http.client
@@ -15,7 +15,7 @@ MODEL = "SmolLM2-135M-Instruct.Q4_1"
 
 
 def memory(pid, name="VmRSS"):
-    """A figure of /proc/PID/status in KiB."""
+    """Returns a value of /proc/PID/status in KiB."""
     with open(f"/proc/{pid}/status") as status:
         return next(int(line.split()[1]) for line in status if line.startswith(name + ":"))
 
@@ -58,7 +58,7 @@ def frame(text):
 
 
 class Server:
-    """A server of its own for each figure: memory that one measurement has freed would be used by the next."""
+    """A new server per measurement, since memory that one measurement frees would be reused by the next."""
 
     def __init__(self, binary, model=None):
         self.folder = tempfile.TemporaryDirectory()

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# What each connection, stream, WebSocket, subscription, body, search, page and model adds to the memory of a server
-# (VmRSS and VmHWM of /proc/PID/status), on SQLite with the small model. The figures of docs/operations.md.
+# Measures what each connection, stream, WebSocket, subscription, body, search, page and model adds to the
+# memory of a server (VmRSS and VmHWM of /proc/PID/status), on SQLite with the small model. Source of the
+# figures in docs/operations.md.
 . "$(dirname "$0")/../scripts/env.sh"
 cd "$root"
 scripts/install.sh run

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What one snapshot of the host costs beside psutil collecting the same things, in turns.
+# Compares the cost of one snapshot of the host with psutil collecting the same data, in alternating rounds.
 . "$(dirname "$0")/../scripts/env.sh"
 cd "$root"
 scripts/install.sh run

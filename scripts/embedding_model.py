@@ -1,8 +1,8 @@
-"""Makes a GGUF file of the sentence embedding model all-MiniLM-L6-v2 (BERT, 6 layers, 384 numbers), and a reference.
+"""Converts the sentence embedding model all-MiniLM-L6-v2 (BERT, 6 layers, 384 dimensions) to GGUF, and writes a reference.
 
-`embedding_model.py FOLDER MODEL.gguf REFERENCE.json`: FOLDER has the model as its makers publish it. The names of tensors
-and metadata are those that llama.cpp reads for the architecture `bert`. The reference is what the published weights make
-of some sentences, computed here by the published formulas (Devlin et al. 2018, BERT; mean pooling and unit length by
+Usage: `embedding_model.py FOLDER MODEL.gguf REFERENCE.json`. FOLDER has the model as published. Tensors and metadata are
+named as llama.cpp reads them for the architecture `bert`. The reference has the embeddings that the published weights give
+for some sentences, computed here by the published formulas (Devlin et al. 2018, BERT; mean pooling and unit length by
 sentence-transformers) and the published tokenizer: independent of llama.cpp and of the conversion.
 """
 
@@ -22,7 +22,7 @@ SENTENCES = [
     "No space is left on the machine's hard drive.",
     "Grüezi, naïve café: unaffordable 2nd-hand prices!",
 ]
-# Of the published names and llama.cpp's, without the layer and `.weight` or `.bias`.
+# Published names and those of llama.cpp, without the layer and `.weight` or `.bias`.
 WHOLE = {
     "embeddings.word_embeddings": "token_embd",
     "embeddings.position_embeddings": "position_embd",
@@ -39,13 +39,13 @@ LAYER = {
     "output.dense": "ffn_down",
     "output.LayerNorm": "layer_output_norm",
 }
-# Small, and added up: they stay as they are.
+# Small tensors that are added to others: they keep their full precision.
 EXACT = {"position_embd", "token_types"}
 ERF = numpy.vectorize(math.erf)
 
 
 def read_safetensors(path):
-    """The tensors of a file: eight bytes of length, a header in JSON, then the numbers."""
+    """Reads the tensors of a file: eight bytes of length, a header in JSON, then the numbers."""
     data = path.read_bytes()
     begin = 8 + int.from_bytes(data[:8], "little")
     tensors = {}
@@ -58,7 +58,7 @@ def read_safetensors(path):
 
 
 def names(layers):
-    """Each published name with llama.cpp's."""
+    """Yields each published name with that of llama.cpp."""
     for published, ours in WHOLE.items():
         yield published, ours
     for layer in range(layers):
@@ -67,7 +67,7 @@ def names(layers):
 
 
 def add_vocabulary(writer, folder):
-    """The words of WordPiece. llama.cpp marks where a word begins, not where one goes on (`##`)."""
+    """Adds the WordPiece vocabulary. llama.cpp marks the beginning of words instead of continuations (`##`)."""
     words = (folder / "vocab.txt").read_text().splitlines()
     special = {word for word in words if word.startswith("[") and word.endswith("]") and len(word) > 2}
     tokens, kinds = [], []
@@ -119,7 +119,7 @@ def convert(folder, config, tensors, path):
 
 
 class Bert:
-    """The published formulas over the published weights."""
+    """Computes embeddings by the published formulas from the published weights."""
 
     def __init__(self, config, tensors):
         self.config, self.tensors = config, tensors

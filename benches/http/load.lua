@@ -1,5 +1,6 @@
--- Asks in turns for what the lines of a file say: a token, a path, and the body of a POST where there is one. Tells requests
--- a second, p50 and p99 in milliseconds, and how many failed (slow ones did not).
+-- Sends the requests in the lines of a file in turn: a token, a path, and the body of a POST if there is one.
+-- Prints requests per second, p50 and p99 in milliseconds, and the number of failed requests, without slow
+-- ones.
 local requests, turn = {}, 0
 
 function init(args)

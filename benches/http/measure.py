@@ -1,4 +1,4 @@
-"""Starts the database, asks one server after the other with wrk, some rounds of it, and writes the medians into
+"""Starts the database, measures the servers in turn with wrk, for some rounds, and writes the medians to
 docs/performance.md."""
 
 import json
@@ -28,12 +28,12 @@ TASK = {
 }
 OVER_POSTGRES = {n: f"SutazAI, PostgreSQL, {n} thread{'s' * (n > 1)}" for n in THREADS}
 BOUND = f"pgbench, {CONNECTIONS} clients"
-# What our connections ask of PostgreSQL, for pgbench.
+# Settings of our connections to PostgreSQL, for pgbench.
 STEADY = "-c enable_seqscan=off -c enable_bitmapscan=off -c jit=off"
 
 
 def sign_in(server, round_):
-    """The tokens of users who are new in this round."""
+    """Registers new users for this round and returns their tokens."""
     tokens = []
     for number in range(USERS):
         name = f"bench_{round_}_{number}"
@@ -43,7 +43,7 @@ def sign_in(server, round_):
 
 
 def measure(server, tokens, postgres=None):
-    """What comes of each route."""
+    """Returns the measurements of each route."""
     known = [(token, server.ask("/api/v1/tasks", TASK, token)["id"]) for _ in range(TASKS_EACH) for token in tokens]
     lists = [f"{token} /api/v1/tasks?limit=10" for token in tokens]
     lines = {
@@ -57,8 +57,8 @@ def measure(server, tokens, postgres=None):
 
 
 def pgbench(postgres, database, text):
-    """How often PostgreSQL does this alone, prepared, asked by as many clients without a server between; and p50 and p99 of
-    its transactions in milliseconds."""
+    """Measures PostgreSQL alone, with prepared statements and the same number of clients: transactions per second, and
+    their p50 and p99 in milliseconds."""
     with tempfile.TemporaryDirectory() as folder:
         script = pathlib.Path(folder) / "script.sql"
         script.write_text(text)
@@ -72,8 +72,8 @@ def pgbench(postgres, database, text):
 
 
 def _intervals(logs):
-    """Milliseconds from the end of a client's transaction to that of its next one. The times that pgbench itself takes are
-    too short: it reads the clock once for all that it does at a stretch."""
+    """Yields the milliseconds between the ends of consecutive transactions of a client. The latencies of pgbench itself are
+    too short: it reads the clock once for all events that it handles in a row."""
     for log in logs:
         ended = {}
         for line in log.read_text().splitlines():
@@ -85,7 +85,7 @@ def _intervals(logs):
 
 
 def bounds(postgres, database):
-    """PostgreSQL alone with the same rows, one task or one page a statement."""
+    """Measures PostgreSQL alone with the same rows, one task or one page per statement."""
     insert = """
         WITH added AS (
             INSERT INTO tasks (id, agent, title, description, payload, priority, timeout_seconds, max_attempts, run_at,
@@ -109,7 +109,7 @@ def bounds(postgres, database):
 
 
 def rounds(postgres, folder):
-    """The medians of some rounds, by name and route; and how much of the machine others had."""
+    """Returns the medians of all rounds, by name and route, and the processors that other programs used."""
     our_url, their_url = postgres.database("ours"), postgres.database("theirs")
     subprocess.run([SUTAZAI, "--database", their_url, "migrate", "up"], check=True, stdout=subprocess.DEVNULL)
     results, others = {}, []

@@ -1,4 +1,4 @@
-"""The servers that are compared, each a process that listens until the end of its block, and how they are asked."""
+"""The compared servers: each is a process that listens until the end of its block, and can be measured with wrk."""
 
 import json
 import os
@@ -68,8 +68,8 @@ class Server:
             return json.load(answer)["data"]
 
     def wrk(self, lines, seconds, postgres=None):
-        """Asks for what these lines say: the rate, p50 and p99 in milliseconds, and microseconds of processor time a
-        request of the server, of PostgreSQL and of wrk; last, how many processors everything else had meanwhile."""
+        """Sends the requests in these lines. Returns the rate, p50 and p99 in milliseconds, microseconds of processor time
+        per request of the server, of PostgreSQL and of wrk, and the processors that all other programs used meanwhile."""
         with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
             file.write("\n".join(lines) + "\n")
             file.flush()

@@ -1,4 +1,4 @@
-//! What the peers in Rust have in common: the words that benches/queue/measure.py says and hears.
+//! Protocol of benches/queue/measure.py, shared by the Rust peers.
 
 use std::error::Error;
 use std::io::{BufRead, stdin};
@@ -12,13 +12,13 @@ use tokio::sync::mpsc;
 pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 const CALLERS: usize = 50;
-/// The first tasks also make the connections.
+/// Tasks that are not measured: the first ones also open the connections.
 const WARM_UP: usize = 20;
 
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 static BEGAN: Mutex<Option<mpsc::UnboundedSender<Instant>>> = Mutex::new(None);
 
-/// The task: it counts, and tells whoever listens when it began.
+/// The task: counts itself, and reports its start if there is a listener.
 pub fn run() {
     COUNT.fetch_add(1, Ordering::Relaxed);
     if let Ok(began) = BEGAN.lock() {
@@ -26,7 +26,7 @@ pub fn run() {
     }
 }
 
-/// Tells how long `work` takes, in seconds.
+/// Prints the duration of `work` in seconds.
 pub async fn timed(work: impl Future<Output = Result<()>>) -> Result<()> {
     let begin = Instant::now();
     work.await?;
@@ -34,7 +34,7 @@ pub async fn timed(work: impl Future<Output = Result<()>>) -> Result<()> {
     Ok(())
 }
 
-/// `count` calls of `call`, by 50 callers who each wait for the answer.
+/// Makes `count` calls from 50 concurrent callers, each of which waits for its result.
 pub async fn one_by_one<F: Future<Output = Result<()>>>(count: usize, call: impl Fn() -> F) -> Result<()> {
     let caller = || async {
         for _ in 0..count / CALLERS {
@@ -45,13 +45,13 @@ pub async fn one_by_one<F: Future<Output = Result<()>>>(count: usize, call: impl
     timed(async { try_join_all((0..CALLERS).map(|_| caller())).await.map(|_| ()) }).await
 }
 
-/// Says that it is ready and waits for the sign.
+/// Prints READY and waits for GO.
 pub async fn ready() {
     println!("READY");
     hear("GO").await;
 }
 
-/// Tells how many tasks were run until when, until it is to stop.
+/// Reports the number of run tasks and the time, until STOP.
 pub async fn until_stopped() {
     std::thread::spawn(|| {
         let mut told = 0;
@@ -68,7 +68,7 @@ pub async fn until_stopped() {
     hear("STOP").await;
 }
 
-/// The beginnings of tasks from now on.
+/// Returns the start times of tasks from now on.
 pub fn beginnings() -> mpsc::UnboundedReceiver<Instant> {
     let (sender, began) = mpsc::unbounded_channel();
     if let Ok(mut there) = BEGAN.lock() {
@@ -77,7 +77,7 @@ pub fn beginnings() -> mpsc::UnboundedReceiver<Instant> {
     began
 }
 
-/// Submits one task after the other and tells how long each has waited until it began, in milliseconds.
+/// Submits one task after the other and prints the time until each has started, in milliseconds.
 pub async fn latencies<F: Future<Output = Result<()>>>(
     count: usize,
     mut began: mpsc::UnboundedReceiver<Instant>,

@@ -1,7 +1,7 @@
-"""Fills our store by SQL, with the rows that the engine writes: millions through it would take longer than what is
-measured."""
+"""Fills our store by SQL, with the rows that the engine writes: submitting millions of tasks would take longer than the
+measurement."""
 
-# Identifiers grow with time, as the engine's do; `$n` of a row tells them apart.
+# Ids grow with time, as those of the engine do; the number `n` of a row makes them unique.
 IDENTIFIER = """(lpad(to_hex((extract(epoch FROM now()) * 1000)::bigint - 86400000 + n / 1000), 12, '0') || '7'
     || substr(md5(MARK || n), 1, 3) || '8' || substr(md5(MARK || n), 4, 15))::uuid"""
 NOBODY = "'00000000-0000-0000-0000-000000000000'"
@@ -22,14 +22,14 @@ INSERT INTO queue (owner, agent, priority, run_at, task) SELECT {NOBODY}, 'nothi
 
 
 def add_finished(postgres, database, count):
-    """Tasks that have ended, settled as they are after hours."""
+    """Adds tasks that have ended, vacuumed and analyzed as after hours of operation."""
     if count:
         postgres.sql(database, FINISHED.replace("COUNT", str(count)))
         postgres.sql(database, "VACUUM ANALYZE tasks")
 
 
 def fill_up(postgres, database, count):
-    """Adds pending tasks until so many are there."""
+    """Adds pending tasks until there are `count`."""
     missing = count - int(postgres.sql(database, "SELECT count(*) FROM queue"))
     if missing > 0:
         postgres.sql(database, PENDING.replace("COUNT", str(missing)))

@@ -1,5 +1,5 @@
-"""How our costs grow: with the processes that work, with the tasks that are pending, with those that have ended. Writes the
-figures into docs/performance.md and draws queue-growth.svg beside it."""
+"""Measures how our costs grow with the number of processes, of pending tasks and of finished tasks. Writes the figures
+to docs/performance.md and draws queue-growth.svg beside it."""
 
 import os
 import statistics
@@ -24,7 +24,7 @@ def numbers(name, default):
 PROCESSES = numbers("PROCESSES", "1 2 4 8 16")
 PENDING = numbers("PENDING", "10000 100000 1000000")
 FINISHED = numbers("FINISHED", "0 1000000 10000000")
-# What PostgreSQL spends on the claim of one task, in milliseconds.
+# Time that PostgreSQL spends on claiming one task, in milliseconds.
 CLAIM = """SELECT sum(total_exec_time) / sum(rows) FROM pg_stat_statements WHERE query LIKE 'WITH due AS MATERIALIZED%'
     AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())"""
 
@@ -36,7 +36,7 @@ def in_words(count):
 
 
 class Queue:
-    """One store for all rounds of a measurement: what they finish stays in it."""
+    """One store for all rounds of a measurement: finished tasks stay in it."""
 
     def __init__(self, stores, peer, url):
         self.peer, self.url, self.postgres, self.name = peer, url, stores.postgres, url.rsplit("/", 1)[1]
@@ -44,7 +44,7 @@ class Queue:
         self.postgres.sql(self.name, "CREATE EXTENSION pg_stat_statements")
 
     def drained(self, pending=DRAINED, processes=1):
-        """Tasks a second, and microseconds of the database for the claim of one."""
+        """Returns tasks per second, and microseconds of the database for the claim of one task."""
         fill_up(self.postgres, self.name, pending)
         self.postgres.sql(self.name, "SELECT pg_stat_statements_reset()")
         rate, _ = drain(self.peer, self.url, min(pending, DRAINED), processes, lambda: 0.0)
@@ -56,7 +56,7 @@ def medians(measure):
 
 
 def measure(stores, peer):
-    """The figures by processes, by pending tasks and by finished ones, and the plans of claims among these."""
+    """Returns the figures by processes, by pending and by finished tasks, and the query plans of claims among the latter."""
     by_processes, by_pending, by_finished, plans = [], [], [], []
 
     def note(rows, measured, what):
@@ -85,7 +85,7 @@ def measure(stores, peer):
 
 
 def main():
-    # Checkpoints by time alone: filling a store writes more than a minute of work does.
+    # Checkpoints by time only, because filling a store writes more than a minute of work.
     with Stores("shared_preload_libraries=pg_stat_statements", "max_wal_size=8GB") as stores:
         by_processes, by_pending, by_finished, plans = measure(stores, peers(*sys.argv[1:])[0])
     words = lambda counts: [in_words(n) for n in counts]

@@ -1,4 +1,4 @@
-"""Measures our queue beside its peers, some rounds in turns, and writes the medians into docs/performance.md."""
+"""Compares our queue with its peers in alternating rounds, and writes the medians to docs/performance.md."""
 
 import os
 import statistics
@@ -15,7 +15,7 @@ ROUNDS = int(os.environ.get("ROUNDS", "3"))
 ONLY = os.environ.get("ONLY")
 LATENCIES = 300
 PROCESSES = 4
-# Long enough that checkpoints and autovacuum come in.
+# Long enough to include checkpoints and autovacuum.
 LOADED_SECONDS = int(os.environ.get("LOADED_SECONDS", "10"))
 MEASURES = {
     "one": "drained /s, 1 process", "four": f"drained /s, {PROCESSES} processes", "bulk": "submitted /s, by 1,000",
@@ -26,7 +26,7 @@ MEASURES = {
 
 
 def locks_during(stores, work):
-    """What `work` gives, and how many connections waited for a lock at a look, on average."""
+    """Returns the result of `work`, and the average number of connections that waited for a lock meanwhile."""
     seen, over = [], threading.Event()
 
     def look():
@@ -44,7 +44,7 @@ def locks_during(stores, work):
 
 
 def measure(stores, peer):
-    """All of one peer, each over a store of its own."""
+    """Returns all measurements of one peer, each over a new store."""
     found = {}
 
     def emptied(url):
@@ -86,7 +86,7 @@ def measure(stores, peer):
 
 
 def cell(measured, beside, name):
-    """A figure, and how it stands to that of another."""
+    """Formats a figure, and its ratio to that of another peer."""
     value = measured.get(name)
     if value is None:
         return ""
@@ -96,7 +96,7 @@ def cell(measured, beside, name):
 
 
 def sentences(medians, results):
-    """What the table says, and what has no column."""
+    """Yields sentences for what has no column in the table."""
     locks = ", ".join(f"{name} {found['locks']:.1f}" for name, found in medians.items() if "locks" in found)
     yield f"Connections that waited for a lock while {PROCESSES} processes drained, on average: {locks}."
     loads = " and ".join(f"{found['load']:,.0f} a second to {name}" for name, found in medians.items() if "load" in found)

@@ -1,11 +1,12 @@
-//! What `benches/queue/measure.py` measures of ours: `queue ACTION URL COUNT`, with the same words as the peers.
+//! Our side of `benches/queue/measure.py`: `queue ACTION URL COUNT`, with the same protocol as the peers.
 //!
-//! `prepare` makes the tables, `fill` submits by 1,000, `single` submits one by one from 50 callers at once, `drain` runs an
-//! agent that does nothing until it is told to stop, `latency` submits one task after the other to an idle engine and tells
-//! the time from the call of `submit` to the first line of the agent, `pickup` (`queue pickup URL RATE SECONDS`) does so of
-//! tasks that come at a rate, whatever has become of those before.
+//! `prepare` creates the tables, `fill` submits in batches of 1,000, `single` submits one by one from 50
+//! concurrent callers, `drain` runs an agent that does nothing until it is told to stop, `latency` submits
+//! one task after the other to an idle engine and prints the time from the call of `submit` to the start of
+//! the agent, `pickup` (`queue pickup URL RATE SECONDS`) prints the same for tasks that are submitted at a
+//! fixed rate.
 
-#![allow(clippy::print_stdout)] // what a benchmark is for
+#![allow(clippy::print_stdout)] // a benchmark prints its results
 
 use std::io::{BufRead, stdin};
 use std::sync::Arc;
@@ -23,18 +24,18 @@ use tokio::task::JoinSet;
 
 const CALLERS: usize = 50;
 const CONCURRENCY: usize = 10;
-/// How often it is told how many tasks were run.
-const TOLD_EVERY: Duration = Duration::from_millis(20);
-/// The first tasks also make the connections.
+/// Interval of the reports of how many tasks were run.
+const REPORT_INTERVAL: Duration = Duration::from_millis(20);
+/// Tasks that are not measured: the first ones also open the connections.
 const WARM_UP: usize = 20;
-/// So do those of the first second at a rate.
+/// Seconds at a fixed rate that are not measured, for the same reason.
 const WARM_UP_SECONDS: usize = 1;
-/// How often it is looked which tasks are due.
-const TICK: Duration = Duration::from_millis(1);
-/// How long the last tasks may take that came at a rate.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Interval at which due tasks are submitted.
+const SUBMIT_INTERVAL: Duration = Duration::from_millis(1);
+/// Timeout for the last tasks at a fixed rate.
+const PICKUP_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Does nothing, and tells how long a task has waited that says when it was submitted.
+/// Agent that does nothing but report how long tasks with a submission time have waited.
 #[derive(Debug)]
 struct Nothing {
     origin: Instant,
@@ -43,7 +44,7 @@ struct Nothing {
 }
 
 impl Nothing {
-    /// A task that says when it was submitted.
+    /// Builds a task with its submission time.
     fn task_of_now(&self) -> NewTask {
         NewTask::new("nothing", json!({ "at": self.origin.elapsed().as_nanos() as u64 }))
     }
@@ -63,7 +64,7 @@ impl Agent for Nothing {
     async fn run(&self, context: &AgentContext) -> Result<Step> {
         self.count.fetch_add(1, Ordering::Relaxed);
         if let Some(at) = context.task.payload["at"].as_u64() {
-            // Who listened may have had enough.
+            // The receiver may be closed already.
             let _ = self.waited.send(self.origin.elapsed() - Duration::from_nanos(at));
         }
         Ok(Step::Done(Value::Null))
@@ -107,41 +108,41 @@ async fn single(engine: &Engine, count: usize) -> Result<()> {
     Ok(())
 }
 
-/// Waits until this word comes.
-async fn hear(word: &'static str) {
+/// Waits until this word is received.
+async fn wait_for(word: &'static str) {
     let wait = move || stdin().lock().lines().map_while(std::io::Result::ok).any(|line| line == word);
     let _ = tokio::task::spawn_blocking(wait).await;
 }
 
-/// Tells how many tasks were run, and when that was, as often as there are more.
-fn tell(agent: &Nothing, told: &mut usize) {
+/// Prints the number of run tasks and the time, if the number has grown.
+fn report(agent: &Nothing, reported: &mut usize) {
     let count = agent.count.load(Ordering::Relaxed);
-    if count > *told {
+    if count > *reported {
         println!("DONE {count} {:.6}", SystemClock.now().timestamp_micros() as f64 / 1e6);
-        *told = count;
+        *reported = count;
     }
 }
 
 async fn drain(engine: &Engine, agent: Arc<Nothing>) {
     println!("READY");
-    hear("GO").await;
+    wait_for("GO").await;
     engine.start();
-    let telling = agent.clone();
+    let reporting = agent.clone();
     tokio::spawn(async move {
-        let mut told = 0;
+        let mut reported = 0;
         loop {
-            tell(&telling, &mut told);
-            SystemClock.sleep(TOLD_EVERY).await;
+            report(&reporting, &mut reported);
+            SystemClock.sleep(REPORT_INTERVAL).await;
         }
     });
-    hear("STOP").await;
-    // Returns when the last outcome is recorded.
+    wait_for("STOP").await;
+    // Returns after the last outcome is recorded.
     engine.shutdown(Duration::from_secs(60)).await;
-    tell(&agent, &mut 0);
+    report(&agent, &mut 0);
 }
 
-/// Tells these waits, in milliseconds.
-fn tell_waits(waits: &[Duration]) {
+/// Prints these waits in milliseconds.
+fn print_waits(waits: &[Duration]) {
     let each: Vec<_> = waits.iter().map(|wait| format!("{:.4}", wait.as_secs_f64() * 1e3)).collect();
     println!("{}", each.join(" "));
 }
@@ -154,7 +155,7 @@ async fn latency(engine: &Engine, agent: &Nothing, mut waits: Waits, count: usiz
         engine.submit(&Caller::System, agent.task_of_now()).await?;
         waited.extend(waits.recv().await);
     }
-    tell_waits(&waited[WARM_UP..]);
+    print_waits(&waited[WARM_UP..]);
     engine.shutdown(Duration::from_secs(5)).await;
     Ok(())
 }
@@ -163,7 +164,7 @@ fn failed(error: impl std::error::Error) -> Error {
     Error::internal(error.to_string())
 }
 
-/// Each task is submitted by a caller of its own when it is due: none waits for those before it.
+/// Submits each task when it is due, from a caller of its own, so that none waits for earlier ones.
 async fn pickup(
     engine: &Engine,
     agent: &Nothing,
@@ -179,7 +180,7 @@ async fn pickup(
         let (engine, tasks) = (engine.clone(), vec![agent.task_of_now(); due - made]);
         callers.spawn(async move { engine.submit_all(&Caller::System, tasks).await });
         made = due;
-        SystemClock.sleep(TICK).await;
+        SystemClock.sleep(SUBMIT_INTERVAL).await;
     }
     while let Some(submitted) = callers.join_next().await {
         submitted.map_err(failed)??;
@@ -191,8 +192,8 @@ async fn pickup(
         }
         waited
     };
-    let waited = tokio::time::timeout(PATIENCE, all).await.map_err(failed)?;
-    tell_waits(&waited[rate * WARM_UP_SECONDS..]);
+    let waited = tokio::time::timeout(PICKUP_TIMEOUT, all).await.map_err(failed)?;
+    print_waits(&waited[rate * WARM_UP_SECONDS..]);
     engine.shutdown(Duration::from_secs(5)).await;
     Ok(())
 }

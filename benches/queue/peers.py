@@ -1,13 +1,13 @@
-"""What is compared: how each is started, over which store, and how many tasks it gets, so that a slow one ends too."""
+"""The compared queues: how each is started, its store, and its number of tasks, so that slow ones end too."""
 
 import dataclasses
 import os
 import pathlib
 
-# Bulk is submitted by the thousand.
+# Bulk submissions have batches of 1,000.
 MOST = -(-int(os.environ.get("TASKS", "20000")) // 1_000) * 1_000
 PEERS = pathlib.Path(__file__).parents[1] / "peers"
-# A copy of peers/node, where its packages are.
+# A copy of peers/node beside its installed packages.
 NODE = pathlib.Path(os.environ["PEERS_OF_NODE"])
 
 
@@ -18,13 +18,13 @@ class Peer:
     store: str = "postgres"
     tasks: int = 20_000
     singles: int = 5_000
-    # How to ask what is left: nothing may be lost, and a task that is claimed and not recorded is not done.
+    # Query of unfinished tasks: none may be lost, and a claimed task without a recorded outcome is not done.
     left: str = ""
-    # Whether several processes may share its store.
+    # Whether several processes can share its store.
     processes: bool = True
-    # Whose figures its own are set beside.
+    # Peer to whose figures its own are compared.
     beside: str = "graphile-worker, tuned"
-    # Whether it can be asked how long tasks wait that come at a rate.
+    # Whether it can report how long tasks wait that are submitted at a fixed rate.
     pickup: bool = False
 
     def __post_init__(self):

@@ -1,4 +1,4 @@
-"""How PostgreSQL ran the claims of a while: what `auto_explain` wrote into the server's log."""
+"""Query plans of claims, as `auto_explain` writes them into the server's log."""
 
 import contextlib
 import re
@@ -7,13 +7,13 @@ SETTINGS = {
     "session_preload_libraries": "auto_explain", "auto_explain.log_min_duration": "0", "auto_explain.log_analyze": "on",
     "auto_explain.log_buffers": "on",
 }
-# An entry goes on with lines that begin with a tab.
+# Continuation lines of an entry begin with a tab.
 ENTRY = re.compile(r"duration: ([\d.]+) ms  plan:\n\tQuery Text: WITH due AS MATERIALIZED.*\n((?:\t.*\n)*)")
 
 
 @contextlib.contextmanager
 def of_claim(postgres, database):
-    """Explains what new connections run within the block; gives what tells of one of the largest claims after it."""
+    """Explains the statements of new connections within the block; yields a function for the plan of a large claim."""
     begin = postgres.log.stat().st_size
     for name, value in SETTINGS.items():
         postgres.sql(database, f"ALTER DATABASE {database} SET {name} = '{value}'")
@@ -39,7 +39,7 @@ def _middle(log):
 
 
 def _scans(plan):
-    """How it comes to the rows of tables."""
+    """Yields the scans of a plan."""
     for line in plan.splitlines():
         if re.search(r"(Index|Seq|Bitmap|Tid).* Scan .*on (tasks|queue)", line):
             yield "    " + re.sub(r"\(cost=.*?\) ", "", line.strip().removeprefix("->").strip())

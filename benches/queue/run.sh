@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Our queue beside its peers over one PostgreSQL with every commit synced (and over SQLite, and Celery over Redis), in turns:
-# tasks drained by one process and by four, submitted in bulk and one by one, the time from submit to start, idle and under
-# load, processor time and WAL a task. ROUNDS, TASKS (at most so many a measurement, rounded up to thousands) and ONLY (a
-# part of a name; the table is then only printed) may be set. `run.sh growth` measures ours alone: with more processes, more
-# pending tasks and more finished ones (ROUNDS, TASKS, PROCESSES, PENDING and FINISHED may be set). The medians go into
-# docs/performance.md, or into the file that DOCUMENT names.
+# Compares our queue with its peers over one PostgreSQL with every commit synced (and over SQLite, and Celery
+# over Redis), in alternating rounds: tasks drained by one and by four processes, submitted in bulk and one by
+# one, the time from submit to start, idle and under load, processor time and WAL per task. Settings: ROUNDS,
+# TASKS (maximum per measurement, rounded up to thousands) and ONLY (part of a name; the table is then only
+# printed). `run.sh growth` measures ours alone with more processes, pending and finished tasks (settings:
+# ROUNDS, TASKS, PROCESSES, PENDING and FINISHED). The medians are written to docs/performance.md, or to the
+# file in DOCUMENT.
 . "$(dirname "$0")/../../scripts/env.sh"
 cd "$root"
 
@@ -24,12 +25,12 @@ if ! cmp -s benches/peers/node/package.json "$node/package.json"; then
     cp benches/peers/node/package.json "$node/package.json"
     npm install --prefix "$node" --no-audit --no-fund --silent >&2
 fi
-# Node finds packages beside the program that names them.
+# Node.js resolves packages beside the program that imports them.
 cp benches/peers/node/*.mjs "$node"
 say "Building"
 ours=$(cargo bench -p sutazai --features postgres --bench queue --no-run 2>&1 | tee /dev/stderr |
     sed -n 's/.*Executable.*(\(.*\))$/\1/p')
-# Beside the target folder of ours: they share what they stand on, and nobody waits for them.
+# Beside our target folder, so that they share compiled dependencies without waiting for its lock.
 for peer in apalis awa; do
     cargo build --quiet --release --target-dir "$CARGO_TARGET_DIR/peers" --manifest-path benches/peers/$peer/Cargo.toml
 done

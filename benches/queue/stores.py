@@ -25,7 +25,7 @@ class Stores:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
-        # As Debian ships it: it answers before anything is on the disk.
+        # With Debian's default settings, which acknowledge before data is on the disk.
         command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
         self.redis = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         self.stack.callback(self.redis.wait)
@@ -38,8 +38,8 @@ class Stores:
 
     @contextlib.contextmanager
     def new(self, peer):
-        """The address of an empty store. Dropping the database before it ended with a checkpoint: nobody writes out what
-        another has left."""
+        """Yields the address of an empty store. Dropping the previous database ended with a checkpoint, so no measurement
+        writes out the data of another."""
         number = next(self.numbers)
         if peer.store == "postgres":
             name = f"bench_{number}"
@@ -56,7 +56,7 @@ class Stores:
                 file.unlink()
 
     def left(self, peer, url):
-        """How many tasks are not recorded as done; none where nobody can tell."""
+        """Returns the number of tasks without a recorded outcome; 0 if the peer cannot report it."""
         if not peer.left:
             return 0
         if peer.store == "postgres":
@@ -65,16 +65,16 @@ class Stores:
             return connection.execute(peer.left).fetchone()[0]
 
     def processor_time(self, peer):
-        """Seconds so far of the store, where it is a process of its own."""
+        """Returns the processor seconds of the store so far, if it is a process of its own."""
         if peer.store == "postgres":
             return self.postgres.processor_time()
         return processor.of_tree(self.redis.pid) if peer.store == "redis" else 0.0
 
     def written(self):
-        """Bytes of WAL so far."""
+        """Returns the bytes of WAL so far."""
         return int(self.postgres.sql("postgres", "SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn"))
 
     def waits_for_locks(self):
-        """How many connections wait for a lock now."""
+        """Returns the number of connections that wait for a lock now."""
         where = "wait_event_type = 'Lock'"
         return int(self.postgres.sql("postgres", f"SELECT count(*) FROM pg_stat_activity WHERE {where}"))

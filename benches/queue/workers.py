@@ -1,4 +1,4 @@
-"""Starts the programs that are measured and talks with them: READY, GO, DONE, STOP."""
+"""Starts the measured programs and talks with them: READY, GO, DONE, STOP."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ PATIENCE = 300
 
 
 def ask(peer, action, url, *numbers):
-    """What the program prints last of an action that ends by itself."""
+    """Runs an action that ends by itself, and returns its last line."""
     command = [*map(str, peer.command), action, url, *map(str, numbers)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     if done.returncode:
@@ -21,7 +21,7 @@ def ask(peer, action, url, *numbers):
 
 
 class Worker:
-    """A process that works until it is stopped."""
+    """A process that runs tasks until it is stopped."""
 
     def __init__(self, peer, url):
         command = [*map(str, peer.command), "drain", url, "0"]
@@ -55,14 +55,14 @@ class Worker:
 
 
 def waits(peer, action, url, *numbers):
-    """p50 and p95, in milliseconds, of what the program tells of waiting tasks."""
+    """Returns p50 and p95 of the waits that the program prints, in milliseconds."""
     waited = sorted(map(float, ask(peer, action, url, *numbers).split()))
     return waited[len(waited) // 2], waited[len(waited) * 95 // 100]
 
 
 def drain(peer, url, count, processes, database, left=None):
-    """Tasks a second from GO to the last of `count` tasks, and the processor seconds of workers and database. Where `left`
-    can be asked without disturbing, it goes on until the last one is recorded as done."""
+    """Returns tasks per second from GO to the last of `count` tasks, and the processor seconds of workers and database. If
+    `left` can be queried without disturbing, the time ends when the last outcome is recorded."""
     workers = [Worker(peer, url) for _ in range(processes)]
 
     def used():

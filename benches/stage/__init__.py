@@ -1,1 +1,1 @@
-"""What the measurements stand on: a database server of their own, processor time, and where results are written."""
+"""Support for the benchmarks: a database server, processor time, and output files."""

@@ -1,4 +1,4 @@
-"""Line charts side by side in one SVG: a few points each, the first axis by steps, the second from zero."""
+"""Line charts side by side in one SVG, for a few points each: the x-axis is categorical, the y-axis starts at zero."""
 
 import html
 import pathlib
@@ -8,7 +8,7 @@ COLOURS = ("#1f6feb", "#d1242f", "#1a7f37")
 
 
 def _round_up(value):
-    """The next of 1, 2, 2.5, 5, 10 times a power of ten."""
+    """Returns the next of 1, 2, 2.5, 5, 10 times a power of ten."""
     power = 1.0
     while power * 10 <= value:
         power *= 10
@@ -22,7 +22,7 @@ def _text(x, y, words, anchor="middle", size=12):
 
 
 def _chart(left, title, axis, names, lines):
-    """One chart: `lines` is a dictionary from what is drawn to its values, one for each of `names`."""
+    """Draws one chart: `lines` maps a label to its values, one for each of `names`."""
     top = _round_up(max(value for values in lines.values() for value in values))
     width, height = WIDTH - LEFT - 20, HEIGHT - TOP - BOTTOM
     x = lambda place: left + LEFT + width * (place + 0.5) / len(names)
@@ -46,7 +46,7 @@ def _chart(left, title, axis, names, lines):
 
 
 def write(path, charts):
-    """Each chart is a title, the name of its first axis, the names on that, and its lines."""
+    """Writes charts, each a title, a label of the x-axis, its names, and its lines."""
     parts = [part for place, chart in enumerate(charts) for part in _chart(place * WIDTH, *chart)]
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH * len(charts)} {HEIGHT}" '
     head += 'font-family="sans-serif" fill="#1f2328">'

@@ -1,5 +1,5 @@
-"""A PostgreSQL server of its own, every commit synced, ended with the block. As on one that has run for a while, the
-segments of its log are there and are used again: to make a new one takes up to 50 ms, in which nobody can commit."""
+"""A PostgreSQL server with every commit synced, which ends with its block. Its WAL segments are allocated in advance, as
+on a server that has run for a while: creating one takes up to 50 ms, in which no transaction can commit."""
 
 import pathlib
 import subprocess
@@ -7,7 +7,7 @@ import subprocess
 from . import processor
 
 ROOT = pathlib.Path(__file__).parents[2]
-# Of 16 MB each: as much as `min_wal_size` keeps.
+# Segments of 16 MB each, which `min_wal_size` keeps.
 SEGMENTS = 64
 
 
@@ -32,7 +32,7 @@ class Postgres:
         self.process.wait()
 
     def database(self, name):
-        """A new database; gives its address."""
+        """Creates a database and returns its address."""
         self.sql("postgres", f"CREATE DATABASE {name}")
         return f"{self.address}/{name}"
 
@@ -40,7 +40,7 @@ class Postgres:
         self.sql("postgres", f"DROP DATABASE {name} WITH (FORCE)")
 
     def sql(self, database, text):
-        """What psql prints, a row a line, columns separated by bars."""
+        """Returns the output of psql: one line per row, columns separated by bars."""
         command = [f"{self.programs}/psql", "-qAtX", "-v", "ON_ERROR_STOP=1", f"{self.address}/{database}", "-c", text]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
@@ -48,5 +48,5 @@ class Postgres:
         return self.sql("postgres", "SHOW server_version").split()[0]
 
     def processor_time(self):
-        """Seconds so far of the server and all that it started."""
+        """Returns the processor seconds of the server and its child processes so far."""
         return processor.of_tree(self.pid)

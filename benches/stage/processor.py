@@ -1,4 +1,4 @@
-"""Processor time, by whoever used it."""
+"""Processor time of processes and of the machine."""
 
 import os
 import pathlib
@@ -11,13 +11,13 @@ def _stat(pid):
 
 
 def _children(pid):
-    # A process with threads has a list of children for each of them.
+    # Each thread of a process has its own list of children.
     for thread in pathlib.Path(f"/proc/{pid}/task").iterdir():
         yield from map(int, (thread / "children").read_text().split())
 
 
 def of_tree(pid):
-    """Seconds so far of a process and of those that it started, the ended ones included."""
+    """Returns the processor seconds of a process and its descendants so far, including ended ones."""
     try:
         fields, children = _stat(pid), list(_children(pid))
     except (FileNotFoundError, ProcessLookupError):
@@ -26,6 +26,6 @@ def of_tree(pid):
 
 
 def of_machine():
-    """Busy seconds of all processors together so far."""
+    """Returns the busy seconds of all processors so far."""
     fields = list(map(int, pathlib.Path("/proc/stat").read_text().splitlines()[0].split()[1:9]))
     return (sum(fields) - fields[3] - fields[4]) / TICKS

@@ -1,5 +1,5 @@
-"""The tables of docs/performance.md, or of the copy that DOCUMENT names: each measurement writes what stands between its own
-two marks."""
+"""The tables of docs/performance.md, or of the copy named by DOCUMENT: each measurement replaces the text between its
+two markers."""
 
 import os
 import pathlib
@@ -9,13 +9,13 @@ DOCUMENT = pathlib.Path(os.environ.get("DOCUMENT") or pathlib.Path(__file__).par
 
 
 def table(head, rows):
-    """A table in Markdown; the first column is text, the others are figures."""
+    """Formats a Markdown table; the first column is text, the others are figures."""
     lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
 def figure(value):
-    """Three digits that count."""
+    """Formats a number with three significant digits."""
     if value is None:
         return ""
     if abs(value) >= 100:
@@ -24,7 +24,7 @@ def figure(value):
 
 
 def write(name, text):
-    """Prints it, and puts it between the marks of this name."""
+    """Prints the text and writes it between the markers of this name."""
     print(text)
     begin, end = f"<!-- {name}: written by its script -->", f"<!-- end of {name} -->"
     marked = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)

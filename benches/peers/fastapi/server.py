@@ -51,7 +51,7 @@ async def prepare(connection: asyncpg.Connection) -> None:
         )
 
     await binary("jsonb", lambda value: b"\x01" + orjson.dumps(value), lambda data: orjson.loads(data[1:]))
-    # orjson does not take asyncpg's own class.
+    # orjson does not support asyncpg's UUID class.
     await binary("uuid", lambda value: value.bytes, lambda data: uuid.UUID(bytes=bytes(data)))
 
 

@@ -6,7 +6,7 @@ import { drain, latency, oneByOne, pickup, timed } from "./stage.mjs";
 const [, , settings, action, url, text, seconds] = process.argv;
 const count = Number(text);
 const logger = new Logger(() => () => {});
-// As its documentation advises for speed (worker.graphile.org/docs/scaling).
+// Configured as its documentation advises for speed (worker.graphile.org/docs/scaling).
 const tuned = { localQueue: { size: 500 }, completeJobBatchDelay: 0, failJobBatchDelay: 0 };
 const worker = { connectionString: url, concurrentJobs: 10, maxPoolSize: 12, logger };
 const preset = { worker: { ...worker, ...(settings === "tuned" ? tuned : {}) } };

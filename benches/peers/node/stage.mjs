@@ -1,4 +1,4 @@
-// What both peers have in common: the words that benches/queue/measure.py says and hears.
+// Protocol of benches/queue/measure.py, shared by both Node.js peers.
 
 import { createInterface } from "node:readline";
 
@@ -8,14 +8,14 @@ const epoch = () => performance.timeOrigin + performance.now();
 
 export const say = (words) => process.stdout.write(`${words}\n`);
 
-/** Tells how long `work` takes, in seconds. */
+/** Prints the duration of `work` in seconds. */
 export async function timed(work) {
   const began = performance.now();
   await work();
   say(((performance.now() - began) / 1000).toFixed(6));
 }
 
-/** `count` calls of `call`, by 50 callers who each wait for the answer. */
+/** Makes `count` calls from 50 concurrent callers, each of which waits for its result. */
 export async function oneByOne(count, call) {
   const caller = async () => {
     for (let n = 0; n < count / CALLERS; n++) await call();
@@ -23,7 +23,7 @@ export async function oneByOne(count, call) {
   await Promise.all(Array.from({ length: CALLERS }, caller));
 }
 
-/** Says READY, starts at GO, tells how many tasks were run until when, and stops at STOP. */
+/** Prints READY, starts at GO, reports the number of run tasks and the time, and stops at STOP. */
 export async function drain(start) {
   let count = 0, told = 0, last = 0;
   const done = (more = 1) => {
@@ -57,7 +57,7 @@ export async function latency(count, start, submit) {
     const asked = performance.now();
     await submit();
     const waited = (await begun) - asked;
-    // The first ones also made the connections.
+    // The first tasks also open the connections.
     if (n >= 20) all.push(waited.toFixed(4));
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
@@ -71,7 +71,7 @@ export async function latency(count, start, submit) {
 export async function pickup(rate, seconds, start, submitAll) {
   const all = [];
   const stop = await start((payload) => all.push(performance.now() - payload.at));
-  // The first second also makes the connections.
+  // The first second also opens the connections.
   const count = rate * (seconds + 1);
   const began = performance.now();
   let made = 0, calls = 0, due = [];

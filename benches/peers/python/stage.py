@@ -1,4 +1,4 @@
-"""What both peers have in common: the words that benches/queue/measure.py says and hears."""
+"""Protocol of benches/queue/measure.py, shared by both Python peers."""
 
 import sys
 import threading
@@ -8,7 +8,7 @@ CALLERS = 50
 
 
 class Counter:
-    """How many tasks were run, and when the last one was."""
+    """Number of run tasks, and the time of the last one."""
 
     def __init__(self):
         self.count = self.told = 0
@@ -37,7 +37,7 @@ class Counter:
 
 
 def hear(word):
-    """Waits until this word comes."""
+    """Waits until this word is received."""
     for line in sys.stdin:
         if line.strip() == word:
             return

@@ -1,5 +1,5 @@
-"""Celery over Redis: `with_celery.py ACTION URL COUNT`. Its threads run the tasks: ten processes would share two
-processors, and only in one process can they be counted for nothing."""
+"""Celery over Redis: `with_celery.py ACTION URL COUNT`. Its tasks run in threads: ten processes would share two
+processors, and counting tasks across processes would cost time."""
 
 import os
 import queue

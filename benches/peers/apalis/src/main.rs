@@ -1,4 +1,4 @@
-//! apalis: `queue-of-apalis postgres|sqlite ACTION URL COUNT`, with the words of benches/queue/measure.py.
+//! apalis: `queue-of-apalis postgres|sqlite ACTION URL COUNT`, with the protocol of benches/queue/measure.py.
 
 #[path = "../../stage.rs"]
 mod stage;
@@ -13,7 +13,7 @@ use stage::{beginnings, latencies, one_by_one, ready, timed, until_stopped};
 
 const CONCURRENCY: usize = 10;
 const QUEUE: &str = "nothing";
-/// As many at once as the others take.
+/// Batch size, as large as that of the other peers.
 const BATCH: usize = 500;
 
 async fn nothing(_: u64) -> Result<(), BoxDynError> {
@@ -52,13 +52,13 @@ macro_rules! actions {
                 ready().await;
                 work();
                 until_stopped().await;
-                // What it has run it records on its own time.
+                // It records outcomes asynchronously.
                 tokio::time::sleep(Duration::from_secs(2)).await;
             }
             "latency" => {
                 let began = beginnings();
                 work();
-                // A task that comes before it listens is found by nobody.
+                // A task that is added before it listens is only found by polling.
                 tokio::time::sleep(Duration::from_secs(2)).await;
                 latencies(count, began, push).await?;
             }

@@ -1,4 +1,4 @@
-//! awa: `queue-of-awa ACTION URL COUNT`, with the words of benches/queue/measure.py.
+//! awa: `queue-of-awa ACTION URL COUNT`, with the protocol of benches/queue/measure.py.
 
 #[path = "../../stage.rs"]
 mod stage;
@@ -12,7 +12,7 @@ use sqlx::postgres::PgPoolOptions;
 use stage::{Result, beginnings, latencies, one_by_one, ready, timed, until_stopped};
 
 const QUEUE: &str = "nothing";
-/// It claims no more than it has workers for, so that these are its batch: as many as the others take at once.
+/// Workers, which are also its batch size, since it claims no more tasks than it has workers for.
 const WORKERS: u32 = 500;
 
 #[derive(Debug, Serialize, Deserialize, JobArgs)]
@@ -22,8 +22,9 @@ fn options() -> InsertOpts {
     InsertOpts { queue: QUEUE.into(), ..Default::default() }
 }
 
-/// As its documentation advises for speed: no deadline for an attempt, so that a claim is one row a batch; and as its own
-/// comparison has it: a look every 50 ms where no notification comes, and the snapshots for its pages seldom.
+/// Configured as its documentation advises for speed: no deadline per attempt, so that a claim is one row per
+/// batch. As in its own comparison, it polls every 50 ms in case a notification is missed, and rarely takes
+/// the snapshots for its pages.
 async fn client(pool: &PgPool) -> Result<Client> {
     let queue = QueueConfig {
         max_workers: WORKERS,

@@ -1,4 +1,4 @@
-//! Answers `/health` with fixed bytes, as many as the real server sends: `bare-axum ADDRESS`.
+//! Answers `/health` with as many bytes as the real server sends: `bare-axum ADDRESS`.
 
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
