@@ -488,7 +488,7 @@ impl<'t, R: Rows> Changes<'t, R> {
 /// Builds the `Conflict` error of a claim that no longer holds its task.
 pub(crate) fn spent(claim: &ClaimKey) -> Error {
     Error::conflict(format!(
-        "attempt {} of task {} is not held by this worker any more",
+        "attempt {} of task {} is no longer held by this worker",
         claim.attempt, claim.task
     ))
 }

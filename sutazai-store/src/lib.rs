@@ -96,7 +96,7 @@ pub async fn open_listening(url: &str, listen_url: Option<&str>) -> Result<Store
         }
         #[cfg(feature = "sqlite")]
         ("sqlite", Some(_)) => {
-            Err(Error::invalid("DATABASE_LISTEN_URL", "has no use where DATABASE_URL is a file of SQLite"))
+            Err(Error::invalid("DATABASE_LISTEN_URL", "must not be set when DATABASE_URL is an SQLite file"))
         }
         #[cfg(feature = "postgres")]
         ("postgres" | "postgresql", _) => {

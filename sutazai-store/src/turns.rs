@@ -143,8 +143,9 @@ pub(crate) async fn turns<L: Lanes>(
     Ok(turns)
 }
 
-/// Chooses the tasks of a claim, in round-robin order. The caller must keep other claims out until its
-/// transaction ends, by a lock: otherwise two claims could each use the same remaining capacity.
+/// Chooses the tasks of a claim, in round-robin order. Without a lock that
+/// keeps other claims out until the transaction ends, these are only candidates that must be checked again: two
+/// claims could choose the same task, or use the same remaining capacity.
 pub(crate) async fn pick<L: Lanes>(rows: &mut L, request: &ClaimRequest) -> Outcome<Vec<TaskId>> {
     let running = if request.limits.are_set() { rows.running().await? } else { Vec::new() };
     let mut room = Room::new(&request.limits, running);

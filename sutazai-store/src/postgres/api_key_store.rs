@@ -144,6 +144,9 @@ fn decode(row: &PgRow) -> Outcome<ApiKey> {
 fn limit(stored: Option<i64>) -> Result<Option<NonZeroU32>> {
     let known = |limit| NonZeroU32::new(u32::try_from(limit).unwrap_or_default());
     stored
-        .map(|limit| known(limit).ok_or_else(|| Error::internal(format!("a limit of {limit} is stored"))))
+        .map(|limit| {
+            known(limit)
+                .ok_or_else(|| Error::internal(format!("the stored request limit {limit} is out of range")))
+        })
         .transpose()
 }

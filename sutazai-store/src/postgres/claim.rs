@@ -90,7 +90,8 @@ macro_rules! take {
 }
 
 /// Takes from the partitions `$6` owner, `$7` agent, `$8` priority: `$9` tasks in all, one of each owner per
-/// round, and at most `$10` of a partition.
+/// round, and at most `$10` of a partition. That bound keeps a claim from locking tasks that it does not take,
+/// which concurrent claims would skip.
 pub(super) const TAKE_FROM: &str = take!(
     "SELECT turns.task, turns.place FROM (
         SELECT head.task, head.place, lanes.number,

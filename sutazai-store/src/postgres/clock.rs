@@ -102,10 +102,10 @@ async fn look(database: &Database) -> Result<Look> {
     const NOW: &str = "SELECT clock_timestamp()";
     let look = database.run((), |connection, ()| {
         Box::pin(async move {
-            let asked = Instant::now();
+            let sent = Instant::now();
             let shown: DateTime<Utc> = sqlx::raw_sql(NOW).fetch_one(connection).await?.try_get(0)?;
             let at = Instant::now();
-            let half = TimeDelta::from_std((at - asked) / 2).unwrap_or_default();
+            let half = TimeDelta::from_std((at - sent) / 2).unwrap_or_default();
             Ok(Look { at, shown: shown + half, error: half })
         })
     });

@@ -1,6 +1,6 @@
 //! Connection pool of one database, and calls over its connections.
 //!
-//! A few connections are kept and lent out. Testing a connection costs a round trip to the server, so only
+//! A few connections are kept and reused. Testing a connection costs a round trip to the server, so only
 //! one that was idle for more than 1 s is tested. Every call has a timeout; its connection is then closed,
 //! and whether the server executed the statement is unknown.
 
@@ -27,7 +27,7 @@ const MAX_CONNECTIONS: usize = 8;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Longest wait for an idle connection to answer a ping.
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
-/// A connection that was idle for longer than this is pinged before it is lent.
+/// A connection that was idle for longer than this is pinged before it is reused.
 const PING_AFTER_IDLE: Duration = Duration::from_secs(1);
 
 /// Setting with the address of the database.
@@ -123,18 +123,18 @@ impl Database {
         let database = self.clone();
         detached(move |abandoned| async move {
             let call = async {
-                let mut lent = unless_abandoned(&abandoned, database.take()).await?;
+                let mut pooled = unless_abandoned(&abandoned, database.take()).await?;
                 let outcome = match database.framing() {
-                    Framing::Direct => work(&mut lent, &input).await,
-                    Framing::Pooled => match begin(&mut lent, Framing::Pooled, limit).await {
+                    Framing::Direct => work(&mut pooled, &input).await,
+                    Framing::Pooled => match begin(&mut pooled, Framing::Pooled, limit).await {
                         Ok(()) => {
-                            let outcome = work(&mut lent, &input).await;
-                            end(&mut lent, Framing::Pooled, outcome).await
+                            let outcome = work(&mut pooled, &input).await;
+                            end(&mut pooled, Framing::Pooled, outcome).await
                         }
                         Err(fault) => Err(fault),
                     },
                 };
-                lent.settle(outcome)
+                pooled.settle(outcome)
             };
             database.within(limit, call).await
         })

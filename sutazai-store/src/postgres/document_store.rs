@@ -1,7 +1,7 @@
 //! [`DocumentStore`] over PostgreSQL.
 //!
 //! The words of chunks are in a column of type `tsvector` with a GIN index
-//! (<https://www.postgresql.org/docs/current/textsearch.html>). A word that stands for the owner is among
+//! (<https://www.postgresql.org/docs/current/textsearch.html>). A word that represents the owner is among
 //! them, so that one index search finds only chunks of that owner.
 
 use std::collections::BTreeMap;
@@ -388,7 +388,7 @@ pub(super) async fn index_all(connection: &mut PgConnection) -> Outcome<()> {
     }
 }
 
-/// Formats the word that stands for an owner. It cannot be a word of a text, since these have no equals sign.
+/// Formats the word that represents an owner. It cannot be a word of a text, since these have no equals sign.
 fn of(owner: Option<UserId>) -> String {
     match owner {
         Some(owner) => format!("'={}'", owner.0.simple()),

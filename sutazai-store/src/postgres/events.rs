@@ -177,7 +177,7 @@ fn reported(task_id: TaskId, sequence: i64, at: DateTime<Utc>, kind: &Json<&RawV
     Ok(TaskEvent { task_id, sequence: sequence.unsigned_abs(), at, kind: from_json(kind.get())? })
 }
 
-/// Position in the event log, and which event is there.
+/// Position in the event log, and the event at it.
 struct Place {
     position: EventPosition,
     owner: Option<UserId>,

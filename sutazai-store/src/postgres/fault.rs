@@ -97,9 +97,7 @@ fn constraint(refused: &PgDatabaseError) -> Error {
     let table = refused.table().unwrap_or_default();
     let field = refused.constraint().and_then(|name| name.strip_prefix(table)?.strip_prefix('_'));
     match field {
-        Some(field) if refused.code() == "23505" => {
-            Error::conflict("is taken, or does not fit what is there").with_field(field)
-        }
-        _ => Error::conflict("does not fit what is there"),
+        Some(field) if refused.code() == "23505" => Error::conflict("is already taken").with_field(field),
+        _ => Error::conflict("conflicts with stored data"),
     }
 }

@@ -45,10 +45,10 @@ impl<I: Send + 'static, O: Send + 'static> Grouped<I, O> {
     /// # Errors
     /// Those of `work`; `Unavailable` when the runtime has shut down.
     pub(super) async fn call(&self, input: I) -> Result<O> {
-        let gone = || Error::unavailable("the runtime that the store was opened in has ended");
+        let ended = || Error::unavailable("the runtime that the store was opened in has ended");
         let (reply, answer) = oneshot::channel();
-        self.calls.send(Call { input, reply }).await.map_err(|_| gone())?;
-        answer.await.map_err(|_| gone())?
+        self.calls.send(Call { input, reply }).await.map_err(|_| ended())?;
+        answer.await.map_err(|_| ended())?
     }
 }
 

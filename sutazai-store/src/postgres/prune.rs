@@ -65,9 +65,9 @@ pub(super) async fn remove_some(connection: &mut PgConnection, owner: UserId) ->
     const SOME: &str = "SELECT id FROM tasks WHERE owner = $1 ORDER BY id LIMIT $2 FOR UPDATE";
     const FROM_QUEUE: &str = "DELETE FROM queue WHERE owner = $1 AND task = ANY($2)";
     const FROM_FEED: &str = "DELETE FROM feed WHERE owner = $1";
-    let some = sqlx::query(SOME).bind(owner.0).bind(REMOVED_AT_ONCE as i64);
-    let some = some.fetch_all(&mut *connection).await?;
-    let ids = some.iter().map(|row| Ok(TaskId(row.try_get(0)?))).collect::<Outcome<Vec<_>>>()?;
+    let rows = sqlx::query(SOME).bind(owner.0).bind(REMOVED_AT_ONCE as i64);
+    let rows = rows.fetch_all(&mut *connection).await?;
+    let ids = rows.iter().map(|row| Ok(TaskId(row.try_get(0)?))).collect::<Outcome<Vec<_>>>()?;
     outbox::leave(connection, &ids).await?;
     agent_messages::forget(connection, &ids).await?;
     sqlx::query(FROM_QUEUE).bind(owner.0).bind(keys(&ids)).execute(&mut *connection).await?;

@@ -24,7 +24,7 @@ use crate::changes::Changes;
 use crate::rows::{Record, UniqueKey};
 
 /// Extends the leases of these claims (`$1` tasks, `$2` attempts, `$3` workers) to `$4`. A row has a worker
-/// only while it is processing, so the worker alone tells that the lease is held.
+/// only while it is processing, so comparing the worker is enough to check that the lease is held.
 pub(super) const RENEW: &str = "\
     WITH renewed AS (
         UPDATE tasks SET lease_until = $4
@@ -69,13 +69,13 @@ pub(super) const FINISH: &str = "\
 
 /// Truncates the times of a task to microseconds, the precision of PostgreSQL.
 fn precise(task: &Task) -> Task {
-    let kept = |time: DateTime<Utc>| time.trunc_subsecs(6);
+    let truncated = |time: DateTime<Utc>| time.trunc_subsecs(6);
     Task {
-        run_at: kept(task.run_at),
-        created_at: kept(task.created_at),
-        updated_at: kept(task.updated_at),
-        started_at: task.started_at.map(kept),
-        lease_until: task.lease_until.map(kept),
+        run_at: truncated(task.run_at),
+        created_at: truncated(task.created_at),
+        updated_at: truncated(task.updated_at),
+        started_at: task.started_at.map(truncated),
+        lease_until: task.lease_until.map(truncated),
         ..task.clone()
     }
 }

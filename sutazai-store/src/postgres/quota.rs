@@ -1,8 +1,8 @@
 //! Advisory locks of writes that count what an owner has before they add to it.
 //!
 //! A count sees what was committed before its statement began, so the lock is taken by an earlier statement
-//! of the same transaction, which releases it when it ends. Counter columns would need no lock, but could
-//! drift from the rows.
+//! of the same transaction, which releases it when it ends. A counter would be locked by its own update,
+//! but could drift from what it counts.
 
 use sqlx::PgConnection;
 use sutazai_core::domain::UserId;

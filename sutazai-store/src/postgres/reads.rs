@@ -19,7 +19,7 @@ use super::transaction::Transaction;
 /// Tasks with these ids.
 pub(super) const BY_IDS: &str = concat!("SELECT ", columns!(), " FROM tasks WHERE id = ANY($1)");
 
-/// Pages of owners (`$1`), each before an id (`$2`) with so many rows (`$3`); the last column numbers the
+/// Pages of owners (`$1`), each before an id (`$2`) with at most `$3` rows; the last column numbers the
 /// page.
 pub(super) const PAGES: &str = concat!(
     "SELECT page.*, wanted.place
@@ -89,8 +89,8 @@ pub(super) async fn list_each(database: &Database, asked: Vec<Listing>) -> Vec<R
     wanted.dedup();
     match database.run(wanted.clone(), |connection, wanted| Box::pin(pages(connection, wanted))).await {
         Ok(found) => {
-            let told = |page: Outcome<TaskPage>| page.map_err(|fault| database.error(fault));
-            let found = wanted.iter().copied().zip(found.into_iter().map(told)).collect();
+            let translate = |page: Outcome<TaskPage>| page.map_err(|fault| database.error(fault));
+            let found = wanted.iter().copied().zip(found.into_iter().map(translate)).collect();
             let missing = || Err(Error::internal("a page was not read"));
             shared(&asked, found).into_iter().map(|page| page.unwrap_or_else(missing)).collect()
         }

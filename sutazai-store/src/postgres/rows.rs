@@ -65,8 +65,8 @@ impl Rows for Transaction<'_> {
             SELECT $1, position - 1, child, open \
             FROM unnest($2::uuid[], $3::boolean[]) WITH ORDINALITY AS new (child, open, position)";
         sqlx::query(CLEAR).bind(parent.0).execute(&mut *self.connection).await?;
-        let still: Vec<bool> = children.iter().map(|child| open.contains(child)).collect();
-        let insert = sqlx::query(INSERT).bind(parent.0).bind(keys(children)).bind(still);
+        let are_open: Vec<bool> = children.iter().map(|child| open.contains(child)).collect();
+        let insert = sqlx::query(INSERT).bind(parent.0).bind(keys(children)).bind(are_open);
         insert.execute(&mut *self.connection).await?;
         Ok(())
     }

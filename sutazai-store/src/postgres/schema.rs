@@ -111,10 +111,10 @@ async fn step(transaction: &mut Transaction<'_>, target: usize) -> Outcome<Optio
 /// `Conflict` when it is more than this program knows.
 async fn version(connection: &mut PgConnection) -> Outcome<usize> {
     // Not `to_regclass`, whose catalog cache may be older than the lock.
-    const THERE: &str = "SELECT EXISTS (SELECT 1 FROM pg_tables \
+    const TABLE_EXISTS: &str = "SELECT EXISTS (SELECT 1 FROM pg_tables \
                          WHERE schemaname = current_schema() AND tablename = 'sutazai_schema')";
-    let there = sqlx::query(THERE).fetch_one(&mut *connection);
-    if !there.await?.try_get::<bool, _>(0)? {
+    let exists = sqlx::query(TABLE_EXISTS).fetch_one(&mut *connection);
+    if !exists.await?.try_get::<bool, _>(0)? {
         return Ok(0);
     }
     let row = sqlx::query("SELECT version FROM sutazai_schema").fetch_one(connection).await?;

@@ -71,18 +71,18 @@ impl Database {
     {
         let mut attempt = 1;
         loop {
-            let mut lent = unless_abandoned(abandoned, self.take()).await?;
+            let mut pooled = unless_abandoned(abandoned, self.take()).await?;
             let outcome = async {
-                begin(&mut lent, self.framing(), limit).await?;
+                begin(&mut pooled, self.framing(), limit).await?;
                 let mut transaction =
-                    Transaction { connection: &mut lent, wake_ups: Vec::new(), entered: Vec::new() };
+                    Transaction { connection: &mut pooled, wake_ups: Vec::new(), entered: Vec::new() };
                 let outcome = work(&mut transaction, input).await;
                 let Transaction { wake_ups, entered, .. } = transaction;
-                end(&mut lent, self.framing(), outcome).await.map(|value| (value, wake_ups, entered))
+                end(&mut pooled, self.framing(), outcome).await.map(|value| (value, wake_ups, entered))
             }
             .await;
             let again = outcome.as_ref().is_err_and(fault::may_pass) && attempt < MAX_ATTEMPTS;
-            let settled = lent.settle(outcome);
+            let settled = pooled.settle(outcome);
             if !again {
                 return settled.map(|(value, wake_ups, entered)| {
                     entered.iter().for_each(|(agent, status)| count_entered(agent, *status));

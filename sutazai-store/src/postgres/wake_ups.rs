@@ -133,20 +133,20 @@ impl Untold {
 }
 
 async fn send(database: Database, untold: Arc<Untold>, origin: String) {
-    const NOTIFY: &str = "SELECT pg_notify($1, told) FROM unnest($2::text[]) AS told";
+    const NOTIFY: &str = "SELECT pg_notify($1, payload) FROM unnest($2::text[]) AS payload";
     loop {
         untold.some.notified().await;
         let notifications = untold.take(&origin);
         if notifications.is_empty() {
             continue;
         }
-        let told = database.run(notifications, |connection, notifications| {
+        let sent = database.run(notifications, |connection, notifications| {
             Box::pin(async move {
                 sqlx::query(NOTIFY).bind(CHANNEL).bind(notifications).execute(connection).await?;
                 Ok(())
             })
         });
-        if let Err(e) = told.await {
+        if let Err(e) = sent.await {
             tracing::debug!(error = %e, "wake-ups not sent; other processes will poll");
         }
         SystemClock.sleep(BATCH_INTERVAL).await;
@@ -231,13 +231,13 @@ mod tests {
         let untold = Untold::default();
         let ids: Vec<TaskId> = (0..450).map(|_| TaskId::new()).collect();
         *untold.waiting.lock().unwrap() = Waiting { queue: true, tasks: [&ids[..], &ids[..9]].concat() };
-        let told = untold.take(&TaskId::new().to_string());
-        assert_eq!(told.len(), 3);
-        assert!(told.iter().all(|text| text.len() < 8_000));
-        let heard: Vec<WakeUp> = told.iter().flat_map(|text| parse(text)).collect();
-        assert_eq!(heard.iter().filter(|wake_up| **wake_up == WakeUp::Queue).count(), 1);
+        let payloads = untold.take(&TaskId::new().to_string());
+        assert_eq!(payloads.len(), 3);
+        assert!(payloads.iter().all(|text| text.len() < 8_000));
+        let parsed: Vec<WakeUp> = payloads.iter().flat_map(|text| parse(text)).collect();
+        assert_eq!(parsed.iter().filter(|wake_up| **wake_up == WakeUp::Queue).count(), 1);
         for id in ids {
-            assert_eq!(heard.iter().filter(|wake_up| **wake_up == WakeUp::Task(id)).count(), 1);
+            assert_eq!(parsed.iter().filter(|wake_up| **wake_up == WakeUp::Task(id)).count(), 1);
         }
         assert!(untold.take("origin").is_empty());
     }

@@ -64,8 +64,8 @@ fn constraint(text: &str) -> Error {
     });
     match column {
         Some(field) if text.contains("UNIQUE") => Error::conflict("is already taken").with_field(field),
-        Some(field) => Error::conflict("does not fit what is there").with_field(field),
-        None => Error::conflict("does not fit what is there"),
+        Some(field) => Error::conflict("conflicts with stored data").with_field(field),
+        None => Error::conflict("conflicts with stored data"),
     }
 }
 

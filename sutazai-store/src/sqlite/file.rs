@@ -93,7 +93,7 @@ pub(super) fn restrict_access(path: &Path) -> Result<()> {
         }
         let file = file.display();
         fs::set_permissions(&name, Permissions::from_mode(0o600)).map_err(|e| {
-            let detail = format!("others have access to {file}: run `chmod 600 {file}` ({e})");
+            let detail = format!("other users have access to {file}: run `chmod 600 {file}` ({e})");
             Error::unavailable("the database cannot be used").with_detail(detail).with_source(e)
         })?;
         tracing::warn!(%file, "database was accessible to other users; mode set to 0600");

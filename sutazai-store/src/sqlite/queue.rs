@@ -188,9 +188,9 @@ pub(super) async fn delete(transaction: &mut Transaction, id: TaskId) -> Outcome
 pub(super) async fn delete_some(transaction: &mut Transaction, owner: UserId) -> Outcome<u64> {
     const SOME: &str = "SELECT id FROM tasks WHERE owner = ? ORDER BY id LIMIT ?";
     const DELETE: &str = "DELETE FROM tasks WHERE id IN (VALUES";
-    let some = sqlx::query(SOME).bind(owner.0).bind(DELETED_AT_ONCE as i64);
-    let some = some.fetch_all(&mut transaction.connection).await?;
-    let ids = some.iter().map(|row| Ok(TaskId(row.try_get(0)?))).collect::<Outcome<Vec<_>>>()?;
+    let rows = sqlx::query(SOME).bind(owner.0).bind(DELETED_AT_ONCE as i64);
+    let rows = rows.fetch_all(&mut transaction.connection).await?;
+    let ids = rows.iter().map(|row| Ok(TaskId(row.try_get(0)?))).collect::<Outcome<Vec<_>>>()?;
     outbox::leave(transaction, &ids).await?;
     bulk(&mut transaction.connection, (DELETE, 1, ")"), &ids, |id, to| Ok(to.add(id.0)?)).await?;
     Ok(ids.len() as u64)

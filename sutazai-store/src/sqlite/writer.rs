@@ -77,11 +77,11 @@ impl Writer {
         F: for<'t> FnOnce(&'t mut Transaction) -> BoxFuture<'t, Outcome<T>> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let gone =
+        let ended =
             |_| Error::unavailable(format!("the thread that writes {} has ended", self.path.display()));
         let job = Call { work: Some(work), value: None, reply };
-        self.jobs.send(Box::new(job)).await.map_err(|_| gone(()))?;
-        answer.await.map_err(|_| gone(()))?
+        self.jobs.send(Box::new(job)).await.map_err(|_| ended(()))?;
+        answer.await.map_err(|_| ended(()))?
     }
 
     /// Subscribes to all wake-ups from now on.
