@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::database::Database;
 use super::fault::Outcome;
-use super::rows::keys;
+use super::keys::keys;
 use super::transaction::Transaction;
 
 /// Time between two pages.

@@ -7,7 +7,7 @@
 
 /// Least fluency of a text that is published under the permission `word`.
 ///
-/// It lies above every labelled sample that is not fluent, authored advice with its words in random order, with SmolLM2-135M
-/// at most 0.114, and below nearly all texts that the model words itself. `cargo bench -p sutazai-agent --bench grounding --
-/// fluency` prints the distributions, and `docs/models.md` publishes them.
-pub const MIN_FLUENCY: f32 = 0.2;
+/// Of 37 texts that SmolLM2-135M worded and a reader labelled, 28 of the 32 fluent ones pass and 1 of the 5 others. A lower
+/// threshold of 0.20 lets 3 of the 5 pass and no fluent text more. `benches/grounding.sh fluency` and `judged-fluency` repeat
+/// it, and `docs/models.md` publishes the figures.
+pub const MIN_FLUENCY: f32 = 0.3;

@@ -17,7 +17,7 @@ use sutazai_core::{Error, Result};
 use super::job::Job;
 use super::sampler::Sampler;
 use super::slot::{Slot, Writing};
-use super::{Answer, QUEUE_CAPACITY};
+use super::QUEUE_CAPACITY;
 
 /// Answers written side by side.
 pub(super) const SLOTS: usize = 4;
