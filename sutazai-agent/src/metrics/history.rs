@@ -16,7 +16,7 @@
 //! | `host.limits[listen_queue:<port>].used`, for listening ports whose queue is more than half full | count |
 //! | `pressure.cpu.some_avg60`, `pressure.memory.some_avg60`, `pressure.io.some_avg60` | percent |
 //! | `cgroup.memory_used_bytes` | bytes |
-//! | `cgroup.oom_kills` | count since the group began |
+//! | `cgroup.oom_kills`, `cgroup.periods`, `cgroup.throttled_periods` | count since the group began |
 //! | `containers[<name>].memory_used_bytes`, `containers[<name>].cpu_percent` | bytes, percent |
 //! | `gpus[<index>].memory_used_bytes` | bytes |
 //!
@@ -125,11 +125,18 @@ impl History {
                 add(format!("pressure.{resource}.some_avg60"), pressure.some_avg60);
             }
         }
-        if let Some(used) = snapshot.cgroup.value().and_then(|group| group.memory_used_bytes) {
-            add("cgroup.memory_used_bytes".into(), used as f64);
-        }
-        if let Some(kills) = snapshot.cgroup.value().and_then(|group| group.oom_kills) {
-            add("cgroup.oom_kills".into(), kills as f64);
+        if let Some(group) = snapshot.cgroup.value() {
+            let figures = [
+                ("memory_used_bytes", group.memory_used_bytes),
+                ("oom_kills", group.oom_kills),
+                ("periods", group.periods),
+                ("throttled_periods", group.throttled_periods),
+            ];
+            for (figure, value) in figures {
+                if let Some(value) = value {
+                    add(format!("cgroup.{figure}"), value as f64);
+                }
+            }
         }
         for container in snapshot.containers.value().iter().flat_map(|engine| &engine.containers) {
             if let Some(used) = container.memory_used_bytes {

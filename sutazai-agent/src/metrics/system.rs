@@ -210,7 +210,7 @@ impl Reader {
             hostname: named(&mut self.hostname),
             kernel: named(&mut self.kernel),
             uptime_seconds: uptime.map(|uptime| uptime as u64),
-            cpu: cpu::rates(&before.cpu, &counters.cpu, load(&self.load.read()?)?, seconds),
+            cpu: cpu::rates(&before.cpu, &counters.cpu, load(&optional(&mut self.load)), seconds),
             memory,
             swap: memory::swap_rates(
                 swap_space,
@@ -261,11 +261,20 @@ fn first_number(text: &str) -> Option<f64> {
     text.split_whitespace().next()?.parse().ok().filter(|number: &f64| number.is_finite() && *number >= 0.0)
 }
 
-fn load(text: &str) -> Result<[f64; 3]> {
-    let mut numbers = text.split_whitespace().map_while(|number| number.parse().ok());
+/// Load of one in the fixed-point numbers of `sysinfo(2)` (`SI_LOAD_SHIFT` of the kernel is 16).
+const SYSINFO_LOAD_UNIT: f64 = 65_536.0;
+
+/// Returns the load over 1, 5 and 15 minutes by `/proc/loadavg`. Where a sandbox hides the file, the kernel is asked
+/// (`sysinfo(2)`): without the load, the whole section would have to be left out.
+fn load(text: &str) -> [f64; 3] {
+    let mut numbers = text.split_whitespace().map_while(|number| number.parse::<f64>().ok());
     match [numbers.next(), numbers.next(), numbers.next()] {
-        [Some(one), Some(five), Some(fifteen)] => Ok([one, five, fifteen]),
-        _ => Err(Error::unavailable("/proc/loadavg holds no three numbers")),
+        [Some(one), Some(five), Some(fifteen)]
+            if one.is_finite() && five.is_finite() && fifteen.is_finite() =>
+        {
+            [one, five, fifteen]
+        }
+        _ => rustix::system::sysinfo().loads.map(|load| load as f64 / SYSINFO_LOAD_UNIT),
     }
 }
 

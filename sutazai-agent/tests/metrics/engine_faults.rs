@@ -65,7 +65,7 @@ async fn an_engine_that_hangs_or_dies_is_unavailable_until_it_is_back() {
     engine.signal("-STOP");
     let hanging = reason(&source).await;
     engine.signal("-CONT");
-    assert_eq!(hanging, "the Docker engine did not answer within 3.5s");
+    assert_eq!(hanging, "the Docker engine did not answer within 2.5s");
     assert_eq!(collect(&source).await.running, 1, "it goes on, and so does the source");
 
     engine.signal("-KILL");

@@ -103,22 +103,24 @@ analyze
     Scenario {
         name: "Docker engine that accepts and never answers",
         usual: true,
-        script: r#"
-python3 -c '
-import socket, sys
-listener = socket.socket(socket.AF_UNIX)
-listener.bind(sys.argv[1])
-listener.listen(64)
-held = []
-while True:
-    held.append(listener.accept())
-' "$PLACE/docker.sock" &
-until [ -S "$PLACE/docker.sock" ]; do sleep 0.05; done
-analyze DOCKER_HOST="unix://$PLACE/docker.sock"
-"#,
+        script: r#"silent_docker; analyze DOCKER_HOST="unix://$PLACE/docker.sock""#,
         expect: |report| {
             report.measured("host")?;
             report.missing("containers", &["did not answer within"])
+        },
+    },
+    Scenario {
+        name: "mount, data folder and Docker engine that hang together",
+        usual: false,
+        script: r#"
+silent_docker
+hang /dev/fuse
+analyze DOCKER_HOST="unix://$PLACE/docker.sock" DATABASE_URL="sqlite://$PLACE/hung/sutazai.db"
+"#,
+        expect: |report| {
+            mount_is_named(report)?;
+            report.missing("containers", &["did not answer within"])?;
+            report.notes(&["history", "did not answer"])
         },
     },
     Scenario {

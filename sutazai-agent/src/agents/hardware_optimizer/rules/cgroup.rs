@@ -4,13 +4,15 @@ use sutazai_core::domain::{CgroupMetrics, Severity};
 
 use super::bounds::{self, Bounds};
 use super::draft::{Draft, Found};
-use super::figures::{bytes, count, decimal, percent};
+use super::figures::{bytes, count, decimal, hours, percent};
+use super::kills::{KILLED_LATELY, KILLED_NOW, logged, within};
+use super::lately::{self, Verdict};
 use super::rule::{Facts, Rule};
 
 /// Throttled periods in percent of all: the Kubernetes monitoring mixin alerts at 25 %.
 const THROTTLED: Bounds = Bounds::new(25.0, 75.0);
-/// Fewer periods (a tenth of a second each) say nothing.
-const LEAST_PERIODS: u64 = 100;
+/// Fewer periods (a tenth of a second each) are not judged: the start of a program alone is throttled under a low limit.
+const MIN_PERIODS: u64 = 100;
 /// Used share of the memory limit in percent; our choice, a little before a customary 90 %.
 const MEMORY: Bounds = Bounds::new(85.0, 95.0);
 /// Used share of the process limit in percent; customary bounds of monitoring checks.
@@ -25,8 +27,10 @@ const MEMBERSHIP: (&str, &str, &str) = (
 const TOP: (&str, &str) = ("See what each control group uses.", "systemd-cgtop -b -n 1");
 
 /// The group is held back by its processor limit.
-pub(super) const CPU_THROTTLED: Rule =
-    Rule { name: "cpu_throttled", check: |facts| Vec::from_iter(group(facts).and_then(throttled)) };
+pub(super) const CPU_THROTTLED: Rule = Rule {
+    name: "cpu_throttled",
+    check: |facts| Vec::from_iter(group(facts).and_then(|group| throttled(facts, group))),
+};
 
 /// The group is near its memory limit.
 pub(super) const CGROUP_MEMORY_NEAR_LIMIT: Rule = Rule {
@@ -35,8 +39,10 @@ pub(super) const CGROUP_MEMORY_NEAR_LIMIT: Rule = Rule {
 };
 
 /// Processes of the group were killed at its memory limit.
-pub(super) const CGROUP_OOM_KILLS: Rule =
-    Rule { name: "cgroup_oom_kills", check: |facts| Vec::from_iter(group(facts).and_then(oom_kills)) };
+pub(super) const CGROUP_OOM_KILLS: Rule = Rule {
+    name: "cgroup_oom_kills",
+    check: |facts| Vec::from_iter(group(facts).and_then(|group| oom_kills(facts, group))),
+};
 
 /// The group may start few more processes.
 pub(super) const PIDS_NEAR_LIMIT: Rule =
@@ -46,31 +52,53 @@ fn group<'a>(facts: &Facts<'a>) -> Option<&'a CgroupMetrics> {
     facts.snapshot.cgroup.value()
 }
 
-fn throttled(group: &CgroupMetrics) -> Option<Found> {
-    let periods = group.periods.filter(|periods| *periods >= LEAST_PERIODS)?;
-    let throttled = group.throttled_periods?;
-    let share = bounds::percent(throttled as f64, periods as f64);
-    let (severity, bound) = THROTTLED.grade(share)?;
+/// By the periods of the last minutes where there is history: what ended long ago is informational.
+fn throttled(facts: &Facts<'_>, group: &CgroupMetrics) -> Option<Found> {
+    let (periods, throttled) = (group.periods? as f64, group.throttled_periods? as f64);
+    let all = ("cgroup.periods".to_owned(), periods);
+    let faults = [("cgroup.throttled_periods".to_owned(), throttled)];
+    let least = MIN_PERIODS as f64;
+    let (severity, share, bound, lately) = match lately::judge(facts, &all, &faults, least) {
+        Verdict::Lately(seen) => {
+            let share = bounds::percent(seen.faults, seen.events);
+            let (severity, bound) = THROTTLED.grade(share).filter(|_| seen.lasts)?;
+            (severity, share, bound, Some(seen))
+        }
+        Verdict::Unknown if periods >= least => {
+            let share = bounds::percent(throttled, periods);
+            let (_, bound) = THROTTLED.grade(share)?;
+            (Severity::Info, share, bound, None)
+        }
+        Verdict::Quiet | Verdict::Unknown => return None,
+    };
+    let (counted, of) = lately.map_or((throttled, periods), |seen| (seen.faults, seen.events));
     let mut draft = Draft::new(&CPU_THROTTLED, severity, RESOURCE)
         .judged("cgroup.throttled_percent", share, "percent", bound)
-        .context("cgroup.throttled_periods", throttled as f64, "count")
-        .context("cgroup.periods", periods as f64, "count");
+        .context("cgroup.throttled_periods", counted, "count")
+        .context("cgroup.periods", of, "count");
     let mut limit = String::new();
     if let Some(cores) = group.cpu_limit_cores {
         draft = draft.context("cgroup.cpu_limit_cores", cores, "cores");
         limit = format!(" of {} {}", decimal(cores), if cores == 1.0 { "core" } else { "cores" });
     }
+    if let Some(seen) = lately {
+        draft = draft.context("cgroup.observed_hours", seen.hours(), "hours");
+    }
+    let time = lately.map_or_else(
+        || "since the group was started".to_owned(),
+        |seen| format!("in the last {}", hours(seen.hours())),
+    );
     let share = percent(share);
     let found = draft
         .statements([
             format!(
-                "The processor limit{limit} stopped the control group in {share} of its scheduling periods."
+                "The processor limit{limit} stopped the control group in {share} of its scheduling periods {time}."
             ),
             format!(
-                "The control group was throttled in {throttled} of {periods} scheduling periods ({share})."
+                "The control group was throttled in {counted} of {of} scheduling periods ({share}) {time}."
             ),
             format!(
-                "In {share} of its scheduling periods, the control group used up its processor limit{limit}."
+                "In {share} of its scheduling periods {time}, the control group used up its processor limit{limit}."
             ),
         ])
         .consequences(&[
@@ -130,17 +158,34 @@ fn memory(facts: &Facts<'_>, group: &CgroupMetrics) -> Option<Found> {
     Some(found)
 }
 
-fn oom_kills(group: &CgroupMetrics) -> Option<Found> {
-    let kills = group.oom_kills.filter(|kills| *kills > 0)?;
+/// By history or by the kernel's log, whichever saw more: kills of long ago are informational.
+fn oom_kills(facts: &Facts<'_>, group: &CgroupMetrics) -> Option<Found> {
+    const PATH: &str = "cgroup.oom_kills";
+    let total = group.oom_kills.filter(|kills| *kills > 0)?;
+    let recent = |time| {
+        let in_log = logged(facts, true)
+            .filter(|kill| kill.group.as_deref() == Some(group.path.as_str()) && within(kill, time))
+            .count() as f64;
+        let risen = facts.trends.rise(PATH, time, total as f64).unwrap_or(0.0);
+        Some(risen.max(in_log).min(total as f64)).filter(|kills| *kills >= 1.0)
+    };
+    let up = facts.snapshot.host.value().and_then(|host| host.uptime_seconds);
+    let is_young = up.is_some_and(|up| up < KILLED_LATELY.num_seconds().unsigned_abs());
+    let (severity, kills, when) = match (recent(KILLED_NOW), recent(KILLED_LATELY)) {
+        (Some(now), _) => (Severity::Warning, now as u64, "within the last hour"),
+        (None, Some(lately)) => (Severity::Warning, lately as u64, "within the last day"),
+        (None, None) if is_young => (Severity::Warning, total, "since the machine was started"),
+        (None, None) => (Severity::Info, total, "since the group was started"),
+    };
     let killed = count(kills, "process", "processes");
     let were = if kills == 1 { "was" } else { "were" };
-    let found = Draft::new(&CGROUP_OOM_KILLS, Severity::Warning, RESOURCE)
-        .judged("cgroup.oom_kills", kills as f64, "count", 0.0)
+    let found = Draft::new(&CGROUP_OOM_KILLS, severity, RESOURCE)
+        .judged(PATH, kills as f64, "count", 0.0)
         .statements([
-            format!("The kernel killed {killed} because the control group reached its memory limit."),
-            format!("In the control group, {killed} {were} killed at the memory limit."),
+            format!("The kernel killed {killed} {when} because the control group reached its memory limit."),
+            format!("In the control group, {killed} {were} killed at the memory limit {when}."),
             format!(
-                "So far, the memory limit of the control group has led to {}.",
+                "The memory limit of the control group has led to {} {when}.",
                 count(kills, "killed process", "killed processes")
             ),
         ])
@@ -195,21 +240,54 @@ fn pids(group: &CgroupMetrics) -> Option<Found> {
 
 #[cfg(test)]
 mod tests {
-    use sutazai_core::domain::Severity::{Critical, Warning};
+    use sutazai_core::domain::KillInfo;
+    use sutazai_core::domain::Severity::{Critical, Info, Warning};
 
-    use super::super::rule::tests::grade;
-    use super::super::sample::{cgroup, healthy};
+    use super::super::rule::tests::{grade, grade_with};
+    use super::super::sample::{cgroup, healthy, host};
+    use super::super::trends::tests::trends;
     use super::*;
 
+    /// Grades the periods of the last ten minutes, of which some were throttled in each of two steps.
+    async fn lately(periods: u64, throttled: [u64; 2]) -> Option<Severity> {
+        let mut snapshot = healthy();
+        let group = cgroup(&mut snapshot);
+        let (before, now) = (1_000_000 - periods, 1_000_000);
+        let throttled_before = 500_000;
+        let throttled_now = throttled_before + throttled[0] + throttled[1];
+        (group.periods, group.throttled_periods) = (Some(now), Some(throttled_now));
+        let middle = [before + periods / 2, throttled_before + throttled[0]].map(|count| count as f64);
+        let mut history = trends(&snapshot, "cgroup.periods", &[before as f64, middle[0]]).await;
+        let faults = [throttled_before as f64, middle[1]];
+        history.join(trends(&snapshot, "cgroup.throttled_periods", &faults).await);
+        grade_with(&CPU_THROTTLED, &snapshot, &history)
+    }
+
+    #[tokio::test]
+    async fn throttling_is_a_share_of_the_periods_of_the_last_minutes() {
+        for (periods, throttled, expected) in [
+            (1000, [125, 125], None),
+            (1000, [126, 125], Some(Warning)),
+            (1000, [375, 375], Some(Warning)),
+            (1000, [376, 375], Some(Critical)),
+            (100, [50, 50], Some(Critical)),
+            // Too few periods, and all of it in one step.
+            (99, [50, 49], None),
+            (1000, [500, 0], None),
+            (1000, [0, 500], None),
+        ] {
+            assert_eq!(lately(periods, throttled).await, expected, "{throttled:?} of {periods}");
+        }
+    }
+
     #[test]
-    fn throttling_is_a_share_of_enough_periods() {
+    fn throttling_without_history_is_informational() {
         for (throttled, periods, expected) in [
             (250, 1000, None),
-            (251, 1000, Some(Warning)),
-            (750, 1000, Some(Warning)),
-            (751, 1000, Some(Critical)),
+            (251, 1000, Some(Info)),
+            (1000, 1000, Some(Info)),
             (99, 99, None),
-            (100, 100, Some(Critical)),
+            (100, 100, Some(Info)),
             (0, 0, None),
         ] {
             let mut snapshot = healthy();
@@ -271,12 +349,33 @@ mod tests {
         }
     }
 
-    #[test]
-    fn one_kill_is_a_warning() {
-        for (kills, expected) in [(None, None), (Some(0), None), (Some(1), Some(Warning))] {
-            let mut snapshot = healthy();
+    #[tokio::test]
+    async fn kills_are_a_warning_for_a_day_and_informational_after_it() {
+        let mut snapshot = healthy();
+        for (kills, expected) in [(None, None), (Some(0), None), (Some(1), Some(Info))] {
             cgroup(&mut snapshot).oom_kills = kills;
             assert_eq!(grade(&CGROUP_OOM_KILLS, &snapshot), expected, "{kills:?}");
         }
+        cgroup(&mut snapshot).oom_kills = Some(3);
+        for (before, expected) in [(2.0, Warning), (3.0, Info)] {
+            let history = trends(&snapshot, "cgroup.oom_kills", &[before, before]).await;
+            assert_eq!(grade_with(&CGROUP_OOM_KILLS, &snapshot, &history), Some(expected), "{before}");
+        }
+        let path = cgroup(&mut snapshot).path.clone();
+        for (group, hours_ago, expected) in
+            [(path.as_str(), 23, Warning), (&path, 25, Info), ("/other", 1, Info)]
+        {
+            let kill = KillInfo {
+                group: Some(group.to_owned()),
+                seconds_ago: hours_ago * 3600,
+                pid: 7,
+                process: "python".into(),
+            };
+            host(&mut snapshot).kills.logged = Some(vec![kill]);
+            assert_eq!(grade(&CGROUP_OOM_KILLS, &snapshot), Some(expected), "{group} {hours_ago}");
+        }
+        host(&mut snapshot).kills.logged = None;
+        host(&mut snapshot).uptime_seconds = Some(3600);
+        assert_eq!(grade(&CGROUP_OOM_KILLS, &snapshot), Some(Warning), "the machine is younger than a day");
     }
 }

@@ -15,9 +15,9 @@ use super::names::clean_name;
 use super::rule::{Facts, Rest, Rule};
 
 /// Kills within this time mean that memory is short now.
-const KILLED_NOW: TimeDelta = TimeDelta::hours(1);
+pub(super) const KILLED_NOW: TimeDelta = TimeDelta::hours(1);
 /// Kills within this time are recent.
-const KILLED_LATELY: TimeDelta = TimeDelta::hours(24);
+pub(super) const KILLED_LATELY: TimeDelta = TimeDelta::hours(24);
 
 const LOST_WORK: &str = "A process that is killed this way cannot save its work or close its connections.";
 const GROUP_LOG: (&str, &str, &str) = (
@@ -34,12 +34,12 @@ pub(super) const OOM_KILLS: Rule =
 pub(super) const GROUP_OOM_KILLS: Rule = Rule { name: "group_oom_kills", check: of_groups };
 
 /// The kills of the log that belong to a group or, with `false`, to the machine.
-fn logged<'a>(facts: &Facts<'a>, of_group: bool) -> impl Iterator<Item = &'a KillInfo> {
+pub(super) fn logged<'a>(facts: &Facts<'a>, of_group: bool) -> impl Iterator<Item = &'a KillInfo> {
     let log = facts.snapshot.host.value().and_then(|host| host.kills.logged.as_deref());
     log.unwrap_or_default().iter().filter(move |kill| kill.group.is_some() == of_group)
 }
 
-fn within(kill: &KillInfo, time: TimeDelta) -> bool {
+pub(super) fn within(kill: &KillInfo, time: TimeDelta) -> bool {
     kill.seconds_ago <= time.num_seconds().unsigned_abs()
 }
 

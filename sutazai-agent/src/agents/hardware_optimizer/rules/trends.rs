@@ -273,7 +273,8 @@ fn wanted(snapshot: &Snapshot) -> Vec<String> {
         names.extend(["cpu", "memory", "io"].map(|resource| format!("pressure.{resource}.some_avg60")));
     }
     if snapshot.cgroup.value().is_some() {
-        names.extend(["memory_used_bytes", "oom_kills"].map(|figure| format!("cgroup.{figure}")));
+        let figures = ["memory_used_bytes", "oom_kills", "periods", "throttled_periods"];
+        names.extend(figures.map(|figure| format!("cgroup.{figure}")));
     }
     let containers = snapshot.containers.value().into_iter().flat_map(|engine| &engine.containers);
     let limited = containers.filter(|one| one.memory_used_percent.is_some_and(|used| used > NEAR_LIMIT));

@@ -14,10 +14,10 @@ use llama_cpp_2::token::LlamaToken;
 use sutazai_core::domain::UserId;
 use sutazai_core::{Error, Result};
 
+use super::QUEUE_CAPACITY;
 use super::job::Job;
 use super::sampler::Sampler;
 use super::slot::{Slot, Writing};
-use super::QUEUE_CAPACITY;
 
 /// Answers written side by side.
 pub(super) const SLOTS: usize = 4;
