@@ -44,13 +44,15 @@ pub(super) async fn bulk<T: Sync>(
 
 /// Selects the keys of the rows of one page and of the row after it, so that no content beyond it is read: SQLite knows the
 /// size of a text without its content. `$rows` select the key and `bytes` of as many rows as the page may have, and one more,
-/// in `$order`; `$max` is the parameter with the bytes of a page.
+/// in `$order`; `$max` is the parameter with the bytes of a page. The second row is always selected: it shows that a page
+/// whose first row exceeds the bytes is not the last.
 macro_rules! within_bytes {
     ($key:literal, $order:literal, $max:literal, $($rows:expr),+) => {
         concat!(
-            "SELECT ", $key, " FROM (SELECT ", $key, ", sum(bytes) OVER (ORDER BY ", $order, ") - bytes AS before FROM (",
+            "SELECT ", $key, " FROM (SELECT ", $key, ", sum(bytes) OVER ordered - bytes AS before, \
+             row_number() OVER ordered AS place FROM (",
             $($rows),+,
-            ")) WHERE before <= ", $max
+            ") WINDOW ordered AS (ORDER BY ", $order, ")) WHERE before <= ", $max, " OR place <= 2"
         )
     };
 }

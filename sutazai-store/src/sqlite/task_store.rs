@@ -175,7 +175,7 @@ async fn page(connection: &mut SqliteConnection, query: &TaskQuery) -> Outcome<T
     let mut sql: QueryBuilder<Sqlite> = QueryBuilder::new(concat!(
         "SELECT ",
         columns!(),
-        " FROM tasks WHERE id IN (SELECT id FROM (SELECT id, sum(bytes) OVER (ORDER BY id DESC) - bytes AS newer FROM (\
+        " FROM tasks WHERE id IN (SELECT id FROM (SELECT id, sum(bytes) OVER ordered - bytes AS newer, row_number() OVER ordered AS place FROM (\
          SELECT id, octet_length(payload) + ifnull(octet_length(result), 0) + ifnull(octet_length(state), 0) AS bytes \
          FROM tasks WHERE true"
     ));
@@ -203,8 +203,10 @@ async fn page(connection: &mut SqliteConnection, query: &TaskQuery) -> Outcome<T
     let limit = query.limit.clamp(1, 100);
     // One more row than requested shows whether there is a next page.
     sql.push(" ORDER BY id DESC LIMIT ").push_bind(limit + 1);
-    // Content beyond the page is not read, but for the task that ends it.
-    sql.push(")) WHERE newer <= ").push_bind(MAX_PAGE_BYTES as i64).push(") ORDER BY id DESC");
+    // Content beyond the page is not read, but for the task that ends it. The second one tells that a page whose first task
+    // exceeds its bytes is not the last.
+    sql.push(") WINDOW ordered AS (ORDER BY id DESC)) WHERE newer <= ").push_bind(MAX_PAGE_BYTES as i64);
+    sql.push(" OR place <= 2) ORDER BY id DESC");
     let rows = sql.build().fetch_all(&mut *connection).await?;
     let tasks = rows.iter().map(|row| (json_bytes(row), || Ok(Record::decode(row).task)));
     TaskPage::of(tasks, limit as usize)
