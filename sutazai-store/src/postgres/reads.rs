@@ -1,6 +1,9 @@
 //! Batched reads of tasks: one statement for all calls of the same moment, with the result that each call
 //! would have got alone. An unreadable row is an error only for the calls that asked for it.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use futures::TryStreamExt;
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
@@ -71,79 +74,82 @@ pub(super) fn limit(query: &TaskQuery) -> u8 {
     u8::try_from(query.limit.clamp(1, 100)).unwrap_or(100)
 }
 
-/// Reads each of these tasks, if it exists; one result per id.
-pub(super) async fn get_each(database: &Database, ids: Vec<TaskId>) -> Vec<Result<Option<Task>>> {
+/// Reads the rows of these tasks; one result per id, `None` for an unknown one.
+pub(super) async fn get_each(database: &Database, ids: Vec<TaskId>) -> Vec<Result<Option<Arc<PgRow>>>> {
     match database.run(ids.clone(), |connection, ids| Box::pin(find(connection, ids))).await {
-        Ok(found) => {
-            let found = found.into_iter().map(|(id, task)| (id, task.map_err(|fault| database.error(fault))));
-            shared(&ids, found.collect()).into_iter().map(Option::transpose).collect()
-        }
+        Ok(found) => shared(&ids, found).into_iter().map(Ok).collect(),
         Err(e) => ids.iter().map(|_| Err(e.clone())).collect(),
     }
 }
 
-/// Reads each of these pages; one result per listing.
-pub(super) async fn list_each(database: &Database, asked: Vec<Listing>) -> Vec<Result<TaskPage>> {
+/// Reads the rows of each of these pages; one result per listing.
+pub(super) async fn list_each(database: &Database, asked: Vec<Listing>) -> Vec<Result<Arc<RawPage>>> {
     let mut wanted = asked.clone();
     wanted.sort_unstable();
     wanted.dedup();
     match database.run(wanted.clone(), |connection, wanted| Box::pin(pages(connection, wanted))).await {
         Ok(found) => {
-            let translate = |page: Outcome<TaskPage>| page.map_err(|fault| database.error(fault));
-            let found = wanted.iter().copied().zip(found.into_iter().map(translate)).collect();
-            let missing = || Err(Error::internal("a page was not read"));
-            shared(&asked, found).into_iter().map(|page| page.unwrap_or_else(missing)).collect()
+            let found = wanted.iter().copied().zip(found.into_iter().map(Arc::new)).collect();
+            let missing = || Error::internal("a page was not read");
+            shared(&asked, found).into_iter().map(|page| page.ok_or_else(missing)).collect()
         }
         Err(e) => asked.iter().map(|_| Err(e.clone())).collect(),
     }
 }
 
-async fn find(connection: &mut PgConnection, ids: &[TaskId]) -> Outcome<Vec<(TaskId, Outcome<Task>)>> {
+async fn find(connection: &mut PgConnection, ids: &[TaskId]) -> Outcome<HashMap<TaskId, Arc<PgRow>>> {
     let rows = sqlx::query(BY_IDS).bind(keys(ids)).fetch_all(connection).await?;
-    let task = |row: &PgRow| Ok((TaskId(row.try_get(0)?), decode(row).map(|record| record.task)));
-    rows.iter().map(task).collect()
+    rows.into_iter().map(|row| Ok((TaskId(row.try_get(0)?), Arc::new(row)))).collect()
 }
 
-async fn pages(connection: &mut PgConnection, wanted: &[Listing]) -> Outcome<Vec<Outcome<TaskPage>>> {
+async fn pages(connection: &mut PgConnection, wanted: &[Listing]) -> Outcome<Vec<RawPage>> {
     let mut rows = sqlx::query(PAGES)
         .bind(wanted.iter().map(|listing| listing.owner).collect::<Vec<_>>())
         .bind(wanted.iter().map(|listing| listing.before).collect::<Vec<_>>())
         .bind(wanted.iter().map(|listing| i64::from(listing.limit) + 1).collect::<Vec<_>>())
         .fetch(connection);
-    let mut pages: Vec<OpenPage> = wanted.iter().map(|listing| OpenPage::new(listing.limit)).collect();
+    let mut pages: Vec<RawPage> = wanted.iter().map(|listing| RawPage::new(listing.limit)).collect();
     // The rows of a page come in the order of its subquery; those of several pages may alternate.
     while let Some(row) = rows.try_next().await? {
         let place = usize::try_from(row.try_get::<i64, _>("place")?).unwrap_or_default();
         if let Some(page) = pages.get_mut(place.wrapping_sub(1)) {
-            page.add(&row);
+            page.add(row);
         }
     }
-    Ok(pages.into_iter().map(OpenPage::close).collect())
+    Ok(pages)
 }
 
-/// A page whose rows still arrive: one beyond it is dropped unread, so that what is held is bounded by the pages and not by
-/// the rows that their limits allow.
-struct OpenPage {
+/// The rows of a page. A row beyond it is dropped as it arrives, so that what is held is bounded by the pages and not by the
+/// rows that their limits allow; and the others stay as PostgreSQL sent them until one of those who asked for the page reads
+/// them. As trees of values, the pages of one statement would take many times as much, and once more for each caller.
+#[derive(Debug)]
+pub(super) struct RawPage {
     bounds: PageBounds,
-    tasks: Outcome<Vec<Task>>,
+    rows: Vec<PgRow>,
 }
 
-impl OpenPage {
+impl RawPage {
     fn new(limit: u8) -> Self {
-        Self { bounds: PageBounds::new(limit.into()), tasks: Ok(Vec::new()) }
+        Self { bounds: PageBounds::new(limit.into()), rows: Vec::new() }
     }
 
-    fn add(&mut self, row: &PgRow) {
-        let Ok(tasks) = &mut self.tasks else { return };
-        if self.bounds.admits(json_bytes(row)) {
-            match decode(row) {
-                Ok(record) => tasks.push(record.task),
-                Err(fault) => self.tasks = Err(fault),
-            }
+    fn add(&mut self, row: PgRow) {
+        if self.bounds.admits(json_bytes(&row)) {
+            self.rows.push(row);
         }
     }
 
-    fn close(self) -> Outcome<TaskPage> {
-        Ok(TaskPage::ending(self.tasks?, self.bounds.is_full()))
+    /// The page itself.
+    ///
+    /// # Errors
+    /// That of the first row that cannot be read.
+    pub(super) fn read(&self) -> Outcome<TaskPage> {
+        let tasks = self.rows.iter().map(task).collect::<Outcome<Vec<_>>>()?;
+        Ok(TaskPage::ending(tasks, self.bounds.is_full()))
     }
+}
+
+/// The task in a row.
+pub(super) fn task(row: &PgRow) -> Outcome<Task> {
+    decode(row).map(|record| record.task)
 }

@@ -22,8 +22,8 @@ use super::leases::Leases;
 use super::limit::Limit;
 use super::page::fill;
 use super::queue_check::QueueCheck;
-use super::reads::{self, Listing};
-use super::record::{columns, decode, json_bytes};
+use super::reads::{self, Listing, RawPage};
+use super::record::{columns, json_bytes};
 use super::text::kept;
 use super::transaction::Transaction;
 use super::wake_ups::WakeUps;
@@ -47,8 +47,8 @@ type Added = (Vec<Task>, Option<u32>);
 pub(super) struct PostgresTaskStore {
     place: Place,
     enqueues: Grouped<Added, Vec<Task>>,
-    gets: Grouped<TaskId, Option<Task>>,
-    lists: Grouped<Listing, TaskPage>,
+    gets: Grouped<TaskId, Option<Arc<PgRow>>>,
+    lists: Grouped<Listing, Arc<RawPage>>,
     queue_check: QueueCheck,
 }
 
@@ -94,12 +94,16 @@ impl TaskStore for PostgresTaskStore {
     }
 
     async fn get(&self, id: TaskId) -> Result<Option<Task>> {
-        self.gets.call(id).await
+        let Some(row) = self.gets.call(id).await? else { return Ok(None) };
+        reads::task(&row).map(Some).map_err(|fault| self.place.database.error(fault))
     }
 
     async fn list(&self, query: &TaskQuery) -> Result<TaskPage> {
         match Listing::new(query) {
-            Some(listing) => self.lists.call(listing).await,
+            Some(listing) => {
+                let page = self.lists.call(listing).await?;
+                page.read().map_err(|fault| self.place.database.error(fault))
+            }
             None => {
                 let read = self.place.database.run_within(Limit::Long, query.clone(), |connection, query| {
                     Box::pin(search(connection, query))
@@ -393,8 +397,7 @@ async fn search(connection: &mut PgConnection, query: &TaskQuery) -> Outcome<Tas
     let limit = reads::limit(query);
     // One more row than requested shows whether there is a next page.
     sql.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(limit) + 1);
-    let read = |row: &PgRow| decode(row).map(|record| record.task);
-    let (tasks, more) = fill(sql.build().fetch(connection), limit.into(), json_bytes, read).await?;
+    let (tasks, more) = fill(sql.build().fetch(connection), limit.into(), json_bytes, reads::task).await?;
     Ok(TaskPage::ending(tasks, more))
 }
 
