@@ -1,5 +1,6 @@
-//! Tells the extension module where the libraries of llama.cpp lie: in the package, where `scripts/python-package.sh` puts
-//! them.
+//! Sets the search path of the extension module for the libraries of llama.cpp, which `scripts/python-package.sh`
+//! copies
+//! into the package.
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");

@@ -1,4 +1,4 @@
-//! The Python package: a thin adapter around the facade, configured by the same environment variables.
+//! Python package: a thin adapter around the facade, configured by the same environment variables as the binary.
 
 use std::path::PathBuf;
 #[cfg(feature = "llama-cpp-native")]
@@ -19,25 +19,27 @@ create_exception!(
     _sutazai,
     SutazaiError,
     PyException,
-    "Something went wrong; the message says what and where."
+    "Failure of an analysis; the message names the setting or the service at fault."
 );
 
-/// Events go nowhere: the call gives its result at the end.
+/// Event sink that discards all events, because the call returns its result at the end.
 #[derive(Debug)]
-struct Unheard;
+struct DiscardEvents;
 
-impl EventSink for Unheard {
+impl EventSink for DiscardEvents {
     fn emit(&self, _: NewEvent) {}
 }
 
 async fn analyze_machine(use_model: bool, program: ModelProgram) -> Result<Analysis> {
     let mut config = Config::from_env()?;
     config.model_program.get_or_insert(program);
-    LocalAnalysis::open(&config, use_model, Arc::new(Unheard)).await?.run().await
+    LocalAnalysis::open(&config, use_model, Arc::new(DiscardEvents)).await?.run().await
 }
 
-/// This interpreter, running the module that calls [`run_model_process`], with the module path of this process: an
-/// installed package is found without it, one that was put on `sys.path` is not.
+/// Returns the command that runs a model: this interpreter with the module that calls [`run_model_process`].
+///
+/// It passes on the module path of this process. An installed package would be found without it, but one that was added
+/// to `sys.path` would not.
 fn model_program(py: Python<'_>) -> PyResult<ModelProgram> {
     let sys = py.import("sys")?;
     let program: PathBuf = sys.getattr("executable")?.extract()?;
@@ -49,7 +51,7 @@ fn model_program(py: Python<'_>) -> PyResult<ModelProgram> {
     })
 }
 
-/// Runs one model for the process that started this interpreter, until that one ends; returns the exit code.
+/// Runs one model for the process that started this interpreter, until that process ends; returns the exit code.
 #[cfg(feature = "llama-cpp-native")]
 #[pyfunction]
 fn run_model_process(py: Python<'_>) -> u8 {
@@ -59,7 +61,7 @@ fn run_model_process(py: Python<'_>) -> u8 {
     })
 }
 
-/// Looks at this machine and gives metrics, findings and recommendations as a dict.
+/// Analyzes this machine and returns metrics, findings and recommendations as a dict.
 #[pyfunction]
 #[pyo3(signature = (*, use_model = true))]
 fn analyze(py: Python<'_>, use_model: bool) -> PyResult<Bound<'_, PyAny>> {
@@ -68,7 +70,7 @@ fn analyze(py: Python<'_>, use_model: bool) -> PyResult<Bound<'_, PyAny>> {
         .detach(|| {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let analysis = runtime.block_on(analyze_machine(use_model, program));
-            // What still waits for a device or a mount that never answers is not waited for.
+            // Do not wait for blocking calls to a device or mount that may never return.
             runtime.shutdown_background();
             Ok::<_, std::io::Error>(analysis)
         })?

@@ -15,13 +15,13 @@ def own_database(tmp_path, monkeypatch):
     monkeypatch.delenv("MODEL_BACKENDS", raising=False)
 
 
-def test_version_is_that_of_the_workspace():
+def test_version_matches_the_workspace():
     manifest = os.path.join(os.path.dirname(__file__), "..", "..", "Cargo.toml")
     with open(manifest, encoding="utf-8") as file:
         assert re.search(r'^version = "(.*)"', file.read(), re.M).group(1) == sutazai.__version__
 
 
-def test_rules_alone():
+def test_rules_work_without_a_model():
     result = sutazai.analyze(use_model=False)
     assert result["generated_by"] == "rules" and result["model"] is None
     host = result["metrics"]["host"]["value"]
@@ -29,7 +29,7 @@ def test_rules_alone():
     assert len(result["recommendations"]) == len(result["findings"])
 
 
-def test_a_model_that_was_not_measured_leaves_the_texts_to_the_rules(monkeypatch, tmp_path):
+def test_unmeasured_model_leaves_the_texts_to_the_rules(monkeypatch, tmp_path):
     monkeypatch.setenv("MODEL_BACKENDS", "llama-cpp=" + os.environ["SUTAZAI_TEST_MODEL"])
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     result = sutazai.analyze()
@@ -43,7 +43,7 @@ def test_a_model_that_was_not_measured_leaves_the_texts_to_the_rules(monkeypatch
             assert recommendation["text"][assertion["start"] : assertion["end"]] == assertion["text"]
 
 
-def test_other_threads_run_meanwhile():
+def test_analysis_releases_the_interpreter_lock():
     ticks = []
     done = threading.Event()
 
@@ -60,16 +60,16 @@ def test_other_threads_run_meanwhile():
     assert len(ticks) > 10
 
 
-def test_a_bad_setting_is_named(monkeypatch):
+def test_invalid_setting_is_named(monkeypatch):
     monkeypatch.setenv("WORKERS", "many")
     with pytest.raises(sutazai.SutazaiError, match="WORKERS: expected a whole number"):
         sutazai.analyze(use_model=False)
 
 
-def test_positional_arguments_are_refused():
+def test_positional_arguments_are_rejected():
     with pytest.raises(TypeError):
         sutazai.analyze(False)
 
 
-def test_the_docs_examples_hold():
+def test_docstring_examples_pass():
     assert doctest.testmod(sutazai).failed == 0

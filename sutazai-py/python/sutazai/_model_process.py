@@ -1,4 +1,4 @@
-"""Runs one embedded model for the process that started this interpreter."""
+"""Child process that runs one embedded model for the process that started this interpreter."""
 
 import sys
 
