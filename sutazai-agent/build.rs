@@ -1,34 +1,35 @@
-//! Gathers the libraries of llama.cpp in one folder beside the programs, `sutazai-native`, where programs look for them.
+//! Collects the shared libraries of llama.cpp in one folder beside the programs, `sutazai-native`.
 //!
-//! llama.cpp comes as shared libraries so that the kernels for one processor are chosen when a program starts. Cargo
-//! leaves them in folders of the build; a program that is started by hand, or copied with its folder, needs them together.
+//! llama.cpp is linked as shared libraries, so that the kernels for one processor are selected at program start. Cargo
+//! leaves them in several build folders; a program that is started directly, or copied with its folder, needs them in
+//! one.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs, io};
 
-/// The folder's name.
-const FOLDER: &str = "sutazai-native";
+/// Name of the folder beside the programs.
+const LIBRARY_FOLDER: &str = "sutazai-native";
 
-/// The variant with AMX. GCC before 13.2 drops the stores before `ldtilecfg` (llama.cpp #20824), so what it builds crashes
-/// or computes wrongly.
+/// Library of the variant with AMX. GCC before 13.2 drops the stores before `ldtilecfg` (llama.cpp #20824), so that its
+/// build crashes or computes wrong results.
 const AMX_VARIANT: &str = "libggml-cpu-sapphirerapids.so";
 
 fn main() -> io::Result<()> {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-env-changed=CXX");
-    // A path of its own beats LD_LIBRARY_PATH only as DT_RPATH: another libllama.so must not be taken for ours.
+    // Only DT_RPATH takes precedence over LD_LIBRARY_PATH; with DT_RUNPATH another libllama.so could be loaded instead.
     println!(
-        "cargo:rustc-link-arg-bins=-Wl,--disable-new-dtags,-rpath,$ORIGIN/{FOLDER}:$ORIGIN/../lib/sutazai"
+        "cargo:rustc-link-arg-bins=-Wl,--disable-new-dtags,-rpath,$ORIGIN/{LIBRARY_FOLDER}:$ORIGIN/../lib/sutazai"
     );
-    println!("cargo:rustc-link-arg-tests=-Wl,--disable-new-dtags,-rpath,$ORIGIN/../{FOLDER}");
-    println!("cargo:rustc-link-arg-benches=-Wl,--disable-new-dtags,-rpath,$ORIGIN/../{FOLDER}");
+    println!("cargo:rustc-link-arg-tests=-Wl,--disable-new-dtags,-rpath,$ORIGIN/../{LIBRARY_FOLDER}");
+    println!("cargo:rustc-link-arg-benches=-Wl,--disable-new-dtags,-rpath,$ORIGIN/../{LIBRARY_FOLDER}");
     let Some(backends) = env::var_os("DEP_LLAMA_BACKENDS_DIR").map(PathBuf::from) else { return Ok(()) };
     let built = backends.parent().unwrap_or(Path::new("."));
     let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
     // OUT_DIR is <profile>/build/<package>/out.
     let profile = out.ancestors().nth(3).unwrap_or(&out);
-    let folder = profile.join(FOLDER);
+    let folder = profile.join(LIBRARY_FOLDER);
     if folder.exists() {
         fs::remove_dir_all(&folder)?;
     }
@@ -37,13 +38,13 @@ fn main() -> io::Result<()> {
         copy(&lib, &folder, is_shared_library)?;
     }
     resolve_links(profile, built)?;
-    let amx_works = amx_is_compiled_right();
+    let amx_works = compiler_builds_amx_correctly();
     copy(&backends, &folder, |name| name.ends_with(".so") && (amx_works || name != AMX_VARIANT))?;
     println!("cargo:folder={}", folder.display());
     Ok(())
 }
 
-/// Copies what is wanted; a link is copied as the file that it leads to.
+/// Copies the entries that satisfy `wanted`; a symbolic link is copied as its target file.
 fn copy(from: &Path, to: &Path, wanted: impl Fn(&str) -> bool) -> io::Result<()> {
     if !from.is_dir() {
         return Ok(());
@@ -58,8 +59,9 @@ fn copy(from: &Path, to: &Path, wanted: impl Fn(&str) -> bool) -> io::Result<()>
     Ok(())
 }
 
-/// Gives the links that llama-cpp-sys-2 leaves in the folders of the build something to lead to: it takes a link that leads
-/// nowhere for a missing one, and fails when it runs again and cannot make it.
+/// Repairs dangling links that llama-cpp-sys-2 leaves in the build folders. Its build script takes a dangling link for
+/// a
+/// missing one, and fails on its next run because it cannot create it.
 fn resolve_links(profile: &Path, built: &Path) -> io::Result<()> {
     for folder in [profile.to_path_buf(), profile.join("deps"), profile.join("examples")] {
         if !folder.is_dir() {
@@ -79,18 +81,18 @@ fn resolve_links(profile: &Path, built: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether this is the name by which programs ask for a library: `libllama.so.0`, with the major version only. Of
-/// `libllama-common`, the tools' part of llama.cpp, nothing is used.
+/// Whether `name` is the one that programs load a library by, with the major version only: `libllama.so.0`. Nothing of
+/// `libllama-common`, which belongs to llama.cpp's tools, is used.
 fn is_shared_library(name: &str) -> bool {
     let version = name.split_once(".so.").map(|(_, version)| version);
     !name.starts_with("libllama-common")
         && version.is_some_and(|version| version.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// Whether the C++ compiler keeps the stores before `ldtilecfg`: every one but GCC before 13.2.
-fn amx_is_compiled_right() -> bool {
+/// Whether the C++ compiler keeps the stores before `ldtilecfg`: every one except GCC before 13.2.
+fn compiler_builds_amx_correctly() -> bool {
     let compiler = env::var("CXX").unwrap_or_else(|_| "c++".to_owned());
-    // Only GCC knows this option.
+    // Only GCC supports this option.
     let Ok(output) = Command::new(compiler).arg("-dumpfullversion").output() else { return true };
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let mut numbers = text.trim().split('.').map(|part| part.parse::<u32>().unwrap_or_default());

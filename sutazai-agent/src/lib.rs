@@ -1,8 +1,10 @@
-//! What SutazAI's engine works with: agents, model backends and metric sources.
+//! Agents, model backends and metric sources of the SutazAI engine.
 //!
-//! - [`agents`]: what does tasks; the hardware-optimizer, the model-puller.
-//! - [`metrics`]: sources of what is measured on this machine, and its history.
-//! - [`models`]: backends of language models, and the manager that makes one of several.
+//! - [`agents`]: the agents that run tasks, the hardware-optimizer and the model-puller.
+//! - [`metrics`]: sources that measure this machine, and the metric history.
+//! - [`models`]: backends of language models, and the manager that puts several behind one interface.
+//!
+//! Everything here implements a port of `sutazai-core`; the core imports nothing from this crate.
 //!
 //! Everything here implements a port of `sutazai-core`; nothing here is imported by it.
 

@@ -184,7 +184,10 @@ enum Ended {
 fn injected_faults_are_found_and_do_not_stop_the_analyzer() {
     let able = Command::new("unshare").args(["--mount", "true"]).output();
     let able = able.is_ok_and(|output| output.status.success());
-    assert!(able || !rustix::process::geteuid().is_root(), "root may make a mount namespace, but `unshare` failed");
+    assert!(
+        able || !rustix::process::geteuid().is_root(),
+        "root may make a mount namespace, but `unshare` failed"
+    );
     if !able {
         print("injected faults: none could be caused, since this user may not create a mount namespace\n");
         return;

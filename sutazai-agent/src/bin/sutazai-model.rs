@@ -1,5 +1,7 @@
-//! Runs one model for the process that started it, and nothing else: the child of a
-//! [`ModelLauncher`](sutazai_agent::models::ModelLauncher) for programs that cannot run it themselves.
+//! Child process that runs one model for the process that started it.
+//!
+//! It is the child of a [`ModelLauncher`](sutazai_agent::models::ModelLauncher), for programs that cannot re-execute
+//! themselves for that purpose.
 
 use std::process::ExitCode;
 

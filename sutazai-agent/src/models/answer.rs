@@ -1,6 +1,6 @@
-//! What all servers' answers have in common: a time limit, a schema to fit, and one end.
+//! Behavior that answers of all model servers share: a deadline, a constraint check and exactly one end.
 //!
-//! A backend reads its protocol into [`Piece`]s; [`stream`] makes of them what the port promises.
+//! A backend decodes its protocol into [`Piece`]s; [`stream`] turns them into the events that the port promises.
 
 use std::time::Duration;
 
@@ -11,33 +11,33 @@ use sutazai_core::ports::ModelStream;
 use sutazai_core::{Error, Result, constraints};
 use tokio::time::Instant;
 
-/// One message of a server.
+/// One decoded message of a model server.
 #[derive(Debug)]
 pub(super) enum Piece {
-    /// More text, perhaps none.
+    /// Further text of the answer, possibly empty.
     Text(String),
-    /// More of the words with which the model refuses to answer.
+    /// Further text of the model's refusal to answer.
     Refusal(String),
-    /// Some reasoning, which is no part of the answer.
+    /// Reasoning of the model, which is not part of the answer.
     Reasoning,
-    /// The end, with what the server counted.
+    /// End of the answer, with the token counts of the server.
     End { prompt_tokens: u32, completion_tokens: u32, finish_reason: FinishReason },
 }
 
-/// When an answer must be there.
+/// Time limit of an answer: the instant at which it expires and the timeout that led to it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Deadline(Option<(Instant, Duration)>);
 
 impl Deadline {
-    /// That of a request which comes now.
+    /// Starts the time limit of `request` now; without a timeout in the request the deadline never expires.
     pub(super) fn of(request: &GenerateRequest) -> Self {
         Self(request.timeout.map(|timeout| (Instant::now() + timeout, timeout)))
     }
 
-    /// Waits no longer than this.
+    /// Awaits `future` until the deadline expires.
     ///
     /// # Errors
-    /// `Timeout`.
+    /// `Timeout` when the deadline expires first.
     pub(super) async fn wait<T>(self, future: impl Future<Output = T>) -> Result<T> {
         let Some((at, timeout)) = self.0 else { return Ok(future.await) };
         let late = |_| Error::timeout(format!("no answer within {timeout:?}"));
@@ -45,10 +45,10 @@ impl Deadline {
     }
 }
 
-/// Why an answer ended, by the words of the servers that there are.
+/// Maps a server's finish reason to a [`FinishReason`], in the spellings of the known servers.
 ///
 /// # Errors
-/// `Unavailable` for any other reason, such as that a server was stopped: what came is no whole answer.
+/// `Unavailable` for any other reason, such as a server shutdown, because the answer is then incomplete.
 pub(super) fn finish_reason(backend: &str, reason: &str) -> Result<FinishReason> {
     match reason.to_ascii_lowercase().as_str() {
         "stop" | "eos" | "eos_token" | "end_turn" | "stop_sequence" => Ok(FinishReason::Stop),
@@ -61,15 +61,15 @@ pub(super) fn finish_reason(backend: &str, reason: &str) -> Result<FinishReason>
     }
 }
 
-/// A count of a server, where it gave one.
+/// Reads a token count; `None` when it is missing or does not fit into 32 bits.
 pub(super) fn count(value: Option<&Value>) -> Option<u32> {
     u32::try_from(value?.as_u64()?).ok()
 }
 
-/// The vectors of so many texts.
+/// Validates that `vectors` has one embedding for each of `texts` texts.
 ///
 /// # Errors
-/// `Unavailable` unless there is one for each text, all of them of one length and of finite numbers.
+/// `Unavailable` unless there is one vector a text, all of one non-zero length and of finite numbers.
 pub(super) fn vectors(backend: &str, vectors: Vec<Vec<f32>>, texts: usize) -> Result<Vec<Vec<f32>>> {
     if vectors.len() != texts {
         return Err(Error::unavailable(format!(
@@ -89,8 +89,10 @@ pub(super) fn vectors(backend: &str, vectors: Vec<Vec<f32>>, texts: usize) -> Re
     Ok(vectors)
 }
 
-/// The answer as the port promises it: text, then one `Done`; or an error, then nothing. A text that ended by itself
-/// and does not fit the constraint ends with an error: it was sent by then, but nobody takes it for an answer.
+/// Returns the event stream that the port promises: text and then one `Done`, or an error and then nothing.
+///
+/// A text that ended by itself and violates the constraint ends with an error. Its pieces have been sent by then, but
+/// without `Done` no caller takes them for an answer.
 pub(super) fn stream(
     pieces: impl Stream<Item = Result<Piece>> + Send + 'static,
     request: &GenerateRequest,
@@ -125,12 +127,12 @@ struct State<S> {
     deadline: Deadline,
     backend: String,
     model: String,
-    /// What was written so far, when it must fit a constraint.
+    /// Text received so far; collected only when there is a constraint to check.
     text: String,
     refusal: String,
-    /// Whether no text has come.
+    /// Whether no text has been received yet.
     is_empty: bool,
-    /// Whether some reasoning has come.
+    /// Whether the model has sent reasoning.
     reasoned: bool,
 }
 
@@ -170,7 +172,8 @@ impl<S: Stream<Item = Result<Piece>> + Unpin> State<S> {
         }
     }
 
-    /// Whether what came is an answer. A refusal is one, and so is what a filter left.
+    /// Checks that the received text is a valid answer. A refusal is valid, and so is a text that a filter or the token
+    /// limit cut off: the finish reason tells the caller.
     async fn check_end(&mut self, finish_reason: FinishReason) -> Result<()> {
         if !self.refusal.is_empty() || finish_reason != FinishReason::Stop {
             return Ok(());

@@ -1,4 +1,4 @@
-//! Pulls the default model where no backend has it: one pull for all requests that wait for it.
+//! Automatic pull of a missing default model: one pull serves all requests that wait for it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -12,13 +12,14 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::chain::FallbackChain;
 
-/// After a pull that failed, the next one begins no earlier than this: requests meanwhile do without.
+/// Minimum time between the end of a failed pull and the start of the next one; requests in between go without the
+/// model.
 const RETRY_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Time between two log lines on the progress of one step of a pull.
+/// Minimum time between two log lines about one step of a pull.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
-/// The pull of one model by the first backend of a chain that can.
+/// Pull of one model by the first backend of a chain that can pull.
 #[derive(Debug)]
 pub(super) struct AutoPull {
     model: String,
@@ -27,8 +28,8 @@ pub(super) struct AutoPull {
     latest: Mutex<Option<Pull>>,
 }
 
-/// One pull, running or ended. It goes on when the requests that wait for it are dropped, since the next one would need
-/// it too, and ends with its [`AutoPull`].
+/// A pull that is running or has ended. It continues when the requests that wait for it are dropped, because the next
+/// request would need it too, and it is aborted when its [`AutoPull`] is dropped.
 #[derive(Debug)]
 struct Pull {
     progress: watch::Receiver<State>,
@@ -46,11 +47,11 @@ impl AutoPull {
         Self { model: model.to_owned(), chain, clock, latest: Mutex::new(None) }
     }
 
-    /// Waits for the running pull, or for one that begins now, and reports its progress. The outcome of a pull that failed
-    /// less than [`RETRY_INTERVAL`] ago stands.
+    /// Waits for the running pull, or for one that it starts, and reports the progress. A pull that failed less than
+    /// [`RETRY_INTERVAL`] ago is not repeated: its error is returned.
     ///
     /// # Errors
-    /// That of the pull.
+    /// The error of the pull.
     pub(super) async fn wait(&self, report: impl Fn(&PullProgress)) -> Result<()> {
         let mut progress = self.join();
         loop {
@@ -65,11 +66,11 @@ impl AutoPull {
         }
     }
 
-    /// The pull to wait for.
+    /// Subscribes to the current pull, or starts one when there is none to reuse.
     fn join(&self) -> watch::Receiver<State> {
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(pull) = &*latest
-            && self.stands(&pull.progress.borrow())
+            && self.is_reusable(&pull.progress.borrow())
         {
             return pull.progress.clone();
         }
@@ -88,9 +89,10 @@ impl AutoPull {
         progress
     }
 
-    /// Whether no other pull is to begin: this one runs, or failed a short time ago. One that succeeded says nothing of a
-    /// model that was removed since.
-    fn stands(&self, state: &State) -> bool {
+    /// Whether `state` rules out another pull: it is running or failed within [`RETRY_INTERVAL`]. A pull that succeeded
+    /// does
+    /// not count, because the model may have been removed since.
+    fn is_reusable(&self, state: &State) -> bool {
         match state {
             State::Running(_) => true,
             State::Ended { outcome: Ok(()), .. } => false,
@@ -101,7 +103,7 @@ impl AutoPull {
     }
 }
 
-/// Pulls to the end, and passes on and logs how far it is.
+/// Pulls the model to the end, publishes each step to `progress` and logs it at most every [`LOG_INTERVAL`].
 async fn pull(
     model: &str,
     chain: &FallbackChain,

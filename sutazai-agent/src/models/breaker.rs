@@ -1,7 +1,7 @@
-//! Leaves alone, for a while, what keeps failing.
+//! Circuit breaker that stops calls to a backend for a while after repeated failures.
 //!
-//! Every call of a [`FallbackChain`](super::FallbackChain) to a backend first asks its breaker for a permit and
-//! tells it afterwards how the call went.
+//! Before each call to a backend, a [`FallbackChain`](super::FallbackChain) requests a permit from its breaker, and
+//! afterwards it reports the outcome of the call through the permit.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,25 +11,27 @@ use metrics::gauge;
 use sutazai_core::ports::Clock;
 use sutazai_core::{Error, ErrorKind};
 
-/// After so many failures in a row the circuit opens.
+/// Number of consecutive failures that opens the circuit.
 pub(super) const THRESHOLD: u32 = 5;
 
-/// So long it stays open before one call may try again.
+/// Time for which an open circuit rejects calls before it admits one trial call.
 pub(super) const COOL_DOWN: Duration = Duration::from_secs(30);
 
-/// Whether calls go through.
+/// State of a circuit breaker: whether it admits calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BreakerState {
-    /// Calls go through.
+    /// Calls are admitted.
     Closed,
-    /// Calls are refused until the cool-down is over.
+    /// Calls are rejected until the cool-down is over.
     Open,
-    /// The cool-down is over: one call may try, and its outcome decides.
+    /// The cool-down is over: one trial call is admitted, and its outcome decides.
     HalfOpen,
 }
 
-/// Counts calls that failed in a row, each once however often it was repeated; only those of temporary kinds, for a refusal such as `NotFound` proves that somebody is
-/// there.
+/// Circuit breaker of one backend, driven by consecutive failures.
+///
+/// A call counts once, however often it was retried. Only temporary errors count as failures: a refusal such as
+/// `NotFound` proves that the backend responds.
 #[derive(Debug)]
 pub struct CircuitBreaker {
     backend: String,
@@ -41,18 +43,19 @@ pub struct CircuitBreaker {
 struct Inner {
     failures: u32,
     opened_at: Option<DateTime<Utc>>,
-    trying: bool,
+    trial_running: bool,
 }
 
 impl CircuitBreaker {
-    /// A closed one before this backend: it opens after five failures in a row, for 30 seconds by this clock.
+    /// Creates a closed breaker for `backend`. It opens for 30 seconds, measured by `clock`, after five consecutive
+    /// failures.
     pub fn new(backend: &str, clock: Arc<dyn Clock>) -> Self {
         let breaker = Self { backend: backend.to_owned(), clock, inner: Mutex::default() };
-        breaker.tell();
+        breaker.publish_state();
         breaker
     }
 
-    /// Whether calls go through now.
+    /// Returns the current state, which depends on the time that has passed since the circuit opened.
     pub fn state(&self) -> BreakerState {
         match self.remaining(&self.lock()) {
             None => BreakerState::Closed,
@@ -61,12 +64,13 @@ impl CircuitBreaker {
         }
     }
 
-    /// Leave for one call. Who drops the permit without settling it, says nothing about the backend.
+    /// Requests a permit for one call. A permit that is dropped without being settled reports nothing about the
+    /// backend.
     ///
     /// # Errors
-    /// `Unavailable`, with the time after which to ask again, while the circuit is open or another call is trying.
+    /// `Unavailable` with a retry delay while the circuit is open or another trial call is running.
     pub fn permit(self: &Arc<Self>) -> Result<Permit, Error> {
-        self.tell();
+        self.publish_state();
         let mut inner = self.lock();
         let refused = |after| {
             Error::unavailable("it failed too often in a row and is left alone for a while")
@@ -74,15 +78,15 @@ impl CircuitBreaker {
         };
         match self.remaining(&inner) {
             None => {}
-            Some(Duration::ZERO) if inner.trying => return Err(refused(Duration::from_secs(1))),
-            Some(Duration::ZERO) => inner.trying = true,
+            Some(Duration::ZERO) if inner.trial_running => return Err(refused(Duration::from_secs(1))),
+            Some(Duration::ZERO) => inner.trial_running = true,
             Some(remaining) => return Err(refused(remaining)),
         }
-        Ok(Permit { breaker: self.clone(), tries: inner.trying, settled: false })
+        Ok(Permit { breaker: self.clone(), is_trial: inner.trial_running, settled: false })
     }
 
-    /// Shows the state to whoever collects metrics.
-    fn tell(&self) {
+    /// Publishes the state as the gauge `circuit_breaker_state`: 0 closed, 1 half-open, 2 open.
+    fn publish_state(&self) {
         let state = match self.state() {
             BreakerState::Closed => 0.0,
             BreakerState::HalfOpen => 1.0,
@@ -91,7 +95,7 @@ impl CircuitBreaker {
         gauge!("circuit_breaker_state", "backend" => self.backend.clone()).set(state);
     }
 
-    /// What is left of the cool-down; none when the circuit is closed.
+    /// Returns the rest of the cool-down, zero once it is over; `None` while the circuit is closed.
     fn remaining(&self, inner: &Inner) -> Option<Duration> {
         let passed = (self.clock.now() - inner.opened_at?).to_std().unwrap_or_default();
         Some(COOL_DOWN.saturating_sub(passed))
@@ -102,48 +106,48 @@ impl CircuitBreaker {
     }
 }
 
-/// Leave for one call to a backend.
+/// Permit for one call to a backend; it reports the outcome back to the breaker.
 #[derive(Debug)]
 pub struct Permit {
     breaker: Arc<CircuitBreaker>,
-    /// Whether this call is the one that tries a half-open circuit.
-    tries: bool,
+    /// Whether this is the trial call of a half-open circuit.
+    is_trial: bool,
     settled: bool,
 }
 
 impl Permit {
-    /// Whether this call is the trial of a half-open circuit.
+    /// Whether this is the trial call of a half-open circuit.
     pub(super) fn is_trial(&self) -> bool {
-        self.tries
+        self.is_trial
     }
 
-    /// Says how the call went: none, or the kind of its error.
+    /// Reports the outcome of the call: `None` for success, or the kind of its error.
     pub fn settle(mut self, failure: Option<ErrorKind>) {
         self.settled = true;
         let now = self.breaker.clock.now();
         let mut inner = self.breaker.lock();
-        if self.tries {
-            inner.trying = false;
+        if self.is_trial {
+            inner.trial_running = false;
         }
-        // An answer that does not fit is the request's doing as much as the model's: the backend did answer.
+        // A misfit is caused by the request as much as by the model, and it proves that the backend answered.
         if failure.is_some_and(|kind| kind.is_temporary() && kind != ErrorKind::Misfit) {
             inner.failures = inner.failures.saturating_add(1);
-            // A call that began before the circuit opened must not make it stay open longer.
-            if self.tries || (inner.opened_at.is_none() && inner.failures >= THRESHOLD) {
+            // A call that began before the circuit opened must not prolong the open state.
+            if self.is_trial || (inner.opened_at.is_none() && inner.failures >= THRESHOLD) {
                 inner.opened_at = Some(now);
             }
         } else {
             *inner = Inner::default();
         }
         drop(inner);
-        self.breaker.tell();
+        self.breaker.publish_state();
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        if self.tries && !self.settled {
-            self.breaker.lock().trying = false;
+        if self.is_trial && !self.settled {
+            self.breaker.lock().trial_running = false;
         }
     }
 }
@@ -165,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn opens_after_failures_in_a_row_and_says_for_how_long() {
+    fn consecutive_failures_open_the_circuit_with_a_retry_delay() {
         let (clock, breaker) = broken();
         assert_eq!(breaker.state(), BreakerState::Open);
         clock.advance(Duration::from_secs(10));
@@ -174,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn one_call_tries_and_decides() {
+    fn one_trial_call_decides_the_state() {
         let (clock, breaker) = broken();
         clock.advance(COOL_DOWN);
         assert_eq!(breaker.state(), BreakerState::HalfOpen);
@@ -190,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_try_that_was_dropped_leaves_room_for_another() {
+    fn dropped_trial_permit_admits_another_trial() {
         let (clock, breaker) = broken();
         clock.advance(COOL_DOWN);
         drop(breaker.permit().unwrap());
@@ -200,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_that_do_not_fit_open_nothing() {
+    fn misfits_do_not_open_the_circuit() {
         let breaker = Arc::new(CircuitBreaker::new("test", Arc::new(ManualClock::new())));
         for _ in 0..3 * THRESHOLD {
             breaker.permit().unwrap().settle(Some(ErrorKind::Misfit));
@@ -209,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_do_not_count() {
+    fn permanent_errors_do_not_count() {
         let breaker = Arc::new(CircuitBreaker::new("test", Arc::new(ManualClock::new())));
         for _ in 0..3 {
             for _ in 0..THRESHOLD - 1 {
@@ -221,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_from_before_the_opening_do_not_prolong_it() {
+    fn calls_from_before_the_opening_do_not_prolong_the_open_state() {
         let clock = Arc::new(ManualClock::new());
         let breaker = Arc::new(CircuitBreaker::new("test", clock.clone()));
         let slow = breaker.permit().unwrap();

@@ -1,8 +1,9 @@
-//! Several backends as one: the first that can answer does.
+//! Fallback across several model backends: the first backend that can answer does.
 //!
-//! Before a backend is asked, its breaker is. A call that fails in passing is repeated with backoff ([`Retry`]); what a
-//! backend refuses or still fails at goes on to the next, as long as no text was passed on. Text of two models, or of two
-//! attempts, is never put together: a model that breaks off in the middle ends the answer.
+//! Each call to a backend first needs a permit of its circuit breaker. A temporary failure is retried with backoff
+//! ([`Retry`]). When a backend refuses or keeps failing, the request goes to the next one, as long as no text has been
+//! passed on. Text of two models, or of two attempts, is never concatenated: a failure in the middle of an answer ends
+//! the answer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,11 +20,13 @@ use super::breaker::{BreakerState, CircuitBreaker, Permit};
 use super::retry::Retry;
 use super::spans;
 
-/// A server that does not list its models within this is passed over.
-const LISTING: Duration = Duration::from_secs(3);
+/// Time limit for listing the models of one backend; a backend that exceeds it is skipped.
+const LISTING_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A [`ModelBackend`] over several, each behind a [`CircuitBreaker`]. An answer that is not from the first says why
-/// in [`ModelUsage::degraded`](sutazai_core::domain::ModelUsage::degraded).
+/// A [`ModelBackend`] over several backends, each behind a [`CircuitBreaker`].
+///
+/// An answer that does not come from the first backend gives the reason in
+/// [`ModelUsage::degraded`](sutazai_core::domain::ModelUsage::degraded).
 #[derive(Debug)]
 pub struct FallbackChain {
     links: Vec<Link>,
@@ -36,7 +39,7 @@ struct Link {
     breaker: Arc<CircuitBreaker>,
 }
 
-/// One thing to try: a backend by its place in the chain, and the model to ask of it.
+/// One candidate of a request: a backend, by its index in the chain, and the model to request from it.
 #[derive(Debug)]
 pub(super) struct Attempt {
     pub(super) link: usize,
@@ -44,7 +47,7 @@ pub(super) struct Attempt {
 }
 
 impl FallbackChain {
-    /// In this order of preference.
+    /// Creates a chain over `backends`, in order of preference.
     pub fn new(backends: Vec<Arc<dyn ModelBackend>>, clock: Arc<dyn Clock>) -> Self {
         let link = |backend: Arc<dyn ModelBackend>| Link {
             breaker: Arc::new(CircuitBreaker::new(backend.name(), clock.clone())),
@@ -53,21 +56,25 @@ impl FallbackChain {
         Self { links: backends.into_iter().map(link).collect(), clock }
     }
 
-    /// Whether there is no backend at all.
+    /// Whether the chain has no backend.
     pub(super) fn is_empty(&self) -> bool {
         self.links.is_empty()
     }
 
-    /// What each backend has, in the order of the chain; asked side by side.
+    /// Lists the models of every backend concurrently; the results are in the order of the chain.
     pub(super) async fn listings(&self) -> Vec<Result<Vec<ModelInfo>>> {
         join_all(self.links.iter().map(|link| async {
             let permit = link.permit()?;
             let late = || {
-                Error::timeout(format!("{} did not list its models within {LISTING:?}", link.backend.name()))
+                Error::timeout(format!(
+                    "{} did not list its models within {LISTING_TIMEOUT:?}",
+                    link.backend.name()
+                ))
             };
             let listing = self.retry(&permit, None).run(link.backend.name(), |_| link.backend.models());
-            let listed = tokio::time::timeout(LISTING, listing).await.unwrap_or_else(|_| Err(late()));
-            // Who lists models proves no more than that it can do that: only an answer closes a circuit.
+            let listed = tokio::time::timeout(LISTING_TIMEOUT, listing).await.unwrap_or_else(|_| Err(late()));
+            // A successful listing settles nothing: it does not prove that the backend can generate, and only that
+            // closes a circuit.
             if let Err(e) = &listed {
                 permit.settle(Some(e.kind()));
             }
@@ -76,7 +83,8 @@ impl FallbackChain {
         .await
     }
 
-    /// The answer of the first attempt that succeeds. `notes` say what went wrong before.
+    /// Returns the answer of the first attempt that succeeds. `notes` list earlier problems; they and those of failed
+    /// attempts become the reason for a degraded answer.
     pub(super) async fn run(
         &self,
         attempts: Vec<Attempt>,
@@ -92,6 +100,7 @@ impl FallbackChain {
                 *timeout = timeout.saturating_sub((self.clock.now() - begun).to_std().unwrap_or_default());
             }
             match self.begin(link, request).await {
+                // An invalid or cancelled request would fail at every other backend too.
                 Ok((first, rest, call)) => return Ok(follow(first, rest, call, notes)),
                 Err(e) if matches!(e.kind(), ErrorKind::InvalidInput | ErrorKind::Cancelled) => {
                     return Err(e);
@@ -105,7 +114,7 @@ impl FallbackChain {
         Err(all_failed(failures))
     }
 
-    /// Loads the model of the first attempt that can be.
+    /// Loads the model of the first attempt that succeeds.
     pub(super) async fn load_first(&self, attempts: Vec<Attempt>) -> Result<()> {
         let mut failures = Vec::new();
         for attempt in attempts {
@@ -118,7 +127,7 @@ impl FallbackChain {
         Err(all_failed(failures))
     }
 
-    /// The attempts of one call: a half-open circuit is tried by one only.
+    /// Returns the retry policy of one call: a trial call of a half-open circuit is made once, others are retried.
     fn retry(&self, permit: &Permit, timeout: Option<Duration>) -> Retry<'_> {
         let retry = Retry::new(&*self.clock, timeout);
         if permit.is_trial() { retry.once() } else { retry }
@@ -132,7 +141,9 @@ impl FallbackChain {
         loaded
     }
 
-    /// The first event of an answer, for only then is it known that there will be one.
+    /// Starts an answer and waits for its first event, since until then the backend may still refuse and the next one
+    /// can
+    /// be tried.
     async fn begin(&self, link: &Link, request: GenerateRequest) -> Result<(ModelEvent, ModelStream, Call)> {
         let backend = &link.backend;
         if let Some(constraint) = &request.constraint
@@ -161,7 +172,7 @@ impl FallbackChain {
         }
     }
 
-    /// Every backend in order, with this model.
+    /// Lists one attempt a backend, in order, each with `model`.
     fn all(&self, model: Option<String>) -> Vec<Attempt> {
         (0..self.links.len()).map(|link| Attempt { link, model: model.clone() }).collect()
     }
@@ -173,15 +184,18 @@ impl ModelBackend for FallbackChain {
         "chain"
     }
 
-    /// Whether the first backend that calls go through to can enforce it: callers choose their constraint by the answer,
-    /// and the order of the backends is the operator's. One that is denied here goes to a later backend that can.
+    /// Whether the first backend whose circuit is not open can enforce `constraint`.
+    ///
+    /// Callers choose a constraint by this answer, and the operator's order decides which backend most requests reach.
+    /// A
+    /// request with a constraint that this backend lacks still falls through to a later backend that has it.
     fn supports(&self, constraint: &Constraint) -> bool {
         let open = |link: &&Link| link.breaker.state() == BreakerState::Open;
         let link = self.links.iter().find(|link| !open(link)).or(self.links.first());
         link.is_some_and(|link| link.backend.supports(constraint))
     }
 
-    /// Those of the first backend that says so: it gets most of the requests.
+    /// Returns the slots of the first backend that reports any, since that one receives most of the requests.
     fn slots(&self) -> Option<usize> {
         self.links.iter().find_map(|link| link.backend.slots())
     }
@@ -232,7 +246,7 @@ impl ModelBackend for FallbackChain {
         self.load_first(self.all(model)).await
     }
 
-    /// By the first backend that can pull at all.
+    /// Pulls with the first backend that supports pulling.
     async fn pull(&self, model: &str) -> Result<PullStream> {
         let mut failures = Vec::new();
         for link in &self.links {
@@ -254,7 +268,7 @@ impl Link {
     }
 }
 
-/// A call that is under way: leave for it, and its place in the trace.
+/// A call in progress: its permit and its span.
 struct Call {
     permit: Permit,
     span: Span,
@@ -272,7 +286,8 @@ impl Call {
     }
 }
 
-/// Passes the answer on, tells the breaker and the trace how it ended, and its end why it is not from the first choice.
+/// Forwards the answer, reports its outcome to the breaker and the span, and puts the reason for a fallback into the
+/// final `Done`.
 fn follow(first: ModelEvent, rest: ModelStream, call: Call, notes: Vec<String>) -> ModelStream {
     let mut call = Some(call);
     let mut degraded = (!notes.is_empty()).then(|| notes.join("; "));
@@ -297,7 +312,8 @@ fn follow(first: ModelEvent, rest: ModelStream, call: Call, notes: Vec<String>) 
         .boxed()
 }
 
-/// One error for all: of their common kind, or `Unavailable`. Who does not have the model says nothing of those who do.
+/// Combines `failures` into one error, of their common kind or else `Unavailable`. `NotFound` is ignored when there are
+/// other errors: a backend without the model says nothing about those that have it.
 fn all_failed(mut failures: Vec<Error>) -> Error {
     if failures.iter().any(|e| e.kind() != ErrorKind::NotFound) {
         failures.retain(|e| e.kind() != ErrorKind::NotFound);

@@ -1,11 +1,13 @@
-//! What llama.cpp's own conversion of a JSON Schema to a grammar keeps to (`common/json-schema-to-grammar.cpp`), which Ollama
-//! and `llama-server` use: keywords that it does not know are passed over there, and the model strays from them.
+//! Subset of JSON Schema that llama.cpp's conversion to a grammar honors (`common/json-schema-to-grammar.cpp`).
+//!
+//! Ollama and `llama-server` use this conversion. It silently ignores keywords that it does not know, so that the model
+//! may violate them; such a schema is rejected here instead.
 
 use serde_json::{Map, Value};
 use sutazai_core::{Error, Result};
 
-/// Keywords that are passed over.
-const UNKNOWN: &[&str] = &[
+/// Keywords that the conversion ignores.
+const IGNORED_KEYWORDS: &[&str] = &[
     "contains",
     "dependencies",
     "dependentRequired",
@@ -26,24 +28,24 @@ const UNKNOWN: &[&str] = &[
     "uniqueItems",
 ];
 
-/// Keywords that hold for whole numbers only.
-const BOUNDS: &[&str] = &["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"];
+/// Keywords that the conversion honors for whole numbers only.
+const INTEGER_ONLY_KEYWORDS: &[&str] = &["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"];
 
-/// Keywords whose value is a schema.
-const SCHEMA: &[&str] = &["items", "additionalProperties", "additionalItems"];
+/// Keywords whose value is one schema.
+const SCHEMA_KEYWORDS: &[&str] = &["items", "additionalProperties", "additionalItems"];
 
 /// Keywords whose value is a list of schemas.
-const SCHEMAS: &[&str] = &["anyOf", "oneOf", "allOf", "prefixItems"];
+const SCHEMA_LIST_KEYWORDS: &[&str] = &["anyOf", "oneOf", "allOf", "prefixItems"];
 
-/// Keywords whose value has a schema for each name.
-const NAMED_SCHEMAS: &[&str] = &["properties", "$defs", "definitions"];
+/// Keywords whose value maps names to schemas.
+const SCHEMA_MAP_KEYWORDS: &[&str] = &["properties", "$defs", "definitions"];
 
-/// Checks that a model of this backend can be held to the schema.
+/// Checks that `backend` enforces every keyword of `schema`.
 ///
 /// # Errors
-/// `Unsupported` naming `constraint` and the keyword.
+/// `Unsupported`, naming the field `constraint` and the keyword.
 pub(super) fn check(backend: &str, schema: &Value) -> Result<()> {
-    match stray(schema) {
+    match find_ignored(schema) {
         None => Ok(()),
         Some(keyword) => Err(Error::unsupported(format!(
             "{backend} cannot hold a model to `{keyword}` at this place of a JSON Schema"
@@ -52,33 +54,37 @@ pub(super) fn check(backend: &str, schema: &Value) -> Result<()> {
     }
 }
 
-/// The first keyword that is not kept to.
-fn stray(schema: &Value) -> Option<&str> {
+/// Returns the first keyword that the conversion ignores, if any.
+fn find_ignored(schema: &Value) -> Option<&str> {
     let object = schema.as_object()?;
-    object.keys().find(|keyword| !is_kept(keyword, object)).map(String::as_str).or_else(|| {
+    object.keys().find(|keyword| !is_honored(keyword, object)).map(String::as_str).or_else(|| {
         object.iter().find_map(|(keyword, value)| match keyword.as_str() {
-            keyword if SCHEMA.contains(&keyword) => stray(value),
-            keyword if SCHEMAS.contains(&keyword) => value.as_array()?.iter().find_map(stray),
-            keyword if NAMED_SCHEMAS.contains(&keyword) => value.as_object()?.values().find_map(stray),
+            keyword if SCHEMA_KEYWORDS.contains(&keyword) => find_ignored(value),
+            keyword if SCHEMA_LIST_KEYWORDS.contains(&keyword) => {
+                value.as_array()?.iter().find_map(find_ignored)
+            }
+            keyword if SCHEMA_MAP_KEYWORDS.contains(&keyword) => {
+                value.as_object()?.values().find_map(find_ignored)
+            }
             _ => None,
         })
     })
 }
 
-fn is_kept(keyword: &str, object: &Map<String, Value>) -> bool {
+fn is_honored(keyword: &str, object: &Map<String, Value>) -> bool {
     let is = |kind: &str| object.get("type").is_some_and(|found| found == kind);
     let anchored =
         |pattern: &Value| pattern.as_str().is_some_and(|text| text.starts_with('^') && text.ends_with('$'));
     match keyword {
         "pattern" => {
-            // With a pattern nothing else of a string is looked at.
+            // A pattern makes the conversion ignore every other keyword about the string.
             object.get(keyword).is_some_and(anchored)
                 && !object.contains_key("minLength")
                 && !object.contains_key("maxLength")
         }
         "minLength" | "maxLength" => is("string"),
-        keyword if BOUNDS.contains(&keyword) => is("integer"),
-        keyword => !UNKNOWN.contains(&keyword),
+        keyword if INTEGER_ONLY_KEYWORDS.contains(&keyword) => is("integer"),
+        keyword => !IGNORED_KEYWORDS.contains(&keyword),
     }
 }
 
@@ -89,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keywords_that_are_passed_over_are_named_wherever_they_stand() {
+    fn ignored_keywords_are_found_at_any_depth() {
         for (schema, keyword) in [
             (json!({ "type": "number", "minimum": 0, "maximum": 1 }), "minimum"),
             (json!({ "type": ["integer", "null"], "exclusiveMaximum": 3 }), "exclusiveMaximum"),
@@ -110,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_to_passes() {
+    fn honored_keywords_pass() {
         check("ollama", &json!(true)).unwrap();
         check(
             "ollama",

@@ -1,6 +1,6 @@
-//! The way to a model server: requests, and the one place where what goes wrong on it becomes an [`Error`].
+//! HTTP client of a model server, and the one place where its failures become an [`Error`].
 //!
-//! It speaks to the configured address and to no other: no proxy of the surroundings, no redirects.
+//! It connects to the configured address only: proxy settings of the environment and redirects are ignored.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -14,22 +14,22 @@ use sutazai_core::{Error, ErrorKind, Result, trace};
 
 use super::wire::read_json;
 
-/// How long a server may keep silent. Loading a large model from a slow disk falls in here.
-const IDLE: Duration = Duration::from_secs(120);
+/// Default limit for the silence of a server. Loading a large model from a slow disk counts as silence.
+const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// A server that does not take a connection within this is not there.
-const CONNECT: Duration = Duration::from_secs(5);
+/// Time limit for establishing a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The longest answer that is read as a whole: some thousand embeddings.
-const BODY_LIMIT: usize = 64 * 1024 * 1024;
+/// Maximum size of an answer that is read as a read_body, in bytes; enough for some thousand embeddings.
+const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
 
-/// The longest wait that a server may ask for.
+/// Maximum retry delay that is accepted from a server.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(3_600);
 
-/// When to come back to a server that is busy and does not say.
-const BUSY: Duration = Duration::from_secs(1);
+/// Retry delay after a busy server that states none.
+const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// A client of one server. Its key, if it has one, shows in no `Debug` output.
+/// Client of one model server. Its `Debug` output does not show the key.
 #[derive(Debug)]
 pub(super) struct HttpClient {
     client: Client,
@@ -39,7 +39,7 @@ pub(super) struct HttpClient {
 }
 
 impl HttpClient {
-    /// For the server at this address, with this bearer key. Nothing is sent yet.
+    /// Creates a client for the server at `base`, with an optional bearer key. Sends nothing.
     ///
     /// # Errors
     /// `InvalidInput` naming `MODEL_BACKENDS` or `OPENAI_API_KEY`.
@@ -61,26 +61,29 @@ impl HttpClient {
         }
         let client = Client::builder()
             .default_headers(headers)
-            .connect_timeout(CONNECT)
-            // A server may close a kept connection just as the next request goes out on it, and a request that was
-            // perhaps read cannot be sent twice. To connect anew costs nothing beside what a model takes.
+            .connect_timeout(CONNECT_TIMEOUT)
+            // A server may close an idle connection just as the next request is sent on it, and a request that it may
+            // have
+            // read cannot be repeated. A new connection costs little beside a generation. Pooling would pay off only
+            // for
+            // requests that are short and idempotent.
             .pool_max_idle_per_host(0)
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|e| Error::internal("the HTTP client could not be made").with_source(e))?;
-        Ok(Self { client, base: base.trim_end_matches('/').to_owned(), backend, idle: IDLE })
+        Ok(Self { client, base: base.trim_end_matches('/').to_owned(), backend, idle: DEFAULT_IDLE_TIMEOUT })
     }
 
-    /// The server may keep silent for so long.
+    /// Sets the longest silence of the server before a request fails.
     pub(super) fn set_idle(&mut self, idle: Duration) {
         self.idle = idle;
     }
 
-    /// Reads a JSON document that every server of this protocol has.
+    /// Reads a JSON document from a path that every server of this protocol serves.
     ///
     /// # Errors
-    /// `Unavailable` when there is none: something else listens at this address.
+    /// `Unavailable` when the path does not exist, because then another kind of server listens at this address.
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
         self.json(self.client.get(self.url(path))).await.map_err(|e| match e.kind() {
             ErrorKind::NotFound => {
@@ -91,20 +94,20 @@ impl HttpClient {
         })
     }
 
-    /// Sends a JSON document and reads one.
+    /// Posts a JSON document and reads the JSON answer.
     pub(super) async fn post<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<T> {
         self.json(self.client.post(self.url(path)).json(body)).await
     }
 
-    /// Sends a JSON document and gives the body of the answer as it comes. Dropping it closes the connection, which
-    /// tells the server to stop.
+    /// Posts a JSON document and streams the body of the answer. Dropping the stream closes the connection, which makes
+    /// the server stop generating.
     pub(super) async fn stream(
         &self,
         path: &str,
         body: &Value,
     ) -> Result<impl Stream<Item = Result<impl AsRef<[u8]> + use<>>> + Send + use<>> {
         let response = self.send(self.client.post(self.url(path)).json(body)).await?;
-        Ok(pieces(response, self.backend, self.idle))
+        Ok(body_chunks(response, self.backend, self.idle))
     }
 
     fn url(&self, path: &str) -> String {
@@ -113,43 +116,47 @@ impl HttpClient {
 
     async fn json<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T> {
         let response = self.send(request).await?;
-        let body = whole(response, self.backend, self.idle, BODY_LIMIT).await?;
+        let body = read_body(response, self.backend, self.idle, MAX_BODY_BYTES).await?;
         read_json(&body, &format!("{} gave an answer that is not of its protocol", self.backend))
     }
 
-    /// The answer's head; an answer that is no success is an error.
+    /// Sends a request and waits for the response head; a status other than 2xx is an error.
     async fn send(&self, request: RequestBuilder) -> Result<Response> {
-        // W3C Trace Context: a server that records traces goes on with ours.
+        // W3C Trace Context: a server that records traces continues ours.
         let request = match trace::current() {
             Some(here) => request.header("traceparent", here.to_traceparent()),
             None => request,
         };
         let sent = tokio::time::timeout(self.idle, request.send()).await;
-        let response = sent.map_err(|_| silent(self.backend, self.idle))?.map_err(|e| self.broken(e))?;
+        let response = sent
+            .map_err(|_| idle_timeout_error(self.backend, self.idle))?
+            .map_err(|e| self.connection_error(e))?;
         let status = response.status();
         if status.is_success() {
             return Ok(response);
         }
         let after =
             response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
-        let body = whole(response, self.backend, self.idle, 64 * 1024).await.unwrap_or_default();
+        let body = read_body(response, self.backend, self.idle, 64 * 1024).await.unwrap_or_default();
         let after = after.map(|seconds| Duration::from_secs(seconds).min(MAX_RETRY_AFTER));
         Err(self.refused(status, after, &complaint(&body)))
     }
 
-    fn broken(&self, e: reqwest::Error) -> Error {
+    fn connection_error(&self, e: reqwest::Error) -> Error {
         let how = if e.is_connect() { "cannot be reached" } else { "broke off the connection" };
-        let broken = Error::unavailable(format!("{} {how}", self.backend));
-        broken.with_detail(format!("at {}", self.base)).with_source(e.without_url())
+        let error = Error::unavailable(format!("{} {how}", self.backend));
+        error.with_detail(format!("at {}", self.base)).with_source(e.without_url())
     }
 
-    /// The server's refusal as an error.
+    /// Maps a non-2xx response to an error.
     fn refused(&self, status: StatusCode, after: Option<Duration>, complaint: &str) -> Error {
         let backend = self.backend;
         if matches!(status.as_u16(), 400 | 413 | 422 | 500) && is_context_overflow(complaint) {
             return context_overflow(backend, complaint);
         }
-        // What a server says of a request is the caller's to know; what it says of itself, the operator's.
+        // A complaint about the request concerns the caller and is public; one about the server itself concerns only
+        // the
+        // operator and goes into the detail.
         let refused = |kind| {
             let words = without_addresses(complaint);
             let e = Error::new(kind, format!("{backend} answered {status}: {words}"));
@@ -158,26 +165,27 @@ impl HttpClient {
         let failed = |kind| Error::new(kind, format!("{backend} answered {status}")).with_detail(complaint);
         match status.as_u16() {
             400 | 413 | 422 => refused(ErrorKind::InvalidInput),
-            // The caller of ours has done nothing wrong: what is refused is the operator's key.
+            // The rejected key is the operator's: the caller did nothing wrong and must not see an authentication
+            // error.
             401 | 403 => Error::unavailable(format!("{backend} refuses the key ({status})"))
                 .with_detail(format!("at {}", self.base)),
             404 => refused(ErrorKind::NotFound),
             408 | 504 => failed(ErrorKind::Timeout),
             501 => refused(ErrorKind::Unsupported),
-            429 => failed(ErrorKind::RateLimited).with_retry_after(after.unwrap_or(BUSY)),
-            503 => failed(ErrorKind::Busy).with_retry_after(after.unwrap_or(BUSY)),
+            429 => failed(ErrorKind::RateLimited).with_retry_after(after.unwrap_or(DEFAULT_RETRY_AFTER)),
+            503 => failed(ErrorKind::Busy).with_retry_after(after.unwrap_or(DEFAULT_RETRY_AFTER)),
             _ => failed(ErrorKind::Unavailable),
         }
     }
 }
 
-/// The sentence of an error envelope: Ollama has `{"error": "..."}`, OpenAI has `{"error": {"message": "..."}}`.
+/// Extracts the text of an error envelope: `{"error": "..."}` of Ollama or `{"error": {"message": "..."}}` of OpenAI.
 pub(super) fn sentence(error: &Value) -> String {
     let text = error.as_str().or_else(|| error.get("message")?.as_str());
     text.map_or_else(|| error.to_string(), str::to_owned)
 }
 
-/// The error of an answer that ends with this one of its server.
+/// Creates the error of an answer that the server ended with `error`.
 pub(super) fn broke_off(backend: &str, error: &Value) -> Error {
     let words = complaint_of(error);
     if is_context_overflow(&words) {
@@ -186,7 +194,7 @@ pub(super) fn broke_off(backend: &str, error: &Value) -> Error {
     Error::unavailable(format!("{backend} broke off")).with_detail(words)
 }
 
-/// A refusal of messages, which names the field that it is about where that can be told.
+/// Adds the field at fault to a refused chat request, where the error text reveals it.
 pub(super) fn about_chat(e: Error, has_schema: bool) -> Error {
     let words = e.message().to_lowercase();
     let of_schema = ["schema", "response_format", "grammar", "pattern", "invalid format"];
@@ -199,12 +207,12 @@ pub(super) fn about_chat(e: Error, has_schema: bool) -> Error {
     }
 }
 
-/// A refusal of texts for embeddings.
+/// Adds the field at fault to a refused embedding request.
 pub(super) fn about_texts(e: Error) -> Error {
     if e.kind() == ErrorKind::ContextLength { e.with_field("input") } else { e }
 }
 
-/// Whether these words say that the context is full: the code of OpenAI's API, the type of `llama-server`, or a sentence
+/// Whether `complaint` reports an exceeded context: the code of OpenAI's API, the type of `llama-server`, or a sentence
 /// of Ollama, vLLM and others.
 fn is_context_overflow(complaint: &str) -> bool {
     let words = complaint.to_lowercase();
@@ -223,7 +231,7 @@ fn context_overflow(backend: &str, complaint: &str) -> Error {
     Error::new(ErrorKind::ContextLength, format!("expected less for the model's context; {backend}: {words}"))
 }
 
-/// A server's words without addresses: which machines there are is no business of callers.
+/// Replaces the network addresses in a server's text, because callers must not learn about internal hosts.
 pub(super) fn without_addresses(words: &str) -> String {
     let shown = |word: &str| if is_address(word) { "(address)".to_owned() } else { word.to_owned() };
     words.split(char::is_whitespace).map(shown).collect::<Vec<_>>().join(" ")
@@ -242,7 +250,7 @@ fn is_address(word: &str) -> bool {
         || word.trim_matches(['"', '\'', ',', ';', '(', ')', ':']).parse::<SocketAddr>().is_ok()
 }
 
-/// What an error's body says.
+/// Extracts the error text from a response body; at most 500 characters.
 fn complaint(body: &[u8]) -> String {
     let envelope = serde_json::from_slice::<Value>(body).ok();
     let error = envelope.as_ref().and_then(|envelope| envelope.get("error").filter(|error| !error.is_null()));
@@ -252,7 +260,7 @@ fn complaint(body: &[u8]) -> String {
     text.chars().take(500).collect()
 }
 
-/// The sentence of an error, with its code where that says more of a full context than the sentence does.
+/// Extracts the text of an error, and appends its code or type when only that one reveals an exceeded context.
 fn complaint_of(error: &Value) -> String {
     let words = sentence(error);
     let mut named = ["code", "type"].iter().filter_map(|key| error.get(key)?.as_str());
@@ -262,15 +270,15 @@ fn complaint_of(error: &Value) -> String {
     }
 }
 
-/// The pieces of a body, each within the limit of silence.
-fn pieces(
+/// Streams the chunks of a body, each within the idle timeout.
+fn body_chunks(
     response: Response,
     backend: &'static str,
     idle: Duration,
 ) -> impl Stream<Item = Result<impl AsRef<[u8]> + use<>>> + Send + use<> {
     stream::unfold(response.bytes_stream().boxed(), move |mut body| async move {
         let piece = match tokio::time::timeout(idle, body.next()).await {
-            Err(_) => Err(silent(backend, idle)),
+            Err(_) => Err(idle_timeout_error(backend, idle)),
             Ok(piece) => piece?.map_err(|e| {
                 Error::unavailable(format!("{backend} broke off its answer")).with_source(e.without_url())
             }),
@@ -279,10 +287,15 @@ fn pieces(
     })
 }
 
-async fn whole(response: Response, backend: &'static str, idle: Duration, limit: usize) -> Result<Vec<u8>> {
+async fn read_body(
+    response: Response,
+    backend: &'static str,
+    idle: Duration,
+    limit: usize,
+) -> Result<Vec<u8>> {
     let mut body = Vec::new();
-    let mut pieces = std::pin::pin!(pieces(response, backend, idle));
-    while let Some(piece) = pieces.next().await {
+    let mut chunks = std::pin::pin!(body_chunks(response, backend, idle));
+    while let Some(piece) = chunks.next().await {
         let piece = piece?;
         if body.len() + piece.as_ref().len() > limit {
             return Err(Error::unavailable(format!("{backend} gave an answer of more than {limit} bytes")));
@@ -292,7 +305,7 @@ async fn whole(response: Response, backend: &'static str, idle: Duration, limit:
     Ok(body)
 }
 
-fn silent(backend: &str, idle: Duration) -> Error {
+fn idle_timeout_error(backend: &str, idle: Duration) -> Error {
     Error::timeout(format!("{backend} kept silent for {idle:?}"))
 }
 
@@ -303,7 +316,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn complaints_are_found_in_either_envelope_and_kept_short() {
+    fn complaints_are_read_from_either_envelope_and_truncated() {
         for body in [json!({ "error": "no room" }), json!({ "error": { "message": "no room", "code": 1 } })] {
             assert_eq!(complaint(body.to_string().as_bytes()), "no room");
         }
@@ -312,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_context_is_told_apart_whoever_says_so() {
+    fn context_overflow_of_every_server_is_recognized() {
         let client = HttpClient::new("openai", "http://127.0.0.1:1/v1", None).unwrap();
         for body in [
             json!({ "error": { "message": "too long", "code": "context_length_exceeded" } }),
@@ -328,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn words_lose_their_addresses() {
+    fn addresses_are_removed_from_texts() {
         let words = "Post \"http://10.0.0.5:11434/x\": dial tcp 10.0.0.5:80: lookup models.internal on [::1]:53: no host fe80::1; \
                      see localhost:8080, version 1.2 at 12:30, ratio 3:4";
         assert_eq!(
@@ -339,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn the_key_is_not_shown() {
+    fn key_is_not_shown() {
         let client = HttpClient::new("openai", "http://127.0.0.1:1/v1", Some("sk-very-secret")).unwrap();
         assert!(!format!("{client:?}").contains("very-secret"));
         let e = HttpClient::new("openai", "http://127.0.0.1:1", Some("sk-very-secret\n")).unwrap_err();
@@ -348,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn callers_do_not_read_where_a_server_is_or_what_it_says_of_itself() {
+    fn public_message_hides_address_and_server_details() {
         let client = HttpClient::new("openai", "http://models.internal:9090/v1", None).unwrap();
         for status in [401, 403, 408, 429, 500, 502, 503, 504] {
             let e = client.refused(StatusCode::from_u16(status).unwrap(), None, "/srv/weights is unreadable");
@@ -358,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn statuses_have_kinds() {
+    fn statuses_map_to_error_kinds() {
         let client = HttpClient::new("openai", "http://127.0.0.1:1/v1", None).unwrap();
         let kind = |status| client.refused(StatusCode::from_u16(status).unwrap(), None, "").kind();
         assert_eq!(kind(400), ErrorKind::InvalidInput);

@@ -1,8 +1,10 @@
 //! GGUF models, run by llama.cpp (github.com/ggml-org/llama.cpp) in a child process.
 //!
-//! Native code that parses downloaded files and runs kernels for one processor may crash, abort, hang or take all
-//! memory. In a process of its own ([`process`]) that costs the requests under way: they fail or are repeated, and the
-//! process is started again. The child runs [`native`] and speaks the frames of [`protocol`]. An embedder who prefers one
+//! Native code that parses downloaded files and runs kernels for one processor may crash, abort, hang or exhaust
+//! memory. In
+//! a separate process ([`process`]) that affects only the requests in progress: they fail or are retried, and the
+//! process
+//! is restarted. The child runs [`native`] and exchanges the frames of [`protocol`]. An embedder who prefers a single
 //! process uses [`LlamaCppModelBackend::in_process`].
 
 use std::fmt;
@@ -39,14 +41,14 @@ pub use launcher::ModelLauncher;
 #[cfg(feature = "llama-cpp-native")]
 pub use native::child::run as run_model_process;
 
-/// The name of the backend and of its feature.
+/// Name of the backend and of its feature.
 const NAME: &str = "llama-cpp";
 
-/// Most bytes that a token stands for on average, generously: more of them for each token of the context cannot fit.
+/// Generous upper bound of the average bytes per token; a text with more bytes per token of the context cannot fit.
 const MAX_BYTES_PER_TOKEN: usize = 16;
 
-/// A model of a GGUF file: one that writes, or one that makes embeddings. One that writes takes JSON Schemas and grammars,
-/// and what is sampled cannot break them.
+/// Backend for the model of one GGUF file, which either generates text or makes embeddings. A model that generates
+/// supports JSON Schemas and grammars, which the sampler enforces token by token.
 pub struct LlamaCppModelBackend {
     info: ModelInfo,
     loaded: Loaded,
@@ -61,11 +63,13 @@ enum Runner {
 }
 
 impl LlamaCppModelBackend {
-    /// Loads a model in a child process, with one thread per processor, and waits until it has passed its self-test. The
-    /// model goes by the file's name without its ending.
+    /// Loads a model in a child process, with one thread per processor, and waits until it has passed its self-test.
+    /// The
+    /// model's name is the file name without its extension.
     ///
     /// # Errors
-    /// `InvalidInput` naming `MODEL_BACKENDS` when there is no such file or it is no GGUF model that writes or makes
+    /// `InvalidInput` naming `MODEL_BACKENDS` when there is no such file or it is not a GGUF model that generates text
+    /// or makes
     /// embeddings, or naming `MODEL_PROGRAM` when the program cannot be started; `Unavailable` when the child crashes.
     pub fn open(path: impl AsRef<Path>, launcher: ModelLauncher) -> Result<Self> {
         let path = path.as_ref();
@@ -77,7 +81,7 @@ impl LlamaCppModelBackend {
         Ok(Self { info: info(name, bytes, &loaded, digest), loaded, runner: Runner::Child(child) })
     }
 
-    /// Loads a model inside this process: whatever crashes llama.cpp ends the process, and memory is shared with it.
+    /// Loads a model inside this process: a crash of llama.cpp ends the process, and the two share their memory.
     ///
     /// # Errors
     /// `InvalidInput` naming `MODEL_BACKENDS`, as [`open`](Self::open).
@@ -96,7 +100,7 @@ impl LlamaCppModelBackend {
         })
     }
 
-    /// Refuses what cannot fit into the context before it is tokenized: a token stands for a few bytes.
+    /// Rejects a text that cannot fit into the context before the cost of tokenizing it is paid.
     ///
     /// # Errors
     /// `ContextLength` naming the field.
@@ -111,8 +115,10 @@ impl LlamaCppModelBackend {
         }
     }
 
+    /// Checks that the request names this model or none.
+    ///
     /// # Errors
-    /// `NotFound` when another model than this is wanted.
+    /// `NotFound` when another model is wanted.
     fn check_name(&self, wanted: Option<&String>) -> Result<()> {
         match wanted.filter(|wanted| **wanted != self.info.name) {
             Some(wanted) => {
@@ -123,9 +129,9 @@ impl LlamaCppModelBackend {
     }
 }
 
-/// Tokenizes and compiles away from the threads that serve requests.
+/// Tokenizes and compiles on a blocking thread, so that the threads that serve requests stay free.
 #[cfg(feature = "llama-cpp-native")]
-async fn away(work: impl FnOnce() -> Result<()> + Send + 'static) -> Result<()> {
+async fn run_blocking(work: impl FnOnce() -> Result<()> + Send + 'static) -> Result<()> {
     let panicked = |e| Error::internal("the preparation of a request panicked").with_source(e);
     tokio::task::spawn_blocking(work).await.map_err(panicked)?
 }
@@ -204,12 +210,13 @@ impl ModelBackend for LlamaCppModelBackend {
             #[cfg(feature = "llama-cpp-native")]
             Runner::InProcess(model) => {
                 let model = model.clone();
-                away(move || model.generate(request, Box::new(sender))).await?;
+                run_blocking(move || model.generate(request, Box::new(sender))).await?;
                 None
             }
         };
         let mut answer = AnswerStream { events, deadline, _ticket: ticket };
-        // A request that is refused says so here, where a chain of backends still chooses another.
+        // Wait for the first event: a rejected request must fail here, where a chain of backends can still choose
+        // another.
         let first = answer.next().await;
         Ok(match first {
             Some(Err(e)) => return Err(e),
@@ -229,7 +236,7 @@ impl ModelBackend for LlamaCppModelBackend {
             #[cfg(feature = "llama-cpp-native")]
             Runner::InProcess(model) => {
                 let (model, texts) = (model.clone(), texts.to_vec());
-                away(move || model.embed(&texts, Box::new(Some(answer)))).await?;
+                run_blocking(move || model.embed(&texts, Box::new(Some(answer)))).await?;
                 None
             }
         };
@@ -240,10 +247,10 @@ impl ModelBackend for LlamaCppModelBackend {
     }
 }
 
-/// The events of one answer; dropping it stops the model.
+/// Events of one answer; dropping the stream stops the model.
 struct AnswerStream {
     events: mpsc::UnboundedReceiver<Result<ModelEvent>>,
-    /// Kept here too, for a child that does not answer.
+    /// Enforced here as well as in the child, in case the child stops responding.
     deadline: Option<(Instant, Duration)>,
     _ticket: Option<Ticket>,
 }

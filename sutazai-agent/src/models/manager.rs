@@ -1,4 +1,4 @@
-//! The models of all configured backends as one: lists them, pulls them, and chooses one where a request names none.
+//! Model manager: one interface to all configured backends, which lists, pulls and selects models.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +12,10 @@ use super::auto_pull::AutoPull;
 use super::chain::{Attempt, FallbackChain};
 use super::permissions::PermissionStore;
 
-/// A [`ModelBackend`] over all that are configured: a [`FallbackChain`] that knows the default model. Where no backend
-/// has that one, the first model that is there answers, and the end of the answer says so.
+/// A [`ModelBackend`] over all configured backends: a [`FallbackChain`] that knows the default model.
+///
+/// A request that names no model gets the default model. When no backend has that one, the first available model
+/// answers, and the end of the answer states the substitution.
 #[derive(Debug)]
 pub struct ModelManager {
     chain: Arc<FallbackChain>,
@@ -23,38 +25,38 @@ pub struct ModelManager {
     permissions: Option<PermissionStore>,
 }
 
-/// What to try in which order, and what is amiss.
+/// Candidates of a request that names no model, and the problems found while listing them.
 #[derive(Debug, Default)]
 struct Plan {
-    /// How many backends listed their models.
+    /// Number of backends that listed their models.
     reached: usize,
-    /// Backends with the default model.
+    /// Backends that have the default model.
     with_default: Vec<Attempt>,
-    /// The other backends that listed models, with the first one of each.
+    /// Backends that listed models without the default one, each with its first model.
     others: Vec<Attempt>,
-    /// Backends that did not list any. They are asked all the same if nobody else can answer: one may have come back.
+    /// Backends that failed to list their models. They are tried last, since they may have recovered.
     unlisted: Vec<Attempt>,
-    /// For the end of the answer.
+    /// Problems to be reported at the end of the answer.
     notes: Vec<String>,
 }
 
 impl ModelManager {
-    /// Over these backends in this order of preference, with this model where a request names none.
+    /// Creates a manager over `backends`, in order of preference; `default_model` serves requests that name no model.
     pub fn new(backends: Vec<Arc<dyn ModelBackend>>, default_model: &str, clock: Arc<dyn Clock>) -> Self {
         let chain = Arc::new(FallbackChain::new(backends, clock.clone()));
         Self { chain, default_model: default_model.to_owned(), clock, auto_pull: None, permissions: None }
     }
 
-    /// With stored measurements of what models may do; without, no model may do anything.
+    /// Sets the store of measured permissions. Without one, models have no permissions.
     pub fn with_permissions(mut self, store: PermissionStore) -> Self {
         self.permissions = Some(store);
         self
     }
 
-    /// The model that a request which names this one, or none, would go to first.
+    /// Returns the model that a request for `model` would reach first; `None` stands for the default.
     ///
     /// # Errors
-    /// `NotFound` where there is none; what failed where no backend could list its models.
+    /// `NotFound` when no backend has it; the combined error when no backend could list its models.
     pub async fn answering(&self, model: Option<String>) -> Result<ModelInfo> {
         let models = self.chain.models().await?;
         let wanted = model.as_deref().unwrap_or(&self.default_model);
@@ -67,16 +69,18 @@ impl ModelManager {
             .ok_or_else(|| Error::new(ErrorKind::NotFound, format!("no backend has the model {wanted}")))
     }
 
-    /// Sets whether a default model that no reachable backend has is pulled by the first backend that can; off unless set.
-    /// Models that requests name are never pulled: callers do not decide what fills the disk.
+    /// Sets whether the first backend that can pull fetches a default model that no reachable backend has; off by
+    /// default.
+    /// Models named by requests are never pulled: callers do not decide what fills the disk.
     pub fn with_auto_pull(mut self, on: bool) -> Self {
         let pull = || AutoPull::new(&self.default_model, self.chain.clone(), self.clock.clone());
         self.auto_pull = on.then(pull);
         self
     }
 
-    /// Pulls the default model if no reachable backend has it and that is allowed, and reports the progress. Requests do so
-    /// by themselves; call it first where somebody watches.
+    /// Pulls the default model if no reachable backend has it and pulling is enabled, and reports the progress.
+    ///
+    /// Requests trigger the same pull; call this first where a user watches.
     ///
     /// # Errors
     /// Those of the pull.
@@ -87,7 +91,7 @@ impl ModelManager {
         }
     }
 
-    /// Returns once this time is over; never without a limit.
+    /// Sleeps for `timeout`, or forever without one.
     async fn time_out(&self, timeout: Option<Duration>) {
         match timeout {
             Some(timeout) => self.clock.sleep(timeout).await,
@@ -95,7 +99,7 @@ impl ModelManager {
         }
     }
 
-    /// What the backends say they have now.
+    /// Lists the models of all backends and sorts the backends into a plan.
     async fn listed(&self) -> Plan {
         let mut plan = Plan::default();
         for (link, listed) in self.chain.listings().await.into_iter().enumerate() {
@@ -118,8 +122,9 @@ impl ModelManager {
         plan
     }
 
-    /// What to try in which order, and notes on what is amiss. A missing default model is pulled first where that is
-    /// allowed; what there is answers when the pull fails.
+    /// Returns the attempts in order, and notes on problems. A missing default model is pulled first when that is
+    /// enabled;
+    /// if the pull fails, the models that are present answer.
     async fn plan(&self, timeout: Option<Duration>) -> Result<(Vec<Attempt>, Vec<String>)> {
         let mut plan = self.listed().await;
         if let Some(pull) = &self.auto_pull
@@ -152,7 +157,8 @@ impl ModelManager {
 }
 
 impl Plan {
-    /// Whether backends were reached and none of them has the default model. Where none was reached nobody could pull it.
+    /// Whether backends were reached and none has the default model. If none was reached, no backend could pull it
+    /// either.
     fn lacks_default(&self) -> bool {
         self.reached > 0 && self.with_default.is_empty()
     }

@@ -1,10 +1,10 @@
-//! Where text comes from: one file a technology, and what makes several of them one.
+//! Backends of language models: one file per technology, and a manager over several of them.
 //!
-//! An operator names backends in `MODEL_BACKENDS`; [`connect_all`] opens them in that order and [`ModelManager`]
-//! puts them behind the one [`ModelBackend`] that agents see: it chooses the model, falls from one backend to the
-//! next ([`FallbackChain`]) and leaves alone what keeps failing ([`CircuitBreaker`]).
+//! An operator names backends in `MODEL_BACKENDS`. [`connect_all`] opens them in that order, and [`ModelManager`] puts
+//! them behind the one [`ModelBackend`] that agents see: it selects the model, falls back from one backend to the next
+//! ([`FallbackChain`]) and suspends calls to a backend that keeps failing ([`CircuitBreaker`]).
 //!
-//! Another technology is one file here, its `mod` line and one arm of [`connect`].
+//! A new technology needs one file here, its `mod` line and one arm of [`connect`].
 
 #[cfg(any(feature = "ollama", feature = "openai"))]
 mod answer;
@@ -48,14 +48,14 @@ pub use ollama::OllamaModelBackend;
 pub use openai::OpenAiModelBackend;
 pub use permissions::{MeasuredModel, PermissionStore};
 
-/// What backends need beside their addresses.
+/// Settings of backends beside their addresses.
 #[derive(Debug, Clone)]
 pub struct ConnectOptions {
-    /// The key for `openai` servers.
+    /// Bearer key for `openai` servers.
     pub openai_api_key: Option<String>,
-    /// Longest silence of a server before it counts as stuck.
+    /// Longest silence of a server before a request to it fails.
     pub idle_timeout: Duration,
-    /// Where `llama-cpp` models run; none: such an entry is an error.
+    /// Where `llama-cpp` models run; without it such an entry is an error.
     pub embedded: Option<EmbeddedModels>,
 }
 
@@ -65,24 +65,26 @@ impl Default for ConnectOptions {
     }
 }
 
-/// Place in which the models of GGUF files run.
+/// Where the models of GGUF files run.
 #[derive(Debug, Clone)]
 pub enum EmbeddedModels {
-    /// Each in a child process, whose crash is a failed request.
+    /// Each in a child process, so that a crash of native code fails only the requests in progress.
     #[cfg(feature = "llama-cpp")]
     ChildProcess(ModelLauncher),
-    /// In this process, whose end every crash of native code is.
+    /// In this process: a crash of native code ends the process.
     #[cfg(feature = "llama-cpp-native")]
     InProcess,
 }
 
 /// Opens the backend of one `name=address` entry of `MODEL_BACKENDS`: `ollama=http://127.0.0.1:11434`,
-/// `openai=http://127.0.0.1:8080/v1` or `llama-cpp=/models/small.gguf`. A GGUF file is loaded here, which takes its time:
-/// call it off the async threads. No server is asked anything yet.
+/// `openai=http://127.0.0.1:8080/v1` or `llama-cpp=/models/small.gguf`.
+///
+/// A GGUF file is loaded here, which may take seconds to minutes: do not call this on a thread of the async runtime.
+/// Servers are not contacted.
 ///
 /// # Errors
-/// `InvalidInput` naming `MODEL_BACKENDS` and what was expected, or `MODEL_PROGRAM` where an embedded model has no place
-/// to run; `Unsupported` naming the feature that this build lacks.
+/// `InvalidInput` naming `MODEL_BACKENDS` and what was expected, or `MODEL_PROGRAM` when no place to run an embedded
+/// model is configured; `Unsupported` naming the feature that this build lacks.
 pub fn connect(entry: &str, options: &ConnectOptions) -> Result<Arc<dyn ModelBackend>> {
     let (technology, address) = specification::split(entry)?;
     match technology {
@@ -111,7 +113,7 @@ pub fn connect(entry: &str, options: &ConnectOptions) -> Result<Arc<dyn ModelBac
     }
 }
 
-/// Opens every entry of a comma-separated list, in its order.
+/// Opens every entry of a comma-separated list, in order.
 ///
 /// # Errors
 /// Those of [`connect`]; an empty list is `InvalidInput`.

@@ -1,8 +1,10 @@
-//! Models of an Ollama server, by its native API (docs.ollama.com/api): `/api/tags`, `/api/show`, `/api/chat`,
-//! `/api/generate`, `/api/embed` and `/api/pull`, streamed as one JSON document a line.
+//! Models of an Ollama server through its native API (docs.ollama.com/api).
 //!
-//! Ollama cuts what its context has no room for and says nothing. So each request that might not fit asks for a context in
-//! which it does ([`context`]), and one for which there is none is an error.
+//! It uses `/api/tags`, `/api/show`, `/api/chat`, `/api/generate`, `/api/embed` and `/api/pull`; streams have one JSON
+//! document a line.
+//!
+//! Ollama silently truncates messages that exceed its context. Each request that might not fit therefore asks for a
+//! context that is large enough ([`context`]), and a request that exceeds the model's largest context is an error.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -24,44 +26,46 @@ use context::{Context, ModelContext};
 
 mod context;
 
-/// The name of the backend and of its feature.
+/// Name of the backend and of its feature.
 const NAME: &str = "ollama";
 
-/// Models whose contexts are asked for at once.
-const SHOWN_AT_ONCE: usize = 8;
+/// Maximum number of concurrent `/api/show` requests while models are listed.
+const MAX_CONCURRENT_SHOWS: usize = 8;
 
-/// A client of an Ollama server. JSON Schemas go to it as `format`; since a model may stray from it all the same, a
-/// finished text is checked here again. It has no grammars.
+/// Client of an Ollama server. It supports JSON Schemas, which are sent as `format`, but no grammars. A model may
+/// violate
+/// the schema all the same, so a finished text is validated here again.
 #[derive(Debug)]
 pub struct OllamaModelBackend {
     http: HttpClient,
-    /// What models have of context, by their names.
+    /// Context sizes of the models, by model name.
     contexts: Mutex<BTreeMap<String, ModelContext>>,
 }
 
 impl OllamaModelBackend {
-    /// The server at this address, such as `http://127.0.0.1:11434`. It is not asked anything yet.
+    /// Creates a client for the server at `base_url`, such as `http://127.0.0.1:11434`. Sends nothing.
     ///
     /// # Errors
-    /// `InvalidInput` when this is no HTTP address.
+    /// `InvalidInput` when `base_url` is not an HTTP address.
     pub fn new(base_url: &str) -> Result<Self> {
         Ok(Self { http: HttpClient::new(NAME, base_url, None)?, contexts: Mutex::default() })
     }
 
-    /// Takes a server that keeps silent for so long for stuck. Two minutes unless told otherwise: a large model takes
-    /// its time to load.
+    /// Sets the longest silence of the server before a request fails; two minutes by default, since loading a large
+    /// model
+    /// counts as silence.
     pub fn with_idle_timeout(mut self, idle: Duration) -> Self {
         self.http.set_idle(idle);
         self
     }
 
-    /// The models that are there, without their contexts.
+    /// Lists the installed models, without their context sizes.
     async fn listed(&self) -> Result<Vec<ModelInfo>> {
         let tags: Tags = self.http.get("api/tags").await?;
         Ok(tags.models.unwrap_or_default().into_iter().map(Tag::into_info).collect())
     }
 
-    /// The model to ask: the one that is wanted, or the server's first.
+    /// Returns the model to request: `wanted`, or else the first one of the server.
     async fn model(&self, wanted: Option<String>) -> Result<String> {
         if let Some(model) = wanted {
             return Ok(model);
@@ -70,7 +74,9 @@ impl OllamaModelBackend {
         first.map(|model| model.name).ok_or_else(|| Error::new(ErrorKind::NotFound, "ollama has no model"))
     }
 
-    /// What this model has of context. Asked once; where the server does not say, again with the next request.
+    /// Returns the context size of a model. A known one is cached; if the server does not report it, the next request
+    /// asks
+    /// again.
     async fn context(&self, model: &str) -> ModelContext {
         let known = self.contexts.lock().unwrap_or_else(PoisonError::into_inner).get(model).copied();
         if let Some(known) = known {
@@ -84,7 +90,7 @@ impl OllamaModelBackend {
         context
     }
 
-    /// A refusal, made clearer: one for want of a model says which there are.
+    /// Lists the available models in the error when the requested model does not exist.
     async fn explain(&self, e: Error, model: &str) -> Error {
         if e.kind() != ErrorKind::NotFound {
             return e;
@@ -111,7 +117,7 @@ impl ModelBackend for OllamaModelBackend {
             ModelInfo { context_length: self.context(&info.name).await.known(), ..info }
         };
         let listed = stream::iter(self.listed().await?).map(with_context);
-        Ok(listed.buffered(SHOWN_AT_ONCE).collect().await)
+        Ok(listed.buffered(MAX_CONCURRENT_SHOWS).collect().await)
     }
 
     async fn generate(&self, request: GenerateRequest) -> Result<ModelStream> {
@@ -161,7 +167,7 @@ impl ModelBackend for OllamaModelBackend {
         }
     }
 
-    /// Ollama loads a model at its first request. One of `/api/generate` without a prompt is for nothing else.
+    /// Loads a model with a request to `/api/generate` without a prompt, which has no other effect.
     async fn load(&self, model: Option<String>) -> Result<()> {
         let model = self.model(model).await?;
         match self.http.post::<Loaded>("api/generate", &json!({ "model": model, "stream": false })).await {
@@ -179,7 +185,7 @@ impl ModelBackend for OllamaModelBackend {
     }
 }
 
-/// The body of `/api/chat`: what was asked for, and a context that holds it.
+/// Builds the body of `/api/chat`; `context` is set when the default context might be too small.
 fn chat(model: &str, request: &GenerateRequest, format: Option<&Value>, context: Option<Context>) -> Value {
     let mut options = json!({ "num_predict": request.max_tokens });
     if let Some(Context { num_ctx, num_predict }) = context {
@@ -209,7 +215,7 @@ fn chat(model: &str, request: &GenerateRequest, format: Option<&Value>, context:
     body
 }
 
-/// A pull is over when the server says so, not when it falls silent.
+/// Ends the stream at the status `success`; a connection that closes before is an error.
 fn until_success(steps: impl Stream<Item = Result<PullProgress>> + Send + 'static) -> PullStream {
     stream::unfold(Some(Box::pin(steps)), |steps| async {
         let mut steps = steps?;
@@ -250,7 +256,7 @@ impl Tag {
     }
 }
 
-/// How many parameters `1.1B` or `134.52M` are.
+/// Parses a parameter count such as `1.1B` or `134.52M`.
 fn parameters(size: &str) -> Option<u64> {
     let number = size.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = match &size[number.len()..] {
@@ -260,7 +266,7 @@ fn parameters(size: &str) -> Option<u64> {
         "T" => 1e12,
         _ => return None,
     };
-    // Rounded: what is written in tenths of a billion is no exact number anyway.
+    // Rounded, because a count in tenths of a billion is not exact anyway.
     number.parse::<f64>().ok().map(|number| (number * unit).round() as u64)
 }
 
@@ -277,12 +283,12 @@ struct ChatLine {
 #[derive(Debug, Deserialize)]
 struct ChatText {
     content: Option<String>,
-    /// The reasoning of models that write one.
+    /// Reasoning, which some models send apart from the text.
     thinking: Option<String>,
 }
 
 impl ChatLine {
-    /// What the line means; the last may have text as well as the end.
+    /// Returns the pieces of one line; the last line may have text beside the end.
     fn into_pieces(mut self, context: Option<Context>) -> Vec<Result<Piece>> {
         if let Some(error) = self.error.take() {
             return vec![Err(http::broke_off(NAME, &error))];
@@ -308,7 +314,7 @@ impl ChatLine {
             ));
         }
         let finish_reason = match self.done_reason.as_deref() {
-            // Older servers give none.
+            // Older servers send no reason.
             None | Some("") => FinishReason::Stop,
             Some(reason) => answer::finish_reason(NAME, reason)?,
         };
@@ -340,7 +346,7 @@ impl PullLine {
     fn into_progress(self, model: &str) -> Result<PullProgress> {
         if let Some(error) = self.error {
             let error = http::without_addresses(&http::sentence(&error));
-            // The words for a manifest that the library does not have.
+            // Ollama's wording for a model that its library does not have.
             let kind = if error.contains("file does not exist") {
                 ErrorKind::NotFound
             } else {
@@ -362,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_line_may_have_text_and_counts_that_are_none() {
+    fn last_line_may_have_text_and_invalid_counts() {
         let counted = r#""prompt_eval_count":null,"eval_count":"many","done_reason":"length""#;
         let last = pieces(&format!(r#"{{"message":{{"content":"lo"}},"done":true,{counted}}}"#), None);
         let [Ok(Piece::Text(text)), Ok(Piece::End { prompt_tokens: 0, completion_tokens: 0, finish_reason })] =
@@ -376,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_that_is_none_says_why() {
+    fn incomplete_answer_is_an_error_with_its_reason() {
         let loaded = pieces(r#"{"message":{"content":""},"done":true,"done_reason":"load"}"#, None);
         assert!(loaded[1].as_ref().unwrap_err().message().contains("\"load\""));
         let full = Context { num_ctx: 4_096, num_predict: 1 };
@@ -385,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn parameter_sizes_are_read() {
+    fn parameter_sizes_are_parsed() {
         assert_eq!(parameters("1.1B"), Some(1_100_000_000));
         assert_eq!(parameters("134.52M"), Some(134_520_000));
         for unknown in ["", "B", "many", "7"] {

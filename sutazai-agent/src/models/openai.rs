@@ -1,6 +1,7 @@
-//! Models of any server that speaks OpenAI's API (platform.openai.com/docs/api-reference): `/models`,
-//! `/chat/completions` streamed as server-sent events, `/embeddings`. Among them llama.cpp's `llama-server`, vLLM,
-//! LM Studio.
+//! Models of any server that speaks OpenAI's API (platform.openai.com/docs/api-reference), such as llama.cpp's
+//! `llama-server`, vLLM or LM Studio.
+//!
+//! It uses `/models`, `/chat/completions` streamed as server-sent events, and `/embeddings`.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,30 +21,33 @@ use super::gbnf;
 use super::http::{self, HttpClient};
 use super::wire::{SseDecoder, decode, read_json};
 
-/// The name of the backend and of its feature.
+/// Name of the backend and of its feature.
 const NAME: &str = "openai";
 
-/// How long the count of tokens, or the end of the stream, is waited for once an answer has ended.
-const AFTER_THE_END: Duration = Duration::from_secs(2);
+/// Time limit for the token counts, or the end of the stream, once the finish reason of an answer has been received.
+const TRAILER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A client of an OpenAI-compatible server. JSON Schemas go to it as `response_format`; since not every such server
-/// keeps to them, a finished text is checked here again. It has no grammars.
+/// Client of an OpenAI-compatible server. It supports JSON Schemas, which are sent as `response_format`, but no
+/// grammars.
+/// Not every such server enforces the schema, so a finished text is validated here again.
 #[derive(Debug)]
 pub struct OpenAiModelBackend {
     http: HttpClient,
-    /// Models the server has listed. Some servers answer to any name with the one model they have, so that only the
-    /// list tells what is really there.
+    /// Models that the server has listed. Some servers answer to any model name with the one model they have, so that
+    /// only
+    /// the list reveals which models exist.
     listed: Mutex<BTreeSet<String>>,
-    /// Whether the server has said that it is a `llama-server`.
+    /// Whether the last listing identified the server as a `llama-server`.
     is_llama_server: AtomicBool,
 }
 
 impl OpenAiModelBackend {
-    /// The server at this address, such as `http://127.0.0.1:8080/v1`, and the bearer key it wants, if it wants one.
-    /// It is not asked anything yet.
+    /// Creates a client for the server at `base_url`, such as `http://127.0.0.1:8080/v1`, with an optional bearer key.
+    /// Sends
+    /// nothing.
     ///
     /// # Errors
-    /// `InvalidInput` when this is no HTTP address or no key that fits into a header.
+    /// `InvalidInput` when `base_url` is not an HTTP address or the key does not fit into a header.
     pub fn new(base_url: &str, api_key: Option<&str>) -> Result<Self> {
         Ok(Self {
             http: HttpClient::new(NAME, base_url, api_key)?,
@@ -52,13 +56,13 @@ impl OpenAiModelBackend {
         })
     }
 
-    /// Takes a server that keeps silent for so long for stuck; two minutes unless told otherwise.
+    /// Sets the longest silence of the server before a request fails; two minutes by default.
     pub fn with_idle_timeout(mut self, idle: Duration) -> Self {
         self.http.set_idle(idle);
         self
     }
 
-    /// The model to ask: the one that is wanted, or the server's first.
+    /// Returns the model to request: `wanted` if the server lists it, or the first one of the server.
     async fn model(&self, wanted: Option<String>) -> Result<String> {
         if let Some(model) = wanted.as_ref().filter(|model| self.is_listed(model)) {
             return Ok(model.clone());
@@ -75,7 +79,7 @@ impl OpenAiModelBackend {
         }
     }
 
-    /// The context of one conversation, where llama.cpp's `llama-server` tells it: beside its API, in tokens.
+    /// Returns the context size of one conversation in tokens, which `llama-server` reports beside OpenAI's API.
     async fn context_of_llama_server(&self) -> Option<u32> {
         let properties: Value = self.http.get("../props").await.ok()?;
         answer::count(properties.pointer("/default_generation_settings/n_ctx"))
@@ -134,7 +138,7 @@ impl ModelBackend for OpenAiModelBackend {
         let model = self.model(model).await?;
         let answer = self.http.post("embeddings", &json!({ "model": model, "input": texts })).await;
         let mut answer: EmbedAnswer = answer.map_err(http::about_texts)?;
-        // Where a server numbers them, by their numbers; each text has one.
+        // Some servers number the embeddings and may return them in any order; each text must have exactly one.
         if answer.data.iter().any(|embedding| embedding.index.is_some()) {
             answer.data.sort_by_key(|embedding| embedding.index);
             let expected = (0..answer.data.len()).map(Some);
@@ -152,8 +156,9 @@ impl ModelBackend for OpenAiModelBackend {
     }
 }
 
-/// The body of `/chat/completions`: what was asked for, by today's names, and nothing else, since servers refuse what they do
-/// not know or no longer know. The protocol has no repeat penalty.
+/// Builds the body of `/chat/completions` from the parameters that the request sets, by their current names.
+///
+/// Servers reject parameters that they do not know or no longer know. The protocol has no repeat penalty.
 fn chat(model: &str, request: &GenerateRequest, schema: Option<&Value>) -> Value {
     let mut body = json!({
         "model": model,
@@ -183,7 +188,7 @@ fn chat(model: &str, request: &GenerateRequest, schema: Option<&Value>) -> Value
     body
 }
 
-/// What the events of one answer mean. An answer whose finish reason came is whole, whatever comes after it or does not.
+/// Decodes the events of one answer. An answer with a finish reason is complete, even if the rest is lost or invalid.
 fn pieces(
     events: impl Stream<Item = Result<String>> + Send + 'static,
 ) -> impl Stream<Item = Result<Piece>> + Send + 'static {
@@ -191,7 +196,7 @@ fn pieces(
     stream::unfold(state, |state| async {
         let (mut events, mut reader) = state?;
         let next = match reader.finish_reason {
-            Some(_) => tokio::time::timeout(AFTER_THE_END, events.next()).await.unwrap_or_default(),
+            Some(_) => tokio::time::timeout(TRAILER_TIMEOUT, events.next()).await.unwrap_or_default(),
             None => events.next().await,
         };
         let (read, more) = match next {
@@ -208,8 +213,11 @@ fn pieces(
     .flat_map(stream::iter)
 }
 
-/// Reads the chunks of one answer. The finish reason and the usage may come in one chunk (`llama-server`) or in two
-/// (OpenAI), and some servers count nothing: then pieces are counted, of which each is about a token.
+/// Reader of the chunks of one answer.
+///
+/// The finish reason and the usage may come in one chunk (`llama-server`) or in two (OpenAI). For servers that report
+/// no
+/// usage, text chunks are counted, each of which is about one token.
 #[derive(Debug, Default)]
 struct ChunkReader {
     pieces: u32,
@@ -219,7 +227,7 @@ struct ChunkReader {
 }
 
 impl ChunkReader {
-    /// What one event's data means.
+    /// Decodes the data of one event.
     fn read(&mut self, data: &str) -> Result<Vec<Result<Piece>>> {
         match data.trim() {
             "" => return Ok(Vec::new()),
@@ -246,7 +254,7 @@ impl ChunkReader {
         pieces.extend(delta.refusal.map(|words| Ok(Piece::Refusal(words))));
         let reasoning = [delta.reasoning_content, delta.reasoning].into_iter().flatten();
         pieces.extend(reasoning.filter(|words| !words.is_empty()).map(|_| Ok(Piece::Reasoning)));
-        // Some servers write an empty one until the answer ends.
+        // Some servers send an empty reason until the answer ends.
         if let Some(reason) = choice.finish_reason.filter(|reason| !reason.is_empty()) {
             match answer::finish_reason(NAME, &reason) {
                 Ok(reason) => self.finish_reason = Some(reason),
@@ -256,7 +264,7 @@ impl ChunkReader {
         Ok(pieces)
     }
 
-    /// The end of the answer.
+    /// Returns the end of the answer; an error unless a finish reason has been received.
     fn end(&mut self) -> Result<Piece> {
         let finish_reason = self
             .finish_reason
@@ -278,9 +286,9 @@ struct ModelList {
 #[derive(Debug, Deserialize)]
 struct Model {
     id: String,
-    /// What `llama-server` adds.
+    /// Metadata that only `llama-server` adds.
     meta: Option<ModelMeta>,
-    /// What vLLM adds: the context of one conversation.
+    /// Context size of one conversation, which only vLLM adds.
     max_model_len: Option<Value>,
 }
 
@@ -291,7 +299,9 @@ struct ModelMeta {
 }
 
 impl Model {
-    /// With the context that the server has for one conversation. What a model was trained on says nothing about that.
+    /// Converts the entry, with the context that the server grants one conversation. The context that the model was
+    /// trained
+    /// on says nothing about that.
     fn into_info(self, context: Option<u32>) -> ModelInfo {
         let meta = self.meta.unwrap_or_default();
         ModelInfo {
@@ -307,7 +317,7 @@ impl Model {
 struct Chunk {
     object: Option<Value>,
     error: Option<Value>,
-    /// The words of an error as some servers write it, with `"object": "error"`.
+    /// Error text of servers that mark an error with `"object": "error"`.
     message: Option<Value>,
     choices: Option<Vec<Choice>>,
     usage: Option<Value>,
@@ -327,7 +337,7 @@ struct Delta {
     reasoning: Option<String>,
 }
 
-/// A text, whole or in parts.
+/// Text of a message, whole or in parts.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum Content {
@@ -337,7 +347,7 @@ enum Content {
 
 #[derive(Debug, Deserialize)]
 struct Part {
-    /// None in a part of another kind.
+    /// Missing in a part that is not text.
     text: Option<String>,
 }
 
@@ -368,13 +378,13 @@ mod tests {
 
     use super::*;
 
-    /// The pieces of an answer of these events, after which the connection is closed.
+    /// Decodes an answer of these events, after which the connection is closed.
     async fn read(events: &[&str]) -> Vec<Result<Piece>> {
         let events: Vec<_> = events.iter().map(|event| Ok((*event).to_owned())).collect();
         pieces(stream::iter(events)).collect().await
     }
 
-    /// The text and the end of an answer.
+    /// Returns the text and the end of an answer.
     async fn whole(events: &[&str]) -> (String, (u32, u32, FinishReason)) {
         let mut text = String::new();
         for piece in read(events).await {
@@ -394,7 +404,7 @@ mod tests {
     const REASON: &str = r#"{"choices":[{"index":0,"delta":{},"finish_reason":"length"}]}"#;
 
     #[tokio::test]
-    async fn usage_is_read_wherever_it_stands_and_costs_no_answer() {
+    async fn usage_is_read_from_any_chunk_and_is_optional() {
         use FinishReason::{Length, Stop};
         let usage = r#"{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":7,"total_tokens":10}}"#;
         let beside_null = r#"{"choices":null,"usage":{"prompt_tokens":3,"completion_tokens":null}}"#;
@@ -409,7 +419,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_whose_reason_came_is_whole() {
+    async fn answer_with_finish_reason_is_complete() {
         let last = r#"{"choices":[{"delta":{"content":"b"},"finish_reason":"stop"}]}"#;
         let end = ("ab".into(), (0, 2, FinishReason::Stop));
         for after in [&[][..], &[r#"{"choices":["#], &["", " "], &[r#"{"error":"late"}"#], &["[DONE]"]] {
@@ -420,7 +430,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_without_a_reason_is_none() {
+    async fn answer_without_finish_reason_is_an_error() {
         let failure = async |events: &[&str]| read(events).await.pop().unwrap().unwrap_err();
         assert!(failure(&[TEXT, "[DONE]"]).await.message().contains("without a reason"));
         assert!(
@@ -440,7 +450,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn refusals_filters_and_parts_come_through() {
+    async fn refusals_filters_and_parts_are_decoded() {
         let refusal = r#"{"choices":[{"delta":{"refusal":"I may not."}}]}"#;
         let filtered = r#"{"choices":[{"delta":{},"finish_reason":"content_filter"}]}"#;
         let parts = r#"{"choices":[{"delta":{"content":[{"type":"text","text":"x"},{"type":"thinking"},{"type":"text","text":"y"}]}}]}"#;
@@ -457,7 +467,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_asked_for_is_sent() {
+    fn only_set_parameters_are_sent() {
         let bare = GenerateRequest {
             max_tokens: 9,
             temperature: None,

@@ -1,8 +1,10 @@
-//! What models have earned: measurements of `sutazai models check`, kept in one JSON file by the digest of the weights.
+//! Store of model permissions: the results of `sutazai models check`, in one JSON file keyed by the digest of the
+//! weights.
 //!
-//! A permission belongs to the weights, not to a name: the same file under another name keeps it, and another file under
-//! the same name does not inherit it. Where a backend names no digest, its name and that of the model stand for one. The
-//! file is replaced as a whole, so that a reader never sees half of it.
+//! A permission belongs to the weights, not to a name: a renamed file keeps it, and another file under the same name
+//! does
+//! not inherit it. For backends without digests the key is the backend's and the model's name. The file is replaced
+//! atomically, so that readers never see a partial one.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,22 +16,22 @@ use serde::{Deserialize, Serialize};
 use sutazai_core::domain::{ModelInfo, ModelMeasurement, ModelPermission};
 use sutazai_core::{Error, Result};
 
-/// What is known of one model.
+/// Measurements and permissions of one model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MeasuredModel {
-    /// The backend that had the model then.
+    /// Backend that had the model when it was measured.
     pub backend: String,
-    /// Its name there.
+    /// Name of the model in that backend.
     pub model: String,
-    /// When it was measured.
+    /// Time of the measurement.
     pub measured_at: DateTime<Utc>,
-    /// What it may do, in ascending order.
+    /// Granted permissions, in ascending order.
     pub granted: Vec<ModelPermission>,
-    /// What was measured.
+    /// Measured values behind the permissions.
     pub measurements: Vec<ModelMeasurement>,
 }
 
-/// The stored measurements.
+/// File-based store of model measurements.
 #[derive(Debug, Clone)]
 pub struct PermissionStore {
     path: PathBuf,
@@ -41,26 +43,27 @@ struct Stored {
 }
 
 impl PermissionStore {
-    /// In this file. Nothing is read yet, and the file need not exist.
+    /// Creates a store on the file `path`, which need not exist. Reads nothing yet.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
     }
 
-    /// The file.
+    /// Returns the path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What was measured of a model; none where nothing was.
+    /// Returns the measurements of a model; `None` if it was never measured.
     ///
     /// # Errors
-    /// `Unavailable` naming the file when it cannot be read or understood.
+    /// `Unavailable` naming the file when it cannot be read or parsed.
     pub fn of(&self, model: &ModelInfo) -> Result<Option<MeasuredModel>> {
         Ok(self.read()?.models.remove(&key(model)))
     }
 
-    /// Stores what was measured of a model, over what was known of it before. A file that cannot be understood is kept
-    /// beside the new one with the ending `.damaged`.
+    /// Stores the measurements of a model and replaces earlier ones. A file that cannot be parsed is kept beside the
+    /// new one
+    /// with the suffix `.damaged`.
     ///
     /// # Errors
     /// `Unavailable` naming the file when it cannot be written.
@@ -90,7 +93,8 @@ impl PermissionStore {
         let failed = |e: std::io::Error| self.failed("cannot be written", e);
         let folder = self.path.parent().unwrap_or_else(|| Path::new("."));
         fs::create_dir_all(folder).map_err(failed)?;
-        // A name of its own for each process: two that measure at once replace the file one after the other.
+        // The temporary name contains the process id, so that two processes never write to the same temporary file. The
+        // last rename wins.
         let temporary = self.path.with_extension(format!("json.{}", std::process::id()));
         let mut file = fs::File::create(&temporary).map_err(failed)?;
         file.write_all(&serde_json::to_vec_pretty(stored)?).map_err(failed)?;
@@ -104,7 +108,7 @@ impl PermissionStore {
     }
 }
 
-/// What a model is known by: its digest, or its backend and name.
+/// Returns the key of a model: its digest, or else its backend and name.
 fn key(model: &ModelInfo) -> String {
     model.digest.clone().unwrap_or_else(|| format!("{}/{}", model.backend, model.name))
 }
@@ -146,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_file_is_named_and_kept_when_written_again() {
+    fn damaged_file_is_reported_and_kept_by_the_next_write() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("permissions.json");
         for text in ["", "{", "[]", "{\"models\": 3}"] {

@@ -1,7 +1,9 @@
-//! When a failed call of a model backend is made again, before the chain moves on to the next backend.
+//! Retry policy for calls to one model backend, applied before the chain falls back to the next backend.
 //!
-//! Passing errors only: a server that restarts or is busy for a moment. The delay grows exponentially and is half fixed,
-//! half random ("equal jitter"; Brooker, "Exponential Backoff and Jitter", AWS Architecture Blog, 2015): clients that
+//! Only temporary errors are retried: a server that restarts or is busy for a moment. The delay grows exponentially and
+//! is
+//! half fixed, half random ("equal jitter"; Brooker, "Exponential Backoff and Jitter", AWS Architecture Blog, 2015), so
+//! that clients that failed together spread out and none returns at once.
 //! failed together spread out, and none comes back at once.
 
 use std::time::Duration;
@@ -12,31 +14,31 @@ use rand::Rng;
 use sutazai_core::ports::Clock;
 use sutazai_core::{Error, ErrorKind};
 
-/// Calls of one backend for one request, the first included.
+/// Maximum number of calls to one backend for one request, the first included.
 const MAX_ATTEMPTS: u32 = 3;
 
-/// Upper bound of the first delay; it doubles with each further one.
+/// Upper bound of the first delay; it doubles with each further failure.
 const FIRST_DELAY: Duration = Duration::from_millis(250);
 
-/// Longest delay. A server that asks for a longer one by `Retry-After` is not waited for: the next backend is quicker.
+/// Longest delay. A server whose `Retry-After` is longer is not retried, because the next backend answers sooner.
 const MAX_DELAY: Duration = Duration::from_secs(5);
 
-/// No call is made again later than this after the first one. A backend that used up a long timeout, such as
-/// `MODEL_IDLE_TIMEOUT_SECONDS`, would use it up again.
+/// Time after the first call within which retries may start. A backend that exhausted a long timeout, such as
+/// `MODEL_IDLE_TIMEOUT_SECONDS`, would most likely exhaust it again.
 const RETRY_WINDOW: Duration = Duration::from_secs(10);
 
-/// The calls of one backend for one request.
+/// Retry state of one request to one backend.
 #[derive(Debug)]
 pub(super) struct Retry<'a> {
     clock: &'a dyn Clock,
     begun: DateTime<Utc>,
-    /// When the request ends; none without a time limit.
+    /// Deadline of the request; `None` without a time limit.
     deadline: Option<DateTime<Utc>>,
     failures: u32,
 }
 
 impl<'a> Retry<'a> {
-    /// Begins now; no delay goes beyond `timeout`.
+    /// Starts the retry window now; no delay goes beyond `timeout`.
     pub(super) fn new(clock: &'a dyn Clock, timeout: Option<Duration>) -> Self {
         let begun = clock.now();
         let deadline =
@@ -44,21 +46,21 @@ impl<'a> Retry<'a> {
         Self { clock, begun, deadline, failures: 0 }
     }
 
-    /// What is left of the request's time limit.
+    /// Returns the rest of the request's time limit.
     fn remaining(&self) -> Option<Duration> {
         Some((self.deadline? - self.clock.now()).to_std().unwrap_or_default())
     }
 
-    /// Makes one call only, as the trial of a half-open circuit does.
+    /// Disables retries, as for the trial call of a half-open circuit.
     pub(super) fn once(mut self) -> Self {
         self.failures = MAX_ATTEMPTS;
         self
     }
 
-    /// Makes the call, with what is left of the time limit, until it succeeds or must not be repeated.
+    /// Makes the call, passing it the remaining time, until it succeeds or must not be retried.
     ///
     /// # Errors
-    /// That of the last attempt.
+    /// Returns the error of the last attempt.
     pub(super) async fn run<T, F>(
         mut self,
         backend: &str,
@@ -75,8 +77,11 @@ impl<'a> Retry<'a> {
         }
     }
 
-    /// Waits until the call may be made again. Gives the error back where it must not be: it is not of a passing kind,
-    /// attempts or time are used up, or the server wants to be left alone for longer than [`MAX_DELAY`].
+    /// Sleeps until the next attempt may start.
+    ///
+    /// Returns the error instead when it is not temporary, when attempts or time are used up, or when the server asks
+    /// for a
+    /// delay of more than [`MAX_DELAY`].
     async fn wait_after(&mut self, error: Error, backend: &str) -> Result<(), Error> {
         self.failures = self.failures.saturating_add(1);
         let Some(delay) = self.delay(&error) else { return Err(error) };
@@ -87,7 +92,7 @@ impl<'a> Retry<'a> {
     }
 
     fn delay(&self, error: &Error) -> Option<Duration> {
-        if !is_passing(error.kind()) || self.failures >= MAX_ATTEMPTS {
+        if !is_temporary_failure(error.kind()) || self.failures >= MAX_ATTEMPTS {
             return None;
         }
         let ceiling = ceiling(self.failures);
@@ -99,12 +104,12 @@ impl<'a> Retry<'a> {
     }
 }
 
-/// Whether the same call may succeed a moment later. `Internal` is a fault of ours and stays one.
-fn is_passing(kind: ErrorKind) -> bool {
+/// Whether the same call may succeed a moment later. `Internal` is excluded: it reports a bug of this program.
+fn is_temporary_failure(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::RateLimited | ErrorKind::Busy)
 }
 
-/// Longest delay after this number of failures, at least one.
+/// Returns the upper bound of the delay after `failures` failures, at least one.
 fn ceiling(failures: u32) -> Duration {
     (FIRST_DELAY * 2_u32.pow(failures.saturating_sub(1).min(16))).min(MAX_DELAY)
 }
@@ -138,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn attempts_are_bounded_and_only_passing_kinds_are_repeated() {
+    fn attempts_are_bounded_and_only_temporary_errors_are_retried() {
         let clock = ManualClock::new();
         for kind in ErrorKind::ALL {
             let passing =
@@ -150,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_server_asks_for_is_the_least_and_too_much_is_not_waited_for() {
+    fn retry_after_is_a_lower_bound_and_a_long_one_ends_retries() {
         let clock = ManualClock::new();
         let asks = |millis| Error::new(ErrorKind::Busy, "x").with_retry_after(Duration::from_millis(millis));
         assert_eq!(after(1, &clock, None, &asks(3_000)), Some(Duration::from_secs(3)));
@@ -159,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn no_delay_reaches_past_the_requests_time_or_the_window() {
+    fn no_delay_exceeds_the_deadline_or_the_retry_window() {
         let clock = ManualClock::new();
         let error = Error::new(ErrorKind::Busy, "x").with_retry_after(Duration::from_secs(2));
         assert_eq!(after(1, &clock, Some(Duration::from_secs(2)), &error), None);

@@ -1,13 +1,14 @@
-//! What a trace says of a call to a model, by OpenTelemetry's conventions for generative AI
-//! (<https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/>): who was asked for how much and what it cost.
-//! Never what was said.
+//! Trace spans of model calls, by OpenTelemetry's conventions for generative AI
+//! (<https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/>).
+//!
+//! They record the backend, the model, the limits and the token usage. Messages and answers are never recorded.
 
 use sutazai_core::Error;
 use sutazai_core::domain::{Embeddings, GenerateRequest, ModelUsage};
 use tracing::field::Empty;
 use tracing::{Span, info_span};
 
-/// A request for text to one backend; it lasts until the last handle is dropped.
+/// Opens the span of a text request to one backend; it lasts until its last handle is dropped.
 pub(super) fn chat(backend: &str, request: &GenerateRequest) -> Span {
     let model = request.model.as_deref();
     info_span!(
@@ -28,7 +29,7 @@ pub(super) fn chat(backend: &str, request: &GenerateRequest) -> Span {
     )
 }
 
-/// A request for embeddings to one backend.
+/// Opens the span of an embedding request to one backend.
 pub(super) fn embeddings(backend: &str, model: Option<&str>) -> Span {
     info_span!(
         "embeddings",
@@ -44,7 +45,7 @@ pub(super) fn embeddings(backend: &str, model: Option<&str>) -> Span {
     )
 }
 
-/// It ended well.
+/// Records the usage of a successful text request.
 pub(super) fn answered(span: &Span, usage: &ModelUsage) {
     span.record("gen_ai.response.model", &usage.model);
     span.record("gen_ai.response.finish_reasons", usage.finish_reason.as_str());
@@ -52,13 +53,13 @@ pub(super) fn answered(span: &Span, usage: &ModelUsage) {
     span.record("gen_ai.usage.output_tokens", usage.completion_tokens);
 }
 
-/// The embeddings were made.
+/// Records the usage of a successful embedding request.
 pub(super) fn embedded(span: &Span, made: &Embeddings) {
     span.record("gen_ai.response.model", &made.model);
     span.record("gen_ai.usage.input_tokens", made.prompt_tokens);
 }
 
-/// It failed. The words of the error stay in the log.
+/// Records the kind of an error. Its text is logged, but does not enter the trace.
 pub(super) fn failed(span: &Span, error: &Error) {
     span.record("error.type", error.kind().as_str());
     span.record("otel.status_code", "error");

@@ -1,17 +1,18 @@
-//! How `MODEL_BACKENDS` is written, `technology=address` separated by commas, and how models are named.
+//! Parser of `MODEL_BACKENDS` (`technology=address`, separated by commas), and the errors that name backends and
+//! models.
 
 #[cfg(any(feature = "ollama", feature = "openai", feature = "llama-cpp"))]
 use sutazai_core::domain::ModelInfo;
 use sutazai_core::{Error, ErrorKind, Result};
 
-/// The technologies there are, each with the feature of the same name and an example of its address.
+/// Supported technologies, each with the feature of the same name and an example address.
 const TECHNOLOGIES: [(&str, &str); 3] = [
     ("ollama", "http://127.0.0.1:11434"),
     ("openai", "http://127.0.0.1:8080/v1"),
     ("llama-cpp", "/models/small.gguf"),
 ];
 
-/// The entries of the list.
+/// Splits the list into its entries.
 ///
 /// # Errors
 /// `InvalidInput` when it is empty.
@@ -20,7 +21,7 @@ pub(super) fn entries(list: &str) -> Result<Vec<&str>> {
     if entries.is_empty() { Err(invalid("an empty list")) } else { Ok(entries) }
 }
 
-/// The technology and the address of an entry.
+/// Splits an entry into technology and address.
 ///
 /// # Errors
 /// `InvalidInput` when one of them is missing.
@@ -33,7 +34,7 @@ pub(super) fn split(entry: &str) -> Result<(&str, &str)> {
     }
 }
 
-/// Why there is no such technology: it needs a feature, or nobody knows it.
+/// Creates the error for an unavailable technology: this build lacks its feature, or it does not exist.
 pub(super) fn unknown(technology: &str) -> Error {
     if TECHNOLOGIES.iter().any(|(known, _)| *known == technology) {
         let message = format!("{technology} is not in this build: it needs the feature `{technology}`");
@@ -42,7 +43,7 @@ pub(super) fn unknown(technology: &str) -> Error {
     invalid(&format!("{technology:?}"))
 }
 
-/// Why a backend cannot take this model: it has others.
+/// Creates the error for a model that a backend does not have; it lists the available ones.
 #[cfg(any(feature = "ollama", feature = "openai", feature = "llama-cpp"))]
 pub(super) fn no_such_model(backend: &str, model: &str, there: &[ModelInfo]) -> Error {
     let names: Vec<_> = there.iter().map(|model| model.name.as_str()).collect();
@@ -50,7 +51,7 @@ pub(super) fn no_such_model(backend: &str, model: &str, there: &[ModelInfo]) -> 
     Error::new(ErrorKind::NotFound, format!("no model {model}: {backend} has {names}"))
 }
 
-/// Why an embedded model cannot be opened: no program is set that runs it.
+/// Creates the error for an embedded model without a program to run it.
 #[cfg(feature = "llama-cpp")]
 pub(super) fn nowhere_to_run() -> Error {
     let message = "must be set where MODEL_BACKENDS has a llama-cpp entry: expected the path of the `sutazai` program, or \
@@ -76,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_understood_says_what_was_expected() {
+    fn invalid_entry_error_states_what_was_expected() {
         for bad in
             ["", " , ", "ollama", "ollama=", "=http://127.0.0.1", "gopher=there", "http://127.0.0.1:11434"]
         {
@@ -88,7 +89,7 @@ mod tests {
 
     #[test]
     #[cfg(all(feature = "ollama", feature = "openai"))]
-    fn the_list_keeps_its_order() {
+    fn list_keeps_its_order() {
         let list = "openai=http://127.0.0.1:1/v1, ollama=http://127.0.0.1:2,";
         let names: Vec<_> =
             connect_all(list, &options()).unwrap().iter().map(|b| b.name().to_owned()).collect();
@@ -111,7 +112,7 @@ mod tests {
 
     #[test]
     #[cfg(not(feature = "llama-cpp"))]
-    fn a_missing_feature_is_named() {
+    fn missing_feature_is_named() {
         let e = connect("llama-cpp=/models/small.gguf", &options()).unwrap_err();
         assert_eq!((e.kind(), e.field()), (ErrorKind::Unsupported, Some("MODEL_BACKENDS")));
         assert!(e.message().contains("feature `llama-cpp`"), "{e}");

@@ -1,4 +1,4 @@
-//! Looks at a model file before llama.cpp does, so that what is wrong with it can be said.
+//! Validation of a model file before llama.cpp opens it, so that a problem gets a precise error message.
 
 use std::fs::File;
 use std::io::Read;
@@ -6,13 +6,13 @@ use std::path::Path;
 
 use sutazai_core::{Error, Result};
 
-/// The header of a GGUF file (github.com/ggml-org/ggml, docs/gguf.md): these four bytes, then the version in 32 bits.
+/// Magic bytes of a GGUF file (github.com/ggml-org/ggml, docs/gguf.md); the version follows in 32 bits.
 const MAGIC: &[u8; 4] = b"GGUF";
 
-/// The versions that llama.cpp reads.
+/// GGUF versions that llama.cpp reads.
 const VERSIONS: std::ops::RangeInclusive<u32> = 2..=3;
 
-/// The size in bytes of a file that begins as a GGUF file does.
+/// Checks the header of a GGUF file and returns the file's size in bytes.
 pub(super) fn check(path: &Path) -> Result<u64> {
     let unreadable = |e: std::io::Error| unusable(path, &format!("it cannot be read: {e}"));
     let mut file = File::open(path).map_err(unreadable)?;
@@ -33,12 +33,12 @@ pub(super) fn check(path: &Path) -> Result<u64> {
     Ok(about.len())
 }
 
-/// The name of the model in a file: the file's name without its ending.
+/// Returns the model's name: the file name without its extension.
 pub(super) fn model_name(path: &Path) -> String {
     path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// Why this file is no model.
+/// Creates the error for a file that cannot be used as a model.
 pub(super) fn unusable(path: &Path, why: &str) -> Error {
     Error::invalid("MODEL_BACKENDS", format!("expected a GGUF model at {}, but {why}", path.display()))
 }
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_model_is_told_apart() {
+    fn files_that_are_no_model_are_rejected() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("small.gguf");
         assert!(check(&path).unwrap_err().message().contains("cannot be read"));

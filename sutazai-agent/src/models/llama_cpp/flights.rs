@@ -1,4 +1,4 @@
-//! Requests under way in the child process of a model, and what becomes of them when it crashes.
+//! In-flight requests of a model's child process, and their fate when it crashes.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -9,10 +9,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::protocol::{Command, Reply, RequestId};
 
-/// The vectors of some texts, and how many tokens those had.
+/// Vectors of the texts of a request, and the number of tokens of the texts.
 pub(super) type Vectors = (Vec<Vec<f32>>, u32);
 
-/// A request and who waits for its answer.
+/// Request together with the channel for its answer.
 #[derive(Debug)]
 pub(super) enum Waiting {
     Generate { request: GenerateRequest, events: mpsc::UnboundedSender<Result<ModelEvent>> },
@@ -23,20 +23,20 @@ pub(super) enum Waiting {
 struct Flight {
     waiting: Waiting,
     begun: Instant,
-    /// Whether a part of the answer was passed on: the request must not be repeated then.
+    /// Whether a part of the answer was passed on, so that the request must not be repeated.
     streamed: bool,
-    /// Whether it was sent to a second process already.
+    /// Whether the request has been repeated once.
     repeated: bool,
 }
 
-/// All requests under way, by their ids.
+/// All in-flight requests, by id.
 #[derive(Debug, Default)]
 pub(super) struct Flights {
     next: RequestId,
     under_way: BTreeMap<RequestId, Flight>,
-    /// The request that native code works for alone.
+    /// Request that native code is processing alone.
     preparing: Option<RequestId>,
-    /// Whether an answer was completed since [`Flights::answered_since_last_look`] was called.
+    /// Whether an answer was completed since the last call of [`Flights::answered_since_last_look`].
     answered: bool,
 }
 
@@ -49,7 +49,7 @@ impl Flights {
         self.under_way.is_empty()
     }
 
-    /// Adds a request.
+    /// Adds a request and returns its id.
     pub(super) fn begin(&mut self, waiting: Waiting) -> RequestId {
         let id = self.next;
         self.next += 1;
@@ -58,12 +58,12 @@ impl Flights {
         id
     }
 
-    /// Forgets a request that nobody waits for; false when it has ended already.
+    /// Removes a request that nobody waits for; false when it has ended already.
     pub(super) fn cancel(&mut self, id: RequestId) -> bool {
         self.under_way.remove(&id).is_some()
     }
 
-    /// The frame that asks the child for this.
+    /// Builds the command that sends this request to the child, with the rest of its time limit.
     pub(super) fn command(&self, id: RequestId) -> Option<Command> {
         let flight = self.under_way.get(&id)?;
         Some(match &flight.waiting {
@@ -78,12 +78,12 @@ impl Flights {
         })
     }
 
-    /// The frames for all that is under way, oldest first.
+    /// Builds the commands of all in-flight requests, oldest first.
     pub(super) fn commands(&self) -> Vec<Command> {
         self.under_way.keys().filter_map(|id| self.command(*id)).collect()
     }
 
-    /// Passes a reply on to who waits for it.
+    /// Forwards a reply to the waiter of its request.
     pub(super) fn deliver(&mut self, reply: Reply) {
         match reply {
             Reply::Text { id, text } => {
@@ -112,8 +112,11 @@ impl Flights {
         }
     }
 
-    /// Decides after a crash: the request that native code worked for alone fails, and so do answers that were begun and
-    /// requests that have been repeated. The others stay, to be repeated once.
+    /// Settles all requests after a crash.
+    ///
+    /// The request that native code was processing alone is the likely cause and fails. So do requests whose answer was
+    /// begun
+    /// and requests that have been repeated. The others stay, to be repeated once.
     pub(super) fn crashed(&mut self, error: &Error) {
         let preparing = self.preparing.take();
         let lost = |(id, flight): (&RequestId, &Flight)| {
@@ -128,12 +131,12 @@ impl Flights {
         }
     }
 
-    /// Whether an answer was completed since the last call.
+    /// Returns whether an answer was completed since the last call.
     pub(super) fn answered_since_last_look(&mut self) -> bool {
         std::mem::take(&mut self.answered)
     }
 
-    /// Fails everything.
+    /// Fails all in-flight requests with `error`.
     pub(super) fn fail_all(&mut self, error: &Error) {
         let ids: Vec<_> = self.under_way.keys().copied().collect();
         for id in ids {
@@ -168,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn crash_fails_the_culprit_and_what_was_streamed_and_repeats_the_rest_once() {
+    fn crash_fails_suspect_and_streamed_requests_and_repeats_others_once() {
         let mut flights = Flights::default();
         let (culprit, mut of_culprit) = begin(&mut flights);
         let (streamed, mut of_streamed) = begin(&mut flights);
@@ -192,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn replies_to_cancelled_requests_go_nowhere() {
+    fn replies_to_cancelled_requests_are_dropped() {
         let mut flights = Flights::default();
         let (id, mut events) = begin(&mut flights);
         assert!(flights.cancel(id));

@@ -1,4 +1,4 @@
-//! Fuzzes the frames between a process and the child that runs its model: both ends read what the other may have broken.
+//! Fuzz tests of the frames between a process and the child that runs its model: each end must survive a broken peer.
 
 use std::io;
 use std::time::Duration;
@@ -7,17 +7,17 @@ use sutazai_core::testing::mutated;
 
 use super::protocol::{Command, Reply, read_frame, write_frame};
 
-/// Time for each target where no fuzzer sets it.
-const TIME: Duration = Duration::from_secs(2);
+/// Duration of each target when no fuzzer sets it.
+const TEST_TIME: Duration = Duration::from_secs(2);
 
-/// Bodies with their lengths before them.
+/// Concatenates bodies, each prefixed with its length.
 fn frames(bodies: &[&str]) -> Vec<u8> {
     let frame = |body: &&str| [&(body.len() as u32).to_le_bytes()[..], body.as_bytes()].concat();
     bodies.iter().flat_map(frame).collect()
 }
 
 #[test]
-fn frames_of_the_child_and_of_its_parent() {
+fn mutated_frames_are_read_or_rejected() {
     let replies = frames(&[
         r#"{"reply":"ready","purpose":"write","slots":4,"parameters":134515008,"context_length":2048}"#,
         r#"{"reply":"text","id":1,"text":"a"}"#,
@@ -30,10 +30,10 @@ fn frames_of_the_child_and_of_its_parent() {
         r#"{"command":"cancel","id":1}"#,
     ]);
     let seeds = [replies.as_slice(), commands.as_slice()];
-    bolero::check!().with_test_time(TIME).for_each(|script: &[u8]| {
+    bolero::check!().with_test_time(TEST_TIME).for_each(|script: &[u8]| {
         let input = mutated(&seeds, script);
         let mut rest = input.as_slice();
-        // A frame that was read can be written, and reads as the same.
+        // A frame that was read can be written and is then read as the same value.
         while let Ok(Some(reply)) = read_frame::<Reply>(&mut rest) {
             let mut written = Vec::new();
             write_frame(&mut written, &reply).unwrap();

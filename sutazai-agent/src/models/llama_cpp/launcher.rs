@@ -1,4 +1,4 @@
-//! How the child process of a model is started.
+//! Launch settings of a model's child process.
 
 use std::ffi::OsString;
 use std::io;
@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-/// Variables that the child inherits: where the loader finds libraries, and where temporary files go. Everything else,
-/// secrets of the parent among it, stays out of a process that runs native code.
+/// Variables that the child inherits: the library search path and the folder of temporary files. Everything else,
+/// including secrets of the parent, stays out of a process that runs native code.
 const INHERITED: [&str; 2] = ["LD_LIBRARY_PATH", "TMPDIR"];
 
-/// A program that runs one model: it calls [`run_model_process`](super::super::run_model_process) and nothing else.
+/// Program that runs one model: it calls [`run_model_process`](super::super::run_model_process) and nothing else.
 #[derive(Debug, Clone)]
 pub struct ModelLauncher {
     program: PathBuf,
@@ -22,10 +22,10 @@ pub struct ModelLauncher {
 }
 
 impl ModelLauncher {
-    /// Longest silence of a model that computes, unless set.
+    /// Default of the longest silence of a computing model.
     pub const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 
-    /// Starts this program without arguments.
+    /// Creates a launcher of `program` without arguments.
     pub fn new(program: impl Into<PathBuf>) -> Self {
         Self {
             program: program.into(),
@@ -37,37 +37,37 @@ impl ModelLauncher {
         }
     }
 
-    /// Adds an argument.
+    /// Adds a command-line argument.
     pub fn argument(mut self, argument: impl Into<OsString>) -> Self {
         self.arguments.push(argument.into());
         self
     }
 
-    /// Adds a variable to the child's environment, which is empty but for `LD_LIBRARY_PATH` and `TMPDIR`.
+    /// Adds a variable to the child's environment, which otherwise has only `LD_LIBRARY_PATH` and `TMPDIR`.
     pub fn variable(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.environment.push((name.into(), value.into()));
         self
     }
 
-    /// Limits the child's private memory in bytes; the mapped model file does not count.
+    /// Sets the limit of the child's private memory in bytes; the mapped model file does not count.
     pub fn memory_limit(mut self, bytes: Option<u64>) -> Self {
         self.memory_limit = bytes;
         self
     }
 
-    /// Ends a child that computes and is silent for longer than this.
+    /// Sets the longest silence of a computing child before it is killed.
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.idle_timeout = timeout;
         self
     }
 
-    /// Keeps digests of model files and CPU variants that crashed in this folder; `~/.cache/sutazai` unless set.
+    /// Sets the folder for digests of model files and for CPU variants that crashed; `~/.cache/sutazai` by default.
     pub fn state_folder(mut self, folder: impl Into<PathBuf>) -> Self {
         self.state_folder = Some(folder.into());
         self
     }
 
-    /// The program.
+    /// Returns the path of the program.
     pub fn program(&self) -> &Path {
         &self.program
     }

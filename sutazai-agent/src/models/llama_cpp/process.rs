@@ -1,12 +1,13 @@
-//! Supervises the child process of one model.
+//! Supervisor of the child process of one model.
 //!
 //! ```text
 //! generate ──> Flights ──> writer thread ──> child ──> reader thread ──> Flights ──> answer
-//!                               supervisor thread: starts the child, watches it, starts it again
+//!                               supervisor thread: starts the child, monitors it, restarts it
 //! ```
 //!
-//! Threads instead of tasks: the kernel ends the child when the *thread* that started it ends, so that thread lives as
-//! long as the model does, and a pipe that a stopped child does not read blocks a thread of ours instead of the runtime.
+//! It uses threads instead of tasks. The kernel ends the child when the *thread* that started it ends (parent-death
+//! signal), so that thread must live as long as the model. And a pipe that a stopped child does not read then blocks a
+//! dedicated thread instead of the runtime.
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
@@ -26,28 +27,29 @@ use super::launcher::ModelLauncher;
 use super::protocol::{Command, Load, Loaded, Reply, RequestId, read_frame, write_frame};
 use super::state::State;
 
-/// Requests under way or waiting for a restart; one more is `Busy`.
+/// Maximum number of requests in flight or waiting for a restart; a further one is `Busy`.
 const MAX_REQUESTS: usize = 68;
 
-/// How often the supervisor looks at its child when nothing wakes it.
+/// Interval of the supervisor's checks when nothing notifies it.
 const WATCH_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Longest load of a model, self-test included: a large file from a slow disk.
+/// Longest load of a model, self-test included; sized for a large file on a slow disk.
 const LOAD_TIMEOUT: Duration = Duration::from_secs(900);
 
-/// First delay before a restart; doubled by every crash of a child that answered nothing.
+/// First delay before a restart; it doubles with each crash of a child that answered nothing.
 const MIN_RESTART_DELAY: Duration = Duration::from_millis(100);
 
 /// Longest delay before a restart.
 const MAX_RESTART_DELAY: Duration = Duration::from_secs(5);
 
-/// Requests wait for a restart that is due within this time; otherwise they fail, so that another backend may answer.
+/// Longest wait of a request for a restart. When the restart is due later, requests fail at once, so that another
+/// backend can answer.
 const MAX_WAIT_FOR_RESTART: Duration = Duration::from_secs(2);
 
-/// Longest line of the child's standard error in the log, in characters.
+/// Longest logged line of the child's standard error, in characters.
 const MAX_ERROR_LINE: usize = 500;
 
-/// A model in a child process that is started again when it crashes.
+/// Model in a child process that is restarted when it crashes.
 #[derive(Debug)]
 pub(super) struct Supervised {
     shared: Arc<Shared>,
@@ -68,35 +70,35 @@ struct Shared {
 struct Inner {
     phase: Phase,
     flights: Flights,
-    /// The way to the writer thread of the present child.
+    /// Channel to the writer thread of the current child.
     commands: Option<Sender<Command>>,
-    /// When the child last sent a frame, or got its first request after a pause.
+    /// Time of the child's last frame, or of the first request after an idle period.
     last_sign: Option<Instant>,
     loaded: Option<Loaded>,
     variant: Option<String>,
     refused: Option<Error>,
-    /// When a child last became ready.
+    /// Time at which a child last became ready.
     ready_since: Option<Instant>,
     crashes: u64,
     last_crash: Option<String>,
     closing: bool,
 }
 
-/// Where the child stands.
+/// Phase of the child's life cycle.
 #[derive(Debug, Default, Clone, Copy, PartialEq)]
 enum Phase {
     #[default]
     Starting,
     Ready,
-    /// Its standard output has ended.
+    /// Its standard output has closed.
     Ended,
-    /// The next one starts then.
+    /// It has crashed; the next one starts at `until`.
     Delayed {
         until: Instant,
     },
 }
 
-/// A request under way; dropping it stops the model's work for it.
+/// Handle of an in-flight request; dropping it cancels the request.
 #[derive(Debug)]
 pub(super) struct Ticket {
     id: RequestId,
@@ -107,7 +109,8 @@ impl Supervised {
     /// Starts the child and waits until the model is loaded and has passed its self-test.
     ///
     /// # Errors
-    /// `InvalidInput` naming `MODEL_BACKENDS` or `MODEL_PROGRAM`; `Unavailable` when the child crashes before it serves.
+    /// `InvalidInput` naming `MODEL_BACKENDS` or `MODEL_PROGRAM`; `Unavailable` when the child crashes before it is
+    /// ready.
     pub(super) fn start(path: &Path, model: &str, digest: &str, launcher: ModelLauncher) -> Result<Self> {
         let shared = Arc::new(Shared {
             launcher,
@@ -128,12 +131,12 @@ impl Supervised {
         Ok(supervised)
     }
 
-    /// Properties of the loaded model.
+    /// Returns the properties of the loaded model.
     pub(super) fn loaded(&self) -> Result<Loaded> {
         self.shared.lock().loaded.clone().ok_or_else(|| Error::unavailable("the model is not loaded"))
     }
 
-    /// The state of the child.
+    /// Returns the state of the child process.
     pub(super) fn status(&self) -> ModelProcess {
         let inner = self.shared.lock();
         let state = match inner.phase {
@@ -152,7 +155,8 @@ impl Supervised {
     /// Sends a request, or keeps it for the child that is about to start.
     ///
     /// # Errors
-    /// `Busy` when too many are under way; `Unavailable` while the next start is some time off.
+    /// `Busy` when [`MAX_REQUESTS`] are in flight; `Unavailable` when the next start is more than
+    /// [`MAX_WAIT_FOR_RESTART`] off.
     pub(super) fn send(&self, waiting: Waiting) -> Result<Ticket> {
         let mut inner = self.shared.lock();
         if let Phase::Delayed { until } = inner.phase {
@@ -174,14 +178,14 @@ impl Supervised {
         }
         let id = inner.flights.begin(waiting);
         if inner.phase == Phase::Ready {
-            inner.tell(inner.flights.command(id));
+            inner.send(inner.flights.command(id));
         }
         Ok(Ticket { id, shared: self.shared.clone() })
     }
 }
 
 impl Drop for Supervised {
-    /// Ends the child and waits for that: a model must not compute while the process tears down.
+    /// Kills the child and waits for its end: a model must not compute while the process tears down.
     fn drop(&mut self) {
         self.shared.lock().closing = true;
         self.shared.changed.notify_all();
@@ -195,7 +199,7 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         let mut inner = self.shared.lock();
         if inner.flights.cancel(self.id) && inner.phase == Phase::Ready {
-            inner.tell(Some(Command::Cancel { id: self.id }));
+            inner.send(Some(Command::Cancel { id: self.id }));
         }
     }
 }
@@ -211,7 +215,7 @@ impl Shared {
 }
 
 impl Inner {
-    fn tell(&self, command: Option<Command>) {
+    fn send(&self, command: Option<Command>) {
         if let (Some(commands), Some(command)) = (&self.commands, command) {
             let _ = commands.send(command);
         }
@@ -220,16 +224,16 @@ impl Inner {
 
 /// How a child ended.
 enum End {
-    /// Because the model was dropped.
+    /// It was killed because the model was dropped.
     Closed,
-    /// It said that it cannot load the model, or could not be started at all.
+    /// It reported that it cannot load the model, or it could not be started at all.
     Refused(Error),
-    /// By a signal, an exit code, or because it was silent for too long and was killed.
+    /// It ended by a signal or an exit code, or it was silent for too long and was killed.
     Crashed { reason: String, kernels_suspected: bool },
 }
 
-/// Runs children until the model is dropped. The result of the first start goes to `started`; where that failed there is
-/// no second.
+/// Runs children until the model is dropped. Sends the result of the first start to `started`, and stops if that one
+/// failed.
 fn supervise(shared: &Arc<Shared>, started: &SyncSender<Result<()>>) {
     let state = State(shared.launcher.state_folder.clone());
     let mut excluded = state.crashed_variants(&shared.digest);
@@ -245,7 +249,7 @@ fn supervise(shared: &Arc<Shared>, started: &SyncSender<Result<()>>) {
             End::Closed => return inner.flights.fail_all(&Error::unavailable("the model was closed")),
             End::Refused(e) => {
                 if !excluded.is_empty() {
-                    // Nothing is left to try: the next start begins with the best variant again.
+                    // No variant is left to try, so the next start begins with the best one again.
                     state.remember_crashed_variants(&shared.digest, &[]);
                 }
                 if !ever_served {
@@ -269,7 +273,8 @@ fn supervise(shared: &Arc<Shared>, started: &SyncSender<Result<()>>) {
                 let error = Error::unavailable(message);
                 if !served && kernels_suspected && inner.variant.is_some() {
                     early_crashes += 1;
-                    // Once may be chance; twice in a row before the first request is the kernels of this variant.
+                    // One crash may be chance; two in a row before the first request point to the kernels of this
+                    // variant.
                     if early_crashes == 2
                         && let Some(variant) = inner.variant.take()
                     {
@@ -305,7 +310,7 @@ fn supervise(shared: &Arc<Shared>, started: &SyncSender<Result<()>>) {
     }
 }
 
-/// Starts one child and watches it to its end.
+/// Starts one child and monitors it until it ends.
 fn run_child(shared: &Arc<Shared>, excluded: &[String], started: &SyncSender<Result<()>>) -> End {
     let mut child = match shared.launcher.spawn() {
         Ok(child) => child,
@@ -343,7 +348,7 @@ fn run_child(shared: &Arc<Shared>, excluded: &[String], started: &SyncSender<Res
         }),
         spawn("model-errors", {
             let model = shared.model.clone();
-            move || log_errors(&model, BufReader::new(stderr))
+            move || log_stderr(&model, BufReader::new(stderr))
         }),
     ];
     let end = match threads.iter().find_map(|thread| thread.as_ref().err()) {
@@ -378,10 +383,10 @@ fn watch(shared: &Shared, started: &SyncSender<Result<()>>) -> Option<End> {
             Phase::Ready if !announced => {
                 announced = true;
                 gauge!("model_process_ready", "model" => shared.model.clone()).set(1.0);
-                // Only the first start has somebody who waits for this.
+                // Only the first start has a receiver that waits for this.
                 let _ = started.try_send(Ok(()));
             }
-            // A child that loads says so all the time; one that serves is silent while nothing is asked of it.
+            // A loading child sends frames all the time; a ready one is silent while it has no requests.
             phase if silent > idle && (phase == Phase::Starting || !inner.flights.is_empty()) => {
                 let reason = format!("killed because it was silent for {idle:?}");
                 return Some(End::Crashed { reason, kernels_suspected: false });
@@ -396,13 +401,14 @@ fn watch(shared: &Shared, started: &SyncSender<Result<()>>) -> Option<End> {
     }
 }
 
-/// Why the child ended. Under a memory limit an abort is most likely an allocation that failed.
+/// Classifies the end of the child. Under a memory limit an abort is most likely a failed allocation, not a kernel
+/// crash.
 fn crashed(status: std::io::Result<ExitStatus>, is_limited: bool) -> End {
     let Ok(status) = status else {
         return End::Crashed { reason: "lost".to_owned(), kernels_suspected: false };
     };
     let reason = match (status.signal(), status.code()) {
-        // The kernel's out-of-memory killer uses it, and so do people.
+        // The kernel's out-of-memory killer sends SIGKILL, and so may an operator.
         (Some(libc::SIGKILL), _) => "killed by SIGKILL, perhaps for lack of memory".to_owned(),
         (Some(signal), _) => format!("killed by {}", signal_name(signal)),
         (None, code) => format!("ended with exit code {}", code.unwrap_or_default()),
@@ -413,7 +419,7 @@ fn crashed(status: std::io::Result<ExitStatus>, is_limited: bool) -> End {
     End::Crashed { reason, kernels_suspected }
 }
 
-/// The name of a signal, as in signal(7).
+/// Returns the name of a signal, as in signal(7).
 fn signal_name(signal: i32) -> String {
     let names = [
         (libc::SIGHUP, "SIGHUP"),
@@ -435,7 +441,7 @@ fn signal_name(signal: i32) -> String {
 }
 
 fn write_all(mut stdin: ChildStdin, commands: &Receiver<Command>) {
-    // After an error the reader sees the end of the child.
+    // A write error needs no handling here: the reader notices the end of the child.
     while let Ok(command) = commands.recv() {
         if write_frame(&mut stdin, &command).is_err() {
             return;
@@ -456,7 +462,7 @@ fn read_all(shared: &Shared, stdout: ChildStdout) {
                 inner.ready_since = Some(Instant::now());
                 inner.phase = Phase::Ready;
                 for command in inner.flights.commands() {
-                    inner.tell(Some(command));
+                    inner.send(Some(command));
                 }
                 shared.changed.notify_all();
             }
@@ -477,8 +483,8 @@ fn read_all(shared: &Shared, stdout: ChildStdout) {
     }
 }
 
-/// Logs what native code writes before it aborts.
-fn log_errors(model: &str, errors: impl BufRead) {
+/// Logs the child's standard error, where native code writes before it aborts.
+fn log_stderr(model: &str, errors: impl BufRead) {
     for line in errors.split(b'\n').map_while(std::result::Result::ok).filter(|line| !line.is_empty()) {
         let line: String = String::from_utf8_lossy(&line).chars().take(MAX_ERROR_LINE).collect();
         tracing::info!(model, line, "model process wrote to standard error");

@@ -1,10 +1,16 @@
-//! The protocol between a process that uses a model and the child process that runs it.
+//! Protocol between a process that uses a model and the child process that runs it.
 //!
 //! Frames go over the child's standard input and output: the length of the body in bytes as a little-endian `u32`, then
-//! the body, one JSON value. The parent writes one [`Command::Load`], waits for [`Reply::Ready`] or [`Reply::Refused`],
-//! and then writes requests, each with an id of its own. Every `Generate` is answered by `Text` frames and one `Done` or
-//! `Failed`, every `Embed` by one `Vectors` or `Failed`. JSON keeps the frames readable in a trace; a frame costs some
-//! microseconds, a token of the smallest model some milliseconds.
+//! the
+//! body, one JSON value. The parent sends one [`Command::Load`], waits for [`Reply::Ready`] or [`Reply::Refused`], and
+//! then
+//! sends requests, each with a unique id. Every `Generate` is answered by `Text` frames and one `Done` or `Failed`,
+//! every
+//! `Embed` by one `Vectors` or `Failed`.
+//!
+//! JSON keeps the frames readable in a trace. A binary encoding would save little: a frame costs some microseconds, a
+//! token
+//! of the smallest model some milliseconds.
 
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
@@ -15,30 +21,30 @@ use serde::{Deserialize, Serialize};
 use sutazai_core::domain::{GenerateRequest, ModelUsage};
 use sutazai_core::{Error, ErrorKind};
 
-/// Longest body of a frame in bytes; far above a conversation that fits a model's context.
+/// Maximum size of a frame's body in bytes; far above a conversation that fits a model's context.
 pub(super) const MAX_FRAME_BYTES: usize = 64 * 1024 * 1024;
 
-/// Identifies a request among those of one parent.
+/// Identifier of a request, unique among those of one parent.
 pub(super) type RequestId = u64;
 
-/// What the parent asks of the child.
+/// Command from the parent to the child.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case")]
 pub(super) enum Command {
     /// Loads the model; the first frame, sent once.
     Load(Load),
-    /// Writes a text.
+    /// Generates a text.
     Generate { id: RequestId, request: GenerateRequest },
-    /// Makes embeddings.
+    /// Computes embeddings of texts.
     Embed { id: RequestId, texts: Vec<String> },
-    /// Stops a request whose answer is no longer wanted; it is not answered.
+    /// Cancels a request whose answer is no longer wanted; it gets no reply.
     Cancel { id: RequestId },
 }
 
-/// Which model to load, and how.
+/// Model to load, and its restrictions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Load {
-    /// The GGUF file.
+    /// Path of the GGUF file.
     pub(super) path: PathBuf,
     /// CPU variants that crashed with this model on this machine.
     pub(super) excluded_variants: Vec<String>,
@@ -46,56 +52,57 @@ pub(super) struct Load {
     pub(super) memory_limit: Option<u64>,
 }
 
-/// What the child answers.
+/// Reply from the child to the parent.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "reply", rename_all = "snake_case")]
 pub(super) enum Reply {
-    /// The CPU variant that was chosen, before it computes anything: if the child crashes next, this variant is to blame.
+    /// Reports the selected CPU variant before it computes anything: if the child crashes next, this variant is the
+    /// suspect.
     Variant { name: Option<String> },
-    /// The model is loaded and has passed its self-test.
+    /// Reports that the model is loaded and has passed its self-test.
     Ready(Loaded),
-    /// The model cannot be loaded.
+    /// Reports that the model cannot be loaded.
     Refused { error: WireError },
-    /// More text of an answer.
+    /// Carries further text of an answer.
     Text { id: RequestId, text: String },
-    /// The end of an answer.
+    /// Ends an answer successfully.
     Done { id: RequestId, usage: ModelUsage },
-    /// The embeddings of the texts, in their order.
+    /// Carries the embeddings of the texts, in their order.
     Vectors { id: RequestId, vectors: Vec<Vec<f32>>, prompt_tokens: u32 },
-    /// The end of a request that failed.
+    /// Ends a request with an error.
     Failed { id: RequestId, error: WireError },
-    /// Native code begins to work for this request alone; `None` when it is done with that.
+    /// Reports that native code starts processing this request alone; `None` when it has finished that.
     Preparing { id: Option<RequestId> },
-    /// The child computes; sent at least every second while it does.
+    /// Reports that the child is computing; sent at least every second while it does.
     Alive,
 }
 
 /// Properties of a loaded model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Loaded {
-    /// Whether it writes text or makes embeddings.
+    /// Whether the model generates text or makes embeddings.
     pub(super) purpose: Purpose,
-    /// How many answers it writes side by side.
+    /// Number of answers that it generates concurrently.
     pub(super) slots: usize,
-    /// How many parameters it has.
+    /// Number of parameters.
     pub(super) parameters: u64,
-    /// Longest conversation that a request can have, or longest text, in tokens.
+    /// Longest conversation of a request, or longest text, in tokens.
     pub(super) context_length: u32,
-    /// What an operator should know of it.
+    /// Restriction that an operator should know about.
     pub(super) note: Option<String>,
 }
 
-/// What a model file is made for.
+/// Purpose that a model file was made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Purpose {
-    /// It writes text.
+    /// The model generates text.
     Write,
-    /// It makes a vector of a text.
+    /// The model computes a vector of a text.
     Embed,
 }
 
-/// An [`Error`] without the errors below it.
+/// Serializable form of an [`Error`], without its source chain.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct WireError {
     kind: ErrorKind,
@@ -128,7 +135,7 @@ impl From<WireError> for Error {
     }
 }
 
-/// Writes one frame with a single call, so that frames of several threads do not mix.
+/// Writes one frame with a single call, so that frames of several threads do not interleave.
 ///
 /// # Errors
 /// Those of the pipe; `InvalidInput` for a body over [`MAX_FRAME_BYTES`].
@@ -148,7 +155,7 @@ pub(super) fn write_frame(mut to: impl Write, frame: &impl Serialize) -> io::Res
 /// Reads one frame; `None` at the end of the stream.
 ///
 /// # Errors
-/// Those of the pipe; `InvalidData` for what is no frame; `UnexpectedEof` for one that is cut short.
+/// Those of the pipe; `InvalidData` for an invalid frame; `UnexpectedEof` for a truncated one.
 pub(super) fn read_frame<T: DeserializeOwned>(mut from: impl Read) -> io::Result<Option<T>> {
     let mut length = [0; 4];
     let mut filled = 0;
@@ -178,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn frames_arrive_as_they_were_sent() {
+    fn frames_round_trip() {
         let mut pipe = Vec::new();
         let error =
             Error::invalid("constraint", "expected a schema").with_retry_after(Duration::from_millis(1_500));
@@ -196,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_that_are_cut_short_or_too_long_are_errors() {
+    fn truncated_or_oversized_frames_are_errors() {
         let mut pipe = Vec::new();
         write_frame(&mut pipe, &Reply::Alive).unwrap();
         for cut in 1..pipe.len() {
@@ -209,7 +216,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_break_the_reader(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+        fn arbitrary_bytes_do_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
             let mut rest = bytes.as_slice();
             while let Ok(Some(_)) = read_frame::<Reply>(&mut rest) {}
         }

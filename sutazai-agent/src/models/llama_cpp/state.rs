@@ -1,7 +1,8 @@
-//! What is remembered between starts: digests of model files, and CPU variants that crashed with a model on this machine.
+//! State kept between starts: digests of model files, and CPU variants that crashed with a model on this machine.
 //!
-//! Both are caches. A file that cannot be read or written costs time at the next start and nothing else, so it is logged
-//! and the start goes on.
+//! Both are caches. A file that cannot be read or written only makes the next start slower, so the problem is logged
+//! and
+//! the start continues.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -16,10 +17,10 @@ use sutazai_core::Result;
 
 use super::file;
 
-const DIGESTS: &str = "model-digests.json";
-const VARIANTS: &str = "cpu-variants.json";
+const DIGESTS_FILE: &str = "model-digests.json";
+const VARIANTS_FILE: &str = "cpu-variants.json";
 
-/// A model file as it was when its digest was computed.
+/// Cached digest, with the size and modification time of the file it was computed from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Digested {
     bytes: u64,
@@ -27,12 +28,14 @@ struct Digested {
     digest: String,
 }
 
-/// The state folder of a [`ModelLauncher`](super::ModelLauncher).
+/// State folder of a [`ModelLauncher`](super::ModelLauncher).
 #[derive(Debug, Clone)]
 pub(super) struct State(pub(super) Option<PathBuf>);
 
 impl State {
-    /// The SHA-256 digest of a model file, as `sha256:` and hexadecimal digits; computed once for each version of the file.
+    /// Returns the SHA-256 digest of a model file, as `sha256:` and hexadecimal digits. It is computed once for each
+    /// version
+    /// of the file, told apart by size and modification time.
     ///
     /// # Errors
     /// `InvalidInput` naming `MODEL_BACKENDS` when the file cannot be read.
@@ -44,7 +47,7 @@ impl State {
             about.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
         let modified_ns = u64::try_from(modified.as_nanos()).unwrap_or(u64::MAX);
         let key = path.to_string_lossy().into_owned();
-        let mut known: BTreeMap<String, Digested> = self.read(DIGESTS);
+        let mut known: BTreeMap<String, Digested> = self.read(DIGESTS_FILE);
         let same =
             known.get(&key).filter(|known| (known.bytes, known.modified_ns) == (about.len(), modified_ns));
         if let Some(same) = same {
@@ -52,21 +55,21 @@ impl State {
         }
         let digest = format!("sha256:{}", hex(&hash(&path).map_err(unreadable)?));
         known.insert(key, Digested { bytes: about.len(), modified_ns, digest: digest.clone() });
-        self.write(DIGESTS, &known);
+        self.write(DIGESTS_FILE, &known);
         Ok(digest)
     }
 
-    /// CPU variants that crashed with this model on this processor.
+    /// Returns the CPU variants that crashed with this model on this processor.
     pub(super) fn crashed_variants(&self, model_digest: &str) -> Vec<String> {
-        let mut known: BTreeMap<String, Vec<String>> = self.read(VARIANTS);
+        let mut known: BTreeMap<String, Vec<String>> = self.read(VARIANTS_FILE);
         known.remove(&variant_key(model_digest)).unwrap_or_default()
     }
 
-    /// Remembers them for later starts.
+    /// Stores the crashed variants of this model for later starts.
     pub(super) fn remember_crashed_variants(&self, model_digest: &str, variants: &[String]) {
-        let mut known: BTreeMap<String, Vec<String>> = self.read(VARIANTS);
+        let mut known: BTreeMap<String, Vec<String>> = self.read(VARIANTS_FILE);
         known.insert(variant_key(model_digest), variants.to_vec());
-        self.write(VARIANTS, &known);
+        self.write(VARIANTS_FILE, &known);
     }
 
     fn read<T: DeserializeOwned + Default>(&self, name: &str) -> T {
@@ -86,7 +89,7 @@ impl State {
         })
     }
 
-    /// Replaces the file as a whole, so that a reader never sees half of it.
+    /// Replaces the file atomically, so that readers never see a partial one.
     fn write(&self, name: &str, value: &impl Serialize) {
         let Some(folder) = &self.0 else { return };
         let path = folder.join(name);
@@ -113,7 +116,9 @@ fn hash(path: &Path) -> io::Result<Vec<u8>> {
     }
 }
 
-/// The model, the processor and the version of the program: another of any of them may work where this one crashed.
+/// Returns the key of crashed variants: model, processor and program version, since a change of any of them may make
+/// the
+/// variant work.
 fn variant_key(model_digest: &str) -> String {
     let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let about = |name: &str| cpu.lines().find(|line| line.starts_with(name)).unwrap_or_default().to_owned();
@@ -144,14 +149,14 @@ mod tests {
     }
 
     #[test]
-    fn damaged_or_missing_state_is_empty_state() {
+    fn damaged_or_missing_state_is_empty() {
         let folder = tempfile::tempdir().unwrap();
         let state = State(Some(folder.path().to_path_buf()));
         assert!(state.crashed_variants("sha256:00").is_empty());
         state.remember_crashed_variants("sha256:00", &["zen4".into()]);
         assert_eq!(state.crashed_variants("sha256:00"), ["zen4"]);
         assert!(state.crashed_variants("sha256:01").is_empty());
-        fs::write(folder.path().join(VARIANTS), "{").unwrap();
+        fs::write(folder.path().join(VARIANTS_FILE), "{").unwrap();
         assert!(state.crashed_variants("sha256:00").is_empty());
         assert!(State(None).crashed_variants("sha256:00").is_empty());
     }

@@ -1,57 +1,57 @@
-//! How large a context a request needs, in tokens.
+//! Estimate of the context size that a request to Ollama needs, in tokens.
 //!
-//! Ollama has no way to count tokens, so that what a text needs is estimated from above: two letters of ASCII, or one byte
-//! of anything else, for each token. English has four or five letters.
+//! Ollama cannot count tokens on request, so the estimate is an upper bound: one token for two ASCII letters or for one
+//! byte of anything else. English averages four or five letters a token.
 
 use serde_json::Value;
 use sutazai_core::domain::GenerateRequest;
 use sutazai_core::{Error, Result};
 
-/// The smallest context that Ollama gives a model where a request asks for none. A larger one than a model has in memory
-/// makes it load the model anew, so that small requests ask for none.
+/// Smallest context that Ollama gives a model by default. A larger context than the loaded one makes Ollama reload the
+/// model, so small requests ask for none.
 const DEFAULT_CONTEXT: u32 = 2_048;
 
-/// The smallest context that is asked for. Those above are powers of two, so that the model is seldom loaded anew.
+/// Smallest context that a request asks for. Larger ones are powers of two, so that the model is rarely reloaded.
 const MIN_CONTEXT: u32 = 4_096;
 
-/// The largest context that is asked for, unless the model's own settings have a larger one: its memory grows with it.
+/// Largest context that a request asks for, unless the model's own settings have a larger one: memory grows with it.
 const MAX_CONTEXT: u32 = 32_768;
 
-/// Tokens that a chat template puts around each message, generously.
+/// Generous estimate of the tokens that a chat template adds to each message.
 const TOKENS_AROUND_MESSAGE: u32 = 16;
 
-/// What a request asks of the context.
+/// Context settings of one request, in tokens.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Context {
-    /// The size of the context.
+    /// Size of the context.
     pub(super) num_ctx: u32,
-    /// The longest answer: beyond the context Ollama would forget the beginning and go on.
+    /// Longest answer. Beyond the context Ollama would drop the beginning of the conversation and continue.
     pub(super) num_predict: u32,
 }
 
 impl Context {
-    /// Whether messages and answer fit into every context that Ollama gives by itself.
+    /// Whether messages and answer fit into every default context of Ollama.
     pub(super) fn default_fits(request: &GenerateRequest) -> bool {
         of_messages(request).saturating_add(request.max_tokens) <= DEFAULT_CONTEXT
     }
 
-    /// Whether each of the texts does.
+    /// Whether each of the texts fits into every default context of Ollama.
     pub(super) fn default_holds(texts: &[String]) -> bool {
         of_longest(texts) <= DEFAULT_CONTEXT
     }
 }
 
-/// What a model has of context, as far as the server says.
+/// Context sizes of a model, as far as the server reports them.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct ModelContext {
-    /// What it was trained on.
+    /// Context size that the model was trained on.
     trained: Option<u32>,
-    /// What its own settings ask for.
+    /// Context size in the model's own settings.
     set: Option<u32>,
 }
 
 impl ModelContext {
-    /// As `/api/show` tells it.
+    /// Reads the sizes from an answer of `/api/show`.
     pub(super) fn of(shown: &Value) -> Self {
         let number = |value: &Value| u32::try_from(value.as_u64()?).ok();
         let mut of_model = shown["model_info"].as_object().into_iter().flatten();
@@ -64,7 +64,7 @@ impl ModelContext {
         }
     }
 
-    /// The largest context that a request may ask for, where the server says what the model has.
+    /// Returns the largest context that a request may ask for; `None` when the server does not report the model's.
     pub(super) fn known(self) -> Option<u32> {
         self.trained.map(|trained| trained.min(MAX_CONTEXT.max(self.set.unwrap_or_default())))
     }
@@ -73,10 +73,10 @@ impl ModelContext {
         self.known().unwrap_or(MAX_CONTEXT)
     }
 
-    /// A context that holds the messages, and the answer as far as there is room.
+    /// Returns a context that holds the messages and as much of the answer as fits.
     ///
     /// # Errors
-    /// `ContextLength` naming `messages`.
+    /// `ContextLength` naming `messages` when the messages alone exceed the largest context.
     pub(super) fn for_chat(self, request: &GenerateRequest) -> Result<Context> {
         let (messages, largest) = (of_messages(request), self.largest());
         if messages >= largest {
@@ -89,7 +89,9 @@ impl ModelContext {
         Ok(Context { num_ctx, num_predict: request.max_tokens.min(num_ctx - messages) })
     }
 
-    /// A context that holds each of the texts, or the largest there is: Ollama refuses a text that it would have to cut.
+    /// Returns a context that holds each of the texts, or the largest one. Ollama rejects a text that still does not
+    /// fit,
+    /// because the request disables truncation.
     pub(super) fn for_texts(self, texts: &[String]) -> u32 {
         rounded(of_longest(texts)).min(self.largest())
     }
@@ -108,7 +110,7 @@ fn of_longest(texts: &[String]) -> u32 {
     texts.iter().map(|text| of_text(text)).max().unwrap_or_default().saturating_add(TOKENS_AROUND_MESSAGE)
 }
 
-/// The most tokens that a text is expected to have.
+/// Returns an upper bound of the token count of a text.
 fn of_text(text: &str) -> u32 {
     let letters = text.bytes().filter(|byte| byte.is_ascii_alphabetic() || *byte == b' ').count();
     u32::try_from(letters.div_ceil(2) + (text.len() - letters)).unwrap_or(u32::MAX)
@@ -131,12 +133,12 @@ mod tests {
     }
 
     #[test]
-    fn a_context_holds_the_messages_and_the_answer_or_there_is_none() {
+    fn context_holds_messages_and_answer_or_is_an_error() {
         let words = "word ".repeat(2_000);
         assert!(Context::default_fits(&ask("hello", 512)) && !Context::default_fits(&ask(&words, 1)));
         let context = trained(131_072).for_chat(&ask(&words, 512)).unwrap();
         assert_eq!(context, Context { num_ctx: 8_192, num_predict: 512 });
-        // The model has no room for such an answer.
+        // The model's context cannot hold such an answer.
         let context = trained(2_048).for_chat(&ask("hello", 10_000)).unwrap();
         assert_eq!((context.num_ctx, context.num_predict), (2_048, 2_048 - 16 - 3));
         for (model, text) in [
@@ -154,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_server_shows_is_read() {
+    fn sizes_are_read_from_show() {
         let shown = json!({
             "parameters": "stop    \"<|im_end|>\"\nnum_ctx                        65536",
             "model_info": { "general.architecture": "llama", "llama.context_length": 131_072 },

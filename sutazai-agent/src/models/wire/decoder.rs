@@ -1,30 +1,30 @@
-//! From a stream of bytes to a stream of what they mean.
+//! Conversion of a byte stream into a stream of decoded items.
 
 use futures::{Stream, StreamExt, stream};
 use sutazai_core::Result;
 
-/// Puts together what the pieces of a body mean. It is fed a piece, then asked until it has nothing more to say.
+/// Incremental decoder of a response body: push a chunk, then call [`next`](Self::next) until it returns `None`.
 pub(in crate::models) trait Decoder: Send + 'static {
-    /// What it gives.
+    /// Type of the decoded items.
     type Item: Send;
 
-    /// Takes a piece of the body.
+    /// Appends a chunk of the body.
     fn push(&mut self, bytes: &[u8]);
 
-    /// The next item that is whole.
+    /// Returns the next complete item; `None` until further bytes are pushed.
     ///
     /// # Errors
-    /// `Unavailable` when the bytes are not of the protocol; nothing more comes then.
+    /// `Unavailable` when the bytes violate the protocol; the decoder must not be used afterwards.
     fn next(&mut self) -> Result<Option<Self::Item>>;
 
-    /// What is left when the body has ended.
+    /// Returns the last item when the body has ended, if there is one.
     ///
     /// # Errors
-    /// `Unavailable` when it ended in the middle of something.
+    /// `Unavailable` when the body ended in the middle of an item.
     fn end(&mut self) -> Result<Option<Self::Item>>;
 }
 
-/// The items of a body. Ends after the first error.
+/// Decodes the items of a body; the stream ends after the first error.
 pub(in crate::models) fn decode<D: Decoder, B: AsRef<[u8]>>(
     body: impl Stream<Item = Result<B>> + Send + 'static,
     decoder: D,
@@ -47,7 +47,7 @@ pub(in crate::models) fn decode<D: Decoder, B: AsRef<[u8]>>(
     })
 }
 
-/// Everything a body means when it comes in these pieces; for tests of decoders.
+/// Decodes a body that arrives in the given chunks; for tests of decoders.
 #[cfg(test)]
 pub(super) fn decode_pieces<D: Decoder>(mut decoder: D, pieces: &[&[u8]]) -> Result<Vec<D::Item>> {
     let mut items = Vec::new();

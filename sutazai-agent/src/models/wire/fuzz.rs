@@ -1,4 +1,4 @@
-//! Fuzzes the decoders of streamed answers: whatever a server sends, and wherever it is cut, they give the same or an error.
+//! Fuzz tests of the stream decoders: any input, cut anywhere, gives the same items or the same kind of error.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use sutazai_core::testing::mutated;
 use super::decoder::{Decoder, decode_pieces};
 use super::{NdjsonDecoder, SseDecoder};
 
-/// Time for each target where no fuzzer sets it.
-const TIME: Duration = Duration::from_secs(2);
+/// Duration of each target when no fuzzer sets it.
+const TEST_TIME: Duration = Duration::from_secs(2);
 
-/// Decodes the body whole and in pieces as long as the first bytes of the script say.
-fn decoded_alike<D: Decoder>(decoder: fn() -> D, body: &[u8], script: &[u8])
+/// Decodes the body whole and in chunks whose lengths follow from the script, and compares the results.
+fn assert_chunking_is_irrelevant<D: Decoder>(decoder: fn() -> D, body: &[u8], script: &[u8])
 where
     D::Item: PartialEq + std::fmt::Debug,
 {
@@ -35,25 +35,25 @@ where
 }
 
 #[test]
-fn server_sent_events() {
+fn server_sent_events_decode_alike_in_any_chunks() {
     let seeds: [&[u8]; 3] = [
         b": alive\n\nevent: x\ndata: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\nid: 7\n\ndata: [DONE]\n\n",
         b"\xef\xbb\xbfdata:one\r\ndata: two\r\n\r\ndata\n\ndata:\n\nretry: 10\ndata: cut",
         b"data: \xff\n\ndata: a\rdata: b\r\r:\r\n\r\n",
     ];
-    bolero::check!().with_test_time(TIME).for_each(|script: &[u8]| {
-        decoded_alike(SseDecoder::default, &mutated(&seeds, script), script);
+    bolero::check!().with_test_time(TEST_TIME).for_each(|script: &[u8]| {
+        assert_chunking_is_irrelevant(SseDecoder::default, &mutated(&seeds, script), script);
     });
 }
 
 #[test]
-fn lines_of_json() {
+fn json_lines_decode_alike_in_any_chunks() {
     let seeds: [&[u8]; 3] = [
         b"{\"message\":{\"content\":\"a\"},\"done\":false}\n{\"done\":true,\"eval_count\":3}\n",
         b"{\"a\":[1,2,{\"b\":null}]}\r\n\n \n\"x\"\n1e400\n{\"last\":1}",
         b"\xef\xbb\xbf{\"\\ud800\":0}\n[[[[[[[[\n{\"a\":",
     ];
-    bolero::check!().with_test_time(TIME).for_each(|script: &[u8]| {
-        decoded_alike(NdjsonDecoder::<Value>::default, &mutated(&seeds, script), script);
+    bolero::check!().with_test_time(TEST_TIME).for_each(|script: &[u8]| {
+        assert_chunking_is_irrelevant(NdjsonDecoder::<Value>::default, &mutated(&seeds, script), script);
     });
 }

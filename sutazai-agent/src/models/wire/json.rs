@@ -1,14 +1,15 @@
-//! JSON that a server sent.
+//! Parser of JSON documents that a server sent.
 
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 use sutazai_core::{Error, Result};
 
-/// Reads a document. Where it is none of the protocol, the error says `complaint` and where, and nothing of what the
-/// server sent: that may be what a model wrote about private matters, and errors are logged.
+/// Parses a document. The error contains `complaint`, the kind of problem and its position, but nothing of the
+/// document:
+/// that may be private text of a model, and errors are logged.
 ///
 /// # Errors
-/// `Unavailable`.
+/// `Unavailable` when the document is not JSON or does not match `T`.
 pub(in crate::models) fn read_json<T: DeserializeOwned>(bytes: &[u8], complaint: &str) -> Result<T> {
     serde_json::from_slice(bytes).map_err(|e| {
         let what = match e.classify() {
@@ -28,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_say_where_and_not_what() {
+    fn errors_state_the_position_and_no_content() {
         for (bytes, what) in [
             (&br#"{"secret":"secret"}"#[..], "something unexpected at line 1, column 0"),
             (b"\"secret\"", "something unexpected at line 1, column 8"),

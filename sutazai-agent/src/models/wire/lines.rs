@@ -1,31 +1,32 @@
-//! Cuts bytes into lines of bounded length.
+//! Splitter of a byte stream into lines of bounded length.
 
 use sutazai_core::{Error, Result};
 
-/// The longest line that is taken, in bytes: far above what a server writes for one token, far below what harms.
+/// Maximum length of a line in bytes: far above what a server sends for one token, and harmless to hold in memory.
 pub(in crate::models) const LINE_LIMIT: usize = 1024 * 1024;
 
-/// The byte order mark in UTF-8. Before a stream it belongs to none of its lines.
+/// Byte order mark in UTF-8; at the start of a stream it belongs to no line.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Bytes that came and are not yet a line.
+/// Buffer of received bytes that have not been returned as lines yet.
 #[derive(Debug)]
 pub(super) struct Lines {
     buffer: Vec<u8>,
-    /// Up to here the buffer has been handed out.
+    /// Number of bytes at the start of the buffer that have been returned.
     taken: usize,
-    /// Up to here it was looked through for an end of line.
+    /// Number of bytes at the start of the buffer that have been searched for a line end.
     seen: usize,
-    /// Whether a lone carriage return ends a line too.
+    /// Whether a carriage return without a line feed ends a line too.
     carriage_returns: bool,
-    /// Whether the last line ended with a carriage return, so that a line feed which comes next belongs to it.
+    /// Whether the last line ended with a carriage return, so that a line feed right after it belongs to the same line
+    /// end.
     after_return: bool,
-    /// Whether nothing has been handed out, so that a byte order mark may come.
+    /// Whether nothing has been returned yet, so that a byte order mark may follow.
     at_start: bool,
 }
 
 impl Lines {
-    /// Lines that end with a line feed, or a carriage return and one.
+    /// Creates a splitter for lines that end with LF or CRLF.
     pub(super) fn new() -> Self {
         Self {
             buffer: Vec::new(),
@@ -37,12 +38,12 @@ impl Lines {
         }
     }
 
-    /// Lines that a carriage return alone may end as well, as those of event streams.
+    /// Creates a splitter for event streams, whose lines may also end with CR alone.
     pub(super) fn of_events() -> Self {
         Self { carriage_returns: true, ..Self::new() }
     }
 
-    /// Takes more bytes.
+    /// Appends bytes to the buffer.
     pub(super) fn push(&mut self, bytes: &[u8]) {
         self.buffer.drain(..self.taken);
         self.seen -= self.taken;
@@ -50,10 +51,10 @@ impl Lines {
         self.buffer.extend_from_slice(bytes);
     }
 
-    /// The next whole line, without its end.
+    /// Returns the next complete line without its line end; `None` until further bytes are pushed.
     ///
     /// # Errors
-    /// `Unavailable` when it is longer than [`LINE_LIMIT`].
+    /// `Unavailable` when a line exceeds [`LINE_LIMIT`].
     pub(super) fn next(&mut self) -> Result<Option<&[u8]>> {
         self.skip();
         let ends_line = |byte: &u8| *byte == b'\n' || (self.carriage_returns && *byte == b'\r');
@@ -75,7 +76,7 @@ impl Lines {
         Ok(Some(if self.carriage_returns { line } else { line.strip_suffix(b"\r").unwrap_or(line) }))
     }
 
-    /// Passes over what belongs to no line: a byte order mark before the first, the line feed after a carriage return.
+    /// Skips bytes that belong to no line: a byte order mark at the start, and the line feed after a carriage return.
     fn skip(&mut self) {
         let rest = &self.buffer[self.taken..];
         let is_mark = self.at_start && rest.starts_with(BYTE_ORDER_MARK);
@@ -84,7 +85,7 @@ impl Lines {
             _ if is_mark => BYTE_ORDER_MARK.len(),
             _ => 0,
         };
-        // One mark at most; what has come of it may be a part.
+        // There is at most one mark, and the bytes received so far may be only a part of it.
         self.at_start = self.at_start && !is_mark && BYTE_ORDER_MARK.starts_with(rest);
         if !rest.is_empty() {
             self.after_return = false;
@@ -93,7 +94,7 @@ impl Lines {
         self.seen = self.seen.max(self.taken);
     }
 
-    /// What came after the last end of a line.
+    /// Returns the bytes after the last line end.
     pub(super) fn rest(&self) -> &[u8] {
         let rest = &self.buffer[self.taken..];
         if self.at_start { rest.strip_prefix(BYTE_ORDER_MARK).unwrap_or(rest) } else { rest }
@@ -105,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_come_whole_and_in_order() {
+    fn lines_are_complete_and_in_order() {
         let mut lines = Lines::new();
         lines.push(b"one\r\ntw");
         assert_eq!(lines.next().unwrap(), Some(&b"one"[..]));
@@ -118,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn every_end_of_a_line_of_events_counts_once_wherever_it_is_cut() {
+    fn event_line_ends_count_once_in_any_chunks() {
         let body = b"\xef\xbb\xbfa\rb\r\nc\n\r\r\n\xef\xbb\xbfd\n\re";
         for cut in 1..=body.len() {
             let (mut lines, mut read) = (Lines::of_events(), Vec::new());
@@ -134,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_end_is_refused() {
+    fn overlong_line_is_rejected() {
         let mut lines = Lines::new();
         let piece = [b'x'; 4096];
         for _ in 0..LINE_LIMIT / piece.len() {

@@ -1,7 +1,7 @@
-//! How streamed answers lie on the wire: lines, one JSON document each (Ollama), or server-sent events (OpenAI).
+//! Wire formats of streamed answers: one JSON document a line (Ollama), or server-sent events (OpenAI).
 //!
-//! Pieces of a body may be cut anywhere, also within a character. Nothing here keeps more than one line of at most
-//! [`LINE_LIMIT`](lines::LINE_LIMIT) bytes and one piece of the body.
+//! Chunks of a body may be cut anywhere, even within a character. A decoder holds at most one line or event of up to
+//! [`LINE_LIMIT`](lines::LINE_LIMIT) bytes and one chunk of the body.
 
 mod decoder;
 #[cfg(all(test, feature = "ollama", feature = "openai"))]

@@ -1,4 +1,4 @@
-//! One JSON document a line, as Ollama streams (`application/x-ndjson`).
+//! Decoder of streams with one JSON document a line (`application/x-ndjson`), as Ollama sends them.
 
 use std::marker::PhantomData;
 
@@ -9,7 +9,7 @@ use super::decoder::Decoder;
 use super::json::read_json;
 use super::lines::Lines;
 
-/// Reads each line as a `T`; blank lines are passed over.
+/// Decoder that parses each line as a `T` and skips blank lines.
 #[derive(Debug)]
 pub(in crate::models) struct NdjsonDecoder<T> {
     lines: Lines,
@@ -43,7 +43,7 @@ impl<T: DeserializeOwned + Send + 'static> Decoder for NdjsonDecoder<T> {
         if rest.is_empty() {
             return Ok(None);
         }
-        // The last line feed may be missing; the last line may not.
+        // The last line feed may be missing, but the last line must be complete.
         read_json(rest, "the connection was closed in the middle of a line").map(Some)
     }
 }
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_line_feed_may_be_missing_but_not_the_last_line() {
+    fn last_line_needs_no_line_feed_but_must_be_complete() {
         assert_eq!(
             read(&[b"{\"a\":1}\r\n\n{\"a\"", b":2}"]).unwrap(),
             [json!({ "a": 1 }), json!({ "a": 2 })]
@@ -76,7 +76,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_does_not_matter_where_the_body_is_cut(
+        fn any_chunks_decode_alike(
             texts in prop::collection::vec(".{0,20}", 0..8),
             cuts in prop::collection::vec(0_usize..400, 0..20),
         ) {
@@ -89,7 +89,7 @@ mod tests {
         }
 
         #[test]
-        fn arbitrary_bytes_do_no_harm(pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..200), 0..8)) {
+        fn arbitrary_bytes_do_not_panic(pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..200), 0..8)) {
             let mut decoder = NdjsonDecoder::<Value>::default();
             for piece in &pieces {
                 decoder.push(piece);

@@ -1,15 +1,16 @@
-//! Server-sent events, as OpenAI-compatible servers stream (`text/event-stream`, WHATWG HTML section 9.2).
+//! Decoder of server-sent events (`text/event-stream`, WHATWG HTML section 9.2), as OpenAI-compatible servers send
+//! them.
 //!
-//! Only the data is of interest: names, ids and comments (which servers send to keep a connection alive) are passed
-//! over. Beyond the standard, an event that no blank line ends counts at the end of the stream: text must not be lost for
-//! want of a line feed.
+//! Only the data is decoded: names, ids and comments, which servers send to keep a connection alive, are ignored. In
+//! deviation from the standard, an event without its closing blank line counts at the end of the stream, so that a
+//! missing line feed loses no text.
 
 use sutazai_core::{Error, Result};
 
 use super::decoder::Decoder;
 use super::lines::{LINE_LIMIT, Lines};
 
-/// Gives the data of each event.
+/// Decoder that returns the data of each event.
 #[derive(Debug)]
 pub(in crate::models) struct SseDecoder {
     lines: Lines,
@@ -46,12 +47,12 @@ impl Decoder for SseDecoder {
     }
 }
 
-/// Adds to an event's data what a line says of it.
+/// Appends the data of one line, if it has any, to the current event.
 fn read_line(line: &[u8], data: &mut Option<String>) -> Result<()> {
     let Some(value) = line.strip_prefix(b"data:").or((line == b"data").then_some(b"")) else {
         return Ok(());
     };
-    // Bytes that are no UTF-8 become replacement characters, as the standard has it.
+    // Invalid UTF-8 becomes replacement characters, as the standard requires.
     let value = String::from_utf8_lossy(value.strip_prefix(b" ").unwrap_or(value));
     match data {
         Some(data) if data.len() + value.len() > LINE_LIMIT => {
@@ -81,14 +82,14 @@ mod tests {
     }
 
     #[test]
-    fn data_is_read_and_the_rest_passed_over() {
+    fn data_is_decoded_and_other_fields_are_ignored() {
         let body = b": alive\n\nevent: x\ndata: one\ndata:two\nid: 7\n\ndata\r\n\r\nretry: 9\n\ndata: a: b";
         assert_eq!(read(&[body]).unwrap(), ["one\ntwo", "", "a: b"]);
         assert_eq!(read(&[b"data: \xff\n\n: \xff\n\n"]).unwrap(), ["\u{fffd}"]);
     }
 
     #[test]
-    fn every_grammar_of_a_stream_is_read() {
+    fn every_stream_syntax_is_decoded() {
         for body in [
             &b"\xef\xbb\xbfdata: one\n\ndata: two\n\n"[..],
             b"data: one\r\rdata: two\r\r",
@@ -104,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_without_end_is_refused() {
+    fn overlong_event_is_rejected() {
         let line = format!("data: {}\n", "x".repeat(100_000));
         let mut decoder = SseDecoder::default();
         let refused = (0..20).any(|_| {
@@ -116,7 +117,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_does_not_matter_where_the_body_is_cut(
+        fn any_chunks_decode_alike(
             texts in prop::collection::vec("[^\r\n]{0,20}", 0..8),
             end in "\n|\r|\r\n",
             cuts in prop::collection::vec(0_usize..400, 0..20),
@@ -129,7 +130,7 @@ mod tests {
         }
 
         #[test]
-        fn arbitrary_bytes_do_no_harm(pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..200), 0..8)) {
+        fn arbitrary_bytes_do_not_panic(pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..200), 0..8)) {
             let mut decoder = SseDecoder::default();
             for piece in &pieces {
                 decoder.push(piece);

@@ -1,12 +1,13 @@
-//! The child process of a model: reads requests from standard input, writes answers to standard output.
+//! Main program of a model's child process: reads requests from standard input and writes answers to standard output.
 //!
 //! ```text
 //! standard input ──> reader (main thread) ──> preparer ──> the model's thread ──> standard output
 //!                      │ cancels                │ tokens, constraint
 //! ```
 //!
-//! The reader never waits for anything but input, so a cancellation arrives while a large request is being prepared, and
-//! the end of the input, by which a dead parent shows, ends the process at any time.
+//! The reader waits for input only. So a cancellation arrives while a large request is being prepared, and the end of
+//! the
+//! input, which signals a dead parent, ends the process at any time.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -27,14 +28,15 @@ use super::super::file;
 use super::super::protocol::{Command, Load, Reply, RequestId, read_frame, write_frame};
 use super::{Answer, Model, Vectors, kernels, sandbox};
 
-/// At least this often the parent is told that the model computes.
+/// Maximum interval between signs of life to the parent while the model computes.
 const ALIVE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Stack of the thread that prepares requests.
+/// Stack size of the thread that prepares requests.
 const PREPARER_STACK_BYTES: usize = 16 * 1024 * 1024;
 
-/// Serves one model over standard input and output until the input ends. The whole `main` of such a process; call it
-/// before anything else opens a file or starts a thread.
+/// Serves one model over standard input and output until the input ends.
+///
+/// This is the whole `main` of such a process; call it before anything else opens a file or starts a thread.
 pub fn run() -> ExitCode {
     sandbox::close_inherited_descriptors();
     sandbox::end_with_parent();
@@ -42,7 +44,7 @@ pub fn run() -> ExitCode {
     match serve() {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
-            // The parent keeps the last lines of standard error for its log.
+            // The parent logs standard error.
             eprintln!("the model process cannot go on: {e}");
             ExitCode::FAILURE
         }
@@ -51,7 +53,7 @@ pub fn run() -> ExitCode {
 
 fn serve() -> io::Result<()> {
     let output = io::stdout().as_fd().try_clone_to_owned()?;
-    // A library that prints to standard output must not break the frames.
+    // Frames go to a private descriptor, since a library that prints to standard output must not corrupt them.
     rustix::stdio::dup2_stdout(io::stderr())?;
     let parent = Arc::new(Parent::new(File::from(output)));
     let mut input = BufReader::new(io::stdin().lock());
@@ -69,7 +71,7 @@ fn serve() -> io::Result<()> {
             Err(e) => parent.send(&Reply::Refused { error: e.into() }),
         }
     };
-    // It reads constraints, whose nesting it follows on its stack.
+    // The preparer needs a large stack: the parser of constraints recurses with their nesting.
     std::thread::Builder::new().name("preparer".to_owned()).stack_size(PREPARER_STACK_BYTES).spawn(worker)?;
     while let Some(command) = read_frame(&mut input)? {
         match command {
@@ -87,12 +89,12 @@ fn serve() -> io::Result<()> {
     Ok(())
 }
 
-/// Ends the process without waiting for native code, which has nothing to save.
+/// Kills the process without waiting for native code, which has nothing to save.
 fn end_at_once() {
     let _ = kill_process(getpid(), Signal::KILL);
 }
 
-/// Loads the model; a second thread says meanwhile that this process is alive.
+/// Loads the model while a second thread sends signs of life to the parent.
 fn open(load: &Load, parent: &Arc<Parent>) -> Result<Model> {
     let (loading, loaded) = channel::<()>();
     let ticking = {
@@ -155,7 +157,7 @@ fn prepare_all(model: &Model, requests: &Receiver<Command>, parent: &Arc<Parent>
     }
 }
 
-/// The way to the parent.
+/// Output channel to the parent process.
 struct Parent {
     output: Mutex<File>,
     last_sent: Mutex<Instant>,
@@ -166,7 +168,7 @@ impl Parent {
         Self { output: Mutex::new(output), last_sent: Mutex::new(Instant::now()) }
     }
 
-    /// Writes one frame. A parent that cannot be written to is gone, and the process with it.
+    /// Writes one frame. When the parent cannot be written to, it has ended, and this process ends too.
     fn send(&self, reply: &Reply) {
         let written = write_frame(&*self.output.lock().unwrap_or_else(PoisonError::into_inner), reply);
         match written {
@@ -176,7 +178,7 @@ impl Parent {
         }
     }
 
-    /// Says that the model computes, unless something was sent recently.
+    /// Sends a sign of life unless a frame was sent within [`ALIVE_INTERVAL`].
     fn alive(&self) {
         let last = *self.last_sent.lock().unwrap_or_else(PoisonError::into_inner);
         if last.elapsed() >= ALIVE_INTERVAL {
@@ -185,7 +187,7 @@ impl Parent {
     }
 }
 
-/// Requests under way, each with whether it was cancelled.
+/// In-flight requests, each with its cancellation flag.
 #[derive(Debug, Clone, Default)]
 struct Running(Arc<Mutex<HashMap<RequestId, Arc<AtomicBool>>>>);
 
@@ -209,7 +211,7 @@ impl Running {
     }
 }
 
-/// The answer to one request; dropping it ends the request.
+/// Answer channel of one request; dropping it ends the request.
 struct Request {
     id: RequestId,
     parent: Arc<Parent>,

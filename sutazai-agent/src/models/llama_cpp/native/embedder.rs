@@ -1,5 +1,8 @@
-//! The thread that owns an embedding model's context: request after request it reads texts, many in one batch, and gives
-//! what the model makes of each, pooled as the model's file says.
+//! Thread that owns an embedding model's context.
+//!
+//! Batch after batch it reads the texts of the queued requests, many in one batch, and returns the model's vector of
+//! each
+//! text, pooled as the model file specifies.
 
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
@@ -16,20 +19,21 @@ use sutazai_core::{Error, Result};
 use super::super::protocol::Purpose;
 use super::{Answer, QUEUE_CAPACITY, Vectors};
 
-/// Tokens of all texts that are read in one batch; so long is the longest text, unless the model was trained on fewer.
-const BATCH: usize = 2_048;
+/// Capacity of a batch in tokens over all its texts. It is also the longest text, unless the model was trained on
+/// fewer.
+const MAX_BATCH_TOKENS: usize = 2_048;
 
-/// Texts that are read in one batch.
-const TEXTS: usize = 32;
+/// Maximum number of texts in one batch.
+const MAX_BATCH_TEXTS: usize = 32;
 
-/// Texts on their way to the model, and who waits for their vectors.
+/// Queued texts and the channel for their vectors.
 #[derive(Debug)]
 pub(super) struct Reading {
     pub(super) texts: Vec<Vec<LlamaToken>>,
     pub(super) answer: Box<dyn Answer<Result<Vectors>>>,
 }
 
-/// A request that is being read, and the vectors of its first texts.
+/// Request in progress, with the vectors of its first texts.
 struct Turn {
     texts: Vec<Vec<LlamaToken>>,
     vectors: Vec<Vec<f32>>,
@@ -42,11 +46,13 @@ impl Turn {
     }
 }
 
-/// What the model is made for, as the file's metadata says (github.com/ggml-org/ggml, docs/gguf.md): how vectors of
-/// tokens become one of the text, and whether a token sees only those before it, which writing needs.
+/// Determines the purpose of a model from the file's metadata (github.com/ggml-org/ggml, docs/gguf.md).
+///
+/// The metadata says how the vectors of tokens are pooled into one of the text, and whether attention is causal, which
+/// generating text requires.
 ///
 /// # Errors
-/// The reason, for models that neither write nor embed, such as those that rank.
+/// The reason, for models that neither generate text nor make embeddings, such as rerankers.
 pub(super) fn purpose(model: &LlamaModel) -> std::result::Result<Purpose, &'static str> {
     let architecture = model.meta_val_str("general.architecture").unwrap_or_default();
     let value = |key: &str| model.meta_val_str(&format!("{architecture}.{key}")).ok();
@@ -55,7 +61,7 @@ pub(super) fn purpose(model: &LlamaModel) -> std::result::Result<Purpose, &'stat
 
 fn purpose_by(pooling: Option<&str>, causal: Option<&str>) -> std::result::Result<Purpose, &'static str> {
     match (pooling, causal) {
-        // llama.cpp's numbers: mean, the first token, the last token.
+        // llama.cpp's numbers: mean, first token, last token.
         (Some("1" | "2" | "3"), _) => Ok(Purpose::Embed),
         (Some("4"), _) => Err("the model in it ranks texts; it neither writes nor embeds"),
         (_, Some("false")) => {
@@ -65,12 +71,12 @@ fn purpose_by(pooling: Option<&str>, causal: Option<&str>) -> std::result::Resul
     }
 }
 
-/// The longest text in tokens.
+/// Returns the longest text in tokens.
 pub(super) fn longest(model: &LlamaModel) -> usize {
-    BATCH.min(model.n_ctx_train() as usize)
+    MAX_BATCH_TOKENS.min(model.n_ctx_train() as usize)
 }
 
-/// Makes the context, says whether that went well, and works until nobody can send texts any more.
+/// Creates the context, reports the result to `ready`, and serves requests until all senders of `readings` are dropped.
 pub(super) fn run(
     backend: &LlamaBackend,
     model: &LlamaModel,
@@ -80,12 +86,12 @@ pub(super) fn run(
 ) {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = i32::try_from(threads).unwrap_or(1);
-    // A text is read whole or not at all: its first token sees the last.
+    // A text must be read in one batch, because without a causal mask its first token attends to the last.
     let params = LlamaContextParams::default()
-        .with_n_ctx(NonZeroU32::new(BATCH as u32))
-        .with_n_batch(BATCH as u32)
-        .with_n_ubatch(BATCH as u32)
-        .with_n_seq_max(TEXTS as u32)
+        .with_n_ctx(NonZeroU32::new(MAX_BATCH_TOKENS as u32))
+        .with_n_batch(MAX_BATCH_TOKENS as u32)
+        .with_n_ubatch(MAX_BATCH_TOKENS as u32)
+        .with_n_seq_max(MAX_BATCH_TEXTS as u32)
         .with_kv_unified(true)
         .with_embeddings(true)
         .with_n_threads(threads)
@@ -99,29 +105,29 @@ pub(super) fn run(
         }
     };
     let _ = ready.send(Ok(()));
-    let mut batch = LlamaBatch::new(BATCH, 1);
-    // One batch of each request in turn: many long texts of one caller let the few of others pass.
-    let mut turns: VecDeque<Turn> = VecDeque::new();
+    let mut batch = LlamaBatch::new(MAX_BATCH_TOKENS, 1);
+    // Round-robin over requests, one batch each, so that many long texts of one caller do not delay the few of others.
+    let mut round_robin: VecDeque<Turn> = VecDeque::new();
     loop {
-        if turns.is_empty() {
+        if round_robin.is_empty() {
             let Ok(reading) = readings.recv() else { return };
-            turns.push_back(Turn::new(reading));
+            round_robin.push_back(Turn::new(reading));
         }
-        // What is under way is left when nobody can ask any more.
-        while turns.len() < QUEUE_CAPACITY {
+        // Requests in progress are abandoned when all senders are dropped.
+        while round_robin.len() < QUEUE_CAPACITY {
             match readings.try_recv() {
-                Ok(reading) => turns.push_back(Turn::new(reading)),
+                Ok(reading) => round_robin.push_back(Turn::new(reading)),
                 Err(TryRecvError::Empty) => break,
                 Err(TryRecvError::Disconnected) => return,
             }
         }
-        let Some(mut turn) = turns.pop_front() else { continue };
+        let Some(mut turn) = round_robin.pop_front() else { continue };
         if turn.answer.is_closed() {
             continue;
         }
         let rest = &turn.texts[turn.vectors.len()..];
         if !rest.is_empty() {
-            match read(&mut context, &mut batch, &rest[..fitting(rest)]) {
+            match read(&mut context, &mut batch, &rest[..count_fitting(rest)]) {
                 Ok(made) => turn.vectors.extend(made),
                 Err(e) => {
                     turn.answer.send(Err(e));
@@ -131,7 +137,7 @@ pub(super) fn run(
             progress();
         }
         if turn.vectors.len() < turn.texts.len() {
-            turns.push_back(turn);
+            round_robin.push_back(turn);
         } else {
             let tokens = turn.texts.iter().map(Vec::len).sum::<usize>() as u32;
             turn.answer.send(Ok((turn.vectors, tokens)));
@@ -139,14 +145,14 @@ pub(super) fn run(
     }
 }
 
-/// How many of the texts fit in one batch; at least one, whose length was checked.
-fn fitting(texts: &[Vec<LlamaToken>]) -> usize {
+/// Returns how many of the texts fit into one batch; at least one, whose length was checked before.
+fn count_fitting(texts: &[Vec<LlamaToken>]) -> usize {
     let mut tokens = 0;
     let fits = |text: &&Vec<LlamaToken>| {
         tokens += text.len();
-        tokens <= BATCH
+        tokens <= MAX_BATCH_TOKENS
     };
-    texts.iter().take(TEXTS).take_while(fits).count().max(1)
+    texts.iter().take(MAX_BATCH_TEXTS).take_while(fits).count().max(1)
 }
 
 fn read(
@@ -161,7 +167,7 @@ fn read(
     context.clear_kv_cache();
     context.decode(batch).map_err(failed)?;
     let vector = |sequence| match context.embeddings_seq_ith(sequence) {
-        Ok(vector) => Ok(of_unit_length(vector)),
+        Ok(vector) => Ok(to_unit_length(vector)),
         Err(e) => Err(failed(e)),
     };
     (0..).take(texts.len()).map(vector).collect()
@@ -171,8 +177,9 @@ fn failed(e: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::unavailable("the model could not read the texts").with_source(e)
 }
 
-/// The direction of a vector is what says something; of unit length the product of two is how alike they are.
-fn of_unit_length(vector: &[f32]) -> Vec<f32> {
+/// Scales a vector to unit length. Only its direction carries meaning, and the dot product of two unit vectors is their
+/// cosine similarity.
+fn to_unit_length(vector: &[f32]) -> Vec<f32> {
     let length = vector.iter().map(|number| f64::from(*number).powi(2)).sum::<f64>().sqrt();
     let scale = if length > 0.0 { 1.0 / length } else { 0.0 };
     vector.iter().map(|number| (f64::from(*number) * scale) as f32).collect()
@@ -183,7 +190,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_model_is_for() {
+    fn purpose_follows_the_metadata() {
         assert_eq!(purpose_by(None, None), Ok(Purpose::Write));
         assert_eq!(purpose_by(Some("0"), Some("true")), Ok(Purpose::Write));
         assert_eq!(purpose_by(Some("1"), Some("false")), Ok(Purpose::Embed));
@@ -195,18 +202,18 @@ mod tests {
     }
 
     #[test]
-    fn batches_are_as_full_as_they_may_be() {
+    fn batches_are_filled_up_to_both_limits() {
         let texts =
             |lengths: &[usize]| -> Vec<_> { lengths.iter().map(|n| vec![LlamaToken(7); *n]).collect() };
-        assert_eq!(fitting(&texts(&[1; 100])), TEXTS);
-        assert_eq!(fitting(&texts(&[BATCH, 1])), 1);
-        assert_eq!(fitting(&texts(&[1_000, 1_000, 48, 1])), 3);
-        assert_eq!(fitting(&texts(&[2_000, 49])), 1);
+        assert_eq!(count_fitting(&texts(&[1; 100])), MAX_BATCH_TEXTS);
+        assert_eq!(count_fitting(&texts(&[MAX_BATCH_TOKENS, 1])), 1);
+        assert_eq!(count_fitting(&texts(&[1_000, 1_000, 48, 1])), 3);
+        assert_eq!(count_fitting(&texts(&[2_000, 49])), 1);
     }
 
     #[test]
     fn vectors_have_unit_length() {
-        assert_eq!(of_unit_length(&[3.0, 4.0]), [0.6, 0.8]);
-        assert_eq!(of_unit_length(&[0.0, 0.0]), [0.0, 0.0]);
+        assert_eq!(to_unit_length(&[3.0, 4.0]), [0.6, 0.8]);
+        assert_eq!(to_unit_length(&[0.0, 0.0]), [0.0, 0.0]);
     }
 }

@@ -1,7 +1,8 @@
-//! Constraints as matchers of tokens, by llguidance (github.com/guidance-ai/llguidance).
+//! Compiler of constraints into token matchers, by llguidance (github.com/guidance-ai/llguidance).
 //!
-//! It is Rust with limits on the size of a grammar and on the work for one token, so a constraint of a caller is refused
-//! where a converter in C++ would abort the process.
+//! llguidance is written in Rust and limits the size of a grammar and the work per token. So a caller's constraint that
+//! is
+//! too expensive is rejected, where llama.cpp's own converter in C++ would abort the process.
 
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::sampling::LlamaSampler;
@@ -14,16 +15,16 @@ use sutazai_core::{Error, Result};
 /// Longest constraint in bytes.
 const MAX_CONSTRAINT_BYTES: usize = 256 * 1024;
 
-/// Most work of the lexer for one token, in units of llguidance.
+/// Lexer budget per token, in llguidance's units of fuel.
 const STEP_LEXER_FUEL: u64 = 2_000_000;
 
-/// Most parser items for one token.
+/// Maximum number of parser items per token.
 const STEP_MAX_ITEMS: usize = 500_000;
 
-/// Most parser items at one place of the text.
+/// Maximum number of parser items at one position of the text.
 const MAX_ITEMS_IN_ROW: usize = 20_000;
 
-/// Makes matchers for the vocabulary of one model.
+/// Factory of matchers for the vocabulary of one model.
 pub(super) struct Grammars(ParserFactory);
 
 impl Grammars {
@@ -35,18 +36,19 @@ impl Grammars {
         factory.quiet();
         let limits = factory.limits_mut();
         limits.verbose_errors = false;
-        // The grammar of a finding has some thousand words and goes over the defaults. At 14,000 units of fuel a
-        // millisecond the worst token takes 150 ms, in a process that does nothing else.
+        // The grammar of a finding has some thousand words and exceeds the defaults. At 14,000 units of fuel a
+        // millisecond
+        // the worst token takes 150 ms, in a process that does nothing else.
         limits.step_lexer_fuel = STEP_LEXER_FUEL;
         limits.step_max_items = STEP_MAX_ITEMS;
         limits.max_items_in_row = MAX_ITEMS_IN_ROW;
         Ok(Self(factory))
     }
 
-    /// The matcher of a constraint; none of a text, which leaves nothing to choose.
+    /// Compiles the matcher of a constraint; `None` for a text to be measured, which is not sampled.
     ///
     /// # Errors
-    /// `InvalidInput` naming `constraint` when it is too long, cannot be understood, or has a keyword that cannot be
+    /// `InvalidInput` naming `constraint` when it is too long, cannot be parsed, or has a keyword that cannot be
     /// enforced.
     pub(super) fn matcher(&self, constraint: &Constraint) -> Result<Option<Matcher>> {
         let (grammar, expected) = match constraint {
@@ -57,7 +59,7 @@ impl Grammars {
                     "a grammar in Lark notation with a rule `start`",
                 )
             }
-            // It is not sampled.
+            // A text is measured, not sampled.
             Constraint::Text(_) => return Ok(None),
             Constraint::JsonSchema(schema) => {
                 check_length(schema.to_string().len())?;
@@ -75,7 +77,7 @@ impl Grammars {
         if let Some(e) = matcher.get_error() {
             return Err(refused(e));
         }
-        // Some mistakes show only when the first tokens are asked for.
+        // Some mistakes show only when the first token mask is computed.
         matcher.compute_mask().map_err(|e| refused(e.to_string()))?;
         Ok(Some(matcher))
     }
@@ -89,8 +91,9 @@ fn check_length(length: usize) -> Result<()> {
     Ok(())
 }
 
-/// The schema with llguidance's options set: one space after separators and none elsewhere, since a small model that may
-/// write white space writes nothing else. A caller's own options must not loosen the schema.
+/// Sets llguidance's options in the schema: one space after separators and no other white space, because a small model
+/// that may emit white space tends to emit nothing else. It overwrites a caller's own options, which could loosen the
+/// schema.
 fn compact(mut schema: Value) -> Value {
     if let Value::Object(object) = &mut schema {
         let options = json!({ "whitespace_flexible": false, "item_separator": ", ", "key_separator": ": " });

@@ -1,4 +1,4 @@
-//! One request on its way from its caller to the thread of the model.
+//! Request in the queue of the thread that owns a model.
 
 use std::time::{Duration, Instant};
 
@@ -9,10 +9,10 @@ use sutazai_core::{Error, Result};
 
 use super::Answer;
 
-/// A request on its way to the model.
+/// Queued request with its tokens and its constraint.
 pub(super) struct Job {
     pub(super) prompt: Vec<LlamaToken>,
-    /// The tokens of the text whose probability is asked for; empty when the model is to write.
+    /// Tokens of the text whose probability is requested; empty when the model is to generate.
     pub(super) measured: Vec<LlamaToken>,
     pub(super) matcher: Option<Matcher>,
     pub(super) deadline: Option<(Instant, Duration)>,
@@ -21,7 +21,8 @@ pub(super) struct Job {
 }
 
 impl Job {
-    /// Whether nobody waits for it any more; who waits in vain is told.
+    /// Returns whether the request has ended without an answer: its receiver is gone, or its deadline has expired, which
+    /// is reported to the receiver.
     pub(super) fn is_over(&mut self, now: Instant) -> bool {
         match self.deadline {
             _ if self.answer.is_closed() => true,

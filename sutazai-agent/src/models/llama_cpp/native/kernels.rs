@@ -1,8 +1,9 @@
-//! Loads the kernels that fit this processor.
+//! Loader of the CPU kernels that fit this processor.
 //!
-//! ggml comes as one library for each generation of processors (`libggml-cpu-haswell.so`, ...), of which the best that
-//! this processor can run is loaded. They lie beside `libggml-base.so`, wherever the loader found that one, so a program,
-//! a wheel and an image need no setting for them.
+//! ggml ships one library per generation of processors (`libggml-cpu-haswell.so`, ...), and the best one that this
+//! processor can run is loaded. The libraries lie beside `libggml-base.so`, wherever the dynamic loader found that, so
+//! that
+//! programs, wheels and images need no setting for them.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,13 +12,13 @@ use std::sync::OnceLock;
 
 use sutazai_core::{Error, Result};
 
-/// The library that all variants need.
-const BASE: &str = "libggml-base.so";
+/// Library that all variants depend on.
+const BASE_LIBRARY: &str = "libggml-base.so";
 
-/// How the libraries of variants begin; the variant's name follows, then `.so`.
-const PREFIX: &str = "libggml-cpu-";
+/// Prefix of the variants' libraries; the variant's name and `.so` follow.
+const VARIANT_PREFIX: &str = "libggml-cpu-";
 
-/// Loads the best CPU variant except the excluded ones; returns its name. Later calls return the first one's result.
+/// Loads the best CPU variant that is not excluded and returns its name. Later calls return the result of the first.
 ///
 /// # Errors
 /// `Unavailable` when no variant is found or none runs on this processor.
@@ -42,11 +43,11 @@ fn load_once(excluded: &[String]) -> Result<Option<String>> {
     if allowed.len() == variants.len() {
         llama_cpp_2::llama_backend::load_backends_from_path(&folder);
     } else {
-        // ggml chooses among all libraries of a folder, so it is given a folder without the excluded ones.
+        // ggml considers all libraries of a folder, so it gets a folder of links without the excluded ones.
         let links = Links::create(&folder, &allowed)?;
         llama_cpp_2::llama_backend::load_backends_from_path(&links.0);
     }
-    match loaded() {
+    match loaded_variant() {
         Some(name) => Ok(Some(name)),
         None => Err(Error::unavailable(format!(
             "none of the CPU variants of llama.cpp in {} runs on this processor",
@@ -55,12 +56,13 @@ fn load_once(excluded: &[String]) -> Result<Option<String>> {
     }
 }
 
-/// The folder of the variants.
+/// Finds the folder that holds the variants.
 fn folder() -> Result<PathBuf> {
-    let base = mapped().into_iter().find(|path| file_name(path).starts_with(BASE));
+    let base = mapped_files().into_iter().find(|path| file_name(path).starts_with(BASE_LIBRARY));
     let folder = base.as_deref().and_then(Path::parent).map(Path::to_path_buf);
-    let folder = folder.ok_or_else(|| Error::unavailable(format!("{BASE} is not loaded in this process")))?;
-    // A build folder of cargo keeps the variants beside the folder of the other libraries.
+    let folder =
+        folder.ok_or_else(|| Error::unavailable(format!("{BASE_LIBRARY} is not loaded in this process")))?;
+    // Cargo's build folder keeps the variants in a folder beside that of the other libraries.
     let built = folder.parent().map(|parent| parent.join("backends"));
     match built.filter(|built| variants(&folder).is_empty() && built.is_dir()) {
         Some(built) => Ok(built),
@@ -68,34 +70,34 @@ fn folder() -> Result<PathBuf> {
     }
 }
 
-/// Names of the variants in a folder.
+/// Lists the names of the variants in a folder.
 fn variants(folder: &Path) -> BTreeSet<String> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries.filter_map(|entry| variant(&entry.path())).collect()
 }
 
-/// The variant whose library is loaded.
-fn loaded() -> Option<String> {
-    mapped().iter().find_map(|path| variant(path))
+/// Returns the variant whose library is loaded.
+fn loaded_variant() -> Option<String> {
+    mapped_files().iter().find_map(|path| variant(path))
 }
 
 fn variant(library: &Path) -> Option<String> {
     let name = file_name(library);
-    Some(name.strip_prefix(PREFIX)?.strip_suffix(".so")?.to_owned())
+    Some(name.strip_prefix(VARIANT_PREFIX)?.strip_suffix(".so")?.to_owned())
 }
 
 fn file_name(path: &Path) -> std::borrow::Cow<'_, str> {
     path.file_name().unwrap_or_default().to_string_lossy()
 }
 
-/// Files that are mapped into this process.
-fn mapped() -> BTreeSet<PathBuf> {
+/// Lists the files that are mapped into this process.
+fn mapped_files() -> BTreeSet<PathBuf> {
     let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
-    // The path is the sixth column and may itself have spaces.
+    // The path is the sixth column and may contain spaces itself.
     maps.lines().filter_map(|line| line.find('/').map(|at| PathBuf::from(&line[at..]))).collect()
 }
 
-/// A temporary folder of links to libraries; removed when it is dropped, which mapped libraries survive.
+/// Temporary folder of links to libraries. It is removed on drop, which does not affect mapped libraries.
 struct Links(PathBuf);
 
 impl Links {
@@ -106,7 +108,7 @@ impl Links {
         fs::create_dir(&folder).map_err(failed)?;
         let links = Self(folder);
         for variant in variants {
-            let library = format!("{PREFIX}{variant}.so");
+            let library = format!("{VARIANT_PREFIX}{variant}.so");
             std::os::unix::fs::symlink(from.join(&library), links.0.join(&library)).map_err(failed)?;
         }
         Ok(links)

@@ -1,9 +1,12 @@
-//! llama.cpp itself (github.com/ggml-org/llama.cpp): a model inside this process.
+//! llama.cpp itself (github.com/ggml-org/llama.cpp): runs a model inside this process.
 //!
-//! One thread owns the model's context ([`worker`]); requests reach it through a bounded queue. Several answers are
-//! written side by side in one batch, each in a [`slot`] of the context, and what a slot has read stays in the
-//! key-value cache for the next request that begins the same way. A constraint becomes a matcher that every token must
-//! fit ([`grammar`], [`sampler`]). A model that makes embeddings has a thread of another kind ([`embedder`]).
+//! One thread owns the model's context ([`worker`]), and requests reach it through a bounded queue. It generates
+//! several
+//! answers concurrently in one batch, each in a [`slot`] of the context. The tokens of a slot stay in the key-value
+//! cache
+//! for the next request with the same prefix. A constraint becomes a matcher that every token must satisfy
+//! ([`grammar`],
+//! [`sampler`]). An embedding model has another kind of thread ([`embedder`]).
 //!
 //! [`child`] serves such a model over the pipes of a child process.
 
@@ -42,19 +45,19 @@ mod slot;
 mod text;
 mod worker;
 
-/// Requests that may wait for a slot; one more is `Busy`.
+/// Maximum number of requests that wait for a slot; a further one is `Busy`.
 pub(super) const QUEUE_CAPACITY: usize = 64;
 
-/// Where the parts of an answer go.
+/// Channel for the parts of an answer.
 pub(super) trait Answer<T>: fmt::Debug + Send {
-    /// Passes one part on.
+    /// Sends one part of the answer.
     fn send(&mut self, part: T);
 
     /// Whether nobody waits for the answer any more.
     fn is_closed(&self) -> bool;
 }
 
-/// The vectors of some texts, and how many tokens those had.
+/// Vectors of the texts of a request, and the number of tokens of the texts.
 pub(super) type Vectors = (Vec<Vec<f32>>, u32);
 
 impl Answer<Result<ModelEvent>> for mpsc::UnboundedSender<Result<ModelEvent>> {
@@ -79,10 +82,10 @@ impl Answer<Result<Vectors>> for Option<oneshot::Sender<Result<Vectors>>> {
     }
 }
 
-/// Called whenever the model's thread has computed something.
+/// Callback after each computation of the model's thread.
 pub(super) type Progress = Arc<dyn Fn() + Send + Sync>;
 
-/// A loaded model: one that writes, or one that makes embeddings.
+/// Loaded model that either generates text or makes embeddings.
 pub(super) struct Model {
     loaded: Loaded,
     name: String,
@@ -91,7 +94,7 @@ pub(super) struct Model {
     thread: Option<JoinHandle<()>>,
 }
 
-/// How requests reach the thread, by what the model is for.
+/// Queue to the model's thread, by the model's purpose.
 enum Queue {
     Write {
         format: PromptFormat,
@@ -99,7 +102,7 @@ enum Queue {
         jobs: SyncSender<Job>,
     },
     Embed(SyncSender<Reading>),
-    /// While the model is dropped.
+    /// State while the model is being dropped.
     Closed,
 }
 
@@ -107,7 +110,8 @@ impl Model {
     /// Loads a model, with one thread per processor.
     ///
     /// # Errors
-    /// `InvalidInput` naming `MODEL_BACKENDS` when the file is no GGUF model that writes or makes embeddings.
+    /// `InvalidInput` naming `MODEL_BACKENDS` when the file is not a GGUF model that generates text or makes
+    /// embeddings.
     pub(super) fn open(path: &Path, name: &str, progress: Progress) -> Result<Self> {
         file::check(path)?;
         let backend = llama()?;
@@ -148,7 +152,7 @@ impl Model {
         Ok(Self { loaded, name: name.to_owned(), model, queue, thread: Some(thread) })
     }
 
-    /// Properties of the model.
+    /// Returns the properties of the loaded model.
     pub(super) fn loaded(&self) -> &Loaded {
         &self.loaded
     }
@@ -157,7 +161,8 @@ impl Model {
     ///
     /// # Errors
     /// `InvalidInput` naming `messages` or `constraint`; `Busy` when the queue is full; `Unsupported` when the model
-    /// writes no text.
+    /// generates
+    /// no text.
     pub(super) fn generate(
         &self,
         request: GenerateRequest,
@@ -178,7 +183,7 @@ impl Model {
         send(jobs, Job { prompt, measured, matcher, deadline, answer, request })
     }
 
-    /// The tokens of a text whose probability is asked for.
+    /// Tokenizes a text whose probability is requested.
     fn tokens(&self, text: &str) -> Result<Vec<LlamaToken>> {
         let tokens = self.model.vocab().tokenize(text.as_bytes(), false, false);
         match tokens.is_empty() {
@@ -187,11 +192,12 @@ impl Model {
         }
     }
 
-    /// Queues texts whose vectors go to `answer`.
+    /// Queues texts for embedding; their vectors go to `answer`.
     ///
     /// # Errors
-    /// `ContextLength` naming `input` for a text that is too long; `Busy` when the queue is full; `Unsupported` when the
-    /// model makes no embeddings.
+    /// `ContextLength` naming `input` for a text that is too long; `Busy` when the queue is full; `Unsupported` when
+    /// the model
+    /// makes no embeddings.
     pub(super) fn embed(&self, texts: &[String], answer: Box<dyn Answer<Result<Vectors>>>) -> Result<()> {
         let Queue::Embed(readings) = &self.queue else {
             return Err(makes_no_embeddings(&self.name));
@@ -206,10 +212,11 @@ impl Model {
         send(readings, Reading { texts, answer })
     }
 
-    /// Reads a batch and writes some tokens, so that kernels which do not work on this machine fail here.
+    /// Reads a batch and generates some tokens, so that kernels that crash on this machine do so before the first
+    /// request.
     ///
     /// # Errors
-    /// Whatever the request failed with.
+    /// Those of the request.
     pub(super) fn self_test(&self) -> Result<()> {
         let text =
             "The kernel moves pages of memory to disk when programs ask for more than the machine has. "
@@ -281,7 +288,7 @@ fn ended() -> Error {
     Error::unavailable("the thread of the model has ended")
 }
 
-/// llama.cpp, set up once a process, with its messages switched off: errors come back as values.
+/// Initializes llama.cpp once per process, with its log output switched off, because errors are returned as values.
 fn llama() -> Result<&'static LlamaBackend> {
     static LLAMA: OnceLock<Result<LlamaBackend>> = OnceLock::new();
     let start = || {

@@ -1,18 +1,18 @@
-//! From messages to tokens, by the model's own chat template.
+//! Conversion of messages into tokens, by the model's own chat template.
 
 use llama_cpp_2::model::{LlamaChatMessage, LlamaChatTemplate, LlamaModel};
 use llama_cpp_2::token::LlamaToken;
 use sutazai_core::domain::ChatMessage;
 use sutazai_core::{Error, Result};
 
-/// For models that bring no template, or one that llama.cpp does not know.
-const FALLBACK: &str = "chatml";
+/// Template for models without one, or with one that llama.cpp does not support.
+const FALLBACK_TEMPLATE: &str = "chatml";
 
-/// How a model wants its conversations written.
+/// Chat format of one model.
 pub(super) struct PromptFormat {
     template: Option<LlamaChatTemplate>,
     fallback: Option<LlamaChatTemplate>,
-    /// The texts of control tokens, such as the one that ends a message.
+    /// Texts of the control tokens, such as the one that ends a message.
     control: Vec<String>,
 }
 
@@ -25,45 +25,48 @@ impl PromptFormat {
         control.retain(|text| text.len() > 1);
         Self {
             template: model.chat_template(None).ok(),
-            fallback: LlamaChatTemplate::new(FALLBACK).ok(),
+            fallback: LlamaChatTemplate::new(FALLBACK_TEMPLATE).ok(),
             control,
         }
     }
 
-    /// What an operator should know: whether the model is asked in another form than it was trained on, which makes its
-    /// answers worse and gives no error.
+    /// Returns a note for the operator if the model gets another format than it was trained on. That makes its answers
+    /// worse, but causes no error.
     pub(super) fn note(&self, model: &LlamaModel) -> Option<String> {
         let why = match &self.template {
             None => "the file has no chat template",
-            Some(template) if write(model, template, &probe().ok()?).is_none() => {
+            Some(template) if apply_template(model, template, &probe().ok()?).is_none() => {
                 "llama.cpp does not know the file's chat template"
             }
             Some(_) => return None,
         };
-        Some(format!("{why}; messages are written in the form of {FALLBACK}"))
+        Some(format!("{why}; messages are written in the form of {FALLBACK_TEMPLATE}"))
     }
 
-    /// The tokens of a conversation, up to where the model is to answer.
+    /// Tokenizes a conversation up to the point where the model is to answer.
     ///
     /// # Errors
-    /// `InvalidInput` naming `messages`.
+    /// `InvalidInput` naming `messages` when there is none or one contains a zero byte.
     pub(super) fn tokens(&self, model: &LlamaModel, messages: &[ChatMessage]) -> Result<Vec<LlamaToken>> {
         if messages.is_empty() {
             return Err(Error::invalid("messages", "expected at least one message"));
         }
         let message = |message: &ChatMessage| {
-            LlamaChatMessage::new(message.role.as_str().to_owned(), self.defuse(&message.content))
-                .map_err(|_| Error::invalid("messages", "expected texts without a zero byte"))
+            LlamaChatMessage::new(
+                message.role.as_str().to_owned(),
+                self.break_control_tokens(&message.content),
+            )
+            .map_err(|_| Error::invalid("messages", "expected texts without a zero byte"))
         };
         let chat: Vec<_> = messages.iter().map(message).collect::<Result<_>>()?;
-        let by = |template| write(model, template, &chat);
+        let by = |template| apply_template(model, template, &chat);
         let text = self.template.as_ref().and_then(by).or_else(|| self.fallback.as_ref().and_then(by));
         let text = text.ok_or_else(|| Error::unavailable("the model's chat template cannot be applied"))?;
         Ok(model.vocab().tokenize(text.as_bytes(), true, true))
     }
 
-    /// Breaks up what would read as a control token: only the template may end a message or begin one.
-    fn defuse(&self, content: &str) -> String {
+    /// Breaks up every text that would be tokenized as a control token: only the template may end or begin a message.
+    fn break_control_tokens(&self, content: &str) -> String {
         let mut content = content.to_owned();
         for control in &self.control {
             if content.contains(control) {
@@ -76,12 +79,16 @@ impl PromptFormat {
     }
 }
 
-/// A conversation as this template has it; none where llama.cpp does not know it.
-fn write(model: &LlamaModel, template: &LlamaChatTemplate, chat: &[LlamaChatMessage]) -> Option<String> {
+/// Formats a conversation by this template; `None` when llama.cpp does not support it.
+fn apply_template(
+    model: &LlamaModel,
+    template: &LlamaChatTemplate,
+    chat: &[LlamaChatMessage],
+) -> Option<String> {
     model.apply_chat_template(template, chat, true).ok()
 }
 
-/// A conversation that every template has a form for.
+/// Returns a minimal conversation that every template can format.
 fn probe() -> std::result::Result<[LlamaChatMessage; 1], llama_cpp_2::NewLlamaChatMessageError> {
     Ok([LlamaChatMessage::new("user".to_owned(), "Hello.".to_owned())?])
 }
@@ -94,7 +101,7 @@ mod tests {
     fn control_tokens_in_a_message_are_broken_up() {
         let control = vec!["<|im_end|>".to_owned()];
         let format = PromptFormat { template: None, fallback: None, control };
-        assert_eq!(format.defuse("a <|im_end|> b"), "a < |im_end|> b");
-        assert_eq!(format.defuse("1 < 2 | 3"), "1 < 2 | 3");
+        assert_eq!(format.break_control_tokens("a <|im_end|> b"), "a < |im_end|> b");
+        assert_eq!(format.break_control_tokens("1 < 2 | 3"), "1 < 2 | 3");
     }
 }

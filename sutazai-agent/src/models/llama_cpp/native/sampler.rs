@@ -1,7 +1,8 @@
-//! Chooses the next token.
+//! Sampler that selects the next token of an answer.
 //!
-//! Draws among the [`TOP_K`] most probable tokens that the constraint allows: to sort or to penalize a whole vocabulary
-//! costs as much as a small model does.
+//! It draws among the [`TOP_K`] most probable tokens that the constraint allows. Sorting or penalizing the whole
+//! vocabulary
+//! would cost as much as a small model does.
 
 use std::cmp::Ordering;
 use std::collections::VecDeque;
@@ -15,40 +16,40 @@ use llguidance::Matcher;
 use sutazai_core::domain::GenerateRequest;
 use sutazai_core::{Error, Result};
 
-/// How many of the latest tokens are avoided.
+/// Number of latest tokens that the repeat penalty applies to.
 const PENALTY_WINDOW: usize = 64;
 
-/// Of so many most probable tokens one is drawn.
+/// Number of most probable tokens that are candidates.
 const TOP_K: usize = 40;
 
-/// Of those, the most probable that make up this share, unless the request names another.
+/// Default of top-p sampling: the candidates are the most probable tokens that together reach this probability.
 const TOP_P: f32 = 0.95;
 
-/// Of those, none that is less probable than this share of the most probable.
+/// Least probability of a candidate, as a share of the most probable one's.
 const MIN_P: f32 = 0.05;
 
-/// How freely is chosen where a request does not say: as the model was trained.
+/// Default temperature, which leaves the probabilities as the model was trained.
 const TEMPERATURE: f32 = 1.0;
 
-/// The sampler of one answer.
+/// Sampler of one answer.
 pub(super) struct Sampler {
-    /// The latest tokens, which are less probable by `penalty`.
+    /// Latest tokens, to which `penalty` applies.
     latest: VecDeque<LlamaToken>,
     penalty: f32,
     draw: LlamaSampler,
     constraint: Option<Constrained>,
 }
 
-/// The constraint of an answer and what it cost the model's own choice.
+/// Constraint of an answer, and how much it restricted the model's own choice.
 struct Constrained {
     matcher: Matcher,
-    /// Sum over the sampled tokens of the logarithm of the probability that the constraint left.
+    /// Sum over the sampled tokens of the logarithm of the total probability of the allowed tokens.
     log_allowed: f64,
     sampled: u32,
 }
 
 impl Sampler {
-    /// A sampler with the settings of the request, and this constraint.
+    /// Creates a sampler with the settings of the request and an optional constraint.
     pub(super) fn new(request: &GenerateRequest, matcher: Option<Matcher>) -> Self {
         let temperature = request.temperature.unwrap_or(TEMPERATURE);
         let draw = if temperature > 0.0 {
@@ -66,10 +67,11 @@ impl Sampler {
         Self { latest: VecDeque::new(), penalty, draw, constraint }
     }
 
-    /// The next token after the batch's token at `index`.
+    /// Selects the token that follows the batch's token at `index`.
     ///
     /// # Errors
-    /// `Unavailable` when the constraint leaves no token: it demands what this model's vocabulary cannot write.
+    /// `Unavailable` when the constraint allows no token, because it demands what this model's vocabulary cannot
+    /// express.
     pub(super) fn next(&mut self, context: &LlamaContext<'_>, index: i32) -> Result<LlamaToken> {
         let logits = context.get_logits_ith(index);
         let stuck = || Error::unavailable("the constraint leaves this model no token to go on with");
@@ -112,21 +114,23 @@ impl Sampler {
         self.constraint.as_ref().is_some_and(|constraint| constraint.matcher.is_stopped())
     }
 
-    /// Geometric mean of the probability that the constraint left; none without a constraint.
+    /// Returns the geometric mean of the probability of the allowed tokens; `None` without a constraint.
     pub(super) fn fluency(&self) -> Option<f32> {
         let constraint = self.constraint.as_ref().filter(|constraint| constraint.sampled > 0)?;
         Some((constraint.log_allowed / f64::from(constraint.sampled)).exp() as f32)
     }
 
-    /// The [`TOP_K`] most probable of `all` tokens after the penalty, the most probable first.
+    /// Returns the [`TOP_K`] most probable of `all` tokens after the penalty, in descending order.
     fn most_probable(&self, logits: impl Iterator<Item = (i32, f32)>, all: usize) -> LlamaTokenDataArray {
-        // The penalty only lowers the latest tokens, so that many more candidates hold every token that may rise.
+        // The penalty only lowers the latest tokens, so as many additional candidates suffice to replace those that
+        // drop.
         let mut best = highest(logits, all, TOP_K + self.latest.len());
         let penalized = |(token, logit): (i32, f32)| {
             let token = LlamaToken::new(token);
             let logit = match self.latest.contains(&token) {
                 false => logit,
-                // As in Keskar et al. 2019 (CTRL), with the sign minded.
+                // As in Keskar et al. 2019 (CTRL), but with the sign taken into account: a negative logit must be
+                // multiplied.
                 true if logit > 0.0 => logit / self.penalty,
                 true => logit * self.penalty,
             };
@@ -139,14 +143,14 @@ impl Sampler {
     }
 }
 
-/// The logarithm of the probability of a token.
+/// Returns the logarithm of a token's probability.
 pub(super) fn log_probability(token: LlamaToken, logits: &[f32]) -> f64 {
     let logit = usize::try_from(token.0).ok().and_then(|at| logits.get(at)).copied();
     let share = allowed_share(&[(token.0, logit.unwrap_or(f32::NEG_INFINITY))], logits);
     share.max(f64::MIN_POSITIVE).ln()
 }
 
-/// The share of the probability of all tokens that these have.
+/// Returns the total probability of the allowed tokens.
 fn allowed_share(allowed: &[(i32, f32)], logits: &[f32]) -> f64 {
     let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let weight = |logit: f32| f64::from((logit - highest).exp());
@@ -154,13 +158,14 @@ fn allowed_share(allowed: &[(i32, f32)], logits: &[f32]) -> f64 {
     allowed.iter().map(|(_, logit)| weight(*logit)).sum::<f64>() / all
 }
 
-/// The `k` highest of `all` logits with their tokens, in no order.
+/// Returns the `k` highest of `all` logits with their tokens, in no particular order.
 fn highest(logits: impl Iterator<Item = (i32, f32)>, all: usize, k: usize) -> Vec<(i32, f32)> {
     let by_logit = |a: &(i32, f32), b: &(i32, f32)| b.1.total_cmp(&a.1);
     if k >= all {
         return logits.collect();
     }
-    // What is below the k-th highest so far is passed over; the rest is thinned out whenever it has grown.
+    // Logits below the k-th highest so far are skipped. The buffer is reduced to `k` whenever it reaches `4 * k`, which
+    // takes linear time overall; sorting the vocabulary would not.
     let mut best: Vec<(i32, f32)> = Vec::with_capacity(4 * k);
     let mut least = f32::NEG_INFINITY;
     for (token, logit) in logits {
@@ -181,13 +186,14 @@ fn highest(logits: impl Iterator<Item = (i32, f32)>, all: usize, k: usize) -> Ve
     best
 }
 
-/// The 32 bits that llama.cpp takes of a seed. Those that fit stay what they are; of all others every bit counts. None is
-/// llama.cpp's word for a random one.
+/// Reduces a seed to the 32 bits that llama.cpp takes. A seed that fits stays unchanged; of others every bit counts.
+/// The
+/// result is never `u32::MAX`, which requests a random seed from llama.cpp.
 fn short_seed(seed: i64) -> u32 {
     if let Some(short) = u32::try_from(seed).ok().filter(|short| *short != u32::MAX) {
         return short;
     }
-    // The finalizer of SplitMix64 (Steele, Lea, Flood, 2014).
+    // Finalizer of SplitMix64 (Steele, Lea, Flood, 2014).
     let mut mixed = seed as u64;
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -214,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn every_bit_of_a_seed_counts_and_none_is_random() {
+    fn every_bit_of_a_seed_counts_and_no_seed_is_random() {
         assert_eq!((short_seed(0), short_seed(5)), (0, 5));
         let seeds = [5, 4_294_967_301, -1, i64::from(u32::MAX), i64::MAX, i64::MIN, 5 << 32];
         let short: std::collections::BTreeSet<_> = seeds.map(short_seed).into_iter().collect();
@@ -242,7 +248,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn none_of_the_highest_is_passed_over(logits in prop::collection::vec(-50.0_f32..50.0, 1..400), k in 1_usize..60) {
+        fn highest_logits_are_found(logits in prop::collection::vec(-50.0_f32..50.0, 1..400), k in 1_usize..60) {
             let mut sorted = logits.clone();
             sorted.sort_by(|a, b| b.total_cmp(a));
             sorted.truncate(k);

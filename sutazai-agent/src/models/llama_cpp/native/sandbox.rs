@@ -1,7 +1,8 @@
-//! What the child process of a model gives up before it reads a file that somebody downloaded.
+//! Sandbox of a model's child process, entered before it reads a model file.
 //!
-//! A model file is parsed by native code, and texts of strangers are fed to it. The child therefore keeps no descriptor
-//! of its parent, opens no socket, starts no program, and leaves no core dump with conversations in it.
+//! Native code parses the file, which may be a download, and processes texts of untrusted callers. The child therefore
+//! keeps
+//! no descriptor of its parent, opens no socket, starts no program, and leaves no core dump with conversations in it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,8 +11,8 @@ use std::os::fd::RawFd;
 use rustix::process::{Resource, Rlimit, Signal, setrlimit};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
 
-/// System calls that a model does not need: sockets, other programs, other processes.
-const DENIED: [libc::c_long; 17] = [
+/// System calls that a model does not need: sockets, execution of programs, access to other processes.
+const DENIED_SYSTEM_CALLS: [libc::c_long; 17] = [
     libc::SYS_socket,
     libc::SYS_socketpair,
     libc::SYS_connect,
@@ -31,54 +32,55 @@ const DENIED: [libc::c_long; 17] = [
     libc::SYS_setns,
 ];
 
-/// How much likelier than its parent the child is to be ended when the machine runs out of memory, of -1000 to 1000.
+/// Out-of-memory score adjustment of the child, of -1000 to 1000: the kernel kills it rather than its parent.
 const OOM_SCORE_ADJUSTMENT: &str = "500";
 
-/// How much lower the priority of the child is than its parent's, in steps of nice(2). Its threads compute for seconds without a
-/// pause, and on a machine with few cores the answers to requests that need no model would wait for them.
+/// Niceness of the child above its parent's, in steps of nice(2). Its threads compute for seconds without a pause, and
+/// on
+/// a machine with few cores they would delay requests that need no model.
 const NICENESS: i32 = 5;
 
-/// Closes every descriptor above standard error that the parent let slip through.
+/// Closes every descriptor above standard error that the child inherited.
 pub(super) fn close_inherited_descriptors() {
     let names = fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
     let open: Vec<RawFd> = names.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
     for descriptor in open.into_iter().filter(|descriptor| *descriptor > 2) {
-        // The one of this listing is closed already.
+        // The descriptor of this listing has been closed already, so errors are expected.
         let _ = nix::unistd::close(descriptor);
     }
 }
 
-/// Asks the kernel to end this process when the thread of the parent that started it ends. The end of standard input says
-/// the same, but nobody reads that while native code hangs.
+/// Asks the kernel to kill this process when the thread of the parent that started it ends. The end of standard input
+/// signals the same, but nobody reads it while native code hangs.
 pub(super) fn end_with_parent() {
     let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
 }
 
-/// Lowers the priority of this process by [`NICENESS`]; what it started with stays where that is refused.
+/// Raises the niceness of this process by [`NICENESS`]; a failure leaves it unchanged.
 pub(super) fn be_nice() {
     let _ = rustix::process::nice(NICENESS);
 }
 
-/// Limits private memory, if asked to, and switches off core dumps.
+/// Limits private memory to `bytes` if given, disables core dumps and raises the out-of-memory score.
 ///
 /// # Errors
-/// The kernel's, for a limit that it does not take.
+/// The kernel's, for a limit that it rejects.
 pub(super) fn limit_memory(bytes: Option<u64>) -> std::io::Result<()> {
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     let _ = setrlimit(Resource::Core, none);
     let _ = fs::write("/proc/self/oom_score_adj", OOM_SCORE_ADJUSTMENT);
-    // Private writable memory: the model file is mapped, and the kernel drops its pages when it needs them.
+    // `RLIMIT_DATA` counts private writable memory only. The model file is mapped, and the kernel can drop its pages.
     let limit = bytes.map(|bytes| Rlimit { current: Some(bytes), maximum: Some(bytes) });
     limit.map_or(Ok(()), |limit| setrlimit(Resource::Data, limit).map_err(Into::into))
 }
 
-/// Gives up the system calls in [`DENIED`] for all threads; they then fail with `EPERM`.
+/// Denies the system calls in [`DENIED_SYSTEM_CALLS`] to all threads; they then fail with `EPERM`.
 ///
 /// # Errors
-/// Why it cannot be done: a kernel without seccomp, or an emulator.
+/// The reason why the filter cannot be installed: a kernel without seccomp, or an emulator.
 pub(super) fn deny_system_calls() -> Result<(), String> {
     let text = |e: &dyn std::fmt::Display| e.to_string();
-    let rules: BTreeMap<_, _> = DENIED.into_iter().map(|call| (call, Vec::new())).collect();
+    let rules: BTreeMap<_, _> = DENIED_SYSTEM_CALLS.into_iter().map(|call| (call, Vec::new())).collect();
     let architecture = TargetArch::try_from(std::env::consts::ARCH).map_err(|e| text(&e))?;
     let filter = SeccompFilter::new(
         rules,

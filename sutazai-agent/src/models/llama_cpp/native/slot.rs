@@ -1,4 +1,4 @@
-//! One of the conversations that a context holds side by side.
+//! Slot: one of the conversations that a context holds concurrently.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -13,40 +13,43 @@ use super::job::Job;
 use super::sampler::{Sampler, log_probability};
 use super::text::TextBuffer;
 
-/// A sequence of the context: what of it lies in the key-value cache, and the answer that is being written, if any.
+/// Sequence of the context: its tokens in the key-value cache, and the answer in progress, if any.
 #[derive(Default)]
 pub(super) struct Slot {
-    /// The tokens in the cache, from the beginning.
+    /// Tokens in the cache, from the beginning of the conversation.
     pub(super) cached: Vec<LlamaToken>,
-    /// The user who sent them.
+    /// Owner of the request that the tokens came from.
     pub(super) owner: Option<UserId>,
-    /// When its last answer ended; the longest idle is overwritten first.
+    /// Time at which the last answer ended; the slot that has been idle longest is overwritten first.
     pub(super) idle_since: Option<Instant>,
     pub(super) writing: Option<Writing>,
 }
 
-/// An answer that is being written.
+/// Answer in progress in a slot.
 pub(super) struct Writing {
     pub(super) job: Job,
     sampler: Sampler,
     text: TextBuffer,
-    /// Tokens written.
+    /// Number of generated or measured tokens.
     written: u32,
-    /// At most so many.
+    /// Maximum number of generated tokens.
     limit: u32,
     /// Tokens that the model has yet to read: the rest of the prompt, then the latest token.
     pub(super) unread: VecDeque<LlamaToken>,
-    /// After how many of the last unread tokens the next is looked at: one, or as many as are measured.
+    /// Number of last unread tokens whose next token is of interest: one, or as many as are measured.
     pub(super) predicted: usize,
     /// Positions of these tokens in the batch.
     pub(super) read: Vec<i32>,
-    /// Sum of the logarithms of the probabilities of the measured tokens until now.
+    /// Sum of the logarithms of the probabilities of the tokens measured so far.
     log_measured: f64,
 }
 
 impl Slot {
-    /// How many tokens at the beginning are the same as in the cache; none of another user's count. The last of the prompt
-    /// does not count: the model must read at least one to go on.
+    /// Returns the length of the prefix that the prompt shares with the cache; 0 for the cache of another owner, so
+    /// that
+    /// timing does not reveal one user's messages to another. The last token of the prompt never counts, because the
+    /// model
+    /// must read at least one token to continue.
     pub(super) fn shared(&self, owner: Option<UserId>, prompt: &[LlamaToken]) -> usize {
         if self.owner != owner {
             return 0;
@@ -55,7 +58,7 @@ impl Slot {
         same.min(prompt.len().saturating_sub(1))
     }
 
-    /// Cells of the cache that it may come to need.
+    /// Returns the number of cache cells that the slot may come to need.
     pub(super) fn cells(&self) -> usize {
         let more = |writing: &Writing| writing.unread.len() + writing.to_be_written();
         self.cached.len() + self.writing.as_ref().map_or(0, more)
@@ -63,26 +66,26 @@ impl Slot {
 }
 
 impl Writing {
-    /// Of a prompt of which the cache has so many tokens already.
+    /// Creates an answer to a prompt whose first `cached` tokens are in the cache.
     pub(super) fn new(job: Job, sampler: Sampler, cached: usize, limit: u32) -> Self {
         let text = TextBuffer::new(&job.request.stop);
-        // The last token of a measured text predicts nothing that is asked for.
+        // The last token of a measured text is not read, since its successor is not requested.
         let measured = &job.measured[..job.measured.len().saturating_sub(1)];
         let unread = job.prompt[cached..].iter().chain(measured).copied().collect();
         let predicted = job.measured.len().max(1);
         Self { job, sampler, text, written: 0, limit, unread, predicted, read: Vec::new(), log_measured: 0.0 }
     }
 
-    /// Tokens that it may write yet.
+    /// Returns how many tokens may still be generated.
     fn to_be_written(&self) -> usize {
         match self.job.measured.len() {
             0 => (self.limit - self.written) as usize,
-            // They are among the unread.
+            // Measured tokens are among the unread ones.
             _ => 0,
         }
     }
 
-    /// Takes the next token after the batch's token at `index`. True when the answer has ended.
+    /// Handles the token after the batch's token at `index`; true when the answer has ended.
     pub(super) fn go_on(
         &mut self,
         context: &LlamaContext<'_>,
@@ -137,7 +140,7 @@ impl Writing {
         }
     }
 
-    /// Answers with the measured text and the geometric mean of the probabilities of its tokens.
+    /// Ends with the measured text and the geometric mean of the probabilities of its tokens.
     fn end_measured(&mut self, name: &str) {
         if let Some(Constraint::Text(text)) = &self.job.request.constraint {
             let text = text.clone();
@@ -173,7 +176,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_one_user_sent_is_not_reused_for_another() {
+    fn prefix_of_another_owner_is_not_reused() {
         let [ada, eve] = [Some(UserId::new()), Some(UserId::new())];
         let prompt = [1, 2, 3, 4].map(LlamaToken);
         let slot = Slot { cached: prompt.to_vec(), owner: ada, ..Slot::default() };

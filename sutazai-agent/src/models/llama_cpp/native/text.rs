@@ -1,11 +1,11 @@
-//! From the bytes of tokens to text that may be passed on.
+//! Conversion of token bytes into text that may be passed on.
 //!
-//! A character may come in several tokens, and a stop text too: what may yet become either is held back.
+//! A character or a stop text may be spread over several tokens, so bytes that may become either are held back.
 
-/// The text of one answer on its way out.
+/// Text of one answer on its way out.
 #[derive(Debug, Default)]
 pub(super) struct TextBuffer {
-    /// Bytes that are no whole character yet.
+    /// Bytes that do not form a complete character yet.
     bytes: Vec<u8>,
     /// Text that may be the beginning of a stop text.
     held: String,
@@ -13,13 +13,13 @@ pub(super) struct TextBuffer {
 }
 
 impl TextBuffer {
-    /// Text that ends before any of these.
+    /// Creates a buffer whose text ends before the first of `stops`.
     pub(super) fn new(stops: &[String]) -> Self {
         let stops = stops.iter().filter(|stop| !stop.is_empty()).cloned().collect();
         Self { stops, ..Self::default() }
     }
 
-    /// Takes the bytes of a token; gives what may be passed on, and whether a stop text came.
+    /// Appends the bytes of a token; returns the text that may be passed on, and whether a stop text was found.
     pub(super) fn push(&mut self, bytes: &[u8]) -> (String, bool) {
         self.bytes.extend_from_slice(bytes);
         let held = &mut self.held;
@@ -29,8 +29,8 @@ impl TextBuffer {
             held.push_str(chunk.valid());
             match chunk.invalid() {
                 [] => {}
-                // At the end it may be the beginning of a character: at most three bytes.
-                invalid if chunks.peek().is_none() && invalid.len() < 4 && is_begun(invalid) => {
+                // At the end, up to three bytes may be the beginning of a character.
+                invalid if chunks.peek().is_none() && invalid.len() < 4 && is_incomplete_char(invalid) => {
                     rest = invalid.to_vec()
                 }
                 _ => held.push(char::REPLACEMENT_CHARACTER),
@@ -47,7 +47,7 @@ impl TextBuffer {
         (std::mem::replace(&mut self.held, rest), false)
     }
 
-    /// What is left when no more tokens come. An unfinished character becomes the replacement character.
+    /// Returns the held text when no more tokens come. An incomplete character becomes the replacement character.
     pub(super) fn finish(&mut self) -> String {
         let mut text = std::mem::take(&mut self.held);
         if !std::mem::take(&mut self.bytes).is_empty() {
@@ -57,12 +57,12 @@ impl TextBuffer {
     }
 }
 
-/// Whether more bytes could make these one character.
-fn is_begun(bytes: &[u8]) -> bool {
+/// Whether further bytes could complete these to one character.
+fn is_incomplete_char(bytes: &[u8]) -> bool {
     std::str::from_utf8(bytes).is_err_and(|e| e.error_len().is_none())
 }
 
-/// How many bytes at the end of `text` are the beginning of `stop`.
+/// Returns the number of bytes at the end of `text` that are a prefix of `stop`.
 fn overlap(text: &str, stop: &str) -> usize {
     let begins = |n: &usize| stop.is_char_boundary(*n) && text.ends_with(&stop[..*n]);
     (1..stop.len()).rev().find(begins).unwrap_or(0)
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stop_text_ends_the_text_wherever_it_is_cut() {
+    fn stop_text_ends_the_text_in_any_chunks() {
         let mut buffer = TextBuffer::new(&["STOP".into(), "\n\n".into()]);
         assert_eq!(buffer.push(b"go on S"), ("go on ".into(), false));
         assert_eq!(buffer.push(b"TO"), (String::new(), false));
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_held_back_comes_at_the_end() {
+    fn held_text_is_returned_at_the_end() {
         let mut buffer = TextBuffer::new(&["STOP".into()]);
         assert_eq!(buffer.push(b"a ST"), ("a ".into(), false));
         assert_eq!(buffer.push(b"\xf0\x9f"), (String::new(), false));
@@ -94,7 +94,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn text_arrives_whole_however_it_is_cut(text in ".{0,40}", cuts in prop::collection::vec(1_usize..5, 0..40)) {
+        fn text_is_complete_in_any_chunks(text in ".{0,40}", cuts in prop::collection::vec(1_usize..5, 0..40)) {
             let mut buffer = TextBuffer::new(&[]);
             let (mut rest, mut out) = (text.as_bytes(), String::new());
             for cut in cuts {
@@ -108,7 +108,7 @@ mod tests {
         }
 
         #[test]
-        fn no_bytes_break_it(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+        fn arbitrary_bytes_do_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
             let mut buffer = TextBuffer::new(&["ab".into()]);
             for byte in &bytes {
                 buffer.push(std::slice::from_ref(byte));

@@ -1,4 +1,4 @@
-//! The thread that owns a model's context: round after round it takes requests, reads a batch, chooses tokens.
+//! Thread that owns a model's context: each round takes requests, decodes one batch and selects tokens.
 
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
@@ -19,41 +19,42 @@ use super::job::Job;
 use super::sampler::Sampler;
 use super::slot::{Slot, Writing};
 
-/// Answers written side by side.
+/// Number of answers that are generated concurrently.
 pub(super) const SLOTS: usize = 4;
 
-/// Most tokens of all conversations together.
+/// Context size in tokens over all conversations, at most.
 const CONTEXT: u32 = 8192;
 
-/// Tokens read in one round. Small enough that a request which is cancelled, or one that is writing already, does not
-/// wait long behind a prompt.
-const BATCH: usize = 256;
+/// Tokens decoded in one round. A small batch bounds how long a cancellation, or an answer in progress, waits for the
+/// prompt of another request.
+const BATCH_TOKENS: usize = 256;
 
-/// Tokens of one round after which the next is looked at: each costs memory for the probabilities of a whole vocabulary.
-const OUTPUTS: usize = 64;
+/// Maximum number of tokens in one round whose successor is of interest: each costs memory for the probabilities of the
+/// whole vocabulary.
+const MAX_BATCH_OUTPUTS: usize = 64;
 
-/// The longest conversation in tokens, its answer included: three quarters of the context, or as much as the model was trained
-/// on. The requests of one user together take no more either, so that others always have a quarter left.
+/// Returns the longest conversation in tokens, its answer included: three quarters of the context, or the length that the
+/// model was trained on. The requests of one user together take no more either, so a quarter is always left to others.
 pub(super) fn longest(model: &LlamaModel) -> u32 {
     model.n_ctx_train().min(CONTEXT / 4 * 3)
 }
 
-/// Tokens of the context in which so long a conversation is three quarters.
+/// Returns the size of a context of which a conversation of `longest` tokens is three quarters.
 fn cells(longest: u32) -> u32 {
     longest.div_ceil(3).saturating_mul(4)
 }
 
-/// What became of a job that was to begin.
+/// Result of starting a job.
 enum Begun {
-    /// It is written, or was refused.
+    /// It is being written, or was rejected.
     Done,
-    /// Its user's answers take all that one user may have of the context.
+    /// The answers of its user take the share of the context that one user may have.
     OverShare(Job),
-    /// There is no free slot, or no room in the context.
+    /// No slot or not enough context is free.
     NoRoom(Job),
 }
 
-/// What the thread works with.
+/// State of the model's thread.
 pub(super) struct Worker<'a> {
     model: &'a LlamaModel,
     name: &'a str,
@@ -61,12 +62,12 @@ pub(super) struct Worker<'a> {
     longest: usize,
     slots: Vec<Slot>,
     waiting: VecDeque<Job>,
-    /// Whether a part of a sequence can be kept; recurrent models have one state for the whole.
+    /// Whether a prefix of a sequence can be kept; recurrent models have one state for the whole sequence.
     keeps_prefixes: bool,
 }
 
 impl<'a> Worker<'a> {
-    /// Makes the context, says whether that went well, and works until nobody can send jobs any more.
+    /// Creates the context, reports the result to `ready`, and serves jobs until all senders of `jobs` are dropped.
     pub(super) fn run(
         backend: &LlamaBackend,
         model: &'a LlamaModel,
@@ -79,8 +80,8 @@ impl<'a> Worker<'a> {
         let threads = i32::try_from(threads).unwrap_or(1);
         let params = LlamaContextParams::default()
             .with_n_ctx(NonZeroU32::new(cells(longest(model))))
-            .with_n_batch(BATCH as u32)
-            .with_n_ubatch(BATCH as u32)
+            .with_n_batch(BATCH_TOKENS as u32)
+            .with_n_ubatch(BATCH_TOKENS as u32)
             .with_n_seq_max(SLOTS as u32)
             .with_kv_unified(true)
             .with_n_threads(threads)
@@ -99,7 +100,7 @@ impl<'a> Worker<'a> {
         let slots = (0..SLOTS).map(|_| Slot::default()).collect();
         let (longest, waiting) = (longest(model) as usize, VecDeque::new());
         let mut worker = Self { model, name, context, longest, slots, waiting, keeps_prefixes };
-        let mut batch = LlamaBatch::new(BATCH, 1);
+        let mut batch = LlamaBatch::new(BATCH_TOKENS, 1);
         while worker.take(jobs) {
             worker.admit();
             worker.round(&mut batch);
@@ -111,8 +112,9 @@ impl<'a> Worker<'a> {
         self.waiting.is_empty() && self.slots.iter().all(|slot| slot.writing.is_none())
     }
 
-    /// Takes what is in the queue; waits for it when there is nothing else to do. False when the backend was dropped:
-    /// what is under way is then left.
+    /// Takes jobs from the queue, and blocks when there is nothing else to do. False when the backend was dropped;
+    /// answers in
+    /// progress are then abandoned.
     fn take(&mut self, jobs: &Receiver<Job>) -> bool {
         use std::sync::mpsc::TryRecvError::{Disconnected, Empty};
         if self.is_idle() {
@@ -132,7 +134,7 @@ impl<'a> Worker<'a> {
         true
     }
 
-    /// Gives up what nobody waits for, and puts waiting jobs into free slots, in their order.
+    /// Drops jobs that have ended, and starts waiting jobs in free slots, in their order.
     fn admit(&mut self) {
         let now = Instant::now();
         for slot in &mut self.slots {
@@ -158,7 +160,7 @@ impl<'a> Worker<'a> {
         self.waiting = over_share;
     }
 
-    /// Begins an answer, or refuses it; gives the job back when it has to wait.
+    /// Starts an answer or rejects it; returns the job when it has to wait.
     fn begin(&mut self, mut job: Job) -> Begun {
         let prompt = job.prompt.len();
         let needed = prompt + job.measured.len();
@@ -200,8 +202,8 @@ impl<'a> Worker<'a> {
         self.slots.iter().filter(of_owner).map(Slot::cells).sum()
     }
 
-    /// Makes sure that so many cells are free beside the slot's own: idle conversations are forgotten, the longest
-    /// idle first.
+    /// Frees cache cells until the slot can have `cells` of them, by dropping idle conversations, the longest idle
+    /// first.
     fn make_room(&mut self, at: usize, cells: usize) -> bool {
         let context = self.context.n_ctx() as usize;
         loop {
@@ -216,7 +218,8 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Leaves in the slot what it shares with the prompt; takes it from another slot that shares more. Gives how much.
+    /// Keeps the prefix that the slot shares with the prompt, or copies a longer one from another slot; returns its
+    /// length.
     fn keep_prefix(&mut self, at: usize, owner: Option<UserId>, prompt: &[LlamaToken]) -> usize {
         if !self.keeps_prefixes {
             self.forget(at, 0);
@@ -239,7 +242,7 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Drops what the cache has of a slot after its first tokens; gives how many are left.
+    /// Drops the cached tokens of a slot after the first `keep`; returns how many are left.
     fn forget(&mut self, at: usize, keep: usize) -> usize {
         let slot = &mut self.slots[at];
         let keep = keep.min(slot.cached.len());
@@ -252,7 +255,7 @@ impl<'a> Worker<'a> {
         keep
     }
 
-    /// Reads one batch with something of every answer under way, and chooses their next tokens.
+    /// Decodes one batch with tokens of every answer in progress, and selects their next tokens.
     fn round(&mut self, batch: &mut LlamaBatch<'_>) {
         batch.clear();
         self.fill(batch);
@@ -279,9 +282,11 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Those that write have one token each to be read; what room is left goes to prompts.
+    /// Fills the batch. Slots with fewest unread tokens come first: answers in progress need one token each, and
+    /// prompts share
+    /// the rest of the batch.
     fn fill(&mut self, batch: &mut LlamaBatch<'_>) {
-        let (mut room, mut outputs) = (BATCH, OUTPUTS);
+        let (mut room, mut outputs) = (BATCH_TOKENS, MAX_BATCH_OUTPUTS);
         let unread = |slot: &Slot| slot.writing.as_ref().map_or(0, |writing| writing.unread.len());
         let mut order: Vec<usize> = (0..self.slots.len()).filter(|at| unread(&self.slots[*at]) > 0).collect();
         order.sort_by_key(|at| unread(&self.slots[*at]));
