@@ -1,10 +1,10 @@
-//! The bounds that a rule compares a value with: past the milder one it is reported, past the other one it is worse.
+//! Bounds of a rule: a value past the milder one is reported, a value past the other one is more severe.
 //!
-//! A value at its bound is not past it. What is no finite number cannot be judged and is never past anything.
+//! A value equal to its bound is not past it. A value that is not finite is never past a bound.
 
 use sutazai_core::domain::Severity;
 
-/// Two bounds, the milder first.
+/// Pair of bounds, each with its severity.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
     mild: (Severity, f64),
@@ -12,34 +12,34 @@ pub(super) struct Bounds {
 }
 
 impl Bounds {
-    /// A warning over the first, critical over the second.
+    /// Creates bounds for a warning and for a critical finding.
     pub(super) const fn new(warning: f64, critical: f64) -> Self {
         Self { mild: (Severity::Warning, warning), grave: (Severity::Critical, critical) }
     }
 
-    /// Worth knowing over the first, a warning over the second: for what is seldom an emergency.
+    /// Creates bounds for an informative finding and for a warning, for what is rarely an emergency.
     pub(super) const fn mild(info: f64, warning: f64) -> Self {
         Self { mild: (Severity::Info, info), grave: (Severity::Warning, warning) }
     }
 
-    /// How bad the value is and the bound that says so; none within both.
+    /// Returns the severity of a value and the bound that it exceeds; `None` within both bounds.
     pub(super) fn grade(self, value: f64) -> Option<(Severity, f64)> {
         [self.grave, self.mild].into_iter().find(|(_, bound)| value.is_finite() && value > *bound)
     }
 
-    /// The milder bound.
+    /// Returns the milder bound.
     pub(super) fn mildest(self) -> f64 {
         self.mild.1
     }
 
-    /// The same bounds in another measure: of a share, times the whole.
+    /// Converts bounds of a share into bounds of an amount, by multiplying with the whole.
     pub(super) fn times(self, whole: f64) -> Self {
         let scaled = |(severity, bound)| (severity, bound * whole);
         Self { mild: scaled(self.mild), grave: scaled(self.grave) }
     }
 }
 
-/// A share as 0 to 100; no number where the whole is nothing, so that no rule judges it.
+/// Returns a share from 0 to 100; NaN when the whole is zero, so that no rule judges it.
 pub(super) fn percent(part: f64, whole: f64) -> f64 {
     if whole > 0.0 { part / whole * 100.0 } else { f64::NAN }
 }
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_at_its_bound_is_not_past_it() {
+    fn value_at_its_bound_is_not_past_it() {
         let bounds = Bounds::new(10.0, 20.0);
         for (value, expected) in [
             (10.0, None),
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn a_share_of_nothing_is_not_judged() {
+    fn share_of_zero_is_not_judged() {
         assert!(percent(1.0, 0.0).is_nan());
         assert_eq!(percent(1.0, 4.0), 25.0);
     }

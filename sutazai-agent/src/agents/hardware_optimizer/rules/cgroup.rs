@@ -1,21 +1,22 @@
-//! Rules of the control group that this process lives in: a container or a service with limits of its own.
+//! Rules about the control group of this process: a container or a service with its own limits.
 
 use sutazai_core::domain::{CgroupMetrics, Severity};
 
 use super::bounds::{self, Bounds};
 use super::draft::{Draft, Found};
 use super::figures::{bytes, count, decimal, hours, percent};
-use super::kills::{KILLED_LATELY, KILLED_NOW, logged, within};
+use super::kills::{RECENT_WINDOW, CURRENT_WINDOW, logged, within};
 use super::lately::{self, Verdict};
 use super::rule::{Facts, Rule};
 
 /// Throttled periods in percent of all: the Kubernetes monitoring mixin alerts at 25 %.
 const THROTTLED: Bounds = Bounds::new(25.0, 75.0);
-/// Fewer periods (a tenth of a second each) are not judged: the start of a program alone is throttled under a low limit.
+/// Minimum number of periods (a tenth of a second each) for a share to be judged: under a low limit, the start of a program
+/// alone is throttled.
 const MIN_PERIODS: u64 = 100;
-/// Used share of the memory limit in percent; our choice, a little before a customary 90 %.
+/// Used share of the memory limit in percent; our choice, a little before the usual 90 %.
 const MEMORY: Bounds = Bounds::new(85.0, 95.0);
-/// Used share of the process limit in percent; customary bounds of monitoring checks.
+/// Used share of the process limit in percent; usual thresholds of monitoring checks.
 const PIDS: Bounds = Bounds::new(80.0, 95.0);
 
 const RESOURCE: &str = "control group";
@@ -26,25 +27,25 @@ const MEMBERSHIP: (&str, &str, &str) = (
 );
 const TOP: (&str, &str) = ("See what each control group uses.", "systemd-cgtop -b -n 1");
 
-/// The group is held back by its processor limit.
+/// Reports a group that is throttled by its processor limit.
 pub(super) const CPU_THROTTLED: Rule = Rule {
     name: "cpu_throttled",
     check: |facts| Vec::from_iter(group(facts).and_then(|group| throttled(facts, group))),
 };
 
-/// The group is near its memory limit.
+/// Reports a group that is near its memory limit.
 pub(super) const CGROUP_MEMORY_NEAR_LIMIT: Rule = Rule {
     name: "cgroup_memory_near_limit",
     check: |facts| Vec::from_iter(group(facts).and_then(|group| memory(facts, group))),
 };
 
-/// Processes of the group were killed at its memory limit.
+/// Reports processes of the group that were killed at its memory limit.
 pub(super) const CGROUP_OOM_KILLS: Rule = Rule {
     name: "cgroup_oom_kills",
     check: |facts| Vec::from_iter(group(facts).and_then(|group| oom_kills(facts, group))),
 };
 
-/// The group may start few more processes.
+/// Reports a group that is near its process limit.
 pub(super) const PIDS_NEAR_LIMIT: Rule =
     Rule { name: "pids_near_limit", check: |facts| Vec::from_iter(group(facts).and_then(pids)) };
 
@@ -115,7 +116,7 @@ fn throttled(facts: &Facts<'_>, group: &CgroupMetrics) -> Option<Found> {
 }
 
 fn memory(facts: &Facts<'_>, group: &CgroupMetrics) -> Option<Found> {
-    // Over `memory.high` the kernel kills nothing, but holds the group back.
+    // Above `memory.high` the kernel kills nothing, but throttles the group.
     let high =
         group.memory_high_bytes.filter(|high| group.memory_limit_bytes.is_none_or(|limit| *high < limit));
     let figure = if high.is_some() { "memory_high_bytes" } else { "memory_limit_bytes" };
@@ -170,8 +171,8 @@ fn oom_kills(facts: &Facts<'_>, group: &CgroupMetrics) -> Option<Found> {
         Some(risen.max(in_log).min(total as f64)).filter(|kills| *kills >= 1.0)
     };
     let up = facts.snapshot.host.value().and_then(|host| host.uptime_seconds);
-    let is_young = up.is_some_and(|up| up < KILLED_LATELY.num_seconds().unsigned_abs());
-    let (severity, kills, when) = match (recent(KILLED_NOW), recent(KILLED_LATELY)) {
+    let is_young = up.is_some_and(|up| up < RECENT_WINDOW.num_seconds().unsigned_abs());
+    let (severity, kills, when) = match (recent(CURRENT_WINDOW), recent(RECENT_WINDOW)) {
         (Some(now), _) => (Severity::Warning, now as u64, "within the last hour"),
         (None, Some(lately)) => (Severity::Warning, lately as u64, "within the last day"),
         (None, None) if is_young => (Severity::Warning, total, "since the machine was started"),
@@ -300,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn shares_of_the_limits_have_their_bounds() {
+    fn shares_of_the_limits_are_graded_by_bounds() {
         type Set = fn(&mut CgroupMetrics, u64, Option<u64>);
         let rules: [(&Rule, Set, [u64; 2]); 2] = [
             (
@@ -333,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_high_is_a_limit_that_kills_nothing() {
+    fn memory_high_is_never_critical() {
         for (used, high, limit, expected) in [
             (850, Some(1000), None, None),
             (851, Some(1000), None, Some(Warning)),

@@ -1,4 +1,4 @@
-//! Rules of the states of containers: killed, restarting, unhealthy, ended with an error.
+//! Rules about the states of containers: killed, restarting, unhealthy, or ended with an error.
 
 use sutazai_core::domain::{ContainerInfo, Severity};
 
@@ -8,17 +8,17 @@ use super::figures::{bytes, count};
 use super::names::{clean_name, id_argument};
 use super::rule::{Facts, Rule};
 
-/// More restarts than that are no deployment's doing; our choice.
-const RESTARTS: u64 = 3;
+/// Number of restarts that deployments still explain; our choice.
+const MAX_NORMAL_RESTARTS: u64 = 3;
 /// Exit codes of a container that was stopped on purpose: interrupt, kill and termination signal (128 + number).
-const STOPPED: [i64; 4] = [0, 130, 137, 143];
+const STOP_EXIT_CODES: [i64; 4] = [0, 130, 137, 143];
 
 const KILLED: &str = "A process that is killed this way cannot save its work or close its connections.";
 const INTERRUPTED: &str = "A service is interrupted each time its container ends.";
 const NO_ANSWER: &str = "The service of an unhealthy container may not answer, or may answer with errors.";
 const UNAVAILABLE: &str = "The service of a stopped container is unavailable until it runs again.";
 
-/// A container was killed because it ran out of memory.
+/// Reports a container that was killed because it ran out of memory.
 pub(super) const CONTAINER_OOM_KILLED: Rule = Rule {
     name: "container_oom_killed",
     check: |facts| {
@@ -26,19 +26,19 @@ pub(super) const CONTAINER_OOM_KILLED: Rule = Rule {
     },
 };
 
-/// A container is started again and again.
+/// Reports a container that restarts repeatedly.
 pub(super) const CONTAINER_RESTARTING: Rule = Rule {
     name: "container_restarting",
     check: |facts| each(facts, &CONTAINER_RESTARTING, "restarted repeatedly", INTERRUPTED, restarting),
 };
 
-/// A container fails its health check.
+/// Reports a container that fails its health check.
 pub(super) const CONTAINER_UNHEALTHY: Rule = Rule {
     name: "container_unhealthy",
     check: |facts| each(facts, &CONTAINER_UNHEALTHY, "unhealthy", NO_ANSWER, unhealthy),
 };
 
-/// A container ended with an error.
+/// Reports a container that ended with an error.
 pub(super) const CONTAINER_EXITED: Rule = Rule {
     name: "container_exited",
     check: |facts| each(facts, &CONTAINER_EXITED, "stopped after an error", UNAVAILABLE, exited),
@@ -105,7 +105,7 @@ fn oom_killed(container: &ContainerInfo) -> Option<Found> {
 
 fn restarting(container: &ContainerInfo) -> Option<Found> {
     let now = container.state == "restarting";
-    if !now && (container.restarts <= RESTARTS || container.state != "running") {
+    if !now && (container.restarts <= MAX_NORMAL_RESTARTS || container.state != "running") {
         return None;
     }
     let name = clean_name(&container.name);
@@ -127,7 +127,7 @@ fn restarting(container: &ContainerInfo) -> Option<Found> {
         )
     };
     let draft = about(&CONTAINER_RESTARTING, severity, container)
-        .judged(path(container, "restarts"), container.restarts as f64, "count", RESTARTS as f64)
+        .judged(path(container, "restarts"), container.restarts as f64, "count", MAX_NORMAL_RESTARTS as f64)
         .statements([
             statement,
             format!("The container engine counts {restarts} of container {name}."),
@@ -180,8 +180,8 @@ fn unhealthy(container: &ContainerInfo) -> Option<Found> {
 }
 
 fn exited(container: &ContainerInfo) -> Option<Found> {
-    let code = container.exit_code.filter(|code| !STOPPED.contains(code))?;
-    // Podman says `stopped` where Docker says `exited`.
+    let code = container.exit_code.filter(|code| !STOP_EXIT_CODES.contains(code))?;
+    // Podman reports `stopped` where Docker reports `exited`.
     let ended = matches!(container.state.as_str(), "exited" | "stopped" | "dead");
     if !ended || container.oom_killed {
         return None;
@@ -210,7 +210,7 @@ fn exited(container: &ContainerInfo) -> Option<Found> {
     Some(found)
 }
 
-/// Adds what shows why a container ended; `inspect` says what to look for in its settings.
+/// Adds the commands that show why a container ended; `inspect` says what to look for in its settings.
 fn shown(draft: Draft, container: &ContainerInfo, inspect: &str) -> Draft {
     let id = id_argument(&container.id);
     draft
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kill_is_worse_while_it_goes_on() {
+    fn kill_is_critical_while_restarting() {
         for (state, killed, expected) in [
             ("running", false, None),
             ("running", true, Some(Warning)),
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn restarts_are_counted_while_it_runs() {
+    fn restarts_are_judged_while_running() {
         for (state, restarts, expected) in [
             ("running", 3, None),
             ("running", 4, Some(Warning)),
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exit_code_of_its_own_is_an_error() {
+    fn own_exit_code_is_an_error() {
         for (state, code, killed, expected) in [
             ("exited", Some(0), false, None),
             ("exited", Some(1), false, Some(Info)),

@@ -1,4 +1,4 @@
-//! Rules of what containers use, beside what they may use.
+//! Rules about the resource use of containers relative to their limits.
 
 use sutazai_core::domain::{ContainerInfo, Severity};
 
@@ -8,54 +8,54 @@ use super::figures::{bytes, decimal, percent};
 use super::names::clean_name;
 use super::rule::{Facts, Rest, Rule};
 
-/// Used share of a container's memory limit in percent; our choice, a little before a customary 90 %.
+/// Used share of a container's memory limit in percent; our choice, a little before the usual 90 %.
 const MEMORY: Bounds = Bounds::new(85.0, 95.0);
-/// Used share of a container's processors in percent, where it has a limit; seldom an emergency.
+/// Used share of a container's processor limit in percent; rarely an emergency.
 const CPU: Bounds = Bounds::mild(80.0, 95.0);
-/// Used share of a container's limit of processes and threads in percent; customary bounds of monitoring checks.
+/// Used share of a container's limit of processes and threads in percent; usual thresholds of monitoring checks.
 const PIDS: Bounds = Bounds::new(80.0, 95.0);
-/// A container without limit is a warning from this share of the machine's memory on, in percent; our choice.
-const UNLIMITED_LARGE: f64 = 25.0;
+/// Share of the machine's memory, in percent, from which a container without limit is a warning; our choice.
+const LARGE_UNLIMITED_PERCENT: f64 = 25.0;
 const AT_LIMIT: &str = "When a container reaches its memory limit, the kernel kills a process in it.";
 const HELD_BACK: &str =
     "When a container reaches its processor limit, its work pauses even if processors are free.";
 const NO_FORK: &str = "When the limit is reached, no process or thread can be started in the container.";
 const STATS: (&str, &str) = ("See what each container uses.", "docker stats --no-stream");
 
-/// Containers run without a memory limit.
+/// Reports containers without a memory limit.
 pub(super) const CONTAINER_NO_LIMIT: Rule =
     Rule { name: "container_no_limit", check: |facts| Vec::from_iter(no_limit(facts)) };
 
-/// A container is near its memory limit.
+/// Reports a container that is near its memory limit.
 pub(super) const CONTAINER_NEAR_LIMIT: Rule = Rule { name: "container_near_limit", check: near_limit };
 
-/// A container may start few more processes and threads.
+/// Reports a container that is near its limit of processes and threads.
 pub(super) const CONTAINER_PIDS_NEAR_LIMIT: Rule =
     Rule { name: "container_pids_near_limit", check: pids_near_limit };
 
-/// A container uses nearly all the processor time it may.
+/// Reports a container that uses nearly all the processor time it may.
 pub(super) const CONTAINER_CPU_NEAR_LIMIT: Rule =
     Rule { name: "container_cpu_near_limit", check: cpu_near_limit };
 
-/// The containers of the snapshot that run.
+/// Returns the running containers of the snapshot.
 fn running<'a>(facts: &Facts<'a>) -> impl Iterator<Item = &'a ContainerInfo> {
     let all = facts.snapshot.containers.value().into_iter().flat_map(|engine| &engine.containers);
     all.filter(|container| container.state == "running")
 }
 
-/// A draft about the container, with the command that shows it.
+/// Starts a draft about the container.
 pub(super) fn about(rule: &Rule, severity: Severity, container: &ContainerInfo) -> Draft {
     let name = clean_name(&container.name);
     Draft::new(rule, severity, format!("container {name}")).about(&name)
 }
 
-/// The metric of a figure of the container.
+/// Returns the metric path of a figure of the container.
 pub(super) fn path(container: &ContainerInfo, figure: &str) -> String {
     format!("containers[{}].{figure}", clean_name(&container.name))
 }
 
 fn no_limit(facts: &Facts<'_>) -> Option<Found> {
-    // One of which the engine says neither did not answer for itself: its limit is not known.
+    // A container without limit and without use did not report its statistics, so its limit is unknown.
     let unlimited =
         |one: &&ContainerInfo| one.memory_limit_bytes.is_none() && one.memory_used_bytes.is_some();
     let without: Vec<&ContainerInfo> = running(facts).filter(unlimited).collect();
@@ -65,7 +65,7 @@ fn no_limit(facts: &Facts<'_>) -> Option<Found> {
     let used = largest.memory_used_bytes? as f64;
     let machine = facts.snapshot.host.value().map(|host| host.memory.total_bytes);
     let share = machine.map(|all| bounds::percent(used, all as f64));
-    let large = share.is_some_and(|share| share > UNLIMITED_LARGE);
+    let large = share.is_some_and(|share| share > LARGE_UNLIMITED_PERCENT);
     let severity = if large { Severity::Warning } else { Severity::Info };
     let name = clean_name(&largest.name);
     let draft = Draft::new(&CONTAINER_NO_LIMIT, severity, "containers")
@@ -216,7 +216,7 @@ fn cpu_near_limit(facts: &Facts<'_>) -> Vec<Found> {
     CONTAINER_CPU_NEAR_LIMIT.worst(judged.collect(), &rest("near their processor limit", HELD_BACK))
 }
 
-/// The finding for the containers that are left out.
+/// Describes the containers beyond the reported ones.
 pub(super) fn rest(are: &'static str, consequence: &'static str) -> Rest {
     Rest {
         metric: "containers",
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_container_that_did_not_answer_is_not_said_to_have_no_limit() {
+    fn container_without_statistics_is_not_reported_as_unlimited() {
         let mut snapshot = healthy();
         let container = &mut containers(&mut snapshot)[0];
         (container.memory_limit_bytes, container.memory_used_percent) = (None, None);
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn processes_of_a_container_are_held_against_its_limit() {
+    fn processes_of_a_container_are_compared_with_its_limit() {
         for (pids, limit, expected) in [
             (80, Some(100), None),
             (81, Some(100), Some(Warning)),
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn use_of_the_limits_has_its_bounds() {
+    fn use_of_the_limits_is_graded_by_bounds() {
         for (value, expected) in around(85.0, 95.0) {
             let mut snapshot = healthy();
             containers(&mut snapshot)[0].memory_used_percent = Some(value);

@@ -1,9 +1,9 @@
-//! Rules of the processor.
+//! Rules about the processor.
 //!
-//! Use alone is no fault: a processor at work is what was paid for. What hurts is work that waits for it, so the rules
-//! look at the run queue and the kernel's pressure figures beside the use (saturation in the USE method). The kernel's
-//! own means over a minute can be taken as they are; a share of the time between two readings, which may be a quarter of a
-//! second, must be seen at two of them, and over a second or more to be critical.
+//! High use alone is no fault. Harm comes from tasks that wait, so the rules look at the run queue and the kernel's
+//! pressure figures beside the use (saturation in the USE method). The kernel's own means over a minute are used as
+//! they are. A share of the time between two readings, which may be a quarter of a second, must be seen at two
+//! readings, and over a second or more to be critical.
 
 use sutazai_core::domain::{CpuMetrics, Severity};
 
@@ -12,47 +12,47 @@ use super::draft::{Draft, Found};
 use super::figures::{count, decimal, percent};
 use super::rule::{Facts, Rule};
 
-/// Busy share in percent, taken together with the run queue.
+/// Busy share in percent, judged together with the run queue.
 const BUSY: Bounds = Bounds::new(90.0, 95.0);
-/// Tasks for each processor over one minute: over one of them, some wait (USE method); at four each gets a quarter.
+/// Tasks per processor over one minute: above one, some wait (USE method); at four, each gets a quarter.
 const QUEUE: Bounds = Bounds::new(1.0, 4.0);
-/// Tasks for each processor over five minutes: half as many again as can run, and four times as many.
+/// Tasks per processor over five minutes: one and a half times as many as can run, and four times as many.
 const LOAD: Bounds = Bounds::new(1.5, 4.0);
 /// Percent of the last minute in which a task waited for a processor; our choice: a third of the time, most of it.
 const PRESSURE: Bounds = Bounds::new(30.0, 80.0);
-/// Percent taken by the hypervisor; a tenth is the customary bound for a guest.
+/// Percent of the time taken by the hypervisor; a tenth is the usual threshold for a guest.
 const STEAL_BOUNDS: Bounds = Bounds::new(10.0, 25.0);
-/// Percent idle with disk requests under way; customary bounds of monitoring checks.
+/// Percent of the time idle with pending disk requests; usual thresholds of monitoring checks.
 const IOWAIT_BOUNDS: Bounds = Bounds::new(20.0, 50.0);
 
-/// Least readings past a bound for a finding, and the least seconds over which they must lie for a critical one; ours.
-const LEAST_READINGS: usize = 2;
-const CRITICAL_SECONDS: f64 = 1.0;
+/// Minimum number of readings past a bound for a finding, and minimum seconds that they cover for a critical one; ours.
+const MIN_READINGS: usize = 2;
+const MIN_CRITICAL_SECONDS: f64 = 1.0;
 
 /// Busy share in percent below which a high load points to disks; our choice.
-const IDLE_BELOW: f64 = 50.0;
+const LOW_USE_PERCENT: f64 = 50.0;
 
 const RESOURCE: &str = "processor";
-/// The length of the latest reading.
+/// Metric path of the length of the latest reading.
 const INTERVAL: &str = "host.cpu.interval_seconds";
 const LARGEST: (&str, &str) =
     ("See which processes use the most processor time.", "ps aux --sort=-%cpu | head");
 
-/// The processors are busy and more tasks are ready than they can run.
+/// Reports busy processors for which more tasks are ready than they can run.
 pub(super) const CPU_SATURATION: Rule =
     Rule { name: "cpu_saturation", check: |facts| Vec::from_iter(saturation(facts)) };
 
-/// The load over five minutes is more than the processors can run, unless it is reported as saturation already.
+/// Reports a load over five minutes beyond what the processors can run, unless it is reported as saturation.
 pub(super) const HIGH_LOAD: Rule = Rule { name: "high_load", check: |facts| Vec::from_iter(load(facts)) };
 
-/// Tasks wait for a processor a good part of the time.
+/// Reports tasks that wait for a processor a good part of the time.
 pub(super) const CPU_PRESSURE: Rule =
     Rule { name: "cpu_pressure", check: |facts| Vec::from_iter(pressure(facts)) };
 
-/// The hypervisor gives processor time to others.
+/// Reports processor time that the hypervisor gives to others.
 pub(super) const STEAL: Rule = Rule { name: "steal", check: |facts| Vec::from_iter(steal(facts)) };
 
-/// The processors are idle because disks are slow to answer.
+/// Reports processors that are idle because disks respond slowly.
 pub(super) const IOWAIT: Rule = Rule { name: "iowait", check: |facts| Vec::from_iter(iowait(facts)) };
 
 fn saturation(facts: &Facts<'_>) -> Option<Found> {
@@ -101,7 +101,7 @@ fn load(facts: &Facts<'_>) -> Option<Found> {
     let cpu = cpu(facts)?;
     let (severity, bound) = LOAD.times(f64::from(cpu.cores)).grade(cpu.load[1])?;
     let (used, load, processors) = (percent(cpu.used_percent), decimal(cpu.load[1]), processors(cpu));
-    let cause = if cpu.used_percent < IDLE_BELOW {
+    let cause = if cpu.used_percent < LOW_USE_PERCENT {
         "A high load while the processors are partly idle often means that tasks wait for disks or network storage."
     } else {
         "Tasks take longer when more of them are active than the processors can run at once."
@@ -175,14 +175,15 @@ fn pressure(facts: &Facts<'_>) -> Option<Found> {
     Some(found)
 }
 
-/// How bad a share of processor time is that was seen at each of the last readings, and the bound that says so: the
-/// graver bound where it was passed at two readings, a second or more apart with the time that they cover.
+/// Grades a share of processor time that was seen at each of the last readings, and returns the exceeded bound.
+///
+/// The graver bound counts only if it was exceeded at two readings that cover a second or more together.
 fn sustained(facts: &Facts<'_>, bounds: Bounds, series: &str, share: f64) -> Option<(Seen, f64)> {
     let interval = cpu(facts)?.interval_seconds;
     let over = |bound| {
         let seen = facts.sustained(series, share, bound)?;
         let seconds = seen.seconds + interval;
-        (seen.readings >= LEAST_READINGS).then_some(Seen {
+        (seen.readings >= MIN_READINGS).then_some(Seen {
             readings: seen.readings,
             seconds,
             severity: Severity::Warning,
@@ -190,23 +191,23 @@ fn sustained(facts: &Facts<'_>, bounds: Bounds, series: &str, share: f64) -> Opt
     };
     let (severity, bound) = bounds.grade(share)?;
     let grave = || over(bound).filter(|_| severity == Severity::Critical);
-    if let Some(seen) = grave().filter(|seen| seen.seconds >= CRITICAL_SECONDS) {
+    if let Some(seen) = grave().filter(|seen| seen.seconds >= MIN_CRITICAL_SECONDS) {
         return Some((Seen { severity, ..seen }, bound));
     }
     let mild = bounds.mildest();
     over(mild).map(|seen| (seen, mild))
 }
 
-/// What the last readings say together.
+/// Observation over the latest readings.
 struct Seen {
     readings: usize,
-    /// What they cover.
+    /// Seconds that the readings cover.
     seconds: f64,
     severity: Severity,
 }
 
 impl Seen {
-    /// A draft with the share, past its bound, and how it was seen.
+    /// Starts a draft with the share, its bound and the number of readings.
     fn draft(&self, facts: &Facts<'_>, rule: &Rule, path: &str, share: f64, bound: f64) -> Draft {
         Draft::new(rule, self.severity, RESOURCE)
             .judged(path, share, "percent", bound)
@@ -297,7 +298,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn saturation_takes_use_and_a_queue() {
+    fn saturation_needs_high_use_and_a_queue() {
         for (used, load, expected) in [
             (100.0, 4.0, None),
             (100.0, 4.01, Some(Warning)),
@@ -317,7 +318,7 @@ mod tests {
 
     /// The healthy snapshot has four processors.
     #[test]
-    fn each_share_and_the_load_have_their_bounds() {
+    fn shares_and_load_are_graded_by_bounds() {
         type Set = fn(&mut CpuMetrics, f64);
         let rules: [(&Rule, Set, &str, [f64; 2]); 3] = [
             (&HIGH_LOAD, |cpu, v| cpu.load[1] = v, "", [6.0, 16.0]),
@@ -338,9 +339,9 @@ mod tests {
         EarlierValue { series: series.into(), seconds_ago, value }
     }
 
-    /// What `analyze` without history sees: readings of a quarter of a second.
+    /// Readings of a quarter of a second, as `analyze` takes them without history.
     #[test]
-    fn one_reading_is_no_finding_and_half_a_second_is_not_critical() {
+    fn single_reading_is_ignored_and_half_a_second_is_not_critical() {
         const STEAL_SERIES: &str = "host.cpu.steal_percent";
         const IOWAIT_SERIES: &str = "host.cpu.iowait_percent";
         type Set = fn(&mut CpuMetrics, f64);
@@ -370,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn the_length_of_the_reading_is_in_the_evidence() {
+    fn length_of_the_reading_is_in_the_evidence() {
         let mut snapshot = healthy();
         let machine = host(&mut snapshot);
         (machine.cpu.used_percent, machine.cpu.load) = (99.0, [40.0, 30.0, 20.0]);
@@ -391,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn pressure_has_its_bounds() {
+    fn pressure_is_graded_by_bounds() {
         for (value, expected) in around(30.0, 80.0) {
             let mut snapshot = healthy();
             pressure(&mut snapshot).cpu.some_avg60 = value;

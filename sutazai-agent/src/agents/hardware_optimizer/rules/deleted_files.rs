@@ -1,4 +1,4 @@
-//! The rule of deleted files that are still open.
+//! Rule about deleted files that are still open.
 
 use sutazai_core::domain::DiskMetrics;
 
@@ -9,13 +9,13 @@ use super::figures::{bytes, count, percent};
 use super::names::clean_name;
 use super::rule::{Facts, Rule};
 
-/// Share of the file system in percent that deleted files hold. Temporary files are often deleted while they are in use, so
-/// a little is normal. Our choice.
+/// Share of the file system in percent that deleted files hold. Programs often delete temporary files while they use
+/// them, so a little is normal. Our choice.
 const HELD: Bounds = Bounds::mild(10.0, 25.0);
 
 const NOT_FREED: &str = "The space is freed only when the process closes the files or ends.";
 
-/// Deleted files that processes still have open take much space.
+/// Reports deleted files that take much space because processes keep them open.
 pub(super) const DELETED_FILES: Rule = Rule {
     name: "deleted_files",
     check: |facts| {
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_deleted_files_hold_is_a_share_of_the_file_system() {
+    fn deleted_files_are_graded_as_a_share_of_the_file_system() {
         for (bytes, total, expected) in [
             (100, 1000, None),
             (101, 1000, Some(Info)),

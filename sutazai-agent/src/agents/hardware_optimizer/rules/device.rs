@@ -1,4 +1,4 @@
-//! Rules of block devices and of work that waits for them.
+//! Rules about block devices and tasks that wait for them.
 
 use sutazai_core::domain::{DeviceMetrics, Severity};
 
@@ -8,10 +8,10 @@ use super::figures::{decimal, percent};
 use super::names::clean_name;
 use super::rule::{Facts, Rest, Rule};
 
-/// Mean time of a request in milliseconds: some ten seeks of a spinning disk, and fifty; our choice.
+/// Mean duration of a request in milliseconds: some ten seeks of a spinning disk, and fifty; our choice.
 const LATENCY: Bounds = Bounds::new(100.0, 500.0);
-/// Requests a second from which on their mean time says something.
-const LEAST_OPERATIONS: f64 = 20.0;
+/// Minimum requests a second for their mean duration to be judged.
+const MIN_OPERATIONS_PER_SECOND: f64 = 20.0;
 /// Percent of the last minute in which a task waited for a disk; our choice: a quarter of the time, most of it.
 const PRESSURE: Bounds = Bounds::new(25.0, 75.0);
 
@@ -26,16 +26,16 @@ const WAITING: (&str, &str, &str) = (
     "Run {command} to see which processes wait for a disk now.",
 );
 
-/// A block device takes long to answer.
+/// Reports a block device that responds slowly.
 pub(super) const DISK_SLOW: Rule = Rule { name: "disk_slow", check: slow };
 
-/// Work waits for disks.
+/// Reports tasks that wait for disks.
 pub(super) const IO_PRESSURE: Rule =
     Rule { name: "io_pressure", check: |facts| Vec::from_iter(pressure(facts)) };
 
 fn slow(facts: &Facts<'_>) -> Vec<Found> {
     let devices = facts.snapshot.host.value().into_iter().flat_map(|host| &host.devices);
-    let busy = devices.filter(|device| device.operations_per_second > LEAST_OPERATIONS);
+    let busy = devices.filter(|device| device.operations_per_second > MIN_OPERATIONS_PER_SECOND);
     let rest = Rest {
         metric: "host.devices",
         things: "devices",
@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slow_device_needs_enough_requests() {
+    fn slow_device_needs_enough_requests() {
         for (value, expected) in around(100.0, 500.0) {
             let mut snapshot = healthy();
             let device = &mut host(&mut snapshot).devices[0];
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn pressure_has_its_bounds() {
+    fn pressure_is_graded_by_bounds() {
         for (value, expected) in around(25.0, 75.0) {
             let mut snapshot = healthy();
             pressure(&mut snapshot).io.some_avg60 = value;

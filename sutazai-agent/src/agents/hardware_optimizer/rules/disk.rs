@@ -1,4 +1,4 @@
-//! Rules of file systems: space, inodes, and those that can no longer be written.
+//! Rules about file systems: space, inodes, and file systems that can no longer be written.
 
 use sutazai_core::domain::{DiskMetrics, Severity};
 
@@ -9,16 +9,18 @@ use super::names::{clean_name, path_argument};
 use super::rule::{Facts, Rest, Rule};
 use super::tmpfs;
 
-/// Used share in percent as `df` counts; 90 % is the customary bound of monitoring, so it is reported a little before.
+/// Used share in percent as `df` counts it. 90 % is the usual threshold in monitoring, so the warning comes a little
+/// before.
 const SPACE: Bounds = Bounds::new(85.0, 95.0);
-/// With so much room left a high share is less bad by one step: 5 % of a large disk may last for years.
-const ROOMY: u64 = 100 << 30;
+/// Available bytes from which a high share is one step less severe: 5 % of a large disk may last for years.
+const ROOMY_BYTES: u64 = 100 << 30;
 /// Used share of inodes in percent, as for space.
 const INODES_BOUNDS: Bounds = Bounds::new(85.0, 95.0);
-/// File systems that are made to be written.
-const WRITABLE: [&str; 9] = ["ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "jfs", "zfs", "bcachefs"];
-/// Where programs write. Elsewhere (`/usr`, `/boot`, media, volumes of a container) read-only is often on purpose.
-const WRITTEN: [&str; 8] = ["/", "/var", "/var/lib", "/var/log", "/home", "/srv", "/tmp", "/opt"];
+/// File system types that are usually mounted for writing.
+const WRITABLE_TYPES: [&str; 9] = ["ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "jfs", "zfs", "bcachefs"];
+/// Mount points that programs write to. Others (`/usr`, `/boot`, media, volumes of a container) are often read-only on
+/// purpose.
+const WRITTEN_MOUNTS: [&str; 8] = ["/", "/var", "/var/lib", "/var/log", "/home", "/srv", "/tmp", "/opt"];
 
 pub(super) const SHOW_SPACE: [&str; 3] = [
     "See all file systems and how full they are.",
@@ -42,19 +44,19 @@ const CREATION_FAILS: &str =
 const NOT_WRITABLE: &str =
     "Programs that have to write there [fail|stop working] until it is writable again.";
 
-/// A file system is nearly full.
+/// Reports a file system that is nearly full.
 pub(super) const DISK_SPACE: Rule = Rule {
     name: "disk_space",
     check: |facts| each(facts, &DISK_SPACE, &rest("short of space", WRITES_FAIL, SHOW_SPACE), space),
 };
 
-/// A file system runs out of inodes.
+/// Reports a file system that is running out of inodes.
 pub(super) const INODES: Rule = Rule {
     name: "inodes",
     check: |facts| each(facts, &INODES, &rest("short of inodes", CREATION_FAILS, SHOW_INODES), inodes),
 };
 
-/// A file system that programs write to is mounted read-only.
+/// Reports a file system that programs write to but that is mounted read-only.
 pub(super) const DISK_READ_ONLY: Rule = Rule {
     name: "disk_read_only",
     check: |facts| {
@@ -72,7 +74,7 @@ pub(super) fn each(
     rule.worst(disks.filter_map(|disk| judge(facts, disk)).collect(), rest)
 }
 
-/// The file systems that are left out, with a command that shows all of them.
+/// Describes the file systems beyond the reported ones, with a command that shows all of them.
 pub(super) const fn rest(are: &'static str, consequence: &'static str, show: [&'static str; 3]) -> Rest {
     let [text, command, advice] = show;
     Rest { metric: "host.disks", things: "file systems", are, consequence, text, command, advice }
@@ -81,7 +83,7 @@ pub(super) const fn rest(are: &'static str, consequence: &'static str, show: [&'
 fn space(facts: &Facts<'_>, disk: &DiskMetrics) -> Option<Found> {
     let (grade, bound) =
         SPACE.grade(disk.used_percent).filter(|_| !disk.read_only && !tmpfs::is_in_memory(disk))?;
-    let roomy = disk.available_bytes >= ROOMY;
+    let roomy = disk.available_bytes >= ROOMY_BYTES;
     let (severity, state) = match grade {
         Severity::Critical if roomy => (Severity::Warning, "is mostly full"),
         _ if roomy => (Severity::Info, "is mostly full"),
@@ -170,8 +172,8 @@ fn read_only(_: &Facts<'_>, disk: &DiskMetrics) -> Option<Found> {
     if disk.failed {
         return Some(failed(disk));
     }
-    let written = WRITTEN.contains(&disk.mount.as_str());
-    if !disk.read_only || !written || !WRITABLE.contains(&disk.filesystem.as_str()) {
+    let written = WRITTEN_MOUNTS.contains(&disk.mount.as_str());
+    if !disk.read_only || !written || !WRITABLE_TYPES.contains(&disk.filesystem.as_str()) {
         return None;
     }
     let (title, own) = (title(disk), own_name(disk));
@@ -199,7 +201,7 @@ fn read_only(_: &Facts<'_>, disk: &DiskMetrics) -> Option<Found> {
     Some(found)
 }
 
-/// One that was mounted for writing: the kernel has closed it.
+/// Reports a file system that was mounted for writing and that the kernel has made read-only.
 fn failed(disk: &DiskMetrics) -> Found {
     let (title, own) = (title(disk), own_name(disk));
     on(&DISK_READ_ONLY, Severity::Critical, disk)
@@ -228,12 +230,12 @@ pub(super) fn on(rule: &Rule, severity: Severity, disk: &DiskMetrics) -> Draft {
     Draft::new(rule, severity, own_name(disk)).about(&clean_name(&disk.mount))
 }
 
-/// The name of the disk at the beginning of a sentence.
+/// Returns the name of the disk for the beginning of a sentence.
 pub(super) fn title(disk: &DiskMetrics) -> String {
     format!("Disk {}", clean_name(&disk.mount))
 }
 
-/// The name of the disk within a sentence.
+/// Returns the name of the disk for the middle of a sentence.
 pub(super) fn own_name(disk: &DiskMetrics) -> String {
     format!("disk {}", clean_name(&disk.mount))
 }
@@ -267,7 +269,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn space_has_its_bounds_and_room_softens_them() {
+    fn space_bounds_are_softened_on_roomy_disks() {
         for (value, expected) in around(85.0, 95.0) {
             let small = with(|disk| disk.used_percent = value);
             assert_eq!(grade(&DISK_SPACE, &small), expected, "{value}");
@@ -280,7 +282,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn inodes_have_their_bounds() {
+    fn inodes_are_graded_by_bounds() {
         for (value, expected) in around(85.0, 95.0) {
             let snapshot = with(|disk| disk.inodes_used_percent = Some(value));
             assert_eq!(grade(&INODES, &snapshot), expected, "{value}");
@@ -289,7 +291,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn read_only_counts_where_programs_write() {
+    fn read_only_is_reported_for_written_mounts_only() {
         for (mount, filesystem, expected) in [
             ("/", "ext4", Some(Warning)),
             ("/var", "xfs", Some(Warning)),
@@ -315,7 +317,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_file_system_that_the_kernel_closed_is_critical_wherever_it_is() {
+    fn file_system_closed_by_the_kernel_is_critical_anywhere() {
         for (mount, filesystem) in [("/srv/data", "ext4"), ("/", "btrfs"), ("/media/stick", "vfat")] {
             let closed = with(|disk| {
                 (disk.mount, disk.filesystem, disk.read_only, disk.failed) =
@@ -350,7 +352,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_mount_point_that_is_no_plain_path_stays_out_of_commands() {
+    fn unsafe_mount_point_stays_out_of_commands() {
         let snapshot = with(|disk| (disk.used_percent, disk.mount) = (99.0, "/a b;reboot".into()));
         let found = (DISK_SPACE.check)(&Facts { snapshot: &snapshot, trends: &Trends::default() });
         assert_eq!(found[0].finding.resource, "disk /a b_reboot");

@@ -1,35 +1,36 @@
-//! How a rule writes its finding: the evidence with the decisive value first, the remedies and the authored sentences.
+//! Builder of findings: the evidence with the decisive value first, the remedies and the authored sentences.
 
 use chrono::{DateTime, Utc};
 use sutazai_core::domain::{Evidence, Finding, Remedy, Severity};
 
 use super::rule::Rule;
 
-/// A finding with its authored sentences.
+/// Finding together with its authored sentences.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::agents::hardware_optimizer) struct Found {
-    /// The finding as it is published.
+    /// Finding as it is published.
     pub(in crate::agents::hardware_optimizer) finding: Finding,
-    /// The sentences that a text about it is made of.
+    /// Sentences that a text about the finding is composed of.
     pub(in crate::agents::hardware_optimizer) texts: Texts,
 }
 
-/// The authored sentences about one finding.
+/// Authored sentences about one finding.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(in crate::agents::hardware_optimizer) struct Texts {
     /// Statements of the finding with its figures; the first is `Finding::summary`.
     pub(in crate::agents::hardware_optimizer) statements: Vec<String>,
-    /// Sentences on why it matters, each true for this evidence; may hold `[a|b]` synonym choices. No digits, no names,
-    /// no commands.
+    /// Sentences on why it matters, each true for this evidence. They may hold `[a|b]` synonym choices, but no digits,
+    /// names or commands.
     pub(in crate::agents::hardware_optimizer) consequences: Vec<String>,
-    /// Advice: complete sentences, the safest first; a sentence with a command has it in backquotes.
+    /// Advice as complete sentences, the safest first; a command stands in backquotes.
     pub(in crate::agents::hardware_optimizer) advice: Vec<String>,
-    /// Short clause for the one-line summary over all findings: `memory is nearly used up`.
+    /// Short clause for the one-line summary over all findings, such as `memory is nearly used up`.
     pub(in crate::agents::hardware_optimizer) headline: String,
 }
 
 impl Texts {
-    /// The rules' own text: the first statement, consequence and advice, each synonym choice resolved to its first.
+    /// Composes the authored text: the first statement, consequence and advice, each synonym choice resolved to its
+    /// first.
     pub(in crate::agents::hardware_optimizer) fn rules_text(&self) -> String {
         let consequence = self.consequences.first().map(|sentence| first_choices(sentence));
         let parts = [self.statements.first().cloned(), consequence, self.advice.first().cloned()];
@@ -37,7 +38,7 @@ impl Texts {
     }
 }
 
-/// The sentence with each `[a|b]` resolved to `a`.
+/// Resolves each `[a|b]` of a sentence to `a`.
 pub(in crate::agents::hardware_optimizer) fn first_choices(sentence: &str) -> String {
     let mut resolved = String::with_capacity(sentence.len());
     let mut rest = sentence;
@@ -50,11 +51,11 @@ pub(in crate::agents::hardware_optimizer) fn first_choices(sentence: &str) -> St
     resolved + rest
 }
 
-/// A finding that is being written.
+/// Finding under construction.
 pub(super) struct Draft(Found);
 
 impl Draft {
-    /// Of this rule, about this resource. Names of others in it must have been cleaned.
+    /// Starts a finding of `rule` about `resource`; names of untrusted origin in it must have been cleaned.
     pub(super) fn new(rule: &Rule, severity: Severity, resource: impl Into<String>) -> Self {
         let finding = Finding {
             id: rule.name.to_owned(),
@@ -68,25 +69,25 @@ impl Draft {
         Self(Found { finding, texts: Texts::default() })
     }
 
-    /// Which of several things it is about, cleaned, for the id.
+    /// Sets which of several things the finding is about, as a cleaned name for the id.
     pub(super) fn about(mut self, what: &str) -> Self {
         self.0.finding.id = format!("{}:{what}", self.0.finding.rule);
         self
     }
 
-    /// A value that was held against a bound.
+    /// Adds a value that was compared with a bound.
     pub(super) fn judged(mut self, metric: impl Into<String>, value: f64, unit: &str, bound: f64) -> Self {
         self.0.finding.evidence.push(evidence(metric.into(), value, unit, Some(bound)));
         self
     }
 
-    /// A value that was not judged but belongs to the picture.
+    /// Adds a value that was not judged but helps to understand the finding.
     pub(super) fn context(mut self, metric: impl Into<String>, value: f64, unit: &str) -> Self {
         self.0.finding.evidence.push(evidence(metric.into(), value, unit, None));
         self
     }
 
-    /// Since when the value written last is past its bound.
+    /// Sets the time since which the last added value has been past its bound.
     pub(super) fn since(mut self, since: Option<DateTime<Utc>>) -> Self {
         if let Some(last) = self.0.finding.evidence.last_mut() {
             last.since = since;
@@ -111,7 +112,7 @@ impl Draft {
         self.command_if(text, Some(command.into()), advice)
     }
 
-    /// As [`Draft::command`]; without a command, because its argument cannot be trusted, the remedy is the advice.
+    /// Works like [`Draft::command`]; without a command, because its argument is unsafe, the remedy text is the advice.
     pub(super) fn command_if(mut self, text: &str, command: Option<String>, advice: &str) -> Self {
         let advice = match &command {
             Some(command) => advice.replace("{command}", &format!("`{command}`")),
@@ -127,7 +128,7 @@ impl Draft {
         self.advice(text)
     }
 
-    /// Adds advice that is not one of the published remedies.
+    /// Adds advice that is not among the published remedies.
     pub(super) fn advice(mut self, advice: impl Into<String>) -> Self {
         self.0.texts.advice.push(advice.into());
         self

@@ -1,14 +1,14 @@
-//! Figures in the sentences of the rules: rounded to what a reader can use, always with their unit.
+//! Formatting of figures in the rules' sentences: rounded to a useful precision, always with the unit.
 
 const KIB: f64 = 1024.0;
 const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
 
-/// `93.4 %`; at most one decimal.
+/// Formats a percentage with at most one decimal: `93.4 %`.
 pub(super) fn percent(value: f64) -> String {
     format!("{} %", decimal(value))
 }
 
-/// `1.5 GiB`; at most one decimal, in the largest unit that leaves at least one.
+/// Formats bytes with at most one decimal, in the largest unit that leaves at least one: `1.5 GiB`.
 pub(super) fn bytes(value: f64) -> String {
     if value.abs() < KIB {
         return format!("{value:.0} bytes");
@@ -22,17 +22,17 @@ pub(super) fn bytes(value: f64) -> String {
     format!("{} {}", decimal(scaled), UNITS[unit])
 }
 
-/// `12.3 MiB/s`.
+/// Formats a rate of bytes: `12.3 MiB/s`.
 pub(super) fn rate(bytes_per_second: f64) -> String {
     format!("{}/s", bytes(bytes_per_second))
 }
 
-/// `1 process`, `3 processes`.
+/// Formats a number with its noun: `1 process`, `3 processes`.
 pub(super) fn count(number: u64, one: &str, many: &str) -> String {
     if number == 1 { format!("1 {one}") } else { format!("{number} {many}") }
 }
 
-/// `3.5 hours`, minutes below one hour, and seconds below two minutes.
+/// Formats a time given in hours: `3.5 hours`, minutes below one hour, and seconds below two minutes.
 pub(super) fn hours(value: f64) -> String {
     let seconds = value * 3600.0;
     let (number, unit) = match seconds {
@@ -44,13 +44,13 @@ pub(super) fn hours(value: f64) -> String {
     if number == "1" { format!("1 {unit}") } else { format!("{number} {unit}s") }
 }
 
-/// The words with the first letter in upper case, as a sentence begins.
+/// Puts the first letter into upper case, for the beginning of a sentence.
 pub(super) fn sentence_case(words: &str) -> String {
     let mut chars = words.chars();
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
-/// At most one decimal, and none where it would be a zero.
+/// Formats a number with at most one decimal, and without one when that is zero.
 pub(super) fn decimal(value: f64) -> String {
     let text = format!("{value:.1}");
     text.strip_suffix(".0").map_or(text.clone(), str::to_owned)

@@ -1,4 +1,4 @@
-//! Rules of open files: of the whole machine and of single processes.
+//! Rules about open files: of the whole machine and of single processes.
 
 use sutazai_core::domain::ProcessInfo;
 
@@ -8,16 +8,16 @@ use super::figures::percent;
 use super::names::clean_name;
 use super::rule::{Facts, Rest, Rule};
 
-/// Open files in percent of the limit; customary bounds of monitoring checks.
+/// Open files in percent of the limit; usual thresholds of monitoring checks.
 const OPEN: Bounds = Bounds::new(80.0, 95.0);
 
 const AT_LIMIT: &str = "A process that reaches its limit can no longer open files or accept connections.";
 
-/// The machine has nearly as many files open as the kernel allows.
+/// Reports a machine that is near the kernel's limit of open files.
 pub(super) const OPEN_FILES_MACHINE: Rule =
     Rule { name: "open_files_machine", check: |facts| Vec::from_iter(machine(facts)) };
 
-/// A process has nearly as many files open as it may.
+/// Reports a process that is near its limit of open files.
 pub(super) const OPEN_FILES_PROCESS: Rule = Rule { name: "open_files_process", check: processes };
 
 fn machine(facts: &Facts<'_>) -> Option<Found> {
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn open_files_are_held_against_their_limits() {
+    fn open_files_are_compared_with_their_limits() {
         for (open, limit, expected) in [
             (800, 1000, None),
             (801, 1000, Some(Warning)),

@@ -1,4 +1,4 @@
-//! The rule of a file system that will be full soon.
+//! Rule about a file system that will be full soon.
 
 use chrono::TimeDelta;
 use sutazai_core::domain::{DiskMetrics, Severity};
@@ -10,34 +10,37 @@ use super::names::path_argument;
 use super::rule::{Facts, Rule};
 use super::trends::Growth;
 
-/// Hours until full: the forecasts of the node-exporter's well-known alerts (a day, four hours) from an hour of history
-/// or more; the less there is, the shorter the time that it may speak of. From minutes and from seconds: ours.
+/// Hours until full for a warning and a critical finding, by the history that the forecast is based on.
+///
+/// From an hour of history, the forecasts of the node-exporter's well-known alerts (a day, four hours). The shorter the
+/// history, the shorter the forecast; those from minutes and from seconds are our choice.
 const FROM_HOURS: [f64; 2] = [24.0, 4.0];
 const FROM_MINUTES: [f64; 2] = [4.0, 1.0];
 const FROM_SECONDS: [f64; 2] = [0.25, 1.0 / 12.0];
-/// Least history in hours for the first and for the second of these.
-const HOURS_OF_HISTORY: f64 = 1.0;
-const MINUTES_OF_HISTORY: f64 = 2.0 / 60.0;
-/// The time that those forecasts look at.
-const TREND_SPAN: TimeDelta = TimeDelta::hours(6);
-/// How well a straight line must fit before its end is reported; our choice.
-const FIT: f64 = 0.8;
-/// Below that share of used space a forecast of hours is left out: files just written are no trend to full; our choice.
-const TREND_FROM_PERCENT: f64 = 50.0;
-/// A forecast of less than this many hours is reported however little is used.
-const SOON: f64 = 1.0;
+/// Minimum history in hours for the first and for the second of these.
+const MIN_LONG_HISTORY_HOURS: f64 = 1.0;
+const MIN_MEDIUM_HISTORY_HOURS: f64 = 2.0 / 60.0;
+/// Period that the node-exporter's forecasts are based on.
+const TREND_WINDOW: TimeDelta = TimeDelta::hours(6);
+/// Minimum fit of a straight line for its end to be reported; our choice.
+const MIN_FIT: f64 = 0.8;
+/// Used share in percent below which a forecast of hours is left out: a few files just written are no trend. Our
+/// choice.
+const MIN_USED_PERCENT: f64 = 50.0;
+/// Hours until full below which a forecast is reported however little space is used.
+const ALWAYS_REPORTED_HOURS: f64 = 1.0;
 
-/// A file system will be full soon if it goes on like this.
+/// Reports a file system that will be full soon at its current growth.
 pub(super) const DISK_TREND_FULL: Rule = Rule {
     name: "disk_trend_full",
     check: |facts| each(facts, &DISK_TREND_FULL, &rest("filling up", WRITES_FAIL, SHOW_SPACE), trend),
 };
 
-/// Hours until a warning and until a critical finding, after observing growth for so many hours.
+/// Returns the hours until full for a warning and for a critical finding, after `observed` hours of growth.
 fn horizons(observed: f64) -> [f64; 2] {
     match observed {
-        hours if hours >= HOURS_OF_HISTORY => FROM_HOURS,
-        hours if hours >= MINUTES_OF_HISTORY => FROM_MINUTES,
+        hours if hours >= MIN_LONG_HISTORY_HOURS => FROM_HOURS,
+        hours if hours >= MIN_MEDIUM_HISTORY_HOURS => FROM_MINUTES,
         _ => FROM_SECONDS,
     }
 }
@@ -49,11 +52,11 @@ fn trend(facts: &Facts<'_>, disk: &DiskMetrics) -> Option<Found> {
     let end = |growth: &Growth| disk.available_bytes as f64 / growth.per_hour;
     let ends_soon = |growth: &Growth| {
         let [warning, _] = horizons(growth.hours);
-        let many_or_soon = disk.used_percent > TREND_FROM_PERCENT || end(growth) < SOON;
-        growth.is_steady(FIT) && end(growth) < warning && many_or_soon
+        let many_or_soon = disk.used_percent > MIN_USED_PERCENT || end(growth) < ALWAYS_REPORTED_HOURS;
+        growth.is_steady(MIN_FIT) && end(growth) < warning && many_or_soon
     };
     let series = format!("host.disks[{}].used_bytes", disk.mount);
-    let growth = facts.growth(&series, disk.used_bytes as f64, TREND_SPAN, ends_soon)?;
+    let growth = facts.growth(&series, disk.used_bytes as f64, TREND_WINDOW, ends_soon)?;
     let left = end(&growth);
     let [warning, critical] = horizons(growth.hours);
     let (severity, bound, urgency) = if left < critical {
@@ -101,14 +104,18 @@ fn trend(facts: &Facts<'_>, disk: &DiskMetrics) -> Option<Found> {
     Some(found)
 }
 
-/// The time in words, for the middle of a sentence.
+/// Formats a time in words, for the middle of a sentence.
 pub(super) fn about(left: f64) -> String {
     if left * 3600.0 < 1.0 { "less than a second".to_owned() } else { format!("about {}", hours(left)) }
 }
 
-/// How fast it grows, by the second where it ends within the hour.
+/// Formats the growth rate, per second if the space is used up within the hour.
 fn rate_of(growth: &Growth, left: f64) -> String {
-    if left < SOON { rate(growth.per_hour / 3600.0) } else { format!("{} an hour", bytes(growth.per_hour)) }
+    if left < ALWAYS_REPORTED_HOURS {
+        rate(growth.per_hour / 3600.0)
+    } else {
+        format!("{} an hour", bytes(growth.per_hour))
+    }
 }
 
 fn lately_written(disk: &DiskMetrics) -> Option<String> {
@@ -130,7 +137,7 @@ mod tests {
     const MIB: f64 = 1_048_576.0;
     const SERIES: &str = "host.disks[/].used_bytes";
 
-    /// The disk after these readings in MiB, five minutes apart; the value now is the next of the line.
+    /// Grades the disk after these readings in MiB, five minutes apart; `now` is the current value.
     async fn after(readings: &[f64], now: f64, used_percent: f64, available_mib: f64) -> Option<Severity> {
         let snapshot = with(|disk| {
             (disk.used_percent, disk.used_bytes) = (used_percent, (now * MIB) as u64);
@@ -142,8 +149,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_steady_rise_is_reported_in_hours() {
-        // An hour and more of steady growth by 12 MiB each five minutes: 144 MiB an hour.
+    async fn steady_rise_is_forecast_in_hours() {
+        // An hour or more of steady growth by 12 MiB each five minutes: 144 MiB an hour.
         let rising: Vec<f64> = (0..13).map(|n| 1000.0 + f64::from(n) * 12.0).collect();
         for (hours_left, expected) in
             [(24.1, None), (23.9, Some(Warning)), (4.1, Some(Warning)), (3.9, Some(Critical))]
@@ -161,8 +168,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_line_that_does_not_fit_is_no_trend() {
-        // A line with a saw upon it: it fits with more and with less than 0.8.
+    async fn poorly_fitting_line_is_no_trend() {
+        // A line with a sawtooth on it: it fits with more and with less than 0.8.
         for (saw, expected) in [(20.0, Some(Critical)), (26.0, None)] {
             let tooth = |n: u32| if n.is_multiple_of(2) { saw } else { -saw };
             let uneven: Vec<f64> = (0..13).map(|n| 1000.0 + f64::from(n) * 12.0 + tooth(n)).collect();
@@ -172,7 +179,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn minutes_speak_of_hours() {
+    async fn minutes_of_history_forecast_hours() {
         // 60 MiB in each of two times five minutes: 720 MiB an hour.
         for (hours_left, expected) in
             [(4.1, None), (3.9, Some(Warning)), (1.1, Some(Warning)), (0.9, Some(Critical))]
@@ -183,7 +190,7 @@ mod tests {
         assert_eq!(after(&[1000.0, 1010.0], 1120.0, 60.0, 1.0).await, None, "steps of two sizes");
     }
 
-    /// Readings in MiB of half a second, a quarter of a second and none ago.
+    /// Finds problems after readings in MiB of half a second ago, of a quarter of a second ago and of now.
     fn seen(readings: [f64; 3], used_percent: f64, seconds_left: f64) -> Option<Found> {
         let mut snapshot = with(|disk| {
             (disk.used_percent, disk.used_bytes) = (used_percent, (readings[2] * MIB) as u64);
@@ -197,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn seconds_speak_of_minutes() {
+    fn seconds_of_history_forecast_minutes() {
         // 25 MiB in half a second: 50 MiB/s.
         let steep = [1000.0, 1012.0, 1025.0];
         for (seconds_left, expected) in [

@@ -1,4 +1,4 @@
-//! Rules of GPUs.
+//! Rules about GPUs: their memory and temperature.
 
 use sutazai_core::domain::GpuMetrics;
 
@@ -9,22 +9,22 @@ use super::names::clean_name;
 use super::rule::{Facts, Rest, Rule};
 use super::sensors;
 
-/// Used share of its memory in percent; seldom an emergency, since servers of models take most of it on purpose.
+/// Used share of GPU memory in percent. It is rarely an emergency, since model servers use most of it on purpose.
 const MEMORY: Bounds = Bounds::mild(90.0, 97.0);
-/// Degrees Celsius: NVIDIA's consumer cards aim at 83 and slow down from about 90 on.
+/// Degrees Celsius: NVIDIA's consumer cards target 83 and throttle from about 90.
 const HOT: Bounds = Bounds::new(83.0, 90.0);
 
 const NO_MODEL_FITS: &str = "A further model or a larger batch may not fit into its memory.";
 const SLOWER: &str = "A GPU that becomes too hot lowers its clock rate, so its work takes longer.";
 const SHOW: (&str, &str) = ("See the state of all GPUs.", "nvidia-smi");
 
-/// The memory of a GPU is nearly used up.
+/// Reports a GPU whose memory is nearly used up.
 pub(super) const GPU_MEMORY: Rule = Rule {
     name: "gpu_memory",
     check: |facts| each(facts, &GPU_MEMORY, "nearly out of memory", NO_MODEL_FITS, memory),
 };
 
-/// A GPU is hot.
+/// Reports a GPU that is hot.
 pub(super) const GPU_TEMPERATURE: Rule = Rule {
     name: "gpu_temperature",
     check: |facts| each(facts, &GPU_TEMPERATURE, "hot", SLOWER, temperature),
@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn memory_is_a_share_of_what_there_is() {
+    fn memory_is_graded_as_a_share() {
         for (used, total, expected) in [
             (900, 1000, None),
             (901, 1000, Some(Info)),
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn values_that_are_missing_are_not_judged_and_not_named() {
+    fn missing_values_are_neither_judged_nor_named() {
         let mut snapshot = healthy();
         let gpu = &mut gpus(&mut snapshot)[0];
         (gpu.name, gpu.used_percent, gpu.celsius) = (None, None, Some(95.0));
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn heat_has_its_bounds() {
+    fn temperature_is_graded_by_bounds() {
         for (value, expected) in around(83.0, 90.0) {
             let mut snapshot = healthy();
             gpus(&mut snapshot)[0].celsius = Some(value);

@@ -1,4 +1,4 @@
-//! The rule of a machine without warnings: which resource is used most.
+//! Rule for a machine without warnings: names the resource that is used most.
 
 use sutazai_core::domain::Severity;
 
@@ -16,7 +16,7 @@ const PROGRAMS: [&str; 3] = [
     "Run {command} to see which programs use the most processor time and memory.",
 ];
 
-/// No rule found a warning.
+/// Reports the most used resource when no rule found a warning.
 pub(super) const HEADROOM: Rule = Rule { name: "headroom", check: |facts| Vec::from_iter(headroom(facts)) };
 
 fn headroom(facts: &Facts<'_>) -> Option<Found> {
@@ -72,13 +72,13 @@ fn headroom(facts: &Facts<'_>) -> Option<Found> {
     Some(found)
 }
 
-/// The used share of a resource.
+/// Used share of a resource in percent.
 struct Share {
-    /// As the finding names it.
+    /// Name of the resource in the finding.
     resource: String,
-    /// As a sentence names it.
+    /// Name of the resource in a sentence.
     name: String,
-    /// Its metric.
+    /// Path of its metric.
     path: String,
     percent: f64,
 }
@@ -90,7 +90,7 @@ mod tests {
     use super::super::trends::Trends;
 
     #[test]
-    fn a_healthy_machine_has_one_finding() {
+    fn healthy_machine_has_one_finding() {
         let found = find(&healthy(), &Trends::default());
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!(found[0].finding.resource, "disk /");
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_silent_from_the_first_warning_on() {
+    fn any_warning_suppresses_headroom() {
         for (zombies, expected) in [(0, true), (11, true), (101, false)] {
             let mut snapshot = healthy();
             host(&mut snapshot).processes.zombies = zombies;

@@ -1,7 +1,7 @@
-//! Rules of processes that the kernel killed for lack of memory: because the machine had none left, or because a control
-//! group had reached its limit.
+//! Rules about processes that the kernel killed for lack of memory: because the machine had none left, or because a
+//! control group reached its limit.
 //!
-//! The machine's counter counts both. The kernel's log tells them apart, where it can be read.
+//! The machine's counter includes both. The kernel's log tells them apart, where it can be read.
 
 use std::collections::BTreeMap;
 
@@ -14,10 +14,10 @@ use super::memory::{LARGEST, RESOURCE};
 use super::names::clean_name;
 use super::rule::{Facts, Rest, Rule};
 
-/// Kills within this time mean that memory is short now.
-pub(super) const KILLED_NOW: TimeDelta = TimeDelta::hours(1);
-/// Kills within this time are recent.
-pub(super) const KILLED_LATELY: TimeDelta = TimeDelta::hours(24);
+/// Age of kills that mean a current shortage of memory.
+pub(super) const CURRENT_WINDOW: TimeDelta = TimeDelta::hours(1);
+/// Age of kills that count as recent.
+pub(super) const RECENT_WINDOW: TimeDelta = TimeDelta::hours(24);
 
 const LOST_WORK: &str = "A process that is killed this way cannot save its work or close its connections.";
 const GROUP_LOG: (&str, &str, &str) = (
@@ -26,14 +26,14 @@ const GROUP_LOG: (&str, &str, &str) = (
     "Run {command} to see which processes were killed and when, and check that their services run again.",
 );
 
-/// The kernel killed processes because the machine ran out of memory.
+/// Reports processes that were killed because the machine ran out of memory.
 pub(super) const OOM_KILLS: Rule =
     Rule { name: "oom_kills", check: |facts| Vec::from_iter(of_the_machine(facts)) };
 
-/// The kernel killed processes because a control group reached its limit.
+/// Reports processes that were killed because a control group reached its limit.
 pub(super) const GROUP_OOM_KILLS: Rule = Rule { name: "group_oom_kills", check: of_groups };
 
-/// The kills of the log that belong to a group or, with `false`, to the machine.
+/// Returns the logged kills of control groups or, with `of_group` false, of the machine.
 pub(super) fn logged<'a>(facts: &Facts<'a>, of_group: bool) -> impl Iterator<Item = &'a KillInfo> {
     let log = facts.snapshot.host.value().and_then(|host| host.kills.logged.as_deref());
     log.unwrap_or_default().iter().filter(move |kill| kill.group.is_some() == of_group)
@@ -54,15 +54,15 @@ fn of_the_machine(facts: &Facts<'_>) -> Option<Found> {
     if kills == 0 {
         return None;
     }
-    let young = host.uptime_seconds.is_some_and(|up| up < KILLED_LATELY.num_seconds().unsigned_abs());
-    // By history without those of groups, or by the log: whichever saw more.
+    let young = host.uptime_seconds.is_some_and(|up| up < RECENT_WINDOW.num_seconds().unsigned_abs());
+    // The history without the kills of groups, or the log, whichever saw more.
     let recent = |time| {
         let of_groups = logged(facts, true).filter(|kill| within(kill, time)).count() as f64;
         let risen = facts.trends.rise(PATH, time, counted as f64).map(|rise| rise - of_groups);
         let in_log = logged(facts, false).filter(|kill| within(kill, time)).count() as f64;
         Some(risen.unwrap_or(0.0).max(in_log).min(kills as f64)).filter(|number| *number >= 1.0)
     };
-    let (severity, recent, when) = match (recent(KILLED_NOW), recent(KILLED_LATELY)) {
+    let (severity, recent, when) = match (recent(CURRENT_WINDOW), recent(RECENT_WINDOW)) {
         (Some(now), _) => (Severity::Critical, now, "within the last hour"),
         (None, Some(lately)) => (Severity::Warning, lately, "within the last day"),
         (None, None) => {
@@ -112,7 +112,7 @@ fn of_the_machine(facts: &Facts<'_>) -> Option<Found> {
 }
 
 fn of_groups(facts: &Facts<'_>) -> Vec<Found> {
-    // That of this process has a rule of its own.
+    // The control group of this process has its own rule.
     let own = facts.snapshot.cgroup.value().filter(|group| group.oom_kills.is_some_and(|kills| kills > 0));
     let own = own.map(|group| group.path.as_str());
     let mut groups: BTreeMap<&str, Vec<&KillInfo>> = BTreeMap::new();
@@ -122,7 +122,7 @@ fn of_groups(facts: &Facts<'_>) -> Vec<Found> {
             groups.entry(group).or_default().push(kill);
         }
     }
-    // Of more groups than are named, the latest kills matter most.
+    // If there are more groups than are reported, the latest kills matter most.
     let mut groups: Vec<(&str, Vec<&KillInfo>)> = groups.into_iter().collect();
     groups.sort_by_key(|(_, kills)| kills.iter().map(|kill| kill.seconds_ago).min());
     let rest = Rest {
@@ -139,7 +139,7 @@ fn of_groups(facts: &Facts<'_>) -> Vec<Found> {
 
 fn of_group(group: &str, kills: &[&KillInfo]) -> Found {
     let number = |time| kills.iter().filter(|kill| within(kill, time)).count();
-    let (severity, number, when) = match (number(KILLED_NOW), number(KILLED_LATELY)) {
+    let (severity, number, when) = match (number(CURRENT_WINDOW), number(RECENT_WINDOW)) {
         (0, 0) => (Severity::Info, kills.len(), "since the machine was started"),
         (0, lately) => (Severity::Warning, lately, "within the last day"),
         (now, _) => (Severity::Warning, now, "within the last hour"),
@@ -189,7 +189,7 @@ mod tests {
         KillInfo { seconds_ago, pid: 7, process: "python".into(), group: group.map(str::to_owned) }
     }
 
-    /// A machine that counts so many kills and has these in its log.
+    /// Returns a machine that has counted `counted` kills and has `log` in its log.
     fn machine(counted: u64, log: Option<&[KillInfo]>) -> Snapshot {
         let mut snapshot = healthy();
         host(&mut snapshot).memory.oom_kills = Some(counted);
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn kills_are_worse_the_fresher_they_are() {
+    async fn recent_kills_are_more_severe() {
         const PATH: &str = "host.memory.oom_kills";
         for (kills, expected) in [(None, None), (Some(0), None), (Some(1), Some(Info))] {
             let mut snapshot = healthy();
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn the_log_says_when_the_machine_had_no_memory_left() {
+    fn log_dates_kills_of_the_machine() {
         for (seconds_ago, expected) in
             [(HOUR, Critical), (HOUR + 1, Warning), (24 * HOUR, Warning), (24 * HOUR + 1, Info)]
         {
@@ -230,11 +230,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_kill_within_a_group_is_no_kill_of_the_machine() {
+    async fn kill_within_a_group_is_not_attributed_to_the_machine() {
         let log = [kill(60, Some("/docker/abc")), kill(30, Some("/docker/abc"))];
         let snapshot = machine(2, Some(&log));
         assert_eq!(grade(&OOM_KILLS, &snapshot), None);
-        // Nor is it one of the last hour by history.
+        // History does not attribute it to the machine either.
         let values = [[0.0; 20], [0.0; 20]].concat();
         let trends = trends(&snapshot, "host.memory.oom_kills", &values).await;
         assert_eq!(grade_with(&OOM_KILLS, &snapshot, &trends), None);
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn without_the_log_the_counters_of_groups_tell() {
+    fn without_log_counters_of_groups_are_used() {
         let mut snapshot = machine(3, None);
         host(&mut snapshot).kills.in_groups = Some(2);
         assert_eq!(grade(&OOM_KILLS, &snapshot), Some(Info));

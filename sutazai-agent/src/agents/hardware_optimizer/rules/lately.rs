@@ -1,31 +1,31 @@
-//! Counters of the kernel judged by what they did lately: a share since boot hides what began a minute ago, and shows for
-//! ever what ended long since.
+//! Judgment of the kernel's counters by their recent increase: a share since boot hides what began a minute ago, and
+//! keeps showing what ended long ago.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::rule::Facts;
 use super::trends::{risen, seconds};
 
-/// How far back is looked for enough events.
+/// Period that is searched for enough events.
 const LATELY: TimeDelta = TimeDelta::minutes(10);
-/// Least readings: what happened in one step only may be over.
+/// Minimum number of readings: an event seen in only one step may be over.
 const LEAST_READINGS: usize = 3;
 
-/// A counter: its series and its value now.
+/// Counter as its series and its current value.
 pub(super) type Counter = (String, f64);
 
-/// What counters say of faults among events.
+/// Result of judging the faults among events.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Verdict {
-    /// Enough events were seen lately to judge.
+    /// Enough recent events to judge.
     Lately(Share),
-    /// History covers minutes, and too little happened in them.
+    /// Minutes of history with too few events.
     Quiet,
-    /// There is no history that says when what was counted happened.
+    /// No history that dates the counted events.
     Unknown,
 }
 
-/// Faults among events within some seconds.
+/// Faults among events within a period.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Share {
     pub(super) faults: f64,
@@ -45,11 +45,11 @@ impl Share {
     }
 }
 
-/// The share in the shortest time until now that has this many events.
+/// Returns the share of faults in the shortest period until now that has at least `least` events.
 pub(super) fn judge(facts: &Facts<'_>, events: &Counter, faults: &[Counter], least: f64) -> Verdict {
     let events = facts.readings(&events.0, events.1);
     let mut faults: Vec<_> = faults.iter().map(|(series, value)| facts.readings(series, *value)).collect();
-    // A counter that was never read before cannot have risen, and must not hide the others.
+    // A counter without earlier readings shows no increase, and must not hide the others.
     if faults.iter().any(|one| one.len() > 1) {
         faults.retain(|one| one.len() > 1);
     }
@@ -92,7 +92,7 @@ mod tests {
     use super::super::trends::tests::trends;
     use super::*;
 
-    /// A snapshot with readings of events and faults, each with the seconds since.
+    /// Returns a snapshot with readings of events and faults, each with its age in seconds.
     fn counted(readings: &[(f64, f64, f64)]) -> Snapshot {
         let mut snapshot = healthy();
         for (seconds_ago, events, faults) in readings {
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn the_shortest_time_with_enough_events_counts() {
-        // Long healthy, and every second event at fault since half a second.
+        // Long healthy, and every second event faulty for the last half second.
         let snapshot = counted(&[(300.0, 0.0, 0.0), (0.5, 1e6, 0.0), (0.25, 1e6 + 100.0, 50.0)]);
         let share = Share { faults: 100.0, events: 200.0, seconds: 0.5, lasts: true };
         assert_eq!(judged(&snapshot, 1e6 + 200.0, 100.0), Verdict::Lately(share));

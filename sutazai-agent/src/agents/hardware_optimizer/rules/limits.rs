@@ -1,7 +1,7 @@
-//! Rules of the kernel's limits: processes and threads, inotify, tracked connections, local ports, queues of listeners.
+//! Rules about the kernel's limits: processes and threads, inotify, tracked connections, local ports, accept queues.
 //!
-//! At such a limit nothing is slow: what goes on until then fails at once, and mostly with a message that names something
-//! else.
+//! Nothing slows down before such a limit is reached. Then operations fail at once, and mostly with an error that names
+//! something else.
 
 use sutazai_core::domain::{KernelLimit, LimitUse, Severity};
 
@@ -12,14 +12,14 @@ use super::names::{clean_name, path_argument};
 use super::rule::{Facts, Rest, Rule};
 use super::tcp::overflows_now;
 
-/// Used share of a limit in percent; customary bounds of monitoring checks.
+/// Used share of a limit in percent; usual thresholds of monitoring checks.
 const USED: Bounds = Bounds::new(80.0, 95.0);
-/// The same of the connection tracking table: the node-exporter's well-known alert has 75 %.
+/// Used share of the connection tracking table: the node-exporter's well-known alert uses 75 %.
 const TRACKED: Bounds = Bounds::new(75.0, 95.0);
-/// Readings at which the queue of a listener must be past its bound: one burst fills it for a moment.
+/// Number of readings at which an accept queue must be past its bound, because a single burst fills it for a moment.
 const QUEUE_READINGS: usize = 2;
 
-/// Programs with the most threads.
+/// Remedy and command that show the programs with the most threads.
 const THREADS: (&str, &str, &str) = (
     "See which programs have the most threads.",
     "ps -eo nlwp,pid,user,comm --sort=-nlwp | head",
@@ -27,49 +27,49 @@ const THREADS: (&str, &str, &str) = (
 );
 const CANNOT_START: &str = "When the limit is reached, no process or thread can be started.";
 
-/// A control group may start few more processes.
+/// Reports a control group that is near its limit of processes.
 pub(super) const GROUP_TASKS_NEAR_LIMIT: Rule = Rule {
     name: "group_tasks_near_limit",
     check: |facts| each(facts, &GROUP_TASKS_NEAR_LIMIT, &GROUP_TEXTS, group),
 };
 
-/// A user may start few more processes.
+/// Reports a user who is near the limit of processes.
 pub(super) const USER_TASKS_NEAR_LIMIT: Rule = Rule {
     name: "user_tasks_near_limit",
     check: |facts| each(facts, &USER_TASKS_NEAR_LIMIT, &USER_TEXTS, user),
 };
 
-/// The machine may start few more processes.
+/// Reports a machine that is near its limit of processes.
 pub(super) const MACHINE_TASKS_NEAR_LIMIT: Rule = Rule {
     name: "machine_tasks_near_limit",
     check: |facts| of(facts, KernelLimit::MachineTasks).filter_map(machine).collect(),
 };
 
-/// A user may watch few more files.
+/// Reports a user who is near a limit of inotify.
 pub(super) const INOTIFY_NEAR_LIMIT: Rule = Rule {
     name: "inotify_near_limit",
     check: |facts| each(facts, &INOTIFY_NEAR_LIMIT, &INOTIFY_TEXTS, inotify),
 };
 
-/// Few more connections can be tracked.
+/// Reports a connection tracking table that is nearly full.
 pub(super) const CONNECTION_TRACKING_NEAR_LIMIT: Rule = Rule {
     name: "connection_tracking_near_limit",
     check: |facts| of(facts, KernelLimit::TrackedConnections).filter_map(tracked).collect(),
 };
 
-/// Many closed connections wait until their ports may be used again.
+/// Reports many closed connections that wait until their ports may be used again.
 pub(super) const TIME_WAIT_NEAR_LIMIT: Rule = Rule {
     name: "time_wait_near_limit",
     check: |facts| of(facts, KernelLimit::TimeWaitConnections).filter_map(time_wait).collect(),
 };
 
-/// Few more connections can be made to one address.
+/// Reports that few ports are left for connections to one address.
 pub(super) const LOCAL_PORTS_NEAR_LIMIT: Rule = Rule {
     name: "local_ports_near_limit",
     check: |facts| of(facts, KernelLimit::EphemeralPorts).filter_map(ports).collect(),
 };
 
-/// Connections wait to be accepted, and few more may.
+/// Reports an accept queue that is nearly full.
 pub(super) const LISTEN_QUEUE_FULL: Rule =
     Rule { name: "listen_queue_full", check: |facts| each(facts, &LISTEN_QUEUE_FULL, &QUEUE_TEXTS, queue) };
 
@@ -78,7 +78,7 @@ fn of<'a>(facts: &Facts<'a>, limit: KernelLimit) -> impl Iterator<Item = &'a Lim
     limits.filter(move |one| one.limit == limit)
 }
 
-/// The wording of the finding for all that are left out.
+/// Wording of the finding that covers those beyond the maximum.
 struct RestTexts {
     things: &'static str,
     are: &'static str,
@@ -131,12 +131,12 @@ fn each(
     rule.worst(limits.filter_map(|limit| judge(facts, limit)).collect(), &rest)
 }
 
-/// A limit past its bound.
+/// Limit past its bound, with the parts of its sentences.
 struct Near {
     draft: Draft,
-    /// Whose limit, cleaned.
+    /// Cleaned name of the limit's owner; empty for the machine.
     of: String,
-    /// The share in words.
+    /// Used share as text.
     part: String,
 }
 
@@ -173,7 +173,7 @@ fn graded(
 
 fn group(facts: &Facts<'_>, limit: &LimitUse) -> Option<Found> {
     let is_group = limit.limit == KernelLimit::GroupTasks;
-    // The group of this process has a rule of its own, which takes the tightest limit on the way up.
+    // The group of this process has its own rule, which uses the tightest limit up to the root.
     let own = facts.snapshot.cgroup.value().is_some_and(|own| {
         let above = limit.of.as_deref().is_some_and(|path| is_above(path, &own.path));
         above && own.pids_limit == Some(limit.allowed)
@@ -212,7 +212,7 @@ fn is_above(path: &str, own: &str) -> bool {
     own == path || own.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'))
 }
 
-/// The last part of the path.
+/// Returns the last component of the path.
 fn unit(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or_default()
 }
@@ -419,7 +419,7 @@ fn queue(facts: &Facts<'_>, limit: &LimitUse) -> Option<Found> {
     let many = bound / 100.0 * limit.allowed as f64;
     let seen =
         facts.sustained(&series, limit.used as f64, many).filter(|seen| seen.readings >= QUEUE_READINGS)?;
-    // A full queue that nobody runs into does no harm yet.
+    // A full queue without refused connections does no harm yet.
     let severity = if overflows_now(facts) { severity } else { severity.min(Severity::Warning) };
     let Near { draft, of, part } =
         graded(&LISTEN_QUEUE_FULL, severity, bound, limit, |of| format!("port {of}"));

@@ -1,7 +1,7 @@
-//! Rules of main memory.
+//! Rules about main memory.
 //!
-//! Full memory is no fault by itself: the kernel fills what is free with file contents it can drop. What hurts is work
-//! that waits for memory and processes that are killed.
+//! Full memory is no fault by itself: the kernel fills free memory with file contents that it can drop. Harm comes from
+//! tasks that wait for memory and from processes that are killed.
 
 use sutazai_core::domain::Severity;
 
@@ -10,31 +10,32 @@ use super::draft::{Draft, Found};
 use super::figures::{bytes, percent};
 use super::rule::{Facts, Rule};
 
-/// Percent of the last minute in which a task waited for memory (the example trigger of the kernel's `psi.rst`: 150 ms
-/// in a second).
+/// Percent of the last minute in which some task waited for memory (the example trigger of the kernel's `psi.rst` is
+/// 150 ms in a second).
 const PRESSURE_SOME: f64 = 15.0;
-/// Percent of the last minute in which all tasks waited: half of where systemd-oomd begins to kill (60 %).
+/// Percent of the last minute in which all tasks waited: half of the 60 % at which systemd-oomd begins to kill.
 const PRESSURE_FULL: f64 = 30.0;
-/// Used share in percent, `MemAvailable` counted as free; customary bounds of monitoring checks.
+/// Used share in percent, with `MemAvailable` counted as free; usual thresholds of monitoring checks.
 pub(super) const USED: Bounds = Bounds::new(90.0, 95.0);
-/// Share of all memory in percent that unused huge pages take; our choice. A program that will use them may not run yet.
+/// Share of all memory in percent that unused huge pages take; our choice. The program that will use them may not run
+/// yet.
 const HUGE_PAGES: Bounds = Bounds::mild(10.0, 25.0);
-/// Share of all memory in percent from which huge pages are named as what takes it; our choice.
+/// Share of all memory in percent from which a finding names huge pages as a cause; our choice.
 const HUGE_PAGES_NAMED: f64 = 10.0;
 
 pub(super) const RESOURCE: &str = "memory";
-/// The remedy that shows the largest processes, and its command.
+/// Remedy that shows the largest processes, with its command.
 pub(super) const LARGEST: (&str, &str) =
     ("See which processes hold the most memory.", "ps aux --sort=-rss | head");
 
-/// Work waits for memory.
+/// Reports tasks that wait for memory.
 pub(super) const MEMORY_PRESSURE: Rule =
     Rule { name: "memory_pressure", check: |facts| Vec::from_iter(pressure(facts)) };
 
-/// Little memory is left.
+/// Reports that little memory is left.
 pub(super) const MEMORY_LOW: Rule = Rule { name: "memory_low", check: |facts| Vec::from_iter(low(facts)) };
 
-/// Memory is reserved for huge pages that nothing uses.
+/// Reports memory that is reserved for huge pages and not used.
 pub(super) const HUGE_PAGES_UNUSED: Rule =
     Rule { name: "huge_pages_unused", check: |facts| Vec::from_iter(unused_huge_pages(facts)) };
 
@@ -216,7 +217,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pressure_differs_from_mere_use() {
+    fn pressure_is_judged_apart_from_use() {
         for (some, full, expected) in [
             (15.0, Some(0.0), None),
             (15.1, Some(0.0), Some(Warning)),
@@ -232,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn low_memory_is_critical_only_where_work_may_wait() {
+    fn low_memory_is_critical_only_under_pressure() {
         for (used, waiting, expected) in [
             (90.0, Some(0.0), None),
             (90.1, Some(0.0), Some(Warning)),
@@ -252,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn huge_pages_that_nothing_uses_are_reported() {
+    fn unused_huge_pages_are_reported() {
         for (free, expected) in around(10.0, 25.0) {
             let mut snapshot = healthy();
             let memory = &mut host(&mut snapshot).memory;
@@ -264,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn huge_pages_are_named_where_memory_is_low() {
+    fn huge_pages_are_named_when_memory_is_low() {
         let summary = |reserved: Option<u64>| {
             let mut snapshot = healthy();
             let memory = &mut host(&mut snapshot).memory;

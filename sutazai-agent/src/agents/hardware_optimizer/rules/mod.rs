@@ -1,8 +1,8 @@
-//! The rules: what may be wrong with a machine, each judged from a snapshot and its history alone.
+//! Rules about problems of a machine, each judged from a snapshot and its history alone.
 //!
 //! `find` runs every rule of the list and returns the findings, worst first, each with the authored sentences that a
-//! text about it is made of. What was not measured is never judged. `docs/rules.md` says for each rule what it means, its
-//! bounds and where they come from. A new rule is a constant and a function in the file of its subject, a line here and a
+//! text about it is composed of. Values that were not measured are never judged. `docs/rules.md` explains each rule,
+//! its bounds and their origin. A new rule is a constant and a function in the file of its subject, a line here and a
 //! section there.
 
 pub(super) use draft::{Found, first_choices};
@@ -43,7 +43,7 @@ mod tests;
 mod tmpfs;
 mod trends;
 
-/// Every rule; findings of one severity are listed in this order.
+/// All rules; findings of one severity are listed in this order.
 pub(super) const RULES: &[Rule] = &[
     memory::MEMORY_PRESSURE,
     memory::MEMORY_LOW,

@@ -1,4 +1,4 @@
-//! The rule of mounts that do not answer.
+//! Rule about mounts that do not respond.
 
 use sutazai_core::domain::UnansweredMount;
 
@@ -8,9 +8,9 @@ use super::figures::decimal;
 use super::names::clean_name;
 use super::rule::{Facts, Rest, Rule};
 
-/// Seconds in which a mount did not say how full it is: it has one. The same question takes microseconds where nothing is
-/// wrong. One that has not answered for a minute is not just slow. Our choice.
-const WAITED: Bounds = Bounds::new(0.9, 60.0);
+/// Seconds for which a mount has not answered how full it is. The time limit of that query is one second, and a working
+/// mount answers within microseconds; one that has not answered for a minute is not just slow. Our choice.
+const WAITED_SECONDS: Bounds = Bounds::new(0.9, 60.0);
 
 const STUCK: &str = "Every program that opens a file there waits until the file system answers.";
 const WAITING: (&str, &str, &str) = (
@@ -19,7 +19,7 @@ const WAITING: (&str, &str, &str) = (
     "Run {command} to see which processes wait in the kernel now, and stop the work that uses this mount.",
 );
 
-/// A mount does not answer.
+/// Reports a mount that does not respond.
 pub(super) const MOUNT_UNANSWERED: Rule = Rule { name: "mount_unanswered", check: unanswered };
 
 fn unanswered(facts: &Facts<'_>) -> Vec<Found> {
@@ -37,7 +37,7 @@ fn unanswered(facts: &Facts<'_>) -> Vec<Found> {
 }
 
 fn one(mount: &UnansweredMount) -> Option<Found> {
-    let (severity, bound) = WAITED.grade(mount.waited_seconds)?;
+    let (severity, bound) = WAITED_SECONDS.grade(mount.waited_seconds)?;
     let (name, kind) = (clean_name(&mount.mount), clean_name(&mount.filesystem));
     let waited = match decimal(mount.waited_seconds) {
         one if one == "1" => "1 second".to_owned(),
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waiting_has_its_bounds() {
+    fn waiting_time_is_graded_by_bounds() {
         let mount = |waited_seconds| UnansweredMount {
             mount: "/mnt/share".into(),
             device: "/dev/fuse".into(),

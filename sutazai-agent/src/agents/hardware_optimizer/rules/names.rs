@@ -1,17 +1,18 @@
-//! Names that others chose - of processes, containers, mounts - made harmless before they come into a finding.
+//! Sanitization of names of untrusted origin (processes, containers, mounts) before they enter a finding.
 //!
-//! Such a name may hold anything: quotes, line breaks, commands, words that address a model. Only what is cleaned here
-//! is used in ids, resources and sentences; of such names only a plain mount path or device name is used in a command.
+//! Such a name may hold anything: quotes, line breaks, commands, or words that address a model. Ids, resources and
+//! sentences use only names that were cleaned here, and commands use only plain mount paths, device names and container
+//! ids.
 
-/// Longest name that is kept.
-const LONGEST: usize = 60;
+/// Longest name in characters; the rest is cut off.
+const MAX_NAME_CHARS: usize = 60;
 
-/// The name with letters, digits, `._/:@+-` and single blanks kept and everything else made `_`, cut after 60
-/// characters.
+/// Cleans a name: keeps letters, digits, `._/:@+-` and single blanks, replaces everything else by `_`, and cuts after
+/// 60 characters.
 pub(in crate::agents::hardware_optimizer) fn clean_name(name: &str) -> String {
-    let mut clean = String::with_capacity(LONGEST);
+    let mut clean = String::with_capacity(MAX_NAME_CHARS);
     for c in name.trim_matches(' ').chars() {
-        if clean.len() == LONGEST {
+        if clean.len() == MAX_NAME_CHARS {
             break;
         }
         match c {
@@ -25,23 +26,24 @@ pub(in crate::agents::hardware_optimizer) fn clean_name(name: &str) -> String {
     if clean.is_empty() { "unnamed".to_owned() } else { clean.to_owned() }
 }
 
-/// The mount point as an argument of a command; none where the shell or a command might take it for more than a path.
+/// Returns the mount point as an argument of a command; `None` if a shell or the command might read more than a path in
+/// it.
 pub(super) fn path_argument(mount: &str) -> Option<&str> {
-    let plain = mount.starts_with('/') && mount.len() <= LONGEST && mount.chars().all(is_plain);
+    let plain = mount.starts_with('/') && mount.len() <= MAX_NAME_CHARS && mount.chars().all(is_plain);
     plain.then_some(mount)
 }
 
-/// A container's id as an argument of a command: hexadecimal digits only.
+/// Returns a container's id as an argument of a command; `None` unless it has only hexadecimal digits.
 pub(super) fn id_argument(id: &str) -> Option<&str> {
     let hexadecimal = (1..=64).contains(&id.len()) && id.chars().all(|c| c.is_ascii_hexdigit());
     hexadecimal.then_some(id)
 }
 
-/// The name of a network interface or a block device as an argument of a command.
+/// Returns the name of a network interface or block device as an argument of a command; `None` if it is unsafe.
 pub(super) fn device_argument(name: &str) -> Option<&str> {
     let begins = name.starts_with(|c: char| c.is_ascii_alphanumeric());
-    let plain =
-        name.len() <= LONGEST && name.chars().all(|c| c.is_ascii_alphanumeric() || "._-@:".contains(c));
+    let plain = name.len() <= MAX_NAME_CHARS
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || "._-@:".contains(c));
     (begins && plain).then_some(name)
 }
 
@@ -54,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hostile_names_come_out_clean() {
+    fn hostile_names_are_cleaned() {
         for (name, clean) in [
             ("postgres", "postgres"),
             ("registry:5000/team/web@v1.2+a-b_c", "registry:5000/team/web@v1.2+a-b_c"),
@@ -67,7 +69,7 @@ mod tests {
         ] {
             assert_eq!(clean_name(name), clean, "{name:?}");
         }
-        assert_eq!(clean_name(&"x".repeat(500)).len(), LONGEST);
+        assert_eq!(clean_name(&"x".repeat(500)).len(), MAX_NAME_CHARS);
         assert!(!clean_name(&format!("{} y", "x".repeat(59))).ends_with(' '));
     }
 

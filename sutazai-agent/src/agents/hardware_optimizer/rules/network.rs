@@ -1,7 +1,7 @@
-//! Rules of network interfaces: the share of faulty and of dropped packets now, and links that go up and down.
+//! Rules about network interfaces: the current share of faulty and of dropped packets, and links that go up and down.
 //!
-//! Counters are judged by what they did lately. Since boot they say that something once was wrong, which is worth knowing only
-//! where there is no history.
+//! Counters are judged by their recent increase. Since boot they only show that there once was a problem, which is
+//! worth reporting only when there is no history.
 
 use chrono::TimeDelta;
 use sutazai_core::domain::{NetworkMetrics, Severity};
@@ -14,19 +14,19 @@ use super::names::{clean_name, device_argument};
 use super::rule::{Facts, Rest, Rule};
 use super::trends::{risen, seconds};
 
-/// Faulty packets in percent of all: the node-exporter's well-known alert has 1 %; five times that is an emergency.
+/// Faulty packets in percent of all: the node-exporter's well-known alert uses 1 %; five times that is critical.
 const ERRORS: Bounds = Bounds::new(1.0, 5.0);
-/// Dropped packets in percent of all. Some drops are normal (protocols nobody listens for), so the bounds are higher.
+/// Dropped packets in percent of all. Some drops are normal (protocols without a listener), so the bounds are higher.
 const DROPS: Bounds = Bounds::new(2.0, 10.0);
-/// Below this number of packets lately, and since boot, a share is not judged.
-const LEAST_LATELY: f64 = 100.0;
-const LEAST_PACKETS: u64 = 1000;
-/// Fewer a second are no fault on a quiet network, whatever their share; our choice.
-const LEAST_ERRORS_A_SECOND: f64 = 1.0;
-const LEAST_DROPS_A_SECOND: f64 = 5.0;
-/// Changes of a link within an hour: over twice down and up again, and twenty times; our choice.
+/// Minimum number of recent packets for a share to be judged; the next constant is the one since boot.
+const MIN_RECENT_PACKETS: f64 = 100.0;
+const MIN_PACKETS_SINCE_BOOT: u64 = 1000;
+/// Minimum rate of errors and of drops: fewer are no fault on a quiet network, whatever their share. Our choice.
+const MIN_ERRORS_PER_SECOND: f64 = 1.0;
+const MIN_DROPS_PER_SECOND: f64 = 5.0;
+/// Changes of a link within an hour: down and up twice, and twenty times. Our choice.
 const LINK_CHANGES: Bounds = Bounds::new(4.0, 40.0);
-const LINK_SPAN: TimeDelta = TimeDelta::hours(1);
+const LINK_WINDOW: TimeDelta = TimeDelta::hours(1);
 
 const RESENT: &str =
     "Dropped packets usually have to be sent again, which [slows connections down|makes connections slower].";
@@ -36,19 +36,19 @@ const AGE: &str = "The counters cover the whole time since the start, so the pro
 const NOW: &str = "It goes on now, so connections over this interface are affected at this moment.";
 const FLAPS: &str = "Each time the link goes down, connections over it stop or break.";
 
-/// An interface sees faulty packets.
+/// Reports an interface that receives faulty packets.
 pub(super) const NETWORK_ERRORS: Rule = Rule {
     name: "network_errors",
     check: |facts| each(facts, &NETWORK_ERRORS, "affected by faulty packets", DISCARDED, errors),
 };
 
-/// An interface drops packets.
+/// Reports an interface that drops packets.
 pub(super) const NETWORK_DROPS: Rule = Rule {
     name: "network_drops",
     check: |facts| each(facts, &NETWORK_DROPS, "dropping packets", RESENT, drops),
 };
 
-/// The link of an interface goes up and down.
+/// Reports an interface whose link goes up and down.
 pub(super) const NETWORK_LINK_CHANGES: Rule = Rule {
     name: "network_link_changes",
     check: |facts| each(facts, &NETWORK_LINK_CHANGES, "going up and down", FLAPS, link_changes),
@@ -74,24 +74,24 @@ fn each(
     rule.worst(interfaces.filter_map(|interface| judge(facts, interface)).collect(), &rest)
 }
 
-/// A counter of the interface.
+/// Returns a counter of the interface as its series and its current value.
 fn counter(interface: &NetworkMetrics, figure: &str, value: u64) -> Counter {
     (format!("host.networks[{}].{figure}", interface.interface), value as f64)
 }
 
-/// What an interface did wrong.
+/// Kind of fault of an interface, and the way it is judged.
 struct Fault {
     rule: &'static Rule,
     bounds: Bounds,
-    least_a_second: f64,
-    /// Its name in paths of metrics.
+    min_per_second: f64,
+    /// Name of the figure in metric paths.
     figure: &'static str,
     counters: Vec<Counter>,
-    /// What it is a share of, lately and since boot.
+    /// Computes the total that the share refers to, from packets and faults.
     of: fn(f64, f64) -> f64,
 }
 
-/// How a fault was seen.
+/// Period in which a fault was seen.
 enum Seen {
     Lately(Share),
     SinceStart { faults: f64, packets: f64 },
@@ -100,10 +100,10 @@ enum Seen {
 impl Fault {
     fn find(&self, facts: &Facts<'_>, interface: &NetworkMetrics) -> Option<(Draft, String, Seen)> {
         let packets = counter(interface, "packets", interface.packets);
-        match lately::judge(facts, &packets, &self.counters, LEAST_LATELY) {
+        match lately::judge(facts, &packets, &self.counters, MIN_RECENT_PACKETS) {
             Verdict::Lately(share) => {
                 let percent = bounds::percent(share.faults, (self.of)(share.events, share.faults));
-                let counts = share.lasts && share.per_second() >= self.least_a_second;
+                let counts = share.lasts && share.per_second() >= self.min_per_second;
                 let (severity, bound) = self.bounds.grade(percent).filter(|_| counts)?;
                 let (draft, name) = self.draft(severity, interface, percent, bound);
                 let path = |figure: &str| format!("host.networks[{name}].{figure}");
@@ -114,7 +114,7 @@ impl Fault {
                 Some((draft, name, Seen::Lately(share)))
             }
             Verdict::Quiet => None,
-            Verdict::Unknown if interface.packets >= LEAST_PACKETS => {
+            Verdict::Unknown if interface.packets >= MIN_PACKETS_SINCE_BOOT => {
                 let (packets, faults) =
                     (interface.packets as f64, self.counters.iter().map(|one| one.1).sum());
                 let percent = bounds::percent(faults, (self.of)(packets, faults));
@@ -149,7 +149,7 @@ fn errors(facts: &Facts<'_>, interface: &NetworkMetrics) -> Option<Found> {
     let fault = Fault {
         rule: &NETWORK_ERRORS,
         bounds: ERRORS,
-        least_a_second: LEAST_ERRORS_A_SECOND,
+        min_per_second: MIN_ERRORS_PER_SECOND,
         figure: "errors",
         counters: vec![counter(interface, "errors", interface.errors)],
         of: |packets, _| packets,
@@ -195,10 +195,10 @@ fn drops(facts: &Facts<'_>, interface: &NetworkMetrics) -> Option<Found> {
     let fault = Fault {
         rule: &NETWORK_DROPS,
         bounds: DROPS,
-        least_a_second: LEAST_DROPS_A_SECOND,
+        min_per_second: MIN_DROPS_PER_SECOND,
         figure: "drops",
         counters: std::iter::once(own).chain(queues).collect(),
-        // What a queue drops was not counted as a packet.
+        // Packets that a queue drops are not included in the packet counter.
         of: |packets, drops| packets + drops,
     };
     let (draft, name, seen) = fault.find(facts, interface)?;
@@ -237,7 +237,7 @@ fn drops(facts: &Facts<'_>, interface: &NetworkMetrics) -> Option<Found> {
 fn link_changes(facts: &Facts<'_>, interface: &NetworkMetrics) -> Option<Found> {
     let (series, now) = counter(interface, "carrier_changes", interface.carrier_changes?);
     let readings = facts.readings(&series, now);
-    let from = readings.partition_point(|(at, _)| facts.snapshot.taken_at - *at > LINK_SPAN);
+    let from = readings.partition_point(|(at, _)| facts.snapshot.taken_at - *at > LINK_WINDOW);
     let readings = readings.get(from..)?;
     let (first, _) = readings.first()?;
     let (changes, span) = (risen(readings), seconds(facts.snapshot.taken_at - *first) / 3600.0);
@@ -292,7 +292,8 @@ mod tests {
     use super::super::trends::tests::trends;
     use super::*;
 
-    /// After a long healthy life, in half a second: packets, and faults of which half were in the second step.
+    /// Returns a snapshot in which, after a long healthy time, packets and faults occurred within half a second in two
+    /// steps.
     fn lately(figure: &str, packets: u64, faults: [u64; 2]) -> Snapshot {
         within(0.5, figure, packets, faults)
     }
@@ -325,8 +326,8 @@ mod tests {
     }
 
     #[test]
-    fn shares_of_packets_are_judged_by_what_happens_now() {
-        // Of 10,000 packets; what a queue drops, or an interface, is no packet yet.
+    fn packet_shares_are_judged_by_recent_counts() {
+        // Of 10,000 packets; those dropped by a queue or an interface are not counted as packets.
         let rules: [(&Rule, &str, u64, [u64; 2]); 3] = [
             (&NETWORK_ERRORS, "errors", 10_000, [100, 500]),
             (&NETWORK_DROPS, "drops", 9_800, [200, 1088]),
@@ -347,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_over_or_seldom_or_seen_once_is_no_finding() {
+    fn past_rare_or_single_faults_are_not_reported() {
         for (faults, expected) in [([500, 500], Some(Warning)), ([1000, 0], None), ([0, 1000], None)] {
             assert_eq!(grade(&NETWORK_DROPS, &lately("drops", 10_000, faults)), expected, "{faults:?}");
         }
@@ -356,7 +357,7 @@ mod tests {
             let snapshot = lately("drops", packets, [30, 30]);
             assert_eq!(grade(&NETWORK_DROPS, &snapshot), expected, "{packets}");
         }
-        // A share of packets that is reported of many is not of a few a second.
+        // The same share is reported at a high packet rate, but not at a few packets a second.
         for (seconds, expected) in [(20.0, Some(Warning)), (20.1, None)] {
             let snapshot = within(seconds, "drops", 2000, [50, 50]);
             assert_eq!(grade(&NETWORK_DROPS, &snapshot), expected, "{seconds}");
@@ -364,7 +365,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn without_history_it_is_known_only_since_the_start() {
+    async fn without_history_counts_since_boot_are_reported() {
         for (packets, drops, expected) in
             [(999, 900, None), (1000, 20, None), (1000, 21, Some(Info)), (10_000, 5000, Some(Info))]
         {
@@ -385,7 +386,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_link_that_changes_often_is_reported() {
+    async fn unstable_link_is_reported() {
         let series = "host.networks[eth0].carrier_changes";
         for (changes, expected) in [(4, None), (5, Some(Warning)), (40, Some(Warning)), (41, Some(Critical))]
         {

@@ -1,4 +1,4 @@
-//! Rules of processes: zombies, those blocked in the kernel, those that grow, and those that use most of the machine.
+//! Rules about processes: zombies, blocked ones, growing ones, and those that use most of the machine.
 
 use chrono::TimeDelta;
 use sutazai_core::domain::{HostMetrics, ProcessInfo, Severity};
@@ -12,29 +12,31 @@ use super::names::clean_name;
 use super::rule::{Facts, Rest, Rule};
 use super::trends::Growth;
 
-/// Number of zombie processes; a few come and go, many are a parent's fault. Our choice.
+/// Number of zombie processes: a few come and go, many point to a fault of their parent. Our choice.
 const ZOMBIES_BOUNDS: Bounds = Bounds::mild(10.0, 100.0);
-/// Processes in state D at one instant; a few are normal while disks work. Our choice.
+/// Number of processes in state D at one instant: a few are normal while disks work. Our choice.
 const BLOCKED: Bounds = Bounds::new(5.0, 20.0);
-/// A process that only grows: by so much and by such a share in the time that history covers. Our choice.
+/// Minimum growth of a process in bytes, and as a share of its first value, over the time that history covers. Our
+/// choice.
 const GROWN_BYTES: f64 = 64.0 * 1024.0 * 1024.0;
 const GROWN_SHARE: f64 = 0.2;
-/// Looked at for growth.
+/// Period of history that is searched for growth.
 const SPAN: TimeDelta = TimeDelta::hours(24);
-/// Share of steps that must not fall, so that work that comes and goes is no growth.
+/// Minimum share of steps that must not fall, so that fluctuating use is not taken for growth.
 const NOT_FALLING: f64 = 0.95;
-/// Growth over that many hours of history is reported whatever memory is left.
+/// Hours of history from which growth is reported whatever memory is left.
 const LONG_HOURS: f64 = 1.0;
-/// Below that many hours of history, growth is worth knowing only where memory would end soon.
+/// Hours of history below which growth is reported only if memory will be used up soon.
 const SOME_HOURS: f64 = 2.0 / 60.0;
-/// If the free memory lasts for fewer hours at this rate, it is critical after long growth (as for disks), and growth of
-/// minutes or seconds is reported at all.
+/// Hours until the memory is used up, at the current rate, below which long growth is critical (as for disks) and
+/// growth over minutes or seconds is reported at all.
 const EXHAUSTED_HOURS: f64 = 4.0;
-/// What is critical after minutes of growth, and a warning after seconds; our choice.
+/// Hours until the memory is used up below which growth over minutes is critical and growth over seconds a warning; our
+/// choice.
 const EXHAUSTED_SOON_HOURS: f64 = 0.25;
-/// How straight the line of growth must be, if there are less than hours of it; our choice.
+/// Minimum fit of a straight line to growth over less than hours; our choice.
 const STEADY_FIT: f64 = 0.8;
-/// Programs of a lower age may still be starting.
+/// Age in seconds below which a program may still be starting.
 const YOUNG_SECONDS: u64 = 60;
 /// Share of the machine's memory or processors, in percent, from which a single process is reported.
 const HOG: f64 = 50.0;
@@ -43,27 +45,27 @@ const KEEPS_GROWING: &str = "If the growth continues, it takes the memory that o
 const LITTLE_MEMORY: &str = "If it grows further, little memory is left for other programs.";
 const LITTLE_TIME: &str = "Other programs get less processor time while it runs like this.";
 
-/// Many processes have ended and were not collected by their parents.
+/// Reports many ended processes that their parents have not collected.
 pub(super) const ZOMBIES: Rule =
     Rule { name: "zombies", check: |facts| Vec::from_iter(host(facts).and_then(zombies)) };
 
-/// Many processes wait in the kernel and cannot be interrupted.
+/// Reports many processes that wait in the kernel and cannot be interrupted.
 pub(super) const BLOCKED_PROCESSES: Rule =
     Rule { name: "blocked_processes", check: |facts| Vec::from_iter(host(facts).and_then(blocked)) };
 
-/// A process takes more and more memory.
+/// Reports a process whose memory keeps growing.
 pub(super) const PROCESS_GROWS: Rule = Rule {
     name: "process_grows",
     check: |facts| each(facts, &PROCESS_GROWS, "growing steadily", KEEPS_GROWING, grows),
 };
 
-/// One process holds most of the memory.
+/// Reports a process that holds most of the memory.
 pub(super) const PROCESS_HOGS_MEMORY: Rule = Rule {
     name: "process_hogs_memory",
     check: |facts| each(facts, &PROCESS_HOGS_MEMORY, "holding much memory", LITTLE_MEMORY, hogs_memory),
 };
 
-/// One process uses most of the processors.
+/// Reports a process that uses most of the processor time.
 pub(super) const PROCESS_HOGS_CPU: Rule = Rule {
     name: "process_hogs_cpu",
     check: |facts| each(facts, &PROCESS_HOGS_CPU, "using much processor time", LITTLE_TIME, hogs_cpu),
@@ -180,7 +182,7 @@ fn blocked(host: &HostMetrics) -> Option<Found> {
 fn grows(facts: &Facts<'_>, host: &HostMetrics, process: &ProcessInfo) -> Option<Found> {
     let (figure, value) = match process.own_memory_bytes {
         Some(bytes) => ("own_memory_bytes", bytes),
-        // A kernel before 4.5 does not tell mapped files apart.
+        // Kernels before 4.5 do not report mapped files separately.
         None => ("memory_bytes", process.memory_bytes),
     };
     let series = format!("host.processes[{}:{}].{figure}", process.name, process.pid);
@@ -204,7 +206,7 @@ fn grows(facts: &Facts<'_>, host: &HostMetrics, process: &ProcessInfo) -> Option
         hours if hours >= LONG_HOURS => Severity::Warning,
         hours if hours >= SOME_HOURS && left < EXHAUSTED_SOON_HOURS => Severity::Critical,
         hours if hours >= SOME_HOURS => Severity::Warning,
-        // A program that starts or loads its data grows for seconds, and then no more.
+        // A program that starts or loads its data grows for seconds and then stops.
         _ if left < EXHAUSTED_SOON_HOURS && !young => Severity::Warning,
         _ => Severity::Info,
     };
@@ -326,12 +328,12 @@ fn hogs_cpu(_: &Facts<'_>, host: &HostMetrics, process: &ProcessInfo) -> Option<
     Some(found)
 }
 
-/// The name of the process within a sentence.
+/// Returns the name of the process for the middle of a sentence.
 fn name(process: &ProcessInfo) -> String {
     format!("process {} ({})", clean_name(&process.name), process.pid)
 }
 
-/// A draft about the process, and its name at the beginning of a sentence.
+/// Starts a draft about the process, and returns it with the name for the beginning of a sentence.
 fn about(rule: &Rule, severity: Severity, process: &ProcessInfo) -> (Draft, String) {
     let draft = Draft::new(rule, severity, name(process)).about(&process.pid.to_string());
     (draft, format!("Process {} ({})", clean_name(&process.name), process.pid))
@@ -369,7 +371,7 @@ mod tests {
         }
     }
 
-    /// Memory in MiB at the readings of a history, five minutes apart, the last of them now.
+    /// Grades a process whose memory in MiB was read every five minutes, the last time now.
     async fn growing(readings: u32, mib: impl Fn(u32) -> f64, available_mib: u64) -> Option<Severity> {
         let mut snapshot: Snapshot = healthy();
         host(&mut snapshot).memory.available_bytes = available_mib << 20;
@@ -390,7 +392,7 @@ mod tests {
         assert_eq!(growing(21, by(1000.0, 201.0), 100_000).await, Some(Warning));
         assert_eq!(growing(21, by(100.0, 120.0), 289).await, Some(Warning), "lasts four hours");
         assert_eq!(growing(21, by(100.0, 120.0), 287).await, Some(Critical));
-        // Of twenty steps one may fall, for two it gives memory back.
+        // One step of twenty may fall, but not two.
         let dips = |at: &'static [u32]| {
             move |n: u32| 100.0 + f64::from(n) * 10.0 - if at.contains(&n) { 30.0 } else { 0.0 }
         };
@@ -401,7 +403,7 @@ mod tests {
 
     #[tokio::test]
     async fn minutes_are_enough_where_the_growth_is_steep() {
-        // Ten minutes in which it grows by 300 MiB each five: 5 MiB/s would be 1500.
+        // Growth by 300 MiB every five minutes for ten minutes; 5 MiB/s would be 1500.
         let steep = |n: u32| 100.0 + f64::from(n) * 300.0;
         for (hours_left, expected) in
             [(4.1, None), (3.9, Some(Warning)), (0.26, Some(Warning)), (0.24, Some(Critical))]
@@ -413,7 +415,7 @@ mod tests {
         assert_eq!(growing(3, |n| [100.0, 101.0, 700.0][n as usize], 100).await, None, "not steady");
     }
 
-    /// Memory in MiB half a second, a quarter of a second and none ago.
+    /// Finds growth after readings in MiB of half a second ago, of a quarter of a second ago and of now.
     fn seen(readings: [f64; 3], age: u64, hours_left: f64) -> Option<Found> {
         let mut snapshot = healthy();
         let machine = host(&mut snapshot);

@@ -1,4 +1,4 @@
-//! What a rule is, and how all of them are asked.
+//! Definition of a rule, and the run of all rules over one snapshot.
 
 use std::cmp::Reverse;
 use std::collections::HashSet;
@@ -9,28 +9,28 @@ use super::RULES;
 use super::draft::{Draft, Found};
 use super::trends::Trends;
 
-/// Looks at a snapshot for one thing that may be wrong.
+/// Rule that examines a snapshot for one kind of problem.
 pub(in crate::agents::hardware_optimizer) struct Rule {
-    /// Its name in snake case; does not change.
+    /// Stable name in snake case.
     pub(in crate::agents::hardware_optimizer) name: &'static str,
-    /// What it finds. What was not measured gives no finding.
+    /// Returns the findings; values that were not measured give none.
     pub(in crate::agents::hardware_optimizer) check: fn(&Facts<'_>) -> Vec<Found>,
 }
 
-/// What the rules may look at.
+/// Input of the rules.
 #[derive(Clone, Copy)]
 pub(in crate::agents::hardware_optimizer) struct Facts<'a> {
-    /// The machine now.
+    /// State of the machine now.
     pub(in crate::agents::hardware_optimizer) snapshot: &'a Snapshot,
-    /// The machine over the last day.
+    /// Trends of the machine over the last day.
     pub(in crate::agents::hardware_optimizer) trends: &'a Trends,
 }
 
-/// Returns the findings of all rules, worst first, then in the order of the rules; each id is unique.
+/// Returns the findings of all rules, worst first and then in the order of the rules; each id is unique.
 pub(in crate::agents::hardware_optimizer) fn find(snapshot: &Snapshot, trends: &Trends) -> Vec<Found> {
     let facts = Facts { snapshot, trends };
     let mut found: Vec<Found> = RULES.iter().flat_map(|rule| (rule.check)(&facts)).collect();
-    // A figure that is not finite has no meaning in a sentence and cannot be written as JSON.
+    // A figure that is not finite has no meaning in a sentence and no representation in JSON.
     found.retain(|found| found.finding.evidence.iter().all(|evidence| evidence.value.is_finite()));
     found.sort_by_key(|found| Reverse(found.finding.severity));
     let mut seen = HashSet::new();
@@ -46,37 +46,37 @@ pub(in crate::agents::hardware_optimizer) fn find(snapshot: &Snapshot, trends: &
     found
 }
 
-/// Most findings of one rule.
-const MOST: usize = 5;
+/// Maximum number of findings of one rule.
+const MAX_FINDINGS_PER_RULE: usize = 5;
 
-/// The wording of one finding for all that are left out because a rule has too many.
+/// Wording of the finding that covers those beyond the maximum of a rule.
 pub(super) struct Rest {
-    /// The metric that lists the things.
+    /// Path of the metric that lists the things.
     pub(super) metric: &'static str,
-    /// The things, in the plural.
+    /// Noun for the things, in the plural.
     pub(super) things: &'static str,
-    /// The problem: completes "things that are".
+    /// Problem of the things; completes "things that are".
     pub(super) are: &'static str,
-    /// Why the problem matters.
+    /// Sentence on why the problem matters.
     pub(super) consequence: &'static str,
-    /// The remedy that shows all of them.
+    /// Remedy that shows all of the things.
     pub(super) text: &'static str,
-    /// A command that shows all of them.
+    /// Command that shows all of the things.
     pub(super) command: &'static str,
     /// Advice to use the command, which `{command}` stands for.
     pub(super) advice: &'static str,
 }
 
 impl Rule {
-    /// Returns the worst findings, at most five; the fifth covers all the others where there are more.
+    /// Returns the worst findings, at most five; if there are more, the fifth covers all the others.
     pub(super) fn worst(&self, mut found: Vec<Found>, rest: &Rest) -> Vec<Found> {
         found.sort_by(|one, other| {
             (other.finding.severity.cmp(&one.finding.severity)).then(excess(other).total_cmp(&excess(one)))
         });
-        if found.len() <= MOST {
+        if found.len() <= MAX_FINDINGS_PER_RULE {
             return found;
         }
-        let left = found.split_off(MOST - 1);
+        let left = found.split_off(MAX_FINDINGS_PER_RULE - 1);
         let severity = left.iter().map(|found| found.finding.severity).max().unwrap_or(Severity::Info);
         let resource = format!("{} more {}", left.len(), rest.things);
         let draft = Draft::new(self, severity, resource.clone())
@@ -95,7 +95,7 @@ impl Rule {
     }
 }
 
-/// How far past its bound the decisive value is, on whichever side; the value itself where there is no bound.
+/// Returns the ratio between the decisive value and its bound, at least one; the value itself when there is no bound.
 fn excess(found: &Found) -> f64 {
     let Some(evidence) = found.finding.evidence.first() else { return 0.0 };
     match evidence.threshold {
@@ -108,7 +108,7 @@ fn excess(found: &Found) -> f64 {
 pub(super) mod tests {
     use super::*;
 
-    /// How bad this rule alone finds the snapshot; none where it finds nothing.
+    /// Returns the severity that this rule alone assigns to the snapshot; `None` without a finding.
     pub(in super::super) fn grade(rule: &Rule, snapshot: &Snapshot) -> Option<Severity> {
         grade_with(rule, snapshot, &Trends::default())
     }

@@ -1,4 +1,4 @@
-//! Rules of temperatures and of the clock.
+//! Rules about temperatures and the clock.
 
 use sutazai_core::domain::{ClockMetrics, Severity, TemperatureMetrics};
 
@@ -8,20 +8,21 @@ use super::figures::decimal;
 use super::names::clean_name;
 use super::rule::{Facts, Rest, Rule};
 
-/// Degrees below what the maker calls critical; our choice.
+/// Degrees below the manufacturer's critical temperature for a warning and a critical finding; our choice.
 const BELOW_CRITICAL: [f64; 2] = [10.0, 5.0];
-/// Degrees Celsius where the sensor names no critical one: processors throttle at 95 to 105.
+/// Degrees Celsius for a sensor without a critical temperature: processors throttle at 95 to 105.
 const UNKNOWN_CRITICAL: Bounds = Bounds::new(85.0, 95.0);
-/// What a sensor may say; anything else is a sensor that is not connected.
+/// Plausible readings in degrees Celsius; anything else comes from a sensor that is not connected.
 const PLAUSIBLE: std::ops::RangeInclusive<f64> = 1.0..=150.0;
-/// What a sensor shows whose bits are all ones, as one that is not connected does, in degrees of 7 bits and parts of them.
+/// Readings of a sensor that is not connected, whose bits are all ones: 7 bits of degrees and fractions of them.
 const ALL_ONES: std::ops::Range<f64> = 127.0..128.0;
-/// What a maker may call critical; below that it is a placeholder.
+/// Plausible critical temperatures; a lower one is a placeholder.
 const PLAUSIBLE_CRITICAL: std::ops::RangeInclusive<f64> = 40.0..=150.0;
-/// Greatest error in milliseconds at which a clock counts as lost: the kernel counts no further (`NTP_PHASE_LIMIT`).
-const LOST_MS: f64 = 16_000.0;
-/// Greatest error in milliseconds of a clock that is kept in step: systemd-timesyncd refuses a server beyond 5 s.
-const SKEW_MS: f64 = 5_000.0;
+/// Maximum error in milliseconds at which a clock counts as unsynchronized: the kernel counts no further
+/// (`NTP_PHASE_LIMIT`).
+const UNSYNCHRONIZED_ERROR_MS: f64 = 16_000.0;
+/// Maximum error in milliseconds of a synchronized clock: systemd-timesyncd rejects a server beyond 5 s.
+const MAX_SYNCHRONIZED_ERROR_MS: f64 = 5_000.0;
 
 const SLOW_DOWN: &str = "Hot parts slow themselves down and wear out faster.";
 const SENSORS: (&str, &str, &str) = (
@@ -30,20 +31,20 @@ const SENSORS: (&str, &str, &str) = (
     "Run {command} (package lm-sensors) to see all temperatures and the speed of the fans.",
 );
 
-/// Something is hot.
+/// Reports a part that is hot.
 pub(super) const HIGH_TEMPERATURE: Rule = Rule { name: "high_temperature", check: temperatures };
 
-/// No time service keeps the clock in step.
+/// Reports a clock that no time service synchronizes.
 pub(super) const CLOCK_UNSYNCHRONIZED: Rule = Rule {
     name: "clock_unsynchronized",
     check: |facts| Vec::from_iter(clock(facts).and_then(unsynchronized)),
 };
 
-/// The clock is kept in step but may be far off.
+/// Reports a clock that is synchronized but may be far off.
 pub(super) const CLOCK_SKEW: Rule =
     Rule { name: "clock_skew", check: |facts| Vec::from_iter(clock(facts).and_then(skew)) };
 
-/// Whether a sensor may mean it.
+/// Whether a reading is plausible for a connected sensor.
 pub(super) fn is_plausible(celsius: f64) -> bool {
     PLAUSIBLE.contains(&celsius) && !ALL_ONES.contains(&celsius)
 }
@@ -125,9 +126,9 @@ fn unsynchronized(clock: &ClockMetrics) -> Option<Found> {
     if let Some(service) = &clock.service {
         return Some(untold(service, error));
     }
-    let draft = if error >= LOST_MS {
+    let draft = if error >= UNSYNCHRONIZED_ERROR_MS {
         Draft::new(&CLOCK_UNSYNCHRONIZED, Severity::Warning, "clock")
-            .judged(PATH, error, "ms", LOST_MS)
+            .judged(PATH, error, "ms", UNSYNCHRONIZED_ERROR_MS)
             .statements([
                 format!("The kernel does not count the clock as synchronized and assumes an error of {ms} ms or more."),
                 format!("The clock is not marked as synchronized, and its error may be {ms} ms or more."),
@@ -158,8 +159,8 @@ fn unsynchronized(clock: &ClockMetrics) -> Option<Found> {
     Some(found)
 }
 
-/// A time service runs, and the kernel was not told: some correct the clock without that, and one that has just been
-/// started is not done yet.
+/// Reports that a time service runs but the kernel was not told. Some services correct the clock without telling the
+/// kernel, and one that has just started is not done yet.
 fn untold(service: &str, error: f64) -> Found {
     let (service, ms) = (clean_name(service), decimal(error));
     Draft::new(&CLOCK_UNSYNCHRONIZED, Severity::Info, "clock")
@@ -184,12 +185,12 @@ fn untold(service: &str, error: f64) -> Found {
 
 fn skew(clock: &ClockMetrics) -> Option<Found> {
     let error = clock.max_error_ms;
-    if !clock.synchronized || !error.is_finite() || error <= SKEW_MS {
+    if !clock.synchronized || !error.is_finite() || error <= MAX_SYNCHRONIZED_ERROR_MS {
         return None;
     }
     let ms = decimal(error);
     let found = Draft::new(&CLOCK_SKEW, Severity::Warning, "clock")
-        .judged("host.clock.max_error_ms", error, "ms", SKEW_MS)
+        .judged("host.clock.max_error_ms", error, "ms", MAX_SYNCHRONIZED_ERROR_MS)
         .statements([
             format!("The clock is synchronized but may still be up to {ms} ms off."),
             format!("Although a time service is active, the clock may be wrong by up to {ms} ms."),
@@ -220,7 +221,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn temperatures_are_held_against_what_the_maker_says() {
+    fn temperatures_are_compared_with_the_critical_one() {
         for (critical, bounds) in [
             (Some(100.0), [90.0, 95.0]),
             (Some(60.0), [50.0, 55.0]),
@@ -253,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_is_lost_or_may_be_off() {
+    fn clock_is_unsynchronized_or_skewed() {
         for (synchronized, error, unsynchronized, skew) in [
             (true, 5000.0, None, None),
             (true, 5000.1, None, Some(Warning)),
@@ -266,7 +267,7 @@ mod tests {
             host(&mut snapshot).clock = Some(clock.clone());
             assert_eq!(grade(&CLOCK_UNSYNCHRONIZED, &snapshot), unsynchronized, "{synchronized} {error}");
             assert_eq!(grade(&CLOCK_SKEW, &snapshot), skew, "{synchronized} {error}");
-            // Not every service tells the kernel.
+            // Not every time service tells the kernel.
             host(&mut snapshot).clock = Some(ClockMetrics { service: Some("chronyd".into()), ..clock });
             let milder = unsynchronized.map(|_| Info);
             assert_eq!(grade(&CLOCK_UNSYNCHRONIZED, &snapshot), milder, "{synchronized} {error}");

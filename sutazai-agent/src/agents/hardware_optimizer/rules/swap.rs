@@ -1,6 +1,6 @@
-//! Rules of swap space: traffic, use and absence.
+//! Rules about swap space: traffic, use and absence.
 //!
-//! Pages that rest in swap do no harm. What hurts is traffic, and a shortage of memory that no swap can absorb.
+//! Pages that rest in swap do no harm. Harm comes from traffic, and from a shortage of memory that no swap can absorb.
 
 use sutazai_core::domain::Severity;
 
@@ -12,25 +12,25 @@ use super::rule::{Facts, Rule};
 
 /// Bytes a second in one direction: a few hundred pages a second, and ten times that; our choice.
 const TRAFFIC: Bounds = Bounds::new(1_048_576.0, 10_485_760.0);
-/// Used share of swap in percent; a warning, and critical only while memory is short too.
+/// Used share of swap in percent; critical only while memory is short too.
 const SWAP_USED: Bounds = Bounds::new(80.0, 95.0);
 /// Used share of memory in percent from which a machine without swap is reported.
 const NO_SWAP_USED: f64 = 75.0;
 
 const RESOURCE: &str = "swap";
 
-/// Pages go to disk and back.
+/// Reports pages that move between memory and swap.
 pub(super) const SWAP_TRAFFIC: Rule =
     Rule { name: "swap_traffic", check: |facts| Vec::from_iter(traffic(facts)) };
 
-/// Swap space is nearly used up.
+/// Reports swap space that is nearly used up.
 pub(super) const SWAP_FULL: Rule = Rule { name: "swap_full", check: |facts| Vec::from_iter(full(facts)) };
 
-/// Memory fills up and there is no swap behind it.
+/// Reports memory that fills up without any swap space.
 pub(super) const NO_SWAP: Rule = Rule { name: "no_swap", check: |facts| Vec::from_iter(none(facts)) };
 
 fn traffic(facts: &Facts<'_>) -> Option<Found> {
-    // Memory that is compressed moves to no disk; what that costs is processor time.
+    // Compressed swap in memory causes no disk traffic; its cost is processor time.
     let swap = Some(&facts.snapshot.host.value()?.swap).filter(|swap| !swap.in_memory)?;
     let (read, written) = (swap.in_bytes_per_second?, swap.out_bytes_per_second?);
     let paths = ("host.swap.in_bytes_per_second", "host.swap.out_bytes_per_second");

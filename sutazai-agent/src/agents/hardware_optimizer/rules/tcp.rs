@@ -1,4 +1,4 @@
-//! Rules of TCP: segments that are sent again, and connections that find the queue of their listener full.
+//! Rules about TCP: retransmitted segments, and connections that find the accept queue of their listener full.
 
 use chrono::TimeDelta;
 use sutazai_core::domain::{Severity, TcpMetrics};
@@ -10,14 +10,15 @@ use super::lately::{self, Verdict};
 use super::rule::{Facts, Rule};
 use super::trends::{risen, seconds};
 
-/// Segments sent again in percent of all: one or two are normal on the internet; our choice.
+/// Retransmitted segments in percent of all: one or two are normal on the internet; our choice.
 const RETRANSMITTED: Bounds = Bounds::new(5.0, 20.0);
-/// Below this number of segments lately, the share is not judged; fewer a second are a single connection.
-const LEAST_SEGMENTS: f64 = 50.0;
-const LEAST_A_SECOND: f64 = 1.0;
-/// Connections refused within the time that is looked at. Each is a client that waits or gives up; our choice.
+/// Minimum number of recent segments and rate of retransmissions for the share to be judged; less comes from a single
+/// connection.
+const MIN_RECENT_SEGMENTS: f64 = 50.0;
+const MIN_PER_SECOND: f64 = 1.0;
+/// Connections refused within [`RECENT_WINDOW`]. Each is a client that waits or gives up; our choice.
 const OVERFLOWS: Bounds = Bounds::new(0.0, 100.0);
-const LATELY: TimeDelta = TimeDelta::minutes(10);
+const RECENT_WINDOW: TimeDelta = TimeDelta::minutes(10);
 
 const CONNECTIONS: (&str, &str, &str) = (
     "See the connections with the most repeated segments.",
@@ -30,13 +31,13 @@ const LISTENERS: (&str, &str, &str) = (
     "Run {command} and compare the second and the third column: a port whose values are equal has a full queue.",
 );
 
-/// Many segments have to be sent again.
+/// Reports that many segments are retransmitted.
 pub(super) const TCP_RETRANSMISSIONS: Rule = Rule {
     name: "tcp_retransmissions",
     check: |facts| Vec::from_iter(tcp(facts).and_then(|tcp| retransmissions(facts, tcp))),
 };
 
-/// The kernel refuses connections because nobody accepts them in time.
+/// Reports that the kernel refuses connections because no program accepts them in time.
 pub(super) const LISTEN_OVERFLOWS: Rule = Rule {
     name: "listen_overflows",
     check: |facts| Vec::from_iter(tcp(facts).and_then(|tcp| overflows(facts, tcp))),
@@ -49,9 +50,11 @@ fn tcp<'a>(facts: &Facts<'a>) -> Option<&'a TcpMetrics> {
 fn retransmissions(facts: &Facts<'_>, tcp: &TcpMetrics) -> Option<Found> {
     let sent = ("host.tcp.segments_sent".to_owned(), tcp.segments_sent as f64);
     let again = ("host.tcp.retransmitted".to_owned(), tcp.retransmitted as f64);
-    let Verdict::Lately(share) = lately::judge(facts, &sent, &[again], LEAST_SEGMENTS) else { return None };
+    let Verdict::Lately(share) = lately::judge(facts, &sent, &[again], MIN_RECENT_SEGMENTS) else {
+        return None;
+    };
     let part = bounds::percent(share.faults, share.events + share.faults);
-    let counts = share.lasts && share.per_second() >= LEAST_A_SECOND;
+    let counts = share.lasts && share.per_second() >= MIN_PER_SECOND;
     let (severity, bound) = RETRANSMITTED.grade(part).filter(|_| counts)?;
     let (again, time, part_text) = (share.faults, hours(share.hours()), percent(part));
     let found = Draft::new(&TCP_RETRANSMISSIONS, severity, "TCP connections")
@@ -85,7 +88,7 @@ fn retransmissions(facts: &Facts<'_>, tcp: &TcpMetrics) -> Option<Found> {
 fn overflows(facts: &Facts<'_>, tcp: &TcpMetrics) -> Option<Found> {
     let now = tcp.listen_overflows? as f64;
     let readings = facts.readings("host.tcp.listen_overflows", now);
-    let from = readings.partition_point(|(at, _)| facts.snapshot.taken_at - *at > LATELY);
+    let from = readings.partition_point(|(at, _)| facts.snapshot.taken_at - *at > RECENT_WINDOW);
     let readings = readings.get(from..)?;
     let (first, _) = readings.first()?;
     let (refused, span) = (risen(readings), seconds(facts.snapshot.taken_at - *first) / 3600.0);
@@ -115,7 +118,7 @@ fn overflows(facts: &Facts<'_>, tcp: &TcpMetrics) -> Option<Found> {
     Some(found)
 }
 
-/// Whether connections were refused lately.
+/// Whether connections were refused recently.
 pub(super) fn overflows_now(facts: &Facts<'_>) -> bool {
     tcp(facts)
         .and_then(|tcp| overflows(facts, tcp))
@@ -133,7 +136,7 @@ mod tests {
     use super::super::trends::tests::trends;
     use super::*;
 
-    /// In half a second: segments, and segments sent again, by halves.
+    /// Returns a snapshot with segments, and retransmitted segments in two steps, within half a second.
     fn sent(segments: u64, again: [u64; 2]) -> Snapshot {
         let mut snapshot = healthy();
         let machine = host(&mut snapshot);
@@ -152,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn the_share_of_repeated_segments_has_its_bounds() {
+    fn share_of_retransmitted_segments_is_graded_by_bounds() {
         for (again, expected) in [
             ([0, 0], None),
             ([250, 250], None),
@@ -170,7 +173,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn connections_turned_away_lately_are_reported() {
+    async fn recently_refused_connections_are_reported() {
         let series = "host.tcp.listen_overflows";
         for (refused, expected) in
             [(0, None), (1, Some(Warning)), (100, Some(Warning)), (101, Some(Critical))]

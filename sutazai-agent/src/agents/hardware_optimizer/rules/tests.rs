@@ -1,4 +1,4 @@
-//! What holds for all rules together.
+//! Properties that hold for all rules together.
 
 use std::collections::HashSet;
 
@@ -32,23 +32,24 @@ fn every_rule_is_documented() {
 }
 
 #[test]
-fn what_is_missing_is_not_judged() {
+fn missing_sections_are_not_judged() {
     assert_eq!(found(&Snapshot::empty(healthy().taken_at)), []);
 }
 
 #[test]
-fn a_sick_machine_has_every_finding_that_one_snapshot_can_show() {
+fn sick_machine_has_every_finding_of_a_single_snapshot() {
     let found = found(&sick());
     let rules: HashSet<&str> = found.iter().map(|finding| finding.rule.as_str()).collect();
     let left: Vec<&str> = RULES.iter().map(|rule| rule.name).filter(|name| !rules.contains(name)).collect();
-    // Two need history; the others exclude what is there: saturation, a clock out of step, swap, what presses.
+    // Two need history; the others exclude findings of this machine: saturation, an unsynchronized clock, swap,
+    // pressure.
     assert_eq!(left, ["high_load", "disk_trend_full", "process_grows", "clock_skew", "no_swap", "headroom"]);
     assert_eq!(found[0].severity, Severity::Critical);
     sound(&found);
 }
 
 #[tokio::test]
-async fn what_is_recommended_is_safe_and_clean() {
+async fn recommendations_are_safe_and_clean() {
     for finding in every_kind().await {
         assert!((1..=3).contains(&finding.remedies.len()), "{}", finding.id);
         for remedy in &finding.remedies {
@@ -66,12 +67,13 @@ async fn what_is_recommended_is_safe_and_clean() {
     }
 }
 
-/// Findings of every rule: of a sick and a healthy machine, and of machines that each have one more fault.
+/// Returns findings of every rule: of a sick and a healthy machine, and of machines that each have one more fault.
 async fn every_kind() -> Vec<Finding> {
     texts::every_kind().await.into_iter().map(|found| found.finding).collect()
 }
 
-/// Reads only, each part of a pipe begun by a known word, nothing that a shell would act upon.
+/// Whether the command only reads: each part of a pipe begins with a known reader, and no character is special to a
+/// shell.
 fn is_safe(command: &str) -> bool {
     const READERS: [&str; 32] = [
         "cat",
@@ -115,7 +117,7 @@ fn is_safe(command: &str) -> bool {
     !command.contains([';', '&', '$', '`', '<', '>', '\n', '"', '(', '{']) && command.split('|').all(part)
 }
 
-/// What must hold whatever was measured.
+/// Asserts what must hold for any measured values.
 fn sound(found: &[Finding]) {
     let ids: HashSet<&str> = found.iter().map(|finding| finding.id.as_str()).collect();
     assert_eq!(ids.len(), found.len(), "an id is there twice");
@@ -151,7 +153,7 @@ fn whole() -> impl Strategy<Value = u64> {
 
 proptest! {
     #[test]
-    fn any_figures_and_names_are_taken(
+    fn arbitrary_figures_and_names_are_handled(
         numbers in proptest::collection::vec(number(), 24),
         wholes in proptest::collection::vec(whole(), 24),
         name in any::<String>(),

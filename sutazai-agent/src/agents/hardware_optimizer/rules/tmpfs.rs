@@ -1,4 +1,4 @@
-//! The rule of file systems in memory, such as `/tmp` and `/dev/shm`.
+//! Rule about file systems in memory, such as `/tmp` and `/dev/shm`.
 
 use sutazai_core::domain::{DiskMetrics, Severity};
 
@@ -10,9 +10,9 @@ use super::rule::{Facts, Rule};
 
 /// Used share in percent, as for disks.
 const SPACE: Bounds = Bounds::new(85.0, 95.0);
-const IN_MEMORY: [&str; 2] = ["tmpfs", "devtmpfs"];
+const MEMORY_TYPES: [&str; 2] = ["tmpfs", "devtmpfs"];
 
-/// A file system in memory is nearly full.
+/// Reports a file system in memory that is nearly full.
 pub(super) const TMPFS_SPACE: Rule = Rule {
     name: "tmpfs_space",
     check: |facts| {
@@ -20,9 +20,9 @@ pub(super) const TMPFS_SPACE: Rule = Rule {
     },
 };
 
-/// Whether its files are in memory and on no disk.
+/// Whether the files of this file system are in memory and on no disk.
 pub(in crate::agents::hardware_optimizer) fn is_in_memory(disk: &DiskMetrics) -> bool {
-    IN_MEMORY.contains(&disk.filesystem.as_str())
+    MEMORY_TYPES.contains(&disk.filesystem.as_str())
 }
 
 fn space(facts: &Facts<'_>, disk: &DiskMetrics) -> Option<Found> {
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn space_in_memory_has_its_bounds_and_is_no_disk() {
+    fn space_in_memory_is_graded_apart_from_disks() {
         for (value, expected) in around(85.0, 95.0) {
             let full = with(|disk| (disk.used_percent, disk.filesystem) = (value, "tmpfs".into()));
             assert_eq!(grade(&TMPFS_SPACE, &full), expected, "{value}");

@@ -1,9 +1,9 @@
-//! What history and the earlier readings of a snapshot say: since when a value is past its bound, how fast one grows, how
-//! much a counter rose.
+//! Trends from the history and from the earlier readings of a snapshot: since when a value is past its bound, how fast
+//! one grows, how much a counter rose.
 //!
-//! History is read once for an analysis, the last day of the few series that the rules ask for. Where there is none, the
-//! readings of the snapshot itself are all there is; what they allow to say is told by how long they cover. Nothing to
-//! compare with means no trend, never a guess.
+//! An analysis reads the history once: the last day of the few series that the rules need. Without history, only the
+//! earlier readings of the snapshot are available; each result tells how much time its readings cover. Without anything
+//! to compare with there is no trend, never an estimate. compare with means no trend, never a guess.
 
 use std::collections::BTreeMap;
 
@@ -14,80 +14,84 @@ use sutazai_core::ports::{MetricStore, SeriesQuery};
 
 use super::rule::Facts;
 
-/// How far back is looked.
-const SPAN: TimeDelta = TimeDelta::hours(24);
-/// The part of it that is read in full, and how many points of it there are at most.
-const FINE_SPAN: TimeDelta = TimeDelta::hours(1);
-const FINE_POINTS: u32 = 120;
-/// Of the rest, one point for five minutes.
-const POINTS: u32 = 276;
-/// History whose last point is older says nothing of now.
-const FRESH: TimeDelta = TimeDelta::minutes(20);
-/// A longer gap between two points may hide that a value was within its bound.
-const GAP: TimeDelta = TimeDelta::minutes(30);
-/// A server's history has sampled what its snapshot remembers too, at most so much later.
-const SAME_READING: TimeDelta = TimeDelta::seconds(5);
-/// Growth is not judged by fewer readings: two say that a value changed, not that it keeps changing.
-const LEAST_READINGS: usize = 3;
-/// How far back growth is looked for, the longest first, apart from the last readings.
-const GROWTH_SPANS: [TimeDelta; 4] =
+/// Period of history that is read.
+const HISTORY_WINDOW: TimeDelta = TimeDelta::hours(24);
+/// Latest part of that period, which is read at full resolution, and its maximum number of points.
+const FINE_WINDOW: TimeDelta = TimeDelta::hours(1);
+const MAX_FINE_POINTS: u32 = 120;
+/// Maximum number of points of the rest: one for each five minutes.
+const MAX_COARSE_POINTS: u32 = 276;
+/// Maximum age of the last point of a history that says something about the current state.
+const MAX_SAMPLE_AGE: TimeDelta = TimeDelta::minutes(20);
+/// Longest gap between two points; a longer one may hide that the value was within its bound.
+const MAX_GAP: TimeDelta = TimeDelta::minutes(30);
+/// Maximum delay between an earlier reading of the snapshot and the sample of the same reading in a server's history.
+const MAX_SAMPLING_DELAY: TimeDelta = TimeDelta::seconds(5);
+/// Minimum number of readings for growth: two show that a value changed, not that it keeps changing.
+const MIN_READINGS: usize = 3;
+/// Periods in which growth is searched, the longest first, in addition to the last readings.
+const GROWTH_WINDOWS: [TimeDelta; 4] =
     [TimeDelta::hours(24), TimeDelta::hours(6), TimeDelta::hours(1), TimeDelta::minutes(10)];
-/// With fewer readings than that, each step must be at least this share of the mean step: a line through few points
-/// fits by chance.
-const MANY_READINGS: usize = 12;
-const STEP_SHARE: f64 = 0.5;
+/// Number of readings below which each step must also be at least [`MIN_STEP_SHARE`] of the mean step, because a line
+/// through few points fits by chance.
+const MIN_READINGS_FOR_UNEVEN_STEPS: usize = 12;
+const MIN_STEP_SHARE: f64 = 0.5;
 
-/// Below that used share of its limit, in percent, no rule asks since when a container is near it.
-const NEAR_LIMIT: f64 = 80.0;
+/// Used share of a container's limit in percent below which no rule needs its history.
+const MIN_CONTAINER_USED_PERCENT: f64 = 80.0;
 
 pub(super) type Points = Vec<(DateTime<Utc>, f64)>;
 
-/// The last day of the machine; the default is no history at all.
+/// Last day of the machine's history; the default is an empty history.
 #[derive(Debug, Default)]
 pub(in crate::agents::hardware_optimizer) struct Trends {
     now: DateTime<Utc>,
     series: BTreeMap<String, Points>,
 }
 
-/// How a value went over the time that readings cover, until now.
+/// Development of a value over the time that readings cover, until now.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Growth {
-    /// Slope of the straight line that fits best (least squares).
+    /// Slope of the best-fitting straight line (least squares), per hour.
     pub(super) per_hour: f64,
-    /// How well the line fits, 0 to 1 (coefficient of determination).
+    /// Coefficient of determination of that line, 0 to 1.
     pub(super) fit: f64,
-    /// Time covered.
+    /// Time covered by the readings, in hours.
     pub(super) hours: f64,
-    /// Readings in that time.
+    /// Number of readings in that time.
     pub(super) readings: usize,
-    /// The first value.
+    /// First value in that time.
     pub(super) first: f64,
-    /// The value now.
+    /// Current value.
     pub(super) last: f64,
-    /// Share of the steps that did not fall, 0 to 1.
+    /// Share of the steps that did not fall by more than 1 %, 0 to 1.
     pub(super) not_falling: f64,
     /// Whether each step is at least half of the mean one.
     even: bool,
 }
 
 impl Growth {
-    /// Whether it may be taken to go on: a straight line that rises, and with few readings in steps of one size.
+    /// Whether the growth may be expected to continue: a rising straight line, with even steps if there are few
+    /// readings.
     pub(super) fn is_steady(&self, fit: f64) -> bool {
-        self.per_hour > 0.0 && self.fit >= fit && (self.readings >= MANY_READINGS || self.even)
+        self.per_hour > 0.0
+            && self.fit >= fit
+            && (self.readings >= MIN_READINGS_FOR_UNEVEN_STEPS || self.even)
     }
 }
 
-/// A value that was past a bound at each of the last readings.
+/// Run of latest readings at each of which a value was past a bound.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Sustained {
-    /// Readings past it, the one of now included.
+    /// Number of readings past the bound, including the current one.
     pub(super) readings: usize,
     /// Seconds since the first of them.
     pub(super) seconds: f64,
 }
 
 impl Trends {
-    /// Reads what the rules ask for about this snapshot of this host. A failure of the store is logged, and there are no trends.
+    /// Reads the series that the rules need for this snapshot of `host`. A failure of the store is logged, and the
+    /// result is empty.
     pub(in crate::agents::hardware_optimizer) async fn read(
         store: Option<&dyn MetricStore>,
         host: &str,
@@ -95,7 +99,7 @@ impl Trends {
     ) -> Self {
         let Some(store) = store else { return Self::default() };
         Self::try_read(store, host, snapshot).await.unwrap_or_else(|e| {
-            tracing::warn!(error = %e, "the metric history could not be read; findings go without trends");
+            tracing::warn!(error = %e, "metric history read failed; findings have no trends");
             Self::default()
         })
     }
@@ -103,7 +107,10 @@ impl Trends {
     async fn try_read(store: &dyn MetricStore, host: &str, snapshot: &Snapshot) -> Result<Self> {
         let now = snapshot.taken_at;
         let ago = |span| now.checked_sub_signed(span).unwrap_or(now);
-        let stretches = [(ago(SPAN), ago(FINE_SPAN), POINTS), (ago(FINE_SPAN), now, FINE_POINTS)];
+        let stretches = [
+            (ago(HISTORY_WINDOW), ago(FINE_WINDOW), MAX_COARSE_POINTS),
+            (ago(FINE_WINDOW), now, MAX_FINE_POINTS),
+        ];
         let mut series = BTreeMap::new();
         for name in wanted(snapshot) {
             let mut points = Points::new();
@@ -118,12 +125,12 @@ impl Trends {
         Ok(Self { now, series })
     }
 
-    /// Since when the series has been over the bound without a break until now.
+    /// Returns since when the series has been over the bound without a break.
     pub(super) fn over_since(&self, series: &str, bound: f64) -> Option<DateTime<Utc>> {
         let mut since = None;
         let mut next = self.now;
         for (at, value) in self.fresh(series)?.iter().rev() {
-            if *value <= bound || next - *at > GAP {
+            if *value <= bound || next - *at > MAX_GAP {
                 break;
             }
             (since, next) = (Some(*at), *at);
@@ -131,24 +138,24 @@ impl Trends {
         since
     }
 
-    /// By how much a counter rose above the lowest value that history saw within this time; none without history.
+    /// Returns how much a counter rose above its lowest recorded value within `within`; `None` without history.
     pub(super) fn rise(&self, series: &str, within: TimeDelta, value: f64) -> Option<f64> {
         let points = self.fresh(series)?;
         let seen = points.iter().filter(|(at, _)| self.now - *at <= within);
-        // A counter that fell was reset: its value is what it has risen since.
+        // A counter that fell was reset, so its current value is the rise since then.
         seen.map(|(_, before)| if *before > value { value } else { value - before }).reduce(f64::max)
     }
 
-    /// The points of a series that reaches until now.
+    /// Returns the points of a series that reaches up to now.
     fn fresh(&self, series: &str) -> Option<&Points> {
         let points = self.series.get(series)?;
-        points.last().filter(|(at, _)| self.now - *at <= FRESH).map(|_| points)
+        points.last().filter(|(at, _)| self.now - *at <= MAX_SAMPLE_AGE).map(|_| points)
     }
 }
 
 impl Facts<'_> {
-    /// The readings of a series in the order of time: its history, those of the snapshot before this one, and `value`, which is
-    /// that of now.
+    /// Returns the readings of a series in order of time: its history, the earlier readings of the snapshot, and
+    /// `value` as the current one.
     pub(super) fn readings(&self, series: &str, value: f64) -> Points {
         let now = self.snapshot.taken_at;
         let mut points = self.trends.series.get(series).cloned().unwrap_or_default();
@@ -161,7 +168,9 @@ impl Facts<'_> {
                 Some((now.checked_sub_signed(ago)?, one.value))
             })
             .filter(|(at, _)| {
-                !points.iter().any(|(later, _)| (TimeDelta::zero()..=SAME_READING).contains(&(*later - *at)))
+                !points
+                    .iter()
+                    .any(|(later, _)| (TimeDelta::zero()..=MAX_SAMPLING_DELAY).contains(&(*later - *at)))
             })
             .collect();
         points.extend(earlier);
@@ -171,8 +180,8 @@ impl Facts<'_> {
         points
     }
 
-    /// How the series went: over the longest time for which `steady` holds, the last readings alone included; none where
-    /// it holds for no time.
+    /// Returns the growth of a series over the longest period for which `steady` holds, down to the last readings;
+    /// `None` when it holds for none.
     pub(super) fn growth(
         &self,
         series: &str,
@@ -181,24 +190,25 @@ impl Facts<'_> {
         steady: impl Fn(&Growth) -> bool,
     ) -> Option<Growth> {
         let points = self.readings(series, value);
-        // What was before a gap says nothing of what goes on since.
-        let unbroken = points.windows(2).rposition(|pair| pair[1].0 - pair[0].0 > GAP).map_or(0, |at| at + 1);
+        // Values before a gap say nothing about the current development.
+        let unbroken =
+            points.windows(2).rposition(|pair| pair[1].0 - pair[0].0 > MAX_GAP).map_or(0, |at| at + 1);
         let points = points.get(unbroken..)?;
         let now = self.snapshot.taken_at;
         let start = |span: TimeDelta| points.partition_point(|(at, _)| now - *at > span);
-        let spans = GROWTH_SPANS.into_iter().filter(|span| *span <= within);
+        let spans = GROWTH_WINDOWS.into_iter().filter(|span| *span <= within);
         let mut starts: Vec<usize> = std::iter::once(within).chain(spans).map(start).collect();
-        starts.push(points.len().saturating_sub(LEAST_READINGS));
+        starts.push(points.len().saturating_sub(MIN_READINGS));
         starts.dedup();
         starts.into_iter().filter_map(|start| grown(points.get(start..)?)).find(|growth| steady(growth))
     }
 
-    /// At how many of the last readings, without a break, the series was over the bound; none where it is not over it now.
+    /// Returns the run of latest readings at which the series was over the bound; `None` when it is not over it now.
     pub(super) fn sustained(&self, series: &str, value: f64, bound: f64) -> Option<Sustained> {
         let points = self.readings(series, value);
         let mut next = self.snapshot.taken_at;
         let over = points.iter().rev().take_while(|(at, value)| {
-            let counts = *value > bound && next - *at <= GAP;
+            let counts = *value > bound && next - *at <= MAX_GAP;
             next = *at;
             counts
         });
@@ -211,7 +221,7 @@ impl Facts<'_> {
     }
 }
 
-/// What a counter rose over these readings.
+/// Returns how much a counter rose over these readings, resets included.
 pub(super) fn risen(points: &[(DateTime<Utc>, f64)]) -> f64 {
     let step = |pair: &[(DateTime<Utc>, f64)]| match pair {
         [(_, before), (_, after)] if after >= before => after - before,
@@ -223,7 +233,7 @@ pub(super) fn risen(points: &[(DateTime<Utc>, f64)]) -> f64 {
 
 fn grown(points: &[(DateTime<Utc>, f64)]) -> Option<Growth> {
     let (first, last) = (points.first()?, points.last()?);
-    if points.len() < LEAST_READINGS {
+    if points.len() < MIN_READINGS {
         return None;
     }
     let (per_hour, fit) = line(points);
@@ -232,7 +242,7 @@ fn grown(points: &[(DateTime<Utc>, f64)]) -> Option<Growth> {
     // Compared by their rates, since the times between readings differ.
     let mean = (last.1 - first.1) / seconds(last.0 - first.0);
     let rate = |pair: &[(DateTime<Utc>, f64)]| (pair[1].1 - pair[0].1) / seconds(pair[1].0 - pair[0].0);
-    let even = points.windows(2).all(|pair| pair[1].0 == pair[0].0 || rate(pair) >= mean * STEP_SHARE);
+    let even = points.windows(2).all(|pair| pair[1].0 == pair[0].0 || rate(pair) >= mean * MIN_STEP_SHARE);
     Some(Growth {
         per_hour,
         fit,
@@ -245,7 +255,7 @@ fn grown(points: &[(DateTime<Utc>, f64)]) -> Option<Growth> {
     })
 }
 
-/// The series that the rules ask for, as `metrics::history` names them.
+/// Lists the series that the rules need, by the names that `metrics::history` gives them.
 fn wanted(snapshot: &Snapshot) -> Vec<String> {
     let mut names = Vec::new();
     if let Some(host) = snapshot.host.value() {
@@ -277,7 +287,8 @@ fn wanted(snapshot: &Snapshot) -> Vec<String> {
         names.extend(figures.map(|figure| format!("cgroup.{figure}")));
     }
     let containers = snapshot.containers.value().into_iter().flat_map(|engine| &engine.containers);
-    let limited = containers.filter(|one| one.memory_used_percent.is_some_and(|used| used > NEAR_LIMIT));
+    let limited = containers
+        .filter(|one| one.memory_used_percent.is_some_and(|used| used > MIN_CONTAINER_USED_PERCENT));
     names.extend(limited.map(|one| format!("containers[{}].memory_used_bytes", one.name)));
     let gpus = snapshot.gpus.value().into_iter().flatten();
     names.extend(gpus.map(|gpu| format!("gpus[{}].memory_used_bytes", gpu.index)));
@@ -292,7 +303,7 @@ fn hours(time: TimeDelta) -> f64 {
     seconds(time) / 3600.0
 }
 
-/// Slope an hour and fit of the least-squares line.
+/// Returns the slope per hour and the fit of the least-squares line.
 fn line(points: &[(DateTime<Utc>, f64)]) -> (f64, f64) {
     let count = points.len() as f64;
     let xy: Vec<(f64, f64)> = points.iter().map(|(at, value)| (hours(*at - points[0].0), *value)).collect();
@@ -313,7 +324,8 @@ pub(super) mod tests {
     use sutazai_core::memory::MemoryMetricStore;
     use sutazai_core::testing::MockMetricStore;
 
-    /// Trends of a store that holds one series: values, five minutes apart, the last one five minutes ago.
+    /// Returns the trends of a store with one series, whose values are five minutes apart, the last one five minutes
+    /// ago.
     pub(in super::super) async fn trends(snapshot: &Snapshot, series: &str, values: &[f64]) -> Trends {
         let store = MemoryMetricStore::new();
         let ago = |index: usize| TimeDelta::minutes(5 * (values.len() - index) as i64);
@@ -328,7 +340,7 @@ pub(super) mod tests {
     }
 
     impl Trends {
-        /// Takes over the series of another history.
+        /// Adds the series of another history.
         pub(in super::super) fn join(&mut self, other: Self) {
             self.series.extend(other.series.into_iter().filter(|(_, points)| !points.is_empty()));
         }
@@ -346,7 +358,7 @@ pub(super) mod tests {
     }
 
     #[tokio::test]
-    async fn a_gap_and_an_old_end_are_no_trend() {
+    async fn gap_or_old_end_gives_no_trend() {
         let snapshot = healthy();
         let store = Arc::new(MemoryMetricStore::new());
         let at = |minutes| MetricSample {
@@ -407,7 +419,7 @@ pub(super) mod tests {
     async fn growth_is_judged_by_the_longest_time_that_is_steady() {
         let snapshot = healthy();
         let growth = |trends: Trends, value: f64| {
-            Facts { snapshot: &snapshot, trends: &trends }.growth(CPU, value, SPAN, rising)
+            Facts { snapshot: &snapshot, trends: &trends }.growth(CPU, value, HISTORY_WINDOW, rising)
         };
         let line: Vec<f64> = (0..13).map(|n| 100.0 + f64::from(n)).collect();
         let whole = growth(trends(&snapshot, CPU, &line).await, 113.0).unwrap();
@@ -423,7 +435,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn the_readings_of_one_snapshot_are_enough_where_they_are_even() {
+    fn even_readings_of_one_snapshot_show_growth() {
         for (first, second, now, expected) in [
             (0.0, 10.0, 20.0, true),
             (0.0, 6.0, 20.0, true),
@@ -433,20 +445,24 @@ pub(super) mod tests {
             (20.0, 10.0, 0.0, false),
         ] {
             let snapshot = with_earlier(CPU, &[(0.5, first), (0.25, second)]);
-            let growth =
-                Facts { snapshot: &snapshot, trends: &Trends::default() }.growth(CPU, now, SPAN, rising);
+            let growth = Facts { snapshot: &snapshot, trends: &Trends::default() }.growth(
+                CPU,
+                now,
+                HISTORY_WINDOW,
+                rising,
+            );
             assert_eq!(growth.is_some(), expected, "{first} {second} {now}: {growth:?}");
         }
         let snapshot = with_earlier(CPU, &[(0.5, 0.0)]);
         let facts = Facts { snapshot: &snapshot, trends: &Trends::default() };
-        assert_eq!(facts.growth(CPU, 10.0, SPAN, rising), None, "two readings");
+        assert_eq!(facts.growth(CPU, 10.0, HISTORY_WINDOW, rising), None, "two readings");
     }
 
     #[tokio::test]
-    async fn a_reading_that_history_has_too_counts_once() {
+    async fn reading_in_snapshot_and_history_counts_once() {
         let mut snapshot = with_earlier(CPU, &[(600.0, 1.0), (300.0, 2.0)]);
         let trends = trends(&snapshot, CPU, &[1.0, 2.0]).await;
-        // The snapshot's own readings came a little before the samples of the history.
+        // The earlier readings of the snapshot were taken a little before the samples of the history.
         for (one, seconds_ago) in host(&mut snapshot).earlier.iter_mut().zip([604.0, 305.1]) {
             one.seconds_ago = seconds_ago;
         }
@@ -456,7 +472,7 @@ pub(super) mod tests {
     }
 
     #[tokio::test]
-    async fn a_counter_that_was_reset_rose_by_its_value() {
+    async fn reset_counter_rose_by_its_value() {
         let snapshot = healthy();
         let series = "host.memory.oom_kills";
         let history = trends(&snapshot, series, &[7.0, 7.0, 1.0, 2.0]).await;
@@ -466,7 +482,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_is_seen_twice_is_sustained() {
+    fn readings_past_the_bound_are_counted_until_a_break() {
         for (earlier, now, expected) in [
             (vec![], 9.0, None),
             (vec![], 11.0, Some((1, 0.0))),
@@ -483,7 +499,7 @@ pub(super) mod tests {
     }
 
     #[tokio::test]
-    async fn a_store_that_fails_leaves_no_trends() {
+    async fn failing_store_leaves_no_trends() {
         let mut store = MockMetricStore::new();
         store.expect_range().returning(|_| Err(Error::unavailable("gone")));
         assert!(Trends::read(Some(&store), LOCAL_HOST, &healthy()).await.series.is_empty());

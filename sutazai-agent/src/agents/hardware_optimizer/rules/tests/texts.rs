@@ -1,4 +1,4 @@
-//! What holds for the authored sentences of all rules.
+//! Properties of the authored sentences of all rules.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -10,7 +10,7 @@ use super::super::*;
 
 const GIB: u64 = 1 << 30;
 
-/// Findings of every rule and of every case that a rule words differently.
+/// Returns findings of every rule and of every case that a rule words differently.
 pub(super) async fn every_kind() -> Vec<Found> {
     let none = Trends::default();
     let mut all = [find(&sick(), &none), find(&healthy(), &none)].concat();
@@ -45,7 +45,7 @@ pub(super) async fn every_kind() -> Vec<Found> {
     all
 }
 
-/// A machine with more things of each kind at fault than are reported one by one.
+/// Returns a machine with more faulty things of each kind than are reported one by one.
 fn crowded() -> Snapshot {
     const WRITTEN: [&str; 6] = ["/", "/var", "/home", "/srv", "/tmp", "/opt"];
     let mut snapshot = healthy();
@@ -103,7 +103,7 @@ fn crowded() -> Snapshot {
     snapshot
 }
 
-/// One fault each, to reach the cases that a rule words differently.
+/// Changes with one fault each, to reach the cases that a rule words differently.
 const CHANGES: [fn(&mut Snapshot); 42] = [
     |snapshot| (host(snapshot).cpu.load[1], host(snapshot).cpu.used_percent) = (99.0, 20.0),
     |snapshot| (host(snapshot).cpu.load[1], host(snapshot).cpu.used_percent) = (7.0, 70.0),
@@ -251,7 +251,7 @@ async fn every_finding_offers_a_choice_of_sentences() {
 }
 
 #[tokio::test]
-async fn every_sentence_has_the_form_of_one() {
+async fn every_sentence_is_well_formed() {
     for Found { finding, texts } in every_kind().await {
         let resource = finding.resource.as_str();
         let limits = [(&texts.statements, 160), (&texts.consequences, 160), (&texts.advice, 220)];
@@ -291,7 +291,7 @@ async fn every_figure_of_a_statement_is_in_the_evidence() {
                 let measured = finding.evidence.iter().any(|evidence| stands_for(figure, evidence));
                 assert!(measured, "{figure} in {statement:?}: {:?}", finding.evidence);
             }
-            // A flag has no figure, one container needs no count, and less than a second is said in words.
+            // A flag has no figure, a single container needs no count, and less than a second is written in words.
             let soon = decisive.unit == "hours" && decisive.value * 3600.0 < 1.0;
             let plain = decisive.unit == "flag" || finding.rule == "container_no_limit" || soon;
             let said = found.iter().any(|figure| stands_for(figure, decisive));
@@ -302,7 +302,7 @@ async fn every_figure_of_a_statement_is_in_the_evidence() {
 }
 
 #[tokio::test]
-async fn statements_name_what_they_are_about() {
+async fn statements_name_their_resource() {
     const GENERAL: [&str; 9] = [
         "memory",
         "swap",
@@ -362,7 +362,7 @@ async fn commands_of_the_advice_are_those_of_the_remedies() {
 }
 
 #[tokio::test]
-async fn the_sentences_are_plain_english() {
+async fn sentences_are_plain_english() {
     // Phrases that the project no longer uses, then events that no rule has measured.
     const REFUSED: [&str; 28] = [
         "want of",
@@ -407,7 +407,7 @@ async fn the_sentences_are_plain_english() {
 }
 
 #[tokio::test]
-async fn the_text_of_the_rules_is_the_first_of_each_kind() {
+async fn rules_text_takes_the_first_of_each_kind() {
     let machine = find(&sick(), &Trends::default());
     let swap = machine.iter().find(|found| found.finding.rule == "swap_full").unwrap();
     assert_eq!(
@@ -445,7 +445,7 @@ fn all_sentences(texts: &Texts) -> Vec<String> {
     [&texts.statements, &texts.consequences, &texts.advice].into_iter().flatten().cloned().collect()
 }
 
-/// Every sentence that the choices allow, the first choices first.
+/// Returns every sentence that the choices allow, the first choices first.
 fn expanded(sentence: &str) -> Vec<String> {
     let parts = sentence.split_once('[').and_then(|(before, after)| Some((before, after.split_once(']')?)));
     let Some((before, (choices, rest))) = parts else { return vec![sentence.to_owned()] };
@@ -455,7 +455,7 @@ fn expanded(sentence: &str) -> Vec<String> {
     joined.collect()
 }
 
-/// The sentence with the name of its resource left out, so that digits and lengths are those of the sentence.
+/// Removes the name of the resource, so that digits and lengths are those of the sentence itself.
 fn without(sentence: &str, resource: &str) -> String {
     let begin = resource[..1].to_uppercase() + &resource[1..];
     let own = resource.split_once(' ').map_or(resource, |(_, own)| own);
