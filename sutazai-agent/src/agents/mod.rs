@@ -1,7 +1,7 @@
-//! Agents: one file or folder each, every one an implementation of [`Agent`], listed in [`all`].
+//! Built-in agents: one file or folder each, every one an implementation of [`Agent`], listed in [`all`].
 //!
-//! An agent's only way out is the [`AgentContext`](sutazai_core::ports::AgentContext) it is given: it imports no model
-//! backend and no metric source.
+//! An agent reaches the outside only through its [`AgentContext`](sutazai_core::ports::AgentContext): it imports no
+//! model backend and no metric source.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ pub mod model_puller;
 pub use hardware_optimizer::HardwareOptimizer;
 pub use model_puller::ModelPuller;
 
-/// Every agent that is built in.
+/// Returns all built-in agents.
 pub fn all() -> Vec<Arc<dyn Agent>> {
     vec![Arc::new(HardwareOptimizer), Arc::new(ModelPuller)]
 }

@@ -1,4 +1,4 @@
-//! Fetches models: a task for an operator, whose events tell how far it is.
+//! Agent that pulls models on behalf of an operator and reports the progress as events.
 
 use std::time::{Duration, Instant};
 
@@ -9,11 +9,12 @@ use sutazai_core::domain::{AgentDescriptor, Permission, Step};
 use sutazai_core::ports::{Agent, AgentContext};
 use sutazai_core::{Error, Result};
 
-/// Servers report many times a second; events are kept for good.
-const BETWEEN_EVENTS: Duration = Duration::from_secs(1);
+/// Minimum time between two events about the same step. Servers report many times a second, and events are stored.
+const MIN_EVENT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Has a backend fetch a model that is not there yet. Its payload is `{"model": name}`, its result the same; only admins may
-/// ask for it, since models are large.
+/// Agent that has a backend pull a missing model.
+///
+/// Its payload is `{"model": name}`, and its result is the same. It is restricted to admins, because models are large.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ModelPuller;
 
@@ -22,7 +23,7 @@ impl Agent for ModelPuller {
     fn descriptor(&self) -> AgentDescriptor {
         AgentDescriptor {
             name: "model-puller".to_owned(),
-            description: "Has a model backend fetch a model that is not there yet. For admins.".to_owned(),
+            description: "Pulls a missing model through a model backend. For admins only.".to_owned(),
             capabilities: vec!["pull_model".to_owned()],
             input_schema: json!({
                 "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -32,7 +33,7 @@ impl Agent for ModelPuller {
                         "type": "string",
                         "minLength": 1,
                         "maxLength": 200,
-                        "description": "The model's name, as the backend knows it.",
+                        "description": "Name of the model in the backend.",
                     },
                 },
                 "required": ["model"],
@@ -55,7 +56,7 @@ impl Agent for ModelPuller {
             let mut latest = (String::new(), None);
             while let Some(progress) = stream.next().await.transpose()? {
                 let (status, at) = &latest;
-                let soon = at.is_some_and(|at: Instant| at.elapsed() < BETWEEN_EVENTS);
+                let soon = at.is_some_and(|at: Instant| at.elapsed() < MIN_EVENT_INTERVAL);
                 if *status != progress.status || !soon {
                     context.progress(progress.fraction(), progress.status.clone());
                     latest = (progress.status, Some(Instant::now()));
@@ -63,7 +64,7 @@ impl Agent for ModelPuller {
             }
             Ok(Step::Done(json!({ "model": name })))
         };
-        // Dropping the stream stops the fetching.
+        // Dropping the stream stops the pull.
         tokio::select! {
             done = pull => done,
             () = context.cancellation.cancelled() => Err(Error::cancelled("the task was asked to stop")),
@@ -96,7 +97,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn progress_becomes_events_but_not_too_many() {
+    async fn progress_becomes_rate_limited_events() {
         let mut model = MockModelBackend::new();
         model.expect_pull().withf(|name| name == "small").return_once(|_| {
             let step = |status: &str, completed_bytes| {
@@ -119,7 +120,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_failure_is_the_tasks_and_cancelling_stops_the_fetching() {
+    async fn failed_pull_fails_the_task_and_cancellation_stops_the_pull() {
         let mut model = MockModelBackend::new();
         let cut = || Ok(stream::iter([Err(Error::unavailable("cut"))]).boxed());
         model.expect_pull().times(1).return_once(move |_| cut());

@@ -1,13 +1,14 @@
-//! The language of advice in a model's own words: sentences that tell the reader where to look and assert nothing.
+//! Language of advice in a model's own words: sentences that tell the reader where to look and assert nothing.
 //!
 //! ```text
 //! Run `du -xh /var | sort -h` to | find out | which folders take up the most space | , then | stop what is not needed | .
 //!     command of the finding       LOOK       phrases                                       authored directive
 //! ```
 //!
-//! A sentence is an imperative around a command of the finding, a verb of looking and a phrase ([`Phrases`]); beside it
-//! stand only directives of the finding's authors, whole or up to a conjunction. A phrase next to a command is built of
-//! the words of that command's own sentences, so that a command is not said to show what it does not show.
+//! A sentence is an imperative around a command of the finding, a verb of looking and a phrase ([`Phrases`]). Beside
+//! it, only directives of the finding's authors are allowed, whole or up to a conjunction. The phrase next to a command
+//! is built from the words of that command's own sentences, so that a command is not said to show what it does not
+//! show.
 
 use super::authored::Authored;
 use super::language::{Expression, choice, literal, one_of, optional, rule, sequence, spaced};
@@ -15,10 +16,10 @@ use super::lexicon::{self, words};
 use super::phrases::{Breadth, Phrases};
 use super::vocabulary::Vocabulary;
 
-const AND: &[&str] =
+const CONNECTIVES: &[&str] =
     &[", then ", " and then ", ", and then ", ", and ", " and ", "; then ", ", or ", " or ", "; "];
 
-/// Whether what is written begins a sentence.
+/// Position of words in a sentence, which decides about the capital letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Position {
     Start,
@@ -34,19 +35,19 @@ impl Position {
     }
 }
 
-/// The text with a capital at its beginning.
+/// Returns the text with an upper-case first letter.
 pub(super) fn capitalized(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
-/// The text with a small letter at its beginning.
+/// Returns the text with a lower-case first letter.
 pub(super) fn uncapitalized(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
 }
 
-/// Every sentence of advice: the authored ones, and those of the language.
+/// Builds every sentence of advice: the authored ones and those of the language.
 pub(super) fn sentence(authored: &Authored<'_>, breadth: Breadth) -> Expression {
     let shown = authored.commands().iter().map(|command| Shown::by(authored, command, breadth)).collect();
     let look = Look::new(authored, None, breadth);
@@ -64,7 +65,7 @@ struct Look {
 }
 
 impl Look {
-    /// With the words of the sentences about one command, or of all.
+    /// Builds the phrases from the words of the sentences about one command, or of all.
     fn new(authored: &Authored<'_>, command: Option<&str>, breadth: Breadth) -> Self {
         let vocabulary = Vocabulary::of(&authored.sentences(command), command);
         let phrases = Phrases::new(&vocabulary, authored.names(), authored.phrases(command), breadth);
@@ -113,7 +114,7 @@ impl Look {
     }
 }
 
-/// A command with what it shows.
+/// Command together with the phrases for what it shows.
 struct Shown {
     command: Expression,
     look: Look,
@@ -126,7 +127,7 @@ impl Shown {
         Self { command: literal(format!("`{command}`")), look, breadth }
     }
 
-    /// An imperative around the command.
+    /// Builds an imperative around the command.
     fn clause(&self, position: Position) -> Expression {
         let to = |verbs: Expression| {
             sequence([verbs, literal(" "), self.command.clone(), optional(literal(" first"))])
@@ -291,7 +292,7 @@ impl Sentences {
         let directive = rule("directive", one_of(self.directives.iter().map(|text| uncapitalized(text))));
         let directive_start = one_of(self.directives.iter().map(|text| capitalized(text)));
         let follow = sequence([
-            one_of(AND.iter().copied()),
+            one_of(CONNECTIVES.iter().copied()),
             choice([self.look.inside.clone(), directive.clone(), inside.clone()]),
         ]);
         let lead = sequence([Position::Start.one_of(words(lexicon::LEAD)), one_of([" ", ", "])]);

@@ -1,4 +1,4 @@
-//! The analysis as an agent: a task in, a result out.
+//! Hardware-optimizer as an agent: runs the analysis as a task.
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -9,8 +9,10 @@ use sutazai_core::ports::{Agent, AgentContext};
 use super::analysis::analyze;
 use super::writer::uses_model;
 
-/// Looks at the machine and recommends what to do. Its payload is `{"use_model": bool}`, true unless told otherwise;
-/// its result an [`Analysis`](sutazai_core::domain::Analysis).
+/// Agent that measures the machine and recommends what to do.
+///
+/// Its payload is `{"use_model": bool}`, true by default; its result is an
+/// [`Analysis`](sutazai_core::domain::Analysis).
 #[derive(Debug, Clone, Copy, Default)]
 pub struct HardwareOptimizer;
 
@@ -30,7 +32,7 @@ impl Agent for HardwareOptimizer {
                     "use_model": {
                         "type": "boolean",
                         "default": true,
-                        "description": "Whether a model writes the recommendations; the rules' own sentences stand otherwise.",
+                        "description": "Whether a model writes the recommendations; otherwise they are the rules' own sentences.",
                     },
                 },
                 "additionalProperties": false,

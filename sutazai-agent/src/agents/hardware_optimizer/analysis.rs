@@ -1,4 +1,4 @@
-//! One analysis from the snapshot to the result.
+//! Analysis of one machine, from the snapshot to the result.
 
 use std::time::Duration;
 
@@ -9,13 +9,15 @@ use sutazai_core::ports::AgentContext;
 use super::rules::{self, Found, Trends};
 use super::writer::{self, Written};
 
-/// Longest that the history of the machine is read.
+/// Time limit for reading the history of the machine; without history an analysis has no trends.
 const HISTORY_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Measures, finds and writes. `use_model` of the task's payload says whether a model is asked.
+/// Measures the machine, finds problems and writes recommendations. The payload's `use_model` decides whether a model
+/// is asked.
 ///
 /// # Errors
-/// `Cancelled` once the context is cancelled. What cannot be measured or written is told in the result instead.
+/// `Cancelled` once the context is cancelled. A failed measurement, or a text that the model could not write, is
+/// reported in the result instead.
 pub async fn analyze(context: &AgentContext) -> Result<Analysis> {
     context.progress(0.05, "measuring the machine");
     let snapshot = context.snapshot().await;
@@ -67,12 +69,14 @@ fn result(context: &AgentContext, snapshot: Snapshot, found: Vec<Found>, written
     }
 }
 
-/// By the fullest of memory and disks, and by the worst finding. What the processors did in the fraction of a second
-/// between two readings is no level; the rules judge whether their use lasts.
+/// Derives the level from the fullest of memory and disks, and from the worst finding.
+///
+/// Processor use counts only through findings: a reading over the fraction of a second between two samples is no level,
+/// and the rules judge whether the use lasts.
 fn priority(snapshot: &Snapshot, findings: &[Finding]) -> PriorityLevel {
     let host = snapshot.host.value();
     let percents = host.into_iter().flat_map(|host| {
-        // What cannot be written does not fill up, and what is in memory is no disk: its rule judges it.
+        // A read-only disk cannot fill up, and a file system in memory is no disk: it has its own rule.
         let disks = host.disks.iter().filter(|disk| !disk.read_only && !rules::is_in_memory(disk));
         let disks = disks.map(|disk| disk.used_percent);
         disks.chain([host.memory.used_percent])

@@ -1,15 +1,17 @@
-//! What an accepted text asserts, and where: its sentences, and the figures, names and commands in them.
+//! Assertions of an accepted text: its sentences, and the figures, names and commands in them, each with its position.
 
 use sutazai_core::domain::{Assertion, AssertionKind};
 
-/// Units as they are written behind a figure, longer ones before those that they begin with.
+/// Units that may follow a figure; a longer unit stands before those that are its prefix.
 const UNITS: &[&str] = &[
     "GiB/s", "MiB/s", "KiB/s", "bytes/s", "TiB", "GiB", "MiB", "KiB", "PiB", "bytes", "%", "ms", "°C",
     "hours", "minutes", "days", "seconds", "cores",
 ];
 
-/// Of a text whose statement has this length; each further sentence with whether it is advice, its start and its end
-/// in bytes.
+/// Lists the assertions of a text.
+///
+/// `statement` is the length of its statement. `sentences` has for each further sentence whether it is advice, and its
+/// start and end in bytes. Positions in the result count characters.
 pub(super) fn of(
     text: &str,
     statement: usize,
@@ -51,7 +53,7 @@ pub(super) fn of(
     found.into_iter().map(assertion).collect()
 }
 
-/// Where a name is by itself, not as a part of a longer one. Case does not matter.
+/// Finds the positions of a name where it is not part of a longer name; ignores case.
 pub(super) fn occurrences(text: &str, name: &str) -> Vec<usize> {
     let joins = |c: char| c.is_alphanumeric() || matches!(c, '/' | '_' | '-' | '@' | '+');
     let (folded, wanted) = (text.to_ascii_lowercase(), name.to_ascii_lowercase());
@@ -65,7 +67,7 @@ pub(super) fn occurrences(text: &str, name: &str) -> Vec<usize> {
         .collect()
 }
 
-/// Numbers with their units, in bytes.
+/// Finds numbers with their units; returns start and end in bytes.
 fn figures(text: &str) -> Vec<(usize, usize)> {
     let bytes = text.as_bytes();
     let mut found = Vec::new();
@@ -103,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn assertions_have_their_place_in_characters() {
+    fn assertions_have_positions_in_characters() {
         let text = "Sensor a shows 90 °C of 95.5 °C. Run `sensors` to see all temperatures.";
         let statement = text.find(" Run").unwrap();
         let names = ["sensor a".to_owned()];

@@ -1,4 +1,4 @@
-//! One model at work on the texts of one analysis: requests, answers, and what they cost.
+//! Author of the texts of one analysis: sends requests to one model, reads its answers and records what they cost.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -29,20 +29,20 @@ const MAX_TOKENS: u32 = 220;
 /// Temperature of the second attempt; the first is greedy.
 const SECOND_TEMPERATURE: f32 = 0.4;
 
-/// A model with what it may do.
+/// Model together with its permissions.
 #[derive(Debug)]
 pub(super) struct Author<'a> {
     model: &'a dyn ModelBackend,
     permissions: &'a ModelPermissions,
-    /// The model to ask for; none: the backend's own choice.
+    /// Name of the requested model; `None` leaves the choice to the backend.
     name: Option<String>,
     begun: Instant,
-    /// All texts together take no longer.
+    /// Time limit of all texts together.
     budget: Duration,
     log: Mutex<Log>,
 }
 
-/// Costs, measurements and the failure of the model.
+/// Costs, measurements and the first failure of the model.
 #[derive(Debug, Default)]
 struct Log {
     usage: Option<ModelUsage>,
@@ -51,7 +51,7 @@ struct Log {
     failure: Option<Error>,
 }
 
-/// An accepted text.
+/// Text that passed the checks.
 #[derive(Debug)]
 pub(super) struct Accepted {
     pub(super) text: String,
@@ -59,7 +59,7 @@ pub(super) struct Accepted {
 }
 
 impl<'a> Author<'a> {
-    /// This model, which has this long from now.
+    /// Creates an author whose `budget` starts now.
     pub(super) fn new(
         model: &'a dyn ModelBackend,
         permissions: &'a ModelPermissions,
@@ -68,16 +68,16 @@ impl<'a> Author<'a> {
         Self { model, permissions, name: None, begun: Instant::now(), budget, log: Mutex::default() }
     }
 
-    /// Asks for the model of this name.
+    /// Sets the name of the requested model.
     pub(super) fn asking(mut self, name: &str) -> Self {
         self.name = Some(name.to_owned());
         self
     }
 
-    /// One attempt, from 0, at the text about a finding.
+    /// Makes one attempt, counted from 0, at the text about a finding.
     ///
     /// # Errors
-    /// The error of the backend; it fails the other texts as well.
+    /// The error of the backend, which would fail the other texts as well.
     pub(super) async fn text(
         &self,
         composition: &Composition<'_>,
@@ -102,7 +102,8 @@ impl<'a> Author<'a> {
         Ok(checked)
     }
 
-    /// The text that the model words about a finding, unchecked, with its fluency where the backend measures it.
+    /// Returns the text that the model words about a finding, unchecked, with its fluency; `None` when the text is
+    /// rejected or the backend does not measure fluency.
     ///
     /// # Errors
     /// The error of the backend.
@@ -111,7 +112,7 @@ impl<'a> Author<'a> {
         Ok(written.and_then(|(text, fluency)| Some((text, fluency?))))
     }
 
-    /// The fluency of a sentence as the advice on a finding; none where the backend does not measure it.
+    /// Returns the fluency of a sentence as the advice on a finding; `None` when the backend does not measure it.
     ///
     /// # Errors
     /// The error of the backend.
@@ -119,9 +120,11 @@ impl<'a> Author<'a> {
         self.likelihood(prompt::word(found), sentence).await
     }
 
-    /// The rule's statement and first advice, with the consequence and the further advice that the model finds likeliest;
-    /// none where the backend does not measure that. The first advice stays: the authors put first what to do first, and
-    /// in a blind comparison a small model preferred sentences that name no command.
+    /// Composes the authored statement and first advice with the consequence and the further advice that the model
+    /// finds likeliest; `None` when the backend does not measure likelihoods.
+    ///
+    /// The first advice is not left to the model: authors put first what to do first, and in a blind comparison a small
+    /// model preferred sentences that name no command.
     async fn chosen(&self, found: &Found) -> Result<Option<String>> {
         let texts = &found.texts;
         let Some(statement) = texts.statements.first() else { return Ok(None) };
@@ -143,9 +146,11 @@ impl<'a> Author<'a> {
         Ok(Some(text))
     }
 
-    /// The sentence whose likelihood per token rises most when the model is told the finding; none where the backend does
-    /// not measure it. The likelihood without the finding is taken off, since otherwise the sentence of the commonest words
-    /// would be chosen for every finding (Holtzman et al. 2021, "Surface Form Competition").
+    /// Returns the sentence whose likelihood per token rises most when the model is given the finding; `None` when the
+    /// backend does not measure it.
+    ///
+    /// The likelihood is divided by the one without the finding. Otherwise the sentence with the commonest words would
+    /// win for every finding (Holtzman et al. 2021, "Surface Form Competition").
     ///
     /// # Errors
     /// The error of the backend.
@@ -169,7 +174,7 @@ impl<'a> Author<'a> {
         Ok(best.map(|(_, sentence)| sentence))
     }
 
-    /// The likelihood of a sentence without a finding, measured once.
+    /// Returns the likelihood of a sentence without a finding; measured once and cached.
     async fn untold(&self, question: Question, sentence: &str) -> Result<Option<f32>> {
         let key = (question, sentence.to_owned());
         if let Some(known) = self.lock().untold.get(&key) {
@@ -180,8 +185,8 @@ impl<'a> Author<'a> {
         Ok(likelihood)
     }
 
-    /// The geometric mean of the probabilities of a sentence's tokens as the answer to these messages; none where the
-    /// backend does not measure it.
+    /// Returns the geometric mean of the probabilities of a sentence's tokens as the answer to these messages; `None`
+    /// when the backend does not measure it.
     async fn likelihood(&self, messages: Vec<ChatMessage>, sentence: &str) -> Result<Option<f32>> {
         let text = Constraint::Text(sentence.to_owned());
         if !self.model.supports(&text) {
@@ -196,7 +201,7 @@ impl<'a> Author<'a> {
         self.lock().measures_fluency
     }
 
-    /// The text as it would be published, and its fluency.
+    /// Requests a text; returns it as it would be published, with its fluency.
     async fn written(
         &self,
         composition: &Composition<'_>,
@@ -222,7 +227,7 @@ impl<'a> Author<'a> {
         Ok(answer.map(|(answer, usage)| (composition.complete(&format.read(&answer, found)), usage.fluency)))
     }
 
-    /// The line that the model chooses among these.
+    /// Returns the line that the model chooses among `lines`.
     ///
     /// # Errors
     /// The error of the backend.
@@ -264,7 +269,7 @@ impl<'a> Author<'a> {
             model: self.name.clone(),
             max_tokens: MAX_TOKENS,
             temperature: Some(if attempt == 0 { 0.0 } else { SECOND_TEMPERATURE }),
-            // The same machine gives the same text; another attempt another.
+            // Fixed seeds make analyses of the same machine reproducible; a second attempt must differ from the first.
             seed: Some(1 + i64::from(attempt)),
             constraint,
             timeout: Some(left),
@@ -295,7 +300,7 @@ impl<'a> Author<'a> {
         }
     }
 
-    /// Notes a failure of the backend, which ends the work.
+    /// Records the failure of the backend, which ends the work; only the first one is kept.
     pub(super) fn fail(&self, e: Error) {
         self.lock().failure.get_or_insert(e);
     }
@@ -305,7 +310,7 @@ impl<'a> Author<'a> {
         self.lock().failure.is_some()
     }
 
-    /// Which model wrote, and what it cost; and why it did not write all.
+    /// Returns the model that wrote and its costs, and the reason if it did not write all texts.
     pub(super) fn end(self) -> (Option<ModelUse>, Option<String>) {
         let log = self.log.into_inner().unwrap_or_else(PoisonError::into_inner);
         let took = self.begun.elapsed();
@@ -347,18 +352,18 @@ fn share_a_command(one: &str, other: &str) -> bool {
     commands(one).iter().any(|command| of_other.contains(command))
 }
 
-/// How the model gives its text.
+/// Format in which the model returns its text.
 enum Format {
-    /// As it is, sampled by the grammar of the finding.
+    /// Plain text, sampled by the grammar of the finding.
     Grammar,
-    /// With placeholders, in a JSON object where the backend takes schemas.
+    /// Text with placeholders, in a JSON object when the backend supports schemas.
     Placeholders { json: bool },
-    /// The chosen sentences, in a JSON object where the backend takes schemas.
+    /// Chosen sentences, in a JSON object when the backend supports schemas.
     Choices { json: bool },
 }
 
 impl Format {
-    /// The text in an answer.
+    /// Extracts the text from an answer.
     fn read(&self, answer: &str, found: &Found) -> String {
         match self {
             Self::Grammar => answer.to_owned(),
@@ -372,7 +377,7 @@ impl Format {
     }
 }
 
-/// The text of an answer, with or without its JSON object.
+/// Returns the text of an answer, with or without its JSON object.
 fn text_of(answer: &str) -> String {
     #[derive(Deserialize)]
     struct Answer {
@@ -388,7 +393,7 @@ struct Chosen {
     advice: String,
 }
 
-/// An object with a text, one of these where there are some.
+/// Builds the schema of an object with a text; the text is one of `texts` if given.
 fn text_schema(texts: Option<&[String]>) -> Value {
     let text = texts.map_or_else(|| json!({ "type": "string" }), |texts| json!({ "enum": texts }));
     json!({
@@ -399,7 +404,7 @@ fn text_schema(texts: Option<&[String]>) -> Value {
     })
 }
 
-/// An object with one authored sentence for each part.
+/// Builds the schema of an object with one authored sentence for each part.
 fn choices_schema(found: &Found) -> Value {
     let texts = &found.texts;
     let mut consequences = vec![String::new()];

@@ -1,4 +1,4 @@
-//! What a finding's authors wrote, taken apart: names, commands, directives, and the phrases after their verbs of looking.
+//! Analysis of a finding's authored sentences: names, commands, directives, and the phrases after verbs of looking.
 
 use sutazai_core::domain::Finding;
 
@@ -7,21 +7,21 @@ use super::assertions::occurrences;
 use super::phrases::AuthoredPhrases;
 use super::rules::Found;
 
-/// The authored sentences of one finding.
+/// Authored sentences of one finding.
 #[derive(Debug)]
 pub(super) struct Authored<'a> {
     found: &'a Found,
     names: Vec<String>,
     commands: Vec<String>,
-    /// The statements without names, so that a name gives no words.
+    /// Statements without names, so that names add no words to the vocabulary.
     stated: Vec<String>,
 }
 
-/// Words with which an embedded question begins.
+/// Words that begin an embedded question.
 const QUESTION_WORDS: &[&str] = &["which", "what", "how", "where", "when", "who", "whether", "why"];
 
-/// Verbs with which the authors begin a sentence on a thing to look at.
-const LOOKING: &[&str] = &[
+/// Verbs that begin an authored sentence about a thing to look at.
+const LOOKING_VERBS: &[&str] = &[
     "See ",
     "Find ",
     "Read ",
@@ -34,8 +34,8 @@ const LOOKING: &[&str] = &[
     "Look through ",
 ];
 
-/// Where a directive may end before its end: what is left out then is an alternative, an example or a detail.
-const BREAKS: &[&str] = &[
+/// Marks at which a directive may be cut: what follows is an alternative, an example or a detail.
+const BREAK_MARKS: &[&str] = &[
     ", or ",
     " or ",
     ", such as ",
@@ -50,10 +50,10 @@ const BREAKS: &[&str] = &[
     " instead",
 ];
 
-/// Shortest part of a directive that is one by itself, in words.
+/// Minimum number of words of a part of a directive that is used by itself.
 const MIN_DIRECTIVE_WORDS: usize = 3;
 
-/// Verbs with which the second half of a directive may stand alone.
+/// Verbs that may begin the second half of a directive when it stands alone.
 const DIRECTIVE_VERBS: &[&str] = &[
     "add", "ask", "check", "consider", "cut", "end", "find", "fix", "give", "install", "limit", "look",
     "lower", "make", "move", "plan", "put", "raise", "reduce", "remove", "repair", "replace", "restart",
@@ -61,7 +61,7 @@ const DIRECTIVE_VERBS: &[&str] = &[
 ];
 
 impl<'a> Authored<'a> {
-    /// Of this finding.
+    /// Analyzes the sentences of this finding.
     pub(super) fn of(found: &'a Found) -> Self {
         let (finding, texts) = (&found.finding, &found.texts);
         let names = names(finding);
@@ -76,23 +76,24 @@ impl<'a> Authored<'a> {
         Self { found, names: usable(&names), commands, stated }
     }
 
-    /// Names that may be said: the resource as a whole, and its own name where nobody takes it for a word.
+    /// Returns the names that advice may contain: the resource as a whole, and its own name if it cannot be taken for a
+    /// word.
     pub(super) fn names(&self) -> &[String] {
         &self.names
     }
 
-    /// Commands of the remedies, each once.
+    /// Returns the distinct commands of the remedies.
     pub(super) fn commands(&self) -> &[String] {
         &self.commands
     }
 
-    /// The authored advice.
+    /// Returns the authored sentences of advice.
     pub(super) fn advice(&self) -> &[String] {
         &self.found.texts.advice
     }
 
-    /// What the authors say on a command, or on all: its advice and remedy, the directives and the statements. Commands
-    /// are left out.
+    /// Returns the authored sentences about a command, or about all: its advice and remedy, the directives and the
+    /// statements, without the commands themselves.
     pub(super) fn sentences(&self, command: Option<&str>) -> Vec<&str> {
         let finding = &self.found.finding;
         let kind = named(finding).map_or(finding.resource.as_str(), |(kind, _)| kind);
@@ -103,10 +104,11 @@ impl<'a> Authored<'a> {
             .collect()
     }
 
-    /// The advice and the remedy on a command, or on all, and the directives. Commands are left out.
+    /// Returns the advice and the remedy about a command, or about all, and the directives, without the commands
+    /// themselves.
     fn advised(&self, command: Option<&str>) -> Vec<&str> {
         let quoted = command.map(|command| format!("`{command}`"));
-        // A directive is about the finding whatever command is beside it.
+        // A directive is about the finding, whatever command stands beside it.
         let about =
             |text: &str| !text.contains('`') || quoted.as_ref().is_none_or(|quoted| text.contains(quoted));
         let advice = self.found.texts.advice.iter().filter(|text| about(text));
@@ -117,10 +119,10 @@ impl<'a> Authored<'a> {
         advice.chain(remedies.map(|remedy| remedy.text.as_str())).collect()
     }
 
-    /// Phrases that the authors use of a command and in their directives, or of all commands.
+    /// Collects the phrases that the authors use with a command, or with all commands, and in directives.
     pub(super) fn phrases(&self, command: Option<&str>) -> AuthoredPhrases {
         let mut phrases = AuthoredPhrases::default();
-        // Not of the statements: a part of one would be a statement of its own.
+        // Statements are left out: a part of one would be a statement of its own.
         for sentence in self.advised(command) {
             let sentence = sentence.trim_matches(['.', ' ']);
             let starts = sentence.match_indices(' ').map(|(at, _)| at + 1);
@@ -128,7 +130,7 @@ impl<'a> Authored<'a> {
                 let rest = &sentence[start..];
                 let (first, behind) = rest.split_once(' ').unwrap_or((rest, ""));
                 let clause = rest.split(',').next().unwrap_or_default();
-                // A question goes on to the end of the sentence or of its clause.
+                // A question extends to the end of its sentence or clause.
                 if QUESTION_WORDS.contains(&first.to_lowercase().as_str()) && clause.contains(' ') {
                     phrases.questions.push(uncapitalized(clause));
                 }
@@ -136,7 +138,7 @@ impl<'a> Authored<'a> {
                     phrases.actions.extend(behind.split([',', ';']).next().map(str::to_owned));
                 }
             }
-            for verb in LOOKING {
+            for verb in LOOKING_VERBS {
                 let noun = sentence.strip_prefix(verb).and_then(|rest| rest.split(',').next());
                 let noun = noun.filter(|noun| {
                     let first = noun.split(' ').next().unwrap_or_default();
@@ -148,7 +150,8 @@ impl<'a> Authored<'a> {
         phrases
     }
 
-    /// What the authors say to do beside looking: whole sentences without their full stop, and their parts.
+    /// Collects what the authors tell the reader to do beside looking: whole sentences without full stop, and their
+    /// parts.
     pub(super) fn directives(&self) -> Vec<String> {
         let advice = self.found.texts.advice.iter().map(String::as_str);
         let remedies = self.found.finding.remedies.iter().map(|remedy| remedy.text.as_str());
@@ -159,7 +162,7 @@ impl<'a> Authored<'a> {
             directives.extend(second_part(whole));
             directives.extend(parts_of_list(whole));
             directives.extend(considered(whole));
-            for mark in BREAKS {
+            for mark in BREAK_MARKS {
                 for (at, _) in whole.match_indices(mark) {
                     directives.push(whole[..at].to_owned());
                     let rest = &whole[at + mark.len()..];
@@ -183,7 +186,7 @@ impl<'a> Authored<'a> {
     }
 }
 
-/// `Restart the parent that ...` as `Restart it`, also with two verbs; only where the object is one thing.
+/// Shortens `Restart the parent that ...` to `Restart it`, also with two verbs, if the object is a single thing.
 fn pronominal(directives: &[String]) -> Vec<String> {
     let short = |directive: &String| {
         let words: Vec<_> = directive.split(' ').collect();
@@ -200,7 +203,7 @@ fn pronominal(directives: &[String]) -> Vec<String> {
     directives.iter().filter_map(short).collect()
 }
 
-/// `Check the cable, the port and the driver` with one or two of the things.
+/// Shortens `Check the cable, the port and the driver` to one or two of the things.
 fn parts_of_list(directive: &str) -> Vec<String> {
     let head = ["Look for ", "Look at ", "Check "].into_iter().find(|head| directive.starts_with(head));
     let Some((head, list)) = head.and_then(|head| Some((head, directive.strip_prefix(head)?))) else {
@@ -225,17 +228,17 @@ fn parts_of_list(directive: &str) -> Vec<String> {
         .collect()
 }
 
-/// `Set a memory limit` as `Consider a memory limit`.
+/// Rewords `Set a memory limit` as `Consider a memory limit`.
 fn considered(directive: &str) -> Vec<String> {
     let thing = ["Set a ", "Add a ", "Use a ", "Install a "]
         .into_iter()
         .find_map(|head| directive.strip_prefix(head));
     let Some(thing) = thing else { return Vec::new() };
-    let cuts = BREAKS.iter().filter_map(|mark| thing.split_once(mark)).map(|(cut, _)| cut);
+    let cuts = BREAK_MARKS.iter().filter_map(|mark| thing.split_once(mark)).map(|(cut, _)| cut);
     std::iter::once(thing).chain(cuts).map(|thing| format!("Consider a {thing}")).collect()
 }
 
-/// `Ask for this or for that` as `Ask for that`: the second of two parts with the same preposition.
+/// Shortens `Ask for this or for that` to `Ask for that`, for parts with the same preposition.
 fn second_part(directive: &str) -> Option<String> {
     let (first, second) = directive.split_once(" or ")?;
     let preposition = second.split(' ').next()?;
@@ -243,45 +246,45 @@ fn second_part(directive: &str) -> Option<String> {
     Some(format!("{head} {second}"))
 }
 
-/// Things that have names, as resources begin: `container web`.
-const NAMED: &[&str] =
+/// Kinds of things that have names, as they begin a resource: `container web`.
+const NAMED_KINDS: &[&str] =
     &["container", "device", "disk", "gpu", "group", "interface", "mount", "process", "sensor"];
 
-/// Every name in a finding, longest first: the resource as a whole, its own name, and those of its evidence, as in
-/// `containers[web].memory_used_bytes`; none where the resource is a kind of thing, such as `memory`.
+/// Lists every name in a finding, longest first: the resource as a whole, its own name, and those of its evidence, as
+/// in `containers[web].memory_used_bytes`. The list is empty when the resource is a kind of thing, such as `memory`.
 pub(super) fn names(finding: &Finding) -> Vec<String> {
     let Some((_, name)) = named(finding) else { return Vec::new() };
     let mut names = vec![finding.resource.clone(), name.to_owned()];
     names.extend(name.rsplit_once(" (").map(|(own, _)| own.to_owned()));
     let bracketed = |metric: &str| Some(metric.split_once('[')?.1.rsplit_once(']')?.0.to_owned());
     let evidence = finding.evidence.iter().filter_map(|evidence| bracketed(&evidence.metric));
-    // A place in a list is no name.
+    // An index in a list is no name.
     names.extend(evidence.filter(|name| !name.bytes().all(|b| b.is_ascii_digit())));
     names.sort_by_key(|name| std::cmp::Reverse(name.len()));
     names.dedup();
     names
 }
 
-/// The kind of a resource that has a name, and the name.
+/// Splits a resource that has a name into its kind and the name.
 fn named(finding: &Finding) -> Option<(&str, &str)> {
     let (kind, name) = finding.resource.split_once(' ')?;
-    NAMED.contains(&kind.to_ascii_lowercase().as_str()).then_some((kind, name))
+    NAMED_KINDS.contains(&kind.to_ascii_lowercase().as_str()).then_some((kind, name))
 }
 
-/// Names that may stand in advice. A container may be called `healthy`: a name that consists of letters stands only
-/// together with what it names, as `container healthy`.
+/// Selects the names that advice may contain. A container may be called `healthy`, so a name of letters only is used
+/// only together with its kind, as `container healthy`.
 fn usable(names: &[String]) -> Vec<String> {
     let whole = names.iter().max_by_key(|name| name.len());
     let marked = |name: &&String| !name.contains(' ') && name.contains(|c: char| !c.is_ascii_alphabetic());
     let mut usable: Vec<_> = names.iter().filter(marked).cloned().collect();
-    // A full stop would end the sentence, and the rest of the name begin another.
+    // A full stop would end the sentence, and the rest of the name would begin another.
     usable.extend(whole.filter(|name| !name.contains(". ") && !name.ends_with('.')).cloned());
     usable.sort();
     usable.dedup();
     usable
 }
 
-/// The text with these names left out, where they are whole words.
+/// Removes these names from the text where they are whole words.
 fn without(text: &str, names: &[String]) -> String {
     let mut text = text.to_owned();
     for name in names {

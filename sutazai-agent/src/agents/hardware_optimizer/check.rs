@@ -1,8 +1,8 @@
-//! Measures what a model may do: whether it chooses fittingly, and whether what it words is accepted.
+//! Measurement of what a model may do: whether it chooses fitting sentences, and whether its wording is accepted.
 //!
-//! `sutazai models check` runs it. All cases are findings of one recorded machine with much the matter, and the same in
-//! every run, so that two models are compared by the same cases. A backend that cannot finish within
-//! [`BUDGET`] has measured fewer cases than a permission needs and earns nothing.
+//! `sutazai models check` runs it. All cases are findings on one recorded machine with many problems and are the same
+//! in every run, so that models are compared by the same cases. A backend that cannot finish within [`BUDGET`] has
+//! measured fewer cases than a permission needs and is granted nothing.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -22,41 +22,41 @@ use super::composition::Composition;
 use super::prompt::{self, Question};
 use super::rules::{self, Found, Trends, first_choices};
 
-/// Longest time of one measurement.
+/// Time limit of one measurement.
 pub const BUDGET: Duration = Duration::from_secs(60);
 
-/// Cases in which a model chooses.
+/// Number of cases in which a model chooses.
 pub const CHOICES: usize = 36;
 
-/// Sentences to choose from in each case: one is authored for the finding, the others for findings of other kinds.
+/// Number of sentences to choose from in each case: one is authored for the finding, the others for other findings.
 pub const ALTERNATIVES: usize = 4;
 
-/// Least share of fitting choices for `choose`. Chance is a quarter; by chance alone fewer than one model in 10,000
-/// reaches this in 36 cases.
+/// Minimum share of fitting choices for `choose`. Chance gives a quarter; fewer than one random model in 10,000 reaches
+/// this share in 36 cases.
 pub const MIN_FITTING: f64 = 0.6;
 
-/// Findings about which a model words advice.
+/// Number of findings about which a model words advice.
 pub const WORDED: usize = 12;
 
-/// Least share of worded texts that are accepted at the first attempt for `word`.
+/// Minimum share of worded texts that are accepted at the first attempt, for `word`.
 pub const MIN_ACCEPTED: f64 = 0.9;
 
-/// Pairs of an authored sentence and its words in random order.
+/// Number of pairs of an authored sentence and its words in random order.
 pub const SALADS: usize = 6;
 
-/// Least share of pairs in which the model finds the authored sentence more fluent than the word salad for `word`.
+/// Minimum share of pairs in which the authored sentence is more fluent to the model than the word salad, for `word`.
 pub const MIN_SEPARATED: f64 = 0.9;
 
-/// Cases under way at once.
-const AT_ONCE: usize = 4;
+/// Maximum number of concurrent cases.
+const MAX_CONCURRENT_CASES: usize = 4;
 
-/// A machine with much the matter, as a snapshot.
+/// Recorded snapshot of a machine with many problems.
 const MACHINE: &str = include_str!("check/machine.json");
 
-/// Measures a model of this backend. `progress` is called with the share that is done and what is measured.
+/// Measures a model of this backend. `progress` is called with the finished share and the name of the current step.
 ///
 /// # Errors
-/// The error of the backend. except that the time ran out.
+/// The error of the backend. A timeout is none: the measurement then has fewer cases.
 pub async fn check_model(
     backend: &dyn ModelBackend,
     model: &ModelInfo,
@@ -121,18 +121,18 @@ pub async fn check_model(
     Ok(measurements)
 }
 
-/// A text with its fluency, for setting [`MIN_FLUENCY`](super::MIN_FLUENCY).
+/// Text with its fluency, for choosing [`MIN_FLUENCY`](super::MIN_FLUENCY).
 #[derive(Debug, Clone, PartialEq)]
 pub struct FluencySample {
-    /// `authored`, `salad` or `worded`.
+    /// Kind of the text: `authored`, `salad` or `worded`.
     pub label: &'static str,
-    /// What the backend measured.
+    /// Fluency measured by the backend.
     pub fluency: f32,
-    /// The text.
+    /// Text that was measured.
     pub text: String,
 }
 
-/// The fluencies of authored advice, of its words in random order, and of what the model words itself.
+/// Measures the fluency of authored advice, of its words in random order, and of what the model words itself.
 ///
 /// # Errors
 /// The error of the backend.
@@ -152,13 +152,13 @@ pub async fn fluency_samples(backend: &dyn ModelBackend, model: &ModelInfo) -> R
     Ok(samples)
 }
 
-/// Runs cases side by side, until the time is over.
+/// Runs cases concurrently until the time limit is reached.
 async fn measured<C, F>(cases: impl IntoIterator<Item = C>, run: impl Fn(C) -> F) -> Result<Vec<bool>>
 where
     F: Future<Output = Result<Option<bool>>>,
 {
     let running: Vec<_> = cases.into_iter().map(run).collect();
-    let mut running = stream::iter(running).buffered(AT_ONCE);
+    let mut running = stream::iter(running).buffered(MAX_CONCURRENT_CASES);
     let mut passed = Vec::new();
     while let Some(case) = running.next().await {
         match case {
@@ -178,7 +178,7 @@ fn all_permissions(model: &ModelInfo) -> ModelPermissions {
     }
 }
 
-/// What is found on the recorded machine, one finding of each rule.
+/// Returns the findings on the recorded machine, one of each rule.
 fn findings() -> Result<Vec<Found>> {
     let snapshot: Snapshot = serde_json::from_str(MACHINE)
         .map_err(|e| Error::internal("the recorded machine of the measurement is damaged").with_source(e))?;
@@ -192,7 +192,7 @@ fn findings() -> Result<Vec<Found>> {
     Ok(found)
 }
 
-/// For each case the finding, sentences on why something matters, and the one that is authored for the finding.
+/// Returns for each case the finding, sentences on why something matters, and the one that is authored for the finding.
 fn choices(found: &[Found]) -> Vec<(&Found, Vec<String>, String)> {
     let why = |found: &Found| found.texts.consequences.first().map(|text| first_choices(text));
     let mut dice = StdRng::seed_from_u64(13);
@@ -208,7 +208,7 @@ fn choices(found: &[Found]) -> Vec<(&Found, Vec<String>, String)> {
                 sentences.push(other);
             }
         }
-        // The fitting one is at each place equally often.
+        // The fitting sentence stands at each position equally often.
         sentences.rotate_right(i % ALTERNATIVES);
         cases.push((about, sentences, fitting));
     }
@@ -219,7 +219,7 @@ fn salads(found: &[Found]) -> Vec<(&Found, String, String)> {
     salads_of(found, SALADS)
 }
 
-/// Findings with an authored sentence with a command, and its words in random order.
+/// Returns findings with an authored sentence that has a command, and its words in random order.
 fn salads_of(found: &[Found], most: usize) -> Vec<(&Found, String, String)> {
     let mut dice = StdRng::seed_from_u64(13);
     let with_command = found.iter().filter_map(|found| {
@@ -232,7 +232,7 @@ fn salads_of(found: &[Found], most: usize) -> Vec<(&Found, String, String)> {
         .collect()
 }
 
-/// The words in random order: a command is one word, the first and the full stop keep their places.
+/// Shuffles the words of a sentence: a command is one word, and the first word and the full stop stay in place.
 fn salad(sentence: &str, dice: &mut impl Rng) -> String {
     let mut words: Vec<String> = Vec::new();
     for (i, part) in sentence.trim_end_matches('.').split('`').enumerate() {
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn there_are_enough_cases_and_their_alternatives_differ() {
+    fn cases_suffice_and_their_alternatives_differ() {
         let found = findings().unwrap();
         assert!(found.len() >= CHOICES, "{} findings", found.len());
         let cases = choices(&found);
@@ -280,7 +280,7 @@ mod tests {
         }
     }
 
-    /// The fitting sentence of the case that is asked.
+    /// Returns the fitting sentence of the requested case.
     fn fitting(request: &GenerateRequest) -> Option<String> {
         let asked = request.messages.last()?.content.clone();
         let found = findings().unwrap();
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_chooses_fittingly_earns_choose_and_who_writes_nonsense_earns_no_word() {
+    async fn fitting_choices_grant_choose_and_nonsense_does_not_grant_word() {
         let model =
             ScriptedModelBackend::replying(|request| fitting(request).unwrap_or_else(|| "nonsense".into()));
         let measurements = measure(model.supporting(false, true)).await;
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_writes_authored_advice_fluently_earns_word() {
+    async fn fluent_authored_advice_grants_word() {
         let model = || {
             ScriptedModelBackend::replying(|request| {
                 let asked = request.messages.last().unwrap().content.clone();
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_backend_that_fails_is_an_error_and_one_that_is_slow_earns_nothing() {
+    async fn failing_backend_is_an_error_and_slow_backend_is_granted_nothing() {
         let info = ScriptedModelBackend::new(["x"]).models().await.unwrap().remove(0);
         let down = ScriptedModelBackend::replying(|_| Error::unavailable("down"));
         assert!(check_model(&down, &info, |_, _| ()).await.is_err());

@@ -1,13 +1,13 @@
-//! What a text about one finding can be: a statement, perhaps a consequence, and one or two sentences of advice.
+//! Composition of a text about one finding: a statement, an optional consequence, and one or two sentences of advice.
 //!
 //! ```text
 //! Disk /var is 96.4 % full. | Programs fail when they cannot write. | Run `du -xh /var | sort -h` to see what takes the space.
 //! statement                   consequence                             advice
 //! ```
 //!
-//! Statement and consequence are always authored. The advice is authored under the permission `choose`, and of the
-//! language of [`advice`](super::advice) under `word`. The same expressions give the grammar that a backend samples by
-//! and the check of every text, whatever backend it comes from.
+//! Statement and consequence are always authored. The advice is authored under the permission `choose`, and belongs to
+//! the language of [`advice`](super::advice) under `word`. The same expressions give the grammar that a backend samples
+//! by and the check of every text, whatever backend it comes from.
 
 use std::collections::BTreeSet;
 
@@ -22,11 +22,11 @@ use super::phrases::Breadth;
 use super::rejection::Rejection;
 use super::rules::{Found, first_choices};
 
-/// The texts that are possible about one finding under one permission.
+/// Set of texts that are possible about one finding under one permission.
 #[derive(Debug)]
 pub(super) struct Composition<'a> {
     found: &'a Found,
-    /// One authored consequence, its synonyms chosen.
+    /// One authored consequence, with its synonym choices.
     consequence: Expression,
     /// One sentence of advice.
     sentence: Expression,
@@ -36,7 +36,8 @@ pub(super) struct Composition<'a> {
 }
 
 impl<'a> Composition<'a> {
-    /// About this finding, under this permission: with `word` the language of advice, else the authored sentences.
+    /// Creates the composition: with `word` the advice is of the language of advice, otherwise of the authored
+    /// sentences.
     pub(super) fn new(found: &'a Found, permission: ModelPermission) -> Self {
         let authored = Authored::of(found);
         let sentence = match permission {
@@ -53,18 +54,18 @@ impl<'a> Composition<'a> {
         }
     }
 
-    /// The finding.
+    /// Returns the finding that the texts are about.
     pub(super) fn found(&self) -> &'a Found {
         self.found
     }
 
-    /// The permission under which the texts are written.
+    /// Returns the permission under which the texts are written.
     pub(super) fn permission(&self) -> ModelPermission {
         self.permission
     }
 
-    /// What a model samples by: the text without its statement where there is only one. Under `word` it is a part of
-    /// what is accepted, with the plain ways of saying it only.
+    /// Returns the expression that a model samples by: the text, without its statement when there is only one. Under
+    /// `word` it is the subset of the accepted texts with plain wordings.
     pub(super) fn sampled(&self) -> Expression {
         let sentence = match self.permission {
             ModelPermission::Word => advice::sentence(&Authored::of(self.found), Breadth::Sampled),
@@ -79,12 +80,12 @@ impl<'a> Composition<'a> {
         sequence(statement.into_iter().chain([consequence, sentence]))
     }
 
-    /// [`sampled`](Self::sampled) as a grammar.
+    /// Converts [`sampled`](Self::sampled) into a grammar.
     pub(super) fn grammar(&self) -> String {
         lark::grammar(&self.sampled())
     }
 
-    /// The answer of a model as a whole text: with the statement before it where it does not begin with one.
+    /// Completes a model's answer: puts the statement before it unless it begins with one.
     pub(super) fn complete(&self, answer: &str) -> String {
         let answer = plain(answer);
         let statements = &self.found.texts.statements;
@@ -95,7 +96,7 @@ impl<'a> Composition<'a> {
         format!("{statement} {answer}")
     }
 
-    /// Whether a text is one of those that are possible, and what it asserts.
+    /// Checks that a text is one of the possible texts, and returns its assertions.
     ///
     /// # Errors
     /// The reason and the first words that do not fit.
@@ -126,7 +127,7 @@ impl<'a> Composition<'a> {
         Err(refused(furthest))
     }
 
-    /// What is behind the statement: `(is_advice, start, end)` of each sentence.
+    /// Splits the text after the statement into sentences: `(is_advice, start, end)` of each.
     fn spans(
         &self,
         matcher: &mut Matcher<'_>,
@@ -154,7 +155,7 @@ impl<'a> Composition<'a> {
         None
     }
 
-    /// Two sentences that are the same, or that name the same command.
+    /// Whether two sentences are equal or name the same command.
     fn repeats(&self, first: &str, second: &str) -> bool {
         let both = |command: &String| {
             let quoted = format!("`{command}`");
@@ -172,7 +173,7 @@ impl<'a> Composition<'a> {
         Ok(assertions::of(text, statement, spans, &self.names, &self.commands))
     }
 
-    /// The rules' own text and what it asserts.
+    /// Returns the authored text and its assertions.
     pub(super) fn rules_text(&self) -> (String, Vec<Assertion>) {
         let texts = &self.found.texts;
         let text = texts.rules_text();
@@ -191,7 +192,7 @@ impl<'a> Composition<'a> {
     }
 }
 
-/// A sentence with its `[a|b]` choices.
+/// Parses a sentence with `[a|b]` choices.
 pub(super) fn synonyms(sentence: &str) -> Expression {
     let mut parts = Vec::new();
     let mut rest = sentence;
@@ -204,7 +205,7 @@ pub(super) fn synonyms(sentence: &str) -> Expression {
     sequence(parts)
 }
 
-/// Typographic marks as the plain ones they stand for, and one space between words.
+/// Replaces typographic punctuation by ASCII and white space by single spaces.
 pub(super) fn plain(text: &str) -> String {
     let text: String = text
         .chars()

@@ -1,60 +1,60 @@
 //! Regular languages: one expression gives both the check of a finished text and the grammar that a backend samples by.
 //!
-//! An [`Expression`] is built of literals, sequences, choices and bounded repetitions; there is no recursion. A part
-//! that is used in several places is a named [`Rule`]. [`Expression::ends`] decides membership with sets of positions:
-//! each rule is evaluated at most once for each position of the text, so the time grows with the length of the text and
-//! the size of the expression, never exponentially. [`lark`](super::lark) prints the same expression as a grammar.
+//! An [`Expression`] is built from literals, sequences, choices and bounded repetitions, without recursion. A part that
+//! is used in several places is a named [`Rule`]. [`Matcher::ends`] decides membership with sets of positions: each
+//! rule is evaluated at most once per position of the text, so the time grows with the length of the text and the size
+//! of the expression, never exponentially. [`lark`](super::lark) prints the same expression as a grammar.
 
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// Longest text that is matched, in bytes; the longest authored text has less than half of it.
+/// Maximum length of a matched text in bytes; the longest authored text has less than half of it.
 pub(super) const MAX_TEXT_BYTES: usize = 1_500;
 
-/// A regular language.
+/// Regular language, as an expression.
 #[derive(Debug, Clone)]
 pub(super) enum Expression {
     /// Exactly this text.
     Literal(Arc<str>),
-    /// These one after another; without parts the empty text.
+    /// The parts one after another; without parts the empty text.
     Sequence(Arc<[Expression]>),
-    /// One of these; without parts no text at all.
+    /// One of the parts; without parts the empty language.
     Choice(Arc<[Expression]>),
-    /// Between `min` and `max` times.
+    /// Between `min` and `max` repetitions.
     Repeat {
-        /// What is repeated.
+        /// Repeated expression.
         of: Arc<Expression>,
-        /// Fewest times.
+        /// Minimum number of repetitions.
         min: usize,
-        /// Most times.
+        /// Maximum number of repetitions.
         max: usize,
     },
-    /// A named part, which may be used in several places.
+    /// Named part, which may be used in several places.
     Rule(Arc<Rule>),
 }
 
-/// A named part of an expression.
+/// Named part of an expression.
 #[derive(Debug)]
 pub(super) struct Rule {
-    /// Lower-case letters and `_`; several rules may have the same name.
+    /// Name in lower-case letters and `_`; several rules may have the same name.
     pub(super) name: &'static str,
-    /// What it stands for.
+    /// Expression that the name stands for.
     pub(super) body: Expression,
 }
 
-/// Exactly this text.
+/// Matches exactly this text.
 pub(super) fn literal(text: impl Into<Arc<str>>) -> Expression {
     Expression::Literal(text.into())
 }
 
-/// These one after another. Without texts where a part is without texts.
+/// Matches the parts one after another. It is the empty language if one part is.
 pub(super) fn sequence(parts: impl IntoIterator<Item = Expression>) -> Expression {
     let parts: Vec<_> = parts.into_iter().collect();
     if parts.iter().any(Expression::is_nothing) { nothing() } else { Expression::Sequence(parts.into()) }
 }
 
-/// The parts with a space between them.
+/// Matches the parts with a space between them.
 pub(super) fn spaced(parts: impl IntoIterator<Item = Expression>) -> Expression {
     let mut spaced = Vec::new();
     for part in parts {
@@ -66,23 +66,23 @@ pub(super) fn spaced(parts: impl IntoIterator<Item = Expression>) -> Expression 
     sequence(spaced)
 }
 
-/// One of these.
+/// Matches one of the parts.
 pub(super) fn choice(parts: impl IntoIterator<Item = Expression>) -> Expression {
     Expression::Choice(parts.into_iter().filter(|part| !part.is_nothing()).collect())
 }
 
-/// One of these texts.
+/// Matches one of these texts.
 pub(super) fn one_of<T: Into<String>>(texts: impl IntoIterator<Item = T>) -> Expression {
     let texts: BTreeSet<String> = texts.into_iter().map(Into::into).collect();
     Expression::Choice(texts.into_iter().map(|text| Expression::Literal(text.into())).collect())
 }
 
-/// This or the empty text.
+/// Matches the part or the empty text.
 pub(super) fn optional(part: Expression) -> Expression {
     repeat(part, 0, 1)
 }
 
-/// Between `min` and `max` times.
+/// Matches between `min` and `max` repetitions of the part.
 pub(super) fn repeat(part: Expression, min: usize, max: usize) -> Expression {
     match part.is_nothing() {
         true if min == 0 => Expression::Sequence([].into()),
@@ -91,50 +91,50 @@ pub(super) fn repeat(part: Expression, min: usize, max: usize) -> Expression {
     }
 }
 
-/// This under a name. What has no texts gets none, so that it can be recognized.
+/// Names an expression. The empty language stays unnamed, so that it can be recognized.
 pub(super) fn rule(name: &'static str, body: Expression) -> Expression {
     if body.is_nothing() { nothing() } else { Expression::Rule(Arc::new(Rule { name, body })) }
 }
 
-/// The language without any text.
+/// Returns the empty language.
 pub(super) fn nothing() -> Expression {
     Expression::Choice([].into())
 }
 
 impl Expression {
-    /// Whether no text belongs to it.
+    /// Whether this is the empty language.
     pub(super) fn is_nothing(&self) -> bool {
         matches!(self, Self::Choice(parts) if parts.is_empty())
     }
 
-    /// Whether the whole text belongs to it.
+    /// Whether the whole text belongs to the language.
     pub(super) fn matches(&self, text: &str) -> bool {
         Matcher::new(text).is_some_and(|mut matcher| matcher.ends(self, 0).contains(&text.len()))
     }
 }
 
-/// A part of an expression whose ends are kept.
+/// Part of an expression whose end positions are cached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Part {
     Rule(*const Rule),
     Repeat(*const Expression, usize, usize),
 }
 
-/// Matches one text.
+/// Matcher of one text, with cached results.
 pub(super) struct Matcher<'t> {
     text: &'t str,
-    /// Where each rule or repetition ends that begins at this position.
+    /// End positions of each rule or repetition that begins at a position.
     known: HashMap<(Part, usize), Rc<BTreeSet<usize>>>,
     furthest: usize,
 }
 
 impl<'t> Matcher<'t> {
-    /// For this text; none where it is longer than [`MAX_TEXT_BYTES`].
+    /// Creates a matcher of `text`; `None` if it is longer than [`MAX_TEXT_BYTES`].
     pub(super) fn new(text: &'t str) -> Option<Self> {
         (text.len() <= MAX_TEXT_BYTES).then(|| Self { text, known: HashMap::new(), furthest: 0 })
     }
 
-    /// Where texts of this expression that begin at this position can end.
+    /// Returns the positions where texts of this expression that begin at `start` can end.
     pub(super) fn ends(&mut self, expression: &Expression, start: usize) -> BTreeSet<usize> {
         match expression {
             Expression::Literal(text) => {
@@ -189,7 +189,7 @@ impl<'t> Matcher<'t> {
         starts.iter().flat_map(|start| self.ends(expression, *start)).collect()
     }
 
-    /// The furthest position that a literal has matched up to: what follows is the first that does not fit.
+    /// Returns the furthest position that a literal has matched up to: the first words that do not fit begin there.
     pub(super) fn furthest(&self) -> usize {
         self.furthest
     }

@@ -1,8 +1,8 @@
-//! Prints a language as a Lark grammar for llguidance.
+//! Printer of a language as a Lark grammar for llguidance.
 //!
-//! Every named rule becomes a terminal (upper-case name), and so does the whole: llguidance then matches it as one
-//! regular expression, which costs less for each token than its parser of context-free rules and knows no ambiguity
-//! between words of which one begins another.
+//! Every named rule becomes a terminal (upper-case name), and so does the whole text. llguidance then matches it as one
+//! regular expression. That costs less per token than its parser of context-free rules, and there is no ambiguity
+//! between words of which one is a prefix of another.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::language::{Expression, Rule};
 
-/// The grammar of this language; its start symbol is `start`. A language without texts gives a grammar that is invalid.
+/// Prints the grammar of a language; its start symbol is `start`. The empty language gives an invalid grammar.
 pub(super) fn grammar(language: &Expression) -> String {
     let mut printer = Printer { terminals: String::new(), names: HashMap::new(), bodies: HashMap::new() };
     let body = printer.expression(language);
@@ -54,7 +54,7 @@ impl Printer {
             return name.clone();
         }
         let body = self.expression(&rule.body);
-        // Rules of the same body are one: the same words are gathered for several commands.
+        // Rules with the same body are merged, because several commands gather the same words.
         let number = self.bodies.len();
         let known = self.bodies.entry(body).or_insert_with_key(|body| {
             let name = format!("{}_{number}", rule.name.to_ascii_uppercase());
@@ -66,7 +66,7 @@ impl Printer {
     }
 }
 
-/// A text in quotes, escaped as JSON does; the notation takes DEL only as an escape.
+/// Quotes a text with JSON's escapes; the notation allows DEL only as an escape.
 fn literal(text: &str) -> String {
     serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007f")
 }
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn every_grammar_of_a_finding_is_understood_and_takes_its_authored_texts() {
+    fn grammar_of_every_finding_parses_and_accepts_its_authored_texts() {
         let factory = factory();
         for found in rules::find(&sick(), &Trends::default()) {
             for permission in [Choose, Word] {
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_of_the_notation_in_texts_are_escaped() {
+    fn special_characters_in_texts_are_escaped() {
         let factory = factory();
         for text in ["a \"b\" \\ c", "line\nbreak\ttab", "//# no {comment}?*+", "\u{7f}\u{1}", "°C ä 名"] {
             let grammar = grammar(&one_of([text]));
@@ -150,13 +150,13 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(200))]
 
-        /// A backend that samples by the grammar and the check of every text decide alike.
+        /// A backend that samples by the grammar and the check of finished texts must decide alike.
         #[test]
-        fn the_grammar_and_the_matcher_agree(
+        fn grammar_and_matcher_agree(
             inner in expressions(),
             texts in prop::collection::vec("[ab]{0,6}", 8),
         ) {
-            // Llguidance takes no token that can be empty.
+            // llguidance rejects a token that can be empty.
             let language = sequence([language::literal("<"), inner, language::literal(">")]);
             let (factory, grammar) = (factory(), grammar(&language));
             for text in texts {
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn nested_repetitions_take_no_exponential_time() {
+    fn nested_repetitions_take_polynomial_time() {
         let inner = repeat(one_of(["a", "aa", "aaa"]), 0, 9);
         let language = repeat(repeat(inner, 0, 9), 0, 9);
         let text = format!("{}b", "a".repeat(300));

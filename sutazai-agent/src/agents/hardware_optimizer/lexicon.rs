@@ -1,16 +1,15 @@
-//! The words that a model may use in advice, by part of speech.
+//! Lexicon of the words that a model may use in advice, by part of speech.
 //!
-//! Whatever is not listed here cannot be said outside of an authored phrase. The *neutral* words assert nothing about a
-//! machine and are always allowed. A *topic* word is allowed only where the finding's own sentences have one of its
-//! forms, or where the command of the sentence shows such things ([`COMMANDS`]); so advice about a disk cannot speak of
-//! memory, and advice about use cannot speak of failure. There are no words of negation, comparison of amounts,
-//! completion, reassurance or alarm, and no numbers, in any list.
+//! Words that are not listed here cannot appear outside an authored phrase. The *neutral* words assert nothing about a
+//! machine and are always allowed. A *topic* word is allowed only if the finding's own sentences have one of its forms,
+//! or if the command of the sentence shows such things ([`COMMANDS`]). So advice about a disk cannot speak of memory,
+//! and advice about use cannot speak of failure. No list has words of negation, comparison of amounts, completion,
+//! reassurance or alarm, or numbers.
 //!
-//! Lists are separated by spaces. Nouns are written `singular/plural`, verbs
-//! `base/third person/present participle/past/past participle`; an empty form does not exist, `_` stands for a space and
-//! `|` for a slash.
+//! Entries are separated by spaces. Nouns are written `singular/plural`, verbs `base/third person/present
+//! participle/past/past participle`; an empty form does not exist, `_` stands for a space and `|` for a slash.
 
-/// Nouns that assert nothing.
+/// Nouns that assert nothing about a machine.
 pub(super) const NEUTRAL_NOUNS: &str = "\
     process/processes program/programs application/applications service/services task/tasks job/jobs \
     machine/machines system/systems user/users owner/owners part/parts place/places thing/things list/lists \
@@ -22,13 +21,13 @@ pub(super) const NEUTRAL_NOUNS: &str = "\
     configuration/ behavior/ activity/ resource/resources property/properties type/types kind/kinds rest/ \
     reason/reasons cause/causes /ones";
 
-/// Nouns without a plural that need no article; singular forms listed above or below.
+/// Nouns without a plural that need no article; their singular forms are listed above or below.
 pub(super) const MASS_NOUNS: &str = "\
     use usage consumption output status memory RAM swap space storage time traffic pressure load work air dust \
     access I/O activity reading writing room input latency steal synchronization health bandwidth CPU \
     information data behavior configuration swapping";
 
-/// Nouns of the things that rules are about.
+/// Nouns for the things that rules are about.
 pub(super) const TOPIC_NOUNS: &str = "\
     memory/ RAM/ swap/ swapping/ space/ storage/ room/ area/areas disk/disks drive/drives device/devices \
     volume/volumes file/files filesystem/filesystems folder/folders directory/directories inode/inodes \
@@ -47,7 +46,7 @@ pub(super) const TOPIC_NOUNS: &str = "\
     restart/restarts session/sessions cache/caches bandwidth/ segment/segments link/links listener/listeners \
     backlog/backlogs";
 
-/// Verbs that assert nothing.
+/// Verbs that assert nothing about a machine.
 pub(super) const NEUTRAL_VERBS: &str = "\
     use/uses/using/used/used hold/holds/holding/held/held take/takes/taking/took/taken \
     take_up/takes_up/taking_up/took_up/taken_up need/needs/needing/needed/needed run/runs/running/ran/run \
@@ -71,7 +70,7 @@ pub(super) const NEUTRAL_VERBS: &str = "\
     change/changes/changing/changed/ vary/varies/varying/varied/ happen/happens/happening/happened/ \
     list////listed find////found see////seen";
 
-/// Verbs that say something of a machine.
+/// Verbs that assert something about a machine.
 pub(super) const TOPIC_VERBS: &str = "\
     wait/waits/waiting/waited/ block/blocks/blocking/blocked/blocked stick////stuck hang/hangs/hanging/hung/hung \
     grow/grows/growing/grew/grown end/ends/ending/ended/ended kill////killed \
@@ -89,13 +88,13 @@ pub(super) const TOPIC_VERBS: &str = "\
     complain/complains/complaining/complained/ compete/competes/competing/competed/ ask/asks/asking/asked/asked \
     increase/increases/increasing/increased/increased";
 
-/// Verbs of [`TOPIC_VERBS`] that may have an object. The others have none, since it would turn round who did what to whom:
-/// where processes end, no process ends another.
+/// Verbs of [`TOPIC_VERBS`] that may have an object. With an object, the others could reverse who acts: where processes
+/// end, no process ends another.
 pub(super) const TRANSITIVE: &str = "\
     start open close mount drop receive send report limit swap log load ask";
 
-/// Things of which sentences say the same: what the finding's own sentences say of one of a class may be said of all of
-/// it and of nothing else. So a task may wait for a disk, but no disk for a task.
+/// Classes of things that share assertions: what the finding's sentences assert of one thing may be asserted of its
+/// whole class and of nothing else. So a task may wait for a disk, but no disk for a task.
 pub(super) const CLASSES: &[&str] = &[
     "process/processes program/programs application/applications service/services task/tasks job/jobs \
      thread/threads worker/workers",
@@ -109,23 +108,23 @@ pub(super) const CLASSES: &[&str] = &[
     "kernel/kernels",
 ];
 
-/// Adjectives that assert nothing.
+/// Adjectives that assert nothing about a thing.
 pub(super) const NEUTRAL_ADJECTIVES: &str = "\
     largest biggest heaviest highest greatest top main single individual current other own big large heavy \
     overall total detailed different running used whole various exact open first next upper last latest final \
     recent newest few relevant common complete";
 
-/// Adjectives that say something of a thing.
+/// Adjectives that assert something about a thing.
 pub(super) const TOPIC_ADJECTIVES: &str = "\
     full fullest busy busier busiest hot hottest warm warmest free resident virtual active inactive \
     out-of-memory small smaller faulty slow slowest available mounted synchronized unhealthy read-only old";
 
-/// Adjectives of [`TOPIC_ADJECTIVES`] and phrases that may follow `is`: none is a judgment.
+/// Adjectives of [`TOPIC_ADJECTIVES`] and phrases that may follow `is`; none is a judgment.
 pub(super) const PREDICATES: &str = "\
     full/full busy/busy hot/hot warm/warm free/free active/active available/available mounted/mounted \
     synchronized/synchronized synchronized/in_step unhealthy/unhealthy read-only/read-only";
 
-/// Words that may be said for each other: where the finding has one of a group, it has all.
+/// Groups of synonyms: if the finding has one word of a group, all of them are allowed.
 pub(super) const SYNONYMS: &[&str] = &[
     "memory ram",
     "processor cpu core time",
@@ -146,7 +145,7 @@ pub(super) const SYNONYMS: &[&str] = &[
     "drop loss",
 ];
 
-/// What the programs of commands show, as words of the lists above: `tokens of a command: words`.
+/// Words of the lists above for what a command shows, as pairs of the command's tokens and the words.
 pub(super) const COMMANDS: &[(&str, &str)] = &[
     ("journalctl", "log journal message line kernel warning error last latest"),
     ("docker logs", "container log message line last latest final end write print say error"),
@@ -206,12 +205,12 @@ pub(super) const DETERMINERS_PLURAL: &str = "\
 pub(super) const DETERMINERS_MASS: &str = "\
     the its their most_of_the the_most much_of_the your this so_much little much";
 
-/// Prepositions.
+/// Prepositions of place, time and relation.
 pub(super) const PREPOSITIONS: &str = "\
     of in on for by with from at to among between under across per about around inside behind to_and_from within \
     next_to against up_to";
 
-/// Where or when, at the end of a clause: only the present.
+/// Adverbs of place or time at the end of a clause, for the present only.
 pub(super) const ADVERBS: &str = "\
     now right_now at_the_moment currently together there in_use most the_most in_detail closely at_a_glance \
     first one_by_one in_total next at_present for_a_while a_few_times in_and_out and_back for_a_few_seconds \
@@ -240,28 +239,28 @@ pub(super) const LOOKING_AT_THING: &str = "\
     finding checking looking_at looking_for listing reading watching inspecting reviewing examining identifying \
     getting_an_overview_of comparing monitoring";
 
-/// The same that take a question.
+/// Verbs of looking after `start by` that take a question.
 pub(super) const LOOKING_INTO_QUESTION: &str = "\
     finding_out checking looking_at seeing finding identifying determining watching learning";
 
-/// Verbs with which a command is run.
+/// Verbs for running a command.
 pub(super) const RUN: &str = "\
     run use try start_with begin_with execute consider_running consider_using call type enter run_the_command \
     use_the_command turn_to try_the_command issue try_running consult";
 
-/// The same after `start by`.
+/// Verbs for running or reading after `start by`.
 pub(super) const RUNNING: &str = "\
     start_by_running begin_by_running start_by_using begin_by_using start_by_checking start_by_looking_at \
     begin_by_looking_at start_by_reading start_out_with";
 
-/// Verbs with which the output of a command is read.
+/// Verbs for reading the output of a command.
 pub(super) const OUTPUT: &str = "\
     look_at_the_output_of check_the_output_of read_the_output_of review_the_output_of have_a_look_at \
     take_a_look_at look_at check look_at_the_list_from use_the_output_of inspect_the_output_of \
     examine_the_output_of look_through_the_output_of see read inspect review see_the_output_of \
     consult_the_output_of go_through_the_output_of watch_the_output_of watch";
 
-/// What may stand before an imperative.
+/// Phrases that may precede an imperative.
 pub(super) const LEAD: &str = "\
     first please you_can you_may you_could next then now as_a_first_step to_begin to_start also you_can_also \
     it_helps_to it_is_worth_trying_to you_might you_should as_a_start for_a_start first_of_all to_get_started \
@@ -269,7 +268,7 @@ pub(super) const LEAD: &str = "\
     it_is_a_good_idea_to you_may_want_to you_might_want_to a_next_step_is_to the_first_step_is_to then_you_can \
     remember_to";
 
-/// What joins a verb of looking and a command.
+/// Phrases that join a verb of looking and a command.
 pub(super) const WITH: &str = "\
     with using by_running via through by_using by_means_of with_the_command in_the_output_of from \
     with_the_help_of by_looking_at_the_output_of with_the_output_of by_calling by_checking in of by_reading \
@@ -280,12 +279,12 @@ pub(super) const PRONOUNS: &str = "\
     it them this each_of_them all_of_them most_of_it most_of_them each so_much those the_ones ones everything \
     anything something others the_others the_rest";
 
-/// The words of a list, with a space for `_` and a slash for `|`.
+/// Splits a list into words, with a space for `_` and a slash for `|`.
 pub(super) fn words(list: &str) -> Vec<String> {
     list.split_ascii_whitespace().map(spelled).collect()
 }
 
-/// The entries of a table, each with its forms.
+/// Splits a table into entries, each with its forms.
 pub(super) fn table(list: &str) -> Vec<Vec<String>> {
     list.split_ascii_whitespace().map(|entry| entry.split('/').map(spelled).collect()).collect()
 }

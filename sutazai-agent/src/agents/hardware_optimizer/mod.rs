@@ -1,15 +1,16 @@
-//! The hardware-optimizer: looks at the machine and recommends what to do, in sentences that the evidence supports.
+//! Hardware-optimizer: measures the machine and recommends what to do, in sentences that the evidence supports.
 //!
-//! It reasons by rules and asks a model to write. In the order of one analysis:
+//! Rules find the problems, and a model only writes about them. The steps of one analysis:
 //!
-//! 1. `analysis` takes a snapshot and has the `rules` find what is past its bounds, each finding with authored sentences.
-//! 2. `composition` makes of them the language of the texts about the finding: `advice` builds it of `phrases`, `questions` and a
-//!    `vocabulary` gathered from what is `authored`, `language` decides whether a text belongs to it, and `lark` prints
-//!    it for backends that sample by grammars.
-//! 3. `writer` has the `author` ask the model, with a `prompt`, for what it may do: choose or word. Backends without
-//!    grammars write `placeholders` or choose from enumerations.
+//! 1. `analysis` takes a snapshot and has the `rules` find values past their bounds, each finding with authored
+//!    sentences.
+//! 2. `composition` builds the language of the texts about a finding: `advice` constructs it from `phrases`,
+//!    `questions` and a `vocabulary` gathered from the `authored` sentences, `language` decides whether a text belongs
+//!    to it, and `lark` prints it for backends that sample by grammars.
+//! 3. `writer` has the `author` request from the model, with a `prompt`, what it is permitted to do: choose or word.
+//!    Backends without grammars write `placeholders` or choose from enumerations.
 //! 4. Every text is checked against the language, whoever wrote it, and for `fluency` where the backend measures it. A
-//!    text that fails is written again once, then the rules' own is used. `assertions` says what was checked.
+//!    rejected text is written again once, then the authored text is used. `assertions` lists what was checked.
 //!
 //! `check` measures what a model may do.
 

@@ -1,7 +1,7 @@
-//! Noun phrases and embedded questions: what a command may be said to show.
+//! Noun phrases and embedded questions: what advice may say that a command shows.
 //!
-//! None of them asserts anything by itself. They are built of the parts of speech of a [`Vocabulary`], of the names that
-//! the finding has, and of the phrases of its authored sentences, each used as a whole.
+//! None of them asserts anything by itself. They are built from the parts of speech of a [`Vocabulary`], from the names
+//! in the finding, and from the phrases of its authored sentences, each used as a whole.
 
 use super::language::{
     Expression, choice, literal, nothing, one_of, optional, repeat, rule, sequence, spaced,
@@ -9,62 +9,62 @@ use super::language::{
 use super::lexicon;
 use super::vocabulary::{VerbSet, Verbs, Vocabulary};
 
-/// What a sentence may be about.
+/// Phrases that a sentence of advice may be about.
 #[derive(Debug)]
 pub(super) struct Phrases {
-    /// `the largest processes on disk /var and their memory`.
+    /// Noun phrase, such as `the largest processes on disk /var and their memory`.
     pub(super) noun: Expression,
-    /// `which processes hold the most memory`.
+    /// Embedded question, such as `which processes hold the most memory`.
     pub(super) question: Expression,
-    /// `a time service is active`, as what is to be verified.
+    /// Clause to be verified, such as `a time service is active`.
     pub(super) clause: Expression,
 }
 
-/// How much of the language is built.
+/// Size of the language that is built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Breadth {
-    /// Every way of saying it that is accepted from a model.
+    /// Every wording that is accepted from a model.
     Accepted,
-    /// The plain ways, a part of [`Breadth::Accepted`]: what a model samples by. The fewer ways there are to go wrong,
-    /// the better a small model writes, and the less each token costs.
+    /// The plain wordings, a subset of [`Breadth::Accepted`] that a model samples by. The fewer ways there are to go
+    /// wrong, the better a small model writes, and the less each token costs.
     Sampled,
 }
 
 impl Breadth {
-    /// The most repetitions: few where a model samples.
+    /// Returns the maximum number of repetitions: `accepted`, or at most one where a model samples.
     fn most(self, accepted: usize) -> usize {
         if self == Self::Accepted { accepted } else { accepted.min(1) }
     }
 
-    /// The first words of a list where a model samples, else all.
+    /// Returns all words of a list, or the first `sampled` of them where a model samples.
     pub(super) fn first(self, list: &str, sampled: usize) -> Vec<String> {
         let most = if self == Self::Accepted { usize::MAX } else { sampled };
         lexicon::words(list).into_iter().take(most).collect()
     }
 
-    /// The part where everything is accepted; nothing where a model samples.
+    /// Returns `part` if everything is accepted, or nothing where a model samples.
     pub(super) fn only_accepted(self, part: Expression) -> Expression {
         if self == Self::Accepted { part } else { nothing() }
     }
 }
 
-/// Phrases of the finding's sentences, each used as a whole.
+/// Phrases taken from the finding's sentences, each used as a whole.
 #[derive(Debug, Default)]
 pub(super) struct AuthoredPhrases {
-    /// `how memory is divided`.
+    /// Embedded questions, such as `how memory is divided`.
     pub(super) questions: Vec<String>,
-    /// `the parents of the ended processes`.
+    /// Noun phrases, such as `the parents of the ended processes`.
     pub(super) nouns: Vec<String>,
-    /// `does not wait for its children`, from `the parent that does not wait for its children`.
+    /// Predicates, such as `does not wait for its children` from `the parent that does not wait for its children`.
     pub(super) actions: Vec<String>,
 }
 
-/// A part and a space behind it, or nothing.
-fn before(part: Expression) -> Expression {
+/// Optional part with a space after it.
+fn with_space_after(part: Expression) -> Expression {
     optional(sequence([part, literal(" ")]))
 }
 
-/// A space and a part, or nothing.
+/// Optional part with a space before it.
 pub(super) fn behind(part: Expression) -> Expression {
     optional(sequence([literal(" "), part]))
 }
@@ -74,7 +74,7 @@ pub(super) fn words(list: &[&str]) -> Expression {
 }
 
 impl Phrases {
-    /// Of these words, names and authored phrases. The names are the finding's.
+    /// Builds the phrases of these words, the finding's names and its authored phrases.
     pub(super) fn new(
         words: &Vocabulary,
         names: &[String],
@@ -117,23 +117,23 @@ impl Phrases {
     }
 }
 
-/// Subjects of one class with their verbs.
+/// Subjects of one class, with the verbs of that class.
 pub(super) struct Subject<'a> {
     pub(super) one: Expression,
     pub(super) several: Expression,
-    /// Several as an object.
+    /// Several of the class, as the object of a sentence.
     things: Expression,
-    /// Without a determiner, as they follow `which`.
+    /// One of the class without a determiner, as it follows `which`.
     pub(super) which_one: Expression,
     pub(super) which: Expression,
     pub(super) verbs: &'a VerbSet,
 }
 
-/// The parts of which phrases are made.
+/// Building blocks of the phrases.
 pub(super) struct Parts<'a> {
     pub(super) words: &'a Vocabulary,
     pub(super) preposition: Expression,
-    /// A noun with what may stand before it, or a name or pronoun.
+    /// Noun with its determiner and modifiers, or a name or a pronoun.
     pub(super) thing: Expression,
     pub(super) subjects: Vec<Subject<'a>>,
     pub(super) noun: Noun,
@@ -191,12 +191,12 @@ impl<'a> Parts<'a> {
         rule("placed", sequence([self.preposition.clone(), literal(" "), self.thing.clone(), and]))
     }
 
-    /// Once or twice, with `and` or `or` between; once where a model samples.
+    /// Matches the part once, or twice with `and` or `or` between; only once where a model samples.
     pub(super) fn joined(&self, part: &Expression) -> Expression {
         joined(self.breadth, part)
     }
 
-    /// What something does, for one or several subjects.
+    /// Builds what a subject does, for one and for several subjects.
     pub(super) fn actions(&self, verbs: &VerbSet, object: &Expression) -> (Expression, Expression) {
         let adverbs = one_of(self.breadth.first(lexicon::ADVERBS, 1));
         let end = sequence([behind(self.placed()), behind(adverbs)]);
@@ -207,7 +207,7 @@ impl<'a> Parts<'a> {
         let tail = rule("clause_tail", tail);
         let alone = sequence([behind(self.words.predicate.clone()), end.clone(), stranded]);
         let alone = rule("clause_tail", alone);
-        // Only a transitive verb has an object.
+        // Only a transitive verb takes an object.
         let doing = |form: fn(&Verbs) -> &Expression| {
             choice([
                 sequence([form(&verbs.transitive).clone(), tail.clone()]),
@@ -263,7 +263,8 @@ impl<'a> Parts<'a> {
         (rule("action", self.joined(&one)), rule("actions", self.joined(&several)))
     }
 
-    /// What a subject does, to what was named before where `fronted`: `they hold`, `the container has written`.
+    /// Builds what a subject does, such as `they hold` or `the container has written`. With `fronted`, its object was
+    /// named before.
     pub(super) fn held(&self, fronted: bool) -> Expression {
         let adverb = self::words(&[
             "open",
@@ -278,7 +279,7 @@ impl<'a> Parts<'a> {
         ]);
         let end = sequence([behind(choice([self.preposition.clone(), self.placed()])), behind(adverb)]);
         let done = |is: &[&str], form: &Expression| spaced([self::words(is), form.clone()]);
-        // What was named before is the object, or that of a preposition at the end: `what they wait for`.
+        // The noun before is the object, or that of a preposition at the end: `what they wait for`.
         let form = |verbs: &VerbSet, form: fn(&Verbs) -> &Expression| {
             if fronted {
                 choice([
@@ -331,7 +332,7 @@ impl<'a> Parts<'a> {
         rule("held", sequence([choice(of_classes.chain([neutral])), end]))
     }
 
-    /// What may follow a noun beside a preposition.
+    /// Builds the modifiers that may follow a noun, except prepositional phrases.
     fn relative(&self, verbs: &VerbSet) -> Expression {
         let that = self::words(&["that", "which", "who"]);
         let sorted = self::words(&["sorted", "ordered", "grouped", "ranked"]);
@@ -340,7 +341,7 @@ impl<'a> Parts<'a> {
         choice([
             spaced([sorted, literal("by"), choice([self.thing.clone(), bare])]),
             spaced([that, choice([one, several])]),
-            sequence([before(self::words(&["that", "which"])), self.held(true)]),
+            sequence([with_space_after(self::words(&["that", "which"])), self.held(true)]),
             sequence([verbs.transitive.present.clone(), behind(self.thing.clone()), behind(self.placed())]),
             sequence([verbs.all.present.clone(), behind(self.placed())]),
             sequence([verbs.all.participle.clone(), behind(self.placed())]),
@@ -353,13 +354,13 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// Once or twice, with `and` or `or` between; once where a model samples.
+/// Matches the part once, or twice with `and` or `or` between; only once where a model samples.
 fn joined(breadth: Breadth, part: &Expression) -> Expression {
     let second = breadth.only_accepted(sequence([words(&[" and ", " or "]), part.clone()]));
     sequence([part.clone(), optional(second)])
 }
 
-/// A noun with the words before it.
+/// Noun with its attributes and adjectives.
 #[derive(Debug, Clone)]
 pub(super) struct Noun {
     adjectives: Expression,
@@ -378,7 +379,7 @@ impl Noun {
         }
     }
 
-    /// Without a determiner.
+    /// Builds the noun without a determiner.
     pub(super) fn bare(&self, noun: Expression) -> Expression {
         sequence([self.adjectives.clone(), self.attributes.clone(), noun])
     }
@@ -388,10 +389,10 @@ impl Noun {
     }
 
     fn several(&self, noun: Expression) -> Expression {
-        sequence([before(one_of(lexicon::words(lexicon::DETERMINERS_PLURAL))), self.bare(noun)])
+        sequence([with_space_after(one_of(lexicon::words(lexicon::DETERMINERS_PLURAL))), self.bare(noun)])
     }
 
     fn amount(&self, noun: Expression) -> Expression {
-        sequence([before(one_of(lexicon::words(lexicon::DETERMINERS_MASS))), self.bare(noun)])
+        sequence([with_space_after(one_of(lexicon::words(lexicon::DETERMINERS_MASS))), self.bare(noun)])
     }
 }

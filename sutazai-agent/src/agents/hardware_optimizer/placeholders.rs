@@ -1,15 +1,17 @@
-//! Placeholders in the answers of models whose sampling cannot be constrained: the model writes where the statement, a
-//! command or the resource goes, and the program fills it in. What comes out is checked like every other text.
+//! Placeholders in answers of models whose sampling cannot be constrained.
+//!
+//! The model writes where the statement, a command or the resource goes, and the program inserts it. The result is
+//! checked like every other text.
 
 use super::advice::capitalized;
 use super::rules::Found;
 
-/// The placeholders of one finding and their values.
+/// Placeholders of one finding, with their values.
 #[derive(Debug, Clone)]
 pub(super) struct Placeholders(Vec<(String, String)>);
 
 impl Placeholders {
-    /// `statement`, `resource`, `command`, and `command_b`, `command_c` ... for further commands.
+    /// Creates `statement`, `resource`, `command`, and `command_b`, `command_c` ... for further commands.
     pub(super) fn of(found: &Found) -> Self {
         let statement = found.texts.statements.first().cloned().unwrap_or_default();
         let mut placeholders = vec![
@@ -24,12 +26,12 @@ impl Placeholders {
         Self(placeholders)
     }
 
-    /// Each name and its value.
+    /// Iterates over the names and values.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// The text with the placeholders filled in. Unknown ones are left, so that the text is refused for them.
+    /// Fills in the placeholders of a text. Unknown ones are kept, so that the check rejects the text.
     pub(super) fn fill(&self, text: &str) -> String {
         let mut filled = String::new();
         let mut rest = text;
@@ -40,7 +42,7 @@ impl Placeholders {
                 Some((value, behind))
             });
             match known {
-                // Models like to put a command's placeholder between backquotes of their own.
+                // Models tend to put a command's placeholder between backquotes of their own.
                 Some((value, behind))
                     if value.starts_with('`') && filled.ends_with('`') && behind.starts_with('`') =>
                 {
@@ -48,7 +50,7 @@ impl Placeholders {
                     rest = &behind[1..];
                 }
                 Some((value, behind)) => {
-                    // A resource is written small and may begin a sentence.
+                    // A resource is written in lower case and may begin a sentence.
                     let begins = filled.trim_end().is_empty() || filled.trim_end().ends_with('.');
                     filled.push_str(&if begins { capitalized(value) } else { value.to_owned() });
                     rest = behind;
@@ -69,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn placeholders_are_filled_in_and_unknown_ones_are_left() {
+    fn placeholders_are_filled_in_and_unknown_ones_are_kept() {
         let values = [("statement", "Swap is full."), ("resource", "swap"), ("command", "`free -h`")];
         let placeholders = Placeholders(values.map(|(name, value)| (name.into(), value.into())).to_vec());
         for (text, filled) in [

@@ -1,8 +1,8 @@
-//! What a model is told: how to write, one example, and the facts of one finding.
+//! Prompts of the model: instructions, one example, and the facts of one finding.
 //!
-//! Instructions and example are the same for every finding, so that a backend that keeps the state of a prompt reads
-//! them once. Names in the facts are chosen by whoever started a process or a container; whatever they say, the text is
-//! checked afterwards.
+//! Instructions and example are the same for every finding, so that a backend with a prompt cache reads them once.
+//! Names in the facts are chosen by whoever started a process or a container; whatever they say, the text is checked
+//! afterwards.
 
 use sutazai_core::domain::{ChatMessage, Severity};
 
@@ -27,7 +27,7 @@ matters, word by word.";
 const SUMMARY: &str = "\
 You get what was found on a server. Answer with the line that names the most important of it first.";
 
-/// The messages for a model that chooses among the authored sentences.
+/// Builds the messages for a model that chooses among the authored sentences.
 pub(super) fn choose(found: &Found) -> Vec<ChatMessage> {
     let texts = &found.texts;
     let mut facts = format!("Severity: {}\n", severity(found.finding.severity));
@@ -43,18 +43,20 @@ pub(super) fn choose(found: &Found) -> Vec<ChatMessage> {
     vec![ChatMessage::system(CHOOSE), ChatMessage::user(facts)]
 }
 
-/// What is asked about a finding, for the likelihood of its sentences.
+/// Question about a finding whose answers are compared by likelihood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Question {
-    /// Why it matters.
+    /// Why the finding matters.
     Why,
-    /// What to do about it.
+    /// What to do about the finding.
     Advice,
 }
 
-/// The messages after which the sentences about this finding are held against each other; without a finding, those
-/// that tell how probable a sentence is by itself. Two answers are given as examples, since a small model takes from
-/// them, more than from the instruction, that a sentence about the finding is wanted.
+/// Builds the messages after which sentences about a finding are compared; without a finding, those that measure how
+/// probable a sentence is by itself.
+///
+/// They include two example answers, because a small model learns from examples, more than from the instruction, that a
+/// sentence about the finding is wanted.
 pub(super) fn question(question: Question, found: Option<&Found>) -> Vec<ChatMessage> {
     let (asked, swap, battery) = match question {
         Question::Why => (
@@ -79,7 +81,7 @@ pub(super) fn question(question: Question, found: Option<&Found>) -> Vec<ChatMes
     ]
 }
 
-/// The messages for a model that words advice and samples by a grammar.
+/// Builds the messages for a model that words advice and samples by a grammar.
 pub(super) fn word(found: &Found) -> Vec<ChatMessage> {
     vec![
         ChatMessage::system(WORD),
@@ -92,7 +94,7 @@ pub(super) fn word(found: &Found) -> Vec<ChatMessage> {
     ]
 }
 
-/// The messages for a model that words advice with placeholders.
+/// Builds the messages for a model that words advice with placeholders.
 pub(super) fn word_with_placeholders(found: &Found, placeholders: &Placeholders) -> Vec<ChatMessage> {
     let known: Vec<_> =
         placeholders.iter().map(|(name, value)| format!("{{{name}}} stands for {value}")).collect();
@@ -114,7 +116,7 @@ pub(super) fn word_with_placeholders(found: &Found, placeholders: &Placeholders)
     ]
 }
 
-/// The messages for a model that chooses the sentence on why a finding matters.
+/// Builds the messages for a model that chooses the sentence on why a finding matters.
 pub(super) fn fitting(found: &Found, sentences: &[String]) -> Vec<ChatMessage> {
     let listed: String = sentences.iter().map(|sentence| format!("- {sentence}\n")).collect();
     vec![
@@ -123,7 +125,7 @@ pub(super) fn fitting(found: &Found, sentences: &[String]) -> Vec<ChatMessage> {
     ]
 }
 
-/// The messages for a model that chooses the summary among these lines.
+/// Builds the messages for a model that chooses the summary among these lines.
 pub(super) fn summary(lines: &[String]) -> Vec<ChatMessage> {
     let lines: String = lines.iter().map(|line| format!("- {line}\n")).collect();
     vec![ChatMessage::system(SUMMARY), ChatMessage::user(lines)]

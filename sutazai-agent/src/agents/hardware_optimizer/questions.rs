@@ -1,11 +1,11 @@
-//! Embedded questions and clauses: what may follow `see`, `find out` or `check that`.
+//! Embedded questions and clauses, which may follow `see`, `find out` or `check that`.
 
 use super::language::one_of;
 use super::language::{Expression, choice, literal, optional, sequence, spaced};
 use super::phrases::{Breadth, Parts, behind, words};
 
 impl Parts<'_> {
-    /// A whole clause in the present.
+    /// Builds a whole clause in the present tense.
     pub(super) fn clause(&self, object: &Expression) -> Expression {
         let (does, do_) = self.actions(&self.words.neutral, object);
         let mut clauses = vec![spaced([self.thing.clone(), choice([does, do_])])];
@@ -16,7 +16,7 @@ impl Parts<'_> {
         choice(clauses)
     }
 
-    /// `which processes hold the most memory`, with a noun phrase and the actions that the authors write of.
+    /// Builds questions such as `which processes hold the most memory`, from a noun phrase and the authored predicates.
     pub(super) fn question(&self, full: &Expression, authored: &Expression) -> Expression {
         let vocabulary = self.words;
         let noun = &self.noun;

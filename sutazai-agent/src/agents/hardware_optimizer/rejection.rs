@@ -1,24 +1,24 @@
-//! Why a text of a model was refused.
+//! Rejection of a model's text, with its reason.
 
 use std::fmt;
 
 use sutazai_core::domain::RejectionReason;
 
-/// Longest excerpt of a refused text, in characters.
-const EXCERPT: usize = 80;
+/// Maximum length of the excerpt of a rejected text, in characters.
+const MAX_EXCERPT_CHARS: usize = 80;
 
-/// A refusal: the reason, and the words that it is about.
+/// Rejection with its reason and the words at fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Rejection {
     pub(super) reason: RejectionReason,
-    /// At most 80 characters.
+    /// First words at fault, at most 80 characters.
     pub(super) excerpt: String,
 }
 
 impl Rejection {
-    /// For this reason, with the beginning of these words.
+    /// Creates a rejection with the beginning of `words` as excerpt.
     pub(super) fn new(reason: RejectionReason, words: &str) -> Self {
-        Self { reason, excerpt: words.chars().take(EXCERPT).collect() }
+        Self { reason, excerpt: words.chars().take(MAX_EXCERPT_CHARS).collect() }
     }
 }
 

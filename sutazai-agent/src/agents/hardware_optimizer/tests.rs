@@ -1,4 +1,4 @@
-//! The way from findings to texts, with a scripted model: what is true passes, what is not never reaches the result.
+//! Tests from findings to texts with a scripted model: true texts pass, false ones never reach the result.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ fn context(snapshot: &Snapshot, model: Option<Arc<dyn ModelBackend>>) -> AgentCo
     context
 }
 
-/// A model that may word advice and answers every request with this.
+/// Creates a model that may word advice and answers every request with `answer`.
 fn permitted(answer: impl Into<ScriptedAnswer>) -> ScriptedModelBackend {
     let answer = answer.into();
     ScriptedModelBackend::replying(move |_| answer.clone()).granting([Choose, Word])
@@ -38,23 +38,23 @@ async fn analysis(snapshot: &Snapshot, model: ScriptedModelBackend) -> Analysis 
     analyze(&context(snapshot, Some(Arc::new(model)))).await.unwrap()
 }
 
-/// An analysis in which the model answers every request with this, and samples by grammars.
+/// Runs an analysis with a model that supports grammars and answers every request with `answer`.
 async fn told(snapshot: &Snapshot, answer: impl Into<ScriptedAnswer>) -> Analysis {
     analysis(snapshot, permitted(answer).supporting(false, true)).await
 }
 
-/// The same from a backend that takes JSON Schemas only; the text may have placeholders.
+/// Runs an analysis with a backend that supports JSON Schemas only; the text may contain placeholders.
 async fn told_in_json(snapshot: &Snapshot, text: &str) -> Analysis {
     let answer = json!({ "text": text }).to_string();
     analysis(snapshot, permitted(answer).supporting(true, false)).await
 }
 
-/// The same from a backend that takes no constraint.
+/// Runs an analysis with a backend that supports no constraint.
 async fn told_plainly(snapshot: &Snapshot, text: &str) -> Analysis {
     analysis(snapshot, permitted(text).supporting(false, false)).await
 }
 
-/// Memory is 93.2 % used; nothing else is found.
+/// Returns a machine whose only finding is that memory is 93.2 % used.
 fn full_memory() -> Snapshot {
     let mut snapshot = healthy();
     let memory = &mut host(&mut snapshot).memory;
@@ -65,7 +65,7 @@ fn full_memory() -> Snapshot {
     snapshot
 }
 
-/// The disk /var is 96.4 % full; nothing else is found.
+/// Returns a machine whose only finding is that the disk /var is 96.4 % full.
 fn full_disk() -> Snapshot {
     let mut snapshot = healthy();
     let host: &mut HostMetrics = host(&mut snapshot);
@@ -79,7 +79,7 @@ fn full_disk() -> Snapshot {
     snapshot
 }
 
-/// The container of this name uses 498 MiB of its 512 MiB; nothing else is found.
+/// Returns a machine whose only finding is that the container `name` uses 498 MiB of its 512 MiB.
 fn full_container(name: &str) -> Snapshot {
     let mut snapshot = healthy();
     let container = &mut containers(&mut snapshot)[0];
@@ -90,7 +90,7 @@ fn full_container(name: &str) -> Snapshot {
     snapshot
 }
 
-/// The one finding on this machine.
+/// Returns the only finding of this machine.
 fn found(snapshot: &Snapshot) -> Found {
     let mut found = rules::find(snapshot, &Trends::default());
     assert_eq!(found.len(), 1, "{found:#?}");
@@ -103,7 +103,7 @@ async fn conforms() {
 }
 
 #[tokio::test]
-async fn advice_in_the_models_words_follows_the_rules_statement() {
+async fn advice_worded_by_the_model_follows_the_authored_statement() {
     for (snapshot, advice) in [
         (full_memory(), "Run `ps aux --sort=-rss | head` to find out which programs use the most memory."),
         (full_memory(), "Please run `free -h` to see how the memory is divided."),
@@ -155,7 +155,7 @@ async fn placeholders_are_filled_in() {
 }
 
 #[tokio::test]
-async fn what_was_checked_has_its_place() {
+async fn assertions_have_their_positions() {
     let analysis = told(&full_memory(), "Run `free -h` to see how memory is divided.").await;
     let text: Vec<char> = analysis.recommendations[0].text.chars().collect();
     let [checked] = analysis.grounding.texts.as_slice() else { panic!("{:#?}", analysis.grounding) };
@@ -172,7 +172,7 @@ async fn what_was_checked_has_its_place() {
 }
 
 #[tokio::test]
-async fn a_refused_text_is_written_again_once() {
+async fn rejected_text_is_retried_once() {
     let lie = "Run `free -h` to see that all is well.";
     let truth = "Run `free -h` to see how memory is divided.";
     let model = ScriptedModelBackend::new([lie, truth]).granting([Choose, Word]).supporting(false, true);
@@ -185,7 +185,7 @@ async fn a_refused_text_is_written_again_once() {
 }
 
 #[tokio::test]
-async fn a_text_that_says_the_same_twice_is_refused() {
+async fn repetitive_text_is_rejected() {
     let sentence = "Run `free -h` to see how memory is divided.";
     let analysis = told(&full_memory(), format!("{sentence} {sentence}")).await;
     assert_eq!(analysis.recommendations[0].text_by, GeneratedBy::Rules);
@@ -193,7 +193,7 @@ async fn a_text_that_says_the_same_twice_is_refused() {
 }
 
 #[tokio::test]
-async fn a_text_that_its_model_finds_improbable_is_refused() {
+async fn improbable_text_is_rejected() {
     let text = "Run `free -h` to see how memory is divided.";
     for (fluency, by) in [(MIN_FLUENCY, GeneratedBy::Model), (MIN_FLUENCY / 2.0, GeneratedBy::Rules)] {
         let analysis = analysis(&full_memory(), permitted(text).with_fluency(fluency)).await;
@@ -205,7 +205,7 @@ async fn a_text_that_its_model_finds_improbable_is_refused() {
 }
 
 #[tokio::test]
-async fn a_model_writes_only_what_it_may() {
+async fn model_writes_only_what_is_permitted() {
     let worded = "Run `free -h` to see how the memory is divided.";
     let authored = found(&full_memory()).texts.advice[1].clone();
     for (granted, answer, by) in [
@@ -224,7 +224,7 @@ async fn a_model_writes_only_what_it_may() {
 }
 
 #[tokio::test]
-async fn a_model_without_permission_is_not_asked() {
+async fn model_without_permission_is_not_asked() {
     let model = Arc::new(permitted("anything").granting([]));
     let analysis = analyze(&context(&full_memory(), Some(model.clone()))).await.unwrap();
     assert_eq!(model.requests().len(), 0);
@@ -233,7 +233,7 @@ async fn a_model_without_permission_is_not_asked() {
 }
 
 #[tokio::test]
-async fn a_model_chooses_among_enumerations_where_there_are_no_grammars() {
+async fn model_chooses_among_enumerations_without_grammars() {
     let texts = found(&full_memory()).texts;
     let answer = json!({ "statement": texts.statements[0], "consequence": "", "advice": texts.advice[1] });
     let model = permitted(answer.to_string()).granting([Choose]).supporting(true, false);
@@ -243,7 +243,7 @@ async fn a_model_chooses_among_enumerations_where_there_are_no_grammars() {
 }
 
 #[tokio::test]
-async fn the_summary_is_one_of_the_possible_lines() {
+async fn summary_is_one_of_the_possible_lines() {
     let found = rules::find(&sick(), &Trends::default());
     let lines = super::summary::lines(&found);
     let chosen = lines.last().unwrap().clone();
@@ -264,7 +264,7 @@ async fn the_summary_is_one_of_the_possible_lines() {
 }
 
 #[tokio::test]
-async fn without_a_model_the_rules_write_and_say_why() {
+async fn rules_write_and_state_the_reason_without_a_model() {
     let none = analyze(&context(&full_memory(), None)).await.unwrap();
     assert!(none.degraded.unwrap().contains("no model backend"));
     let dead = told(&full_memory(), Error::unavailable("the model server is down")).await;
@@ -279,7 +279,7 @@ async fn without_a_model_the_rules_write_and_say_why() {
 }
 
 #[tokio::test]
-async fn a_dead_model_is_asked_once_not_for_every_finding() {
+async fn failed_model_is_asked_only_once() {
     let model = Arc::new(permitted(Error::unavailable("down")).supporting(false, true));
     let analysis = analyze(&context(&sick(), Some(model.clone()))).await.unwrap();
     assert!(analysis.findings.len() > 20);
@@ -287,7 +287,7 @@ async fn a_dead_model_is_asked_once_not_for_every_finding() {
 }
 
 #[tokio::test]
-async fn a_cancelled_analysis_ends() {
+async fn cancelled_analysis_ends() {
     let model = permitted(ScriptedAnswer::Stall("Memory is".into())).supporting(false, true);
     let context = context(&full_memory(), Some(Arc::new(model)));
     let cancellation = context.cancellation.clone();
@@ -298,7 +298,7 @@ async fn a_cancelled_analysis_ends() {
     assert_eq!(result.unwrap_err().kind(), sutazai_core::ErrorKind::Cancelled);
 }
 
-/// Machines of all kinds, and all that is found on them.
+/// Returns all findings of machines of every kind.
 fn every_finding() -> Vec<Found> {
     let made = [sick(), healthy(), full_memory(), full_disk(), full_container("web"), varied::recorded()];
     let machines = made.into_iter().chain((0..100).map(varied::varied));
@@ -306,7 +306,7 @@ fn every_finding() -> Vec<Found> {
 }
 
 #[test]
-fn the_rules_own_texts_belong_to_the_language_under_each_permission() {
+fn authored_texts_belong_to_the_language_under_each_permission() {
     for found in every_finding() {
         for permission in [Choose, Word] {
             let composition = super::composition::Composition::new(&found, permission);
@@ -317,10 +317,10 @@ fn the_rules_own_texts_belong_to_the_language_under_each_permission() {
 }
 
 #[test]
-fn what_a_model_samples_by_is_accepted() {
+fn sampled_language_is_accepted() {
     use super::composition::Composition;
     use super::language::{Expression, Matcher};
-    // Draws texts of the language at random and holds them against the check.
+    // Draws random texts of the language and passes them to the check.
     fn draw(expression: &Expression, dice: &mut impl rand::Rng, text: &mut String) {
         match expression {
             Expression::Literal(literal) => text.push_str(literal),

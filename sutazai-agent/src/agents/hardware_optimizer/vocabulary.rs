@@ -1,4 +1,4 @@
-//! The words that advice about one finding may use, gathered from its own sentences.
+//! Vocabulary of advice about one finding, gathered from the finding's own sentences.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::LazyLock;
@@ -6,10 +6,10 @@ use std::sync::LazyLock;
 use super::language::{Expression, choice, one_of, rule};
 use super::lexicon::{self, table, words};
 
-/// Farthest that a verb may be behind its subject for the sentence to say it of the subject, in words.
+/// Maximum distance in words between a verb and its subject for the sentence to assert it of the subject.
 const SUBJECT_DISTANCE: usize = 6;
 
-/// The classes that each thing belongs to, by its forms.
+/// Classes that each thing belongs to, by its forms.
 static CLASSES_OF: LazyLock<HashMap<String, Vec<usize>>> = LazyLock::new(|| {
     let mut classes: HashMap<String, Vec<usize>> = HashMap::new();
     for (i, class) in lexicon::CLASSES.iter().enumerate() {
@@ -20,48 +20,48 @@ static CLASSES_OF: LazyLock<HashMap<String, Vec<usize>>> = LazyLock::new(|| {
     classes
 });
 
-/// The allowed words by part of speech.
+/// Allowed words by part of speech.
 #[derive(Debug, Clone)]
 pub(super) struct Vocabulary {
-    /// Nouns in the singular, also those without a plural.
+    /// Nouns in the singular, including those without a plural.
     pub(super) singular: Expression,
     /// Nouns in the plural.
     pub(super) plural: Expression,
     /// Nouns that need no article.
     pub(super) mass: Expression,
-    /// Classes of things of which the sentences say more than neutral verbs.
+    /// Classes of things of which the sentences assert more than neutral verbs.
     pub(super) classes: Vec<Class>,
     /// Adjectives and participles before a noun.
     pub(super) adjective: Expression,
-    /// What may follow `is`.
+    /// Words that may follow `is`.
     pub(super) predicate: Expression,
-    /// Verbs that anything may be the subject of.
+    /// Verbs whose subject may be anything.
     pub(super) neutral: VerbSet,
-    /// Verbs that something unnamed may be the subject of, neutral ones included.
+    /// Verbs whose subject may be something unnamed, including neutral ones.
     pub(super) any: VerbSet,
 }
 
-/// Things of one class with the verbs that they may be the subject of, neutral ones included.
+/// Things of one class with their verbs, including neutral ones.
 #[derive(Debug, Clone)]
 pub(super) struct Class {
-    /// The things in the singular.
+    /// Things of the class in the singular.
     pub(super) one: Expression,
-    /// The things in the plural.
+    /// Things of the class in the plural.
     pub(super) several: Expression,
     pub(super) verbs: VerbSet,
 }
 
-/// Verbs, and those of them that may have an object.
+/// Verbs, and the subset that may have an object.
 #[derive(Debug, Clone)]
 pub(super) struct VerbSet {
-    /// All of them.
+    /// All verbs of the set.
     pub(super) all: Verbs,
-    /// Those that may have an object.
+    /// Verbs that may have an object.
     pub(super) transitive: Verbs,
 }
 
 impl VerbSet {
-    /// The neutral verbs, which may have an object, and these topic verbs.
+    /// Combines the neutral verbs, which may have an object, with these topic verbs.
     fn of(neutral: &[Vec<String>], topic: &[Vec<String>]) -> Self {
         let transitive = words(lexicon::TRANSITIVE);
         let transitive = topic.iter().filter(|forms| transitive.contains(&forms[0]));
@@ -72,12 +72,12 @@ impl VerbSet {
     }
 }
 
-/// Verbs by their form.
+/// Verbs by grammatical form.
 #[derive(Debug, Clone)]
 pub(super) struct Verbs {
-    /// Infinitive, also the form for several things.
+    /// Infinitive, which is also the form for several things.
     pub(super) base: Expression,
-    /// For one thing.
+    /// Third person, for one thing.
     pub(super) third: Expression,
     /// Present participle.
     pub(super) present: Expression,
@@ -96,7 +96,7 @@ impl Verbs {
 }
 
 impl Vocabulary {
-    /// The neutral words, and those topic words of which these sentences have a form or which the command shows.
+    /// Gathers the neutral words, and the topic words that these sentences have in some form or that the command shows.
     pub(super) fn of(sentences: &[&str], command: Option<&str>) -> Self {
         let known = Known::of(sentences, command);
         let mut nouns = table(lexicon::NEUTRAL_NOUNS);
@@ -135,16 +135,16 @@ impl Vocabulary {
     }
 }
 
-/// One form of each word that has it.
+/// Returns one form of each word that has it.
 fn column(table: &[Vec<String>], form: usize) -> Vec<String> {
     table.iter().filter_map(|forms| forms.get(form)).filter(|form| !form.is_empty()).cloned().collect()
 }
 
-/// The words of the finding, in lower case, with their synonyms.
+/// Words of the finding in lower case, with their synonyms.
 struct Known {
-    /// Every word.
+    /// All words of the sentences.
     words: BTreeSet<String>,
-    /// For each class the words close behind one of its things, or right before it.
+    /// For each class, the words shortly after one of its things, or right before it.
     said: Vec<BTreeSet<String>>,
 }
 
@@ -197,7 +197,7 @@ impl Known {
             }
         }
         self.words.extend(words);
-        // Compounds as well: `out-of-memory`.
+        // Compounds are added as whole words too: `out-of-memory`.
         let marks = |c: char| !c.is_alphanumeric();
         let compounds =
             sentence.split(' ').map(|word| word.trim_matches(marks)).filter(|word| word.contains('-'));
@@ -212,7 +212,7 @@ impl Known {
         forms.iter().any(|form| !form.is_empty() && self.has(form))
     }
 
-    /// Whether the things of a class are said to do this.
+    /// Whether the sentences assert this verb of the things of a class.
     fn supports(&self, class: usize, verb: &[String]) -> bool {
         let said = self.said.get(class);
         verb.iter()
@@ -220,7 +220,7 @@ impl Known {
     }
 }
 
-/// Whether a command line has all these words, as whole arguments or parts of a path.
+/// Whether a command line has all these tokens, as whole arguments or parts of a path.
 fn runs(command: &str, tokens: &str) -> bool {
     let parts: Vec<_> = command.split([' ', '/', '|', ',', '=']).collect();
     tokens.split(' ').all(|token| parts.contains(&token))
@@ -231,7 +231,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn topic_words_come_from_the_findings_own_sentences() {
+    fn topic_words_come_from_the_finding() {
         let words = Vocabulary::of(&["See which processes hold the most memory."], None);
         assert!(words.mass.matches("memory") && words.mass.matches("RAM"));
         assert!(words.plural.matches("processes") && words.plural.matches("programs"));
@@ -239,14 +239,14 @@ mod tests {
     }
 
     #[test]
-    fn a_command_brings_the_words_for_what_it_shows() {
+    fn command_adds_words_for_what_it_shows() {
         let words = Vocabulary::of(&[], Some("du -xh --max-depth=2 /var | sort -h | tail"));
         assert!(words.plural.matches("folders") && words.plural.matches("directories"));
         assert!(!Vocabulary::of(&[], Some("ndu -h")).plural.matches("folders"));
     }
 
     #[test]
-    fn a_class_gets_the_verbs_that_are_said_of_it() {
+    fn class_gets_the_verbs_asserted_of_it() {
         let words = Vocabulary::of(&["Tasks waited for a disk since the machine was started."], None);
         let class = |thing: &str| words.classes.iter().find(|class| class.several.matches(thing));
         let tasks = class("programs").unwrap();

@@ -1,4 +1,5 @@
-//! Has the model write a text for each finding as far as it may, and uses the rules' own text everywhere else.
+//! Writer of recommendations: has the model write a text for each finding as far as permitted, and falls back to the
+//! authored text.
 
 use std::time::Duration;
 
@@ -17,36 +18,36 @@ use super::rejection::Rejection;
 use super::rules::Found;
 use super::summary;
 
-/// Texts written side by side: a backend that batches reads its weights once for all of them.
-const AT_ONCE: usize = 4;
+/// Maximum number of concurrent texts; a backend that batches reads its weights once for all of them.
+const MAX_CONCURRENT_TEXTS: usize = 4;
 
-/// Longest time for all texts together; the worst findings come first.
-const BUDGET: Duration = Duration::from_secs(25);
+/// Time limit of all texts together; the worst findings come first.
+const TOTAL_TIMEOUT: Duration = Duration::from_secs(25);
 
-/// Attempts at a text before the rules' own is used.
-const ATTEMPTS: u32 = 2;
+/// Maximum attempts at a text before the authored one is used.
+const MAX_ATTEMPTS: u32 = 2;
 
-/// The texts of all findings and how they came about.
+/// Texts of all findings, with their origin.
 #[derive(Debug, Default)]
 pub(super) struct Written {
-    /// One for each finding, in the same order.
+    /// One text for each finding, in the same order.
     pub(super) texts: Vec<String>,
-    /// One line over all.
+    /// One-line summary over all findings.
     pub(super) summary: String,
     pub(super) grounding: Grounding,
     pub(super) model: Option<ModelUse>,
-    /// Why no model took part, or not in all texts.
+    /// Reason why no model took part, or not in all texts.
     pub(super) degraded: Option<String>,
 }
 
-/// What the model made of one finding.
+/// Model's attempts at the text of one finding.
 #[derive(Debug, Default)]
 struct Draft {
     accepted: Option<Accepted>,
     refused: Vec<Rejection>,
 }
 
-/// What the model made of all findings.
+/// Model's results for all findings.
 #[derive(Debug, Default)]
 struct Drafts {
     permission: Option<ModelPermission>,
@@ -58,12 +59,12 @@ struct Drafts {
     degraded: Option<String>,
 }
 
-/// Whether a task with this payload asks a model.
+/// Whether a task with this payload uses a model.
 pub(super) fn uses_model(payload: &Value) -> bool {
     payload.get("use_model").and_then(Value::as_bool).unwrap_or(true)
 }
 
-/// Writes for each finding.
+/// Writes a text for each finding.
 ///
 /// # Errors
 /// `Cancelled` once the context is cancelled.
@@ -85,7 +86,7 @@ pub(super) async fn write(context: &AgentContext, found: &[Found]) -> Result<Wri
     Ok(assemble(found, drafts))
 }
 
-/// The drafts, and the rules' own texts where there is none.
+/// Combines the model's drafts with the authored texts where there is none.
 fn assemble(found: &[Found], drafts: Drafts) -> Written {
     let mut written = Written {
         summary: drafts.summary.unwrap_or_else(|| summary::by_rules(found)),
@@ -125,7 +126,7 @@ fn refused(
     })
 }
 
-/// What the model makes of the findings, within what it may do.
+/// Has the model write about the findings, within its permissions.
 async fn by_model(context: &AgentContext, model: &dyn ModelBackend, found: &[Found]) -> Drafts {
     let permissions = match model.permissions(None).await {
         Ok(permissions) => permissions,
@@ -134,9 +135,9 @@ async fn by_model(context: &AgentContext, model: &dyn ModelBackend, found: &[Fou
     let Some(permission) = strongest(&permissions) else {
         return Drafts { degraded: Some(unpermitted(permissions)), ..Drafts::default() };
     };
-    let author = Author::new(model, &permissions, BUDGET);
+    let author = Author::new(model, &permissions, TOTAL_TIMEOUT);
     let writing: Vec<_> = found.iter().map(|found| draft(&author, found, permission).boxed()).collect();
-    let mut writing = stream::iter(writing).buffered(AT_ONCE);
+    let mut writing = stream::iter(writing).buffered(MAX_CONCURRENT_TEXTS);
     let mut drafts = Drafts {
         permission: Some(permission),
         permissions: permissions.granted.clone(),
@@ -164,21 +165,21 @@ async fn by_model(context: &AgentContext, model: &dyn ModelBackend, found: &[Fou
     drafts
 }
 
-/// The permission under which texts are written.
+/// Returns the permission under which texts are written.
 fn strongest(permissions: &ModelPermissions) -> Option<ModelPermission> {
     [ModelPermission::Word, ModelPermission::Choose].into_iter().find(|wanted| permissions.allow(*wanted))
 }
 
 fn unpermitted(permissions: ModelPermissions) -> String {
     let ModelPermissions { backend, model, note, .. } = permissions;
-    note.unwrap_or_else(|| format!("the model {model} of {backend} has not earned a permission to write"))
+    note.unwrap_or_else(|| format!("the model {model} of {backend} has no permission to write"))
 }
 
-/// One finding: written, checked, written again.
+/// Writes and checks the text of one finding, and retries once after a rejection.
 async fn draft(author: &Author<'_>, found: &Found, permission: ModelPermission) -> Draft {
     let mut draft = Draft::default();
     let composition = Composition::new(found, permission);
-    for attempt in 0..ATTEMPTS {
+    for attempt in 0..MAX_ATTEMPTS {
         if author.has_failed() {
             break;
         }
@@ -188,10 +189,10 @@ async fn draft(author: &Author<'_>, found: &Found, permission: ModelPermission) 
                 break;
             }
             Ok(Err(rejection)) => {
-                tracing::debug!(finding = found.finding.id, %rejection, "model text refused");
+                tracing::debug!(finding = found.finding.id, %rejection, "model text rejected");
                 draft.refused.push(rejection);
             }
-            // The other texts would fail the same way, each after its own wait.
+            // The other texts would fail the same way, each after its own timeout.
             Err(e) => author.fail(e),
         }
     }

@@ -1,9 +1,10 @@
-//! The two corpora of model texts: lies, none of which may be accepted, and honest paraphrases, which must be.
+//! Two corpora of model texts: lies, all of which must be rejected, and honest paraphrases, which must be accepted.
 //!
-//! `lies.txt` has a kind, a rule and a text in each line, `paraphrases.txt` a rule and a text. A text is about the
-//! finding of its rule on that rule's [`machine`]. It may have placeholders: `{statement}` is the rule's own sentence,
-//! `{clause}` the same without its full stop, `{resource}` the resource, `{command}` the first command of the remedies
-//! between backquotes, `{bare}` that command alone. `\u{...}` is a character that an editor would not show.
+//! Each line of `lies.txt` has a kind, a rule and a text, each line of `paraphrases.txt` a rule and a text. A text is
+//! about the finding of its rule on that rule's [`machine`]. It may have placeholders: `{statement}` is the rule's own
+//! sentence, `{clause}` the same without its full stop, `{resource}` the resource, `{command}` the first command of the
+//! remedies between backquotes, and `{bare}` that command alone. `\u{...}` is a character that an editor would not
+//! show.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,11 +17,11 @@ use super::*;
 const LIES: &str = include_str!("../../../../tests/fixtures/lies.txt");
 const PARAPHRASES: &str = include_str!("../../../../tests/fixtures/paraphrases.txt");
 
-/// Number of paraphrases at the end of the file that are kept out of the work on the check.
+/// Number of paraphrases at the end of the file that are not used for the work on the check.
 const HELD_OUT: usize = 100;
 
 /// Number of lies of each kind that also go through whole analyses.
-const TOLD_OF_EACH_KIND: usize = 8;
+const ANALYZED_OF_EACH_KIND: usize = 8;
 
 #[derive(Debug, Clone, Copy)]
 struct Lie {
@@ -42,7 +43,7 @@ fn paraphrases() -> Vec<(&'static str, &'static str)> {
     PARAPHRASES.lines().map(|line| line.split_once('\t').expect(line)).collect()
 }
 
-/// The finding of each rule on the machine of that rule.
+/// Returns the finding of each rule on the machine of that rule.
 async fn findings() -> BTreeMap<&'static str, Found> {
     let mut findings = BTreeMap::new();
     for rule in rules::RULES {
@@ -69,12 +70,12 @@ fn fill(text: &str, found: &Found, placeholders: &[&str]) -> String {
     filled.trim().to_owned()
 }
 
-/// Every placeholder of the corpora.
-const ALL: &[&str] = &["{statement}", "{clause}", "{resource}", "{command}", "{bare}"];
+/// All placeholders of the corpora.
+const ALL_PLACEHOLDERS: &[&str] = &["{statement}", "{clause}", "{resource}", "{command}", "{bare}"];
 /// Placeholders of the corpora that models do not have.
-const OWN: &[&str] = &["{clause}", "{bare}"];
+const CORPUS_PLACEHOLDERS: &[&str] = &["{clause}", "{bare}"];
 
-/// The text with each `\u{...}` as the character that it stands for.
+/// Replaces each `\u{...}` by the character that it stands for.
 fn unescape(text: &str) -> String {
     let mut parts = text.split("\\u{");
     let mut plain = parts.next().unwrap_or_default().to_owned();
@@ -86,12 +87,12 @@ fn unescape(text: &str) -> String {
     plain
 }
 
-/// What a model may write that may word advice, for each rule.
+/// Returns the texts that a model with the permission `word` may write, for each rule.
 fn compositions<'a>(findings: &'a BTreeMap<&'static str, Found>) -> BTreeMap<&'static str, Composition<'a>> {
     findings.iter().map(|(rule, found)| (*rule, Composition::new(found, Word))).collect()
 }
 
-/// Checks the text as one of a model; the error is the reason of the refusal.
+/// Checks the text like one of a model; the error is the rejection reason.
 fn accepts(composition: &Composition<'_>, text: &str) -> Result<(), String> {
     let checked = composition.check(&composition.complete(text));
     checked.map(|_| ()).map_err(|rejection| rejection.to_string())
@@ -104,7 +105,7 @@ async fn no_lie_of_the_corpus_is_accepted() {
     let lies = lies();
     let mut accepted: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for lie in &lies {
-        let text = fill(lie.text, &findings[lie.rule], ALL);
+        let text = fill(lie.text, &findings[lie.rule], ALL_PLACEHOLDERS);
         if accepts(&compositions[lie.rule], &text).is_ok() {
             accepted.entry(lie.kind).or_default().push(format!("{}: {text}", lie.rule));
         }
@@ -115,11 +116,12 @@ async fn no_lie_of_the_corpus_is_accepted() {
 }
 
 #[tokio::test]
-async fn the_lies_are_many_distinct_and_of_many_kinds() {
+async fn lies_are_many_distinct_and_of_many_kinds() {
     let findings = findings().await;
     let lies = lies();
     let distinct = |of: fn(&Lie) -> &'static str| lies.iter().map(of).collect::<BTreeSet<_>>().len();
-    let filled: BTreeSet<_> = lies.iter().map(|lie| fill(lie.text, &findings[lie.rule], ALL)).collect();
+    let filled: BTreeSet<_> =
+        lies.iter().map(|lie| fill(lie.text, &findings[lie.rule], ALL_PLACEHOLDERS)).collect();
     assert_eq!(filled.len(), lies.len(), "a lie stands twice");
     assert!(lies.len() >= 1000, "{} lies", lies.len());
     assert!(distinct(|lie| lie.kind) >= 20, "{} kinds", distinct(|lie| lie.kind));
@@ -136,7 +138,7 @@ async fn honest_paraphrases_are_accepted() {
     assert!(paraphrases.iter().map(|(rule, _)| rule).collect::<BTreeSet<_>>().len() >= 30);
     let refused = |some: &[(&str, &str)]| {
         let judged = some.iter().filter_map(|(rule, text)| {
-            let text = fill(text, &findings[rule], ALL);
+            let text = fill(text, &findings[rule], ALL_PLACEHOLDERS);
             accepts(&compositions[rule], &text).err().map(|why| format!("{rule}: {text}\n    {why}"))
         });
         judged.collect::<Vec<_>>()
@@ -164,14 +166,14 @@ async fn analyzed(machine: &Machine, model: ScriptedModelBackend) -> Analysis {
     analyze(&context).await.unwrap()
 }
 
-/// Lies of every kind, spread over the lines of each.
-fn lies_to_be_told() -> Vec<Lie> {
+/// Selects lies of every kind, spread over the lines of each.
+fn lies_to_analyze() -> Vec<Lie> {
     let mut kinds: BTreeMap<&str, Vec<Lie>> = BTreeMap::new();
     for lie in lies() {
         kinds.entry(lie.kind).or_default().push(lie);
     }
     let spread = |lies: Vec<Lie>| {
-        let step = lies.len().div_ceil(TOLD_OF_EACH_KIND);
+        let step = lies.len().div_ceil(ANALYZED_OF_EACH_KIND);
         lies.into_iter().step_by(step)
     };
     kinds.into_values().flat_map(spread).collect()
@@ -180,13 +182,13 @@ fn lies_to_be_told() -> Vec<Lie> {
 #[tokio::test]
 async fn no_lie_reaches_a_result_through_any_kind_of_backend() {
     let findings = findings().await;
-    let told = lies_to_be_told();
+    let told = lies_to_analyze();
     assert!(told.len() >= 200, "{} lies are told", told.len());
     let mut reached = Vec::new();
     for lie in &told {
         let found = &findings[lie.rule];
-        let text = fill(lie.text, found, ALL);
-        let raw = fill(lie.text, found, OWN);
+        let text = fill(lie.text, found, ALL_PLACEHOLDERS);
+        let raw = fill(lie.text, found, CORPUS_PLACEHOLDERS);
         let json = json!({ "text": raw }).to_string();
         let machine = machine(lie.rule);
         for (backend, answer, schema, grammar) in [

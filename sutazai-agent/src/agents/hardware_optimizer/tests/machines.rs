@@ -1,4 +1,4 @@
-//! Machines with one fault each: for every rule one on which that rule fires.
+//! Machines with one fault each: for every rule one that makes it fire.
 
 use chrono::TimeDelta;
 use sutazai_core::domain::{
@@ -15,10 +15,10 @@ use super::{full_container, full_disk, full_memory};
 const GIB: f64 = 1_073_741_824.0;
 const MIB: f64 = 1_048_576.0;
 
-/// Interval of the samples of a series.
-const STEP: TimeDelta = TimeDelta::minutes(5);
+/// Interval between the samples of a series.
+const SAMPLE_INTERVAL: TimeDelta = TimeDelta::minutes(5);
 
-/// A snapshot and the history before it.
+/// Snapshot together with the history before it.
 #[derive(Debug)]
 pub(super) struct Machine {
     pub(super) snapshot: Snapshot,
@@ -26,7 +26,7 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    /// The history in a metric store.
+    /// Returns a metric store with the history.
     pub(super) async fn store(&self) -> MemoryMetricStore {
         let store = MemoryMetricStore::new();
         store.append(&self.history).await.unwrap();
@@ -38,8 +38,8 @@ impl Machine {
     }
 }
 
-/// The machine on which the rule of this name fires; no other rule does, except `headroom` beside a finding that is no
-/// warning.
+/// Returns the machine that makes the rule of this name fire. No other rule fires, except `headroom` beside a finding
+/// that is not a warning.
 pub(super) fn machine(rule: &str) -> Machine {
     let snapshot = snapshot(rule);
     let history = match rule {
@@ -52,9 +52,9 @@ pub(super) fn machine(rule: &str) -> Machine {
     Machine { snapshot, history }
 }
 
-/// A series of 20 samples that rises in equal steps until the snapshot is taken.
+/// Returns a series of 20 samples that rises in equal steps until the snapshot is taken.
 fn rising(snapshot: &Snapshot, series: &str, first: f64, step: f64) -> Vec<MetricSample> {
-    let at = |index: i32| snapshot.taken_at - STEP * (20 - index);
+    let at = |index: i32| snapshot.taken_at - SAMPLE_INTERVAL * (20 - index);
     let sample = |index| MetricSample {
         host: LOCAL_HOST.to_owned(),
         series: series.to_owned(),
@@ -125,7 +125,7 @@ fn spoil_container(container: &mut ContainerInfo, rule: &str) {
 
 fn spoil(host: &mut HostMetrics, rule: &str) {
     match rule {
-        // After a day without kills those of an earlier one are no warning.
+        // After a day without kills, earlier ones are no warning.
         "oom_kills" => (host.memory.oom_kills, host.uptime_seconds) = (Some(3), Some(40_000)),
         "group_oom_kills" => {
             let (process, group) = ("python".to_owned(), Some("/docker/abc".to_owned()));
@@ -233,7 +233,7 @@ fn spoil(host: &mut HostMetrics, rule: &str) {
     }
 }
 
-/// Of a million packets within two seconds, half in each, some at fault.
+/// Adds a million packets within two seconds, half in each, some of them faulty.
 fn spoil_network(host: &mut HostMetrics, figure: &str) {
     let network = &mut host.networks[0];
     (network.errors, network.drops) = (0, 0);
@@ -246,7 +246,7 @@ fn spoil_network(host: &mut HostMetrics, figure: &str) {
     read_before(host, "host.networks[eth0].packets", [0.0, 500_000.0]);
 }
 
-/// Four hundred segments within two seconds, and a counter that rose to this by forty.
+/// Adds four hundred segments within two seconds, and a counter that rose by forty to `now`.
 fn spoil_tcp(host: &mut HostMetrics, figure: &str, now: u64) {
     let Some(tcp) = &mut host.tcp else { return };
     let (sent, before) = (tcp.segments_sent as f64, now as f64);
@@ -268,7 +268,7 @@ fn spoil_files(process: &mut ProcessInfo) {
 }
 
 #[tokio::test]
-async fn each_machine_has_the_one_finding_of_its_rule() {
+async fn each_machine_has_only_the_finding_of_its_rule() {
     for rule in RULES {
         let machine = machine(rule.name);
         let found = rules::find(&machine.snapshot, &machine.trends().await);
