@@ -1,18 +1,18 @@
-//! What rates are counted from: the counters of an earlier reading.
+//! Baseline of rates: the counters of an earlier reading.
 //!
-//! The last two readings are kept. Who collects right after somebody else is measured against the reading before
-//! last, so that a rate never covers so short a time that it says nothing.
+//! The last two readings are kept. A collection that follows another one closely is compared with the reading before
+//! last, so that a rate never covers too short a time to be meaningful.
 
 use std::time::{Duration, Instant};
 
-/// Shorter intervals give no rate worth the name: the kernel counts processor time in ticks of 10 ms.
-const SHORTEST: Duration = Duration::from_millis(100);
+/// Shortest interval of a rate: the kernel counts processor time in ticks of 10 ms.
+const MIN_INTERVAL: Duration = Duration::from_millis(100);
 
-/// How long the first collection waits between readings of its own, of which it takes three: what is seen once may
-/// be over already, and one step says nothing of a trend.
+/// Interval between the readings of the first collection, which takes three of its own: a single one may show something
+/// that is over already, and a single step shows no trend.
 pub(super) const FIRST_INTERVAL: Duration = Duration::from_millis(250);
 
-/// The counters of the last two readings, with their times.
+/// Counters of the last two readings, with their times.
 #[derive(Debug)]
 pub(super) struct Baseline<T> {
     before_last: Option<(Instant, T)>,
@@ -26,23 +26,23 @@ impl<T> Default for Baseline<T> {
 }
 
 impl<T> Baseline<T> {
-    /// The latest reading that is old enough at `now`, and the seconds since.
+    /// Returns the latest reading that is at least 100 ms old at `now`, and its age in seconds.
     pub(super) fn at(&self, now: Instant) -> Option<(&T, f64)> {
         [&self.last, &self.before_last].into_iter().flatten().find_map(|(then, counters)| {
             let since = now.saturating_duration_since(*then);
-            (since >= SHORTEST).then_some((counters, since.as_secs_f64()))
+            (since >= MIN_INTERVAL).then_some((counters, since.as_secs_f64()))
         })
     }
 
-    /// The readings that are kept, with the seconds since each, oldest first.
+    /// Returns the kept readings with their ages in seconds, oldest first.
     pub(super) fn readings(&self, now: Instant) -> Vec<(f64, &T)> {
         let kept = [&self.before_last, &self.last].into_iter().flatten();
         kept.map(|(then, counters)| (now.saturating_duration_since(*then).as_secs_f64(), counters)).collect()
     }
 
-    /// Keeps a reading, unless the last one is so fresh that it is still needed as the next baseline.
+    /// Keeps a reading, unless the last one is so recent that the one before is still needed as the baseline.
     pub(super) fn push(&mut self, now: Instant, counters: T) {
-        if self.last.as_ref().is_none_or(|(then, _)| now.saturating_duration_since(*then) >= SHORTEST) {
+        if self.last.as_ref().is_none_or(|(then, _)| now.saturating_duration_since(*then) >= MIN_INTERVAL) {
             self.before_last = self.last.replace((now, counters));
         }
     }
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rate_never_covers_less_than_the_shortest_interval() {
+    fn rate_covers_at_least_the_minimum_interval() {
         let (start, ms) = (Instant::now(), Duration::from_millis);
         let mut baseline = Baseline::default();
         assert!(baseline.at(start).is_none());

@@ -1,8 +1,8 @@
-//! The section `cgroup`: what the control group of this process may use, and uses (the kernel's
+//! Source of the section `cgroup`: limits and use of the control group of this process (the kernel's
 //! `Documentation/admin-guide/cgroup-v1` and `cgroup-v2.rst`).
 //!
-//! Limits hold for a group and everything below it, so the one that counts is the tightest on the way up to the root;
-//! use is told of the group that sets it, since that is what runs into it.
+//! Limits hold for a group and everything below it, so the effective limit is the tightest one up to the root. Use is
+//! read from the group that sets this limit, because that group reaches it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,10 +14,10 @@ use sutazai_core::{Error, Result};
 
 use super::own_thread::{READ_TIMEOUT, on_own_thread};
 
-/// Above that a memory limit of version 1 means none: its `unlimited` is the largest count of whole pages.
+/// Value from which a memory limit of version 1 means none: its `unlimited` is the largest count of whole pages.
 const UNLIMITED: u64 = 1 << 60;
 
-/// The control group that this process lives in.
+/// Metric source for the control group of this process.
 #[derive(Debug, Clone)]
 pub struct CgroupMetricSource {
     membership: PathBuf,
@@ -25,12 +25,12 @@ pub struct CgroupMetricSource {
 }
 
 impl CgroupMetricSource {
-    /// Over `/proc` and `/sys/fs/cgroup`.
+    /// Creates a source that reads `/proc` and `/sys/fs/cgroup`.
     pub fn new() -> Self {
         Self::with_roots("/proc", "/sys/fs/cgroup")
     }
 
-    /// Over trees laid out like `/proc` and `/sys/fs/cgroup`.
+    /// Creates a source that reads trees laid out like `/proc` and `/sys/fs/cgroup`.
     pub fn with_roots(proc: impl AsRef<Path>, cgroup: impl AsRef<Path>) -> Self {
         Self { membership: proc.as_ref().join("self/cgroup"), mount: cgroup.as_ref().to_owned() }
     }
@@ -57,7 +57,8 @@ impl CgroupMetricSource {
         })
     }
 
-    /// Controllers that share a hierarchy are mounted under their joined name, or each under its own.
+    /// Returns the group's folders in version 1. Controllers that share a hierarchy are mounted under their joined
+    /// name, or each under its own.
     fn chain_v1(&self, group: &Membership) -> Vec<PathBuf> {
         let names = std::iter::once(group.controllers.join(","))
             .chain(group.controllers.iter().map(|name| name.to_string()));
@@ -98,15 +99,15 @@ impl<'a> Membership<'a> {
     }
 }
 
-/// The group's folder and those above it, innermost first. Inside a container the path may name a folder that is not
-/// mounted there: then what is mounted is the group itself.
+/// Returns the group's folder and those above it, innermost first. Inside a container the path may name a folder that
+/// is not mounted there; the mounted folder is then the group itself.
 fn chain(mount: &Path, path: &str) -> Vec<PathBuf> {
     let inner = mount.join(path.trim_start_matches('/'));
     let inner = if inner.is_dir() { inner } else { mount.to_owned() };
     inner.ancestors().take_while(|folder| folder.starts_with(mount)).map(Path::to_owned).collect()
 }
 
-/// Each controller may be there or not; without any of them there is nothing to say.
+/// Reads version 1. Each controller may be missing; without any of them there is no result.
 fn version_1(path: &str, cpu: &[PathBuf], memory: &[PathBuf], pids: &[PathBuf]) -> Option<CgroupMetrics> {
     let cpu = tightest(cpu, |group| {
         let quota = number(group, "cpu.cfs_quota_us")?;
@@ -139,7 +140,7 @@ fn version_1(path: &str, cpu: &[PathBuf], memory: &[PathBuf], pids: &[PathBuf]) 
 }
 
 fn version_2(path: &str, groups: &[PathBuf]) -> Option<CgroupMetrics> {
-    // The mount of a hierarchy that no controller uses has this file too, with nothing in it.
+    // A hierarchy that no controller uses has this file too, but it is empty.
     let controllers = fs::read_to_string(groups.last()?.join("cgroup.controllers")).ok()?;
     if controllers.trim().is_empty() {
         return None;
@@ -152,7 +153,7 @@ fn version_2(path: &str, groups: &[PathBuf]) -> Option<CgroupMetrics> {
     })?;
     let (memory_limit, limit_group) = tightest(groups, |group| number(group, "memory.max"))?;
     let (memory_high, high_group) = tightest(groups, |group| number(group, "memory.high"))?;
-    // Use is told of the group that is held first.
+    // Use is read from the group whose limit is reached first.
     let high_first = memory_high.is_some_and(|high| memory_limit.is_none_or(|limit| high < limit));
     let memory_group = if high_first { high_group } else { limit_group };
     let (pids_limit, pids_group) = tightest(groups, |group| number(group, "pids.max"))?;
@@ -172,7 +173,7 @@ fn version_2(path: &str, groups: &[PathBuf]) -> Option<CgroupMetrics> {
     })
 }
 
-/// The smallest limit among the groups and the group that sets it; without any, no limit and the innermost group.
+/// Returns the smallest limit among the groups and the group that sets it; without any limit, the innermost group.
 fn tightest<T: PartialOrd + Copy>(
     groups: &[PathBuf],
     limit: impl Fn(&Path) -> Option<T>,
@@ -192,12 +193,12 @@ fn text(group: &Path, file: &str) -> Option<String> {
     Some(fs::read_to_string(group.join(file)).ok()?.trim().to_owned())
 }
 
-/// The file's only number; `max` and `-1`, which mean no limit, are none.
+/// Reads a file's only number; `max` and `-1`, which mean no limit, give `None`.
 fn number(group: &Path, file: &str) -> Option<u64> {
     text(group, file)?.parse().ok()
 }
 
-/// The number behind a key at the start of a line.
+/// Reads the number after a key at the start of a line.
 fn keyed(group: &Path, file: &str, key: &str) -> Option<u64> {
     let text = text(group, file)?;
     let value = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' '));
@@ -208,7 +209,7 @@ fn keyed(group: &Path, file: &str, key: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
-    /// A machine with these files; folders are made as needed.
+    /// Creates a machine with these files, and their folders as needed.
     fn machine(files: &[(&str, &str)]) -> (tempfile::TempDir, CgroupMetricSource) {
         let root = tempfile::tempdir().unwrap();
         for (path, content) in files {
@@ -221,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn version_2_takes_the_tightest_limit_on_the_way_up() {
+    fn version_2_uses_the_tightest_limit_up_to_the_root() {
         let (_root, source) = machine(&[
             ("proc/self/cgroup", "0::/app.slice/web.service\n"),
             ("cgroup/cgroup.controllers", "cpu memory pids\n"),
@@ -308,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_high_is_a_limit_of_its_own() {
+    fn memory_high_is_a_separate_limit() {
         let (_root, source) = machine(&[
             ("proc/self/cgroup", "0::/a/b\n"),
             ("cgroup/cgroup.controllers", "cpu memory pids\n"),
@@ -327,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn no_limit_is_none_and_no_group_is_missing() {
+    fn missing_limit_is_none_and_missing_group_is_an_error() {
         let (_root, source) = machine(&[
             ("proc/self/cgroup", "4:memory:/\n3:cpu:/\n"),
             ("cgroup/cpu/cpu.cfs_quota_us", "-1\n"),

@@ -1,8 +1,8 @@
-//! The section `containers`: those of a Docker engine, asked through its socket.
+//! Source of the section `containers`: the containers of a Docker engine, read through its socket.
 //!
-//! List, inspect and counters only: nothing is changed. All containers are asked side by side, a bounded number at
-//! once; one that does not answer costs its own figures, and the whole has a time limit, so that an engine that hangs holds
-//! up nothing. The figures are counted as `docker stats` counts them (`stats`).
+//! Only lists, descriptions and counters are read; nothing is changed. All containers are queried concurrently, up to
+//! 256 at once. A container that does not respond loses only its own figures, and the whole collection has a time
+//! limit, so that a hanging engine blocks nothing. The formulas are those of `docker stats` (`stats`).
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -24,18 +24,19 @@ use stats::CpuCounters;
 mod request;
 mod stats;
 
-/// Containers asked at once: many, since an engine may take a second for each reading and does nothing in it.
+/// Maximum number of concurrent queries. It is high because an engine may take a second for each reading, most of which
+/// it waits.
 const AT_ONCE: usize = 256;
 /// Longest time of all requests together. With half a second for the folder of the database or a second to open it, and half a
 /// second each to read and to write the history, the report appears within 5 s, whatever hangs.
 const TIME_LIMIT: Duration = Duration::from_millis(2500);
-/// For one container, of which the list already tells the state.
+/// Time limit of one container; when it expires, the state is known from the list all the same.
 const CONTAINER_TIMEOUT: Duration = Duration::from_millis(1500);
-/// The variable that names the engine.
+/// Environment variable with the engine's address.
 const SETTING: &str = "DOCKER_HOST";
 const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
 
-/// The containers of a Docker engine.
+/// Metric source for the containers of a Docker engine.
 #[derive(Debug)]
 pub struct DockerMetricSource {
     host: String,
@@ -43,13 +44,13 @@ pub struct DockerMetricSource {
 }
 
 impl DockerMetricSource {
-    /// Over the engine that `DOCKER_HOST` names, or else the one at `/var/run/docker.sock`.
+    /// Creates a source for the engine that `DOCKER_HOST` names, or else the one at `/var/run/docker.sock`.
     pub fn new() -> Self {
         let host = std::env::var(SETTING).ok().filter(|host| !host.is_empty());
         Self::with_host(host.unwrap_or_else(|| DEFAULT_HOST.to_owned()))
     }
 
-    /// Over the engine at such an address: `unix://` and the path of its socket.
+    /// Creates a source for the engine at this address: `unix://` and the path of its socket.
     pub fn with_host(host: impl Into<String>) -> Self {
         Self { host: host.into(), baseline: Mutex::default() }
     }
@@ -64,7 +65,7 @@ impl DockerMetricSource {
             baseline.push(now, counters);
             SystemClock.sleep(FIRST_INTERVAL.saturating_sub(now.elapsed())).await;
         }
-        // Whoever collects at the same time asks at the same time.
+        // The lock is released, so that concurrent collections query the engine concurrently.
         drop(baseline);
         let now = Instant::now();
         let asking = stream::iter(listed).map(|one| engine.ask(one)).buffer_unordered(AT_ONCE);
@@ -94,7 +95,7 @@ impl DockerMetricSource {
     }
 }
 
-/// What to do where the engine is elsewhere, for the end of a reason.
+/// Returns the suffix of an error that tells how to configure an engine at another address.
 fn how_to_set() -> String {
     let set = std::env::var(SETTING).ok().filter(|host| !host.is_empty());
     let state = set.map_or_else(|| "is not set".to_owned(), |host| format!("is {host}"));
@@ -123,7 +124,7 @@ impl MetricSource for DockerMetricSource {
     }
 }
 
-/// The questions that are asked.
+/// Client of a Docker engine.
 struct Engine {
     socket: PathBuf,
 }
@@ -143,7 +144,7 @@ impl Engine {
         Ok(version.as_ref().and_then(|version| text(version, "Version")).unwrap_or_default().to_owned())
     }
 
-    /// Everything about one container; none when it was removed since it was listed.
+    /// Queries everything about one container; `None` if it was removed since it was listed.
     async fn ask(&self, listed: Value) -> Option<Asked> {
         let id = text(&listed, "Id")?.to_owned();
         let path = format!("/containers/{id}/json");
@@ -167,13 +168,13 @@ impl Engine {
         stream::iter(ids).map(one).buffer_unordered(AT_ONCE).filter_map(|one| async { one }).collect().await
     }
 
-    /// One reading, without the second in which the engine would count a rate of its own.
+    /// Reads the counters once; without `one-shot` the engine would wait a second to compute a rate.
     async fn reading(&self, id: &str) -> Option<Value> {
         get(&self.socket, &format!("/containers/{id}/stats?stream=false&one-shot=true")).await.ok()?
     }
 }
 
-/// What the engine said of one container. Values that it does not give, or gives in a form of its own, are left out.
+/// Answers of the engine about one container. Values that are missing or have an unexpected form are left out.
 struct Asked {
     id: String,
     listed: Value,
@@ -226,20 +227,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_that_another_engine_has_cost_nothing_else() {
+    fn unknown_words_of_another_engine_lose_only_their_values() {
         let asked = |inspected: Value, stats: Option<Value>| Asked {
             id: "0123456789abcdef".into(),
             listed: json!({ "Id": "0123456789abcdef", "Image": "web:1", "State": "stopped", "Names": ["/listed"] }),
             inspected,
             stats,
         };
-        // As Podman says it.
+        // Values in Podman's form.
         let podman =
             json!({ "Name": "web", "State": { "Status": "stopped", "ExitCode": 3, "Running": false } });
         let info = asked(podman, None).info(None);
         assert_eq!((&*info.id, &*info.name, &*info.state), ("0123456789ab", "web", "stopped"));
         assert_eq!((info.exit_code, info.pids_limit), (Some(3), None));
-        // Nothing but the list: the engine did not answer for this one.
+        // Only the list: the engine did not respond for this container.
         let info = asked(Value::Null, None).info(None);
         assert_eq!((&*info.name, &*info.state, info.exit_code), ("listed", "stopped", None));
         let limited = json!({ "HostConfig": { "PidsLimit": 50, "Memory": -1 }, "State": { "Health": null } });

@@ -1,4 +1,5 @@
-//! The section `gpus`: NVIDIA GPUs through the driver's own library (NVML), loaded when it is first asked for.
+//! Source of the section `gpus`: NVIDIA GPUs, read through the driver's own library (NVML), which is loaded on first
+//! use.
 
 use std::sync::{Arc, OnceLock};
 
@@ -13,14 +14,14 @@ use sutazai_core::{Error, Result};
 
 use super::own_thread::{READ_TIMEOUT, on_own_thread};
 
-/// The GPUs that an NVIDIA driver knows.
+/// Metric source for the GPUs of an NVIDIA driver.
 #[derive(Debug, Default)]
 pub struct GpuMetricSource {
     library: Arc<OnceLock<Nvml>>,
 }
 
 impl GpuMetricSource {
-    /// Over the driver's library, which is looked for at each collection until it is there.
+    /// Creates a source that tries to load the driver's library at each collection until it succeeds.
     pub fn new() -> Self {
         Self::default()
     }
@@ -53,7 +54,7 @@ fn measure(library: &OnceLock<Nvml>) -> Result<Vec<GpuMetrics>> {
     section(count, |index| nvml.device_by_index(index))
 }
 
-/// One GPU as its driver shows it. Each value is a call of its own that may fail: drivers do not support all of them for
+/// One GPU as its driver exposes it. Each value is a separate call that may fail: drivers do not support all values for
 /// all cards, and a card may be lost between two calls.
 trait GpuDevice {
     fn name(&self) -> Result<String, NvmlError>;
@@ -80,7 +81,7 @@ impl GpuDevice for Device<'_> {
     }
 }
 
-/// Measures every GPU. A call that fails leaves its value out; the section is missing only where no call succeeds.
+/// Measures every GPU. A failing call leaves out its value; the section is missing only if every call fails.
 fn section<D: GpuDevice>(count: u32, open: impl Fn(u32) -> Result<D, NvmlError>) -> Result<Vec<GpuMetrics>> {
     let mut failure = None;
     let mut gpus = Vec::new();
@@ -103,7 +104,7 @@ fn section<D: GpuDevice>(count: u32, open: impl Fn(u32) -> Result<D, NvmlError>)
     }
 }
 
-/// Measures one GPU, and keeps the latest failure.
+/// Measures one GPU and stores the latest failure in `failure`.
 fn one(index: u32, gpu: &impl GpuDevice, failure: &mut Option<NvmlError>) -> GpuMetrics {
     let memory = kept(gpu.memory(), failure);
     GpuMetrics {
@@ -145,7 +146,7 @@ fn unavailable(e: NvmlError) -> Error {
 mod tests {
     use super::*;
 
-    /// A card of which the calls with these names fail.
+    /// Card whose calls with these names fail.
     struct Card(&'static [&'static str]);
 
     impl Card {
@@ -184,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_fails_loses_its_value_only() {
+    fn failing_call_loses_only_its_value() {
         let cards: [(&[&str], GpuMetrics); 5] = [
             (&[], whole(1)),
             (&["name"], GpuMetrics { name: None, ..whole(1) }),
@@ -199,13 +200,13 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_card_loses_its_values_and_the_others_stay() {
+    fn lost_card_does_not_affect_the_others() {
         let open = |index| if index == 0 { Err(NvmlError::GpuLost) } else { Ok(Card(&[])) };
         assert_eq!(section(2, open).unwrap(), [nothing_of(0), whole(1)]);
     }
 
     #[test]
-    fn where_no_call_succeeds_the_section_is_missing() {
+    fn section_is_missing_if_every_call_fails() {
         let all = |_| Ok(Card(&["name", "memory", "used_percent", "celsius"]));
         let lost = |_| Err::<Card, _>(NvmlError::GpuLost);
         for e in [section(2, all).unwrap_err(), section(2, lost).unwrap_err()] {

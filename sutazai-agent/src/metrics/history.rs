@@ -1,6 +1,6 @@
-//! Metrics over time: a snapshot becomes samples in a [`MetricStore`], so that findings can speak of trends.
+//! Metric history: stores the values of snapshots as samples in a [`MetricStore`], so that findings can report trends.
 //!
-//! The series, each named by where its value stands in a snapshot:
+//! The series, each named by the position of its value in a snapshot:
 //!
 //! | series | unit |
 //! |---|---|
@@ -20,7 +20,7 @@
 //! | `containers[<name>].memory_used_bytes`, `containers[<name>].cpu_percent` | bytes, percent |
 //! | `gpus[<index>].memory_used_bytes` | bytes |
 //!
-//! What is missing in a snapshot gives no sample.
+//! Values that are missing in a snapshot give no sample.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,10 +31,10 @@ use sutazai_core::domain::{HostMetrics, KernelLimit, LOCAL_HOST, MetricSample, S
 use sutazai_core::ports::{Clock, MetricSource, MetricStore, collect_snapshot};
 use tokio_util::sync::CancellationToken;
 
-/// How often old samples are thinned out.
+/// Interval between two compactions of old samples.
 const COMPACT_EVERY: Duration = Duration::from_secs(3600);
 
-/// Takes a snapshot at each interval and keeps its samples: all of them for a day, then one a minute.
+/// Recorder that takes a snapshot at each interval and stores its samples: all of them for a day, then one a minute.
 #[derive(Debug)]
 pub struct History {
     store: Arc<dyn MetricStore>,
@@ -46,7 +46,8 @@ pub struct History {
 }
 
 impl History {
-    /// Takes a sample a minute of the host [`LOCAL_HOST`], keeps all of them for 24 hours and one a minute for 30 days.
+    /// Creates a recorder that samples the host [`LOCAL_HOST`] every 60 s, keeps all samples for 24 hours and one a
+    /// minute for 30 days.
     pub fn new(store: Arc<dyn MetricStore>, clock: Arc<dyn Clock>) -> Self {
         let hours = |hours: u64| Duration::from_secs(hours * 3600);
         Self {
@@ -59,38 +60,38 @@ impl History {
         }
     }
 
-    /// Sets the name of this machine, which its samples carry. Machines that share a store need different names.
+    /// Sets the name of this machine in its samples. Machines that share a store need different names.
     pub fn host(mut self, name: impl Into<String>) -> Self {
         self.host = name.into();
         self
     }
 
-    /// Time between two snapshots.
+    /// Sets the time between two snapshots.
     pub fn interval(mut self, interval: Duration) -> Self {
         self.interval = interval;
         self
     }
 
-    /// How long every sample is kept, before they are thinned out to one a minute.
+    /// Sets the time for which every sample is kept before samples are reduced to one a minute.
     pub fn fine(mut self, fine: Duration) -> Self {
         self.fine = fine;
         self
     }
 
-    /// After how long samples are forgotten.
+    /// Sets the time after which samples are deleted.
     pub fn keep(mut self, keep: Duration) -> Self {
         self.keep = keep;
         self
     }
 
-    /// Samples now and at each interval until `stop` fires. A store that fails is told in the log and tried again at
-    /// the next interval.
+    /// Samples now and at each interval until `stop` fires. A failure of the store is logged, and the next interval
+    /// tries again.
     pub async fn run(&self, sources: &[Arc<dyn MetricSource>], stop: CancellationToken) {
         let mut compacted: Option<DateTime<Utc>> = None;
         let sampling = async {
             loop {
                 if let Err(e) = self.sample(sources).await {
-                    tracing::warn!(error = %e, "the metric history could not be written");
+                    tracing::warn!(error = %e, "metric history write failed");
                 }
                 let now = self.clock.now();
                 if compacted
@@ -98,7 +99,7 @@ impl History {
                 {
                     match self.compact().await {
                         Ok(_) => compacted = Some(now),
-                        Err(e) => tracing::warn!(error = %e, "the metric history could not be thinned out"),
+                        Err(e) => tracing::warn!(error = %e, "metric history compaction failed"),
                     }
                 }
                 self.clock.sleep(self.interval).await;
@@ -110,7 +111,7 @@ impl History {
         }
     }
 
-    /// Turns one snapshot of the machine `host` into samples, in the series that the module's documentation lists.
+    /// Converts one snapshot of the machine `host` into samples, in the series that the module's documentation lists.
     pub fn samples(host: &str, snapshot: &Snapshot) -> Vec<MetricSample> {
         let mut samples = Vec::new();
         let mut add = |series: String, value: f64| {
@@ -255,7 +256,7 @@ mod tests {
         samples.iter().map(|sample| ((clock.now() - sample.at).num_seconds(), sample.value)).collect()
     }
 
-    /// Lets the history go on as far as it can while the clock stands still.
+    /// Lets the recorder run as far as it can while the clock does not advance.
     async fn settle() {
         for _ in 0..50 {
             tokio::task::yield_now().await;
@@ -263,7 +264,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn samples_at_each_interval_until_it_is_stopped() {
+    async fn samples_at_each_interval_until_stopped() {
         let (store, clock) = (Arc::new(MemoryMetricStore::new()), Arc::new(ManualClock::new()));
         let history = History::new(store.clone(), clock.clone()).interval(Duration::from_secs(20));
         let stop = CancellationToken::new();
@@ -284,7 +285,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn histories_of_two_hosts_over_one_store_stay_apart() {
+    async fn histories_of_two_hosts_in_one_store_stay_apart() {
         let (store, clock) = (Arc::new(MemoryMetricStore::new()), Arc::new(ManualClock::new()));
         for host in ["one", "two"] {
             let history = History::new(store.clone(), clock.clone()).host(host);
@@ -298,7 +299,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_failing_store_is_told_and_tried_again() {
+    async fn failing_store_is_retried() {
         let full = || Error::unavailable("the disk is full");
         let mut store = MockMetricStore::new();
         store.expect_append().times(1).returning(move |_| Err(full()));
@@ -332,7 +333,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn old_samples_are_thinned_out_and_forgotten() {
+    async fn old_samples_are_compacted_and_deleted() {
         let (store, clock) = (Arc::new(MemoryMetricStore::new()), Arc::new(ManualClock::new()));
         let ago = |seconds| MetricSample {
             host: LOCAL_HOST.into(),

@@ -1,7 +1,7 @@
 //! Metric sources: one file each, every one an implementation of [`MetricSource`], listed in [`all`].
 //!
-//! A source measures one section of a snapshot. What is not to be had on this machine is `Unavailable` with its
-//! reason, and the snapshot shows the section as missing. [`History`] keeps what they measured over time.
+//! A source measures one section of a snapshot. A value that this machine cannot provide is `Unavailable` with a
+//! reason, and the snapshot shows the section as missing. [`History`] records the measured values over time.
 
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ pub use stat_program::answers;
 #[cfg(all(feature = "system", unix))]
 pub use system::SystemMetricSource;
 
-/// Every source that is built in, each over this machine's usual places.
+/// Returns all built-in sources, each with its default paths on this machine.
 pub fn all() -> Vec<Arc<dyn MetricSource>> {
     vec![
         #[cfg(all(feature = "system", unix))]

@@ -1,7 +1,7 @@
-//! Blocking reads on a thread of their own, within a time limit.
+//! Blocking reads on a dedicated thread, with a time limit.
 //!
-//! Not on the blocking threads of the runtime: it waits for those when it ends, and a read that the kernel never answers
-//! would keep the process from ending.
+//! The runtime's blocking threads are not used: a runtime waits for them when it shuts down, so a read that the kernel
+//! never completes would keep the process from ending.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -9,28 +9,28 @@ use std::time::Duration;
 use sutazai_core::{Error, Result};
 use tokio::sync::oneshot;
 
-/// Longest that the files of one section are read: they are the kernel's memory, and no disk is waited for.
+/// Time limit for the files of one section. They are served from the kernel's memory, so no disk is involved.
 pub(super) const READ_TIMEOUT: Duration = Duration::from_millis(2500);
 
-/// Runs `work` on a thread of its own. Where no thread can be started it runs here: a machine at its limit of threads is
-/// one that has to be measured.
+/// Runs `work` on a dedicated thread. If no thread can be started, it runs on the caller's thread, because a machine at
+/// its limit of threads still has to be measured.
 ///
 /// # Errors
-/// `Unavailable` naming `what` when it takes longer than `limit`, and goes on then without anybody who waits; else those of
-/// the work.
+/// `Unavailable` naming `what` when the work takes longer than `limit`; it then continues without a receiver. Otherwise
+/// the errors of the work.
 pub(super) async fn on_own_thread<T: Send + 'static>(
     what: &str,
     limit: Duration,
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
     let (sender, answer) = oneshot::channel();
-    // Kept outside of the closure as well, since a thread that cannot be started takes its closure along.
+    // The closure is shared, because a thread that cannot be started drops the closure that it was given.
     let work = Arc::new(Mutex::new(Some(work)));
     let waiting = work.clone();
     let take = move |work: &Mutex<Option<_>>| work.lock().unwrap_or_else(PoisonError::into_inner).take();
     let started = std::thread::Builder::new().name(format!("sutazai-{what}")).spawn(move || {
         if let Some(work) = take(&waiting) {
-            // Nobody may wait any more.
+            // The receiver may have given up already.
             let _ = sender.send(work());
         }
     });
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_read_that_hangs_is_left_behind() {
+    async fn hanging_read_is_abandoned() {
         let (release, held) = mpsc::channel::<()>();
         let hangs = move || held.recv().map_err(|e| Error::internal(e.to_string()));
         let e = on_own_thread("host", Duration::from_millis(50), hangs).await.unwrap_err();

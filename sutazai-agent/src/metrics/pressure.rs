@@ -1,5 +1,5 @@
-//! The section `pressure`: how much of the time work stood still for want of a resource, from `/proc/pressure` (the
-//! kernel's `Documentation/accounting/psi.rst`). It tells load that hurts from mere use.
+//! Source of the section `pressure`: the share of time in which tasks waited for a resource, from `/proc/pressure` (the
+//! kernel's `Documentation/accounting/psi.rst`). It tells harmful load from mere use.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,19 +11,19 @@ use sutazai_core::{Error, Result};
 
 use super::own_thread::{READ_TIMEOUT, on_own_thread};
 
-/// Pressure stall information of this machine.
+/// Metric source for the pressure stall information of this machine.
 #[derive(Debug)]
 pub struct PressureMetricSource {
     folder: PathBuf,
 }
 
 impl PressureMetricSource {
-    /// Over `/proc`.
+    /// Creates a source that reads `/proc`.
     pub fn new() -> Self {
         Self::with_root("/proc")
     }
 
-    /// Over a tree laid out like `/proc`.
+    /// Creates a source that reads a tree laid out like `/proc`.
     pub fn with_root(proc: impl AsRef<Path>) -> Self {
         Self { folder: proc.as_ref().join("pressure") }
     }
@@ -50,14 +50,15 @@ impl MetricSource for PressureMetricSource {
 fn measure(folder: &Path) -> Result<PressureMetrics> {
     let cpu = read(folder, "cpu")?;
     Ok(PressureMetrics {
-        // The kernel writes zeros there for the whole machine, since it defines none (psi.rst).
+        // For the whole machine the kernel does not define these values and writes zeros (psi.rst).
         cpu: Pressure { full_avg10: None, full_avg60: None, ..cpu },
         memory: read(folder, "memory")?,
         io: read(folder, "io")?,
     })
 }
 
-/// A kernel built or started without pressure stall information has no such file, or one that cannot be read.
+/// Reads one resource. A kernel built or started without pressure stall information has no such file, or an unreadable
+/// one.
 fn read(folder: &Path, resource: &str) -> Result<Pressure> {
     let path = folder.join(resource);
     let text = fs::read_to_string(&path).map_err(|e| {
@@ -84,7 +85,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_recorded_tree_is_read() {
+    async fn recorded_tree_is_read() {
         let proc = tempfile::tempdir().unwrap();
         let source = PressureMetricSource::with_root(proc.path());
         let e = source.collect().await.unwrap_err();

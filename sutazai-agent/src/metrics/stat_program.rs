@@ -1,7 +1,7 @@
-//! The program `stat` (coreutils), which asks a file system in a process of its own.
+//! Query of a file system by the program `stat` (coreutils) in a child process.
 //!
-//! A request to a file system whose server is gone cannot be interrupted, not even by the end of the process: a thread
-//! that waits for one keeps its process from ending. So what may hang is asked by a child, which is left behind.
+//! A request to a file system whose server is gone cannot be interrupted, not even by killing the process: a thread
+//! that waits for one keeps its process from ending. So a query that may hang runs in a child, which can be abandoned.
 
 use std::ffi::OsStr;
 use std::io::{self, Read};
@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// Where it is; `PATH` is not searched, since a folder of it may hang.
+/// Paths of the program; `PATH` is not searched, because one of its folders may hang.
 const PROGRAMS: [&str; 2] = ["/usr/bin/stat", "/bin/stat"];
 
-/// Block size, blocks, free ones, those for ordinary users, inodes, free ones, and the path.
+/// Output format: block size, blocks, free blocks, blocks for ordinary users, inodes, free inodes, and the path.
 const FORMAT: &str = "%S %b %f %a %c %d %n";
 
-/// A child that asks. Dropping it ends the child as soon as the kernel lets it.
+/// Child process with a query. Dropping it kills the child as soon as the kernel allows that.
 #[derive(Debug)]
 pub(super) struct StatProgram {
     child: Child,
@@ -26,10 +26,10 @@ pub(super) struct StatProgram {
 }
 
 impl StatProgram {
-    /// Begins to ask how full the file systems at these paths are.
+    /// Starts a query of the space of the file systems at these paths.
     ///
     /// # Errors
-    /// The one of the operating system when no process can be started or the program is not there.
+    /// The operating system's error when no process can be started or the program does not exist.
     pub(super) fn start(paths: &[impl AsRef<OsStr>]) -> io::Result<Self> {
         let mut failure = io::Error::from(io::ErrorKind::NotFound);
         for program in PROGRAMS {
@@ -45,7 +45,7 @@ impl StatProgram {
         Err(failure)
     }
 
-    /// What it prints, unless it has not ended by then. One that has not can be asked again later.
+    /// Returns the output, or `None` if the child has not ended until `until`; it can be called again later.
     pub(super) fn answer(&mut self, until: Instant) -> Option<String> {
         loop {
             let left = Timespec::try_from(until.saturating_duration_since(Instant::now())).ok()?;
@@ -57,13 +57,13 @@ impl StatProgram {
             }
         }
         let mut said = Vec::new();
-        // It prints all at its end, or ended without a word.
+        // The child prints everything at its end, or has ended without output.
         let _ = self.stdout.read_to_end(&mut said);
         let _ = self.child.wait();
         Some(String::from_utf8_lossy(&said).into_owned())
     }
 
-    /// How long ago it was started.
+    /// Returns the time since the start of the query.
     pub(super) fn waited(&self) -> Duration {
         self.began.elapsed()
     }
@@ -71,14 +71,14 @@ impl StatProgram {
 
 impl Drop for StatProgram {
     fn drop(&mut self) {
-        // It has ended, or the kernel does not let it.
+        // Either the child has ended already, or the kernel delays its end.
         let _ = self.child.kill();
         let _ = self.child.try_wait();
     }
 }
 
-/// Whether the file system of a path answers within `limit`. One that cannot be asked in a process of its own counts as
-/// answering.
+/// Whether the file system of a path responds within `limit`. If no child process can be started, it counts as
+/// responding.
 pub fn answers(path: &Path, limit: Duration) -> bool {
     match StatProgram::start(&[path]) {
         Ok(mut asked) => asked.answer(Instant::now() + limit).is_some(),
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_path_that_is_there_has_its_line() {
+    fn every_existing_path_has_a_line() {
         let until = Instant::now() + Duration::from_secs(60);
         let mut asked = StatProgram::start(&["/", "/no/such/place", "/proc"]).unwrap();
         let said = asked.answer(until).unwrap();

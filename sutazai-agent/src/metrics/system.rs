@@ -1,7 +1,7 @@
-//! The section `host`: processor, memory, disks, network, processes, read from `/proc` and `/sys`.
+//! Source of the section `host`: processor, memory, disks, network and processes, read from `/proc` and `/sys`.
 //!
-//! The files are opened once and read again at each collection (`proc_file`); each topic parses its own in a file of
-//! its own. Reading blocks, so it happens on a thread of its own. What cannot be read costs its own figures; on a machine
+//! The files are opened once and read again at each collection (`proc_file`); each topic has a file with its own
+//! parser. Reading blocks, so it runs on a dedicated thread. A file that cannot be read loses only its own figures, but
 //! without `/proc/stat` or `/proc/meminfo` the source is `Unavailable`.
 
 use std::path::{Path, PathBuf};
@@ -44,19 +44,19 @@ mod processes;
 mod sensors;
 mod tcp;
 
-/// This machine's processor, memory, disks, network and processes.
+/// Metric source for this machine's processor, memory, disks, network and processes.
 #[derive(Debug)]
 pub struct SystemMetricSource {
     reader: Arc<Mutex<Reader>>,
 }
 
 impl SystemMetricSource {
-    /// Over `/proc` and `/sys`.
+    /// Creates a source that reads `/proc` and `/sys`.
     pub fn new() -> Self {
         Self::with_roots("/proc", "/sys")
     }
 
-    /// Over trees laid out like `/proc` and `/sys`.
+    /// Creates a source that reads trees laid out like `/proc` and `/sys`.
     pub fn with_roots(proc: impl AsRef<Path>, sys: impl AsRef<Path>) -> Self {
         Self { reader: Arc::new(Mutex::new(Reader::new(proc.as_ref(), sys.as_ref()))) }
     }
@@ -87,7 +87,7 @@ impl MetricSource for SystemMetricSource {
     }
 }
 
-/// Runs blocking work of the reader on a thread made for that, and hands the reader back.
+/// Runs blocking work of the reader on a dedicated thread, and returns the reader with the result.
 async fn blocking<T: Send + 'static>(
     mut reader: OwnedMutexGuard<Reader>,
     work: impl FnOnce(&mut Reader) -> Result<T> + Send + 'static,
@@ -95,7 +95,7 @@ async fn blocking<T: Send + 'static>(
     on_own_thread("host", READ_TIMEOUT, move || work(&mut reader).map(|result| (reader, result))).await
 }
 
-/// The open files and what was counted before.
+/// Open files and the counters of earlier readings.
 #[derive(Debug)]
 struct Reader {
     proc: PathBuf,
@@ -118,7 +118,7 @@ struct Reader {
     baseline: Baseline<Counters>,
 }
 
-/// Everything that only grows, at one reading.
+/// All monotonic counters at one reading, with the space of the disks.
 #[derive(Debug)]
 struct Counters {
     cpu: CpuCounters,
@@ -157,7 +157,7 @@ impl Reader {
         }
     }
 
-    /// Takes a reading that the first rates are counted from.
+    /// Takes a reading as the baseline of the first rates.
     fn begin(&mut self) -> Result<()> {
         let now = Instant::now();
         let (counters, _) = self.count()?;
@@ -171,7 +171,7 @@ impl Reader {
         let (disks, unanswered_mounts) = self.disks.measure(&mounts);
         let counters = Counters {
             cpu: cpu::count(&self.stat.read()?)?,
-            // None of them is there in every sandbox; without them there is nothing to count or to list.
+            // A sandbox may lack any of these files; their figures are then left out.
             swap: self.vmstat.read().ok().and_then(|text| memory::count_swap(&text)),
             devices: self.diskstats.read().map(|text| devices::count(&text, &self.sys)).unwrap_or_default(),
             networks: self
@@ -199,7 +199,7 @@ impl Reader {
         let (before, seconds) = self
             .baseline
             .at(now)
-            .ok_or_else(|| Error::internal("metrics were collected before their counters were read once"))?;
+            .ok_or_else(|| Error::internal("expected a baseline reading before the first collection"))?;
         let vmstat = optional(&mut self.vmstat);
         let (memory, swap_space) =
             memory::parse(&self.meminfo.read()?, &vmstat, &optional(&mut self.arcstats))?;
@@ -244,12 +244,12 @@ impl Reader {
     }
 }
 
-/// What the file holds; nothing where it cannot be read.
+/// Reads a file; an unreadable one counts as empty.
 fn optional(file: &mut ProcFile) -> String {
     file.read().map(|text| text.into_owned()).unwrap_or_default()
 }
 
-/// The one line of a file with a name.
+/// Reads a file with a single line; `unknown` if it is empty or unreadable.
 fn named(file: &mut ProcFile) -> String {
     match optional(file).trim() {
         "" => "unknown".to_owned(),
@@ -278,12 +278,12 @@ fn load(text: &str) -> [f64; 3] {
     }
 }
 
-/// `part` of `whole` in percent, 0 to 100; 0 of nothing.
+/// Returns `part` of `whole` in percent, 0 to 100; 0 if `whole` is zero.
 fn percent(part: f64, whole: f64) -> f64 {
     if whole > 0.0 { (part / whole * 100.0).clamp(0.0, 100.0) } else { 0.0 }
 }
 
-/// What a counter grew by a second; 0 when it began anew in between.
+/// Returns the rate of a counter per second; 0 if it was reset in between.
 fn per_second(before: u64, now: u64, seconds: f64) -> f64 {
     now.saturating_sub(before) as f64 / seconds
 }

@@ -57,7 +57,7 @@ pub(super) async fn get(socket: &Path, path: &str) -> Result<Option<Value>> {
     Err(unexpected(path, &format!("status {}{}", status.as_u16(), message.unwrap_or_default())))
 }
 
-/// Connects, with a text of its own for a missing socket, a missing permission and a stopped engine.
+/// Connects to the socket; a missing socket, a missing permission and a stopped engine have distinct errors.
 async fn connect(socket: &Path) -> Result<UnixStream> {
     use std::io::ErrorKind::{ConnectionRefused, NotFound, PermissionDenied};
     let path = socket.display();
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn answers_of_every_form_are_read() {
+    async fn answers_of_every_transfer_form_are_read() {
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("engine.sock");
         let listener = tokio::net::UnixListener::bind(&socket).unwrap();
@@ -106,7 +106,7 @@ mod tests {
                 let mut question = [0; 256];
                 let _ = peer.read(&mut question).await;
                 peer.write_all(answer.as_bytes()).await.unwrap();
-                // One that says how long its answer is may keep the connection.
+                // A server that states the length of its answer may keep the connection open.
                 answer.contains("HTTP/1.1").then_some(peer)
             };
             let (got, _open) = tokio::join!(get(&socket, "/version"), serving);

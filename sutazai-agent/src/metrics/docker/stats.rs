@@ -1,11 +1,11 @@
-//! How `docker stats` counts: the formulas of the Docker command line (`cli/command/container/stats_helpers.go`).
+//! Formulas of `docker stats`, as in the Docker command line (`cli/command/container/stats_helpers.go`).
 
 use serde_json::Value;
 
-/// A limit of processes above that means none: the engine writes the largest number there is.
+/// Value from which a process limit means none: the engine reports the largest number of its type.
 const UNLIMITED_PIDS: u64 = 1 << 40;
 
-/// Processor time since the container began and since the machine did, in nanoseconds.
+/// Processor time of the container and of the machine since each was started, in nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct CpuCounters {
     container: u64,
@@ -14,7 +14,7 @@ pub(super) struct CpuCounters {
 }
 
 impl CpuCounters {
-    /// Share of one processor since `before`; 0 when no time has passed.
+    /// Returns the use in percent of one processor since `before`; 0 when no time has passed.
     pub(super) fn percent_since(&self, before: &Self) -> f64 {
         let container = self.container.saturating_sub(before.container) as f64;
         let machine = self.machine.saturating_sub(before.machine) as f64;
@@ -22,7 +22,7 @@ impl CpuCounters {
     }
 }
 
-/// The processor counters of one reading.
+/// Reads the processor counters.
 pub(super) fn cpu(stats: &Value) -> Option<CpuCounters> {
     let cpu = stats.get("cpu_stats")?;
     let usage = cpu.get("cpu_usage")?;
@@ -35,8 +35,8 @@ pub(super) fn cpu(stats: &Value) -> Option<CpuCounters> {
     })
 }
 
-/// Memory in use without the page cache that can be dropped: `total_inactive_file` with control groups of version 1,
-/// `inactive_file` with version 2.
+/// Reads the memory in use without the page cache that can be dropped: `total_inactive_file` with control groups of
+/// version 1, `inactive_file` with version 2.
 pub(super) fn memory(stats: &Value) -> Option<u64> {
     let memory = stats.get("memory_stats")?;
     let usage = memory.get("usage")?.as_u64()?;
@@ -45,14 +45,14 @@ pub(super) fn memory(stats: &Value) -> Option<u64> {
     Some(if cache < usage { usage - cache } else { usage })
 }
 
-/// Processors that the container may use.
+/// Returns the number of processors that the container may use.
 pub(super) fn cpu_limit(host: &Value) -> Option<f64> {
     let positive = |name: &str| host.get(name)?.as_f64().filter(|number| *number > 0.0);
     let quota = || Some(positive("CpuQuota")? / positive("CpuPeriod").unwrap_or(100_000.0));
     positive("NanoCpus").map(|nano| nano / 1e9).or_else(quota)
 }
 
-/// Processes and threads of the container, and how many it may have.
+/// Returns the number of processes and threads of the container, and their limit.
 pub(super) fn pids(stats: &Value) -> (Option<u64>, Option<u64>) {
     let number = |name: &str| stats.get("pids_stats")?.get(name)?.as_u64();
     (number("current"), number("limit").filter(|limit| (1..UNLIMITED_PIDS).contains(limit)))
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_share_is_of_one_processor() {
+    fn share_refers_to_one_processor() {
         let reading = |container: u64, machine: u64| {
             let usage = json!({ "total_usage": container });
             json!({ "cpu_stats": { "cpu_usage": usage, "system_cpu_usage": machine, "online_cpus": 4 } })
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cache_is_left_out() {
+    fn page_cache_is_left_out() {
         let used = |stat: &str| memory(&json!({ "memory_stats": { "usage": 100, "stats": { stat: 30 } } }));
         assert_eq!(used("total_inactive_file"), Some(70));
         assert_eq!(used("inactive_file"), Some(70));
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn both_ways_to_limit_processors_are_read() {
+    fn both_forms_of_a_processor_limit_are_read() {
         assert_eq!(cpu_limit(&json!({ "NanoCpus": 1_500_000_000_i64 })), Some(1.5));
         assert_eq!(
             cpu_limit(&json!({ "CpuQuota": 50_000, "CpuPeriod": 200_000, "NanoCpus": 0 })),
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_of_processes_may_be_none() {
+    fn process_limit_is_optional() {
         let of = |limit: Value| pids(&json!({ "pids_stats": { "current": 7, "limit": limit } }));
         assert_eq!(of(json!(100)), (Some(7), Some(100)));
         for none in [json!(u64::MAX), json!(0), json!(null), json!(-1)] {

@@ -1,4 +1,4 @@
-//! What the kernel says of its clock (adjtimex(2)), and whether a time service runs.
+//! State of the kernel's clock (adjtimex(2)), and whether a time service runs.
 
 use sutazai_core::domain::ClockMetrics;
 
@@ -15,8 +15,9 @@ const SERVICES: [&str; 9] = [
     "timemaster",
 ];
 
-/// Reads the kernel's clock state and changes nothing; none where the call is not allowed, as in some containers. Not every
-/// service tells the kernel that it keeps the clock in step, so the processes are looked at as well.
+/// Reads the kernel's clock state without changing it; `None` if the call is not permitted, as in some containers.
+///
+/// Not every service tells the kernel that it synchronizes the clock, so the process list is searched as well.
 pub(super) fn read(processes: &[(u32, String)]) -> Option<ClockMetrics> {
     let timex = ask()?;
     let service = processes.iter().find(|(_, name)| SERVICES.contains(&name.as_str()));
@@ -28,7 +29,7 @@ pub(super) fn read(processes: &[(u32, String)]) -> Option<ClockMetrics> {
     })
 }
 
-/// The one place with unsafe code: no file of /proc tells this, and no library that the project uses calls it.
+/// Calls adjtimex(2). Unsafe, because no file of `/proc` has this state and no library in use wraps the call.
 #[allow(unsafe_code)]
 fn ask() -> Option<libc::timex> {
     // SAFETY: `timex` holds integers only, for which zeros are good values. Its `modes` are 0: the call sets nothing,
@@ -44,12 +45,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_kernel_tells_and_counts_no_further_than_16_seconds() {
+    fn kernel_reports_an_error_of_at_most_16_seconds() {
         let named = |name: &str| read(&[(7, "bash".to_owned()), (8, name.to_owned())]).unwrap().service;
         assert_eq!((named("chronyd"), named("chronyd2")), (Some("chronyd".to_owned()), None));
         let clock = read(&[]).unwrap();
         assert!((0.0..=16_000.0).contains(&clock.max_error_ms), "{clock:?}");
-        // A clock that is in step has not counted to the end.
+        // A synchronized clock has not reached the maximum error.
         assert!(!clock.synchronized || clock.max_error_ms < 16_000.0, "{clock:?}");
     }
 }

@@ -12,8 +12,8 @@ pub(super) struct CpuCounters {
     cores: Vec<(u32, Ticks)>,
 }
 
-/// Ticks of one line: user, nice, system, idle, iowait, irq, softirq, steal. Guest time is left out: the kernel counts it in
-/// `user` and `nice` already.
+/// Ticks of one line: user, nice, system, idle, iowait, irq, softirq, steal. Guest time is left out, because the kernel
+/// includes it in `user` and `nice`.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 struct Ticks([u64; 8]);
 
@@ -21,7 +21,7 @@ const IDLE: usize = 3;
 const IOWAIT: usize = 4;
 const STEAL: usize = 7;
 
-/// Reads the counters.
+/// Parses the counters of `/proc/stat`.
 pub(super) fn count(stat: &str) -> Result<CpuCounters> {
     let mut lines = stat.lines().take_while(|line| line.starts_with("cpu"));
     let missing = || Error::unavailable("/proc/stat has no line `cpu` of at least 8 numbers");
@@ -33,7 +33,7 @@ pub(super) fn count(stat: &str) -> Result<CpuCounters> {
     Ok(CpuCounters { total, cores: lines.filter_map(core).collect() })
 }
 
-/// Shares between two readings. Waiting for disks counts as idle, as in `top` and psutil.
+/// Computes the shares between two readings. Waiting for disks counts as idle, as in `top` and psutil.
 pub(super) fn rates(before: &CpuCounters, now: &CpuCounters, load: [f64; 3], seconds: f64) -> CpuMetrics {
     let core_before =
         |number| before.cores.iter().find(|(other, _)| *other == number).map(|(_, ticks)| *ticks);
@@ -52,8 +52,8 @@ pub(super) fn rates(before: &CpuCounters, now: &CpuCounters, load: [f64; 3], sec
 }
 
 impl Ticks {
-    /// Idle and waiting time, and all of a processor that is switched off, may go back (proc_stat(5)); that counts as none,
-    /// and takes nothing from the others.
+    /// Returns the ticks since `before`. Idle and waiting time, and all counters of a processor that is switched off,
+    /// may decrease (proc_stat(5)); a decrease counts as zero and does not affect the others.
     fn since(&self, before: &Ticks) -> Ticks {
         Ticks(std::array::from_fn(|kind| self.0[kind].saturating_sub(before.0[kind])))
     }
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn counters_that_go_back_are_no_use_of_the_processor() {
+    fn decreasing_counters_count_as_zero() {
         let before = count("cpu 100 0 100 700 50 0 0 0\n").unwrap();
         let now = count("cpu 100 0 100 790 40 0 0 0\n").unwrap();
         assert_eq!(rates(&before, &now, [0.0; 3], 1.0).used_percent, 0.0);

@@ -1,7 +1,7 @@
-//! Deleted files that processes still have open: their space is not given back, and no folder shows it.
+//! Deleted files that processes still have open: their space is not freed, and no folder shows it.
 //!
-//! The links under `/proc/<pid>/fd` end with ` (deleted)` then (proc_pid_fd(5)). Files of other users' processes are seen
-//! by root only.
+//! The links under `/proc/<pid>/fd` then end with ` (deleted)` (proc_pid_fd(5)). Files of other users' processes are
+//! visible to root only.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
@@ -13,12 +13,12 @@ use sutazai_core::domain::{DeletedFiles, DiskMetrics};
 
 use super::mounts::{self, Mount};
 
-/// Longest that processes are looked through; those after it are left out.
+/// Time limit for the search; processes that it does not reach are left out.
 const SEARCH_TIMEOUT: Duration = Duration::from_millis(500);
-/// The unit of `st_blocks`, whatever the file system has (stat(2)).
+/// Unit of `st_blocks` in bytes, whatever the file system uses (stat(2)).
 const BLOCK: u64 = 512;
 
-/// What is held of one file system.
+/// Space held on one file system.
 #[derive(Debug, Default)]
 struct Held {
     bytes: u64,
@@ -26,7 +26,7 @@ struct Held {
     files: u64,
 }
 
-/// Says of each disk what deleted files hold on it. `names` are those of the processes.
+/// Adds to each disk the space that deleted files hold on it; `names` has the numbers and names of the processes.
 pub(super) fn add(proc: &Path, disks: &mut [DiskMetrics], all: &[Mount], names: &[(u32, String)]) {
     let until = Instant::now() + SEARCH_TIMEOUT;
     let listed: HashMap<&str, usize> = disks
@@ -46,9 +46,9 @@ pub(super) fn add(proc: &Path, disks: &mut [DiskMetrics], all: &[Mount], names: 
             let Some(number) = deleted.and_then(|_| file.file_name().into_string().ok()) else { continue };
             let Some(key) = key_of(&process, &number, all, &mut tables) else { continue };
             let Some(at) = listed.get(key.as_str()).copied() else { continue };
-            // Only now: the file is on a file system that has answered.
+            // Only now is the file itself queried: its file system is one that has responded.
             let Ok(found) = fs::metadata(file.path()) else { continue };
-            // A file may be called so and still be there.
+            // A file may have this suffix in its name and still exist.
             if !found.is_file() || found.nlink() > 0 || !seen.insert((found.dev(), found.ino())) {
                 continue;
             }
@@ -78,8 +78,8 @@ fn is_deleted(link: &Path) -> bool {
     link.starts_with('/') && link.ends_with(" (deleted)")
 }
 
-/// The file system that an open file is on, as [`Mount::key`] names it; that of an overlay is where it writes. `tables` has
-/// what each namespace of mounts was seen to hold.
+/// Returns the key of the file system that an open file is on, as [`Mount::key`]; for an overlay, of the one that it
+/// writes to. `tables` caches the mounts of each mount namespace.
 fn key_of(
     process: &Path,
     number: &str,
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_deleted_file_of_this_process_is_found_with_its_size_and_once() {
+    fn deleted_file_of_this_process_is_found_once_with_its_size() {
         let proc = Path::new("/proc");
         let folder = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
         let path = folder.path().join("log");
@@ -126,7 +126,7 @@ mod tests {
             let on = disks.iter().filter(|disk| path.starts_with(&disk.mount));
             on.max_by_key(|disk| disk.mount.len()).and_then(|disk| disk.deleted_files.clone())
         };
-        // Other tests of this process may hold some as well.
+        // Other tests of this process may hold deleted files as well.
         let before = held().map_or(0, |held| held.files);
         fs::remove_file(&path).unwrap();
         let after = held().unwrap();
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn only_paths_that_end_so_are_deleted() {
+    fn only_paths_with_the_suffix_are_deleted() {
         for (link, expected) in [
             ("/var/log/a (deleted)", true),
             ("/var/log/a", false),

@@ -7,42 +7,42 @@ use sutazai_core::domain::DeviceMetrics;
 
 use super::{per_second, percent};
 
-/// The kernel counts sectors of this size whatever the device has.
+/// Sector size in bytes that the kernel counts in, whatever the device uses.
 const SECTOR: f64 = 512.0;
 
-/// The counters of each device since boot, by name.
+/// Counters of each device since boot, by name.
 pub(super) type DeviceCounters = BTreeMap<String, Requests>;
 
-/// What one device did since boot.
+/// Counters of one device since boot.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Requests {
     reads: u64,
     writes: u64,
     sectors_read: u64,
     sectors_written: u64,
-    /// Summed over all requests of each kind, in milliseconds: 32 bits wide, so they begin anew now and then.
+    /// Milliseconds summed over all reads, and over all writes. The counters have 32 bits and wrap around.
     read_ms: u64,
     write_ms: u64,
-    /// With at least one request under way, in milliseconds.
+    /// Milliseconds with at least one pending request.
     busy_ms: u64,
 }
 
-/// Reads the counters of whole devices that ever did something. Partitions and loop devices are left out: what they do
-/// is counted at the disk below.
+/// Reads the counters of whole devices with any activity. Partitions and loop devices are left out, because their
+/// requests are counted at the disk below.
 pub(super) fn count(diskstats: &str, sys: &Path) -> DeviceCounters {
     let whole = |name: &str| sys.join("block").join(name.replace('/', "!")).exists();
     let lines = diskstats.lines().filter_map(parse);
     lines.filter(|(name, _)| !name.starts_with("loop") && !name.starts_with("ram") && whole(name)).collect()
 }
 
-/// What each device did between two readings; one that was not there before is left out.
+/// Computes the rates between two readings; a device that is missing in the first one is left out.
 pub(super) fn rates(before: &DeviceCounters, now: &DeviceCounters, seconds: f64) -> Vec<DeviceMetrics> {
     let device = |(name, now): (&String, &Requests)| {
         let before = before.get(name)?;
         let grown = |count: fn(&Requests) -> u64| count(now).checked_sub(count(before));
         let (reads, writes) = (grown(|one| one.reads), grown(|one| one.writes));
         let ended = reads.unwrap_or(0).saturating_add(writes.unwrap_or(0));
-        // A mean of which a part began anew says nothing.
+        // No mean is computed if one of its counters wrapped around.
         let waited = grown(|one| one.read_ms).zip(grown(|one| one.write_ms));
         let waited = waited.filter(|_| reads.is_some() && writes.is_some());
         let waited = waited.map(|(read, write)| read.saturating_add(write) as f64);
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_device_is_rated_between_two_readings() {
+    fn rates_are_computed_between_two_readings() {
         let sys = tempfile::tempdir().unwrap();
         for name in ["vda", "vdb", "loop0", "cciss!c0d0"] {
             std::fs::create_dir_all(sys.path().join("block").join(name)).unwrap();
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_counter_that_begins_anew_costs_its_own_figure_only() {
+    fn wrapped_counter_loses_only_its_own_figure() {
         let sys = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(sys.path().join("block/vda")).unwrap();
         let before = count("254 0 vda 100 0 1000 4294967290 10 0 100 50 0 500 100\n", sys.path());

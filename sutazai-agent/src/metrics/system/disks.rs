@@ -1,8 +1,9 @@
-//! How full file systems are: `statvfs(3)` of what is mounted.
+//! Space of mounted file systems, by `statvfs(3)`.
 //!
-//! Listed is what can fill up: file systems on block devices, each once; those in memory that are over half full; an
-//! overlay only where it is the root, as in a container. Network file systems are left out, since asking a server that is
-//! gone would hang. What else may hang is asked by a child, and costs no more than its own figures.
+//! It lists file systems that can fill up: those on block devices, each once; those in memory that are over half full;
+//! and an overlay only if it is the root, as in a container. Network file systems are left out, because querying a
+//! server that is gone would hang. Others that may hang are queried by a child process, so that a hanging one loses
+//! only its own figures.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
@@ -15,20 +16,20 @@ use super::super::stat_program::StatProgram;
 use super::mounts::{self, Mount};
 use super::percent;
 
-/// Longest that mounts are waited for, all together.
+/// Time limit for the answers of all mounts together.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
-/// Used share in percent from which a file system in memory is listed: there are many, and most hold next to nothing.
+/// Used share in percent from which a file system in memory is listed: there are many, and most are nearly empty.
 const LISTED_IN_MEMORY: f64 = 50.0;
-/// A dataset with less space left than this share of its pool's has a limit of its own.
+/// A dataset with less than this share of its pool's available space has its own limit.
 const OWN_LIMIT: f64 = 0.95;
 
-/// The file systems of a machine, and those that have not answered yet.
+/// File systems of a machine, and the queries that have not been answered yet.
 #[derive(Debug, Default)]
 pub(super) struct Disks {
     asked: HashMap<String, StatProgram>,
 }
 
-/// What a file system says of itself, in bytes and inodes.
+/// Space of a file system in bytes and inodes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Space {
     total: u64,
@@ -39,8 +40,8 @@ struct Space {
 }
 
 impl Disks {
-    /// Space and inodes of each file system, by mount point, and the mounts that did not answer. What is no folder or refuses
-    /// is left out.
+    /// Returns space and inodes of each file system, sorted by mount point, and the mounts that did not respond. Mount
+    /// points that are not folders, and mounts that refuse the query, are left out.
     pub(super) fn measure(&mut self, all: &[Mount]) -> (Vec<DiskMetrics>, Vec<UnansweredMount>) {
         let (mut disks, mut pools) = (Vec::new(), BTreeMap::<String, Vec<(Mount, Space)>>::new());
         let (prompt, may_hang): (Vec<Mount>, Vec<Mount>) =
@@ -65,8 +66,8 @@ impl Disks {
         (disks, unanswered)
     }
 
-    /// Asks all of these side by side. One that has not answered at an earlier time is not asked again before it has, and is
-    /// not waited for either.
+    /// Queries all of these mounts concurrently. A mount that has not answered an earlier query is neither queried
+    /// again nor waited for until it has.
     fn ask(&mut self, mounts: Vec<Mount>) -> (Vec<(Mount, Space)>, Vec<UnansweredMount>) {
         let (mut answered, mut unanswered) = (Vec::new(), Vec::new());
         let mut waited_for = HashSet::new();
@@ -97,7 +98,7 @@ impl Disks {
                         continue;
                     }
                 },
-                // Where no child can be started, what has no server of its own is asked here.
+                // If no child can be started, a mount without a server is queried directly.
                 None if !mount.filesystem.starts_with("fuse") => {
                     answered.extend(space(&mount).map(|space| (mount, space)));
                     continue;
@@ -119,14 +120,14 @@ fn space(mount: &Mount) -> Option<Space> {
     of_blocks([fs.f_frsize, fs.f_blocks, fs.f_bfree, fs.f_bavail, fs.f_files, fs.f_ffree])
 }
 
-/// The numbers that the program prints, in its order.
+/// Parses the numbers that the program prints, in its order.
 fn parse(said: &str) -> Option<Space> {
     let mut numbers = said.split(' ').map_while(|number| number.parse().ok());
     let mut next = || numbers.next();
     of_blocks([next()?, next()?, next()?, next()?, next()?, next()?])
 }
 
-/// None where the file system has no size: nothing can be said of it.
+/// Converts blocks into bytes; `None` for a file system without a size.
 fn of_blocks([size, blocks, free, available, inodes, inodes_free]: [u64; 6]) -> Option<Space> {
     (blocks > 0).then(|| Space {
         total: blocks.saturating_mul(size),
@@ -137,7 +138,7 @@ fn of_blocks([size, blocks, free, available, inodes, inodes_free]: [u64; 6]) -> 
     })
 }
 
-/// None for one in memory that holds little.
+/// Builds the figures of a disk; `None` for a file system in memory with little in it.
 fn disk(mount: &Mount, space: Space) -> Option<DiskMetrics> {
     let inodes_used = space.inodes.saturating_sub(space.inodes_free) as f64;
     let inodes = (space.inodes > 0).then(|| percent(inodes_used, space.inodes as f64));
@@ -158,8 +159,8 @@ fn disk(mount: &Mount, space: Space) -> Option<DiskMetrics> {
     })
 }
 
-/// One pool is one disk: its datasets share what is left, and each says what it holds itself. A dataset with a limit of its
-/// own can be full alone, and is a disk beside the pool.
+/// Combines the datasets of one pool into one disk: they share the available space, and each reports what it holds. A
+/// dataset with its own limit can be full alone, and is a separate disk beside the pool.
 fn pool(name: &str, datasets: Vec<(Mount, Space)>) -> Vec<DiskMetrics> {
     let available = datasets.iter().map(|(_, space)| space.available).max().unwrap_or(0);
     let used = datasets.iter().fold(0, |sum: u64, (_, space)| sum.saturating_add(space.used));
@@ -172,14 +173,14 @@ fn pool(name: &str, datasets: Vec<(Mount, Space)>) -> Vec<DiskMetrics> {
         mount != first && (space.available as f64) < available as f64 * OWN_LIMIT
     };
     let limited = datasets.iter().filter(|(mount, space)| own_limit(mount, space));
-    // Inodes of a pool are made as they are needed: their number says nothing.
+    // A pool creates inodes as needed, so their number is meaningless.
     let limited = limited.filter_map(|(mount, space)| disk(mount, Space { inodes: 0, ..*space }));
     let pool = disk(first, whole).map(|disk| DiskMetrics { device: name.to_owned(), ..disk });
     pool.into_iter().chain(limited).collect()
 }
 
-/// The mounts worth asking: of one file system the shortest mount point; every dataset of a pool. Single files can be mounted
-/// too, as `/etc/hosts` of a container is: they stand for nothing that a folder of that source does not.
+/// Selects the mounts to query: the shortest mount point of each file system, and every dataset of a pool. Single files
+/// can be mounted too, such as `/etc/hosts` in a container; a folder of the same source represents them.
 fn real(all: &[Mount], is_folder: impl Fn(&Mount) -> bool) -> Vec<Mount> {
     let mut found: Vec<Mount> =
         all.iter().filter(|mount| mount.can_fill_up() && is_folder(mount)).cloned().collect();
@@ -216,12 +217,12 @@ mod tests {
     }
 
     #[test]
-    fn only_what_can_fill_up_is_asked_and_once() {
+    fn only_file_systems_that_can_fill_up_are_queried_once() {
         assert_eq!(points(MOUNTINFO, |_| true), ["/", "/hidden", "/mnt/my disk", "/run", "/tank"]);
     }
 
     #[test]
-    fn a_container_has_its_root_and_its_volumes() {
+    fn container_has_its_root_and_volumes() {
         let container = "1 0 0:5 / / rw - overlay overlay rw\n2 1 0:6 / /dev rw - tmpfs tmpfs rw\n\
                          3 1 254:0 /docker/hosts /etc/hosts rw - ext4 /dev/vda1 rw\n\
                          4 1 254:0 /volumes/a /var/lib/data rw - ext4 /dev/vda1 rw\n";
@@ -230,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_read_tree_says_how_full_it_is() {
+    fn mounted_folder_reports_its_space() {
         let text =
             "27 1 254:0 / / rw,relatime - ext4 /dev/vda rw\n28 1 9:9 / /no/such/place rw - ext4 /dev/b rw\n";
         let (disks, unanswered) = Disks::default().measure(&mounts::parse(text));
@@ -241,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_hang_is_asked_by_a_child_and_says_the_same() {
+    fn child_and_direct_query_agree() {
         let here = |kind: &str| {
             let text = format!("27 1 254:0 / / rw,relatime - {kind} /dev/vda rw\n");
             Disks::default().measure(&mounts::parse(&text)).0.remove(0)
@@ -279,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_memory_is_listed_when_it_holds_something() {
+    fn file_system_in_memory_is_listed_when_in_use() {
         let mount = &mounts::parse("9 1 0:9 / /tmp rw - tmpfs tmpfs rw")[0];
         let space =
             |used, inodes_free| Space { total: 100, used, available: 100 - used, inodes: 10, inodes_free };

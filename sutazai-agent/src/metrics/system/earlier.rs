@@ -1,20 +1,21 @@
-//! Values of earlier readings, so that rules can tell what changes now from what has been so since boot.
+//! Values of earlier readings, with which rules tell current changes from those since boot.
 
 use sutazai_core::domain::{EarlierValue, HostMetrics, KernelLimit, ProcessInfo, TcpMetrics};
 
 use super::{Counters, cpu};
 
-/// Older readings say nothing of now: a server that was asleep has them.
-const OLDEST_SECONDS: f64 = 900.0;
+/// Maximum age of a reading in seconds: a server that was suspended has older ones, which say nothing about now.
+const MAX_AGE_SECONDS: f64 = 900.0;
 
-/// What the readings say of that which is in the snapshot; the oldest reading first.
+/// Returns the earlier values of what is in the snapshot, the oldest reading first.
 pub(super) fn earlier(host: &HostMetrics, readings: &[(f64, &Counters)]) -> Vec<EarlierValue> {
     let mut values = Vec::new();
     let mut add = |series: String, seconds_ago: f64, value: f64| {
         values.push(EarlierValue { series, seconds_ago, value });
     };
     let mut before: Option<(f64, &Counters)> = None;
-    for (seconds_ago, counters) in readings.iter().filter(|(seconds_ago, _)| *seconds_ago <= OLDEST_SECONDS) {
+    for (seconds_ago, counters) in readings.iter().filter(|(seconds_ago, _)| *seconds_ago <= MAX_AGE_SECONDS)
+    {
         let ago = *seconds_ago;
         if let Some((started, first)) = before {
             let cpu = cpu::rates(&first.cpu, &counters.cpu, host.cpu.load, started - ago);
@@ -34,7 +35,7 @@ fn of_reading(host: &HostMetrics, counters: &Counters, ago: f64, mut add: impl F
             add(format!("host.disks[{}].used_bytes", disk.mount), disk.used_bytes as f64);
         }
     }
-    // This process takes memory while it measures; the number of a younger one belonged to another.
+    // This process allocates memory while it measures, and the number of a younger process belonged to another one.
     let comparable = |process: &&ProcessInfo| {
         process.pid != std::process::id() && process.age_seconds.is_none_or(|age| age as f64 + 1.0 >= ago)
     };

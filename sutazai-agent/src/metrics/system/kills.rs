@@ -1,5 +1,7 @@
-//! Kills for lack of memory: the kernel's log (`/dev/kmsg`, the kernel's `Documentation/ABI/testing/dev-kmsg`) says
-//! when, which process and whose limit; control groups of version 2 count those within them.
+//! Kills for lack of memory.
+//!
+//! The kernel's log (`/dev/kmsg`, see the kernel's `Documentation/ABI/testing/dev-kmsg`) gives time, process and
+//! control group of each; control groups of version 2 count the kills within them.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
@@ -10,16 +12,16 @@ use rustix::fs::OFlags;
 use rustix::time::{ClockId, clock_gettime};
 use sutazai_core::domain::{KillInfo, KillMetrics};
 
-/// Most kills that are listed, the latest ones.
+/// Maximum number of listed kills; the latest are kept.
 const MAX_KILLS: usize = 50;
-/// Longest record that one read gives (`PRINTK_MESSAGE_MAX` is below).
+/// Size of the buffer for one record; `PRINTK_MESSAGE_MAX` is smaller.
 const RECORD_BYTES: usize = 8192;
-/// Bounds the reading while the kernel writes faster than it is read.
+/// Maximum number of records, in case the kernel writes faster than this reads.
 const MAX_RECORDS: usize = 200_000;
 
-/// All kills that are known. `kmsg` is the log's device.
+/// Returns all known kills; `kmsg` is the device of the kernel's log.
 pub(super) fn read(kmsg: &Path, sys: &Path) -> KillMetrics {
-    // The log counts as the monotonic clock does.
+    // The log uses the monotonic clock.
     let now = clock_gettime(ClockId::Monotonic).tv_sec.unsigned_abs();
     KillMetrics { in_groups: in_groups(sys), logged: logged(kmsg, now) }
 }
@@ -33,11 +35,11 @@ fn logged(kmsg: &Path, now: u64) -> Option<Vec<KillInfo>> {
         match log.read(&mut record) {
             Ok(0) => break,
             Ok(length) => {
-                // A regular file gives all of it at once.
+                // A regular file returns everything in one read.
                 let text = String::from_utf8_lossy(&record[..length]);
                 kills.extend(text.lines().filter_map(|line| kill(line, now)));
             }
-            // The record was overwritten meanwhile: the next read goes on behind it.
+            // The record was overwritten in the meantime; the next read continues after it.
             Err(e) if matches!(e.kind(), ErrorKind::BrokenPipe | ErrorKind::Interrupted) => {}
             Err(e) if e.kind() == ErrorKind::WouldBlock => break,
             Err(_) => return None,
@@ -47,6 +49,7 @@ fn logged(kmsg: &Path, now: u64) -> Option<Vec<KillInfo>> {
     Some(kills)
 }
 
+/// Parses a line such as
 /// `6,1234,98765432,-;oom-kill:constraint=CONSTRAINT_MEMCG,...,oom_memcg=/a,task_memcg=/a/b,task=python,pid=7,uid=0`:
 /// level, number, microseconds since boot, flags. Only lines of the kernel itself count, which have no facility.
 fn kill(line: &str, now: u64) -> Option<KillInfo> {
@@ -55,7 +58,7 @@ fn kill(line: &str, now: u64) -> Option<KillInfo> {
     let level: u32 = fields.next()?.parse().ok()?;
     let micros: u64 = fields.nth(1)?.parse().ok()?;
     let text = text.strip_prefix("oom-kill:").filter(|_| level < 8)?;
-    // The name may hold anything; `pid` and `uid` behind it are the kernel's.
+    // The process name may contain anything; the `pid` and `uid` after it come from the kernel.
     let (rest, _) = text.rsplit_once(",uid=")?;
     let (rest, pid) = rest.rsplit_once(",pid=")?;
     let (rest, process) = rest.split_once(",task=")?;
@@ -69,8 +72,8 @@ fn kill(line: &str, now: u64) -> Option<KillInfo> {
     })
 }
 
-/// Kills in the outermost groups that reached a limit of memory. A group counts kills of every kind, so one that never
-/// reached a limit says nothing.
+/// Counts the kills in the outermost groups that reached a memory limit. A group counts kills of every kind, so the
+/// count of a group that never reached a limit is ignored.
 fn in_groups(sys: &Path) -> Option<u64> {
     let root = sys.join("fs/cgroup");
     let controllers = fs::read_to_string(root.join("cgroup.controllers")).ok()?;
@@ -103,7 +106,7 @@ mod tests {
 ";
 
     #[test]
-    fn the_log_names_when_which_process_and_whose_limit() {
+    fn log_gives_time_process_and_group() {
         let log = tempfile::NamedTempFile::new().unwrap();
         fs::write(log.path(), LOG).unwrap();
         let kill = |seconds_ago, pid, process: &str, group: Option<&str>| KillInfo {
@@ -118,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn groups_that_reached_no_limit_count_no_kill() {
+    fn groups_below_their_limit_count_no_kill() {
         let sys = tempfile::tempdir().unwrap();
         assert_eq!(in_groups(sys.path()), None);
         let root = sys.path().join("fs/cgroup");

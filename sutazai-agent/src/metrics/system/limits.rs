@@ -1,5 +1,5 @@
-//! Limits of the kernel beside those of the machine's resources: processes by user, by control group and in all,
-//! inotify, tracked connections. Listed is that of which at least half is used.
+//! Limits of the kernel beside those of resources: processes by user, by control group and in total, inotify instances
+//! and watches, and tracked connections. Only limits that are at least half used are listed.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,27 +9,27 @@ use sutazai_core::domain::{KernelLimit, LimitUse};
 
 use super::processes::Process;
 
-/// Below that number of processes and threads, no user is looked at: limits are seldom smaller.
+/// Number of processes and threads below which a user's limit is not read: limits are rarely smaller.
 const FEWEST_TASKS: u64 = 32;
-/// Of so many processes of one user, those with most threads, the limit is read.
+/// Maximum number of a user's processes whose limit is read, those with most threads first.
 const LIMITS_READ: usize = 32;
-/// Descriptors of all processes together that are looked at for inotify instances.
+/// Maximum number of descriptors, over all processes, that are searched for inotify instances.
 const MOST_DESCRIPTORS: usize = 50_000;
-/// How deep and how many control groups are looked at.
+/// Maximum depth and number of control groups that are read.
 const DEEPEST_GROUP: usize = 8;
 const MOST_GROUPS: usize = 2000;
 
-/// The limit, where at least half of it is used.
+/// Returns the use of a limit if at least half of it is used.
 pub(super) fn over_half(limit: KernelLimit, of: Option<String>, used: u64, allowed: u64) -> Option<LimitUse> {
     (allowed > 0 && used >= allowed.div_ceil(2)).then_some(LimitUse { limit, of, used, allowed })
 }
 
-/// The only number of a file; none where there is no such file or it holds a word, as `max`.
+/// Reads a file's only number; `None` if the file is missing or has a word such as `max`.
 pub(super) fn number(path: &Path) -> Option<u64> {
     fs::read_to_string(path).ok()?.trim().parse().ok()
 }
 
-/// All limits but those of TCP.
+/// Returns the use of all limits except those of TCP.
 pub(super) fn read(proc: &Path, sys: &Path, processes: &[Process]) -> Vec<LimitUse> {
     let mut found = Vec::new();
     found.extend(machine_tasks(proc, processes));
@@ -49,7 +49,7 @@ fn machine_tasks(proc: &Path, processes: &[Process]) -> Option<LimitUse> {
     over_half(KernelLimit::MachineTasks, None, processes.iter().map(|process| process.threads).sum(), allowed)
 }
 
-/// Groups of both versions that have a limit of their own.
+/// Returns the groups of both versions that have their own limit.
 fn group_tasks(sys: &Path) -> Vec<LimitUse> {
     let mut found = Vec::new();
     for mount in ["fs/cgroup", "fs/cgroup/pids", "fs/cgroup/unified"].map(|mount| sys.join(mount)) {
@@ -66,7 +66,7 @@ fn group_tasks(sys: &Path) -> Vec<LimitUse> {
                 let path = folder.strip_prefix(&mount).unwrap_or(&folder).display();
                 found.extend(over_half(KernelLimit::GroupTasks, Some(format!("/{path}")), used, allowed));
             }
-            // Below the mount of version 1 are the controllers, which are looked at as mounts of their own.
+            // Below the mount of version 1 are the controllers, which are read as separate mounts.
             let is_group = folder.join("cgroup.procs").exists();
             if depth < DEEPEST_GROUP && is_group {
                 let inner = fs::read_dir(&folder).into_iter().flatten().flatten();
@@ -78,7 +78,7 @@ fn group_tasks(sys: &Path) -> Vec<LimitUse> {
     found
 }
 
-/// Users near the smallest limit that their processes have. None holds for root.
+/// Returns users near the smallest limit of their processes. Root is exempt from the limit.
 fn user_tasks(proc: &Path, processes: &[Process]) -> Vec<LimitUse> {
     let mut users: BTreeMap<u32, Vec<&Process>> = BTreeMap::new();
     for process in processes.iter().filter(|process| process.user != 0) {
@@ -97,13 +97,13 @@ fn user_tasks(proc: &Path, processes: &[Process]) -> Vec<LimitUse> {
     users.into_iter().filter_map(user).collect()
 }
 
-/// The soft limit of a process (`/proc/<pid>/limits`); none where it cannot be read or there is none.
+/// Returns the soft limit of a process (`/proc/<pid>/limits`); `None` if it cannot be read or is unlimited.
 pub(super) fn soft_limit(proc: &Path, pid: u32, name: &str) -> Option<u64> {
     let text = fs::read_to_string(proc.join(pid.to_string()).join("limits")).ok()?;
     text.lines().find_map(|line| line.strip_prefix(name))?.split_whitespace().next()?.parse().ok()
 }
 
-/// Instances and watches of each user, as far as their descriptors can be listed.
+/// Returns the inotify instances and watches of each user, as far as descriptors can be listed.
 fn inotify(proc: &Path, processes: &[Process]) -> Vec<LimitUse> {
     let limit = |name: &str| number(&proc.join("sys/fs/inotify").join(name));
     let (Some(instances), Some(watches)) = (limit("max_user_instances"), limit("max_user_watches")) else {
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_is_held_against_the_smallest_limit_of_his_processes() {
+    fn user_is_compared_with_the_smallest_limit_of_its_processes() {
         let proc = tempfile::tempdir().unwrap();
         let limits =
             |soft: &str| format!("Limit  Soft Limit  Hard Limit\nMax processes  {soft}  9999  processes\n");
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn the_machine_is_held_against_the_smaller_of_two_limits() {
+    fn machine_is_compared_with_the_smaller_of_two_limits() {
         let proc = tempfile::tempdir().unwrap();
         write(proc.path(), &[("sys/kernel/pid_max", "1000"), ("sys/kernel/threads-max", "100")]);
         let many = |threads| [of_user(1, 0, threads)];

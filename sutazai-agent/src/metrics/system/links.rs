@@ -1,4 +1,4 @@
-//! What `/proc/net/dev` does not tell of an interface: drops of its queues and changes of its link (rtnetlink(7)).
+//! Values that `/proc/net/dev` lacks: packets dropped by queues, and carrier changes of a link (rtnetlink(7)).
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -6,27 +6,27 @@ use super::netlink::{attributes, dump, u32_at};
 
 const RTM_GETLINK: u16 = 18;
 const RTM_GETQDISC: u16 = 38;
-/// Lengths of `struct ifinfomsg` and `struct tcmsg`.
+/// Lengths of `struct ifinfomsg` and `struct tcmsg` in bytes.
 const LINK_HEADER: usize = 16;
 const QUEUE_HEADER: usize = 20;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_CARRIER_CHANGES: u16 = 35;
 const TCA_STATS2: u16 = 7;
 const TCA_STATS_QUEUE: u16 = 3;
-/// Parents of the outermost queues, outgoing and incoming: these count the drops of all below them.
+/// Parents of the outermost outgoing and incoming queues, which also count the drops of all queues below them.
 const TC_H_ROOT: u32 = 0xffff_ffff;
 const TC_H_INGRESS: u32 = 0xffff_fff1;
 
-/// One interface.
+/// Values of one interface.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Link {
-    /// Changes of its carrier since it was set up.
+    /// Number of carrier changes since the interface was created.
     pub(super) carrier_changes: Option<u64>,
-    /// Packets that its queues dropped.
+    /// Number of packets that its queues dropped.
     pub(super) queue_drops: Option<u64>,
 }
 
-/// Every interface of this network namespace by name; nothing where the kernel does not answer.
+/// Returns every interface of this network namespace by name; none if the kernel does not answer.
 pub(super) fn read() -> BTreeMap<String, Link> {
     let mut links: HashMap<u32, (String, Link)> = HashMap::new();
     let answered = dump(None, RTM_GETLINK, &[0; LINK_HEADER], |message| {
@@ -37,7 +37,7 @@ pub(super) fn read() -> BTreeMap<String, Link> {
     if answered.is_err() {
         return BTreeMap::new();
     }
-    // Without the answer the drops stay unknown; a kernel without queues has none to tell.
+    // Without an answer the drops stay unknown; with one, an interface without queues has dropped nothing.
     let mut drops: HashMap<u32, u64> = HashMap::new();
     let answered = dump(None, RTM_GETQDISC, &[0; QUEUE_HEADER], |message| {
         if let Some((index, dropped)) = queue(message) {
@@ -61,7 +61,7 @@ fn link(message: &[u8]) -> Option<(u32, String, Link)> {
     Some((index, String::from_utf8_lossy(name).into_owned(), Link { carrier_changes, queue_drops: None }))
 }
 
-/// The interface of an outermost queue and what it dropped.
+/// Parses the interface and the drops of an outermost queue.
 fn queue(message: &[u8]) -> Option<(u32, u64)> {
     let (index, parent) = (u32_at(message, 4)?, u32_at(message, 12)?);
     if ![TC_H_ROOT, TC_H_INGRESS].contains(&parent) {
@@ -80,14 +80,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn loopback_is_there_and_has_dropped_nothing_in_a_queue() {
+    fn loopback_is_listed_without_queue_drops() {
         let links = read();
         let loopback = links.get("lo").expect("no loopback");
         assert_eq!(loopback.queue_drops, Some(0), "{links:?}");
     }
 
     #[test]
-    fn only_outermost_queues_count() {
+    fn only_outermost_queues_are_counted() {
         let message = |parent: u32| {
             let mut message = vec![0; QUEUE_HEADER];
             message[4..8].copy_from_slice(&7_u32.to_ne_bytes());

@@ -1,5 +1,5 @@
-//! Main memory and swap: `/proc/meminfo` (proc_meminfo(5)), `/proc/vmstat` (proc_vmstat(5)), `/proc/swaps` (proc_swaps(5)) and
-//! the counters of ZFS (`arcstats`). Only `meminfo` has to be there.
+//! Main memory and swap: `/proc/meminfo` (proc_meminfo(5)), `/proc/vmstat` (proc_vmstat(5)), `/proc/swaps`
+//! (proc_swaps(5)) and the counters of ZFS (`arcstats`). Only `meminfo` is required.
 
 use sutazai_core::domain::{MemoryMetrics, SwapMetrics};
 use sutazai_core::{Error, Result};
@@ -20,7 +20,7 @@ pub(super) struct SwapSpace {
     used: u64,
 }
 
-/// Memory and swap space now.
+/// Parses the current memory and swap space.
 pub(super) fn parse(meminfo: &str, vmstat: &str, arcstats: &str) -> Result<(MemoryMetrics, SwapSpace)> {
     let kib = |name: &str| number(meminfo, name).map(|kib| kib.saturating_mul(1024));
     let bytes =
@@ -36,7 +36,7 @@ pub(super) fn parse(meminfo: &str, vmstat: &str, arcstats: &str) -> Result<(Memo
         available_bytes: available,
         used_percent: percent(used as f64, total as f64),
         oom_kills: number(vmstat, "oom_kill"),
-        // Of all sizes, which older kernels do not add up.
+        // Sum over all page sizes, which older kernels do not report.
         huge_pages_bytes: kib("Hugetlb:").or_else(|| pages("HugePages_Total:")),
         huge_pages_free_bytes: number(meminfo, "HugePages_Free:").map(|free| {
             let reserved = number(meminfo, "HugePages_Rsvd:").unwrap_or(0);
@@ -47,10 +47,10 @@ pub(super) fn parse(meminfo: &str, vmstat: &str, arcstats: &str) -> Result<(Memo
     Ok((memory, SwapSpace { total, used: total.saturating_sub(free) }))
 }
 
-/// What ZFS's cache holds above its minimum: it gives that back when programs need memory, but `MemAvailable` does not
-/// count it.
+/// Returns the size of ZFS's cache above its minimum: ZFS frees it when programs need memory, but `MemAvailable` does
+/// not include it.
 fn zfs_cache(arcstats: &str) -> u64 {
-    // `name type value`.
+    // Each line has `name type value`.
     let value = |name: &str| {
         let mut lines = arcstats.lines().map(str::split_whitespace);
         let mut words = lines.find(|words| words.clone().next() == Some(name))?;
@@ -59,18 +59,18 @@ fn zfs_cache(arcstats: &str) -> u64 {
     value("size").unwrap_or(0).saturating_sub(value("c_min").unwrap_or(u64::MAX))
 }
 
-/// Reads the counters; a kernel without swap has none.
+/// Reads the swap counters; a kernel without swap has none.
 pub(super) fn count_swap(vmstat: &str) -> Option<SwapCounters> {
     Some(SwapCounters { pages_in: number(vmstat, "pswpin")?, pages_out: number(vmstat, "pswpout")? })
 }
 
-/// Whether all swap is compressed memory, which costs time of the processors and no disk.
+/// Whether all swap space is compressed memory, which costs processor time but no disk traffic.
 fn is_in_memory(swaps: &str) -> bool {
     let mut areas = swaps.lines().skip(1).filter(|line| !line.trim().is_empty()).peekable();
     areas.peek().is_some() && areas.all(|line| line.starts_with("/dev/zram"))
 }
 
-/// Swap space, and the traffic between two readings.
+/// Combines the swap space with the traffic between two readings.
 pub(super) fn swap_rates(
     space: SwapSpace,
     swaps: &str,
@@ -92,7 +92,7 @@ pub(super) fn swap_rates(
     }
 }
 
-/// The number behind a name at the start of a line.
+/// Finds the number after a name at the start of a line.
 fn number(text: &str, name: &str) -> Option<u64> {
     let of_line = |line: &str| {
         let mut words = line.split_whitespace();
@@ -109,7 +109,7 @@ mod tests {
                            SwapTotal:   400 kB\nSwapFree:    300 kB\n";
 
     #[test]
-    fn used_memory_is_what_is_not_available() {
+    fn used_memory_is_total_minus_available() {
         let (memory, swap) = parse(MEMINFO, "pswpin 1\noom_kill 3\n", "").unwrap();
         assert_eq!((memory.used_bytes, memory.used_percent), (750 * 1024, 75.0));
         assert_eq!(memory.oom_kills, Some(3));
@@ -120,19 +120,19 @@ mod tests {
     }
 
     #[test]
-    fn swap_traffic_is_pages_a_second() {
+    fn swap_traffic_is_computed_from_pages() {
         let (_, space) = parse(MEMINFO, "", "").unwrap();
         let (before, now) = (count_swap("pswpin 10\npswpout 5\n"), count_swap("pswpin 30\npswpout 5\n"));
         let swap = swap_rates(space, "", before.as_ref(), now.as_ref(), 2.0);
         assert_eq!(swap.in_bytes_per_second, Some(10.0 * rustix::param::page_size() as f64));
         assert_eq!((swap.out_bytes_per_second, swap.used_percent), (Some(0.0), 25.0));
-        // What cannot be read is not zero.
+        // Counters that cannot be read are not zero.
         assert_eq!(count_swap("nr_free_pages 3\n"), None);
         assert_eq!(swap_rates(space, "", None, now.as_ref(), 2.0).in_bytes_per_second, None);
     }
 
     #[test]
-    fn swap_on_compressed_memory_is_no_disk() {
+    fn compressed_swap_is_in_memory() {
         let areas = |names: &[&str]| {
             let line = |name: &&str| format!("{name} partition 1000 5 100\n");
             format!("Filename Type Size Used Priority\n{}", names.iter().map(line).collect::<String>())
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cache_of_zfs_above_its_minimum_can_be_had() {
+    fn zfs_cache_above_its_minimum_is_available() {
         let arcstats =
             |size: u64| format!("13 1 0x01\nname type data\nc_min 4 {}\nsize 4 {size}\n", 100 * 1024);
         let available = |text: &str| parse(MEMINFO, "", text).unwrap().0.available_bytes / 1024;
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn huge_pages_are_told_as_such() {
+    fn huge_pages_are_reported() {
         let pages = "HugePages_Total: 100\nHugePages_Free: 60\nHugePages_Rsvd: 10\nHugepagesize: 2048 kB\n";
         let read = |more: &str| parse(&format!("{MEMINFO}{pages}{more}"), "", "").unwrap().0;
         let memory = read("");

@@ -1,31 +1,31 @@
-//! What is mounted: `/proc/<pid>/mountinfo` (proc_pid_mountinfo(5)).
+//! Mounted file systems: `/proc/<pid>/mountinfo` (proc_pid_mountinfo(5)).
 
 use std::path::Path;
 
-/// File systems that keep data on disks of their own naming, not under `/dev`.
-const POOLED: [&str; 2] = ["zfs", "bcachefs"];
-/// Images that are always full.
-const IMAGES: [&str; 5] = ["squashfs", "iso9660", "udf", "erofs", "cramfs"];
+/// File systems whose source is a pool and not a device under `/dev`.
+const POOL_TYPES: [&str; 2] = ["zfs", "bcachefs"];
+/// Image file systems, which are always full.
+const IMAGE_TYPES: [&str; 5] = ["squashfs", "iso9660", "udf", "erofs", "cramfs"];
 /// File systems in memory that can be full.
-const IN_MEMORY: [&str; 2] = ["tmpfs", "devtmpfs"];
-/// File systems that say how full they are from the kernel's own memory, and so never hang. Any other is asked by a child.
-const PROMPT: [&str; 13] = [
+const MEMORY_TYPES: [&str; 2] = ["tmpfs", "devtmpfs"];
+/// File systems that answer from the kernel's own memory and so never hang. Any other is queried by a child process.
+const PROMPT_TYPES: [&str; 13] = [
     "ext2", "ext3", "ext4", "xfs", "vfat", "exfat", "ntfs3", "f2fs", "jfs", "tmpfs", "devtmpfs", "overlay",
     "ramfs",
 ];
-/// What other file systems are mounted on and never hangs either.
-const PSEUDO: [&str; 3] = ["proc", "sysfs", "devpts"];
-/// Options of a file system that the kernel has closed for writing after an error, beside `ro`.
-const CLOSED: [&str; 2] = ["emergency_ro", "shutdown"];
+/// Other file systems that never hang and that others may be mounted below.
+const PSEUDO_TYPES: [&str; 3] = ["proc", "sysfs", "devpts"];
+/// Options, beside `ro`, of a file system that the kernel has closed for writing after an error.
+const CLOSED_OPTIONS: [&str; 2] = ["emergency_ro", "shutdown"];
 
 /// One line of `mountinfo`.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Mount {
     pub(super) id: u64,
-    /// Device number, as `8:1`; what is in memory has one of its own for each file system.
+    /// Device number, as `8:1`; each file system in memory has its own.
     pub(super) device: String,
     pub(super) point: String,
-    /// Options of this mount, and those of the file system, with those that it adds itself.
+    /// Options of this mount; `own_options` has those of the file system, including the ones it adds itself.
     options: String,
     own_options: String,
     pub(super) filesystem: String,
@@ -33,25 +33,25 @@ pub(super) struct Mount {
 }
 
 impl Mount {
-    /// Whether it is something that can fill up: a file system on a block device, in memory, or an overlay that is the root,
-    /// as in a container.
+    /// Whether it can fill up: a file system on a block device or in memory, or an overlay that is the root, as in a
+    /// container.
     pub(super) fn can_fill_up(&self) -> bool {
         match self.filesystem.as_str() {
             "overlay" => self.point == "/",
-            image if IMAGES.contains(&image) => false,
+            image if IMAGE_TYPES.contains(&image) => false,
             _ => self.source.starts_with("/dev/") || self.is_pooled() || self.is_in_memory(),
         }
     }
 
     pub(super) fn is_pooled(&self) -> bool {
-        POOLED.contains(&self.filesystem.as_str())
+        POOL_TYPES.contains(&self.filesystem.as_str())
     }
 
     pub(super) fn is_in_memory(&self) -> bool {
-        IN_MEMORY.contains(&self.filesystem.as_str())
+        MEMORY_TYPES.contains(&self.filesystem.as_str())
     }
 
-    /// What all mounts of one file system have in common: its source, its pool, or its number in memory.
+    /// Returns what all mounts of one file system share: its source, its pool, or its device number in memory.
     pub(super) fn key(&self) -> &str {
         match self.filesystem.as_str() {
             "zfs" => self.source.split('/').next().unwrap_or_default(),
@@ -60,22 +60,22 @@ impl Mount {
         }
     }
 
-    /// Whether it cannot be written through this mount.
+    /// Whether nothing can be written through this mount.
     pub(super) fn is_read_only(&self) -> bool {
         has(&self.options, "ro") || self.is_closed()
     }
 
-    /// Whether it was mounted for writing and the kernel has closed it since: a mount that is read-only on purpose says so
-    /// in its own options, and so does an image. An overlay without a folder to write to is never writable.
+    /// Whether it was mounted for writing and the kernel has closed it since. A mount that is read-only on purpose,
+    /// such as an image, has `ro` in its own options, and an overlay without an upper folder was never writable.
     pub(super) fn has_failed(&self) -> bool {
         !has(&self.options, "ro") && self.is_closed() && self.filesystem != "overlay" && !self.is_in_memory()
     }
 
     fn is_closed(&self) -> bool {
-        has(&self.own_options, "ro") || CLOSED.iter().any(|option| has(&self.own_options, option))
+        has(&self.own_options, "ro") || CLOSED_OPTIONS.iter().any(|option| has(&self.own_options, option))
     }
 
-    /// The folder on another file system that an overlay writes to.
+    /// Returns the folder on another file system that an overlay writes to.
     pub(super) fn upper_folder(&self) -> Option<String> {
         let mut options = (self.filesystem == "overlay").then(|| self.own_options.split(','))?;
         options.find_map(|option| option.strip_prefix("upperdir=")).map(unescape)
@@ -86,7 +86,7 @@ fn has(options: &str, option: &str) -> bool {
     options.split(',').any(|one| one == option)
 }
 
-/// Everything that is mounted and can be reached; a later mount hides one at the same point.
+/// Parses all reachable mounts; a later mount hides one at the same point.
 pub(super) fn parse(mountinfo: &str) -> Vec<Mount> {
     let mut mounts: Vec<Mount> = Vec::new();
     for mount in mountinfo.lines().filter_map(line) {
@@ -96,17 +96,17 @@ pub(super) fn parse(mountinfo: &str) -> Vec<Mount> {
     mounts
 }
 
-/// Whether asking for how full it is cannot hang.
+/// Whether querying its free space cannot hang.
 pub(super) fn is_prompt(mount: &Mount, all: &[Mount]) -> bool {
-    PROMPT.contains(&mount.filesystem.as_str()) && is_near(mount, all)
+    PROMPT_TYPES.contains(&mount.filesystem.as_str()) && is_near(mount, all)
 }
 
-/// Whether looking at what it is cannot hang: neither it nor anything on the way to it has a server of its own.
+/// Whether reading its type cannot hang: neither the mount nor any mount above it is served by a server.
 pub(super) fn is_near(mount: &Mount, all: &[Mount]) -> bool {
     let point = Path::new(&mount.point);
     let prompt = |other: &Mount| {
         let kind = other.filesystem.as_str();
-        other.point == "/" || PROMPT.contains(&kind) || PSEUDO.contains(&kind)
+        other.point == "/" || PROMPT_TYPES.contains(&kind) || PSEUDO_TYPES.contains(&kind)
     };
     !mount.filesystem.starts_with("fuse")
         && all
@@ -115,7 +115,7 @@ pub(super) fn is_near(mount: &Mount, all: &[Mount]) -> bool {
             .all(prompt)
 }
 
-/// The mount that a path is on.
+/// Returns the mount that a path is on.
 pub(super) fn of_path<'a>(path: &str, all: &'a [Mount]) -> Option<&'a Mount> {
     let on = all.iter().filter(|mount| Path::new(path).starts_with(&mount.point));
     on.max_by_key(|mount| mount.point.len())
@@ -137,7 +137,7 @@ fn line(line: &str) -> Option<Mount> {
     })
 }
 
-/// The kernel writes blanks and backslashes as `\` and three octal digits.
+/// Decodes blanks and backslashes, which the kernel writes as `\` and three octal digits.
 fn unescape(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_system_that_failed_differs_from_one_that_is_read_only_on_purpose() {
+    fn failed_file_system_differs_from_an_intentionally_read_only_one() {
         for (mount, own, kind, read_only, failed) in [
             ("rw,relatime", "rw,errors=remount-ro", "ext4", false, false),
             ("rw,relatime", "ro,errors=remount-ro", "ext4", true, true),
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_mounted_below_a_server_of_its_own_may_hang() {
+    fn mount_below_a_server_may_hang() {
         let all = parse(
             "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n2 1 0:40 / /hung rw - fuse.sshfs /dev/fuse rw\n\
              3 2 8:2 / /hung/below rw - ext4 /dev/sda2 rw\n4 1 8:3 / /data rw - ext4 /dev/sda3 rw\n\
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn the_folder_that_an_overlay_writes_to_is_on_another_file_system() {
+    fn upper_folder_of_an_overlay_is_on_another_file_system() {
         let overlay = "9 1 0:60 / /merged rw - overlay overlay rw,lowerdir=/l,upperdir=/var/lib/a\\040b/diff,workdir=/w";
         assert_eq!(parse(overlay)[0].upper_folder().unwrap(), "/var/lib/a b/diff");
     }

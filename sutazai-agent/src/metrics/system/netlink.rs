@@ -1,4 +1,4 @@
-//! Requests to the kernel over netlink sockets (netlink(7)) that are answered by a list of messages.
+//! Dump requests to the kernel over netlink sockets (netlink(7)), which are answered by a list of messages.
 
 use std::io;
 
@@ -8,18 +8,18 @@ use rustix::net::{
     AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType, recv, sendto, socket_with,
 };
 
-/// Length of `struct nlmsghdr`.
+/// Length of `struct nlmsghdr` in bytes.
 const HEADER: usize = 16;
 /// `NLM_F_REQUEST | NLM_F_DUMP`.
 const DUMP: u16 = 0x301;
 const ERROR: u16 = 2;
 const DONE: u16 = 3;
-/// The kernel fills its answers up to 32 KiB.
+/// Buffer size: the kernel fills its answers up to 32 KiB.
 const BUFFER_BYTES: usize = 32 * 1024;
-/// The kernel answers at once; this only bounds a fault.
+/// Time limit for an answer. The kernel answers at once, so this only bounds the effect of a fault.
 const ANSWER_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(1);
 
-/// Calls `each` with every message of the kernel's answer to a dump request, without its header.
+/// Sends a dump request and calls `each` with the payload of every message of the answer.
 pub(super) fn dump(
     protocol: Option<Protocol>,
     kind: u16,
@@ -56,9 +56,9 @@ pub(super) fn dump(
     }
 }
 
-/// The attributes behind the fixed part of a message: their types and values.
+/// Parses the attributes after the fixed part of a message into pairs of type and value.
 pub(super) fn attributes(mut rest: &[u8]) -> Vec<(u16, &[u8])> {
-    /// The highest two bits of a type are flags.
+    /// Mask of the attribute type; the two highest bits are flags.
     const TYPE_MASK: u16 = 0x3fff;
     let mut found = Vec::new();
     while let (Some(length), Some(kind)) = (u16_at(rest, 0), u16_at(rest, 2)) {
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn attributes_are_cut_out_and_garbage_ends_the_list() {
+    fn attributes_are_parsed_and_garbage_ends_the_list() {
         let mut bytes = vec![5, 0, 3, 0, b'x', 0, 0, 0, 8, 0, 35, 0x80, 7, 0, 0, 0];
         assert_eq!(attributes(&bytes), [(3, &b"x"[..]), (35, &[7, 0, 0, 0][..])]);
         bytes.extend([255, 0, 1, 0]);

@@ -1,4 +1,4 @@
-//! Network interfaces: `/proc/net/dev` (proc_net(5)), and what only netlink tells.
+//! Network interfaces: `/proc/net/dev` (proc_net(5)), and the values that only netlink provides.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,10 @@ use sutazai_core::domain::NetworkMetrics;
 use super::links::Link;
 use super::per_second;
 
-/// The counters of each interface, by name.
+/// Counters of each interface, by name.
 pub(super) type NetworkCounters = BTreeMap<String, Traffic>;
 
-/// What one interface did since it came up.
+/// Counters of one interface since it came up.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Traffic {
     received: u64,
@@ -21,7 +21,7 @@ pub(super) struct Traffic {
     pub(super) link: Link,
 }
 
-/// Reads the counters; loopback is left out.
+/// Reads the counters of all interfaces except loopback.
 pub(super) fn count(dev: &str, links: &BTreeMap<String, Link>) -> NetworkCounters {
     let interfaces = dev.lines().filter_map(parse).filter(|(name, _)| name != "lo");
     interfaces
@@ -32,7 +32,7 @@ pub(super) fn count(dev: &str, links: &BTreeMap<String, Link>) -> NetworkCounter
         .collect()
 }
 
-/// The traffic between two readings; an interface that was not there before is left out.
+/// Computes the traffic between two readings; an interface that is missing in the first one is left out.
 pub(super) fn rates(before: &NetworkCounters, now: &NetworkCounters, seconds: f64) -> Vec<NetworkMetrics> {
     let interface = |(name, now): (&String, &Traffic)| {
         let before = before.get(name)?;
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn traffic_is_rated_and_faults_are_summed() {
+    fn rates_are_computed_and_faults_are_summed() {
         let head = "Inter-|   Receive  |  Transmit\n face |bytes packets errs drop fifo|bytes\n";
         let before = format!(
             "{head}    lo: 9 9 0 0 0 0 0 0 9 9 0 0 0 0 0 0\n  eth0:1000 10 1 2 0 0 0 0 500 5 3 4 0 0 0 0\n"

@@ -1,4 +1,4 @@
-//! A file under `/proc`: opened once, read from its start each time.
+//! File under `/proc` that is opened once and read from its start each time.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use sutazai_core::{Error, Result};
 
-/// A file that the kernel writes anew for each reader who begins at its start.
+/// File whose content the kernel generates anew for each read from its start.
 #[derive(Debug)]
 pub(super) struct ProcFile {
     path: PathBuf,
@@ -16,15 +16,15 @@ pub(super) struct ProcFile {
 }
 
 impl ProcFile {
-    /// Opened at the first reading.
+    /// Creates the file without opening it; the first read does.
     pub(super) fn new(path: PathBuf) -> Self {
         Self { path, file: None, content: Vec::new() }
     }
 
-    /// Its content now.
+    /// Reads the current content.
     ///
     /// # Errors
-    /// `Unavailable`, naming the file; it is then opened anew next time.
+    /// `Unavailable` naming the file, which is then reopened by the next read.
     pub(super) fn read(&mut self) -> Result<Cow<'_, str>> {
         match self.read_again() {
             Ok(()) => Ok(String::from_utf8_lossy(&self.content)),

@@ -1,5 +1,5 @@
-//! Processes: `/proc/<pid>/stat` and, of those with memory of their own, `/proc/<pid>/status` (proc_pid_stat(5),
-//! proc_pid_status(5)); open files of the few that stand out.
+//! Processes: `/proc/<pid>/stat` and, for those with memory of their own, `/proc/<pid>/status` (proc_pid_stat(5),
+//! proc_pid_status(5)); open files only of the few that are listed.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
@@ -11,31 +11,31 @@ use sutazai_core::{Error, Result};
 
 use super::limits::soft_limit;
 
-/// How many processes stand out at least, and how many of them at most by one property.
+/// Minimum number of listed processes, and maximum number of those listed for a single property.
 const TOP: usize = 10;
 const TOP_BY_CPU: usize = 5;
 const TOP_BY_GROWTH: usize = 3;
 const TOP_BY_FILES: usize = 2;
-/// How many are listed by their memory alone.
+/// Number of processes that are always listed by their memory alone.
 const TOP_BY_MEMORY: usize = 5;
-/// Of processes with fewer open files, the limit is not read: smaller limits are not in use.
+/// Number of open files below which a process's limit is not read: smaller limits are not in use.
 const FEWEST_FILES: u64 = 16;
-/// Parents of zombies that are named.
+/// Maximum number of listed parents of zombies.
 const MOST_PARENTS: usize = 5;
 
-/// What each process has used, by number and time of its beginning: numbers are reused.
+/// Counters of each process, keyed by process number and start time, because numbers are reused.
 pub(super) type ProcessCounters = HashMap<(u32, u64), Used>;
 
-/// What one process has used.
+/// Counters of one process.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Used {
-    /// Processor time since it began, in ticks.
+    /// Processor time since the start of the process, in ticks.
     ticks: u64,
-    /// Anonymous and shared memory.
+    /// Anonymous and shared memory in bytes.
     pub(super) own_memory_bytes: Option<u64>,
 }
 
-/// One process, now.
+/// State of one process at a reading.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Process {
     pub(super) pid: u32,
@@ -46,19 +46,20 @@ pub(super) struct Process {
     pub(super) user: u32,
     pub(super) threads: u64,
     ticks: u64,
-    /// In ticks since boot.
+    /// Start time in ticks since boot.
     began: u64,
-    /// Good enough to tell the large from the small: the kernel adds up what each processor has counted only when
-    /// enough has come together, some MiB on a machine with many.
+    /// Approximate, but good enough to tell large from small: the kernel adds a processor's count only when a batch of
+    /// pages has accumulated, which may be some MiB on a machine with many processors.
     resident_pages: u64,
     /// Exact, unlike `resident_pages`.
     own_memory_bytes: Option<u64>,
 }
 
-/// Every process that could be read; one that ends in between is not there.
+/// Lists every process that can be read; those that end during the reading are left out.
 pub(super) fn list(proc: &Path) -> Result<Vec<Process>> {
     let unreadable = |e| Error::unavailable(format!("{} cannot be listed: {e}", proc.display()));
-    // One read has all of it: 52 numbers and a name of 64 bytes at most; the status is longer, but not what is read of it.
+    // One read suffices for `stat`, which has 52 numbers and a name of at most 64 bytes. `status` is longer, but the
+    // lines in use are near its start.
     let (mut stat, mut status) = ([0; 2048], [0; 4096]);
     let mut found = Vec::new();
     for entry in fs::read_dir(proc).map_err(unreadable)?.flatten() {
@@ -66,7 +67,7 @@ pub(super) fn list(proc: &Path) -> Result<Vec<Process>> {
         let read = File::open(entry.path().join("stat")).and_then(|mut file| file.read(&mut stat));
         let parsed = read.ok().and_then(|length| parse(pid, &String::from_utf8_lossy(&stat[..length])));
         let Some(mut process) = parsed else { continue };
-        // Threads of the kernel and zombies have no memory.
+        // Kernel threads and zombies have no memory.
         if process.resident_pages > 0 {
             let read = File::open(entry.path().join("status")).and_then(|mut file| file.read(&mut status));
             if let Ok(length) = read {
@@ -78,19 +79,21 @@ pub(super) fn list(proc: &Path) -> Result<Vec<Process>> {
     Ok(found)
 }
 
-/// Number and name of each.
+/// Returns the number and name of each process.
 pub(super) fn names(processes: &[Process]) -> Vec<(u32, String)> {
     processes.iter().map(|process| (process.pid, process.name.clone())).collect()
 }
 
-/// The counters of these processes.
+/// Returns the counters of these processes.
 pub(super) fn count(processes: &[Process]) -> ProcessCounters {
     let used = |process: &Process| Used { ticks: process.ticks, own_memory_bytes: process.own_memory_bytes };
     processes.iter().map(|process| ((process.pid, process.began), used(process))).collect()
 }
 
-/// Counts, and details of those that stand out. `uptime` is in seconds. Where it is that of a container and the processes
-/// count from the start of the machine (LXC), some seem to begin before the start: their age is not known.
+/// Summarizes the processes, with details of those that stand out.
+///
+/// `uptime` is in seconds. If it is that of a container while processes count from the boot of the machine (LXC), some
+/// appear to have started in the future: their age is unknown.
 pub(super) fn summary(
     [proc, sys]: [&Path; 2],
     processes: Vec<Process>,
@@ -127,8 +130,9 @@ pub(super) fn summary(
     metrics
 }
 
-/// Those with most processor time since `before` (one that was not there began since), those that grew most and those
-/// near their limit of open files, filled up with those with most memory; most memory first.
+/// Selects the processes with most processor time since `before`, those that grew most and those near their limit of
+/// open files, and adds those with most memory. The result is sorted by memory, most first. A process that is missing
+/// in `before` has started since then.
 fn stand_out(processes: Vec<Process>, before: &ProcessCounters, near_limit: &[u32]) -> Vec<(Process, u64)> {
     let then = |process: &Process| before.get(&(process.pid, process.began));
     let spent =
@@ -153,14 +157,15 @@ fn stand_out(processes: Vec<Process>, before: &ProcessCounters, near_limit: &[u3
     all
 }
 
-/// Times of both are rounded, so one that has just begun may seem to begin a little later than now.
+/// Returns the age in seconds. Both times are rounded, so a process that has just started may seem to start slightly
+/// later than now.
 fn age(uptime: Option<f64>, began: f64) -> Option<u64> {
     const ROUNDING: f64 = 1.0;
     let age = uptime? - began;
     (age > -ROUNDING).then_some(age.max(0.0) as u64)
 }
 
-/// The processes nearest to their own limit of open files, of those that have more than half of it open.
+/// Returns the processes nearest to their own limit of open files, among those that use more than half of it.
 fn near_file_limit(proc: &Path, processes: &[Process]) -> Vec<u32> {
     let share = |pid: u32| {
         let open = file_count(proc, pid).filter(|open| *open >= FEWEST_FILES)? as f64;
@@ -173,7 +178,7 @@ fn near_file_limit(proc: &Path, processes: &[Process]) -> Vec<u32> {
     near.into_iter().take(TOP_BY_FILES).map(|(_, pid)| pid).collect()
 }
 
-/// The number of open files; kernels from 6.2 on give it as the size of the folder.
+/// Returns the number of open files; kernels since 6.2 report it as the size of the folder.
 fn file_count(proc: &Path, pid: u32) -> Option<u64> {
     let folder = proc.join(pid.to_string()).join("fd");
     let size = fs::metadata(&folder).ok()?.len();
@@ -195,7 +200,7 @@ fn zombie_parents(processes: &[Process]) -> Vec<ZombieParent> {
     parents
 }
 
-/// Whether the control group of the process is frozen, of either version; a frozen process looks as if it were blocked.
+/// Whether the control group of the process, of either version, is frozen; a frozen process otherwise looks blocked.
 fn is_frozen(proc: &Path, sys: &Path, pid: u32) -> bool {
     let groups = fs::read_to_string(proc.join(pid.to_string()).join("cgroup")).unwrap_or_default();
     let mount = sys.join("fs/cgroup");
@@ -212,7 +217,7 @@ fn is_frozen(proc: &Path, sys: &Path, pid: u32) -> bool {
     })
 }
 
-/// The exact count (proc_pid_statm(5)), which costs the kernel more than that of `stat`.
+/// Returns the exact count (proc_pid_statm(5)), which costs the kernel more than that of `stat`.
 fn resident_pages(proc: &Path, pid: u32) -> Option<u64> {
     fs::read_to_string(proc.join(pid.to_string()).join("statm")).ok()?.split(' ').nth(1)?.parse().ok()
 }
@@ -221,11 +226,11 @@ fn open_files(proc: &Path, pid: u32) -> Option<u64> {
     Some(fs::read_dir(proc.join(pid.to_string()).join("fd")).ok()?.count() as u64)
 }
 
-/// The line of `/proc/<pid>/limits`.
+/// Name of the line in `/proc/<pid>/limits`.
 const OPEN_FILES: &str = "Max open files";
 
 impl Process {
-    /// Takes over what only the status tells.
+    /// Adds the values that only `status` has.
     fn add_status(&mut self, status: &str) {
         let number = |name: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(name))?;
@@ -237,12 +242,13 @@ impl Process {
     }
 }
 
-/// The name stands in brackets and may hold any character, brackets too: it ends at the last one.
+/// Parses a line of `stat`. The name stands in parentheses and may contain any character, including parentheses, so it
+/// ends at the last one.
 fn parse(pid: u32, stat: &str) -> Option<Process> {
     let (head, tail) = stat.rsplit_once(')')?;
     let (_, name) = head.split_once('(')?;
     let fields: Vec<&str> = tail.split_whitespace().collect();
-    // proc_pid_stat(5) numbers the fields from 1; the first behind the name is 3.
+    // proc_pid_stat(5) numbers the fields from 1; the first one after the name is 3.
     let number = |field: usize| fields.get(field - 3)?.parse::<u64>().ok();
     Some(Process {
         pid,
@@ -282,7 +288,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_name_may_hold_brackets_and_blanks() {
+    fn name_may_contain_parentheses_and_blanks() {
         let stat = "42 (a) R (b)) D 1 42 42 0 -1 4194560 100 0 0 0 7 3 0 0 20 0 1 0 900 1000000 250 184";
         let parsed = parse(42, stat).unwrap();
         let expected = Process {
@@ -302,11 +308,11 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn no_process_is_older_than_the_machine() {
+    fn age_is_unknown_for_a_start_in_the_future() {
         for (uptime, began, expected) in [
             (Some(100.0), 40.0, Some(60)),
             (Some(100.0), 100.4, Some(0)),
-            // The uptime of a container, and a process that counts from the start of the machine.
+            // Uptime of a container, and a process that counts from the boot of the machine.
             (Some(100.0), 5000.0, None),
             (None, 5.0, None),
         ] {
@@ -315,8 +321,8 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn the_busy_and_the_large_stand_out() {
-        // Twelve large ones that rest, two small ones that work, one of them with a reused number.
+    fn busy_and_large_processes_are_listed() {
+        // Twelve large idle processes and two small busy ones, one of them with a reused number.
         let mut processes: Vec<Process> =
             (1..=12).map(|pid| process(pid, 100, 1000 + u64::from(pid))).collect();
         processes.extend([process(20, 150, 1), process(21, 30, 2)]);
@@ -330,7 +336,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn the_growing_and_those_near_their_limit_stand_out_among_larger_ones() {
+    fn growing_processes_and_those_near_their_limit_are_listed() {
         let mut processes: Vec<Process> = (1..=20).map(|pid| process(pid, 1, 1000)).collect();
         processes.extend([30, 31, 32, 33, 40].map(|pid| process(pid, 1, 1)));
         let grown = |pid: u32| u64::from(pid) * 1000;
@@ -349,7 +355,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn zombies_have_their_parent() {
+    fn zombies_are_counted_by_parent() {
         let zombie = |pid, parent| Process { state: 'Z', parent, ..process(pid, 0, 0) };
         let named = Process { name: "rm -rf /".into(), ..process(7, 0, 1) };
         let processes =
@@ -395,7 +401,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn this_process_is_found_with_its_files() {
+    fn own_process_is_listed_with_its_files() {
         let proc = Path::new("/proc");
         let me = std::process::id();
         let _held = [File::open("/dev/null").unwrap(), File::open("/dev/null").unwrap()];

@@ -1,4 +1,4 @@
-//! Temperatures under `/sys/class` (the kernel's `Documentation/hwmon/sysfs-interface.rst`) and the machine's count of
+//! Temperatures under `/sys/class` (the kernel's `Documentation/hwmon/sysfs-interface.rst`), and the machine's count of
 //! open files.
 
 use std::fs;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use sutazai_core::domain::{FileMetrics, TemperatureMetrics};
 
-/// Every sensor that can be read: those of `hwmon`, or the thermal zones where there is none.
+/// Reads every sensor: those of `hwmon`, or the thermal zones if there are none.
 pub(super) fn temperatures(sys: &Path) -> Vec<TemperatureMetrics> {
     let chips = entries(&sys.join("class/hwmon"), "hwmon");
     let mut found: Vec<TemperatureMetrics> = chips.iter().flat_map(|chip| sensors(chip)).collect();
@@ -19,7 +19,7 @@ pub(super) fn temperatures(sys: &Path) -> Vec<TemperatureMetrics> {
     found
 }
 
-/// `/proc/sys/fs/file-nr`: open, unused (always 0), limit.
+/// Parses `/proc/sys/fs/file-nr`: open, unused (always 0), limit.
 pub(super) fn files(file_nr: &str) -> Option<FileMetrics> {
     let mut numbers = file_nr.split_whitespace().map_while(|number| number.parse().ok());
     Some(FileMetrics { open: numbers.next()?, limit: numbers.nth(1)? })
@@ -29,7 +29,7 @@ fn sensors(chip: &Path) -> Vec<TemperatureMetrics> {
     let name = text(&chip.join("name")).unwrap_or_else(|| "sensor".to_owned());
     let sensor = |input: &PathBuf| {
         let file = input.file_name()?.to_str()?.strip_suffix("_input")?;
-        // The sensor itself says that it is not connected or broken.
+        // The sensor itself reports that it is disconnected or broken.
         if text(&chip.join(format!("{file}_fault"))).is_some_and(|fault| fault != "0") {
             return None;
         }
@@ -48,7 +48,7 @@ fn thermal(zone: &Path) -> Option<TemperatureMetrics> {
     Some(TemperatureMetrics { label: text(&zone.join("type"))?, celsius, critical_celsius: None })
 }
 
-/// What is in a folder and begins so, in order; nothing where there is no such folder.
+/// Lists the entries of a folder that begin with `prefix`, sorted; none if the folder does not exist.
 fn entries(folder: &Path, prefix: &str) -> Vec<PathBuf> {
     let begins =
         |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(prefix));
@@ -58,7 +58,7 @@ fn entries(folder: &Path, prefix: &str) -> Vec<PathBuf> {
     found
 }
 
-/// A temperature file: thousandths of a degree.
+/// Reads a temperature file, which has thousandths of a degree.
 fn celsius(path: &Path) -> Option<f64> {
     Some(text(path)?.parse::<f64>().ok()? / 1000.0)
 }
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn open_files_stand_beside_their_limit() {
+    fn open_files_are_reported_with_their_limit() {
         assert_eq!(files("1024\t0\t99999\n"), Some(FileMetrics { open: 1024, limit: 99999 }));
         assert_eq!(files("1024"), None);
     }

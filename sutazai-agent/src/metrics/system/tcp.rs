@@ -15,14 +15,14 @@ use super::netlink::{dump, u16_at, u32_at};
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
 const IPPROTO_TCP: u8 = 6;
 const FAMILIES: [u8; 2] = [2, 10];
-/// Bits of the states (`include/net/tcp_states.h`): all but LISTEN and CLOSE hold a local port.
+/// Bit masks of states (`include/net/tcp_states.h`): all except LISTEN and CLOSE hold a local port.
 const LISTEN: u32 = 1 << 10;
 const HOLDING: u32 = !(LISTEN | 1 << 7) & 0x1fff;
 
-/// Connections that wait to be accepted and the most that may, by listening port.
+/// Waiting connections and accept-queue limit, by listening port.
 pub(super) type Listeners = BTreeMap<u16, (u32, u32)>;
 
-/// The counters; none where the kernel has no such files.
+/// Reads the counters; `None` if the kernel has no such files.
 pub(super) fn count(proc: &Path) -> Option<TcpMetrics> {
     let snmp = fs::read_to_string(proc.join("net/snmp")).ok()?;
     let netstat = fs::read_to_string(proc.join("net/netstat")).unwrap_or_default();
@@ -33,7 +33,7 @@ pub(super) fn count(proc: &Path) -> Option<TcpMetrics> {
     })
 }
 
-/// A number of a file that has a line of names and a line of numbers for each protocol.
+/// Finds a number in a file that has a line of names and a line of numbers for each protocol.
 fn named(text: &str, protocol: &str, name: &str) -> Option<u64> {
     let mut lines = text.lines().filter_map(|line| line.strip_prefix(protocol));
     let (names, numbers) = (lines.next()?, lines.next()?);
@@ -41,11 +41,11 @@ fn named(text: &str, protocol: &str, name: &str) -> Option<u64> {
     numbers.split_whitespace().nth(at)?.parse().ok()
 }
 
-/// The listening ports with connections that wait; of several sockets on one port the one with the fullest queue.
+/// Lists the ports with waiting connections; of several sockets on one port, the one with the fullest queue.
 pub(super) fn listeners() -> Listeners {
     let mut found = Listeners::new();
     for family in FAMILIES {
-        // A kernel without this interface has nothing to list.
+        // A kernel without this interface lists nothing.
         let _ = sockets(family, LISTEN, |socket| {
             if socket.queued > 0 {
                 let own = (socket.queued, socket.limit);
@@ -59,7 +59,7 @@ pub(super) fn listeners() -> Listeners {
     found
 }
 
-/// The queues of these listeners, of which at least half is used.
+/// Lists the accept queues that are at least half full.
 pub(super) fn listen_queues(listeners: &Listeners) -> Vec<LimitUse> {
     let queue = |(port, (waiting, limit)): (&u16, &(u32, u32))| {
         over_half(KernelLimit::ListenQueue, Some(port.to_string()), (*waiting).into(), (*limit).into())
@@ -67,8 +67,8 @@ pub(super) fn listen_queues(listeners: &Listeners) -> Vec<LimitUse> {
     listeners.iter().filter_map(queue).collect()
 }
 
-/// TIME_WAIT and the local ports for outgoing connections. All sockets are listed only where there are enough of them
-/// to use up half of the ports.
+/// Returns the use of TIME_WAIT slots and of local ports for outgoing connections. All sockets are listed only if there
+/// are enough of them to use half of the ports.
 pub(super) fn ports(proc: &Path) -> Vec<LimitUse> {
     let stat = |file: &str, name: &str, figure: &str| {
         let text = fs::read_to_string(proc.join(file)).ok()?;
@@ -97,11 +97,11 @@ pub(super) fn ports(proc: &Path) -> Vec<LimitUse> {
     found
 }
 
-/// The remote end to which most of the ports are in use.
+/// Returns the remote end to which most local ports are in use.
 fn used_ports(first: u16, last: u16, ports: u64) -> Option<LimitUse> {
     let mut by_remote: HashMap<(IpAddr, u16), HashSet<u16>> = HashMap::new();
     for family in FAMILIES {
-        // A kernel without this interface has nothing to list.
+        // A kernel without this interface lists nothing.
         let _ = sockets(family, HOLDING, |socket| {
             if (first..=last).contains(&socket.port) {
                 by_remote.entry(socket.remote).or_default().insert(socket.port);
@@ -116,11 +116,11 @@ fn used_ports(first: u16, last: u16, ports: u64) -> Option<LimitUse> {
     over_half(KernelLimit::EphemeralPorts, Some(of), used.len() as u64, ports)
 }
 
-/// A socket as `struct inet_diag_msg` has it.
+/// Socket, from the fields of `struct inet_diag_msg`.
 struct Socket {
     port: u16,
     remote: (IpAddr, u16),
-    /// Of a listening socket: connections that wait, and the most that may.
+    /// For a listening socket: the waiting connections and their limit.
     queued: u32,
     limit: u32,
 }
@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_found_by_their_names() {
+    fn numbers_are_found_by_name() {
         let text = "Ip: A\nIp: 1\nTcp: OutSegs RetransSegs\nTcp: 100 7\n";
         assert_eq!(named(text, "Tcp:", "RetransSegs"), Some(7));
         assert_eq!(named(text, "Tcp:", "Other"), None);
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn connections_that_wait_are_counted_on_their_port() {
+    fn waiting_connections_are_counted_by_port() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         assert_eq!(listeners().get(&port), None);
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn ports_are_counted_by_their_remote_end() {
+    fn ports_are_counted_by_remote_end() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let remote = listener.local_addr().unwrap();
         let _open = [(); 4].map(|()| TcpStream::connect(remote).unwrap());
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn half_of_a_queue_is_worth_listing() {
+    fn half_full_queue_is_listed() {
         let listeners = Listeners::from([(80, (64, 128)), (81, (63, 128)), (82, (1, 0))]);
         let ports: Vec<_> = listen_queues(&listeners).into_iter().filter_map(|one| one.of).collect();
         assert_eq!(ports, ["80"]);
