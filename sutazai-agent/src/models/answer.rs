@@ -73,7 +73,7 @@ pub(super) fn count(value: Option<&Value>) -> Option<u32> {
 pub(super) fn vectors(backend: &str, vectors: Vec<Vec<f32>>, texts: usize) -> Result<Vec<Vec<f32>>> {
     if vectors.len() != texts {
         return Err(Error::unavailable(format!(
-            "{backend} gave {} embeddings for {texts} texts",
+            "{backend} returned {} embeddings for {texts} texts",
             vectors.len()
         )));
     }
@@ -83,7 +83,7 @@ pub(super) fn vectors(backend: &str, vectors: Vec<Vec<f32>>, texts: usize) -> Re
     };
     if !vectors.iter().all(good) {
         let message =
-            format!("{backend} gave an embedding that is empty, of another length or not of numbers");
+            format!("{backend} returned an embedding that is empty, of another length or not of numbers");
         return Err(Error::unavailable(message));
     }
     Ok(vectors)

@@ -90,8 +90,7 @@ impl AutoPull {
     }
 
     /// Whether `state` rules out another pull: it is running or failed within [`RETRY_INTERVAL`]. A pull that succeeded
-    /// does
-    /// not count, because the model may have been removed since.
+    /// does not count, because the model may have been removed since.
     fn is_reusable(&self, state: &State) -> bool {
         match state {
             State::Running(_) => true,

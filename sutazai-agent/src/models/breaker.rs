@@ -72,10 +72,8 @@ impl CircuitBreaker {
     pub fn permit(self: &Arc<Self>) -> Result<Permit, Error> {
         self.publish_state();
         let mut inner = self.lock();
-        let refused = |after| {
-            Error::unavailable("it failed too often in a row and is left alone for a while")
-                .with_retry_after(after)
-        };
+        let refused =
+            |after| Error::unavailable("the circuit is open after repeated failures").with_retry_after(after);
         match self.remaining(&inner) {
             None => {}
             Some(Duration::ZERO) if inner.trial_running => return Err(refused(Duration::from_secs(1))),

@@ -142,8 +142,7 @@ impl FallbackChain {
     }
 
     /// Starts an answer and waits for its first event, since until then the backend may still refuse and the next one
-    /// can
-    /// be tried.
+    /// can be tried.
     async fn begin(&self, link: &Link, request: GenerateRequest) -> Result<(ModelEvent, ModelStream, Call)> {
         let backend = &link.backend;
         if let Some(constraint) = &request.constraint
@@ -187,8 +186,7 @@ impl ModelBackend for FallbackChain {
     /// Whether the first backend whose circuit is not open can enforce `constraint`.
     ///
     /// Callers choose a constraint by this answer, and the operator's order decides which backend most requests reach.
-    /// A
-    /// request with a constraint that this backend lacks still falls through to a later backend that has it.
+    /// A request with a constraint that this backend lacks still falls through to a later backend that has it.
     fn supports(&self, constraint: &Constraint) -> bool {
         let open = |link: &&Link| link.breaker.state() == BreakerState::Open;
         let link = self.links.iter().find(|link| !open(link)).or(self.links.first());

@@ -63,10 +63,8 @@ impl HttpClient {
             .default_headers(headers)
             .connect_timeout(CONNECT_TIMEOUT)
             // A server may close an idle connection just as the next request is sent on it, and a request that it may
-            // have
-            // read cannot be repeated. A new connection costs little beside a generation. Pooling would pay off only
-            // for
-            // requests that are short and idempotent.
+            // have read cannot be repeated. A new connection costs little beside a generation. Pooling would pay off
+            // only for requests that are short and idempotent.
             .pool_max_idle_per_host(0)
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
@@ -117,7 +115,7 @@ impl HttpClient {
     async fn json<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T> {
         let response = self.send(request).await?;
         let body = read_body(response, self.backend, self.idle, MAX_BODY_BYTES).await?;
-        read_json(&body, &format!("{} gave an answer that is not of its protocol", self.backend))
+        read_json(&body, &format!("{} sent an answer that violates its protocol", self.backend))
     }
 
     /// Sends a request and waits for the response head; a status other than 2xx is an error.
@@ -155,8 +153,7 @@ impl HttpClient {
             return context_overflow(backend, complaint);
         }
         // A complaint about the request concerns the caller and is public; one about the server itself concerns only
-        // the
-        // operator and goes into the detail.
+        // the operator and goes into the detail.
         let refused = |kind| {
             let words = without_addresses(complaint);
             let e = Error::new(kind, format!("{backend} answered {status}: {words}"));
@@ -298,7 +295,7 @@ async fn read_body(
     while let Some(piece) = chunks.next().await {
         let piece = piece?;
         if body.len() + piece.as_ref().len() > limit {
-            return Err(Error::unavailable(format!("{backend} gave an answer of more than {limit} bytes")));
+            return Err(Error::unavailable(format!("{backend} sent an answer of more than {limit} bytes")));
         }
         body.extend_from_slice(piece.as_ref());
     }

@@ -1,11 +1,9 @@
 //! GGUF models, run by llama.cpp (github.com/ggml-org/llama.cpp) in a child process.
 //!
 //! Native code that parses downloaded files and runs kernels for one processor may crash, abort, hang or exhaust
-//! memory. In
-//! a separate process ([`process`]) that affects only the requests in progress: they fail or are retried, and the
-//! process
-//! is restarted. The child runs [`native`] and exchanges the frames of [`protocol`]. An embedder who prefers a single
-//! process uses [`LlamaCppModelBackend::in_process`].
+//! memory. In a separate process ([`process`]) that affects only the requests in progress: they fail or are retried,
+//! and the process is restarted. The child runs [`native`] and exchanges the frames of [`protocol`]. An embedder who
+//! prefers a single process uses [`LlamaCppModelBackend::in_process`].
 
 use std::fmt;
 use std::path::Path;
@@ -64,13 +62,12 @@ enum Runner {
 
 impl LlamaCppModelBackend {
     /// Loads a model in a child process, with one thread per processor, and waits until it has passed its self-test.
-    /// The
-    /// model's name is the file name without its extension.
+    /// The model's name is the file name without its extension.
     ///
     /// # Errors
     /// `InvalidInput` naming `MODEL_BACKENDS` when there is no such file or it is not a GGUF model that generates text
-    /// or makes
-    /// embeddings, or naming `MODEL_PROGRAM` when the program cannot be started; `Unavailable` when the child crashes.
+    /// or makes embeddings, or naming `MODEL_PROGRAM` when the program cannot be started; `Unavailable` when the child
+    /// crashes.
     pub fn open(path: impl AsRef<Path>, launcher: ModelLauncher) -> Result<Self> {
         let path = path.as_ref();
         let bytes = file::check(path)?;

@@ -70,8 +70,7 @@ impl ModelManager {
     }
 
     /// Sets whether the first backend that can pull fetches a default model that no reachable backend has; off by
-    /// default.
-    /// Models named by requests are never pulled: callers do not decide what fills the disk.
+    /// default. Models named by requests are never pulled: callers do not decide what fills the disk.
     pub fn with_auto_pull(mut self, on: bool) -> Self {
         let pull = || AutoPull::new(&self.default_model, self.chain.clone(), self.clock.clone());
         self.auto_pull = on.then(pull);
@@ -123,8 +122,7 @@ impl ModelManager {
     }
 
     /// Returns the attempts in order, and notes on problems. A missing default model is pulled first when that is
-    /// enabled;
-    /// if the pull fails, the models that are present answer.
+    /// enabled; if the pull fails, the models that are present answer.
     async fn plan(&self, timeout: Option<Duration>) -> Result<(Vec<Attempt>, Vec<String>)> {
         let mut plan = self.listed().await;
         if let Some(pull) = &self.auto_pull

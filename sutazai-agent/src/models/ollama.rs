@@ -33,8 +33,7 @@ const NAME: &str = "ollama";
 const MAX_CONCURRENT_SHOWS: usize = 8;
 
 /// Client of an Ollama server. It supports JSON Schemas, which are sent as `format`, but no grammars. A model may
-/// violate
-/// the schema all the same, so a finished text is validated here again.
+/// violate the schema all the same, so a finished text is validated here again.
 #[derive(Debug)]
 pub struct OllamaModelBackend {
     http: HttpClient,
@@ -52,8 +51,7 @@ impl OllamaModelBackend {
     }
 
     /// Sets the longest silence of the server before a request fails; two minutes by default, since loading a large
-    /// model
-    /// counts as silence.
+    /// model counts as silence.
     pub fn with_idle_timeout(mut self, idle: Duration) -> Self {
         self.http.set_idle(idle);
         self
@@ -75,8 +73,7 @@ impl OllamaModelBackend {
     }
 
     /// Returns the context size of a model. A known one is cached; if the server does not report it, the next request
-    /// asks
-    /// again.
+    /// asks again.
     async fn context(&self, model: &str) -> ModelContext {
         let known = self.contexts.lock().unwrap_or_else(PoisonError::into_inner).get(model).copied();
         if let Some(known) = known {
@@ -127,8 +124,12 @@ impl ModelBackend for OllamaModelBackend {
                 let format = match &request.constraint {
                     None => None,
                     Some(Constraint::JsonSchema(schema)) => Some(schema),
-                    Some(Constraint::Grammar(_)) => return Err(Error::unsupported("ollama has no grammars")),
-                    Some(Constraint::Text(_)) => return Err(Error::unsupported("ollama measures no texts")),
+                    Some(Constraint::Grammar(_)) => {
+                        return Err(Error::unsupported("ollama supports no grammars"));
+                    }
+                    Some(Constraint::Text(_)) => {
+                        return Err(Error::unsupported("ollama cannot measure texts"));
+                    }
                 };
                 format.map_or(Ok(()), |schema| gbnf::check(NAME, schema))?;
                 let model = self.model(request.model.clone()).await?;

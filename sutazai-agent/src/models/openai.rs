@@ -28,14 +28,12 @@ const NAME: &str = "openai";
 const TRAILER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Client of an OpenAI-compatible server. It supports JSON Schemas, which are sent as `response_format`, but no
-/// grammars.
-/// Not every such server enforces the schema, so a finished text is validated here again.
+/// grammars. Not every such server enforces the schema, so a finished text is validated here again.
 #[derive(Debug)]
 pub struct OpenAiModelBackend {
     http: HttpClient,
     /// Models that the server has listed. Some servers answer to any model name with the one model they have, so that
-    /// only
-    /// the list reveals which models exist.
+    /// only the list reveals which models exist.
     listed: Mutex<BTreeSet<String>>,
     /// Whether the last listing identified the server as a `llama-server`.
     is_llama_server: AtomicBool,
@@ -43,8 +41,7 @@ pub struct OpenAiModelBackend {
 
 impl OpenAiModelBackend {
     /// Creates a client for the server at `base_url`, such as `http://127.0.0.1:8080/v1`, with an optional bearer key.
-    /// Sends
-    /// nothing.
+    /// Sends nothing.
     ///
     /// # Errors
     /// `InvalidInput` when `base_url` is not an HTTP address or the key does not fit into a header.
@@ -119,8 +116,12 @@ impl ModelBackend for OpenAiModelBackend {
                 let schema = match &request.constraint {
                     None => None,
                     Some(Constraint::JsonSchema(schema)) => Some(schema),
-                    Some(Constraint::Grammar(_)) => return Err(Error::unsupported("openai has no grammars")),
-                    Some(Constraint::Text(_)) => return Err(Error::unsupported("openai measures no texts")),
+                    Some(Constraint::Grammar(_)) => {
+                        return Err(Error::unsupported("openai supports no grammars"));
+                    }
+                    Some(Constraint::Text(_)) => {
+                        return Err(Error::unsupported("openai cannot measure texts"));
+                    }
                 };
                 let model = self.model(request.model.clone()).await?;
                 if let Some(schema) = schema.filter(|_| self.is_llama_server.load(Ordering::Relaxed)) {
@@ -143,7 +144,9 @@ impl ModelBackend for OpenAiModelBackend {
             answer.data.sort_by_key(|embedding| embedding.index);
             let expected = (0..answer.data.len()).map(Some);
             if !answer.data.iter().map(|embedding| embedding.index).eq(expected) {
-                return Err(Error::unavailable("openai gave embeddings that are not numbered one by one"));
+                return Err(Error::unavailable(
+                    "openai returned embeddings that are not numbered from 0 without gaps",
+                ));
             }
         }
         let vectors = answer.data.into_iter().map(|embedding| embedding.embedding).collect();
@@ -216,8 +219,7 @@ fn pieces(
 /// Reader of the chunks of one answer.
 ///
 /// The finish reason and the usage may come in one chunk (`llama-server`) or in two (OpenAI). For servers that report
-/// no
-/// usage, text chunks are counted, each of which is about one token.
+/// no usage, text chunks are counted, each of which is about one token.
 #[derive(Debug, Default)]
 struct ChunkReader {
     pieces: u32,
@@ -234,7 +236,7 @@ impl ChunkReader {
             "[DONE]" => return Ok(vec![self.end()]),
             _ => {}
         }
-        let chunk: Chunk = read_json(data.as_bytes(), "openai sent a chunk that is not of its protocol")?;
+        let chunk: Chunk = read_json(data.as_bytes(), "openai sent a chunk that violates its protocol")?;
         if let Some(error) = chunk.error.or(chunk.message.filter(|_| chunk.object == Some("error".into()))) {
             return Err(http::broke_off(NAME, &error));
         }
@@ -300,8 +302,7 @@ struct ModelMeta {
 
 impl Model {
     /// Converts the entry, with the context that the server grants one conversation. The context that the model was
-    /// trained
-    /// on says nothing about that.
+    /// trained on says nothing about that.
     fn into_info(self, context: Option<u32>) -> ModelInfo {
         let meta = self.meta.unwrap_or_default();
         ModelInfo {

@@ -2,9 +2,8 @@
 //! weights.
 //!
 //! A permission belongs to the weights, not to a name: a renamed file keeps it, and another file under the same name
-//! does
-//! not inherit it. For backends without digests the key is the backend's and the model's name. The file is replaced
-//! atomically, so that readers never see a partial one.
+//! does not inherit it. For backends without digests the key is the backend's and the model's name. The file is
+//! replaced atomically, so that readers never see a partial one.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -62,8 +61,7 @@ impl PermissionStore {
     }
 
     /// Stores the measurements of a model and replaces earlier ones. A file that cannot be parsed is kept beside the
-    /// new one
-    /// with the suffix `.damaged`.
+    /// new one with the suffix `.damaged`.
     ///
     /// # Errors
     /// `Unavailable` naming the file when it cannot be written.

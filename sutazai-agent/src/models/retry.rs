@@ -1,10 +1,9 @@
 //! Retry policy for calls to one model backend, applied before the chain falls back to the next backend.
 //!
 //! Only temporary errors are retried: a server that restarts or is busy for a moment. The delay grows exponentially and
-//! is
-//! half fixed, half random ("equal jitter"; Brooker, "Exponential Backoff and Jitter", AWS Architecture Blog, 2015), so
-//! that clients that failed together spread out and none returns at once.
-//! failed together spread out, and none comes back at once.
+//! is half fixed, half random ("equal jitter"; Brooker, "Exponential Backoff and Jitter", AWS Architecture Blog, 2015),
+//! so that clients that failed together spread out and none returns at once. failed together spread out, and none comes
+//! back at once.
 
 use std::time::Duration;
 
@@ -80,8 +79,7 @@ impl<'a> Retry<'a> {
     /// Sleeps until the next attempt may start.
     ///
     /// Returns the error instead when it is not temporary, when attempts or time are used up, or when the server asks
-    /// for a
-    /// delay of more than [`MAX_DELAY`].
+    /// for a delay of more than [`MAX_DELAY`].
     async fn wait_after(&mut self, error: Error, backend: &str) -> Result<(), Error> {
         self.failures = self.failures.saturating_add(1);
         let Some(delay) = self.delay(&error) else { return Err(error) };

@@ -115,8 +115,7 @@ impl Flights {
     /// Settles all requests after a crash.
     ///
     /// The request that native code was processing alone is the likely cause and fails. So do requests whose answer was
-    /// begun
-    /// and requests that have been repeated. The others stay, to be repeated once.
+    /// begun and requests that have been repeated. The others stay, to be repeated once.
     pub(super) fn crashed(&mut self, error: &Error) {
         let preparing = self.preparing.take();
         let lost = |(id, flight): (&RequestId, &Flight)| {

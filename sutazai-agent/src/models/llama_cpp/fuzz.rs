@@ -17,7 +17,7 @@ fn frames(bodies: &[&str]) -> Vec<u8> {
 }
 
 #[test]
-fn mutated_frames_are_read_or_rejected() {
+fn frames_of_the_child_and_of_its_parent() {
     let replies = frames(&[
         r#"{"reply":"ready","purpose":"write","slots":4,"parameters":134515008,"context_length":2048}"#,
         r#"{"reply":"text","id":1,"text":"a"}"#,

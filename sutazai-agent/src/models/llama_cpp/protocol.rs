@@ -1,16 +1,12 @@
 //! Protocol between a process that uses a model and the child process that runs it.
 //!
 //! Frames go over the child's standard input and output: the length of the body in bytes as a little-endian `u32`, then
-//! the
-//! body, one JSON value. The parent sends one [`Command::Load`], waits for [`Reply::Ready`] or [`Reply::Refused`], and
-//! then
-//! sends requests, each with a unique id. Every `Generate` is answered by `Text` frames and one `Done` or `Failed`,
-//! every
-//! `Embed` by one `Vectors` or `Failed`.
+//! the body, one JSON value. The parent sends one [`Command::Load`], waits for [`Reply::Ready`] or [`Reply::Refused`],
+//! and then sends requests, each with a unique id. Every `Generate` is answered by `Text` frames and one `Done` or
+//! `Failed`, every `Embed` by one `Vectors` or `Failed`.
 //!
 //! JSON keeps the frames readable in a trace. A binary encoding would save little: a frame costs some microseconds, a
-//! token
-//! of the smallest model some milliseconds.
+//! token of the smallest model some milliseconds.
 
 use std::io::{self, Read, Write};
 use std::path::PathBuf;

@@ -1,8 +1,7 @@
 //! State kept between starts: digests of model files, and CPU variants that crashed with a model on this machine.
 //!
 //! Both are caches. A file that cannot be read or written only makes the next start slower, so the problem is logged
-//! and
-//! the start continues.
+//! and the start continues.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -34,8 +33,7 @@ pub(super) struct State(pub(super) Option<PathBuf>);
 
 impl State {
     /// Returns the SHA-256 digest of a model file, as `sha256:` and hexadecimal digits. It is computed once for each
-    /// version
-    /// of the file, told apart by size and modification time.
+    /// version of the file, told apart by size and modification time.
     ///
     /// # Errors
     /// `InvalidInput` naming `MODEL_BACKENDS` when the file cannot be read.
@@ -117,8 +115,7 @@ fn hash(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 /// Returns the key of crashed variants: model, processor and program version, since a change of any of them may make
-/// the
-/// variant work.
+/// the variant work.
 fn variant_key(model_digest: &str) -> String {
     let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let about = |name: &str| cpu.lines().find(|line| line.starts_with(name)).unwrap_or_default().to_owned();

@@ -90,8 +90,7 @@ impl ModelContext {
     }
 
     /// Returns a context that holds each of the texts, or the largest one. Ollama rejects a text that still does not
-    /// fit,
-    /// because the request disables truncation.
+    /// fit, because the request disables truncation.
     pub(super) fn for_texts(self, texts: &[String]) -> u32 {
         rounded(of_longest(texts)).min(self.largest())
     }

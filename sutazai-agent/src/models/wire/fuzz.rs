@@ -35,7 +35,7 @@ where
 }
 
 #[test]
-fn server_sent_events_decode_alike_in_any_chunks() {
+fn server_sent_events() {
     let seeds: [&[u8]; 3] = [
         b": alive\n\nevent: x\ndata: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\nid: 7\n\ndata: [DONE]\n\n",
         b"\xef\xbb\xbfdata:one\r\ndata: two\r\n\r\ndata\n\ndata:\n\nretry: 10\ndata: cut",
@@ -47,7 +47,7 @@ fn server_sent_events_decode_alike_in_any_chunks() {
 }
 
 #[test]
-fn json_lines_decode_alike_in_any_chunks() {
+fn lines_of_json() {
     let seeds: [&[u8]; 3] = [
         b"{\"message\":{\"content\":\"a\"},\"done\":false}\n{\"done\":true,\"eval_count\":3}\n",
         b"{\"a\":[1,2,{\"b\":null}]}\r\n\n \n\"x\"\n1e400\n{\"last\":1}",

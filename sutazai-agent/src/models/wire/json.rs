@@ -5,8 +5,7 @@ use serde_json::error::Category;
 use sutazai_core::{Error, Result};
 
 /// Parses a document. The error contains `complaint`, the kind of problem and its position, but nothing of the
-/// document:
-/// that may be private text of a model, and errors are logged.
+/// document: that may be private text of a model, and errors are logged.
 ///
 /// # Errors
 /// `Unavailable` when the document is not JSON or does not match `T`.

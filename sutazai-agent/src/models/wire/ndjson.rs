@@ -32,7 +32,7 @@ impl<T: DeserializeOwned + Send + 'static> Decoder for NdjsonDecoder<T> {
     fn next(&mut self) -> Result<Option<T>> {
         while let Some(line) = self.lines.next()? {
             if !line.trim_ascii().is_empty() {
-                return read_json(line, "the server sent a line that is not of its protocol").map(Some);
+                return read_json(line, "the server sent a line that violates its protocol").map(Some);
             }
         }
         Ok(None)

@@ -5,7 +5,7 @@ use sutazai_core::domain::{CgroupMetrics, Severity};
 use super::bounds::{self, Bounds};
 use super::draft::{Draft, Found};
 use super::figures::{bytes, count, decimal, hours, percent};
-use super::kills::{RECENT_WINDOW, CURRENT_WINDOW, logged, within};
+use super::kills::{CURRENT_WINDOW, RECENT_WINDOW, logged, within};
 use super::lately::{self, Verdict};
 use super::rule::{Facts, Rule};
 

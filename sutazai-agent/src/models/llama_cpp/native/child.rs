@@ -6,8 +6,7 @@
 //! ```
 //!
 //! The reader waits for input only. So a cancellation arrives while a large request is being prepared, and the end of
-//! the
-//! input, which signals a dead parent, ends the process at any time.
+//! the input, which signals a dead parent, ends the process at any time.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -45,7 +44,7 @@ pub fn run() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
             // The parent logs standard error.
-            eprintln!("the model process cannot go on: {e}");
+            eprintln!("model process failed: {e}");
             ExitCode::FAILURE
         }
     }
@@ -122,7 +121,7 @@ fn load_model(load: &Load, parent: &Arc<Parent>) -> Result<Model> {
     })?;
     let variant = kernels::load(&load.excluded_variants)?;
     if let Err(e) = sandbox::deny_system_calls() {
-        eprintln!("system calls are not restricted: {e}");
+        eprintln!("system calls not restricted: {e}");
     }
     parent.send(&Reply::Variant { name: variant });
     let progress = {
@@ -173,7 +172,7 @@ impl Parent {
         let written = write_frame(&*self.output.lock().unwrap_or_else(PoisonError::into_inner), reply);
         match written {
             Ok(()) => *self.last_sent.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now(),
-            Err(e) if e.kind() == io::ErrorKind::InvalidInput => eprintln!("an answer is not sent: {e}"),
+            Err(e) if e.kind() == io::ErrorKind::InvalidInput => eprintln!("answer not sent: {e}"),
             Err(_) => end_at_once(),
         }
     }

@@ -1,8 +1,7 @@
 //! Thread that owns an embedding model's context.
 //!
 //! Batch after batch it reads the texts of the queued requests, many in one batch, and returns the model's vector of
-//! each
-//! text, pooled as the model file specifies.
+//! each text, pooled as the model file specifies.
 
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
@@ -174,7 +173,7 @@ fn read(
 }
 
 fn failed(e: impl std::error::Error + Send + Sync + 'static) -> Error {
-    Error::unavailable("the model could not read the texts").with_source(e)
+    Error::unavailable("the model failed to decode the texts").with_source(e)
 }
 
 /// Scales a vector to unit length. Only its direction carries meaning, and the dot product of two unit vectors is their

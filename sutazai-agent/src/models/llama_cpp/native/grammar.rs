@@ -1,8 +1,7 @@
 //! Compiler of constraints into token matchers, by llguidance (github.com/guidance-ai/llguidance).
 //!
 //! llguidance is written in Rust and limits the size of a grammar and the work per token. So a caller's constraint that
-//! is
-//! too expensive is rejected, where llama.cpp's own converter in C++ would abort the process.
+//! is too expensive is rejected, where llama.cpp's own converter in C++ would abort the process.
 
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::sampling::LlamaSampler;
@@ -37,8 +36,7 @@ impl Grammars {
         let limits = factory.limits_mut();
         limits.verbose_errors = false;
         // The grammar of a finding has some thousand words and exceeds the defaults. At 14,000 units of fuel a
-        // millisecond
-        // the worst token takes 150 ms, in a process that does nothing else.
+        // millisecond the worst token takes 150 ms, in a process that does nothing else.
         limits.step_lexer_fuel = STEP_LEXER_FUEL;
         limits.step_max_items = STEP_MAX_ITEMS;
         limits.max_items_in_row = MAX_ITEMS_IN_ROW;

@@ -2,8 +2,7 @@
 //!
 //! ggml ships one library per generation of processors (`libggml-cpu-haswell.so`, ...), and the best one that this
 //! processor can run is loaded. The libraries lie beside `libggml-base.so`, wherever the dynamic loader found that, so
-//! that
-//! programs, wheels and images need no setting for them.
+//! that programs, wheels and images need no setting for them.
 
 use std::collections::BTreeSet;
 use std::fs;

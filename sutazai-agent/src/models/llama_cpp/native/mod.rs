@@ -1,12 +1,9 @@
 //! llama.cpp itself (github.com/ggml-org/llama.cpp): runs a model inside this process.
 //!
 //! One thread owns the model's context ([`worker`]), and requests reach it through a bounded queue. It generates
-//! several
-//! answers concurrently in one batch, each in a [`slot`] of the context. The tokens of a slot stay in the key-value
-//! cache
-//! for the next request with the same prefix. A constraint becomes a matcher that every token must satisfy
-//! ([`grammar`],
-//! [`sampler`]). An embedding model has another kind of thread ([`embedder`]).
+//! several answers concurrently in one batch, each in a [`slot`] of the context. The tokens of a slot stay in the
+//! key-value cache for the next request with the same prefix. A constraint becomes a matcher that every token must
+//! satisfy ([`grammar`], [`sampler`]). An embedding model has another kind of thread ([`embedder`]).
 //!
 //! [`child`] serves such a model over the pipes of a child process.
 
@@ -161,8 +158,7 @@ impl Model {
     ///
     /// # Errors
     /// `InvalidInput` naming `messages` or `constraint`; `Busy` when the queue is full; `Unsupported` when the model
-    /// generates
-    /// no text.
+    /// generates no text.
     pub(super) fn generate(
         &self,
         request: GenerateRequest,
@@ -196,8 +192,7 @@ impl Model {
     ///
     /// # Errors
     /// `ContextLength` naming `input` for a text that is too long; `Busy` when the queue is full; `Unsupported` when
-    /// the model
-    /// makes no embeddings.
+    /// the model makes no embeddings.
     pub(super) fn embed(&self, texts: &[String], answer: Box<dyn Answer<Result<Vectors>>>) -> Result<()> {
         let Queue::Embed(readings) = &self.queue else {
             return Err(makes_no_embeddings(&self.name));

@@ -1,8 +1,7 @@
 //! Sampler that selects the next token of an answer.
 //!
 //! It draws among the [`TOP_K`] most probable tokens that the constraint allows. Sorting or penalizing the whole
-//! vocabulary
-//! would cost as much as a small model does.
+//! vocabulary would cost as much as a small model does.
 
 use std::cmp::Ordering;
 use std::collections::VecDeque;
@@ -74,10 +73,10 @@ impl Sampler {
     /// express.
     pub(super) fn next(&mut self, context: &LlamaContext<'_>, index: i32) -> Result<LlamaToken> {
         let logits = context.get_logits_ith(index);
-        let stuck = || Error::unavailable("the constraint leaves this model no token to go on with");
+        let stuck = || Error::unavailable("the constraint allows no token of this model's vocabulary");
         let stopped = |e: &dyn std::fmt::Display| {
             let reason: String = e.to_string().lines().next().unwrap_or_default().chars().take(200).collect();
-            Error::unavailable(format!("the constraint cannot be followed: {reason}"))
+            Error::unavailable(format!("the constraint cannot be enforced: {reason}"))
         };
         let mut candidates = match &mut self.constraint {
             None => self.most_probable((0..).zip(logits.iter().copied()), logits.len()),
@@ -187,8 +186,7 @@ fn highest(logits: impl Iterator<Item = (i32, f32)>, all: usize, k: usize) -> Ve
 }
 
 /// Reduces a seed to the 32 bits that llama.cpp takes. A seed that fits stays unchanged; of others every bit counts.
-/// The
-/// result is never `u32::MAX`, which requests a random seed from llama.cpp.
+/// The result is never `u32::MAX`, which requests a random seed from llama.cpp.
 fn short_seed(seed: i64) -> u32 {
     if let Some(short) = u32::try_from(seed).ok().filter(|short| *short != u32::MAX) {
         return short;

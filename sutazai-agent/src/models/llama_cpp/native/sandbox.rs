@@ -1,8 +1,8 @@
 //! Sandbox of a model's child process, entered before it reads a model file.
 //!
 //! Native code parses the file, which may be a download, and processes texts of untrusted callers. The child therefore
-//! keeps
-//! no descriptor of its parent, opens no socket, starts no program, and leaves no core dump with conversations in it.
+//! keeps no descriptor of its parent, opens no socket, starts no program, and leaves no core dump with conversations in
+//! it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -36,8 +36,7 @@ const DENIED_SYSTEM_CALLS: [libc::c_long; 17] = [
 const OOM_SCORE_ADJUSTMENT: &str = "500";
 
 /// Niceness of the child above its parent's, in steps of nice(2). Its threads compute for seconds without a pause, and
-/// on
-/// a machine with few cores they would delay requests that need no model.
+/// on a machine with few cores they would delay requests that need no model.
 const NICENESS: i32 = 5;
 
 /// Closes every descriptor above standard error that the child inherited.

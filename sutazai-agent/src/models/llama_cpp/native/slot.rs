@@ -46,10 +46,8 @@ pub(super) struct Writing {
 
 impl Slot {
     /// Returns the length of the prefix that the prompt shares with the cache; 0 for the cache of another owner, so
-    /// that
-    /// timing does not reveal one user's messages to another. The last token of the prompt never counts, because the
-    /// model
-    /// must read at least one token to continue.
+    /// that timing does not reveal one user's messages to another. The last token of the prompt never counts, because
+    /// the model must read at least one token to continue.
     pub(super) fn shared(&self, owner: Option<UserId>, prompt: &[LlamaToken]) -> usize {
         if self.owner != owner {
             return 0;

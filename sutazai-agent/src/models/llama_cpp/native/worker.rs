@@ -113,8 +113,7 @@ impl<'a> Worker<'a> {
     }
 
     /// Takes jobs from the queue, and blocks when there is nothing else to do. False when the backend was dropped;
-    /// answers in
-    /// progress are then abandoned.
+    /// answers in progress are then abandoned.
     fn take(&mut self, jobs: &Receiver<Job>) -> bool {
         use std::sync::mpsc::TryRecvError::{Disconnected, Empty};
         if self.is_idle() {
@@ -263,7 +262,7 @@ impl<'a> Worker<'a> {
             return;
         }
         if let Err(e) = self.context.decode(batch) {
-            let e = Error::unavailable("the model could not read on").with_source(e);
+            let e = Error::unavailable("the model failed to decode a batch").with_source(e);
             for at in 0..self.slots.len() {
                 if let Some(mut writing) = self.slots[at].writing.take() {
                     writing.fail(e.clone());
@@ -283,8 +282,7 @@ impl<'a> Worker<'a> {
     }
 
     /// Fills the batch. Slots with fewest unread tokens come first: answers in progress need one token each, and
-    /// prompts share
-    /// the rest of the batch.
+    /// prompts share the rest of the batch.
     fn fill(&mut self, batch: &mut LlamaBatch<'_>) {
         let (mut room, mut outputs) = (BATCH_TOKENS, MAX_BATCH_OUTPUTS);
         let unread = |slot: &Slot| slot.writing.as_ref().map_or(0, |writing| writing.unread.len());
