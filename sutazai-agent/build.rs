@@ -60,8 +60,7 @@ fn copy(from: &Path, to: &Path, wanted: impl Fn(&str) -> bool) -> io::Result<()>
 }
 
 /// Repairs dangling links that llama-cpp-sys-2 leaves in the build folders. Its build script takes a dangling link for
-/// a
-/// missing one, and fails on its next run because it cannot create it.
+/// a missing one, and fails on its next run because it cannot create it.
 fn resolve_links(profile: &Path, built: &Path) -> io::Result<()> {
     for folder in [profile.to_path_buf(), profile.join("deps"), profile.join("examples")] {
         if !folder.is_dir() {

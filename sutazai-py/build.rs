@@ -1,6 +1,5 @@
 //! Sets the search path of the extension module for the libraries of llama.cpp, which `scripts/python-package.sh`
-//! copies
-//! into the package.
+//! copies into the package.
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");

@@ -1,15 +1,16 @@
-//! How good the texts of a model are, beside those of the rules. Three modes, by the first argument:
+//! Quality of a model's texts compared with the authored ones. Three modes, by the first argument:
 //!
-//! - `pairs FOLDER [SEED]`: 100 varied machines; writes `pairs.txt`, the rules' text and the model's text about each
-//!   finding side by side without labels, and `key.txt`, which of the two is the model's.
-//! - `judged FOLDER`: reads `judgments.txt`, a line `NUMBER A`, `NUMBER B` or `NUMBER =` for each pair, and prints in what
-//!   share of pairs the model's text is at least as good.
-//! - `fluency [FOLDER]`: the fluencies of authored advice, of its words in random order and of what the model words, for
-//!   setting `MIN_FLUENCY`; with a folder also the texts for a reader who labels them.
-//! - `judged-fluency FOLDER`: how the reader's labels divide at each threshold.
+//! - `pairs FOLDER [SEED]`: analyzes 100 varied machines; writes `pairs.txt`, the authored text and the model's text
+//!   about each finding side by side without labels, and `key.txt`, which names the model's text of each pair.
+//! - `judged FOLDER`: reads `judgments.txt`, a line `NUMBER A`, `NUMBER B` or `NUMBER =` for each pair, and prints the
+//!   share of pairs in which the model's text is at least as good.
+//! - `fluency [FOLDER]`: prints the fluency of authored advice, of its words in random order and of the model's wording,
+//!   for choosing `MIN_FLUENCY`; with a folder it also writes the texts for a reader who labels them.
+//! - `judged-fluency FOLDER`: prints how the reader's labels divide at each threshold.
 //!
-//! `MODEL_BACKENDS` names the backend and `BENCH_PERMISSION` (`choose` or `word`, the default) what the model does,
-//! whatever it has earned. The criteria of a judgment are in `benches/grounding.md`; `benches/grounding.sh` runs all.
+//! `MODEL_BACKENDS` names the backend and `BENCH_PERMISSION` (`choose` or `word`, the default) the permission of the
+//! model, whatever it was granted. `benches/grounding.md` has the criteria of a judgment; `benches/grounding.sh` runs
+//! all modes.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::expect_used, clippy::panic)] // a bench that cannot go on ends
 
@@ -35,7 +36,7 @@ use sutazai_core::testing::{agent_context, sources_of};
 #[path = "../tests/fixtures/varied.rs"]
 mod varied;
 
-/// Machines that are analyzed.
+/// Number of machines that are analyzed.
 const MACHINES: u64 = 100;
 
 async fn analysis(model: Option<&Arc<dyn ModelBackend>>, seed: u64) -> Analysis {
@@ -47,7 +48,7 @@ async fn analysis(model: Option<&Arc<dyn ModelBackend>>, seed: u64) -> Analysis 
     analyze(&context).await.unwrap()
 }
 
-/// The first model of `MODEL_BACKENDS`, which may do what `BENCH_PERMISSION` says.
+/// Returns the first model of `MODEL_BACKENDS`, with the permission of `BENCH_PERMISSION`.
 async fn permitted(folder: &Path) -> (Arc<dyn ModelBackend>, ModelInfo) {
     let entry = std::env::var("MODEL_BACKENDS").expect("MODEL_BACKENDS names a backend");
     let launcher = ModelLauncher::new(env!("CARGO_BIN_EXE_sutazai-model"));
@@ -71,7 +72,7 @@ async fn permitted(folder: &Path) -> (Arc<dyn ModelBackend>, ModelInfo) {
     (Arc::new(manager.with_permissions(store)), info)
 }
 
-/// The two texts about one finding.
+/// Authored text and the model's text about one finding.
 struct Pair {
     finding: String,
     rules: String,
@@ -119,7 +120,7 @@ async fn pairs(folder: &Path, seed: u64) {
     println!("seconds an analysis: median {:.1}, longest {:.1}", took[took.len() / 2], took[took.len() - 1]);
 }
 
-/// Numbers with a word behind them, one each line.
+/// Reads one number and one word a line.
 fn read(path: &Path) -> HashMap<u32, String> {
     let text = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let entry = |line: &str| {
@@ -218,7 +219,7 @@ fn judged_fluency(folder: &Path) {
 
 #[tokio::main]
 async fn main() {
-    // Cargo adds an argument of its own.
+    // Cargo adds the argument `--bench`.
     let arguments: Vec<_> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["pairs", folder] => pairs(Path::new(folder), 1).await,

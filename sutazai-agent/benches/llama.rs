@@ -1,5 +1,7 @@
-//! Tokens per second of one model in a child process, inside this process, and in a `llama-server`, all through the port,
-//! in alternating rounds, one request at a time and four at once. `benches/llama.sh` starts the server and this.
+//! Tokens per second of one model in a child process, inside this process, and in a `llama-server`.
+//!
+//! All are called through the port, in alternating rounds, with one request and with four concurrent requests.
+//! `benches/llama.sh` starts the server and runs this.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)] // a bench that cannot go on ends
 
@@ -14,7 +16,7 @@ use sutazai_core::ports::ModelBackend;
 
 const TOKENS: u32 = 128;
 const ROUNDS: usize = 9;
-const AT_ONCE: usize = 4;
+const CONCURRENT_REQUESTS: usize = 4;
 /// Requests of one token each, whose prompt the model has read before: nearly all of their time is the cost of a request.
 const SHORT_REQUESTS: usize = 200;
 
@@ -57,11 +59,11 @@ async fn short(backend: &Arc<dyn ModelBackend>) -> f64 {
     begun.elapsed().as_secs_f64() * 1e3
 }
 
-/// Returns the tokens per second of several requests at once, all together.
+/// Returns the total tokens per second of several concurrent requests.
 async fn several(backend: &Arc<dyn ModelBackend>) -> f64 {
     let begun = Instant::now();
-    join_all((0..AT_ONCE).map(|_| one(backend))).await;
-    (AT_ONCE as f64 * f64::from(TOKENS)) / begun.elapsed().as_secs_f64()
+    join_all((0..CONCURRENT_REQUESTS).map(|_| one(backend))).await;
+    (CONCURRENT_REQUESTS as f64 * f64::from(TOKENS)) / begun.elapsed().as_secs_f64()
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

@@ -1,7 +1,7 @@
-//! What one snapshot of the host costs beside psutil collecting the same things, in turns, so that whatever else the
-//! machine does falls on both. The first ones of both are not counted: ours opens its files, psutil fills its caches.
+//! Cost of one snapshot of the host compared with psutil collecting the same data.
 //!
-//! `benches/snapshot.sh` runs it with the Python that has psutil.
+//! Both run alternately, so that other load on the machine affects both. The first rounds are warm-up: ours opens its
+//! files, psutil fills its caches. `benches/snapshot.sh` runs it with the Python that has psutil.
 
 #![allow(clippy::print_stdout, reason = "what a benchmark is for")]
 
@@ -15,14 +15,14 @@ use sutazai_agent::metrics::{CgroupMetricSource, PressureMetricSource, SystemMet
 use sutazai_core::ports::{MetricSource, SystemClock, collect_snapshot};
 
 const ROUNDS: usize = 300;
-const NOT_COUNTED: usize = 5;
+const WARM_UP_ROUNDS: usize = 5;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let python = std::env::var("SUTAZAI_TEST_PYTHON").map_err(|_| "run benches/snapshot.sh")?;
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/psutil_snapshot.py");
     let mut psutil = Command::new(python).arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-    let measured = in_turns(&mut psutil).await;
+    let measured = measure_alternately(&mut psutil).await;
     psutil.kill()?;
     psutil.wait()?;
     let [host, snapshot, theirs] = measured?.map(median);
@@ -34,8 +34,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The seconds of each host section, whole snapshot and round of psutil.
-async fn in_turns(psutil: &mut Child) -> Result<[Vec<f64>; 3], Box<dyn Error>> {
+/// Returns the seconds of each host section, whole snapshot and psutil round.
+async fn measure_alternately(psutil: &mut Child) -> Result<[Vec<f64>; 3], Box<dyn Error>> {
     let mut questions = psutil.stdin.take().ok_or("psutil cannot be asked")?;
     let mut answers = BufReader::new(psutil.stdout.take().ok_or("psutil cannot answer")?);
     let host: Vec<Arc<dyn MetricSource>> = vec![Arc::new(SystemMetricSource::new())];
@@ -45,7 +45,7 @@ async fn in_turns(psutil: &mut Child) -> Result<[Vec<f64>; 3], Box<dyn Error>> {
         Arc::new(CgroupMetricSource::new()),
     ];
     let mut seconds = [const { Vec::new() }; 3];
-    for _ in 0..ROUNDS + NOT_COUNTED {
+    for _ in 0..ROUNDS + WARM_UP_ROUNDS {
         for (sources, seconds) in [&host, &whole].into_iter().zip(&mut seconds) {
             let began = Instant::now();
             let snapshot = collect_snapshot(sources, &SystemClock).await;
@@ -57,7 +57,7 @@ async fn in_turns(psutil: &mut Child) -> Result<[Vec<f64>; 3], Box<dyn Error>> {
         answers.read_line(&mut answer)?;
         seconds[2].push(answer.trim().parse()?);
     }
-    Ok(seconds.map(|mut all| all.split_off(NOT_COUNTED)))
+    Ok(seconds.map(|mut all| all.split_off(WARM_UP_ROUNDS)))
 }
 
 fn median(mut seconds: Vec<f64>) -> f64 {

@@ -1,4 +1,4 @@
-//! The hardware-optimizer with the real small model: on this machine, and on machines with much the matter.
+//! Hardware-optimizer with the real small model: on this machine, and on machines with many problems.
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on says so by ending
 
@@ -19,15 +19,15 @@ mod model;
 #[path = "fixtures/varied.rs"]
 mod varied;
 
-/// Snapshots that the model writes about here; the bench `grounding` takes a hundred.
+/// Number of snapshots that the model writes about here; the bench `grounding` uses a hundred.
 const RUNS: u64 = 6;
 
-/// One analysis at a time: all texts of one have a time limit, and the model uses every core.
-static MACHINE: Mutex<()> = Mutex::const_new(());
+/// One analysis at a time: the texts of an analysis share a time limit, and the model uses every core.
+static ANALYSIS_LOCK: Mutex<()> = Mutex::const_new(());
 
 static FOLDER: LazyLock<tempfile::TempDir> = LazyLock::new(|| tempfile::tempdir().unwrap());
 
-/// The small model, which may do everything here, whatever a measurement says.
+/// Returns the small model, which is permitted everything here, whatever a measurement says.
 async fn permitted_model() -> Arc<dyn ModelBackend> {
     static MODEL: tokio::sync::OnceCell<Arc<dyn ModelBackend>> = tokio::sync::OnceCell::const_new();
     let open = || async {
@@ -51,7 +51,7 @@ async fn analysis_of(sources: Vec<Arc<dyn MetricSource>>) -> (Analysis, Vec<NewE
     let (mut context, events) = agent_context("hardware-optimizer", json!({}), Arc::new(SystemClock));
     context.model = Some(permitted_model().await);
     context.metric_sources = sources;
-    let _alone = MACHINE.lock().await;
+    let _alone = ANALYSIS_LOCK.lock().await;
     let analysis = analyze(&context).await.unwrap();
     (analysis, events.all())
 }
@@ -72,7 +72,7 @@ fn sound(analysis: &Analysis) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn this_machine_is_analysed() {
+async fn this_machine_is_analyzed() {
     let (analysis, events) = analysis_of(sutazai_agent::metrics::all()).await;
     sound(&analysis);
     assert!(!analysis.recommendations.is_empty());
@@ -93,7 +93,7 @@ async fn this_machine_is_analysed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_text_about_a_machine_with_much_the_matter_belongs_to_its_writer() {
+async fn every_text_about_a_sick_machine_belongs_to_its_writer() {
     let (mut texts, mut by_model) = (0, 0);
     for seed in 0..RUNS {
         let (analysis, _) = analysis_of(sources_of(varied::varied(seed))).await;

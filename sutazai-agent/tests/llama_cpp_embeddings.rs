@@ -1,4 +1,5 @@
-//! Embeddings of a real model in a child process, held against what its published weights make of the same texts.
+//! Embeddings of a real model in a child process, compared with those that its published weights give for the same
+//! texts.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test that cannot go on says so by ending
 
@@ -24,7 +25,7 @@ static BACKEND: LazyLock<Arc<LlamaCppModelBackend>> = LazyLock::new(|| {
     Arc::new(LlamaCppModelBackend::open(model::embedding_model_path(), launcher()).unwrap())
 });
 
-/// What the published weights and tokenizer make of a text, computed without llama.cpp.
+/// Vector and token count of a text by the published weights and tokenizer, computed without llama.cpp.
 #[derive(Deserialize)]
 struct Expected {
     text: String,
@@ -50,7 +51,7 @@ async fn conforms() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn vectors_and_tokens_are_those_of_the_published_model() {
+async fn vectors_and_tokens_match_the_published_model() {
     let expected = expected();
     let texts: Vec<_> = expected.iter().map(|one| one.text.clone()).collect();
     let made = BACKEND.embed(Some(NAME.into()), &texts).await.unwrap();
@@ -66,7 +67,7 @@ async fn vectors_and_tokens_are_those_of_the_published_model() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn like_meanings_lie_near_each_other() {
+async fn similar_meanings_have_similar_vectors() {
     let texts = [
         "The cat sleeps on the sofa.",
         "A kitten is napping on the couch.",
@@ -82,7 +83,7 @@ async fn like_meanings_lie_near_each_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_it_cannot_do_is_told() {
+async fn unsupported_requests_are_rejected() {
     let long = ["short".to_owned(), "word ".repeat(511)];
     let e = BACKEND.embed(None, &long).await.unwrap_err();
     assert_eq!((e.kind(), e.field()), (ErrorKind::ContextLength, Some("input")));
@@ -99,7 +100,7 @@ async fn what_it_cannot_do_is_told() {
         (ErrorKind::Unsupported, "all-MiniLM-L6-v2 makes embeddings and writes no text")
     );
     assert!(!BACKEND.supports(&Constraint::Grammar("start: \"a\"".into())));
-    // A model that writes.
+    // A model that generates text.
     let writes = LlamaCppModelBackend::open(model::model_path(), launcher()).unwrap();
     let e = writes.embed(None, &["a".into()]).await.unwrap_err();
     assert_eq!(e.kind(), ErrorKind::Unsupported);
@@ -107,11 +108,11 @@ async fn what_it_cannot_do_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_short_text_passes_many_long_ones() {
+async fn short_text_is_not_delayed_by_many_long_ones() {
     let many = vec!["word ".repeat(500); 40];
     let long = BACKEND.embed(None, &many);
     tokio::pin!(long);
-    // It is under way: a first poll sends it.
+    // The request is in progress: the first poll sends it.
     assert!(futures::poll!(&mut long).is_pending());
     let short = ["short".to_owned()];
     tokio::select! {

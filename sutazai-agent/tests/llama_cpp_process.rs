@@ -1,4 +1,4 @@
-//! The child process of a model: what it is allowed, how it ends, and what a crash of native code costs its parent.
+//! Child process of a model: its restrictions, how it ends, and what a crash of native code costs its parent.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test that cannot go on says so by ending
 #![allow(clippy::disallowed_methods)] // another process takes real time
@@ -31,11 +31,11 @@ mod model;
 use launcher::launcher;
 use model::model_path;
 
-/// Not a measure of speed: what takes longer hangs.
+/// Not a measure of speed: a step that takes longer hangs.
 const HANG_LIMIT: Duration = Duration::from_secs(120);
 
-/// One test at a time: each looks at all children of this process.
-static ALONE: Mutex<()> = Mutex::const_new(());
+/// One test at a time, because each examines all children of this process.
+static TEST_LOCK: Mutex<()> = Mutex::const_new(());
 
 fn open(launcher: ModelLauncher) -> LlamaCppModelBackend {
     LlamaCppModelBackend::open(model_path(), launcher).unwrap()
@@ -45,7 +45,7 @@ async fn process(backend: &LlamaCppModelBackend) -> ModelProcess {
     backend.models().await.unwrap().remove(0).process.unwrap()
 }
 
-/// Children of this process, zombies included, with their states as in proc_pid_stat(5).
+/// Returns the children of this process, zombies included, with their states as in proc_pid_stat(5).
 fn children() -> BTreeMap<u32, char> {
     let own = std::process::id().to_string();
     let mut children = BTreeMap::new();
@@ -68,12 +68,12 @@ fn signal(name: &str, pid: u32) -> bool {
     let kill = || {
         Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).output().unwrap().status.success()
     };
-    // Rust's runtime handles the first of these, to tell overflows of the stack, and leaves the next to the kernel.
+    // Rust's runtime handles the first of these to detect stack overflows, and leaves the next one to the kernel.
     let handled = ["SEGV", "BUS"].contains(&name) && kill();
     kill() || handled
 }
 
-/// A request whose only possible answer is this text.
+/// Creates a request whose only possible answer is this text.
 fn must_write(text: &str) -> GenerateRequest {
     let messages = vec![ChatMessage::user(format!("Say: {text}"))];
     let constraint = Some(Constraint::Grammar(format!("start: {}", json!(text))));
@@ -90,7 +90,7 @@ async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn child_has_no_descriptor_secret_or_socket_and_ends_with_its_model() {
-    let _alone = ALONE.lock().await;
+    let _alone = TEST_LOCK.lock().await;
     let leaky = File::open("/proc/self/status").unwrap();
     rustix::io::fcntl_setfd(&leaky, FdFlags::empty()).unwrap();
     let backend = open(launcher().variable("VISIBLE", "1"));
@@ -117,7 +117,7 @@ async fn child_has_no_descriptor_secret_or_socket_and_ends_with_its_model() {
 async fn thousand_requests_survive_every_signal() {
     const REQUESTS: usize = 1_000;
     const SIGNALS: [&str; 10] = ["SEGV", "ABRT", "ILL", "BUS", "FPE", "KILL", "TERM", "SYS", "XCPU", "STOP"];
-    let _alone = ALONE.lock().await;
+    let _alone = TEST_LOCK.lock().await;
     let state = tempfile::tempdir().unwrap();
     let backend = Arc::new(open(launcher().state_folder(state.path()).idle_timeout(Duration::from_secs(5))));
     let descriptors = || fs::read_dir("/proc/self/fd").unwrap().count();
@@ -132,7 +132,7 @@ async fn thousand_requests_survive_every_signal() {
         tokio::spawn(async move {
             let mut sent = BTreeMap::<_, usize>::new();
             for (i, name) in SIGNALS.iter().cycle().enumerate() {
-                // Moments that differ from round to round: while it loads, reads a prompt, writes, or rests.
+                // The moment differs from round to round: while it loads, reads a prompt, generates, or is idle.
                 tokio::time::sleep(Duration::from_millis(500 + (i as u64 * 1_619) % 5_500)).await;
                 if done.load(Ordering::Relaxed) {
                     break;
@@ -173,7 +173,7 @@ async fn thousand_requests_survive_every_signal() {
                     }
                     Err(e) => {
                         assert_eq!(e.kind(), ErrorKind::Unavailable, "{e}");
-                        // As a client would; one that asks at once finds the next child loading.
+                        // Waits like a client: one that retries at once finds the next child loading.
                         tokio::time::sleep(e.retry_after().unwrap_or(Duration::from_millis(500))).await;
                         "unavailable"
                     }
@@ -192,7 +192,7 @@ async fn thousand_requests_survive_every_signal() {
     assert_eq!(outcomes.values().sum::<usize>(), REQUESTS);
     assert!(sent.len() >= 5, "too few kinds of signals: {sent:?}");
     assert!(process(&backend).await.crashes >= 5);
-    // On a machine with other work few of them end between two signals.
+    // On a busy machine few requests end between two signals.
     assert!(outcomes["complete"] > REQUESTS / 20, "{outcomes:?}");
     until("the model serves again", || async { backend.complete(must_write("alive")).await.is_ok() }).await;
     assert_eq!(process(&backend).await.state, ProcessState::Ready);
@@ -202,8 +202,8 @@ async fn thousand_requests_survive_every_signal() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn requests_that_wait_for_a_crashed_child_are_repeated() {
-    let _alone = ALONE.lock().await;
+async fn waiting_requests_survive_a_crash() {
+    let _alone = TEST_LOCK.lock().await;
     let backend = Arc::new(open(launcher()));
     // Nothing is streamed while a long prompt is read.
     let long = "The disk of this server holds logs, databases and backups of many years. ".repeat(200);
@@ -222,24 +222,24 @@ async fn requests_that_wait_for_a_crashed_child_are_repeated() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn child_that_hangs_is_killed_and_the_deadline_holds() {
-    let _alone = ALONE.lock().await;
+async fn hanging_child_is_killed_and_the_deadline_holds() {
+    let _alone = TEST_LOCK.lock().await;
     let backend = open(launcher().idle_timeout(Duration::from_secs(5)));
     assert!(signal("STOP", child().unwrap()));
     let timeout = Some(Duration::from_millis(500));
     let e = backend.complete(GenerateRequest { timeout, ..must_write("late") }).await.unwrap_err();
     assert_eq!(e.kind(), ErrorKind::Timeout, "{e}");
-    // Repeated by the next child once the watchdog has ended this one.
+    // The next child repeats it once the watchdog has killed this one.
     assert_eq!(backend.complete(must_write("again")).await.unwrap().0, "again");
     let reason = process(&backend).await.last_crash.unwrap();
     assert!(reason.contains("silent for 5s"), "{reason}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn kernels_that_crash_are_replaced_by_the_next_lower_variant_and_remembered() {
-    let _alone = ALONE.lock().await;
+async fn crashing_kernels_are_replaced_by_the_next_lower_variant() {
+    let _alone = TEST_LOCK.lock().await;
     let best = process(&open(launcher())).await.variant.unwrap();
-    // A copy of the program whose best kernels end with an illegal instruction when they compute.
+    // Copy of the program whose best kernels end with an illegal instruction when they compute.
     let (folder, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let program = folder.path().join("sutazai-model");
     let built = Path::new(env!("CARGO_BIN_EXE_sutazai-model"));
@@ -262,7 +262,7 @@ async fn kernels_that_crash_are_replaced_by_the_next_lower_variant_and_remembere
     assert_eq!((second.variant, second.crashes), (first.variant, 0));
 }
 
-/// Overwrites the beginning of an exported function with an instruction that is none.
+/// Overwrites the beginning of an exported function with an illegal instruction.
 fn break_function(library: &Path, function: &str) {
     let symbols = Command::new("nm").args(["-D", "--defined-only"]).arg(library).output().unwrap();
     let symbols = String::from_utf8(symbols.stdout).unwrap();
@@ -285,8 +285,8 @@ fn break_function(library: &Path, function: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn child_that_may_not_have_enough_memory_is_an_error() {
-    let _alone = ALONE.lock().await;
+async fn child_beyond_its_memory_limit_is_an_error() {
+    let _alone = TEST_LOCK.lock().await;
     let begun = Instant::now();
     let e = LlamaCppModelBackend::open(model_path(), launcher().memory_limit(Some(64_000_000))).unwrap_err();
     assert!(begun.elapsed() < HANG_LIMIT);
@@ -296,8 +296,8 @@ async fn child_that_may_not_have_enough_memory_is_an_error() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn programs_that_run_no_model_are_named() {
-    let _alone = ALONE.lock().await;
+async fn programs_that_run_no_model_are_rejected() {
+    let _alone = TEST_LOCK.lock().await;
     let open = |program: &str| {
         let launcher =
             ModelLauncher::new(program).state_folder(concat!(env!("CARGO_TARGET_TMPDIR"), "/models"));

@@ -1,5 +1,5 @@
-//! The section `cgroup` beside `/sys/fs/cgroup`: the group of this process, and the group of a container whose limits
-//! are known. Trees of both versions with every file are tried beside the source itself.
+//! Section `cgroup` compared with `/sys/fs/cgroup`: the group of this process, and the group of a container with known
+//! limits. Recorded trees of both versions are tested beside the source itself.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -27,7 +27,7 @@ fn is_version_2() -> bool {
     controllers.is_ok_and(|controllers| !controllers.trim().is_empty())
 }
 
-/// The folder of a process's control group; with version 2 it is the same for every controller.
+/// Returns the folder of a process's control group; with version 2 it is the same for every controller.
 pub(crate) fn of_process(pid: u32, controller: &str) -> PathBuf {
     let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
     let path_of = |wanted: &str| {
@@ -43,7 +43,7 @@ pub(crate) fn of_process(pid: u32, controller: &str) -> PathBuf {
     path.into()
 }
 
-/// Memory in use without the page cache that can be dropped.
+/// Returns the memory in use without the page cache that can be dropped.
 pub(crate) fn memory_in_use(group: &Path) -> u64 {
     let (usage, dropped) = if is_version_2() {
         ("memory.current", "inactive_file ")
@@ -55,7 +55,7 @@ pub(crate) fn memory_in_use(group: &Path) -> u64 {
     file(group, usage).unwrap() - dropped.parse::<u64>().unwrap()
 }
 
-/// Waits until a process's group has used so much, and gives its folder.
+/// Waits until a process's group uses at least `mib` MiB, and returns its folder.
 pub(crate) async fn grown(pid: u32, mib: u64) -> PathBuf {
     let group = of_process(pid, "memory");
     for _ in 0..100 {
@@ -67,13 +67,13 @@ pub(crate) async fn grown(pid: u32, mib: u64) -> PathBuf {
     panic!("{} uses only {} bytes", group.display(), memory_in_use(&group));
 }
 
-/// The number in a file; none where there is no file, or no number for want of a limit.
+/// Reads the number in a file; `None` if the file is missing or has no limit.
 fn file(group: &Path, name: &str) -> Option<u64> {
     fs::read_to_string(group.join(name)).ok()?.trim().parse().ok()
 }
 
 #[tokio::test]
-async fn the_group_of_this_process_is_as_the_kernel_has_it() {
+async fn group_of_this_process_matches_the_kernel() {
     let ours = collect(&CgroupMetricSource::new()).await;
     let me = std::process::id();
     assert_eq!(ours.version, if is_version_2() { 2 } else { 1 });
@@ -84,7 +84,7 @@ async fn the_group_of_this_process_is_as_the_kernel_has_it() {
     assert_eq!(ours.memory_limit_bytes, limits.min());
     if ours.memory_limit_bytes.is_none() && file(&group, "memory.usage_in_bytes").is_some() {
         let (used, theirs) = (ours.memory_used_bytes.unwrap() as f64, memory_in_use(&group) as f64);
-        // Builds and tests in the same group come and go between the two readings.
+        // Builds and tests in the same group start and end between the two readings.
         assert!((used - theirs).abs() <= theirs * 0.1, "ours {used}, theirs {theirs}");
     }
     let shown = fs::read_to_string("/proc/self/cgroup").unwrap();
@@ -96,7 +96,7 @@ async fn the_group_of_this_process_is_as_the_kernel_has_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_group_of_a_container_has_its_limits() {
+async fn group_of_a_container_has_its_limits() {
     let _machine = super::MACHINE.read().await;
     let engine = Engine::start();
     engine.import("load", &[]);
@@ -104,7 +104,7 @@ async fn the_group_of_a_container_has_its_limits() {
     engine.run("bounded", &limits, "load", &["eat", "30"]);
     let pid = engine.pid("bounded");
     let group = grown(pid, 30).await;
-    // As the source sees it that runs as this very process.
+    // As a source inside the container, which runs as this process, sees it.
     let proc = tempfile::tempdir().unwrap();
     symlink(format!("/proc/{pid}"), proc.path().join("self")).unwrap();
     let source = CgroupMetricSource::with_roots(proc.path(), ROOT);
@@ -119,7 +119,7 @@ async fn the_group_of_a_container_has_its_limits() {
     assert!((30.0..34.0).contains(&(ours / f64::from(1 << 20))), "30 MiB are eaten: {ours}");
     println!("memory: ours {ours}, theirs {theirs}");
 
-    // A second program in the container wants more than there is, and a third all of a processor.
+    // A second program in the container needs more memory than allowed, and a third uses a whole processor.
     let eating = Command::new("docker")
         .args(["--host", &engine.host(), "exec", "bounded", "/load", "eat", "200"])
         .status()

@@ -1,5 +1,5 @@
-//! Every source against the suite of its port, over what this machine really has. The source of containers gets an
-//! engine of its own, the source of control groups those of a container.
+//! Conformance of every metric source to its port, on the real machine. The container source gets an engine of its own,
+//! the control group source the groups of a container.
 
 use std::sync::Arc;
 
@@ -21,13 +21,13 @@ fn every_source_is_listed_here() {
 }
 
 #[tokio::test]
-async fn the_system_source_conforms() {
+async fn system_source_conforms() {
     metric_source::run_all(Arc::new(SystemMetricSource::new())).await;
 }
 
-/// A kernel may be built without it; then this must be said.
+/// A kernel may be built without pressure stall information; then the section must state that.
 #[tokio::test]
-async fn the_pressure_source_conforms() {
+async fn pressure_source_conforms() {
     let source = Arc::new(PressureMetricSource::new());
     if std::fs::read_to_string("/proc/pressure/cpu").is_ok() {
         metric_source::run_all(source).await;
@@ -37,12 +37,12 @@ async fn the_pressure_source_conforms() {
 }
 
 #[tokio::test]
-async fn the_cgroup_source_conforms() {
+async fn cgroup_source_conforms() {
     metric_source::run_all(Arc::new(CgroupMetricSource::new())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_docker_source_conforms() {
+async fn docker_source_conforms() {
     let _machine = super::MACHINE.read().await;
     let engine = Engine::start();
     engine.import("load", &[]);
@@ -50,10 +50,10 @@ async fn the_docker_source_conforms() {
     metric_source::run_all(Arc::new(DockerMetricSource::with_host(engine.host()))).await;
 }
 
-/// Where there is a driver there is its library; else its absence must be said.
+/// A machine without a driver has no library; then the section must state that.
 #[cfg(feature = "gpu")]
 #[tokio::test]
-async fn the_gpu_source_conforms() {
+async fn gpu_source_conforms() {
     use sutazai_core::ports::MetricSource;
     let source = Arc::new(sutazai_agent::metrics::GpuMetricSource::new());
     if std::path::Path::new("/proc/driver/nvidia/version").exists() {

@@ -1,4 +1,4 @@
-//! The section `containers` beside `docker stats`, `docker inspect` and `/sys/fs/cgroup`, over an engine of its own.
+//! Section `containers` compared with `docker stats`, `docker inspect` and `/sys/fs/cgroup`, on a dedicated engine.
 
 use std::collections::HashMap;
 
@@ -29,7 +29,7 @@ fn named<'a>(metrics: &'a ContainerMetrics, name: &str) -> &'a ContainerInfo {
 const MIB: f64 = 1_048_576.0;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn containers_are_as_docker_and_the_kernel_see_them() {
+async fn containers_match_docker_and_the_kernel() {
     let _machine = super::MACHINE.read().await;
     let engine = Engine::start();
     engine.import("load", &[]);
@@ -69,7 +69,7 @@ async fn containers_are_as_docker_and_the_kernel_see_them() {
     );
 }
 
-/// Shares and sizes; measured again, three times at most, since nobody can take all the readings at once.
+/// Compares shares and sizes; measures three times at most, because the readings are not simultaneous.
 async fn figures(engine: &Engine, source: &DockerMetricSource) {
     let mut tables = String::new();
     for _ in 0..3 {
@@ -80,7 +80,7 @@ async fn figures(engine: &Engine, source: &DockerMetricSource) {
         for name in ["limited", "unlimited", "burning", "paused", "unhealthy", "healthy"] {
             let (ours, (percent, used)) = (named(&metrics, name), stats[name]);
             comparison.within(&format!("{name}.cpu_percent"), ours.cpu_percent.unwrap(), percent, 5.0);
-            // The health check of a container comes and goes; its few hundred KiB are no size to compare.
+            // A container's health check starts and ends; its few hundred KiB are no size to compare.
             let floor = if ours.health.is_some() { MIB } else { 0.0 };
             let bytes = ours.memory_used_bytes.unwrap() as f64;
             comparison.near(&format!("{name}.memory (docker stats)"), bytes, used, floor);
@@ -103,7 +103,7 @@ async fn figures(engine: &Engine, source: &DockerMetricSource) {
     panic!("what is measured is not what `docker stats` sees:{tables}");
 }
 
-/// Everything that does not change while it is asked.
+/// Compares everything that is constant during the measurement.
 async fn states(engine: &Engine, source: &DockerMetricSource) {
     let metrics = collect(source).await;
     assert_eq!(
@@ -146,7 +146,7 @@ async fn states(engine: &Engine, source: &DockerMetricSource) {
     assert_eq!(named(&metrics, "burning").cpu_limit_cores, Some(0.5));
 }
 
-/// The one that is started again and again, between two looks at it.
+/// Checks the container that restarts repeatedly, between two collections.
 async fn restarts(engine: &Engine, source: &DockerMetricSource) {
     engine.until("again", |one| one["State"]["Status"] == "restarting").await;
     let before = engine.inspect("again");
@@ -161,7 +161,7 @@ async fn restarts(engine: &Engine, source: &DockerMetricSource) {
     }
 }
 
-/// Share of one processor and bytes of memory of each running container, as `docker stats` prints them.
+/// Returns share of one processor and bytes of memory of each running container, as `docker stats` prints them.
 fn stats(engine: &Engine) -> HashMap<String, (f64, f64)> {
     let printed = engine.docker(&["stats", "--no-stream", "--format", "{{json .}}"]);
     let one = |line: &str| {
@@ -173,7 +173,7 @@ fn stats(engine: &Engine) -> HashMap<String, (f64, f64)> {
     printed.lines().map(one).collect()
 }
 
-/// Sizes as `docker stats` prints them: `40.25MiB`.
+/// Parses a size as `docker stats` prints it: `40.25MiB`.
 fn bytes(size: &str) -> f64 {
     let (number, unit) = size.split_at(size.find(|c: char| c.is_ascii_alphabetic()).unwrap());
     let unit = match unit {

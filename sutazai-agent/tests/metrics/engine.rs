@@ -1,4 +1,4 @@
-//! A Docker engine of the tests' own (`scripts/dockerd.sh`), ended when dropped.
+//! Docker engine for these tests only (`scripts/dockerd.sh`), stopped on drop.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -10,13 +10,13 @@ use tempfile::TempDir;
 
 use super::load;
 
-/// An engine with an image `load`, whose only program is `fixtures/load.c`.
+/// Engine with an image `load`, whose only program is `fixtures/load.c`.
 pub(crate) struct Engine {
     folder: TempDir,
 }
 
 impl Engine {
-    /// Starts one; without the packages, or without root, this says what is missing.
+    /// Starts an engine; panics with what is missing if there are no packages or no root rights.
     pub(crate) fn start() -> Self {
         let here = ["dockerd", "docker"].iter().all(|program| on_path(program));
         assert!(here, "no Docker engine is installed: scripts/install.sh test installs it");
@@ -25,32 +25,32 @@ impl Engine {
         engine
     }
 
-    /// Starts it where it was ended.
+    /// Restarts the engine with the same state.
     pub(crate) fn start_again(&self) {
         let started = self.script("start").output().unwrap();
         assert!(started.status.success(), "{}", String::from_utf8_lossy(&started.stderr));
         assert_eq!(String::from_utf8_lossy(&started.stdout).trim(), self.host());
     }
 
-    /// Its address.
+    /// Returns the engine's address.
     pub(crate) fn host(&self) -> String {
         format!("unix://{}", self.folder.path().join("docker.sock").display())
     }
 
-    /// Signals the engine itself.
+    /// Sends a signal to the engine process.
     pub(crate) fn signal(&self, signal: &str) {
         let pid = std::fs::read_to_string(self.folder.path().join("docker.pid")).unwrap();
         assert!(Command::new("kill").args([signal, pid.trim()]).status().unwrap().success());
     }
 
-    /// Runs the command line, which must succeed, and gives what it printed.
+    /// Runs a Docker command, which must succeed, and returns its output.
     pub(crate) fn docker(&self, arguments: &[&str]) -> String {
         let ran = Command::new("docker").arg("--host").arg(self.host()).args(arguments).output().unwrap();
         assert!(ran.status.success(), "docker {arguments:?}: {}", String::from_utf8_lossy(&ran.stderr));
         String::from_utf8(ran.stdout).unwrap().trim().to_owned()
     }
 
-    /// An image of the load program; `change` is an instruction of a Dockerfile.
+    /// Imports an image of the load program; `change` is an instruction of a Dockerfile.
     pub(crate) fn import(&self, name: &str, change: &[&str]) {
         let mut tar = Command::new("tar")
             .arg("-C")
@@ -79,18 +79,18 @@ impl Engine {
         self.docker(&[&fixed, options, &[image, "/load"], load].concat());
     }
 
-    /// What `docker inspect` says of a container.
+    /// Returns the answer of `docker inspect` for a container.
     pub(crate) fn inspect(&self, name: &str) -> Value {
         let mut all: Vec<Value> = serde_json::from_str(&self.docker(&["inspect", name])).unwrap();
         all.remove(0)
     }
 
-    /// The first process of a running container.
+    /// Returns the first process of a running container.
     pub(crate) fn pid(&self, name: &str) -> u32 {
         self.inspect(name)["State"]["Pid"].as_u64().unwrap() as u32
     }
 
-    /// Waits until a container is as it should be.
+    /// Waits until `holds` is true for a container.
     pub(crate) async fn until(&self, name: &str, holds: impl Fn(&Value) -> bool) {
         for _ in 0..300 {
             if holds(&self.inspect(name)) {
@@ -111,7 +111,7 @@ impl Engine {
 impl Drop for Engine {
     fn drop(&mut self) {
         let stopped = self.script("stop").status();
-        // A second panic while a failed test unwinds would hide why it failed.
+        // A second panic during the unwinding of a failed test would hide the reason of the failure.
         if !std::thread::panicking() {
             assert!(stopped.is_ok_and(|status| status.success()), "the Docker engine could not be stopped");
         }

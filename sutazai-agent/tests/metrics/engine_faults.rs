@@ -1,5 +1,5 @@
-//! The section `containers` where the engine is not there, has died, or hangs: missing with its reason, and back when
-//! the engine is.
+//! Section `containers` while the engine is absent, has died, or hangs: it is missing with a reason, and present again
+//! as soon as the engine is.
 
 use std::os::unix::net::UnixListener;
 use std::time::Duration;
@@ -19,7 +19,7 @@ async fn reason(source: &DockerMetricSource) -> String {
 }
 
 #[tokio::test]
-async fn an_engine_that_is_not_there_is_unavailable() {
+async fn absent_engine_is_unavailable() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("docker.sock");
     let source = std::sync::Arc::new(DockerMetricSource::with_host(format!("unix://{}", socket.display())));
@@ -27,7 +27,7 @@ async fn an_engine_that_is_not_there_is_unavailable() {
     let missing = reason(&source).await;
     assert!(missing.starts_with(&format!("there is no Docker socket at {}", socket.display())), "{missing}");
     assert!(missing.contains("DOCKER_HOST is") && missing.contains("such as unix:///"), "{missing}");
-    // A socket file stays behind when its listener has gone.
+    // A socket file remains after its listener has closed.
     drop(UnixListener::bind(&socket).unwrap());
     let stopped = reason(&source).await;
     assert!(stopped.starts_with(&format!("no Docker engine listens at {}", socket.display())), "{stopped}");
@@ -36,7 +36,7 @@ async fn an_engine_that_is_not_there_is_unavailable() {
 }
 
 #[tokio::test]
-async fn something_else_at_the_socket_is_unavailable() {
+async fn foreign_server_at_the_socket_is_unavailable() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("docker.sock");
     let listener = tokio::net::UnixListener::bind(&socket).unwrap();
@@ -54,7 +54,7 @@ async fn something_else_at_the_socket_is_unavailable() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_engine_that_hangs_or_dies_is_unavailable_until_it_is_back() {
+async fn hanging_or_dead_engine_is_unavailable_until_it_returns() {
     let _machine = super::MACHINE.read().await;
     let engine = Engine::start();
     engine.import("load", &[]);
@@ -69,7 +69,7 @@ async fn an_engine_that_hangs_or_dies_is_unavailable_until_it_is_back() {
     assert_eq!(collect(&source).await.running, 1, "it goes on, and so does the source");
 
     engine.signal("-KILL");
-    // While it dies it takes a call, and never answers.
+    // A dying engine still accepts a connection, but never answers.
     let mut dead = reason(&source).await;
     for _ in 0..50 {
         if dead.starts_with("no Docker engine listens at ") {

@@ -1,4 +1,4 @@
-//! The section `host` beside psutil: the same interval, the same second, under a load of known size.
+//! Section `host` compared with psutil: over the same interval, within the same second, under a load of known size.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -15,10 +15,10 @@ use super::load::Load;
 use super::psutil::{Comparison, Psutil, number};
 
 const MIB: usize = 1 << 20;
-/// Written to a disk and read back while it is measured.
+/// Size of the file that is written and read back during the measurement.
 const FILE_MIB: usize = 96;
-/// In which the load runs.
-const INTERVAL: Duration = Duration::from_secs(3);
+/// Duration of the load.
+const LOAD_DURATION: Duration = Duration::from_secs(3);
 
 pub(crate) async fn collect(source: &SystemMetricSource) -> HostMetrics {
     match source.collect().await.unwrap() {
@@ -27,10 +27,9 @@ pub(crate) async fn collect(source: &SystemMetricSource) -> HostMetrics {
     }
 }
 
-/// Other programs begin and end between two readings that no one can take at once: what differs is measured again,
-/// three times at most.
+/// Other programs start and end between the two readings, so a difference is measured again, three times at most.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_host_is_as_psutil_sees_it() {
+async fn host_matches_psutil() {
     let _alone = super::MACHINE.write().await;
     let burning = Load::start(&["burn"]);
     let eating = Load::start(&["eat", "300"]);
@@ -42,7 +41,7 @@ async fn the_host_is_as_psutil_sees_it() {
         collect(&source).await;
         let before = psutil.read(&[burning.pid(), eating.pid()]);
         let (_, written) =
-            tokio::join!(SystemClock.sleep(INTERVAL), tokio::task::spawn_blocking(use_the_disk));
+            tokio::join!(SystemClock.sleep(LOAD_DURATION), tokio::task::spawn_blocking(use_the_disk));
         written.unwrap();
         let host = collect(&source).await;
         let after = psutil.read(&[burning.pid(), eating.pid()]);
@@ -63,7 +62,7 @@ async fn the_host_is_as_psutil_sees_it() {
     panic!("what is measured is not what psutil sees:{tables}");
 }
 
-/// A child that has ended and is not waited for before this is dropped.
+/// Child that has ended and is reaped only when this is dropped.
 struct Zombie(std::process::Child);
 
 impl Zombie {
@@ -129,7 +128,7 @@ fn memory(comparison: &mut Comparison, host: &HostMetrics, psutil: &Value) {
     comparison.points("swap.used_percent", swap.used_percent, number(&theirs["percent"]));
 }
 
-/// Each of ours is one of theirs; they list a file system as often as it is mounted, we once.
+/// Each of our disks is one of psutil's, which lists a file system as often as it is mounted.
 fn disks(comparison: &mut Comparison, host: &HostMetrics, psutil: &Value) {
     let theirs = psutil["disks"].as_object().unwrap();
     let sources = |one: &Value| one["device"].as_str().unwrap().to_owned();
@@ -137,7 +136,7 @@ fn disks(comparison: &mut Comparison, host: &HostMetrics, psutil: &Value) {
     missing.retain(|device| !host.disks.iter().any(|disk| disk.device == *device));
     assert!(missing.is_empty() && !host.disks.is_empty(), "{missing:?} is not in {:?}", host.disks);
     for disk in &host.disks {
-        // The root of a container is an overlay, which psutil leaves out, as it does what is in memory.
+        // The root of a container is an overlay, which psutil leaves out, like file systems in memory.
         let Some(theirs) = theirs.get(&disk.mount) else {
             let left_out = ["overlay", "tmpfs", "devtmpfs"].contains(&disk.filesystem.as_str());
             assert!(left_out, "psutil knows nothing of {disk:?}");
@@ -152,7 +151,7 @@ fn disks(comparison: &mut Comparison, host: &HostMetrics, psutil: &Value) {
     }
 }
 
-/// Bytes of the whole interval, since the load fell inside it. What others do at its ends may differ by a little.
+/// Compares bytes over the whole interval that contains the load. Other activity at its ends may differ a little.
 fn devices(comparison: &mut Comparison, host: &HostMetrics, before: &Value, after: &Value) {
     let seconds = host.cpu.interval_seconds;
     let mut most = 0.0_f64;
@@ -219,7 +218,7 @@ fn processes(comparison: &mut Comparison, host: &HostMetrics, psutil: &Value, kn
         let theirs = &psutil["processes"][pid.to_string()];
         let top = &host.processes.top;
         let Some(ours) = top.iter().find(|process| process.pid == pid) else {
-            // On a busy machine others may stand out more, and push it off the list.
+            // On a busy machine, others may rank higher and push it off the list.
             let (cpu, memory) = (number(&theirs["cpu_percent"]), number(&theirs["rss"]));
             let more =
                 top.iter().filter(|one| one.cpu_percent > cpu - 2.0 || one.memory_bytes as f64 > memory);

@@ -1,10 +1,10 @@
-//! Load of a known size: `fixtures/load.c`, compiled once, and processes that end with the test.
+//! Load of known size: `fixtures/load.c`, compiled once, in processes that end with the test.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
-/// The static binary of `fixtures/load.c`.
+/// Returns the static binary of `fixtures/load.c`.
 pub(crate) fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
@@ -17,22 +17,22 @@ pub(crate) fn program() -> &'static Path {
             compiled.is_ok_and(|status| status.success()),
             "{source} cannot be compiled: scripts/install.sh test installs a C compiler"
         );
-        // Moved there whole, since another test process may be about to run the one that is there.
+        // Moved into place atomically, since another test process may be about to run the existing one.
         std::fs::rename(&made, &program).unwrap();
         program
     })
 }
 
-/// A process of this test, killed when dropped.
+/// Process of this test, killed on drop.
 pub(crate) struct Load(Child);
 
 impl Load {
-    /// The load program with these arguments.
+    /// Starts the load program with these arguments.
     pub(crate) fn start(arguments: &[&str]) -> Self {
         Self::of(Command::new(program()).args(arguments))
     }
 
-    /// Any program.
+    /// Starts any program as a load.
     pub(crate) fn of(command: &mut Command) -> Self {
         Self(command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap())
     }
@@ -44,7 +44,7 @@ impl Load {
 
 impl Drop for Load {
     fn drop(&mut self) {
-        // Neither fails but for a process that has ended by itself.
+        // Both calls fail only if the process has ended by itself.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

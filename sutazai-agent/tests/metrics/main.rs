@@ -1,7 +1,7 @@
-//! The sources of metrics held against the truth: psutil, `docker stats`, `/sys/fs/cgroup`.
+//! Metric sources compared with reference programs: psutil, `docker stats`, `/sys/fs/cgroup`.
 //!
-//! Docker needs root and the packages of `scripts/install.sh test`. What is started here is ended here, also when a
-//! test fails.
+//! Docker needs root and the packages of `scripts/install.sh test`. Everything that a test starts is stopped again,
+//! even if the test fails.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)] // a test that cannot go on says so by ending
 
@@ -18,5 +18,5 @@ mod pressure;
 mod psutil;
 mod swap;
 
-/// Who loads the machine reads it, who measures the whole of it writes.
+/// Tests that load the machine take a read lock, those that measure all of it take the write lock.
 static MACHINE: tokio::sync::RwLock<()> = tokio::sync::RwLock::const_new(());

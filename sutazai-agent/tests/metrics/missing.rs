@@ -1,4 +1,4 @@
-//! What is not to be had on a machine is missing in the snapshot, with its reason, and the rest is there.
+//! Missing sections: what a machine cannot provide is missing with a reason, and the rest is present.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use sutazai_core::domain::{Section, Snapshot};
 use sutazai_core::ports::{MetricSource, SystemClock, collect_snapshot};
 use sutazai_core::testing::metric_source::nothing_to_measure_is_unavailable;
 
-/// The reason of each section that is missing.
+/// Returns the reason of each missing section.
 fn reasons(snapshot: &Snapshot) -> Vec<(&'static str, String)> {
     fn of<T>(section: &Section<T>) -> Option<String> {
         match section {
@@ -28,7 +28,7 @@ fn reasons(snapshot: &Snapshot) -> Vec<(&'static str, String)> {
 }
 
 #[tokio::test]
-async fn on_a_bare_machine_every_section_says_why_it_is_missing() {
+async fn bare_machine_states_a_reason_for_every_missing_section() {
     let bare = tempfile::tempdir().unwrap();
     let root = bare.path();
     let sources: Vec<Arc<dyn MetricSource>> = vec![
@@ -54,9 +54,9 @@ async fn on_a_bare_machine_every_section_says_why_it_is_missing() {
     }
 }
 
-/// Everything below `/proc` that no figure but its own hangs on.
+/// Every file below `/proc` that only its own figure depends on.
 #[tokio::test]
-async fn what_cannot_be_read_costs_its_own_figure_only() {
+async fn unreadable_file_loses_only_its_own_figure() {
     let tree = tempfile::tempdir().unwrap();
     let proc = tree.path().join("proc");
     let needed = ["stat", "meminfo"];
@@ -97,7 +97,7 @@ async fn what_cannot_be_read_costs_its_own_figure_only() {
 }
 
 #[tokio::test]
-async fn one_missing_section_leaves_the_others_there() {
+async fn missing_section_does_not_affect_the_others() {
     let bare = tempfile::tempdir().unwrap();
     let mut sources = all();
     sources.retain(|source| source.name() == "host");

@@ -1,4 +1,5 @@
-//! Network interfaces beside psutil, in a network of its own: two ends of a virtual cable, and traffic of a known size.
+//! Network interfaces compared with psutil, in a separate network namespace with a virtual cable and traffic of known
+//! size.
 
 use std::net::UdpSocket;
 use std::process::Command;
@@ -10,20 +11,20 @@ use sutazai_core::ports::{Clock, SystemClock};
 use super::host::{collect, networks};
 use super::psutil::{Comparison, Psutil};
 
-/// Set for the copy of this test that runs inside.
+/// Environment variable that marks the copy of this test inside the namespace.
 const INSIDE: &str = "SUTAZAI_TEST_INSIDE_NETWORK";
 const DATAGRAMS: u64 = 5_000;
-const BYTES: usize = 1_000;
+const DATAGRAM_BYTES: usize = 1_000;
 
 #[tokio::test]
-async fn interfaces_are_as_psutil_sees_them() {
+async fn interfaces_match_psutil() {
     if std::env::var_os(INSIDE).is_some() {
         return traffic_is_counted().await;
     }
     let inside = Command::new("unshare")
         .args(["--net", "--map-root-user"])
         .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "network::interfaces_are_as_psutil_sees_them", "--nocapture"])
+        .args(["--exact", "network::interfaces_match_psutil", "--nocapture"])
         .env(INSIDE, "1")
         .status()
         .unwrap();
@@ -43,7 +44,7 @@ async fn traffic_is_counted() {
     collect(&source).await;
     let before = psutil.read(&[]);
     for _ in 0..DATAGRAMS {
-        socket.send_to(&[7; BYTES], "192.0.2.255:9").unwrap();
+        socket.send_to(&[7; DATAGRAM_BYTES], "192.0.2.255:9").unwrap();
     }
     SystemClock.sleep(Duration::from_secs(1)).await;
     let host = collect(&source).await;
@@ -55,8 +56,8 @@ async fn traffic_is_counted() {
     assert!(comparison.holds(), "{}", comparison.table());
     let near = host.networks.iter().find(|network| network.interface == "near").unwrap();
     let far = host.networks.iter().find(|network| network.interface == "far").unwrap();
-    // Each datagram with the headers of UDP, IP and Ethernet.
-    let wire = (DATAGRAMS * (BYTES as u64 + 8 + 20 + 14)) as f64;
+    // Each datagram has headers of UDP, IP and Ethernet.
+    let wire = (DATAGRAMS * (DATAGRAM_BYTES as u64 + 8 + 20 + 14)) as f64;
     for counted in [near.sent_bytes_per_second, far.received_bytes_per_second] {
         let bytes = counted * host.cpu.interval_seconds;
         assert!((bytes / wire - 1.0).abs() < 0.02, "{bytes} bytes counted, {wire} sent: {:?}", host.networks);

@@ -1,4 +1,4 @@
-//! The section `pressure` beside `/proc/pressure`, under a load that makes the processor scarce.
+//! Section `pressure` compared with `/proc/pressure`, under a load that makes the processor scarce.
 
 use std::fs;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use sutazai_core::ports::{Clock, MetricSource, SystemClock};
 
 use super::load::Load;
 
-/// The kernel's own files; the processor has no `full` for the whole machine (the kernel's `psi.rst`).
+/// Reads the kernel's own files; the processor has no `full` for the whole machine (the kernel's `psi.rst`).
 fn of_the_kernel() -> PressureMetrics {
     let pressure = |resource: &str| {
         let text = fs::read_to_string(format!("/proc/pressure/{resource}")).unwrap();
@@ -23,9 +23,9 @@ fn of_the_kernel() -> PressureMetrics {
     PressureMetrics { cpu: pressure("cpu"), memory: pressure("memory"), io: pressure("io") }
 }
 
-/// The kernel counts its means anew every two seconds, so most readings lie between two equal ones.
+/// The kernel updates its means every two seconds, so most readings lie between two equal ones.
 #[tokio::test]
-async fn pressure_is_as_the_kernel_has_it() {
+async fn pressure_matches_the_kernel() {
     let _machine = super::MACHINE.read().await;
     let cores = std::thread::available_parallelism().unwrap().get();
     let _burning: Vec<Load> = (0..cores * 2).map(|_| Load::start(&["burn"])).collect();

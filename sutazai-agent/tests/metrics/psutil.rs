@@ -1,4 +1,4 @@
-//! psutil in a process of its own, asked line by line, and what counts as the same.
+//! psutil in a separate process, queried line by line, and the comparison of figures.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde_json::Value;
 
-/// A Python that answers what psutil says.
+/// Python process that answers with psutil's readings.
 pub(crate) struct Psutil {
     python: Child,
     questions: ChildStdin,
@@ -27,7 +27,7 @@ impl Psutil {
         Self { python, questions, answers }
     }
 
-    /// What it says now, also of these processes.
+    /// Returns psutil's current readings, including those of these processes.
     pub(crate) fn read(&mut self, pids: &[u32]) -> Value {
         writeln!(self.questions, "{}", serde_json::json!(pids)).unwrap();
         let mut line = String::new();
@@ -38,13 +38,13 @@ impl Psutil {
 
 impl Drop for Psutil {
     fn drop(&mut self) {
-        // Neither fails but for a Python that has ended by itself.
+        // Both calls fail only if Python has ended by itself.
         let _ = self.python.kill();
         let _ = self.python.wait();
     }
 }
 
-/// The Python that has psutil.
+/// Returns the path of the Python interpreter that has psutil.
 fn interpreter() -> PathBuf {
     if let Some(named) = std::env::var_os("SUTAZAI_TEST_PYTHON") {
         return named.into();
@@ -55,12 +55,12 @@ fn interpreter() -> PathBuf {
     String::from_utf8(made.stdout).unwrap().trim().into()
 }
 
-/// A number of an answer.
+/// Converts an answer into a number.
 pub(crate) fn number(value: &Value) -> f64 {
     value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))
 }
 
-/// Two figures side by side, and whether they are the same within what is allowed.
+/// Pairs of figures, and whether they agree within the tolerance.
 #[derive(Debug, Default)]
 pub(crate) struct Comparison {
     lines: Vec<String>,
@@ -68,12 +68,12 @@ pub(crate) struct Comparison {
 }
 
 impl Comparison {
-    /// At most 2 % apart, or `floor` where that is more.
+    /// Requires a difference of at most 2 %, or of `floor` if that is more.
     pub(crate) fn near(&mut self, what: &str, ours: f64, theirs: f64, floor: f64) {
         self.within(what, ours, theirs, (theirs.abs() * 0.02).max(floor));
     }
 
-    /// Shares in percent: at most two points apart.
+    /// Requires shares in percent that differ by at most two points.
     pub(crate) fn points(&mut self, what: &str, ours: f64, theirs: f64) {
         self.within(what, ours, theirs, 2.0);
     }
@@ -89,7 +89,7 @@ impl Comparison {
         self.differences == 0
     }
 
-    /// The table; a test that fails shows it.
+    /// Returns the comparison as a table, which a failing test prints.
     pub(crate) fn table(&self) -> String {
         self.lines.join("\n")
     }

@@ -1,4 +1,4 @@
-//! Swap beside psutil: a swap file of the test's own, and a container that needs more memory than it may have.
+//! Swap compared with psutil: a swap file of this test, and a container that needs more memory than its limit.
 
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
@@ -15,7 +15,7 @@ use super::psutil::{Comparison, Psutil, number};
 
 const MIB: u64 = 1 << 20;
 
-/// Swap space in a file, switched off and removed when dropped.
+/// Swap space in a file, switched off and removed on drop.
 struct SwapFile(PathBuf);
 
 impl SwapFile {
@@ -40,14 +40,14 @@ impl SwapFile {
 
 impl Drop for SwapFile {
     fn drop(&mut self) {
-        // It fails where switching on has failed; the file goes in any case.
+        // Switching off fails if switching on has failed; the file is removed in any case.
         let _ = Command::new("swapoff").arg(&self.0).output();
         let _ = fs::remove_file(&self.0);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn swap_is_as_psutil_sees_it() {
+async fn swap_matches_psutil() {
     let _machine = super::MACHINE.read().await;
     let _swap = SwapFile::on(128);
     let engine = Engine::start();
@@ -62,8 +62,8 @@ async fn swap_is_as_psutil_sees_it() {
         SystemClock.sleep(Duration::from_millis(100)).await;
     }
 
-    // It stands still at both ends of the interval, so that nothing moves between our reading and theirs, and long
-    // enough at its beginning that this is where the interval begins (`metrics::baseline`).
+    // The container is idle at both ends of the interval, so that nothing moves between our reading and psutil's. At
+    // the start it is idle long enough for the interval to begin there (`metrics::baseline`).
     engine.docker(&["pause", "churning"]);
     SystemClock.sleep(Duration::from_millis(200)).await;
     let mut psutil = Psutil::start();

@@ -1,4 +1,4 @@
-//! A default model that is missing and may be pulled.
+//! Automatic pull of a missing default model.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -37,7 +37,7 @@ async fn requests_share_one_pull_and_then_use_the_model() {
 }
 
 #[tokio::test]
-async fn loading_ahead_of_the_first_request_pulls() {
+async fn loading_before_the_first_request_pulls() {
     let server = OllamaServer::start(&[]).await;
     over(&server).load(None).await.unwrap();
     assert_eq!(server.posted("/api/pull").len(), 1);
@@ -45,7 +45,7 @@ async fn loading_ahead_of_the_first_request_pulls() {
 }
 
 #[tokio::test]
-async fn nothing_is_pulled_unless_allowed_or_for_a_model_that_a_request_names() {
+async fn nothing_is_pulled_unless_enabled_or_for_a_named_model() {
     let server = OllamaServer::start(&["smollm2:135m"]).await;
     let forbidden = over(&server).with_auto_pull(false);
     assert_eq!(forbidden.complete(ask()).await.unwrap().1.model, "smollm2:135m");
@@ -56,7 +56,7 @@ async fn nothing_is_pulled_unless_allowed_or_for_a_model_that_a_request_names() 
 }
 
 #[tokio::test]
-async fn a_model_that_is_there_is_not_pulled() {
+async fn present_model_is_not_pulled() {
     let (with, without) = (OllamaServer::start(&["tinyllama:latest"]).await, OllamaServer::start(&[]).await);
     let backends: Vec<Arc<dyn ModelBackend>> = vec![Arc::new(without.backend()), Arc::new(with.backend())];
     let manager = manager(backends, Arc::new(SystemClock));
@@ -66,7 +66,7 @@ async fn a_model_that_is_there_is_not_pulled() {
 }
 
 #[tokio::test]
-async fn a_pull_that_fails_is_told_and_tried_again_after_a_minute() {
+async fn failed_pull_is_reported_and_retried_after_a_minute() {
     let server = OllamaServer::start(&["smollm2:135m"]).await;
     let clock = Arc::new(ManualClock::new());
     let manager = manager(vec![Arc::new(server.backend())], clock.clone());
@@ -86,19 +86,19 @@ async fn a_pull_that_fails_is_told_and_tried_again_after_a_minute() {
 }
 
 #[tokio::test]
-async fn where_nobody_can_pull_what_there_is_answers() {
+async fn present_model_answers_if_no_backend_can_pull() {
     let only = manager(vec![Arc::new(writer("only"))], Arc::new(SystemClock));
     let degraded = only.complete(ask()).await.unwrap().1.degraded.unwrap();
     assert_eq!(degraded, "only cannot pull models; no backend has the model tinyllama");
 
-    // Where no backend can be reached, a pull would fail and keep the next one from beginning.
+    // While no backend is reachable, a pull would fail and delay the next one.
     let away = || Arc::new(OllamaModelBackend::new(&nowhere()).unwrap()) as Arc<dyn ModelBackend>;
     let nobody = manager(vec![away()], Arc::new(SystemClock));
     let e = failure(&nobody, ask()).await.1;
     assert_eq!(e.kind(), ErrorKind::Unavailable);
     assert!(!e.message().contains("pull"), "{e}");
 
-    // Of several backends the first that can pulls.
+    // The first of several backends that can pull does.
     let server = OllamaServer::start(&[]).await;
     let mixed =
         manager(vec![Arc::new(writer("first")), away(), Arc::new(server.backend())], Arc::new(SystemClock));
@@ -107,7 +107,7 @@ async fn where_nobody_can_pull_what_there_is_answers() {
 }
 
 #[tokio::test]
-async fn a_request_waits_within_its_time_limit_and_the_pull_goes_on() {
+async fn request_waits_within_its_time_limit_and_the_pull_continues() {
     let server = OllamaServer::start(&["smollm2:135m"]).await;
     let manager = over(&server);
     server.fail(Fault::Stall(3));
@@ -115,13 +115,13 @@ async fn a_request_waits_within_its_time_limit_and_the_pull_goes_on() {
     let (_, e) = failure(&manager, request.clone()).await;
     assert_eq!((e.kind(), e.message()), (ErrorKind::Timeout, "the model tinyllama was still being pulled"));
     server.until_writing(1).await;
-    // The next one waits for the same pull, as does one that is dropped.
+    // The next request waits for the same pull, as does one that is dropped.
     let dropped = tokio::time::timeout(Duration::from_millis(50), manager.complete(request.clone())).await;
     assert!(dropped.is_err(), "{dropped:?}");
     failure(&manager, request).await;
     assert_eq!(server.posted("/api/pull").len(), 1);
     server.until_writing(1).await;
-    // It ends with the manager.
+    // The pull ends with the manager.
     drop(manager);
     server.until_writing(0).await;
 }

@@ -1,4 +1,4 @@
-//! The fallback chain: the port's suite, who is asked in which order, and what its breakers do.
+//! Fallback chain: the port's conformance suite, the order of backends, and the effect of circuit breakers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use sutazai_core::{Error, ErrorKind};
 use crate::ollama_server::OllamaServer;
 use crate::{ask, failure, nowhere, while_time_passes};
 
-/// Answers everything in the way of a model that has no end.
+/// Creates a backend that answers every request with endless text.
 pub(crate) fn writer(name: &str) -> ScriptedModelBackend {
     let reply = |request: &GenerateRequest| match &request.constraint {
         None => "and the ship sailed on ".repeat(500),
@@ -25,7 +25,7 @@ pub(crate) fn writer(name: &str) -> ScriptedModelBackend {
     ScriptedModelBackend::replying(reply).named(name).with_models([format!("model-of-{name}")])
 }
 
-/// Fails each time in the same way.
+/// Creates a backend that fails every time with this kind of error.
 pub(crate) fn failing(name: &str, kind: ErrorKind) -> ScriptedModelBackend {
     let message = format!("{name} is {kind}");
     ScriptedModelBackend::replying(move |_| ScriptedAnswer::Error(Error::new(kind, message.clone())))
@@ -65,7 +65,7 @@ async fn conforms() {
 }
 
 #[tokio::test]
-async fn the_first_answers_and_the_others_are_not_asked() {
+async fn first_backend_answers_and_others_are_not_called() {
     let (first, second) = (Arc::new(writer("first")), Arc::new(writer("second")));
     let (_, usage) = chain(&[&first, &second]).complete(ask()).await.unwrap();
     assert_eq!((usage.backend.as_str(), usage.degraded), ("first", None));
@@ -73,7 +73,7 @@ async fn the_first_answers_and_the_others_are_not_asked() {
 }
 
 #[tokio::test]
-async fn what_another_may_do_better_goes_on_and_is_told() {
+async fn failure_falls_back_and_is_reported_as_degraded() {
     for kind in [
         ErrorKind::Unavailable,
         ErrorKind::Timeout,
@@ -97,7 +97,7 @@ async fn what_another_may_do_better_goes_on_and_is_told() {
 }
 
 #[tokio::test]
-async fn what_nobody_can_do_better_ends_at_once() {
+async fn invalid_request_does_not_fall_back() {
     for kind in [ErrorKind::InvalidInput, ErrorKind::Cancelled] {
         let (first, second) = (Arc::new(failing("first", kind)), Arc::new(writer("second")));
         let (_, e) = failure(&chain(&[&first, &second]), ask()).await;
@@ -106,14 +106,14 @@ async fn what_nobody_can_do_better_ends_at_once() {
 }
 
 #[tokio::test]
-async fn a_constraint_goes_to_who_can_enforce_it() {
+async fn constraint_goes_to_a_backend_that_enforces_it() {
     let first = Arc::new(writer("first").supporting(true, false));
     let second = Arc::new(writer("second"));
     let chain = chain(&[&first, &second]);
     let grammar = Constraint::Grammar("start: \"yes\"".into());
     assert!(!chain.supports(&grammar), "the first choice cannot");
     let request = GenerateRequest { constraint: Some(grammar), ..ask() };
-    // It is no fault of the first, however often it happens.
+    // It is no failure of the first backend, however often it happens.
     for _ in 0..7 {
         let (text, usage) = chain.complete(request.clone()).await.unwrap();
         assert_eq!((text.as_str(), usage.backend.as_str()), ("yes", "second"));
@@ -124,7 +124,7 @@ async fn a_constraint_goes_to_who_can_enforce_it() {
 }
 
 #[tokio::test]
-async fn text_of_two_models_is_never_put_together() {
+async fn text_of_two_models_is_never_concatenated() {
     let broken = || ScriptedAnswer::Broken("half an answer".into(), Error::unavailable("cut"));
     let (first, second) = (Arc::new(ScriptedModelBackend::new([broken()])), Arc::new(writer("second")));
     let (pieces, e) = failure(&chain(&[&first, &second]), ask()).await;
@@ -133,7 +133,7 @@ async fn text_of_two_models_is_never_put_together() {
 }
 
 #[tokio::test]
-async fn who_keeps_failing_is_left_alone_and_tried_again() {
+async fn failing_backend_is_suspended_and_tried_again() {
     let clock = Arc::new(ManualClock::new());
     let first = Arc::new(ScriptedModelBackend::new(Vec::<ScriptedAnswer>::new()).named("first"));
     let second = Arc::new(writer("second"));
@@ -145,11 +145,11 @@ async fn who_keeps_failing_is_left_alone_and_tried_again() {
     }
     for _ in 0..20 {
         let (_, usage) = chain.complete(ask()).await.unwrap();
-        assert!(usage.degraded.unwrap().starts_with("first: it failed too often in a row"));
+        assert!(usage.degraded.unwrap().starts_with("first: the circuit is open"));
     }
     assert_eq!(first.requests().len(), 15, "asked although the circuit is open");
 
-    // After the cool-down one call tries, is not repeated, and the circuit is open again.
+    // After the cool-down one trial call is made without retries, and the circuit opens again.
     clock.advance(Duration::from_secs(30));
     for _ in 0..3 {
         assert_eq!(chain.complete(ask()).await.unwrap().1.backend, "second");
@@ -165,7 +165,7 @@ async fn who_keeps_failing_is_left_alone_and_tried_again() {
 }
 
 #[tokio::test]
-async fn an_open_circuit_says_when_to_come_back() {
+async fn open_circuit_returns_a_retry_delay() {
     let clock = Arc::new(ManualClock::new());
     let only = Arc::new(failing("only", ErrorKind::Unavailable));
     let chain = FallbackChain::new(vec![only], clock.clone());
@@ -179,7 +179,7 @@ async fn an_open_circuit_says_when_to_come_back() {
 }
 
 #[tokio::test]
-async fn answers_that_break_off_count_as_failures_and_dropped_ones_do_not() {
+async fn broken_answers_count_as_failures_and_dropped_ones_do_not() {
     let clock = Arc::new(ManualClock::new());
     let dropped = Arc::new(ScriptedModelBackend::replying(|_| ScriptedAnswer::Stall("word".into())));
     let chain = FallbackChain::new(vec![dropped.clone()], clock.clone());
@@ -199,7 +199,7 @@ async fn answers_that_break_off_count_as_failures_and_dropped_ones_do_not() {
 }
 
 #[tokio::test]
-async fn the_time_limit_is_for_all_together() {
+async fn time_limit_covers_all_attempts() {
     let clock = Arc::new(ManualClock::new());
     let stuck = |name: &str| {
         let silent =
@@ -213,7 +213,7 @@ async fn the_time_limit_is_for_all_together() {
     let request = GenerateRequest { timeout: Some(Duration::from_secs(1)), ..ask() };
     let (_, e) = while_time_passes(&clock, failure(&chain, request)).await;
     assert_eq!(e.kind(), ErrorKind::Timeout, "{e}");
-    // One limit after the other would take 3 s; the clock advances by 10 ms.
+    // Separate limits would add up to 3 s; the clock advances by 10 ms.
     let took = (clock.now() - begun).num_milliseconds();
     assert!((1_000..1_100).contains(&took), "{took} ms");
     for link in &links[1..] {
@@ -222,7 +222,7 @@ async fn the_time_limit_is_for_all_together() {
 }
 
 #[tokio::test]
-async fn when_all_fail_each_is_named() {
+async fn combined_error_names_every_backend() {
     let (one, two) = (failing("one", ErrorKind::Busy), failing("two", ErrorKind::Timeout));
     let (_, e) = failure(&chain(&[&Arc::new(one), &Arc::new(two)]), ask()).await;
     assert_eq!(e.kind(), ErrorKind::Unavailable);
@@ -232,7 +232,7 @@ async fn when_all_fail_each_is_named() {
 }
 
 #[tokio::test]
-async fn embeddings_and_pulls_come_from_who_has_them() {
+async fn embeddings_and_pulls_fall_back_too() {
     let server = OllamaServer::start(&["m:latest"]).await;
     let backends: Vec<Arc<dyn ModelBackend>> = vec![Arc::new(writer("first")), Arc::new(server.backend())];
     let chain = FallbackChain::new(backends, Arc::new(SystemClock));
@@ -246,7 +246,7 @@ async fn embeddings_and_pulls_come_from_who_has_them() {
     let nobody = FallbackChain::new(vec![Arc::new(writer("first"))], Arc::new(SystemClock));
     let Err(e) = nobody.pull("tinyllama").await else { panic!("a scripted model cannot pull") };
     assert_eq!((e.kind(), e.message()), (ErrorKind::Unsupported, "first cannot pull models"));
-    // That the other does not have the model is no reason to say anything else than what its own backend says.
+    // `NotFound` of the other backend must not change the error of the one that has the model.
     let e = chain.embed(Some("model-of-first".into()), &["a".into()]).await.unwrap_err();
     assert_eq!((e.kind(), e.message()), (ErrorKind::Unsupported, "first makes no embeddings"));
     let e = chain.embed(Some("nowhere".into()), &["a".into()]).await.unwrap_err();

@@ -1,4 +1,4 @@
-//! What can go wrong on the way from a server.
+//! Faults that a test server can inject into its answers.
 
 use std::io::{Error, ErrorKind};
 use std::time::Duration;
@@ -10,41 +10,41 @@ use futures::{Stream, StreamExt, stream};
 use serde_json::json;
 use sutazai_core::ports::{Clock, SystemClock};
 
-/// What goes wrong with the next answer.
+/// Fault of the next answer.
 #[derive(Debug, Clone)]
 pub(crate) enum Fault {
-    /// This status and this body instead of an answer, with this `Retry-After`.
+    /// Responds with this status and body instead of an answer, with this `Retry-After`.
     Refuse(u16, &'static str, Option<&'static str>),
-    /// Nothing at all, not even a head.
+    /// Sends nothing at all, not even a response head.
     Silence,
-    /// So many lines, then an error in a line, then the end.
+    /// Sends this many lines, then an error line, then the end.
     ErrorLine(usize, &'static str),
-    /// So many lines, then these bytes.
+    /// Sends this many lines, then these bytes.
     Garbage(usize, &'static str),
-    /// So many lines, then silence.
+    /// Sends this many lines, then stays silent.
     Stall(usize),
-    /// So many lines and half of another, then the connection is cut.
+    /// Sends this many lines and half of another, then cuts the connection.
     Cut(usize),
-    /// So many lines and half of another, then a proper end of the body.
+    /// Sends this many lines and half of another, then ends the body properly.
     Half(usize),
-    /// The whole answer, in pieces of so many bytes.
+    /// Sends the whole answer in pieces of this many bytes.
     Shred(usize),
-    /// The model strays from the schema and says this.
+    /// Makes the model violate the schema with this text.
     Says(&'static str),
 }
 
-/// How a body ends.
+/// End of a response body.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Ending {
-    /// As it should.
+    /// The body ends properly.
     Close,
     /// The connection is cut.
     Cut,
-    /// It does not end.
+    /// The body never ends.
     Silence,
 }
 
-/// An answer that is none.
+/// Builds a response with a status, a body and an optional `Retry-After`.
 pub(crate) fn refusal(status: u16, body: &'static str, after: Option<&'static str>) -> Response {
     let mut response = (StatusCode::from_u16(status).unwrap(), body).into_response();
     if let Some(after) = after {
@@ -53,7 +53,7 @@ pub(crate) fn refusal(status: u16, body: &'static str, after: Option<&'static st
     response
 }
 
-/// These lines at the pace of a fast model, with what goes wrong in them. Keeps the guard as long as anybody reads.
+/// Streams these lines at the pace of a fast model, with the fault. The guard lives as long as the body is read.
 pub(crate) fn body(lines: Vec<Vec<u8>>, fault: Option<Fault>, guard: impl Send + 'static) -> Body {
     let mut pieces = lines;
     let mut ending = Ending::Close;
@@ -88,7 +88,7 @@ pub(crate) fn body(lines: Vec<Vec<u8>>, fault: Option<Fault>, guard: impl Send +
     ended(written, ending, guard)
 }
 
-/// These pieces, then this end.
+/// Streams these pieces, then ends in this way.
 pub(crate) fn ended(
     pieces: impl Stream<Item = Vec<u8>> + Send + 'static,
     ending: Ending,
@@ -105,7 +105,7 @@ pub(crate) fn ended(
     Body::from_stream(pieces.map(Ok).chain(end.filter_map(std::future::ready)))
 }
 
-/// Keeps so many pieces and half of the next.
+/// Keeps the first `at` pieces and half of the next.
 fn halve(pieces: &mut Vec<Vec<u8>>, at: usize) {
     pieces.truncate(at + 1);
     let last = pieces.last_mut().unwrap();

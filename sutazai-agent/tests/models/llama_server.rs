@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use crate::ask;
 use crate::model::{file, model_path};
 
-/// A running `llama-server`; it is killed when this is dropped.
+/// Running `llama-server`, killed on drop.
 #[derive(Debug)]
 pub(crate) struct LlamaServer {
     child: Child,
@@ -23,12 +23,12 @@ pub(crate) struct LlamaServer {
 }
 
 impl LlamaServer {
-    /// Starts one on a free port and does not wait until its model is loaded.
+    /// Starts a server on a free port without waiting for its model.
     pub(crate) fn start(arguments: &[&str]) -> Self {
         Self::start_with(&model_path(), "smollm2", arguments)
     }
 
-    /// The same, with this model by this name.
+    /// Starts a server with this model under this name.
     pub(crate) fn start_with(model: &Path, name: &str, arguments: &[&str]) -> Self {
         let server =
             file("SUTAZAI_TEST_LLAMA_SERVER", "llama-server/llama-server", "scripts/llama-server.sh");
@@ -39,7 +39,7 @@ impl LlamaServer {
             .arg("--model")
             .arg(model)
             .args(["--host", "127.0.0.1", "--port", &port.to_string(), "--alias", name])
-            // One thread: several wait for each other at every step, which takes long where the processor is shared.
+            // One thread: several threads synchronize at every step, which takes long on a shared processor.
             .args(["--ctx-size", "2048", "--parallel", "2", "--threads", "1"])
             .args(arguments)
             .stdin(Stdio::null())
@@ -50,12 +50,12 @@ impl LlamaServer {
         Self { child, port, folder }
     }
 
-    /// A client of it.
+    /// Creates a client of the server.
     pub(crate) fn backend(&self, key: Option<&str>) -> OpenAiModelBackend {
         OpenAiModelBackend::new(&format!("http://127.0.0.1:{}/v1", self.port), key).unwrap()
     }
 
-    /// Returns when it makes embeddings.
+    /// Waits until the server makes embeddings.
     pub(crate) async fn embeds(&mut self) {
         let backend = self.backend(None);
         for _ in 0..1_200 {
@@ -72,7 +72,7 @@ impl LlamaServer {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap()
     }
 
-    /// Returns when it answers; gives what it said until then.
+    /// Waits until the server generates text; returns the errors received until then.
     pub(crate) async fn ready(&mut self, key: Option<&str>) -> Vec<ErrorKind> {
         let backend = self.backend(key);
         let mut kinds = Vec::new();

@@ -1,5 +1,5 @@
-//! The network backends of models and what makes them one, against servers that run: an Ollama server that keeps to
-//! the published API, and llama.cpp's own `llama-server` with a real model.
+//! Network backends of models, and the types that combine them, against running servers: an Ollama server that
+//! implements the published API, and llama.cpp's own `llama-server` with a real model.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)] // a test that cannot go on says so by ending
 
@@ -25,13 +25,13 @@ use sutazai_core::ports::{ModelBackend, ModelStream};
 use sutazai_core::testing::ManualClock;
 use tokio::net::TcpSocket;
 
-/// Bound against a hang: far more than what it bounds takes on a busy machine, and not a measurement.
+/// Guard against hanging tests: far longer than any step takes on a busy machine, and not a measurement.
 pub(crate) const HANG_LIMIT: Duration = Duration::from_secs(60);
 
-/// What must not show in any error.
+/// Private text of requests, which must not appear in any error.
 const PRIVATE: &str = "my-private-words";
 
-/// A question that ends within its time limit, whatever happens.
+/// Creates a request with a time limit.
 fn ask() -> GenerateRequest {
     GenerateRequest {
         max_tokens: 6,
@@ -40,7 +40,7 @@ fn ask() -> GenerateRequest {
     }
 }
 
-/// The error that an answer ends with, and how much text came before it.
+/// Returns the error that an answer ends with, and the number of characters before it.
 async fn failure(backend: &dyn ModelBackend, request: GenerateRequest) -> (usize, Error) {
     match backend.generate(request).await {
         Ok(stream) => read_failure(stream).await,
@@ -63,13 +63,13 @@ async fn read_failure(mut stream: ModelStream) -> (usize, Error) {
     panic!("the stream ended after {pieces} pieces without saying so")
 }
 
-/// The error, when it keeps to itself what was asked.
+/// Returns the error after checking that it does not contain the private text.
 fn private(e: Error) -> Error {
     assert!(!format!("{e} {e:?}").contains(PRIVATE), "{e:?}");
     e
 }
 
-/// Makes a call while time passes: the clock advances whenever the call waits.
+/// Runs a call while the clock advances whenever the call waits.
 async fn while_time_passes<T>(clock: &ManualClock, call: impl Future<Output = T>) -> T {
     let mut call = std::pin::pin!(call);
     loop {
@@ -81,7 +81,7 @@ async fn while_time_passes<T>(clock: &ManualClock, call: impl Future<Output = T>
     }
 }
 
-/// An address at which nobody listens, nor will while the tests run: it stays taken.
+/// Returns an address at which nothing listens; the port stays reserved during the tests.
 fn nowhere() -> String {
     let socket = Box::leak(Box::new(TcpSocket::new_v4().unwrap()));
     socket.bind(([127, 0, 0, 1], 0).into()).unwrap();

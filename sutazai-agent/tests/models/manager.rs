@@ -1,4 +1,4 @@
-//! The model manager: the port's suite, which model it chooses, and what it says about its choice.
+//! Model manager: the port's conformance suite, the choice of the model, and how the choice is reported.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -37,7 +37,7 @@ async fn conforms() {
 }
 
 #[tokio::test]
-async fn the_model_that_would_answer_is_loaded() {
+async fn model_that_would_answer_is_loaded() {
     let server = OllamaServer::start(&["smollm2:135m", "tinyllama:latest"]).await;
     let manager = manager(vec![Arc::new(writer("first")), Arc::new(server.backend())]);
     manager.load(None).await.unwrap();
@@ -49,7 +49,7 @@ async fn the_model_that_would_answer_is_loaded() {
 }
 
 #[tokio::test]
-async fn the_default_model_is_chosen_wherever_it_is() {
+async fn default_model_is_chosen_from_any_backend() {
     let server = OllamaServer::start(&["smollm2:135m", "tinyllama:latest"]).await;
     let first = Arc::new(writer("first"));
     let manager = manager(vec![first.clone(), Arc::new(server.backend())]);
@@ -71,7 +71,7 @@ async fn the_default_model_is_chosen_wherever_it_is() {
 }
 
 #[tokio::test]
-async fn another_tag_is_another_model() {
+async fn other_tag_is_another_model() {
     for (listed, degraded) in [("tinyllama:latest", false), ("tinyllama", false), ("tinyllama:1.1b", true)] {
         let only = Arc::new(writer("only").with_models(["mistral", listed]));
         let (_, usage) = manager(vec![only]).complete(ask()).await.unwrap();
@@ -81,7 +81,7 @@ async fn another_tag_is_another_model() {
 }
 
 #[tokio::test]
-async fn without_the_default_the_first_there_is_answers_and_says_so() {
+async fn missing_default_is_replaced_and_reported() {
     let away = Arc::new(OllamaModelBackend::new(&nowhere()).unwrap());
     let (empty, server) =
         (OllamaServer::start(&[]).await, OllamaServer::start(&["smollm2:135m", "b:1"]).await);
@@ -96,7 +96,7 @@ async fn without_the_default_the_first_there_is_answers_and_says_so() {
 }
 
 #[tokio::test]
-async fn a_pulled_default_is_used_from_then_on() {
+async fn pulled_default_is_used_afterwards() {
     let server = OllamaServer::start(&["smollm2:135m"]).await;
     let manager = manager(vec![Arc::new(server.backend())]);
     assert_eq!(manager.complete(ask()).await.unwrap().1.model, "smollm2:135m");
@@ -107,14 +107,14 @@ async fn a_pulled_default_is_used_from_then_on() {
 }
 
 #[tokio::test]
-async fn with_nobody_there_each_is_named() {
+async fn unreachable_backends_are_named() {
     let (one, two) = (nowhere(), nowhere());
     let away = |url: &str| Arc::new(OllamaModelBackend::new(url).unwrap());
     let (_, e) = failure(&manager(vec![away(&one), away(&two)]), ask()).await;
     assert_eq!(e.kind(), ErrorKind::Unavailable);
     let (said, told) = (e.to_string(), e.message());
     assert!(said.contains(&one) && said.contains(&two), "{said}");
-    // Where they are is for operators only.
+    // Addresses of backends are for operators only.
     assert!(!told.contains(&one) && !told.contains(&two), "{told}");
 
     let empty = OllamaServer::start(&[]).await;
@@ -124,7 +124,7 @@ async fn with_nobody_there_each_is_named() {
 }
 
 #[tokio::test]
-async fn who_lists_models_and_never_answers_is_left_alone() {
+async fn backend_that_lists_but_never_answers_is_suspended() {
     let clock = Arc::new(ManualClock::new());
     let first = Arc::new(failing("first", ErrorKind::Unavailable).with_models(["tinyllama"]));
     let backends: Vec<Arc<dyn ModelBackend>> = vec![first.clone(), Arc::new(writer("second"))];
@@ -143,8 +143,8 @@ async fn who_lists_models_and_never_answers_is_left_alone() {
 }
 
 #[tokio::test]
-async fn who_does_not_list_in_time_is_passed_over() {
-    // Takes connections and never answers.
+async fn backend_that_lists_too_slowly_is_skipped() {
+    // Accepts connections and never answers.
     let stuck = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", stuck.local_addr().unwrap());
     let stuck = Arc::new(OllamaModelBackend::new(&url).unwrap());
@@ -157,7 +157,7 @@ async fn who_does_not_list_in_time_is_passed_over() {
 }
 
 #[tokio::test]
-async fn a_model_that_breaks_down_is_replaced_by_another() {
+async fn failing_model_is_replaced_by_another() {
     let server = OllamaServer::start(&["tinyllama:latest"]).await;
     let manager = manager(vec![Arc::new(server.backend()), Arc::new(writer("second"))]);
     for _ in 0..3 {
@@ -170,7 +170,7 @@ async fn a_model_that_breaks_down_is_replaced_by_another() {
 }
 
 #[tokio::test]
-async fn permissions_are_those_stored_for_the_model_that_answers() {
+async fn permissions_belong_to_the_answering_model() {
     let folder = tempfile::tempdir().unwrap();
     let store = PermissionStore::new(folder.path().join("permissions.json"));
     let backend = Arc::new(ScriptedModelBackend::new(["text"]).with_models(["small", "large"]));
@@ -193,7 +193,7 @@ async fn permissions_are_those_stored_for_the_model_that_answers() {
     let permissions = manager("large").permissions(None).await.unwrap();
     assert_eq!(permissions.granted, [ModelPermission::Choose]);
     assert_eq!((permissions.backend.as_str(), permissions.note), ("scripted", None));
-    // Without the default model the first one answers, which has earned nothing.
+    // Without the default model the first one answers, which has no permission.
     let other = manager("absent").permissions(None).await.unwrap();
     assert_eq!((other.model.as_str(), other.granted.len()), ("small", 0));
     assert_eq!(manager("small").permissions(Some("large".into())).await.unwrap().granted.len(), 1);

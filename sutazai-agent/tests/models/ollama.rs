@@ -1,4 +1,4 @@
-//! The Ollama backend: the port's suite, what it sends, and every way in which a server can fail it.
+//! Ollama backend: the port's conformance suite, the requests it sends, and every way in which a server can fail.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,7 +27,7 @@ async fn conforms() {
 }
 
 #[tokio::test]
-async fn sends_what_was_asked_for() {
+async fn request_parameters_are_sent() {
     let server = OllamaServer::start(&MODELS).await;
     let schema = json!({ "type": "object", "properties": { "name": { "type": "string" } } });
     let request = GenerateRequest {
@@ -56,7 +56,7 @@ async fn sends_what_was_asked_for() {
 }
 
 #[tokio::test]
-async fn says_what_there_is_and_what_it_cost() {
+async fn models_and_usage_are_reported() {
     let server = OllamaServer::start(&MODELS).await;
     let listed = server.backend().models().await.unwrap();
     assert_eq!(listed.iter().map(|model| model.name.as_str()).collect::<Vec<_>>(), MODELS);
@@ -75,7 +75,7 @@ async fn says_what_there_is_and_what_it_cost() {
 }
 
 #[tokio::test]
-async fn characters_cut_in_the_middle_arrive_whole() {
+async fn characters_cut_in_the_middle_are_complete() {
     let server = OllamaServer::start(&MODELS).await;
     let request = GenerateRequest { max_tokens: 20, ..ask() };
     let (whole, _) = server.backend().complete(request.clone()).await.unwrap();
@@ -87,7 +87,7 @@ async fn characters_cut_in_the_middle_arrive_whole() {
 }
 
 #[tokio::test]
-async fn refusals_have_their_kinds_and_say_why() {
+async fn refusals_map_to_error_kinds_with_a_reason() {
     let server = OllamaServer::start(&MODELS).await;
     let backend = server.backend();
     for (status, body, kind, says) in [
@@ -128,7 +128,7 @@ async fn refusals_have_their_kinds_and_say_why() {
 }
 
 #[tokio::test]
-async fn a_full_queue_is_busy_and_says_when_to_come_back() {
+async fn full_queue_is_busy_with_a_retry_delay() {
     let server = OllamaServer::with_queue(&MODELS, 1, 1).await;
     let backend = server.backend();
     server.fail(Fault::Stall(1));
@@ -136,7 +136,7 @@ async fn a_full_queue_is_busy_and_says_when_to_come_back() {
     writing.next().await.unwrap().unwrap();
     let mut waiting = Box::pin(backend.complete(ask()));
     let mut refused = Box::pin(backend.complete(ask()));
-    // Which of the two comes first is not said, but one of them finds the queue full.
+    // Either of the two may come first, but one of them finds the queue full.
     let (e, waiting) = tokio::select! {
         first = &mut waiting => (first.unwrap_err(), refused),
         second = &mut refused => (second.unwrap_err(), waiting),
@@ -148,13 +148,13 @@ async fn a_full_queue_is_busy_and_says_when_to_come_back() {
 }
 
 #[tokio::test]
-async fn an_answer_that_breaks_off_says_how() {
+async fn broken_answer_states_the_reason() {
     let server = OllamaServer::start(&MODELS).await;
     let backend = server.backend();
     for (fault, says) in [
         (Fault::ErrorLine(3, "llama runner process has terminated"), "runner process has terminated"),
-        (Fault::Garbage(3, "<html>\n"), "not of its protocol"),
-        (Fault::Garbage(3, "{\"message\":\"my-private-words\"}\n"), "not of its protocol"),
+        (Fault::Garbage(3, "<html>\n"), "violates its protocol"),
+        (Fault::Garbage(3, "{\"message\":\"my-private-words\"}\n"), "violates its protocol"),
         (Fault::Garbage(3, "{\"done\":true,\"done_reason\":\"unload\"}\n"), "for the reason \"unload\""),
         (Fault::Half(3), "in the middle of a line"),
         (Fault::Cut(3), "broke off"),
@@ -165,12 +165,12 @@ async fn an_answer_that_breaks_off_says_how() {
         assert_eq!((pieces, e.kind()), (3, ErrorKind::Unavailable), "{fault:?}: {e}");
         assert!(e.to_string().contains(says), "{fault:?}: {e}");
     }
-    // The next answer is whole again.
+    // The next answer is complete again.
     backend.complete(ask()).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_model_that_strays_from_the_schema_is_no_answer() {
+async fn answer_that_violates_the_schema_is_an_error() {
     let server = OllamaServer::start(&MODELS).await;
     let constraint = Some(Constraint::JsonSchema(json!({ "type": "object", "required": ["name"] })));
     for text in ["Sure! {}", "{}", r#"{"name":"#] {
@@ -183,7 +183,7 @@ async fn a_model_that_strays_from_the_schema_is_no_answer() {
 }
 
 #[tokio::test]
-async fn a_stalled_connection_ends_by_the_idle_timeout() {
+async fn stalled_connection_ends_by_the_idle_timeout() {
     let server = OllamaServer::start(&MODELS).await;
     let backend = server.backend().with_idle_timeout(Duration::from_millis(300));
     for (fault, pieces) in [(Fault::Silence, 0), (Fault::Stall(0), 0), (Fault::Stall(4), 4)] {
@@ -199,7 +199,7 @@ async fn a_stalled_connection_ends_by_the_idle_timeout() {
 }
 
 #[tokio::test]
-async fn a_stalled_connection_ends_by_the_time_limit_of_the_request() {
+async fn stalled_connection_ends_by_the_request_time_limit() {
     let server = OllamaServer::start(&MODELS).await;
     let request = GenerateRequest { timeout: Some(Duration::from_millis(300)), ..ask() };
     for (fault, pieces) in [(Fault::Silence, 0), (Fault::Stall(4), 4)] {
@@ -209,7 +209,7 @@ async fn a_stalled_connection_ends_by_the_time_limit_of_the_request() {
         assert_eq!((got, e.kind(), e.message()), (pieces, ErrorKind::Timeout, "no answer within 300ms"));
         assert!(begun.elapsed() < HANG_LIMIT);
     }
-    // Not only silence counts: a model that goes on and on is too late as well.
+    // Silence is not the only reason: a model that never stops exceeds the limit as well.
     let begun = Instant::now();
     let (pieces, e) = failure(&server.backend(), GenerateRequest { max_tokens: 3_000, ..request }).await;
     assert_eq!(e.kind(), ErrorKind::Timeout, "{e}");
@@ -217,7 +217,7 @@ async fn a_stalled_connection_ends_by_the_time_limit_of_the_request() {
 }
 
 #[tokio::test]
-async fn a_dropped_answer_closes_the_connection() {
+async fn dropped_answer_closes_the_connection() {
     let server = OllamaServer::start(&MODELS).await;
     let backend = server.backend();
     server.fail(Fault::Stall(2));
@@ -229,7 +229,7 @@ async fn a_dropped_answer_closes_the_connection() {
         drop(stream);
         server.until_writing(0).await;
     }
-    // A caller that goes away before the first word, too.
+    // Also for a caller that disconnects before the first word.
     server.fail(Fault::Stall(0));
     let waiting = async {
         let mut stream = backend.generate(request).await.unwrap();
@@ -243,7 +243,7 @@ async fn a_dropped_answer_closes_the_connection() {
 }
 
 #[tokio::test]
-async fn fifty_answers_at_once_are_not_mixed_up() {
+async fn fifty_concurrent_answers_are_not_mixed_up() {
     let server = OllamaServer::with_queue(&MODELS, 8, 64).await;
     let backend = server.backend();
     let answers = (1..=50).map(|max_tokens| backend.complete(GenerateRequest { max_tokens, ..ask() }));
@@ -256,7 +256,7 @@ async fn fifty_answers_at_once_are_not_mixed_up() {
 }
 
 #[tokio::test]
-async fn a_model_is_loaded_by_a_request_without_a_prompt() {
+async fn model_is_loaded_by_a_request_without_a_prompt() {
     let server = OllamaServer::start(&MODELS).await;
     server.backend().load(Some(MODELS[1].into())).await.unwrap();
     server.backend().load(None).await.unwrap();
@@ -271,7 +271,7 @@ async fn a_model_is_loaded_by_a_request_without_a_prompt() {
 }
 
 #[tokio::test]
-async fn embeddings_come_one_a_text() {
+async fn each_text_gets_one_embedding() {
     let server = OllamaServer::start(&MODELS).await;
     model_backend::run_embeddings(|| async { Arc::new(server.backend()) }).await;
     let server = OllamaServer::start(&MODELS).await;
@@ -290,7 +290,7 @@ async fn embeddings_come_one_a_text() {
 }
 
 #[tokio::test]
-async fn a_pull_shows_its_progress_and_ends() {
+async fn pull_reports_progress_and_ends() {
     let server = OllamaServer::start(&[]).await;
     let backend = server.backend();
     let steps: Vec<_> = backend.pull("tinyllama").await.unwrap().map(Result::unwrap).collect().await;
@@ -304,7 +304,7 @@ async fn a_pull_shows_its_progress_and_ends() {
 }
 
 #[tokio::test]
-async fn a_pull_that_fails_says_why() {
+async fn failed_pull_states_the_reason() {
     let server = OllamaServer::start(&[]).await;
     let backend = server.backend();
     for (fault, model, kind, says) in [
@@ -339,7 +339,7 @@ async fn a_pull_that_fails_says_why() {
         assert!(e.to_string().contains(says), "{e}");
     }
     assert!(backend.models().await.unwrap().is_empty());
-    // Who gives up waiting, stops the pull.
+    // Dropping the stream cancels the pull.
     server.fail(Fault::Stall(2));
     let mut steps = backend.pull("m").await.unwrap();
     steps.next().await.unwrap().unwrap();
@@ -348,7 +348,7 @@ async fn a_pull_that_fails_says_why() {
 }
 
 #[tokio::test]
-async fn an_address_of_something_else_is_named() {
+async fn address_of_another_server_is_named() {
     let server = OllamaServer::start(&MODELS).await;
     let backend = OllamaModelBackend::new(&format!("{}/v1", server.url())).unwrap();
     let e = backend.models().await.unwrap_err();
@@ -358,7 +358,7 @@ async fn an_address_of_something_else_is_named() {
 }
 
 #[tokio::test]
-async fn all_text_arrives_whichever_line_it_stands_in() {
+async fn text_of_every_line_is_returned() {
     let server = OllamaServer::start(&MODELS).await;
     for (body, expected) in [
         ("{\"message\":{\"content\":\"hel\"}}\n{\"message\":{\"content\":\"lo\"},\"done\":true}", "hello"),
@@ -375,7 +375,7 @@ async fn all_text_arrives_whichever_line_it_stands_in() {
 }
 
 #[tokio::test]
-async fn only_what_was_asked_for_is_sent_and_seeds_are_whole() {
+async fn only_set_parameters_are_sent_and_seeds_are_exact() {
     let server = OllamaServer::start(&MODELS).await;
     let bare = GenerateRequest { temperature: None, repeat_penalty: None, ..ask() };
     server.backend().complete(bare.clone()).await.unwrap();
@@ -388,14 +388,14 @@ async fn only_what_was_asked_for_is_sent_and_seeds_are_whole() {
 }
 
 #[tokio::test]
-async fn texts_are_never_cut_in_silence() {
+async fn texts_are_never_truncated_silently() {
     let server = OllamaServer::start(&MODELS).await;
     let backend = server.backend();
     let say = |words: usize, max_tokens| GenerateRequest {
         max_tokens,
         ..GenerateRequest::new(vec![ChatMessage::user("y ".repeat(words))])
     };
-    // A token of this server is a word, here of two bytes: the most tokens that a text of letters is expected to have.
+    // A token of this server is a word, here of two bytes: the upper bound of the estimate for letters.
     for (words, max_tokens, num_ctx) in
         [(1_000, 500, None), (3_000, 500, Some(4_096)), (9_000, 500, Some(16_384))]
     {
@@ -404,7 +404,7 @@ async fn texts_are_never_cut_in_silence() {
         let sent = server.posted("/api/chat").pop().unwrap();
         assert_eq!(sent["options"]["num_ctx"].as_u64(), num_ctx, "{words}");
     }
-    // The answer has what is left.
+    // The answer gets the rest of the context.
     let (_, usage) = backend.complete(say(15_000, 3_000)).await.unwrap();
     assert_eq!((usage.prompt_tokens, usage.finish_reason), (15_000, FinishReason::Length));
     assert!(usage.completion_tokens < 1_384, "{usage:?}");
@@ -423,7 +423,7 @@ async fn texts_are_never_cut_in_silence() {
 }
 
 #[tokio::test]
-async fn a_schema_that_ollama_does_not_keep_to_is_refused_before_it_is_asked() {
+async fn unenforceable_schema_is_rejected_before_the_request() {
     let server = OllamaServer::start(&MODELS).await;
     for schema in [
         json!({ "type": "number", "minimum": 0, "maximum": 1 }),
@@ -437,7 +437,7 @@ async fn a_schema_that_ollama_does_not_keep_to_is_refused_before_it_is_asked() {
 }
 
 #[tokio::test]
-async fn the_order_of_keys_reaches_ollama() {
+async fn key_order_is_sent_to_ollama() {
     let server = OllamaServer::start(&MODELS).await;
     let text = r#"{"type":"object","properties":{"zebra":{"type":"object","properties":{"b":{"type":"string"},"a":{"type":"string"}}},"apple":{"type":"string"}}}"#;
     let constraint = Some(Constraint::JsonSchema(serde_json::from_str(text).unwrap()));

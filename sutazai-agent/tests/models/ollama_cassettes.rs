@@ -1,8 +1,8 @@
-//! Exchanges as Ollama's published documentation of its API shows them, replayed to the client.
+//! Exchanges from Ollama's published API documentation, replayed to the client.
 //!
-//! No real Ollama was run. Each file under `tests/fixtures/ollama` has the structure of one documented exchange: which
-//! fields there are, which are missing, in which order lines come. Texts and figures are our own. A request that is not, to
-//! the last field, the one that the file has is refused.
+//! No real Ollama was involved. Each file under `tests/fixtures/ollama` has the structure of one documented exchange:
+//! which fields are present or missing, and the order of lines. Texts and figures are our own. A request that differs
+//! from the file in any field is rejected.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -37,7 +37,7 @@ struct Exchange {
     lines: Vec<Value>,
 }
 
-/// A server that plays one file, each exchange once and in its order.
+/// Server that replays one file, each exchange once and in order.
 struct Player {
     url: String,
     left: Arc<Mutex<Vec<Exchange>>>,
@@ -60,7 +60,7 @@ impl Player {
         OllamaModelBackend::new(&self.url).unwrap()
     }
 
-    /// Ends the server, once everything was asked for.
+    /// Stops the server after checking that every exchange was requested.
     fn played(self) {
         self.serving.abort();
         let left = self.left.lock().unwrap();
@@ -98,7 +98,7 @@ fn ask(messages: Vec<ChatMessage>) -> GenerateRequest {
 }
 
 #[tokio::test]
-async fn a_chat_ends_without_message_and_reason() {
+async fn chat_ends_without_message_and_reason() {
     let player = Player::of("chat").await;
     let request = ask(vec![ChatMessage::user("What is full?")]);
     let (text, usage) = player.backend().complete(request).await.unwrap();
@@ -109,7 +109,7 @@ async fn a_chat_ends_without_message_and_reason() {
 }
 
 #[tokio::test]
-async fn a_chat_goes_on_from_what_was_said() {
+async fn chat_continues_from_its_history() {
     let player = Player::of("history").await;
     let messages = vec![
         ChatMessage::system("Be short."),
@@ -123,7 +123,7 @@ async fn a_chat_goes_on_from_what_was_said() {
 }
 
 #[tokio::test]
-async fn a_schema_goes_out_as_format() {
+async fn schema_is_sent_as_format() {
     let player = Player::of("structured").await;
     let schema = player.left.lock().unwrap()[0].request.as_ref().unwrap()["format"].clone();
     let request = GenerateRequest {
@@ -150,7 +150,7 @@ async fn models_are_listed_with_size_and_parameters() {
 }
 
 #[tokio::test]
-async fn embeddings_come_with_or_without_counts() {
+async fn embeddings_are_read_with_or_without_counts() {
     let player = Player::of("embed").await;
     let (backend, model) = (player.backend(), Some("vectors".to_owned()));
     let two = backend.embed(model.clone(), &["one text".into(), "another text".into()]).await.unwrap();
@@ -162,14 +162,14 @@ async fn embeddings_come_with_or_without_counts() {
 }
 
 #[tokio::test]
-async fn a_model_is_loaded_without_a_prompt() {
+async fn model_is_loaded_without_a_prompt() {
     let player = Player::of("load").await;
     player.backend().load(Some("small:1b".into())).await.unwrap();
     player.played();
 }
 
 #[tokio::test]
-async fn a_pull_of_several_layers_ends_with_success() {
+async fn pull_of_several_layers_ends_with_success() {
     let player = Player::of("pull").await;
     let steps: Vec<_> = player.backend().pull("small:1b").await.unwrap().map(Result::unwrap).collect().await;
     assert_eq!(steps.len(), 10);
@@ -182,7 +182,7 @@ async fn a_pull_of_several_layers_ends_with_success() {
 }
 
 #[tokio::test]
-async fn refusals_and_an_error_in_a_stream_have_their_kinds() {
+async fn refusals_and_stream_errors_map_to_error_kinds() {
     let player = Player::of("errors").await;
     let (backend, request) = (player.backend(), ask(vec![ChatMessage::user("What is full?")]));
     for (pieces, kind, says) in [
@@ -199,7 +199,7 @@ async fn refusals_and_an_error_in_a_stream_have_their_kinds() {
 }
 
 #[tokio::test]
-async fn another_request_than_the_recorded_one_is_refused() {
+async fn different_request_is_rejected() {
     let player = Player::of("chat").await;
     let request = GenerateRequest { max_tokens: 17, ..ask(vec![ChatMessage::user("What is full?")]) };
     let e = player.backend().complete(request).await.unwrap_err();

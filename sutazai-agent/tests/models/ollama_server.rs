@@ -1,7 +1,7 @@
-//! An Ollama server for tests: its published API (docs.ollama.com/api) over a model that tells an endless story.
+//! Ollama server for tests: its published API (docs.ollama.com/api) over a model that writes an endless story.
 //!
-//! It is stricter than the real one: a field that it does not know, or of the wrong type, is a 400, so that a wrong
-//! request cannot pass for a right one. Beside that it fails as the real one does, when a test says so.
+//! It is stricter than the real server: an unknown field, or one of the wrong type, is a 400, so that a wrong request
+//! cannot pass. It also fails in the ways of the real server when a test requests that.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -24,20 +24,20 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::fault::{self, Fault};
 
-/// Has characters of one to four bytes, so that a cut may fall into the middle of one.
+/// Contains characters of one to four bytes, so that a cut may fall into the middle of one.
 const STORY: &str = "Once the ship Überfahrt 船 sailed out 🚢 with a naïve crew and came to an island; ";
 
-/// The context that every model was trained on, in tokens.
+/// Context that every model was trained on, in tokens.
 pub(crate) const TRAINED_CONTEXT: usize = 16_384;
 
-/// The words of the whole story; a word counts as a token.
+/// Number of words of the whole story; a word counts as a token.
 const STORY_WORDS: usize = 3_000;
 
-/// A digest and its size, as the library has them for a small model.
+/// Digest and size of a small model, as the library has them.
 const DIGEST: &str = "sha256:2af3b81862c6be03c769683af18efdadb2c33f60ff32ab6f83e42c043d6c7816";
 const SIZE: u64 = 637_699_456;
 
-/// A running server; its listener closes when it is dropped.
+/// Running server; its listener closes on drop.
 #[derive(Debug)]
 pub(crate) struct OllamaServer {
     address: SocketAddr,
@@ -50,20 +50,20 @@ struct Shared {
     models: Mutex<Vec<String>>,
     faults: Mutex<VecDeque<Fault>>,
     requests: Mutex<Vec<(String, Value)>>,
-    /// Answers that are being written.
+    /// Number of answers in progress.
     writing: watch::Sender<usize>,
-    /// Places of the answers that are written side by side, and of those that wait for a place.
+    /// Permits for concurrent answers, and for those that wait for one.
     places: Arc<Semaphore>,
     queue: Arc<Semaphore>,
 }
 
 impl OllamaServer {
-    /// With these models; up to four answers are written side by side, and many more wait.
+    /// Starts a server with these models, with up to four concurrent answers and a long queue.
     pub(crate) async fn start(models: &[&str]) -> Self {
         Self::with_queue(models, 4, 512).await
     }
 
-    /// As `OLLAMA_NUM_PARALLEL` and `OLLAMA_MAX_QUEUE` say.
+    /// Starts a server with the limits that `OLLAMA_NUM_PARALLEL` and `OLLAMA_MAX_QUEUE` set.
     pub(crate) async fn with_queue(models: &[&str], parallel: usize, queue: usize) -> Self {
         let shared = Arc::new(Shared {
             models: Mutex::new(models.iter().map(|model| (*model).to_owned()).collect()),
@@ -95,18 +95,18 @@ impl OllamaServer {
         OllamaModelBackend::new(&self.url()).unwrap()
     }
 
-    /// The next chat or pull fails so; several are taken in order.
+    /// Makes the next chat or pull fail in this way; several faults are used in order.
     pub(crate) fn fail(&self, fault: Fault) {
         lock(&self.shared.faults).push_back(fault);
     }
 
-    /// What was posted to this path so far, in order.
+    /// Returns the bodies posted to this path so far, in order.
     pub(crate) fn posted(&self, path: &str) -> Vec<Value> {
         let requests = lock(&self.shared.requests);
         requests.iter().filter(|(to, _)| to == path).map(|(_, body)| body.clone()).collect()
     }
 
-    /// Returns when so many answers are being written; fails when it takes too long.
+    /// Waits until `answers` answers are in progress; panics after a time limit.
     pub(crate) async fn until_writing(&self, answers: usize) {
         let mut writing = self.shared.writing.subscribe();
         let reached = writing.wait_for(|now| *now == answers);
@@ -121,7 +121,7 @@ impl Drop for OllamaServer {
     }
 }
 
-/// Only what loads a model: this server writes no answer to a prompt.
+/// Fields of a request that loads a model; this server generates nothing for a prompt.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct LoadRequest {
@@ -162,7 +162,7 @@ struct Options {
 }
 
 impl Options {
-    /// The context of a request: what the model was trained on at the most, and 2,048 tokens unless it asks for more.
+    /// Returns the context of a request: 2,048 tokens unless it asks for more, at most what the model was trained on.
     fn context(&self) -> usize {
         self.num_ctx.unwrap_or(2_048).min(TRAINED_CONTEXT)
     }
@@ -269,7 +269,7 @@ async fn tell(shared: Arc<Shared>, body: &[u8]) -> Answer {
     let limit = options.num_predict.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
     let words: Vec<&str> = text[..end].split_inclusive(' ').collect();
     let reason = if words.len() > limit { "length" } else { "stop" };
-    // As the real one does, without a word: the oldest messages go first, then the beginning of the last.
+    // Truncates silently, like the real server: the oldest messages first, then the beginning of the last one.
     let read: usize = request.messages.iter().map(|m| m.content.split_whitespace().count()).sum();
     let read = read.min(options.context());
     let line = |content: &str, done: bool| {
@@ -319,7 +319,7 @@ async fn embed(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
         let request: EmbedRequest = shared.read("/api/embed", &body)?;
         let missing = |name: &str| format!("model \"{name}\" not found, try pulling it first");
         let model = shared.known(&request.model, missing)?;
-        // No meaning, but another vector for another text.
+        // Meaningless, but different for each text.
         let sum =
             |text: &String, weight: u32| text.bytes().map(|b| u32::from(b) % weight).sum::<u32>() as f32;
         let embeddings: Vec<_> =
@@ -329,7 +329,7 @@ async fn embed(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
         if request.truncate == Some(false) && longest > request.options.context() {
             return Err(bad("the input length exceeds the context length"));
         }
-        // A token a word, and one at each end.
+        // One token for each word, and one at each end.
         let tokens: usize = request.input.iter().map(|text| text.split_whitespace().count() + 2).sum();
         Ok(axum::Json(json!({
             "model": model, "embeddings": embeddings, "total_duration": 14_143_917_u64,
@@ -340,7 +340,7 @@ async fn embed(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
     answer(embed())
 }
 
-/// Everything is in the library but what begins with `no-`.
+/// Pulls any model except those whose names begin with `no-`.
 async fn pull(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
     let pull = || -> Answer {
         let request: PullRequest = shared.read("/api/pull", &body)?;
@@ -374,14 +374,14 @@ async fn pull(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
 }
 
 impl Shared {
-    /// The body, when it is as it should be.
+    /// Parses and records the body.
     fn read<T: DeserializeOwned>(&self, path: &str, body: &[u8]) -> Result<T, (StatusCode, String)> {
         let request = serde_json::from_slice(body).map_err(|e| bad(e.to_string()))?;
         lock(&self.requests).push((path.to_owned(), serde_json::from_slice(body).unwrap()));
         Ok(request)
     }
 
-    /// The model, by its name with or without `:latest`.
+    /// Finds the model by its name, with or without `:latest`.
     fn known(&self, name: &str, missing: impl Fn(&str) -> String) -> Result<String, (StatusCode, String)> {
         if lock(&self.models).contains(&tagged(name)) {
             return Ok(name.to_owned());
@@ -389,7 +389,7 @@ impl Shared {
         Err((StatusCode::NOT_FOUND, missing(name)))
     }
 
-    /// A body of lines with what goes wrong in it.
+    /// Builds a body of lines, with an injected fault.
     fn write(
         self: &Arc<Self>,
         lines: Vec<Value>,
@@ -402,7 +402,7 @@ impl Shared {
     }
 }
 
-/// An answer that is being written; dropped with the connection.
+/// Answer in progress; dropped with the connection.
 struct Writing {
     shared: Arc<Shared>,
     _place: Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)>,
@@ -433,7 +433,7 @@ fn tagged(name: &str) -> String {
     if name.contains(':') { name.to_owned() } else { format!("{name}:latest") }
 }
 
-/// A document that fits the schema, as constrained sampling gives one.
+/// Builds a document that fits the schema, as constrained sampling would.
 fn fitting(schema: &Value) -> Value {
     let least = |key: &str| schema[key].as_u64().unwrap_or(0) as usize;
     if let Some(first) = schema["enum"].get(0) {

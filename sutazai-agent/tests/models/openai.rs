@@ -1,4 +1,4 @@
-//! The OpenAI backend, against a real `llama-server`; and against a server that fails in ways which that one does not.
+//! OpenAI backend, against a real `llama-server`, and against a server that fails in ways which that one does not.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -40,15 +40,15 @@ async fn conforms_with_llama_server() {
     let listed = server.backend(None).models().await.unwrap();
     assert_eq!((listed.len(), listed[0].name.as_str(), listed[0].backend.as_str()), (1, "smollm2", "openai"));
     assert!(listed[0].parameters.unwrap() > 100_000_000 && listed[0].size_bytes.unwrap() > 50_000_000);
-    // Of `--ctx-size 2048` one of `--parallel 2` has half, unless both share the whole.
+    // With `--parallel 2`, each conversation has half of `--ctx-size 2048`, unless both share the whole context.
     assert!([Some(1_024), Some(2_048)].contains(&listed[0].context_length), "{listed:?}");
 
-    a_schema_is_enforced(&server.backend(None)).await;
+    schema_is_enforced(&server.backend(None)).await;
     keys_keep_their_order(&server.backend(None)).await;
-    what_llama_server_does_not_keep_to_is_refused(&server.backend(None)).await;
-    a_stop_text_ends_the_answer(&server.backend(None)).await;
-    a_seed_makes_answers_repeatable(&server.backend(None)).await;
-    refusals_say_why(&server.backend(None)).await;
+    unenforceable_schema_is_rejected(&server.backend(None)).await;
+    stop_text_ends_the_answer(&server.backend(None)).await;
+    seed_makes_answers_repeatable(&server.backend(None)).await;
+    refusals_state_the_reason(&server.backend(None)).await;
 }
 
 #[tokio::test]
@@ -59,12 +59,12 @@ async fn embeddings_with_llama_server() {
     let made = server.backend(None).embed(None, &["The cat sleeps.".into()]).await.unwrap();
     let length: f64 = made.vectors[0].iter().map(|number| f64::from(*number).powi(2)).sum::<f64>().sqrt();
     assert!((length - 1.0).abs() < 1e-3, "{length}");
-    // The end marks count, as with llama.cpp in the process.
+    // The end markers count, as with llama.cpp in the process.
     assert_eq!((made.model.as_str(), made.vectors[0].len(), made.prompt_tokens), ("minilm", 384, Some(6)));
 }
 
-/// The model has no choice: an answer of enough tokens ends by itself and fits.
-async fn a_schema_is_enforced(backend: &OpenAiModelBackend) {
+/// The model has no choice: an answer with enough tokens ends by itself and fits.
+async fn schema_is_enforced(backend: &OpenAiModelBackend) {
     let constraint = Constraint::JsonSchema(json!({
         "type": "object",
         "properties": { "verdict": { "enum": ["healthy", "ill"] }, "degrees": { "type": "boolean" } },
@@ -87,7 +87,7 @@ async fn keys_keep_their_order(backend: &OpenAiModelBackend) {
     assert_eq!(keys, ["zebra", "b", "a", "apple"], "{text}");
 }
 
-async fn what_llama_server_does_not_keep_to_is_refused(backend: &OpenAiModelBackend) {
+async fn unenforceable_schema_is_rejected(backend: &OpenAiModelBackend) {
     backend.models().await.unwrap();
     for (schema, keyword) in [
         (json!({ "type": "number", "minimum": 0, "maximum": 1 }), "`minimum`"),
@@ -100,7 +100,7 @@ async fn what_llama_server_does_not_keep_to_is_refused(backend: &OpenAiModelBack
     }
 }
 
-async fn a_stop_text_ends_the_answer(backend: &OpenAiModelBackend) {
+async fn stop_text_ends_the_answer(backend: &OpenAiModelBackend) {
     let messages =
         vec![ChatMessage::user("Count: one, two, three, four, five, six, seven, eight, nine, ten.")];
     let whole = GenerateRequest { max_tokens: 24, temperature: Some(0.0), ..GenerateRequest::new(messages) };
@@ -111,7 +111,7 @@ async fn a_stop_text_ends_the_answer(backend: &OpenAiModelBackend) {
     assert_eq!(cut, text[..text.find(&stop).unwrap()]);
 }
 
-async fn a_seed_makes_answers_repeatable(backend: &OpenAiModelBackend) {
+async fn seed_makes_answers_repeatable(backend: &OpenAiModelBackend) {
     let mut texts = Vec::new();
     for seed in [7, 7, 8] {
         let request = GenerateRequest { seed: Some(seed), temperature: Some(1.5), max_tokens: 16, ..ask() };
@@ -120,7 +120,7 @@ async fn a_seed_makes_answers_repeatable(backend: &OpenAiModelBackend) {
     assert!(texts[0] == texts[1] && texts[0] != texts[2], "{texts:?}");
 }
 
-async fn refusals_say_why(backend: &OpenAiModelBackend) {
+async fn refusals_state_the_reason(backend: &OpenAiModelBackend) {
     let long = GenerateRequest { messages: vec![ChatMessage::user("word ".repeat(5_000))], ..ask() };
     let (_, e) = failure(backend, long).await;
     assert_eq!((e.kind(), e.field()), (ErrorKind::ContextLength, Some("messages")), "{e}");
@@ -136,8 +136,8 @@ async fn refusals_say_why(backend: &OpenAiModelBackend) {
 }
 
 #[tokio::test]
-async fn llama_server_takes_the_key_and_gives_embeddings() {
-    // By the last token: the mean comes out otherwise when this server works at two texts at once.
+async fn llama_server_accepts_the_key_and_makes_embeddings() {
+    // Pooled by the last token: with the mean, this server's results differ when it processes two texts at once.
     let mut server = LlamaServer::start(&["--api-key", KEY, "--embeddings", "--pooling", "last"]);
     server.ready(Some(KEY)).await;
     let texts = ["the disk is full".to_owned(), "a cat".to_owned(), "the disk is full".to_owned()];
@@ -156,7 +156,7 @@ async fn llama_server_takes_the_key_and_gives_embeddings() {
 }
 
 #[tokio::test]
-async fn a_server_out_of_reach_is_unavailable() {
+async fn unreachable_server_is_unavailable() {
     let backend = OpenAiModelBackend::new(&format!("{}/v1", nowhere()), Some(KEY)).unwrap();
     model_backend::a_backend_out_of_reach_is_unavailable(&backend).await;
     let (_, e) = failure(&backend, ask()).await;
@@ -164,7 +164,7 @@ async fn a_server_out_of_reach_is_unavailable() {
 }
 
 #[tokio::test]
-async fn a_refused_key_is_not_repeated() {
+async fn rejected_key_is_not_retried() {
     let complaint =
         json!({ "error": { "message": format!("Incorrect API key provided: {KEY}") } }).to_string();
     let headers = Arc::new(Mutex::new(Vec::new()));
@@ -183,9 +183,9 @@ async fn a_refused_key_is_not_repeated() {
     assert_eq!(headers.lock().unwrap()[0][header::AUTHORIZATION], format!("Bearer {KEY}"));
 }
 
-/// Also where nobody records traces, so that the ids join the logs of both.
+/// Also if no traces are recorded, so that the ids connect the logs of both sides.
 #[tokio::test]
-async fn the_server_is_told_the_trace() {
+async fn trace_context_is_sent_to_the_server() {
     let told = Arc::new(Mutex::new(Vec::new()));
     let seen = told.clone();
     let refuse = move |headers: HeaderMap| {
@@ -213,12 +213,12 @@ async fn the_server_is_told_the_trace() {
 }
 
 #[tokio::test]
-async fn an_answer_that_breaks_off_says_how() {
+async fn broken_answer_states_the_reason() {
     let text = r#"data: {"choices":[{"index":0,"delta":{"content":"half"},"finish_reason":null}]}"#;
     let error = r#"data: {"error":{"code":500,"message":"out of memory","type":"server_error"}}"#;
     for (body, ending, says) in [
         (format!("{text}\n\n{error}\n\n"), Ending::Close, "out of memory"),
-        (format!("{text}\n\ndata: {{\"choices\":[\n\n"), Ending::Close, "not of its protocol"),
+        (format!("{text}\n\ndata: {{\"choices\":[\n\n"), Ending::Close, "violates its protocol"),
         (format!("{text}\n\ndata: [DONE]\n\n"), Ending::Close, "without a reason"),
         (
             format!("{text}\n\ndata: {{\"choices\":[{{\"finish_reason\":\"abort\"}}]}}\n\n"),
@@ -238,7 +238,7 @@ async fn an_answer_that_breaks_off_says_how() {
 }
 
 #[tokio::test]
-async fn every_event_stream_is_read_and_whole_once_its_reason_came() {
+async fn every_event_stream_is_decoded_and_complete_with_its_finish_reason() {
     let [one, two] =
         ["hel", "lo"].map(|text| format!(r#"{{"choices":[{{"delta":{{"content":"{text}"}}}}]}}"#));
     let end = r#"{"choices":[{"delta":{},"finish_reason":"length"}]}"#;
@@ -256,7 +256,7 @@ async fn every_event_stream_is_read_and_whole_once_its_reason_came() {
 }
 
 #[tokio::test]
-async fn refusals_and_filters_come_through_and_need_not_fit_a_schema() {
+async fn refusals_and_filtered_answers_need_not_fit_a_schema() {
     let chunk = |delta: &str, reason: &str| {
         format!(r#"data: {{"choices":[{{"delta":{delta},"finish_reason":{reason}}}]}}"#)
     };
@@ -289,7 +289,7 @@ async fn refusals_and_filters_come_through_and_need_not_fit_a_schema() {
 }
 
 #[tokio::test]
-async fn embeddings_that_are_none_are_no_answer() {
+async fn invalid_embeddings_are_an_error() {
     for (data, good) in [
         (json!([{ "index": 1, "embedding": [2.0] }, { "index": 0, "embedding": [1.0] }]), true),
         (json!([{ "embedding": [1.0] }, { "embedding": [2.0] }]), true),
@@ -317,14 +317,14 @@ async fn embeddings_that_are_none_are_no_answer() {
 }
 
 #[tokio::test]
-async fn a_silent_answer_ends_by_the_time_limit_of_the_request() {
+async fn silent_answer_ends_by_the_request_time_limit() {
     let url = streaming(": alive\n\n".into(), Ending::Silence).await;
     let request = GenerateRequest { timeout: Some(Duration::from_millis(300)), ..ask() };
     let (_, e) = failure(&OpenAiModelBackend::new(&url, None).unwrap(), request).await;
     assert_eq!((e.kind(), e.message()), (ErrorKind::Timeout, "no answer within 300ms"));
 }
 
-/// A server with one model, which always answers with this body.
+/// Starts a server with one model, which always answers with this body.
 async fn streaming(body: String, ending: Ending) -> String {
     let models = json!({ "object": "list", "data": [{ "id": "m", "object": "model", "owned_by": "us" }] });
     let answer = move || {
@@ -338,12 +338,12 @@ async fn streaming(body: String, ending: Ending) -> String {
 }
 
 fn sse(body: String, ending: Ending) -> Response {
-    // One byte at a time: events and characters are cut wherever they can be.
+    // One byte at a time: events and characters are cut at every possible position.
     let bytes = stream::iter(body.into_bytes()).map(|byte| vec![byte]);
     ([(header::CONTENT_TYPE, "text/event-stream")], fault::ended(bytes, ending, ())).into_response()
 }
 
-/// The address of a server which runs as long as the test.
+/// Serves the router for the duration of the test; returns its address.
 async fn serve(router: Router) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

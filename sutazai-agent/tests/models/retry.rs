@@ -1,4 +1,4 @@
-//! Calls that are repeated after passing errors: when, how often, and when not.
+//! Retries after temporary errors: when, how often, and when not.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,14 +18,14 @@ use crate::fault::Fault;
 use crate::ollama_server::OllamaServer;
 use crate::{ask, failure, while_time_passes};
 
-const PASSING: [ErrorKind; 4] =
+const TEMPORARY: [ErrorKind; 4] =
     [ErrorKind::Unavailable, ErrorKind::Timeout, ErrorKind::Busy, ErrorKind::RateLimited];
 
 fn scripted(answers: Vec<ScriptedAnswer>) -> Arc<ScriptedModelBackend> {
     Arc::new(ScriptedModelBackend::new(answers).named("first"))
 }
 
-/// These backends in order, by a clock that stands still until it is advanced.
+/// Creates a chain over these backends, in order, with a clock that advances only when told to.
 fn chain(backends: &[&Arc<ScriptedModelBackend>]) -> (Arc<ManualClock>, FallbackChain) {
     let clock = Arc::new(ManualClock::new());
     let backends = backends.iter().map(|backend| (*backend).clone() as Arc<dyn ModelBackend>);
@@ -33,8 +33,8 @@ fn chain(backends: &[&Arc<ScriptedModelBackend>]) -> (Arc<ManualClock>, Fallback
 }
 
 #[tokio::test]
-async fn passing_errors_are_repeated_with_backoff_before_the_chain_moves_on() {
-    for kind in PASSING {
+async fn temporary_errors_are_retried_with_backoff_before_the_fallback() {
+    for kind in TEMPORARY {
         let error = || ScriptedAnswer::Error(Error::new(kind, "not now"));
         let (first, second) =
             (scripted(vec![error(), error(), "at last".into()]), Arc::new(writer("second")));
@@ -50,15 +50,15 @@ async fn passing_errors_are_repeated_with_backoff_before_the_chain_moves_on() {
 }
 
 #[tokio::test]
-async fn a_call_is_made_three_times_and_then_the_chain_moves_on() {
-    for kind in PASSING {
+async fn call_is_made_three_times_before_the_fallback() {
+    for kind in TEMPORARY {
         let (first, second) = (Arc::new(failing("first", kind)), Arc::new(writer("second")));
         let (clock, chain) = chain(&[&first, &second]);
         let (_, usage) = while_time_passes(&clock, chain.complete(ask())).await.unwrap();
         assert_eq!((first.requests().len(), second.requests().len()), (3, 1), "{kind}");
         assert_eq!(usage.degraded, Some(format!("first is {kind}")), "a repeated failure is named once");
     }
-    for kind in ErrorKind::ALL.into_iter().filter(|kind| !PASSING.contains(kind)) {
+    for kind in ErrorKind::ALL.into_iter().filter(|kind| !TEMPORARY.contains(kind)) {
         let first = Arc::new(failing("first", kind));
         let (_, chain) = chain(&[&first]);
         assert_eq!(failure(&chain, ask()).await.1.kind(), kind);
@@ -67,7 +67,7 @@ async fn a_call_is_made_three_times_and_then_the_chain_moves_on() {
 }
 
 #[tokio::test]
-async fn nothing_is_repeated_once_text_was_passed_on() {
+async fn nothing_is_retried_after_text_was_passed_on() {
     let broken = || ScriptedAnswer::Broken("half".into(), Error::unavailable("cut"));
     let (first, second) = (scripted(vec![broken(), "whole".into()]), Arc::new(writer("second")));
     let (clock, chain) = chain(&[&first, &second]);
@@ -77,7 +77,7 @@ async fn nothing_is_repeated_once_text_was_passed_on() {
 }
 
 #[tokio::test]
-async fn the_server_says_when_to_come_back() {
+async fn retry_after_of_the_server_is_honored() {
     let busy = |seconds| {
         let error = Error::new(ErrorKind::Busy, "busy").with_retry_after(Duration::from_secs(seconds));
         ScriptedAnswer::Error(error)
@@ -89,7 +89,7 @@ async fn the_server_says_when_to_come_back() {
     let waited = (clock.now() - begun).num_milliseconds();
     assert!((3_000..3_100).contains(&waited), "{waited} ms");
 
-    // One that is busy for long is not waited for.
+    // A server that is busy for long is not retried.
     let (first, second) = (scripted(vec![busy(30), "late".into()]), Arc::new(writer("second")));
     let (clock, chain) = self::chain(&[&first, &second]);
     let begun = clock.now();
@@ -98,7 +98,7 @@ async fn the_server_says_when_to_come_back() {
 }
 
 #[tokio::test]
-async fn no_delay_reaches_past_the_time_limit_of_the_request() {
+async fn no_delay_exceeds_the_request_time_limit() {
     let error = Error::new(ErrorKind::Busy, "busy").with_retry_after(Duration::from_secs(2));
     let answers = || vec![ScriptedAnswer::Error(error.clone()), "in time".into()];
     for (millis, backend) in [(2_000, "second"), (2_500, "first")] {
@@ -107,14 +107,14 @@ async fn no_delay_reaches_past_the_time_limit_of_the_request() {
         let request = GenerateRequest { timeout: Some(Duration::from_millis(millis)), ..ask() };
         let (_, usage) = while_time_passes(&clock, chain.complete(request)).await.unwrap();
         assert_eq!(usage.backend, backend, "{millis} ms");
-        // A repeated call has only what is left.
+        // A retried call has only the rest of the time limit.
         let last = first.requests().pop().unwrap().timeout.unwrap();
         assert!(backend == "second" || last <= Duration::from_millis(500), "{last:?}");
     }
 }
 
 #[tokio::test]
-async fn a_call_that_is_dropped_while_it_waits_is_not_repeated() {
+async fn dropped_call_is_not_retried() {
     let first = Arc::new(failing("first", ErrorKind::Unavailable));
     let (clock, chain) = chain(&[&first]);
     {
@@ -125,7 +125,7 @@ async fn a_call_that_is_dropped_while_it_waits_is_not_repeated() {
     clock.advance(Duration::from_secs(60));
     tokio::task::yield_now().await;
     assert_eq!(first.requests().len(), 1);
-    // The call said nothing about the backend: four more failures leave the circuit closed.
+    // The dropped call did not count: four more failures leave the circuit closed.
     for _ in 0..4 {
         while_time_passes(&clock, failure(&chain, ask())).await;
     }
@@ -133,7 +133,7 @@ async fn a_call_that_is_dropped_while_it_waits_is_not_repeated() {
     assert_eq!(first.requests().len(), 1 + 5 * 3);
 }
 
-/// A way to a server that closes the first connections unanswered, as one that restarts does.
+/// Proxy to a server that closes the first connections unanswered, like a restarting server.
 struct Flaky {
     url: String,
     refused: Arc<AtomicUsize>,
@@ -156,7 +156,7 @@ impl Flaky {
                     continue;
                 }
                 let mut server = TcpStream::connect(&to).await.unwrap();
-                // Ends when either side closes its connection, which tests do at any moment.
+                // Fails when either side closes its connection, which tests may do at any time.
                 tokio::spawn(async move {
                     tokio::io::copy_bidirectional(&mut connection, &mut server).await.ok()
                 });
@@ -182,7 +182,7 @@ impl Drop for Flaky {
 }
 
 #[tokio::test]
-async fn a_server_that_drops_connections_answers_all_the_same() {
+async fn dropped_connections_are_retried() {
     let server = OllamaServer::start(&["tinyllama:latest"]).await;
     let flaky = Flaky::before(&server).await;
     let link = Arc::new(OllamaModelBackend::new(&flaky.url).unwrap());
@@ -204,7 +204,7 @@ async fn a_server_that_drops_connections_answers_all_the_same() {
 }
 
 #[tokio::test]
-async fn statuses_of_a_real_server_are_repeated_or_not() {
+async fn statuses_of_a_real_server_are_retried_or_not() {
     let server = OllamaServer::start(&["tinyllama:latest"]).await;
     let chain = FallbackChain::new(vec![Arc::new(server.backend())], Arc::new(SystemClock));
     let request = GenerateRequest { model: Some("tinyllama:latest".into()), ..ask() };
@@ -229,7 +229,7 @@ async fn statuses_of_a_real_server_are_repeated_or_not() {
         assert_eq!(got, pieces, "{fault:?}: {e}");
         assert_eq!(server.posted("/api/chat").len(), before + 1, "{fault:?} was repeated");
     }
-    // A caller that goes away while the call waits takes the repetition with it.
+    // A caller that disconnects while the call waits cancels the retry.
     server.fail(Fault::Refuse(503, "{}", Some("1")));
     let before = server.posted("/api/chat").len();
     let mut stream = tokio::select! {
