@@ -12,7 +12,7 @@
 //! model, whatever it was granted. `benches/grounding.md` has the criteria of a judgment; `benches/grounding.sh` runs
 //! all modes.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::expect_used, clippy::panic)] // a bench that cannot go on ends
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::expect_used, clippy::panic)] // a failing bench panics
 
 use std::collections::HashMap;
 use std::fmt::Write;

@@ -3,7 +3,7 @@
 //! All are called through the port, in alternating rounds, with one request and with four concurrent requests.
 //! `benches/llama.sh` starts the server and runs this.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)] // a bench that cannot go on ends
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)] // a failing bench panics
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -81,7 +81,7 @@ async fn main() {
     let server: Arc<dyn ModelBackend> = Arc::new(OpenAiModelBackend::new(&url, None).unwrap());
     let backends = [("child process", child), ("in process", inside), ("llama-server", server)];
     for (_, backend) in &backends {
-        one(backend).await; // all have read the prompt before
+        one(backend).await; // warm-up: every backend has read the prompt
     }
     let mut figures = [(); 3].map(|()| (Vec::new(), Vec::new(), Vec::new()));
     for _ in 0..ROUNDS {

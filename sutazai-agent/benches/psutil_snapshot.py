@@ -1,12 +1,14 @@
-"""Collects with psutil what one snapshot of the host holds, once for each line on standard input, and answers with the
-seconds it took. Processes are kept between snapshots, as a program that watches a machine with psutil would."""
+"""Collects the data of one host snapshot with psutil, once for each line on standard input, and prints the seconds.
+
+Process objects are kept between snapshots, as a program that monitors a machine with psutil would keep them.
+"""
 
 import sys
 import time
 
 import psutil
 
-# How many processes stand out, as in the snapshot it is measured beside.
+# Number of listed processes, as in the snapshot that this is compared with.
 TOP = 10
 
 
@@ -32,7 +34,7 @@ def snapshot():
             process.num_fds()
             process.rlimit(psutil.RLIMIT_NOFILE)
         except psutil.Error:
-            pass  # It has ended, or belongs to somebody else.
+            pass  # The process has ended, or belongs to another user.
 
 
 for _ in sys.stdin:

@@ -3,7 +3,7 @@
 //! Both run alternately, so that other load on the machine affects both. The first rounds are warm-up: ours opens its
 //! files, psutil fills its caches. `benches/snapshot.sh` runs it with the Python that has psutil.
 
-#![allow(clippy::print_stdout, reason = "what a benchmark is for")]
+#![allow(clippy::print_stdout, reason = "a benchmark prints its results")]
 
 use std::error::Error;
 use std::io::{BufRead, BufReader, Write};

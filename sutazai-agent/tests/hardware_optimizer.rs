@@ -1,6 +1,6 @@
 //! Hardware-optimizer with the real small model: on this machine, and on machines with many problems.
 
-#![allow(clippy::unwrap_used)] // a test that cannot go on says so by ending
+#![allow(clippy::unwrap_used)] // a failing test panics
 
 use std::sync::{Arc, LazyLock};
 

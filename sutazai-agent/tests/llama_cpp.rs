@@ -1,6 +1,6 @@
 //! GGUF models in a child process and inside this process, with a real model.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test that cannot go on says so by ending
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a failing test panics
 
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};

@@ -1,7 +1,7 @@
 //! Embeddings of a real model in a child process, compared with those that its published weights give for the same
 //! texts.
 
-#![allow(clippy::unwrap_used, clippy::panic)] // a test that cannot go on says so by ending
+#![allow(clippy::unwrap_used, clippy::panic)] // a failing test panics
 
 use std::sync::{Arc, LazyLock};
 

@@ -1,6 +1,6 @@
 //! Child process of a model: its restrictions, how it ends, and what a crash of native code costs its parent.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test that cannot go on says so by ending
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a failing test panics
 #![allow(clippy::disallowed_methods)] // another process takes real time
 
 use std::collections::BTreeMap;

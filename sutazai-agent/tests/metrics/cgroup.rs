@@ -104,7 +104,7 @@ async fn group_of_a_container_has_its_limits() {
     engine.run("bounded", &limits, "load", &["eat", "30"]);
     let pid = engine.pid("bounded");
     let group = grown(pid, 30).await;
-    // As a source inside the container, which runs as this process, sees it.
+    // Paths as a source inside the container sees them, where it runs as this process.
     let proc = tempfile::tempdir().unwrap();
     symlink(format!("/proc/{pid}"), proc.path().join("self")).unwrap();
     let source = CgroupMetricSource::with_roots(proc.path(), ROOT);

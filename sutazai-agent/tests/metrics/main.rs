@@ -3,7 +3,7 @@
 //! Docker needs root and the packages of `scripts/install.sh test`. Everything that a test starts is stopped again,
 //! even if the test fails.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)] // a test that cannot go on says so by ending
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)] // a failing test panics
 
 mod cgroup;
 mod conformance;

@@ -1,7 +1,7 @@
 //! Network backends of models, and the types that combine them, against running servers: an Ollama server that
 //! implements the published API, and llama.cpp's own `llama-server` with a real model.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)] // a test that cannot go on says so by ending
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)] // a failing test panics
 
 mod auto_pull;
 mod chain;

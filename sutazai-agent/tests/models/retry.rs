@@ -25,7 +25,7 @@ fn scripted(answers: Vec<ScriptedAnswer>) -> Arc<ScriptedModelBackend> {
     Arc::new(ScriptedModelBackend::new(answers).named("first"))
 }
 
-/// Creates a chain over these backends, in order, with a clock that advances only when told to.
+/// Creates a chain over these backends, in order, with a clock that tests advance manually.
 fn chain(backends: &[&Arc<ScriptedModelBackend>]) -> (Arc<ManualClock>, FallbackChain) {
     let clock = Arc::new(ManualClock::new());
     let backends = backends.iter().map(|backend| (*backend).clone() as Arc<dyn ModelBackend>);
