@@ -266,7 +266,7 @@ mod tests {
             ("cgroup/cpu,cpuacct/docker/abc/cpu.cfs_period_us", "100000\n"),
             ("cgroup/cpu,cpuacct/docker/abc/cpu.stat", "nr_periods 10\nnr_throttled 4\nthrottled_time 1\n"),
             ("cgroup/cpu,cpuacct/cpu.cfs_quota_us", "-1\n"),
-            // As a container sees it: the group itself is mounted, and the path leads nowhere.
+            // View inside a container: the group itself is mounted, and the path does not exist.
             ("cgroup/memory/memory.limit_in_bytes", "4096000\n"),
             ("cgroup/memory/memory.usage_in_bytes", "3000000\n"),
             ("cgroup/memory/memory.stat", "inactive_file 1\ntotal_inactive_file 1000000\n"),

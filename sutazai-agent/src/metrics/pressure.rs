@@ -1,5 +1,5 @@
 //! Source of the section `pressure`: the share of time in which tasks waited for a resource, from `/proc/pressure` (the
-//! kernel's `Documentation/accounting/psi.rst`). It tells harmful load from mere use.
+//! kernel's `Documentation/accounting/psi.rst`). It distinguishes harmful load from mere use.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -77,6 +77,8 @@ impl MetricSource for SystemMetricSource {
     async fn collect(&self) -> Result<SnapshotPart> {
         let mut reader = self.reader.clone().lock_owned().await;
         if reader.baseline.at(Instant::now()).is_none() {
+            // Two readings before the measurement: with only one, rules could not tell a lasting problem from a past
+            // one.
             for _ in 0..2 {
                 reader = blocking(reader, |reader| reader.begin()).await?.0;
                 SystemClock.sleep(FIRST_INTERVAL).await;

@@ -20,7 +20,7 @@ pub(super) const COOL_DOWN: Duration = Duration::from_secs(30);
 /// State of a circuit breaker: whether it admits calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BreakerState {
-    /// Calls are admitted.
+    /// The circuit is closed: calls are admitted.
     Closed,
     /// Calls are rejected until the cool-down is over.
     Open,

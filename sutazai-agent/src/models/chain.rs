@@ -100,8 +100,8 @@ impl FallbackChain {
                 *timeout = timeout.saturating_sub((self.clock.now() - begun).to_std().unwrap_or_default());
             }
             match self.begin(link, request).await {
-                // An invalid or cancelled request would fail at every other backend too.
                 Ok((first, rest, call)) => return Ok(follow(first, rest, call, notes)),
+                // An invalid or cancelled request would fail at every other backend too.
                 Err(e) if matches!(e.kind(), ErrorKind::InvalidInput | ErrorKind::Cancelled) => {
                     return Err(e);
                 }

@@ -82,7 +82,7 @@ impl ModelManager {
     /// Requests trigger the same pull; call this first where a user watches.
     ///
     /// # Errors
-    /// Those of the pull.
+    /// Any error of the pull.
     pub async fn pull_missing(&self, report: impl Fn(&PullProgress)) -> Result<()> {
         match &self.auto_pull {
             Some(pull) if self.listed().await.lacks_default() => pull.wait(report).await,

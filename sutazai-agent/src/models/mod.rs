@@ -116,7 +116,7 @@ pub fn connect(entry: &str, options: &ConnectOptions) -> Result<Arc<dyn ModelBac
 /// Opens every entry of a comma-separated list, in order.
 ///
 /// # Errors
-/// Those of [`connect`]; an empty list is `InvalidInput`.
+/// Any error of [`connect`]; `InvalidInput` for an empty list.
 pub fn connect_all(entries: &str, options: &ConnectOptions) -> Result<Vec<Arc<dyn ModelBackend>>> {
     specification::entries(entries)?.into_iter().map(|entry| connect(entry, options)).collect()
 }

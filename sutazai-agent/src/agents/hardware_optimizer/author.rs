@@ -47,7 +47,7 @@ pub(super) struct Author<'a> {
 struct Log {
     usage: Option<ModelUsage>,
     measures_fluency: bool,
-    untold: BTreeMap<(Question, String), Option<f32>>,
+    baseline_likelihood: BTreeMap<(Question, String), Option<f32>>,
     failure: Option<Error>,
 }
 
@@ -164,8 +164,11 @@ impl<'a> Author<'a> {
             let sentence = sentence.clone();
             async move {
                 let told = self.likelihood(prompt::question(question, Some(found)), &sentence).await?;
-                let untold = self.untold(question, &sentence).await?;
-                Ok::<_, Error>(told.zip(untold).map(|(told, untold)| (told / untold, sentence)))
+                let baseline_likelihood = self.baseline_likelihood(question, &sentence).await?;
+                Ok::<_, Error>(
+                    told.zip(baseline_likelihood)
+                        .map(|(told, baseline_likelihood)| (told / baseline_likelihood, sentence)),
+                )
             }
         };
         let rises = try_join_all(sentences.iter().map(rise)).await?;
@@ -175,13 +178,13 @@ impl<'a> Author<'a> {
     }
 
     /// Returns the likelihood of a sentence without a finding; measured once and cached.
-    async fn untold(&self, question: Question, sentence: &str) -> Result<Option<f32>> {
+    async fn baseline_likelihood(&self, question: Question, sentence: &str) -> Result<Option<f32>> {
         let key = (question, sentence.to_owned());
-        if let Some(known) = self.lock().untold.get(&key) {
+        if let Some(known) = self.lock().baseline_likelihood.get(&key) {
             return Ok(*known);
         }
         let likelihood = self.likelihood(prompt::question(question, None), sentence).await?;
-        self.lock().untold.insert(key, likelihood);
+        self.lock().baseline_likelihood.insert(key, likelihood);
         Ok(likelihood)
     }
 

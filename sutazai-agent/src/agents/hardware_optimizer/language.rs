@@ -15,7 +15,7 @@ pub(super) const MAX_TEXT_BYTES: usize = 1_500;
 /// Regular language, as an expression.
 #[derive(Debug, Clone)]
 pub(super) enum Expression {
-    /// Exactly this text.
+    /// A literal: exactly this text.
     Literal(Arc<str>),
     /// The parts one after another; without parts the empty text.
     Sequence(Arc<[Expression]>),
@@ -23,7 +23,7 @@ pub(super) enum Expression {
     Choice(Arc<[Expression]>),
     /// Between `min` and `max` repetitions.
     Repeat {
-        /// Repeated expression.
+        /// Expression that is repeated.
         of: Arc<Expression>,
         /// Minimum number of repetitions.
         min: usize,

@@ -6,8 +6,9 @@
 //! and advice about use cannot speak of failure. No list has words of negation, comparison of amounts, completion,
 //! reassurance or alarm, or numbers.
 //!
-//! Entries are separated by spaces. Nouns are written `singular/plural`, verbs `base/third person/present
-//! participle/past/past participle`; an empty form does not exist, `_` stands for a space and `|` for a slash.
+//! Entries are separated by spaces. Nouns are written `singular/plural`. Verbs have five forms: base, third person,
+//! present participle, past and past participle. An empty form does not exist, `_` stands for a space and `|` for a
+//! slash.
 
 /// Nouns that assert nothing about a machine.
 pub(super) const NEUTRAL_NOUNS: &str = "\

@@ -79,11 +79,11 @@ pub(super) struct Verbs {
     pub(super) base: Expression,
     /// Third person, for one thing.
     pub(super) third: Expression,
-    /// Present participle.
+    /// Present participle of each verb.
     pub(super) present: Expression,
-    /// Past tense.
+    /// Past tense of each verb.
     pub(super) past: Expression,
-    /// Past participle.
+    /// Past participle of each verb.
     pub(super) participle: Expression,
 }
 

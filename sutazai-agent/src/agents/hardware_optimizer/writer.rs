@@ -73,6 +73,7 @@ pub(super) async fn write(context: &AgentContext, found: &[Found]) -> Result<Wri
     let drafts = match &context.model {
         Some(model) if wanted && !found.is_empty() => {
             tokio::select! {
+                // Cancellation is checked first, so that no text is published after it.
                 biased;
                 () = context.cancellation.cancelled() => return Err(Error::cancelled("the task was asked to stop")),
                 drafts = by_model(context, model.as_ref(), found) => drafts,
@@ -133,7 +134,7 @@ async fn by_model(context: &AgentContext, model: &dyn ModelBackend, found: &[Fou
         Err(e) => return Drafts { degraded: Some(e.public_text()), ..Drafts::default() },
     };
     let Some(permission) = strongest(&permissions) else {
-        return Drafts { degraded: Some(unpermitted(permissions)), ..Drafts::default() };
+        return Drafts { degraded: Some(missing_permission_note(permissions)), ..Drafts::default() };
     };
     let author = Author::new(model, &permissions, TOTAL_TIMEOUT);
     let writing: Vec<_> = found.iter().map(|found| draft(&author, found, permission).boxed()).collect();
@@ -170,7 +171,7 @@ fn strongest(permissions: &ModelPermissions) -> Option<ModelPermission> {
     [ModelPermission::Word, ModelPermission::Choose].into_iter().find(|wanted| permissions.allow(*wanted))
 }
 
-fn unpermitted(permissions: ModelPermissions) -> String {
+fn missing_permission_note(permissions: ModelPermissions) -> String {
     let ModelPermissions { backend, model, note, .. } = permissions;
     note.unwrap_or_else(|| format!("the model {model} of {backend} has no permission to write"))
 }

@@ -17,7 +17,7 @@ const SERVICES: [&str; 9] = [
 
 /// Reads the kernel's clock state without changing it; `None` if the call is not permitted, as in some containers.
 ///
-/// Not every service tells the kernel that it synchronizes the clock, so the process list is searched as well.
+/// Not every service sets the kernel's flag when it synchronizes the clock, so the process list is searched as well.
 pub(super) fn read(processes: &[(u32, String)]) -> Option<ClockMetrics> {
     let timex = ask()?;
     let service = processes.iter().find(|(_, name)| SERVICES.contains(&name.as_str()));

@@ -81,6 +81,7 @@ impl Disks {
         }
         let now = Instant::now();
         for mount in mounts {
+            // One deadline for all new queries, so that many hanging mounts cost one second together and not one each.
             let until = if waited_for.contains(&mount.point) { now + ANSWER_TIMEOUT } else { now };
             let mut late = |waited: Duration| {
                 unanswered.push(UnansweredMount {

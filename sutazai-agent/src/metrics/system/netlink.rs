@@ -10,7 +10,7 @@ use rustix::net::{
 
 /// Length of `struct nlmsghdr` in bytes.
 const HEADER: usize = 16;
-/// `NLM_F_REQUEST | NLM_F_DUMP`.
+/// Flags of a dump request: `NLM_F_REQUEST | NLM_F_DUMP`.
 const DUMP: u16 = 0x301;
 const ERROR: u16 = 2;
 const DONE: u16 = 3;

@@ -51,7 +51,7 @@ pub(super) struct Process {
     /// Approximate, but good enough to tell large from small: the kernel adds a processor's count only when a batch of
     /// pages has accumulated, which may be some MiB on a machine with many processors.
     resident_pages: u64,
-    /// Exact, unlike `resident_pages`.
+    /// Exact, unlike `resident_pages`; in bytes.
     own_memory_bytes: Option<u64>,
 }
 
@@ -90,7 +90,7 @@ pub(super) fn count(processes: &[Process]) -> ProcessCounters {
     processes.iter().map(|process| ((process.pid, process.began), used(process))).collect()
 }
 
-/// Summarizes the processes, with details of those that stand out.
+/// Summarizes the processes, with details of those with high use.
 ///
 /// `uptime` is in seconds. If it is that of a container while processes count from the boot of the machine (LXC), some
 /// appear to have started in the future: their age is unknown.

@@ -173,6 +173,7 @@ impl Supervised {
         if inner.flights.len() >= MAX_REQUESTS {
             return Err(super::busy());
         }
+        // The silence of an idle child must not count against its first request.
         if inner.flights.is_empty() {
             inner.last_sign = Some(Instant::now());
         }
@@ -355,6 +356,8 @@ fn run_child(shared: &Arc<Shared>, excluded: &[String], started: &SyncSender<Res
         Some(e) => Some(End::Refused(e.clone())),
         None => watch(shared, started),
     };
+    // The order avoids a deadlock. Dropping the command channel ends the writer, and the death of the child closes the
+    // pipes that the other threads read; joining them first would wait for a child that hangs.
     shared.lock().commands = None;
     let _ = child.kill();
     let status = child.wait();

@@ -134,7 +134,7 @@ impl From<WireError> for Error {
 /// Writes one frame with a single call, so that frames of several threads do not interleave.
 ///
 /// # Errors
-/// Those of the pipe; `InvalidInput` for a body over [`MAX_FRAME_BYTES`].
+/// Any error of the pipe; `InvalidInput` for a body over [`MAX_FRAME_BYTES`].
 pub(super) fn write_frame(mut to: impl Write, frame: &impl Serialize) -> io::Result<()> {
     let mut bytes = vec![0; 4];
     serde_json::to_writer(&mut bytes, frame)?;
@@ -151,7 +151,7 @@ pub(super) fn write_frame(mut to: impl Write, frame: &impl Serialize) -> io::Res
 /// Reads one frame; `None` at the end of the stream.
 ///
 /// # Errors
-/// Those of the pipe; `InvalidData` for an invalid frame; `UnexpectedEof` for a truncated one.
+/// Any error of the pipe; `InvalidData` for an invalid frame; `UnexpectedEof` for a truncated one.
 pub(super) fn read_frame<T: DeserializeOwned>(mut from: impl Read) -> io::Result<Option<T>> {
     let mut length = [0; 4];
     let mut filled = 0;

@@ -51,7 +51,7 @@ pub(in crate::agents::hardware_optimizer) fn first_choices(sentence: &str) -> St
     resolved + rest
 }
 
-/// Finding under construction.
+/// Finding that is under construction.
 pub(super) struct Draft(Found);
 
 impl Draft {

@@ -124,7 +124,7 @@ fn unsynchronized(clock: &ClockMetrics) -> Option<Found> {
     let error = clock.max_error_ms;
     let ms = decimal(error);
     if let Some(service) = &clock.service {
-        return Some(untold(service, error));
+        return Some(service_without_kernel_flag(service, error));
     }
     let draft = if error >= UNSYNCHRONIZED_ERROR_MS {
         Draft::new(&CLOCK_UNSYNCHRONIZED, Severity::Warning, "clock")
@@ -159,9 +159,9 @@ fn unsynchronized(clock: &ClockMetrics) -> Option<Found> {
     Some(found)
 }
 
-/// Reports that a time service runs but the kernel was not told. Some services correct the clock without telling the
-/// kernel, and one that has just started is not done yet.
-fn untold(service: &str, error: f64) -> Found {
+/// Reports that a time service runs although the kernel counts as unsynchronized. Some services correct the clock
+/// without setting the kernel's flag, and one that has just started is not done yet.
+fn service_without_kernel_flag(service: &str, error: f64) -> Found {
     let (service, ms) = (clean_name(service), decimal(error));
     Draft::new(&CLOCK_UNSYNCHRONIZED, Severity::Info, "clock")
         .context("host.clock.max_error_ms", error, "ms")
@@ -267,7 +267,7 @@ mod tests {
             host(&mut snapshot).clock = Some(clock.clone());
             assert_eq!(grade(&CLOCK_UNSYNCHRONIZED, &snapshot), unsynchronized, "{synchronized} {error}");
             assert_eq!(grade(&CLOCK_SKEW, &snapshot), skew, "{synchronized} {error}");
-            // Not every time service tells the kernel.
+            // Not every time service sets the kernel's flag.
             host(&mut snapshot).clock = Some(ClockMetrics { service: Some("chronyd".into()), ..clock });
             let milder = unsynchronized.map(|_| Info);
             assert_eq!(grade(&CLOCK_UNSYNCHRONIZED, &snapshot), milder, "{synchronized} {error}");

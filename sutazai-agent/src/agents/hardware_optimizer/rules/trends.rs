@@ -21,7 +21,7 @@ const FINE_WINDOW: TimeDelta = TimeDelta::hours(1);
 const MAX_FINE_POINTS: u32 = 120;
 /// Maximum number of points of the rest: one for each five minutes.
 const MAX_COARSE_POINTS: u32 = 276;
-/// Maximum age of the last point of a history that says something about the current state.
+/// Maximum age of the last point of a history that is used for the current state.
 const MAX_SAMPLE_AGE: TimeDelta = TimeDelta::minutes(20);
 /// Longest gap between two points; a longer one may hide that the value was within its bound.
 const MAX_GAP: TimeDelta = TimeDelta::minutes(30);
@@ -62,7 +62,7 @@ pub(super) struct Growth {
     pub(super) readings: usize,
     /// First value in that time.
     pub(super) first: f64,
-    /// Current value.
+    /// Current value, at the last reading.
     pub(super) last: f64,
     /// Share of the steps that did not fall by more than 1 %, 0 to 1.
     pub(super) not_falling: f64,
@@ -112,7 +112,7 @@ impl Trends {
             (ago(FINE_WINDOW), now, MAX_FINE_POINTS),
         ];
         let mut series = BTreeMap::new();
-        for name in wanted(snapshot) {
+        for name in needed_series(snapshot) {
             let mut points = Points::new();
             for (from, to, max_points) in stretches {
                 let (host, series) = (host.to_owned(), name.clone());
@@ -200,7 +200,10 @@ impl Facts<'_> {
         let mut starts: Vec<usize> = std::iter::once(within).chain(spans).map(start).collect();
         starts.push(points.len().saturating_sub(MIN_READINGS));
         starts.dedup();
-        starts.into_iter().filter_map(|start| grown(points.get(start..)?)).find(|growth| steady(growth))
+        starts
+            .into_iter()
+            .filter_map(|start| measure_growth(points.get(start..)?))
+            .find(|growth| steady(growth))
     }
 
     /// Returns the run of latest readings at which the series was over the bound; `None` when it is not over it now.
@@ -231,7 +234,7 @@ pub(super) fn risen(points: &[(DateTime<Utc>, f64)]) -> f64 {
     points.windows(2).map(step).sum()
 }
 
-fn grown(points: &[(DateTime<Utc>, f64)]) -> Option<Growth> {
+fn measure_growth(points: &[(DateTime<Utc>, f64)]) -> Option<Growth> {
     let (first, last) = (points.first()?, points.last()?);
     if points.len() < MIN_READINGS {
         return None;
@@ -256,7 +259,7 @@ fn grown(points: &[(DateTime<Utc>, f64)]) -> Option<Growth> {
 }
 
 /// Lists the series that the rules need, by the names that `metrics::history` gives them.
-fn wanted(snapshot: &Snapshot) -> Vec<String> {
+fn needed_series(snapshot: &Snapshot) -> Vec<String> {
     let mut names = Vec::new();
     if let Some(host) = snapshot.host.value() {
         let single = ["cpu.used_percent", "cpu.iowait_percent", "cpu.steal_percent", "memory.used_percent"];

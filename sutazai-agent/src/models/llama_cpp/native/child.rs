@@ -120,6 +120,7 @@ fn load_model(load: &Load, parent: &Arc<Parent>) -> Result<Model> {
         Error::invalid("MODEL_MEMORY_LIMIT_BYTES", "expected a limit that the kernel takes").with_source(e)
     })?;
     let variant = kernels::load(&load.excluded_variants)?;
+    // The filter is installed after the trusted libraries are loaded and before the untrusted model file is opened.
     if let Err(e) = sandbox::deny_system_calls() {
         eprintln!("system calls not restricted: {e}");
     }

@@ -211,7 +211,7 @@ impl Model {
     /// request.
     ///
     /// # Errors
-    /// Those of the request.
+    /// Any error of the request that it makes.
     pub(super) fn self_test(&self) -> Result<()> {
         let text =
             "The kernel moves pages of memory to disk when programs ask for more than the machine has. "

@@ -177,12 +177,17 @@ impl<'a> Worker<'a> {
         }
         let free = |(_, slot): &(usize, &Slot)| slot.writing.is_none();
         let owner = job.request.prefix_owner;
+        // The longest shared prefix saves most work; among equals, the slot that has been idle longest is least likely
+        // to be needed again.
         let best = |(_, slot): &(usize, &Slot)| {
             (slot.shared(owner, &job.prompt), std::cmp::Reverse(slot.idle_since))
         };
         let Some((at, _)) = self.slots.iter().enumerate().filter(free).max_by_key(best) else {
             return Begun::NoRoom(job);
         };
+        // Cells for the whole answer are reserved at the start, so that an answer in progress never runs out of
+        // context. Reserving them as they are used would admit more answers at once, but would have to abort some of
+        // them when the context is full.
         if !self.make_room(at, prompt + limit as usize) {
             return Begun::NoRoom(job);
         }
