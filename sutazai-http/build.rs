@@ -1,12 +1,13 @@
-//! Has ReDoc embedded when `SUTAZAI_REDOC` names its file (`scripts/redoc.sh` brings it), but for the one thing that it
-//! loads from its makers' host: their logo. A build fetches nothing.
+//! Embeds ReDoc when `SUTAZAI_REDOC` names its script (`scripts/redoc.sh` downloads it). The build itself downloads
+//! nothing. The script's only remote resource, a logo on its vendor's host, is removed, so that the page loads
+//! nothing from elsewhere.
 
-#![allow(clippy::print_stdout)] // how a build script speaks to cargo
+#![allow(clippy::print_stdout)] // Cargo reads the instructions of a build script from its standard output.
 
 use std::path::Path;
 
-/// What of ReDoc is on another host.
-const ELSEWHERE: &str = "https://cdn.redoc.ly/redoc/logo-mini.svg";
+/// Remote image that ReDoc's script refers to.
+const LOGO_URL: &str = "https://cdn.redoc.ly/redoc/logo-mini.svg";
 
 fn main() -> std::io::Result<()> {
     println!("cargo::rustc-check-cfg=cfg(redoc)");
@@ -20,8 +21,8 @@ fn main() -> std::io::Result<()> {
         println!("cargo::rustc-cfg=redoc");
         let script = std::fs::read_to_string(path)?;
         let folder = std::env::var_os("OUT_DIR").unwrap_or_default();
-        // An image that is none: ReDoc then leaves it out.
-        std::fs::write(Path::new(&folder).join("redoc.standalone.js"), script.replace(ELSEWHERE, "data:,"))?;
+        // An empty data URL: ReDoc shows no logo then.
+        std::fs::write(Path::new(&folder).join("redoc.standalone.js"), script.replace(LOGO_URL, "data:,"))?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What the routes work on.
+//! Shared state of the routes: the engine, the optional services, and what the server itself keeps in memory.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,13 +29,15 @@ use crate::protection::shut_out::ShutOut;
 use crate::protection::uploads::Uploads;
 use crate::readiness::{Readiness, ReadinessReport};
 
-/// How long one measurement of the machine is shown to everybody who asks.
-const SNAPSHOT_LIFE: Duration = Duration::from_secs(1);
+/// Time for which one snapshot of the machine is served to all callers, so that polling clients do not repeat the
+/// measurement.
+const SNAPSHOT_TTL: Duration = Duration::from_secs(1);
 
-/// An engine, who may use it, and what the server itself remembers. Cheap to clone; all clones are one.
+/// Application state of a router: an engine, optional identity, chat, documents and schedules, and the server's
+/// limits and caches. Cheap to clone; clones share all state.
 #[derive(Debug, Clone)]
 pub struct App {
-    // Every layer around a route holds one, and is cloned with it for every request.
+    // One `Arc`: every layer around a route holds an `App`, and axum clones each of them for every request.
     parts: Arc<Parts>,
 }
 
@@ -64,8 +66,8 @@ struct Parts {
 }
 
 impl App {
-    /// With `identity`, callers sign in and see what is theirs. Without, everybody who reaches the server may do
-    /// everything: for loopback addresses only.
+    /// Creates the state for `engine`. With `identity`, callers authenticate and see only their own data. Without it,
+    /// anyone who reaches the server may do everything, so bind it to a loopback address only.
     pub fn new(engine: Engine, identity: Option<Identity>) -> Self {
         let parts = Parts {
             engine,
@@ -92,7 +94,7 @@ impl App {
         Self { parts: Arc::new(parts) }
     }
 
-    /// The same, protected like this.
+    /// Replaces the security settings: rate limits, trusted proxies, CORS origins, timeouts and memory limits.
     pub fn protected(self, protection: Protection) -> Self {
         self.with(|parts| {
             parts.request_memory = RequestMemory::new(protection.body_memory).into();
@@ -100,22 +102,22 @@ impl App {
         })
     }
 
-    /// Memory that the bodies and answers of requests may take.
+    /// Memory budget of request bodies and large responses.
     pub(crate) fn request_memory(&self) -> &RequestMemory {
         &self.parts.request_memory
     }
 
-    /// The streams that users follow.
+    /// Counter of the open streams of each user.
     pub(crate) fn streams(&self) -> &Arc<Streams> {
         &self.parts.streams
     }
 
-    /// When the log was last told of a proxy that is not trusted.
+    /// Throttle of the warning about a proxy that is not trusted.
     pub(crate) fn proxy_warnings(&self) -> &LogThrottle {
         &self.parts.proxy_warnings
     }
 
-    /// The uploads that are being read.
+    /// Semaphores that bound concurrent uploads.
     pub(crate) fn uploads(&self) -> &Uploads {
         &self.parts.uploads
     }
@@ -124,33 +126,34 @@ impl App {
         &self.parts.protection
     }
 
-    /// Keeps conversations with models.
+    /// Enables conversations with models, stored by `chat`.
     pub fn with_chat(self, chat: Chat) -> Self {
         self.with(|parts| parts.chat = Some(chat))
     }
 
-    /// Keeps documents.
+    /// Enables documents and their search.
     pub fn with_documents(self, documents: Documents) -> Self {
         self.with(|parts| parts.documents = Some(documents))
     }
 
-    /// Keeps schedules. They fire where [`Schedules::run`] does.
+    /// Enables schedules. They fire only where [`Schedules::run`] runs.
     pub fn with_schedules(self, schedules: Schedules) -> Self {
         self.with(|parts| parts.schedules = Some(schedules))
     }
 
-    /// Shows these figures at `/metrics`; without, there is nothing at that path.
+    /// Serves these metrics at `/metrics`; without this call the path responds with 404.
     pub fn monitoring(self, monitoring: Monitoring) -> Self {
         self.with(|parts| parts.monitoring = Some(monitoring))
     }
 
-    /// The folder where the database grows: `/health/ready` looks for space there; default: where the root is.
+    /// Sets the folder where the database grows; `/health/ready` checks the free space of its file system. Default:
+    /// `/`.
     pub fn data_folder(self, folder: impl Into<PathBuf>) -> Self {
         self.with(|parts| parts.readiness = Arc::new(parts.readiness.with_folder(folder.into())))
     }
 
-    /// Has `/health/ready` look for one more thing, by this name, that the server uses and can do without for a while:
-    /// while it cannot be reached the server is degraded.
+    /// Adds a readiness check of an optional dependency under `name`. While `reach` fails, `/health/ready` reports
+    /// the server as degraded, not as unhealthy.
     pub fn uses<F>(self, name: &'static str, reach: impl Fn() -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Result<()>> + Send + 'static,
@@ -159,37 +162,37 @@ impl App {
         self.with(|parts| parts.readiness = Arc::new(parts.readiness.with_other(name, reach)))
     }
 
-    /// The same, with the document that describes its routes.
+    /// Stores the OpenAPI description that `GET /api/openapi.json` returns.
     pub(crate) fn described(self, document: String) -> Self {
         self.with(|parts| parts.document = document.into())
     }
 
-    /// The parameters of the routes in their query strings.
+    /// Query parameters that each route accepts.
     pub(crate) fn query_parameters(&self) -> &QueryParameters {
         &self.parts.query_parameters
     }
 
-    /// The document that describes the API, as JSON.
+    /// OpenAPI description of this API, as JSON.
     pub(crate) fn document(&self) -> Bytes {
         self.parts.document.clone()
     }
 
-    /// The figures, if they are shown.
+    /// Metrics recorder, when `/metrics` is enabled.
     pub(crate) fn shown_metrics(&self) -> Option<&Monitoring> {
         self.parts.monitoring.as_ref()
     }
 
-    /// The figures of requests.
+    /// Request metrics: counters and histograms by route, method and status.
     pub(crate) fn answers(&self) -> &Answers {
         &self.parts.answers
     }
 
-    /// Asks for the figures that nobody counts, as far as they are some seconds old.
+    /// Updates the gauges that nothing increments (queue, users, machine) when they are older than 5 seconds.
     pub(crate) async fn refresh_metrics(&self) {
         refresh(self.engine(), self.identity(), &self.parts.refreshed).await;
     }
 
-    /// Whether the server can do its work.
+    /// Readiness report: whether each dependency works, cached for 1 second.
     pub(crate) async fn readiness(&self) -> ReadinessReport {
         self.parts.readiness.report(&self.parts.engine).await
     }
@@ -198,60 +201,61 @@ impl App {
         &self.parts.engine
     }
 
-    /// Identity, if callers sign in here.
+    /// Identity service, when callers authenticate on this server.
     pub(crate) fn identity(&self) -> Option<&Identity> {
         self.parts.identity.as_ref()
     }
 
-    /// Identity, for the routes that are about nothing else.
+    /// Identity service, for routes that require it; `Unsupported` when the server runs without users.
     pub(crate) fn require_identity(&self) -> Result<&Identity> {
         self.identity().ok_or_else(|| Error::new(ErrorKind::Unsupported, "this server runs without users"))
     }
 
-    /// Conversations, for the routes that are about nothing else.
+    /// Conversations, for routes that require them; `Unsupported` when they are not enabled.
     pub(crate) fn chat(&self) -> Result<&Chat> {
         let missing = || Error::new(ErrorKind::Unsupported, "this server keeps no conversations");
         self.parts.chat.as_ref().ok_or_else(missing)
     }
 
-    /// Documents, for the routes that are about nothing else.
+    /// Documents, for routes that require them; `Unsupported` when they are not enabled.
     pub(crate) fn documents(&self) -> Result<&Documents> {
         let missing = || Error::new(ErrorKind::Unsupported, "this server keeps no documents");
         self.parts.documents.as_ref().ok_or_else(missing)
     }
 
-    /// Schedules, for the routes that are about nothing else.
+    /// Schedules, for routes that require them; `Unsupported` when they are not enabled.
     pub(crate) fn schedules(&self) -> Result<&Schedules> {
         let missing = || Error::new(ErrorKind::Unsupported, "this server keeps no schedules");
         self.parts.schedules.as_ref().ok_or_else(missing)
     }
 
-    /// The models, for this caller.
+    /// Model backend with admission control on behalf of `caller`; `Unavailable` when none is configured.
     pub(crate) fn model_for(&self, caller: &Caller) -> Result<Arc<dyn ModelBackend>> {
         let missing = || Error::unavailable("no model backend is configured");
         self.parts.engine.model_for(caller).ok_or_else(missing)
     }
 
-    /// The tickets that are out.
+    /// Stream tickets that are issued and not yet redeemed.
     pub(crate) fn tickets(&self) -> &Tickets {
         &self.parts.tickets
     }
 
-    /// Who has guessed too often at tokens and keys.
+    /// Address lockout after too many failed authentications.
     pub(crate) fn shut_out(&self) -> &ShutOut {
         &self.parts.shut_out
     }
 
-    /// How long this app has existed.
+    /// Time since this state was created.
     pub(crate) fn uptime(&self) -> Duration {
         self.parts.started.elapsed()
     }
 
-    /// The machine now, as JSON. However many ask, it is measured about once a second.
+    /// Snapshot of the machine as JSON, at most 1 second old. The lock is held while measuring, so that concurrent
+    /// callers share one measurement.
     pub(crate) async fn snapshot(&self) -> Result<Bytes> {
         let mut kept = self.parts.snapshot.lock().await;
         match kept.as_ref() {
-            Some((taken, json)) if taken.elapsed() < SNAPSHOT_LIFE => Ok(json.clone()),
+            Some((taken, json)) if taken.elapsed() < SNAPSHOT_TTL => Ok(json.clone()),
             _ => {
                 let json = Bytes::from(serde_json::to_vec(&self.parts.engine.snapshot().await)?);
                 *kept = Some((Instant::now(), json.clone()));

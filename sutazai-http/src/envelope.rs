@@ -1,7 +1,7 @@
-//! The one form that every answer has.
+//! The envelope: the common form of every JSON response.
 //!
-//! Routes do not write it. They answer with a [`Reply`] or an [`ApiError`], which travel as [`Content`] beside the
-//! response until `middleware::envelope` knows the trace id and writes both alike.
+//! Routes do not write it. They return a [`Reply`] or an [`ApiError`]; either travels as [`Content`] in the
+//! extensions of the response until `middleware::envelope`, which knows the trace id, serializes it.
 
 use axum::body::Bytes;
 use axum::http::StatusCode;
@@ -14,19 +14,19 @@ use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
 use crate::error::{ApiError, ErrorBody};
 
-/// What every answer says beside its data or its error.
+/// Metadata of a response, beside its `data` or `error`.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Metadata {
-    /// When it was answered.
+    /// Time of the response.
     #[schema(value_type = chrono::DateTime<Utc>)]
     timestamp: String,
-    /// The version of the server.
+    /// Version of the server.
     version: &'static str,
-    /// Names this request in the log; also in the header `X-Request-Id`.
+    /// Identifies this request in the log. The header `X-Request-Id` returns it too, unless the request had its own.
     trace_id: String,
 }
 
-/// A bad answer, whole.
+/// Error response with its envelope.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ErrorEnvelope {
     #[schema(schema_with = failure)]
@@ -35,16 +35,16 @@ pub(crate) struct ErrorEnvelope {
     metadata: Metadata,
 }
 
-/// What an answer says, before the envelope is around it.
+/// Payload of a response before the envelope is written around it.
 #[derive(Debug, Clone)]
 pub(crate) enum Content {
-    /// `data`, already JSON.
+    /// The `data` of a successful response, already serialized as JSON.
     Data(Bytes),
-    /// `error`.
+    /// The `error` of a failed response.
     Failure(ApiError),
 }
 
-/// A good answer: its status and its data.
+/// Successful response of a route: its status and its serialized data.
 #[derive(Debug)]
 pub(crate) struct Reply {
     status: StatusCode,
@@ -52,27 +52,27 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
-    /// 200 with this data.
+    /// Creates a response with status 200 and this data.
     pub(crate) fn ok(data: &impl Serialize) -> Self {
         Self::of(StatusCode::OK, data)
     }
 
-    /// 201: it was made.
+    /// Creates a response with status 201: the resource was created.
     pub(crate) fn created(data: &impl Serialize) -> Self {
         Self::of(StatusCode::CREATED, data)
     }
 
-    /// 202: it will be done.
+    /// Creates a response with status 202: the task was accepted.
     pub(crate) fn accepted(data: &impl Serialize) -> Self {
         Self::of(StatusCode::ACCEPTED, data)
     }
 
-    /// 200 with data that is JSON already.
+    /// Creates a response with status 200 from data that is already JSON.
     pub(crate) fn json(data: Bytes) -> Self {
         Self { status: StatusCode::OK, data: Ok(data) }
     }
 
-    /// What it says, if that could be written.
+    /// Returns the serialized data; `None` when serialization failed.
     pub(crate) fn data(&self) -> Option<&Bytes> {
         self.data.as_ref().ok()
     }
@@ -103,7 +103,7 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// The whole body: `{"status", "data" | "error", "metadata": {"timestamp", "version", "trace_id"}}`.
+/// Serializes the whole body: `{"status", "data" | "error", "metadata": {"timestamp", "version", "trace_id"}}`.
 pub(crate) fn write(content: &Content, now: DateTime<Utc>, trace_id: &str) -> Vec<u8> {
     let metadata = Metadata {
         timestamp: now.to_rfc3339_opts(SecondsFormat::Millis, true),
@@ -111,7 +111,8 @@ pub(crate) fn write(content: &Content, now: DateTime<Utc>, trace_id: &str) -> Ve
         trace_id: trace_id.to_owned(),
     };
     match content {
-        // The data is JSON already: reading it only to write it again would cost as much as all else together.
+        // The data is JSON already. Concatenation avoids parsing and serializing it again, which would cost as much
+        // as the rest of the request.
         Content::Data(data) => {
             [br#"{"status":"success","data":"#, &data[..], br#","metadata":"#, &json(&metadata), b"}"]
                 .concat()
@@ -120,7 +121,7 @@ pub(crate) fn write(content: &Content, now: DateTime<Utc>, trace_id: &str) -> Ve
     }
 }
 
-/// Strings and numbers alone can always be written.
+/// Serializes a value that consists of strings and numbers only, which cannot fail.
 fn json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).unwrap_or_default()
 }

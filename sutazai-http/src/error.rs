@@ -1,4 +1,4 @@
-//! What a caller is told when something went wrong: the status table stands here and nowhere else.
+//! Error responses. This is the only place that maps error kinds to HTTP status codes.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use utoipa::ToSchema;
 
 use crate::readiness::{HealthStatus, ReadinessCheck, ReadinessReport};
 
-/// The most characters of an error's message and of the field that it names.
-const MAX_TEXT: usize = 500;
+/// Maximum length of an error message and of the field it names, in characters.
+const MAX_TEXT_CHARS: usize = 500;
 
-/// An error as the caller sees it; the envelope is put around it on its way out.
+/// Error of a request as the caller sees it; `middleware::envelope` writes it into the response.
 #[derive(Debug, Clone)]
 pub(crate) struct ApiError {
     status: StatusCode,
@@ -26,60 +26,60 @@ pub(crate) struct ApiError {
     readiness: Option<ReadinessReport>,
 }
 
-/// The `error` of the envelope.
+/// The `error` object of an error response.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ErrorBody {
-    /// What kind of error it is, for programs.
+    /// Error code, for programs.
     #[schema(example = "invalid_input")]
     code: &'static str,
-    /// What went wrong, for people.
+    /// Explanation of the error, for people.
     message: String,
     details: ErrorDetails,
 }
 
-/// More about an error, for programs.
+/// Additional details of an error, for programs.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ErrorDetails {
-    /// The field, parameter or header that does not fit, with dots between the levels.
+    /// Field, parameter or header that is invalid; nested fields are separated by dots.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     field: Option<String>,
-    /// After how many seconds it may be tried again; also in the header `Retry-After`.
+    /// Seconds after which the request may be repeated; the header `Retry-After` has the same value.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     retry_after_seconds: Option<u64>,
-    /// How the server is, where that is what was asked.
+    /// Overall state of the server; only in a response of `/health/ready`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     status: Option<HealthStatus>,
-    /// What of it is not as it should be.
+    /// Result of each readiness check; only in a response of `/health/ready`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     checks: Option<Vec<ReadinessCheck>>,
 }
 
 impl ApiError {
-    /// JSON that is none, as opposed to JSON that does not fit.
+    /// Creates a 400 for a request that cannot be parsed, as opposed to one with invalid values (422).
     pub(crate) fn malformed(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "malformed", message)
     }
 
-    /// A body whose content type is not this one.
+    /// Creates a 415 for a body whose content type is not `expected`.
     pub(crate) fn unsupported_media_type(expected: &str) -> Self {
         let message = format!("expected a body of content type {expected}");
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
     }
 
-    /// A body with a content coding that is not unpacked here.
+    /// Creates a 415 for a body with a content coding other than gzip.
     pub(crate) fn unsupported_coding() -> Self {
         let message = "expected a body without a content coding, or with gzip";
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
     }
 
-    /// A request that does not open a WebSocket.
+    /// Creates the error for a request that is not the opening handshake of a WebSocket.
     pub(crate) fn no_handshake(e: &WebSocketUpgradeRejection) -> Self {
         let status = match e.status() {
-            // What came is a request in good order, but not of this protocol.
+            // The request itself is well-formed, it only lacks the upgrade: 426 says so, 400 would not.
             StatusCode::BAD_REQUEST => StatusCode::UPGRADE_REQUIRED,
             status => status,
         };
@@ -90,25 +90,25 @@ impl ApiError {
         )
     }
 
-    /// A body of more than `limit` bytes.
+    /// Creates a 413 for a body of more than `limit` bytes.
     pub(crate) fn too_large(limit: usize) -> Self {
         let message = format!("expected a body of at most {limit} bytes");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", message)
     }
 
-    /// A body that has not arrived in time.
+    /// Creates a 408 for a body that did not arrive within `limit`.
     pub(crate) fn slow_body(limit: Duration) -> Self {
         let message = format!("expected the whole body within {} seconds", limit.as_secs());
         Self::new(StatusCode::REQUEST_TIMEOUT, "timeout", message)
     }
 
-    /// A request of a web page that may not call this server.
+    /// Creates a 403 for a request from a web page whose origin may not call this server.
     pub(crate) fn foreign_page() -> Self {
         let message = "pages of this origin may not call this server; see CORS_ORIGINS";
         Self::new(StatusCode::FORBIDDEN, ErrorKind::Forbidden.as_str(), message)
     }
 
-    /// What a bare status says: those of axum itself (no such path, no such method).
+    /// Creates an error from a bare status code, such as axum's own responses to an unknown path or method.
     pub(crate) fn of_status(status: StatusCode) -> Self {
         match status {
             StatusCode::NOT_FOUND => Self::new(status, "not_found", "there is nothing at this path"),
@@ -133,7 +133,7 @@ impl ApiError {
         }
     }
 
-    /// The server cannot do its work now; the report says why.
+    /// Creates a 503 with the readiness report that explains it.
     pub(crate) fn unready(report: ReadinessReport) -> Self {
         let message = "the server cannot do its work now";
         let e = Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message);
@@ -161,7 +161,7 @@ impl ApiError {
         self.field.as_deref()
     }
 
-    /// The `error` of the envelope.
+    /// The `error` object for the response body.
     pub(crate) fn body(&self) -> ErrorBody {
         let details = ErrorDetails {
             field: self.field.clone(),
@@ -202,7 +202,7 @@ impl From<Error> for ApiError {
     }
 }
 
-/// 422 is for values that do not fit; a body that cannot even be read is 400.
+/// Maps an error kind to its status. 422 is for invalid values; a body that cannot be parsed at all is 400.
 fn status(kind: ErrorKind) -> StatusCode {
     match kind {
         ErrorKind::InvalidInput | ErrorKind::ContextLength => StatusCode::UNPROCESSABLE_ENTITY,
@@ -219,20 +219,20 @@ fn status(kind: ErrorKind) -> StatusCode {
     }
 }
 
-/// Rounded up, at least 1: a caller that waits so long has waited long enough.
+/// Rounds up to whole seconds, at least 1, so that a caller that waits as told never comes too early.
 fn whole_seconds(after: Duration) -> u64 {
     after.as_millis().div_ceil(1_000).try_into().unwrap_or(u64::MAX).max(1)
 }
 
-/// A text that may repeat what a caller sent, cut to its first 500 characters.
+/// Cuts a text that may repeat a caller's input to its first 500 characters.
 fn shortened(text: &str) -> String {
-    match text.char_indices().nth(MAX_TEXT) {
+    match text.char_indices().nth(MAX_TEXT_CHARS) {
         Some((end, _)) => format!("{}...", &text[..end]),
         None => text.to_owned(),
     }
 }
 
-/// The error and everything below it, for the log.
+/// Formats the error with all its sources, for the log.
 fn chain(e: &Error) -> String {
     let mut text = e.to_string();
     let mut below = std::error::Error::source(e);

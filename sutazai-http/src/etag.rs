@@ -1,4 +1,4 @@
-//! Answers that a caller may have already (RFC 9110, 8.8 and 13.1.2).
+//! Conditional requests: `ETag` and `If-None-Match` (RFC 9110, 8.8 and 13.1.2).
 
 use std::fmt::Write as _;
 
@@ -9,10 +9,10 @@ use sha2::{Digest, Sha256};
 
 use crate::envelope::Reply;
 
-/// The answer with its `ETag`, or a bare 304 when the request's `If-None-Match` has it.
+/// Responds with the data and its `ETag`, or with a bare 304 when the request's `If-None-Match` contains that tag.
 ///
-/// The tag is a hash of the data, so it changes when anything does that the caller can see. It is weak: the envelope
-/// around the data, with its time and trace id, is another each time.
+/// The tag is a hash of the data, so it changes whenever anything visible to the caller changes. It is weak, because
+/// the envelope around the data differs in every response (time, trace id).
 pub(crate) fn unless_known(reply: Reply, request: &HeaderMap) -> Response {
     let Some(data) = reply.data() else { return reply.into_response() };
     let tag = tag(data);
@@ -26,7 +26,7 @@ pub(crate) fn unless_known(reply: Reply, request: &HeaderMap) -> Response {
     }
 }
 
-/// The opaque tag of this data, in quotes: the beginning of its SHA-256.
+/// Computes the opaque tag of the data: the first 16 bytes of its SHA-256 in hexadecimal, quoted.
 pub(crate) fn tag(data: &[u8]) -> String {
     let mut tag = String::with_capacity(34);
     tag.push('"');
@@ -38,7 +38,7 @@ pub(crate) fn tag(data: &[u8]) -> String {
     tag
 }
 
-/// Compares weakly, as `If-None-Match` wants it.
+/// Whether `If-None-Match` contains the tag; compares weakly, as RFC 9110, 13.1.2 requires.
 pub(crate) fn is_known(tag: &str, request: &HeaderMap) -> bool {
     let lists = request.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     let mut known = lists.flat_map(|list| list.split(',')).map(str::trim);

@@ -1,5 +1,5 @@
-//! Fuzzes what strangers and callers send: forms with files, cursors, ids of events, messages of WebSockets, chat
-//! requests and forwarded addresses.
+//! Fuzz targets for untrusted input: multipart forms, cursors, event ids, WebSocket messages, chat requests and
+//! forwarded addresses.
 
 use std::time::Duration;
 
@@ -18,10 +18,10 @@ use crate::live::message;
 use crate::live::resume::read_id;
 use crate::protection::TrustedProxies;
 
-/// Time for each target where no fuzzer sets it.
-const TIME: Duration = Duration::from_secs(2);
+/// Duration of each target under `cargo test`; libFuzzer sets its own.
+const TEST_DURATION: Duration = Duration::from_secs(2);
 
-/// A refusal says that it is the caller's fault.
+/// Asserts that a rejection is a client error (4xx), and not 401.
 fn refused(e: ApiError) {
     let status = Response::status(&e.into_response());
     assert!(status.is_client_error(), "{status}");
@@ -36,7 +36,7 @@ fn forms_with_files() {
         b"--b\r\ncontent-disposition: form-data; name=\"\"\r\n\r\n--b\r\n\r\n\r\n--b\r\n",
     ];
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    bolero::check!().with_test_time(TIME).for_each(|script: &[u8]| {
+    bolero::check!().with_test_time(TEST_DURATION).for_each(|script: &[u8]| {
         let request =
             Request::post("/api/v1/documents").header("content-type", "multipart/form-data; boundary=b");
         let request = request.body(Body::from(mutated(&seeds, script))).unwrap();
@@ -55,9 +55,9 @@ fn cursors_and_ids() {
         b"340282366920938463463374607431768211455",
         b"0",
     ];
-    bolero::check!().with_test_time(TIME).for_each(|script: &[u8]| {
+    bolero::check!().with_test_time(TEST_DURATION).for_each(|script: &[u8]| {
         let text = String::from_utf8_lossy(&mutated(&seeds, script)).into_owned();
-        // Only what was given is taken back.
+        // Only the canonical spelling is accepted: what is read is written the same way.
         if let Ok(id) = read_cursor(&text) {
             assert_eq!(write_cursor(id), text);
         }
@@ -77,7 +77,7 @@ fn messages_of_sockets() {
         br#"{"type":"ping"}"#,
         br#"[{"type":"unsubscribe","task_id":null}]"#,
     ];
-    bolero::check!().with_test_time(TIME).for_each(|script: &[u8]| {
+    bolero::check!().with_test_time(TEST_DURATION).for_each(|script: &[u8]| {
         let text = String::from_utf8_lossy(&mutated(&seeds, script)).into_owned();
         if let Err(e) = message::Request::read(&text) {
             refused(e);
@@ -91,7 +91,7 @@ fn chat_requests() {
         br#"{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"a"}]},{"role":"assistant","content":"b"}],"stop":["x"],"seed":5,"temperature":0.5,"stream":true,"stream_options":{"include_usage":true}}"#,
         br#"{"model":"m","messages":[{"role":"developer","content":"a"}],"response_format":{"type":"json_schema","json_schema":{"name":"n","schema":{"type":"object"}}},"max_completion_tokens":9}"#,
     ];
-    bolero::check!().with_test_time(TIME).for_each(|script: &[u8]| {
+    bolero::check!().with_test_time(TEST_DURATION).for_each(|script: &[u8]| {
         if let Err(e) = read_json::<CreateChatCompletion>(&mutated(&seeds, script)) {
             refused(e);
         }
@@ -107,7 +107,7 @@ fn forwarded_addresses() {
         b",,;;=\"\\\"",
     ];
     let proxies: TrustedProxies = "127.0.0.0/8,10.0.0.0/8".parse().unwrap();
-    bolero::check!().with_test_time(TIME).for_each(|script: &[u8]| {
+    bolero::check!().with_test_time(TEST_DURATION).for_each(|script: &[u8]| {
         let value = mutated(&seeds, script);
         let mut request = Request::get("/");
         for name in ["forwarded", "x-forwarded-for", "x-forwarded-proto"] {

@@ -1,21 +1,24 @@
-//! The HTTP server: the way in to the engine and to identity, over axum.
+//! HTTP server over axum: exposes the task engine, identity, models and documents as a JSON API.
 //!
-//! [`router`] gives a router that can be nested under any prefix of somebody's own axum service; [`serve`] runs one
-//! until it is asked to stop, and [`serve_with`] does so with TLS and other limits. A request goes through these, from
-//! the outside to the inside:
+//! [`router`] returns a router that an embedder can nest under any prefix of their own axum service. [`serve`] serves
+//! one until it is asked to stop; [`serve_with`] does the same with TLS and explicit connection limits.
 //!
-//! 1. `middleware::trace`: the trace that the request belongs to, a log line, a count,
-//! 2. `middleware::browser` and `middleware::compress`: headers for browsers; long answers made shorter,
-//! 3. `middleware::envelope`: the one form that every answer has; panics end here; under `/v1` `middleware::openai` gives answers the
-//!    form of that protocol,
-//! 4. `middleware::host`: no page of another origin, where nobody signs in,
-//! 5. `middleware::authenticate` (not around health, register, login and refresh; on streams a ticket will do),
-//! 6. `middleware::rate_limit`: how often an address may try to sign in, and a user may call,
-//! 7. `middleware::timeout` (not around streams),
-//! 8. `middleware::permit`: what the caller may do at all,
-//! 9. `middleware::body`: the size of a body, the time in which it arrives, and the memory of all,
-//! 10. `routes`: one file a verb; they read with `extract` and `dto`, call the engine, and answer with a `Reply` or an
-//!     `ApiError`.
+//! A request passes these stages, from the outermost to the innermost:
+//!
+//! 1. `middleware::trace`: joins or starts a trace, writes one log line and counts the request,
+//! 2. `middleware::browser` and `middleware::compress`: security and CORS headers; gzip of long responses,
+//! 3. `middleware::envelope`: puts every response into the common envelope and turns panics into errors; under `/v1`,
+//!    `middleware::openai` writes the form of OpenAI's protocol instead,
+//! 4. `middleware::host`: rejects requests from web pages of other origins while authentication is off,
+//! 5. `middleware::authenticate`: resolves the caller (not for health, register, login and refresh; streams also
+//!    accept a stream ticket),
+//! 6. `middleware::rate_limit`: limits sign-in attempts by address and other calls by user,
+//! 7. `middleware::timeout`: bounds the duration of a request (streams are exempt),
+//! 8. `middleware::permit`: checks the permission that the route requires,
+//! 9. `middleware::body`: bounds the size of a body, the time in which it arrives, and the memory of all bodies
+//!    together,
+//! 10. `routes`: one file per operation; parses input with `extract` and `dto`, calls the engine, and returns a
+//!     `Reply` or an `ApiError`.
 
 mod app;
 pub mod auth;

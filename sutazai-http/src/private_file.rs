@@ -1,4 +1,4 @@
-//! Files with secrets, which nobody else may read or write.
+//! Reads secret files, and rejects those that other users can access.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
@@ -7,24 +7,24 @@ use std::path::Path;
 
 use rustix::process::geteuid;
 
-/// Bits of a mode: access by others, and by the group of a file.
+/// Permission bits of a file mode: access by others, by its group, and write access by its group.
 const OTHERS: u32 = 0o007;
 const GROUP: u32 = 0o070;
 const GROUP_WRITE: u32 = 0o020;
 const ROOT: u32 = 0;
 
-/// Reads a file with a secret that an operator has named. Links are followed, for what hands out secrets and certificates
-/// uses them; they too must be root's or ours.
+/// Reads a secret file that an operator configured. Symbolic links are followed, because Kubernetes secrets and
+/// certbot use them; the link and the file must both belong to root or to the user of this process.
 ///
 /// # Errors
-/// `InvalidInput` from the operating system's own when it cannot be read; when it belongs to somebody else; or when others
-/// may read or write it. Of a file of root's the group may read, which is how secrets are handed to a service.
+/// Those of the operating system when the file cannot be read; `Other` when it belongs to another user, or when
+/// others can read or write it. The group may read a file of root: that is how secrets are mounted into a service.
 pub fn read_private_file(path: &Path) -> io::Result<String> {
     if let Ok(link) = fs::symlink_metadata(path) {
         of_ours(path, &link)?;
     }
     let mut file = File::open(path)?;
-    // Of the open file: the name may be another's by now.
+    // Checked on the open file, because the path may have been replaced since.
     let found = file.metadata()?;
     of_ours(path, &found)?;
     let refused = OTHERS | if found.uid() == ROOT { GROUP_WRITE } else { GROUP };
@@ -34,8 +34,8 @@ pub fn read_private_file(path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-/// Reads a file with a secret that this program keeps for itself: nobody but its user may have any access, and its name is
-/// no link.
+/// Reads a secret file that this program created for itself: only its own user may access it, and the path must not
+/// be a symbolic link.
 ///
 /// # Errors
 /// Those of [`read_private_file`].
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_can_read_or_write_is_refused() {
+    fn file_accessible_by_others_is_rejected() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key");
         fs::write(&path, "secret").unwrap();
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_may_read_what_is_roots_only() {
+    fn group_may_read_files_of_root_only() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key");
         fs::write(&path, "secret").unwrap();
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn links_are_followed_to_what_was_named_and_not_to_what_is_kept() {
+    fn links_are_followed_for_configured_files_only() {
         let folder = tempfile::tempdir().unwrap();
         let (path, link) = (folder.path().join("key"), folder.path().join("link"));
         fs::write(&path, "secret").unwrap();
@@ -118,12 +118,12 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_somebody_elses_is_refused() {
+    fn file_of_another_user_is_rejected() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key");
         fs::write(&path, "secret").unwrap();
         with_mode(&path, 0o600);
-        // Only root can give a file away; for others root's own files are the nearest to it, and those are allowed.
+        // Only root can give a file away. Other users cannot create a foreign file: root's files are allowed.
         if geteuid().is_root() {
             chown(&path, Some(65_534), None).unwrap();
             assert!(read_private_file(&path).unwrap_err().to_string().contains("belongs to the user 65534"));

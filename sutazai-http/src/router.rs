@@ -1,4 +1,4 @@
-//! Which path leads to which route, who may go there, and what lies around it.
+//! Route table: maps each path to its handler and wraps each group of routes in the checks and limits it requires.
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -22,7 +22,7 @@ use crate::routes::{
     models, schedules, system, tasks,
 };
 
-/// All of the API. It can be nested under any prefix: it holds no absolute link.
+/// Builds the router of the whole API. It can be nested under any prefix, because it contains no absolute link.
 pub fn router(app: App) -> Router {
     let small = |routes| about_users(sized(&app, BodyLimit::ACCOUNT, queried(&app, routes)));
     let open = limited_by_address(&app, small(sign_in())).merge(refreshed(&app, small(refresh())));
@@ -72,7 +72,7 @@ pub fn router(app: App) -> Router {
         cross_origin.clone(),
         compress::layer(),
         from_fn_with_state(app.clone(), layers::answered),
-        // Where no limit stands in this file nothing reads a body.
+        // Default for routes without a body limit in this file: their handlers read no body, so none may arrive.
         DefaultBodyLimit::max(0),
     ));
     let probes = probes(&app).route_layer((from_fn_with_state(app.clone(), layers::probed), cross_origin));
@@ -82,11 +82,11 @@ pub fn router(app: App) -> Router {
     router.with_state(app.described(document.to_json().unwrap_or_default()))
 }
 
-/// What balancers and Prometheus ask for every few seconds.
+/// Routes that load balancers and Prometheus poll every few seconds.
 fn probes(app: &App) -> OpenApiRouter<App> {
     let figures = OpenApiRouter::new().routes(routes!(figures::show::handle)).route_layer(compress::layer());
     let ready = OpenApiRouter::new().routes(routes!(health::ready::handle));
-    // It waits for nothing, so there is nothing to limit.
+    // Liveness waits for nothing, so a time limit would add cost without an effect.
     let alive = OpenApiRouter::new().routes(routes!(health::show::handle));
     enveloped(alive.merge(timed(app, ready.merge(figures))))
 }
@@ -113,7 +113,8 @@ fn account() -> OpenApiRouter<App> {
         .routes(routes!(auth::api_keys::delete::handle))
 }
 
-/// Here a password can be guessed at with a token that was found.
+/// Routes that verify the caller's password. Limited by address, because the holder of a stolen access token could
+/// use them to guess the password.
 fn password(app: &App) -> OpenApiRouter<App> {
     let routes = OpenApiRouter::new()
         .routes(routes!(auth::password::handle))
@@ -170,7 +171,7 @@ fn tickets() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(auth::ticket::handle))
 }
 
-/// They last, without a limit to the time that a request takes.
+/// Streams: open-ended responses, therefore without a time limit.
 fn streams() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(events::stream::handle))
@@ -210,12 +211,12 @@ fn document_writes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(documents::upload::handle)).routes(routes!(documents::delete::handle))
 }
 
-/// A model takes its time; the gate in front of it has a limit of its own.
+/// Routes that wait for a model. No request timeout: admission control in front of the models has its own limit.
 fn answers() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(conversations::say::handle))
 }
 
-/// Here too the gate has the limit.
+/// OpenAI-compatible API. No request timeout: admission control in front of the models has its own limit.
 fn gateway() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(gateway::complete::handle))
@@ -224,20 +225,21 @@ fn gateway() -> OpenApiRouter<App> {
         .routes(routes!(gateway::show_model::handle))
 }
 
-/// These routes, for callers who have this permission.
+/// Restricts the routes to callers with `permission` and documents the requirement.
 fn permitted(app: &App, permission: Permission, mut routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
     access::permitted(routes.get_openapi_mut(), permission);
     routes.route_layer(from_fn_with_state((app.clone(), permission), permit::require))
 }
 
-/// These routes, for callers who have signed in, as often as a user may call.
+/// Restricts the routes to authenticated callers and applies the rate limit per user.
 fn signed_in(app: &App, mut routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
     access::limited(routes.get_openapi_mut());
     access::signed_in(routes.get_openapi_mut());
     routes.route_layer(from_fn_with_state(app.clone(), layers::signed_in))
 }
 
-/// The same for callers who have signed in or have a ticket: browsers cannot open a stream with a header.
+/// Like [`signed_in`], but also accepts a stream ticket, because browsers cannot set a header when they open a
+/// stream.
 fn signed_in_or_ticket(app: &App, mut routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
     access::limited(routes.get_openapi_mut());
     access::signed_in(routes.get_openapi_mut());
@@ -245,32 +247,32 @@ fn signed_in_or_ticket(app: &App, mut routes: OpenApiRouter<App>) -> OpenApiRout
     routes.route_layer(from_fn_with_state(app.clone(), layers::signed_in_or_ticket))
 }
 
-/// These routes, with a limit to the time that a request takes.
+/// Applies the request timeout to the routes.
 fn timed(app: &App, mut routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
     access::timed(routes.get_openapi_mut());
     routes.route_layer(from_fn_with_state(app.clone(), timeout::limit))
 }
 
-/// These routes, with bodies within this limit.
+/// Limits the request bodies of the routes to `limit`.
 fn sized(app: &App, limit: BodyLimit, mut routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
     access::sized(routes.get_openapi_mut(), limit.bytes);
     routes.route_layer(from_fn_with_state((app.clone(), limit), body::limit))
 }
 
-/// These routes, without parameters in the query that they do not have; callers who have signed in are held to that
-/// anyway.
+/// Rejects unknown query parameters on routes that need no sign-in. Routes behind a sign-in check them in the layer
+/// that authenticates.
 fn queried(app: &App, mut routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
     access::queried(routes.get_openapi_mut());
     routes.route_layer(from_fn_with_state(app.clone(), parameters::check))
 }
 
-/// These routes, as often as an address may call those that a secret can be guessed at with.
+/// Applies the rate limit per address to routes where a secret can be guessed.
 fn limited_by_address(app: &App, mut routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
     access::limited(routes.get_openapi_mut());
     routes.route_layer(from_fn_with_state(app.clone(), rate_limit::sign_in))
 }
 
-/// These routes, as often as an address may present refresh tokens.
+/// Applies the rate limits of token refresh: successful refreshes count as calls, rejected ones as sign-in attempts.
 fn refreshed(app: &App, mut routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
     access::limited(routes.get_openapi_mut());
     routes.route_layer(from_fn_with_state(app.clone(), rate_limit::refresh))

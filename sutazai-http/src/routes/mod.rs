@@ -1,4 +1,4 @@
-//! The routes: a folder a noun, a file a verb, each with one `handle`.
+//! HTTP handlers: one folder per resource and one file per operation, each with one function `handle`.
 
 pub(crate) mod admin;
 pub(crate) mod agents;

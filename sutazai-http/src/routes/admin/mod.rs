@@ -1,4 +1,4 @@
-//! What only admins may do.
+//! Operations that only admins may perform.
 
 pub(crate) mod dead_letter;
 pub(crate) mod invitations;

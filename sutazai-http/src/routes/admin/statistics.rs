@@ -1,4 +1,4 @@
-//! `GET /api/v1/admin/statistics`: how the server is used.
+//! `GET /api/v1/admin/statistics`: counts users and tasks.
 
 use axum::extract::State;
 
@@ -7,14 +7,14 @@ use crate::dto::admin::StatisticsView;
 use crate::envelope::Reply;
 use crate::error::ApiError;
 
-/// Show how the server is used.
+/// Show usage statistics.
 #[utoipa::path(
     get,
     path = "/api/v1/admin/statistics",
     operation_id = "show_statistics",
     tag = "admin",
     responses(
-        (status = 200, description = "The numbers of users and of tasks, and the age of the queue.", body = StatisticsView),
+        (status = 200, description = "Numbers of users and tasks, and the depth and age of the queue.", body = StatisticsView),
     ),
 )]
 pub(crate) async fn handle(State(app): State<App>) -> Result<Reply, ApiError> {

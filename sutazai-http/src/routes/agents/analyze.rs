@@ -1,4 +1,4 @@
-//! `POST /api/v1/agents/hardware-optimizer/analyze`: the main job in one call, without knowing what a task looks like.
+//! `POST /api/v1/agents/hardware-optimizer/analyze`: submits a hardware analysis without a task payload.
 
 use axum::Extension;
 use axum::extract::State;
@@ -15,9 +15,10 @@ use crate::monitoring::counts;
 
 const AGENT: &str = "hardware-optimizer";
 
-/// Analyse this machine.
+/// Analyze this machine.
 ///
-/// The main job in one call. Without a body a model writes the recommendations. The result is the task's.
+/// Submits a task for the agent `hardware-optimizer`. By default a model words the recommendations; with `use_model`
+/// false, the rules do. When the task has completed, its `result` holds the analysis.
 #[utoipa::path(
     post,
     path = "/api/v1/agents/hardware-optimizer/analyze",
@@ -25,8 +26,8 @@ const AGENT: &str = "hardware-optimizer";
     tag = "agents",
     request_body = Option<Analyze>,
     responses(
-        (status = 202, description = "It will be done.", body = AnalysisTask),
-        (status = 404, description = "This server has no such agent."),
+        (status = 202, description = "The task was accepted.", body = AnalysisTask),
+        (status = 404, description = "This server does not run the agent `hardware-optimizer`."),
     ),
 )]
 pub(crate) async fn handle(

@@ -1,4 +1,4 @@
-//! `GET /api/v1/agents`: the agents of this server, with the schema of what they take.
+//! `GET /api/v1/agents`: lists the agents of this server with the JSON Schema of their payload.
 
 use axum::extract::State;
 
@@ -8,14 +8,14 @@ use crate::envelope::Reply;
 
 /// List the agents.
 ///
-/// With the schema of what each takes.
+/// Each agent includes the JSON Schema of its payload and whether a process works for it.
 #[utoipa::path(
     get,
     path = "/api/v1/agents",
     operation_id = "list_agents",
     tag = "agents",
     responses(
-        (status = 200, description = "All of them, by name.", body = AgentList),
+        (status = 200, description = "All agents, sorted by name.", body = AgentList),
     ),
 )]
 pub(crate) async fn handle(State(app): State<App>) -> Reply {

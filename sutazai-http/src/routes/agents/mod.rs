@@ -1,4 +1,4 @@
-//! What can do tasks.
+//! Agents of this server, and the hardware analysis as one call.
 
 pub(crate) mod analyze;
 pub(crate) mod list;

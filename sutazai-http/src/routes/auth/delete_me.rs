@@ -1,4 +1,4 @@
-//! `DELETE /api/v1/auth/me`: the caller's own user is deleted.
+//! `DELETE /api/v1/auth/me`: deletes the caller's own user.
 
 use crate::dto::account::DeleteMe;
 use crate::dto::gone::Gone;
@@ -8,7 +8,7 @@ use crate::extract::{Account, Json};
 
 /// Delete the caller's own user.
 ///
-/// With it go all their sessions, API keys, schedules, tasks, conversations and documents. It cannot be undone.
+/// Also deletes their sessions, API keys, schedules, tasks, conversations and documents. This cannot be undone.
 #[utoipa::path(
     delete,
     path = "/api/v1/auth/me",
@@ -16,10 +16,10 @@ use crate::extract::{Account, Json};
     tag = "auth",
     request_body = DeleteMe,
     responses(
-        (status = 200, description = "The user is deleted.", body = Gone),
-        (status = 403, description = "The password is another one, or an API key was used."),
-        (status = 409, description = "This is the last admin who can sign in."),
-        (status = 503, description = "Too many passwords are being checked; `Retry-After` says when to come again."),
+        (status = 200, description = "The user was deleted.", body = Gone),
+        (status = 403, description = "The password is wrong, or the request used an API key."),
+        (status = 409, description = "The user is the last admin who can sign in."),
+        (status = 503, description = "Too many passwords are being checked; `Retry-After` says when to retry."),
     ),
 )]
 pub(crate) async fn handle(account: Account, Json(body): Json<DeleteMe>) -> Result<Reply, ApiError> {

@@ -1,4 +1,4 @@
-//! `POST /api/v1/auth/login`: a name and a password for a pair of tokens.
+//! `POST /api/v1/auth/login`: signs a user in and returns a pair of tokens.
 
 use axum::extract::State;
 use sutazai_core::identity::Client;
@@ -12,7 +12,8 @@ use crate::monitoring::counts;
 
 /// Sign in.
 ///
-/// A name and a password for a pair of tokens. An unknown user and a wrong password are told apart by nothing.
+/// Exchanges a username or e-mail address and a password for an access token and a refresh token. The response does
+/// not reveal whether the user exists.
 #[utoipa::path(
     post,
     path = "/api/v1/auth/login",
@@ -20,10 +21,10 @@ use crate::monitoring::counts;
     tag = "auth",
     request_body = Login,
     responses(
-        (status = 200, description = "Signed in.", body = SignedInView),
-        (status = 401, description = "An unknown user or a wrong password."),
+        (status = 200, description = "The user is signed in.", body = SignedInView),
+        (status = 401, description = "The user is unknown or the password is wrong."),
         (status = 403, description = "The user is disabled."),
-        (status = 503, description = "Too many passwords are being checked; `Retry-After` says when to come again."),
+        (status = 503, description = "Too many passwords are being checked; `Retry-After` says when to retry."),
     ),
 )]
 pub(crate) async fn handle(

@@ -1,4 +1,4 @@
-//! `POST /api/v1/auth/logout`: ends the session that the access token belongs to.
+//! `POST /api/v1/auth/logout`: ends the session of the access token.
 
 use crate::dto::account::Nothing;
 use crate::envelope::Reply;
@@ -7,14 +7,14 @@ use crate::extract::Account;
 
 /// Sign out.
 ///
-/// Both tokens of the session are refused from now on.
+/// Revokes the access token and the refresh token of this session.
 #[utoipa::path(
     post,
     path = "/api/v1/auth/logout",
     operation_id = "logout",
     tag = "auth",
     responses(
-        (status = 200, description = "The session has ended.", body = Nothing),
+        (status = 200, description = "The session was ended.", body = Nothing),
     ),
 )]
 pub(crate) async fn handle(account: Account) -> Result<Reply, ApiError> {

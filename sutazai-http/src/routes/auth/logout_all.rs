@@ -1,4 +1,4 @@
-//! `POST /api/v1/auth/logout-all`: ends all sessions of the caller, this one too.
+//! `POST /api/v1/auth/logout-all`: ends all sessions of the caller, including this one.
 
 use crate::dto::account::EndedSessions;
 use crate::envelope::Reply;
@@ -7,14 +7,14 @@ use crate::extract::Account;
 
 /// Sign out everywhere.
 ///
-/// All tokens of all sessions are refused from now on, this one's too. API keys stay good.
+/// Revokes all tokens of all sessions, including this one. API keys remain valid.
 #[utoipa::path(
     post,
     path = "/api/v1/auth/logout-all",
     operation_id = "logout_all",
     tag = "auth",
     responses(
-        (status = 200, description = "How many sessions have ended.", body = EndedSessions),
+        (status = 200, description = "Number of sessions that were ended.", body = EndedSessions),
     ),
 )]
 pub(crate) async fn handle(account: Account) -> Result<Reply, ApiError> {

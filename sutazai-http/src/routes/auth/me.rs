@@ -1,4 +1,4 @@
-//! `GET /api/v1/auth/me`: who the caller is.
+//! `GET /api/v1/auth/me`: returns the caller's own user.
 
 use axum::Extension;
 use axum::extract::State;
@@ -10,14 +10,14 @@ use crate::dto::auth::UserView;
 use crate::envelope::Reply;
 use crate::error::ApiError;
 
-/// Show who is calling.
+/// Show the caller's own user.
 #[utoipa::path(
     get,
     path = "/api/v1/auth/me",
     operation_id = "show_me",
     tag = "auth",
     responses(
-        (status = 200, description = "The user.", body = UserView),
+        (status = 200, description = "The caller's user.", body = UserView),
     ),
 )]
 pub(crate) async fn handle(

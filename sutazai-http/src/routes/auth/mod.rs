@@ -1,4 +1,4 @@
-//! Who is calling, and what they sign in with.
+//! Authentication and the caller's own account: sign-in, tokens, sessions, API keys and stream tickets.
 
 pub(crate) mod api_keys;
 pub(crate) mod delete_me;

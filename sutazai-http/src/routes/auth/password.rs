@@ -1,4 +1,4 @@
-//! `POST /api/v1/auth/password`: a new password in the place of the old one.
+//! `POST /api/v1/auth/password`: changes the caller's password.
 
 use crate::dto::account::{ChangePassword, PasswordChanged};
 use crate::envelope::Reply;
@@ -7,7 +7,7 @@ use crate::extract::{Account, Json};
 
 /// Change the password.
 ///
-/// All other sessions end, and all API keys unless `revoke_keys` is false.
+/// Ends all other sessions and, unless `revoke_keys` is false, deletes all API keys.
 #[utoipa::path(
     post,
     path = "/api/v1/auth/password",
@@ -15,9 +15,9 @@ use crate::extract::{Account, Json};
     tag = "auth",
     request_body = ChangePassword,
     responses(
-        (status = 200, description = "How many other sessions and API keys have ended.", body = PasswordChanged),
-        (status = 403, description = "The current password is another one, or an API key was used."),
-        (status = 503, description = "Too many passwords are being checked; `Retry-After` says when to come again."),
+        (status = 200, description = "Numbers of other sessions and API keys that were revoked.", body = PasswordChanged),
+        (status = 403, description = "The current password is wrong, or the request used an API key."),
+        (status = 503, description = "Too many passwords are being checked; `Retry-After` says when to retry."),
     ),
 )]
 pub(crate) async fn handle(account: Account, Json(body): Json<ChangePassword>) -> Result<Reply, ApiError> {

@@ -1,4 +1,4 @@
-//! `POST /api/v1/auth/refresh`: a refresh token for a new pair of tokens.
+//! `POST /api/v1/auth/refresh`: exchanges a refresh token for a new pair of tokens.
 
 use axum::extract::State;
 use sutazai_core::identity::Client;
@@ -9,11 +9,11 @@ use crate::envelope::Reply;
 use crate::error::ApiError;
 use crate::extract::{ClientAddress, Json, UserAgent};
 
-/// Refresh.
+/// Refresh the tokens.
 ///
-/// A refresh token for a new pair of tokens; the old refresh token is spent. Whoever gets no answer may send the same token again
-/// within 30 seconds, from the same address and with the same `User-Agent`, and is answered with the same new refresh token. Any
-/// other use of a spent token ends its session.
+/// Exchanges a refresh token for a new access token and a new refresh token; the old refresh token is spent. A client
+/// that received no response may repeat the request within 30 seconds, from the same address and with the same
+/// `User-Agent`, and receives the same new refresh token. Any other use of a spent token ends its session.
 #[utoipa::path(
     post,
     path = "/api/v1/auth/refresh",
@@ -21,8 +21,8 @@ use crate::extract::{ClientAddress, Json, UserAgent};
     tag = "auth",
     request_body = Refresh,
     responses(
-        (status = 200, description = "Both tokens are new.", body = SignedInView),
-        (status = 401, description = "The refresh token is spent, expired or of an ended session."),
+        (status = 200, description = "A new access token and a new refresh token.", body = SignedInView),
+        (status = 401, description = "The refresh token is spent or expired, or its session has ended."),
         (status = 403, description = "The user is disabled."),
     ),
 )]

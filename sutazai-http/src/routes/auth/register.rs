@@ -1,4 +1,4 @@
-//! `POST /api/v1/auth/register`: a new user, signed in at once.
+//! `POST /api/v1/auth/register`: creates a user and signs them in.
 
 use axum::extract::State;
 use sutazai_core::identity::Client;
@@ -11,7 +11,7 @@ use crate::extract::{ClientAddress, Json, UserAgent};
 
 /// Register.
 ///
-/// A new user, signed in at once. Where registration is closed, only with an invitation of an admin.
+/// Creates a user and signs them in. While registration is closed, an admin's invitation is required.
 #[utoipa::path(
     post,
     path = "/api/v1/auth/register",
@@ -19,10 +19,10 @@ use crate::extract::{ClientAddress, Json, UserAgent};
     tag = "auth",
     request_body = Register,
     responses(
-        (status = 201, description = "A new user, signed in.", body = SignedInView),
+        (status = 201, description = "The user was created and is signed in.", body = SignedInView),
         (status = 403, description = "Registration is closed, or the invitation is unknown, used or expired."),
-        (status = 409, description = "The name or the address is taken; `details.field` says which."),
-        (status = 503, description = "Too many passwords are being checked; `Retry-After` says when to come again."),
+        (status = 409, description = "The username or the e-mail address is taken; `details.field` says which."),
+        (status = 503, description = "Too many passwords are being checked; `Retry-After` says when to retry."),
     ),
 )]
 pub(crate) async fn handle(

@@ -1,4 +1,4 @@
-//! `POST /api/v1/auth/ticket`: a ticket for the address of a stream.
+//! `POST /api/v1/auth/ticket`: issues a stream ticket.
 
 use axum::Extension;
 use axum::extract::State;
@@ -12,18 +12,19 @@ use crate::dto::ticket::TicketView;
 use crate::envelope::Reply;
 use crate::error::ApiError;
 
-/// Make a ticket for a stream.
+/// Create a stream ticket.
 ///
-/// It stands for the caller's token or key, once, in the address of a stream that is opened within 30 seconds.
+/// A ticket replaces the access token or API key in the URL of one stream, for clients that cannot set headers. It is
+/// valid for 30 seconds and for one use, on the server that issued it.
 #[utoipa::path(
     post,
     path = "/api/v1/auth/ticket",
     operation_id = "create_ticket",
     tag = "auth",
     responses(
-        (status = 201, description = "The ticket.", body = TicketView),
-        (status = 429, description = "Too many of the caller's tickets are unused."),
-        (status = 503, description = "Too many tickets are unused."),
+        (status = 201, description = "The ticket was created.", body = TicketView),
+        (status = 429, description = "32 tickets of this user are unused."),
+        (status = 503, description = "Too many tickets of all users are unused."),
     ),
 )]
 pub(crate) async fn handle(

@@ -1,4 +1,4 @@
-//! `POST /api/v1/conversations`: begins a conversation.
+//! `POST /api/v1/conversations`: creates a conversation.
 
 use axum::Extension;
 use axum::extract::State;
@@ -10,14 +10,14 @@ use crate::envelope::Reply;
 use crate::error::ApiError;
 use crate::extract::OptionalJson;
 
-/// Begin a conversation.
+/// Create a conversation.
 #[utoipa::path(
     post,
     path = "/api/v1/conversations",
     operation_id = "create_conversation",
     tag = "conversations",
     request_body = Option<CreateConversation>,
-    responses((status = 201, description = "It is there, without messages.", body = ConversationView)),
+    responses((status = 201, description = "The conversation was created, without messages.", body = ConversationView)),
 )]
 pub(crate) async fn handle(
     State(app): State<App>,

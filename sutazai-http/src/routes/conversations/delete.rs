@@ -1,4 +1,4 @@
-//! `DELETE /api/v1/conversations/{id}`: removes a conversation and its messages.
+//! `DELETE /api/v1/conversations/{id}`: deletes a conversation and its messages.
 
 use axum::Extension;
 use axum::extract::State;
@@ -10,14 +10,14 @@ use crate::envelope::Reply;
 use crate::error::ApiError;
 use crate::extract::IdPath;
 
-/// Remove a conversation and its messages.
+/// Delete a conversation and its messages.
 #[utoipa::path(
     delete,
     path = "/api/v1/conversations/{id}",
     operation_id = "delete_conversation",
     tag = "conversations",
     params(("id" = Uuid, Path)),
-    responses((status = 200, description = "It is gone.", body = Gone)),
+    responses((status = 200, description = "The conversation was deleted.", body = Gone)),
 )]
 pub(crate) async fn handle(
     State(app): State<App>,

@@ -1,4 +1,4 @@
-//! `GET /api/v1/conversations`: the caller's conversations, newest first.
+//! `GET /api/v1/conversations`: lists the caller's conversations, newest first.
 
 use axum::Extension;
 use axum::extract::State;
@@ -17,7 +17,7 @@ use crate::extract::Query;
     operation_id = "list_conversations",
     tag = "conversations",
     params(ListPage),
-    responses((status = 200, description = "One page, newest first.", body = ConversationList)),
+    responses((status = 200, description = "One page of conversations, newest first.", body = ConversationList)),
 )]
 pub(crate) async fn handle(
     State(app): State<App>,

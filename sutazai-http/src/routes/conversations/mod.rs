@@ -1,4 +1,4 @@
-//! Conversations with a model.
+//! Conversations of users with a model.
 
 pub(crate) mod create;
 pub(crate) mod delete;

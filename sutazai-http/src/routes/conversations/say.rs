@@ -1,4 +1,4 @@
-//! `POST /api/v1/conversations/{id}/messages`: says something, and streams the answer (server-sent events).
+//! `POST /api/v1/conversations/{id}/messages`: adds a message and streams the model's answer (server-sent events).
 
 use axum::Extension;
 use axum::extract::State;
@@ -17,11 +17,11 @@ use crate::extract::{IdPath, Json};
 use crate::live::ending::Ending;
 use crate::routes::tasks::events::KEEP_ALIVE;
 
-/// Say something in a conversation.
+/// Send a message in a conversation.
 ///
-/// The message is kept, then the model answers as server-sent events: `text` with a piece of the answer, again and again,
-/// then `done` with the message as it is kept, or `error`. Of an answer whose reader goes away, what was written so far is
-/// kept and marked as cut.
+/// Stores the message, then streams the model's answer as server-sent events: any number of `text` events with a
+/// piece of the answer each, then `done` with the stored answer, or `error`. If the client disconnects, the part
+/// written so far is stored and marked as `cut`.
 #[utoipa::path(
     post,
     path = "/api/v1/conversations/{id}/messages",
@@ -30,10 +30,10 @@ use crate::routes::tasks::events::KEEP_ALIVE;
     params(("id" = Uuid, Path)),
     request_body = CreateMessage,
     responses(
-        (status = 200, description = "The answer.", content_type = "text/event-stream", body = String),
-        (status = 409, description = "The user has no space left for messages."),
-        (status = 429, description = "The user has used up what one user may ask of the model."),
-        (status = 503, description = "The model is in use, or there is none."),
+        (status = 200, description = "The answer as a stream of events.", content_type = "text/event-stream", body = String),
+        (status = 409, description = "The user's quota of messages is used up."),
+        (status = 429, description = "The user has used up their share of model requests."),
+        (status = 503, description = "All model slots are in use, or no model backend is configured."),
         (status = 504, description = "The model did not answer in time."),
     ),
 )]

@@ -1,4 +1,4 @@
-//! `GET /api/v1/conversations/{id}`: a conversation and what was said in it.
+//! `GET /api/v1/conversations/{id}`: returns a conversation and one page of its messages.
 
 use axum::Extension;
 use axum::extract::State;
@@ -17,7 +17,7 @@ use crate::extract::{IdPath, Query};
     operation_id = "show_conversation",
     tag = "conversations",
     params(("id" = Uuid, Path), ListPage),
-    responses((status = 200, description = "One page of it, oldest first.", body = ConversationWithMessages)),
+    responses((status = 200, description = "The conversation with one page of messages, oldest first.", body = ConversationWithMessages)),
 )]
 pub(crate) async fn handle(
     State(app): State<App>,

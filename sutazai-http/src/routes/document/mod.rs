@@ -1,3 +1,3 @@
-//! The document that describes the API.
+//! OpenAPI description of the API.
 
 pub(crate) mod show;

@@ -1,4 +1,4 @@
-//! `GET /api/openapi.json`: what this server can be asked, for programs.
+//! `GET /api/openapi.json`: returns the OpenAPI description of this API.
 
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
@@ -8,13 +8,13 @@ use crate::app::App;
 
 /// Describe this API.
 ///
-/// An OpenAPI document, without the envelope.
+/// Returns an OpenAPI document without the envelope.
 #[utoipa::path(
     get,
     path = "/api/openapi.json",
     operation_id = "show_document",
     tag = "document",
-    responses((status = 200, description = "OpenAPI 3.1.", body = Object)),
+    responses((status = 200, description = "OpenAPI 3.1 document.", body = Object)),
 )]
 pub(crate) async fn handle(State(app): State<App>) -> impl IntoResponse {
     ([(CONTENT_TYPE, "application/json")], app.document())

@@ -1,4 +1,4 @@
-//! `GET /api/v1/documents/{id}/chunks`: what a document says, chunk by chunk.
+//! `GET /api/v1/documents/{id}/chunks`: returns the text of a document in chunks.
 
 use axum::Extension;
 use axum::extract::State;
@@ -10,14 +10,14 @@ use crate::envelope::Reply;
 use crate::error::ApiError;
 use crate::extract::{IdPath, Query};
 
-/// Show chunks of a document.
+/// List the chunks of a document.
 #[utoipa::path(
     get,
     path = "/api/v1/documents/{id}/chunks",
     operation_id = "list_chunks",
     tag = "documents",
     params(("id" = Uuid, Path), ListChunks),
-    responses((status = 200, description = "Some of them, in their order.", body = ChunkList)),
+    responses((status = 200, description = "Consecutive chunks, in their order.", body = ChunkList)),
 )]
 pub(crate) async fn handle(
     State(app): State<App>,

@@ -1,4 +1,4 @@
-//! `DELETE /api/v1/documents/{id}`: removes a document and its chunks.
+//! `DELETE /api/v1/documents/{id}`: deletes a document and its chunks.
 
 use axum::Extension;
 use axum::extract::State;
@@ -10,14 +10,14 @@ use crate::envelope::Reply;
 use crate::error::ApiError;
 use crate::extract::IdPath;
 
-/// Remove a document and its chunks.
+/// Delete a document and its chunks.
 #[utoipa::path(
     delete,
     path = "/api/v1/documents/{id}",
     operation_id = "delete_document",
     tag = "documents",
     params(("id" = Uuid, Path)),
-    responses((status = 200, description = "It is gone.", body = Gone)),
+    responses((status = 200, description = "The document was deleted.", body = Gone)),
 )]
 pub(crate) async fn handle(
     State(app): State<App>,

@@ -1,4 +1,4 @@
-//! `GET /api/v1/documents`: the caller's documents, newest first.
+//! `GET /api/v1/documents`: lists the caller's documents, newest first.
 
 use axum::Extension;
 use axum::extract::State;
@@ -17,7 +17,7 @@ use crate::extract::Query;
     operation_id = "list_documents",
     tag = "documents",
     params(ListDocuments),
-    responses((status = 200, description = "One page, newest first.", body = DocumentList)),
+    responses((status = 200, description = "One page of documents, newest first.", body = DocumentList)),
 )]
 pub(crate) async fn handle(
     State(app): State<App>,

@@ -1,4 +1,4 @@
-//! Documents of users. The document that describes the API is `routes::document`.
+//! Documents of users. `routes::document` is the OpenAPI description instead.
 
 pub(crate) mod chunks;
 pub(crate) mod delete;

@@ -1,4 +1,4 @@
-//! `GET /api/v1/documents/search`: what the caller's documents say about some words.
+//! `GET /api/v1/documents/search`: finds passages in the caller's documents by their words.
 
 use axum::Extension;
 use axum::extract::State;
@@ -12,15 +12,15 @@ use crate::extract::Query;
 
 /// Search the caller's documents.
 ///
-/// By words alone: a chunk is found that has at least one of them, in any case; what has more of them, or rarer ones, comes
-/// first. Only what is the caller's own is looked at, for admins too.
+/// Matches words, not meaning, and ignores case. A chunk is found if it contains at least one of the words; chunks
+/// with more or rarer words come first. Searches the caller's own documents only, also for admins.
 #[utoipa::path(
     get,
     path = "/api/v1/documents/search",
     operation_id = "search_documents",
     tag = "documents",
     params(SearchDocuments),
-    responses((status = 200, description = "The best passages.", body = PassageList)),
+    responses((status = 200, description = "The passages, best first.", body = PassageList)),
 )]
 pub(crate) async fn handle(
     State(app): State<App>,

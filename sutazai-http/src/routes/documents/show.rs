@@ -1,4 +1,4 @@
-//! `GET /api/v1/documents/{id}`: a document, without its chunks.
+//! `GET /api/v1/documents/{id}`: returns a document without its chunks.
 
 use axum::Extension;
 use axum::extract::State;
@@ -17,7 +17,7 @@ use crate::extract::IdPath;
     operation_id = "read_document",
     tag = "documents",
     params(("id" = Uuid, Path)),
-    responses((status = 200, description = "It, without its chunks.", body = DocumentView)),
+    responses((status = 200, description = "The document, without its chunks.", body = DocumentView)),
 )]
 pub(crate) async fn handle(
     State(app): State<App>,

@@ -1,4 +1,4 @@
-//! `POST /api/v1/documents`: keeps a file as a document.
+//! `POST /api/v1/documents`: stores the text of a file as a document.
 
 use axum::Extension;
 use axum::extract::{FromRequest, Request, State};
@@ -12,21 +12,21 @@ use crate::extract::{FileForm, idempotency_key};
 
 /// Upload a document.
 ///
-/// Its text is read and split into chunks, which a search finds by their words. The file itself is not kept. The same
-/// `Idempotency-Key` with the same file and title gives the same document.
+/// Extracts the text of the file and splits it into chunks, which a search finds by their words. The file itself is
+/// not stored. Repeating the request with the same `Idempotency-Key`, file and title returns the same document.
 #[utoipa::path(
     post,
     path = "/api/v1/documents",
     operation_id = "upload_document",
     tag = "documents",
     params(
-        ("Idempotency-Key" = Option<String>, Header, nullable = false, max_length = 200, description = "The same key with the same file and title from the same user gives the same document."),
+        ("Idempotency-Key" = Option<String>, Header, nullable = false, max_length = 200, description = "A repeated request of the same user with the same key, file and title returns the same document."),
     ),
     request_body(content = inline(UploadDocument), content_type = "multipart/form-data"),
     responses(
-        (status = 201, description = "It is there, with its chunks.", body = DocumentView),
-        (status = 409, description = "The idempotency key names a document of another content or title, or the user has no space left."),
-        (status = 415, description = "The body is no `multipart/form-data`."),
+        (status = 201, description = "The document was stored.", body = DocumentView),
+        (status = 409, description = "The idempotency key belongs to a document with another content or title, or the user has no space left."),
+        (status = 415, description = "The body is not `multipart/form-data`."),
     ),
 )]
 pub(crate) async fn handle(
@@ -35,8 +35,8 @@ pub(crate) async fn handle(
     request: Request,
 ) -> Result<Reply, ApiError> {
     let documents = app.documents()?;
-    // Before the body is read: requests wait without their files in memory.
-    let _turn = app.uploads().acquire(caller.owner()).await?;
+    // Acquired before the body is read, so that waiting uploads do not hold their files in memory.
+    let _permit = app.uploads().acquire(caller.owner()).await?;
     let key = idempotency_key(request.headers())?;
     let FileForm(new) = FileForm::from_request(request, &app).await?;
     let document = documents.upload_once(&caller, new, key).await?;

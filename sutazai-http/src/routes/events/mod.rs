@@ -1,4 +1,4 @@
-//! The events of all the caller's tasks.
+//! Events of all tasks of the caller, as a stream or over a WebSocket.
 
 pub(crate) mod socket;
 pub(crate) mod stream;

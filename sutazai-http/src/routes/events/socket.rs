@@ -1,4 +1,4 @@
-//! `GET /api/v1/ws`: the events of the caller's tasks over a WebSocket.
+//! `GET /api/v1/ws`: sends events of the caller's tasks over a WebSocket.
 
 use axum::Extension;
 use axum::extract::State;
@@ -14,20 +14,21 @@ use crate::live::connection::{Connection, MAX_MESSAGE};
 use crate::live::ending::Ending;
 use crate::live::streams::StreamPlace;
 
-/// Of a connection's buffers: most have little to say.
-const BUFFER: usize = 4 * 1_024;
+/// Capacity of the read and of the write buffer of a connection in bytes. Small, because messages are short and there
+/// may be thousands of connections; a larger message grows the buffer.
+const BUFFER_CAPACITY: usize = 4 * 1_024;
 
 /// Follow tasks over a WebSocket.
 ///
-/// After the opening handshake of RFC 6455 (4.2.1) both sides send JSON texts.
+/// After the opening handshake (RFC 6455, 4.2.1), client and server exchange JSON text messages.
 #[utoipa::path(
     get,
     path = "/api/v1/ws",
     operation_id = "open_socket",
     tag = "events",
     responses(
-        (status = 101, description = "The connection is a WebSocket from here on."),
-        (status = 426, description = "The request is no opening handshake."),
+        (status = 101, description = "The connection is upgraded to a WebSocket."),
+        (status = 426, description = "The request is not an opening handshake of a WebSocket."),
     ),
 )]
 pub(crate) async fn handle(
@@ -41,9 +42,9 @@ pub(crate) async fn handle(
     let upgrade = upgrade
         .max_message_size(MAX_MESSAGE)
         .max_frame_size(MAX_MESSAGE)
-        .read_buffer_size(BUFFER)
-        .write_buffer_size(BUFFER);
-    // The connection outlives the request, and stays in its trace.
+        .read_buffer_size(BUFFER_CAPACITY)
+        .write_buffer_size(BUFFER_CAPACITY);
+    // The connection outlives its request, so its work is explicitly run within the request's trace.
     let here = Here::current();
     Ok(upgrade
         .on_upgrade(move |socket| here.run(Connection::new(app, caller, socket).run(ending.holding(place)))))

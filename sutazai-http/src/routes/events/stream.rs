@@ -1,4 +1,4 @@
-//! `GET /api/v1/events`: what happens to the caller's tasks, as it happens (server-sent events).
+//! `GET /api/v1/events`: streams events of all the caller's tasks (server-sent events).
 
 use axum::Extension;
 use axum::extract::State;
@@ -18,23 +18,23 @@ use crate::live::resume::Resume;
 use crate::live::streams::StreamPlace;
 use crate::routes::tasks::events::KEEP_ALIVE;
 
-/// Follow all the caller's tasks (server-sent events).
+/// Follow all tasks of the caller (server-sent events).
 ///
-/// What happens from now on, or after the event that is named. `id` is where the event stands among all, `event` its
-/// kind, `data` the event as JSON. The first id comes at once and without an event, so that who is cut off before one
-/// comes can resume too (HTML, 9.2.6).
+/// Streams events from now on, or those after the given event. `id` is the offset of the event in the event log,
+/// `event` its kind and `data` the event as JSON. The first message has an id but no event, so that a client that is
+/// disconnected before the first event can resume (HTML, 9.2.6).
 #[utoipa::path(
     get,
     path = "/api/v1/events",
     operation_id = "follow_all_tasks",
     tag = "events",
     params(
-        ("Last-Event-ID" = Option<String>, Header, nullable = false, pattern = "^[0-9]{1,39}$", description = "Only what comes after this event."),
-        ("after" = Option<String>, Query, nullable = false, pattern = "^[0-9]{1,39}$", description = "The same, where no header can be set."),
+        ("Last-Event-ID" = Option<String>, Header, nullable = false, pattern = "^[0-9]{1,39}$", description = "Return only events after this one."),
+        ("after" = Option<String>, Query, nullable = false, pattern = "^[0-9]{1,39}$", description = "Same as `Last-Event-ID`, for clients that cannot set headers."),
     ),
     responses(
-        (status = 200, description = "A stream without an end.", content_type = "text/event-stream", body = SentEvent),
-        (status = 409, description = "Events that came after this one were removed since, for their age."),
+        (status = 200, description = "An endless stream of events.", content_type = "text/event-stream", body = SentEvent),
+        (status = 409, description = "Events after the given one have been deleted because of their age."),
     ),
 )]
 pub(crate) async fn handle(
@@ -49,10 +49,10 @@ pub(crate) async fn handle(
         _ => e,
     })?;
     let begun = stream::once(future::ready(Ok(Event::default().id(feed.after.to_string()))));
-    // An error cannot be told in the middle of a stream: it ends, and the caller resumes where it was.
+    // A stream that has started cannot report an error: it ends, and the client resumes from its last id.
     let events = read_ahead(feed.events).map(|entry| entry.and_then(|entry| sent(&entry))).inspect(|event| {
         if let Err(e) = event {
-            tracing::warn!(error = %e, "a stream of all events broke off");
+            tracing::warn!(error = %e, "event log stream failed");
         }
     });
     let events = begun.chain(events).take_until(Box::pin(ending.holding(place).come()));

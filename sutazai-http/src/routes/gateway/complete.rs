@@ -1,4 +1,4 @@
-//! `POST /v1/chat/completions`: an answer, whole or piece by piece.
+//! `POST /v1/chat/completions`: completes a chat, as one response or as a stream.
 
 use axum::Extension;
 use axum::extract::State;
@@ -21,10 +21,11 @@ use crate::gateway::{checked_answer, named};
 use crate::live::ending::Ending;
 use crate::routes::tasks::events::KEEP_ALIVE;
 
-/// Complete a chat, for OpenAI's clients.
+/// Create a chat completion (OpenAI-compatible).
 ///
-/// With `stream` the answer comes as server-sent events: chunks, then `[DONE]`. A JSON Schema in `response_format` is kept
-/// to, or the answer is an error; a stream then begins when the whole answer has been checked.
+/// With `stream`, the answer is sent as server-sent events: chunks, then `[DONE]`. If `response_format` contains a
+/// JSON Schema, the answer conforms to it or the request fails; a stream then starts only after the whole answer has
+/// been validated.
 #[utoipa::path(
     post,
     path = "/v1/chat/completions",
@@ -32,7 +33,7 @@ use crate::routes::tasks::events::KEEP_ALIVE;
     tag = "openai",
     request_body = CreateChatCompletion,
     responses(
-        (status = 200, description = "The answer.", content(
+        (status = 200, description = "The completion, or a stream of chunks.", content(
             (ChatCompletion = "application/json"),
             (String = "text/event-stream"),
         )),
@@ -62,7 +63,8 @@ pub(crate) async fn handle(
     Ok(Sse::new(sent).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response())
 }
 
-/// The answer as it is written; under a constraint whole, and checked.
+/// Starts the model's answer as a stream of events. Under a constraint the answer is completed and validated first,
+/// because text that has been sent cannot be taken back.
 async fn events(model: &dyn ModelBackend, wanted: Wanted) -> Result<BoxStream<'static, Result<ModelEvent>>> {
     if wanted.request.constraint.is_none() {
         return model.generate(wanted.request).await;
@@ -72,7 +74,8 @@ async fn events(model: &dyn ModelBackend, wanted: Wanted) -> Result<BoxStream<'s
     Ok(stream::iter(text.into_iter().chain([Ok(ModelEvent::Done(usage))])).boxed())
 }
 
-/// As the protocol writes it: a chunk a piece, then `[DONE]`; or an error in a chunk's place, and nothing after it.
+/// Formats the events as the protocol requires: one chunk for each event, then `[DONE]`. An error replaces its chunk
+/// and ends the stream, because the status line has already been sent.
 fn sent(
     events: BoxStream<'static, Result<ModelEvent>>,
     chunks: Chunks,

@@ -1,4 +1,4 @@
-//! `POST /v1/embeddings`: texts as vectors.
+//! `POST /v1/embeddings`: computes embedding vectors of texts.
 
 use axum::Extension;
 use axum::extract::State;
@@ -11,14 +11,14 @@ use crate::error::ApiError;
 use crate::extract::ProtocolJson;
 use crate::gateway::named;
 
-/// Make embeddings, for OpenAI's clients.
+/// Create embeddings (OpenAI-compatible).
 #[utoipa::path(
     post,
     path = "/v1/embeddings",
     operation_id = "openai_create_embeddings",
     tag = "openai",
     request_body = CreateEmbeddings,
-    responses((status = 200, description = "An embedding for each text.", body = EmbeddingList)),
+    responses((status = 200, description = "One embedding for each text.", body = EmbeddingList)),
 )]
 pub(crate) async fn handle(
     State(app): State<App>,

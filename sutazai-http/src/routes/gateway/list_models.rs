@@ -1,4 +1,4 @@
-//! `GET /v1/models`: what can be asked.
+//! `GET /v1/models`: lists the models in OpenAI's form.
 
 use axum::Extension;
 use axum::extract::State;
@@ -9,13 +9,13 @@ use crate::dto::openai::model::ProtocolModelList;
 use crate::envelope::Reply;
 use crate::error::ApiError;
 
-/// List the models, for OpenAI's clients.
+/// List the models (OpenAI-compatible).
 #[utoipa::path(
     get,
     path = "/v1/models",
     operation_id = "openai_list_models",
     tag = "openai",
-    responses((status = 200, description = "The models that are there.", body = ProtocolModelList)),
+    responses((status = 200, description = "The available models.", body = ProtocolModelList)),
 )]
 pub(crate) async fn handle(
     State(app): State<App>,

@@ -1,4 +1,4 @@
-//! `/v1`: OpenAI's protocol in front of the models of this server.
+//! `/v1`: the OpenAI-compatible API in front of the models of this server.
 
 pub(crate) mod complete;
 pub(crate) mod embed;

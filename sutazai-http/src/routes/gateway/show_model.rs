@@ -1,4 +1,5 @@
-//! `GET /v1/models/{id}`: one model. A name may have slashes, which clients send as they are or encoded.
+//! `GET /v1/models/{id}`: returns one model. A name may contain slashes, which clients send literally or
+//! percent-encoded.
 
 use axum::Extension;
 use axum::extract::{Path, State};
@@ -10,13 +11,13 @@ use crate::dto::openai::model::ProtocolModel;
 use crate::envelope::Reply;
 use crate::error::ApiError;
 
-/// Show a model, for OpenAI's clients.
+/// Show a model (OpenAI-compatible).
 #[utoipa::path(
     get,
     path = "/v1/models/{*id}",
     operation_id = "openai_show_model",
     tag = "openai",
-    params(("id" = String, Path, description = "Its name.")),
+    params(("id" = String, Path, description = "Name of the model.")),
     responses((status = 200, description = "The model.", body = ProtocolModel)),
 )]
 pub(crate) async fn handle(

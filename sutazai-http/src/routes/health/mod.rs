@@ -1,4 +1,4 @@
-//! Whether the server is alive, and whether it can do its work.
+//! Liveness and readiness of the server.
 
 pub(crate) mod ready;
 pub(crate) mod show;

@@ -1,4 +1,4 @@
-//! `GET /health/ready`: whether the server can do its work. For load balancers and operators; needs no authentication.
+//! `GET /health/ready`: checks whether the server can serve requests. For load balancers; requires no authentication.
 
 use axum::extract::State;
 
@@ -7,17 +7,18 @@ use crate::envelope::Reply;
 use crate::error::ApiError;
 use crate::readiness::{HealthStatus, ReadinessReport};
 
-/// Ask whether the server can do its work.
+/// Check readiness.
 ///
-/// Tries what the server needs; what hangs counts as away after some seconds. For load balancers and operators.
+/// Checks each dependency of the server within a time limit of 2 to 4 seconds. Intended for load balancers and
+/// operators.
 #[utoipa::path(
     get,
     path = "/health/ready",
     operation_id = "show_readiness",
     tag = "health",
     responses(
-        (status = 200, description = "It can, though perhaps not as configured.", body = ReadinessReport),
-        (status = 503, description = "It cannot; `details` has the checks."),
+        (status = 200, description = "The server can serve requests, possibly in degraded mode.", body = ReadinessReport),
+        (status = 503, description = "The server cannot serve requests; `details` contains the checks."),
     ),
 )]
 pub(crate) async fn handle(State(app): State<App>) -> Result<Reply, ApiError> {

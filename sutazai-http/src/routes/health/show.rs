@@ -1,4 +1,4 @@
-//! `GET /health`: the process answers. For load balancers; needs no authentication.
+//! `GET /health`: confirms that the process is alive. For load balancers; requires no authentication.
 
 use axum::extract::State;
 
@@ -6,16 +6,16 @@ use crate::app::App;
 use crate::dto::health::Health;
 use crate::envelope::Reply;
 
-/// Ask whether the server is alive.
+/// Check liveness.
 ///
-/// For load balancers.
+/// Responds as long as the process runs; checks no dependency. Intended for load balancers.
 #[utoipa::path(
     get,
     path = "/health",
     operation_id = "show_health",
     tag = "health",
     responses(
-        (status = 200, description = "It is.", body = Health),
+        (status = 200, description = "The process is alive.", body = Health),
     ),
 )]
 pub(crate) async fn handle(State(app): State<App>) -> Reply {

@@ -1,3 +1,3 @@
-//! Figures for Prometheus.
+//! Metrics in the text format of Prometheus.
 
 pub(crate) mod show;

@@ -1,8 +1,8 @@
-//! `GET /metrics`: the figures of this server, for Prometheus.
+//! `GET /metrics`: returns the metrics of this server in the text format of Prometheus.
 //!
-//! They tell how many people work here and how well the machine bears it, so they are not for everybody: with a token,
-//! for who bears it; without, for programs on this machine that ask directly. A proxy on this machine speaks for
-//! others, and says so in its headers.
+//! Metrics reveal how many people work here and how loaded the machine is, so they are not public. With
+//! `METRICS_TOKEN`, the bearer of that token may read them. Without it, only programs on this machine may, and only
+//! directly: a local reverse proxy forwards requests of other machines, which its headers show.
 
 use std::net::SocketAddr;
 
@@ -19,24 +19,24 @@ use crate::error::ApiError;
 use crate::middleware::host::addressed;
 use crate::monitoring::Monitoring;
 
-/// The text format of Prometheus.
-const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// Content type of the Prometheus text format, version 0.0.4.
+const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Read the figures of this server.
+/// Read the metrics of this server.
 ///
-/// The text format of Prometheus, without the envelope. With `METRICS_TOKEN` for who bears it, without for programs on
-/// the server's machine.
+/// Returns the text format of Prometheus, without the envelope. With `METRICS_TOKEN`, the token is required as a
+/// bearer token; without it, only programs on the server's machine may read.
 #[utoipa::path(
     get,
     path = "/metrics",
     operation_id = "show_figures",
     tag = "health",
     responses(
-        (status = 200, description = "All figures.", body = String, content_type = "text/plain"),
-        (status = 401, description = "There is a token, and this is another one or none."),
-        (status = 403, description = "There is no token, and the request is not from the server's machine."),
-        (status = 421, description = "There is no token, and `Host` is no name of the server's machine."),
-        (status = 404, description = "Monitoring is switched off."),
+        (status = 200, description = "All metrics.", body = String, content_type = "text/plain"),
+        (status = 401, description = "`METRICS_TOKEN` is set, and the request has no or another token."),
+        (status = 403, description = "`METRICS_TOKEN` is not set, and the request does not come from the server's machine."),
+        (status = 421, description = "`METRICS_TOKEN` is not set, and `Host` does not name the server's machine."),
+        (status = 404, description = "Monitoring is disabled."),
     ),
 )]
 pub(crate) async fn handle(
@@ -48,7 +48,7 @@ pub(crate) async fn handle(
     let peer = peer.map(|Extension(ConnectInfo(address))| address);
     may_read(&app, monitoring, peer, &request)?;
     app.refresh_metrics().await;
-    Ok(([(CONTENT_TYPE, TEXT)], monitoring.render()).into_response())
+    Ok(([(CONTENT_TYPE, PROMETHEUS_TEXT)], monitoring.render()).into_response())
 }
 
 fn may_read(
@@ -69,7 +69,8 @@ fn may_read(
             .into()),
         };
     }
-    // A page in a browser on this machine asks directly too, by a name of its own.
+    // A web page in a browser on this machine also connects directly, but under a host name of its own (DNS
+    // rebinding).
     addressed(app.protection(), request.uri(), headers)?;
     let forwarded =
         headers.keys().any(|name| *name == FORWARDED || name.as_str().starts_with("x-forwarded-"));

@@ -1,4 +1,4 @@
-//! `GET /api/v1/models`: what can be asked.
+//! `GET /api/v1/models`: lists the models of all backends.
 
 use axum::Extension;
 use axum::extract::State;
@@ -16,7 +16,7 @@ use crate::error::ApiError;
     operation_id = "list_models",
     tag = "models",
     responses(
-        (status = 200, description = "The models that are there.", body = ModelList),
+        (status = 200, description = "The available models.", body = ModelList),
         (status = 503, description = "No model backend is configured, or none can be reached."),
     ),
 )]

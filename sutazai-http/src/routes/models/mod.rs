@@ -1,4 +1,4 @@
-//! The models behind this server.
+//! Language models that the backends of this server offer.
 
 pub(crate) mod list;
 pub(crate) mod pull;

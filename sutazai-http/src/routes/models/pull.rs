@@ -1,4 +1,4 @@
-//! `POST /api/v1/models/pull`: fetches a model that is not there yet.
+//! `POST /api/v1/models/pull`: submits a task that downloads a model.
 
 use axum::Extension;
 use axum::extract::State;
@@ -14,12 +14,12 @@ use crate::error::ApiError;
 use crate::extract::Json;
 
 const AGENT: &str = "model-puller";
-/// A model may have many gigabytes.
+/// Time limit of a download: one day, because a model may have tens of gigabytes.
 const TIMEOUT_SECONDS: u32 = 86_400;
 
-/// Fetch a model that is not there yet.
+/// Download a model.
 ///
-/// The task's events tell how far it is.
+/// Submits a task for the agent `model-puller`; its events report the progress.
 #[utoipa::path(
     post,
     path = "/api/v1/models/pull",
@@ -27,8 +27,8 @@ const TIMEOUT_SECONDS: u32 = 86_400;
     tag = "models",
     request_body = PullModel,
     responses(
-        (status = 202, description = "It will be fetched.", body = TaskView),
-        (status = 404, description = "This server has no such agent."),
+        (status = 202, description = "The task was accepted.", body = TaskView),
+        (status = 404, description = "This server does not run the agent `model-puller`."),
     ),
 )]
 pub(crate) async fn handle(

@@ -1,4 +1,4 @@
-//! `POST /api/v1/schedules`: makes a schedule.
+//! `POST /api/v1/schedules`: creates a schedule.
 
 use axum::Extension;
 use axum::extract::State;
@@ -10,9 +10,9 @@ use crate::envelope::Reply;
 use crate::error::ApiError;
 use crate::extract::Json;
 
-/// Make a schedule.
+/// Create a schedule.
 ///
-/// Whenever its time comes it asks for a task of the same user.
+/// A schedule submits a task of the same user each time it is due.
 #[utoipa::path(
     post,
     path = "/api/v1/schedules",
@@ -20,8 +20,8 @@ use crate::extract::Json;
     tag = "schedules",
     request_body = WriteSchedule,
     responses(
-        (status = 201, description = "It is there.", body = ScheduleView),
-        (status = 409, description = "There are too many."),
+        (status = 201, description = "The schedule was created.", body = ScheduleView),
+        (status = 409, description = "The user already has 100 schedules."),
     ),
 )]
 pub(crate) async fn handle(

@@ -1,4 +1,4 @@
-//! `DELETE /api/v1/schedules/{id}`: removes a schedule; its tasks stay.
+//! `DELETE /api/v1/schedules/{id}`: deletes a schedule; its tasks remain.
 
 use axum::Extension;
 use axum::extract::State;
@@ -10,14 +10,14 @@ use crate::envelope::Reply;
 use crate::error::ApiError;
 use crate::extract::IdPath;
 
-/// Remove a schedule; its tasks stay.
+/// Delete a schedule; its tasks remain.
 #[utoipa::path(
     delete,
     path = "/api/v1/schedules/{id}",
     operation_id = "delete_schedule",
     tag = "schedules",
     params(("id" = Uuid, Path)),
-    responses((status = 200, description = "It is gone.", body = Gone)),
+    responses((status = 200, description = "The schedule was deleted.", body = Gone)),
 )]
 pub(crate) async fn handle(
     State(app): State<App>,

@@ -1,4 +1,4 @@
-//! `GET /api/v1/schedules`: the caller's schedules, newest first.
+//! `GET /api/v1/schedules`: lists the caller's schedules, newest first.
 
 use axum::Extension;
 use axum::extract::State;
@@ -17,7 +17,7 @@ use crate::extract::Query;
     operation_id = "list_schedules",
     tag = "schedules",
     params(ListSchedules),
-    responses((status = 200, description = "One page, newest first.", body = ScheduleList)),
+    responses((status = 200, description = "One page of schedules, newest first.", body = ScheduleList)),
 )]
 pub(crate) async fn handle(
     State(app): State<App>,

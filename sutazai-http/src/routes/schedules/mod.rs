@@ -1,4 +1,4 @@
-//! Schedules: tasks that are asked for by the clock.
+//! Schedules: cron plans that submit tasks at set times.
 
 pub(crate) mod create;
 pub(crate) mod delete;

@@ -1,4 +1,4 @@
-//! `PUT /api/v1/schedules/{id}`: puts another plan in the place of a schedule's.
+//! `PUT /api/v1/schedules/{id}`: replaces the plan of a schedule.
 
 use axum::Extension;
 use axum::extract::State;
@@ -10,9 +10,9 @@ use crate::envelope::Reply;
 use crate::error::ApiError;
 use crate::extract::{IdPath, Json};
 
-/// Change a schedule.
+/// Replace a schedule.
 ///
-/// What is left out has its default again. Times that it had missed are forgotten.
+/// Fields that are left out get their default values. Missed and queued runs are discarded.
 #[utoipa::path(
     put,
     path = "/api/v1/schedules/{id}",
@@ -20,7 +20,7 @@ use crate::extract::{IdPath, Json};
     tag = "schedules",
     params(("id" = Uuid, Path)),
     request_body = WriteSchedule,
-    responses((status = 200, description = "The schedule.", body = ScheduleView)),
+    responses((status = 200, description = "The replaced schedule.", body = ScheduleView)),
 )]
 pub(crate) async fn handle(
     State(app): State<App>,

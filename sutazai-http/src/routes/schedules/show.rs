@@ -1,4 +1,4 @@
-//! `GET /api/v1/schedules/{id}`: a schedule.
+//! `GET /api/v1/schedules/{id}`: returns one schedule.
 
 use axum::Extension;
 use axum::extract::State;

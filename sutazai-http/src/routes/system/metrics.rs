@@ -1,4 +1,4 @@
-//! `GET /api/v1/system/metrics`: the machine as it is now.
+//! `GET /api/v1/system/metrics`: returns a snapshot of the machine.
 
 use axum::extract::State;
 
@@ -14,7 +14,7 @@ use crate::error::ApiError;
     operation_id = "show_metrics",
     tag = "system",
     responses(
-        (status = 200, description = "A snapshot that is at most about a second old.", body = SnapshotView),
+        (status = 200, description = "A snapshot that is at most 1 second old.", body = SnapshotView),
     ),
 )]
 pub(crate) async fn handle(State(app): State<App>) -> Result<Reply, ApiError> {

@@ -1,3 +1,3 @@
-//! The machine below.
+//! Metrics of the machine that the server runs on.
 
 pub(crate) mod metrics;

@@ -1,4 +1,4 @@
-//! `POST /api/v1/tasks/{id}/cancel`: asks for a task to stop.
+//! `POST /api/v1/tasks/{id}/cancel`: requests the cancellation of a task.
 
 use axum::Extension;
 use axum::extract::State;
@@ -10,7 +10,9 @@ use crate::envelope::Reply;
 use crate::error::ApiError;
 use crate::extract::IdPath;
 
-/// Ask for a task to stop.
+/// Cancel a task.
+///
+/// A pending task is cancelled at once. A processing task is stopped by its worker, at the latest with its next heartbeat.
 #[utoipa::path(
     post,
     path = "/api/v1/tasks/{id}/cancel",
@@ -18,8 +20,8 @@ use crate::extract::IdPath;
     tag = "tasks",
     params(("id" = Uuid, Path)),
     responses(
-        (status = 200, description = "The task: ended, or running with `cancel_requested` until its agent heeds it.", body = TaskView),
-        (status = 409, description = "It has ended."),
+        (status = 200, description = "The task: cancelled, or still processing with `cancel_requested`.", body = TaskView),
+        (status = 409, description = "The task has ended already."),
     ),
 )]
 pub(crate) async fn handle(

@@ -1,4 +1,4 @@
-//! `POST /api/v1/tasks`: asks for a task.
+//! `POST /api/v1/tasks`: submits a task.
 
 use axum::Extension;
 use axum::extract::State;
@@ -13,21 +13,22 @@ use crate::error::ApiError;
 use crate::extract::{IDEMPOTENCY_KEY, Json, idempotency_key};
 use crate::monitoring::counts;
 
-/// Ask for a task.
+/// Submit a task.
 ///
-/// It is on the disk once this is answered. The same `Idempotency-Key` with the same request gives the same task.
+/// The task is stored durably before the response is sent. Repeating the request with the same `Idempotency-Key`
+/// returns the same task.
 #[utoipa::path(
     post,
     path = "/api/v1/tasks",
     operation_id = "create_task",
     tag = "tasks",
     params(
-        ("Idempotency-Key" = Option<String>, Header, nullable = false, max_length = 200, description = "The same key from the same user gives the same task."),
+        ("Idempotency-Key" = Option<String>, Header, nullable = false, max_length = 200, description = "A repeated request of the same user with the same key returns the same task."),
     ),
     request_body = CreateTask,
     responses(
-        (status = 202, description = "It will be done.", body = TaskView),
-        (status = 409, description = "The idempotency key names a task that asks for something else."),
+        (status = 202, description = "The task was accepted.", body = TaskView),
+        (status = 409, description = "The idempotency key belongs to a task with different contents."),
     ),
 )]
 pub(crate) async fn handle(

@@ -1,4 +1,4 @@
-//! `DELETE /api/v1/tasks/{id}`: removes an ended task and its events.
+//! `DELETE /api/v1/tasks/{id}`: deletes an ended task and its events.
 
 use axum::Extension;
 use axum::extract::State;
@@ -10,7 +10,7 @@ use crate::envelope::Reply;
 use crate::error::ApiError;
 use crate::extract::IdPath;
 
-/// Remove an ended task and its events.
+/// Delete an ended task and its events.
 #[utoipa::path(
     delete,
     path = "/api/v1/tasks/{id}",
@@ -18,8 +18,8 @@ use crate::extract::IdPath;
     tag = "tasks",
     params(("id" = Uuid, Path)),
     responses(
-        (status = 200, description = "It is gone.", body = Gone),
-        (status = 409, description = "It has not ended."),
+        (status = 200, description = "The task was deleted.", body = Gone),
+        (status = 409, description = "The task has not ended."),
     ),
 )]
 pub(crate) async fn handle(

@@ -1,4 +1,4 @@
-//! `GET /api/v1/tasks/{id}/events`: what happens to a task, as it happens (server-sent events).
+//! `GET /api/v1/tasks/{id}/events`: streams the events of one task (server-sent events).
 
 use std::time::Duration;
 
@@ -21,14 +21,14 @@ use crate::live::reader::read_ahead;
 use crate::live::resume::Resume;
 use crate::live::streams::StreamPlace;
 
-/// Comments keep the connection from looking dead to whatever lies between.
+/// Interval of comments on an idle stream, so that proxies do not close it as idle.
 pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// Follow a task (server-sent events).
 ///
-/// What has happened, then what happens, until the task has ended. `id` is the number of the event, `event` its kind,
-/// `data` the event as JSON. Nothing after the given id, of a task that has ended, is 204, which keeps browsers from asking
-/// again (HTML, 9.2).
+/// Streams past events, then new ones, until the task has ended. `id` is the sequence number of the event, `event`
+/// its kind and `data` the event as JSON. If the task has ended and has no event after the given one, the response is
+/// 204, which stops browsers from reconnecting (HTML, 9.2).
 #[utoipa::path(
     get,
     path = "/api/v1/tasks/{id}/events",
@@ -36,19 +36,19 @@ pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(15);
     tag = "tasks",
     params(
         ("id" = Uuid, Path),
-        ("Last-Event-ID" = Option<u64>, Header, nullable = false, description = "Only what comes after this event."),
-        ("after" = Option<u64>, Query, nullable = false, description = "The same, where no header can be set."),
+        ("Last-Event-ID" = Option<u64>, Header, nullable = false, description = "Return only events after this one."),
+        ("after" = Option<u64>, Query, nullable = false, description = "Same as `Last-Event-ID`, for clients that cannot set headers."),
     ),
     responses(
-        (status = 200, description = "A stream that ends with the task.", content_type = "text/event-stream", body = SentEvent),
-        (status = 204, description = "The task has ended and nothing comes after the given event."),
+        (status = 200, description = "A stream that ends when the task has ended.", content_type = "text/event-stream", body = SentEvent),
+        (status = 204, description = "The task has ended, and there is no event after the given one."),
     ),
 )]
 pub(crate) async fn handle(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
     IdPath(id): IdPath<TaskId>,
-    // Signed, as the document and the stores count.
+    // Signed: the stores count sequence numbers in 63 bits, so a larger number cannot exist.
     resume: Resume<i64>,
     ending: Ending,
     place: StreamPlace,
@@ -60,13 +60,13 @@ pub(crate) async fn handle(
     if resumed && task.status.has_ended() && std::pin::Pin::new(&mut events).peek().await.is_none() {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    // An error cannot be told in the middle of a stream: it ends, and the caller resumes where it was.
+    // A stream that has started cannot report an error: it ends, and the client resumes from its last id.
     let stream = events
         .take_until(Box::pin(ending.holding(place).come()))
         .map(|event| event.and_then(sent))
         .inspect(move |event| {
             if let Err(e) = event {
-                tracing::warn!(task_id = %id, error = %e, "an event stream broke off");
+                tracing::warn!(task_id = %id, error = %e, "event stream failed");
             }
         });
     Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response())

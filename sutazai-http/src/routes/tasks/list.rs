@@ -1,4 +1,4 @@
-//! `GET /api/v1/tasks`: the caller's tasks, newest first.
+//! `GET /api/v1/tasks`: lists the caller's tasks, newest first.
 
 use axum::Extension;
 use axum::extract::State;
@@ -12,7 +12,7 @@ use crate::extract::Query;
 
 /// List the caller's tasks.
 ///
-/// Pages neither lose nor double a task while others are added.
+/// Paging is stable: no task is skipped or returned twice while new tasks are added.
 #[utoipa::path(
     get,
     path = "/api/v1/tasks",
@@ -20,7 +20,7 @@ use crate::extract::Query;
     tag = "tasks",
     params(ListTasks),
     responses(
-        (status = 200, description = "One page, newest first.", body = TaskList),
+        (status = 200, description = "One page of tasks, newest first.", body = TaskList),
     ),
 )]
 pub(crate) async fn handle(

@@ -1,4 +1,4 @@
-//! `GET /api/v1/tasks/{id}/messages`: what agents have said to each other about a task.
+//! `GET /api/v1/tasks/{id}/messages`: lists the messages that agents exchanged about a task.
 
 use axum::Extension;
 use axum::extract::State;
@@ -12,8 +12,8 @@ use crate::extract::{IdPath, Query};
 
 /// List the messages between agents about a task.
 ///
-/// The task's agent and those of its children, or of the tasks that wait for it: `TASK` hands a task over, `RESULT` or
-/// `ERROR` answers, `HEARTBEAT` tells that it is still worked on.
+/// Contains messages between the task's agent and the agents of its children or of the task that waits for it: `TASK`
+/// hands a task over, `RESULT` or `ERROR` reports its outcome, and `HEARTBEAT` reports that it is still running.
 #[utoipa::path(
     get,
     path = "/api/v1/tasks/{id}/messages",
@@ -21,7 +21,7 @@ use crate::extract::{IdPath, Query};
     tag = "tasks",
     params(("id" = Uuid, Path), ListAgentMessages),
     responses(
-        (status = 200, description = "One page, oldest first.", body = AgentMessageList),
+        (status = 200, description = "One page of messages, oldest first.", body = AgentMessageList),
     ),
 )]
 pub(crate) async fn handle(

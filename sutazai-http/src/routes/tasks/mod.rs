@@ -1,4 +1,4 @@
-//! Tasks: asking for them, following them, stopping them.
+//! Tasks: submission, queries, cancellation, retry, deletion and event streams.
 
 pub(crate) mod cancel;
 pub(crate) mod create;

@@ -1,4 +1,4 @@
-//! `POST /api/v1/tasks/{id}/retry`: puts a failed task back into the queue.
+//! `POST /api/v1/tasks/{id}/retry`: returns a failed task to the queue.
 
 use axum::Extension;
 use axum::extract::State;
@@ -10,7 +10,7 @@ use crate::envelope::Reply;
 use crate::error::ApiError;
 use crate::extract::IdPath;
 
-/// Put a failed task back into the queue.
+/// Retry a failed task.
 #[utoipa::path(
     post,
     path = "/api/v1/tasks/{id}/retry",
@@ -19,7 +19,7 @@ use crate::extract::IdPath;
     params(("id" = Uuid, Path)),
     responses(
         (status = 200, description = "The task, pending again.", body = TaskView),
-        (status = 409, description = "It has not failed, or a task with its unique key stands by now."),
+        (status = 409, description = "The task has not failed, or another pending or processing task has its `unique_key`."),
     ),
 )]
 pub(crate) async fn handle(

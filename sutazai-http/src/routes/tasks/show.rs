@@ -1,4 +1,4 @@
-//! `GET /api/v1/tasks/{id}`: one task.
+//! `GET /api/v1/tasks/{id}`: returns one task.
 
 use axum::Extension;
 use axum::extract::State;
@@ -21,13 +21,13 @@ use crate::extract::IdPath;
     tag = "tasks",
     params(
         ("id" = Uuid, Path),
-        ("If-None-Match" = Option<String>, Header, nullable = false, description = "The `ETag` of what the caller has."),
+        ("If-None-Match" = Option<String>, Header, nullable = false, description = "`ETag` of the version that the client has."),
     ),
     responses(
         (status = 200, description = "The task.", body = TaskView, headers(
-            ("ETag" = String, description = "Changes when anything of the task does. Weak."),
+            ("ETag" = String, description = "Weak tag that changes whenever the task changes."),
         )),
-        (status = 304, description = "The caller has it as it stands."),
+        (status = 304, description = "The task has not changed since that version."),
     ),
 )]
 pub(crate) async fn handle(

@@ -1,4 +1,4 @@
-//! `GET /api/v1/admin/dead-letter`: failed tasks, newest first.
+//! `GET /api/v1/admin/dead-letter`: lists failed tasks of all users, newest first.
 
 use axum::Extension;
 use axum::extract::State;
@@ -13,7 +13,7 @@ use crate::extract::Query;
 
 /// List failed tasks.
 ///
-/// Of all users.
+/// Returns the failed tasks of all users, optionally those of one agent.
 #[utoipa::path(
     get,
     path = "/api/v1/admin/dead-letter",
@@ -21,7 +21,7 @@ use crate::extract::Query;
     tag = "admin",
     params(ListDeadLetter),
     responses(
-        (status = 200, description = "One page, newest first.", body = TaskList),
+        (status = 200, description = "One page of tasks, newest first.", body = TaskList),
     ),
 )]
 pub(crate) async fn handle(

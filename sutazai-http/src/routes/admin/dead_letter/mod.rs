@@ -1,4 +1,4 @@
-//! Tasks that have failed for good, of everybody.
+//! Dead letter: failed tasks of all users.
 
 pub(crate) mod list;
 pub(crate) mod retry;

@@ -1,4 +1,4 @@
-//! `POST /api/v1/admin/dead-letter/retry`: puts all failed tasks back into the queue.
+//! `POST /api/v1/admin/dead-letter/retry`: returns all failed tasks to the queue.
 
 use axum::Extension;
 use axum::extract::State;
@@ -10,9 +10,10 @@ use crate::envelope::Reply;
 use crate::error::ApiError;
 use crate::extract::OptionalJson;
 
-/// Try all failed tasks again.
+/// Retry all failed tasks.
 ///
-/// All, or those of the agent that the body names. When it ends early another call goes on with the rest.
+/// Retries the failed tasks of all agents, or of the agent in the body. If the call is interrupted, repeat it to
+/// retry the remaining tasks.
 #[utoipa::path(
     post,
     path = "/api/v1/admin/dead-letter/retry",
@@ -20,7 +21,7 @@ use crate::extract::OptionalJson;
     tag = "admin",
     request_body = Option<RetryAll>,
     responses(
-        (status = 200, description = "How many are in the queue again.", body = RetriedTasks),
+        (status = 200, description = "Number of tasks that are pending again.", body = RetriedTasks),
     ),
 )]
 pub(crate) async fn handle(

@@ -1,13 +1,14 @@
-//! `POST /api/v1/admin/invitations`: a new invitation to register.
+//! `POST /api/v1/admin/invitations`: creates an invitation.
 
 use crate::dto::invitation::{CreateInvitation, CreatedInvitationView};
 use crate::envelope::Reply;
 use crate::error::ApiError;
 use crate::extract::{Administration, OptionalJson};
 
-/// Invite somebody to register.
+/// Create an invitation.
 ///
-/// The answer holds the invitation, which is never shown again. It is good for one registration.
+/// The response contains the invitation text, which is never shown again. An invitation allows one registration and
+/// expires after 72 hours unless `hours` says otherwise.
 #[utoipa::path(
     post,
     path = "/api/v1/admin/invitations",
@@ -15,8 +16,8 @@ use crate::extract::{Administration, OptionalJson};
     tag = "admin",
     request_body(content = Option<CreateInvitation>),
     responses(
-        (status = 201, description = "The invitation.", body = CreatedInvitationView),
-        (status = 409, description = "There are too many."),
+        (status = 201, description = "The invitation was created.", body = CreatedInvitationView),
+        (status = 409, description = "100 unused invitations exist already."),
     ),
 )]
 pub(crate) async fn handle(

@@ -1,4 +1,4 @@
-//! `DELETE /api/v1/admin/invitations/{id}`: an invitation is taken back.
+//! `DELETE /api/v1/admin/invitations/{id}`: revokes an invitation.
 
 use sutazai_core::domain::InvitationId;
 
@@ -7,7 +7,7 @@ use crate::envelope::Reply;
 use crate::error::ApiError;
 use crate::extract::{Administration, IdPath};
 
-/// Take an invitation back.
+/// Revoke an invitation.
 #[utoipa::path(
     delete,
     path = "/api/v1/admin/invitations/{id}",
@@ -15,7 +15,7 @@ use crate::extract::{Administration, IdPath};
     tag = "admin",
     params(("id" = Uuid, Path)),
     responses(
-        (status = 200, description = "It is gone.", body = Gone),
+        (status = 200, description = "The invitation was deleted.", body = Gone),
     ),
 )]
 pub(crate) async fn handle(

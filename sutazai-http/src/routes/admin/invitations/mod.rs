@@ -1,4 +1,4 @@
-//! Invitations to register.
+//! Invitations that allow one registration each.
 
 pub(crate) mod create;
 pub(crate) mod delete;

@@ -1,4 +1,4 @@
-//! `DELETE /api/v1/admin/users/{id}/sessions`: signs a user out everywhere.
+//! `DELETE /api/v1/admin/users/{id}/sessions`: ends all sessions of a user.
 
 use sutazai_core::domain::UserId;
 
@@ -7,7 +7,7 @@ use crate::envelope::Reply;
 use crate::error::ApiError;
 use crate::extract::{Administration, IdPath};
 
-/// Sign a user out everywhere.
+/// End all sessions of a user.
 #[utoipa::path(
     delete,
     path = "/api/v1/admin/users/{id}/sessions",
@@ -15,7 +15,7 @@ use crate::extract::{Administration, IdPath};
     tag = "admin",
     params(("id" = Uuid, Path)),
     responses(
-        (status = 200, description = "How many sessions have ended.", body = EndedSessions),
+        (status = 200, description = "Number of sessions that were ended.", body = EndedSessions),
     ),
 )]
 pub(crate) async fn handle(admin: Administration, IdPath(id): IdPath<UserId>) -> Result<Reply, ApiError> {

@@ -1,4 +1,4 @@
-//! `GET /api/v1/admin/users/{id}/sessions`: where a user is signed in.
+//! `GET /api/v1/admin/users/{id}/sessions`: lists the sessions of a user.
 
 use sutazai_core::domain::UserId;
 
@@ -7,7 +7,7 @@ use crate::envelope::Reply;
 use crate::error::ApiError;
 use crate::extract::{Administration, IdPath};
 
-/// List a user's sessions.
+/// List the sessions of a user.
 #[utoipa::path(
     get,
     path = "/api/v1/admin/users/{id}/sessions",
@@ -15,7 +15,7 @@ use crate::extract::{Administration, IdPath};
     tag = "admin",
     params(("id" = Uuid, Path)),
     responses(
-        (status = 200, description = "Those that have not ended, newest first.", body = SessionList),
+        (status = 200, description = "Active sessions, newest first.", body = SessionList),
     ),
 )]
 pub(crate) async fn handle(admin: Administration, IdPath(id): IdPath<UserId>) -> Result<Reply, ApiError> {

@@ -1,4 +1,4 @@
-//! Somebody's sessions.
+//! Administration of the sessions of any user.
 
 pub(crate) mod end;
 pub(crate) mod list;

@@ -1,4 +1,4 @@
-//! `DELETE /api/v1/admin/users/{id}`: a user is deleted.
+//! `DELETE /api/v1/admin/users/{id}`: deletes a user and all their data.
 
 use sutazai_core::domain::UserId;
 
@@ -9,7 +9,7 @@ use crate::extract::{Administration, IdPath};
 
 /// Delete a user.
 ///
-/// With them go all their sessions, API keys, schedules, tasks, conversations and documents. It cannot be undone.
+/// Also deletes the user's sessions, API keys, schedules, tasks, conversations and documents. This cannot be undone.
 #[utoipa::path(
     delete,
     path = "/api/v1/admin/users/{id}",
@@ -17,8 +17,8 @@ use crate::extract::{Administration, IdPath};
     tag = "admin",
     params(("id" = Uuid, Path)),
     responses(
-        (status = 200, description = "The user is deleted.", body = Gone),
-        (status = 409, description = "Admins cannot do this to themselves, nor to the last admin who can sign in."),
+        (status = 200, description = "The user was deleted.", body = Gone),
+        (status = 409, description = "The user is the calling admin, or the last admin who can sign in."),
     ),
 )]
 pub(crate) async fn handle(admin: Administration, IdPath(id): IdPath<UserId>) -> Result<Reply, ApiError> {

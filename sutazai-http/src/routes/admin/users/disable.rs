@@ -1,4 +1,4 @@
-//! `POST /api/v1/admin/users/{id}/disable`: a user can no longer sign in.
+//! `POST /api/v1/admin/users/{id}/disable`: prevents a user from signing in.
 
 use sutazai_core::domain::UserId;
 
@@ -7,9 +7,9 @@ use crate::envelope::Reply;
 use crate::error::ApiError;
 use crate::extract::{Administration, IdPath};
 
-/// Keep a user from signing in.
+/// Disable a user.
 ///
-/// Their sessions end and their API keys are refused.
+/// Ends the user's sessions. While the user is disabled, sign-in and API keys are rejected.
 #[utoipa::path(
     post,
     path = "/api/v1/admin/users/{id}/disable",
@@ -17,8 +17,8 @@ use crate::extract::{Administration, IdPath};
     tag = "admin",
     params(("id" = Uuid, Path)),
     responses(
-        (status = 200, description = "The user.", body = ManagedUserView),
-        (status = 409, description = "Admins cannot do this to themselves."),
+        (status = 200, description = "The disabled user.", body = ManagedUserView),
+        (status = 409, description = "Admins cannot disable themselves."),
     ),
 )]
 pub(crate) async fn handle(admin: Administration, IdPath(id): IdPath<UserId>) -> Result<Reply, ApiError> {

@@ -1,4 +1,4 @@
-//! `POST /api/v1/admin/users/{id}/enable`: a disabled user can sign in again.
+//! `POST /api/v1/admin/users/{id}/enable`: allows a disabled user to sign in again.
 
 use sutazai_core::domain::UserId;
 
@@ -7,9 +7,9 @@ use crate::envelope::Reply;
 use crate::error::ApiError;
 use crate::extract::{Administration, IdPath};
 
-/// Let a user sign in again.
+/// Enable a disabled user.
 ///
-/// Their sessions do not come back, their API keys do.
+/// API keys become valid again; sessions that ended when the user was disabled do not.
 #[utoipa::path(
     post,
     path = "/api/v1/admin/users/{id}/enable",
@@ -17,8 +17,8 @@ use crate::extract::{Administration, IdPath};
     tag = "admin",
     params(("id" = Uuid, Path)),
     responses(
-        (status = 200, description = "The user.", body = ManagedUserView),
-        (status = 409, description = "Admins cannot do this to themselves."),
+        (status = 200, description = "The enabled user.", body = ManagedUserView),
+        (status = 409, description = "Admins cannot enable themselves."),
     ),
 )]
 pub(crate) async fn handle(admin: Administration, IdPath(id): IdPath<UserId>) -> Result<Reply, ApiError> {

@@ -1,4 +1,4 @@
-//! `GET /api/v1/admin/users`: all users, newest first.
+//! `GET /api/v1/admin/users`: lists all users, newest first.
 
 use crate::dto::admin::{ListUsers, UserList};
 use crate::envelope::Reply;
@@ -13,7 +13,7 @@ use crate::extract::{Administration, Query};
     tag = "admin",
     params(ListUsers),
     responses(
-        (status = 200, description = "One page, newest first.", body = UserList),
+        (status = 200, description = "One page of users, newest first.", body = UserList),
     ),
 )]
 pub(crate) async fn handle(admin: Administration, Query(list): Query<ListUsers>) -> Result<Reply, ApiError> {

@@ -1,4 +1,4 @@
-//! Everybody's accounts.
+//! Administration of all user accounts.
 
 pub(crate) mod delete;
 pub(crate) mod disable;

@@ -1,4 +1,4 @@
-//! `PUT /api/v1/admin/users/{id}/role`: what a user may do.
+//! `PUT /api/v1/admin/users/{id}/role`: changes the role of a user.
 
 use sutazai_core::domain::UserId;
 
@@ -7,9 +7,9 @@ use crate::envelope::Reply;
 use crate::error::ApiError;
 use crate::extract::{Administration, IdPath, Json};
 
-/// Change what a user may do.
+/// Change the role of a user.
 ///
-/// Their sessions end if the role is another than before.
+/// If the new role differs from the old one, the user's sessions end.
 #[utoipa::path(
     put,
     path = "/api/v1/admin/users/{id}/role",
@@ -18,8 +18,8 @@ use crate::extract::{Administration, IdPath, Json};
     params(("id" = Uuid, Path)),
     request_body = ChangeRole,
     responses(
-        (status = 200, description = "The user.", body = ManagedUserView),
-        (status = 409, description = "Admins cannot do this to themselves."),
+        (status = 200, description = "The user with the new role.", body = ManagedUserView),
+        (status = 409, description = "Admins cannot change their own role."),
     ),
 )]
 pub(crate) async fn handle(

@@ -1,14 +1,14 @@
-//! `POST /api/v1/auth/api-keys`: a new API key.
+//! `POST /api/v1/auth/api-keys`: creates an API key of the caller.
 
 use crate::dto::account::{CreateApiKey, CreatedApiKeyView};
 use crate::envelope::Reply;
 use crate::error::ApiError;
 use crate::extract::{Account, Json};
 
-/// Make an API key.
+/// Create an API key.
 ///
-/// The answer holds the key, which is never shown again. The password is asked for unless the sign-in is less than five
-/// minutes old.
+/// The response contains the key, which is never shown again. `password` is required unless the caller signed in less
+/// than five minutes ago.
 #[utoipa::path(
     post,
     path = "/api/v1/auth/api-keys",
@@ -16,10 +16,10 @@ use crate::extract::{Account, Json};
     tag = "auth",
     request_body = CreateApiKey,
     responses(
-        (status = 201, description = "The key.", body = CreatedApiKeyView),
-        (status = 403, description = "The password is missing or wrong, or an API key was used."),
-        (status = 409, description = "There are too many."),
-        (status = 503, description = "Too many passwords are being checked; `Retry-After` says when to come again."),
+        (status = 201, description = "The API key was created.", body = CreatedApiKeyView),
+        (status = 403, description = "The password is missing or wrong, or the request used an API key."),
+        (status = 409, description = "The user already has 50 API keys."),
+        (status = 503, description = "Too many passwords are being checked; `Retry-After` says when to retry."),
     ),
 )]
 pub(crate) async fn handle(account: Account, Json(body): Json<CreateApiKey>) -> Result<Reply, ApiError> {

@@ -1,4 +1,4 @@
-//! `DELETE /api/v1/auth/api-keys/{id}`: removes an API key of the caller.
+//! `DELETE /api/v1/auth/api-keys/{id}`: deletes an API key of the caller.
 
 use sutazai_core::domain::ApiKeyId;
 
@@ -7,7 +7,7 @@ use crate::envelope::Reply;
 use crate::error::ApiError;
 use crate::extract::{Account, IdPath};
 
-/// Remove an API key of the caller.
+/// Delete an API key of the caller.
 #[utoipa::path(
     delete,
     path = "/api/v1/auth/api-keys/{id}",
@@ -15,7 +15,7 @@ use crate::extract::{Account, IdPath};
     tag = "auth",
     params(("id" = Uuid, Path)),
     responses(
-        (status = 200, description = "The key is refused from now on.", body = Gone),
+        (status = 200, description = "The key was deleted; requests with it are rejected.", body = Gone),
     ),
 )]
 pub(crate) async fn handle(account: Account, IdPath(id): IdPath<ApiKeyId>) -> Result<Reply, ApiError> {

@@ -1,4 +1,4 @@
-//! `GET /api/v1/auth/api-keys`: the caller's API keys.
+//! `GET /api/v1/auth/api-keys`: lists the API keys of the caller.
 
 use crate::dto::account::ApiKeyList;
 use crate::envelope::Reply;
@@ -12,7 +12,7 @@ use crate::extract::Account;
     operation_id = "list_api_keys",
     tag = "auth",
     responses(
-        (status = 200, description = "All of them, newest first, without the keys themselves.", body = ApiKeyList),
+        (status = 200, description = "All API keys, newest first, without their plaintext.", body = ApiKeyList),
     ),
 )]
 pub(crate) async fn handle(account: Account) -> Result<Reply, ApiError> {

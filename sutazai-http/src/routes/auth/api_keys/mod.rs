@@ -1,4 +1,4 @@
-//! The caller's own API keys.
+//! API keys of the caller.
 
 pub(crate) mod create;
 pub(crate) mod delete;

@@ -15,7 +15,7 @@ use crate::extract::{Account, IdPath};
     tag = "auth",
     params(("id" = Uuid, Path)),
     responses(
-        (status = 200, description = "It has ended.", body = Gone),
+        (status = 200, description = "The session was ended.", body = Gone),
     ),
 )]
 pub(crate) async fn handle(account: Account, IdPath(id): IdPath<SessionId>) -> Result<Reply, ApiError> {

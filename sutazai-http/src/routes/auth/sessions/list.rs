@@ -1,4 +1,4 @@
-//! `GET /api/v1/auth/sessions`: where the caller is signed in.
+//! `GET /api/v1/auth/sessions`: lists the sessions of the caller.
 
 use crate::dto::account::SessionList;
 use crate::envelope::Reply;
@@ -12,7 +12,7 @@ use crate::extract::Account;
     operation_id = "list_sessions",
     tag = "auth",
     responses(
-        (status = 200, description = "Those that have not ended, newest first.", body = SessionList),
+        (status = 200, description = "Active sessions, newest first.", body = SessionList),
     ),
 )]
 pub(crate) async fn handle(account: Account) -> Result<Reply, ApiError> {

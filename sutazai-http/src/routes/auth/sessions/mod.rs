@@ -1,4 +1,4 @@
-//! The caller's own sessions.
+//! Sessions of the caller.
 
 pub(crate) mod end;
 pub(crate) mod list;
