@@ -1,4 +1,4 @@
-//! A user's own sessions, keys and password.
+//! Sessions, API keys and the password of the caller's own account.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -12,20 +12,20 @@ use utoipa::ToSchema;
 use crate::document::words::ScopeWord;
 use crate::dto::time::time;
 
-/// A change of password.
+/// Request to change the password.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ChangePassword {
     pub(crate) current_password: String,
     #[schema(min_length = 8)]
     pub(crate) new_password: String,
-    /// Whether all API keys end too.
-    #[serde(default = "yes")]
+    /// Whether to delete all API keys too.
+    #[serde(default = "default_revoke_keys")]
     #[schema(default = true)]
     pub(crate) revoke_keys: bool,
 }
 
-fn yes() -> bool {
+fn default_revoke_keys() -> bool {
     true
 }
 
@@ -35,12 +35,12 @@ impl fmt::Debug for ChangePassword {
     }
 }
 
-/// What ended with a password.
+/// Numbers of sessions and API keys that a change of password revoked.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct PasswordChanged {
-    /// Sessions.
+    /// Number of other sessions that were ended.
     ended: usize,
-    /// API keys.
+    /// Number of API keys that were deleted.
     revoked_keys: u64,
 }
 
@@ -50,7 +50,7 @@ impl From<ChangedPassword> for PasswordChanged {
     }
 }
 
-/// The deletion of one's own user.
+/// Request to delete the caller's own user.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DeleteMe {
@@ -63,23 +63,23 @@ impl fmt::Debug for DeleteMe {
     }
 }
 
-/// Where a user is signed in.
+/// Session of a user, which one sign-in started.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Session)]
 struct SessionView {
     #[schema(value_type = Uuid)]
     id: SessionId,
     created_at: DateTime<Utc>,
-    /// To the life of an access token: the store hears of a session when it is refreshed.
+    /// Time of the last use, accurate to the lifetime of an access token: only a refresh updates it.
     last_used_at: DateTime<Utc>,
     expires_at: DateTime<Utc>,
-    /// What the program that signed in calls itself.
+    /// `User-Agent` of the client that signed in.
     user_agent: Option<String>,
-    /// Whether this very request belongs to it.
+    /// Whether this request belongs to the session.
     current: bool,
 }
 
-/// Somebody's sessions, newest first.
+/// List of sessions, newest first.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct SessionList {
     items: Vec<SessionView>,
@@ -99,33 +99,34 @@ impl SessionList {
     }
 }
 
-/// Nothing more to say.
+/// Empty object.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Nothing {}
 
-/// How many sessions have ended.
+/// Number of sessions that were ended.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct EndedSessions {
     pub(crate) ended: usize,
 }
 
-/// A request for an API key.
+/// Request to create an API key.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CreateApiKey {
-    /// What its user calls it.
+    /// Name of the key, chosen by the user.
     #[schema(min_length = 1, max_length = 100, example = "nightly report")]
     name: String,
     #[schema(value_type = Vec<ScopeWord>, min_items = 1)]
     scopes: Vec<Scope>,
-    /// From when on it is refused, a year from now at most, to the microsecond; null or left out: 90 days from now.
+    /// Time from which the key is rejected, at most one year from now, with microsecond precision; null or left out:
+    /// 90 days from now.
     #[serde(default, deserialize_with = "time")]
     expires_at: Option<DateTime<Utc>>,
-    /// So many requests a minute it may make, where the server allows more; null or left out: as many as the server
-    /// allows.
+    /// Maximum number of requests per minute with this key; applies where it is below the limit of the server. Null
+    /// or left out: the limit of the server.
     #[schema(value_type = Option<u32>, minimum = 1, example = 30)]
     requests_per_minute: Option<NonZeroU32>,
-    /// The user's password; not needed within five minutes of the sign-in.
+    /// Password of the user; not required within five minutes after sign-in.
     pub(crate) password: Option<String>,
 }
 
@@ -142,18 +143,18 @@ impl From<CreateApiKey> for NewApiKey {
     }
 }
 
-/// An API key as its user sees it.
+/// API key without its plaintext.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ApiKey)]
 pub(crate) struct ApiKeyView {
     #[schema(value_type = Uuid)]
     id: ApiKeyId,
     name: String,
-    /// How the key begins.
+    /// Prefix of the key, to recognize it.
     prefix: String,
     #[schema(value_type = Vec<ScopeWord>)]
     scopes: Vec<Scope>,
-    /// So many requests a minute it may make, where the server allows more.
+    /// Maximum number of requests per minute with this key; applies where it is below the limit of the server.
     #[schema(value_type = Option<u32>, minimum = 1)]
     requests_per_minute: Option<NonZeroU32>,
     created_at: DateTime<Utc>,
@@ -176,7 +177,7 @@ impl From<ApiKey> for ApiKeyView {
     }
 }
 
-/// Somebody's API keys, newest first.
+/// List of API keys, newest first.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ApiKeyList {
     items: Vec<ApiKeyView>,
@@ -188,13 +189,13 @@ impl From<Vec<ApiKey>> for ApiKeyList {
     }
 }
 
-/// The one answer that holds a key.
+/// Created API key with its plaintext.
 #[derive(Serialize, ToSchema)]
 #[schema(as = CreatedApiKey)]
 pub(crate) struct CreatedApiKeyView {
     #[serde(flatten)]
     view: ApiKeyView,
-    /// The key itself; it is never shown again.
+    /// Plaintext of the key; it is never shown again.
     key: String,
 }
 

@@ -1,4 +1,4 @@
-//! What admins ask and see.
+//! Requests and responses of the administration: users, dead letter, statistics.
 
 use std::collections::BTreeMap;
 
@@ -15,23 +15,25 @@ use crate::document::words::RoleWord;
 use crate::dto::auth::UserView;
 use crate::dto::cursor::{DEFAULT_LIMIT, read_cursor, write_cursor};
 
-/// The parameters of a listing of users.
+/// Query parameters of a list of users.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ListUsers {
-    /// Users on a page.
+    /// Maximum number of users on a page.
     #[param(nullable = false, minimum = 1, maximum = 100, default = 20)]
     limit: Option<u32>,
-    /// The `next_cursor` of the page before.
+    /// `next_cursor` of the previous page.
     #[param(nullable = false, pattern = "^[0-9a-f]{32}$")]
     cursor: Option<String>,
-    /// What the username or the e-mail contains.
+    /// Return only users whose username or e-mail address contains this text.
     #[param(nullable = false)]
     search: Option<String>,
 }
 
 impl ListUsers {
+    /// Converts the parameters into a query for users.
+    ///
     /// # Errors
     /// `InvalidInput` naming `cursor`.
     pub(crate) fn query(self) -> Result<UserQuery> {
@@ -43,13 +45,13 @@ impl ListUsers {
     }
 }
 
-/// A user as an admin sees them.
+/// User as shown to admins.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ManagedUser)]
 pub(crate) struct ManagedUserView {
     #[serde(flatten)]
     user: UserView,
-    /// Whether the user is kept from signing in.
+    /// Whether the user is prevented from signing in.
     disabled: bool,
 }
 
@@ -63,7 +65,7 @@ impl From<User> for ManagedUserView {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct UserList {
     items: Vec<ManagedUserView>,
-    /// Hand it back as `cursor` for the next page; null at the end.
+    /// Cursor of the next page; null on the last page.
     next_cursor: Option<String>,
 }
 
@@ -76,7 +78,7 @@ impl From<UserPage> for UserList {
     }
 }
 
-/// A change of role.
+/// Request to change the role of a user.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ChangeRole {
@@ -84,23 +86,25 @@ pub(crate) struct ChangeRole {
     pub(crate) role: UserRole,
 }
 
-/// The parameters of a listing of failed tasks.
+/// Query parameters of a list of failed tasks.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ListDeadLetter {
-    /// Tasks on a page.
+    /// Maximum number of tasks on a page.
     #[param(nullable = false, minimum = 1, maximum = 100, default = 20)]
     limit: Option<u32>,
-    /// The `next_cursor` of the page before.
+    /// `next_cursor` of the previous page.
     #[param(nullable = false, pattern = "^[0-9a-f]{32}$")]
     cursor: Option<String>,
-    /// Only those of this agent.
+    /// Return only tasks of this agent.
     #[param(nullable = false)]
     agent: Option<String>,
 }
 
 impl ListDeadLetter {
+    /// Converts the parameters into a query for failed tasks.
+    ///
     /// # Errors
     /// `InvalidInput` naming `cursor`.
     pub(crate) fn query(self) -> Result<TaskQuery> {
@@ -114,37 +118,37 @@ impl ListDeadLetter {
     }
 }
 
-/// Which failed tasks to try again.
+/// Selection of the failed tasks to retry.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RetryAll {
-    /// Only those of this agent; null or left out: all.
+    /// Retry only tasks of this agent; null or left out: of all agents.
     pub(crate) agent: Option<String>,
 }
 
-/// How many tasks are in the queue again.
+/// Number of failed tasks that are pending again.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct RetriedTasks {
     pub(crate) retried: u64,
 }
 
-/// How the server is used.
+/// Usage statistics of the server.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Statistics)]
 pub(crate) struct StatisticsView {
-    /// Null when the server runs without users.
+    /// Numbers of users; null when the server runs without users.
     users: Option<UserNumbers>,
     tasks: TaskNumbers,
     queue: QueueNumbers,
 }
 
-/// How many users there are.
+/// Numbers of users.
 #[derive(Debug, Serialize, ToSchema)]
 struct UserNumbers {
     total: u64,
-    /// Those that cannot sign in.
+    /// Number of users who are prevented from signing in.
     disabled: u64,
-    /// Those with a session that has not ended and was begun or refreshed of late.
+    /// Number of users with an active session that was started or refreshed within the lifetime of an access token.
     active: u64,
 }
 
@@ -154,23 +158,23 @@ impl From<UserCounts> for UserNumbers {
     }
 }
 
-/// How many tasks there are.
+/// Numbers of tasks.
 #[derive(Debug, Serialize, ToSchema)]
 struct TaskNumbers {
     total: u64,
     #[schema(value_type = BTreeMap<String, u64>)]
     by_status: BTreeMap<TaskStatus, u64>,
-    /// By agent, then by status.
+    /// Numbers by agent, then by status.
     #[schema(value_type = BTreeMap<String, BTreeMap<String, u64>>)]
     by_agent: BTreeMap<String, BTreeMap<TaskStatus, u64>>,
 }
 
-/// What waits.
+/// State of the queue.
 #[derive(Debug, Serialize, ToSchema)]
 struct QueueNumbers {
-    /// Pending tasks that wait for no other, also those that are not due yet.
+    /// Number of pending tasks that do not wait for other tasks, including tasks that are not due yet.
     depth: u64,
-    /// How long the task that has been due longest has waited; 0 when none is due.
+    /// Seconds since the oldest due task became due; 0 when none is due.
     oldest_age_seconds: f64,
 }
 

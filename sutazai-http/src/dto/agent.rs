@@ -1,4 +1,4 @@
-//! Agents, and the main job in one call.
+//! Agents, and the hardware analysis as one call.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -9,33 +9,33 @@ use uuid::Uuid;
 
 use crate::dto::task::TaskView;
 
-/// What an agent says of itself.
+/// Agent as it describes itself, with its liveness.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Agent)]
 struct AgentView {
-    /// How tasks name it.
+    /// Name of the agent, used in tasks.
     #[schema(example = "hardware-optimizer")]
     name: String,
     description: String,
     capabilities: Vec<String>,
-    /// JSON Schema (2020-12) of what it takes as `payload`.
+    /// JSON Schema (2020-12) of the `payload` of its tasks.
     #[schema(value_type = Object)]
     input_schema: Value,
-    /// Whether a process has worked for it in the last minute, this one or another; null where that cannot be told.
+    /// Whether a process has worked for the agent within the last 60 seconds, this one or another; null when unknown.
     online: Option<bool>,
-    /// When somebody was last seen to.
+    /// Time of the last known heartbeat of a process that works for the agent.
     #[schema(nullable)]
     last_seen_at: Option<DateTime<Utc>>,
 }
 
-/// All agents of this server, by name.
+/// All agents of this server, sorted by name.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct AgentList {
     items: Vec<AgentView>,
 }
 
 impl AgentList {
-    /// These agents, and whether somebody works for each, where that can be told.
+    /// Joins the agents with their liveness, which `statuses` lists in the same order; `None` when it is unknown.
     pub(crate) fn new(agents: Vec<AgentDescriptor>, statuses: Option<Vec<AgentStatus>>) -> Self {
         let statuses = statuses.unwrap_or_default().into_iter().map(Some).chain(std::iter::repeat(None));
         let view = |(agent, status): (AgentDescriptor, Option<AgentStatus>)| AgentView {
@@ -50,11 +50,11 @@ impl AgentList {
     }
 }
 
-/// How to analyse this machine.
+/// Options of a hardware analysis.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Analyze {
-    /// Whether a model writes the recommendations; without, the rules do.
+    /// Whether a model words the recommendations; if false, the rules do.
     pub(crate) use_model: bool,
 }
 
@@ -64,10 +64,10 @@ impl Default for Analyze {
     }
 }
 
-/// An analysis that was asked for.
+/// Accepted task of a hardware analysis.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct AnalysisTask {
-    /// The same as in `task`.
+    /// Id of the task; same as `task.id`.
     task_id: Uuid,
     task: TaskView,
 }

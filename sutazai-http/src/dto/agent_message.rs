@@ -1,4 +1,4 @@
-//! Messages between agents.
+//! Messages that agents exchange about a task and its children.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -13,28 +13,28 @@ use crate::document::words::AgentMessageTypeWord;
 use crate::dto::cursor::{DEFAULT_LIMIT, read_number, write_number};
 use crate::dto::task::TaskErrorView;
 
-/// A message from one agent to another.
+/// Message from one agent to another.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = AgentMessage)]
 pub(crate) struct AgentMessageView {
     #[schema(value_type = Uuid)]
     id: AgentMessageId,
-    /// The agent that says it.
+    /// Agent that sends the message.
     source: String,
-    /// The agent that it is for.
+    /// Agent that receives the message.
     target: String,
-    /// The task that waits.
+    /// Task that waits for its children.
     #[schema(value_type = Uuid)]
     task_id: TaskId,
-    /// The task that was handed over: the same in what asks for it and in what answers.
+    /// Child task that the message is about; it joins a `TASK` message with its `RESULT` or `ERROR`.
     #[schema(value_type = Uuid)]
     correlation_id: TaskId,
-    /// What it says.
+    /// Kind of message.
     #[serde(rename = "type")]
     #[schema(value_type = AgentMessageTypeWord)]
     kind: AgentMessageType,
-    /// `TASK`: the payload of the task that is handed over; `RESULT`: its result; `ERROR`: the `kind` of the error and a
-    /// `message`; `HEARTBEAT`: which `attempt` goes on, and its `lease_until`.
+    /// Depends on `type`. `TASK`: the payload of the child task; `RESULT`: its result; `ERROR`: the `kind` and the
+    /// `message` of its error; `HEARTBEAT`: the number of the running `attempt` and its `lease_until`.
     payload: Value,
     timestamp: DateTime<Utc>,
 }
@@ -60,16 +60,16 @@ impl From<AgentMessage> for AgentMessageView {
     }
 }
 
-/// The parameters of a listing.
+/// Query parameters of a list of messages.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ListAgentMessages {
-    /// Messages on a page.
+    /// Maximum number of messages on a page.
     #[serde(default = "default_limit")]
     #[param(minimum = 1, maximum = 100, default = 20)]
     pub(crate) limit: u32,
-    /// The `next_cursor` of the page before.
+    /// `next_cursor` of the previous page.
     #[param(nullable = false, pattern = "^[0-9a-f]{16}$")]
     cursor: Option<String>,
 }
@@ -79,7 +79,7 @@ fn default_limit() -> u32 {
 }
 
 impl ListAgentMessages {
-    /// After which message.
+    /// Returns the number of the message after which the page starts.
     ///
     /// # Errors
     /// `InvalidInput` naming `cursor`.
@@ -92,7 +92,7 @@ impl ListAgentMessages {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct AgentMessageList {
     items: Vec<AgentMessageView>,
-    /// Hand it back as `cursor` for the next page; null at the end.
+    /// Cursor of the next page; null on the last page.
     next_cursor: Option<String>,
 }
 

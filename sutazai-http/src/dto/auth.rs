@@ -1,4 +1,4 @@
-//! Users and tokens.
+//! Registration, sign-in, users and tokens.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use crate::document::words::RoleWord;
 
-/// A registration.
+/// Request to create a user.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Register {
@@ -18,10 +18,10 @@ pub(crate) struct Register {
     username: String,
     #[schema(max_length = 254, example = "ada@example.org")]
     email: String,
-    /// Not a well-known one, and nothing of the username.
+    /// Must not be a well-known password, nor contain the username.
     #[schema(min_length = 8, example = "correct horse battery")]
     password: String,
-    /// An admin's invitation, where registration is closed.
+    /// Invitation of an admin; required while registration is closed.
     invitation: Option<String>,
 }
 
@@ -32,18 +32,18 @@ impl fmt::Debug for Register {
 }
 
 impl Register {
-    /// The user, and the invitation that they have.
+    /// Splits the request into the new user and the invitation.
     pub(crate) fn split(self) -> (NewUser, Option<String>) {
         let Self { username, email, password, invitation } = self;
         (NewUser { username, email, password }, invitation)
     }
 }
 
-/// A sign-in.
+/// Request to sign in.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Login {
-    /// A username or an e-mail address.
+    /// Username or e-mail address.
     #[schema(example = "ada")]
     pub(crate) login: String,
     #[schema(example = "correct horse battery")]
@@ -56,11 +56,11 @@ impl fmt::Debug for Login {
     }
 }
 
-/// A refresh.
+/// Request to exchange a refresh token for new tokens.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Refresh {
-    /// As the latest sign-in or refresh of the session gave it.
+    /// Refresh token of the latest sign-in or refresh of the session.
     pub(crate) refresh_token: String,
 }
 
@@ -70,7 +70,7 @@ impl fmt::Debug for Refresh {
     }
 }
 
-/// A user as they see themselves.
+/// User as shown to themselves.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = User)]
 pub(crate) struct UserView {
@@ -99,18 +99,18 @@ impl From<User> for UserView {
     }
 }
 
-/// A user and their tokens.
+/// User with the tokens of a session.
 #[derive(Serialize, ToSchema)]
 #[schema(as = SignedIn)]
 pub(crate) struct SignedInView {
     user: UserView,
-    /// For the header `Authorization: Bearer ...`.
+    /// Access token for the header `Authorization: Bearer ...`.
     access_token: String,
-    /// For one refresh.
+    /// Refresh token, valid for one refresh.
     refresh_token: String,
     #[schema(example = "bearer")]
     token_type: &'static str,
-    /// Seconds that the access token lives.
+    /// Lifetime of the access token in seconds.
     expires_in: u64,
 }
 

@@ -1,4 +1,4 @@
-//! Conversations and their messages.
+//! Conversations with a model, and their messages.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -12,17 +12,17 @@ use utoipa::{IntoParams, ToSchema};
 use crate::document::words::{FinishReasonWord, RoleOfSpeakerWord};
 use crate::dto::cursor::{DEFAULT_LIMIT, read_cursor, write_cursor};
 
-/// A request for a conversation. What is null or left out has its default.
+/// Request to create a conversation. Fields that are null or left out get their default.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CreateConversation {
-    /// What it is about.
+    /// Title of the conversation; default: empty.
     #[schema(max_length = 200, example = "The sea")]
     title: Option<String>,
-    /// The model that is to answer; default: the one that answers by default.
+    /// Model that answers; default: the default model of the server.
     #[schema(min_length = 1, max_length = 200)]
     model: Option<String>,
-    /// Instructions to stand before everything else.
+    /// System prompt that precedes all messages.
     #[schema(min_length = 1, max_length = 10000, example = "Answer in one sentence.")]
     system: Option<String>,
 }
@@ -33,16 +33,16 @@ impl From<CreateConversation> for NewConversation {
     }
 }
 
-/// Something to say. What is null or left out has its default.
+/// Message of the user. Fields that are null or left out get their default.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CreateMessage {
     #[schema(min_length = 1, max_length = 100000, example = "Why is the sea salty?")]
     content: String,
-    /// The answer has at most so many tokens; default 512.
+    /// Maximum length of the answer in tokens; default 512.
     #[schema(minimum = 1, maximum = 32768)]
     max_tokens: Option<u32>,
-    /// How freely the model chooses; default 0.7.
+    /// Sampling temperature; default 0.7.
     #[schema(minimum = 0, maximum = 2)]
     temperature: Option<f32>,
 }
@@ -58,22 +58,22 @@ impl From<CreateMessage> for NewMessage {
     }
 }
 
-/// A conversation as its owner sees it.
+/// Conversation as shown to its owner.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Conversation)]
 pub(crate) struct ConversationView {
     #[schema(value_type = Uuid)]
     id: ConversationId,
-    /// Whose it is; null when the server runs without users.
+    /// Owner; null when the server runs without users.
     #[schema(value_type = Option<Uuid>)]
     owner: Option<UserId>,
     title: String,
-    /// The model that answers; null: the one that answers by default.
+    /// Model that answers; null: the default model of the server.
     model: Option<String>,
-    /// The instructions that stand before everything else.
+    /// System prompt that precedes all messages.
     system: Option<String>,
     created_at: DateTime<Utc>,
-    /// When the latest message was added.
+    /// Time of the latest message.
     updated_at: DateTime<Utc>,
 }
 
@@ -95,7 +95,7 @@ impl From<Conversation> for ConversationView {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ConversationList {
     items: Vec<ConversationView>,
-    /// Hand it back as `cursor` for the next page; null at the end.
+    /// Cursor of the next page; null on the last page.
     next_cursor: Option<String>,
 }
 
@@ -108,16 +108,16 @@ impl From<ConversationPage> for ConversationList {
     }
 }
 
-/// The parameters of a listing.
+/// Query parameters of a list of conversations or messages.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ListPage {
-    /// At most so many.
+    /// Maximum number of items on a page.
     #[serde(default = "default_limit")]
     #[param(minimum = 1, maximum = 100, default = 20)]
     pub(crate) limit: u32,
-    /// The `next_cursor` of the page before.
+    /// `next_cursor` of the previous page.
     #[param(nullable = false, pattern = "^[0-9a-f]{32}$")]
     cursor: Option<String>,
 }
@@ -127,6 +127,8 @@ fn default_limit() -> u32 {
 }
 
 impl ListPage {
+    /// Converts the parameters into a query for conversations.
+    ///
     /// # Errors
     /// `InvalidInput` naming `cursor`.
     pub(crate) fn conversations(&self) -> Result<ConversationQuery> {
@@ -134,6 +136,8 @@ impl ListPage {
         Ok(ConversationQuery { owner: None, before, limit: self.limit })
     }
 
+    /// Returns the message before which the page ends.
+    ///
     /// # Errors
     /// `InvalidInput` naming `cursor`.
     pub(crate) fn before(&self) -> Result<Option<MessageId>> {
@@ -141,7 +145,7 @@ impl ListPage {
     }
 }
 
-/// A message as it is kept.
+/// Stored message of a conversation.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Message)]
 pub(crate) struct MessageView {
@@ -151,13 +155,13 @@ pub(crate) struct MessageView {
     role: Role,
     content: String,
     created_at: DateTime<Utc>,
-    /// Whether it is an answer that was broken off: its reader went away, or the model failed.
+    /// Whether the answer is incomplete, because the client disconnected or the model failed.
     cut: bool,
-    /// Who wrote it and what it cost, for an answer that ended.
+    /// Model and token counts of an answer that is complete; null otherwise.
     usage: Option<UsageView>,
 }
 
-/// Who wrote an answer and what it cost.
+/// Model that wrote an answer, with token counts.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ModelUsage)]
 struct UsageView {
@@ -167,7 +171,7 @@ struct UsageView {
     completion_tokens: u32,
     #[schema(value_type = FinishReasonWord)]
     finish_reason: FinishReason,
-    /// Why it is not the first choice of backend and model that answered; null when it is.
+    /// Reason why another backend or model than the first choice answered; null when the first choice did.
     degraded: Option<String>,
 }
 
@@ -197,13 +201,13 @@ impl From<StoredMessage> for MessageView {
     }
 }
 
-/// A conversation with one page of its messages.
+/// Conversation with one page of its messages.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ConversationWithMessages {
     conversation: ConversationView,
-    /// The latest, oldest first. A page ends early with the message that brings its contents to 1 MB.
+    /// Latest messages, oldest first. A page ends early with the message that brings its contents to 1 MB.
     messages: Vec<MessageView>,
-    /// Hand it back as `cursor` for the messages before these; null when there may be none.
+    /// Cursor of the page before this one; null when there are no earlier messages.
     next_cursor: Option<String>,
 }
 
@@ -217,17 +221,17 @@ impl ConversationWithMessages {
     }
 }
 
-/// The `data` of the event `text`.
+/// Data of the server-sent event `text`.
 #[derive(Debug, Serialize)]
 pub(crate) struct TextEvent {
     pub(crate) text: String,
 }
 
-/// The `data` of the event `done`.
+/// Data of the server-sent event `done`.
 #[derive(Debug, Serialize)]
 pub(crate) struct DoneEvent {
-    /// The answer.
+    /// Stored answer of the model.
     pub(crate) message: MessageView,
-    /// What it answers.
+    /// Id of the message that it answers.
     pub(crate) in_reply_to: MessageId,
 }

@@ -1,27 +1,27 @@
-//! Where a page ends and the next one begins. Callers hand back what they were given and read nothing into it.
+//! Page cursors. A cursor is opaque to clients: they return it unchanged to get the next page.
 
 use sutazai_core::{Error, Result};
 use uuid::Uuid;
 
-/// How many items a page has when the caller does not say.
+/// Default page size when the client sets no `limit`.
 pub(crate) const DEFAULT_LIMIT: u32 = 20;
 
-/// What callers are given.
+/// Formats the id of the last item of a page as a cursor.
 pub(crate) fn write_cursor(id: Uuid) -> String {
     id.simple().to_string()
 }
 
-/// Reads what [`write_cursor`] wrote; a spelling of the caller's own is refused.
+/// Parses a cursor of [`write_cursor`]. Any other spelling of the same id is rejected, so that the format can change.
 pub(crate) fn read_cursor(cursor: &str) -> Result<Uuid> {
     Uuid::try_parse(cursor).ok().filter(|id| write_cursor(*id) == cursor).ok_or_else(invalid)
 }
 
-/// What callers are given where pages end at a number.
+/// Formats a number as a cursor, for lists that are ordered by a number.
 pub(crate) fn write_number(number: u64) -> String {
     format!("{number:016x}")
 }
 
-/// Reads what [`write_number`] wrote.
+/// Parses a cursor of [`write_number`].
 pub(crate) fn read_number(cursor: &str) -> Result<u64> {
     let number = u64::from_str_radix(cursor, 16).ok().filter(|number| write_number(*number) == cursor);
     number.ok_or_else(invalid)

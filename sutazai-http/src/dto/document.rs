@@ -1,4 +1,5 @@
-//! Documents of users, their chunks, and what a search finds of them. What describes the API is in `crate::document`.
+//! Documents of users, their chunks, and the passages that a search finds. The OpenAPI description is in
+//! `crate::document`.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -11,36 +12,36 @@ use utoipa::{IntoParams, ToSchema};
 use crate::document::words::MediaTypeWord;
 use crate::dto::cursor::{DEFAULT_LIMIT, read_cursor, write_cursor};
 
-/// A file to be kept as a document.
+/// Multipart form with a file to store as a document.
 #[derive(Debug, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "it describes what `FileForm` reads")]
 pub(crate) struct UploadDocument {
-    /// A text in UTF-8, or in UTF-16 with a byte order mark. Its content type, or the ending of its name, says what it is:
-    /// `text/plain` (`.txt`), `text/markdown` (`.md`) or `text/html` (`.html`).
+    /// Text file in UTF-8, or in UTF-16 with a byte order mark. Its content type or the extension of its name
+    /// determines the format: `text/plain` (`.txt`), `text/markdown` (`.md`) or `text/html` (`.html`).
     #[schema(value_type = String, format = Binary)]
     file: Vec<u8>,
-    /// What it is to be called; left out or empty: the file's name.
+    /// Title of the document; left out or empty: the name of the file.
     #[schema(max_length = 255, nullable = false, example = "Handbook")]
     title: Option<String>,
 }
 
-/// A document as its owner sees it.
+/// Document as shown to its owner.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Document)]
 pub(crate) struct DocumentView {
     #[schema(value_type = Uuid)]
     id: DocumentId,
-    /// Whose it is; null when the server runs without users.
+    /// Owner; null when the server runs without users.
     #[schema(value_type = Option<Uuid>)]
     owner: Option<UserId>,
     title: String,
-    /// What kind of file it was read from.
+    /// Format of the uploaded file.
     #[schema(value_type = MediaTypeWord)]
     media_type: &'static str,
-    /// How large that file was.
+    /// Size of the uploaded file in bytes.
     size_bytes: u64,
-    /// How many chunks its text was split into.
+    /// Number of chunks that the text was split into.
     chunks: u32,
     created_at: DateTime<Utc>,
 }
@@ -63,7 +64,7 @@ impl From<Document> for DocumentView {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct DocumentList {
     items: Vec<DocumentView>,
-    /// Hand it back as `cursor` for the next page; null at the end.
+    /// Cursor of the next page; null on the last page.
     next_cursor: Option<String>,
 }
 
@@ -76,16 +77,16 @@ impl From<DocumentPage> for DocumentList {
     }
 }
 
-/// The parameters of a listing.
+/// Query parameters of a list of documents.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ListDocuments {
-    /// Documents on a page.
+    /// Maximum number of documents on a page.
     #[serde(default = "default_limit")]
     #[param(minimum = 1, maximum = 100, default = 20)]
     limit: u32,
-    /// The `next_cursor` of the page before.
+    /// `next_cursor` of the previous page.
     #[param(nullable = false, pattern = "^[0-9a-f]{32}$")]
     cursor: Option<String>,
 }
@@ -95,6 +96,8 @@ fn default_limit() -> u32 {
 }
 
 impl ListDocuments {
+    /// Converts the parameters into a query for documents.
+    ///
     /// # Errors
     /// `InvalidInput` naming `cursor`.
     pub(crate) fn query(&self) -> Result<DocumentQuery> {
@@ -103,32 +106,32 @@ impl ListDocuments {
     }
 }
 
-/// Which chunks of a document.
+/// Query parameters of a list of chunks.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ListChunks {
-    /// Chunks on a page.
+    /// Maximum number of chunks on a page.
     #[serde(default = "default_limit")]
     #[param(minimum = 1, maximum = 100, default = 20)]
     pub(crate) limit: u32,
-    /// The index of the first of them.
+    /// Index of the first chunk to return.
     #[serde(default)]
     #[param(minimum = 0, maximum = 4294967295_u32, default = 0)]
     pub(crate) from: u32,
 }
 
-/// A piece of a document's text.
+/// Chunk of the text of a document.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Chunk)]
 pub(crate) struct ChunkView {
     #[schema(value_type = Uuid)]
     document_id: DocumentId,
-    /// Which of the document's chunks it is: 0, 1, 2 ...
+    /// Index of the chunk within the document, from 0.
     index: u32,
-    /// Where it begins in the document's text, in characters from 0.
+    /// Position of its first character in the text of the document, from 0.
     start: u32,
-    /// Where it ends: the character behind its last one.
+    /// Position after its last character.
     end: u32,
     text: String,
 }
@@ -145,17 +148,17 @@ impl From<Chunk> for ChunkView {
     }
 }
 
-/// Some chunks of a document.
+/// Consecutive chunks of a document.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ChunkList {
-    /// In their order.
+    /// Chunks in the order of the text.
     items: Vec<ChunkView>,
-    /// Hand it back as `from` for those after them; null at the end.
+    /// Value of `from` for the next chunks; null at the end of the document.
     next_from: Option<u32>,
 }
 
 impl ChunkList {
-    /// These chunks of a document that has so many.
+    /// Creates a page from chunks of a document that has `of` chunks in total.
     pub(crate) fn new(chunks: Vec<Chunk>, of: u32) -> Self {
         let next = chunks.last().map(|last| last.index.saturating_add(1));
         Self {
@@ -165,35 +168,35 @@ impl ChunkList {
     }
 }
 
-/// What to look for.
+/// Query parameters of a search.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct SearchDocuments {
-    /// Words, in any order, and phrases between quotation marks; a chunk is found that has at least one of them.
+    /// Words in any order, and phrases in quotation marks. A chunk matches if it contains at least one of them.
     #[param(min_length = 1, max_length = 1000, pattern = "^[^\\u0000]+$", example = "lease \"dead worker\"")]
     pub(crate) q: String,
-    /// At most so many passages.
+    /// Maximum number of passages to return.
     #[serde(default = "default_limit")]
     #[param(minimum = 1, maximum = 100, default = 20)]
     pub(crate) limit: u32,
 }
 
-/// A chunk that a search found.
+/// Chunk that a search found, with its score.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Passage)]
 pub(crate) struct PassageView {
-    /// What its document is called.
+    /// Title of the document.
     title: String,
-    /// How much of what was looked for it has; it compares passages of one search only.
+    /// Relevance; comparable only within one search.
     score: f64,
     chunk: ChunkView,
 }
 
-/// What a search found.
+/// Result of a search.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct PassageList {
-    /// The best first.
+    /// Passages, best first.
     items: Vec<PassageView>,
 }
 

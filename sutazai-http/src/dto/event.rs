@@ -1,4 +1,4 @@
-//! Server-sent events, as the document tells them.
+//! Schema of server-sent events in the OpenAPI description.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-/// Stands in the document for one event of a stream; the stream itself is written by axum.
+/// Schema of one event of a stream. It exists for the OpenAPI description only: axum writes the events themselves.
 #[derive(Debug)]
 pub(crate) struct SentEvent;
 
@@ -15,9 +15,12 @@ impl PartialSchema for SentEvent {
         let text = |what: &str| ObjectBuilder::new().schema_type(Type::String).description(Some(what));
         ObjectBuilder::new()
             .description(Some("One server-sent event."))
-            .property("id", text("Where it stands in this stream; hand it back as `Last-Event-ID`."))
+            .property(
+                "id",
+                text("Id of the event in this stream; send it as `Last-Event-ID` to resume after it."),
+            )
             .required("id")
-            .property("event", text("What kind it is.").enum_values(Some(["status", "progress", "text"])))
+            .property("event", text("Kind of the event.").enum_values(Some(["status", "progress", "text"])))
             .required("event")
             .property("data", text("The event as JSON."))
             .required("data")

@@ -1,10 +1,10 @@
-//! What is no more.
+//! Response to a request that deletes something.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-/// The id of what is gone.
+/// Id of the deleted object.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Gone {
     pub(crate) id: Uuid,

@@ -1,9 +1,9 @@
-//! How the server is.
+//! Response of the liveness check.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// That the server is alive.
+/// Confirmation that the process is alive.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Health {
     #[schema(example = "healthy")]

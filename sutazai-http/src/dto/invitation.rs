@@ -1,4 +1,4 @@
-//! Invitations to register.
+//! Invitations that allow one registration each.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -6,14 +6,14 @@ use sutazai_core::domain::{Invitation, InvitationId, UserId};
 use sutazai_core::identity::CreatedInvitation;
 use utoipa::ToSchema;
 
-/// The life of an invitation in hours that says nothing else.
+/// Default lifetime of an invitation in hours.
 const DEFAULT_HOURS: u32 = 72;
 
-/// A request for an invitation.
+/// Request to create an invitation.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CreateInvitation {
-    /// Hours until it expires.
+    /// Lifetime of the invitation in hours.
     #[serde(default = "default_hours")]
     #[schema(minimum = 1, maximum = 720, default = 72)]
     pub(crate) hours: u32,
@@ -29,13 +29,13 @@ fn default_hours() -> u32 {
     DEFAULT_HOURS
 }
 
-/// An invitation as admins see it.
+/// Invitation without its text.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Invitation)]
 pub(crate) struct InvitationView {
     #[schema(value_type = Uuid)]
     id: InvitationId,
-    /// The admin who made it; null for an operator at the command line.
+    /// Admin who created it; null when it was created on the command line.
     #[schema(value_type = Option<Uuid>)]
     created_by: Option<UserId>,
     created_at: DateTime<Utc>,
@@ -49,7 +49,7 @@ impl From<Invitation> for InvitationView {
     }
 }
 
-/// Invitations, newest first.
+/// List of invitations, newest first.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct InvitationList {
     items: Vec<InvitationView>,
@@ -61,13 +61,13 @@ impl From<Vec<Invitation>> for InvitationList {
     }
 }
 
-/// The one answer that holds an invitation.
+/// Created invitation with its text.
 #[derive(Serialize, ToSchema)]
 #[schema(as = CreatedInvitation)]
 pub(crate) struct CreatedInvitationView {
     #[serde(flatten)]
     view: InvitationView,
-    /// The invitation itself; it is never shown again.
+    /// Text to register with; it is never shown again.
     invitation: String,
 }
 

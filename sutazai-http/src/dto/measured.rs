@@ -1,22 +1,22 @@
-//! What the sections of a snapshot hold: the types of `domain::metric`, as the document tells them.
+//! Schemas of the sections of a snapshot: the types of `domain::metric` for the OpenAPI description.
 
 use utoipa::openapi::schema::{Array, ObjectBuilder, OneOfBuilder, Schema, Type};
 use utoipa::openapi::{Ref, RefOr};
 
 use Kind::{Flag, List, Maybe, Number, One, Signed, Text, Whole};
 
-/// What a field holds.
+/// Type of a field.
 pub(super) enum Kind {
     Text,
-    /// From 0 on.
+    /// Integer, at least 0.
     Whole,
     Signed,
     Number,
     Flag,
-    /// One of [`TYPES`].
+    /// Reference to one of [`TYPES`].
     One(&'static str),
     List(&'static Kind),
-    /// Null when it is not to be had.
+    /// Nullable: null when the value is not available.
     Maybe(&'static Kind),
 }
 
@@ -36,7 +36,7 @@ impl Kind {
     }
 }
 
-/// The sections of a snapshot.
+/// Names and types of the sections of a snapshot.
 pub(super) const SECTIONS: &[(&str, Kind)] = &[
     ("host", One("HostMetrics")),
     ("pressure", One("PressureMetrics")),
@@ -45,13 +45,13 @@ pub(super) const SECTIONS: &[(&str, Kind)] = &[
     ("gpus", List(&One("GpuMetrics"))),
 ];
 
-/// A field: its name, what it holds, what it is.
+/// Field of a type: name, type, description.
 type Field = (&'static str, Kind, &'static str);
 
-/// A type: its name, what it is, its fields.
+/// Type: name, description, fields.
 type Fields = (&'static str, &'static str, &'static [Field]);
 
-/// All types that a section is made of.
+/// All types that occur in a section.
 pub(super) const TYPES: &[Fields] = &[
     (
         "HostMetrics",
@@ -59,7 +59,7 @@ pub(super) const TYPES: &[Fields] = &[
         &[
             ("hostname", Text, "Host name."),
             ("kernel", Text, "Kernel release."),
-            ("uptime_seconds", Maybe(&Whole), "Seconds since boot, where they can be read."),
+            ("uptime_seconds", Maybe(&Whole), "Seconds since boot; null when they cannot be read."),
             ("cpu", One("CpuMetrics"), "Processor time."),
             ("memory", One("MemoryMetrics"), "Main memory."),
             ("swap", One("SwapMetrics"), "Swap space."),
@@ -68,34 +68,34 @@ pub(super) const TYPES: &[Fields] = &[
                 List(&One("DiskMetrics")),
                 "File systems on real disks and those in memory that are over half full, by mount point.",
             ),
-            (
-                "unanswered_mounts",
-                List(&One("UnansweredMount")),
-                "Mounts that did not say in time how full they are.",
-            ),
+            ("unanswered_mounts", List(&One("UnansweredMount")), "Mounts that did not respond in time."),
             ("devices", List(&One("DeviceMetrics")), "Block devices."),
-            ("networks", List(&One("NetworkMetrics")), "Network interfaces, loopback left out."),
+            ("networks", List(&One("NetworkMetrics")), "Network interfaces without loopback."),
             ("processes", One("ProcessMetrics"), "Processes."),
-            ("temperatures", List(&One("TemperatureMetrics")), "Temperatures, where sensors can be read."),
+            (
+                "temperatures",
+                List(&One("TemperatureMetrics")),
+                "Temperatures of the sensors that can be read.",
+            ),
             ("files", Maybe(&One("FileMetrics")), "Open files of the whole machine."),
             (
                 "clock",
                 Maybe(&One("ClockMetrics")),
-                "How far the system clock may be off, where the kernel says so.",
+                "Error of the system clock; null when the kernel does not report it.",
             ),
             ("kills", One("KillMetrics"), "Processes that the kernel killed for lack of memory."),
-            ("tcp", Maybe(&One("TcpMetrics")), "TCP of this network namespace, where the kernel counts it."),
-            ("limits", List(&One("LimitUse")), "Limits of the kernel of which at least half is used."),
             (
-                "earlier",
-                List(&One("EarlierValue")),
-                "Earlier readings of values that are judged by how they change.",
+                "tcp",
+                Maybe(&One("TcpMetrics")),
+                "TCP counters of this network namespace; null when the kernel has none.",
             ),
+            ("limits", List(&One("LimitUse")), "Kernel limits that are at least half used."),
+            ("earlier", List(&One("EarlierValue")), "Earlier readings of values whose change is evaluated."),
         ],
     ),
     (
         "EarlierValue",
-        "A value as it was at an earlier reading of the same source.",
+        "Value of an earlier reading of the same source.",
         &[
             ("series", Text, "The series, named as in the metric history: `host.disks[/].used_bytes`."),
             ("seconds_ago", Number, "Seconds before this snapshot."),
@@ -106,8 +106,8 @@ pub(super) const TYPES: &[Fields] = &[
         "TcpMetrics",
         "Counters of TCP since boot.",
         &[
-            ("segments_sent", Whole, "Segments sent, repeated ones left out."),
-            ("retransmitted", Whole, "Segments sent again."),
+            ("segments_sent", Whole, "Segments sent, without retransmissions."),
+            ("retransmitted", Whole, "Segments retransmitted."),
             (
                 "listen_overflows",
                 Maybe(&Whole),
@@ -117,7 +117,7 @@ pub(super) const TYPES: &[Fields] = &[
     ),
     (
         "LimitUse",
-        "How much of one limit of the kernel is used.",
+        "Use of one kernel limit.",
         &[
             (
                 "limit",
@@ -128,10 +128,10 @@ pub(super) const TYPES: &[Fields] = &[
             (
                 "of",
                 Maybe(&Text),
-                "Whose: the path of a control group, the number of a user or a port, an address; null of the machine.",
+                "Scope: path of a control group, number of a user or port, or an address; null for the machine.",
             ),
             ("used", Whole, "In use now."),
-            ("allowed", Whole, "Allowed at most."),
+            ("allowed", Whole, "Value of the limit."),
         ],
     ),
     (
@@ -139,8 +139,8 @@ pub(super) const TYPES: &[Fields] = &[
         "Processor time over the sampling interval.",
         &[
             ("cores", Whole, "Logical processors."),
-            ("used_percent", Number, "Busy share of all of them, 0 to 100."),
-            ("per_core_percent", List(&Number), "Busy share of each, 0 to 100."),
+            ("used_percent", Number, "Busy share of all processors, 0 to 100."),
+            ("per_core_percent", List(&Number), "Busy share of each processor, 0 to 100."),
             ("iowait_percent", Number, "Share waiting for disks, 0 to 100."),
             ("steal_percent", Number, "Share taken by the hypervisor, 0 to 100."),
             ("load", List(&Number), "Run queue averages over 1, 5 and 15 minutes."),
@@ -151,40 +151,36 @@ pub(super) const TYPES: &[Fields] = &[
         "MemoryMetrics",
         "Main memory in bytes.",
         &[
-            ("total_bytes", Whole, "All of it."),
+            ("total_bytes", Whole, "Total size."),
             ("used_bytes", Whole, "`total_bytes - available_bytes`."),
             (
                 "available_bytes",
                 Whole,
-                "What can be had without swapping: `MemAvailable`, and what ZFS's cache holds above its minimum.",
+                "Available without swapping: `MemAvailable` plus what ZFS's cache holds above its minimum.",
             ),
             ("used_percent", Number, "Used share, 0 to 100."),
             (
                 "oom_kills",
                 Maybe(&Whole),
-                "Processes killed for want of memory since boot (`oom_kill` of `/proc/vmstat`).",
+                "Processes killed for lack of memory since boot (`oom_kill` of `/proc/vmstat`).",
             ),
             ("huge_pages_bytes", Maybe(&Whole), "Reserved for huge pages, in bytes, whether in use or not."),
-            (
-                "huge_pages_free_bytes",
-                Maybe(&Whole),
-                "Reserved for huge pages and in use by nothing, in bytes.",
-            ),
+            ("huge_pages_free_bytes", Maybe(&Whole), "Reserved for huge pages and unused, in bytes."),
         ],
     ),
     (
         "KillMetrics",
-        "Processes that the kernel killed for lack of memory, apart from their number since boot.",
+        "Processes that the kernel killed for lack of memory, beside their total since boot.",
         &[
             (
                 "in_groups",
                 Maybe(&Whole),
-                "Kills since boot in control groups that reached their own limit, where all groups count them.",
+                "Kills since boot in control groups that reached their own limit; null unless all groups count them.",
             ),
             (
                 "logged",
                 Maybe(&List(&One("KillInfo"))),
-                "Kills that the kernel's log still has, oldest first; null where the log cannot be read.",
+                "Kills in the kernel's log, oldest first; null when the log cannot be read.",
             ),
         ],
     ),
@@ -193,12 +189,12 @@ pub(super) const TYPES: &[Fields] = &[
         "One kill for lack of memory.",
         &[
             ("seconds_ago", Whole, "Seconds before this snapshot."),
-            ("pid", Whole, "Number of the process."),
-            ("process", Text, "Its name. Untrusted text: any program may set it."),
+            ("pid", Whole, "Process id."),
+            ("process", Text, "Name of the process. Untrusted text: any program may set it."),
             (
                 "group",
                 Maybe(&Text),
-                "The control group whose limit was reached; null where the machine had no memory left.",
+                "Control group whose limit was reached; null when the machine itself was out of memory.",
             ),
         ],
     ),
@@ -206,20 +202,20 @@ pub(super) const TYPES: &[Fields] = &[
         "SwapMetrics",
         "Swap space.",
         &[
-            ("total_bytes", Whole, "All of it, in bytes; 0 where there is none."),
-            ("used_bytes", Whole, "In use, in bytes."),
-            ("used_percent", Number, "Used share, 0 to 100; 0 where there is none."),
+            ("total_bytes", Whole, "Total size in bytes; 0 without swap."),
+            ("used_bytes", Whole, "Used space in bytes."),
+            ("used_percent", Number, "Used share, 0 to 100; 0 without swap."),
             (
                 "in_bytes_per_second",
                 Maybe(&Number),
-                "Bytes a second read back from swap over the sampling interval, where the kernel counts them.",
+                "Bytes read back from swap per second over the sampling interval; null when the kernel does not count them.",
             ),
             (
                 "out_bytes_per_second",
                 Maybe(&Number),
-                "Bytes a second written to swap over the sampling interval, where the kernel counts them.",
+                "Bytes written to swap per second over the sampling interval; null when the kernel does not count them.",
             ),
-            ("in_memory", Flag, "All of it is compressed memory (zram) and none on a disk."),
+            ("in_memory", Flag, "Whether all swap is compressed memory (zram) and none is on a disk."),
         ],
     ),
     (
@@ -230,24 +226,24 @@ pub(super) const TYPES: &[Fields] = &[
             ("device", Text, "Device or source."),
             ("filesystem", Text, "File-system type."),
             ("total_bytes", Whole, "Size in bytes."),
-            ("used_bytes", Whole, "In use, in bytes."),
+            ("used_bytes", Whole, "Used space in bytes."),
             ("available_bytes", Whole, "Free for ordinary users, in bytes."),
             ("used_percent", Number, "`used / (used + available)`, as `df` counts, 0 to 100."),
             (
                 "inodes_used_percent",
                 Maybe(&Number),
-                "Inodes in use, 0 to 100, where the file system counts them.",
+                "Inodes in use, 0 to 100; null when the file system does not count them.",
             ),
-            ("read_only", Flag, "Cannot be written now."),
+            ("read_only", Flag, "Whether the file system is mounted read-only."),
             (
                 "failed",
                 Flag,
-                "Mounted for writing, and made read-only by the kernel since, as it does after an error.",
+                "Whether the kernel made a writable file system read-only, as it does after an error.",
             ),
             (
                 "deleted_files",
                 Maybe(&One("DeletedFiles")),
-                "What deleted files hold that processes still have open.",
+                "Space of deleted files that processes still have open.",
             ),
         ],
     ),
@@ -255,21 +251,21 @@ pub(super) const TYPES: &[Fields] = &[
         "DeletedFiles",
         "Space of deleted files that processes still have open: no folder shows them.",
         &[
-            ("bytes", Whole, "What all of them hold, in bytes."),
-            ("files", Whole, "How many there are."),
-            ("pid", Whole, "Number of the process that holds most."),
+            ("bytes", Whole, "Total size in bytes."),
+            ("files", Whole, "Number of files."),
+            ("pid", Whole, "Id of the process that holds the most space."),
             ("process", Text, "Name of that process. Untrusted text: any program may set it."),
-            ("process_bytes", Whole, "What that process holds, in bytes."),
+            ("process_bytes", Whole, "Size of the deleted files that this process has open, in bytes."),
         ],
     ),
     (
         "UnansweredMount",
-        "A mount that did not say in time how full it is.",
+        "Mount that did not respond in time.",
         &[
             ("mount", Text, "Mount point."),
             ("device", Text, "Device or source."),
             ("filesystem", Text, "File-system type."),
-            ("waited_seconds", Number, "How long it had for its answer, in seconds."),
+            ("waited_seconds", Number, "Time limit of the query, in seconds."),
         ],
     ),
     (
@@ -277,36 +273,36 @@ pub(super) const TYPES: &[Fields] = &[
         "One block device over the sampling interval.",
         &[
             ("name", Text, "Kernel name, such as `sda`."),
-            ("read_bytes_per_second", Number, "Bytes a second read."),
-            ("written_bytes_per_second", Number, "Bytes a second written."),
-            ("operations_per_second", Number, "Requests ended a second."),
+            ("read_bytes_per_second", Number, "Bytes read per second."),
+            ("written_bytes_per_second", Number, "Bytes written per second."),
+            ("operations_per_second", Number, "Requests completed per second."),
             (
                 "latency_ms",
                 Maybe(&Number),
-                "Mean time a request took, in milliseconds; none when there was no request.",
+                "Mean duration of a request in milliseconds; null when there was no request.",
             ),
-            ("busy_percent", Number, "Share of the time with a request under way, 0 to 100."),
+            ("busy_percent", Number, "Share of the time with at least one request in flight, 0 to 100."),
         ],
     ),
     (
         "NetworkMetrics",
         "One network interface.",
         &[
-            ("interface", Text, "Its name."),
-            ("received_bytes_per_second", Number, "Bytes a second received over the sampling interval."),
-            ("sent_bytes_per_second", Number, "Bytes a second sent over the sampling interval."),
-            ("packets", Whole, "Packets since boot, both ways."),
-            ("errors", Whole, "Faulty packets since boot, both ways."),
-            ("drops", Whole, "Packets dropped by the interface since boot, both ways."),
+            ("interface", Text, "Name of the interface."),
+            ("received_bytes_per_second", Number, "Bytes received per second over the sampling interval."),
+            ("sent_bytes_per_second", Number, "Bytes sent per second over the sampling interval."),
+            ("packets", Whole, "Packets since boot, in both directions."),
+            ("errors", Whole, "Faulty packets since boot, in both directions."),
+            ("drops", Whole, "Packets dropped by the interface since boot, in both directions."),
             (
                 "queue_drops",
                 Maybe(&Whole),
-                "Packets dropped by its queues since they were set up, both ways, where the kernel tells.",
+                "Packets dropped by its queues since they were created, in both directions; null when unknown.",
             ),
             (
                 "carrier_changes",
                 Maybe(&Whole),
-                "How often its link went up or down since it was set up, where the kernel tells.",
+                "Number of link state changes since the interface was created; null when unknown.",
             ),
         ],
     ),
@@ -314,43 +310,46 @@ pub(super) const TYPES: &[Fields] = &[
         "ProcessMetrics",
         "Processes of the machine.",
         &[
-            ("count", Whole, "How many there are."),
-            ("zombies", Whole, "How many have ended but were not waited for."),
+            ("count", Whole, "Number of processes."),
+            ("zombies", Whole, "Number of processes that have ended but were not waited for."),
             (
                 "zombie_parents",
                 List(&One("ZombieParent")),
-                "Parents of the zombies, those with most zombies first, at most five.",
+                "Parents of the zombies, those with the most zombies first, at most five.",
             ),
             (
                 "blocked",
                 Whole,
-                "How many wait in the kernel and cannot be interrupted (state D), those in frozen control groups left \
-                 out.",
+                "Number of processes in uninterruptible sleep (state D), without those in frozen control groups.",
             ),
-            ("frozen", Whole, "How many are stopped by a signal or in a frozen control group."),
+            (
+                "frozen",
+                Whole,
+                "Number of processes that are stopped by a signal or in a frozen control group.",
+            ),
             (
                 "top",
                 List(&One("ProcessInfo")),
-                "Those that use most processor time and most memory, that grow most, or that are nearest to their limit \
-                 of open files; at most fifteen, most memory first.",
+                "At most fifteen processes that use the most CPU time or memory, grow the most, or are nearest to their limit \
+                 of open files; most memory first.",
             ),
         ],
     ),
     (
         "ZombieParent",
-        "A process with children that it has not waited for.",
+        "Process with children that it has not waited for.",
         &[
-            ("pid", Whole, "Its number."),
-            ("name", Text, "Its name as the kernel has it. Untrusted text: any program may set it."),
-            ("zombies", Whole, "Its zombies."),
+            ("pid", Whole, "Process id."),
+            ("name", Text, "Name in the kernel. Untrusted text: any program may set it."),
+            ("zombies", Whole, "Number of its zombies."),
         ],
     ),
     (
         "ProcessInfo",
         "One process.",
         &[
-            ("pid", Whole, "Its number."),
-            ("name", Text, "Its name as the kernel has it. Untrusted text: any program may set it."),
+            ("pid", Whole, "Process id."),
+            ("name", Text, "Name in the kernel. Untrusted text: any program may set it."),
             (
                 "cpu_percent",
                 Number,
@@ -360,14 +359,14 @@ pub(super) const TYPES: &[Fields] = &[
             (
                 "own_memory_bytes",
                 Maybe(&Whole),
-                "What of it the kernel cannot drop, in bytes: anonymous and shared memory, without mapped files.",
+                "Part that the kernel cannot drop, in bytes: anonymous and shared memory, without mapped files.",
             ),
-            ("open_files", Maybe(&Whole), "Open file descriptors, where they can be counted."),
-            ("open_files_limit", Maybe(&Whole), "Its limit of open file descriptors."),
+            ("open_files", Maybe(&Whole), "Open file descriptors; null when they cannot be counted."),
+            ("open_files_limit", Maybe(&Whole), "Limit of open file descriptors."),
             (
                 "age_seconds",
                 Maybe(&Whole),
-                "Seconds since it began; null where the times of the process and of the machine do not agree.",
+                "Seconds since it started; null when the times of the process and of the machine are inconsistent.",
             ),
         ],
     ),
@@ -375,30 +374,34 @@ pub(super) const TYPES: &[Fields] = &[
         "TemperatureMetrics",
         "One temperature sensor.",
         &[
-            ("label", Text, "What is measured."),
+            ("label", Text, "Name of the sensor."),
             ("celsius", Number, "Degrees Celsius."),
             (
                 "critical_celsius",
                 Maybe(&Number),
-                "From where the maker calls it critical, where the sensor says so.",
+                "Temperature that the vendor considers critical; null when the sensor does not report it.",
             ),
         ],
     ),
     (
         "FileMetrics",
         "Open files of the whole machine (`/proc/sys/fs/file-nr`).",
-        &[("open", Whole, "Open now."), ("limit", Whole, "The kernel's limit.")],
+        &[("open", Whole, "Open files."), ("limit", Whole, "The kernel's limit.")],
     ),
     (
         "ClockMetrics",
-        "What the kernel says of its clock (`adjtimex(2)`).",
+        "State of the kernel's clock (`adjtimex(2)`).",
         &[
-            ("synchronized", Flag, "Whether the kernel was told that a time service keeps it in step."),
-            ("max_error_ms", Number, "The greatest error the kernel reckons with, in milliseconds."),
+            (
+                "synchronized",
+                Flag,
+                "Whether a time service has told the kernel that it keeps the clock synchronized.",
+            ),
+            ("max_error_ms", Number, "Maximum error that the kernel assumes, in milliseconds."),
             (
                 "service",
                 Maybe(&Text),
-                "Name of a time service that runs, where one was seen. Some never tell the kernel.",
+                "Name of a running time service; null when none was found. Some services never update the kernel's state.",
             ),
         ],
     ),
@@ -413,7 +416,7 @@ pub(super) const TYPES: &[Fields] = &[
     ),
     (
         "Pressure",
-        "Share of the time in which work was stalled for want of one resource.",
+        "Share of the time in which tasks were stalled on one resource.",
         &[
             ("some_avg10", Number, "At least one task stalled, mean over 10 seconds, 0 to 100."),
             ("some_avg60", Number, "At least one task stalled, mean over 60 seconds, 0 to 100."),
@@ -427,81 +430,81 @@ pub(super) const TYPES: &[Fields] = &[
     ),
     (
         "CgroupMetrics",
-        "The control group that this process lives in.",
+        "Control group of this process.",
         &[
             ("version", Whole, "1 or 2."),
             ("path", Text, "Path of the group."),
-            ("cpu_limit_cores", Maybe(&Number), "Processors it may use, such as 1.5; none: no limit."),
+            ("cpu_limit_cores", Maybe(&Number), "Limit of processors, such as 1.5; null: no limit."),
             (
                 "throttled_periods",
                 Maybe(&Whole),
-                "Scheduling periods in which it was throttled, since it began.",
+                "Scheduling periods in which the group was throttled, since its creation.",
             ),
-            ("periods", Maybe(&Whole), "Scheduling periods since it began."),
-            ("memory_limit_bytes", Maybe(&Whole), "Memory it may use, in bytes; none: no limit."),
+            ("periods", Maybe(&Whole), "Scheduling periods since its creation."),
+            ("memory_limit_bytes", Maybe(&Whole), "Limit of memory in bytes; null: no limit."),
             (
                 "memory_high_bytes",
                 Maybe(&Whole),
-                "Memory above which the kernel slows it down and takes memory back, in bytes (`memory.high`).",
+                "Memory above which the kernel throttles and reclaims, in bytes (`memory.high`).",
             ),
             (
                 "memory_used_bytes",
                 Maybe(&Whole),
-                "Memory in use, in bytes, page cache that can be dropped left out: of the group that sets the lower \
+                "Memory in use in bytes, without droppable page cache: of the group that sets the lower \
                  of both limits.",
             ),
-            ("oom_kills", Maybe(&Whole), "Processes of it killed for want of memory."),
-            ("pids_limit", Maybe(&Whole), "Processes it may have; none: no limit."),
-            ("pids", Maybe(&Whole), "Processes it has."),
+            ("oom_kills", Maybe(&Whole), "Processes of the group that were killed for lack of memory."),
+            ("pids_limit", Maybe(&Whole), "Limit of processes; null: no limit."),
+            ("pids", Maybe(&Whole), "Number of processes."),
         ],
     ),
     (
         "ContainerMetrics",
-        "Containers of one engine.",
+        "Containers of one container engine.",
         &[
             ("engine", Text, "The engine and its version."),
-            ("running", Whole, "How many run."),
-            ("total", Whole, "How many there are."),
-            ("containers", List(&One("ContainerInfo")), "Each one, running ones first."),
+            ("running", Whole, "Number of running containers."),
+            ("total", Whole, "Number of containers."),
+            ("containers", List(&One("ContainerInfo")), "All containers, running ones first."),
         ],
     ),
     (
         "ContainerInfo",
-        "One container.",
+        "Container.",
         &[
             ("id", Text, "The first 12 characters of its id."),
-            ("name", Text, "Its name. Untrusted text: whoever started it chose it."),
-            ("image", Text, "Its image. Untrusted text."),
+            ("name", Text, "Name. Untrusted text: chosen by whoever started the container."),
+            ("image", Text, "Image. Untrusted text."),
             ("state", Text, "`running`, `exited`, `restarting`, `paused` ..."),
-            ("health", Maybe(&Text), "`healthy`, `unhealthy`, `starting`, where it has a health check."),
+            ("health", Maybe(&Text), "`healthy`, `unhealthy` or `starting`; null without a health check."),
             (
                 "cpu_percent",
                 Maybe(&Number),
                 "Share of one processor over the sampling interval; over 100 with several.",
             ),
-            ("cpu_limit_cores", Maybe(&Number), "Processors it may use; none: no limit."),
-            ("memory_used_bytes", Maybe(&Whole), "Memory in use, in bytes, as `docker stats` counts."),
-            ("memory_limit_bytes", Maybe(&Whole), "Memory it may use, in bytes; none: no limit."),
+            ("cpu_limit_cores", Maybe(&Number), "Limit of processors; null: no limit."),
+            ("memory_used_bytes", Maybe(&Whole), "Memory in use in bytes, as `docker stats` counts it."),
+            ("memory_limit_bytes", Maybe(&Whole), "Limit of memory in bytes; null: no limit."),
             (
                 "memory_used_percent",
                 Maybe(&Number),
-                "Used share of its limit, 0 to 100; none without a limit.",
+                "Used share of its limit, 0 to 100; null without a limit.",
             ),
-            ("pids", Maybe(&Whole), "Processes and threads it has."),
-            ("pids_limit", Maybe(&Whole), "Processes and threads it may have; none: no limit."),
-            ("restarts", Whole, "How often the engine has started it again."),
-            ("oom_killed", Flag, "Its latest run was ended for want of memory."),
-            ("exit_code", Maybe(&Signed), "Exit code of its latest run, once ended."),
+            ("pids", Maybe(&Whole), "Number of processes and threads."),
+            ("pids_limit", Maybe(&Whole), "Limit of processes and threads; null: no limit."),
+            ("restarts", Whole, "Number of restarts by the engine."),
+            ("oom_killed", Flag, "Whether its latest run was killed for lack of memory."),
+            ("exit_code", Maybe(&Signed), "Exit code of its latest run, once that has ended."),
         ],
     ),
     (
         "GpuMetrics",
-        "One GPU; null is what its driver does not give.",
+        "GPU; values that its driver does not report are null.",
         &[
             ("index", Whole, "Position on the bus, from 0."),
-            ("name", Maybe(&Text), "What the driver calls it."),
+            ("name", Maybe(&Text), "Name that the driver reports."),
             ("used_percent", Maybe(&Number), "Busy share, 0 to 100."),
-            ("memory_total_bytes", Maybe(&Whole), "Its memory in bytes."),
+            ("memory_total_bytes", Maybe(&Whole), "Total memory in bytes."),
             ("memory_used_bytes", Maybe(&Whole), "Memory in use, in bytes."),
             ("celsius", Maybe(&Number), "Degrees Celsius."),
         ],

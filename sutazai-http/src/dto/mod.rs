@@ -1,4 +1,5 @@
-//! The JSON that goes over the wire, apart from the domain: fields are added here when callers are to see them.
+//! JSON types of requests and responses. They are separate from the domain types, so that a new domain field reaches
+//! callers only when it is added here.
 
 pub(crate) mod account;
 pub(crate) mod admin;

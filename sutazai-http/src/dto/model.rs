@@ -1,42 +1,42 @@
-//! Models.
+//! Models of the backends, and requests to download one.
 
 use serde::{Deserialize, Serialize};
 use sutazai_core::domain::{ModelInfo, ModelProcess};
 use utoipa::ToSchema;
 
-/// A model that is there.
+/// Available model.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Model)]
 pub(crate) struct ModelView {
-    /// Its name, as requests give it.
+    /// Name of the model, used in requests.
     name: String,
-    /// The backend that has it.
+    /// Backend that runs the model.
     backend: String,
-    /// Its size on disk, where known.
+    /// Size on disk in bytes; null when unknown.
     size_bytes: Option<u64>,
-    /// How many parameters it has, where known.
+    /// Number of parameters; null when unknown.
     parameters: Option<u64>,
-    /// The longest conversation that a request can have, its answer included, in tokens, where known.
+    /// Maximum length of a conversation in tokens, including the answer; null when unknown.
     context_length: Option<u32>,
-    /// Identifies its weights, where known.
+    /// Digest of the weights; null when unknown.
     digest: Option<String>,
-    /// The child process that runs it; null where it runs elsewhere.
+    /// Child process that runs the model; null unless it is an embedded model.
     process: Option<ModelProcessView>,
-    /// What an operator should know of it, such as a chat template that is not used; null where all is well.
+    /// Note for the operator, such as a chat template that is not supported; null when there is nothing to note.
     note: Option<String>,
 }
 
-/// The child process that runs an embedded model.
+/// Child process that runs an embedded model.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ModelProcess)]
 struct ModelProcessView {
-    /// `starting`, `ready` or `restarting`.
+    /// State of the process: `starting`, `ready` or `restarting`.
     state: &'static str,
-    /// How often it has ended unexpectedly since the server started.
+    /// Number of unexpected exits since the server started.
     crashes: u64,
-    /// How it last ended unexpectedly.
+    /// Description of the last unexpected exit.
     last_crash: Option<String>,
-    /// The CPU variant whose kernels it uses.
+    /// CPU variant whose kernels the process uses.
     variant: Option<String>,
 }
 
@@ -62,7 +62,7 @@ impl From<ModelInfo> for ModelView {
     }
 }
 
-/// All models that are there, in the order of preference.
+/// All available models, in order of preference.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ModelList {
     items: Vec<ModelView>,
@@ -74,11 +74,11 @@ impl From<Vec<ModelInfo>> for ModelList {
     }
 }
 
-/// A request for a model that is not there yet.
+/// Request to download a model.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PullModel {
-    /// Its name, as the backend knows it.
+    /// Name of the model, as the backend knows it.
     #[schema(min_length = 1, max_length = 200, example = "tinyllama")]
     pub(crate) model: String,
 }

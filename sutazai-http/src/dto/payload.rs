@@ -1,15 +1,15 @@
-//! Payloads: JSON of any form, bounded before it becomes values.
+//! Payloads of tasks: arbitrary JSON, bounded before it is parsed into a tree.
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// The most values in a payload, those within lists and objects included: a value takes 32 bytes of memory and more, also
-/// where its text has two.
+/// Maximum number of values in a payload, nested ones included. The limit on bytes is not enough: each parsed value
+/// takes at least 32 bytes of memory, even where its text has two.
 const MAX_VALUES: usize = 20_000;
 
-/// What an agent gets.
+/// Payload of a task with at most [`MAX_VALUES`] values.
 #[derive(Debug)]
 pub(crate) struct Payload(pub(crate) Value);
 
@@ -24,7 +24,7 @@ impl<'de> Deserialize<'de> for Payload {
     }
 }
 
-/// How many values JSON has: one, and another for each comma, and for each list and object that is opened.
+/// Counts the values of a JSON text: 1, plus 1 for each comma and for each list or object that is opened.
 fn values(json: &str) -> usize {
     let (mut values, mut in_string, mut escaped) = (1, false, false);
     for byte in json.bytes() {
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_counted_and_texts_are_not() {
+    fn values_are_counted_outside_strings_only() {
         for (json, count) in [
             ("7", 1),
             (r#""[{,""#, 1),
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn too_many_are_refused() {
+    fn payload_with_too_many_values_is_rejected() {
         let list = |count: usize| format!("[{}]", vec!["0"; count].join(","));
         assert!(serde_json::from_str::<Payload>(&list(MAX_VALUES - 1)).is_ok());
         let e = serde_json::from_str::<Payload>(&list(MAX_VALUES)).unwrap_err();

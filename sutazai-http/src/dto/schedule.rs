@@ -1,4 +1,4 @@
-//! Schedules.
+//! Schedules: cron plans that submit tasks.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -13,35 +13,35 @@ use crate::document::words::{MissedRunsWord, OverlapPolicyWord};
 use crate::dto::cursor::{DEFAULT_LIMIT, read_cursor, write_cursor};
 use crate::dto::payload::Payload;
 
-/// What a schedule asks for, and when. What is null or left out has its default.
+/// Plan of a schedule. Fields that are null or left out get their default.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct WriteSchedule {
-    /// What it is called; the title of its tasks.
+    /// Name of the schedule, and title of its tasks.
     #[schema(min_length = 1, max_length = 200, example = "Morning look")]
     name: String,
-    /// Who does its tasks, by name.
+    /// Name of the agent that runs its tasks.
     #[schema(min_length = 1, max_length = 100, example = "hardware-optimizer")]
     agent: String,
-    /// What the agent gets; fits its `input_schema`. Default `{}`.
+    /// Payload of its tasks; must conform to the `input_schema` of the agent. Default `{}`.
     #[schema(value_type = Option<Object>, example = json!({ "use_model": false }))]
     payload: Option<Payload>,
-    /// The priority of its tasks; default 5.
+    /// Priority of its tasks; default 5.
     #[schema(minimum = 0, maximum = 9)]
     priority: Option<u8>,
-    /// When: minute, hour, day of month, month, day of week.
+    /// Cron expression: minute, hour, day of month, month, day of week.
     #[schema(max_length = 100, example = "30 7 * * MON-FRI")]
     cron: String,
-    /// Where these are the time, by its name in the IANA database; default `UTC`.
+    /// IANA time zone in which the expression is evaluated; default `UTC`.
     #[schema(max_length = 100, example = "Europe/Berlin")]
     time_zone: Option<String>,
-    /// What becomes of the times that passed while no server ran; default `once`.
+    /// Handling of due times that passed while no server ran; default `once`.
     #[schema(value_type = Option<MissedRunsWord>)]
     missed_runs: Option<MissedRuns>,
-    /// What happens at a time while the task of an earlier time has not ended; default `skip`.
+    /// Handling of a due time while the task of an earlier one has not ended; default `skip`.
     #[schema(value_type = Option<OverlapPolicyWord>)]
     overlap_policy: Option<OverlapPolicy>,
-    /// Whether it fires; default true.
+    /// Whether the schedule submits tasks; default true.
     enabled: Option<bool>,
 }
 
@@ -61,18 +61,18 @@ impl From<WriteSchedule> for NewSchedule {
     }
 }
 
-/// A schedule as its owner sees it.
+/// Schedule as shown to its owner.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Schedule)]
 pub(crate) struct ScheduleView {
     #[schema(value_type = Uuid)]
     id: ScheduleId,
-    /// Whose it is; null when the server runs without users.
+    /// Owner; null when the server runs without users.
     #[schema(value_type = Option<Uuid>)]
     owner: Option<UserId>,
     name: String,
     agent: String,
-    /// What the agent gets.
+    /// Payload of its tasks.
     payload: Value,
     priority: u8,
     cron: String,
@@ -82,11 +82,11 @@ pub(crate) struct ScheduleView {
     #[schema(value_type = OverlapPolicyWord)]
     overlap_policy: OverlapPolicy,
     enabled: bool,
-    /// When it fires next; null when it is not enabled.
+    /// Next due time; null when the schedule is disabled.
     next_run_at: Option<DateTime<Utc>>,
-    /// The latest time that it fired for.
+    /// Latest due time for which the schedule fired.
     last_run_at: Option<DateTime<Utc>>,
-    /// How many times wait for earlier tasks to end.
+    /// Number of due times that wait for earlier tasks to end.
     queued_runs: usize,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
@@ -116,16 +116,16 @@ impl From<Schedule> for ScheduleView {
     }
 }
 
-/// The parameters of a listing.
+/// Query parameters of a list of schedules.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ListSchedules {
-    /// Schedules on a page.
+    /// Maximum number of schedules on a page.
     #[serde(default = "default_limit")]
     #[param(minimum = 1, maximum = 100, default = 20)]
     limit: u32,
-    /// The `next_cursor` of the page before.
+    /// `next_cursor` of the previous page.
     #[param(nullable = false, pattern = "^[0-9a-f]{32}$")]
     cursor: Option<String>,
 }
@@ -135,6 +135,8 @@ fn default_limit() -> u32 {
 }
 
 impl ListSchedules {
+    /// Converts the parameters into a query for schedules.
+    ///
     /// # Errors
     /// `InvalidInput` naming `cursor`.
     pub(crate) fn query(&self) -> Result<ScheduleQuery> {
@@ -147,7 +149,7 @@ impl ListSchedules {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ScheduleList {
     items: Vec<ScheduleView>,
-    /// Hand it back as `cursor` for the next page; null at the end.
+    /// Cursor of the next page; null on the last page.
     next_cursor: Option<String>,
 }
 

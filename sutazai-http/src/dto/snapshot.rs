@@ -1,5 +1,6 @@
-//! The machine at one instant, as the document tells it. The engine's own snapshot goes over the wire as it is, kept for a
-//! second as text; its form stands here, and `tests/suite/api.rs` holds a real one against it.
+//! Schema of a snapshot in the OpenAPI description. The engine's own snapshot is sent as it is, cached as JSON text
+//! for one second, so this module only describes it; `tests/suite/api.rs` validates a real snapshot against this
+//! schema.
 
 use std::borrow::Cow;
 
@@ -11,7 +12,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::measured::{Kind, SECTIONS, TYPES};
 
-/// Stands for `Snapshot` in the document.
+/// Schema of `Snapshot` in the OpenAPI description.
 #[derive(Debug)]
 pub(crate) struct SnapshotView;
 
@@ -21,10 +22,10 @@ impl PartialSchema for SnapshotView {
             .schema_type(Type::String)
             .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)));
         let custom = ObjectBuilder::new()
-            .description(Some("Sections of an embedder's own sources, by source."))
+            .description(Some("Sections of an embedder's own metric sources, by source."))
             .additional_properties(Some(AdditionalProperties::from(section(any().into()))));
         let object = ObjectBuilder::new()
-            .description(Some("The machine at one instant. What could not be measured says why."))
+            .description(Some("State of the machine at one instant. A section that could not be measured contains the reason."))
             .property("taken_at", time)
             .required("taken_at");
         SECTIONS
@@ -54,7 +55,7 @@ impl ToSchema for SnapshotView {
     }
 }
 
-/// Present with this value, or missing with the reason.
+/// Builds the schema of a section: present with this value, or missing with a reason.
 fn section(value: RefOr<Schema>) -> Schema {
     let word = |word: &str| ObjectBuilder::new().schema_type(Type::String).enum_values(Some([word]));
     let one = |status: &str, what: &str, value: RefOr<Schema>| {
@@ -67,7 +68,7 @@ fn section(value: RefOr<Schema>) -> Schema {
         .into()
 }
 
-/// Any JSON.
+/// Schema of any JSON value.
 fn any() -> Object {
     ObjectBuilder::new().schema_type(SchemaType::AnyValue).build()
 }

@@ -1,4 +1,4 @@
-//! Tasks and their events.
+//! Tasks, their errors and their events.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -14,39 +14,40 @@ use crate::dto::cursor::{DEFAULT_LIMIT, read_cursor, write_cursor};
 use crate::dto::payload::Payload;
 use crate::dto::time::time;
 
-/// A request for work. What is null or left out has its default.
+/// Request to submit a task. Fields that are null or left out get their default.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CreateTask {
-    /// Who does it, by name.
+    /// Name of the agent that runs the task.
     #[schema(min_length = 1, max_length = 100, example = "hardware-optimizer")]
     agent: String,
-    /// What the agent gets; fits its `input_schema`. Default `{}`.
+    /// Input of the agent; must conform to its `input_schema`. Default `{}`.
     #[schema(value_type = Option<Object>, example = json!({ "use_model": false }))]
     payload: Option<Payload>,
-    /// Words for people.
+    /// Title, for people.
     #[schema(max_length = 200, example = "Morning look")]
     title: Option<String>,
-    /// More words for people.
+    /// Description, for people.
     #[schema(max_length = 4000)]
     description: Option<String>,
-    /// 0 (whenever) to 9 (first) among the tasks of this user; default 5.
+    /// Priority among the tasks of this user, from 0 (lowest) to 9 (highest); default 5.
     #[schema(minimum = 0, maximum = 9)]
     priority: Option<u8>,
-    /// How long one attempt may run; default 300.
+    /// Maximum duration of one attempt in seconds; default 300.
     #[schema(minimum = 1, maximum = 86400)]
     timeout_seconds: Option<u32>,
-    /// How many attempts may fail before the task does; default 3.
+    /// Number of failed attempts after which the task fails; default 3.
     #[schema(minimum = 1, maximum = 100)]
     max_attempts: Option<u32>,
-    /// Not before this instant, to the microsecond; default: at once.
+    /// Earliest start, with microsecond precision; default: at once.
     #[serde(default, deserialize_with = "time")]
     run_at: Option<DateTime<Utc>>,
-    /// The same key from the same user gives the same task; also as the header `Idempotency-Key`.
+    /// Idempotency key: a repeated request of the same user with the same key returns the same task. The header
+    /// `Idempotency-Key` is equivalent.
     #[schema(min_length = 1, max_length = 200)]
     idempotency_key: Option<String>,
-    /// While a task of this user and agent with this key is pending or processing, that one is given; not beside an
-    /// idempotency key.
+    /// Deduplication key: while a task of the same user and agent with this key is pending or processing, that task
+    /// is returned instead of a new one. Cannot be combined with an idempotency key.
     #[schema(min_length = 1, max_length = 200)]
     unique_key: Option<String>,
 }
@@ -71,19 +72,19 @@ impl From<CreateTask> for NewTask {
     }
 }
 
-/// A task as its owner sees it; how the workers hold it is not theirs to know.
+/// Task as shown to its owner, without the lease and the worker.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Task)]
 pub(crate) struct TaskView {
     #[schema(value_type = Uuid)]
     id: TaskId,
-    /// Whose it is; null when the server runs without users.
+    /// Owner; null when the server runs without users.
     #[schema(value_type = Option<Uuid>)]
     owner: Option<UserId>,
     agent: String,
     title: String,
     description: String,
-    /// What the agent gets.
+    /// Input of the agent.
     payload: Value,
     priority: u8,
     timeout_seconds: u32,
@@ -93,18 +94,18 @@ pub(crate) struct TaskView {
     unique_key: Option<String>,
     #[schema(value_type = StatusWord)]
     status: TaskStatus,
-    /// How often it was begun.
+    /// Number of attempts that were started.
     attempt: u32,
-    /// How many attempts have failed.
+    /// Number of attempts that failed.
     failures: u32,
-    /// What the agent gave, once completed.
+    /// Output of the agent, once the task has completed.
     result: Option<Value>,
-    /// What went wrong last, also while a retry is pending.
+    /// Latest error, also while a retry is pending.
     error: Option<TaskErrorView>,
-    /// The task that waits for this one.
+    /// Parent task, which waits for this one.
     #[schema(value_type = Option<Uuid>)]
     parent: Option<TaskId>,
-    /// Somebody asked it to stop; its agent heeds it soon.
+    /// Whether cancellation was requested; the task ends as soon as its agent stops.
     cancel_requested: bool,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
@@ -142,7 +143,7 @@ impl From<Task> for TaskView {
     }
 }
 
-/// What went wrong with an attempt.
+/// Error of an attempt.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = TaskError)]
 pub(crate) struct TaskErrorView {
@@ -158,7 +159,7 @@ impl From<TaskError> for TaskErrorView {
     }
 }
 
-/// The event as its owner sees it.
+/// Returns the event as shown to the owner of its task: the text of an internal error is replaced.
 pub(crate) fn event_view(mut event: TaskEvent) -> TaskEvent {
     if let EventKind::Status { error, .. } = &mut event.kind {
         *error = error.take().map(shown);
@@ -166,7 +167,7 @@ pub(crate) fn event_view(mut event: TaskEvent) -> TaskEvent {
     event
 }
 
-/// The text of an internal error stays in the log.
+/// Hides the text of an internal error, which may contain paths or statements; it is written to the log only.
 fn shown(error: TaskError) -> TaskError {
     match error.kind {
         ErrorKind::Internal => TaskError { message: "the agent failed; the log has more".into(), ..error },
@@ -174,29 +175,29 @@ fn shown(error: TaskError) -> TaskError {
     }
 }
 
-/// The parameters of a listing.
+/// Query parameters of a list of tasks.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ListTasks {
-    /// Tasks on a page.
+    /// Maximum number of tasks on a page.
     #[serde(default = "default_limit")]
     #[param(minimum = 1, maximum = 100, default = 20)]
     limit: u32,
-    /// The `next_cursor` of the page before.
+    /// `next_cursor` of the previous page.
     #[param(nullable = false, pattern = "^[0-9a-f]{32}$")]
     cursor: Option<String>,
-    /// Only in this status.
+    /// Return only tasks with this status.
     #[param(nullable = false, value_type = Option<StatusWord>)]
     status: Option<TaskStatus>,
-    /// Only of this agent.
+    /// Return only tasks of this agent.
     #[param(nullable = false)]
     agent: Option<String>,
-    /// Only created at this instant or later.
+    /// Return only tasks that were created at this time or later.
     #[serde(default, deserialize_with = "time")]
     #[param(nullable = false)]
     created_after: Option<DateTime<Utc>>,
-    /// Only created before this instant.
+    /// Return only tasks that were created before this time.
     #[serde(default, deserialize_with = "time")]
     #[param(nullable = false)]
     created_before: Option<DateTime<Utc>>,
@@ -207,6 +208,8 @@ fn default_limit() -> u32 {
 }
 
 impl ListTasks {
+    /// Converts the parameters into a query for tasks.
+    ///
     /// # Errors
     /// `InvalidInput` naming `cursor`.
     pub(crate) fn query(self) -> Result<TaskQuery> {
@@ -226,7 +229,7 @@ impl ListTasks {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct TaskList {
     items: Vec<TaskView>,
-    /// Hand it back as `cursor` for the next page; null at the end.
+    /// Cursor of the next page; null on the last page.
     next_cursor: Option<String>,
 }
 

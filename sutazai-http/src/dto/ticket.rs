@@ -1,14 +1,14 @@
-//! Tickets.
+//! Stream tickets, which replace a credential in the URL of a stream.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// A ticket.
+/// Ticket for one stream.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Ticket)]
 pub(crate) struct TicketView {
-    /// For the parameter `ticket` of one stream.
+    /// Value of the query parameter `ticket` of one stream.
     pub(crate) ticket: String,
-    /// Seconds that it is good.
+    /// Lifetime of the ticket in seconds.
     pub(crate) expires_in: u64,
 }

@@ -1,4 +1,4 @@
-//! Times that callers name.
+//! Parsing of times in requests.
 
 use std::fmt;
 
@@ -6,10 +6,11 @@ use chrono::{DateTime, Timelike, Utc};
 use serde::Deserializer;
 use serde::de::{Error, Visitor};
 
-/// A time of RFC 3339, as precise as every store keeps it: microseconds. So it is told as it was sent, or refused.
+/// Parses an RFC 3339 time with at most microsecond precision. Every store keeps microseconds, so a time is either
+/// returned exactly as it was sent, or rejected.
 pub(crate) fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
     let Some(time) = deserializer.deserialize_option(Rfc3339)? else { return Ok(None) };
-    // A leap second is a second with more than 999,999,999 nanoseconds to chrono; stores have none.
+    // chrono represents a leap second as more than 999,999,999 nanoseconds; no store can represent it.
     if time.nanosecond() % 1_000 != 0 || time.nanosecond() >= 1_000_000_000 {
         let why = "expected a time with at most six decimal places of a second, and no leap second";
         return Err(D::Error::custom(why));
@@ -17,7 +18,7 @@ pub(crate) fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
     Ok(Some(time))
 }
 
-/// Reads no other form than that of the RFC; chrono's own reader takes more.
+/// Visitor that accepts RFC 3339 only; chrono's own `Deserialize` also accepts other forms.
 struct Rfc3339;
 
 impl<'de> Visitor<'de> for Rfc3339 {

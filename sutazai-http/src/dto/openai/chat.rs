@@ -14,53 +14,53 @@ use utoipa::{PartialSchema, ToSchema};
 use super::texts::Texts;
 use crate::extract::Protocol;
 
-/// The longest answer where the request does not say.
-const MAX_TOKENS: u32 = 512;
+/// Default maximum length of an answer, in tokens.
+const DEFAULT_MAX_TOKENS: u32 = 512;
 
-/// A request for a chat completion. Parameters that change nothing about the answer (`user`, `metadata`, `store` ...) are
-/// taken and not used; those that would change it and that this server does not have (`tools`, `logprobs`, `n` over 1
-/// ...) are refused.
+/// Request for a chat completion. Parameters without an effect on the answer (`user`, `metadata`, `store` ...) are
+/// accepted and ignored; parameters that would change it but are not supported (`tools`, `logprobs`, `n` over 1 ...)
+/// are rejected.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CreateChatCompletion {
-    /// The model's name.
+    /// Name of the model.
     #[schema(min_length = 1)]
     model: String,
-    /// The conversation so far.
+    /// Messages of the conversation so far.
     #[schema(min_items = 1)]
     messages: Vec<Message>,
-    /// The same as `max_completion_tokens`, under its older name.
+    /// Deprecated name of `max_completion_tokens`.
     #[schema(minimum = 1)]
     max_tokens: Option<u32>,
-    /// The answer has at most so many tokens; default 512.
+    /// Maximum length of the answer in tokens; default 512.
     #[schema(minimum = 1)]
     max_completion_tokens: Option<u32>,
-    /// How freely the model chooses; default: what the backend takes for the model, 1 of an embedded one.
+    /// Sampling temperature; default: the default of the backend for the model, 1 for an embedded model.
     #[schema(minimum = 0, maximum = 2)]
     temperature: Option<f32>,
-    /// Draws from the most probable tokens that make up this share.
+    /// Nucleus sampling: considers only the most probable tokens that together have this probability.
     #[schema(minimum = 0, maximum = 1)]
     top_p: Option<f32>,
-    /// The same seed gives the same answer, where the backend can. All of its 64 bits count.
+    /// Seed of 64 bits: the same seed gives the same answer, if the backend supports it.
     seed: Option<i64>,
-    /// The answer ends before any of these.
+    /// Up to 4 stop sequences: the answer ends before the first of them.
     stop: Option<Texts<4>>,
-    /// Whether the answer comes piece by piece, as server-sent events.
+    /// Whether to stream the answer as server-sent events.
     stream: Option<bool>,
     stream_options: Option<StreamOptions>,
     response_format: Option<ResponseFormat>,
 }
 
-/// One message of the conversation. What OpenAI's clients give back of an answer is taken; `name` and calls of tools are
-/// refused, since no model here would see them.
+/// Message of the conversation. Fields that OpenAI's clients copy from an answer are accepted; `name` and tool calls
+/// are rejected, because no model of this server receives them.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = ChatMessageParam)]
 #[serde(deny_unknown_fields)]
 struct Message {
     role: Speaker,
-    /// May be null in a message of the assistant.
+    /// Text of the message; may be null in a message of the assistant.
     content: Option<Text>,
-    /// The words with which the assistant refused to answer, which count as its text.
+    /// Text of the assistant's refusal to answer; used as its content.
     refusal: Option<String>,
     #[serde(rename = "name")]
     _name: Option<Nothing>,
@@ -74,7 +74,7 @@ struct Message {
     _audio: Option<Nothing>,
 }
 
-/// The value of what this server does not have: null or an empty list.
+/// Value of an unsupported field: null or an empty list.
 #[derive(Debug)]
 struct Nothing;
 
@@ -109,7 +109,7 @@ impl PartialSchema for Nothing {
 
 impl ToSchema for Nothing {}
 
-/// Who speaks. `developer` is `system` under its newer name.
+/// Author of a message. `developer` is the newer name of `system`.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum Speaker {
@@ -119,7 +119,7 @@ enum Speaker {
     Assistant,
 }
 
-/// A text, whole or in parts.
+/// Text as one string or as a list of parts.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(untagged, expecting = "expected a text or a list of parts of type text")]
 enum Text {
@@ -134,35 +134,35 @@ enum Part {
     Text {
         text: String,
     },
-    /// The words with which the assistant refused to answer.
+    /// Text of the assistant's refusal to answer.
     Refusal {
         refusal: String,
     },
 }
 
-/// What a stream tells.
+/// Options of a stream.
 #[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StreamOptions {
-    /// Whether the last chunk counts the tokens.
+    /// Whether the last chunk contains the token counts.
     include_usage: Option<bool>,
-    /// Whether chunks are made equally long; this server does not have that.
+    /// Whether chunks are padded to equal length; not supported, must be false or left out.
     include_obfuscation: Option<bool>,
 }
 
-/// What the answer is to be. A JSON Schema is kept to, or the answer is an error.
+/// Format of the answer. An answer that does not conform to a JSON Schema is an error.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ResponseFormat {
     r#type: FormatType,
-    /// The schema of the type `json_schema`.
+    /// Schema for the type `json_schema`.
     json_schema: Option<NamedSchema>,
-    /// A schema for the type `json_object`, as llama.cpp's server takes it.
+    /// Schema for the type `json_object`; an extension of llama.cpp's server.
     #[schema(value_type = Option<Object>)]
     schema: Option<Value>,
 }
 
-/// `text` is any text, `json_object` a JSON object, `json_schema` a JSON document that fits a schema.
+/// `text`: any text; `json_object`: a JSON object; `json_schema`: a JSON value that conforms to a schema.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum FormatType {
@@ -171,18 +171,18 @@ enum FormatType {
     JsonSchema,
 }
 
-/// A JSON Schema.
+/// JSON Schema with a name and a description.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NamedSchema {
     #[serde(rename = "name")]
     _name: String,
-    /// What the answer is for; becomes the description of a schema that has none.
+    /// Purpose of the answer; used as the description of a schema that has none.
     description: Option<String>,
-    /// A schema is kept to whatever this says.
+    /// Ignored: a schema is always enforced.
     #[serde(rename = "strict")]
     _strict: Option<bool>,
-    /// Any object when it is left out.
+    /// JSON Schema of the answer; left out: any object.
     #[schema(value_type = Option<Object>)]
     schema: Option<Value>,
 }
@@ -220,7 +220,7 @@ impl Protocol for CreateChatCompletion {
     ];
 }
 
-/// What to ask a model, and how to answer.
+/// Validated request: what to send to the model, and how to respond.
 #[derive(Debug)]
 pub(crate) struct Wanted {
     pub(crate) model: String,
@@ -232,6 +232,8 @@ pub(crate) struct Wanted {
 }
 
 impl CreateChatCompletion {
+    /// Validates the request and converts it into a request to a model backend.
+    ///
     /// # Errors
     /// `InvalidInput` naming the parameter.
     pub(crate) fn wanted(self) -> Result<Wanted> {
@@ -243,13 +245,13 @@ impl CreateChatCompletion {
                 return Err(Error::invalid("max_completion_tokens", "expected at least 1, got 0"));
             }
             (_, Some(0)) => return Err(Error::invalid("max_tokens", "expected at least 1, got 0")),
-            (Some(most), Some(other)) if most != other => {
+            (Some(max), Some(other)) if max != other => {
                 let message =
-                    format!("expected {most}, as max_completion_tokens says, or nothing, got {other}");
+                    format!("expected {max}, as max_completion_tokens says, or nothing, got {other}");
                 return Err(Error::invalid("max_tokens", message));
             }
-            (Some(most), _) | (None, Some(most)) => most,
-            (None, None) => MAX_TOKENS,
+            (Some(max), _) | (None, Some(max)) => max,
+            (None, None) => DEFAULT_MAX_TOKENS,
         };
         let length_parameter =
             if self.max_completion_tokens.is_some() { "max_completion_tokens" } else { "max_tokens" };
@@ -260,7 +262,7 @@ impl CreateChatCompletion {
             max_tokens,
             temperature: within("temperature", self.temperature, 2.0)?,
             top_p: within("top_p", self.top_p, 1.0)?,
-            // The protocol has none.
+            // The protocol has no such parameter; the backend applies its default.
             repeat_penalty: None,
             seed: self.seed,
             stop: match self.stop {
@@ -285,6 +287,8 @@ impl CreateChatCompletion {
 }
 
 impl Message {
+    /// Converts the message at index `at` of the request.
+    ///
     /// # Errors
     /// `InvalidInput` naming `content` where one of another speaker than the assistant has none.
     fn read(self, at: usize) -> Result<ChatMessage> {
@@ -316,6 +320,8 @@ impl Part {
 }
 
 impl ResponseFormat {
+    /// Converts the format into a constraint; `None` for plain text.
+    ///
     /// # Errors
     /// `InvalidInput` naming a key that does not belong to the type.
     fn constraint(self) -> Result<Option<Constraint>> {
@@ -348,10 +354,10 @@ impl NamedSchema {
     }
 }
 
-fn within(name: &str, value: Option<f32>, most: f32) -> Result<Option<f32>> {
+fn within(name: &str, value: Option<f32>, max: f32) -> Result<Option<f32>> {
     match value {
-        Some(value) if !(0.0..=most).contains(&value) => {
-            Err(Error::invalid(name, format!("expected 0 to {most}, got {value}")))
+        Some(value) if !(0.0..=max).contains(&value) => {
+            Err(Error::invalid(name, format!("expected 0 to {max}, got {value}")))
         }
         value => Ok(value),
     }
@@ -401,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn an_option_that_changes_nothing_is_taken() {
+    fn option_without_effect_is_accepted() {
         let bare = GenerateRequest {
             temperature: None,
             repeat_penalty: None,
@@ -424,7 +430,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_out_of_bounds_is_named() {
+    fn invalid_parameter_is_named() {
         for (more, field) in [
             (json!({ "messages": [] }), "messages"),
             (json!({ "max_tokens": 0 }), "max_tokens"),

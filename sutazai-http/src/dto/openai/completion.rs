@@ -1,4 +1,4 @@
-//! Chat completions, whole and in chunks.
+//! Chat completions as one response, and as chunks of a stream.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -6,18 +6,19 @@ use sutazai_core::domain::ModelUsage;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-/// An answer.
+/// Chat completion.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ChatCompletion {
     id: String,
     object: &'static str,
     /// Unix time in seconds.
     created: i64,
-    /// The model that answered.
+    /// Model that answered.
     model: String,
     choices: Vec<Choice>,
     usage: Usage,
-    /// Why it is not the first choice of backend and model that answered; missing when it is. Not of the protocol.
+    /// Reason why another backend or model than the first choice answered; absent when the first choice did. Not part
+    /// of OpenAI's protocol.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     degraded: Option<String>,
@@ -29,7 +30,7 @@ struct Choice {
     index: u32,
     message: Message,
     logprobs: Option<()>,
-    /// `stop`, `length` or `content_filter`.
+    /// Reason why the answer ended: `stop`, `length` or `content_filter`.
     finish_reason: &'static str,
 }
 
@@ -37,13 +38,13 @@ struct Choice {
 #[schema(as = ChatCompletionMessage)]
 struct Message {
     role: &'static str,
-    /// Null where the model refused to answer.
+    /// Text of the answer; null when the model refused to answer.
     content: Option<String>,
-    /// The words with which it did.
+    /// Text of the refusal; null otherwise.
     refusal: Option<String>,
 }
 
-/// What was read and written, in tokens.
+/// Token counts of the request and the answer.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[schema(as = ChatCompletionUsage)]
 struct Usage {
@@ -69,7 +70,7 @@ impl ChatCompletion {
     }
 }
 
-/// What the chunks of one answer have in common.
+/// Fields that all chunks of one answer share.
 #[derive(Debug)]
 pub(crate) struct Chunks {
     id: String,
@@ -85,7 +86,7 @@ struct Chunk<'a> {
     created: i64,
     model: &'a str,
     choices: Vec<ChunkChoice<'a>>,
-    /// Null in all chunks but the last; missing unless the caller asked for it.
+    /// Null in all chunks but the last; absent unless the caller asked for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     usage: Option<Option<Usage>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -111,22 +112,22 @@ struct Delta<'a> {
 }
 
 impl Chunks {
-    /// Of an answer of this model.
+    /// Creates the shared fields of an answer of this model.
     pub(crate) fn new(model: String, include_usage: bool, now: DateTime<Utc>) -> Self {
         Self { id: id(), created: now.timestamp(), model, include_usage }
     }
 
-    /// The one before all text.
+    /// Formats the first chunk, which has the role and no text.
     pub(crate) fn first(&self) -> String {
         self.choice(Delta { role: Some("assistant"), content: Some(""), ..Delta::default() }, None, None)
     }
 
-    /// More text.
+    /// Formats a chunk with more text.
     pub(crate) fn text(&self, text: &str) -> String {
         self.choice(Delta { content: Some(text), ..Delta::default() }, None, None)
     }
 
-    /// The words of a refusal, the end, and the count of tokens where it was asked for.
+    /// Formats the last chunks: the text of a refusal, the end, and the token counts if they were requested.
     pub(crate) fn last(&self, usage: &ModelUsage) -> Vec<String> {
         let reason = usage.finish_reason.as_str();
         let end = self.choice(Delta::default(), Some(reason), usage.degraded.as_deref());
@@ -154,7 +155,7 @@ impl Chunks {
     ) -> String {
         let (id, model, object) = (&self.id, &self.model, "chat.completion.chunk");
         let chunk = Chunk { id, object, created: self.created, model, choices, usage, degraded };
-        // Strings and numbers alone can always be written.
+        // Cannot fail: the chunk consists of strings and numbers only.
         serde_json::to_string(&chunk).unwrap_or_default()
     }
 }

@@ -1,4 +1,4 @@
-//! Embeddings.
+//! Requests for embeddings, and their responses.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -10,27 +10,27 @@ use utoipa::ToSchema;
 use super::texts::Texts;
 use crate::extract::Protocol;
 
-/// A request for embeddings. `user` is taken and not used.
+/// Request for embeddings. `user` is accepted and ignored.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CreateEmbeddings {
-    /// The model's name.
+    /// Name of the model.
     #[schema(min_length = 1)]
     pub(crate) model: String,
-    /// What to make embeddings of.
+    /// One text, or 1 to 2,048 texts.
     input: Texts<2_048>,
     #[serde(default)]
     encoding_format: Encoding,
 }
 
-/// How the numbers of an embedding are written.
+/// Encoding of the numbers of an embedding.
 #[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Encoding {
-    /// As JSON numbers.
+    /// Array of JSON numbers.
     #[default]
     Float,
-    /// As the bytes of 32-bit floating-point numbers, little-endian, in Base64.
+    /// Base64 of the bytes of 32-bit floating-point numbers, little-endian.
     Base64,
 }
 
@@ -40,7 +40,7 @@ impl Protocol for CreateEmbeddings {
 }
 
 impl CreateEmbeddings {
-    /// The model, the texts, and how their embeddings are to be written.
+    /// Returns the model, the texts, and the encoding of their embeddings.
     ///
     /// # Errors
     /// `InvalidInput` naming `input`.
@@ -50,7 +50,7 @@ impl CreateEmbeddings {
     }
 }
 
-/// The embeddings, in the order of the texts.
+/// Embeddings in the order of the texts.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct EmbeddingList {
     object: &'static str,
@@ -59,7 +59,7 @@ pub(crate) struct EmbeddingList {
     usage: EmbeddingUsage,
 }
 
-/// The embedding of one text.
+/// Embedding of one text.
 #[derive(Debug, Serialize, ToSchema)]
 struct Embedding {
     object: &'static str,
@@ -74,7 +74,7 @@ enum Numbers {
     Base64(String),
 }
 
-/// Tokens read; 0 where the backend does not tell.
+/// Number of tokens of the texts; 0 when the backend does not report it.
 #[derive(Debug, Serialize, ToSchema)]
 struct EmbeddingUsage {
     prompt_tokens: u32,

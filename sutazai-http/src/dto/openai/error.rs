@@ -1,4 +1,4 @@
-//! Errors.
+//! Errors in the form of OpenAI's protocol.
 
 use axum::http::StatusCode;
 use serde::Serialize;
@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use crate::error::ApiError;
 
-/// An error as OpenAI's clients read it.
+/// Error in the form that OpenAI's clients expect.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OpenAiError)]
 pub(crate) struct ProtocolError {
@@ -15,23 +15,23 @@ pub(crate) struct ProtocolError {
     status: StatusCode,
 }
 
-/// What went wrong.
+/// Details of the error.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OpenAiErrorBody)]
 struct ProtocolErrorBody {
-    /// For people.
+    /// Explanation of the error, for people.
     message: String,
-    /// What kind of error it is.
+    /// Class of the error.
     r#type: &'static str,
-    /// The parameter it is about.
+    /// Parameter that is invalid.
     param: Option<String>,
-    /// For programs.
+    /// Error code, for programs.
     code: &'static str,
 }
 
 impl From<&ApiError> for ProtocolError {
     fn from(e: &ApiError) -> Self {
-        // The protocol knows one status for all that the caller should have sent otherwise.
+        // The protocol uses 400 for every invalid or unsupported request.
         let status = match e.status() {
             StatusCode::UNPROCESSABLE_ENTITY | StatusCode::NOT_IMPLEMENTED => StatusCode::BAD_REQUEST,
             status => status,
@@ -60,7 +60,7 @@ impl ProtocolError {
         self.status
     }
 
-    /// Strings alone can always be written.
+    /// Serializes the error, which cannot fail: it consists of strings only.
     pub(crate) fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }

@@ -1,4 +1,5 @@
-//! OpenAI's protocol (platform.openai.com/docs/api-reference) as far as the gateway speaks it.
+//! Types of OpenAI's protocol (platform.openai.com/docs/api-reference), as far as the OpenAI-compatible API supports
+//! it.
 
 pub(crate) mod chat;
 pub(crate) mod completion;
@@ -19,7 +20,7 @@ mod tests {
 
     const DOCS: &str = include_str!("../../../../docs/http-models.md");
 
-    /// What the table below a heading of the docs says of each parameter.
+    /// Reads the table below a heading of the docs: how the server handles each parameter.
     fn documented(heading: &str) -> BTreeMap<&str, &str> {
         let (_, section) = DOCS.split_once(heading).unwrap();
         let section = section.split("\n### ").next().unwrap();
@@ -30,7 +31,7 @@ mod tests {
         section.lines().filter_map(row).collect()
     }
 
-    /// What the type does with each parameter; its own fields are those that serde names to whoever sends another.
+    /// Collects how the type handles each parameter. Serde lists its own fields in the error about an unknown one.
     fn real<T: Protocol + DeserializeOwned>() -> BTreeMap<String, &'static str> {
         let e = serde_json::from_str::<T>(r#"{"no such parameter": 1}"#).err().unwrap().to_string();
         let (_, fields) = e.split_once("expected one of ").unwrap();
@@ -41,7 +42,7 @@ mod tests {
     }
 
     #[test]
-    fn the_docs_say_of_each_parameter_what_is_done_with_it() {
+    fn docs_list_every_parameter_and_its_handling() {
         for (heading, real) in [
             ("### Parameters of `POST /v1/chat/completions`", real::<CreateChatCompletion>()),
             ("### Parameters of `POST /v1/embeddings`", real::<CreateEmbeddings>()),

@@ -1,22 +1,22 @@
-//! Models.
+//! Models in the form of OpenAI's protocol.
 
 use serde::Serialize;
 use sutazai_core::domain::ModelInfo;
 use utoipa::ToSchema;
 
-/// A model that can be asked.
+/// Available model.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OpenAiModel)]
 pub(crate) struct ProtocolModel {
-    /// Its name, as requests give it.
+    /// Name of the model, used in requests.
     id: String,
     object: &'static str,
-    /// The protocol wants a time; backends do not tell one. Always 0.
+    /// Always 0: the protocol requires a creation time, but backends do not report one.
     created: i64,
-    /// The backend that has it.
+    /// Backend that runs the model.
     owned_by: String,
-    /// The longest conversation that a request can have, its answer included, in tokens; missing where it is not known. Not of
-    /// the protocol.
+    /// Maximum length of a conversation in tokens, including the answer; absent when unknown. Not part of OpenAI's
+    /// protocol.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     context_length: Option<u32>,
@@ -29,7 +29,7 @@ impl From<ModelInfo> for ProtocolModel {
     }
 }
 
-/// All models that can be asked.
+/// All available models.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OpenAiModelList)]
 pub(crate) struct ProtocolModelList {
@@ -38,7 +38,7 @@ pub(crate) struct ProtocolModelList {
 }
 
 impl ProtocolModelList {
-    /// Each name once: the first backend that has it answers to it.
+    /// Lists each name once: the first backend that has a model of this name answers requests for it.
     pub(crate) fn new(models: Vec<ModelInfo>) -> Self {
         let mut data: Vec<ProtocolModel> = Vec::new();
         for model in models {

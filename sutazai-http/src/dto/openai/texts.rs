@@ -1,4 +1,4 @@
-//! One text, or a list of them: how the protocol writes what is often only one.
+//! One text or a list of texts: parameters of the protocol that accept both.
 
 use std::borrow::Cow;
 
@@ -8,27 +8,27 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, OneOfBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-/// One text, or 1 to `MOST` of them; none of them empty.
+/// One text, or a list of 1 to `MAX` texts; none of them may be empty.
 #[derive(Debug, Deserialize)]
 #[serde(untagged, expecting = "expected a text or a list of texts")]
-pub(crate) enum Texts<const MOST: usize> {
-    /// One.
+pub(crate) enum Texts<const MAX: usize> {
+    /// A single text.
     One(String),
-    /// Several.
+    /// A list of texts.
     Many(Vec<String>),
-    /// A text as token numbers, which is none for this server.
+    /// One text as token ids, which this server rejects.
     Tokens(Vec<f64>),
-    /// Several of those.
+    /// Several texts as token ids, which this server rejects.
     TokenLists(Vec<Vec<f64>>),
 }
 
-impl<const MOST: usize> Texts<MOST> {
-    /// Whether there is none.
+impl<const MAX: usize> Texts<MAX> {
+    /// Whether the list is empty.
     pub(crate) fn is_empty(&self) -> bool {
         matches!(self, Self::Many(texts) if texts.is_empty())
     }
 
-    /// All of them.
+    /// Returns all texts as a list.
     ///
     /// # Errors
     /// `InvalidInput` naming `field`.
@@ -39,8 +39,8 @@ impl<const MOST: usize> Texts<MOST> {
             Self::Tokens(numbers) => return Err(token_numbers(field, numbers.len())),
             Self::TokenLists(lists) => return Err(token_numbers(field, lists.iter().map(Vec::len).sum())),
         };
-        if !(1..=MOST).contains(&texts.len()) {
-            return Err(Error::invalid(field, format!("expected 1 to {MOST} texts, got {}", texts.len())));
+        if !(1..=MAX).contains(&texts.len()) {
+            return Err(Error::invalid(field, format!("expected 1 to {MAX} texts, got {}", texts.len())));
         }
         if texts.iter().any(String::is_empty) {
             return Err(Error::invalid(field, "expected texts with at least one character"));
@@ -49,7 +49,7 @@ impl<const MOST: usize> Texts<MOST> {
     }
 }
 
-/// Which text such numbers stand for differs from model to model.
+/// Rejects token ids: which text they stand for depends on the tokenizer of each model.
 fn token_numbers(field: &str, count: usize) -> Error {
     let message = format!(
         "expected a text or a list of texts, got {count} token numbers of another model's vocabulary; LangChain sends texts \
@@ -58,16 +58,16 @@ fn token_numbers(field: &str, count: usize) -> Error {
     Error::invalid(field, message)
 }
 
-impl<const MOST: usize> PartialSchema for Texts<MOST> {
+impl<const MAX: usize> PartialSchema for Texts<MAX> {
     fn schema() -> RefOr<Schema> {
         let text = || ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).build();
-        let list = ArrayBuilder::new().items(text()).min_items(Some(1)).max_items(Some(MOST)).build();
+        let list = ArrayBuilder::new().items(text()).min_items(Some(1)).max_items(Some(MAX)).build();
         OneOfBuilder::new().item(text()).item(list).into()
     }
 }
 
-impl<const MOST: usize> ToSchema for Texts<MOST> {
+impl<const MAX: usize> ToSchema for Texts<MAX> {
     fn name() -> Cow<'static, str> {
-        format!("OneTo{MOST}Texts").into()
+        format!("OneTo{MAX}Texts").into()
     }
 }
