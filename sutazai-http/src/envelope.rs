@@ -126,7 +126,7 @@ fn json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).unwrap_or_default()
 }
 
-/// Schema of the `status` of an error.
+/// Schema of the `status` of an error response.
 fn failure() -> Object {
     word("error")
 }

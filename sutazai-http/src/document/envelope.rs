@@ -1,5 +1,5 @@
-//! The envelope, as the document tells it: handlers name the data that they answer with, and what `middleware::envelope`
-//! puts around it is put around its schema here.
+//! Envelope in the OpenAPI description. Handlers declare only the data of their responses; this module wraps its
+//! schema as `middleware::envelope` wraps the data itself.
 
 use axum::http::StatusCode;
 use utoipa::ToSchema;
@@ -13,8 +13,8 @@ use crate::envelope::{ErrorEnvelope, Metadata, word};
 const JSON: &str = "application/json";
 const SCHEMAS: &str = "#/components/schemas/";
 
-/// Puts the envelope around all JSON that these operations answer with, and adds the errors that reading a request can
-/// end in.
+/// Wraps the schema of every JSON response of these operations in the envelope, and adds the errors that parsing a
+/// request can cause.
 pub(crate) fn wrap(document: &mut OpenApi) {
     let mut components = document.components.take().unwrap_or_default();
     register::<Metadata>(&mut components);
@@ -33,7 +33,7 @@ pub(crate) fn wrap(document: &mut OpenApi) {
     document.components = Some(components);
 }
 
-/// Gives the errors of an operation their form.
+/// Sets the schema of all error responses of an operation.
 pub(super) fn describe_errors(operation: &mut Operation) {
     for (status, response) in &mut operation.responses.responses {
         let RefOr::T(response) = response else { continue };
@@ -44,7 +44,7 @@ pub(super) fn describe_errors(operation: &mut Operation) {
     }
 }
 
-/// The errors of `extract`, which follow from what an operation takes.
+/// Adds the errors of `extract`, which follow from the parameters and the body of an operation.
 fn add_errors_of_reading(operation: &mut Operation) {
     let takes = |place: ParameterIn| {
         let mut parameters = operation.parameters.iter().flatten();
@@ -54,26 +54,34 @@ fn add_errors_of_reading(operation: &mut Operation) {
     let (path, more) = (takes(ParameterIn::Path), takes(ParameterIn::Query) || takes(ParameterIn::Header));
     let body = operation.request_body.is_some();
     if path {
-        may_answer(operation, StatusCode::NOT_FOUND, "There is no such thing, or it is somebody else's.");
+        may_answer(
+            operation,
+            StatusCode::NOT_FOUND,
+            "The object does not exist, or it belongs to another user.",
+        );
     }
     if path || body {
-        may_answer(operation, StatusCode::BAD_REQUEST, "The request cannot be read.");
+        may_answer(operation, StatusCode::BAD_REQUEST, "The request cannot be parsed.");
     }
     if path || more || body {
         may_answer(
             operation,
             StatusCode::UNPROCESSABLE_ENTITY,
-            "Something does not fit; `details.field` names it.",
+            "A value is invalid; `details.field` names it.",
         );
     }
     if body {
-        may_answer(operation, StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body is no `application/json`.");
+        may_answer(operation, StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body is not `application/json`.");
     }
-    may_answer(operation, StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong on our side.");
-    may_answer(operation, StatusCode::SERVICE_UNAVAILABLE, "Something that is needed cannot be reached now.");
+    may_answer(operation, StatusCode::INTERNAL_SERVER_ERROR, "Internal error; the log has the details.");
+    may_answer(
+        operation,
+        StatusCode::SERVICE_UNAVAILABLE,
+        "A required service cannot be reached or is busy.",
+    );
 }
 
-/// The envelope around this schema, under a name of its own where the data has one.
+/// Wraps a schema in the envelope; the result gets a name of its own if the data has one.
 fn around(data: RefOr<Schema>, components: &mut Components) -> RefOr<Schema> {
     let name = match &data {
         RefOr::Ref(data) => data.ref_location.strip_prefix(SCHEMAS).map(|name| format!("{name}Envelope")),

@@ -1,9 +1,9 @@
-//! The OpenAPI document, made from the routes themselves: a route that is served is described.
+//! OpenAPI description of the API, generated from the routes: a route that is served is described.
 //!
-//! A handler says what is its own: its path, what it takes, the data it answers with, the errors that only it gives.
-//! What lies around the routes is added by whatever lays it there: `router` calls [`access`] where it asks for a
-//! sign-in, a permission or a time limit, [`envelope`] where answers get the envelope, and [`gateway`]
-//! where they get OpenAI's form. [`api`] is the frame.
+//! A handler declares its own part: path, parameters, response data, and the errors that only it returns. The layers
+//! around the routes add theirs where they are applied: `router` calls [`access`] where it requires a sign-in, a
+//! permission or a time limit, [`envelope`] where responses get the envelope, and [`gateway`] where they get OpenAI's
+//! form. [`api`] contains the title, the tags and the security schemes.
 
 pub(crate) mod access;
 pub(crate) mod api;

@@ -1,10 +1,10 @@
-//! The operations of a document, to add to them.
+//! Access to the operations of an OpenAPI description.
 
 use axum::http::StatusCode;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::{OpenApi, Response};
 
-/// All of them, whatever their path and method.
+/// Iterates over all operations of all paths and methods.
 pub(super) fn all(document: &mut OpenApi) -> impl Iterator<Item = &mut Operation> {
     document
         .paths
@@ -16,7 +16,7 @@ pub(super) fn all(document: &mut OpenApi) -> impl Iterator<Item = &mut Operation
         .flatten()
 }
 
-/// Adds an answer, unless the operation itself tells of this status.
+/// Adds a response, unless the operation itself documents this status.
 pub(super) fn may_answer(operation: &mut Operation, status: StatusCode, description: impl Into<String>) {
     let answer = || Response::new(description).into();
     operation.responses.responses.entry(status.as_str().to_owned()).or_insert_with(answer);

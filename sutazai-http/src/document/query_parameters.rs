@@ -12,15 +12,15 @@ use utoipa::openapi::{OpenApi, RefOr};
 
 use super::access::has_ticket;
 
-/// The names of the parameters of each operation, by path and method.
+/// Names of the query parameters of each operation, by path and method.
 type Names = BTreeMap<(String, &'static str), BTreeSet<String>>;
 
-/// What the document says of the routes' parameters, once it is whole.
+/// Query parameters of all routes, read from the complete OpenAPI description.
 #[derive(Debug, Default)]
 pub(crate) struct QueryParameters(OnceLock<Names>);
 
 impl QueryParameters {
-    /// Learns them.
+    /// Collects the parameters from the description.
     pub(crate) fn learn(&self, document: &OpenApi) {
         let mut names = Names::new();
         for (path, item) in &document.paths.paths {
@@ -36,13 +36,15 @@ impl QueryParameters {
                 }
             }
         }
-        // Another router over the same app has the same routes.
+        // Fails when another router over the same app has set them; its routes are the same.
         let _ = self.0.set(names);
     }
 
+    /// Checks the query parameters of a request.
+    ///
     /// # Errors
-    /// `InvalidInput` naming a parameter that the route does not have. Routes that the document does not describe, such as
-    /// pages, have any.
+    /// `InvalidInput` naming a parameter that the route does not have. Routes that are not in the description, such
+    /// as pages, accept any.
     pub(crate) fn check(&self, request: &Request) -> Result<(), Error> {
         let query = request.uri().query().unwrap_or_default();
         let route = request.extensions().get::<MatchedPath>().filter(|_| !query.is_empty());
@@ -60,7 +62,8 @@ impl QueryParameters {
         Ok(())
     }
 
-    /// The parameters of a route. The router may be nested, so that the route has a prefix.
+    /// Returns the parameters of a route. The router may be nested, so the route may have a prefix: the longest path
+    /// that the route ends with is the right one.
     fn of(&self, route: &str, method: &Method) -> Option<&BTreeSet<String>> {
         let route = route.replace("{*", "{");
         let method = if method == Method::HEAD { "GET" } else { method.as_str() };

@@ -1,5 +1,5 @@
-//! The closed vocabularies of the domain as schemas, made from the domain's own lists: a new status is in the document
-//! as soon as it is in the list.
+//! Schemas of the domain's enumerations, generated from the domain's own lists: a new value is in the description as
+//! soon as it is in the list.
 
 use std::borrow::Cow;
 use std::marker::PhantomData;
@@ -12,37 +12,37 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-/// One of the words of `T`. Stands for `T` in `#[schema(value_type = ...)]`, by one of the names below.
+/// Schema of the values of `T`. The aliases below replace `T` in `#[schema(value_type = ...)]`.
 #[derive(Debug)]
 pub(crate) struct Word<T>(PhantomData<T>);
 
-/// Where a task stands.
+/// Status of a task.
 pub(crate) type StatusWord = Word<TaskStatus>;
-/// What a user may do.
+/// Role of a user.
 pub(crate) type RoleWord = Word<UserRole>;
-/// What an API key may do.
+/// Scope of an API key.
 pub(crate) type ScopeWord = Word<Scope>;
-/// What kind of error it is.
+/// Kind of an error.
 pub(crate) type KindWord = Word<ErrorKind>;
-/// Who speaks in a conversation.
+/// Role of the author of a message in a conversation.
 pub(crate) type RoleOfSpeakerWord = Word<Role>;
-/// What becomes of the times that a schedule missed.
+/// Handling of missed due times of a schedule.
 pub(crate) type MissedRunsWord = Word<MissedRuns>;
-/// What happens at a time of a schedule while an earlier task of it has not ended.
+/// Handling of a due time of a schedule while an earlier task of it has not ended.
 pub(crate) type OverlapPolicyWord = Word<OverlapPolicy>;
-/// What one agent says to another.
+/// Type of a message between agents.
 pub(crate) type AgentMessageTypeWord = Word<AgentMessageType>;
-/// What kind of file a document was read from.
+/// Format of an uploaded file.
 pub(crate) type MediaTypeWord = Word<MediaType>;
-/// Why an answer ended.
+/// Reason why a model's answer ended.
 pub(crate) type FinishReasonWord = Word<FinishReason>;
 
-/// A type of the domain whose values are words.
+/// Domain type whose values are a fixed set of strings.
 pub(crate) trait Vocabulary {
-    /// Its name in the document.
+    /// Name of the schema.
     const NAME: &'static str;
 
-    /// All its words.
+    /// Returns all values as they appear in JSON.
     fn words() -> Vec<&'static str>;
 }
 

@@ -1,4 +1,5 @@
-//! Counts the memory of large answers until their callers have read them.
+//! Counts the memory of large responses until they are sent. Without this, clients that read slowly could make the
+//! server hold any number of responses.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -17,20 +18,21 @@ use crate::envelope::Content;
 use crate::error::ApiError;
 use crate::protection::request_memory::TakenMemory;
 
-/// Answers of fewer bytes are not counted: the buffer of a connection holds as much.
+/// Responses of fewer bytes are not counted, because the buffer of a connection holds as much anyway.
 const MIN_COUNTED: usize = 64 * 1_024;
-/// Bytes that a connection gets at a time. They are copied, so that its buffer does not keep the whole answer.
-const PIECE: usize = 32 * 1_024;
-/// Time after which a request whose answer found no memory may be repeated.
+/// Bytes that a connection gets at a time. The bytes are copied: a slice would keep the whole response alive until
+/// its last part is sent.
+const CHUNK_BYTES: usize = 32 * 1_024;
+/// Time after which a request that was rejected for lack of memory may be repeated.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// Memory of an answer whose envelope has not been written yet.
+/// Memory of a response whose envelope has not been written yet.
 #[derive(Debug, Clone)]
 pub(super) struct AnswerMemory {
     _taken: Arc<TakenMemory>,
 }
 
-/// Takes the memory of a large answer from its caller's share, and answers 503 instead when it is not there.
+/// Acquires the memory of a large response from its caller's budget; responds with 503 when the budget is exhausted.
 pub(super) fn count(app: &App, caller: Option<&Caller>, mut response: Response) -> Response {
     let Some(Content::Data(data)) = response.extensions().get::<Content>() else { return response };
     if data.len() < MIN_COUNTED {
@@ -42,14 +44,13 @@ pub(super) fn count(app: &App, caller: Option<&Caller>, mut response: Response) 
             response
         }
         None => {
-            let message =
-                "the answers that their callers have not read yet take all memory that they may take";
+            let message = "the memory for responses that clients have not read yet is exhausted";
             ApiError::from(Error::new(ErrorKind::Busy, message).with_retry_after(RETRY_AFTER)).into_response()
         }
     }
 }
 
-/// The body with these bytes, which holds the memory as long as they are not all sent.
+/// Creates a body that holds `memory` until all its bytes are sent.
 pub(super) fn body(bytes: Bytes, memory: Option<AnswerMemory>) -> Body {
     match memory {
         Some(memory) => Body::new(CountedBody { rest: bytes, _memory: memory }),
@@ -73,7 +74,7 @@ impl HttpBody for CountedBody {
         if self.rest.is_empty() {
             return Poll::Ready(None);
         }
-        let length = self.rest.len().min(PIECE);
+        let length = self.rest.len().min(CHUNK_BYTES);
         let piece = Bytes::copy_from_slice(&self.rest.split_to(length));
         Poll::Ready(Some(Ok(Frame::data(piece))))
     }

@@ -1,4 +1,4 @@
-//! Finds out who is calling, before anything else of the request is looked at.
+//! Authenticates the caller before any other part of the request is used.
 
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
@@ -11,11 +11,11 @@ use crate::auth::credential::Credential;
 use crate::error::ApiError;
 use crate::middleware::rate_limit::Guesses;
 
-/// The parameter of the query string that holds a ticket.
-const TICKET: &str = "ticket";
+/// Query parameter that contains a stream ticket.
+const TICKET_PARAMETER: &str = "ticket";
 
-/// Lets a request pass whose bearer token or API key is good, with a [`Caller`] and, for somebody who has signed in, an
-/// [`Authenticated`] in its extensions. Without identity everybody is the system.
+/// Authenticates a request by its bearer token or API key. Inserts the [`Caller`] into the extensions and, for an
+/// access token, the [`Authenticated`]. Without identity every caller is the system.
 pub(super) async fn require<F>(app: &App, request: Request, inner: impl FnOnce(Request) -> F) -> Response
 where
     F: Future<Output = Response>,
@@ -24,8 +24,8 @@ where
     admit(app, credential, request, inner).await
 }
 
-/// The same for streams, where a ticket may stand in the address; with the [`Credential`] in the extensions, which has
-/// to be good as long as the stream lasts.
+/// Like [`require`], but accepts a stream ticket in the URL instead. Also inserts the [`Credential`], which must
+/// remain valid while the stream is open.
 pub(super) async fn require_or_ticket<F>(
     app: &App,
     mut request: Request,
@@ -82,7 +82,8 @@ where
     inner(request).await
 }
 
-/// Whom the credential proves. One that nobody was given is counted, and not even looked at when there were too many.
+/// Resolves a credential to its caller. Unknown credentials count towards the brute-force limit of the address; once
+/// it is exceeded, they are rejected without being verified.
 async fn prove(
     identity: &Identity,
     credential: &Credential,
@@ -101,5 +102,5 @@ async fn prove(
 fn ticket(request: &Request) -> Option<String> {
     let query = request.uri().query()?;
     let mut pairs = form_urlencoded::parse(query.as_bytes());
-    pairs.find(|(name, _)| name == TICKET).map(|(_, ticket)| ticket.into_owned())
+    pairs.find(|(name, _)| name == TICKET_PARAMETER).map(|(_, ticket)| ticket.into_owned())
 }

@@ -1,5 +1,5 @@
-//! What browsers are told: which pages may call (CORS), and what they may do with an answer. An answer that is a page
-//! says itself what it needs; what it says stays.
+//! Headers for browsers: which pages may call the API (CORS), and what a page may do with a response. Responses that
+//! are pages set their own policy, which is kept.
 
 use std::time::Duration;
 
@@ -15,17 +15,18 @@ use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 use crate::app::App;
 use crate::protection::CorsOrigins;
 
-/// How long browsers may remember what they may send.
-const PREFLIGHT_AGE: Duration = Duration::from_secs(3_600);
-/// What the API answers is data: nothing in it is to be run, loaded, or shown inside another page.
-const NOTHING: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
-/// Tells nginx to pass on each piece of a stream as it comes.
+/// Time for which browsers may cache the result of a preflight request.
+const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(3_600);
+/// Content security policy of API responses: they are data, so nothing in them may be executed, loaded or framed.
+const DATA_ONLY: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+/// Tells nginx not to buffer a stream.
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
-/// Two years, as the lists of browsers ask for; names below ours are their owners' business.
+/// `Strict-Transport-Security` for two years, as the preload lists of browsers recommend. Without
+/// `includeSubDomains`, because other hosts of the domain are not ours to decide about.
 const TWO_YEARS: HeaderValue = HeaderValue::from_static("max-age=63072000");
 
-/// Lets pages of these origins call; without origins there is nothing to say, and browsers let nobody. There are no
-/// cookies, so nothing is sent in a user's name that the page does not have itself.
+/// Creates the CORS layer for these origins; `None` without origins, so that browsers allow no other origin.
+/// Credentials mode is not enabled: the API uses no cookies, so a page can act only with a token it has itself.
 pub(crate) fn cross_origin(origins: &CorsOrigins) -> Option<CorsLayer> {
     if origins.0.is_empty() {
         return None;
@@ -33,8 +34,8 @@ pub(crate) fn cross_origin(origins: &CorsOrigins) -> Option<CorsLayer> {
     let name = HeaderName::from_static;
     let layer = CorsLayer::new()
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
-        // Any: clients and tracing libraries of the named origins send headers of their own (`x-stainless-os`,
-        // `traceparent`), which are not read here and do no harm.
+        // Any header: clients and tracing libraries send their own (`x-stainless-os`, `traceparent`). They are
+        // ignored here, so a list would only break clients.
         .allow_headers(AllowHeaders::mirror_request())
         .expose_headers([
             ETAG,
@@ -44,14 +45,14 @@ pub(crate) fn cross_origin(origins: &CorsOrigins) -> Option<CorsLayer> {
             name("ratelimit-policy"),
             name("x-request-id"),
         ])
-        .max_age(PREFLIGHT_AGE);
+        .max_age(PREFLIGHT_MAX_AGE);
     Some(layer.allow_origin(match origins.all() {
         true => AllowOrigin::any(),
         false => AllowOrigin::list(origins.0.clone()),
     }))
 }
 
-/// Adds the security headers that an answer does not have yet, and to a stream what keeps a proxy from gathering it.
+/// Adds the security headers that a response does not have yet, and disables proxy buffering of streams.
 pub(super) async fn secure<F>(app: &App, request: Request, inner: impl FnOnce(Request) -> F) -> Response
 where
     F: Future<Output = Response>,
@@ -61,7 +62,7 @@ where
     let headers = response.headers_mut();
     let word = HeaderValue::from_static;
     headers.insert(X_CONTENT_TYPE_OPTIONS, word("nosniff"));
-    headers.entry(CONTENT_SECURITY_POLICY).or_insert(NOTHING);
+    headers.entry(CONTENT_SECURITY_POLICY).or_insert(DATA_ONLY);
     headers.entry(X_FRAME_OPTIONS).or_insert(word("DENY"));
     headers.entry(REFERRER_POLICY).or_insert(word("no-referrer"));
     if headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream")) {

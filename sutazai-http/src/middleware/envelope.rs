@@ -1,5 +1,5 @@
-//! Writes the envelope around every answer, whoever gave it: a route, axum itself, or a panic. Those under `/v1` have the
-//! form of OpenAI's protocol.
+//! Writes the envelope around every response, whether it comes from a route, from axum itself, or from a panic.
+//! Responses under `/v1` have the form of OpenAI's protocol instead.
 
 use std::panic::AssertUnwindSafe;
 
@@ -16,10 +16,10 @@ use crate::middleware::answer::{self, AnswerMemory};
 use crate::middleware::openai;
 use crate::middleware::trace::TraceId;
 
-/// How many headers an answer has at the end that had none.
-const ADDED: usize = 8;
+/// Number of headers that this layer and the layers around it add to a response.
+const ADDED_HEADERS: usize = 8;
 
-/// Puts the envelope around what the inner services answer. A stream passes as it is.
+/// Wraps the response of the inner services in the envelope. A stream passes unchanged.
 pub(super) async fn wrap<F>(app: &App, request: Request, inner: impl FnOnce(Request) -> F) -> Response
 where
     F: Future<Output = Response>,
@@ -28,9 +28,9 @@ where
     let trace_id = request.extensions().get::<TraceId>().map(|id| id.0.clone()).unwrap_or_default();
     let (mut response, content) = run(inner(request)).await;
     let headers = response.headers_mut();
-    // What this and the layers around it add, so that the map grows once.
-    headers.reserve(ADDED);
-    // Answers are about one caller at one moment.
+    // Reserved once: otherwise the map would grow in several steps.
+    headers.reserve(ADDED_HEADERS);
+    // A response is specific to one caller and one moment, so caches must not store it.
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     if let Some(content) = content {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -45,11 +45,14 @@ where
     response
 }
 
-/// The answer of the inner services, and what it says.
+/// Runs the inner services; returns the response and its content. A panic becomes an internal error of this request
+/// alone.
 async fn run(inner: impl Future<Output = Response>) -> (Response, Option<Content>) {
     let mut response = match AssertUnwindSafe(inner).catch_unwind().await {
         Ok(response) => response,
-        Err(panic) => ApiError::from(Error::internal(format!("panicked: {}", said(&*panic)))).into_response(),
+        Err(panic) => {
+            ApiError::from(Error::internal(format!("panicked: {}", panic_message(&*panic)))).into_response()
+        }
     };
     let status = response.status();
     let mut content = response.extensions_mut().remove::<Content>();
@@ -59,8 +62,8 @@ async fn run(inner: impl Future<Output = Response>) -> (Response, Option<Content
     (response, content)
 }
 
-/// The words of a panic, for the log.
-fn said(panic: &(dyn std::any::Any + Send)) -> &str {
+/// Extracts the message of a panic, for the log.
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
     panic
         .downcast_ref::<&str>()
         .copied()

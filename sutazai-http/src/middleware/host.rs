@@ -1,6 +1,6 @@
-//! Refuses what web pages of others send. Where nobody signs in, reaching the server is all that a request needs, and a page
-//! in a browser on this machine reaches it: by a form, a WebSocket, or a name of its own that resolves to this machine (DNS
-//! rebinding).
+//! Rejects requests from web pages of other origins while authentication is off. Without a sign-in, reaching the
+//! server is all that a request needs, and a page in a browser on this machine reaches it: by a form, a WebSocket, or
+//! a host name that resolves to this machine (DNS rebinding).
 
 use std::net::IpAddr;
 
@@ -15,11 +15,12 @@ use crate::protection::Protection;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Checks where a request comes from and whom it addresses, where nobody signs in; elsewhere the sign-in does.
+/// Checks the origin and the target host of a request while authentication is off. With authentication, a page has no
+/// token and the check is skipped.
 ///
 /// # Errors
-/// 421 (RFC 9110, 15.5.20) for a `Host` that is none of this server's; 403 for a page of another origin that
-/// `CORS_ORIGINS` does not name.
+/// 421 (RFC 9110, 15.5.20) for a `Host` that does not name this server; 403 for a page of another origin that
+/// `CORS_ORIGINS` does not list.
 pub(super) fn check(app: &App, request: &Request) -> Result<(), ApiError> {
     if app.identity().is_some() {
         return Ok(());
@@ -27,7 +28,8 @@ pub(super) fn check(app: &App, request: &Request) -> Result<(), ApiError> {
     let addressed = addressed(app.protection(), request.uri(), request.headers())?;
     let headers = request.headers();
     let Some(origin) = headers.get(ORIGIN) else {
-        // Without an origin it is no request of a page but for forms of old browsers, images, and what is navigated to.
+        // Browsers omit `Origin` only for navigation, images, and forms of old browsers. `Sec-Fetch-Site` covers
+        // current browsers.
         let site = headers.get(SEC_FETCH_SITE);
         return if site.is_some_and(|site| site == "cross-site") {
             Err(ApiError::foreign_page())
@@ -39,16 +41,16 @@ pub(super) fn check(app: &App, request: &Request) -> Result<(), ApiError> {
     if listed || is_of(origin, &addressed) { Ok(()) } else { Err(ApiError::foreign_page()) }
 }
 
-/// The host that a request addresses, if it is one of this server's.
+/// Returns the host that a request addresses, if it is one of this server.
 ///
 /// # Errors
-/// 421 for any other, and for none.
+/// 421 for any other host, and for a missing one.
 pub(crate) fn addressed(
     protection: &Protection,
     uri: &Uri,
     headers: &HeaderMap,
 ) -> Result<Authority, ApiError> {
-    // The target of the request goes before the header (RFC 9112, 3.2.2).
+    // The request target takes precedence over the header (RFC 9112, 3.2.2).
     let in_header = || headers.get(HOST)?.to_str().ok()?.parse().ok();
     let authority: Option<Authority> = uri.authority().cloned().or_else(in_header);
     authority
@@ -56,7 +58,7 @@ pub(crate) fn addressed(
         .ok_or_else(|| ApiError::of_status(StatusCode::MISDIRECTED_REQUEST))
 }
 
-/// Whether this is `localhost`, a loopback address, or the address that the server listens on.
+/// Whether the host is `localhost`, a loopback address, or the address that the server listens on.
 fn is_ours(protection: &Protection, host: &str) -> bool {
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     match bare.parse::<IpAddr>() {
@@ -68,7 +70,8 @@ fn is_ours(protection: &Protection, host: &str) -> bool {
     }
 }
 
-/// Whether this origin is that of the addressed host itself, whatever its scheme: a proxy may speak TLS before us.
+/// Whether the origin is the addressed host itself. The scheme is ignored, because a proxy may terminate TLS in front
+/// of the server.
 fn is_of(origin: &HeaderValue, addressed: &Authority) -> bool {
     let authority = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, rest)| rest);
     authority.is_some_and(|authority| authority.eq_ignore_ascii_case(addressed.as_str()))

@@ -1,5 +1,5 @@
-//! The parts of this folder that always lie around each other, as one layer of axum each: a layer costs some allocations
-//! for every request, and copies all layers within it.
+//! Combines the middleware into a few axum layers. One layer instead of several saves allocations: each layer costs
+//! some per request, and clones all layers within it.
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -10,19 +10,19 @@ use super::{answer, authenticate, browser, envelope, host, rate_limit, trace};
 use crate::app::App;
 use crate::error::ApiError;
 
-/// Around everything but probes: the trace, and the headers for browsers.
+/// Outermost layer of all routes but probes: trace and browser headers.
 pub(crate) async fn outermost(State(app): State<App>, request: Request, next: Next) -> Response {
     let inner = |request| browser::secure(&app, request, |request| next.run(request));
     trace::follow(&app, request, inner).await
 }
 
-/// Around probes, all of it: what is asked for every few seconds, by whoever reaches the server, is to cost little.
+/// Single layer of probes. They are polled every few seconds by anyone who reaches the server, so they must be cheap.
 pub(crate) async fn probed(State(app): State<App>, request: Request, next: Next) -> Response {
     let enveloped = |request| envelope::wrap(&app, request, |request| admitted(&app, request, next));
     trace::pass(&app, request, |request| browser::secure(&app, request, enveloped)).await
 }
 
-/// Around all other routes: the envelope, and who may ask at all.
+/// Layer of all other routes: the envelope, and the check of origin and host.
 pub(crate) async fn answered(State(app): State<App>, request: Request, next: Next) -> Response {
     envelope::wrap(&app, request, |request| admitted(&app, request, next)).await
 }
@@ -34,18 +34,17 @@ async fn admitted(app: &App, request: Request, next: Next) -> Response {
     }
 }
 
-/// For callers who have signed in: who they are, whether the route has what they send in the query, and how often they may
-/// call.
+/// Layer of routes that require a sign-in: authentication, query parameters, rate limit and response memory.
 pub(crate) async fn signed_in(State(app): State<App>, request: Request, next: Next) -> Response {
     authenticate::require(&app, request, |request| called(&app, request, next)).await
 }
 
-/// The same for streams, which a ticket opens too.
+/// Like [`signed_in`], for streams, which also accept a ticket.
 pub(crate) async fn signed_in_or_ticket(State(app): State<App>, request: Request, next: Next) -> Response {
     authenticate::require_or_ticket(&app, request, |request| called(&app, request, next)).await
 }
 
-/// What the query may hold, how often the caller may call, and the memory that the answer takes.
+/// Checks the query parameters, applies the rate limit, and counts the memory of the response.
 async fn called(app: &App, request: Request, next: Next) -> Response {
     if let Err(e) = app.query_parameters().check(&request) {
         return ApiError::from(e).into_response();

@@ -1,4 +1,4 @@
-//! What every request goes through on its way to a route and back; `layers` puts the parts together.
+//! Middleware of all requests; `layers` combines the parts into axum layers.
 
 mod answer;
 mod authenticate;

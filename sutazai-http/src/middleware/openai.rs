@@ -1,5 +1,5 @@
-//! Writes answers in the form that OpenAI's clients read (platform.openai.com/docs/guides/error-codes): the bare data, or
-//! `{"error": {"message", "type", "param", "code"}}`.
+//! Writes responses in the form that OpenAI's clients expect (platform.openai.com/docs/guides/error-codes): the bare
+//! data, or `{"error": {"message", "type", "param", "code"}}`.
 
 use axum::body::Bytes;
 use axum::response::Response;
@@ -7,12 +7,12 @@ use axum::response::Response;
 use crate::dto::openai::error::ProtocolError;
 use crate::envelope::Content;
 
-/// Whether answers at this path have this form, those of paths included that lead nowhere.
+/// Whether responses at this path have OpenAI's form; includes paths below `/v1` that do not exist.
 pub(super) fn is_protocol(path: &str) -> bool {
     path == "/v1" || path.starts_with("/v1/")
 }
 
-/// The body of an answer, which gets the status that the protocol has for it.
+/// Serializes the body of a response, and sets the status that the protocol uses for an error.
 pub(super) fn write(content: Content, response: &mut Response) -> Bytes {
     match content {
         Content::Data(data) => data,

@@ -1,4 +1,5 @@
-//! Refuses requests with a parameter that their route does not have: a caller that sends `?force=true` means something by it.
+//! Rejects unknown query parameters. A client that sends `?force=true` relies on it, so ignoring the parameter would
+//! do something else than the client intends.
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -7,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use crate::app::App;
 use crate::error::ApiError;
 
-/// Answers 422 that names the parameter.
+/// Middleware that checks the query parameters of routes that need no sign-in.
 pub(crate) async fn check(State(app): State<App>, request: Request, next: Next) -> Response {
     match app.query_parameters().check(&request) {
         Ok(()) => next.run(request).await,

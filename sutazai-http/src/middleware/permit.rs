@@ -1,4 +1,4 @@
-//! Lets nobody through to a route whose permission they lack: the one place where that is asked.
+//! Checks permissions: the only place where the API decides what a caller may do.
 
 use axum::Extension;
 use axum::extract::{Request, State};
@@ -9,7 +9,7 @@ use sutazai_core::domain::{Caller, Permission};
 use crate::app::App;
 use crate::error::ApiError;
 
-/// Answers 403 when the caller may not do what these routes are about.
+/// Responds with 403 when the caller lacks the permission of these routes.
 pub(crate) async fn require(
     State((app, permission)): State<(App, Permission)>,
     Extension(caller): Extension<Caller>,

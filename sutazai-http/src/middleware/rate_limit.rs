@@ -1,5 +1,5 @@
-//! Counts requests, and tells callers where they stand: `RateLimit-Policy` and `RateLimit`
-//! (draft-ietf-httpapi-ratelimit-headers), and `Retry-After` (RFC 9110, 10.2.3) with a refusal.
+//! Applies rate limits and reports their state: `RateLimit-Policy` and `RateLimit`
+//! (draft-ietf-httpapi-ratelimit-headers), and `Retry-After` (RFC 9110, 10.2.3) with a rejection.
 
 use std::future::Future;
 use std::net::IpAddr;
@@ -19,10 +19,10 @@ use crate::protection::RateLimits;
 
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
-/// The name of the policy for tokens and keys that nobody was given.
-const GUESSES: &str = "guesses";
+/// Name of the policy for failed authentication with unknown tokens and API keys.
+const FAILED_AUTH: &str = "guesses";
 
-/// For routes where passwords can be guessed at: by address.
+/// Limits routes where passwords can be guessed, by address.
 pub(crate) async fn sign_in(State(app): State<App>, request: Request, next: Next) -> Response {
     let protection = app.protection();
     match &protection.rate_limits {
@@ -34,8 +34,9 @@ pub(crate) async fn sign_in(State(app): State<App>, request: Request, next: Next
     }
 }
 
-/// For refresh tokens: by address, as calls are counted. Only those that are refused are counted as tries to sign in are, so that
-/// many users behind one address refresh without keeping each other from it.
+/// Limits token refresh, by address. All refreshes count as calls; only rejected ones also count as sign-in attempts.
+/// So many users behind one address can refresh without blocking each other, while guessing stays as limited as for
+/// passwords.
 pub(crate) async fn refresh(State(app): State<App>, request: Request, next: Next) -> Response {
     let protection = app.protection();
     let Some(limits) = &protection.rate_limits else { return next.run(request).await };
@@ -48,14 +49,14 @@ pub(crate) async fn refresh(State(app): State<App>, request: Request, next: Next
     match take(&*limits.sign_in, "sign-in", &key).await {
         Some(Allowance::Refused { retry_after }) => refusal("sign-in", quota, retry_after),
         Some(Allowance::Granted { remaining, whole_after }) => {
-            told(answer, "sign-in", quota, remaining, whole_after)
+            with_rate_limit_headers(answer, "sign-in", quota, remaining, whole_after)
         }
         None => answer,
     }
 }
 
-/// For routes whose caller is known: by user, whatever the session or API key, and by the key where it has a limit of its
-/// own. Where there are no users nobody is counted.
+/// Limits routes of authenticated callers: by user across all sessions and API keys, and by API key if it has a limit
+/// of its own. Without users nothing is limited.
 pub(super) async fn calls(app: &App, request: Request, next: Next) -> Response {
     let keys = request.extensions().get::<Caller>().map(RateKey::of).into_iter().flatten();
     match &app.protection().rate_limits {
@@ -64,9 +65,9 @@ pub(super) async fn calls(app: &App, request: Request, next: Next) -> Response {
     }
 }
 
-/// Tokens and keys from one address that nobody was given. They are counted as tries to sign in are, but by themselves: a
-/// program that goes on with a key that was removed keeps nobody beside it from signing in. While there are too many,
-/// none more is looked at.
+/// Failed authentication with unknown tokens and API keys, from one address. It has the limit of sign-in attempts but
+/// a counter of its own: a program that keeps using a deleted key must not prevent others at its address from signing
+/// in. While the limit is exceeded, no further unknown credential of the address is verified.
 pub(crate) struct Guesses<'a> {
     app: &'a App,
     limits: &'a RateLimits,
@@ -74,38 +75,39 @@ pub(crate) struct Guesses<'a> {
 }
 
 impl<'a> Guesses<'a> {
-    /// Those from where this request comes, if they are counted.
+    /// Creates the counter for the address of this request; `None` when rate limits are off.
     pub(crate) fn of(app: &'a App, request: &Request) -> Option<Self> {
         let protection = app.protection();
         let limits = protection.rate_limits.as_ref()?;
         Some(Self { app, limits, address: protection.trusted_proxies.counted(request) })
     }
 
-    /// What the next one is answered without a look at it; none when it may be looked at.
+    /// Returns the rejection of the next unknown credential while the address is locked out; `None` otherwise.
     pub(crate) fn refusal(&self) -> Option<Response> {
         let left = self.app.shut_out().left(self.address, self.app.engine().clock().now())?;
-        Some(refusal(GUESSES, self.limits.sign_in.quota(), left))
+        Some(refusal(FAILED_AUTH, self.limits.sign_in.quota(), left))
     }
 
-    /// Counts one that was refused like this, and gives what it is answered.
+    /// Counts a failed authentication, and returns the response: the failure itself, or 429 once the limit is
+    /// exceeded.
     pub(crate) async fn count(&self, refused: Error) -> Response {
         let (limiter, key) = (&*self.limits.sign_in, RateKey::Guesses(self.address));
         let refused = ApiError::from(refused).into_response();
-        match take(limiter, GUESSES, &key).await {
+        match take(limiter, FAILED_AUTH, &key).await {
             Some(Allowance::Granted { remaining, whole_after }) => {
-                told(refused, GUESSES, limiter.quota(), remaining, whole_after)
+                with_rate_limit_headers(refused, FAILED_AUTH, limiter.quota(), remaining, whole_after)
             }
             Some(Allowance::Refused { retry_after }) => {
                 self.app.shut_out().add(self.address, self.app.engine().clock().now(), retry_after);
-                refusal(GUESSES, limiter.quota(), retry_after)
+                refusal(FAILED_AUTH, limiter.quota(), retry_after)
             }
             None => refused,
         }
     }
 }
 
-/// Counts a request for each of these keys, up to the first that has none left. The answer tells of the one that has the
-/// fewest.
+/// Counts a request against each of these keys, until one is exhausted. The response reports the key with the fewest
+/// remaining requests.
 async fn count(
     limiter: &dyn RateLimiter,
     policy: &str,
@@ -126,28 +128,37 @@ async fn count(
         }
     }
     match fewest {
-        Some((quota, remaining, whole_after)) => told(answer.await, policy, quota, remaining, whole_after),
+        Some((quota, remaining, whole_after)) => {
+            with_rate_limit_headers(answer.await, policy, quota, remaining, whole_after)
+        }
         None => answer.await,
     }
 }
 
-/// What a request is told; nothing when it cannot be counted: better uncounted than unanswered.
+/// Counts a request against one key. `None` when the limiter fails: the request is then served uncounted, because an
+/// outage of a shared limiter must not take the API down.
 async fn take(limiter: &dyn RateLimiter, policy: &str, key: &RateKey) -> Option<Allowance> {
     let taken = limiter.take(key).await;
     taken.inspect_err(|e| tracing::warn!(policy, error = %e, "requests cannot be counted")).ok()
 }
 
 fn refusal(policy: &str, quota: Quota, retry_after: Duration) -> Response {
-    tracing::debug!(policy, "a request was refused: too many");
-    let what = if policy == GUESSES { "tokens and keys that are not good" } else { "requests" };
+    tracing::debug!(policy, "request rejected: rate limit exceeded");
+    let what = if policy == FAILED_AUTH { "invalid tokens and API keys" } else { "requests" };
     let message =
         format!("too many {what}: expected at most {} in {} seconds", quota.limit, quota.window.as_secs());
     let refused = ApiError::from(Error::new(ErrorKind::RateLimited, message).with_retry_after(retry_after));
-    told(refused.into_response(), policy, quota, 0, retry_after)
+    with_rate_limit_headers(refused.into_response(), policy, quota, 0, retry_after)
 }
 
-/// The answer, with where the caller stands.
-fn told(mut answer: Response, policy: &str, quota: Quota, remaining: u32, after: Duration) -> Response {
+/// Adds the rate-limit headers to the response.
+fn with_rate_limit_headers(
+    mut answer: Response,
+    policy: &str,
+    quota: Quota,
+    remaining: u32,
+    after: Duration,
+) -> Response {
     let (limit, window, seconds) = (quota.limit, quota.window.as_secs(), whole_seconds(after));
     let headers = [
         (RATE_LIMIT_POLICY, format!("\"{policy}\";q={limit};w={window}")),
@@ -161,7 +172,7 @@ fn told(mut answer: Response, policy: &str, quota: Quota, remaining: u32, after:
     answer
 }
 
-/// Rounded up.
+/// Rounds up to whole seconds.
 fn whole_seconds(after: Duration) -> u64 {
     after.as_millis().div_ceil(1_000).try_into().unwrap_or(u64::MAX)
 }

@@ -1,4 +1,4 @@
-//! Ends requests that take too long.
+//! Bounds the duration of requests.
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -8,7 +8,7 @@ use sutazai_core::Error;
 use crate::app::App;
 use crate::error::ApiError;
 
-/// Answers 504 when the inner services have not answered in time; what they were doing is dropped.
+/// Responds with 504 when the inner services do not respond in time; their future is dropped, which cancels them.
 pub(crate) async fn limit(State(app): State<App>, request: Request, next: Next) -> Response {
     let limit = app.protection().request_timeout;
     match tokio::time::timeout(limit, next.run(request)).await {

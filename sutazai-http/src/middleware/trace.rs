@@ -1,5 +1,5 @@
-//! Puts each request into a trace, and a line into the log when it is answered. Probes have neither: they come every few
-//! seconds, and what they find is in the answer and in the figures. One that fails has its line.
+//! Runs each request in a trace, and logs it when it is answered. Probes are exempt: they come every few seconds, and
+//! metrics and responses show their result. A probe that fails is logged.
 
 use std::fmt;
 use std::time::Instant;
@@ -17,11 +17,11 @@ use crate::app::App;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
-/// What joins an answer, its log lines, its task, and the caller's own records.
+/// Trace id of a request; joins the response, its log lines, its task, and the caller's own records.
 #[derive(Debug, Clone)]
 pub(crate) struct TraceId(pub(crate) String);
 
-/// Continues the trace of the request, or begins one.
+/// Runs a request within the trace that it continues, or within a new one.
 pub(super) async fn follow<F>(app: &App, mut request: Request, inner: impl FnOnce(Request) -> F) -> Response
 where
     F: Future<Output = Response>,
@@ -42,7 +42,7 @@ where
     response
 }
 
-/// The same for a probe, which has its ids and is counted, and leaves no trace.
+/// Like [`follow`], for a probe: sets its ids and counts it, but creates no span and no log line unless it fails.
 pub(super) async fn pass<F>(app: &App, mut request: Request, inner: impl FnOnce(Request) -> F) -> Response
 where
     F: Future<Output = Response>,
@@ -58,20 +58,21 @@ where
     response
 }
 
-/// What is known of a request before anybody answers it.
+/// Properties of a request that are known before it is handled.
 struct Asked {
     trace_id: String,
-    /// The name that the caller gave it.
+    /// Request id that the caller sent.
     request_id: Option<String>,
     method: Method,
-    /// The template, never the path as sent: paths and queries may hold what does not belong in a log.
+    /// Template of the route, never the path as sent: paths and queries may contain data that does not belong in a
+    /// log.
     route: Option<MatchedPath>,
     begun: Instant,
 }
 
 impl Asked {
-    /// The request, which gets its [`TraceId`], and its place in the trace: that of `traceparent`, or in a new one that
-    /// `x-request-id` names, or in one of our own.
+    /// Reads the request and inserts its [`TraceId`]. The trace is the one of `traceparent`, or else a new one with
+    /// the id in `x-request-id`, or else a new one with a random id.
     fn of(request: &mut Request) -> (Self, TraceContext) {
         let begun = Instant::now();
         let headers = request.headers();
@@ -89,7 +90,8 @@ impl Asked {
         self.route.as_ref().map(MatchedPath::as_str)
     }
 
-    /// Counts the answer, which carries the request's own id back, or that of the trace; gives the milliseconds it took.
+    /// Counts the response, sets its `x-request-id` (the request's own, or the trace id), and returns its duration in
+    /// milliseconds.
     fn answered(&self, app: &App, response: &mut Response) -> u64 {
         let took = self.begun.elapsed();
         app.answers().note(&self.method, self.route(), response.status(), took);
@@ -100,8 +102,9 @@ impl Asked {
     }
 }
 
-/// Fields without a dot are for log lines; those with one are for traces, by OpenTelemetry's conventions for HTTP. The
-/// level lets the ids through whatever the log's filter is. A path that leads nowhere is left out: it may hold anything.
+/// Creates the span of a request. Fields without a dot are for log lines; fields with one are for traces and follow
+/// OpenTelemetry's semantic conventions for HTTP. The level `ERROR` keeps the span, and so the ids, under every log
+/// filter. The path of an unknown route is omitted, because it may contain anything.
 fn span(app: &App, request: &Request, asked: &Asked) -> Span {
     let (method, route) = (&asked.method, asked.route());
     let proxies = &app.protection().trusted_proxies;
@@ -127,7 +130,7 @@ fn span(app: &App, request: &Request, asked: &Asked) -> Span {
     )
 }
 
-/// Tells the operator that a proxy is not among `TRUSTED_PROXIES`: all who come through it then count as one caller.
+/// Warns the operator of a proxy that is not in `TRUSTED_PROXIES`: all its clients then count as one caller.
 fn warn_of_untrusted_proxy(app: &App, request: &Request) {
     let proxies = &app.protection().trusted_proxies;
     if let Some(peer) = proxies.untrusted_proxy(request)
@@ -137,7 +140,7 @@ fn warn_of_untrusted_proxy(app: &App, request: &Request) {
     }
 }
 
-/// What the span of a request is called.
+/// Name of the span of a request: method and route.
 struct Name<'r>(&'r Method, Option<&'r str>);
 
 impl fmt::Display for Name<'_> {

@@ -1,4 +1,4 @@
-//! An embedded file as an answer.
+//! Embedded files as HTTP responses.
 
 use std::io::Write;
 
@@ -14,39 +14,40 @@ use flate2::write::GzEncoder;
 
 use crate::etag;
 
-/// What the pages may do: run and load what this server gives them, and ask this server. Both libraries style what they
-/// draw in place; Swagger UI has its icons in its style sheet, ReDoc searches in a worker that it makes itself.
+/// Content security policy of the pages: they may execute, load and call only what this server provides. Inline
+/// styles are allowed because both libraries need them; Swagger UI has its icons as data URLs, and ReDoc searches in
+/// a worker from a blob.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
                       font-src 'self'; connect-src 'self'; worker-src blob:; base-uri 'none'; form-action 'none'; \
                       frame-ancestors 'none'";
 
-/// A file of this program, compressed once in the life of the process: anybody may ask for it, and as often as they like.
+/// Embedded file with its gzip form. It is compressed once per process, because anyone may request it at any rate.
 #[derive(Debug, Clone)]
 pub(super) struct EmbeddedFile {
     content_type: String,
     bytes: Bytes,
     gzip: Bytes,
-    /// Its opaque tag, in quotes.
+    /// Opaque tag of the file, quoted.
     tag: String,
 }
 
 impl EmbeddedFile {
     pub(super) fn new(content_type: &str, bytes: Bytes) -> Self {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-        // Into memory: it cannot fail.
+        // Cannot fail: it writes into memory.
         let gzip = encoder.write_all(&bytes).and_then(|()| encoder.finish()).unwrap_or_default();
         let tag = etag::tag(&bytes);
         Self { content_type: content_type.to_owned(), bytes, gzip: gzip.into(), tag }
     }
 
-    /// The file, with the policy under which browsers show it, or 304 where the caller has it already.
+    /// Responds with the file and the policy of the pages, or with 304 when the client has the file already.
     pub(super) fn answer(&self, request: &HeaderMap) -> Response {
         let headers = [
             (CONTENT_SECURITY_POLICY, POLICY),
-            // They change with the program.
+            // One hour: the files change only with the program.
             (CACHE_CONTROL, "public, max-age=3600"),
             (VARY, "accept-encoding"),
-            // Weak: it names the file, in whatever encoding.
+            // Weak, because one tag stands for the file in every encoding.
             (ETAG, &format!("W/{}", self.tag)),
         ];
         if etag::is_known(&self.tag, request) {
@@ -61,7 +62,7 @@ impl EmbeddedFile {
     }
 }
 
-/// Whether the caller reads gzip (RFC 9110, 12.5.3); a weight of 0 says no.
+/// Whether the client accepts gzip (RFC 9110, 12.5.3); a weight of 0 means no.
 fn accepts_gzip(request: &HeaderMap) -> bool {
     let lists = request.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
     lists.flat_map(|list| list.split(',')).any(|one| {

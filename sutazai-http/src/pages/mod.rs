@@ -1,5 +1,5 @@
-//! Pages that show the OpenAPI document to people: Swagger UI at `/api/docs`, ReDoc at `/api/redoc`. All that they load
-//! lies in this program; they fetch nothing from elsewhere, and their policy forbids it.
+//! Pages that render the OpenAPI description: Swagger UI at `/api/docs`, ReDoc at `/api/redoc`. All their files are
+//! embedded in the program; they load nothing from other hosts, and their content security policy forbids it.
 
 mod file;
 pub(crate) mod redoc;

@@ -1,4 +1,4 @@
-//! ReDoc, where the build was told where its file lies (`build.rs`).
+//! ReDoc, if its script was embedded at build time (`build.rs`).
 
 use std::sync::LazyLock;
 
@@ -20,7 +20,7 @@ const SCRIPT: Option<&[u8]> = Some(include_bytes!(concat!(env!("OUT_DIR"), "/red
 #[cfg(not(redoc))]
 const SCRIPT: Option<&[u8]> = None;
 
-/// `/api/redoc` and its script; 404 with the reason where this program was built without it.
+/// Serves `/api/redoc` and its script; 404 with the reason when the program was built without ReDoc.
 pub(crate) fn router() -> Router<App> {
     static PAGE_FILE: LazyLock<EmbeddedFile> =
         LazyLock::new(|| EmbeddedFile::new("text/html; charset=utf-8", PAGE.into()));

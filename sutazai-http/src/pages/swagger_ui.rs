@@ -1,4 +1,4 @@
-//! Swagger UI, as its crate carries it.
+//! Swagger UI, from the files that its crate embeds.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -16,9 +16,10 @@ use super::file::EmbeddedFile;
 use crate::app::App;
 use crate::error::ApiError;
 
-/// `/api/docs` and the files below it.
+/// Serves `/api/docs` and the files below it.
 pub(crate) fn router() -> Router<App> {
-    // Its files are named relative to a folder, and so is the way there: it may lie under a prefix.
+    // The page refers to its files relative to a folder. The redirect is relative too, because the router may have a
+    // prefix.
     let folder = || async { (StatusCode::PERMANENT_REDIRECT, [(LOCATION, "docs/")]) };
     Router::new()
         .route("/api/docs", get(folder))
@@ -29,7 +30,7 @@ pub(crate) fn router() -> Router<App> {
         )
 }
 
-/// The files that were asked for, by name: as many as the crate has.
+/// Files that were requested so far, by name. Bounded by the number of files in the crate.
 static FILES: LazyLock<Mutex<HashMap<String, Arc<EmbeddedFile>>>> = LazyLock::new(Mutex::default);
 
 async fn embedded(name: String, request: HeaderMap) -> Result<Response, ApiError> {
@@ -37,7 +38,7 @@ async fn embedded(name: String, request: HeaderMap) -> Result<Response, ApiError
     if let Some(known) = known {
         return Ok(known.answer(&request));
     }
-    // Without a name of its own for the document nobody outside is asked to judge it.
+    // Without `validator_url("none")`, Swagger UI would send the description to a public validator.
     let config = Config::from("../openapi.json").validator_url("none").deep_linking(true);
     let file = serve(&name, Arc::new(config)).map_err(|e| Error::internal(format!("Swagger UI: {e}")))?;
     let file = file.ok_or_else(|| ApiError::of_status(StatusCode::NOT_FOUND))?;
