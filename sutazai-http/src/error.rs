@@ -123,7 +123,7 @@ impl ApiError {
                 "expected a Host header that names localhost, a loopback address or the address of LISTEN",
             ),
             status if status.is_server_error() => {
-                Self::from(Error::internal(format!("a bare answer of {status}")))
+                Self::from(Error::internal(format!("response without content: {status}")))
             }
             status => Self::new(
                 status,
@@ -135,7 +135,7 @@ impl ApiError {
 
     /// Creates a 503 with the readiness report that explains it.
     pub(crate) fn unready(report: ReadinessReport) -> Self {
-        let message = "the server cannot do its work now";
+        let message = "the server cannot serve requests now";
         let e = Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message);
         Self { readiness: Some(report), ..e }
     }
@@ -190,11 +190,11 @@ impl From<Error> for ApiError {
     fn from(e: Error) -> Self {
         let status = status(e.kind());
         let (message, field) = if e.kind() == ErrorKind::Internal {
-            tracing::error!(error = %chain(&e), "a request failed");
-            ("something went wrong on our side; the log has more under this trace_id".to_owned(), None)
+            tracing::error!(error = %chain(&e), "request failed");
+            ("internal error; the log has the details under this trace_id".to_owned(), None)
         } else {
             if e.detail().is_some() {
-                tracing::warn!(error = %chain(&e), "a request failed");
+                tracing::warn!(error = %chain(&e), "request failed");
             }
             (e.message().to_owned(), e.field().map(shortened))
         };

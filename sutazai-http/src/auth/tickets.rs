@@ -52,9 +52,12 @@ impl Tickets {
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
         out.retain(|_, ticket| ticket.until > now);
         let full = if out.values().filter(|ticket| ticket.user == user).count() >= MOST_OF_A_USER {
-            Some((ErrorKind::RateLimited, format!("{MOST_OF_A_USER} tickets of this user are unused")))
+            Some((
+                ErrorKind::RateLimited,
+                format!("expected at most {MOST_OF_A_USER} unused tickets of one user"),
+            ))
         } else if out.len() >= MOST {
-            Some((ErrorKind::Busy, format!("{MOST} tickets are unused")))
+            Some((ErrorKind::Busy, format!("expected at most {MOST} unused tickets")))
         } else {
             None
         };
@@ -75,7 +78,7 @@ impl Tickets {
         good.map(|ticket| ticket.credential).ok_or_else(|| {
             Error::new(
                 ErrorKind::Unauthenticated,
-                "the ticket is not good: each is good once, for 30 seconds",
+                "the ticket is unknown, used or expired; a ticket is valid once, for 30 seconds",
             )
         })
     }

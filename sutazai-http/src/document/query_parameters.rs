@@ -1,5 +1,4 @@
-//! The parameters that routes have in their query strings. One that a route does not have is refused: a caller that sends
-//! `?force=true` means something by it.
+//! Query parameters of the routes, as the OpenAPI description names them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;

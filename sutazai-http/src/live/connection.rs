@@ -1,9 +1,9 @@
 //! One WebSocket from its opening to its close.
 //!
-//! Nothing waits here for a client that does not read: an event is taken from its subscription when the one before it has
-//! been sent. Each subscription is read by a task of its own (`reader`), so that none keeps a connection to the database
-//! while this one waits for its client or for another subscription. A connection holds one message, and one more of each
-//! subscription beside what its stream has read.
+//! A client that reads slowly blocks nothing: the next event is taken from its subscription only after the previous
+//! one has been sent. A task of its own reads each subscription (`reader`), so that none holds a database connection
+//! while this connection waits for its client or for another subscription. A connection holds one message, plus one
+//! for each subscription beside what its stream has read.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -26,44 +26,44 @@ use crate::live::reader::read_ahead;
 use crate::live::resume::read_id;
 use crate::live::token_bucket::TokenBucket;
 
-/// The largest message in bytes that is read.
+/// Maximum size of a received message in bytes.
 pub(crate) const MAX_MESSAGE: usize = 16 * 1_024;
-/// Subscriptions of one connection.
-const MOST_SUBSCRIPTIONS: usize = 32;
-/// The time between two pings; who has said nothing from one to the next is gone.
-const PING_EVERY: Duration = Duration::from_secs(20);
-/// How long a client may take to read one message.
-const SEND_LIMIT: Duration = Duration::from_secs(10);
-/// How long the other side gets to answer a close.
-const PART_LIMIT: Duration = Duration::from_secs(5);
-/// How long it gets to read one that it cannot answer.
-const LINGER: Duration = Duration::from_secs(1);
+/// Maximum number of subscriptions of one connection.
+const MAX_SUBSCRIPTIONS: usize = 32;
+/// Interval between pings. A client that has sent nothing from one ping to the next is considered disconnected.
+const PING_INTERVAL: Duration = Duration::from_secs(20);
+/// Maximum time for sending one message; the client must read at least that fast.
+const SEND_TIMEOUT: Duration = Duration::from_secs(10);
+/// Maximum time of the closing handshake.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Time for the client to read a close frame whose answer this side can no longer receive.
+const LINGER_DURATION: Duration = Duration::from_secs(1);
 
-/// A WebSocket with what its client has subscribed to.
+/// WebSocket with the subscriptions of its client.
 pub(crate) struct Connection {
     app: App,
     caller: Caller,
     clock: Arc<dyn Clock>,
     socket: WebSocket,
     subscriptions: StreamMap<Subscription, BoxStream<'static, Delivery>>,
-    /// What messages that ask the database take from.
+    /// Token bucket of messages that query the database.
     requests: TokenBucket,
 }
 
-/// Why a connection ends.
+/// Close code and reason of a connection.
 struct Close {
     code: u16,
     reason: &'static str,
 }
 
-/// What a subscription gives.
+/// Item of a subscription.
 enum Delivery {
     Event { id: String, event: TaskEvent },
     Failed(Error),
     End,
 }
 
-/// The connection is to end: with a close, or without when nobody is there to hear it.
+/// End of a connection: with a close frame, or without one when the client is gone.
 type Over = Option<Close>;
 
 impl Connection {
@@ -73,36 +73,38 @@ impl Connection {
         Self { app, caller, clock, socket, subscriptions: StreamMap::new(), requests }
     }
 
-    /// Answers the client and sends it what it has subscribed to, until one of the two ends the connection.
+    /// Responds to messages and sends events until the client or the server ends the connection.
     pub(crate) async fn run(mut self, ending: Ending) {
         let Err(over) = self.converse(ending).await;
-        // What was subscribed to is let go before the other side is waited for.
+        // Subscriptions are dropped before the closing handshake, which may take 5 seconds: their readers hold
+        // resources.
         self.subscriptions.clear();
         let Some(Close { code, reason }) = over else { return };
-        tracing::info!(code, reason, "a WebSocket is closed");
+        tracing::info!(code, reason, "WebSocket closed");
         let Self { mut socket, clock, .. } = self;
-        let part = async {
+        let handshake = async {
             let close = CloseFrame { code, reason: reason.into() };
-            // Until the other side has closed too: a connection that is dropped before loses what is on its way.
+            // Waits for the client's close frame: dropping the connection earlier would lose data that is still being
+            // sent.
             if socket.send(Frame::Close(Some(close))).await.is_ok() {
                 while let Some(Ok(_)) = socket.recv().await {}
             }
             if matches!(code, close_code::SIZE | close_code::PROTOCOL) {
-                // Nothing more can be read here, so the other side's close will not be seen.
-                clock.sleep(LINGER).await;
+                // After these errors nothing more can be read, so the client's close frame will not be seen.
+                clock.sleep(LINGER_DURATION).await;
             }
         };
         tokio::select! {
-            () = part => {}
-            () = clock.sleep(PART_LIMIT) => {}
+            () = handshake => {}
+            () = clock.sleep(CLOSE_TIMEOUT) => {}
         }
     }
 
     async fn converse(&mut self, ending: Ending) -> Result<std::convert::Infallible, Over> {
         let clock = self.clock.clone();
         let mut ending = pin!(ending.come());
-        let mut tick = clock.sleep(PING_EVERY);
-        let mut heard = true;
+        let mut tick = clock.sleep(PING_INTERVAL);
+        let mut received_since_ping = true;
         loop {
             tokio::select! {
                 reason = &mut ending => return Err(Some(match reason {
@@ -110,17 +112,17 @@ impl Connection {
                     Reason::Access => Close { code: close_code::POLICY, reason: "the sign-in has ended" },
                 })),
                 received = self.socket.recv() => {
-                    heard = true;
+                    received_since_ping = true;
                     self.receive(received).await?;
                 }
                 Some((subscription, delivery)) = self.subscriptions.next() => {
                     self.deliver(subscription, delivery).await?;
                 }
                 () = &mut tick => {
-                    if !std::mem::take(&mut heard) {
+                    if !std::mem::take(&mut received_since_ping) {
                         return Err(Some(Close { code: close_code::POLICY, reason: "no answer to a ping" }));
                     }
-                    tick = clock.sleep(PING_EVERY);
+                    tick = clock.sleep(PING_INTERVAL);
                     self.send(Frame::Ping(axum::body::Bytes::new())).await?;
                 }
             }
@@ -132,7 +134,7 @@ impl Connection {
             Some(Ok(Frame::Text(text))) => Request::read(&text),
             Some(Ok(Frame::Binary(_))) => Err(ApiError::malformed("expected a text message")),
             Some(Ok(Frame::Ping(_) | Frame::Pong(_))) => return Ok(()),
-            // The closing handshake is done once nothing more comes.
+            // The WebSocket library answers it; the stream ends when the closing handshake is complete.
             Some(Ok(Frame::Close(_))) => return Ok(()),
             Some(Err(e)) => return Err(refusal(&e)),
             None => return Err(None),
@@ -159,15 +161,15 @@ impl Connection {
         self.say(&answer).await
     }
 
-    /// Subscribes, in the place of an earlier subscription to the same; gives the id after which events come.
+    /// Subscribes, replacing an earlier subscription to the same events; returns the id after which events are sent.
     async fn subscribe(&mut self, subscription: Subscription, after: Option<&str>) -> Result<String> {
         self.requests.take(self.clock.now()).map_err(|wait| {
             let message = "expected at most 4 subscriptions a second, after 64 at once";
             Error::new(ErrorKind::RateLimited, message).with_retry_after(wait)
         })?;
         let more = !self.subscriptions.contains_key(&subscription);
-        if more && self.subscriptions.len() >= MOST_SUBSCRIPTIONS {
-            let why = format!("expected at most {MOST_SUBSCRIPTIONS} subscriptions of one connection");
+        if more && self.subscriptions.len() >= MAX_SUBSCRIPTIONS {
+            let why = format!("expected at most {MAX_SUBSCRIPTIONS} subscriptions of one connection");
             return Err(Error::new(ErrorKind::RateLimited, why));
         }
         let engine = self.app.engine();
@@ -212,24 +214,24 @@ impl Connection {
 
     async fn say(&mut self, message: &Message) -> Result<(), Over> {
         let text = serde_json::to_string(message).map_err(|e| {
-            tracing::error!(error = %e, "a message cannot be written");
-            Some(Close { code: close_code::ERROR, reason: "something went wrong on our side" })
+            tracing::error!(error = %e, "WebSocket message could not be serialized");
+            Some(Close { code: close_code::ERROR, reason: "internal error" })
         })?;
         self.send(Frame::Text(text.into())).await
     }
 
-    /// Sends, unless the client has not read what was sent before.
+    /// Sends a frame; closes the connection when the client has not read the previous frames within [`SEND_TIMEOUT`].
     async fn send(&mut self, frame: Frame) -> Result<(), Over> {
         tokio::select! {
             sent = self.socket.send(frame) => sent.map_err(|_| None),
-            () = self.clock.sleep(SEND_LIMIT) => {
+            () = self.clock.sleep(SEND_TIMEOUT) => {
                 Err(Some(Close { code: close_code::AGAIN, reason: "messages are read too slowly" }))
             }
         }
     }
 }
 
-/// What becomes of a connection on which something came that is no message.
+/// Maps an error of the WebSocket library to the end of the connection.
 fn refusal(e: &axum::Error) -> Over {
     use std::error::Error as _;
     let too_long = e.source().is_some_and(|e| e.to_string().contains("too long"));

@@ -1,4 +1,4 @@
-//! When a stream has to end, whoever reads it.
+//! Disconnect signal: ends a stream when the server stops or the caller loses access.
 
 use std::convert::Infallible;
 use std::future;
@@ -14,20 +14,20 @@ use crate::auth::credential::Credential;
 use crate::live::streams::StreamPlace;
 use crate::server::Closing;
 
-/// The time between two looks at whether the caller is still let in. The looks cost no trip to a store, but for that at
-/// an API key once in half a minute.
-const LOOK: Duration = Duration::from_secs(15);
+/// Interval at which an open stream verifies its credential again. Mostly answered from memory; an API key needs a
+/// query once in 30 seconds.
+const RECHECK_INTERVAL: Duration = Duration::from_secs(15);
 
-/// Why a stream has to end.
+/// Reason why a stream must end.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Reason {
-    /// The server stops.
+    /// The server is stopping.
     Stop,
-    /// The caller is not let in any more: the token has expired, the session ended, the key was removed.
+    /// The caller has lost access: the token has expired, the session has ended, or the key was deleted.
     Access,
 }
 
-/// What ends the stream that a request asks for.
+/// Signal that ends the stream of a request.
 #[derive(Debug)]
 pub(crate) struct Ending {
     app: App,
@@ -38,12 +38,12 @@ pub(crate) struct Ending {
 }
 
 impl Ending {
-    /// Holds the stream's place until it is waited for no more.
+    /// Holds the stream's place among its user's streams until the stream ends.
     pub(crate) fn holding(self, place: StreamPlace) -> Self {
         Self { place: Some(place), ..self }
     }
 
-    /// Waits until the stream has to end.
+    /// Waits until the stream must end.
     pub(crate) async fn come(self) -> Reason {
         let Self { app, closing, caller, credential, place: _place } = self;
         let stop = async {
@@ -59,17 +59,17 @@ impl Ending {
     }
 }
 
-/// Waits until the caller is refused, or is let in as somebody else.
+/// Waits until the credential is rejected, or resolves to another caller.
 async fn refused(app: &App, caller: Option<Caller>, credential: Option<Credential>) {
     let (Some(identity), Some(caller), Some(credential)) = (app.identity(), caller, credential) else {
         return future::pending().await;
     };
     let clock = app.engine().clock();
     loop {
-        clock.sleep(LOOK).await;
+        clock.sleep(RECHECK_INTERVAL).await;
         match credential.prove(identity).await {
             Ok((now, _)) if now == caller => {}
-            // A store out of reach has refused nobody.
+            // An unavailable store is no verdict about the caller: an outage must not end all streams.
             Err(e) if !matches!(e.kind(), ErrorKind::Unauthenticated | ErrorKind::Forbidden) => {}
             _ => return,
         }

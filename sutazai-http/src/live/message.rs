@@ -1,4 +1,4 @@
-//! The JSON of a WebSocket's messages.
+//! JSON messages of a WebSocket.
 
 use serde::{Deserialize, Serialize, Serializer};
 use sutazai_core::Error;
@@ -7,47 +7,47 @@ use sutazai_core::domain::{TaskEvent, TaskId};
 use crate::error::{ApiError, ErrorBody};
 use crate::extract::read_json;
 
-/// What a client asks for.
+/// Message of a client.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Request {
-    /// The events after this one, and those that come.
+    /// Subscribes to the events after the given one, past and future.
     Subscribe(Subscription, Option<String>),
-    /// No more of them.
+    /// Ends a subscription.
     Unsubscribe(Subscription),
-    /// Whether somebody is there.
+    /// Asks for a pong.
     Ping,
 }
 
-/// Whose events.
+/// Set of tasks whose events a client follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Subscription {
-    /// Those of all the caller's tasks.
+    /// All tasks of the caller.
     All,
-    /// Those of one task.
+    /// One task.
     Task(TaskId),
 }
 
-/// What a client is told.
+/// Message of the server.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum Message {
-    /// Events with a later id than `after` will come.
+    /// Confirms a subscription: events with a later id than `after` will follow.
     Subscribed { subscription: Subscription, after: String },
-    /// No more will come: the client asked for that, or the task has ended and its last event was given.
+    /// Ends a subscription: the client asked for it, or the task has ended and its last event was sent.
     Unsubscribed { subscription: Subscription },
-    /// Something happened. `id` is good as `after`.
+    /// Reports an event. `id` can be used as `after`.
     Event { subscription: Subscription, id: String, event: TaskEvent },
-    /// A message could not be followed, or a subscription cannot go on.
+    /// Reports that a message was rejected, or that a subscription failed.
     Error {
         #[serde(skip_serializing_if = "Option::is_none")]
         subscription: Option<Subscription>,
         error: ErrorBody,
     },
-    /// The answer to a ping.
+    /// Responds to a ping.
     Pong,
 }
 
-/// A client's message as it stands on the line. One flat object, so that each error names its field.
+/// Message of a client on the wire. It is one flat object instead of an enum, so that each error can name its field.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Line {
@@ -66,10 +66,10 @@ enum Kind {
 }
 
 impl Request {
-    /// Reads a message.
+    /// Parses a message.
     ///
     /// # Errors
-    /// `malformed` when it is no JSON, `InvalidInput` naming the field that does not fit.
+    /// `malformed` when it is not JSON; `InvalidInput` naming the invalid field.
     pub(crate) fn read(text: &str) -> Result<Self, ApiError> {
         let Line { kind, task_id, after } = read_json(text.as_bytes())?;
         let subscription = task_id.map_or(Subscription::All, Subscription::Task);

@@ -1,11 +1,11 @@
-//! Answers that last: what streams of server-sent events and WebSockets have in common, and what a WebSocket says.
+//! Streaming: shared parts of server-sent event streams and WebSockets, and the protocol of the WebSocket.
 //!
-//! * `ending`: when one has to end, whoever reads it,
-//! * `resume`: where one goes on after it was cut off,
-//! * `reader`: streams that are read whether or not the client takes what they give,
-//! * `streams`: how many one user follows at once,
-//! * `token_bucket`: how often a WebSocket may have the database asked,
-//! * `message`: the JSON of a WebSocket's messages,
+//! * `ending`: signals when a stream must end, whoever reads it,
+//! * `resume`: determines where a stream resumes after a disconnect,
+//! * `reader`: reads a stream independently of how fast its client reads,
+//! * `streams`: bounds the concurrent streams of one user,
+//! * `token_bucket`: bounds how often a WebSocket can cause database queries,
+//! * `message`: JSON messages of a WebSocket,
 //! * `connection`: one WebSocket from its opening to its close.
 
 pub(crate) mod connection;

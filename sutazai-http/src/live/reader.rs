@@ -1,4 +1,4 @@
-//! Streams that are read whether or not the client takes what they give.
+//! Reads a stream independently of how fast its client reads.
 
 use futures::StreamExt;
 use futures::stream::BoxStream;
@@ -9,16 +9,16 @@ use tokio_stream::wrappers::ReceiverStream;
 
 /// Reads `events` in a task of its own, at most one item ahead of the client.
 ///
-/// A stream of events reads the database. If the connection polled it, a slow client would leave it in the middle of a
-/// read with whatever that holds. The task ends with the stream, or when what is returned is dropped. A stream that
-/// panics ends with an error.
+/// A stream of events queries the database. If the connection polled it directly, a slow client would suspend it in
+/// the middle of a query, with the database connection held. The task ends with the stream, or when the returned
+/// stream is dropped. A stream that panics ends with an error.
 pub(crate) fn read_ahead<T: Send + 'static>(
     mut events: BoxStream<'static, Result<T>>,
 ) -> BoxStream<'static, Result<T>> {
     let (sender, receiver) = mpsc::channel(1);
     let reading = tokio::spawn(Here::current().run(async move {
         loop {
-            // Biased: a stream that always has something is still dropped with its reader.
+            // Biased: a stream that is always ready must not keep the task alive after its reader is gone.
             let event = tokio::select! {
                 biased;
                 () = sender.closed() => return,
@@ -33,8 +33,8 @@ pub(crate) fn read_ahead<T: Send + 'static>(
     let end = futures::stream::once(reading).filter_map(async |ended| match ended {
         Ok(()) => None,
         Err(e) => {
-            tracing::error!(error = %e, "reader of a stream panicked");
-            Some(Err(Error::internal("the stream could not be read on")))
+            tracing::error!(error = %e, "stream reader panicked");
+            Some(Err(Error::internal("the stream could not be read further")))
         }
     });
     ReceiverStream::new(receiver).chain(end).boxed()
@@ -57,7 +57,7 @@ mod tests {
     #[tokio::test]
     async fn stream_ends_when_its_reader_is_dropped() {
         let (held, mut dropped) = mpsc::channel::<()>(1);
-        // The stream owns the sender: when it is dropped, so is that.
+        // The stream owns the sender, so the receiver closes as soon as the stream is dropped.
         let events = futures::stream::pending::<Result<()>>().inspect(move |_| {
             let _ = held.try_send(());
         });

@@ -1,4 +1,4 @@
-//! Where a stream goes on after it was cut off.
+//! Determines where a stream resumes after a disconnect.
 
 use std::str::FromStr;
 
@@ -13,21 +13,21 @@ use crate::extract::Query;
 const LAST_EVENT_ID: &str = "last-event-id";
 const AFTER: &str = "after";
 
-/// The id of the last event that the caller has seen: the header `Last-Event-ID`, which browsers send when they come
-/// back by themselves, or else the parameter `after`.
+/// Id of the last event that the client has received: the header `Last-Event-ID`, which browsers send when they
+/// reconnect, or else the query parameter `after`.
 #[derive(Debug)]
 pub(crate) struct Resume<T> {
     pub(crate) after: Option<T>,
-    /// Where it stood.
+    /// Name of the header or parameter that contained the id, for error messages.
     pub(crate) field: &'static str,
 }
 
-/// The parameters of a stream.
+/// Query parameters of a stream.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StreamParameters {
     after: Option<String>,
-    /// Read before the route, by `middleware::authenticate`.
+    /// Accepted here, but read earlier by `middleware::authenticate`.
     #[serde(rename = "ticket")]
     _ticket: Option<String>,
 }
@@ -37,7 +37,7 @@ impl<T: FromStr, S: Send + Sync> FromRequestParts<S> for Resume<T> {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let Query(StreamParameters { after, .. }) = Query::from_request_parts(parts, state).await?;
-        // Both are read, so that neither is wrong without a word.
+        // Both are parsed even if only one is used, so that an invalid value is never ignored.
         let after = after.map(|text| read_id(&text, AFTER)).transpose()?;
         let last = parts.headers.get(LAST_EVENT_ID).map(|value| value.to_str().unwrap_or_default());
         Ok(match last {
@@ -47,7 +47,7 @@ impl<T: FromStr, S: Send + Sync> FromRequestParts<S> for Resume<T> {
     }
 }
 
-/// Reads the id of an event.
+/// Parses the id of an event.
 ///
 /// # Errors
 /// `InvalidInput` naming `field`.

@@ -1,4 +1,4 @@
-//! Bounds how many streams one user follows at once: event streams and WebSockets.
+//! Bounds the concurrent event streams and WebSockets of one user.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,14 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use sutazai_core::domain::UserId;
 use sutazai_core::{Error, ErrorKind};
 
-/// The streams that users follow.
+/// Numbers of open streams by user.
 #[derive(Debug, Default)]
 pub(crate) struct Streams {
     open: Mutex<HashMap<UserId, usize>>,
 }
 
-/// The place of one stream among those of its user; to be held as long as it lasts. Where there are no users nobody is
-/// counted.
+/// Place of one stream among the streams of its user, released on drop. Without users, streams are not counted.
 #[derive(Debug)]
 pub(crate) struct StreamPlace(Option<(Arc<Streams>, UserId)>);
 

@@ -1,31 +1,32 @@
-//! A token bucket: how often one connection may have the database asked.
+//! Token bucket that bounds how often one connection can query the database.
 
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// Requests at once, from a connection that has asked nothing for a while: twice what it can subscribe to.
+/// Maximum number of tokens: a burst of twice as many requests as a connection may have subscriptions.
 const CAPACITY: i32 = 64;
-/// Time in which one more becomes possible.
+/// Time in which one token is added.
 const REFILL_INTERVAL: TimeDelta = TimeDelta::milliseconds(250);
 
-/// The generic cell rate algorithm (ITU-T I.371): one instant instead of a number of tokens and the time of their count.
+/// Token bucket, implemented as the generic cell rate algorithm (ITU-T I.371): a single instant replaces the number
+/// of tokens and the time of their last update.
 #[derive(Debug)]
 pub(crate) struct TokenBucket {
-    /// When the bucket is full again.
+    /// Time at which the bucket is full again.
     full_at: DateTime<Utc>,
 }
 
 impl TokenBucket {
-    /// A full one.
+    /// Creates a full bucket.
     pub(crate) fn new(now: DateTime<Utc>) -> Self {
         Self { full_at: now }
     }
 
-    /// Takes a token.
+    /// Takes one token.
     ///
     /// # Errors
-    /// The time until there is one.
+    /// Returns the time until a token is available.
     pub(crate) fn take(&mut self, now: DateTime<Utc>) -> Result<(), Duration> {
         let full_at = self.full_at.max(now) + REFILL_INTERVAL;
         let wait = full_at - now - REFILL_INTERVAL * CAPACITY;
@@ -42,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_burst_then_four_a_second() {
+    fn bucket_allows_a_burst_then_four_requests_per_second() {
         let now = DateTime::UNIX_EPOCH;
         let mut bucket = TokenBucket::new(now);
         assert!((0..CAPACITY).all(|_| bucket.take(now).is_ok()));

@@ -1,5 +1,5 @@
-//! Where a request comes from. Behind a proxy that is the address that the proxy was called from, as it says in
-//! `Forwarded` (RFC 7239) or `X-Forwarded-For`; anybody else may write there what they like.
+//! Client address of a request. Behind a trusted proxy it is the address that the proxy reports in `Forwarded` (RFC
+//! 7239) or `X-Forwarded-For`; from any other peer these headers are ignored, because anyone can set them.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
@@ -15,7 +15,7 @@ use crate::server::OverTls;
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The networks whose word about the address of a caller is taken; by default none. As text: networks or addresses,
+/// Networks of proxies whose forwarded addresses are trusted; none by default. As text: networks or addresses,
 /// separated by commas.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TrustedProxies(Vec<IpNet>);
@@ -36,31 +36,32 @@ impl FromStr for TrustedProxies {
 }
 
 impl TrustedProxies {
-    /// Who is counted together with the caller of this request, by their first address: those of the same IPv4 address or of the same IPv6 /64,
-    /// which is what one customer has (RFC 6177). Where the server did not note the address, all callers are one.
+    /// Returns the address that the client of this request is counted by: its IPv4 address, or the first address of
+    /// its IPv6 /64, which is what one customer gets (RFC 6177). Without a known peer address, all clients share one
+    /// key.
     pub(crate) fn counted(&self, request: &Request) -> IpAddr {
         self.counted_by(request.extensions(), request.headers())
     }
 
-    /// The same of the parts of a request.
+    /// Like [`counted`](Self::counted), for the parts of a request.
     pub(crate) fn counted_by(&self, extensions: &Extensions, headers: &HeaderMap) -> IpAddr {
         let client = peer(extensions).map(|peer| self.client(peer, headers));
         Self::network(client.unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED)))
     }
 
-    /// The address of the caller of this request, where the server noted it.
+    /// Returns the client address of this request; `None` when the server did not record the peer.
     pub(crate) fn address(&self, request: &Request) -> Option<IpAddr> {
         peer(request.extensions()).map(|peer| self.client(peer, request.headers()))
     }
 
-    /// The peer of a request that names another caller and is not believed.
+    /// Returns the peer if it sent a forwarded address but is not a trusted proxy.
     pub(crate) fn untrusted_proxy(&self, request: &Request) -> Option<IpAddr> {
         let headers = request.headers();
         let names = headers.contains_key(&X_FORWARDED_FOR) || headers.contains_key(FORWARDED);
         peer(request.extensions()).filter(|peer| names && !self.trusts(*peer))
     }
 
-    /// The first address of those that count with this one.
+    /// Returns the address that represents all addresses counted together with this one.
     pub(crate) fn network(address: IpAddr) -> IpAddr {
         match address.to_canonical() {
             IpAddr::V4(address) => IpAddr::V4(address),
@@ -68,7 +69,8 @@ impl TrustedProxies {
         }
     }
 
-    /// Whether the caller came by `https` or `http`: as the connection says, or a proxy of ours that was called so.
+    /// Returns the scheme that the client used, `https` or `http`: that of the connection, or the one a trusted proxy
+    /// reports.
     pub(crate) fn scheme(&self, request: &Request) -> &'static str {
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
         let over_tls = request.extensions().get::<OverTls>().is_some();
@@ -79,7 +81,7 @@ impl TrustedProxies {
         if over_tls || told() { "https" } else { "http" }
     }
 
-    /// The first address, from the near end, that is none of our proxies.
+    /// Returns the first address, starting from the server, that is not a trusted proxy.
     fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         if !self.trusts(peer) {
             return peer;
@@ -91,8 +93,8 @@ impl TrustedProxies {
         match (standard.is_empty(), usual.is_empty()) {
             (true, _) => self.nearest_stranger(peer, &usual),
             (_, true) => self.nearest_stranger(peer, &standard),
-            // A proxy writes one of the two and may let the caller's own line in the other pass: where they tell
-            // different stories neither is believed.
+            // A proxy sets one of the two headers and may pass on the client's own copy of the other. If they
+            // disagree, either could be forged, so the peer itself is used.
             _ => {
                 let told = self.nearest_stranger(peer, &standard);
                 if told == self.nearest_stranger(peer, &usual) { told } else { peer }
@@ -105,7 +107,7 @@ impl TrustedProxies {
         for hop in hops.iter().rev() {
             match hop {
                 Some(address) => nearest = *address,
-                // Not an address: what lies beyond it cannot be trusted either.
+                // Not an address: entries beyond it were written by someone unknown.
                 None => break,
             }
             if !self.trusts(nearest) {
@@ -124,8 +126,8 @@ fn peer(extensions: &Extensions) -> Option<IpAddr> {
     extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip().to_canonical())
 }
 
-/// Whether the nearest proxy says that it was called over TLS. Where it writes one header and lets another story in the
-/// other pass, neither is believed.
+/// Whether the nearest proxy reports that it was called over TLS. If the two headers disagree, one of them may be the
+/// client's own, so the answer is no.
 fn is_told_https(headers: &HeaderMap) -> bool {
     let last = |name: HeaderName| {
         let value = headers.get_all(name).iter().next_back()?.to_str().ok()?;
@@ -139,19 +141,19 @@ fn is_told_https(headers: &HeaderMap) -> bool {
     }
 }
 
-/// A parameter of one element of `Forwarded`.
+/// Returns a parameter of one element of `Forwarded`.
 fn parameter<'e>(element: &'e str, name: &str) -> Option<&'e str> {
     let pairs = element.split(';').filter_map(|pair| pair.split_once('='));
     let mut of = pairs.filter(|(other, _)| other.trim().eq_ignore_ascii_case(name));
     Some(of.next()?.1.trim())
 }
 
-/// The `for` of one element of `Forwarded`.
+/// Returns the address in the `for` parameter of one element of `Forwarded`.
 fn forwarded_for(element: &str) -> Option<IpAddr> {
     node(parameter(element, "for")?.trim_matches('"'))
 }
 
-/// An address, alone or with a port.
+/// Parses an address with or without a port.
 fn node(text: &str) -> Option<IpAddr> {
     let text = text.trim();
     let address = text.parse::<IpAddr>().ok();

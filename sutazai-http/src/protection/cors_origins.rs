@@ -1,12 +1,12 @@
-//! Which pages of other origins may call from a browser (Fetch, CORS protocol).
+//! Web origins whose pages may call the API from a browser (Fetch standard, CORS protocol).
 
 use std::str::FromStr;
 
 use axum::http::{HeaderValue, Uri};
 use sutazai_core::Error;
 
-/// Origins as browsers name them; by default none. As text: such as `https://app.example.org`, separated by commas, or
-/// `*` for all.
+/// Allowed origins as browsers send them; none by default. As text: origins such as `https://app.example.org`,
+/// separated by commas, or `*` for all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CorsOrigins(pub(crate) Vec<HeaderValue>);
 
@@ -28,14 +28,14 @@ impl FromStr for CorsOrigins {
 }
 
 impl CorsOrigins {
-    /// Whether it is any page at all.
+    /// Whether pages of all origins may call.
     pub fn all(&self) -> bool {
         self.0.iter().any(|origin| origin == "*")
     }
 }
 
-/// Scheme, host and perhaps a port, in lower case and without a path: anything else a browser would never send, so it
-/// would silently match nothing.
+/// Whether the text is an origin: scheme, host and an optional port, in lower case and without a path. Browsers never
+/// send anything else, so another spelling would silently match nothing.
 fn is_origin(text: &str) -> bool {
     let known = ["http://", "https://"].iter().any(|scheme| text.starts_with(scheme));
     let bare = !text.ends_with('/') && !text.contains(['?', '#', '@', '*']);

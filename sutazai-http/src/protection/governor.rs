@@ -1,8 +1,9 @@
-//! [`RateLimiter`] in the memory of this process, by the generic cell rate algorithm (ITU-T I.371) of the crate
-//! `governor`: one atomic number a key, in a map of many shards, so that callers do not wait for each other.
+//! In-process [`RateLimiter`], based on the generic cell rate algorithm (ITU-T I.371) of the crate `governor`: one
+//! atomic number per key in a sharded map, so that callers do not block each other.
 //!
-//! API keys with a lower limit of their own have a map for each such limit. What is counted for a key whose quota is whole
-//! again says nothing and is forgotten. That bounds the map by the number of callers in one window; against somebody who has whole networks of addresses, those are counted by network while the map is full.
+//! API keys with a lower limit of their own have a map for each such limit. Entries whose quota is full again are
+//! removed, which bounds the map by the number of callers within one window. To bound it also against an attacker who
+//! controls whole networks, addresses are counted by network while the map is full.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -19,20 +20,20 @@ use governor::state::keyed::DashMapStateStore;
 use sutazai_core::Result;
 use sutazai_core::ports::{Allowance, Clock, Quota, RateKey, RateLimiter};
 
-/// Above so many keys addresses are counted by network; about 10 MB.
+/// Number of keys above which addresses are counted by network; about 10 MB.
 const MANY: usize = 100_000;
-/// What is not needed any more is forgotten once in so many requests.
+/// Number of requests between two clean-ups of the map.
 const FORGET_EVERY: u32 = 1_024;
 
 type Limiter =
     governor::RateLimiter<RateKey, DashMapStateStore<RateKey>, PortClock, StateInformationMiddleware>;
 
-/// Counts in this process.
+/// Rate limiter that counts the requests of this process only.
 pub struct GovernorRateLimiter {
     quota: Quota,
     clock: PortClock,
     limiter: Limiter,
-    /// By limit, those that are lower.
+    /// Limiters of API keys with a lower limit, by that limit.
     lower: RwLock<HashMap<u32, Arc<Limiter>>>,
     many: usize,
     requests: AtomicU32,
@@ -40,7 +41,7 @@ pub struct GovernorRateLimiter {
 }
 
 impl GovernorRateLimiter {
-    /// Counts against this quota, with the time of this clock. A limit of 0 counts as 1.
+    /// Creates a limiter with this quota that uses the time of `clock`. A limit of 0 counts as 1.
     pub fn new(quota: Quota, clock: Arc<dyn Clock>) -> Self {
         Self::of_size(quota, clock, MANY)
     }
@@ -59,7 +60,7 @@ impl GovernorRateLimiter {
         }
     }
 
-    /// Forgets what says nothing, from time to time.
+    /// Removes entries with a full quota, once in [`FORGET_EVERY`] requests.
     fn forget(&self) {
         if self.requests.fetch_add(1, Ordering::Relaxed) % FORGET_EVERY == FORGET_EVERY - 1 {
             self.limiter.retain_recent();
@@ -77,7 +78,7 @@ impl GovernorRateLimiter {
         }
     }
 
-    /// What counts keys with this limit of their own.
+    /// Returns the limiter for keys with this lower limit; creates it on first use.
     fn of_limit(&self, quota: Quota) -> Arc<Limiter> {
         let known = self.lower.read().unwrap_or_else(PoisonError::into_inner).get(&quota.limit).cloned();
         known.unwrap_or_else(|| {
@@ -129,7 +130,8 @@ impl RateLimiter for GovernorRateLimiter {
     }
 }
 
-/// The same by network, of a size that few people have one of, and nobody thousands.
+/// Maps an address key to its network: /16 for IPv4 and /32 for IPv6. Few parties own a network of this size, and
+/// nobody owns thousands.
 fn coarser(key: &RateKey) -> RateKey {
     let network = |address: &IpAddr| match address {
         IpAddr::V4(address) => IpAddr::V4(Ipv4Addr::from_bits(address.to_bits() & (u32::MAX << 16))),
@@ -142,14 +144,14 @@ fn coarser(key: &RateKey) -> RateKey {
     }
 }
 
-/// The port's time, in the form that `governor` wants it.
+/// Adapter from the [`Clock`] port to the clock of `governor`.
 #[derive(Clone)]
 struct PortClock(Arc<dyn Clock>);
 
 impl GovernorClock for PortClock {
     type Instant = Duration;
 
-    /// Since 1970; a time before that counts as 1970.
+    /// Time since 1970; an earlier time counts as 1970.
     fn now(&self) -> Duration {
         let nanoseconds = self.0.now().timestamp_nanos_opt().unwrap_or_default();
         Duration::from_nanos(nanoseconds.try_into().unwrap_or_default())

@@ -1,16 +1,16 @@
-//! Keeps log lines that callers cause from filling the log.
+//! Limits the rate of log lines that callers can cause, so that they cannot fill the log.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use chrono::{DateTime, Utc};
 
-/// Seconds between two lines.
+/// Minimum interval between two lines in seconds.
 const INTERVAL: i64 = 60;
 
-/// Lets one line of a kind through each minute.
+/// Allows one log line per minute.
 #[derive(Debug)]
 pub(crate) struct LogThrottle {
-    /// The second of the last line.
+    /// Time of the last line in Unix seconds.
     last: AtomicI64,
 }
 
@@ -21,11 +21,11 @@ impl Default for LogThrottle {
 }
 
 impl LogThrottle {
-    /// Whether a line may be written now.
+    /// Whether a line may be written now; if so, counts it as written.
     pub(crate) fn is_due(&self, now: DateTime<Utc>) -> bool {
         let (now, last) = (now.timestamp(), self.last.load(Ordering::Relaxed));
         let due = now.saturating_sub(last) >= INTERVAL;
-        // Of two at once one has it.
+        // Of two concurrent callers, only the one whose exchange succeeds writes its line.
         due && self.last.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 }

@@ -1,5 +1,5 @@
-//! What a router defends itself with once strangers can reach it: who is counted together, how often they may ask,
-//! and which web pages may call.
+//! Security settings of a router and their implementation: client addresses behind proxies, rate limits, CORS
+//! origins, and bounds of the memory and the uploads that untrusted callers can cause.
 
 pub(crate) mod body_limit;
 mod client_address;

@@ -1,4 +1,4 @@
-//! Bounds the memory that the requests under way take with their bodies and their answers, all together and of one user.
+//! Bounds the memory that the bodies and responses of concurrent requests occupy, in total and for each user.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -8,23 +8,23 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::body_limit::BodyLimit;
 
-/// The memory of all requests, a permit a byte.
+/// Memory budget of all requests, as semaphores with one permit per byte.
 #[derive(Debug)]
 pub(crate) struct RequestMemory {
     all: Arc<Semaphore>,
-    /// What one user may take of it, in bytes, so that nobody takes what others need.
+    /// Budget of one user in bytes, so that one user cannot exhaust the total.
     share: usize,
     of_users: Mutex<HashMap<UserId, Weak<Semaphore>>>,
 }
 
-/// The memory that one caller's requests may take.
+/// Memory budget that applies to the requests of one caller.
 #[derive(Debug, Clone)]
 pub(crate) struct CallerMemory {
     all: Arc<Semaphore>,
     own: Option<Arc<Semaphore>>,
 }
 
-/// Memory that is taken until this is dropped.
+/// Acquired memory, which is released when this value is dropped.
 #[derive(Debug)]
 pub(crate) struct TakenMemory {
     of_all: OwnedSemaphorePermit,
@@ -32,14 +32,14 @@ pub(crate) struct TakenMemory {
 }
 
 impl RequestMemory {
-    /// So many bytes for all, and half of them for one user; in any case enough for the largest body.
+    /// Creates a budget of `bytes` in total and half of it for each user, but always enough for the largest body.
     pub(crate) fn new(bytes: usize) -> Self {
         let bytes = bytes.min(Semaphore::MAX_PERMITS);
         let share = (bytes / 2).max(BodyLimit::UPLOAD.memory()).min(bytes);
         Self { all: Arc::new(Semaphore::new(bytes)), share, of_users: Mutex::default() }
     }
 
-    /// The memory of this user's requests. Strangers, and callers where there are no users, have no share.
+    /// Returns the budget for requests of this user. Callers without a user are bounded by the total only.
     pub(crate) fn of(&self, user: Option<UserId>) -> CallerMemory {
         CallerMemory { all: self.all.clone(), own: user.map(|user| self.share_of(user)) }
     }
@@ -57,7 +57,8 @@ impl RequestMemory {
 }
 
 impl CallerMemory {
-    /// Takes so many bytes; none when they are not there.
+    /// Acquires `bytes`; `None` when the user's or the total budget is exhausted. It does not wait: a waiting request
+    /// would hold the memory that it has already acquired.
     pub(crate) fn take(&self, bytes: usize) -> Option<TakenMemory> {
         let permits = u32::try_from(bytes).ok()?;
         let own = match &self.own {
@@ -70,7 +71,7 @@ impl CallerMemory {
 }
 
 impl TakenMemory {
-    /// Adds more that the same caller has taken.
+    /// Adds memory that was acquired from the same budget.
     pub(crate) fn merge(&mut self, more: Self) {
         self.of_all.merge(more.of_all);
         if let (Some(own), Some(more)) = (&mut self.own, more.own) {

@@ -1,4 +1,4 @@
-//! How a router is protected.
+//! Security settings of a router.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -8,27 +8,27 @@ use sutazai_core::ports::{Clock, Quota, RateLimiter};
 
 use super::{CorsOrigins, GovernorRateLimiter, TrustedProxies};
 
-/// The protection of a router. By default nobody is counted, no proxy is believed and no page of another origin may
-/// call: a router inside somebody's own service has that service's protection.
+/// Security settings of a router. By default there is no rate limit, no trusted proxy and no CORS origin: a router
+/// that is nested into an embedder's service relies on that service's own settings.
 #[derive(Debug, Clone)]
 pub struct Protection {
-    /// How often callers may ask; none: as often as they like.
+    /// Rate limits of callers; `None`: unlimited.
     pub rate_limits: Option<RateLimits>,
-    /// Whose word about a caller's address is taken.
+    /// Proxies whose forwarded client addresses are trusted.
     pub trusted_proxies: TrustedProxies,
-    /// Which pages may call from a browser.
+    /// Web origins whose pages may call the API.
     pub cors_origins: CorsOrigins,
-    /// The address that the server listens on. Where nobody signs in, and at `/metrics` without a token, requests must
-    /// address the server by it, by `localhost` or by a loopback address; none: by the latter two.
+    /// Address that the server listens on. While authentication is off, and at `/metrics` without a token, the `Host`
+    /// of a request must be this address, `localhost` or a loopback address; `None`: one of the latter two.
     pub listen: Option<IpAddr>,
-    /// How long a request may take, its body included; default 30 seconds. Streams have no limit.
+    /// Maximum duration of a request, including its body; default 30 s. Streams are exempt.
     pub request_timeout: Duration,
-    /// How long the body of a request may take to arrive; default 20 seconds.
+    /// Maximum time in which the body of a request must arrive; default 20 s.
     pub body_timeout: Duration,
-    /// Memory in bytes that the bodies of all requests, parsed, and their large answers may take at once; default 256 MB.
-    /// One user gets half of it.
+    /// Memory in bytes that the bodies of all concurrent requests, parsed, and their large responses may occupy;
+    /// default 256 MB. One user may use half of it.
     pub body_memory: usize,
-    /// Event streams and WebSockets that one user may follow at once; default 32.
+    /// Maximum number of concurrent event streams and WebSockets of one user; default 32.
     pub streams_per_user: usize,
 }
 
@@ -47,17 +47,17 @@ impl Default for Protection {
     }
 }
 
-/// The two limits.
+/// Rate limits for sign-in attempts and for other calls.
 #[derive(Debug, Clone)]
 pub struct RateLimits {
-    /// For what passwords and refresh tokens can be guessed at, by address.
+    /// Limit of requests that verify a password or a refresh token, by address.
     pub sign_in: Arc<dyn RateLimiter>,
-    /// For everything that a caller who is known asks for, by user.
+    /// Limit of all other requests of authenticated callers, by user.
     pub calls: Arc<dyn RateLimiter>,
 }
 
 impl RateLimits {
-    /// So many a minute of each, counted in this process.
+    /// Creates limits in requests per minute, counted in this process.
     pub fn per_minute(sign_in: u32, calls: u32, clock: &Arc<dyn Clock>) -> Self {
         let limiter = |limit| Arc::new(GovernorRateLimiter::new(Quota::per_minute(limit), clock.clone()));
         Self { sign_in: limiter(sign_in), calls: limiter(calls) }

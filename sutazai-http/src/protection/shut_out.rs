@@ -1,4 +1,5 @@
-//! Addresses whose guesses at tokens and keys are not looked at for now, in the memory of this process.
+//! Address lockout: addresses whose unknown tokens and API keys are rejected without verification, in the memory of
+//! this process.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -8,19 +9,20 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use sutazai_core::domain::later;
 
-/// So many are remembered at once. Above it new ones are still counted, but each of their guesses is looked at.
+/// Maximum number of locked-out addresses. Further ones are not remembered: their failures are still counted, but
+/// each of their credentials is verified.
 const MOST: usize = 100_000;
-/// What is over is forgotten when there are more.
+/// Number of entries from which expired ones are removed.
 const MANY: usize = 1_000;
 
-/// Who has guessed too often, and until when that counts.
+/// Addresses with too many failed authentications, and the end of their lockout.
 #[derive(Debug, Default)]
 pub(crate) struct ShutOut {
     until: Mutex<HashMap<IpAddr, DateTime<Utc>>>,
 }
 
 impl ShutOut {
-    /// Shuts an address out for so long.
+    /// Locks an address out for `time`.
     pub(crate) fn add(&self, address: IpAddr, now: DateTime<Utc>, time: Duration) {
         let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
         if until.len() >= MANY {
@@ -31,7 +33,7 @@ impl ShutOut {
         }
     }
 
-    /// For how long the address is shut out; none when it is not.
+    /// Returns the remaining time of the lockout; `None` when the address is not locked out.
     pub(crate) fn left(&self, address: IpAddr, now: DateTime<Utc>) -> Option<Duration> {
         let until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
         let left = (*until.get(&address)? - now).to_std().ok()?;

@@ -1,4 +1,5 @@
-//! Bounds how many uploads are read at once, so that files wait on their senders' side and not in this process.
+//! Bounds the number of concurrent uploads, so that waiting files remain with their senders instead of in the memory
+//! of this process.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -7,19 +8,19 @@ use sutazai_core::domain::UserId;
 use sutazai_core::{Error, Result};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Uploads that are read at once.
+/// Maximum number of uploads that are read concurrently.
 const MAX_UPLOADS: usize = 4;
-/// Uploads of one user that are read at once, so that nobody takes all of [`MAX_UPLOADS`].
+/// Maximum number of concurrent uploads of one user, so that one user cannot occupy all of [`MAX_UPLOADS`].
 const MAX_UPLOADS_PER_USER: usize = 1;
 
-/// The uploads that are being read or wait for it.
+/// Semaphores of the uploads that are read or wait.
 #[derive(Debug)]
 pub(crate) struct Uploads {
     all: Arc<Semaphore>,
     of_users: Mutex<HashMap<Option<UserId>, Weak<Semaphore>>>,
 }
 
-/// The right to read one upload; dropping it gives the right to the next.
+/// Permit to read one upload; dropping it admits the next one.
 #[derive(Debug)]
 pub(crate) struct UploadPermit {
     _of_user: OwnedSemaphorePermit,
@@ -33,7 +34,8 @@ impl Default for Uploads {
 }
 
 impl Uploads {
-    /// Waits until an upload of this user may be read.
+    /// Waits until an upload of this user may be read. The user's own permit is acquired first, so that a user with
+    /// many uploads queues behind themselves and holds none of the shared permits meanwhile.
     ///
     /// # Errors
     /// None: the semaphores are never closed.

@@ -219,7 +219,7 @@ async fn bodies_packed_with_gzip_are_unpacked_within_the_limits() {
     success(coded(&ada, path, "gzip", [gzip(head), gzip(tail)].concat()).await, 202).await;
     for broken in [plain.clone().into_bytes(), packed[..packed.len() / 2].to_vec(), b"\x1f\x8b".to_vec()] {
         let error = failure(coded(&ada, path, "gzip", broken).await, 400, "malformed").await;
-        assert_eq!(error["message"], "the body is no gzip");
+        assert_eq!(error["message"], "the body is not valid gzip");
     }
     // A megabyte that unpacks to a gigabyte.
     let bomb = gzip(&vec![b' '; 1_000_000]);

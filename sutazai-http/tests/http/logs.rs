@@ -126,7 +126,7 @@ async fn the_lines_of_a_socket_are_in_the_trace_that_opened_it() {
         let user = line.contains("user_id=");
         (rest.split('"').next().unwrap().to_owned(), user)
     };
-    let closed = trace(["a WebSocket is closed", "code=1001"]);
+    let closed = trace(["WebSocket closed", "code=1001"]);
     assert_eq!(closed, trace(["answered", "/api/v1/ws"]));
     assert!(closed.1, "not whose it is");
 }
