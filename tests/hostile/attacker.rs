@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
+use sutazai_core::ports::{Clock, SystemClock};
 use tokio::net::{TcpSocket, TcpStream};
 
 use crate::support::Server;
@@ -20,6 +21,9 @@ pub(crate) const SECOND_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 3)
 /// Timeout of one attack request, after which it is sent again.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Time in which every attack has to have begun.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// Number of responses per attack and status; `cut` is a connection that was closed.
 type Answers = BTreeMap<&'static str, BTreeMap<String, usize>>;
 
@@ -29,6 +33,8 @@ pub(crate) struct Attacker {
     pub(crate) address: SocketAddr,
     pub(crate) token: String,
     answers: Mutex<Answers>,
+    /// The attack whose beginning is waited for.
+    awaited: Mutex<&'static str>,
 }
 
 impl Attacker {
@@ -40,7 +46,33 @@ impl Attacker {
         let answer: Value = answer.json().await.unwrap();
         let token = answer["data"]["access_token"].as_str().unwrap().to_owned();
         let address = server.address.parse().unwrap();
-        Arc::new(Self { client, address, token, answers: Mutex::default() })
+        Arc::new(Self { client, address, token, answers: Mutex::default(), awaited: Mutex::default() })
+    }
+
+    /// Waits until every attack has been begun.
+    ///
+    /// Their thread has the processor when nobody else wants it. Measured from the beginning, a busy machine would leave some
+    /// of them out, or let the neighbor live undisturbed.
+    pub(crate) async fn until_all_attack(&self) {
+        let all = async {
+            while let Some(missing) = self.missing() {
+                *self.awaited.lock().unwrap() = missing;
+                SystemClock.sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let in_time = tokio::time::timeout(START_TIMEOUT, all).await;
+        assert!(in_time.is_ok(), "{} did not begin in {START_TIMEOUT:?}", self.awaited.lock().unwrap());
+    }
+
+    /// An attack that has not been begun.
+    fn missing(&self) -> Option<&'static str> {
+        let answers = self.answers.lock().unwrap();
+        crate::attacks::ALL.into_iter().find(|attack| !answers.contains_key(attack))
+    }
+
+    /// Notes that a request of an attack is sent. Some are answered minutes later, or never.
+    pub(crate) fn begin(&self, attack: &'static str) {
+        self.answers.lock().unwrap().entry(attack).or_default();
     }
 
     /// Sends one request of an attack, reads the response, and counts its status.
@@ -52,6 +84,7 @@ impl Attacker {
         kind: &str,
         body: Bytes,
     ) {
+        self.begin(attack);
         let url = format!("http://{}{path}", self.address);
         let request = self.client.request(method, url).bearer_auth(&self.token).header("content-type", kind);
         let status = match request.body(body).send().await {
@@ -100,12 +133,9 @@ impl Attacker {
         table
     }
 
-    /// Asserts that no attack caused a server error, and that every attack was run.
-    pub(crate) fn assert_all_attacked(&self) {
+    /// Asserts that no attack caused a server error.
+    pub(crate) fn assert_none_broke_the_server(&self) {
         let answers = self.answers.lock().unwrap();
-        for attack in crate::attacks::ALL {
-            assert!(answers.contains_key(attack), "{attack} was not tried");
-        }
         let broken = answers.iter().find(|(_, answers)| answers.contains_key("500"));
         assert!(broken.is_none(), "{broken:?}");
     }

@@ -238,6 +238,7 @@ async fn embeddings(attacker: Arc<Attacker>) {
 
 /// Creates a conversation and sends a message of the maximum length to it.
 async fn message(attacker: Arc<Attacker>) {
+    attacker.begin("messages");
     let url = format!("http://{}/api/v1/conversations", attacker.address);
     let body = json!({ "model": MODEL });
     let made = attacker.client.post(url).bearer_auth(&attacker.token).json(&body).send().await;
