@@ -9,21 +9,14 @@ use super::RULES;
 use super::draft::{Draft, Found};
 use super::trends::Trends;
 
+pub(in crate::agents::hardware_optimizer) use super::trends::Facts;
+
 /// Rule that examines a snapshot for one kind of problem.
 pub(in crate::agents::hardware_optimizer) struct Rule {
     /// Stable name in snake case.
     pub(in crate::agents::hardware_optimizer) name: &'static str,
     /// Returns the findings; values that were not measured give none.
     pub(in crate::agents::hardware_optimizer) check: fn(&Facts<'_>) -> Vec<Found>,
-}
-
-/// Input of the rules.
-#[derive(Clone, Copy)]
-pub(in crate::agents::hardware_optimizer) struct Facts<'a> {
-    /// State of the machine now.
-    pub(in crate::agents::hardware_optimizer) snapshot: &'a Snapshot,
-    /// Trends of the machine over the last day.
-    pub(in crate::agents::hardware_optimizer) trends: &'a Trends,
 }
 
 /// Returns the findings of all rules, worst first and then in the order of the rules; each id is unique.

@@ -3,7 +3,7 @@
 //!
 //! An analysis reads the history once: the last day of the few series that the rules need. Without history, only the
 //! earlier readings of the snapshot are available; each result tells how much time its readings cover. Without anything
-//! to compare with there is no trend, never an estimate. compare with means no trend, never a guess.
+//! to compare with there is no trend, never an estimate.
 
 use std::collections::BTreeMap;
 
@@ -11,8 +11,6 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sutazai_core::Result;
 use sutazai_core::domain::{KernelLimit, Snapshot};
 use sutazai_core::ports::{MetricStore, SeriesQuery};
-
-use super::rule::Facts;
 
 /// Period of history that is read.
 const HISTORY_WINDOW: TimeDelta = TimeDelta::hours(24);
@@ -151,6 +149,15 @@ impl Trends {
         let points = self.series.get(series)?;
         points.last().filter(|(at, _)| self.now - *at <= MAX_SAMPLE_AGE).map(|_| points)
     }
+}
+
+/// Input of the rules.
+#[derive(Clone, Copy)]
+pub(in crate::agents::hardware_optimizer) struct Facts<'a> {
+    /// State of the machine now.
+    pub(in crate::agents::hardware_optimizer) snapshot: &'a Snapshot,
+    /// Trends of the machine over the last day.
+    pub(in crate::agents::hardware_optimizer) trends: &'a Trends,
 }
 
 impl Facts<'_> {
