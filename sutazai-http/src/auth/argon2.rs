@@ -1,8 +1,8 @@
 //! [`PasswordHasher`] with argon2id (RFC 9106).
 //!
-//! A hash takes tens of milliseconds of a core and megabytes of memory, on purpose. So it runs off the async threads,
-//! one at a time for each core, with a short queue before it; beyond that callers are told to come back. `Identity` has a
-//! fair queue in front of this one, which fills only when a hasher is used by itself.
+//! One hash takes tens of milliseconds of a core and megabytes of memory, by design. So hashes run on blocking
+//! threads, at most one per core, with a short queue; when the queue is full, callers are told to retry. `Identity`
+//! has a fair queue in front of this one, which therefore fills only when a hasher is used on its own.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,46 +15,47 @@ use sutazai_core::ports::PasswordHasher;
 use sutazai_core::{Error, ErrorKind, Result};
 use tokio::sync::Semaphore;
 
-/// How many may wait for each core.
+/// Maximum number of waiting hashes per core.
 const QUEUE_PER_CORE: usize = 16;
-/// About how long a full queue takes to run empty.
+/// Retry delay for callers: approximately the time in which a full queue empties.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// What one hash costs.
+/// Cost of one hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Argon2Cost {
     /// Memory in KiB; default 19,456 (19 MiB).
     pub memory_kib: u32,
     /// Passes over the memory; default 2.
     pub iterations: u32,
-    /// Lanes; default 1.
+    /// Degree of parallelism (lanes); default 1.
     pub parallelism: u32,
 }
 
 impl Default for Argon2Cost {
-    /// The second choice of OWASP's Password Storage Cheat Sheet, for servers without memory to spare.
+    /// Parameters that OWASP's Password Storage Cheat Sheet lists second, for servers with little memory.
     fn default() -> Self {
         Self { memory_kib: 19_456, iterations: 2, parallelism: 1 }
     }
 }
 
-/// Hashes with argon2id.
+/// Password hasher with argon2id.
 #[derive(Clone)]
 pub struct Argon2PasswordHasher {
     argon2: Argon2<'static>,
-    /// Stands in for the hash of a user that does not exist: of the same cost, and of no password.
-    vain: Arc<str>,
-    /// One for each hash that runs or waits.
+    /// Hash that is verified for an unknown user, so that the response takes the same time. It has the same cost and
+    /// matches no password.
+    dummy_hash: Arc<str>,
+    /// Permits of hashes that run or wait.
     places: Arc<Semaphore>,
-    /// One for each core.
+    /// Permits of hashes that run, one per core.
     cores: Arc<Semaphore>,
 }
 
 impl Argon2PasswordHasher {
-    /// A hasher of this cost. Hashes of another cost are still verified, each at its own.
+    /// Creates a hasher with this cost. Hashes with another cost are still verified, each at its own cost.
     ///
     /// # Errors
-    /// `InvalidInput` when argon2 knows no such cost.
+    /// `InvalidInput` when argon2 does not support the cost.
     pub fn new(cost: Argon2Cost) -> Result<Self> {
         let params = Params::new(cost.memory_kib, cost.iterations, cost.parallelism, None)
             .map_err(|e| Error::invalid("argon2_cost", format!("expected a cost that argon2 knows: {e}")))?;
@@ -63,8 +64,8 @@ impl Argon2PasswordHasher {
 
     fn of(params: Params) -> Self {
         let (memory, iterations, lanes) = (params.m_cost(), params.t_cost(), params.p_cost());
-        // 16 bytes of salt and 32 of hash, all zero.
-        let vain = format!(
+        // 16 zero bytes of salt and 32 zero bytes of hash, in Base64.
+        let dummy_hash = format!(
             "$argon2id$v=19$m={memory},t={iterations},p={lanes}${}${}",
             "A".repeat(22),
             "A".repeat(43)
@@ -72,13 +73,13 @@ impl Argon2PasswordHasher {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             argon2: Argon2::new(Algorithm::Argon2id, Version::V0x13, params),
-            vain: vain.into(),
+            dummy_hash: dummy_hash.into(),
             places: Arc::new(Semaphore::new(cores * (1 + QUEUE_PER_CORE))),
             cores: Arc::new(Semaphore::new(cores)),
         }
     }
 
-    /// Waits for a core, then runs `work` on a thread that may block.
+    /// Waits for a core, then runs `work` on a blocking thread.
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Argon2<'_>) -> Result<T> + Send + 'static,
@@ -89,7 +90,8 @@ impl Argon2PasswordHasher {
         let stopped = |_| Error::unavailable("the server is stopping");
         let core = self.cores.clone().acquire_owned().await.map_err(stopped)?;
         let argon2 = self.argon2.clone();
-        // The permits go along: a caller that goes away does not free a core that is still at work.
+        // The permits move into the closure: if the caller is cancelled, the core stays occupied until the hash is
+        // done.
         let done = tokio::task::spawn_blocking(move || {
             let _held = (place, core);
             work(&argon2)
@@ -124,7 +126,7 @@ impl PasswordHasher for Argon2PasswordHasher {
     async fn verify(&self, password: &str, hash: Option<String>) -> Result<bool> {
         let password = password.to_owned();
         let known = hash.is_some();
-        let hash = hash.unwrap_or_else(|| self.vain.to_string());
+        let hash = hash.unwrap_or_else(|| self.dummy_hash.to_string());
         self.run(move |argon2| {
             let hash = PasswordHash::new(&hash).map_err(|_| failed("a stored hash is not in PHC form"))?;
             match argon2.verify_password(password.as_bytes(), &hash) {
@@ -163,7 +165,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn hashes_are_argon2id_of_the_configured_cost() {
+    async fn hash_has_the_configured_cost() {
         let cost = Argon2Cost { memory_kib: 64, iterations: 3, parallelism: 2 };
         let hash = Argon2PasswordHasher::new(cost).unwrap().hash("correct horse").await.unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=64,t=3,p=2$"), "{hash}");
@@ -179,7 +181,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_full_queue_is_busy_and_empties() {
+    async fn full_queue_is_busy_and_empties() {
         let hasher = Argon2PasswordHasher::default();
         let places = hasher.places.available_permits();
         let results = join_all((0..places + 5).map(|_| hasher.verify("x", None))).await;

@@ -1,4 +1,4 @@
-//! What proves who is calling.
+//! Credential of a request: a bearer token or an API key.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,21 +9,21 @@ use sutazai_core::domain::Caller;
 use sutazai_core::identity::{Authenticated, Identity};
 use sutazai_core::{Error, ErrorKind, Result};
 
-/// Where an API key may stand when there is no `Authorization`.
-const API_KEY: &str = "x-api-key";
+/// Header that may contain an API key when there is no `Authorization`.
+const API_KEY_HEADER: &str = "x-api-key";
 
-/// A bearer token (RFC 6750, 2.1) or an API key, as it was sent.
+/// Bearer token (RFC 6750, 2.1) or API key, as the request contains it.
 #[derive(Clone)]
 pub(crate) struct Credential(Arc<str>);
 
 impl Credential {
-    /// The one in these headers.
+    /// Reads the credential from the headers.
     ///
     /// # Errors
-    /// `Unauthenticated`, saying what was expected.
+    /// `Unauthenticated` with the expected form, when there is none.
     pub(crate) fn of(headers: &HeaderMap) -> Result<Self> {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-        if let (None, Some(key)) = (headers.get(AUTHORIZATION), text(API_KEY).map(str::trim)) {
+        if let (None, Some(key)) = (headers.get(AUTHORIZATION), text(API_KEY_HEADER).map(str::trim)) {
             return match Identity::is_api_key(key) {
                 true => Ok(Self(key.into())),
                 false => Err(Error::new(ErrorKind::Unauthenticated, "the API key is not good")),
@@ -36,20 +36,20 @@ impl Credential {
         Ok(Self(token.into()))
     }
 
-    /// Whether these headers claim to hold one.
+    /// Whether the headers contain a credential, valid or not.
     pub(crate) fn is_in(headers: &HeaderMap) -> bool {
-        headers.contains_key(AUTHORIZATION) || headers.contains_key(API_KEY)
+        headers.contains_key(AUTHORIZATION) || headers.contains_key(API_KEY_HEADER)
     }
 
-    /// Whether nobody was given it, as far as that is known here.
+    /// Whether the credential is unknown, as far as this process can tell without a query.
     pub(crate) fn is_guess(&self, identity: &Identity) -> bool {
         identity.is_guess(&self.0)
     }
 
-    /// Whom it proves now.
+    /// Resolves the credential to its caller.
     ///
     /// # Errors
-    /// `Unauthenticated` or `Forbidden` when it is not good any more; those of the store.
+    /// `Unauthenticated` or `Forbidden` when the credential is invalid or no longer valid; those of the store.
     pub(crate) async fn prove(&self, identity: &Identity) -> Result<(Caller, Option<Authenticated>)> {
         if Identity::is_api_key(&self.0) {
             return Ok((identity.authenticate_key(&self.0).await?, None));
@@ -65,7 +65,7 @@ impl fmt::Debug for Credential {
     }
 }
 
-/// The token of an `Authorization` header (RFC 6750, 2.1).
+/// Extracts the token of an `Authorization` header (RFC 6750, 2.1).
 pub(crate) fn bearer(value: &str) -> Option<&str> {
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())

@@ -1,6 +1,7 @@
-//! [`TokenSigner`] with JSON Web Tokens (RFC 7519), signed by HMAC-SHA-256 or Ed25519 (RFC 8037).
+//! [`TokenSigner`] with JSON Web Tokens (RFC 7519), signed with HMAC-SHA-256 or Ed25519 (RFC 8037).
 //!
-//! The key says which of the two, and nothing else: what a token says about itself chooses no algorithm.
+//! The configured key alone determines the algorithm. The `alg` of a token is never trusted, so a token cannot choose
+//! `none`, or use a public key as an HMAC secret.
 
 use std::fmt;
 
@@ -14,20 +15,21 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 
 use super::known_tokens::KnownTokens;
 
-/// The shortest secret in bytes: as long as the hash (RFC 7518, 3.2).
-const MIN_SECRET: usize = 32;
-/// How PEM begins (RFC 7468).
+/// Minimum length of a secret in bytes: that of the hash (RFC 7518, 3.2).
+const MIN_SECRET_BYTES: usize = 32;
+/// First bytes of a PEM file (RFC 7468).
 const PEM: &[u8] = b"-----BEGIN";
-/// The type of an access token.
+/// Value of the claim `type` of an access token.
 const ACCESS: &str = "access";
 
-/// Seconds that the clock of the server that signed may be ahead.
-const SKEW: i64 = 60;
+/// Maximum difference in seconds by which the clock of the signing server may be ahead.
+const MAX_SKEW_SECONDS: i64 = 60;
 
-/// Hexadecimal digits of a key's id.
+/// Length of a key id in hexadecimal digits.
 const KEY_ID_DIGITS: usize = 16;
 
-/// Signs with one key, and verifies with that and, while keys are changed, with the one before it.
+/// Token signer. It signs with the current key, and verifies with the current and, during a key rotation, the
+/// previous key.
 pub struct JwtTokenSigner {
     current: Key,
     previous: Option<Key>,
@@ -35,8 +37,8 @@ pub struct JwtTokenSigner {
 }
 
 struct Key {
-    /// The beginning of the SHA-256 of the secret or of the public key: the header's `kid` (RFC 7515, 4.1.4) says which
-    /// key to verify with.
+    /// Prefix of the SHA-256 of the secret or of the public key. The header's `kid` (RFC 7515, 4.1.4) selects the key
+    /// by it.
     id: String,
     validation: Validation,
     algorithm: Algorithm,
@@ -45,15 +47,16 @@ struct Key {
 }
 
 impl JwtTokenSigner {
-    /// A signer with this key: a secret for HS256, or an Ed25519 private key in PEM (PKCS#8) for EdDSA.
+    /// Creates a signer with this key: a secret for HS256, or an Ed25519 private key in PEM (PKCS#8) for EdDSA.
     ///
     /// # Errors
-    /// `InvalidInput` naming `JWT_SECRET_KEY` when it is a secret of less than 32 bytes, or PEM of anything else.
+    /// `InvalidInput` naming `JWT_SECRET_KEY` for a secret of less than 32 bytes, and for PEM of any other kind of
+    /// key.
     pub fn new(key: &[u8]) -> Result<Self> {
         Ok(Self { current: Key::new(key, "JWT_SECRET_KEY")?, previous: None, known: KnownTokens::default() })
     }
 
-    /// Takes tokens of this key too, so that a change of keys, or of the algorithm, signs nobody out.
+    /// Also accepts tokens of the previous key, so that rotating the key, or changing the algorithm, ends no session.
     ///
     /// # Errors
     /// Those of [`new`](Self::new), naming `JWT_PREVIOUS_SECRET_KEY`.
@@ -65,7 +68,7 @@ impl JwtTokenSigner {
     fn claims(&self, token: &str) -> Option<AccessClaims> {
         let named = decode_header(token).ok()?.kid;
         let keys = [Some(&self.current), self.previous.as_ref()].into_iter().flatten();
-        // A token that names no key was signed by somebody else who has the secret.
+        // A token without `kid` was signed by another program that has the key, so all keys are tried.
         keys.filter(|key| named.as_ref().is_none_or(|named| *named == key.id))
             .find_map(|key| decode::<AccessClaims>(token, &key.decoding, &key.validation).ok())
             .map(|token| token.claims)
@@ -79,8 +82,8 @@ impl Key {
                 Error::invalid(setting, "expected PEM of an Ed25519 private key (PKCS#8), got other PEM")
             });
         }
-        if key.len() < MIN_SECRET {
-            let message = format!("expected at least {MIN_SECRET} bytes, got {}", key.len());
+        if key.len() < MIN_SECRET_BYTES {
+            let message = format!("expected at least {MIN_SECRET_BYTES} bytes, got {}", key.len());
             return Err(Error::invalid(setting, message));
         }
         let (encoding, decoding) = (EncodingKey::from_secret(key), DecodingKey::from_secret(key));
@@ -98,9 +101,9 @@ impl Key {
 
     fn of(named_by: &[u8], algorithm: Algorithm, encoding: EncodingKey, decoding: DecodingKey) -> Self {
         let mut validation = Validation::new(algorithm);
-        // The end is checked against the caller's time, not against the machine's.
+        // `verify` checks the expiry against the caller's clock, which tests control.
         validation.validate_exp = false;
-        // Checked with the type, also of tokens that name none.
+        // `verify` checks the audience together with the type, because this library accepts tokens without one.
         validation.validate_aud = false;
         let mut id: String = Sha256::digest(named_by).iter().map(|byte| format!("{byte:02x}")).collect();
         id.truncate(KEY_ID_DIGITS);
@@ -126,7 +129,7 @@ impl TokenSigner for JwtTokenSigner {
             (claims.iss.as_str(), claims.aud.as_str()) == (ISSUER, AUDIENCE)
                 && claims.kind == ACCESS
                 && claims.exp > now
-                && claims.iat <= now.saturating_add(SKEW)
+                && claims.iat <= now.saturating_add(MAX_SKEW_SECONDS)
         };
         let refused = || Error::new(ErrorKind::Unauthenticated, "the access token is not good");
         if let Some(claims) = self.known.get(token) {
@@ -184,7 +187,7 @@ mod tests {
             let good = signer.sign(claims).unwrap();
             assert_eq!(decode_header(&good).unwrap().alg, Algorithm::EdDSA);
             let parts: Vec<&str> = good.split('.').collect();
-            // Where the token may choose, the public key that everybody knows signs as a secret.
+            // Algorithm confusion: if the token chose the algorithm, the public key would verify as an HMAC secret.
             let pair = rcgen::KeyPair::from_pem(&pem).unwrap();
             let [raw, text] =
                 [rcgen::PublicKeyData::der_bytes(&pair).to_vec(), pair.public_key_pem().into_bytes()];
@@ -197,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_of_openssl_signs_and_other_pem_is_refused() {
+    fn openssl_key_signs_and_other_pem_is_rejected() {
         // `openssl genpkey -algorithm ed25519`: PKCS#8 without the public key; RFC 8410, 10.3.
         let openssl = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n-----END PRIVATE KEY-----\n";
         let claims = sutazai_core::testing::token_signer::claims();
@@ -211,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_of_the_algorithm_signs_nobody_out() {
+    fn changing_the_algorithm_ends_no_session() {
         let claims = sutazai_core::testing::token_signer::claims();
         let (secret, pem) = ([1; 32], ed25519());
         let before = JwtTokenSigner::new(&secret).unwrap();
@@ -223,26 +226,26 @@ mod tests {
     }
 
     #[test]
-    fn a_known_token_expires_and_one_that_differs_is_not_known() {
+    fn cached_token_expires_and_a_modified_one_is_rejected() {
         let claims = sutazai_core::testing::token_signer::claims();
         let signer = JwtTokenSigner::new(&[1; 32]).unwrap();
         let token = signer.sign(&claims).unwrap();
         for _ in 0..2 {
             assert_eq!(signer.verify(&token, claims.iat).unwrap(), claims);
             assert!(signer.verify(&token, claims.exp).is_err());
-            assert!(signer.verify(&token, claims.iat - SKEW - 1).is_err());
+            assert!(signer.verify(&token, claims.iat - MAX_SKEW_SECONDS - 1).is_err());
             assert!(signer.verify(&token[..token.len() - 1], claims.iat).is_err());
         }
     }
 
     #[test]
-    fn a_short_secret_is_refused_by_name() {
+    fn short_secret_is_rejected_by_name() {
         let e = JwtTokenSigner::new(&[1; 31]).unwrap_err();
         assert_eq!((e.kind(), e.field()), (ErrorKind::InvalidInput, Some("JWT_SECRET_KEY")));
     }
 
     #[test]
-    fn a_change_of_keys_signs_nobody_out() {
+    fn key_rotation_ends_no_session() {
         let claims = sutazai_core::testing::token_signer::claims();
         let [old, new, other] = [[1; 32], [2; 32], [3; 32]];
         let before = JwtTokenSigner::new(&old).unwrap();
@@ -254,7 +257,7 @@ mod tests {
         assert!(before.verify(&later, claims.iat).is_err(), "the old key signs no more");
         let after = JwtTokenSigner::new(&new).unwrap();
         assert!(after.verify(&token, claims.iat).is_err() && after.verify(&later, claims.iat).is_ok());
-        // The header's word does not make a key good.
+        // `kid` selects a key, but does not make a signature valid.
         let named = decode_header(&later).unwrap();
         for (header, secret) in [(named.clone(), other), (Header { kid: Some("other".into()), ..named }, new)]
         {

@@ -1,4 +1,4 @@
-//! The adapters of identity: password hashing and token signing.
+//! Adapters of identity: password hashing, token signing, credentials of requests, and stream tickets.
 
 mod argon2;
 pub(crate) mod credential;

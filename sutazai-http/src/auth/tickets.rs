@@ -1,6 +1,7 @@
-//! Tickets: what stands in the address of a stream for a credential, which browsers cannot send in a header there.
+//! Stream tickets: replace a credential in the URL of a stream, because browsers cannot set headers when they open
+//! one.
 //!
-//! They live in this process: a ticket is good on the server that gave it.
+//! Tickets are kept in the memory of this process, so a ticket is valid only on the server that issued it.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -14,17 +15,17 @@ use sutazai_core::{Error, ErrorKind, Result};
 
 use crate::auth::credential::Credential;
 
-/// How long a ticket is good.
+/// Lifetime of a ticket.
 pub(crate) const LIFE: Duration = Duration::from_secs(30);
-/// Tickets of one user that may be out at once.
-const MOST_OF_A_USER: usize = 32;
-/// Tickets that may be out at once.
-const MOST: usize = 10_000;
+/// Maximum number of unused tickets of one user.
+const MAX_TICKETS_PER_USER: usize = 32;
+/// Maximum number of unused tickets of all users.
+const MAX_TICKETS: usize = 10_000;
 
-/// The tickets that are out. Each stands for the credential that asked for it, is good once, and for half a minute.
+/// Unused tickets. Each stands for the credential that requested it, and is valid once, for 30 seconds.
 #[derive(Debug, Default)]
 pub(crate) struct Tickets {
-    /// By their hash: how long a look-up takes tells nothing of the tickets themselves.
+    /// Tickets by their hash, so that the duration of a look-up reveals nothing about other tickets.
     out: Mutex<HashMap<[u8; 32], Ticket>>,
 }
 
@@ -36,10 +37,10 @@ struct Ticket {
 }
 
 impl Tickets {
-    /// A new ticket: 256 random bits in hexadecimal.
+    /// Issues a ticket: 256 random bits in hexadecimal.
     ///
     /// # Errors
-    /// `RateLimited` when the user has too many that are unused, `Busy` when all together have.
+    /// `RateLimited` when the user has 32 unused tickets, `Busy` when all users together have 10,000.
     pub(crate) fn issue(
         &self,
         user: Option<UserId>,
@@ -51,13 +52,13 @@ impl Tickets {
         let text: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
         out.retain(|_, ticket| ticket.until > now);
-        let full = if out.values().filter(|ticket| ticket.user == user).count() >= MOST_OF_A_USER {
+        let full = if out.values().filter(|ticket| ticket.user == user).count() >= MAX_TICKETS_PER_USER {
             Some((
                 ErrorKind::RateLimited,
-                format!("expected at most {MOST_OF_A_USER} unused tickets of one user"),
+                format!("expected at most {MAX_TICKETS_PER_USER} unused tickets of one user"),
             ))
-        } else if out.len() >= MOST {
-            Some((ErrorKind::Busy, format!("expected at most {MOST} unused tickets")))
+        } else if out.len() >= MAX_TICKETS {
+            Some((ErrorKind::Busy, format!("expected at most {MAX_TICKETS} unused tickets")))
         } else {
             None
         };
@@ -68,10 +69,10 @@ impl Tickets {
         Ok(text)
     }
 
-    /// What the ticket stands for; it is spent with this.
+    /// Redeems a ticket for its credential; the ticket is spent.
     ///
     /// # Errors
-    /// `Unauthenticated` when it was never given, is spent, or too old.
+    /// `Unauthenticated` when the ticket is unknown, spent or expired.
     pub(crate) fn redeem(&self, ticket: &str, now: DateTime<Utc>) -> Result<Credential> {
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
         let good = out.remove(&hash(ticket)).filter(|ticket| ticket.until > now);
@@ -104,16 +105,16 @@ mod tests {
         let credential = Credential::of(&headers).unwrap();
         let now = DateTime::UNIX_EPOCH;
         let mut first = String::new();
-        for _ in 0..MOST / MOST_OF_A_USER {
+        for _ in 0..MAX_TICKETS / MAX_TICKETS_PER_USER {
             let user = Some(UserId::new());
-            for _ in 0..MOST_OF_A_USER {
+            for _ in 0..MAX_TICKETS_PER_USER {
                 first = tickets.issue(user, credential.clone(), now).unwrap();
             }
             let e = tickets.issue(user, credential.clone(), now).unwrap_err();
             assert_eq!((e.kind(), e.retry_after()), (ErrorKind::RateLimited, Some(LIFE)));
         }
         assert!(!format!("{tickets:?}").contains("secret"));
-        while tickets.out.lock().unwrap().len() < MOST {
+        while tickets.out.lock().unwrap().len() < MAX_TICKETS {
             tickets.issue(Some(UserId::new()), credential.clone(), now).unwrap();
         }
         let e = tickets.issue(Some(UserId::new()), credential.clone(), now).unwrap_err();

@@ -1,4 +1,4 @@
-//! Whom a request is about, on the routes about users.
+//! Callers of the routes about users and their accounts.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -9,12 +9,12 @@ use sutazai_core::{Error, ErrorKind};
 use crate::app::App;
 use crate::error::ApiError;
 
-/// Somebody who is signed in, on a route about their own account; 501 when the server runs without users.
+/// User who is signed in, on a route about their own account; 501 when the server runs without users.
 #[derive(Debug)]
 pub(crate) struct Account {
     pub(crate) identity: Identity,
     pub(crate) user: UserId,
-    /// The session that this request belongs to.
+    /// Session of this request.
     pub(crate) session: SessionId,
 }
 
@@ -30,7 +30,7 @@ impl FromRequestParts<App> for Account {
     }
 }
 
-/// An admin, on a route about users; 501 when the server runs without users.
+/// Admin on a route about users; 501 when the server runs without users.
 #[derive(Debug)]
 pub(crate) struct Administration {
     pub(crate) identity: Identity,

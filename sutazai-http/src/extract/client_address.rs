@@ -1,4 +1,4 @@
-//! Where the caller is.
+//! Address of the client.
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -8,7 +8,7 @@ use axum::http::request::Parts;
 
 use crate::app::App;
 
-/// The address that the caller is counted by.
+/// Address that the client is counted by.
 #[derive(Debug)]
 pub(crate) struct ClientAddress(pub(crate) IpAddr);
 

@@ -1,4 +1,4 @@
-//! A file and its title, as a form sends them.
+//! Multipart form with a file and its title.
 
 use axum::body::Bytes;
 use axum::extract::multipart::{Field, Multipart, MultipartError};
@@ -12,8 +12,8 @@ use crate::error::ApiError;
 
 const FORM: &str = "multipart/form-data";
 
-/// A body of `multipart/form-data` (RFC 7578) with the part `file` and, if need be, the part `title`. 415 for another content
-/// type, 413 when it is too large, 400 when it is no form, 422 when it does not fit.
+/// Body of `multipart/form-data` (RFC 7578) with the part `file` and an optional part `title`. Responds with 415 for
+/// another content type, 413 when it is too large, 400 when it cannot be parsed, and 422 when a part is invalid.
 #[derive(Debug)]
 pub(crate) struct FileForm(pub(crate) NewDocument);
 
@@ -40,14 +40,14 @@ impl<S: Send + Sync> FromRequest<S> for FileForm {
         }
         let SentFile { name, media_type, bytes } =
             file.ok_or_else(|| Error::invalid("file", "expected a part of this name with a file in it"))?;
-        // Forms of browsers send a field that was left empty as well.
+        // Browsers also send fields that were left empty.
         let title = title.filter(|title| !title.trim().is_empty()).or(name).unwrap_or_default();
         Ok(Self(NewDocument { title, media_type, file: bytes.into() }))
     }
 }
 
 struct SentFile {
-    /// What it is called where it comes from, without the folders.
+    /// Name of the file at its origin, without folders.
     name: Option<String>,
     media_type: MediaType,
     bytes: Bytes,
@@ -69,7 +69,8 @@ async fn text(part: Field<'_>) -> Result<String, ApiError> {
     String::from_utf8(bytes.into()).map_err(|_| Error::invalid("title", "expected a text in UTF-8").into())
 }
 
-/// The file's name in the form of RFC 8187, `filename*=UTF-8''na%C3%AFve.txt`, which goes before the plain one (RFC 6266).
+/// Returns the name in the extended form of RFC 8187, `filename*=UTF-8''na%C3%AFve.txt`, which takes precedence over
+/// the plain one (RFC 6266).
 fn extended_name(headers: &HeaderMap) -> Option<String> {
     let disposition = headers.get(CONTENT_DISPOSITION)?.to_str().ok()?;
     let value = parameters(disposition)
@@ -85,7 +86,7 @@ fn extended_name(headers: &HeaderMap) -> Option<String> {
     .filter(|name| !name.is_empty())
 }
 
-/// The parameters of a header's value, without those of its quoted strings.
+/// Splits a header value into its parameters; ignores separators within quoted strings.
 fn parameters(value: &str) -> impl Iterator<Item = (&str, &str)> {
     let (mut quoted, mut escaped) = (false, false);
     let parts = value.split(move |c: char| {
@@ -132,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn names_in_the_extended_form_are_read() {
+    fn extended_file_name_is_decoded() {
         for (disposition, expected) in [
             ("form-data; name=\"file\"; filename*=UTF-8''na%C3%AFve%20%E8%88%B9.txt", Some("naïve 船.txt")),
             ("form-data; filename=\"a;filename*=x\"; FileName* = utf-8'de'b.md", Some("b.md")),

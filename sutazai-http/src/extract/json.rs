@@ -1,4 +1,4 @@
-//! Bodies.
+//! JSON bodies of requests.
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
@@ -14,12 +14,12 @@ use crate::extract::query::{field_of, plain};
 
 const JSON: &str = "application/json";
 
-/// A JSON body. 415 without `application/json`, 413 when it is too large, 400 when it is no JSON, 422 when it does
-/// not fit.
+/// JSON body. Responds with 415 without `application/json`, 413 when it is too large, 400 when it is not JSON, and
+/// 422 when a field is invalid.
 #[derive(Debug)]
 pub(crate) struct Json<T>(pub(crate) T);
 
-/// The same, but no body at all and `null` are the default.
+/// Like [`Json`], but a missing body and `null` become the default value.
 #[derive(Debug)]
 pub(crate) struct OptionalJson<T>(pub(crate) T);
 
@@ -58,9 +58,9 @@ fn is_json(headers: &HeaderMap) -> bool {
     essence.eq_ignore_ascii_case(JSON)
 }
 
-/// Reads JSON; an error names the field that does not fit.
+/// Parses JSON; an error names the field that is invalid.
 pub(crate) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
-    // Serde would take an array for an object, field by field in the order of the source.
+    // Serde would accept an array for a struct, with its fields in the order of the source code.
     if body.trim_ascii_start().starts_with(b"[") {
         return Err(Error::invalid("body", "expected a JSON object, got an array").into());
     }
@@ -69,12 +69,12 @@ pub(crate) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
         let field = field_of(&e);
         let e = e.into_inner();
         if e.is_data() {
-            // The place in the text is of no use beside the field.
+            // The position in the text is redundant beside the name of the field.
             let message = e.to_string();
             let message = message.split(" at line ").next().unwrap_or_default();
             ApiError::from(Error::invalid(field, plain(message)))
         } else if serde_json::from_slice::<Value>(body).is_ok() {
-            // Where one of several words is expected, serde_json takes any other type for a fault of the text.
+            // serde_json reports a value of another type as a syntax error where an enum is expected.
             ApiError::from(Error::invalid(field, "expected a value of another type"))
         } else {
             ApiError::malformed(format!("the body is not JSON: {e}"))

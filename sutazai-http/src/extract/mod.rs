@@ -1,4 +1,4 @@
-//! How routes read requests: each error names the field that does not fit.
+//! Extractors of requests. Each error names the field that is invalid.
 
 mod account;
 mod client_address;

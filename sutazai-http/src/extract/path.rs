@@ -1,4 +1,4 @@
-//! Paths.
+//! Path parameters of requests.
 
 use std::str::FromStr;
 
@@ -8,7 +8,7 @@ use sutazai_core::Error;
 
 use crate::error::ApiError;
 
-/// The id that stands in the path; 422 naming it when it is none.
+/// Id in the path; 422 naming it when it is not valid.
 #[derive(Debug)]
 pub(crate) struct IdPath<T>(pub(crate) T);
 

@@ -1,7 +1,8 @@
 //! Bodies of OpenAI's protocol.
 //!
-//! The protocol has more parameters than any server honours. One that would change the answer and is not honoured here is
-//! refused by name, never dropped in silence; one that changes nothing is taken and not used.
+//! The protocol has more parameters than any server supports. A parameter that would change the answer but is not
+//! supported is rejected by name, never ignored silently; a parameter without an effect on the answer is accepted and
+//! ignored.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,19 +19,19 @@ use crate::error::ApiError;
 use crate::extract::json::Json;
 use crate::extract::query::{field_of, plain};
 
-/// The longest value in bytes that may be a neutral one.
-const MAX_NEUTRAL: usize = 64;
+/// Maximum length in bytes of a value that is compared with a neutral value.
+const MAX_NEUTRAL_BYTES: usize = 64;
 
-/// What a body of the protocol may hold beside the fields of the type itself.
+/// Parameters of a body of the protocol, beside the fields of the type itself.
 pub(crate) trait Protocol: DeserializeOwned {
-    /// Parameters that say nothing about the answer.
+    /// Parameters without an effect on the answer.
     const HARMLESS: &'static [&'static str];
 
-    /// Parameters that are not honoured, each with the value, as JSON, at which it changes nothing. Null never does.
+    /// Unsupported parameters, each with the JSON value at which it has no effect. Null has none for any of them.
     const MISSING: &'static [(&'static str, &'static str)];
 }
 
-/// A JSON body of the protocol; a null parameter is one that was left out.
+/// JSON body of the protocol; a parameter with the value null counts as left out.
 #[derive(Debug)]
 pub(crate) struct ProtocolJson<T>(pub(crate) T);
 
@@ -38,7 +39,7 @@ impl<T: Protocol, S: Send + Sync> FromRequest<S> for ProtocolJson<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        // Values stay text until their type is known: as a tree they would take many times their size.
+        // Values stay text until their type is known: a tree of values would need many times their memory.
         let Json(Parameters(mut body)) = Json::<Parameters>::from_request(request, state).await?;
         body.retain(|name, value| value.get() != "null" && !T::HARMLESS.contains(&name.as_str()));
         for (name, neutral) in T::MISSING {
@@ -54,7 +55,7 @@ impl<T: Protocol, S: Send + Sync> FromRequest<S> for ProtocolJson<T> {
         let body = serde_path_to_error::deserialize(MapDeserializer::new(fields)).map_err(|e| {
             let field = field_of(&e);
             let message = e.into_inner().to_string();
-            // The place in the text of one field is of no use beside its name.
+            // The position is within the text of one field, so it is of no use beside the field's name.
             let message = message.split(" at line ").next().unwrap_or_default();
             ApiError::from(Error::invalid(field, plain(message)))
         })?;
@@ -62,7 +63,7 @@ impl<T: Protocol, S: Send + Sync> FromRequest<S> for ProtocolJson<T> {
     }
 }
 
-/// The parameters of a body, each of them once: of two that contradict each other none is what was meant.
+/// Parameters of a body by name. A duplicate is rejected, because it is unclear which of the two values is meant.
 struct Parameters(BTreeMap<String, Box<RawValue>>);
 
 impl<'de> Deserialize<'de> for Parameters {
@@ -92,11 +93,11 @@ impl<'de> Visitor<'de> for ParametersVisitor {
     }
 }
 
-/// Whether a value is this JSON; numbers are compared by worth. One that is longer than a few bytes is no neutral value,
-/// and not parsed.
+/// Whether a value equals this JSON; numbers are compared by value. A value longer than 64 bytes cannot be a neutral
+/// one and is not parsed.
 fn same(value: &str, json: &str) -> bool {
     let parsed = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_default();
-    if value.len() > MAX_NEUTRAL {
+    if value.len() > MAX_NEUTRAL_BYTES {
         return false;
     }
     let (value, expected) = (parsed(value), parsed(json));
@@ -111,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_compared_by_worth() {
+    fn numbers_are_compared_by_value() {
         assert!(same("0.0", "0") && same("1e0", "1") && same("[ ]", "[]"));
         assert!(!same("2", "1") && !same("\"0\"", "0") && !same("[{}]", "[]"));
     }

@@ -1,4 +1,4 @@
-//! Query strings.
+//! Query strings, and error messages about invalid fields.
 
 use std::fmt::Display;
 
@@ -9,7 +9,7 @@ use sutazai_core::Error;
 
 use crate::error::ApiError;
 
-/// The parameters of the query string; 422 naming the one that does not fit.
+/// Query parameters; 422 naming the one that is invalid.
 #[derive(Debug)]
 pub(crate) struct Query<T>(pub(crate) T);
 
@@ -24,7 +24,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     }
 }
 
-/// The dotted path to what does not fit. A missing or doubled field stands in serde's message only.
+/// Returns the dotted path of the invalid field. Serde names a missing or duplicate field only in its message.
 pub(super) fn field_of<E: Display>(e: &serde_path_to_error::Error<E>) -> String {
     let path = e.path().to_string();
     let message = e.inner().to_string();
@@ -40,7 +40,8 @@ pub(super) fn field_of<E: Display>(e: &serde_path_to_error::Error<E>) -> String 
     }
 }
 
-/// Serde's message in words of the API: what was expected and what came, never a type of the language this is written in.
+/// Rewrites serde's message in terms of the API: what was expected and what was received, without names of Rust
+/// types.
 pub(super) fn plain(message: &str) -> String {
     if UNREADABLE_TIMES.contains(&message) {
         return format!("expected {TIME}");
@@ -61,7 +62,7 @@ pub(super) fn plain(message: &str) -> String {
     }
 }
 
-/// What chrono says of a time that it cannot read.
+/// Messages of chrono about a time that it cannot parse.
 const UNREADABLE_TIMES: [&str; 6] = [
     "input contains invalid characters",
     "input is not enough for unique date and time",
@@ -75,7 +76,7 @@ const TIME: &str = "a time with its offset from UTC, such as 2027-01-01T09:00:00
 
 const ID: &str = "an id, such as 0195f3a0-0000-7000-8000-000000000000";
 
-/// What serde expected.
+/// Describes the type that serde expected.
 fn expectation(expected: &str) -> String {
     let range = |min: &dyn Display, max: &dyn Display| format!("a whole number from {min} to {max}");
     match expected {
@@ -102,7 +103,7 @@ fn expectation(expected: &str) -> String {
     }
 }
 
-/// What came instead.
+/// Describes the value that was received.
 fn arrival(came: &str) -> String {
     match came {
         "map" => "an object".into(),
@@ -120,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn types_are_told_in_words_of_the_api() {
+    fn types_are_described_in_terms_of_the_api() {
         for (serde, told) in [
             (
                 "invalid type: string \"high\", expected u8",

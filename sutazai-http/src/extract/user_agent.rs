@@ -1,4 +1,4 @@
-//! What the caller's program calls itself.
+//! `User-Agent` of the client.
 
 use std::convert::Infallible;
 
@@ -6,7 +6,7 @@ use axum::extract::FromRequestParts;
 use axum::http::header::USER_AGENT;
 use axum::http::request::Parts;
 
-/// The header `User-Agent`, if it is there and readable.
+/// Value of the header `User-Agent`, if it is present and readable.
 #[derive(Debug)]
 pub(crate) struct UserAgent(pub(crate) Option<String>);
 

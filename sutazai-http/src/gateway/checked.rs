@@ -1,20 +1,21 @@
-//! Whole answers, checked against what the caller asked for.
+//! Complete answers, validated against the caller's constraint.
 
 use sutazai_core::domain::{Constraint, FinishReason, GenerateRequest, ModelUsage};
 use sutazai_core::ports::{ModelBackend, ModelBackendExt};
 use sutazai_core::{Error, ErrorKind, Result, constraints};
 
-/// The field that core names when a constraint does not fit, and what callers know it by.
+/// Name of the constraint in errors of the core, and the parameter that callers know it by.
 const CONSTRAINT: (&str, &str) = ("constraint", "response_format");
 
-/// The whole answer; under a JSON Schema one that fits it, or one that says itself that it is none: a refusal of the model, or
-/// what a filter of the backend left. Backends promise as much, and some servers behind them do not
-/// keep it: what comes is checked here whoever wrote it, asked for once more where it does not fit, and never passed on
-/// when it still does not.
+/// Completes the answer. Under a JSON Schema it conforms to the schema, unless it is marked as none: a refusal of the
+/// model, or the remainder after a content filter. Backends promise this, but some servers behind them do not keep
+/// the promise. So every answer is validated here; one that does not conform is requested once more, and never passed
+/// on.
 ///
 /// # Errors
-/// `InvalidInput` naming `response_format` when it is no schema; `InvalidInput` naming `max_tokens` when the answer was
-/// too short to end; `Unsupported` when no backend can keep to a schema; `Misfit` when the model does not.
+/// `InvalidInput` naming `response_format` when it is not a valid schema; `InvalidInput` naming `max_tokens` when the
+/// answer was cut off; `Unsupported` when no backend can enforce a schema; `Misfit` when the model's answer does not
+/// conform.
 pub(crate) async fn checked_answer(
     model: &dyn ModelBackend,
     request: GenerateRequest,
@@ -26,9 +27,9 @@ pub(crate) async fn checked_answer(
             .with_field(CONSTRAINT.0));
     }
     match attempt(model, request.clone(), &constraint).await {
-        // A model that was misled once may do better: without the seed it would do the same.
+        // A second attempt often succeeds. It drops the seed, which would reproduce the same answer.
         Err(e) if matches!(e.kind(), ErrorKind::Unavailable | ErrorKind::Misfit) => {
-            tracing::info!(error = %e, "an answer that is no good is asked for once more");
+            tracing::info!(error = %e, "model answer rejected; retrying");
             attempt(model, GenerateRequest { seed: None, ..request }, &constraint).await
         }
         answer => answer,
@@ -40,7 +41,7 @@ async fn attempt(
     request: GenerateRequest,
     constraint: &Constraint,
 ) -> Result<(String, ModelUsage)> {
-    let most = request.max_tokens;
+    let max_tokens = request.max_tokens;
     let (text, usage) = model.complete(request).await?;
     if usage.refusal.is_some() || usage.finish_reason == FinishReason::ContentFilter {
         return Ok((text, usage));
@@ -48,14 +49,14 @@ async fn attempt(
     match constraints::check_answer(constraint, &text).await {
         Ok(()) => Ok((text, usage)),
         Err(_) if usage.finish_reason == FinishReason::Length => {
-            let message = format!("the JSON did not end within {most} tokens; expected more of them");
+            let message = format!("the JSON did not end within {max_tokens} tokens; expected more of them");
             Err(Error::invalid("max_tokens", message))
         }
         Err(e) => Err(e),
     }
 }
 
-/// The error under the names that callers of the gateway know.
+/// Renames the field of an error to the parameter that callers of the OpenAI-compatible API know.
 pub(crate) fn named(e: Error) -> Error {
     match (e.kind(), e.field()) {
         (_, Some(field)) if field == CONSTRAINT.0 => e.with_field(CONSTRAINT.1),

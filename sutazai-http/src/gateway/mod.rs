@@ -1,4 +1,4 @@
-//! What the gateway does beyond passing on: answers under a JSON Schema are checked before anybody sees them.
+//! OpenAI-compatible API beyond the routes: validates answers under a JSON Schema before a caller receives them.
 
 mod checked;
 

@@ -1,4 +1,5 @@
-//! The figures of requests. They are kept at hand: to find them by their names costs as much as a small answer.
+//! Request metrics. Their handles are cached, because looking a metric up by its labels costs as much as a small
+//! response.
 
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
@@ -7,17 +8,17 @@ use std::time::Duration;
 use axum::http::{Method, StatusCode};
 use metrics::{Counter, Histogram, counter, histogram};
 
-/// The methods that are counted by name.
+/// Methods with a label of their own; all others are counted as `other`.
 const METHODS: [&str; 7] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
 
-/// The figures of all requests, by the template of their path. Requests cannot make more of them than there are routes,
-/// methods and statuses. They belong to the recorder that is installed when the first such request comes.
+/// Request metrics by route template. Requests cannot create more series than there are routes, methods and statuses.
+/// The handles belong to the recorder that is installed when the first request of a series arrives.
 #[derive(Debug, Default)]
 pub(crate) struct Answers {
     known: RwLock<HashMap<String, Vec<Figures>>>,
 }
 
-/// The figures of the requests with one method that had one status.
+/// Metrics of the requests with one method and one status.
 #[derive(Debug)]
 struct Figures {
     method: &'static str,
@@ -44,7 +45,7 @@ impl Figures {
 }
 
 impl Answers {
-    /// A request was answered. `route` is the template, none for a path that leads nowhere.
+    /// Records a request. `route` is its template, `None` for an unknown path.
     pub(crate) fn note(&self, method: &Method, route: Option<&str>, status: StatusCode, took: Duration) {
         let method = METHODS.into_iter().find(|known| *known == method.as_str()).unwrap_or("other");
         let route = route.unwrap_or("unknown");

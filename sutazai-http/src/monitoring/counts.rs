@@ -1,15 +1,15 @@
-//! What this crate counts. Every label comes from a list that requests cannot make longer.
+//! Counters of this crate. All label values come from fixed lists, so that requests cannot create series.
 
 use metrics::{counter, gauge};
 use sutazai_core::{Error, ErrorKind};
 
-/// The agent whose tasks are analyses of the machine.
+/// Agent whose tasks are hardware analyses.
 const HARDWARE_OPTIMIZER: &str = "hardware-optimizer";
 
-/// Every outcome of a sign-in.
+/// Values of the label `outcome` of sign-ins.
 const LOGIN_OUTCOMES: [&str; 5] = ["success", "refused", "disabled", "busy", "error"];
 
-/// Begins at 0 what is known beforehand: a rate over what does not exist yet says nothing.
+/// Creates the known series with the value 0: a rate needs a first value, and otherwise misses the first increment.
 pub(super) fn begin() {
     for outcome in LOGIN_OUTCOMES {
         counter!("user_login_total", "outcome" => outcome).increment(0);
@@ -18,7 +18,7 @@ pub(super) fn begin() {
     gauge!("argon2_queue_depth").set(0.0);
 }
 
-/// Somebody tried to sign in.
+/// Counts a sign-in attempt by its outcome.
 pub(crate) fn login<T>(result: &Result<T, Error>) {
     let outcome = match result.as_ref().err().map(Error::kind) {
         None => "success",
@@ -30,7 +30,7 @@ pub(crate) fn login<T>(result: &Result<T, Error>) {
     counter!("user_login_total", "outcome" => outcome).increment(1);
 }
 
-/// A task was asked for and accepted.
+/// Counts a submitted task, if it is a hardware analysis.
 pub(crate) fn requested(agent: &str) {
     if agent == HARDWARE_OPTIMIZER {
         counter!("hardware_analysis_requests_total").increment(1);

@@ -1,7 +1,7 @@
-//! How full each file system is.
+//! Disk usage by mount point.
 //!
-//! Written as text beside the recorder, which keeps a series for ever: that of a disk which is no longer mounted would show
-//! its last value as if it still were.
+//! The text is written beside the recorder, which never removes a series: an unmounted disk would keep its last value
+//! as if it were still there.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -9,18 +9,18 @@ use std::sync::{Mutex, PoisonError};
 
 use sutazai_core::domain::DiskMetrics;
 
-const NAME: &str = "disk_usage_percent";
+const METRIC: &str = "disk_usage_percent";
 
-/// The latest measurement, by mount point.
+/// Latest usage by mount point.
 static LATEST: Mutex<BTreeMap<String, f64>> = Mutex::new(BTreeMap::new());
 
-/// Takes the place of what was measured before.
+/// Replaces the previous measurement.
 pub(super) fn set(disks: &[DiskMetrics]) {
     let latest = disks.iter().map(|disk| (disk.mount.clone(), disk.used_percent)).collect();
     *LATEST.lock().unwrap_or_else(PoisonError::into_inner) = latest;
 }
 
-/// Adds the series of those that are mounted.
+/// Appends the series of the mounted file systems.
 pub(super) fn write(to: &mut String) {
     write_of(&LATEST.lock().unwrap_or_else(PoisonError::into_inner), to);
 }
@@ -30,11 +30,13 @@ fn write_of(latest: &BTreeMap<String, f64>, to: &mut String) {
         return;
     }
     // Writing to a string cannot fail.
-    let _ =
-        writeln!(to, "# HELP {NAME} Space of a mounted file system in use, 0 to 100\n# TYPE {NAME} gauge");
+    let _ = writeln!(
+        to,
+        "# HELP {METRIC} Space of a mounted file system in use, 0 to 100\n# TYPE {METRIC} gauge"
+    );
     for (mount, percent) in latest {
         let mount = mount.replace('\\', r"\\").replace('"', "\\\"").replace('\n', "\\n");
-        let _ = writeln!(to, "{NAME}{{mount=\"{mount}\"}} {percent}");
+        let _ = writeln!(to, "{METRIC}{{mount=\"{mount}\"}} {percent}");
     }
     to.push('\n');
 }
@@ -44,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_escaped_and_nothing_mounted_is_nothing_written() {
+    fn mount_points_are_escaped_and_no_disk_writes_nothing() {
         let mut text = String::new();
         write_of(&BTreeMap::new(), &mut text);
         assert_eq!(text, "");
@@ -59,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn a_disk_that_is_gone_is_gone() {
+    fn unmounted_disk_has_no_series() {
         let disk = |mount: &str| DiskMetrics {
             mount: mount.into(),
             device: "/dev/sdb1".into(),

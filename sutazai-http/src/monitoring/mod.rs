@@ -1,13 +1,13 @@
-//! What Prometheus reads at `GET /metrics`.
+//! Metrics for Prometheus, served at `GET /metrics`.
 //!
-//! All crates count through the `metrics` facade; [`Monitoring`] is the recorder behind it. What nobody counts - how
-//! long the queue is, how the machine is - is asked for when somebody reads.
+//! All crates record through the `metrics` facade; [`Monitoring`] is the recorder behind it. Gauges that nothing
+//! increments, such as the depth of the queue and the load of the machine, are updated when somebody reads.
 //!
-//! * `recorder`: names, units and meanings of all metrics, and their text,
-//! * `refresh`: asks for what nobody counts,
-//! * `answers`: requests, and how long they took,
-//! * `counts`: what else this crate counts,
-//! * `disks`: how full file systems are,
+//! * `recorder`: names, units and descriptions of all metrics, and their text form,
+//! * `refresh`: updates the gauges that nothing increments,
+//! * `answers`: numbers and durations of requests,
+//! * `counts`: other counters of this crate,
+//! * `disks`: use of the file systems,
 //! * `process`: this process, from `/proc`.
 
 pub(crate) mod answers;

@@ -1,4 +1,4 @@
-//! The recorder behind the `metrics` facade, and what it says of each metric.
+//! Recorder behind the `metrics` facade, with the description of each metric.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -10,76 +10,86 @@ use sutazai_core::{Error, Result};
 
 use super::{counts, disks, process};
 
-/// Bounds in seconds for answers: from a read in memory to the time limit of a request.
-const ANSWERS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
-/// Bounds in seconds for attempts: from an agent without a model to one that takes an hour.
-const ATTEMPTS: &[f64] =
+/// Histogram buckets of requests in seconds: from a read in memory to the request timeout.
+const REQUEST_BUCKETS: &[f64] =
+    &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+/// Histogram buckets of attempts in seconds: from an agent without a model to one that takes an hour.
+const ATTEMPT_BUCKETS: &[f64] =
     &[0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_800.0, 3_600.0];
-/// Bounds in seconds for the first word of a model.
-const FIRST_TOKENS: &[f64] = &[0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0];
+/// Histogram buckets of the time to a model's first token in seconds.
+const FIRST_TOKEN_BUCKETS: &[f64] = &[0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0];
 
-/// What is counted.
+/// Names and descriptions of the counters.
 const COUNTERS: &[(&str, &str)] = &[
     ("http_requests_total", "Requests that were answered"),
-    ("user_login_total", "Attempts to sign in"),
-    ("hardware_analysis_requests_total", "Analyses of the machine that were asked for"),
-    ("tasks_total", "How often a task of an agent entered a status"),
+    ("user_login_total", "Sign-in attempts"),
+    ("hardware_analysis_requests_total", "Hardware analyses that were submitted"),
+    ("tasks_total", "Transitions of tasks into a status, by agent"),
     ("model_requests_total", "Requests to language models that have ended"),
-    ("model_process_crashes_total", "Unexpected ends of the child process of an embedded model"),
+    ("model_process_crashes_total", "Unexpected exits of the child process of an embedded model"),
     ("model_tokens_total", "Tokens that language models read and wrote"),
-    ("model_call_retries_total", "Calls of a model backend that were repeated after a passing error"),
+    ("model_call_retries_total", "Calls of a model backend that were repeated after a temporary error"),
 ];
-/// What takes time, in seconds, with the bounds that are counted between.
+/// Names, buckets and descriptions of the histograms; all are in seconds.
 const HISTOGRAMS: &[(&str, &[f64], &str)] = &[
-    ("http_request_duration_seconds", ANSWERS, "Time from a request to the head of its answer, in seconds"),
-    ("task_duration_seconds", ATTEMPTS, "Time that one attempt at a task ran, in seconds"),
+    (
+        "http_request_duration_seconds",
+        REQUEST_BUCKETS,
+        "Time from a request to the head of its response, in seconds",
+    ),
+    ("task_duration_seconds", ATTEMPT_BUCKETS, "Duration of one attempt of a task, in seconds"),
     (
         "model_time_to_first_token_seconds",
-        FIRST_TOKENS,
-        "Time from a request to a model to its first word, in seconds",
+        FIRST_TOKEN_BUCKETS,
+        "Time from a request to a model to its first token, in seconds",
     ),
 ];
-/// What goes up and down.
+/// Names, units and descriptions of the gauges.
 const GAUGES: &[(&str, Unit, &str)] = &[
-    ("active_users_count", Unit::Count, "Users with a session that was used of late"),
+    (
+        "active_users_count",
+        Unit::Count,
+        "Users with a session that was used within the lifetime of an access token",
+    ),
     ("cpu_usage_percent", Unit::Percent, "Busy time of all processors, 0 to 100"),
     ("memory_usage_percent", Unit::Percent, "Memory of the machine in use, 0 to 100"),
-    ("task_queue_depth", Unit::Count, "Tasks that are pending"),
+    ("task_queue_depth", Unit::Count, "Pending tasks that do not wait for other tasks"),
+    ("task_queue_oldest_age_seconds", Unit::Seconds, "Time since the oldest due task became due, in seconds"),
     (
-        "task_queue_oldest_age_seconds",
-        Unit::Seconds,
-        "How long the oldest pending task has been due, in seconds",
+        "circuit_breaker_state",
+        Unit::Count,
+        "State of a model backend's circuit breaker: 0 closed, 1 half-open, 2 open",
     ),
-    ("circuit_breaker_state", Unit::Count, "Calls go to a model backend: 0 yes, 1 one call tries, 2 no"),
     (
         "model_process_ready",
         Unit::Count,
-        "Child process of an embedded model: 1 serves requests, 0 loads or restarts",
+        "State of the child process of an embedded model: 1 ready, 0 loading or restarting",
     ),
-    ("argon2_queue_depth", Unit::Count, "Password hashes that wait for a processor"),
+    ("argon2_queue_depth", Unit::Count, "Password hashes that wait for a processor core"),
 ];
 
-/// One a process: the facade knows one recorder, and all servers of a process share its figures.
+/// Recorder of this process. There is only one, because the facade knows one, so all servers of a process share their
+/// metrics.
 static INSTALLED: Mutex<Option<PrometheusHandle>> = Mutex::new(None);
 
-/// The figures of this process, and who may read them.
+/// Metrics of this process, and the token that allows reading them.
 #[derive(Debug, Clone)]
 pub struct Monitoring {
     handle: PrometheusHandle,
     token: Option<Token>,
 }
 
-/// The digest of the token: two of them are compared in a time that tells nothing about either.
+/// Digest of the token. Comparing digests takes a time that reveals nothing about the token.
 #[derive(Clone, Copy)]
 struct Token([u8; 32]);
 
 impl Monitoring {
-    /// Becomes the recorder of this process; a second call gives the same one.
+    /// Installs the recorder of this process; further calls return the same one.
     ///
     /// # Errors
     /// `Conflict` when the program has installed another recorder.
     pub fn install() -> Result<Self> {
-        // Held until it is installed: whoever comes at the same moment shall find it.
+        // Held until the recorder is installed, so that a concurrent call waits and finds it.
         let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
         let handle = match &*installed {
             Some(handle) => handle.clone(),
@@ -96,31 +106,32 @@ impl Monitoring {
         Ok(Self { handle, token: None })
     }
 
-    /// Lets only those read who bear this token, wherever they are. Without, only programs on this machine may.
+    /// Requires this bearer token from every reader. Without a token, only programs on this machine may read.
     pub fn token(mut self, token: &str) -> Self {
         self.token = Some(Token::of(token));
         self
     }
 
-    /// Folds what was recorded into the histograms. To be called every few seconds: what nobody reads would pile up.
+    /// Moves recorded samples into the histograms. Must be called every [`UPKEEP`](Self::UPKEEP): otherwise samples
+    /// accumulate until somebody reads.
     pub fn upkeep(&self) {
         self.handle.run_upkeep();
     }
 
-    /// How often [`upkeep`](Self::upkeep) is due.
+    /// Interval at which [`upkeep`](Self::upkeep) must be called: 5 s.
     pub const UPKEEP: Duration = Duration::from_secs(5);
 
-    /// Whether there is a token.
+    /// Whether reading requires a token.
     pub(crate) fn has_token(&self) -> bool {
         self.token.is_some()
     }
 
-    /// Whether this is the token.
+    /// Whether this is the configured token.
     pub(crate) fn accepts(&self, token: &str) -> bool {
         self.token.is_some_and(|known| known.0 == Token::of(token).0)
     }
 
-    /// Everything, in the text format of Prometheus, version 0.0.4.
+    /// Formats all metrics in the text format of Prometheus, version 0.0.4.
     pub(crate) fn render(&self) -> String {
         let mut text = self.handle.render();
         disks::write(&mut text);
@@ -151,7 +162,7 @@ fn builder() -> Result<PrometheusBuilder> {
     Ok(builder)
 }
 
-/// Says of each metric what it is and in which unit.
+/// Registers the unit and the description of each metric.
 fn describe() {
     for (name, meaning) in COUNTERS {
         describe_counter!(*name, Unit::Count, *meaning);
@@ -169,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_known_by_its_whole_text_and_not_shown() {
+    fn token_is_compared_as_a_whole_and_hidden_in_debug() {
         let monitoring = Monitoring::install().unwrap().token("0123456789abcdef");
         assert!(monitoring.accepts("0123456789abcdef"));
         for other in ["", "0123456789abcde", "0123456789abcdeF", "0123456789abcdef "] {

@@ -1,4 +1,4 @@
-//! Asks for what nobody counts: the queue, the users, the machine.
+//! Updates the gauges that nothing increments: queue, users and machine.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -10,19 +10,20 @@ use sutazai_core::{Error, Result};
 
 use super::disks;
 
-/// Asked for at most so often, however many read.
-const LIFE: Duration = Duration::from_secs(5);
-/// What does not answer within this is left out.
-const LIMIT: Duration = Duration::from_secs(2);
+/// Minimum interval between two updates, however many clients read.
+const REFRESH_INTERVAL: Duration = Duration::from_secs(5);
+/// Time limit of each query; a value that exceeds it becomes `NaN`.
+const QUERY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// When it was asked for last; held while somebody asks, so that nobody else does.
+/// Time of the last update. The lock is held during an update, so that concurrent readers share it.
 #[derive(Debug, Default)]
 pub(crate) struct Refreshed(tokio::sync::Mutex<Option<Instant>>);
 
-/// Asks for everything that is older than some seconds. What cannot be had is `NaN`: unknown, not as it was.
+/// Updates all gauges that are older than 5 seconds. A value that cannot be determined becomes `NaN`: unknown is
+/// better than outdated.
 pub(crate) async fn refresh(engine: &Engine, identity: Option<&Identity>, refreshed: &Refreshed) {
     let mut last = refreshed.0.lock().await;
-    if last.is_some_and(|at| at.elapsed() < LIFE) {
+    if last.is_some_and(|at| at.elapsed() < REFRESH_INTERVAL) {
         return;
     }
     tokio::join!(queue(engine), users(identity), machine(engine));
@@ -37,7 +38,7 @@ async fn queue(engine: &Engine) {
             (backlog.tasks as f64, age as f64 / 1_000.0)
         }
         Err(e) => {
-            tracing::warn!(error = %e, "the state of the queue is unknown");
+            tracing::warn!(error = %e, "queue metrics unavailable");
             (f64::NAN, f64::NAN)
         }
     };
@@ -50,7 +51,7 @@ async fn users(identity: Option<&Identity>) {
     let active = match within(identity.count_users()).await {
         Ok(users) => users.active as f64,
         Err(e) => {
-            tracing::warn!(error = %e, "the number of users is unknown");
+            tracing::warn!(error = %e, "user metrics unavailable");
             f64::NAN
         }
     };
@@ -59,7 +60,7 @@ async fn users(identity: Option<&Identity>) {
 
 async fn machine(engine: &Engine) {
     let Ok(snapshot) = within(async { Ok(engine.snapshot_of(&["host"]).await) }).await else {
-        tracing::warn!("the machine could not be measured in time");
+        tracing::warn!("machine metrics unavailable: time limit exceeded");
         gauge!("cpu_usage_percent").set(f64::NAN);
         gauge!("memory_usage_percent").set(f64::NAN);
         disks::set(&[]);
@@ -75,5 +76,7 @@ async fn machine(engine: &Engine) {
 }
 
 async fn within<T>(answer: impl Future<Output = Result<T>>) -> Result<T> {
-    tokio::time::timeout(LIMIT, answer).await.unwrap_or_else(|_| Err(Error::timeout("no answer in time")))
+    tokio::time::timeout(QUERY_TIMEOUT, answer)
+        .await
+        .unwrap_or_else(|_| Err(Error::timeout("no answer in time")))
 }

@@ -1,4 +1,4 @@
-//! What is tried, side by side.
+//! Readiness checks, which run concurrently.
 
 use std::fmt;
 use std::future::Future;
@@ -14,41 +14,42 @@ use tokio::sync::Mutex;
 
 use super::report::{HealthStatus, ReadinessCheck, ReadinessReport};
 
-/// One answer is shown to everybody who asks within this: anybody may ask, and some checks cost something.
-const LIFE: Duration = Duration::from_secs(1);
-/// The database answers a look-up by key in well under this.
-const DATABASE_LIMIT: Duration = Duration::from_secs(2);
-/// The first entry of the queue's index.
-const QUEUE_LIMIT: Duration = Duration::from_secs(2);
-/// Longer than workers need to take over from one that died, at the usual lease.
-const OVERDUE: Duration = Duration::from_secs(60);
-/// What the server can do without answers at once or not at all.
-const OTHER_LIMIT: Duration = Duration::from_secs(2);
-/// Model servers get 3 seconds each, side by side, to list their models.
-const MODEL_LIMIT: Duration = Duration::from_secs(4);
-/// Measuring the machine takes milliseconds, unless a file system hangs.
-const MACHINE_LIMIT: Duration = Duration::from_secs(2);
+/// Time for which a report is cached: anyone may request it, and some checks are expensive.
+const REPORT_TTL: Duration = Duration::from_secs(1);
+/// Time limit of the database check, a look-up by key.
+const DATABASE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Time limit of reading the first entry of the queue's index.
+const QUEUE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Age of a due task above which the workers are considered absent. Longer than workers need to take over from a dead
+/// one with the default lease.
+const MAX_DUE_AGE: Duration = Duration::from_secs(60);
+/// Time limit of the check of an optional dependency.
+const OTHER_TIMEOUT: Duration = Duration::from_secs(2);
+/// Time limit of the model check. Longer than the 3 s that each model server has, concurrently, to list its models.
+const MODEL_TIMEOUT: Duration = Duration::from_secs(4);
+/// Time limit of measuring the machine, which takes milliseconds unless a file system hangs.
+const MACHINE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Below this the database cannot be expected to grow for long.
-const LITTLE_SPACE: u64 = 1_000_000_000;
-/// Below this the next write may fail.
-const NO_SPACE: u64 = 50_000_000;
-/// Below this share of its memory the machine begins to swap or to end programs.
-const LITTLE_MEMORY: f64 = 0.05;
-/// Below this it does.
-const NO_MEMORY: f64 = 0.01;
+/// Free space in bytes below which the server is degraded: the database may soon be unable to grow.
+const LOW_SPACE_BYTES: u64 = 1_000_000_000;
+/// Free space in bytes below which the server is unhealthy: the next write may fail.
+const MIN_SPACE_BYTES: u64 = 50_000_000;
+/// Share of available memory below which the server is degraded: the machine may soon swap or kill processes.
+const LOW_MEMORY_SHARE: f64 = 0.05;
+/// Share of available memory below which the server is unhealthy.
+const MIN_MEMORY_SHARE: f64 = 0.01;
 
-/// Whether something answers that the server can do without for a while.
+/// Check of an optional dependency: succeeds if it can be reached.
 pub(crate) type Reach = Arc<dyn Fn() -> BoxFuture<'static, Result<()>> + Send + Sync>;
 
-/// What the checks found last.
+/// Readiness checks with their latest report.
 #[derive(Default)]
 pub(crate) struct Readiness {
-    /// What else this server uses, by name.
+    /// Optional dependencies by name.
     others: Vec<(&'static str, Reach)>,
-    /// The folder whose file system must have space; the root's if none.
+    /// Folder whose file system must have free space; `None`: `/`.
     data_folder: Option<PathBuf>,
-    /// Held while somebody looks, so that nobody else does.
+    /// Latest report. The lock is held during the checks, so that concurrent callers share one run.
     latest: Mutex<Option<(Instant, ReadinessReport)>>,
 }
 
@@ -63,27 +64,27 @@ impl fmt::Debug for Readiness {
 }
 
 impl Readiness {
-    /// The same, looking for space where this folder is.
+    /// Returns a copy that checks the free space of the file system of `folder`.
     pub(crate) fn with_folder(&self, folder: PathBuf) -> Self {
         Self { others: self.others.clone(), data_folder: Some(folder), latest: Mutex::default() }
     }
 
-    /// The same, looking for one more thing.
+    /// Returns a copy with one more optional dependency.
     pub(crate) fn with_other(&self, name: &'static str, reach: Reach) -> Self {
         let others = self.others.iter().cloned().chain([(name, reach)]).collect();
         Self { others, data_folder: self.data_folder.clone(), latest: Mutex::default() }
     }
 
-    /// The report, at most a second old. Takes as long as the slowest limit at most.
+    /// Returns a report that is at most 1 second old. Takes at most as long as the longest time limit.
     pub(crate) async fn report(&self, engine: &Engine) -> ReadinessReport {
         let mut latest = self.latest.lock().await;
         if let Some((at, report)) = latest.as_ref()
-            && at.elapsed() < LIFE
+            && at.elapsed() < REPORT_TTL
         {
             return report.clone();
         }
         let (database, workers, others, model, machine) = tokio::join!(
-            check("database", DATABASE_LIMIT, HealthStatus::Unhealthy, database(engine)),
+            check("database", DATABASE_TIMEOUT, HealthStatus::Unhealthy, database(engine)),
             workers(engine),
             join_all(self.others.iter().map(|(name, reach)| other(name, reach))),
             model(engine),
@@ -96,10 +97,10 @@ impl Readiness {
         report
     }
 
-    /// Disk and memory, measured together; nothing where this server does not measure.
+    /// Checks disk and memory in one measurement; empty when this server does not measure.
     async fn machine(&self, engine: &Engine) -> Vec<ReadinessCheck> {
         let begun = Instant::now();
-        let measured = tokio::time::timeout(MACHINE_LIMIT, engine.snapshot_of(&["host"])).await.ok();
+        let measured = tokio::time::timeout(MACHINE_TIMEOUT, engine.snapshot_of(&["host"])).await.ok();
         let took = begun.elapsed();
         let hung = Some("could not be measured in time");
         let judged = match &measured {
@@ -123,31 +124,33 @@ async fn database(engine: &Engine) -> Finding {
     match engine.reach_store().await {
         Ok(()) => HEALTHY,
         Err(e) => {
-            tracing::warn!(error = %e, "the database cannot be reached");
+            tracing::warn!(error = %e, "database check failed");
             (HealthStatus::Unhealthy, Some("cannot be reached"))
         }
     }
 }
 
-/// A server without workers of its own takes tasks that others are to do. That nobody does them shows by their waiting.
+/// Checks that tasks are processed. Applies only to a server without workers of its own: whether workers of other
+/// processes exist shows only in how long due tasks wait.
 async fn workers(engine: &Engine) -> Option<ReadinessCheck> {
     if engine.workers() > 0 {
         return None;
     }
     let overdue = async {
         match engine.overdue().await {
-            Ok(Some(since)) if since > OVERDUE => {
-                tracing::warn!(seconds = since.as_secs(), "a task waits, and no worker takes it");
+            Ok(Some(since)) if since > MAX_DUE_AGE => {
+                tracing::warn!(seconds = since.as_secs(), "due task not claimed by any worker");
                 (HealthStatus::Degraded, Some("a task has waited for over a minute"))
             }
             Ok(_) => HEALTHY,
             Err(_) => (HealthStatus::Degraded, Some("cannot be told")),
         }
     };
-    Some(check("workers", QUEUE_LIMIT, HealthStatus::Degraded, overdue).await)
+    Some(check("workers", QUEUE_TIMEOUT, HealthStatus::Degraded, overdue).await)
 }
 
-/// The server goes on without it, and has said in the log why it cannot be reached.
+/// Checks an optional dependency. The server works without it, so a failure degrades only; its client has logged the
+/// reason.
 async fn other(name: &'static str, reach: &Reach) -> ReadinessCheck {
     let reached = async {
         match reach().await {
@@ -155,10 +158,11 @@ async fn other(name: &'static str, reach: &Reach) -> ReadinessCheck {
             Err(_) => (HealthStatus::Degraded, Some("cannot be reached")),
         }
     };
-    check(name, OTHER_LIMIT, HealthStatus::Degraded, reached).await
+    check(name, OTHER_TIMEOUT, HealthStatus::Degraded, reached).await
 }
 
-/// Without a model the rules write, so a model that is away degrades; none is configured: nothing to check.
+/// Checks the model backends. A failure degrades only, because rules replace the model; without a backend there is no
+/// check.
 async fn model(engine: &Engine) -> Option<ReadinessCheck> {
     let model = engine.model_for(&Caller::System)?;
     let listed = async move {
@@ -169,38 +173,40 @@ async fn model(engine: &Engine) -> Option<ReadinessCheck> {
             }
             Ok(_) => HEALTHY,
             Err(e) => {
-                tracing::warn!(error = %e, "no model can be reached");
+                tracing::warn!(error = %e, "model check failed");
                 (HealthStatus::Degraded, Some("cannot be reached"))
             }
         }
     };
-    Some(check("model", MODEL_LIMIT, HealthStatus::Degraded, listed).await)
+    Some(check("model", MODEL_TIMEOUT, HealthStatus::Degraded, listed).await)
 }
 
 fn is_restarting(model: &ModelInfo) -> bool {
     model.process.as_ref().is_some_and(|process| process.state != ProcessState::Ready)
 }
 
-/// The file system that the folder is on: the one mounted at the longest of its ancestors.
+/// Judges the file system that contains `folder`: the one that is mounted at the longest of its ancestors.
 fn disk(host: &HostMetrics, folder: &Path) -> Option<Finding> {
     let on = host.disks.iter().filter(|disk| folder.starts_with(&disk.mount));
     let disk = on.max_by_key(|disk| disk.mount.len())?;
     Some(match disk.available_bytes {
-        left if left < NO_SPACE => (HealthStatus::Unhealthy, Some("no space left for the database")),
-        left if left < LITTLE_SPACE => (HealthStatus::Degraded, Some("little space left for the database")),
+        left if left < MIN_SPACE_BYTES => (HealthStatus::Unhealthy, Some("no space left for the database")),
+        left if left < LOW_SPACE_BYTES => {
+            (HealthStatus::Degraded, Some("little space left for the database"))
+        }
         _ => HEALTHY,
     })
 }
 
 fn memory(host: &HostMetrics) -> Finding {
     match host.memory.available_bytes as f64 / (host.memory.total_bytes.max(1) as f64) {
-        share if share < NO_MEMORY => (HealthStatus::Unhealthy, Some("no memory left")),
-        share if share < LITTLE_MEMORY => (HealthStatus::Degraded, Some("little memory left")),
+        share if share < MIN_MEMORY_SHARE => (HealthStatus::Unhealthy, Some("no memory left")),
+        share if share < LOW_MEMORY_SHARE => (HealthStatus::Degraded, Some("little memory left")),
         _ => HEALTHY,
     }
 }
 
-/// Tries something within its time limit; one that hangs is `late`.
+/// Runs a check within its time limit; one that exceeds it gets the status `late`.
 async fn check(
     name: &'static str,
     limit: Duration,

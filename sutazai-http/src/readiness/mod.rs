@@ -1,7 +1,7 @@
-//! Whether the server can do its work: what it needs is tried, each within a time limit of its own.
+//! Readiness: whether the server can serve requests. Each dependency is checked within its own time limit.
 //!
-//! * `report`: what is said of it, for everybody, so without addresses and without words of others' errors,
-//! * `checks`: what is tried, and [`Readiness`], which remembers the answer for a moment.
+//! * `report`: the public result, therefore without addresses and without error texts of other systems,
+//! * `checks`: the checks, and [`Readiness`], which caches their result for 1 second.
 
 mod checks;
 mod report;

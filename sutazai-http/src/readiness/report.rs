@@ -1,41 +1,41 @@
-//! What is said of the server's health.
+//! Readiness report of the server.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// How well something does.
+/// Health of the server or of one dependency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum HealthStatus {
-    /// As it should.
+    /// Works as configured.
     Healthy,
-    /// The server works, but not as configured, or not for much longer.
+    /// The server works, but not as configured, or possibly not for much longer.
     Degraded,
-    /// The server cannot do its work.
+    /// The server cannot serve requests.
     Unhealthy,
 }
 
-/// One thing that the server needs.
+/// Result of one readiness check.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub(crate) struct ReadinessCheck {
-    /// What: `database`, `workers`, `redis`, `model`, `disk` or `memory`.
+    /// Name of the dependency: `database`, `workers`, `redis`, `model`, `disk` or `memory`.
     pub(crate) name: &'static str,
-    /// How well it does.
+    /// Health of the dependency.
     pub(crate) status: HealthStatus,
-    /// How long it took to find out, in milliseconds.
+    /// Duration of the check in milliseconds.
     pub(crate) duration_ms: f64,
-    /// Why it is not healthy.
+    /// Reason why it is not healthy; absent when it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub(crate) reason: Option<&'static str>,
 }
 
-/// All of it.
+/// Result of all readiness checks.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub(crate) struct ReadinessReport {
-    /// The worst of the checks.
+    /// Worst status of all checks.
     pub(crate) status: HealthStatus,
-    /// What was tried; what this server does not use is not listed.
+    /// Results by dependency; dependencies that this server does not use are not listed.
     pub(crate) checks: Vec<ReadinessCheck>,
 }
 

@@ -1,4 +1,4 @@
-//! Bounds how many connections one address has, so that nobody takes all that the server allows.
+//! Bounds the connections of each address, so that one peer cannot occupy all connections of the server.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::protection::TrustedProxies;
 
-/// The open connections of each address. IPv6 counts by /64, which is what one customer has (RFC 6177); trusted proxies,
-/// which speak for others, do not count.
+/// Numbers of open connections by address. IPv6 addresses are counted by /64, which is what one customer gets (RFC
+/// 6177). Trusted proxies are not counted, because they forward the requests of many clients.
 #[derive(Debug)]
 pub(super) struct Addresses {
     max: usize,
@@ -15,7 +15,7 @@ pub(super) struct Addresses {
     open: Mutex<HashMap<IpAddr, usize>>,
 }
 
-/// A connection that counts; dropping it frees its place.
+/// Counted connection; dropping it releases its place.
 #[derive(Debug)]
 pub(super) struct AddressPlace(Option<(Arc<Addresses>, IpAddr)>);
 
@@ -24,7 +24,7 @@ impl Addresses {
         Self { max, proxies, open: Mutex::default() }
     }
 
-    /// A place for a connection of this peer; none when its address has as many as it may have.
+    /// Counts a connection of this peer; `None` when its address has reached the limit.
     pub(super) fn enter(self: &Arc<Self>, peer: IpAddr) -> Option<AddressPlace> {
         if self.proxies.trusts(peer.to_canonical()) {
             return Some(AddressPlace(None));
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_address_has_its_places_and_a_proxy_any_number() {
+    fn connections_are_limited_by_address_except_for_proxies() {
         let addresses = Arc::new(Addresses::new(2, "10.0.0.1".parse().unwrap()));
         let enter = |peer: &str| addresses.enter(peer.parse().unwrap());
         let mut held: Vec<_> =
@@ -71,6 +71,6 @@ mod tests {
         held.remove(0);
         assert!(enter("192.0.2.1").is_some());
         drop((held, proxied));
-        assert!(addresses.open.lock().unwrap().is_empty(), "what nobody has is forgotten");
+        assert!(addresses.open.lock().unwrap().is_empty(), "an address without connections remained");
     }
 }

@@ -1,4 +1,4 @@
-//! What one may ask of a server.
+//! Settings of a server: TLS and limits of connections.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,19 +10,20 @@ use sutazai_core::ports::SystemClock;
 use super::tls::Tls;
 use crate::protection::TrustedProxies;
 
-/// How a server treats its connections.
+/// Connection settings of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerConfig {
-    /// The certificate; none: plain HTTP.
+    /// TLS certificate and key; `None`: plain HTTP.
     pub tls: Option<TlsFiles>,
-    /// How long a connection may take to send the head of a request, counted from its opening or from the end of the
-    /// request before it; also how long a TLS handshake may take. Default 30 seconds.
+    /// Maximum time in which a connection must send the head of a request, counted from its opening or from the end
+    /// of the previous request; also the maximum duration of a TLS handshake. Default 30 s.
     pub header_timeout: Duration,
-    /// How many connections there may be at once, streams among them; more wait until one ends. Default 10,000.
+    /// Maximum number of concurrent connections, streams included; further ones wait until one ends. Default 10,000.
     pub max_connections: usize,
-    /// How many of them one address may have, an IPv6 /64 counted as one; more are closed at once. Default 256.
+    /// Maximum number of connections of one address, an IPv6 /64 counted as one; further ones are closed at once.
+    /// Default 256.
     pub max_connections_per_address: usize,
-    /// Proxies in front of the server, whose connections do not count by address.
+    /// Proxies in front of the server, whose connections are not limited by address.
     pub trusted_proxies: TrustedProxies,
 }
 
@@ -39,21 +40,21 @@ impl Default for ServerConfig {
 }
 
 impl ServerConfig {
-    /// Whether a server can be started like this.
+    /// Checks whether a server can be started with these settings.
     ///
     /// # Errors
-    /// `InvalidInput` naming `TLS_CERT` or `TLS_KEY`: a file that cannot be read, a certificate that has expired or is
-    /// not good yet, a key that is another certificate's.
+    /// `InvalidInput` naming `TLS_CERT` or `TLS_KEY`: a file cannot be read, the certificate has expired or is not
+    /// valid yet, or the key does not belong to it.
     pub fn check(&self) -> Result<()> {
         self.tls.as_ref().map_or(Ok(()), |files| Tls::open(files, Arc::new(SystemClock)).map(|_| ()))
     }
 }
 
-/// Where a certificate and its key are, both PEM. They are read again when they have changed.
+/// Paths of a certificate and its key, both in PEM. The files are read again when they change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsFiles {
-    /// The certificate, and those up to its root.
+    /// Certificate chain, from the server's certificate to the root.
     pub certificate: PathBuf,
-    /// The private key.
+    /// Private key of the certificate.
     pub key: PathBuf,
 }

@@ -1,4 +1,4 @@
-//! One connection: HTTP/1.1, until either side has had enough.
+//! Serves one connection with HTTP/1.1 until either side closes it.
 
 use std::io;
 use std::net::SocketAddr;
@@ -19,26 +19,27 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
-/// The longest head of a request in bytes, its first line included; 431 above that.
-const MAX_HEAD: usize = 32 * 1_024;
-/// The most headers; 431 above that.
+/// Maximum size of the head of a request in bytes, including its first line; 431 above it.
+const MAX_HEAD_BYTES: usize = 32 * 1_024;
+/// Maximum number of request headers; 431 above it.
 const MAX_HEADERS: usize = 100;
-/// So much of an answer is kept for a caller who does not read; the rest waits with its route.
-const MAX_BUFFER: usize = 64 * 1_024;
-/// What the kernel takes of an answer beyond what is on its way: it says early when a slow peer has read on.
-const UNSENT: u32 = 64 * 1_024;
-/// A peer that has confirmed nothing for so long is gone, or wants nothing.
-const SILENCE: Duration = Duration::from_secs(60);
+/// Maximum size of the buffer for a response whose client does not read, in bytes; beyond it, the route waits.
+const MAX_BUFFER_BYTES: usize = 64 * 1_024;
+/// Maximum number of unsent bytes in the kernel's buffer (`TCP_NOTSENT_LOWAT`). Small, so that the server notices
+/// early whether a slow peer keeps reading.
+const MAX_UNSENT_BYTES: u32 = 64 * 1_024;
+/// Time after which a peer that acknowledges nothing is considered gone.
+const PEER_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Tells a stream that the server is about to stop. Requests carry it when a server of ours runs them.
+/// Shutdown signal for streams, in the extensions of each request that `serve` handles.
 #[derive(Debug, Clone)]
 pub(crate) struct Closing(pub(crate) CancellationToken);
 
-/// Requests that came over TLS carry it.
+/// Marks requests that arrived over TLS, in their extensions.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OverTls;
 
-/// A stream with what is held for as long as it is open, also by a WebSocket that has taken it over.
+/// I/O stream that owns resources for as long as it is open, also after a WebSocket has taken it over.
 #[derive(Debug)]
 pub(super) struct Held<I, H> {
     io: I,
@@ -51,21 +52,21 @@ impl<I, H> Held<I, H> {
     }
 }
 
-/// Has the kernel send at once (answers are complete: waiting for more would only delay them) and end the connection
-/// when its peer has gone or does not read.
+/// Sets socket options: no Nagle delay, because responses are written whole, and timeouts that end the connection
+/// when its peer is gone or does not read.
 pub(super) fn prepare(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let socket = SockRef::from(stream);
-    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(SILENCE).with_interval(SILENCE / 4))?;
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(PEER_TIMEOUT).with_interval(PEER_TIMEOUT / 4))?;
     #[cfg(target_os = "linux")]
     {
-        socket.set_tcp_user_timeout(Some(SILENCE))?;
-        socket.set_tcp_notsent_lowat(UNSENT)?;
+        socket.set_tcp_user_timeout(Some(PEER_TIMEOUT))?;
+        socket.set_tcp_notsent_lowat(MAX_UNSENT_BYTES)?;
     }
     Ok(())
 }
 
-/// Serves one connection until it ends; once the server is closing, until its present request has been answered.
+/// Serves one connection until it ends. After `closing`, completes the current request only.
 pub(super) async fn run<I>(
     io: I,
     peer: SocketAddr,
@@ -90,10 +91,10 @@ pub(super) async fn run<I>(
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(header_timeout)
-        .max_header_size(MAX_HEAD)
+        .max_header_size(MAX_HEAD_BYTES)
         .max_headers(MAX_HEADERS)
-        .max_buf_size(MAX_BUFFER)
-        // Answers are small: one buffer is written faster than two.
+        .max_buf_size(MAX_BUFFER_BYTES)
+        // Responses are small: copying head and body into one buffer is faster than writing two.
         .writev(false)
         .serve_connection(TokioIo::new(io), service)
         .with_upgrades();
@@ -106,7 +107,7 @@ pub(super) async fn run<I>(
         }
     };
     if let Err(e) = ended {
-        tracing::debug!(error = %e, "a connection broke off");
+        tracing::debug!(error = %e, "connection failed");
     }
 }
 

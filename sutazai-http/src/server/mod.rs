@@ -1,5 +1,5 @@
-//! Runs a router on a listener, against whoever may be on the other side: `serve` is the loop, `connection` one
-//! connection, `tls` the certificate and its renewal.
+//! Runs a router on a listener that untrusted peers can reach: `serve` is the accept loop, `connection` handles one
+//! connection, `tls` loads and renews the certificate, `slow_reader` and `addresses` bound what one peer can occupy.
 
 mod addresses;
 mod config;

@@ -1,4 +1,4 @@
-//! Takes connections until it is asked to stop, and lets those that are open come to their end.
+//! Accepts connections until the server is asked to stop, then drains the open ones.
 
 use std::future::Future;
 use std::io;
@@ -23,16 +23,16 @@ use super::slow_reader::Paced;
 use super::tls::Tls;
 use crate::protection::log_throttle::LogThrottle;
 
-/// How long requests that are under way get to end once the server is asked to stop.
-const DRAIN: Duration = Duration::from_secs(10);
-/// How long to wait when the machine has no room for another connection.
-const PAUSE: Duration = Duration::from_millis(200);
+/// Maximum time for which open requests may continue after the server was asked to stop.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// Pause after a failed accept, such as for lack of file descriptors, so that the loop does not spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
-/// Serves until `shutdown` ends; then takes no new connection, ends event streams, and gives requests that are under
-/// way ten seconds.
+/// Serves `router` until `shutdown` completes. Then it accepts no new connections, ends event streams, and gives open
+/// requests 10 s to complete.
 ///
 /// # Errors
-/// None with these settings; see [`serve_with`].
+/// Never fails with the default settings; see [`serve_with`].
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -41,10 +41,10 @@ pub async fn serve(
     serve_with(&ServerConfig::default(), listener, router, shutdown).await
 }
 
-/// The same with settings of one's own.
+/// Serves `router` like [`serve`], with explicit settings.
 ///
 /// # Errors
-/// `InvalidInput` naming `TLS_CERT` or `TLS_KEY`, at once, when they cannot be used.
+/// `InvalidInput` naming `TLS_CERT` or `TLS_KEY`, before any connection is accepted, when they cannot be used.
 pub async fn serve_with(
     config: &ServerConfig,
     listener: TcpListener,
@@ -68,31 +68,32 @@ pub async fn serve_with(
         };
         let Some((stream, peer, place)) = accepted else { break };
         if let Err(e) = connection::prepare(&stream) {
-            tracing::debug!(error = %e, "a connection was gone before it began");
+            tracing::debug!(error = %e, "connection closed before it was served");
             continue;
         }
         while connections.try_join_next().is_some() {}
         let Some(of_address) = addresses.enter(peer.ip()) else {
             if throttle.is_due(clock.now()) {
                 let limit = config.max_connections_per_address;
-                tracing::warn!(client = %peer.ip(), limit, "connection refused: the address has too many");
+                tracing::warn!(client = %peer.ip(), limit, "connection rejected: address limit reached");
             }
             continue;
         };
         let held = (place, of_address, open.token());
-        // A token of its own: its connection looks at it at every step, and would contend for one that all share.
+        // A child token per connection: its future polls the token at every step, and all of them would contend for
+        // the lock of a shared one.
         let (router, closing, clock) = (router.clone(), Closing(closing.child_token()), clock.clone());
-        let (tls, patience) = (tls.as_ref().map(Tls::acceptor), config.header_timeout);
+        let (tls, header_timeout) = (tls.as_ref().map(Tls::acceptor), config.header_timeout);
         connections.spawn(async move {
             let stream = Held::new(Paced::new(stream, clock), held);
             match tls {
-                None => connection::run(stream, peer, false, router, closing, patience).await,
-                Some(tls) => match timeout(patience, tls.accept(stream)).await {
+                None => connection::run(stream, peer, false, router, closing, header_timeout).await,
+                Some(tls) => match timeout(header_timeout, tls.accept(stream)).await {
                     Ok(Ok(stream)) => {
-                        connection::run(stream, peer, true, router, closing, patience).await;
+                        connection::run(stream, peer, true, router, closing, header_timeout).await;
                     }
-                    Ok(Err(e)) => tracing::debug!(error = %e, "a TLS handshake failed"),
-                    Err(_) => tracing::debug!("a TLS handshake was not done in time"),
+                    Ok(Err(e)) => tracing::debug!(error = %e, "TLS handshake failed"),
+                    Err(_) => tracing::debug!("TLS handshake timed out"),
                 },
             }
         });
@@ -100,12 +101,12 @@ pub async fn serve_with(
     drop(listener);
     closing.cancel();
     open.close();
-    if timeout(DRAIN, open.wait()).await.is_err() {
-        tracing::warn!("some requests did not end in time; they are cut off");
+    if timeout(DRAIN_TIMEOUT, open.wait()).await.is_err() {
+        tracing::warn!("requests aborted: drain timeout exceeded");
         connections.abort_all();
     }
     if let Some(renewal) = renewal {
-        // It ends with `closing`; only a panic of its own could be lost here, and that is in the log.
+        // It ends with `closing`. An error could only be a panic of its own, which is in the log already.
         let _ = renewal.await;
     }
     Ok(())
@@ -113,8 +114,9 @@ pub async fn serve_with(
 
 type Place = tokio::sync::OwnedSemaphorePermit;
 
-/// The next connection, once there is a place for it; none when there will be no more places, which does not happen
-/// while the server runs.
+/// Accepts the next connection as soon as there is a place for it. `None` when the semaphore is closed, which does
+/// not happen while the server runs. The place is acquired first, so that waiting connections stay in the kernel's
+/// backlog and cost nothing here.
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
@@ -124,11 +126,11 @@ async fn accept(
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => return Some((stream, peer, place)),
-            // The one that was to be taken has gone; the next may be there.
+            // The peer has closed the connection before it was accepted; the next one may be fine.
             Err(e) if is_of_the_peer(&e) => {}
             Err(e) => {
-                tracing::error!(error = %e, "no connection can be taken at the moment");
-                clock.sleep(PAUSE).await;
+                tracing::error!(error = %e, "connection accept failed");
+                clock.sleep(ACCEPT_PAUSE).await;
             }
         }
     }

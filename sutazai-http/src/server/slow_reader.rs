@@ -1,5 +1,5 @@
-//! Ends connections whose peer reads an answer too slowly: each keeps a buffer, a place among the connections and whatever
-//! its route holds for as long as its peer likes.
+//! Ends connections whose peer reads a response too slowly. Each of them would otherwise hold a buffer, a connection
+//! place and the resources of its route for as long as its peer likes.
 
 use std::fmt;
 use std::io;
@@ -14,21 +14,21 @@ use futures::future::BoxFuture;
 use sutazai_core::ports::Clock;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Time for which a peer has kept writes waiting before its rate is looked at.
+/// Time that writes must have waited for a peer before its rate is checked.
 const WINDOW: Duration = Duration::from_secs(30);
-/// Bytes that a peer takes in that time at the least: 1 KiB a second.
+/// Minimum number of bytes that a peer must read within the window: 1 KiB per second.
 const MIN_BYTES: usize = 30 * 1_024;
 
-/// A connection with a least rate for its reader. Only the time counts in which a write waits for the peer: a stream with
-/// little to say, or an idle connection, has no rate to keep.
+/// I/O stream with a minimum rate for its reader. Only the time in which a write waits for the peer counts, so that
+/// an idle connection, or a stream with few events, needs no rate.
 pub(super) struct Paced<I> {
     io: I,
     clock: Arc<dyn Clock>,
-    /// Since when a write waits, and the end of the window.
+    /// Start of the current wait of a write, and the timer of the end of the window.
     waiting: Option<(DateTime<Utc>, BoxFuture<'static, ()>)>,
-    /// How long writes have waited in this window.
+    /// Total time for which writes have waited in this window.
     waited: Duration,
-    /// What the peer took in it.
+    /// Bytes that the peer has read in this window.
     taken: usize,
 }
 
@@ -37,7 +37,7 @@ impl<I> Paced<I> {
         Self { io, clock, waiting: None, waited: Duration::ZERO, taken: 0 }
     }
 
-    /// Begins another window, unless the peer took too little in this one.
+    /// Starts the next window, or fails if the peer has read too little in this one.
     fn end_window(&mut self) -> io::Result<()> {
         if self.taken < MIN_BYTES {
             return Err(io::Error::new(io::ErrorKind::TimedOut, "the peer reads the answer too slowly"));
@@ -46,7 +46,7 @@ impl<I> Paced<I> {
         Ok(())
     }
 
-    /// Takes note of a write, and of how it went.
+    /// Records the outcome of a write, and checks the rate when the window is over.
     fn watch(
         &mut self,
         context: &mut Context<'_>,
@@ -55,7 +55,7 @@ impl<I> Paced<I> {
         match written {
             Poll::Ready(outcome) => {
                 if let Some((since, _)) = self.waiting.take() {
-                    // A clock that was set back counts nothing.
+                    // If the clock was set back, this wait counts as zero.
                     self.waited += (self.clock.now() - since).to_std().unwrap_or_default();
                 }
                 self.taken += outcome.as_ref().map_or(0, |taken| *taken);
@@ -75,7 +75,7 @@ impl<I> Paced<I> {
                 }
                 self.waiting = None;
                 self.end_window()?;
-                // Once more, to be woken at the end of the next window.
+                // Polls again to register a wake-up for the end of the next window.
                 self.watch(context, Poll::Pending)
             }
         }
@@ -138,25 +138,25 @@ mod tests {
 
     use super::*;
 
-    const ANSWER: usize = 200_000;
+    const RESPONSE_BYTES: usize = 200_000;
 
-    /// Has a second pass, and whatever was to happen then happen.
-    async fn a_second_later(clock: &ManualClock) {
+    /// Advances the clock by one second and lets the woken tasks run.
+    async fn advance_one_second(clock: &ManualClock) {
         clock.advance(Duration::from_secs(1));
         for _ in 0..10 {
             tokio::task::yield_now().await;
         }
     }
 
-    /// Sends an answer to a peer that reads `bytes` each second.
-    async fn sent_to_a_reader_of(bytes: usize) -> io::Result<()> {
+    /// Sends a response to a peer that reads `bytes` per second.
+    async fn send_to_reader_of(bytes: usize) -> io::Result<()> {
         let clock = Arc::new(ManualClock::new());
         let (ours, mut theirs): (DuplexStream, DuplexStream) = duplex(1_024);
         let mut paced = Paced::new(ours, clock.clone());
-        let sending = tokio::spawn(async move { paced.write_all(&[0; ANSWER]).await });
+        let sending = tokio::spawn(async move { paced.write_all(&[0; RESPONSE_BYTES]).await });
         let mut buffer = vec![0; bytes];
         while !sending.is_finished() {
-            a_second_later(&clock).await;
+            advance_one_second(&clock).await;
             if !sending.is_finished() {
                 theirs.read_exact(&mut buffer).await.ok();
             }
@@ -165,25 +165,25 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_reader_below_the_least_rate_is_dropped() {
-        let e = sent_to_a_reader_of(100).await.unwrap_err();
+    async fn reader_below_the_minimum_rate_is_disconnected() {
+        let e = send_to_reader_of(100).await.unwrap_err();
         assert_eq!(e.kind(), io::ErrorKind::TimedOut);
     }
 
     #[tokio::test]
-    async fn a_reader_above_it_may_take_its_time() {
-        sent_to_a_reader_of(1_100).await.unwrap();
+    async fn reader_above_the_minimum_rate_gets_the_response() {
+        send_to_reader_of(1_100).await.unwrap();
     }
 
     #[tokio::test]
-    async fn an_idle_connection_has_no_rate() {
+    async fn idle_connection_needs_no_minimum_rate() {
         let clock = Arc::new(ManualClock::new());
         let (ours, mut theirs) = duplex(1_024);
         let mut paced = Paced::new(ours, clock.clone());
         for _ in 0..100 {
             paced.write_all(b"a line").await.unwrap();
             theirs.read_exact(&mut [0; 6]).await.unwrap();
-            a_second_later(&clock).await;
+            advance_one_second(&clock).await;
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The certificate: read and checked at the start, and again when its files have changed, so that a renewed one needs no
-//! restart. TLS 1.2 and 1.3 by rustls with aws-lc-rs.
+//! TLS certificate: loaded and checked at startup, and reloaded when its files change, so that a renewed certificate
+//! needs no restart. TLS 1.2 and 1.3 with rustls and aws-lc-rs.
 
 use std::fs;
 use std::future::Future;
@@ -20,12 +20,13 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use super::TlsFiles;
 use crate::private_file::read_private_file;
 
-/// How often the files are looked at.
-const LOOK: Duration = Duration::from_secs(60);
+/// Interval at which the files are checked for changes. Polling also works for symbolic links and mounted secrets,
+/// where file notifications are unreliable.
+const RELOAD_INTERVAL: Duration = Duration::from_secs(60);
 const CERTIFICATE: &str = "TLS_CERT";
 const KEY: &str = "TLS_KEY";
 
-/// What is needed to speak TLS.
+/// TLS acceptor with the certificate that it currently uses.
 pub(super) struct Tls {
     acceptor: TlsAcceptor,
     current: Arc<Current>,
@@ -34,15 +35,15 @@ pub(super) struct Tls {
     seen: Changed,
 }
 
-/// When the two files were changed last.
+/// Modification times of the certificate and the key.
 type Changed = [Option<SystemTime>; 2];
 
-/// The certificate that new connections get.
+/// Certificate for new connections.
 #[derive(Debug)]
 struct Current(RwLock<Arc<CertifiedKey>>);
 
 impl Tls {
-    /// Reads and checks the files.
+    /// Loads and checks the files.
     pub(super) fn open(files: &TlsFiles, clock: Arc<dyn Clock>) -> Result<Self> {
         let seen = changed(files);
         let current = Arc::new(Current(RwLock::new(Arc::new(read(files, &*clock)?))));
@@ -61,13 +62,14 @@ impl Tls {
         self.acceptor.clone()
     }
 
-    /// Looks for a renewed certificate, without end. One that cannot be used is told in the log; the one before it stays.
+    /// Reloads the certificate whenever its files change; never returns. A certificate that cannot be used is logged,
+    /// and the previous one stays in use.
     pub(super) fn renew(&self) -> impl Future<Output = ()> + Send + 'static {
         let (files, current, clock) = (self.files.clone(), self.current.clone(), self.clock.clone());
         let mut seen = self.seen;
         async move {
             loop {
-                clock.sleep(LOOK).await;
+                clock.sleep(RELOAD_INTERVAL).await;
                 let now = changed(&files);
                 if now == seen {
                     continue;
@@ -76,9 +78,9 @@ impl Tls {
                 match read(&files, &*clock) {
                     Ok(key) => {
                         *current.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(key);
-                        tracing::info!("the TLS certificate was renewed");
+                        tracing::info!("TLS certificate reloaded");
                     }
-                    Err(e) => tracing::error!(error = %e, "the changed TLS certificate is not used"),
+                    Err(e) => tracing::error!(error = %e, "TLS certificate reload failed"),
                 }
             }
         }
@@ -95,7 +97,7 @@ fn changed(files: &TlsFiles) -> Changed {
     [&files.certificate, &files.key].map(|path| fs::metadata(path).and_then(|data| data.modified()).ok())
 }
 
-/// The certificate with its key, if they belong together and the time is right.
+/// Reads the certificate chain and its key; checks that they belong together and that the certificate is valid now.
 fn read(files: &TlsFiles, clock: &dyn Clock) -> Result<CertifiedKey> {
     let (certificate, key) = (files.certificate.display(), files.key.display());
     let chain = CertificateDer::pem_file_iter(&files.certificate)
@@ -111,11 +113,11 @@ fn read(files: &TlsFiles, clock: &dyn Clock) -> Result<CertifiedKey> {
         .map_err(|e| Error::invalid(CERTIFICATE, format!("expected a certificate in {certificate}: {e}")))?;
     let (now, validity) = (clock.now().timestamp(), parsed.validity());
     if now < validity.not_before.timestamp() {
-        let why = format!("the certificate in {certificate} is good from {} on only", validity.not_before);
+        let why = format!("the certificate in {certificate} is not valid before {}", validity.not_before);
         return Err(Error::invalid(CERTIFICATE, why));
     }
     if now > validity.not_after.timestamp() {
-        let why = format!("the certificate in {certificate} has expired at {}", validity.not_after);
+        let why = format!("the certificate in {certificate} expired at {}", validity.not_after);
         return Err(Error::invalid(CERTIFICATE, why));
     }
     let text = read_private_file(&files.key)
@@ -148,19 +150,19 @@ mod tests {
         files
     }
 
-    /// Time passes, and whatever was to happen then has happened.
-    async fn a_minute_later(clock: &ManualClock) {
+    /// Advances the clock by one reload interval and lets the woken tasks run.
+    async fn advance_reload_interval(clock: &ManualClock) {
         for _ in 0..10 {
             tokio::task::yield_now().await;
         }
-        clock.advance(LOOK);
+        clock.advance(RELOAD_INTERVAL);
         for _ in 0..10 {
             tokio::task::yield_now().await;
         }
     }
 
     #[tokio::test]
-    async fn a_renewed_certificate_is_taken_and_a_broken_one_is_not() {
+    async fn renewed_certificate_is_used_and_a_broken_one_is_not() {
         let folder = tempfile::tempdir().unwrap();
         let files = write(folder.path());
         let clock = Arc::new(ManualClock::new());
@@ -168,18 +170,18 @@ mod tests {
         let given = || tls.current.0.read().unwrap().clone();
         let first = given();
         let watch = tokio::spawn(tls.renew());
-        a_minute_later(&clock).await;
-        assert!(Arc::ptr_eq(&first, &given()), "nothing was renewed");
+        advance_reload_interval(&clock).await;
+        assert!(Arc::ptr_eq(&first, &given()), "an unchanged certificate was reloaded");
         write(folder.path());
-        a_minute_later(&clock).await;
+        advance_reload_interval(&clock).await;
         let second = given();
         assert_ne!(first.cert, second.cert);
         fs::write(&files.certificate, "half a file").unwrap();
-        a_minute_later(&clock).await;
+        advance_reload_interval(&clock).await;
         assert!(Arc::ptr_eq(&second, &given()));
         write(folder.path());
-        a_minute_later(&clock).await;
-        assert_ne!(second.cert, given().cert, "after a broken one nothing was renewed");
+        advance_reload_interval(&clock).await;
+        assert_ne!(second.cert, given().cert, "no certificate was loaded after a broken one");
         watch.abort();
     }
 }

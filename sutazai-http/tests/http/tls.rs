@@ -54,15 +54,15 @@ async fn answers_come_over_tls_and_say_so() {
 }
 
 #[test]
-fn what_cannot_be_used_is_named() {
+fn unusable_certificate_or_key_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let (good, key) = certificate(2025, 100);
     let (old, old_key) = certificate(2020, 1);
     let (future, future_key) = certificate(2090, 10);
     let (_, other_key) = certificate(2025, 100);
     for (setting, words, certificate, key) in [
-        ("TLS_CERT", "has expired at", &old, &old_key),
-        ("TLS_CERT", "is good from", &future, &future_key),
+        ("TLS_CERT", "expired at", &old, &old_key),
+        ("TLS_CERT", "is not valid before", &future, &future_key),
         ("TLS_KEY", "is not that of the certificate", &good, &other_key),
         ("TLS_CERT", "found none", &key, &key),
         ("TLS_KEY", "expected a PEM private key", &good, &good),
