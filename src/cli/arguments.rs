@@ -141,7 +141,7 @@ pub(crate) struct Analyze {
     /// Use the rules' own words
     #[arg(long)]
     pub(crate) no_model: bool,
-    /// Do it again every so many seconds, until Ctrl-C
+    /// Repeat the analysis at this interval, until Ctrl-C
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) watch: Option<u64>,
     /// Tell the priority level by the exit code

@@ -8,7 +8,7 @@ use sutazai_core::ports::{EventSink, PullProgress};
 
 use super::printable::printable;
 
-/// So many characters of the text are shown: with the bar and the message the line fits 80 columns.
+/// Number of characters of the text that are shown: with the bar and the message, the line fits 80 columns.
 const TAIL: usize = 24;
 
 /// An agent's progress and the text its model writes, on one line.

@@ -40,7 +40,7 @@ const JSON: &str = "application/json";
 const MODEL: &str = "SmolLM2-135M-Instruct.Q4_1";
 /// Delay before a rejected attack is repeated; without it the test would measure how fast requests can be
 /// rejected.
-const PAUSE: Duration = Duration::from_millis(20);
+const REQUEST_PAUSE: Duration = Duration::from_millis(20);
 /// Size of the text of one document in bytes, close to the limit of 10 MB.
 const DOCUMENT_BYTES: usize = 9_900_000;
 
@@ -67,7 +67,7 @@ pub(crate) fn start(attacker: &Arc<Attacker>) -> Attack {
             running.spawn(async move {
                 loop {
                     attack(attacker.clone(), number).await;
-                    SystemClock.sleep(PAUSE).await;
+                    SystemClock.sleep(REQUEST_PAUSE).await;
                 }
             });
         }
@@ -108,7 +108,7 @@ async fn socket(attacker: Arc<Attacker>) {
                 return;
             }
         }
-        SystemClock.sleep(10 * PAUSE).await;
+        SystemClock.sleep(10 * REQUEST_PAUSE).await;
     }
 }
 

@@ -11,7 +11,7 @@ use crate::support::{HANG_LIMIT, Server};
 
 const PASSWORD: &str = "correct horse battery";
 /// Interval between two requests of one kind.
-const PAUSE: Duration = Duration::from_millis(100);
+const REQUEST_INTERVAL: Duration = Duration::from_millis(100);
 
 /// User who behaves normally, from a separate address.
 pub(crate) struct Neighbor {
@@ -90,7 +90,7 @@ impl Neighbor {
                 Err(e) => wrong.push(format!("{e:?}")),
             }
             waits.push(asked.elapsed());
-            SystemClock.sleep(PAUSE).await;
+            SystemClock.sleep(REQUEST_INTERVAL).await;
         }
         (waits, wrong)
     }
@@ -107,7 +107,7 @@ impl Neighbor {
                 Some("completed") => return,
                 other => assert!(begun.elapsed() < HANG_LIMIT, "{other:?}"),
             }
-            SystemClock.sleep(PAUSE).await;
+            SystemClock.sleep(REQUEST_INTERVAL).await;
         }
     }
 }

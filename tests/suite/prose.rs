@@ -1,5 +1,4 @@
-//! House rules of names and prose, checked in every source file: comments in the field's words, constants named by
-//! purpose.
+//! House rules of names and prose, checked in every source file: no vague phrases in comments, constants named by purpose.
 
 use std::path::{Path, PathBuf};
 
@@ -8,27 +7,11 @@ use crate::tidy::{read, root, rust_files};
 /// Phrases that stand where a number, a term or a subject belongs.
 const VAGUE_PHRASES: &[&str] = &["so many", "so long", "so often", "of late", "at present", "anew"];
 
-/// First words of a clause without a subject, which say neither what an item does nor what it is.
-const CLAUSE_OPENINGS: &[&str] = &[
-    "What", "Who", "Whose", "How", "Where", "When", "Which", "Whether", "That", "Nobody", "Nothing",
-    "The same",
-];
-
 /// Names of constants that give neither purpose nor unit.
 const VAGUE_CONSTANTS: &[&str] = &[
     "AHEAD", "BREATH", "ENOUGH", "FEW", "LONG", "MANY", "MOST", "OFTEN", "PAUSE", "POLL", "SHORT", "SOON",
     "STALE", "TOGETHER", "WAIT",
 ];
-
-/// Fewest words of a doc comment that can say more than the name it stands at.
-const MIN_DOC_WORDS: usize = 4;
-
-/// A run of doc comment lines of one kind.
-struct DocComment {
-    line: usize,
-    is_module: bool,
-    text: String,
-}
 
 fn files() -> Vec<PathBuf> {
     [
@@ -49,29 +32,7 @@ fn files() -> Vec<PathBuf> {
     .collect()
 }
 
-fn doc_comments(text: &str) -> Vec<DocComment> {
-    let mut comments: Vec<DocComment> = Vec::new();
-    let mut previous = None;
-    for (index, line) in text.lines().enumerate() {
-        let line = line.trim_start();
-        let kind = ["//!", "///"].into_iter().find(|prefix| line.starts_with(prefix));
-        if let Some(prefix) = kind {
-            let words = line[prefix.len()..].trim();
-            match comments.last_mut().filter(|_| previous == kind) {
-                Some(comment) => comment.text.extend([" ", words]),
-                None => comments.push(DocComment {
-                    line: index + 1,
-                    is_module: prefix == "//!",
-                    text: words.to_owned(),
-                }),
-            }
-        }
-        previous = kind;
-    }
-    comments
-}
-
-/// The text after `//`, of any comment.
+/// Returns the text of a comment in this line.
 fn comment_of(line: &str) -> Option<&str> {
     line.split_once("//").filter(|(before, _)| !before.ends_with(':')).map(|(_, comment)| comment)
 }
@@ -108,32 +69,6 @@ fn comments_use_no_vague_phrases() {
 }
 
 #[test]
-fn doc_comments_open_with_a_verb_or_a_noun_phrase() {
-    assert_none("open with a verb or a noun phrase", |_, text| {
-        let comments = doc_comments(text).into_iter();
-        comments
-            .filter(|comment| {
-                CLAUSE_OPENINGS.iter().any(|opening| {
-                    comment.text.strip_prefix(opening).is_some_and(|rest| rest.starts_with(' '))
-                })
-            })
-            .map(|comment| (comment.line, comment.text.chars().take(80).collect()))
-            .collect()
-    });
-}
-
-#[test]
-fn doc_comments_say_more_than_a_name() {
-    assert_none(&format!("a doc comment has at least {MIN_DOC_WORDS} words"), |_, text| {
-        let comments = doc_comments(text).into_iter();
-        comments
-            .filter(|comment| comment.text.split_whitespace().count() < MIN_DOC_WORDS)
-            .map(|comment| (comment.line, comment.text))
-            .collect()
-    });
-}
-
-#[test]
 fn constants_are_named_by_purpose() {
     assert_none("name a constant by purpose and unit", |_, text| {
         let lines = text.lines().enumerate();
@@ -148,10 +83,9 @@ fn constants_are_named_by_purpose() {
 }
 
 #[test]
-fn every_module_has_a_doc_comment() {
+fn every_source_file_begins_with_its_doc_comment() {
     assert_none("begin the file with `//!`", |path, text| {
-        let is_documented =
-            text.contains("#![doc = ") || doc_comments(text).first().is_some_and(|comment| comment.is_module);
+        let is_documented = text.starts_with("//!") || text.contains("#![doc = ");
         let is_source = path.components().any(|part| part.as_os_str() == "src");
         if is_documented || !is_source { Vec::new() } else { vec![(1, "no module doc".to_owned())] }
     });

@@ -35,7 +35,7 @@ pub(crate) async fn sign_in(State(app): State<App>, request: Request, next: Next
 }
 
 /// Limits token refresh, by address. All refreshes count as calls; only rejected ones also count as sign-in attempts.
-/// So many users behind one address can refresh without blocking each other, while guessing stays as limited as for
+/// Many users behind one address can refresh without blocking each other, while guessing stays as limited as for
 /// passwords.
 pub(crate) async fn refresh(State(app): State<App>, request: Request, next: Next) -> Response {
     let protection = app.protection();

@@ -21,7 +21,7 @@ use sutazai_core::Result;
 use sutazai_core::ports::{Allowance, Clock, Quota, RateKey, RateLimiter};
 
 /// Number of keys above which addresses are counted by network; about 10 MB.
-const MANY: usize = 100_000;
+const MAX_EXACT_KEYS: usize = 100_000;
 /// Number of requests between two clean-ups of the map.
 const FORGET_EVERY: u32 = 1_024;
 
@@ -43,7 +43,7 @@ pub struct GovernorRateLimiter {
 impl GovernorRateLimiter {
     /// Creates a limiter with this quota that uses the time of `clock`. A limit of 0 counts as 1.
     pub fn new(quota: Quota, clock: Arc<dyn Clock>) -> Self {
-        Self::of_size(quota, clock, MANY)
+        Self::of_size(quota, clock, MAX_EXACT_KEYS)
     }
 
     fn of_size(quota: Quota, clock: Arc<dyn Clock>, many: usize) -> Self {

@@ -11,9 +11,9 @@ use sutazai_core::domain::later;
 
 /// Maximum number of locked-out addresses. Further ones are not remembered: their failures are still counted, but
 /// each of their credentials is verified.
-const MOST: usize = 100_000;
+const MAX_LOCKED_OUT: usize = 100_000;
 /// Number of entries from which expired ones are removed.
-const MANY: usize = 1_000;
+const CLEANUP_THRESHOLD: usize = 1_000;
 
 /// Addresses with too many failed authentications, and the end of their lockout.
 #[derive(Debug, Default)]
@@ -25,10 +25,10 @@ impl ShutOut {
     /// Locks an address out for `time`.
     pub(crate) fn add(&self, address: IpAddr, now: DateTime<Utc>, time: Duration) {
         let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
-        if until.len() >= MANY {
+        if until.len() >= CLEANUP_THRESHOLD {
             until.retain(|_, end| *end > now);
         }
-        if until.len() < MOST {
+        if until.len() < MAX_LOCKED_OUT {
             until.insert(address, later(now, time));
         }
     }

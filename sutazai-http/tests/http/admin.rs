@@ -264,7 +264,7 @@ async fn statistics() {
         "queue": { "depth": 1, "oldest_age_seconds": 0.0 }
     });
     assert_eq!(found, expected);
-    // Four gates hold all workers, so the fifth task waits: no attempt has ended for so long that one might soon be free.
+    // Four gates hold all workers, so the fifth task waits: no attempt has ended recently, so none is expected to be free soon.
     SystemClock.sleep(Duration::from_millis(20)).await;
     let held: Vec<String> = futures::future::join_all((0..5).map(|_| ada.submit("gate"))).await;
     SystemClock.sleep(Duration::from_millis(300)).await;

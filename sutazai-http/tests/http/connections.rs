@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use crate::support::HANG_LIMIT;
 use crate::support::{EventReader, Server, is_alone, success};
 
-const SOON: Duration = Duration::from_secs(5);
+const END_TIMEOUT: Duration = Duration::from_secs(5);
 
 async fn server(header: Duration, body: Duration, connections: usize) -> Server {
     let protection = Protection { body_timeout: body, ..Protection::default() };
@@ -35,7 +35,7 @@ async fn connect(address: SocketAddr) -> TcpStream {
 async fn rest(stream: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
     // A connection that is cut while we still send may end with an error; what came before counts.
-    let _ = timeout(SOON, stream.read_to_end(&mut bytes)).await.unwrap();
+    let _ = timeout(END_TIMEOUT, stream.read_to_end(&mut bytes)).await.unwrap();
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
@@ -50,13 +50,13 @@ async fn trickle(stream: &mut TcpStream, bytes: &[u8]) {
 }
 
 async fn is_well(server: &Server) {
-    let answer = timeout(SOON, server.request(Method::GET, "/health").send()).await.unwrap().unwrap();
+    let answer = timeout(END_TIMEOUT, server.request(Method::GET, "/health").send()).await.unwrap().unwrap();
     success(answer, 200).await;
 }
 
 #[tokio::test]
 async fn a_head_that_trickles_and_a_silent_connection_are_ended() {
-    let server = server(Duration::from_millis(300), SOON, 100).await;
+    let server = server(Duration::from_millis(300), END_TIMEOUT, 100).await;
     let begun = Instant::now();
     let (mut slow, mut silent, mut idle) =
         (connect(server.address).await, connect(server.address).await, connect(server.address).await);
@@ -65,13 +65,13 @@ async fn a_head_that_trickles_and_a_silent_connection_are_ended() {
     assert_eq!(rest(&mut slow).await, "");
     assert_eq!(rest(&mut silent).await, "");
     assert!(rest(&mut idle).await.starts_with("HTTP/1.1 200"), "an answer, and the end after a pause");
-    assert!(begun.elapsed() < SOON);
+    assert!(begun.elapsed() < END_TIMEOUT);
     is_well(&server).await;
 }
 
 #[tokio::test]
 async fn a_body_that_trickles_is_answered_with_408() {
-    let server = server(SOON, Duration::from_millis(300), 100).await;
+    let server = server(END_TIMEOUT, Duration::from_millis(300), 100).await;
     let head = "POST /api/v1/auth/login HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n";
     for (framing, piece) in [("content-length: 1000", " "), ("transfer-encoding: chunked", "1\r\n \r\n")] {
         let mut slow = connect(server.address).await;
@@ -86,7 +86,7 @@ async fn a_body_that_trickles_is_answered_with_408() {
 
 #[tokio::test]
 async fn a_body_in_pieces_is_taken_when_it_comes_in_time() {
-    let server = server(SOON, SOON, 100).await;
+    let server = server(END_TIMEOUT, END_TIMEOUT, 100).await;
     let body = r#"{"login":"ada","password":"wrong password"}"#;
     let mut stream = connect(server.address).await;
     let head = format!(
@@ -100,7 +100,7 @@ async fn a_body_in_pieces_is_taken_when_it_comes_in_time() {
 
 #[tokio::test]
 async fn heads_that_are_too_large_are_refused() {
-    let server = server(SOON, SOON, 100).await;
+    let server = server(END_TIMEOUT, END_TIMEOUT, 100).await;
     let long = format!("x-long: {}\r\n", "a".repeat(40_000));
     let many: String = (0..150).map(|number| format!("x-{number}: a\r\n")).collect();
     let path = format!("GET /{} HTTP/1.1\r\nhost: a\r\n\r\n", "a".repeat(70_000));
@@ -123,7 +123,7 @@ async fn heads_that_are_too_large_are_refused() {
 
 #[tokio::test]
 async fn above_the_limit_of_connections_callers_wait() {
-    let server = server(SOON * 12, SOON, 3).await;
+    let server = server(END_TIMEOUT * 12, END_TIMEOUT, 3).await;
     let mut held = Vec::new();
     for _ in 0..3 {
         held.push(connect(server.address).await);
@@ -153,7 +153,7 @@ async fn a_thousand_idle_connections_take_little_and_stop_nobody() {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
     let all = rustix::process::Rlimit { current: limit.maximum, ..limit };
     rustix::process::setrlimit(rustix::process::Resource::Nofile, all).unwrap();
-    let mut server = server(SOON * 12, SOON, 10_000).await;
+    let mut server = server(END_TIMEOUT * 12, END_TIMEOUT, 10_000).await;
     let ada = server.user("ada").await;
     let before = resident();
     let mut idle = Vec::new();
@@ -178,7 +178,7 @@ async fn a_thousand_idle_connections_take_little_and_stop_nobody() {
 
 #[tokio::test]
 async fn the_end_of_the_server_ends_what_waits_and_finishes_what_runs() {
-    let mut server = server(SOON * 12, SOON, 100).await;
+    let mut server = server(END_TIMEOUT * 12, END_TIMEOUT, 100).await;
     let ada = server.user("ada").await;
     let id = ada.submit("gate").await;
     let mut events = EventReader::new(ada.get(&format!("/api/v1/tasks/{id}/events")).await);
@@ -193,7 +193,7 @@ async fn the_end_of_the_server_ends_what_waits_and_finishes_what_runs() {
     is_well(&server).await;
     server.stop();
     // The stream ends by itself, well before anything is cut off.
-    timeout(SOON, events.rest()).await.unwrap();
+    timeout(END_TIMEOUT, events.rest()).await.unwrap();
     assert_eq!(rest(&mut silent).await, "");
     sending.write_all(&body.as_bytes()[10..]).await.unwrap();
     assert!(rest(&mut sending).await.starts_with("HTTP/1.1 401"), "a request under way was not answered");

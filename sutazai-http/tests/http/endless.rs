@@ -23,7 +23,7 @@ impl Endless {
         self.shown.load(Ordering::SeqCst)
     }
 
-    /// Waits until it writes so many answers.
+    /// Waits until it writes this number of answers.
     pub(crate) async fn until_writing(&self, count: usize) {
         let reached = async {
             while self.writing.load(Ordering::SeqCst) != count {

@@ -16,7 +16,7 @@ use crate::support::{PASSWORD, SECRET, Server};
 
 const LOGINS: usize = 200;
 /// Shorter than the server asks for, so that its queue is always full.
-const PAUSE: Duration = Duration::from_millis(50);
+const REQUEST_PAUSE: Duration = Duration::from_millis(50);
 
 /// At the default cost of a hash.
 fn identity() -> Identity {
@@ -39,7 +39,7 @@ async fn tasks_are_listed_while_200_people_sign_in() {
         let answer = server.request(Method::POST, "/api/v1/auth/login").json(&body).send().await.unwrap();
         match answer.status().as_u16() {
             200 => break,
-            503 => SystemClock.sleep(PAUSE).await,
+            503 => SystemClock.sleep(REQUEST_PAUSE).await,
             other => panic!("a sign-in was answered with {other}"),
         }
     };

@@ -104,7 +104,7 @@ async fn files_are_sent_short_and_once() {
     assert_eq!(short.headers()["vary"], "accept-encoding");
     let first = short.bytes().await.unwrap();
     assert!(first.len() * 2 < whole);
-    // The same bytes each time: nothing is compressed anew.
+    // The same bytes each time: nothing is compressed again.
     assert_eq!(get(&[("accept-encoding", "gzip")]).await.bytes().await.unwrap(), first);
     assert!(!get(&[("accept-encoding", "gzip;q=0")]).await.headers().contains_key("content-encoding"));
     let known = get(&[("if-none-match", &tag)]).await;

@@ -17,7 +17,7 @@ const SUBSCRIPTIONS: usize = 32;
 /// As many as one user may have beside two WebSockets.
 const STREAMS: usize = 30;
 /// A read takes some milliseconds. Who waits for a connection that nobody gives back waits for 3 to 30 s.
-const SOON: Duration = Duration::from_secs(1);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// One user subscribes to 32 tasks at once, with a client that reads and with one that does not, and follows most of them
 /// over a stream of events that is never read; another user lists tasks meanwhile.
@@ -40,7 +40,7 @@ async fn others_are_answered(tasks: Arc<dyn TaskStore>) {
     for _ in 0..20 {
         let asked = Instant::now();
         success(eve.get("/api/v1/tasks").await, 200).await;
-        assert!(asked.elapsed() < SOON, "a list took {:?}", asked.elapsed());
+        assert!(asked.elapsed() < ANSWER_TIMEOUT, "a list took {:?}", asked.elapsed());
     }
     let mut subscribed = HashSet::new();
     while subscribed.len() < SUBSCRIPTIONS {

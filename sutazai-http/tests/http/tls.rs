@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 
 use crate::support::Server;
 
-/// A certificate for `localhost`, good from this year on for so many years, and its key.
+/// Creates a certificate for `localhost` that is valid from this year on for a number of years, and its key.
 fn certificate(from: i32, years: i32) -> (String, String) {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
