@@ -27,7 +27,7 @@ use sutazai_http::{CorsOrigins, ServerConfig, TrustedProxies};
 pub use layers::Layers;
 pub use secret::Secret;
 pub(crate) use settings::user_data_folder;
-pub use settings::{Fallback, Group, SETTINGS, Setting, Values, flag_help, markdown, setting_named};
+pub use settings::{Fallback, Group, Setting, Values, flag_help, markdown, setting_named, settings};
 
 /// How strict the start is about what is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

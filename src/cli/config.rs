@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use sutazai::config::{Config, SETTINGS, markdown};
+use sutazai::config::{Config, Group, markdown};
 use sutazai::{setup, store};
 use sutazai_core::ports::SystemClock;
 use sutazai_core::{Error, Result};
@@ -26,15 +26,13 @@ pub(crate) async fn run(settings: &SettingFlags, command: &ConfigCommand) -> Res
 
 /// Prints every setting with its meaning, its values and its default.
 fn list() -> Result<ExitCode> {
-    let mut group = None;
-    for setting in SETTINGS {
-        if group != Some(setting.group) {
-            let gap = if group.is_some() { "\n" } else { "" };
-            output::line(format_args!("{gap}{}", setting.group.title()))?;
-            group = Some(setting.group);
+    for (index, group) in Group::ALL.into_iter().enumerate() {
+        let gap = if index > 0 { "\n" } else { "" };
+        output::line(format_args!("{gap}{}", group.title()))?;
+        for setting in group.settings() {
+            output::line(format_args!("  {}: {}", setting.name, setting.help))?;
+            output::line(format_args!("      {}; default: {}", setting.expected(), setting.default_text()))?;
         }
-        output::line(format_args!("  {}: {}", setting.name, setting.help))?;
-        output::line(format_args!("      {}; default: {}", setting.expected(), setting.default_text()))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,6 @@
 //! Variables of the environment that are no settings: names of other programs, and misspelled ones.
 
-use super::settings::{SETTINGS, setting_named};
+use super::settings::{setting_named, settings};
 
 /// A variable of another program that is read as a setting.
 #[derive(Debug, Clone, Copy)]
@@ -90,7 +90,7 @@ pub(super) fn hint(name: &str) -> Option<String> {
 /// Returns the setting whose name differs by a slip only. Short names are left alone: many words are near them.
 pub(super) fn nearest(name: &str) -> Option<&'static str> {
     let distance = |setting: &str| strsim::damerau_levenshtein(name, setting);
-    let names = SETTINGS.iter().map(|setting| setting.name).filter(|setting| setting.len() >= 8);
+    let names = settings().map(|setting| setting.name).filter(|setting| setting.len() >= 8);
     let (typos, near) = names.map(|setting| (distance(setting), setting)).min()?;
     (1..=MAX_TYPOS).contains(&typos).then_some(near)
 }

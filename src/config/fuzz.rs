@@ -6,7 +6,7 @@ use std::time::Duration;
 use sutazai_core::testing::mutated;
 
 use super::Layers;
-use super::settings::SETTINGS;
+use super::settings::settings;
 
 /// Time for each target where no fuzzer sets it.
 const TIME: Duration = Duration::from_secs(2);
@@ -53,12 +53,13 @@ fn values_of_the_environment() {
     ]);
     bolero::check!().with_test_time(TIME).for_each(|script: &[u8]| {
         let value = String::from_utf8_lossy(&mutated(&seeds, script)).into_owned();
-        let chosen = usize::from(script.last().copied().unwrap_or_default()) % SETTINGS.len();
-        let name = SETTINGS[chosen].name;
+        let chosen = usize::from(script.last().copied().unwrap_or_default()) % settings().count();
+        let Some(setting) = settings().nth(chosen) else { return };
+        let name = setting.name;
         let layers = Layers::read([(name.into(), value.clone().into())], None, &[]);
         let checked = layers.check();
         // What stands between a user and a host, and what is a secret, is shown nowhere.
-        if SETTINGS[chosen].is_secret() && value.contains(PASSWORD) {
+        if setting.is_secret() && value.contains(PASSWORD) {
             let shown = format!("{checked:?} {:?} {layers:?}", layers.effective());
             assert!(!shown.contains(PASSWORD), "{name}={value}: {shown}");
         }

@@ -11,7 +11,7 @@ use sutazai_http::read_private_file;
 
 use super::foreign::{aliases, hint, nearest};
 use super::secret::Secret;
-use super::settings::{SETTINGS, Setting, Values, setting_named};
+use super::settings::{Setting, Values, setting_named, settings};
 
 /// Values as they were found, each with its origin; not yet checked.
 #[derive(Debug, Clone, Default)]
@@ -44,8 +44,7 @@ impl Layers {
 
     /// Name, value and origin of every setting; secrets and passwords are hidden.
     pub fn effective(&self) -> Vec<(&'static str, String, String)> {
-        SETTINGS
-            .iter()
+        settings()
             .map(|setting| match (self.found.get(setting.name), setting.default_value()) {
                 (Some((value, origin)), _) => (setting.name, shown(setting, value), origin.clone()),
                 (None, Some(default)) => (setting.name, default, "default".to_owned()),
@@ -66,7 +65,7 @@ impl Layers {
     fn read_environment(&mut self, environment: &BTreeMap<OsString, OsString>) {
         // An empty variable counts as not set: Compose and systemd pass those on.
         let value = |name: &str| environment.get(OsStr::new(name)).filter(|value| !value.is_empty());
-        for setting in SETTINGS {
+        for setting in settings() {
             let file_variable = format!("{}_FILE", setting.name);
             match (value(&file_variable).filter(|_| setting.may_be_in_a_file()), value(setting.name)) {
                 (Some(path), _) => match read_private_file(Path::new(path)) {

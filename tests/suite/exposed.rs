@@ -133,7 +133,7 @@ fn unusable_certificate_prevents_the_start() {
         let errors = text(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{errors}");
         assert!(
-            errors.contains("TLS_CERT: the certificate in") && errors.contains("has expired"),
+            errors.contains("TLS_CERT: the certificate in") && errors.contains(" expired at "),
             "{errors}"
         );
     }

@@ -327,7 +327,7 @@ mod tests {
         let log = std::fs::read_to_string(log.path()).unwrap();
         let lines: Vec<&str> = log.lines().collect();
         assert_eq!(lines.len(), 2, "{log}");
-        for (line, failed) in lines.into_iter().zip(["could not be written", "could not be thinned out"]) {
+        for (line, failed) in lines.into_iter().zip(["write failed", "compaction failed"]) {
             assert!(line.contains(failed) && line.contains("the disk is full"), "{line}");
         }
     }
