@@ -80,15 +80,15 @@ fn resolve_links(profile: &Path, built: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether `name` is the one that programs load a library by, with the major version only: `libllama.so.0`. Nothing of
-/// `libllama-common`, which belongs to llama.cpp's tools, is used.
+/// Returns whether `name` is the name under which programs load a library, with the major version only, such as
+/// `libllama.so.0`. Excludes `libllama-common`, which belongs to llama.cpp's tools.
 fn is_shared_library(name: &str) -> bool {
     let version = name.split_once(".so.").map(|(_, version)| version);
     !name.starts_with("libllama-common")
         && version.is_some_and(|version| version.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// Whether the C++ compiler keeps the stores before `ldtilecfg`: every one except GCC before 13.2.
+/// Returns whether the C++ compiler keeps the stores before `ldtilecfg`: every one except GCC before 13.2.
 fn compiler_builds_amx_correctly() -> bool {
     let compiler = env::var("CXX").unwrap_or_else(|_| "c++".to_owned());
     // Only GCC supports this option.

@@ -77,7 +77,7 @@ impl Drop for StatProgram {
     }
 }
 
-/// Whether the file system of a path responds within `limit`. If no child process can be started, it counts as
+/// Returns whether the file system of a path responds within `limit`. If no child process can be started, it counts as
 /// responding.
 pub fn answers(path: &Path, limit: Duration) -> bool {
     match StatProgram::start(&[path]) {

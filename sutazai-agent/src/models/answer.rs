@@ -130,9 +130,9 @@ struct State<S> {
     /// Text received so far; collected only when there is a constraint to check.
     text: String,
     refusal: String,
-    /// Whether no text has been received yet.
+    /// Indicates that no text has been received yet.
     is_empty: bool,
-    /// Whether the model has sent reasoning.
+    /// Indicates that the model has sent reasoning.
     reasoned: bool,
 }
 

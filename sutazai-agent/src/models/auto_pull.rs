@@ -89,8 +89,8 @@ impl AutoPull {
         progress
     }
 
-    /// Whether `state` rules out another pull: it is running or failed within [`RETRY_INTERVAL`]. A pull that succeeded
-    /// does not count, because the model may have been removed since.
+    /// Returns whether `state` rules out another pull: it is running or failed within [`RETRY_INTERVAL`]. A pull that
+    /// succeeded does not count, because the model may have been removed since.
     fn is_reusable(&self, state: &State) -> bool {
         match state {
             State::Running(_) => true,

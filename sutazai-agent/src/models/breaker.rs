@@ -108,13 +108,13 @@ impl CircuitBreaker {
 #[derive(Debug)]
 pub struct Permit {
     breaker: Arc<CircuitBreaker>,
-    /// Whether this is the trial call of a half-open circuit.
+    /// Marks the trial call of a half-open circuit.
     is_trial: bool,
     settled: bool,
 }
 
 impl Permit {
-    /// Whether this is the trial call of a half-open circuit.
+    /// Returns whether this is the trial call of a half-open circuit.
     pub(super) fn is_trial(&self) -> bool {
         self.is_trial
     }

@@ -56,7 +56,7 @@ impl FallbackChain {
         Self { links: backends.into_iter().map(link).collect(), clock }
     }
 
-    /// Whether the chain has no backend.
+    /// Returns whether the chain has no backend.
     pub(super) fn is_empty(&self) -> bool {
         self.links.is_empty()
     }
@@ -183,7 +183,7 @@ impl ModelBackend for FallbackChain {
         "chain"
     }
 
-    /// Whether the first backend whose circuit is not open can enforce `constraint`.
+    /// Returns whether the first backend whose circuit is not open can enforce `constraint`.
     ///
     /// Callers choose a constraint by this answer, and the operator's order decides which backend most requests reach.
     /// A request with a constraint that this backend lacks still falls through to a later backend that has it.

@@ -209,8 +209,8 @@ pub(super) fn about_texts(e: Error) -> Error {
     if e.kind() == ErrorKind::ContextLength { e.with_field("input") } else { e }
 }
 
-/// Whether `complaint` reports an exceeded context: the code of OpenAI's API, the type of `llama-server`, or a sentence
-/// of Ollama, vLLM and others.
+/// Returns whether `complaint` reports an exceeded context: by the code of OpenAI's API, the type of `llama-server`, or
+/// a sentence of Ollama, vLLM and others.
 fn is_context_overflow(complaint: &str) -> bool {
     let words = complaint.to_lowercase();
     let named = [

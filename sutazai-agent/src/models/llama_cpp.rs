@@ -53,7 +53,7 @@ pub struct LlamaCppModelBackend {
     runner: Runner,
 }
 
-/// Where the model runs.
+/// Place where the model runs: a child process or this process.
 enum Runner {
     Child(Supervised),
     #[cfg(feature = "llama-cpp-native")]

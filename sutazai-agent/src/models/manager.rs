@@ -155,8 +155,8 @@ impl ModelManager {
 }
 
 impl Plan {
-    /// Whether backends were reached and none has the default model. If none was reached, no backend could pull it
-    /// either.
+    /// Returns whether backends were reached and none has the default model. If none was reached, no backend could pull
+    /// it either.
     fn lacks_default(&self) -> bool {
         self.reached > 0 && self.with_default.is_empty()
     }

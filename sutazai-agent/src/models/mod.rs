@@ -55,7 +55,7 @@ pub struct ConnectOptions {
     pub openai_api_key: Option<String>,
     /// Longest silence of a server before a request to it fails.
     pub idle_timeout: Duration,
-    /// Where `llama-cpp` models run; without it such an entry is an error.
+    /// Place where `llama-cpp` models run; without it such an entry is an error.
     pub embedded: Option<EmbeddedModels>,
 }
 
@@ -65,7 +65,7 @@ impl Default for ConnectOptions {
     }
 }
 
-/// Where the models of GGUF files run.
+/// Place where the models of GGUF files run.
 #[derive(Debug, Clone)]
 pub enum EmbeddedModels {
     /// Each in a child process, so that a crash of native code fails only the requests in progress.

@@ -35,7 +35,7 @@ pub struct OpenAiModelBackend {
     /// Models that the server has listed. Some servers answer to any model name with the one model they have, so that
     /// only the list reveals which models exist.
     listed: Mutex<BTreeSet<String>>,
-    /// Whether the last listing identified the server as a `llama-server`.
+    /// Indicates that the last listing identified the server as a `llama-server`.
     is_llama_server: AtomicBool,
 }
 

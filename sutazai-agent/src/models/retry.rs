@@ -102,7 +102,8 @@ impl<'a> Retry<'a> {
     }
 }
 
-/// Whether the same call may succeed a moment later. `Internal` is excluded: it reports a bug of this program.
+/// Returns whether a repetition of the call may succeed shortly after the failure. `Internal` is excluded: it reports a
+/// bug of this program.
 fn is_temporary_failure(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::RateLimited | ErrorKind::Busy)
 }

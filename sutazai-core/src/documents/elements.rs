@@ -53,7 +53,7 @@ struct Inside {
     is_displayed: bool,
     is_visible: bool,
     keeps_space: bool,
-    /// Whether the content is SVG or MathML, where a self-closing tag is an element without content.
+    /// Indicates SVG or MathML content, where a self-closing tag is an element without content.
     is_foreign: bool,
     /// Index of the nearest open element of each kind that a tag in here would end.
     nearest: [Option<u16>; KINDS.len()],

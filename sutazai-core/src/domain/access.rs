@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// Operator's settings for the role `user`. Admins and the embedder always have every permission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AccessPolicy {
-    /// Whether users may read the machine's metrics: its name, load, processes and containers. Default true.
+    /// Lets users read the machine's metrics: its name, load, processes and containers. Default true.
     pub users_read_metrics: bool,
 }
 

@@ -22,7 +22,7 @@ pub struct AgentDescriptor {
 /// Liveness of an agent over all processes that share the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AgentStatus {
-    /// Whether a worker process sent a heartbeat for the agent within the last minute.
+    /// Indicates that a worker process sent a heartbeat for the agent within the last minute.
     pub online: bool,
     /// Time of the last heartbeat, if there was one.
     pub last_seen_at: Option<DateTime<Utc>>,

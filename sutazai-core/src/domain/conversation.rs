@@ -57,7 +57,7 @@ pub struct StoredMessage {
     pub message: ChatMessage,
     /// Time at which the message was written; for an answer, when it ended.
     pub created_at: DateTime<Utc>,
-    /// Whether the answer was interrupted: its reader disconnected, or the model failed.
+    /// Indicates an interrupted answer: its reader disconnected, or the model failed.
     pub cut: bool,
     /// Model, backend and token counts of an answer that ended.
     pub usage: Option<ModelUsage>,

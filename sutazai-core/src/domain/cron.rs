@@ -28,7 +28,7 @@ const MAX_OFFSET: TimeDelta = TimeDelta::hours(16);
 pub struct CronTimes {
     pattern: croner::Cron,
     zone: Tz,
-    /// Whether the pattern names fixed times instead of an interval.
+    /// Indicates that the pattern names fixed times instead of an interval.
     is_fixed: bool,
 }
 

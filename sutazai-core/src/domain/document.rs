@@ -15,7 +15,7 @@ pub enum MediaType {
     Plain,
     /// Markdown text (RFC 7763).
     Markdown,
-    /// An HTML page.
+    /// HTML page with its markup.
     Html,
 }
 

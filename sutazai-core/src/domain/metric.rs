@@ -15,7 +15,7 @@ use serde_json::Value;
 pub enum Section<T> {
     /// The section was measured.
     Present {
-        /// The measured values.
+        /// Values that were measured for the section.
         value: T,
     },
     /// The section could not be measured on this machine at this time.
@@ -316,7 +316,7 @@ pub struct SwapMetrics {
     pub in_bytes_per_second: Option<f64>,
     /// Bytes per second written to swap over the sampling interval, if the kernel counts them.
     pub out_bytes_per_second: Option<f64>,
-    /// Whether all swap space is compressed memory (zram) and none is on a disk.
+    /// Indicates that all swap space is compressed memory (zram) and none is on a disk.
     #[serde(default)]
     pub in_memory: bool,
 }
@@ -340,9 +340,10 @@ pub struct DiskMetrics {
     pub used_percent: f64,
     /// Used share of the inodes, 0 to 100, if the file system counts them.
     pub inodes_used_percent: Option<f64>,
-    /// Whether the file system is mounted read-only now.
+    /// Indicates that the file system is currently mounted read-only.
     pub read_only: bool,
-    /// Whether it was mounted for writing and the kernel has made it read-only since, as it does after an error.
+    /// Indicates that the file system was mounted for writing and the kernel has since made it read-only, as it does
+    /// after an error.
     #[serde(default)]
     pub failed: bool,
     /// Space held by deleted files that are still open; `None` if no such file is visible.
@@ -494,7 +495,7 @@ pub struct FileMetrics {
 /// Synchronization state of the system clock according to the kernel (`adjtimex(2)`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ClockMetrics {
-    /// Whether the kernel was told that a time service keeps the clock synchronized.
+    /// Indicates that, according to the kernel, a time service keeps the clock synchronized.
     pub synchronized: bool,
     /// Maximum error estimated by the kernel, in milliseconds.
     pub max_error_ms: f64,
@@ -506,11 +507,11 @@ pub struct ClockMetrics {
 /// Pressure stall information (`/proc/pressure`), by resource.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PressureMetrics {
-    /// Processor.
+    /// Stalls for lack of processor time.
     pub cpu: Pressure,
-    /// Memory.
+    /// Stalls for lack of memory.
     pub memory: Pressure,
-    /// Input and output.
+    /// Stalls while waiting for input or output.
     pub io: Pressure,
 }
 
@@ -599,7 +600,7 @@ pub struct ContainerInfo {
     pub pids_limit: Option<u64>,
     /// Number of restarts by the engine.
     pub restarts: u64,
-    /// Whether its latest run was killed for lack of memory.
+    /// Indicates that its latest run was killed for lack of memory.
     pub oom_killed: bool,
     /// Exit code of its latest run, once it has exited.
     pub exit_code: Option<i64>,

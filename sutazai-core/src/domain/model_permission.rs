@@ -52,7 +52,7 @@ pub struct ModelMeasurement {
     pub name: String,
     /// Permission that requires this ability.
     pub permission: ModelPermission,
-    /// The measured value.
+    /// Value that was measured, compared with `threshold`.
     pub value: f64,
     /// Minimum value that passes.
     pub threshold: f64,

@@ -22,7 +22,8 @@ impl PageBounds {
         Self { limit, rows: 0, bytes: 0, is_full: false }
     }
 
-    /// Whether the next row, with content of `bytes`, is part of the page. None is after the first one that is not.
+    /// Counts the next row, with content of `bytes` bytes, and returns whether it belongs to the page. Once a row is
+    /// rejected, all later ones are.
     pub fn admits(&mut self, bytes: usize) -> bool {
         self.bytes = self.bytes.saturating_add(bytes);
         let exceeds = self.rows >= self.limit || (self.bytes > MAX_PAGE_BYTES && self.rows > 0);
@@ -31,7 +32,7 @@ impl PageBounds {
         !self.is_full
     }
 
-    /// Whether a row was left to the next page.
+    /// Returns whether a row was rejected and left to the next page.
     pub const fn is_full(&self) -> bool {
         self.is_full
     }

@@ -25,17 +25,18 @@ pub struct DocumentQuota {
     pub bytes: u64,
 }
 
-/// How many messages the conversations of a user may have together, and how many bytes they may say.
+/// Limits on the messages in all conversations of one user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MessageQuota {
-    /// Messages.
+    /// Maximum number of messages.
     pub messages: u32,
-    /// Bytes of their contents.
+    /// Maximum total size of their contents, in bytes.
     pub bytes: u64,
 }
 
 impl MessageQuota {
-    /// Whether a message of `more` bytes may be added to `messages` of `bytes` in all; the same over every store.
+    /// Checks that a user who has `messages` messages with `bytes` bytes in total may add one of `more` bytes. All
+    /// stores share this check.
     ///
     /// # Errors
     /// `Conflict` naming the limit.

@@ -23,7 +23,7 @@ pub enum GeneratedBy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PriorityLevel {
-    /// Nothing needs attention.
+    /// The machine needs no attention.
     Low,
     /// The machine should be watched.
     Medium,

@@ -115,7 +115,7 @@ pub struct NewSchedule {
     pub missed_runs: MissedRuns,
     /// Policy for a time at which an earlier task has not ended.
     pub overlap_policy: OverlapPolicy,
-    /// Whether the schedule fires.
+    /// Enables the schedule; a disabled one does not fire.
     pub enabled: bool,
 }
 

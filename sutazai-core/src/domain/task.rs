@@ -178,7 +178,7 @@ pub struct Task {
     pub parent: Option<TaskId>,
     /// Number of children that must still end before it is due again.
     pub waiting_for: u32,
-    /// Whether cancellation of the running task was requested; its worker learns of it at the next heartbeat.
+    /// Indicates that cancellation of the running task was requested; its worker is notified at the next heartbeat.
     pub cancel_requested: bool,
     /// Instance that holds the lease.
     pub worker: Option<WorkerId>,

@@ -43,7 +43,7 @@ pub struct User {
     pub password_hash: String,
     /// Role of the user.
     pub role: UserRole,
-    /// Whether the account is disabled: a disabled user cannot sign in.
+    /// Disables the account: a disabled user cannot sign in.
     pub disabled: bool,
     /// Time at which the user registered.
     pub created_at: DateTime<Utc>,

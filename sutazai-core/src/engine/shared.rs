@@ -55,7 +55,7 @@ pub(crate) struct Shared {
     /// Cancelled when no claim is held any more.
     pub(crate) closed: CancellationToken,
     pub(crate) tracker: TaskTracker,
-    /// Whether the workers were started.
+    /// Indicates that the workers were started.
     pub(crate) started: AtomicBool,
 }
 

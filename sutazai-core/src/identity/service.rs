@@ -26,7 +26,7 @@ pub struct IdentityConfig {
     pub session_ttl: Duration,
     /// Maximum lifetime of an admin's session; default 7 days.
     pub admin_session_ttl: Duration,
-    /// Whether anybody may register; otherwise only holders of an invitation. Default true.
+    /// Lets anybody register; otherwise only holders of an invitation can. Default true.
     pub open_registration: bool,
     /// Permissions of the role `user`, which also bound the scopes of API keys.
     pub access: AccessPolicy,

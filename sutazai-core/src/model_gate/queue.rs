@@ -106,7 +106,7 @@ impl GateQueue {
         granted
     }
 
-    /// Whether one more request of this user may have a slot.
+    /// Returns whether this user may occupy one more slot.
     fn may_run(&self, share: Share) -> bool {
         below(self.slots_per_user, share, self.running.values().map(|(of, _)| *of))
     }
@@ -155,7 +155,7 @@ impl GateQueue {
     }
 }
 
-/// Whether a user has fewer than `most` of these slots. The embedder itself has no limit.
+/// Returns whether a user has fewer than `most` of these slots. The embedder itself has no limit.
 fn below(most: usize, share: Share, slots: impl Iterator<Item = Share>) -> bool {
     share.is_none() || slots.filter(|of| *of == share).count() < most
 }
@@ -171,7 +171,7 @@ mod tests {
     use super::*;
     use crate::domain::UserId;
 
-    const LONG_TIMEOUT: Duration = Duration::from_secs(600);
+    const REQUEST_TIMEOUT: Duration = Duration::from_secs(600);
 
     fn at(seconds: i64) -> DateTime<Utc> {
         Utc.timestamp_opt(seconds, 0).unwrap()
@@ -198,30 +198,31 @@ mod tests {
     /// Creates a queue with one slot and an average of ten seconds.
     fn queue_with_average(capacity: usize) -> (GateQueue, Ticket) {
         let mut queue = GateQueue::new(1, capacity);
-        let first = granted(enter(&mut queue, LONG_TIMEOUT, 0));
+        let first = granted(enter(&mut queue, REQUEST_TIMEOUT, 0));
         assert!(queue.leave(first, at(10)).is_empty());
-        let running = granted(enter(&mut queue, LONG_TIMEOUT, 10));
+        let running = granted(enter(&mut queue, REQUEST_TIMEOUT, 10));
         (queue, running)
     }
 
     #[test]
     fn freed_slots_go_to_queued_requests() {
         let mut queue = GateQueue::new(2, 8);
-        let [one, two] = [0, 0].map(|now| granted(enter(&mut queue, LONG_TIMEOUT, now)));
-        let [three, four] = [0, 0].map(|now| waiting(enter(&mut queue, LONG_TIMEOUT, now)));
+        let [one, two] = [0, 0].map(|now| granted(enter(&mut queue, REQUEST_TIMEOUT, now)));
+        let [three, four] = [0, 0].map(|now| waiting(enter(&mut queue, REQUEST_TIMEOUT, now)));
         assert_eq!(queue.leave(two, at(1)), [three]);
         assert_eq!(queue.leave(one, at(1)), [four]);
         assert!(queue.leave(three, at(2)).is_empty());
         assert!(queue.leave(three, at(2)).is_empty(), "who has left cannot free a second slot");
-        granted(enter(&mut queue, LONG_TIMEOUT, 2));
-        waiting(enter(&mut queue, LONG_TIMEOUT, 2));
+        granted(enter(&mut queue, REQUEST_TIMEOUT, 2));
+        waiting(enter(&mut queue, REQUEST_TIMEOUT, 2));
     }
 
     #[test]
     fn one_user_has_all_slots_but_one() {
         let mut queue = GateQueue::new(3, 8);
         let [greedy, modest] = [0; 2].map(|_| Some(UserId::new()));
-        let come = |queue: &mut GateQueue, share, urgency| queue.enter(share, urgency, LONG_TIMEOUT, at(0));
+        let come =
+            |queue: &mut GateQueue, share, urgency| queue.enter(share, urgency, REQUEST_TIMEOUT, at(0));
         let first = granted(come(&mut queue, greedy, Urgency::Interactive));
         granted(come(&mut queue, greedy, Urgency::Background));
         let third = waiting(come(&mut queue, greedy, Urgency::Interactive));
@@ -230,7 +231,7 @@ mod tests {
         assert_eq!(queue.leave(other, at(1)), [next], "who came first has two slots");
         assert_eq!(queue.leave(first, at(1)), [third]);
         // With one slot there is none to be kept free, and the embedder itself is no user.
-        granted(GateQueue::new(1, 8).enter(greedy, Urgency::Interactive, LONG_TIMEOUT, at(0)));
+        granted(GateQueue::new(1, 8).enter(greedy, Urgency::Interactive, REQUEST_TIMEOUT, at(0)));
         let mut queue = GateQueue::new(3, 8);
         for _ in 0..3 {
             granted(come(&mut queue, None, Urgency::Interactive));
@@ -241,9 +242,9 @@ mod tests {
     fn wait_for_a_users_own_answers_counts() {
         let mut queue = GateQueue::new(2, 8);
         let greedy = Some(UserId::new());
-        let first = granted(queue.enter(greedy, Urgency::Interactive, LONG_TIMEOUT, at(0)));
+        let first = granted(queue.enter(greedy, Urgency::Interactive, REQUEST_TIMEOUT, at(0)));
         queue.leave(first, at(10));
-        granted(queue.enter(greedy, Urgency::Interactive, LONG_TIMEOUT, at(10)));
+        granted(queue.enter(greedy, Urgency::Interactive, REQUEST_TIMEOUT, at(10)));
         // The other slot is free, but not for this user: ten seconds until the own one is, ten for the answer.
         let limit = Duration::from_secs(19);
         let e = queue.enter(greedy, Urgency::Interactive, limit, at(10)).unwrap_err();
@@ -254,8 +255,8 @@ mod tests {
     #[test]
     fn cancelled_request_gets_no_slot() {
         let (mut queue, running) = queue_with_average(8);
-        let gone = waiting(enter(&mut queue, LONG_TIMEOUT, 10));
-        let next = waiting(enter(&mut queue, LONG_TIMEOUT, 10));
+        let gone = waiting(enter(&mut queue, REQUEST_TIMEOUT, 10));
+        let next = waiting(enter(&mut queue, REQUEST_TIMEOUT, 10));
         assert!(queue.leave(gone, at(11)).is_empty());
         assert_eq!(queue.leave(running, at(20)), [next]);
     }
@@ -263,13 +264,13 @@ mod tests {
     #[test]
     fn full_queue_is_busy_until_a_slot_is_free() {
         let (mut queue, running) = queue_with_average(1);
-        let next = waiting(enter(&mut queue, LONG_TIMEOUT, 10));
-        let e = enter(&mut queue, LONG_TIMEOUT, 14).unwrap_err();
+        let next = waiting(enter(&mut queue, REQUEST_TIMEOUT, 10));
+        let e = enter(&mut queue, REQUEST_TIMEOUT, 14).unwrap_err();
         assert_eq!((e.kind(), e.retry_after()), (ErrorKind::Busy, Some(Duration::from_secs(6))));
-        let e = enter(&mut queue, LONG_TIMEOUT, 60).unwrap_err();
+        let e = enter(&mut queue, REQUEST_TIMEOUT, 60).unwrap_err();
         assert_eq!(e.retry_after(), Some(MIN_RETRY_AFTER), "it takes longer than usual");
         assert_eq!(queue.leave(running, at(60)), [next]);
-        waiting(enter(&mut queue, LONG_TIMEOUT, 60));
+        waiting(enter(&mut queue, REQUEST_TIMEOUT, 60));
     }
 
     #[test]
@@ -289,7 +290,7 @@ mod tests {
         let (mut queue, _) = queue_with_average(8);
         let [tasks, person] = [0; 2].map(|_| Some(UserId::new()));
         for _ in 0..4 {
-            let entry = queue.enter(tasks, Urgency::Background, LONG_TIMEOUT, at(10));
+            let entry = queue.enter(tasks, Urgency::Background, REQUEST_TIMEOUT, at(10));
             waiting(entry);
         }
         let limit = Duration::from_secs(20);
@@ -318,10 +319,10 @@ mod tests {
         let (mut queue, running) = queue_with_average(8);
         queue.leave(running, at(10));
         for _ in 0..20 {
-            let ticket = granted(enter(&mut queue, LONG_TIMEOUT, 10));
+            let ticket = granted(enter(&mut queue, REQUEST_TIMEOUT, 10));
             queue.leave(ticket, at(11));
         }
-        granted(enter(&mut queue, LONG_TIMEOUT, 20));
+        granted(enter(&mut queue, REQUEST_TIMEOUT, 20));
         waiting(enter(&mut queue, Duration::from_secs(3), 20));
     }
 }

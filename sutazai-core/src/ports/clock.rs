@@ -26,7 +26,7 @@ pub trait Clock: Debug + Send + Sync + 'static {
         (self.now() - DateTime::UNIX_EPOCH).to_std().unwrap_or_default()
     }
 
-    /// Sleeps for `duration`.
+    /// Suspends the calling task for at least `duration`.
     async fn sleep(&self, duration: Duration);
 }
 

@@ -18,7 +18,7 @@ pub struct AccessClaims {
     /// Issuer, always [`ISSUER`]. Tokens signed before this claim was introduced have none.
     #[serde(default)]
     pub iss: String,
-    /// Audience, always [`AUDIENCE`].
+    /// Intended audience of the token, always [`AUDIENCE`].
     #[serde(default)]
     pub aud: String,
     /// Subject: id of the user.

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-/// Creates an object with this number of integers of up to five digits, which no database compresses well: 200,000 of
-/// them take over a megabyte.
+/// Builds an object with `values` numbers of up to five digits, which databases hardly compress: 200,000 of them take
+/// over 1 MB.
 pub(crate) fn large_json(values: u64) -> Value {
     json!({ "values": (0..values).map(|n| n * 7_919 % 65_537).collect::<Vec<_>>() })
 }

@@ -238,7 +238,7 @@ pub async fn a_denied_constraint_is_unsupported<B: ModelBackend + ?Sized>(backen
     }
 }
 
-/// When the request's timeout expires, the stream ends with `Timeout`.
+/// Checks that the stream ends with `Timeout` when the request's timeout expires.
 pub async fn the_stream_ends_when_the_timeout_runs_out<B: ModelBackend + ?Sized>(backend: &B) {
     let timeout = Duration::from_millis(150);
     let begun = Instant::now();

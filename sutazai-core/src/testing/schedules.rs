@@ -69,7 +69,7 @@ struct World {
     /// Tasks changed since they were last compared.
     touched: BTreeSet<TaskId>,
     told: Vec<String>,
-    /// Whether users have stopped calling, so that all tasks must come to their end.
+    /// Indicates that users have stopped calling, so that all tasks must reach a final state.
     resting: bool,
 }
 

@@ -199,7 +199,7 @@ impl<'a> Author<'a> {
         Ok(answer.ok().and_then(|(_, usage)| usage.fluency))
     }
 
-    /// Whether an answer so far came with its fluency.
+    /// Returns whether any answer so far came with its fluency.
     pub(super) fn measures_fluency(&self) -> bool {
         self.lock().measures_fluency
     }
@@ -308,7 +308,7 @@ impl<'a> Author<'a> {
         self.lock().failure.get_or_insert(e);
     }
 
-    /// Whether the backend has failed.
+    /// Returns whether the backend has failed.
     pub(super) fn has_failed(&self) -> bool {
         self.lock().failure.is_some()
     }
@@ -346,7 +346,7 @@ impl<'a> Author<'a> {
     }
 }
 
-/// Whether two sentences quote the same command.
+/// Returns whether two sentences quote the same command.
 fn share_a_command(one: &str, other: &str) -> bool {
     let commands = |sentence: &str| -> Vec<String> {
         sentence.split('`').skip(1).step_by(2).map(str::to_owned).collect()

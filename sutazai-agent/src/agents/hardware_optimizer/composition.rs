@@ -155,7 +155,7 @@ impl<'a> Composition<'a> {
         None
     }
 
-    /// Whether two sentences are equal or name the same command.
+    /// Returns whether two sentences are equal or name the same command.
     fn repeats(&self, first: &str, second: &str) -> bool {
         let both = |command: &String| {
             let quoted = format!("`{command}`");

@@ -102,12 +102,12 @@ pub(super) fn nothing() -> Expression {
 }
 
 impl Expression {
-    /// Whether this is the empty language.
+    /// Returns whether this is the empty language, which contains no text.
     pub(super) fn is_nothing(&self) -> bool {
         matches!(self, Self::Choice(parts) if parts.is_empty())
     }
 
-    /// Whether the whole text belongs to the language.
+    /// Returns whether the whole text belongs to the language.
     pub(super) fn matches(&self, text: &str) -> bool {
         Matcher::new(text).is_some_and(|mut matcher| matcher.ends(self, 0).contains(&text.len()))
     }

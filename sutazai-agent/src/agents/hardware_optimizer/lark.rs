@@ -90,7 +90,7 @@ mod tests {
         ParserFactory::new_simple(&bytes).unwrap()
     }
 
-    /// Whether llguidance accepts the whole text, byte by byte.
+    /// Returns whether llguidance accepts the whole text, byte by byte.
     fn samples(factory: &ParserFactory, grammar: &str, text: &str) -> bool {
         let parser = factory.create_parser(TopLevelGrammar::from_lark(grammar.to_owned())).unwrap();
         let mut matcher = Matcher::new(Ok(parser));

@@ -48,7 +48,7 @@ pub(super) fn choose(found: &Found) -> Vec<ChatMessage> {
 pub(super) enum Question {
     /// Why the finding matters.
     Why,
-    /// What to do about the finding.
+    /// Action to take about the finding.
     Advice,
 }
 

@@ -212,7 +212,7 @@ impl Known {
         forms.iter().any(|form| !form.is_empty() && self.has(form))
     }
 
-    /// Whether the sentences assert this verb of the things of a class.
+    /// Returns whether the sentences use this verb of the things of a class.
     fn supports(&self, class: usize, verb: &[String]) -> bool {
         let said = self.said.get(class);
         verb.iter()
@@ -220,7 +220,7 @@ impl Known {
     }
 }
 
-/// Whether a command line has all these tokens, as whole arguments or parts of a path.
+/// Returns whether a command line has all these tokens, as whole arguments or parts of a path.
 fn runs(command: &str, tokens: &str) -> bool {
     let parts: Vec<_> = command.split([' ', '/', '|', ',', '=']).collect();
     tokens.split(' ').all(|token| parts.contains(&token))

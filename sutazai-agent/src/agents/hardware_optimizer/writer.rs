@@ -59,7 +59,7 @@ struct Drafts {
     degraded: Option<String>,
 }
 
-/// Whether a task with this payload uses a model.
+/// Returns whether a task with this payload uses a model.
 pub(super) fn uses_model(payload: &Value) -> bool {
     payload.get("use_model").and_then(Value::as_bool).unwrap_or(true)
 }

@@ -64,7 +64,7 @@ pub(super) fn count_swap(vmstat: &str) -> Option<SwapCounters> {
     Some(SwapCounters { pages_in: number(vmstat, "pswpin")?, pages_out: number(vmstat, "pswpout")? })
 }
 
-/// Whether all swap space is compressed memory, which costs processor time but no disk traffic.
+/// Returns whether all swap space is compressed memory, which costs processor time but no disk traffic.
 fn is_in_memory(swaps: &str) -> bool {
     let mut areas = swaps.lines().skip(1).filter(|line| !line.trim().is_empty()).peekable();
     areas.peek().is_some() && areas.all(|line| line.starts_with("/dev/zram"))

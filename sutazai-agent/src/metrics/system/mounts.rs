@@ -33,8 +33,8 @@ pub(super) struct Mount {
 }
 
 impl Mount {
-    /// Whether it can fill up: a file system on a block device or in memory, or an overlay that is the root, as in a
-    /// container.
+    /// Returns whether the file system can fill up: it is on a block device or in memory, or it is an overlay at the
+    /// root, as in a container.
     pub(super) fn can_fill_up(&self) -> bool {
         match self.filesystem.as_str() {
             "overlay" => self.point == "/",
@@ -60,13 +60,14 @@ impl Mount {
         }
     }
 
-    /// Whether nothing can be written through this mount.
+    /// Returns whether this mount rejects all writes.
     pub(super) fn is_read_only(&self) -> bool {
         has(&self.options, "ro") || self.is_closed()
     }
 
-    /// Whether it was mounted for writing and the kernel has closed it since. A mount that is read-only on purpose,
-    /// such as an image, has `ro` in its own options, and an overlay without an upper folder was never writable.
+    /// Returns whether it was mounted for writing and the kernel has since made it read-only. A mount that is read-only
+    /// on purpose, such as an image, has `ro` in its own options, and an overlay without an upper folder was never
+    /// writable.
     pub(super) fn has_failed(&self) -> bool {
         !has(&self.options, "ro") && self.is_closed() && self.filesystem != "overlay" && !self.is_in_memory()
     }
@@ -96,12 +97,12 @@ pub(super) fn parse(mountinfo: &str) -> Vec<Mount> {
     mounts
 }
 
-/// Whether querying its free space cannot hang.
+/// Returns whether its free space can be queried without the risk of a hang.
 pub(super) fn is_prompt(mount: &Mount, all: &[Mount]) -> bool {
     PROMPT_TYPES.contains(&mount.filesystem.as_str()) && is_near(mount, all)
 }
 
-/// Whether reading its type cannot hang: neither the mount nor any mount above it is served by a server.
+/// Returns whether its type can be read without the risk of a hang: no server serves the mount or any mount above it.
 pub(super) fn is_near(mount: &Mount, all: &[Mount]) -> bool {
     let point = Path::new(&mount.point);
     let prompt = |other: &Mount| {

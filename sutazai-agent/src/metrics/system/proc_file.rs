@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use sutazai_core::{Error, Result};
 
-/// File whose content the kernel generates again for each read from its start.
+/// File whose content the kernel generates on each read from its start.
 #[derive(Debug)]
 pub(super) struct ProcFile {
     path: PathBuf,

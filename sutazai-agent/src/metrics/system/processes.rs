@@ -200,7 +200,8 @@ fn zombie_parents(processes: &[Process]) -> Vec<ZombieParent> {
     parents
 }
 
-/// Whether the control group of the process, of either version, is frozen; a frozen process otherwise looks blocked.
+/// Returns whether the control group of the process, of version 1 or 2, is frozen; a frozen process otherwise looks
+/// blocked.
 fn is_frozen(proc: &Path, sys: &Path, pid: u32) -> bool {
     let groups = fs::read_to_string(proc.join(pid.to_string()).join("cgroup")).unwrap_or_default();
     let mount = sys.join("fs/cgroup");

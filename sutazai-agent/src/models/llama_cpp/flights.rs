@@ -23,9 +23,9 @@ pub(super) enum Waiting {
 struct Flight {
     waiting: Waiting,
     begun: Instant,
-    /// Whether a part of the answer was passed on, so that the request must not be repeated.
+    /// Indicates that a part of the answer was passed on, so that the request must not be repeated.
     streamed: bool,
-    /// Whether the request has been repeated once.
+    /// Indicates that the request has been repeated once.
     repeated: bool,
 }
 
@@ -36,7 +36,7 @@ pub(super) struct Flights {
     under_way: BTreeMap<RequestId, Flight>,
     /// Request that native code is processing alone.
     preparing: Option<RequestId>,
-    /// Whether an answer was completed since the last call of [`Flights::answered_since_last_look`].
+    /// Indicates that an answer was completed since the last call of [`Flights::answered_since_last_look`].
     answered: bool,
 }
 

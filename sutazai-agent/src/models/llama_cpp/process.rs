@@ -223,7 +223,7 @@ impl Inner {
     }
 }
 
-/// How a child ended.
+/// Reason why a child process ended.
 enum End {
     /// It was killed because the model was dropped.
     Closed,

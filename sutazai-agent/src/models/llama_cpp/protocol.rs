@@ -29,7 +29,7 @@ pub(super) type RequestId = u64;
 pub(super) enum Command {
     /// Loads the model; the first frame, sent once.
     Load(Load),
-    /// Generates a text.
+    /// Generates a text that answers `request`.
     Generate { id: RequestId, request: GenerateRequest },
     /// Computes embeddings of texts.
     Embed { id: RequestId, texts: Vec<String> },
@@ -76,11 +76,11 @@ pub(super) enum Reply {
 /// Properties of a loaded model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Loaded {
-    /// Whether the model generates text or makes embeddings.
+    /// Purpose of the model: generating text or computing embeddings.
     pub(super) purpose: Purpose,
     /// Number of answers that it generates concurrently.
     pub(super) slots: usize,
-    /// Number of parameters.
+    /// Number of the model's parameters.
     pub(super) parameters: u64,
     /// Longest conversation of a request, or longest text, in tokens.
     pub(super) context_length: u32,

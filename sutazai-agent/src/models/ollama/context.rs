@@ -30,12 +30,12 @@ pub(super) struct Context {
 }
 
 impl Context {
-    /// Whether messages and answer fit into every default context of Ollama.
+    /// Returns whether messages and answer fit into every default context of Ollama.
     pub(super) fn default_fits(request: &GenerateRequest) -> bool {
         of_messages(request).saturating_add(request.max_tokens) <= DEFAULT_CONTEXT
     }
 
-    /// Whether each of the texts fits into every default context of Ollama.
+    /// Returns whether each of the texts fits into every default context of Ollama.
     pub(super) fn default_holds(texts: &[String]) -> bool {
         of_longest(texts) <= DEFAULT_CONTEXT
     }

@@ -16,12 +16,12 @@ pub(super) struct Lines {
     taken: usize,
     /// Number of bytes at the start of the buffer that have been searched for a line end.
     seen: usize,
-    /// Whether a carriage return without a line feed ends a line too.
+    /// Makes a carriage return without a line feed end a line too.
     carriage_returns: bool,
-    /// Whether the last line ended with a carriage return, so that a line feed right after it belongs to the same line
-    /// end.
+    /// Indicates that the last line ended with a carriage return, so that a line feed right after it belongs to the
+    /// same line end.
     after_return: bool,
-    /// Whether nothing has been returned yet, so that a byte order mark may follow.
+    /// Indicates that no line has been returned yet, so that a byte order mark may follow.
     at_start: bool,
 }
 

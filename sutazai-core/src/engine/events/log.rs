@@ -137,7 +137,7 @@ struct Following {
     owner: Option<UserId>,
     after: EventPosition,
     live: broadcast::Receiver<Arc<FeedEvent>>,
-    /// Whether the store may have events that will not come through `live`.
+    /// Indicates that the store may have events that will not arrive through `live`.
     behind: bool,
     read: VecDeque<FeedEvent>,
 }

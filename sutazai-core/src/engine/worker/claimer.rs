@@ -49,7 +49,7 @@ struct Prefetch {
     kept_at: Duration,
 }
 
-/// What is known of the due tasks in the store.
+/// Knowledge of the claimer about the due tasks in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Backlog {
     /// All due tasks were claimed.
@@ -66,7 +66,7 @@ struct LastClaim {
     started_at: Duration,
     /// Number of tasks that were requested.
     requested: usize,
-    /// Whether it returned as many tasks as requested.
+    /// Indicates that it returned as many tasks as requested.
     is_full: bool,
     /// Round-robin cursor: the owner of the last claimed task.
     owner: Option<UserId>,

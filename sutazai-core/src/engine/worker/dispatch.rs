@@ -16,7 +16,7 @@ use crate::domain::Claim;
 #[derive(Debug, Default)]
 pub(crate) struct LocalDispatch {
     claimer: OnceLock<mpsc::UnboundedSender<Vec<Claim>>>,
-    /// Whether the store has no due tasks that the claimer knows of.
+    /// Allows local dispatch, while the claimer knows of no due tasks in the store.
     open: AtomicBool,
     /// Number of tasks that wait here for a worker, or will come from the store for a free one.
     waiting: AtomicUsize,

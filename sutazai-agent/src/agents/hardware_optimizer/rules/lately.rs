@@ -31,7 +31,7 @@ pub(super) struct Share {
     pub(super) faults: f64,
     pub(super) events: f64,
     pub(super) seconds: f64,
-    /// Whether there were faults in the last step as well as before it.
+    /// Indicates faults both in the last step and before it.
     pub(super) lasts: bool,
 }
 

@@ -44,7 +44,7 @@ pub(super) const CLOCK_UNSYNCHRONIZED: Rule = Rule {
 pub(super) const CLOCK_SKEW: Rule =
     Rule { name: "clock_skew", check: |facts| Vec::from_iter(clock(facts).and_then(skew)) };
 
-/// Whether a reading is plausible for a connected sensor.
+/// Returns whether a reading is plausible for a connected sensor.
 pub(super) fn is_plausible(celsius: f64) -> bool {
     PLAUSIBLE.contains(&celsius) && !ALL_ONES.contains(&celsius)
 }

@@ -118,7 +118,7 @@ fn overflows(facts: &Facts<'_>, tcp: &TcpMetrics) -> Option<Found> {
     Some(found)
 }
 
-/// Whether connections were refused recently.
+/// Returns whether connections were refused recently.
 pub(super) fn overflows_now(facts: &Facts<'_>) -> bool {
     tcp(facts)
         .and_then(|tcp| overflows(facts, tcp))

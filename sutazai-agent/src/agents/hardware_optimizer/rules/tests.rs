@@ -72,8 +72,8 @@ async fn every_kind() -> Vec<Finding> {
     texts::every_kind().await.into_iter().map(|found| found.finding).collect()
 }
 
-/// Whether the command only reads: each part of a pipe begins with a known reader, and no character is special to a
-/// shell.
+/// Returns whether the command only reads: each part of a pipe begins with a known reader, and no character is special
+/// to a shell.
 fn is_safe(command: &str) -> bool {
     const READERS: [&str; 32] = [
         "cat",

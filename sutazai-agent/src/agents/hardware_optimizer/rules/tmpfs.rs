@@ -20,7 +20,7 @@ pub(super) const TMPFS_SPACE: Rule = Rule {
     },
 };
 
-/// Whether the files of this file system are in memory and on no disk.
+/// Returns whether the files of this file system are in memory and on no disk.
 pub(in crate::agents::hardware_optimizer) fn is_in_memory(disk: &DiskMetrics) -> bool {
     MEMORY_TYPES.contains(&disk.filesystem.as_str())
 }

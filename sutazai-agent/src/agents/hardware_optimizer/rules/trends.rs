@@ -64,12 +64,12 @@ pub(super) struct Growth {
     pub(super) last: f64,
     /// Share of the steps that did not fall by more than 1 %, 0 to 1.
     pub(super) not_falling: f64,
-    /// Whether each step is at least half of the mean one.
+    /// Indicates that each step is at least half of the mean one.
     even: bool,
 }
 
 impl Growth {
-    /// Whether the growth may be expected to continue: a rising straight line, with even steps if there are few
+    /// Returns whether the growth is likely to continue: a rising straight line, with even steps if there are few
     /// readings.
     pub(super) fn is_steady(&self, fit: f64) -> bool {
         self.per_hour > 0.0

@@ -50,7 +50,7 @@ pub(super) trait Answer<T>: fmt::Debug + Send {
     /// Sends one part of the answer.
     fn send(&mut self, part: T);
 
-    /// Whether nobody waits for the answer any more.
+    /// Returns whether the answer is no longer wanted: its receiver was dropped or the request was canceled.
     fn is_closed(&self) -> bool;
 }
 

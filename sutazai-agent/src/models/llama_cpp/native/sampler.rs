@@ -108,7 +108,7 @@ impl Sampler {
         Ok(token)
     }
 
-    /// Whether the constraint allows no further token, so that the answer has ended.
+    /// Returns whether the constraint allows no further token, so that the answer has ended.
     pub(super) fn is_complete(&self) -> bool {
         self.constraint.as_ref().is_some_and(|constraint| constraint.matcher.is_stopped())
     }

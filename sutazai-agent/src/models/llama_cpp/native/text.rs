@@ -57,7 +57,7 @@ impl TextBuffer {
     }
 }
 
-/// Whether further bytes could complete these to one character.
+/// Returns whether the bytes end in a prefix of a UTF-8 character that further bytes could complete.
 fn is_incomplete_char(bytes: &[u8]) -> bool {
     std::str::from_utf8(bytes).is_err_and(|e| e.error_len().is_none())
 }

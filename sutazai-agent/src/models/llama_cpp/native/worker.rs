@@ -62,7 +62,7 @@ pub(super) struct Worker<'a> {
     longest: usize,
     slots: Vec<Slot>,
     waiting: VecDeque<Job>,
-    /// Whether a prefix of a sequence can be kept; recurrent models have one state for the whole sequence.
+    /// Indicates that a prefix of a sequence can be kept; recurrent models have one state for the whole sequence.
     keeps_prefixes: bool,
 }
 

@@ -471,7 +471,7 @@ fn figures(sentence: &str) -> Vec<String> {
     words.filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }
 
-/// Whether the figure is the value in one of the units and roundings that the rules use.
+/// Returns whether the figure is the value in one of the units and roundings that the rules use.
 fn stands_for(figure: &str, evidence: &Evidence) -> bool {
     let scaled = (0..5).map(|power| evidence.value / 1024f64.powi(power));
     scaled.chain([evidence.value * 60.0, evidence.value * 3600.0]).any(|value| {
