@@ -36,7 +36,8 @@ mod tests {
     use crate::relay::Relay;
     use crate::schedules::Schedules;
 
-    /// What an engine is built with and what is built over one has a path in the facade: an embedder names no other crate.
+    /// Builds an engine and all services over it with types of the facade only: an embedder needs no other crate of
+    /// the workspace.
     #[tokio::test]
     async fn services_over_an_engine_are_built_from_the_facade_alone() {
         let (tasks, clock) = (Arc::new(MemoryTaskStore::new()), Arc::new(SystemClock));

@@ -1,8 +1,7 @@
-//! Traces over OTLP: requests, tasks, agents and model calls as spans, sent to the collector that the operator names.
+//! Traces over OTLP: requests, tasks, agents and model calls as spans, sent to the operator's collector.
 //!
-//! The crates beside this one speak of spans through `tracing` and of places in traces through the
-//! [`Tracer`] port; only here is it known that OpenTelemetry carries them. Nothing is sent unless
-//! `OTEL_EXPORTER_OTLP_ENDPOINT` is set.
+//! The other crates create spans with `tracing`, and refer to traces through the [`Tracer`] port; only this module
+//! uses OpenTelemetry. Nothing is sent unless `OTEL_EXPORTER_OTLP_ENDPOINT` is set.
 
 use std::sync::Arc;
 
@@ -21,18 +20,18 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::{Layer, Registry};
 
-/// What turns spans into parts of traces, for the subscriber of the program.
+/// Layer that records spans, for the program's subscriber.
 pub type SpanLayer = Box<dyn Layer<Registry> + Send + Sync>;
 
-/// Sends spans in batches from a thread of its own.
+/// Exporter of spans, which sends them in batches from a thread of its own.
 #[derive(Debug, Clone)]
 pub struct Telemetry {
     provider: SdkTracerProvider,
 }
 
 impl Telemetry {
-    /// Begins to send to `{endpoint}/v1/traces`, protobuf over HTTP, as this service. How much and how often, and with
-    /// which headers, is read from the environment by the names that OpenTelemetry gives.
+    /// Starts the export to `{endpoint}/v1/traces` (protobuf over HTTP) under the name `service`. Batch sizes,
+    /// intervals and headers are read from OpenTelemetry's environment variables.
     ///
     /// # Errors
     /// `InvalidInput` naming `OTEL_EXPORTER_OTLP_ENDPOINT`.
@@ -53,13 +52,13 @@ impl Telemetry {
             .build();
         let provider = SdkTracerProvider::builder()
             .with_resource(resource)
-            .with_id_generator(IdsOfRequests::default())
+            .with_id_generator(RequestIdGenerator::default())
             .with_batch_exporter(exporter)
             .build();
         Ok(Self { provider })
     }
 
-    /// The layer that records spans. Log lines within them go along as their events.
+    /// Creates the layer that records spans. Log lines within a span are recorded as its events.
     pub fn layer(&self) -> SpanLayer {
         let layer = tracing_opentelemetry::layer()
             .with_tracer(self.provider.tracer("sutazai"))
@@ -67,29 +66,29 @@ impl Telemetry {
             .with_threads(false)
             .with_target(false)
             .with_tracked_inactivity(false);
-        // Ours alone: the exporter's own requests would be traced and exported for ever.
+        // Only spans of our crates: otherwise the exporter's own requests would be traced and exported endlessly.
         let ours = Targets::new()
             .with_target("sutazai", LevelFilter::INFO)
             .with_target("sutazai_store", LevelFilter::DEBUG);
         layer.with_filter(ours).boxed()
     }
 
-    /// What the engine continues traces with.
+    /// Creates the tracer with which the engine continues traces.
     pub fn tracer(&self) -> Arc<dyn Tracer> {
         Arc::new(OpenTelemetryTracer)
     }
 
-    /// Sends what has not been sent, and ends. Blocks, for seconds where the collector does not answer.
+    /// Exports the remaining spans and stops. Blocks, for several seconds if the collector does not respond.
     ///
     /// # Errors
-    /// `Unavailable` when the collector took no more.
+    /// `Unavailable` when the collector did not accept all spans.
     pub fn shutdown(&self) -> Result<()> {
         let lost = |e| Error::unavailable("the last spans could not be sent").with_source(e);
         self.provider.shutdown().map_err(lost)
     }
 }
 
-/// Places in traces, as [`Telemetry::layer`] records them.
+/// Positions in traces, as [`Telemetry::layer`] records them.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct OpenTelemetryTracer;
 
@@ -99,7 +98,7 @@ impl Tracer for OpenTelemetryTracer {
             let flags = if parent.is_sampled() { TraceFlags::SAMPLED } else { TraceFlags::default() };
             let (trace, above) = (TraceId::from(parent.trace_id()), SpanId::from(parent.span_id()));
             let remote = SpanContext::new(trace, above, flags, true, TraceState::default());
-            // Refused only for a span that nobody records, which is then nobody's child.
+            // Fails only for a span that is not recorded; such a span needs no parent.
             let _ = span.set_parent(Context::new().with_remote_span_context(remote));
         }
         let context = span.context();
@@ -113,13 +112,13 @@ impl Tracer for OpenTelemetryTracer {
     }
 }
 
-/// Gives a new trace the id that its request already has, so that answers, log lines and traces speak of one.
+/// Generator that gives a new trace the id of its request, so that responses, log lines and traces share one id.
 #[derive(Debug, Default)]
-struct IdsOfRequests {
+struct RequestIdGenerator {
     random: RandomIdGenerator,
 }
 
-impl IdGenerator for IdsOfRequests {
+impl IdGenerator for RequestIdGenerator {
     fn new_trace_id(&self) -> TraceId {
         trace::current().map_or_else(|| self.random.new_trace_id(), |here| TraceId::from(here.trace_id()))
     }

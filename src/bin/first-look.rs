@@ -1,7 +1,7 @@
 //! Analyzes this machine by rules alone and prints the report of `sutazai analyze`.
 //!
-//! It needs neither a store nor a server nor a model, so it is compiled in the first minutes of a cold `make run`, while
-//! the program with all of them still has to be built.
+//! It needs no store, server or model, so it compiles within the first minutes of a cold `make run`, while the
+//! program with all of them is still being built.
 
 use std::process::ExitCode;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! `sutazai admin ...`: users, for an operator with access to the database.
+//! `sutazai admin ...`: manages users, for an operator with access to the database.
 
 use std::io::Read;
 use std::path::Path;
@@ -11,7 +11,7 @@ use sutazai_core::{Error, Result};
 use super::arguments::{Admin, SettingFlags};
 use super::output;
 
-/// Adds, invites or deletes a user.
+/// Creates, invites or deletes a user.
 pub(crate) async fn run(settings: &SettingFlags, command: &Admin) -> Result<ExitCode> {
     let config = settings.load(&[])?;
     let stores = setup::stores(&config).await?;
@@ -34,7 +34,7 @@ pub(crate) async fn run(settings: &SettingFlags, command: &Admin) -> Result<Exit
         Admin::DeleteUser { login, yes } => {
             let found = stores.identity.user_by_login(login).await?;
             let user = found.ok_or_else(|| Error::not_found(format!("user {login}")))?;
-            if !yes && !agrees(&user.username)? {
+            if !yes && !confirms(&user.username)? {
                 return Err(Error::cancelled("nothing was deleted"));
             }
             identity.delete_user(&Caller::System, user.id).await?;
@@ -44,8 +44,8 @@ pub(crate) async fn run(settings: &SettingFlags, command: &Admin) -> Result<Exit
     Ok(ExitCode::SUCCESS)
 }
 
-/// Whether the name is typed again.
-fn agrees(username: &str) -> Result<bool> {
+/// Asks the operator to type the username, and returns whether it matches.
+fn confirms(username: &str) -> Result<bool> {
     eprint!(
         "Deletes {username} with all their tasks, documents, conversations, schedules and keys. Type the username: "
     );

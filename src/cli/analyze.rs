@@ -1,4 +1,4 @@
-//! `sutazai analyze`: one look at this machine, without a queue or a server in between.
+//! `sutazai analyze`: analyzes this machine directly, without a queue or a server.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::output;
 use super::progress::AgentProgress;
 use super::report::{Look, render};
 
-/// Analyses once, or again and again.
+/// Analyzes the machine once, or repeatedly with `--watch`.
 pub(crate) async fn run(settings: &SettingFlags, command: &Analyze) -> Result<ExitCode> {
     let config = settings.load(&[])?;
     super::logging::start(&config, "warn", None)?;
@@ -61,7 +61,7 @@ fn print(analysis: &Analysis, command: &Analyze) -> Result<()> {
         return output::json(&serde_json::to_string(analysis)?);
     }
     if command.watch.is_some() && terminal.is_term() {
-        // A terminal that cannot be cleared scrolls instead.
+        // If the terminal cannot be cleared, the output scrolls.
         let _ = terminal.clear_screen();
     }
     let width = if terminal.is_term() { usize::from(terminal.size().1).min(100) } else { 100 };

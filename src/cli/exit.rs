@@ -1,4 +1,4 @@
-//! How a command ends: the exit code that a script can use, and the words on standard error.
+//! Exit codes of commands, and error messages on standard error.
 
 use std::process::ExitCode;
 
@@ -6,7 +6,7 @@ use sutazai_core::{Error, ErrorKind};
 
 use super::printable::Printable;
 
-/// Prints the error with what lies below it, and gives the code of its kind.
+/// Prints the error with its sources, and returns the exit code of its kind.
 pub(crate) fn failed(error: &Error) -> ExitCode {
     if super::output::is_closed(error) {
         return ExitCode::SUCCESS;
@@ -16,7 +16,7 @@ pub(crate) fn failed(error: &Error) -> ExitCode {
     let mut below = std::error::Error::source(error);
     while let Some(source) = below {
         let text = source.to_string();
-        // Libraries like to repeat the error below in their own.
+        // Many libraries repeat the message of their source, which is printed only once.
         if !said.contains(&text) {
             eprintln!("  because: {}", Printable(&text));
             said = text;

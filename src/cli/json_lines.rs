@@ -1,4 +1,4 @@
-//! A log line as one flat JSON object, its fields in an order that people can read too.
+//! Log lines as flat JSON objects, with the most important fields first.
 
 use std::fmt::{self, Debug};
 
@@ -10,15 +10,15 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// Writes `timestamp`, `level`, `service`, `trace_id`, `user_id`, `message` and `target`, then the fields of the event
-/// and those of the spans around it. Fields of spans with a dot in their name are for traces and left out; what is not
-/// known is `null`. To be used with [`JsonFields`](tracing_subscriber::fmt::format::JsonFields).
+/// Formats `timestamp`, `level`, `service`, `trace_id`, `user_id`, `message` and `target`, then the fields of the
+/// event and of the spans around it. Fields of spans with a dot in their name are meant for traces and omitted;
+/// unknown values are `null`. Requires [`JsonFields`](tracing_subscriber::fmt::format::JsonFields).
 pub(crate) struct JsonLines {
     service: Value,
 }
 
 impl JsonLines {
-    /// Lines of this service.
+    /// Creates a formatter for the lines of this service.
     pub(crate) fn new(service: &str) -> Self {
         Self { service: Value::from(service) }
     }
@@ -36,7 +36,8 @@ where
         event: &Event<'_>,
     ) -> fmt::Result {
         let mut fields = Map::new();
-        // From the outside to the inside: what stands nearer to the event is more exact.
+        // From the outermost span inward, so that a field of an inner span, which is more specific, overrides an
+        // outer one.
         for span in context.event_scope().into_iter().flat_map(|scope| scope.from_root()) {
             let extensions = span.extensions();
             let Some(text) = extensions.get::<FormattedFields<N>>() else { continue };
@@ -66,7 +67,7 @@ where
     }
 }
 
-/// Collects the fields of an event.
+/// Collects the fields of an event in a map.
 struct Fields<'m>(&'m mut Map<String, Value>);
 
 impl Fields<'_> {

@@ -1,4 +1,4 @@
-//! Log lines on standard error, for people or as JSON; with colours on a terminal only.
+//! Log lines on standard error, as text or JSON; colored only on a terminal.
 
 use std::fmt::{self, Debug, Display, Write};
 use std::io::stderr;
@@ -13,8 +13,8 @@ use tracing_subscriber::{EnvFilter, Layer, Registry};
 use super::json_lines::JsonLines;
 use super::printable::is_steering;
 
-/// Starts logging at the configured level, or at `quiet` where the operator has set none; `spans` is what else is done
-/// with spans.
+/// Starts logging at the configured level, or at `quiet` if none is configured. `spans` is an additional layer that
+/// receives all spans, such as the exporter of traces.
 ///
 /// # Errors
 /// `InvalidInput` naming `LOG_LEVEL`.
@@ -33,7 +33,7 @@ pub(crate) fn start(
             subscriber.with(lines.with_filter(filter)).init();
         }
         LogFormat::Text => {
-            // Fields with a dot in their name are for traces: people would not see the line for them.
+            // Fields with a dot in their name are for traces: they would hide the message from a human reader.
             let fields = debug_fn(|writer, field, value| match field.name() {
                 "message" => write!(writer, "{}", OneLine(value)),
                 name if name.contains('.') => Ok(()),
@@ -46,7 +46,7 @@ pub(crate) fn start(
     Ok(())
 }
 
-/// Which lines `level` lets through.
+/// Parses a log level or filter.
 ///
 /// # Errors
 /// `InvalidInput` naming `LOG_LEVEL`.
@@ -59,8 +59,8 @@ pub(crate) fn filter(level: &str) -> Result<EnvFilter> {
     })
 }
 
-/// The `Debug` of a value on one line: what steers a terminal, line breaks above all, is escaped, so that no value can
-/// forge a line of the log.
+/// `Debug` form of a value on one line. Control characters, line breaks above all, are escaped, so that no value can
+/// forge a log line.
 struct OneLine<'v>(&'v dyn Debug);
 
 impl Display for OneLine<'_> {
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_value_begins_a_line_of_its_own() {
+    fn value_cannot_forge_a_log_line() {
         let forged = format_args!("x\n2026-11-28T00:00:00Z  INFO forged\u{1b}[2J\u{202e}").to_string();
         let shown = OneLine(&format_args!("{forged}")).to_string();
         assert_eq!(shown, r"x\n2026-11-28T00:00:00Z  INFO forged\u{1b}[2J\u{202e}");

@@ -1,4 +1,4 @@
-//! `sutazai migrate up|down|status`.
+//! `sutazai migrate up|down|status`: applies, reverts or lists migrations.
 
 use std::process::ExitCode;
 
@@ -8,7 +8,7 @@ use sutazai_core::Result;
 use super::arguments::{Migrate, SettingFlags};
 use super::output;
 
-/// Brings the schema forward or back, or shows where it stands.
+/// Migrates the schema forward or back, or shows its state.
 pub(crate) async fn run(settings: &SettingFlags, command: &Migrate) -> Result<ExitCode> {
     let url = settings.load(&[])?.database_url;
     let url = url.expose();

@@ -1,4 +1,4 @@
-//! The command line: one file a command. `main.rs` parses, these run.
+//! Commands of the binary, one file each. `main.rs` parses the command line and calls them.
 
 pub(crate) mod admin;
 pub(crate) mod analyze;

@@ -1,4 +1,4 @@
-//! `sutazai models list|check|pull`.
+//! `sutazai models list|check|pull`: lists, measures or downloads models.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -16,10 +16,10 @@ use super::arguments::{Models, SettingFlags};
 use super::output;
 use super::progress::{CheckBar, PullBar};
 
-/// Characters of a digest that are shown: enough to tell models apart.
-const DIGEST_PREFIX: usize = 12;
+/// Number of digits of a digest that are shown; enough to distinguish models.
+const DIGEST_PREFIX_DIGITS: usize = 12;
 
-/// Lists what is there, measures one, or fetches one.
+/// Lists the models, measures one, or downloads one.
 pub(crate) async fn run(settings: &SettingFlags, command: &Models) -> Result<ExitCode> {
     let config = settings.load(&[])?;
     super::logging::start(&config, "warn", None)?;
@@ -40,7 +40,7 @@ pub(crate) async fn run(settings: &SettingFlags, command: &Models) -> Result<Exi
                 bar.show(&progress?);
             }
             bar.clear();
-            output::line(format_args!("{name} is there."))?;
+            output::line(format_args!("{name} is available."))?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -70,7 +70,7 @@ async fn list(manager: &ModelManager, store: &PermissionStore, json: bool) -> Re
     Ok(())
 }
 
-/// One line of the list.
+/// Formats one line of the list.
 fn row(model: &ModelInfo, measured: Option<&MeasuredModel>) -> String {
     let millions = |n: u64| format!("{:.0} M", n as f64 / 1e6);
     let size = model.size_bytes.map_or_else(String::new, |n| format!("{}B", millions(n)));
@@ -92,16 +92,16 @@ fn row(model: &ModelInfo, measured: Option<&MeasuredModel>) -> String {
     });
     let note = model.note.as_ref().map_or_else(String::new, |note| format!("  ({note})"));
     let line = format!(
-        "{:<40} {:<12} {size:>10}  {parameters:<18} {context:>13}  {digest:<DIGEST_PREFIX$}  {permissions}{process}{note}",
+        "{:<40} {:<12} {size:>10}  {parameters:<18} {context:>13}  {digest:<DIGEST_PREFIX_DIGITS$}  {permissions}{process}{note}",
         model.name, model.backend
     );
     line.trim_end().to_owned()
 }
 
-/// The first digits of a digest, without the name of its algorithm.
+/// Returns the first digits of a digest, without the name of its algorithm.
 fn digest_prefix(digest: &str) -> &str {
     let digits = digest.split_once(':').map_or(digest, |(_, digits)| digits);
-    digits.get(..DIGEST_PREFIX).unwrap_or(digits)
+    digits.get(..DIGEST_PREFIX_DIGITS).unwrap_or(digits)
 }
 
 fn names(granted: &[ModelPermission]) -> String {
@@ -142,7 +142,7 @@ async fn check(
     output::line(format_args!("{} may {}.", model.name, names(&measured.granted)))
 }
 
-/// One line of a measurement with its threshold.
+/// Formats one measurement with its threshold.
 fn measurement_row(measurement: &ModelMeasurement) -> String {
     let ModelMeasurement { name, permission, value, threshold, cases, min_cases } = measurement;
     let verdict = match (measurement.passed(), cases < min_cases) {
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_shows_permissions_digest_and_crashes() {
+    fn row_shows_permissions_digest_and_crashes() {
         let shown = row(&model(), None);
         for part in [
             "98 MB",
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_measurement_says_what_was_needed_and_whether_the_time_was_enough() {
+    fn measurement_row_shows_threshold_and_missing_cases() {
         let measurement = |value, cases| ModelMeasurement {
             name: "texts accepted".into(),
             permission: ModelPermission::Word,

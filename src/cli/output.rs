@@ -1,4 +1,4 @@
-//! Standard output: what a command gives, and nothing else.
+//! Standard output: the result of a command, and nothing else.
 
 use std::fmt::Arguments;
 use std::io::{ErrorKind, Write, stdout};
@@ -9,15 +9,16 @@ use super::printable::{Printable, is_steering};
 
 const FIELD: &str = "standard output";
 
-/// Writes one line, as a terminal may show it, and sees that it is out.
+/// Writes one line with terminal control characters replaced, and flushes it.
 ///
 /// # Errors
-/// `Unavailable` when it cannot be written: the disk behind it is full, or nobody reads any more.
+/// `Unavailable` when writing fails, because the disk is full or the reader is gone.
 pub(crate) fn line(text: Arguments<'_>) -> Result<()> {
     write(format_args!("{}\n", Printable(text)))
 }
 
-/// Writes one line of JSON. What steers a terminal is escaped: to a program that reads it, it is the same.
+/// Writes one line of JSON. Terminal control characters are escaped, which means the same to a program that parses
+/// it.
 ///
 /// # Errors
 /// Those of [`line`].
@@ -36,7 +37,7 @@ pub(crate) fn json(text: &str) -> Result<()> {
     write(format_args!("{escaped}\n"))
 }
 
-/// Writes a text that has been made for a terminal, without a line break at the end.
+/// Writes a text that is already safe for a terminal, without adding a line break.
 ///
 /// # Errors
 /// Those of [`line`].
@@ -47,7 +48,8 @@ pub(crate) fn write(text: Arguments<'_>) -> Result<()> {
         .map_err(|e| Error::unavailable(format!("cannot be written: {e}")).with_field(FIELD).with_source(e))
 }
 
-/// Whether the command ended because its reader did, as in `| head -1`: that one has seen enough.
+/// Whether the command failed because its reader closed the pipe, as in `| head -1`. That is no error: the reader has
+/// seen enough.
 pub(crate) fn is_closed(error: &Error) -> bool {
     let below = std::error::Error::source(error).and_then(|below| below.downcast_ref::<std::io::Error>());
     error.field() == Some(FIELD) && below.is_some_and(|e| e.kind() == ErrorKind::BrokenPipe)

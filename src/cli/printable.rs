@@ -1,13 +1,13 @@
-//! Texts of others on a terminal. Names of hosts, processes and models, and the words of servers, may hold control characters
-//! that steer a terminal, and marks that show a text in another order than it has.
+//! Makes untrusted texts safe for a terminal. Names of hosts, processes and models, and messages of servers, may
+//! contain control characters, or marks that change the displayed order of text.
 
 use std::fmt::{self, Display, Write};
 
-/// Longest name that is shown, in characters.
-const MAX_NAME: usize = 60;
+/// Maximum length of a name that is shown, in characters.
+const MAX_NAME_CHARS: usize = 60;
 
-/// A value as a terminal may show it: control characters other than line breaks, marks of the direction of text (Unicode
-/// Standard Annex 9) and characters that nobody sees become U+FFFD.
+/// Displays a value with control characters other than line breaks, bidirectional marks (Unicode Standard Annex 9)
+/// and invisible characters replaced by U+FFFD.
 pub(crate) struct Printable<T>(pub(crate) T);
 
 impl<T: Display> Display for Printable<T> {
@@ -16,16 +16,16 @@ impl<T: Display> Display for Printable<T> {
     }
 }
 
-/// The text with whatever steers a terminal replaced, line breaks too.
+/// Replaces all such characters in the text, line breaks included.
 pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if is_steering(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
-/// A name that a machine, a kernel or an engine gives itself, as the findings show names of processes: letters, digits,
-/// `._/:@+-` and single blanks are kept, everything else becomes `_`, and it is cut after 60 characters.
+/// Cleans a name of a machine, a kernel or an engine in the same way as findings clean names of processes: keeps
+/// letters, digits, `._/:@+-` and single spaces, replaces everything else by `_`, and cuts it after 60 characters.
 pub(crate) fn name(text: &str) -> String {
     let mut clean = String::new();
-    for c in text.trim().chars().take(MAX_NAME) {
+    for c in text.trim().chars().take(MAX_NAME_CHARS) {
         match c {
             ' ' if clean.ends_with(' ') => {}
             c if c.is_ascii_alphanumeric() || " ._/:@+-".contains(c) => clean.push(c),
@@ -35,9 +35,9 @@ pub(crate) fn name(text: &str) -> String {
     if clean.is_empty() { "unnamed".to_owned() } else { clean }
 }
 
-/// Whether a character steers a terminal or the order in which text is shown, or is not seen, so that two texts look the
-/// same that are not: `Default_Ignorable_Code_Point` of the Unicode Character Database, and the separators of lines and
-/// paragraphs.
+/// Whether a character controls the terminal or the order of text, or is invisible, so that two different texts would
+/// look the same: `Default_Ignorable_Code_Point` of the Unicode Character Database, and the line and paragraph
+/// separators.
 pub(crate) fn is_steering(c: char) -> bool {
     c.is_control()
         || matches!(c,
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_machines_are_cleaned_like_those_of_processes() {
+    fn machine_names_are_cleaned_like_process_names() {
         for (text, clean) in [
             ("web-1.example.org", "web-1.example.org"),
             ("6.1.0-18-amd64", "6.1.0-18-amd64"),
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn what_steers_a_terminal_is_replaced_and_text_is_not() {
+    fn control_characters_are_replaced_and_text_is_kept() {
         let hostile = "a\u{1b}[2Jb\u{9b}c\rd\u{7f}e\u{202e}f\u{2066}g\u{200f}h\ti\nj";
         assert_eq!(
             Printable(hostile).to_string(),

@@ -1,6 +1,7 @@
-//! An analysis as a person reads it: bars, findings worst first, what to do, and how far it was checked.
+//! Report of an analysis for people: bars, findings with the worst first, recommendations, and how their texts were
+//! checked.
 //!
-//! `sutazai analyze` prints what [`render`] gives; with colours on a terminal, plain when piped.
+//! `sutazai analyze` prints the result of [`render`], colored on a terminal and plain in a pipe.
 
 use std::fmt::Write;
 
@@ -12,16 +13,16 @@ use sutazai_core::domain::{
 
 use super::printable::{name, printable};
 
-/// How the report looks.
+/// Layout of the report.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Look {
-    /// With colours.
+    /// Whether to use colors.
     pub(crate) colours: bool,
-    /// Columns to fill.
+    /// Width of the report in columns.
     pub(crate) width: usize,
 }
 
-/// The whole report, ending in a line break.
+/// Renders the whole report, including a final line break.
 pub(crate) fn render(analysis: &Analysis, look: Look) -> String {
     let page = Page { look };
     let mut out = String::new();
@@ -39,10 +40,12 @@ struct Page {
     look: Look,
 }
 
-const LABEL: usize = 12;
+/// Width of the labels at the start of a line, in columns.
+const LABEL_WIDTH: usize = 12;
 
 impl Page {
-    /// The text in this style. All text of others comes through here or through [`Page::line`] and [`pad`].
+    /// Applies a style to a text. All untrusted text passes through this method, [`Page::line`] or [`pad`], which
+    /// make it safe for a terminal.
     fn paint(&self, style: Style, text: &str) -> String {
         style.force_styling(self.look.colours).apply_to(printable(text)).to_string()
     }
@@ -232,7 +235,7 @@ impl Page {
     }
 
     fn wrapped(&self, out: &mut String, text: &str, dim: bool) {
-        let room = self.look.width.saturating_sub(2).max(40);
+        let width = self.look.width.saturating_sub(2).max(40);
         let mut line = String::new();
         let flush = |line: &mut String, out: &mut String| {
             let shown = if dim { self.dim(line) } else { line.clone() };
@@ -240,7 +243,7 @@ impl Page {
             line.clear();
         };
         for word in text.split_whitespace() {
-            if !line.is_empty() && measure_text_width(&line) + 1 + measure_text_width(word) > room {
+            if !line.is_empty() && measure_text_width(&line) + 1 + measure_text_width(word) > width {
                 flush(&mut line, out);
             }
             if !line.is_empty() {
@@ -254,7 +257,7 @@ impl Page {
     }
 }
 
-/// Who wrote the texts, and what was refused and why.
+/// Summarizes who wrote the texts, and how many attempts were rejected for which reasons.
 fn checks(grounding: &Grounding) -> String {
     let texts = |n: usize| if n == 1 { "1 text".to_owned() } else { format!("{n} texts") };
     let mut parts = Vec::new();
@@ -283,7 +286,7 @@ fn checks(grounding: &Grounding) -> String {
 
 fn pad(label: &str) -> String {
     let label = printable(label);
-    let fill = LABEL.saturating_sub(measure_text_width(&label));
+    let fill = LABEL_WIDTH.saturating_sub(measure_text_width(&label));
     format!("{label}{}", " ".repeat(fill))
 }
 
@@ -291,7 +294,7 @@ fn share(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 * 100.0 }
 }
 
-/// Bytes in binary units (IEC 80000-13), with one decimal from KiB on.
+/// Formats a number of bytes in binary units (IEC 80000-13), with one decimal from KiB on.
 fn bytes(n: u64) -> String {
     const UNITS: [&str; 6] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
     let mut value = n as f64;
@@ -373,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn no_value_of_others_steers_the_terminal() {
+    fn untrusted_value_cannot_control_the_terminal() {
         const HOSTILE: &str = "\u{1b}]0;x\u{7}\u{9b}2J\u{202e}evil\r";
         let mut analysis = analysis();
         analysis.host = HOSTILE.into();
@@ -421,12 +424,12 @@ mod tests {
     }
 
     #[test]
-    fn colours_only_where_asked() {
+    fn colors_are_used_only_if_requested() {
         assert!(render(&analysis(), Look { colours: true, width: 60 }).contains("\u{1b}["));
     }
 
     #[test]
-    fn units() {
+    fn bytes_and_durations_have_units() {
         assert_eq!(bytes(512), "512 B");
         assert_eq!(bytes(1_536), "1.5 KiB");
         assert_eq!(bytes(25_769_803_776), "24.0 GiB");

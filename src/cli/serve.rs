@@ -1,4 +1,4 @@
-//! `sutazai serve`: the HTTP server with its workers and the metric history.
+//! `sutazai serve`: runs the HTTP server with its workers and the metric history.
 
 use std::process::ExitCode;
 
@@ -12,7 +12,7 @@ use super::arguments::{Serve, SettingFlags};
 use super::private_memory;
 use super::service::{Observed, asked_to_stop};
 
-/// Serves until SIGTERM or SIGINT, then finishes or hands back what runs.
+/// Serves until SIGTERM or SIGINT, then completes or releases the running tasks.
 pub(crate) async fn run(settings: &SettingFlags, command: &Serve) -> Result<ExitCode> {
     let config = settings.load(&[
         ("LISTEN", command.listen.clone()),

@@ -1,4 +1,4 @@
-//! `sutazai worker`: workers and the metric history, without a server.
+//! `sutazai worker`: runs workers and the metric history, without a server.
 
 use std::process::ExitCode;
 
@@ -9,7 +9,7 @@ use super::arguments::{SettingFlags, Work};
 use super::private_memory;
 use super::service::{Observed, asked_to_stop};
 
-/// Works until SIGTERM or SIGINT, then finishes or hands back what runs.
+/// Runs tasks until SIGTERM or SIGINT, then completes or releases the running ones.
 pub(crate) async fn run(settings: &SettingFlags, command: &Work) -> Result<ExitCode> {
     let config = settings
         .load_worker(&[("WORKERS", command.workers.clone()), ("LOG_FORMAT", command.log_format.clone())])?;

@@ -1,28 +1,29 @@
-//! Texts that no log, no error and no `Debug` shows.
+//! Text that never appears in a log, an error or `Debug` output.
 
 use std::fmt;
 
-/// A text that is never shown.
+/// Secret text, such as a password or a key.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
-    /// Keeps `text` from every log, error and `Debug`.
+    /// Wraps `text`, so that it appears in no log, error or `Debug` output.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The text itself; for the one place that needs it.
+    /// Returns the text itself. Call it only where the text is used.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Whether it is PEM (RFC 7468), whose entropy its form does not show.
+    /// Whether it is PEM (RFC 7468); [`entropy_bits`](Self::entropy_bits) does not apply to that form.
     pub(super) fn is_pem(&self) -> bool {
         self.0.trim_start().starts_with("-----BEGIN")
     }
 
-    /// Upper bound of its entropy in bits: that of its bytes by how often each occurs, over the part that does not repeat.
+    /// Upper bound of the entropy in bits: the Shannon entropy of the byte frequencies, over the part that does not
+    /// repeat.
     pub(super) fn entropy_bits(&self) -> f64 {
         let bytes = self.0.as_bytes();
         let period =
@@ -47,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn entropy_is_that_of_what_does_not_repeat() {
+    fn entropy_ignores_repetition() {
         for weak in [
             "k".repeat(64),
             "0123456789abcdef".repeat(4),

@@ -1,7 +1,8 @@
-//! One look at this machine, without a queue in between.
+//! Analysis of this machine without a queue.
 //!
-//! It has to come about on a machine on which nearly nothing works: a full disk, a mount that hangs, no thread left. So the
-//! history is used only if its folder answers and its database opens in time; else the report says what it had to do without.
+//! It must work on a machine where almost nothing does: with a full disk, a mount that hangs, or no thread left. So
+//! it uses the history only if its folder responds and its database opens in time; otherwise the report says what was
+//! missing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,14 +19,14 @@ use super::model_backends::{models, pull_missing};
 use super::{data_folder, metric_sources, stores};
 use crate::config::Config;
 
-/// Longest that the file system of the database may take to say that it is there.
+/// Maximum time in which the file system of the database must respond.
 const FOLDER_TIMEOUT: Duration = Duration::from_millis(500);
-/// Longest that the database is opened.
+/// Maximum time for opening the database.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(1);
-/// Longest that the snapshot is written.
+/// Maximum time for storing the snapshot.
 const APPEND_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// What the hardware-optimizer may use for looks at this machine, and what it has to do without.
+/// Local analysis: what the hardware-optimizer may use, and notes about what is unavailable.
 #[derive(Debug)]
 pub struct LocalAnalysis {
     context: AgentContext,
@@ -33,9 +34,10 @@ pub struct LocalAnalysis {
 }
 
 impl LocalAnalysis {
-    /// Opens the history and connects the models. A history that cannot be used is a note in the results.
+    /// Opens the history and connects the models. If the history cannot be used, the results contain a note.
     ///
-    /// With `use_model` a missing default model is pulled here where `MODEL_AUTO_PULL` allows it; `events` gets the progress.
+    /// With `use_model`, a missing default model is pulled if `MODEL_AUTO_PULL` allows it; `events` receives the
+    /// progress.
     ///
     /// # Errors
     /// Those of [`models()`], when `use_model` is set.
@@ -49,7 +51,7 @@ impl LocalAnalysis {
             }
         };
         let with_model = use_model && !config.model_backends.trim().is_empty();
-        // The backends run on threads of their own, and without any they would end the process.
+        // The backends run on threads of their own, and starting a thread would panic if none is available.
         let has_threads = !with_model || std::thread::Builder::new().spawn(|| ()).is_ok();
         if !has_threads {
             notes.push("no model is used: no thread can be started for it".to_owned());
@@ -73,17 +75,17 @@ impl LocalAnalysis {
         Ok(Self { context, notes })
     }
 
-    /// What the analysis may use.
+    /// Context of the analysis.
     pub fn context(&self) -> &AgentContext {
         &self.context
     }
 
-    /// Sends the progress of the next look elsewhere.
+    /// Sends the progress of the next analysis to `events`.
     pub fn report_to(&mut self, events: Arc<dyn EventSink>) {
         self.context.events = events;
     }
 
-    /// Looks at the machine and adds the snapshot to the history of its host.
+    /// Analyzes the machine, and adds the snapshot to the history of its host.
     ///
     /// # Errors
     /// `Cancelled` once the context is cancelled.
@@ -99,9 +101,9 @@ impl LocalAnalysis {
     }
 }
 
-/// The metric store and the clock of its database; the error says why there is none, for people.
+/// Opens the metric store, with the clock of its database; the error is a reason for people.
 async fn history(config: &Config) -> std::result::Result<(Arc<dyn MetricStore>, Arc<dyn Clock>), String> {
-    // Nothing but a process of its own may touch a folder that hangs.
+    // A file system that hangs would block any thread that touches it, so a child process checks the folder.
     if let Some(folder) = data_folder(config).filter(|folder| !metrics::answers(folder, FOLDER_TIMEOUT)) {
         return Err(format!("{} did not answer within {FOLDER_TIMEOUT:?}", folder.display()));
     }

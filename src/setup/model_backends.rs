@@ -1,4 +1,4 @@
-//! From the settings of models to the backends behind one manager.
+//! Builds the model backends, behind one manager, from their settings.
 
 use std::sync::Arc;
 
@@ -13,10 +13,10 @@ use sutazai_core::{Error, Result};
 use crate::config::ModelProgram;
 use crate::config::{Config, user_data_folder};
 
-/// Connects the backends that `MODEL_BACKENDS` names; none when it names none.
+/// Connects the backends of `MODEL_BACKENDS`; `None` when the setting is empty.
 ///
 /// # Errors
-/// `InvalidInput` for an entry that cannot be understood, or a model file that is none.
+/// `InvalidInput` for an entry that cannot be parsed, or a file that is not a model.
 pub async fn models(config: &Config, clock: Arc<dyn Clock>) -> Result<Option<Arc<ModelManager>>> {
     if config.model_backends.trim().is_empty() {
         return Ok(None);
@@ -35,10 +35,10 @@ pub async fn models(config: &Config, clock: Arc<dyn Clock>) -> Result<Option<Arc
     Ok(Some(Arc::new(manager)))
 }
 
-/// Place in which the models of GGUF files run.
+/// Returns where the models of GGUF files run.
 ///
 /// # Errors
-/// `Unsupported` naming `MODEL_PROGRAM` for models in the process of a build that has no llama.cpp.
+/// `Unsupported` naming `MODEL_PROGRAM` for in-process models in a build without llama.cpp.
 #[cfg_attr(not(feature = "llama-cpp"), allow(clippy::unnecessary_wraps, unused_variables))]
 fn embedded_models(config: &Config) -> Result<Option<EmbeddedModels>> {
     #[cfg(feature = "llama-cpp")]
@@ -65,14 +65,14 @@ fn embedded_models(config: &Config) -> Result<Option<EmbeddedModels>> {
     Ok(None)
 }
 
-/// What models have earned by `sutazai models check`: a file in the user's data folder, whatever the database is, since
-/// it belongs to the models of this machine.
+/// Opens the permissions that `sutazai models check` has measured. They are in the user's data folder, whatever the
+/// database is, because they belong to the models of this machine.
 pub fn model_permissions() -> PermissionStore {
     PermissionStore::new(user_data_folder().join("model-permissions.json"))
 }
 
-/// Pulls a missing default model where that is allowed, and reports the progress. A pull that fails is logged by the
-/// manager; the analysis then says why another model answered, or none.
+/// Pulls a missing default model if that is allowed, and reports the progress. The manager logs a failed pull; the
+/// analysis then says why another model or none answered.
 pub(super) async fn pull_missing(
     manager: &ModelManager,
     model: &str,
@@ -85,13 +85,14 @@ pub(super) async fn pull_missing(
         events.emit(NewEvent { at: clock.now(), kind });
     };
     if let Err(e) = manager.pull_missing(report).await {
-        tracing::debug!(error = %e, "analysis goes on without the default model");
+        tracing::debug!(error = %e, "default model not pulled; analysis continues without it");
     }
 }
 
-/// A model that cannot be loaded now is told in the log, since it may be there when it is asked.
+/// Loads the model ahead of its first request. A failure is only logged, because the model may be available by the
+/// first request.
 pub(super) async fn load(model: &dyn ModelBackend) {
     if let Err(e) = model.load(None).await {
-        tracing::warn!(error = %e, "the model is not loaded ahead of its first request");
+        tracing::warn!(error = %e, "model not preloaded");
     }
 }

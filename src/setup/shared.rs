@@ -1,5 +1,5 @@
-//! What processes share beside the database, where it is configured: limits and a cache in the Redis of `REDIS_URL`, and the
-//! RabbitMQ of `RABBITMQ_URL` that other programs hear of events over.
+//! Optional services that processes share beside the database: rate limits and a cache in Redis (`REDIS_URL`), and
+//! RabbitMQ (`RABBITMQ_URL`), to which events are published.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use sutazai_store::redis::{Redis, RedisCache, RedisRateLimiter};
 
 use crate::config::Config;
 
-/// What there is to be of it. Clones share its connections.
+/// Clients of the configured services. Clones share their connections.
 #[derive(Debug, Clone, Default)]
 pub(super) struct SharedParts {
     #[cfg(feature = "redis")]
@@ -26,7 +26,8 @@ pub(super) struct SharedParts {
 }
 
 impl SharedParts {
-    /// What the configuration names; it need not be there yet. What is not built in, the configuration cannot name.
+    /// Creates the clients of the configured services without connecting; a service may be started later. The
+    /// validation of the configuration rejects services that are not compiled in.
     ///
     /// # Errors
     /// `InvalidInput` naming the setting.
@@ -38,13 +39,13 @@ impl SharedParts {
         })
     }
 
-    /// What passes events on to the bus.
+    /// Creates the relay that publishes events to the bus; `None` without a bus.
     pub(super) fn relay(&self, stores: &Stores, clock: &Arc<dyn Clock>) -> Option<Arc<Relay>> {
         let bus = self.bus.clone()?;
         Some(Arc::new(Relay::new(stores.tasks.clone(), stores.relays.clone(), bus, clock.clone())))
     }
 
-    /// What the processes remember together.
+    /// Creates the shared cache; `None` without Redis.
     pub(super) fn cache(&self) -> Option<Arc<dyn Cache>> {
         #[cfg(feature = "redis")]
         if let Some(redis) = self.redis.clone() {
@@ -53,7 +54,7 @@ impl SharedParts {
         None
     }
 
-    /// Counts requests: of all servers together, or of this one.
+    /// Creates a rate limiter: shared by all servers with Redis, otherwise of this process.
     pub(super) fn limiter(&self, name: &str, limit: u32, clock: &Arc<dyn Clock>) -> Arc<dyn RateLimiter> {
         let own = Arc::new(GovernorRateLimiter::new(Quota::per_minute(limit), clock.clone()));
         #[cfg(feature = "redis")]
@@ -65,7 +66,7 @@ impl SharedParts {
         own
     }
 
-    /// Has the server's readiness speak of what can be away.
+    /// Adds readiness checks of the configured services.
     pub(super) fn watched(&self, mut app: App) -> App {
         if let Some(bus) = self.bus.clone() {
             app = app.uses("rabbitmq", move || {

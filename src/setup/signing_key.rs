@@ -1,4 +1,4 @@
-//! The key that signs tokens where none is set.
+//! Signing key of tokens when none is configured.
 
 use std::fs;
 use std::io::Write;
@@ -11,7 +11,8 @@ use sutazai_http::read_own_file;
 use super::data_folder;
 use crate::config::{Config, Environment, Secret};
 
-/// In development: the signing key beside the database, made at the first start, readable by its owner only.
+/// Reads the signing key beside the database, or generates it on first use, readable by its owner only. In production
+/// a missing key is an error.
 pub(super) fn kept_secret(config: &Config) -> Result<Secret> {
     if config.environment == Environment::Production {
         return Err(Error::invalid("JWT_SECRET_KEY", "must be set when ENVIRONMENT is production"));

@@ -51,6 +51,8 @@ impl Tickets {
         rand::rng().fill_bytes(&mut secret);
         let text: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
+        // Expired tickets are removed, and the user's counted, by a scan on each issue: for at most 10,000 entries it
+        // is cheap enough. A larger maximum would need an index by user and by expiry.
         out.retain(|_, ticket| ticket.until > now);
         let full = if out.values().filter(|ticket| ticket.user == user).count() >= MAX_TICKETS_PER_USER {
             Some((
@@ -119,8 +121,8 @@ mod tests {
         }
         let e = tickets.issue(Some(UserId::new()), credential.clone(), now).unwrap_err();
         assert_eq!(e.kind(), ErrorKind::Busy);
-        assert!(tickets.redeem(&first, now + LIFE).is_err(), "as old as it may be");
+        assert!(tickets.redeem(&first, now + LIFE).is_err(), "a ticket was accepted at its end");
         tickets.issue(None, credential, now + LIFE).unwrap();
-        assert_eq!(tickets.out.lock().unwrap().len(), 1, "what has expired is forgotten");
+        assert_eq!(tickets.out.lock().unwrap().len(), 1, "an expired ticket was not removed");
     }
 }

@@ -1,4 +1,4 @@
-//! What signed-in users do with their own sessions, password and keys, and what keys may not.
+//! Sessions, password and API keys of the caller's own account, and the limits of API keys.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::support::{PASSWORD, Server, User, failure, names, success};
 const NEW_PASSWORD: &str = "another good password";
 const NOBODYS: &str = "0195f3a0-0000-7000-8000-000000000000";
 
-/// Signs in once more, with a program of this name.
+/// Signs in again, with `program` as the `User-Agent`.
 async fn sign_in<'a>(server: &'a Server, name: &str, password: &str, program: &str) -> User<'a> {
     let body = json!({ "login": name, "password": password });
     let request = server.request(Method::POST, "/api/v1/auth/login").header("user-agent", program);
@@ -40,7 +40,7 @@ async fn delete(user: &User<'_>, path: &str) -> Response {
 }
 
 #[tokio::test]
-async fn a_user_sees_their_sessions_and_ends_one() {
+async fn user_lists_their_sessions_and_ends_one() {
     let server = Server::start().await;
     let ada = server.user("ada").await;
     let eve = server.user("eve").await;
@@ -62,7 +62,7 @@ async fn a_user_sees_their_sessions_and_ends_one() {
     assert!(is_in(&phone).await && is_in(&ada).await);
     assert_eq!(sessions(&ada).await.len(), 2);
 
-    // Ended, somebody else's, and never there: all the same.
+    // An ended, a foreign and an unknown session are indistinguishable.
     let theirs = sessions(&eve).await.remove(0);
     for path in [path(&seen[0]), path(&theirs), format!("/api/v1/auth/sessions/{NOBODYS}")] {
         failure(delete(&phone, &path).await, 404, "not_found").await;
@@ -87,7 +87,7 @@ async fn logout_all_ends_every_session_of_one_user() {
 }
 
 #[tokio::test]
-async fn a_new_password_ends_the_other_sessions() {
+async fn password_change_ends_other_sessions() {
     let server = Server::start().await;
     let (ada, eve) = (server.user("ada").await, server.user("eve").await);
     let thief = sign_in(&server, "ada", PASSWORD, "thief").await;
@@ -112,7 +112,7 @@ async fn a_new_password_ends_the_other_sessions() {
     ] {
         names(ada.post("/api/v1/auth/password", &body).await, 422, "invalid_input", field).await;
     }
-    assert!(is_in(&thief).await && can_refresh(&thief).await, "a refused change changed something");
+    assert!(is_in(&thief).await && can_refresh(&thief).await, "a rejected change ended a session");
 
     let data = success(change(PASSWORD, NEW_PASSWORD).await.unwrap(), 200).await;
     assert_eq!(data, json!({ "ended": 1, "revoked_keys": 0 }));
@@ -124,7 +124,7 @@ async fn a_new_password_ends_the_other_sessions() {
     sign_in(&server, "ada", NEW_PASSWORD, "laptop").await;
 }
 
-/// Makes a key and gives its description, and its text apart.
+/// Creates an API key; returns its description and its plaintext separately.
 async fn make_key(user: &User<'_>, body: &Value) -> (Value, String) {
     let mut data = success(user.post("/api/v1/auth/api-keys", body).await, 201).await;
     let text = data.as_object_mut().unwrap().remove("key").unwrap();
@@ -136,7 +136,7 @@ fn with_key(server: &Server, method: Method, path: &str, key: &str) -> RequestBu
 }
 
 #[tokio::test]
-async fn a_key_works_in_both_places_until_it_is_removed() {
+async fn api_key_works_in_both_headers_until_deleted() {
     let server = Server::start().await;
     let (ada, eve) = (server.user("ada").await, server.user("eve").await);
     let body = json!({ "name": "Nightly backup", "scopes": ["tasks:write", "tasks:read"] });
@@ -166,7 +166,7 @@ async fn a_key_works_in_both_places_until_it_is_removed() {
     assert!(listed["items"][0]["last_used_at"].is_string(), "{listed}");
     assert!(!listed.to_string().contains(&key[13..]));
 
-    // What is not hers is not there for her key either.
+    // Objects of other users are 404 for her key too.
     let theirs = eve.submit("echo").await;
     let path = format!("/api/v1/tasks/{theirs}");
     failure(with_key(&server, Method::GET, &path, &key).send().await.unwrap(), 404, "not_found").await;
@@ -181,10 +181,10 @@ async fn a_key_works_in_both_places_until_it_is_removed() {
 }
 
 #[tokio::test]
-async fn a_key_may_do_what_its_scopes_say() {
+async fn api_key_is_limited_to_its_scopes() {
     let server = Server::start().await;
     let ada = server.user("ada").await;
-    // Whatever the scopes: no key signs anybody in, changes passwords, makes keys or governs. Not an admin's either.
+    // No scope allows a key to manage sessions, passwords, keys or users, not even a key of an admin.
     let id = ada.signed_in["user"]["id"].as_str().unwrap().parse().unwrap();
     server.identity.set_role(&Caller::System, id, UserRole::Admin).await.unwrap();
     let ada = sign_in(&server, "ada", PASSWORD, "laptop").await;
@@ -235,7 +235,7 @@ async fn a_key_may_do_what_its_scopes_say() {
 }
 
 #[tokio::test]
-async fn keys_that_do_not_fit() {
+async fn invalid_api_key_requests_and_keys_are_rejected() {
     let server = Server::start().await;
     let ada = server.user("ada").await;
     let scopes = json!(["tasks:read"]);
@@ -276,7 +276,7 @@ async fn keys_that_do_not_fit() {
         let answer = server.request(Method::GET, "/api/v1/tasks").bearer_auth(bad).send().await.unwrap();
         failure(answer, 401, "unauthenticated").await;
     }
-    // A key beside a token changes nothing: the token counts, good or bad.
+    // With both a token and a key, only the token counts, whether it is valid or not.
     let both = ada.request(Method::GET, "/api/v1/auth/me").header("x-api-key", &key).send().await.unwrap();
     assert_eq!(success(both, 200).await["username"], "ada");
     let both =
@@ -285,7 +285,7 @@ async fn keys_that_do_not_fit() {
 }
 
 #[tokio::test]
-async fn a_key_ends_with_its_time() {
+async fn api_key_expires() {
     let server = Server::start().await;
     let ada = server.user("ada").await;
     let end = SystemClock.now() + Duration::from_millis(1_500);

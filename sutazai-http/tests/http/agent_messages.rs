@@ -1,4 +1,4 @@
-//! What agents have said to each other about a task.
+//! Messages between agents about a task.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::{Server, names, success};
 
 #[tokio::test]
-async fn what_was_asked_and_answered_is_there_page_by_page() {
+async fn agent_messages_are_paged_in_order() {
     let server = Server::start().await;
     let ada = server.user("ada").await;
     let parent = ada.submit("split").await;
@@ -30,7 +30,7 @@ async fn what_was_asked_and_answered_is_there_page_by_page() {
             None => drop(answers.insert(message["correlation_id"].to_string(), message.clone())),
         }
     }
-    assert_eq!((messages.len(), answers.len()), (6, 3), "each child answers once");
+    assert_eq!((messages.len(), answers.len()), (6, 3), "each child must send one result");
     let answer = |index: usize| {
         let answer = &answers[&messages[index]["correlation_id"].to_string()];
         (answer["type"].as_str().unwrap(), &answer["payload"])
@@ -69,7 +69,7 @@ async fn what_was_asked_and_answered_is_there_page_by_page() {
 }
 
 #[tokio::test]
-async fn a_task_that_waits_for_nobody_has_none() {
+async fn task_without_children_has_no_agent_messages() {
     let server = Server::start().await;
     let ada = server.user("ada").await;
     let alone = ada.submit("echo").await;

@@ -1,5 +1,6 @@
-//! Text that means something elsewhere: SQL, scripts, formats, paths, control characters, in every place that takes text.
-//! It is refused for what it is, or it is kept and given back to the letter, as JSON that no browser runs.
+//! Text with a special meaning elsewhere (SQL, scripts, formats, paths, control characters) in every place that
+//! accepts text. It is either rejected by validation, or stored and returned verbatim as JSON that no browser
+//! executes.
 
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
@@ -20,7 +21,8 @@ const TEXTS: [&str; 10] = [
     "nothing\u{0} backwards\u{202e} and no width\u{feff}",
 ];
 
-/// Checks that this is an answer of ours, no fault, and nothing that a browser would run; gives its status.
+/// Asserts that a response is well-formed, no server error, and nothing that a browser would execute; returns its
+/// status and body.
 async fn sane(answer: Response, what: &str) -> (u16, Value) {
     let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
     assert!(status < 500, "{what}: {status}");
@@ -37,7 +39,7 @@ async fn post(user: &User<'_>, path: &str, body: &Value, what: &str) -> (u16, Va
 }
 
 #[tokio::test]
-async fn names_and_passwords() {
+async fn hostile_names_and_passwords_are_rejected_or_stored_verbatim() {
     let server = Server::start().await;
     let ada = server.user("ada").await;
     for (number, text) in TEXTS.into_iter().enumerate() {
@@ -48,10 +50,10 @@ async fn names_and_passwords() {
             ("email", account("new", &format!("{text}@example.org"), PASSWORD)),
         ] {
             let (status, _) = post(&ada, "/api/v1/auth/register", &body, text).await;
-            // What `{{7*7}}` is made of may stand before an `@` (RFC 5322, 3.2.3), but no spaces.
+            // The characters of `{{7*7}}` are allowed before the `@` (RFC 5322, 3.2.3), spaces are not.
             assert_eq!(status, 422, "{field}: {text}");
         }
-        // A password may be anything.
+        // A password may consist of any characters.
         let name = format!("user_{number}");
         let body = account(&name, &format!("{name}@example.org"), text);
         assert_eq!(post(&ada, "/api/v1/auth/register", &body, text).await.0, 201, "{text}");
@@ -72,7 +74,7 @@ async fn names_and_passwords() {
 }
 
 #[tokio::test]
-async fn what_is_kept_comes_back_to_the_letter() {
+async fn stored_text_is_returned_verbatim() {
     let server = Server::start().await;
     let ada = server.user("ada").await;
     for text in TEXTS {
@@ -95,7 +97,7 @@ async fn what_is_kept_comes_back_to_the_letter() {
 }
 
 #[tokio::test]
-async fn queries_paths_and_headers() {
+async fn hostile_queries_paths_and_headers_cause_no_server_error() {
     let server = Server::start().await;
     let ada = server.user("ada").await;
     let root = server.user("root_1").await;

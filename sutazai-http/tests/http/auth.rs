@@ -1,4 +1,4 @@
-//! Registering, signing in, and tokens that are not what they seem.
+//! Registration, sign-in, and rejection of invalid tokens.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ fn registration(username: &str, email: &str, password: &str) -> Value {
 }
 
 #[tokio::test]
-async fn registrations_that_do_not_fit() {
+async fn invalid_registration_is_rejected_by_field() {
     let server = Server::start().await;
     server.user("ada").await;
     let mail = "new@example.org";
@@ -44,7 +44,7 @@ async fn registrations_that_do_not_fit() {
 }
 
 #[tokio::test]
-async fn signing_in() {
+async fn sign_in_accepts_name_or_email_and_rejects_wrong_credentials() {
     let server = Server::start().await;
     server.user("ada").await;
     for login in ["ada", "ADA", "ada@example.org", "Ada@Example.ORG"] {
@@ -82,7 +82,7 @@ async fn signing_in() {
 }
 
 #[tokio::test]
-async fn a_refresh_token_is_good_once_and_its_reuse_ends_the_session() {
+async fn refresh_token_is_single_use_and_reuse_ends_the_session() {
     let server = Server::start().await;
     let ada = server.user("ada").await;
     let other =
@@ -102,7 +102,7 @@ async fn a_refresh_token_is_good_once_and_its_reuse_ends_the_session() {
     };
     success(me(&second["access_token"]).await, 200).await;
 
-    // The answer may have been lost: the same client is given it again.
+    // The response may have been lost, so the same client may repeat its request.
     let again = success(refresh(first).await, 200).await;
     assert_eq!(again["refresh_token"], second["refresh_token"]);
     success(me(&again["access_token"]).await, 200).await;
@@ -119,7 +119,7 @@ async fn a_refresh_token_is_good_once_and_its_reuse_ends_the_session() {
 }
 
 #[tokio::test]
-async fn logout_spends_both_tokens() {
+async fn logout_revokes_both_tokens() {
     let server = Server::start().await;
     let ada = server.user("ada").await;
     success(ada.post("/api/v1/auth/logout", &json!({})).await, 200).await;
@@ -129,7 +129,7 @@ async fn logout_spends_both_tokens() {
 }
 
 #[tokio::test]
-async fn forged_tokens() {
+async fn forged_token_is_rejected() {
     let server = Server::start().await;
     let ada = server.user("ada").await;
     let good = serde_json::to_value(server.identity.authenticate(&ada.token).unwrap().claims).unwrap();
@@ -144,7 +144,7 @@ async fn forged_tokens() {
     let me = async |token: &str| {
         server.request(Method::GET, "/api/v1/auth/me").bearer_auth(token).send().await.unwrap()
     };
-    // The forger's tools work: with the right key and claims it is let in.
+    // Control: with the right key and claims, a token made by the same code is accepted.
     success(me(&sign(&good, Algorithm::HS256, SECRET)).await, 200).await;
 
     let parts: Vec<&str> = ada.token.split('.').collect();
@@ -174,7 +174,7 @@ async fn forged_tokens() {
 }
 
 #[tokio::test]
-async fn many_at_once_are_served_or_told_to_come_back() {
+async fn concurrent_sign_ins_succeed_or_get_retry_after() {
     let server = Server::start().await;
     server.user("ada").await;
     let body = json!({ "login": "ada", "password": PASSWORD });

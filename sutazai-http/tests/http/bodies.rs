@@ -1,4 +1,4 @@
-//! Bodies are bounded before anything parses them, each and all together.
+//! Request bodies are bounded before anything parses them, each of them and in total.
 
 use std::io::Write;
 use std::time::Duration;
@@ -17,10 +17,10 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 
 use crate::support::{HANG_LIMIT, Server, User, failure, is_alone, success};
 
-/// A megabyte, in bytes.
+/// One megabyte in bytes.
 const MB: u64 = 1_000_000;
 
-/// An array of as many values as fit into `size` bytes: JSON that takes most memory as a tree.
+/// Array with as many values as fit into `size` bytes: the JSON that needs the most memory as a tree.
 fn zeros(size: usize) -> Bytes {
     let mut body = br#"{"agent": "worker", "payload": ["#.to_vec();
     body.extend(b"0,".repeat((size - body.len() - 3) / 2));
@@ -28,7 +28,7 @@ fn zeros(size: usize) -> Bytes {
     body.into()
 }
 
-/// A line of proc(5), `/proc/self/status`, in bytes.
+/// Value of a line of `/proc/self/status` (proc(5)) in bytes.
 fn status(name: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
@@ -41,15 +41,15 @@ async fn post(user: &User<'_>, path: &str, body: impl Into<Body>) -> reqwest::Re
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn large_bodies_take_no_multiple_of_their_size() {
-    if !is_alone("bodies::large_bodies_take_no_multiple_of_their_size") {
+async fn large_bodies_need_no_multiple_of_their_size() {
+    if !is_alone("bodies::large_bodies_need_no_multiple_of_their_size") {
         return;
     }
     let server = Server::start().await;
     let ada = server.user("ada").await;
     let (large, allowed) = (zeros(9_800_000), zeros(262_144));
     success(ada.get("/api/v1/auth/me").await, 200).await;
-    // An allocation beyond this ends the process, and so the test.
+    // An allocation beyond this limit aborts the process and fails the test.
     let most = Some(status("VmSize:") + 600 * MB);
     let limit = rustix::process::Rlimit { current: most, maximum: most };
     rustix::process::setrlimit(rustix::process::Resource::As, limit).unwrap();
@@ -92,7 +92,7 @@ async fn each_route_has_its_own_limit() {
 }
 
 #[tokio::test]
-async fn a_body_of_unknown_length_is_refused_as_soon_as_it_is_too_large() {
+async fn chunked_body_is_rejected_as_soon_as_it_is_too_large() {
     let server = Server::start().await;
     let (sender, chunks) = mpsc::unbounded_channel();
     let chunks = UnboundedReceiverStream::new(chunks).map(Ok::<_, std::io::Error>);
@@ -100,7 +100,7 @@ async fn a_body_of_unknown_length_is_refused_as_soon_as_it_is_too_large() {
         sender.send(Bytes::from_static(&[b' '; 10_000])).unwrap();
     }
     let request = server.request(Method::POST, "/api/v1/auth/login").header(CONTENT_TYPE, "application/json");
-    // It has no end: the answer comes without it.
+    // The body never ends, so the response must come before its end.
     let answer = request.body(Body::wrap_stream(chunks)).send();
     let answer = tokio::time::timeout(HANG_LIMIT, answer).await.unwrap().unwrap();
     assert_eq!(answer.headers()[CONNECTION], "close");
@@ -109,12 +109,12 @@ async fn a_body_of_unknown_length_is_refused_as_soon_as_it_is_too_large() {
 }
 
 #[tokio::test]
-async fn all_bodies_together_are_bounded() {
+async fn total_memory_of_bodies_is_bounded() {
     let protection =
         Protection { body_memory: 1_000_000, body_timeout: Duration::from_secs(30), ..Protection::default() };
     let server = Server::start_exposed(protection, ServerConfig::default()).await;
     let ada = server.user("ada").await;
-    // 120,000 bytes of a payload count 8 times; the rest of this one stays away.
+    // A payload of 120,000 bytes counts 8 times; the rest of this body is not sent.
     let (sender, chunks) = mpsc::unbounded_channel();
     let chunks = UnboundedReceiverStream::new(chunks).map(Ok::<_, std::io::Error>);
     let head = br#"{"agent": "worker", "payload": {"mode": "echo"}"#;
@@ -134,7 +134,7 @@ async fn all_bodies_together_are_bounded() {
     let refused = refused.await.unwrap();
     assert_eq!(refused.headers()[RETRY_AFTER], "1");
     failure(refused, 503, "busy").await;
-    // One that needs little goes on meanwhile.
+    // A request that needs little memory is served meanwhile.
     let small = json!({ "agent": "worker", "payload": { "mode": "echo" } });
     success(ada.post("/api/v1/tasks", &small).await, 202).await;
     sender.send(Bytes::from_static(b"}")).unwrap();
@@ -143,7 +143,7 @@ async fn all_bodies_together_are_bounded() {
     failure(other().await, 422, "invalid_input").await;
 }
 
-/// A body of a chat completion that never ends: 2,000,000 bytes, which count four times.
+/// Sends a body of a chat completion that never ends: 2,000,000 bytes, which count four times.
 async fn stalled(user: &User<'_>) -> (mpsc::UnboundedSender<Bytes>, tokio::task::JoinHandle<u16>) {
     let (sender, chunks) = mpsc::unbounded_channel();
     let chunks = UnboundedReceiverStream::new(chunks).map(Ok::<_, std::io::Error>);
@@ -154,7 +154,7 @@ async fn stalled(user: &User<'_>) -> (mpsc::UnboundedSender<Bytes>, tokio::task:
 }
 
 #[tokio::test]
-async fn the_bodies_of_one_user_leave_memory_to_others() {
+async fn bodies_of_one_user_leave_memory_to_others() {
     let protection = Protection {
         body_memory: 100_000_000,
         body_timeout: Duration::from_secs(30),
@@ -163,7 +163,7 @@ async fn the_bodies_of_one_user_leave_memory_to_others() {
     let server = Server::start_exposed(protection, ServerConfig::default()).await;
     let (ada, eve) = (server.user("ada").await, server.user("eve").await);
     let mut bodies = Vec::new();
-    // Six take 48 of the 50 MB that one user may take; one of the next finds nothing left.
+    // Six bodies take 48 of the 50 MB of one user, so one of the next is rejected.
     for _ in 0..8 {
         bodies.push(stalled(&eve).await);
     }
@@ -177,7 +177,7 @@ async fn the_bodies_of_one_user_leave_memory_to_others() {
         }
     });
     assert_eq!(refused.await.unwrap(), 503);
-    // 40 MB of somebody else's are taken meanwhile.
+    // Meanwhile another user can take 40 MB.
     failure(post(&ada, "/api/v1/tasks", zeros(250_000)).await, 422, "invalid_input").await;
     let mut others = Vec::new();
     for _ in 0..5 {
@@ -202,7 +202,7 @@ async fn coded(user: &User<'_>, path: &str, coding: &str, body: Vec<u8>) -> reqw
 }
 
 #[tokio::test]
-async fn bodies_packed_with_gzip_are_unpacked_within_the_limits() {
+async fn gzip_bodies_are_decompressed_within_the_limits() {
     let server = Server::start().await;
     let ada = server.user("ada").await;
     let path = "/api/v1/tasks";
@@ -214,14 +214,14 @@ async fn bodies_packed_with_gzip_are_unpacked_within_the_limits() {
         success(coded(&ada, path, coding, packed.clone()).await, 202).await;
     }
     success(coded(&ada, path, "identity", plain.clone().into()).await, 202).await;
-    // Two members are one text (RFC 1952, 2.2).
+    // Two gzip members form one text (RFC 1952, 2.2).
     let (head, tail) = plain.as_bytes().split_at(100);
     success(coded(&ada, path, "gzip", [gzip(head), gzip(tail)].concat()).await, 202).await;
     for broken in [plain.clone().into_bytes(), packed[..packed.len() / 2].to_vec(), b"\x1f\x8b".to_vec()] {
         let error = failure(coded(&ada, path, "gzip", broken).await, 400, "malformed").await;
         assert_eq!(error["message"], "the body is not valid gzip");
     }
-    // A megabyte that unpacks to a gigabyte.
+    // One megabyte that decompresses to one gigabyte.
     let bomb = gzip(&vec![b' '; 1_000_000]);
     let bomb = (0..1_000).flat_map(|_| bomb.clone()).collect::<Vec<_>>();
     for (path, size) in [(path, 262_144), ("/v1/chat/completions", 2_097_152), ("/api/v1/auth/login", 16_384)]
@@ -234,7 +234,7 @@ async fn bodies_packed_with_gzip_are_unpacked_within_the_limits() {
 }
 
 #[tokio::test]
-async fn other_content_codings_are_refused_with_what_is_taken() {
+async fn unsupported_content_coding_is_rejected_with_the_accepted_ones() {
     let server = Server::start().await;
     let ada = server.user("ada").await;
     for coding in ["br", "deflate", "zstd", "gzip, gzip", "gzip, br", "nonsense"] {
@@ -251,7 +251,7 @@ async fn other_content_codings_are_refused_with_what_is_taken() {
 }
 
 #[tokio::test]
-async fn unpacked_bodies_count_against_the_memory_of_all() {
+async fn decompressed_bodies_count_against_the_total_memory() {
     let protection = Protection { body_memory: 100_000, ..Protection::default() };
     let server = Server::start_exposed(protection, ServerConfig::default()).await;
     let ada = server.user("ada").await;

@@ -1,4 +1,4 @@
-//! What browsers are told: who may call, and what they may do with an answer; and answers made shorter.
+//! CORS, security headers and compression of responses.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ async fn preflight(server: &Server, origin: &str) -> Response {
     request.header("access-control-request-headers", SENT_BY_PAGES).send().await.unwrap()
 }
 
-/// Those of OpenAI's JavaScript client and of tracing libraries beside our own.
+/// Headers that OpenAI's JavaScript client, tracing libraries and pages of this project send.
 const SENT_BY_PAGES: &str = "authorization,baggage,content-type,idempotency-key,openai-organization,sentry-trace,traceparent,\
                              tracestate,x-api-key,x-b3-traceid,x-stainless-arch,x-stainless-os,x-stainless-retry-count";
 
@@ -31,7 +31,7 @@ fn told<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
 }
 
 #[tokio::test]
-async fn pages_of_named_origins_may_call_and_others_not() {
+async fn only_pages_of_listed_origins_may_call() {
     let server = open_to("https://app.example.org,http://localhost:3000").await;
     for origin in ["https://app.example.org", "http://localhost:3000"] {
         let answer = preflight(&server, origin).await;
@@ -46,7 +46,7 @@ async fn pages_of_named_origins_may_call_and_others_not() {
         assert_eq!(told(answer.headers(), "access-control-allow-origin"), origin);
         assert!(told(answer.headers(), "access-control-expose-headers").contains("retry-after"));
         assert!(told(answer.headers(), "vary").contains("origin"));
-        // Errors too: else a page could not read why.
+        // Errors need the header too, otherwise a page could not read them.
         let answer =
             server.request(Method::GET, "/api/v1/tasks").header("origin", origin).send().await.unwrap();
         assert_eq!(
@@ -63,7 +63,7 @@ async fn pages_of_named_origins_may_call_and_others_not() {
 }
 
 #[tokio::test]
-async fn nobody_may_by_default_and_everybody_when_told_so() {
+async fn no_origin_is_allowed_by_default_and_wildcard_allows_all() {
     let server = Server::start().await;
     let answer = preflight(&server, "https://app.example.org").await;
     assert!(answer.status().is_client_error());
@@ -76,7 +76,7 @@ async fn nobody_may_by_default_and_everybody_when_told_so() {
 }
 
 #[tokio::test]
-async fn every_answer_says_what_it_may_be_used_for() {
+async fn every_response_has_security_headers() {
     let server = Server::start().await;
     let ada = server.user("ada").await;
     let id = ada.submit("echo").await;
@@ -92,13 +92,13 @@ async fn every_answer_says_what_it_may_be_used_for() {
         assert_eq!(told(headers, "x-content-type-options"), "nosniff");
         assert_eq!(told(headers, "x-frame-options"), "DENY");
         assert_eq!(told(headers, "referrer-policy"), "no-referrer");
-        assert!(!headers.contains_key("strict-transport-security"), "over plain HTTP it means nothing");
+        assert!(!headers.contains_key("strict-transport-security"), "HSTS was sent over plain HTTP");
         assert!(!headers.contains_key("server"));
     }
 }
 
 #[tokio::test]
-async fn every_event_stream_asks_proxies_to_pass_it_on_as_it_comes() {
+async fn event_streams_disable_proxy_buffering() {
     let model = Arc::new(ScriptedModelBackend::replying(|_| "a b c"));
     let server = Server::start_with_model(model, ModelGateConfig::default()).await;
     let ada = server.user("ada").await;
@@ -122,7 +122,7 @@ async fn every_event_stream_asks_proxies_to_pass_it_on_as_it_comes() {
 }
 
 #[tokio::test]
-async fn long_answers_are_made_shorter_and_nothing_else() {
+async fn only_long_responses_are_compressed() {
     let server = Server::start().await;
     let ada = server.user("ada").await;
     let text = "the same again and again ".repeat(200);
@@ -149,14 +149,14 @@ async fn long_answers_are_made_shorter_and_nothing_else() {
     let small = zipped("/health", "gzip").await;
     assert!(!small.headers().contains_key("content-encoding"));
     success(small, 200).await;
-    // A stream is what it was, however long.
+    // A stream is never compressed, however long it is.
     let stream = zipped(&format!("{path}/events"), "gzip").await;
     assert!(!stream.headers().contains_key("content-encoding"));
     assert!(!EventReader::new(stream).rest().await.is_empty());
 }
 
 #[tokio::test]
-async fn browsers_stay_with_tls_where_a_proxy_of_ours_has_it() {
+async fn hsts_is_sent_behind_a_trusted_tls_proxy() {
     let protection = Protection { trusted_proxies: "127.0.0.1".parse().unwrap(), ..Protection::default() };
     let behind = Server::start_exposed(protection, ServerConfig::default()).await;
     let alone = Server::start().await;

@@ -1,4 +1,4 @@
-//! OpenAI's clients as they are: what they send is taken, and what they are told is what they read.
+//! Compatibility with OpenAI's clients: their requests are accepted, and responses have the form that they parse.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::support::{Server, User};
 
 const PATH: &str = "/v1/chat/completions";
 
-/// The error of a request that is refused with 400.
+/// Sends a request that must be rejected with 400, and returns its error.
 async fn refusal(user: &User<'_>, more: Value) -> Value {
     let answer = user.post(PATH, &ask(more.clone())).await;
     let status = answer.status();
@@ -31,7 +31,7 @@ async fn raw(user: &User<'_>, body: &str) -> Response {
 }
 
 #[tokio::test]
-async fn a_schema_reaches_the_model_as_it_was_sent() {
+async fn json_schema_reaches_the_model_unchanged() {
     let (server, model) = scripted(["{}"]).await;
     let ada = server.user("ada").await;
     let schema = r#"{"type":"object","properties":{"zebra":{"items":{"properties":{"b":{},"a":{}}}},"apple":{"anyOf":[{"minLength":1,"maxLength":9}]}},"$defs":{"z":{},"a":{}}}"#;
@@ -46,7 +46,7 @@ async fn a_schema_reaches_the_model_as_it_was_sent() {
 }
 
 #[tokio::test]
-async fn unknown_keys_are_refused_by_name_wherever_they_stand() {
+async fn unknown_keys_are_rejected_by_name_at_every_level() {
     let (server, model) = scripted(Vec::<String>::new()).await;
     let ada = server.user("ada").await;
     let message = |more: Value| {
@@ -84,7 +84,7 @@ async fn unknown_keys_are_refused_by_name_wherever_they_stand() {
 }
 
 #[tokio::test]
-async fn what_changes_nothing_and_what_an_answer_gave_is_taken() {
+async fn parameters_without_effect_and_fields_of_answers_are_accepted() {
     let (server, model) = scripted(["one", "two"]).await;
     let ada = server.user("ada").await;
     let answer: Value = ada.post(PATH, &ask(json!({}))).await.json().await.unwrap();
@@ -121,7 +121,7 @@ async fn what_changes_nothing_and_what_an_answer_gave_is_taken() {
 }
 
 #[tokio::test]
-async fn seeds_are_whole_or_refused() {
+async fn seed_must_be_an_integer() {
     let (server, model) = scripted(["a", "b"]).await;
     let ada = server.user("ada").await;
     for seed in [4_294_967_301_i64, -1] {
@@ -133,7 +133,7 @@ async fn seeds_are_whole_or_refused() {
 }
 
 #[tokio::test]
-async fn refusals_and_filters_come_through() {
+async fn refusals_and_content_filters_are_passed_on() {
     let answers = [ScriptedAnswer::Refusal("I may not.".into()), ScriptedAnswer::Filtered("The ".into())];
     let (server, _) = scripted(answers.iter().chain(&answers).cloned().collect::<Vec<_>>()).await;
     let ada = server.user("ada").await;
@@ -154,7 +154,7 @@ async fn refusals_and_filters_come_through() {
 }
 
 #[tokio::test]
-async fn a_full_context_has_its_code() {
+async fn context_overflow_has_its_own_error_code() {
     let full = || Error::context_length("messages", "expected at most 7 tokens, got 9");
     let (server, _) = scripted([full(), full()]).await;
     let ada = server.user("ada").await;
@@ -166,7 +166,7 @@ async fn a_full_context_has_its_code() {
 }
 
 #[tokio::test]
-async fn every_error_has_the_protocols_form() {
+async fn every_error_has_openai_form() {
     let (server, _) = scripted(Vec::<String>::new()).await;
     let ada = server.user("ada").await;
     for (method, path) in [
@@ -194,7 +194,7 @@ async fn every_error_has_the_protocols_form() {
 }
 
 #[tokio::test]
-async fn what_is_listed_can_be_shown_by_every_name_that_chat_takes() {
+async fn listed_model_can_be_shown_by_every_accepted_name() {
     let model = ScriptedModelBackend::replying(|_| "yes").with_models(["org/Model:7b", "hf.co/a b/c:latest"]);
     let server = Server::start_with_model(Arc::new(model), ModelGateConfig::default()).await;
     let ada = server.user("ada").await;
@@ -220,7 +220,7 @@ async fn what_is_listed_can_be_shown_by_every_name_that_chat_takes() {
 }
 
 #[tokio::test]
-async fn the_list_tells_the_context_that_a_request_can_use() {
+async fn model_list_contains_the_usable_context_length() {
     let server = Server::start_with_model(Arc::new(Endless::default()), ModelGateConfig::default()).await;
     let ada = server.user("ada").await;
     let list: Value = ada.get("/v1/models").await.json().await.unwrap();
@@ -228,7 +228,7 @@ async fn the_list_tells_the_context_that_a_request_can_use() {
 }
 
 #[tokio::test]
-async fn token_numbers_are_refused_with_what_to_set() {
+async fn token_ids_are_rejected_with_the_setting_to_change() {
     let server = Server::start_with_model(Arc::new(Endless::default()), ModelGateConfig::default()).await;
     let ada = server.user("ada").await;
     for input in [json!([1, 2, 3]), json!([[1, 2], [3]])] {
@@ -244,7 +244,7 @@ async fn token_numbers_are_refused_with_what_to_set() {
 }
 
 #[tokio::test]
-async fn errors_are_in_words_of_the_api() {
+async fn errors_use_terms_of_the_api() {
     let (server, _) = scripted(Vec::<String>::new()).await;
     let ada = server.user("ada").await;
     for (more, message) in [
@@ -282,7 +282,7 @@ async fn errors_are_in_words_of_the_api() {
 }
 
 #[tokio::test]
-async fn parameters_of_a_query_that_a_route_does_not_have_are_refused_everywhere() {
+async fn unknown_query_parameter_is_rejected_on_every_route() {
     let (server, _) = scripted(["x"]).await;
     let ada = server.user("ada").await;
     let id = ada.ticket().await;
@@ -302,7 +302,7 @@ async fn parameters_of_a_query_that_a_route_does_not_have_are_refused_everywhere
             crate::support::names(answer, 422, "invalid_input", field).await;
         }
     }
-    // What a route has, what nobody describes, and what is asked for by balancers.
+    // Known parameters, routes that are not described, and probes accept their queries.
     for path in
         [&format!("/api/v1/events?ticket={id}"), "/health?t=1", "/api/v1/tasks?", "/api/v1/tasks?limit=1"]
     {
@@ -321,7 +321,7 @@ async fn parameters_of_a_query_that_a_route_does_not_have_are_refused_everywhere
 }
 
 #[tokio::test]
-async fn the_words_of_an_unknown_model_name_no_field_of_ours() {
+async fn error_about_an_unknown_model_names_the_protocols_parameter() {
     let (server, _) = scripted([Error::new(ErrorKind::NotFound, "no model x: b has y")]).await;
     let ada = server.user("ada").await;
     let answer = ada.post(PATH, &ask(json!({}))).await;

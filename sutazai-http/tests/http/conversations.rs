@@ -1,4 +1,4 @@
-//! Conversations, over models that do what a test wrote down.
+//! Conversations over scripted models.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +32,7 @@ async fn say(user: &User<'_>, id: &str, content: &str) -> Response {
     user.post(&format!("{PATH}/{id}/messages"), &json!({ "content": content })).await
 }
 
-/// The name and the data of each event.
+/// Name and data of each event.
 async fn events(answer: Response) -> Vec<(String, Value)> {
     assert_eq!(answer.headers()["content-type"], "text/event-stream");
     let text = answer.text().await.unwrap();
@@ -50,7 +50,7 @@ async fn messages(user: &User<'_>, id: &str) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn talking_and_being_remembered() {
+async fn conversation_history_is_sent_to_the_model() {
     let (server, model) = scripted(["It is salty.", "Because of rivers."]).await;
     let ada = server.user("ada").await;
     let id = begin(&ada, json!({ "title": "The sea", "system": "Be brief." })).await;
@@ -87,7 +87,7 @@ async fn talking_and_being_remembered() {
 }
 
 #[tokio::test]
-async fn a_long_history_is_shown_as_far_as_it_fits() {
+async fn long_history_is_cut_to_the_context() {
     let model = Arc::new(Endless::default());
     let server = Server::start_with_model(model.clone(), ModelGateConfig::default()).await;
     let ada = server.user("ada").await;
@@ -96,12 +96,12 @@ async fn a_long_history_is_shown_as_far_as_it_fits() {
         drop(say(&ada, &id, "A sentence of some words.").await);
         model.until_writing(0).await;
     }
-    // Half of the context of 64 tokens is the history's. A message takes 17 of them, half an answer 10 at the least.
+    // The history may use half of the context of 64 tokens. A message takes 17 tokens, half an answer at least 10.
     assert!((1..=2).contains(&model.shown()), "{}", model.shown());
 }
 
 #[tokio::test]
-async fn of_an_answer_whose_reader_goes_away_the_rest_is_not_written() {
+async fn answer_is_cut_when_its_reader_disconnects() {
     let model = Arc::new(Endless::default());
     let server = Server::start_with_model(model.clone(), ModelGateConfig::default()).await;
     let ada = server.user("ada").await;
@@ -124,7 +124,7 @@ async fn of_an_answer_whose_reader_goes_away_the_rest_is_not_written() {
 }
 
 #[tokio::test]
-async fn what_was_said_stays_when_the_model_fails() {
+async fn message_is_kept_when_the_model_fails() {
     let broken = ScriptedAnswer::Broken("It ".into(), Error::unavailable("cut"));
     let (server, _) = scripted([Error::unavailable("away").into(), broken]).await;
     let ada = server.user("ada").await;
@@ -141,7 +141,7 @@ async fn what_was_said_stays_when_the_model_fails() {
 }
 
 #[tokio::test]
-async fn listing_page_by_page_and_deleting() {
+async fn conversations_are_paged_and_deleted() {
     let (server, _) = scripted(["a", "b", "c"]).await;
     let ada = server.user("ada").await;
     let mut ids = Vec::new();
@@ -175,7 +175,7 @@ async fn listing_page_by_page_and_deleting() {
 }
 
 #[tokio::test]
-async fn somebody_elses_are_not_there() {
+async fn conversations_of_another_user_are_404() {
     let (server, model) = scripted(["secret"]).await;
     let [ada, eve] = [server.user("ada").await, server.user("eve").await];
     let id = begin(&ada, json!({ "title": "mine" })).await;
@@ -189,7 +189,7 @@ async fn somebody_elses_are_not_there() {
 }
 
 #[tokio::test]
-async fn what_does_not_fit_is_named() {
+async fn invalid_conversation_or_message_names_the_field() {
     let (server, model) = scripted(["x"]).await;
     let ada = server.user("ada").await;
     for (body, field) in [
@@ -221,7 +221,7 @@ async fn what_does_not_fit_is_named() {
 }
 
 #[tokio::test]
-async fn turns_alternate_whatever_failed_was_cut_or_came_at_once() {
+async fn roles_alternate_after_failures_cuts_and_concurrency() {
     let broken = ScriptedAnswer::Broken("It ".into(), Error::unavailable("cut"));
     let answers = [
         Error::unavailable("away").into(),
@@ -248,7 +248,7 @@ async fn turns_alternate_whatever_failed_was_cut_or_came_at_once() {
 }
 
 #[tokio::test]
-async fn messages_that_come_at_once_make_turns_that_alternate() {
+async fn concurrent_messages_get_alternating_roles() {
     let model = Arc::new(ScriptedModelBackend::replying(|_| "An answer."));
     let server = Server::start_with_model(model.clone(), ModelGateConfig::default()).await;
     let ada = server.user("ada").await;
@@ -267,7 +267,7 @@ async fn messages_that_come_at_once_make_turns_that_alternate() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_kept_as_what_the_model_said_and_a_full_context_is_shown_less() {
+async fn refusal_is_stored_and_history_shrinks_on_context_overflow() {
     let full = || Error::context_length("messages", "expected at most 7 tokens, got 9");
     let (server, model) =
         scripted([ScriptedAnswer::Refusal("I may not.".into()), full().into(), "x".into()]).await;

@@ -1,4 +1,4 @@
-//! The OpenAPI document tells all that the server does, and nothing else.
+//! The OpenAPI description covers everything that the server does, and nothing else.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,23 +9,23 @@ use serde_json::Value;
 
 use crate::support::{Server, success};
 
-/// One operation of the document.
+/// Operation of the description.
 pub(crate) struct Operation {
     pub method: Method,
-    /// With `{...}` where something stands in for it.
+    /// Path template with `{...}` for parameters.
     pub path: String,
-    /// What the document says of it.
+    /// OpenAPI object of the operation.
     pub described: Value,
 }
 
 impl Operation {
-    /// `GET /path`.
+    /// Method and path, as in `GET /path`.
     pub(crate) fn name(&self) -> String {
         format!("{} {}", self.method, self.path)
     }
 }
 
-/// The served document.
+/// Fetches the description from the server.
 pub(crate) async fn document(server: &Server) -> Value {
     let answer = reqwest::get(server.url("/api/openapi.json")).await.unwrap();
     assert_eq!(answer.status(), 200);
@@ -33,7 +33,7 @@ pub(crate) async fn document(server: &Server) -> Value {
     answer.json().await.unwrap()
 }
 
-/// Its operations.
+/// Lists the operations of the description.
 pub(crate) async fn operations(server: &Server) -> Vec<Operation> {
     let document = document(server).await;
     let paths = document["paths"].as_object().unwrap();
@@ -47,7 +47,7 @@ pub(crate) async fn operations(server: &Server) -> Vec<Operation> {
     all.collect()
 }
 
-/// `METHOD /path` in the first line of each file with a handler: what stands between its first backticks.
+/// Collects `METHOD /path` from the first backticks in the first line of each file with a handler.
 fn handlers(folder: &Path, found: &mut Vec<String>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -64,7 +64,7 @@ fn handlers(folder: &Path, found: &mut Vec<String>) {
 }
 
 #[tokio::test]
-async fn every_handler_is_in_it_and_every_operation_has_one() {
+async fn handlers_and_described_operations_match() {
     let server = Server::start().await;
     let mut written = Vec::new();
     handlers(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/routes"), &mut written);
@@ -73,8 +73,8 @@ async fn every_handler_is_in_it_and_every_operation_has_one() {
 }
 
 #[tokio::test]
-async fn the_router_serves_nothing_that_is_not_in_it() {
-    // Only `routes` of utoipa-axum keeps the two together; the others take a path that the document never sees.
+async fn router_serves_only_described_operations() {
+    // Only `routes` of utoipa-axum registers handler and description together; these methods bypass the description.
     let router = include_str!("../../src/router.rs");
     for way_around in [".route(", ".route_service(", ".nest_service(", ".nest(", ".fallback_service("] {
         assert!(!router.contains(way_around), "{way_around}...) in router.rs");
@@ -82,7 +82,7 @@ async fn the_router_serves_nothing_that_is_not_in_it() {
     let server = Server::start().await;
     for operation in operations(&server).await {
         let path = operation.path.replace("{id}", "0195f3a0-0000-7000-8000-000000000000");
-        // A method that no route has: a path that is not served would be 404.
+        // No route has this method, so a served path is 405 and a missing one 404.
         let answer = server.request(Method::TRACE, &path).send().await.unwrap();
         if operation.described.get("security").is_some() {
             assert_eq!(answer.status(), 401, "{}", operation.name());
@@ -95,7 +95,7 @@ async fn the_router_serves_nothing_that_is_not_in_it() {
 }
 
 #[tokio::test]
-async fn it_is_openapi_3_1_that_says_who_may_call_what_and_how_each_answer_looks() {
+async fn description_is_openapi_3_1_with_security_and_response_schemas() {
     let server = Server::start().await;
     let document = document(&server).await;
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1."), "{}", document["openapi"]);
@@ -126,12 +126,12 @@ async fn it_is_openapi_3_1_that_says_who_may_call_what_and_how_each_answer_looks
     let references = document.to_string();
     for reference in references.split("\"$ref\":\"#").skip(1) {
         let pointer = reference.split('"').next().unwrap();
-        assert!(document.pointer(pointer).is_some(), "nothing at {pointer}");
+        assert!(document.pointer(pointer).is_some(), "the description lacks {pointer}");
     }
 }
 
 #[tokio::test]
-async fn under_a_prefix_its_server_is_the_prefix() {
+async fn server_url_of_a_nested_router_is_its_prefix() {
     let nested = |ours| axum::Router::new().nest("/deep/down", ours);
     let server = Server::start_with(vec![], true, nested).await;
     let at = server.url("/deep/down/api/openapi.json");

@@ -1,4 +1,4 @@
-//! Documents: from a form with a file to what a search finds of it.
+//! Documents from the upload of a file to the search in its text.
 
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use crate::support::{PASSWORD, Server, User, failure, names, success};
 const PATH: &str = "/api/v1/documents";
 const BOUNDARY: &str = "a-boundary-of-ours";
 
-/// One part of a form.
+/// Part of a multipart form.
 pub(crate) struct Part {
     head: String,
     bytes: Vec<u8>,
@@ -63,7 +63,7 @@ async fn found(user: &User<'_>, query: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_file_becomes_chunks() {
+async fn uploaded_file_is_split_into_chunks() {
     let server = Server::start().await;
     let ada = server.user("ada").await;
     let page = "<h1>Käse</h1><p>The <b>moon</b> is made of it.</p><script>moon()</script>";
@@ -89,7 +89,8 @@ async fn a_file_becomes_chunks() {
     let passages = success(ada.get(&format!("{PATH}/search?q=MOON")).await, 200).await;
     assert_eq!(passages, json!({ "items": [{ "title": "The moon", "score": 0.288, "chunk": chunk }] }));
 
-    // The ending of the name says what it is, where its sender does not; and what it is called.
+    // Without a content type, the extension of the name determines the format; without a title, the name is the
+    // title.
     let file =
         Part::file("C:\\notes\\plan.MD", "application/octet-stream", b"\xef\xbb\xbf# Plan\n\nGo there.");
     let document = success(upload(&ada, &[file]).await, 201).await;
@@ -98,7 +99,7 @@ async fn a_file_becomes_chunks() {
 }
 
 #[tokio::test]
-async fn a_file_is_read_in_the_character_sets_that_are_told() {
+async fn file_is_decoded_by_its_declared_charset() {
     let server = Server::start().await;
     let ada = server.user("ada").await;
     let utf_16 = |text: &str, bytes: fn(u16) -> [u8; 2]| -> Vec<u8> {
@@ -125,7 +126,7 @@ async fn a_file_is_read_in_the_character_sets_that_are_told() {
 }
 
 #[tokio::test]
-async fn a_title_that_was_left_empty_is_none() {
+async fn empty_title_defaults_to_the_file_name() {
     let server = Server::start().await;
     let ada = server.user("ada").await;
     for (title, kept) in [("", "a.txt"), (" \t", "a.txt"), (" x", " x")] {
@@ -135,7 +136,7 @@ async fn a_title_that_was_left_empty_is_none() {
 }
 
 #[tokio::test]
-async fn a_repeated_upload_gives_the_same_document() {
+async fn repeated_upload_returns_the_same_document() {
     let server = Server::start().await;
     let [ada, eve] = [server.user("ada").await, server.user("eve").await];
     let parts = |title: &str, text: &str| {
@@ -168,7 +169,7 @@ async fn a_repeated_upload_gives_the_same_document() {
 }
 
 #[tokio::test]
-async fn a_word_and_a_phrase_are_found_as_they_are_meant() {
+async fn search_matches_words_and_quoted_phrases() {
     let server = Server::start().await;
     let ada = server.user("ada").await;
     let page =
@@ -189,7 +190,7 @@ async fn a_word_and_a_phrase_are_found_as_they_are_meant() {
 }
 
 #[tokio::test]
-async fn a_long_document_is_read_page_by_page() {
+async fn chunks_of_a_long_document_are_paged() {
     let server = Server::start().await;
     let ada = server.user("ada").await;
     let text: String = (0..1_000).map(|n| format!("Sentence number {n} stands here. ")).collect();
@@ -220,7 +221,7 @@ async fn a_long_document_is_read_page_by_page() {
 }
 
 #[tokio::test]
-async fn listing_page_by_page_and_deleting() {
+async fn documents_are_paged_and_deleted() {
     let server = Server::start().await;
     let ada = server.user("ada").await;
     let mut ids = Vec::new();
@@ -244,7 +245,7 @@ async fn listing_page_by_page_and_deleting() {
 }
 
 #[tokio::test]
-async fn a_search_puts_the_best_first_and_takes_every_text_for_words() {
+async fn search_ranks_best_first_and_accepts_any_text() {
     let server = Server::start().await;
     let ada = server.user("ada").await;
     for (name, text) in [
@@ -266,7 +267,7 @@ async fn a_search_puts_the_best_first_and_takes_every_text_for_words() {
 }
 
 #[tokio::test]
-async fn somebody_elses_are_not_there() {
+async fn documents_of_another_user_are_404() {
     let server = Server::start().await;
     let [ada, eve, root] = [server.user("ada").await, server.user("eve").await, server.user("root").await];
     let document = uploaded(&ada, "mine.txt", "a secret plan").await;
@@ -276,7 +277,7 @@ async fn somebody_elses_are_not_there() {
     failure(eve.request(Method::DELETE, &path).send().await.unwrap(), 404, "not_found").await;
     assert_eq!(success(eve.get(PATH).await, 200).await["items"], json!([]));
     assert_eq!(found(&eve, "q=secret").await, [""; 0]);
-    // An admin sees everybody's, and finds in a search what is their own.
+    // Admins can read the documents of all users, but search only their own.
     let id = root.signed_in["user"]["id"].as_str().unwrap().parse().unwrap();
     server.identity.set_role(&Caller::System, id, UserRole::Admin).await.unwrap();
     let body = json!({ "login": "root", "password": PASSWORD });
@@ -289,7 +290,7 @@ async fn somebody_elses_are_not_there() {
 }
 
 #[tokio::test]
-async fn a_key_needs_the_scope() {
+async fn api_key_needs_the_document_scope() {
     let server = Server::start().await;
     let ada = server.user("ada").await;
     let mut keys = Vec::new();
@@ -313,7 +314,7 @@ async fn a_key_needs_the_scope() {
 }
 
 #[tokio::test]
-async fn what_does_not_fit_is_named() {
+async fn invalid_upload_or_search_names_the_field() {
     let server = Server::start().await;
     let ada = server.user("ada").await;
     let text = |bytes| Part::file("a.txt", "text/plain", bytes);
@@ -363,7 +364,7 @@ async fn what_does_not_fit_is_named() {
 }
 
 #[tokio::test]
-async fn what_is_too_large_is_refused() {
+async fn oversized_upload_is_rejected() {
     let server = Server::start().await;
     let ada = server.user("ada").await;
     let large = vec![b'a'; 10_000_000];

@@ -1,4 +1,4 @@
-//! How long an answer takes does not tell who has an account.
+//! The duration of a response does not reveal who has an account.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,13 +13,13 @@ use sutazai_http::auth::{Argon2PasswordHasher, JwtTokenSigner};
 use crate::support::{PASSWORD, SECRET, Server};
 
 const TRIES: usize = 50;
-/// On a machine with other work a few tries may hit a bad moment: more of them then tell what is chance.
-const ROUNDS: usize = 4;
+/// Rounds of a measurement. On a busy machine a few tries may be slow; more rounds distinguish chance from a leak.
+const MAX_ROUNDS: usize = 4;
 
-/// Failures of one account that slow nothing down.
+/// Failures of one account that cause no delay yet.
 const TRIES_AT_ONE: usize = 10;
 
-/// At the default cost of a hash.
+/// Server whose password hashes have the default cost.
 async fn server() -> Server {
     let identity = Identity::new(
         Arc::new(MemoryIdentityStore::new()),
@@ -41,7 +41,7 @@ async fn timed(server: &Server, path: &str, body: &Value, status: u16) -> Durati
     took
 }
 
-/// The mean without the fastest and the slowest fifth, in seconds.
+/// Mean in seconds, without the fastest and the slowest fifth.
 fn trimmed_mean(times: &[Duration]) -> f64 {
     let mut times = times.to_vec();
     times.sort();
@@ -49,7 +49,8 @@ fn trimmed_mean(times: &[Duration]) -> f64 {
     middle.iter().map(Duration::as_secs_f64).sum::<f64>() / middle.len() as f64
 }
 
-/// Asks both in turn, so that whatever else the machine does meets both alike.
+/// Asserts that both kinds of request take the same time. They alternate, so that other load on the machine affects
+/// both alike.
 async fn take_the_same_time(
     server: &Server,
     path: &str,
@@ -57,7 +58,7 @@ async fn take_the_same_time(
     unknown: (u16, impl Fn(usize) -> Value),
 ) {
     let (mut with, mut without) = (Vec::new(), Vec::new());
-    for round in 0..ROUNDS {
+    for round in 0..MAX_ROUNDS {
         for number in round * TRIES..(round + 1) * TRIES {
             for first in [number % 2 == 0, number % 2 != 0] {
                 if first {
@@ -76,10 +77,10 @@ async fn take_the_same_time(
 }
 
 #[tokio::test]
-async fn signing_in() {
+async fn sign_in_time_does_not_reveal_users() {
     let server = server().await;
-    // Few tries at each: more failures of one account slow it down, whether there is one or not.
-    for user in 0..TRIES * ROUNDS / TRIES_AT_ONE {
+    // Few tries per account, because more failures delay it, whether it exists or not.
+    for user in 0..TRIES * MAX_ROUNDS / TRIES_AT_ONE {
         server.user(&format!("somebody_{user}")).await;
     }
     let try_as = |name: String| json!({ "login": name, "password": "a wrong password" });
@@ -93,7 +94,7 @@ async fn signing_in() {
 }
 
 #[tokio::test]
-async fn registering() {
+async fn registration_time_does_not_reveal_users() {
     let server = server().await;
     server.user("ada").await;
     let with = |name: &str, mail: String| json!({ "username": name, "email": mail, "password": PASSWORD });

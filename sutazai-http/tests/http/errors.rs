@@ -1,4 +1,4 @@
-//! Every error has the same form, names what does not fit, and tells nothing that it should not.
+//! All errors have the same form, name the invalid field, and reveal no internals.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::support::{Panicking, Server, failure, names, success};
 
 #[tokio::test]
-async fn paths_and_methods() {
+async fn unknown_paths_and_methods_are_404_and_405() {
     let server = Server::start().await;
     let ada = server.user("ada").await;
     for path in [
@@ -38,7 +38,7 @@ async fn paths_and_methods() {
 }
 
 #[tokio::test]
-async fn bodies_that_cannot_be_read() {
+async fn unreadable_body_is_rejected() {
     let server = Server::start().await;
     let ada = server.user("ada").await;
     let post = |content_type: &'static str, body: &str| {
@@ -64,7 +64,7 @@ async fn bodies_that_cannot_be_read() {
 }
 
 #[tokio::test]
-async fn bodies_that_do_not_fit_name_the_field() {
+async fn invalid_body_names_the_field() {
     let server = Server::start().await;
     let ada = server.user("ada").await;
     let payload = json!({ "mode": "echo" });
@@ -101,7 +101,7 @@ async fn bodies_that_do_not_fit_name_the_field() {
 }
 
 #[tokio::test]
-async fn queries_that_do_not_fit_name_the_parameter() {
+async fn invalid_query_names_the_parameter() {
     let server = Server::start().await;
     let ada = server.user("ada").await;
     for (query, field) in [
@@ -145,7 +145,7 @@ async fn errors_repeat_little_of_what_was_sent() {
 }
 
 #[tokio::test]
-async fn the_body_limit() {
+async fn body_limit_is_exact() {
     let server = Server::start().await;
     let ada = server.user("ada").await;
     let body = |size: usize| {
@@ -165,7 +165,7 @@ async fn the_body_limit() {
 }
 
 #[tokio::test]
-async fn a_panic_is_told_without_its_words_and_ends_nothing_else() {
+async fn panic_is_reported_without_its_message_and_affects_no_other_request() {
     let server = Server::start_with(vec![Arc::new(Panicking)], true, |router| router).await;
     let ada = server.user("ada").await;
     for _ in 0..2 {
@@ -177,7 +177,7 @@ async fn a_panic_is_told_without_its_words_and_ends_nothing_else() {
 }
 
 #[tokio::test]
-async fn the_text_of_an_internal_error_stays_in_the_log() {
+async fn text_of_an_internal_error_stays_in_the_log() {
     let server = Server::start().await;
     let ada = server.user("ada").await;
     let body = json!({ "agent": "worker", "payload": { "mode": "break" }, "max_attempts": 1 });
@@ -191,7 +191,7 @@ async fn the_text_of_an_internal_error_stays_in_the_log() {
 }
 
 #[tokio::test]
-async fn an_agent_that_is_not_there_is_not_found() {
+async fn unknown_agent_is_not_found() {
     let server = Server::start().await;
     let ada = server.user("ada").await;
     let answer = ada.request(Method::POST, "/api/v1/agents/hardware-optimizer/analyze").send().await.unwrap();
@@ -199,7 +199,7 @@ async fn an_agent_that_is_not_there_is_not_found() {
 }
 
 #[tokio::test]
-async fn a_sane_request_id_is_kept_and_any_other_replaced() {
+async fn valid_request_id_is_kept_and_any_other_replaced() {
     let server = Server::start().await;
     let ask = async |id: &str| {
         let answer = server.request(Method::GET, "/health").header("x-request-id", id).send().await.unwrap();
@@ -219,7 +219,7 @@ async fn a_sane_request_id_is_kept_and_any_other_replaced() {
 }
 
 #[tokio::test]
-async fn the_trace_of_the_caller_is_continued() {
+async fn trace_of_the_caller_is_continued() {
     let server = Server::start().await;
     let trace = "0af7651916cd43dd8448eb211c80319c";
     let ask = async |parent: &str, name: Option<&str>| {

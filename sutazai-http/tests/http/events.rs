@@ -1,4 +1,4 @@
-//! Server-sent events: live, resumed, and at the end of the server.
+//! Server-sent events of one task: live, resumed, and at server shutdown.
 
 use reqwest::Method;
 use serde_json::json;
@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::support::{EventReader, Server, names, success};
 
 #[tokio::test]
-async fn events_come_while_the_task_runs_and_resume_in_the_middle() {
+async fn events_are_live_and_resumable() {
     let server = Server::start().await;
     let ada = server.user("ada").await;
     let id = ada.submit("gate").await;
@@ -31,7 +31,11 @@ async fn events_come_while_the_task_runs_and_resume_in_the_middle() {
     );
     let last = rest.last().unwrap();
     assert_eq!((last.name.as_str(), &last.data["status"]), ("status", &json!("completed")));
-    assert_eq!(ada.events(&id, 0).await, [&seen[..2], &rest[..]].concat(), "what was is told again");
+    assert_eq!(
+        ada.events(&id, 0).await,
+        [&seen[..2], &rest[..]].concat(),
+        "past events differ when read again"
+    );
 
     let over =
         ada.request(Method::GET, &path).header("last-event-id", last.id.to_string()).send().await.unwrap();
@@ -40,7 +44,7 @@ async fn events_come_while_the_task_runs_and_resume_in_the_middle() {
 }
 
 #[tokio::test]
-async fn a_last_event_id_that_is_none_is_refused() {
+async fn invalid_last_event_id_is_rejected() {
     let server = Server::start().await;
     let ada = server.user("ada").await;
     let id = ada.submit("echo").await;
@@ -52,7 +56,7 @@ async fn a_last_event_id_that_is_none_is_refused() {
 }
 
 #[tokio::test]
-async fn stopping_the_server_ends_its_streams() {
+async fn server_shutdown_ends_its_streams() {
     let mut server = Server::start().await;
     let (mut live, health) = {
         let ada = server.user("ada").await;
@@ -65,5 +69,5 @@ async fn stopping_the_server_ends_its_streams() {
     server.stop();
     while live.next().await.is_some() {}
     server.stopped().await;
-    assert!(reqwest::get(&health).await.is_err(), "nobody listens any more");
+    assert!(reqwest::get(&health).await.is_err(), "the server still accepts connections");
 }

@@ -1,4 +1,4 @@
-//! Server-sent events of all of somebody's tasks.
+//! Server-sent events of all tasks of a user.
 
 use reqwest::Method;
 use serde_json::json;
@@ -21,7 +21,7 @@ async fn take(reader: &mut EventReader, count: usize) -> Vec<SentEvent> {
 }
 
 #[tokio::test]
-async fn events_of_all_tasks_come_live_and_resume_in_the_middle() {
+async fn events_of_all_tasks_are_live_and_resumable() {
     let server = Server::start().await;
     let (ada, eve) = (server.user("ada").await, server.user("eve").await);
     let before = ada.submit("echo").await;
@@ -51,7 +51,7 @@ async fn events_of_all_tasks_come_live_and_resume_in_the_middle() {
         assert_eq!(take(&mut by_header, 8 - at).await, seen[at + 1..]);
         assert_eq!(take(&mut by_query, 8 - at).await, seen[at + 1..]);
     }
-    // A browser that comes back by itself asks the first address again, with the header.
+    // A browser that reconnects requests the original URL, with the header `Last-Event-ID`.
     let again = ada.request(Method::GET, &format!("{EVENTS}?after=0")).header("Last-Event-ID", seen[7].id);
     assert_eq!(EventReader::new(again.send().await.unwrap()).next().await.unwrap(), seen[8]);
     assert_eq!(take(&mut follow(&ada, "?after=0").await, 12).await[3..], seen);
@@ -67,7 +67,7 @@ async fn events_of_all_tasks_come_live_and_resume_in_the_middle() {
 }
 
 #[tokio::test]
-async fn who_is_cut_off_before_anything_came_can_resume_too() {
+async fn client_disconnected_before_the_first_event_can_resume() {
     let server = Server::start().await;
     let ada = server.user("ada").await;
     let mut answer = ada.get(EVENTS).await;
@@ -80,7 +80,7 @@ async fn who_is_cut_off_before_anything_came_can_resume_too() {
 }
 
 #[tokio::test]
-async fn positions_that_were_never_given_are_refused() {
+async fn unknown_event_offsets_are_rejected() {
     let server = Server::start().await;
     let ada = server.user("ada").await;
     for bad in ["", "-1", "+1", "1.5", "last", "99999999999999999999", "9".repeat(60).as_str()] {
@@ -101,7 +101,7 @@ async fn positions_that_were_never_given_are_refused() {
 }
 
 #[tokio::test]
-async fn stopping_the_server_ends_the_stream() {
+async fn server_shutdown_ends_the_stream() {
     let mut server = Server::start().await;
     let mut live = follow(&server.user("ada").await, "").await;
     server.stop();

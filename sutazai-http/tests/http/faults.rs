@@ -1,4 +1,4 @@
-//! What callers are told while the store of users is out of reach: that, and never that they are not who they are.
+//! Responses while the identity store is unavailable: 503, never a claim that the credentials are invalid.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ fn cut() -> Error {
     Error::unavailable("the line is cut")
 }
 
-/// Stores that answer nothing.
+/// Stores in which every call fails.
 fn out_of_reach() -> (MockIdentityStore, MockApiKeyStore) {
     let (mut store, mut keys) = (MockIdentityStore::new(), MockApiKeyStore::new());
     store.expect_user().returning(|_| Err(cut()));
@@ -48,7 +48,7 @@ fn identity(store: MockIdentityStore, keys: MockApiKeyStore) -> Identity {
     )
 }
 
-/// The token of an admin who signed in while the store was there.
+/// Access token of an admin who signed in before the store failed.
 fn token() -> String {
     let (now, sid) = (SystemClock.now().timestamp(), SessionId::new());
     let claims = AccessClaims {
@@ -66,7 +66,7 @@ fn token() -> String {
 }
 
 #[tokio::test]
-async fn every_route_that_needs_the_store_says_so() {
+async fn every_route_reports_an_unavailable_store() {
     let (store, keys) = out_of_reach();
     let server = Server::start_over(identity(store, keys)).await;
     let (token, id) = (token(), UserId::new());
@@ -99,13 +99,13 @@ async fn every_route_that_needs_the_store_says_so() {
         assert_eq!(answer.status(), 503, "{method} {path}");
         failure(answer, 503, "unavailable").await;
     }
-    // What needs no look at the store goes on.
+    // Routes that need no query to the store still work.
     let tasks = server.request(Method::GET, "/api/v1/tasks").bearer_auth(&token).send().await.unwrap();
     success(tasks, 200).await;
 }
 
 #[tokio::test]
-async fn a_key_that_cannot_be_looked_up_is_not_called_bad() {
+async fn api_key_is_not_rejected_while_the_store_is_unavailable() {
     let (store, keys) = out_of_reach();
     let server = Server::start_over(identity(store, keys)).await;
     let key = format!("sutz_{}", "0".repeat(64));
@@ -114,7 +114,7 @@ async fn a_key_that_cannot_be_looked_up_is_not_called_bad() {
 }
 
 #[tokio::test]
-async fn a_logout_that_was_not_written_is_not_told_as_done() {
+async fn failed_logout_is_not_reported_as_success() {
     let (mut store, keys) = (MockIdentityStore::new(), MockApiKeyStore::new());
     let mut faults = 1;
     store.expect_revoke().times(2).returning(move |_, _| {

@@ -1,4 +1,4 @@
-//! Where nobody signs in, a page in a browser on the same machine must not get further than a stranger elsewhere.
+//! Without authentication, a page in a browser on the same machine has no more access than a remote caller.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ async fn without_users(origins: &str) -> Server {
     Server::of_app(app).await
 }
 
-/// What pages can send without a preflight, and what they can read by rebinding a name.
+/// Requests that pages can send without a preflight, and requests that a page can read after DNS rebinding.
 fn requests(server: &Server) -> Vec<RequestBuilder> {
     let form = "--x\r\nContent-Disposition: form-data; name=\"title\"\r\n\r\nx\r\n--x--\r\n";
     vec![
@@ -43,7 +43,7 @@ fn requests(server: &Server) -> Vec<RequestBuilder> {
 }
 
 #[tokio::test]
-async fn a_foreign_origin_is_refused() {
+async fn foreign_origin_is_rejected() {
     let server = without_users("http://localhost:3000").await;
     for origin in ["https://evil.example", "null", "http://localhost:3001", "http://localhost:30000"] {
         for request in requests(&server) {
@@ -66,7 +66,7 @@ async fn a_foreign_origin_is_refused() {
 }
 
 #[tokio::test]
-async fn a_name_that_is_none_of_the_servers_is_refused() {
+async fn foreign_host_name_is_rejected() {
     let server = without_users("").await;
     let port = server.address.port();
     for host in ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "10.0.0.1", ""] {
@@ -83,7 +83,7 @@ async fn a_name_that_is_none_of_the_servers_is_refused() {
 }
 
 #[tokio::test]
-async fn a_socket_of_a_foreign_page_is_refused() {
+async fn websocket_of_a_foreign_page_is_rejected() {
     let server = without_users("http://localhost:3000").await;
     let open = async |name: &'static str, value: &str| {
         let mut request = format!("ws://{}/api/v1/ws", server.address).into_client_request().unwrap();
@@ -100,12 +100,12 @@ async fn a_socket_of_a_foreign_page_is_refused() {
 }
 
 #[tokio::test]
-async fn the_figures_are_for_this_machines_names_also_with_users() {
+async fn metrics_without_token_require_a_local_host_name() {
     let server = Server::start_monitored().await;
     let read = |host: &'static str| server.request(Method::GET, "/metrics").header("host", host).send();
     assert_eq!(read("localhost").await.unwrap().status(), 200);
     failure(read("evil.example").await.unwrap(), 421, "misdirected").await;
-    // Elsewhere the sign-in decides, whatever name a proxy passes on.
+    // On other routes authentication decides, whatever host name a proxy forwards.
     let ada = server.user("ada").await;
     let request = ada.request(Method::GET, "/api/v1/tasks").header("host", "app.example.org");
     success(request.header("origin", "https://other.example").send().await.unwrap(), 200).await;

@@ -1,4 +1,4 @@
-//! The use cases of identity over time: real hasher and signer, a clock that the test moves.
+//! Identity use cases over time: with the real hasher and signer, and a manual clock.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ impl Parts {
         Self { store, keys, clock, identity }
     }
 
-    /// Identity as another process would have it: the same stores and secret, its own memory.
+    /// Creates the identity of another process: same stores and secret, own memory.
     fn elsewhere(&self) -> Identity {
         process(self.store.clone(), self.keys.clone(), &self.clock)
     }
@@ -63,7 +63,7 @@ fn process(store: Arc<dyn IdentityStore>, keys: Arc<dyn ApiKeyStore>, clock: &Ar
     )
 }
 
-/// Lets what was spawned go on until it waits.
+/// Lets spawned tasks run until they wait.
 async fn settle() {
     for _ in 0..20 {
         tokio::task::yield_now().await;
@@ -71,7 +71,7 @@ async fn settle() {
 }
 
 #[tokio::test]
-async fn an_access_token_says_who_and_ends_on_the_second() {
+async fn access_token_identifies_its_user_and_expires_exactly() {
     let parts = Parts::new();
     for (name, role) in [("ada", UserRole::User), ("root_1", UserRole::Admin)] {
         let user = parts.register(name, role).await;
@@ -98,7 +98,7 @@ async fn an_access_token_says_who_and_ends_on_the_second() {
 }
 
 #[tokio::test]
-async fn each_refresh_prolongs_the_session_and_a_pause_ends_it() {
+async fn refresh_extends_the_session_and_a_pause_ends_it() {
     let parts = Parts::new();
     parts.register("ada", UserRole::User).await;
     let mut signed_in = parts.identity.login("ada", PASSWORD, None).await.unwrap();
@@ -113,7 +113,7 @@ async fn each_refresh_prolongs_the_session_and_a_pause_ends_it() {
 }
 
 #[tokio::test]
-async fn refreshes_of_one_client_at_once_get_the_same_successor() {
+async fn concurrent_refreshes_of_one_client_get_the_same_successor() {
     let parts = Parts::new();
     parts.register("ada", UserRole::User).await;
     let signed_in = parts.identity.login("ada", PASSWORD, None).await.unwrap();
@@ -131,7 +131,7 @@ async fn refreshes_of_one_client_at_once_get_the_same_successor() {
 }
 
 #[tokio::test]
-async fn a_spent_token_may_be_repeated_for_30_seconds_by_its_own_client() {
+async fn spent_refresh_token_may_be_repeated_for_30_seconds_by_its_client() {
     let client =
         |user_agent, last| Client { user_agent: Some(user_agent), address: Some([192, 0, 2, last].into()) };
     let mine = client("browser", 1);
@@ -144,14 +144,14 @@ async fn a_spent_token_may_be_repeated_for_30_seconds_by_its_own_client() {
     let first = begin().await;
     let second = refresh(&first, mine).await.unwrap();
     parts.clock.advance(Duration::from_secs(20));
-    assert_eq!(refresh(&first, mine).await.unwrap(), second, "its answer was lost");
+    assert_eq!(refresh(&first, mine).await.unwrap(), second, "a repeated request got another response");
     let third = refresh(&second, mine).await.unwrap();
     parts.clock.advance(Duration::from_secs(10));
     assert_eq!(refresh(&first, mine).await.unwrap(), second, "30 seconds, and spent again meanwhile");
     assert_eq!(refresh(&second, mine).await.unwrap(), third);
     parts.clock.advance(Duration::from_micros(1));
-    assert!(refresh(&first, mine).await.is_err(), "too late");
-    assert!(refresh(&third, mine).await.is_err(), "which ended the session");
+    assert!(refresh(&first, mine).await.is_err(), "a spent token was accepted after 30 s");
+    assert!(refresh(&third, mine).await.is_err(), "reuse of a spent token did not end the session");
 
     for thief in [client("browser", 2), client("curl", 1), Client::default()] {
         let token = begin().await;
@@ -159,10 +159,10 @@ async fn a_spent_token_may_be_repeated_for_30_seconds_by_its_own_client() {
         assert!(refresh(&token, thief).await.is_err(), "{thief:?}");
         assert!(refresh(&next, mine).await.is_err(), "{thief:?} ended the session");
     }
-    // The current token is good from anywhere: people move.
+    // The current token is valid from any address, because users move between networks.
     let token = begin().await;
     refresh(&token, client("browser", 3)).await.unwrap();
-    // A session that has ended stays so.
+    // An ended session stays ended.
     let token = begin().await;
     let next = refresh(&token, mine).await.unwrap();
     let session = SessionId(next.split('.').next().unwrap().parse().unwrap());
@@ -171,7 +171,7 @@ async fn a_spent_token_may_be_repeated_for_30_seconds_by_its_own_client() {
 }
 
 #[tokio::test]
-async fn what_ended_elsewhere_is_refused_within_a_minute() {
+async fn session_revoked_by_another_process_is_rejected_within_a_minute() {
     let parts = Parts::new();
     let mut tokens = Vec::new();
     for name in ["ada", "eve", "bob", "dan"] {
@@ -196,7 +196,7 @@ async fn what_ended_elsewhere_is_refused_within_a_minute() {
             .collect::<Vec<_>>()
     };
     assert_eq!(good(&elsewhere), [false, false, false, true]);
-    assert_eq!(good(&parts.identity), [true; 4], "it cannot know yet");
+    assert_eq!(good(&parts.identity), [true; 4], "the process cannot know of the revocation yet");
     for _ in 0..3 {
         parts.clock.advance(20 * SECOND);
         settle().await;
@@ -205,7 +205,7 @@ async fn what_ended_elsewhere_is_refused_within_a_minute() {
     for (_, signed) in &tokens[..3] {
         assert!(parts.identity.refresh(&signed.refresh_token).await.is_err());
     }
-    // A process that starts later knows at once, since it asks for all that an access token may still be alive of.
+    // A process that starts later knows at once: it reads all revocations within the lifetime of an access token.
     let late = parts.elsewhere();
     let beginning = tokio::spawn({
         let (late, stop) = (late.clone(), stop.clone());
@@ -219,7 +219,7 @@ async fn what_ended_elsewhere_is_refused_within_a_minute() {
 }
 
 #[tokio::test]
-async fn a_store_out_of_reach_delays_the_news_and_loses_none() {
+async fn unavailable_store_delays_revocations_and_loses_none() {
     let parts = Parts::new();
     parts.register("ada", UserRole::User).await;
     let signed = parts.identity.login("ada", PASSWORD, None).await.unwrap();
@@ -228,7 +228,7 @@ async fn a_store_out_of_reach_delays_the_news_and_loses_none() {
     let mut store = MockIdentityStore::new();
     let mut turns = [Ok(vec![]), Err("cut"), Err("cut"), Ok(vec![session])].into_iter();
     store.expect_revoked_since().times(4).returning(move |since| {
-        assert!(since <= begun, "it would have missed what ended while the line was cut");
+        assert!(since <= begun, "revocations during the outage would be missed");
         turns.next().unwrap().map_err(Error::unavailable)
     });
     let identity = process(Arc::new(store), parts.keys.clone(), &parts.clock);
@@ -249,7 +249,7 @@ async fn a_store_out_of_reach_delays_the_news_and_loses_none() {
 }
 
 #[tokio::test]
-async fn a_disabled_user_cannot_sign_in_until_enabled() {
+async fn disabled_user_cannot_sign_in_until_enabled() {
     let parts = Parts::new();
     let eve = parts.register("eve", UserRole::User).await;
     let before = parts.identity.login("eve", PASSWORD, None).await.unwrap();
@@ -261,17 +261,20 @@ async fn a_disabled_user_cannot_sign_in_until_enabled() {
         refused(parts.identity.login("eve", "wrong password", None).await),
         ErrorKind::Unauthenticated
     );
-    // Somebody whose password was checked just before.
+    // A sign-in whose password was checked just before the user was disabled.
     assert_eq!(refused(parts.identity.begin_session(eve.clone(), None).await), ErrorKind::Forbidden);
     assert_eq!(refused(parts.identity.refresh(&before.refresh_token).await), ErrorKind::Unauthenticated);
     assert!(parts.identity.authenticate(&before.access_token).is_err());
     parts.identity.set_disabled(&Caller::System, eve.id, false).await.unwrap();
     assert!(parts.identity.login("eve", PASSWORD, None).await.is_ok());
-    assert!(parts.identity.authenticate(&before.access_token).is_err(), "ended sessions do not come back");
+    assert!(
+        parts.identity.authenticate(&before.access_token).is_err(),
+        "an ended session became valid again"
+    );
 }
 
 #[tokio::test]
-async fn a_change_between_the_check_of_the_password_and_the_session_is_not_escaped() {
+async fn change_during_sign_in_ends_the_new_session() {
     let parts = Parts::new();
     parts.register("root_1", UserRole::Admin).await;
     let before = parts.register("ada", UserRole::Admin).await;
@@ -285,17 +288,17 @@ async fn a_change_between_the_check_of_the_password_and_the_session_is_not_escap
     let passwords = (PASSWORD, "another good password");
     parts.identity.change_password(before.id, session, passwords, true).await.unwrap();
     assert!(stale(&before).await);
-    assert_eq!(open().await, 1, "the session of the old password was left open");
+    assert_eq!(open().await, 1, "the session of the old password is still active");
     let between = parts.identity.user(before.id).await.unwrap();
     parts.identity.set_role(&Caller::System, before.id, UserRole::User).await.unwrap();
     assert!(stale(&between).await);
-    assert_eq!(open().await, 0, "the session of the old role was left open");
+    assert_eq!(open().await, 0, "the session of the old role is still active");
     let now = parts.identity.user(before.id).await.unwrap();
     assert!(parts.identity.begin_session(now, None).await.is_ok());
 }
 
 #[tokio::test]
-async fn a_key_is_looked_up_twice_a_minute_and_its_use_recorded_once() {
+async fn api_key_is_queried_twice_a_minute_and_its_use_recorded_once() {
     let parts = Parts::new();
     parts.register("root_1", UserRole::Admin).await;
     let ada = parts.register("ada", UserRole::Admin).await;
@@ -320,7 +323,7 @@ async fn a_key_is_looked_up_twice_a_minute_and_its_use_recorded_once() {
         assert_eq!(parts.identity.authenticate_key(&made.text).await.unwrap(), caller);
         assert_eq!(used().await, Some(begun + recorded * SECOND));
     }
-    // What happens elsewhere is known within a minute.
+    // A change in another process takes effect within a minute.
     let elsewhere = parts.elsewhere();
     assert!(elsewhere.authenticate_key(&made.text).await.is_ok());
     parts.identity.set_disabled(&Caller::System, ada.id, true).await.unwrap();
@@ -340,7 +343,7 @@ async fn a_key_is_looked_up_twice_a_minute_and_its_use_recorded_once() {
 }
 
 #[tokio::test]
-async fn a_key_ends_on_the_second_and_works_while_its_use_cannot_be_recorded() {
+async fn api_key_expires_exactly_and_works_while_its_use_cannot_be_recorded() {
     let parts = Parts::new();
     let ada = parts.register("ada", UserRole::User).await;
     let end = Some(parts.clock.now() + 25 * SECOND);
@@ -371,7 +374,7 @@ async fn a_key_ends_on_the_second_and_works_while_its_use_cannot_be_recorded() {
 }
 
 #[tokio::test]
-async fn the_first_admin_is_made_once() {
+async fn first_admin_is_created_once() {
     let parts = Parts::new();
     let new =
         || NewUser { username: "root_1".into(), email: "root_1@localhost".into(), password: PASSWORD.into() };
@@ -382,17 +385,17 @@ async fn the_first_admin_is_made_once() {
     assert_eq!(made.role, UserRole::Admin);
     let other = NewUser { password: "another good password".into(), ..new() };
     parts.identity.ensure_admin(other).await.unwrap();
-    assert!(parts.identity.login("root_1", PASSWORD, None).await.is_ok(), "its password was changed");
+    assert!(parts.identity.login("root_1", PASSWORD, None).await.is_ok(), "the admin's password was changed");
     parts.register("ada", UserRole::User).await;
     parts.identity.ensure_admin(NewUser { username: "ada".into(), ..new() }).await.unwrap();
     let ada = parts.identity.login("ada", PASSWORD, None).await.unwrap().user;
-    assert_eq!(ada.role, UserRole::User, "somebody who registered that name became an admin");
+    assert_eq!(ada.role, UserRole::User, "an existing user of that name became an admin");
     let weak = NewUser { username: "root_2".into(), password: "short".into(), ..new() };
     assert_eq!(parts.identity.ensure_admin(weak).await.unwrap_err().field(), Some("password"));
 }
 
 #[tokio::test]
-async fn secrets_are_stored_as_hashes_and_shown_nowhere() {
+async fn secrets_are_stored_as_hashes_and_never_shown() {
     let parts = Parts::new();
     let ada = parts.register("ada", UserRole::User).await;
     let signed_in = parts.identity.login("ada", PASSWORD, None).await.unwrap();
@@ -428,7 +431,7 @@ async fn secrets_are_stored_as_hashes_and_shown_nowhere() {
 }
 
 #[tokio::test]
-async fn a_password_is_one_however_its_letters_are_composed() {
+async fn password_matches_in_every_unicode_normalization_form() {
     let parts = Parts::new();
     let (composed, decomposed) = (
         "pässwörter über 한국",
@@ -445,7 +448,7 @@ async fn a_password_is_one_however_its_letters_are_composed() {
             session = Some(parts.identity.authenticate(&signed_in.access_token).unwrap().claims.sid);
             parts.identity.confirm(user.id, session.unwrap(), Some(typed)).await.unwrap();
         }
-        assert_eq!(hash(user.id).await, user.password_hash, "it was composed from the first");
+        assert_eq!(hash(user.id).await, user.password_hash, "a normalized password was rehashed");
         for wrong in
             [composed.replace('ä', "a"), decomposed.replace('\u{308}', "\u{30a}"), composed.to_uppercase()]
         {
@@ -458,7 +461,7 @@ async fn a_password_is_one_however_its_letters_are_composed() {
 }
 
 #[tokio::test]
-async fn accounts_of_before_get_in_with_the_password_as_it_was_set() {
+async fn accounts_with_unnormalized_passwords_can_still_sign_in() {
     let parts = Parts::new();
     let hasher =
         Argon2PasswordHasher::new(Argon2Cost { memory_kib: 64, iterations: 1, parallelism: 1 }).unwrap();
@@ -483,7 +486,7 @@ async fn accounts_of_before_get_in_with_the_password_as_it_was_set() {
 }
 
 #[tokio::test]
-async fn a_password_is_hashed_anew_when_the_cost_was_changed() {
+async fn password_is_rehashed_after_the_cost_has_changed() {
     let parts = Parts::new();
     let ada = parts.register("ada", UserRole::User).await;
     let before = parts.identity.login("ada", PASSWORD, None).await.unwrap();
@@ -498,7 +501,7 @@ async fn a_password_is_hashed_anew_when_the_cost_was_changed() {
     );
     let hash = async || parts.store.user(ada.id).await.unwrap().unwrap().password_hash;
     assert!(dearer.login("ada", "a wrong password", None).await.is_err());
-    assert_eq!(hash().await, ada.password_hash, "a wrong password changes nothing");
+    assert_eq!(hash().await, ada.password_hash, "a wrong password changed the hash");
     let after = dearer.login("ada", PASSWORD, None).await.unwrap();
     let renewed = hash().await;
     assert!(renewed.starts_with("$argon2id$v=19$m=128,t=2,p=1$"), "{renewed}");
@@ -506,5 +509,5 @@ async fn a_password_is_hashed_anew_when_the_cost_was_changed() {
         dearer.refresh(&session.refresh_token).await.unwrap();
     }
     dearer.login("ada", PASSWORD, None).await.unwrap();
-    assert_eq!(hash().await, renewed, "once is enough");
+    assert_eq!(hash().await, renewed, "the password was rehashed twice");
 }

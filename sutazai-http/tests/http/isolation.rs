@@ -1,5 +1,5 @@
-//! What belongs to somebody else is not there, on any route. The routes are read from the OpenAPI document: one that is
-//! added without being thought of here fails these tests.
+//! Objects of other users are 404 on every route. The routes are read from the OpenAPI description, so a new route
+//! that these tests do not cover makes them fail.
 
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
@@ -12,19 +12,19 @@ use crate::support::{Server, User, failure, success};
 
 const NOBODYS: &str = "0195f3a0-0000-7000-8000-000000000000";
 
-/// The operations that nobody needs to sign in for.
+/// Operations that require no authentication.
 const OPEN: [&str; 7] = [
     "GET /api/openapi.json",
     "GET /health",
     "GET /health/ready",
-    // It asks for a token of its own, or for a program on the same machine.
+    // Requires its own token, or a program on the same machine.
     "GET /metrics",
     "POST /api/v1/auth/login",
     "POST /api/v1/auth/refresh",
     "POST /api/v1/auth/register",
 ];
 
-/// Makes something of `owner`'s that stands at the `{id}` of this path, and gives its id.
+/// Creates an object of `owner` for the `{id}` of this path, and returns its id.
 async fn make(owner: &User<'_>, path: &str) -> String {
     let kind = path.strip_prefix("/api/v1/").and_then(|rest| rest.split("/{id}").next());
     match kind {
@@ -65,7 +65,7 @@ fn schedule() -> Value {
     json!({ "name": "Hourly", "agent": "worker", "payload": { "mode": "echo" }, "cron": "0 * * * *" })
 }
 
-/// A body that fits, so that it is not the reason of a refusal.
+/// Returns a valid body, so that validation is not the reason of a rejection.
 fn body(operation: &Operation) -> Option<Value> {
     operation.described.get("requestBody")?;
     Some(match operation.described["operationId"].as_str().unwrap() {
@@ -89,13 +89,13 @@ fn is_for_admins(operation: &Operation) -> bool {
     operation.path.starts_with("/api/v1/admin/")
 }
 
-/// Models are nobody's.
+/// Whether the operation belongs to the OpenAI-compatible API, whose models have no owner.
 fn is_of_the_gateway(operation: &Operation) -> bool {
     operation.path.starts_with("/v1/")
 }
 
 #[tokio::test]
-async fn every_route_with_an_id_is_for_its_owner() {
+async fn objects_of_another_user_are_404_on_every_route() {
     let server = Server::start().await;
     let eve = server.user("eve").await;
     let mut tried = 0;
@@ -106,7 +106,7 @@ async fn every_route_with_an_id_is_for_its_owner() {
         let name = operation.name();
         assert_eq!(operation.path.matches('{').count(), 1, "{name}");
         assert!(operation.path.contains("{id}"), "{name}: what stands in the path is called id");
-        // An owner of its own, so that no route spoils what the next one is about.
+        // A new owner for each route, so that no route destroys the object of the next one.
         let owner = server.user(&format!("owner_{tried}")).await;
         let theirs = make(&owner, &operation.path).await;
         if is_for_admins(operation) {
@@ -127,7 +127,7 @@ async fn every_route_with_an_id_is_for_its_owner() {
 }
 
 #[tokio::test]
-async fn every_route_of_admins_refuses_users() {
+async fn every_admin_route_rejects_users() {
     let server = Server::start().await;
     let eve = server.user("eve").await;
     let mut tried = 0;
@@ -142,7 +142,7 @@ async fn every_route_of_admins_refuses_users() {
 }
 
 #[tokio::test]
-async fn every_route_but_the_open_ones_asks_who_is_there() {
+async fn every_route_but_the_open_ones_requires_authentication() {
     let server = Server::start().await;
     let mut open = Vec::new();
     for operation in operations(&server).await {
@@ -178,7 +178,7 @@ async fn every_route_but_the_open_ones_asks_who_is_there() {
 }
 
 #[tokio::test]
-async fn a_foreign_task_goes_on_and_is_in_no_list() {
+async fn foreign_task_is_unaffected_and_not_listed() {
     let server = Server::start().await;
     let (ada, eve) = (server.user("ada").await, server.user("eve").await);
     let theirs = ada.submit("gate").await;
@@ -195,7 +195,7 @@ async fn a_foreign_task_goes_on_and_is_in_no_list() {
 }
 
 #[tokio::test]
-async fn the_same_idempotency_key_of_two_users_is_two_tasks() {
+async fn idempotency_keys_are_scoped_to_their_user() {
     let server = Server::start().await;
     let (ada, eve) = (server.user("ada").await, server.user("eve").await);
     let body = json!({ "agent": "worker", "payload": { "mode": "echo" }, "idempotency_key": "one" });

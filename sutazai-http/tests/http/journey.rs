@@ -1,4 +1,4 @@
-//! A user's whole way, when all goes well.
+//! Complete successful workflow of one user.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::support::{PASSWORD, Server, failure, success};
 
 #[tokio::test]
-async fn from_registration_to_the_last_goodbye() {
+async fn user_registers_works_and_signs_out() {
     let server = Server::start().await;
     let health = success(server.request(Method::GET, "/health").send().await.unwrap(), 200).await;
     assert_eq!(
@@ -71,7 +71,7 @@ async fn from_registration_to_the_last_goodbye() {
 }
 
 #[tokio::test]
-async fn without_users_everybody_is_the_system() {
+async fn server_without_users_treats_every_caller_as_system() {
     let server = Server::start_with(vec![], false, |router| router).await;
     let body = json!({ "agent": "worker", "payload": { "mode": "echo" } });
     let task = server.request(Method::POST, "/api/v1/tasks").json(&body).send().await.unwrap();

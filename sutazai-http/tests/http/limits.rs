@@ -1,4 +1,4 @@
-//! How often callers may ask, and by which address they are known.
+//! Rate limits, and the client addresses that they use.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,7 +36,7 @@ fn told<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
 }
 
 #[tokio::test]
-async fn passwords_are_tried_five_times_a_minute() {
+async fn sign_in_is_limited_to_five_attempts_per_minute() {
     let (server, clock) = limited(5, 60, "").await;
     for remaining in (0..5).rev() {
         let answer = login(&server, ("x-a", "b")).await;
@@ -50,7 +50,7 @@ async fn passwords_are_tried_five_times_a_minute() {
     assert_eq!(told(answer.headers(), "ratelimit"), "\"sign-in\";r=0;t=12");
     let error = failure(answer, 429, "rate_limited").await;
     assert_eq!(error["details"]["retry_after_seconds"], 12);
-    // Registering and refreshing with a bad token are counted with it; what needs no secret is not.
+    // Registrations and refreshes with an invalid token count too; routes without a secret do not.
     for (path, body) in [
         ("register", json!({ "username": "eve", "email": "e@example.org", "password": PASSWORD })),
         ("refresh", json!({ "refresh_token": "x" })),
@@ -67,7 +67,7 @@ async fn passwords_are_tried_five_times_a_minute() {
 }
 
 #[tokio::test]
-async fn a_forged_header_changes_nothing() {
+async fn forged_forwarding_header_does_not_evade_the_limit() {
     let (server, _) = limited(5, 60, "").await;
     let mut statuses = Vec::new();
     for number in 0..8 {
@@ -81,11 +81,11 @@ async fn a_forged_header_changes_nothing() {
 }
 
 #[tokio::test]
-async fn behind_a_proxy_each_caller_is_counted_alone() {
+async fn clients_behind_a_trusted_proxy_are_limited_separately() {
     let (server, _) = limited(5, 60, "127.0.0.0/8").await;
     for caller in ["198.51.100.1", "2001:db8:0:1::1"] {
         for _ in 0..5 {
-            // What the caller wrote before the proxy did.
+            // The entry that the client sent, before that of the proxy.
             assert_eq!(
                 login(&server, ("x-forwarded-for", &format!("6.6.6.6, {caller}"))).await.status(),
                 401
@@ -97,7 +97,7 @@ async fn behind_a_proxy_each_caller_is_counted_alone() {
     assert_eq!(login(&server, ("x-forwarded-for", "2001:db8:0:2::1")).await.status(), 401);
 }
 
-/// A request with this API key.
+/// Sends a request with this API key.
 async fn with_key(server: &Server, key: &str) -> Response {
     server.request(Method::GET, "/api/v1/tasks").header("x-api-key", key).send().await.unwrap()
 }
@@ -110,7 +110,7 @@ async fn new_key(user: &User<'_>, limit: Option<u32>) -> String {
 }
 
 #[tokio::test]
-async fn a_user_is_counted_over_all_tokens() {
+async fn user_is_limited_over_all_tokens() {
     let (server, clock) = limited(100, 4, "").await;
     let (ada, eve) = (server.user("ada").await, server.user("eve").await);
     let again = json!({ "login": "ada", "password": PASSWORD });
@@ -133,7 +133,7 @@ async fn a_user_is_counted_over_all_tokens() {
 }
 
 #[tokio::test]
-async fn all_keys_of_a_user_are_counted_together_and_one_with_a_limit_by_itself_too() {
+async fn api_keys_share_the_user_limit_and_may_have_their_own() {
     let (server, clock) = limited(100, 6, "").await;
     let ada = server.user("ada").await;
     let [one, two, slow] = [None, None, Some(2)].map(|limit| new_key(&ada, limit));
@@ -151,7 +151,7 @@ async fn all_keys_of_a_user_are_counted_together_and_one_with_a_limit_by_itself_
     let answer = with_key(&server, &slow).await;
     assert_eq!(told(answer.headers(), "retry-after"), "30");
     failure(answer, 429, "rate_limited").await;
-    // What it was refused is not its user's, who has used up two.
+    // Requests that the key's own limit rejects do not count towards its user's limit, of which two are used.
     for key in [&one, &two, &one] {
         success(with_key(&server, key).await, 200).await;
     }
@@ -180,7 +180,7 @@ async fn all_keys_of_a_user_are_counted_together_and_one_with_a_limit_by_itself_
 }
 
 #[tokio::test]
-async fn tokens_and_keys_are_guessed_at_five_times_a_minute() {
+async fn unknown_credentials_are_limited_to_five_per_minute() {
     let (server, clock) = limited(5, 1_000, "127.0.0.0/8").await;
     let ada = server.user("ada").await;
     let (known, fresh) = (new_key(&ada, None).await, new_key(&ada, None).await);
@@ -204,12 +204,12 @@ async fn tokens_and_keys_are_guessed_at_five_times_a_minute() {
         assert_eq!(told(answer.headers(), "retry-after"), "12");
         failure(answer, 429, "rate_limited").await;
     }
-    // By the protocol of the gateway too.
+    // The limit also applies to the OpenAI-compatible API.
     let request = server.request(Method::GET, "/v1/models").header("x-forwarded-for", "198.51.100.1");
     let answer = request.bearer_auth(&unknown).send().await.unwrap();
     assert_eq!(answer.status(), 429);
     assert_eq!(answer.json::<serde_json::Value>().await.unwrap()["error"]["type"], "rate_limit_error");
-    // Who is known there is served, and so is everybody elsewhere; passwords are counted apart.
+    // Known credentials from this address, all other addresses, and sign-in attempts are not affected.
     for good in [&known, &ada.token] {
         success(ask("198.51.100.1", good).await, 200).await;
     }
@@ -222,7 +222,7 @@ async fn tokens_and_keys_are_guessed_at_five_times_a_minute() {
 }
 
 #[tokio::test]
-async fn tokens_that_have_ended_are_no_guesses() {
+async fn expired_tokens_do_not_count_as_failed_authentication() {
     let (server, clock) = limited(5, 1_000, "").await;
     let ada = server.user("ada").await;
     clock.advance(Duration::from_secs(31 * 60));
@@ -235,7 +235,7 @@ async fn tokens_that_have_ended_are_no_guesses() {
 }
 
 #[tokio::test]
-async fn refreshes_with_a_good_token_are_not_counted_as_tries_to_sign_in() {
+async fn successful_refreshes_do_not_count_as_sign_in_attempts() {
     let (server, clock) = limited(5, 20, "").await;
     let ada = server.user("ada").await;
     let refresh = async |token: &str| {
@@ -243,7 +243,7 @@ async fn refreshes_with_a_good_token_are_not_counted_as_tries_to_sign_in() {
         server.request(Method::POST, "/api/v1/auth/refresh").json(&body).send().await.unwrap()
     };
     let mut token = ada.signed_in["refresh_token"].as_str().unwrap().to_owned();
-    // Nobody behind this address can sign in any more, and whoever has signed in stays so.
+    // Sign-in is exhausted for this address, but sessions can still be refreshed.
     while login(&server, ("x-a", "b")).await.status() != 429 {}
     for _ in 0..12 {
         let answer = refresh(&token).await;
@@ -256,8 +256,8 @@ async fn refreshes_with_a_good_token_are_not_counted_as_tries_to_sign_in() {
     let answer = refresh("nonsense").await;
     assert_eq!(told(answer.headers(), "ratelimit-policy"), "\"sign-in\";q=5;w=60");
     failure(answer, 401, "unauthenticated").await;
-    assert_eq!(login(&server, ("x-a", "b")).await.status(), 429, "a bad token was the one that was free");
-    // Good tokens are no way to keep a server busy either.
+    assert_eq!(login(&server, ("x-a", "b")).await.status(), 429, "the invalid token did not count");
+    // Valid tokens are limited too, as calls.
     let mut refused = false;
     for _ in 0..30 {
         refused |= refresh(&token).await.status() == 429;
@@ -266,7 +266,7 @@ async fn refreshes_with_a_good_token_are_not_counted_as_tries_to_sign_in() {
 }
 
 #[tokio::test]
-async fn a_found_token_does_not_help_to_guess_the_password() {
+async fn stolen_token_does_not_allow_password_guessing() {
     let (server, _) = limited(5, 60, "").await;
     let ada = server.user("ada").await; // the first of five
     let guess = json!({ "current_password": "a wrong password", "new_password": "another good password" });
@@ -276,7 +276,7 @@ async fn a_found_token_does_not_help_to_guess_the_password() {
     failure(ada.post("/api/v1/auth/password", &guess).await, 429, "rate_limited").await;
 }
 
-/// A limiter whose store has gone.
+/// Rate limiter whose store is unavailable.
 #[derive(Debug)]
 struct OutOfReach;
 
@@ -292,7 +292,7 @@ impl RateLimiter for OutOfReach {
 }
 
 #[tokio::test]
-async fn who_cannot_be_counted_is_served() {
+async fn caller_is_served_while_the_limiter_fails() {
     let limits = RateLimits { sign_in: Arc::new(OutOfReach), calls: Arc::new(OutOfReach) };
     let protection = Protection { rate_limits: Some(limits), ..Protection::default() };
     let server = Server::start_exposed(protection, ServerConfig::default()).await;

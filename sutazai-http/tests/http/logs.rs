@@ -1,4 +1,4 @@
-//! What is secret is in no log line, at the most talkative level, of ours or of any library below.
+//! Secrets appear in no log line at any level, neither of this project nor of its libraries.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
@@ -44,11 +44,11 @@ fn secret(of: &Value, field: &str) -> String {
     of[field].as_str().unwrap().to_owned()
 }
 
-/// On one thread, so that all of it, server and client, writes to our log; and in a process of its own, since
-/// which levels are written at all is decided for a whole process.
+/// Runs on one thread, so that server and client both write to the captured log, and in a process of its own, because
+/// the enabled levels are global to a process.
 #[tokio::test]
-async fn secrets_are_in_no_log() {
-    if !is_alone("logs::secrets_are_in_no_log") {
+async fn secrets_never_appear_in_the_log() {
+    if !is_alone("logs::secrets_never_appear_in_the_log") {
         return;
     }
     let kept = Kept::default();
@@ -84,10 +84,10 @@ async fn secrets_are_in_no_log() {
     assert_eq!(ada.get(&in_query).await.status(), 422);
     let id = ada.submit("echo").await;
     ada.ended(&id).await;
-    // From another program: its own client may repeat it for a while.
+    // Another `User-Agent`, because the session's own client may repeat a spent token for 30 seconds.
     let spent =
         server.request(Method::POST, "/api/v1/auth/refresh").header("user-agent", "other").json(&refresh);
-    assert_eq!(spent.send().await.unwrap().status(), 401, "a spent token");
+    assert_eq!(spent.send().await.unwrap().status(), 401, "a spent token was accepted");
 
     let log = String::from_utf8_lossy(&kept.0.lock().unwrap()).into_owned();
     assert!(log.contains("TRACE") && log.contains("a sign-in was refused") && log.contains("answered"));
@@ -103,10 +103,10 @@ async fn secrets_are_in_no_log() {
     }
 }
 
-/// The connection outlives the request that opened it; its lines are in the same trace.
+/// The connection outlives the request that opened it, but its log lines belong to the same trace.
 #[tokio::test]
-async fn the_lines_of_a_socket_are_in_the_trace_that_opened_it() {
-    if !is_alone("logs::the_lines_of_a_socket_are_in_the_trace_that_opened_it") {
+async fn websocket_log_lines_belong_to_the_trace_of_its_request() {
+    if !is_alone("logs::websocket_log_lines_belong_to_the_trace_of_its_request") {
         return;
     }
     let kept = Kept::default();
@@ -128,13 +128,13 @@ async fn the_lines_of_a_socket_are_in_the_trace_that_opened_it() {
     };
     let closed = trace(["WebSocket closed", "code=1001"]);
     assert_eq!(closed, trace(["answered", "/api/v1/ws"]));
-    assert!(closed.1, "not whose it is");
+    assert!(closed.1, "the log line lacks the user's id");
 }
 
-/// Each span would write a line too.
+/// With span events enabled, each span would write a line too.
 #[tokio::test]
-async fn a_probe_leaves_no_line_and_no_span_unless_it_fails() {
-    if !is_alone("logs::a_probe_leaves_no_line_and_no_span_unless_it_fails") {
+async fn probe_is_logged_only_if_it_fails() {
+    if !is_alone("logs::probe_is_logged_only_if_it_fails") {
         return;
     }
     let kept = Kept::default();
@@ -158,7 +158,7 @@ async fn a_probe_leaves_no_line_and_no_span_unless_it_fails() {
             (200, &"probe-7".parse().unwrap())
         );
     }
-    // A mistake of the caller is no failure of the server.
+    // A client error is no failure of the server, so it is not logged.
     failure(server.request(Method::POST, "/health").send().await.unwrap(), 405, "method_not_allowed").await;
     assert_eq!(logged(), "");
     success(ask(&server, "/api/v1/agents").await, 200).await;

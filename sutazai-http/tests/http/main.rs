@@ -1,5 +1,5 @@
-//! The API as its callers meet it: the real router behind a real listener, a real engine over the memory stores, a
-//! real HTTP client.
+//! Tests of the API as its clients see it: the real router behind a real listener, a real engine over in-memory
+//! stores, and a real HTTP client.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test that cannot go on says so by ending
 

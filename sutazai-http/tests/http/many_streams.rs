@@ -1,4 +1,4 @@
-//! Many who follow at once cost little.
+//! Memory of many concurrent streams.
 
 use futures::future::join_all;
 use serde_json::json;
@@ -9,7 +9,7 @@ use crate::wire::{Mute, TEXT};
 
 const STREAMS: usize = 200;
 
-/// The memory of this process in KiB: the server's and that of its clients (proc(5), VmRSS).
+/// Resident memory of this process in KiB (proc(5), VmRSS), server and clients together.
 fn resident() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
@@ -17,8 +17,8 @@ fn resident() -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_hundred_streams_of_each_kind_are_cheap() {
-    if !is_alone("many_streams::two_hundred_streams_of_each_kind_are_cheap") {
+async fn two_hundred_streams_of_each_kind_need_little_memory() {
+    if !is_alone("many_streams::two_hundred_streams_of_each_kind_need_little_memory") {
         return;
     }
     let protection = Protection { streams_per_user: 2 * STREAMS, ..Protection::default() };
@@ -42,7 +42,7 @@ async fn two_hundred_streams_of_each_kind_are_cheap() {
     for _ in 0..10 {
         ids.push(ada.submit("echo").await);
     }
-    // Each sees each event once: the submission, the attempt and the end of ten tasks.
+    // Each stream receives each event once: submission, attempt and end of ten tasks.
     for reader in &mut readers {
         let mut seen = Vec::new();
         while seen.len() < 30 {

@@ -1,4 +1,4 @@
-//! `GET /metrics`: what it shows, how many series requests can make, and who may read.
+//! `GET /metrics`: its content, the number of series that requests can create, and who may read.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ async fn read(server: &Server, headers: &[(&str, &str)]) -> Response {
 }
 
 #[tokio::test]
-async fn requests_are_counted_by_route_and_paths_that_lead_nowhere_together() {
+async fn requests_are_counted_by_route_and_unknown_paths_together() {
     let server = monitored().await;
     for n in 0..30 {
         server.request(Method::GET, &format!("/nowhere/{n}")).send().await.unwrap();
@@ -66,7 +66,7 @@ async fn requests_are_counted_by_route_and_paths_that_lead_nowhere_together() {
 }
 
 #[tokio::test]
-async fn the_figures_are_sent_short_to_who_can_read_them_so() {
+async fn metrics_are_compressed_for_clients_that_accept_gzip() {
     let server = monitored().await;
     let short = read(&server, &[("accept-encoding", "gzip")]).await;
     assert_eq!(short.headers()["content-encoding"], "gzip");
@@ -76,10 +76,10 @@ async fn the_figures_are_sent_short_to_who_can_read_them_so() {
 }
 
 #[tokio::test]
-async fn without_a_token_only_programs_on_this_machine_read() {
+async fn metrics_without_token_are_readable_from_this_machine_only() {
     let server = monitored().await;
     assert_eq!(read(&server, &[]).await.status(), StatusCode::OK);
-    // What comes through a proxy on this machine is asked for by somebody else.
+    // A request through a proxy on this machine comes from somewhere else.
     for header in ["forwarded", "x-forwarded-for", "x-forwarded-proto"] {
         let error = failure(read(&server, &[(header, "for=203.0.113.9")]).await, 403, "forbidden").await;
         assert!(error["message"].as_str().unwrap().contains("METRICS_TOKEN"), "{error}");
@@ -87,7 +87,7 @@ async fn without_a_token_only_programs_on_this_machine_read() {
 }
 
 #[tokio::test]
-async fn with_a_token_only_who_bears_it_reads() {
+async fn metrics_token_is_required_if_configured() {
     let monitoring = Monitoring::install().unwrap().token(TOKEN);
     let server = Server::of_app(app().monitoring(monitoring)).await;
     let good = format!("Bearer {TOKEN}");
@@ -105,7 +105,7 @@ async fn with_a_token_only_who_bears_it_reads() {
 }
 
 #[tokio::test]
-async fn there_is_nothing_where_monitoring_is_off() {
+async fn metrics_are_404_when_monitoring_is_disabled() {
     let server = Server::of_app(app()).await;
     failure(read(&server, &[]).await, 404, "not_found").await;
 }

@@ -1,4 +1,4 @@
-//! Our router within somebody else's.
+//! The router nested into an embedder's router.
 
 use axum::Router;
 use axum::routing::get;
@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::support::{PASSWORD, Server, failure, success};
 
 #[tokio::test]
-async fn under_a_prefix_all_is_as_it_was_and_the_rest_is_theirs() {
+async fn nested_router_works_and_leaves_other_paths_alone() {
     let server = Server::start_with(vec![], true, |ours| {
         Router::new().route("/", get(|| async { "theirs" })).nest("/deep/down", ours)
     })

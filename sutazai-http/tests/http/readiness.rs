@@ -1,4 +1,4 @@
-//! `GET /health/ready`: what is tried, what hangs, and what nobody outside is told.
+//! `GET /health/ready`: its checks, dependencies that hang, and details that must stay private.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use sutazai_http::App;
 use crate::support::HANG_LIMIT;
 use crate::support::{Server, failure, success};
 
-/// Never answers.
+/// Dependency that never responds.
 #[derive(Debug)]
 struct Hanging;
 
@@ -60,14 +60,14 @@ async fn server(engine: EngineBuilder) -> Server {
     Server::of_app(App::new(engine.build().unwrap(), None)).await
 }
 
-/// The status of each check, by name.
+/// Status of each check by name.
 fn statuses(report: &Value) -> Value {
     let checks = report["checks"].as_array().unwrap().iter();
     checks.map(|check| (check["name"].as_str().unwrap().to_owned(), check["status"].clone())).collect()
 }
 
 #[tokio::test]
-async fn what_is_not_used_is_not_listed() {
+async fn unused_dependencies_are_not_checked() {
     let server = server(builder()).await;
     let answer = server.request(Method::GET, "/health/ready").send().await.unwrap();
     let report = success(answer, 200).await;
@@ -77,7 +77,7 @@ async fn what_is_not_used_is_not_listed() {
 }
 
 #[tokio::test]
-async fn what_hangs_does_not_hang_the_answer() {
+async fn hanging_dependency_does_not_delay_the_report() {
     let server = server(builder().model(Arc::new(Hanging)).metric_source(Arc::new(Hanging))).await;
     let begun = Instant::now();
     let answer = server.request(Method::GET, "/health/ready").send().await.unwrap();
@@ -91,7 +91,7 @@ async fn what_hangs_does_not_hang_the_answer() {
 }
 
 #[tokio::test]
-async fn a_database_that_is_away_makes_the_server_unfit_and_its_address_stays_inside() {
+async fn unavailable_database_is_unhealthy_and_its_address_hidden() {
     let mut store = MockTaskStore::new();
     let away = || Error::unavailable("cannot connect to postgres://db.internal:5432");
     store.expect_get().returning(move |_| Err(away()));
@@ -110,7 +110,7 @@ async fn a_database_that_is_away_makes_the_server_unfit_and_its_address_stays_in
 }
 
 #[tokio::test]
-async fn many_who_ask_at_once_share_one_look() {
+async fn concurrent_readiness_requests_share_one_check() {
     let mut store = MockTaskStore::new();
     store.expect_get().times(1).returning(|_| Ok(None));
     let server = server(Engine::builder().task_store(Arc::new(store))).await;
@@ -121,7 +121,7 @@ async fn many_who_ask_at_once_share_one_look() {
 }
 
 #[tokio::test]
-async fn a_server_without_workers_says_when_nobody_works() {
+async fn server_without_workers_reports_unclaimed_tasks() {
     for (seconds, status, reason) in
         [(59, "healthy", Value::Null), (61, "degraded", json!("a task has waited for over a minute"))]
     {

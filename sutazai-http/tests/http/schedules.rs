@@ -1,4 +1,4 @@
-//! Schedules: making them, changing them, and what they ask for.
+//! Schedules: creation, replacement, deletion, and the tasks they submit.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -25,7 +25,7 @@ async fn create(user: &User<'_>, body: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn a_schedule_can_be_made_shown_changed_and_removed() {
+async fn schedule_is_created_shown_replaced_and_deleted() {
     let server = Server::start().await;
     let ada = server.user("ada").await;
     let made = create(&ada, &body()).await;
@@ -67,7 +67,7 @@ async fn a_schedule_can_be_made_shown_changed_and_removed() {
 }
 
 #[tokio::test]
-async fn what_does_not_fit_is_named() {
+async fn invalid_schedule_names_the_field() {
     let server = Server::start().await;
     let ada = server.user("ada").await;
     let good = create(&ada, &body()).await;
@@ -94,5 +94,5 @@ async fn what_does_not_fit_is_named() {
         bad[field] = json!("never");
         names(ada.post(PATH, &bad).await, 422, "invalid_input", field).await;
     }
-    assert_eq!(success(ada.get(&path).await, 200).await, good, "a refused change changed something");
+    assert_eq!(success(ada.get(&path).await, 200).await, good, "a rejected change modified the schedule");
 }

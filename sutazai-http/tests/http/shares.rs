@@ -1,4 +1,4 @@
-//! One address or user does not take what is there for all.
+//! One address or user cannot occupy resources that all share.
 
 use futures::future::join_all;
 use reqwest::Method;
@@ -11,7 +11,7 @@ use crate::support::{EventReader, HANG_LIMIT, Server, failure, success};
 use crate::wire::Client;
 
 #[tokio::test]
-async fn connections_of_one_address_are_bounded() {
+async fn connections_of_one_address_are_limited() {
     let config = ServerConfig { max_connections_per_address: 3, ..ServerConfig::default() };
     let server = Server::start_exposed(Protection::default(), config).await;
     let mut open = Vec::new();
@@ -20,7 +20,7 @@ async fn connections_of_one_address_are_bounded() {
     }
     let mut more = TcpStream::connect(server.address).await.unwrap();
     let read = tokio::time::timeout(HANG_LIMIT, more.read(&mut [0])).await.unwrap();
-    assert!(matches!(read, Ok(0) | Err(_)), "the fourth is closed");
+    assert!(matches!(read, Ok(0) | Err(_)), "the fourth connection was not closed");
     // Another address is served meanwhile.
     let other = reqwest::Client::builder().local_address(Some([127, 0, 0, 2].into())).build().unwrap();
     assert_eq!(other.get(server.url("/health")).send().await.unwrap().status(), 200);
@@ -34,7 +34,7 @@ async fn connections_of_one_address_are_bounded() {
 }
 
 #[tokio::test]
-async fn connections_of_a_trusted_proxy_are_not() {
+async fn connections_of_a_trusted_proxy_are_not_limited() {
     let config = ServerConfig {
         max_connections_per_address: 1,
         trusted_proxies: "127.0.0.1".parse().unwrap(),
@@ -49,7 +49,7 @@ async fn connections_of_a_trusted_proxy_are_not() {
 }
 
 #[tokio::test]
-async fn streams_of_one_user_are_bounded() {
+async fn streams_of_one_user_are_limited() {
     let protection = Protection { streams_per_user: 3, ..Protection::default() };
     let server = Server::start_exposed(protection, ServerConfig::default()).await;
     let (ada, eve) = (server.user("ada").await, server.user("eve").await);
@@ -65,7 +65,7 @@ async fn streams_of_one_user_are_bounded() {
     }
     let ticket = ada.ticket().await;
     assert_eq!(Client::open_with(&server, &format!("?ticket={ticket}")).await.err(), Some(429));
-    // Others are not concerned, and what ends makes room.
+    // Other users are not affected, and an ended stream releases its place.
     let _theirs = EventReader::new(eve.get("/api/v1/events").await);
     drop(events);
     let room = async {
@@ -77,7 +77,7 @@ async fn streams_of_one_user_are_bounded() {
 }
 
 #[tokio::test]
-async fn what_a_socket_asks_of_the_database_is_bounded() {
+async fn database_queries_of_a_websocket_are_rate_limited() {
     let server = Server::start().await;
     let ada = server.user("ada").await;
     let id = ada.submit("gate").await;
@@ -99,7 +99,7 @@ async fn what_a_socket_asks_of_the_database_is_bounded() {
 }
 
 #[tokio::test]
-async fn uploads_of_one_user_wait_without_their_files() {
+async fn waiting_uploads_of_one_user_hold_no_files() {
     let server = Server::start().await;
     let ada = server.user("ada").await;
     let text = "word ".repeat(100_000);

@@ -1,4 +1,4 @@
-//! Events over a WebSocket: subscribing, resuming, and what is refused.
+//! Events over a WebSocket: subscriptions, resumption, and rejected messages.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ async fn take(client: &mut Client, count: usize) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn everything_is_followed_and_resumed() {
+async fn all_tasks_are_followed_and_resumed() {
     let server = Server::start().await;
     let (ada, eve) = (server.user("ada").await, server.user("eve").await);
     ada.submit("echo").await;
@@ -73,7 +73,7 @@ async fn one_task_is_followed_to_its_end_and_resumed() {
 
     client.say(&json!({ "type": "subscribe", "task_id": id, "after": "2" })).await;
     assert_eq!(take(&mut client, 4).await[1..], heard[2..]);
-    // The second subscription to the same stands in the place of the first.
+    // A second subscription to the same events replaces the first.
     for after in ["4", "0"] {
         client.say(&json!({ "type": "subscribe", "task_id": id, "after": after })).await;
     }
@@ -91,11 +91,11 @@ async fn one_task_is_followed_to_its_end_and_resumed() {
             of[usize::from(message["subscription"] == "all")].push(message["event"].clone());
         }
     }
-    assert_eq!(of[0], of[1], "each subscription gives the same events");
+    assert_eq!(of[0], of[1], "two subscriptions received different events");
 }
 
 #[tokio::test]
-async fn bad_messages_name_the_field_and_harm_nothing() {
+async fn invalid_message_names_the_field_and_keeps_subscriptions() {
     let server = Server::start().await;
     let (ada, eve) = (server.user("ada").await, server.user("eve").await);
     let mine = eve.submit("gate").await;
@@ -136,14 +136,14 @@ async fn bad_messages_name_the_field_and_harm_nothing() {
     assert_eq!(answers[0], answers[1]);
     let answer = client.ask(&json!({ "type": "unsubscribe", "task_id": theirs })).await;
     assert_eq!(answer["error"]["code"], "not_found");
-    // What was subscribed to goes on.
+    // Existing subscriptions continue.
     server.open_gate();
     server.open_gate();
     assert_eq!(client.hear().await["event"]["status"], "completed");
 }
 
 #[tokio::test]
-async fn subscriptions_and_messages_are_bounded() {
+async fn subscriptions_and_message_size_are_limited() {
     let server = Server::start().await;
     let ada = server.user("ada").await;
     let mut client = Client::open(&ada).await;
@@ -179,7 +179,7 @@ async fn subscriptions_and_messages_are_bounded() {
 }
 
 #[tokio::test]
-async fn only_an_opening_handshake_of_somebody_opens_one() {
+async fn websocket_requires_handshake_and_authentication() {
     let server = Server::start().await;
     let ada = server.user("ada").await;
     let error = failure(ada.get("/api/v1/ws").await, 426, "malformed").await;

@@ -1,4 +1,4 @@
-//! How a WebSocket ends when its client does not end it.
+//! Closing of a WebSocket by the server.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use sutazai_core::testing::ManualClock;
 use crate::support::{EventReader, Server, success};
 use crate::wire::{CLOSE, Client, Frame, Mute, PING, TEXT};
 
-/// Lets time pass, second by second, until the next frame comes; gives it and how many seconds that were.
+/// Advances the clock second by second until the next frame arrives; returns the frame and the number of seconds.
 async fn pass_until_frame(clock: &ManualClock, client: &mut Mute) -> (Option<Frame>, u32) {
     let mut seconds = 0;
     let mut read = Box::pin(client.read());
@@ -27,7 +27,7 @@ async fn pass_until_frame(clock: &ManualClock, client: &mut Mute) -> (Option<Fra
 }
 
 #[tokio::test]
-async fn stopping_the_server_closes_them() {
+async fn server_shutdown_closes_websockets() {
     let mut server = Server::start().await;
     let (mut quiet, mut busy, mut mute) = {
         let ada = server.user("ada").await;
@@ -44,7 +44,7 @@ async fn stopping_the_server_closes_them() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_does_not_read_is_cut_off() {
+async fn slow_websocket_reader_is_disconnected() {
     let clock = Arc::new(ManualClock::new());
     let mut server = Server::start_at(clock.clone()).await;
     let mut client = {
@@ -57,7 +57,7 @@ async fn who_does_not_read_is_cut_off() {
         client.say(&json!({ "type": "subscribe", "after": "0" })).await;
         client
     };
-    // Until what lies between the two is full.
+    // Fills the buffers between client and server.
     SystemClock.sleep(Duration::from_secs(2)).await;
     clock.advance(Duration::from_secs(10));
     SystemClock.sleep(Duration::from_millis(100)).await;
@@ -79,7 +79,7 @@ async fn who_does_not_read_is_cut_off() {
 }
 
 #[tokio::test]
-async fn who_never_reads_again_holds_nothing() {
+async fn stalled_websocket_reader_holds_no_resources() {
     let clock = Arc::new(ManualClock::new());
     let mut server = Server::start_at(clock.clone()).await;
     let _client = {
@@ -102,7 +102,7 @@ async fn who_never_reads_again_holds_nothing() {
 }
 
 #[tokio::test]
-async fn who_does_not_answer_pings_is_gone() {
+async fn websocket_without_pong_is_closed() {
     let clock = Arc::new(ManualClock::new());
     let server = Server::start_at(clock.clone()).await;
     let ada = server.user("ada").await;
@@ -114,13 +114,13 @@ async fn who_does_not_answer_pings_is_gone() {
     client.say(&json!({ "type": "ping" })).await;
     assert_eq!(client.read().await.unwrap().0, TEXT);
     let (frame, _) = pass_until_frame(&clock, &mut client).await;
-    assert_eq!(frame.unwrap().0, PING, "whoever says something is there");
+    assert_eq!(frame.unwrap().0, PING, "a client that sends messages was disconnected");
     let (frame, seconds) = pass_until_frame(&clock, &mut client).await;
     assert_eq!((frame.unwrap().code(), (19..25).contains(&seconds)), (1008, true), "{seconds} s");
 }
 
 #[tokio::test]
-async fn a_session_that_ends_takes_its_streams_along() {
+async fn ended_session_closes_its_streams() {
     let clock = Arc::new(ManualClock::new());
     let server = Server::start_at(clock.clone()).await;
     let (ada, eve) = (server.user("ada").await, server.user("eve").await);
@@ -139,5 +139,5 @@ async fn a_session_that_ends_takes_its_streams_along() {
         while reader.next().await.is_some() {}
     }
     eve.submit("echo").await;
-    assert!(other.next().await.is_some(), "those of others go on");
+    assert!(other.next().await.is_some(), "the stream of another user ended too");
 }

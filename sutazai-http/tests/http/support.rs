@@ -1,4 +1,4 @@
-//! A server of its own for each test, an agent that does as it is told, and a user's view of the API.
+//! Test support: a server for each test, an agent with scripted behavior, and a user's view of the API.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -30,15 +30,15 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// Bound against a hang: far more than what it bounds takes on a busy machine, and not a measurement.
+/// Time limit against hanging tests: far longer than anything takes on a busy machine. Not a measurement.
 pub(crate) const HANG_LIMIT: Duration = Duration::from_secs(60);
 
 pub(crate) const SECRET: &[u8] = b"a secret of thirty-two bytes ...";
 pub(crate) const PASSWORD: &str = "correct horse battery";
 
-/// Does what its payload says: `mode` is `echo`, `gate` (report, then wait until the test opens the gate), `flood`
-/// (say a megabyte), `refuse` (an error that no retry helps), `break` (an error of ours) or `split` (wait for an echo, a
-/// refusal and a break).
+/// Agent that behaves as its payload says: `mode` is `echo`, `gate` (report, then wait until the test opens the
+/// gate), `flood` (emit 1 MB of text), `refuse` (fail with a permanent error), `break` (fail with an internal error)
+/// or `split` (wait for three children: an echo, a refusal and a break).
 #[derive(Debug)]
 struct Worker {
     gate: Arc<Semaphore>,
@@ -86,7 +86,7 @@ impl Agent for Worker {
     }
 }
 
-/// A source that is broken in the worst way.
+/// Metric source that panics.
 #[derive(Debug)]
 pub(crate) struct Panicking;
 
@@ -101,7 +101,7 @@ impl MetricSource for Panicking {
     }
 }
 
-/// A server on a port of its own. It ends with the test.
+/// Server on a port of its own; it stops with the test.
 pub(crate) struct Server {
     pub address: SocketAddr,
     pub identity: Identity,
@@ -132,7 +132,7 @@ impl Server {
         Self::serve(builder, identity(), with_users, gate, Default::default(), placed).await
     }
 
-    /// A server over these tasks.
+    /// Starts a server over this task store.
     pub(crate) async fn start_with_tasks(tasks: Arc<dyn TaskStore>) -> Self {
         let gate = Arc::new(Semaphore::new(0));
         let engine =
@@ -140,7 +140,7 @@ impl Server {
         Self::serve(engine, identity(), true, gate, Default::default(), |router| router).await
     }
 
-    /// A server that strangers can reach.
+    /// Starts a server with these security settings.
     pub(crate) async fn start_exposed(protection: Protection, config: ServerConfig) -> Self {
         let gate = Arc::new(Semaphore::new(0));
         let engine = Engine::builder()
@@ -149,7 +149,7 @@ impl Server {
         Self::serve(engine, identity(), true, gate, (protection, config), |router| router).await
     }
 
-    /// A server with users that shows its figures.
+    /// Starts a server with users that serves its metrics.
     pub(crate) async fn start_monitored() -> Self {
         let gate = Arc::new(Semaphore::new(0));
         let agent = Arc::new(Worker { gate: gate.clone() });
@@ -160,7 +160,7 @@ impl Server {
         Self::of(app, identity, gate, ServerConfig::default(), |router| router).await
     }
 
-    /// The same, with all that counts and expires by this clock.
+    /// Starts a server with these security settings, whose limits and expiry use `clock`.
     pub(crate) async fn start_exposed_at(clock: Arc<ManualClock>, protection: Protection) -> Self {
         let gate = Arc::new(Semaphore::new(0));
         let engine = Engine::builder()
@@ -171,7 +171,7 @@ impl Server {
         Self::serve(engine, identity_at(clock), true, gate, (protection, config), |router| router).await
     }
 
-    /// A server whose streams go by this clock.
+    /// Starts a server whose streams use `clock`.
     pub(crate) async fn start_at(clock: Arc<ManualClock>) -> Self {
         let gate = Arc::new(Semaphore::new(0));
         let builder = Engine::builder()
@@ -181,14 +181,14 @@ impl Server {
         Self::serve(builder, identity(), true, gate, Default::default(), |router| router).await
     }
 
-    /// A server over this identity.
+    /// Starts a server over this identity.
     pub(crate) async fn start_over(identity: Identity) -> Self {
         let engine = Engine::builder().task_store(Arc::new(MemoryTaskStore::new()));
         Self::serve(engine, identity, true, Arc::new(Semaphore::new(0)), Default::default(), |router| router)
             .await
     }
 
-    /// A server with this model behind this gate.
+    /// Starts a server with this model behind admission control.
     pub(crate) async fn start_with_model(model: Arc<dyn ModelBackend>, gate: ModelGateConfig) -> Self {
         let engine = Engine::builder().task_store(Arc::new(MemoryTaskStore::new()));
         let engine = engine.model(model).model_gate(gate);
@@ -219,12 +219,12 @@ impl Server {
         Self::of(app, identity, gate, config, placed).await
     }
 
-    /// A server of this app, which has no users.
+    /// Starts a server of this app without users.
     pub(crate) async fn of_app(app: App) -> Self {
         Self::of(app, identity(), Arc::new(Semaphore::new(0)), ServerConfig::default(), |router| router).await
     }
 
-    /// A server of this app, which has these users.
+    /// Starts a server of this app with these users.
     pub(crate) async fn of_users(app: App, identity: Identity, config: ServerConfig) -> Self {
         Self::of(app, identity, Arc::new(Semaphore::new(0)), config, |router| router).await
     }
@@ -252,23 +252,23 @@ impl Server {
         self.client.request(method, self.url(path))
     }
 
-    /// Lets one task through the gate.
+    /// Lets one task pass the gate.
     pub(crate) fn open_gate(&self) {
         self.gate.add_permits(1);
     }
 
-    /// Asks the server to stop.
+    /// Requests the server to stop.
     pub(crate) fn stop(&self) {
         self.stop.cancel();
     }
 
-    /// Waits until it has stopped.
+    /// Waits until the server has stopped.
     pub(crate) async fn stopped(&mut self) {
         let running = self.running.take().unwrap();
         tokio::time::timeout(Duration::from_secs(5), running).await.unwrap().unwrap().unwrap();
     }
 
-    /// Registers somebody.
+    /// Registers a user and signs them in.
     pub(crate) async fn user(&self, name: &str) -> User<'_> {
         let body = json!({ "username": name, "email": format!("{name}@example.org"), "password": PASSWORD });
         let answer = self.request(Method::POST, "/api/v1/auth/register").json(&body).send().await.unwrap();
@@ -277,7 +277,7 @@ impl Server {
     }
 }
 
-/// Identity over memory, with hashes that cost next to nothing.
+/// Identity over in-memory stores, with the cheapest password hashes.
 fn identity() -> Identity {
     identity_at(Arc::new(SystemClock))
 }
@@ -294,7 +294,7 @@ fn identity_at(clock: Arc<dyn Clock>) -> Identity {
     )
 }
 
-/// Somebody who has signed in.
+/// User who is signed in.
 pub(crate) struct User<'a> {
     pub server: &'a Server,
     pub token: String,
@@ -314,14 +314,14 @@ impl User<'_> {
         self.request(Method::POST, path).json(body).send().await.unwrap()
     }
 
-    /// Submits a task and gives its id.
+    /// Submits a task and returns its id.
     pub(crate) async fn submit(&self, mode: &str) -> String {
         let body = json!({ "agent": "worker", "payload": { "mode": mode, "text": "hello" } });
         let task = success(self.post("/api/v1/tasks", &body).await, 202).await;
         task["id"].as_str().unwrap().to_owned()
     }
 
-    /// A ticket for one stream.
+    /// Creates a ticket for one stream.
     pub(crate) async fn ticket(&self) -> String {
         let answer = self.request(Method::POST, "/api/v1/auth/ticket").send().await.unwrap();
         success(answer, 201).await["ticket"].as_str().unwrap().to_owned()
@@ -331,7 +331,7 @@ impl User<'_> {
         success(self.get(&format!("/api/v1/tasks/{id}")).await, 200).await
     }
 
-    /// Follows the events after this one until the stream ends.
+    /// Reads the events after this one until the stream ends.
     pub(crate) async fn events(&self, id: &str, after: u64) -> Vec<SentEvent> {
         let request = self.request(Method::GET, &format!("/api/v1/tasks/{id}/events"));
         let answer = request.header("last-event-id", after.to_string()).send().await.unwrap();
@@ -339,14 +339,14 @@ impl User<'_> {
         EventReader::new(answer).rest().await
     }
 
-    /// Waits for the end of a task and gives it.
+    /// Waits until a task has ended, and returns it.
     pub(crate) async fn ended(&self, id: &str) -> Value {
         self.events(id, 0).await;
         self.task(id).await
     }
 }
 
-/// Runs this test again in a process of its own, where no other test runs beside it; gives whether this is that process.
+/// Runs this test again in a process of its own, where no other test runs; returns whether this is that process.
 pub(crate) fn is_alone(test: &str) -> bool {
     const ALONE: &str = "SUTAZAI_TEST_ALONE";
     if std::env::var_os(ALONE).is_some() {
@@ -357,7 +357,7 @@ pub(crate) fn is_alone(test: &str) -> bool {
     false
 }
 
-/// Checks that a good answer is in the envelope, and opens it.
+/// Asserts that a response is a success in the envelope, and returns its data.
 pub(crate) async fn success(answer: Response, status: u16) -> Value {
     let (found, body) = open(answer).await;
     assert_eq!(found, status, "{body}");
@@ -366,7 +366,7 @@ pub(crate) async fn success(answer: Response, status: u16) -> Value {
     body["data"].clone()
 }
 
-/// Checks that an error is in the envelope, and gives its `error`.
+/// Asserts that a response is an error in the envelope, and returns its `error`.
 pub(crate) async fn failure(answer: Response, status: u16, code: &str) -> Value {
     let (found, body) = open(answer).await;
     assert_eq!(found, status, "{body}");
@@ -378,7 +378,7 @@ pub(crate) async fn failure(answer: Response, status: u16, code: &str) -> Value 
     body["error"].clone()
 }
 
-/// Checks that an error names this field.
+/// Asserts that an error names this field.
 pub(crate) async fn names(answer: Response, status: u16, code: &str, field: &str) {
     let error = failure(answer, status, code).await;
     assert_eq!(error["details"]["field"], field, "{error}");
@@ -404,7 +404,7 @@ async fn open(answer: Response) -> (u16, Value) {
     (status, body)
 }
 
-/// One server-sent event.
+/// Parsed server-sent event.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct SentEvent {
     pub id: u64,
@@ -412,7 +412,7 @@ pub(crate) struct SentEvent {
     pub data: Value,
 }
 
-/// Reads server-sent events as they come.
+/// Reader of server-sent events as they arrive.
 pub(crate) struct EventReader {
     bytes: futures::stream::BoxStream<'static, reqwest::Result<bytes::Bytes>>,
     text: String,
@@ -424,7 +424,7 @@ impl EventReader {
         Self { bytes: answer.bytes_stream().boxed(), text: String::new() }
     }
 
-    /// The next event, or none at the end of the stream. Fails after some seconds of nothing.
+    /// Returns the next event, or `None` at the end of the stream. Panics if nothing arrives in time.
     pub(crate) async fn next(&mut self) -> Option<SentEvent> {
         loop {
             if let Some((block, rest)) = self.text.split_once("\n\n") {

@@ -1,4 +1,4 @@
-//! Asking for tasks, listing them, stopping them.
+//! Submission, listing, cancellation and retry of tasks.
 
 use std::collections::HashSet;
 
@@ -13,7 +13,7 @@ async fn ids(user: &User<'_>, query: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn pages_neither_lose_nor_double_a_task_while_others_are_added() {
+async fn paging_skips_and_repeats_no_task_while_others_are_added() {
     let server = Server::start().await;
     let ada = server.user("ada").await;
     let mut before = Vec::new();
@@ -34,12 +34,12 @@ async fn pages_neither_lose_nor_double_a_task_while_others_are_added() {
         }
     }
     assert_eq!(seen, before);
-    assert_eq!(ids(&ada, "").await.len(), 20, "the default page");
+    assert_eq!(ids(&ada, "").await.len(), 20, "the default page size changed");
     assert_eq!(ids(&ada, "limit=100").await.len(), 28);
 }
 
 #[tokio::test]
-async fn filters() {
+async fn task_list_is_filtered() {
     let server = Server::start().await;
     let ada = server.user("ada").await;
     let good = ada.submit("echo").await;
@@ -57,7 +57,7 @@ async fn filters() {
 }
 
 #[tokio::test]
-async fn the_same_key_gives_the_same_task() {
+async fn idempotency_key_returns_the_same_task() {
     let server = Server::start().await;
     let ada = server.user("ada").await;
     let post = async |key: &str, body: &Value| {
@@ -101,7 +101,7 @@ async fn the_same_key_gives_the_same_task() {
 }
 
 #[tokio::test]
-async fn a_unique_key_gives_the_task_that_stands() {
+async fn deduplication_key_returns_the_active_task() {
     let server = Server::start().await;
     let [ada, eve] = [server.user("ada").await, server.user("eve").await];
     let body = json!({ "agent": "worker", "payload": { "mode": "gate" }, "unique_key": "nightly" });
@@ -112,7 +112,7 @@ async fn a_unique_key_gives_the_task_that_stands() {
     let again = success(ada.post("/api/v1/tasks", &other).await, 202).await;
     assert_eq!((&again["id"], &again["priority"]), (&first["id"], &json!(5)));
     let foreign = success(eve.post("/api/v1/tasks", &body).await, 202).await;
-    assert_ne!(foreign["id"], first["id"], "the key of another user");
+    assert_ne!(foreign["id"], first["id"], "a deduplication key applied to another user");
     let id = first["id"].as_str().unwrap();
     success(ada.post(&format!("/api/v1/tasks/{id}/cancel"), &json!({})).await, 200).await;
     while ada.task(id).await["status"] != "cancelled" {
@@ -131,7 +131,7 @@ async fn a_unique_key_gives_the_task_that_stands() {
 }
 
 #[tokio::test]
-async fn a_task_is_sent_again_only_when_it_has_changed() {
+async fn unchanged_task_is_304() {
     let server = Server::start().await;
     let ada = server.user("ada").await;
     let id = ada.submit("gate").await;
@@ -170,14 +170,14 @@ async fn a_task_is_sent_again_only_when_it_has_changed() {
     let last = tag_of().await;
     assert_ne!(last, tag);
     assert_eq!(asked(&last).await.status(), 304);
-    // What is not there, or not theirs, is told as always.
+    // An unknown or foreign task is 404, also in a conditional request.
     let eve = server.user("eve").await;
     let foreign = eve.request(Method::GET, &path).header("If-None-Match", "*").send().await.unwrap();
     failure(foreign, 404, "not_found").await;
 }
 
 #[tokio::test]
-async fn a_running_task_is_cancelled() {
+async fn running_task_is_cancelled() {
     let server = Server::start().await;
     let ada = server.user("ada").await;
     let id = ada.submit("gate").await;
@@ -194,7 +194,7 @@ async fn a_running_task_is_cancelled() {
 }
 
 #[tokio::test]
-async fn a_failed_task_is_tried_again() {
+async fn failed_task_is_retried() {
     let server = Server::start().await;
     let ada = server.user("ada").await;
     let id = ada.submit("refuse").await;

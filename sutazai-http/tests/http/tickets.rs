@@ -1,4 +1,4 @@
-//! Tickets: a stream's address may hold one, once, for a short time, and no other address may.
+//! Stream tickets: valid once, for 30 seconds, in the URL of a stream and nowhere else.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -22,7 +22,7 @@ async fn key<'a>(ada: &User<'a>, scopes: &[&str]) -> User<'a> {
 }
 
 #[tokio::test]
-async fn a_ticket_opens_one_stream() {
+async fn ticket_opens_one_stream() {
     let server = Server::start().await;
     let ada = server.user("ada").await;
     let id = ada.submit("echo").await;
@@ -44,7 +44,7 @@ async fn a_ticket_opens_one_stream() {
 }
 
 #[tokio::test]
-async fn of_many_who_use_a_ticket_at_once_one_is_let_in() {
+async fn concurrent_uses_of_a_ticket_open_one_stream() {
     let server = Server::start().await;
     let ada = server.user("ada").await;
     let ticket = ada.ticket().await;
@@ -54,7 +54,7 @@ async fn of_many_who_use_a_ticket_at_once_one_is_let_in() {
 }
 
 #[tokio::test]
-async fn it_opens_nothing_else() {
+async fn ticket_is_not_accepted_on_other_routes() {
     let server = Server::start().await;
     let ada = server.user("ada").await;
     let id = ada.submit("echo").await;
@@ -74,14 +74,18 @@ async fn it_opens_nothing_else() {
         let as_token = server.request(Method::GET, "/api/v1/auth/me").bearer_auth(&ticket);
         failure(as_token.send().await.unwrap(), 401, "unauthenticated").await;
     }
-    assert_eq!(stream(&server, "/api/v1/events", &ticket).await.status(), 200, "none of them spent it");
+    assert_eq!(
+        stream(&server, "/api/v1/events", &ticket).await.status(),
+        200,
+        "a rejected request spent the ticket"
+    );
     for bad in ["", "x", &"0".repeat(64)] {
         failure(stream(&server, "/api/v1/events", bad).await, 401, "unauthenticated").await;
     }
 }
 
 #[tokio::test]
-async fn it_carries_what_its_holder_may_do() {
+async fn ticket_has_the_permissions_of_its_credential() {
     let server = Server::start().await;
     let ada = server.user("ada").await;
     let (reader, writer) = (key(&ada, &["tasks:read"]).await, key(&ada, &["tasks:write"]).await);
@@ -103,7 +107,7 @@ async fn it_carries_what_its_holder_may_do() {
 }
 
 #[tokio::test]
-async fn it_is_good_for_half_a_minute_and_not_many_are_out() {
+async fn ticket_expires_after_30_seconds_and_unused_ones_are_limited() {
     let clock = Arc::new(ManualClock::new());
     let server = Server::start_at(clock.clone()).await;
     let (ada, eve) = (server.user("ada").await, server.user("eve").await);
@@ -123,7 +127,7 @@ async fn it_is_good_for_half_a_minute_and_not_many_are_out() {
     ada.ticket().await;
 }
 
-/// What is logged on this thread.
+/// Captures the log of this thread.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -138,9 +142,9 @@ impl Write for Log {
 }
 
 #[tokio::test]
-async fn it_stands_in_no_log() {
-    // What one thread logs another must not have switched off.
-    if !is_alone("tickets::it_stands_in_no_log") {
+async fn ticket_never_appears_in_the_log() {
+    // In a process of its own, because another test could disable log levels globally.
+    if !is_alone("tickets::ticket_never_appears_in_the_log") {
         return;
     }
     let (log, server) = (Log::default(), Server::start().await);
@@ -148,7 +152,7 @@ async fn it_stands_in_no_log() {
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
         .with_writer(move || writer.clone());
-    // The server runs on this thread too.
+    // The server runs on this thread too, so its lines are captured.
     let _logged = tracing_subscriber::util::SubscriberInitExt::set_default(subscriber);
     let ada = server.user("ada").await;
     let [stream_ticket, socket_ticket] = [ada.ticket().await, ada.ticket().await];

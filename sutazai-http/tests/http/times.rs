@@ -1,4 +1,4 @@
-//! Times that callers name: what no database keeps, and what nobody means, is refused by the name of its field.
+//! Times in requests: those that no database can store, and absurd ones, are rejected by the name of their field.
 
 use chrono::TimeDelta;
 use serde_json::json;
@@ -16,7 +16,7 @@ const EXTREMES: [&str; 6] = [
 ];
 
 #[tokio::test]
-async fn times_far_from_now_are_refused() {
+async fn times_far_from_now_are_rejected() {
     let server = Server::start().await;
     let ada = server.user("ada").await;
     for time in EXTREMES {
@@ -39,11 +39,11 @@ async fn times_far_from_now_are_refused() {
         }
     }
     let all = success(ada.get("/api/v1/tasks").await, 200).await;
-    assert_eq!(all["items"], json!([]), "nothing was added");
+    assert_eq!(all["items"], json!([]), "a rejected request added a task");
 }
 
 #[tokio::test]
-async fn a_time_is_told_as_it_was_sent_or_refused() {
+async fn time_is_returned_as_sent_or_rejected() {
     let server = Server::start().await;
     let ada = server.user("ada").await;
     let day = (SystemClock.now() + TimeDelta::days(7)).format("%Y-%m-%d").to_string();

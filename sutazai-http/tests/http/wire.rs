@@ -1,5 +1,5 @@
-//! WebSockets as the tests hold them: a client of a library that keeps to the protocol, and one that does only what it is
-//! told, byte by byte (RFC 6455).
+//! WebSocket clients: one from a library that follows the protocol, and one that sends and reads only what a test
+//! tells it to, byte by byte (RFC 6455).
 
 use std::time::Duration;
 
@@ -13,9 +13,9 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use crate::support::{Server, User};
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const RECEIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A client that keeps to the protocol.
+/// Client that follows the protocol.
 pub(crate) struct Client(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Client {
@@ -26,7 +26,8 @@ impl Client {
         Self(connect_async(request).await.unwrap().0)
     }
 
-    /// Opens one with a query and no header; gives the status when that is refused.
+    /// Opens a WebSocket with a query string and without credentials in headers; returns the status when it is
+    /// rejected.
     pub(crate) async fn open_with(server: &Server, query: &str) -> Result<Self, u16> {
         match connect_async(format!("ws://{}/api/v1/ws{query}", server.address)).await {
             Ok((socket, _)) => Ok(Self(socket)),
@@ -43,7 +44,7 @@ impl Client {
         self.0.send(message).await.unwrap();
     }
 
-    /// What the server says next.
+    /// Receives the next message of the server.
     pub(crate) async fn hear(&mut self) -> Value {
         match self.next().await {
             Some(Message::Text(text)) => serde_json::from_str(&text).unwrap(),
@@ -51,18 +52,18 @@ impl Client {
         }
     }
 
-    /// Says something and gives the answer to it.
+    /// Sends a message and returns the next one.
     pub(crate) async fn ask(&mut self, message: &Value) -> Value {
         self.say(message).await;
         self.hear().await
     }
 
-    /// Passes over what is said until the server closes; gives the code.
+    /// Discards messages until the server closes the connection; returns the close code.
     pub(crate) async fn closed(&mut self) -> u16 {
         loop {
             match self.next().await {
                 Some(Message::Close(Some(frame))) => {
-                    // The library answers the close when it is asked for what comes after it.
+                    // The library answers the close frame when it is polled again.
                     while let Some(Ok(_)) = self.0.next().await {}
                     return frame.code.into();
                 }
@@ -74,7 +75,7 @@ impl Client {
 
     async fn next(&mut self) -> Option<Message> {
         loop {
-            match tokio::time::timeout(PATIENCE, self.0.next()).await.unwrap() {
+            match tokio::time::timeout(RECEIVE_TIMEOUT, self.0.next()).await.unwrap() {
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
                 Some(message) => return Some(message.unwrap()),
                 None => return None,
@@ -83,10 +84,10 @@ impl Client {
     }
 }
 
-/// A client that reads and answers only when it is told to.
+/// Client that reads and responds only when it is told to.
 pub(crate) struct Mute(TcpStream);
 
-/// One frame of the server: its opcode and its payload.
+/// Frame of the server: opcode and payload.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Frame(pub(crate) u8, pub(crate) Vec<u8>);
 
@@ -109,12 +110,12 @@ impl Mute {
         }
         let head = String::from_utf8(head).unwrap();
         assert!(head.starts_with("HTTP/1.1 101"), "{head}");
-        // The answer to this key that section 1.3 works out.
+        // The response that section 1.3 computes for this key.
         assert!(head.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{head}");
         Self(stream)
     }
 
-    /// Sends a short text, masked with nothing.
+    /// Sends a short text with an all-zero mask.
     pub(crate) async fn say(&mut self, message: &Value) {
         let text = message.to_string();
         let length = u8::try_from(text.len()).unwrap();
@@ -123,9 +124,9 @@ impl Mute {
         self.0.write_all(&frame).await.unwrap();
     }
 
-    /// The next frame, or none at the end of the connection.
+    /// Reads the next frame; `None` at the end of the connection.
     pub(crate) async fn read(&mut self) -> Option<Frame> {
-        tokio::time::timeout(PATIENCE, self.frame()).await.unwrap()
+        tokio::time::timeout(RECEIVE_TIMEOUT, self.frame()).await.unwrap()
     }
 
     async fn frame(&mut self) -> Option<Frame> {
@@ -142,7 +143,7 @@ impl Mute {
 }
 
 impl Frame {
-    /// The code of a close.
+    /// Returns the code of a close frame.
     pub(crate) fn code(&self) -> u16 {
         assert_eq!(self.0, CLOSE, "{self:?}");
         u16::from_be_bytes([self.1[0], self.1[1]])

@@ -12,7 +12,8 @@ use crate::extract::IdPath;
 
 /// Cancel a task.
 ///
-/// A pending task is cancelled at once. A processing task is stopped by its worker, at the latest with its next heartbeat.
+/// A pending task is cancelled at once. A processing task is stopped by its worker, at the latest with its next
+/// heartbeat.
 #[utoipa::path(
     post,
     path = "/api/v1/tasks/{id}/cancel",
