@@ -102,7 +102,7 @@ mod tests {
         assert!(bounds.admits(MAX_PAGE_BYTES));
         assert!(!bounds.admits(1) && !bounds.admits(0), "a smaller row would be out of order");
         let rows = [(1, Ok("one")), (2, Err("unreadable"))].map(|(bytes, row)| (bytes, move || row));
-        assert_eq!(fill_page(rows.clone(), 1), Ok((vec!["one"], true)));
+        assert_eq!(fill_page(rows, 1), Ok((vec!["one"], true)));
         assert_eq!(fill_page(rows, 2), Err("unreadable"));
     }
 }

@@ -356,7 +356,8 @@ impl Engine {
     }
 
     /// Returns the liveness of each agent over all processes, in the order of [`agents`](Self::agents). `None` if the
-    /// engines share neither an [`AgentStore`] nor a [`Cache`], or these cannot be reached.
+    /// engines share neither an [`AgentStore`](crate::ports::AgentStore) nor a [`Cache`](crate::ports::Cache), or these
+    /// cannot be reached.
     pub async fn agent_statuses(&self) -> Option<Vec<AgentStatus>> {
         agent_liveness::read(&self.shared).await
     }
