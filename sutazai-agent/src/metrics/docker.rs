@@ -27,8 +27,8 @@ mod stats;
 /// Maximum number of concurrent queries. It is high because an engine may take a second for each reading, most of which
 /// it waits.
 const AT_ONCE: usize = 256;
-/// Longest time of all requests together. With half a second for the folder of the database or a second to open it, and half a
-/// second each to read and to write the history, the report appears within 5 s, whatever hangs.
+/// Longest time of all requests together. The report waits for it, so it is the largest part of the time that a report
+/// takes beside an engine that hangs.
 const TIME_LIMIT: Duration = Duration::from_millis(2500);
 /// Time limit of one container; when it expires, the state is known from the list all the same.
 const CONTAINER_TIMEOUT: Duration = Duration::from_millis(1500);
