@@ -15,8 +15,8 @@
 //! | `host.tcp.segments_sent`, `host.tcp.retransmitted`, `host.tcp.listen_overflows` | count since boot |
 //! | `host.limits[listen_queue:<port>].used`, for listening ports whose queue is more than half full | count |
 //! | `pressure.cpu.some_avg60`, `pressure.memory.some_avg60`, `pressure.io.some_avg60` | percent |
-//! | `cgroup.memory_used_bytes` | bytes |
-//! | `cgroup.oom_kills`, `cgroup.periods`, `cgroup.throttled_periods` | count since the group began |
+//! | `cgroup[<path>].memory_used_bytes` | bytes |
+//! | `cgroup[<path>].oom_kills`, `.periods`, `.throttled_periods` | count since the group was created |
 //! | `containers[<name>].memory_used_bytes`, `containers[<name>].cpu_percent` | bytes, percent |
 //! | `gpus[<index>].memory_used_bytes` | bytes |
 //!
@@ -135,7 +135,7 @@ impl History {
             ];
             for (figure, value) in figures {
                 if let Some(value) = value {
-                    add(format!("cgroup.{figure}"), value as f64);
+                    add(format!("cgroup[{}].{figure}", group.path), value as f64);
                 }
             }
         }

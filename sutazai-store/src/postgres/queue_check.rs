@@ -24,8 +24,8 @@ const PAGE_INTERVAL: Duration = Duration::from_secs(5);
 /// Tasks of one page.
 const PAGE_SIZE: i64 = 1_000;
 
-/// Whether the row of the queue that a task should have is there. Every column is compared: a row that differs in one stands in
-/// another partition, where the task is not claimed.
+/// Condition that the queue has the row of a task. Every column is compared: a row that differs in one belongs to another
+/// partition, where the task is never claimed.
 macro_rules! in_place {
     () => {
         "EXISTS (
@@ -36,7 +36,7 @@ macro_rules! in_place {
     };
 }
 
-/// Where this process has come in its pass over the tasks.
+/// Progress of this process in its pass over the tasks.
 #[derive(Debug, Default)]
 pub(super) struct QueueCheck {
     state: Mutex<State>,
@@ -44,13 +44,13 @@ pub(super) struct QueueCheck {
 
 #[derive(Debug, Default)]
 struct State {
-    /// The last task of the page before; none at the beginning of a pass.
+    /// Last task of the previous page; `None` at the beginning of a pass.
     after: Option<TaskId>,
     checked_at: Option<Instant>,
 }
 
 impl QueueCheck {
-    /// Checks the next page if it is time, and gives the wake-ups of what was put back.
+    /// Checks the next page if one is due; returns the wake-ups of the restored tasks.
     pub(super) async fn step(&self, database: &Database) -> Result<Vec<WakeUp>> {
         let Some(after) = self.begin() else { return Ok(Vec::new()) };
         let (last, missing) =
@@ -66,7 +66,7 @@ impl QueueCheck {
         Ok(if restored.is_empty() { Vec::new() } else { vec![WakeUp::Queue] })
     }
 
-    /// After which task the page begins; none when the last page was less than an interval ago.
+    /// Returns the task after which the next page begins; `None` until [`PAGE_INTERVAL`] has passed since the last page.
     fn begin(&self) -> Option<TaskId> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.checked_at.is_some_and(|at| at.elapsed() < PAGE_INTERVAL) {
@@ -77,7 +77,7 @@ impl QueueCheck {
     }
 }
 
-/// The last task of a page that is not the last one, and the tasks of the page that no claim would find.
+/// Reads one page. Returns its last task unless it is the last page, and its tasks that no claim would find.
 async fn page(connection: &mut PgConnection, after: TaskId) -> Outcome<(Option<TaskId>, Vec<TaskId>)> {
     // In one snapshot: a task and its row are written in one transaction.
     const PAGE: &str = concat!(
@@ -97,7 +97,7 @@ async fn page(connection: &mut PgConnection, after: TaskId) -> Outcome<(Option<T
     Ok((last.filter(|_| rows.len() as i64 == PAGE_SIZE), missing))
 }
 
-/// Puts the rows of these tasks back, as far as they are still pending and still without; gives those that it did.
+/// Restores the rows of those tasks that are still pending and without one; returns these tasks.
 async fn restore(transaction: &mut Transaction<'_>, missing: &[TaskId]) -> Outcome<Vec<TaskId>> {
     // What is locked is being cancelled or deleted, and is looked at again in the next pass.
     const LOCK: &str = concat!(

@@ -49,6 +49,12 @@ pub(super) const CGROUP_OOM_KILLS: Rule = Rule {
 pub(super) const PIDS_NEAR_LIMIT: Rule =
     Rule { name: "pids_near_limit", check: |facts| Vec::from_iter(group(facts).and_then(pids)) };
 
+/// Returns the series of a figure of this group. It names the group: a server and a command line in different groups may write to
+/// one history, and a counter that changes between groups would look like one that rises.
+fn series(group: &CgroupMetrics, figure: &str) -> String {
+    format!("cgroup[{}].{figure}", group.path)
+}
+
 fn group<'a>(facts: &Facts<'a>) -> Option<&'a CgroupMetrics> {
     facts.snapshot.cgroup.value()
 }
@@ -56,8 +62,8 @@ fn group<'a>(facts: &Facts<'a>) -> Option<&'a CgroupMetrics> {
 /// By the periods of the last minutes where there is history: what ended long ago is informational.
 fn throttled(facts: &Facts<'_>, group: &CgroupMetrics) -> Option<Found> {
     let (periods, throttled) = (group.periods? as f64, group.throttled_periods? as f64);
-    let all = ("cgroup.periods".to_owned(), periods);
-    let faults = [("cgroup.throttled_periods".to_owned(), throttled)];
+    let all = (series(group, "periods"), periods);
+    let faults = [(series(group, "throttled_periods"), throttled)];
     let least = MIN_PERIODS as f64;
     let (severity, share, bound, lately) = match lately::judge(facts, &all, &faults, least) {
         Verdict::Lately(seen) => {
@@ -126,7 +132,7 @@ fn memory(facts: &Facts<'_>, group: &CgroupMetrics) -> Option<Found> {
     let severity = if high.is_some() { Severity::Warning } else { severity };
     let draft = Draft::new(&CGROUP_MEMORY_NEAR_LIMIT, severity, RESOURCE)
         .judged("cgroup.memory_used_percent", share, "percent", bound)
-        .since(facts.trends.over_since("cgroup.memory_used_bytes", bound / 100.0 * limit))
+        .since(facts.trends.over_since(&series(group, "memory_used_bytes"), bound / 100.0 * limit))
         .context("cgroup.memory_used_bytes", used, "bytes")
         .context(format!("cgroup.{figure}"), limit, "bytes");
     let reached = match high {
@@ -167,7 +173,7 @@ fn oom_kills(facts: &Facts<'_>, group: &CgroupMetrics) -> Option<Found> {
         let in_log = logged(facts, true)
             .filter(|kill| kill.group.as_deref() == Some(group.path.as_str()) && within(kill, time))
             .count() as f64;
-        let risen = facts.trends.rise(PATH, time, total as f64).unwrap_or(0.0);
+        let risen = facts.trends.rise(&series(group, "oom_kills"), time, total as f64).unwrap_or(0.0);
         Some(risen.max(in_log).min(total as f64)).filter(|kills| *kills >= 1.0)
     };
     let up = facts.snapshot.host.value().and_then(|host| host.uptime_seconds);
@@ -241,8 +247,8 @@ fn pids(group: &CgroupMetrics) -> Option<Found> {
 
 #[cfg(test)]
 mod tests {
-    use sutazai_core::domain::KillInfo;
     use sutazai_core::domain::Severity::{Critical, Info, Warning};
+    use sutazai_core::domain::{KillInfo, Snapshot};
 
     use super::super::rule::tests::{grade, grade_with};
     use super::super::sample::{cgroup, healthy, host};
@@ -258,9 +264,12 @@ mod tests {
         let throttled_now = throttled_before + throttled[0] + throttled[1];
         (group.periods, group.throttled_periods) = (Some(now), Some(throttled_now));
         let middle = [before + periods / 2, throttled_before + throttled[0]].map(|count| count as f64);
-        let mut history = trends(&snapshot, "cgroup.periods", &[before as f64, middle[0]]).await;
+        let mut history =
+            trends(&snapshot, &series_of(&mut snapshot.clone(), "periods"), &[before as f64, middle[0]])
+                .await;
         let faults = [throttled_before as f64, middle[1]];
-        history.join(trends(&snapshot, "cgroup.throttled_periods", &faults).await);
+        history
+            .join(trends(&snapshot, &series_of(&mut snapshot.clone(), "throttled_periods"), &faults).await);
         grade_with(&CPU_THROTTLED, &snapshot, &history)
     }
 
@@ -350,6 +359,18 @@ mod tests {
         }
     }
 
+    fn series_of(snapshot: &mut Snapshot, figure: &str) -> String {
+        series(cgroup(snapshot), figure)
+    }
+
+    #[tokio::test]
+    async fn kills_of_another_group_in_the_same_history_do_not_count() {
+        let mut snapshot = healthy();
+        cgroup(&mut snapshot).oom_kills = Some(3);
+        let history = trends(&snapshot, "cgroup[/other].oom_kills", &[0.0, 0.0]).await;
+        assert_eq!(grade_with(&CGROUP_OOM_KILLS, &snapshot, &history), Some(Info));
+    }
+
     #[tokio::test]
     async fn kills_are_a_warning_for_a_day_and_informational_after_it() {
         let mut snapshot = healthy();
@@ -359,7 +380,8 @@ mod tests {
         }
         cgroup(&mut snapshot).oom_kills = Some(3);
         for (before, expected) in [(2.0, Warning), (3.0, Info)] {
-            let history = trends(&snapshot, "cgroup.oom_kills", &[before, before]).await;
+            let history =
+                trends(&snapshot, &series_of(&mut snapshot.clone(), "oom_kills"), &[before, before]).await;
             assert_eq!(grade_with(&CGROUP_OOM_KILLS, &snapshot, &history), Some(expected), "{before}");
         }
         let path = cgroup(&mut snapshot).path.clone();

@@ -292,9 +292,9 @@ fn needed_series(snapshot: &Snapshot) -> Vec<String> {
     if snapshot.pressure.value().is_some() {
         names.extend(["cpu", "memory", "io"].map(|resource| format!("pressure.{resource}.some_avg60")));
     }
-    if snapshot.cgroup.value().is_some() {
+    if let Some(group) = snapshot.cgroup.value() {
         let figures = ["memory_used_bytes", "oom_kills", "periods", "throttled_periods"];
-        names.extend(figures.map(|figure| format!("cgroup.{figure}")));
+        names.extend(figures.map(|figure| format!("cgroup[{}].{figure}", group.path)));
     }
     let containers = snapshot.containers.value().into_iter().flat_map(|engine| &engine.containers);
     let limited = containers
